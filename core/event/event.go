@@ -1,0 +1,29 @@
+// Package event holds the two kinds of events: what a provider told us by
+// webhook, and what Patchbay tells in its feed.
+package event
+
+import (
+	"encoding/json"
+	"time"
+)
+
+// Feed is one entry of the stream of normalised events. It carries no personal
+// data: a reader fetches the subject.
+type Feed struct {
+	Seq     int64           `json:"-"`       // gapless, from 1, given by the journal
+	ID      string          `json:"id"`      // fev_…
+	Tenant  string          `json:"tenant"`  //
+	Type    string          `json:"type"`    // payment.succeeded, message.sent, user.updated …
+	Subject string          `json:"subject"` // id of the payment, message or user
+	At      time.Time       `json:"at"`
+	Data    json.RawMessage `json:"data,omitempty"` // a small object: status, version, provider
+}
+
+// Webhook is one verified event of a provider.
+type Webhook struct {
+	Provider string          `json:"provider"` // the configured name whose secret verified it
+	ID       string          `json:"id"`       // evt_…, unique at the provider
+	Type     string          `json:"type"`     // payment_intent.succeeded …
+	Created  time.Time       `json:"created"`  // whole seconds; says nothing about order
+	Object   json.RawMessage `json:"object"`   // data.object, as the provider wrote it
+}

@@ -1,0 +1,54 @@
+// Package idem holds idempotency keys: what makes a repeated request have one
+// effect.
+package idem
+
+import (
+	"crypto/sha256"
+	"encoding/hex"
+	"strings"
+
+	"patchbay/core/fault"
+)
+
+// Codes of the two ways in which a key can be in the way.
+const (
+	CodeMismatch = "idempotency_key_reused"    // other request under the same key
+	CodeInFlight = "idempotency_key_in_flight" // the first request has no answer yet
+)
+
+// Key is a caller's idempotency key within its scope, with a digest of the
+// request, so that a repeat is told from another request under the same key.
+// The zero Key means that the caller gave none.
+type Key struct {
+	Scoped      string // "tenant|route|key", unique
+	Fingerprint string // hex SHA-256
+}
+
+// New scopes a caller's key. route is the method and the path as called;
+// canonical is the request's body in a form in which equal requests are equal
+// bytes. An empty value gives the zero Key.
+func New(tenant, route, value string, canonical []byte) Key {
+	if value == "" {
+		return Key{}
+	}
+	h := sha256.New()
+	h.Write([]byte(route))
+	h.Write([]byte{0})
+	h.Write(canonical)
+	return Key{
+		Scoped:      strings.Join([]string{tenant, route, value}, "|"),
+		Fingerprint: hex.EncodeToString(h.Sum(nil)),
+	}
+}
+
+// Empty reports whether the caller gave no key.
+func (k Key) Empty() bool { return k.Scoped == "" }
+
+// Match returns Conflict with CodeMismatch unless the stored fingerprint is the
+// one of this request.
+func (k Key) Match(fingerprint string) error {
+	if k.Fingerprint == fingerprint {
+		return nil
+	}
+	return fault.New(fault.Conflict, CodeMismatch, "this idempotency key was used for another request")
+}

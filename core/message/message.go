@@ -1,0 +1,134 @@
+// Package message is the domain of email: a message, its recipients, and the
+// attempts to send it.
+package message
+
+import "time"
+
+// Status is where a message stands.
+type Status string
+
+// The statuses of a message.
+const (
+	Queued    Status = "queued"  // accepted, waits for its time or for a provider
+	Sending   Status = "sending" // an attempt is under way
+	Sent      Status = "sent"    // a provider has accepted it
+	Delivered Status = "delivered"
+	Failed    Status = "failed"  // refused for good, or dead after the last attempt
+	Unknown   Status = "unknown" // at_most_once, and one attempt was ambiguous
+	Canceled  Status = "canceled"
+)
+
+// Delivery is the promise a message is sent under when an attempt's outcome is
+// not known: send again (perhaps twice), or leave it (perhaps never).
+type Delivery string
+
+// The two promises.
+const (
+	AtLeastOnce Delivery = "at_least_once"
+	AtMostOnce  Delivery = "at_most_once"
+)
+
+// Address is a mailbox with an optional display name.
+type Address struct {
+	Email string `json:"email"`
+	Name  string `json:"name,omitempty"`
+}
+
+// Message is one email of a tenant. All To recipients see each other.
+type Message struct {
+	ID          string            `json:"id"` // msg_…
+	Tenant      string            `json:"tenant"`
+	Status      Status            `json:"status"`
+	From        Address           `json:"from"`
+	To          []Address         `json:"to"`
+	Cc          []Address         `json:"cc,omitempty"`
+	Bcc         []Address         `json:"bcc,omitempty"`
+	ReplyTo     []Address         `json:"replyTo,omitempty"`
+	Subject     string            `json:"subject"`
+	HTML        string            `json:"html,omitempty"`
+	Text        string            `json:"text,omitempty"` // derived from HTML where the caller gave none
+	Headers     map[string]string `json:"headers,omitempty"`
+	Attachments []Attachment      `json:"attachments,omitempty"`
+	Tags        []string          `json:"tags,omitempty"`
+	Metadata    map[string]string `json:"metadata,omitempty"`
+	SendAt      time.Time         `json:"sendAt,omitzero"`
+	Delivery    Delivery          `json:"delivery"`
+	// MessageID is the RFC 5322 Message-ID without its brackets, the same on
+	// every provider and every attempt.
+	MessageID string `json:"messageId"`
+
+	Recipients []Recipient `json:"recipients"`
+	Attempts   []Attempt   `json:"attempts"` // oldest first
+	// Failures counts the attempts since the message was last queued by a
+	// person; the schedule goes by it.
+	Failures    int       `json:"failures"`
+	Key         string    `json:"key,omitempty"` // the caller's idempotency key
+	Fingerprint string    `json:"fingerprint,omitempty"`
+	CreatedAt   time.Time `json:"createdAt"`
+	UpdatedAt   time.Time `json:"updatedAt"`
+}
+
+// Attachment is a file. With a ContentID it is inline: <img src="cid:…">.
+type Attachment struct {
+	Filename    string `json:"filename"`
+	ContentType string `json:"contentType"`
+	ContentID   string `json:"contentId,omitempty"`
+	Content     []byte `json:"content"` // base64 in JSON
+}
+
+// Recipient is one address with its own fate.
+type Recipient struct {
+	Email  string `json:"email"`
+	Status Status `json:"status"`
+}
+
+// Outcome is how an attempt ended.
+type Outcome string
+
+// The outcomes. Only Attempting and Ambiguous leave it open whether mail went out.
+const (
+	Attempting       Outcome = "attempting" // durable before the call; after a crash it means Ambiguous
+	Accepted         Outcome = "accepted"
+	RejectedMessage  Outcome = "rejected_message"  // this message is refused for good
+	ProviderUnusable Outcome = "provider_unusable" // credentials, quota, domain
+	NotAccepted      Outcome = "not_accepted"      // proved: nothing went out
+	Ambiguous        Outcome = "ambiguous"
+)
+
+// Attempt is one try at one provider.
+type Attempt struct {
+	ID        string    `json:"id"` // att_…
+	Provider  string    `json:"provider"`
+	Outcome   Outcome   `json:"outcome"`
+	Reference string    `json:"reference,omitempty"` // the provider's id of the message
+	Code      string    `json:"code,omitempty"`
+	Message   string    `json:"message,omitempty"` // without addresses and secrets
+	StartedAt time.Time `json:"startedAt"`
+	EndedAt   time.Time `json:"endedAt,omitzero"`
+}
+
+// Receipt is a provider's answer to a message it has accepted.
+type Receipt struct {
+	Reference string // the provider's id, empty where it gives none
+}
+
+// Features says what a mail provider can do beyond a plain message. What is not
+// declared is refused with Unsupported before anything is sent.
+type Features struct {
+	Attachments bool
+	Inline      bool // attachments with a ContentID
+	Headers     bool
+	Tags        bool
+	Metadata    bool
+	MultiReply  bool // several ReplyTo
+}
+
+// Caught is one message that a catcher has kept.
+type Caught struct {
+	Name    string // of the .eml file
+	From    string
+	To      string
+	Subject string
+	Size    int64 // bytes
+	At      time.Time
+}

@@ -1,0 +1,106 @@
+package payment
+
+import (
+	"time"
+
+	"patchbay/core/money"
+)
+
+// Metadata keys that Patchbay adds to what it sends to a provider, so that an
+// object found there later can be matched. Callers may use MaxMetadata others.
+const (
+	MetaPayment   = "patchbay_payment"   // Payment.ID
+	MetaOperation = "patchbay_operation" // Operation.ID of the create, or of the refund
+	MaxMetadata   = 45
+)
+
+// Intent is a payment as its provider holds it.
+type Intent struct {
+	Reference        string // pi_…
+	Status           Status
+	Amount           int64
+	Currency         money.Currency
+	AmountCapturable int64
+	AmountCaptured   int64 // what was taken from the buyer, refunds not deducted
+	AmountRefunded   int64
+	ClientSecret     string
+	PublishableKey   string
+	NextAction       *NextAction
+	Failure          *Failure // the last payment error
+	Metadata         map[string]string
+	CreatedAt        time.Time
+}
+
+// ProviderRefund is a refund as the provider holds it. Status is Stripe's:
+// pending, requires_action, succeeded, failed or canceled.
+type ProviderRefund struct {
+	Reference string // re_…
+	Intent    string // pi_…
+	Amount    int64
+	Currency  money.Currency
+	Status    string
+	Metadata  map[string]string
+	CreatedAt time.Time
+}
+
+// CreateRequest asks a provider for an intent. Key is never empty.
+type CreateRequest struct {
+	Key           string
+	Amount        int64
+	Currency      money.Currency
+	Customer      string // the provider's customer id
+	PaymentMethod string // pm_…
+	Description   string
+	ReturnURL     string
+	Confirm       bool
+	CaptureMethod CaptureMethod
+	Metadata      map[string]string
+}
+
+// ConfirmRequest asks for the buyer's money. PaymentMethod may be empty where
+// the intent has one already.
+type ConfirmRequest struct {
+	Key, Reference, PaymentMethod, ReturnURL string
+}
+
+// CaptureRequest takes what was authorised. Amount 0 means all of it.
+type CaptureRequest struct {
+	Key, Reference string
+	Amount         int64
+}
+
+// CancelRequest gives up an intent that has not succeeded.
+type CancelRequest struct {
+	Key, Reference string
+}
+
+// RefundRequest gives money back. Amount is always set.
+type RefundRequest struct {
+	Key, Reference string
+	Amount         int64
+	Metadata       map[string]string
+}
+
+// ListRequest selects the provider's intents by when they were made, both ends
+// included, newest first. Limit is 1 to 100.
+type ListRequest struct {
+	From, To time.Time
+	Cursor   string
+	Limit    int
+}
+
+// IntentPage is a part of a list. Next is empty at the end.
+type IntentPage struct {
+	Intents []Intent
+	Next    string
+}
+
+// Capabilities says what a provider can do beyond creating, confirming,
+// cancelling and retrieving. What is not declared is refused with Unsupported.
+type Capabilities struct {
+	ManualCapture  bool // CaptureMethod manual, Capture
+	PartialCapture bool
+	Refunds        bool
+	PartialRefunds bool
+	List           bool
+}

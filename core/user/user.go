@@ -1,0 +1,130 @@
+// Package user is the domain of users: who they are, and what may change.
+package user
+
+import (
+	"maps"
+	"net/mail"
+	"strings"
+	"time"
+	"unicode/utf8"
+
+	"patchbay/core/fault"
+)
+
+// User is one person or account of a tenant. Email is unique within the tenant
+// in its normalised form.
+type User struct {
+	ID        string            `json:"id"` // usr_…
+	Tenant    string            `json:"tenant"`
+	Email     string            `json:"email"`
+	Name      string            `json:"name,omitempty"`
+	Metadata  map[string]string `json:"metadata,omitempty"`
+	Version   int64             `json:"version"` // 1 when created, one more for each change
+	CreatedAt time.Time         `json:"createdAt"`
+	UpdatedAt time.Time         `json:"updatedAt"`
+}
+
+// Patch is a partial change: nil leaves a field as it is. An empty Name clears
+// it; a nil value in Metadata deletes that key, others stay.
+type Patch struct {
+	Email    *string
+	Name     *string
+	Metadata map[string]*string
+}
+
+// Creation is the user as it was when it was created, under its key. It
+// outlives later changes; after a deletion only Fingerprint and User.ID are left.
+type Creation struct {
+	User        User
+	Fingerprint string
+	Deleted     bool
+}
+
+// Page is a part of a list, newest first. Next is empty at the end.
+type Page struct {
+	Users []User
+	Next  string
+}
+
+// Limits of the fields, in characters for names and in entries for metadata.
+const (
+	MaxEmail         = 254 // RFC 5321 §4.5.3.1.3
+	MaxName          = 200
+	MaxMetadata      = 50
+	MaxMetadataKey   = 40
+	MaxMetadataValue = 500
+)
+
+// New makes a user from what a caller sent. It returns Invalid, with the field.
+func New(id, tenant, email, name string, metadata map[string]string, now time.Time) (User, error) {
+	u := User{
+		ID: id, Tenant: tenant, Email: NormalizeEmail(email), Name: strings.TrimSpace(name),
+		Metadata: maps.Clone(metadata), Version: 1, CreatedAt: now, UpdatedAt: now,
+	}
+	return u, u.check()
+}
+
+// Apply returns u with the patch applied, one version later. It returns Invalid
+// where the result would not be a valid user. u itself is left as it was.
+func (u User) Apply(p Patch, now time.Time) (User, error) {
+	if p.Email != nil {
+		u.Email = NormalizeEmail(*p.Email)
+	}
+	if p.Name != nil {
+		u.Name = strings.TrimSpace(*p.Name)
+	}
+	if p.Metadata != nil {
+		metadata := maps.Clone(u.Metadata)
+		if metadata == nil {
+			metadata = make(map[string]string, len(p.Metadata))
+		}
+		for k, v := range p.Metadata {
+			if v == nil {
+				delete(metadata, k)
+			} else {
+				metadata[k] = *v
+			}
+		}
+		u.Metadata = metadata
+	}
+	u.Version++
+	u.UpdatedAt = now
+	return u, u.check()
+}
+
+// NormalizeEmail gives the form in which addresses are compared and stored:
+// without surrounding space, in lower case. Providers that tell upper from
+// lower case in the local part are not known in practice.
+func NormalizeEmail(email string) string { return strings.ToLower(strings.TrimSpace(email)) }
+
+func (u User) check() error {
+	if err := checkEmail(u.Email); err != nil {
+		return err
+	}
+	if utf8.RuneCountInString(u.Name) > MaxName || strings.ContainsAny(u.Name, "\r\n\x00") {
+		return fault.InvalidParam("name", "invalid_name", "name must be at most 200 characters on one line")
+	}
+	return CheckMetadata(u.Metadata)
+}
+
+func checkEmail(email string) error {
+	parsed, err := mail.ParseAddress(email)
+	if err != nil || parsed.Address != email || len(email) > MaxEmail || strings.ContainsAny(email, "\r\n\x00") {
+		return fault.InvalidParam("email", "invalid_email", "email must be one bare address such as ada@example.com")
+	}
+	return nil
+}
+
+// CheckMetadata returns Invalid unless metadata keeps to the limits.
+func CheckMetadata(metadata map[string]string) error {
+	if len(metadata) > MaxMetadata {
+		return fault.InvalidParam("metadata", "too_many_keys", "metadata takes at most 50 keys")
+	}
+	for k, v := range metadata {
+		if k == "" || utf8.RuneCountInString(k) > MaxMetadataKey || utf8.RuneCountInString(v) > MaxMetadataValue {
+			return fault.InvalidParam("metadata."+k, "invalid_metadata",
+				"metadata keys take 1 to 40 characters, values at most 500")
+		}
+	}
+	return nil
+}

@@ -1,0 +1,119 @@
+// Package ports holds the core's interfaces to the outside, one file a port.
+// Every method documents the Kinds it may return; callers branch on nothing
+// else.
+package ports
+
+import (
+	"context"
+	"time"
+
+	"patchbay/core/event"
+)
+
+// Record is one aggregate as the journal keeps it: a body that only its owner
+// can read, and the few columns by which it is found.
+//
+// (Tenant, Kind, ID) names it. Idem and Ref are each unique within their
+// Kind, where not empty; they are composed scalars: "tenant|route|key" and
+// "provider:object". A record may wait in one queue.
+type Record struct {
+	Tenant, Kind, ID string
+	// Rev is 0 for a record that is new. Each save and each claim adds one.
+	Rev   int64
+	Idem  string
+	Ref   string
+	Index Index
+	// Queue is where the record waits, empty if it does not. Due is when it may
+	// be claimed. Owner is whoever has claimed it: while Owner is set, Due is
+	// the end of the lease.
+	Queue string
+	Due   time.Time
+	Owner string
+	Body  []byte
+	// Events are published to the feed, once and in order, with the save that
+	// carries them. They are not read back.
+	Events []event.Feed
+}
+
+// Index is what records can be listed by.
+type Index struct {
+	Status   string
+	Customer string
+	Created  time.Time // microseconds are kept
+}
+
+// Claim is a record taken from a queue under a lease.
+type Claim struct {
+	Record
+	// Expired tells that somebody had claimed it before and did not finish:
+	// whatever that one had begun has an unknown outcome.
+	Expired bool
+}
+
+// Unique names a field by which a record can be found.
+type Unique string
+
+// The unique fields.
+const (
+	ByIdem Unique = "idem"
+	ByRef  Unique = "ref"
+)
+
+// Filter selects records of one tenant and kind. Empty fields select all.
+type Filter struct {
+	Status   string
+	Customer string
+}
+
+// RecordPage is a part of a list. Next is empty at the end.
+type RecordPage struct {
+	Records []Record
+	Next    string
+}
+
+// Journal keeps aggregates. A call that returns has its effect on disk.
+//
+// Any method may return Unavailable (proved: nothing was written) and, where it
+// writes, UnknownOutcome (reread by id).
+type Journal interface {
+	// Save writes each record on its own: those that fail do not hold back the
+	// others. A record with Rev 0 is inserted; any other replaces the stored
+	// record if that still has this Rev. On success Rev is one higher in place.
+	// The result has an entry a record, nil where it was saved.
+	//
+	// Conflict: the ID, Idem or Ref is taken, or Rev is no longer current. It
+	// does not say which: look by Find or Get. Invalid: the record has no ID,
+	// Kind or body.
+	Save(ctx context.Context, records ...*Record) []error
+
+	// Get reads one record. NotFound.
+	Get(ctx context.Context, tenant, kind, id string) (Record, error)
+
+	// Find reads one record by a unique field, whatever its tenant. NotFound,
+	// also for an empty value.
+	Find(ctx context.Context, kind string, by Unique, value string) (Record, error)
+
+	// List reads records newest first (Created, then ID), limit of them after
+	// the cursor. A record that was there all along is listed exactly once,
+	// whatever comes and goes meanwhile. Invalid: the cursor is not one of ours.
+	List(ctx context.Context, tenant, kind string, filter Filter, cursor string, limit int) (RecordPage, error)
+
+	// Claim takes up to n records that are due from a queue, the longest due
+	// first, sets their Owner and a Due that is lease away by the store's own
+	// clock, and adds one to their Rev. No two callers get the same record while
+	// a lease runs. A later Save decides what becomes of it; one that keeps
+	// Queue, Due and Owner keeps the lease.
+	Claim(ctx context.Context, queue, owner string, lease time.Duration, n int) ([]Claim, error)
+
+	// Publish moves events of saved records that are not in the feed yet, of up
+	// to n records, and returns of how many. A store that publishes with the
+	// save itself returns 0.
+	Publish(ctx context.Context, n int) (int, error)
+
+	// Feed reads up to n events of a tenant with a Seq above after, in order.
+	// Seqs have no gaps over all tenants: once one is seen, no lower one comes.
+	Feed(ctx context.Context, tenant string, after int64, n int) ([]event.Feed, error)
+
+	// Ping reports whether the store can be written to.
+	Ping(ctx context.Context) error
+}

@@ -1,0 +1,53 @@
+package ports
+
+import (
+	"context"
+
+	"patchbay/core/payment"
+)
+
+// PaymentGateway is one account at a payment provider.
+//
+// Every method may return: Unavailable and RateLimited (proved: nothing was
+// done); Unauthorized (our credentials); UnknownOutcome (it may have been done;
+// repeat under the same key or look); Overloaded; Canceled (given up before
+// anything was sent); Invalid (the provider refuses the request); Unsupported
+// (see Capabilities; nothing was sent). A repeat under the same key with the
+// same request has the first result and no second effect; with another request,
+// or for another operation, it is Conflict with code idempotency_mismatch.
+type PaymentGateway interface {
+	// Name is the configured name of the account.
+	Name() string
+
+	// Capabilities says what the provider can do.
+	Capabilities() payment.Capabilities
+
+	// Create makes an intent, and confirms it if asked. Declined: the issuer
+	// refused; the intent exists nevertheless and is returned with the error.
+	Create(ctx context.Context, r payment.CreateRequest) (payment.Intent, error)
+
+	// Confirm asks for the money. Declined as for Create; NotFound; Conflict
+	// with code unexpected_state where the intent's status does not allow it.
+	Confirm(ctx context.Context, r payment.ConfirmRequest) (payment.Intent, error)
+
+	// Capture takes what was authorised. NotFound; Conflict with code
+	// unexpected_state; Invalid with code amount_too_large.
+	Capture(ctx context.Context, r payment.CaptureRequest) (payment.Intent, error)
+
+	// Cancel gives up an intent. NotFound; Conflict with code unexpected_state.
+	Cancel(ctx context.Context, r payment.CancelRequest) (payment.Intent, error)
+
+	// Refund gives money back. NotFound; Conflict with code unexpected_state
+	// where nothing was paid; Invalid with code amount_too_large.
+	Refund(ctx context.Context, r payment.RefundRequest) (payment.ProviderRefund, error)
+
+	// Retrieve reads an intent. NotFound.
+	Retrieve(ctx context.Context, reference string) (payment.Intent, error)
+
+	// Refunds reads all refunds of an intent, oldest first. NotFound.
+	Refunds(ctx context.Context, reference string) ([]payment.ProviderRefund, error)
+
+	// List reads intents by when they were made. Complete: what was committed
+	// before the call is in it. Invalid: the cursor is not one of the provider's.
+	List(ctx context.Context, r payment.ListRequest) (payment.IntentPage, error)
+}

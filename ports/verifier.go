@@ -1,0 +1,15 @@
+package ports
+
+import "patchbay/core/event"
+
+// Verifier recognises the webhooks of one route, for every account configured.
+type Verifier interface {
+	// Verify checks the signature over the raw body and returns the events in
+	// it, each with the account whose secret verified it. header gives a
+	// request header by name, empty where absent.
+	//
+	// Invalid with code invalid_signature: no signature, none that is right, or
+	// one that is too old or from the future. Invalid with code invalid_payload:
+	// rightly signed, but not an event.
+	Verify(body []byte, header func(name string) string) ([]event.Webhook, error)
+}
