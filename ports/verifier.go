@@ -1,6 +1,9 @@
 package ports
 
-import "patchbay/core/event"
+import (
+	"patchbay/core/event"
+	"patchbay/core/payment"
+)
 
 // Verifier recognises the webhooks of one route, for every account configured.
 type Verifier interface {
@@ -12,4 +15,12 @@ type Verifier interface {
 	// one that is too old or from the future. Invalid with code invalid_payload:
 	// rightly signed, but not an event.
 	Verify(body []byte, header func(name string) string) ([]event.Webhook, error)
+}
+
+// PaymentReader reads what a verified event says of a payment.
+type PaymentReader interface {
+	// Payment returns the intent an event speaks of. An empty Status means that
+	// the event says nothing about it. ok is false for a type of event that is
+	// not about a payment. Invalid: the event's object cannot be read.
+	Payment(e event.Webhook) (i payment.Intent, ok bool, err error)
 }

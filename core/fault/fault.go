@@ -68,6 +68,16 @@ func (k Kind) String() string {
 	return fmt.Sprintf("kind(%d)", uint8(k))
 }
 
+// ParseKind returns the Kind with this name, Internal for a name it does not know.
+func ParseKind(name string) Kind {
+	for i, n := range names {
+		if n == name {
+			return Kind(i)
+		}
+	}
+	return Internal
+}
+
 // Rule is what a Kind allows. "Retry" means the same provider under the same
 // key; "Failover" means another provider; "Trips" means that the failure counts
 // against the provider's breaker.

@@ -10,7 +10,9 @@ import (
 // object found there later can be matched. Callers may use MaxMetadata others.
 const (
 	MetaPayment   = "patchbay_payment"   // Payment.ID
-	MetaOperation = "patchbay_operation" // Operation.ID of the create, or of the refund
+	MetaOperation = "patchbay_operation" // Operation.ProviderKey of the create, or of the refund
+	MetaTenant    = "patchbay_tenant"    // Payment.Tenant
+	MetaUser      = "patchbay_user"      // Payment.CustomerID, where that is a user of ours
 	MaxMetadata   = 45
 )
 

@@ -109,16 +109,21 @@ func (o Outcome) Open() bool { return o == Calling || o == Unknown }
 // Operation is one thing asked of the provider: durable before the call, with
 // the key under which it may be repeated. An open one reserves its amount.
 type Operation struct {
-	ID       string  `json:"id"` // op_…; also the idempotency key at the provider
-	Action   Action  `json:"action"`
-	Provider string  `json:"provider"`
-	Amount   int64   `json:"amount,omitempty"` // capture and refund
-	Outcome  Outcome `json:"outcome"`
+	ID       string `json:"id"` // op_…
+	Action   Action `json:"action"`
+	Provider string `json:"provider"`
+	// ProviderKey is the idempotency key at the provider. Tries of the same
+	// thing at the same provider share it.
+	ProviderKey string  `json:"providerKey"`
+	Amount      int64   `json:"amount,omitempty"` // capture and refund
+	Outcome     Outcome `json:"outcome"`
 	// Request is what is needed to repeat the call under its key.
 	Request Request `json:"request"`
 	// Reference is the provider's object that the operation made: re_… for a refund.
 	Reference string   `json:"reference,omitempty"`
 	Error     *Failure `json:"error,omitempty"`
+	// Kind is the name of the fault.Kind with which it failed, empty where it did not.
+	Kind string `json:"kind,omitempty"`
 	// Key and Fingerprint are the caller's idempotency key and the digest of
 	// the request. Answer is the payment as first answered, kept for repeats.
 	Key         string    `json:"key,omitempty"`
@@ -131,6 +136,8 @@ type Operation struct {
 
 // Request is the part of an operation that only the provider needs.
 type Request struct {
+	// Reference is the intent the call is about, empty where the call makes it.
+	Reference     string `json:"reference,omitempty"`
 	PaymentMethod string `json:"paymentMethod,omitempty"`
 	Customer      string `json:"customer,omitempty"` // the provider's customer
 	Confirm       bool   `json:"confirm,omitempty"`

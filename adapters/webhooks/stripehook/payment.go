@@ -1,0 +1,91 @@
+package stripehook
+
+import (
+	"encoding/json"
+	"strings"
+
+	"patchbay/core/event"
+	"patchbay/core/fault"
+	"patchbay/core/money"
+	"patchbay/core/payment"
+)
+
+// intent is the part of Stripe's PaymentIntent that matters here.
+type intent struct {
+	ID               string            `json:"id"`
+	Status           payment.Status    `json:"status"`
+	Amount           int64             `json:"amount"`
+	AmountReceived   int64             `json:"amount_received"`
+	AmountCapturable int64             `json:"amount_capturable"`
+	Currency         money.Currency    `json:"currency"`
+	ClientSecret     string            `json:"client_secret"`
+	Metadata         map[string]string `json:"metadata"`
+	LastPaymentError *struct {
+		Code        string `json:"code"`
+		DeclineCode string `json:"decline_code"`
+		Message     string `json:"message"`
+	} `json:"last_payment_error"`
+	NextAction *struct {
+		Type          string `json:"type"`
+		RedirectToURL struct {
+			URL string `json:"url"`
+		} `json:"redirect_to_url"`
+	} `json:"next_action"`
+}
+
+// charge is the part of Stripe's Charge that matters here.
+type charge struct {
+	PaymentIntent  string            `json:"payment_intent"`
+	Amount         int64             `json:"amount"`
+	AmountCaptured int64             `json:"amount_captured"`
+	AmountRefunded int64             `json:"amount_refunded"`
+	Currency       money.Currency    `json:"currency"`
+	Metadata       map[string]string `json:"metadata"`
+}
+
+// Payment implements ports.PaymentReader for the events payment_intent.* and
+// charge.refunded.
+func (h *Hook) Payment(e event.Webhook) (payment.Intent, bool, error) {
+	switch {
+	case strings.HasPrefix(e.Type, "payment_intent."):
+		var o intent
+		if err := json.Unmarshal(e.Object, &o); err != nil || o.ID == "" {
+			return payment.Intent{}, false, unreadable(e)
+		}
+		return o.domain(), true, nil
+	case e.Type == "charge.refunded":
+		var o charge
+		if err := json.Unmarshal(e.Object, &o); err != nil {
+			return payment.Intent{}, false, unreadable(e)
+		}
+		// A charge may be made without an intent; such a one is not ours.
+		return o.domain(), o.PaymentIntent != "", nil
+	}
+	return payment.Intent{}, false, nil
+}
+
+func (o intent) domain() payment.Intent {
+	i := payment.Intent{
+		Reference: o.ID, Status: o.Status, Amount: o.Amount, Currency: o.Currency,
+		AmountCapturable: o.AmountCapturable, AmountCaptured: o.AmountReceived,
+		ClientSecret: o.ClientSecret, Metadata: o.Metadata,
+	}
+	if f := o.LastPaymentError; f != nil {
+		i.Failure = &payment.Failure{Code: f.Code, DeclineCode: f.DeclineCode, Message: f.Message}
+	}
+	if n := o.NextAction; n != nil {
+		i.NextAction = &payment.NextAction{Type: n.Type, URL: n.RedirectToURL.URL}
+	}
+	return i
+}
+
+func (o charge) domain() payment.Intent {
+	return payment.Intent{
+		Reference: o.PaymentIntent, Amount: o.Amount, Currency: o.Currency,
+		AmountCaptured: o.AmountCaptured, AmountRefunded: o.AmountRefunded, Metadata: o.Metadata,
+	}
+}
+
+func unreadable(e event.Webhook) error {
+	return fault.New(fault.Invalid, "invalid_payload", "the object of a "+e.Type+" event cannot be read")
+}

@@ -1,0 +1,100 @@
+package checkout
+
+import (
+	"context"
+	"maps"
+	"strings"
+
+	"patchbay/core/fault"
+	"patchbay/core/idem"
+	"patchbay/core/money"
+	"patchbay/core/payment"
+	"patchbay/ports"
+)
+
+// Create makes a payment at the first provider, and confirms it if asked.
+//
+// Two durable commits: the payment with its operation, claimed by this process,
+// before the provider is called; the outcome after. A repeat under the same key
+// is answered from the payment itself.
+//
+// Invalid; Declined; Conflict with idem.CodeMismatch or idem.CodeInFlight;
+// Unavailable: no money moved, and the same key tries again.
+func (s *Service) Create(ctx context.Context, tenant string, r CreateRequest, key idem.Key) (Result, error) {
+	if err := s.check(r); err != nil {
+		return Result{}, err
+	}
+	if len(s.Gateways) == 0 {
+		return Result{}, fault.New(fault.Unavailable, "no_payment_provider", "no payment provider is configured")
+	}
+	st := s.draft(tenant, r, key)
+	err := s.insert(ctx, &st)
+	switch {
+	case err == nil:
+		return s.run(ctx, st, st.payment.Operations[0].ID)
+	case fault.Is(err, fault.Conflict) && !key.Empty():
+		return s.repeatCreate(ctx, key)
+	}
+	return Result{}, err
+}
+
+func (s *Service) check(r CreateRequest) error {
+	if err := money.Check(r.Amount, r.Currency, s.Currencies); err != nil {
+		return err
+	}
+	return payment.Fields{
+		CustomerID: r.CustomerID, Description: r.Description, ReturnURL: r.ReturnURL,
+		CaptureMethod: r.CaptureMethod, Metadata: r.Metadata,
+	}.Check()
+}
+
+// draft is a payment that is claimed by this process and about to be created at
+// the provider.
+func (s *Service) draft(tenant string, r CreateRequest, key idem.Key) stored {
+	now := s.Clock.Now()
+	provider := s.Gateways[0].Name()
+	if r.CaptureMethod == "" {
+		r.CaptureMethod = payment.CaptureAutomatic
+	}
+	p := payment.Payment{
+		ID: s.IDs.New("pay"), Tenant: tenant, Amount: r.Amount, Currency: r.Currency,
+		Status: payment.Processing, CustomerID: r.CustomerID, Description: r.Description,
+		ReturnURL: r.ReturnURL, CaptureMethod: r.CaptureMethod, Metadata: maps.Clone(r.Metadata),
+		Provider: provider, CreatedAt: now,
+	}
+	method, ok := r.PaymentMethods[provider]
+	if !ok {
+		method = r.PaymentMethod
+	}
+	customer, ok := r.Customers[provider]
+	if !ok && !ourUser(r.CustomerID) {
+		customer = r.CustomerID
+	}
+	s.begin(&p, payment.Create, 0, key, payment.Request{
+		PaymentMethod: method, Customer: customer, Confirm: r.Confirm, ReturnURL: r.ReturnURL,
+	})
+	return stored{payment: p, record: ports.Record{
+		Idem: key.Scoped, Queue: queueName, Owner: s.Owner, Due: now.Add(lease),
+	}}
+}
+
+// begin adds an operation that is about to be called.
+func (s *Service) begin(p *payment.Payment, a payment.Action, amount int64, key idem.Key, r payment.Request) {
+	op := payment.Operation{
+		ID: s.IDs.New("op"), Action: a, Provider: p.Provider, Amount: amount, Outcome: payment.Calling,
+		Request: r, Key: key.Scoped, Fingerprint: key.Fingerprint, StartedAt: s.Clock.Now(),
+	}
+	op.ProviderKey = op.ID
+	p.Operations = append(p.Operations, op)
+}
+
+// repeatCreate answers a create whose key is taken.
+func (s *Service) repeatCreate(ctx context.Context, key idem.Key) (Result, error) {
+	st, err := s.byKey(ctx, key)
+	if err != nil {
+		return Result{}, err
+	}
+	return s.repeat(ctx, st, key)
+}
+
+func ourUser(customer string) bool { return strings.HasPrefix(customer, "usr_") }

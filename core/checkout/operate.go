@@ -1,0 +1,156 @@
+package checkout
+
+import (
+	"context"
+
+	"patchbay/core/fault"
+	"patchbay/core/idem"
+	"patchbay/core/payment"
+)
+
+const (
+	codeState      = "unexpected_state"
+	codeInProgress = "operation_in_progress"
+)
+
+// Confirm asks for the buyer's money. A payment that never reached its provider
+// is created there by the same call.
+//
+// The errors of all operations on a payment: NotFound; Declined; Invalid;
+// Conflict with code unexpected_state, operation_in_progress, idem.CodeMismatch
+// or idem.CodeInFlight; Unavailable: nothing was done, and the same key tries
+// again.
+func (s *Service) Confirm(ctx context.Context, tenant, id string, r ConfirmRequest, key idem.Key) (Result, error) {
+	return s.operate(ctx, tenant, id, key, func(p *payment.Payment) error {
+		switch p.Status {
+		case payment.Succeeded, payment.Canceled, payment.RequiresCapture, payment.Processing:
+			return unexpected(p, "confirmed")
+		}
+		request := p.Operations[0].Request
+		request.Reference, request.Confirm = p.ProviderReference, true
+		if r.PaymentMethod != "" {
+			request.PaymentMethod = r.PaymentMethod
+		}
+		if r.ReturnURL != "" {
+			request.ReturnURL = r.ReturnURL
+		}
+		p.Status, p.NextAction, p.Error = payment.Processing, nil, nil
+		s.begin(p, payment.Confirm, 0, key, request)
+		return nil
+	})
+}
+
+// Capture takes what was authorised; amount 0 means all of it.
+func (s *Service) Capture(ctx context.Context, tenant, id string, amount int64, key idem.Key) (Result, error) {
+	return s.operate(ctx, tenant, id, key, func(p *payment.Payment) error {
+		if p.Status != payment.RequiresCapture {
+			return unexpected(p, "captured")
+		}
+		if err := within(amount, p.AmountCapturable); err != nil {
+			return err
+		}
+		s.begin(p, payment.Capture, amount, key, payment.Request{Reference: p.ProviderReference})
+		return nil
+	})
+}
+
+// Cancel gives up a payment that has not succeeded.
+func (s *Service) Cancel(ctx context.Context, tenant, id string, key idem.Key) (Result, error) {
+	return s.operate(ctx, tenant, id, key, func(p *payment.Payment) error {
+		if p.Status.Terminal() {
+			return unexpected(p, "canceled")
+		}
+		s.begin(p, payment.Cancel, 0, key, payment.Request{Reference: p.ProviderReference})
+		if p.ProviderReference == "" { // it never reached its provider
+			p.Answer(p.Open(), payment.Done, payment.Intent{Status: payment.Canceled})
+		}
+		return nil
+	})
+}
+
+// Refund gives money back; amount 0 means all that is left. The Result's
+// Operation is the refund.
+func (s *Service) Refund(ctx context.Context, tenant, id string, amount int64, key idem.Key) (Result, error) {
+	return s.operate(ctx, tenant, id, key, func(p *payment.Payment) error {
+		left := p.Refundable()
+		if p.AmountCaptured == 0 || left <= 0 {
+			return unexpected(p, "refunded")
+		}
+		if err := within(amount, left); err != nil {
+			return err
+		}
+		if amount == 0 {
+			amount = left
+		}
+		s.begin(p, payment.Refund, amount, key, payment.Request{Reference: p.ProviderReference})
+		return nil
+	})
+}
+
+// operate does one operation on a payment: a repeat of a key is answered, an
+// open operation blocks, and whatever begin adds is durable before the call.
+func (s *Service) operate(ctx context.Context, tenant, id string, key idem.Key, begin func(*payment.Payment) error) (Result, error) {
+	st, err := s.load(ctx, tenant, id)
+	if err != nil {
+		return Result{}, err
+	}
+	if st.payment.Under(key.Scoped) != nil {
+		return s.repeat(ctx, st, key)
+	}
+	result, err := s.start(ctx, st, func(p *payment.Payment) error {
+		if p.Under(key.Scoped) != nil {
+			return errRepeat
+		}
+		return begin(p)
+	})
+	if err == errRepeat { //nolint:errorlint // our own sentinel, returned as it is
+		return s.operate(ctx, tenant, id, key, begin)
+	}
+	return result, err
+}
+
+// errRepeat tells that the key was taken while the payment was read again.
+var errRepeat = fault.New(fault.Conflict, idem.CodeInFlight, "the first request under this key is still under way")
+
+// start makes an operation durable, claimed by this process, and runs it.
+func (s *Service) start(ctx context.Context, st stored, begin func(*payment.Payment) error) (Result, error) {
+	var id string
+	err := s.update(ctx, &st, func(st *stored) error {
+		p := &st.payment
+		// After an answer that was lost, the operation may be there already.
+		if p.Operation(id) != nil {
+			return nil
+		}
+		if open := p.Open(); open != nil {
+			return fault.New(fault.Conflict, codeInProgress, "a "+string(open.Action)+" of this payment is still under way")
+		}
+		if len(p.Operations) >= maxOps {
+			return fault.New(fault.Conflict, "too_many_operations", "this payment takes no more operations")
+		}
+		if err := begin(p); err != nil {
+			return err
+		}
+		id = p.Operations[len(p.Operations)-1].ID
+		st.record.Queue, st.record.Owner, st.record.Due = queueName, s.Owner, s.Clock.Now().Add(lease)
+		return nil
+	})
+	if err != nil {
+		return Result{Payment: st.payment}, err
+	}
+	return s.run(ctx, st, id)
+}
+
+func unexpected(p *payment.Payment, done string) error {
+	return fault.New(fault.Conflict, codeState,
+		"a payment that is "+string(p.Status)+" cannot be "+done)
+}
+
+func within(amount, limit int64) error {
+	switch {
+	case amount < 0:
+		return fault.InvalidParam("amount", "amount_not_positive", "amount must be a positive number of minor units")
+	case amount > limit:
+		return fault.InvalidParam("amount", "amount_too_large", "amount is more than what is left")
+	}
+	return nil
+}

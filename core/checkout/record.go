@@ -1,0 +1,169 @@
+package checkout
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"time"
+
+	"patchbay/core/event"
+	"patchbay/core/fault"
+	"patchbay/core/idem"
+	"patchbay/core/payment"
+	"patchbay/ports"
+)
+
+// stored is a payment with the record it is kept in. told is what the feed
+// knows of it already.
+type stored struct {
+	payment payment.Payment
+	record  ports.Record
+	told    told
+}
+
+type told struct {
+	status   payment.Status
+	refunded int64
+}
+
+func decode(r ports.Record) (stored, error) {
+	var p payment.Payment
+	if err := json.Unmarshal(r.Body, &p); err != nil {
+		return stored{}, fault.Wrap(fault.Internal, "checkout.decode", err)
+	}
+	return stored{payment: p, record: r, told: told{p.Status, p.AmountRefunded}}, nil
+}
+
+// reference is the unique value under which a provider's object is found.
+func reference(provider, object string) string {
+	if object == "" {
+		return ""
+	}
+	return provider + ":" + object
+}
+
+// save writes st, having freshened what is derived from the payment. What the
+// feed does not know yet goes there in the same write.
+func (s *Service) save(ctx context.Context, st *stored) error {
+	p := &st.payment
+	p.UpdatedAt = s.Clock.Now()
+	freeze(p)
+	body, err := json.Marshal(p)
+	if err != nil {
+		return fault.Wrap(fault.Internal, "checkout.encode", err)
+	}
+	r := &st.record
+	r.Tenant, r.Kind, r.ID, r.Body = p.Tenant, kind, p.ID, body
+	r.Ref = reference(p.Provider, p.ProviderReference)
+	r.Index = ports.Index{Status: string(p.Status), Customer: p.CustomerID, Created: p.CreatedAt}
+	r.Events = s.news(st.told, *p)
+	if p.Open() == nil {
+		r.Queue, r.Owner, r.Due = "", "", time.Time{}
+	}
+	if err := s.Journal.Save(ctx, r)[0]; err != nil {
+		return err
+	}
+	st.told = told{p.Status, p.AmountRefunded}
+	return nil
+}
+
+// freeze keeps the payment, as it is when an operation ends, as the answer to
+// repeats of that operation's key.
+func freeze(p *payment.Payment) {
+	for i := range p.Operations {
+		op := &p.Operations[i]
+		if op.Outcome.Open() {
+			continue
+		}
+		if op.EndedAt.IsZero() {
+			op.EndedAt = p.UpdatedAt
+		}
+		if op.Key == "" || op.Answer != nil || retryable(op) {
+			continue
+		}
+		view := *p
+		view.Operations = make([]payment.Operation, len(p.Operations))
+		for j, o := range p.Operations {
+			o.Answer = nil
+			view.Operations[j] = o
+		}
+		answer, err := json.Marshal(view)
+		if err == nil { // a Payment can always be encoded
+			op.Answer = answer
+		}
+	}
+}
+
+// news tells the feed what is new in the payment since it was last saved.
+func (s *Service) news(before told, after payment.Payment) []event.Feed {
+	var events []event.Feed
+	add := func(name string) {
+		data, _ := json.Marshal(map[string]any{
+			"status": after.Status, "provider": after.Provider, "amountRefunded": after.AmountRefunded,
+		})
+		events = append(events, event.Feed{
+			ID: s.IDs.New("fev"), Tenant: after.Tenant, Type: "payment." + name,
+			Subject: after.ID, At: after.UpdatedAt, Data: data,
+		})
+	}
+	if before.status != after.Status {
+		add(string(after.Status))
+	}
+	if before.refunded != after.AmountRefunded {
+		add("refunded")
+	}
+	return events
+}
+
+// update changes a payment until the change is saved: where somebody else was
+// quicker it reads again. change must not call anybody, and may be called
+// several times; it is a merge, so that twice is the same as once. After an
+// error st holds what could not be saved.
+func (s *Service) update(ctx context.Context, st *stored, change func(*stored) error) error {
+	for {
+		if err := change(st); err != nil {
+			return err
+		}
+		err := s.save(ctx, st)
+		if !fault.Is(err, fault.Conflict) && !fault.Is(err, fault.UnknownOutcome) || ctx.Err() != nil {
+			return err
+		}
+		fresh, rerr := s.load(ctx, st.payment.Tenant, st.payment.ID)
+		if rerr != nil {
+			return errors.Join(err, rerr)
+		}
+		*st = fresh
+	}
+}
+
+func (s *Service) load(ctx context.Context, tenant, id string) (stored, error) {
+	r, err := s.Journal.Get(ctx, tenant, kind, id)
+	if err != nil {
+		return stored{}, err
+	}
+	return decode(r)
+}
+
+// insert stores a new payment. Where the answer was lost it looks whether the
+// payment is there.
+func (s *Service) insert(ctx context.Context, st *stored) error {
+	err := s.save(ctx, st)
+	if !fault.Is(err, fault.UnknownOutcome) {
+		return err
+	}
+	fresh, rerr := s.load(ctx, st.payment.Tenant, st.payment.ID)
+	if rerr != nil {
+		return err
+	}
+	*st = fresh
+	return nil
+}
+
+// byKey finds the payment that was created under a caller's key.
+func (s *Service) byKey(ctx context.Context, key idem.Key) (stored, error) {
+	r, err := s.Journal.Find(ctx, kind, ports.ByIdem, key.Scoped)
+	if err != nil {
+		return stored{}, err
+	}
+	return decode(r)
+}

@@ -1,0 +1,88 @@
+package checkout
+
+import (
+	"context"
+	"encoding/json"
+	"time"
+
+	"patchbay/core/fault"
+	"patchbay/core/idem"
+	"patchbay/core/payment"
+)
+
+// repeat answers a request whose key the payment knows already: with the answer
+// that was given, with the payment as it stands while the outcome is open, or,
+// where it is proved that nothing was done, by trying again.
+func (s *Service) repeat(ctx context.Context, st stored, key idem.Key) (Result, error) {
+	op := st.payment.Under(key.Scoped)
+	if op == nil {
+		return Result{}, fault.New(fault.Internal, "operation_lost", "the operation of this key is not in its payment")
+	}
+	if err := key.Match(op.Fingerprint); err != nil {
+		return Result{}, err
+	}
+	switch {
+	case op.Outcome == payment.Calling && s.Clock.Now().Before(op.StartedAt.Add(answerWithin)):
+		err := fault.New(fault.Conflict, idem.CodeInFlight, "the first request under this key is still under way")
+		err.RetryAfter = time.Second
+		return Result{Payment: st.payment, Operation: *op}, err
+	case op.Outcome.Open():
+		return Result{Payment: st.payment, Operation: *op, Replayed: true}, nil
+	case retryable(op):
+		return s.again(ctx, st, op.ID)
+	}
+	return replay(st.payment, *op)
+}
+
+// replay gives the answer that was given when the operation ended.
+func replay(now payment.Payment, op payment.Operation) (Result, error) {
+	then := now
+	if op.Answer != nil {
+		then = payment.Payment{}
+		if err := json.Unmarshal(op.Answer, &then); err != nil {
+			return Result{}, fault.Wrap(fault.Internal, "checkout.replay", err)
+		}
+	}
+	return Result{Payment: then, Operation: op, Replayed: true}, failure(op)
+}
+
+// retryable reports whether it is proved that the operation did nothing, for a
+// reason that may pass.
+func retryable(op *payment.Operation) bool {
+	if op.Outcome != payment.NotSent && op.Outcome != payment.NotExecuted {
+		return false
+	}
+	switch fault.ParseKind(op.Kind) {
+	case fault.Unavailable, fault.RateLimited, fault.Unauthorized, fault.QuotaExceeded, fault.Overloaded, fault.Canceled:
+		return true
+	}
+	return false
+}
+
+// again tries an operation once more under the provider key of the try before:
+// should the proof that nothing was done ever be wrong, the provider knows the
+// key. The try before stays as it is, for the record.
+func (s *Service) again(ctx context.Context, st stored, id string) (Result, error) {
+	last := *st.payment.Operation(id)
+	return s.start(ctx, st, func(p *payment.Payment) error {
+		if newest := p.Under(last.Key); newest.ID != last.ID {
+			return fault.New(fault.Conflict, idem.CodeInFlight, "another repeat of this key is under way")
+		}
+		key := idem.Key{Scoped: last.Key, Fingerprint: last.Fingerprint}
+		s.begin(p, last.Action, last.Amount, key, last.Request)
+		p.Operations[len(p.Operations)-1].ProviderKey = last.ProviderKey
+		return nil
+	})
+}
+
+// failure is the error with which an operation was answered, nil if it was not.
+func failure(op payment.Operation) error {
+	if op.Kind == "" {
+		return nil
+	}
+	e := &fault.Error{Kind: fault.ParseKind(op.Kind), Op: "checkout." + string(op.Action), Provider: op.Provider}
+	if op.Error != nil {
+		e.Code, e.DeclineCode, e.Message = op.Error.Code, op.Error.DeclineCode, op.Error.Message
+	}
+	return e
+}

@@ -1,0 +1,61 @@
+package inbox
+
+import (
+	"context"
+	"encoding/json"
+	"time"
+
+	"patchbay/core/fault"
+	"patchbay/ports"
+)
+
+func (s *Service) handle(ctx context.Context, c ports.Claim) { s.apply(ctx, c.Record) }
+
+// apply takes a stored event in and saves what became of it. A crash between
+// the two applies it again, which changes nothing.
+func (s *Service) apply(ctx context.Context, r ports.Record) {
+	var e entry
+	err := json.Unmarshal(r.Body, &e)
+	if err == nil {
+		err = s.try(ctx, r.Tenant, e)
+	} else {
+		err = fault.Wrap(fault.Invalid, "inbox.decode", err)
+	}
+	s.settle(&r, &e, err)
+	if err := s.Journal.Save(ctx, &r)[0]; err != nil {
+		// The lease runs out, and the event is applied again.
+		s.Log.Warn("inbox: state of event not saved", "event", r.ID, "error", err)
+	}
+}
+
+func (s *Service) try(ctx context.Context, route string, e entry) error {
+	r, ok := s.Routes[route]
+	if !ok {
+		return fault.New(fault.Unavailable, "no_such_route", "the provider of this event is not configured any more")
+	}
+	ctx, cancel := context.WithTimeout(ctx, applyDeadline)
+	defer cancel()
+	return r.Apply(ctx, e.Event)
+}
+
+// settle decides by the outcome whether the event is done, waits, or is dead.
+func (s *Service) settle(r *ports.Record, e *entry, err error) {
+	r.Queue, r.Owner, r.Due = "", "", time.Time{}
+	if err == nil {
+		r.Index.Status = stateApplied
+		return
+	}
+	e.Tries++
+	e.Last = fault.KindOf(err).String()
+	if body, merr := json.Marshal(e); merr == nil {
+		r.Body = body
+	}
+	wait, ok := schedule.After(e.Tries)
+	if !ok || fault.Is(err, fault.Invalid) {
+		r.Index.Status = stateDead
+		s.Log.Error("inbox: event given up", "event", r.ID, "type", e.Event.Type, "tries", e.Tries, "error", err)
+		return
+	}
+	r.Index.Status = stateWaiting
+	r.Queue, r.Due = queueName, s.Clock.Now().Add(wait)
+}

@@ -1,0 +1,159 @@
+// Package inbox takes webhooks: each event is verified, stored once, and
+// applied once. A provider gets its 2xx when the event is on disk.
+package inbox
+
+import (
+	"context"
+	"encoding/json"
+	"log/slog"
+	"sync"
+	"time"
+
+	"patchbay/core/event"
+	"patchbay/core/fault"
+	"patchbay/core/queue"
+	"patchbay/ports"
+)
+
+const (
+	kind      = "webhook"  // of journal records
+	queueName = "webhooks" // where events wait that are not applied yet
+
+	applyDeadline = 30 * time.Second
+	lease         = applyDeadline + 15*time.Second
+	atOnce        = 64 // events applied at once; more wait in the queue
+)
+
+// schedule is when an event that could not be applied is tried again: its
+// payment may come later, or a store may be back. After that it is dead, and
+// the queue moves on.
+var schedule = queue.Backoff{
+	time.Second, 10 * time.Second, time.Minute, 5 * time.Minute, time.Hour, 6 * time.Hour, 24 * time.Hour, 48 * time.Hour,
+}
+
+// States of a stored event.
+const (
+	stateWaiting = "waiting"
+	stateApplied = "applied"
+	stateDead    = "dead" // nothing here fits it, or it cannot be applied
+)
+
+// Route is where one family of providers sends its webhooks.
+type Route struct {
+	Verifier ports.Verifier
+	// Apply takes an event into whatever it speaks of. It must bear to be called
+	// twice with the same event. NotFound and everything that may pass is tried
+	// again; Invalid is not.
+	Apply func(ctx context.Context, e event.Webhook) error
+}
+
+// Options is what a Service needs.
+type Options struct {
+	Journal ports.Journal
+	Routes  map[string]Route // by the last part of the path: "stripe"
+	Clock   ports.Clock
+	Owner   string // this process, unique among those that share the journal
+	Log     *slog.Logger
+}
+
+// Service receives webhooks.
+type Service struct {
+	Options
+	worker  *queue.Worker
+	slots   chan struct{}
+	running sync.WaitGroup
+}
+
+// New makes a Service. Its Run must be called for waiting events to be applied.
+func New(o Options) *Service {
+	s := &Service{Options: o, slots: make(chan struct{}, atOnce)}
+	s.worker = &queue.Worker{
+		Journal: o.Journal, Queue: queueName, Owner: o.Owner, Lease: lease,
+		Idle: time.Second, Limit: 16, Handle: s.handle, Log: o.Log,
+	}
+	return s
+}
+
+// Run applies waiting events until ctx ends, then waits for those under way.
+func (s *Service) Run(ctx context.Context) {
+	s.worker.Run(ctx)
+	s.running.Wait()
+}
+
+// entry is a stored event.
+type entry struct {
+	Event event.Webhook `json:"event"`
+	Tries int           `json:"tries,omitempty"`
+	Last  string        `json:"last,omitempty"` // the Kind of the last failure
+}
+
+// Receive verifies a webhook and stores its events. Once it returns nil they
+// are on disk, and a repeat of any changes nothing.
+//
+// NotFound: no such route. Invalid: not signed by an account of ours, see
+// ports.Verifier. Unavailable, UnknownOutcome: not surely stored; the provider
+// must send it again.
+func (s *Service) Receive(ctx context.Context, route string, body []byte, header func(string) string) error {
+	r, ok := s.Routes[route]
+	if !ok {
+		return fault.New(fault.NotFound, "no_such_route", "no provider sends webhooks here")
+	}
+	events, err := r.Verifier.Verify(body, header)
+	if err != nil {
+		return err
+	}
+	for _, e := range events {
+		if err := s.store(ctx, route, e); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// store puts an event into the journal, claimed by this process where a slot is
+// free to apply it at once.
+func (s *Service) store(ctx context.Context, route string, e event.Webhook) error {
+	body, err := json.Marshal(entry{Event: e})
+	if err != nil {
+		return fault.Wrap(fault.Invalid, "inbox.store", err)
+	}
+	now := s.Clock.Now()
+	record := ports.Record{
+		// The id is the provider's own: that is what makes a repeat a Conflict.
+		Tenant: route, Kind: kind, ID: e.Provider + ":" + e.ID, Body: body,
+		Index: ports.Index{Status: stateWaiting, Created: now}, Queue: queueName, Due: now,
+	}
+	free := s.take()
+	if free {
+		record.Owner, record.Due = s.Owner, now.Add(lease)
+	}
+	err = s.Journal.Save(ctx, &record)[0]
+	switch {
+	case err == nil && free:
+		background := context.WithoutCancel(ctx)
+		s.running.Go(func() {
+			defer s.release()
+			s.apply(background, record)
+		})
+		return nil
+	case free:
+		s.release()
+	case err == nil:
+		s.worker.Nudge()
+	}
+	if fault.Is(err, fault.Conflict) {
+		return nil // stored before
+	}
+	return err
+}
+
+func (s *Service) take() bool {
+	select {
+	case s.slots <- struct{}{}:
+		return true
+	default:
+		return false
+	}
+}
+
+func (s *Service) release() { <-s.slots }

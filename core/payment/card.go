@@ -1,0 +1,86 @@
+package payment
+
+import "strings"
+
+// HasCardNumber reports whether s holds what looks like a card number: digits,
+// perhaps in groups, with an issuer's prefix, that issuer's length, and a right
+// check digit. The check digit alone (ISO/IEC 7812-1, Luhn) fits one id in ten.
+func HasCardNumber(s string) bool {
+	for i := 0; i < len(s); {
+		if !digit(s[i]) {
+			i++
+			continue
+		}
+		digits, end := run(s, i)
+		if isCard(digits) {
+			return true
+		}
+		i = end
+	}
+	return false
+}
+
+// run collects the digits from s[i] on, over single spaces and hyphens.
+func run(s string, i int) (digits string, end int) {
+	var b strings.Builder
+	for i < len(s) {
+		switch c := s[i]; {
+		case digit(c):
+			b.WriteByte(c)
+		case (c == ' ' || c == '-') && i+1 < len(s) && digit(s[i+1]):
+		default:
+			return b.String(), i
+		}
+		i++
+	}
+	return b.String(), i
+}
+
+func digit(c byte) bool { return '0' <= c && c <= '9' }
+
+// issuers lists the number ranges in use by their first digits, both ends
+// included, with the lengths that they issue.
+var issuers = []struct {
+	from, to string
+	lengths  []int
+}{
+	{"4", "4", []int{13, 16, 19}},                                               // Visa
+	{"51", "55", []int{16}},                                                     // Mastercard
+	{"2221", "2720", []int{16}},                                                 // Mastercard
+	{"34", "34", []int{15}},                                                     // American Express
+	{"37", "37", []int{15}},                                                     // American Express
+	{"6011", "6011", []int{16, 19}},                                             // Discover
+	{"644", "659", []int{16, 19}},                                               // Discover
+	{"3528", "3589", []int{16, 19}},                                             // JCB
+	{"300", "305", []int{14}}, {"36", "36", []int{14}}, {"38", "39", []int{14}}, // Diners Club
+	{"62", "62", []int{16, 17, 18, 19}}, // UnionPay
+}
+
+func isCard(digits string) bool {
+	for _, r := range issuers {
+		n := len(r.from)
+		if len(digits) < n || digits[:n] < r.from || digits[:n] > r.to {
+			continue
+		}
+		for _, length := range r.lengths {
+			if len(digits) == length && luhn(digits) {
+				return true
+			}
+		}
+	}
+	return false
+}
+
+func luhn(digits string) bool {
+	sum, double := 0, false
+	for i := len(digits) - 1; i >= 0; i-- {
+		d := int(digits[i] - '0')
+		if double {
+			if d *= 2; d > 9 {
+				d -= 9
+			}
+		}
+		sum, double = sum+d, !double
+	}
+	return sum%10 == 0
+}

@@ -1,0 +1,75 @@
+package payment
+
+import (
+	"net/url"
+	"strings"
+	"unicode/utf8"
+
+	"patchbay/core/fault"
+)
+
+// Limits of the fields, in characters. Source: docs.stripe.com/api/metadata.
+const (
+	MaxMetadataKey   = 40
+	MaxMetadataValue = 500
+	MaxDescription   = 1000
+	MaxURL           = 2048
+)
+
+// Fields is what a caller writes freely into a payment.
+type Fields struct {
+	CustomerID    string
+	Description   string
+	ReturnURL     string
+	CaptureMethod CaptureMethod // may be empty
+	Metadata      map[string]string
+}
+
+// Check returns Invalid, with the field, unless all of it may be stored and
+// sent to a provider. Card numbers never enter.
+func (f Fields) Check() error {
+	switch {
+	case utf8.RuneCountInString(f.Description) > MaxDescription || HasCardNumber(f.Description):
+		return fault.InvalidParam("description", "invalid_description",
+			"description takes at most 1000 characters and no card number")
+	case len(f.CustomerID) > 255 || HasCardNumber(f.CustomerID):
+		return fault.InvalidParam("customerId", "invalid_customer", "customerId takes at most 255 characters")
+	case f.CaptureMethod != "" && f.CaptureMethod != CaptureAutomatic && f.CaptureMethod != CaptureManual:
+		return fault.InvalidParam("captureMethod", "invalid_capture_method", "captureMethod must be automatic or manual")
+	}
+	if err := checkURL(f.ReturnURL); err != nil {
+		return err
+	}
+	return checkMetadata(f.Metadata)
+}
+
+func checkURL(s string) error {
+	if s == "" {
+		return nil
+	}
+	u, err := url.Parse(s)
+	if err != nil || u.Host == "" || (u.Scheme != "https" && u.Scheme != "http") || len(s) > MaxURL {
+		return fault.InvalidParam("returnUrl", "invalid_url", "returnUrl must be an absolute http or https URL")
+	}
+	return nil
+}
+
+func checkMetadata(metadata map[string]string) error {
+	if len(metadata) > MaxMetadata {
+		return fault.InvalidParam("metadata", "too_many_keys", "metadata takes at most 45 keys")
+	}
+	for k, v := range metadata {
+		switch {
+		case k == "" || utf8.RuneCountInString(k) > MaxMetadataKey || strings.ContainsAny(k, "[]"):
+			return fault.InvalidParam("metadata", "invalid_metadata",
+				"metadata keys take 1 to 40 characters without square brackets")
+		case strings.HasPrefix(k, "patchbay_"):
+			return fault.InvalidParam("metadata."+k, "reserved_metadata", "metadata keys that begin with patchbay_ are reserved")
+		case utf8.RuneCountInString(v) > MaxMetadataValue:
+			return fault.InvalidParam("metadata."+k, "invalid_metadata", "metadata values take at most 500 characters")
+		case HasCardNumber(k) || HasCardNumber(v):
+			return fault.InvalidParam("metadata", "card_number", "metadata must not hold a card number")
+		}
+	}
+	return nil
+}
