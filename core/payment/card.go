@@ -1,7 +1,5 @@
 package payment
 
-import "strings"
-
 // HasCardNumber reports whether s holds what looks like a card number: digits,
 // perhaps in groups, with an issuer's prefix, that issuer's length, and a right
 // check digit. The check digit alone (ISO/IEC 7812-1, Luhn) fits one id in ten.
@@ -11,8 +9,8 @@ func HasCardNumber(s string) bool {
 			i++
 			continue
 		}
-		digits, end := run(s, i)
-		if isCard(digits) {
+		groups, end := run(s, i)
+		if groupsHoldCard(groups) {
 			return true
 		}
 		i = end
@@ -20,21 +18,40 @@ func HasCardNumber(s string) bool {
 	return false
 }
 
-// run collects the digits from s[i] on, over single spaces and hyphens.
-func run(s string, i int) (digits string, end int) {
-	var b strings.Builder
-	for i < len(s) {
+// run collects groups of digits from s[i] on, over single spaces and hyphens.
+func run(s string, i int) (groups []string, end int) {
+	start := i
+	for ; i < len(s); i++ {
 		switch c := s[i]; {
 		case digit(c):
-			b.WriteByte(c)
 		case (c == ' ' || c == '-') && i+1 < len(s) && digit(s[i+1]):
+			groups, start = append(groups, s[start:i]), i+1
 		default:
-			return b.String(), i
+			return append(groups, s[start:i]), i
 		}
-		i++
 	}
-	return b.String(), i
+	return append(groups, s[start:]), i
 }
+
+// groupsHoldCard looks at every row of neighbouring groups, since an expiry
+// date or another number may stand beside the card's. A group is never cut: a
+// long identifier holds something like a card number too often.
+func groupsHoldCard(groups []string) bool {
+	for i := range groups {
+		digits := ""
+		for _, g := range groups[i:] {
+			if digits += g; len(digits) > longestCard {
+				break
+			}
+			if isCard(digits) {
+				return true
+			}
+		}
+	}
+	return false
+}
+
+const longestCard = 19 // ISO/IEC 7812-1
 
 func digit(c byte) bool { return '0' <= c && c <= '9' }
 

@@ -1,0 +1,458 @@
+package checkout_test
+
+import (
+	"context"
+	"log/slog"
+	"sync"
+	"sync/atomic"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"patchbay/adapters/sys"
+	"patchbay/core/checkout"
+	"patchbay/core/event"
+	"patchbay/core/fault"
+	"patchbay/core/idem"
+	"patchbay/core/payment"
+	"patchbay/ports"
+	"patchbay/tests/memjournal"
+)
+
+const tenant = "default"
+
+// rig is a checkout on a journal and a provider in memory, on virtual time.
+type rig struct {
+	*checkout.Service
+	journal  *memjournal.Journal
+	provider *provider
+}
+
+// within runs a test on virtual time with the resolver at work.
+func within(t *testing.T, test func(t *testing.T, r *rig)) {
+	t.Helper()
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		r := &rig{journal: memjournal.New(sys.Clock{}), provider: newProvider("acme")}
+		r.restart("one")
+		ctx, stop := context.WithCancel(t.Context())
+		done := make(chan struct{})
+		go func() { defer close(done); r.Run(ctx) }()
+		test(t, r)
+		stop()
+		<-done
+	})
+}
+
+// restart gives the rig a new process, which knows only what is stored.
+func (r *rig) restart(owner string) {
+	r.Service = checkout.New(checkout.Options{
+		Journal: r.journal, Gateways: []ports.PaymentGateway{r.provider}, Events: r.provider,
+		Clock: sys.Clock{}, IDs: sys.IDs{}, Owner: owner, Log: slog.New(slog.DiscardHandler),
+	})
+}
+
+func key(value, body string) idem.Key {
+	return idem.New(tenant, "POST /api/payments", value, []byte(body))
+}
+
+func (r *rig) pay(t *testing.T, k string) (checkout.Result, error) {
+	t.Helper()
+	return r.Create(t.Context(), tenant, checkout.CreateRequest{
+		Amount: 1250, Currency: "eur", PaymentMethod: "pm_ok", Confirm: true,
+	}, key(k, "a"))
+}
+
+func (r *rig) status(t *testing.T, id string) payment.Payment {
+	t.Helper()
+	p, err := r.Get(t.Context(), tenant, id)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return p
+}
+
+// settled waits on virtual time until no operation of the payment is open.
+func (r *rig) settled(t *testing.T, id string, limit time.Duration) payment.Payment {
+	t.Helper()
+	for end := time.Now().Add(limit); ; {
+		p := r.status(t, id)
+		if p.Open() == nil {
+			return p
+		}
+		if time.Now().After(end) {
+			t.Fatalf("still open after %s: %+v", limit, p)
+		}
+		<-time.After(time.Second)
+	}
+}
+
+func fails(kind fault.Kind, calls ...int) func(context.Context, payment.Action, int) error {
+	return func(_ context.Context, _ payment.Action, n int) error {
+		for _, c := range calls {
+			if c == n {
+				return fault.New(kind, "scripted", "")
+			}
+		}
+		return nil
+	}
+}
+
+func TestPaymentSucceeds(t *testing.T) {
+	within(t, func(t *testing.T, r *rig) {
+		res, err := r.pay(t, "k")
+		if err != nil || res.Payment.Status != payment.Succeeded || res.Payment.AmountCaptured != 1250 || res.Replayed {
+			t.Fatalf("%+v, %v", res, err)
+		}
+		again, err := r.pay(t, "k")
+		if err != nil || !again.Replayed || again.Payment.ID != res.Payment.ID || r.provider.captured() != 1 {
+			t.Fatalf("repeat: %+v, %v, %d charges", again, err, r.provider.captured())
+		}
+		if _, err := r.Create(t.Context(), tenant, checkout.CreateRequest{Amount: 99, Currency: "eur"}, key("k", "b")); fault.From(err).Code != idem.CodeMismatch {
+			t.Fatalf("other body: %v", err)
+		}
+	})
+}
+
+func TestFiftyRequestsUnderOneKeyMakeOneCharge(t *testing.T) {
+	within(t, func(t *testing.T, r *rig) {
+		r.provider.before = func(context.Context, payment.Action, int) error {
+			<-time.After(50 * time.Millisecond)
+			return nil
+		}
+		var all sync.WaitGroup
+		var paid, refused atomic.Int64
+		for range 50 {
+			all.Go(func() {
+				switch _, err := r.pay(t, "k"); {
+				case err == nil:
+					paid.Add(1)
+				case fault.From(err).Code == idem.CodeInFlight:
+					refused.Add(1)
+				default:
+					t.Error(err)
+				}
+			})
+		}
+		all.Wait()
+		if r.provider.captured() != 1 || r.provider.calls != 1 || paid.Load() != 1 || refused.Load() != 49 {
+			t.Fatalf("%d charges in %d calls; %d paid, %d in flight", r.provider.captured(), r.provider.calls, paid.Load(), refused.Load())
+		}
+	})
+}
+
+func TestReplayIsTheFirstAnswerWhateverCameLater(t *testing.T) {
+	within(t, func(t *testing.T, r *rig) {
+		res, _ := r.pay(t, "k")
+		if _, err := r.Refund(t.Context(), tenant, res.Payment.ID, 0, idem.Key{}); err != nil {
+			t.Fatal(err)
+		}
+		again, err := r.pay(t, "k")
+		if err != nil || again.Payment.AmountRefunded != 0 || r.status(t, res.Payment.ID).AmountRefunded != 1250 {
+			t.Fatalf("%+v, %v", again.Payment, err)
+		}
+	})
+}
+
+func TestDeclineIsReplayed(t *testing.T) {
+	within(t, func(t *testing.T, r *rig) {
+		for n := range 2 {
+			res, err := r.Create(t.Context(), tenant, checkout.CreateRequest{
+				Amount: 500, Currency: "usd", PaymentMethod: "pm_declined", Confirm: true,
+			}, key("k", "d"))
+			f := fault.From(err)
+			if f.Kind != fault.Declined || f.DeclineCode != "generic_decline" || res.Payment.Status != payment.RequiresPaymentMethod || res.Replayed != (n == 1) {
+				t.Fatalf("%+v, %v", res, err)
+			}
+		}
+		if r.provider.calls != 1 {
+			t.Fatalf("%d calls", r.provider.calls)
+		}
+	})
+}
+
+func TestProvedNotExecutedTriesAgainUnderTheSameKey(t *testing.T) {
+	for _, kind := range []fault.Kind{fault.Unavailable, fault.RateLimited, fault.Unauthorized, fault.QuotaExceeded, fault.Overloaded} {
+		t.Run(kind.String(), func(t *testing.T) {
+			within(t, func(t *testing.T, r *rig) {
+				r.provider.before = fails(kind, 1)
+				res, err := r.pay(t, "k")
+				if fault.KindOf(err) != kind || res.Payment.Status != payment.RequiresConfirmation {
+					t.Fatalf("%+v, %v", res.Payment, err)
+				}
+				again, err := r.pay(t, "k")
+				if err != nil || again.Payment.ID != res.Payment.ID || again.Payment.Status != payment.Succeeded || r.provider.captured() != 1 {
+					t.Fatalf("%+v, %v", again, err)
+				}
+				if ops := again.Payment.Operations; len(ops) != 2 || ops[0].ProviderKey != ops[1].ProviderKey {
+					t.Fatalf("both tries must show, under one provider key: %+v", ops)
+				}
+			})
+		})
+	}
+}
+
+func TestUnknownOutcomeIsSettledByTheSameKey(t *testing.T) {
+	within(t, func(t *testing.T, r *rig) {
+		r.provider.after = fails(fault.UnknownOutcome, 1)
+		res, err := r.pay(t, "k")
+		if err != nil || !res.Operation.Outcome.Open() || res.Payment.Status != payment.Processing {
+			t.Fatalf("%+v, %v", res, err)
+		}
+		p := r.settled(t, res.Payment.ID, time.Minute)
+		if p.Status != payment.Succeeded || r.provider.captured() != 1 {
+			t.Fatalf("%+v, %d charges", p, r.provider.captured())
+		}
+	})
+}
+
+// Once a try was unknown, "unavailable" proves nothing any more.
+func TestUnknownIsSticky(t *testing.T) {
+	within(t, func(t *testing.T, r *rig) {
+		r.provider.after = fails(fault.UnknownOutcome, 1)
+		kinds := map[int]fault.Kind{2: fault.Unavailable, 3: fault.Unauthorized, 4: fault.RateLimited}
+		r.provider.before = func(_ context.Context, _ payment.Action, n int) error {
+			if kind, ok := kinds[n]; ok {
+				return fault.New(kind, "scripted", "")
+			}
+			return nil
+		}
+		res, _ := r.pay(t, "k")
+		<-time.After(30 * time.Second)
+		if p := r.status(t, res.Payment.ID); p.Status != payment.Processing {
+			t.Fatalf("status %s while the outcome is unknown", p.Status)
+		}
+		again, err := r.pay(t, "k")
+		if err != nil || !again.Replayed || again.Payment.Status != payment.Processing {
+			t.Fatalf("repeat while unknown: %+v, %v", again, err)
+		}
+		if p := r.settled(t, res.Payment.ID, time.Hour); p.Status != payment.Succeeded || r.provider.captured() != 1 {
+			t.Fatalf("%+v, %d charges", p, r.provider.captured())
+		}
+	})
+}
+
+func TestAfterAWhileItOnlyLooks(t *testing.T) {
+	tests := []struct {
+		name      string
+		committed bool
+		want      payment.Status
+		within    time.Duration
+	}{
+		{"found by its metadata", true, payment.Succeeded, 2 * time.Hour},
+		{"absent for more than an hour", false, payment.RequiresConfirmation, 26 * time.Hour},
+	}
+	for _, tt := range tests {
+		t.Run(tt.name, func(t *testing.T) {
+			within(t, func(t *testing.T, r *rig) {
+				hook := &r.provider.before
+				if tt.committed {
+					hook = &r.provider.after
+				}
+				*hook = func(context.Context, payment.Action, int) error {
+					return fault.New(fault.UnknownOutcome, "scripted", "")
+				}
+				res, _ := r.pay(t, "k")
+				p := r.settled(t, res.Payment.ID, tt.within)
+				if p.Status != tt.want {
+					t.Fatalf("status %s, want %s", p.Status, tt.want)
+				}
+				if r.provider.calls > 5 {
+					t.Fatalf("%d calls: it must not repeat the call after 15 minutes", r.provider.calls)
+				}
+			})
+		})
+	}
+}
+
+func TestCrashBetweenCallAndSave(t *testing.T) {
+	within(t, func(t *testing.T, r *rig) {
+		saves := 0
+		r.journal.Fail = func(op string) error {
+			if op == memjournal.Save {
+				if saves++; saves == 2 { // the outcome
+					return fault.New(fault.Unavailable, "scripted", "")
+				}
+			}
+			return nil
+		}
+		res, err := r.pay(t, "k")
+		if err != nil || res.Payment.Status != payment.Processing {
+			t.Fatalf("%+v, %v", res.Payment, err)
+		}
+		p := r.settled(t, res.Payment.ID, 2*time.Minute)
+		if p.Status != payment.Succeeded || r.provider.captured() != 1 || r.provider.calls != 2 {
+			t.Fatalf("%+v after %d calls, %d charges", p, r.provider.calls, r.provider.captured())
+		}
+	})
+}
+
+func TestLostAnswersOfTheJournal(t *testing.T) {
+	for i, name := range []string{"of the intent", "of the outcome"} {
+		nth := i + 1
+		t.Run(name, func(t *testing.T) {
+			within(t, func(t *testing.T, r *rig) {
+				saved := 0
+				r.journal.Fail = func(op string) error {
+					if op == memjournal.Saved {
+						if saved++; saved == nth {
+							return fault.New(fault.UnknownOutcome, "scripted", "")
+						}
+					}
+					return nil
+				}
+				res, err := r.pay(t, "k")
+				if err != nil || res.Payment.Status != payment.Succeeded || r.provider.captured() != 1 {
+					t.Fatalf("%+v, %v, %d charges", res.Payment, err, r.provider.captured())
+				}
+			})
+		})
+	}
+}
+
+func TestNoIntentStoredNoCall(t *testing.T) {
+	within(t, func(t *testing.T, r *rig) {
+		r.journal.Fail = func(op string) error {
+			if op == memjournal.Save {
+				return fault.New(fault.Unavailable, "scripted", "")
+			}
+			return nil
+		}
+		if _, err := r.pay(t, "k"); !fault.Is(err, fault.Unavailable) || r.provider.calls != 0 {
+			t.Fatalf("%v, %d calls", err, r.provider.calls)
+		}
+	})
+}
+
+func TestAnswersWithinEightSeconds(t *testing.T) {
+	within(t, func(t *testing.T, r *rig) {
+		r.provider.before = func(ctx context.Context, _ payment.Action, n int) error {
+			if n == 1 {
+				<-time.After(20 * time.Second)
+			}
+			return nil
+		}
+		start := time.Now()
+		res, err := r.pay(t, "k")
+		if took := time.Since(start); took != 8*time.Second || err != nil || res.Payment.Status != payment.Processing {
+			t.Fatalf("after %s: %+v, %v", took, res.Payment, err)
+		}
+		p := r.settled(t, res.Payment.ID, 15*time.Second)
+		if p.Status != payment.Succeeded || r.provider.calls != 1 {
+			t.Fatalf("%+v, %d calls", p, r.provider.calls)
+		}
+	})
+}
+
+func TestOperationsBlockEachOther(t *testing.T) {
+	within(t, func(t *testing.T, r *rig) {
+		res, _ := r.pay(t, "k")
+		r.provider.after = fails(fault.UnknownOutcome, 2)
+		first, err := r.Refund(t.Context(), tenant, res.Payment.ID, 1000, key("r1", ""))
+		if err != nil || !first.Operation.Outcome.Open() {
+			t.Fatalf("%+v, %v", first.Operation, err)
+		}
+		if _, err := r.Refund(t.Context(), tenant, res.Payment.ID, 250, key("r2", "")); fault.From(err).Code != "operation_in_progress" {
+			t.Fatalf("second refund while the first is unknown: %v", err)
+		}
+		if p := r.settled(t, res.Payment.ID, time.Minute); p.AmountRefunded != 1000 || len(r.provider.refunds) != 1 {
+			t.Fatalf("%+v, %d refunds", p, len(r.provider.refunds))
+		}
+		if _, err := r.Refund(t.Context(), tenant, res.Payment.ID, 251, idem.Key{}); fault.From(err).Code != "amount_too_large" {
+			t.Fatalf("beyond what is left: %v", err)
+		}
+	})
+}
+
+func TestCapture(t *testing.T) {
+	within(t, func(t *testing.T, r *rig) {
+		res, err := r.Create(t.Context(), tenant, checkout.CreateRequest{
+			Amount: 900, Currency: "gbp", PaymentMethod: "pm_ok", Confirm: true, CaptureMethod: payment.CaptureManual,
+		}, idem.Key{})
+		if err != nil || res.Payment.Status != payment.RequiresCapture {
+			t.Fatalf("%+v, %v", res.Payment, err)
+		}
+		id := res.Payment.ID
+		if _, err := r.Capture(t.Context(), tenant, id, 901, idem.Key{}); fault.From(err).Code != "amount_too_large" {
+			t.Fatalf("too much: %v", err)
+		}
+		done, err := r.Capture(t.Context(), tenant, id, 400, key("c", ""))
+		if err != nil || done.Payment.Status != payment.Succeeded || done.Payment.AmountCaptured != 400 {
+			t.Fatalf("%+v, %v", done.Payment, err)
+		}
+		again, err := r.Capture(t.Context(), tenant, id, 400, key("c", ""))
+		if err != nil || !again.Replayed {
+			t.Fatalf("repeat: %+v, %v", again, err)
+		}
+		if _, err := r.Capture(t.Context(), tenant, id, 0, idem.Key{}); fault.From(err).Code != "unexpected_state" {
+			t.Fatalf("twice: %v", err)
+		}
+	})
+}
+
+func TestConfirmAndCancel(t *testing.T) {
+	within(t, func(t *testing.T, r *rig) {
+		open := func() string {
+			res, err := r.Create(t.Context(), tenant, checkout.CreateRequest{Amount: 900, Currency: "usd", PaymentMethod: "pm_ok"}, idem.Key{})
+			if err != nil || res.Payment.Status != payment.RequiresConfirmation {
+				t.Fatalf("%+v, %v", res.Payment, err)
+			}
+			return res.Payment.ID
+		}
+		if done, err := r.Confirm(t.Context(), tenant, open(), checkout.ConfirmRequest{}, idem.Key{}); err != nil || done.Payment.Status != payment.Succeeded {
+			t.Fatalf("%+v, %v", done.Payment, err)
+		}
+		id := open()
+		if done, err := r.Cancel(t.Context(), tenant, id, idem.Key{}); err != nil || done.Payment.Status != payment.Canceled {
+			t.Fatalf("%+v, %v", done.Payment, err)
+		}
+		if _, err := r.Confirm(t.Context(), tenant, id, checkout.ConfirmRequest{}, idem.Key{}); fault.From(err).Code != "unexpected_state" {
+			t.Fatalf("confirm after cancel: %v", err)
+		}
+	})
+}
+
+func TestWebhooks(t *testing.T) {
+	within(t, func(t *testing.T, r *rig) {
+		r.provider.after = func(_ context.Context, _ payment.Action, n int) error {
+			if n == 1 { // the event is here before the answer
+				if err := r.ApplyWebhook(t.Context(), event.Webhook{Provider: "acme", ID: "pi_1"}); err != nil {
+					t.Error(err)
+				}
+			}
+			return nil
+		}
+		res, err := r.pay(t, "k")
+		if err != nil || res.Payment.Status != payment.Succeeded {
+			t.Fatalf("%+v, %v", res.Payment, err)
+		}
+		before := r.status(t, res.Payment.ID)
+		for _, status := range []payment.Status{"", payment.RequiresPaymentMethod, payment.Succeeded} {
+			if err := r.ApplyWebhook(t.Context(), event.Webhook{Provider: "acme", ID: "pi_1", Type: string(status)}); err != nil {
+				t.Fatal(err)
+			}
+		}
+		if after := r.status(t, res.Payment.ID); !after.UpdatedAt.Equal(before.UpdatedAt) {
+			t.Fatalf("late and repeated events changed the payment: %+v", after)
+		}
+		if err := r.ApplyWebhook(t.Context(), event.Webhook{Provider: "other", ID: "pi_1", Type: "canceled"}); err != nil && !fault.Is(err, fault.NotFound) {
+			t.Fatal(err)
+		}
+		if after := r.status(t, res.Payment.ID); after.Status != payment.Succeeded {
+			t.Fatalf("another account's event changed the payment: %+v", after)
+		}
+	})
+}
+
+func TestStaleEventAsksForThePresentState(t *testing.T) {
+	within(t, func(t *testing.T, r *rig) {
+		res, _ := r.Create(t.Context(), tenant, checkout.CreateRequest{Amount: 900, Currency: "usd", PaymentMethod: "pm_ok"}, idem.Key{})
+		r.provider.intents["pi_1"].Status = payment.RequiresAction
+		if err := r.ApplyWebhook(t.Context(), event.Webhook{Provider: "acme", ID: "pi_1", Type: "requires_payment_method"}); err != nil {
+			t.Fatal(err)
+		}
+		if p := r.status(t, res.Payment.ID); p.Status != payment.RequiresAction {
+			t.Fatalf("status %s, want the provider's present one", p.Status)
+		}
+	})
+}

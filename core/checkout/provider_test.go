@@ -1,0 +1,198 @@
+package checkout_test
+
+import (
+	"context"
+	"fmt"
+	"maps"
+	"sync"
+	"time"
+
+	"patchbay/core/event"
+	"patchbay/core/fault"
+	"patchbay/core/payment"
+)
+
+// provider is a payment provider in memory. It obeys idempotency keys, and its
+// script may fail a call before or after it has its effect.
+type provider struct {
+	name string
+	// before and after are asked at each call, with its number from 1.
+	before, after func(ctx context.Context, action payment.Action, n int) error
+	now           func() time.Time
+
+	mu      sync.Mutex
+	calls   int
+	intents map[string]*payment.Intent
+	refunds map[string]payment.ProviderRefund
+	byKey   map[string]string
+}
+
+func newProvider(name string) *provider {
+	return &provider{
+		name: name, now: time.Now, intents: map[string]*payment.Intent{},
+		refunds: map[string]payment.ProviderRefund{}, byKey: map[string]string{},
+	}
+}
+
+func (p *provider) Name() string { return p.name }
+
+func (p *provider) Capabilities() payment.Capabilities {
+	return payment.Capabilities{ManualCapture: true, Refunds: true, PartialRefunds: true, List: true}
+}
+
+// do wraps the effect of a call in what the script says.
+func (p *provider) do(ctx context.Context, a payment.Action, effect func() error) error {
+	p.mu.Lock()
+	p.calls++
+	n := p.calls
+	p.mu.Unlock()
+	if p.before != nil {
+		if err := p.before(ctx, a, n); err != nil {
+			return err
+		}
+	}
+	p.mu.Lock()
+	err := effect()
+	p.mu.Unlock()
+	if err == nil && p.after != nil {
+		return p.after(ctx, a, n)
+	}
+	return err
+}
+
+func (p *provider) Create(ctx context.Context, r payment.CreateRequest) (i payment.Intent, err error) {
+	err = p.do(ctx, payment.Create, func() error {
+		if ref, ok := p.byKey[r.Key]; ok {
+			i = *p.intents[ref]
+			return nil
+		}
+		i = payment.Intent{
+			Reference: fmt.Sprintf("pi_%d", len(p.intents)+1), Status: payment.RequiresConfirmation,
+			Amount: r.Amount, Currency: r.Currency, Metadata: maps.Clone(r.Metadata), CreatedAt: p.now(),
+		}
+		switch {
+		case r.PaymentMethod == "pm_declined":
+			i.Status, i.Failure = payment.RequiresPaymentMethod, &payment.Failure{Code: "card_declined", DeclineCode: "generic_decline"}
+		case r.Confirm && r.CaptureMethod == payment.CaptureManual:
+			i.Status, i.AmountCapturable = payment.RequiresCapture, r.Amount
+		case r.Confirm:
+			i.Status, i.AmountCaptured = payment.Succeeded, r.Amount
+		}
+		p.byKey[r.Key] = i.Reference
+		p.intents[i.Reference] = &i
+		return nil
+	})
+	if err == nil && i.Failure != nil {
+		err = &fault.Error{Kind: fault.Declined, Code: i.Failure.Code, DeclineCode: i.Failure.DeclineCode}
+	}
+	return i, err
+}
+
+// change is an operation on an intent that is there.
+func (p *provider) change(ctx context.Context, a payment.Action, ref string, effect func(*payment.Intent)) (i payment.Intent, err error) {
+	err = p.do(ctx, a, func() error {
+		stored, ok := p.intents[ref]
+		if !ok {
+			return fault.New(fault.NotFound, "no_such_intent", "")
+		}
+		effect(stored)
+		i = *stored
+		return nil
+	})
+	return i, err
+}
+
+func (p *provider) Confirm(ctx context.Context, r payment.ConfirmRequest) (payment.Intent, error) {
+	return p.change(ctx, payment.Confirm, r.Reference, func(i *payment.Intent) {
+		i.Status, i.AmountCaptured = payment.Succeeded, i.Amount
+	})
+}
+
+func (p *provider) Capture(ctx context.Context, r payment.CaptureRequest) (payment.Intent, error) {
+	return p.change(ctx, payment.Capture, r.Reference, func(i *payment.Intent) {
+		i.Status, i.AmountCaptured, i.AmountCapturable = payment.Succeeded, i.Amount, 0
+		if r.Amount != 0 {
+			i.AmountCaptured = r.Amount
+		}
+	})
+}
+
+func (p *provider) Cancel(ctx context.Context, r payment.CancelRequest) (payment.Intent, error) {
+	return p.change(ctx, payment.Cancel, r.Reference, func(i *payment.Intent) { i.Status = payment.Canceled })
+}
+
+func (p *provider) Refund(ctx context.Context, r payment.RefundRequest) (refund payment.ProviderRefund, err error) {
+	_, err = p.change(ctx, payment.Refund, r.Reference, func(i *payment.Intent) {
+		if known, ok := p.refunds[r.Key]; ok {
+			refund = known
+			return
+		}
+		refund = payment.ProviderRefund{
+			Reference: fmt.Sprintf("re_%d", len(p.refunds)+1), Intent: r.Reference, Amount: r.Amount,
+			Status: "succeeded", Metadata: maps.Clone(r.Metadata),
+		}
+		p.refunds[r.Key] = refund
+		i.AmountRefunded += r.Amount
+	})
+	return refund, err
+}
+
+func (p *provider) Retrieve(_ context.Context, ref string) (payment.Intent, error) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if i, ok := p.intents[ref]; ok {
+		return *i, nil
+	}
+	return payment.Intent{}, fault.New(fault.NotFound, "no_such_intent", "")
+}
+
+func (p *provider) Refunds(_ context.Context, ref string) ([]payment.ProviderRefund, error) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	var list []payment.ProviderRefund
+	for _, r := range p.refunds {
+		if r.Intent == ref {
+			list = append(list, r)
+		}
+	}
+	return list, nil
+}
+
+func (p *provider) List(_ context.Context, r payment.ListRequest) (payment.IntentPage, error) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	var page payment.IntentPage
+	for _, i := range p.intents {
+		if !i.CreatedAt.Before(r.From) && !i.CreatedAt.After(r.To) {
+			page.Intents = append(page.Intents, *i)
+		}
+	}
+	return page, nil
+}
+
+// captured is how often buyers were charged.
+func (p *provider) captured() (charges int) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	for _, i := range p.intents {
+		if i.AmountCaptured > 0 {
+			charges++
+		}
+	}
+	return charges
+}
+
+// Payment lets a test give the intent itself as an event.
+func (p *provider) Payment(e event.Webhook) (payment.Intent, bool, error) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	i, ok := p.intents[e.ID]
+	if !ok {
+		return payment.Intent{}, false, nil
+	}
+	news := *i
+	if e.Type != "" {
+		news.Status = payment.Status(e.Type)
+	}
+	return news, true, nil
+}
