@@ -26,6 +26,7 @@ type rig struct {
 	*checkout.Service
 	journal  *memjournal.Journal
 	provider *provider
+	fail     atomic.Pointer[func(op string) error] // asked by the journal
 }
 
 // within runs a test on virtual time with the resolver at work.
@@ -34,7 +35,16 @@ func within(t *testing.T, test func(t *testing.T, r *rig)) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		r := &rig{journal: memjournal.New(sys.Clock{}), provider: newProvider("acme")}
-		r.restart("one")
+		r.journal.Fail = func(op string) error {
+			if fail := r.fail.Load(); fail != nil {
+				return (*fail)(op)
+			}
+			return nil
+		}
+		r.Service = checkout.New(checkout.Options{
+			Journal: r.journal, Gateways: []ports.PaymentGateway{r.provider}, Events: r.provider,
+			Clock: sys.Clock{}, IDs: sys.IDs{}, Owner: "one", Log: slog.New(slog.DiscardHandler),
+		})
 		ctx, stop := context.WithCancel(t.Context())
 		done := make(chan struct{})
 		go func() { defer close(done); r.Run(ctx) }()
@@ -44,12 +54,16 @@ func within(t *testing.T, test func(t *testing.T, r *rig)) {
 	})
 }
 
-// restart gives the rig a new process, which knows only what is stored.
-func (r *rig) restart(owner string) {
-	r.Service = checkout.New(checkout.Options{
-		Journal: r.journal, Gateways: []ports.PaymentGateway{r.provider}, Events: r.provider,
-		Clock: sys.Clock{}, IDs: sys.IDs{}, Owner: owner, Log: slog.New(slog.DiscardHandler),
-	})
+// failNth makes the journal fail at the nth of these moments.
+func (r *rig) failNth(moment string, nth int64, kind fault.Kind) {
+	var count atomic.Int64
+	fail := func(op string) error {
+		if op == moment && count.Add(1) == nth {
+			return fault.New(kind, "scripted", "")
+		}
+		return nil
+	}
+	r.fail.Store(&fail)
 }
 
 func key(value, body string) idem.Key {
@@ -116,10 +130,10 @@ func TestPaymentSucceeds(t *testing.T) {
 
 func TestFiftyRequestsUnderOneKeyMakeOneCharge(t *testing.T) {
 	within(t, func(t *testing.T, r *rig) {
-		r.provider.before = func(context.Context, payment.Action, int) error {
+		r.provider.failBefore(func(context.Context, payment.Action, int) error {
 			<-time.After(50 * time.Millisecond)
 			return nil
-		}
+		})
 		var all sync.WaitGroup
 		var paid, refused atomic.Int64
 		for range 50 {
@@ -135,8 +149,8 @@ func TestFiftyRequestsUnderOneKeyMakeOneCharge(t *testing.T) {
 			})
 		}
 		all.Wait()
-		if r.provider.captured() != 1 || r.provider.calls != 1 || paid.Load() != 1 || refused.Load() != 49 {
-			t.Fatalf("%d charges in %d calls; %d paid, %d in flight", r.provider.captured(), r.provider.calls, paid.Load(), refused.Load())
+		if r.provider.captured() != 1 || r.provider.called() != 1 || paid.Load() != 1 || refused.Load() != 49 {
+			t.Fatalf("%d charges in %d calls; %d paid, %d in flight", r.provider.captured(), r.provider.called(), paid.Load(), refused.Load())
 		}
 	})
 }
@@ -165,8 +179,8 @@ func TestDeclineIsReplayed(t *testing.T) {
 				t.Fatalf("%+v, %v", res, err)
 			}
 		}
-		if r.provider.calls != 1 {
-			t.Fatalf("%d calls", r.provider.calls)
+		if r.provider.called() != 1 {
+			t.Fatalf("%d calls", r.provider.called())
 		}
 	})
 }
@@ -175,7 +189,7 @@ func TestProvedNotExecutedTriesAgainUnderTheSameKey(t *testing.T) {
 	for _, kind := range []fault.Kind{fault.Unavailable, fault.RateLimited, fault.Unauthorized, fault.QuotaExceeded, fault.Overloaded} {
 		t.Run(kind.String(), func(t *testing.T) {
 			within(t, func(t *testing.T, r *rig) {
-				r.provider.before = fails(kind, 1)
+				r.provider.failBefore(fails(kind, 1))
 				res, err := r.pay(t, "k")
 				if fault.KindOf(err) != kind || res.Payment.Status != payment.RequiresConfirmation {
 					t.Fatalf("%+v, %v", res.Payment, err)
@@ -194,7 +208,7 @@ func TestProvedNotExecutedTriesAgainUnderTheSameKey(t *testing.T) {
 
 func TestUnknownOutcomeIsSettledByTheSameKey(t *testing.T) {
 	within(t, func(t *testing.T, r *rig) {
-		r.provider.after = fails(fault.UnknownOutcome, 1)
+		r.provider.failAfter(fails(fault.UnknownOutcome, 1))
 		res, err := r.pay(t, "k")
 		if err != nil || !res.Operation.Outcome.Open() || res.Payment.Status != payment.Processing {
 			t.Fatalf("%+v, %v", res, err)
@@ -209,14 +223,14 @@ func TestUnknownOutcomeIsSettledByTheSameKey(t *testing.T) {
 // Once a try was unknown, "unavailable" proves nothing any more.
 func TestUnknownIsSticky(t *testing.T) {
 	within(t, func(t *testing.T, r *rig) {
-		r.provider.after = fails(fault.UnknownOutcome, 1)
+		r.provider.failAfter(fails(fault.UnknownOutcome, 1))
 		kinds := map[int]fault.Kind{2: fault.Unavailable, 3: fault.Unauthorized, 4: fault.RateLimited}
-		r.provider.before = func(_ context.Context, _ payment.Action, n int) error {
+		r.provider.failBefore(func(_ context.Context, _ payment.Action, n int) error {
 			if kind, ok := kinds[n]; ok {
 				return fault.New(kind, "scripted", "")
 			}
 			return nil
-		}
+		})
 		res, _ := r.pay(t, "k")
 		<-time.After(30 * time.Second)
 		if p := r.status(t, res.Payment.ID); p.Status != payment.Processing {
@@ -257,8 +271,8 @@ func TestAfterAWhileItOnlyLooks(t *testing.T) {
 				if p.Status != tt.want {
 					t.Fatalf("status %s, want %s", p.Status, tt.want)
 				}
-				if r.provider.calls > 5 {
-					t.Fatalf("%d calls: it must not repeat the call after 15 minutes", r.provider.calls)
+				if r.provider.called() > 5 {
+					t.Fatalf("%d calls: it must not repeat the call after 15 minutes", r.provider.called())
 				}
 			})
 		})
@@ -267,40 +281,24 @@ func TestAfterAWhileItOnlyLooks(t *testing.T) {
 
 func TestCrashBetweenCallAndSave(t *testing.T) {
 	within(t, func(t *testing.T, r *rig) {
-		saves := 0
-		r.journal.Fail = func(op string) error {
-			if op == memjournal.Save {
-				if saves++; saves == 2 { // the outcome
-					return fault.New(fault.Unavailable, "scripted", "")
-				}
-			}
-			return nil
-		}
+		r.failNth(memjournal.Save, 2, fault.Unavailable) // the outcome
 		res, err := r.pay(t, "k")
 		if err != nil || res.Payment.Status != payment.Processing {
 			t.Fatalf("%+v, %v", res.Payment, err)
 		}
 		p := r.settled(t, res.Payment.ID, 2*time.Minute)
-		if p.Status != payment.Succeeded || r.provider.captured() != 1 || r.provider.calls != 2 {
-			t.Fatalf("%+v after %d calls, %d charges", p, r.provider.calls, r.provider.captured())
+		if p.Status != payment.Succeeded || r.provider.captured() != 1 || r.provider.called() != 2 {
+			t.Fatalf("%+v after %d calls, %d charges", p, r.provider.called(), r.provider.captured())
 		}
 	})
 }
 
 func TestLostAnswersOfTheJournal(t *testing.T) {
 	for i, name := range []string{"of the intent", "of the outcome"} {
-		nth := i + 1
+		nth := int64(i + 1)
 		t.Run(name, func(t *testing.T) {
 			within(t, func(t *testing.T, r *rig) {
-				saved := 0
-				r.journal.Fail = func(op string) error {
-					if op == memjournal.Saved {
-						if saved++; saved == nth {
-							return fault.New(fault.UnknownOutcome, "scripted", "")
-						}
-					}
-					return nil
-				}
+				r.failNth(memjournal.Saved, nth, fault.UnknownOutcome)
 				res, err := r.pay(t, "k")
 				if err != nil || res.Payment.Status != payment.Succeeded || r.provider.captured() != 1 {
 					t.Fatalf("%+v, %v, %d charges", res.Payment, err, r.provider.captured())
@@ -312,34 +310,29 @@ func TestLostAnswersOfTheJournal(t *testing.T) {
 
 func TestNoIntentStoredNoCall(t *testing.T) {
 	within(t, func(t *testing.T, r *rig) {
-		r.journal.Fail = func(op string) error {
-			if op == memjournal.Save {
-				return fault.New(fault.Unavailable, "scripted", "")
-			}
-			return nil
-		}
-		if _, err := r.pay(t, "k"); !fault.Is(err, fault.Unavailable) || r.provider.calls != 0 {
-			t.Fatalf("%v, %d calls", err, r.provider.calls)
+		r.failNth(memjournal.Save, 1, fault.Unavailable)
+		if _, err := r.pay(t, "k"); !fault.Is(err, fault.Unavailable) || r.provider.called() != 0 {
+			t.Fatalf("%v, %d calls", err, r.provider.called())
 		}
 	})
 }
 
 func TestAnswersWithinEightSeconds(t *testing.T) {
 	within(t, func(t *testing.T, r *rig) {
-		r.provider.before = func(ctx context.Context, _ payment.Action, n int) error {
+		r.provider.failBefore(func(ctx context.Context, _ payment.Action, n int) error {
 			if n == 1 {
 				<-time.After(20 * time.Second)
 			}
 			return nil
-		}
+		})
 		start := time.Now()
 		res, err := r.pay(t, "k")
 		if took := time.Since(start); took != 8*time.Second || err != nil || res.Payment.Status != payment.Processing {
 			t.Fatalf("after %s: %+v, %v", took, res.Payment, err)
 		}
 		p := r.settled(t, res.Payment.ID, 15*time.Second)
-		if p.Status != payment.Succeeded || r.provider.calls != 1 {
-			t.Fatalf("%+v, %d calls", p, r.provider.calls)
+		if p.Status != payment.Succeeded || r.provider.called() != 1 {
+			t.Fatalf("%+v, %d calls", p, r.provider.called())
 		}
 	})
 }
@@ -347,7 +340,7 @@ func TestAnswersWithinEightSeconds(t *testing.T) {
 func TestOperationsBlockEachOther(t *testing.T) {
 	within(t, func(t *testing.T, r *rig) {
 		res, _ := r.pay(t, "k")
-		r.provider.after = fails(fault.UnknownOutcome, 2)
+		r.provider.failAfter(fails(fault.UnknownOutcome, 2))
 		first, err := r.Refund(t.Context(), tenant, res.Payment.ID, 1000, key("r1", ""))
 		if err != nil || !first.Operation.Outcome.Open() {
 			t.Fatalf("%+v, %v", first.Operation, err)
@@ -414,14 +407,14 @@ func TestConfirmAndCancel(t *testing.T) {
 
 func TestWebhooks(t *testing.T) {
 	within(t, func(t *testing.T, r *rig) {
-		r.provider.after = func(_ context.Context, _ payment.Action, n int) error {
+		r.provider.failAfter(func(_ context.Context, _ payment.Action, n int) error {
 			if n == 1 { // the event is here before the answer
 				if err := r.ApplyWebhook(t.Context(), event.Webhook{Provider: "acme", ID: "pi_1"}); err != nil {
 					t.Error(err)
 				}
 			}
 			return nil
-		}
+		})
 		res, err := r.pay(t, "k")
 		if err != nil || res.Payment.Status != payment.Succeeded {
 			t.Fatalf("%+v, %v", res.Payment, err)

@@ -16,15 +16,26 @@ import (
 // script may fail a call before or after it has its effect.
 type provider struct {
 	name string
-	// before and after are asked at each call, with its number from 1.
-	before, after func(ctx context.Context, action payment.Action, n int) error
-	now           func() time.Time
+	now  func() time.Time
 
-	mu      sync.Mutex
-	calls   int
-	intents map[string]*payment.Intent
-	refunds map[string]payment.ProviderRefund
-	byKey   map[string]string
+	mu            sync.Mutex
+	before, after script
+	calls         int
+	intents       map[string]*payment.Intent
+	refunds       map[string]payment.ProviderRefund
+	byKey         map[string]string
+}
+
+// script is asked at each call, with its number from 1.
+type script func(ctx context.Context, action payment.Action, n int) error
+
+func (p *provider) failBefore(s script) { p.mu.Lock(); p.before = s; p.mu.Unlock() }
+func (p *provider) failAfter(s script)  { p.mu.Lock(); p.after = s; p.mu.Unlock() }
+
+func (p *provider) called() int {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return p.calls
 }
 
 func newProvider(name string) *provider {
@@ -44,18 +55,18 @@ func (p *provider) Capabilities() payment.Capabilities {
 func (p *provider) do(ctx context.Context, a payment.Action, effect func() error) error {
 	p.mu.Lock()
 	p.calls++
-	n := p.calls
+	n, before, after := p.calls, p.before, p.after
 	p.mu.Unlock()
-	if p.before != nil {
-		if err := p.before(ctx, a, n); err != nil {
+	if before != nil {
+		if err := before(ctx, a, n); err != nil {
 			return err
 		}
 	}
 	p.mu.Lock()
 	err := effect()
 	p.mu.Unlock()
-	if err == nil && p.after != nil {
-		return p.after(ctx, a, n)
+	if err == nil && after != nil {
+		return after(ctx, a, n)
 	}
 	return err
 }
