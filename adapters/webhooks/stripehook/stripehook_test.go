@@ -1,0 +1,149 @@
+package stripehook_test
+
+import (
+	"fmt"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/stripe/stripe-go/v76/webhook"
+
+	"patchbay/adapters/webhooks/stripehook"
+	"patchbay/core/event"
+	"patchbay/core/fault"
+	"patchbay/core/payment"
+)
+
+type clock time.Time
+
+func (c clock) Now() time.Time { return time.Time(c) }
+
+var now = time.Date(2026, 3, 1, 12, 0, 0, 0, time.UTC)
+
+const body = `{"id":"evt_1","type":"payment_intent.succeeded","created":1700000000,"data":{"object":{"id":"pi_1","status":"succeeded","amount":500,"amount_received":500,"currency":"usd"}}}`
+
+// sign gives the header for a body, as Stripe's own library makes it.
+func sign(body, secret string, at time.Time) string {
+	return webhook.GenerateTestSignedPayload(&webhook.UnsignedPayload{
+		Payload: []byte(body), Secret: secret, Timestamp: at,
+	}).Header
+}
+
+func TestVerify(t *testing.T) {
+	t.Parallel()
+	right := sign(body, "whsec_new", now)
+	v1 := func(header string) string { return header[strings.Index(header, "v1=")+3:] }
+	tests := []struct {
+		name, body, header string
+		provider           string // empty: refused
+	}{
+		{"the present secret", body, right, "acme"},
+		{"the secret before it", body, sign(body, "whsec_old", now), "acme"},
+		{"another account's secret speaks for that account", body, sign(body, "whsec_eu", now), "acme-eu"},
+		{"two v1, one of them right", body, fmt.Sprintf("t=%d,v1=%s,v1=%s", now.Unix(), strings.Repeat("0", 64), v1(right)), "acme"},
+		{"v0 beside v1 is ignored", body, right + ",v0=" + strings.Repeat("0", 64), "acme"},
+		{"almost too old", body, sign(body, "whsec_new", now.Add(-5*time.Minute)), "acme"},
+		{"too old", body, sign(body, "whsec_new", now.Add(-5*time.Minute-time.Second)), ""},
+		{"almost too far ahead", body, sign(body, "whsec_new", now.Add(5*time.Minute)), "acme"},
+		{"from the future", body, sign(body, "whsec_new", now.Add(5*time.Minute+time.Second)), ""},
+		{"a changed body", strings.Replace(body, "500", "501", 1), right, ""},
+		{"a space more", body + " ", right, ""},
+		{"an unknown secret", body, sign(body, "whsec_other", now), ""},
+		{"no v1", body, strings.Replace(right, "v1=", "v0=", 1), ""},
+		{"no time", body, right[strings.Index(right, "v1="):], ""},
+		{"two times", body, fmt.Sprintf("t=%d,%s", now.Unix(), right), ""},
+		{"a time that is no number", body, "t=now,v1=" + v1(right), ""},
+		{"an empty header", body, "", ""},
+		{"a v1 that is not hex", body, fmt.Sprintf("t=%d,v1=zz", now.Unix()), ""},
+	}
+	hook, err := stripehook.New(clock(now),
+		stripehook.Account{Provider: "acme", Secrets: []string{"whsec_new", "whsec_old"}},
+		stripehook.Account{Provider: "acme-eu", Secrets: []string{"whsec_eu"}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, tt := range tests {
+		t.Run(tt.name, func(t *testing.T) {
+			t.Parallel()
+			events, err := hook.Verify([]byte(tt.body), func(string) string { return tt.header })
+			if tt.provider == "" {
+				if fault.From(err).Code != "invalid_signature" || events != nil {
+					t.Fatalf("%+v, %v; want it refused", events, err)
+				}
+				return
+			}
+			if err != nil || len(events) != 1 || events[0].Provider != tt.provider || events[0].ID != "evt_1" {
+				t.Fatalf("%+v, %v", events, err)
+			}
+		})
+	}
+}
+
+func TestSignedButNoEvent(t *testing.T) {
+	t.Parallel()
+	hook, _ := stripehook.New(clock(now), stripehook.Account{Provider: "acme", Secrets: []string{"whsec_1"}})
+	for _, body := range []string{"", "[]", "{}", `{"id":"evt_1"}`, "{"} {
+		if _, err := hook.Verify([]byte(body), func(string) string { return sign(body, "whsec_1", now) }); fault.From(err).Code != "invalid_payload" {
+			t.Errorf("%q: %v", body, err)
+		}
+	}
+}
+
+func TestSecretsThatSpeakForNobodyOrForTwo(t *testing.T) {
+	t.Parallel()
+	if _, err := stripehook.New(clock(now), stripehook.Account{Provider: "acme", Secrets: []string{""}}); !fault.Is(err, fault.Invalid) {
+		t.Errorf("empty: %v", err)
+	}
+	_, err := stripehook.New(clock(now),
+		stripehook.Account{Provider: "acme", Secrets: []string{"whsec_1"}}, stripehook.Account{Provider: "acme-eu", Secrets: []string{"whsec_1"}})
+	if !fault.Is(err, fault.Invalid) || strings.Contains(err.Error(), "whsec_1") {
+		t.Errorf("shared: %v", err)
+	}
+}
+
+func TestPayment(t *testing.T) {
+	t.Parallel()
+	tests := []struct {
+		name, kind, object string
+		want               payment.Intent
+		ok                 bool
+	}{
+		{
+			"a success", "payment_intent.succeeded",
+			`{"id":"pi_1","status":"succeeded","amount":500,"amount_received":500,"currency":"usd","metadata":{"a":"b"}}`,
+			payment.Intent{Reference: "pi_1", Status: "succeeded", Amount: 500, AmountCaptured: 500, Currency: "usd"}, true,
+		},
+		{
+			"a refund names the charge's intent and says nothing of its status", "charge.refunded",
+			`{"id":"ch_1","payment_intent":"pi_1","amount":500,"amount_captured":500,"amount_refunded":200,"currency":"usd"}`,
+			payment.Intent{Reference: "pi_1", Amount: 500, AmountCaptured: 500, AmountRefunded: 200, Currency: "usd"}, true,
+		},
+		{"a refund of a charge without an intent", "charge.refunded", `{"id":"ch_1","payment_intent":null}`, payment.Intent{}, false},
+		{"another type", "customer.created", `{"id":"cus_1"}`, payment.Intent{}, false},
+	}
+	hook, _ := stripehook.New(clock(now))
+	for _, tt := range tests {
+		t.Run(tt.name, func(t *testing.T) {
+			t.Parallel()
+			got, ok, err := hook.Payment(event.Webhook{Type: tt.kind, Object: []byte(tt.object)})
+			got.Metadata = nil
+			if err != nil || ok != tt.ok || ok && fmt.Sprint(got) != fmt.Sprint(tt.want) {
+				t.Errorf("%+v, %v, %v; want %+v", got, ok, err, tt.want)
+			}
+		})
+	}
+	if _, _, err := hook.Payment(event.Webhook{Type: "payment_intent.succeeded", Object: []byte(`[]`)}); !fault.Is(err, fault.Invalid) {
+		t.Errorf("an object of the wrong shape: %v", err)
+	}
+}
+
+func FuzzVerify(f *testing.F) {
+	f.Add([]byte(body), sign(body, "whsec_other", now))
+	f.Add([]byte(""), "t=1,v1=")
+	hook, _ := stripehook.New(clock(now), stripehook.Account{Provider: "acme", Secrets: []string{"whsec_1"}})
+	f.Fuzz(func(t *testing.T, body []byte, header string) {
+		if _, err := hook.Verify(body, func(string) string { return header }); err == nil {
+			t.Errorf("accepted %q for %q", header, body)
+		}
+	})
+}

@@ -1,0 +1,206 @@
+package inbox_test
+
+import (
+	"context"
+	"log/slog"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"patchbay/adapters/sys"
+	"patchbay/core/event"
+	"patchbay/core/fault"
+	"patchbay/core/inbox"
+	"patchbay/tests/memjournal"
+)
+
+// verifier takes "id" or "id id" as a body: each word is an event.
+type verifier struct{}
+
+func (verifier) Verify(body []byte, header func(string) string) ([]event.Webhook, error) {
+	if header("Signature") != "right" {
+		return nil, fault.New(fault.Invalid, "invalid_signature", "")
+	}
+	var events []event.Webhook
+	for _, id := range strings.Fields(string(body)) {
+		events = append(events, event.Webhook{Provider: "acme", ID: id, Object: []byte(`{}`)})
+	}
+	return events, nil
+}
+
+func signed(string) string   { return "right" }
+func unsigned(string) string { return "" }
+
+// effects counts how often each event was applied, and fails as told.
+type effects struct {
+	mu    sync.Mutex
+	tries map[string]int
+	done  map[string]int
+	fail  func(id string, try int) error
+}
+
+func (e *effects) apply(_ context.Context, w event.Webhook) error {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	e.tries[w.ID]++
+	if e.fail != nil {
+		if err := e.fail(w.ID, e.tries[w.ID]); err != nil {
+			return err
+		}
+	}
+	e.done[w.ID]++
+	return nil
+}
+
+func (e *effects) count(id string) (tries, done int) {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	return e.tries[id], e.done[id]
+}
+
+type rig struct {
+	*inbox.Service
+	*effects
+}
+
+// within runs a test on virtual time with the worker at work. journalFail is
+// asked by the journal.
+func within(t *testing.T, fail func(id string, try int) error, journalFail func(op string) error, test func(t *testing.T, r rig)) {
+	t.Helper()
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		journal := memjournal.New(sys.Clock{})
+		journal.Fail = journalFail
+		e := &effects{tries: map[string]int{}, done: map[string]int{}, fail: fail}
+		s := inbox.New(inbox.Options{
+			Journal: journal, Clock: sys.Clock{}, Owner: "one", Log: slog.New(slog.DiscardHandler),
+			Routes: map[string]inbox.Route{"acme": {Verifier: verifier{}, Apply: e.apply}},
+		})
+		ctx, stop := context.WithCancel(t.Context())
+		done := make(chan struct{})
+		go func() { defer close(done); s.Run(ctx) }()
+		test(t, rig{s, e})
+		stop()
+		<-done
+	})
+}
+
+func TestOneEventManyTimesHasOneEffect(t *testing.T) {
+	within(t, nil, nil, func(t *testing.T, r rig) {
+		var all sync.WaitGroup
+		for range 200 {
+			all.Go(func() {
+				if err := r.Receive(t.Context(), "acme", []byte("evt_1"), signed); err != nil {
+					t.Error(err)
+				}
+			})
+		}
+		all.Wait()
+		synctest.Wait()
+		if tries, done := r.count("evt_1"); tries != 1 || done != 1 {
+			t.Fatalf("applied %d times in %d tries", done, tries)
+		}
+	})
+}
+
+func TestWhatIsNotSignedIsNotStored(t *testing.T) {
+	within(t, nil, nil, func(t *testing.T, r rig) {
+		if err := r.Receive(t.Context(), "acme", []byte("evt_1"), unsigned); !fault.Is(err, fault.Invalid) {
+			t.Fatal(err)
+		}
+		if err := r.Receive(t.Context(), "nobody", []byte("evt_1"), signed); !fault.Is(err, fault.NotFound) {
+			t.Fatal(err)
+		}
+		synctest.Wait()
+		if tries, _ := r.count("evt_1"); tries != 0 {
+			t.Fatal("an event without a right signature was applied")
+		}
+	})
+}
+
+func TestAnEventBeforeItsPaymentIsTriedAgain(t *testing.T) {
+	early := func(_ string, try int) error {
+		if try < 4 {
+			return fault.New(fault.NotFound, "no_such_record", "")
+		}
+		return nil
+	}
+	within(t, early, nil, func(t *testing.T, r rig) {
+		if err := r.Receive(t.Context(), "acme", []byte("evt_1"), signed); err != nil {
+			t.Fatal(err)
+		}
+		<-time.After(2 * time.Minute)
+		if tries, done := r.count("evt_1"); tries != 4 || done != 1 {
+			t.Fatalf("applied %d times in %d tries", done, tries)
+		}
+	})
+}
+
+func TestPoisonIsGivenUpAndTheQueueMoves(t *testing.T) {
+	poison := func(id string, _ int) error {
+		switch id {
+		case "evt_unreadable":
+			return fault.New(fault.Invalid, "invalid_payload", "")
+		case "evt_homeless":
+			return fault.New(fault.NotFound, "no_such_record", "")
+		}
+		return nil
+	}
+	within(t, poison, nil, func(t *testing.T, r rig) {
+		if err := r.Receive(t.Context(), "acme", []byte("evt_unreadable evt_homeless evt_good"), signed); err != nil {
+			t.Fatal(err)
+		}
+		<-time.After(4 * 24 * time.Hour)
+		for id, want := range map[string][2]int{"evt_unreadable": {1, 0}, "evt_homeless": {9, 0}, "evt_good": {1, 1}} {
+			if tries, done := r.count(id); tries != want[0] || done != want[1] {
+				t.Errorf("%s: applied %d times in %d tries, want %v", id, done, tries, want)
+			}
+		}
+	})
+}
+
+func TestAStoreThatFailsAsksTheProviderToSendAgain(t *testing.T) {
+	var saves atomic.Int64
+	fail := func(op string) error {
+		if op == memjournal.Save && saves.Add(1) == 1 {
+			return fault.New(fault.Unavailable, "scripted", "")
+		}
+		return nil
+	}
+	within(t, nil, fail, func(t *testing.T, r rig) {
+		if err := r.Receive(t.Context(), "acme", []byte("evt_1"), signed); !fault.Is(err, fault.Unavailable) {
+			t.Fatal(err)
+		}
+		if err := r.Receive(t.Context(), "acme", []byte("evt_1"), signed); err != nil {
+			t.Fatal(err)
+		}
+		synctest.Wait()
+		if _, done := r.count("evt_1"); done != 1 {
+			t.Fatalf("applied %d times", done)
+		}
+	})
+}
+
+// A crash between the effect and the note of it applies the event again: the
+// effect itself must bear that.
+func TestACrashBeforeTheNoteAppliesAgain(t *testing.T) {
+	var saves atomic.Int64
+	fail := func(op string) error {
+		if op == memjournal.Save && saves.Add(1) == 2 {
+			return fault.New(fault.Unavailable, "scripted", "")
+		}
+		return nil
+	}
+	within(t, nil, fail, func(t *testing.T, r rig) {
+		if err := r.Receive(t.Context(), "acme", []byte("evt_1"), signed); err != nil {
+			t.Fatal(err)
+		}
+		<-time.After(2 * time.Minute)
+		if _, done := r.count("evt_1"); done != 2 {
+			t.Fatalf("applied %d times, want again after the lease", done)
+		}
+	})
+}
