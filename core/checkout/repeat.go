@@ -26,15 +26,14 @@ func (s *Service) repeat(ctx context.Context, st stored, key idem.Key) (Result, 
 		err := fault.New(fault.Conflict, idem.CodeInFlight, "the first request under this key is still under way")
 		err.RetryAfter = time.Second
 		return Result{Payment: st.payment, Operation: *op}, err
-	case op.Outcome.Open():
-		return Result{Payment: st.payment, Operation: *op, Replayed: true}, nil
 	case retryable(op):
 		return s.again(ctx, st, op.ID)
 	}
 	return replay(st.payment, *op)
 }
 
-// replay gives the answer that was given when the operation ended.
+// replay gives the answer that was given when the operation ended. While it is
+// open there is none, and the payment is given as it stands.
 func replay(now payment.Payment, op payment.Operation) (Result, error) {
 	then := now
 	if op.Answer != nil {
