@@ -1,0 +1,43 @@
+package sqlitestore
+
+import (
+	"context"
+
+	"patchbay/core/event"
+)
+
+// publish appends events in the transaction of the write that they tell of. The
+// one writer counts, so that the feed has no gaps: a batch that is rolled back
+// takes its numbers with it.
+func (b *batch) publish(events []event.Feed) error {
+	for _, e := range events {
+		b.w.seq++
+		if _, err := b.statements.publish.ExecContext(b, b.w.seq, e.Tenant, e.ID, e.Type, e.Subject, micros(e.At), []byte(e.Data)); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// Publish implements ports.Journal: every save publishes its events itself.
+func (j journal) Publish(context.Context, int) (int, error) { return 0, nil }
+
+// Feed implements ports.Journal.
+func (j journal) Feed(ctx context.Context, tenant string, after int64, n int) ([]event.Feed, error) {
+	rows, err := j.reader.feed.QueryContext(ctx, tenant, after, n)
+	if err != nil {
+		return nil, classify("sqlitestore.feed", err)
+	}
+	defer rows.Close() //nolint:errcheck // read to the end, or failed
+	var events []event.Feed
+	for rows.Next() {
+		var e event.Feed
+		var at int64
+		if err := rows.Scan(&e.Seq, &e.Tenant, &e.ID, &e.Type, &e.Subject, &at, (*[]byte)(&e.Data)); err != nil {
+			return nil, classify("sqlitestore.feed", err)
+		}
+		e.At = moment(at)
+		events = append(events, e)
+	}
+	return events, classify("sqlitestore.feed", rows.Err())
+}

@@ -1,0 +1,178 @@
+package sqlitestore
+
+import (
+	"context"
+	"database/sql"
+	"time"
+
+	"patchbay/core/fault"
+	"patchbay/ports"
+)
+
+var _ ports.Journal = journal{}
+
+type journal struct{ *Store }
+
+var (
+	errRecordConflict = fault.New(fault.Conflict, "record_conflict", "the record is taken or has changed")
+	errRecordInvalid  = fault.New(fault.Invalid, "invalid_record", "a record needs an id, a kind and a body")
+)
+
+// Save implements ports.Journal.
+func (j journal) Save(ctx context.Context, records ...*ports.Record) []error {
+	errs := make([]error, len(records))
+	err := j.writer.submit(ctx, func(b *batch) error {
+		for i, r := range records {
+			var err error
+			if errs[i], err = b.save(r); err != nil {
+				return err
+			}
+		}
+		return nil
+	})
+	if err != nil {
+		// The writer may still be at it: errs is its own.
+		failed := make([]error, len(records))
+		for i := range failed {
+			failed[i] = err
+		}
+		return failed
+	}
+	for i, r := range records {
+		if errs[i] == nil {
+			r.Rev++
+		}
+	}
+	return errs
+}
+
+// save writes one record. refused is why the data forbids it.
+func (b *batch) save(r *ports.Record) (refused, err error) {
+	if r.ID == "" || r.Kind == "" || len(r.Body) == 0 {
+		return errRecordInvalid, nil
+	}
+	stmt := b.insertRecord
+	args := [14]any{
+		r.Idem, r.Ref, r.Index.Status, r.Index.Customer, micros(r.Index.Created), r.Queue, micros(r.Due), r.Owner, r.Body,
+		r.Kind, r.Tenant, r.ID,
+	}
+	n := 12
+	if r.Rev > 0 {
+		stmt, args[n], n = b.updateRecord, r.Rev, 13
+	}
+	changed, err := affected(stmt.ExecContext(b, args[:n]...))
+	if err != nil {
+		return nil, err
+	}
+	if !changed {
+		return errRecordConflict, nil
+	}
+	return nil, b.publish(r.Events)
+}
+
+func affected(res sql.Result, err error) (bool, error) {
+	if err != nil {
+		return false, err
+	}
+	n, err := res.RowsAffected()
+	return n > 0, err
+}
+
+// Get implements ports.Journal.
+func (j journal) Get(ctx context.Context, tenant, kind, id string) (ports.Record, error) {
+	return scanRecord(j.reader.getRecord.QueryRowContext(ctx, kind, tenant, id))
+}
+
+// Find implements ports.Journal.
+func (j journal) Find(ctx context.Context, kind string, by ports.Unique, value string) (ports.Record, error) {
+	stmt := j.reader.findIdem
+	if by == ports.ByRef {
+		stmt = j.reader.findRef
+	}
+	return scanRecord(stmt.QueryRowContext(ctx, kind, value))
+}
+
+type scanner interface{ Scan(to ...any) error }
+
+func scanRecord(row scanner) (ports.Record, error) {
+	var r ports.Record
+	var created, due int64
+	err := row.Scan(&r.Tenant, &r.Kind, &r.ID, &r.Rev, &r.Idem, &r.Ref, &r.Index.Status, &r.Index.Customer,
+		&created, &r.Queue, &due, &r.Owner, &r.Body)
+	r.Index.Created, r.Due = moment(created), moment(due)
+	return r, classify("sqlitestore.record", err)
+}
+
+// Claim implements ports.Journal.
+func (j journal) Claim(ctx context.Context, queue, owner string, lease time.Duration, n int) ([]ports.Claim, error) {
+	now := j.clock.Now()
+	var found int
+	// Looking first spares the writer an empty transaction.
+	err := j.reader.anyDue.QueryRowContext(ctx, queue, micros(now)).Scan(&found)
+	if fault.Is(classify("", err), fault.NotFound) {
+		return nil, nil
+	}
+	if err != nil {
+		return nil, classify("sqlitestore.claim", err)
+	}
+	var claims []ports.Claim
+	err = j.writer.submit(ctx, func(b *batch) (err error) {
+		claims, err = b.claimDue(queue, owner, now, lease, n)
+		return err
+	})
+	if err != nil {
+		return nil, err
+	}
+	return claims, nil
+}
+
+func (b *batch) claimDue(queue, owner string, now time.Time, lease time.Duration, n int) ([]ports.Claim, error) {
+	rows, err := b.due.QueryContext(b, queue, micros(now), n)
+	if err != nil {
+		return nil, err
+	}
+	defer rows.Close() //nolint:errcheck // read to the end, or failed
+	var claims []ports.Claim
+	for rows.Next() {
+		r, err := scanRecord(rows)
+		if err != nil {
+			return nil, err
+		}
+		claims = append(claims, ports.Claim{Record: r, Expired: r.Owner != ""})
+	}
+	if err := rows.Err(); err != nil {
+		return nil, err
+	}
+	until := now.Add(lease)
+	for i := range claims {
+		r := &claims[i].Record
+		if _, err := b.claim.ExecContext(b, owner, micros(until), r.Kind, r.Tenant, r.ID); err != nil {
+			return nil, err
+		}
+		r.Rev, r.Owner, r.Due = r.Rev+1, owner, moment(micros(until))
+	}
+	return claims, nil
+}
+
+// Ping implements ports.Journal by writing.
+func (j journal) Ping(ctx context.Context) error {
+	return j.writer.submit(ctx, func(b *batch) error {
+		_, err := b.ping.ExecContext(b, micros(j.clock.Now()))
+		return err
+	})
+}
+
+// micros is how times are stored: microseconds since 1970, 0 for no time.
+func micros(t time.Time) int64 {
+	if t.IsZero() {
+		return 0
+	}
+	return t.UnixMicro()
+}
+
+func moment(micros int64) time.Time {
+	if micros == 0 {
+		return time.Time{}
+	}
+	return time.UnixMicro(micros).UTC()
+}

@@ -1,0 +1,122 @@
+// Package sqlitestore keeps the journal and the users in one SQLite file. It
+// needs no server and no C compiler.
+//
+// A write is answered when it is on disk: WAL with synchronous=FULL. The file is
+// opened by one process, under a lock, and written by one goroutine, which puts
+// all writes that came in during the last commit into the next one.
+package sqlitestore
+
+import (
+	"context"
+	"database/sql"
+	"errors"
+	"fmt"
+	"net/url"
+	"os"
+	"path/filepath"
+	"runtime"
+
+	"github.com/gofrs/flock"
+	_ "modernc.org/sqlite" // the driver "sqlite"
+
+	"patchbay/core/fault"
+	"patchbay/ports"
+)
+
+// Options says what to open.
+type Options struct {
+	Path  string // of the file; its directory is made if it is not there
+	Clock ports.Clock
+	IDs   ports.IDs
+}
+
+// Store is an open file.
+type Store struct {
+	clock  ports.Clock
+	ids    ports.IDs
+	lock   *flock.Flock
+	reads  *sql.DB
+	reader statements
+	writer *writer
+}
+
+// Open opens the file, or makes it, and brings its tables up to date. Leases
+// that an earlier process held are void: whatever it had claimed comes due at
+// once, as expired.
+//
+// Unavailable with code store_locked: another process has it open. Invalid with
+// code store_newer: it was made by a newer version.
+func Open(ctx context.Context, o Options) (*Store, error) {
+	if err := prepare(o.Path); err != nil {
+		return nil, fault.Wrap(fault.Unavailable, "sqlitestore.open", err)
+	}
+	lock := flock.New(o.Path + ".lock")
+	switch locked, err := lock.TryLock(); {
+	case err != nil:
+		return nil, fault.Wrap(fault.Unavailable, "sqlitestore.lock", err)
+	case !locked:
+		return nil, fault.New(fault.Unavailable, "store_locked", o.Path+" is open in another process")
+	}
+	s, err := open(ctx, o)
+	if err != nil {
+		return nil, errors.Join(err, lock.Unlock())
+	}
+	s.lock = lock
+	return s, nil
+}
+
+// prepare makes the directory and the file so that nobody else may read them.
+func prepare(path string) error {
+	if err := os.MkdirAll(filepath.Dir(path), 0o700); err != nil {
+		return err
+	}
+	f, err := os.OpenFile(path, os.O_CREATE|os.O_RDWR, 0o600) //nolint:gosec // the operator's own path
+	if err != nil {
+		return err
+	}
+	return f.Close()
+}
+
+func open(ctx context.Context, o Options) (*Store, error) {
+	writes, err := sql.Open("sqlite", dsn(o.Path, "_txlock=immediate"))
+	if err != nil {
+		return nil, classify("sqlitestore.open", err)
+	}
+	writes.SetMaxOpenConns(1)
+	if err := migrate(ctx, writes); err != nil {
+		return nil, errors.Join(err, writes.Close())
+	}
+	w, err := startWriter(ctx, writes, o.Clock)
+	if err != nil {
+		return nil, errors.Join(err, writes.Close())
+	}
+	reads, err := sql.Open("sqlite", dsn(o.Path, "_pragma=query_only(1)"))
+	if err != nil {
+		return nil, errors.Join(classify("sqlitestore.open", err), w.close())
+	}
+	// Each connection costs memory; more than the processors gain nothing.
+	pool := max(2, min(runtime.GOMAXPROCS(0), 8))
+	reads.SetMaxOpenConns(pool)
+	reads.SetMaxIdleConns(pool)
+	reader, err := prepareStatements(ctx, reads)
+	if err != nil {
+		return nil, errors.Join(err, reads.Close(), w.close())
+	}
+	return &Store{clock: o.Clock, ids: o.IDs, reads: reads, reader: reader, writer: w}, nil
+}
+
+func dsn(path, more string) string {
+	return fmt.Sprintf("file:%s?_pragma=busy_timeout(10000)&_pragma=journal_mode(WAL)&_pragma=synchronous(FULL)&%s",
+		(&url.URL{Path: path}).EscapedPath(), more)
+}
+
+// Close finishes the writes that were handed over, and closes the file.
+func (s *Store) Close() error {
+	return errors.Join(s.writer.close(), s.reads.Close(), s.lock.Unlock())
+}
+
+// Journal gives the store as a journal.
+func (s *Store) Journal() ports.Journal { return journal{s} }
+
+// Users gives the store as a repository of users.
+func (s *Store) Users() ports.UserRepository { return users{s} }

@@ -1,0 +1,65 @@
+package sqlitestore
+
+import (
+	"context"
+	"database/sql"
+)
+
+const (
+	recordColumns = `tenant, kind, id, rev, coalesce(idem, ''), coalesce(ref, ''), status, customer, created, coalesce(queue, ''), due, owner, body`
+	userColumns   = `id, tenant, coalesce(email, ''), name, metadata, version, created, updated`
+)
+
+// statements are prepared once for the connection that writes and once for the
+// pool that reads.
+type statements struct {
+	insertRecord, updateRecord, getRecord, findIdem, findRef *sql.Stmt
+	anyDue, due, claim                                       *sql.Stmt
+	publish, feed                                            *sql.Stmt
+	insertUser, updateUser, deleteUser, ping                 *sql.Stmt
+	userByID, userByEmail, userByKey, listUsers              *sql.Stmt
+}
+
+type preparer interface {
+	PrepareContext(ctx context.Context, query string) (*sql.Stmt, error)
+}
+
+func prepareStatements(ctx context.Context, p preparer) (statements, error) {
+	var s statements
+	for _, one := range []struct {
+		to    **sql.Stmt
+		query string
+	}{
+		{&s.insertRecord, `INSERT INTO record (rev, idem, ref, status, customer, created, queue, due, owner, body, kind, tenant, id)
+			VALUES (1, nullif(?,''), nullif(?,''), ?, ?, ?, nullif(?,''), ?, ?, ?, ?, ?, ?) ON CONFLICT DO NOTHING`},
+		{&s.updateRecord, `UPDATE OR IGNORE record SET rev = rev + 1, idem = nullif(?,''), ref = nullif(?,''), status = ?, customer = ?,
+			created = ?, queue = nullif(?,''), due = ?, owner = ?, body = ? WHERE kind = ? AND tenant = ? AND id = ? AND rev = ?`},
+		{&s.getRecord, `SELECT ` + recordColumns + ` FROM record WHERE kind = ? AND tenant = ? AND id = ?`},
+		{&s.findIdem, `SELECT ` + recordColumns + ` FROM record WHERE kind = ? AND idem = ?`},
+		{&s.findRef, `SELECT ` + recordColumns + ` FROM record WHERE kind = ? AND ref = ?`},
+		{&s.anyDue, `SELECT 1 FROM record WHERE queue = ? AND due <= ? LIMIT 1`},
+		{&s.due, `SELECT ` + recordColumns + ` FROM record WHERE queue = ? AND due <= ? ORDER BY due LIMIT ?`},
+		{&s.claim, `UPDATE record SET rev = rev + 1, owner = ?, due = ? WHERE kind = ? AND tenant = ? AND id = ?`},
+		{&s.publish, `INSERT INTO feed (seq, tenant, id, type, subject, at, data) VALUES (?, ?, ?, ?, ?, ?, ?)`},
+		{&s.feed, `SELECT seq, tenant, id, type, subject, at, data FROM feed WHERE tenant = ? AND seq > ? ORDER BY seq LIMIT ?`},
+		{&s.insertUser, `INSERT INTO user (tenant, id, email, name, metadata, version, created, updated, idem, fingerprint, deleted)
+			VALUES (?, ?, ?, ?, ?, ?, ?, ?, nullif(?,''), ?, 0) ON CONFLICT DO NOTHING`},
+		{&s.updateUser, `UPDATE OR IGNORE user SET email = ?, name = ?, metadata = ?, version = ?, updated = ?,
+			original = CASE WHEN idem IS NULL THEN NULL ELSE coalesce(original, ?) END WHERE tenant = ? AND id = ?`},
+		{&s.deleteUser, `UPDATE user SET email = NULL, name = '', metadata = NULL, original = NULL, version = version + 1,
+			updated = ?, deleted = 1 WHERE tenant = ? AND id = ?`},
+		{&s.ping, `INSERT INTO ping (one, at) VALUES (1, ?) ON CONFLICT (one) DO UPDATE SET at = excluded.at`},
+		{&s.userByID, `SELECT ` + userColumns + ` FROM user WHERE tenant = ? AND id = ? AND deleted = 0`},
+		{&s.userByEmail, `SELECT ` + userColumns + ` FROM user WHERE tenant = ? AND email = ?`},
+		{&s.userByKey, `SELECT ` + userColumns + `, fingerprint, original, deleted FROM user WHERE idem = ?`},
+		{&s.listUsers, `SELECT ` + userColumns + ` FROM user WHERE tenant = ? AND deleted = 0 AND (created, id) < (?, ?)
+			ORDER BY created DESC, id DESC LIMIT ?`},
+	} {
+		stmt, err := p.PrepareContext(ctx, one.query)
+		if err != nil {
+			return s, classify("sqlitestore.prepare", err)
+		}
+		*one.to = stmt
+	}
+	return s, nil
+}

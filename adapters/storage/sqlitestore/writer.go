@@ -1,0 +1,182 @@
+package sqlitestore
+
+import (
+	"context"
+	"database/sql"
+	"sync"
+
+	"patchbay/core/fault"
+	"patchbay/ports"
+)
+
+const (
+	maxBatch = 256  // writes in one commit
+	maxQueue = 1024 // writes that wait; more wait at the door, until their context ends
+)
+
+// writer is the one goroutine that writes. Concurrent writes share a commit:
+// under synchronous=FULL the fsync is nearly all of the cost.
+//
+// A write needs no savepoint of its own: the first statement of each is the only
+// one that the data can refuse, and SQLite undoes a refused statement by itself.
+// If any other fails, the disk does, and the whole batch is rolled back.
+type writer struct {
+	db      *sql.DB
+	conn    *sql.Conn
+	stmts   statements
+	queue   chan *write
+	quit    chan struct{}
+	stopped chan struct{}
+	once    sync.Once
+	seq     int64 // of the last event in the feed, -1 where it must be read
+}
+
+// write is something to be done within the shared transaction. do returns an
+// error only where the whole batch must be given up.
+type write struct {
+	do   func(b *batch) error
+	err  error
+	done chan struct{}
+}
+
+// batch is what a write works with. Its context is not the caller's: one caller
+// who gives up must not undo the writes of the others.
+type batch struct {
+	context.Context
+	*statements
+	w *writer
+}
+
+func startWriter(ctx context.Context, db *sql.DB, clock ports.Clock) (*writer, error) {
+	conn, err := db.Conn(ctx)
+	if err != nil {
+		return nil, classify("sqlitestore.open", err)
+	}
+	w := &writer{
+		db: db, conn: conn, queue: make(chan *write, maxQueue), seq: -1,
+		quit: make(chan struct{}), stopped: make(chan struct{}),
+	}
+	if w.stmts, err = prepareStatements(ctx, conn); err != nil {
+		return nil, err
+	}
+	if _, err := conn.ExecContext(ctx, `UPDATE record SET due = min(due, ?) WHERE queue IS NOT NULL AND owner <> ''`,
+		micros(clock.Now())); err != nil {
+		return nil, classify("sqlitestore.open", err)
+	}
+	go w.run()
+	return w, nil
+}
+
+// submit waits until do is committed. Once handed over it is done whatever
+// becomes of ctx: then its outcome is unknown to the caller.
+func (w *writer) submit(ctx context.Context, do func(b *batch) error) error {
+	one := &write{do: do, done: make(chan struct{})}
+	select {
+	case <-w.quit:
+		return errClosed
+	case <-ctx.Done():
+		return fault.Wrap(fault.Unavailable, "sqlitestore.write", ctx.Err())
+	case w.queue <- one:
+	}
+	select {
+	case <-one.done:
+		return one.err
+	case <-ctx.Done():
+		return fault.Wrap(fault.UnknownOutcome, "sqlitestore.write", ctx.Err())
+	case <-w.stopped:
+	}
+	select {
+	case <-one.done:
+		return one.err
+	default:
+		return errClosed // it came too late to be taken
+	}
+}
+
+var errClosed = fault.New(fault.Unavailable, "store_closed", "the store is closed")
+
+func (w *writer) run() {
+	defer close(w.stopped)
+	var all []*write
+	for {
+		select {
+		case one := <-w.queue:
+			all = append(all[:0], one)
+		case <-w.quit:
+			select {
+			case one := <-w.queue:
+				all = append(all[:0], one)
+			default:
+				return
+			}
+		}
+		all = w.gather(all)
+		err := w.commit(all)
+		for _, one := range all {
+			one.err = err
+			close(one.done)
+		}
+		clear(all)
+	}
+}
+
+// gather takes what has come in meanwhile. It never waits for more: a lone
+// write is not delayed.
+func (w *writer) gather(all []*write) []*write {
+	for len(all) < maxBatch {
+		select {
+		case one := <-w.queue:
+			all = append(all, one)
+		default:
+			return all
+		}
+	}
+	return all
+}
+
+// commit does all writes in one transaction. Unavailable: rolled back. An error
+// of the commit itself is an UnknownOutcome.
+func (w *writer) commit(all []*write) (err error) {
+	ctx := context.Background()
+	defer func() {
+		if err != nil {
+			w.seq = -1
+		}
+	}()
+	if _, err := w.conn.ExecContext(ctx, "BEGIN IMMEDIATE"); err != nil {
+		return classify("sqlitestore.begin", err)
+	}
+	if w.seq < 0 {
+		if err := w.conn.QueryRowContext(ctx, `SELECT coalesce(max(seq), 0) FROM feed`).Scan(&w.seq); err != nil {
+			return w.rollback(ctx, err)
+		}
+	}
+	b := &batch{Context: ctx, statements: &w.stmts, w: w}
+	for _, one := range all {
+		if err := one.do(b); err != nil {
+			return w.rollback(ctx, err)
+		}
+	}
+	if _, err := w.conn.ExecContext(ctx, "COMMIT"); err != nil {
+		_ = w.rollback(ctx, err) // the commit may have ended the transaction already
+		return fault.Wrap(fault.UnknownOutcome, "sqlitestore.commit", err)
+	}
+	return nil
+}
+
+func (w *writer) rollback(ctx context.Context, cause error) error {
+	if _, err := w.conn.ExecContext(ctx, "ROLLBACK"); err != nil {
+		return fault.Wrap(fault.UnknownOutcome, "sqlitestore.rollback", err)
+	}
+	return fault.Wrap(fault.Unavailable, "sqlitestore.write", cause)
+}
+
+// close ends the goroutine when all that was handed over is written.
+func (w *writer) close() error {
+	w.once.Do(func() { close(w.quit) })
+	<-w.stopped
+	if err := w.conn.Close(); err != nil {
+		return classify("sqlitestore.close", err)
+	}
+	return classify("sqlitestore.close", w.db.Close())
+}

@@ -1,0 +1,127 @@
+// Package config reads the one configuration file: strictly, with every mistake
+// at once and its line, and with secrets that cannot be printed.
+package config
+
+import (
+	"net"
+	"path/filepath"
+
+	"patchbay/core/message"
+	"patchbay/core/money"
+)
+
+// Config is the whole configuration, checked.
+type Config struct {
+	Server   Server              `config:"server"`
+	Auth     Auth                `config:"auth"`
+	Payments Payments            `config:"payments"`
+	Mail     Mail                `config:"mail"`
+	Storage  Storage             `config:"storage"`
+	Log      Log                 `config:"log"`
+	Provider map[string]Provider `config:"-"` // the providers in use, by name
+}
+
+// Server is where the gateway listens.
+type Server struct {
+	Address      string `config:"address"`
+	AdminAddress string `config:"admin_address"` // loopback only
+}
+
+// Auth says whether callers need a key: "auto" (unless the address is
+// loopback), "required" or "off" (loopback only).
+type Auth struct {
+	Mode string `config:"mode"`
+}
+
+// Payments names the payment providers, the preferred first.
+type Payments struct {
+	Providers  []string         `config:"providers"`
+	Currencies []money.Currency `config:"currencies"`
+}
+
+// Mail names the mail providers, the preferred first.
+type Mail struct {
+	Providers []string         `config:"providers"`
+	From      string           `config:"from"`     // where a message names none
+	Delivery  message.Delivery `config:"delivery"` // where a message names none
+}
+
+// Storage names the store.
+type Storage struct {
+	Provider string `config:"provider"`
+}
+
+// Log says what is logged: level debug, info, warn or error; format text or json.
+type Log struct {
+	Level  string `config:"level"`
+	Format string `config:"format"`
+}
+
+// SQLite is a provider of type sqlite.
+type SQLite struct {
+	Path string `config:"path"`
+}
+
+// Mock is a payment provider of type mock.
+type Mock struct {
+	// Fault makes every new payment fail, for trying what follows: see
+	// docs/configuration.md.
+	Fault string `config:"fault"`
+	// WebhookSecrets verify the mock's webhooks; it signs with the first. A
+	// random one of this installation where none is given.
+	WebhookSecrets []Secret `config:"webhook_secrets"`
+}
+
+// Catcher is a mail provider of type catcher.
+type Catcher struct {
+	Path string `config:"path"` // of the directory
+	Keep int    `config:"keep"` // newest messages kept
+}
+
+// KeysRequired reports whether callers need a key.
+func (c *Config) KeysRequired() bool {
+	return c.Auth.Mode == "required" || c.Auth.Mode == "auto" && !Loopback(c.Server.Address)
+}
+
+// DataDir is where the installation keeps its secrets: beside the database.
+func (c *Config) DataDir() string {
+	if s, ok := c.Provider[c.Storage.Provider].Settings.(*SQLite); ok {
+		return filepath.Dir(s.Path)
+	}
+	return "data"
+}
+
+// Loopback reports whether an address is reached from this machine only.
+func Loopback(address string) bool {
+	host, _, err := net.SplitHostPort(address)
+	if err != nil {
+		return false
+	}
+	ip := net.ParseIP(host)
+	return host == "localhost" || ip != nil && ip.IsLoopback()
+}
+
+// defaults is the configuration where nothing is configured, as if read from a
+// file.
+func defaults() map[string]any {
+	return map[string]any{
+		"server":   map[string]any{"address": "127.0.0.1:8080", "admin_address": "127.0.0.1:8081"},
+		"auth":     map[string]any{"mode": "auto"},
+		"payments": map[string]any{"providers": []any{"mock"}, "currencies": []any{"usd", "eur", "gbp"}},
+		"mail": map[string]any{
+			"providers": []any{"catcher"}, "from": "patchbay@localhost.localdomain", "delivery": "at_least_once",
+		},
+		"storage": map[string]any{"provider": "local"},
+		"log":     map[string]any{"level": "info", "format": "text"},
+	}
+}
+
+// builtin are the providers that are there without being configured. One that
+// is configured takes the place of the builtin one of that name.
+func builtin() map[string]any {
+	return map[string]any{
+		"mock":    map[string]any{"type": "mock"},
+		"catcher": map[string]any{"type": "catcher"},
+		"local":   map[string]any{"type": "sqlite"},
+	}
+}

@@ -1,0 +1,175 @@
+package config
+
+import (
+	"fmt"
+	"os"
+	"reflect"
+	"regexp"
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+)
+
+// decode fills a struct from what was written. Every key must be a field's, and
+// every value of its type.
+func (s *source) decode(path string, written any, into reflect.Value) {
+	m, ok := written.(map[string]any)
+	if !ok {
+		s.mistake(path, "must be a mapping")
+		return
+	}
+	fields := make(map[string]reflect.Value)
+	for i := range into.NumField() {
+		if name := into.Type().Field(i).Tag.Get("config"); name != "-" {
+			fields[name] = into.Field(i)
+		}
+	}
+	for key, value := range m {
+		at := join(path, key)
+		field, known := fields[key]
+		switch {
+		case !known:
+			s.mistake(at, "is not a setting%s", suggest(key, fields))
+		case field.Kind() == reflect.Struct && field.Type() != reflect.TypeFor[Secret]():
+			s.decode(at, value, field)
+		default:
+			s.set(at, value, field)
+		}
+	}
+}
+
+// set gives one field its value.
+func (s *source) set(path string, written any, into reflect.Value) {
+	if into.Kind() == reflect.Slice {
+		s.setList(path, written, into)
+		return
+	}
+	raw, ok := written.(string)
+	if !ok {
+		s.mistake(path, "must be a single value")
+		return
+	}
+	text, ok := s.expand(path, raw)
+	if !ok {
+		return
+	}
+	switch into.Interface().(type) {
+	case Secret:
+		if !s.fromEnv[path] && !whole.MatchString(raw) {
+			s.mistake(path, "is a secret and must not be in the file; write ${NAME} or ${file:/path}")
+			return
+		}
+		into.Set(reflect.ValueOf(NewSecret(text)))
+		return
+	case time.Duration:
+		d, err := time.ParseDuration(text)
+		if err != nil || d < 0 {
+			s.mistake(path, "%q is not a duration; write for example 10s or 72h", text)
+			return
+		}
+		into.SetInt(int64(d))
+		return
+	}
+	switch into.Kind() {
+	case reflect.String:
+		into.SetString(text)
+	case reflect.Int:
+		n, err := strconv.Atoi(text)
+		if err != nil {
+			s.mistake(path, "%q is not a whole number", text)
+			return
+		}
+		into.SetInt(int64(n))
+	default:
+		panic(fmt.Sprintf("config: a setting of type %s", into.Type())) // a mistake of ours, found by any test
+	}
+}
+
+// setList gives a list; in the environment its items stand between commas.
+func (s *source) setList(path string, written any, into reflect.Value) {
+	items, ok := written.([]any)
+	if text, single := written.(string); single && s.fromEnv[path] {
+		ok = true
+		for item := range strings.SplitSeq(text, ",") {
+			items = append(items, strings.TrimSpace(item))
+		}
+	}
+	if !ok {
+		s.mistake(path, "must be a list such as [a, b]")
+		return
+	}
+	list := reflect.MakeSlice(into.Type(), len(items), len(items))
+	for i, item := range items {
+		at := fmt.Sprintf("%s[%d]", path, i)
+		s.fromEnv[at], s.lines[at] = s.fromEnv[path], s.line(path)
+		s.set(at, item, list.Index(i))
+	}
+	into.Set(list)
+}
+
+var (
+	reference = regexp.MustCompile(`\$\{([^}]*)\}`)
+	whole     = regexp.MustCompile(`^\$\{[^}]*\}$`)
+)
+
+// expand replaces ${NAME} by the environment's value and ${file:/path} by the
+// file's text without its last line end.
+func (s *source) expand(path, raw string) (text string, ok bool) {
+	ok = true
+	text = reference.ReplaceAllStringFunc(raw, func(ref string) string {
+		name := ref[2 : len(ref)-1]
+		if file, isFile := strings.CutPrefix(name, "file:"); isFile {
+			content, err := os.ReadFile(file) //nolint:gosec // the operator's own file
+			if err != nil {
+				s.mistake(path, "the file of ${%s} cannot be read", name)
+				ok = false
+			}
+			return strings.TrimRight(string(content), "\r\n")
+		}
+		value, set := s.lookup(name)
+		if !set {
+			s.mistake(path, "the environment has no %s", name)
+			ok = false
+		}
+		return value
+	})
+	return text, ok
+}
+
+// suggest names the setting that was probably meant.
+func suggest(key string, fields map[string]reflect.Value) string {
+	names := make([]string, 0, len(fields))
+	for name := range fields {
+		names = append(names, name)
+	}
+	slices.Sort(names)
+	for _, name := range names {
+		if distance(key, name) <= 2 {
+			return fmt.Sprintf("; did you mean %s?", name)
+		}
+	}
+	return "; there is " + strings.Join(names, ", ")
+}
+
+// distance is the number of letters to insert, delete or replace (Levenshtein).
+func distance(a, b string) int {
+	row := make([]int, len(b)+1)
+	for j := range row {
+		row[j] = j
+	}
+	for i := 1; i <= len(a); i++ {
+		diagonal := row[0]
+		row[0] = i
+		for j := 1; j <= len(b); j++ {
+			above := row[j]
+			cost := 1
+			if a[i-1] == b[j-1] {
+				cost = 0
+			}
+			row[j] = min(above+1, row[j-1]+1, diagonal+cost)
+			diagonal = above
+		}
+	}
+	return row[len(b)]
+}

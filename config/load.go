@@ -1,0 +1,198 @@
+package config
+
+import (
+	"fmt"
+	"net"
+	"net/mail"
+	"reflect"
+	"slices"
+	"strings"
+
+	"patchbay/core/money"
+)
+
+// Sort is what a provider is for.
+type Sort string
+
+// The sorts of providers.
+const (
+	ForPayments Sort = "payments"
+	ForMail     Sort = "mail"
+	ForStorage  Sort = "storage"
+)
+
+// Type describes a type of provider.
+type Type struct {
+	Name string
+	Sort Sort
+	// Simulated providers do nothing outside, and never stand beside a real one.
+	Simulated bool
+	// Settings makes the type's settings, with their defaults, to be filled.
+	Settings func() any
+}
+
+// Provider is a configured provider.
+type Provider struct {
+	Name     string
+	Type     Type
+	Settings any // what Type.Settings made, filled
+}
+
+// Load reads a file (none where path is empty) and the environment. The error
+// is Mistakes, all at once, or that the file cannot be read.
+func Load(path string, environ []string, types []Type) (*Config, error) {
+	s, err := read(path, environ)
+	if err != nil {
+		return nil, err
+	}
+	c := &Config{Provider: map[string]Provider{}}
+	written, _ := s.merged["providers"].(map[string]any)
+	if _, there := s.merged["providers"]; there && written == nil {
+		s.mistake("providers", "must be a mapping of names to settings")
+	}
+	delete(s.merged, "providers")
+	s.decode("", s.merged, reflect.ValueOf(c).Elem())
+	s.checkSettings(c)
+	s.checkProviders(c, written, types)
+	if len(s.mistakes) > 0 {
+		return nil, s.mistakes.sorted()
+	}
+	return c, nil
+}
+
+func (s *source) checkSettings(c *Config) {
+	s.checkAddress("server.address", c.Server.Address)
+	s.checkAddress("server.admin_address", c.Server.AdminAddress)
+	if addressed(c.Server.AdminAddress) && !Loopback(c.Server.AdminAddress) {
+		s.mistake("server.admin_address", "must be a loopback address: it asks for no key")
+	}
+	s.oneOf("auth.mode", c.Auth.Mode, "auto", "required", "off")
+	if c.Auth.Mode == "off" && addressed(c.Server.Address) && !Loopback(c.Server.Address) {
+		s.mistake("auth.mode", "may be off only on a loopback address; write auto")
+	}
+	s.oneOf("mail.delivery", string(c.Mail.Delivery), "at_least_once", "at_most_once")
+	s.oneOf("log.level", c.Log.Level, "debug", "info", "warn", "error")
+	s.oneOf("log.format", c.Log.Format, "text", "json")
+	if _, err := mail.ParseAddress(c.Mail.From); err != nil {
+		s.mistake("mail.from", "%q is not an address such as shop@example.com", c.Mail.From)
+	}
+	if len(c.Payments.Currencies) == 0 {
+		s.mistake("payments.currencies", "must name at least one currency")
+	}
+	for i, currency := range c.Payments.Currencies {
+		if !currency.Known() {
+			s.mistake(fmt.Sprintf("payments.currencies[%d]", i), "%q is not a known currency; write for example %s", currency, money.Default[0])
+		}
+	}
+}
+
+func (s *source) checkAddress(path, address string) {
+	if !addressed(address) {
+		s.mistake(path, "%q is not an address such as 127.0.0.1:8080", address)
+	}
+}
+
+func addressed(address string) bool {
+	_, port, err := net.SplitHostPort(address)
+	if err != nil {
+		return false
+	}
+	_, err = net.LookupPort("tcp", port)
+	return err == nil
+}
+
+func (s *source) oneOf(path, value string, allowed ...string) {
+	if !slices.Contains(allowed, value) {
+		s.mistake(path, "%q must be one of %s", value, strings.Join(allowed, ", "))
+	}
+}
+
+// checkProviders reads every provider that is written, and checks the lists
+// that use them.
+func (s *source) checkProviders(c *Config, written map[string]any, types []Type) {
+	all := builtin()
+	for name, settings := range written {
+		all[name] = settings
+	}
+	// A type that is not known is taken for a real provider.
+	kinds := make(map[string]Type, len(all))
+	for name, settings := range all {
+		p, ok := s.provider(name, settings, types)
+		kinds[name] = p.Type
+		if ok {
+			c.Provider[name] = p
+		}
+	}
+	s.checkList("payments.providers", ForPayments, c.Payments.Providers, kinds)
+	s.checkList("mail.providers", ForMail, c.Mail.Providers, kinds)
+	s.checkList("storage.provider", ForStorage, []string{c.Storage.Provider}, kinds)
+	used := slices.Concat(c.Payments.Providers, c.Mail.Providers, []string{c.Storage.Provider})
+	for name := range c.Provider {
+		if !slices.Contains(used, name) {
+			delete(c.Provider, name)
+		}
+	}
+}
+
+func (s *source) provider(name string, written any, types []Type) (Provider, bool) {
+	path := "providers." + name
+	m, ok := written.(map[string]any)
+	if !ok {
+		s.mistake(path, "must be a mapping with a type")
+		return Provider{}, false
+	}
+	kind, _ := m["type"].(string)
+	i := slices.IndexFunc(types, func(t Type) bool { return t.Name == kind })
+	if i < 0 {
+		names := make([]string, len(types))
+		for j, t := range types {
+			names[j] = t.Name
+		}
+		s.mistake(join(path, "type"), "%q is not a type of provider; there is %s", kind, strings.Join(names, ", "))
+		return Provider{}, false
+	}
+	settings := types[i].Settings()
+	rest := make(map[string]any, len(m))
+	for key, value := range m {
+		if key != "type" {
+			rest[key] = value
+		}
+	}
+	before := len(s.mistakes)
+	s.decode(path, rest, reflect.ValueOf(settings).Elem())
+	if c, ok := settings.(interface{ Check() (path, text string) }); ok && len(s.mistakes) == before {
+		if at, text := c.Check(); text != "" {
+			s.mistake(join(path, at), "%s", text)
+		}
+	}
+	return Provider{Name: name, Type: types[i], Settings: settings}, true
+}
+
+// checkList checks a list of providers that stand in for each other.
+func (s *source) checkList(path string, sort Sort, names []string, kinds map[string]Type) {
+	if len(names) == 0 {
+		s.mistake(path, "must name at least one provider")
+	}
+	var simulated, actual string
+	seen := map[string]bool{}
+	for _, name := range names {
+		kind, there := kinds[name]
+		switch {
+		case !there:
+			s.mistake(path, "there is no provider %q; add it under providers", name)
+		case seen[name]:
+			s.mistake(path, "names %q twice", name)
+		case kind.Name != "" && kind.Sort != sort:
+			s.mistake(path, "%q is a provider for %s", name, kind.Sort)
+		}
+		seen[name] = true
+		if there && kind.Simulated {
+			simulated = name
+		} else if there {
+			actual = name
+		}
+	}
+	if simulated != "" && actual != "" {
+		s.mistake(path, "%q only simulates and must not stand beside the real provider %q: it would swallow what is meant for it", simulated, actual)
+	}
+}

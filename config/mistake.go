@@ -1,0 +1,47 @@
+package config
+
+import (
+	"fmt"
+	"slices"
+	"strings"
+)
+
+// Mistake is one thing that is wrong.
+type Mistake struct {
+	File string // the file, or "environment"
+	Line int    // 0 where there is none
+	Path string // server.address
+	Text string // what is wrong, and what to write instead
+}
+
+func (m Mistake) String() string {
+	where := m.File
+	if m.Line > 0 {
+		where = fmt.Sprintf("%s:%d", m.File, m.Line)
+	}
+	if m.Path != "" {
+		where += ": " + m.Path
+	}
+	return where + ": " + m.Text
+}
+
+// Mistakes is everything that is wrong, in the order of the file.
+type Mistakes []Mistake
+
+func (m Mistakes) Error() string {
+	lines := make([]string, len(m))
+	for i, one := range m {
+		lines[i] = one.String()
+	}
+	return strings.Join(lines, "\n")
+}
+
+func (m Mistakes) sorted() Mistakes {
+	slices.SortStableFunc(m, func(a, b Mistake) int {
+		if a.Line != b.Line {
+			return a.Line - b.Line
+		}
+		return strings.Compare(a.Path, b.Path)
+	})
+	return m
+}

@@ -1,0 +1,196 @@
+// Package access says who may do what: API keys, their tenants and scopes.
+package access
+
+import (
+	"context"
+	"crypto/hmac"
+	"crypto/rand"
+	"crypto/sha256"
+	"encoding/hex"
+	"encoding/json"
+	"slices"
+	"strings"
+	"time"
+
+	"patchbay/core/fault"
+	"patchbay/ports"
+)
+
+const (
+	kind    = "api_key" // of journal records
+	prefix  = "pb_live_"
+	pageMax = 100
+
+	statusActive  = "active"
+	statusRevoked = "revoked"
+)
+
+// All is the scope that includes every other.
+const All = "*"
+
+// Scopes lists the scopes a key can have beside All.
+var Scopes = []string{
+	"payments:read", "payments:write", "emails:read", "emails:write", "users:read", "users:write", "events:read",
+}
+
+// Identity is whoever a key speaks for.
+type Identity struct {
+	Tenant string
+	KeyID  string
+	Scopes []string
+}
+
+// Allows reports whether the identity has a scope.
+func (i Identity) Allows(scope string) bool {
+	return slices.Contains(i.Scopes, scope) || slices.Contains(i.Scopes, All)
+}
+
+// Key is a key as it is stored: the secret itself is not.
+type Key struct {
+	ID        string    `json:"id"` // key_…
+	Tenant    string    `json:"tenant"`
+	Name      string    `json:"name"`
+	Scopes    []string  `json:"scopes"`
+	Hash      []byte    `json:"hash"` // HMAC-SHA-256 of the secret under the pepper
+	CreatedAt time.Time `json:"createdAt"`
+	ExpiresAt time.Time `json:"expiresAt,omitzero"`
+	RevokedAt time.Time `json:"revokedAt,omitzero"`
+}
+
+// Usable reports whether the key is neither revoked nor expired.
+func (k Key) Usable(now time.Time) bool {
+	return k.RevokedAt.IsZero() && (k.ExpiresAt.IsZero() || now.Before(k.ExpiresAt))
+}
+
+// Service makes and checks keys.
+type Service struct {
+	journal ports.Journal
+	clock   ports.Clock
+	ids     ports.IDs
+	pepper  []byte
+	cache   cache
+}
+
+// New makes a Service. pepper is a secret that is not kept with the keys: a
+// dump of the journal alone lets nobody in.
+func New(journal ports.Journal, clock ports.Clock, ids ports.IDs, pepper []byte) *Service {
+	return &Service{journal: journal, clock: clock, ids: ids, pepper: pepper}
+}
+
+// Create makes a key. The token is shown once and never stored. ttl 0 means
+// that it does not expire; no scopes means all. Invalid: an unknown scope, or an
+// empty tenant or name.
+func (s *Service) Create(ctx context.Context, tenant, name string, scopes []string, ttl time.Duration) (token string, k Key, err error) {
+	if err := checkNew(tenant, name, scopes, ttl); err != nil {
+		return "", Key{}, err
+	}
+	if len(scopes) == 0 {
+		scopes = []string{All}
+	}
+	secret := make([]byte, 32)
+	if _, err := rand.Read(secret); err != nil {
+		return "", Key{}, fault.Wrap(fault.Internal, "access.create", err)
+	}
+	now := s.clock.Now()
+	k = Key{ID: s.ids.New("key"), Tenant: tenant, Name: name, Scopes: scopes, CreatedAt: now}
+	if ttl > 0 {
+		k.ExpiresAt = now.Add(ttl)
+	}
+	text := hex.EncodeToString(secret)
+	k.Hash = s.hash(text)
+	if err := s.save(ctx, k, 0); err != nil {
+		return "", Key{}, err
+	}
+	return prefix + strings.TrimPrefix(k.ID, "key_") + "_" + text, k, nil
+}
+
+func checkNew(tenant, name string, scopes []string, ttl time.Duration) error {
+	for _, scope := range scopes {
+		if scope != All && !slices.Contains(Scopes, scope) {
+			return fault.InvalidParam("scopes", "unknown_scope", "scopes are * or any of "+strings.Join(Scopes, ", "))
+		}
+	}
+	switch {
+	case tenant == "" || len(tenant) > 64 || strings.ContainsAny(tenant, "| \t\r\n"):
+		return fault.InvalidParam("tenant", "invalid_tenant", "a tenant takes 1 to 64 characters without spaces and bars")
+	case name == "" || len(name) > 200:
+		return fault.InvalidParam("name", "invalid_name", "a key takes a name of 1 to 200 characters")
+	case ttl < 0:
+		return fault.InvalidParam("ttl", "invalid_ttl", "ttl must not be negative")
+	}
+	return nil
+}
+
+func (s *Service) save(ctx context.Context, k Key, rev int64) error {
+	body, err := json.Marshal(k)
+	if err != nil {
+		return fault.Wrap(fault.Internal, "access.save", err)
+	}
+	status := statusActive
+	if !k.RevokedAt.IsZero() {
+		status = statusRevoked
+	}
+	return s.journal.Save(ctx, &ports.Record{
+		Kind: kind, ID: k.ID, Rev: rev, Body: body, Index: ports.Index{Status: status, Created: k.CreatedAt},
+	})[0]
+}
+
+// List reads all keys, newest first.
+func (s *Service) List(ctx context.Context) ([]Key, error) {
+	var keys []Key
+	for cursor := ""; ; {
+		page, err := s.journal.List(ctx, "", kind, ports.Filter{}, cursor, pageMax)
+		if err != nil {
+			return nil, err
+		}
+		for _, r := range page.Records {
+			k, err := decode(r)
+			if err != nil {
+				return nil, err
+			}
+			keys = append(keys, k)
+		}
+		if cursor = page.Next; cursor == "" {
+			return keys, nil
+		}
+	}
+}
+
+// Revoke ends a key. Other processes notice within a few seconds. NotFound.
+func (s *Service) Revoke(ctx context.Context, id string) error {
+	r, err := s.journal.Get(ctx, "", kind, id)
+	if err != nil {
+		return err
+	}
+	k, err := decode(r)
+	if err != nil || !k.RevokedAt.IsZero() {
+		return err
+	}
+	k.RevokedAt = s.clock.Now()
+	if err := s.save(ctx, k, r.Rev); err != nil {
+		return err
+	}
+	s.cache.drop(id)
+	return nil
+}
+
+// Any reports whether a usable key exists.
+func (s *Service) Any(ctx context.Context) (bool, error) {
+	keys, err := s.List(ctx)
+	now := s.clock.Now()
+	return slices.ContainsFunc(keys, func(k Key) bool { return k.Usable(now) }), err
+}
+
+func decode(r ports.Record) (Key, error) {
+	var k Key
+	if err := json.Unmarshal(r.Body, &k); err != nil {
+		return Key{}, fault.Wrap(fault.Internal, "access.decode", err)
+	}
+	return k, nil
+}
+
+func (s *Service) hash(secret string) []byte {
+	h := hmac.New(sha256.New, s.pepper)
+	h.Write([]byte(secret))
+	return h.Sum(nil)
+}
