@@ -1,0 +1,232 @@
+// Package memjournal is a journal in memory, for tests of what sits above the
+// journal. It keeps the port's contract exactly, and can be told to fail.
+package memjournal
+
+import (
+	"bytes"
+	"cmp"
+	"context"
+	"slices"
+	"sync"
+	"time"
+
+	"patchbay/core/event"
+	"patchbay/core/fault"
+	"patchbay/ports"
+)
+
+var _ ports.Journal = (*Journal)(nil)
+
+// Names of the moments at which Journal.Fail is asked. All but Saved are
+// before the call has done anything.
+const (
+	Save    = "save"  // of one record; nothing is written if it fails
+	Saved   = "saved" // after one record was written: its answer is lost
+	Get     = "get"
+	Find    = "find"
+	List    = "list"
+	Claim   = "claim"
+	Publish = "publish"
+	Feed    = "feed"
+	Ping    = "ping"
+)
+
+// Journal keeps records in memory. It publishes events with the save itself.
+type Journal struct {
+	// Fail is asked at each moment named above and may return the error that
+	// the caller shall have; nil lets the call go on. It is called by several
+	// goroutines at once and must be set before the journal is shared.
+	Fail func(op string) error
+
+	clock ports.Clock
+
+	mu      sync.Mutex
+	records map[name]ports.Record
+	unique  map[unique]name
+	feed    []event.Feed
+}
+
+type name struct{ tenant, kind, id string }
+
+type unique struct {
+	kind  string
+	by    ports.Unique
+	value string
+}
+
+// New makes an empty journal. clock decides what is due.
+func New(clock ports.Clock) *Journal {
+	return &Journal{clock: clock, records: map[name]ports.Record{}, unique: map[unique]name{}}
+}
+
+// enter refuses a call whose context has ended, or that shall fail.
+func (j *Journal) enter(ctx context.Context, op string) error {
+	if err := ctx.Err(); err != nil {
+		return fault.Wrap(fault.Unavailable, "memjournal."+op, err)
+	}
+	if j.Fail == nil {
+		return nil
+	}
+	return j.Fail(op)
+}
+
+// Save implements ports.Journal.
+func (j *Journal) Save(ctx context.Context, records ...*ports.Record) []error {
+	errs := make([]error, len(records))
+	for i, r := range records {
+		errs[i] = j.save(ctx, r)
+	}
+	return errs
+}
+
+func (j *Journal) save(ctx context.Context, r *ports.Record) error {
+	if r.ID == "" || r.Kind == "" || len(r.Body) == 0 {
+		return fault.New(fault.Invalid, "invalid_record", "a record needs an id, a kind and a body")
+	}
+	if err := j.enter(ctx, Save); err != nil {
+		return err
+	}
+	if err := j.write(*r); err != nil {
+		return err
+	}
+	if j.Fail != nil {
+		if err := j.Fail(Saved); err != nil {
+			return err
+		}
+	}
+	r.Rev++
+	return nil
+}
+
+func (j *Journal) write(r ports.Record) error {
+	j.mu.Lock()
+	defer j.mu.Unlock()
+	at := name{r.Tenant, r.Kind, r.ID}
+	// A record that is absent has Rev 0, which is the Rev of an insert.
+	old := j.records[at]
+	if old.Rev != r.Rev || j.taken(at, ports.ByIdem, r.Idem) || j.taken(at, ports.ByRef, r.Ref) {
+		return fault.New(fault.Conflict, "record_conflict", "the record is taken or has changed")
+	}
+	delete(j.unique, unique{r.Kind, ports.ByIdem, old.Idem})
+	delete(j.unique, unique{r.Kind, ports.ByRef, old.Ref})
+	if r.Idem != "" {
+		j.unique[unique{r.Kind, ports.ByIdem, r.Idem}] = at
+	}
+	if r.Ref != "" {
+		j.unique[unique{r.Kind, ports.ByRef, r.Ref}] = at
+	}
+	for _, e := range r.Events {
+		e.Seq = int64(len(j.feed)) + 1
+		e.Data = bytes.Clone(e.Data)
+		j.feed = append(j.feed, e)
+	}
+	r.Rev++
+	r.Events = nil
+	r.Index.Created = stored(r.Index.Created)
+	r.Due = stored(r.Due)
+	j.records[at] = clone(r)
+	return nil
+}
+
+// taken reports whether another record of the kind has the value.
+func (j *Journal) taken(at name, by ports.Unique, value string) bool {
+	if value == "" {
+		return false
+	}
+	holder, ok := j.unique[unique{at.kind, by, value}]
+	return ok && holder != at
+}
+
+// Get implements ports.Journal.
+func (j *Journal) Get(ctx context.Context, tenant, kind, id string) (ports.Record, error) {
+	if err := j.enter(ctx, Get); err != nil {
+		return ports.Record{}, err
+	}
+	j.mu.Lock()
+	defer j.mu.Unlock()
+	return j.read(name{tenant, kind, id})
+}
+
+// Find implements ports.Journal.
+func (j *Journal) Find(ctx context.Context, kind string, by ports.Unique, value string) (ports.Record, error) {
+	if err := j.enter(ctx, Find); err != nil {
+		return ports.Record{}, err
+	}
+	j.mu.Lock()
+	defer j.mu.Unlock()
+	// An empty value is never indexed.
+	return j.read(j.unique[unique{kind, by, value}])
+}
+
+func (j *Journal) read(at name) (ports.Record, error) {
+	r, ok := j.records[at]
+	if !ok {
+		return ports.Record{}, fault.New(fault.NotFound, "record_not_found", "no such record")
+	}
+	return clone(r), nil
+}
+
+// Claim implements ports.Journal.
+func (j *Journal) Claim(ctx context.Context, queue, owner string, lease time.Duration, n int) ([]ports.Claim, error) {
+	if err := j.enter(ctx, Claim); err != nil {
+		return nil, err
+	}
+	j.mu.Lock()
+	defer j.mu.Unlock()
+	now := j.clock.Now()
+	var due []ports.Record
+	for _, r := range j.records {
+		if queue != "" && r.Queue == queue && !r.Due.After(now) {
+			due = append(due, r)
+		}
+	}
+	slices.SortFunc(due, func(a, b ports.Record) int {
+		return cmp.Or(a.Due.Compare(b.Due), cmp.Compare(a.ID, b.ID))
+	})
+	var claims []ports.Claim
+	for _, r := range due[:max(min(n, len(due)), 0)] {
+		expired := r.Owner != ""
+		r.Rev++
+		r.Owner, r.Due = owner, stored(now.Add(lease))
+		j.records[name{r.Tenant, r.Kind, r.ID}] = r
+		claims = append(claims, ports.Claim{Record: clone(r), Expired: expired})
+	}
+	return claims, nil
+}
+
+// Publish implements ports.Journal. There is never anything left to publish.
+func (j *Journal) Publish(ctx context.Context, _ int) (int, error) {
+	return 0, j.enter(ctx, Publish)
+}
+
+// Feed implements ports.Journal.
+func (j *Journal) Feed(ctx context.Context, tenant string, after int64, n int) ([]event.Feed, error) {
+	if err := j.enter(ctx, Feed); err != nil {
+		return nil, err
+	}
+	j.mu.Lock()
+	defer j.mu.Unlock()
+	var events []event.Feed
+	for _, e := range j.feed {
+		if len(events) >= n {
+			break
+		}
+		if e.Tenant == tenant && e.Seq > after {
+			e.Data = bytes.Clone(e.Data)
+			events = append(events, e)
+		}
+	}
+	return events, nil
+}
+
+// Ping implements ports.Journal.
+func (j *Journal) Ping(ctx context.Context) error { return j.enter(ctx, Ping) }
+
+// stored is a time as stores keep it.
+func stored(t time.Time) time.Time { return t.UTC().Truncate(time.Microsecond) }
+
+// clone keeps what is stored out of the hands of callers.
+func clone(r ports.Record) ports.Record {
+	r.Body = bytes.Clone(r.Body)
+	return r
+}
