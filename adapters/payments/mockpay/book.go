@@ -30,7 +30,7 @@ func (g *Gateway) load(ctx context.Context, reference string) (ports.Record, *in
 	if err := ctx.Err(); err != nil {
 		return ports.Record{}, nil, fault.Wrap(fault.Canceled, "", err)
 	}
-	record, err := g.Journal.Get(ctx, g.tenant(), recordKind, reference)
+	record, err := g.o.Journal.Get(ctx, g.tenant(), recordKind, reference)
 	if fault.Is(err, fault.NotFound) {
 		return record, nil, fault.New(fault.NotFound, "resource_missing", "no such payment intent")
 	}
@@ -52,13 +52,19 @@ func decode(r ports.Record) (*intent, error) {
 // save stores an intent with the events of the request. Conflict: it has
 // changed since it was read.
 func (g *Gateway) save(ctx context.Context, r *ports.Record, i *intent, m mishap) error {
-	if g.Endpoint != nil {
-		i.post(g.IDs.New, g.Clock.Now(), m)
+	if g.o.Endpoint != nil {
+		i.post(g.o.IDs.New, g.o.Clock.Now(), m)
 	}
 	i.schedule(r)
 	r.Index.Status = string(i.Status)
 	r.Body = mustMarshal(i)
-	return g.Journal.Save(ctx, r)[0]
+	if err := g.o.Journal.Save(ctx, r)[0]; err != nil {
+		return err
+	}
+	if g.o.Wake != nil && r.Queue != "" {
+		g.o.Wake()
+	}
+	return nil
 }
 
 // list pages through the journal, newest first. Those that are too new are
@@ -97,7 +103,7 @@ func (g *Gateway) page(ctx context.Context, cursor string, limit int) (ports.Rec
 	if err := ctx.Err(); err != nil {
 		return ports.RecordPage{}, fault.Wrap(fault.Canceled, "", err)
 	}
-	return g.Journal.List(ctx, g.tenant(), recordKind, ports.Filter{}, cursor, limit)
+	return g.o.Journal.List(ctx, g.tenant(), recordKind, ports.Filter{}, cursor, limit)
 }
 
 // Book reads the provider's own account of its charges, newest first, limit of

@@ -32,8 +32,8 @@ var _ ports.PaymentGateway = (*Gateway)(nil)
 // hangLimit bounds pm_mock_hang for callers without a deadline.
 const hangLimit = time.Minute
 
-// Options are what a mock account needs. All but Fault and HTTPClient are
-// required; WebhookSecret and Endpoint only for webhooks.
+// Options are what a mock account needs. All are required but Fault and those
+// for webhooks.
 type Options struct {
 	Name    string
 	Journal ports.Journal
@@ -46,21 +46,23 @@ type Options struct {
 	// Endpoint tells where webhooks go, once that is known; until then it
 	// returns an empty string. Nil: no webhooks are sent.
 	Endpoint func() string
-	// WebhookSecret signs them: whsec_…
+	// WebhookSecret signs them: whsec_… Required with Endpoint.
 	WebhookSecret string
+	// Wake, where set, is called when there are webhooks to deliver.
+	Wake func()
 	// HTTPClient sends them; http.DefaultClient where nil.
 	HTTPClient *http.Client
 }
 
 // Gateway is one account at the mock provider.
 type Gateway struct {
-	Options
+	o      Options
 	mishap mishap // of every create
 }
 
 // New opens an account. Its book is in the journal, and outlives the process.
 func New(o Options) (*Gateway, error) {
-	g := &Gateway{Options: o}
+	g := &Gateway{o: o}
 	if o.Fault != "" {
 		m, ok := mishaps[o.Fault]
 		if !ok {
@@ -71,14 +73,14 @@ func New(o Options) (*Gateway, error) {
 	if o.Endpoint != nil && o.WebhookSecret == "" {
 		return nil, errors.New("mockpay: webhooks need a secret")
 	}
-	if g.HTTPClient == nil {
-		g.HTTPClient = http.DefaultClient
+	if g.o.HTTPClient == nil {
+		g.o.HTTPClient = http.DefaultClient
 	}
 	return g, nil
 }
 
 // Name implements ports.PaymentGateway.
-func (g *Gateway) Name() string { return g.Options.Name }
+func (g *Gateway) Name() string { return g.o.Name }
 
 // Capabilities implements ports.PaymentGateway: the mock can do everything.
 func (g *Gateway) Capabilities() payment.Capabilities {
@@ -120,7 +122,7 @@ func (g *Gateway) Cancel(ctx context.Context, r payment.CancelRequest) (payment.
 func (g *Gateway) Refund(ctx context.Context, r payment.RefundRequest) (payment.ProviderRefund, error) {
 	q := newRequest(payment.Refund, r.Key, r.Reference, r)
 	a, err := g.act(ctx, q, func(i *intent) error {
-		return i.refund(g.IDs.New("re_mock"), g.Clock.Now(), r)
+		return i.refund(g.o.IDs.New("re_mock"), g.o.Clock.Now(), r)
 	})
 	return a.Refund, g.named(q, err)
 }

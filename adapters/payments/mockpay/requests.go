@@ -14,7 +14,7 @@ import (
 // Bounds on one intent.
 const (
 	saveTries   = 100 // of one request, while others change the intent
-	maxRequests = 200 // that an intent remembers
+	maxRequests = 100 // that an intent remembers
 )
 
 // request is one call, as far as all kinds of calls are alike.
@@ -110,7 +110,7 @@ func (g *Gateway) create(ctx context.Context, q request, r payment.CreateRequest
 	if err := g.before(ctx, q, m); err != nil {
 		return answered{}, err
 	}
-	i, err := newIntent(g.IDs.New("pi_mock"), g.IDs.New("secret"), g.Clock.Now(), r)
+	i, err := newIntent(g.o.IDs.New("pi_mock"), g.o.IDs.New("secret"), g.o.Clock.Now(), r)
 	if err != nil {
 		return answered{}, err
 	}
@@ -132,7 +132,7 @@ func (g *Gateway) create(ctx context.Context, q request, r payment.CreateRequest
 
 // created looks for what was made under the key.
 func (g *Gateway) created(ctx context.Context, q request) (answered, bool, error) {
-	record, err := g.Journal.Find(ctx, recordKind, ports.ByIdem, g.idem(q.key))
+	record, err := g.o.Journal.Find(ctx, recordKind, ports.ByIdem, g.idem(q.key))
 	switch {
 	case fault.Is(err, fault.NotFound):
 		return answered{}, false, nil
@@ -221,7 +221,7 @@ func (g *Gateway) before(ctx context.Context, q request, m mishap) error {
 		return m.err
 	}
 	// A record is what makes it once a key, also for another process.
-	err := g.Journal.Save(ctx, &ports.Record{
+	err := g.o.Journal.Save(ctx, &ports.Record{
 		Tenant: g.tenant(), Kind: "mock_fault", ID: q.key, Body: []byte("{}"),
 	})[0]
 	switch {

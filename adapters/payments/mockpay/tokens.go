@@ -15,8 +15,7 @@ type card struct {
 }
 
 // cards are Stripe's test payment methods without their prefix "pm_card_", and
-// without the "visa_" that some have. Source: Stripe's testing page, "Declined
-// payments" and "3D Secure authentication".
+// without the "visa_" that some have.
 var cards = map[string]card{
 	"visa":       {},
 	"mastercard": {},

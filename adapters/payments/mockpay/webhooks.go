@@ -39,11 +39,11 @@ var retries = []time.Duration{
 func (g *Gateway) HandleWebhook(ctx context.Context, c ports.Claim) {
 	i, err := decode(c.Record)
 	if err != nil {
-		g.Log.Error("mockpay: unreadable intent", "intent", c.ID, "error", err)
+		g.o.Log.Error("mockpay: unreadable intent", "intent", c.ID, "error", err)
 		return
 	}
 	outcomes := map[int]error{}
-	now := g.Clock.Now()
+	now := g.o.Clock.Now()
 	for _, w := range i.Outbox {
 		if len(outcomes) < postsPerTurn && !w.Due.After(now) {
 			outcomes[w.Seq] = g.deliver(ctx, w)
@@ -51,7 +51,7 @@ func (g *Gateway) HandleWebhook(ctx context.Context, c ports.Claim) {
 	}
 	if err := g.settle(ctx, c, i, outcomes); err != nil {
 		// The lease runs out, and the events go out once more.
-		g.Log.Warn("mockpay: webhooks not settled", "intent", c.ID, "error", err)
+		g.o.Log.Warn("mockpay: webhooks not settled", "intent", c.ID, "error", err)
 	}
 }
 
@@ -59,13 +59,13 @@ func (g *Gateway) HandleWebhook(ctx context.Context, c ports.Claim) {
 func (g *Gateway) settle(ctx context.Context, c ports.Claim, i *intent, outcomes map[int]error) error {
 	record := c.Record
 	for range saveTries {
-		dropped := i.delivered(outcomes, g.Clock.Now())
+		dropped := i.delivered(outcomes, g.o.Clock.Now())
 		if record.Owner == c.Owner {
 			record.Owner = ""
 		}
 		i.schedule(&record)
 		record.Body = mustMarshal(i)
-		err := g.Journal.Save(ctx, &record)[0]
+		err := g.o.Journal.Save(ctx, &record)[0]
 		if err == nil {
 			g.logDropped(dropped, outcomes)
 			return nil
@@ -82,7 +82,7 @@ func (g *Gateway) settle(ctx context.Context, c ports.Claim, i *intent, outcomes
 
 func (g *Gateway) logDropped(dropped []webhookEvent, outcomes map[int]error) {
 	for _, w := range dropped {
-		g.Log.Warn("mockpay: webhook dropped", "event", w.ID, "failures", w.Failures, "error", outcomes[w.Seq])
+		g.o.Log.Warn("mockpay: webhook dropped", "event", w.ID, "failures", w.Failures, "error", outcomes[w.Seq])
 	}
 }
 
@@ -110,7 +110,7 @@ func (i *intent) delivered(outcomes map[int]error, now time.Time) (dropped []web
 
 // deliver posts one event, signed anew as Stripe does at each try.
 func (g *Gateway) deliver(ctx context.Context, w webhookEvent) error {
-	endpoint := g.Endpoint()
+	endpoint := g.o.Endpoint()
 	if endpoint == "" {
 		return fault.New(fault.Unavailable, "no_endpoint", "the endpoint is not known yet")
 	}
@@ -120,11 +120,11 @@ func (g *Gateway) deliver(ctx context.Context, w webhookEvent) error {
 	if err != nil {
 		return err
 	}
-	now := g.Clock.Now()
+	now := g.o.Clock.Now()
 	request.Header.Set("Content-Type", "application/json; charset=utf-8")
 	request.Header.Set("Stripe-Signature", fmt.Sprintf("t=%d,v1=%s", now.Unix(),
-		hex.EncodeToString(webhook.ComputeSignature(now, w.Body, g.WebhookSecret))))
-	response, err := g.HTTPClient.Do(request)
+		hex.EncodeToString(webhook.ComputeSignature(now, w.Body, g.o.WebhookSecret))))
+	response, err := g.o.HTTPClient.Do(request)
 	if err != nil {
 		return err
 	}
