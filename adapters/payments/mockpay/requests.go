@@ -26,13 +26,14 @@ type request struct {
 	method      string // the payment method that a confirm brings
 }
 
-// answered is a request that had an effect, with what it was answered.
+// answered is a request that had an effect, with what it was answered. Metadata
+// and refunds never change, so they are stored once, with the intent.
 type answered struct {
 	Key         string
-	Action      payment.Action
 	Fingerprint string
 	Intent      payment.Intent
-	Refund      payment.ProviderRefund `json:",omitzero"`
+	Refund      payment.ProviderRefund `json:"-"`
+	RefundAt    int                    `json:",omitempty"` // index into the intent's refunds
 	Declined    *payment.Failure       `json:",omitempty"`
 }
 
@@ -51,6 +52,10 @@ func (i *intent) repeated(q request) (answered, bool, error) {
 		case a.Fingerprint != q.fingerprint:
 			return answered{}, true, mismatch()
 		default:
+			a.Intent.Metadata = i.Metadata
+			if q.action == payment.Refund {
+				a.Refund = i.Refunds[a.RefundAt]
+			}
 			return a, true, a.err()
 		}
 	}
@@ -72,15 +77,18 @@ func (a answered) err() error {
 }
 
 // remember keeps the answer to a request with the intent that it changed.
-func (i *intent) remember(q request, err error) answered {
-	a := answered{Key: q.key, Action: q.action, Fingerprint: q.fingerprint, Intent: i.Intent}
+func (i *intent) remember(q request, declined error) answered {
+	a := answered{Key: q.key, Fingerprint: q.fingerprint, Intent: i.Intent}
 	if q.action == payment.Refund {
-		a.Refund = i.Refunds[len(i.Refunds)-1]
+		a.RefundAt = len(i.Refunds) - 1
+		a.Refund = i.Refunds[a.RefundAt]
 	}
-	if err != nil {
+	if declined != nil {
 		a.Declined = i.Failure
 	}
-	i.Requests = append(i.Requests, a)
+	kept := a
+	kept.Intent.Metadata = nil
+	i.Requests = append(i.Requests, kept)
 	return a
 }
 
