@@ -222,6 +222,10 @@ func TestAChangeDuringDeliveryIsNotLost(t *testing.T) {
 		if err != nil {
 			return http.StatusInternalServerError
 		}
+		claims, err := e.journal.Claim(t.Context(), mockpay.WebhookQueue, "other", mockpay.WebhookLease, 1)
+		if err != nil || len(claims) != 0 {
+			t.Errorf("another worker claimed %+v, %v, while the first holds the lease", claims, err)
+		}
 		return http.StatusOK
 	})
 	e.turn(t)
