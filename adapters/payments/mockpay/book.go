@@ -1,0 +1,144 @@
+package mockpay
+
+import (
+	"context"
+	"encoding/json"
+	"time"
+
+	"patchbay/core/fault"
+	"patchbay/core/payment"
+	"patchbay/ports"
+)
+
+// recordKind is what the book's records are in the journal.
+const recordKind = "mock_intent"
+
+func (g *Gateway) tenant() string { return "provider:" + g.Name() }
+
+func (g *Gateway) idem(key string) string { return g.Name() + "|" + key }
+
+func (g *Gateway) newRecord(i *intent, key string) ports.Record {
+	return ports.Record{
+		Tenant: g.tenant(), Kind: recordKind, ID: i.Reference,
+		Idem: g.idem(key), Ref: g.Name() + ":" + i.Reference,
+		Index: ports.Index{Customer: i.Customer, Created: i.CreatedAt},
+	}
+}
+
+// load reads an intent and its record. NotFound.
+func (g *Gateway) load(ctx context.Context, reference string) (ports.Record, *intent, error) {
+	if err := ctx.Err(); err != nil {
+		return ports.Record{}, nil, fault.Wrap(fault.Canceled, "", err)
+	}
+	record, err := g.o.Journal.Get(ctx, g.tenant(), recordKind, reference)
+	if fault.Is(err, fault.NotFound) {
+		return record, nil, fault.New(fault.NotFound, "resource_missing", "no such payment intent")
+	}
+	if err != nil {
+		return record, nil, err
+	}
+	i, err := decode(record)
+	return record, i, err
+}
+
+func decode(r ports.Record) (*intent, error) {
+	var i intent
+	if err := json.Unmarshal(r.Body, &i); err != nil {
+		return nil, fault.Wrap(fault.Internal, "", err)
+	}
+	return &i, nil
+}
+
+// save stores an intent with the events of the request. Conflict: it has
+// changed since it was read.
+func (g *Gateway) save(ctx context.Context, r *ports.Record, i *intent, m mishap) error {
+	if g.o.Endpoint != nil {
+		i.post(g.o.IDs.New, g.o.Clock.Now(), m)
+	}
+	i.schedule(r)
+	r.Index.Status = string(i.Status)
+	r.Body = mustMarshal(i)
+	if err := g.o.Journal.Save(ctx, r)[0]; err != nil {
+		return err
+	}
+	if g.o.Wake != nil && r.Queue != "" {
+		g.o.Wake()
+	}
+	return nil
+}
+
+// list pages through the journal, newest first. Those that are too new are
+// skipped, and the first that is too old ends the list.
+func (g *Gateway) list(ctx context.Context, r payment.ListRequest) (payment.IntentPage, error) {
+	if r.Limit < 1 || r.Limit > 100 {
+		return payment.IntentPage{}, fault.InvalidParam("limit", "parameter_invalid", "limit must be 1 to 100")
+	}
+	page := payment.IntentPage{Next: r.Cursor}
+	for {
+		records, err := g.page(ctx, page.Next, r.Limit-len(page.Intents))
+		if err != nil {
+			return payment.IntentPage{}, err
+		}
+		page.Next = records.Next
+		for _, record := range records.Records {
+			i, err := decode(record)
+			if err != nil {
+				return payment.IntentPage{}, err
+			}
+			if i.CreatedAt.Before(r.From) {
+				page.Next = ""
+				return page, nil
+			}
+			if !i.CreatedAt.After(r.To) {
+				page.Intents = append(page.Intents, i.Intent)
+			}
+		}
+		if page.Next == "" || len(page.Intents) == r.Limit {
+			return page, nil
+		}
+	}
+}
+
+func (g *Gateway) page(ctx context.Context, cursor string, limit int) (ports.RecordPage, error) {
+	if err := ctx.Err(); err != nil {
+		return ports.RecordPage{}, fault.Wrap(fault.Canceled, "", err)
+	}
+	return g.o.Journal.List(ctx, g.tenant(), recordKind, ports.Filter{}, cursor, limit)
+}
+
+// Book reads the provider's own account of its charges, newest first, limit of
+// them after the cursor. Invalid: the cursor is not one of ours.
+func (g *Gateway) Book(ctx context.Context, cursor string, limit int) (payment.BookPage, error) {
+	records, err := g.page(ctx, cursor, limit)
+	if err != nil {
+		return payment.BookPage{}, g.named(request{action: "book"}, err)
+	}
+	book := payment.BookPage{Next: records.Next, Entries: []payment.BookEntry{}}
+	for _, record := range records.Records {
+		i, err := decode(record)
+		if err != nil {
+			return payment.BookPage{}, g.named(request{action: "book"}, err)
+		}
+		book.Entries = append(book.Entries, payment.BookEntry{
+			Provider: g.Name(), Reference: i.Reference, Key: i.Requests[0].Key, Status: i.Status,
+			Amount: i.Amount, Currency: i.Currency, Captured: i.AmountCaptured,
+			Refunded: i.AmountRefunded, Refunds: len(i.Refunds),
+			Metadata: i.Metadata, CreatedAt: i.CreatedAt,
+		})
+	}
+	return book, nil
+}
+
+// schedule puts the record into the queue until its events are delivered. One
+// that a worker holds stays with it: the worker looks again when it saves.
+func (i *intent) schedule(r *ports.Record) {
+	if r.Owner != "" {
+		return
+	}
+	r.Queue, r.Due = "", time.Time{}
+	for _, w := range i.Outbox {
+		if r.Queue == "" || w.Due.Before(r.Due) {
+			r.Queue, r.Due = WebhookQueue, w.Due
+		}
+	}
+}

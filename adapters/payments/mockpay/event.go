@@ -1,0 +1,198 @@
+package mockpay
+
+import (
+	"encoding/json"
+	"strings"
+	"time"
+
+	"patchbay/core/payment"
+)
+
+// apiVersion is the version of Stripe's API whose shapes the events have.
+const apiVersion = "2023-10-16"
+
+// news is an event as it happened, with the object as it was just then.
+type news struct {
+	kind   string
+	object json.RawMessage
+}
+
+// webhookEvent is an event on its way to the endpoint. Body is frozen: each try
+// sends the same bytes.
+type webhookEvent struct {
+	Seq      int             // tells the two entries of a duplicate apart
+	ID       string          // evt_mock_…
+	Body     json.RawMessage //
+	Failures int             `json:",omitempty"`
+	Due      time.Time
+}
+
+// tell notes an event about the intent as it is now.
+func (i *intent) tell(kind string) {
+	var object any = i.stripeIntent()
+	if strings.HasPrefix(kind, "charge.") {
+		object = i.stripeCharge()
+	}
+	i.news = append(i.news, news{kind: kind, object: mustMarshal(object)})
+}
+
+// post puts the request's events into the outbox, as the mishap has it.
+func (i *intent) post(newID func(prefix string) string, now time.Time, m mishap) {
+	var batch []webhookEvent
+	for _, n := range i.news {
+		id := newID("evt_mock")
+		w := webhookEvent{ID: id, Due: now, Body: mustMarshal(stripeEvent{
+			ID: id, Object: "event", APIVersion: apiVersion, Created: now.Unix(), Type: n.kind,
+			Data: stripeEventData{Object: n.object},
+		})}
+		batch = append(batch, w)
+		if m.twice {
+			batch = append(batch, w)
+		}
+	}
+	for at := range batch {
+		w := batch[at]
+		if m.backwards {
+			w = batch[len(batch)-1-at]
+		}
+		i.LastEvent++
+		w.Seq = i.LastEvent
+		i.Outbox = append(i.Outbox, w)
+	}
+	i.news = nil
+}
+
+// The shapes of Stripe's API, as far as anybody here reads them.
+type (
+	stripeEvent struct {
+		ID         string          `json:"id"`
+		Object     string          `json:"object"`
+		APIVersion string          `json:"api_version"`
+		Created    int64           `json:"created"`
+		Livemode   bool            `json:"livemode"`
+		Type       string          `json:"type"`
+		Data       stripeEventData `json:"data"`
+	}
+	stripeEventData struct {
+		Object json.RawMessage `json:"object"`
+	}
+	stripeIntent struct {
+		ID               string            `json:"id"`
+		Object           string            `json:"object"`
+		Amount           int64             `json:"amount"`
+		AmountCapturable int64             `json:"amount_capturable"`
+		AmountReceived   int64             `json:"amount_received"`
+		CaptureMethod    string            `json:"capture_method"`
+		ClientSecret     string            `json:"client_secret"`
+		Created          int64             `json:"created"`
+		Currency         string            `json:"currency"`
+		Customer         *string           `json:"customer"`
+		Description      *string           `json:"description"`
+		LastPaymentError *stripeError      `json:"last_payment_error"`
+		LatestCharge     *string           `json:"latest_charge"`
+		Livemode         bool              `json:"livemode"`
+		Metadata         map[string]string `json:"metadata"`
+		NextAction       *stripeNextAction `json:"next_action"`
+		PaymentMethod    *string           `json:"payment_method"`
+		Status           string            `json:"status"`
+	}
+	stripeError struct {
+		Type        string `json:"type"`
+		Code        string `json:"code"`
+		DeclineCode string `json:"decline_code,omitempty"`
+		Message     string `json:"message"`
+	}
+	stripeNextAction struct {
+		Type          string          `json:"type"`
+		RedirectToURL *stripeRedirect `json:"redirect_to_url,omitempty"`
+	}
+	stripeRedirect struct {
+		URL       string `json:"url"`
+		ReturnURL string `json:"return_url"`
+	}
+	stripeCharge struct {
+		ID             string            `json:"id"`
+		Object         string            `json:"object"`
+		Amount         int64             `json:"amount"`
+		AmountCaptured int64             `json:"amount_captured"`
+		AmountRefunded int64             `json:"amount_refunded"`
+		Captured       bool              `json:"captured"`
+		Created        int64             `json:"created"`
+		Currency       string            `json:"currency"`
+		Livemode       bool              `json:"livemode"`
+		Metadata       map[string]string `json:"metadata"`
+		Paid           bool              `json:"paid"`
+		PaymentIntent  string            `json:"payment_intent"`
+		Refunded       bool              `json:"refunded"`
+		Status         string            `json:"status"`
+	}
+)
+
+func (i *intent) stripeIntent() stripeIntent {
+	s := stripeIntent{
+		ID: i.Reference, Object: "payment_intent",
+		Amount: i.Amount, AmountCapturable: i.AmountCapturable, AmountReceived: i.AmountCaptured,
+		CaptureMethod: string(i.CaptureMethod), ClientSecret: i.ClientSecret,
+		Created: i.CreatedAt.Unix(), Currency: string(i.Currency),
+		Customer: optional(i.Customer), Description: optional(i.Description),
+		Metadata: metadata(i.Metadata), PaymentMethod: optional(i.PaymentMethod), Status: string(i.Status),
+	}
+	if i.Charged {
+		s.LatestCharge = optional(i.chargeID())
+	}
+	if f := i.Failure; f != nil {
+		s.LastPaymentError = &stripeError{
+			Type: "card_error", Code: f.Code, DeclineCode: f.DeclineCode, Message: f.Message,
+		}
+	}
+	s.NextAction = i.stripeNextAction()
+	return s
+}
+
+func (i *intent) stripeNextAction() *stripeNextAction {
+	if i.NextAction == nil {
+		return nil
+	}
+	a := &stripeNextAction{Type: i.NextAction.Type}
+	if i.NextAction.URL != "" {
+		a.RedirectToURL = &stripeRedirect{URL: i.NextAction.URL, ReturnURL: i.ReturnURL}
+	}
+	return a
+}
+
+func (i *intent) stripeCharge() stripeCharge {
+	return stripeCharge{
+		ID: i.chargeID(), Object: "charge",
+		Amount: i.Amount, AmountCaptured: i.AmountCaptured, AmountRefunded: i.AmountRefunded,
+		Captured: i.Status == payment.Succeeded, Created: i.CreatedAt.Unix(), Currency: string(i.Currency),
+		Metadata: metadata(i.Metadata), Paid: true, PaymentIntent: i.Reference,
+		Refunded: i.AmountRefunded == i.AmountCaptured, Status: "succeeded",
+	}
+}
+
+// chargeID is made from the intent's: the mock has one charge an intent.
+func (i *intent) chargeID() string { return "ch_" + strings.TrimPrefix(i.Reference, "pi_") }
+
+func optional(s string) *string {
+	if s == "" {
+		return nil
+	}
+	return &s
+}
+
+// metadata is an object at Stripe, never null.
+func metadata(m map[string]string) map[string]string {
+	if m == nil {
+		return map[string]string{}
+	}
+	return m
+}
+
+// mustMarshal is for our own types, which always have a JSON form.
+func mustMarshal(v any) json.RawMessage {
+	text, err := json.Marshal(v)
+	if err != nil {
+		panic(err)
+	}
+	return text
+}

@@ -1,0 +1,164 @@
+// Package mockpay is a payment provider for trying things out: it answers as
+// Stripe does, remembers everything durably, sends signed webhooks, and fails
+// in every way that is asked of it. No money moves.
+//
+// What a payment method does is in tokens.go: Stripe's test cards, and tokens
+// "pm_mock_…" for faults. A fault after the commit leaves the effect, so that a
+// repeat under the same key has its result. The faults refused, 429 and 401 do
+// nothing, as often as they are asked; timeout_before does nothing the first
+// time a key is seen, and a repeat succeeds. pm_mock_hang commits and then
+// gives no answer until the caller's context ends (at most hangLimit).
+//
+// Keys: a create's key is known to the whole account, any other to the intent
+// that it was used on. A request that is refused without effect (Invalid,
+// Conflict) does not use up its key, as at Stripe.
+package mockpay
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net/http"
+	"time"
+
+	"patchbay/core/fault"
+	"patchbay/core/payment"
+	"patchbay/ports"
+)
+
+var _ ports.PaymentGateway = (*Gateway)(nil)
+
+// hangLimit bounds pm_mock_hang for callers without a deadline.
+const hangLimit = time.Minute
+
+// Options are what a mock account needs. All are required but Fault and those
+// for webhooks.
+type Options struct {
+	Name    string
+	Journal ports.Journal
+	Clock   ports.Clock
+	IDs     ports.IDs
+	Log     *slog.Logger
+	// Fault, where set, befalls every create: a name from the table in
+	// tokens.go, such as "refused" or "500_committed".
+	Fault string
+	// Endpoint tells where webhooks go, once that is known; until then it
+	// returns an empty string. Nil: no webhooks are sent.
+	Endpoint func() string
+	// WebhookSecret signs them: whsec_… Required with Endpoint.
+	WebhookSecret string
+	// Wake, where set, is called when there are webhooks to deliver.
+	Wake func()
+	// HTTPClient sends them; http.DefaultClient where nil.
+	HTTPClient *http.Client
+}
+
+// Gateway is one account at the mock provider.
+type Gateway struct {
+	o      Options
+	mishap mishap // of every create
+}
+
+// New opens an account. Its book is in the journal, and outlives the process.
+func New(o Options) (*Gateway, error) {
+	g := &Gateway{o: o}
+	if o.Fault != "" {
+		m, ok := mishaps[o.Fault]
+		if !ok {
+			return nil, fmt.Errorf("mockpay: unknown fault %q", o.Fault)
+		}
+		g.mishap = m
+	}
+	if o.Endpoint != nil && o.WebhookSecret == "" {
+		return nil, errors.New("mockpay: webhooks need a secret")
+	}
+	if g.o.HTTPClient == nil {
+		g.o.HTTPClient = http.DefaultClient
+	}
+	return g, nil
+}
+
+// Name implements ports.PaymentGateway.
+func (g *Gateway) Name() string { return g.o.Name }
+
+// Capabilities implements ports.PaymentGateway: the mock can do everything.
+func (g *Gateway) Capabilities() payment.Capabilities {
+	return payment.Capabilities{
+		ManualCapture: true, PartialCapture: true, Refunds: true, PartialRefunds: true, List: true,
+	}
+}
+
+// Create implements ports.PaymentGateway.
+func (g *Gateway) Create(ctx context.Context, r payment.CreateRequest) (payment.Intent, error) {
+	q := newRequest(payment.Create, r.Key, "", r)
+	a, err := g.create(ctx, q, r)
+	return a.Intent, g.named(q, err)
+}
+
+// Confirm implements ports.PaymentGateway.
+func (g *Gateway) Confirm(ctx context.Context, r payment.ConfirmRequest) (payment.Intent, error) {
+	q := newRequest(payment.Confirm, r.Key, r.Reference, r)
+	q.method = r.PaymentMethod
+	a, err := g.act(ctx, q, func(i *intent) error { return i.confirm(r.PaymentMethod, r.ReturnURL) })
+	return a.Intent, g.named(q, err)
+}
+
+// Capture implements ports.PaymentGateway.
+func (g *Gateway) Capture(ctx context.Context, r payment.CaptureRequest) (payment.Intent, error) {
+	q := newRequest(payment.Capture, r.Key, r.Reference, r)
+	a, err := g.act(ctx, q, func(i *intent) error { return i.capture(r.Amount) })
+	return a.Intent, g.named(q, err)
+}
+
+// Cancel implements ports.PaymentGateway.
+func (g *Gateway) Cancel(ctx context.Context, r payment.CancelRequest) (payment.Intent, error) {
+	q := newRequest(payment.Cancel, r.Key, r.Reference, r)
+	a, err := g.act(ctx, q, (*intent).cancel)
+	return a.Intent, g.named(q, err)
+}
+
+// Refund implements ports.PaymentGateway.
+func (g *Gateway) Refund(ctx context.Context, r payment.RefundRequest) (payment.ProviderRefund, error) {
+	q := newRequest(payment.Refund, r.Key, r.Reference, r)
+	a, err := g.act(ctx, q, func(i *intent) error {
+		return i.refund(g.o.IDs.New("re_mock"), g.o.Clock.Now(), r)
+	})
+	return a.Refund, g.named(q, err)
+}
+
+// Retrieve implements ports.PaymentGateway.
+func (g *Gateway) Retrieve(ctx context.Context, reference string) (payment.Intent, error) {
+	q := request{action: "retrieve"}
+	_, i, err := g.load(ctx, reference)
+	if err != nil {
+		return payment.Intent{}, g.named(q, err)
+	}
+	return i.Intent, nil
+}
+
+// Refunds implements ports.PaymentGateway.
+func (g *Gateway) Refunds(ctx context.Context, reference string) ([]payment.ProviderRefund, error) {
+	q := request{action: "refunds"}
+	_, i, err := g.load(ctx, reference)
+	if err != nil {
+		return nil, g.named(q, err)
+	}
+	return i.Refunds, nil
+}
+
+// List implements ports.PaymentGateway.
+func (g *Gateway) List(ctx context.Context, r payment.ListRequest) (payment.IntentPage, error) {
+	page, err := g.list(ctx, r)
+	return page, g.named(request{action: "list"}, err)
+}
+
+// named tells where an error comes from.
+func (g *Gateway) named(q request, err error) error {
+	if err == nil {
+		return nil
+	}
+	e := *fault.From(err)
+	e.Op, e.Provider = "mockpay."+string(q.action), g.Name()
+	return &e
+}

@@ -1,0 +1,260 @@
+package mockpay
+
+import (
+	"context"
+	"crypto/sha256"
+	"encoding/hex"
+	"time"
+
+	"patchbay/core/fault"
+	"patchbay/core/payment"
+	"patchbay/ports"
+)
+
+// Bounds on one intent.
+const (
+	saveTries   = 100 // of one request, while others change the intent
+	maxRequests = 100 // that an intent remembers
+)
+
+// request is one call, as far as all kinds of calls are alike.
+type request struct {
+	action      payment.Action
+	key         string
+	reference   string
+	fingerprint string
+	method      string // the payment method that a confirm brings
+}
+
+// answered is a request that had an effect, with what it was answered. Metadata
+// and refunds never change, so they are stored once, with the intent.
+type answered struct {
+	Key         string
+	Fingerprint string
+	Intent      payment.Intent
+	Refund      payment.ProviderRefund `json:"-"`
+	RefundAt    int                    `json:",omitempty"` // index into the intent's refunds
+	Declined    *payment.Failure       `json:",omitempty"`
+}
+
+// newRequest takes the fingerprint of body, the request with its key in it.
+func newRequest(a payment.Action, key, reference string, body any) request {
+	sum := sha256.Sum256(append([]byte(a+"\n"), mustMarshal(body)...))
+	return request{action: a, key: key, reference: reference, fingerprint: hex.EncodeToString(sum[:])}
+}
+
+// repeated returns the answer that the intent remembers under the key. Conflict
+// where that was to another request.
+func (i *intent) repeated(q request) (answered, bool, error) {
+	for _, a := range i.Requests {
+		switch {
+		case a.Key != q.key:
+		case a.Fingerprint != q.fingerprint:
+			return answered{}, true, mismatch()
+		default:
+			a.Intent.Metadata = i.Metadata
+			if q.action == payment.Refund {
+				a.Refund = i.Refunds[a.RefundAt]
+			}
+			return a, true, a.err()
+		}
+	}
+	return answered{}, false, nil
+}
+
+func mismatch() error {
+	return fault.New(fault.Conflict, "idempotency_mismatch", "this key was used for another request")
+}
+
+// err is the error of the first answer, which only a declined one has.
+func (a answered) err() error {
+	if a.Declined == nil {
+		return nil
+	}
+	return &fault.Error{
+		Kind: fault.Declined, Code: a.Declined.Code, DeclineCode: a.Declined.DeclineCode, Message: a.Declined.Message,
+	}
+}
+
+// remember keeps the answer to a request with the intent that it changed.
+func (i *intent) remember(q request, declined error) answered {
+	a := answered{Key: q.key, Fingerprint: q.fingerprint, Intent: i.Intent}
+	if q.action == payment.Refund {
+		a.RefundAt = len(i.Refunds) - 1
+		a.Refund = i.Refunds[a.RefundAt]
+	}
+	if declined != nil {
+		a.Declined = i.Failure
+	}
+	kept := a
+	kept.Intent.Metadata = nil
+	i.Requests = append(i.Requests, kept)
+	return a
+}
+
+// check refuses what no provider would look at.
+func (q request) check(ctx context.Context) error {
+	if err := ctx.Err(); err != nil {
+		return fault.Wrap(fault.Canceled, "", err)
+	}
+	if q.key == "" || len(q.key) > 255 {
+		return fault.New(fault.Invalid, "idempotency_key_invalid", "a key has 1 to 255 characters")
+	}
+	return nil
+}
+
+// create makes an intent, once a key.
+func (g *Gateway) create(ctx context.Context, q request, r payment.CreateRequest) (answered, error) {
+	if err := q.check(ctx); err != nil {
+		return answered{}, err
+	}
+	if a, found, err := g.created(ctx, q); found || err != nil {
+		return a, err
+	}
+	m := g.mishap
+	if m == (mishap{}) {
+		m = mishapOf(r.PaymentMethod, payment.Create)
+	}
+	if err := g.before(ctx, q, m); err != nil {
+		return answered{}, err
+	}
+	i, err := newIntent(g.o.IDs.New("pi_mock"), g.o.IDs.New("secret"), g.o.Clock.Now(), r)
+	if err != nil {
+		return answered{}, err
+	}
+	i.PublishableKey = "pk_mock_" + g.Name()
+	var declined error
+	if r.Confirm {
+		if declined = i.confirm(r.PaymentMethod, r.ReturnURL); refused(declined) {
+			return answered{}, declined
+		}
+	}
+	a := i.remember(q, declined)
+	record := g.newRecord(i, q.key)
+	err = g.save(ctx, &record, i, m)
+	if fault.Is(err, fault.Conflict) {
+		return g.createdMeanwhile(ctx, q)
+	}
+	return g.after(ctx, a, m, err, declined)
+}
+
+// created looks for what was made under the key.
+func (g *Gateway) created(ctx context.Context, q request) (answered, bool, error) {
+	record, err := g.o.Journal.Find(ctx, recordKind, ports.ByIdem, g.idem(q.key))
+	switch {
+	case fault.Is(err, fault.NotFound):
+		return answered{}, false, nil
+	case err != nil:
+		return answered{}, false, err
+	}
+	i, err := decode(record)
+	if err != nil {
+		return answered{}, false, err
+	}
+	return i.repeated(q)
+}
+
+// createdMeanwhile is for a create that found its key taken as it saved: by now
+// something has been made under the key, so no failure to read it may look as
+// if nothing had been done.
+func (g *Gateway) createdMeanwhile(ctx context.Context, q request) (answered, error) {
+	a, found, err := g.created(ctx, q)
+	if found {
+		return a, err
+	}
+	return answered{}, fault.Wrap(fault.UnknownOutcome, "", err)
+}
+
+// act changes an intent, once a key. do may be called again on a fresh copy
+// where others changed the intent meanwhile.
+func (g *Gateway) act(ctx context.Context, q request, do func(*intent) error) (answered, error) {
+	if err := q.check(ctx); err != nil {
+		return answered{}, err
+	}
+	for range saveTries {
+		record, i, err := g.load(ctx, q.reference)
+		if err != nil {
+			return answered{}, err
+		}
+		if a, found, err := i.repeated(q); found {
+			return a, err
+		}
+		if _, found, err := g.created(ctx, q); found {
+			return answered{}, mismatch()
+		} else if err != nil {
+			return answered{}, err
+		}
+		m := i.mishap(q)
+		if err := g.before(ctx, q, m); err != nil {
+			return answered{}, err
+		}
+		if len(i.Requests) == maxRequests {
+			return answered{}, fault.New(fault.Invalid, "too_many_requests", "this intent takes no more requests")
+		}
+		declined := do(i)
+		if refused(declined) {
+			return answered{}, declined
+		}
+		a := i.remember(q, declined)
+		err = g.save(ctx, &record, i, m)
+		if fault.Is(err, fault.Conflict) {
+			continue
+		}
+		return g.after(ctx, a, m, err, declined)
+	}
+	return answered{}, &fault.Error{
+		Kind: fault.RateLimited, Code: "lock_timeout", Message: "too many requests on one intent", RetryAfter: time.Second,
+	}
+}
+
+// refused reports whether a request came to nothing. A declined one did not:
+// it changed the intent.
+func refused(err error) bool { return err != nil && !fault.Is(err, fault.Declined) }
+
+// mishap is what the request meets: a confirm by the method it brings, the
+// others by the method of the intent.
+func (i *intent) mishap(q request) mishap {
+	if q.action == payment.Confirm {
+		return mishapOf(q.method, q.action)
+	}
+	return mishapOf(i.PaymentMethod, q.action)
+}
+
+// before is the mishap of a request that nothing is done of.
+func (g *Gateway) before(ctx context.Context, q request, m mishap) error {
+	if m.err == nil || m.committed {
+		return nil
+	}
+	if !m.once {
+		return m.err
+	}
+	// A record is what makes it once a key, also for another process.
+	err := g.o.Journal.Save(ctx, &ports.Record{
+		Tenant: g.tenant(), Kind: "mock_fault", ID: q.key, Body: []byte("{}"),
+	})[0]
+	switch {
+	case err == nil:
+		return m.err
+	case fault.Is(err, fault.Conflict):
+		return nil
+	}
+	return err
+}
+
+// after answers a request that was saved, or the mishap of one.
+func (g *Gateway) after(ctx context.Context, a answered, m mishap, saved, declined error) (answered, error) {
+	switch {
+	case saved != nil:
+		return answered{}, saved
+	case m.err == nil || !m.committed:
+		return a, declined
+	case m.hang:
+		limit := time.NewTimer(hangLimit)
+		defer limit.Stop()
+		select {
+		case <-ctx.Done():
+		case <-limit.C:
+		}
+	}
+	return answered{}, m.err
+}

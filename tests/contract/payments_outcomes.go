@@ -1,0 +1,131 @@
+package contract
+
+import (
+	"context"
+	"strings"
+	"time"
+
+	"patchbay/core/fault"
+	"patchbay/core/payment"
+)
+
+// paymentOutcomes is what a gateway may say of a request that went wrong.
+var paymentOutcomes = []paymentCase{
+	notDoneCase("28 connection refused: unavailable", FaultRefused, fault.Unavailable),
+	notDoneCase("32 a 429: rate limited", FaultRateLimited, fault.RateLimited),
+	notDoneCase("33 a 401: unauthorized, which is ours to mend", FaultUnauthorized, fault.Unauthorized),
+	unknownCase("29 read time-out after the commit", FaultTimeoutAfter),
+	unknownCase("31 a 500 after the commit", FaultServerError),
+	unknownCase("31 a connection reset after the commit", FaultReset),
+	unknownCase("34 a malformed 200", FaultMalformed),
+	{name: "30 time-out before the commit: unknown, and looking says absent", needs: listing, run: func(p *paymentTest) {
+		r := p.request(p.Fail(p.T, payment.Create, FaultTimeoutBefore))
+		r.Metadata = operationMetadata("op_30")
+		_, err := p.Gateway.Create(p.Context(), r)
+		p.wantErr(err, fault.UnknownOutcome, "")
+		if found := p.find("op_30"); len(found) != 0 {
+			p.Errorf("found %+v, want nothing", found)
+		}
+		p.wantCharged(0)
+		p.wantStatus(p.create(r), payment.Succeeded)
+		p.wantCharged(paymentAmount)
+	}},
+	{name: "35 given up after the request was sent: unknown", run: func(p *paymentTest) {
+		r := p.request(p.Fail(p.T, payment.Create, FaultHang))
+		ctx, cancel := context.WithCancel(p.Context())
+		defer cancel()
+		answer := make(chan error, 1)
+		go func() {
+			_, err := p.Gateway.Create(ctx, r)
+			answer <- err
+		}()
+		deadline, stop := context.WithTimeout(p.Context(), 10*time.Second)
+		defer stop()
+		p.poll(deadline, func() bool { return p.charged() != 0 })
+		cancel()
+		p.wantErr(<-answer, fault.UnknownOutcome, "")
+		p.wantStatus(p.create(r), payment.Succeeded)
+		p.wantCharged(paymentAmount)
+	}},
+	{name: "35 given up before anything was sent: canceled", run: func(p *paymentTest) {
+		ctx, cancel := context.WithCancel(p.Context())
+		cancel()
+		_, err := p.Gateway.Create(ctx, p.request("pm_card_visa"))
+		p.wantErr(err, fault.Canceled, "")
+		if book := p.Book(p.T); len(book) != 0 {
+			p.Errorf("book %+v, want it empty", book)
+		}
+	}},
+	{name: "52 a capture whose outcome is unknown is found by retrieving", needs: manualCapture, run: func(p *paymentTest) {
+		i := p.authoriseWith(p.Fail(p.T, payment.Capture, FaultReset))
+		r := payment.CaptureRequest{Key: paymentKey(), Reference: i.Reference}
+		_, err := p.Gateway.Capture(p.Context(), r)
+		p.wantErr(err, fault.UnknownOutcome, "")
+		read := p.retrieve(i.Reference)
+		p.wantStatus(read, payment.Succeeded)
+		p.wantAmounts(read, 0, paymentAmount, 0)
+		if _, err := p.Gateway.Capture(p.Context(), r); err != nil {
+			p.Errorf("Capture, repeated: %v", err)
+		}
+		p.wantCharged(paymentAmount)
+	}},
+	{name: "50 no secret in errors or in the log", run: func(p *paymentTest) {
+		if len(p.Secrets) == 0 {
+			p.Fatal("the harness names no secret")
+		}
+		said := p.Log()
+		for _, f := range []PaymentFault{
+			FaultRefused, FaultTimeoutBefore, FaultTimeoutAfter, FaultServerError,
+			FaultReset, FaultMalformed, FaultRateLimited, FaultUnauthorized,
+		} {
+			_, err := p.Gateway.Create(p.Context(), p.request(p.Fail(p.T, payment.Create, f)))
+			if err == nil {
+				p.Fatalf("%s: no error", f)
+			}
+			said += err.Error() + "\n"
+		}
+		declined, err := p.Gateway.Create(p.Context(), p.request("pm_card_visa_chargeDeclined"))
+		p.wantErr(err, fault.Declined, "")
+		said += err.Error() + "\n" + p.Log()
+		for _, secret := range append([]string{declined.ClientSecret}, p.Secrets...) {
+			if strings.Contains(said, secret) {
+				p.Errorf("a secret was said aloud: %s", secret)
+			}
+		}
+	}},
+}
+
+// notDoneCase asserts that a fault which proves that nothing was done is told
+// as such.
+func notDoneCase(name string, f PaymentFault, kind fault.Kind) paymentCase {
+	return paymentCase{name: name + ", nothing done", run: func(p *paymentTest) {
+		_, err := p.Gateway.Create(p.Context(), p.request(p.Fail(p.T, payment.Create, f)))
+		p.wantErr(err, kind, "")
+		if book := p.Book(p.T); len(book) != 0 {
+			p.Errorf("book %+v, want it empty", book)
+		}
+	}}
+}
+
+// unknownCase asserts that a fault which proves nothing is told as unknown, and
+// that the money can be found by looking and by repeating.
+func unknownCase(name string, f PaymentFault) paymentCase {
+	return paymentCase{name: name + ": unknown, and looking finds it", run: func(p *paymentTest) {
+		r := p.request(p.Fail(p.T, payment.Create, f))
+		r.Metadata = operationMetadata("op_unknown")
+		_, err := p.Gateway.Create(p.Context(), r)
+		p.wantErr(err, fault.UnknownOutcome, "")
+		made := p.entry().Reference
+		p.wantStatus(p.retrieve(made), payment.Succeeded)
+		if p.Gateway.Capabilities().List {
+			if found := p.find("op_unknown"); len(found) != 1 || found[0].Reference != made {
+				p.Errorf("found %+v, want only %s", found, made)
+			}
+		}
+		if repeated := p.create(r); repeated.Reference != made {
+			p.Errorf("the repeat made %s, want %s", repeated.Reference, made)
+		}
+		p.entry()
+		p.wantCharged(paymentAmount)
+	}}
+}

@@ -1,0 +1,119 @@
+package contract
+
+import (
+	"fmt"
+	"slices"
+	"time"
+
+	"patchbay/core/fault"
+	"patchbay/core/payment"
+)
+
+// paymentReads is what can be looked up afterwards.
+var paymentReads = []paymentCase{
+	{name: "20 retrieve gives what create gave", run: func(p *paymentTest) {
+		made := p.paid()
+		read := p.retrieve(made.Reference)
+		if read.Reference != made.Reference || read.Status != made.Status || read.Amount != made.Amount ||
+			read.Currency != made.Currency || !read.CreatedAt.Equal(made.CreatedAt) {
+			p.Errorf("retrieved %+v, created %+v", read, made)
+		}
+		p.wantAmounts(read, 0, paymentAmount, 0)
+	}},
+	{name: "21 what does not exist is not found", run: func(p *paymentTest) {
+		const absent = "pi_contract_absent"
+		ctx, g := p.Context(), p.Gateway
+		for _, row := range []struct {
+			name string
+			call func() error
+		}{
+			{"retrieve", func() error { _, err := g.Retrieve(ctx, absent); return err }},
+			{"confirm", func() error {
+				_, err := g.Confirm(ctx, payment.ConfirmRequest{
+					Key: paymentKey(), Reference: absent, PaymentMethod: "pm_card_visa",
+				})
+				return err
+			}},
+			{"cancel", func() error {
+				_, err := g.Cancel(ctx, payment.CancelRequest{Key: paymentKey(), Reference: absent})
+				return err
+			}},
+		} {
+			if err := row.call(); !fault.Is(err, fault.NotFound) {
+				p.Errorf("%s: %v, want %v", row.name, err, fault.NotFound)
+			}
+		}
+	}},
+	{name: "21 capturing what does not exist is not found", needs: manualCapture, run: func(p *paymentTest) {
+		p.wantErr(p.captureErr("pi_contract_absent", 0), fault.NotFound, "")
+	}},
+	{name: "21 refunds of what does not exist are not found", needs: refunds, run: func(p *paymentTest) {
+		p.wantErr(p.refundErr("pi_contract_absent", 1), fault.NotFound, "")
+		_, err := p.Gateway.Refunds(p.Context(), "pi_contract_absent")
+		p.wantErr(err, fault.NotFound, "")
+	}},
+	{name: "22 list pages by cursor, newest first, each once", needs: listing, run: func(p *paymentTest) {
+		var made []string
+		for n := range 5 {
+			r := p.request("pm_card_visa")
+			r.Metadata = operationMetadata(fmt.Sprintf("op_22_%d", n))
+			made = append(made, p.create(r).Reference)
+		}
+		now := p.retrieve(made[0]).CreatedAt
+		var listed []payment.Intent
+		for cursor := ""; ; {
+			page := p.list(now.Add(-time.Hour), now.Add(time.Hour), cursor, 2)
+			if len(page.Intents) > 2 {
+				p.Fatalf("a page of %d, want at most 2", len(page.Intents))
+			}
+			listed = append(listed, page.Intents...)
+			if cursor = page.Next; cursor == "" {
+				break
+			}
+		}
+		if !slices.IsSortedFunc(listed, func(a, b payment.Intent) int { return b.CreatedAt.Compare(a.CreatedAt) }) {
+			p.Errorf("not newest first: %+v", listed)
+		}
+		references := make([]string, len(listed))
+		for n, i := range listed {
+			references[n] = i.Reference
+		}
+		slices.Sort(references)
+		slices.Sort(made)
+		if !slices.Equal(references, made) {
+			p.Errorf("listed %v, made %v", references, made)
+		}
+	}},
+	{name: "22 list keeps to its window, ends included", needs: listing, run: func(p *paymentTest) {
+		at := p.paid().CreatedAt
+		for _, row := range []struct {
+			name     string
+			from, to time.Time
+			want     int
+		}{
+			{"at the moment itself", at, at, 1},
+			{"before", at.Add(-time.Hour), at.Add(-time.Second), 0},
+			{"after", at.Add(time.Second), at.Add(time.Hour), 0},
+		} {
+			if got := len(p.list(row.from, row.to, "", 100).Intents); got != row.want {
+				p.Errorf("%s: %d intents, want %d", row.name, got, row.want)
+			}
+		}
+	}},
+	{name: "22 a cursor that is not the provider's is invalid", needs: listing, run: func(p *paymentTest) {
+		p.paid()
+		_, err := p.Gateway.List(p.Context(), payment.ListRequest{
+			To: time.Now().Add(time.Hour), Cursor: "not a cursor", Limit: 1,
+		})
+		p.wantErr(err, fault.Invalid, "")
+	}},
+}
+
+func (p *paymentTest) list(from, to time.Time, cursor string, limit int) payment.IntentPage {
+	p.Helper()
+	page, err := p.Gateway.List(p.Context(), payment.ListRequest{From: from, To: to, Cursor: cursor, Limit: limit})
+	if err != nil {
+		p.Fatalf("List: %v", err)
+	}
+	return page
+}

@@ -1,0 +1,98 @@
+package contract
+
+import (
+	"patchbay/core/fault"
+	"patchbay/core/payment"
+)
+
+// paymentRefunds is how money goes back.
+var paymentRefunds = []paymentCase{
+	{name: "16 a full refund gives all back", needs: refunds, run: func(p *paymentTest) {
+		i := p.paid()
+		r := p.refund(i.Reference, paymentAmount)
+		if r.Reference == "" || r.Intent != i.Reference || r.Amount != paymentAmount ||
+			r.Currency != "usd" || r.Status != "succeeded" {
+			p.Errorf("refund %+v, want %d usd of %s", r, paymentAmount, i.Reference)
+		}
+		p.wantAmounts(p.retrieve(i.Reference), 0, paymentAmount, paymentAmount)
+		p.wantRefunded(1, paymentAmount)
+	}},
+	{name: "17 two partial refunds add up, oldest first", needs: partialRefunds, run: func(p *paymentTest) {
+		reference := p.paid().Reference
+		first, second := p.refund(reference, 500), p.refund(reference, 700)
+		p.wantAmounts(p.retrieve(reference), 0, paymentAmount, 1200)
+		p.wantRefunded(2, 1200)
+		list, err := p.Gateway.Refunds(p.Context(), reference)
+		if err != nil {
+			p.Fatalf("Refunds: %v", err)
+		}
+		if len(list) != 2 || list[0].Reference != first.Reference || list[1].Reference != second.Reference {
+			p.Errorf("refunds %+v, want %s and %s", list, first.Reference, second.Reference)
+		}
+	}},
+	{name: "18 a refund beyond what is left is refused", needs: partialRefunds, run: func(p *paymentTest) {
+		reference := p.paid().Reference
+		p.refund(reference, 1500)
+		p.wantErr(p.refundErr(reference, 501), fault.Invalid, "amount_too_large")
+		p.wantRefunded(1, 1500)
+	}},
+	{name: "19 a refund of what was not paid is refused", needs: refunds, run: func(p *paymentTest) {
+		r := p.request("")
+		r.Confirm = false
+		i := p.create(r)
+		p.wantErr(p.refundErr(i.Reference, paymentAmount), fault.Conflict, "unexpected_state")
+		p.wantRefunded(0, 0)
+	}},
+	{name: "27 a refund's key repeated: one refund", needs: refunds, run: func(p *paymentTest) {
+		r := payment.RefundRequest{
+			Key: paymentKey(), Reference: p.paid().Reference, Amount: paymentAmount,
+			Metadata: operationMetadata("op_27"),
+		}
+		first, err := p.Gateway.Refund(p.Context(), r)
+		if err != nil {
+			p.Fatalf("Refund: %v", err)
+		}
+		second, err := p.Gateway.Refund(p.Context(), r)
+		if err != nil || second.Reference != first.Reference {
+			p.Errorf("repeat: %s, %v; want %s", second.Reference, err, first.Reference)
+		}
+		if got := second.Metadata[payment.MetaOperation]; got != "op_27" {
+			p.Errorf("operation %q in the refund's metadata, want op_27", got)
+		}
+		p.wantRefunded(1, paymentAmount)
+	}},
+	{name: "51 a refund whose outcome is unknown, repeated: one refund", needs: refunds, run: func(p *paymentTest) {
+		i := p.create(p.request(p.Fail(p.T, payment.Refund, FaultTimeoutAfter)))
+		r := payment.RefundRequest{Key: paymentKey(), Reference: i.Reference, Amount: paymentAmount}
+		_, err := p.Gateway.Refund(p.Context(), r)
+		p.wantErr(err, fault.UnknownOutcome, "")
+		settled, err := p.Gateway.Refund(p.Context(), r)
+		if err != nil {
+			p.Fatalf("Refund, repeated: %v", err)
+		}
+		list, err := p.Gateway.Refunds(p.Context(), i.Reference)
+		if err != nil || len(list) != 1 || list[0].Reference != settled.Reference {
+			p.Errorf("refunds %+v, %v; want only %s", list, err, settled.Reference)
+		}
+		p.wantRefunded(1, paymentAmount)
+	}},
+}
+
+// refund refunds, which must succeed.
+func (p *paymentTest) refund(reference string, amount int64) payment.ProviderRefund {
+	p.Helper()
+	r, err := p.Gateway.Refund(p.Context(), payment.RefundRequest{
+		Key: paymentKey(), Reference: reference, Amount: amount,
+	})
+	if err != nil {
+		p.Fatalf("Refund: %v", err)
+	}
+	return r
+}
+
+func (p *paymentTest) wantRefunded(count int, amount int64) {
+	p.Helper()
+	if e := p.entry(); e.Refunds != count || e.Refunded != amount {
+		p.Errorf("book: %d refunds of %d together, want %d of %d", e.Refunds, e.Refunded, count, amount)
+	}
+}
