@@ -2,7 +2,10 @@
 // attempts to send it.
 package message
 
-import "time"
+import (
+	"slices"
+	"time"
+)
 
 // Status is where a message stands.
 type Status string
@@ -66,6 +69,11 @@ type Message struct {
 	Fingerprint string    `json:"fingerprint,omitempty"`
 	CreatedAt   time.Time `json:"createdAt"`
 	UpdatedAt   time.Time `json:"updatedAt"`
+}
+
+// Attempted reports whether an attempt with this id was made.
+func (m Message) Attempted(id string) bool {
+	return slices.ContainsFunc(m.Attempts, func(a Attempt) bool { return a.ID == id })
 }
 
 // Attachment is a file. With a ContentID it is inline: <img src="cid:…">.

@@ -1,0 +1,178 @@
+// Package mailroom is where email is accepted, sent, tried again and, in the
+// end, given up. A message that was accepted is on disk; each attempt is on disk
+// before it begins.
+package mailroom
+
+import (
+	"context"
+	"log/slog"
+	"math/rand/v2"
+	"strings"
+	"sync"
+	"time"
+
+	"patchbay/core/fault"
+	"patchbay/core/idem"
+	"patchbay/core/message"
+	"patchbay/core/queue"
+	"patchbay/ports"
+)
+
+const (
+	kind      = "message" // of journal records
+	queueName = "mail"    // where messages wait that are not sent yet
+
+	attemptDeadline = 30 * time.Second // of one call at one provider
+	saveDeadline    = 10 * time.Second
+	atOnce          = 32 // messages sent at once; more wait in the queue
+)
+
+// schedule is when a message that no provider took is tried again. After it the
+// message is dead, until a person retries it.
+var schedule = queue.Backoff{
+	5 * time.Second, 5 * time.Minute, 30 * time.Minute, 2 * time.Hour, 5 * time.Hour, 10 * time.Hour, 10 * time.Hour,
+}
+
+// Options is what a Service needs.
+type Options struct {
+	Journal ports.Journal
+	Mailers []ports.Mailer // the preferred first
+	Text    ports.TextRenderer
+	Clock   ports.Clock
+	IDs     ports.IDs
+	From    message.Address  // where a draft names none
+	Promise message.Delivery // where a draft names none
+	Owner   string           // this process, unique among those that share the journal
+	Log     *slog.Logger
+}
+
+// Service sends email.
+type Service struct {
+	Options
+	worker  *queue.Worker
+	slots   chan struct{}
+	running sync.WaitGroup
+	lease   time.Duration
+}
+
+// New makes a Service. Its Run must be called for what waits to be sent.
+func New(o Options) *Service {
+	s := &Service{Options: o, slots: make(chan struct{}, atOnce)}
+	s.lease = time.Duration(len(o.Mailers))*(attemptDeadline+saveDeadline) + saveDeadline
+	s.worker = &queue.Worker{
+		Journal: o.Journal, Queue: queueName, Owner: o.Owner, Lease: s.lease,
+		Idle: time.Second, Limit: 16, Handle: s.handle, Log: o.Log,
+	}
+	return s
+}
+
+// Run sends what waits until ctx ends, then waits for what is being sent.
+func (s *Service) Run(ctx context.Context) {
+	s.worker.Run(ctx)
+	s.running.Wait()
+}
+
+// Accept takes a message, once for each key. Once it returns the message is on
+// disk, and is sent in the background. A repeat gets the message as it stands,
+// and replayed is true.
+//
+// Invalid; Unsupported: no provider can carry it; Conflict with
+// idem.CodeMismatch; Unavailable; UnknownOutcome.
+func (s *Service) Accept(ctx context.Context, tenant string, d message.Draft, key idem.Key) (m message.Message, replayed bool, err error) {
+	now := s.Clock.Now()
+	if err := d.Check(now); err != nil {
+		return message.Message{}, false, err
+	}
+	st := s.draft(tenant, d, key, now)
+	if err := s.carriable(st.message); err != nil {
+		return message.Message{}, false, err
+	}
+	slot := !st.record.Due.After(now) && s.take()
+	if slot {
+		st.record.Owner, st.record.Due = s.Owner, now.Add(s.lease)
+	}
+	err = s.insert(ctx, &st)
+	if err == nil {
+		s.dispatch(ctx, st, slot)
+		return st.message, false, nil
+	}
+	if slot {
+		s.release()
+	}
+	if fault.Is(err, fault.Conflict) && !key.Empty() {
+		m, err = s.repeat(ctx, key)
+		return m, err == nil, err
+	}
+	return message.Message{}, false, err
+}
+
+// dispatch sends a message that has a slot, and lets the worker see any other.
+func (s *Service) dispatch(ctx context.Context, st stored, slot bool) {
+	if !slot {
+		s.worker.Nudge()
+		return
+	}
+	background := context.WithoutCancel(ctx)
+	s.running.Go(func() {
+		defer s.release()
+		s.send(background, st)
+	})
+}
+
+func (s *Service) draft(tenant string, d message.Draft, key idem.Key, now time.Time) stored {
+	m := message.Message{
+		ID: s.IDs.New("msg"), Tenant: tenant, Status: message.Queued, From: d.From, To: d.To, Cc: d.Cc, Bcc: d.Bcc,
+		ReplyTo: d.ReplyTo, Subject: d.Subject, HTML: d.HTML, Text: d.Text, Headers: d.Headers,
+		Attachments: d.Attachments, Tags: d.Tags, Metadata: d.Metadata, SendAt: d.SendAt, Delivery: d.Delivery,
+		Key: key.Scoped, Fingerprint: key.Fingerprint, CreatedAt: now,
+	}
+	if m.From == (message.Address{}) {
+		m.From = s.From
+	}
+	if m.Delivery == "" {
+		m.Delivery = s.Promise
+	}
+	if m.Text == "" {
+		m.Text = s.Text.Text(m.HTML)
+	}
+	m.MessageID = m.ID + "@" + m.From.Email[strings.LastIndexByte(m.From.Email, '@')+1:]
+	for _, list := range [][]message.Address{m.To, m.Cc, m.Bcc} {
+		for _, a := range list {
+			m.Recipients = append(m.Recipients, message.Recipient{Email: a.Email, Status: message.Queued})
+		}
+	}
+	due := now
+	if m.SendAt.After(now) {
+		due = m.SendAt
+	}
+	return stored{message: m, record: ports.Record{Idem: key.Scoped, Queue: queueName, Due: due}}
+}
+
+// repeat answers a request whose key is taken.
+func (s *Service) repeat(ctx context.Context, key idem.Key) (message.Message, error) {
+	r, err := s.Journal.Find(ctx, kind, ports.ByIdem, key.Scoped)
+	if err != nil {
+		return message.Message{}, err
+	}
+	st, err := decode(r)
+	if err != nil {
+		return message.Message{}, err
+	}
+	return st.message, key.Match(st.message.Fingerprint)
+}
+
+func (s *Service) take() bool {
+	select {
+	case s.slots <- struct{}{}:
+		return true
+	default:
+		return false
+	}
+}
+
+func (s *Service) release() { <-s.slots }
+
+// jitter spreads the messages that one outage has held back, by a tenth.
+func jitter(d time.Duration) time.Duration {
+	return d - d/10 + rand.N(d/5+1) //nolint:gosec // not a secret
+}

@@ -1,0 +1,83 @@
+package mailroom
+
+import (
+	"context"
+
+	"patchbay/core/fault"
+	"patchbay/core/message"
+	"patchbay/ports"
+)
+
+// Page is a part of a list, newest first. Next is empty at the end.
+type Page struct {
+	Messages []message.Message
+	Next     string
+}
+
+// Get reads a message. NotFound, also for another tenant's.
+func (s *Service) Get(ctx context.Context, tenant, id string) (message.Message, error) {
+	st, err := s.load(ctx, tenant, id)
+	return st.message, err
+}
+
+// List reads messages newest first; an empty status means all.
+func (s *Service) List(ctx context.Context, tenant string, status message.Status, cursor string, limit int) (Page, error) {
+	records, err := s.Journal.List(ctx, tenant, kind, ports.Filter{Status: string(status)}, cursor, limit)
+	if err != nil {
+		return Page{}, err
+	}
+	page := Page{Messages: make([]message.Message, 0, len(records.Records)), Next: records.Next}
+	for _, r := range records.Records {
+		st, err := decode(r)
+		if err != nil {
+			return Page{}, err
+		}
+		page.Messages = append(page.Messages, st.message)
+	}
+	return page, nil
+}
+
+// Retry queues a message again that failed, or whose outcome is unknown: a
+// person says that it may go out (again). NotFound; Conflict with code
+// unexpected_state.
+func (s *Service) Retry(ctx context.Context, tenant, id string) (message.Message, error) {
+	return s.move(ctx, tenant, id, "retried", func(st *stored) bool {
+		if st.message.Status != message.Failed && st.message.Status != message.Unknown {
+			return false
+		}
+		st.message.Failures = 0
+		st.wait(s.Clock.Now())
+		return true
+	})
+}
+
+// Cancel stops a message that waits. NotFound; Conflict with code
+// unexpected_state: it is being sent, or was.
+func (s *Service) Cancel(ctx context.Context, tenant, id string) (message.Message, error) {
+	return s.move(ctx, tenant, id, "canceled", func(st *stored) bool {
+		// Once it is claimed it may go out any moment.
+		if st.message.Status != message.Queued || st.record.Owner != "" {
+			return false
+		}
+		st.park(message.Canceled)
+		return true
+	})
+}
+
+func (s *Service) move(ctx context.Context, tenant, id, what string, change func(*stored) bool) (message.Message, error) {
+	st, err := s.load(ctx, tenant, id)
+	if err != nil {
+		return message.Message{}, err
+	}
+	err = s.update(ctx, &st, func(st *stored) error {
+		if !change(st) {
+			return fault.New(fault.Conflict, "unexpected_state", "a message that is "+string(st.message.Status)+" cannot be "+what)
+		}
+		return nil
+	})
+	if err != nil {
+		return message.Message{}, err
+	}
+	s.worker.Nudge()
+	return st.message, nil
+}

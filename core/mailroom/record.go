@@ -1,0 +1,119 @@
+package mailroom
+
+import (
+	"context"
+	"encoding/json"
+	"time"
+
+	"patchbay/core/event"
+	"patchbay/core/fault"
+	"patchbay/core/message"
+	"patchbay/ports"
+)
+
+// stored is a message with the record it is kept in. told is the status that
+// the feed knows already.
+type stored struct {
+	message message.Message
+	record  ports.Record
+	told    message.Status
+}
+
+func decode(r ports.Record) (stored, error) {
+	var m message.Message
+	if err := json.Unmarshal(r.Body, &m); err != nil {
+		return stored{}, fault.Wrap(fault.Internal, "mailroom.decode", err)
+	}
+	return stored{message: m, record: r, told: m.Status}, nil
+}
+
+func (s *Service) load(ctx context.Context, tenant, id string) (stored, error) {
+	r, err := s.Journal.Get(ctx, tenant, kind, id)
+	if err != nil {
+		return stored{}, err
+	}
+	return decode(r)
+}
+
+func (s *Service) save(ctx context.Context, st *stored) error {
+	m := &st.message
+	m.UpdatedAt = s.Clock.Now()
+	for i := range m.Recipients {
+		m.Recipients[i].Status = m.Status
+	}
+	body, err := json.Marshal(m)
+	if err != nil {
+		return fault.Wrap(fault.Internal, "mailroom.encode", err)
+	}
+	r := &st.record
+	r.Tenant, r.Kind, r.ID, r.Body = m.Tenant, kind, m.ID, body
+	r.Index = ports.Index{Status: string(m.Status), Created: m.CreatedAt}
+	r.Events = nil
+	if st.told != m.Status {
+		r.Events = []event.Feed{s.news(m)}
+	}
+	if err := s.Journal.Save(ctx, r)[0]; err != nil {
+		return err
+	}
+	st.told = m.Status
+	return nil
+}
+
+// news tells the feed of a new status. Addresses stay out of it.
+func (s *Service) news(m *message.Message) event.Feed {
+	data := map[string]any{"status": m.Status}
+	if n := len(m.Attempts); n > 0 {
+		data["provider"] = m.Attempts[n-1].Provider
+	}
+	raw, _ := json.Marshal(data) // two strings
+	return event.Feed{
+		ID: s.IDs.New("fev"), Tenant: m.Tenant, Type: "message." + string(m.Status), Subject: m.ID, At: m.UpdatedAt, Data: raw,
+	}
+}
+
+// insert stores a new message. Where the answer was lost it looks whether the
+// message is there.
+func (s *Service) insert(ctx context.Context, st *stored) error {
+	err := s.save(ctx, st)
+	if !fault.Is(err, fault.UnknownOutcome) {
+		return err
+	}
+	fresh, rerr := s.load(ctx, st.message.Tenant, st.message.ID)
+	if rerr != nil {
+		return err
+	}
+	*st = fresh
+	return nil
+}
+
+// update changes a message until the change is saved: where somebody else was
+// quicker it reads again. change must not call anybody, and may be called
+// several times.
+func (s *Service) update(ctx context.Context, st *stored, change func(*stored) error) error {
+	for {
+		if err := change(st); err != nil {
+			return err
+		}
+		err := s.save(ctx, st)
+		if !fault.Is(err, fault.Conflict) && !fault.Is(err, fault.UnknownOutcome) || ctx.Err() != nil {
+			return err
+		}
+		fresh, rerr := s.load(ctx, st.message.Tenant, st.message.ID)
+		if rerr != nil {
+			return rerr
+		}
+		*st = fresh
+	}
+}
+
+// park takes a message out of the queue.
+func (st *stored) park(status message.Status) {
+	st.message.Status = status
+	st.record.Queue, st.record.Owner, st.record.Due = "", "", time.Time{}
+}
+
+// wait puts a message back into the queue.
+func (st *stored) wait(due time.Time) {
+	st.message.Status = message.Queued
+	st.record.Queue, st.record.Owner, st.record.Due = queueName, "", due
+}

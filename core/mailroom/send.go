@@ -1,0 +1,156 @@
+package mailroom
+
+import (
+	"context"
+	"slices"
+	"time"
+
+	"patchbay/core/fault"
+	"patchbay/core/message"
+	"patchbay/ports"
+)
+
+// handle sends a message that was waiting. If an attempt was under way when its
+// process died, nobody knows whether it went out.
+func (s *Service) handle(ctx context.Context, c ports.Claim) {
+	st, err := decode(c.Record)
+	if err != nil {
+		s.Log.Error("mailroom: message cannot be read", "message", c.ID, "error", err)
+		return
+	}
+	m := &st.message
+	if n := len(m.Attempts); n > 0 && m.Attempts[n-1].Outcome == message.Attempting {
+		lost := fault.New(fault.UnknownOutcome, "interrupted", "the process ended during this attempt")
+		_ = s.conclude(ctx, &st, m.Attempts[n-1].ID, message.Receipt{}, lost) // logged there; the lease runs out
+		return
+	}
+	s.send(ctx, st)
+}
+
+// send tries the providers in order, and then decides what becomes of the
+// message. st is claimed by this process.
+func (s *Service) send(ctx context.Context, st stored) {
+	able := s.able(st.message)
+	for i, mailer := range able {
+		id, err := s.begin(ctx, &st, mailer.Name())
+		if err != nil {
+			s.Log.Warn("mailroom: attempt not begun", "message", st.message.ID, "error", err)
+			return // nothing was sent; the lease runs out, and it is tried again
+		}
+		receipt, serr := call(ctx, mailer, st.message)
+		if i < len(able)-1 && mayMoveOn(outcomeOf(serr)) {
+			if s.note(ctx, &st, id, receipt, serr) != nil {
+				return
+			}
+			continue
+		}
+		_ = s.conclude(ctx, &st, id, receipt, serr) // logged there; the lease runs out
+		return
+	}
+}
+
+// able lists the providers that can carry the message.
+func (s *Service) able(m message.Message) []ports.Mailer {
+	return slices.DeleteFunc(slices.Clone(s.Mailers), func(p ports.Mailer) bool { return p.Features().Carry(m) != nil })
+}
+
+// mayMoveOn reports whether it is proved that nothing went out.
+func mayMoveOn(o message.Outcome) bool {
+	return o == message.NotAccepted || o == message.ProviderUnusable
+}
+
+func call(ctx context.Context, mailer ports.Mailer, m message.Message) (message.Receipt, error) {
+	ctx, cancel := context.WithTimeout(ctx, attemptDeadline)
+	defer cancel()
+	return mailer.Send(ctx, m)
+}
+
+// begin makes an attempt durable before anything is sent. A message that was
+// canceled, or that another process has claimed meanwhile, is not sent.
+func (s *Service) begin(ctx context.Context, st *stored, provider string) (id string, err error) {
+	ctx, cancel := context.WithTimeout(ctx, saveDeadline)
+	defer cancel()
+	id = s.IDs.New("att")
+	st.message.Status = message.Sending
+	st.message.Attempts = append(st.message.Attempts, message.Attempt{
+		ID: id, Provider: provider, Outcome: message.Attempting, StartedAt: s.Clock.Now(),
+	})
+	err = s.save(ctx, st)
+	if fault.Is(err, fault.UnknownOutcome) {
+		fresh, rerr := s.load(ctx, st.message.Tenant, st.message.ID)
+		if rerr == nil && fresh.message.Attempted(id) {
+			*st = fresh
+			return id, nil
+		}
+	}
+	return id, err
+}
+
+// note saves how an attempt ended after which another provider is tried.
+func (s *Service) note(ctx context.Context, st *stored, id string, r message.Receipt, err error) error {
+	return s.settle(ctx, st, id, r, err, func(*stored) {})
+}
+
+// conclude saves how an attempt ended, and what becomes of the message.
+func (s *Service) conclude(ctx context.Context, st *stored, id string, r message.Receipt, err error) error {
+	return s.settle(ctx, st, id, r, err, func(st *stored) { s.decide(st, outcomeOf(err), retryAfter(err)) })
+}
+
+func (s *Service) settle(ctx context.Context, st *stored, id string, r message.Receipt, err error, decide func(*stored)) error {
+	ctx, cancel := context.WithTimeout(ctx, saveDeadline)
+	defer cancel()
+	serr := s.update(ctx, st, func(st *stored) error {
+		for i := range st.message.Attempts {
+			if a := &st.message.Attempts[i]; a.ID == id {
+				finish(a, r, err, s.Clock.Now())
+			}
+		}
+		decide(st)
+		return nil
+	})
+	if serr != nil {
+		s.Log.Error("mailroom: outcome not saved", "message", st.message.ID, "attempt", id, "error", serr)
+	}
+	return serr
+}
+
+func retryAfter(err error) time.Duration {
+	if err == nil {
+		return 0
+	}
+	return fault.From(err).RetryAfter
+}
+
+func finish(a *message.Attempt, r message.Receipt, err error, now time.Time) {
+	a.Outcome, a.Reference, a.EndedAt = outcomeOf(err), r.Reference, now
+	if err != nil {
+		f := fault.From(err)
+		a.Code, a.Message = f.Code, f.Message
+		if a.Code == "" {
+			a.Code = f.Kind.String()
+		}
+	}
+}
+
+// decide says what becomes of a message after its last attempt.
+func (s *Service) decide(st *stored, o message.Outcome, after time.Duration) {
+	switch {
+	case o == message.Accepted:
+		st.park(message.Sent)
+		return
+	case o == message.RejectedMessage:
+		st.park(message.Failed)
+		return
+	case o == message.Ambiguous && st.message.Delivery == message.AtMostOnce:
+		st.park(message.Unknown)
+		return
+	}
+	st.message.Failures++
+	wait, ok := schedule.After(st.message.Failures)
+	if !ok {
+		s.Log.Error("mailroom: message given up", "message", st.message.ID, "attempts", len(st.message.Attempts))
+		st.park(message.Failed)
+		return
+	}
+	st.wait(s.Clock.Now().Add(max(jitter(wait), after)))
+}

@@ -1,0 +1,34 @@
+package message
+
+import "patchbay/core/fault"
+
+// Carry returns Unsupported, naming the first feature that the message uses and
+// the provider lacks.
+func (f Features) Carry(m Message) error {
+	lacks := ""
+	switch {
+	case len(m.Attachments) > 0 && !f.Attachments:
+		lacks = "attachments"
+	case len(m.Headers) > 0 && !f.Headers:
+		lacks = "headers"
+	case len(m.Tags) > 0 && !f.Tags:
+		lacks = "tags"
+	case len(m.Metadata) > 0 && !f.Metadata:
+		lacks = "metadata"
+	case len(m.ReplyTo) > 1 && !f.MultiReply:
+		lacks = "replyTo"
+	}
+	if !f.Inline {
+		for _, a := range m.Attachments {
+			if a.ContentID != "" {
+				lacks = "attachments"
+			}
+		}
+	}
+	if lacks == "" {
+		return nil
+	}
+	return &fault.Error{
+		Kind: fault.Unsupported, Code: "feature_unsupported", Param: lacks, Message: "no provider can carry " + lacks,
+	}
+}
