@@ -1,0 +1,87 @@
+package console
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"strings"
+	"time"
+
+	"github.com/gofiber/fiber/v2"
+
+	"patchbay/core/access"
+	"patchbay/core/fault"
+)
+
+// NewKey asks for an API key. TTL is a duration such as 720h, empty for none.
+type NewKey struct {
+	Name   string   `json:"name"`
+	Tenant string   `json:"tenant"`
+	Scopes []string `json:"scopes,omitempty"`
+	TTL    string   `json:"ttl,omitempty"`
+}
+
+// KeyView is a key as it is shown: neither the secret nor its hash.
+type KeyView struct {
+	ID        string    `json:"id"`
+	Tenant    string    `json:"tenant"`
+	Name      string    `json:"name"`
+	Scopes    []string  `json:"scopes"`
+	CreatedAt time.Time `json:"createdAt"`
+	ExpiresAt time.Time `json:"expiresAt,omitzero"`
+	RevokedAt time.Time `json:"revokedAt,omitzero"`
+}
+
+// CreatedKey answers NewKey. The token is shown here and never again.
+type CreatedKey struct {
+	Token string  `json:"token"`
+	Key   KeyView `json:"key"`
+}
+
+// View shows a key.
+func View(k access.Key) KeyView {
+	return KeyView{
+		ID: k.ID, Tenant: k.Tenant, Name: k.Name, Scopes: k.Scopes,
+		CreatedAt: k.CreatedAt, ExpiresAt: k.ExpiresAt, RevokedAt: k.RevokedAt,
+	}
+}
+
+func (c *Console) createKey(f *fiber.Ctx) error {
+	var n NewKey
+	decoder := json.NewDecoder(bytes.NewReader(f.Request().Body()))
+	decoder.DisallowUnknownFields()
+	if err := decoder.Decode(&n); err != nil {
+		return fiber.NewError(fiber.StatusBadRequest, "the body is not a request for a key")
+	}
+	var ttl time.Duration
+	if n.TTL != "" {
+		var err error
+		if ttl, err = time.ParseDuration(n.TTL); err != nil {
+			return fault.InvalidParam("ttl", "invalid_ttl", "ttl must be a duration such as 720h")
+		}
+	}
+	token, key, err := c.Access.Create(context.Background(), n.Tenant, n.Name, n.Scopes, ttl)
+	if err != nil {
+		return err
+	}
+	return f.Status(fiber.StatusCreated).JSON(CreatedKey{Token: token, Key: View(key)})
+}
+
+func (c *Console) listKeys(f *fiber.Ctx) error {
+	keys, err := c.Access.List(context.Background())
+	if err != nil {
+		return err
+	}
+	views := make([]KeyView, len(keys))
+	for i, k := range keys {
+		views[i] = View(k)
+	}
+	return f.JSON(views)
+}
+
+func (c *Console) revokeKey(f *fiber.Ctx) error {
+	if err := c.Access.Revoke(context.Background(), strings.Clone(f.Params("id"))); err != nil {
+		return err
+	}
+	return f.SendStatus(fiber.StatusNoContent)
+}

@@ -1,0 +1,170 @@
+package httpapi
+
+import (
+	"errors"
+	"math"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/go-json-experiment/json"
+	"github.com/gofiber/fiber/v2"
+
+	"patchbay/adapters/httpapi/api"
+	"patchbay/core/fault"
+	"patchbay/core/idem"
+)
+
+// refusal is an error of HTTP itself, with its status.
+type refusal struct {
+	status        int
+	code, message string
+}
+
+func (r *refusal) Error() string { return r.code + ": " + r.message }
+
+func refuse(status int, code, message string) error { return &refusal{status, code, message} }
+
+// ofPayment is a failure of a payment that is stored.
+type ofPayment struct {
+	error
+	payment string
+}
+
+func (e *ofPayment) Unwrap() error { return e.error }
+
+// status gives a Kind its status. A conflict about a key or a version has one
+// of its own.
+func status(f *fault.Error) int {
+	switch f.Kind {
+	case fault.Invalid, fault.Unsupported:
+		return fiber.StatusBadRequest
+	case fault.Declined:
+		return fiber.StatusPaymentRequired
+	case fault.NotFound:
+		return fiber.StatusNotFound
+	case fault.Conflict:
+		switch f.Code {
+		case idem.CodeMismatch:
+			return fiber.StatusUnprocessableEntity
+		case "version_mismatch":
+			return fiber.StatusPreconditionFailed
+		}
+		return fiber.StatusConflict
+	case fault.Overloaded:
+		return fiber.StatusTooManyRequests
+	case fault.Unauthorized, fault.QuotaExceeded, fault.RateLimited, fault.Unavailable, fault.UnknownOutcome, fault.Canceled:
+		return fiber.StatusServiceUnavailable
+	case fault.Internal:
+	}
+	return fiber.StatusInternalServerError
+}
+
+// standard are the messages of failures whose own text is not for callers.
+var standard = map[fault.Kind]string{
+	fault.Invalid:        "the request is not valid",
+	fault.Declined:       "the payment was declined",
+	fault.NotFound:       "there is no such thing",
+	fault.Conflict:       "it is in conflict with what is there",
+	fault.Unsupported:    "the provider cannot do this",
+	fault.Canceled:       "it was given up before anything was done",
+	fault.Unauthorized:   "the gateway's account at the provider was refused; nothing was done",
+	fault.QuotaExceeded:  "the gateway's account at the provider is used up; nothing was done",
+	fault.RateLimited:    "the provider takes no more at present; nothing was done",
+	fault.Unavailable:    "something needed is not available; nothing was done",
+	fault.UnknownOutcome: "it is not known whether it was done; repeat it under the same key",
+	fault.Overloaded:     "too much at once; nothing was done",
+	fault.Internal:       "the gateway made a mistake",
+}
+
+// fail answers every error of the API in the one shape.
+func (s *Server) fail(c *fiber.Ctx, err error) error {
+	code, body := s.describe(c, err)
+	if code >= fiber.StatusInternalServerError {
+		s.Log.Error("httpapi: request failed", "method", c.Method(), "path", c.Path(), "status", code,
+			"request_id", body.RequestId, "error", err)
+	}
+	raw, merr := json.Marshal(api.Error{Error: body})
+	if merr != nil {
+		return merr
+	}
+	c.Set(fiber.HeaderContentType, fiber.MIMEApplicationJSON)
+	return c.Status(code).Send(raw)
+}
+
+func (s *Server) describe(c *fiber.Ctx, err error) (int, api.PaymentError) {
+	body := api.PaymentError{RequestId: c.GetRespHeader(requestID)}
+	if body.RequestId == "" { // fasthttp refused it before any route
+		body.RequestId = s.IDs.New("req")
+		c.Set(requestID, body.RequestId)
+	}
+	var e *ofPayment
+	if errors.As(err, &e) {
+		body.PaymentId = e.payment
+	}
+	var own *refusal
+	var theirs *fiber.Error
+	switch {
+	case errors.As(err, &own):
+		return own.status, shape(body, own.status, own.code, own.message)
+	case errors.As(err, &theirs):
+		code := strings.ToLower(strings.ReplaceAll(theirs.Message, " ", "_"))
+		if theirs.Code == fiber.StatusNotFound {
+			code = "not_found"
+		}
+		return theirs.Code, shape(body, theirs.Code, code, strings.ToLower(theirs.Message))
+	}
+	f := fault.From(err)
+	code := status(f)
+	retryAfter(c, code, f)
+	body.Param = f.Param
+	if f.Kind == fault.Declined {
+		shown := publicFailure(f.Code, f.DeclineCode, f.Message)
+		body.Type, body.Code, body.DeclineCode, body.Message = api.CardError, shown.Code, shown.DeclineCode, shown.Message
+		return code, body
+	}
+	name, message := f.Code, f.Message
+	if name == "" || f.Kind == fault.Internal {
+		name = f.Kind.String()
+	}
+	if f.Kind == fault.Unauthorized {
+		name = "provider_misconfigured"
+	}
+	if message == "" || f.Kind == fault.Internal {
+		message = standard[f.Kind]
+	}
+	return code, shape(body, code, name, message)
+}
+
+func shape(body api.PaymentError, status int, code, message string) api.PaymentError {
+	body.Type, body.Code, body.Message = api.ValidationError, code, message
+	if status >= fiber.StatusInternalServerError || status == fiber.StatusTooManyRequests || status == fiber.StatusUnauthorized || status == fiber.StatusForbidden {
+		body.Type = api.ApiError
+	}
+	return body
+}
+
+// retryAfter says when to come again, where that can help.
+func retryAfter(c *fiber.Ctx, code int, f *fault.Error) {
+	again := code == fiber.StatusServiceUnavailable || code == fiber.StatusTooManyRequests || f.RetryAfter > 0
+	if again {
+		wait := max(f.RetryAfter, time.Second)
+		c.Set(fiber.HeaderRetryAfter, strconv.Itoa(int(math.Ceil(wait.Seconds()))))
+	}
+}
+
+// publicFailure hides why a card was refused where the buyer must not learn it.
+// Source: docs.stripe.com/declines/codes.
+func publicFailure(code, declineCode, message string) api.Failure {
+	switch declineCode {
+	case "fraudulent", "lost_card", "stolen_card", "merchant_blacklist", "pickup_card":
+		declineCode, message = "generic_decline", ""
+	}
+	if code == "" {
+		code = "card_declined"
+	}
+	if message == "" {
+		message = standard[fault.Declined]
+	}
+	return api.Failure{Type: string(api.CardError), Code: code, DeclineCode: declineCode, Message: message}
+}

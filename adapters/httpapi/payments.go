@@ -1,0 +1,201 @@
+package httpapi
+
+import (
+	"github.com/gofiber/fiber/v2"
+
+	"patchbay/adapters/httpapi/api"
+	"patchbay/core/checkout"
+	"patchbay/core/fault"
+	"patchbay/core/money"
+	"patchbay/core/payment"
+)
+
+func (s *Server) createPayment(r *request) error {
+	var in api.PaymentIntentRequest
+	key, err := r.decode(&in)
+	if err != nil {
+		return err
+	}
+	result, err := s.Checkout.Create(r.ctx, r.tenant, checkout.CreateRequest{
+		Amount: in.Amount, Currency: money.Currency(in.Currency), CustomerID: in.CustomerId, Metadata: in.Metadata,
+		PaymentMethod: in.PaymentMethod, PaymentMethods: in.PaymentMethods, Customers: in.Customers, Confirm: in.Confirm,
+		CaptureMethod: payment.CaptureMethod(in.CaptureMethod), ReturnURL: in.ReturnUrl, Description: in.Description,
+	}, key)
+	return r.paid(fiber.StatusCreated, result, err)
+}
+
+func (s *Server) confirmPayment(r *request) error {
+	var in api.ConfirmRequest
+	key, err := r.decode(&in)
+	if err != nil {
+		return err
+	}
+	result, err := s.Checkout.Confirm(r.ctx, r.tenant, r.id(),
+		checkout.ConfirmRequest{PaymentMethod: in.PaymentMethod, ReturnURL: in.ReturnUrl}, key)
+	return r.paid(fiber.StatusOK, result, err)
+}
+
+func (s *Server) capturePayment(r *request) error {
+	var in api.AmountRequest
+	key, err := r.decode(&in)
+	if err != nil {
+		return err
+	}
+	amount, err := part(in)
+	if err != nil {
+		return err
+	}
+	result, err := s.Checkout.Capture(r.ctx, r.tenant, r.id(), amount, key)
+	return r.paid(fiber.StatusOK, result, err)
+}
+
+func (s *Server) cancelPayment(r *request) error {
+	var in struct{}
+	key, err := r.decode(&in)
+	if err != nil {
+		return err
+	}
+	result, err := s.Checkout.Cancel(r.ctx, r.tenant, r.id(), key)
+	return r.paid(fiber.StatusOK, result, err)
+}
+
+func (s *Server) refundPayment(r *request) error {
+	var in api.AmountRequest
+	key, err := r.decode(&in)
+	if err != nil {
+		return err
+	}
+	amount, err := part(in)
+	if err != nil {
+		return err
+	}
+	result, err := s.Checkout.Refund(r.ctx, r.tenant, r.id(), amount, key)
+	r.replayed(result.Replayed)
+	if err != nil {
+		return failed(result, err)
+	}
+	return r.answer(progress(fiber.StatusCreated, result), refund(result.Payment, result.Operation))
+}
+
+// part is the amount of a capture or a refund: 0, which stands for all of it,
+// only where none is written.
+func part(in api.AmountRequest) (int64, error) {
+	if in.Amount == nil {
+		return 0, nil
+	}
+	if *in.Amount <= 0 {
+		return 0, fault.InvalidParam("amount", "amount_not_positive", "amount must be a positive number of minor units")
+	}
+	return *in.Amount, nil
+}
+
+// paid answers an operation with its payment.
+func (r *request) paid(done int, result checkout.Result, err error) error {
+	r.replayed(result.Replayed)
+	if err != nil {
+		return failed(result, err)
+	}
+	return r.answer(progress(done, result), paymentView(result.Payment))
+}
+
+// progress is 202 while the outcome is open.
+func progress(done int, result checkout.Result) int {
+	if result.Operation.Outcome.Open() {
+		return fiber.StatusAccepted
+	}
+	return done
+}
+
+func failed(result checkout.Result, err error) error {
+	if result.Payment.ID == "" {
+		return err
+	}
+	return &ofPayment{err, result.Payment.ID}
+}
+
+func (s *Server) getPayment(r *request) error {
+	p, err := s.Checkout.Get(r.ctx, r.tenant, r.id())
+	if err != nil {
+		return err
+	}
+	return r.answer(fiber.StatusOK, paymentView(p))
+}
+
+func (s *Server) listPayments(r *request) error {
+	cursor, limit, err := r.page()
+	if err != nil {
+		return err
+	}
+	page, err := s.Checkout.List(r.ctx, r.tenant, checkout.Filter{
+		Reference: r.query("reference"), CustomerID: r.query("customerId"), Status: payment.Status(r.query("status")),
+	}, cursor, limit)
+	if err != nil {
+		return err
+	}
+	out := api.PaymentPage{Data: make([]api.Payment, len(page.Payments)), NextCursor: page.Next}
+	for i, p := range page.Payments {
+		out.Data[i] = paymentView(p)
+	}
+	return r.answer(fiber.StatusOK, out)
+}
+
+func (s *Server) listRefunds(r *request) error {
+	p, err := s.Checkout.Get(r.ctx, r.tenant, r.id())
+	if err != nil {
+		return err
+	}
+	var out api.RefundList
+	for _, op := range p.Operations {
+		if op.Action == payment.Refund {
+			out.Data = append(out.Data, refund(p, op))
+		}
+	}
+	return r.answer(fiber.StatusOK, out)
+}
+
+func paymentView(p payment.Payment) api.Payment {
+	out := api.Payment{
+		Id: p.ID, Amount: p.Amount, Currency: string(p.Currency), Status: string(p.Status), CustomerId: p.CustomerID,
+		Metadata: p.Metadata, Description: p.Description, CaptureMethod: string(p.CaptureMethod), ReturnUrl: p.ReturnURL,
+		Provider: p.Provider, ProviderReference: p.ProviderReference, ClientSecret: p.ClientSecret,
+		PublishableKey: p.PublishableKey, AmountCapturable: p.AmountCapturable, AmountCaptured: p.AmountCaptured,
+		AmountRefunded: p.AmountRefunded, Error: failure(p.Error), NeedsReview: p.NeedsReview,
+		Attempts: make([]api.Attempt, len(p.Operations)), CreatedAt: p.CreatedAt, UpdatedAt: p.UpdatedAt,
+	}
+	if n := p.NextAction; n != nil {
+		out.NextAction = api.NextAction{Type: n.Type, Url: n.URL}
+	}
+	for i, op := range p.Operations {
+		out.Attempts[i] = api.Attempt{
+			Id: op.ID, Operation: string(op.Action), Provider: op.Provider, Outcome: string(op.Outcome),
+			Error: failure(op.Error), StartedAt: op.StartedAt, EndedAt: op.EndedAt,
+		}
+	}
+	return out
+}
+
+// failure is shown as a card's where it has a decline code.
+func failure(f *payment.Failure) api.Failure {
+	switch {
+	case f == nil:
+		return api.Failure{}
+	case f.DeclineCode != "":
+		return publicFailure(f.Code, f.DeclineCode, f.Message)
+	}
+	return api.Failure{Type: string(api.ApiError), Code: f.Code, Message: f.Message}
+}
+
+func refund(p payment.Payment, op payment.Operation) api.Refund {
+	status := "failed"
+	switch op.Outcome {
+	case payment.Done:
+		status = "succeeded"
+	case payment.Pending, payment.Unknown, payment.Calling:
+		status = "pending"
+	case payment.NotSent, payment.NotExecuted, payment.Declined:
+	}
+	return api.Refund{
+		Id: op.ID, PaymentId: p.ID, Amount: op.Amount, Currency: string(p.Currency), Status: status, Provider: op.Provider,
+		ProviderReference: op.Reference, Error: failure(op.Error), CreatedAt: op.StartedAt,
+	}
+}

@@ -1,0 +1,142 @@
+package httpapi
+
+import (
+	"context"
+	"io"
+	"strconv"
+	"strings"
+
+	"github.com/gofiber/fiber/v2"
+
+	"patchbay/core/fault"
+)
+
+const (
+	open          = "" // the scope of a route that anybody may call
+	defaultTenant = "default"
+	requestID     = "X-Request-Id"
+)
+
+// request is one call of the API, of a caller who may make it.
+type request struct {
+	*fiber.Ctx
+	ctx    context.Context
+	tenant string
+	limit  int // bytes of the body
+}
+
+// id is the id in the path. It is copied: fiber uses its memory again.
+func (r *request) id() string { return strings.Clone(r.Params("id")) }
+
+// query is a parameter of the URL, copied.
+func (r *request) query(name string) string { return strings.Clone(r.Query(name)) }
+
+// handle serves a route for callers with a scope, with bodies up to a limit.
+func (s *Server) handle(method, path, scope string, limit int, serve func(*request) error) {
+	s.app.Add(method, path, func(c *fiber.Ctx) error {
+		tenant, err := s.authorize(c, scope)
+		if err != nil {
+			return err
+		}
+		ctx, cancel := context.WithTimeout(context.Background(), workDeadline)
+		defer cancel()
+		return serve(&request{Ctx: c, ctx: ctx, tenant: tenant, limit: limit})
+	})
+}
+
+// prepare gives every answer its headers.
+func (s *Server) prepare(c *fiber.Ctx) error {
+	id := c.Get(requestID)
+	if !plain(id) {
+		id = s.IDs.New("req")
+	}
+	c.Set(requestID, id)
+	c.Set(fiber.HeaderXContentTypeOptions, "nosniff")
+	c.Set(fiber.HeaderCacheControl, "no-store")
+	return c.Next()
+}
+
+// plain reports whether an id given by a caller can stand in a log.
+func plain(id string) bool {
+	if id == "" || len(id) > 64 {
+		return false
+	}
+	return !strings.ContainsFunc(id, func(r rune) bool {
+		return !('a' <= r && r <= 'z' || 'A' <= r && r <= 'Z' || '0' <= r && r <= '9' || strings.ContainsRune("-_.:", r))
+	})
+}
+
+// authorize returns the tenant of a caller who has the scope.
+func (s *Server) authorize(c *fiber.Ctx, scope string) (tenant string, err error) {
+	if scope == open {
+		return "", nil
+	}
+	header := c.Get(fiber.HeaderAuthorization)
+	if header == "" && !s.KeysRequired {
+		return defaultTenant, nil
+	}
+	token, ok := strings.CutPrefix(header, "Bearer ")
+	if !ok {
+		return "", unauthorized(c, "send an API key as Authorization: Bearer")
+	}
+	who, err := s.Access.Authenticate(context.Background(), strings.Clone(token))
+	switch {
+	case fault.Is(err, fault.Unauthorized):
+		return "", unauthorized(c, "the API key is not valid")
+	case err != nil:
+		return "", err
+	case !who.Allows(scope):
+		return "", refuse(fiber.StatusForbidden, "scope_missing", "the API key lacks the scope "+scope)
+	}
+	return who.Tenant, nil
+}
+
+func unauthorized(c *fiber.Ctx, message string) error {
+	c.Set(fiber.HeaderWWWAuthenticate, `Bearer realm="patchbay"`)
+	return refuse(fiber.StatusUnauthorized, "unauthorized", message)
+}
+
+// raw reads the body, as it came, up to the route's limit. It is read from the
+// connection only now, so that nobody can make the server hold more.
+func (r *request) raw() ([]byte, error) {
+	if r.Get(fiber.HeaderContentEncoding) != "" {
+		// Inflating is how a small body becomes a gigabyte.
+		return nil, refuse(fiber.StatusUnsupportedMediaType, "encoding_unsupported", "send the body without Content-Encoding")
+	}
+	if r.Request().Header.ContentLength() > r.limit {
+		return nil, r.tooLarge()
+	}
+	stream := r.Context().RequestBodyStream()
+	if stream == nil {
+		body := r.Request().Body()
+		if len(body) > r.limit {
+			return nil, r.tooLarge()
+		}
+		return body, nil
+	}
+	body, err := io.ReadAll(io.LimitReader(stream, int64(r.limit)+1))
+	if err != nil {
+		return nil, refuse(fiber.StatusBadRequest, "body_incomplete", "the body ended before it was whole")
+	}
+	if len(body) > r.limit {
+		return nil, r.tooLarge()
+	}
+	return body, nil
+}
+
+func (r *request) tooLarge() error {
+	r.Context().SetConnectionClose() // what is left of it is not read
+	return refuse(fiber.StatusRequestEntityTooLarge, "body_too_large",
+		"the body may have at most "+strconv.Itoa(r.limit)+" bytes")
+}
+
+// page reads the cursor and the limit of a list.
+func (r *request) page() (cursor string, limit int, err error) {
+	limit = 20
+	if text := r.query("limit"); text != "" {
+		if limit, err = strconv.Atoi(text); err != nil || limit < 1 || limit > 100 {
+			return "", 0, fault.InvalidParam("limit", "invalid_limit", "limit must be 1 to 100")
+		}
+	}
+	return r.query("cursor"), limit, nil
+}

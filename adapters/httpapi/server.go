@@ -1,0 +1,109 @@
+// Package httpapi is the gateway's HTTP API on fiber. It decodes strictly,
+// answers errors in one shape, and leaves every decision to the core.
+package httpapi
+
+import (
+	"context"
+	"log/slog"
+	"net"
+	"sync/atomic"
+	"time"
+
+	"github.com/gofiber/fiber/v2"
+
+	"patchbay/core/access"
+	"patchbay/core/checkout"
+	"patchbay/core/directory"
+	"patchbay/core/feed"
+	"patchbay/core/inbox"
+	"patchbay/core/mailroom"
+	"patchbay/ports"
+)
+
+const (
+	jsonLimit    = 1 << 20  // bytes of a body
+	webhookLimit = 5 << 20  // Stripe's largest events
+	mailLimit    = 30 << 20 // 20 MB of attachments in base64
+	headerLimit  = 16 << 10 // bytes of all headers; a JWT may be long
+
+	// workDeadline bounds what a request may ask of the store. The use cases
+	// answer well before; what they began goes on without the request.
+	workDeadline = 30 * time.Second
+)
+
+// Options is what a Server needs.
+type Options struct {
+	Checkout  *checkout.Service
+	Mailroom  *mailroom.Service
+	Directory *directory.Service
+	Inbox     *inbox.Service
+	Feed      *feed.Service
+	Access    *access.Service
+	IDs       ports.IDs
+	// KeysRequired refuses callers without an API key. A key that is sent is
+	// always checked.
+	KeysRequired bool
+	// Ready reports whether requests can be served.
+	Ready func(ctx context.Context) error
+	Log   *slog.Logger
+}
+
+// Server serves the API.
+type Server struct {
+	Options
+	app      *fiber.App
+	draining atomic.Bool
+}
+
+// New makes a Server; it does not listen yet.
+func New(o Options) *Server {
+	s := &Server{Options: o}
+	s.app = fiber.New(fiber.Config{
+		AppName: "Patchbay", DisableStartupMessage: true, ServerHeader: "",
+		ReadTimeout: 5 * time.Second, WriteTimeout: 35 * time.Second, IdleTimeout: 60 * time.Second,
+		ReadBufferSize: headerLimit, BodyLimit: mailLimit, ErrorHandler: s.fail,
+		DisableDefaultContentType: true, StreamRequestBody: true,
+	})
+	s.app.Server().CloseOnShutdown = true
+	s.app.Server().NoDefaultServerHeader = true
+	s.routes()
+	return s
+}
+
+// Serve answers requests on a listener until Shutdown.
+func (s *Server) Serve(l net.Listener) error { return s.app.Listener(l) }
+
+// Shutdown tells that the server is not ready any more, takes no new
+// connections, and waits for the requests under way until ctx ends.
+func (s *Server) Shutdown(ctx context.Context) error {
+	s.draining.Store(true)
+	return s.app.ShutdownWithContext(ctx)
+}
+
+func (s *Server) routes() {
+	s.app.Use(s.prepare)
+	s.handle(fiber.MethodPost, "/api/payments", "payments:write", jsonLimit, s.createPayment)
+	s.handle(fiber.MethodGet, "/api/payments", "payments:read", jsonLimit, s.listPayments)
+	s.handle(fiber.MethodGet, "/api/payments/:id", "payments:read", jsonLimit, s.getPayment)
+	s.handle(fiber.MethodPost, "/api/payments/:id/confirm", "payments:write", jsonLimit, s.confirmPayment)
+	s.handle(fiber.MethodPost, "/api/payments/:id/capture", "payments:write", jsonLimit, s.capturePayment)
+	s.handle(fiber.MethodPost, "/api/payments/:id/cancel", "payments:write", jsonLimit, s.cancelPayment)
+	s.handle(fiber.MethodPost, "/api/payments/:id/refunds", "payments:write", jsonLimit, s.refundPayment)
+	s.handle(fiber.MethodGet, "/api/payments/:id/refunds", "payments:read", jsonLimit, s.listRefunds)
+	s.handle(fiber.MethodPost, "/api/emails", "emails:write", mailLimit, s.sendEmail)
+	s.handle(fiber.MethodGet, "/api/emails", "emails:read", jsonLimit, s.listEmails)
+	s.handle(fiber.MethodGet, "/api/emails/:id", "emails:read", jsonLimit, s.getEmail)
+	s.handle(fiber.MethodPost, "/api/emails/:id/retry", "emails:write", jsonLimit, s.retryEmail)
+	s.handle(fiber.MethodPost, "/api/emails/:id/cancel", "emails:write", jsonLimit, s.cancelEmail)
+	s.handle(fiber.MethodPost, "/api/users", "users:write", jsonLimit, s.createUser)
+	s.handle(fiber.MethodGet, "/api/users", "users:read", jsonLimit, s.listUsers)
+	s.handle(fiber.MethodGet, "/api/users/:id", "users:read", jsonLimit, s.getUser)
+	s.handle(fiber.MethodPatch, "/api/users/:id", "users:write", jsonLimit, s.updateUser)
+	s.handle(fiber.MethodDelete, "/api/users/:id", "users:write", jsonLimit, s.deleteUser)
+	s.handle(fiber.MethodGet, "/api/events", "events:read", jsonLimit, s.listEvents)
+	s.handle(fiber.MethodPost, "/api/webhooks/:route", open, webhookLimit, s.receiveWebhook)
+	s.handle(fiber.MethodGet, "/healthz", open, jsonLimit, s.health)
+	s.handle(fiber.MethodGet, "/readyz", open, jsonLimit, s.ready)
+	s.handle(fiber.MethodGet, "/openapi.json", open, jsonLimit, s.openapi)
+	s.handle(fiber.MethodGet, "/docs", open, jsonLimit, s.docs)
+}

@@ -1,0 +1,124 @@
+package httpapi
+
+import (
+	"strconv"
+	"strings"
+
+	"github.com/gofiber/fiber/v2"
+
+	"patchbay/adapters/httpapi/api"
+	"patchbay/core/directory"
+	"patchbay/core/fault"
+	"patchbay/core/user"
+)
+
+func (s *Server) createUser(r *request) error {
+	var in api.NewUser
+	key, err := r.decode(&in)
+	if err != nil {
+		return err
+	}
+	u, replayed, err := s.Directory.Create(r.ctx, r.tenant,
+		directory.NewUser{Email: in.Email, Name: in.Name, Metadata: in.Metadata}, key)
+	if err != nil {
+		return err
+	}
+	r.replayed(replayed)
+	return r.user(fiber.StatusCreated, u)
+}
+
+func (s *Server) getUser(r *request) error {
+	u, err := s.Directory.Get(r.ctx, r.tenant, r.id())
+	if err != nil {
+		return err
+	}
+	return r.user(fiber.StatusOK, u)
+}
+
+func (s *Server) updateUser(r *request) error {
+	version, err := r.ifMatch()
+	if err != nil {
+		return err
+	}
+	var in api.UserPatch
+	if _, err := r.decode(&in); err != nil {
+		return err
+	}
+	patch := user.Patch{Email: in.Email, Name: in.Name, Metadata: in.Metadata}
+	u, err := s.Directory.Update(r.ctx, r.tenant, r.id(), patch, version)
+	if err != nil {
+		return err
+	}
+	return r.user(fiber.StatusOK, u)
+}
+
+func (s *Server) deleteUser(r *request) error {
+	version, err := r.ifMatch()
+	if err != nil {
+		return err
+	}
+	if err := s.Directory.Delete(r.ctx, r.tenant, r.id(), version); err != nil {
+		return err
+	}
+	return r.SendStatus(fiber.StatusNoContent)
+}
+
+func (s *Server) listUsers(r *request) error {
+	cursor, limit, err := r.page()
+	if err != nil {
+		return err
+	}
+	if email := r.query("email"); email != "" {
+		return s.findUser(r, email)
+	}
+	page, err := s.Directory.List(r.ctx, r.tenant, cursor, limit)
+	if err != nil {
+		return err
+	}
+	out := api.UserPage{Data: make([]api.User, len(page.Users)), NextCursor: page.Next}
+	for i, u := range page.Users {
+		out.Data[i] = userView(u)
+	}
+	return r.answer(fiber.StatusOK, out)
+}
+
+// findUser answers with a list of one, or of none.
+func (s *Server) findUser(r *request, email string) error {
+	u, err := s.Directory.FindByEmail(r.ctx, r.tenant, email)
+	switch {
+	case fault.Is(err, fault.NotFound):
+		return r.answer(fiber.StatusOK, api.UserPage{})
+	case err != nil:
+		return err
+	}
+	return r.answer(fiber.StatusOK, api.UserPage{Data: []api.User{userView(u)}})
+}
+
+// user answers with a user and its version as ETag.
+func (r *request) user(status int, u user.User) error {
+	r.Set(fiber.HeaderETag, `"v`+strconv.FormatInt(u.Version, 10)+`"`)
+	return r.answer(status, userView(u))
+}
+
+// ifMatch reads the version that the caller has seen (RFC 9110 §13.1.1); 0 where
+// any will do. A tag that was never ours matches no version.
+func (r *request) ifMatch() (int64, error) {
+	header := strings.TrimSpace(r.Get(fiber.HeaderIfMatch))
+	if header == "" || header == "*" {
+		return 0, nil
+	}
+	text, ok := strings.CutPrefix(header, `"v`)
+	if text, ok = strings.CutSuffix(text, `"`); ok {
+		if version, err := strconv.ParseInt(text, 10, 64); err == nil && version > 0 {
+			return version, nil
+		}
+	}
+	return 0, refuse(fiber.StatusPreconditionFailed, "version_mismatch", "If-Match does not name the present version")
+}
+
+func userView(u user.User) api.User {
+	return api.User{
+		Id: u.ID, Email: u.Email, Name: u.Name, Metadata: u.Metadata, Version: u.Version,
+		CreatedAt: u.CreatedAt, UpdatedAt: u.UpdatedAt,
+	}
+}

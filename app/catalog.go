@@ -1,0 +1,86 @@
+package app
+
+import (
+	"context"
+	"fmt"
+	"io"
+
+	"patchbay/adapters/mail/catchermail"
+	"patchbay/adapters/payments/mockpay"
+	"patchbay/adapters/storage/sqlitestore"
+	"patchbay/config"
+	"patchbay/ports"
+)
+
+// Storage is what a storage provider gives.
+type Storage struct {
+	Journal ports.Journal
+	Users   ports.UserRepository
+	io.Closer
+}
+
+// entry is one type of provider. Of the factories one is set, by sort.
+type entry struct {
+	config.Type
+	storage func(ctx context.Context, p config.Provider, s surroundings) (Storage, error)
+	payment func(p config.Provider, s surroundings) (ports.PaymentGateway, error)
+	mail    func(p config.Provider) (ports.Mailer, error)
+}
+
+// catalog lists every type of provider there is. A new adapter is a new line.
+var catalog = []entry{
+	{
+		Type: config.Type{Name: "sqlite", Sort: config.ForStorage, Settings: func() any {
+			return &config.SQLite{Path: "data/patchbay.db"}
+		}},
+		storage: func(ctx context.Context, p config.Provider, s surroundings) (Storage, error) {
+			store, err := sqlitestore.Open(ctx, sqlitestore.Options{
+				Path: p.Settings.(*config.SQLite).Path, Clock: s.clock, IDs: s.ids,
+			})
+			if err != nil {
+				return Storage{}, err
+			}
+			return Storage{Journal: store.Journal(), Users: store.Users(), Closer: store}, nil
+		},
+	},
+	{
+		Type: config.Type{Name: "mock", Sort: config.ForPayments, Simulated: true, Settings: func() any {
+			return &config.Mock{}
+		}},
+		payment: func(p config.Provider, s surroundings) (ports.PaymentGateway, error) {
+			settings := p.Settings.(*config.Mock)
+			return mockpay.New(mockpay.Options{
+				Name: p.Name, Journal: s.journal, Clock: s.clock, IDs: s.ids, Log: s.log, Fault: settings.Fault,
+				Endpoint: s.endpoint, WebhookSecret: s.webhookSecrets(p)[0], Wake: s.wake,
+			})
+		},
+	},
+	{
+		Type: config.Type{Name: "catcher", Sort: config.ForMail, Simulated: true, Settings: func() any {
+			return &config.Catcher{Path: "data/mail", Keep: 1000}
+		}},
+		mail: func(p config.Provider) (ports.Mailer, error) {
+			settings := p.Settings.(*config.Catcher)
+			return catchermail.New(catchermail.Options{Name: p.Name, Path: settings.Path, Keep: settings.Keep})
+		},
+	},
+}
+
+// Types describes the catalogue to the configuration.
+func Types() []config.Type {
+	types := make([]config.Type, len(catalog))
+	for i, e := range catalog {
+		types[i] = e.Type
+	}
+	return types
+}
+
+// find returns the entry of a provider's type. The configuration has checked it.
+func find(p config.Provider) (entry, error) {
+	for _, e := range catalog {
+		if e.Name == p.Type.Name {
+			return e, nil
+		}
+	}
+	return entry{}, fmt.Errorf("there is no type of provider called %q", p.Type.Name)
+}

@@ -1,0 +1,122 @@
+// Package cli is the command line: serve, check, keys, version.
+package cli
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"runtime/debug"
+	"slices"
+	"strings"
+
+	"github.com/spf13/cobra"
+
+	"patchbay/app"
+	"patchbay/config"
+)
+
+// Version is set when a release is built.
+var Version = ""
+
+// errMistakes tells that the mistakes are printed already.
+var errMistakes = errors.New("the configuration has mistakes")
+
+// Main runs a command line and returns the exit code: 0 done, 1 failed.
+func Main(ctx context.Context, args, environ []string, stdout, stderr io.Writer) int {
+	root := command(environ)
+	root.SetArgs(args)
+	root.SetOut(stdout)
+	root.SetErr(stderr)
+	if err := root.ExecuteContext(ctx); err != nil {
+		fmt.Fprintln(stderr, "patchbay:", err) //nolint:errcheck // there is nowhere else to say it
+		return 1
+	}
+	return 0
+}
+
+func command(environ []string) *cobra.Command {
+	root := &cobra.Command{
+		Use: "patchbay", Short: "One HTTP API in front of payment providers, mail providers and users",
+		SilenceErrors: true, SilenceUsage: true,
+	}
+	var file string
+	root.PersistentFlags().StringVar(&file, "config", variable(environ, "PATCHBAY_CONFIG"),
+		"configuration file; without one the defaults hold (also PATCHBAY_CONFIG)")
+	load := func(cmd *cobra.Command) (*config.Config, error) {
+		c, err := config.Load(file, environ, app.Types())
+		var mistakes config.Mistakes
+		if errors.As(err, &mistakes) {
+			cmd.PrintErrln(mistakes.Error())
+			return nil, errMistakes
+		}
+		return c, err
+	}
+	root.AddCommand(serve(load), check(load), keys(load), version())
+	return root
+}
+
+// loader reads the configuration, and prints its mistakes.
+type loader func(*cobra.Command) (*config.Config, error)
+
+func serve(load loader) *cobra.Command {
+	return &cobra.Command{
+		Use: "serve", Short: "Run the gateway", Args: cobra.NoArgs,
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			c, err := load(cmd)
+			if err != nil {
+				return err
+			}
+			return app.Run(cmd.Context(), c, cmd.ErrOrStderr())
+		},
+	}
+}
+
+func check(load loader) *cobra.Command {
+	return &cobra.Command{
+		Use: "check", Short: "Read the configuration, and name every mistake in it", Args: cobra.NoArgs,
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			c, err := load(cmd)
+			if err != nil {
+				return err
+			}
+			cmd.Println("the configuration is right")
+			cmd.Printf("  API       %s, keys %s\n", c.Server.Address, map[bool]string{true: "required", false: "not required"}[c.KeysRequired()])
+			cmd.Printf("  console   %s\n", c.Server.AdminAddress)
+			cmd.Printf("  payments  %s\n", describe(c, c.Payments.Providers))
+			cmd.Printf("  mail      %s\n", describe(c, c.Mail.Providers))
+			cmd.Printf("  storage   %s\n", describe(c, []string{c.Storage.Provider}))
+			return nil
+		},
+	}
+}
+
+func describe(c *config.Config, names []string) string {
+	out := make([]string, len(names))
+	for i, name := range names {
+		out[i] = fmt.Sprintf("%s (%s)", name, c.Provider[name].Type.Name)
+	}
+	return strings.Join(out, ", then ")
+}
+
+func version() *cobra.Command {
+	return &cobra.Command{
+		Use: "version", Short: "Say which version this is", Args: cobra.NoArgs,
+		Run: func(cmd *cobra.Command, _ []string) {
+			v := Version
+			if info, ok := debug.ReadBuildInfo(); ok && v == "" {
+				v = info.Main.Version
+			}
+			cmd.Println("patchbay", v)
+		},
+	}
+}
+
+// variable finds a variable of the environment, empty where it is not set.
+func variable(environ []string, name string) string {
+	i := slices.IndexFunc(environ, func(e string) bool { return strings.HasPrefix(e, name+"=") })
+	if i < 0 {
+		return ""
+	}
+	return environ[i][len(name)+1:]
+}

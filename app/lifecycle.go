@@ -1,0 +1,172 @@
+package app
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net"
+	"sync"
+	"time"
+
+	"go.uber.org/fx"
+
+	"patchbay/adapters/console"
+	"patchbay/adapters/httpapi"
+	"patchbay/config"
+	"patchbay/core/access"
+	"patchbay/core/checkout"
+	"patchbay/core/directory"
+	"patchbay/core/feed"
+	"patchbay/core/inbox"
+	"patchbay/core/mailroom"
+	"patchbay/ports"
+)
+
+const (
+	idle = time.Second // how often a worker looks when nobody tells it to
+	// publishing is how many records' events are moved to the feed at once, in
+	// stores that do not publish with the save.
+	publishing = 100
+)
+
+// services is every use case.
+type services struct {
+	fx.In
+	Checkout  *checkout.Service
+	Mailroom  *mailroom.Service
+	Inbox     *inbox.Service
+	Directory *directory.Service
+	Feed      *feed.Service
+	Access    *access.Service
+}
+
+func newAPI(c *config.Config, u services, store Storage, s surroundings) *httpapi.Server {
+	return httpapi.New(httpapi.Options{
+		Checkout: u.Checkout, Mailroom: u.Mailroom, Directory: u.Directory, Inbox: u.Inbox, Feed: u.Feed, Access: u.Access,
+		IDs: s.ids, KeysRequired: c.KeysRequired(), Ready: store.Journal.Ping, Log: s.log,
+	})
+}
+
+func newConsole(c *config.Config, keys *access.Service, gateways []ports.PaymentGateway, mailers []ports.Mailer) *console.Console {
+	o := console.Options{Access: keys, API: "http://" + c.Server.Address}
+	if m := mailbox(mailers); m != nil {
+		o.Mailbox = m
+	}
+	if b := book(gateways); b != nil {
+		o.Book = b
+	}
+	return console.New(o)
+}
+
+// requireKey refuses to serve others while nobody has a key.
+func requireKey(c *config.Config, keys *access.Service) error {
+	if !c.KeysRequired() {
+		return nil
+	}
+	ctx, cancel := context.WithTimeout(context.Background(), startLimit)
+	defer cancel()
+	some, err := keys.Any(ctx)
+	if err != nil {
+		return err
+	}
+	if !some {
+		return fmt.Errorf("%s needs API keys, and there is none: make one with `patchbay keys create --name NAME`", c.Server.Address)
+	}
+	return nil
+}
+
+// runWorkers runs what happens without a request.
+func runWorkers(l fx.Lifecycle, u services, mock mockWorker, store Storage, log *slog.Logger) {
+	ctx, stop := context.WithCancel(context.Background())
+	var running sync.WaitGroup
+	l.Append(fx.Hook{
+		OnStart: func(context.Context) error {
+			running.Go(func() { u.Checkout.Run(ctx) })
+			running.Go(func() { u.Mailroom.Run(ctx) })
+			running.Go(func() { u.Inbox.Run(ctx) })
+			running.Go(func() { publish(ctx, store.Journal, log) })
+			if mock.Worker != nil {
+				running.Go(func() { mock.Run(ctx) })
+			}
+			return nil
+		},
+		OnStop: func(stopping context.Context) error {
+			stop()
+			done := make(chan struct{})
+			go func() { running.Wait(); close(done) }()
+			select {
+			case <-done:
+				return nil
+			case <-stopping.Done():
+				return errors.New("some work was still under way; it is resumed at the next start")
+			}
+		},
+	})
+}
+
+// publish moves events to the feed for as long as there are any.
+func publish(ctx context.Context, journal ports.Journal, log *slog.Logger) {
+	ticker := time.NewTicker(idle)
+	defer ticker.Stop()
+	for {
+		moved, err := journal.Publish(ctx, publishing)
+		if err != nil && ctx.Err() == nil {
+			log.Warn("app: publishing to the feed failed", "error", err)
+		}
+		if moved > 0 {
+			continue
+		}
+		select {
+		case <-ctx.Done():
+			return
+		case <-ticker.C:
+		}
+	}
+}
+
+// listener is a server that app starts and stops.
+type listener interface {
+	Serve(net.Listener) error
+	Shutdown(context.Context) error
+}
+
+// listen opens both listeners. The API's comes up last and goes down first.
+func listen(l fx.Lifecycle, stop fx.Shutdowner, c *config.Config, api *httpapi.Server, admin *console.Console, s surroundings) {
+	serve := func(address, name string, server listener, up func(net.Addr)) {
+		l.Append(fx.Hook{
+			OnStart: func(ctx context.Context) error {
+				open, err := new(net.ListenConfig).Listen(ctx, "tcp", address)
+				if err != nil {
+					return fmt.Errorf("%s: %w", name, err)
+				}
+				up(open.Addr())
+				go func() {
+					if err := server.Serve(open); err != nil {
+						s.log.Error("app: listener failed", "listener", name, "error", err)
+						_ = stop.Shutdown(fx.ExitCode(1)) // it fails only when a shutdown is under way
+					}
+				}()
+				return nil
+			},
+			OnStop: server.Shutdown,
+		})
+	}
+	serve(c.Server.AdminAddress, "server.admin_address", admin, func(a net.Addr) {
+		s.log.Info("console ready", "url", "http://"+a.String())
+	})
+	serve(c.Server.Address, "server.address", api, func(a net.Addr) {
+		base := "http://" + reachable(a)
+		s.base.Store(&base)
+		s.log.Info("gateway ready", "url", base, "keys_required", c.KeysRequired())
+	})
+}
+
+// reachable is an address under which this machine reaches a listener of its own.
+func reachable(a net.Addr) string {
+	tcp, ok := a.(*net.TCPAddr)
+	if ok && tcp.IP.IsUnspecified() {
+		return net.JoinHostPort("127.0.0.1", fmt.Sprint(tcp.Port))
+	}
+	return a.String()
+}

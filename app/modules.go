@@ -1,0 +1,213 @@
+package app
+
+import (
+	"context"
+	"fmt"
+	"log/slog"
+	"sync/atomic"
+
+	"go.uber.org/fx"
+
+	"patchbay/adapters/mail/catchermail"
+	"patchbay/adapters/payments/mockpay"
+	"patchbay/adapters/render"
+	"patchbay/adapters/sys"
+	"patchbay/adapters/webhooks/stripehook"
+	"patchbay/app/installation"
+	"patchbay/config"
+	"patchbay/core/access"
+	"patchbay/core/checkout"
+	"patchbay/core/directory"
+	"patchbay/core/feed"
+	"patchbay/core/inbox"
+	"patchbay/core/mailroom"
+	"patchbay/core/message"
+	"patchbay/core/queue"
+	"patchbay/ports"
+)
+
+// modules is the whole gateway. What is started first is stopped last: the
+// store outlives the workers, and they the listeners.
+var modules = fx.Options(
+	fx.Provide(newSurroundings, openStorage, newAccess, newGateways, newMailers, newHook,
+		newCheckout, newMailroom, newInbox, newDirectory, newFeed, newAPI, newConsole),
+	fx.Invoke(requireKey, runWorkers, listen),
+)
+
+// surroundings is what adapters are made with.
+type surroundings struct {
+	clock   ports.Clock
+	ids     ports.IDs
+	log     *slog.Logger
+	secrets installation.Secrets
+	owner   string                  // of leases: this process
+	base    *atomic.Pointer[string] // URL of the API, once it listens
+	journal ports.Journal
+	wake    func() // the worker that delivers the mock's webhooks
+}
+
+func newSurroundings(c *config.Config, log *slog.Logger) (surroundings, error) {
+	secrets, err := installation.Open(c.DataDir())
+	if err != nil {
+		return surroundings{}, err
+	}
+	ids := sys.IDs{}
+	return surroundings{
+		clock: sys.Clock{}, ids: ids, log: log, secrets: secrets, owner: ids.New("own"), base: new(atomic.Pointer[string]),
+	}, nil
+}
+
+// endpoint is where the mock sends its webhooks.
+func (s surroundings) endpoint() string {
+	if base := s.base.Load(); base != nil {
+		return *base + "/api/webhooks/stripe"
+	}
+	return ""
+}
+
+// webhookSecrets verify a mock's webhooks: the configured ones, or that of this
+// installation.
+func (s surroundings) webhookSecrets(p config.Provider) []string {
+	configured := p.Settings.(*config.Mock).WebhookSecrets
+	if len(configured) == 0 {
+		return []string{s.secrets.MockWebhook + p.Name} // never the same for two
+	}
+	secrets := make([]string, len(configured))
+	for i, one := range configured {
+		secrets[i] = one.Reveal()
+	}
+	return secrets
+}
+
+func openStorage(l fx.Lifecycle, c *config.Config, s surroundings) (Storage, error) {
+	p := c.Provider[c.Storage.Provider]
+	e, err := find(p)
+	if err != nil {
+		return Storage{}, err
+	}
+	ctx, cancel := context.WithTimeout(context.Background(), startLimit)
+	defer cancel()
+	store, err := e.storage(ctx, p, s)
+	if err != nil {
+		return Storage{}, fmt.Errorf("storage %q: %w", p.Name, err)
+	}
+	l.Append(fx.StopHook(store.Close))
+	return store, nil
+}
+
+func newAccess(store Storage, s surroundings) *access.Service {
+	return access.New(store.Journal, s.clock, s.ids, s.secrets.Pepper)
+}
+
+// mockWorker delivers the webhooks of all mock accounts; nil where there is none.
+type mockWorker struct{ *queue.Worker }
+
+func newGateways(c *config.Config, store Storage, s surroundings) ([]ports.PaymentGateway, mockWorker, error) {
+	worker := &queue.Worker{
+		Journal: store.Journal, Queue: mockpay.WebhookQueue, Owner: s.owner, Lease: mockpay.WebhookLease,
+		Idle: idle, Limit: 16, Log: s.log,
+	}
+	s.journal, s.wake = store.Journal, worker.Nudge
+	mocks := make(map[string]*mockpay.Gateway)
+	var gateways []ports.PaymentGateway
+	for _, name := range c.Payments.Providers {
+		p := c.Provider[name]
+		e, err := find(p)
+		if err != nil {
+			return nil, mockWorker{}, err
+		}
+		gateway, err := e.payment(p, s)
+		if err != nil {
+			return nil, mockWorker{}, fmt.Errorf("payment provider %q: %w", name, err)
+		}
+		gateways = append(gateways, gateway)
+		if mock, ok := gateway.(*mockpay.Gateway); ok {
+			mocks["provider:"+name] = mock
+		}
+	}
+	if len(mocks) == 0 {
+		return gateways, mockWorker{}, nil
+	}
+	worker.Handle = func(ctx context.Context, claim ports.Claim) {
+		if mock, ok := mocks[claim.Tenant]; ok {
+			mock.HandleWebhook(ctx, claim)
+		}
+	}
+	return gateways, mockWorker{worker}, nil
+}
+
+func newMailers(c *config.Config) ([]ports.Mailer, error) {
+	var mailers []ports.Mailer
+	for _, name := range c.Mail.Providers {
+		p := c.Provider[name]
+		e, err := find(p)
+		if err != nil {
+			return nil, err
+		}
+		mailer, err := e.mail(p)
+		if err != nil {
+			return nil, fmt.Errorf("mail provider %q: %w", name, err)
+		}
+		mailers = append(mailers, mailer)
+	}
+	return mailers, nil
+}
+
+func newHook(c *config.Config, s surroundings) (*stripehook.Hook, error) {
+	var accounts []stripehook.Account
+	for _, name := range c.Payments.Providers {
+		accounts = append(accounts, stripehook.Account{Provider: name, Secrets: s.webhookSecrets(c.Provider[name])})
+	}
+	return stripehook.New(s.clock, accounts...)
+}
+
+func newCheckout(c *config.Config, store Storage, gateways []ports.PaymentGateway, hook *stripehook.Hook, s surroundings) *checkout.Service {
+	return checkout.New(checkout.Options{
+		Journal: store.Journal, Gateways: gateways, Events: hook, Clock: s.clock, IDs: s.ids,
+		Currencies: c.Payments.Currencies, Owner: s.owner, Log: s.log,
+	})
+}
+
+func newMailroom(c *config.Config, store Storage, mailers []ports.Mailer, s surroundings) (*mailroom.Service, error) {
+	from, err := message.ParseAddress(c.Mail.From)
+	if err != nil {
+		return nil, fmt.Errorf("mail.from: %w", err)
+	}
+	return mailroom.New(mailroom.Options{
+		Journal: store.Journal, Mailers: mailers, Text: render.Text{}, Clock: s.clock, IDs: s.ids,
+		From: from, Promise: c.Mail.Delivery, Owner: s.owner, Log: s.log,
+	}), nil
+}
+
+func newInbox(store Storage, hook *stripehook.Hook, pay *checkout.Service, s surroundings) *inbox.Service {
+	return inbox.New(inbox.Options{
+		Journal: store.Journal, Clock: s.clock, Owner: s.owner, Log: s.log,
+		Routes: map[string]inbox.Route{"stripe": {Verifier: hook, Apply: pay.ApplyWebhook}},
+	})
+}
+
+func newDirectory(store Storage, s surroundings) *directory.Service {
+	return directory.New(store.Users, s.clock, s.ids)
+}
+
+func newFeed(store Storage) *feed.Service { return feed.New(store.Journal) }
+
+// mailbox is the first mail catcher in use, nil where there is none.
+func mailbox(mailers []ports.Mailer) *catchermail.Catcher {
+	for _, m := range mailers {
+		if c, ok := m.(*catchermail.Catcher); ok {
+			return c
+		}
+	}
+	return nil
+}
+
+// book is the first mock provider in use, nil where there is none.
+func book(gateways []ports.PaymentGateway) *mockpay.Gateway {
+	for _, g := range gateways {
+		if m, ok := g.(*mockpay.Gateway); ok {
+			return m
+		}
+	}
+	return nil
+}
