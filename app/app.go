@@ -5,7 +5,6 @@ package app
 import (
 	"context"
 	"errors"
-	"fmt"
 	"io"
 	"log/slog"
 	"time"
@@ -45,7 +44,9 @@ func Run(ctx context.Context, c *config.Config, logTo io.Writer) error {
 	select {
 	case <-ctx.Done():
 	case signal := <-gateway.Wait():
-		failed = fmt.Errorf("a listener failed (exit code %d); see the log", signal.ExitCode)
+		if signal.ExitCode != 0 {
+			failed = errors.New("a listener failed; see the log")
+		}
 	}
 	stopping, cancel := context.WithTimeout(context.Background(), drainLimit)
 	defer cancel()

@@ -2,28 +2,26 @@ package payment
 
 import "patchbay/core/money"
 
-// rank orders the statuses along the way of a payment. News that would lead
-// back is not taken on trust: webhooks come late and out of order, and their
-// `created` has whole seconds only.
-var rank = map[Status]int{
-	RequiresPaymentMethod: 1, RequiresConfirmation: 2, RequiresAction: 3,
-	Processing: 4, RequiresCapture: 5, Succeeded: 6, Canceled: 6,
-}
+// final are the statuses that news may set by itself: a payment does not come
+// back from them to those before. Among all others news is not taken on trust:
+// webhooks come late and out of order, and their `created` has whole seconds
+// only.
+var final = map[Status]bool{RequiresCapture: true, Succeeded: true, Canceled: true}
 
 // Terminal reports whether no later news can change the status.
 func (s Status) Terminal() bool { return s == Succeeded || s == Canceled }
 
 // Merge takes in what the provider says of the payment, whoever brings it and
 // however late. Taking in the same news twice changes nothing. It reports
-// whether the news leads back from where the payment stands: then only the
-// provider's present state can tell, and Replace takes that.
+// whether the news may be stale: then only the provider's present state can
+// tell, and Replace takes that.
 func (p *Payment) Merge(i Intent) (stale bool) {
 	p.identify(i)
 	p.AmountCaptured = max(p.AmountCaptured, i.AmountCaptured)
 	p.AmountRefunded = max(p.AmountRefunded, i.AmountRefunded)
 	switch {
 	case i.Status == "" || p.Status.Terminal():
-	case rank[i.Status] >= rank[p.Status] || p.awaited() != nil:
+	case final[i.Status] || i.Status == p.Status || p.awaited() != nil:
 		p.follow(i)
 	default:
 		stale = true
@@ -113,7 +111,7 @@ func (p *Payment) close(i Intent) {
 			if open.Action == Create {
 				open.Outcome, open.Error = Declined, i.Failure
 			}
-		case !wanted || rank[i.Status] >= rank[RequiresAction]:
+		case !wanted || final[i.Status] || i.Status == RequiresAction || i.Status == Processing:
 			open.Outcome = Done
 		}
 	case Capture:
