@@ -138,8 +138,10 @@ func TestCheckAllowsWhatIsRight(t *testing.T) {
 		{"a use case imports the queue", "core/inbox/i.go", `package inbox; import _ "patchbay/core/queue"`},
 		{"an adapter imports a part of its SDK", "adapters/storage/sqlitestore/s.go", `package sqlitestore; import _ "modernc.org/sqlite/lib"`},
 		{"a test imports its own package", "adapters/sys/s_test.go", `package sys_test; import _ "patchbay/adapters/sys"`},
-		{"a test imports a suite and a real neighbour", "adapters/payments/mockpay/m_test.go",
-			`package mockpay; import (_ "patchbay/tests/contract"; _ "patchbay/adapters/storage/sqlitestore")`},
+		{
+			"a test imports a suite and a real neighbour", "adapters/payments/mockpay/m_test.go",
+			`package mockpay; import (_ "patchbay/tests/contract"; _ "patchbay/adapters/storage/sqlitestore")`,
+		},
 		{"app imports fx", "app/app.go", `package app; import _ "go.uber.org/fx"`},
 		{"a method named init", "adapters/sys/s.go", `package sys; type t int; func (t) init() {}`},
 	} {

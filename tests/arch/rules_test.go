@@ -51,8 +51,10 @@ var rules = []rule{
 
 	// Inbound adapters: the core.
 	{"adapters/httpapi/api", "", "github.com/oapi-codegen/runtime"},
-	{"adapters/httpapi", types + " ports " + useCases + " adapters/httpapi/api",
-		"github.com/gofiber/fiber/v2 github.com/valyala/fasthttp github.com/go-json-experiment/json go.yaml.in/yaml/v3"},
+	{
+		"adapters/httpapi", types + " ports " + useCases + " adapters/httpapi/api",
+		"github.com/gofiber/fiber/v2 github.com/valyala/fasthttp github.com/go-json-experiment/json go.yaml.in/yaml/v3",
+	},
 	{"adapters/console", types + " ports " + useCases, "github.com/gofiber/fiber/v2"},
 
 	{"config", types, "github.com/knadh/koanf go.yaml.in/yaml/v3"},
