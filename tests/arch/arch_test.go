@@ -1,0 +1,164 @@
+// Package arch holds the import rule: who may import whom. It reads the files
+// themselves: go list would leave out what build tags hide, and a cached result
+// of a test that ran it would not notice a change.
+package arch
+
+import (
+	"io/fs"
+	"os"
+	"path"
+	"strings"
+	"testing"
+)
+
+func TestEveryPackageKeepsItsRule(t *testing.T) {
+	t.Parallel()
+	root := os.DirFS("../..")
+	files := 0
+	err := fs.WalkDir(root, ".", func(name string, entry fs.DirEntry, err error) error {
+		if err != nil {
+			return err
+		}
+		if entry.IsDir() {
+			if skipped(root, name) {
+				return fs.SkipDir
+			}
+			return nil
+		}
+		if path.Ext(name) != ".go" {
+			return nil
+		}
+		src, err := fs.ReadFile(root, name)
+		if err != nil {
+			return err
+		}
+		f, err := read(name, src)
+		if err != nil {
+			return err
+		}
+		files++
+		for _, wrong := range check(f) {
+			t.Error(wrong)
+		}
+		return nil
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if files < 20 {
+		t.Fatalf("only %d files were seen: the walk is broken", files)
+	}
+}
+
+// skipped are the directories that go test ./... leaves out, and modules of
+// their own.
+func skipped(root fs.FS, dir string) bool {
+	if dir == "." {
+		return false
+	}
+	base := path.Base(dir)
+	_, err := fs.Stat(root, path.Join(dir, "go.mod"))
+	return err == nil || strings.HasPrefix(base, ".") || strings.HasPrefix(base, "_") ||
+		base == "testdata" || base == "node_modules"
+}
+
+func TestCheckFindsViolations(t *testing.T) {
+	t.Parallel()
+	for _, c := range []struct{ name, file, src, want string }{
+		{
+			"a type imports a port", "core/payment/p.go", `package payment; import _ "patchbay/ports"`,
+			"core/payment/p.go: imports patchbay/ports",
+		},
+		{
+			"the core imports a library", "core/checkout/c.go", `package checkout; import _ "github.com/google/uuid"`,
+			"core/checkout/c.go: imports github.com/google/uuid",
+		},
+		{
+			"a use case imports another", "core/inbox/i.go", `package inbox; import _ "patchbay/core/checkout"`,
+			"core/inbox/i.go: imports patchbay/core/checkout",
+		},
+		{
+			"an adapter imports another", "adapters/payments/mockpay/m.go", `package mockpay; import _ "patchbay/adapters/storage/sqlitestore"`,
+			"adapters/payments/mockpay/m.go: imports patchbay/adapters/storage/sqlitestore",
+		},
+		{
+			"an adapter imports a use case", "adapters/mail/catchermail/c.go", `package catchermail; import _ "patchbay/core/mailroom"`,
+			"adapters/mail/catchermail/c.go: imports patchbay/core/mailroom",
+		},
+		{
+			"an adapter imports another one's SDK", "adapters/mail/catchermail/c.go", `package catchermail; import _ "modernc.org/sqlite"`,
+			"adapters/mail/catchermail/c.go: imports modernc.org/sqlite",
+		},
+		{
+			"a name that only begins like a permitted one", "adapters/storage/sqlitestore/s.go", `package sqlitestore; import _ "modernc.org/sqlite3"`,
+			"adapters/storage/sqlitestore/s.go: imports modernc.org/sqlite3",
+		},
+		{
+			"fx outside of app", "adapters/httpapi/h.go", `package httpapi; import _ "go.uber.org/fx"`,
+			"adapters/httpapi/h.go: imports go.uber.org/fx",
+		},
+		{
+			"fx in a test outside of app", "tests/e2e/e_test.go", `package e2e; import _ "go.uber.org/fx/fxtest"`,
+			"tests/e2e/e_test.go: imports go.uber.org/fx/fxtest",
+		},
+		{
+			"a test below app imports app", "core/checkout/c_test.go", `package checkout_test; import _ "patchbay/app"`,
+			"core/checkout/c_test.go: imports patchbay/app",
+		},
+		{
+			"a suite imports an adapter", "tests/contract/c.go", `package contract; import _ "patchbay/adapters/sys"`,
+			"tests/contract/c.go: imports patchbay/adapters/sys",
+		},
+		{
+			"a package without a rule", "core/billing/b.go", `package billing`,
+			"core/billing/b.go: no rule for package core/billing in tests/arch",
+		},
+		{
+			"a package that says nothing", "app/util/u.go", `package util`,
+			"app/util/u.go: a package named util",
+		},
+		{
+			"an adapter that registers itself", "adapters/sys/s.go", `package sys; func init() {}`,
+			"adapters/sys/s.go: func init: the catalogue in app is explicit",
+		},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			t.Parallel()
+			if got := strings.Join(inspect(t, c.file, c.src), "\n"); got != c.want {
+				t.Errorf("got  %q\nwant %q", got, c.want)
+			}
+		})
+	}
+}
+
+func TestCheckAllowsWhatIsRight(t *testing.T) {
+	t.Parallel()
+	for _, c := range []struct{ name, file, src string }{
+		{"the standard library", "core/money/m.go", `package money; import _ "math/big"`},
+		{"a use case imports the queue", "core/inbox/i.go", `package inbox; import _ "patchbay/core/queue"`},
+		{"an adapter imports a part of its SDK", "adapters/storage/sqlitestore/s.go", `package sqlitestore; import _ "modernc.org/sqlite/lib"`},
+		{"a test imports its own package", "adapters/sys/s_test.go", `package sys_test; import _ "patchbay/adapters/sys"`},
+		{
+			"a test imports a suite and a real neighbour", "adapters/payments/mockpay/m_test.go",
+			`package mockpay; import (_ "patchbay/tests/contract"; _ "patchbay/adapters/storage/sqlitestore")`,
+		},
+		{"app imports fx", "app/app.go", `package app; import _ "go.uber.org/fx"`},
+		{"a method named init", "adapters/sys/s.go", `package sys; type t int; func (t) init() {}`},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			t.Parallel()
+			if got := inspect(t, c.file, c.src); len(got) > 0 {
+				t.Errorf("got %q", got)
+			}
+		})
+	}
+}
+
+func inspect(t *testing.T, name, src string) []string {
+	t.Helper()
+	f, err := read(name, []byte(src))
+	if err != nil {
+		t.Fatal(err)
+	}
+	return check(f)
+}

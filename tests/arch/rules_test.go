@@ -1,0 +1,81 @@
+package arch
+
+// Sets of packages of our own, for the table. Names are separated by blanks;
+// "x/..." is x and all below it.
+const (
+	base     = "core/fault core/idem core/money"
+	types    = base + " core/event core/message core/payment core/user"
+	useCases = "core/access core/checkout core/directory core/feed core/inbox core/mailroom"
+	outbound = types + " ports adapters/httpclient"
+)
+
+// fx is for app alone: everything else is built by plain constructors.
+const fx = "go.uber.org/fx"
+
+// A rule says what one package may import beside the standard library: which
+// of our own, and which of others. A name of others covers what is below it.
+type rule struct{ pkg, ours, others string }
+
+// rules are those of the import rule in README.md, "How it is built". The first
+// that matches a package is its rule; a package without one fails the test.
+var rules = []rule{
+	// The domain: the standard library only.
+	{"core/fault", "", ""},
+	{"core/idem", "core/fault", ""},
+	{"core/money", "core/fault", ""},
+	{"core/event", base, ""},
+	{"core/message", base, ""},
+	{"core/payment", base, ""},
+	{"core/user", base, ""},
+	{"ports", types, ""},
+
+	// Use cases know no other use case; core/queue is what they have in common.
+	{"core/queue", types + " ports", ""},
+	{"core/access", types + " ports core/queue", ""},
+	{"core/checkout", types + " ports core/queue", ""},
+	{"core/directory", types + " ports core/queue", ""},
+	{"core/feed", types + " ports core/queue", ""},
+	{"core/inbox", types + " ports core/queue", ""},
+	{"core/mailroom", types + " ports core/queue", ""},
+
+	// Outbound adapters: the core's types, their port and their own SDK; no
+	// use case, and no other adapter but the HTTP client they share.
+	{"adapters/httpclient", types + " ports", ""},
+	{"adapters/mail/catchermail", outbound, "github.com/wneessen/go-mail"},
+	{"adapters/payments/mockpay", outbound, "github.com/stripe/stripe-go/v76/webhook"},
+	{"adapters/render", outbound, "github.com/k3a/html2text"},
+	{"adapters/storage/mongostore", outbound, "go.mongodb.org/mongo-driver"},
+	{"adapters/storage/sqlitestore", outbound, "modernc.org/sqlite github.com/pressly/goose/v3 github.com/gofrs/flock golang.org/x/sync"},
+	{"adapters/sys", outbound, "github.com/google/uuid"},
+	{"adapters/webhooks/stripehook", outbound, "github.com/stripe/stripe-go/v76/webhook"},
+
+	// Inbound adapters: the core.
+	{"adapters/httpapi/api", "", "github.com/oapi-codegen/runtime"},
+	{
+		"adapters/httpapi", types + " ports " + useCases + " adapters/httpapi/api",
+		"github.com/gofiber/fiber/v2 github.com/valyala/fasthttp github.com/go-json-experiment/json go.yaml.in/yaml/v3",
+	},
+	{"adapters/console", types + " ports " + useCases, "github.com/gofiber/fiber/v2"},
+
+	{"config", types, "github.com/knadh/koanf go.yaml.in/yaml/v3"},
+
+	// Composition: whatever it takes.
+	{"app/...", "core/... ports adapters/... config app/...", anything},
+
+	// What tests are made of. A suite or a fake knows the port, not those who
+	// implement it; whole programs know the gateway as its callers do.
+	{"tests/contract", types + " ports", ""},
+	{"tests/memjournal", types + " ports", ""},
+	{"tests/...", "core/... ports adapters/... config app/... tests/...", anything},
+}
+
+// anything is every package of others, but for fx outside of app.
+const anything = "*"
+
+// inTests is what test files may import beside what their package may, and
+// any package of others: the suites, and real neighbours in place of mocks, but
+// not the composition.
+const inTests = "core/... ports adapters/... config tests/..."
+
+// badNames say nothing about what a package is for.
+const badNames = "common helper helpers misc shared util utils"
