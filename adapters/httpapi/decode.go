@@ -102,7 +102,7 @@ func param(p jsontext.Pointer) string {
 
 // answer writes a model.
 func (r *request) answer(status int, model any) error {
-	body, err := json.Marshal(model)
+	body, err := json.Marshal(model, json.Deterministic(true))
 	if err != nil {
 		return fault.Wrap(fault.Internal, "httpapi.answer", err)
 	}

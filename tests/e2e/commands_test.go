@@ -1,0 +1,169 @@
+package e2e_test
+
+import (
+	"net"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"patchbay/tests/gateway"
+)
+
+func write(t *testing.T, g *gateway.Gateway, text string) (file string) {
+	t.Helper()
+	file = filepath.Join(g.Dir, "file.yaml")
+	if err := os.WriteFile(file, []byte(text), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	return file
+}
+
+const sixMistakes = `server:
+  adress: 127.0.0.1:8080
+  admin_address: 0.0.0.0:8081
+mail:
+  delivery: twice
+payments:
+  providers: [mock, stripe]
+  currencies: [usd, xxx]
+providers:
+  stripe: {type: stripe}
+`
+
+func TestEveryMistakeIsNamedAtOnce(t *testing.T) {
+	t.Parallel()
+	g := gateway.New(t)
+	file := write(t, g, sixMistakes)
+	g.Env = nil
+	for _, command := range []string{"check", "serve"} {
+		out, err := g.Command(t, command, "--config", file).CombinedOutput()
+		if err == nil {
+			t.Errorf("%s accepts it", command)
+		}
+		for _, want := range []string{
+			"file.yaml:2: server.adress: is not a setting; did you mean address?",
+			"file.yaml:3: server.admin_address: must be a loopback address",
+			"file.yaml:5: mail.delivery: \"twice\" must be one of",
+			"file.yaml:7: payments.providers: \"mock\" only simulates and must not stand beside the real provider \"stripe\"",
+			"file.yaml:8: payments.currencies[1]: \"xxx\" is not a known currency",
+			"file.yaml:10: providers.stripe.type: \"stripe\" is not a type of provider",
+		} {
+			if !strings.Contains(string(out), want) {
+				t.Errorf("%s does not say %q:\n%s", command, want, out)
+			}
+		}
+	}
+}
+
+func TestASimulatorNeverStandsBesideARealProvider(t *testing.T) {
+	t.Parallel()
+	for name, lists := range map[string]string{
+		"the mock first":    "payments: {providers: [mock, acme]}",
+		"the mock last":     "payments: {providers: [acme, mock]}",
+		"the catcher first": "mail: {providers: [catcher, acme]}",
+		"the catcher last":  "mail: {providers: [acme, catcher]}",
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			g := gateway.New(t)
+			file := write(t, g, lists+"\nproviders: {acme: {type: acme}}\n")
+			out, err := g.Command(t, "serve", "--config", file).CombinedOutput()
+			if err == nil || !strings.Contains(string(out), "must not stand beside the real provider \"acme\"") {
+				t.Errorf("%v\n%s", err, out)
+			}
+		})
+	}
+}
+
+func TestOffLoopbackAKeyIsNeeded(t *testing.T) {
+	t.Parallel()
+	g := gateway.New(t)
+	_, port, err := net.SplitHostPort(strings.TrimPrefix(g.Base, "http://"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	// Every address of the machine; the test itself talks to loopback only.
+	g.Env = append(g.Env, "PATCHBAY_SERVER__ADDRESS=0.0.0.0:"+port)
+	out, err := g.Command(t, append([]string{"serve"}, g.Args...)...).CombinedOutput()
+	if err == nil || !strings.Contains(string(out), "patchbay keys create") {
+		t.Fatalf("it serves without a key: %v\n%s", err, out)
+	}
+	create := func(args ...string) gateway.Header {
+		cmd := g.Command(t, append(append([]string{"keys", "create"}, args...), g.Args...)...)
+		token, err := cmd.Output()
+		if err != nil {
+			t.Fatal(err)
+		}
+		return gateway.Header{"Authorization": "Bearer " + strings.TrimSpace(string(token))}
+	}
+	all := create("--name", "shop")
+	g.Restart(t)
+	reader := create("--name", "reader", "--scopes", "users:read") // by the running gateway
+	other := create("--name", "other", "--tenant", "other")
+
+	u := g.Do(t, "POST", "/api/users", object{"email": "ada@example.com"}, all)
+	if u.Status != 201 {
+		t.Fatalf("%d %s", u.Status, u.Body)
+	}
+	path := "/api/users/" + u.Text("id")
+	tests := []struct {
+		name   string
+		method string
+		header gateway.Header
+		status int
+	}{
+		{"the key of all scopes", "GET", all, 200},
+		{"no key", "GET", nil, 401},
+		{"a key that is none", "GET", gateway.Header{"Authorization": "Bearer pb_live_x_y"}, 401},
+		{"a key with one letter changed", "GET", gateway.Header{"Authorization": all["Authorization"][:len(all["Authorization"])-1] + "g"}, 401},
+		{"a key of the scope", "GET", reader, 200},
+		{"a key without the scope", "DELETE", reader, 403},
+		{"another tenant's key", "GET", other, 404},
+	}
+	for _, tt := range tests {
+		if a := g.Do(t, tt.method, path, nil, tt.header); a.Status != tt.status {
+			t.Errorf("%s: %d %s, want %d", tt.name, a.Status, a.Body, tt.status)
+		}
+	}
+	list, err := g.Command(t, append([]string{"keys", "list"}, g.Args...)...).Output()
+	if err != nil || strings.Count(string(list), "valid") != 3 || strings.Contains(string(list), "pb_live_") {
+		t.Errorf("%v\n%s", err, list)
+	}
+	for line := range strings.Lines(string(list)) {
+		if strings.Contains(line, "reader") {
+			if out, err := g.Command(t, append([]string{"keys", "revoke", strings.Fields(line)[0]}, g.Args...)...).CombinedOutput(); err != nil {
+				t.Fatalf("%v\n%s", err, out)
+			}
+		}
+	}
+	if a := g.Do(t, "GET", path, nil, reader); a.Status != 401 {
+		t.Errorf("a revoked key: %d", a.Status)
+	}
+	database, err := os.ReadFile(filepath.Join(g.Dir, "data", "patchbay.db"))
+	wal, _ := os.ReadFile(filepath.Join(g.Dir, "data", "patchbay.db-wal"))
+	secret := all["Authorization"][len(all["Authorization"])-64:]
+	if err != nil || strings.Contains(string(database)+string(wal), secret) {
+		t.Errorf("the database holds the secret of a key (%v)", err)
+	}
+}
+
+func TestOneProcessHasTheDatabase(t *testing.T) {
+	t.Parallel()
+	g := gateway.Start(t)
+	second := gateway.New(t)
+	second.Dir = g.Dir
+	out, err := second.Command(t, append([]string{"serve"}, second.Args...)...).CombinedOutput()
+	if err == nil || !strings.Contains(string(out), "open in another process") {
+		t.Errorf("%v\n%s", err, out)
+	}
+}
+
+func TestCheckSaysWhatIsConfigured(t *testing.T) {
+	t.Parallel()
+	g := gateway.New(t)
+	out, err := g.Command(t, append([]string{"check"}, g.Args...)...).Output()
+	if err != nil || !strings.Contains(string(out), "payments  mock (mock)") || strings.Contains(string(out), gateway.Secret) {
+		t.Errorf("%v\n%s", err, out)
+	}
+}

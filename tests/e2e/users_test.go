@@ -1,0 +1,132 @@
+package e2e_test
+
+import (
+	"fmt"
+	"sync"
+	"sync/atomic"
+	"testing"
+
+	"patchbay/tests/gateway"
+)
+
+func TestUser(t *testing.T) {
+	t.Parallel()
+	g := gateway.Start(t)
+	u := g.Do(t, "POST", "/api/users", object{"email": " Ada@Example.COM ", "name": "Ada", "metadata": object{"plan": "free", "seat": "1"}})
+	if u.Status != 201 || u.Text("email") != "ada@example.com" || u.Header.Get("ETag") != `"v1"` {
+		t.Fatalf("%d %s", u.Status, u.Body)
+	}
+	path := "/api/users/" + u.Text("id")
+
+	t.Run("is found by id and by email written in any way", func(t *testing.T) {
+		if got := g.Do(t, "GET", path, nil); string(got.Body) != string(u.Body) || got.Header.Get("ETag") != `"v1"` {
+			t.Errorf("%s", got.Body)
+		}
+		if got := g.Do(t, "GET", "/api/users?email=ADA@example.com", nil); len(got.Data()) != 1 || got.Data()[0]["id"] != u.Text("id") {
+			t.Errorf("%s", got.Body)
+		}
+		if got := g.Do(t, "GET", "/api/users?email=eve@example.com", nil); got.Status != 200 || len(got.Data()) != 0 {
+			t.Errorf("%d %s", got.Status, got.Body)
+		}
+	})
+
+	t.Run("has an email of its own", func(t *testing.T) {
+		if got := g.Do(t, "POST", "/api/users", object{"email": "ADA@example.com"}); got.Status != 409 || got.Code() != "email_taken" {
+			t.Errorf("%d %s", got.Status, got.Body)
+		}
+	})
+
+	t.Run("is changed in part, by whoever has seen the present version", func(t *testing.T) {
+		got := g.Do(t, "PATCH", path, object{"metadata": object{"plan": "pro", "seat": nil}}, gateway.Header{"If-Match": `"v1"`})
+		if got.Status != 200 || got.Header.Get("ETag") != `"v2"` || got.Text("name") != "Ada" || got.Text("metadata", "plan") != "pro" || got.Text("metadata", "seat") != "" {
+			t.Fatalf("%d %s", got.Status, got.Body)
+		}
+		for _, stale := range []string{`"v1"`, `W/"v2"`, `"x"`} {
+			if got := g.Do(t, "PATCH", path, object{"name": "Eve"}, gateway.Header{"If-Match": stale}); got.Status != 412 {
+				t.Errorf("If-Match %s: %d %s", stale, got.Status, got.Body)
+			}
+		}
+		if got := g.Do(t, "PATCH", path, object{"name": ""}, gateway.Header{"If-Match": "*"}); got.Status != 200 || got.Text("name") != "" {
+			t.Errorf("%d %s", got.Status, got.Body)
+		}
+	})
+
+	t.Run("loses no change when two write at once", func(t *testing.T) {
+		var all sync.WaitGroup
+		for i := range 20 {
+			all.Go(func() {
+				if got := g.Do(t, "PATCH", path, object{"metadata": object{fmt.Sprint("k", i): "v"}}); got.Status != 200 {
+					t.Errorf("%d %s", got.Status, got.Body)
+				}
+			})
+		}
+		all.Wait()
+		metadata, _ := g.Do(t, "GET", path, nil).JSON["metadata"].(map[string]any)
+		if len(metadata) != 21 {
+			t.Errorf("%d entries, want 21", len(metadata))
+		}
+	})
+
+	t.Run("is deleted, and its email is free again", func(t *testing.T) {
+		if got := g.Do(t, "DELETE", path, nil, gateway.Header{"If-Match": `"v1"`}); got.Status != 412 {
+			t.Errorf("stale: %d", got.Status)
+		}
+		if got := g.Do(t, "DELETE", path, nil); got.Status != 204 || len(got.Body) != 0 {
+			t.Errorf("%d %s", got.Status, got.Body)
+		}
+		for _, method := range []string{"GET", "DELETE"} {
+			if got := g.Do(t, method, path, nil); got.Status != 404 {
+				t.Errorf("%s: %d", method, got.Status)
+			}
+		}
+		if got := g.Do(t, "POST", "/api/users", object{"email": "ada@example.com"}); got.Status != 201 {
+			t.Errorf("%d %s", got.Status, got.Body)
+		}
+	})
+}
+
+func TestUsersAreListedPageByPage(t *testing.T) {
+	t.Parallel()
+	g := gateway.Start(t)
+	for i := range 7 {
+		g.Do(t, "POST", "/api/users", object{"email": fmt.Sprintf("u%d@example.com", i)})
+	}
+	var seen []any
+	for path := "/api/users?limit=3"; ; {
+		page := g.Do(t, "GET", path, nil)
+		for _, u := range page.Data() {
+			seen = append(seen, u["email"])
+		}
+		if page.Text("nextCursor") == "" {
+			break
+		}
+		path = "/api/users?limit=3&cursor=" + page.Text("nextCursor")
+		g.Do(t, "POST", "/api/users", object{"email": fmt.Sprintf("late%d@example.com", len(seen))})
+	}
+	if fmt.Sprint(seen) != "[u6@example.com u5@example.com u4@example.com u3@example.com u2@example.com u1@example.com u0@example.com]" {
+		t.Errorf("%v", seen)
+	}
+	for _, query := range []string{"limit=0", "limit=101", "limit=x", "cursor=nonsense"} {
+		if got := g.Wrong(t, "GET", "/api/users?"+query, nil); got.Status != 400 {
+			t.Errorf("%s: %d %s", query, got.Status, got.Body)
+		}
+	}
+}
+
+func TestOneEmailManyRequests(t *testing.T) {
+	t.Parallel()
+	g := gateway.Start(t)
+	var all sync.WaitGroup
+	var made atomic.Int64
+	for range 20 {
+		all.Go(func() {
+			if got := g.Do(t, "POST", "/api/users", object{"email": "ada@example.com"}); got.Status == 201 {
+				made.Add(1)
+			}
+		})
+	}
+	all.Wait()
+	if made.Load() != 1 {
+		t.Errorf("%d users with one email", made.Load())
+	}
+}

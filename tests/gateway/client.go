@@ -1,0 +1,179 @@
+package gateway
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"io"
+	"net/http"
+	"path/filepath"
+	"sync"
+	"testing"
+	"time"
+
+	"patchbay/tests/openapi"
+)
+
+// Answer is what came back.
+type Answer struct {
+	Status int
+	Header http.Header
+	Body   []byte
+	JSON   map[string]any // where the body is an object
+}
+
+// Text reads a value out of nested objects, empty where it is not there.
+func (a Answer) Text(path ...string) string {
+	var v any = a.JSON
+	for _, name := range path {
+		m, _ := v.(map[string]any)
+		v = m[name]
+	}
+	s, _ := v.(string)
+	return s
+}
+
+// Number reads a number, 0 where it is not there.
+func (a Answer) Number(name string) int64 {
+	n, _ := a.JSON[name].(float64)
+	return int64(n)
+}
+
+// Code is the code of an error.
+func (a Answer) Code() string { return a.Text("error", "code") }
+
+// Data is the list in a page.
+func (a Answer) Data() []map[string]any {
+	list, _ := a.JSON["data"].([]any)
+	out := make([]map[string]any, 0, len(list))
+	for _, v := range list {
+		m, _ := v.(map[string]any)
+		out = append(out, m)
+	}
+	return out
+}
+
+// Header names a header to be sent.
+type Header map[string]string
+
+// Key is the header of an idempotency key.
+func Key(k string) Header { return Header{"Idempotency-Key": k} }
+
+var checked = sync.OnceValues(func() (*http.Client, error) {
+	transport := &http.Transport{MaxIdleConnsPerHost: 256}
+	checker, err := openapi.Load(filepath.Join(Root(), "adapters", "httpapi", "openapi.yaml"), transport)
+	return &http.Client{Transport: checker, Timeout: 20 * time.Second}, err
+})
+
+// Do sends a request whose body, if any, is JSON, and holds it and its answer
+// against the OpenAPI document.
+func (g *Gateway) Do(t testing.TB, method, path string, body any, headers ...Header) Answer {
+	t.Helper()
+	var raw []byte
+	if body != nil {
+		var err error
+		if raw, err = json.Marshal(body); err != nil {
+			t.Fatal(err)
+		}
+		headers = append([]Header{{"Content-Type": "application/json"}}, headers...)
+	}
+	return g.send(t, context.Background(), method, g.Base+path, raw, headers...)
+}
+
+// Wrong sends a request that is wrong on purpose.
+func (g *Gateway) Wrong(t testing.TB, method, path string, body []byte, headers ...Header) Answer {
+	t.Helper()
+	return g.send(t, openapi.Wrong(context.Background()), method, g.Base+path, body, headers...)
+}
+
+// Ask gets a page of the admin listener.
+func (g *Gateway) Ask(t testing.TB, path string) Answer {
+	t.Helper()
+	return g.send(t, context.Background(), http.MethodGet, g.Admin+path, nil)
+}
+
+func (g *Gateway) send(t testing.TB, ctx context.Context, method, url string, body []byte, headers ...Header) Answer {
+	t.Helper()
+	a, err := Send(ctx, method, url, body, headers...)
+	if err != nil {
+		t.Fatalf("%s %s: %v", method, url, err)
+	}
+	return a
+}
+
+// Send sends a request and reads its answer. An error means that there was
+// none, or that it was not as documented.
+func Send(ctx context.Context, method, url string, body []byte, headers ...Header) (Answer, error) {
+	client, err := checked()
+	if err != nil {
+		return Answer{}, err
+	}
+	req, err := http.NewRequestWithContext(ctx, method, url, bytes.NewReader(body))
+	if err != nil {
+		return Answer{}, err
+	}
+	for _, h := range headers {
+		for name, value := range h {
+			req.Header.Set(name, value)
+		}
+	}
+	resp, err := client.Do(req)
+	if err != nil {
+		return Answer{}, err
+	}
+	defer resp.Body.Close() //nolint:errcheck // only read
+	a := Answer{Status: resp.StatusCode, Header: resp.Header}
+	if a.Body, err = io.ReadAll(resp.Body); err != nil {
+		return Answer{}, err
+	}
+	_ = json.Unmarshal(a.Body, &a.JSON) // it need not be an object
+	return a, nil
+}
+
+// Eventually polls until ok, and fails the test after a limit.
+func Eventually(t testing.TB, limit time.Duration, what string, ok func() bool) {
+	t.Helper()
+	end := time.NewTimer(limit)
+	defer end.Stop()
+	tick := time.NewTicker(10 * time.Millisecond)
+	defer tick.Stop()
+	for !ok() {
+		select {
+		case <-end.C:
+			t.Fatalf("not within %s: %s", limit, what)
+		case <-tick.C:
+		}
+	}
+}
+
+// Charge is an entry of the mock's book.
+type Charge struct {
+	Reference string            `json:"reference"`
+	Amount    int64             `json:"amount"`
+	Captured  int64             `json:"captured"`
+	Refunded  int64             `json:"refunded"`
+	Status    string            `json:"status"`
+	Metadata  map[string]string `json:"metadata"`
+}
+
+// Charges reads the mock's whole book, by the payment each entry is for.
+func (g *Gateway) Charges(t testing.TB) map[string][]Charge {
+	t.Helper()
+	book := make(map[string][]Charge)
+	for cursor := ""; ; {
+		var page struct {
+			Data       []Charge `json:"data"`
+			NextCursor string   `json:"nextCursor"`
+		}
+		if err := json.Unmarshal(g.Ask(t, "/mock/charges?cursor="+cursor).Body, &page); err != nil {
+			t.Fatal(err)
+		}
+		for _, c := range page.Data {
+			id := c.Metadata["patchbay_payment"]
+			book[id] = append(book[id], c)
+		}
+		if cursor = page.NextCursor; cursor == "" {
+			return book
+		}
+	}
+}

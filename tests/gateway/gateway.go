@@ -1,0 +1,218 @@
+// Package gateway runs the real binary for tests: it is built once a test run,
+// started on free loopback ports, killed and started again.
+package gateway
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"net"
+	"net/http"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"runtime"
+	"strings"
+	"sync"
+	"syscall"
+	"testing"
+	"time"
+)
+
+const startLimit = 30 * time.Second
+
+// Secret is the one that the mock's webhooks are signed with.
+const Secret = "whsec_test_0123456789abcdef"
+
+// Gateway is a process that serves, or served, on the data in Dir.
+type Gateway struct {
+	Dir   string
+	Base  string // URL of the API
+	Admin string // URL of the admin listener
+	Env   []string
+	Args  []string // after "serve"
+
+	cmd  *exec.Cmd
+	done chan struct{} // closed when the process has ended
+	err  error         // how it ended, after done
+	log  lockedBuffer
+}
+
+// Root is the folder of the module.
+func Root() string {
+	_, file, _, _ := runtime.Caller(0)
+	return filepath.Join(filepath.Dir(file), "..", "..")
+}
+
+// Binary builds the gateway, the first time it is asked.
+var Binary = sync.OnceValues(func() (string, error) {
+	dir, err := os.MkdirTemp("", "patchbay")
+	if err != nil {
+		return "", err
+	}
+	path := filepath.Join(dir, "patchbay")
+	build := exec.Command("go", "build", "-trimpath", "-ldflags", "-s -w", "-o", path, "./app/cmd/patchbay") //nolint:noctx // the test's own limit holds
+	build.Dir, build.Env = Root(), append(os.Environ(), "CGO_ENABLED=0")
+	if out, err := build.CombinedOutput(); err != nil {
+		return "", fmt.Errorf("%w: %s", err, out)
+	}
+	return path, nil
+})
+
+// New prepares a gateway on two free ports and an empty directory, without
+// starting it.
+func New(t testing.TB) *Gateway {
+	t.Helper()
+	g := &Gateway{Dir: t.TempDir()}
+	api, admin := freePort(t), freePort(t)
+	g.Base, g.Admin = "http://"+api, "http://"+admin
+	config := "providers:\n  mock: {type: mock, webhook_secrets: [\"${MOCK_WEBHOOK_SECRET}\"]}\n"
+	file := filepath.Join(g.Dir, "patchbay.yaml")
+	if err := os.WriteFile(file, []byte(config), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	g.Args = []string{"--config", file}
+	g.Env = []string{
+		"PATCHBAY_SERVER__ADDRESS=" + api, "PATCHBAY_SERVER__ADMIN_ADDRESS=" + admin, "MOCK_WEBHOOK_SECRET=" + Secret,
+	}
+	t.Cleanup(g.Kill)
+	return g
+}
+
+// Start prepares and starts a gateway, and waits until it is ready.
+func Start(t testing.TB) *Gateway {
+	t.Helper()
+	g := New(t)
+	g.Restart(t)
+	return g
+}
+
+func freePort(t testing.TB) string {
+	t.Helper()
+	l, err := net.Listen("tcp", "127.0.0.1:0") //nolint:noctx // at once
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer l.Close() //nolint:errcheck // only its number was wanted
+	return l.Addr().String()
+}
+
+// Command prepares a command of the binary on the gateway's data.
+func (g *Gateway) Command(t testing.TB, args ...string) *exec.Cmd {
+	t.Helper()
+	binary, err := Binary()
+	if err != nil {
+		t.Fatal(err)
+	}
+	cmd := exec.Command(binary, args...) //nolint:gosec,noctx // our own binary
+	cmd.Dir, cmd.Env = g.Dir, g.Env
+	return cmd
+}
+
+// Restart starts the process on the same data, and waits until it is ready.
+func (g *Gateway) Restart(t testing.TB) {
+	t.Helper()
+	g.cmd = g.Command(t, append([]string{"serve"}, g.Args...)...)
+	g.cmd.Stdout, g.cmd.Stderr = &g.log, &g.log
+	if err := g.cmd.Start(); err != nil {
+		t.Fatal(err)
+	}
+	g.done = make(chan struct{})
+	go func(cmd *exec.Cmd, done chan struct{}) {
+		g.err = cmd.Wait()
+		close(done)
+	}(g.cmd, g.done)
+	g.awaitReady(t)
+}
+
+func (g *Gateway) awaitReady(t testing.TB) {
+	t.Helper()
+	ctx, cancel := context.WithTimeout(context.Background(), startLimit)
+	defer cancel()
+	tick := time.NewTicker(2 * time.Millisecond)
+	defer tick.Stop()
+	for {
+		req, _ := http.NewRequestWithContext(ctx, http.MethodGet, g.Base+"/readyz", nil)
+		if resp, err := http.DefaultClient.Do(req); err == nil {
+			_ = resp.Body.Close()
+			if resp.StatusCode == http.StatusOK {
+				return
+			}
+		}
+		select {
+		case <-g.done:
+			t.Fatalf("the gateway ended: %v\n%s", g.err, g.log.String())
+		case <-ctx.Done():
+			t.Fatalf("the gateway was not ready after %s\n%s", startLimit, g.log.String())
+		case <-tick.C:
+		}
+	}
+}
+
+// Kill ends the process as a power cut would, as far as a process can tell.
+func (g *Gateway) Kill() {
+	if g.cmd != nil {
+		_ = g.cmd.Process.Kill() // it may have ended
+		<-g.done
+	}
+}
+
+// Stop asks the process to end, and returns how it did.
+func (g *Gateway) Stop() error {
+	if err := g.cmd.Process.Signal(syscall.SIGTERM); err != nil {
+		return err
+	}
+	select {
+	case <-g.done:
+		return g.err
+	case <-time.After(startLimit):
+		return errors.New("it did not end")
+	}
+}
+
+// Log is what the processes have printed so far.
+func (g *Gateway) Log() string { return g.log.String() }
+
+// PeakMemory is the most memory the process has had, in bytes.
+func (g *Gateway) PeakMemory(t testing.TB) int64 { return g.memory(t, "VmHWM:") }
+
+// Memory is the memory the process has now, in bytes.
+func (g *Gateway) Memory(t testing.TB) int64 { return g.memory(t, "VmRSS:") }
+
+func (g *Gateway) memory(t testing.TB, field string) int64 {
+	t.Helper()
+	raw, err := os.ReadFile(fmt.Sprintf("/proc/%d/status", g.cmd.Process.Pid))
+	if err != nil {
+		t.Fatal(err)
+	}
+	for line := range strings.Lines(string(raw)) {
+		if rest, ok := strings.CutPrefix(line, field); ok {
+			var kb int64
+			if _, err := fmt.Sscanf(rest, "%d kB", &kb); err != nil {
+				t.Fatal(err)
+			}
+			return kb << 10
+		}
+	}
+	t.Fatalf("no %s in the process's status", field)
+	return 0
+}
+
+// lockedBuffer is a buffer that the process writes and the test reads.
+type lockedBuffer struct {
+	mu sync.Mutex
+	b  bytes.Buffer
+}
+
+func (l *lockedBuffer) Write(p []byte) (int, error) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.b.Write(p)
+}
+
+func (l *lockedBuffer) String() string {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.b.String()
+}
