@@ -1,0 +1,107 @@
+# make run, build and test need Go and make: no C compiler, no node, no python.
+# What else a target needs is said beside it.
+
+GO      ?= go
+VERSION ?= $(shell git describe --tags --always --dirty 2>/dev/null || echo unknown)
+
+export CGO_ENABLED = 0
+
+LINT_PACKAGE := github.com/golangci/golangci-lint/v2
+LINT_VERSION := $(shell awk '$$1 == "$(LINT_PACKAGE)" { print $$2 }' tools/go.mod)
+LINT         := .cache/golangci-lint-$(LINT_VERSION)
+
+.DEFAULT_GOAL := help
+
+##@ Use
+
+.PHONY: run
+run: build ## serve on http://127.0.0.1:8080, nothing configured: SQLite in ./data, mock payments, caught mail
+	bin/patchbay serve
+
+# Always run, and quick: go build knows best what is out of date.
+.PHONY: build
+build: ## make bin/patchbay, static and stripped
+	$(GO) build -trimpath -ldflags '-s -w -X patchbay/app/cli.Version=$(VERSION)' -o bin/patchbay ./app/cmd/patchbay
+
+##@ Prove
+
+.PHONY: test
+test: ## all tests, and how many contract cases ran on each adapter
+	@$(GO) run ./tests/report ./...
+
+.PHONY: check
+check: check-tidy check-generated vet lint race ## what must hold before a merge (a C compiler for the race detector)
+
+.PHONY: bench
+bench: build ## ratios to floors measured in the same run
+	$(GO) run ./tests/bench
+
+.PHONY: interop
+interop: build tests/interop/node_modules ## webhooks signed by Stripe's library for node (node 18 or later, npm)
+	node tests/interop/live.mjs
+
+.PHONY: chaos
+chaos: build ## kill -9 under load, more often than make test does
+	PATCHBAY_CHAOS_KILLS=30 $(GO) run ./tests/report -count=1 -timeout=30m ./tests/chaos
+
+FUZZ_TIME ?= 20s
+
+.PHONY: fuzz
+fuzz: ## each fuzz test for FUZZ_TIME (20s)
+	@grep -rn --include='*_test.go' '^func Fuzz' . | sed -E 's/^(.*)\/[^/]*:[0-9]+:func (Fuzz[A-Za-z0-9_]*).*/\1 \2/' | \
+	while read -r dir name; do \
+		echo "$$dir $$name"; \
+		$(GO) test -run '^$$' -fuzz "^$$name\$$" -fuzztime $(FUZZ_TIME) "$$dir" || exit 1; \
+	done
+
+##@ Parts of check
+
+.PHONY: check-tidy
+check-tidy: ## go.mod and go.sum are as go mod tidy leaves them
+	$(GO) mod tidy -diff
+
+.PHONY: check-generated
+check-generated: ## generated code is as its sources say
+	@sum() { find . -name '*.gen.go' -not -path './.*' -exec sha256sum {} + | sort; }; \
+	before=$$(sum); $(GO) generate ./... && after=$$(sum) || exit 1; \
+	[ "$$before" = "$$after" ] || { echo 'generated code was out of date; it is new now:'; git status --short -- '*.gen.go'; exit 1; }
+
+.PHONY: vet
+vet:
+	$(GO) vet ./...
+
+.PHONY: lint
+lint: $(LINT) ## linters and formatting: .golangci.yml
+	$(LINT) run ./...
+
+.PHONY: race
+race: ## all tests under the race detector
+	@CGO_ENABLED=1 $(GO) run ./tests/report -race ./...
+
+##@ Keep
+
+.PHONY: format
+format: $(LINT) ## gofumpt and gci, in place
+	$(LINT) fmt ./...
+
+.PHONY: generate
+generate: ## models of the API from its OpenAPI document
+	$(GO) generate ./...
+
+.PHONY: interop-vectors
+interop-vectors: tests/interop/node_modules ## sign the webhooks that the Go tests read (node, npm)
+	node tests/interop/vectors.mjs > adapters/webhooks/stripehook/testdata/stripe-node.json
+
+.PHONY: help
+help:
+	@awk -F ':.*## ' '/^##@ / { printf "\n%s\n", substr($$0, 5) } \
+		/^[a-z-]+:.*## / { printf "  make %-16s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+
+# Built once a version, in a minute or more; make test does without it.
+$(LINT): tools/go.mod
+	$(GO) -C tools build -trimpath -o ../$@ $(LINT_PACKAGE)/cmd/golangci-lint
+	@touch $@
+
+tests/interop/node_modules: tests/interop/package-lock.json
+	cd tests/interop && npm ci --no-audit --no-fund
+	@touch $@
