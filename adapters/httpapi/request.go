@@ -15,6 +15,7 @@ const (
 	open          = "" // the scope of a route that anybody may call
 	defaultTenant = "default"
 	requestID     = "X-Request-Id"
+	discardLimit  = 64 << 20 // bytes of a refused body that are thrown away
 )
 
 // request is one call of the API, of a caller who may make it.
@@ -101,18 +102,14 @@ func unauthorized(c *fiber.Ctx, message string) error {
 func (r *request) raw() ([]byte, error) {
 	if r.Get(fiber.HeaderContentEncoding) != "" {
 		// Inflating is how a small body becomes a gigabyte.
-		return nil, refuse(fiber.StatusUnsupportedMediaType, "encoding_unsupported", "send the body without Content-Encoding")
+		return nil, r.turnAway(fiber.StatusUnsupportedMediaType, "encoding_unsupported", "send the body without Content-Encoding")
 	}
 	if r.Request().Header.ContentLength() > r.limit {
 		return nil, r.tooLarge()
 	}
 	stream := r.Context().RequestBodyStream()
 	if stream == nil {
-		body := r.Request().Body()
-		if len(body) > r.limit {
-			return nil, r.tooLarge()
-		}
-		return body, nil
+		return r.Request().Body(), nil
 	}
 	body, err := io.ReadAll(io.LimitReader(stream, int64(r.limit)+1))
 	if err != nil {
@@ -125,9 +122,18 @@ func (r *request) raw() ([]byte, error) {
 }
 
 func (r *request) tooLarge() error {
-	r.Context().SetConnectionClose() // what is left of it is not read
-	return refuse(fiber.StatusRequestEntityTooLarge, "body_too_large",
+	return r.turnAway(fiber.StatusRequestEntityTooLarge, "body_too_large",
 		"the body may have at most "+strconv.Itoa(r.limit)+" bytes")
+}
+
+// turnAway refuses a body that was not read. What a client is still sending is
+// thrown away first, within bounds: few of them read the answer before.
+func (r *request) turnAway(status int, code, message string) error {
+	if stream := r.Context().RequestBodyStream(); stream != nil {
+		_, _ = io.Copy(io.Discard, io.LimitReader(stream, discardLimit)) // the connection ends in any case
+	}
+	r.Context().SetConnectionClose()
+	return refuse(status, code, message)
 }
 
 // page reads the cursor and the limit of a list.

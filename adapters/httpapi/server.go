@@ -62,7 +62,7 @@ func New(o Options) *Server {
 		AppName: "Patchbay", DisableStartupMessage: true, ServerHeader: "",
 		ReadTimeout: 5 * time.Second, WriteTimeout: 35 * time.Second, IdleTimeout: 60 * time.Second,
 		ReadBufferSize: headerLimit, BodyLimit: mailLimit, ErrorHandler: s.fail,
-		DisableDefaultContentType: true, StreamRequestBody: true,
+		DisableDefaultContentType: true, StreamRequestBody: true, DisablePreParseMultipartForm: true,
 	})
 	s.app.Server().CloseOnShutdown = true
 	s.app.Server().NoDefaultServerHeader = true

@@ -107,8 +107,8 @@ func (r *request) ifMatch() (int64, error) {
 	if header == "" || header == "*" {
 		return 0, nil
 	}
-	text, ok := strings.CutPrefix(header, `"v`)
-	if text, ok = strings.CutSuffix(text, `"`); ok {
+	if strings.HasPrefix(header, `"v`) && strings.HasSuffix(header, `"`) {
+		text := strings.Trim(header, `"v`)
 		if version, err := strconv.ParseInt(text, 10, 64); err == nil && version > 0 {
 			return version, nil
 		}

@@ -103,7 +103,7 @@ func TestBadInput(t *testing.T) {
 		shaped(t, g.Wrong(t, "POST", "/api/webhooks/nobody", []byte("{}")), 404, "")
 	})
 	t.Run("a header too long", func(t *testing.T) {
-		shaped(t, g.Wrong(t, "GET", "/healthz", nil, gateway.Header{"X-Long": strings.Repeat("x", 20<<10)}), 431, "")
+		shaped(t, g.Wrong(t, "GET", "/", nil, gateway.Header{"X-Long": strings.Repeat("x", 20<<10)}), 431, "")
 	})
 
 	t.Run("leaves nothing behind", func(t *testing.T) {

@@ -98,7 +98,7 @@ func (c *Checker) request(r *http.Request, body []byte) (*openapi3filter.Request
 	}
 	input := &openapi3filter.RequestValidationInput{
 		Request: r, PathParams: params, Route: route,
-		Options: &openapi3filter.Options{AuthenticationFunc: openapi3filter.NoopAuthenticationFunc},
+		Options: &openapi3filter.Options{AuthenticationFunc: openapi3filter.NoopAuthenticationFunc, SkipSettingDefaults: true},
 	}
 	r.Body = io.NopCloser(bytes.NewReader(body))
 	return input, openapi3filter.ValidateRequest(r.Context(), input)
