@@ -34,7 +34,7 @@ check: check-tidy check-generated vet lint race ## what must hold before a merge
 
 .PHONY: bench
 bench: build ## ratios to floors measured in the same run
-	$(GO) run ./tests/bench
+	$(GO) test -run '^$$' -bench . -benchtime 1x -timeout 30m ./tests/bench
 
 .PHONY: interop
 interop: build tests/interop/node_modules ## webhooks signed by Stripe's library for node (node 18 or later, npm)

@@ -67,7 +67,8 @@ func New(t testing.TB) *Gateway {
 	g := &Gateway{Dir: t.TempDir()}
 	api, admin := freePort(t), freePort(t)
 	g.Base, g.Admin = "http://"+api, "http://"+admin
-	config := "providers:\n  mock: {type: mock, webhook_secrets: [\"${MOCK_WEBHOOK_SECRET}\"]}\n"
+	config := "providers:\n  mock: {type: mock, webhook_secrets: [\"${MOCK_WEBHOOK_SECRET}\"]}\n" +
+		"  catcher: {type: catcher, keep: 1000000}\n" // a test counts them all
 	file := filepath.Join(g.Dir, "patchbay.yaml")
 	if err := os.WriteFile(file, []byte(config), 0o600); err != nil {
 		t.Fatal(err)

@@ -1,0 +1,167 @@
+// Package chaos_test kills the gateway under load, and then asks whether it has
+// kept what it promised.
+package chaos_test
+
+import (
+	"context"
+	"fmt"
+	"math/rand/v2"
+	"net/http"
+	"os"
+	"path/filepath"
+	"strconv"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"patchbay/tests/gateway"
+)
+
+const (
+	kills     = 6  // without PATCHBAY_CHAOS_KILLS
+	clients   = 12 // of which a third pay, a third write, a third sign up
+	perLife   = 60 // answers before a kill: an idle gateway loses nothing
+	mailLimit = 20 * time.Second
+)
+
+// promises are what was answered 2xx, by id, with the key it was asked under.
+type promises struct {
+	mu   sync.Mutex
+	kept map[string]map[string]string // path → id → key
+}
+
+func (p *promises) add(path, id, key string) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.kept[path][id] = key
+}
+
+func (p *promises) count() (n int) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	for _, ids := range p.kept {
+		n += len(ids)
+	}
+	return n
+}
+
+var bodies = map[string]string{
+	"/api/payments": `{"amount":500,"currency":"eur","paymentMethod":%q,"confirm":true}`,
+	"/api/emails":   `{"to":["ada@example.com"],"subject":%q,"text":"Hello"}`,
+	"/api/users":    `{"email":%q}`,
+}
+
+// methods are charged at once, or after an answer that was lost.
+var methods = []string{"pm_card_visa", "pm_card_visa", "pm_mock_timeout_after_commit", "pm_mock_timeout_before"}
+
+func body(path string, n int) string {
+	switch path {
+	case "/api/payments":
+		return fmt.Sprintf(bodies[path], methods[n%len(methods)])
+	case "/api/emails":
+		return fmt.Sprintf(bodies[path], fmt.Sprint("mail ", n))
+	}
+	return fmt.Sprintf(bodies[path], fmt.Sprintf("u%d@example.com", n))
+}
+
+// client asks for one thing after another until it is answered, each under a
+// key of its own, through every restart.
+func client(ctx context.Context, t *testing.T, g *gateway.Gateway, path string, id, of int, p *promises) {
+	for n := id; ctx.Err() == nil; n += of {
+		key := fmt.Sprint("key-", n)
+		for ctx.Err() == nil {
+			a, err := gateway.Send(ctx, http.MethodPost, g.Base+path, []byte(body(path, n)),
+				gateway.Header{"Content-Type": "application/json"}, gateway.Key(key))
+			if err == nil && a.Status < 300 {
+				p.add(path, a.Text("id"), key)
+				break
+			}
+			if err == nil && a.Status != http.StatusConflict && a.Status != http.StatusServiceUnavailable {
+				t.Errorf("%s %s: %d %s", path, key, a.Status, a.Body)
+				return
+			}
+			select {
+			case <-ctx.Done():
+			case <-time.After(20 * time.Millisecond): // it is down, or at it
+			}
+		}
+	}
+}
+
+func TestKilledUnderLoad(t *testing.T) {
+	t.Parallel()
+	rounds := kills
+	if text := os.Getenv("PATCHBAY_CHAOS_KILLS"); text != "" {
+		var err error
+		if rounds, err = strconv.Atoi(text); err != nil {
+			t.Fatal(err)
+		}
+	}
+	seed := uint64(time.Now().UnixNano()) //nolint:gosec // only to be printed
+	random := rand.New(rand.NewPCG(seed, 0))
+	g := gateway.Start(t)
+	p := &promises{kept: map[string]map[string]string{"/api/payments": {}, "/api/emails": {}, "/api/users": {}}}
+	ctx, stop := context.WithCancel(t.Context())
+	var all sync.WaitGroup
+	for path := range bodies {
+		for i := range clients / len(bodies) {
+			all.Go(func() { client(ctx, t, g, path, i, clients/len(bodies), p) })
+		}
+	}
+	for range rounds {
+		target := p.count() + perLife + random.IntN(perLife)
+		gateway.Eventually(t, 30*time.Second, "enough is answered", func() bool { return p.count() >= target })
+		g.Kill()
+		g.Restart(t)
+	}
+	stop()
+	all.Wait()
+	g.Kill() // once more, with nobody waiting for an answer
+	g.Restart(t)
+	restarted := time.Now()
+
+	reconcile(t, g, p, restarted)
+	t.Logf("seed %d: %d kills; %d payments, %d emails, %d users answered 2xx, all of them there", seed, rounds+1,
+		len(p.kept["/api/payments"]), len(p.kept["/api/emails"]), len(p.kept["/api/users"]))
+}
+
+func reconcile(t *testing.T, g *gateway.Gateway, p *promises, restarted time.Time) {
+	for path, ids := range p.kept {
+		byKey := make(map[string]string)
+		for id, key := range ids {
+			if a := g.Do(t, "GET", path+"/"+id, nil); a.Status != 200 {
+				t.Errorf("%s/%s was answered 2xx and is lost: %d", path, id, a.Status)
+			}
+			if other, twice := byKey[key]; twice {
+				t.Errorf("%s: key %s made both %s and %s", path, key, id, other)
+			}
+			byKey[key] = id
+		}
+	}
+	for id := range p.kept["/api/emails"] {
+		gateway.Eventually(t, mailLimit-time.Since(restarted), "email "+id+" goes out", func() bool {
+			files, err := filepath.Glob(filepath.Join(g.Dir, "data", "mail", "*-"+id+".eml"))
+			return err == nil && len(files) > 0
+		})
+	}
+	for id := range p.kept["/api/payments"] {
+		gateway.Eventually(t, 2*time.Minute, "payment "+id+" succeeds", func() bool {
+			return g.Do(t, "GET", "/api/payments/"+id, nil).Text("status") == "succeeded"
+		})
+	}
+	book := g.Charges(t)
+	for id, charges := range book {
+		if len(charges) > 1 {
+			t.Errorf("payment %s was charged %d times", id, len(charges))
+		}
+	}
+	for id := range p.kept["/api/payments"] {
+		if len(book[id]) != 1 {
+			t.Errorf("payment %s stands %d times in the mock's book", id, len(book[id]))
+		}
+	}
+	if strings.Contains(g.Log(), "panic") || strings.Contains(g.Log(), "level=ERROR") {
+		t.Errorf("the gateway complains:\n%s", g.Log())
+	}
+}
