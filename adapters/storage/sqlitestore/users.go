@@ -18,17 +18,17 @@ type users struct{ *Store }
 
 // FindByID implements ports.UserRepository.
 func (u users) FindByID(ctx context.Context, tenant, id string) (user.User, error) {
-	return scanUser(u.reader.userByID.QueryRowContext(ctx, tenant, id))
+	return scanUser(u.reader.userByID.QueryRowContext(quick(ctx), tenant, id))
 }
 
 // FindByEmail implements ports.UserRepository.
 func (u users) FindByEmail(ctx context.Context, tenant, email string) (user.User, error) {
-	return scanUser(u.reader.userByEmail.QueryRowContext(ctx, tenant, email))
+	return scanUser(u.reader.userByEmail.QueryRowContext(quick(ctx), tenant, email))
 }
 
 // FindByKey implements ports.UserRepository.
 func (u users) FindByKey(ctx context.Context, scoped string) (user.Creation, error) {
-	return scanCreation(u.reader.userByKey.QueryRowContext(ctx, scoped))
+	return scanCreation(u.reader.userByKey.QueryRowContext(quick(ctx), scoped))
 }
 
 // Create implements ports.UserRepository.

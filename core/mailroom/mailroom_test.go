@@ -1,0 +1,366 @@
+package mailroom_test
+
+import (
+	"context"
+	"fmt"
+	"log/slog"
+	"sync"
+	"sync/atomic"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"patchbay/adapters/render"
+	"patchbay/adapters/sys"
+	"patchbay/core/fault"
+	"patchbay/core/idem"
+	"patchbay/core/mailroom"
+	"patchbay/core/message"
+	"patchbay/ports"
+	"patchbay/tests/memjournal"
+)
+
+const tenant = "default"
+
+// mailer is a provider in memory that fails as it is told.
+type mailer struct {
+	name     string
+	features message.Features
+
+	mu    sync.Mutex
+	fail  func(try int) error
+	tries int
+	sent  map[string]int // copies of each message
+}
+
+func (m *mailer) Name() string               { return m.name }
+func (m *mailer) Features() message.Features { return m.features }
+
+func (m *mailer) Send(_ context.Context, msg message.Message) (message.Receipt, error) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	m.tries++
+	if m.fail != nil {
+		err := m.fail(m.tries)
+		if err != nil && !fault.Is(err, fault.UnknownOutcome) {
+			return message.Receipt{}, err
+		}
+		if err != nil {
+			m.sent[msg.ID]++ // it went out, and the answer was lost
+			return message.Receipt{}, err
+		}
+	}
+	m.sent[msg.ID]++
+	return message.Receipt{Reference: "ref"}, nil
+}
+
+func (m *mailer) tried() int {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	return m.tries
+}
+
+func (m *mailer) copies(id string) int {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	return m.sent[id]
+}
+
+// always fails every try with a kind.
+func always(kind fault.Kind) func(int) error {
+	return func(int) error { return fault.New(kind, "scripted", "") }
+}
+
+// once fails the first try with a kind.
+func once(kind fault.Kind) func(int) error {
+	return func(try int) error {
+		if try == 1 {
+			return fault.New(kind, "scripted", "")
+		}
+		return nil
+	}
+}
+
+type rig struct {
+	*mailroom.Service
+	first, second *mailer
+}
+
+// within runs a test on virtual time with the worker at work. fail is asked by
+// the journal.
+func within(t *testing.T, first, second func(int) error, fail func(op string) error, test func(t *testing.T, r rig)) {
+	t.Helper()
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		journal := memjournal.New(sys.Clock{})
+		journal.Fail = fail
+		r := rig{
+			first:  &mailer{name: "first", fail: first, sent: map[string]int{}},
+			second: &mailer{name: "second", fail: second, sent: map[string]int{}, features: message.Features{Tags: true}},
+		}
+		r.Service = mailroom.New(mailroom.Options{
+			Journal: journal, Mailers: []ports.Mailer{r.first, r.second}, Text: render.Text{}, Clock: sys.Clock{}, IDs: sys.IDs{},
+			From: message.Address{Email: "shop@example.com"}, Promise: message.AtLeastOnce, Owner: "one", Log: slog.New(slog.DiscardHandler),
+		})
+		ctx, stop := context.WithCancel(t.Context())
+		done := make(chan struct{})
+		go func() { defer close(done); r.Run(ctx) }()
+		test(t, r)
+		stop()
+		<-done
+	})
+}
+
+func draft() message.Draft {
+	return message.Draft{To: []message.Address{{Email: "ada@example.com"}}, Subject: "Hello", HTML: "<p>Hello</p>"}
+}
+
+func key(value string) idem.Key { return idem.New(tenant, "POST /api/emails", value, []byte("a")) }
+
+func (r rig) accept(t *testing.T, d message.Draft) message.Message {
+	t.Helper()
+	m, _, err := r.Accept(t.Context(), tenant, d, idem.Key{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return m
+}
+
+func (r rig) get(t *testing.T, id string) message.Message {
+	t.Helper()
+	m, err := r.Get(t.Context(), tenant, id)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return m
+}
+
+func outcomes(m message.Message) (list string) {
+	for _, a := range m.Attempts {
+		list += fmt.Sprintf("%s:%s ", a.Provider, a.Outcome)
+	}
+	return list
+}
+
+func TestAMessageIsSentAtOnce(t *testing.T) {
+	within(t, nil, nil, nil, func(t *testing.T, r rig) {
+		m := r.accept(t, draft())
+		if m.Status != message.Queued || m.Text != "Hello" || m.From.Email != "shop@example.com" {
+			t.Fatalf("%+v", m)
+		}
+		synctest.Wait()
+		m = r.get(t, m.ID)
+		if m.Status != message.Sent || outcomes(m) != "first:accepted " || r.first.copies(m.ID) != 1 || m.Recipients[0].Status != message.Sent {
+			t.Fatalf("%+v", m)
+		}
+	})
+}
+
+func TestOneKeyOneCopy(t *testing.T) {
+	within(t, nil, nil, nil, func(t *testing.T, r rig) {
+		var all sync.WaitGroup
+		ids := make(chan string, 20)
+		for range 20 {
+			all.Go(func() {
+				m, _, err := r.Accept(t.Context(), tenant, draft(), key("k"))
+				if err != nil {
+					t.Error(err)
+				}
+				ids <- m.ID
+			})
+		}
+		all.Wait()
+		close(ids)
+		synctest.Wait()
+		first := <-ids
+		for id := range ids {
+			if id != first {
+				t.Fatalf("two messages under one key: %s and %s", first, id)
+			}
+		}
+		if n := r.first.copies(first); n != 1 {
+			t.Fatalf("%d copies", n)
+		}
+		if _, replayed, err := r.Accept(t.Context(), tenant, draft(), key("k")); err != nil || !replayed {
+			t.Fatalf("repeat: %v, %v", replayed, err)
+		}
+		other := idem.New(tenant, "POST /api/emails", "k", []byte("b"))
+		if _, _, err := r.Accept(t.Context(), tenant, draft(), other); fault.From(err).Code != idem.CodeMismatch {
+			t.Fatalf("other body: %v", err)
+		}
+	})
+}
+
+func TestWhatBecomesOfAFailure(t *testing.T) {
+	tests := []struct {
+		name     string
+		delivery message.Delivery
+		first    func(int) error
+		second   func(int) error
+		wait     time.Duration
+		status   message.Status
+		attempts string
+		copies   int
+	}{
+		{"a refused message fails at once, and nobody else is asked", message.AtLeastOnce, always(fault.Invalid), nil, time.Second, message.Failed, "first:rejected_message ", 0},
+		{"refused credentials: the next provider", message.AtLeastOnce, always(fault.Unauthorized), nil, time.Second, message.Sent, "first:provider_unusable second:accepted ", 1},
+		{"used-up credits: the next provider", message.AtLeastOnce, always(fault.QuotaExceeded), nil, time.Second, message.Sent, "first:provider_unusable second:accepted ", 1},
+		{"not reachable: the next provider", message.AtMostOnce, always(fault.Unavailable), nil, time.Second, message.Sent, "first:not_accepted second:accepted ", 1},
+		{"nobody reachable: later", message.AtMostOnce, once(fault.Unavailable), once(fault.RateLimited), 10 * time.Second, message.Sent, "first:not_accepted second:not_accepted first:accepted ", 1},
+		{"ambiguous, at most once: left alone", message.AtMostOnce, always(fault.UnknownOutcome), nil, 48 * time.Hour, message.Unknown, "first:ambiguous ", 1},
+		{"ambiguous, at least once: sent again, and shown", message.AtLeastOnce, once(fault.UnknownOutcome), nil, 10 * time.Second, message.Sent, "first:ambiguous first:accepted ", 2},
+		{"a mistake of an adapter counts as ambiguous", message.AtMostOnce, always(fault.Internal), nil, time.Second, message.Unknown, "first:ambiguous ", 0},
+	}
+	for _, tt := range tests {
+		t.Run(tt.name, func(t *testing.T) {
+			within(t, tt.first, tt.second, nil, func(t *testing.T, r rig) {
+				d := draft()
+				d.Delivery = tt.delivery
+				m := r.accept(t, d)
+				<-time.After(tt.wait)
+				m = r.get(t, m.ID)
+				if copies := r.first.copies(m.ID) + r.second.copies(m.ID); m.Status != tt.status || outcomes(m) != tt.attempts || copies != tt.copies {
+					t.Errorf("%s after %s, %d copies; want %s after %s, %d", m.Status, outcomes(m), copies, tt.status, tt.attempts, tt.copies)
+				}
+			})
+		})
+	}
+}
+
+func TestDeadAfterEightTriesAndRetriedByAPerson(t *testing.T) {
+	within(t, always(fault.Unavailable), func(try int) error {
+		if try <= 8 {
+			return fault.New(fault.Unavailable, "scripted", "")
+		}
+		return nil
+	}, nil, func(t *testing.T, r rig) {
+		m := r.accept(t, draft())
+		<-time.After(40 * time.Hour)
+		m = r.get(t, m.ID)
+		if m.Status != message.Failed || len(m.Attempts) != 16 {
+			t.Fatalf("%s after %d attempts", m.Status, len(m.Attempts))
+		}
+		if _, err := r.Cancel(t.Context(), tenant, m.ID); fault.From(err).Code != "unexpected_state" {
+			t.Fatalf("cancel of a dead one: %v", err)
+		}
+		if again, err := r.Retry(t.Context(), tenant, m.ID); err != nil || again.Status != message.Queued {
+			t.Fatalf("%+v, %v", again, err)
+		}
+		<-time.After(time.Second)
+		if m = r.get(t, m.ID); m.Status != message.Sent {
+			t.Fatalf("%s", m.Status)
+		}
+	})
+}
+
+// A process that ends between an attempt and its outcome leaves it ambiguous.
+// Here the journal fails at that moment, and the lease runs out.
+func TestInterruptedAttempt(t *testing.T) {
+	tests := []struct {
+		delivery message.Delivery
+		status   message.Status
+		copies   int
+	}{{message.AtMostOnce, message.Unknown, 1}, {message.AtLeastOnce, message.Sent, 2}}
+	for _, tt := range tests {
+		t.Run(string(tt.delivery), func(t *testing.T) {
+			var saves atomic.Int64
+			interrupted := func(op string) error {
+				if op == memjournal.Save && saves.Add(1) == 3 { // accepted, begun, and now the outcome
+					return fault.New(fault.Unavailable, "scripted", "")
+				}
+				return nil
+			}
+			within(t, nil, nil, interrupted, func(t *testing.T, r rig) {
+				d := draft()
+				d.Delivery = tt.delivery
+				m := r.accept(t, d)
+				<-time.After(5 * time.Minute)
+				m = r.get(t, m.ID)
+				if m.Status != tt.status || r.first.copies(m.ID) != tt.copies || m.Attempts[0].Outcome != message.Ambiguous {
+					t.Errorf("%s after %s, %d copies", m.Status, outcomes(m), r.first.copies(m.ID))
+				}
+			})
+		})
+	}
+}
+
+func TestNothingIsSentThatIsNotStored(t *testing.T) {
+	for i, name := range []string{"the message", "the attempt"} {
+		t.Run(name, func(t *testing.T) {
+			var saves atomic.Int64
+			fail := func(op string) error {
+				if op == memjournal.Save && saves.Add(1) == int64(i+1) {
+					return fault.New(fault.Unavailable, "scripted", "")
+				}
+				return nil
+			}
+			within(t, nil, nil, fail, func(t *testing.T, r rig) {
+				m, _, err := r.Accept(t.Context(), tenant, draft(), key("k"))
+				synctest.Wait()
+				if r.first.tried() != 0 {
+					t.Fatalf("%d tries without a record of them (%v)", r.first.tried(), err)
+				}
+				<-time.After(5 * time.Minute) // the lease of what was accepted runs out
+				if want := i; r.first.copies(m.ID) != want {
+					t.Fatalf("%d copies, want %d", r.first.copies(m.ID), want)
+				}
+			})
+		})
+	}
+}
+
+func TestALostAnswerOfTheJournal(t *testing.T) {
+	for nth := range int64(3) {
+		t.Run([]string{"to the message", "to the attempt", "to the outcome"}[nth], func(t *testing.T) {
+			var saved atomic.Int64
+			lost := func(op string) error {
+				if op == memjournal.Saved && saved.Add(1) == nth+1 {
+					return fault.New(fault.UnknownOutcome, "scripted", "")
+				}
+				return nil
+			}
+			within(t, nil, nil, lost, func(t *testing.T, r rig) {
+				m := r.accept(t, draft())
+				synctest.Wait()
+				if got := r.get(t, m.ID); got.Status != message.Sent || r.first.copies(m.ID) != 1 {
+					t.Errorf("%s after %s, %d copies", got.Status, outcomes(got), r.first.copies(m.ID))
+				}
+			})
+		})
+	}
+}
+
+func TestAMessageWaitsForItsTime(t *testing.T) {
+	within(t, nil, nil, nil, func(t *testing.T, r rig) {
+		d := draft()
+		d.SendAt = time.Now().Add(time.Hour)
+		sent, canceled := r.accept(t, d), r.accept(t, d)
+		if _, err := r.Cancel(t.Context(), tenant, canceled.ID); err != nil {
+			t.Fatal(err)
+		}
+		<-time.After(59 * time.Minute)
+		if r.first.tried() != 0 {
+			t.Fatal("it went out early")
+		}
+		<-time.After(2 * time.Minute)
+		if r.first.copies(sent.ID) != 1 || r.first.copies(canceled.ID) != 0 {
+			t.Fatalf("%d and %d copies", r.first.copies(sent.ID), r.first.copies(canceled.ID))
+		}
+	})
+}
+
+func TestOnlyProvidersThatCanCarryItAreAsked(t *testing.T) {
+	within(t, nil, nil, nil, func(t *testing.T, r rig) {
+		d := draft()
+		d.Tags = []string{"welcome"} // the first provider has no tags
+		m := r.accept(t, d)
+		synctest.Wait()
+		if got := r.get(t, m.ID); outcomes(got) != "second:accepted " {
+			t.Errorf("%s", outcomes(got))
+		}
+		d.Attachments = []message.Attachment{{Filename: "a", ContentType: "text/plain"}}
+		if _, _, err := r.Accept(t.Context(), tenant, d, idem.Key{}); !fault.Is(err, fault.Unsupported) {
+			t.Errorf("what nobody can carry: %v", err)
+		}
+	})
+}
