@@ -1,0 +1,35 @@
+package sqlitestore_test
+
+import (
+	"path/filepath"
+	"testing"
+
+	"patchbay/adapters/storage/sqlitestore"
+	"patchbay/adapters/sys"
+	"patchbay/tests/contract"
+)
+
+func open(t testing.TB, path string) *sqlitestore.Store {
+	t.Helper()
+	s, err := sqlitestore.Open(t.Context(), sqlitestore.Options{Path: path, Clock: sys.Clock{}, IDs: sys.IDs{}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = s.Close() }) // a case may have closed it
+	return s
+}
+
+func fresh(t testing.TB) *sqlitestore.Store {
+	t.Helper()
+	return open(t, filepath.Join(t.TempDir(), "store.db"))
+}
+
+func TestContract(t *testing.T) {
+	t.Parallel()
+	t.Run("journal", func(t *testing.T) {
+		t.Parallel()
+		contract.Journal(t, func(t *testing.T) contract.JournalHarness {
+			return contract.JournalHarness{Journal: fresh(t).Journal()}
+		})
+	})
+}

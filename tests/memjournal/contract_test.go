@@ -1,0 +1,19 @@
+package memjournal_test
+
+import (
+	"testing"
+
+	"patchbay/adapters/sys"
+	"patchbay/tests/contract"
+	"patchbay/tests/memjournal"
+)
+
+func TestContract(t *testing.T) {
+	t.Parallel()
+	t.Run("journal", func(t *testing.T) {
+		t.Parallel()
+		contract.Journal(t, func(*testing.T) contract.JournalHarness {
+			return contract.JournalHarness{Journal: memjournal.New(sys.Clock{})}
+		})
+	})
+}
