@@ -32,4 +32,11 @@ func TestContract(t *testing.T) {
 			return contract.JournalHarness{Journal: fresh(t).Journal()}
 		})
 	})
+	t.Run("users", func(t *testing.T) {
+		t.Parallel()
+		contract.Users(t, func(t *testing.T) contract.UsersHarness {
+			s := fresh(t)
+			return contract.UsersHarness{Users: s.Users(), Journal: s.Journal()}
+		})
+	})
 }
