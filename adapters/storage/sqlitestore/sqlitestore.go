@@ -115,6 +115,10 @@ func (s *Store) Close() error {
 	return errors.Join(s.writer.close(), s.reads.Close(), s.lock.Unlock())
 }
 
+// Commits counts the commits since the store was opened: far fewer than writes
+// where many come at once.
+func (s *Store) Commits() int64 { return s.writer.commits.Load() }
+
 // Journal gives the store as a journal.
 func (s *Store) Journal() ports.Journal { return journal{s} }
 

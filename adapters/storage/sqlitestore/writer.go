@@ -4,6 +4,7 @@ import (
 	"context"
 	"database/sql"
 	"sync"
+	"sync/atomic"
 
 	"patchbay/core/fault"
 	"patchbay/ports"
@@ -29,6 +30,7 @@ type writer struct {
 	stopped chan struct{}
 	once    sync.Once
 	seq     int64 // of the last event in the feed, -1 where it must be read
+	commits atomic.Int64
 }
 
 // write is something to be done within the shared transaction. do returns an
@@ -161,6 +163,7 @@ func (w *writer) commit(all []*write) (err error) {
 		_ = w.rollback(ctx, err) // the commit may have ended the transaction already
 		return fault.Wrap(fault.UnknownOutcome, "sqlitestore.commit", err)
 	}
+	w.commits.Add(1)
 	return nil
 }
 

@@ -1,0 +1,233 @@
+package sqlitestore_test
+
+import (
+	"context"
+	"database/sql"
+	"fmt"
+	"os"
+	"path/filepath"
+	"sync"
+	"testing"
+	"time"
+
+	"patchbay/adapters/storage/sqlitestore"
+	"patchbay/adapters/sys"
+	"patchbay/core/fault"
+	"patchbay/core/idem"
+	"patchbay/core/user"
+	"patchbay/ports"
+)
+
+func thing(id string) *ports.Record {
+	return &ports.Record{Tenant: "t", Kind: "thing", ID: id, Body: []byte("body"), Index: ports.Index{Created: time.Now()}}
+}
+
+func TestOneProcessOpensTheFile(t *testing.T) {
+	t.Parallel()
+	path := filepath.Join(t.TempDir(), "store.db")
+	first := open(t, path)
+	_, err := sqlitestore.Open(t.Context(), sqlitestore.Options{Path: path, Clock: sys.Clock{}, IDs: sys.IDs{}})
+	if fault.From(err).Code != "store_locked" {
+		t.Fatalf("%v", err)
+	}
+	if err := first.Close(); err != nil {
+		t.Fatal(err)
+	}
+	open(t, path)
+}
+
+func TestAFileOfANewerVersionIsRefused(t *testing.T) {
+	t.Parallel()
+	path := filepath.Join(t.TempDir(), "store.db")
+	if err := open(t, path).Close(); err != nil {
+		t.Fatal(err)
+	}
+	db, err := sql.Open("sqlite", path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := db.ExecContext(t.Context(), `INSERT INTO goose_db_version (version_id, is_applied) VALUES (999, 1)`); err != nil {
+		t.Fatal(err)
+	}
+	if err := db.Close(); err != nil {
+		t.Fatal(err)
+	}
+	_, err = sqlitestore.Open(t.Context(), sqlitestore.Options{Path: path, Clock: sys.Clock{}, IDs: sys.IDs{}})
+	if fault.From(err).Code != "store_newer" {
+		t.Fatalf("%v", err)
+	}
+}
+
+func TestOpeningVoidsOldLeases(t *testing.T) {
+	t.Parallel()
+	path := filepath.Join(t.TempDir(), "store.db")
+	first := open(t, path)
+	r := thing("a")
+	r.Queue, r.Due = "q", time.Now()
+	if err := first.Journal().Save(t.Context(), r)[0]; err != nil {
+		t.Fatal(err)
+	}
+	if claims, err := first.Journal().Claim(t.Context(), "q", "dead", time.Hour, 1); err != nil || len(claims) != 1 {
+		t.Fatalf("%v, %v", claims, err)
+	}
+	if err := first.Close(); err != nil {
+		t.Fatal(err)
+	}
+	claims, err := open(t, path).Journal().Claim(t.Context(), "q", "heir", time.Hour, 1)
+	if err != nil || len(claims) != 1 || !claims[0].Expired {
+		t.Fatalf("%+v, %v", claims, err)
+	}
+}
+
+func TestOnlyTheOwnerReadsTheFile(t *testing.T) {
+	t.Parallel()
+	dir := filepath.Join(t.TempDir(), "data")
+	s := open(t, filepath.Join(dir, "store.db"))
+	if err := s.Journal().Ping(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	entries, err := os.ReadDir(dir)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, e := range entries {
+		info, err := e.Info()
+		if err != nil || info.Mode().Perm()&0o077 != 0 && filepath.Ext(e.Name()) != ".lock" {
+			t.Errorf("%s: %v, %v", e.Name(), info.Mode(), err)
+		}
+	}
+	if info, err := os.Stat(dir); err != nil || info.Mode().Perm() != 0o700 {
+		t.Errorf("%v, %v", info.Mode(), err)
+	}
+}
+
+func TestWritesAtOnceShareCommits(t *testing.T) {
+	t.Parallel()
+	s := fresh(t)
+	const writers, each = 64, 20
+	before := s.Commits()
+	var all sync.WaitGroup
+	for w := range writers {
+		all.Go(func() {
+			for n := range each {
+				if err := s.Journal().Save(t.Context(), thing(fmt.Sprintf("%d-%d", w, n)))[0]; err != nil {
+					t.Error(err)
+				}
+			}
+		})
+	}
+	all.Wait()
+	if commits := s.Commits() - before; commits > writers*each/4 {
+		t.Errorf("%d commits for %d writes", commits, writers*each)
+	}
+}
+
+func TestClosingFinishesWhatWasHandedOver(t *testing.T) {
+	t.Parallel()
+	path := filepath.Join(t.TempDir(), "store.db")
+	s := open(t, path)
+	var all sync.WaitGroup
+	var mu sync.Mutex
+	var saved []string
+	for i := range 100 {
+		all.Go(func() {
+			id := fmt.Sprint(i)
+			switch err := s.Journal().Save(t.Context(), thing(id))[0]; {
+			case err == nil:
+				mu.Lock()
+				saved = append(saved, id)
+				mu.Unlock()
+			case !fault.Is(err, fault.Unavailable):
+				t.Errorf("%v", err)
+			}
+		})
+	}
+	if err := s.Close(); err != nil {
+		t.Fatal(err)
+	}
+	all.Wait()
+	again := open(t, path).Journal()
+	page, err := again.List(t.Context(), "t", "thing", ports.Filter{}, "", 200)
+	if err != nil || len(page.Records) != len(saved) {
+		t.Fatalf("%d stored, %d answered (%v)", len(page.Records), len(saved), err)
+	}
+	if err := s.Journal().Save(t.Context(), thing("late"))[0]; fault.From(err).Code != "store_closed" {
+		t.Errorf("%v", err)
+	}
+}
+
+// One caller who gives up must not undo the writes of those who share a commit
+// with it.
+func TestACallerWhoGivesUpHarmsNobody(t *testing.T) {
+	t.Parallel()
+	s := fresh(t)
+	var all sync.WaitGroup
+	for i := range 200 {
+		all.Go(func() {
+			ctx, cancel := context.WithTimeout(t.Context(), time.Duration(i%5)*100*time.Microsecond)
+			defer cancel()
+			if i%5 == 0 {
+				ctx = t.Context()
+			}
+			r := thing(fmt.Sprint(i))
+			err := s.Journal().Save(ctx, r)[0]
+			_, gerr := s.Journal().Get(t.Context(), "t", "thing", r.ID)
+			switch {
+			case err == nil && gerr != nil, fault.Is(err, fault.Unavailable) && gerr == nil:
+				t.Errorf("save says %v, get says %v", err, gerr)
+			case i%5 == 0 && err != nil:
+				t.Errorf("somebody else's giving up failed this save: %v", err)
+			}
+		})
+	}
+	all.Wait()
+}
+
+func seed(b *testing.B, s *sqlitestore.Store, n int) []user.User {
+	b.Helper()
+	list := make([]user.User, n)
+	for i := range list {
+		u, err := user.New(sys.IDs{}.New("usr"), "t", fmt.Sprintf("u%d@example.com", i), "Ada", map[string]string{"plan": "free"}, time.Now())
+		if err != nil {
+			b.Fatal(err)
+		}
+		list[i] = u
+	}
+	var all sync.WaitGroup
+	for _, u := range list {
+		all.Go(func() {
+			if err := s.Users().Create(b.Context(), u, idem.Key{}); err != nil {
+				b.Error(err)
+			}
+		})
+	}
+	all.Wait()
+	return list
+}
+
+func BenchmarkUserRead(b *testing.B) {
+	s := fresh(b)
+	list := seed(b, s, 100)
+	b.SetParallelism(8)
+	b.RunParallel(func(p *testing.PB) {
+		for i := 0; p.Next(); i++ {
+			if _, err := s.Users().FindByID(b.Context(), "t", list[i%len(list)].ID); err != nil {
+				b.Error(err)
+			}
+		}
+	})
+}
+
+func BenchmarkUserCreate64(b *testing.B) {
+	s := fresh(b)
+	b.SetParallelism(32)
+	b.RunParallel(func(p *testing.PB) {
+		for p.Next() {
+			id := sys.IDs{}.New("usr")
+			u := user.User{ID: id, Tenant: "t", Email: id + "@example.com", Name: "Ada", Version: 1}
+			if err := s.Users().Create(b.Context(), u, idem.Key{}); err != nil {
+				b.Error(err)
+			}
+		}
+	})
+}
