@@ -87,7 +87,7 @@ func formatted(list []message.Address) []string {
 func attach(out *gomail.Msg, a message.Attachment) error {
 	options := []gomail.FileOption{gomail.WithFileContentType(gomail.ContentType(a.ContentType))}
 	if a.ContentID != "" {
-		options = append(options, gomail.WithFileContentID(a.ContentID))
+		options = append(options, gomail.WithFileContentID("<"+a.ContentID+">"))
 		return out.EmbedReader(a.Filename, bytes.NewReader(a.Content), options...)
 	}
 	return out.AttachReader(a.Filename, bytes.NewReader(a.Content), options...)

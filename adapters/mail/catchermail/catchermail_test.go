@@ -1,0 +1,138 @@
+package catchermail_test
+
+import (
+	"fmt"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+
+	"patchbay/adapters/mail/catchermail"
+	"patchbay/core/fault"
+	"patchbay/core/message"
+	"patchbay/tests/contract"
+)
+
+func open(t *testing.T, dir string, keep int) *catchermail.Catcher {
+	t.Helper()
+	c, err := catchermail.New(catchermail.Options{Name: "catcher", Path: dir, Keep: keep})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return c
+}
+
+func TestContract(t *testing.T) {
+	t.Parallel()
+	t.Run("mail", func(t *testing.T) {
+		t.Parallel()
+		contract.Mail(t, func(t *testing.T) contract.MailHarness {
+			dir := filepath.Join(t.TempDir(), "mail")
+			return contract.MailHarness{
+				Mailer: open(t, dir, 1000),
+				Delivered: func(t *testing.T) (all [][]byte) {
+					for _, name := range files(t, dir) {
+						raw, err := os.ReadFile(filepath.Join(dir, name))
+						if err != nil {
+							t.Fatal(err)
+						}
+						all = append(all, raw)
+					}
+					return all
+				},
+			}
+		})
+	})
+}
+
+func files(t *testing.T, dir string) (names []string) {
+	t.Helper()
+	entries, err := os.ReadDir(dir)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, e := range entries {
+		names = append(names, e.Name())
+	}
+	return names
+}
+
+func send(t *testing.T, c *catchermail.Catcher, id string) {
+	t.Helper()
+	_, err := c.Send(t.Context(), message.Message{
+		ID: id, From: message.Address{Email: "shop@example.com"}, To: []message.Address{{Email: "ada@example.com", Name: "Ädä"}},
+		Subject: "Hello " + id, Text: "Hello", MessageID: id + "@example.com", CreatedAt: time.Now(),
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+}
+
+func TestAMessageThatComesTwiceIsSeenTwice(t *testing.T) {
+	t.Parallel()
+	dir := t.TempDir()
+	c := open(t, dir, 10)
+	send(t, c, "msg_a")
+	send(t, c, "msg_a")
+	if names := files(t, dir); fmt.Sprint(names) != "[0000000001-msg_a.eml 0000000002-msg_a.eml]" {
+		t.Errorf("%v", names)
+	}
+}
+
+func TestOnlyTheNewestAreKept(t *testing.T) {
+	t.Parallel()
+	dir := t.TempDir()
+	for i := range 3 { // the counting goes on after a restart
+		c := open(t, dir, 3)
+		send(t, c, fmt.Sprint("msg_", 2*i))
+		send(t, c, fmt.Sprint("msg_", 2*i+1))
+	}
+	if names := files(t, dir); fmt.Sprint(names) != "[0000000004-msg_3.eml 0000000005-msg_4.eml 0000000006-msg_5.eml]" {
+		t.Errorf("%v", names)
+	}
+	list, err := open(t, dir, 3).List(2)
+	if err != nil || len(list) != 2 || list[0].Subject != "Hello msg_5" || !strings.Contains(list[0].To, "Ädä") || list[0].Size == 0 {
+		t.Errorf("%+v, %v", list, err)
+	}
+}
+
+func TestReadingStaysInTheDirectory(t *testing.T) {
+	t.Parallel()
+	dir := t.TempDir()
+	if err := os.WriteFile(filepath.Join(dir, "0000000001-secret.eml"), []byte("secret"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	inner := filepath.Join(dir, "mail")
+	c := open(t, inner, 10)
+	send(t, c, "msg_a")
+	if raw, err := c.Read("0000000001-msg_a.eml"); err != nil || !strings.Contains(string(raw), "Hello msg_a") {
+		t.Errorf("%s, %v", raw, err)
+	}
+	for _, name := range []string{"../0000000001-secret.eml", "", ".", "1-x/../../0000000001-secret.eml", "0000000009-none.eml"} {
+		if raw, err := c.Read(name); !fault.Is(err, fault.NotFound) {
+			t.Errorf("%q: %s, %v", name, raw, err)
+		}
+	}
+}
+
+func TestADirectoryThatCannotBeWritten(t *testing.T) {
+	t.Parallel()
+	dir := filepath.Join(t.TempDir(), "mail")
+	c := open(t, dir, 10)
+	if err := os.Remove(dir); err != nil {
+		t.Fatal(err)
+	}
+	_, err := c.Send(t.Context(), message.Message{
+		ID: "msg_a", From: message.Address{Email: "shop@example.com"}, To: []message.Address{{Email: "ada@example.com"}}, Subject: "s", Text: "t",
+	})
+	if !fault.Is(err, fault.Unavailable) || strings.Contains(err.Error(), "ada@example.com") {
+		t.Errorf("%v", err)
+	}
+	if err := os.WriteFile(dir, nil, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := catchermail.New(catchermail.Options{Name: "catcher", Path: dir, Keep: 10}); !fault.Is(err, fault.Unavailable) {
+		t.Errorf("%v", err)
+	}
+}
