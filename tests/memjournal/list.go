@@ -3,40 +3,29 @@ package memjournal
 import (
 	"cmp"
 	"context"
-	"encoding/base64"
-	"encoding/json"
 	"slices"
-	"time"
 
-	"patchbay/core/fault"
 	"patchbay/ports"
 )
-
-// place is where a list stands, and its cursor's content.
-type place struct {
-	Created time.Time
-	ID      string
-}
 
 // List implements ports.Journal.
 func (j *Journal) List(ctx context.Context, tenant, kind string, filter ports.Filter, cursor string, limit int) (ports.RecordPage, error) {
 	if err := j.enter(ctx, List); err != nil {
 		return ports.RecordPage{}, err
 	}
-	after, err := decode(cursor)
+	after, err := ports.ParseCursor(cursor)
 	if err != nil {
 		return ports.RecordPage{}, err
 	}
 	found := j.selected(tenant, kind, filter, func(r ports.Record) bool {
-		return cursor == "" || newestFirst(place{r.Index.Created, r.ID}, after) > 0
+		return newestFirst(place(r), after) > 0
 	})
 	limit = max(limit, 1)
 	if len(found) <= limit {
 		return ports.RecordPage{Records: found}, nil
 	}
 	found = found[:limit]
-	last := found[limit-1]
-	return ports.RecordPage{Records: found, Next: encode(place{last.Index.Created, last.ID})}, nil
+	return ports.RecordPage{Records: found, Next: place(found[limit-1]).String()}, nil
 }
 
 // selected returns copies of what matches, in the list's order.
@@ -52,32 +41,16 @@ func (j *Journal) selected(tenant, kind string, f ports.Filter, wanted func(port
 		}
 	}
 	slices.SortFunc(found, func(a, b ports.Record) int {
-		return newestFirst(place{a.Index.Created, a.ID}, place{b.Index.Created, b.ID})
+		return newestFirst(place(a), place(b))
 	})
 	return found
 }
 
-func newestFirst(a, b place) int {
-	return cmp.Or(b.Created.Compare(a.Created), cmp.Compare(b.ID, a.ID))
+// place is where a record stands in a list.
+func place(r ports.Record) ports.Cursor {
+	return ports.Cursor{Created: r.Index.Created.UnixMicro(), ID: r.ID}
 }
 
-func encode(p place) string {
-	// A time and a string cannot fail to marshal.
-	text, _ := json.Marshal(p)
-	return base64.RawURLEncoding.EncodeToString(text)
-}
-
-func decode(cursor string) (place, error) {
-	if cursor == "" {
-		return place{}, nil
-	}
-	var p place
-	text, err := base64.RawURLEncoding.DecodeString(cursor)
-	if err == nil {
-		err = json.Unmarshal(text, &p)
-	}
-	if err != nil || p.ID == "" {
-		return place{}, fault.InvalidParam("cursor", "invalid_cursor", "the cursor is not one of ours")
-	}
-	return p, nil
+func newestFirst(a, b ports.Cursor) int {
+	return cmp.Or(cmp.Compare(b.Created, a.Created), cmp.Compare(b.ID, a.ID))
 }

@@ -2,40 +2,13 @@ package sqlitestore
 
 import (
 	"context"
-	"math"
-	"strconv"
-	"strings"
 
-	"patchbay/core/fault"
 	"patchbay/ports"
 )
 
-// cursor is the place after an entry in a list: newest first, by created and id.
-type cursor struct {
-	created int64
-	id      string
-}
-
-// start is before the newest entry.
-var start = cursor{created: math.MaxInt64}
-
-func (c cursor) String() string { return strconv.FormatInt(c.created, 36) + "." + c.id }
-
-func parseCursor(s string) (cursor, error) {
-	if s == "" {
-		return start, nil
-	}
-	at, id, ok := strings.Cut(s, ".")
-	created, err := strconv.ParseInt(at, 36, 64)
-	if !ok || err != nil || id == "" {
-		return cursor{}, fault.InvalidParam("cursor", "invalid_cursor", "cursor must be a nextCursor of this list")
-	}
-	return cursor{created, id}, nil
-}
-
 // List implements ports.Journal.
 func (j journal) List(ctx context.Context, tenant, kind string, f ports.Filter, after string, limit int) (ports.RecordPage, error) {
-	c, err := parseCursor(after)
+	c, err := ports.ParseCursor(after)
 	if err != nil {
 		return ports.RecordPage{}, err
 	}
@@ -53,7 +26,7 @@ func (j journal) List(ctx context.Context, tenant, kind string, f ports.Filter, 
 		}
 		if len(page.Records) == limit {
 			last := page.Records[limit-1]
-			page.Next = cursor{micros(last.Index.Created), last.ID}.String()
+			page.Next = ports.Cursor{Created: micros(last.Index.Created), ID: last.ID}.String()
 			break
 		}
 		page.Records = append(page.Records, r)
@@ -62,9 +35,9 @@ func (j journal) List(ctx context.Context, tenant, kind string, f ports.Filter, 
 }
 
 // listQuery asks for one entry more than the limit, to know whether more follow.
-func listQuery(tenant, kind string, f ports.Filter, c cursor, limit int) (query string, args []any) {
+func listQuery(tenant, kind string, f ports.Filter, c ports.Cursor, limit int) (query string, args []any) {
 	where := "kind = ? AND tenant = ? AND (created, id) < (?, ?)"
-	args = []any{kind, tenant, c.created, c.id}
+	args = []any{kind, tenant, c.Created, c.ID}
 	if f.Status != "" {
 		where += " AND status = ?"
 		args = append(args, f.Status)

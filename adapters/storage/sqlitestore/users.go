@@ -151,11 +151,11 @@ func (u users) Delete(ctx context.Context, tenant, id string, ifVersion int64) e
 
 // List implements ports.UserRepository.
 func (u users) List(ctx context.Context, tenant, after string, limit int) (user.Page, error) {
-	c, err := parseCursor(after)
+	c, err := ports.ParseCursor(after)
 	if err != nil {
 		return user.Page{}, err
 	}
-	rows, err := u.reader.listUsers.QueryContext(ctx, tenant, c.created, c.id, limit+1)
+	rows, err := u.reader.listUsers.QueryContext(ctx, tenant, c.Created, c.ID, limit+1)
 	if err != nil {
 		return user.Page{}, classify("sqlitestore.users", err)
 	}
@@ -168,7 +168,7 @@ func (u users) List(ctx context.Context, tenant, after string, limit int) (user.
 		}
 		if len(page.Users) == limit {
 			last := page.Users[limit-1]
-			page.Next = cursor{micros(last.CreatedAt), last.ID}.String()
+			page.Next = ports.Cursor{Created: micros(last.CreatedAt), ID: last.ID}.String()
 			break
 		}
 		page.Users = append(page.Users, one)

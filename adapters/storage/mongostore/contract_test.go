@@ -1,0 +1,34 @@
+package mongostore_test
+
+import (
+	"context"
+	"testing"
+
+	"patchbay/adapters/storage/mongostore"
+	"patchbay/tests/contract"
+	"patchbay/tests/mongod"
+)
+
+func open(t *testing.T, database string) *mongostore.Store {
+	t.Helper()
+	s, err := mongostore.Open(t.Context(), mongostore.Options{URI: mongod.URI(t), Database: database})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() {
+		if err := s.Close(context.Background()); err != nil {
+			t.Error(err)
+		}
+	})
+	return s
+}
+
+func TestContract(t *testing.T) {
+	t.Parallel()
+	t.Run("journal", func(t *testing.T) {
+		t.Parallel()
+		contract.Journal(t, func(t *testing.T) contract.JournalHarness {
+			return contract.JournalHarness{Journal: open(t, mongod.Database()).Journal()}
+		})
+	})
+}

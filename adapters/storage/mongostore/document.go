@@ -1,0 +1,123 @@
+package mongostore
+
+import (
+	"strconv"
+	"time"
+
+	"go.mongodb.org/mongo-driver/bson"
+
+	"patchbay/core/event"
+	"patchbay/ports"
+)
+
+// document is a record as it is stored. Idem and Ref are there in every
+// document, since a unique index counts absent values as equal.
+type document struct {
+	Key      string `bson:"_id"` // kind|tenant|id
+	Tenant   string `bson:"tenant"`
+	Kind     string `bson:"kind"`
+	ID       string `bson:"id"`
+	Rev      int64  `bson:"rev"`
+	Idem     string `bson:"idem"` // kind|idem, or the document's own
+	Ref      string `bson:"ref"`
+	Status   string `bson:"status"`
+	Customer string `bson:"customer"`
+	Created  int64  `bson:"created"` // microseconds since 1970: a date of BSON has milliseconds
+	Queue    string `bson:"queue"`
+	Due      int64  `bson:"due"`
+	Owner    string `bson:"owner"`
+	Body     []byte `bson:"body"`
+	// Told waits to be published: events by the revision that brought them.
+	Told map[string][]told `bson:"told"`
+	Tell bool              `bson:"tell"` // whether Told has any
+}
+
+// told is an event of the feed, stored with its record first.
+type told struct {
+	ID      string `bson:"id"`
+	Tenant  string `bson:"tenant"`
+	Type    string `bson:"type"`
+	Subject string `bson:"subject"`
+	At      int64  `bson:"at"`
+	Data    []byte `bson:"data"`
+}
+
+func key(tenant, kind, id string) string { return kind + "|" + tenant + "|" + id }
+
+// nobodys stands before the key of a document in place of a kind, where it has
+// no value of its own in a unique field.
+const nobodys = "-|"
+
+func unique(r *ports.Record, value string) string {
+	if value == "" {
+		return nobodys + key(r.Tenant, r.Kind, r.ID)
+	}
+	return r.Kind + "|" + value
+}
+
+func value(kind, unique string) string {
+	if len(unique) >= len(nobodys) && unique[:len(nobodys)] == nobodys {
+		return ""
+	}
+	return unique[len(kind)+1:]
+}
+
+// inserted is a new record's document.
+func inserted(r *ports.Record) document {
+	d := document{
+		Key: key(r.Tenant, r.Kind, r.ID), Tenant: r.Tenant, Kind: r.Kind, ID: r.ID, Rev: 1,
+		Idem: unique(r, r.Idem), Ref: unique(r, r.Ref),
+		Status: r.Index.Status, Customer: r.Index.Customer, Created: micros(r.Index.Created),
+		Queue: r.Queue, Due: micros(r.Due), Owner: r.Owner, Body: r.Body,
+		Told: map[string][]told{}, Tell: len(r.Events) > 0,
+	}
+	if d.Tell {
+		d.Told["1"] = tell(r.Events)
+	}
+	return d
+}
+
+// replaced is what a save changes. Events of earlier saves stay: they may wait
+// to be published still.
+func replaced(r *ports.Record) bson.M {
+	set := bson.M{
+		"rev": r.Rev + 1, "idem": unique(r, r.Idem), "ref": unique(r, r.Ref),
+		"status": r.Index.Status, "customer": r.Index.Customer, "created": micros(r.Index.Created),
+		"queue": r.Queue, "due": micros(r.Due), "owner": r.Owner, "body": r.Body,
+	}
+	if len(r.Events) > 0 {
+		set["tell"] = true
+		set["told."+strconv.FormatInt(r.Rev+1, 10)] = tell(r.Events)
+	}
+	return bson.M{"$set": set}
+}
+
+func tell(events []event.Feed) []told {
+	list := make([]told, len(events))
+	for i, e := range events {
+		list[i] = told{ID: e.ID, Tenant: e.Tenant, Type: e.Type, Subject: e.Subject, At: micros(e.At), Data: e.Data}
+	}
+	return list
+}
+
+func (d *document) record() ports.Record {
+	return ports.Record{
+		Tenant: d.Tenant, Kind: d.Kind, ID: d.ID, Rev: d.Rev, Idem: value(d.Kind, d.Idem), Ref: value(d.Kind, d.Ref),
+		Index: ports.Index{Status: d.Status, Customer: d.Customer, Created: moment(d.Created)},
+		Queue: d.Queue, Due: moment(d.Due), Owner: d.Owner, Body: d.Body,
+	}
+}
+
+func micros(t time.Time) int64 {
+	if t.IsZero() {
+		return 0
+	}
+	return t.UnixMicro()
+}
+
+func moment(micros int64) time.Time {
+	if micros == 0 {
+		return time.Time{}
+	}
+	return time.UnixMicro(micros).UTC()
+}

@@ -1,0 +1,56 @@
+package mongostore
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"net"
+	"testing"
+
+	"go.mongodb.org/mongo-driver/mongo"
+	"go.mongodb.org/mongo-driver/x/mongo/driver/topology"
+
+	"patchbay/core/fault"
+)
+
+func TestKindOfAFailure(t *testing.T) {
+	t.Parallel()
+	command := func(code int32) error { return mongo.CommandError{Code: code, Message: "refused"} }
+	for name, c := range map[string]struct {
+		err         error
+		read, write fault.Kind
+	}{
+		"nothing there":            {mongo.ErrNoDocuments, fault.NotFound, fault.UnknownOutcome},
+		"no server was found":      {topology.ServerSelectionError{Wrapped: errors.New("none")}, fault.Unavailable, fault.Unavailable},
+		"no connection was free":   {topology.WaitQueueTimeoutError{Wrapped: context.DeadlineExceeded}, fault.Unavailable, fault.Unavailable},
+		"not the primary":          {command(notWritable), fault.Unavailable, fault.Unavailable},
+		"no primary, by old code":  {command(notPrimaryNoSlave), fault.Unavailable, fault.Unavailable},
+		"a wrong password":         {command(failedToLogin), fault.Unavailable, fault.Unavailable},
+		"no right to write":        {command(unauthorized), fault.Unavailable, fault.Unavailable},
+		"a conflict of writes":     {command(writeConflict), fault.Unavailable, fault.Unavailable},
+		"a document beyond 16 MB":  {command(objectTooLarge), fault.Unavailable, fault.Invalid},
+		"a unique value is taken":  {mongo.WriteException{WriteErrors: mongo.WriteErrors{{Code: 11000}}}, fault.Unavailable, fault.Conflict},
+		"an internal error":        {command(internalError), fault.Unavailable, fault.UnknownOutcome},
+		"interrupted at shutdown":  {command(11600), fault.Unavailable, fault.UnknownOutcome},
+		"a majority did not hear":  {mongo.WriteException{WriteConcernError: &mongo.WriteConcernError{Code: 64}}, fault.Unavailable, fault.UnknownOutcome},
+		"the connection was reset": {mongo.CommandError{Labels: []string{"NetworkError"}, Wrapped: &net.OpError{Op: "read", Err: io.EOF}}, fault.Unavailable, fault.UnknownOutcome},
+		"the time ran out":         {context.DeadlineExceeded, fault.Unavailable, fault.UnknownOutcome},
+		"what nobody knows":        {errors.New("odd"), fault.Unavailable, fault.UnknownOutcome},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			for _, err := range []error{c.err, fmt.Errorf("wrapped: %w", c.err)} {
+				if got := fault.KindOf(readFault("op", err)); got != c.read {
+					t.Errorf("a read: %s, want %s", got, c.read)
+				}
+				if got := fault.KindOf(writeFault("op", err)); got != c.write {
+					t.Errorf("a write: %s, want %s", got, c.write)
+				}
+			}
+		})
+	}
+	if readFault("op", nil) != nil || writeFault("op", nil) != nil {
+		t.Error("no failure is none")
+	}
+}

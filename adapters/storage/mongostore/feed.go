@@ -1,0 +1,136 @@
+package mongostore
+
+import (
+	"cmp"
+	"context"
+	"maps"
+	"slices"
+
+	"go.mongodb.org/mongo-driver/bson"
+	"go.mongodb.org/mongo-driver/mongo"
+	"go.mongodb.org/mongo-driver/mongo/options"
+
+	"patchbay/core/event"
+)
+
+// entry is an event in the feed. Seq as the key makes the feed gapless: whoever
+// publishes inserts at last+1, and of two that do one is refused.
+type entry struct {
+	Seq     int64  `bson:"_id"`
+	ID      string `bson:"event"` // unique: an event that was published is not published again
+	Tenant  string `bson:"tenant"`
+	Type    string `bson:"type"`
+	Subject string `bson:"subject"`
+	At      int64  `bson:"at"`
+	Data    []byte `bson:"data"`
+}
+
+// Publish implements ports.Journal. It may end between its steps, and several
+// may be at it: events that are in the feed already are passed over.
+func (j journal) Publish(ctx context.Context, n int) (int, error) {
+	found, err := j.records.Find(ctx, bson.D{{Key: "tell", Value: true}}, options.Find().SetLimit(int64(n)))
+	if err != nil {
+		return 0, readFault("mongostore.publish", err)
+	}
+	var docs []document
+	if err := found.All(ctx, &docs); err != nil || len(docs) == 0 {
+		return 0, readFault("mongostore.publish", err)
+	}
+	if err := j.insert(ctx, untold(docs)); err != nil {
+		return 0, err
+	}
+	for i := range docs {
+		// One that has changed meanwhile has perhaps more to tell: it stays.
+		_, err := j.records.UpdateOne(ctx, bson.D{{Key: "_id", Value: docs[i].Key}, {Key: "rev", Value: docs[i].Rev}},
+			bson.D{{Key: "$set", Value: bson.D{{Key: "told", Value: bson.D{}}, {Key: "tell", Value: false}}}})
+		if err != nil {
+			return i, writeFault("mongostore.publish", err)
+		}
+	}
+	return len(docs), nil
+}
+
+// untold lists what records have to tell, by record and revision.
+func untold(docs []document) (list []told) {
+	for _, d := range docs {
+		for _, rev := range slices.SortedFunc(maps.Keys(d.Told), byNumber) {
+			list = append(list, d.Told[rev]...)
+		}
+	}
+	return list
+}
+
+func byNumber(a, b string) int {
+	return cmp.Or(cmp.Compare(len(a), len(b)), cmp.Compare(a, b))
+}
+
+// insert appends to the feed what is not in it. Every refusal means that another
+// publisher went on, so that it ends.
+func (j journal) insert(ctx context.Context, list []told) error {
+	for {
+		fresh, err := j.fresh(ctx, list)
+		if err != nil || len(fresh) == 0 {
+			return err
+		}
+		_, err = j.feed.InsertMany(ctx, fresh) // in order: it stops at the first refusal
+		if !mongo.IsDuplicateKeyError(err) {
+			return writeFault("mongostore.publish", err)
+		}
+	}
+}
+
+// fresh gives the events that are not in the feed yet their numbers.
+func (j journal) fresh(ctx context.Context, list []told) ([]any, error) {
+	ids := make([]string, len(list))
+	for i, e := range list {
+		ids[i] = e.ID
+	}
+	there, err := j.entries(ctx, bson.D{{Key: "event", Value: bson.D{{Key: "$in", Value: ids}}}}, options.Find())
+	if err != nil {
+		return nil, err
+	}
+	published := make(map[string]bool, len(there))
+	for _, e := range there {
+		published[e.ID] = true
+	}
+	last, err := j.entries(ctx, bson.D{}, options.Find().SetSort(bson.D{{Key: "_id", Value: -1}}).SetLimit(1))
+	if err != nil {
+		return nil, err
+	}
+	var seq int64
+	if len(last) > 0 {
+		seq = last[0].Seq
+	}
+	var fresh []any
+	for _, e := range list {
+		if !published[e.ID] {
+			seq++
+			fresh = append(fresh, entry{seq, e.ID, e.Tenant, e.Type, e.Subject, e.At, e.Data})
+		}
+	}
+	return fresh, nil
+}
+
+func (j journal) entries(ctx context.Context, filter bson.D, o *options.FindOptions) ([]entry, error) {
+	found, err := j.feed.Find(ctx, filter, o)
+	if err != nil {
+		return nil, readFault("mongostore.feed", err)
+	}
+	var list []entry
+	err = found.All(ctx, &list) // before list is read
+	return list, readFault("mongostore.feed", err)
+}
+
+// Feed implements ports.Journal.
+func (j journal) Feed(ctx context.Context, tenant string, after int64, n int) ([]event.Feed, error) {
+	list, err := j.entries(ctx, bson.D{{Key: "tenant", Value: tenant}, {Key: "_id", Value: bson.D{{Key: "$gt", Value: after}}}},
+		options.Find().SetSort(bson.D{{Key: "_id", Value: 1}}).SetLimit(int64(n)))
+	if err != nil {
+		return nil, err
+	}
+	events := make([]event.Feed, len(list))
+	for i, e := range list {
+		events[i] = event.Feed{Seq: e.Seq, ID: e.ID, Tenant: e.Tenant, Type: e.Type, Subject: e.Subject, At: moment(e.At), Data: e.Data}
+	}
+	return events, nil
+}

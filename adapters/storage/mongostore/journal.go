@@ -1,0 +1,165 @@
+package mongostore
+
+import (
+	"context"
+	"time"
+
+	"go.mongodb.org/mongo-driver/bson"
+	"go.mongodb.org/mongo-driver/mongo/options"
+
+	"patchbay/core/fault"
+	"patchbay/ports"
+)
+
+var _ ports.Journal = journal{}
+
+type journal struct{ *Store }
+
+var (
+	errRecordConflict = fault.New(fault.Conflict, "record_conflict", "the record is taken or has changed")
+	errRecordInvalid  = fault.New(fault.Invalid, "invalid_record", "a record needs an id, a kind and a body")
+)
+
+// Save implements ports.Journal.
+func (j journal) Save(ctx context.Context, records ...*ports.Record) []error {
+	errs := make([]error, len(records))
+	for i, r := range records {
+		if errs[i] = j.save(ctx, r); errs[i] == nil {
+			r.Rev++
+		}
+	}
+	return errs
+}
+
+func (j journal) save(ctx context.Context, r *ports.Record) error {
+	if r.ID == "" || r.Kind == "" || len(r.Body) == 0 {
+		return errRecordInvalid
+	}
+	if err := ctx.Err(); err != nil {
+		return fault.Wrap(fault.Unavailable, "mongostore.save", err)
+	}
+	if r.Rev == 0 {
+		_, err := j.records.InsertOne(ctx, inserted(r))
+		return writeFault("mongostore.insert", err)
+	}
+	res, err := j.records.UpdateOne(ctx, bson.D{{Key: "_id", Value: key(r.Tenant, r.Kind, r.ID)}, {Key: "rev", Value: r.Rev}}, replaced(r))
+	switch {
+	case isInternal(err) && j.taken(ctx, r):
+		return errRecordConflict
+	case err != nil:
+		return writeFault("mongostore.update", err)
+	case res.MatchedCount == 0:
+		return errRecordConflict
+	}
+	return nil
+}
+
+// taken tells whether another record has a unique value of this one. FerretDB
+// calls that an internal error where a change, not an insert, would take it.
+func (j journal) taken(ctx context.Context, r *ports.Record) bool {
+	n, err := j.records.CountDocuments(ctx, bson.D{
+		{Key: "$or", Value: bson.A{bson.D{{Key: "idem", Value: unique(r, r.Idem)}}, bson.D{{Key: "ref", Value: unique(r, r.Ref)}}}},
+		{Key: "_id", Value: bson.D{{Key: "$ne", Value: key(r.Tenant, r.Kind, r.ID)}}},
+	})
+	return err == nil && n > 0
+}
+
+// Get implements ports.Journal.
+func (j journal) Get(ctx context.Context, tenant, kind, id string) (ports.Record, error) {
+	return j.one(ctx, "_id", key(tenant, kind, id))
+}
+
+// Find implements ports.Journal.
+func (j journal) Find(ctx context.Context, kind string, by ports.Unique, value string) (ports.Record, error) {
+	return j.one(ctx, string(by), kind+"|"+value) // nobody has kind|
+}
+
+func (j journal) one(ctx context.Context, field, value string) (ports.Record, error) {
+	var d document
+	if err := j.records.FindOne(ctx, bson.D{{Key: field, Value: value}}).Decode(&d); err != nil {
+		return ports.Record{}, readFault("mongostore.record", err)
+	}
+	return d.record(), nil
+}
+
+// List implements ports.Journal.
+func (j journal) List(ctx context.Context, tenant, kind string, f ports.Filter, after string, limit int) (ports.RecordPage, error) {
+	c, err := ports.ParseCursor(after)
+	if err != nil {
+		return ports.RecordPage{}, err
+	}
+	// One more than the limit tells whether more follow.
+	newestFirst := options.Find().SetSort(bson.D{{Key: "created", Value: -1}, {Key: "id", Value: -1}}).SetLimit(int64(limit) + 1)
+	found, err := j.records.Find(ctx, listed(tenant, kind, f, c), newestFirst)
+	if err != nil {
+		return ports.RecordPage{}, readFault("mongostore.list", err)
+	}
+	var docs []document
+	if err := found.All(ctx, &docs); err != nil {
+		return ports.RecordPage{}, readFault("mongostore.list", err)
+	}
+	var page ports.RecordPage
+	if len(docs) > limit {
+		docs = docs[:limit]
+		page.Next = ports.Cursor{Created: docs[limit-1].Created, ID: docs[limit-1].ID}.String()
+	}
+	for i := range docs {
+		page.Records = append(page.Records, docs[i].record())
+	}
+	return page, nil
+}
+
+func listed(tenant, kind string, f ports.Filter, c ports.Cursor) bson.D {
+	filter := bson.D{
+		{Key: "kind", Value: kind},
+		{Key: "tenant", Value: tenant},
+		{Key: "$or", Value: bson.A{
+			bson.D{{Key: "created", Value: bson.D{{Key: "$lt", Value: c.Created}}}},
+			bson.D{{Key: "created", Value: c.Created}, {Key: "id", Value: bson.D{{Key: "$lt", Value: c.ID}}}},
+		}},
+	}
+	if f.Status != "" {
+		filter = append(filter, bson.E{Key: "status", Value: f.Status})
+	}
+	if f.Customer != "" {
+		filter = append(filter, bson.E{Key: "customer", Value: f.Customer})
+	}
+	return filter
+}
+
+// Claim implements ports.Journal. Each claim is one atomic change of one
+// document.
+func (j journal) Claim(ctx context.Context, queue, owner string, lease time.Duration, n int) ([]ports.Claim, error) {
+	now, err := j.now(ctx)
+	if err != nil {
+		return nil, readFault("mongostore.clock", err)
+	}
+	until := now + lease.Microseconds()
+	var (
+		due     = bson.D{{Key: "queue", Value: queue}, {Key: "due", Value: bson.D{{Key: "$lte", Value: now}}}}
+		take    = bson.D{{Key: "$set", Value: bson.D{{Key: "owner", Value: owner}, {Key: "due", Value: until}}}, {Key: "$inc", Value: bson.D{{Key: "rev", Value: 1}}}}
+		longest = options.FindOneAndUpdate().SetSort(bson.D{{Key: "due", Value: 1}}).SetReturnDocument(options.Before)
+		claims  []ports.Claim
+	)
+	for len(claims) < n {
+		var d document
+		err := readFault("mongostore.claim", j.records.FindOneAndUpdate(ctx, due, take, longest).Decode(&d))
+		if fault.Is(err, fault.NotFound) || err != nil && len(claims) > 0 {
+			break // what is claimed must be worked on: the failure will show again
+		}
+		if err != nil {
+			return nil, err
+		}
+		c := ports.Claim{Record: d.record(), Expired: d.Owner != ""}
+		c.Rev, c.Owner, c.Due = c.Rev+1, owner, moment(until)
+		claims = append(claims, c)
+	}
+	return claims, nil
+}
+
+// Ping implements ports.Journal by writing.
+func (j journal) Ping(ctx context.Context) error {
+	_, err := j.ping.UpdateOne(ctx, bson.D{{Key: "_id", Value: 1}}, bson.D{{Key: "$inc", Value: bson.D{{Key: "n", Value: int64(1)}}}},
+		options.Update().SetUpsert(true))
+	return readFault("mongostore.ping", err)
+}
