@@ -57,8 +57,10 @@ fuzz: ## each fuzz test for FUZZ_TIME (20s)
 ##@ Parts of check
 
 .PHONY: check-tidy
-check-tidy: ## go.mod and go.sum are as go mod tidy leaves them
+check-tidy: ## go.mod and go.sum are as go mod tidy leaves them, in each module
 	$(GO) mod tidy -diff
+	$(GO) -C tools mod tidy -diff
+	$(GO) -C tests/ferretdb mod tidy -diff
 
 .PHONY: check-generated
 check-generated: ## generated code is as its sources say

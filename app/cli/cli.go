@@ -29,7 +29,7 @@ func Main(ctx context.Context, args, environ []string, stdout, stderr io.Writer)
 	root.SetOut(stdout)
 	root.SetErr(stderr)
 	if err := root.ExecuteContext(ctx); err != nil {
-		fmt.Fprintln(stderr, "patchbay:", err) //nolint:errcheck // there is nowhere else to say it
+		fmt.Fprintln(stderr, "patchbay:", err)
 		return 1
 	}
 	return 0

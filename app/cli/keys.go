@@ -48,7 +48,7 @@ func createKey(load loader) *cobra.Command {
 			if err != nil {
 				return err
 			}
-			fmt.Fprintln(cmd.OutOrStdout(), created.Token) //nolint:errcheck // a closed standard output
+			fmt.Fprintln(cmd.OutOrStdout(), created.Token)
 			cmd.PrintErrf("key %s of tenant %s; it is not shown again\n", created.Key.ID, created.Key.Tenant)
 			return nil
 		},
@@ -80,9 +80,9 @@ func listKeys(load loader) *cobra.Command {
 				return err
 			}
 			table := tabwriter.NewWriter(cmd.OutOrStdout(), 0, 8, 2, ' ', 0)
-			fmt.Fprintln(table, "ID\tTENANT\tNAME\tSCOPES\tSTATE") //nolint:errcheck // Flush tells
+			fmt.Fprintln(table, "ID\tTENANT\tNAME\tSCOPES\tSTATE")
 			for _, k := range views {
-				fmt.Fprintf(table, "%s\t%s\t%s\t%v\t%s\n", k.ID, k.Tenant, k.Name, k.Scopes, state(k)) //nolint:errcheck // Flush tells
+				fmt.Fprintf(table, "%s\t%s\t%s\t%v\t%s\n", k.ID, k.Tenant, k.Name, k.Scopes, state(k))
 			}
 			return table.Flush()
 		},

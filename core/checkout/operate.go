@@ -23,7 +23,8 @@ const (
 func (s *Service) Confirm(ctx context.Context, tenant, id string, r ConfirmRequest, key idem.Key) (Result, error) {
 	return s.operate(ctx, tenant, id, key, func(p *payment.Payment) error {
 		switch p.Status {
-		case payment.Succeeded, payment.Canceled, payment.RequiresCapture, payment.Processing:
+		case payment.RequiresPaymentMethod, payment.RequiresConfirmation, payment.RequiresAction:
+		default:
 			return unexpected(p, "confirmed")
 		}
 		request := p.Operations[0].Request

@@ -51,11 +51,9 @@ func retryable(op *payment.Operation) bool {
 	if op.Outcome != payment.NotSent && op.Outcome != payment.NotExecuted {
 		return false
 	}
-	switch fault.ParseKind(op.Kind) {
-	case fault.Unavailable, fault.RateLimited, fault.Unauthorized, fault.QuotaExceeded, fault.Overloaded, fault.Canceled:
-		return true
-	}
-	return false
+	kind := fault.ParseKind(op.Kind)
+	rule := kind.Rule()
+	return rule.Retry || rule.Failover || kind == fault.Overloaded || kind == fault.Canceled
 }
 
 // again tries an operation once more under the provider key of the try before:

@@ -34,7 +34,7 @@ func serveFloor(answer string) {
 		c.Set(fiber.HeaderContentType, fiber.MIMEApplicationJSON)
 		return c.SendString(answer)
 	})
-	l, err := net.Listen("tcp", "127.0.0.1:0") //nolint:noctx // at once
+	l, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
 		panic(err)
 	}
@@ -46,7 +46,7 @@ func serveFloor(answer string) {
 // httpFloor starts the bare handler, which answers everything with these bytes.
 func httpFloor(b *testing.B, answer string) (address string) {
 	b.Helper()
-	cmd := exec.Command(os.Args[0]) //nolint:gosec,noctx // this very program
+	cmd := exec.Command(os.Args[0])
 	cmd.Env = append(os.Environ(), floorVariable+"="+answer)
 	in, err := cmd.StdinPipe()
 	if err != nil {
@@ -128,7 +128,7 @@ func (f *commitFloor) commit(db *sql.DB, all []*row, body, note []byte) error {
 	if err != nil {
 		return err
 	}
-	defer tx.Rollback() //nolint:errcheck // after a commit there is nothing to roll back
+	defer tx.Rollback()
 	item, err := tx.PrepareContext(ctx, `INSERT INTO item (id, name, body) VALUES (?, ?, ?)`)
 	if err != nil {
 		return err

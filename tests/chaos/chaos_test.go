@@ -98,7 +98,7 @@ func TestKilledUnderLoad(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	seed := uint64(time.Now().UnixNano()) //nolint:gosec // only to be printed
+	seed := uint64(time.Now().UnixNano())
 	random := rand.New(rand.NewPCG(seed, 0))
 	g := gateway.Start(t)
 	p := &promises{kept: map[string]map[string]string{"/api/payments": {}, "/api/emails": {}, "/api/users": {}}}

@@ -3,6 +3,7 @@ package contract
 import (
 	"bytes"
 	"context"
+	"encoding/base64"
 	"fmt"
 	"io"
 	"mime"
@@ -13,8 +14,6 @@ import (
 	"strings"
 	"sync"
 	"testing"
-
-	"encoding/base64"
 
 	"patchbay/core/fault"
 	"patchbay/core/message"

@@ -108,12 +108,12 @@ func emailRace(t *testing.T, h UsersHarness) {
 	for i := range 20 {
 		u := newUser(t, fmt.Sprint(i), "ada@example.com")
 		all.Go(func() {
-			switch err := h.Users.Create(t.Context(), u, idem.Key{}); {
-			case err == nil:
+			err := h.Users.Create(t.Context(), u, idem.Key{})
+			if err == nil {
 				made.Add(1)
-			default:
-				wantCode(t, err, fault.Conflict, "email_taken")
+				return
 			}
+			wantCode(t, err, fault.Conflict, "email_taken")
 		})
 	}
 	all.Wait()

@@ -77,22 +77,22 @@ func (g *Gateway) Do(t testing.TB, method, path string, body any, headers ...Hea
 		}
 		headers = append([]Header{{"Content-Type": "application/json"}}, headers...)
 	}
-	return g.send(t, context.Background(), method, g.Base+path, raw, headers...)
+	return g.send(context.Background(), t, method, g.Base+path, raw, headers...)
 }
 
 // Wrong sends a request that is wrong on purpose.
 func (g *Gateway) Wrong(t testing.TB, method, path string, body []byte, headers ...Header) Answer {
 	t.Helper()
-	return g.send(t, openapi.Wrong(context.Background()), method, g.Base+path, body, headers...)
+	return g.send(openapi.Wrong(context.Background()), t, method, g.Base+path, body, headers...)
 }
 
 // Ask gets a page of the admin listener.
 func (g *Gateway) Ask(t testing.TB, path string) Answer {
 	t.Helper()
-	return g.send(t, context.Background(), http.MethodGet, g.Admin+path, nil)
+	return g.send(context.Background(), t, http.MethodGet, g.Admin+path, nil)
 }
 
-func (g *Gateway) send(t testing.TB, ctx context.Context, method, url string, body []byte, headers ...Header) Answer {
+func (g *Gateway) send(ctx context.Context, t testing.TB, method, url string, body []byte, headers ...Header) Answer {
 	t.Helper()
 	a, err := Send(ctx, method, url, body, headers...)
 	if err != nil {

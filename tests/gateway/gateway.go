@@ -52,7 +52,7 @@ var Binary = sync.OnceValues(func() (string, error) {
 		return "", err
 	}
 	path := filepath.Join(dir, "patchbay")
-	build := exec.Command("go", "build", "-trimpath", "-ldflags", "-s -w", "-o", path, "./app/cmd/patchbay") //nolint:noctx // the test's own limit holds
+	build := exec.Command("go", "build", "-trimpath", "-ldflags", "-s -w", "-o", path, "./app/cmd/patchbay")
 	build.Dir, build.Env = Root(), append(os.Environ(), "CGO_ENABLED=0")
 	if out, err := build.CombinedOutput(); err != nil {
 		return "", fmt.Errorf("%w: %s", err, out)
@@ -106,7 +106,7 @@ func (g *Gateway) Command(t testing.TB, args ...string) *exec.Cmd {
 	if err != nil {
 		t.Fatal(err)
 	}
-	cmd := exec.Command(binary, args...) //nolint:gosec,noctx // our own binary
+	cmd := exec.Command(binary, args...) //nolint:noctx // it ends when the test says so
 	cmd.Dir, cmd.Env = g.Dir, g.Env
 	return cmd
 }

@@ -40,16 +40,18 @@ var start = sync.OnceValues(func() (string, error) {
 	if err != nil {
 		return "", err
 	}
+	defer os.RemoveAll(dir) //nolint:errcheck // the program runs on without its file
 	program := filepath.Join(dir, "ferretdb")
 	_, file, _, _ := runtime.Caller(0)
-	build := exec.Command("go", "build", "-o", program, ".") //nolint:gosec,noctx // our own module; the test's limit holds
+	build := exec.Command("go", "build", "-o", program, ".")
 	build.Dir = filepath.Join(filepath.Dir(file), "..", "ferretdb")
 	build.Env = append(os.Environ(), "CGO_ENABLED=0", "GOFLAGS=-mod=mod")
 	if out, err := build.CombinedOutput(); err != nil {
 		return "", fmt.Errorf("%w: %s", err, out)
 	}
-	server := exec.Command(program) //nolint:gosec,noctx // built above
-	if err := hold(server); err != nil {
+	server := exec.Command(program)
+	in, err := server.StdinPipe()
+	if err != nil {
 		return "", err
 	}
 	out, err := server.StdoutPipe()
@@ -61,14 +63,9 @@ var start = sync.OnceValues(func() (string, error) {
 	}
 	lines := bufio.NewReader(out)
 	line, err := lines.ReadString('\n')
-	go func() { _, _ = io.Copy(io.Discard, lines) }() // what else it says is of no interest
+	go func() {
+		_, _ = io.Copy(io.Discard, lines) // what else it says is of no interest
+		_ = in.Close()                    // held open until here: the server ends when it closes
+	}()
 	return strings.TrimSpace(line), err
 })
-
-// held keeps the server's standard input open for as long as this process lives.
-var held io.WriteCloser
-
-func hold(server *exec.Cmd) (err error) {
-	held, err = server.StdinPipe()
-	return err
-}

@@ -128,7 +128,7 @@ func (g *Gateway) deliver(ctx context.Context, w webhookEvent) error {
 	if err != nil {
 		return err
 	}
-	defer response.Body.Close()
+	defer response.Body.Close() //nolint:errcheck // only read
 	if response.StatusCode/100 != 2 {
 		return fmt.Errorf("the endpoint answered %s", response.Status)
 	}

@@ -17,7 +17,7 @@ func TestKindOf(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	defer db.Close() //nolint:errcheck // of no use any more
+	defer db.Close()
 	db.SetMaxOpenConns(1)
 	run := func(query string, args ...any) error {
 		_, err := db.ExecContext(t.Context(), query, args...)

@@ -111,12 +111,14 @@ func TestPayment(t *testing.T) {
 		{
 			"a success", "payment_intent.succeeded",
 			`{"id":"pi_1","status":"succeeded","amount":500,"amount_received":500,"currency":"usd","metadata":{"a":"b"}}`,
-			payment.Intent{Reference: "pi_1", Status: "succeeded", Amount: 500, AmountCaptured: 500, Currency: "usd"}, true,
+			payment.Intent{Reference: "pi_1", Status: "succeeded", Amount: 500, AmountCaptured: 500, Currency: "usd"},
+			true,
 		},
 		{
 			"a refund names the charge's intent and says nothing of its status", "charge.refunded",
 			`{"id":"ch_1","payment_intent":"pi_1","amount":500,"amount_captured":500,"amount_refunded":200,"currency":"usd"}`,
-			payment.Intent{Reference: "pi_1", Amount: 500, AmountCaptured: 500, AmountRefunded: 200, Currency: "usd"}, true,
+			payment.Intent{Reference: "pi_1", Amount: 500, AmountCaptured: 500, AmountRefunded: 200, Currency: "usd"},
+			true,
 		},
 		{"a refund of a charge without an intent", "charge.refunded", `{"id":"ch_1","payment_intent":null}`, payment.Intent{}, false},
 		{"another type", "customer.created", `{"id":"cus_1"}`, payment.Intent{}, false},
