@@ -39,6 +39,7 @@ func (u users) Create(ctx context.Context, n user.User, key idem.Key) error {
 	}
 	var refused error
 	err = u.writer.submit(ctx, func(b *batch) error {
+		refused = nil
 		created, err := affected(b.insertUser.ExecContext(b, n.Tenant, n.ID, n.Email, n.Name, metadata,
 			n.Version, micros(n.CreatedAt), micros(n.UpdatedAt), key.Scoped, key.Fingerprint))
 		if err != nil {
@@ -78,6 +79,7 @@ func (u users) Update(ctx context.Context, tenant, id string, patch user.Patch, 
 	var changed user.User
 	var refused error
 	err := u.writer.submit(ctx, func(b *batch) error {
+		refused = nil
 		before, err := b.current(tenant, id, ifVersion)
 		if err == nil {
 			changed, err = before.Apply(patch, now)
@@ -132,6 +134,7 @@ func (u users) Delete(ctx context.Context, tenant, id string, ifVersion int64) e
 	now := u.clock.Now()
 	var refused error
 	err := u.writer.submit(ctx, func(b *batch) error {
+		refused = nil
 		gone, err := b.current(tenant, id, ifVersion)
 		if err != nil {
 			refused = err

@@ -18,9 +18,10 @@ const (
 // writer is the one goroutine that writes. Concurrent writes share a commit:
 // under synchronous=FULL the fsync is nearly all of the cost.
 //
-// A write needs no savepoint of its own: the first statement of each is the only
-// one that the data can refuse, and SQLite undoes a refused statement by itself.
-// If any other fails, the disk does, and the whole batch is rolled back.
+// A write needs no savepoint of its own. What the data is expected to refuse is
+// the first statement of a write, and SQLite undoes a refused statement by
+// itself. If anything else fails, the batch is rolled back and its writes are
+// done again, each in a commit of its own, so that one cannot harm another.
 type writer struct {
 	db      *sql.DB
 	conn    *sql.Conn
@@ -34,7 +35,7 @@ type writer struct {
 }
 
 // write is something to be done within the shared transaction. do returns an
-// error only where the whole batch must be given up.
+// error only where the transaction must be given up, and may be called twice.
 type write struct {
 	do   func(b *batch) error
 	err  error
@@ -113,12 +114,20 @@ func (w *writer) run() {
 			}
 		}
 		all = w.gather(all)
-		err := w.commit(all)
-		for _, one := range all {
-			one.err = err
-			close(one.done)
-		}
+		w.answer(all, w.commit(all))
 		clear(all)
+	}
+}
+
+// answer tells each write what became of it.
+func (w *writer) answer(all []*write, err error) {
+	together := len(all) > 1 && err != nil && !fault.Is(err, fault.UnknownOutcome)
+	for _, one := range all {
+		one.err = err
+		if together {
+			one.err = w.commit([]*write{one})
+		}
+		close(one.done)
 	}
 }
 
@@ -136,8 +145,8 @@ func (w *writer) gather(all []*write) []*write {
 	return all
 }
 
-// commit does all writes in one transaction. Unavailable: rolled back. An error
-// of the commit itself is an UnknownOutcome.
+// commit does all writes in one transaction. An error of the commit itself is an
+// UnknownOutcome; with any other, the transaction is rolled back.
 func (w *writer) commit(all []*write) (err error) {
 	ctx := context.Background()
 	defer func() {
@@ -171,7 +180,7 @@ func (w *writer) rollback(ctx context.Context, cause error) error {
 	if _, err := w.conn.ExecContext(ctx, "ROLLBACK"); err != nil {
 		return fault.Wrap(fault.UnknownOutcome, "sqlitestore.rollback", err)
 	}
-	return fault.Wrap(fault.Unavailable, "sqlitestore.write", cause)
+	return classify("sqlitestore.write", cause)
 }
 
 // close ends the goroutine when all that was handed over is written.

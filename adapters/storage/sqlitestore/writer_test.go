@@ -1,0 +1,69 @@
+package sqlitestore
+
+import (
+	"errors"
+	"path/filepath"
+	"runtime"
+	"sync"
+	"testing"
+
+	"patchbay/adapters/sys"
+	"patchbay/core/event"
+	"patchbay/core/fault"
+	"patchbay/ports"
+)
+
+// Writes that share a commit stand or fall each by itself.
+func TestOneWriteThatFailsHarmsNoOther(t *testing.T) {
+	t.Parallel()
+	s, err := Open(t.Context(), Options{Path: filepath.Join(t.TempDir(), "store.db"), Clock: sys.Clock{}, IDs: sys.IDs{}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = s.Close() })
+	record := func(id string) *ports.Record {
+		return &ports.Record{Tenant: "t", Kind: "thing", ID: id, Body: []byte("body"), Events: []event.Feed{{ID: "fev_" + id, Tenant: "t"}}}
+	}
+	// The writer is held up, so that all of them get into one batch.
+	entered, release := make(chan struct{}), make(chan struct{})
+	var all sync.WaitGroup
+	submit := func(do func(b *batch) error) error { return s.writer.submit(t.Context(), do) }
+	all.Go(func() { _ = submit(func(*batch) error { close(entered); <-release; return nil }) })
+	<-entered
+	broken := errors.New("broken")
+	all.Go(func() {
+		err := submit(func(b *batch) error {
+			if _, err := b.save(record("half")); err != nil {
+				return err
+			}
+			return broken
+		})
+		if !errors.Is(err, broken) {
+			t.Errorf("the write that fails: %v", err)
+		}
+	})
+	good := []string{"a", "b", "c"}
+	for _, id := range good {
+		all.Go(func() {
+			if err := s.Journal().Save(t.Context(), record(id))[0]; err != nil {
+				t.Errorf("%s: %v", id, err)
+			}
+		})
+	}
+	for len(s.writer.queue) < len(good)+1 {
+		runtime.Gosched()
+	}
+	close(release)
+	all.Wait()
+	for _, id := range good {
+		if r, err := s.Journal().Get(t.Context(), "t", "thing", id); err != nil || r.Rev != 1 {
+			t.Errorf("%s: revision %d, %v", id, r.Rev, err)
+		}
+	}
+	if _, err := s.Journal().Get(t.Context(), "t", "thing", "half"); !fault.Is(err, fault.NotFound) {
+		t.Errorf("half of the write that failed is there: %v", err)
+	}
+	if events, err := s.Journal().Feed(t.Context(), "t", 0, 10); err != nil || len(events) != 3 || events[2].Seq != 3 {
+		t.Errorf("%+v, %v", events, err)
+	}
+}
