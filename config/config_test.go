@@ -89,7 +89,7 @@ func settings[T any](t testing.TB, c *config.Config, name string) T {
 
 func TestNothingConfiguredIsAGatewayOnThisMachine(t *testing.T) {
 	t.Parallel()
-	// The unit tests of others may leave variables that are not settings.
+	// None of these variables is a setting: it has no two underscores.
 	c, err := config.Load("", []string{"HOME=/root", "PATCHBAY_CONFIG=", "PATCHBAY_PORT=80"}, types())
 	if err != nil {
 		t.Fatal(err)

@@ -33,7 +33,7 @@ func holders() map[string]any {
 		"a list in a field":   struct{ list []config.Secret }{[]config.Secret{s}},
 		"a value of a map":    map[string]config.Secret{"a": s},
 		"a key of a map":      map[config.Secret]int{s: 1},
-		"an error's argument": fmt.Errorf("refused: %v", s), //nolint:errorlint // a secret is no error
+		"an error's argument": fmt.Errorf("refused: %v", s),
 		"settings":            &config.Mock{WebhookSecrets: []config.Secret{s}},
 		"a configuration": config.Config{Provider: map[string]config.Provider{
 			"mock": {Settings: config.Mock{WebhookSecrets: []config.Secret{s}}},
