@@ -1,6 +1,7 @@
 package config
 
 import (
+	"context"
 	"fmt"
 	"net"
 	"net/mail"
@@ -95,7 +96,7 @@ func addressed(address string) bool {
 	if err != nil || port == "" { // without one, any free port would be taken
 		return false
 	}
-	_, err = net.LookupPort("tcp", port)
+	_, err = net.DefaultResolver.LookupPort(context.Background(), "tcp", port) // from a table of this machine
 	return err == nil
 }
 

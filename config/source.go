@@ -213,6 +213,7 @@ func (s *source) value(path string, n *yaml.Node) any {
 	case yaml.AliasNode:
 		s.mistake(path, "uses a YAML alias; write the value out")
 		return nil
+	default: // a scalar
 	}
 	if n.Tag == "!!null" {
 		return nil
