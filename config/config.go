@@ -117,7 +117,8 @@ func defaults() map[string]any {
 }
 
 // builtin are the providers that are there without being configured. One that
-// is configured takes the place of the builtin one of that name.
+// is configured takes the place of the builtin one of that name, and is of its
+// type unless it says otherwise.
 func builtin() map[string]any {
 	return map[string]any{
 		"mock":    map[string]any{"type": "mock"},

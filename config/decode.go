@@ -16,7 +16,7 @@ import (
 func (s *source) decode(path string, written any, into reflect.Value) {
 	m, ok := written.(map[string]any)
 	if !ok {
-		s.mistake(path, "must be a mapping")
+		s.unreadable(path, "must be a mapping")
 		return
 	}
 	fields := make(map[string]reflect.Value)
@@ -47,7 +47,7 @@ func (s *source) set(path string, written any, into reflect.Value) {
 	}
 	raw, ok := written.(string)
 	if !ok {
-		s.mistake(path, "must be a single value")
+		s.unreadable(path, "must be a single value")
 		return
 	}
 	text, ok := s.expand(path, raw)
@@ -57,7 +57,11 @@ func (s *source) set(path string, written any, into reflect.Value) {
 	switch into.Interface().(type) {
 	case Secret:
 		if !s.fromEnv[path] && !whole.MatchString(raw) {
-			s.mistake(path, "is a secret and must not be in the file; write ${NAME} or ${file:/path}")
+			s.unreadable(path, "is a secret and must not be in the file; write ${NAME} or ${file:/path}")
+			return
+		}
+		if text == "" {
+			s.unreadable(path, "is empty")
 			return
 		}
 		into.Set(reflect.ValueOf(NewSecret(text)))
@@ -65,7 +69,7 @@ func (s *source) set(path string, written any, into reflect.Value) {
 	case time.Duration:
 		d, err := time.ParseDuration(text)
 		if err != nil || d < 0 {
-			s.mistake(path, "%q is not a duration; write for example 10s or 72h", text)
+			s.unreadable(path, "%q is not a duration; write for example 10s or 72h", text)
 			return
 		}
 		into.SetInt(int64(d))
@@ -77,7 +81,7 @@ func (s *source) set(path string, written any, into reflect.Value) {
 	case reflect.Int:
 		n, err := strconv.Atoi(text)
 		if err != nil {
-			s.mistake(path, "%q is not a whole number", text)
+			s.unreadable(path, "%q is not a whole number", text)
 			return
 		}
 		into.SetInt(int64(n))
@@ -96,13 +100,13 @@ func (s *source) setList(path string, written any, into reflect.Value) {
 		}
 	}
 	if !ok {
-		s.mistake(path, "must be a list such as [a, b]")
+		s.unreadable(path, "must be a list such as [a, b]")
 		return
 	}
 	list := reflect.MakeSlice(into.Type(), len(items), len(items))
 	for i, item := range items {
 		at := fmt.Sprintf("%s[%d]", path, i)
-		s.fromEnv[at], s.lines[at] = s.fromEnv[path], s.line(path)
+		s.fromEnv[at] = s.fromEnv[path]
 		s.set(at, item, list.Index(i))
 	}
 	into.Set(list)
@@ -114,7 +118,7 @@ var (
 )
 
 // expand replaces ${NAME} by the environment's value and ${file:/path} by the
-// file's text without its last line end.
+// file's text without the line ends after it.
 func (s *source) expand(path, raw string) (text string, ok bool) {
 	ok = true
 	text = reference.ReplaceAllStringFunc(raw, func(ref string) string {
@@ -122,14 +126,14 @@ func (s *source) expand(path, raw string) (text string, ok bool) {
 		if file, isFile := strings.CutPrefix(name, "file:"); isFile {
 			content, err := os.ReadFile(file) //nolint:gosec // the operator's own file
 			if err != nil {
-				s.mistake(path, "the file of ${%s} cannot be read", name)
+				s.unreadable(path, "the file of ${%s} cannot be read", name)
 				ok = false
 			}
 			return strings.TrimRight(string(content), "\r\n")
 		}
 		value, set := s.lookup(name)
 		if !set {
-			s.mistake(path, "the environment has no %s", name)
+			s.unreadable(path, "the environment has no %s", name)
 			ok = false
 		}
 		return value

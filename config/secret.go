@@ -4,15 +4,23 @@ import "log/slog"
 
 // Secret is a value that no formatter prints. Reveal gives it to whoever needs
 // it.
-type Secret struct{ value string }
+//
+// The value stands behind a pointer: fmt calls no method of a field that is not
+// exported, nor for a verb such as %d, and prints what it finds there.
+type Secret struct{ value *string }
 
 const hidden = "[secret]"
 
 // NewSecret hides a value.
-func NewSecret(value string) Secret { return Secret{value} }
+func NewSecret(value string) Secret { return Secret{&value} }
 
-// Reveal returns the value.
-func (s Secret) Reveal() string { return s.value }
+// Reveal returns the value, empty where there is none.
+func (s Secret) Reveal() string {
+	if s.value == nil {
+		return ""
+	}
+	return *s.value
+}
 
 // String implements fmt.Stringer.
 func (Secret) String() string { return hidden }

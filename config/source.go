@@ -1,8 +1,14 @@
 package config
 
 import (
+	"bytes"
+	"errors"
 	"fmt"
+	"io"
 	"os"
+	"regexp"
+	"slices"
+	"strconv"
 	"strings"
 
 	"github.com/knadh/koanf/providers/confmap"
@@ -11,7 +17,10 @@ import (
 	"go.yaml.in/yaml/v3"
 )
 
-const envPrefix = "PATCHBAY_"
+const (
+	envPrefix   = "PATCHBAY_"
+	environment = "environment" // in place of a file
+)
 
 // source is what was written, by whom and where, before it is checked.
 type source struct {
@@ -20,32 +29,47 @@ type source struct {
 	lines    map[string]int  // of each path in the file
 	fromEnv  map[string]bool // paths set by the environment
 	environ  []string
+	unread   map[string]bool // paths whose value could not be read, and is not checked
 	mistakes Mistakes
 }
 
 func (s *source) mistake(path, format string, args ...any) {
-	m := Mistake{File: s.file, Path: path, Text: fmt.Sprintf(format, args...)}
-	if s.fromEnv[path] {
-		m.File = "environment"
-	} else {
-		m.Line = s.line(path)
-	}
+	m := Mistake{Path: path, Text: fmt.Sprintf(format, args...)}
+	m.File, m.Line = s.origin(path)
 	s.mistakes = append(s.mistakes, m)
 }
 
-// line finds the line of a path, or of the nearest part of it that is written.
-func (s *source) line(path string) int {
-	for ; path != ""; path = path[:max(strings.LastIndexByte(path, '.'), 0)] {
+// unreadable is a mistake that leaves nothing to check.
+func (s *source) unreadable(path, format string, args ...any) {
+	s.unread[path] = true
+	s.mistake(path, format, args...)
+}
+
+// origin finds where a path was written, or the nearest part of it that was.
+func (s *source) origin(path string) (file string, line int) {
+	for ; path != ""; path = parent(path) {
+		if s.fromEnv[path] {
+			return environment, 0
+		}
 		if n := s.lines[path]; n > 0 {
-			return n
+			return s.file, n
+		}
+		for set := range s.fromEnv {
+			if strings.HasPrefix(set, path+".") {
+				return environment, 0
+			}
 		}
 	}
-	return 0
+	return s.file, 0
 }
+
+// parent is what a path is a part of: server of server.address, and a list of
+// its item.
+func parent(path string) string { return path[:max(strings.LastIndexAny(path, ".["), 0)] }
 
 // read merges defaults, file and environment, the later over the earlier.
 func read(path string, environ []string) (*source, error) {
-	s := &source{file: path, lines: map[string]int{}, fromEnv: map[string]bool{}, environ: environ}
+	s := &source{file: path, lines: map[string]int{}, fromEnv: map[string]bool{}, unread: map[string]bool{}, environ: environ}
 	written := map[string]any{}
 	if path == "" {
 		s.file = "defaults"
@@ -56,8 +80,17 @@ func read(path string, environ []string) (*source, error) {
 		}
 		written = s.parse(text)
 	}
+	standard := defaults()
+	for section, settings := range written {
+		// The environment would take its place, and hide it.
+		_, known := standard[section]
+		if _, ok := settings.(map[string]any); !ok && (known || section == "providers") {
+			s.mistake(section, "must be a mapping")
+			delete(written, section)
+		}
+	}
 	k := koanf.New(".")
-	for _, layer := range []map[string]any{defaults(), written} {
+	for _, layer := range []map[string]any{standard, written} {
 		if err := k.Load(confmap.Provider(layer, ""), nil); err != nil {
 			return nil, err
 		}
@@ -77,6 +110,13 @@ func read(path string, environ []string) (*source, error) {
 	if err := k.Load(set, nil); err != nil {
 		return nil, err
 	}
+	for path := range s.fromEnv {
+		for part := parent(path); part != ""; part = parent(part) {
+			if s.fromEnv[part] { // which of the two holds would be a matter of chance
+				s.mistake(path, "is set, and %s is too; keep one", part)
+			}
+		}
+	}
 	s.merged = k.Raw()
 	return s, nil
 }
@@ -89,8 +129,8 @@ func (s *source) envPath(name string, k *koanf.Koanf) string {
 	if len(parts) < 2 {
 		return ""
 	}
-	if parts[0] == "providers" {
-		for _, known := range k.MapKeys("providers") {
+	if names := k.MapKeys("providers"); parts[0] == "providers" && !slices.Contains(names, parts[1]) {
+		for _, known := range names {
 			if strings.ReplaceAll(known, "-", "_") == parts[1] {
 				parts[1] = known
 			}
@@ -101,12 +141,20 @@ func (s *source) envPath(name string, k *koanf.Koanf) string {
 
 // parse turns the file into a map, and notes each path's line.
 func (s *source) parse(text []byte) map[string]any {
-	var doc yaml.Node
-	if err := yaml.Unmarshal(text, &doc); err != nil {
-		s.mistake("", "is not YAML: %s", strings.TrimPrefix(err.Error(), "yaml: "))
+	var doc, second yaml.Node
+	decoder := yaml.NewDecoder(bytes.NewReader(text))
+	err := decoder.Decode(&doc)
+	if err == nil {
+		if err = decoder.Decode(&second); err == nil {
+			s.mistake("", "holds a second YAML document; keep one")
+			s.mistakes[len(s.mistakes)-1].Line = second.Line
+		}
+	}
+	if !errors.Is(err, io.EOF) && err != nil {
+		s.notYAML(err)
 		return map[string]any{}
 	}
-	if len(doc.Content) == 0 {
+	if len(doc.Content) == 0 || doc.Content[0].Tag == "!!null" {
 		return map[string]any{}
 	}
 	root, ok := s.value("", doc.Content[0]).(map[string]any)
@@ -115,6 +163,24 @@ func (s *source) parse(text []byte) map[string]any {
 		return map[string]any{}
 	}
 	return root
+}
+
+var (
+	yamlError = regexp.MustCompile(`^(?:yaml: )?(?:line (\d+): )?(.*)`)
+	// fromZero are the messages in which yaml counts lines from zero: those of
+	// its parser, not of its scanner. Source: parser.fail in its decode.go.
+	fromZero = regexp.MustCompile(`^did not find expected (<document start>|key|node content|'-' indicator|',' or)`)
+)
+
+// notYAML takes the line out of the library's message.
+func (s *source) notYAML(err error) {
+	parts := yamlError.FindStringSubmatch(err.Error())
+	s.mistake("", "is not YAML: %s", parts[2])
+	line, failed := strconv.Atoi(parts[1])
+	if failed == nil && fromZero.MatchString(parts[2]) {
+		line++
+	}
+	s.mistakes[len(s.mistakes)-1].Line = line // 0 where it names none
 }
 
 func (s *source) value(path string, n *yaml.Node) any {
@@ -137,12 +203,17 @@ func (s *source) value(path string, n *yaml.Node) any {
 	case yaml.SequenceNode:
 		list := make([]any, len(n.Content))
 		for i, item := range n.Content {
-			list[i] = s.value(fmt.Sprintf("%s[%d]", path, i), item)
+			at := fmt.Sprintf("%s[%d]", path, i)
+			if item.Kind == yaml.ScalarNode {
+				s.lines[at] = item.Line
+			}
+			list[i] = s.value(at, item)
 		}
 		return list
 	case yaml.AliasNode:
 		s.mistake(path, "uses a YAML alias; write the value out")
 		return nil
+	default: // a scalar
 	}
 	if n.Tag == "!!null" {
 		return nil

@@ -1,0 +1,205 @@
+package app_test
+
+import (
+	"fmt"
+	"os"
+	"path/filepath"
+	"reflect"
+	"regexp"
+	"strings"
+	"testing"
+	"time"
+
+	"patchbay/app"
+	"patchbay/config"
+	"patchbay/core/access"
+)
+
+// setting is a key that the decoder knows, and its value where nothing is
+// written.
+type setting struct {
+	path, standard string
+}
+
+// known lists the settings in a struct as the decoder sees them: by their tags.
+func known(prefix string, v reflect.Value) (all []setting) {
+	for i := range v.NumField() {
+		field, name := v.Field(i), v.Type().Field(i).Tag.Get("config")
+		switch path := prefix + name; {
+		case name == "-":
+		case field.Kind() == reflect.Struct && field.Type() != reflect.TypeFor[config.Secret]():
+			all = append(all, known(path+".", field)...)
+		default:
+			all = append(all, setting{path, standard(field)})
+		}
+	}
+	return all
+}
+
+// standard is a default as the pages write it, empty where they say it in words.
+func standard(v reflect.Value) string {
+	switch {
+	case v.IsZero() || v.Type() == reflect.TypeFor[config.Secret]():
+		return ""
+	case v.Type() == reflect.TypeFor[time.Duration]():
+		return time.Duration(v.Int()).String()
+	case v.Kind() == reflect.Slice:
+		return strings.ReplaceAll(fmt.Sprint(v.Interface()), " ", ", ")
+	}
+	return fmt.Sprint(v.Interface())
+}
+
+// general are the settings outside of providers.
+func general(t *testing.T) []setting {
+	t.Helper()
+	c, err := config.Load("", nil, app.Types())
+	if err != nil {
+		t.Fatal(err)
+	}
+	return known("", reflect.ValueOf(c).Elem())
+}
+
+func ofType(p config.Type) []setting { return known("", reflect.ValueOf(p.Settings()).Elem()) }
+
+func variable(path string) string {
+	return "PATCHBAY_" + strings.ToUpper(strings.ReplaceAll(path, ".", "__"))
+}
+
+func page(t *testing.T, path string) string {
+	t.Helper()
+	text, err := os.ReadFile(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return string(text)
+}
+
+const manual = "../docs/configuration.md"
+
+// chapter is what stands under a heading, up to the next.
+func chapter(t *testing.T, text, heading string) string {
+	t.Helper()
+	_, rest, ok := strings.Cut(text, "\n"+heading+"\n")
+	if !ok {
+		t.Fatalf("%s has no %q", manual, heading)
+	}
+	if end := regexp.MustCompile(`(?m)^##`).FindStringIndex(rest); end != nil {
+		rest = rest[:end[0]]
+	}
+	return rest
+}
+
+var row = regexp.MustCompile("(?m)^\\| `([^`]+)` \\| ([^|]*) \\| `([^`]+)` \\| [^|]+ \\|$")
+
+// compare holds a table against what the decoder knows, both ways.
+func compare(t *testing.T, table, prefix string, want []setting) {
+	t.Helper()
+	type cells struct{ standard, variable string }
+	rows := map[string]cells{}
+	for _, r := range row.FindAllStringSubmatch(table, -1) {
+		rows[r[1]] = cells{r[2], r[3]}
+	}
+	for _, s := range want {
+		got, there := rows[s.path]
+		delete(rows, s.path)
+		switch {
+		case !there:
+			t.Errorf("%s has no row for %s%s", manual, prefix, s.path)
+		case got.variable != variable(prefix+s.path):
+			t.Errorf("%s%s: the variable is %s, not %s", prefix, s.path, variable(prefix+s.path), got.variable)
+		case s.standard != "" && got.standard != "`"+s.standard+"`":
+			t.Errorf("%s%s: the default is %s, not %s", prefix, s.path, s.standard, got.standard)
+		case s.standard == "" && strings.Contains(got.standard, "`"):
+			t.Errorf("%s%s: there is no default such as %s", prefix, s.path, got.standard)
+		}
+	}
+	for path := range rows {
+		t.Errorf("%s has a row for %s%s, which is not a setting", manual, prefix, path)
+	}
+}
+
+func TestEverySettingIsDocumented(t *testing.T) {
+	t.Parallel()
+	text := page(t, manual)
+	compare(t, chapter(t, text, "## Settings"), "", general(t))
+	for _, p := range app.Types() {
+		compare(t, chapter(t, text, "### `"+p.Name+"`"), "providers.name.", ofType(p))
+	}
+}
+
+func TestEveryFaultAndScopeIsDocumented(t *testing.T) {
+	t.Parallel()
+	text := page(t, manual)
+	_, refusal := (&config.Mock{Fault: "none"}).Check()
+	faults := strings.Split(strings.TrimPrefix(refusal, "is not one of "), ", ")
+	if len(faults) < 2 {
+		t.Fatalf("no faults in %q", refusal)
+	}
+	table := chapter(t, text, "### Faults")
+	for _, fault := range faults {
+		if !strings.Contains(table, "\n| `"+fault+"` |") {
+			t.Errorf("%s does not explain the fault %s", manual, fault)
+		}
+	}
+	for _, scope := range access.Scopes {
+		if !strings.Contains(chapter(t, text, "## API keys"), "`"+scope+"`") {
+			t.Errorf("%s does not name the scope %s", manual, scope)
+		}
+	}
+}
+
+const example = "../docs/patchbay.example.yaml"
+
+// Whoever copies the example gets what they would have without it.
+func TestTheExampleIsTheDefaults(t *testing.T) {
+	t.Parallel()
+	nothing, err := config.Load("", nil, app.Types())
+	if err != nil {
+		t.Fatal(err)
+	}
+	c, err := config.Load(example, nil, app.Types())
+	if err != nil {
+		t.Fatal(err)
+	}
+	for name, p := range c.Provider {
+		if !reflect.DeepEqual(p.Settings, nothing.Provider[name].Settings) {
+			t.Errorf("provider %s has %+v, by default %+v", name, p.Settings, nothing.Provider[name].Settings)
+		}
+	}
+	if len(c.Provider) != len(nothing.Provider) {
+		t.Errorf("it has other providers: %+v", c.Provider)
+	}
+	c.Provider, nothing.Provider = nil, nil // their types hold functions, which are never equal
+	if !reflect.DeepEqual(c, nothing) {
+		t.Errorf("it says %+v, the defaults are %+v", c, nothing)
+	}
+}
+
+// What the example has behind a # must be right too.
+func TestTheExampleHasEverySetting(t *testing.T) {
+	t.Parallel()
+	text := page(t, example)
+	shown := regexp.MustCompile(`(?m)^( +)# (\w+:)`).ReplaceAllString(text, "$1$2")
+	dir := t.TempDir()
+	file, secret := filepath.Join(dir, "shown.yaml"), filepath.Join(dir, "secret")
+	for path, content := range map[string]string{
+		file: strings.ReplaceAll(shown, "/run/secrets/old_mock_webhook", secret), secret: "whsec_old",
+	} {
+		if err := os.WriteFile(path, []byte(content), 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if _, err := config.Load(file, []string{"MOCK_WEBHOOK_SECRET=whsec_new"}, app.Types()); err != nil {
+		t.Error(err)
+	}
+	all := general(t)
+	for _, p := range app.Types() {
+		all = append(all, ofType(p)...)
+	}
+	for _, s := range all {
+		key := s.path[strings.LastIndexByte(s.path, '.')+1:]
+		if !regexp.MustCompile(`(?m)^ +` + key + `: \S`).MatchString(shown) {
+			t.Errorf("%s does not show %s", example, s.path)
+		}
+	}
+}

@@ -1,0 +1,268 @@
+package config_test
+
+import (
+	"errors"
+	"os"
+	"path/filepath"
+	"reflect"
+	"strings"
+	"testing"
+	"time"
+
+	"patchbay/config"
+	"patchbay/core/message"
+	"patchbay/core/money"
+)
+
+// acme is a real provider, which the catalogue of today has none of, with a
+// setting of each type that a setting can have.
+type acme struct {
+	Text     string          `config:"text"`
+	Number   int             `config:"number"`
+	Wait     time.Duration   `config:"wait"`
+	Password config.Secret   `config:"password"`
+	List     []string        `config:"list"`
+	Secrets  []config.Secret `config:"secrets"`
+	Pool     pool            `config:"pool"`
+}
+
+type pool struct {
+	Max  int           `config:"max"`
+	Idle time.Duration `config:"idle"`
+}
+
+// Check wants a setting that the others do not need.
+func (a *acme) Check() (path, text string) {
+	if a.Text == "" {
+		return "text", "must be written"
+	}
+	return "", ""
+}
+
+// types are those of the catalogue, and acme. That the catalogue's own have
+// these defaults is tested in app.
+func types() []config.Type {
+	return []config.Type{
+		{Name: "sqlite", Sort: config.ForStorage, Settings: func() any { return &config.SQLite{Path: "data/patchbay.db"} }},
+		{Name: "mock", Sort: config.ForPayments, Simulated: true, Settings: func() any { return &config.Mock{} }},
+		{Name: "catcher", Sort: config.ForMail, Simulated: true, Settings: func() any {
+			return &config.Catcher{Path: "data/mail", Keep: 1000}
+		}},
+		{Name: "acme", Sort: config.ForPayments, Settings: func() any { return &acme{Number: 7, Pool: pool{Max: 20}} }},
+	}
+}
+
+// load reads a text as a file. In what it says the file is called "file".
+func load(t testing.TB, text string, environ ...string) (*config.Config, error) {
+	t.Helper()
+	path := filepath.Join(t.TempDir(), "patchbay.yaml")
+	if err := os.WriteFile(path, []byte(text), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	c, err := config.Load(path, environ, types())
+	var mistakes config.Mistakes
+	if errors.As(err, &mistakes) {
+		for i := range mistakes {
+			mistakes[i].File = strings.Replace(mistakes[i].File, path, "file", 1)
+		}
+	}
+	return c, err
+}
+
+func mustLoad(t testing.TB, text string, environ ...string) *config.Config {
+	t.Helper()
+	c, err := load(t, text, environ...)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return c
+}
+
+func settings[T any](t testing.TB, c *config.Config, name string) T {
+	t.Helper()
+	s, ok := c.Provider[name].Settings.(T)
+	if !ok {
+		t.Fatalf("provider %q has the settings %T", name, c.Provider[name].Settings)
+	}
+	return s
+}
+
+func TestNothingConfiguredIsAGatewayOnThisMachine(t *testing.T) {
+	t.Parallel()
+	// None of these variables is a setting: it has no two underscores.
+	c, err := config.Load("", []string{"HOME=/root", "PATCHBAY_CONFIG=", "PATCHBAY_PORT=80"}, types())
+	if err != nil {
+		t.Fatal(err)
+	}
+	providers := c.Provider
+	c.Provider = nil
+	want := &config.Config{
+		Server:   config.Server{Address: "127.0.0.1:8080", AdminAddress: "127.0.0.1:8081"},
+		Auth:     config.Auth{Mode: "auto"},
+		Payments: config.Payments{Providers: []string{"mock"}, Currencies: money.Default},
+		Mail:     config.Mail{Providers: []string{"catcher"}, From: "patchbay@localhost.localdomain", Delivery: message.AtLeastOnce},
+		Storage:  config.Storage{Provider: "local"},
+		Log:      config.Log{Level: "info", Format: "text"},
+	}
+	if !reflect.DeepEqual(c, want) {
+		t.Errorf("got %+v\nwant %+v", c, want)
+	}
+	for name, kind := range map[string]string{"mock": "mock", "catcher": "catcher", "local": "sqlite"} {
+		if p := providers[name]; p.Name != name || p.Type.Name != kind || p.Settings == nil {
+			t.Errorf("provider %q is %+v", name, p)
+		}
+	}
+	if len(providers) != 3 {
+		t.Errorf("there are %d providers", len(providers))
+	}
+	if c.KeysRequired() {
+		t.Error("keys are required on loopback")
+	}
+}
+
+func TestAFileThatSaysNothingIsNoFile(t *testing.T) {
+	t.Parallel()
+	nothing, err := config.Load("", nil, types())
+	if err != nil {
+		t.Fatal(err)
+	}
+	for name, text := range map[string]string{
+		"empty": "", "a comment": "# later\n", "a document that is empty": "---\n# later\n", "null": "~\n",
+		"sections without settings": "server:\nauth: ~\nproviders:\n", "keys without values": "server:\n  address:\nlog: {level: }\n",
+		"an empty mapping": "{}", "ends as YAML may": "---\nlog: {}\n...\n",
+	} {
+		c := mustLoad(t, text)
+		if !reflect.DeepEqual(c.Server, nothing.Server) || !reflect.DeepEqual(c.Mail, nothing.Mail) || len(c.Provider) != 3 {
+			t.Errorf("%s: %+v", name, c)
+		}
+	}
+}
+
+func TestAFileThatCannotBeReadIsNoMistakeInIt(t *testing.T) {
+	t.Parallel()
+	for name, path := range map[string]string{"missing": filepath.Join(t.TempDir(), "none.yaml"), "a directory": t.TempDir()} {
+		_, err := config.Load(path, nil, types())
+		var mistakes config.Mistakes
+		if err == nil || errors.As(err, &mistakes) || !strings.Contains(err.Error(), path) {
+			t.Errorf("%s: %v", name, err)
+		}
+	}
+}
+
+func TestSettingsOfEveryTypeAreRead(t *testing.T) {
+	t.Parallel()
+	file := filepath.Join(t.TempDir(), "password")
+	if err := os.WriteFile(file, []byte("from a file\r\n\n"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	c := mustLoad(t, `payments: {providers: [shop], currencies: [jpy]}
+providers:
+  shop:
+    type: acme
+    text: "${GREETING}, ${NAME}"
+    number: 42
+    wait: 1m30s
+    password: ${file:`+file+`}
+    list: [a, "b, c"]
+    secrets: ["${ONE}", "${TWO}"]
+    pool: {idle: 0}
+`, "GREETING=hello", "NAME=Ada=Lovelace", "ONE=1", "TWO=2")
+	got := settings[*acme](t, c, "shop")
+	want := &acme{
+		Text: "hello, Ada=Lovelace", Number: 42, Wait: 90 * time.Second, Password: config.NewSecret("from a file"),
+		List: []string{"a", "b, c"}, Secrets: []config.Secret{config.NewSecret("1"), config.NewSecret("2")},
+		Pool: pool{Max: 20},
+	}
+	if !reflect.DeepEqual(got, want) {
+		t.Errorf("got %+v\nwant %+v", got, want)
+	}
+	if got.Password.Reveal() != "from a file" || got.Secrets[1].Reveal() != "2" {
+		t.Error("a secret has another value")
+	}
+}
+
+func TestWhichProvidersThereAre(t *testing.T) {
+	t.Parallel()
+	tests := []struct {
+		name, text string
+		want       map[string]string // name to type
+	}{
+		{
+			"one that is configured beside the builtin ones", "payments: {providers: [mock, two]}\nproviders: {two: {type: mock}}",
+			map[string]string{"mock": "mock", "two": "mock", "catcher": "catcher", "local": "sqlite"},
+		},
+		{
+			"one in place of a builtin one", "payments: {providers: [mock]}\nproviders: {mock: {type: acme, text: x}}",
+			map[string]string{"mock": "acme", "catcher": "catcher", "local": "sqlite"},
+		},
+		{
+			"a builtin one that is only set otherwise", "providers: {local: {path: /srv/p.db}}",
+			map[string]string{"mock": "mock", "catcher": "catcher", "local": "sqlite"},
+		},
+		{
+			"one that nothing uses is left out", "providers: {spare: {type: mock}}",
+			map[string]string{"mock": "mock", "catcher": "catcher", "local": "sqlite"},
+		},
+	}
+	for _, tt := range tests {
+		got := map[string]string{}
+		for name, p := range mustLoad(t, tt.text).Provider {
+			got[name] = p.Type.Name
+		}
+		if !reflect.DeepEqual(got, tt.want) {
+			t.Errorf("%s: got %v, want %v", tt.name, got, tt.want)
+		}
+	}
+}
+
+func TestLoopback(t *testing.T) {
+	t.Parallel()
+	// What is in doubt is not loopback: then keys are asked for.
+	for address, want := range map[string]bool{
+		"127.0.0.1:8080": true, "127.8.9.1:1": true, "[::1]:8080": true, "localhost:8080": true, "[::ffff:127.0.0.1]:80": true,
+		"0.0.0.0:8080": false, "[::]:8080": false, ":8080": false, "10.0.0.1:80": false, "192.168.1.2:80": false,
+		"example.com:80": false, "localhost.example.com:80": false, "127.0.0.1.example.com:80": false, "127.1:80": false,
+		"2130706433:80": false, "127.0.0.1": false, "localhost": false, "::1": false, "": false, "[::1%lo]:80": false,
+	} {
+		if got := config.Loopback(address); got != want {
+			t.Errorf("%q: got %v", address, got)
+		}
+	}
+}
+
+func TestWhenKeysAreRequired(t *testing.T) {
+	t.Parallel()
+	tests := []struct {
+		address, mode string
+		want          bool
+	}{
+		{"127.0.0.1:8080", "auto", false},
+		{"[::1]:8080", "auto", false},
+		{"0.0.0.0:8080", "auto", true},
+		{":8080", "auto", true},
+		{"127.0.0.1:8080", "required", true},
+		{"0.0.0.0:8080", "required", true},
+		{"127.0.0.1:8080", "off", false},
+	}
+	for _, tt := range tests {
+		c := mustLoad(t, "", "PATCHBAY_SERVER__ADDRESS="+tt.address, "PATCHBAY_AUTH__MODE="+tt.mode)
+		if got := c.KeysRequired(); got != tt.want {
+			t.Errorf("%s on %s: got %v", tt.mode, tt.address, got)
+		}
+	}
+}
+
+func TestTheInstallationIsBesideTheDatabase(t *testing.T) {
+	t.Parallel()
+	for path, want := range map[string]string{
+		"": "data", "/srv/patchbay/p.db": "/srv/patchbay", "p.db": ".", "./data/p.db": "data",
+	} {
+		text := ""
+		if path != "" {
+			text = "providers: {local: {type: sqlite, path: " + path + "}}"
+		}
+		if got := mustLoad(t, text).DataDir(); got != want {
+			t.Errorf("%q: got %q, want %q", path, got, want)
+		}
+	}
+}
