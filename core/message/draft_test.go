@@ -168,6 +168,8 @@ func TestCheckRefuses(t *testing.T) {
 		{"a media type with a line end", attached(func(a *message.Attachment) { a.ContentType = "text/plain;\r\n charset=utf-8" }), "attachments[1].contentType", "invalid_content_type"},
 		{"a content id of 256 bytes", attached(func(a *message.Attachment) { a.ContentID = strings.Repeat("a", 256) }), "attachments[1].contentId", "invalid_content_id"},
 		{"a content id in its brackets", attached(func(a *message.Attachment) { a.ContentID = "<logo>" }), "attachments[1].contentId", "invalid_content_id"},
+		{"a content id that opens a bracket", attached(func(a *message.Attachment) { a.ContentID = "<logo" }), "attachments[1].contentId", "invalid_content_id"},
+		{"a content id that ends one", attached(func(a *message.Attachment) { a.ContentID = "logo>" }), "attachments[1].contentId", "invalid_content_id"},
 		{"a content id with a space", attached(func(a *message.Attachment) { a.ContentID = "a logo" }), "attachments[1].contentId", "invalid_content_id"},
 		{"a content id with a line end", attached(func(a *message.Attachment) { a.ContentID = "logo\r\nX:" }), "attachments[1].contentId", "invalid_content_id"},
 		{"files of 20 MB and a byte together", attached(func(a *message.Attachment) { a.Content = make([]byte, 20<<20) }), "attachments", "attachments_too_large"},
