@@ -182,8 +182,11 @@ func TestAnEmailIsOneUsers(t *testing.T) {
 // The key is free after a refusal: nothing was created under it.
 func TestAKeyIsFreeAfterARefusal(t *testing.T) {
 	r := newRig(t)
-	_, _, err := r.Create(t.Context(), tenant, directory.NewUser{Email: "ada"}, key("k", "a"))
+	u, _, err := r.Create(t.Context(), tenant, directory.NewUser{Email: "ada"}, key("k", "a"))
 	wantCode(t, err, fault.Invalid, "invalid_email")
+	if u.ID != "" {
+		t.Errorf("%+v beside the error", u)
+	}
 	if _, replayed, err := r.Create(t.Context(), tenant, ada, key("k", "b")); err != nil || replayed {
 		t.Errorf("replayed %v, %v", replayed, err)
 	}
