@@ -29,7 +29,7 @@ type rig struct {
 	*queue.Worker
 	journal *memjournal.Journal
 	start   time.Time
-	ctx     context.Context //nolint:containedctx // what the worker runs under
+	ctx     context.Context // what the worker runs under
 	stop    context.CancelFunc
 	warned  atomic.Int64
 	claims  atomic.Int64 // how often the worker asked
