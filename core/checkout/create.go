@@ -45,6 +45,7 @@ func (s *Service) check(r CreateRequest) error {
 	return payment.Fields{
 		CustomerID: r.CustomerID, Description: r.Description, ReturnURL: r.ReturnURL,
 		CaptureMethod: r.CaptureMethod, Metadata: r.Metadata,
+		PaymentMethod: r.PaymentMethod, PaymentMethods: r.PaymentMethods, Customers: r.Customers,
 	}.Check()
 }
 

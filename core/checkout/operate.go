@@ -21,6 +21,9 @@ const (
 // or idem.CodeInFlight; Unavailable: nothing was done, and the same key tries
 // again.
 func (s *Service) Confirm(ctx context.Context, tenant, id string, r ConfirmRequest, key idem.Key) (Result, error) {
+	if err := (payment.Fields{PaymentMethod: r.PaymentMethod, ReturnURL: r.ReturnURL}).Check(); err != nil {
+		return Result{}, err
+	}
 	return s.operate(ctx, tenant, id, key, func(p *payment.Payment) error {
 		switch p.Status {
 		case payment.RequiresPaymentMethod, payment.RequiresConfirmation, payment.RequiresAction:

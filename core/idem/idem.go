@@ -24,7 +24,8 @@ type Key struct {
 	Fingerprint string // hex SHA-256
 }
 
-// New scopes a caller's key. route is the method and the path as called;
+// New scopes a caller's key. route is the method and the path as called; it and
+// tenant hold neither a bar nor a zero byte, so that no two scopes meet.
 // canonical is the request's body in a form in which equal requests are equal
 // bytes. An empty value gives the zero Key.
 func New(tenant, route, value string, canonical []byte) Key {

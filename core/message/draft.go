@@ -6,6 +6,7 @@ import (
 	"net/mail"
 	"strings"
 	"time"
+	"unicode"
 	"unicode/utf8"
 
 	"patchbay/core/fault"
@@ -111,7 +112,7 @@ func (d Draft) checkAddresses() error {
 
 func (a Address) check(param string) error {
 	parsed, err := mail.ParseAddress(a.Email)
-	if err != nil || parsed.Address != a.Email || len(a.Email) > maxAddress || !oneLine(a.Email) {
+	if err != nil || parsed.Address != a.Email || len(a.Email) > maxAddress || strings.ContainsFunc(a.Email, invisible) {
 		return fault.InvalidParam(param, "invalid_address", "an address must look like ada@example.com")
 	}
 	if utf8.RuneCountInString(a.Name) > maxName || !oneLine(a.Name) {
@@ -120,13 +121,19 @@ func (a Address) check(param string) error {
 	return nil
 }
 
-// ParseAddress reads "ada@example.com" or "Ada <ada@example.com>".
+// ParseAddress reads "ada@example.com" or "Ada <ada@example.com>". What it
+// returns keeps to the rules of Draft.Check: a name may be written as an encoded
+// word (RFC 2047), and that may hold line ends which the text itself does not.
 func ParseAddress(s string) (Address, error) {
 	parsed, err := mail.ParseAddress(s)
 	if err != nil || !oneLine(s) {
 		return Address{}, fault.New(fault.Invalid, "invalid_address", "an address must look like ada@example.com or Ada <ada@example.com>")
 	}
-	return Address{Email: parsed.Address, Name: parsed.Name}, nil
+	a := Address{Email: parsed.Address, Name: parsed.Name}
+	if err := a.check(""); err != nil {
+		return Address{}, err
+	}
+	return a, nil
 }
 
 // ours are the headers that are made from other fields, or by the servers on
@@ -199,8 +206,14 @@ func (d Draft) checkLabels() error {
 // oneLine reports whether s holds no line end and no other control character,
 // with which it could break out of a header.
 func oneLine(s string) bool {
-	return utf8.ValidString(s) && !strings.ContainsFunc(s, func(r rune) bool { return r < 0x20 && r != '\t' || r == 0x7f })
+	return utf8.ValidString(s) && !strings.ContainsFunc(s, func(r rune) bool {
+		return unicode.IsControl(r) && r != '\t' || r == '\u2028' || r == '\u2029'
+	})
 }
+
+// invisible tells what nobody can see in an address, so that two would look the
+// same, and what stands in place of bytes that were no text.
+func invisible(r rune) bool { return !unicode.IsPrint(r) || r == utf8.RuneError }
 
 func token(s string) bool {
 	return s != "" && !strings.ContainsFunc(s, func(r rune) bool {

@@ -71,15 +71,15 @@ func Format(amount int64, c Currency) string {
 	if digits == 0 {
 		return strconv.FormatInt(amount, 10) + " " + code
 	}
-	sign := ""
+	sign, size := "", uint64(amount)
 	if amount < 0 {
-		sign, amount = "-", -amount
+		sign, size = "-", -size // right for the smallest number too, of which -amount is itself
 	}
-	scale := int64(1)
+	scale := uint64(1)
 	for range digits {
 		scale *= 10
 	}
-	return fmt.Sprintf("%s%d.%0*d %s", sign, amount/scale, digits, amount%scale, code)
+	return fmt.Sprintf("%s%d.%0*d %s", sign, size/scale, digits, size%scale, code)
 }
 
 func list(accepted []Currency) string {

@@ -14,6 +14,7 @@ const (
 	MaxMetadataValue = 500
 	MaxDescription   = 1000
 	MaxURL           = 2048
+	maxToken         = 255
 )
 
 // Fields is what a caller writes freely into a payment.
@@ -23,6 +24,10 @@ type Fields struct {
 	ReturnURL     string
 	CaptureMethod CaptureMethod // may be empty
 	Metadata      map[string]string
+	// PaymentMethod, and the others by provider, are the provider's tokens.
+	PaymentMethod  string
+	PaymentMethods map[string]string
+	Customers      map[string]string
 }
 
 // Check returns Invalid, with the field, unless all of it may be stored and
@@ -32,8 +37,14 @@ func (f Fields) Check() error {
 	case utf8.RuneCountInString(f.Description) > MaxDescription || HasCardNumber(f.Description):
 		return fault.InvalidParam("description", "invalid_description",
 			"description takes at most 1000 characters and no card number")
-	case len(f.CustomerID) > 255 || HasCardNumber(f.CustomerID):
+	case !token(f.CustomerID):
 		return fault.InvalidParam("customerId", "invalid_customer", "customerId takes at most 255 characters")
+	case !token(f.PaymentMethod):
+		return fault.InvalidParam("paymentMethod", "invalid_payment_method", "paymentMethod takes a provider's token, never a card number")
+	case !tokens(f.PaymentMethods):
+		return fault.InvalidParam("paymentMethods", "invalid_payment_method", "paymentMethods take a provider's token each, never a card number")
+	case !tokens(f.Customers):
+		return fault.InvalidParam("customers", "invalid_customer", "customers take at most 255 characters each")
 	case f.CaptureMethod != "" && f.CaptureMethod != CaptureAutomatic && f.CaptureMethod != CaptureManual:
 		return fault.InvalidParam("captureMethod", "invalid_capture_method", "captureMethod must be automatic or manual")
 	}
@@ -43,13 +54,25 @@ func (f Fields) Check() error {
 	return checkMetadata(f.Metadata)
 }
 
+// token reports whether s may be a provider's name of something.
+func token(s string) bool { return len(s) <= maxToken && !HasCardNumber(s) }
+
+func tokens(byProvider map[string]string) bool {
+	for _, s := range byProvider {
+		if !token(s) {
+			return false
+		}
+	}
+	return true
+}
+
 func checkURL(s string) error {
 	if s == "" {
 		return nil
 	}
 	u, err := url.Parse(s)
-	if err != nil || u.Host == "" || (u.Scheme != "https" && u.Scheme != "http") || len(s) > MaxURL {
-		return fault.InvalidParam("returnUrl", "invalid_url", "returnUrl must be an absolute http or https URL")
+	if err != nil || u.Host == "" || (u.Scheme != "https" && u.Scheme != "http") || len(s) > MaxURL || HasCardNumber(s) {
+		return fault.InvalidParam("returnUrl", "invalid_url", "returnUrl must be an absolute http or https URL, without a card number")
 	}
 	return nil
 }

@@ -53,7 +53,8 @@ func (w *Worker) Run(ctx context.Context) {
 	)
 	defer ticker.Stop()
 	defer running.Wait()
-	for {
+	// Where several cases are ready, a select takes any: the end is asked for here.
+	for ctx.Err() == nil {
 		// At least one place must be free, else a claim would wait on its lease.
 		select {
 		case free <- struct{}{}:

@@ -6,6 +6,7 @@ import (
 	"net/mail"
 	"strings"
 	"time"
+	"unicode"
 	"unicode/utf8"
 
 	"patchbay/core/fault"
@@ -95,7 +96,17 @@ func (u User) Apply(p Patch, now time.Time) (User, error) {
 // NormalizeEmail gives the form in which addresses are compared and stored:
 // without surrounding space, in lower case. Providers that tell upper from
 // lower case in the local part are not known in practice.
-func NormalizeEmail(email string) string { return strings.ToLower(strings.TrimSpace(email)) }
+//
+// A letter outside ASCII never becomes one within: the dotted capital I and the
+// Kelvin sign would, and one person's address would find another's user.
+func NormalizeEmail(email string) string {
+	return strings.Map(func(r rune) rune {
+		if low := unicode.ToLower(r); low >= utf8.RuneSelf || r < utf8.RuneSelf {
+			return low
+		}
+		return r
+	}, strings.TrimSpace(email))
+}
 
 func (u User) check() error {
 	if err := checkEmail(u.Email); err != nil {
@@ -109,11 +120,15 @@ func (u User) check() error {
 
 func checkEmail(email string) error {
 	parsed, err := mail.ParseAddress(email)
-	if err != nil || parsed.Address != email || len(email) > MaxEmail || strings.ContainsAny(email, "\r\n\x00") {
+	if err != nil || parsed.Address != email || len(email) > MaxEmail || strings.ContainsFunc(email, invisible) {
 		return fault.InvalidParam("email", "invalid_email", "email must be one bare address such as ada@example.com")
 	}
 	return nil
 }
+
+// invisible tells what nobody can see in an address, so that two would look the
+// same, and what stands in place of bytes that were no text.
+func invisible(r rune) bool { return !unicode.IsPrint(r) || r == utf8.RuneError }
 
 // CheckMetadata returns Invalid unless metadata keeps to the limits.
 func CheckMetadata(metadata map[string]string) error {
@@ -121,9 +136,11 @@ func CheckMetadata(metadata map[string]string) error {
 		return fault.InvalidParam("metadata", "too_many_keys", "metadata takes at most 50 keys")
 	}
 	for k, v := range metadata {
-		if k == "" || utf8.RuneCountInString(k) > MaxMetadataKey || utf8.RuneCountInString(v) > MaxMetadataValue {
-			return fault.InvalidParam("metadata."+k, "invalid_metadata",
-				"metadata keys take 1 to 40 characters, values at most 500")
+		switch {
+		case k == "" || utf8.RuneCountInString(k) > MaxMetadataKey || strings.Contains(k, "\x00"):
+			return fault.InvalidParam("metadata", "invalid_metadata", "metadata keys take 1 to 40 characters, none of them zero")
+		case utf8.RuneCountInString(v) > MaxMetadataValue || strings.Contains(v, "\x00"):
+			return fault.InvalidParam("metadata."+k, "invalid_metadata", "metadata values take at most 500 characters, none of them zero")
 		}
 	}
 	return nil

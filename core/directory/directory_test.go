@@ -1,0 +1,239 @@
+package directory_test
+
+import (
+	"context"
+	"path/filepath"
+	"testing"
+	"time"
+
+	"patchbay/adapters/storage/sqlitestore"
+	"patchbay/adapters/sys"
+	"patchbay/core/directory"
+	"patchbay/core/fault"
+	"patchbay/core/idem"
+	"patchbay/core/user"
+	"patchbay/ports"
+)
+
+const tenant = "acme"
+
+// users is a real repository whose answers can be lost.
+type users struct {
+	ports.UserRepository
+	before error // of Create: nothing is written
+	after  error // of Create: it was written
+	find   error // of FindByID and FindByKey
+}
+
+func (u *users) Create(ctx context.Context, n user.User, key idem.Key) error {
+	if u.before != nil {
+		return u.before
+	}
+	if err := u.UserRepository.Create(ctx, n, key); err != nil {
+		return err
+	}
+	return u.after
+}
+
+func (u *users) FindByID(ctx context.Context, tenant, id string) (user.User, error) {
+	if u.find != nil {
+		return user.User{}, u.find
+	}
+	return u.UserRepository.FindByID(ctx, tenant, id)
+}
+
+func (u *users) FindByKey(ctx context.Context, scoped string) (user.Creation, error) {
+	if u.find != nil {
+		return user.Creation{}, u.find
+	}
+	return u.UserRepository.FindByKey(ctx, scoped)
+}
+
+type rig struct {
+	*directory.Service
+	users *users
+}
+
+func newRig(t *testing.T) *rig {
+	t.Helper()
+	t.Parallel()
+	store, err := sqlitestore.Open(t.Context(), sqlitestore.Options{
+		Path: filepath.Join(t.TempDir(), "users.db"), Clock: sys.Clock{}, IDs: sys.IDs{},
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() {
+		if err := store.Close(); err != nil {
+			t.Error(err)
+		}
+	})
+	u := &users{UserRepository: store.Users()}
+	return &rig{Service: directory.New(u, sys.Clock{}, sys.IDs{}), users: u}
+}
+
+var ada = directory.NewUser{Email: "Ada@Example.com", Name: "Ada", Metadata: map[string]string{"plan": "pro"}}
+
+func key(value, body string) idem.Key {
+	return idem.New(tenant, "POST /api/users", value, []byte(body))
+}
+
+func (r *rig) create(t *testing.T, n directory.NewUser, k idem.Key) user.User {
+	t.Helper()
+	u, _, err := r.Create(t.Context(), tenant, n, k)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return u
+}
+
+// wantUsers counts the users that are there.
+func (r *rig) wantUsers(t *testing.T, want int) {
+	t.Helper()
+	page, err := r.List(t.Context(), tenant, "", 100)
+	if err != nil || len(page.Users) != want {
+		t.Errorf("%d users (%v), want %d", len(page.Users), err, want)
+	}
+}
+
+func wantCode(t *testing.T, err error, kind fault.Kind, code string) {
+	t.Helper()
+	if !fault.Is(err, kind) || fault.From(err).Code != code {
+		t.Errorf("%v, want %s (%s)", err, kind, code)
+	}
+}
+
+func scripted(kind fault.Kind) error { return fault.New(kind, "scripted", "") }
+
+func TestCreate(t *testing.T) {
+	r := newRig(t)
+	u, replayed, err := r.Create(t.Context(), tenant, ada, idem.Key{})
+	if err != nil || replayed || u.Tenant != tenant || u.Email != "ada@example.com" || u.Version != 1 || u.Metadata["plan"] != "pro" ||
+		time.Since(u.CreatedAt) > time.Minute {
+		t.Fatalf("%+v, replayed %v, %v", u, replayed, err)
+	}
+	for name, find := range map[string]func() (user.User, error){
+		"by id":                    func() (user.User, error) { return r.Get(t.Context(), tenant, u.ID) },
+		"by email, in any writing": func() (user.User, error) { return r.FindByEmail(t.Context(), tenant, " ADA@example.COM ") },
+	} {
+		if got, err := find(); err != nil || got.ID != u.ID || got.Email != u.Email {
+			t.Errorf("%s: %+v, %v", name, got, err)
+		}
+	}
+}
+
+func TestAnotherTenantSeesNothing(t *testing.T) {
+	r := newRig(t)
+	u := r.create(t, ada, idem.Key{})
+	_, byID := r.Get(t.Context(), "umbrella", u.ID)
+	_, byEmail := r.FindByEmail(t.Context(), "umbrella", u.Email)
+	_, update := r.Update(t.Context(), "umbrella", u.ID, user.Patch{}, 0)
+	remove := r.Delete(t.Context(), "umbrella", u.ID, 0)
+	for name, err := range map[string]error{"get": byID, "find": byEmail, "update": update, "delete": remove} {
+		if !fault.Is(err, fault.NotFound) {
+			t.Errorf("%s: %v, want not_found", name, err)
+		}
+	}
+	if _, _, err := r.Create(t.Context(), "umbrella", ada, idem.Key{}); err != nil {
+		t.Errorf("the same email in another tenant: %v", err)
+	}
+	r.wantUsers(t, 1)
+}
+
+func TestARepeatGetsTheUserAsItWasCreated(t *testing.T) {
+	r := newRig(t)
+	first := r.create(t, ada, key("k", "a"))
+	name := "Somebody else"
+	if _, err := r.Update(t.Context(), tenant, first.ID, user.Patch{Name: &name}, 0); err != nil {
+		t.Fatal(err)
+	}
+	again, replayed, err := r.Create(t.Context(), tenant, ada, key("k", "a"))
+	if err != nil || !replayed || again.ID != first.ID || again.Name != "Ada" || again.Version != 1 {
+		t.Errorf("%+v, replayed %v, %v", again, replayed, err)
+	}
+	r.wantUsers(t, 1)
+}
+
+func TestAnotherBodyUnderTheKeyIsRefused(t *testing.T) {
+	r := newRig(t)
+	r.create(t, ada, key("k", "a"))
+	other := directory.NewUser{Email: "eve@example.com"}
+	u, replayed, err := r.Create(t.Context(), tenant, other, key("k", "b"))
+	wantCode(t, err, fault.Conflict, idem.CodeMismatch)
+	if replayed || u.ID != "" {
+		t.Errorf("%+v, replayed %v beside the error: that is somebody else's user", u, replayed)
+	}
+	r.wantUsers(t, 1)
+}
+
+func TestAnEmailIsOneUsers(t *testing.T) {
+	r := newRig(t)
+	r.create(t, ada, key("k", "a"))
+	for name, k := range map[string]idem.Key{"without a key": {}, "under another key": key("l", "a")} {
+		u, replayed, err := r.Create(t.Context(), tenant, directory.NewUser{Email: " ADA@example.com"}, k)
+		wantCode(t, err, fault.Conflict, "email_taken")
+		if replayed || u.ID != "" {
+			t.Errorf("%s: %+v, replayed %v beside the error", name, u, replayed)
+		}
+	}
+	r.wantUsers(t, 1)
+}
+
+// The key is free after a refusal: nothing was created under it.
+func TestAKeyIsFreeAfterARefusal(t *testing.T) {
+	r := newRig(t)
+	u, _, err := r.Create(t.Context(), tenant, directory.NewUser{Email: "ada"}, key("k", "a"))
+	wantCode(t, err, fault.Invalid, "invalid_email")
+	if u.ID != "" {
+		t.Errorf("%+v beside the error", u)
+	}
+	if _, replayed, err := r.Create(t.Context(), tenant, ada, key("k", "b")); err != nil || replayed {
+		t.Errorf("replayed %v, %v", replayed, err)
+	}
+}
+
+func TestACommitWhoseAnswerWasLostIsReread(t *testing.T) {
+	r := newRig(t)
+	r.users.after = scripted(fault.UnknownOutcome)
+	u, replayed, err := r.Create(t.Context(), tenant, ada, key("k", "a"))
+	if err != nil || replayed || u.Email != "ada@example.com" {
+		t.Errorf("%+v, replayed %v, %v", u, replayed, err)
+	}
+	r.wantUsers(t, 1)
+}
+
+func TestWhatCannotBeRereadStaysUnknown(t *testing.T) {
+	r := newRig(t)
+	r.users.after, r.users.find = scripted(fault.UnknownOutcome), scripted(fault.Unavailable)
+	u, _, err := r.Create(t.Context(), tenant, ada, key("k", "a"))
+	if !fault.Is(err, fault.UnknownOutcome) || u.ID != "" {
+		t.Errorf("%+v, %v; want unknown_outcome: the user is there", u, err)
+	}
+	r.users.after, r.users.find = nil, nil
+	if _, replayed, err := r.Create(t.Context(), tenant, ada, key("k", "a")); err != nil || !replayed {
+		t.Errorf("the same key again: replayed %v, %v", replayed, err)
+	}
+	r.wantUsers(t, 1)
+}
+
+func TestWithoutTheStoreNothingIsCreated(t *testing.T) {
+	r := newRig(t)
+	for _, kind := range []fault.Kind{fault.Unavailable, fault.UnknownOutcome} {
+		r.users.before = scripted(kind)
+		if u, replayed, err := r.Create(t.Context(), tenant, ada, key("k", "a")); !fault.Is(err, kind) || replayed || u.ID != "" {
+			t.Errorf("%+v, replayed %v, %v; want %s", u, replayed, err, kind)
+		}
+	}
+	r.users.before = nil
+	r.wantUsers(t, 0)
+}
+
+// That the key is taken says that there was a user, not which.
+func TestARepeatThatCannotBeReadIsNoAnswer(t *testing.T) {
+	r := newRig(t)
+	r.create(t, ada, key("k", "a"))
+	r.users.find = scripted(fault.Unavailable)
+	if u, replayed, err := r.Create(t.Context(), tenant, ada, key("k", "a")); !fault.Is(err, fault.Unavailable) || replayed || u.ID != "" {
+		t.Errorf("%+v, replayed %v, %v; want unavailable", u, replayed, err)
+	}
+}

@@ -1,0 +1,101 @@
+package idem_test
+
+import (
+	"strings"
+	"testing"
+
+	"patchbay/core/fault"
+	"patchbay/core/idem"
+)
+
+const route = "POST /api/payments"
+
+// The form is stored with what was created under the key: another form would
+// forget every key.
+func TestScopedIsTenantRouteAndKey(t *testing.T) {
+	t.Parallel()
+	k := idem.New("acme", route, "order-17", []byte("{}"))
+	if want := "acme|POST /api/payments|order-17"; k.Scoped != want {
+		t.Errorf("Scoped = %q, want %q", k.Scoped, want)
+	}
+	if k.Empty() {
+		t.Error("Empty() of a key that was given")
+	}
+}
+
+func TestNew(t *testing.T) {
+	t.Parallel()
+	first := idem.New("acme", route, "order-17", []byte(`{"a":1}`))
+	tests := []struct {
+		name              string
+		key               idem.Key
+		sameKey, sameBody bool
+	}{
+		{"the same again", idem.New("acme", route, "order-17", []byte(`{"a":1}`)), true, true},
+		{"another body", idem.New("acme", route, "order-17", []byte(`{"a":2}`)), true, false},
+		{"no body", idem.New("acme", route, "order-17", nil), true, false},
+		{"a body with one byte more", idem.New("acme", route, "order-17", []byte(`{"a":1} `)), true, false},
+		{"another key", idem.New("acme", route, "order-18", []byte(`{"a":1}`)), false, true},
+		{"the key in upper case", idem.New("acme", route, "ORDER-17", []byte(`{"a":1}`)), false, true},
+		{"another tenant", idem.New("umbrella", route, "order-17", []byte(`{"a":1}`)), false, true},
+		{"another route", idem.New("acme", "POST /api/emails", "order-17", []byte(`{"a":1}`)), false, false},
+		{"another payment", idem.New("acme", route+"/pay_1/refunds", "order-17", []byte(`{"a":1}`)), false, false},
+		{"the route's end in the body", idem.New("acme", "POST /api/payment", "order-17", []byte(`s{"a":1}`)), false, false},
+	}
+	for _, tt := range tests {
+		t.Run(tt.name, func(t *testing.T) {
+			t.Parallel()
+			if same := tt.key.Scoped == first.Scoped; same != tt.sameKey {
+				t.Errorf("Scoped = %q beside %q, the same: %v", tt.key.Scoped, first.Scoped, same)
+			}
+			if same := tt.key.Fingerprint == first.Fingerprint; same != tt.sameBody {
+				t.Errorf("the same fingerprint: %v, want %v", same, tt.sameBody)
+			}
+			err := first.Match(tt.key.Fingerprint)
+			if tt.sameBody {
+				if err != nil {
+					t.Errorf("Match: %v", err)
+				}
+				return
+			}
+			if !fault.Is(err, fault.Conflict) || fault.From(err).Code != idem.CodeMismatch {
+				t.Errorf("Match: %v, want conflict (%s)", err, idem.CodeMismatch)
+			}
+		})
+	}
+}
+
+func TestNoKeyIsTheZeroKey(t *testing.T) {
+	t.Parallel()
+	k := idem.New("acme", route, "", []byte(`{"a":1}`))
+	if k != (idem.Key{}) || !k.Empty() {
+		t.Errorf("%+v, want the zero Key: one with a scope would be taken by the first request without a key", k)
+	}
+}
+
+// Two callers never share a key by accident, and two requests never share a
+// fingerprint: tenants and routes are ours, without bars and zero bytes; keys
+// and bodies are anything.
+func FuzzNew(f *testing.F) {
+	f.Add("a", "r", "k", "b", "a", "r", "k|", "b")
+	f.Add("a", "r", "r|k", "b", "a", "r", "k", "b")
+	f.Add("a", "r", "k", "\x00b", "a", "r", "k", "b")
+	f.Add("a", "POST /x", "k", "", "a", "POST /", "k", "x")
+	f.Add("", "r", "k", "b", "a", "r", "k", "b")
+	f.Fuzz(func(t *testing.T, tenant1, route1, key1, body1, tenant2, route2, key2, body2 string) {
+		if strings.ContainsAny(tenant1+tenant2+route1+route2, "|\x00") || key1 == "" || key2 == "" {
+			return // New's callers never do that, or give no key
+		}
+		one := idem.New(tenant1, route1, key1, []byte(body1))
+		two := idem.New(tenant2, route2, key2, []byte(body2))
+		if same := tenant1 == tenant2 && route1 == route2 && key1 == key2; same != (one.Scoped == two.Scoped) {
+			t.Errorf("%q and %q", one.Scoped, two.Scoped)
+		}
+		if same := route1 == route2 && body1 == body2; same != (one.Fingerprint == two.Fingerprint) {
+			t.Errorf("fingerprints %s of %q %q and %s of %q %q", one.Fingerprint, route1, body1, two.Fingerprint, route2, body2)
+		}
+		if len(one.Fingerprint) != 64 || strings.Trim(one.Fingerprint, "0123456789abcdef") != "" {
+			t.Errorf("fingerprint %q, want 64 hexadecimal digits", one.Fingerprint)
+		}
+	})
+}

@@ -1,0 +1,74 @@
+package message_test
+
+import (
+	"testing"
+
+	"patchbay/core/fault"
+	"patchbay/core/message"
+)
+
+var everything = message.Features{Attachments: true, Inline: true, Headers: true, Tags: true, Metadata: true, MultiReply: true}
+
+// Each feature is needed by what uses it, and by nothing else.
+func TestCarry(t *testing.T) {
+	t.Parallel()
+	inline := file("logo.png")
+	inline.ContentID = "logo"
+	tests := []struct {
+		name  string
+		uses  message.Message
+		param string
+		lacks func(*message.Features) // which of everything
+	}{
+		{"an attachment", message.Message{Attachments: []message.Attachment{file("a")}}, "attachments", func(f *message.Features) { f.Attachments = false }},
+		{"an inline file", message.Message{Attachments: []message.Attachment{inline}}, "attachments", func(f *message.Features) { f.Inline = false }},
+		{"an inline file beside an attachment", message.Message{Attachments: []message.Attachment{inline, file("a")}}, "attachments", func(f *message.Features) { f.Inline = false }},
+		{"a header", message.Message{Headers: map[string]string{"X-A": "v"}}, "headers", func(f *message.Features) { f.Headers = false }},
+		{"a tag", message.Message{Tags: []string{"a"}}, "tags", func(f *message.Features) { f.Tags = false }},
+		{"metadata", message.Message{Metadata: map[string]string{"a": "v"}}, "metadata", func(f *message.Features) { f.Metadata = false }},
+		{"two to reply to", message.Message{ReplyTo: list("r", 2)}, "replyTo", func(f *message.Features) { f.MultiReply = false }},
+	}
+	for _, tt := range tests {
+		t.Run(tt.name, func(t *testing.T) {
+			t.Parallel()
+			less := everything
+			tt.lacks(&less)
+			err := less.Carry(tt.uses)
+			if f := fault.From(err); !fault.Is(err, fault.Unsupported) || f.Code != "feature_unsupported" || f.Param != tt.param {
+				t.Errorf("without it: %v, want unsupported (feature_unsupported) at %s", err, tt.param)
+			}
+			if err := everything.Carry(tt.uses); err != nil {
+				t.Errorf("with all features: %v", err)
+			}
+			for _, other := range tests {
+				if other.name != tt.name && other.param != tt.param {
+					if err := less.Carry(other.uses); err != nil {
+						t.Errorf("what lacks only %q refuses %q: %v", tt.name, other.name, err)
+					}
+				}
+			}
+		})
+	}
+}
+
+func TestEveryProviderCarriesAPlainMessage(t *testing.T) {
+	t.Parallel()
+	m := message.Message{ReplyTo: list("r", 1), Cc: list("c", 2), Bcc: list("b", 2), HTML: "<p>", Text: "t"}
+	if err := (message.Features{}).Carry(m); err != nil {
+		t.Error(err)
+	}
+	files := message.Message{Attachments: []message.Attachment{file("a")}}
+	if err := (message.Features{Attachments: true}).Carry(files); err != nil {
+		t.Errorf("a file that is not inline, where inline files are not carried: %v", err)
+	}
+}
+
+func TestAttempted(t *testing.T) {
+	t.Parallel()
+	m := message.Message{Attempts: []message.Attempt{{ID: "att_1"}, {ID: "att_2"}}}
+	for id, want := range map[string]bool{"att_1": true, "att_2": true, "att_3": false, "": false} {
+		if got := m.Attempted(id); got != want {
+			t.Errorf("Attempted(%q) = %v", id, got)
+		}
+	}
+}

@@ -1,0 +1,159 @@
+package money_test
+
+import (
+	"math"
+	"strconv"
+	"strings"
+	"testing"
+
+	"patchbay/core/fault"
+	"patchbay/core/money"
+)
+
+func TestFormat(t *testing.T) {
+	t.Parallel()
+	tests := []struct {
+		name     string
+		amount   int64
+		currency money.Currency
+		want     string
+	}{
+		{"two digits", 1234, "usd", "12.34 USD"},
+		{"two digits, less than one", 5, "eur", "0.05 EUR"},
+		{"two digits, whole", 1200, "gbp", "12.00 GBP"},
+		{"no digits", 1200, "jpy", "1200 JPY"},
+		{"three digits", 1234, "kwd", "1.234 KWD"},
+		{"three digits, less than one", 7, "bhd", "0.007 BHD"},
+		{"nothing", 0, "usd", "0.00 USD"},
+		{"a debt", -1234, "usd", "-12.34 USD"},
+		{"a debt of less than one", -5, "usd", "-0.05 USD"},
+		{"a debt without digits", -5, "krw", "-5 KRW"},
+		{"the largest payment", money.Max, "usd", "999999.99 USD"},
+		{"the largest number", math.MaxInt64, "usd", "92233720368547758.07 USD"},
+		{"the smallest number, which has no positive one", math.MinInt64, "usd", "-92233720368547758.08 USD"},
+		{"the smallest number without digits", math.MinInt64, "jpy", "-9223372036854775808 JPY"},
+		{"a currency nobody knows, in the units given", 1234, "xxx", "1234 XXX"},
+	}
+	for _, tt := range tests {
+		t.Run(tt.name, func(t *testing.T) {
+			t.Parallel()
+			if got := money.Format(tt.amount, tt.currency); got != tt.want {
+				t.Errorf("Format(%d, %s) = %q, want %q", tt.amount, tt.currency, got, tt.want)
+			}
+		})
+	}
+}
+
+// A wrong exponent charges a hundred times too much. ISO 4217, list one.
+func TestExponents(t *testing.T) {
+	t.Parallel()
+	for written, currencies := range map[string]string{
+		"1000":  "jpy krw vnd clp",
+		"10.00": "usd eur gbp chf cad aud nzd sek nok dkk pln czk sgd hkd mxn brl inr zar",
+		"1.000": "kwd bhd jod omr tnd",
+	} {
+		for c := range strings.FieldsSeq(currencies) {
+			if got := money.Format(1000, money.Currency(c)); got != written+" "+strings.ToUpper(c) {
+				t.Errorf("1000 minor units are %s, want %s", got, written)
+			}
+			if !money.Currency(c).Known() {
+				t.Errorf("%s is not known", c)
+			}
+		}
+	}
+	for _, c := range []money.Currency{"", "USD", "us", "usd ", "btc", "xxx"} {
+		if c.Known() {
+			t.Errorf("%q is known", c)
+		}
+	}
+}
+
+func TestMinimum(t *testing.T) {
+	t.Parallel()
+	for c, want := range map[money.Currency]int64{
+		"usd": 50, "eur": 50, "gbp": 30, "jpy": 50, "sek": 300, "hkd": 400, "mxn": 1000, "czk": 1500,
+		"kwd": 1, // no minimum listed
+		"xxx": 1, // nobody knows it
+	} {
+		if got := c.Minimum(); got != want {
+			t.Errorf("%s: %d, want %d", c, got, want)
+		}
+	}
+}
+
+func TestCheck(t *testing.T) {
+	t.Parallel()
+	three := money.Default
+	tests := []struct {
+		name     string
+		amount   int64
+		currency money.Currency
+		accepted []money.Currency
+		code     string // empty: accepted
+		param    string
+		says     string
+	}{
+		{"an amount", 1250, "eur", three, "", "", ""},
+		{"the smallest in dollars", 50, "usd", three, "", "", ""},
+		{"one less", 49, "usd", three, "amount_too_small", "amount", "0.50 USD"},
+		{"the smallest in pounds", 30, "gbp", three, "", "", ""},
+		{"one less in pounds", 29, "gbp", three, "amount_too_small", "amount", "0.30 GBP"},
+		{"the largest", 99_999_999, "usd", three, "", "", ""},
+		{"one more", 100_000_000, "usd", three, "amount_too_large", "amount", "999999.99 USD"},
+		{"the largest number", math.MaxInt64, "usd", three, "amount_too_large", "amount", ""},
+		{"nothing", 0, "usd", three, "amount_not_positive", "amount", ""},
+		{"less than nothing", -1250, "usd", three, "amount_not_positive", "amount", ""},
+		{"a currency that is known but not accepted", 1250, "jpy", three, "currency_not_supported", "currency", "usd, eur, gbp"},
+		{"the same, accepted", 1250, "jpy", []money.Currency{"jpy"}, "", "", ""},
+		{"a currency that is accepted but not known", 1250, "btc", []money.Currency{"btc"}, "currency_not_supported", "currency", ""},
+		{"a currency in upper case", 1250, "USD", three, "currency_not_supported", "currency", ""},
+		{"no currency", 1250, "", three, "currency_not_supported", "currency", ""},
+		{"both wrong: the currency is said first", 0, "xxx", three, "currency_not_supported", "currency", ""},
+	}
+	for _, tt := range tests {
+		t.Run(tt.name, func(t *testing.T) {
+			t.Parallel()
+			err := money.Check(tt.amount, tt.currency, tt.accepted)
+			if tt.code == "" {
+				if err != nil {
+					t.Error(err)
+				}
+				return
+			}
+			f := fault.From(err)
+			if !fault.Is(err, fault.Invalid) || f.Code != tt.code || f.Param != tt.param || !strings.Contains(f.Message, tt.says) {
+				t.Errorf("%v, want invalid (%s) at %s that says %q", err, tt.code, tt.param, tt.says)
+			}
+		})
+	}
+}
+
+// No amount is lost or made by writing it: without the point, the digits are
+// the minor units again.
+func FuzzFormat(f *testing.F) {
+	for _, amount := range []int64{0, 1, -1, 99, 100, -100, 1234, money.Max, math.MaxInt64, math.MinInt64} {
+		for i := range exact {
+			f.Add(amount, uint8(i))
+		}
+	}
+	f.Fuzz(func(t *testing.T, amount int64, which uint8) {
+		c := exact[int(which)%len(exact)]
+		text := money.Format(amount, c.currency)
+		number, code, ok := strings.Cut(text, " ")
+		if !ok || code != strings.ToUpper(string(c.currency)) {
+			t.Fatalf("%q does not end in the currency", text)
+		}
+		whole, part, _ := strings.Cut(number, ".")
+		if len(part) != c.digits || strings.TrimPrefix(whole, "-") == "" {
+			t.Fatalf("%q, want %d digits after the point and some before", text, c.digits)
+		}
+		if got, err := strconv.ParseInt(whole+part, 10, 64); err != nil || got != amount {
+			t.Fatalf("%q holds %d (%v), want %d", text, got, err, amount)
+		}
+	})
+}
+
+var exact = []struct {
+	currency money.Currency
+	digits   int
+}{{"jpy", 0}, {"usd", 2}, {"kwd", 3}}
