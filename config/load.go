@@ -4,12 +4,12 @@ import (
 	"context"
 	"fmt"
 	"net"
-	"net/mail"
 	"reflect"
 	"regexp"
 	"slices"
 	"strings"
 
+	"patchbay/core/message"
 	"patchbay/core/money"
 )
 
@@ -72,7 +72,7 @@ func (s *source) checkSettings(c *Config) {
 	s.oneOf("mail.delivery", string(c.Mail.Delivery), "at_least_once", "at_most_once")
 	s.oneOf("log.level", c.Log.Level, "debug", "info", "warn", "error")
 	s.oneOf("log.format", c.Log.Format, "text", "json")
-	if _, err := mail.ParseAddress(c.Mail.From); err != nil && !s.unread["mail.from"] {
+	if _, err := message.ParseAddress(c.Mail.From); err != nil && !s.unread["mail.from"] {
 		s.mistake("mail.from", "%q is not an address such as shop@example.com", c.Mail.From)
 	}
 	if len(c.Payments.Currencies) == 0 && !s.unread["payments.currencies"] {
