@@ -130,10 +130,16 @@ func (s *Server) describe(c *fiber.Ctx, err error) (int, api.PaymentError) {
 	if f.Kind == fault.Unauthorized {
 		name = "provider_misconfigured"
 	}
-	if message == "" || f.Kind == fault.Internal {
+	if message == "" || inward(f.Kind) {
 		message = standard[f.Kind]
 	}
 	return code, shape(body, code, name, message)
+}
+
+// inward reports whether the text of a failure may be a provider's, or nobody's:
+// it can quote our own credentials, and does not say what the caller can do.
+func inward(k fault.Kind) bool {
+	return k == fault.Internal || k == fault.UnknownOutcome || k == fault.Unauthorized
 }
 
 func shape(body api.PaymentError, status int, code, message string) api.PaymentError {
