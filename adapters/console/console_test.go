@@ -94,7 +94,9 @@ func (r *rig) do(t *testing.T, method, path, body string, headers ...header) ans
 	if err != nil {
 		t.Fatal(err)
 	}
-	var failed struct{ Error struct{ Code, Message string } }
+	var failed struct {
+		Error struct{ Code, Message string }
+	}
 	_ = json.Unmarshal(raw, &failed) // where it is no error it has none
 	return answer{resp.StatusCode, resp.Header, string(raw), failed.Error.Code, failed.Error.Message}
 }
