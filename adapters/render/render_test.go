@@ -26,6 +26,7 @@ func TestText(t *testing.T) {
 		{"line breaks, however they are written", `1<br>2<br/>3<br />4<BR clear="all">5`, "1\n2\n3\n4\n5"},
 		{"boxes", `<div>One</div><div class="x"><div>Two</div></div>Three`, "One\nTwo\nThree"},
 		{"an empty line between boxes", `<div>One</div><div><br></div><div>Two</div>`, "One\n\nTwo"},
+		{"a break after a box", `<div>One</div><br>Two`, "One\n\nTwo"},
 		{"a box after a paragraph", `<p>One</p><div>Two</div><p>Three</p>`, "One\n\nTwo\n\nThree"},
 		{"a table", `<table><tr><td>Tea</td><td>2.50</td></tr><tr><td>Cake</td><td>3.00</td></tr></table>`, "Tea 2.50\nCake 3.00"},
 		{"a list", "<ul>\n<li>One</li>\n<li class=\"x\">Two</li>\n</ul>\nThree", "One\nTwo\nThree"},
