@@ -52,10 +52,10 @@ func TestWhatOutlivesARequestIsACopy(t *testing.T) {
 	}
 	requests(first)
 	kept := r.users.all()
-	if len(kept) != 6 || len(r.hooks.bodies) != 1 {
-		t.Fatalf("%d calls, %d webhooks", len(kept), len(r.hooks.bodies))
+	if len(kept) != 6 || len(r.hooks.seen()) != 1 {
+		t.Fatalf("%d calls, %d webhooks", len(kept), len(r.hooks.seen()))
 	}
-	before, hook := shown(kept), bytes.Clone(r.hooks.bodies[0])
+	before, hook := shown(kept), bytes.Clone(r.hooks.seen()[0])
 	if strings.Count(before, first) < 12 || string(hook) != first {
 		t.Fatalf("the first requests are not in what was kept: %s, %s", before, hook)
 	}
@@ -65,8 +65,8 @@ func TestWhatOutlivesARequestIsACopy(t *testing.T) {
 	if after := shown(kept); after != before {
 		t.Errorf("changed by later requests:\n%s\n%s", before, after)
 	}
-	if !bytes.Equal(r.hooks.bodies[0], hook) {
-		t.Errorf("a webhook's body was changed by later requests: %s", r.hooks.bodies[0])
+	if !bytes.Equal(r.hooks.seen()[0], hook) {
+		t.Errorf("a webhook's body was changed by later requests: %s", r.hooks.seen()[0])
 	}
 }
 

@@ -77,7 +77,7 @@ func TestEncodedBodiesAreRefused(t *testing.T) {
 			a.refused(t, 415, "encoding_unsupported", "")
 		}
 	}
-	if len(r.users.all()) != 0 || len(r.hooks.bodies) != 0 {
+	if len(r.users.all()) != 0 || len(r.hooks.seen()) != 0 {
 		t.Error("a body that was refused was read")
 	}
 }

@@ -249,6 +249,13 @@ func (v *verifier) Verify(body []byte, _ func(string) string) ([]event.Webhook, 
 	return nil, nil
 }
 
+// seen lists the bodies themselves, not copies.
+func (v *verifier) seen() [][]byte {
+	v.mu.Lock()
+	defer v.mu.Unlock()
+	return v.bodies
+}
+
 // lockedBuffer is a log that is written and read at once.
 type lockedBuffer struct {
 	mu sync.Mutex

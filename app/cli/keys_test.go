@@ -2,6 +2,7 @@ package cli_test
 
 import (
 	"fmt"
+	"io"
 	"net/http"
 	"net/http/httptest"
 	"regexp"
@@ -84,7 +85,7 @@ func TestKeysThatAreNotMade(t *testing.T) {
 // admin stands where the gateway's admin listener would.
 type admin struct {
 	mu     sync.Mutex
-	asked  []string
+	asked  string // all requests
 	status int
 	body   string
 }
@@ -92,7 +93,8 @@ type admin struct {
 func (a *admin) ServeHTTP(w http.ResponseWriter, req *http.Request) {
 	a.mu.Lock()
 	defer a.mu.Unlock()
-	a.asked = append(a.asked, req.Method+" "+req.RequestURI)
+	sent, _ := io.ReadAll(req.Body)
+	a.asked += strings.TrimSpace(req.Method + " " + req.RequestURI + " " + string(sent))
 	w.WriteHeader(a.status)
 	_, _ = fmt.Fprint(w, a.body)
 }
@@ -109,7 +111,8 @@ func TestKeysOfARunningGateway(t *testing.T) {
 		want              result
 	}{
 		{
-			"creates", "keys create --name n", "POST /admin/keys", 201,
+			"creates", "keys create --name n --tenant acme --scopes users:read,users:write --ttl 36h",
+			`POST /admin/keys {"name":"n","tenant":"acme","scopes":["users:read","users:write"],"ttl":"36h0m0s"}`, 201,
 			`{"token":"pb_live_x","key":{"id":"key_1","tenant":"acme"}}`,
 			result{0, "pb_live_x\n", "key key_1 of tenant acme; it is not shown again\n"},
 		},
@@ -120,7 +123,7 @@ func TestKeysOfARunningGateway(t *testing.T) {
 		{"revokes", "keys revoke key_1", "DELETE /admin/keys/key_1", 204, "", result{}},
 		{"revokes nothing else", "keys revoke ../x?y#z", "DELETE /admin/keys/..%2Fx%3Fy%23z", 204, "", result{}},
 		{
-			"refuses, and says why", "keys create --name n", "POST /admin/keys", 400, refused,
+			"refuses, and says why", "keys create --name n", `POST /admin/keys {"name":"n","tenant":"default"}`, 400, refused,
 			result{1, "", "patchbay: the gateway at ADMIN/admin/keys refused: 400 Bad Request it is said why\n"},
 		},
 		{
@@ -132,7 +135,7 @@ func TestKeysOfARunningGateway(t *testing.T) {
 			result{1, "", "patchbay: the gateway at ADMIN/admin/keys refused: 500 Internal Server Error\n"},
 		},
 		{
-			"is something else that does not", "keys create --name n", "POST /admin/keys", 200, "<html>",
+			"is something else that does not", "keys create --name n", `POST /admin/keys {"name":"n","tenant":"default"}`, 200, "<html>",
 			result{1, "", "patchbay: what listens at ADMIN/admin/keys is not the gateway\n"},
 		},
 	} {
@@ -147,8 +150,10 @@ func TestKeysOfARunningGateway(t *testing.T) {
 			if got := r.run(t, strings.Fields(row.args)...); got != row.want {
 				t.Errorf("%+v\nwant %+v", got, row.want)
 			}
-			if len(a.asked) != 1 || a.asked[0] != row.asked {
-				t.Errorf("asked for %q, want %q", a.asked, row.asked)
+			a.mu.Lock()
+			defer a.mu.Unlock()
+			if a.asked != row.asked {
+				t.Errorf("asked for %s, want %s", a.asked, row.asked)
 			}
 		})
 	}
