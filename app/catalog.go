@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"io"
+	"strings"
 
 	"patchbay/adapters/mail/catchermail"
 	"patchbay/adapters/payments/mockpay"
@@ -82,5 +83,9 @@ func find(p config.Provider) (entry, error) {
 			return e, nil
 		}
 	}
-	return entry{}, fmt.Errorf("there is no type of provider called %q", p.Type.Name)
+	names := make([]string, len(catalog))
+	for i, e := range catalog {
+		names[i] = e.Name
+	}
+	return entry{}, fmt.Errorf("there is no type of provider called %q; there is %s", p.Type.Name, strings.Join(names, ", "))
 }

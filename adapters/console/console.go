@@ -85,12 +85,14 @@ func (c *Console) Shutdown(ctx context.Context) error { return c.app.ShutdownWit
 // guard refuses requests under another host's name (DNS rebinding) and from
 // another site's pages (cross-site requests).
 func guard(c *fiber.Ctx) error {
-	if !local(c.Hostname()) {
+	// Not c.Hostname(), which takes X-Forwarded-Host for it: a page can send that.
+	host := string(c.Context().Host())
+	if !local(host) {
 		return fiber.NewError(fiber.StatusForbidden, "the admin listener answers only to loopback names")
 	}
 	if origin := c.Get(fiber.HeaderOrigin); origin != "" {
 		u, err := url.Parse(origin)
-		if err != nil || u.Host != c.Hostname() {
+		if err != nil || u.Host != host {
 			return fiber.NewError(fiber.StatusForbidden, "the admin listener takes no requests from other sites")
 		}
 	}
@@ -118,15 +120,15 @@ func fail(c *fiber.Ctx, err error) error {
 	switch {
 	case errors.As(err, &theirs):
 		status, code, text = theirs.Code, "refused", theirs.Message
-	case errors.As(err, &ours):
-		code, text = ours.Code, ours.Message
-		switch ours.Kind {
-		case fault.Invalid:
-			status = fiber.StatusBadRequest
-		case fault.NotFound:
-			status, code, text = fiber.StatusNotFound, "not_found", "there is no such thing"
-		default:
-			status = fiber.StatusServiceUnavailable
+	case errors.As(err, &ours) && ours.Kind == fault.NotFound:
+		status, code, text = fiber.StatusNotFound, "not_found", "there is no such thing"
+	case errors.As(err, &ours) && ours.Kind != fault.Internal:
+		status, code, text = statusOf(ours.Kind), ours.Code, ours.Message
+		if code == "" {
+			code = ours.Kind.String()
+		}
+		if text == "" {
+			text = "it cannot be done at present"
 		}
 	}
 	kind := "validation_error"
@@ -134,6 +136,17 @@ func fail(c *fiber.Ctx, err error) error {
 		kind = "api_error"
 	}
 	return c.Status(status).JSON(fiber.Map{"error": fiber.Map{"type": kind, "code": code, "message": text}})
+}
+
+func statusOf(k fault.Kind) int {
+	switch k {
+	case fault.Invalid:
+		return fiber.StatusBadRequest
+	case fault.Conflict:
+		return fiber.StatusConflict
+	default:
+		return fiber.StatusServiceUnavailable
+	}
 }
 
 func render(c *fiber.Ctx, name string, data any) error {

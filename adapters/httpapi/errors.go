@@ -3,6 +3,7 @@ package httpapi
 import (
 	"errors"
 	"math"
+	"net/http"
 	"strconv"
 	"strings"
 	"time"
@@ -94,9 +95,9 @@ func (s *Server) fail(c *fiber.Ctx, err error) error {
 
 func (s *Server) describe(c *fiber.Ctx, err error) (int, api.PaymentError) {
 	body := api.PaymentError{RequestId: c.GetRespHeader(requestID)}
-	if body.RequestId == "" { // fasthttp refused it before any route
+	if body.RequestId == "" { // it was refused before any route
 		body.RequestId = s.IDs.New("req")
-		c.Set(requestID, body.RequestId)
+		head(c, body.RequestId)
 	}
 	var e *ofPayment
 	if errors.As(err, &e) {
@@ -108,11 +109,9 @@ func (s *Server) describe(c *fiber.Ctx, err error) (int, api.PaymentError) {
 	case errors.As(err, &own):
 		return own.status, shape(body, own.status, own.code, own.message)
 	case errors.As(err, &theirs):
-		code := strings.ToLower(strings.ReplaceAll(theirs.Message, " ", "_"))
-		if theirs.Code == fiber.StatusNotFound {
-			code = "not_found"
-		}
-		return theirs.Code, shape(body, theirs.Code, code, strings.ToLower(theirs.Message))
+		// Not their message: it quotes the request, with the key in it.
+		text := strings.ToLower(http.StatusText(theirs.Code))
+		return theirs.Code, shape(body, theirs.Code, strings.ReplaceAll(text, " ", "_"), text)
 	}
 	f := fault.From(err)
 	code := status(f)
@@ -130,10 +129,16 @@ func (s *Server) describe(c *fiber.Ctx, err error) (int, api.PaymentError) {
 	if f.Kind == fault.Unauthorized {
 		name = "provider_misconfigured"
 	}
-	if message == "" || f.Kind == fault.Internal {
+	if message == "" || inward(f.Kind) {
 		message = standard[f.Kind]
 	}
 	return code, shape(body, code, name, message)
+}
+
+// inward reports whether the text of a failure may be a provider's, or nobody's:
+// it can quote our own credentials, and does not say what the caller can do.
+func inward(k fault.Kind) bool {
+	return k == fault.Internal || k == fault.UnknownOutcome || k == fault.Unauthorized
 }
 
 func shape(body api.PaymentError, status int, code, message string) api.PaymentError {

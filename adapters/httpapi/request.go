@@ -3,10 +3,12 @@ package httpapi
 import (
 	"context"
 	"io"
+	"slices"
 	"strconv"
 	"strings"
 
 	"github.com/gofiber/fiber/v2"
+	"github.com/valyala/fasthttp"
 
 	"patchbay/core/fault"
 )
@@ -51,10 +53,28 @@ func (s *Server) prepare(c *fiber.Ctx) error {
 	if !plain(id) {
 		id = s.IDs.New("req")
 	}
+	head(c, id)
+	return c.Next()
+}
+
+func head(c *fiber.Ctx, id string) {
 	c.Set(requestID, id)
 	c.Set(fiber.HeaderXContentTypeOptions, "nosniff")
 	c.Set(fiber.HeaderCacheControl, "no-store")
-	return c.Next()
+}
+
+// unknownMethods answers methods that fiber does not know: it would do so
+// without asking ErrorHandler.
+func (s *Server) unknownMethods(next fasthttp.RequestHandler) fasthttp.RequestHandler {
+	return func(ctx *fasthttp.RequestCtx) {
+		if slices.Contains(fiber.DefaultMethods, string(ctx.Method())) {
+			next(ctx)
+			return
+		}
+		c := s.app.AcquireCtx(ctx)
+		defer s.app.ReleaseCtx(c)
+		_ = s.fail(c, fiber.ErrNotImplemented) // it writes to memory
+	}
 }
 
 // plain reports whether an id given by a caller can stand in a log.
@@ -113,6 +133,8 @@ func (r *request) raw() ([]byte, error) {
 	}
 	body, err := io.ReadAll(io.LimitReader(stream, int64(r.limit)+1))
 	if err != nil {
+		// What may still come of it must not be taken for the next request.
+		r.Context().SetConnectionClose()
 		return nil, refuse(fiber.StatusBadRequest, "body_incomplete", "the body ended before it was whole")
 	}
 	if len(body) > r.limit {

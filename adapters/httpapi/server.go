@@ -66,6 +66,7 @@ func New(o Options) *Server {
 	})
 	s.app.Server().CloseOnShutdown = true
 	s.app.Server().NoDefaultServerHeader = true
+	s.app.Server().Handler = s.unknownMethods(s.app.Server().Handler)
 	s.routes()
 	return s
 }

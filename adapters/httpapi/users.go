@@ -96,9 +96,11 @@ func (s *Server) findUser(r *request, email string) error {
 
 // user answers with a user and its version as ETag.
 func (r *request) user(status int, u user.User) error {
-	r.Set(fiber.HeaderETag, `"v`+strconv.FormatInt(u.Version, 10)+`"`)
+	r.Set(fiber.HeaderETag, etag(u.Version))
 	return r.answer(status, userView(u))
 }
+
+func etag(version int64) string { return `"v` + strconv.FormatInt(version, 10) + `"` }
 
 // ifMatch reads the version that the caller has seen (RFC 9110 §13.1.1); 0 where
 // any will do. A tag that was never ours matches no version.
@@ -107,11 +109,9 @@ func (r *request) ifMatch() (int64, error) {
 	if header == "" || header == "*" {
 		return 0, nil
 	}
-	if strings.HasPrefix(header, `"v`) && strings.HasSuffix(header, `"`) {
-		text := strings.Trim(header, `"v`)
-		if version, err := strconv.ParseInt(text, 10, 64); err == nil && version > 0 {
-			return version, nil
-		}
+	text := strings.TrimSuffix(strings.TrimPrefix(header, `"v`), `"`)
+	if version, err := strconv.ParseInt(text, 10, 64); err == nil && version > 0 && header == etag(version) {
+		return version, nil
 	}
 	return 0, refuse(fiber.StatusPreconditionFailed, "version_mismatch", "If-Match does not name the present version")
 }

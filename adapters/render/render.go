@@ -2,6 +2,7 @@
 package render
 
 import (
+	"regexp"
 	"strings"
 
 	"github.com/k3a/html2text"
@@ -14,7 +15,15 @@ var _ ports.TextRenderer = Text{}
 // Text derives plain text from HTML.
 type Text struct{}
 
+var (
+	around = regexp.MustCompile(`[ \t]*\n[ \t]*`) // blanks at the ends of lines
+	gap    = regexp.MustCompile(`\n{3,}`)
+)
+
 // Text implements ports.TextRenderer.
 func (Text) Text(html string) string {
-	return strings.TrimSpace(html2text.HTML2TextWithOptions(html, html2text.WithUnixLineBreaks(), html2text.WithLinksInnerText()))
+	text := html2text.HTML2TextWithOptions(tidy(html), html2text.WithUnixLineBreaks(), html2text.WithLinksInnerText())
+	text = strings.ReplaceAll(text, "\r", "") // of &#13;
+	text = gap.ReplaceAllString(around.ReplaceAllString(text, "\n"), "\n\n")
+	return strings.TrimSpace(text)
 }

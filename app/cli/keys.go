@@ -8,6 +8,8 @@ import (
 	"fmt"
 	"io"
 	"net/http"
+	"net/url"
+	"strings"
 	"syscall"
 	"text/tabwriter"
 	"time"
@@ -109,7 +111,7 @@ func revokeKey(load loader) *cobra.Command {
 			if err != nil {
 				return err
 			}
-			return admin(cmd.Context(), c, http.MethodDelete, "/admin/keys/"+args[0], nil, nil, func(s *access.Service) error {
+			return admin(cmd.Context(), c, http.MethodDelete, "/admin/keys/"+url.PathEscape(args[0]), nil, nil, func(s *access.Service) error {
 				return s.Revoke(cmd.Context(), args[0])
 			})
 		},
@@ -126,7 +128,7 @@ func admin(ctx context.Context, c *config.Config, method, path string, in, out a
 	return err
 }
 
-func ask(ctx context.Context, url, method string, in, out any) error {
+func ask(ctx context.Context, address, method string, in, out any) error {
 	ctx, cancel := context.WithTimeout(ctx, 10*time.Second)
 	defer cancel()
 	var body bytes.Buffer
@@ -135,7 +137,7 @@ func ask(ctx context.Context, url, method string, in, out any) error {
 			return err
 		}
 	}
-	req, err := http.NewRequestWithContext(ctx, method, url, &body)
+	req, err := http.NewRequestWithContext(ctx, method, address, &body)
 	if err != nil {
 		return err
 	}
@@ -152,10 +154,13 @@ func ask(ctx context.Context, url, method string, in, out any) error {
 	if resp.StatusCode >= http.StatusMultipleChoices {
 		var failed struct{ Error struct{ Message string } }
 		_ = json.Unmarshal(raw, &failed) // something else may be listening there
-		return fmt.Errorf("the gateway at %s refused: %s %s", url, resp.Status, failed.Error.Message)
+		return fmt.Errorf("the gateway at %s refused: %s", address, strings.TrimSpace(resp.Status+" "+failed.Error.Message))
 	}
 	if out == nil {
 		return nil
 	}
-	return json.Unmarshal(raw, out)
+	if err := json.Unmarshal(raw, out); err != nil {
+		return fmt.Errorf("what listens at %s is not the gateway", address)
+	}
+	return nil
 }

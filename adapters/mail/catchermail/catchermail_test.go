@@ -11,7 +11,6 @@ import (
 	"patchbay/adapters/mail/catchermail"
 	"patchbay/core/fault"
 	"patchbay/core/message"
-	"patchbay/tests/contract"
 )
 
 func open(t *testing.T, dir string, keep int) *catchermail.Catcher {
@@ -21,29 +20,6 @@ func open(t *testing.T, dir string, keep int) *catchermail.Catcher {
 		t.Fatal(err)
 	}
 	return c
-}
-
-func TestContract(t *testing.T) {
-	t.Parallel()
-	t.Run("mail", func(t *testing.T) {
-		t.Parallel()
-		contract.Mail(t, func(t *testing.T) contract.MailHarness {
-			dir := filepath.Join(t.TempDir(), "mail")
-			return contract.MailHarness{
-				Mailer: open(t, dir, 1000),
-				Delivered: func(t *testing.T) (all [][]byte) {
-					for _, name := range files(t, dir) {
-						raw, err := os.ReadFile(filepath.Join(dir, name))
-						if err != nil {
-							t.Fatal(err)
-						}
-						all = append(all, raw)
-					}
-					return all
-				},
-			}
-		})
-	})
 }
 
 func files(t *testing.T, dir string) (names []string) {

@@ -1,0 +1,141 @@
+package httpapi_test
+
+import (
+	"io"
+	"strings"
+	"testing"
+)
+
+const ada = `{"email":"ada@example.com"}`
+
+// The end-to-end tests hold bad input to its status; here it is told apart by
+// what programs read: the code and the field.
+func TestDecodeIsStrict(t *testing.T) {
+	t.Parallel()
+	r := serve(t)
+	for _, row := range []struct {
+		name, body  string
+		status      int
+		code, param string
+	}{
+		{"an unknown field", `{"email":"a@example.com","role":"admin"}`, 400, "unknown_field", "role"},
+		{"a field in another case", `{"Email":"a@example.com"}`, 400, "unknown_field", "Email"},
+		{"a field that is written twice", `{"email":"a@example.com","email":"b@example.com"}`, 400, "duplicate_field", "email"},
+		{"a field twice, once escaped", `{"email":"a@example.com","em\u0061il":"b@example.com"}`, 400, "duplicate_field", "email"},
+		{"a field inside twice", `{"email":"a@example.com","metadata":{"a":"1","a":"2"}}`, 400, "duplicate_field", "metadata.a"},
+		{"a wrong type", `{"email":7}`, 400, "wrong_type", "email"},
+		{"a wrong type inside", `{"email":"a@example.com","metadata":{"a":1}}`, 400, "wrong_type", "metadata.a"},
+		{"a list", `[` + ada + `]`, 400, "wrong_type", ""},
+		{"two documents", ada + ada, 400, "malformed_json", ""},
+		{"half a document", `{"email":"a@example.com"`, 400, "malformed_json", ""},
+		{"bad UTF-8", "{\"email\":\"a\xff@example.com\"}", 400, "malformed_json", ""},
+		{"half a surrogate pair", `{"email":"a\ud800@example.com"}`, 400, "malformed_json", ""},
+		{"a byte order mark", "\ufeff" + ada, 400, "malformed_json", ""},
+		{"a comment", `{"email":"a@example.com" /* me */}`, 400, "malformed_json", ""},
+		{"a name too long to repeat", `{"` + strings.Repeat("x", 101) + `":1}`, 400, "unknown_field", ""},
+		{"nothing", ``, 400, "invalid_email", "email"},
+	} {
+		t.Run(row.name, func(t *testing.T) {
+			r.do(t, "POST", "/api/users", row.body, asJSON).refused(t, row.status, row.code, row.param)
+		})
+	}
+	if calls := r.users.all(); len(calls) != 0 {
+		t.Errorf("the repository was asked: %+v", calls)
+	}
+}
+
+func TestContentType(t *testing.T) {
+	t.Parallel()
+	r := serve(t)
+	for kind, ok := range map[string]bool{
+		"application/json":                  true,
+		"application/json; charset=utf-8":   true,
+		"Application/JSON":                  true,
+		"":                                  false,
+		"text/plain":                        false, // what a foreign page may send unasked
+		"application/x-www-form-urlencoded": false,
+		"multipart/form-data; boundary=x":   false,
+		"application/json-patch+json":       false,
+		"application/json; charset":         false,
+	} {
+		a := r.do(t, "POST", "/api/users", ada, header{"Content-Type": kind})
+		if ok && a.status != 201 {
+			t.Errorf("%q: %d %s", kind, a.status, a.body)
+		}
+		if !ok {
+			a.refused(t, 415, "content_type_unsupported", "")
+		}
+	}
+}
+
+func TestEncodedBodiesAreRefused(t *testing.T) {
+	t.Parallel()
+	r := serve(t)
+	for _, encoding := range []string{"gzip", "br", "deflate", "identity", "x"} {
+		for _, path := range []string{"/api/users", "/api/webhooks/stripe"} {
+			a := r.do(t, "POST", path, ada, asJSON, header{"Content-Encoding": encoding})
+			a.refused(t, 415, "encoding_unsupported", "")
+		}
+	}
+	if len(r.users.all()) != 0 || len(r.hooks.seen()) != 0 {
+		t.Error("a body that was refused was read")
+	}
+}
+
+func TestBodyLimit(t *testing.T) {
+	t.Parallel()
+	r := serve(t)
+	const limit = 1 << 20
+	padded := func(n int) string { return ada + strings.Repeat(" ", n-len(ada)) }
+	for _, row := range []struct {
+		name    string
+		size    int
+		chunked bool
+	}{
+		{"as large as it may be", limit, false},
+		{"as large as it may be, in chunks", limit, true},
+		{"a byte more", limit + 1, false},
+		{"a byte more, in chunks", limit + 1, true},
+	} {
+		t.Run(row.name, func(t *testing.T) {
+			var body io.Reader = strings.NewReader(padded(row.size))
+			if row.chunked {
+				body = io.MultiReader(body) // whose length the client does not know
+			}
+			a := r.send(t, "POST", "/api/users", body, asJSON)
+			if row.size <= limit && a.status != 201 {
+				t.Errorf("%d %s", a.status, a.body)
+			}
+			if row.size > limit {
+				a.refused(t, 413, "body_too_large", "")
+			}
+		})
+	}
+}
+
+func TestIdempotencyKeyIsScopedToTheCall(t *testing.T) {
+	t.Parallel()
+	r := serve(t)
+	post := func(body, key string) call {
+		t.Helper()
+		if a := r.do(t, "POST", "/api/users", body, asJSON, header{"Idempotency-Key": key}); a.status != 201 {
+			t.Fatalf("%d %s", a.status, a.body)
+		}
+		return r.users.last(t)
+	}
+	first := post(`{"email":"ada@example.com","name":"Ada"}`, "k")
+	if first.key != "default|POST /api/users|k" || len(first.print) != 64 {
+		t.Fatalf("%+v", first)
+	}
+	if same := post("{ \"name\":\"\\u0041da\",\n\"email\":\"ada@example.com\" }", `"k"`); same.key != first.key || same.print != first.print {
+		t.Errorf("the same request in other bytes: %+v", same)
+	}
+	if other := post(`{"email":"ada@example.com","name":"Eve"}`, "k"); other.key != first.key || other.print == first.print {
+		t.Errorf("another request: %+v", other)
+	}
+	if none := post(ada, ""); none.key != "" || none.print != "" {
+		t.Errorf("no key: %+v", none)
+	}
+	r.do(t, "POST", "/api/users", ada, asJSON, header{"Idempotency-Key": strings.Repeat("k", 256)}).
+		refused(t, 400, "invalid_idempotency_key", "Idempotency-Key")
+}

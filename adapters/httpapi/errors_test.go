@@ -1,0 +1,165 @@
+package httpapi_test
+
+import (
+	"errors"
+	"fmt"
+	"strings"
+	"testing"
+	"time"
+
+	"patchbay/core/fault"
+	"patchbay/core/idem"
+)
+
+// canary stands for what an error knows and a caller must not.
+const canary = "postgres-password-hunter2"
+
+// kinds is what callers branch on. A Kind without a row fails the test, so that
+// nobody adds one without saying what it is over HTTP.
+var kinds = map[fault.Kind]struct {
+	status int
+	kind   string // of the error
+	code   string // where the failure has none
+}{
+	fault.Internal:       {500, "api_error", "internal"},
+	fault.Invalid:        {400, "validation_error", "invalid"},
+	fault.Declined:       {402, "card_error", "card_declined"},
+	fault.NotFound:       {404, "validation_error", "not_found"},
+	fault.Conflict:       {409, "validation_error", "conflict"},
+	fault.Unsupported:    {400, "validation_error", "unsupported"},
+	fault.Canceled:       {503, "api_error", "canceled"},
+	fault.Unauthorized:   {503, "api_error", "provider_misconfigured"},
+	fault.QuotaExceeded:  {503, "api_error", "quota_exceeded"},
+	fault.RateLimited:    {503, "api_error", "rate_limited"},
+	fault.Unavailable:    {503, "api_error", "unavailable"},
+	fault.UnknownOutcome: {503, "api_error", "unknown_outcome"},
+	fault.Overloaded:     {429, "api_error", "overloaded"},
+}
+
+func TestEveryKindHasItsAnswer(t *testing.T) {
+	t.Parallel()
+	r := serve(t)
+	for _, kind := range fault.Kinds() {
+		want, ok := kinds[kind]
+		if !ok {
+			t.Errorf("%s has no row", kind)
+			continue
+		}
+		t.Run(kind.String(), func(t *testing.T) {
+			r.failing(fault.Wrap(kind, "op-"+canary, errors.New(canary)))
+			a := r.do(t, "GET", "/readyz", "")
+			a.refused(t, want.status, want.code, "")
+			if a.err.Type != want.kind {
+				t.Errorf("type %s, want %s", a.err.Type, want.kind)
+			}
+			if strings.Contains(a.body, canary) {
+				t.Errorf("the cause got out: %s", a.body)
+			}
+			// What a caller is not told, the operator must be.
+			logged := strings.Contains(r.log.String(), "request_id="+a.err.RequestID)
+			if logged != (want.status >= 500) {
+				t.Errorf("logged: %v, at status %d", logged, want.status)
+			}
+		})
+	}
+	if !strings.Contains(r.log.String(), canary) {
+		t.Error("the log does not say the cause")
+	}
+}
+
+func TestTextThatIsNotForCallersStaysInside(t *testing.T) {
+	t.Parallel()
+	r := serve(t)
+	for name, err := range map[string]error{
+		"an error nobody classified":            errors.New(canary),
+		"one that was wrapped":                  fmt.Errorf("reading: %w", fault.Wrap(fault.Unavailable, canary, errors.New(canary))),
+		"a mistake of ours with a message":      fault.New(fault.Internal, canary, canary),
+		"an unknown outcome with a message":     fault.New(fault.UnknownOutcome, "timeout", canary),
+		"our account refused, in its own words": fault.New(fault.Unauthorized, canary, "Invalid API key: "+canary),
+	} {
+		t.Run(name, func(t *testing.T) {
+			r.failing(err)
+			if a := r.do(t, "GET", "/readyz", ""); a.status < 500 || strings.Contains(a.body+fmt.Sprint(a.header), canary) {
+				t.Errorf("%d %v %s", a.status, a.header, a.body)
+			}
+		})
+	}
+}
+
+func TestCodeMessageAndParamAreShown(t *testing.T) {
+	t.Parallel()
+	r := serve(t)
+	r.failing(fault.InvalidParam("to[0]", "invalid_address", "an address must look like ada@example.com"))
+	a := r.do(t, "GET", "/readyz", "")
+	a.refused(t, 400, "invalid_address", "to[0]")
+	if a.err.Message != "an address must look like ada@example.com" {
+		t.Errorf("%s", a.body)
+	}
+}
+
+func TestConflictsHaveStatusesOfTheirOwn(t *testing.T) {
+	t.Parallel()
+	r := serve(t)
+	for code, status := range map[string]int{
+		idem.CodeMismatch:  422, // the draft standard of Idempotency-Key, section 2.7
+		idem.CodeInFlight:  409,
+		"version_mismatch": 412, // RFC 9110, section 13.1.1
+		"email_taken":      409,
+	} {
+		r.failing(fault.New(fault.Conflict, code, "it is so"))
+		r.do(t, "GET", "/readyz", "").refused(t, status, code, "")
+	}
+}
+
+func TestRetryAfter(t *testing.T) {
+	t.Parallel()
+	r := serve(t)
+	for _, row := range []struct {
+		name string
+		err  *fault.Error
+		want string
+	}{
+		{"where nothing is known, a second", &fault.Error{Kind: fault.Unavailable}, "1"},
+		{"a part of a second is a whole one", &fault.Error{Kind: fault.RateLimited, RetryAfter: 1200 * time.Millisecond}, "2"},
+		{"never none at all", &fault.Error{Kind: fault.Overloaded, RetryAfter: time.Millisecond}, "1"},
+		{"as long as the provider says", &fault.Error{Kind: fault.Unavailable, RetryAfter: 2 * time.Minute}, "120"},
+		{"a conflict that passes", &fault.Error{Kind: fault.Conflict, RetryAfter: 3 * time.Second}, "3"},
+		{"a conflict that stays", &fault.Error{Kind: fault.Conflict}, ""},
+		{"what stays wrong", &fault.Error{Kind: fault.Invalid}, ""},
+		{"a mistake of ours", &fault.Error{Kind: fault.Internal}, ""},
+	} {
+		t.Run(row.name, func(t *testing.T) {
+			r.failing(row.err)
+			if got := r.do(t, "GET", "/readyz", "").header.Get("Retry-After"); got != row.want {
+				t.Errorf("%q, want %q", got, row.want)
+			}
+		})
+	}
+}
+
+// A thief who learns that a card is reported stolen tries the next one.
+func TestWhyACardWasRefused(t *testing.T) {
+	t.Parallel()
+	r := serve(t)
+	for _, row := range []struct {
+		name, declineCode, shown string
+		hidden                   bool
+	}{
+		{"no money", "insufficient_funds", "insufficient_funds", false},
+		{"stolen", "stolen_card", "generic_decline", true},
+		{"lost", "lost_card", "generic_decline", true},
+		{"fraud", "fraudulent", "generic_decline", true},
+		{"picked up", "pickup_card", "generic_decline", true},
+		{"blocked by the merchant", "merchant_blacklist", "generic_decline", true},
+	} {
+		t.Run(row.name, func(t *testing.T) {
+			text := "because it is " + row.declineCode
+			r.failing(&fault.Error{Kind: fault.Declined, Code: "card_declined", DeclineCode: row.declineCode, Message: text})
+			a := r.do(t, "GET", "/readyz", "")
+			a.refused(t, 402, "card_declined", "")
+			if a.err.DeclineCode != row.shown || strings.Contains(a.body, row.declineCode) == row.hidden || (a.err.Message == text) == row.hidden {
+				t.Errorf("%s", a.body)
+			}
+		})
+	}
+}

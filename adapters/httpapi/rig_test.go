@@ -1,0 +1,275 @@
+package httpapi_test
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"io"
+	"log/slog"
+	"net"
+	"net/http"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"patchbay/adapters/httpapi"
+	"patchbay/adapters/sys"
+	"patchbay/core/access"
+	"patchbay/core/directory"
+	"patchbay/core/event"
+	"patchbay/core/fault"
+	"patchbay/core/feed"
+	"patchbay/core/idem"
+	"patchbay/core/inbox"
+	"patchbay/core/user"
+	"patchbay/tests/memjournal"
+)
+
+// patience is how long a test waits for what must come.
+const patience = 20 * time.Second
+
+// rig is the API on a loopback port, in front of things that remember what they
+// were handed.
+type rig struct {
+	base, address string
+	users         *repository
+	hooks         *verifier
+	journal       *memjournal.Journal
+	ready         atomic.Pointer[error] // what readiness says: any error there is
+	log           lockedBuffer
+}
+
+func serve(t *testing.T, change ...func(*httpapi.Server)) *rig {
+	t.Helper()
+	r := &rig{users: &repository{}, hooks: &verifier{}, journal: memjournal.New(sys.Clock{})}
+	log := slog.New(slog.NewTextHandler(&r.log, nil))
+	s := httpapi.New(httpapi.Options{
+		Directory: directory.New(r.users, sys.Clock{}, sys.IDs{}),
+		Feed:      feed.New(r.journal),
+		Access:    access.New(r.journal, sys.Clock{}, sys.IDs{}, []byte("pepper")),
+		Inbox: inbox.New(inbox.Options{
+			Journal: r.journal, Clock: sys.Clock{}, Owner: "one", Log: log,
+			Routes: map[string]inbox.Route{"stripe": {Verifier: r.hooks}},
+		}),
+		IDs: sys.IDs{}, Log: log,
+		Ready: func(context.Context) error {
+			if err := r.ready.Load(); err != nil {
+				return *err
+			}
+			return nil
+		},
+	})
+	for _, c := range change {
+		c(s)
+	}
+	l, err := new(net.ListenConfig).Listen(t.Context(), "tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	r.address = l.Addr().String()
+	r.base = "http://" + r.address
+	done := make(chan error, 1)
+	go func() { done <- s.Serve(l) }()
+	t.Cleanup(func() {
+		ctx, cancel := context.WithTimeout(context.Background(), patience)
+		defer cancel()
+		http.DefaultTransport.(*http.Transport).CloseIdleConnections()
+		if err := s.Shutdown(ctx); err != nil {
+			t.Errorf("Shutdown: %v", err)
+		}
+		if err := <-done; err != nil {
+			t.Errorf("Serve: %v", err)
+		}
+	})
+	return r
+}
+
+// failing makes /readyz fail, the plainest way for an error to become an answer.
+func (r *rig) failing(err error) { r.ready.Store(&err) }
+
+type header map[string]string
+
+// asJSON is the header of what is sent to most routes.
+var asJSON = header{"Content-Type": "application/json"}
+
+type answer struct {
+	status int
+	header http.Header
+	body   string
+	err    problem // of an error
+}
+
+// problem is the one shape of errors.
+type problem struct {
+	Type        string
+	Code        string
+	DeclineCode string `json:"decline_code"`
+	Message     string
+	Param       string
+	RequestID   string `json:"request_id"`
+}
+
+func (r *rig) do(t *testing.T, method, path, body string, headers ...header) answer {
+	t.Helper()
+	return r.send(t, method, path, strings.NewReader(body), headers...)
+}
+
+func (r *rig) send(t *testing.T, method, path string, body io.Reader, headers ...header) answer {
+	t.Helper()
+	ctx, cancel := context.WithTimeout(t.Context(), patience)
+	defer cancel()
+	req, err := http.NewRequestWithContext(ctx, method, r.base+path, body)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, h := range headers {
+		for name, value := range h {
+			req.Header.Set(name, value)
+		}
+	}
+	resp, err := http.DefaultClient.Do(req)
+	if err != nil {
+		t.Fatalf("%s %s: %v", method, path, err)
+	}
+	return read(t, resp)
+}
+
+func read(t *testing.T, resp *http.Response) answer {
+	t.Helper()
+	defer resp.Body.Close() //nolint:errcheck // only read
+	raw, err := io.ReadAll(resp.Body)
+	if err != nil {
+		t.Fatal(err)
+	}
+	a := answer{status: resp.StatusCode, header: resp.Header, body: string(raw)}
+	var shape struct{ Error problem }
+	_ = json.Unmarshal(raw, &shape) // where it is no error it has none
+	a.err = shape.Error
+	return a
+}
+
+// refused holds an answer against the one shape of errors.
+func (a answer) refused(t *testing.T, status int, code, param string) {
+	t.Helper()
+	if a.status != status || a.err.Code != code || a.err.Param != param {
+		t.Errorf("%d %s, want %d %s at %q", a.status, a.body, status, code, param)
+	}
+	if a.err.Type == "" || a.err.Message == "" || a.err.RequestID == "" || a.err.RequestID != a.header.Get("X-Request-Id") ||
+		a.header.Get("Content-Type") != "application/json" {
+		t.Errorf("not the shape of an error: %v %s", a.header, a.body)
+	}
+}
+
+// repository is a repository of users that keeps everything it is handed.
+type repository struct {
+	mu    sync.Mutex
+	calls []call
+}
+
+// call is what the API made of a request.
+type call struct {
+	op                            string
+	tenant, id, email, key, print string
+	cursor                        string
+	limit                         int
+	version                       int64
+	user                          user.User
+	patch                         user.Patch
+}
+
+func (p *repository) note(c call) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.calls = append(p.calls, c)
+}
+
+func (p *repository) all() []call {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return append([]call(nil), p.calls...)
+}
+
+// last is what came with the latest request.
+func (p *repository) last(t *testing.T) call {
+	t.Helper()
+	all := p.all()
+	if len(all) == 0 {
+		t.Fatal("the request did not get to the repository")
+	}
+	return all[len(all)-1]
+}
+
+func (p *repository) FindByID(_ context.Context, tenant, id string) (user.User, error) {
+	p.note(call{op: "FindByID", tenant: tenant, id: id})
+	return user.User{ID: id}, nil
+}
+
+func (p *repository) FindByEmail(_ context.Context, tenant, email string) (user.User, error) {
+	p.note(call{op: "FindByEmail", tenant: tenant, email: email})
+	return user.User{}, fault.New(fault.NotFound, "no_such_user", "there is no such user")
+}
+
+func (p *repository) FindByKey(_ context.Context, scoped string) (user.Creation, error) {
+	p.note(call{op: "FindByKey", key: scoped})
+	return user.Creation{}, fault.New(fault.NotFound, "no_such_user", "there is no such user")
+}
+
+func (p *repository) Create(_ context.Context, u user.User, key idem.Key) error {
+	p.note(call{op: "Create", tenant: u.Tenant, id: u.ID, email: u.Email, key: key.Scoped, print: key.Fingerprint, user: u})
+	return nil
+}
+
+func (p *repository) Update(_ context.Context, tenant, id string, patch user.Patch, version int64) (user.User, error) {
+	p.note(call{op: "Update", tenant: tenant, id: id, patch: patch, version: version})
+	return user.User{ID: id, Version: 7}, nil
+}
+
+func (p *repository) Delete(_ context.Context, tenant, id string, version int64) error {
+	p.note(call{op: "Delete", tenant: tenant, id: id, version: version})
+	return nil
+}
+
+func (p *repository) List(_ context.Context, tenant, cursor string, limit int) (user.Page, error) {
+	p.note(call{op: "List", tenant: tenant, cursor: cursor, limit: limit})
+	return user.Page{}, nil
+}
+
+// verifier keeps the bodies it is shown, and finds no event in them.
+type verifier struct {
+	mu     sync.Mutex
+	bodies [][]byte
+}
+
+func (v *verifier) Verify(body []byte, _ func(string) string) ([]event.Webhook, error) {
+	v.mu.Lock()
+	defer v.mu.Unlock()
+	v.bodies = append(v.bodies, body) // not a copy, on purpose
+	return nil, nil
+}
+
+// seen lists the bodies themselves, not copies.
+func (v *verifier) seen() [][]byte {
+	v.mu.Lock()
+	defer v.mu.Unlock()
+	return v.bodies
+}
+
+// lockedBuffer is a log that is written and read at once.
+type lockedBuffer struct {
+	mu sync.Mutex
+	b  bytes.Buffer
+}
+
+func (l *lockedBuffer) Write(p []byte) (int, error) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.b.Write(p)
+}
+
+func (l *lockedBuffer) String() string {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.b.String()
+}

@@ -1,0 +1,71 @@
+package httpapi_test
+
+import (
+	"fmt"
+	"io"
+	"strings"
+	"testing"
+	"time"
+
+	"patchbay/adapters/httpapi"
+)
+
+// A client that sends slowly, or nothing, holds a connection only for as long
+// as ReadTimeout: otherwise a few thousand of them are an outage.
+func TestSlowClientsAreClosed(t *testing.T) {
+	t.Parallel()
+	r := serve(t, func(s *httpapi.Server) { s.SetReadTimeout(150 * time.Millisecond) })
+	post := "POST /api/users HTTP/1.1\r\nHost: a\r\nContent-Type: application/json\r\nContent-Length: 1000000\r\n\r\n"
+	begun := strings.Repeat(" ", 20_000) // more than is read before a route sees it
+	for _, row := range []struct{ name, first, then, status string }{
+		{"says nothing", "", "", ""},
+		{"half a header", "GET /healthz HT", "", "408"},
+		{"a header that drips", "GET /healthz HTTP/1.1\r\n", "x", "408"},
+		{"a body that does not come", post, "", "408"},
+		{"a body that drips", post, " ", "408"},
+		{"a body that stops after its beginning", post + begun, "", "400"},
+		{"a body that drips after its beginning", post + begun, " ", "400"},
+		{"a chunk that drips", strings.Replace(post, "Content-Length: 1000000", "Transfer-Encoding: chunked", 1) + "ffff\r\n", " ", "400"},
+		{"a body that nobody reads", strings.Replace(post, "/api/users", "/nothing", 1) + begun, "", "404"},
+		{"a dripping body that nobody reads", strings.Replace(post, "/api/users", "/nothing", 1) + begun, " ", "404"},
+	} {
+		t.Run(row.name, func(t *testing.T) {
+			t.Parallel()
+			c := r.dial(t)
+			if _, err := fmt.Fprint(c, row.first); err != nil {
+				t.Fatal(err)
+			}
+			closed := make(chan struct{})
+			defer close(closed)
+			if row.then != "" {
+				go func() {
+					tick := time.NewTicker(5 * time.Millisecond)
+					defer tick.Stop()
+					for {
+						select {
+						case <-closed:
+							return
+						case <-tick.C:
+							if _, err := fmt.Fprint(c, row.then); err != nil {
+								return
+							}
+						}
+					}
+				}()
+			}
+			// Reading ends when the server closes, or after the test's patience.
+			got, err := io.ReadAll(c)
+			if err != nil && strings.Contains(err.Error(), "timeout") {
+				t.Fatalf("still open: %v, after %q", err, got)
+			}
+			if row.status != "" && !strings.HasPrefix(string(got), "HTTP/1.1 "+row.status) {
+				t.Errorf("%v %q, want %s", err, got, row.status)
+			}
+		})
+	}
+	t.Run("and are no users", func(t *testing.T) {
+		if calls := r.users.all(); len(calls) != 0 {
+			t.Errorf("%+v", calls)
+		}
+	})
+}

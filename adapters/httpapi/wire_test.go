@@ -1,0 +1,201 @@
+package httpapi_test
+
+import (
+	"bufio"
+	"fmt"
+	"net"
+	"net/http"
+	"strings"
+	"testing"
+	"time"
+)
+
+// dial opens a connection on which a test may say anything.
+func (r *rig) dial(t *testing.T) net.Conn {
+	t.Helper()
+	c, err := new(net.Dialer).DialContext(t.Context(), "tcp", r.address)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = c.Close() }) // the server may have
+	if err := c.SetDeadline(time.Now().Add(patience)); err != nil {
+		t.Fatal(err)
+	}
+	return c
+}
+
+// raw sends bytes on a connection of their own and reads the first answer.
+func (r *rig) raw(t *testing.T, text string) answer {
+	t.Helper()
+	c := r.dial(t)
+	if _, err := fmt.Fprint(c, text); err != nil {
+		t.Fatal(err)
+	}
+	resp, err := http.ReadResponse(bufio.NewReader(c), nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return read(t, resp)
+}
+
+func TestWhatIsNotThere(t *testing.T) {
+	t.Parallel()
+	r := serve(t)
+	for _, row := range []struct {
+		method, path string
+		status       int
+		code         string
+	}{
+		{"GET", "/", 404, "not_found"},
+		{"GET", "/api/nothing", 404, "not_found"},
+		{"POST", "/api/payments/pay_1/nothing", 404, "not_found"},
+		{"GET", "/admin/keys", 404, "not_found"}, // the console's, on its own listener
+		{"GET", "/<script>alert(1)</script>", 404, "not_found"},
+		{"DELETE", "/api/users", 405, "method_not_allowed"},
+		{"PUT", "/api/users/usr_1", 405, "method_not_allowed"},
+		{"GET", "/api/webhooks/stripe", 405, "method_not_allowed"},
+		{"OPTIONS", "/api/payments", 405, "method_not_allowed"}, // no CORS: keys do not belong in pages
+	} {
+		t.Run(row.method+" "+row.path, func(t *testing.T) {
+			a := r.do(t, row.method, row.path, "")
+			a.refused(t, row.status, row.code, "")
+			if a.err.Type != "validation_error" || strings.Contains(a.body, "<script>") {
+				t.Errorf("%s", a.body)
+			}
+			if allow := a.header.Get("Allow"); (allow != "") != (row.status == 405) {
+				t.Errorf("Allow: %q", allow)
+			}
+		})
+	}
+}
+
+func TestRequestID(t *testing.T) {
+	t.Parallel()
+	r := serve(t)
+	made := make(map[string]bool)
+	for _, row := range []struct {
+		name, given string
+		kept        bool
+	}{
+		{"a UUID", "8e03978e-40d5-43e8-bc93-6894a57f9324", true},
+		{"letters, digits and marks", "Trace_1.2:3-4", true},
+		{"64 characters", strings.Repeat("x", 64), true},
+		{"65 characters", strings.Repeat("x", 65), false},
+		{"none", "", false},
+		{"blanks, which break a log's line into fields", "a b", false},
+		{"quotation marks", `a"b`, false},
+		{"an equals sign", "a=b", false},
+		{"letters beyond ASCII", "sch\u00f6n", false},
+		{"a tab", "a\tb", false},
+	} {
+		t.Run(row.name, func(t *testing.T) {
+			for _, path := range []string{"/healthz", "/nothing"} {
+				a := r.do(t, "GET", path, "", header{"X-Request-Id": row.given})
+				got := a.header.Get("X-Request-Id")
+				if row.kept && got != row.given || !row.kept && (!strings.HasPrefix(got, "req_") || made[got]) {
+					t.Errorf("%s: %q for %q", path, got, row.given)
+				}
+				if path == "/nothing" && a.err.RequestID != got {
+					t.Errorf("%s is not in %s", got, a.body)
+				}
+				made[got] = true
+			}
+		})
+	}
+}
+
+// Also those answers that no route has made.
+func TestEveryAnswerHasItsHeaders(t *testing.T) {
+	t.Parallel()
+	r := serve(t)
+	r.failing(fmt.Errorf("down"))
+	answers := map[string]answer{
+		"a healthy one":       r.do(t, "GET", "/healthz", ""),
+		"a list":              r.do(t, "GET", "/api/users", ""),
+		"the document":        r.do(t, "GET", "/openapi.json", ""),
+		"the page":            r.do(t, "GET", "/docs", ""),
+		"nothing there":       r.do(t, "GET", "/nothing", ""),
+		"a wrong method":      r.do(t, "PUT", "/api/users", ""),
+		"a wrong body":        r.do(t, "POST", "/api/users", "{", asJSON),
+		"a failure":           r.do(t, "GET", "/readyz", ""),
+		"headers too large":   r.do(t, "GET", "/healthz", "", header{"X-Long": strings.Repeat("x", 20<<10)}),
+		"what is not HTTP":    r.raw(t, "nonsense\r\n\r\n"),
+		"a length that lies":  r.raw(t, "POST /api/users HTTP/1.1\r\nHost: a\r\nContent-Length: x\r\n\r\n"),
+		"a method of its own": r.raw(t, "BREW /api/users HTTP/1.1\r\nHost: a\r\n\r\n"),
+	}
+	for name, a := range answers {
+		if a.header.Get("X-Content-Type-Options") != "nosniff" || a.header.Get("Cache-Control") != "no-store" || a.header.Get("X-Request-Id") == "" {
+			t.Errorf("%s: %d %v", name, a.status, a.header)
+		}
+		if a.header.Get("Server") != "" {
+			t.Errorf("%s names its server: %q", name, a.header.Get("Server"))
+		}
+	}
+	if csp := answers["the page"].header.Get("Content-Security-Policy"); !strings.HasPrefix(csp, "default-src 'none'") || strings.Contains(csp, "script") {
+		t.Errorf("the page may run scripts: %q", csp)
+	}
+}
+
+// What the server refuses before any route is refused in the one shape, with a
+// code that programs can know, and without saying back what it was sent.
+func TestWhatIsNotHTTPIsRefusedInTheOneShape(t *testing.T) {
+	t.Parallel()
+	r := serve(t)
+	for _, row := range []struct {
+		name, text string
+		status     int
+		code       string
+	}{
+		{"no request at all", "nonsense-" + canary + "\r\n\r\n", 400, "bad_request"},
+		{"a length that is no number", "POST /api/users HTTP/1.1\r\nHost: a\r\nContent-Length: " + canary + "\r\n\r\n", 400, "bad_request"},
+		{"a method of its own", "BREW /" + canary + " HTTP/1.1\r\nHost: a\r\n\r\n", 501, "not_implemented"},
+		{"headers too large", "GET /healthz HTTP/1.1\r\nX-Long: " + strings.Repeat(canary, 1000) + "\r\n\r\n", 431, "request_header_fields_too_large"},
+	} {
+		t.Run(row.name, func(t *testing.T) {
+			a := r.raw(t, row.text)
+			a.refused(t, row.status, row.code, "")
+			if strings.Contains(a.body, canary) {
+				t.Errorf("%s", a.body)
+			}
+		})
+	}
+}
+
+// A body that no route has read is not taken for the next request.
+func TestUnreadBodiesAreNotRequests(t *testing.T) {
+	t.Parallel()
+	r := serve(t)
+	inner := "DELETE /api/users/usr_smuggled HTTP/1.1\r\nHost: a\r\n\r\n"
+	for _, row := range []struct{ name, head, body string }{
+		{"on a GET", "GET /healthz", inner},
+		{"on a list", "GET /api/users", inner},
+		{"where nothing is", "POST /nothing", inner},
+		{"of a wrong method", "PUT /api/users", inner},
+		{"longer than is read ahead", "POST /nothing", strings.Repeat(" ", 64<<10) + inner},
+		{"longer than is read ahead, on a GET", "GET /healthz", strings.Repeat(" ", 64<<10) + inner},
+		{"of a method of its own", "BREW /api/users", inner},
+		{"that is refused", "POST /api/users", inner}, // without a Content-Type
+	} {
+		t.Run(row.name, func(t *testing.T) {
+			c := r.dial(t)
+			// The server may close at any time.
+			_, _ = fmt.Fprintf(c, "%s HTTP/1.1\r\nHost: a\r\nContent-Length: %d\r\n\r\n%s", row.head, len(row.body), row.body)
+			_, _ = fmt.Fprint(c, "GET /healthz HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n")
+			in := bufio.NewReader(c)
+			for n := 0; ; n++ {
+				resp, err := http.ReadResponse(in, nil)
+				if err != nil {
+					break // closed
+				}
+				if read(t, resp); n == 2 {
+					t.Error("three answers to two requests")
+				}
+			}
+		})
+	}
+	for _, c := range r.users.all() {
+		if c.op == "Delete" {
+			t.Fatalf("a body was taken for a request: %+v", c)
+		}
+	}
+}

@@ -1,0 +1,32 @@
+package catchermail_test
+
+import (
+	"os"
+	"path/filepath"
+	"testing"
+
+	"patchbay/tests/contract"
+)
+
+func TestContract(t *testing.T) {
+	t.Parallel()
+	t.Run("mail", func(t *testing.T) {
+		t.Parallel()
+		contract.Mail(t, func(t *testing.T) contract.MailHarness {
+			dir := filepath.Join(t.TempDir(), "mail")
+			return contract.MailHarness{
+				Mailer: open(t, dir, 1000),
+				Delivered: func(t *testing.T) (all [][]byte) {
+					for _, name := range files(t, dir) {
+						raw, err := os.ReadFile(filepath.Join(dir, name))
+						if err != nil {
+							t.Fatal(err)
+						}
+						all = append(all, raw)
+					}
+					return all
+				},
+			}
+		})
+	})
+}

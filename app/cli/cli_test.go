@@ -1,0 +1,251 @@
+package cli_test
+
+import (
+	"bytes"
+	"context"
+	"fmt"
+	"net"
+	"os"
+	"path/filepath"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"patchbay/app/cli"
+	"patchbay/tests/gateway"
+)
+
+// result is what a command leaves to whoever called it.
+type result struct {
+	code           int
+	stdout, stderr string
+}
+
+// rig is a configuration on a store of its own.
+type rig struct {
+	dir, file string
+	environ   []string
+}
+
+func newRig(t *testing.T) *rig {
+	t.Helper()
+	r := &rig{dir: t.TempDir()}
+	r.file = r.write(t, "patchbay.yaml", fmt.Sprintf(
+		// Port 0 is any that is free; where keys are made nothing must listen, as at 1.
+		"server: {address: \"127.0.0.1:0\", admin_address: \"127.0.0.1:1\"}\n"+
+			"providers:\n  local: {type: sqlite, path: %q}\n  catcher: {type: catcher, path: %q}\n",
+		filepath.Join(r.dir, "data", "patchbay.db"), filepath.Join(r.dir, "mail")))
+	return r
+}
+
+func (r *rig) write(t *testing.T, name, text string) (file string) {
+	t.Helper()
+	file = filepath.Join(r.dir, name)
+	if err := os.WriteFile(file, []byte(text), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	return file
+}
+
+// anyPort lets the admin listener have any port that is free.
+var anyPort = []string{"PATCHBAY_SERVER__ADMIN_ADDRESS=127.0.0.1:0"}
+
+// run runs a command on the configuration.
+func (r *rig) run(t *testing.T, args ...string) result {
+	t.Helper()
+	return run(t, r.environ, append([]string{"--config", r.file}, args...)...)
+}
+
+func run(t *testing.T, environ []string, args ...string) result {
+	t.Helper()
+	var stdout, stderr bytes.Buffer
+	code := cli.Main(t.Context(), args, environ, &stdout, &stderr)
+	return result{code, stdout.String(), stderr.String()}
+}
+
+func listen(t *testing.T, address string) net.Listener {
+	t.Helper()
+	l, err := new(net.ListenConfig).Listen(t.Context(), "tcp", address)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return l
+}
+
+func TestHelpIsAnAnswerAndAMistakeIsNot(t *testing.T) {
+	t.Parallel()
+	for _, row := range []struct {
+		name, args string
+		code       int
+		says       string
+	}{
+		{"nothing", "", 0, "serve"},
+		{"help", "--help", 0, "--config"},
+		{"help with a command", "keys create --help", 0, "--scopes"},
+		{"a command with commands of its own", "keys", 0, "revoke"},
+		{"a command that is none", "serv", 1, `unknown command "serv"`},
+		{"a flag that is none", "check --verbose", 1, "unknown flag: --verbose"},
+		{"an argument too many", "check now", 1, `unknown command "now"`},
+		{"serve with an argument", "serve 8080", 1, `unknown command "8080"`},
+		{"an argument too few", "keys revoke", 1, "accepts 1 arg(s), received 0"},
+		{"two keys at once", "keys revoke a b", 1, "accepts 1 arg(s), received 2"},
+		{"a duration that is none", "keys create --ttl soon", 1, "--ttl"},
+	} {
+		t.Run(row.name, func(t *testing.T) {
+			t.Parallel()
+			got := run(t, nil, strings.Fields(row.args)...)
+			answer, silent := got.stdout, got.stderr
+			if row.code != 0 {
+				answer, silent = got.stderr, got.stdout
+			}
+			if got.code != row.code || !strings.Contains(answer, row.says) || silent != "" {
+				t.Errorf("%+v", got)
+			}
+			if row.code != 0 && !strings.HasPrefix(answer, "patchbay: ") {
+				t.Errorf("it does not say who says so: %q", answer)
+			}
+		})
+	}
+}
+
+// Not in parallel: the version is one for all tests.
+func TestVersion(t *testing.T) {
+	if got := run(t, nil, "version"); got.code != 0 || !strings.HasPrefix(got.stdout, "patchbay ") || got.stderr != "" {
+		t.Errorf("%+v", got)
+	}
+	cli.Version = "v1.2.3"
+	t.Cleanup(func() { cli.Version = "" })
+	if got := run(t, nil, "version"); got.stdout != "patchbay v1.2.3\n" {
+		t.Errorf("%+v", got)
+	}
+}
+
+func TestCheck(t *testing.T) {
+	t.Parallel()
+	r := newRig(t)
+	t.Run("says what is configured, in full", func(t *testing.T) {
+		t.Parallel()
+		file := r.write(t, "check.yaml", "server: {address: \"127.0.0.1:80\", admin_address: \"127.0.0.1:81\"}\n"+
+			"payments: {providers: [first, second]}\nproviders: {first: {type: mock}, second: {type: mock}}\n")
+		want := "the configuration is right\n  API       127.0.0.1:80, keys not required\n  console   127.0.0.1:81\n" +
+			"  payments  first (mock), then second (mock)\n  mail      catcher (catcher)\n  storage   local (sqlite)\n"
+		if got := run(t, nil, "check", "--config", file); got.code != 0 || got.stdout != want || got.stderr != "" {
+			t.Errorf("%+v", got)
+		}
+	})
+	t.Run("changes nothing", func(t *testing.T) {
+		t.Parallel()
+		if got := r.run(t, "check"); got.code != 0 {
+			t.Fatalf("%+v", got)
+		}
+		if _, err := os.Stat(filepath.Join(r.dir, "data")); !os.IsNotExist(err) {
+			t.Errorf("it has opened the store: %v", err)
+		}
+	})
+	t.Run("says when keys are required", func(t *testing.T) {
+		t.Parallel()
+		if got := run(t, []string{"PATCHBAY_AUTH__MODE=required"}, "check", "--config", r.file); !strings.Contains(got.stdout, ", keys required\n") {
+			t.Errorf("%+v", got)
+		}
+	})
+	t.Run("reads the file that the environment names, and rather the flag's", func(t *testing.T) {
+		t.Parallel()
+		wrong := r.write(t, "wrong.yaml", "log: {level: loud}\n")
+		environ := []string{"PATH=/bin", "PATCHBAY_CONFIG=" + wrong}
+		got := run(t, environ, "check")
+		if got.code != 1 || !strings.Contains(got.stderr, "wrong.yaml:1: log.level") || got.stdout != "" {
+			t.Errorf("%+v", got)
+		}
+		if got := run(t, environ, "check", "--config", r.file); got.code != 0 {
+			t.Errorf("%+v", got)
+		}
+	})
+	t.Run("cannot read what is not there", func(t *testing.T) {
+		t.Parallel()
+		got := run(t, nil, "check", "--config", filepath.Join(r.dir, "nowhere.yaml"))
+		if got.code != 1 || !strings.Contains(got.stderr, "nowhere.yaml") || got.stdout != "" {
+			t.Errorf("%+v", got)
+		}
+	})
+}
+
+func TestEveryCommandRefusesAWrongConfiguration(t *testing.T) {
+	t.Parallel()
+	r := newRig(t)
+	r.file = r.write(t, "wrong.yaml", "log: {level: loud}\n")
+	for _, command := range []string{"serve", "check", "keys create --name n", "keys list", "keys revoke key_1"} {
+		got := r.run(t, strings.Fields(command)...)
+		if got.code != 1 || !strings.Contains(got.stderr, "log.level") || !strings.HasSuffix(got.stderr, "patchbay: the configuration has mistakes\n") || got.stdout != "" {
+			t.Errorf("%s: %+v", command, got)
+		}
+	}
+}
+
+func TestServe(t *testing.T) {
+	t.Parallel()
+	t.Run("ends well when it is told to", func(t *testing.T) {
+		t.Parallel()
+		r := newRig(t)
+		ctx, stop := context.WithCancel(t.Context())
+		defer stop()
+		var stdout, stderr lockedBuffer
+		code := make(chan int, 1)
+		go func() { code <- cli.Main(ctx, []string{"serve", "--config", r.file}, anyPort, &stdout, &stderr) }()
+		gateway.Eventually(t, 30*time.Second, "the gateway is ready", func() bool { return strings.Contains(stderr.String(), "gateway ready") })
+		stop()
+		select {
+		case got := <-code:
+			if got != 0 || stdout.String() != "" {
+				t.Errorf("%d, %q\n%s", got, stdout.String(), stderr.String())
+			}
+		case <-time.After(30 * time.Second):
+			t.Error("it does not end")
+		}
+	})
+	t.Run("fails where another listens already", func(t *testing.T) {
+		t.Parallel()
+		for _, setting := range []string{"address", "admin_address"} {
+			r := newRig(t)
+			other := listen(t, "127.0.0.1:0")
+			defer other.Close() //nolint:errcheck // the test is over
+			r.environ = []string{"PATCHBAY_SERVER__" + strings.ToUpper(setting) + "=" + other.Addr().String()}
+			if setting == "address" {
+				r.environ = append(r.environ, anyPort...)
+			}
+			got := r.run(t, "serve")
+			if got.code != 1 || !strings.Contains(got.stderr, "patchbay: server."+setting+": ") || !strings.Contains(got.stderr, "address already in use") {
+				t.Errorf("%s: %+v", setting, got)
+			}
+		}
+	})
+	t.Run("fails where its secrets are damaged", func(t *testing.T) {
+		t.Parallel()
+		r := newRig(t)
+		if err := os.Mkdir(filepath.Join(r.dir, "data"), 0o700); err != nil {
+			t.Fatal(err)
+		}
+		r.write(t, "data/installation.json", "{")
+		if got := r.run(t, "serve"); got.code != 1 || !strings.Contains(got.stderr, "installation.json is damaged") {
+			t.Errorf("%+v", got)
+		}
+	})
+}
+
+// lockedBuffer is written by the command and read by the test.
+type lockedBuffer struct {
+	mu sync.Mutex
+	b  bytes.Buffer
+}
+
+func (l *lockedBuffer) Write(p []byte) (int, error) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.b.Write(p)
+}
+
+func (l *lockedBuffer) String() string {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.b.String()
+}
