@@ -89,7 +89,7 @@ func (r *rig) do(t *testing.T, method, path, body string, headers ...header) ans
 	if err != nil {
 		t.Fatal(err)
 	}
-	defer resp.Body.Close() //nolint:errcheck // only read
+	defer resp.Body.Close()
 	raw, err := io.ReadAll(resp.Body)
 	if err != nil {
 		t.Fatal(err)

@@ -163,3 +163,15 @@ func TestWhyACardWasRefused(t *testing.T) {
 		})
 	}
 }
+
+func TestAPanicEndsTheRequestAlone(t *testing.T) {
+	t.Parallel()
+	r := serve(t) // without anything behind payments
+	r.do(t, "GET", "/api/payments/pay_1", "").refused(t, 500, "internal", "")
+	if log := r.log.String(); !strings.Contains(log, "httpapi.panic") || !strings.Contains(log, "getPayment") {
+		t.Errorf("the log does not say where:\n%s", log)
+	}
+	if a := r.do(t, "GET", "/healthz", ""); a.status != 200 {
+		t.Errorf("after it: %d %s", a.status, a.body)
+	}
+}

@@ -2,7 +2,9 @@ package httpapi
 
 import (
 	"context"
+	"fmt"
 	"io"
+	"runtime/debug"
 	"slices"
 	"strconv"
 	"strings"
@@ -47,8 +49,14 @@ func (s *Server) handle(method, path, scope string, limit int, serve func(*reque
 	})
 }
 
-// prepare gives every answer its headers.
-func (s *Server) prepare(c *fiber.Ctx) error {
+// prepare gives every answer its headers. A mistake of ours that panics ends the
+// request, not the gateway with all that is under way in it.
+func (s *Server) prepare(c *fiber.Ctx) (err error) {
+	defer func() {
+		if p := recover(); p != nil {
+			err = fault.Wrap(fault.Internal, "httpapi.panic", fmt.Errorf("%v\n%s", p, debug.Stack()))
+		}
+	}()
 	id := c.Get(requestID)
 	if !plain(id) {
 		id = s.IDs.New("req")

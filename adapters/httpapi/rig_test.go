@@ -138,7 +138,7 @@ func (r *rig) send(t *testing.T, method, path string, body io.Reader, headers ..
 
 func read(t *testing.T, resp *http.Response) answer {
 	t.Helper()
-	defer resp.Body.Close() //nolint:errcheck // only read
+	defer resp.Body.Close()
 	raw, err := io.ReadAll(resp.Body)
 	if err != nil {
 		t.Fatal(err)

@@ -21,7 +21,7 @@ func TestClock(t *testing.T) {
 	if now.Location() != time.UTC || now.Nanosecond()%1000 != 0 {
 		t.Errorf("%s is not in UTC and whole microseconds", now)
 	}
-	if now != now.Round(0) { //nolint:staticcheck // with ==, which sees a monotonic reading
+	if now != now.Round(0) { // with ==, which sees a monotonic reading
 		t.Errorf("%s would not be itself after being stored", now)
 	}
 }

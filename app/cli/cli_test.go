@@ -208,7 +208,7 @@ func TestServe(t *testing.T) {
 		for _, setting := range []string{"address", "admin_address"} {
 			r := newRig(t)
 			other := listen(t, "127.0.0.1:0")
-			defer other.Close() //nolint:errcheck // the test is over
+			defer other.Close()
 			r.environ = []string{"PATCHBAY_SERVER__" + strings.ToUpper(setting) + "=" + other.Addr().String()}
 			if setting == "address" {
 				r.environ = append(r.environ, anyPort...)

@@ -84,11 +84,11 @@ func (d Draft) checkAddresses() error {
 			if err := a.check(param); err != nil {
 				return err
 			}
-			if key := strings.ToLower(a.Email); seen[key] {
+			key := strings.ToLower(a.Email)
+			if seen[key] {
 				return fault.InvalidParam(param, "duplicate_recipient", "an address may stand only once in to, cc and bcc")
-			} else {
-				seen[key] = true
 			}
+			seen[key] = true
 		}
 	}
 	for i, a := range d.ReplyTo {
