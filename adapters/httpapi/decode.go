@@ -107,7 +107,7 @@ func (r *request) answer(status int, model any) error {
 		return fault.Wrap(fault.Internal, "httpapi.answer", err)
 	}
 	r.Set(fiber.HeaderContentType, fiber.MIMEApplicationJSON)
-	return r.Status(status).Send(body)
+	return r.Status(status).Send(append(body, '\n')) // for those who read it in a terminal
 }
 
 // replayed marks the answer to a repeat.

@@ -62,7 +62,7 @@ type outline struct {
 
 type operation struct {
 	Method, Path string
-	Tags         []string
+	line         int // in the document, whose order is the reader's
 	Summary      string
 	RequestBody  struct {
 		Content map[string]struct{ Schema schema }
@@ -111,17 +111,15 @@ var documentHTML = sync.OnceValues(func() (string, error) {
 			if method == "parameters" {
 				continue
 			}
-			one := operation{Method: strings.ToUpper(method), Path: path}
+			one := operation{Method: strings.ToUpper(method), Path: path, line: node.Line}
 			if err := node.Decode(&one); err != nil {
 				return "", err
 			}
 			operations = append(operations, one)
 		}
 	}
-	slices.SortFunc(operations, func(a, b operation) int {
-		return strings.Compare(a.Tags[0]+a.Path+a.Method, b.Tags[0]+b.Path+b.Method)
-	})
-	t, err := template.New("docs").Parse(page)
+	slices.SortFunc(operations, func(a, b operation) int { return a.line - b.line })
+	t, err := template.New("docs").Funcs(template.FuncMap{"prose": prose}).Parse(page)
 	if err != nil {
 		return "", err
 	}
@@ -129,3 +127,16 @@ var documentHTML = sync.OnceValues(func() (string, error) {
 	err = t.Execute(&b, map[string]any{"Info": d.Info, "Operations": operations, "Schemas": d.Components.Schemas})
 	return b.String(), err
 })
+
+// prose is text of the document with what stands between backticks as code.
+func prose(text string) template.HTML {
+	var b strings.Builder
+	for i, part := range strings.Split(text, "`") {
+		if escaped := template.HTMLEscapeString(part); i%2 == 1 {
+			b.WriteString("<code>" + escaped + "</code>")
+		} else {
+			b.WriteString(escaped)
+		}
+	}
+	return template.HTML(b.String()) //nolint:gosec // escaped above, and from our own document
+}

@@ -90,7 +90,7 @@ func (s *Server) fail(c *fiber.Ctx, err error) error {
 		return merr
 	}
 	c.Set(fiber.HeaderContentType, fiber.MIMEApplicationJSON)
-	return c.Status(code).Send(raw)
+	return c.Status(code).Send(append(raw, '\n'))
 }
 
 func (s *Server) describe(c *fiber.Ctx, err error) (int, api.PaymentError) {
