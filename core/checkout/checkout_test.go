@@ -21,20 +21,33 @@ import (
 
 const tenant = "default"
 
-// rig is a checkout on a journal and a provider in memory, on virtual time.
+// rig is a checkout on a journal and providers in memory, on virtual time.
 type rig struct {
 	*checkout.Service
 	journal  *memjournal.Journal
-	provider *provider
+	provider *provider   // the first
+	all      []*provider // in their order
 	fail     atomic.Pointer[func(op string) error] // asked by the journal
 }
 
 // within runs a test on virtual time with the resolver at work.
 func within(t *testing.T, test func(t *testing.T, r *rig)) {
 	t.Helper()
+	among(t, []string{"acme"}, test)
+}
+
+// among is the same with several providers.
+func among(t *testing.T, names []string, test func(t *testing.T, r *rig)) {
+	t.Helper()
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
-		r := &rig{journal: memjournal.New(sys.Clock{}), provider: newProvider("acme")}
+		r := &rig{journal: memjournal.New(sys.Clock{})}
+		var gateways []ports.PaymentGateway
+		for _, name := range names {
+			p := newProvider(name)
+			r.all, gateways = append(r.all, p), append(gateways, p)
+		}
+		r.provider = r.all[0]
 		r.journal.Fail = func(op string) error {
 			if fail := r.fail.Load(); fail != nil {
 				return (*fail)(op)
@@ -42,7 +55,7 @@ func within(t *testing.T, test func(t *testing.T, r *rig)) {
 			return nil
 		}
 		r.Service = checkout.New(checkout.Options{
-			Journal: r.journal, Gateways: []ports.PaymentGateway{r.provider}, Events: r.provider,
+			Journal: r.journal, Gateways: gateways, Events: r.provider,
 			Clock: sys.Clock{}, IDs: sys.IDs{}, Owner: "one", Log: slog.New(slog.DiscardHandler),
 		})
 		ctx, stop := context.WithCancel(t.Context())

@@ -46,31 +46,56 @@ func (s *Service) run(ctx context.Context, st stored, id string) (Result, error)
 	}
 }
 
-// execute calls the provider and makes its answer durable.
+// execute calls the provider and makes its answer durable; where it is proved
+// that nothing was done, the next provider, and so on until the deadline.
 func (s *Service) execute(ctx context.Context, st stored, id string) (Result, error) {
-	a := s.call(ctx, st.payment, *st.payment.Operation(id))
+	working, cancel := context.WithTimeout(ctx, callDeadline)
+	defer cancel()
+	for {
+		a := s.call(working, st.payment, *st.payment.Operation(id))
+		next, err := s.conclude(ctx, &st, id, a, working.Err() == nil)
+		op := *st.payment.Operation(id)
+		switch {
+		case err != nil:
+			// The provider has answered, and nobody can be told so for sure. The
+			// lease runs out, and the resolver asks again under the same key.
+			s.Log.Error("checkout: outcome not saved", "payment", st.payment.ID, "operation", id, "error", err)
+			op.Outcome, st.payment.Status = payment.Unknown, payment.Processing
+			return Result{Payment: st.payment, Operation: op}, nil
+		case next != "":
+			s.Log.Warn("checkout: next provider", "payment", st.payment.ID, "after", op.Provider, "kind", op.Kind, "provider", st.payment.Provider)
+			id = next
+			continue
+		case op.Outcome.Open():
+			s.worker.Nudge()
+		}
+		return Result{Payment: st.payment, Operation: op}, failure(op)
+	}
+}
+
+// conclude makes an answer durable, and with it the operation that is to be
+// called next, if there is one.
+func (s *Service) conclude(ctx context.Context, st *stored, id string, a answer, inTime bool) (next string, err error) {
 	saving, cancel := context.WithTimeout(ctx, lease-callDeadline)
 	defer cancel()
-	err := s.update(saving, &st, func(st *stored) error {
-		op := st.payment.Operation(id)
-		apply(&st.payment, op, a)
-		if op.Outcome.Open() {
+	err = s.update(saving, st, func(st *stored) error {
+		p := &st.payment
+		if p.Operation(next) != nil { // it was saved, and only the answer lost
+			return nil
+		}
+		next = ""
+		apply(p, p.Operation(id), a)
+		op := *p.Operation(id)
+		switch {
+		case op.Outcome.Open():
 			st.record.Owner, st.record.Due = "", s.Clock.Now() // the resolver's, at once
+		case inTime && s.moveOn(p, op, a.err):
+			next = p.Operations[len(p.Operations)-1].ID
+			st.record.Queue, st.record.Owner, st.record.Due = queueName, s.Owner, s.Clock.Now().Add(lease)
 		}
 		return nil
 	})
-	op := *st.payment.Operation(id)
-	if err != nil {
-		// The provider has answered, and nobody can be told so for sure. The
-		// lease runs out, and the resolver asks again under the same key.
-		s.Log.Error("checkout: outcome not saved", "payment", st.payment.ID, "operation", id, "error", err)
-		op.Outcome, st.payment.Status = payment.Unknown, payment.Processing
-		return Result{Payment: st.payment, Operation: op}, nil
-	}
-	if op.Outcome.Open() {
-		s.worker.Nudge()
-	}
-	return Result{Payment: st.payment, Operation: op}, failure(op)
+	return next, err
 }
 
 // call asks the provider for what the operation wants.

@@ -31,15 +31,21 @@ func (s *Service) Confirm(ctx context.Context, tenant, id string, r ConfirmReque
 			return unexpected(p, "confirmed")
 		}
 		request := p.Operations[0].Request
-		request.Reference, request.Confirm = p.ProviderReference, true
-		if r.PaymentMethod != "" {
-			request.PaymentMethod = r.PaymentMethod
-		}
+		request.Confirm = true
 		if r.ReturnURL != "" {
 			request.ReturnURL = r.ReturnURL
 		}
 		p.Status, p.NextAction, p.Error = payment.Processing, nil, nil
-		s.begin(p, payment.Confirm, 0, key, request)
+		if p.ProviderReference == "" {
+			return s.replace(p, key, request, r.PaymentMethod)
+		}
+		method := r.PaymentMethod
+		if method == "" {
+			method = request.PaymentMethods[p.Provider]
+		}
+		s.begin(p, payment.Confirm, 0, key, payment.Request{
+			Reference: p.ProviderReference, PaymentMethod: method, ReturnURL: request.ReturnURL, Confirm: true,
+		})
 		return nil
 	})
 }

@@ -48,7 +48,7 @@ func apply(p *payment.Payment, op *payment.Operation, a answer) {
 		p.SettleRefund(op, a.refund)
 	case outcome == payment.Done:
 		p.Answer(op, payment.Done, a.intent)
-		if p.Operations[0].ID == op.ID && !a.intent.Same(p.Amount, p.Currency) {
+		if op.Creates() && !a.intent.Same(p.Amount, p.Currency) {
 			p.NeedsReview = true
 		}
 	default:
@@ -64,15 +64,19 @@ func fail(p *payment.Payment, op *payment.Operation, outcome payment.Outcome, a 
 			return
 		}
 	}
-	f := fault.From(a.err)
+	refuse(op, fault.From(a.err))
+	p.Answer(op, outcome, a.intent)
+	if p.Status == payment.Processing && (op.Action == payment.Create || op.Action == payment.Confirm) {
+		unplaced(p, op)
+	}
+}
+
+// refuse notes why an operation failed.
+func refuse(op *payment.Operation, f *fault.Error) {
 	op.Kind = f.Kind.String()
 	op.Error = &payment.Failure{Code: f.Code, DeclineCode: f.DeclineCode, Message: f.Message}
 	if op.Error.Code == "" {
 		op.Error.Code = op.Kind
-	}
-	p.Answer(op, outcome, a.intent)
-	if p.Status == payment.Processing && (op.Action == payment.Create || op.Action == payment.Confirm) {
-		unplaced(p, op)
 	}
 }
 

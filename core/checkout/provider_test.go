@@ -20,6 +20,7 @@ type provider struct {
 
 	mu            sync.Mutex
 	before, after script
+	down          error // what Available says
 	calls         int
 	intents       map[string]*payment.Intent
 	refunds       map[string]payment.ProviderRefund
@@ -31,6 +32,14 @@ type script func(ctx context.Context, action payment.Action, n int) error
 
 func (p *provider) failBefore(s script) { p.mu.Lock(); p.before = s; p.mu.Unlock() }
 func (p *provider) failAfter(s script)  { p.mu.Lock(); p.after = s; p.mu.Unlock() }
+
+func (p *provider) leaveAlone(err error) { p.mu.Lock(); p.down = err; p.mu.Unlock() }
+
+func (p *provider) Available() error {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return p.down
+}
 
 func (p *provider) called() int {
 	p.mu.Lock()

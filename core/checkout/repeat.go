@@ -56,9 +56,8 @@ func retryable(op *payment.Operation) bool {
 	return rule.Retry || rule.Failover || kind == fault.Overloaded || kind == fault.Canceled
 }
 
-// again tries an operation once more under the provider key of the try before:
-// should the proof that nothing was done ever be wrong, the provider knows the
-// key. The try before stays as it is, for the record.
+// again tries an operation once more, from the first provider on where it is
+// still open which. The try before stays as it is, for the record.
 func (s *Service) again(ctx context.Context, st stored, id string) (Result, error) {
 	last := *st.payment.Operation(id)
 	return s.start(ctx, st, func(p *payment.Payment) error {
@@ -66,8 +65,11 @@ func (s *Service) again(ctx context.Context, st stored, id string) (Result, erro
 			return fault.New(fault.Conflict, idem.CodeInFlight, "another repeat of this key is under way")
 		}
 		key := idem.Key{Scoped: last.Key, Fingerprint: last.Fingerprint}
+		if last.Creates() {
+			p.Status, p.Error = payment.Processing, nil
+			return s.place(p, last.Action, key, last.Request)
+		}
 		s.begin(p, last.Action, last.Amount, key, last.Request)
-		p.Operations[len(p.Operations)-1].ProviderKey = last.ProviderKey
 		return nil
 	})
 }

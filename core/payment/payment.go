@@ -142,4 +142,13 @@ type Request struct {
 	Customer      string `json:"customer,omitempty"` // the provider's customer
 	Confirm       bool   `json:"confirm,omitempty"`
 	ReturnURL     string `json:"returnUrl,omitempty"`
+	// PaymentMethods and Customers are those of every provider, by name, where
+	// the call makes the intent: it may yet be another that makes it.
+	PaymentMethods map[string]string `json:"paymentMethods,omitempty"`
+	Customers      map[string]string `json:"customers,omitempty"`
+}
+
+// Creates reports whether the operation is to make the payment's intent.
+func (op Operation) Creates() bool {
+	return op.Request.Reference == "" && (op.Action == Create || op.Action == Confirm)
 }

@@ -41,6 +41,7 @@ var rules = []rule{
 	// Outbound adapters: the core's types, their port and their own SDK; no
 	// use case, and no other adapter but the HTTP client they share.
 	{"adapters/httpclient", types + " ports", "github.com/failsafe-go/failsafe-go golang.org/x/sync"},
+	{"adapters/failover", outbound, "github.com/failsafe-go/failsafe-go"},
 	{"adapters/mail/catchermail", outbound, "github.com/wneessen/go-mail"},
 	{"adapters/payments/mockpay", outbound, "github.com/stripe/stripe-go/v76/webhook"},
 	{"adapters/render", outbound, "github.com/k3a/html2text"},

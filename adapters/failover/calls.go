@@ -1,0 +1,57 @@
+package failover
+
+import (
+	"time"
+
+	"github.com/failsafe-go/failsafe-go"
+	"github.com/failsafe-go/failsafe-go/retrypolicy"
+
+	"patchbay/adapters/httpclient"
+	"patchbay/core/fault"
+)
+
+// calls are the tries of one operation.
+type calls struct {
+	*guard
+	op       string
+	again    func(fault.Kind) bool
+	deadline time.Time
+	tries    int
+	last     error // of the last try
+	unknown  error // of the first try whose outcome is not known
+}
+
+func (c *calls) note(err error) error {
+	c.tries++
+	c.last = err
+	e := Event{Op: c.op, Decision: Tried, Attempt: c.tries}
+	if err != nil {
+		e.Failed, e.Kind = true, fault.KindOf(err)
+		if e.Kind == fault.UnknownOutcome && c.unknown == nil {
+			c.unknown = err
+		}
+	}
+	c.tell(e)
+	return err
+}
+
+// retries is made for each operation: it knows its deadline. What the policies
+// themselves refuse is not tried again.
+func (c *calls) retries() retrypolicy.RetryPolicy[any] {
+	var wait time.Duration
+	return retrypolicy.NewBuilder[any]().
+		HandleIf(func(_ any, err error) bool {
+			if err == nil || err != c.last || !c.again(fault.KindOf(err)) { //nolint:errorlint // this very one, unwrapped
+				return false
+			}
+			wait = httpclient.Wait(c.tries, c.policy.Backoff.Initial, c.policy.Backoff.Max, fault.From(err).RetryAfter)
+			return wait < time.Until(c.deadline)
+		}).
+		WithMaxAttempts(c.policy.Attempts).
+		WithDelayFunc(func(failsafe.ExecutionAttempt[any]) time.Duration {
+			c.tell(Event{Op: c.op, Decision: Retried, Failed: true, Kind: fault.KindOf(c.last), Attempt: c.tries, Wait: wait})
+			return wait
+		}).
+		WithBudget(c.budget).
+		ReturnLastFailure().Build()
+}

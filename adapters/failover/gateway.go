@@ -1,0 +1,87 @@
+package failover
+
+import (
+	"context"
+
+	"patchbay/core/fault"
+	"patchbay/core/payment"
+	"patchbay/ports"
+)
+
+// Gateway is a payment provider within a policy. A repeat has the same key, so
+// that a call whose outcome is unknown may be repeated at the same provider.
+type Gateway struct {
+	next  ports.PaymentGateway
+	guard *guard
+}
+
+var (
+	_ ports.PaymentGateway = (*Gateway)(nil)
+	_ ports.Availability   = (*Gateway)(nil)
+)
+
+// NewGateway decorates a payment provider.
+func NewGateway(next ports.PaymentGateway, o Options) *Gateway {
+	return &Gateway{next: next, guard: newGuard(next.Name(), o)}
+}
+
+// underKey says what may be repeated under the same key.
+func underKey(k fault.Kind) bool { return k.Rule().Retry }
+
+func ask[T any](ctx context.Context, g *Gateway, op string, call func(ctx context.Context) (T, error)) (T, error) {
+	var out T
+	err := g.guard.do(ctx, op, underKey, func(ctx context.Context) (err error) {
+		out, err = call(ctx)
+		return err
+	})
+	return out, err
+}
+
+// Name implements ports.PaymentGateway.
+func (g *Gateway) Name() string { return g.next.Name() }
+
+// Capabilities implements ports.PaymentGateway.
+func (g *Gateway) Capabilities() payment.Capabilities { return g.next.Capabilities() }
+
+// Available implements ports.Availability.
+func (g *Gateway) Available() error { return g.guard.available() }
+
+// Create implements ports.PaymentGateway.
+func (g *Gateway) Create(ctx context.Context, r payment.CreateRequest) (payment.Intent, error) {
+	return ask(ctx, g, "create", func(ctx context.Context) (payment.Intent, error) { return g.next.Create(ctx, r) })
+}
+
+// Confirm implements ports.PaymentGateway.
+func (g *Gateway) Confirm(ctx context.Context, r payment.ConfirmRequest) (payment.Intent, error) {
+	return ask(ctx, g, "confirm", func(ctx context.Context) (payment.Intent, error) { return g.next.Confirm(ctx, r) })
+}
+
+// Capture implements ports.PaymentGateway.
+func (g *Gateway) Capture(ctx context.Context, r payment.CaptureRequest) (payment.Intent, error) {
+	return ask(ctx, g, "capture", func(ctx context.Context) (payment.Intent, error) { return g.next.Capture(ctx, r) })
+}
+
+// Cancel implements ports.PaymentGateway.
+func (g *Gateway) Cancel(ctx context.Context, r payment.CancelRequest) (payment.Intent, error) {
+	return ask(ctx, g, "cancel", func(ctx context.Context) (payment.Intent, error) { return g.next.Cancel(ctx, r) })
+}
+
+// Refund implements ports.PaymentGateway.
+func (g *Gateway) Refund(ctx context.Context, r payment.RefundRequest) (payment.ProviderRefund, error) {
+	return ask(ctx, g, "refund", func(ctx context.Context) (payment.ProviderRefund, error) { return g.next.Refund(ctx, r) })
+}
+
+// Retrieve implements ports.PaymentGateway.
+func (g *Gateway) Retrieve(ctx context.Context, reference string) (payment.Intent, error) {
+	return ask(ctx, g, "retrieve", func(ctx context.Context) (payment.Intent, error) { return g.next.Retrieve(ctx, reference) })
+}
+
+// Refunds implements ports.PaymentGateway.
+func (g *Gateway) Refunds(ctx context.Context, reference string) ([]payment.ProviderRefund, error) {
+	return ask(ctx, g, "refunds", func(ctx context.Context) ([]payment.ProviderRefund, error) { return g.next.Refunds(ctx, reference) })
+}
+
+// List implements ports.PaymentGateway.
+func (g *Gateway) List(ctx context.Context, r payment.ListRequest) (payment.IntentPage, error) {
+	return ask(ctx, g, "list", func(ctx context.Context) (payment.IntentPage, error) { return g.next.List(ctx, r) })
+}

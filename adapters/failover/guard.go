@@ -1,0 +1,123 @@
+package failover
+
+import (
+	"context"
+	"errors"
+	"time"
+
+	"github.com/failsafe-go/failsafe-go"
+	"github.com/failsafe-go/failsafe-go/budget"
+	"github.com/failsafe-go/failsafe-go/bulkhead"
+	"github.com/failsafe-go/failsafe-go/circuitbreaker"
+
+	"patchbay/core/fault"
+)
+
+// guard keeps what is shared by the calls of one provider.
+type guard struct {
+	provider string
+	policy   Policy
+	observe  func(Event)
+	breaker  circuitbreaker.CircuitBreaker[any]
+	bulkhead bulkhead.Bulkhead[any]
+	budget   budget.Budget
+}
+
+func newGuard(provider string, o Options) *guard {
+	g := &guard{provider: provider, policy: o.Policy, observe: o.Observe}
+	if g.observe == nil {
+		g.observe = func(Event) {}
+	}
+	b := o.Policy.Breaker
+	g.breaker = circuitbreaker.NewBuilder[any]().
+		HandleIf(func(_ any, err error) bool { return err != nil && fault.KindOf(err).Rule().Trips }).
+		WithFailureRateThreshold(float64(b.FailureRate)/100, uint(b.MinimumCalls), b.Window).
+		WithSuccessThresholdRatio(probesGood, probes).
+		WithDelay(b.Open).
+		WithDelayFunc(func(e failsafe.ExecutionAttempt[any]) time.Duration {
+			if err := e.LastError(); err != nil && fault.KindOf(err).Rule().Alert {
+				return alertFactor * b.Open
+			}
+			return b.Open
+		}).
+		OnOpen(func(circuitbreaker.StateChangedEvent) { g.tell(Event{Decision: Opened}) }).
+		OnHalfOpen(func(circuitbreaker.StateChangedEvent) { g.tell(Event{Decision: Probing}) }).
+		OnClose(func(circuitbreaker.StateChangedEvent) { g.tell(Event{Decision: Closed}) }).
+		Build()
+	g.bulkhead = bulkhead.NewBuilder[any](uint(o.Policy.Bulkhead)).WithMaxWaitTime(bulkheadWait).Build()
+	g.budget = budget.NewBuilder().WithMaxRate(float64(o.Policy.RetryBudget) / 100).Build()
+	return g
+}
+
+func (g *guard) tell(e Event) {
+	e.Provider = g.provider
+	g.observe(e)
+}
+
+// available returns Unavailable, with the time to wait, while the breaker is
+// open.
+func (g *guard) available() error {
+	if g.breaker.IsOpen() && g.breaker.RemainingDelay() > 0 {
+		return g.open()
+	}
+	return nil
+}
+
+func (g *guard) open() error {
+	return &fault.Error{
+		Kind: fault.Unavailable, Op: "failover.skip", Provider: g.provider, Code: "breaker_open",
+		Message: "the provider keeps failing and is left alone for a while; nothing was done", RetryAfter: g.breaker.RemainingDelay(),
+	}
+}
+
+// do makes a call within the policy. again says after which failures the call
+// may be made once more.
+//
+// Unknown is sticky: once the outcome of one try is unknown, a later failure that
+// proves only that the later try did nothing leaves it so.
+func (g *guard) do(ctx context.Context, op string, again func(fault.Kind) bool, call func(ctx context.Context) error) error {
+	ctx, cancel := context.WithTimeout(ctx, g.policy.Deadline)
+	defer cancel()
+	c := &calls{guard: g, op: op, again: again}
+	c.deadline, _ = ctx.Deadline()
+	// The bulkhead stands outside of the breaker: a call that found no place says
+	// nothing about the provider.
+	err := failsafe.With(c.retries(), g.bulkhead, g.breaker).WithContext(ctx).
+		RunWithExecution(func(e failsafe.Execution[any]) error {
+			attempt, cancel := context.WithTimeout(e.Context(), g.policy.Timeout)
+			defer cancel()
+			return c.note(call(attempt))
+		})
+	return c.result(err)
+}
+
+// result is what the calls come to. refused is what the policies say: of their
+// own, or what the last try said.
+func (c *calls) result(refused error) error {
+	err := c.last
+	switch {
+	case errors.Is(refused, bulkhead.ErrFull):
+		c.tell(Event{Op: c.op, Decision: Overloaded})
+		err = &fault.Error{
+			Kind: fault.Overloaded, Op: "failover." + c.op, Provider: c.provider, Code: "overloaded",
+			Message: "too many calls of this provider are under way; nothing was done", RetryAfter: time.Second,
+		}
+	case errors.Is(refused, circuitbreaker.ErrOpen):
+		c.tell(Event{Op: c.op, Decision: Skipped})
+		err = c.open()
+	case errors.Is(refused, budget.ErrExceeded):
+		c.tell(Event{Op: c.op, Decision: Spared})
+	case c.tries == 0: // the context ended before the first
+		err = fault.Wrap(fault.Canceled, "failover."+c.op, refused)
+	}
+	if c.unknown != nil && err != nil && !conclusive(fault.KindOf(err)) {
+		return &fault.Error{Kind: fault.UnknownOutcome, Op: "failover." + c.op, Provider: c.provider, Err: errors.Join(c.unknown, err)}
+	}
+	return err
+}
+
+// conclusive reports whether a failure under the same key tells what became of
+// the tries before it.
+func conclusive(k fault.Kind) bool {
+	return k == fault.Declined || k == fault.Invalid || k == fault.NotFound || k == fault.Conflict
+}
