@@ -76,6 +76,9 @@ func (g *guard) open() error {
 // Unknown is sticky: once the outcome of one try is unknown, a later failure that
 // proves only that the later try did nothing leaves it so.
 func (g *guard) do(ctx context.Context, op string, again func(fault.Kind) bool, call func(ctx context.Context) error) error {
+	if err := ctx.Err(); err != nil {
+		return fault.Wrap(fault.Canceled, "failover."+op, err)
+	}
 	ctx, cancel := context.WithTimeout(ctx, g.policy.Deadline)
 	defer cancel()
 	c := &calls{guard: g, op: op, again: again}
@@ -107,7 +110,7 @@ func (c *calls) result(refused error) error {
 		err = c.open()
 	case errors.Is(refused, budget.ErrExceeded):
 		c.tell(Event{Op: c.op, Decision: Spared})
-	case c.tries == 0: // the context ended before the first
+	case c.tries == 0: // the context ended while it waited for a place
 		err = fault.Wrap(fault.Canceled, "failover."+c.op, refused)
 	}
 	if c.unknown != nil && err != nil && !conclusive(fault.KindOf(err)) {

@@ -25,8 +25,8 @@ const tenant = "default"
 type rig struct {
 	*checkout.Service
 	journal  *memjournal.Journal
-	provider *provider   // the first
-	all      []*provider // in their order
+	provider *provider                             // the first
+	all      []*provider                           // in their order
 	fail     atomic.Pointer[func(op string) error] // asked by the journal
 }
 

@@ -1,0 +1,123 @@
+package failover_test
+
+import (
+	"bytes"
+	"log/slog"
+	"os"
+	"path/filepath"
+	"sync"
+	"testing"
+
+	"patchbay/adapters/failover"
+	"patchbay/adapters/mail/catchermail"
+	"patchbay/adapters/payments/mockpay"
+	"patchbay/adapters/sys"
+	"patchbay/core/payment"
+	"patchbay/tests/contract"
+	"patchbay/tests/memjournal"
+)
+
+const secret = "whsec_mock_contract"
+
+// once is the default but for retries: the suite makes one call fail and wants
+// to see it.
+func once() failover.Options {
+	policy := failover.Default
+	policy.Attempts = 1
+	return failover.Options{Policy: policy}
+}
+
+// faults are the mock's names of the suite's.
+var faults = map[contract.PaymentFault]string{
+	contract.FaultRefused:       "refused",
+	contract.FaultTimeoutBefore: "timeout_before",
+	contract.FaultTimeoutAfter:  "timeout_after_commit",
+	contract.FaultServerError:   "500_committed",
+	contract.FaultReset:         "reset",
+	contract.FaultMalformed:     "malformed",
+	contract.FaultHang:          "hang",
+	contract.FaultRateLimited:   "429",
+	contract.FaultUnauthorized:  "401",
+}
+
+func token(_ *testing.T, a payment.Action, f contract.PaymentFault) string {
+	if a == payment.Create || a == payment.Confirm {
+		return "pm_mock_" + faults[f]
+	}
+	return "pm_mock_" + string(a) + "_" + faults[f]
+}
+
+func TestContract(t *testing.T) {
+	t.Parallel()
+	t.Run("payments", func(t *testing.T) {
+		t.Parallel()
+		contract.Payments(t, func(t *testing.T) contract.PaymentsHarness {
+			var log lockedBuffer
+			mock, err := mockpay.New(mockpay.Options{
+				Name: "mock", IDs: sys.IDs{}, Clock: sys.Clock{}, Journal: memjournal.New(sys.Clock{}),
+				Endpoint: func() string { return "" }, WebhookSecret: secret, Log: slog.New(slog.NewTextHandler(&log, nil)),
+			})
+			if err != nil {
+				t.Fatal(err)
+			}
+			return contract.PaymentsHarness{
+				Gateway: failover.NewGateway(mock, once()), Fail: token, Secrets: []string{secret}, Log: log.String,
+				Book: func(t *testing.T) []payment.BookEntry {
+					page, err := mock.Book(t.Context(), "", 100)
+					if err != nil || page.Next != "" {
+						t.Fatalf("%v, more: %q", err, page.Next)
+					}
+					return page.Entries
+				},
+			}
+		})
+	})
+	t.Run("mail", func(t *testing.T) {
+		t.Parallel()
+		contract.Mail(t, func(t *testing.T) contract.MailHarness {
+			dir := filepath.Join(t.TempDir(), "mail")
+			catcher, err := catchermail.New(catchermail.Options{Name: "catcher", Path: dir, Keep: 1000})
+			if err != nil {
+				t.Fatal(err)
+			}
+			return contract.MailHarness{
+				Mailer:    failover.NewMailer(catcher, once()),
+				Delivered: func(t *testing.T) [][]byte { return read(t, dir) },
+			}
+		})
+	})
+}
+
+func read(t *testing.T, dir string) (all [][]byte) {
+	t.Helper()
+	names, err := filepath.Glob(filepath.Join(dir, "*.eml"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, name := range names {
+		raw, err := os.ReadFile(name)
+		if err != nil {
+			t.Fatal(err)
+		}
+		all = append(all, raw)
+	}
+	return all
+}
+
+// lockedBuffer is a log that several goroutines write.
+type lockedBuffer struct {
+	mu  sync.Mutex
+	buf bytes.Buffer
+}
+
+func (b *lockedBuffer) Write(p []byte) (int, error) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return b.buf.Write(p)
+}
+
+func (b *lockedBuffer) String() string {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return b.buf.String()
+}
