@@ -35,7 +35,9 @@ func Run(ctx context.Context, c *config.Config, logTo io.Writer) error {
 	if err := gateway.Err(); err != nil {
 		return dig.RootCause(err)
 	}
-	starting, cancel := context.WithTimeout(ctx, startLimit)
+	// Who is told to stop while starting is started, and then stopped: everything
+	// that was opened is closed.
+	starting, cancel := context.WithTimeout(context.WithoutCancel(ctx), startLimit)
 	defer cancel()
 	if err := gateway.Start(starting); err != nil {
 		return dig.RootCause(err)

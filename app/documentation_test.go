@@ -61,6 +61,8 @@ func general(t *testing.T) []setting {
 
 func ofType(p config.Type) []setting { return known("", reflect.ValueOf(p.Settings()).Elem()) }
 
+func policy() []setting { return known("", reflect.ValueOf(config.StandardPolicy())) }
+
 func variable(path string) string {
 	return "PATCHBAY_" + strings.ToUpper(strings.ReplaceAll(path, ".", "__"))
 }
@@ -122,6 +124,7 @@ func TestEverySettingIsDocumented(t *testing.T) {
 	t.Parallel()
 	text := page(t, manual)
 	compare(t, chapter(t, text, "## Settings"), "", general(t))
+	compare(t, chapter(t, text, "## Policies"), "policies.default.", policy())
 	for _, p := range app.Types() {
 		compare(t, chapter(t, text, "### `"+p.Name+"`"), "providers.name.", ofType(p))
 	}
@@ -162,8 +165,9 @@ func TestTheExampleIsTheDefaults(t *testing.T) {
 		t.Fatal(err)
 	}
 	for name, p := range c.Provider {
-		if !reflect.DeepEqual(p.Settings, nothing.Provider[name].Settings) {
-			t.Errorf("provider %s has %+v, by default %+v", name, p.Settings, nothing.Provider[name].Settings)
+		standard := nothing.Provider[name]
+		if !reflect.DeepEqual(p.Settings, standard.Settings) || p.Policy != standard.Policy {
+			t.Errorf("provider %s has %+v within %+v, by default %+v within %+v", name, p.Settings, p.Policy, standard.Settings, standard.Policy)
 		}
 	}
 	if len(c.Provider) != len(nothing.Provider) {
@@ -192,13 +196,13 @@ func TestTheExampleHasEverySetting(t *testing.T) {
 	if _, err := config.Load(file, []string{"MOCK_WEBHOOK_SECRET=whsec_new"}, app.Types()); err != nil {
 		t.Error(err)
 	}
-	all := general(t)
+	all := append(general(t), policy()...)
 	for _, p := range app.Types() {
 		all = append(all, ofType(p)...)
 	}
 	for _, s := range all {
 		key := s.path[strings.LastIndexByte(s.path, '.')+1:]
-		if !regexp.MustCompile(`(?m)^ +` + key + `: \S`).MatchString(shown) {
+		if !regexp.MustCompile(`(?m)^ +(\S.*[{,] ?)?` + key + `: \S`).MatchString(shown) {
 			t.Errorf("%s does not show %s", example, s.path)
 		}
 	}

@@ -48,7 +48,7 @@ func newAPI(c *config.Config, u services, store Storage, s surroundings) *httpap
 	})
 }
 
-func newConsole(c *config.Config, keys *access.Service, gateways []ports.PaymentGateway, mailers []ports.Mailer) *console.Console {
+func newConsole(c *config.Config, keys *access.Service, gateways accounts, mailers posts) *console.Console {
 	o := console.Options{Access: keys, API: "http://" + c.Server.Address}
 	if m := mailbox(mailers); m != nil {
 		o.Mailbox = m

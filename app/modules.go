@@ -8,6 +8,7 @@ import (
 
 	"go.uber.org/fx"
 
+	"patchbay/adapters/failover"
 	"patchbay/adapters/mail/catchermail"
 	"patchbay/adapters/payments/mockpay"
 	"patchbay/adapters/render"
@@ -102,55 +103,67 @@ func newAccess(store Storage, s surroundings) *access.Service {
 // mockWorker delivers the webhooks of all mock accounts; nil where there is none.
 type mockWorker struct{ *queue.Worker }
 
-func newGateways(c *config.Config, store Storage, s surroundings) ([]ports.PaymentGateway, mockWorker, error) {
+// accounts are the payment providers as they are; callers get them within their
+// policies.
+type accounts []ports.PaymentGateway
+
+func newGateways(c *config.Config, store Storage, s surroundings) (accounts, []ports.PaymentGateway, mockWorker, error) {
 	worker := &queue.Worker{
 		Journal: store.Journal, Queue: mockpay.WebhookQueue, Owner: s.owner, Lease: mockpay.WebhookLease,
 		Idle: idle, Limit: 16, Log: s.log,
 	}
 	s.journal, s.wake = store.Journal, worker.Nudge
 	mocks := make(map[string]*mockpay.Gateway)
+	var bare accounts
 	var gateways []ports.PaymentGateway
 	for _, name := range c.Payments.Providers {
 		p := c.Provider[name]
 		e, err := find(p)
 		if err != nil {
-			return nil, mockWorker{}, err
+			return nil, nil, mockWorker{}, err
 		}
 		gateway, err := e.payment(p, s)
 		if err != nil {
-			return nil, mockWorker{}, fmt.Errorf("payment provider %q: %w", name, err)
+			return nil, nil, mockWorker{}, fmt.Errorf("payment provider %q: %w", name, err)
 		}
-		gateways = append(gateways, gateway)
+		bare = append(bare, gateway)
+		gateways = append(gateways, failover.NewGateway(gateway, within(p, s.log)))
 		if mock, ok := gateway.(*mockpay.Gateway); ok {
 			mocks["provider:"+name] = mock
 		}
 	}
 	if len(mocks) == 0 {
-		return gateways, mockWorker{}, nil
+		return bare, gateways, mockWorker{}, nil
 	}
 	worker.Handle = func(ctx context.Context, claim ports.Claim) {
 		if mock, ok := mocks[claim.Tenant]; ok {
 			mock.HandleWebhook(ctx, claim)
 		}
 	}
-	return gateways, mockWorker{worker}, nil
+	return bare, gateways, mockWorker{worker}, nil
 }
 
-func newMailers(c *config.Config) ([]ports.Mailer, error) {
+// posts are the mail providers as they are; the mailroom gets them within their
+// policies.
+type posts []ports.Mailer
+
+func newMailers(c *config.Config, s surroundings) (posts, []ports.Mailer, error) {
+	var bare posts
 	var mailers []ports.Mailer
 	for _, name := range c.Mail.Providers {
 		p := c.Provider[name]
 		e, err := find(p)
 		if err != nil {
-			return nil, err
+			return nil, nil, err
 		}
 		mailer, err := e.mail(p)
 		if err != nil {
-			return nil, fmt.Errorf("mail provider %q: %w", name, err)
+			return nil, nil, fmt.Errorf("mail provider %q: %w", name, err)
 		}
-		mailers = append(mailers, mailer)
+		bare = append(bare, mailer)
+		mailers = append(mailers, failover.NewMailer(mailer, within(p, s.log)))
 	}
-	return mailers, nil
+	return bare, mailers, nil
 }
 
 func newHook(c *config.Config, s surroundings) (*stripehook.Hook, error) {
@@ -193,7 +206,7 @@ func newDirectory(store Storage, s surroundings) *directory.Service {
 func newFeed(store Storage) *feed.Service { return feed.New(store.Journal) }
 
 // mailbox is the first mail catcher in use, nil where there is none.
-func mailbox(mailers []ports.Mailer) *catchermail.Catcher {
+func mailbox(mailers posts) *catchermail.Catcher {
 	for _, m := range mailers {
 		if c, ok := m.(*catchermail.Catcher); ok {
 			return c
@@ -203,7 +216,7 @@ func mailbox(mailers []ports.Mailer) *catchermail.Catcher {
 }
 
 // book is the first mock provider in use, nil where there is none.
-func book(gateways []ports.PaymentGateway) *mockpay.Gateway {
+func book(gateways accounts) *mockpay.Gateway {
 	for _, g := range gateways {
 		if m, ok := g.(*mockpay.Gateway); ok {
 			return m

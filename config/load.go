@@ -37,7 +37,8 @@ type Type struct {
 type Provider struct {
 	Name     string
 	Type     Type
-	Settings any // what Type.Settings made, filled
+	Settings any    // what Type.Settings made, filled
+	Policy   Policy // of a payment or mail provider
 }
 
 // Load reads a file (none where path is empty) and the environment. The error
@@ -49,10 +50,13 @@ func Load(path string, environ []string, types []Type) (*Config, error) {
 	}
 	c := &Config{Provider: map[string]Provider{}}
 	written, _ := s.merged["providers"].(map[string]any)
+	policies, _ := s.merged["policies"].(map[string]any)
 	delete(s.merged, "providers")
+	delete(s.merged, "policies")
 	s.decode("", s.merged, reflect.ValueOf(c).Elem())
 	s.checkSettings(c)
 	s.checkProviders(c, written, types)
+	s.checkPolicies(c, policies)
 	if len(s.mistakes) > 0 {
 		return nil, s.mistakes.sorted()
 	}
@@ -142,7 +146,7 @@ var providerName = regexp.MustCompile(`^[a-z0-9]+([_-][a-z0-9]+)*$`)
 
 func (s *source) provider(name string, written any, types []Type) (Provider, bool) {
 	path := "providers." + name
-	if !providerName.MatchString(name) {
+	if !providerName.MatchString(name) || reserved(name) {
 		s.mistake(path, "%q is not a name for a provider; write for example stripe-eu", name)
 	}
 	m, ok := written.(map[string]any)

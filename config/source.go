@@ -84,7 +84,7 @@ func read(path string, environ []string) (*source, error) {
 	for section, settings := range written {
 		// The environment would take its place, and hide it.
 		_, known := standard[section]
-		if _, ok := settings.(map[string]any); !ok && (known || section == "providers") {
+		if _, ok := settings.(map[string]any); !ok && (known || section == "providers" || section == "policies") {
 			s.mistake(section, "must be a mapping")
 			delete(written, section)
 		}
@@ -129,7 +129,8 @@ func (s *source) envPath(name string, k *koanf.Koanf) string {
 	if len(parts) < 2 {
 		return ""
 	}
-	if names := k.MapKeys("providers"); parts[0] == "providers" && !slices.Contains(names, parts[1]) {
+	names := k.MapKeys("providers")
+	if named := parts[0] == "providers" || parts[0] == "policies"; named && !slices.Contains(names, parts[1]) {
 		for _, known := range names {
 			if strings.ReplaceAll(known, "-", "_") == parts[1] {
 				parts[1] = known

@@ -62,6 +62,9 @@ func (s *Server) prepare(c *fiber.Ctx) (err error) {
 		id = s.IDs.New("req")
 	}
 	head(c, id)
+	if len(c.Request().Header.RawHeaders()) > headerLimit {
+		return fiber.ErrRequestHeaderFieldsTooLarge
+	}
 	return c.Next()
 }
 

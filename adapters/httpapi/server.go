@@ -61,7 +61,9 @@ func New(o Options) *Server {
 	s.app = fiber.New(fiber.Config{
 		AppName: "Patchbay", DisableStartupMessage: true, ServerHeader: "",
 		ReadTimeout: 5 * time.Second, WriteTimeout: 35 * time.Second, IdleTimeout: 60 * time.Second,
-		ReadBufferSize: headerLimit, BodyLimit: mailLimit, ErrorHandler: s.fail,
+		// Twice what is taken: a client whose headers are read to their end reads
+		// its refusal, one that is cut off while it sends them often does not.
+		ReadBufferSize: 2 * headerLimit, BodyLimit: mailLimit, ErrorHandler: s.fail,
 		DisableDefaultContentType: true, StreamRequestBody: true, DisablePreParseMultipartForm: true,
 	})
 	s.app.Server().CloseOnShutdown = true

@@ -244,6 +244,7 @@ func TestUnknownIsSticky(t *testing.T) {
 			}
 			return nil
 		})
+		r.provider.cannotLook(fault.New(fault.Unauthorized, "scripted", ""))
 		res, _ := r.pay(t, "k")
 		<-time.After(30 * time.Second)
 		if p := r.status(t, res.Payment.ID); p.Status != payment.Processing {

@@ -21,6 +21,7 @@ type provider struct {
 	mu            sync.Mutex
 	before, after script
 	down          error // what Available says
+	blind         error // what comes of looking
 	calls         int
 	intents       map[string]*payment.Intent
 	refunds       map[string]payment.ProviderRefund
@@ -32,6 +33,8 @@ type script func(ctx context.Context, action payment.Action, n int) error
 
 func (p *provider) failBefore(s script) { p.mu.Lock(); p.before = s; p.mu.Unlock() }
 func (p *provider) failAfter(s script)  { p.mu.Lock(); p.after = s; p.mu.Unlock() }
+
+func (p *provider) cannotLook(err error) { p.mu.Lock(); p.blind = err; p.mu.Unlock() }
 
 func (p *provider) leaveAlone(err error) { p.mu.Lock(); p.down = err; p.mu.Unlock() }
 
@@ -160,6 +163,9 @@ func (p *provider) Refund(ctx context.Context, r payment.RefundRequest) (refund 
 func (p *provider) Retrieve(_ context.Context, ref string) (payment.Intent, error) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
+	if p.blind != nil {
+		return payment.Intent{}, p.blind
+	}
 	if i, ok := p.intents[ref]; ok {
 		return *i, nil
 	}
@@ -169,6 +175,9 @@ func (p *provider) Retrieve(_ context.Context, ref string) (payment.Intent, erro
 func (p *provider) Refunds(_ context.Context, ref string) ([]payment.ProviderRefund, error) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
+	if p.blind != nil {
+		return nil, p.blind
+	}
 	var list []payment.ProviderRefund
 	for _, r := range p.refunds {
 		if r.Intent == ref {
@@ -181,6 +190,9 @@ func (p *provider) Refunds(_ context.Context, ref string) ([]payment.ProviderRef
 func (p *provider) List(_ context.Context, r payment.ListRequest) (payment.IntentPage, error) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
+	if p.blind != nil {
+		return payment.IntentPage{}, p.blind
+	}
 	var page payment.IntentPage
 	for _, i := range p.intents {
 		if !i.CreatedAt.Before(r.From) && !i.CreatedAt.After(r.To) {

@@ -28,8 +28,7 @@ var schedule = queue.Backoff{
 	24 * time.Hour, 24 * time.Hour, 24 * time.Hour, 24 * time.Hour, 24 * time.Hour,
 }
 
-// resolve settles the open operation of a payment: by repeating the call under
-// its key while that is safe, by looking afterwards.
+// resolve settles the open operation of a payment, or puts it off.
 func (s *Service) resolve(ctx context.Context, c ports.Claim) {
 	st, err := decode(c.Record)
 	if err != nil {
@@ -56,22 +55,40 @@ func (s *Service) resolve(ctx context.Context, c ports.Claim) {
 	}
 }
 
-// investigate finds out what became of an operation. Its error is
-// UnknownOutcome as long as that is not proved: "unavailable" now says nothing
-// of what an earlier call did.
+// investigate finds out what became of an operation: at once by repeating the
+// call under its key, later by looking first; and by looking alone once the
+// provider may have forgotten the key. A repeat alone does not do: Stripe, for
+// one, repeats the 500 with which it answered.
+//
+// Its error is UnknownOutcome as long as nothing is proved: "unavailable" now says
+// nothing of what an earlier call did.
 func (s *Service) investigate(ctx context.Context, p payment.Payment, op payment.Operation) answer {
-	var a answer
-	if s.Clock.Now().Sub(op.StartedAt) < replayFor {
-		a = s.call(ctx, p, op)
-	} else {
-		a = s.look(ctx, p, op)
+	ctx, cancel := context.WithTimeout(ctx, callDeadline)
+	defer cancel()
+	ways := []func(context.Context, payment.Payment, payment.Operation) answer{s.look}
+	switch fresh := s.Clock.Now().Sub(op.StartedAt) < replayFor; {
+	case fresh && op.Lookups == 0:
+		ways = append(ways[:0], s.call, s.look)
+	case fresh:
+		ways = append(ways, s.call)
 	}
-	switch k := fault.KindOf(a.err); {
-	case a.err == nil, k == fault.Declined, k == fault.Invalid, k == fault.NotFound, k == fault.Conflict:
-		return a
+	var a answer
+	for _, ask := range ways {
+		if a = ask(ctx, p, op); settled(a.err) {
+			return a
+		}
 	}
 	a.err = fault.Wrap(fault.UnknownOutcome, "checkout.resolve", a.err)
 	return a
+}
+
+// settled reports whether an answer proves what became of the operation.
+func settled(err error) bool {
+	if err == nil {
+		return true
+	}
+	k := fault.KindOf(err)
+	return k == fault.Declined || k == fault.Invalid || k == fault.NotFound || k == fault.Conflict
 }
 
 func (s *Service) reschedule(st *stored, op *payment.Operation) {

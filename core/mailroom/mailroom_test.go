@@ -28,6 +28,7 @@ type mailer struct {
 	features message.Features
 
 	mu    sync.Mutex
+	down  error // what Available says
 	fail  func(try int) error
 	tries int
 	sent  map[string]int // copies of each message
@@ -35,6 +36,14 @@ type mailer struct {
 
 func (m *mailer) Name() string               { return m.name }
 func (m *mailer) Features() message.Features { return m.features }
+
+func (m *mailer) Available() error {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	return m.down
+}
+
+func (m *mailer) leaveAlone(err error) { m.mu.Lock(); m.down = err; m.mu.Unlock() }
 
 func (m *mailer) Send(_ context.Context, msg message.Message) (message.Receipt, error) {
 	m.mu.Lock()
@@ -208,7 +217,10 @@ func TestWhatBecomesOfAFailure(t *testing.T) {
 		{"not reachable: the next provider", message.AtMostOnce, always(fault.Unavailable), nil, time.Second, message.Sent, "first:not_accepted second:accepted ", 1},
 		{"nobody reachable: later", message.AtMostOnce, once(fault.Unavailable), once(fault.RateLimited), 10 * time.Second, message.Sent, "first:not_accepted second:not_accepted first:accepted ", 1},
 		{"ambiguous, at most once: left alone", message.AtMostOnce, always(fault.UnknownOutcome), nil, 48 * time.Hour, message.Unknown, "first:ambiguous ", 1},
-		{"ambiguous, at least once: sent again, and shown", message.AtLeastOnce, once(fault.UnknownOutcome), nil, 10 * time.Second, message.Sent, "first:ambiguous first:accepted ", 2},
+		{"ambiguous, at least once: the next provider, and shown", message.AtLeastOnce, always(fault.UnknownOutcome), nil, time.Second, message.Sent, "first:ambiguous second:accepted ", 2},
+		{"ambiguous everywhere, at least once: later", message.AtLeastOnce, once(fault.UnknownOutcome), once(fault.UnknownOutcome), 10 * time.Second, message.Sent, "first:ambiguous second:ambiguous first:accepted ", 3},
+		{"an unknown domain: the next provider", message.AtMostOnce, always(fault.NotFound), nil, time.Second, message.Sent, "first:provider_unusable second:accepted ", 1},
+		{"our own overload: later, at the same provider", message.AtLeastOnce, once(fault.Overloaded), nil, 10 * time.Second, message.Sent, "first:not_accepted first:accepted ", 1},
 		{"a mistake of an adapter counts as ambiguous", message.AtMostOnce, always(fault.Internal), nil, time.Second, message.Unknown, "first:ambiguous ", 0},
 	}
 	for _, tt := range tests {
@@ -225,6 +237,33 @@ func TestWhatBecomesOfAFailure(t *testing.T) {
 			})
 		})
 	}
+}
+
+func TestAProviderThatIsLeftAloneIsNotAsked(t *testing.T) {
+	within(t, nil, nil, nil, func(t *testing.T, r rig) {
+		open := fault.New(fault.Unavailable, "breaker_open", "it keeps failing")
+		r.first.leaveAlone(open)
+		for range 2 {
+			m := r.accept(t, draft())
+			<-time.After(time.Second)
+			if m = r.get(t, m.ID); outcomes(m) != "second:accepted " || r.first.tried() != 0 {
+				t.Errorf("%s, %d tries at the first", outcomes(m), r.first.tried())
+			}
+		}
+		r.first.leaveAlone(nil)
+		m := r.accept(t, draft())
+		<-time.After(time.Second)
+		if m = r.get(t, m.ID); outcomes(m) != "first:accepted " {
+			t.Errorf("it is back: %s", outcomes(m))
+		}
+		r.first.leaveAlone(open)
+		r.second.leaveAlone(open)
+		m = r.accept(t, draft())
+		<-time.After(time.Second)
+		if m = r.get(t, m.ID); outcomes(m) != "first:accepted " {
+			t.Errorf("where all would refuse, they are asked: %s", outcomes(m))
+		}
+	})
 }
 
 func TestDeadAfterEightTriesAndRetriedByAPerson(t *testing.T) {

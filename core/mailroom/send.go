@@ -38,7 +38,7 @@ func (s *Service) send(ctx context.Context, st stored) {
 			return // nothing was sent; the lease runs out, and it is tried again
 		}
 		receipt, serr := call(ctx, mailer, st.message)
-		if i < len(able)-1 && mayMoveOn(outcomeOf(serr)) {
+		if i < len(able)-1 && mayMoveOn(st.message, serr) {
 			if s.note(ctx, &st, id, receipt, serr) != nil {
 				return
 			}
@@ -49,14 +49,29 @@ func (s *Service) send(ctx context.Context, st stored) {
 	}
 }
 
-// able lists the providers that can carry the message.
+// able lists the providers that can carry the message, without those that say
+// that they would refuse, unless all do.
 func (s *Service) able(m message.Message) []ports.Mailer {
-	return slices.DeleteFunc(slices.Clone(s.Mailers), func(p ports.Mailer) bool { return p.Features().Carry(m) != nil })
+	able := slices.DeleteFunc(slices.Clone(s.Mailers), func(p ports.Mailer) bool { return p.Features().Carry(m) != nil })
+	ready := slices.DeleteFunc(slices.Clone(able), func(p ports.Mailer) bool { return ports.Available(p) != nil })
+	if len(ready) == 0 {
+		return able
+	}
+	return ready
 }
 
-// mayMoveOn reports whether it is proved that nothing went out.
-func mayMoveOn(o message.Outcome) bool {
-	return o == message.NotAccepted || o == message.ProviderUnusable
+// mayMoveOn reports whether another provider may be asked: it is proved that
+// nothing went out, for a reason that is this one's own, or the message may go
+// out twice.
+func mayMoveOn(m message.Message, err error) bool {
+	if err == nil {
+		return false
+	}
+	kind := fault.KindOf(err)
+	if outcomeOf(err) == message.Ambiguous {
+		return m.Delivery == message.AtLeastOnce
+	}
+	return kind.Rule().Failover || kind == fault.NotFound || kind == fault.Unsupported
 }
 
 func call(ctx context.Context, mailer ports.Mailer, m message.Message) (message.Receipt, error) {

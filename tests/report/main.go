@@ -30,7 +30,8 @@ func main() {
 
 // run gives args to go test and reports on what it prints.
 func run(ctx context.Context, args []string) (ok bool, err error) {
-	cmd := exec.CommandContext(ctx, "go", append([]string{"test", "-json"}, args...)...)
+	// Not from the cache: it does not see the programs that tests build and run.
+	cmd := exec.CommandContext(ctx, "go", append([]string{"test", "-json", "-count=1"}, args...)...)
 	cmd.Stderr = os.Stderr
 	events, err := cmd.StdoutPipe()
 	if err != nil {

@@ -35,6 +35,7 @@ type answered struct {
 	Refund      payment.ProviderRefund `json:"-"`
 	RefundAt    int                    `json:",omitempty"` // index into the intent's refunds
 	Declined    *payment.Failure       `json:",omitempty"`
+	Failed      bool                   `json:",omitempty"` // a repeat is a server error
 }
 
 // newRequest takes the fingerprint of body, the request with its key in it.
@@ -66,8 +67,12 @@ func mismatch() error {
 	return fault.New(fault.Conflict, "idempotency_mismatch", "this key was used for another request")
 }
 
-// err is the error of the first answer, which only a declined one has.
+// err is the error of the first answer, which only one that was declined or
+// failed has.
 func (a answered) err() error {
+	if a.Failed {
+		return unknown("server_error")
+	}
 	if a.Declined == nil {
 		return nil
 	}
@@ -77,7 +82,7 @@ func (a answered) err() error {
 }
 
 // remember keeps the answer to a request with the intent that it changed.
-func (i *intent) remember(q request, declined error) answered {
+func (i *intent) remember(q request, declined error, m mishap) answered {
 	a := answered{Key: q.key, Fingerprint: q.fingerprint, Intent: i.Intent}
 	if q.action == payment.Refund {
 		a.RefundAt = len(i.Refunds) - 1
@@ -88,6 +93,7 @@ func (i *intent) remember(q request, declined error) answered {
 	}
 	kept := a
 	kept.Intent.Metadata = nil
+	kept.Failed = m.kept
 	i.Requests = append(i.Requests, kept)
 	return a
 }
@@ -129,7 +135,7 @@ func (g *Gateway) create(ctx context.Context, q request, r payment.CreateRequest
 			return answered{}, declined
 		}
 	}
-	a := i.remember(q, declined)
+	a := i.remember(q, declined, m)
 	record := g.newRecord(i, q.key)
 	err = g.save(ctx, &record, i, m)
 	if fault.Is(err, fault.Conflict) {
@@ -195,7 +201,7 @@ func (g *Gateway) act(ctx context.Context, q request, do func(*intent) error) (a
 		if refused(declined) {
 			return answered{}, declined
 		}
-		a := i.remember(q, declined)
+		a := i.remember(q, declined, m)
 		err = g.save(ctx, &record, i, m)
 		if fault.Is(err, fault.Conflict) {
 			continue

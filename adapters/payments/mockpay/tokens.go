@@ -43,6 +43,9 @@ type mishap struct {
 	committed bool
 	// once: only the first request under a key meets it.
 	once bool
+	// kept: a repeat under the same key meets it again, as Stripe's repeats do
+	// whatever was answered first.
+	kept bool
 	// hang: there is no answer before the caller gives up.
 	hang bool
 	// twice and backwards are what becomes of the request's webhooks.
@@ -61,7 +64,7 @@ var mishaps = map[string]mishap{
 	"401":                  {err: fault.New(fault.Unauthorized, "invalid_api_key", "the API key was refused")},
 	"timeout_before":       {err: unknown("timeout"), once: true},
 	"timeout_after_commit": {err: unknown("timeout"), committed: true},
-	"500_committed":        {err: unknown("server_error"), committed: true},
+	"500_committed":        {err: unknown("server_error"), committed: true, kept: true},
 	"reset":                {err: unknown("connection_reset"), committed: true},
 	"malformed":            {err: unknown("malformed_answer"), committed: true},
 	"hang":                 {err: unknown("timeout"), committed: true, hang: true},

@@ -1,0 +1,119 @@
+package config
+
+import (
+	"reflect"
+	"slices"
+	"strings"
+	"time"
+)
+
+// Policy bounds the calls of a provider: see docs/configuration.md, "Policies".
+type Policy struct {
+	Timeout     time.Duration `config:"timeout"`
+	Deadline    time.Duration `config:"deadline"`
+	Attempts    int           `config:"attempts"`
+	Backoff     Backoff       `config:"backoff"`
+	RetryBudget int           `config:"retry_budget"` // percent
+	Breaker     Breaker       `config:"breaker"`
+	Bulkhead    int           `config:"bulkhead"`
+}
+
+// Backoff is the wait between tries.
+type Backoff struct {
+	Initial time.Duration `config:"initial"`
+	Max     time.Duration `config:"max"`
+}
+
+// Breaker says when a provider is left alone, and for how long.
+type Breaker struct {
+	FailureRate  int           `config:"failure_rate"` // percent
+	MinimumCalls int           `config:"minimum_calls"`
+	Window       time.Duration `config:"window"`
+	Open         time.Duration `config:"open"`
+}
+
+// StandardPolicy is the policy where nothing is written.
+func StandardPolicy() Policy {
+	return Policy{
+		Timeout: 10 * time.Second, Deadline: 30 * time.Second, Attempts: 3,
+		Backoff: Backoff{Initial: 500 * time.Millisecond, Max: 5 * time.Second}, RetryBudget: 20,
+		Breaker:  Breaker{FailureRate: 50, MinimumCalls: 10, Window: 30 * time.Second, Open: 30 * time.Second},
+		Bulkhead: 256,
+	}
+}
+
+// maxDeadline is how long an operation may be worked on: leases go by it.
+const maxDeadline = 30 * time.Second
+
+// integrations have policies of their own, by these names; providers by theirs.
+var integrations = map[Sort]string{ForPayments: "payments", ForMail: "mail"}
+
+const defaultPolicy = "default"
+
+// checkPolicies reads every policy that is written, and gives each provider in
+// use its own: default, then the integration's, then the provider's, key by key.
+func (s *source) checkPolicies(c *Config, written map[string]any) {
+	named := []string{defaultPolicy}
+	for _, name := range integrations {
+		named = append(named, name)
+	}
+	for name, p := range c.Provider {
+		if integrations[p.Type.Sort] != "" {
+			named = append(named, name)
+		}
+	}
+	slices.Sort(named)
+	for name, policy := range written {
+		path := join("policies", name)
+		if !slices.Contains(named, name) {
+			s.mistake(path, "is not default, an integration or a provider in use; there is %s", strings.Join(named, ", "))
+			continue
+		}
+		alone := StandardPolicy()
+		s.decode(path, policy, reflect.ValueOf(&alone).Elem())
+		s.checkPolicy(path, alone)
+	}
+	for name, p := range c.Provider {
+		integration := integrations[p.Type.Sort]
+		if integration == "" {
+			continue
+		}
+		p.Policy = StandardPolicy()
+		quiet := *s // each mistake was named above, once
+		for _, layer := range []string{defaultPolicy, integration, name} {
+			if policy, there := written[layer]; there {
+				quiet.decode(join("policies", layer), policy, reflect.ValueOf(&p.Policy).Elem())
+			}
+		}
+		c.Provider[name] = p
+	}
+}
+
+func (s *source) checkPolicy(path string, p Policy) {
+	duration := func(key string, value, most time.Duration) {
+		if at := join(path, key); (value <= 0 || value > most) && !s.unread[at] {
+			s.mistake(at, "must be more than 0s and at most %s", most)
+		}
+	}
+	number := func(key string, value, least, most int) {
+		if at := join(path, key); (value < least || value > most) && !s.unread[at] {
+			s.mistake(at, "must be %d to %d", least, most)
+		}
+	}
+	duration("timeout", p.Timeout, maxDeadline)
+	duration("deadline", p.Deadline, maxDeadline)
+	number("attempts", p.Attempts, 1, 10)
+	duration("backoff.initial", p.Backoff.Initial, maxDeadline)
+	duration("backoff.max", p.Backoff.Max, maxDeadline)
+	number("retry_budget", p.RetryBudget, 0, 100)
+	number("breaker.failure_rate", p.Breaker.FailureRate, 1, 100)
+	number("breaker.minimum_calls", p.Breaker.MinimumCalls, 1, 100_000)
+	duration("breaker.window", p.Breaker.Window, time.Hour)
+	duration("breaker.open", p.Breaker.Open, time.Hour)
+	number("bulkhead", p.Bulkhead, 1, 100_000)
+}
+
+// reserved are names that no provider may have: policies have them.
+func reserved(name string) bool {
+	return name == defaultPolicy || slices.Contains([]string{"payments", "mail", "storage", "users"}, name)
+}
