@@ -64,19 +64,23 @@ var Binary = sync.OnceValues(func() (string, error) {
 // starting it.
 func New(t testing.TB) *Gateway {
 	t.Helper()
+	return Configured(t, "providers:\n  mock: {type: mock, webhook_secrets: [\"${MOCK_WEBHOOK_SECRET}\"]}\n"+
+		"  catcher: {type: catcher, keep: 1000000}\n", "MOCK_WEBHOOK_SECRET="+Secret) // a test counts them all
+}
+
+// Configured prepares a gateway with a configuration of its own, which leaves out
+// the addresses.
+func Configured(t testing.TB, config string, env ...string) *Gateway {
+	t.Helper()
 	g := &Gateway{Dir: t.TempDir()}
 	api, admin := freePort(t), freePort(t)
 	g.Base, g.Admin = "http://"+api, "http://"+admin
-	config := "providers:\n  mock: {type: mock, webhook_secrets: [\"${MOCK_WEBHOOK_SECRET}\"]}\n" +
-		"  catcher: {type: catcher, keep: 1000000}\n" // a test counts them all
 	file := filepath.Join(g.Dir, "patchbay.yaml")
 	if err := os.WriteFile(file, []byte(config), 0o600); err != nil {
 		t.Fatal(err)
 	}
 	g.Args = []string{"--config", file}
-	g.Env = []string{
-		"PATCHBAY_SERVER__ADDRESS=" + api, "PATCHBAY_SERVER__ADMIN_ADDRESS=" + admin, "MOCK_WEBHOOK_SECRET=" + Secret,
-	}
+	g.Env = append(env, "PATCHBAY_SERVER__ADDRESS="+api, "PATCHBAY_SERVER__ADMIN_ADDRESS="+admin)
 	t.Cleanup(g.Kill)
 	return g
 }
