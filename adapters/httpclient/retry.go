@@ -19,12 +19,15 @@ const (
 // doubles from initial up to most, and no less than the answer asked for.
 // attempt counts the tries so far, from 1.
 func Wait(attempt int, initial, most, retryAfter time.Duration) time.Duration {
-	backoff := most
-	if doubled := initial << (attempt - 1); attempt < 32 && doubled < most {
-		backoff = doubled
+	backoff := min(max(initial, 0), max(most, 0))
+	for ; attempt > 1 && 0 < backoff && backoff < most; attempt-- {
+		backoff = min(2*backoff, most)
+		if backoff < 0 { // beyond what a Duration holds
+			backoff = most
+		}
 	}
-	spread := time.Duration(rand.Int64N(int64(backoff) + 1)) //nolint:gosec // jitter is no secret
-	return max(spread, min(retryAfter, longestWait))
+	spread := time.Duration(rand.Float64() * float64(backoff)) //nolint:gosec // jitter is no secret
+	return max(min(spread, backoff), min(retryAfter, longestWait))
 }
 
 // ParseRetryAfter reads a Retry-After, in seconds or as a date (RFC 9110
@@ -32,8 +35,12 @@ func Wait(attempt int, initial, most, retryAfter time.Duration) time.Duration {
 // day.
 func ParseRetryAfter(value string, now time.Time) time.Duration {
 	value = strings.TrimSpace(value)
-	if seconds, err := strconv.ParseInt(value, 10, 64); err == nil {
-		return time.Duration(min(max(seconds, 0), int64(longest/time.Second))) * time.Second
+	if value != "" && strings.Trim(value, "0123456789") == "" {
+		seconds, err := strconv.ParseInt(value, 10, 64)
+		if err != nil { // more than an int64 holds
+			return longest
+		}
+		return time.Duration(min(seconds, int64(longest/time.Second))) * time.Second
 	}
 	at, err := http.ParseTime(value)
 	if err != nil {
