@@ -4,9 +4,9 @@ import (
 	"context"
 	"errors"
 	"io"
-	"net"
 	"net/http"
 	"net/http/httptrace"
+	"strings"
 	"sync/atomic"
 	"time"
 
@@ -14,7 +14,8 @@ import (
 )
 
 // Exchange is what is known of a request and its answer, also where an SDK
-// tells neither. It is that of the last request made with its context.
+// tells neither. Of several requests made with its context it holds the last
+// one's answer, and whether any of them was written.
 type Exchange struct {
 	written    atomic.Bool
 	status     atomic.Int64
@@ -30,7 +31,17 @@ func Record(ctx context.Context) (context.Context, *Exchange) {
 	return context.WithValue(ctx, exchangeKey{}, x), x
 }
 
-// Written reports whether any byte of a request was handed to the network.
+// recordOf is the Exchange that the request is noted in, one that nobody sees
+// where none was asked for.
+func recordOf(req *http.Request) *Exchange {
+	if x, _ := req.Context().Value(exchangeKey{}).(*Exchange); x != nil {
+		return x
+	}
+	return new(Exchange)
+}
+
+// Written reports whether any byte of a request was handed to the network. A
+// request that was answered 401 and sent again with a new token does not count.
 func (x *Exchange) Written() bool { return x.written.Load() }
 
 // Status is that of the answer, 0 where there was none.
@@ -48,65 +59,18 @@ func (x *Exchange) Header(name string) string {
 }
 
 // Kind classifies a request that had no usable answer. Nothing written:
-// Canceled where the caller gave up, else Unavailable. Anything written:
-// UnknownOutcome.
+// Canceled where the caller gave up, Unauthorized where the token endpoint
+// refused us, else Unavailable. Anything written: UnknownOutcome.
 func (x *Exchange) Kind(err error) fault.Kind {
 	switch {
 	case x.Written():
 		return fault.UnknownOutcome
 	case errors.Is(err, context.Canceled):
 		return fault.Canceled
+	case fault.Is(err, fault.Unauthorized):
+		return fault.Unauthorized
 	}
 	return fault.Unavailable
-}
-
-// recorder notes each exchange, and bounds the answer.
-type recorder struct {
-	next      http.RoundTripper
-	maxAnswer int64
-}
-
-// ErrNotRepeated is why a request that had left was not sent again: net/http
-// would do so by itself for one with an idempotency key.
-var ErrNotRepeated = errors.New("httpclient: the connection was lost after the request had left")
-
-// ErrAnswerTooLarge is met where an answer goes on beyond the limit.
-var ErrAnswerTooLarge = errors.New("httpclient: the answer is too large")
-
-// RoundTrip implements http.RoundTripper.
-func (r *recorder) RoundTrip(req *http.Request) (*http.Response, error) {
-	x, _ := req.Context().Value(exchangeKey{}).(*Exchange)
-	if x == nil {
-		x = new(Exchange)
-	}
-	x.status.Store(0)
-	var conn *conn
-	var before int64
-	trace := &httptrace.ClientTrace{GotConn: func(info httptrace.GotConnInfo) {
-		x.note(conn, before)
-		conn = under(info.Conn)
-		before = conn.count()
-	}}
-	ctx := httptrace.WithClientTrace(req.Context(), trace)
-	sent := req.Clone(ctx)
-	if body := req.GetBody; body != nil {
-		sent.GetBody = func() (io.ReadCloser, error) {
-			if x.note(conn, before); x.Written() {
-				return nil, ErrNotRepeated
-			}
-			return body()
-		}
-	}
-	resp, err := r.next.RoundTrip(sent)
-	x.note(conn, before)
-	if err != nil {
-		return nil, err
-	}
-	x.status.Store(int64(resp.StatusCode))
-	x.header.Store(&resp.Header)
-	x.retryAfter.Store(int64(ParseRetryAfter(resp.Header.Get("Retry-After"), time.Now())))
-	resp.Body = &bounded{ReadCloser: resp.Body, left: r.maxAnswer}
-	return resp, nil
 }
 
 func (x *Exchange) note(c *conn, before int64) {
@@ -115,48 +79,104 @@ func (x *Exchange) note(c *conn, before int64) {
 	}
 }
 
-// conn counts what is written to it.
-type conn struct {
-	net.Conn
-	written atomic.Int64
+// reset forgets the requests so far.
+func (x *Exchange) reset() {
+	x.written.Store(false)
+	x.unanswered()
 }
 
-type dial func(ctx context.Context, network, address string) (net.Conn, error)
+func (x *Exchange) unanswered() {
+	x.status.Store(0)
+	x.retryAfter.Store(0)
+	x.header.Store(nil)
+}
 
-func counted(d dial) dial {
-	return func(ctx context.Context, network, address string) (net.Conn, error) {
-		c, err := d(ctx, network, address)
-		if err != nil {
-			return nil, err
+func (x *Exchange) answered(resp *http.Response) {
+	x.status.Store(int64(resp.StatusCode))
+	x.retryAfter.Store(int64(ParseRetryAfter(resp.Header.Get("Retry-After"), time.Now())))
+	x.header.Store(&resp.Header)
+}
+
+// recorder notes each exchange, and bounds the answer.
+type recorder struct {
+	next      http.RoundTripper
+	maxAnswer int64
+}
+
+// ErrAnswerTooLarge is met where an answer goes on beyond the limit.
+var ErrAnswerTooLarge = errors.New("httpclient: the answer is too large")
+
+// RoundTrip implements http.RoundTripper. A request that met a connection which
+// the server had closed meanwhile, and of which nothing left, goes to the next
+// one: net/http does so only for some methods.
+func (r *recorder) RoundTrip(req *http.Request) (*http.Response, error) {
+	x := recordOf(req)
+	x.unanswered()
+	for body := req.Body; ; {
+		resp, stale, err := r.try(req, body, x)
+		if err == nil {
+			x.answered(resp)
+			return resp, nil
 		}
-		return &conn{Conn: c}, nil
+		if ended := req.Context().Err(); ended != nil {
+			return nil, ended // whatever cause the caller gave it
+		}
+		if !stale || !rewindable(req) {
+			return nil, told(err)
+		}
+		if body, err = rewound(req); err != nil {
+			return nil, told(err)
+		}
 	}
 }
 
-// Write implements net.Conn. It counts before it writes: a write that fails may
-// have got through in part.
-func (c *conn) Write(p []byte) (int, error) {
-	c.written.Add(int64(len(p)))
-	return c.Conn.Write(p)
-}
+// CloseIdleConnections is how http.Client reaches the transport.
+func (r *recorder) CloseIdleConnections() { (&http.Client{Transport: r.next}).CloseIdleConnections() }
 
-func (c *conn) count() int64 {
-	if c == nil {
-		return 0
+// try sends the request. It is stale where a kept connection turned out to be
+// closed before anything was written.
+func (r *recorder) try(req *http.Request, body io.ReadCloser, x *Exchange) (resp *http.Response, stale bool, err error) {
+	var (
+		c       *conn
+		before  int64
+		reused  bool
+		written bool
+	)
+	note := func() {
+		x.note(c, before)
+		written = written || c.count() > before
 	}
-	return c.written.Load()
+	sent := req.Clone(httptrace.WithClientTrace(req.Context(), &httptrace.ClientTrace{
+		GetConn: func(string) { note(); c, reused = nil, false },
+		GotConn: func(info httptrace.GotConnInfo) {
+			c, reused = under(info.Conn), info.Reused
+			before = c.count()
+		},
+	}))
+	sent.Body = body
+	hideKey(sent.Header)
+	resp, err = r.next.RoundTrip(sent)
+	note()
+	if err != nil {
+		return nil, reused && !written, err
+	}
+	resp.Request = req
+	if _, err := resp.Location(); err != nil {
+		// http.Client would fail at it, and quote it, though it follows none.
+		resp.Header.Del("Location")
+	}
+	resp.Body = &bounded{ReadCloser: resp.Body, left: r.maxAnswer}
+	return resp, false, nil
 }
 
-// under finds the connection that counts, below TLS.
-func under(c net.Conn) *conn {
-	for {
-		switch layer := c.(type) {
-		case *conn:
-			return layer
-		case interface{ NetConn() net.Conn }:
-			c = layer.NetConn()
-		default:
-			return nil
+// hideKey keeps net/http from knowing an idempotency key, which it would take
+// as leave to send a request again that had left. That is for whoever counts
+// the tries. Names of headers are the same in any case, but not to net/http.
+func hideKey(h http.Header) {
+	for _, name := range []string{"Idempotency-Key", "X-Idempotency-Key"} {
+		if values, ok := h[name]; ok {
+			delete(h, name)
+			h[strings.ToLower(name)] = values
 		}
 	}
 }
@@ -174,7 +194,8 @@ func (b *bounded) Read(p []byte) (int, error) {
 	}
 	n, err := b.ReadCloser.Read(p)
 	if b.left -= int64(n); b.left < 0 {
+		b.left = -1
 		return 0, ErrAnswerTooLarge
 	}
-	return n, err
+	return n, told(err)
 }

@@ -9,7 +9,6 @@ package httpclient
 
 import (
 	"crypto/tls"
-	"errors"
 	"net"
 	"net/http"
 	"net/url"
@@ -36,6 +35,8 @@ type Options struct {
 	Attempts       int           // of Client.Do, 3 by default; 1 for no retry
 	MaxConns       int           // to the host, idle ones kept; 256 by default
 	Roots          *tls.Config   // with the certificates to trust; nil for the system's
+
+	dial dial // a network in memory, for tests
 }
 
 // Client calls one base URL.
@@ -51,18 +52,15 @@ func New(o Options) (*Client, error) {
 		o.BaseURL = os.Getenv("API_BASE_URL")
 	}
 	base, err := url.Parse(o.BaseURL)
-	if err != nil || base.Host == "" || base.Scheme != "http" && base.Scheme != "https" {
-		return nil, fault.New(fault.Invalid, "invalid_base_url", "the base URL must be http:// or https:// and a host")
-	}
-	if o.Attempts == 0 {
-		o.Attempts = 3
+	if err != nil || base.Host == "" || base.Scheme != "http" && base.Scheme != "https" || base.RawQuery != "" || base.Fragment != "" {
+		return nil, fault.New(fault.Invalid, "invalid_base_url", "the base URL must be http:// or https://, a host and at most a path")
 	}
 	client := &http.Client{
 		Transport:     transport(o, base),
 		CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
 		Timeout:       or(o.Timeout, DefaultTimeout),
 	}
-	return &Client{base: base, http: client, attempts: o.Attempts}, nil
+	return &Client{base: base, http: client, attempts: or(o.Attempts, 3)}, nil
 }
 
 // HTTP gives the client to an SDK that brings its own requests and retries
@@ -80,17 +78,24 @@ func or[T int | int64 | time.Duration](value, standard T) T {
 // try is recorded and bounded as the first is.
 func transport(o Options, base *url.URL) http.RoundTripper {
 	dialer := &net.Dialer{Timeout: or(o.ConnectTimeout, DefaultConnectTimeout), KeepAlive: 30 * time.Second}
+	raw := dialer.DialContext
+	if o.dial != nil {
+		raw = o.dial
+	}
 	conns := or(o.MaxConns, 256)
-	secure := &tls.Config{MinVersion: tls.VersionTLS12}
+	secure := new(tls.Config)
 	if o.Roots != nil {
 		secure = o.Roots.Clone()
-		secure.MinVersion = tls.VersionTLS12
 	}
+	secure.MinVersion = max(secure.MinVersion, tls.VersionTLS12)
 	// HTTP/1.1 alone: with one request on a connection at a time it is known
 	// which bytes belong to which.
+	secure.NextProtos = []string{"http/1.1"}
 	wire := &http.Transport{
-		Proxy: http.ProxyFromEnvironment, DialContext: counted(dialer.DialContext), TLSClientConfig: secure,
-		TLSHandshakeTimeout: dialer.Timeout, IdleConnTimeout: 60 * time.Second,
+		Proxy: http.ProxyFromEnvironment, DialContext: counted(raw),
+		DialTLSContext:  counted(secured(raw, secure, dialer.Timeout)),
+		TLSClientConfig: secure, TLSHandshakeTimeout: dialer.Timeout, // where a proxy stands between
+		IdleConnTimeout: 60 * time.Second,
 		MaxConnsPerHost: conns, MaxIdleConnsPerHost: conns, MaxResponseHeaderBytes: 64 << 10,
 	}
 	var rt http.RoundTripper = &recorder{next: wire, maxAnswer: or(o.MaxAnswer, DefaultMaxAnswer)}
@@ -98,18 +103,4 @@ func transport(o Options, base *url.URL) http.RoundTripper {
 		rt = &bearer{next: rt, tokens: o.Tokens, base: base}
 	}
 	return rt
-}
-
-// Redact takes out of an error what may be secret: of a URL, all but scheme and
-// host stay.
-func Redact(err error) error {
-	var u *url.Error
-	if !errors.As(err, &u) {
-		return err
-	}
-	where := "the provider"
-	if parsed, perr := url.Parse(u.URL); perr == nil && parsed.Host != "" {
-		where = parsed.Scheme + "://" + parsed.Host
-	}
-	return &url.Error{Op: u.Op, URL: where, Err: Redact(u.Err)}
 }

@@ -1,0 +1,280 @@
+package httpclient_test
+
+import (
+	"context"
+	"crypto/tls"
+	"fmt"
+	"net"
+	"net/http"
+	"runtime"
+	"strings"
+	"testing"
+	"time"
+
+	"patchbay/adapters/httpclient"
+	"patchbay/core/fault"
+)
+
+// The secrets of the failing exchanges. None may show in an error.
+const (
+	canaryToken    = "canary-token"
+	canaryPassword = "canary-password"
+	canaryPath     = "canary-path"
+	canaryQuery    = "canary-query"
+	canaryBody     = "canary-body"
+)
+
+// failure is one way in which an exchange fails. written says whether a byte
+// of the request left; status is that of the answer, 0 where there is none.
+type failure struct {
+	name    string
+	written bool
+	status  int
+	kind    fault.Kind
+	options func(t *testing.T) httpclient.Options
+	ctx     func(t *testing.T) context.Context
+}
+
+// failures are all of them. What a server does after the request is done over
+// plain connections and over TLS.
+func failures() []failure {
+	all := []failure{
+		{name: "refused dial", kind: fault.Unavailable, options: func(t *testing.T) httpclient.Options {
+			l := listen(t)
+			_ = l.Close()
+			return plain(l.Addr().String())
+		}},
+		{name: "unknown host", kind: fault.Unavailable, options: func(*testing.T) httpclient.Options {
+			return plain("nowhere.invalid")
+		}},
+		{name: "canceled before the dial", kind: fault.Canceled, options: served(false, says(fine)), ctx: func(t *testing.T) context.Context {
+			ctx, cancel := context.WithCancel(t.Context())
+			cancel()
+			return ctx
+		}},
+		{name: "canceled for a cause of the caller's", kind: fault.Canceled, options: served(false, says(fine)), ctx: func(t *testing.T) context.Context {
+			ctx, cancel := context.WithCancelCause(t.Context())
+			cancel(fmt.Errorf("enough of %s", canaryBody))
+			return ctx
+		}},
+		{name: "past its deadline before the dial", kind: fault.Unavailable, options: served(false, says(fine)), ctx: func(t *testing.T) context.Context {
+			ctx, cancel := context.WithDeadline(t.Context(), time.Now().Add(-time.Second))
+			t.Cleanup(cancel)
+			return ctx
+		}},
+		{name: "certificate expired", kind: fault.Unavailable, options: handshake("127.0.0.1", -time.Minute, true)},
+		{name: "certificate of another host", kind: fault.Unavailable, options: handshake("other.test", time.Hour, true)},
+		{name: "certificate of an unknown authority", kind: fault.Unavailable, options: handshake("127.0.0.1", time.Hour, false)},
+		{name: "plain HTTP answered to TLS", kind: fault.Unavailable, options: func(t *testing.T) httpclient.Options {
+			return secure(greeter(t, "HTTP/1.1 400 "+canaryBody+"\r\n\r\n"+canaryBody), newAuthority(t))
+		}},
+		{name: "handshake ended", kind: fault.Unavailable, options: func(t *testing.T) httpclient.Options {
+			return secure(greeter(t, ""), newAuthority(t))
+		}},
+		{name: "handshake without an answer", kind: fault.Unavailable, options: func(t *testing.T) httpclient.Options {
+			o := secure(listen(t).Addr().String(), newAuthority(t))
+			o.ConnectTimeout = 50 * time.Millisecond
+			return o
+		}},
+	}
+	after := []struct {
+		name   string
+		peer   peer
+		status int
+		kind   fault.Kind
+	}{
+		{"reset after the request", reset, 0, fault.UnknownOutcome},
+		{"closed after the request", says(""), 0, fault.UnknownOutcome},
+		{"hangs after the request", hang, 0, fault.UnknownOutcome},
+		{"no HTTP", says(canaryBody + "\r\n\r\n"), 0, fault.UnknownOutcome},
+		{"a version of its own", says("HTTP/" + canaryBody + " 200 OK\r\n\r\n"), 0, fault.UnknownOutcome},
+		{"a status of its own", says("HTTP/1.1 " + canaryBody + "\r\n\r\n"), 0, fault.UnknownOutcome},
+		{"a header without a colon", says("HTTP/1.1 200 OK\r\n" + canaryBody + "\r\n\r\n"), 0, fault.UnknownOutcome},
+		{"a header that can't be read", says("HTTP/1.1 200 OK\r\n " + canaryBody + "\r\n\r\n"), 0, fault.UnknownOutcome},
+		{"a length that is no number", says("HTTP/1.1 200 OK\r\nContent-Length: " + canaryBody + "\r\n\r\n"), 0, fault.UnknownOutcome},
+		{"an unknown encoding of the transfer", says("HTTP/1.1 200 OK\r\nTransfer-Encoding: " + canaryBody + "\r\n\r\n"), 0, fault.UnknownOutcome},
+		{"endless header", says("HTTP/1.1 200 OK\r\nX: " + strings.Repeat(canaryBody, 1<<14)), 0, fault.UnknownOutcome},
+		{"body cut short", says("HTTP/1.1 200 OK\r\nContent-Length: 99\r\n\r\n" + canaryBody), 200, fault.UnknownOutcome},
+		{"chunks that are none", says("HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n" + canaryBody + "\r\n"), 200, fault.UnknownOutcome},
+		{"a trailer that can't be read", says("HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\nTrailer: X\r\n\r\n0\r\n" + canaryBody + "\r\n\r\n"), 200, fault.UnknownOutcome},
+		{"gzip that is none", says("HTTP/1.1 200 OK\r\nContent-Encoding: gzip\r\nContent-Length: 11\r\n\r\n" + canaryBody), 200, fault.UnknownOutcome},
+		{"too large an answer", says("HTTP/1.1 200 OK\r\nContent-Length: 11000\r\n\r\n" + strings.Repeat(canaryBody, 1000)), 200, fault.UnknownOutcome},
+		{"not the JSON that was expected", says("HTTP/1.1 200 OK\r\nContent-Length: 13\r\n\r\n\"" + canaryBody + "\""), 200, fault.UnknownOutcome},
+		{"a failure with words of its own", says("HTTP/1.1 500 " + canaryBody + "\r\nContent-Length: 11\r\n\r\n" + canaryBody), 500, fault.UnknownOutcome},
+		{"a refusal that quotes the token", says("HTTP/1.1 401 no " + canaryToken + "\r\nContent-Length: 12\r\n\r\n" + canaryToken), 401, fault.Unauthorized},
+		{"a redirect", says("HTTP/1.1 302 Found\r\nLocation: http://" + canaryBody + "/\r\nContent-Length: 0\r\n\r\n"), 302, fault.Invalid},
+		{"a redirect to what is no URL", says("HTTP/1.1 307 Found\r\nLocation: http://[" + canaryBody + "\r\nContent-Length: 0\r\n\r\n"), 307, fault.Invalid},
+	}
+	for _, a := range after {
+		all = append(all,
+			failure{name: a.name, written: true, status: a.status, kind: a.kind, options: served(false, a.peer)},
+			failure{name: a.name + ", over TLS", written: true, status: a.status, kind: a.kind, options: served(true, a.peer)})
+	}
+	return all
+}
+
+func plain(address string) httpclient.Options {
+	return httpclient.Options{BaseURL: "http://user:" + canaryPassword + "@" + address + "/" + canaryPath}
+}
+
+func secure(address string, a *authority) httpclient.Options {
+	return httpclient.Options{BaseURL: "https://user:" + canaryPassword + "@" + address + "/" + canaryPath, Roots: a.client()}
+}
+
+func served(over bool, answer peer) func(t *testing.T) httpclient.Options {
+	return func(t *testing.T) httpclient.Options {
+		if !over {
+			return plain(newRaw(t, nil, answer).address)
+		}
+		a := newAuthority(t)
+		return secure(newRaw(t, a.server(t, "127.0.0.1", time.Now().Add(time.Hour)), answer).address, a)
+	}
+}
+
+func handshake(host string, left time.Duration, known bool) func(t *testing.T) httpclient.Options {
+	return func(t *testing.T) httpclient.Options {
+		a := newAuthority(t)
+		o := secure(newRaw(t, a.server(t, host, time.Now().Add(left)), says(fine)).address, a)
+		if !known {
+			o.Roots = &tls.Config{MinVersion: tls.VersionTLS12}
+		}
+		return o
+	}
+}
+
+// greeter says its piece to whoever connects, and ends the connection once the
+// other side has spoken.
+func greeter(t *testing.T, words string) string {
+	t.Helper()
+	l := listen(t)
+	go func() {
+		for {
+			c, err := l.Accept()
+			if err != nil {
+				return
+			}
+			_, _ = c.Read(make([]byte, 4<<10))
+			_, _ = c.Write([]byte(words))
+			_ = c.Close()
+		}
+	}()
+	return l.Addr().String()
+}
+
+// tried is a failure as an SDK meets it, and as Do tells it.
+type tried struct {
+	x         *httpclient.Exchange
+	status    int
+	err, told error
+}
+
+func (f failure) try(t *testing.T) tried {
+	t.Helper()
+	o := f.options(t)
+	o.Attempts, o.MaxAnswer, o.Tokens = 1, 4<<10, fixed(canaryToken)
+	o.Timeout = 5 * time.Second
+	if strings.HasPrefix(f.name, "hangs") {
+		o.Timeout = 100 * time.Millisecond
+	}
+	ctx := t.Context()
+	if f.ctx != nil {
+		ctx = f.ctx(t)
+	}
+	c := client(t, o)
+	var got tried
+	recorded, x := httpclient.Record(ctx)
+	got.x = x
+	got.status, _, got.err = send(recorded, t, c, http.MethodPost, o.BaseURL+"/?key="+canaryQuery, `{"in":1}`, nil)
+	got.told = c.Do(ctx, httpclient.Request{Method: http.MethodPost, Path: "/?key=" + canaryQuery, In: 1, Out: new(int)})
+	c.HTTP().CloseIdleConnections()
+	return got
+}
+
+func TestWhatWasWrittenIsKnown(t *testing.T) {
+	t.Parallel()
+	for _, f := range failures() {
+		t.Run(f.name, func(t *testing.T) {
+			t.Parallel()
+			got := f.try(t)
+			if got.x.Written() != f.written || got.status != f.status && got.err == nil || got.x.Status() != f.status {
+				t.Errorf("written %t, status %d and recorded %d: %v", got.x.Written(), got.status, got.x.Status(), got.err)
+			}
+			if f.status == 0 && got.x.Kind(got.err) != f.kind {
+				t.Errorf("kind %s, want %s: %v", got.x.Kind(got.err), f.kind, got.err)
+			}
+			if !fault.Is(got.told, f.kind) {
+				t.Errorf("Do tells %v, want %s", got.told, f.kind)
+			}
+		})
+	}
+}
+
+func TestNoErrorTellsASecret(t *testing.T) {
+	t.Parallel()
+	for _, f := range failures() {
+		t.Run(f.name, func(t *testing.T) {
+			t.Parallel()
+			got := f.try(t)
+			texts := fmt.Sprintf("%v\n%+v", got.told, got.told)
+			if got.err != nil {
+				texts += "\n" + httpclient.Redact(got.err).Error()
+			}
+			if i := strings.Index(texts, "canary"); i >= 0 {
+				t.Fatal(texts)
+			}
+		})
+	}
+}
+
+// Not parallel: it counts what the whole process runs.
+func TestFailuresLeaveNothingBehind(t *testing.T) {
+	before := runtime.NumGoroutine()
+	for _, f := range failures() {
+		t.Run(f.name, func(t *testing.T) { f.try(t) })
+	}
+	poll := time.NewTicker(10 * time.Millisecond)
+	defer poll.Stop()
+	for end := time.After(patience); runtime.NumGoroutine() > before; {
+		select {
+		case <-poll.C:
+		case <-end:
+			stacks := make([]byte, 1<<16)
+			t.Fatalf("%d goroutines, %d before:\n%s", runtime.NumGoroutine(), before, stacks[:runtime.Stack(stacks, true)])
+		}
+	}
+}
+
+func TestCanceledAfterTheRequestIsUnknown(t *testing.T) {
+	t.Parallel()
+	ctx, cancel := context.WithCancel(t.Context())
+	r := newRaw(t, nil, func(c net.Conn, req *http.Request, nth int) bool {
+		cancel()
+		return hang(c, req, nth)
+	})
+	err := client(t, plain(r.address)).Do(ctx, httpclient.Request{Method: http.MethodPost})
+	if !fault.Is(err, fault.UnknownOutcome) || r.requests.Load() != 1 {
+		t.Fatalf("%v after %d requests", err, r.requests.Load())
+	}
+}
+
+// An SDK may make several requests with one context. The second one's failure
+// says nothing of the first.
+func TestOneRequestWrittenIsEnough(t *testing.T) {
+	t.Parallel()
+	r := newRaw(t, nil, says("HTTP/1.1 429 Slow\r\nRetry-After: 7\r\nX-Id: 1\r\nContent-Length: 0\r\n\r\n"))
+	c := client(t, plain(r.address))
+	ctx, x := httpclient.Record(t.Context())
+	if x.Status() != 0 || x.Header("X-Id") != "" || x.Written() {
+		t.Fatal("known before the request")
+	}
+	_, _, err := send(ctx, t, c, http.MethodPost, "http://"+r.address, "", nil)
+	if err != nil || x.Status() != 429 || x.RetryAfter() != 7*time.Second || x.Header("x-id") != "1" {
+		t.Fatalf("%d, %s, %q: %v", x.Status(), x.RetryAfter(), x.Header("x-id"), err)
+	}
+	l := listen(t)
+	_ = l.Close()
+	_, _, err = send(ctx, t, c, http.MethodPost, "http://"+l.Addr().String(), "", nil)
+	if err == nil || !x.Written() || x.Status() != 0 || x.RetryAfter() != 0 || x.Header("X-Id") != "" {
+		t.Fatalf("%d, %s, %q: %v", x.Status(), x.RetryAfter(), x.Header("x-id"), err)
+	}
+}
