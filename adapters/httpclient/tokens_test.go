@@ -1,0 +1,261 @@
+package httpclient_test
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"sync"
+	"sync/atomic"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"patchbay/adapters/httpclient"
+)
+
+var errDown = errors.New("the token endpoint is down")
+
+// issuer is a token endpoint: t1, t2 and so on, each good for life.
+type issuer struct {
+	fetches atomic.Int64
+	life    time.Duration // 0 for tokens without an end
+	takes   time.Duration
+	down    atomic.Bool
+	empty   atomic.Bool
+}
+
+func (i *issuer) fetch(ctx context.Context) (httpclient.Token, error) {
+	n := i.fetches.Add(1)
+	select {
+	case <-time.After(i.takes):
+	case <-ctx.Done():
+		return httpclient.Token{}, ctx.Err()
+	}
+	switch {
+	case i.down.Load():
+		return httpclient.Token{}, errDown
+	case i.empty.Load():
+		return httpclient.Token{}, nil
+	case i.life == 0:
+		return httpclient.Token{Value: fmt.Sprint("t", n)}, nil
+	}
+	return httpclient.Token{Value: fmt.Sprint("t", n), Expires: time.Now().Add(i.life)}, nil
+}
+
+// issued runs a test of Tokens on virtual time.
+func issued(t *testing.T, i *issuer, test func(t *testing.T, tokens *httpclient.Tokens)) {
+	t.Helper()
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		test(t, httpclient.NewTokens(i.fetch))
+		<-time.After(time.Minute) // whatever still fetches
+	})
+}
+
+func wants(t *testing.T, tokens *httpclient.Tokens, want string) {
+	t.Helper()
+	if got, err := tokens.Token(t.Context()); got != want || err != nil {
+		t.Fatalf("token %q, want %q: %v", got, want, err)
+	}
+}
+
+func TestTokenIsKept(t *testing.T) {
+	i := &issuer{}
+	issued(t, i, func(t *testing.T, tokens *httpclient.Tokens) {
+		for range 3 {
+			wants(t, tokens, "t1")
+			<-time.After(1000 * time.Hour)
+		}
+	})
+	if i.fetches.Load() != 1 {
+		t.Fatalf("%d fetches", i.fetches.Load())
+	}
+}
+
+func TestTokenIsFetchedOnceForAll(t *testing.T) {
+	for name, refused := range map[string]bool{"where there is none": false, "where it was refused": true} {
+		t.Run(name, func(t *testing.T) {
+			i := &issuer{takes: time.Second}
+			issued(t, i, func(t *testing.T, tokens *httpclient.Tokens) {
+				want := "t1"
+				if refused {
+					wants(t, tokens, "t1")
+					want = "t2"
+				}
+				var all sync.WaitGroup
+				for range 100 {
+					all.Go(func() {
+						got, err := tokens.Token(t.Context())
+						if refused {
+							got, err = tokens.Refresh(t.Context(), "t1")
+						}
+						if got != want || err != nil {
+							t.Errorf("%q, %v", got, err)
+						}
+					})
+				}
+				all.Wait()
+				if got, err := tokens.Refresh(t.Context(), "t0"); got != want || err != nil {
+					t.Errorf("one who comes late: %q, %v", got, err)
+				}
+				if n := fmt.Sprint("t", i.fetches.Load()); n != want {
+					t.Errorf("%d fetches", i.fetches.Load())
+				}
+			})
+		})
+	}
+}
+
+// Somebody's late news of the token before must not keep those from a new one
+// whom the present one was refused.
+func TestNobodyIsGivenTheTokenThatWasRefused(t *testing.T) {
+	i := &issuer{}
+	issued(t, i, func(t *testing.T, tokens *httpclient.Tokens) {
+		wants(t, tokens, "t1")
+		for n := 1; n < 200; n++ {
+			old, present := fmt.Sprint("t", n-1), fmt.Sprint("t", n)
+			var all sync.WaitGroup
+			for range 4 {
+				all.Go(func() { _, _ = tokens.Refresh(t.Context(), old) })
+				all.Go(func() {
+					if got, err := tokens.Refresh(t.Context(), present); got == present || err != nil {
+						t.Errorf("%q for %q, %v", got, present, err)
+					}
+				})
+			}
+			all.Wait()
+			<-time.After(httpclient.Settling)
+		}
+	})
+}
+
+func TestTokenIsRenewedBeforeItsEnd(t *testing.T) {
+	tests := []struct {
+		name       string
+		life, from time.Duration
+	}{
+		{"half a minute where it lives long", time.Hour, time.Hour - httpclient.Earliest},
+		{"a tenth of its life where that is short", time.Minute, 54 * time.Second},
+	}
+	for _, tt := range tests {
+		t.Run(tt.name, func(t *testing.T) {
+			i := &issuer{life: tt.life, takes: time.Second}
+			issued(t, i, func(t *testing.T, tokens *httpclient.Tokens) {
+				wants(t, tokens, "t1")
+				<-time.After(tt.from - time.Millisecond)
+				wants(t, tokens, "t1")
+				if i.fetches.Load() != 1 {
+					t.Fatal("renewed too early")
+				}
+				<-time.After(time.Millisecond)
+				start := time.Now()
+				wants(t, tokens, "t1")
+				wants(t, tokens, "t1")
+				if time.Since(start) != 0 {
+					t.Fatal("a caller waited for a token that was not needed yet")
+				}
+				<-time.After(2 * time.Second)
+				wants(t, tokens, "t2")
+				if i.fetches.Load() != 2 {
+					t.Fatalf("%d fetches", i.fetches.Load())
+				}
+			})
+		})
+	}
+}
+
+func TestEndpointIsDown(t *testing.T) {
+	i := &issuer{life: time.Hour}
+	issued(t, i, func(t *testing.T, tokens *httpclient.Tokens) {
+		wants(t, tokens, "t1")
+		i.down.Store(true)
+		for range 3600 - 1 { // a caller a second
+			<-time.After(time.Second)
+			wants(t, tokens, "t1")
+		}
+		if n := i.fetches.Load(); n < 3 || n > 12 {
+			t.Fatalf("%d fetches in the last half minute", n)
+		}
+		before := i.fetches.Load()
+		<-time.After(time.Second)
+		for range 600 * 10 {
+			<-time.After(100 * time.Millisecond)
+			if got, err := tokens.Token(t.Context()); got != "" || !errors.Is(err, errDown) {
+				t.Fatalf("%q after its end, %v", got, err)
+			}
+		}
+		if n := i.fetches.Load() - before; n < 600/5-2 || n > 600/5+2 {
+			t.Fatalf("%d fetches in ten minutes", n)
+		}
+		i.down.Store(false)
+		<-time.After(httpclient.LastPause)
+		if _, err := tokens.Token(t.Context()); err != nil {
+			t.Fatal(err)
+		}
+		i.down.Store(true)
+		<-time.After(time.Hour)
+		_, _ = tokens.Token(t.Context())
+		i.down.Store(false)
+		<-time.After(httpclient.FirstPause) // it begins anew
+		if _, err := tokens.Token(t.Context()); err != nil {
+			t.Fatal(err)
+		}
+	})
+}
+
+func TestEmptyTokenIsAFailure(t *testing.T) {
+	i := &issuer{}
+	i.empty.Store(true)
+	issued(t, i, func(t *testing.T, tokens *httpclient.Tokens) {
+		if got, err := tokens.Token(t.Context()); err == nil {
+			t.Fatalf("%q", got)
+		}
+	})
+}
+
+// Where every token is refused, another one at every request does not help.
+func TestRefusedTokensAreNotReplacedWithoutEnd(t *testing.T) {
+	i := &issuer{}
+	issued(t, i, func(t *testing.T, tokens *httpclient.Tokens) {
+		token, _ := tokens.Token(t.Context())
+		for range 100 {
+			token, _ = tokens.Refresh(t.Context(), token)
+			<-time.After(100 * time.Millisecond)
+		}
+		if n := i.fetches.Load(); n < 10 || n > 12 {
+			t.Fatalf("%d fetches in 10 s", n)
+		}
+	})
+}
+
+func TestOneWhoGivesUpDoesNotEndItForOthers(t *testing.T) {
+	i := &issuer{takes: 3 * time.Second}
+	issued(t, i, func(t *testing.T, tokens *httpclient.Tokens) {
+		ctx, cancel := context.WithTimeout(t.Context(), time.Second)
+		defer cancel()
+		start := time.Now()
+		var first sync.WaitGroup
+		first.Go(func() {
+			_, err := tokens.Token(ctx)
+			if !errors.Is(err, context.DeadlineExceeded) || time.Since(start) != time.Second {
+				t.Errorf("%v after %s", err, time.Since(start))
+			}
+		})
+		synctest.Wait() // it is the one who began the fetch
+		wants(t, tokens, "t1")
+		first.Wait()
+		if i.fetches.Load() != 1 || time.Since(start) != i.takes {
+			t.Fatalf("%d fetches, %s", i.fetches.Load(), time.Since(start))
+		}
+	})
+}
+
+func TestFetchWithoutAnAnswerEnds(t *testing.T) {
+	i := &issuer{takes: time.Hour}
+	issued(t, i, func(t *testing.T, tokens *httpclient.Tokens) {
+		start := time.Now()
+		if _, err := tokens.Token(t.Context()); !errors.Is(err, context.DeadlineExceeded) || time.Since(start) != 10*time.Second {
+			t.Fatalf("%v after %s", err, time.Since(start))
+		}
+	})
+}
