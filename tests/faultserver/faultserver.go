@@ -1,0 +1,169 @@
+// Package faultserver is an HTTP server on loopback that goes wrong when it is
+// told to: it refuses, resets, hangs, or answers something else, before or
+// after it has done what was asked. Simulators of providers are built on it.
+package faultserver
+
+import (
+	"bytes"
+	"io"
+	"net"
+	"net/http"
+	"net/http/httptest"
+	"slices"
+	"sync"
+	"testing"
+)
+
+// Server serves a handler until its test ends.
+type Server struct {
+	t       testing.TB
+	address string
+	handler http.Handler
+
+	mu       sync.Mutex
+	http     *http.Server // nil while connections are refused
+	conns    map[net.Conn]bool
+	faults   []Fault
+	requests []Request
+	healed   chan struct{} // closed by Heal: what hangs lets go
+}
+
+// Request is one that arrived whole.
+type Request struct {
+	Method, Path, Query string
+	Header              http.Header
+	Body                []byte
+}
+
+// Start serves the handler. It gets requests whose bodies have been read whole,
+// and can be read again.
+func Start(t testing.TB, h http.Handler) *Server {
+	t.Helper()
+	address, release, err := reserve()
+	if err != nil {
+		t.Fatalf("faultserver: no port: %v", err)
+	}
+	s := &Server{t: t, address: address, handler: h, conns: make(map[net.Conn]bool), healed: make(chan struct{})}
+	s.Resume()
+	t.Cleanup(func() {
+		s.Heal()
+		s.Refuse()
+		release()
+	})
+	return s
+}
+
+// URL is the server's base URL.
+func (s *Server) URL() string { return "http://" + s.address }
+
+// Refuse lets no connection in from now on, and resets those that are open.
+func (s *Server) Refuse() {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.http == nil {
+		return
+	}
+	for conn := range s.conns {
+		reset(conn)
+	}
+	_ = s.http.Close() // its connections are closed already
+	s.http = nil
+	clear(s.conns)
+}
+
+// Resume listens again, on the same address.
+func (s *Server) Resume() {
+	s.t.Helper()
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.http != nil {
+		return
+	}
+	listener, err := new(net.ListenConfig).Listen(s.t.Context(), "tcp", s.address)
+	if err != nil {
+		s.t.Errorf("faultserver: %v", err)
+		return
+	}
+	server := &http.Server{Handler: http.HandlerFunc(s.serve), ConnState: s.connState} //nolint:gosec // its clients are tests
+	s.http = server
+	go server.Serve(listener) //nolint:errcheck // it ends when it is closed
+}
+
+// Inject lets each fault befall the next request that it matches.
+func (s *Server) Inject(faults ...Fault) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.faults = append(s.faults, faults...)
+}
+
+// Heal forgets all faults, lets go of what hangs, and resumes.
+func (s *Server) Heal() {
+	s.mu.Lock()
+	s.faults = nil
+	close(s.healed)
+	s.healed = make(chan struct{})
+	s.mu.Unlock()
+	if s.t.Context().Err() == nil {
+		s.Resume()
+	}
+}
+
+// Requests are all that arrived whole, also those that a fault befell.
+func (s *Server) Requests() []Request {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return slices.Clone(s.requests)
+}
+
+func (s *Server) connState(conn net.Conn, state http.ConnState) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	switch state {
+	case http.StateNew:
+		s.conns[conn] = true
+		if s.http == nil { // it came in while Refuse was closing the door
+			reset(conn)
+		}
+	case http.StateClosed, http.StateHijacked:
+		delete(s.conns, conn)
+	case http.StateActive, http.StateIdle:
+	}
+}
+
+func (s *Server) serve(w http.ResponseWriter, r *http.Request) {
+	body, err := io.ReadAll(r.Body)
+	if err != nil {
+		return // it did not arrive whole
+	}
+	r.Body = io.NopCloser(bytes.NewReader(body))
+	fault, healed, befallen := s.arrived(r, body)
+	if !befallen {
+		s.handler.ServeHTTP(w, r)
+		return
+	}
+	e := exchange{w: w, r: r, healed: healed}
+	if fault.After {
+		e.answer = httptest.NewRecorder()
+		s.handler.ServeHTTP(e.answer, r)
+	}
+	fault.Mishap(e)
+}
+
+// arrived notes a request, and takes the fault that befalls it.
+func (s *Server) arrived(r *http.Request, body []byte) (fault Fault, healed <-chan struct{}, befallen bool) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.requests = append(s.requests, Request{
+		Method: r.Method, Path: r.URL.Path, Query: r.URL.RawQuery, Header: r.Header.Clone(), Body: body,
+	})
+	for i, f := range s.faults {
+		if f.Match != nil && !f.Match(r, body) {
+			continue
+		}
+		if !f.Standing {
+			s.faults = slices.Delete(s.faults, i, i+1)
+		}
+		return f, s.healed, true
+	}
+	return Fault{}, nil, false
+}

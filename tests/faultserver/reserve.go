@@ -1,0 +1,36 @@
+package faultserver
+
+import (
+	"net"
+	"strconv"
+	"syscall"
+)
+
+// reserve binds a free port of loopback without listening on it, so that nobody
+// else is given it while connections are refused.
+func reserve() (address string, release func(), err error) {
+	fd, err := syscall.Socket(syscall.AF_INET, syscall.SOCK_STREAM, 0)
+	if err != nil {
+		return "", nil, err
+	}
+	syscall.CloseOnExec(fd)
+	release = func() { _ = syscall.Close(fd) }
+	defer func() {
+		if err != nil {
+			release()
+		}
+	}()
+	// With it, two sockets may have one address as long as only one listens.
+	if err := syscall.SetsockoptInt(fd, syscall.SOL_SOCKET, syscall.SO_REUSEADDR, 1); err != nil {
+		return "", nil, err
+	}
+	if err := syscall.Bind(fd, &syscall.SockaddrInet4{Addr: [4]byte{127, 0, 0, 1}}); err != nil {
+		return "", nil, err
+	}
+	bound, err := syscall.Getsockname(fd)
+	if err != nil {
+		return "", nil, err
+	}
+	port := bound.(*syscall.SockaddrInet4).Port
+	return net.JoinHostPort("127.0.0.1", strconv.Itoa(port)), release, nil
+}
