@@ -180,13 +180,16 @@ func (f failure) try(t *testing.T) tried {
 	if f.ctx != nil {
 		ctx = f.ctx(t)
 	}
-	c := client(t, o)
+	// A client each: the second request would find the first one's connection
+	// kept, or closed, as it happens.
+	sdk, own := client(t, o), client(t, o)
 	var got tried
 	recorded, x := httpclient.Record(ctx)
 	got.x = x
-	got.status, _, got.err = send(recorded, t, c, http.MethodPost, o.BaseURL+"/?key="+canaryQuery, `{"in":1}`, nil)
-	got.told = c.Do(ctx, httpclient.Request{Method: http.MethodPost, Path: "/?key=" + canaryQuery, In: 1, Out: new(int)})
-	c.HTTP().CloseIdleConnections()
+	got.status, _, got.err = send(recorded, t, sdk, http.MethodPost, o.BaseURL+"/?key="+canaryQuery, `{"in":1}`, nil)
+	got.told = own.Do(ctx, httpclient.Request{Method: http.MethodPost, Path: "/?key=" + canaryQuery, In: 1, Out: new(int)})
+	sdk.HTTP().CloseIdleConnections()
+	own.HTTP().CloseIdleConnections()
 	return got
 }
 
