@@ -66,16 +66,17 @@ func (s surroundings) endpoint() string {
 	return ""
 }
 
-// webhookSecrets verify a mock's webhooks: the configured ones, or that of this
-// installation.
+// webhookSecrets verify a provider's webhooks: the configured ones, or, for a
+// mock, that of this installation.
 func (s surroundings) webhookSecrets(p config.Provider) []string {
-	configured := p.Settings.(*config.Mock).WebhookSecrets
-	if len(configured) == 0 {
-		return []string{s.secrets.MockWebhook + p.Name} // never the same for two
+	var secrets []string
+	if signs, ok := p.Settings.(config.Signs); ok {
+		for _, one := range signs.Webhooks() {
+			secrets = append(secrets, one.Reveal())
+		}
 	}
-	secrets := make([]string, len(configured))
-	for i, one := range configured {
-		secrets[i] = one.Reveal()
+	if _, mock := p.Settings.(*config.Mock); mock && len(secrets) == 0 {
+		return []string{s.secrets.MockWebhook + p.Name} // never the same for two
 	}
 	return secrets
 }
@@ -169,7 +170,11 @@ func newMailers(c *config.Config, s surroundings) (posts, []ports.Mailer, error)
 func newHook(c *config.Config, s surroundings) (*stripehook.Hook, error) {
 	var accounts []stripehook.Account
 	for _, name := range c.Payments.Providers {
-		accounts = append(accounts, stripehook.Account{Provider: name, Secrets: s.webhookSecrets(c.Provider[name])})
+		secrets := s.webhookSecrets(c.Provider[name])
+		if len(secrets) == 0 {
+			s.log.Warn("provider has no webhook_secrets: what its buyers do is not heard of", "provider", name)
+		}
+		accounts = append(accounts, stripehook.Account{Provider: name, Secrets: secrets})
 	}
 	return stripehook.New(s.clock, accounts...)
 }

@@ -138,6 +138,7 @@ func (s *source) checkProviders(c *Config, written map[string]any, types []Type)
 			delete(c.Provider, name)
 		}
 	}
+	s.checkWebhooks(c)
 }
 
 // providerName is what can be written in the name of a variable too. There is

@@ -173,11 +173,15 @@ func TestMistakesAboutProviders(t *testing.T) {
 		{"one that simulates beside a real one", "payments: {providers: [mock, shop]}\nproviders: {shop: {type: acme, text: x}}", []string{
 			`file:1: payments.providers: "mock" only simulates and must not stand beside the real provider "shop": it would swallow what is meant for it`,
 		}},
+		{"a webhook secret of two accounts", "payments: {providers: [a, b]}\nproviders:\n  a: {type: mock, webhook_secrets: ['${SHARED}']}\n" +
+			"  b:\n    type: mock\n    webhook_secrets: ['${OWN}', '${SHARED}']\n", []string{
+			`file:6: providers.b.webhook_secrets[1]: is a secret of "a" too: an event must speak for one account`,
+		}},
 		{"one that nothing uses is checked too", "providers: {spare: {type: mock, falt: x}}", []string{
 			"file:1: providers.spare.falt: is not a setting; did you mean fault?",
 		}},
 	} {
-		tt.check(t)
+		tt.check(t, "SHARED=whsec_shared", "OWN=whsec_own")
 	}
 }
 

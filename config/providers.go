@@ -1,8 +1,11 @@
 package config
 
 import (
+	"fmt"
+	"maps"
 	"net"
 	"net/url"
+	"slices"
 )
 
 // Stripe is a payment provider of type stripe: one account.
@@ -12,6 +15,16 @@ type Stripe struct {
 	WebhookSecrets []Secret `config:"webhook_secrets"` // whsec_…; several while one takes the other's place
 	BaseURL        string   `config:"base_url"`
 }
+
+// Signs is what settings do whose provider signs its webhooks: Webhooks are the
+// secrets, any of which may have signed one.
+type Signs interface{ Webhooks() []Secret }
+
+// Webhooks implements Signs.
+func (s *Stripe) Webhooks() []Secret { return s.WebhookSecrets }
+
+// Webhooks implements Signs.
+func (m *Mock) Webhooks() []Secret { return m.WebhookSecrets }
 
 // SendGrid is a mail provider of type sendgrid.
 type SendGrid struct {
@@ -62,4 +75,23 @@ func checkBaseURL(text string) string {
 		return "must be an https URL, such as https://api.example.com"
 	}
 	return ""
+}
+
+// checkWebhooks refuses a secret at two providers: an event that it signed would
+// speak for both.
+func (s *source) checkWebhooks(c *Config) {
+	owner := map[string]string{}
+	for _, name := range slices.Sorted(maps.Keys(c.Provider)) {
+		signs, ok := c.Provider[name].Settings.(Signs)
+		if !ok {
+			continue
+		}
+		for i, secret := range signs.Webhooks() {
+			if other, taken := owner[secret.Reveal()]; taken && other != name {
+				s.mistake(fmt.Sprintf("providers.%s.webhook_secrets[%d]", name, i),
+					"is a secret of %q too: an event must speak for one account", other)
+			}
+			owner[secret.Reveal()] = name
+		}
+	}
 }

@@ -24,6 +24,7 @@ type exchange struct {
 	r      *http.Request
 	answer *httptest.ResponseRecorder // nil where the handler was not asked
 	healed <-chan struct{}
+	refuse func()
 }
 
 // Reset ends the connection as a crashed server does.
@@ -34,6 +35,9 @@ func Reset() Mishap {
 		}
 	}
 }
+
+// Crash ends the connection as Reset does, and refuses all others until Resume.
+func Crash() Mishap { return func(e exchange) { e.refuse() } }
 
 // Hang says nothing until the client leaves, or Heal; then the connection ends.
 func Hang() Mishap {

@@ -141,7 +141,7 @@ func (s *Server) serve(w http.ResponseWriter, r *http.Request) {
 		s.handler.ServeHTTP(w, r)
 		return
 	}
-	e := exchange{w: w, r: r, healed: healed}
+	e := exchange{w: w, r: r, healed: healed, refuse: s.Refuse}
 	if fault.After {
 		e.answer = httptest.NewRecorder()
 		s.handler.ServeHTTP(e.answer, r)

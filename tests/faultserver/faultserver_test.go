@@ -137,6 +137,19 @@ func TestHangLetsGo(t *testing.T) {
 	}
 }
 
+func TestACrashIsARefusalFromThenOn(t *testing.T) {
+	t.Parallel()
+	h := new(counting)
+	s := faultserver.Start(t, h)
+	s.Inject(faultserver.Fault{After: true, Mishap: faultserver.Crash()})
+	if _, _, err := post(t.Context(), s.URL()); !errors.Is(err, syscall.ECONNRESET) || h.served.Load() != 1 {
+		t.Errorf("%v, served %d", err, h.served.Load())
+	}
+	if _, _, err := post(t.Context(), s.URL()); !errors.Is(err, syscall.ECONNREFUSED) {
+		t.Errorf("%v, want refused", err)
+	}
+}
+
 func TestRefuseAndResume(t *testing.T) {
 	t.Parallel()
 	s := faultserver.Start(t, new(counting))
