@@ -22,6 +22,7 @@ type Server struct {
 
 	mu       sync.Mutex
 	http     *http.Server // nil while connections are refused
+	listener net.Listener
 	conns    map[net.Conn]bool
 	faults   []Fault
 	requests []Request
@@ -58,17 +59,28 @@ func (s *Server) URL() string { return "http://" + s.address }
 
 // Refuse lets no connection in from now on, and resets those that are open.
 func (s *Server) Refuse() {
+	server := s.shut()
+	if server != nil {
+		_ = server.Close() // its connections are closed already
+	}
+}
+
+// shut closes the door before it ends the connections: whoever is told of the end
+// finds it closed.
+func (s *Server) shut() *http.Server {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if s.http == nil {
-		return
+	server := s.http
+	if server == nil {
+		return nil
 	}
+	s.http = nil
+	_ = s.listener.Close() // nothing to be done
 	for conn := range s.conns {
 		reset(conn)
 	}
-	_ = s.http.Close() // its connections are closed already
-	s.http = nil
 	clear(s.conns)
+	return server
 }
 
 // Resume listens again, on the same address.
@@ -85,7 +97,7 @@ func (s *Server) Resume() {
 		return
 	}
 	server := &http.Server{Handler: http.HandlerFunc(s.serve), ConnState: s.connState} //nolint:gosec // its clients are tests
-	s.http = server
+	s.http, s.listener = server, listener
 	go server.Serve(listener) //nolint:errcheck // it ends when it is closed
 }
 
