@@ -5,9 +5,14 @@ import (
 	"encoding/json"
 	"fmt"
 	"io"
+	"maps"
 	"slices"
 	"strings"
 )
+
+// judge is the attribute by which a test says whether something outside of the
+// project, that it holds its work against, was at hand: "NAME: present".
+const judge = "judge"
 
 // event is a line of go test -json: see go doc test2json and go help buildjson.
 type event struct {
@@ -18,6 +23,7 @@ type event struct {
 	Elapsed     float64
 	Output      string
 	FailedBuild string // the ImportPath of the build that failed
+	Key, Value  string // of an attribute: see testing.T.Attr
 }
 
 // report takes in events and prints what matters of them.
@@ -27,6 +33,7 @@ type report struct {
 	builds   map[string]string // import path → what the compiler said
 	tally    tally
 	contract map[contractRow]tally
+	judges   map[string]bool // what tests said of them
 }
 
 // results are those of a package under way.
@@ -61,6 +68,7 @@ func newReport(out io.Writer) *report {
 		packages: make(map[string]*results),
 		builds:   make(map[string]string),
 		contract: make(map[contractRow]tally),
+		judges:   make(map[string]bool),
 	}
 }
 
@@ -104,6 +112,10 @@ func (r *report) take(e event) {
 		p.begin(e.Test)
 	case "output":
 		p.note(e.Test, e.Output)
+	case "attr":
+		if e.Key == judge {
+			r.judges[e.Value] = true
+		}
 	case "pass", "fail", "skip":
 		if t := p.byName[e.Test]; t != nil {
 			t.verdict = e.Action
@@ -226,6 +238,9 @@ func (r *report) finish(goTest error) (ok bool) {
 		r.tally.failed = 1 // a wrong pattern or flag: it never came to a test
 	}
 	r.printContract()
+	for _, said := range slices.Sorted(maps.Keys(r.judges)) {
+		fmt.Fprintf(r.out, "judge  %s\n\n", said)
+	}
 	if r.tally == (tally{}) {
 		fmt.Fprintln(r.out, "no test ran")
 	}

@@ -25,6 +25,7 @@ func TestReport(t *testing.T) {
 				"patchbay/core/money                           1 passed (cached)",
 				"contract  journal  sqlitestore  3 passed\n",
 				"contract  users    sqlitestore  1 passed\n",
+				"\njudge  Acme's schema: absent\n",
 			},
 		},
 		{
