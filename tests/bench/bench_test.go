@@ -36,10 +36,12 @@ type task struct {
 	goal          string
 }
 
+// text is a body with a number of its own in it.
+func text(format string) func(int64) ([]byte, string) {
+	return func(n int64) ([]byte, string) { return fmt.Appendf(nil, format, n), "" }
+}
+
 func tasks(user string) []task {
-	text := func(format string) func(int64) ([]byte, string) {
-		return func(n int64) ([]byte, string) { return fmt.Appendf(nil, format, n), "" }
-	}
 	return []task{
 		{"user read", "GET", user, func(int64) ([]byte, string) { return nil, "" }, 200, 0, 0, "0.4 at 16"},
 		{"user create", "POST", "/api/users", text(`{"email":"u%d@example.com","name":"Ada","metadata":{"plan":"free"}}`), 201, 1, 150, "0.3 at 64"},

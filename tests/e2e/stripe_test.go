@@ -1,0 +1,340 @@
+package e2e_test
+
+import (
+	"fmt"
+	"strings"
+	"testing"
+	"time"
+
+	"patchbay/core/payment"
+	"patchbay/tests/faultserver"
+	"patchbay/tests/gateway"
+	"patchbay/tests/stripesim"
+)
+
+// shop is one whose gateway gives up on a try after a second, and tries again
+// soon.
+type shop struct{ *gateway.Shop }
+
+func newShop(t testing.TB, policies ...string) shop {
+	t.Helper()
+	if len(policies) == 0 {
+		policies = []string{"payments: {timeout: 1s, backoff: {initial: 50ms, max: 100ms}}"}
+	}
+	return shop{gateway.StartShop(t, policies...)}
+}
+
+// anywhere pays with a card that each account knows.
+func anywhere(more ...object) object {
+	o := pay("", append([]object{{"paymentMethods": object{"stripe": "pm_card_visa", "stripe-eu": "pm_card_visa"}}}, more...)...)
+	delete(o, "paymentMethod")
+	return o
+}
+
+func (s shop) pay(t testing.TB, more ...object) gateway.Answer {
+	t.Helper()
+	return s.Do(t, "POST", "/api/payments", anywhere(more...), gateway.Key(t.Name()))
+}
+
+// attempts says who was asked, in order, and how it ended.
+func attempts(a gateway.Answer) string {
+	var said []string
+	list, _ := a.JSON["attempts"].([]any)
+	for _, one := range list {
+		o, _ := one.(object)
+		said = append(said, fmt.Sprintf("%v %v", o["provider"], o["outcome"]))
+	}
+	return strings.Join(said, ", ")
+}
+
+// wantCharges holds how often each account has taken the money.
+func (s shop) wantCharges(t testing.TB, first, second int) {
+	t.Helper()
+	for _, account := range []struct {
+		name string
+		sim  *stripesim.Sim
+		want int
+	}{{"the first", s.First, first}, {"the second", s.Second, second}} {
+		taken := 0
+		for _, entry := range account.sim.Book() {
+			if entry.Captured > 0 {
+				taken++
+			}
+		}
+		if taken != account.want {
+			t.Errorf("%s has taken money %d times, want %d: %+v", account.name, taken, account.want, account.sim.Book())
+		}
+	}
+}
+
+func standing(m faultserver.Mishap) faultserver.Fault {
+	return faultserver.Fault{Standing: true, Mishap: m}
+}
+
+// committed befalls the next create after it was done.
+func committed(m faultserver.Mishap) faultserver.Fault {
+	return faultserver.Fault{Match: stripesim.On(payment.Create), After: true, Mishap: m}
+}
+
+func TestAPaymentGoesToTheNextProviderWhereTheFirstProvablyDidNothing(t *testing.T) {
+	t.Parallel()
+	for _, c := range []struct {
+		name    string
+		befalls func(first *stripesim.Sim)
+		outcome string
+	}{
+		{"refuses connections", func(f *stripesim.Sim) { f.Refuse() }, "not_sent"},
+		{"answers 401", func(f *stripesim.Sim) { f.Inject(standing(stripesim.Unauthorized())) }, "not_executed"},
+		{"answers 403", func(f *stripesim.Sim) { f.Inject(standing(stripesim.Forbidden())) }, "not_executed"},
+		{"answers 429 for longer than we can wait", func(f *stripesim.Sim) {
+			f.Inject(standing(stripesim.RateLimited(time.Minute)))
+		}, "not_executed"},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			t.Parallel()
+			s := newShop(t)
+			c.befalls(s.First)
+			p := s.pay(t)
+			if p.Status != 201 || p.Text("status") != "succeeded" || p.Text("provider") != "stripe-eu" ||
+				attempts(p) != "stripe "+c.outcome+", stripe-eu succeeded" {
+				t.Fatalf("%d %s", p.Status, p.Body)
+			}
+			s.wantCharges(t, 0, 1)
+			again := s.pay(t)
+			if again.Status != 201 || again.Text("id") != p.Text("id") || again.Header.Get("Idempotency-Replayed") != "true" {
+				t.Errorf("repeated: %d %s", again.Status, again.Body)
+			}
+			s.wantCharges(t, 0, 1)
+		})
+	}
+}
+
+func TestAnOpenBreakerIsSkippedAndTrafficReturns(t *testing.T) {
+	t.Parallel()
+	s := newShop(t, "default: {attempts: 1, breaker: {minimum_calls: 3, open: 1s}}")
+	s.First.Refuse()
+	key := func(n int) gateway.Header { return gateway.Key(fmt.Sprint("b", n)) }
+	body := anywhere()
+	for n := range 3 {
+		if p := s.Do(t, "POST", "/api/payments", body, key(n)); p.Status != 201 || p.Text("provider") != "stripe-eu" {
+			t.Fatalf("%d %s", p.Status, p.Body)
+		}
+	}
+	s.First.Resume() // it is well again, and nobody knows
+	p := s.Do(t, "POST", "/api/payments", body, key(3))
+	list, _ := p.JSON["attempts"].([]any)
+	left, _ := list[0].(object)
+	if p.Status != 201 || attempts(p) != "stripe not_sent, stripe-eu succeeded" || fmt.Sprint(left["error"]) == "" ||
+		!strings.Contains(fmt.Sprint(left["error"]), "breaker_open") {
+		t.Fatalf("%d %s", p.Status, p.Body)
+	}
+	if n := len(s.First.Requests()); n != 0 {
+		t.Errorf("%d requests reached the first", n)
+	}
+	n := 4
+	gateway.Eventually(t, 10*time.Second, "payments go to the first again", func() bool {
+		n++
+		return s.Do(t, "POST", "/api/payments", body, key(n)).Text("provider") == "stripe"
+	})
+}
+
+func TestAPaymentThatMayHaveBeenTakenStaysWithItsProvider(t *testing.T) {
+	t.Parallel()
+	for _, c := range []struct {
+		name    string
+		befalls func(first *stripesim.Sim)
+		heals   bool // only later, after the answer
+	}{
+		{"hangs after it committed", func(f *stripesim.Sim) { f.Inject(committed(faultserver.Hang())) }, false},
+		{"resets after it committed", func(f *stripesim.Sim) { f.Inject(committed(faultserver.Reset())) }, false},
+		{"ends in the midst of its answer", func(f *stripesim.Sim) { f.Inject(committed(faultserver.Truncate())) }, false},
+		{"answers what cannot be read after it committed", func(f *stripesim.Sim) { f.Inject(committed(stripesim.Malformed())) }, false},
+		{"answers 500 after it committed, and again to each repeat", func(f *stripesim.Sim) { f.FailAfterCommit(payment.Create) }, false},
+		{"answers 502 without having done anything", func(f *stripesim.Sim) {
+			f.Inject(faultserver.Fault{Mishap: stripesim.BadGateway()})
+		}, false},
+		{"hangs from then on", func(f *stripesim.Sim) {
+			f.Inject(committed(faultserver.Hang()), standing(faultserver.Hang()))
+		}, true},
+		{"resets after it committed, then answers 401", func(f *stripesim.Sim) {
+			f.Inject(committed(faultserver.Reset()), standing(stripesim.Unauthorized()))
+		}, true},
+		{"resets after it committed, then refuses connections", func(f *stripesim.Sim) { f.Inject(committed(faultserver.Crash())) }, true},
+		{"resets after it committed, then answers 429", func(f *stripesim.Sim) {
+			f.Inject(committed(faultserver.Reset()), standing(stripesim.RateLimited(time.Minute)))
+		}, true},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			t.Parallel()
+			s := newShop(t)
+			c.befalls(s.First)
+			p := s.pay(t)
+			switch {
+			case p.Status == 201 && !c.heals && p.Text("status") == "succeeded":
+			case p.Status == 202 && p.Text("status") == "processing":
+			default:
+				t.Fatalf("%d %s", p.Status, p.Body)
+			}
+			if again := s.pay(t); again.Status != p.Status && again.Status != 409 || again.Status == p.Status && again.Text("id") != p.Text("id") {
+				t.Errorf("repeated: %d %s", again.Status, again.Body)
+			}
+			s.First.Heal()
+			done := settled(t, s.Gateway, p.Text("id"), "succeeded")
+			if done.Text("provider") != "stripe" || done.Number("amountCaptured") != 1999 {
+				t.Errorf("%s", done.Body)
+			}
+			s.wantCharges(t, 1, 0)
+			if n := len(s.Second.Requests()); n != 0 {
+				t.Errorf("%d requests went to the second: %+v", n, s.Second.Requests())
+			}
+		})
+	}
+}
+
+func TestRetryAfterIsWaitedFor(t *testing.T) {
+	t.Parallel()
+	s := newShop(t)
+	s.First.Inject(faultserver.Fault{Mishap: stripesim.RateLimited(time.Second)})
+	begin := time.Now()
+	p := s.pay(t)
+	if waited := time.Since(begin); p.Status != 201 || p.Text("provider") != "stripe" || waited < time.Second {
+		t.Fatalf("after %s: %d %s", waited, p.Status, p.Body)
+	}
+	s.wantCharges(t, 1, 0)
+}
+
+func TestADeclinedCardGoesNowhereElse(t *testing.T) {
+	t.Parallel()
+	s := newShop(t)
+	p := s.pay(t, object{"paymentMethods": object{"stripe": "pm_card_chargeDeclinedInsufficientFunds", "stripe-eu": "pm_card_visa"}})
+	if p.Status != 402 || p.Text("error", "decline_code") != "insufficient_funds" || p.Text("error", "type") != "card_error" {
+		t.Fatalf("%d %s", p.Status, p.Body)
+	}
+	s.wantCharges(t, 0, 0)
+	if n := len(s.Second.Requests()); n != 0 {
+		t.Errorf("%d requests went to the second", n)
+	}
+}
+
+func TestACardOfOneAccountIsNotTakenToAnother(t *testing.T) {
+	t.Parallel()
+	s := newShop(t)
+	s.First.Refuse()
+	p := s.Do(t, "POST", "/api/payments", pay("pm_card_visa"), gateway.Key("k"))
+	if p.Status != 503 || p.Header.Get("Retry-After") == "" || p.Text("error", "payment_id") == "" {
+		t.Fatalf("%d %s", p.Status, p.Body)
+	}
+	if n := len(s.Second.Requests()); n != 0 {
+		t.Errorf("%d requests went to the second", n)
+	}
+	s.First.Resume()
+	again := s.Do(t, "POST", "/api/payments", pay("pm_card_visa"), gateway.Key("k"))
+	if again.Status != 201 || again.Text("id") != p.Text("error", "payment_id") || again.Text("provider") != "stripe" {
+		t.Fatalf("%d %s", again.Status, again.Body)
+	}
+	s.wantCharges(t, 1, 0)
+}
+
+func TestWithEveryProviderDownTheSameKeyTriesAgain(t *testing.T) {
+	t.Parallel()
+	s := newShop(t)
+	s.First.Refuse()
+	s.Second.Refuse()
+	p := s.pay(t)
+	if p.Status != 503 || p.Header.Get("Retry-After") == "" || p.Text("error", "type") != "api_error" {
+		t.Fatalf("%d %s", p.Status, p.Body)
+	}
+	s.Second.Resume()
+	again := s.pay(t)
+	if again.Status != 201 || again.Text("id") != p.Text("error", "payment_id") || again.Text("provider") != "stripe-eu" {
+		t.Fatalf("%d %s", again.Status, again.Body)
+	}
+	s.wantCharges(t, 0, 1)
+}
+
+func TestOperationsGoToThePaymentsOwnProvider(t *testing.T) {
+	t.Parallel()
+	s := newShop(t)
+	s.First.Refuse()
+	held := s.pay(t, object{"captureMethod": "manual"})
+	if held.Status != 201 || held.Text("status") != "requires_capture" || held.Text("provider") != "stripe-eu" {
+		t.Fatalf("%d %s", held.Status, held.Body)
+	}
+	open := s.Do(t, "POST", "/api/payments", object{"amount": 500, "currency": "eur"}, gateway.Key("open"))
+	if open.Status != 201 || open.Text("provider") != "stripe-eu" {
+		t.Fatalf("%d %s", open.Status, open.Body)
+	}
+	s.First.Resume()
+	for _, c := range []struct{ path, status string }{
+		{held.Text("id") + "/capture", "succeeded"},
+		{open.Text("id") + "/confirm", "succeeded"},
+	} {
+		var body any
+		if strings.HasSuffix(c.path, "/confirm") {
+			body = object{"paymentMethod": "pm_card_visa"}
+		}
+		if p := s.Do(t, "POST", "/api/payments/"+c.path, body); p.Status != 200 || p.Text("status") != c.status {
+			t.Errorf("%s: %d %s", c.path, p.Status, p.Body)
+		}
+	}
+	if r := s.Do(t, "POST", "/api/payments/"+held.Text("id")+"/refunds", object{"amount": 700}); r.Status != 201 || r.Text("status") != "succeeded" {
+		t.Errorf("%d %s", r.Status, r.Body)
+	}
+	s.Second.Refuse()
+	if r := s.Do(t, "POST", "/api/payments/"+held.Text("id")+"/refunds", object{"amount": 100}); r.Status != 503 {
+		t.Errorf("its provider is down: %d %s", r.Status, r.Body)
+	}
+	s.wantCharges(t, 0, 2)
+	if n := len(s.First.Requests()); n != 0 {
+		t.Errorf("%d requests went to the first", n)
+	}
+}
+
+func TestOwnOverloadIsNoReasonToGoElsewhere(t *testing.T) {
+	t.Parallel()
+	s := newShop(t, "payments: {bulkhead: 1}")
+	s.First.Inject(committed(faultserver.Hang()))
+	slow := make(chan gateway.Answer, 1)
+	go func() { slow <- s.pay(t) }()
+	gateway.Eventually(t, 10*time.Second, "the first payment is under way", func() bool { return len(s.First.Requests()) == 1 })
+	p := s.Do(t, "POST", "/api/payments", anywhere(), gateway.Key("second"))
+	if p.Status != 429 || p.Header.Get("Retry-After") == "" {
+		t.Errorf("%d %s", p.Status, p.Body)
+	}
+	s.First.Heal()
+	settled(t, s.Gateway, (<-slow).Text("id"), "succeeded")
+	if n := len(s.Second.Requests()); n != 0 {
+		t.Errorf("%d requests went to the second", n)
+	}
+	s.wantCharges(t, 1, 0)
+}
+
+func TestTheBuyersOwnConfirmationIsHeardOf(t *testing.T) {
+	t.Parallel()
+	s := newShop(t)
+	s.First.Notify(s.Base+"/api/webhooks/stripe", gateway.FirstSecret)
+	p := s.Do(t, "POST", "/api/payments", object{"amount": 500, "currency": "eur"}, gateway.Key("k"))
+	if p.Status != 201 || p.Text("publishableKey") != "pk_test_first" || p.Text("clientSecret") == "" {
+		t.Fatalf("%d %s", p.Status, p.Body)
+	}
+	s.First.Pay(t, p.Text("providerReference"), "pm_card_visa") // in the browser, past the gateway
+	settled(t, s.Gateway, p.Text("id"), "succeeded")
+}
+
+func TestAnEventSpeaksOnlyForTheAccountThatSignedIt(t *testing.T) {
+	t.Parallel()
+	s := newShop(t)
+	p := s.Do(t, "POST", "/api/payments", object{"amount": 500, "currency": "eur"}, gateway.Key("k"))
+	s.First.Pay(t, p.Text("providerReference"), "pm_card_visa")
+	events := s.First.Events()
+	paid, hook := events[len(events)-1], s.Base+"/api/webhooks/stripe"
+	for _, c := range []struct{ secret, status string }{
+		{gateway.SecondSecret, "requires_payment_method"},
+		{gateway.FirstSecret, "succeeded"},
+	} {
+		if status, err := s.First.Send(t.Context(), paid, hook, c.secret); status != 200 || err != nil {
+			t.Fatalf("%d %v", status, err)
+		}
+		settled(t, s.Gateway, p.Text("id"), c.status)
+	}
+}
