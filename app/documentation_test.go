@@ -193,7 +193,11 @@ func TestTheExampleHasEverySetting(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	if _, err := config.Load(file, []string{"MOCK_WEBHOOK_SECRET=whsec_new"}, app.Types()); err != nil {
+	environ := []string{
+		"MOCK_WEBHOOK_SECRET=whsec_new", "STRIPE_SECRET_KEY=sk_test", "STRIPE_WEBHOOK_SECRET=whsec_stripe",
+		"SENDGRID_API_KEY=SG.test", "MAILGUN_API_KEY=key-test",
+	}
+	if _, err := config.Load(file, environ, app.Types()); err != nil {
 		t.Error(err)
 	}
 	all := append(general(t), policy()...)
