@@ -41,10 +41,14 @@ func (c *calls) retries() retrypolicy.RetryPolicy[any] {
 	var wait time.Duration
 	return retrypolicy.NewBuilder[any]().
 		HandleIf(func(_ any, err error) bool {
-			if err == nil || err != c.last || !c.again(fault.KindOf(err)) { //nolint:errorlint // this very one, unwrapped
+			if err == nil || err != c.last { //nolint:errorlint // this very one, unwrapped
 				return false
 			}
-			wait = httpclient.Wait(c.tries, c.policy.Backoff.Initial, c.policy.Backoff.Max, fault.From(err).RetryAfter)
+			f := fault.From(err)
+			if f.NoRetry || !c.again(f.Kind) {
+				return false
+			}
+			wait = httpclient.Wait(c.tries, c.policy.Backoff.Initial, c.policy.Backoff.Max, f.RetryAfter)
 			return wait < time.Until(c.deadline)
 		}).
 		WithMaxAttempts(c.policy.Attempts).

@@ -111,6 +111,7 @@ type Error struct {
 	Message     string        // for people
 	DeclineCode string        // the issuer's reason, with Declined
 	RetryAfter  time.Duration // zero where nothing is known
+	NoRetry     bool          // whoever failed asks not to be asked the same again, whatever the Kind allows
 	Err         error
 }
 

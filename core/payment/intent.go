@@ -33,6 +33,20 @@ type Intent struct {
 	CreatedAt        time.Time
 }
 
+// GivenBack is what the buyer got back of what was captured of a charge. Stripe
+// counts as refunded what a partial capture, or giving up, has released: it makes
+// a refund of its own for that.
+func GivenBack(amount, captured, refunded int64) int64 {
+	released := amount - captured
+	switch {
+	case captured == 0:
+		return 0
+	case refunded < released:
+		return refunded
+	}
+	return refunded - released
+}
+
 // ProviderRefund is a refund as the provider holds it. Status is Stripe's:
 // pending, requires_action, succeeded, failed or canceled.
 type ProviderRefund struct {

@@ -44,6 +44,7 @@ var rules = []rule{
 	{"adapters/failover", outbound, "github.com/failsafe-go/failsafe-go"},
 	{"adapters/mail/catchermail", outbound, "github.com/wneessen/go-mail"},
 	{"adapters/payments/mockpay", outbound, "github.com/stripe/stripe-go/v76/webhook"},
+	{"adapters/payments/stripepay", outbound, "github.com/stripe/stripe-go/v76"},
 	{"adapters/render", outbound, "github.com/k3a/html2text"},
 	{"adapters/storage/mongostore", outbound, "go.mongodb.org/mongo-driver"},
 	{"adapters/storage/sqlitestore", outbound, "modernc.org/sqlite github.com/pressly/goose/v3 github.com/gofrs/flock golang.org/x/sync"},

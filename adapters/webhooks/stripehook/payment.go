@@ -82,7 +82,8 @@ func (o intent) domain() payment.Intent {
 func (o charge) domain() payment.Intent {
 	return payment.Intent{
 		Reference: o.PaymentIntent, Amount: o.Amount, Currency: o.Currency,
-		AmountCaptured: o.AmountCaptured, AmountRefunded: o.AmountRefunded, Metadata: o.Metadata,
+		AmountCaptured: o.AmountCaptured,
+		AmountRefunded: payment.GivenBack(o.Amount, o.AmountCaptured, o.AmountRefunded), Metadata: o.Metadata,
 	}
 }
 

@@ -1,0 +1,65 @@
+package stripepay
+
+import (
+	"context"
+	"slices"
+
+	"github.com/stripe/stripe-go/v76"
+
+	"patchbay/core/payment"
+)
+
+// Refunds implements ports.PaymentGateway. Stripe lists the newest first. Among
+// them is what a partial capture released, which nobody asked for.
+func (g *Gateway) Refunds(ctx context.Context, reference string) ([]payment.ProviderRefund, error) {
+	c := g.begin(ctx, "refunds")
+	p := &stripe.RefundListParams{PaymentIntent: stripe.String(reference)}
+	p.Context, p.Limit = c.ctx, stripe.Int64(100)
+	var all []payment.ProviderRefund
+	list := g.api.Refunds.List(p)
+	for list.Next() {
+		refund, ok := refundOf(list.Refund())
+		if !ok || refund.Intent != reference {
+			return nil, c.unreadable()
+		}
+		all = append(all, refund)
+	}
+	if err := list.Err(); err != nil {
+		return nil, c.failure(err)
+	}
+	if list.Meta().URL == "" { // as below
+		return nil, c.unreadable()
+	}
+	slices.Reverse(all)
+	return all, nil
+}
+
+// List implements ports.PaymentGateway. Its cursor is the last intent of the page
+// before.
+func (g *Gateway) List(ctx context.Context, r payment.ListRequest) (payment.IntentPage, error) {
+	c := g.begin(ctx, "list")
+	p := &stripe.PaymentIntentListParams{
+		CreatedRange: &stripe.RangeQueryParams{GreaterThanOrEqual: r.From.Unix(), LesserThanOrEqual: r.To.Unix()},
+		Expand:       stripe.StringSlice([]string{"data.latest_charge"}),
+	}
+	p.Context, p.Limit, p.StartingAfter, p.Single = c.ctx, stripe.Int64(int64(r.Limit)), optional(r.Cursor), true
+	var page payment.IntentPage
+	list := g.api.PaymentIntents.List(p)
+	for list.Next() {
+		i, ok := g.intentOf(list.PaymentIntent())
+		if !ok {
+			return payment.IntentPage{}, c.unreadable()
+		}
+		page.Intents = append(page.Intents, i)
+	}
+	if err := list.Err(); err != nil {
+		return payment.IntentPage{}, c.failure(err)
+	}
+	if list.Meta().URL == "" { // an answer that is no list would be taken for an empty one
+		return payment.IntentPage{}, c.unreadable()
+	}
+	if n := len(page.Intents); n > 0 && list.Meta().HasMore {
+		page.Next = page.Intents[n-1].Reference
+	}
+	return page, nil
+}
