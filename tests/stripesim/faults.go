@@ -1,0 +1,74 @@
+package stripesim
+
+import (
+	"net/http"
+	"strconv"
+	"time"
+
+	"patchbay/core/payment"
+	"patchbay/tests/faultserver"
+)
+
+// On matches the requests of an action.
+func On(a payment.Action) func(*http.Request, []byte) bool {
+	return func(r *http.Request, _ []byte) bool {
+		for _, e := range endpoints {
+			if e.action == a && e.method == r.Method && e.path.MatchString(r.URL.Path) {
+				return true
+			}
+		}
+		return false
+	}
+}
+
+// Stripe's own answers when it does not do what was asked.
+
+// ServerError is a 500.
+func ServerError() faultserver.Mishap { return says(serverError(), nil) }
+
+// Unauthorized is a 401.
+func Unauthorized() faultserver.Mishap { return says(unauthorized("sk_test_other"), nil) }
+
+// Forbidden is a 403, as for a restricted key.
+func Forbidden() faultserver.Mishap {
+	return says(&failure{
+		status: http.StatusForbidden, Type: "invalid_request_error", Message: "The provided key does not have the required permissions.",
+	}, nil)
+}
+
+// RateLimited is a 429 that says when to come again.
+func RateLimited(after time.Duration) faultserver.Mishap {
+	return says(&failure{
+		status: http.StatusTooManyRequests, Type: "invalid_request_error", Code: "rate_limit", Message: "Too many requests.",
+	}, map[string]string{"Retry-After": strconv.Itoa(int(after / time.Second))})
+}
+
+// LockTimeout is a 429 about one object.
+func LockTimeout() faultserver.Mishap {
+	return says(&failure{
+		status: http.StatusTooManyRequests, Type: "invalid_request_error", Code: "lock_timeout", Message: "This object cannot be accessed right now.",
+	}, nil)
+}
+
+func says(f *failure, header map[string]string) faultserver.Mishap {
+	all := map[string]string{"Content-Type": "application/json"}
+	for name, value := range header {
+		all[name] = value
+	}
+	return faultserver.Answer(f.status, all, string(refuse(f).body))
+}
+
+// What stands between may answer too.
+
+// BadGateway is a 502 in HTML.
+func BadGateway() faultserver.Mishap {
+	return faultserver.Answer(http.StatusBadGateway, map[string]string{"Content-Type": "text/html"}, "<html><body>502 Bad Gateway</body></html>")
+}
+
+// EmptyError is a 500 without a body.
+func EmptyError() faultserver.Mishap { return faultserver.Answer(http.StatusInternalServerError, nil, "") }
+
+// Malformed is a 200 that is no JSON.
+func Malformed() faultserver.Mishap {
+	return faultserver.Answer(http.StatusOK, map[string]string{"Content-Type": "application/json"}, `{"id":"pi_`)
+}

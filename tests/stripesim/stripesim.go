@@ -1,0 +1,185 @@
+// Package stripesim is a Stripe of our own for tests: it keeps accounts as Stripe
+// does, replays what was answered under a key, signs webhooks, enforces what
+// Stripe enforces of the part of its API that Patchbay uses, and goes wrong when
+// it is told to.
+//
+// Sources: docs.stripe.com/api, version 2023-10-16. tests/stripemock holds it
+// against Stripe's own description.
+package stripesim
+
+import (
+	"context"
+	"crypto/rand"
+	"encoding/json"
+	"net/http"
+	"runtime"
+	"slices"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"patchbay/core/payment"
+	"patchbay/tests/faultserver"
+)
+
+// Version is the version of Stripe's API.
+const Version = "2023-10-16"
+
+// Options are what an account may be given. Zero means the default.
+type Options struct {
+	Key string           // its secret key; one of its own by default
+	Now func() time.Time // time.Now by default
+}
+
+// Sim is one account at Stripe.
+type Sim struct {
+	*faultserver.Server
+	key string
+	now func() time.Time
+	ctx context.Context //nolint:containedctx // it ends with the test: what goes on in the background
+
+	mu      sync.Mutex
+	intents []*intent // oldest first
+	keys    map[string]*saved
+	events  []Event
+	news    chan struct{} // closed at each event
+	failing map[payment.Action]bool
+}
+
+// Start opens an account and serves it until the test ends.
+func Start(t testing.TB, o Options) *Sim {
+	t.Helper()
+	s := &Sim{
+		key: o.Key, now: o.Now, ctx: t.Context(),
+		keys: map[string]*saved{}, news: make(chan struct{}), failing: map[payment.Action]bool{},
+	}
+	if s.key == "" {
+		s.key = "sk_test_" + rand.Text()
+	}
+	if s.now == nil {
+		s.now = time.Now
+	}
+	s.Server = faultserver.Start(t, s)
+	return s
+}
+
+// Key is the account's secret key.
+func (s *Sim) Key() string { return s.key }
+
+// Book is the account's own book, newest first: each intent, whether or not its
+// maker knows of it.
+func (s *Sim) Book() []payment.BookEntry {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	var book []payment.BookEntry
+	for _, i := range slices.Backward(s.intents) {
+		book = append(book, i.entry())
+	}
+	return book
+}
+
+// FailAfterCommit lets the next request of this action be done, and answered 500.
+// As at Stripe, that is its answer under its key from then on.
+func (s *Sim) FailAfterCommit(a payment.Action) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.failing[a] = true
+}
+
+// ServeHTTP implements http.Handler.
+func (s *Sim) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	w.Header().Set("Request-Id", "req_"+rand.Text())
+	a, replayed := s.answer(r)
+	if replayed {
+		w.Header().Set("Idempotent-Replayed", "true")
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(a.status)
+	_, _ = w.Write(a.body) // the client may have left
+}
+
+// answered is a status and a body.
+type answered struct {
+	status int
+	body   []byte
+}
+
+func (s *Sim) answer(r *http.Request) (a answered, replayed bool) {
+	if key, ok := strings.CutPrefix(r.Header.Get("Authorization"), "Bearer "); !ok || key != s.key {
+		return refuse(unauthorized(key)), false
+	}
+	if v := r.Header.Get("Stripe-Version"); v != "" && v != Version {
+		return refuse(invalid("", "", "Invalid Stripe API version: "+v)), false
+	}
+	q, e := newRequest(r)
+	if e != nil {
+		return refuse(e), false
+	}
+	if r.Method == http.MethodGet || q.key == "" {
+		s.mu.Lock()
+		defer s.mu.Unlock()
+		a, _ = s.do(q)
+		return a, false
+	}
+	return s.once(q)
+}
+
+// saved is what a key stands for.
+type saved struct {
+	fingerprint string
+	under       bool // the first request is still under way
+	answer      answered
+}
+
+// once does a request once a key. What fails before it began is not saved.
+func (s *Sim) once(q *request) (a answered, replayed bool) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	switch k := s.keys[q.key]; {
+	case k == nil:
+	case k.under:
+		return refuse(keyInUse()), false
+	case k.fingerprint != q.fingerprint:
+		return refuse(otherRequest(q.key)), false
+	default:
+		return k.answer, true
+	}
+	k := &saved{fingerprint: q.fingerprint, under: true}
+	s.keys[q.key] = k
+	s.mu.Unlock()
+	runtime.Gosched() // others may come in between
+	s.mu.Lock()
+	var began bool
+	if a, began = s.do(q); !began {
+		delete(s.keys, q.key)
+		return a, false
+	}
+	if s.failing[q.action] {
+		delete(s.failing, q.action)
+		a = refuse(serverError())
+	}
+	k.answer, k.under = a, false
+	return a, false
+}
+
+// do does a request, and says whether it began to be executed.
+func (s *Sim) do(q *request) (a answered, began bool) {
+	object, e := q.serve(s, q)
+	if e != nil {
+		return refuse(e), e.executed
+	}
+	body, err := json.Marshal(object)
+	if err != nil {
+		panic(err)
+	}
+	return answered{http.StatusOK, body}, true
+}
+
+func (s *Sim) find(id string) *intent {
+	i := slices.IndexFunc(s.intents, func(i *intent) bool { return i.id == id })
+	if i < 0 {
+		return nil
+	}
+	return s.intents[i]
+}
