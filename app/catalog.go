@@ -8,6 +8,7 @@ import (
 
 	"patchbay/adapters/mail/catchermail"
 	"patchbay/adapters/payments/mockpay"
+	"patchbay/adapters/payments/stripepay"
 	"patchbay/adapters/storage/sqlitestore"
 	"patchbay/config"
 	"patchbay/ports"
@@ -53,6 +54,18 @@ var catalog = []entry{
 			return mockpay.New(mockpay.Options{
 				Name: p.Name, Journal: s.journal, Clock: s.clock, IDs: s.ids, Log: s.log, Fault: settings.Fault,
 				Endpoint: s.endpoint, WebhookSecret: s.webhookSecrets(p)[0], Wake: s.wake,
+			})
+		},
+	},
+	{
+		Type: config.Type{Name: "stripe", Sort: config.ForPayments, Settings: func() any {
+			return &config.Stripe{BaseURL: stripepay.DefaultBaseURL}
+		}},
+		payment: func(p config.Provider, _ surroundings) (ports.PaymentGateway, error) {
+			settings := p.Settings.(*config.Stripe)
+			return stripepay.New(stripepay.Options{
+				Name: p.Name, SecretKey: settings.SecretKey.Reveal(), PublishableKey: settings.PublishableKey,
+				HTTP: outbound(p, settings.BaseURL),
 			})
 		},
 	},

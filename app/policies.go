@@ -4,6 +4,7 @@ import (
 	"log/slog"
 
 	"patchbay/adapters/failover"
+	"patchbay/adapters/httpclient"
 	"patchbay/config"
 )
 
@@ -21,6 +22,12 @@ func within(p config.Provider, log *slog.Logger) failover.Options {
 		},
 		Observe: func(e failover.Event) { observe(log, e) },
 	}
+}
+
+// outbound bounds what is asked of a provider over HTTP. A try ends with its
+// policy's time-out; a connection for each call under way is kept.
+func outbound(p config.Provider, baseURL string) httpclient.Options {
+	return httpclient.Options{BaseURL: baseURL, Timeout: p.Policy.Timeout, MaxConns: p.Policy.Bulkhead}
 }
 
 // observe logs what an operator wants to know of: a provider that fails or is

@@ -66,7 +66,9 @@ func BadGateway() faultserver.Mishap {
 }
 
 // EmptyError is a 500 without a body.
-func EmptyError() faultserver.Mishap { return faultserver.Answer(http.StatusInternalServerError, nil, "") }
+func EmptyError() faultserver.Mishap {
+	return faultserver.Answer(http.StatusInternalServerError, nil, "")
+}
 
 // Malformed is a 200 that is no JSON.
 func Malformed() faultserver.Mishap {

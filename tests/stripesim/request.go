@@ -44,7 +44,7 @@ var endpoints = []endpoint{
 
 // enums are the values that some parameters may have.
 var enums = map[string][]string{
-	"capture_method":                             {"automatic", "automatic_async", "manual"},
+	"capture_method": {"automatic", "automatic_async", "manual"},
 	"automatic_payment_methods[allow_redirects]": {"always", "never"},
 	"automatic_payment_methods[enabled]":         {"true", "false"},
 	"confirm":                                    {"true", "false"},
