@@ -105,7 +105,7 @@ func within(t *testing.T, first, second func(int) error, fail func(op string) er
 		journal.Fail = fail
 		r := rig{
 			first:  &mailer{name: "first", fail: first, sent: map[string]int{}},
-			second: &mailer{name: "second", fail: second, sent: map[string]int{}, features: message.Features{Tags: true}},
+			second: &mailer{name: "second", fail: second, sent: map[string]int{}, features: message.Features{Tags: 1}},
 		}
 		r.Service = mailroom.New(mailroom.Options{
 			Journal: journal, Mailers: []ports.Mailer{r.first, r.second}, Text: render.Text{}, Clock: sys.Clock{}, IDs: sys.IDs{},

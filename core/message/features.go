@@ -11,7 +11,7 @@ func (f Features) Carry(m Message) error {
 		lacks = "attachments"
 	case len(m.Headers) > 0 && !f.Headers:
 		lacks = "headers"
-	case len(m.Tags) > 0 && !f.Tags:
+	case len(m.Tags) > f.Tags:
 		lacks = "tags"
 	case len(m.Metadata) > 0 && !f.Metadata:
 		lacks = "metadata"

@@ -7,7 +7,7 @@ import (
 	"patchbay/core/message"
 )
 
-var everything = message.Features{Attachments: true, Inline: true, Headers: true, Tags: true, Metadata: true, MultiReply: true}
+var everything = message.Features{Attachments: true, Inline: true, Headers: true, Tags: 1, Metadata: true, MultiReply: true}
 
 // Each feature is needed by what uses it, and by nothing else.
 func TestCarry(t *testing.T) {
@@ -24,7 +24,7 @@ func TestCarry(t *testing.T) {
 		{"an inline file", message.Message{Attachments: []message.Attachment{inline}}, "attachments", func(f *message.Features) { f.Inline = false }},
 		{"an inline file beside an attachment", message.Message{Attachments: []message.Attachment{inline, file("a")}}, "attachments", func(f *message.Features) { f.Inline = false }},
 		{"a header", message.Message{Headers: map[string]string{"X-A": "v"}}, "headers", func(f *message.Features) { f.Headers = false }},
-		{"a tag", message.Message{Tags: []string{"a"}}, "tags", func(f *message.Features) { f.Tags = false }},
+		{"a tag", message.Message{Tags: []string{"a"}}, "tags", func(f *message.Features) { f.Tags = 0 }},
 		{"metadata", message.Message{Metadata: map[string]string{"a": "v"}}, "metadata", func(f *message.Features) { f.Metadata = false }},
 		{"two to reply to", message.Message{ReplyTo: list("r", 2)}, "replyTo", func(f *message.Features) { f.MultiReply = false }},
 	}

@@ -126,7 +126,7 @@ type Features struct {
 	Attachments bool
 	Inline      bool // attachments with a ContentID
 	Headers     bool
-	Tags        bool
+	Tags        int // how many
 	Metadata    bool
 	MultiReply  bool // several ReplyTo
 }

@@ -39,10 +39,14 @@ var rules = []rule{
 	{"core/mailroom", types + " ports core/queue", ""},
 
 	// Outbound adapters: the core's types, their port and their own SDK; no
-	// use case, and no other adapter but the HTTP client they share.
+	// use case, and no other adapter but the HTTP client they share, and how a
+	// message is written, which those for mail share.
 	{"adapters/httpclient", types + " ports", "github.com/failsafe-go/failsafe-go golang.org/x/sync"},
 	{"adapters/failover", outbound, "github.com/failsafe-go/failsafe-go"},
-	{"adapters/mail/catchermail", outbound, "github.com/wneessen/go-mail"},
+	{"adapters/mail/rfc5322", outbound, "github.com/wneessen/go-mail golang.org/x/net/idna"},
+	{"adapters/mail/catchermail", outbound + " adapters/mail/rfc5322", ""},
+	{"adapters/mail/mailgunmail", outbound + " adapters/mail/rfc5322", "github.com/mailgun/mailgun-go/v4"},
+	{"adapters/mail/sendgridmail", outbound + " adapters/mail/rfc5322", "github.com/sendgrid/sendgrid-go github.com/sendgrid/rest"},
 	{"adapters/payments/mockpay", outbound, "github.com/stripe/stripe-go/v76/webhook"},
 	{"adapters/payments/stripepay", outbound, "github.com/stripe/stripe-go/v76"},
 	{"adapters/render", outbound, "github.com/k3a/html2text"},

@@ -291,7 +291,7 @@ func mailSubject(t *testing.T, h MailHarness) {
 func mailLabels(t *testing.T, h MailHarness) {
 	m := letter()
 	m.Tags, m.Metadata = []string{"welcome", "trial"}, map[string]string{"order": "17"}
-	if f := h.Mailer.Features(); !f.Tags || !f.Metadata {
+	if f := h.Mailer.Features(); f.Tags < len(m.Tags) || !f.Metadata {
 		refused(t, h, m)
 		return
 	}

@@ -71,7 +71,7 @@ func (c *Catcher) Name() string { return c.Options.Name }
 
 // Features implements ports.Mailer.
 func (c *Catcher) Features() message.Features {
-	return message.Features{Attachments: true, Inline: true, Headers: true, Tags: true, Metadata: true, MultiReply: true}
+	return message.Features{Attachments: true, Inline: true, Headers: true, Tags: message.MaxTags, Metadata: true, MultiReply: true}
 }
 
 // Send implements ports.Mailer. The file is on disk, under its name, when it

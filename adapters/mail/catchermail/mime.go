@@ -1,96 +1,32 @@
 package catchermail
 
 import (
-	"bytes"
 	"io"
+	"maps"
 	"mime"
 	"net/mail"
 	"os"
 	"strings"
 
-	gomail "github.com/wneessen/go-mail"
-
-	"patchbay/core/fault"
+	"patchbay/adapters/mail/rfc5322"
 	"patchbay/core/message"
 )
 
-// write gives the message in the form of RFC 5322, as a mail server gets it:
-// text before html, and no trace of bcc. Tags and metadata become headers of
-// their own, which a provider would keep for itself.
+// write gives the message as a mail server gets it, but with its tags and
+// metadata in headers: there is no provider to keep them.
 func write(w io.Writer, m message.Message) error {
-	out := gomail.NewMsg(gomail.WithNoDefaultUserAgent())
-	if err := address(out, m); err != nil {
-		return fault.Wrap(fault.Invalid, "catchermail.address", err)
-	}
-	out.Subject(m.Subject)
-	out.SetMessageIDWithValue(m.MessageID)
-	out.SetDateWithValue(m.CreatedAt)
-	for name, value := range m.Headers {
-		out.SetGenHeader(gomail.Header(name), value)
+	headers := maps.Clone(m.Headers)
+	if headers == nil {
+		headers = make(map[string]string)
 	}
 	if len(m.Tags) > 0 {
-		out.SetGenHeader("X-Tag", strings.Join(m.Tags, ", "))
+		headers["X-Tag"] = strings.Join(m.Tags, ", ")
 	}
 	for key, value := range m.Metadata {
-		out.SetGenHeader(gomail.Header("X-Metadata-"+key), value)
+		headers["X-Metadata-"+key] = value
 	}
-	if m.Text != "" {
-		out.SetBodyString(gomail.TypeTextPlain, m.Text)
-	}
-	switch {
-	case m.HTML != "" && m.Text != "":
-		out.AddAlternativeString(gomail.TypeTextHTML, m.HTML)
-	case m.HTML != "":
-		out.SetBodyString(gomail.TypeTextHTML, m.HTML)
-	}
-	for _, a := range m.Attachments {
-		if err := attach(out, a); err != nil {
-			return fault.Wrap(fault.Invalid, "catchermail.attach", err)
-		}
-	}
-	if _, err := out.WriteTo(w); err != nil {
-		return fault.Wrap(fault.Invalid, "catchermail.write", err)
-	}
-	return nil
-}
-
-func address(out *gomail.Msg, m message.Message) error {
-	from := mail.Address{Name: m.From.Name, Address: m.From.Email}
-	if err := out.From(from.String()); err != nil {
-		return err
-	}
-	for _, one := range []struct {
-		set  func(...string) error
-		list []message.Address
-	}{{out.To, m.To}, {out.Cc, m.Cc}} {
-		if len(one.list) > 0 {
-			if err := one.set(formatted(one.list)...); err != nil {
-				return err
-			}
-		}
-	}
-	if len(m.ReplyTo) > 0 {
-		// The library takes one address here; the header may have several.
-		out.SetGenHeader("Reply-To", strings.Join(formatted(m.ReplyTo), ", "))
-	}
-	return nil
-}
-
-func formatted(list []message.Address) []string {
-	out := make([]string, len(list))
-	for i, a := range list {
-		out[i] = (&mail.Address{Name: a.Name, Address: a.Email}).String()
-	}
-	return out
-}
-
-func attach(out *gomail.Msg, a message.Attachment) error {
-	options := []gomail.FileOption{gomail.WithFileContentType(gomail.ContentType(a.ContentType))}
-	if a.ContentID != "" {
-		options = append(options, gomail.WithFileContentID("<"+a.ContentID+">"))
-		return out.EmbedReader(a.Filename, bytes.NewReader(a.Content), options...)
-	}
-	return out.AttachReader(a.Filename, bytes.NewReader(a.Content), options...)
+	m.Headers = headers
+	return rfc5322.Write(w, m)
 }
 
 // describe reads the headers of a kept message.

@@ -1,0 +1,125 @@
+// Package rfc5322 writes a message as mail servers exchange it.
+package rfc5322
+
+import (
+	"bytes"
+	"io"
+	"net/mail"
+	"strings"
+
+	gomail "github.com/wneessen/go-mail"
+	"golang.org/x/net/idna"
+
+	"patchbay/core/fault"
+	"patchbay/core/message"
+)
+
+// Write writes the message (RFC 5322, MIME): text before html, and no trace of bcc,
+// tags and metadata, which are for the provider. The same message has the same
+// Message-ID and Date each time.
+//
+// Invalid: it cannot be written.
+func Write(w io.Writer, m message.Message) error {
+	out := gomail.NewMsg(gomail.WithNoDefaultUserAgent())
+	if err := address(out, m); err != nil {
+		return fault.Wrap(fault.Invalid, "rfc5322.address", err)
+	}
+	out.Subject(m.Subject)
+	out.SetMessageIDWithValue(m.MessageID)
+	out.SetDateWithValue(m.CreatedAt)
+	for name, value := range m.Headers {
+		out.SetGenHeader(gomail.Header(name), value)
+	}
+	if m.Text != "" {
+		out.SetBodyString(gomail.TypeTextPlain, m.Text)
+	}
+	switch {
+	case m.HTML != "" && m.Text != "":
+		out.AddAlternativeString(gomail.TypeTextHTML, m.HTML)
+	case m.HTML != "":
+		out.SetBodyString(gomail.TypeTextHTML, m.HTML)
+	}
+	for _, a := range m.Attachments {
+		if err := attach(out, a); err != nil {
+			return fault.Wrap(fault.Invalid, "rfc5322.attach", err)
+		}
+	}
+	if _, err := out.WriteTo(w); err != nil {
+		return fault.Wrap(fault.Invalid, "rfc5322.write", err)
+	}
+	return nil
+}
+
+// ASCII gives an address with its domain as the DNS has it (RFC 5891): whoever
+// carries it need not know other scripts. Invalid.
+func ASCII(email string) (string, error) {
+	local, domain, ok := cut(email)
+	if !ok {
+		return "", fault.New(fault.Invalid, "invalid_address", "an address must look like ada@example.com")
+	}
+	domain, err := idna.Lookup.ToASCII(domain)
+	if err != nil {
+		return "", fault.New(fault.Invalid, "invalid_address", "the domain of an address is not one")
+	}
+	return local + "@" + domain, nil
+}
+
+// cut parts an address at its last @: before it, one may stand in quotes.
+func cut(email string) (local, domain string, ok bool) {
+	at := strings.LastIndexByte(email, '@')
+	if at < 1 {
+		return "", "", false
+	}
+	return email[:at], email[at+1:], true
+}
+
+func address(out *gomail.Msg, m message.Message) error {
+	from, err := formatted([]message.Address{m.From})
+	if err != nil {
+		return err
+	}
+	if err := out.From(from[0]); err != nil {
+		return err
+	}
+	for _, one := range []struct {
+		set  func(...string) error
+		list []message.Address
+	}{{out.To, m.To}, {out.Cc, m.Cc}} {
+		list, err := formatted(one.list)
+		if err != nil {
+			return err
+		}
+		if len(list) > 0 {
+			if err := one.set(list...); err != nil {
+				return err
+			}
+		}
+	}
+	replyTo, err := formatted(m.ReplyTo)
+	if len(replyTo) > 0 {
+		// The library takes one address here; the header may have several.
+		out.SetGenHeader("Reply-To", strings.Join(replyTo, ", "))
+	}
+	return err
+}
+
+func formatted(list []message.Address) ([]string, error) {
+	out := make([]string, len(list))
+	for i, a := range list {
+		ascii, err := ASCII(a.Email)
+		if err != nil {
+			return nil, err
+		}
+		out[i] = (&mail.Address{Name: a.Name, Address: ascii}).String()
+	}
+	return out, nil
+}
+
+func attach(out *gomail.Msg, a message.Attachment) error {
+	options := []gomail.FileOption{gomail.WithFileContentType(gomail.ContentType(a.ContentType))}
+	if a.ContentID != "" {
+		options = append(options, gomail.WithFileContentID("<"+a.ContentID+">"))
+		return out.EmbedReader(a.Filename, bytes.NewReader(a.Content), options...)
+	}
+	return out.AttachReader(a.Filename, bytes.NewReader(a.Content), options...)
+}

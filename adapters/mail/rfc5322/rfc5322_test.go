@@ -1,0 +1,55 @@
+package rfc5322_test
+
+import (
+	"bytes"
+	"net/mail"
+	"strings"
+	"testing"
+	"time"
+
+	"patchbay/adapters/mail/rfc5322"
+	"patchbay/core/fault"
+	"patchbay/core/message"
+)
+
+func TestTheSameMessageHasTheSameNameAndDate(t *testing.T) {
+	t.Parallel()
+	day := time.Date(2026, 11, 24, 12, 30, 0, 0, time.UTC)
+	m := message.Message{
+		From: message.Address{Email: "shop@example.com"}, To: []message.Address{{Email: "ada@bücher.example"}},
+		Bcc: []message.Address{{Email: "audit@example.com"}}, Subject: "Hello", Text: "Hello", MessageID: "msg_1@example.com",
+		CreatedAt: day, Tags: []string{"internal"}, Metadata: map[string]string{"order": "4711"},
+	}
+	for range 2 {
+		var raw bytes.Buffer
+		if err := rfc5322.Write(&raw, m); err != nil {
+			t.Fatal(err)
+		}
+		for _, private := range []string{"audit@example.com", "internal", "4711"} {
+			if strings.Contains(raw.String(), private) {
+				t.Errorf("%q is in it:\n%s", private, raw.String())
+			}
+		}
+		read, err := mail.ReadMessage(&raw)
+		if err != nil {
+			t.Fatal(err)
+		}
+		date, err := read.Header.Date()
+		if err != nil || !date.Equal(day) || read.Header.Get("Message-Id") != "<msg_1@example.com>" || read.Header.Get("To") != "<ada@xn--bcher-kva.example>" {
+			t.Errorf("%v, %v", read.Header, err)
+		}
+	}
+}
+
+func TestASCII(t *testing.T) {
+	t.Parallel()
+	for email, want := range map[string]string{
+		"ada@example.com": "ada@example.com", "ada@bücher.example": "ada@xn--bcher-kva.example",
+		`"a@b"@Example.com`: `"a@b"@example.com`, "ada": "", "@example.com": "", "ada@-.example": "",
+	} {
+		got, err := rfc5322.ASCII(email)
+		if got != want || (want == "") != fault.Is(err, fault.Invalid) {
+			t.Errorf("%s: %q, %v, want %q", email, got, err, want)
+		}
+	}
+}
