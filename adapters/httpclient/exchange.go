@@ -73,6 +73,20 @@ func (x *Exchange) Kind(err error) fault.Kind {
 	return fault.Unavailable
 }
 
+// Unanswered is the failure of a request that had no usable answer, in words that
+// callers may see. Its Kind is that of Exchange.Kind.
+func (x *Exchange) Unanswered(err error) *fault.Error {
+	f := fault.New(x.Kind(err), "connection_failed", "the provider could not be reached; nothing was done")
+	switch f.Kind {
+	case fault.UnknownOutcome:
+		f.Code, f.Message = "no_answer", "the provider gave no answer that can be trusted"
+	case fault.Canceled:
+		f.Code, f.Message = "canceled", "the request was given up before anything was sent"
+	}
+	f.Err = Redact(err)
+	return f
+}
+
 func (x *Exchange) note(c *conn, before int64) {
 	if c.count() > before {
 		x.written.Store(true)

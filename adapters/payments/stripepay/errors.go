@@ -8,7 +8,6 @@ import (
 
 	"github.com/stripe/stripe-go/v76"
 
-	"patchbay/adapters/httpclient"
 	"patchbay/core/fault"
 	"patchbay/core/payment"
 )
@@ -44,7 +43,7 @@ func (c call) failure(err error) error {
 	var f *fault.Error
 	switch {
 	case status == 0:
-		f = c.unanswered(err)
+		f = c.named(c.exchange.Unanswered(err))
 	case status == http.StatusUnauthorized, status == http.StatusForbidden:
 		f = c.fault(fault.Unauthorized, "provider_misconfigured", "the provider refused the gateway's credentials", nil)
 	case status == http.StatusTooManyRequests:
@@ -56,19 +55,6 @@ func (c call) failure(err error) error {
 	}
 	f.RetryAfter = c.exchange.RetryAfter()
 	return c.noRetry(f)
-}
-
-// unanswered is a request without an answer.
-func (c call) unanswered(err error) *fault.Error {
-	kind := c.exchange.Kind(err)
-	code, message := "connection_failed", "the provider could not be reached; nothing was done"
-	switch kind {
-	case fault.UnknownOutcome:
-		code, message = "no_answer", "the provider gave no answer that can be trusted"
-	case fault.Canceled:
-		code, message = "canceled", "the request was given up before anything was sent"
-	}
-	return c.fault(kind, code, message, httpclient.Redact(err))
 }
 
 // refused is an answer of Stripe's own with a status of 400 to 499.
@@ -142,7 +128,13 @@ func (c call) noRetry(f *fault.Error) error {
 }
 
 func (c call) fault(kind fault.Kind, code, message string, err error) *fault.Error {
-	return &fault.Error{Kind: kind, Op: "stripepay." + c.op, Provider: c.g.name, Code: code, Message: message, Err: err}
+	return c.named(&fault.Error{Kind: kind, Code: code, Message: message, Err: err})
+}
+
+// named tells where an error comes from.
+func (c call) named(f *fault.Error) *fault.Error {
+	f.Op, f.Provider = "stripepay."+c.op, c.g.name
+	return f
 }
 
 // word is a code of Stripe's, or nothing where it does not look like one.

@@ -1,0 +1,132 @@
+// Package mailgunmail is a domain at Mailgun, by Mailgun's own library for Go.
+//
+// A message goes out as MIME (POST /v3/{domain}/messages.mime): what the recipient
+// gets is what every other provider would send, with its Message-ID, its Date, the
+// types of its files and the ids of its pictures. Mailgun's form has no place for
+// most of these.
+//
+// Source: Mailgun's reference, "Messages".
+package mailgunmail
+
+import (
+	"bytes"
+	"context"
+	"fmt"
+	"io"
+	"net/http"
+	"slices"
+	"strings"
+
+	"github.com/mailgun/mailgun-go/v4"
+
+	"patchbay/adapters/httpclient"
+	"patchbay/adapters/mail/rfc5322"
+	"patchbay/core/fault"
+	"patchbay/core/message"
+	"patchbay/ports"
+)
+
+var _ ports.Mailer = (*Mailer)(nil)
+
+// DefaultBaseURL is where Mailgun answers, outside of the EU.
+const DefaultBaseURL = "https://api.mailgun.net"
+
+// ours is the variable under which Mailgun's events name our message.
+const ours = "patchbay_message"
+
+// Options are what a domain needs.
+type Options struct {
+	Name   string // as configured
+	Domain string // mg.example.com
+	APIKey string
+	// HTTP says where Mailgun is, and bounds what is asked of it. Its BaseURL is
+	// DefaultBaseURL where empty.
+	HTTP httpclient.Options
+}
+
+// Mailer is one domain at Mailgun. It repeats nothing: Mailgun knows no keys.
+type Mailer struct {
+	name, domain, key, base string
+	http                    *http.Client
+}
+
+// New makes a Mailer, and calls nothing.
+func New(o Options) (*Mailer, error) {
+	if o.Name == "" || o.Domain == "" || o.APIKey == "" {
+		return nil, fault.New(fault.Invalid, "missing_setting", "a domain at Mailgun needs a name, the domain and an API key")
+	}
+	if o.HTTP.BaseURL == "" {
+		o.HTTP.BaseURL = DefaultBaseURL
+	}
+	client, err := httpclient.New(o.HTTP)
+	if err != nil {
+		return nil, fmt.Errorf("mailgunmail: %w", err)
+	}
+	return &Mailer{
+		name: o.Name, domain: o.Domain, key: o.APIKey, http: client.HTTP(),
+		base: strings.TrimSuffix(strings.TrimSuffix(o.HTTP.BaseURL, "/"), "/v3"), // some write the version too
+	}, nil
+}
+
+// Name implements ports.Mailer.
+func (g *Mailer) Name() string { return g.name }
+
+// Features implements ports.Mailer. Mailgun takes three tags.
+func (g *Mailer) Features() message.Features {
+	return message.Features{Attachments: true, Inline: true, Headers: true, Tags: 3, Metadata: true, MultiReply: true}
+}
+
+// Send implements ports.Mailer.
+func (g *Mailer) Send(ctx context.Context, m message.Message) (message.Receipt, error) {
+	if err := g.Features().Carry(m); err != nil {
+		return message.Receipt{}, err
+	}
+	// Of its own for each message: the library keeps what it last asked in it.
+	api := mailgun.NewMailgun(g.domain, g.key)
+	api.SetAPIBase(g.base + "/v3")
+	api.SetClient(g.http)
+	letter, err := g.letter(m)
+	if err != nil {
+		return message.Receipt{}, err
+	}
+	ctx, x := httpclient.Record(ctx)
+	_, id, err := api.Send(ctx, letter)
+	if f := g.failure(x, id, err); f != nil {
+		return message.Receipt{}, f
+	}
+	return message.Receipt{Reference: strings.Trim(id, "<>")}, nil
+}
+
+// letter is the message as MIME, with the envelope: everybody who is to get it,
+// whom its headers name or not. Invalid.
+func (g *Mailer) letter(m message.Message) (*mailgun.Message, error) {
+	if err := m.Safe(); err != nil {
+		return nil, err
+	}
+	var raw bytes.Buffer
+	if err := rfc5322.Write(&raw, m); err != nil {
+		return nil, err
+	}
+	letter := mailgun.NewMIMEMessage(io.NopCloser(&raw))
+	for _, a := range slices.Concat(m.To, m.Cc, m.Bcc) {
+		ascii, err := rfc5322.ASCII(a.Email)
+		if err != nil {
+			return nil, err
+		}
+		if err := letter.AddRecipient(ascii); err != nil {
+			return nil, g.fault(fault.Invalid, "too_many_recipients", "the provider takes at most 1000 recipients", nil)
+		}
+	}
+	if err := letter.AddTag(m.Tags...); err != nil {
+		return nil, g.fault(fault.Unsupported, "feature_unsupported", "the provider takes at most three tags", nil)
+	}
+	for key, value := range m.Metadata {
+		if err := letter.AddVariable(key, value); err != nil {
+			return nil, g.fault(fault.Invalid, "invalid_metadata", "a value of the metadata cannot be sent", nil)
+		}
+	}
+	if err := letter.AddVariable(ours, m.ID); err != nil {
+		return nil, g.fault(fault.Invalid, "invalid_metadata", "the message's id cannot be sent", nil)
+	}
+	return letter, nil
+}
