@@ -6,7 +6,6 @@ import (
 	"net/http"
 	"net/url"
 
-	"github.com/mailgun/mailgun-go/v4"
 
 	"patchbay/adapters/httpclient"
 	"patchbay/core/fault"
