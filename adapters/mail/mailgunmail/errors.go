@@ -6,7 +6,6 @@ import (
 	"net/http"
 	"net/url"
 
-
 	"patchbay/adapters/httpclient"
 	"patchbay/core/fault"
 )

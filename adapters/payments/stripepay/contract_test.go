@@ -15,7 +15,7 @@ import (
 )
 
 // patience is how long the gateways under test wait for an answer.
-const patience = 500 * time.Millisecond
+const patience = 2 * time.Second
 
 func open(t *testing.T, sim *stripesim.Sim) *stripepay.Gateway {
 	t.Helper()

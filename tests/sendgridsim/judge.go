@@ -1,0 +1,60 @@
+package sendgridsim
+
+import (
+	"encoding/json"
+	"fmt"
+	"os"
+	"sync"
+	"testing"
+
+	"github.com/getkin/kin-openapi/openapi3"
+)
+
+// variable names SendGrid's own description of its API, version 3, which is no
+// part of this project.
+const variable = "SENDGRID_OPENAPI"
+
+// Judge is that description. Where it is absent, nil, nothing is judged.
+type Judge struct{ schema *openapi3.Schema }
+
+// TheJudge is the one that the environment names, nil where it names none. One
+// that cannot be read fails the test.
+func TheJudge(t testing.TB) *Judge {
+	t.Helper()
+	judge, err := load()
+	if err != nil {
+		t.Fatalf("%s: %v", variable, err)
+	}
+	return judge
+}
+
+var load = sync.OnceValues(func() (*Judge, error) {
+	path := os.Getenv(variable)
+	if path == "" {
+		return nil, nil //nolint:nilnil // there is none
+	}
+	document, err := openapi3.NewLoader().LoadFromFile(path)
+	if err != nil {
+		return nil, err
+	}
+	body := document.Components.RequestBodies["PostMailSend"]
+	if body == nil || body.Value == nil || body.Value.Content.Get("application/json") == nil {
+		return nil, fmt.Errorf("it does not describe the body of /v3/mail/send")
+	}
+	return &Judge{body.Value.Content.Get("application/json").Schema.Value}, nil
+})
+
+// Request holds the body of a request to /v3/mail/send against the description.
+// What that has wrong is not asked: custom_args at the top, of which it says that
+// they are a string.
+func (j *Judge) Request(body []byte) error {
+	if j == nil {
+		return nil
+	}
+	var value map[string]any
+	if err := json.Unmarshal(body, &value); err != nil {
+		return err
+	}
+	delete(value, "custom_args")
+	return j.schema.VisitJSON(value)
+}

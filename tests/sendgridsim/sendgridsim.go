@@ -1,0 +1,116 @@
+// Package sendgridsim is a SendGrid of our own for tests: it takes mail as
+// SendGrid's API v3 does, refuses what that refuses, delivers into a mailbox, and
+// goes wrong when it is told to. Where SENDGRID_OPENAPI names SendGrid's own
+// description, that judges each request as well.
+package sendgridsim
+
+import (
+	"bytes"
+	"crypto/rand"
+	"encoding/json"
+	"io"
+	"net/http"
+	"testing"
+
+	"patchbay/adapters/mail/rfc5322"
+	"patchbay/tests/faultserver"
+	"patchbay/tests/mailsim"
+)
+
+// Options are what an account may be given. Zero means the default.
+type Options struct {
+	Key string // its API key; one of its own by default
+}
+
+// Sim is one account at SendGrid.
+type Sim struct {
+	*faultserver.Server
+	mailsim.Mailbox
+	key   string
+	judge *Judge
+}
+
+// Start opens an account and serves it until the test ends.
+func Start(t testing.TB, o Options) *Sim {
+	t.Helper()
+	s := &Sim{key: o.Key, judge: TheJudge(t)}
+	if s.key == "" {
+		s.key = "SG." + rand.Text()
+	}
+	s.Server = faultserver.Start(t, s)
+	return s
+}
+
+// Key is the account's API key.
+func (s *Sim) Key() string { return s.key }
+
+// ServeHTTP implements http.Handler.
+func (s *Sim) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	body, err := io.ReadAll(r.Body)
+	switch {
+	case r.URL.Path != "/v3/mail/send":
+		refuse(w, http.StatusNotFound, "not found", "")
+		return
+	case r.Method != http.MethodPost:
+		refuse(w, http.StatusMethodNotAllowed, "method not allowed", "")
+		return
+	case r.Header.Get("Authorization") != "Bearer "+s.key:
+		refuse(w, http.StatusUnauthorized, "The provided authorization grant is invalid, expired, or revoked", "")
+		return
+	case r.Header.Get("Content-Type") != "application/json":
+		refuse(w, http.StatusUnsupportedMediaType, "Content-Type must be application/json.", "")
+		return
+	case err != nil || len(body) > maxBytes:
+		refuse(w, http.StatusRequestEntityTooLarge, "Payload too large", "")
+		return
+	}
+	if err := s.judge.Request(body); err != nil {
+		refuse(w, http.StatusBadRequest, "SendGrid's own description refuses it: "+err.Error(), "")
+		return
+	}
+	l, wrong := parse(body)
+	if wrong == nil {
+		wrong = l.check()
+	}
+	if wrong != nil {
+		refuse(w, http.StatusBadRequest, wrong.message, wrong.field)
+		return
+	}
+	if l.MailSettings.SandboxMode.Enable {
+		w.WriteHeader(http.StatusOK)
+		return
+	}
+	id := rand.Text()
+	for _, p := range l.Personalizations {
+		var raw bytes.Buffer
+		err := rfc5322.Write(&raw, l.message(p))
+		if err == nil {
+			err = s.Deliver(raw.Bytes())
+		}
+		if err != nil {
+			refuse(w, http.StatusBadRequest, err.Error(), "")
+			return
+		}
+	}
+	w.Header().Set("X-Message-Id", id)
+	w.WriteHeader(http.StatusAccepted)
+}
+
+// errorBody is how SendGrid says what is wrong.
+func errorBody(message, field string) string {
+	one := map[string]any{"message": message, "field": nil, "help": nil}
+	if field != "" {
+		one["field"] = field
+	}
+	body, err := json.Marshal(map[string]any{"errors": []any{one}})
+	if err != nil {
+		panic(err)
+	}
+	return string(body)
+}
+
+func refuse(w http.ResponseWriter, status int, message, field string) {
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(status)
+	_, _ = io.WriteString(w, errorBody(message, field)) // the client may have left
+}
