@@ -7,6 +7,8 @@ import (
 	"strings"
 
 	"patchbay/adapters/mail/catchermail"
+	"patchbay/adapters/mail/mailgunmail"
+	"patchbay/adapters/mail/sendgridmail"
 	"patchbay/adapters/payments/mockpay"
 	"patchbay/adapters/payments/stripepay"
 	"patchbay/adapters/storage/sqlitestore"
@@ -76,6 +78,28 @@ var catalog = []entry{
 		mail: func(p config.Provider) (ports.Mailer, error) {
 			settings := p.Settings.(*config.Catcher)
 			return catchermail.New(catchermail.Options{Name: p.Name, Path: settings.Path, Keep: settings.Keep})
+		},
+	},
+	{
+		Type: config.Type{Name: "sendgrid", Sort: config.ForMail, Settings: func() any {
+			return &config.SendGrid{BaseURL: sendgridmail.DefaultBaseURL}
+		}},
+		mail: func(p config.Provider) (ports.Mailer, error) {
+			settings := p.Settings.(*config.SendGrid)
+			return sendgridmail.New(sendgridmail.Options{
+				Name: p.Name, APIKey: settings.APIKey.Reveal(), HTTP: outbound(p, settings.BaseURL),
+			})
+		},
+	},
+	{
+		Type: config.Type{Name: "mailgun", Sort: config.ForMail, Settings: func() any {
+			return &config.Mailgun{BaseURL: mailgunmail.DefaultBaseURL}
+		}},
+		mail: func(p config.Provider) (ports.Mailer, error) {
+			settings := p.Settings.(*config.Mailgun)
+			return mailgunmail.New(mailgunmail.Options{
+				Name: p.Name, Domain: settings.Domain, APIKey: settings.APIKey.Reveal(), HTTP: outbound(p, settings.BaseURL),
+			})
 		},
 	},
 }

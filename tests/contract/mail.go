@@ -35,14 +35,17 @@ func Mail(t *testing.T, open func(t *testing.T) MailHarness) {
 		run  func(t *testing.T, h MailHarness)
 	}{
 		{"1 a minimal text is delivered", mailMinimal},
+		{"2 html alone has no empty text beside it", mailHTML},
 		{"3 text comes before html", mailAlternative},
 		{"4 several recipients are all named", mailRecipients},
 		{"5 cc is named, bcc is not", mailCopies},
 		{"6 display names are quoted and encoded", mailNames},
+		{"7 a domain in any script is written as the DNS has it", mailDomain},
 		{"8 several reply-to", mailReplyTo},
 		{"9 headers of the caller's own", mailHeaders},
 		{"10 nothing ends a header early", mailInjection},
 		{"11 an attachment's bytes come back", mailAttachment},
+		{"13 an attachment without a name is not lost", mailNameless},
 		{"12 an inline attachment has its content id", mailInline},
 		{"14 a subject in any script", mailSubject},
 		{"25 tags and metadata", mailLabels},
@@ -84,11 +87,17 @@ func send(t *testing.T, h MailHarness, m message.Message) (*mail.Message, []part
 	if len(delivered) != 1 {
 		t.Fatalf("%d messages were delivered", len(delivered))
 	}
-	got, err := mail.ReadMessage(bytes.NewReader(delivered[0]))
+	got := parse(t, delivered[0])
+	return got, parts(t, got.Header, got.Body)
+}
+
+func parse(t *testing.T, raw []byte) *mail.Message {
+	t.Helper()
+	m, err := mail.ReadMessage(bytes.NewReader(raw))
 	if err != nil {
 		t.Fatal(err)
 	}
-	return got, parts(t, got.Header, got.Body)
+	return m
 }
 
 func parts(t *testing.T, header map[string][]string, body io.Reader) []part {
@@ -154,7 +163,7 @@ func mailMinimal(t *testing.T, h MailHarness) {
 		decoded(t, got, "Subject") != "Hello" || len(body) != 1 || body[0].kind != "text/plain" || strings.TrimSpace(body[0].content) != "Hello Ada" {
 		t.Errorf("%v %+v", got.Header, body)
 	}
-	if date, err := got.Header.Date(); err != nil || !date.Equal(day) {
+	if date, err := got.Header.Date(); err != nil { // its value may be the provider's
 		t.Errorf("date %s, %v", date, err)
 	}
 }
@@ -193,6 +202,15 @@ func mailNames(t *testing.T, h MailHarness) {
 	m.To[0].Name = "Ädä Łovelace 李"
 	got, _ := send(t, h, m)
 	if fmt.Sprint(mailboxes(t, got, "From"), mailboxes(t, got, "To")) != `[Smith, John "Jack"|shop@example.com] [Ädä Łovelace 李|ada@example.com]` {
+		t.Errorf("%v", got.Header)
+	}
+}
+
+func mailDomain(t *testing.T, h MailHarness) {
+	m := letter()
+	m.To[0].Email = "ada@bücher.example"
+	got, _ := send(t, h, m)
+	if fmt.Sprint(mailboxes(t, got, "To")) != "[|ada@xn--bcher-kva.example]" {
 		t.Errorf("%v", got.Header)
 	}
 }
@@ -237,46 +255,6 @@ func mailInjection(t *testing.T, h MailHarness) {
 	if err != nil || got.Header.Get("X-Injected") != "" {
 		t.Errorf("%v, %v", got.Header, err)
 	}
-}
-
-func mailAttachment(t *testing.T, h MailHarness) {
-	m := letter()
-	content := make([]byte, 100_000)
-	for i := range content {
-		content[i] = byte(i * 31)
-	}
-	m.Attachments = []message.Attachment{{Filename: "Rechnung ü.pdf", ContentType: "application/pdf", Content: content}}
-	if !h.Mailer.Features().Attachments {
-		refused(t, h, m)
-		return
-	}
-	_, body := send(t, h, m)
-	last := body[len(body)-1]
-	_, params, err := mime.ParseMediaType(mail.Header(last.header).Get("Content-Disposition"))
-	if err != nil {
-		t.Fatal(err)
-	}
-	name, err := new(mime.WordDecoder).DecodeHeader(params["filename"])
-	if err != nil || name != "Rechnung ü.pdf" || last.kind != "application/pdf" || last.content != string(content) {
-		t.Errorf("%v %q, %d bytes, %v", last.header, name, len(last.content), err)
-	}
-}
-
-func mailInline(t *testing.T, h MailHarness) {
-	m := letter()
-	m.HTML = `<img src="cid:logo">`
-	m.Attachments = []message.Attachment{{Filename: "logo.png", ContentType: "image/png", ContentID: "logo", Content: []byte("PNG")}}
-	if !h.Mailer.Features().Inline {
-		refused(t, h, m)
-		return
-	}
-	_, body := send(t, h, m)
-	for _, p := range body {
-		if p.kind == "image/png" && mail.Header(p.header).Get("Content-Id") == "<logo>" && p.content == "PNG" {
-			return
-		}
-	}
-	t.Errorf("%+v", body)
 }
 
 func mailSubject(t *testing.T, h MailHarness) {

@@ -1,0 +1,278 @@
+package e2e_test
+
+import (
+	"fmt"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"patchbay/tests/faultserver"
+	"patchbay/tests/gateway"
+	"patchbay/tests/mailgunsim"
+	"patchbay/tests/sendgridsim"
+)
+
+// post is a gateway in front of SendGrid and Mailgun.
+type post struct {
+	*gateway.Gateway
+	sendgrid *sendgridsim.Sim
+	mailgun  *mailgunsim.Sim
+}
+
+// provider is what the tests need of each.
+type provider interface {
+	Refuse()
+	Resume()
+	Heal()
+	Inject(faults ...faultserver.Fault)
+	Requests() []faultserver.Request
+	Delivered() [][]byte
+}
+
+// newPost makes one whose providers are asked in this order. A try has a second,
+// and there is one.
+func newPost(t testing.TB, order string, policies ...string) *post {
+	t.Helper()
+	p := &post{sendgrid: sendgridsim.Start(t, sendgridsim.Options{}), mailgun: mailgunsim.Start(t, mailgunsim.Options{})}
+	if len(policies) == 0 {
+		policies = []string{"mail: {timeout: 1s, attempts: 1}"}
+	}
+	p.Gateway = gateway.Configured(t, fmt.Sprintf(`
+mail: {providers: [%s], from: shop@example.com}
+providers:
+  sendgrid: {type: sendgrid, api_key: "${SENDGRID_KEY}", base_url: %q}
+  mailgun: {type: mailgun, domain: %s, api_key: "${MAILGUN_KEY}", base_url: %q}
+policies:
+  %s
+`, order, p.sendgrid.URL(), p.mailgun.Domain(), p.mailgun.URL(), strings.Join(policies, "\n  ")),
+		"SENDGRID_KEY="+p.sendgrid.Key(), "MAILGUN_KEY="+p.mailgun.Key())
+	p.Restart(t)
+	return p
+}
+
+func (p *post) send(t testing.TB, key string, more ...object) gateway.Answer {
+	t.Helper()
+	body := object{"to": []string{"Ada <ada@example.com>"}, "subject": "Your order", "html": "<p>Thank you.</p>"}
+	for _, m := range more {
+		for k, v := range m {
+			body[k] = v
+		}
+	}
+	m := p.Do(t, "POST", "/api/emails", body, gateway.Key(key))
+	if m.Status != 202 {
+		t.Fatalf("%d %s", m.Status, m.Body)
+	}
+	return m
+}
+
+// becomes waits until the message has this status, and holds its attempts.
+func (p *post) becomes(t testing.TB, m gateway.Answer, status, tries string) {
+	t.Helper()
+	var last gateway.Answer
+	gateway.Eventually(t, 20*time.Second, "the message is "+status, func() bool {
+		last = p.Do(t, "GET", "/api/emails/"+m.Text("id"), nil)
+		return last.Text("status") == status
+	})
+	if got := attempts(last); got != tries {
+		t.Errorf("attempts %q, want %q", got, tries)
+	}
+}
+
+func wantCopies(t testing.TB, name string, of provider, want int) {
+	t.Helper()
+	if n := len(of.Delivered()); n != want {
+		t.Errorf("%s has delivered %d, want %d", name, n, want)
+	}
+}
+
+func after(m faultserver.Mishap) faultserver.Fault { return faultserver.Fault{After: true, Mishap: m} }
+
+func once(m faultserver.Mishap) faultserver.Fault { return faultserver.Fault{Mishap: m} }
+
+func TestMailGoesToTheNextProviderWhereTheFirstDidNotTakeIt(t *testing.T) {
+	t.Parallel()
+	type row struct {
+		name, order, tries string
+		befalls            func(p *post)
+	}
+	both := func(name, outcome string, sendgrid, mailgun func(provider)) []row {
+		return []row{
+			{"SendGrid " + name, "sendgrid, mailgun", "sendgrid " + outcome + ", mailgun accepted", func(p *post) { sendgrid(p.sendgrid) }},
+			{"Mailgun " + name, "mailgun, sendgrid", "mailgun " + outcome + ", sendgrid accepted", func(p *post) { mailgun(p.mailgun) }},
+		}
+	}
+	refuse := func(p provider) { p.Refuse() }
+	answers := func(m faultserver.Mishap) func(provider) { return func(p provider) { p.Inject(standing(m)) } }
+	var rows []row
+	rows = append(rows, both("refuses connections", "not_accepted", refuse, refuse)...)
+	rows = append(rows, both("answers 401", "provider_unusable", answers(sendgridsim.Unauthorized()), answers(mailgunsim.Unauthorized()))...)
+	rows = append(rows, both("has no credits left", "provider_unusable", answers(sendgridsim.CreditsExceeded()), answers(mailgunsim.PaymentRequired()))...)
+	rows = append(rows, both("answers 503", "not_accepted", answers(sendgridsim.ServiceUnavailable()), answers(mailgunsim.ServiceUnavailable()))...)
+	rows = append(rows, both("answers 429", "not_accepted", answers(sendgridsim.RateLimited(time.Minute)), answers(mailgunsim.RateLimited(time.Minute)))...)
+	for _, c := range rows {
+		t.Run(c.name, func(t *testing.T) {
+			t.Parallel()
+			p := newPost(t, c.order)
+			c.befalls(p)
+			p.becomes(t, p.send(t, "k"), "sent", c.tries)
+			if n := len(p.sendgrid.Delivered()) + len(p.mailgun.Delivered()); n != 1 {
+				t.Errorf("%d copies", n)
+			}
+		})
+	}
+}
+
+// What is wrong with one message says nothing of its provider.
+func TestABadRecipientConcernsItsMessageAlone(t *testing.T) {
+	t.Parallel()
+	for _, c := range []struct {
+		first  string
+		order  string
+		mishap faultserver.Mishap
+		of     func(p *post) (first, second provider)
+	}{
+		{"sendgrid", "sendgrid, mailgun", sendgridsim.BadRecipient(), func(p *post) (provider, provider) { return p.sendgrid, p.mailgun }},
+		{"mailgun", "mailgun, sendgrid", mailgunsim.BadRecipient(), func(p *post) (provider, provider) { return p.mailgun, p.sendgrid }},
+	} {
+		t.Run(c.first, func(t *testing.T) {
+			t.Parallel()
+			p := newPost(t, c.order, "mail: {attempts: 1, breaker: {minimum_calls: 1, failure_rate: 1}}")
+			first, second := c.of(p)
+			first.Inject(once(c.mishap))
+			p.becomes(t, p.send(t, "bad"), "failed", c.first+" rejected_message")
+			p.becomes(t, p.send(t, "good"), "sent", c.first+" accepted")
+			wantCopies(t, "the first", first, 1)
+			if n := len(second.Requests()); n != 0 {
+				t.Errorf("%d requests went to the second", n)
+			}
+		})
+	}
+}
+
+func TestMailSkipsAnOpenBreakerAndReturns(t *testing.T) {
+	t.Parallel()
+	p := newPost(t, "sendgrid, mailgun", "mail: {attempts: 1, breaker: {minimum_calls: 2, open: 1s}}")
+	p.sendgrid.Refuse()
+	for n := range 2 {
+		p.becomes(t, p.send(t, fmt.Sprint("down", n)), "sent", "sendgrid not_accepted, mailgun accepted")
+	}
+	p.sendgrid.Resume()
+	p.becomes(t, p.send(t, "skipped"), "sent", "mailgun accepted")
+	if n := len(p.sendgrid.Requests()); n != 0 {
+		t.Errorf("%d requests reached SendGrid", n)
+	}
+	n := 0
+	gateway.Eventually(t, 10*time.Second, "mail goes through SendGrid again", func() bool {
+		n++
+		m := p.send(t, fmt.Sprint("again", n))
+		sent(t, p.Gateway, m.Text("id"))
+		return len(p.sendgrid.Delivered()) > 0
+	})
+}
+
+func TestMailThatMayHaveGoneOut(t *testing.T) {
+	t.Parallel()
+	type ending struct{ name, delivery, status, tries string }
+	for _, c := range []struct {
+		name          string
+		order         string
+		first, second string
+		befalls       func(first provider)
+	}{
+		{"SendGrid took it, then reset", "sendgrid, mailgun", "sendgrid", "mailgun", func(f provider) { f.Inject(after(faultserver.Reset())) }},
+		{"SendGrid took it, then hung", "sendgrid, mailgun", "sendgrid", "mailgun", func(f provider) { f.Inject(after(faultserver.Hang())) }},
+		{"Mailgun took it, then reset", "mailgun, sendgrid", "mailgun", "sendgrid", func(f provider) { f.Inject(after(faultserver.Reset())) }},
+		{"Mailgun took it, then hung", "mailgun, sendgrid", "mailgun", "sendgrid", func(f provider) { f.Inject(after(faultserver.Hang())) }},
+	} {
+		for _, e := range []ending{
+			{"at most once", "at_most_once", "unknown", c.first + " ambiguous"},
+			{"at least once", "at_least_once", "sent", c.first + " ambiguous, " + c.second + " accepted"},
+		} {
+			t.Run(c.name+", "+e.name, func(t *testing.T) {
+				t.Parallel()
+				p := newPost(t, c.order)
+				first, second := provider(p.sendgrid), provider(p.mailgun)
+				if c.first == "mailgun" {
+					first, second = second, first
+				}
+				c.befalls(first)
+				p.becomes(t, p.send(t, "k", object{"delivery": e.delivery}), e.status, e.tries)
+				wantCopies(t, "the first", first, 1)
+				wantCopies(t, "the second", second, strings.Count(e.tries, "accepted"))
+			})
+		}
+	}
+}
+
+// Mailgun answers 200 to any address that is not one of its API.
+func TestTheMagnificentAPITakesNoMail(t *testing.T) {
+	t.Parallel()
+	p := newPost(t, "mailgun, sendgrid")
+	p.mailgun.Inject(standing(mailgunsim.Magnificent()))
+	m := p.send(t, "k")
+	sent(t, p.Gateway, m.Text("id"))
+	last := p.Do(t, "GET", "/api/emails/"+m.Text("id"), nil)
+	if tries := attempts(last); !strings.HasSuffix(tries, ", sendgrid accepted") || strings.Contains(tries, "mailgun accepted") {
+		t.Errorf("attempts %q", tries)
+	}
+	wantCopies(t, "SendGrid", p.sendgrid, 1)
+}
+
+func TestWithEveryMailProviderDownMailWaits(t *testing.T) {
+	t.Parallel()
+	p := newPost(t, "sendgrid, mailgun")
+	p.sendgrid.Refuse()
+	p.mailgun.Refuse()
+	m := p.send(t, "k")
+	gateway.Eventually(t, 10*time.Second, "both were asked", func() bool {
+		a := p.Do(t, "GET", "/api/emails/"+m.Text("id"), nil)
+		return a.Text("status") == "queued" && attempts(a) == "sendgrid not_accepted, mailgun not_accepted"
+	})
+	p.mailgun.Resume()
+	p.becomes(t, m, "sent", "sendgrid not_accepted, mailgun not_accepted, sendgrid not_accepted, mailgun accepted")
+	wantCopies(t, "Mailgun", p.mailgun, 1)
+}
+
+func TestTwentyAtOnceUnderOneKeyAreOneCopy(t *testing.T) {
+	t.Parallel()
+	p := newPost(t, "sendgrid, mailgun")
+	p.sendgrid.Inject(once(sendgridsim.ServiceUnavailable()))
+	ids := make([]string, 20)
+	var all sync.WaitGroup
+	for n := range ids {
+		all.Go(func() { ids[n] = p.send(t, "k").Text("id") })
+	}
+	all.Wait()
+	for _, id := range ids {
+		if id != ids[0] {
+			t.Fatalf("ids %v", ids)
+		}
+	}
+	sent(t, p.Gateway, ids[0])
+	if n := len(p.sendgrid.Delivered()) + len(p.mailgun.Delivered()); n != 1 {
+		t.Errorf("%d copies", n)
+	}
+}
+
+// A message is the same whoever carries it.
+func TestEachProviderCarriesTheSameMessage(t *testing.T) {
+	t.Parallel()
+	for _, order := range []string{"sendgrid, mailgun", "mailgun, sendgrid"} {
+		t.Run(order, func(t *testing.T) {
+			t.Parallel()
+			p := newPost(t, order)
+			m := p.send(t, "k", object{"headers": object{"X-Campaign": "7"}, "replyTo": []string{"help@example.com"}})
+			sent(t, p.Gateway, m.Text("id"))
+			delivered := append(p.sendgrid.Delivered(), p.mailgun.Delivered()...)
+			if len(delivered) != 1 {
+				t.Fatalf("%d copies", len(delivered))
+			}
+			for _, want := range []string{"Thank you.", "X-Campaign: 7", "help@example.com", "shop@example.com", "Your order"} {
+				if !strings.Contains(string(delivered[0]), want) {
+					t.Errorf("there is no %q in it:\n%s", want, delivered[0])
+				}
+			}
+		})
+	}
+}

@@ -1,0 +1,178 @@
+package e2e_test
+
+import (
+	"encoding/base64"
+	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"patchbay/core/payment"
+	"patchbay/tests/faultserver"
+	"patchbay/tests/gateway"
+	"patchbay/tests/mailgunsim"
+	"patchbay/tests/sendgridsim"
+	"patchbay/tests/stripesim"
+)
+
+// canary is a gateway with keys of all providers, and all that it has ever said.
+type canary struct {
+	*gateway.Gateway
+	stripe   *stripesim.Sim
+	sendgrid *sendgridsim.Sim
+	mailgun  *mailgunsim.Sim
+	secrets  map[string]string // by what they are
+
+	mu   sync.Mutex
+	said map[string]string
+}
+
+func newCanary(t *testing.T) *canary {
+	t.Helper()
+	c := &canary{
+		stripe: stripesim.Start(t, stripesim.Options{}), sendgrid: sendgridsim.Start(t, sendgridsim.Options{}),
+		mailgun: mailgunsim.Start(t, mailgunsim.Options{}), said: map[string]string{},
+	}
+	c.secrets = map[string]string{
+		"Stripe's key": c.stripe.Key(), "SendGrid's key": c.sendgrid.Key(), "Mailgun's key": c.mailgun.Key(),
+		"Mailgun's key as it is sent": base64.StdEncoding.EncodeToString([]byte("api:" + c.mailgun.Key())),
+		"the webhook secret":          gateway.FirstSecret,
+	}
+	c.Gateway = gateway.Configured(t, fmt.Sprintf(`
+log: {level: debug}
+payments: {providers: [stripe]}
+mail: {providers: [sendgrid, mailgun], from: shop@example.com}
+providers:
+  stripe: {type: stripe, secret_key: "${STRIPE}", webhook_secrets: ["${HOOK}"], base_url: %q}
+  sendgrid: {type: sendgrid, api_key: "${SENDGRID}", base_url: %q}
+  mailgun: {type: mailgun, domain: %s, api_key: "${MAILGUN}", base_url: %q}
+policies:
+  default: {timeout: 300ms, attempts: 1, breaker: {minimum_calls: 100000}}
+`, c.stripe.URL(), c.sendgrid.URL(), c.mailgun.Domain(), c.mailgun.URL()),
+		"STRIPE="+c.stripe.Key(), "SENDGRID="+c.sendgrid.Key(), "MAILGUN="+c.mailgun.Key(), "HOOK="+gateway.FirstSecret)
+	c.Restart(t)
+	return c
+}
+
+// ask keeps what was answered.
+func (c *canary) ask(t testing.TB, name, method, path string, body any) gateway.Answer {
+	t.Helper()
+	a := c.Do(t, method, path, body)
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.said["the answer to "+method+" "+path+" while it "+name] += fmt.Sprintln(a.Header, string(a.Body))
+	return a
+}
+
+// mishaps are what may befall a request, among them answers that quote its key.
+func (c *canary) mishaps() map[string]faultserver.Fault {
+	all := map[string]faultserver.Fault{
+		"resets": once(faultserver.Reset()), "resets after": after(faultserver.Reset()), "ends early": after(faultserver.Truncate()),
+		"hangs": once(faultserver.Hang()), "hangs after": after(faultserver.Hang()), "answers nonsense": after(stripesim.Malformed()),
+		"answers HTML": once(stripesim.BadGateway()),
+	}
+	quoted := strings.Join([]string{c.stripe.Key(), c.sendgrid.Key(), c.mailgun.Key(), gateway.FirstSecret}, " ")
+	header := map[string]string{"X-Echo": quoted, "Location": "http://127.0.0.1:1/" + c.stripe.Key(), "Content-Type": "application/json"}
+	for _, status := range []int{200, 202, 204, 302, 400, 401, 402, 403, 404, 409, 413, 429, 500, 502, 503} {
+		all[fmt.Sprint("quotes its key in a ", status)] = once(faultserver.Answer(status, header, fmt.Sprintf(
+			`{"id":%q,"message":%[1]q,"errors":[{"message":%[1]q,"field":%[1]q}],"error":{"type":"invalid_request_error","code":%[1]q,"param":%[1]q,"message":%[1]q}}`, quoted)))
+	}
+	return all
+}
+
+func TestNoSecretIsEverToldOrKept(t *testing.T) {
+	t.Parallel()
+	c := newCanary(t)
+	for name, fault := range c.mishaps() {
+		c.money(t, name, fault)
+		c.letters(t, name, fault)
+	}
+	c.stripe.Refuse()
+	c.money(t, "refuses", faultserver.Fault{Match: stripesim.On(payment.Create)})
+	c.stripe.Resume()
+	for _, path := range []string{"/api/payments", "/api/emails", "/api/events", "/api/events?limit=500", "/readyz", "/openapi.json"} {
+		c.ask(t, "is read", "GET", path, nil)
+	}
+	for _, path := range []string{"/", "/admin/keys"} {
+		c.said["the page "+path] = string(c.Gateway.Ask(t, path).Body)
+	}
+	if err := c.Stop(); err != nil {
+		t.Error(err)
+	}
+	c.said["the log"] = c.Log()
+	c.files(t)
+	if len(c.said) < 100 {
+		t.Fatalf("only %d things were said: the test is broken", len(c.said))
+	}
+	for where, text := range c.said {
+		for what, secret := range c.secrets {
+			if strings.Contains(text, secret) {
+				i := strings.Index(text, secret)
+				t.Errorf("%s is in %s: …%q…", what, where, text[max(0, i-80):min(len(text), i+20)])
+			}
+		}
+	}
+}
+
+// money lets the fault befall each operation on a payment.
+func (c *canary) money(t *testing.T, name string, fault faultserver.Fault) {
+	t.Helper()
+	held := c.ask(t, "is well", "POST", "/api/payments", pay("pm_card_visa", object{"captureMethod": "manual"}))
+	path := "/api/payments/" + held.Text("id")
+	for _, step := range []struct {
+		path string
+		body any
+	}{
+		{"/api/payments", pay("pm_card_visa")},
+		{path + "/capture", object{"amount": 900}},
+		{path + "/refunds", object{"amount": 100}},
+		{path + "/cancel", nil},
+	} {
+		if fault.Mishap != nil {
+			c.stripe.Inject(fault)
+		}
+		a := c.ask(t, name, "POST", step.path, step.body)
+		if id := a.Text("id"); strings.HasPrefix(id, "pay_") {
+			c.ask(t, name, "GET", "/api/payments/"+id, nil)
+		}
+		c.stripe.Heal()
+	}
+	c.ask(t, name, "GET", path, nil)
+}
+
+// letters lets it befall both mail providers.
+func (c *canary) letters(t *testing.T, name string, fault faultserver.Fault) {
+	t.Helper()
+	c.sendgrid.Inject(fault)
+	c.mailgun.Inject(fault)
+	m := c.ask(t, name, "POST", "/api/emails", object{"to": []string{"ada@example.com"}, "subject": name, "text": "Hello"})
+	gateway.Eventually(t, 10*time.Second, "the message was tried while a provider "+name, func() bool {
+		a := c.ask(t, name, "GET", "/api/emails/"+m.Text("id"), nil)
+		return a.Text("status") != "sending" && attempts(a) != "" && !strings.Contains(attempts(a), "attempting")
+	})
+	c.sendgrid.Heal()
+	c.mailgun.Heal()
+}
+
+// files reads all that the gateway has written.
+func (c *canary) files(t *testing.T) {
+	t.Helper()
+	err := filepath.WalkDir(c.Dir, func(path string, entry fs.DirEntry, err error) error {
+		if err != nil || entry.IsDir() {
+			return err
+		}
+		raw, err := os.ReadFile(path)
+		c.said["the file "+entry.Name()] += string(raw)
+		return err
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if c.said["the file patchbay.db"] == "" {
+		t.Fatal("there is no database")
+	}
+}
