@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"net/http"
 	"net/url"
+	"strings"
 
 	"patchbay/adapters/httpclient"
 	"patchbay/core/fault"
@@ -27,7 +28,7 @@ func (g *Mailer) failure(x *httpclient.Exchange, id string, err error) error {
 	var kind fault.Kind
 	var code, message string
 	switch status := x.Status(); {
-	case status == http.StatusOK && id != "" && err == nil:
+	case status == http.StatusOK && strings.Contains(id, "@") && err == nil: // <…@mg.example.com>
 		return nil
 	case status == http.StatusBadRequest, status == http.StatusRequestEntityTooLarge:
 		kind, code, message = fault.Invalid, "rejected", "the provider refuses this message"
