@@ -61,6 +61,7 @@ check-tidy: ## go.mod and go.sum are as go mod tidy leaves them, in each module
 	$(GO) mod tidy -diff
 	$(GO) -C tools mod tidy -diff
 	$(GO) -C tests/ferretdb mod tidy -diff
+	$(GO) -C tests/stripemock/server mod tidy -diff
 
 .PHONY: check-generated
 check-generated: ## generated code is as its sources say
