@@ -5,6 +5,7 @@ import (
 	"maps"
 	"net"
 	"net/url"
+	"regexp"
 	"slices"
 )
 
@@ -55,11 +56,15 @@ func (s *SendGrid) Check() (path, text string) {
 	return "base_url", checkBaseURL(s.BaseURL)
 }
 
+var domain = regexp.MustCompile(`^[A-Za-z0-9.-]+$`)
+
 // Check finds what Mailgun cannot work with.
 func (m *Mailgun) Check() (path, text string) {
 	switch {
 	case m.Domain == "":
 		return "domain", "must be written"
+	case !domain.MatchString(m.Domain):
+		return "domain", "must be a domain, such as mg.example.com"
 	case m.APIKey.Reveal() == "":
 		return "api_key", "must be written"
 	}

@@ -144,6 +144,17 @@ func TestWhatIsTriedAgain(t *testing.T) {
 }
 
 // Once one try was unknown, a failure that proves nothing about it leaves it so.
+func TestWhoeverAsksNotToBeAskedAgainIsNot(t *testing.T) {
+	within(t, nil, func(t *testing.T, r *rig) {
+		r.provider.becomes(func(context.Context, int) error {
+			return &fault.Error{Kind: fault.UnknownOutcome, NoRetry: true}
+		})
+		if err := r.pay(t.Context()); !fault.Is(err, fault.UnknownOutcome) || r.provider.calls() != 1 {
+			t.Errorf("%v after %d calls", err, r.provider.calls())
+		}
+	})
+}
+
 func TestUnknownIsSticky(t *testing.T) {
 	t.Parallel()
 	for _, kind := range fault.Kinds() {

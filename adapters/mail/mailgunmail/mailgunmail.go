@@ -55,6 +55,9 @@ func New(o Options) (*Mailer, error) {
 	if o.Name == "" || o.Domain == "" || o.APIKey == "" {
 		return nil, fault.New(fault.Invalid, "missing_setting", "a domain at Mailgun needs a name, the domain and an API key")
 	}
+	if strings.ContainsFunc(o.Domain, foreign) {
+		return nil, fault.New(fault.Invalid, "invalid_domain", "the domain must be one, such as mg.example.com")
+	}
 	if o.HTTP.BaseURL == "" {
 		o.HTTP.BaseURL = DefaultBaseURL
 	}
@@ -66,6 +69,11 @@ func New(o Options) (*Mailer, error) {
 		name: o.Name, domain: o.Domain, key: o.APIKey, http: client.HTTP(),
 		base: strings.TrimSuffix(strings.TrimSuffix(o.HTTP.BaseURL, "/"), "/v3"), // some write the version too
 	}, nil
+}
+
+// foreign tells what is in no domain. The library would refuse each message.
+func foreign(r rune) bool {
+	return (r < 'a' || r > 'z') && (r < 'A' || r > 'Z') && (r < '0' || r > '9') && r != '-' && r != '.'
 }
 
 // Name implements ports.Mailer.

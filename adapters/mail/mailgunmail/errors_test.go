@@ -1,0 +1,174 @@
+package mailgunmail_test
+
+import (
+	"fmt"
+	"io"
+	"net/http"
+	"net/http/httptest"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/mailgun/mailgun-go/v4"
+
+	"patchbay/adapters/httpclient"
+	"patchbay/adapters/mail/mailgunmail"
+	"patchbay/core/fault"
+	"patchbay/core/message"
+)
+
+const canary = "key-canary"
+
+func letter() message.Message {
+	return message.Message{
+		ID: "msg_1", From: message.Address{Email: "shop@example.com"}, To: []message.Address{{Email: "ada@example.com"}},
+		Subject: "Hello", Text: "Hello Ada", MessageID: "msg_1@example.com", CreatedAt: time.Now(),
+	}
+}
+
+func at(t *testing.T, url string) *mailgunmail.Mailer {
+	t.Helper()
+	m, err := mailgunmail.New(mailgunmail.Options{
+		Name: "mailgun", Domain: "mg.example.com", APIKey: canary, HTTP: httpclient.Options{BaseURL: url},
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return m
+}
+
+func served(t *testing.T, h http.HandlerFunc) *mailgunmail.Mailer {
+	t.Helper()
+	server := httptest.NewServer(h)
+	t.Cleanup(server.Close)
+	return at(t, server.URL+"/v3") // some write the version too
+}
+
+func TestWhatAnAnswerMeans(t *testing.T) {
+	t.Parallel()
+	const taken = `{"id":"<1@mg.example.com>","message":"Queued. Thank you."}`
+	for _, c := range []struct {
+		name   string
+		status int
+		body   string
+		kind   fault.Kind
+		code   string
+	}{
+		{"a 400 that quotes an address", 400, `{"message":"'to' parameter is not a valid address: ada@example.com ` + canary + `"}`, fault.Invalid, "rejected"},
+		{"a 413", 413, "", fault.Invalid, "rejected"},
+		{"a 401", 401, "Forbidden", fault.Unauthorized, "provider_misconfigured"},
+		{"a 402", 402, `{"message":"payment required"}`, fault.QuotaExceeded, "quota_exceeded"},
+		{"a 403", 403, `{"message":"account disabled"}`, fault.Unauthorized, "provider_misconfigured"},
+		{"a 404: the domain, or the base URL", 404, `{"message":"Domain not found"}`, fault.NotFound, "provider_misconfigured"},
+		{"a 405", 405, "", fault.NotFound, "provider_misconfigured"},
+		{"a 429", 429, "", fault.RateLimited, "rate_limit"},
+		{"a 503", 503, "", fault.Unavailable, "unavailable"},
+		{"a 500", 500, `{"message":"oops"}`, fault.UnknownOutcome, "no_answer"},
+		{"a 500 that looks like success", 500, taken, fault.UnknownOutcome, "no_answer"},
+		{"a 502 in HTML", 502, "<html>", fault.UnknownOutcome, "no_answer"},
+		{"a 504", 504, "", fault.UnknownOutcome, "no_answer"},
+		{"the Magnificent API", 200, "Mailgun Magnificent API", fault.UnknownOutcome, "no_answer"},
+		{"the Magnificent API, in JSON", 200, `{"message":"Mailgun Magnificent API"}`, fault.UnknownOutcome, "no_answer"},
+		{"a 200 without an id", 200, `{"id":"","message":"Queued. Thank you."}`, fault.UnknownOutcome, "no_answer"},
+		{"a 200 with what is no id", 200, `{"id":"` + canary + `","message":"Queued. Thank you."}`, fault.UnknownOutcome, "no_answer"},
+		{"a 200 that is cut short", 200, taken[:20], fault.UnknownOutcome, "no_answer"},
+		{"a 200 without a body", 200, "", fault.UnknownOutcome, "no_answer"},
+		{"a 202", 202, taken, fault.UnknownOutcome, "no_answer"},
+		{"a 204", 204, "", fault.UnknownOutcome, "no_answer"},
+		{"a redirect", 302, "", fault.UnknownOutcome, "no_answer"},
+		{"a 408", 408, "", fault.UnknownOutcome, "no_answer"},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			t.Parallel()
+			m := served(t, func(w http.ResponseWriter, _ *http.Request) {
+				w.Header().Set("Retry-After", "7")
+				w.WriteHeader(c.status)
+				_, _ = io.WriteString(w, c.body)
+			})
+			_, err := m.Send(t.Context(), letter())
+			f := fault.From(err)
+			if err == nil || f.Kind != c.kind || f.Code != c.code || f.Op != "mailgunmail.send" || f.Provider != "mailgun" || f.Message == "" {
+				t.Fatalf("%v (%+v), want %v %s", err, f, c.kind, c.code)
+			}
+			if f.RetryAfter != 7*time.Second {
+				t.Errorf("to be tried again after %s", f.RetryAfter)
+			}
+			for _, private := range []string{canary, "ada@example.com"} {
+				if strings.Contains(err.Error()+f.Message+f.Code, private) {
+					t.Errorf("%q is in %v", private, err)
+				}
+			}
+		})
+	}
+}
+
+// What goes over the wire: the envelope, the labels, and the message itself.
+func TestWhatIsAsked(t *testing.T) {
+	t.Parallel()
+	full := letter()
+	full.To = append(full.To, message.Address{Email: "eve@bücher.example", Name: "Eve"})
+	full.Cc, full.Bcc = []message.Address{{Email: "cc@example.com"}}, []message.Address{{Email: "audit@example.com"}}
+	full.Tags, full.Metadata = []string{"welcome", "trial"}, map[string]string{"order": "17"}
+	for name, c := range map[string]struct {
+		m    message.Message
+		want string
+	}{
+		"the least":  {letter(), "to=[ada@example.com] v:patchbay_message=[msg_1]"},
+		"everything": {full, "o:tag=[welcome trial] to=[ada@example.com eve@xn--bcher-kva.example cc@example.com audit@example.com] v:order=[17] v:patchbay_message=[msg_1]"},
+	} {
+		var fields []string
+		var raw []byte
+		var asked string
+		m := served(t, func(w http.ResponseWriter, r *http.Request) {
+			user, key, _ := r.BasicAuth()
+			asked = r.Method + " " + r.URL.Path + " " + user + ":" + key
+			_ = r.ParseMultipartForm(1 << 20)
+			for name, values := range r.MultipartForm.Value {
+				fields = append(fields, fmt.Sprintf("%s=%v", name, values))
+			}
+			if f, _, err := r.FormFile("message"); err == nil {
+				raw, _ = io.ReadAll(f)
+			}
+			_, _ = io.WriteString(w, `{"id":"<1@mg.example.com>","message":"Queued. Thank you."}`)
+		})
+		r, err := m.Send(t.Context(), c.m)
+		if err != nil || r.Reference != "1@mg.example.com" {
+			t.Fatalf("%+v, %v", r, err)
+		}
+		slices.Sort(fields)
+		if got := strings.Join(fields, " "); got != c.want || asked != "POST /v3/mg.example.com/messages.mime api:"+canary {
+			t.Errorf("%s: %s\n%s\nwant\n%s", name, asked, got, c.want)
+		}
+		if text := string(raw); !strings.Contains(text, "Message-ID: <msg_1@example.com>") || strings.Contains(text, "audit@") || strings.Contains(text, "welcome") {
+			t.Errorf("%s:\n%s", name, text)
+		}
+	}
+}
+
+// Mailgun's own mock server knows no mail as MIME, and answers 404: no success.
+func TestMailgunsOwnMockTakesNothing(t *testing.T) {
+	t.Parallel()
+	mock := mailgun.NewMockServer()
+	t.Cleanup(mock.Stop)
+	_, err := at(t, strings.TrimSuffix(mock.URL(), "/v3")).Send(t.Context(), letter())
+	if !fault.Is(err, fault.NotFound) {
+		t.Errorf("%v", err)
+	}
+}
+
+func TestWhatADomainNeeds(t *testing.T) {
+	t.Parallel()
+	for name, o := range map[string]mailgunmail.Options{
+		"no name": {Domain: "d", APIKey: canary}, "no key": {Name: "mailgun", Domain: "d"}, "no domain": {Name: "mailgun", APIKey: canary},
+		"what is no domain": {Name: "mailgun", Domain: "mg.example.com/x?", APIKey: canary},
+		"no such base URL":  {Name: "mailgun", Domain: "d", APIKey: canary, HTTP: httpclient.Options{BaseURL: "smtp://example.com"}},
+	} {
+		if _, err := mailgunmail.New(o); !fault.Is(err, fault.Invalid) {
+			t.Errorf("%s: %v", name, err)
+		}
+	}
+	if _, err := mailgunmail.New(mailgunmail.Options{Name: "mailgun", Domain: "d", APIKey: canary}); err != nil {
+		t.Errorf("Mailgun's own address: %v", err)
+	}
+}

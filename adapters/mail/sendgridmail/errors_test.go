@@ -1,0 +1,193 @@
+package sendgridmail_test
+
+import (
+	"encoding/json"
+	"fmt"
+	"io"
+	"net/http"
+	"net/http/httptest"
+	"strconv"
+	"strings"
+	"testing"
+	"time"
+
+	"patchbay/adapters/httpclient"
+	"patchbay/adapters/mail/sendgridmail"
+	"patchbay/core/fault"
+	"patchbay/core/message"
+)
+
+const canary = "SG.canary"
+
+func letter() message.Message {
+	return message.Message{
+		ID: "msg_1", From: message.Address{Email: "shop@example.com"}, To: []message.Address{{Email: "ada@example.com"}},
+		Subject: "Hello", Text: "Hello Ada", MessageID: "msg_1@example.com", CreatedAt: time.Now(),
+	}
+}
+
+func served(t *testing.T, h http.HandlerFunc) *sendgridmail.Mailer {
+	t.Helper()
+	server := httptest.NewServer(h)
+	t.Cleanup(server.Close)
+	m, err := sendgridmail.New(sendgridmail.Options{Name: "sendgrid", APIKey: canary, HTTP: httpclient.Options{BaseURL: server.URL + "/"}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return m
+}
+
+func TestWhatAnAnswerMeans(t *testing.T) {
+	t.Parallel()
+	said := func(message string) string {
+		return `{"errors":[{"message":` + strconv.Quote(message) + `,"field":null}]}`
+	}
+	for _, c := range []struct {
+		name   string
+		status int
+		body   string
+		kind   fault.Kind
+		code   string
+	}{
+		{"a 400 that quotes an address", 400, said("Does not contain a valid address: ada@example.com " + canary), fault.Invalid, "rejected"},
+		{"a 413", 413, "", fault.Invalid, "rejected"},
+		{"a 401", 401, said("The provided authorization grant is invalid"), fault.Unauthorized, "provider_misconfigured"},
+		{"a 401 without a body", 401, "", fault.Unauthorized, "provider_misconfigured"},
+		{"a 401 about credits", 401, said("Maximum credits exceeded"), fault.QuotaExceeded, "quota_exceeded"},
+		{"a 401 about credits, in other letters", 401, said("maximum credits exceeded."), fault.QuotaExceeded, "quota_exceeded"},
+		{"a 403", 403, said("The from address does not match a verified Sender Identity"), fault.Unauthorized, "provider_misconfigured"},
+		{"a 403 about credits is none of SendGrid's", 403, said("Maximum credits exceeded"), fault.Unauthorized, "provider_misconfigured"},
+		{"a 404", 404, "", fault.NotFound, "provider_misconfigured"},
+		{"a 405", 405, "", fault.NotFound, "provider_misconfigured"},
+		{"a 429", 429, said("too many requests"), fault.RateLimited, "rate_limit"},
+		{"a 503", 503, "", fault.Unavailable, "unavailable"},
+		{"a 500", 500, said("oops"), fault.UnknownOutcome, "no_answer"},
+		{"a 502 in HTML", 502, "<html>", fault.UnknownOutcome, "no_answer"},
+		{"a 504", 504, "", fault.UnknownOutcome, "no_answer"},
+		{"a 200, as in the sandbox", 200, "", fault.UnknownOutcome, "no_answer"},
+		{"a 201", 201, "{}", fault.UnknownOutcome, "no_answer"},
+		{"a 204", 204, "", fault.UnknownOutcome, "no_answer"},
+		{"a redirect", 302, "", fault.UnknownOutcome, "no_answer"},
+		{"a 408", 408, "", fault.UnknownOutcome, "no_answer"},
+		{"a status that nobody knows", 418, "", fault.UnknownOutcome, "no_answer"},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			t.Parallel()
+			m := served(t, func(w http.ResponseWriter, _ *http.Request) {
+				w.WriteHeader(c.status)
+				_, _ = io.WriteString(w, c.body)
+			})
+			_, err := m.Send(t.Context(), letter())
+			f := fault.From(err)
+			if err == nil || f.Kind != c.kind || f.Code != c.code || f.Op != "sendgridmail.send" || f.Provider != "sendgrid" || f.Message == "" {
+				t.Errorf("%v (%+v), want %v %s", err, f, c.kind, c.code)
+			}
+			for _, private := range []string{canary, "ada@example.com"} {
+				if strings.Contains(err.Error()+f.Message+f.Code, private) {
+					t.Errorf("%q is in %v", private, err)
+				}
+			}
+		})
+	}
+}
+
+func TestWhenToComeAgain(t *testing.T) {
+	t.Parallel()
+	for _, c := range []struct {
+		name        string
+		header      map[string]string
+		least, most time.Duration
+	}{
+		{"in seconds", map[string]string{"Retry-After": "7"}, 7 * time.Second, 7 * time.Second},
+		{"at the time when the count begins again", map[string]string{"X-RateLimit-Reset": fmt.Sprint(time.Now().Add(30 * time.Second).Unix())}, 25 * time.Second, 31 * time.Second},
+		{"at a time that is past", map[string]string{"X-RateLimit-Reset": "1"}, 0, 0},
+		{"in a year", map[string]string{"X-RateLimit-Reset": fmt.Sprint(time.Now().Add(8760 * time.Hour).Unix())}, time.Hour, time.Hour},
+		{"who knows", map[string]string{"X-RateLimit-Reset": "soon"}, 0, 0},
+		{"nothing said", nil, 0, 0},
+	} {
+		m := served(t, func(w http.ResponseWriter, _ *http.Request) {
+			for name, value := range c.header {
+				w.Header().Set(name, value)
+			}
+			w.WriteHeader(http.StatusTooManyRequests)
+		})
+		_, err := m.Send(t.Context(), letter())
+		if after := fault.From(err).RetryAfter; after < c.least || after > c.most {
+			t.Errorf("%s: %s", c.name, after)
+		}
+	}
+}
+
+func TestTheReferenceIsSendGrids(t *testing.T) {
+	t.Parallel()
+	m := served(t, func(w http.ResponseWriter, _ *http.Request) {
+		w.Header().Set("X-Message-Id", "abc")
+		w.WriteHeader(http.StatusAccepted)
+	})
+	if r, err := m.Send(t.Context(), letter()); err != nil || r.Reference != "abc" {
+		t.Errorf("%+v, %v", r, err)
+	}
+}
+
+// What goes over the wire has what was asked for, and nothing beside it.
+func TestWhatIsAsked(t *testing.T) {
+	t.Parallel()
+	full := letter()
+	full.To = append(full.To, message.Address{Email: "eve@bücher.example", Name: "Eve"})
+	full.Bcc = []message.Address{{Email: "audit@example.com"}}
+	full.ReplyTo = []message.Address{{Email: "help@example.com"}}
+	full.HTML, full.Headers = "<p>Hello</p>", map[string]string{"X-Campaign": "7"}
+	full.Tags, full.Metadata = []string{"welcome"}, map[string]string{"order": "17"}
+	full.Attachments = []message.Attachment{
+		{Filename: "a.pdf", ContentType: "application/pdf", Content: []byte("PDF")},
+		{Filename: "logo.png", ContentType: "image/png", ContentID: "logo", Content: []byte("PNG")},
+	}
+	for name, c := range map[string]struct {
+		m    message.Message
+		want string
+	}{
+		"the least": {letter(), `{"content":[{"type":"text/plain","value":"Hello Ada"}],"from":{"email":"shop@example.com"},` +
+			`"headers":{"Message-ID":"<msg_1@example.com>"},` +
+			`"personalizations":[{"custom_args":{"patchbay_message":"msg_1"},"to":[{"email":"ada@example.com"}]}],"subject":"Hello"}`},
+		"everything": {full, `{"attachments":[{"content":"UERG","disposition":"attachment","filename":"a.pdf","type":"application/pdf"},` +
+			`{"content":"UE5H","content_id":"logo","disposition":"inline","filename":"logo.png","type":"image/png"}],"categories":["welcome"],` +
+			`"content":[{"type":"text/plain","value":"Hello Ada"},{"type":"text/html","value":"\u003cp\u003eHello\u003c/p\u003e"}],` +
+			`"from":{"email":"shop@example.com"},"headers":{"Message-ID":"<msg_1@example.com>","X-Campaign":"7"},` +
+			`"personalizations":[{"bcc":[{"email":"audit@example.com"}],"custom_args":{"order":"17","patchbay_message":"msg_1"},` +
+			`"to":[{"email":"ada@example.com"},{"email":"eve@xn--bcher-kva.example","name":"Eve"}]}],` +
+			`"reply_to":{"email":"help@example.com"},"subject":"Hello"}`},
+	} {
+		var got []byte
+		var auth, path string
+		m := served(t, func(w http.ResponseWriter, r *http.Request) {
+			got, _ = io.ReadAll(r.Body)
+			auth, path = r.Header.Get("Authorization"), r.Method+" "+r.URL.Path
+			w.WriteHeader(http.StatusAccepted)
+		})
+		if _, err := m.Send(t.Context(), c.m); err != nil {
+			t.Fatal(err)
+		}
+		var asked, want any
+		if json.Unmarshal(got, &asked) != nil || json.Unmarshal([]byte(c.want), &want) != nil || fmt.Sprint(asked) != fmt.Sprint(want) {
+			t.Errorf("%s:\n%s\nwant\n%s", name, got, c.want)
+		}
+		if auth != "Bearer "+canary || path != "POST /v3/mail/send" {
+			t.Errorf("%s, %s", auth, path)
+		}
+	}
+}
+
+func TestWhatAnAccountNeeds(t *testing.T) {
+	t.Parallel()
+	for name, o := range map[string]sendgridmail.Options{
+		"no name": {APIKey: canary}, "no key": {Name: "sendgrid"},
+		"no such base URL": {Name: "sendgrid", APIKey: canary, HTTP: httpclient.Options{BaseURL: "smtp://example.com"}},
+	} {
+		if _, err := sendgridmail.New(o); !fault.Is(err, fault.Invalid) {
+			t.Errorf("%s: %v", name, err)
+		}
+	}
+	if _, err := sendgridmail.New(sendgridmail.Options{Name: "sendgrid", APIKey: canary}); err != nil {
+		t.Errorf("SendGrid's own address: %v", err)
+	}
+}
