@@ -179,6 +179,26 @@ func TestTheExampleIsTheDefaults(t *testing.T) {
 	}
 }
 
+// The README's configuration of real providers is one that the gateway takes.
+func TestTheReadmesProvidersAreRight(t *testing.T) {
+	t.Parallel()
+	text := chapter(t, page(t, "../README.md"), "## Real providers")
+	_, block, _ := strings.Cut(text, "```yaml\n")
+	block, _, found := strings.Cut(block, "```")
+	file := filepath.Join(t.TempDir(), "patchbay.yaml")
+	if err := os.WriteFile(file, []byte(block), 0o600); err != nil || !found {
+		t.Fatal(err, found)
+	}
+	var environ []string
+	for i, name := range regexp.MustCompile(`\$\{(\w+)\}`).FindAllStringSubmatch(block, -1) {
+		environ = append(environ, fmt.Sprintf("%s=secret_%d", name[1], i))
+	}
+	c, err := config.Load(file, environ, app.Types())
+	if err != nil || len(c.Payments.Providers) != 2 || len(c.Mail.Providers) != 2 {
+		t.Errorf("%v, %+v", err, c)
+	}
+}
+
 // What the example has behind a # must be right too.
 func TestTheExampleHasEverySetting(t *testing.T) {
 	t.Parallel()
