@@ -104,7 +104,7 @@ func TestRefusedTokenStands(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			defer resp.Body.Close() //nolint:errcheck // only read
+			defer resp.Body.Close()
 			body, err := io.ReadAll(resp.Body)
 			if resp.StatusCode != 401 || string(body) != "{}" || err != nil || g.saw() != "POST Bearer t1 b" {
 				t.Fatalf("status %d, %q, %v: %s", resp.StatusCode, body, err, g.saw())

@@ -62,8 +62,8 @@ func TestAnswersAreBounded(t *testing.T) {
 				tt.handle(w, req)
 			}
 			server := &http.Server{Handler: http.HandlerFunc(handle), ReadHeaderTimeout: patience}
-			go server.Serve(m)   //nolint:errcheck // closed below
-			defer server.Close() //nolint:errcheck // a test's
+			go server.Serve(m)
+			defer server.Close()
 			o := httpclient.Options{BaseURL: "http://api.test", MaxAnswer: limit, Attempts: 1}
 			c := client(t, o.Over(func(ctx context.Context, network, address string) (net.Conn, error) {
 				c, err := m.Dial(ctx, network, address)

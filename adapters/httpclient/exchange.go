@@ -76,14 +76,15 @@ func (x *Exchange) Kind(err error) fault.Kind {
 // Unanswered is the failure of a request that had no usable answer, in words that
 // callers may see. Its Kind is that of Exchange.Kind.
 func (x *Exchange) Unanswered(err error) *fault.Error {
-	f := fault.New(x.Kind(err), "connection_failed", "the provider could not be reached; nothing was done")
+	f := &fault.Error{Kind: x.Kind(err), Err: Redact(err)}
 	switch f.Kind {
 	case fault.UnknownOutcome:
 		f.Code, f.Message = "no_answer", "the provider gave no answer that can be trusted"
 	case fault.Canceled:
 		f.Code, f.Message = "canceled", "the request was given up before anything was sent"
+	default:
+		f.Code, f.Message = "connection_failed", "the provider could not be reached; nothing was done"
 	}
-	f.Err = Redact(err)
 	return f
 }
 

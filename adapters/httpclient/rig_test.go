@@ -127,7 +127,7 @@ func newRaw(t *testing.T, secure *tls.Config, answer peer) *raw {
 }
 
 func (r *raw) serve(c net.Conn, answer peer) {
-	defer c.Close() //nolint:errcheck // a test's connection
+	defer c.Close()
 	in := bufio.NewReader(c)
 	for nth := 1; ; nth++ {
 		req, err := http.ReadRequest(in)
@@ -224,7 +224,7 @@ func virtual(t *testing.T, o httpclient.Options, handle http.HandlerFunc, test f
 			defer handling.Done()
 			handle(w, req)
 		})}
-		go server.Serve(m) //nolint:errcheck // closed below
+		go server.Serve(m)
 		o.BaseURL = "http://api.test/v1"
 		c := client(t, o.Over(m.Dial))
 		test(t, c, m)
@@ -263,7 +263,7 @@ func send(ctx context.Context, t *testing.T, c *httpclient.Client, method, url, 
 	if err != nil {
 		return 0, "", err
 	}
-	defer resp.Body.Close() //nolint:errcheck // only read
+	defer resp.Body.Close()
 	read, err := io.ReadAll(resp.Body)
 	return resp.StatusCode, string(read), err
 }

@@ -28,7 +28,7 @@ func TestConnectionClosedBeforeTheRequest(t *testing.T) {
 			t.Run(fmt.Sprintf("%s, TLS %t", tt.name, over), func(t *testing.T) {
 				t.Parallel()
 				m := newMemory()
-				defer m.Close() //nolint:errcheck // never fails
+				defer m.Close()
 				o, config := httpclient.Options{BaseURL: "http://127.0.0.1"}, (*tls.Config)(nil)
 				if over {
 					a := newAuthority(t)

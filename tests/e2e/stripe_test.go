@@ -309,6 +309,22 @@ func TestOwnOverloadIsNoReasonToGoElsewhere(t *testing.T) {
 	s.wantCharges(t, 1, 0)
 }
 
+// The account says nothing any more but by its webhooks.
+func TestAWebhookSettlesWhatIsUnknown(t *testing.T) {
+	t.Parallel()
+	s := newShop(t)
+	s.First.Inject(committed(faultserver.Hang()), standing(faultserver.Hang()))
+	p := s.pay(t)
+	if p.Status != 202 || p.Text("status") != "processing" {
+		t.Fatalf("%d %s", p.Status, p.Body)
+	}
+	s.First.Notify(s.Base+"/api/webhooks/stripe", gateway.FirstSecret)
+	if done := settled(t, s.Gateway, p.Text("id"), "succeeded"); attempts(done) != "stripe succeeded" {
+		t.Errorf("%s", done.Body)
+	}
+	s.wantCharges(t, 1, 0)
+}
+
 func TestTheBuyersOwnConfirmationIsHeardOf(t *testing.T) {
 	t.Parallel()
 	s := newShop(t)

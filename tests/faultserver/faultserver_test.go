@@ -46,14 +46,26 @@ func TestAFaultBefallsTheNextRequestAlone(t *testing.T) {
 	}{
 		{"reset before", faultserver.Fault{Mishap: faultserver.Reset()}, 0, isReset},
 		{"reset after", faultserver.Fault{After: true, Mishap: faultserver.Reset()}, 1, isReset},
-		{"another answer", faultserver.Fault{Mishap: faultserver.Answer(429, map[string]string{"Retry-After": "1"}, "slow")}, 0,
-			func(status int, body string, _ error) bool { return status == 429 && body == "slow" }},
-		{"another answer after", faultserver.Fault{After: true, Mishap: faultserver.Answer(500, nil, "")}, 1,
-			func(status int, _ string, _ error) bool { return status == 500 }},
-		{"half an answer", faultserver.Fault{After: true, Mishap: faultserver.Truncate()}, 1,
+		{
+			"another answer",
+			faultserver.Fault{Mishap: faultserver.Answer(429, map[string]string{"Retry-After": "1"}, "slow")},
+			0,
+			func(status int, body string, _ error) bool { return status == 429 && body == "slow" },
+		},
+		{
+			"another answer after",
+			faultserver.Fault{After: true, Mishap: faultserver.Answer(500, nil, "")},
+			1,
+			func(status int, _ string, _ error) bool { return status == 500 },
+		},
+		{
+			"half an answer",
+			faultserver.Fault{After: true, Mishap: faultserver.Truncate()},
+			1,
 			func(status int, _ string, err error) bool {
 				return status == 200 && errors.Is(err, io.ErrUnexpectedEOF)
-			}},
+			},
+		},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			t.Parallel()

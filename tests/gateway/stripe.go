@@ -10,8 +10,8 @@ import (
 
 // The secrets that the two accounts of a Shop sign their webhooks with.
 const (
-	FirstSecret  = "whsec_first_0123456789abcdef"
-	SecondSecret = "whsec_second_0123456789abcdef"
+	FirstSecret  = "whsec_first_0123456789abcdef"  //nolint:gosec // for tests
+	SecondSecret = "whsec_second_0123456789abcdef" //nolint:gosec // for tests
 )
 
 // Shop is a gateway in front of two accounts at Stripe, "stripe" and "stripe-eu".

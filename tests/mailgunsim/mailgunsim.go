@@ -84,7 +84,7 @@ func (s *Sim) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		refuse(w, http.StatusRequestEntityTooLarge, "Message is too large")
 		return
 	}
-	if err := r.ParseMultipartForm(maxBytes); err != nil {
+	if err := r.ParseMultipartForm(maxBytes); err != nil { //nolint:gosec // its clients are tests
 		refuse(w, http.StatusBadRequest, "the request must be multipart/form-data")
 		return
 	}

@@ -167,11 +167,11 @@ func (p personalization) check(field, subject string) *wrong {
 		if bad := m.check(); bad != nil {
 			return &wrong{bad.message, field + ".to.0.email"}
 		}
-		if lower := strings.ToLower(m.Email); seen[lower] {
+		lower := strings.ToLower(m.Email)
+		if seen[lower] {
 			return &wrong{"Each email address in the personalization block should be unique between to, cc, and bcc.", field}
-		} else {
-			seen[lower] = true
 		}
+		seen[lower] = true
 	}
 	if raw, _ := json.Marshal(p.CustomArgs); len(raw) >= maxArguments {
 		return &wrong{"The custom_args must be less than 10000 bytes.", field + ".custom_args"}

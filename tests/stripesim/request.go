@@ -30,14 +30,18 @@ type endpoint struct {
 }
 
 var endpoints = []endpoint{
-	{"POST", regexp.MustCompile(`^/v1/payment_intents$`), payment.Create,
-		"amount currency automatic_payment_methods[enabled] automatic_payment_methods[allow_redirects] capture_method confirm customer description expand metadata payment_method return_url", (*Sim).create},
+	{
+		"POST", regexp.MustCompile(`^/v1/payment_intents$`), payment.Create,
+		"amount currency automatic_payment_methods[enabled] automatic_payment_methods[allow_redirects] capture_method confirm customer description expand metadata payment_method return_url", (*Sim).create,
+	},
 	{"POST", regexp.MustCompile(`^/v1/payment_intents/([^/]+)/confirm$`), payment.Confirm, "expand payment_method return_url", (*Sim).confirm},
 	{"POST", regexp.MustCompile(`^/v1/payment_intents/([^/]+)/capture$`), payment.Capture, "amount_to_capture expand", (*Sim).capture},
 	{"POST", regexp.MustCompile(`^/v1/payment_intents/([^/]+)/cancel$`), payment.Cancel, "cancellation_reason expand", (*Sim).cancel},
 	{"GET", regexp.MustCompile(`^/v1/payment_intents/([^/]+)$`), "", "expand", (*Sim).retrieve},
-	{"GET", regexp.MustCompile(`^/v1/payment_intents$`), "",
-		"created[gt] created[gte] created[lt] created[lte] customer ending_before expand limit starting_after", (*Sim).list},
+	{
+		"GET", regexp.MustCompile(`^/v1/payment_intents$`), "",
+		"created[gt] created[gte] created[lt] created[lte] customer ending_before expand limit starting_after", (*Sim).list,
+	},
 	{"POST", regexp.MustCompile(`^/v1/refunds$`), payment.Refund, "amount expand metadata payment_intent reason", (*Sim).refund},
 	{"GET", regexp.MustCompile(`^/v1/refunds$`), "", "ending_before expand limit payment_intent starting_after", (*Sim).refunds},
 }

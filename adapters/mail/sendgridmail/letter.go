@@ -23,7 +23,9 @@ func letterOf(m message.Message) (*mail.SGMailV3, error) {
 		add  func(...*mail.Email)
 		from []message.Address
 	}{
-		{all.AddTos, m.To}, {all.AddCCs, m.Cc}, {all.AddBCCs, m.Bcc},
+		{all.AddTos, m.To},
+		{all.AddCCs, m.Cc},
+		{all.AddBCCs, m.Bcc},
 		{func(from ...*mail.Email) { letter.SetFrom(from[0]) }, []message.Address{m.From}},
 		{func(to ...*mail.Email) { replyTo(letter, to) }, m.ReplyTo},
 	} {
