@@ -35,6 +35,32 @@ func TestWhatOpensTheBreaker(t *testing.T) {
 	}
 }
 
+func TestACallerWhoLeavesIsNoFailureOfTheProvider(t *testing.T) {
+	for _, leaves := range []bool{true, false} {
+		t.Run(map[bool]string{true: "leaves", false: "has no time left"}[leaves], func(t *testing.T) {
+			within(t, single, func(t *testing.T, r *rig) {
+				r.provider.becomes(func(ctx context.Context, _ int) error {
+					<-ctx.Done()
+					return fault.New(fault.UnknownOutcome, "scripted", "") // it was on its way
+				})
+				for range 30 {
+					ctx, cancel := context.WithTimeout(t.Context(), time.Second)
+					if leaves {
+						time.AfterFunc(100*time.Millisecond, cancel)
+					}
+					if err := r.pay(ctx); !fault.Is(err, fault.UnknownOutcome) && leaves {
+						t.Fatalf("%v", err)
+					}
+					cancel()
+				}
+				if opened := r.gateway.Available() != nil; opened == leaves {
+					t.Errorf("opened %t", opened)
+				}
+			})
+		})
+	}
+}
+
 func TestTheBreakerNeedsHalfOfTenCalls(t *testing.T) {
 	t.Parallel()
 	for name, c := range map[string]struct {

@@ -30,7 +30,7 @@ func newGuard(provider string, o Options) *guard {
 	}
 	b := o.Policy.Breaker
 	g.breaker = circuitbreaker.NewBuilder[any]().
-		HandleIf(func(_ any, err error) bool { return err != nil && fault.KindOf(err).Rule().Trips }).
+		HandleIf(func(_ any, err error) bool { return err != nil && fault.KindOf(err).Rule().Trips && !isAbandoned(err) }).
 		WithFailureRateThreshold(float64(b.FailureRate)/100, uint(b.MinimumCalls), b.Window).
 		WithSuccessThresholdRatio(probesGood, probes).
 		WithDelay(b.Open).
@@ -79,6 +79,7 @@ func (g *guard) do(ctx context.Context, op string, again func(fault.Kind) bool, 
 	if err := ctx.Err(); err != nil {
 		return fault.Wrap(fault.Canceled, "failover."+op, err)
 	}
+	caller := ctx.Err
 	ctx, cancel := context.WithTimeout(ctx, g.policy.Deadline)
 	defer cancel()
 	c := &calls{guard: g, op: op, again: again}
@@ -89,9 +90,25 @@ func (g *guard) do(ctx context.Context, op string, again func(fault.Kind) bool, 
 		RunWithExecution(func(e failsafe.Execution[any]) error {
 			attempt, cancel := context.WithTimeout(e.Context(), g.policy.Timeout)
 			defer cancel()
-			return c.note(call(attempt))
+			err := c.note(call(attempt))
+			if err != nil && errors.Is(caller(), context.Canceled) {
+				return abandoned{err}
+			}
+			return err
 		})
 	return c.result(err)
+}
+
+// abandoned is the failure of a call whose caller has left. What it left behind may
+// be unknown, but says nothing about the provider.
+type abandoned struct{ error }
+
+// Unwrap gives the failure itself.
+func (a abandoned) Unwrap() error { return a.error }
+
+func isAbandoned(err error) bool {
+	var a abandoned
+	return errors.As(err, &a)
 }
 
 // result is what the calls come to. refused is what the policies say: of their

@@ -351,6 +351,9 @@ func TestAnEventSpeaksOnlyForTheAccountThatSignedIt(t *testing.T) {
 		if status, err := s.First.Send(t.Context(), paid, hook, c.secret); status != 200 || err != nil {
 			t.Fatalf("%d %v", status, err)
 		}
+		if c.secret == gateway.SecondSecret {
+			gateway.Eventually(t, 10*time.Second, "the event is applied", func() bool { return strings.Contains(s.Log(), "event of another account ignored") })
+		}
 		settled(t, s.Gateway, p.Text("id"), c.status)
 	}
 }
