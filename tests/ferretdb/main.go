@@ -1,6 +1,6 @@
 // Command ferretdb is a MongoDB for tests: FerretDB on a database in a directory
 // of its own, behind a proxy that passes one message at a time. It prints its
-// URI, and ends when its standard input does.
+// URI, and ends when it is told to.
 //
 // It is a module of its own: FerretDB needs older versions of libraries that the
 // gateway uses.
@@ -9,12 +9,13 @@ package main
 import (
 	"context"
 	"fmt"
-	"io"
 	"log"
 	"net"
 	"net/url"
 	"os"
+	"os/signal"
 	"path/filepath"
+	"syscall"
 
 	"github.com/FerretDB/FerretDB/ferretdb"
 )
@@ -37,7 +38,7 @@ func run() error {
 	if err != nil {
 		return err
 	}
-	ctx, stop := context.WithCancel(context.Background())
+	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	defer stop()
 	done := make(chan error, 1)
 	go func() { done <- f.Run(ctx) }()
@@ -53,7 +54,5 @@ func run() error {
 	go serve(l, behind.Host)
 	fmt.Printf("mongodb://%s/\n", l.Addr())
 
-	_, _ = io.Copy(io.Discard, os.Stdin) // until whoever started it has ended
-	stop()
 	return <-done
 }

@@ -172,3 +172,13 @@ func TestWhatADomainNeeds(t *testing.T) {
 		t.Errorf("Mailgun's own address: %v", err)
 	}
 }
+
+func TestALineBreakIsRefusedBeforeAnythingIsSent(t *testing.T) {
+	t.Parallel()
+	m := served(t, func(http.ResponseWriter, *http.Request) { t.Error("a request") })
+	l := letter()
+	l.Subject = "Hello\r\nBcc: eve@example.com"
+	if _, err := m.Send(t.Context(), l); !fault.Is(err, fault.Invalid) {
+		t.Errorf("%v", err)
+	}
+}

@@ -4,70 +4,27 @@ import (
 	"testing"
 	"time"
 
-	"patchbay/adapters/failover"
 	"patchbay/adapters/httpclient"
 	"patchbay/adapters/mail/sendgridmail"
 	"patchbay/ports"
 	"patchbay/tests/contract"
 	"patchbay/tests/faultserver"
+	"patchbay/tests/mailsim"
 	"patchbay/tests/sendgridsim"
 )
 
-// patience is how long the mailers under test wait for an answer.
-const patience = 2 * time.Second
-
-func open(t *testing.T, sim *sendgridsim.Sim) *sendgridmail.Mailer {
-	t.Helper()
-	m, err := sendgridmail.New(sendgridmail.Options{
-		Name: "sendgrid", APIKey: sim.Key(), HTTP: httpclient.Options{BaseURL: sim.URL(), Timeout: patience},
-	})
-	if err != nil {
-		t.Fatal(err)
-	}
-	return m
-}
-
 func TestContract(t *testing.T) {
 	t.Parallel()
-	bare := func(m *sendgridmail.Mailer) ports.Mailer { return m }
-	t.Run("mail", func(t *testing.T) {
-		t.Parallel()
-		contract.Mail(t, func(t *testing.T) contract.MailHarness { return harness(t, bare).MailHarness })
-	})
-	t.Run("mail outcomes", func(t *testing.T) {
-		t.Parallel()
-		contract.MailOutcomes(t, func(t *testing.T) contract.MailOutcomesHarness { return harness(t, bare) })
-	})
-	t.Run("mail outcomes within a policy", func(t *testing.T) {
-		t.Parallel()
-		policy := failover.Default
-		policy.Attempts = 1 // the suite makes one call fail, and wants to see it
-		contract.MailOutcomes(t, func(t *testing.T) contract.MailOutcomesHarness {
-			return harness(t, func(m *sendgridmail.Mailer) ports.Mailer {
-				return failover.NewMailer(m, failover.Options{Policy: policy})
-			})
+	mailsim.Contract(t, faults, func(t *testing.T) (ports.Mailer, mailsim.Provider) {
+		sim := sendgridsim.Start(t, sendgridsim.Options{})
+		m, err := sendgridmail.New(sendgridmail.Options{
+			Name: "sendgrid", APIKey: sim.Key(), HTTP: httpclient.Options{BaseURL: sim.URL(), Timeout: mailsim.Patience},
 		})
+		if err != nil {
+			t.Fatal(err)
+		}
+		return m, sim
 	})
-}
-
-func harness(t *testing.T, within func(*sendgridmail.Mailer) ports.Mailer) contract.MailOutcomesHarness {
-	sim := sendgridsim.Start(t, sendgridsim.Options{})
-	return contract.MailOutcomesHarness{
-		MailHarness: contract.MailHarness{
-			Mailer:    within(open(t, sim)),
-			Delivered: func(*testing.T) [][]byte { return sim.Delivered() },
-		},
-		Requests: func() int { return len(sim.Requests()) },
-		Secrets:  []string{sim.Key()},
-		Fail: func(_ *testing.T, f contract.MailFault) {
-			sim.Heal()
-			if fault, ok := faults[f]; ok {
-				sim.Inject(fault)
-			} else if f == contract.MailRefused {
-				sim.Refuse()
-			}
-		},
-	}
 }
 
 var faults = map[contract.MailFault]faultserver.Fault{

@@ -191,3 +191,13 @@ func TestWhatAnAccountNeeds(t *testing.T) {
 		t.Errorf("SendGrid's own address: %v", err)
 	}
 }
+
+func TestALineBreakIsRefusedBeforeAnythingIsSent(t *testing.T) {
+	t.Parallel()
+	m := served(t, func(http.ResponseWriter, *http.Request) { t.Error("a request") })
+	l := letter()
+	l.Subject = "Hello\r\nBcc: eve@example.com"
+	if _, err := m.Send(t.Context(), l); !fault.Is(err, fault.Invalid) {
+		t.Errorf("%v", err)
+	}
+}

@@ -1,0 +1,69 @@
+package mailsim
+
+import (
+	"testing"
+	"time"
+
+	"patchbay/adapters/failover"
+	"patchbay/ports"
+	"patchbay/tests/contract"
+	"patchbay/tests/faultserver"
+)
+
+// Patience is how long the mailers under test are to wait for an answer.
+const Patience = 2 * time.Second
+
+// Provider is a simulator of a mail provider.
+type Provider interface {
+	Key() string
+	Delivered() [][]byte
+	Requests() []faultserver.Request
+	Inject(faults ...faultserver.Fault)
+	Refuse()
+	Heal()
+}
+
+// Contract runs the suites for a mailer on a provider, also within a policy. faults
+// are how the provider brings about those of the suite, but for a refused
+// connection.
+func Contract(t *testing.T, faults map[contract.MailFault]faultserver.Fault, open func(t *testing.T) (ports.Mailer, Provider)) {
+	harness := func(t *testing.T) contract.MailOutcomesHarness {
+		mailer, provider := open(t)
+		return contract.MailOutcomesHarness{
+			MailHarness: contract.MailHarness{
+				Mailer: mailer, Delivered: func(*testing.T) [][]byte { return provider.Delivered() },
+			},
+			Requests: func() int { return len(provider.Requests()) },
+			Secrets:  []string{provider.Key()},
+			Fail: func(t *testing.T, f contract.MailFault) {
+				provider.Heal()
+				switch fault, ok := faults[f]; {
+				case ok:
+					provider.Inject(fault)
+				case f == contract.MailRefused:
+					provider.Refuse()
+				case f != "":
+					t.Fatalf("the harness has no fault %s", f)
+				}
+			},
+		}
+	}
+	policy := failover.Default
+	policy.Attempts = 1 // the suite makes one call fail, and wants to see it
+	t.Run("mail", func(t *testing.T) {
+		t.Parallel()
+		contract.Mail(t, func(t *testing.T) contract.MailHarness { return harness(t).MailHarness })
+	})
+	t.Run("mail outcomes", func(t *testing.T) {
+		t.Parallel()
+		contract.MailOutcomes(t, harness)
+	})
+	t.Run("mail outcomes within a policy", func(t *testing.T) {
+		t.Parallel()
+		contract.MailOutcomes(t, func(t *testing.T) contract.MailOutcomesHarness {
+			h := harness(t)
+			h.Mailer = failover.NewMailer(h.Mailer, failover.Options{Policy: policy})
+			return h
+		})
+	})
+}

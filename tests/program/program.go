@@ -1,0 +1,62 @@
+// Package program builds and starts the programs that tests need beside them,
+// each from a module of its own.
+package program
+
+import (
+	"bufio"
+	"fmt"
+	"io"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"runtime"
+	"strings"
+)
+
+// run starts a program, and ends it when standard input ends: many would go on.
+const run = `"$0" "$@" & pid=$!; cat >/dev/null; kill $pid`
+
+// Start builds a package in a module, a directory below tests, and starts it. It
+// ends with this process. found looks for what the program is to say before it is
+// ready, line by line.
+func Start(module, pkg string, args []string, found func(line string) (string, bool)) (string, error) {
+	dir, err := os.MkdirTemp("", "program")
+	if err != nil {
+		return "", err
+	}
+	defer os.RemoveAll(dir) //nolint:errcheck // the program runs on without its file
+	path := filepath.Join(dir, "program")
+	_, file, _, _ := runtime.Caller(0)
+	build := exec.Command("go", "build", "-o", path, pkg) //nolint:gosec // a test's own
+	build.Dir = filepath.Join(filepath.Dir(file), "..", filepath.FromSlash(module))
+	build.Env = append(os.Environ(), "CGO_ENABLED=0", "GOFLAGS=-mod=mod")
+	if out, err := build.CombinedOutput(); err != nil {
+		return "", fmt.Errorf("%w: %s", err, out)
+	}
+	server := exec.Command("sh", append([]string{"-c", run, path}, args...)...) //nolint:gosec // a test's own
+	in, err := server.StdinPipe()
+	if err != nil {
+		return "", err
+	}
+	out, err := server.StdoutPipe()
+	if err != nil {
+		return "", err
+	}
+	if err := server.Start(); err != nil {
+		return "", err
+	}
+	lines := bufio.NewReader(out)
+	for {
+		line, err := lines.ReadString('\n')
+		if err != nil {
+			return "", fmt.Errorf("it ended: %w", err)
+		}
+		if said, ok := found(strings.TrimSpace(line)); ok {
+			go func() {
+				_, _ = io.Copy(io.Discard, lines) // what else it says is of no interest
+				_ = in.Close()                    // held open until here: the program ends when it closes
+			}()
+			return said, nil
+		}
+	}
+}
