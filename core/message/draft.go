@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"mime"
 	"net/mail"
+	"slices"
 	"strings"
 	"time"
 	"unicode"
@@ -92,8 +93,12 @@ func (d Draft) checkAddresses() error {
 		}
 	}
 	for i, a := range d.ReplyTo {
-		if err := a.check(fmt.Sprintf("replyTo[%d]", i)); err != nil {
+		param := fmt.Sprintf("replyTo[%d]", i)
+		if err := a.check(param); err != nil {
 			return err
+		}
+		if slices.ContainsFunc(d.ReplyTo[:i], func(o Address) bool { return strings.EqualFold(o.Email, a.Email) }) {
+			return fault.InvalidParam(param, "duplicate_recipient", "an address may stand only once in replyTo")
 		}
 	}
 	if d.From != (Address{}) {
@@ -187,6 +192,9 @@ func (d Draft) checkLabels() error {
 		return fault.InvalidParam("tags", "too_many_tags", "a message takes at most 10 tags")
 	}
 	for i, tag := range d.Tags {
+		if slices.Contains(d.Tags[:i], tag) {
+			return fault.InvalidParam(fmt.Sprintf("tags[%d]", i), "duplicate_tag", "a tag may stand only once")
+		}
 		if tag == "" || len(tag) > 128 || !oneLine(tag) {
 			return fault.InvalidParam(fmt.Sprintf("tags[%d]", i), "invalid_tag", "a tag takes 1 to 128 characters on one line")
 		}

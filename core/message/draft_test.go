@@ -126,6 +126,10 @@ func TestCheckRefuses(t *testing.T) {
 		{"the same address in another case", email("ADA@example.com"), "to[1]", "duplicate_recipient"},
 		{"the same address in cc", func(d *message.Draft) { d.Cc = d.To }, "cc[0]", "duplicate_recipient"},
 		{"the same address in bcc", func(d *message.Draft) { d.Bcc = d.To }, "bcc[0]", "duplicate_recipient"},
+		{"the same address twice in replyTo", func(d *message.Draft) {
+			d.ReplyTo = []message.Address{{Email: "help@example.com"}, {Email: "Help@example.com", Name: "Help"}}
+		}, "replyTo[1]", "duplicate_recipient"},
+		{"the same tag twice", func(d *message.Draft) { d.Tags = []string{"a", "b", "a"} }, "tags[2]", "duplicate_tag"},
 		{"a wrong address in cc", func(d *message.Draft) { d.Cc = []message.Address{{Email: "eve"}} }, "cc[0]", "invalid_address"},
 		{"a wrong address in bcc", func(d *message.Draft) { d.Bcc = []message.Address{{Email: "eve"}} }, "bcc[0]", "invalid_address"},
 		{"a wrong address in replyTo", func(d *message.Draft) { d.ReplyTo = []message.Address{{Email: "eve"}} }, "replyTo[0]", "invalid_address"},

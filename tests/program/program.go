@@ -27,13 +27,13 @@ func Start(module, pkg string, args []string, found func(line string) (string, b
 	defer os.RemoveAll(dir) //nolint:errcheck // the program runs on without its file
 	path := filepath.Join(dir, "program")
 	_, file, _, _ := runtime.Caller(0)
-	build := exec.Command("go", "build", "-o", path, pkg) //nolint:gosec // a test's own
+	build := exec.Command("go", "build", "-o", path, pkg) //nolint:noctx // as long as it takes
 	build.Dir = filepath.Join(filepath.Dir(file), "..", filepath.FromSlash(module))
 	build.Env = append(os.Environ(), "CGO_ENABLED=0", "GOFLAGS=-mod=mod")
 	if out, err := build.CombinedOutput(); err != nil {
 		return "", fmt.Errorf("%w: %s", err, out)
 	}
-	server := exec.Command("sh", append([]string{"-c", run, path}, args...)...) //nolint:gosec // a test's own
+	server := exec.Command("sh", append([]string{"-c", run, path}, args...)...) //nolint:noctx // it ends with this process
 	in, err := server.StdinPipe()
 	if err != nil {
 		return "", err

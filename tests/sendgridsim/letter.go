@@ -105,8 +105,8 @@ func (l letter) check() *wrong {
 		return &wrong{"The from object must be provided for every email send.", "from.email"}
 	case l.ReplyTo != nil && len(l.ReplyToList) > 0:
 		return &wrong{"reply_to and reply_to_list are mutually exclusive.", "reply_to"}
-	case len(l.Categories) > maxCategories:
-		return &wrong{"The categories must be at most 10.", "categories"}
+	case len(l.Categories) > maxCategories || twice(l.Categories):
+		return &wrong{"The categories must be at most 10, and unique.", "categories"}
 	case len(l.Content) == 0:
 		return &wrong{"Unless a valid template_id is provided, the content parameter is required.", "content"}
 	case time.Until(time.Unix(l.SendAt, 0)) > maxAhead:
@@ -123,6 +123,11 @@ func (l letter) check() *wrong {
 		}
 	}
 	return l.checkParts()
+}
+
+func twice(list []string) bool {
+	sorted := slices.Sorted(slices.Values(list))
+	return len(slices.Compact(sorted)) < len(list)
 }
 
 func (l letter) replyTo() []mailbox {

@@ -38,6 +38,11 @@ func TestTheJudge(t *testing.T) {
 			t.Errorf("%s: %v", body, err)
 		}
 	}
+	s := sendgridsim.Start(t, sendgridsim.Options{})
+	typeless := map[string]any{"content": "YQ==", "filename": "a", "type": ""} // which the judge alone refuses
+	if status, _, answer := send(t, s, s.Key(), letter(map[string]any{"attachments": []any{typeless}})); status != 400 {
+		t.Errorf("the simulator does not ask it: %d %s", status, answer)
+	}
 }
 
 // letter is a request that SendGrid takes, with some of its fields changed.
@@ -125,6 +130,7 @@ func TestWhatIsRefused(t *testing.T) {
 		"a field that is unknown":           {"colour": "red"},
 		"one more recipient than there may": {"personalizations": []any{to(many(1001)...)}},
 		"eleven categories":                 {"categories": many(11)},
+		"a category twice":                  {"categories": []any{"a", "a"}},
 		"two ways to reply":                 {"reply_to": to("a@example.com")["to"].([]any)[0], "reply_to_list": to("b@example.com")["to"]},
 		"a header that is SendGrid's":       {"headers": map[string]any{"Subject": "x"}},
 		"a time too far ahead":              {"send_at": 4102444800},
