@@ -35,6 +35,20 @@ func TestWhatOpensTheBreaker(t *testing.T) {
 	}
 }
 
+func TestWhatIsNobodysFaultIsNotCounted(t *testing.T) {
+	within(t, single, func(t *testing.T, r *rig) {
+		r.provider.becomes(func(context.Context, int) error {
+			return &fault.Error{Kind: fault.UnknownOutcome, Blameless: true}
+		})
+		for range 30 {
+			_ = r.pay(t.Context())
+		}
+		if err := r.gateway.Available(); err != nil || r.provider.calls() != 30 {
+			t.Errorf("%v after %d calls", err, r.provider.calls())
+		}
+	})
+}
+
 func TestACallerWhoLeavesIsNoFailureOfTheProvider(t *testing.T) {
 	for _, leaves := range []bool{true, false} {
 		t.Run(map[bool]string{true: "leaves", false: "has no time left"}[leaves], func(t *testing.T) {

@@ -30,7 +30,7 @@ func newGuard(provider string, o Options) *guard {
 	}
 	b := o.Policy.Breaker
 	g.breaker = circuitbreaker.NewBuilder[any]().
-		HandleIf(func(_ any, err error) bool { return err != nil && fault.KindOf(err).Rule().Trips && !isAbandoned(err) }).
+		HandleIf(func(_ any, err error) bool { return err != nil && counts(err) }).
 		WithFailureRateThreshold(float64(b.FailureRate)/100, uint(b.MinimumCalls), b.Window).
 		WithSuccessThresholdRatio(probesGood, probes).
 		WithDelay(b.Open).
@@ -106,9 +106,11 @@ type abandoned struct{ error }
 // Unwrap gives the failure itself.
 func (a abandoned) Unwrap() error { return a.error }
 
-func isAbandoned(err error) bool {
-	var a abandoned
-	return errors.As(err, &a)
+// counts reports whether a failure is held against the provider.
+func counts(err error) bool {
+	var left abandoned
+	f := fault.From(err)
+	return f.Kind.Rule().Trips && !f.Blameless && !errors.As(err, &left)
 }
 
 // result is what the calls come to. refused is what the policies say: of their

@@ -112,6 +112,7 @@ type Error struct {
 	DeclineCode string        // the issuer's reason, with Declined
 	RetryAfter  time.Duration // zero where nothing is known
 	NoRetry     bool          // whoever failed asks not to be asked the same again, whatever the Kind allows
+	Blameless   bool          // it says nothing about how well the provider is, whatever the Kind counts
 	Err         error
 }
 

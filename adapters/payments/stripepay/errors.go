@@ -46,7 +46,7 @@ func (c call) failure(err error) error {
 		f = c.named(c.exchange.Unanswered(err))
 	case status == http.StatusUnauthorized, status == http.StatusForbidden:
 		f = c.fault(fault.Unauthorized, "provider_misconfigured", "the provider refused the gateway's credentials", nil)
-	case status == http.StatusTooManyRequests:
+	case status == http.StatusTooManyRequests && !(spoken && e.Code == stripe.ErrorCodeLockTimeout):
 		f = c.fault(fault.RateLimited, "rate_limit", "the provider asks for fewer requests", nil)
 	case status >= 500, !spoken:
 		return c.noRetry(c.unreadable())
@@ -61,9 +61,13 @@ func (c call) failure(err error) error {
 func (c call) refused(e *stripe.Error) *fault.Error {
 	switch {
 	case e.Code == stripe.ErrorCodeIdempotencyKeyInUse:
-		return c.fault(fault.UnknownOutcome, string(e.Code), "the same request is still under way", nil)
+		f := c.fault(fault.UnknownOutcome, string(e.Code), "the same request is still under way", nil)
+		f.Blameless = true
+		return f
 	case e.Code == stripe.ErrorCodeLockTimeout:
-		return c.fault(fault.RateLimited, string(e.Code), "too many requests on one payment", nil)
+		f := c.fault(fault.RateLimited, string(e.Code), "too many requests on one payment", nil)
+		f.Blameless = true
+		return f
 	case e.Type == stripe.ErrorTypeIdempotency:
 		return c.fault(fault.Conflict, "idempotency_mismatch", "this key was used for another request", nil)
 	case e.Type == stripe.ErrorTypeCard, e.HTTPStatusCode == http.StatusPaymentRequired:

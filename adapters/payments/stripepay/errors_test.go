@@ -40,7 +40,7 @@ var anyOperation = []row{
 	{"a 403", says{403, nil, problem(`"type":"invalid_request_error","message":"permissions"`)}, fault.Unauthorized, "provider_misconfigured", ""},
 	{"a 429", says{429, nil, problem(`"type":"invalid_request_error","code":"rate_limit","message":"slow"`)}, fault.RateLimited, "rate_limit", ""},
 	{"a 429 without a body", says{429, nil, ""}, fault.RateLimited, "rate_limit", ""},
-	{"a lock that was not to be had", says{429, nil, problem(`"type":"invalid_request_error","code":"lock_timeout","message":"locked"`)}, fault.RateLimited, "rate_limit", ""},
+	{"a lock that was not to be had", says{429, nil, problem(`"type":"invalid_request_error","code":"lock_timeout","message":"locked"`)}, fault.RateLimited, "lock_timeout", ""},
 	{"a lock that was not to be had, as a 409", says{409, nil, problem(`"type":"invalid_request_error","code":"lock_timeout","message":"locked"`)}, fault.RateLimited, "lock_timeout", ""},
 	{"the same request under way", says{409, nil, problem(`"type":"invalid_request_error","code":"idempotency_key_in_use","message":"in use"`)}, fault.UnknownOutcome, "idempotency_key_in_use", ""},
 	{"a key of another request", says{400, nil, problem(`"type":"idempotency_error","message":"other parameters"`)}, fault.Conflict, "idempotency_mismatch", ""},
