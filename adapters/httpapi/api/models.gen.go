@@ -259,7 +259,7 @@ type PaymentIntentRequest struct {
 	// CustomerId A user of ours (usr_…), or the provider's own customer.
 	CustomerId string `json:"customerId,omitempty,omitzero"`
 
-	// Customers The provider's customer by the provider's configured name.
+	// Customers The provider's customer by the provider's configured name. A name that is not configured has no effect.
 	Customers   map[string]string `json:"customers,omitempty,omitzero"`
 	Description string            `json:"description,omitempty,omitzero"`
 	Metadata    Metadata          `json:"metadata,omitempty,omitzero"`
@@ -267,7 +267,7 @@ type PaymentIntentRequest struct {
 	// PaymentMethod For the first provider only: pm_…
 	PaymentMethod string `json:"paymentMethod,omitempty,omitzero"`
 
-	// PaymentMethods One for each provider by its configured name.
+	// PaymentMethods One for each provider by its configured name. A name that is not configured has no effect.
 	PaymentMethods map[string]string `json:"paymentMethods,omitempty,omitzero"`
 
 	// ReturnUrl Where the buyer comes back to.
