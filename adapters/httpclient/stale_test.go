@@ -126,9 +126,9 @@ func TestWhatHasLeftIsNotSentAgainUnasked(t *testing.T) {
 
 func notAgain(t *testing.T, key, body string, over bool, last peer) {
 	t.Helper()
-	var keys []string
+	keys := make(chan string, 2)
 	answer := func(c net.Conn, req *http.Request, nth int) bool {
-		keys = append(keys, req.Header.Get(key))
+		keys <- req.Header.Get(key)
 		if nth == 1 {
 			_, _ = io.WriteString(c, fine)
 			return true
@@ -156,7 +156,7 @@ func notAgain(t *testing.T, key, body string, over bool, last peer) {
 	if err == nil || !x.Written() || x.Kind(err) != fault.UnknownOutcome || r.requests.Load() != 2 {
 		t.Fatalf("written %t after %d requests: %v", x.Written(), r.requests.Load(), err)
 	}
-	if keys[0] != "k1" || keys[1] != "k1" || header.Get(key) != "k1" {
-		t.Fatalf("sent under the keys %q, the caller's is %q", keys, header)
+	if first, second := <-keys, <-keys; first != "k1" || second != "k1" || header.Get(key) != "k1" {
+		t.Fatalf("sent under the keys %q and %q, the caller's is %q", first, second, header)
 	}
 }
