@@ -51,6 +51,7 @@ var rules = []rule{
 	{"adapters/payments/stripepay", outbound, "github.com/stripe/stripe-go/v76"},
 	{"adapters/render", outbound, "github.com/k3a/html2text"},
 	{"adapters/storage/mongostore", outbound, "go.mongodb.org/mongo-driver"},
+	{"adapters/storage/pgstore", outbound, "github.com/jackc/pgx/v5 github.com/pressly/goose/v3"},
 	{"adapters/storage/sqlitestore", outbound, "modernc.org/sqlite github.com/pressly/goose/v3 github.com/gofrs/flock golang.org/x/sync"},
 	{"adapters/sys", outbound, "github.com/google/uuid"},
 	{"adapters/webhooks/stripehook", outbound, "github.com/stripe/stripe-go/v76/webhook"},

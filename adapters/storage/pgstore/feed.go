@@ -1,0 +1,60 @@
+package pgstore
+
+import (
+	"context"
+	"strconv"
+
+	"github.com/jackc/pgx/v5"
+	"github.com/jackc/pgx/v5/pgxpool"
+
+	"patchbay/core/event"
+)
+
+// publishing is the lock under which one process at a time appends to the feed.
+const publishing = migrating + 1
+
+// Publish implements ports.Journal. Numbers are given under a lock that ends with
+// the commit: they have no gaps, and none comes after a higher one.
+func (j journal) Publish(ctx context.Context, n int) (moved int, err error) {
+	const move = `WITH last AS (SELECT coalesce(max(seq), 0) AS seq FROM feed), moved AS (
+			DELETE FROM told WHERE n IN (SELECT n FROM told ORDER BY n LIMIT $1) RETURNING *
+		), put AS (INSERT INTO feed (seq, tenant, id, type, subject, at, data)
+			SELECT last.seq + row_number() OVER (ORDER BY moved.n), tenant, id, type, subject, at, data FROM moved, last RETURNING 1
+		) SELECT count(*) FROM put`
+	if waiting, err := j.waiting(ctx); err != nil || !waiting {
+		return 0, err
+	}
+	err = j.with(ctx, "pgstore.publish", func(ctx context.Context, c *pgxpool.Conn) error {
+		return writeFault("pgstore.publish", pgx.BeginFunc(ctx, c, func(tx pgx.Tx) error {
+			// Of its own: the statement after it must see what the one before us
+			// has committed.
+			if _, err := tx.Exec(ctx, `SELECT pg_advisory_xact_lock($1)`, int64(publishing)); err != nil {
+				return err
+			}
+			return tx.QueryRow(ctx, move, n).Scan(&moved)
+		}))
+	})
+	return moved, err
+}
+
+// waiting looks first, without a lock: mostly there is nothing to tell.
+func (j journal) waiting(ctx context.Context) (some bool, err error) {
+	err = j.row(ctx, "pgstore.publish", `SELECT EXISTS (SELECT 1 FROM told)`, nil, func(row pgx.Row) error { return row.Scan(&some) })
+	return some, err
+}
+
+// Feed implements ports.Journal.
+func (j journal) Feed(ctx context.Context, tenant string, after int64, n int) (events []event.Feed, err error) {
+	const query = `SELECT seq, tenant, id, type, subject, at, data FROM feed WHERE tenant = $1 AND seq > $2 ORDER BY seq LIMIT $3`
+	err = j.rows(ctx, "pgstore.feed", query, []any{tenant, after, n}, func(row pgx.Rows) error {
+		var e event.Feed
+		var at int64
+		err := row.Scan(&e.Seq, &e.Tenant, &e.ID, &e.Type, &e.Subject, &at, (*[]byte)(&e.Data))
+		e.At = moment(at)
+		events = append(events, e)
+		return err
+	})
+	return events, err
+}
+
+func itoa(n int) string { return strconv.Itoa(n) }

@@ -1,0 +1,208 @@
+package pgstore
+
+import (
+	"cmp"
+	"context"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/jackc/pgx/v5"
+	"github.com/jackc/pgx/v5/pgxpool"
+
+	"patchbay/core/event"
+	"patchbay/core/fault"
+	"patchbay/ports"
+)
+
+var _ ports.Journal = journal{}
+
+type journal struct{ *Store }
+
+var (
+	errRecordConflict = fault.New(fault.Conflict, "record_conflict", "the record is taken or has changed")
+	errRecordInvalid  = fault.New(fault.Invalid, "invalid_record", "a record needs an id, a kind and a body")
+)
+
+const (
+	recordColumns = `tenant, kind, id, rev, coalesce(idem, ''), coalesce(ref, ''), status, customer, created, coalesce(queue, ''), due, owner, body`
+
+	// tells puts into told what a save has to tell, if it is made. Its arrays
+	// are the last parameters.
+	tells = `, t AS (INSERT INTO told (tenant, id, type, subject, at, data)
+		SELECT e.* FROM s, unnest($%T::text[], $%I::text[], $%Y::text[], $%S::text[], $%A::bigint[], $%D::bytea[]) AS e)
+		SELECT count(*) FROM s`
+
+	// now is the database's own clock, by which leases run.
+	now = `(extract(epoch FROM clock_timestamp()) * 1000000)::bigint`
+)
+
+// telling completes a statement that has n parameters of its own.
+func telling(statement string, n int) string {
+	const letters = "TIYSAD"
+	pairs := make([]string, 0, 2*len(letters))
+	for i := range letters {
+		pairs = append(pairs, "%"+letters[i:i+1], itoa(n+1+i))
+	}
+	return statement + strings.NewReplacer(pairs...).Replace(tells)
+}
+
+var (
+	insertRecord = telling(`WITH s AS (INSERT INTO record (rev, kind, tenant, id, idem, ref, status, customer, created, queue, due, owner, body)
+		VALUES (1, $1, $2, $3, nullif($4,''), nullif($5,''), $6, $7, $8, nullif($9,''), $10, $11, $12) ON CONFLICT DO NOTHING RETURNING 1)`, 12)
+	updateRecord = telling(`WITH s AS (UPDATE record SET rev = rev + 1, idem = nullif($4,''), ref = nullif($5,''), status = $6, customer = $7,
+		created = $8, queue = nullif($9,''), due = $10, owner = $11, body = $12
+		WHERE kind = $1 AND tenant = $2 AND id = $3 AND rev = $13 RETURNING 1)`, 13)
+)
+
+// Save implements ports.Journal.
+func (j journal) Save(ctx context.Context, records ...*ports.Record) []error {
+	errs := make([]error, len(records))
+	for i, r := range records {
+		if errs[i] = j.save(ctx, r); errs[i] == nil {
+			r.Rev++
+		}
+	}
+	return errs
+}
+
+func (j journal) save(ctx context.Context, r *ports.Record) error {
+	if r.ID == "" || r.Kind == "" || len(r.Body) == 0 {
+		return errRecordInvalid
+	}
+	statement, args := insertRecord, []any{
+		r.Kind, r.Tenant, r.ID, r.Idem, r.Ref, r.Index.Status, r.Index.Customer, micros(r.Index.Created),
+		r.Queue, micros(r.Due), r.Owner, r.Body,
+	}
+	if r.Rev > 0 {
+		statement, args = updateRecord, append(args, r.Rev)
+	}
+	n, err := j.write(ctx, "pgstore.save", statement, append(args, columns(r.Events)...)...)
+	if n == 0 && err == nil || fault.Is(err, fault.Conflict) {
+		return errRecordConflict
+	}
+	return err
+}
+
+// columns gives events as arrays, a column each.
+func columns(events []event.Feed) []any {
+	var tenants, ids, types, subjects []string
+	var at []int64
+	var data [][]byte
+	for _, e := range events {
+		tenants, ids, types, subjects = append(tenants, e.Tenant), append(ids, e.ID), append(types, e.Type), append(subjects, e.Subject)
+		at, data = append(at, micros(e.At)), append(data, e.Data)
+	}
+	return []any{tenants, ids, types, subjects, at, data}
+}
+
+// Get implements ports.Journal.
+func (j journal) Get(ctx context.Context, tenant, kind, id string) (ports.Record, error) {
+	return j.one(ctx, `SELECT `+recordColumns+` FROM record WHERE kind = $1 AND tenant = $2 AND id = $3`, kind, tenant, id)
+}
+
+// Find implements ports.Journal.
+func (j journal) Find(ctx context.Context, kind string, by ports.Unique, value string) (ports.Record, error) {
+	query := `SELECT ` + recordColumns + ` FROM record WHERE kind = $1 AND idem = $2`
+	if by == ports.ByRef {
+		query = `SELECT ` + recordColumns + ` FROM record WHERE kind = $1 AND ref = $2`
+	}
+	return j.one(ctx, query, kind, value)
+}
+
+func (j journal) one(ctx context.Context, query string, args ...any) (r ports.Record, err error) {
+	err = j.row(ctx, "pgstore.record", query, args, func(row pgx.Row) (err error) {
+		r, err = scanRecord(row)
+		return err
+	})
+	return r, err
+}
+
+func scanRecord(row pgx.Row, more ...any) (ports.Record, error) {
+	var r ports.Record
+	var created, due int64
+	err := row.Scan(append([]any{
+		&r.Tenant, &r.Kind, &r.ID, &r.Rev, &r.Idem, &r.Ref, &r.Index.Status, &r.Index.Customer,
+		&created, &r.Queue, &due, &r.Owner, &r.Body,
+	}, more...)...)
+	r.Index.Created, r.Due = moment(created), moment(due)
+	return r, err
+}
+
+// List implements ports.Journal. It asks for one more than the limit, to know
+// whether more follow.
+func (j journal) List(ctx context.Context, tenant, kind string, f ports.Filter, after string, limit int) (ports.RecordPage, error) {
+	c, err := ports.ParseCursor(after)
+	if err != nil {
+		return ports.RecordPage{}, err
+	}
+	query := `SELECT ` + recordColumns + ` FROM record WHERE kind = $1 AND tenant = $2 AND (created, id) < ($3, $4)`
+	args := []any{kind, tenant, c.Created, c.ID}
+	if f.Status != "" {
+		args = append(args, f.Status)
+		query += ` AND status = $` + itoa(len(args))
+	}
+	if f.Customer != "" {
+		args = append(args, f.Customer)
+		query += ` AND customer = $` + itoa(len(args)) + ` AND customer <> ''`
+	}
+	args = append(args, limit+1)
+	query += ` ORDER BY created DESC, id DESC LIMIT $` + itoa(len(args))
+	var page ports.RecordPage
+	err = j.rows(ctx, "pgstore.list", query, args, func(row pgx.Rows) error {
+		r, err := scanRecord(row)
+		page.Records = append(page.Records, r)
+		return err
+	})
+	if err != nil {
+		return ports.RecordPage{}, err
+	}
+	if len(page.Records) > limit {
+		page.Records = page.Records[:limit]
+		last := page.Records[limit-1]
+		page.Next = ports.Cursor{Created: micros(last.Index.Created), ID: last.ID}.String()
+	}
+	return page, nil
+}
+
+// Claim implements ports.Journal. What another is claiming at this moment is passed
+// over.
+func (j journal) Claim(ctx context.Context, queue, owner string, lease time.Duration, n int) ([]ports.Claim, error) {
+	const query = `WITH ready AS (
+			SELECT kind, tenant, id, due AS since, owner AS before FROM record
+			WHERE queue = $1 AND due <= ` + now + ` ORDER BY due LIMIT $4 FOR UPDATE SKIP LOCKED
+		), taken AS (
+			UPDATE record r SET rev = r.rev + 1, owner = $2, due = ` + now + ` + $3 FROM ready
+			WHERE r.kind = ready.kind AND r.tenant = ready.tenant AND r.id = ready.id
+			RETURNING r.*, ready.since, ready.before
+		) SELECT ` + recordColumns + `, since, before <> '' FROM taken`
+	type claim struct {
+		ports.Claim
+		since int64
+	}
+	var all []claim
+	err := j.with(ctx, "pgstore.claim", func(ctx context.Context, c *pgxpool.Conn) error {
+		return writeFault("pgstore.claim", each(ctx, c, query, []any{queue, owner, lease.Microseconds(), n}, func(row pgx.Rows) (err error) {
+			var one claim
+			one.Record, err = scanRecord(row, &one.since, &one.Expired)
+			all = append(all, one)
+			return err
+		}))
+	})
+	if err != nil {
+		return nil, err // what was claimed all the same comes due again
+	}
+	slices.SortFunc(all, func(a, b claim) int { return cmp.Compare(a.since, b.since) })
+	var claims []ports.Claim
+	for _, one := range all {
+		claims = append(claims, one.Claim)
+	}
+	return claims, nil
+}
+
+// Ping implements ports.Journal by writing.
+func (j journal) Ping(ctx context.Context) error {
+	_, err := j.write(ctx, "pgstore.ping", `INSERT INTO ping (one, at) VALUES (1, `+now+`)
+		ON CONFLICT (one) DO UPDATE SET at = excluded.at RETURNING at`)
+	return err
+}

@@ -1,0 +1,54 @@
+package pgstore
+
+import (
+	"context"
+	"embed"
+	"fmt"
+	"io/fs"
+
+	"github.com/jackc/pgx/v5/pgxpool"
+	"github.com/jackc/pgx/v5/stdlib"
+	"github.com/pressly/goose/v3"
+
+	"patchbay/core/fault"
+)
+
+//go:embed migrations/*.sql
+var migrations embed.FS
+
+// migrating is the lock under which one process at a time changes the tables.
+const migrating = 0x7061746368626179 // "patchbay"
+
+// migrate brings the tables up to date. The lock is a transaction's, which is kept
+// open meanwhile: a session's would not hold behind PgBouncer.
+func migrate(ctx context.Context, pool *pgxpool.Pool) error {
+	tx, err := pool.Begin(ctx)
+	if err != nil {
+		return readFault("pgstore.migrate", err)
+	}
+	defer tx.Rollback(ctx) //nolint:errcheck // it has only the lock
+	if _, err := tx.Exec(ctx, `SELECT pg_advisory_xact_lock($1)`, int64(migrating)); err != nil {
+		return readFault("pgstore.migrate", err)
+	}
+	dir, err := fs.Sub(migrations, "migrations")
+	if err != nil {
+		return fault.Wrap(fault.Internal, "pgstore.migrate", err)
+	}
+	db := stdlib.OpenDBFromPool(pool)
+	defer db.Close() //nolint:errcheck // the pool stays
+	p, err := goose.NewProvider(goose.DialectPostgres, db, dir)
+	if err != nil {
+		return readFault("pgstore.migrate", err)
+	}
+	stored, err := p.GetDBVersion(ctx)
+	if err != nil {
+		return readFault("pgstore.migrate", err)
+	}
+	sources := p.ListSources()
+	if newest := sources[len(sources)-1].Version; stored > newest {
+		return fault.New(fault.Invalid, "store_newer", fmt.Sprintf(
+			"the database has version %d, this program knows only up to %d: run a newer program", stored, newest))
+	}
+	_, err = p.Up(ctx)
+	return readFault("pgstore.migrate", err)
+}

@@ -1,0 +1,156 @@
+// Package pgstore keeps the journal and the users in a PostgreSQL database, for one
+// gateway or several.
+//
+// Each write is one statement, and so one commit and one round trip; Postgres
+// gathers the commits of many connections by itself. No statement is prepared by
+// name, and no state is kept in a session: it works behind PgBouncer in
+// transaction mode.
+package pgstore
+
+import (
+	"context"
+	"crypto/tls"
+	"errors"
+	"time"
+
+	"github.com/jackc/pgx/v5"
+	"github.com/jackc/pgx/v5/pgxpool"
+
+	"patchbay/core/fault"
+	"patchbay/ports"
+)
+
+// The time-outs of one call.
+const (
+	connectTimeout = 3 * time.Second
+	queryTimeout   = 3 * time.Second
+	acquireTimeout = time.Second // of a connection, where all are in use
+)
+
+// Options says what to open.
+type Options struct {
+	Host               string
+	Port               uint16
+	Database           string
+	Username, Password string
+	TLS                *tls.Config // nil for none
+	Min, Max           int32       // connections
+	Idle               time.Duration
+	Clock              ports.Clock // of users; leases run by the database's own
+	IDs                ports.IDs
+}
+
+// Store is an open database.
+type Store struct {
+	clock ports.Clock
+	ids   ports.IDs
+	pool  *pgxpool.Pool
+}
+
+// Open connects, and brings the tables up to date: one process at a time, while
+// others wait. Unavailable; Unauthorized; Invalid with code store_newer: the tables
+// were made by a newer version.
+func Open(ctx context.Context, o Options) (*Store, error) {
+	c, err := pgxpool.ParseConfig("")
+	if err != nil {
+		return nil, fault.Wrap(fault.Internal, "pgstore.open", err)
+	}
+	// All that the environment (PGHOST and the like) may have said is replaced.
+	conn := c.ConnConfig
+	conn.Host, conn.Port, conn.Database, conn.User, conn.Password = o.Host, o.Port, o.Database, o.Username, o.Password
+	conn.TLSConfig, conn.Fallbacks, conn.ConnectTimeout = o.TLS, nil, connectTimeout
+	conn.RuntimeParams = map[string]string{"application_name": "patchbay"}
+	conn.DefaultQueryExecMode = pgx.QueryExecModeCacheDescribe
+	c.MinConns, c.MaxConns, c.MaxConnIdleTime = o.Min, max(o.Max, 1), o.Idle
+	c.PingTimeout = acquireTimeout
+	pool, err := pgxpool.NewWithConfig(ctx, c)
+	if err != nil {
+		return nil, readFault("pgstore.open", err)
+	}
+	if err := migrate(ctx, pool); err != nil {
+		pool.Close()
+		return nil, err
+	}
+	return &Store{clock: o.Clock, ids: o.IDs, pool: pool}, nil
+}
+
+// Close ends the connections, once the calls under way are answered.
+func (s *Store) Close() error {
+	s.pool.Close()
+	return nil
+}
+
+// Journal gives the store as a journal.
+func (s *Store) Journal() ports.Journal { return journal{s} }
+
+// Users gives the store as a repository of users.
+func (s *Store) Users() ports.UserRepository { return users{s} }
+
+// with lends a connection to one call. Its error is Unavailable where there is
+// none to be had: nothing was sent.
+func (s *Store) with(ctx context.Context, op string, call func(ctx context.Context, c *pgxpool.Conn) error) error {
+	waiting, cancel := context.WithTimeout(ctx, acquireTimeout)
+	defer cancel()
+	c, err := s.pool.Acquire(waiting)
+	if err != nil {
+		return fault.Wrap(fault.Unavailable, op, err)
+	}
+	defer c.Release()
+	working, cancel := context.WithTimeout(ctx, queryTimeout)
+	defer cancel()
+	return call(working, c)
+}
+
+// row reads one row.
+func (s *Store) row(ctx context.Context, op, query string, args []any, scan func(pgx.Row) error) error {
+	return s.with(ctx, op, func(ctx context.Context, c *pgxpool.Conn) error {
+		return readFault(op, scan(c.QueryRow(ctx, query, args...)))
+	})
+}
+
+// rows reads many.
+func (s *Store) rows(ctx context.Context, op, query string, args []any, scan func(pgx.Rows) error) error {
+	return s.with(ctx, op, func(ctx context.Context, c *pgxpool.Conn) error {
+		return readFault(op, each(ctx, c, query, args, scan))
+	})
+}
+
+func each(ctx context.Context, c *pgxpool.Conn, query string, args []any, scan func(pgx.Rows) error) error {
+	rows, err := c.Query(ctx, query, args...)
+	if err != nil {
+		return err
+	}
+	defer rows.Close()
+	for rows.Next() {
+		if err := scan(rows); err != nil {
+			return err
+		}
+	}
+	return rows.Err()
+}
+
+// write does one statement that changes something, and returns of how many rows.
+func (s *Store) write(ctx context.Context, op, query string, args ...any) (n int64, err error) {
+	err = s.with(ctx, op, func(ctx context.Context, c *pgxpool.Conn) error {
+		return writeFault(op, c.QueryRow(ctx, query, args...).Scan(&n))
+	})
+	return n, err
+}
+
+// micros is how times are stored: microseconds since 1970, 0 for no time.
+func micros(t time.Time) int64 {
+	if t.IsZero() {
+		return 0
+	}
+	return t.UnixMicro()
+}
+
+func moment(micros int64) time.Time {
+	if micros == 0 {
+		return time.Time{}
+	}
+	return time.UnixMicro(micros).UTC()
+}
+
+// nothing reports whether an error says that there was no row.
+func nothing(err error) bool { return errors.Is(err, pgx.ErrNoRows) }

@@ -1,0 +1,246 @@
+package pgstore
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+
+	"github.com/jackc/pgx/v5"
+
+	"patchbay/core/event"
+	"patchbay/core/fault"
+	"patchbay/core/idem"
+	"patchbay/core/user"
+	"patchbay/ports"
+)
+
+var _ ports.UserRepository = users{}
+
+type users struct{ *Store }
+
+const (
+	userColumns = `id, tenant, coalesce(email, ''), name, metadata, version, created, updated`
+	userByID    = `SELECT ` + userColumns + ` FROM person WHERE tenant = $1 AND id = $2 AND NOT deleted`
+	userByEmail = `SELECT ` + userColumns + ` FROM person WHERE tenant = $1 AND email = $2`
+	userByKey   = `SELECT ` + userColumns + `, fingerprint, original, deleted FROM person WHERE idem = $1`
+	listUsers   = `SELECT ` + userColumns + ` FROM person WHERE tenant = $1 AND NOT deleted AND (created, id) < ($2, $3)
+		ORDER BY created DESC, id DESC LIMIT $4`
+)
+
+var (
+	insertUser = telling(`WITH s AS (INSERT INTO person (tenant, id, email, name, metadata, version, created, updated, idem, fingerprint, deleted)
+		VALUES ($1, $2, $3, $4, $5, $6, $7, $8, nullif($9,''), $10, false) ON CONFLICT DO NOTHING RETURNING 1)`, 10)
+	updateUser = telling(`WITH s AS (UPDATE person SET email = $3, name = $4, metadata = $5, version = $6, updated = $7,
+		original = CASE WHEN idem IS NULL THEN NULL ELSE coalesce(original, $8) END
+		WHERE tenant = $1 AND id = $2 AND version = $9 AND NOT deleted RETURNING 1)`, 9)
+	deleteUser = telling(`WITH s AS (UPDATE person SET email = NULL, name = '', metadata = NULL, original = NULL, version = version + 1,
+		updated = $3, deleted = true WHERE tenant = $1 AND id = $2 AND version = $4 AND NOT deleted RETURNING 1)`, 4)
+)
+
+// FindByID implements ports.UserRepository.
+func (u users) FindByID(ctx context.Context, tenant, id string) (user.User, error) {
+	return u.one(ctx, userByID, tenant, id)
+}
+
+// FindByEmail implements ports.UserRepository.
+func (u users) FindByEmail(ctx context.Context, tenant, email string) (user.User, error) {
+	return u.one(ctx, userByEmail, tenant, email)
+}
+
+func (u users) one(ctx context.Context, query string, args ...any) (found user.User, err error) {
+	err = u.row(ctx, "pgstore.user", query, args, func(row pgx.Row) (err error) {
+		found, err = scanUser(row)
+		return err
+	})
+	return found, err
+}
+
+// FindByKey implements ports.UserRepository.
+func (u users) FindByKey(ctx context.Context, scoped string) (c user.Creation, err error) {
+	err = u.row(ctx, "pgstore.user", userByKey, []any{scoped}, func(row pgx.Row) (err error) {
+		c, err = scanCreation(row)
+		return err
+	})
+	return c, err
+}
+
+// Create implements ports.UserRepository.
+func (u users) Create(ctx context.Context, n user.User, key idem.Key) error {
+	metadata, err := encode(n.Metadata)
+	if err != nil {
+		return err
+	}
+	args := []any{n.Tenant, n.ID, n.Email, n.Name, metadata, n.Version, micros(n.CreatedAt), micros(n.UpdatedAt), key.Scoped, key.Fingerprint}
+	made, err := u.write(ctx, "pgstore.user", insertUser, append(args, columns(u.news("created", n))...)...)
+	if err == nil && made == 0 {
+		return u.taken(ctx, n, key)
+	}
+	return err
+}
+
+// taken says which of a new user's unique values is in the way. What was in the
+// way may be gone by now.
+func (u users) taken(ctx context.Context, n user.User, key idem.Key) error {
+	if !key.Empty() {
+		if _, err := u.FindByKey(ctx, key.Scoped); !fault.Is(err, fault.NotFound) {
+			return orElse(err, fault.New(fault.Conflict, "key_taken", "the idempotency key is taken"))
+		}
+	}
+	if _, err := u.FindByEmail(ctx, n.Tenant, n.Email); !fault.Is(err, fault.NotFound) {
+		return orElse(err, errEmailTaken)
+	}
+	return fault.New(fault.Conflict, "id_taken", "the id is taken")
+}
+
+func orElse(err, otherwise error) error {
+	if err != nil {
+		return err
+	}
+	return otherwise
+}
+
+var errEmailTaken = &fault.Error{Kind: fault.Conflict, Code: "email_taken", Param: "email", Message: "another user has this email"}
+
+// Update implements ports.UserRepository. What another has changed between the read
+// and the write is read again.
+func (u users) Update(ctx context.Context, tenant, id string, patch user.Patch, ifVersion int64) (user.User, error) {
+	for {
+		before, err := u.current(ctx, tenant, id, ifVersion)
+		if err != nil {
+			return user.User{}, err
+		}
+		after, err := before.Apply(patch, u.clock.Now())
+		if err != nil {
+			return user.User{}, err
+		}
+		switch done, err := u.replace(ctx, before, after); {
+		case fault.Is(err, fault.Conflict):
+			return user.User{}, errEmailTaken
+		case err != nil:
+			return user.User{}, err
+		case done:
+			return after, nil
+		}
+	}
+}
+
+func (u users) replace(ctx context.Context, before, after user.User) (bool, error) {
+	metadata, err := encode(after.Metadata)
+	if err != nil {
+		return false, err
+	}
+	original, err := json.Marshal(before)
+	if err != nil {
+		return false, fault.Wrap(fault.Internal, "pgstore.user", err)
+	}
+	args := []any{after.Tenant, after.ID, after.Email, after.Name, metadata, after.Version, micros(after.UpdatedAt), original, before.Version}
+	n, err := u.write(ctx, "pgstore.user", updateUser, append(args, columns(u.news("updated", after))...)...)
+	return n > 0, err
+}
+
+// current reads a user, at the version that is asked for.
+func (u users) current(ctx context.Context, tenant, id string, ifVersion int64) (user.User, error) {
+	found, err := u.FindByID(ctx, tenant, id)
+	if err == nil && ifVersion != 0 && found.Version != ifVersion {
+		return found, fault.New(fault.Conflict, "version_mismatch", fmt.Sprintf("the user is at version %d", found.Version))
+	}
+	return found, err
+}
+
+// Delete implements ports.UserRepository.
+func (u users) Delete(ctx context.Context, tenant, id string, ifVersion int64) error {
+	for {
+		gone, err := u.current(ctx, tenant, id, ifVersion)
+		if err != nil {
+			return err
+		}
+		at := gone.Version
+		gone.Version, gone.UpdatedAt = at+1, u.clock.Now()
+		args := []any{tenant, id, micros(gone.UpdatedAt), at}
+		n, err := u.write(ctx, "pgstore.user", deleteUser, append(args, columns(u.news("deleted", gone))...)...)
+		if err != nil || n > 0 {
+			return err
+		}
+	}
+}
+
+// List implements ports.UserRepository.
+func (u users) List(ctx context.Context, tenant, after string, limit int) (user.Page, error) {
+	c, err := ports.ParseCursor(after)
+	if err != nil {
+		return user.Page{}, err
+	}
+	var page user.Page
+	err = u.rows(ctx, "pgstore.users", listUsers, []any{tenant, c.Created, c.ID, limit + 1}, func(row pgx.Rows) error {
+		one, err := scanUser(row)
+		page.Users = append(page.Users, one)
+		return err
+	})
+	if err != nil {
+		return user.Page{}, err
+	}
+	if len(page.Users) > limit {
+		page.Users = page.Users[:limit]
+		last := page.Users[limit-1]
+		page.Next = ports.Cursor{Created: micros(last.CreatedAt), ID: last.ID}.String()
+	}
+	return page, nil
+}
+
+// news tells the feed of a change. Readers fetch the user: the feed holds
+// nothing personal.
+func (u users) news(what string, n user.User) []event.Feed {
+	return []event.Feed{{
+		ID: u.ids.New("fev"), Tenant: n.Tenant, Type: "user." + what, Subject: n.ID, At: n.UpdatedAt,
+		Data: fmt.Appendf(nil, `{"version":%d}`, n.Version),
+	}}
+}
+
+func scanUser(row pgx.Row, more ...any) (user.User, error) {
+	var u user.User
+	var raw []byte
+	var created, updated int64
+	err := row.Scan(append([]any{&u.ID, &u.Tenant, &u.Email, &u.Name, &raw, &u.Version, &created, &updated}, more...)...)
+	if err != nil {
+		return user.User{}, err
+	}
+	u.CreatedAt, u.UpdatedAt = moment(created), moment(updated)
+	if raw != nil {
+		if err := json.Unmarshal(raw, &u.Metadata); err != nil {
+			return user.User{}, fault.Wrap(fault.Internal, "pgstore.user", err)
+		}
+	}
+	return u, nil
+}
+
+func scanCreation(row pgx.Row) (user.Creation, error) {
+	var c user.Creation
+	var original []byte
+	u, err := scanUser(row, &c.Fingerprint, &original, &c.Deleted)
+	if err != nil {
+		return user.Creation{}, err
+	}
+	switch {
+	case c.Deleted:
+		c.User = user.User{ID: u.ID, Tenant: u.Tenant}
+	case original != nil:
+		if err := json.Unmarshal(original, &c.User); err != nil {
+			return user.Creation{}, fault.Wrap(fault.Internal, "pgstore.user", err)
+		}
+	default:
+		c.User = u
+	}
+	return c, nil
+}
+
+// encode gives metadata as JSON, nothing where there is none.
+func encode(metadata map[string]string) ([]byte, error) {
+	if len(metadata) == 0 {
+		return nil, nil
+	}
+	raw, err := json.Marshal(metadata)
+	if err != nil {
+		return nil, fault.Wrap(fault.Invalid, "pgstore.user", err)
+	}
+	return raw, nil
+}

@@ -1,0 +1,227 @@
+// Package postgres gives tests a PostgreSQL server of their own: the programs that
+// are installed here, on a directory that goes with the test process. A test
+// without them fails.
+package postgres
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"net"
+	"os"
+	"os/exec"
+	"os/user"
+	"path/filepath"
+	"slices"
+	"strconv"
+	"sync"
+	"sync/atomic"
+	"syscall"
+	"testing"
+	"time"
+
+	"github.com/jackc/pgx/v5"
+)
+
+// startLimit bounds each step of the start. On a loaded machine initdb has taken
+// 13 s.
+const startLimit = 2 * time.Minute
+
+// Server is a running server.
+type Server struct {
+	Port    uint16
+	dir     string
+	bin     string
+	account *syscall.Credential // nil for our own
+	cmd     *exec.Cmd
+	done    chan struct{}
+	log     bytes.Buffer
+}
+
+// Username is the superuser of every server; it needs no password.
+const Username = "patchbay"
+
+var shared = sync.OnceValues(func() (*Server, error) { return launch("-c", "fsync=off") })
+
+// Shared is a server for all tests of the process. It is quick, and would not
+// survive the end of the machine.
+func Shared(t testing.TB) *Server {
+	t.Helper()
+	s, err := shared()
+	if err != nil {
+		t.Fatalf("no PostgreSQL for this test: %v", err)
+	}
+	return s
+}
+
+// Start is a server for one test, which keeps its promises and may be killed.
+func Start(t testing.TB) *Server {
+	t.Helper()
+	s, err := launch()
+	if err != nil {
+		t.Fatalf("no PostgreSQL for this test: %v", err)
+	}
+	t.Cleanup(func() {
+		s.Kill()
+		_ = os.RemoveAll(s.dir) // nobody else uses it
+	})
+	return s
+}
+
+var databases atomic.Int64
+
+// Database makes an empty database, and returns its name.
+func (s *Server) Database(t testing.TB) string {
+	t.Helper()
+	name := fmt.Sprintf("test_%d", databases.Add(1))
+	c, err := s.connect(t.Context(), "postgres")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer c.Close(context.WithoutCancel(t.Context())) //nolint:errcheck // only its effect matters
+	if _, err := c.Exec(t.Context(), "CREATE DATABASE "+name); err != nil {
+		t.Fatal(err)
+	}
+	return name
+}
+
+func (s *Server) connect(ctx context.Context, database string) (*pgx.Conn, error) {
+	return pgx.Connect(ctx, fmt.Sprintf("host=127.0.0.1 port=%d user=%s database=%s sslmode=disable connect_timeout=5", s.Port, Username, database))
+}
+
+// launch makes a directory of data and starts a server on it.
+func launch(settings ...string) (*Server, error) {
+	bin, err := programs()
+	if err != nil {
+		return nil, err
+	}
+	account, err := unprivileged()
+	if err != nil {
+		return nil, err
+	}
+	dir, err := os.MkdirTemp("", "pg") // short: a socket's path has 107 bytes
+	if err != nil {
+		return nil, err
+	}
+	s := &Server{dir: dir, bin: bin, account: account}
+	if account != nil {
+		if err := os.Chown(dir, int(account.Uid), int(account.Gid)); err != nil {
+			return nil, err
+		}
+	}
+	ctx, cancel := context.WithTimeout(context.Background(), startLimit)
+	defer cancel()
+	initdb := s.command(ctx, "initdb", "--pgdata", s.data(), "--username", Username, "--auth", "trust", "--no-sync", "--encoding", "UTF8", "--locale", "C")
+	if out, err := initdb.CombinedOutput(); err != nil {
+		return nil, fmt.Errorf("initdb: %w: %s", err, out)
+	}
+	if s.Port, err = freePort(); err != nil {
+		return nil, err
+	}
+	return s, s.run(settings...)
+}
+
+func (s *Server) data() string { return filepath.Join(s.dir, "data") }
+
+func (s *Server) command(ctx context.Context, program string, args ...string) *exec.Cmd {
+	cmd := exec.CommandContext(ctx, filepath.Join(s.bin, program), args...) //nolint:gosec // a test's own
+	cmd.Dir = s.dir
+	// It ends with this process, whichever way that ends.
+	cmd.SysProcAttr = &syscall.SysProcAttr{Credential: s.account, Pdeathsig: syscall.SIGQUIT}
+	return cmd
+}
+
+// run starts the server on its data, and waits until it answers.
+func (s *Server) run(settings ...string) error {
+	args := []string{
+		"-D", s.data(), "-p", strconv.Itoa(int(s.Port)), "-c", "listen_addresses=127.0.0.1", "-c", "unix_socket_directories=" + s.dir,
+		"-c", "max_connections=300", "-c", "shared_buffers=64MB",
+	}
+	s.cmd = s.command(context.Background(), "postgres", append(args, settings...)...)
+	s.cmd.Stdout, s.cmd.Stderr = &s.log, &s.log
+	if err := s.cmd.Start(); err != nil {
+		return err
+	}
+	done := make(chan struct{})
+	s.done = done
+	go func(cmd *exec.Cmd) {
+		_ = cmd.Wait()
+		close(done)
+	}(s.cmd)
+	ctx, cancel := context.WithTimeout(context.Background(), startLimit)
+	defer cancel()
+	tick := time.NewTicker(10 * time.Millisecond)
+	defer tick.Stop()
+	for {
+		if c, err := s.connect(ctx, "postgres"); err == nil {
+			return c.Close(ctx)
+		}
+		select {
+		case <-done:
+			return fmt.Errorf("it ended: %s", s.log.String())
+		case <-ctx.Done():
+			return fmt.Errorf("it did not answer: %s", s.log.String())
+		case <-tick.C:
+		}
+	}
+}
+
+// Kill ends the server at once, without a checkpoint ("immediate").
+func (s *Server) Kill() {
+	_ = s.cmd.Process.Signal(syscall.SIGQUIT) // it may have ended
+	<-s.done
+}
+
+// Restart starts it again on the same data.
+func (s *Server) Restart(t testing.TB) {
+	t.Helper()
+	if err := s.run(); err != nil {
+		t.Fatal(err)
+	}
+}
+
+// programs finds the directory of the server's programs: that of PATH, or where
+// Debian keeps them, the newest version first.
+func programs() (string, error) {
+	if path, err := exec.LookPath("postgres"); err == nil {
+		if path, err = filepath.EvalSymlinks(path); err == nil {
+			return filepath.Dir(path), nil
+		}
+	}
+	found, err := filepath.Glob("/usr/lib/postgresql/*/bin/postgres")
+	if err != nil || len(found) == 0 {
+		return "", errors.New("its programs are not installed: on Debian, the package postgresql")
+	}
+	slices.Sort(found)
+	return filepath.Dir(found[len(found)-1]), nil
+}
+
+// unprivileged is the account that the server runs as, where ours is root's, which
+// it refuses.
+func unprivileged() (*syscall.Credential, error) {
+	if os.Getuid() != 0 {
+		return nil, nil //nolint:nilnil // our own will do
+	}
+	for _, name := range []string{"postgres", "nobody"} {
+		u, err := user.Lookup(name)
+		if err != nil {
+			continue
+		}
+		uid, uerr := strconv.ParseUint(u.Uid, 10, 32)
+		gid, gerr := strconv.ParseUint(u.Gid, 10, 32)
+		if uerr == nil && gerr == nil {
+			return &syscall.Credential{Uid: uint32(uid), Gid: uint32(gid)}, nil
+		}
+	}
+	return nil, errors.New("it refuses to run as root, and there is no account to run it as")
+}
+
+func freePort() (uint16, error) {
+	l, err := net.Listen("tcp", "127.0.0.1:0") //nolint:noctx // at once
+	if err != nil {
+		return 0, err
+	}
+	defer l.Close()                                  //nolint:errcheck // only its number was wanted
+	return uint16(l.Addr().(*net.TCPAddr).Port), nil //nolint:gosec // it is one
+}
