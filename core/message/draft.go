@@ -203,6 +203,9 @@ func (d Draft) checkLabels() error {
 		return fault.InvalidParam("metadata", "too_many_keys", "metadata takes at most 20 keys")
 	}
 	for k, v := range d.Metadata {
+		if k == IDVariable {
+			return fault.InvalidParam("metadata", "reserved_metadata", "metadata may not be called "+IDVariable+", which is the message's id")
+		}
 		if !token(k) || len(k) > 40 || utf8.RuneCountInString(v) > 500 || !oneLine(v) {
 			return fault.InvalidParam("metadata", "invalid_metadata",
 				"metadata keys take 1 to 40 letters, digits and hyphens; values 500 characters on one line")

@@ -187,6 +187,7 @@ func TestCheckRefuses(t *testing.T) {
 		{"a name of metadata that could not be a header's", metadata("order id", "v"), "metadata", "invalid_metadata"},
 		{"a name of metadata of 41 characters", metadata(strings.Repeat("k", 41), "v"), "metadata", "invalid_metadata"},
 		{"metadata of 501 characters", metadata("k", strings.Repeat("v", 501)), "metadata", "invalid_metadata"},
+		{"metadata under the name of the message's id", metadata(message.IDVariable, "msg_2"), "metadata", "reserved_metadata"},
 		{"metadata with a line end", metadata("k", "a\r\nb"), "metadata", "invalid_metadata"},
 	}
 	for _, tt := range tests {

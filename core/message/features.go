@@ -3,17 +3,17 @@ package message
 import "patchbay/core/fault"
 
 // Carry returns Unsupported, naming the first feature that the message uses and
-// the provider lacks.
+// the provider lacks, or has less of.
 func (f Features) Carry(m Message) error {
 	lacks := ""
 	switch {
-	case len(m.Attachments) > 0 && !f.Attachments:
+	case len(m.Attachments) > 0 && !f.Attachments, above(f.MaxAttachments, m.attached()):
 		lacks = "attachments"
 	case len(m.Headers) > 0 && !f.Headers:
 		lacks = "headers"
 	case len(m.Tags) > f.Tags:
 		lacks = "tags"
-	case len(m.Metadata) > 0 && !f.Metadata:
+	case len(m.Metadata) > 0 && !f.Metadata, above(f.MaxMetadata, m.noted()):
 		lacks = "metadata"
 	case len(m.ReplyTo) > 1 && !f.MultiReply:
 		lacks = "replyTo"
@@ -31,4 +31,20 @@ func (f Features) Carry(m Message) error {
 	return &fault.Error{
 		Kind: fault.Unsupported, Code: "feature_unsupported", Param: lacks, Message: "no provider can carry " + lacks,
 	}
+}
+
+func above(limit, n int) bool { return limit > 0 && n > limit }
+
+func (m Message) attached() (n int) {
+	for _, a := range m.Attachments {
+		n += len(a.Content)
+	}
+	return n
+}
+
+func (m Message) noted() (n int) {
+	for k, v := range m.Metadata {
+		n += len(k) + len(v)
+	}
+	return n
 }

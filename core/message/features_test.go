@@ -1,6 +1,7 @@
 package message_test
 
 import (
+	"strings"
 	"testing"
 
 	"patchbay/core/fault"
@@ -60,6 +61,42 @@ func TestEveryProviderCarriesAPlainMessage(t *testing.T) {
 	files := message.Message{Attachments: []message.Attachment{file("a")}}
 	if err := (message.Features{Attachments: true}).Carry(files); err != nil {
 		t.Errorf("a file that is not inline, where inline files are not carried: %v", err)
+	}
+}
+
+// As much as a provider says it takes is carried, and no more; without a limit
+// as much as a message may have.
+func TestCarryWithinLimits(t *testing.T) {
+	t.Parallel()
+	tests := []struct {
+		name, param string
+		limited     func(*message.Features)
+		use         func(n int) message.Message
+		limit       int
+	}{
+		{"bytes of files", "attachments", func(f *message.Features) { f.MaxAttachments = 1000 }, func(n int) message.Message {
+			return message.Message{Attachments: []message.Attachment{{Content: make([]byte, n-1)}, {Content: make([]byte, 1)}}}
+		}, 1000},
+		{"bytes of metadata", "metadata", func(f *message.Features) { f.MaxMetadata = 100 }, func(n int) message.Message {
+			return message.Message{Metadata: map[string]string{"ab": strings.Repeat("v", n-3), "c": ""}}
+		}, 100},
+	}
+	for _, tt := range tests {
+		t.Run(tt.name, func(t *testing.T) {
+			t.Parallel()
+			limited := everything
+			tt.limited(&limited)
+			if err := limited.Carry(tt.use(tt.limit)); err != nil {
+				t.Errorf("as much as allowed: %v", err)
+			}
+			err := limited.Carry(tt.use(tt.limit + 1))
+			if f := fault.From(err); !fault.Is(err, fault.Unsupported) || f.Param != tt.param {
+				t.Errorf("one more than allowed: %v, want unsupported at %s", err, tt.param)
+			}
+			if err := everything.Carry(tt.use(tt.limit + 1)); err != nil {
+				t.Errorf("without a limit: %v", err)
+			}
+		})
 	}
 }
 

@@ -129,7 +129,15 @@ type Features struct {
 	Tags        int // how many
 	Metadata    bool
 	MultiReply  bool // several ReplyTo
+
+	// What it takes less of than Draft.Check allows; 0 where it takes all of that.
+	MaxMetadata    int // bytes of names and values
+	MaxAttachments int // bytes of all files, before they are encoded
 }
+
+// IDVariable is the name under which a provider keeps the message's id, beside
+// the metadata, and tells it in its events.
+const IDVariable = "patchbay_message"
 
 // Caught is one message that a catcher has kept.
 type Caught struct {

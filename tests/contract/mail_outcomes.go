@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"patchbay/core/fault"
+	"patchbay/core/message"
 )
 
 // MailFault is something that goes wrong between a mailer and its provider.
@@ -36,10 +37,21 @@ type MailOutcomesHarness struct {
 	MailHarness
 	// Requests counts those that reached the provider.
 	Requests func() int
+	// Connections counts those over which requests reached it.
+	Connections func() int
+	// Kept is what the provider has of each message that it delivered, beside the
+	// message itself, the oldest first.
+	Kept func() []MailKept
 	// Fail makes the next request go wrong, and whatever comes after it go well.
 	Fail func(t *testing.T, f MailFault)
 	// Secrets are the account's credentials.
 	Secrets []string
+}
+
+// MailKept is what a provider keeps of a message.
+type MailKept struct {
+	To        []string          // everybody who gets it, bcc as well
+	Variables map[string]string // the metadata, and the message's id as message.IDVariable
 }
 
 // mailOutcomes says what a mailer makes of each fault, and whether the mail went
@@ -74,8 +86,11 @@ func MailOutcomes(t *testing.T, open func(t *testing.T) MailOutcomesHarness) {
 			t.Parallel()
 			h := open(t)
 			h.Fail(t, c.fault)
-			_, err := h.Mailer.Send(t.Context(), letter())
+			_, err := h.Mailer.Send(t.Context(), private(h))
 			wantKind(t, err, c.kind)
+			if n := h.Requests(); n != 1 && c.fault != MailRefused || n > 1 {
+				t.Errorf("%d requests, want one", n)
+			}
 			if n := len(h.Delivered(t)); n != c.delivered {
 				t.Errorf("%d messages were delivered, want %d", n, c.delivered)
 			}
@@ -102,15 +117,30 @@ func MailOutcomes(t *testing.T, open func(t *testing.T) MailOutcomesHarness) {
 		name string
 		run  func(t *testing.T, h MailOutcomesHarness)
 	}{
-		{"26 what is not declared makes no request", undeclaredMakesNoRequest},
+		{"5 a blind copy is sent, and so is every other", everybodyGetsIt},
+		{"23 an address twice: refused, or one copy", twiceIsOnce},
+		{"26 what is declared works, and what is not makes no request", declaredOrNoRequest},
+		{"28 the provider keeps our id and the metadata, and gives an id of its own", idsAndMetadata},
+		{"36 given up once it was sent: unknown", givenUpTooLate},
 		{"41 given up before a byte is written: no request", givenUpMakesNoRequest},
-		{"45 a connection serves one message after the other", oneRequestEach},
+		{"45 a connection serves one message after the other", oneConnection},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			t.Parallel()
 			c.run(t, open(t))
 		})
 	}
+}
+
+// private is a message with something in each field that nobody may tell.
+func private(h MailOutcomesHarness) message.Message {
+	m := letter()
+	m.From.Name, m.To[0].Name, m.Subject = "Private Sender", "Private Person", "Private Subject"
+	m.Bcc = []message.Address{{Email: "private@example.com"}}
+	if h.Mailer.Features().Metadata {
+		m.Metadata = map[string]string{"customer": "Private Metadata"}
+	}
+	return m
 }
 
 // tellsNothing holds that an error has no credentials and nothing of the message
@@ -121,23 +151,11 @@ func (h MailOutcomesHarness) tellsNothing(t *testing.T, err error) {
 		t.Fatal("the harness names no secret")
 	}
 	f := fault.From(err)
-	said := err.Error() + f.Message + f.Code + f.Param
-	for _, private := range append([]string{"ada@example.com", "Hello Ada"}, h.Secrets...) {
-		if strings.Contains(said, private) {
-			t.Errorf("%q is in %q", private, said)
+	said := strings.ToLower(strings.Join([]string{err.Error(), f.Message, f.Code, f.Param}, " "))
+	for _, kept := range append([]string{"ada@example.com", "Hello Ada", "private"}, h.Secrets...) {
+		if strings.Contains(said, strings.ToLower(kept)) {
+			t.Errorf("%q is in %q", kept, said)
 		}
-	}
-}
-
-func undeclaredMakesNoRequest(t *testing.T, h MailOutcomesHarness) {
-	m := letter()
-	for range 1 + h.Mailer.Features().Tags {
-		m.Tags = append(m.Tags, "t"+string(rune('a'+len(m.Tags))))
-	}
-	_, err := h.Mailer.Send(t.Context(), m)
-	wantKind(t, err, fault.Unsupported)
-	if n := h.Requests(); n != 0 {
-		t.Errorf("%d requests", n)
 	}
 }
 
@@ -151,13 +169,39 @@ func givenUpMakesNoRequest(t *testing.T, h MailOutcomesHarness) {
 	}
 }
 
-func oneRequestEach(t *testing.T, h MailOutcomesHarness) {
-	for range 3 {
-		if _, err := h.Mailer.Send(t.Context(), letter()); err != nil {
-			t.Fatal(err)
+// A caller who leaves does not make a message unsent.
+func givenUpTooLate(t *testing.T, h MailOutcomesHarness) {
+	h.Fail(t, MailHangsAfter)
+	ctx, cancel := context.WithCancel(t.Context())
+	defer cancel()
+	answer := make(chan error, 1)
+	go func() {
+		_, err := h.Mailer.Send(ctx, letter())
+		answer <- err
+	}()
+	soon(t, "the message arrives", func() bool { return len(h.Delivered(t)) == 1 })
+	cancel()
+	wantKind(t, <-answer, fault.UnknownOutcome)
+}
+
+// An answer that is read to its end leaves the connection to the next message,
+// also where it was a refusal; one that broke is left alone.
+func oneConnection(t *testing.T, h MailOutcomesHarness) {
+	sent := 0
+	for _, f := range []MailFault{"", MailRejected, MailUnauthorized, MailRateLimited, MailUnavailable, MailServerError, MailResetAfter} {
+		h.Fail(t, f)
+		if _, err := h.Mailer.Send(t.Context(), letter()); (err == nil) != (f == "") {
+			t.Fatalf("%q: %v", f, err)
 		}
+		if n := h.Connections(); n != 1 {
+			t.Errorf("%d connections at %q, want 1", n, f)
+		}
+		sent++
 	}
-	if n := h.Requests(); n != 3 {
-		t.Errorf("%d requests for 3 messages", n)
+	if _, err := h.Mailer.Send(t.Context(), letter()); err != nil || h.Connections() != 2 {
+		t.Errorf("%d connections after one broke, want 2: %v", h.Connections(), err)
+	}
+	if n := h.Requests(); n != sent+1 {
+		t.Errorf("%d requests for %d messages", n, sent+1)
 	}
 }

@@ -34,6 +34,7 @@ type Request struct {
 	Method, Path, Query string
 	Header              http.Header
 	Body                []byte
+	From                string // the client's address, one of its own for each connection
 }
 
 // Start serves the handler. It gets requests whose bodies have been read whole,
@@ -127,6 +128,15 @@ func (s *Server) Requests() []Request {
 	return slices.Clone(s.requests)
 }
 
+// Connections counts those over which requests arrived whole.
+func (s *Server) Connections() int {
+	from := make(map[string]bool)
+	for _, r := range s.Requests() {
+		from[r.From] = true
+	}
+	return len(from)
+}
+
 func (s *Server) connState(conn net.Conn, state http.ConnState) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -166,7 +176,7 @@ func (s *Server) arrived(r *http.Request, body []byte) (fault Fault, healed <-ch
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.requests = append(s.requests, Request{
-		Method: r.Method, Path: r.URL.Path, Query: r.URL.RawQuery, Header: r.Header.Clone(), Body: body,
+		Method: r.Method, Path: r.URL.Path, Query: r.URL.RawQuery, Header: r.Header.Clone(), Body: body, From: r.RemoteAddr,
 	})
 	for i, f := range s.faults {
 		if f.Match != nil && !f.Match(r, body) {

@@ -180,3 +180,33 @@ func TestRefuseAndResume(t *testing.T) {
 		t.Errorf("resumed: %d %v", status, err)
 	}
 }
+
+func TestConnectionsAreCounted(t *testing.T) {
+	t.Parallel()
+	server := faultserver.Start(t, new(counting))
+	own := &http.Transport{}
+	t.Cleanup(own.CloseIdleConnections)
+	ask := func() {
+		t.Helper()
+		req, err := http.NewRequestWithContext(t.Context(), http.MethodGet, server.URL(), http.NoBody)
+		if err != nil {
+			t.Fatal(err)
+		}
+		resp, err := own.RoundTrip(req)
+		if err != nil {
+			t.Fatal(err)
+		}
+		_, _ = io.Copy(io.Discard, resp.Body)
+		_ = resp.Body.Close()
+	}
+	ask()
+	ask()
+	if n := server.Connections(); n != 1 {
+		t.Errorf("%d, where one was kept", n)
+	}
+	own.CloseIdleConnections()
+	ask()
+	if n := server.Connections(); n != 2 {
+		t.Errorf("%d, where it was closed once", n)
+	}
+}

@@ -6,28 +6,17 @@
 package mailgunsim
 
 import (
-	"bytes"
 	"crypto/rand"
 	"encoding/json"
 	"fmt"
 	"io"
-	"mime/multipart"
 	"net/http"
-	"net/mail"
 	"slices"
 	"strings"
 	"testing"
 
 	"patchbay/tests/faultserver"
 	"patchbay/tests/mailsim"
-)
-
-// The limits of the API.
-const (
-	maxBytes      = 25 << 20
-	maxRecipients = 1000
-	maxTags       = 3
-	maxOptions    = 16 << 10 // of all o:, h: and v: together
 )
 
 // Options are what a domain may be given. Zero means the default.
@@ -84,84 +73,23 @@ func (s *Sim) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		refuse(w, http.StatusRequestEntityTooLarge, "Message is too large")
 		return
 	}
-	if err := r.ParseMultipartForm(maxBytes); err != nil { //nolint:gosec // its clients are tests
+	f, err := read(r)
+	if err != nil {
 		refuse(w, http.StatusBadRequest, "the request must be multipart/form-data")
 		return
 	}
-	raw, message := check(r.MultipartForm)
-	if message != "" {
+	if message := f.check(); message != "" {
 		refuse(w, http.StatusBadRequest, message)
 		return
 	}
-	if r.FormValue("o:testmode") != "yes" {
-		if err := s.Deliver(raw); err != nil {
+	if !slices.Equal(f.values["o:testmode"], []string{"yes"}) {
+		if err := s.Deliver(mailsim.Letter{Raw: f.message, To: f.values["to"], Variables: f.variables()}); err != nil {
 			refuse(w, http.StatusBadRequest, err.Error())
 			return
 		}
 	}
 	w.Header().Set("Content-Type", "application/json")
 	_, _ = fmt.Fprintf(w, `{"id":"<%s@%s>","message":"Queued. Thank you."}`, rand.Text(), s.domain)
-}
-
-// check reads the message, and says what Mailgun would refuse of it.
-func check(form *multipart.Form) (raw []byte, wrong string) {
-	to := form.Value["to"]
-	options := 0
-	for name, values := range form.Value {
-		known := slices.Contains([]string{"to", "o:tag", "o:testmode"}, name) || strings.HasPrefix(name, "v:")
-		if !known {
-			return nil, "unknown parameter " + name
-		}
-		if name != "to" {
-			for _, v := range values {
-				options += len(name) + len(v)
-			}
-		}
-	}
-	files := form.File["message"]
-	switch {
-	case len(to) == 0:
-		return nil, "to parameter is missing"
-	case len(to) > maxRecipients:
-		return nil, "Too many recipients"
-	case len(form.Value["o:tag"]) > maxTags:
-		return nil, "Too many tags"
-	case options > maxOptions:
-		return nil, "o:, h: and v: parameters are too large"
-	case len(files) != 1 || len(form.File) != 1:
-		return nil, "message parameter is missing"
-	}
-	for _, one := range to {
-		if a, err := mail.ParseAddress(one); err != nil || a.Address != one || strings.IndexFunc(one, func(r rune) bool { return r > 127 }) >= 0 {
-			return nil, "'to' parameter is not a valid address. please check documentation"
-		}
-	}
-	f, err := files[0].Open()
-	if err != nil {
-		return nil, err.Error()
-	}
-	defer f.Close() //nolint:errcheck // only read
-	if raw, err = io.ReadAll(f); err != nil {
-		return nil, err.Error()
-	}
-	return raw, headers(raw)
-}
-
-// headers says what is wrong with those of a message.
-func headers(raw []byte) string {
-	m, err := mail.ReadMessage(bytes.NewReader(raw))
-	if err != nil {
-		return "the message is not MIME"
-	}
-	for _, needed := range []string{"From", "To", "Subject", "Date", "Message-Id"} {
-		if m.Header.Get(needed) == "" {
-			return needed + " is missing"
-		}
-	}
-	if m.Header.Get("Bcc") != "" {
-		return "Bcc would be seen by all"
-	}
-	return ""
 }
 
 func refuse(w http.ResponseWriter, status int, message string) {

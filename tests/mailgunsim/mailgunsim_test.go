@@ -75,6 +75,22 @@ func TestMailIsTaken(t *testing.T) {
 	}
 }
 
+func TestWhatIsKeptWithMail(t *testing.T) {
+	t.Parallel()
+	s := mailgunsim.Start(t, mailgunsim.Options{})
+	fields := good
+	for i := range 999 {
+		fields = append(fields, [2]string{"to", fmt.Sprintf("u%d@example.com", i)})
+	}
+	if status, answer := (form{"/v3/" + s.Domain() + "/messages.mime", s.Key(), fields, letter}).send(t, s); status != 200 {
+		t.Fatalf("a thousand recipients: %d %s", status, answer)
+	}
+	l := s.Letters()[0]
+	if len(l.To) != 1000 || l.To[0] != "ada@example.com" || l.To[999] != "u998@example.com" || fmt.Sprint(l.Variables) != "map[order:17]" {
+		t.Errorf("to %d, with %v", len(l.To), l.Variables)
+	}
+}
+
 func TestWhatIsRefused(t *testing.T) {
 	t.Parallel()
 	with := func(more ...[2]string) [][2]string { return append(append([][2]string{}, good...), more...) }
@@ -94,6 +110,9 @@ func TestWhatIsRefused(t *testing.T) {
 		{"an address that is none", func(f *form) { f.fields = with([2]string{"to", "ada"}) }, 400},
 		{"an address in another script", func(f *form) { f.fields = with([2]string{"to", "ada@bücher.example"}) }, 400},
 		{"one more recipient than there may", func(f *form) { f.fields = crowd }, 400},
+		{"a variable twice", func(f *form) { f.fields = with([2]string{"v:order", "18"}) }, 400},
+		{"a message of 26 MB", func(f *form) { f.message += strings.Repeat("v", 26_000_000) }, 413},
+		{"a field of a form", func(f *form) { f.fields = with([2]string{"subject", "Hello"}) }, 400},
 		{"four tags", func(f *form) {
 			f.fields = with([2]string{"o:tag", "b"}, [2]string{"o:tag", "c"}, [2]string{"o:tag", "d"})
 		}, 400},

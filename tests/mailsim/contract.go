@@ -17,7 +17,9 @@ const Patience = 2 * time.Second
 type Provider interface {
 	Key() string
 	Delivered() [][]byte
+	Letters() []Letter
 	Requests() []faultserver.Request
+	Connections() int
 	Inject(faults ...faultserver.Fault)
 	Refuse()
 	Heal()
@@ -33,8 +35,15 @@ func Contract(t *testing.T, faults map[contract.MailFault]faultserver.Fault, ope
 			MailHarness: contract.MailHarness{
 				Mailer: mailer, Delivered: func(*testing.T) [][]byte { return provider.Delivered() },
 			},
-			Requests: func() int { return len(provider.Requests()) },
-			Secrets:  []string{provider.Key()},
+			Requests:    func() int { return len(provider.Requests()) },
+			Connections: provider.Connections,
+			Kept: func() (all []contract.MailKept) {
+				for _, l := range provider.Letters() {
+					all = append(all, contract.MailKept{To: l.To, Variables: l.Variables})
+				}
+				return all
+			},
+			Secrets: []string{provider.Key()},
 			Fail: func(t *testing.T, f contract.MailFault) {
 				provider.Heal()
 				switch fault, ok := faults[f]; {

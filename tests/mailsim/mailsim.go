@@ -9,26 +9,42 @@ import (
 	"sync"
 )
 
-// Mailbox keeps what was delivered, as a mail server was given it.
+// Letter is a message that a provider has taken.
+type Letter struct {
+	Raw       []byte            // as a mail server is given it
+	To        []string          // everybody who gets it, whom its headers name or not
+	Variables map[string]string // what the provider keeps with it, and tells in its events
+}
+
+// Mailbox keeps what was delivered.
 type Mailbox struct {
 	mu   sync.Mutex
-	mail [][]byte
+	mail []Letter
 }
 
 // Deliver takes a message in. The error says why it is none.
-func (m *Mailbox) Deliver(raw []byte) error {
-	if _, err := mail.ReadMessage(bytes.NewReader(raw)); err != nil {
+func (m *Mailbox) Deliver(l Letter) error {
+	if _, err := mail.ReadMessage(bytes.NewReader(l.Raw)); err != nil {
 		return err
 	}
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	m.mail = append(m.mail, raw)
+	m.mail = append(m.mail, l)
 	return nil
 }
 
-// Delivered is all so far, the oldest first.
-func (m *Mailbox) Delivered() [][]byte {
+// Letters are all so far, the oldest first.
+func (m *Mailbox) Letters() []Letter {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	return slices.Clone(m.mail)
+}
+
+// Delivered are the messages alone.
+func (m *Mailbox) Delivered() [][]byte {
+	var all [][]byte
+	for _, l := range m.Letters() {
+		all = append(all, l.Raw)
+	}
+	return all
 }

@@ -184,6 +184,15 @@ func (p personalization) check(field, subject string) *wrong {
 	return nil
 }
 
+// everybody is who gets it.
+func (p personalization) everybody() []string {
+	var all []string
+	for _, m := range slices.Concat(p.To, p.Cc, p.Bcc) {
+		all = append(all, m.Email)
+	}
+	return all
+}
+
 func (m mailbox) check() *wrong {
 	parsed, err := mail.ParseAddress(m.Email)
 	ascii := strings.IndexFunc(m.Email, func(r rune) bool { return r > 127 }) < 0

@@ -85,7 +85,7 @@ func (s *Sim) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		var raw bytes.Buffer
 		err := rfc5322.Write(&raw, l.message(p))
 		if err == nil {
-			err = s.Deliver(raw.Bytes())
+			err = s.Deliver(mailsim.Letter{Raw: raw.Bytes(), To: p.everybody(), Variables: p.CustomArgs})
 		}
 		if err != nil {
 			refuse(w, http.StatusBadRequest, err.Error(), "")

@@ -14,8 +14,12 @@ import (
 // failure maps an exchange to an error, nil where Mailgun has taken the mail: with
 // 200 and an id. Its words are not passed on: they may quote an address.
 //
-// A 503 is not accepted. Any other 5xx, a connection that broke, and what nobody
-// has heard of prove nothing.
+// An unknown domain is a mistake in our configuration, and so as bad as a wrong
+// key: others must send until somebody has mended it. 420 is Mailgun's own, for a
+// domain that has sent to as many as it may for now. A 503 is not accepted. Any
+// other 5xx, a connection that broke, and what nobody has heard of prove nothing;
+// nor does a 200 without an id, such as "Mailgun Magnificent API", which Mailgun
+// says wherever nothing is: the library does not show its text.
 func (g *Mailer) failure(x *httpclient.Exchange, id string, err error) error {
 	var wire *url.Error
 	switch {
@@ -37,8 +41,8 @@ func (g *Mailer) failure(x *httpclient.Exchange, id string, err error) error {
 	case status == http.StatusPaymentRequired:
 		kind, code, message = fault.QuotaExceeded, "quota_exceeded", "the account at the provider is used up"
 	case status == http.StatusNotFound, status == http.StatusMethodNotAllowed:
-		kind, code, message = fault.NotFound, "provider_misconfigured", "the provider does not know the domain, or is not at its base URL"
-	case status == http.StatusTooManyRequests:
+		kind, code, message = fault.Unauthorized, "provider_misconfigured", "the provider does not know the domain, or is not at its base URL"
+	case status == http.StatusTooManyRequests, status == 420:
 		kind, code, message = fault.RateLimited, "rate_limit", "the provider asks for fewer requests"
 	case status == http.StatusServiceUnavailable:
 		kind, code, message = fault.Unavailable, "unavailable", "the provider is not available; nothing was sent"

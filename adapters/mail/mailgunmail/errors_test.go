@@ -60,8 +60,9 @@ func TestWhatAnAnswerMeans(t *testing.T) {
 		{"a 401", 401, "Forbidden", fault.Unauthorized, "provider_misconfigured"},
 		{"a 402", 402, `{"message":"payment required"}`, fault.QuotaExceeded, "quota_exceeded"},
 		{"a 403", 403, `{"message":"account disabled"}`, fault.Unauthorized, "provider_misconfigured"},
-		{"a 404: the domain, or the base URL", 404, `{"message":"Domain not found"}`, fault.NotFound, "provider_misconfigured"},
-		{"a 405", 405, "", fault.NotFound, "provider_misconfigured"},
+		{"a 404: the domain, or the base URL", 404, `{"message":"Domain not found"}`, fault.Unauthorized, "provider_misconfigured"},
+		{"a 405", 405, "", fault.Unauthorized, "provider_misconfigured"},
+		{"a 420: too many recipients for now", 420, `{"message":"recipient limit exceeded, try again after"}`, fault.RateLimited, "rate_limit"},
 		{"a 429", 429, "", fault.RateLimited, "rate_limit"},
 		{"a 503", 503, "", fault.Unavailable, "unavailable"},
 		{"a 500", 500, `{"message":"oops"}`, fault.UnknownOutcome, "no_answer"},
@@ -152,7 +153,7 @@ func TestMailgunsOwnMockTakesNothing(t *testing.T) {
 	mock := mailgun.NewMockServer()
 	t.Cleanup(mock.Stop)
 	_, err := at(t, strings.TrimSuffix(mock.URL(), "/v3")).Send(t.Context(), letter())
-	if !fault.Is(err, fault.NotFound) {
+	if !fault.Is(err, fault.Unauthorized) {
 		t.Errorf("%v", err)
 	}
 }

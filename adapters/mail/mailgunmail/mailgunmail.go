@@ -31,9 +31,6 @@ var _ ports.Mailer = (*Mailer)(nil)
 // DefaultBaseURL is where Mailgun answers, outside of the EU.
 const DefaultBaseURL = "https://api.mailgun.net"
 
-// ours is the variable under which Mailgun's events name our message.
-const ours = "patchbay_message"
-
 // Options are what a domain needs.
 type Options struct {
 	Name   string // as configured
@@ -79,9 +76,14 @@ func foreign(r rune) bool {
 // Name implements ports.Mailer.
 func (g *Mailer) Name() string { return g.name }
 
-// Features implements ports.Mailer. Mailgun takes three tags.
+// Features implements ports.Mailer. Mailgun takes three tags, 16 kB of tags and
+// variables, and 25 MB once the message is encoded: files grow by more than a
+// third, and a body that is not in ASCII to three times its size.
 func (g *Mailer) Features() message.Features {
-	return message.Features{Attachments: true, Inline: true, Headers: true, Tags: 3, Metadata: true, MultiReply: true}
+	return message.Features{
+		Attachments: true, Inline: true, Headers: true, Tags: 3, Metadata: true, MultiReply: true,
+		MaxMetadata: 15_000, MaxAttachments: 15 << 20,
+	}
 }
 
 // Send implements ports.Mailer.
@@ -115,16 +117,12 @@ func (g *Mailer) letter(m message.Message) (*mailgun.Message, error) {
 	if err := rfc5322.Write(&raw, m); err != nil {
 		return nil, err
 	}
-	letter := mailgun.NewMIMEMessage(io.NopCloser(&raw))
-	for _, a := range slices.Concat(m.To, m.Cc, m.Bcc) {
-		ascii, err := rfc5322.ASCII(a.Email)
-		if err != nil {
-			return nil, err
-		}
-		if err := letter.AddRecipient(ascii); err != nil {
-			return nil, g.fault(fault.Invalid, "too_many_recipients", "the provider takes at most 1000 recipients", nil)
-		}
+	to, err := everybody(m)
+	if err != nil {
+		return nil, err
 	}
+	// All at once: AddRecipient counts ten more than there are in a MIME message.
+	letter := mailgun.NewMIMEMessage(io.NopCloser(&raw), to...)
 	if err := letter.AddTag(m.Tags...); err != nil {
 		return nil, g.fault(fault.Unsupported, "feature_unsupported", "the provider takes at most three tags", nil)
 	}
@@ -133,8 +131,25 @@ func (g *Mailer) letter(m message.Message) (*mailgun.Message, error) {
 			return nil, g.fault(fault.Invalid, "invalid_metadata", "a value of the metadata cannot be sent", nil)
 		}
 	}
-	if err := letter.AddVariable(ours, m.ID); err != nil {
+	if err := letter.AddVariable(message.IDVariable, m.ID); err != nil {
 		return nil, g.fault(fault.Invalid, "invalid_metadata", "the message's id cannot be sent", nil)
 	}
 	return letter, nil
+}
+
+// everybody is whom the message goes to, each of them once.
+func everybody(m message.Message) ([]string, error) {
+	var to []string
+	seen := make(map[string]bool)
+	for _, a := range slices.Concat(m.To, m.Cc, m.Bcc) {
+		ascii, err := rfc5322.ASCII(a.Email)
+		if err != nil {
+			return nil, err
+		}
+		if lower := strings.ToLower(ascii); !seen[lower] {
+			seen[lower] = true
+			to = append(to, ascii)
+		}
+	}
+	return to, nil
 }

@@ -6,6 +6,7 @@ import (
 	"io"
 	"net/mail"
 	"strings"
+	"unicode"
 
 	gomail "github.com/wneessen/go-mail"
 	"golang.org/x/net/idna"
@@ -22,7 +23,7 @@ import (
 func Write(w io.Writer, m message.Message) error {
 	out := gomail.NewMsg(gomail.WithNoDefaultUserAgent())
 	if err := address(out, m); err != nil {
-		return fault.Wrap(fault.Invalid, "rfc5322.address", err)
+		return unwritable("rfc5322.address")
 	}
 	out.Subject(m.Subject)
 	out.SetMessageIDWithValue(m.MessageID)
@@ -41,21 +42,31 @@ func Write(w io.Writer, m message.Message) error {
 	}
 	for _, a := range m.Attachments {
 		if err := attach(out, a); err != nil {
-			return fault.Wrap(fault.Invalid, "rfc5322.attach", err)
+			return unwritable("rfc5322.attach")
 		}
 	}
 	if _, err := out.WriteTo(w); err != nil {
-		return fault.Wrap(fault.Invalid, "rfc5322.write", err)
+		return unwritable("rfc5322.write")
 	}
 	return nil
 }
 
+// unwritable keeps the library's words to itself: they may quote an address.
+func unwritable(op string) error {
+	return &fault.Error{Kind: fault.Invalid, Op: op, Code: "unwritable", Message: "the message cannot be written"}
+}
+
 // ASCII gives an address with its domain as the DNS has it (RFC 5891): whoever
-// carries it need not know other scripts. Invalid.
+// carries it need not know other scripts. A domain that is in ASCII already stays
+// as it is, with what the rules for other scripts would not let pass: underscores,
+// an address in brackets. Invalid.
 func ASCII(email string) (string, error) {
 	local, domain, ok := cut(email)
 	if !ok {
 		return "", fault.New(fault.Invalid, "invalid_address", "an address must look like ada@example.com")
+	}
+	if !strings.ContainsFunc(domain, func(r rune) bool { return r > unicode.MaxASCII }) {
+		return email, nil
 	}
 	domain, err := idna.Lookup.ToASCII(domain)
 	if err != nil {

@@ -45,7 +45,10 @@ func TestASCII(t *testing.T) {
 	t.Parallel()
 	for email, want := range map[string]string{
 		"ada@example.com": "ada@example.com", "ada@bücher.example": "ada@xn--bcher-kva.example",
-		`"a@b"@Example.com`: `"a@b"@example.com`, "ada": "", "@example.com": "", "ada@-.example": "",
+		"Ada@BÜCHER.example": "Ada@xn--bcher-kva.example", "ada@例え。テスト": "ada@xn--r8jz45g.xn--zckzah",
+		`"a@ü"@bücher.example`: `"a@ü"@xn--bcher-kva.example`, `"a@b"@Example.com`: `"a@b"@Example.com`,
+		"ada@a_b.example": "ada@a_b.example", "ada@ab--cd.example": "ada@ab--cd.example", "ada@[127.0.0.1]": "ada@[127.0.0.1]",
+		"ada": "", "@example.com": "", "ada@-ü.example": "", "ada@\u0301ü.example": "",
 	} {
 		got, err := rfc5322.ASCII(email)
 		if got != want || (want == "") != fault.Is(err, fault.Invalid) {

@@ -39,7 +39,7 @@ func (s *Mailer) failure(x *httpclient.Exchange, resp *rest.Response, err error)
 	case http.StatusForbidden:
 		said, code, message = fault.Unauthorized, "provider_misconfigured", "the provider does not let the gateway send this"
 	case http.StatusNotFound, http.StatusMethodNotAllowed:
-		said, code, message = fault.NotFound, "provider_misconfigured", "the provider is not at its base URL"
+		said, code, message = fault.Unauthorized, "provider_misconfigured", "the provider is not at its base URL"
 	case http.StatusTooManyRequests:
 		said, code, message = fault.RateLimited, "rate_limit", "the provider asks for fewer requests"
 	case http.StatusServiceUnavailable:

@@ -9,9 +9,6 @@ import (
 	"patchbay/core/message"
 )
 
-// ours is the argument under which SendGrid's events name our message.
-const ours = "patchbay_message"
-
 // letterOf writes the message as SendGrid takes it: one personalization, so that
 // those in to see each other. What is empty is left out. Invalid.
 func letterOf(m message.Message) (*mail.SGMailV3, error) {
@@ -35,7 +32,7 @@ func letterOf(m message.Message) (*mail.SGMailV3, error) {
 		}
 		list.add(mailboxes...)
 	}
-	all.SetCustomArg(ours, m.ID)
+	all.SetCustomArg(message.IDVariable, m.ID)
 	for key, value := range m.Metadata {
 		all.SetCustomArg(key, value)
 	}

@@ -59,9 +59,12 @@ func New(o Options) (*Mailer, error) {
 // Name implements ports.Mailer.
 func (s *Mailer) Name() string { return s.name }
 
-// Features implements ports.Mailer. SendGrid takes ten categories.
+// Features implements ports.Mailer. SendGrid takes ten categories, and 10,000
+// bytes of arguments, quotes and our id included.
 func (s *Mailer) Features() message.Features {
-	return message.Features{Attachments: true, Inline: true, Headers: true, Tags: 10, Metadata: true, MultiReply: true}
+	return message.Features{
+		Attachments: true, Inline: true, Headers: true, Tags: 10, Metadata: true, MultiReply: true, MaxMetadata: 9_000,
+	}
 }
 
 // Send implements ports.Mailer.

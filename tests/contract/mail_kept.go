@@ -1,0 +1,135 @@
+package contract
+
+import (
+	"fmt"
+	"slices"
+	"testing"
+
+	"patchbay/core/fault"
+	"patchbay/core/message"
+)
+
+func everybodyGetsIt(t *testing.T, h MailOutcomesHarness) {
+	m := letter()
+	m.To = append(m.To, message.Address{Email: "eve@example.com", Name: "Eve"})
+	m.Cc = []message.Address{{Email: "cc@example.com"}}
+	m.Bcc = []message.Address{{Email: "bcc@example.com"}, {Email: "audit@example.com"}}
+	if _, err := h.Mailer.Send(t.Context(), m); err != nil {
+		t.Fatal(err)
+	}
+	kept := h.Kept()
+	want := []string{"ada@example.com", "audit@example.com", "bcc@example.com", "cc@example.com", "eve@example.com"}
+	if len(kept) != 1 || !slices.Equal(slices.Sorted(slices.Values(kept[0].To)), want) {
+		t.Errorf("%+v", kept)
+	}
+}
+
+// Draft.Check lets nobody be named twice; should it ever be missing, nobody gets
+// two copies.
+func twiceIsOnce(t *testing.T, h MailOutcomesHarness) {
+	m := letter()
+	m.Cc = []message.Address{{Email: "Ada@Example.com"}}
+	if _, err := h.Mailer.Send(t.Context(), m); err != nil {
+		wantKind(t, err, fault.Invalid)
+		if n := len(h.Delivered(t)); n != 0 {
+			t.Errorf("%d messages were delivered", n)
+		}
+		return
+	}
+	if kept := h.Kept(); len(kept) != 1 || len(kept[0].To) != 1 {
+		t.Errorf("%+v", kept)
+	}
+}
+
+func declaredOrNoRequest(t *testing.T, h MailOutcomesHarness) {
+	features := h.Mailer.Features()
+	file := message.Attachment{Filename: "a.txt", ContentType: "text/plain", Content: []byte("a")}
+	inline := file
+	inline.ContentID = "a"
+	sent := 0
+	for name, use := range map[string]func(*message.Message){
+		"attachments":      func(m *message.Message) { m.Attachments = []message.Attachment{file} },
+		"inline files":     func(m *message.Message) { m.Attachments = []message.Attachment{inline} },
+		"headers":          func(m *message.Message) { m.Headers = map[string]string{"X-A": "b"} },
+		"as many tags":     func(m *message.Message) { m.Tags = tags(features.Tags) },
+		"more tags":        func(m *message.Message) { m.Tags = tags(features.Tags + 1) },
+		"metadata":         func(m *message.Message) { m.Metadata = map[string]string{"a": "b"} },
+		"as much metadata": func(m *message.Message) { m.Metadata = metadata(min(features.MaxMetadata, 38_000)) },
+		"more metadata":    func(m *message.Message) { m.Metadata = metadata(features.MaxMetadata + 20) },
+		"two to be replied to": func(m *message.Message) {
+			m.ReplyTo = []message.Address{{Email: "a@example.com"}, {Email: "b@example.com"}}
+		},
+	} {
+		m := letter()
+		use(&m)
+		_, err := h.Mailer.Send(t.Context(), m)
+		switch declared := features.Carry(m) == nil; {
+		case !declared:
+			wantKind(t, err, fault.Unsupported)
+		case err != nil:
+			t.Errorf("%s: %v, though it is declared", name, err)
+		default:
+			sent++
+		}
+	}
+	if n := h.Requests(); n != sent || len(h.Delivered(t)) != sent {
+		t.Errorf("%d requests and %d messages, want %d", n, len(h.Delivered(t)), sent)
+	}
+}
+
+func tags(n int) []string {
+	list := make([]string, n)
+	for i := range list {
+		list[i] = fmt.Sprint("tag-", i)
+	}
+	return list
+}
+
+// metadata are twenty entries of n bytes, or a few less; n of nothing is one byte.
+func metadata(n int) map[string]string {
+	all := make(map[string]string)
+	for i := range 20 {
+		name := fmt.Sprintf("key-%02d", i)
+		all[name] = fmt.Sprintf("%0*d", max(1, n/20-len(name)), i)
+	}
+	return all
+}
+
+func idsAndMetadata(t *testing.T, h MailOutcomesHarness) {
+	seen := make(map[string]bool)
+	for i := range 3 {
+		m := letter()
+		m.ID = fmt.Sprint("msg_", i)
+		m.MessageID = m.ID + "@example.com"
+		if h.Mailer.Features().Metadata {
+			m.Metadata = map[string]string{"order": fmt.Sprint("17-", i), "note": `"quoted" – {"a":1} \n <b>`}
+		}
+		receipt, err := h.Mailer.Send(t.Context(), m)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if receipt.Reference == "" || seen[receipt.Reference] {
+			t.Errorf("%q is no reference, or another message's", receipt.Reference)
+		}
+		seen[receipt.Reference] = true
+		kept := h.Kept()
+		if len(kept) != i+1 {
+			t.Fatalf("the provider keeps %+v", kept)
+		}
+		m.Metadata = withID(m)
+		for name, value := range m.Metadata {
+			if got := kept[i].Variables[name]; got != value {
+				t.Errorf("%s is kept as %q, want %q", name, got, value)
+			}
+		}
+	}
+}
+
+// withID is the metadata, and our id as the provider keeps it.
+func withID(m message.Message) map[string]string {
+	all := map[string]string{message.IDVariable: m.ID}
+	for name, value := range m.Metadata {
+		all[name] = value
+	}
+	return all
+}
