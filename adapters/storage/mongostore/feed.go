@@ -28,11 +28,28 @@ type entry struct {
 // Publish implements ports.Journal. It may end between its steps, and several
 // may be at it: events that are in the feed already are passed over.
 func (j journal) Publish(ctx context.Context, n int) (int, error) {
-	found, err := j.records.Find(ctx, bson.D{{Key: "tell", Value: true}}, options.Find().SetLimit(int64(n)))
+	moved, err := j.publish(ctx, j.records, n)
+	if err != nil || moved == n {
+		return moved, err
+	}
+	more, err := j.publish(ctx, j.people, n-moved)
+	return moved + more, err
+}
+
+// teller is a document of either sort that has something to tell.
+type teller struct {
+	Key  string            `bson:"_id"`
+	Rev  int64             `bson:"rev"`
+	Told map[string][]told `bson:"told"`
+}
+
+func (j journal) publish(ctx context.Context, from *mongo.Collection, n int) (int, error) {
+	found, err := from.Find(ctx, bson.D{{Key: "tell", Value: true}}, options.Find().SetLimit(int64(n)).
+		SetProjection(bson.D{{Key: "rev", Value: 1}, {Key: "told", Value: 1}}))
 	if err != nil {
 		return 0, readFault("mongostore.publish", err)
 	}
-	var docs []document
+	var docs []teller
 	if err := found.All(ctx, &docs); err != nil || len(docs) == 0 {
 		return 0, readFault("mongostore.publish", err)
 	}
@@ -41,7 +58,7 @@ func (j journal) Publish(ctx context.Context, n int) (int, error) {
 	}
 	for i := range docs {
 		// One that has changed meanwhile has perhaps more to tell: it stays.
-		_, err := j.records.UpdateOne(ctx, bson.D{{Key: "_id", Value: docs[i].Key}, {Key: "rev", Value: docs[i].Rev}},
+		_, err := from.UpdateOne(ctx, bson.D{{Key: "_id", Value: docs[i].Key}, {Key: "rev", Value: docs[i].Rev}},
 			bson.D{{Key: "$set", Value: bson.D{{Key: "told", Value: bson.D{}}, {Key: "tell", Value: false}}}})
 		if err != nil {
 			return i, writeFault("mongostore.publish", err)
@@ -51,7 +68,7 @@ func (j journal) Publish(ctx context.Context, n int) (int, error) {
 }
 
 // untold lists what records have to tell, by record and revision.
-func untold(docs []document) (list []told) {
+func untold(docs []teller) (list []told) {
 	for _, d := range docs {
 		for _, rev := range slices.SortedFunc(maps.Keys(d.Told), byNumber) {
 			list = append(list, d.Told[rev]...)

@@ -1,7 +1,6 @@
 package mongostore
 
 import (
-	"context"
 	"testing"
 
 	"go.mongodb.org/mongo-driver/bson"
@@ -18,17 +17,17 @@ func TestAnEventWhosePublisherDiedIsToldOnce(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	t.Cleanup(func() { _ = s.Close(context.Background()) })
+	t.Cleanup(func() { _ = s.Close() })
 	j := journal{s}
 	r := ports.Record{Tenant: "t", Kind: "k", ID: "1", Body: []byte("b"), Events: []event.Feed{{ID: "fev_1", Tenant: "t"}}}
 	if err := j.Save(t.Context(), &r)[0]; err != nil {
 		t.Fatal(err)
 	}
-	var dead document
+	var dead teller
 	if err := s.records.FindOne(t.Context(), bson.D{}).Decode(&dead); err != nil {
 		t.Fatal(err)
 	}
-	if err := j.insert(t.Context(), untold([]document{dead})); err != nil {
+	if err := j.insert(t.Context(), untold([]teller{dead})); err != nil {
 		t.Fatal(err)
 	}
 	r.Events = []event.Feed{{ID: "fev_2", Tenant: "t"}}

@@ -110,14 +110,7 @@ func (j journal) List(ctx context.Context, tenant, kind string, f ports.Filter, 
 }
 
 func listed(tenant, kind string, f ports.Filter, c ports.Cursor) bson.D {
-	filter := bson.D{
-		{Key: "kind", Value: kind},
-		{Key: "tenant", Value: tenant},
-		{Key: "$or", Value: bson.A{
-			bson.D{{Key: "created", Value: bson.D{{Key: "$lt", Value: c.Created}}}},
-			bson.D{{Key: "created", Value: c.Created}, {Key: "id", Value: bson.D{{Key: "$lt", Value: c.ID}}}},
-		}},
-	}
+	filter := bson.D{{Key: "kind", Value: kind}, {Key: "tenant", Value: tenant}, before(c)}
 	if f.Status != "" {
 		filter = append(filter, bson.E{Key: "status", Value: f.Status})
 	}
@@ -125,6 +118,14 @@ func listed(tenant, kind string, f ports.Filter, c ports.Cursor) bson.D {
 		filter = append(filter, bson.E{Key: "customer", Value: f.Customer})
 	}
 	return filter
+}
+
+// before selects what comes after the cursor in a list that is newest first.
+func before(c ports.Cursor) bson.E {
+	return bson.E{Key: "$or", Value: bson.A{
+		bson.D{{Key: "created", Value: bson.D{{Key: "$lt", Value: c.Created}}}},
+		bson.D{{Key: "created", Value: c.Created}, {Key: "id", Value: bson.D{{Key: "$lt", Value: c.ID}}}},
+	}}
 }
 
 // Claim implements ports.Journal. Each claim is one atomic change of one

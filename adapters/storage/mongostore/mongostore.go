@@ -1,4 +1,5 @@
-// Package mongostore keeps the journal in a MongoDB, one document a record. It
+// Package mongostore keeps the journal and the users in a MongoDB, one document
+// each. It
 // asks for no transaction, no change stream and no index that is partial,
 // compound and unique, or over an array: a standalone server does.
 //
@@ -7,6 +8,7 @@ package mongostore
 
 import (
 	"context"
+	"crypto/tls"
 	"errors"
 	"time"
 
@@ -23,29 +25,49 @@ import (
 type Options struct {
 	URI      string // mongodb://…; options in it that weaken writes are overruled
 	Database string
+	TLS      *tls.Config   // nil for what the URI says
+	Min, Max uint64        // connections; 0 for the driver's own
+	Idle     time.Duration // how long one may be idle; 0 for ever
+	Clock    ports.Clock   // of users; leases run by the database's own
+	IDs      ports.IDs
 }
 
 // Store is an open database.
 type Store struct {
-	client              *mongo.Client
-	records, feed, ping *mongo.Collection
+	client                      *mongo.Client
+	records, people, feed, ping *mongo.Collection
+	clock                       ports.Clock
+	ids                         ports.IDs
 }
 
-// connectTimeout bounds the search for a server and the dial: 3 s, as for every
-// database.
-const connectTimeout = 3 * time.Second
+// The time-outs of one call, as for every database: the search for a server and
+// the dial; and the whole of it.
+const (
+	connectTimeout = 3 * time.Second
+	queryTimeout   = 3 * time.Second
+)
 
 // Open connects, and makes the indexes that are not there yet. Unavailable.
 func Open(ctx context.Context, o Options) (*Store, error) {
-	client, err := mongo.Connect(ctx, options.Client().ApplyURI(o.URI).
-		SetServerSelectionTimeout(connectTimeout).SetConnectTimeout(connectTimeout).
-		SetReadPreference(readpref.Primary()).
-		SetWriteConcern(&writeconcern.WriteConcern{W: "majority", Journal: new(true)}))
+	settings := options.Client().ApplyURI(o.URI).
+		SetServerSelectionTimeout(connectTimeout).SetConnectTimeout(connectTimeout).SetTimeout(queryTimeout).
+		SetReadPreference(readpref.Primary()).SetRetryWrites(false).SetMaxConnIdleTime(o.Idle).
+		SetWriteConcern(&writeconcern.WriteConcern{W: "majority", Journal: new(true)})
+	if o.TLS != nil {
+		settings.SetTLSConfig(o.TLS)
+	}
+	if o.Max > 0 {
+		settings.SetMinPoolSize(o.Min).SetMaxPoolSize(o.Max)
+	}
+	client, err := mongo.Connect(ctx, settings)
 	if err != nil {
 		return nil, readFault("mongostore.open", err)
 	}
 	db := client.Database(o.Database)
-	s := &Store{client: client, records: db.Collection("record"), feed: db.Collection("feed"), ping: db.Collection("ping")}
+	s := &Store{
+		client: client, clock: o.Clock, ids: o.IDs,
+		records: db.Collection("record"), people: db.Collection("user"), feed: db.Collection("feed"), ping: db.Collection("ping"),
+	}
 	if err := s.index(ctx); err != nil {
 		return nil, errors.Join(err, client.Disconnect(context.WithoutCancel(ctx)))
 	}
@@ -66,6 +88,12 @@ func (s *Store) index(ctx context.Context) error {
 			{Keys: bson.D{{Key: "tell", Value: 1}}},
 			{Keys: bson.D{{Key: "kind", Value: 1}, {Key: "tenant", Value: 1}, {Key: "created", Value: -1}, {Key: "id", Value: -1}}},
 		}},
+		{s.people, []mongo.IndexModel{
+			{Keys: bson.D{{Key: "email", Value: 1}}, Options: unique()},
+			{Keys: bson.D{{Key: "idem", Value: 1}}, Options: unique()},
+			{Keys: bson.D{{Key: "tell", Value: 1}}},
+			{Keys: bson.D{{Key: "tenant", Value: 1}, {Key: "created", Value: -1}, {Key: "id", Value: -1}}},
+		}},
 		{s.feed, []mongo.IndexModel{
 			{Keys: bson.D{{Key: "event", Value: 1}}, Options: unique()},
 			{Keys: bson.D{{Key: "tenant", Value: 1}, {Key: "_id", Value: 1}}},
@@ -78,8 +106,15 @@ func (s *Store) index(ctx context.Context) error {
 	return nil
 }
 
-// Close ends the connections.
-func (s *Store) Close(ctx context.Context) error { return s.client.Disconnect(ctx) }
+// Close ends the connections, once the calls under way are answered.
+func (s *Store) Close() error {
+	ctx, cancel := context.WithTimeout(context.Background(), queryTimeout)
+	defer cancel()
+	return s.client.Disconnect(ctx)
+}
+
+// Users gives the store as a repository of users.
+func (s *Store) Users() ports.UserRepository { return users{s} }
 
 // Journal gives the store as a journal.
 func (s *Store) Journal() ports.Journal { return journal{s} }

@@ -1,0 +1,307 @@
+package mongostore
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"time"
+
+	"go.mongodb.org/mongo-driver/bson"
+	"go.mongodb.org/mongo-driver/mongo/options"
+
+	"patchbay/core/event"
+	"patchbay/core/fault"
+	"patchbay/core/idem"
+	"patchbay/core/user"
+	"patchbay/ports"
+)
+
+var _ ports.UserRepository = users{}
+
+type users struct{ *Store }
+
+// FindByID implements ports.UserRepository.
+func (u users) FindByID(ctx context.Context, tenant, id string) (user.User, error) {
+	p, err := u.person(ctx, "_id", personKey(tenant, id))
+	if err == nil && p.Deleted {
+		return user.User{}, fault.New(fault.NotFound, "", "")
+	}
+	if err != nil {
+		return user.User{}, err
+	}
+	return p.user()
+}
+
+// FindByEmail implements ports.UserRepository.
+func (u users) FindByEmail(ctx context.Context, tenant, email string) (user.User, error) {
+	p, err := u.person(ctx, "email", tenant+"|"+email)
+	if err != nil {
+		return user.User{}, err
+	}
+	return p.user()
+}
+
+// FindByKey implements ports.UserRepository.
+func (u users) FindByKey(ctx context.Context, scoped string) (user.Creation, error) {
+	p, err := u.person(ctx, "idem", taken+scoped)
+	if err != nil {
+		return user.Creation{}, err
+	}
+	c := user.Creation{Fingerprint: p.Fingerprint, Deleted: p.Deleted}
+	switch {
+	case p.Deleted:
+		c.User = user.User{ID: p.ID, Tenant: p.Tenant}
+	case p.Original != nil:
+		err = read(p.Original, &c.User)
+	default:
+		c.User, err = p.user()
+	}
+	return c, err
+}
+
+func (u users) person(ctx context.Context, field, value string) (person, error) {
+	var p person
+	err := u.people.FindOne(ctx, bson.D{{Key: field, Value: value}}).Decode(&p)
+	return p, readFault("mongostore.user", err)
+}
+
+// Create implements ports.UserRepository.
+func (u users) Create(ctx context.Context, n user.User, key idem.Key) error {
+	p, err := newPerson(n, key)
+	if err != nil {
+		return err
+	}
+	p.Told, p.Tell = map[string][]told{"1": tell(u.news("created", n))}, true
+	if err := ctx.Err(); err != nil {
+		return fault.Wrap(fault.Unavailable, "mongostore.user", err)
+	}
+	_, err = u.people.InsertOne(ctx, p)
+	if err = writeFault("mongostore.user", err); fault.Is(err, fault.Conflict) {
+		return u.inTheWay(ctx, n, key)
+	}
+	return err
+}
+
+// inTheWay says which of a new user's unique values is taken. What was in the way
+// may be gone by now.
+func (u users) inTheWay(ctx context.Context, n user.User, key idem.Key) error {
+	if !key.Empty() {
+		if _, err := u.FindByKey(ctx, key.Scoped); !fault.Is(err, fault.NotFound) {
+			return orElse(err, fault.New(fault.Conflict, "key_taken", "the idempotency key is taken"))
+		}
+	}
+	if _, err := u.FindByEmail(ctx, n.Tenant, n.Email); !fault.Is(err, fault.NotFound) {
+		return orElse(err, errEmailTaken)
+	}
+	return fault.New(fault.Conflict, "id_taken", "the id is taken")
+}
+
+func orElse(err, otherwise error) error {
+	if err != nil {
+		return err
+	}
+	return otherwise
+}
+
+var errEmailTaken = &fault.Error{Kind: fault.Conflict, Code: "email_taken", Param: "email", Message: "another user has this email"}
+
+// Update implements ports.UserRepository. What another has changed between the read
+// and the write is read again.
+func (u users) Update(ctx context.Context, tenant, id string, patch user.Patch, ifVersion int64) (user.User, error) {
+	for {
+		p, before, err := u.current(ctx, tenant, id, ifVersion)
+		if err != nil {
+			return user.User{}, err
+		}
+		after, err := before.Apply(patch, u.clock.Now())
+		if err != nil {
+			return user.User{}, err
+		}
+		set, err := p.become(before, after)
+		if err != nil {
+			return user.User{}, err
+		}
+		switch done, err := u.change(ctx, p, set, u.news("updated", after)); {
+		case fault.Is(err, fault.Conflict):
+			return user.User{}, errEmailTaken
+		case err != nil:
+			return user.User{}, err
+		case done:
+			return after, nil
+		}
+	}
+}
+
+// current reads a user, at the version that is asked for.
+func (u users) current(ctx context.Context, tenant, id string, ifVersion int64) (person, user.User, error) {
+	p, err := u.person(ctx, "_id", personKey(tenant, id))
+	switch {
+	case err != nil:
+		return p, user.User{}, err
+	case p.Deleted:
+		return p, user.User{}, fault.New(fault.NotFound, "", "")
+	case ifVersion != 0 && p.Rev != ifVersion:
+		return p, user.User{}, fault.New(fault.Conflict, "version_mismatch", fmt.Sprintf("the user is at version %d", p.Rev))
+	}
+	found, err := p.user()
+	return p, found, err
+}
+
+// change makes a change to a user who is as they were read. It is not done where
+// they are not.
+func (u users) change(ctx context.Context, p person, set bson.M, news []event.Feed) (done bool, err error) {
+	if err := ctx.Err(); err != nil {
+		return false, fault.Wrap(fault.Unavailable, "mongostore.user", err)
+	}
+	set["rev"], set["tell"], set[fmt.Sprint("told.", p.Rev+1)] = p.Rev+1, true, tell(news)
+	res, err := u.people.UpdateOne(ctx, bson.D{{Key: "_id", Value: p.Key}, {Key: "rev", Value: p.Rev}}, bson.M{"$set": set})
+	if isInternal(err) && u.another(ctx, p, set["email"]) {
+		return false, errEmailTaken
+	}
+	if err != nil {
+		return false, writeFault("mongostore.user", err)
+	}
+	return res.MatchedCount > 0, nil
+}
+
+// another tells whether somebody else has the address. FerretDB calls that an
+// internal error.
+func (u users) another(ctx context.Context, p person, email any) bool {
+	n, err := u.people.CountDocuments(ctx, bson.D{{Key: "email", Value: email}, {Key: "_id", Value: bson.D{{Key: "$ne", Value: p.Key}}}})
+	return err == nil && n > 0
+}
+
+// Delete implements ports.UserRepository.
+func (u users) Delete(ctx context.Context, tenant, id string, ifVersion int64) error {
+	for {
+		p, gone, err := u.current(ctx, tenant, id, ifVersion)
+		if err != nil {
+			return err
+		}
+		gone.Version, gone.UpdatedAt = gone.Version+1, u.clock.Now()
+		done, err := u.change(ctx, p, p.forget(gone.UpdatedAt), u.news("deleted", gone))
+		if err != nil || done {
+			return err
+		}
+	}
+}
+
+// List implements ports.UserRepository.
+func (u users) List(ctx context.Context, tenant, after string, limit int) (user.Page, error) {
+	c, err := ports.ParseCursor(after)
+	if err != nil {
+		return user.Page{}, err
+	}
+	filter := append(bson.D{{Key: "tenant", Value: tenant}, {Key: "deleted", Value: false}}, before(c))
+	newestFirst := options.Find().SetSort(bson.D{{Key: "created", Value: -1}, {Key: "id", Value: -1}}).SetLimit(int64(limit) + 1)
+	found, err := u.people.Find(ctx, filter, newestFirst)
+	if err != nil {
+		return user.Page{}, readFault("mongostore.users", err)
+	}
+	var people []person
+	if err := found.All(ctx, &people); err != nil {
+		return user.Page{}, readFault("mongostore.users", err)
+	}
+	var page user.Page
+	if len(people) > limit {
+		people = people[:limit]
+		page.Next = ports.Cursor{Created: people[limit-1].Created, ID: people[limit-1].ID}.String()
+	}
+	for _, p := range people {
+		one, err := p.user()
+		if err != nil {
+			return user.Page{}, err
+		}
+		page.Users = append(page.Users, one)
+	}
+	return page, nil
+}
+
+// news tells the feed of a change. Readers fetch the user: the feed holds
+// nothing personal.
+func (u users) news(what string, n user.User) []event.Feed {
+	return []event.Feed{{
+		ID: u.ids.New("fev"), Tenant: n.Tenant, Type: "user." + what, Subject: n.ID, At: n.UpdatedAt,
+		Data: fmt.Appendf(nil, `{"version":%d}`, n.Version),
+	}}
+}
+
+func read(raw []byte, into any) error {
+	if err := json.Unmarshal(raw, into); err != nil {
+		return fault.Wrap(fault.Internal, "mongostore.user", err)
+	}
+	return nil
+}
+
+// person is a user as they are stored. Email and Idem are there in every document,
+// since a unique index counts absent values as equal. Metadata is JSON: its keys
+// may hold what a field's name may not.
+type person struct {
+	Key         string            `bson:"_id"` // tenant|id
+	Tenant      string            `bson:"tenant"`
+	ID          string            `bson:"id"`
+	Email       string            `bson:"email"` // tenant|email, or the document's own
+	Name        string            `bson:"name"`
+	Metadata    []byte            `bson:"metadata"`
+	Rev         int64             `bson:"rev"` // the version
+	Created     int64             `bson:"created"`
+	Updated     int64             `bson:"updated"`
+	Idem        string            `bson:"idem"`
+	Fingerprint string            `bson:"fingerprint"`
+	Original    []byte            `bson:"original"` // as created, once it has changed, for repeats of Idem
+	Deleted     bool              `bson:"deleted"`
+	Told        map[string][]told `bson:"told"`
+	Tell        bool              `bson:"tell"`
+}
+
+func personKey(tenant, id string) string { return tenant + "|" + id }
+
+// taken stands before the key under which a user was created.
+const taken = "k|"
+
+func newPerson(n user.User, key idem.Key) (person, error) {
+	metadata, err := json.Marshal(n.Metadata)
+	if err != nil {
+		return person{}, fault.Wrap(fault.Invalid, "mongostore.user", err)
+	}
+	p := person{
+		Key: personKey(n.Tenant, n.ID), Tenant: n.Tenant, ID: n.ID, Email: n.Tenant + "|" + n.Email, Name: n.Name, Metadata: metadata,
+		Rev: n.Version, Created: micros(n.CreatedAt), Updated: micros(n.UpdatedAt), Idem: taken + key.Scoped, Fingerprint: key.Fingerprint,
+	}
+	if key.Empty() {
+		p.Idem = nobodys + p.Key
+	}
+	return p, nil
+}
+
+func (p person) user() (user.User, error) {
+	u := user.User{
+		ID: p.ID, Tenant: p.Tenant, Email: p.Email[len(p.Tenant)+1:], Name: p.Name, Version: p.Rev,
+		CreatedAt: moment(p.Created), UpdatedAt: moment(p.Updated),
+	}
+	return u, read(p.Metadata, &u.Metadata)
+}
+
+// become is what changes from before to after.
+func (p person) become(before, after user.User) (bson.M, error) {
+	metadata, err := json.Marshal(after.Metadata)
+	if err != nil {
+		return nil, fault.Wrap(fault.Invalid, "mongostore.user", err)
+	}
+	set := bson.M{"email": p.Tenant + "|" + after.Email, "name": after.Name, "metadata": metadata, "updated": micros(after.UpdatedAt)}
+	if p.Original == nil && p.Idem != nobodys+p.Key {
+		original, err := json.Marshal(before)
+		if err != nil {
+			return nil, fault.Wrap(fault.Internal, "mongostore.user", err)
+		}
+		set["original"] = original
+	}
+	return set, nil
+}
+
+// forget is what changes when a user is deleted: nothing personal stays.
+func (p person) forget(at time.Time) bson.M {
+	return bson.M{
+		"email": nobodys + p.Key, "name": "", "metadata": nil, "original": nil, "updated": micros(at), "deleted": true,
+	}
+}
