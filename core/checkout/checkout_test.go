@@ -354,7 +354,9 @@ func TestAnswersWithinEightSeconds(t *testing.T) {
 func TestOperationsBlockEachOther(t *testing.T) {
 	within(t, func(t *testing.T, r *rig) {
 		res, _ := r.pay(t, "k")
-		r.provider.failAfter(fails(fault.UnknownOutcome, 2))
+		unknown := fault.New(fault.UnknownOutcome, "", "")
+		r.provider.failAfter(func(context.Context, payment.Action, int) error { return unknown })
+		r.provider.cannotLook(unknown)
 		first, err := r.Refund(t.Context(), tenant, res.Payment.ID, 1000, key("r1", ""))
 		if err != nil || !first.Operation.Outcome.Open() {
 			t.Fatalf("%+v, %v", first.Operation, err)
@@ -362,6 +364,8 @@ func TestOperationsBlockEachOther(t *testing.T) {
 		if _, err := r.Refund(t.Context(), tenant, res.Payment.ID, 250, key("r2", "")); fault.From(err).Code != "operation_in_progress" {
 			t.Fatalf("second refund while the first is unknown: %v", err)
 		}
+		r.provider.failAfter(nil)
+		r.provider.cannotLook(nil)
 		if p := r.settled(t, res.Payment.ID, time.Minute); p.AmountRefunded != 1000 || len(r.provider.refunds) != 1 {
 			t.Fatalf("%+v, %d refunds", p, len(r.provider.refunds))
 		}
