@@ -5,12 +5,15 @@ import (
 	"fmt"
 	"io"
 	"strings"
+	"time"
 
 	"patchbay/adapters/mail/catchermail"
 	"patchbay/adapters/mail/mailgunmail"
 	"patchbay/adapters/mail/sendgridmail"
 	"patchbay/adapters/payments/mockpay"
 	"patchbay/adapters/payments/stripepay"
+	"patchbay/adapters/storage/mongostore"
+	"patchbay/adapters/storage/pgstore"
 	"patchbay/adapters/storage/sqlitestore"
 	"patchbay/config"
 	"patchbay/ports"
@@ -40,6 +43,42 @@ var catalog = []entry{
 		storage: func(ctx context.Context, p config.Provider, s surroundings) (Storage, error) {
 			store, err := sqlitestore.Open(ctx, sqlitestore.Options{
 				Path: p.Settings.(*config.SQLite).Path, Clock: s.clock, IDs: s.ids,
+			})
+			if err != nil {
+				return Storage{}, err
+			}
+			return Storage{Journal: store.Journal(), Users: store.Users(), Closer: store}, nil
+		},
+	},
+	{
+		Type: config.Type{Name: "postgres", Sort: config.ForStorage, Settings: func() any { return config.StandardDatabase(5432) }},
+		storage: func(ctx context.Context, p config.Provider, s surroundings) (Storage, error) {
+			d := p.Settings.(*config.Database)
+			secure, err := d.TLS()
+			if err != nil {
+				return Storage{}, err
+			}
+			store, err := pgstore.Open(ctx, pgstore.Options{
+				Host: d.Host, Port: uint16(d.Port), Database: d.Database, Username: d.Username, Password: d.Password.Reveal(), //nolint:gosec // checked
+				TLS: secure, Min: int32(d.Pool.Min), Max: int32(d.Pool.Max), Idle: time.Duration(d.Pool.Idle), Clock: s.clock, IDs: s.ids, //nolint:gosec // checked
+			})
+			if err != nil {
+				return Storage{}, err
+			}
+			return Storage{Journal: store.Journal(), Users: store.Users(), Closer: store}, nil
+		},
+	},
+	{
+		Type: config.Type{Name: "mongo", Sort: config.ForStorage, Settings: func() any { return config.StandardDatabase(27017) }},
+		storage: func(ctx context.Context, p config.Provider, s surroundings) (Storage, error) {
+			d := p.Settings.(*config.Database)
+			secure, err := d.TLS()
+			if err != nil {
+				return Storage{}, err
+			}
+			store, err := mongostore.Open(ctx, mongostore.Options{
+				Host: d.Host, Port: d.Port, Database: d.Database, Username: d.Username, Password: d.Password.Reveal(),
+				TLS: secure, Min: uint64(d.Pool.Min), Max: uint64(d.Pool.Max), Idle: time.Duration(d.Pool.Idle), Clock: s.clock, IDs: s.ids, //nolint:gosec // checked
 			})
 			if err != nil {
 				return Storage{}, err

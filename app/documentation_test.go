@@ -1,7 +1,10 @@
 package app_test
 
 import (
+	"crypto/x509"
+	"encoding/pem"
 	"fmt"
+	"net/http/httptest"
 	"os"
 	"path/filepath"
 	"reflect"
@@ -41,7 +44,7 @@ func standard(v reflect.Value) string {
 	switch {
 	case v.IsZero() || v.Type() == reflect.TypeFor[config.Secret]():
 		return ""
-	case v.Type() == reflect.TypeFor[time.Duration]():
+	case v.Type() == reflect.TypeFor[time.Duration](), v.Type() == reflect.TypeFor[config.Idle]():
 		return time.Duration(v.Int()).String()
 	case v.Kind() == reflect.Slice:
 		return strings.ReplaceAll(fmt.Sprint(v.Interface()), " ", ", ")
@@ -205,9 +208,11 @@ func TestTheExampleHasEverySetting(t *testing.T) {
 	text := page(t, example)
 	shown := regexp.MustCompile(`(?m)^( +)# (\w+:)`).ReplaceAllString(text, "$1$2")
 	dir := t.TempDir()
-	file, secret := filepath.Join(dir, "shown.yaml"), filepath.Join(dir, "secret")
+	file := filepath.Join(dir, "shown.yaml")
+	certificate, key := pair(t)
 	for path, content := range map[string]string{
-		file: strings.ReplaceAll(shown, "/run/secrets/old_mock_webhook", secret), secret: "whsec_old",
+		file: strings.ReplaceAll(shown, "/run/secrets", dir), filepath.Join(dir, "old_mock_webhook"): "whsec_old",
+		filepath.Join(dir, "ca.pem"): certificate, filepath.Join(dir, "patchbay.pem"): certificate, filepath.Join(dir, "patchbay.key"): key,
 	} {
 		if err := os.WriteFile(path, []byte(content), 0o600); err != nil {
 			t.Fatal(err)
@@ -215,7 +220,7 @@ func TestTheExampleHasEverySetting(t *testing.T) {
 	}
 	environ := []string{
 		"MOCK_WEBHOOK_SECRET=whsec_new", "STRIPE_SECRET_KEY=sk_test", "STRIPE_WEBHOOK_SECRET=whsec_stripe",
-		"SENDGRID_API_KEY=SG.test", "MAILGUN_API_KEY=key-test",
+		"SENDGRID_API_KEY=SG.test", "MAILGUN_API_KEY=key-test", "DB_PASSWORD=test",
 	}
 	if _, err := config.Load(file, environ, app.Types()); err != nil {
 		t.Error(err)
@@ -230,4 +235,20 @@ func TestTheExampleHasEverySetting(t *testing.T) {
 			t.Errorf("%s does not show %s", example, s.path)
 		}
 	}
+}
+
+// pair is a certificate and its key, in PEM.
+func pair(t *testing.T) (certificate, key string) {
+	t.Helper()
+	s := httptest.NewUnstartedServer(nil)
+	s.StartTLS()
+	defer s.Close()
+	raw, err := x509.MarshalPKCS8PrivateKey(s.TLS.Certificates[0].PrivateKey)
+	if err != nil {
+		t.Fatal(err)
+	}
+	encode := func(kind string, der []byte) string {
+		return string(pem.EncodeToMemory(&pem.Block{Type: kind, Bytes: der}))
+	}
+	return encode("CERTIFICATE", s.TLS.Certificates[0].Certificate[0]), encode("PRIVATE KEY", raw)
 }

@@ -66,6 +66,17 @@ func (s *source) set(path string, written any, into reflect.Value) {
 		}
 		into.Set(reflect.ValueOf(NewSecret(text)))
 		return
+	case Idle:
+		if ms, err := strconv.ParseUint(text, 10, 32); err == nil {
+			text = fmt.Sprint(ms, "ms")
+		}
+		d, err := time.ParseDuration(text)
+		if err != nil || d < 0 {
+			s.unreadable(path, "%q is neither a duration such as 30s nor a number of milliseconds", text)
+			return
+		}
+		into.SetInt(int64(d))
+		return
 	case time.Duration:
 		d, err := time.ParseDuration(text)
 		if err != nil || d < 0 {
@@ -78,6 +89,12 @@ func (s *source) set(path string, written any, into reflect.Value) {
 	switch into.Kind() {
 	case reflect.String:
 		into.SetString(text)
+	case reflect.Bool:
+		if text != "true" && text != "false" {
+			s.unreadable(path, "%q must be true or false", text)
+			return
+		}
+		into.SetBool(text == "true")
 	case reflect.Int:
 		n, err := strconv.Atoi(text)
 		if err != nil {

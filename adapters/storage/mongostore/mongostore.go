@@ -10,6 +10,8 @@ import (
 	"context"
 	"crypto/tls"
 	"errors"
+	"net"
+	"strconv"
 	"time"
 
 	"go.mongodb.org/mongo-driver/bson"
@@ -23,13 +25,16 @@ import (
 
 // Options says what to open.
 type Options struct {
-	URI      string // mongodb://…; options in it that weaken writes are overruled
-	Database string
-	TLS      *tls.Config   // nil for what the URI says
-	Min, Max uint64        // connections; 0 for the driver's own
-	Idle     time.Duration // how long one may be idle; 0 for ever
-	Clock    ports.Clock   // of users; leases run by the database's own
-	IDs      ports.IDs
+	Host               string
+	Port               int
+	Database           string
+	Username, Password string        // of a user in the database admin; none where empty
+	URI                string        // in place of Host and Port, for tests
+	TLS                *tls.Config   // nil for none
+	Min, Max           uint64        // connections; 0 for the driver's own
+	Idle               time.Duration // how long one may be idle; 0 for ever
+	Clock              ports.Clock   // of users; leases run by the database's own
+	IDs                ports.IDs
 }
 
 // Store is an open database.
@@ -49,12 +54,18 @@ const (
 
 // Open connects, and makes the indexes that are not there yet. Unavailable.
 func Open(ctx context.Context, o Options) (*Store, error) {
+	if o.URI == "" {
+		o.URI = "mongodb://" + net.JoinHostPort(o.Host, strconv.Itoa(o.Port)) + "/"
+	}
 	settings := options.Client().ApplyURI(o.URI).
 		SetServerSelectionTimeout(connectTimeout).SetConnectTimeout(connectTimeout).SetTimeout(queryTimeout).
 		SetReadPreference(readpref.Primary()).SetRetryWrites(false).SetMaxConnIdleTime(o.Idle).
 		SetWriteConcern(&writeconcern.WriteConcern{W: "majority", Journal: new(true)})
 	if o.TLS != nil {
 		settings.SetTLSConfig(o.TLS)
+	}
+	if o.Password != "" {
+		settings.SetAuth(options.Credential{Username: o.Username, Password: o.Password})
 	}
 	if o.Max > 0 {
 		settings.SetMinPoolSize(o.Min).SetMaxPoolSize(o.Max)

@@ -1,0 +1,96 @@
+package config
+
+import (
+	"crypto/tls"
+	"crypto/x509"
+	"errors"
+	"net"
+	"os"
+	"strconv"
+	"time"
+)
+
+// Database is a store of type postgres or mongo: a server, and a database there.
+type Database struct {
+	Host           string `config:"host"`
+	Port           int    `config:"port"`
+	Database       string `config:"database"`
+	Username       string `config:"username"`
+	Password       Secret `config:"password"`
+	SSL            bool   `config:"ssl"`             // TLS, with the server's certificate and name verified
+	AllowPlaintext bool   `config:"allow_plaintext"` // ssl may be false though the host is another machine
+	CAFile         string `config:"ca_file"`         // PEM; the system's authorities where empty
+	CertFile       string `config:"cert_file"`       // PEM, our own certificate; with KeyFile
+	KeyFile        string `config:"key_file"`
+	Pool           Pool   `config:"pool"`
+}
+
+// Pool bounds the connections to a database.
+type Pool struct {
+	Min  int  `config:"min"`
+	Max  int  `config:"max"`
+	Idle Idle `config:"idle"`
+}
+
+// Idle is how long a connection may be idle: a duration, or milliseconds as a bare
+// number.
+type Idle time.Duration
+
+// StandardDatabase is a database where nothing is written but its port.
+func StandardDatabase(port int) *Database {
+	return &Database{
+		Host: "127.0.0.1", Port: port, Database: "patchbay", Username: "patchbay", SSL: true,
+		Pool: Pool{Min: 2, Max: 20, Idle: Idle(30 * time.Second)},
+	}
+}
+
+// Check finds what no database could be opened with.
+func (d *Database) Check() (path, text string) {
+	switch {
+	case d.Host == "":
+		return "host", "must be written"
+	case d.Port < 1 || d.Port > 65535:
+		return "port", "must be 1 to 65535"
+	case d.Database == "":
+		return "database", "must be written"
+	case !d.SSL && !d.AllowPlaintext && !Loopback(net.JoinHostPort(d.Host, strconv.Itoa(d.Port))):
+		return "ssl", "may be false only for a server on this machine; write allow_plaintext: true beside it if the way there is safe"
+	case (d.CertFile == "") != (d.KeyFile == ""):
+		return "cert_file", "and key_file belong together"
+	case d.Pool.Max < 1 || d.Pool.Max > 1000:
+		return "pool.max", "must be 1 to 1000"
+	case d.Pool.Min < 0 || d.Pool.Min > d.Pool.Max:
+		return "pool.min", "must be 0 to pool.max"
+	}
+	if _, err := d.TLS(); err != nil {
+		return "ca_file", err.Error()
+	}
+	return "", ""
+}
+
+// TLS is how the server is verified and how we show who we are; nil where ssl is
+// false.
+func (d *Database) TLS() (*tls.Config, error) {
+	if !d.SSL {
+		return nil, nil //nolint:nilnil // there is none
+	}
+	c := &tls.Config{ServerName: d.Host, MinVersion: tls.VersionTLS12}
+	if d.CAFile != "" {
+		pem, err := os.ReadFile(d.CAFile)
+		if err != nil {
+			return nil, errors.New("cannot be read")
+		}
+		c.RootCAs = x509.NewCertPool()
+		if !c.RootCAs.AppendCertsFromPEM(pem) {
+			return nil, errors.New("has no certificate in PEM")
+		}
+	}
+	if d.CertFile != "" {
+		own, err := tls.LoadX509KeyPair(d.CertFile, d.KeyFile)
+		if err != nil {
+			return nil, errors.New("is right, but cert_file and key_file cannot be used")
+		}
+		c.Certificates = []tls.Certificate{own}
+	}
+	return c, nil
+}
