@@ -163,6 +163,19 @@ func (g *Gateway) Kill() {
 	}
 }
 
+// Pause stops the process where it is, and Resume lets it go on.
+func (g *Gateway) Pause(t testing.TB) { g.signal(t, syscall.SIGSTOP) }
+
+// Resume lets a process that was paused go on.
+func (g *Gateway) Resume(t testing.TB) { g.signal(t, syscall.SIGCONT) }
+
+func (g *Gateway) signal(t testing.TB, s os.Signal) {
+	t.Helper()
+	if err := g.cmd.Process.Signal(s); err != nil {
+		t.Fatal(err)
+	}
+}
+
 // Stop asks the process to end, and returns how it did.
 func (g *Gateway) Stop() error {
 	if err := g.cmd.Process.Signal(syscall.SIGTERM); err != nil {

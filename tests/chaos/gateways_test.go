@@ -1,0 +1,229 @@
+package chaos_test
+
+import (
+	"context"
+	"fmt"
+	"math/rand/v2"
+	"net/http"
+	"os"
+	"path/filepath"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"patchbay/tests/gateway"
+	"patchbay/tests/postgres"
+)
+
+const (
+	leases   = 50 * time.Second // is longer than any lease of the gateway
+	patience = 2 * time.Second  // of a client with a gateway that says nothing
+)
+
+// fleet is several gateways on one database.
+type fleet []*gateway.Gateway
+
+func startFleet(t *testing.T, n int, server *postgres.Server) fleet {
+	t.Helper()
+	database := server.Database(t)
+	all := make(fleet, n)
+	for i := range all {
+		all[i] = gateway.Configured(t, fmt.Sprintf(`
+storage: {provider: postgres}
+providers:
+  postgres: {type: postgres, host: 127.0.0.1, port: %d, database: %s, username: %s, ssl: false}
+  mock: {type: mock, webhook_secrets: ["${MOCK_WEBHOOK_SECRET}"]}
+  catcher: {type: catcher, keep: 1000000}
+`, server.Port, database, postgres.Username), "MOCK_WEBHOOK_SECRET="+gateway.Secret)
+		if i > 0 { // they share the secrets of the installation
+			share(t, all[0], all[i])
+		}
+		all[i].Restart(t)
+	}
+	return all
+}
+
+func share(t *testing.T, from, to *gateway.Gateway) {
+	t.Helper()
+	raw, err := os.ReadFile(filepath.Join(from.Dir, "data", "installation.json"))
+	if err == nil {
+		err = os.MkdirAll(filepath.Join(to.Dir, "data"), 0o700)
+	}
+	if err == nil {
+		err = os.WriteFile(filepath.Join(to.Dir, "data", "installation.json"), raw, 0o600)
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+}
+
+// client asks as client does, of any gateway that answers. One that is stopped
+// says nothing: it is given up after a while.
+func (f fleet) client(ctx context.Context, t *testing.T, path string, id, of int, p *promises) {
+	for n := id; ctx.Err() == nil; n += of {
+		key := fmt.Sprint("key-", n)
+		for ctx.Err() == nil {
+			g := f[rand.IntN(len(f))]
+			waiting, cancel := context.WithTimeout(ctx, patience)
+			a, err := gateway.Send(waiting, http.MethodPost, g.Base+path, []byte(body(path, n)),
+				gateway.Header{"Content-Type": "application/json"}, gateway.Key(key))
+			cancel()
+			if err == nil && a.Status < 300 {
+				p.add(path, a.Text("id"), key)
+				break
+			}
+			if err == nil && a.Status != http.StatusConflict && a.Status != http.StatusServiceUnavailable {
+				t.Errorf("%s %s: %d %s", path, key, a.Status, a.Body)
+				return
+			}
+			select {
+			case <-ctx.Done():
+			case <-time.After(20 * time.Millisecond): // it is down, or at it
+			}
+		}
+	}
+}
+
+// load asks for everything until stop is called.
+func (f fleet) load(t *testing.T, p *promises) (stop func()) {
+	ctx, cancel := context.WithCancel(t.Context())
+	var all sync.WaitGroup
+	for path := range bodies {
+		for i := range clients / len(bodies) {
+			all.Go(func() { f.client(ctx, t, path, i, clients/len(bodies), p) })
+		}
+	}
+	return func() {
+		cancel()
+		all.Wait()
+	}
+}
+
+func newPromises() *promises {
+	return &promises{kept: map[string]map[string]string{"/api/payments": {}, "/api/emails": {}, "/api/users": {}}}
+}
+
+// Three gateways on one database: one is killed, one is stopped for longer than
+// its leases and goes on as if nothing had been.
+func TestOneOfThreeIsKilledAndOneIsStopped(t *testing.T) {
+	t.Parallel()
+	f := startFleet(t, 3, postgres.Start(t))
+	p := newPromises()
+	stop := f.load(t, p)
+	answered := func(n int) {
+		t.Helper()
+		target := p.count() + n
+		gateway.Eventually(t, time.Minute, "enough is answered", func() bool { return p.count() >= target })
+	}
+	answered(300)
+	f[1].Kill()
+	f[2].Pause(t)
+	paused := time.Now()
+	answered(200) // by the one that is left
+	f[1].Restart(t)
+	answered(100)
+	stop()
+	gateway.Eventually(t, leases+time.Minute, "all leases of the stopped one have run out", func() bool { return time.Since(paused) > leases })
+	f[2].Resume(t)
+	f.reconcile(t, p)
+}
+
+// The database dies under load as in a power cut, and comes back.
+func TestTheDatabaseIsKilledUnderLoad(t *testing.T) {
+	t.Parallel()
+	server := postgres.Start(t)
+	f := startFleet(t, 1, server)
+	p := newPromises()
+	stop := f.load(t, p)
+	for range 3 {
+		target := p.count() + 200
+		gateway.Eventually(t, time.Minute, "enough is answered", func() bool { return p.count() >= target })
+		server.Kill()
+		for path, text := range map[string]string{"/api/payments": body("/api/payments", 0), "/api/users": body("/api/users", 0)} {
+			asked := time.Now()
+			a, err := gateway.Send(t.Context(), http.MethodPost, f[0].Base+path, []byte(text), gateway.Header{"Content-Type": "application/json"})
+			if err != nil || a.Status != http.StatusServiceUnavailable || a.Header.Get("Retry-After") == "" || time.Since(asked) > 5*time.Second {
+				t.Errorf("%s without a database, after %s: %d %s, %v", path, time.Since(asked), a.Status, a.Body, err)
+			}
+		}
+		server.Restart(t)
+		back := time.Now()
+		before := p.count()
+		gateway.Eventually(t, 10*time.Second, "service is back", func() bool { return p.count() > before })
+		t.Logf("answers again after %s", time.Since(back).Round(time.Millisecond))
+	}
+	stop()
+	f.reconcile(t, p)
+}
+
+// reconcile holds what was promised against what is there, and against the books
+// of the providers.
+func (f fleet) reconcile(t *testing.T, p *promises) {
+	t.Helper()
+	g := f[0]
+	for path, ids := range p.kept {
+		byKey := make(map[string]string)
+		for id, key := range ids {
+			if a := g.Do(t, "GET", path+"/"+id, nil); a.Status != 200 {
+				t.Errorf("%s/%s was answered 2xx and is lost: %d", path, id, a.Status)
+			}
+			if other, twice := byKey[key]; twice {
+				t.Errorf("%s: key %s made both %s and %s", path, key, id, other)
+			}
+			byKey[key] = id
+		}
+	}
+	for id := range p.kept["/api/payments"] {
+		gateway.Eventually(t, 3*time.Minute, "payment "+id+" succeeds", func() bool {
+			return g.Do(t, "GET", "/api/payments/"+id, nil).Text("status") == "succeeded"
+		})
+	}
+	for id := range p.kept["/api/emails"] {
+		gateway.Eventually(t, 3*time.Minute, "email "+id+" goes out", func() bool {
+			return g.Do(t, "GET", "/api/emails/"+id, nil).Text("status") == "sent" && f.copies(t, id) > 0
+		})
+	}
+	book := g.Charges(t)
+	for id, charges := range book {
+		if len(charges) > 1 {
+			t.Errorf("payment %s was charged %d times", id, len(charges))
+		}
+	}
+	for id := range p.kept["/api/payments"] {
+		if len(book[id]) != 1 {
+			t.Errorf("payment %s stands %d times in the mock's book", id, len(book[id]))
+		}
+	}
+	var twice atomic.Int64
+	for id := range p.kept["/api/emails"] {
+		copies, ambiguous := f.copies(t, id), strings.Count(string(g.Do(t, "GET", "/api/emails/"+id, nil).Body), `"ambiguous"`)
+		if copies > 1+ambiguous {
+			t.Errorf("email %s went out %d times, and %d attempts say that they are ambiguous", id, copies, ambiguous)
+		}
+		if copies > 1 {
+			twice.Add(1)
+		}
+	}
+	for _, one := range f {
+		if strings.Contains(one.Log(), "panic") {
+			t.Errorf("a gateway complains:\n%s", one.Log())
+		}
+	}
+	t.Logf("%d payments, %d emails (%d of them twice, and said so), %d users answered 2xx, all of them there", len(p.kept["/api/payments"]),
+		len(p.kept["/api/emails"]), twice.Load(), len(p.kept["/api/users"]))
+}
+
+// copies counts the files of an email at all catchers.
+func (f fleet) copies(t *testing.T, id string) (n int) {
+	t.Helper()
+	for _, g := range f {
+		files, err := filepath.Glob(filepath.Join(g.Dir, "data", "mail", "*-"+id+".eml"))
+		if err != nil {
+			t.Fatal(err)
+		}
+		n += len(files)
+	}
+	return n
+}
