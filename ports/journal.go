@@ -33,6 +33,10 @@ type Record struct {
 	// Events are published to the feed, once and in order, with the save that
 	// carries them. They are not read back.
 	Events []event.Feed
+	// Held is set by a Save that could only put the record where it waits for the
+	// journal to come back. It is safe; it is not to be worked on before it comes
+	// out of a queue.
+	Held bool
 }
 
 // Index is what records can be listed by.
@@ -110,8 +114,9 @@ type Journal interface {
 	// save itself returns 0.
 	Publish(ctx context.Context, n int) (int, error)
 
-	// Feed reads up to n events of a tenant with a Seq above after, in order.
-	// Seqs have no gaps over all tenants: once one is seen, no lower one comes.
+	// Feed reads up to n events of a tenant with a Seq above after, in order; of
+	// all tenants where it is empty. Seqs have no gaps over all tenants: once one
+	// is seen, no lower one comes.
 	Feed(ctx context.Context, tenant string, after int64, n int) ([]event.Feed, error)
 
 	// Ping reports whether the store can be written to.

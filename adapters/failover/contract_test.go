@@ -2,6 +2,7 @@ package failover_test
 
 import (
 	"bytes"
+	"context"
 	"log/slog"
 	"os"
 	"path/filepath"
@@ -11,6 +12,7 @@ import (
 	"patchbay/adapters/failover"
 	"patchbay/adapters/mail/catchermail"
 	"patchbay/adapters/payments/mockpay"
+	"patchbay/adapters/storage/sqlitestore"
 	"patchbay/adapters/sys"
 	"patchbay/core/payment"
 	"patchbay/tests/contract"
@@ -47,6 +49,23 @@ func token(_ *testing.T, a payment.Action, f contract.PaymentFault) string {
 	return "pm_mock_" + string(a) + "_" + faults[f]
 }
 
+// onSQLite is a store within the policy of stores.
+func onSQLite(t *testing.T) *failover.Storage {
+	t.Helper()
+	s := failover.NewStorage("local", func(ctx context.Context) (failover.Store, error) {
+		store, err := sqlitestore.Open(ctx, sqlitestore.Options{Path: filepath.Join(t.TempDir(), "store.db"), Clock: sys.Clock{}, IDs: sys.IDs{}})
+		if err != nil {
+			return failover.Store{}, err
+		}
+		return failover.Store{Journal: store.Journal(), Users: store.Users(), Close: store.Close}, nil
+	}, failover.Options{Policy: failover.DefaultStorage})
+	if err := s.Open(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = s.Close() })
+	return s
+}
+
 func TestContract(t *testing.T) {
 	t.Parallel()
 	t.Run("payments", func(t *testing.T) {
@@ -70,6 +89,19 @@ func TestContract(t *testing.T) {
 					return page.Entries
 				},
 			}
+		})
+	})
+	t.Run("journal", func(t *testing.T) {
+		t.Parallel()
+		contract.Journal(t, func(t *testing.T) contract.JournalHarness {
+			return contract.JournalHarness{Journal: onSQLite(t).Journal()}
+		})
+	})
+	t.Run("users", func(t *testing.T) {
+		t.Parallel()
+		contract.Users(t, func(t *testing.T) contract.UsersHarness {
+			s := onSQLite(t)
+			return contract.UsersHarness{Users: s.Users(), Journal: s.Journal()}
 		})
 	})
 	t.Run("mail", func(t *testing.T) {

@@ -4,6 +4,7 @@ package idem
 
 import (
 	"crypto/sha256"
+	"encoding/base32"
 	"encoding/hex"
 	"strings"
 
@@ -40,6 +41,16 @@ func New(tenant, route, value string, canonical []byte) Key {
 		Scoped:      strings.Join([]string{tenant, route, value}, "|"),
 		Fingerprint: hex.EncodeToString(h.Sum(nil)),
 	}
+}
+
+// ids are written in Crockford's alphabet (crockford.com/base32), as all are.
+var ids = base32.NewEncoding("0123456789abcdefghjkmnpqrstvwxyz").WithPadding(base32.NoPadding)
+
+// ID is an id for what is made under the key, always the same one: whichever of two
+// stores takes it, and whether or not the other did too.
+func (k Key) ID(prefix string) string {
+	sum := sha256.Sum256([]byte(k.Scoped))
+	return prefix + "_" + ids.EncodeToString(sum[:16])
 }
 
 // Empty reports whether the caller gave no key.

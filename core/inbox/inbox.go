@@ -16,7 +16,8 @@ import (
 )
 
 const (
-	kind      = "webhook"  // of journal records
+	// Kind is that of the journal's records.
+	Kind      = "webhook"
 	queueName = "webhooks" // where events wait that are not applied yet
 
 	applyDeadline = 30 * time.Second
@@ -120,7 +121,7 @@ func (s *Service) store(ctx context.Context, route string, e event.Webhook) erro
 	now := s.Clock.Now()
 	record := ports.Record{
 		// The id is the provider's own: that is what makes a repeat a Conflict.
-		Tenant: route, Kind: kind, ID: e.Provider + ":" + e.ID, Body: body,
+		Tenant: route, Kind: Kind, ID: e.Provider + ":" + e.ID, Body: body,
 		Index: ports.Index{Status: stateWaiting, Created: now}, Queue: queueName, Due: now,
 	}
 	free := s.take()
@@ -129,7 +130,7 @@ func (s *Service) store(ctx context.Context, route string, e event.Webhook) erro
 	}
 	err = s.Journal.Save(ctx, &record)[0]
 	switch {
-	case err == nil && free:
+	case err == nil && free && !record.Held:
 		background := context.WithoutCancel(ctx)
 		s.running.Go(func() {
 			defer s.release()
@@ -138,7 +139,7 @@ func (s *Service) store(ctx context.Context, route string, e event.Webhook) erro
 		return nil
 	case free:
 		s.release()
-	case err == nil:
+	case err == nil && !record.Held:
 		s.worker.Nudge()
 	}
 	if fault.Is(err, fault.Conflict) {

@@ -19,7 +19,8 @@ import (
 )
 
 const (
-	kind      = "message" // of journal records
+	// Kind is that of the journal's records.
+	Kind      = "message"
 	queueName = "mail"    // where messages wait that are not sent yet
 
 	attemptDeadline = 30 * time.Second // of one call at one provider
@@ -83,27 +84,43 @@ func (s *Service) Accept(ctx context.Context, tenant string, d message.Draft, ke
 	if err := d.Check(now); err != nil {
 		return message.Message{}, false, err
 	}
-	st := s.draft(tenant, d, key, now)
+	id := s.IDs.New("msg")
+	if !key.Empty() {
+		id = key.ID("msg")
+	}
+	m, err = s.accept(ctx, s.draft(id, tenant, d, key, now))
+	if !fault.Is(err, fault.Conflict) || key.Empty() {
+		return m, false, err
+	}
+	m, err = s.repeat(ctx, key)
+	if fault.Is(err, fault.NotFound) {
+		// The key was given up since; its id still stands for what was sent then.
+		m, err = s.accept(ctx, s.draft(s.IDs.New("msg"), tenant, d, key, now))
+		return m, false, err
+	}
+	return m, err == nil, err
+}
+
+// accept stores a new message, and sends it. One that the journal could only hold
+// comes out of the queue when the store is back.
+func (s *Service) accept(ctx context.Context, st stored) (message.Message, error) {
+	now := st.message.CreatedAt
 	if err := s.carriable(st.message); err != nil {
-		return message.Message{}, false, err
+		return message.Message{}, err
 	}
 	slot := !st.record.Due.After(now) && s.take()
 	if slot {
 		st.record.Owner, st.record.Due = s.Owner, now.Add(s.lease)
 	}
-	err = s.insert(ctx, &st)
-	if err == nil {
+	err := s.insert(ctx, &st)
+	if err == nil && !st.record.Held {
 		s.dispatch(ctx, st, slot)
-		return st.message, false, nil
+		return st.message, nil
 	}
 	if slot {
 		s.release()
 	}
-	if fault.Is(err, fault.Conflict) && !key.Empty() {
-		m, err = s.repeat(ctx, key)
-		return m, err == nil, err
-	}
-	return message.Message{}, false, err
+	return st.message, err
 }
 
 // dispatch sends a message that has a slot, and lets the worker see any other.
@@ -119,9 +136,9 @@ func (s *Service) dispatch(ctx context.Context, st stored, slot bool) {
 	})
 }
 
-func (s *Service) draft(tenant string, d message.Draft, key idem.Key, now time.Time) stored {
+func (s *Service) draft(id, tenant string, d message.Draft, key idem.Key, now time.Time) stored {
 	m := message.Message{
-		ID: s.IDs.New("msg"), Tenant: tenant, Status: message.Queued, From: d.From, To: d.To, Cc: d.Cc, Bcc: d.Bcc,
+		ID: id, Tenant: tenant, Status: message.Queued, From: d.From, To: d.To, Cc: d.Cc, Bcc: d.Bcc,
 		ReplyTo: d.ReplyTo, Subject: d.Subject, HTML: d.HTML, Text: d.Text, Headers: d.Headers,
 		Attachments: d.Attachments, Tags: d.Tags, Metadata: d.Metadata, SendAt: d.SendAt, Delivery: d.Delivery,
 		Key: key.Scoped, Fingerprint: key.Fingerprint, CreatedAt: now,
@@ -150,7 +167,7 @@ func (s *Service) draft(tenant string, d message.Draft, key idem.Key, now time.T
 
 // repeat answers a request whose key is taken.
 func (s *Service) repeat(ctx context.Context, key idem.Key) (message.Message, error) {
-	r, err := s.Journal.Find(ctx, kind, ports.ByIdem, key.Scoped)
+	r, err := s.Journal.Find(ctx, Kind, ports.ByIdem, key.Scoped)
 	if err != nil {
 		return message.Message{}, err
 	}

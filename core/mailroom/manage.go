@@ -22,7 +22,7 @@ func (s *Service) Get(ctx context.Context, tenant, id string) (message.Message, 
 
 // List reads messages newest first; an empty status means all.
 func (s *Service) List(ctx context.Context, tenant string, status message.Status, cursor string, limit int) (Page, error) {
-	records, err := s.Journal.List(ctx, tenant, kind, ports.Filter{Status: string(status)}, cursor, limit)
+	records, err := s.Journal.List(ctx, tenant, Kind, ports.Filter{Status: string(status)}, cursor, limit)
 	if err != nil {
 		return Page{}, err
 	}
@@ -64,10 +64,15 @@ func (s *Service) Cancel(ctx context.Context, tenant, id string) (message.Messag
 	})
 }
 
+var errHeld = fault.New(fault.Unavailable, "message_held", "the message is safe and waits for the store; it cannot be changed before")
+
 func (s *Service) move(ctx context.Context, tenant, id, what string, change func(*stored) bool) (message.Message, error) {
 	st, err := s.load(ctx, tenant, id)
 	if err != nil {
 		return message.Message{}, err
+	}
+	if st.record.Held {
+		return message.Message{}, errHeld
 	}
 	err = s.update(ctx, &st, func(st *stored) error {
 		if !change(st) {

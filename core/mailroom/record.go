@@ -28,7 +28,7 @@ func decode(r ports.Record) (stored, error) {
 }
 
 func (s *Service) load(ctx context.Context, tenant, id string) (stored, error) {
-	r, err := s.Journal.Get(ctx, tenant, kind, id)
+	r, err := s.Journal.Get(ctx, tenant, Kind, id)
 	if err != nil {
 		return stored{}, err
 	}
@@ -46,7 +46,7 @@ func (s *Service) save(ctx context.Context, st *stored) error {
 		return fault.Wrap(fault.Internal, "mailroom.encode", err)
 	}
 	r := &st.record
-	r.Tenant, r.Kind, r.ID, r.Body = m.Tenant, kind, m.ID, body
+	r.Tenant, r.Kind, r.ID, r.Body = m.Tenant, Kind, m.ID, body
 	r.Index = ports.Index{Status: string(m.Status), Created: m.CreatedAt}
 	r.Events = nil
 	if st.told != m.Status {
@@ -71,8 +71,11 @@ func (s *Service) news(m *message.Message) event.Feed {
 	}
 }
 
+// errTaken says that a message is there, and somebody else at it.
+var errTaken = fault.New(fault.Conflict, "message_taken", "the message is there already")
+
 // insert stores a new message. Where the answer was lost it looks whether the
-// message is there.
+// message is there. It may be another's, under the same key.
 func (s *Service) insert(ctx context.Context, st *stored) error {
 	err := s.save(ctx, st)
 	if !fault.Is(err, fault.UnknownOutcome) {
@@ -82,7 +85,10 @@ func (s *Service) insert(ctx context.Context, st *stored) error {
 	if rerr != nil {
 		return err
 	}
-	*st = fresh
+	if fresh.record.Rev > 1 || fresh.message.Fingerprint != st.message.Fingerprint {
+		return errTaken
+	}
+	*st = fresh // whoever begins first sends it
 	return nil
 }
 
@@ -102,8 +108,18 @@ func (s *Service) update(ctx context.Context, st *stored, change func(*stored) e
 		if rerr != nil {
 			return rerr
 		}
+		if fresh.record.Held {
+			return err
+		}
 		*st = fresh
 	}
+}
+
+// Same reports whether two records are one message that was asked for twice.
+func Same(a, b ports.Record) bool {
+	one, err := decode(a)
+	other, oerr := decode(b)
+	return err == nil && oerr == nil && a.Idem == b.Idem && one.message.Fingerprint == other.message.Fingerprint
 }
 
 // park takes a message out of the queue.

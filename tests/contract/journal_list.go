@@ -167,8 +167,12 @@ func feedByTenant(t *testing.T, j ports.Journal) {
 		save(t, j, &r)
 	}
 	publish(t, j)
-	if mine, theirs := feed(t, j, tenant), feed(t, j, other); len(mine) != 2 || len(theirs) != 1 || theirs[0].Subject != "r1" {
+	mine, theirs, all := feed(t, j, tenant), feed(t, j, other), feed(t, j, "")
+	if len(mine) != 2 || len(theirs) != 1 || theirs[0].Subject != "r1" {
 		t.Errorf("%+v and %+v", mine, theirs)
+	}
+	if len(all) != 3 || all[1].Tenant != other || all[2].Seq != 3 {
+		t.Errorf("of all tenants: %+v", all)
 	}
 }
 

@@ -140,8 +140,11 @@ func (j journal) entries(ctx context.Context, filter bson.D, o *options.FindOpti
 
 // Feed implements ports.Journal.
 func (j journal) Feed(ctx context.Context, tenant string, after int64, n int) ([]event.Feed, error) {
-	list, err := j.entries(ctx, bson.D{{Key: "tenant", Value: tenant}, {Key: "_id", Value: bson.D{{Key: "$gt", Value: after}}}},
-		options.Find().SetSort(bson.D{{Key: "_id", Value: 1}}).SetLimit(int64(n)))
+	filter := bson.D{{Key: "_id", Value: bson.D{{Key: "$gt", Value: after}}}}
+	if tenant != "" {
+		filter = append(filter, bson.E{Key: "tenant", Value: tenant})
+	}
+	list, err := j.entries(ctx, filter, options.Find().SetSort(bson.D{{Key: "_id", Value: 1}}).SetLimit(int64(n)))
 	if err != nil {
 		return nil, err
 	}

@@ -45,8 +45,12 @@ func (j journal) waiting(ctx context.Context) (some bool, err error) {
 
 // Feed implements ports.Journal.
 func (j journal) Feed(ctx context.Context, tenant string, after int64, n int) (events []event.Feed, err error) {
-	const query = `SELECT seq, tenant, id, type, subject, at, data FROM feed WHERE tenant = $1 AND seq > $2 ORDER BY seq LIMIT $3`
-	err = j.rows(ctx, "pgstore.feed", query, []any{tenant, after, n}, func(row pgx.Rows) error {
+	const entries = `SELECT seq, tenant, id, type, subject, at, data FROM feed WHERE `
+	query, args := entries+`tenant = $3 AND seq > $1 ORDER BY seq LIMIT $2`, []any{after, n, tenant}
+	if tenant == "" {
+		query, args = entries+`seq > $1 ORDER BY seq LIMIT $2`, args[:2]
+	}
+	err = j.rows(ctx, "pgstore.feed", query, args, func(row pgx.Rows) error {
 		var e event.Feed
 		var at int64
 		err := row.Scan(&e.Seq, &e.Tenant, &e.ID, &e.Type, &e.Subject, &at, (*[]byte)(&e.Data))

@@ -24,7 +24,11 @@ func (j journal) Publish(context.Context, int) (int, error) { return 0, nil }
 
 // Feed implements ports.Journal.
 func (j journal) Feed(ctx context.Context, tenant string, after int64, n int) ([]event.Feed, error) {
-	rows, err := j.reader.feed.QueryContext(ctx, tenant, after, n)
+	statement, args := j.reader.feed, []any{tenant, after, n}
+	if tenant == "" {
+		statement, args = j.reader.feedOfAll, args[1:]
+	}
+	rows, err := statement.QueryContext(ctx, args...)
 	if err != nil {
 		return nil, classify("sqlitestore.feed", err)
 	}

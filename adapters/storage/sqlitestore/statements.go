@@ -15,7 +15,7 @@ const (
 type statements struct {
 	insertRecord, updateRecord, getRecord, findIdem, findRef *sql.Stmt
 	anyDue, due, claim                                       *sql.Stmt
-	publish, feed                                            *sql.Stmt
+	publish, feed, feedOfAll                                 *sql.Stmt
 	insertUser, updateUser, deleteUser, ping                 *sql.Stmt
 	userByID, userByEmail, userByKey, listUsers              *sql.Stmt
 }
@@ -42,6 +42,7 @@ func prepareStatements(ctx context.Context, p preparer) (statements, error) {
 		{&s.claim, `UPDATE record SET rev = rev + 1, owner = ?, due = ? WHERE kind = ? AND tenant = ? AND id = ?`},
 		{&s.publish, `INSERT INTO feed (seq, tenant, id, type, subject, at, data) VALUES (?, ?, ?, ?, ?, ?, ?)`},
 		{&s.feed, `SELECT seq, tenant, id, type, subject, at, data FROM feed WHERE tenant = ? AND seq > ? ORDER BY seq LIMIT ?`},
+		{&s.feedOfAll, `SELECT seq, tenant, id, type, subject, at, data FROM feed WHERE seq > ? ORDER BY seq LIMIT ?`},
 		{&s.insertUser, `INSERT INTO user (tenant, id, email, name, metadata, version, created, updated, idem, fingerprint, deleted)
 			VALUES (?, ?, ?, ?, ?, ?, ?, ?, nullif(?,''), ?, 0) ON CONFLICT DO NOTHING`},
 		{&s.updateUser, `UPDATE OR IGNORE user SET email = ?, name = ?, metadata = ?, version = ?, updated = ?,

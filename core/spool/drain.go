@@ -1,0 +1,110 @@
+package spool
+
+import (
+	"context"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"patchbay/core/fault"
+	"patchbay/ports"
+)
+
+const (
+	look        = 500 * time.Millisecond // how often the store is asked whether it is back
+	moveLease   = time.Minute
+	movedAtOnce = 16
+)
+
+// Run moves what is held into the store, whenever that is there, until ctx ends.
+func (s *Spool) Run(ctx context.Context) {
+	ticker := time.NewTicker(look)
+	defer ticker.Stop()
+	for {
+		if s.Held() > 0 && s.Store.Ping(ctx) == nil {
+			s.drain(ctx)
+		}
+		select {
+		case <-ctx.Done():
+			return
+		case <-ticker.C:
+		}
+	}
+}
+
+// drain moves what waits, the oldest first, until nothing waits or the store is
+// gone again.
+func (s *Spool) drain(ctx context.Context) {
+	for ctx.Err() == nil {
+		claims, err := s.Local.Claim(ctx, queueName, s.Owner, moveLease, movedAtOnce)
+		if err != nil {
+			s.Log.Error("spool: claiming failed", "error", err)
+		}
+		var failed atomic.Bool
+		var all sync.WaitGroup
+		for _, c := range claims {
+			all.Go(func() {
+				if !s.move(context.WithoutCancel(ctx), c.Record) {
+					failed.Store(true)
+				}
+			})
+		}
+		all.Wait()
+		if len(claims) == 0 || failed.Load() {
+			return
+		}
+	}
+}
+
+// move puts one record into the store, and reports whether it is settled: moved,
+// or refused for good.
+func (s *Spool) move(ctx context.Context, w ports.Record) bool {
+	w.Index.Status = s.try(ctx, w)
+	w.Owner, w.Due = "", s.Clock.Now()
+	switch w.Index.Status {
+	case stateMoved:
+		w.Queue, w.Body = "", []byte(`{}`)
+	case stateRefused:
+		w.Queue = refusedTo // so that nobody purges it
+		s.Log.Error("spool: the store has something else under this name; what was accepted is kept here", "record", w.ID)
+	}
+	if serr := s.Local.Save(ctx, &w)[0]; serr != nil {
+		s.Log.Error("spool: state not saved", "record", w.ID, "error", serr)
+		return false // the lease runs out, and it is moved again, which changes nothing
+	}
+	if w.Index.Status == stateHeld {
+		return false
+	}
+	s.forget(w)
+	return true
+}
+
+// try offers a record to the store, and returns the state it comes to. The store
+// may have it already: its answer was lost, or the key was used before or after
+// the store was gone.
+func (s *Spool) try(ctx context.Context, w ports.Record) string {
+	r, err := unwrap(w)
+	if err != nil {
+		return stateRefused
+	}
+	err = s.Store.Save(ctx, &r)[0]
+	switch {
+	case err == nil:
+		return stateMoved
+	case fault.Is(err, fault.Invalid):
+		return stateRefused
+	case !fault.Is(err, fault.Conflict):
+		return stateHeld
+	}
+	stored, err := s.Store.Get(ctx, r.Tenant, r.Kind, r.ID)
+	if fault.Is(err, fault.NotFound) {
+		stored, err = s.Store.Find(ctx, r.Kind, ports.ByIdem, r.Idem)
+	}
+	switch {
+	case err != nil:
+		return stateHeld
+	case s.Same[r.Kind](r, stored):
+		return stateMoved
+	}
+	return stateRefused
+}

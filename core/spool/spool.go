@@ -1,0 +1,286 @@
+// Package spool keeps what is accepted while the store is gone on the disk of this
+// machine, until the store is back. Nothing that it holds is worked on: it is put
+// into the store first, and from there goes its ordinary way.
+//
+// It stands in for the store only where a record is new and its id says what it
+// is, so that it is one record whichever of the two took it, also where the store
+// took it and its answer was lost.
+package spool
+
+import (
+	"context"
+	"encoding/json"
+	"log/slog"
+	"sync"
+	"time"
+
+	"patchbay/core/fault"
+	"patchbay/ports"
+)
+
+const (
+	heldKind  = "held"  // of the records in the journal of this machine
+	queueName = "spool" // where they wait for the store
+	refusedTo = "spool_refused"
+
+	localDeadline = 3 * time.Second
+	maxHeld       = 100_000
+	pageSize      = 500
+)
+
+// The states of what was held. What was moved stays for a while.
+const (
+	stateHeld    = "held"
+	stateMoved   = "moved"
+	stateRefused = "refused" // the store has something else of this name
+)
+
+// Options is what a Spool needs.
+type Options struct {
+	Store ports.Journal
+	Local ports.Journal // of this machine, and of this process alone
+	// Same has an entry for each kind of record that may be held. It reports
+	// whether two records of one id or key are one thing that was asked for twice.
+	Same  map[string]func(held, stored ports.Record) bool
+	Clock ports.Clock
+	Owner string
+	Log   *slog.Logger
+}
+
+// Spool is a journal: the store, and what is held for it.
+type Spool struct {
+	ports.Journal // the store
+	Options
+
+	mu      sync.RWMutex
+	held    map[string]time.Time // since when, by name
+	keys    map[string]bool      // idempotency keys of what is held
+	refused int
+}
+
+var _ ports.Journal = (*Spool)(nil)
+
+var (
+	errHeld = fault.New(fault.Conflict, "record_conflict", "the record is taken: it waits for the store")
+	errFull = fault.New(fault.Unavailable, "spool_full", "the store is not available, and no more can be kept for it")
+)
+
+// Open makes a Spool, with what a process before this one has held.
+func Open(ctx context.Context, o Options) (*Spool, error) {
+	s := &Spool{Journal: o.Store, Options: o, held: map[string]time.Time{}, keys: map[string]bool{}}
+	for cursor := ""; ; {
+		page, err := o.Local.List(ctx, "", heldKind, ports.Filter{}, cursor, pageSize)
+		if err != nil {
+			return nil, err
+		}
+		for _, w := range page.Records {
+			switch w.Index.Status {
+			case stateHeld:
+				s.note(w)
+			case stateRefused:
+				s.refused++
+			}
+		}
+		if cursor = page.Next; cursor == "" {
+			return s, nil
+		}
+	}
+}
+
+// Save implements ports.Journal. A new record of a kind that may be held is held
+// where the store does not take it, or does not say whether it has.
+func (s *Spool) Save(ctx context.Context, records ...*ports.Record) []error {
+	errs := make([]error, len(records))
+	for i, r := range records {
+		errs[i] = s.save(ctx, r)
+	}
+	return errs
+}
+
+func (s *Spool) save(ctx context.Context, r *ports.Record) error {
+	if s.Same[r.Kind] == nil || r.Rev > 0 {
+		return s.Store.Save(ctx, r)[0]
+	}
+	if s.holds(r) {
+		return errHeld
+	}
+	err := s.Store.Save(ctx, r)[0]
+	if !gone(err) {
+		return err
+	}
+	if herr := s.hold(ctx, *r); herr != nil {
+		if fault.Is(herr, fault.Conflict) {
+			return herr
+		}
+		s.Log.Error("spool: nothing can be held", "error", herr)
+		return err
+	}
+	r.Held = true
+	return nil
+}
+
+// gone reports whether the store did not take something, or did not say so.
+func gone(err error) bool {
+	return fault.Is(err, fault.Unavailable) || fault.Is(err, fault.UnknownOutcome)
+}
+
+// hold keeps a record. The caller may have little time left; a disk needs little.
+func (s *Spool) hold(ctx context.Context, r ports.Record) error {
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), localDeadline)
+	defer cancel()
+	w, err := s.wrap(r)
+	if err != nil {
+		return err
+	}
+	if s.Held() >= maxHeld {
+		return errFull
+	}
+	err = s.Local.Save(ctx, &w)[0]
+	if fault.Is(err, fault.Conflict) {
+		err = s.again(ctx, &w)
+	}
+	if err == nil {
+		s.note(w)
+	}
+	return err
+}
+
+// again holds what was held before. If that was moved, the store decides once
+// more; if it still waits, it is taken.
+func (s *Spool) again(ctx context.Context, w *ports.Record) error {
+	before, err := s.Local.Get(ctx, "", heldKind, w.ID)
+	if err != nil || before.Index.Status != stateMoved {
+		return errHeld
+	}
+	w.Rev = before.Rev
+	return s.Local.Save(ctx, w)[0]
+}
+
+// wrap makes a record for the local journal of one for the store. A claim on it
+// ends here: it will be claimed when it is in the store.
+func (s *Spool) wrap(r ports.Record) (ports.Record, error) {
+	now := s.Clock.Now()
+	if r.Owner != "" {
+		r.Owner, r.Due = "", now
+	}
+	body, err := json.Marshal(r)
+	if err != nil {
+		return ports.Record{}, fault.Wrap(fault.Internal, "spool.wrap", err)
+	}
+	return ports.Record{
+		Kind: heldKind, ID: name(r.Tenant, r.Kind, r.ID), Idem: idem(r.Kind, r.Idem), Body: body,
+		Index: ports.Index{Status: stateHeld, Created: now}, Queue: queueName, Due: now,
+	}, nil
+}
+
+func unwrap(w ports.Record) (ports.Record, error) {
+	var r ports.Record
+	if err := json.Unmarshal(w.Body, &r); err != nil {
+		return ports.Record{}, fault.Wrap(fault.Internal, "spool.unwrap", err)
+	}
+	return r, nil
+}
+
+func name(tenant, kind, id string) string { return tenant + "|" + kind + "|" + id }
+
+func idem(kind, value string) string {
+	if value == "" {
+		return ""
+	}
+	return kind + "|" + value
+}
+
+// Get implements ports.Journal. What is held is read from here where the store
+// does not have it, or is gone.
+func (s *Spool) Get(ctx context.Context, tenant, kind, id string) (ports.Record, error) {
+	r, err := s.Store.Get(ctx, tenant, kind, id)
+	return s.orHeld(ctx, r, err, kind, func(ctx context.Context) (ports.Record, error) {
+		return s.Local.Get(ctx, "", heldKind, name(tenant, kind, id))
+	})
+}
+
+// Find implements ports.Journal, as Get does.
+func (s *Spool) Find(ctx context.Context, kind string, by ports.Unique, value string) (ports.Record, error) {
+	r, err := s.Store.Find(ctx, kind, by, value)
+	if by != ports.ByIdem {
+		return r, err
+	}
+	return s.orHeld(ctx, r, err, kind, func(ctx context.Context) (ports.Record, error) {
+		return s.Local.Find(ctx, heldKind, by, idem(kind, value))
+	})
+}
+
+func (s *Spool) orHeld(ctx context.Context, r ports.Record, err error, kind string, local func(context.Context) (ports.Record, error)) (ports.Record, error) {
+	if s.Same[kind] == nil || s.Held() == 0 || !gone(err) && !fault.Is(err, fault.NotFound) {
+		return r, err
+	}
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), localDeadline)
+	defer cancel()
+	w, lerr := local(ctx)
+	if lerr != nil || w.Index.Status != stateHeld {
+		return r, err
+	}
+	held, lerr := unwrap(w)
+	if lerr != nil {
+		return r, err
+	}
+	held.Held = true
+	return held, nil
+}
+
+// holds reports whether a record, or its key, waits already.
+func (s *Spool) holds(r *ports.Record) bool {
+	s.mu.RLock()
+	defer s.mu.RUnlock()
+	if len(s.held) == 0 {
+		return false
+	}
+	_, there := s.held[name(r.Tenant, r.Kind, r.ID)]
+	return there || r.Idem != "" && s.keys[idem(r.Kind, r.Idem)]
+}
+
+func (s *Spool) note(w ports.Record) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.held[w.ID] = w.Index.Created
+	if w.Idem != "" {
+		s.keys[w.Idem] = true
+	}
+}
+
+func (s *Spool) forget(w ports.Record) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	delete(s.held, w.ID)
+	delete(s.keys, w.Idem)
+	if w.Index.Status == stateRefused {
+		s.refused++
+	}
+}
+
+// Held is how many records wait for the store.
+func (s *Spool) Held() int {
+	s.mu.RLock()
+	defer s.mu.RUnlock()
+	return len(s.held)
+}
+
+// Status is what the spool has to say of itself.
+type Status struct {
+	Held    int       `json:"held"`
+	Oldest  time.Time `json:"oldest,omitzero"` // since when the oldest of them waits
+	Refused int       `json:"refused"`         // the store has something else under their name
+}
+
+// Status tells what is held.
+func (s *Spool) Status() Status {
+	s.mu.RLock()
+	defer s.mu.RUnlock()
+	st := Status{Held: len(s.held), Refused: s.refused}
+	for _, since := range s.held {
+		if st.Oldest.IsZero() || since.Before(st.Oldest) {
+			st.Oldest = since
+		}
+	}
+	return st
+}
