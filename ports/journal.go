@@ -75,6 +75,9 @@ type RecordPage struct {
 	Next    string
 }
 
+// AllTenants stands for every tenant. None can be called so.
+const AllTenants = "|"
+
 // Journal keeps aggregates. A call that returns has its effect on disk.
 //
 // Any method may return Unavailable (proved: nothing was written) and, where it
@@ -114,8 +117,8 @@ type Journal interface {
 	// save itself returns 0.
 	Publish(ctx context.Context, n int) (int, error)
 
-	// Feed reads up to n events of a tenant with a Seq above after, in order; of
-	// all tenants where it is empty. Seqs have no gaps over all tenants: once one
+	// Feed reads up to n events of a tenant, or of AllTenants, with a Seq above
+	// after, in order. Seqs have no gaps over all tenants: once one
 	// is seen, no lower one comes.
 	Feed(ctx context.Context, tenant string, after int64, n int) ([]event.Feed, error)
 

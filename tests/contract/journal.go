@@ -55,7 +55,7 @@ func Journal(t *testing.T, open func(t *testing.T) JournalHarness) {
 		{"a save that clears the queue ends the waiting", queueCleared},
 		{"an owner whose claim is gone cannot save", fence},
 		{"the feed has every event once, in order, without gaps", feedGapless},
-		{"the feed shows a tenant its own events, and all where none is named", feedByTenant},
+		{"the feed shows a tenant its own events, and whoever asks for all of them all", feedByTenant},
 		{"a refused save tells the feed nothing", feedOnlySaved},
 		{"a call whose context has ended does nothing", contextEnded},
 		{"a ping writes", pings},

@@ -167,7 +167,7 @@ func feedByTenant(t *testing.T, j ports.Journal) {
 		save(t, j, &r)
 	}
 	publish(t, j)
-	mine, theirs, all := feed(t, j, tenant), feed(t, j, other), feed(t, j, "")
+	mine, theirs, all := feed(t, j, tenant), feed(t, j, other), feed(t, j, ports.AllTenants)
 	if len(mine) != 2 || len(theirs) != 1 || theirs[0].Subject != "r1" {
 		t.Errorf("%+v and %+v", mine, theirs)
 	}

@@ -211,7 +211,7 @@ func (j *Journal) Feed(ctx context.Context, tenant string, after int64, n int) (
 		if len(events) >= n {
 			break
 		}
-		if (tenant == "" || e.Tenant == tenant) && e.Seq > after {
+		if (tenant == ports.AllTenants || e.Tenant == tenant) && e.Seq > after {
 			e.Data = bytes.Clone(e.Data)
 			events = append(events, e)
 		}

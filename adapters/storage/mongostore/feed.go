@@ -11,6 +11,7 @@ import (
 	"go.mongodb.org/mongo-driver/mongo/options"
 
 	"patchbay/core/event"
+	"patchbay/ports"
 )
 
 // entry is an event in the feed. Seq as the key makes the feed gapless: whoever
@@ -141,7 +142,7 @@ func (j journal) entries(ctx context.Context, filter bson.D, o *options.FindOpti
 // Feed implements ports.Journal.
 func (j journal) Feed(ctx context.Context, tenant string, after int64, n int) ([]event.Feed, error) {
 	filter := bson.D{{Key: "_id", Value: bson.D{{Key: "$gt", Value: after}}}}
-	if tenant != "" {
+	if tenant != ports.AllTenants {
 		filter = append(filter, bson.E{Key: "tenant", Value: tenant})
 	}
 	list, err := j.entries(ctx, filter, options.Find().SetSort(bson.D{{Key: "_id", Value: 1}}).SetLimit(int64(n)))

@@ -8,6 +8,7 @@ import (
 	"github.com/jackc/pgx/v5/pgxpool"
 
 	"patchbay/core/event"
+	"patchbay/ports"
 )
 
 // publishing is the lock under which one process at a time appends to the feed.
@@ -47,7 +48,7 @@ func (j journal) waiting(ctx context.Context) (some bool, err error) {
 func (j journal) Feed(ctx context.Context, tenant string, after int64, n int) (events []event.Feed, err error) {
 	const entries = `SELECT seq, tenant, id, type, subject, at, data FROM feed WHERE `
 	query, args := entries+`tenant = $3 AND seq > $1 ORDER BY seq LIMIT $2`, []any{after, n, tenant}
-	if tenant == "" {
+	if tenant == ports.AllTenants {
 		query, args = entries+`seq > $1 ORDER BY seq LIMIT $2`, args[:2]
 	}
 	err = j.rows(ctx, "pgstore.feed", query, args, func(row pgx.Rows) error {

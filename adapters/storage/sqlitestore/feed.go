@@ -4,6 +4,7 @@ import (
 	"context"
 
 	"patchbay/core/event"
+	"patchbay/ports"
 )
 
 // publish appends events in the transaction of the write that they tell of. The
@@ -25,7 +26,7 @@ func (j journal) Publish(context.Context, int) (int, error) { return 0, nil }
 // Feed implements ports.Journal.
 func (j journal) Feed(ctx context.Context, tenant string, after int64, n int) ([]event.Feed, error) {
 	statement, args := j.reader.feed, []any{tenant, after, n}
-	if tenant == "" {
+	if tenant == ports.AllTenants {
 		statement, args = j.reader.feedOfAll, args[1:]
 	}
 	rows, err := statement.QueryContext(ctx, args...)
