@@ -46,7 +46,7 @@ func serve(t *testing.T, change ...func(*httpapi.Server)) *rig {
 	r := &rig{users: &repository{}, hooks: &verifier{}, journal: memjournal.New(sys.Clock{})}
 	log := slog.New(slog.NewTextHandler(&r.log, nil))
 	s := httpapi.New(httpapi.Options{
-		Directory: directory.New(r.users, sys.Clock{}, sys.IDs{}),
+		Directory: directory.New(r.users, nil, sys.Clock{}, sys.IDs{}),
 		Feed:      feed.New(r.journal),
 		Access:    access.New(r.journal, sys.Clock{}, sys.IDs{}, []byte("pepper")),
 		Inbox: inbox.New(inbox.Options{

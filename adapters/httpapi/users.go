@@ -3,6 +3,7 @@ package httpapi
 import (
 	"strconv"
 	"strings"
+	"time"
 
 	"github.com/gofiber/fiber/v2"
 
@@ -28,7 +29,12 @@ func (s *Server) createUser(r *request) error {
 }
 
 func (s *Server) getUser(r *request) error {
-	u, err := s.Directory.Get(r.ctx, r.tenant, r.id())
+	consistency, err := r.consistency()
+	if err != nil {
+		return err
+	}
+	u, source, err := s.Directory.Get(r.ctx, r.tenant, r.id(), consistency)
+	r.source(source)
 	if err != nil {
 		return err
 	}
@@ -68,10 +74,15 @@ func (s *Server) listUsers(r *request) error {
 	if err != nil {
 		return err
 	}
-	if email := r.query("email"); email != "" {
-		return s.findUser(r, email)
+	consistency, err := r.consistency()
+	if err != nil {
+		return err
 	}
-	page, err := s.Directory.List(r.ctx, r.tenant, cursor, limit)
+	if email := r.query("email"); email != "" {
+		return s.findUser(r, email, consistency)
+	}
+	page, source, err := s.Directory.List(r.ctx, r.tenant, cursor, limit, consistency)
+	r.source(source)
 	if err != nil {
 		return err
 	}
@@ -83,8 +94,9 @@ func (s *Server) listUsers(r *request) error {
 }
 
 // findUser answers with a list of one, or of none.
-func (s *Server) findUser(r *request, email string) error {
-	u, err := s.Directory.FindByEmail(r.ctx, r.tenant, email)
+func (s *Server) findUser(r *request, email string, c directory.Consistency) error {
+	u, source, err := s.Directory.FindByEmail(r.ctx, r.tenant, email, c)
+	r.source(source)
 	switch {
 	case fault.Is(err, fault.NotFound):
 		return r.answer(fiber.StatusOK, api.UserPage{})
@@ -92,6 +104,25 @@ func (s *Server) findUser(r *request, email string) error {
 		return err
 	}
 	return r.answer(fiber.StatusOK, api.UserPage{Data: []api.User{userView(u)}})
+}
+
+// consistency reads whether the caller puts up with the standby.
+func (r *request) consistency() (directory.Consistency, error) {
+	switch r.Get("Patchbay-Consistency") {
+	case "":
+		return directory.Available, nil
+	case "strong":
+		return directory.Strong, nil
+	}
+	return directory.Available, fault.InvalidParam("Patchbay-Consistency", "invalid_consistency", "Patchbay-Consistency may be strong")
+}
+
+// source tells of users that come from the standby, also where none was found.
+func (r *request) source(s directory.Source) {
+	if !s.AsOf.IsZero() {
+		r.Set("X-Data-Source", "standby")
+		r.Set("X-Data-As-Of", s.AsOf.Format(time.RFC3339Nano))
+	}
 }
 
 // user answers with a user and its version as ETag.

@@ -30,13 +30,13 @@ func TestUpdate(t *testing.T) {
 	if _, err = r.Update(t.Context(), tenant, "usr_nobody", user.Patch{}, 0); !fault.Is(err, fault.NotFound) {
 		t.Errorf("a user that is not there: %v", err)
 	}
-	if got, err := r.Get(t.Context(), tenant, u.ID); err != nil || got.Name != "Countess" || got.Version != 2 || got.Email != u.Email {
+	if got, _, err := r.Get(t.Context(), tenant, u.ID, directory.Strong); err != nil || got.Name != "Countess" || got.Version != 2 || got.Email != u.Email {
 		t.Errorf("what was refused has changed the user: %+v, %v", got, err)
 	}
 	if got, err := r.Update(t.Context(), tenant, u.ID, user.Patch{Name: set("any version")}, 0); err != nil || got.Version != 3 {
 		t.Errorf("%+v, %v", got, err)
 	}
-	if got, err := r.Get(t.Context(), tenant, eve.ID); err != nil || got.Version != 1 {
+	if got, _, err := r.Get(t.Context(), tenant, eve.ID, directory.Strong); err != nil || got.Version != 1 {
 		t.Errorf("another user has changed: %+v, %v", got, err)
 	}
 }
@@ -49,8 +49,8 @@ func TestDelete(t *testing.T) {
 	if err := r.Delete(t.Context(), tenant, u.ID, 1); err != nil {
 		t.Fatal(err)
 	}
-	_, byID := r.Get(t.Context(), tenant, u.ID)
-	_, byEmail := r.FindByEmail(t.Context(), tenant, u.Email)
+	_, _, byID := r.Get(t.Context(), tenant, u.ID, directory.Strong)
+	_, _, byEmail := r.FindByEmail(t.Context(), tenant, u.Email, directory.Strong)
 	for name, err := range map[string]error{"get": byID, "find": byEmail, "delete": r.Delete(t.Context(), tenant, u.ID, 0)} {
 		if !fault.Is(err, fault.NotFound) {
 			t.Errorf("%s after the deletion: %v, want not_found", name, err)
@@ -106,7 +106,7 @@ func TestList(t *testing.T) {
 	}
 	var got []string
 	for cursor, pages := "", 0; ; pages++ {
-		page, err := r.List(t.Context(), tenant, cursor, 2)
+		page, _, err := r.List(t.Context(), tenant, cursor, 2, directory.Strong)
 		if err != nil || len(page.Users) > 2 || pages > 3 {
 			t.Fatalf("%+v, %v", page, err)
 		}
@@ -120,7 +120,7 @@ func TestList(t *testing.T) {
 	if !slices.Equal(got, want) {
 		t.Errorf("%v, want %v", got, want)
 	}
-	if _, err := r.List(t.Context(), tenant, "not one of ours", 2); !fault.Is(err, fault.Invalid) {
+	if _, _, err := r.List(t.Context(), tenant, "not one of ours", 2, directory.Strong); !fault.Is(err, fault.Invalid) {
 		t.Errorf("a cursor of others: %v", err)
 	}
 }

@@ -12,14 +12,15 @@ import (
 
 // Service keeps users.
 type Service struct {
-	users ports.UserRepository
-	clock ports.Clock
-	ids   ports.IDs
+	users   ports.UserRepository
+	standby *Standby // nil where there is none
+	clock   ports.Clock
+	ids     ports.IDs
 }
 
-// New makes a Service on a repository.
-func New(users ports.UserRepository, clock ports.Clock, ids ports.IDs) *Service {
-	return &Service{users: users, clock: clock, ids: ids}
+// New makes a Service on a repository, with a standby for reading or nil.
+func New(users ports.UserRepository, standby *Standby, clock ports.Clock, ids ports.IDs) *Service {
+	return &Service{users: users, standby: standby, clock: clock, ids: ids}
 }
 
 // NewUser is what a caller says of a user to be made.
@@ -70,13 +71,14 @@ func (s *Service) repeat(ctx context.Context, key idem.Key) (user.User, error) {
 }
 
 // Get reads a user. NotFound.
-func (s *Service) Get(ctx context.Context, tenant, id string) (user.User, error) {
-	return s.users.FindByID(ctx, tenant, id)
+func (s *Service) Get(ctx context.Context, tenant, id string, c Consistency) (user.User, Source, error) {
+	return read(s, c, func(from reader) (user.User, error) { return from.FindByID(ctx, tenant, id) })
 }
 
 // FindByEmail reads a user by email, written in any way. NotFound.
-func (s *Service) FindByEmail(ctx context.Context, tenant, email string) (user.User, error) {
-	return s.users.FindByEmail(ctx, tenant, user.NormalizeEmail(email))
+func (s *Service) FindByEmail(ctx context.Context, tenant, email string, c Consistency) (user.User, Source, error) {
+	email = user.NormalizeEmail(email)
+	return read(s, c, func(from reader) (user.User, error) { return from.FindByEmail(ctx, tenant, email) })
 }
 
 // Update changes what the patch names. ifVersion 0 means any version. NotFound;
@@ -92,6 +94,6 @@ func (s *Service) Delete(ctx context.Context, tenant, id string, ifVersion int64
 }
 
 // List reads users newest first. Invalid: the cursor is not one of ours.
-func (s *Service) List(ctx context.Context, tenant, cursor string, limit int) (user.Page, error) {
-	return s.users.List(ctx, tenant, cursor, limit)
+func (s *Service) List(ctx context.Context, tenant, cursor string, limit int, c Consistency) (user.Page, Source, error) {
+	return read(s, c, func(from reader) (user.Page, error) { return from.List(ctx, tenant, cursor, limit) })
 }

@@ -69,7 +69,12 @@ func newRig(t *testing.T) *rig {
 		}
 	})
 	u := &users{UserRepository: store.Users()}
-	return &rig{Service: directory.New(u, sys.Clock{}, sys.IDs{}), users: u}
+	return &rig{Service: directory.New(u, nil, sys.Clock{}, sys.IDs{}), users: u}
+}
+
+func (r *rig) get(t *testing.T, id string) (user.User, error) {
+	u, _, err := r.Get(t.Context(), tenant, id, directory.Strong)
+	return u, err
 }
 
 var ada = directory.NewUser{Email: "Ada@Example.com", Name: "Ada", Metadata: map[string]string{"plan": "pro"}}
@@ -90,7 +95,7 @@ func (r *rig) create(t *testing.T, n directory.NewUser, k idem.Key) user.User {
 // wantUsers counts the users that are there.
 func (r *rig) wantUsers(t *testing.T, want int) {
 	t.Helper()
-	page, err := r.List(t.Context(), tenant, "", 100)
+	page, _, err := r.List(t.Context(), tenant, "", 100, directory.Strong)
 	if err != nil || len(page.Users) != want {
 		t.Errorf("%d users (%v), want %d", len(page.Users), err, want)
 	}
@@ -113,8 +118,11 @@ func TestCreate(t *testing.T) {
 		t.Fatalf("%+v, replayed %v, %v", u, replayed, err)
 	}
 	for name, find := range map[string]func() (user.User, error){
-		"by id":                    func() (user.User, error) { return r.Get(t.Context(), tenant, u.ID) },
-		"by email, in any writing": func() (user.User, error) { return r.FindByEmail(t.Context(), tenant, " ADA@example.COM ") },
+		"by id": func() (user.User, error) { return r.get(t, u.ID) },
+		"by email, in any writing": func() (user.User, error) {
+			u, _, err := r.FindByEmail(t.Context(), tenant, " ADA@example.COM ", directory.Strong)
+			return u, err
+		},
 	} {
 		if got, err := find(); err != nil || got.ID != u.ID || got.Email != u.Email {
 			t.Errorf("%s: %+v, %v", name, got, err)
@@ -125,8 +133,8 @@ func TestCreate(t *testing.T) {
 func TestAnotherTenantSeesNothing(t *testing.T) {
 	r := newRig(t)
 	u := r.create(t, ada, idem.Key{})
-	_, byID := r.Get(t.Context(), "umbrella", u.ID)
-	_, byEmail := r.FindByEmail(t.Context(), "umbrella", u.Email)
+	_, _, byID := r.Get(t.Context(), "umbrella", u.ID, directory.Strong)
+	_, _, byEmail := r.FindByEmail(t.Context(), "umbrella", u.Email, directory.Strong)
 	_, update := r.Update(t.Context(), "umbrella", u.ID, user.Patch{}, 0)
 	remove := r.Delete(t.Context(), "umbrella", u.ID, 0)
 	for name, err := range map[string]error{"get": byID, "find": byEmail, "update": update, "delete": remove} {

@@ -21,7 +21,7 @@ import (
 const (
 	// Kind is that of the journal's records.
 	Kind      = "message"
-	queueName = "mail"    // where messages wait that are not sent yet
+	queueName = "mail" // where messages wait that are not sent yet
 
 	attemptDeadline = 30 * time.Second // of one call at one provider
 	saveDeadline    = 10 * time.Second

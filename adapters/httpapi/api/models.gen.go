@@ -19,6 +19,21 @@ const (
 	ValidationError PaymentErrorType = "validation_error"
 )
 
+// Defines values for Consistency.
+const (
+	ConsistencyStrong Consistency = "strong"
+)
+
+// Defines values for ListUsersParamsPatchbayConsistency.
+const (
+	ListUsersParamsPatchbayConsistencyStrong ListUsersParamsPatchbayConsistency = "strong"
+)
+
+// Defines values for GetUserParamsPatchbayConsistency.
+const (
+	Strong GetUserParamsPatchbayConsistency = "strong"
+)
+
 // AmountRequest defines model for AmountRequest.
 type AmountRequest struct {
 	// Amount All that is left where absent.
@@ -338,6 +353,9 @@ type UserPatch struct {
 	Name *string `json:"name,omitempty"`
 }
 
+// Consistency defines model for consistency.
+type Consistency string
+
 // Cursor defines model for cursor.
 type Cursor = string
 
@@ -468,7 +486,13 @@ type ListUsersParams struct {
 	Email  Email  `form:"email,omitempty" json:"email,omitempty,omitzero"`
 	Cursor Cursor `form:"cursor,omitempty" json:"cursor,omitempty,omitzero"`
 	Limit  Limit  `form:"limit,omitempty" json:"limit,omitempty,omitzero"`
+
+	// PatchbayConsistency strong: answer 503 rather than from a copy while the database is not available.
+	PatchbayConsistency ListUsersParamsPatchbayConsistency `json:"Patchbay-Consistency,omitempty,omitzero"`
 }
+
+// ListUsersParamsPatchbayConsistency defines parameters for ListUsers.
+type ListUsersParamsPatchbayConsistency string
 
 // CreateUserParams defines parameters for CreateUser.
 type CreateUserParams struct {
@@ -481,6 +505,15 @@ type DeleteUserParams struct {
 	// IfMatch The ETag the caller has seen, or *.
 	IfMatch IfMatch `json:"If-Match,omitempty,omitzero"`
 }
+
+// GetUserParams defines parameters for GetUser.
+type GetUserParams struct {
+	// PatchbayConsistency strong: answer 503 rather than from a copy while the database is not available.
+	PatchbayConsistency GetUserParamsPatchbayConsistency `json:"Patchbay-Consistency,omitempty,omitzero"`
+}
+
+// GetUserParamsPatchbayConsistency defines parameters for GetUser.
+type GetUserParamsPatchbayConsistency string
 
 // UpdateUserParams defines parameters for UpdateUser.
 type UpdateUserParams struct {

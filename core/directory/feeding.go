@@ -1,0 +1,238 @@
+package directory
+
+import (
+	"cmp"
+	"context"
+	"encoding/json"
+	"strings"
+	"time"
+
+	"patchbay/core/event"
+	"patchbay/core/fault"
+	"patchbay/ports"
+)
+
+const (
+	feedEvery = time.Second
+	feedBatch = 500
+	// rivals is how many changes of the copy one change may take, where emails
+	// have gone from hand to hand, or others change it at the same time.
+	rivals = 1000
+)
+
+// Run feeds the copy until ctx ends. Several gateways may feed one.
+func (s *Standby) Run(ctx context.Context) {
+	ticker := time.NewTicker(feedEvery)
+	defer ticker.Stop()
+	for {
+		// Conflict: another gateway that feeds it has come further.
+		if err := s.feed(ctx); err != nil && !fault.Is(err, fault.Conflict) && ctx.Err() == nil {
+			s.Log.Warn("directory: the standby was not fed", "error", err)
+		}
+		select {
+		case <-ctx.Done():
+			return
+		case <-ticker.C:
+		}
+	}
+}
+
+// state says how far the copy is: up to Seq in the feed, which has all changes
+// before AsOf.
+type state struct {
+	Seq  int64     `json:"seq"`
+	AsOf time.Time `json:"asOf"`
+}
+
+// feed brings the copy up to date. Events say which users have changed; what they
+// are is read from the store, so that order and repeats do not matter.
+func (s *Standby) feed(ctx context.Context) error {
+	now := s.Clock.Now()
+	at, record, err := s.load(ctx)
+	if err != nil {
+		return err
+	}
+	if now.Sub(at.AsOf) < feedEvery/2 { // another gateway has done it
+		s.note(at.AsOf, at.AsOf)
+		return nil
+	}
+	// What is saved but not in the feed yet would be missed: it comes first.
+	for {
+		moved, err := s.Feed.Publish(ctx, feedBatch)
+		if err != nil {
+			return err
+		}
+		if moved == 0 {
+			break
+		}
+	}
+	for {
+		events, err := s.Feed.Feed(ctx, ports.AllTenants, at.Seq, feedBatch)
+		if err != nil {
+			return err
+		}
+		s.note(time.Time{}, now)
+		if err := s.refreshAll(ctx, events); err != nil {
+			return err
+		}
+		if len(events) > 0 {
+			at.Seq = events[len(events)-1].Seq
+		}
+		if len(events) < feedBatch {
+			break
+		}
+		if err := s.save(ctx, &record, at); err != nil {
+			return err
+		}
+	}
+	at.AsOf = now
+	if err := s.save(ctx, &record, at); err != nil {
+		return err
+	}
+	s.note(now, now)
+	return nil
+}
+
+// note remembers how far the copy is, and when the store was reached.
+func (s *Standby) note(asOf, reached time.Time) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if asOf.After(s.asOf) {
+		s.asOf = asOf
+	}
+	if reached.After(s.reached) {
+		s.reached = reached
+	}
+}
+
+func (s *Standby) load(ctx context.Context) (state, ports.Record, error) {
+	r, err := s.Copy.Get(ctx, "", stateKind, stateID)
+	if fault.Is(err, fault.NotFound) {
+		return state{}, ports.Record{Kind: stateKind, ID: stateID}, nil
+	}
+	if err != nil {
+		return state{}, ports.Record{}, err
+	}
+	var at state
+	if err := json.Unmarshal(r.Body, &at); err != nil {
+		return state{}, ports.Record{}, fault.Wrap(fault.Internal, "directory.copy", err)
+	}
+	return at, r, nil
+}
+
+// save says how far the copy is. Conflict: another gateway has come further.
+func (s *Standby) save(ctx context.Context, r *ports.Record, at state) error {
+	body, err := json.Marshal(at)
+	if err != nil {
+		return fault.Wrap(fault.Internal, "directory.copy", err)
+	}
+	r.Body = body
+	return s.Copy.Save(ctx, r)[0]
+}
+
+func (s *Standby) refreshAll(ctx context.Context, events []event.Feed) error {
+	type who struct{ tenant, id string }
+	done := map[who]bool{}
+	for _, e := range events {
+		one := who{e.Tenant, e.Subject}
+		if !strings.HasPrefix(e.Type, "user.") || done[one] {
+			continue
+		}
+		if err := s.refresh(ctx, e.Tenant, e.Subject); err != nil {
+			return err
+		}
+		done[one] = true
+	}
+	return nil
+}
+
+// refresh copies a user as it is now, and then those from whom it has taken the
+// email in the copy: they have lost it since.
+func (s *Standby) refresh(ctx context.Context, tenant, id string) error {
+	todo := []string{id}
+	for range rivals {
+		if len(todo) == 0 {
+			return nil
+		}
+		displaced, err := s.copy(ctx, tenant, todo[0])
+		switch {
+		case fault.Is(err, fault.Conflict):
+		case err != nil:
+			return err
+		default:
+			todo = todo[1:]
+		}
+		if displaced != "" {
+			todo = append(todo, displaced)
+		}
+	}
+	return fault.New(fault.Unavailable, "copy_contended", "too many change the copy at once")
+}
+
+// copy puts one user into the copy as it is now. Conflict: try again. displaced is
+// the one that had its email there, and has to be copied too.
+func (s *Standby) copy(ctx context.Context, tenant, id string) (displaced string, err error) {
+	u, err := s.Users.FindByID(ctx, tenant, id)
+	gone := fault.Is(err, fault.NotFound)
+	if err != nil && !gone {
+		return "", err
+	}
+	r, err := s.Copy.Get(ctx, tenant, copyKind, id)
+	switch {
+	case fault.Is(err, fault.NotFound):
+		r = ports.Record{Tenant: tenant, Kind: copyKind, ID: id}
+	case err != nil:
+		return "", err
+	default:
+		before, err := decode(r)
+		// A user that was deleted never comes back.
+		if err != nil || before.Deleted || !gone && !before.Stale && before.User.Version >= u.Version {
+			return "", err
+		}
+	}
+	if err := fill(&r, copied{User: u, Deleted: gone}); err != nil {
+		return "", err
+	}
+	err = s.Copy.Save(ctx, &r)[0]
+	if !fault.Is(err, fault.Conflict) || gone {
+		return "", err
+	}
+	displaced, derr := s.displace(ctx, r.Ref, id)
+	return displaced, cmp.Or(derr, err)
+}
+
+// displace takes an email from whoever has it in the copy.
+func (s *Standby) displace(ctx context.Context, ref, by string) (string, error) {
+	holder, err := s.Copy.Find(ctx, copyKind, ports.ByRef, ref)
+	if fault.Is(err, fault.NotFound) || err == nil && holder.ID == by {
+		return "", nil
+	}
+	if err != nil {
+		return "", err
+	}
+	c, err := decode(holder)
+	if err != nil {
+		return "", err
+	}
+	c.Stale = true
+	if err := fill(&holder, c); err != nil {
+		return "", err
+	}
+	return holder.ID, s.Copy.Save(ctx, &holder)[0]
+}
+
+func fill(r *ports.Record, c copied) error {
+	r.Ref, r.Index = "", ports.Index{Status: deleted}
+	if !c.Deleted {
+		r.Index = ports.Index{Status: present, Created: c.User.CreatedAt}
+	}
+	if !c.Deleted && !c.Stale {
+		r.Ref = address(c.User.Tenant, c.User.Email)
+	}
+	body, err := json.Marshal(c)
+	if err != nil {
+		return fault.Wrap(fault.Internal, "directory.copy", err)
+	}
+	r.Body = body
+	return nil
+}

@@ -1,0 +1,54 @@
+package directory
+
+import (
+	"context"
+	"time"
+
+	"patchbay/core/fault"
+	"patchbay/core/user"
+	"patchbay/ports"
+)
+
+// Consistency says what a reader puts up with.
+type Consistency bool
+
+// A reader takes users from the standby while their store is gone, unless it wants
+// what is certainly true.
+const (
+	Available Consistency = false
+	Strong    Consistency = true
+)
+
+// Source says where users were read: in their store where AsOf is zero, else in
+// the standby, which has all changes before AsOf.
+type Source struct{ AsOf time.Time }
+
+// reader is what a repository and a standby have in common.
+type reader interface {
+	FindByID(ctx context.Context, tenant, id string) (user.User, error)
+	FindByEmail(ctx context.Context, tenant, email string) (user.User, error)
+	List(ctx context.Context, tenant, cursor string, limit int) (user.Page, error)
+}
+
+var (
+	_ reader = ports.UserRepository(nil)
+	_ reader = (*Standby)(nil)
+)
+
+// read reads from the store, or from the standby where the store is gone. That a
+// user is not there is an answer of either.
+func read[T any](s *Service, c Consistency, from func(reader) (T, error)) (T, Source, error) {
+	out, err := from(s.users)
+	if !fault.Is(err, fault.Unavailable) || s.standby == nil || c == Strong {
+		return out, Source{}, err
+	}
+	asOf, late := s.standby.AsOf()
+	if late != nil {
+		return out, Source{}, err
+	}
+	instead, serr := from(s.standby)
+	if fault.Is(serr, fault.Unavailable) {
+		return out, Source{}, err
+	}
+	return instead, Source{AsOf: asOf}, serr
+}
