@@ -37,7 +37,7 @@ type rig struct {
 func serve(t *testing.T, o console.Options) *rig {
 	t.Helper()
 	r := &rig{journal: memjournal.New(sys.Clock{})}
-	r.access = access.New(r.journal, sys.Clock{}, sys.IDs{}, []byte("pepper"))
+	r.access = access.New(access.Options{Journal: r.journal, Clock: sys.Clock{}, IDs: sys.IDs{}, Pepper: []byte("pepper")})
 	o.Access = r.access
 	c := console.New(o)
 	l, err := new(net.ListenConfig).Listen(t.Context(), "tcp", "127.0.0.1:0")

@@ -48,7 +48,7 @@ func serve(t *testing.T, change ...func(*httpapi.Server)) *rig {
 	s := httpapi.New(httpapi.Options{
 		Directory: directory.New(r.users, nil, sys.Clock{}, sys.IDs{}),
 		Feed:      feed.New(r.journal),
-		Access:    access.New(r.journal, sys.Clock{}, sys.IDs{}, []byte("pepper")),
+		Access:    access.New(access.Options{Journal: r.journal, Clock: sys.Clock{}, IDs: sys.IDs{}, Pepper: []byte("pepper")}),
 		Inbox: inbox.New(inbox.Options{
 			Journal: r.journal, Clock: sys.Clock{}, Owner: "one", Log: log,
 			Routes: map[string]inbox.Route{"stripe": {Verifier: r.hooks}},

@@ -62,20 +62,27 @@ func (k Key) Usable(now time.Time) bool {
 	return k.RevokedAt.IsZero() && (k.ExpiresAt.IsZero() || now.Before(k.ExpiresAt))
 }
 
-// Service makes and checks keys.
-type Service struct {
-	journal ports.Journal
-	clock   ports.Clock
-	ids     ports.IDs
-	pepper  []byte
-	cache   cache
+// Options is what a Service needs.
+type Options struct {
+	Journal ports.Journal
+	// Local is a journal of this machine. Keys that were used are kept there too, so
+	// that they are known after a restart without the journal. nil for none.
+	Local ports.Journal
+	Clock ports.Clock
+	IDs   ports.IDs
+	// Pepper is a secret that is not kept with the keys: a dump of the journal alone
+	// lets nobody in.
+	Pepper []byte
 }
 
-// New makes a Service. pepper is a secret that is not kept with the keys: a
-// dump of the journal alone lets nobody in.
-func New(journal ports.Journal, clock ports.Clock, ids ports.IDs, pepper []byte) *Service {
-	return &Service{journal: journal, clock: clock, ids: ids, pepper: pepper}
+// Service makes and checks keys.
+type Service struct {
+	Options
+	cache cache
 }
+
+// New makes a Service.
+func New(o Options) *Service { return &Service{Options: o} }
 
 // Create makes a key. The token is shown once and never stored. ttl 0 means
 // that it does not expire; no scopes means all. Invalid: an unknown scope, or an
@@ -91,8 +98,8 @@ func (s *Service) Create(ctx context.Context, tenant, name string, scopes []stri
 	if _, err := rand.Read(secret); err != nil {
 		return "", Key{}, fault.Wrap(fault.Internal, "access.create", err)
 	}
-	now := s.clock.Now()
-	k = Key{ID: s.ids.New("key"), Tenant: tenant, Name: name, Scopes: scopes, CreatedAt: now}
+	now := s.Clock.Now()
+	k = Key{ID: s.IDs.New("key"), Tenant: tenant, Name: name, Scopes: scopes, CreatedAt: now}
 	if ttl > 0 {
 		k.ExpiresAt = now.Add(ttl)
 	}
@@ -130,7 +137,7 @@ func (s *Service) save(ctx context.Context, k Key, rev int64) error {
 	if !k.RevokedAt.IsZero() {
 		status = statusRevoked
 	}
-	return s.journal.Save(ctx, &ports.Record{
+	return s.Journal.Save(ctx, &ports.Record{
 		Kind: kind, ID: k.ID, Rev: rev, Body: body, Index: ports.Index{Status: status, Created: k.CreatedAt},
 	})[0]
 }
@@ -139,7 +146,7 @@ func (s *Service) save(ctx context.Context, k Key, rev int64) error {
 func (s *Service) List(ctx context.Context) ([]Key, error) {
 	var keys []Key
 	for cursor := ""; ; {
-		page, err := s.journal.List(ctx, "", kind, ports.Filter{}, cursor, pageMax)
+		page, err := s.Journal.List(ctx, "", kind, ports.Filter{}, cursor, pageMax)
 		if err != nil {
 			return nil, err
 		}
@@ -158,7 +165,7 @@ func (s *Service) List(ctx context.Context) ([]Key, error) {
 
 // Revoke ends a key. Other processes notice within a few seconds. NotFound.
 func (s *Service) Revoke(ctx context.Context, id string) error {
-	r, err := s.journal.Get(ctx, "", kind, id)
+	r, err := s.Journal.Get(ctx, "", kind, id)
 	if err != nil {
 		return err
 	}
@@ -166,18 +173,19 @@ func (s *Service) Revoke(ctx context.Context, id string) error {
 	if err != nil || !k.RevokedAt.IsZero() {
 		return err
 	}
-	k.RevokedAt = s.clock.Now()
+	k.RevokedAt = s.Clock.Now()
 	if err := s.save(ctx, k, r.Rev); err != nil {
 		return err
 	}
 	s.cache.drop(id)
+	s.keep(ctx, k, s.Clock.Now())
 	return nil
 }
 
 // Any reports whether a usable key exists.
 func (s *Service) Any(ctx context.Context) (bool, error) {
 	keys, err := s.List(ctx)
-	now := s.clock.Now()
+	now := s.Clock.Now()
 	return slices.ContainsFunc(keys, func(k Key) bool { return k.Usable(now) }), err
 }
 
@@ -190,7 +198,7 @@ func decode(r ports.Record) (Key, error) {
 }
 
 func (s *Service) hash(secret string) []byte {
-	h := hmac.New(sha256.New, s.pepper)
+	h := hmac.New(sha256.New, s.Pepper)
 	h.Write([]byte(secret))
 	return h.Sum(nil)
 }

@@ -28,6 +28,7 @@ var pepper = []byte("a pepper of thirty-two bytes ...")
 type rig struct {
 	*access.Service
 	journal *memjournal.Journal
+	local   ports.Journal
 
 	mu    sync.Mutex
 	asked map[string]int // of the journal, by memjournal's names
@@ -57,7 +58,7 @@ func newRig() *rig {
 
 // another is a second process on the same journal.
 func (r *rig) another(pepper []byte) *access.Service {
-	return access.New(r.journal, sys.Clock{}, sys.IDs{}, pepper)
+	return access.New(access.Options{Journal: r.journal, Local: r.local, Clock: sys.Clock{}, IDs: sys.IDs{}, Pepper: pepper})
 }
 
 // failing makes the journal fail from now on.

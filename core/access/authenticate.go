@@ -3,20 +3,25 @@ package access
 import (
 	"context"
 	"crypto/hmac"
+	"encoding/json"
 	"strings"
 	"sync"
 	"time"
 
 	"patchbay/core/fault"
+	"patchbay/ports"
 )
 
 const (
 	// fresh is how long a key is taken from the cache without asking: the time
 	// after which a revocation is known everywhere.
 	fresh = 10 * time.Second
-	// stale is how long a key is still taken from the cache while the journal
-	// cannot be read, so that its fallbacks have callers.
-	stale    = 10 * time.Minute
+	// stale is how long a key is still taken from the cache, or from this machine,
+	// while the journal cannot be read, so that its fallbacks have callers.
+	stale = time.Hour
+	// kept is how old what this machine keeps of a key may be before it is written
+	// again.
+	kept     = 10 * time.Minute
 	cacheMax = 10_000
 )
 
@@ -36,7 +41,7 @@ func (s *Service) Authenticate(ctx context.Context, token string) (Identity, err
 	if err != nil {
 		return Identity{}, err
 	}
-	if !hmac.Equal(s.hash(secret), k.Hash) || !k.Usable(s.clock.Now()) {
+	if !hmac.Equal(s.hash(secret), k.Hash) || !k.Usable(s.Clock.Now()) {
 		return Identity{}, errRefused
 	}
 	return Identity{Tenant: k.Tenant, KeyID: k.ID, Scopes: k.Scopes}, nil
@@ -44,23 +49,74 @@ func (s *Service) Authenticate(ctx context.Context, token string) (Identity, err
 
 // key reads a key, from the cache where that is fresh enough.
 func (s *Service) key(ctx context.Context, id string) (Key, error) {
-	now := s.clock.Now()
-	cached, at, ok := s.cache.get(id)
-	if ok && now.Sub(at) < fresh {
-		return cached, nil
+	now := s.Clock.Now()
+	cached, ok := s.cache.get(id)
+	if ok && now.Sub(cached.at) < fresh {
+		return cached.key, nil
 	}
-	r, err := s.journal.Get(ctx, "", kind, id)
-	if fault.Is(err, fault.Unavailable) && ok && now.Sub(at) < stale {
-		return cached, nil
-	}
-	if err != nil {
+	r, err := s.Journal.Get(ctx, "", kind, id)
+	switch {
+	case fault.Is(err, fault.Unavailable) && ok && now.Sub(cached.at) < stale:
+		return cached.key, nil
+	case fault.Is(err, fault.Unavailable):
+		if k, ok := s.recall(ctx, id, now); ok {
+			return k, nil
+		}
+		return Key{}, err
+	case err != nil:
 		return Key{}, err
 	}
 	k, err := decode(r)
-	if err == nil {
-		s.cache.put(k, now)
+	if err != nil {
+		return Key{}, err
 	}
-	return k, err
+	e := entry{key: k, at: now, kept: cached.kept}
+	if now.Sub(e.kept) >= kept || !k.RevokedAt.Equal(cached.key.RevokedAt) {
+		s.keep(ctx, k, now)
+		e.kept = now
+	}
+	s.cache.put(e)
+	return k, nil
+}
+
+// local is a key as this machine keeps it, and when it was true.
+type local struct {
+	Key Key       `json:"key"`
+	At  time.Time `json:"at"`
+}
+
+// keep writes a key to this machine. Where that fails the key is not known after a
+// restart without the journal; that is all.
+func (s *Service) keep(ctx context.Context, k Key, now time.Time) {
+	if s.Local == nil {
+		return
+	}
+	body, err := json.Marshal(local{k, now})
+	if err != nil {
+		return
+	}
+	r, err := s.Local.Get(ctx, "", kind, k.ID)
+	if err != nil {
+		r = ports.Record{Kind: kind, ID: k.ID}
+	}
+	r.Body, r.Index.Created = body, now
+	_ = s.Local.Save(ctx, &r)
+}
+
+// recall finds a key on this machine that was true not long ago.
+func (s *Service) recall(ctx context.Context, id string, now time.Time) (Key, bool) {
+	if s.Local == nil {
+		return Key{}, false
+	}
+	r, err := s.Local.Get(ctx, "", kind, id)
+	if err != nil {
+		return Key{}, false
+	}
+	var l local
+	if err := json.Unmarshal(r.Body, &l); err != nil || now.Sub(l.At) >= stale {
+		return Key{}, false
+	}
+	return l.Key, true
 }
 
 // cache holds keys that exist, so that nobody can fill it with guesses.
@@ -70,24 +126,25 @@ type cache struct {
 }
 
 type entry struct {
-	key Key
-	at  time.Time
+	key  Key
+	at   time.Time // when it was true
+	kept time.Time // when it was written to this machine
 }
 
-func (c *cache) get(id string) (Key, time.Time, bool) {
+func (c *cache) get(id string) (entry, bool) {
 	c.mu.RLock()
 	defer c.mu.RUnlock()
 	e, ok := c.entries[id]
-	return e.key, e.at, ok
+	return e, ok
 }
 
-func (c *cache) put(k Key, now time.Time) {
+func (c *cache) put(e entry) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	if c.entries == nil || len(c.entries) >= cacheMax {
 		c.entries = make(map[string]entry)
 	}
-	c.entries[k.ID] = entry{k, now}
+	c.entries[e.key.ID] = e
 }
 
 func (c *cache) drop(id string) {
