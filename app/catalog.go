@@ -51,7 +51,7 @@ var catalog = []entry{
 		},
 	},
 	{
-		Type: config.Type{Name: "postgres", Sort: config.ForStorage, Settings: func() any { return config.StandardDatabase(5432) }},
+		Type: config.Type{Name: "postgres", Sort: config.ForStorage, Server: true, Settings: func() any { return config.StandardDatabase("postgres", 5432) }},
 		storage: func(ctx context.Context, p config.Provider, s surroundings) (Storage, error) {
 			d := p.Settings.(*config.Database)
 			secure, err := d.TLS()
@@ -69,7 +69,7 @@ var catalog = []entry{
 		},
 	},
 	{
-		Type: config.Type{Name: "mongo", Sort: config.ForStorage, Settings: func() any { return config.StandardDatabase(27017) }},
+		Type: config.Type{Name: "mongo", Sort: config.ForStorage, Server: true, Settings: func() any { return config.StandardDatabase("mongodb", 27017) }},
 		storage: func(ctx context.Context, p config.Provider, s surroundings) (Storage, error) {
 			d := p.Settings.(*config.Database)
 			secure, err := d.TLS()

@@ -17,6 +17,7 @@ import (
 	"patchbay/core/access"
 	"patchbay/core/checkout"
 	"patchbay/core/directory"
+	"patchbay/core/fault"
 	"patchbay/core/feed"
 	"patchbay/core/inbox"
 	"patchbay/core/mailroom"
@@ -41,15 +42,18 @@ type services struct {
 	Access    *access.Service
 }
 
-func newAPI(c *config.Config, u services, store Storage, s surroundings) *httpapi.Server {
+func newAPI(c *config.Config, u services, store Storage, f fallback, s surroundings) *httpapi.Server {
 	return httpapi.New(httpapi.Options{
 		Checkout: u.Checkout, Mailroom: u.Mailroom, Directory: u.Directory, Inbox: u.Inbox, Feed: u.Feed, Access: u.Access,
-		IDs: s.ids, KeysRequired: c.KeysRequired(), Ready: store.Journal.Ping, Log: s.log,
+		IDs: s.ids, KeysRequired: c.KeysRequired(), Ready: func(ctx context.Context) (string, error) { return f.health(ctx, store) }, Log: s.log,
 	})
 }
 
-func newConsole(c *config.Config, keys *access.Service, gateways accounts, mailers posts) *console.Console {
-	o := console.Options{Access: keys, API: "http://" + c.Server.Address}
+func newConsole(c *config.Config, keys *access.Service, store Storage, f fallback, gateways accounts, mailers posts) *console.Console {
+	o := console.Options{
+		Access: keys, API: "http://" + c.Server.Address,
+		Storage: func(ctx context.Context) console.Storage { return f.status(ctx, c, store) },
+	}
 	if m := mailbox(mailers); m != nil {
 		o.Mailbox = m
 	}
@@ -60,13 +64,17 @@ func newConsole(c *config.Config, keys *access.Service, gateways accounts, maile
 }
 
 // requireKey refuses to serve others while nobody has a key.
-func requireKey(c *config.Config, keys *access.Service) error {
+func requireKey(c *config.Config, keys *access.Service, f fallback, log *slog.Logger) error {
 	if !c.KeysRequired() {
 		return nil
 	}
 	ctx, cancel := context.WithTimeout(context.Background(), startLimit)
 	defer cancel()
 	some, err := keys.Any(ctx)
+	if fault.Is(err, fault.Unavailable) && f.spool != nil {
+		log.Warn("keys cannot be listed while the database is not available; those used lately are known")
+		return nil
+	}
 	if err != nil {
 		return err
 	}
@@ -77,11 +85,14 @@ func requireKey(c *config.Config, keys *access.Service) error {
 }
 
 // runWorkers runs what happens without a request.
-func runWorkers(l fx.Lifecycle, u services, mock mockWorker, store Storage, log *slog.Logger) {
+func runWorkers(l fx.Lifecycle, u services, mock mockWorker, store Storage, f fallback, log *slog.Logger) {
 	ctx, stop := context.WithCancel(context.Background())
 	var running sync.WaitGroup
 	l.Append(fx.Hook{
 		OnStart: func(context.Context) error {
+			for _, run := range f.runs() {
+				running.Go(func() { run(ctx) })
+			}
 			running.Go(func() { u.Checkout.Run(ctx) })
 			running.Go(func() { u.Mailroom.Run(ctx) })
 			running.Go(func() { u.Inbox.Run(ctx) })

@@ -81,24 +81,8 @@ func (s surroundings) webhookSecrets(p config.Provider) []string {
 	return secrets
 }
 
-func openStorage(l fx.Lifecycle, c *config.Config, s surroundings) (Storage, error) {
-	p := c.Provider[c.Storage.Provider]
-	e, err := find(p)
-	if err != nil {
-		return Storage{}, err
-	}
-	ctx, cancel := context.WithTimeout(context.Background(), startLimit)
-	defer cancel()
-	store, err := e.storage(ctx, p, s)
-	if err != nil {
-		return Storage{}, fmt.Errorf("storage %q: %w", p.Name, err)
-	}
-	l.Append(fx.StopHook(store.Close))
-	return store, nil
-}
-
-func newAccess(store Storage, s surroundings) *access.Service {
-	return access.New(store.Journal, s.clock, s.ids, s.secrets.Pepper)
+func newAccess(store Storage, f fallback, s surroundings) *access.Service {
+	return access.New(access.Options{Journal: store.Journal, Local: f.local, Clock: s.clock, IDs: s.ids, Pepper: s.secrets.Pepper})
 }
 
 // mockWorker delivers the webhooks of all mock accounts; nil where there is none.
@@ -204,8 +188,8 @@ func newInbox(store Storage, hook *stripehook.Hook, pay *checkout.Service, s sur
 	})
 }
 
-func newDirectory(store Storage, s surroundings) *directory.Service {
-	return directory.New(store.Users, s.clock, s.ids)
+func newDirectory(store Storage, f fallback, s surroundings) *directory.Service {
+	return directory.New(store.Users, f.standby, s.clock, s.ids)
 }
 
 func newFeed(store Storage) *feed.Service { return feed.New(store.Journal) }

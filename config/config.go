@@ -5,6 +5,7 @@ package config
 import (
 	"net"
 	"path/filepath"
+	"time"
 
 	"patchbay/core/message"
 	"patchbay/core/money"
@@ -46,9 +47,12 @@ type Mail struct {
 	Delivery  message.Delivery `config:"delivery"` // where a message names none
 }
 
-// Storage names the store.
+// Storage names the store, and what stands in for a database server that is gone.
 type Storage struct {
-	Provider string `config:"provider"`
+	Provider      string        `config:"provider"`
+	Standby       string        `config:"standby"` // a second store with a copy of the users; empty for none
+	StandbyMaxLag time.Duration `config:"standby_max_lag"`
+	Spool         string        `config:"spool"` // a file of this machine, or off
 }
 
 // Log says what is logged: level debug, info, warn or error; format text or json.
@@ -83,6 +87,17 @@ func (c *Config) KeysRequired() bool {
 	return c.Auth.Mode == "required" || c.Auth.Mode == "auto" && !Loopback(c.Server.Address)
 }
 
+// Spool is the file that keeps webhooks and mail while the store is gone, empty
+// where there is none: a store on this machine is not gone while the gateway runs.
+func (c *Config) Spool() string {
+	if c.Storage.Spool == noSpool || !c.Provider[c.Storage.Provider].Type.Server {
+		return ""
+	}
+	return c.Storage.Spool
+}
+
+const noSpool = "off"
+
 // DataDir is where the installation keeps its secrets: beside the database.
 func (c *Config) DataDir() string {
 	if s, ok := c.Provider[c.Storage.Provider].Settings.(*SQLite); ok {
@@ -111,8 +126,10 @@ func defaults() map[string]any {
 		"mail": map[string]any{
 			"providers": []any{"catcher"}, "from": "patchbay@localhost.localdomain", "delivery": "at_least_once",
 		},
-		"storage": map[string]any{"provider": "local"},
-		"log":     map[string]any{"level": "info", "format": "text"},
+		"storage": map[string]any{
+			"provider": "local", "standby": "", "standby_max_lag": "1m0s", "spool": "data/spool.db",
+		},
+		"log": map[string]any{"level": "info", "format": "text"},
 	}
 }
 

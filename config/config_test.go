@@ -48,6 +48,10 @@ func types() []config.Type {
 		{Name: "catcher", Sort: config.ForMail, Simulated: true, Settings: func() any {
 			return &config.Catcher{Path: "data/mail", Keep: 1000}
 		}},
+		{
+			Name: "postgres", Sort: config.ForStorage, Server: true,
+			Settings: func() any { return config.StandardDatabase("postgres", 5432) },
+		},
 		{Name: "acme", Sort: config.ForPayments, Settings: func() any { return &acme{Number: 7, Pool: pool{Max: 20}} }},
 	}
 }
@@ -101,7 +105,7 @@ func TestNothingConfiguredIsAGatewayOnThisMachine(t *testing.T) {
 		Auth:     config.Auth{Mode: "auto"},
 		Payments: config.Payments{Providers: []string{"mock"}, Currencies: money.Default},
 		Mail:     config.Mail{Providers: []string{"catcher"}, From: "patchbay@localhost.localdomain", Delivery: message.AtLeastOnce},
-		Storage:  config.Storage{Provider: "local"},
+		Storage:  config.Storage{Provider: "local", StandbyMaxLag: time.Minute, Spool: "data/spool.db"},
 		Log:      config.Log{Level: "info", Format: "text"},
 	}
 	if !reflect.DeepEqual(c, want) {

@@ -1,17 +1,21 @@
 package config
 
 import (
+	"cmp"
 	"crypto/tls"
 	"crypto/x509"
 	"errors"
 	"net"
+	"net/url"
 	"os"
 	"strconv"
+	"strings"
 	"time"
 )
 
 // Database is a store of type postgres or mongo: a server, and a database there.
 type Database struct {
+	URL            Secret `config:"url"` // scheme://username:password@host:port/database, in place of those five
 	Host           string `config:"host"`
 	Port           int    `config:"port"`
 	Database       string `config:"database"`
@@ -23,6 +27,9 @@ type Database struct {
 	CertFile       string `config:"cert_file"`       // PEM, our own certificate; with KeyFile
 	KeyFile        string `config:"key_file"`
 	Pool           Pool   `config:"pool"`
+
+	scheme   string    `config:"-"` // of URL
+	standard *Database `config:"-"` // where nothing is written
 }
 
 // Pool bounds the connections to a database.
@@ -36,16 +43,23 @@ type Pool struct {
 // number.
 type Idle time.Duration
 
-// StandardDatabase is a database where nothing is written but its port.
-func StandardDatabase(port int) *Database {
-	return &Database{
+// StandardDatabase is a database where nothing is written, of a server that speaks
+// the protocol with this URL scheme.
+func StandardDatabase(scheme string, port int) *Database {
+	d := &Database{
 		Host: "127.0.0.1", Port: port, Database: "patchbay", Username: "patchbay", SSL: true,
-		Pool: Pool{Min: 2, Max: 20, Idle: Idle(30 * time.Second)},
+		Pool: Pool{Min: 2, Max: 20, Idle: Idle(30 * time.Second)}, scheme: scheme,
 	}
+	written := *d
+	d.standard = &written
+	return d
 }
 
 // Check finds what no database could be opened with.
 func (d *Database) Check() (path, text string) {
+	if text := d.readURL(); text != "" {
+		return "url", text
+	}
 	switch {
 	case d.Host == "":
 		return "host", "must be written"
@@ -67,6 +81,33 @@ func (d *Database) Check() (path, text string) {
 	}
 	return "", ""
 }
+
+// readURL takes from the URL what the settings would say one by one.
+func (d *Database) readURL() (mistake string) {
+	if d.URL.Reveal() == "" {
+		return ""
+	}
+	u, err := url.Parse(d.URL.Reveal())
+	if err != nil || u.Scheme != d.scheme && u.Scheme != alias[d.scheme] || u.Hostname() == "" || u.RawQuery != "" || u.Fragment != "" {
+		return "must be " + d.scheme + "://username:password@host:port/database, and nothing after it: ssl, ca_file and pool are settings of their own"
+	}
+	if s := d.standard; d.Host != s.Host || d.Port != s.Port || d.Database != s.Database || d.Username != s.Username || d.Password != s.Password {
+		return "says what host, port, database, username and password say too: write the one or the others"
+	}
+	d.Host = u.Hostname()
+	if port := u.Port(); port != "" {
+		d.Port, _ = strconv.Atoi(port) // digits, or it would not have been parsed
+	}
+	d.Database = cmp.Or(strings.TrimPrefix(u.Path, "/"), d.Database)
+	d.Username = cmp.Or(u.User.Username(), d.Username)
+	if password, some := u.User.Password(); some {
+		d.Password = NewSecret(password)
+	}
+	return ""
+}
+
+// alias is the other scheme that is in use.
+var alias = map[string]string{"postgres": "postgresql"}
 
 // TLS is how the server is verified and how we show who we are; nil where ssl is
 // false.

@@ -31,9 +31,7 @@ providers:
 		if err := os.WriteFile(file, []byte(written), 0o600); err != nil {
 			t.Fatal(err)
 		}
-		c, err := config.Load(file, []string{"DB_PASSWORD=canary"}, append(types(), config.Type{
-			Name: "postgres", Sort: config.ForStorage, Settings: func() any { return config.StandardDatabase(5432) },
-		}))
+		c, err := config.Load(file, []string{"DB_PASSWORD=canary"}, types())
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -46,6 +44,45 @@ providers:
 		if err != nil || secure.ServerName != "db.example.com" || secure.InsecureSkipVerify {
 			t.Errorf("%+v, %v", secure, err)
 		}
+	}
+}
+
+func TestADatabaseAsOneURL(t *testing.T) {
+	t.Parallel()
+	const form = "must be postgres://username:password@host:port/database"
+	for name, c := range map[string]struct {
+		url  string
+		want config.Database // of what a URL says
+		text string          // of the mistake
+	}{
+		"all of it":             {"postgres://ada:s%3Dcret@db.example.com:5433/shop", config.Database{Host: "db.example.com", Port: 5433, Database: "shop", Username: "ada"}, ""},
+		"its other scheme":      {"postgresql://ada:s%3Dcret@db:5432/shop", config.Database{Host: "db", Port: 5432, Database: "shop", Username: "ada"}, ""},
+		"a host and a password": {"postgres://:s%3Dcret@db", config.Database{Host: "db", Port: 5432, Database: "patchbay", Username: "patchbay"}, ""},
+		"another database's":    {"mongodb://ada:s%3Dcret@db/shop", config.Database{}, form},
+		"no host":               {"postgres:///shop", config.Database{}, form},
+		"no URL":                {"db.example.com", config.Database{}, form},
+		"TLS that is not verified": {
+			"postgres://ada:s%3Dcret@db/shop?sslmode=require", config.Database{}, form,
+		},
+		"a port that is none": {"postgres://ada:s%3Dcret@db:many/shop", config.Database{}, form},
+	} {
+		d := config.StandardDatabase("postgres", 5432)
+		d.URL = config.NewSecret(c.url)
+		path, text := d.Check()
+		if c.text != "" {
+			if path != "url" || !strings.HasPrefix(text, c.text) || strings.Contains(text, "cret") {
+				t.Errorf("%s: %s %s", name, path, text)
+			}
+			continue
+		}
+		if text != "" || d.Host != c.want.Host || d.Port != c.want.Port || d.Database != c.want.Database || d.Username != c.want.Username || d.Password.Reveal() != "s=cret" || !d.SSL {
+			t.Errorf("%s: %s %s, %+v", name, path, text, d)
+		}
+	}
+	d := config.StandardDatabase("postgres", 5432)
+	d.URL, d.Host = config.NewSecret("postgres://db/shop"), "other"
+	if path, text := d.Check(); path != "url" || !strings.HasPrefix(text, "says what host") {
+		t.Errorf("said twice: %s %s", path, text)
 	}
 }
 
@@ -68,7 +105,7 @@ func TestWhatADatabaseMustHave(t *testing.T) {
 		"a certificate without its key":    {func(d *config.Database) { d.CertFile = "c" }, "cert_file", "and key_file belong together"},
 		"an authority that is not there":   {func(d *config.Database) { d.CAFile = filepath.Join(t.TempDir(), "ca") }, "ca_file", "cannot be read"},
 	} {
-		d := config.StandardDatabase(5432)
+		d := config.StandardDatabase("postgres", 5432)
 		c.change(d)
 		path, text := d.Check()
 		if path != c.path || (c.text == "") != (text == "") || !strings.HasPrefix(text, c.text) {

@@ -139,13 +139,13 @@ func TestMistakesInTheEnvironment(t *testing.T) {
 			`environment: payments.currencies[1]: "xxx" is not a known currency; write for example usd`,
 		}}, []string{"PATCHBAY_PAYMENTS__CURRENCIES=usd,xxx"}},
 		{mistake{"a provider that has no type", "providers:\n  mock: {type: mock}\n", []string{
-			"environment: providers.shop.type: must say one of sqlite, mock, catcher, acme",
+			"environment: providers.shop.type: must say one of sqlite, mock, catcher, postgres, acme",
 		}}, []string{"PATCHBAY_PROVIDERS__SHOP__TEXT=x"}},
 		{mistake{"a provider in one variable", "", []string{
 			"environment: providers.shop: must be a mapping with a type",
 		}}, []string{"PATCHBAY_PROVIDERS__SHOP=acme"}},
 		{mistake{"what the file lacks is the file's mistake", "providers:\n  shop: {text: x}\n", []string{
-			"file:2: providers.shop.type: must say one of sqlite, mock, catcher, acme",
+			"file:2: providers.shop.type: must say one of sqlite, mock, catcher, postgres, acme",
 		}}, []string{"PATCHBAY_PROVIDERS__SHOP__NUMBER=1"}},
 		{mistake{"no section of the file is hidden", "storage: local\nproviders: [local]\n", []string{
 			"file:1: storage: must be a mapping", "file:2: providers: must be a mapping",

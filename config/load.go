@@ -8,6 +8,7 @@ import (
 	"regexp"
 	"slices"
 	"strings"
+	"time"
 
 	"patchbay/core/message"
 	"patchbay/core/money"
@@ -29,6 +30,8 @@ type Type struct {
 	Sort Sort
 	// Simulated providers do nothing outside, and never stand beside a real one.
 	Simulated bool
+	// Server is a store on a server, which may be gone while the gateway runs.
+	Server bool
 	// Settings makes the type's settings, with their defaults, to be filled.
 	Settings func() any
 }
@@ -38,7 +41,7 @@ type Provider struct {
 	Name     string
 	Type     Type
 	Settings any    // what Type.Settings made, filled
-	Policy   Policy // of a payment or mail provider
+	Policy   Policy // of all but a store on this machine
 }
 
 // Load reads a file (none where path is empty) and the environment. The error
@@ -132,13 +135,30 @@ func (s *source) checkProviders(c *Config, written map[string]any, types []Type)
 	s.checkList("payments.providers", ForPayments, c.Payments.Providers, kinds)
 	s.checkList("mail.providers", ForMail, c.Mail.Providers, kinds)
 	s.checkList("storage.provider", ForStorage, []string{c.Storage.Provider}, kinds)
-	used := slices.Concat(c.Payments.Providers, c.Mail.Providers, []string{c.Storage.Provider})
+	s.checkStandby(c, kinds)
+	used := slices.Concat(c.Payments.Providers, c.Mail.Providers, []string{c.Storage.Provider, c.Storage.Standby})
 	for name := range c.Provider {
 		if !slices.Contains(used, name) {
 			delete(c.Provider, name)
 		}
 	}
 	s.checkWebhooks(c)
+}
+
+// checkStandby checks what stands in for a store.
+func (s *source) checkStandby(c *Config, kinds map[string]Type) {
+	if name := c.Storage.Standby; name != "" {
+		s.checkList("storage.standby", ForStorage, []string{name}, kinds)
+		if name == c.Storage.Provider {
+			s.mistake("storage.standby", "%q is storage.provider too: name another store", name)
+		}
+	}
+	if c.Storage.StandbyMaxLag < time.Second && !s.unread["storage.standby_max_lag"] {
+		s.mistake("storage.standby_max_lag", "must be at least 1s")
+	}
+	if c.Storage.Spool == "" && !s.unread["storage.spool"] {
+		s.mistake("storage.spool", "must name a file, such as data/spool.db, or be off")
+	}
 }
 
 // providerName is what can be written in the name of a variable too. There is

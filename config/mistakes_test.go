@@ -147,7 +147,7 @@ func TestMistakesInValues(t *testing.T) {
 
 func TestMistakesAboutProviders(t *testing.T) {
 	t.Parallel()
-	const there = "sqlite, mock, catcher, acme"
+	const there = "sqlite, mock, catcher, postgres, acme"
 	for _, tt := range []mistake{
 		{"no type", "providers:\n  a:\n    text: x\n", []string{"file:2: providers.a.type: must say one of " + there}},
 		{"a list in place of a type", "providers: {a: {type: [mock]}}", []string{"file:1: providers.a.type: must say one of " + there}},
@@ -227,7 +227,7 @@ providers:
 		`file:15: log.level: "quiet" must be one of debug, info, warn, error`,
 		`file:19: providers.catcher.keep: "few" is not a whole number`,
 		`file:20: providers.catcher.path: the environment has no NOWHERE`,
-		`file:21: providers.other.type: "other" is not a type of provider; there is sqlite, mock, catcher, acme`,
+		`file:21: providers.other.type: "other" is not a type of provider; there is sqlite, mock, catcher, postgres, acme`,
 		`file:25: providers.mock.webhook_secrets[0]: the environment has no NOWHERE`,
 		`file:26: providers.mock.webhook_secrets[1]: is a secret and must not be in the file; write ${NAME} or ${file:/path}`,
 	}}.check(t, "PATCHBAY_MAIL__FROM=ada", "PATCHBAY_SERVR__ADDRESS=127.0.0.1:1")

@@ -42,11 +42,34 @@ func StandardPolicy() Policy {
 	}
 }
 
+// StandardStoragePolicy is the policy of a database server where nothing is written:
+// shorter, so that what stands in for it does so in time.
+func StandardStoragePolicy() Policy {
+	return Policy{
+		Timeout: 3 * time.Second, Deadline: 3 * time.Second, Attempts: 2,
+		Backoff: Backoff{Initial: 50 * time.Millisecond, Max: 500 * time.Millisecond}, RetryBudget: 20,
+		Breaker:  Breaker{FailureRate: 50, MinimumCalls: 10, Window: 10 * time.Second, Open: 2 * time.Second},
+		Bulkhead: 256,
+	}
+}
+
+// layers are where a provider's policy is written, the weakest first. What bounds
+// calls of providers over the internet is no default for a database.
+func layers(p Provider) (standard Policy, names []string) {
+	if p.Type.Sort == ForStorage {
+		return StandardStoragePolicy(), []string{integrations[ForStorage], p.Name}
+	}
+	return StandardPolicy(), []string{defaultPolicy, integrations[p.Type.Sort], p.Name}
+}
+
+// bounded reports whether a provider has a policy.
+func bounded(p Provider) bool { return p.Type.Sort != ForStorage || p.Type.Server }
+
 // maxDeadline is how long an operation may be worked on: leases go by it.
 const maxDeadline = 30 * time.Second
 
 // integrations have policies of their own, by these names; providers by theirs.
-var integrations = map[Sort]string{ForPayments: "payments", ForMail: "mail"}
+var integrations = map[Sort]string{ForPayments: "payments", ForMail: "mail", ForStorage: "storage"}
 
 const defaultPolicy = "default"
 
@@ -58,7 +81,7 @@ func (s *source) checkPolicies(c *Config, written map[string]any) {
 		named = append(named, name)
 	}
 	for name, p := range c.Provider {
-		if integrations[p.Type.Sort] != "" {
+		if bounded(p) {
 			named = append(named, name)
 		}
 	}
@@ -74,13 +97,13 @@ func (s *source) checkPolicies(c *Config, written map[string]any) {
 		s.checkPolicy(path, alone)
 	}
 	for name, p := range c.Provider {
-		integration := integrations[p.Type.Sort]
-		if integration == "" {
+		if !bounded(p) {
 			continue
 		}
-		p.Policy = StandardPolicy()
+		var names []string
+		p.Policy, names = layers(p)
 		quiet := *s // each mistake was named above, once
-		for _, layer := range []string{defaultPolicy, integration, name} {
+		for _, layer := range names {
 			if policy, there := written[layer]; there {
 				quiet.decode(join("policies", layer), policy, reflect.ValueOf(&p.Policy).Elem())
 			}

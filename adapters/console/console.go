@@ -41,6 +41,7 @@ type Options struct {
 	Mailbox Mailbox
 	Book    Book
 	API     string // the base URL of the API, for links
+	Storage func(ctx context.Context) Storage
 }
 
 // Console serves the admin listener.
@@ -70,6 +71,7 @@ func New(o Options) *Console {
 	c.app.Get("/catcher", c.mailbox)
 	c.app.Get("/catcher/:name", c.mail)
 	c.app.Get("/mock/charges", c.charges)
+	c.app.Get("/admin/storage", c.storage)
 	c.app.Get("/admin/keys", c.listKeys)
 	c.app.Post("/admin/keys", c.createKey)
 	c.app.Delete("/admin/keys/:id", c.revokeKey)

@@ -46,8 +46,9 @@ func (s *Server) ready(r *request) error {
 	if s.draining.Load() {
 		return refuse(fiber.StatusServiceUnavailable, "draining", "the gateway is shutting down")
 	}
-	if err := s.Ready(r.ctx); err != nil {
+	health, err := s.Ready(r.ctx)
+	if err != nil {
 		return err
 	}
-	return r.answer(fiber.StatusOK, api.Health{Status: "ok"})
+	return r.answer(fiber.StatusOK, api.Health{Status: health})
 }

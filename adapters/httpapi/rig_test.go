@@ -54,11 +54,11 @@ func serve(t *testing.T, change ...func(*httpapi.Server)) *rig {
 			Routes: map[string]inbox.Route{"stripe": {Verifier: r.hooks}},
 		}),
 		IDs: sys.IDs{}, Log: log,
-		Ready: func(context.Context) error {
+		Ready: func(context.Context) (string, error) {
 			if err := r.ready.Load(); err != nil {
-				return *err
+				return "", *err
 			}
-			return nil
+			return "ok", nil
 		},
 	})
 	for _, c := range change {

@@ -43,8 +43,9 @@ type Options struct {
 	// KeysRequired refuses callers without an API key. A key that is sent is
 	// always checked.
 	KeysRequired bool
-	// Ready reports whether requests can be served.
-	Ready func(ctx context.Context) error
+	// Ready reports whether requests can be served: "ok", or "degraded" where some
+	// of them can.
+	Ready func(ctx context.Context) (string, error)
 	Log   *slog.Logger
 }
 

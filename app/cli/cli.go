@@ -52,7 +52,7 @@ func command(environ []string) *cobra.Command {
 		}
 		return c, err
 	}
-	root.AddCommand(serve(load), check(load), keys(load), version())
+	root.AddCommand(serve(load), check(load), keys(load), storage(load), version())
 	return root
 }
 

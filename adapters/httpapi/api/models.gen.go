@@ -143,6 +143,7 @@ type FeedEvent struct {
 
 // Health defines model for Health.
 type Health struct {
+	// Status degraded: the database is not available. Users are read from its copy, webhooks and mail are kept for it.
 	Status string `json:"status"`
 }
 

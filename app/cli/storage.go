@@ -1,0 +1,71 @@
+package cli
+
+import (
+	"errors"
+	"fmt"
+	"io"
+	"net/http"
+	"syscall"
+	"text/tabwriter"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"patchbay/adapters/console"
+	"patchbay/app"
+)
+
+func storage(load loader) *cobra.Command {
+	cmd := &cobra.Command{Use: "storage", Short: "Look after what is stored"}
+	cmd.AddCommand(storageStatus(load))
+	return cmd
+}
+
+func storageStatus(load loader) *cobra.Command {
+	return &cobra.Command{
+		Use: "status", Short: "Say how the store is, its standby, and what is kept for it", Args: cobra.NoArgs,
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			c, err := load(cmd)
+			if err != nil {
+				return err
+			}
+			var view console.Storage
+			err = ask(cmd.Context(), "http://"+c.Server.AdminAddress+"/admin/storage", http.MethodGet, nil, &view)
+			if errors.Is(err, syscall.ECONNREFUSED) {
+				cmd.PrintErrln("no gateway is running; this is what is on the disk")
+				view, err = app.StorageStatus(cmd.Context(), c)
+			}
+			if err != nil {
+				return err
+			}
+			return printStorage(cmd.OutOrStdout(), view)
+		},
+	}
+}
+
+func printStorage(to io.Writer, view console.Storage) error {
+	table := tabwriter.NewWriter(to, 0, 8, 2, ' ', 0)
+	line := func(name string, s console.Store, more string) {
+		state := "available"
+		if !s.Available {
+			state = s.Problem
+		}
+		fmt.Fprintf(table, "%s\t%s (%s)\t%s%s\n", name, s.Provider, s.Type, state, more)
+	}
+	line("store", view.Store, "")
+	if s := view.Standby; s != nil {
+		more := ", never fed"
+		if !s.AsOf.IsZero() {
+			more = ", has all changes before " + s.AsOf.Format(time.RFC3339)
+		}
+		line("standby", s.Store, more)
+	}
+	if s := view.Spool; s != nil {
+		more := ""
+		if !s.Oldest.IsZero() {
+			more = ", the oldest since " + s.Oldest.Format(time.RFC3339)
+		}
+		fmt.Fprintf(table, "spool\t%s\t%d held%s, %d refused by the store\n", s.Path, s.Held, more, s.Refused)
+	}
+	return table.Flush()
+}

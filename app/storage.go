@@ -1,0 +1,214 @@
+package app
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"time"
+
+	"go.uber.org/fx"
+
+	"patchbay/adapters/console"
+	"patchbay/adapters/failover"
+	"patchbay/adapters/storage/sqlitestore"
+	"patchbay/config"
+	"patchbay/core/directory"
+	"patchbay/core/fault"
+	"patchbay/core/inbox"
+	"patchbay/core/mailroom"
+	"patchbay/core/spool"
+	"patchbay/ports"
+)
+
+// fallback is what stands in for the store. Each may be nil.
+type fallback struct {
+	bounded *failover.Storage // the store, where it is a server
+	mirror  *failover.Storage // the standby's store, where it is a server
+	standby *directory.Standby
+	spool   *spool.Spool
+	local   ports.Journal // of this machine
+}
+
+// openStorage opens the store and what stands in for it. With a spool that an
+// earlier process has made it may be gone.
+func openStorage(l fx.Lifecycle, c *config.Config, s surroundings) (Storage, fallback, error) {
+	ctx, cancel := context.WithTimeout(context.Background(), startLimit)
+	defer cancel()
+	var f fallback
+	store, err := f.open(ctx, l, c, s)
+	if err == nil && c.Storage.Standby != "" {
+		err = f.openStandby(ctx, l, c, store, s)
+	}
+	return store, f, err
+}
+
+func (f *fallback) open(ctx context.Context, l fx.Lifecycle, c *config.Config, s surroundings) (Storage, error) {
+	p, path := c.Provider[c.Storage.Provider], c.Spool()
+	_, serr := os.Stat(path)
+	store, bounded, err := openBounded(ctx, l, p, s)
+	switch {
+	case fault.Is(err, fault.Unavailable) && bounded != nil && path != "" && serr == nil:
+		s.log.Warn("the database is not available; webhooks and mail are kept here until it is", "provider", p.Name, "error", err)
+	case err != nil:
+		return Storage{}, err
+	}
+	f.bounded = bounded
+	if path == "" {
+		return store, nil
+	}
+	held, err := sqlitestore.Open(ctx, sqlitestore.Options{Path: path, Clock: s.clock, IDs: s.ids})
+	if err != nil {
+		return Storage{}, fmt.Errorf("storage.spool: %w", err)
+	}
+	l.Append(fx.StopHook(held.Close))
+	f.local = held.Journal()
+	f.spool, err = openSpool(ctx, store.Journal, f.local, s)
+	store.Journal = f.spool
+	return store, err
+}
+
+func openSpool(ctx context.Context, store, local ports.Journal, s surroundings) (*spool.Spool, error) {
+	return spool.Open(ctx, spool.Options{
+		Store: store, Local: local, Clock: s.clock, Owner: s.owner, Log: s.log,
+		Same: map[string]func(a, b ports.Record) bool{
+			mailroom.Kind: mailroom.Same,
+			inbox.Kind:    func(ports.Record, ports.Record) bool { return true }, // the id is the event's own
+		},
+	})
+}
+
+// openBounded opens a store, within its policy where it is a server. One that is
+// not available is returned with that error: it may be opened later.
+func openBounded(ctx context.Context, l fx.Lifecycle, p config.Provider, s surroundings) (Storage, *failover.Storage, error) {
+	e, err := find(p)
+	if err != nil {
+		return Storage{}, nil, err
+	}
+	if !p.Type.Server {
+		store, err := e.storage(ctx, p, s)
+		if err != nil {
+			return Storage{}, nil, fmt.Errorf("storage %q: %w", p.Name, err)
+		}
+		l.Append(fx.StopHook(store.Close))
+		return store, nil, nil
+	}
+	bounded := failover.NewStorage(p.Name, func(ctx context.Context) (failover.Store, error) {
+		store, err := e.storage(ctx, p, s)
+		if err != nil {
+			return failover.Store{}, fmt.Errorf("storage %q: %w", p.Name, err)
+		}
+		return failover.Store{Journal: store.Journal, Users: store.Users, Close: store.Close}, nil
+	}, within(p, s.log))
+	l.Append(fx.StopHook(bounded.Close))
+	return Storage{Journal: bounded.Journal(), Users: bounded.Users(), Closer: bounded}, bounded, bounded.Open(ctx)
+}
+
+func (f *fallback) openStandby(ctx context.Context, l fx.Lifecycle, c *config.Config, store Storage, s surroundings) error {
+	p := c.Provider[c.Storage.Standby]
+	other, bounded, err := openBounded(ctx, l, p, s)
+	if fault.Is(err, fault.Unavailable) && bounded != nil {
+		s.log.Warn("the standby is not available", "provider", p.Name, "error", err)
+		err = nil
+	}
+	if err != nil {
+		return err
+	}
+	f.mirror = bounded
+	f.standby = directory.NewStandby(directory.StandbyOptions{
+		Users: store.Users, Feed: store.Journal, Copy: other.Journal, Clock: s.clock, MaxLag: c.Storage.StandbyMaxLag, Log: s.log,
+	})
+	return nil
+}
+
+// runs lists what the fallback does all the time.
+func (f fallback) runs() (all []func(context.Context)) {
+	for _, s := range []*failover.Storage{f.bounded, f.mirror} {
+		if s != nil {
+			all = append(all, s.Watch)
+		}
+	}
+	if f.standby != nil {
+		all = append(all, f.standby.Run)
+	}
+	if f.spool != nil {
+		all = append(all, f.spool.Run)
+	}
+	return all
+}
+
+// health says whether requests can be served: "degraded" where what stands in for
+// the store serves some of them.
+func (f fallback) health(ctx context.Context, store Storage) (string, error) {
+	err := store.Journal.Ping(ctx)
+	if f.local == nil || !fault.Is(err, fault.Unavailable) {
+		return "ok", err
+	}
+	return "degraded", f.local.Ping(ctx)
+}
+
+// status describes the store and what stands in for it.
+func (f fallback) status(ctx context.Context, c *config.Config, store Storage) console.Storage {
+	state := func(p config.Provider, err error) console.Store {
+		one := console.Store{Provider: p.Name, Type: p.Type.Name, Available: err == nil}
+		if err != nil {
+			one.Problem = fault.KindOf(err).String()
+		}
+		return one
+	}
+	view := console.Storage{Store: state(c.Provider[c.Storage.Provider], store.Journal.Ping(ctx))}
+	if f.standby != nil {
+		asOf, err := f.standby.AsOf()
+		one := console.Standby{Store: state(c.Provider[c.Storage.Standby], err), AsOf: asOf}
+		view.Standby = &one
+	}
+	if f.spool != nil {
+		st := f.spool.Status()
+		view.Spool = &console.Spool{Path: c.Spool(), Held: st.Held, Oldest: st.Oldest, Refused: st.Refused}
+	}
+	return view
+}
+
+// StorageStatus describes the store, and what is held for it, while no gateway
+// runs.
+func StorageStatus(ctx context.Context, c *config.Config) (console.Storage, error) {
+	var view console.Storage
+	err := alone(ctx, c, func(store Storage, f fallback, _ surroundings) error {
+		view = f.status(ctx, c, store)
+		return nil
+	})
+	return view, err
+}
+
+// alone opens the store and what stands in for it for one piece of work, while no
+// gateway runs on it.
+func alone(ctx context.Context, c *config.Config, work func(Storage, fallback, surroundings) error) error {
+	s, err := newSurroundings(c, discard)
+	if err != nil {
+		return err
+	}
+	l := new(closers)
+	store, f, err := openStorage(l, c, s)
+	if err == nil {
+		err = work(store, f, s)
+	}
+	return errors.Join(err, l.close(ctx))
+}
+
+// closers is a lifecycle without a start: the command that opened it closes it.
+type closers []fx.Hook
+
+// Append implements fx.Lifecycle.
+func (c *closers) Append(h fx.Hook) { *c = append(*c, h) }
+
+func (c *closers) close(ctx context.Context) error {
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), 10*time.Second)
+	defer cancel()
+	var errs []error
+	for i := len(*c) - 1; i >= 0; i-- {
+		if (*c)[i].OnStop != nil {
+			errs = append(errs, (*c)[i].OnStop(ctx))
+		}
+	}
+	return errors.Join(errs...)
+}

@@ -1,0 +1,66 @@
+package config_test
+
+import (
+	"testing"
+	"time"
+
+	"patchbay/config"
+)
+
+const onServer = "providers:\n  db: {type: postgres}\n  other: {type: postgres, database: other}\n"
+
+func TestWhatStandsInForAStore(t *testing.T) {
+	t.Parallel()
+	for _, tt := range []struct {
+		name, text string
+		spool      string // the file
+	}{
+		{"a file on this machine needs nothing", "", ""},
+		{"a server has a spool", "storage: {provider: db}\n" + onServer, "data/spool.db"},
+		{"elsewhere", "storage: {provider: db, spool: /srv/spool.db}\n" + onServer, "/srv/spool.db"},
+		{"none", "storage: {provider: db, spool: off}\n" + onServer, ""},
+	} {
+		c, err := load(t, tt.text)
+		if err != nil {
+			t.Errorf("%s: %v", tt.name, err)
+		} else if c.Spool() != tt.spool {
+			t.Errorf("%s: %q, want %q", tt.name, c.Spool(), tt.spool)
+		}
+	}
+	c, err := load(t, "storage: {provider: db, standby: other, standby_max_lag: 5m}\n"+onServer)
+	if err != nil || c.Storage.StandbyMaxLag != 5*time.Minute || c.Provider["other"].Type.Name != "postgres" {
+		t.Errorf("%v, %+v", err, c)
+	}
+	for _, m := range []mistake{
+		{"a standby that is the store", "storage: {standby: local}", []string{`file:1: storage.standby: "local" is storage.provider too: name another store`}},
+		{"a standby that is not there", "storage: {standby: mirror}", []string{`file:1: storage.standby: there is no provider "mirror"; add it under providers`}},
+		{"a standby for something else", "storage: {standby: catcher}", []string{`file:1: storage.standby: "catcher" is a provider for mail`}},
+		{"no lag at all", "storage: {standby_max_lag: 0s}", []string{"file:1: storage.standby_max_lag: must be at least 1s"}},
+		{"a spool that is no file", "storage: {spool: ''}", []string{"file:1: storage.spool: must name a file, such as data/spool.db, or be off"}},
+	} {
+		m.check(t)
+	}
+}
+
+// A database has less time than a provider over the internet, whatever these are
+// given by default.
+func TestAStoresPolicyIsItsOwn(t *testing.T) {
+	t.Parallel()
+	c, err := load(t, "storage: {provider: db, standby: other}\n"+onServer+
+		"policies: {default: {timeout: 9s, attempts: 5}, storage: {breaker: {open: 1s}}, other: {timeout: 1s}}\n")
+	if err != nil {
+		t.Fatal(err)
+	}
+	want := config.StandardStoragePolicy()
+	want.Breaker.Open = time.Second
+	if got := c.Provider["db"].Policy; got != want {
+		t.Errorf("%+v, want %+v", got, want)
+	}
+	want.Timeout = time.Second
+	if got := c.Provider["other"].Policy; got != want {
+		t.Errorf("%+v, want %+v", got, want)
+	}
+	mistake{"a policy of a store on this machine", "policies: {local: {timeout: 1s}}", []string{
+		"file:1: policies.local: is not default, an integration or a provider in use; there is catcher, default, mail, mock, payments, storage",
+	}}.check(t)
+}

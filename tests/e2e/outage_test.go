@@ -1,0 +1,232 @@
+package e2e_test
+
+import (
+	"fmt"
+	"net/http"
+	"net/url"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+
+	"patchbay/tests/gateway"
+	"patchbay/tests/mongod"
+	"patchbay/tests/postgres"
+)
+
+// outage is a gateway on a Postgres that dies, with keys required.
+type outage struct {
+	*gateway.Gateway
+	server *postgres.Server
+	key    gateway.Header
+}
+
+func startOutage(t *testing.T, standby string) *outage {
+	t.Helper()
+	o := &outage{server: postgres.Start(t)}
+	o.Gateway = gateway.Configured(t, fmt.Sprintf(`
+auth: {mode: required}
+storage: {provider: postgres, standby: mirror}
+providers:
+  postgres: {type: postgres, host: 127.0.0.1, port: %d, database: %s, username: %s, ssl: false}
+  mirror: %s
+  mock: {type: mock, webhook_secrets: ["${MOCK_WEBHOOK_SECRET}"]}
+  catcher: {type: catcher, keep: 1000000}
+`, o.server.Port, o.server.Database(t), postgres.Username, standby), "MOCK_WEBHOOK_SECRET="+gateway.Secret)
+	token, err := o.Command(t, append([]string{"keys", "create", "--name", "test"}, o.Args...)...).Output()
+	if err != nil {
+		t.Fatal(err)
+	}
+	o.key = gateway.Header{"Authorization": "Bearer " + strings.TrimSpace(string(token))}
+	o.Restart(t)
+	return o
+}
+
+func (o *outage) do(t *testing.T, method, path string, body any, headers ...gateway.Header) gateway.Answer {
+	t.Helper()
+	return o.Do(t, method, path, body, append(headers, o.key)...)
+}
+
+// within asks as do does, and wants the answer in time.
+func (o *outage) within(t *testing.T, limit time.Duration, method, path string, body any, headers ...gateway.Header) gateway.Answer {
+	t.Helper()
+	asked := time.Now()
+	a := o.do(t, method, path, body, headers...)
+	if took := time.Since(asked); took > limit {
+		t.Errorf("%s %s took %s", method, path, took)
+	}
+	return a
+}
+
+func (o *outage) copies(t *testing.T, id string) int {
+	t.Helper()
+	files, err := filepath.Glob(filepath.Join(o.Dir, "data", "mail", "*-"+id+".eml"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	return len(files)
+}
+
+func (o *outage) spooled(t *testing.T, what string) int64 {
+	t.Helper()
+	spool, _ := o.Ask(t, "/admin/storage").JSON["spool"].(map[string]any)
+	n, _ := spool[what].(float64)
+	return int64(n)
+}
+
+func (o *outage) fed(t *testing.T) {
+	t.Helper()
+	saved := time.Now()
+	gateway.Eventually(t, 20*time.Second, "the standby is fed", func() bool {
+		asOf, err := time.Parse(time.RFC3339Nano, o.Ask(t, "/admin/storage").Text("standby", "asOf"))
+		return err == nil && asOf.After(saved)
+	})
+}
+
+func letter(subject string) object {
+	return object{"to": []string{"ada@example.com"}, "subject": subject, "text": "Hello"}
+}
+
+func TestTheDatabaseIsGone(t *testing.T) {
+	t.Parallel()
+	for name, standby := range map[string]func(t *testing.T) string{
+		"with a standby in a file": func(*testing.T) string { return "{type: sqlite, path: data/mirror.db}" },
+		"with a standby in Mongo": func(t *testing.T) string {
+			u, err := url.Parse(mongod.URI(t))
+			if err != nil {
+				t.Fatal(err)
+			}
+			return fmt.Sprintf("{type: mongo, host: %s, port: %s, database: %s, ssl: false}", u.Hostname(), u.Port(), mongod.Database())
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			o := startOutage(t, standby(t))
+			o.goesAndComesBack(t)
+		})
+	}
+}
+
+func (o *outage) goesAndComesBack(t *testing.T) {
+	ada := o.do(t, "POST", "/api/users", object{"email": "ada@example.com", "name": "Ada"})
+	gone := o.do(t, "POST", "/api/users", object{"email": "gone@example.com"})
+	o.do(t, "DELETE", "/api/users/"+gone.Text("id"), nil)
+	before := o.do(t, "POST", "/api/emails", letter("before"), gateway.Key("before"))
+	other := o.do(t, "POST", "/api/emails", letter("other"), gateway.Key("other"))
+	waiting := o.do(t, "POST", "/api/payments", object{"amount": 1999, "currency": "usd", "paymentMethod": "pm_card_visa", "captureMethod": "manual", "confirm": true})
+	o.fed(t)
+
+	o.server.Kill()
+	killed := time.Now()
+	gateway.Eventually(t, 5*time.Second, "users are read from the standby", func() bool {
+		a := o.within(t, 4*time.Second, "GET", "/api/users/"+ada.Text("id"), nil)
+		return a.Status == 200 && a.Header.Get("X-Data-Source") == "standby"
+	})
+	t.Logf("users are read again after %s", time.Since(killed).Round(time.Millisecond))
+	o.reads(t, ada, gone)
+	one := o.accepts(t, before, waiting)
+	o.refuses(t)
+
+	o.Kill()
+	o.Restart(t) // without its database
+	if again := o.do(t, "POST", "/api/emails", letter("one"), gateway.Key("one")); again.Text("id") != one {
+		t.Errorf("after a restart the key stands for %s, not %s", again.Text("id"), one)
+	}
+	two := o.do(t, "POST", "/api/emails", letter("two"), gateway.Key("two")).Text("id")
+	if o.spooled(t, "held") != 5 { // before, one, its keyless twin, two, the event
+		t.Errorf("%s", o.Ask(t, "/admin/storage").Body)
+	}
+	changed := o.do(t, "POST", "/api/emails", letter("changed"), gateway.Key("other"))
+
+	o.server.Restart(t)
+	back := time.Now()
+	gateway.Eventually(t, 10*time.Second, "the spool is empty", func() bool { return o.spooled(t, "held") == 0 })
+	t.Logf("all is in the database %s after its return", time.Since(back).Round(time.Millisecond))
+	for name, id := range map[string]string{"before": before.Text("id"), "one": one, "two": two, "other": other.Text("id")} {
+		gateway.Eventually(t, 10*time.Second, name+" goes out", func() bool { return o.copies(t, id) > 0 })
+		again := o.do(t, "POST", "/api/emails", letter(name), gateway.Key(name))
+		if n := o.copies(t, id); n != 1 || again.Text("id") != id || again.Header.Get("Idempotency-Replayed") != "true" {
+			t.Errorf("%s: %d copies; its key stands for %s, not %s", name, n, again.Text("id"), id)
+		}
+	}
+	gateway.Eventually(t, 10*time.Second, "the event has its effect", func() bool {
+		return o.do(t, "GET", "/api/payments/"+waiting.Text("id"), nil).Text("status") == "canceled"
+	})
+	if a := o.do(t, "GET", "/api/users/"+ada.Text("id"), nil); a.Status != 200 || a.Header.Get("X-Data-Source") != "" {
+		t.Errorf("%d from %q", a.Status, a.Header.Get("X-Data-Source"))
+	}
+	// Another mail under the key of one that was sent: it is not lost, and not sent.
+	if changed.Text("id") != other.Text("id") || o.spooled(t, "refused") != 1 || !strings.Contains(o.Log(), "something else under this name") {
+		t.Errorf("%s: %s", changed.Body, o.Ask(t, "/admin/storage").Body)
+	}
+}
+
+func (o *outage) reads(t *testing.T, ada, gone gateway.Answer) {
+	t.Helper()
+	path := "/api/users/" + ada.Text("id")
+	a := o.within(t, time.Second, "GET", path, nil)
+	if asOf, err := time.Parse(time.RFC3339Nano, a.Header.Get("X-Data-As-Of")); err != nil || time.Since(asOf) > time.Minute || a.Text("name") != "Ada" {
+		t.Errorf("%v, %s", a.Header, a.Body)
+	}
+	for name, want := range map[string]int{path: 200, "/api/users?email=ADA@example.com": 200, "/api/users": 200, "/api/users/" + gone.Text("id"): 404} {
+		if a := o.within(t, time.Second, "GET", name, nil); a.Status != want || a.Header.Get("X-Data-Source") != "standby" || want == 200 && !strings.Contains(string(a.Body), ada.Text("id")) {
+			t.Errorf("%s: %d %s", name, a.Status, a.Body)
+		}
+	}
+	if a := o.within(t, time.Second, "GET", path, nil, gateway.Header{"Patchbay-Consistency": "strong"}); a.Status != 503 || a.Header.Get("Retry-After") == "" {
+		t.Errorf("who wants what is certain: %d", a.Status)
+	}
+	stranger := gateway.Header{"Authorization": "Bearer pb_live_0_0"}
+	if a := o.Do(t, "GET", path, nil, stranger); a.Status == 200 {
+		t.Errorf("a key that is not known: %d", a.Status)
+	}
+}
+
+// accepts has mail and an event taken without the database.
+func (o *outage) accepts(t *testing.T, before, waiting gateway.Answer) (id string) {
+	t.Helper()
+	first := o.within(t, 3*time.Second, "POST", "/api/emails", letter("one"), gateway.Key("one"))
+	again := o.within(t, time.Second, "POST", "/api/emails", letter("one"), gateway.Key("one"))
+	if first.Status != 202 || again.Status != 202 || first.Text("id") != again.Text("id") || again.Header.Get("Idempotency-Replayed") != "true" {
+		t.Errorf("%d %s, then %d %s", first.Status, first.Body, again.Status, again.Body)
+	}
+	if a := o.do(t, "POST", "/api/emails", letter("another"), gateway.Key("one")); a.Status != 422 {
+		t.Errorf("another mail under this key: %d", a.Status)
+	}
+	if a := o.do(t, "POST", "/api/emails", letter("without a key")); a.Status != 202 {
+		t.Errorf("without a key: %d", a.Status)
+	}
+	if a := o.do(t, "POST", "/api/emails", letter("before"), gateway.Key("before")); a.Status != 202 || a.Text("id") != before.Text("id") {
+		t.Errorf("a key from before: %d %s, not %s", a.Status, a.Text("id"), before.Text("id"))
+	}
+	if a := o.do(t, "GET", "/api/emails/"+first.Text("id"), nil); a.Status != 200 || a.Text("status") != "queued" {
+		t.Errorf("%d %s", a.Status, a.Body)
+	}
+	if a := o.do(t, "POST", "/api/emails/"+first.Text("id")+"/cancel", object{}); a.Status != 503 {
+		t.Errorf("one that waits cannot be canceled yet: %d", a.Status)
+	}
+	canceled := event("evt_outage", "payment_intent.canceled", intent(waiting.Text("providerReference"), "canceled", 0))
+	for range 2 {
+		if a := deliver(t, o.Gateway, canceled, time.Now()); a.Status != 200 {
+			t.Errorf("an event: %d %s", a.Status, a.Body)
+		}
+	}
+	return first.Text("id")
+}
+
+// refuses has what moves money or changes users refused, at once.
+func (o *outage) refuses(t *testing.T) {
+	t.Helper()
+	for path, body := range map[string]object{"/api/payments": pay("pm_card_visa", nil), "/api/users": {"email": "new@example.com"}} {
+		if a := o.within(t, time.Second, "POST", path, body); a.Status != http.StatusServiceUnavailable || a.Header.Get("Retry-After") == "" {
+			t.Errorf("%s: %d %s", path, a.Status, a.Body)
+		}
+	}
+	if a := o.Do(t, "GET", "/readyz", nil); a.Status != 200 || a.Text("status") != "degraded" {
+		t.Errorf("%d %s", a.Status, a.Body)
+	}
+	out, err := o.Command(t, append([]string{"storage", "status"}, o.Args...)...).Output()
+	if err != nil || !strings.Contains(string(out), "postgres (postgres)  unavailable") || !strings.Contains(string(out), "4 held") {
+		t.Errorf("%v\n%s", err, out)
+	}
+}
