@@ -220,7 +220,7 @@ func TestTheExampleHasEverySetting(t *testing.T) {
 	}
 	environ := []string{
 		"MOCK_WEBHOOK_SECRET=whsec_new", "STRIPE_SECRET_KEY=sk_test", "STRIPE_WEBHOOK_SECRET=whsec_stripe",
-		"SENDGRID_API_KEY=SG.test", "MAILGUN_API_KEY=key-test", "DB_PASSWORD=test",
+		"SENDGRID_API_KEY=SG.test", "MAILGUN_API_KEY=key-test", "DB_PASSWORD=test", "MONGO_URL=mongodb://ada:test@db/shop",
 	}
 	if _, err := config.Load(file, environ, app.Types()); err != nil {
 		t.Error(err)

@@ -52,7 +52,8 @@ const (
 	queryTimeout   = 3 * time.Second
 )
 
-// Open connects, and makes the indexes that are not there yet. Unavailable.
+// Open connects, and makes the indexes that are not there yet. Unavailable; Invalid
+// with code store_newer: a newer version has been here.
 func Open(ctx context.Context, o Options) (*Store, error) {
 	if o.URI == "" {
 		o.URI = "mongodb://" + net.JoinHostPort(o.Host, strconv.Itoa(o.Port)) + "/"
@@ -79,42 +80,10 @@ func Open(ctx context.Context, o Options) (*Store, error) {
 		client: client, clock: o.Clock, ids: o.IDs,
 		records: db.Collection("record"), people: db.Collection("user"), feed: db.Collection("feed"), ping: db.Collection("ping"),
 	}
-	if err := s.index(ctx); err != nil {
+	if err := s.migrate(ctx, db); err != nil {
 		return nil, errors.Join(err, client.Disconnect(context.WithoutCancel(ctx)))
 	}
 	return s, nil
-}
-
-func (s *Store) index(ctx context.Context) error {
-	// Made anew for each index: the driver writes the index's name into it.
-	unique := func() *options.IndexOptions { return options.Index().SetUnique(true) }
-	for _, of := range []struct {
-		collection *mongo.Collection
-		indexes    []mongo.IndexModel
-	}{
-		{s.records, []mongo.IndexModel{
-			{Keys: bson.D{{Key: "idem", Value: 1}}, Options: unique()},
-			{Keys: bson.D{{Key: "ref", Value: 1}}, Options: unique()},
-			{Keys: bson.D{{Key: "queue", Value: 1}, {Key: "due", Value: 1}}},
-			{Keys: bson.D{{Key: "tell", Value: 1}}},
-			{Keys: bson.D{{Key: "kind", Value: 1}, {Key: "tenant", Value: 1}, {Key: "created", Value: -1}, {Key: "id", Value: -1}}},
-		}},
-		{s.people, []mongo.IndexModel{
-			{Keys: bson.D{{Key: "email", Value: 1}}, Options: unique()},
-			{Keys: bson.D{{Key: "idem", Value: 1}}, Options: unique()},
-			{Keys: bson.D{{Key: "tell", Value: 1}}},
-			{Keys: bson.D{{Key: "tenant", Value: 1}, {Key: "created", Value: -1}, {Key: "id", Value: -1}}},
-		}},
-		{s.feed, []mongo.IndexModel{
-			{Keys: bson.D{{Key: "event", Value: 1}}, Options: unique()},
-			{Keys: bson.D{{Key: "tenant", Value: 1}, {Key: "_id", Value: 1}}},
-		}},
-	} {
-		if _, err := of.collection.Indexes().CreateMany(ctx, of.indexes); err != nil {
-			return readFault("mongostore.index", err)
-		}
-	}
-	return nil
 }
 
 // Close ends the connections, once the calls under way are answered.

@@ -1,0 +1,101 @@
+package mongostore
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+	"strings"
+
+	"go.mongodb.org/mongo-driver/bson"
+	"go.mongodb.org/mongo-driver/mongo"
+	"go.mongodb.org/mongo-driver/mongo/options"
+
+	"patchbay/core/fault"
+)
+
+// version is of what the documents hold and how they are found. A store that was
+// used by a newer one is not opened.
+const version = 1
+
+// index is an index of a collection. Unique ones are over one scalar field each:
+// real servers and their look-alikes treat others differently.
+type index struct {
+	keys   bson.D
+	unique bool
+}
+
+func by(fields ...string) index {
+	var keys bson.D
+	for _, field := range fields {
+		name, down := strings.CutPrefix(field, "-")
+		order := 1
+		if down {
+			order = -1
+		}
+		keys = append(keys, bson.E{Key: name, Value: order})
+	}
+	return index{keys: keys}
+}
+
+func once(field string) index { return index{keys: by(field).keys, unique: true} }
+
+// name is the one that a server gives it.
+func (i index) name() string {
+	parts := make([]string, len(i.keys))
+	for n, k := range i.keys {
+		parts[n] = fmt.Sprintf("%s_%d", k.Key, k.Value)
+	}
+	return strings.Join(parts, "_")
+}
+
+// migrate makes the indexes that are not there, unless this version has done so.
+// Several processes may be at it.
+func (s *Store) migrate(ctx context.Context, db *mongo.Database) error {
+	meta := db.Collection("meta")
+	var found struct {
+		Version int `bson:"version"`
+	}
+	err := meta.FindOne(ctx, bson.D{{Key: "_id", Value: "store"}}).Decode(&found)
+	switch {
+	case err != nil && !errors.Is(err, mongo.ErrNoDocuments):
+		return readFault("mongostore.migrate", err)
+	case found.Version > version:
+		return fault.New(fault.Invalid, "store_newer", fmt.Sprintf("the database was used by a newer version: it is at %d, this one knows %d", found.Version, version))
+	case found.Version == version:
+		return nil
+	}
+	for _, of := range []struct {
+		collection *mongo.Collection
+		indexes    []index
+	}{
+		{s.records, []index{once("idem"), once("ref"), by("queue", "due"), by("tell"), by("kind", "tenant", "-created", "-id")}},
+		{s.people, []index{once("email"), once("idem"), by("tell"), by("tenant", "-created", "-id")}},
+		{s.feed, []index{once("event"), by("tenant", "_id")}},
+	} {
+		if err := ensure(ctx, of.collection, of.indexes); err != nil {
+			return err
+		}
+	}
+	_, err = meta.UpdateOne(ctx, bson.D{{Key: "_id", Value: "store"}}, bson.D{{Key: "$max", Value: bson.D{{Key: "version", Value: version}}}},
+		options.Update().SetUpsert(true))
+	return writeFault("mongostore.migrate", err)
+}
+
+// ensure makes indexes that are not there: FerretDB ends the connection of whoever
+// makes one that is.
+func ensure(ctx context.Context, c *mongo.Collection, indexes []index) error {
+	there, err := c.Indexes().ListSpecifications(ctx)
+	if err != nil {
+		return readFault("mongostore.migrate", err)
+	}
+	for _, i := range indexes {
+		if slices.ContainsFunc(there, func(one *mongo.IndexSpecification) bool { return one.Name == i.name() }) {
+			continue
+		}
+		if _, err := c.Indexes().CreateOne(ctx, mongo.IndexModel{Keys: i.keys, Options: options.Index().SetUnique(i.unique)}); err != nil {
+			return writeFault("mongostore.migrate", err)
+		}
+	}
+	return nil
+}

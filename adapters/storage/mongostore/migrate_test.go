@@ -1,0 +1,67 @@
+package mongostore_test
+
+import (
+	"sync"
+	"testing"
+
+	"go.mongodb.org/mongo-driver/bson"
+	"go.mongodb.org/mongo-driver/mongo"
+	"go.mongodb.org/mongo-driver/mongo/options"
+
+	"patchbay/adapters/storage/mongostore"
+	"patchbay/adapters/sys"
+	"patchbay/core/fault"
+	"patchbay/ports"
+	"patchbay/tests/mongod"
+)
+
+func TestADatabaseIsOpenedAgainAndByMany(t *testing.T) {
+	t.Parallel()
+	o := mongostore.Options{URI: mongod.URI(t), Database: mongod.Database(), Clock: sys.Clock{}, IDs: sys.IDs{}}
+	r := ports.Record{Kind: "thing", ID: "a", Body: []byte("x"), Idem: "k"}
+	for range 2 {
+		s, err := mongostore.Open(t.Context(), o)
+		if err != nil {
+			t.Fatal(err)
+		}
+		_ = s.Journal().Save(t.Context(), &r) // the second time it is there
+		if err := s.Close(); err != nil {
+			t.Fatal(err)
+		}
+	}
+	var all sync.WaitGroup
+	for range 5 {
+		all.Go(func() {
+			s, err := mongostore.Open(t.Context(), o)
+			if err != nil {
+				t.Error(err)
+				return
+			}
+			defer s.Close() //nolint:errcheck // only read
+			if got, err := s.Journal().Get(t.Context(), "", "thing", "a"); err != nil || string(got.Body) != "x" {
+				t.Errorf("%+v, %v", got, err)
+			}
+			other := ports.Record{Kind: "thing", ID: "b", Body: []byte("x"), Idem: "k"}
+			if err := s.Journal().Save(t.Context(), &other)[0]; !fault.Is(err, fault.Conflict) {
+				t.Errorf("the unique index is gone: %v", err)
+			}
+		})
+	}
+	all.Wait()
+}
+
+func TestADatabaseOfANewerVersionIsNotOpened(t *testing.T) {
+	t.Parallel()
+	o := mongostore.Options{URI: mongod.URI(t), Database: mongod.Database(), Clock: sys.Clock{}, IDs: sys.IDs{}}
+	client, err := mongo.Connect(t.Context(), options.Client().ApplyURI(o.URI))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer client.Disconnect(t.Context()) //nolint:errcheck // nothing is left to send
+	if _, err := client.Database(o.Database).Collection("meta").InsertOne(t.Context(), bson.D{{Key: "_id", Value: "store"}, {Key: "version", Value: 1000}}); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := mongostore.Open(t.Context(), o); !fault.Is(err, fault.Invalid) || fault.From(err).Code != "store_newer" {
+		t.Error(err)
+	}
+}
