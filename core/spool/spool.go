@@ -98,7 +98,7 @@ func (s *Spool) Save(ctx context.Context, records ...*ports.Record) []error {
 }
 
 func (s *Spool) save(ctx context.Context, r *ports.Record) error {
-	if s.Same[r.Kind] == nil || r.Rev > 0 {
+	if s.Same[r.Kind] == nil || r.Rev > 0 || ctx.Err() != nil {
 		return s.Store.Save(ctx, r)[0]
 	}
 	if s.holds(r) {
@@ -193,39 +193,41 @@ func idem(kind, value string) string {
 // Get implements ports.Journal. What is held is read from here where the store
 // does not have it, or is gone.
 func (s *Spool) Get(ctx context.Context, tenant, kind, id string) (ports.Record, error) {
-	r, err := s.Store.Get(ctx, tenant, kind, id)
-	return s.orHeld(ctx, r, err, kind, func(ctx context.Context) (ports.Record, error) {
-		return s.Local.Get(ctx, "", heldKind, name(tenant, kind, id))
-	})
+	return s.read(ctx, kind, func(ctx context.Context) (ports.Record, error) { return s.Store.Get(ctx, tenant, kind, id) },
+		func(ctx context.Context) (ports.Record, error) {
+			return s.Local.Get(ctx, "", heldKind, name(tenant, kind, id))
+		})
 }
 
 // Find implements ports.Journal, as Get does.
 func (s *Spool) Find(ctx context.Context, kind string, by ports.Unique, value string) (ports.Record, error) {
-	r, err := s.Store.Find(ctx, kind, by, value)
+	store := func(ctx context.Context) (ports.Record, error) { return s.Store.Find(ctx, kind, by, value) }
 	if by != ports.ByIdem {
-		return r, err
+		return store(ctx)
 	}
-	return s.orHeld(ctx, r, err, kind, func(ctx context.Context) (ports.Record, error) {
+	return s.read(ctx, kind, store, func(ctx context.Context) (ports.Record, error) {
 		return s.Local.Find(ctx, heldKind, by, idem(kind, value))
 	})
 }
 
-func (s *Spool) orHeld(ctx context.Context, r ports.Record, err error, kind string, local func(context.Context) (ports.Record, error)) (ports.Record, error) {
-	if s.Same[kind] == nil || s.Held() == 0 || !gone(err) && !fault.Is(err, fault.NotFound) {
+func (s *Spool) read(ctx context.Context, kind string, store, local func(context.Context) (ports.Record, error)) (ports.Record, error) {
+	some := s.Same[kind] != nil && s.Held() > 0
+	r, err := store(ctx)
+	if !some || !gone(err) && !fault.Is(err, fault.NotFound) {
 		return r, err
 	}
-	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), localDeadline)
+	reading, cancel := context.WithTimeout(context.WithoutCancel(ctx), localDeadline)
 	defer cancel()
-	w, lerr := local(ctx)
-	if lerr != nil || w.Index.Status != stateHeld {
-		return r, err
+	w, lerr := local(reading)
+	switch {
+	case lerr == nil && w.Index.Status == stateHeld:
+		held, lerr := unwrap(w)
+		held.Held = true
+		return held, lerr
+	case lerr == nil && fault.Is(err, fault.NotFound):
+		return store(ctx) // it was moved meanwhile
 	}
-	held, lerr := unwrap(w)
-	if lerr != nil {
-		return r, err
-	}
-	held.Held = true
-	return held, nil
+	return r, err
 }
 
 // holds reports whether a record, or its key, waits already.

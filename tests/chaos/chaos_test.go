@@ -46,6 +46,12 @@ func (p *promises) count() (n int) {
 	return n
 }
 
+func (p *promises) of(path string) int {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return len(p.kept[path])
+}
+
 var bodies = map[string]string{
 	"/api/payments": `{"amount":500,"currency":"eur","paymentMethod":%q,"confirm":true}`,
 	"/api/emails":   `{"to":["ada@example.com"],"subject":%q,"text":"Hello"}`,
