@@ -59,8 +59,8 @@ var catalog = []entry{
 				return Storage{}, err
 			}
 			store, err := pgstore.Open(ctx, pgstore.Options{
-				Host: d.Host, Port: uint16(d.Port), Database: d.Database, Username: d.Username, Password: d.Password.Reveal(), //nolint:gosec // checked
-				TLS: secure, Min: int32(d.Pool.Min), Max: int32(d.Pool.Max), Idle: time.Duration(d.Pool.Idle), Clock: s.clock, IDs: s.ids, //nolint:gosec // checked
+				Host: d.Host, Port: uint16(d.Port), Database: d.Database, Username: d.Username, Password: d.Password.Reveal(),
+				TLS: secure, Min: int32(d.Pool.Min), Max: int32(d.Pool.Max), Idle: time.Duration(d.Pool.Idle), Clock: s.clock, IDs: s.ids,
 			})
 			if err != nil {
 				return Storage{}, err
@@ -78,7 +78,7 @@ var catalog = []entry{
 			}
 			store, err := mongostore.Open(ctx, mongostore.Options{
 				Host: d.Host, Port: d.Port, Database: d.Database, Username: d.Username, Password: d.Password.Reveal(),
-				TLS: secure, Min: uint64(d.Pool.Min), Max: uint64(d.Pool.Max), Idle: time.Duration(d.Pool.Idle), Clock: s.clock, IDs: s.ids, //nolint:gosec // checked
+				TLS: secure, Min: uint64(d.Pool.Min), Max: uint64(d.Pool.Max), Idle: time.Duration(d.Pool.Idle), Clock: s.clock, IDs: s.ids,
 			})
 			if err != nil {
 				return Storage{}, err

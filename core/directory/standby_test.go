@@ -102,6 +102,11 @@ func newPair(t *testing.T) *pair {
 	return p
 }
 
+func (p *pair) copied(t *testing.T, id string) (user.User, error) {
+	standby := p.Standby
+	return standby.FindByID(t.Context(), tenant, id)
+}
+
 // another feeds the same copy, as another gateway does.
 func (p *pair) another() *directory.Standby {
 	return directory.NewStandby(directory.StandbyOptions{
@@ -121,7 +126,7 @@ func withStandby(t *testing.T, test func(t *testing.T, p *pair)) {
 
 func (p *pair) create(t *testing.T, email string) user.User {
 	t.Helper()
-	u, _, err := p.Service.Create(t.Context(), tenant, directory.NewUser{Email: email}, idem.Key{})
+	u, _, err := p.Create(t.Context(), tenant, directory.NewUser{Email: email}, idem.Key{})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -289,7 +294,7 @@ func TestSeveralFeedOneCopy(t *testing.T) {
 		<-time.After(2500 * time.Millisecond)
 		for _, u := range all {
 			want, werr := p.store.FindByID(t.Context(), tenant, u.ID)
-			got, gerr := p.Standby.FindByID(t.Context(), tenant, u.ID)
+			got, gerr := p.copied(t, u.ID)
 			if fault.KindOf(werr) != fault.KindOf(gerr) || got.Version != want.Version || got.Email != want.Email {
 				t.Errorf("copy %+v, %v; store %+v, %v", got, gerr, want, werr)
 			}

@@ -125,7 +125,7 @@ func launch(settings ...string) (*Server, error) {
 func (s *Server) data() string { return filepath.Join(s.dir, "data") }
 
 func (s *Server) command(ctx context.Context, program string, args ...string) *exec.Cmd {
-	cmd := exec.CommandContext(ctx, filepath.Join(s.bin, program), args...) //nolint:gosec // a test's own
+	cmd := exec.CommandContext(ctx, filepath.Join(s.bin, program), args...)
 	cmd.Dir = s.dir
 	// It ends with this process, whichever way that ends.
 	cmd.SysProcAttr = &syscall.SysProcAttr{Credential: s.account, Pdeathsig: syscall.SIGQUIT}
@@ -222,6 +222,6 @@ func freePort() (uint16, error) {
 	if err != nil {
 		return 0, err
 	}
-	defer l.Close()                                  //nolint:errcheck // only its number was wanted
-	return uint16(l.Addr().(*net.TCPAddr).Port), nil //nolint:gosec // it is one
+	defer l.Close() //nolint:errcheck // only its number was wanted
+	return uint16(l.Addr().(*net.TCPAddr).Port), nil
 }

@@ -37,7 +37,7 @@ func TestADatabaseIsOpenedAgainAndByMany(t *testing.T) {
 				t.Error(err)
 				return
 			}
-			defer s.Close() //nolint:errcheck // only read
+			defer s.Close()
 			if got, err := s.Journal().Get(t.Context(), "", "thing", "a"); err != nil || string(got.Body) != "x" {
 				t.Errorf("%+v, %v", got, err)
 			}
@@ -57,7 +57,7 @@ func TestADatabaseOfANewerVersionIsNotOpened(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	defer client.Disconnect(t.Context()) //nolint:errcheck // nothing is left to send
+	defer client.Disconnect(t.Context())
 	if _, err := client.Database(o.Database).Collection("meta").InsertOne(t.Context(), bson.D{{Key: "_id", Value: "store"}, {Key: "version", Value: 1000}}); err != nil {
 		t.Fatal(err)
 	}
