@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"patchbay/core/event"
+	"patchbay/core/fault"
 )
 
 // Record is one aggregate as the journal keeps it: a body that only its owner
@@ -18,6 +19,9 @@ import (
 // "provider:object". A record may wait in one queue.
 type Record struct {
 	Tenant, Kind, ID string
+	// Parent is the Name of the record that this one is a child of, in the same
+	// tenant; empty for one that stands alone. Attach sets it.
+	Parent string
 	// Rev is 0 for a record that is new. Each save and each claim adds one.
 	Rev   int64
 	Idem  string
@@ -37,6 +41,22 @@ type Record struct {
 	// journal to come back. It is safe; it is not to be worked on before it comes
 	// out of a queue.
 	Held bool
+}
+
+// Name is the record's name within its tenant.
+func (r *Record) Name() string { return r.Kind + "|" + r.ID }
+
+// Attachable returns Invalid unless a record can be attached with its children.
+func Attachable(parent *Record, children []*Record) error {
+	for _, c := range children {
+		if c.ID == "" || c.Kind == "" || len(c.Body) == 0 || c.Tenant != parent.Tenant || c.Rev != 0 || c.Idem != "" || c.Ref != "" || len(c.Events) > 0 {
+			return fault.New(fault.Invalid, "invalid_child", "a child is new, of the record's tenant, and has an id, a kind and a body; no key, no reference and no events")
+		}
+	}
+	if parent.Rev != 0 {
+		return fault.New(fault.Invalid, "invalid_record", "only a new record is attached")
+	}
+	return nil
 }
 
 // Index is what records can be listed by.
@@ -93,6 +113,18 @@ type Journal interface {
 	// Kind or body.
 	Save(ctx context.Context, records ...*Record) []error
 
+	// Attach saves a new record with its children, new records too: what is too much
+	// for one. The record is what counts. Where it is refused no child stays that
+	// Sweep does not remove; once Attach returns nil all of them are there. A child
+	// that waits in a queue may come out of it before its record is there.
+	//
+	// Conflict: a name, an Idem or the Ref is taken. Invalid: as for Save, and for a
+	// child with an Idem, a Ref or events.
+	Attach(ctx context.Context, parent *Record, children ...*Record) error
+
+	// Detach saves a record as Save does, and removes its children.
+	Detach(ctx context.Context, parent *Record) error
+
 	// Get reads one record. NotFound.
 	Get(ctx context.Context, tenant, kind, id string) (Record, error)
 
@@ -121,6 +153,16 @@ type Journal interface {
 	// after, in order. Seqs have no gaps over all tenants: once one
 	// is seen, no lower one comes.
 	Feed(ctx context.Context, tenant string, after int64, n int) ([]event.Feed, error)
+
+	// Purge removes up to n records of a tenant and kind, with their children, that
+	// were made (Index.Created) before a moment and wait in no queue. It returns how
+	// many, 0 where no more are left.
+	Purge(ctx context.Context, tenant, kind string, before time.Time, n int) (int, error)
+
+	// Sweep removes children, made before a moment, whose record did not come, up to
+	// n, and returns how many. A store that writes a record and its children at once
+	// has none.
+	Sweep(ctx context.Context, before time.Time, n int) (int, error)
 
 	// Ping reports whether the store can be written to.
 	Ping(ctx context.Context) error

@@ -2,6 +2,7 @@ package ports
 
 import (
 	"context"
+	"time"
 
 	"patchbay/core/idem"
 	"patchbay/core/user"
@@ -41,4 +42,9 @@ type UserRepository interface {
 	// that was there all along is listed exactly once. Invalid: the cursor is
 	// not one of ours.
 	List(ctx context.Context, tenant, cursor string, limit int) (user.Page, error)
+
+	// Purge gives up the keys of up to n users of all tenants who were created before
+	// a moment, and removes what is left of those who are deleted. It returns how many,
+	// 0 where no more are left.
+	Purge(ctx context.Context, before time.Time, n int) (int, error)
 }

@@ -47,6 +47,20 @@ func once(err error) error {
 	return &f
 }
 
+// Attach implements ports.Journal.
+func (j journal) Attach(ctx context.Context, parent *ports.Record, children ...*ports.Record) error {
+	_, err := in(ctx, j.s, "attach", func(ctx context.Context, o *Store) (any, error) {
+		return nil, o.Journal.Attach(ctx, parent, children...)
+	})
+	return err
+}
+
+// Detach implements ports.Journal.
+func (j journal) Detach(ctx context.Context, parent *ports.Record) error {
+	_, err := in(ctx, j.s, "detach", func(ctx context.Context, o *Store) (any, error) { return nil, o.Journal.Detach(ctx, parent) })
+	return err
+}
+
 // Get implements ports.Journal.
 func (j journal) Get(ctx context.Context, tenant, kind, id string) (ports.Record, error) {
 	return in(ctx, j.s, "get", func(ctx context.Context, o *Store) (ports.Record, error) {
@@ -85,6 +99,18 @@ func (j journal) Feed(ctx context.Context, tenant string, after int64, n int) ([
 	return in(ctx, j.s, "feed", func(ctx context.Context, o *Store) ([]event.Feed, error) {
 		return o.Journal.Feed(ctx, tenant, after, n)
 	})
+}
+
+// Purge implements ports.Journal.
+func (j journal) Purge(ctx context.Context, tenant, kind string, before time.Time, n int) (int, error) {
+	return in(ctx, j.s, "purge", func(ctx context.Context, o *Store) (int, error) {
+		return o.Journal.Purge(ctx, tenant, kind, before, n)
+	})
+}
+
+// Sweep implements ports.Journal.
+func (j journal) Sweep(ctx context.Context, before time.Time, n int) (int, error) {
+	return in(ctx, j.s, "sweep", func(ctx context.Context, o *Store) (int, error) { return o.Journal.Sweep(ctx, before, n) })
 }
 
 // Ping implements ports.Journal.

@@ -2,6 +2,7 @@ package failover
 
 import (
 	"context"
+	"time"
 
 	"patchbay/core/idem"
 	"patchbay/core/user"
@@ -55,4 +56,9 @@ func (u users) List(ctx context.Context, tenant, cursor string, limit int) (user
 	return in(ctx, u.s, "list users", func(ctx context.Context, o *Store) (user.Page, error) {
 		return o.Users.List(ctx, tenant, cursor, limit)
 	})
+}
+
+// Purge implements ports.UserRepository.
+func (u users) Purge(ctx context.Context, before time.Time, n int) (int, error) {
+	return in(ctx, u.s, "purge users", func(ctx context.Context, o *Store) (int, error) { return o.Users.Purge(ctx, before, n) })
 }

@@ -24,6 +24,7 @@ import (
 	"patchbay/core/idem"
 	"patchbay/core/inbox"
 	"patchbay/core/user"
+	"patchbay/ports"
 	"patchbay/tests/memjournal"
 )
 
@@ -164,6 +165,8 @@ func (a answer) refused(t *testing.T, status int, code, param string) {
 
 // repository is a repository of users that keeps everything it is handed.
 type repository struct {
+	ports.UserRepository // what nobody asks for here
+
 	mu    sync.Mutex
 	calls []call
 }

@@ -57,6 +57,13 @@ func Journal(t *testing.T, open func(t *testing.T) JournalHarness) {
 		{"the feed has every event once, in order, without gaps", feedGapless},
 		{"the feed shows a tenant its own events, and whoever asks for all of them all", feedByTenant},
 		{"a refused save tells the feed nothing", feedOnlySaved},
+		{"children come with their record, and stay", attached},
+		{"of a record that is refused no child stays", attachRefused},
+		{"what is no record with children is refused", attachInvalid},
+		{"twenty attached at once make one record", attachedAtOnce},
+		{"a record that is detached has no children", detached},
+		{"a refused detach leaves the children", refusedDetach},
+		{"what is old and waits nowhere is purged, with its children", purged},
 		{"a call whose context has ended does nothing", contextEnded},
 		{"a ping writes", pings},
 	} {

@@ -34,6 +34,7 @@ func Users(t *testing.T, open func(t *testing.T) UsersHarness) {
 		{"a key is taken once, and that is said first", keyTaken},
 		{"a key finds the user as it was created", keyKeepsCreation},
 		{"a deleted user leaves its key and nothing personal", deletedKeepsKey},
+		{"old keys are given up, and nothing is left of old deleted users", usersPurged},
 		{"a change leaves the rest as it was", changeInPart},
 		{"metadata is merged, and nil deletes", metadataMerged},
 		{"a change of another version is refused", versionChecked},
@@ -183,6 +184,51 @@ func deletedKeepsKey(t *testing.T, h UsersHarness) {
 		t.Errorf("%+v, %v", c, err)
 	}
 	wantCode(t, h.Users.Create(t.Context(), newUser(t, "b", "eve@example.com"), key("k")), fault.Conflict, "key_taken")
+}
+
+func usersPurged(t *testing.T, h UsersHarness) {
+	for i, id := range []string{"kept", "keyed", "gone", "changed", "young"} {
+		u := newUser(t, id, id+"@example.com")
+		if id == "young" {
+			u.CreatedAt = later
+		}
+		k := key(id)
+		if i == 0 {
+			k = idem.Key{}
+		}
+		if err := h.Users.Create(t.Context(), u, k); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if err := h.Users.Delete(t.Context(), tenant, "usr_gone", 0); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := h.Users.Update(t.Context(), tenant, "usr_changed", user.Patch{Name: ptr("Eve")}, 0); err != nil {
+		t.Fatal(err)
+	}
+	publish(t, h.Journal)
+	for _, want := range []int{2, 1, 0} {
+		if n, err := h.Users.Purge(t.Context(), day.Add(time.Hour), 2); err != nil || n != want {
+			t.Errorf("%d purged, %v; want %d", n, err, want)
+		}
+	}
+	for id, want := range map[string]bool{"keyed": false, "gone": false, "changed": false, "young": true} {
+		if _, err := h.Users.FindByKey(t.Context(), key(id).Scoped); (err == nil) != want || err != nil && !fault.Is(err, fault.NotFound) {
+			t.Errorf("the key of %s: %v", id, err)
+		}
+	}
+	for id, name := range map[string]string{"kept": "Name of kept", "keyed": "Name of keyed", "changed": "Eve"} {
+		if u, err := h.Users.FindByID(t.Context(), tenant, "usr_"+id); err != nil || u.Name != name {
+			t.Errorf("%+v, %v", u, err)
+		}
+	}
+	if _, err := h.Users.Update(t.Context(), tenant, "usr_keyed", user.Patch{Name: ptr("Bob")}, 1); err != nil {
+		t.Error(err)
+	}
+	if err := h.Users.Create(t.Context(), newUser(t, "other", "other@example.com"), key("keyed")); err != nil {
+		t.Errorf("a key that was given up: %v", err)
+	}
+	create(t, h, newUser(t, "gone", "gone@example.com"))
 }
 
 func changeInPart(t *testing.T, h UsersHarness) {

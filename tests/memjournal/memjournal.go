@@ -29,6 +29,10 @@ const (
 	Publish = "publish"
 	Feed    = "feed"
 	Ping    = "ping"
+	Attach  = "attach" // of a record with its children; nothing is written if it fails
+	Detach  = "detach"
+	Purge   = "purge"
+	Sweep   = "sweep"
 )
 
 // Journal keeps records in memory. It publishes events with the save itself.
@@ -107,6 +111,7 @@ func (j *Journal) write(r ports.Record) error {
 	if old.Rev != r.Rev || j.taken(at, ports.ByIdem, r.Idem) || j.taken(at, ports.ByRef, r.Ref) {
 		return fault.New(fault.Conflict, "record_conflict", "the record is taken or has changed")
 	}
+	r.Parent = old.Parent
 	delete(j.unique, unique{r.Kind, ports.ByIdem, old.Idem})
 	delete(j.unique, unique{r.Kind, ports.ByRef, old.Ref})
 	if r.Idem != "" {

@@ -2,6 +2,7 @@ package mongostore
 
 import (
 	"strconv"
+	"strings"
 	"time"
 
 	"go.mongodb.org/mongo-driver/bson"
@@ -17,6 +18,9 @@ type document struct {
 	Tenant   string `bson:"tenant"`
 	Kind     string `bson:"kind"`
 	ID       string `bson:"id"`
+	Parent   string `bson:"parent"`   // kind|id, empty for one that stands alone
+	Loose    bool   `bson:"loose"`    // a child whose record is perhaps not there
+	Children int    `bson:"children"` // how many it has
 	Rev      int64  `bson:"rev"`
 	Idem     string `bson:"idem"` // kind|idem, or the document's own
 	Ref      string `bson:"ref"`
@@ -44,6 +48,12 @@ type told struct {
 
 func key(tenant, kind, id string) string { return kind + "|" + tenant + "|" + id }
 
+// parentKey is the key of the record that a child names.
+func parentKey(tenant, parent string) string {
+	kind, id, _ := strings.Cut(parent, "|")
+	return key(tenant, kind, id)
+}
+
 // nobodys stands before the key of a document in place of a kind, where it has
 // no value of its own in a unique field.
 const nobodys = "-|"
@@ -65,7 +75,7 @@ func value(kind, unique string) string {
 // inserted is a new record's document.
 func inserted(r *ports.Record) document {
 	d := document{
-		Key: key(r.Tenant, r.Kind, r.ID), Tenant: r.Tenant, Kind: r.Kind, ID: r.ID, Rev: 1,
+		Key: key(r.Tenant, r.Kind, r.ID), Tenant: r.Tenant, Kind: r.Kind, ID: r.ID, Parent: r.Parent, Rev: 1,
 		Idem: unique(r, r.Idem), Ref: unique(r, r.Ref),
 		Status: r.Index.Status, Customer: r.Index.Customer, Created: micros(r.Index.Created),
 		Queue: r.Queue, Due: micros(r.Due), Owner: r.Owner, Body: r.Body,
@@ -89,7 +99,7 @@ func replaced(r *ports.Record) bson.M {
 		set["tell"] = true
 		set["told."+strconv.FormatInt(r.Rev+1, 10)] = tell(r.Events)
 	}
-	return bson.M{"$set": set}
+	return set
 }
 
 func tell(events []event.Feed) []told {
@@ -102,7 +112,7 @@ func tell(events []event.Feed) []told {
 
 func (d *document) record() ports.Record {
 	return ports.Record{
-		Tenant: d.Tenant, Kind: d.Kind, ID: d.ID, Rev: d.Rev, Idem: value(d.Kind, d.Idem), Ref: value(d.Kind, d.Ref),
+		Tenant: d.Tenant, Kind: d.Kind, ID: d.ID, Parent: d.Parent, Rev: d.Rev, Idem: value(d.Kind, d.Idem), Ref: value(d.Kind, d.Ref),
 		Index: ports.Index{Status: d.Status, Customer: d.Customer, Created: moment(d.Created)},
 		Queue: d.Queue, Due: moment(d.Due), Owner: d.Owner, Body: d.Body,
 	}

@@ -24,25 +24,46 @@ var (
 func (j journal) Save(ctx context.Context, records ...*ports.Record) []error {
 	errs := make([]error, len(records))
 	for i, r := range records {
-		if errs[i] = j.save(ctx, r); errs[i] == nil {
-			r.Rev++
-		}
+		errs[i] = j.save(ctx, r, nil)
 	}
 	return errs
 }
 
-func (j journal) save(ctx context.Context, r *ports.Record) error {
+// save writes a record. children is how many it has from now on, nil where that
+// stays as it is.
+func (j journal) save(ctx context.Context, r *ports.Record, children *int) error {
 	if r.ID == "" || r.Kind == "" || len(r.Body) == 0 {
 		return errRecordInvalid
 	}
 	if err := ctx.Err(); err != nil {
 		return fault.Wrap(fault.Unavailable, "mongostore.save", err)
 	}
+	write := j.replace
 	if r.Rev == 0 {
-		_, err := j.records.InsertOne(ctx, inserted(r))
-		return writeFault("mongostore.insert", err)
+		write = j.create
 	}
-	res, err := j.records.UpdateOne(ctx, bson.D{{Key: "_id", Value: key(r.Tenant, r.Kind, r.ID)}, {Key: "rev", Value: r.Rev}}, replaced(r))
+	if err := write(ctx, r, children); err != nil {
+		return err
+	}
+	r.Rev++
+	return nil
+}
+
+func (j journal) create(ctx context.Context, r *ports.Record, children *int) error {
+	d := inserted(r)
+	if children != nil {
+		d.Children = *children
+	}
+	_, err := j.records.InsertOne(ctx, d)
+	return writeFault("mongostore.insert", err)
+}
+
+func (j journal) replace(ctx context.Context, r *ports.Record, children *int) error {
+	set := replaced(r)
+	if children != nil {
+		set["children"] = *children
+	}
+	res, err := j.records.UpdateOne(ctx, bson.D{{Key: "_id", Value: key(r.Tenant, r.Kind, r.ID)}, {Key: "rev", Value: r.Rev}}, bson.M{"$set": set})
 	switch {
 	case isInternal(err) && j.taken(ctx, r):
 		return errRecordConflict

@@ -16,7 +16,7 @@ import (
 
 // version is of what the documents hold and how they are found. A store that was
 // used by a newer one is not opened.
-const version = 1
+const version = 2
 
 // index is an index of a collection. Unique ones are over one scalar field each:
 // real servers and their look-alikes treat others differently.
@@ -69,16 +69,30 @@ func (s *Store) migrate(ctx context.Context, db *mongo.Database) error {
 		collection *mongo.Collection
 		indexes    []index
 	}{
-		{s.records, []index{once("idem"), once("ref"), by("queue", "due"), by("tell"), by("kind", "tenant", "-created", "-id")}},
-		{s.people, []index{once("email"), once("idem"), by("tell"), by("tenant", "-created", "-id")}},
+		{s.records, []index{once("idem"), once("ref"), by("queue", "due"), by("tell"), by("kind", "tenant", "-created", "-id"), by("tenant", "parent"), by("loose", "created")}},
+		{s.people, []index{once("email"), once("idem"), by("tell"), by("tenant", "-created", "-id"), by("trace", "created")}},
 		{s.feed, []index{once("event"), by("tenant", "_id")}},
 	} {
 		if err := ensure(ctx, of.collection, of.indexes); err != nil {
 			return err
 		}
 	}
+	if found.Version == 1 {
+		if err := s.mark(ctx); err != nil {
+			return err
+		}
+	}
 	_, err = meta.UpdateOne(ctx, bson.D{{Key: "_id", Value: "store"}}, bson.D{{Key: "$max", Value: bson.D{{Key: "version", Value: version}}}},
 		options.Update().SetUpsert(true))
+	return writeFault("mongostore.migrate", err)
+}
+
+// mark gives users of version 1 what Purge finds them by.
+func (s *Store) mark(ctx context.Context) error {
+	_, err := s.people.UpdateMany(ctx, bson.D{{Key: "$or", Value: bson.A{
+		bson.D{{Key: "deleted", Value: true}},
+		bson.D{{Key: "idem", Value: bson.D{{Key: "$gte", Value: taken}, {Key: "$lt", Value: taken[:1] + "}"}}}}, // all that begin with it
+	}}}, bson.D{{Key: "$set", Value: bson.D{{Key: "trace", Value: true}}}})
 	return writeFault("mongostore.migrate", err)
 }
 

@@ -3,6 +3,7 @@ package mongostore_test
 import (
 	"sync"
 	"testing"
+	"time"
 
 	"go.mongodb.org/mongo-driver/bson"
 	"go.mongodb.org/mongo-driver/mongo"
@@ -63,5 +64,40 @@ func TestADatabaseOfANewerVersionIsNotOpened(t *testing.T) {
 	}
 	if _, err := mongostore.Open(t.Context(), o); !fault.Is(err, fault.Invalid) || fault.From(err).Code != "store_newer" {
 		t.Error(err)
+	}
+}
+
+// Users of version 1 do not say that they have keys to be given up.
+func TestUsersOfTheFirstVersionArePurgedToo(t *testing.T) {
+	t.Parallel()
+	o := mongostore.Options{URI: mongod.URI(t), Database: mongod.Database(), Clock: sys.Clock{}, IDs: sys.IDs{}}
+	client, err := mongo.Connect(t.Context(), options.Client().ApplyURI(o.URI))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer client.Disconnect(t.Context())
+	db := client.Database(o.Database)
+	old := func(id, idem string, deleted bool) bson.M {
+		return bson.M{
+			"_id": "t|" + id, "tenant": "t", "id": id, "email": "-|t|" + id, "idem": idem, "deleted": deleted,
+			"rev": int64(1), "created": int64(1), "told": bson.M{}, "tell": false,
+		}
+	}
+	_, err = db.Collection("user").InsertMany(t.Context(), []any{
+		old("keyed", "k|t|route|key", false), old("deleted", "-|t|deleted", true), old("plain", "-|t|plain", false),
+	})
+	if err == nil {
+		_, err = db.Collection("meta").InsertOne(t.Context(), bson.D{{Key: "_id", Value: "store"}, {Key: "version", Value: 1}})
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+	s, err := mongostore.Open(t.Context(), o)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = s.Close() })
+	if n, err := s.Users().Purge(t.Context(), time.Now(), 10); err != nil || n != 2 {
+		t.Errorf("%d purged, %v", n, err)
 	}
 }

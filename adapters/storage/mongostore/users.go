@@ -154,7 +154,8 @@ func (u users) change(ctx context.Context, p person, set bson.M, news []event.Fe
 		return false, fault.Wrap(fault.Unavailable, "mongostore.user", err)
 	}
 	set["rev"], set["tell"], set[fmt.Sprint("told.", p.Rev+1)] = p.Rev+1, true, tell(news)
-	res, err := u.people.UpdateOne(ctx, bson.D{{Key: "_id", Value: p.Key}, {Key: "rev", Value: p.Rev}}, bson.M{"$set": set})
+	as := bson.D{{Key: "_id", Value: p.Key}, {Key: "rev", Value: p.Rev}, {Key: "idem", Value: p.Idem}} // Purge leaves rev alone
+	res, err := u.people.UpdateOne(ctx, as, bson.M{"$set": set})
 	if isInternal(err) && u.another(ctx, p, set["email"]) {
 		return false, errEmailTaken
 	}
@@ -250,6 +251,7 @@ type person struct {
 	Fingerprint string            `bson:"fingerprint"`
 	Original    []byte            `bson:"original"` // as created, once it has changed, for repeats of Idem
 	Deleted     bool              `bson:"deleted"`
+	Trace       bool              `bson:"trace"` // has a key or is deleted: Purge has something to do
 	Told        map[string][]told `bson:"told"`
 	Tell        bool              `bson:"tell"`
 }
@@ -266,10 +268,10 @@ func newPerson(n user.User, key idem.Key) (person, error) {
 	}
 	p := person{
 		Key: personKey(n.Tenant, n.ID), Tenant: n.Tenant, ID: n.ID, Email: n.Tenant + "|" + n.Email, Name: n.Name, Metadata: metadata,
-		Rev: n.Version, Created: micros(n.CreatedAt), Updated: micros(n.UpdatedAt), Idem: taken + key.Scoped, Fingerprint: key.Fingerprint,
+		Rev: n.Version, Created: micros(n.CreatedAt), Updated: micros(n.UpdatedAt), Idem: taken + key.Scoped, Fingerprint: key.Fingerprint, Trace: true,
 	}
 	if key.Empty() {
-		p.Idem = nobodys + p.Key
+		p.Idem, p.Trace = nobodys+p.Key, false
 	}
 	return p, nil
 }
@@ -302,6 +304,6 @@ func (p person) become(before, after user.User) (bson.M, error) {
 // forget is what changes when a user is deleted: nothing personal stays.
 func (p person) forget(at time.Time) bson.M {
 	return bson.M{
-		"email": nobodys + p.Key, "name": "", "metadata": nil, "original": nil, "updated": micros(at), "deleted": true,
+		"email": nobodys + p.Key, "name": "", "metadata": nil, "original": nil, "updated": micros(at), "deleted": true, "trace": true,
 	}
 }

@@ -25,7 +25,7 @@ var (
 )
 
 const (
-	recordColumns = `tenant, kind, id, rev, coalesce(idem, ''), coalesce(ref, ''), status, customer, created, coalesce(queue, ''), due, owner, body`
+	recordColumns = `tenant, kind, id, coalesce(parent, ''), rev, coalesce(idem, ''), coalesce(ref, ''), status, customer, created, coalesce(queue, ''), due, owner, body`
 
 	// tells puts into told what a save has to tell, if it is made. Its arrays
 	// are the last parameters.
@@ -47,39 +47,58 @@ func telling(statement string, n int) string {
 	return statement + strings.NewReplacer(pairs...).Replace(tells)
 }
 
-var (
-	insertRecord = telling(`WITH s AS (INSERT INTO record (rev, kind, tenant, id, idem, ref, status, customer, created, queue, due, owner, body)
-		VALUES (1, $1, $2, $3, nullif($4,''), nullif($5,''), $6, $7, $8, nullif($9,''), $10, $11, $12) ON CONFLICT DO NOTHING RETURNING 1)`, 12)
-	updateRecord = telling(`WITH s AS (UPDATE record SET rev = rev + 1, idem = nullif($4,''), ref = nullif($5,''), status = $6, customer = $7,
+const (
+	insertion = `WITH s AS (INSERT INTO record (rev, kind, tenant, id, idem, ref, status, customer, created, queue, due, owner, body)
+		VALUES (1, $1, $2, $3, nullif($4,''), nullif($5,''), $6, $7, $8, nullif($9,''), $10, $11, $12) ON CONFLICT DO NOTHING RETURNING 1)`
+	replacement = `WITH s AS (UPDATE record SET rev = rev + 1, idem = nullif($4,''), ref = nullif($5,''), status = $6, customer = $7,
 		created = $8, queue = nullif($9,''), due = $10, owner = $11, body = $12
-		WHERE kind = $1 AND tenant = $2 AND id = $3 AND rev = $13 RETURNING 1)`, 13)
+		WHERE kind = $1 AND tenant = $2 AND id = $3 AND rev = $13 RETURNING 1)`
+)
+
+var (
+	insertRecord = telling(insertion, 12)
+	updateRecord = telling(replacement, 13)
 )
 
 // Save implements ports.Journal.
 func (j journal) Save(ctx context.Context, records ...*ports.Record) []error {
 	errs := make([]error, len(records))
 	for i, r := range records {
-		if errs[i] = j.save(ctx, r); errs[i] == nil {
-			r.Rev++
-		}
+		errs[i] = j.save(ctx, r)
 	}
 	return errs
 }
 
 func (j journal) save(ctx context.Context, r *ports.Record) error {
-	if r.ID == "" || r.Kind == "" || len(r.Body) == 0 {
-		return errRecordInvalid
-	}
-	statement, args := insertRecord, []any{
-		r.Kind, r.Tenant, r.ID, r.Idem, r.Ref, r.Index.Status, r.Index.Customer, micros(r.Index.Created),
-		r.Queue, micros(r.Due), r.Owner, r.Body,
+	args, err := j.values(r)
+	if err != nil {
+		return err
 	}
 	if r.Rev > 0 {
-		statement, args = updateRecord, append(args, r.Rev)
+		return j.once(ctx, r, updateRecord, append(args, r.Rev))
 	}
+	return j.once(ctx, r, insertRecord, args)
+}
+
+// values are the first parameters of a statement that writes a record.
+func (journal) values(r *ports.Record) ([]any, error) {
+	if r.ID == "" || r.Kind == "" || len(r.Body) == 0 {
+		return nil, errRecordInvalid
+	}
+	return []any{
+		r.Kind, r.Tenant, r.ID, r.Idem, r.Ref, r.Index.Status, r.Index.Customer, micros(r.Index.Created),
+		r.Queue, micros(r.Due), r.Owner, r.Body,
+	}, nil
+}
+
+// once writes a record by a statement, with what it has to tell.
+func (j journal) once(ctx context.Context, r *ports.Record, statement string, args []any) error {
 	n, err := j.write(ctx, "pgstore.save", statement, append(args, columns(r.Events)...)...)
 	if n == 0 && err == nil || fault.Is(err, fault.Conflict) {
 		return errRecordConflict
+	}
+	if err == nil {
+		r.Rev++
 	}
 	return err
 }
@@ -122,7 +141,7 @@ func scanRecord(row pgx.Row, more ...any) (ports.Record, error) {
 	var r ports.Record
 	var created, due int64
 	err := row.Scan(append([]any{
-		&r.Tenant, &r.Kind, &r.ID, &r.Rev, &r.Idem, &r.Ref, &r.Index.Status, &r.Index.Customer,
+		&r.Tenant, &r.Kind, &r.ID, &r.Parent, &r.Rev, &r.Idem, &r.Ref, &r.Index.Status, &r.Index.Customer,
 		&created, &r.Queue, &due, &r.Owner, &r.Body,
 	}, more...)...)
 	r.Index.Created, r.Due = moment(created), moment(due)

@@ -101,7 +101,7 @@ type scanner interface{ Scan(to ...any) error }
 func scanRecord(row scanner) (ports.Record, error) {
 	var r ports.Record
 	var created, due int64
-	err := row.Scan(&r.Tenant, &r.Kind, &r.ID, &r.Rev, &r.Idem, &r.Ref, &r.Index.Status, &r.Index.Customer,
+	err := row.Scan(&r.Tenant, &r.Kind, &r.ID, &r.Parent, &r.Rev, &r.Idem, &r.Ref, &r.Index.Status, &r.Index.Customer,
 		&created, &r.Queue, &due, &r.Owner, &r.Body)
 	r.Index.Created, r.Due = moment(created), moment(due)
 	return r, classify("sqlitestore.record", err)

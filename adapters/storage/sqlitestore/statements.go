@@ -6,17 +6,24 @@ import (
 )
 
 const (
-	recordColumns = `tenant, kind, id, rev, coalesce(idem, ''), coalesce(ref, ''), status, customer, created, coalesce(queue, ''), due, owner, body`
-	userColumns   = `id, tenant, coalesce(email, ''), name, metadata, version, created, updated`
+	recordColumns = `tenant, kind, id, coalesce(parent, ''), rev, coalesce(idem, ''), coalesce(ref, ''), status, customer, created, coalesce(queue, ''), due, owner, body`
+
+	// old are records that Purge removes, and traces what it removes of users.
+	old    = `FROM record WHERE kind = ? AND tenant = ? AND created < ? AND queue IS NULL ORDER BY created LIMIT ?`
+	traces = `FROM user WHERE (idem IS NOT NULL OR deleted = 1) AND created < ? ORDER BY created LIMIT ?`
+
+	userColumns = `id, tenant, coalesce(email, ''), name, metadata, version, created, updated`
 )
 
 // statements are prepared once for the connection that writes and once for the
 // pool that reads.
 type statements struct {
 	insertRecord, updateRecord, getRecord, findIdem, findRef *sql.Stmt
+	attach, detach, purgeChildren, purge                     *sql.Stmt
 	anyDue, due, claim                                       *sql.Stmt
 	publish, feed, feedOfAll                                 *sql.Stmt
 	insertUser, updateUser, deleteUser, ping                 *sql.Stmt
+	purgeDeleted, purgeKeys                                  *sql.Stmt
 	userByID, userByEmail, userByKey, listUsers              *sql.Stmt
 }
 
@@ -37,6 +44,11 @@ func prepareStatements(ctx context.Context, p preparer) (statements, error) {
 		{&s.getRecord, `SELECT ` + recordColumns + ` FROM record WHERE kind = ? AND tenant = ? AND id = ?`},
 		{&s.findIdem, `SELECT ` + recordColumns + ` FROM record WHERE kind = ? AND idem = ?`},
 		{&s.findRef, `SELECT ` + recordColumns + ` FROM record WHERE kind = ? AND ref = ?`},
+		{&s.attach, `INSERT INTO record (rev, parent, status, customer, created, queue, due, owner, body, kind, tenant, id)
+			VALUES (1, ?, ?, ?, ?, nullif(?,''), ?, ?, ?, ?, ?, ?)`},
+		{&s.detach, `DELETE FROM record WHERE tenant = ? AND parent = ?`},
+		{&s.purgeChildren, `DELETE FROM record WHERE (tenant, parent) IN (SELECT tenant, kind || '|' || id ` + old + `)`},
+		{&s.purge, `DELETE FROM record WHERE rowid IN (SELECT rowid ` + old + `)`},
 		{&s.anyDue, `SELECT 1 FROM record WHERE queue = ? AND due <= ? LIMIT 1`},
 		{&s.due, `SELECT ` + recordColumns + ` FROM record WHERE queue = ? AND due <= ? ORDER BY due LIMIT ?`},
 		{&s.claim, `UPDATE record SET rev = rev + 1, owner = ?, due = ? WHERE kind = ? AND tenant = ? AND id = ?`},
@@ -49,6 +61,8 @@ func prepareStatements(ctx context.Context, p preparer) (statements, error) {
 			original = CASE WHEN idem IS NULL THEN NULL ELSE coalesce(original, ?) END WHERE tenant = ? AND id = ?`},
 		{&s.deleteUser, `UPDATE user SET email = NULL, name = '', metadata = NULL, original = NULL, version = version + 1,
 			updated = ?, deleted = 1 WHERE tenant = ? AND id = ?`},
+		{&s.purgeDeleted, `DELETE FROM user WHERE deleted = 1 AND rowid IN (SELECT rowid ` + traces + `)`},
+		{&s.purgeKeys, `UPDATE user SET idem = NULL, fingerprint = '', original = NULL WHERE deleted = 0 AND rowid IN (SELECT rowid ` + traces + `)`},
 		{&s.ping, `INSERT INTO ping (one, at) VALUES (1, ?) ON CONFLICT (one) DO UPDATE SET at = excluded.at`},
 		{&s.userByID, `SELECT ` + userColumns + ` FROM user WHERE tenant = ? AND id = ? AND deleted = 0`},
 		{&s.userByEmail, `SELECT ` + userColumns + ` FROM user WHERE tenant = ? AND email = ?`},

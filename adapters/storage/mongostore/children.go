@@ -1,0 +1,139 @@
+package mongostore
+
+import (
+	"bytes"
+	"context"
+	"time"
+
+	"go.mongodb.org/mongo-driver/bson"
+	"go.mongodb.org/mongo-driver/mongo"
+	"go.mongodb.org/mongo-driver/mongo/options"
+
+	"patchbay/core/fault"
+	"patchbay/ports"
+)
+
+// Attach implements ports.Journal. A child is loose until its record is there: a
+// process that ends in between leaves what Sweep removes.
+func (j journal) Attach(ctx context.Context, parent *ports.Record, children ...*ports.Record) error {
+	if err := ports.Attachable(parent, children); err != nil {
+		return err
+	}
+	for _, c := range children {
+		c.Parent = parent.Name()
+		if err := j.putLoose(ctx, c); err != nil {
+			return err
+		}
+	}
+	if err := j.save(ctx, parent, new(len(children))); err != nil {
+		return err
+	}
+	if err := j.fasten(ctx, parent, children); err != nil {
+		return err
+	}
+	for _, c := range children {
+		c.Rev = 1
+	}
+	return nil
+}
+
+// putLoose writes a child. One that a process before has left, of the same record
+// and with the same body, will do.
+func (j journal) putLoose(ctx context.Context, c *ports.Record) error {
+	d := inserted(c)
+	d.Loose = true
+	_, err := j.records.InsertOne(ctx, d)
+	if !mongo.IsDuplicateKeyError(err) {
+		return writeFault("mongostore.attach", err)
+	}
+	there, err := j.Get(ctx, c.Tenant, c.Kind, c.ID)
+	if err != nil {
+		return err
+	}
+	if there.Parent != c.Parent || !bytes.Equal(there.Body, c.Body) {
+		return errRecordConflict
+	}
+	return nil
+}
+
+// fasten ties children to their record, which is there. It may have come so late
+// that some of them were swept: they are written again.
+func (j journal) fasten(ctx context.Context, parent *ports.Record, children []*ports.Record) error {
+	res, err := j.records.UpdateMany(ctx, childrenOf(parent), bson.D{{Key: "$set", Value: bson.D{{Key: "loose", Value: false}}}})
+	if err != nil {
+		return writeFault("mongostore.attach", err)
+	}
+	if res.MatchedCount == int64(len(children)) {
+		return nil
+	}
+	for _, c := range children {
+		if _, err := j.records.InsertOne(ctx, inserted(c)); err != nil && !mongo.IsDuplicateKeyError(err) {
+			return writeFault("mongostore.attach", err)
+		}
+	}
+	return nil
+}
+
+func childrenOf(parent *ports.Record) bson.D {
+	return bson.D{{Key: "tenant", Value: parent.Tenant}, {Key: "parent", Value: parent.Name()}}
+}
+
+// Detach implements ports.Journal. The children are loose before their record gives
+// them up: whatever of this is not done is done by Sweep.
+func (j journal) Detach(ctx context.Context, parent *ports.Record) error {
+	loosen := bson.D{{Key: "$set", Value: bson.D{{Key: "loose", Value: true}}}}
+	if _, err := j.records.UpdateMany(ctx, childrenOf(parent), loosen); err != nil {
+		return readFault("mongostore.detach", err) // that it may be done is of no account
+	}
+	if err := j.save(ctx, parent, new(0)); err != nil {
+		return err
+	}
+	_, err := j.records.DeleteMany(ctx, childrenOf(parent))
+	if err != nil {
+		return nil //nolint:nilerr // the record is saved; Sweep removes them
+	}
+	return nil
+}
+
+// Sweep implements ports.Journal.
+func (j journal) Sweep(ctx context.Context, before time.Time, n int) (int, error) {
+	found, err := j.records.Find(ctx, bson.D{{Key: "loose", Value: true}, {Key: "created", Value: bson.D{{Key: "$lt", Value: micros(before)}}}},
+		options.Find().SetLimit(int64(n)))
+	if err != nil {
+		return 0, readFault("mongostore.sweep", err)
+	}
+	var loose []document
+	if err := found.All(ctx, &loose); err != nil {
+		return 0, readFault("mongostore.sweep", err)
+	}
+	swept := 0
+	for _, d := range loose {
+		gone, err := j.sweep(ctx, d)
+		if err != nil {
+			return swept, err
+		}
+		if gone {
+			swept++
+		}
+	}
+	return swept, nil
+}
+
+// sweep removes a loose child, or ties it to its record where that has children.
+func (j journal) sweep(ctx context.Context, d document) (gone bool, err error) {
+	one := bson.D{{Key: "_id", Value: d.Key}, {Key: "loose", Value: true}}
+	var parent document
+	err = j.records.FindOne(ctx, bson.D{{Key: "_id", Value: parentKey(d.Tenant, d.Parent)}}).Decode(&parent)
+	switch err = readFault("mongostore.sweep", err); {
+	case err == nil && parent.Children > 0:
+		_, err = j.records.UpdateOne(ctx, one, bson.D{{Key: "$set", Value: bson.D{{Key: "loose", Value: false}}}})
+		return false, writeFault("mongostore.sweep", err)
+	case err != nil && !fault.Is(err, fault.NotFound):
+		return false, err
+	}
+	res, err := j.records.DeleteOne(ctx, one)
+	if err != nil {
+		return false, writeFault("mongostore.sweep", err)
+	}
+	return res.DeletedCount > 0, nil
+}

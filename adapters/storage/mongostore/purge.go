@@ -1,0 +1,83 @@
+package mongostore
+
+import (
+	"context"
+	"time"
+
+	"go.mongodb.org/mongo-driver/bson"
+	"go.mongodb.org/mongo-driver/mongo/options"
+
+	"patchbay/ports"
+)
+
+// oldest reads the oldest first.
+func oldest(n int) *options.FindOptions {
+	return options.Find().SetSort(bson.D{{Key: "created", Value: 1}}).SetLimit(int64(n))
+}
+
+// Purge implements ports.Journal. The children go first: without its record, none
+// would be found.
+func (j journal) Purge(ctx context.Context, tenant, kind string, before time.Time, n int) (int, error) {
+	found, err := j.records.Find(ctx, bson.D{
+		{Key: "kind", Value: kind}, {Key: "tenant", Value: tenant},
+		{Key: "created", Value: bson.D{{Key: "$lt", Value: micros(before)}}}, {Key: "queue", Value: ""}, {Key: "tell", Value: false},
+	}, oldest(n).SetProjection(bson.D{{Key: "_id", Value: 1}, {Key: "id", Value: 1}, {Key: "rev", Value: 1}, {Key: "children", Value: 1}}))
+	if err != nil {
+		return 0, readFault("mongostore.purge", err)
+	}
+	var old []document
+	if err := found.All(ctx, &old); err != nil {
+		return 0, readFault("mongostore.purge", err)
+	}
+	purged := 0
+	for _, d := range old {
+		if d.Children > 0 {
+			parent := ports.Record{Tenant: tenant, Kind: kind, ID: d.ID}
+			if _, err := j.records.DeleteMany(ctx, childrenOf(&parent)); err != nil {
+				return purged, writeFault("mongostore.purge", err)
+			}
+		}
+		res, err := j.records.DeleteOne(ctx, bson.D{{Key: "_id", Value: d.Key}, {Key: "rev", Value: d.Rev}})
+		if err != nil {
+			return purged, writeFault("mongostore.purge", err)
+		}
+		purged += int(res.DeletedCount)
+	}
+	return purged, nil
+}
+
+// Purge implements ports.UserRepository.
+func (u users) Purge(ctx context.Context, before time.Time, n int) (int, error) {
+	found, err := u.people.Find(ctx, bson.D{
+		{Key: "trace", Value: true}, {Key: "created", Value: bson.D{{Key: "$lt", Value: micros(before)}}}, {Key: "tell", Value: false},
+	}, oldest(n))
+	if err != nil {
+		return 0, readFault("mongostore.purge", err)
+	}
+	var people []person
+	if err := found.All(ctx, &people); err != nil {
+		return 0, readFault("mongostore.purge", err)
+	}
+	purged := 0
+	for _, p := range people {
+		as := bson.D{{Key: "_id", Value: p.Key}, {Key: "rev", Value: p.Rev}}
+		var done int64
+		if p.Deleted {
+			res, err := u.people.DeleteOne(ctx, as)
+			if err != nil {
+				return purged, writeFault("mongostore.purge", err)
+			}
+			done = res.DeletedCount
+		} else {
+			res, err := u.people.UpdateOne(ctx, as, bson.D{{Key: "$set", Value: bson.D{
+				{Key: "idem", Value: nobodys + p.Key}, {Key: "fingerprint", Value: ""}, {Key: "original", Value: nil}, {Key: "trace", Value: false},
+			}}})
+			if err != nil {
+				return purged, writeFault("mongostore.purge", err)
+			}
+			done = res.MatchedCount
+		}
+		purged += int(done)
+	}
+	return purged, nil
+}

@@ -1,0 +1,86 @@
+package memjournal
+
+import (
+	"cmp"
+	"context"
+	"slices"
+	"time"
+
+	"patchbay/core/fault"
+	"patchbay/ports"
+)
+
+// Attach implements ports.Journal: the record and its children at once.
+func (j *Journal) Attach(ctx context.Context, parent *ports.Record, children ...*ports.Record) error {
+	if err := ports.Attachable(parent, children); err != nil {
+		return err
+	}
+	if err := j.enter(ctx, Attach); err != nil {
+		return err
+	}
+	j.mu.Lock()
+	taken := slices.ContainsFunc(children, func(c *ports.Record) bool { return j.records[name{c.Tenant, c.Kind, c.ID}].Rev > 0 })
+	j.mu.Unlock()
+	if taken {
+		return fault.New(fault.Conflict, "record_conflict", "a child is taken")
+	}
+	if err := j.save(ctx, parent); err != nil {
+		return err
+	}
+	j.mu.Lock()
+	defer j.mu.Unlock()
+	for _, c := range children {
+		c.Parent, c.Rev = parent.Name(), 1
+		j.records[name{c.Tenant, c.Kind, c.ID}] = clone(*c)
+	}
+	return nil
+}
+
+// Detach implements ports.Journal.
+func (j *Journal) Detach(ctx context.Context, parent *ports.Record) error {
+	if err := j.enter(ctx, Detach); err != nil {
+		return err
+	}
+	if err := j.save(ctx, parent); err != nil {
+		return err
+	}
+	j.mu.Lock()
+	defer j.mu.Unlock()
+	j.orphan(*parent)
+	return nil
+}
+
+// orphan removes the children of a record.
+func (j *Journal) orphan(parent ports.Record) {
+	for at, r := range j.records {
+		if r.Tenant == parent.Tenant && r.Parent == parent.Name() {
+			delete(j.records, at)
+		}
+	}
+}
+
+// Purge implements ports.Journal.
+func (j *Journal) Purge(ctx context.Context, tenant, kind string, before time.Time, n int) (int, error) {
+	if err := j.enter(ctx, Purge); err != nil {
+		return 0, err
+	}
+	old := j.selected(tenant, kind, ports.Filter{}, func(r ports.Record) bool { return r.Queue == "" && r.Index.Created.Before(before) })
+	slices.SortFunc(old, func(a, b ports.Record) int {
+		return cmp.Compare(a.Index.Created.UnixMicro(), b.Index.Created.UnixMicro())
+	})
+	j.mu.Lock()
+	defer j.mu.Unlock()
+	old = old[:min(n, len(old))]
+	for _, r := range old {
+		delete(j.unique, unique{r.Kind, ports.ByIdem, r.Idem})
+		delete(j.unique, unique{r.Kind, ports.ByRef, r.Ref})
+		delete(j.records, name{r.Tenant, r.Kind, r.ID})
+		j.orphan(r)
+	}
+	return len(old), nil
+}
+
+// Sweep implements ports.Journal. There is never anything to sweep.
+func (j *Journal) Sweep(ctx context.Context, _ time.Time, _ int) (int, error) {
+	return 0, j.enter(ctx, Sweep)
+}
