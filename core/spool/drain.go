@@ -13,14 +13,23 @@ import (
 const (
 	look        = 500 * time.Millisecond // how often the store is asked whether it is back
 	moveLease   = time.Minute
-	movedAtOnce = 16
+	movedAtOnce = 4 // each may have 20 MB of files
+
+	kept       = 72 * time.Hour // what was moved, as long as its key
+	purgeEvery = time.Hour
+	purgeSize  = 500
 )
 
 // Run moves what is held into the store, whenever that is there, until ctx ends.
 func (s *Spool) Run(ctx context.Context) {
 	ticker := time.NewTicker(look)
 	defer ticker.Stop()
+	var purged time.Time
 	for {
+		if now := s.Clock.Now(); now.Sub(purged) >= purgeEvery {
+			s.purge(ctx, now.Add(-kept))
+			purged = now
+		}
 		if s.Held() > 0 && s.Store.Ping(ctx) == nil {
 			s.drain(ctx)
 		}
@@ -28,6 +37,19 @@ func (s *Spool) Run(ctx context.Context) {
 		case <-ctx.Done():
 			return
 		case <-ticker.C:
+		}
+	}
+}
+
+// purge forgets what was moved long ago.
+func (s *Spool) purge(ctx context.Context, before time.Time) {
+	for ctx.Err() == nil {
+		n, err := s.Local.Purge(ctx, "", heldKind, before, purgeSize)
+		if err != nil {
+			s.Log.Error("spool: purging failed", "error", err)
+		}
+		if n == 0 {
+			return
 		}
 	}
 }
@@ -87,7 +109,7 @@ func (s *Spool) try(ctx context.Context, w ports.Record) string {
 	if err != nil {
 		return stateRefused
 	}
-	err = s.Store.Save(ctx, &r)[0]
+	err = s.offer(ctx, r)
 	switch {
 	case err == nil:
 		return stateMoved
@@ -103,8 +125,15 @@ func (s *Spool) try(ctx context.Context, w ports.Record) string {
 	switch {
 	case err != nil:
 		return stateHeld
-	case s.Same[r.Kind](r, stored):
+	case s.Same[r.Kind](r.Record, stored):
 		return stateMoved
 	}
 	return stateRefused
+}
+
+func (s *Spool) offer(ctx context.Context, r parcel) error {
+	if len(r.Children) > 0 {
+		return s.Store.Attach(ctx, &r.Record, r.Children...)
+	}
+	return s.Store.Save(ctx, &r.Record)[0]
 }

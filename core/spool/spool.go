@@ -25,6 +25,7 @@ const (
 
 	localDeadline = 3 * time.Second
 	maxHeld       = 100_000
+	maxBytes      = 4 << 30
 	pageSize      = 500
 )
 
@@ -53,9 +54,22 @@ type Spool struct {
 	Options
 
 	mu      sync.RWMutex
-	held    map[string]time.Time // since when, by name
-	keys    map[string]bool      // idempotency keys of what is held
+	held    map[string]waiting // by name
+	keys    map[string]bool    // idempotency keys of what is held
+	bytes   int                // of all that is held
 	refused int
+}
+
+// waiting is what is remembered of something that is held.
+type waiting struct {
+	since time.Time
+	bytes int
+}
+
+// parcel is a record that is held, with the children that are to come with it.
+type parcel struct {
+	ports.Record
+	Children []*ports.Record
 }
 
 var _ ports.Journal = (*Spool)(nil)
@@ -67,7 +81,7 @@ var (
 
 // Open makes a Spool, with what a process before this one has held.
 func Open(ctx context.Context, o Options) (*Spool, error) {
-	s := &Spool{Journal: o.Store, Options: o, held: map[string]time.Time{}, keys: map[string]bool{}}
+	s := &Spool{Journal: o.Store, Options: o, held: map[string]waiting{}, keys: map[string]bool{}}
 	for cursor := ""; ; {
 		page, err := o.Local.List(ctx, "", heldKind, ports.Filter{}, cursor, pageSize)
 		if err != nil {
@@ -98,17 +112,30 @@ func (s *Spool) Save(ctx context.Context, records ...*ports.Record) []error {
 }
 
 func (s *Spool) save(ctx context.Context, r *ports.Record) error {
-	if s.Same[r.Kind] == nil || r.Rev > 0 || ctx.Err() != nil {
+	if r.Rev > 0 {
 		return s.Store.Save(ctx, r)[0]
+	}
+	return s.take(ctx, r, nil, func() error { return s.Store.Save(ctx, r)[0] })
+}
+
+// Attach implements ports.Journal, as Save does: a record is held with its children.
+func (s *Spool) Attach(ctx context.Context, parent *ports.Record, children ...*ports.Record) error {
+	return s.take(ctx, parent, children, func() error { return s.Store.Attach(ctx, parent, children...) })
+}
+
+// take offers a new record to the store, and holds it where that is gone.
+func (s *Spool) take(ctx context.Context, r *ports.Record, children []*ports.Record, offer func() error) error {
+	if s.Same[r.Kind] == nil || ctx.Err() != nil {
+		return offer()
 	}
 	if s.holds(r) {
 		return errHeld
 	}
-	err := s.Store.Save(ctx, r)[0]
+	err := offer()
 	if !gone(err) {
 		return err
 	}
-	if herr := s.hold(ctx, *r); herr != nil {
+	if herr := s.hold(ctx, parcel{*r, children}); herr != nil {
 		if fault.Is(herr, fault.Conflict) {
 			return herr
 		}
@@ -125,14 +152,14 @@ func gone(err error) bool {
 }
 
 // hold keeps a record. The caller may have little time left; a disk needs little.
-func (s *Spool) hold(ctx context.Context, r ports.Record) error {
+func (s *Spool) hold(ctx context.Context, p parcel) error {
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), localDeadline)
 	defer cancel()
-	w, err := s.wrap(r)
+	w, err := s.wrap(p)
 	if err != nil {
 		return err
 	}
-	if s.Held() >= maxHeld {
+	if s.full(len(w.Body)) {
 		return errFull
 	}
 	err = s.Local.Save(ctx, &w)[0]
@@ -158,7 +185,7 @@ func (s *Spool) again(ctx context.Context, w *ports.Record) error {
 
 // wrap makes a record for the local journal of one for the store. A claim on it
 // ends here: it will be claimed when it is in the store.
-func (s *Spool) wrap(r ports.Record) (ports.Record, error) {
+func (s *Spool) wrap(r parcel) (ports.Record, error) {
 	now := s.Clock.Now()
 	if r.Owner != "" {
 		r.Owner, r.Due = "", now
@@ -173,10 +200,10 @@ func (s *Spool) wrap(r ports.Record) (ports.Record, error) {
 	}, nil
 }
 
-func unwrap(w ports.Record) (ports.Record, error) {
-	var r ports.Record
+func unwrap(w ports.Record) (parcel, error) {
+	var r parcel
 	if err := json.Unmarshal(w.Body, &r); err != nil {
-		return ports.Record{}, fault.Wrap(fault.Internal, "spool.unwrap", err)
+		return parcel{}, fault.Wrap(fault.Internal, "spool.unwrap", err)
 	}
 	return r, nil
 }
@@ -223,7 +250,7 @@ func (s *Spool) read(ctx context.Context, kind string, store, local func(context
 	case lerr == nil && w.Index.Status == stateHeld:
 		held, lerr := unwrap(w)
 		held.Held = true
-		return held, lerr
+		return held.Record, lerr
 	case lerr == nil && fault.Is(err, fault.NotFound):
 		return store(ctx) // it was moved meanwhile
 	}
@@ -244,7 +271,8 @@ func (s *Spool) holds(r *ports.Record) bool {
 func (s *Spool) note(w ports.Record) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	s.held[w.ID] = w.Index.Created
+	s.bytes += len(w.Body) - s.held[w.ID].bytes
+	s.held[w.ID] = waiting{w.Index.Created, len(w.Body)}
 	if w.Idem != "" {
 		s.keys[w.Idem] = true
 	}
@@ -253,6 +281,7 @@ func (s *Spool) note(w ports.Record) {
 func (s *Spool) forget(w ports.Record) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
+	s.bytes -= s.held[w.ID].bytes
 	delete(s.held, w.ID)
 	delete(s.keys, w.Idem)
 	if w.Index.Status == stateRefused {
@@ -267,6 +296,13 @@ func (s *Spool) Held() int {
 	return len(s.held)
 }
 
+// full reports whether there is no place for so many bytes more.
+func (s *Spool) full(bytes int) bool {
+	s.mu.RLock()
+	defer s.mu.RUnlock()
+	return len(s.held) >= maxHeld || s.bytes+bytes > maxBytes
+}
+
 // Status is what the spool has to say of itself.
 type Status struct {
 	Held    int       `json:"held"`
@@ -279,9 +315,9 @@ func (s *Spool) Status() Status {
 	s.mu.RLock()
 	defer s.mu.RUnlock()
 	st := Status{Held: len(s.held), Refused: s.refused}
-	for _, since := range s.held {
-		if st.Oldest.IsZero() || since.Before(st.Oldest) {
-			st.Oldest = since
+	for _, w := range s.held {
+		if st.Oldest.IsZero() || w.since.Before(st.Oldest) {
+			st.Oldest = w.since
 		}
 	}
 	return st

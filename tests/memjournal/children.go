@@ -15,39 +15,34 @@ func (j *Journal) Attach(ctx context.Context, parent *ports.Record, children ...
 	if err := ports.Attachable(parent, children); err != nil {
 		return err
 	}
-	if err := j.enter(ctx, Attach); err != nil {
-		return err
-	}
-	j.mu.Lock()
-	taken := slices.ContainsFunc(children, func(c *ports.Record) bool { return j.records[name{c.Tenant, c.Kind, c.ID}].Rev > 0 })
-	j.mu.Unlock()
-	if taken {
+	if j.anyThere(children) {
 		return fault.New(fault.Conflict, "record_conflict", "a child is taken")
 	}
-	if err := j.save(ctx, parent); err != nil {
+	err := j.saveAnd(ctx, Attach, parent, func() {
+		for _, c := range children {
+			put := clone(*c)
+			put.Parent, put.Rev = parent.Name(), 1
+			j.records[name{c.Tenant, c.Kind, c.ID}] = put
+		}
+	})
+	if err != nil {
 		return err
 	}
-	j.mu.Lock()
-	defer j.mu.Unlock()
 	for _, c := range children {
 		c.Parent, c.Rev = parent.Name(), 1
-		j.records[name{c.Tenant, c.Kind, c.ID}] = clone(*c)
 	}
 	return nil
 }
 
-// Detach implements ports.Journal.
-func (j *Journal) Detach(ctx context.Context, parent *ports.Record) error {
-	if err := j.enter(ctx, Detach); err != nil {
-		return err
-	}
-	if err := j.save(ctx, parent); err != nil {
-		return err
-	}
+func (j *Journal) anyThere(records []*ports.Record) bool {
 	j.mu.Lock()
 	defer j.mu.Unlock()
-	j.orphan(*parent)
-	return nil
+	return slices.ContainsFunc(records, func(c *ports.Record) bool { return j.records[name{c.Tenant, c.Kind, c.ID}].Rev > 0 })
+}
+
+// Detach implements ports.Journal.
+func (j *Journal) Detach(ctx context.Context, parent *ports.Record) error {
+	return j.saveAnd(ctx, Detach, parent, func() { j.orphan(*parent) })
 }
 
 // orphan removes the children of a record.

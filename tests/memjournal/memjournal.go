@@ -84,13 +84,18 @@ func (j *Journal) Save(ctx context.Context, records ...*ports.Record) []error {
 }
 
 func (j *Journal) save(ctx context.Context, r *ports.Record) error {
+	return j.saveAnd(ctx, Save, r, func() {})
+}
+
+// saveAnd saves a record and, where that is not refused, does more at once.
+func (j *Journal) saveAnd(ctx context.Context, op string, r *ports.Record, more func()) error {
 	if r.ID == "" || r.Kind == "" || len(r.Body) == 0 {
 		return fault.New(fault.Invalid, "invalid_record", "a record needs an id, a kind and a body")
 	}
-	if err := j.enter(ctx, Save); err != nil {
+	if err := j.enter(ctx, op); err != nil {
 		return err
 	}
-	if err := j.write(*r); err != nil {
+	if err := j.write(*r, more); err != nil {
 		return err
 	}
 	if j.Fail != nil {
@@ -102,7 +107,7 @@ func (j *Journal) save(ctx context.Context, r *ports.Record) error {
 	return nil
 }
 
-func (j *Journal) write(r ports.Record) error {
+func (j *Journal) write(r ports.Record, more func()) error {
 	j.mu.Lock()
 	defer j.mu.Unlock()
 	at := name{r.Tenant, r.Kind, r.ID}
@@ -130,6 +135,7 @@ func (j *Journal) write(r ports.Record) error {
 	r.Index.Created = stored(r.Index.Created)
 	r.Due = stored(r.Due)
 	j.records[at] = clone(r)
+	more()
 	return nil
 }
 
