@@ -21,6 +21,7 @@ import (
 	"patchbay/core/feed"
 	"patchbay/core/inbox"
 	"patchbay/core/mailroom"
+	"patchbay/core/retention"
 	"patchbay/ports"
 )
 
@@ -38,6 +39,7 @@ type services struct {
 	Mailroom  *mailroom.Service
 	Inbox     *inbox.Service
 	Directory *directory.Service
+	Retention *retention.Service
 	Feed      *feed.Service
 	Access    *access.Service
 }
@@ -96,6 +98,7 @@ func runWorkers(l fx.Lifecycle, u services, mock mockWorker, store Storage, f fa
 			running.Go(func() { u.Checkout.Run(ctx) })
 			running.Go(func() { u.Mailroom.Run(ctx) })
 			running.Go(func() { u.Inbox.Run(ctx) })
+			running.Go(func() { u.Retention.Run(ctx) })
 			running.Go(func() { publish(ctx, store.Journal, log) })
 			if mock.Worker != nil {
 				running.Go(func() { mock.Run(ctx) })

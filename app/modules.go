@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"log/slog"
 	"sync/atomic"
+	"time"
 
 	"go.uber.org/fx"
 
@@ -20,10 +21,12 @@ import (
 	"patchbay/core/checkout"
 	"patchbay/core/directory"
 	"patchbay/core/feed"
+	"patchbay/core/idem"
 	"patchbay/core/inbox"
 	"patchbay/core/mailroom"
 	"patchbay/core/message"
 	"patchbay/core/queue"
+	"patchbay/core/retention"
 	"patchbay/ports"
 )
 
@@ -31,7 +34,7 @@ import (
 // store outlives the workers, and they the listeners.
 var modules = fx.Options(
 	fx.Provide(newSurroundings, openStorage, newAccess, newGateways, newMailers, newHook,
-		newCheckout, newMailroom, newInbox, newDirectory, newFeed, newAPI, newConsole),
+		newCheckout, newMailroom, newInbox, newDirectory, newRetention, newFeed, newAPI, newConsole),
 	fx.Invoke(requireKey, runWorkers, listen),
 )
 
@@ -177,7 +180,7 @@ func newMailroom(c *config.Config, store Storage, mailers []ports.Mailer, s surr
 	}
 	return mailroom.New(mailroom.Options{
 		Journal: store.Journal, Mailers: mailers, Text: render.Text{}, Clock: s.clock, IDs: s.ids,
-		From: from, Promise: c.Mail.Delivery, Owner: s.owner, Log: s.log,
+		From: from, Promise: c.Mail.Delivery, Retention: time.Duration(c.Storage.Retention), Owner: s.owner, Log: s.log,
 	}), nil
 }
 
@@ -190,6 +193,18 @@ func newInbox(store Storage, hook *stripehook.Hook, pay *checkout.Service, s sur
 
 func newDirectory(store Storage, f fallback, s surroundings) *directory.Service {
 	return directory.New(store.Users, f.standby, s.clock, s.ids)
+}
+
+// newRetention says how long what goes as a whole is kept.
+func newRetention(c *config.Config, store Storage, in *inbox.Service, s surroundings) *retention.Service {
+	rules := []retention.Rule{
+		{What: "keys of users", Age: idem.Kept, Purge: store.Users.Purge},
+		{What: "parts without a whole", Age: time.Hour, Purge: store.Journal.Sweep},
+	}
+	if age := time.Duration(c.Storage.Retention); age > 0 {
+		rules = append(rules, retention.Rule{What: "webhooks", Age: age, Purge: in.Purge})
+	}
+	return &retention.Service{Rules: rules, Clock: s.clock, Log: s.log}
 }
 
 func newFeed(store Storage) *feed.Service { return feed.New(store.Journal) }

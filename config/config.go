@@ -52,7 +52,8 @@ type Storage struct {
 	Provider      string        `config:"provider"`
 	Standby       string        `config:"standby"` // a second store with a copy of the users; empty for none
 	StandbyMaxLag time.Duration `config:"standby_max_lag"`
-	Spool         string        `config:"spool"` // a file of this machine, or off
+	Spool         string        `config:"spool"`     // a file of this machine, or off
+	Retention     Age           `config:"retention"` // of mail's texts and files, and of webhooks
 }
 
 // Log says what is logged: level debug, info, warn or error; format text or json.
@@ -127,7 +128,7 @@ func defaults() map[string]any {
 			"providers": []any{"catcher"}, "from": "patchbay@localhost.localdomain", "delivery": "at_least_once",
 		},
 		"storage": map[string]any{
-			"provider": "local", "standby": "", "standby_max_lag": "1m0s", "spool": "data/spool.db",
+			"provider": "local", "standby": "", "standby_max_lag": "1m0s", "spool": "data/spool.db", "retention": "90d",
 		},
 		"log": map[string]any{"level": "info", "format": "text"},
 	}

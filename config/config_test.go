@@ -105,7 +105,7 @@ func TestNothingConfiguredIsAGatewayOnThisMachine(t *testing.T) {
 		Auth:     config.Auth{Mode: "auto"},
 		Payments: config.Payments{Providers: []string{"mock"}, Currencies: money.Default},
 		Mail:     config.Mail{Providers: []string{"catcher"}, From: "patchbay@localhost.localdomain", Delivery: message.AtLeastOnce},
-		Storage:  config.Storage{Provider: "local", StandbyMaxLag: time.Minute, Spool: "data/spool.db"},
+		Storage:  config.Storage{Provider: "local", StandbyMaxLag: time.Minute, Spool: "data/spool.db", Retention: config.Age(90 * 24 * time.Hour)},
 		Log:      config.Log{Level: "info", Format: "text"},
 	}
 	if !reflect.DeepEqual(c, want) {

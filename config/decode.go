@@ -77,6 +77,14 @@ func (s *source) set(path string, written any, into reflect.Value) {
 		}
 		into.SetInt(int64(d))
 		return
+	case Age:
+		d, err := parseAge(text)
+		if err != nil {
+			s.unreadable(path, "%q is not an age; write for example 90d or 72h, or off", text)
+			return
+		}
+		into.SetInt(int64(d))
+		return
 	case time.Duration:
 		d, err := time.ParseDuration(text)
 		if err != nil || d < 0 {

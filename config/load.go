@@ -10,6 +10,7 @@ import (
 	"strings"
 	"time"
 
+	"patchbay/core/idem"
 	"patchbay/core/message"
 	"patchbay/core/money"
 )
@@ -155,6 +156,9 @@ func (s *source) checkStandby(c *Config, kinds map[string]Type) {
 	}
 	if c.Storage.StandbyMaxLag < time.Second && !s.unread["storage.standby_max_lag"] {
 		s.mistake("storage.standby_max_lag", "must be at least 1s")
+	}
+	if r := c.Storage.Retention; r != 0 && time.Duration(r) < idem.Kept && !s.unread["storage.retention"] {
+		s.mistake("storage.retention", "must be at least 72h, for as long as idempotency keys are kept, or off")
 	}
 	if c.Storage.Spool == "" && !s.unread["storage.spool"] {
 		s.mistake("storage.spool", "must name a file, such as data/spool.db, or be off")

@@ -37,6 +37,7 @@ func TestWhatStandsInForAStore(t *testing.T) {
 		{"a standby for something else", "storage: {standby: catcher}", []string{`file:1: storage.standby: "catcher" is a provider for mail`}},
 		{"no lag at all", "storage: {standby_max_lag: 0s}", []string{"file:1: storage.standby_max_lag: must be at least 1s"}},
 		{"a spool that is no file", "storage: {spool: ''}", []string{"file:1: storage.spool: must name a file, such as data/spool.db, or be off"}},
+		{"a retention shorter than that of keys", "storage: {retention: 2d}", []string{"file:1: storage.retention: must be at least 72h, for as long as idempotency keys are kept, or off"}},
 	} {
 		m.check(t)
 	}

@@ -155,8 +155,9 @@ type Journal interface {
 	Feed(ctx context.Context, tenant string, after int64, n int) ([]event.Feed, error)
 
 	// Purge removes up to n records of a tenant and kind, with their children, that
-	// were made (Index.Created) before a moment and wait in no queue. It returns how
-	// many, 0 where no more are left.
+	// were made (Index.Created) before a moment and wait in no queue, the oldest first.
+	// It returns how many, 0 where no more are left. A record whose events wait for
+	// Publish may stay until they are published.
 	Purge(ctx context.Context, tenant, kind string, before time.Time, n int) (int, error)
 
 	// Sweep removes children, made before a moment, whose record did not come, up to

@@ -4,7 +4,6 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
-	"time"
 
 	"patchbay/core/event"
 	"patchbay/core/fault"
@@ -58,7 +57,7 @@ func (s *Service) save(ctx context.Context, st *stored) error {
 	r.Index = ports.Index{Status: string(p.Status), Customer: p.CustomerID, Created: p.CreatedAt}
 	r.Events = s.news(st.told, *p)
 	if p.Open() == nil {
-		r.Queue, r.Owner, r.Due = "", "", time.Time{}
+		rest(st)
 	}
 	if err := s.Journal.Save(ctx, r)[0]; err != nil {
 		return err

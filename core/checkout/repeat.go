@@ -61,7 +61,7 @@ func retryable(op *payment.Operation) bool {
 func (s *Service) again(ctx context.Context, st stored, id string) (Result, error) {
 	last := *st.payment.Operation(id)
 	return s.start(ctx, st, func(p *payment.Payment) error {
-		if newest := p.Under(last.Key); newest.ID != last.ID {
+		if newest := p.Under(last.Key); newest == nil || newest.ID != last.ID { // nil: the key was given up
 			return fault.New(fault.Conflict, idem.CodeInFlight, "another repeat of this key is under way")
 		}
 		key := idem.Key{Scoped: last.Key, Fingerprint: last.Fingerprint}

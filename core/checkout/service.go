@@ -39,6 +39,7 @@ type Options struct {
 type Service struct {
 	Options
 	worker *queue.Worker
+	ageing *queue.Worker
 	calls  sync.WaitGroup
 }
 
@@ -52,13 +53,20 @@ func New(o Options) *Service {
 		Journal: o.Journal, Queue: queueName, Owner: o.Owner, Lease: lease,
 		Idle: time.Second, Limit: 16, Handle: s.resolve, Log: o.Log,
 	}
+	s.ageing = &queue.Worker{
+		Journal: o.Journal, Queue: restQueue, Owner: o.Owner, Lease: time.Minute,
+		Idle: time.Minute, Limit: 4, Handle: s.age, Log: o.Log,
+	}
 	return s
 }
 
 // Run settles unknown outcomes until ctx ends, then waits for the calls that
 // are under way.
 func (s *Service) Run(ctx context.Context) {
+	var ageing sync.WaitGroup
+	ageing.Go(func() { s.ageing.Run(ctx) })
 	s.worker.Run(ctx)
+	ageing.Wait()
 	s.calls.Wait()
 }
 

@@ -7,6 +7,7 @@ import (
 	"encoding/base32"
 	"encoding/hex"
 	"strings"
+	"time"
 
 	"patchbay/core/fault"
 )
@@ -16,6 +17,10 @@ const (
 	CodeMismatch = "idempotency_key_reused"    // other request under the same key
 	CodeInFlight = "idempotency_key_in_flight" // the first request has no answer yet
 )
+
+// Kept is how long a key is kept, from when it was first used. Later it stands for
+// nothing: what comes under it is new.
+const Kept = 72 * time.Hour
 
 // Key is a caller's idempotency key within its scope, with a digest of the
 // request, so that a repeat is told from another request under the same key.

@@ -81,6 +81,17 @@ func (s *Service) Run(ctx context.Context) {
 	s.running.Wait()
 }
 
+// Purge removes up to n events that came before a moment and wait for nothing. It
+// returns how many, 0 where no more are left.
+func (s *Service) Purge(ctx context.Context, before time.Time, n int) (int, error) {
+	for route := range s.Routes {
+		if purged, err := s.Journal.Purge(ctx, route, Kind, before, n); purged > 0 || err != nil {
+			return purged, err
+		}
+	}
+	return 0, nil
+}
+
 // entry is a stored event.
 type entry struct {
 	Event event.Webhook `json:"event"`

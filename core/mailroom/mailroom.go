@@ -43,14 +43,18 @@ type Options struct {
 	IDs     ports.IDs
 	From    message.Address  // where a draft names none
 	Promise message.Delivery // where a draft names none
-	Owner   string           // this process, unique among those that share the journal
-	Log     *slog.Logger
+	// Retention is how long the text and the files of a message are kept once it waits
+	// for nothing any more; 0 for ever.
+	Retention time.Duration
+	Owner     string // this process, unique among those that share the journal
+	Log       *slog.Logger
 }
 
 // Service sends email.
 type Service struct {
 	Options
 	worker  *queue.Worker
+	ageing  *queue.Worker
 	slots   chan struct{}
 	running sync.WaitGroup
 	lease   time.Duration
@@ -64,12 +68,19 @@ func New(o Options) *Service {
 		Journal: o.Journal, Queue: queueName, Owner: o.Owner, Lease: s.lease,
 		Idle: time.Second, Limit: 16, Handle: s.handle, Log: o.Log,
 	}
+	s.ageing = &queue.Worker{
+		Journal: o.Journal, Queue: restQueue, Owner: o.Owner, Lease: time.Minute,
+		Idle: time.Minute, Limit: 4, Handle: s.age, Log: o.Log,
+	}
 	return s
 }
 
 // Run sends what waits until ctx ends, then waits for what is being sent.
 func (s *Service) Run(ctx context.Context) {
+	var ageing sync.WaitGroup
+	ageing.Go(func() { s.ageing.Run(ctx) })
 	s.worker.Run(ctx)
+	ageing.Wait()
 	s.running.Wait()
 }
 

@@ -42,7 +42,7 @@ func (s *Service) List(ctx context.Context, tenant string, status message.Status
 // unexpected_state.
 func (s *Service) Retry(ctx context.Context, tenant, id string) (message.Message, error) {
 	return s.move(ctx, tenant, id, "retried", func(st *stored) bool {
-		if st.message.Status != message.Failed && st.message.Status != message.Unknown {
+		if !st.message.PurgedAt.IsZero() || st.message.Status != message.Failed && st.message.Status != message.Unknown {
 			return false
 		}
 		st.message.Failures = 0
@@ -59,7 +59,7 @@ func (s *Service) Cancel(ctx context.Context, tenant, id string) (message.Messag
 		if st.message.Status != message.Queued || st.record.Owner != "" {
 			return false
 		}
-		st.park(message.Canceled)
+		s.park(st, message.Canceled)
 		return true
 	})
 }
@@ -76,7 +76,7 @@ func (s *Service) move(ctx context.Context, tenant, id, what string, change func
 	}
 	err = s.update(ctx, &st, func(st *stored) error {
 		if !change(st) {
-			return fault.New(fault.Conflict, "unexpected_state", "a message that is "+string(st.message.Status)+" cannot be "+what)
+			return unexpected(st.message, what)
 		}
 		return nil
 	})
@@ -85,4 +85,11 @@ func (s *Service) move(ctx context.Context, tenant, id, what string, change func
 	}
 	s.worker.Nudge()
 	return st.message, nil
+}
+
+func unexpected(m message.Message, what string) error {
+	if !m.PurgedAt.IsZero() {
+		return fault.New(fault.Conflict, "message_purged", "the text of this message is not kept any more; it cannot be "+what)
+	}
+	return fault.New(fault.Conflict, "unexpected_state", "a message that is "+string(m.Status)+" cannot be "+what)
 }

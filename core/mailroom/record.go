@@ -12,11 +12,13 @@ import (
 )
 
 // stored is a message with the record it is kept in. told is the status that
-// the feed knows already.
+// the feed knows already. files are the attachments with their contents, where
+// they are at hand.
 type stored struct {
 	message message.Message
 	record  ports.Record
 	told    message.Status
+	files   []message.Attachment
 }
 
 func decode(r ports.Record) (stored, error) {
@@ -36,6 +38,11 @@ func (s *Service) load(ctx context.Context, tenant, id string) (stored, error) {
 }
 
 func (s *Service) save(ctx context.Context, st *stored) error {
+	return s.write(st, func(r *ports.Record) error { return s.Journal.Save(ctx, r)[0] })
+}
+
+// write has a message put into the journal.
+func (s *Service) write(st *stored, put func(*ports.Record) error) error {
 	m := &st.message
 	m.UpdatedAt = s.Clock.Now()
 	for i := range m.Recipients {
@@ -52,7 +59,7 @@ func (s *Service) save(ctx context.Context, st *stored) error {
 	if st.told != m.Status {
 		r.Events = []event.Feed{s.news(m)}
 	}
-	if err := s.Journal.Save(ctx, r)[0]; err != nil {
+	if err := put(r); err != nil {
 		return err
 	}
 	st.told = m.Status
@@ -77,7 +84,13 @@ var errTaken = fault.New(fault.Conflict, "message_taken", "the message is there 
 // insert stores a new message. Where the answer was lost it looks whether the
 // message is there. It may be another's, under the same key.
 func (s *Service) insert(ctx context.Context, st *stored) error {
-	err := s.save(ctx, st)
+	parts := pack(st)
+	err := s.write(st, func(r *ports.Record) error {
+		if len(parts) > 0 {
+			return s.Journal.Attach(ctx, r, parts...)
+		}
+		return s.Journal.Save(ctx, r)[0]
+	})
 	if !fault.Is(err, fault.UnknownOutcome) {
 		return err
 	}
@@ -88,7 +101,7 @@ func (s *Service) insert(ctx context.Context, st *stored) error {
 	if fresh.record.Rev > 1 || fresh.message.Fingerprint != st.message.Fingerprint {
 		return errTaken
 	}
-	*st = fresh // whoever begins first sends it
+	st.become(fresh) // whoever begins first sends it
 	return nil
 }
 
@@ -111,8 +124,14 @@ func (s *Service) update(ctx context.Context, st *stored, change func(*stored) e
 		if fresh.record.Held {
 			return err
 		}
-		*st = fresh
+		st.become(fresh)
 	}
+}
+
+// become takes what was read again. Files never change.
+func (st *stored) become(fresh stored) {
+	fresh.files = st.files
+	*st = fresh
 }
 
 // Same reports whether two records are one message that was asked for twice.
@@ -122,10 +141,10 @@ func Same(a, b ports.Record) bool {
 	return err == nil && oerr == nil && a.Idem == b.Idem && one.message.Fingerprint == other.message.Fingerprint
 }
 
-// park takes a message out of the queue.
-func (st *stored) park(status message.Status) {
+// park takes a message out of the queue: it goes nowhere from here, and only ages.
+func (s *Service) park(st *stored, status message.Status) {
 	st.message.Status = status
-	st.record.Queue, st.record.Owner, st.record.Due = "", "", time.Time{}
+	s.rest(st)
 }
 
 // wait puts a message back into the queue.

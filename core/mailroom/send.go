@@ -30,6 +30,10 @@ func (s *Service) handle(ctx context.Context, c ports.Claim) {
 // send tries the providers in order, and then decides what becomes of the
 // message. st is claimed by this process.
 func (s *Service) send(ctx context.Context, st stored) {
+	if err := s.unpack(ctx, &st); err != nil {
+		s.putOff(ctx, &st, err)
+		return
+	}
 	able := s.able(st.message)
 	for i, mailer := range able {
 		id, err := s.begin(ctx, &st, mailer.Name())
@@ -37,7 +41,7 @@ func (s *Service) send(ctx context.Context, st stored) {
 			s.Log.Warn("mailroom: attempt not begun", "message", st.message.ID, "error", err)
 			return // nothing was sent; the lease runs out, and it is tried again
 		}
-		receipt, serr := call(ctx, mailer, st.message)
+		receipt, serr := call(ctx, mailer, st.letter())
 		if i < len(able)-1 && mayMoveOn(st.message, serr) {
 			if s.note(ctx, &st, id, receipt, serr) != nil {
 				return
@@ -94,7 +98,7 @@ func (s *Service) begin(ctx context.Context, st *stored, provider string) (id st
 	if fault.Is(err, fault.UnknownOutcome) {
 		fresh, rerr := s.load(ctx, st.message.Tenant, st.message.ID)
 		if rerr == nil && fresh.message.Attempted(id) {
-			*st = fresh
+			st.become(fresh)
 			return id, nil
 		}
 	}
@@ -151,20 +155,20 @@ func finish(a *message.Attempt, r message.Receipt, err error, now time.Time) {
 func (s *Service) decide(st *stored, o message.Outcome, after time.Duration) {
 	switch {
 	case o == message.Accepted:
-		st.park(message.Sent)
+		s.park(st, message.Sent)
 		return
 	case o == message.RejectedMessage:
-		st.park(message.Failed)
+		s.park(st, message.Failed)
 		return
 	case o == message.Ambiguous && st.message.Delivery == message.AtMostOnce:
-		st.park(message.Unknown)
+		s.park(st, message.Unknown)
 		return
 	}
 	st.message.Failures++
 	wait, ok := schedule.After(st.message.Failures)
 	if !ok {
 		s.Log.Error("mailroom: message given up", "message", st.message.ID, "attempts", len(st.message.Attempts))
-		st.park(message.Failed)
+		s.park(st, message.Failed)
 		return
 	}
 	st.wait(s.Clock.Now().Add(max(jitter(wait), after)))

@@ -37,7 +37,7 @@ func above(limit, n int) bool { return limit > 0 && n > limit }
 
 func (m Message) attached() (n int) {
 	for _, a := range m.Attachments {
-		n += len(a.Content)
+		n += max(a.Size, len(a.Content))
 	}
 	return n
 }

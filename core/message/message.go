@@ -54,8 +54,11 @@ type Message struct {
 	Attachments []Attachment      `json:"attachments,omitempty"`
 	Tags        []string          `json:"tags,omitempty"`
 	Metadata    map[string]string `json:"metadata,omitempty"`
-	SendAt      time.Time         `json:"sendAt,omitzero"`
-	Delivery    Delivery          `json:"delivery"`
+	// Parts is how many records beside the message's own keep the contents of the
+	// attachments; 0 where the message has them itself.
+	Parts    int       `json:"parts,omitempty"`
+	SendAt   time.Time `json:"sendAt,omitzero"`
+	Delivery Delivery  `json:"delivery"`
 	// MessageID is the RFC 5322 Message-ID without its brackets, the same on
 	// every provider and every attempt.
 	MessageID string `json:"messageId"`
@@ -69,6 +72,7 @@ type Message struct {
 	Fingerprint string    `json:"fingerprint,omitempty"`
 	CreatedAt   time.Time `json:"createdAt"`
 	UpdatedAt   time.Time `json:"updatedAt"`
+	PurgedAt    time.Time `json:"purgedAt,omitzero"` // when its text and files were removed, being old
 }
 
 // Attempted reports whether an attempt with this id was made.
@@ -81,7 +85,8 @@ type Attachment struct {
 	Filename    string `json:"filename"`
 	ContentType string `json:"contentType"`
 	ContentID   string `json:"contentId,omitempty"`
-	Content     []byte `json:"content"` // base64 in JSON
+	Size        int    `json:"size,omitempty"` // bytes of Content
+	Content     []byte `json:"content"`        // base64 in JSON; may be kept elsewhere, see Message.Parts
 }
 
 // Recipient is one address with its own fate.

@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"patchbay/core/fault"
+	"patchbay/core/idem"
 	"patchbay/ports"
 )
 
@@ -15,7 +16,6 @@ const (
 	moveLease   = time.Minute
 	movedAtOnce = 4 // each may have 20 MB of files
 
-	kept       = 72 * time.Hour // what was moved, as long as its key
 	purgeEvery = time.Hour
 	purgeSize  = 500
 )
@@ -27,7 +27,7 @@ func (s *Spool) Run(ctx context.Context) {
 	var purged time.Time
 	for {
 		if now := s.Clock.Now(); now.Sub(purged) >= purgeEvery {
-			s.purge(ctx, now.Add(-kept))
+			s.purge(ctx, now.Add(-idem.Kept))
 			purged = now
 		}
 		if s.Held() > 0 && s.Store.Ping(ctx) == nil {

@@ -195,7 +195,7 @@ func (s *Spool) wrap(r parcel) (ports.Record, error) {
 		return ports.Record{}, fault.Wrap(fault.Internal, "spool.wrap", err)
 	}
 	return ports.Record{
-		Kind: heldKind, ID: name(r.Tenant, r.Kind, r.ID), Idem: idem(r.Kind, r.Idem), Body: body,
+		Kind: heldKind, ID: name(r.Tenant, r.Kind, r.ID), Idem: keyOf(r.Kind, r.Idem), Body: body,
 		Index: ports.Index{Status: stateHeld, Created: now}, Queue: queueName, Due: now,
 	}, nil
 }
@@ -210,7 +210,7 @@ func unwrap(w ports.Record) (parcel, error) {
 
 func name(tenant, kind, id string) string { return tenant + "|" + kind + "|" + id }
 
-func idem(kind, value string) string {
+func keyOf(kind, value string) string {
 	if value == "" {
 		return ""
 	}
@@ -233,7 +233,7 @@ func (s *Spool) Find(ctx context.Context, kind string, by ports.Unique, value st
 		return store(ctx)
 	}
 	return s.read(ctx, kind, store, func(ctx context.Context) (ports.Record, error) {
-		return s.Local.Find(ctx, heldKind, by, idem(kind, value))
+		return s.Local.Find(ctx, heldKind, by, keyOf(kind, value))
 	})
 }
 
@@ -265,7 +265,7 @@ func (s *Spool) holds(r *ports.Record) bool {
 		return false
 	}
 	_, there := s.held[name(r.Tenant, r.Kind, r.ID)]
-	return there || r.Idem != "" && s.keys[idem(r.Kind, r.Idem)]
+	return there || r.Idem != "" && s.keys[keyOf(r.Kind, r.Idem)]
 }
 
 func (s *Spool) note(w ports.Record) {

@@ -149,21 +149,24 @@ type Health struct {
 
 // Message defines model for Message.
 type Message struct {
-	Attempts   []MessageAttempt `json:"attempts"`
-	Bcc        []string         `json:"bcc,omitempty,omitzero"`
-	Cc         []string         `json:"cc,omitempty,omitzero"`
-	CreatedAt  time.Time        `json:"createdAt"`
-	Delivery   string           `json:"delivery"`
-	From       string           `json:"from"`
-	Id         string           `json:"id"`
-	Metadata   Metadata         `json:"metadata,omitempty,omitzero"`
-	Recipients []Recipient      `json:"recipients"`
-	SendAt     time.Time        `json:"sendAt,omitempty,omitzero"`
-	Status     MessageStatus    `json:"status"`
-	Subject    string           `json:"subject"`
-	Tags       []string         `json:"tags,omitempty,omitzero"`
-	To         []string         `json:"to"`
-	UpdatedAt  time.Time        `json:"updatedAt"`
+	Attempts  []MessageAttempt `json:"attempts"`
+	Bcc       []string         `json:"bcc,omitempty,omitzero"`
+	Cc        []string         `json:"cc,omitempty,omitzero"`
+	CreatedAt time.Time        `json:"createdAt"`
+	Delivery  string           `json:"delivery"`
+	From      string           `json:"from"`
+	Id        string           `json:"id"`
+	Metadata  Metadata         `json:"metadata,omitempty,omitzero"`
+
+	// PurgedAt When its text and files were removed, being older than storage.retention.
+	PurgedAt   time.Time     `json:"purgedAt,omitempty,omitzero"`
+	Recipients []Recipient   `json:"recipients"`
+	SendAt     time.Time     `json:"sendAt,omitempty,omitzero"`
+	Status     MessageStatus `json:"status"`
+	Subject    string        `json:"subject"`
+	Tags       []string      `json:"tags,omitempty,omitzero"`
+	To         []string      `json:"to"`
+	UpdatedAt  time.Time     `json:"updatedAt"`
 }
 
 // MessageAttempt defines model for MessageAttempt.

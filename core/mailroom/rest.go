@@ -1,0 +1,65 @@
+package mailroom
+
+import (
+	"context"
+	"time"
+
+	"patchbay/core/fault"
+	"patchbay/core/idem"
+	"patchbay/core/message"
+	"patchbay/ports"
+)
+
+// restQueue is where messages wait to lose their key, and later their text.
+const restQueue = "mail_rest"
+
+// rest puts a message that goes nowhere into the queue for what it loses next.
+func (s *Service) rest(st *stored) {
+	st.record.Queue, st.record.Owner, st.record.Due = "", "", s.loses(st)
+	if !st.record.Due.IsZero() {
+		st.record.Queue = restQueue
+	}
+}
+
+// loses is when a message loses something, zero where it has nothing to lose.
+func (s *Service) loses(st *stored) time.Time {
+	var due time.Time
+	if s.Retention > 0 && st.message.PurgedAt.IsZero() {
+		due = st.message.CreatedAt.Add(s.Retention)
+	}
+	if key := st.message.CreatedAt.Add(idem.Kept); st.record.Idem != "" && (due.IsZero() || key.Before(due)) {
+		due = key
+	}
+	return due
+}
+
+// age takes from a message at rest what it has had for long enough.
+func (s *Service) age(ctx context.Context, c ports.Claim) {
+	st, err := decode(c.Record)
+	if err != nil {
+		s.Log.Error("mailroom: message cannot be read", "message", c.ID, "error", err)
+		return
+	}
+	now, m := s.Clock.Now(), &st.message
+	if !now.Before(m.CreatedAt.Add(idem.Kept)) {
+		st.record.Idem, m.Key, m.Fingerprint = "", "", ""
+	}
+	put := func(r *ports.Record) error { return s.Journal.Save(ctx, r)[0] }
+	if s.Retention > 0 && m.PurgedAt.IsZero() && !now.Before(m.CreatedAt.Add(s.Retention)) {
+		if m.Parts > 0 {
+			put = func(r *ports.Record) error { return s.Journal.Detach(ctx, r) }
+		}
+		strip(m)
+		m.PurgedAt = now
+	}
+	s.rest(&st)
+	// Conflict: it is not at rest any more, or was told of news; it comes here again.
+	if err := s.write(&st, put); err != nil && !fault.Is(err, fault.Conflict) {
+		s.Log.Warn("mailroom: message not aged; it is tried again", "message", c.ID, "error", err)
+	}
+}
+
+// strip takes from a message what was to be read: its text and its files.
+func strip(m *message.Message) {
+	m.HTML, m.Text, m.Headers, m.Attachments, m.Parts = "", "", nil, nil, 0
+}

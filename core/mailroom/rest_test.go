@@ -1,0 +1,210 @@
+package mailroom_test
+
+import (
+	"bytes"
+	"context"
+	"fmt"
+	"log/slog"
+	"strings"
+	"sync"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"patchbay/adapters/render"
+	"patchbay/adapters/sys"
+	"patchbay/core/fault"
+	"patchbay/core/idem"
+	"patchbay/core/mailroom"
+	"patchbay/core/message"
+	"patchbay/ports"
+	"patchbay/tests/memjournal"
+)
+
+const retention = 80 * time.Hour
+
+// reader is a provider that keeps what it gets.
+type reader struct {
+	mailer
+	letters []message.Message
+}
+
+func (r *reader) Send(ctx context.Context, m message.Message) (message.Receipt, error) {
+	receipt, err := r.mailer.Send(ctx, m)
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if err == nil {
+		r.letters = append(r.letters, m)
+	}
+	return receipt, err
+}
+
+// house is a mailroom whose journal the test looks into, on virtual time.
+type house struct {
+	*mailroom.Service
+	journal  *memjournal.Journal
+	provider *reader
+}
+
+func inHouse(t *testing.T, retention time.Duration, fail func(int) error, test func(t *testing.T, h *house)) {
+	t.Helper()
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		h := &house{journal: memjournal.New(sys.Clock{})}
+		h.provider = &reader{mailer: mailer{name: "first", fail: fail, sent: map[string]int{}, features: message.Features{Attachments: true}}}
+		h.Service = mailroom.New(mailroom.Options{
+			Journal: h.journal, Mailers: []ports.Mailer{h.provider}, Text: render.Text{}, Clock: sys.Clock{}, IDs: sys.IDs{}, Retention: retention,
+			From: message.Address{Email: "shop@example.com"}, Promise: message.AtLeastOnce, Owner: "one", Log: slog.New(slog.DiscardHandler),
+		})
+		ctx, stop := context.WithCancel(t.Context())
+		var running sync.WaitGroup
+		running.Go(func() { h.Run(ctx) })
+		test(t, h)
+		stop()
+		running.Wait()
+	})
+}
+
+// laden is a draft with files of so many bytes each.
+func laden(sizes ...int) message.Draft {
+	d := draft()
+	for i, size := range sizes {
+		d.Attachments = append(d.Attachments, message.Attachment{
+			Filename: fmt.Sprint("file", i), ContentType: "text/plain", Content: bytes.Repeat([]byte{byte('a' + i)}, size),
+		})
+	}
+	return d
+}
+
+func (h *house) accept(t *testing.T, d message.Draft, k idem.Key) message.Message {
+	t.Helper()
+	m, _, err := h.Accept(t.Context(), tenant, d, k)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return m
+}
+
+func (h *house) stored(t *testing.T, id string) ports.Record {
+	t.Helper()
+	r, err := h.journal.Get(t.Context(), tenant, mailroom.Kind, id)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return r
+}
+
+func (h *house) parts(t *testing.T) int {
+	t.Helper()
+	page, err := h.journal.List(t.Context(), tenant, "message_part", ports.Filter{}, "", 100)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return len(page.Records)
+}
+
+func TestLargeFilesAreWrittenOnceAndSentWhole(t *testing.T) {
+	tests := []struct {
+		name  string
+		fail  func(int) error
+		sizes []int
+		parts int
+	}{
+		{"small ones stay with the message", nil, []int{1000, 2000}, 0},
+		{"at once", nil, []int{200 << 10, 0, 1}, 1},
+		{"in several parts, after a provider was down", once(fault.Unavailable), []int{3 << 20, 7 << 20, 5}, 3},
+	}
+	for _, tt := range tests {
+		t.Run(tt.name, func(t *testing.T) {
+			inHouse(t, 0, tt.fail, func(t *testing.T, h *house) {
+				d := laden(tt.sizes...)
+				m := h.accept(t, d, idem.Key{})
+				if h.parts(t) != tt.parts {
+					t.Errorf("%d parts, want %d", h.parts(t), tt.parts)
+				}
+				<-time.After(time.Minute)
+				if body := h.stored(t, m.ID).Body; tt.parts > 0 && len(body) > 4096 {
+					t.Errorf("the message's own record has %d bytes", len(body))
+				}
+				if len(h.provider.letters) != 1 {
+					t.Fatalf("it went out %d times", len(h.provider.letters))
+				}
+				for i, a := range h.provider.letters[0].Attachments {
+					if want := d.Attachments[i]; a.Filename != want.Filename || !bytes.Equal(a.Content, want.Content) {
+						t.Errorf("%s has %d bytes, want %d", a.Filename, len(a.Content), len(want.Content))
+					}
+				}
+			})
+		})
+	}
+}
+
+func TestAMessageIsNeverSentWithoutItsFiles(t *testing.T) {
+	inHouse(t, 0, once(fault.Unavailable), func(t *testing.T, h *house) {
+		m := h.accept(t, laden(1<<20), idem.Key{})
+		synctest.Wait()
+		if n, err := h.journal.Purge(t.Context(), tenant, "message_part", time.Now().Add(time.Hour), 10); err != nil || n != 1 {
+			t.Fatal(n, err)
+		}
+		<-time.After(48 * time.Hour)
+		if got, err := h.Get(t.Context(), tenant, m.ID); err != nil || got.Status != message.Failed || len(h.provider.letters) != 0 {
+			t.Errorf("%s, %v; it went out %d times", got.Status, err, len(h.provider.letters))
+		}
+	})
+}
+
+func TestAKeyIsGivenUpInTheEnd(t *testing.T) {
+	inHouse(t, retention, nil, func(t *testing.T, h *house) {
+		first := h.accept(t, draft(), key("k"))
+		<-time.After(idem.Kept - time.Minute)
+		if again := h.accept(t, draft(), key("k")); again.ID != first.ID {
+			t.Error("it was given up early")
+		}
+		<-time.After(5 * time.Minute)
+		second := h.accept(t, draft(), key("k"))
+		<-time.After(time.Minute)
+		if second.ID == first.ID || len(h.provider.letters) != 2 {
+			t.Errorf("%s and %s; %d went out", first.ID, second.ID, len(h.provider.letters))
+		}
+		if again := h.accept(t, draft(), key("k")); again.ID != second.ID {
+			t.Errorf("the key stands for %s, not %s", again.ID, second.ID)
+		}
+		if raw := string(h.stored(t, first.ID).Body); strings.Contains(raw, "|k") {
+			t.Errorf("its key is in it still: %s", raw)
+		}
+	})
+}
+
+func TestTextAndFilesAreKeptForAWhile(t *testing.T) {
+	inHouse(t, retention, always(fault.Invalid), func(t *testing.T, h *house) {
+		m := h.accept(t, laden(1<<20), key("k"))
+		<-time.After(retention - time.Hour)
+		if got, err := h.Get(t.Context(), tenant, m.ID); err != nil || got.HTML == "" || h.parts(t) != 1 || got.Status != message.Failed {
+			t.Errorf("gone early: %+v, %v", got, err)
+		}
+		<-time.After(2 * time.Hour)
+		got, err := h.Get(t.Context(), tenant, m.ID)
+		if err != nil || got.HTML+got.Text != "" || len(got.Attachments) != 0 || h.parts(t) != 0 || got.PurgedAt.IsZero() {
+			t.Errorf("%+v, %v; %d parts", got, err, h.parts(t))
+		}
+		if got.Subject != "Hello" || len(got.Recipients) != 1 || len(got.Attempts) != 1 {
+			t.Errorf("it lost too much: %+v", got)
+		}
+		if r := h.stored(t, m.ID); r.Queue != "" || r.Idem != "" {
+			t.Errorf("it waits for something: %+v", r)
+		}
+		if _, err := h.Retry(t.Context(), tenant, m.ID); !fault.Is(err, fault.Conflict) || fault.From(err).Code != "message_purged" {
+			t.Errorf("without its text it cannot be sent again: %v", err)
+		}
+	})
+}
+
+func TestWithoutARetentionTextIsKept(t *testing.T) {
+	inHouse(t, 0, nil, func(t *testing.T, h *house) {
+		m := h.accept(t, draft(), key("k"))
+		<-time.After(retention + idem.Kept)
+		if got, err := h.Get(t.Context(), tenant, m.ID); err != nil || got.HTML == "" || got.Key != "" {
+			t.Errorf("%+v, %v", got, err)
+		}
+	})
+}

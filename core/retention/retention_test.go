@@ -1,0 +1,89 @@
+package retention_test
+
+import (
+	"context"
+	"log/slog"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"patchbay/adapters/sys"
+	"patchbay/core/fault"
+	"patchbay/core/retention"
+)
+
+// shelf holds entries by when they were made.
+type shelf struct {
+	made []time.Time
+	fail error
+}
+
+func (s *shelf) purge(_ context.Context, before time.Time, n int) (int, error) {
+	if s.fail != nil {
+		return 0, s.fail
+	}
+	var kept []time.Time
+	gone := 0
+	for _, at := range s.made {
+		if at.Before(before) && gone < n {
+			gone++
+		} else {
+			kept = append(kept, at)
+		}
+	}
+	s.made = kept
+	return gone, nil
+}
+
+func within(t *testing.T, test func(t *testing.T, short, long *shelf)) {
+	t.Helper()
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		short, long := &shelf{}, &shelf{}
+		s := &retention.Service{Clock: sys.Clock{}, Log: slog.New(slog.DiscardHandler), Rules: []retention.Rule{
+			{What: "short", Age: time.Hour, Purge: short.purge}, {What: "long", Age: 10 * time.Hour, Purge: long.purge},
+		}}
+		ctx, stop := context.WithCancel(t.Context())
+		done := make(chan struct{})
+		<-time.After(time.Minute)
+		for range 1200 { // more than go at once
+			short.made, long.made = append(short.made, time.Now()), append(long.made, time.Now())
+		}
+		go func() { defer close(done); s.Run(ctx) }()
+		test(t, short, long)
+		stop()
+		<-done
+	})
+}
+
+func TestEachRuleRemovesWhatIsOldEnough(t *testing.T) {
+	within(t, func(t *testing.T, short, long *shelf) {
+		<-time.After(59 * time.Minute)
+		if len(short.made) != 1200 {
+			t.Errorf("removed early: %d are left", len(short.made))
+		}
+		<-time.After(2 * time.Hour)
+		if len(short.made) != 0 || len(long.made) != 1200 {
+			t.Errorf("%d and %d are left", len(short.made), len(long.made))
+		}
+		<-time.After(9 * time.Hour)
+		if len(long.made) != 0 {
+			t.Errorf("%d are left", len(long.made))
+		}
+	})
+}
+
+func TestWhatFailsHoldsNothingBackAndIsTriedAgain(t *testing.T) {
+	within(t, func(t *testing.T, short, long *shelf) {
+		short.fail = fault.New(fault.Unavailable, "scripted", "")
+		<-time.After(12 * time.Hour)
+		if len(short.made) != 1200 || len(long.made) != 0 {
+			t.Errorf("%d and %d are left", len(short.made), len(long.made))
+		}
+		short.fail = nil
+		<-time.After(2 * time.Hour)
+		if len(short.made) != 0 {
+			t.Errorf("%d are left", len(short.made))
+		}
+	})
+}
