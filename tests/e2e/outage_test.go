@@ -1,9 +1,11 @@
 package e2e_test
 
 import (
+	"bytes"
 	"fmt"
 	"net/http"
 	"net/url"
+	"os"
 	"path/filepath"
 	"strings"
 	"testing"
@@ -87,6 +89,26 @@ func letter(subject string) object {
 	return object{"to": []string{"ada@example.com"}, "subject": subject, "text": "Hello"}
 }
 
+// laden is a letter with a file that is too large for the message's own record.
+func laden(subject string) object {
+	l := letter(subject)
+	l["attachments"] = []object{{"filename": "book.txt", "contentType": "text/plain", "content": bytes.Repeat([]byte("Hello. "), 100_000)}}
+	return l
+}
+
+// enclosed wants the file to have gone out whole.
+func (o *outage) enclosed(t *testing.T, id string) {
+	t.Helper()
+	files, err := filepath.Glob(filepath.Join(o.Dir, "data", "mail", "*-"+id+".eml"))
+	if err != nil || len(files) != 1 {
+		t.Fatal(files, err)
+	}
+	raw, err := os.ReadFile(files[0])
+	if err != nil || len(raw) < 700_000 {
+		t.Errorf("%d bytes went out, %v", len(raw), err)
+	}
+}
+
 func TestTheDatabaseIsGone(t *testing.T) {
 	t.Parallel()
 	for name, standby := range map[string]func(t *testing.T) string{
@@ -132,7 +154,7 @@ func (o *outage) goesAndComesBack(t *testing.T) {
 	if again := o.do(t, "POST", "/api/emails", letter("one"), gateway.Key("one")); again.Text("id") != one {
 		t.Errorf("after a restart the key stands for %s, not %s", again.Text("id"), one)
 	}
-	two := o.do(t, "POST", "/api/emails", letter("two"), gateway.Key("two")).Text("id")
+	two := o.do(t, "POST", "/api/emails", laden("two"), gateway.Key("two")).Text("id")
 	if o.spooled(t, "held") != 5 { // before, one, its keyless twin, two, the event
 		t.Errorf("%s", o.Ask(t, "/admin/storage").Body)
 	}
@@ -144,11 +166,16 @@ func (o *outage) goesAndComesBack(t *testing.T) {
 	t.Logf("all is in the database %s after its return", time.Since(back).Round(time.Millisecond))
 	for name, id := range map[string]string{"before": before.Text("id"), "one": one, "two": two, "other": other.Text("id")} {
 		gateway.Eventually(t, 10*time.Second, name+" goes out", func() bool { return o.copies(t, id) > 0 })
-		again := o.do(t, "POST", "/api/emails", letter(name), gateway.Key(name))
+		body := letter(name)
+		if name == "two" {
+			body = laden(name)
+		}
+		again := o.do(t, "POST", "/api/emails", body, gateway.Key(name))
 		if n := o.copies(t, id); n != 1 || again.Text("id") != id || again.Header.Get("Idempotency-Replayed") != "true" {
 			t.Errorf("%s: %d copies; its key stands for %s, not %s", name, n, again.Text("id"), id)
 		}
 	}
+	o.enclosed(t, two)
 	gateway.Eventually(t, 10*time.Second, "the event has its effect", func() bool {
 		return o.do(t, "GET", "/api/payments/"+waiting.Text("id"), nil).Text("status") == "canceled"
 	})
