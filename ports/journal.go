@@ -15,7 +15,7 @@ import (
 // can read, and the few columns by which it is found.
 //
 // (Tenant, Kind, ID) names it. Idem and Ref are each unique within their
-// Kind, where not empty; they are composed scalars: "tenant|route|key" and
+// Kind, where not empty; they are composed scalars: "tenant|route|digest" and
 // "provider:object". A record may wait in one queue.
 type Record struct {
 	Tenant, Kind, ID string

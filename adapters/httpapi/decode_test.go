@@ -4,6 +4,8 @@ import (
 	"io"
 	"strings"
 	"testing"
+
+	"patchbay/core/idem"
 )
 
 const ada = `{"email":"ada@example.com"}`
@@ -124,7 +126,7 @@ func TestIdempotencyKeyIsScopedToTheCall(t *testing.T) {
 		return r.users.last(t)
 	}
 	first := post(`{"email":"ada@example.com","name":"Ada"}`, "k")
-	if first.key != "default|POST /api/users|k" || len(first.print) != 64 {
+	if first.key != idem.New("default", "POST /api/users", "k", nil).Scoped || len(first.print) != 64 {
 		t.Fatalf("%+v", first)
 	}
 	if same := post("{ \"name\":\"\\u0041da\",\n\"email\":\"ada@example.com\" }", `"k"`); same.key != first.key || same.print != first.print {

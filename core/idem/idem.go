@@ -26,24 +26,26 @@ const Kept = 72 * time.Hour
 // request, so that a repeat is told from another request under the same key.
 // The zero Key means that the caller gave none.
 type Key struct {
-	Scoped      string // "tenant|route|key", unique
+	Scoped      string // "tenant|route|digest of the key", unique
 	Fingerprint string // hex SHA-256
 }
 
 // New scopes a caller's key. route is the method and the path as called; it and
-// tenant hold neither a bar nor a zero byte, so that no two scopes meet.
+// tenant hold neither a bar nor a zero byte, so that no two scopes meet. Of the
+// key itself only a digest is kept: callers may have put somebody's name into it.
 // canonical is the request's body in a form in which equal requests are equal
 // bytes. An empty value gives the zero Key.
 func New(tenant, route, value string, canonical []byte) Key {
 	if value == "" {
 		return Key{}
 	}
+	digest := sha256.Sum256([]byte(value))
 	h := sha256.New()
 	h.Write([]byte(route))
 	h.Write([]byte{0})
 	h.Write(canonical)
 	return Key{
-		Scoped:      strings.Join([]string{tenant, route, value}, "|"),
+		Scoped:      strings.Join([]string{tenant, route, hex.EncodeToString(digest[:])}, "|"),
 		Fingerprint: hex.EncodeToString(h.Sum(nil)),
 	}
 }

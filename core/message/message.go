@@ -73,6 +73,7 @@ type Message struct {
 	CreatedAt   time.Time `json:"createdAt"`
 	UpdatedAt   time.Time `json:"updatedAt"`
 	PurgedAt    time.Time `json:"purgedAt,omitzero"` // when its text and files were removed, being old
+	ErasedAt    time.Time `json:"erasedAt,omitzero"` // since when what it said is gone
 }
 
 // Attempted reports whether an attempt with this id was made.

@@ -16,6 +16,7 @@ func (s Status) Terminal() bool { return s == Succeeded || s == Canceled }
 // whether the news may be stale: then only the provider's present state can
 // tell, and Replace takes that.
 func (p *Payment) Merge(i Intent) (stale bool) {
+	i = p.admit(i)
 	p.identify(i)
 	p.AmountCaptured = max(p.AmountCaptured, i.AmountCaptured)
 	p.AmountRefunded = max(p.AmountRefunded, i.AmountRefunded)
@@ -34,6 +35,7 @@ func (p *Payment) Merge(i Intent) (stale bool) {
 // Replace takes in the provider's present state, read after p was. Only a
 // terminal status stays.
 func (p *Payment) Replace(i Intent) {
+	i = p.admit(i)
 	p.identify(i)
 	p.AmountCaptured = max(p.AmountCaptured, i.AmountCaptured)
 	p.AmountRefunded = i.AmountRefunded
@@ -47,6 +49,7 @@ func (p *Payment) Replace(i Intent) {
 // Answer ends an operation with the provider's own answer to it. Where a
 // webhook was quicker, the answer is news like any other.
 func (p *Payment) Answer(op *Operation, outcome Outcome, i Intent) {
+	i = p.admit(i)
 	if !op.Outcome.Open() {
 		p.Merge(i)
 		return

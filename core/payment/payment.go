@@ -61,6 +61,7 @@ type Payment struct {
 	Operations []Operation `json:"operations"` // oldest first; the first is the create
 	CreatedAt  time.Time   `json:"createdAt"`
 	UpdatedAt  time.Time   `json:"updatedAt"`
+	ErasedAt   time.Time   `json:"erasedAt,omitzero"` // since when nothing in it says whose it is
 }
 
 // NextAction is what the buyer must do. Type is "redirect_to_url" or
@@ -129,6 +130,7 @@ type Operation struct {
 	Key         string    `json:"key,omitempty"`
 	Fingerprint string    `json:"fingerprint,omitempty"`
 	Answer      []byte    `json:"answer,omitempty"`
+	Erased      bool      `json:"erased,omitempty"`  // the answer was, with the payment
 	Lookups     int       `json:"lookups,omitempty"` // times the resolver has looked
 	StartedAt   time.Time `json:"startedAt"`
 	EndedAt     time.Time `json:"endedAt,omitzero"`

@@ -1,0 +1,56 @@
+package message
+
+import "time"
+
+const (
+	// Erased stands where something was that a person had a right to see gone.
+	Erased = "erased"
+	// ErasedAddress stands where the person's address was. Nobody has it (RFC 2606).
+	ErasedAddress = Erased + "@" + erasedDomain
+	erasedDomain  = "erased.invalid"
+)
+
+// Erase takes out of the message what it said, and the addresses that are the
+// person's; those of others stay. What remains is that there was a message, when,
+// and how each attempt to send it ended.
+func (m *Message) Erase(theirs func(email string) bool, now time.Time) {
+	if m.ErasedAt.IsZero() { // it may be another of its people who asks now
+		m.ErasedAt = now
+	}
+	m.Subject, m.HTML, m.Text = Erased, "", ""
+	m.Headers, m.Attachments, m.Tags, m.Metadata = nil, nil, nil, nil
+	if theirs(m.From.Email) {
+		m.MessageID = m.ID + "@" + erasedDomain // it had the domain of the address
+		m.From = Address{Email: ErasedAddress}
+	}
+	for _, list := range [][]Address{m.To, m.Cc, m.Bcc, m.ReplyTo} {
+		for i := range list {
+			if theirs(list[i].Email) {
+				list[i] = Address{Email: ErasedAddress}
+			}
+		}
+	}
+	for i := range m.Recipients {
+		if r := &m.Recipients[i]; theirs(r.Email) {
+			r.Email = ErasedAddress
+		}
+	}
+	for i := range m.Attempts {
+		m.Attempts[i].Message = ""
+	}
+}
+
+// Concerns reports whether one of the message's addresses is the person's.
+func (m *Message) Concerns(theirs func(email string) bool) bool {
+	if theirs(m.From.Email) {
+		return true
+	}
+	for _, list := range [][]Address{m.To, m.Cc, m.Bcc, m.ReplyTo} {
+		for _, a := range list {
+			if theirs(a.Email) {
+				return true
+			}
+		}
+	}
+	return false
+}
