@@ -145,22 +145,20 @@ func (s *Service) save(ctx context.Context, k Key, rev int64) error {
 // List reads all keys, newest first.
 func (s *Service) List(ctx context.Context) ([]Key, error) {
 	var keys []Key
-	for cursor := ""; ; {
-		page, err := s.Journal.List(ctx, "", kind, ports.Filter{}, cursor, pageMax)
-		if err != nil {
-			return nil, err
-		}
-		for _, r := range page.Records {
+	err := ports.Walk(ctx, s.Journal, "", kind, pageMax, func(page []ports.Record) error {
+		for _, r := range page {
 			k, err := decode(r)
 			if err != nil {
-				return nil, err
+				return err
 			}
 			keys = append(keys, k)
 		}
-		if cursor = page.Next; cursor == "" {
-			return keys, nil
-		}
+		return nil
+	})
+	if err != nil {
+		return nil, err
 	}
+	return keys, nil
 }
 
 // Revoke ends a key. Other processes notice within a few seconds. NotFound.

@@ -427,7 +427,7 @@ func TestWebhooks(t *testing.T) {
 	within(t, func(t *testing.T, r *rig) {
 		r.provider.failAfter(func(_ context.Context, _ payment.Action, n int) error {
 			if n == 1 { // the event is here before the answer
-				if err := r.ApplyWebhook(t.Context(), event.Webhook{Provider: "acme", ID: "pi_1"}); err != nil {
+				if _, err := r.ApplyWebhook(t.Context(), event.Webhook{Provider: "acme", ID: "pi_1"}); err != nil {
 					t.Error(err)
 				}
 			}
@@ -439,7 +439,7 @@ func TestWebhooks(t *testing.T) {
 		}
 		before := r.status(t, res.Payment.ID)
 		for _, status := range []payment.Status{"", payment.RequiresPaymentMethod, payment.Succeeded} {
-			if err := r.ApplyWebhook(t.Context(), event.Webhook{Provider: "acme", ID: "pi_1", Type: string(status)}); err != nil {
+			if _, err := r.ApplyWebhook(t.Context(), event.Webhook{Provider: "acme", ID: "pi_1", Type: string(status)}); err != nil {
 				t.Fatal(err)
 			}
 		}
@@ -452,7 +452,7 @@ func TestWebhooks(t *testing.T) {
 func TestAnEventSpeaksOnlyForItsAccount(t *testing.T) {
 	within(t, func(t *testing.T, r *rig) {
 		res, _ := r.Create(t.Context(), tenant, checkout.CreateRequest{Amount: 900, Currency: "usd", PaymentMethod: "pm_ok"}, idem.Key{})
-		if err := r.ApplyWebhook(t.Context(), event.Webhook{Provider: "other", ID: "pi_1", Type: "canceled"}); err != nil {
+		if _, err := r.ApplyWebhook(t.Context(), event.Webhook{Provider: "other", ID: "pi_1", Type: "canceled"}); err != nil {
 			t.Fatal(err)
 		}
 		if p := r.status(t, res.Payment.ID); p.Status != payment.RequiresConfirmation {
@@ -465,7 +465,7 @@ func TestStaleEventAsksForThePresentState(t *testing.T) {
 	within(t, func(t *testing.T, r *rig) {
 		res, _ := r.Create(t.Context(), tenant, checkout.CreateRequest{Amount: 900, Currency: "usd", PaymentMethod: "pm_ok"}, idem.Key{})
 		r.provider.intents["pi_1"].Status = payment.RequiresAction
-		if err := r.ApplyWebhook(t.Context(), event.Webhook{Provider: "acme", ID: "pi_1", Type: "requires_payment_method"}); err != nil {
+		if _, err := r.ApplyWebhook(t.Context(), event.Webhook{Provider: "acme", ID: "pi_1", Type: "requires_payment_method"}); err != nil {
 			t.Fatal(err)
 		}
 		if p := r.status(t, res.Payment.ID); p.Status != payment.RequiresAction {

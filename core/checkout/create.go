@@ -19,7 +19,8 @@ import (
 // before the provider is called; the outcome after. Each further provider takes
 // one more. A repeat under the same key is answered from the payment itself.
 //
-// Invalid; Declined; Conflict with idem.CodeMismatch or idem.CodeInFlight;
+// Invalid; Declined; Conflict with idem.CodeMismatch, idem.CodeInFlight or code
+// payment_erased;
 // Unavailable: no money moved, and the same key tries again.
 func (s *Service) Create(ctx context.Context, tenant string, r CreateRequest, key idem.Key) (Result, error) {
 	if err := s.check(r); err != nil {

@@ -15,33 +15,36 @@ import (
 // only payments that are pinned to the account whose secret verified the event.
 // Applying an event twice, or late, changes nothing.
 //
+// erased tells that the payment was: what else the event says must not be kept.
+//
 // NotFound: the payment is not here (yet). Invalid: the event cannot be read.
 // Otherwise as for the journal and, where the event is stale, the provider.
-func (s *Service) ApplyWebhook(ctx context.Context, e event.Webhook) error {
+func (s *Service) ApplyWebhook(ctx context.Context, e event.Webhook) (erased bool, err error) {
 	intent, ok, err := s.Events.Payment(e)
 	if err != nil || !ok {
-		return err
+		return false, err
 	}
 	for {
 		st, err := s.subject(ctx, e.Provider, intent)
 		if err != nil {
-			return err
+			return false, err
 		}
+		erased = !st.payment.ErasedAt.IsZero()
 		if p := st.payment; p.Provider != e.Provider || p.ProviderReference != "" && p.ProviderReference != intent.Reference {
 			s.Log.Warn("checkout: event of another account ignored", "event", e.ID, "provider", e.Provider, "payment", p.ID)
-			return nil
+			return erased, nil
 		}
 		if st.payment.Merge(intent) {
 			if err := s.refresh(ctx, &st.payment); err != nil {
-				return err
+				return erased, err
 			}
 		}
 		if unchanged(st) {
-			return nil
+			return erased, nil
 		}
 		err = s.save(ctx, &st)
 		if !fault.Is(err, fault.Conflict) && !fault.Is(err, fault.UnknownOutcome) || ctx.Err() != nil {
-			return err
+			return erased, err
 		}
 	}
 }

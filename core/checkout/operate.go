@@ -14,17 +14,21 @@ const (
 )
 
 // Confirm asks for the buyer's money. A payment that never reached its provider
-// is created there by the same call.
+// is created there by the same call. One that was erased is not confirmed any more:
+// Conflict with code payment_erased.
 //
 // The errors of all operations on a payment: NotFound; Declined; Invalid;
-// Conflict with code unexpected_state, operation_in_progress, idem.CodeMismatch
-// or idem.CodeInFlight; Unavailable: nothing was done, and the same key tries
+// Conflict with code unexpected_state, operation_in_progress, payment_erased (what
+// was answered under the key), idem.CodeMismatch or idem.CodeInFlight; Unavailable: nothing was done, and the same key tries
 // again.
 func (s *Service) Confirm(ctx context.Context, tenant, id string, r ConfirmRequest, key idem.Key) (Result, error) {
 	if err := (payment.Fields{PaymentMethod: r.PaymentMethod, ReturnURL: r.ReturnURL}).Check(); err != nil {
 		return Result{}, err
 	}
 	return s.operate(ctx, tenant, id, key, func(p *payment.Payment) error {
+		if !p.ErasedAt.IsZero() {
+			return errErased
+		}
 		switch p.Status {
 		case payment.RequiresPaymentMethod, payment.RequiresConfirmation, payment.RequiresAction:
 		default:

@@ -77,7 +77,7 @@ func freeze(p *payment.Payment) {
 		if op.EndedAt.IsZero() {
 			op.EndedAt = p.UpdatedAt
 		}
-		if op.Key == "" || op.Answer != nil || retryable(op) {
+		if op.Key == "" || op.Erased || op.Answer != nil || retryable(op) {
 			continue
 		}
 		view := *p

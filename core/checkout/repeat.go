@@ -12,7 +12,8 @@ import (
 
 // repeat answers a request whose key the payment knows already: with the answer
 // that was given, with the payment as it stands while the outcome is open, or,
-// where it is proved that nothing was done, by trying again.
+// where it is proved that nothing was done, by trying again. An answer that was
+// erased is Conflict.
 func (s *Service) repeat(ctx context.Context, st stored, key idem.Key) (Result, error) {
 	op := st.payment.Under(key.Scoped)
 	if op == nil {
@@ -22,6 +23,8 @@ func (s *Service) repeat(ctx context.Context, st stored, key idem.Key) (Result, 
 		return Result{}, err
 	}
 	switch {
+	case op.Erased:
+		return Result{Payment: st.payment, Operation: *op}, errErased
 	case op.Outcome == payment.Calling && s.Clock.Now().Before(op.StartedAt.Add(answerWithin)):
 		err := fault.New(fault.Conflict, idem.CodeInFlight, "the first request under this key is still under way")
 		err.RetryAfter = time.Second

@@ -19,6 +19,13 @@ type Feed struct {
 	Data    json.RawMessage `json:"data,omitempty"` // a small object: status, version, provider
 }
 
+// Subject is what an event speaks of, in the eyes of a person.
+type Subject struct {
+	Tenant string
+	Theirs bool // it is the person's
+	Erased bool // nothing tells any more whose it was
+}
+
 // Webhook is one verified event of a provider.
 type Webhook struct {
 	Provider string          `json:"provider"` // the configured name whose secret verified it

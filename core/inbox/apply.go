@@ -2,7 +2,6 @@ package inbox
 
 import (
 	"context"
-	"encoding/json"
 	"time"
 
 	"patchbay/core/fault"
@@ -14,24 +13,27 @@ func (s *Service) handle(ctx context.Context, c ports.Claim) { s.apply(ctx, c.Re
 // apply takes a stored event in and saves what became of it. A crash between
 // the two applies it again, which changes nothing.
 func (s *Service) apply(ctx context.Context, r ports.Record) {
-	var e entry
-	err := json.Unmarshal(r.Body, &e)
+	e, err := decode(r)
+	erased := false
 	if err == nil {
-		err = s.try(ctx, r.Tenant, e)
-	} else {
-		err = fault.Wrap(fault.Invalid, "inbox.decode", err)
+		erased, err = s.try(ctx, r.Tenant, e)
 	}
 	s.settle(&r, &e, err)
+	if erased && r.Index.Status != stateWaiting {
+		if err := e.erase(&r, s.Clock.Now()); err != nil {
+			s.Log.Error("inbox: event not erased", "event", r.ID, "error", err)
+		}
+	}
 	if err := s.Journal.Save(ctx, &r)[0]; err != nil {
 		// The lease runs out, and the event is applied again.
 		s.Log.Warn("inbox: state of event not saved", "event", r.ID, "error", err)
 	}
 }
 
-func (s *Service) try(ctx context.Context, route string, e entry) error {
+func (s *Service) try(ctx context.Context, route string, e entry) (erased bool, err error) {
 	r, ok := s.Routes[route]
 	if !ok {
-		return fault.New(fault.Unavailable, "no_such_route", "the provider of this event is not configured any more")
+		return false, fault.New(fault.Unavailable, "no_such_route", "the provider of this event is not configured any more")
 	}
 	ctx, cancel := context.WithTimeout(ctx, applyDeadline)
 	defer cancel()
@@ -47,9 +49,7 @@ func (s *Service) settle(r *ports.Record, e *entry, err error) {
 	}
 	e.Tries++
 	e.Last = fault.KindOf(err).String()
-	if body, merr := json.Marshal(e); merr == nil {
-		r.Body = body
-	}
+	_ = e.encode(r) // an entry can always be encoded
 	wait, ok := schedule.After(e.Tries)
 	if !ok || fault.Is(err, fault.Invalid) {
 		r.Index.Status = stateDead

@@ -12,6 +12,7 @@ import (
 	"patchbay/core/event"
 	"patchbay/core/fault"
 	"patchbay/core/queue"
+	"patchbay/core/user"
 	"patchbay/ports"
 )
 
@@ -44,8 +45,12 @@ type Route struct {
 	Verifier ports.Verifier
 	// Apply takes an event into whatever it speaks of. It must bear to be called
 	// twice with the same event. NotFound and everything that may pass is tried
-	// again; Invalid is not.
-	Apply func(ctx context.Context, e event.Webhook) error
+	// again; Invalid is not. erased tells that what it speaks of was erased: then
+	// nothing but the event's name is kept once it is done with.
+	Apply func(ctx context.Context, e event.Webhook) (erased bool, err error)
+	// Subject tells of what an event speaks of whether it is a person's. NotFound:
+	// nothing here fits it.
+	Subject func(ctx context.Context, e event.Webhook, p user.Person) (event.Subject, error)
 }
 
 // Options is what a Service needs.
@@ -97,6 +102,25 @@ type entry struct {
 	Event event.Webhook `json:"event"`
 	Tries int           `json:"tries,omitempty"`
 	Last  string        `json:"last,omitempty"` // the Kind of the last failure
+	// ErasedAt is when what the event said was taken out of it.
+	ErasedAt time.Time `json:"erasedAt,omitzero"`
+}
+
+func decode(r ports.Record) (entry, error) {
+	var e entry
+	if err := json.Unmarshal(r.Body, &e); err != nil {
+		return entry{}, fault.Wrap(fault.Invalid, "inbox.decode", err)
+	}
+	return e, nil
+}
+
+func (e *entry) encode(r *ports.Record) error {
+	body, err := json.Marshal(e)
+	if err != nil {
+		return fault.Wrap(fault.Invalid, "inbox.encode", err)
+	}
+	r.Body = body
+	return nil
 }
 
 // Receive verifies a webhook and stores its events. Once it returns nil they
@@ -125,21 +149,20 @@ func (s *Service) Receive(ctx context.Context, route string, body []byte, header
 // store puts an event into the journal, claimed by this process where a slot is
 // free to apply it at once.
 func (s *Service) store(ctx context.Context, route string, e event.Webhook) error {
-	body, err := json.Marshal(entry{Event: e})
-	if err != nil {
-		return fault.Wrap(fault.Invalid, "inbox.store", err)
-	}
 	now := s.Clock.Now()
 	record := ports.Record{
 		// The id is the provider's own: that is what makes a repeat a Conflict.
-		Tenant: route, Kind: Kind, ID: e.Provider + ":" + e.ID, Body: body,
+		Tenant: route, Kind: Kind, ID: e.Provider + ":" + e.ID,
 		Index: ports.Index{Status: stateWaiting, Created: now}, Queue: queueName, Due: now,
+	}
+	if err := (&entry{Event: e}).encode(&record); err != nil {
+		return err
 	}
 	free := s.take()
 	if free {
 		record.Owner, record.Due = s.Owner, now.Add(lease)
 	}
-	err = s.Journal.Save(ctx, &record)[0]
+	err := s.Journal.Save(ctx, &record)[0]
 	switch {
 	case err == nil && free && !record.Held:
 		background := context.WithoutCancel(ctx)

@@ -39,20 +39,22 @@ type effects struct {
 	mu    sync.Mutex
 	tries map[string]int
 	done  map[string]int
-	fail  func(id string, try int) error
+	// erased says of which events the payment was.
+	erased map[string]bool
+	fail   func(id string, try int) error
 }
 
-func (e *effects) apply(_ context.Context, w event.Webhook) error {
+func (e *effects) apply(_ context.Context, w event.Webhook) (erased bool, err error) {
 	e.mu.Lock()
 	defer e.mu.Unlock()
 	e.tries[w.ID]++
 	if e.fail != nil {
 		if err := e.fail(w.ID, e.tries[w.ID]); err != nil {
-			return err
+			return e.erased[w.ID], err
 		}
 	}
 	e.done[w.ID]++
-	return nil
+	return e.erased[w.ID], nil
 }
 
 func (e *effects) count(id string) (tries, done int) {

@@ -89,7 +89,7 @@ func (s *Service) Run(ctx context.Context) {
 // and replayed is true.
 //
 // Invalid; Unsupported: no provider can carry it; Conflict with
-// idem.CodeMismatch; Unavailable; UnknownOutcome.
+// idem.CodeMismatch or code message_erased; Unavailable; UnknownOutcome.
 func (s *Service) Accept(ctx context.Context, tenant string, d message.Draft, key idem.Key) (m message.Message, replayed bool, err error) {
 	now := s.Clock.Now()
 	if err := d.Check(now); err != nil {
@@ -186,7 +186,10 @@ func (s *Service) repeat(ctx context.Context, key idem.Key) (message.Message, er
 	if err != nil {
 		return message.Message{}, err
 	}
-	return st.message, key.Match(st.message.Fingerprint)
+	if err := key.Match(st.message.Fingerprint); err != nil || st.message.ErasedAt.IsZero() {
+		return st.message, err
+	}
+	return message.Message{}, errErased
 }
 
 func (s *Service) take() bool {

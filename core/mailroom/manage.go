@@ -39,7 +39,7 @@ func (s *Service) List(ctx context.Context, tenant string, status message.Status
 
 // Retry queues a message again that failed, or whose outcome is unknown: a
 // person says that it may go out (again). NotFound; Conflict with code
-// unexpected_state.
+// unexpected_state or message_erased.
 func (s *Service) Retry(ctx context.Context, tenant, id string) (message.Message, error) {
 	return s.move(ctx, tenant, id, "retried", func(st *stored) bool {
 		if !st.message.PurgedAt.IsZero() || st.message.Status != message.Failed && st.message.Status != message.Unknown {
@@ -52,7 +52,7 @@ func (s *Service) Retry(ctx context.Context, tenant, id string) (message.Message
 }
 
 // Cancel stops a message that waits. NotFound; Conflict with code
-// unexpected_state: it is being sent, or was.
+// unexpected_state: it is being sent, or was; or message_erased.
 func (s *Service) Cancel(ctx context.Context, tenant, id string) (message.Message, error) {
 	return s.move(ctx, tenant, id, "canceled", func(st *stored) bool {
 		// Once it is claimed it may go out any moment.
@@ -75,6 +75,9 @@ func (s *Service) move(ctx context.Context, tenant, id, what string, change func
 		return message.Message{}, errHeld
 	}
 	err = s.update(ctx, &st, func(st *stored) error {
+		if !st.message.ErasedAt.IsZero() {
+			return errErased
+		}
 		if !change(st) {
 			return unexpected(st.message, what)
 		}

@@ -13,12 +13,13 @@ import (
 
 // stored is a message with the record it is kept in. told is the status that
 // the feed knows already. files are the attachments with their contents, where
-// they are at hand.
+// they are at hand. parts is how many records of files are there.
 type stored struct {
 	message message.Message
 	record  ports.Record
 	told    message.Status
 	files   []message.Attachment
+	parts   int
 }
 
 func decode(r ports.Record) (stored, error) {
@@ -26,7 +27,7 @@ func decode(r ports.Record) (stored, error) {
 	if err := json.Unmarshal(r.Body, &m); err != nil {
 		return stored{}, fault.Wrap(fault.Internal, "mailroom.decode", err)
 	}
-	return stored{message: m, record: r, told: m.Status}, nil
+	return stored{message: m, record: r, told: m.Status, parts: m.Parts}, nil
 }
 
 func (s *Service) load(ctx context.Context, tenant, id string) (stored, error) {
@@ -37,8 +38,14 @@ func (s *Service) load(ctx context.Context, tenant, id string) (stored, error) {
 	return decode(r)
 }
 
+// save writes a message. The records of files that it has given up go with it.
 func (s *Service) save(ctx context.Context, st *stored) error {
-	return s.write(st, func(r *ports.Record) error { return s.Journal.Save(ctx, r)[0] })
+	return s.write(st, func(r *ports.Record) error {
+		if st.parts > st.message.Parts {
+			return s.Journal.Detach(ctx, r)
+		}
+		return s.Journal.Save(ctx, r)[0]
+	})
 }
 
 // write has a message put into the journal.
@@ -128,9 +135,10 @@ func (s *Service) update(ctx context.Context, st *stored, change func(*stored) e
 	}
 }
 
-// become takes what was read again. Files never change.
+// become takes what was read again. Files never change; whether they are gone with a
+// save whose answer was lost is not known.
 func (st *stored) become(fresh stored) {
-	fresh.files = st.files
+	fresh.files, fresh.parts = st.files, max(st.parts, fresh.parts)
 	*st = fresh
 }
 

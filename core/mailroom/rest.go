@@ -44,17 +44,13 @@ func (s *Service) age(ctx context.Context, c ports.Claim) {
 	if !now.Before(m.CreatedAt.Add(idem.Kept)) {
 		st.record.Idem, m.Key, m.Fingerprint = "", "", ""
 	}
-	put := func(r *ports.Record) error { return s.Journal.Save(ctx, r)[0] }
 	if s.Retention > 0 && m.PurgedAt.IsZero() && !now.Before(m.CreatedAt.Add(s.Retention)) {
-		if m.Parts > 0 {
-			put = func(r *ports.Record) error { return s.Journal.Detach(ctx, r) }
-		}
 		strip(m)
 		m.PurgedAt = now
 	}
 	s.rest(&st)
 	// Conflict: it is not at rest any more, or was told of news; it comes here again.
-	if err := s.write(&st, put); err != nil && !fault.Is(err, fault.Conflict) {
+	if err := s.save(ctx, &st); err != nil && !fault.Is(err, fault.Conflict) {
 		s.Log.Warn("mailroom: message not aged; it is tried again", "message", c.ID, "error", err)
 	}
 }

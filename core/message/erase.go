@@ -18,7 +18,7 @@ func (m *Message) Erase(theirs func(email string) bool, now time.Time) {
 		m.ErasedAt = now
 	}
 	m.Subject, m.HTML, m.Text = Erased, "", ""
-	m.Headers, m.Attachments, m.Tags, m.Metadata = nil, nil, nil, nil
+	m.Headers, m.Attachments, m.Tags, m.Metadata, m.Parts = nil, nil, nil, nil, 0
 	if theirs(m.From.Email) {
 		m.MessageID = m.ID + "@" + erasedDomain // it had the domain of the address
 		m.From = Address{Email: ErasedAddress}

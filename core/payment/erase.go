@@ -10,6 +10,9 @@ const Erased = "erased"
 // was asked and how it ended. No operation may be open: it could not be repeated
 // or looked up any more.
 func (p *Payment) Erase(now time.Time) {
+	if !p.ErasedAt.IsZero() {
+		return
+	}
 	p.ErasedAt = now
 	p.CustomerID, p.Description, p.ReturnURL, p.ClientSecret = "", "", "", ""
 	p.Metadata, p.NextAction = nil, nil
@@ -37,4 +40,18 @@ func (p *Payment) admit(i Intent) Intent {
 		i.ClientSecret, i.NextAction, i.Failure = "", nil, i.Failure.erase()
 	}
 	return i
+}
+
+// Concerns reports whether the payment is a person's: its customer, or a value of
+// its metadata, names the person.
+func (p *Payment) Concerns(names func(value string) bool) bool {
+	if names(p.CustomerID) {
+		return true
+	}
+	for _, value := range p.Metadata {
+		if names(value) {
+			return true
+		}
+	}
+	return false
 }

@@ -85,7 +85,7 @@ func (s *Spool) move(ctx context.Context, w ports.Record) bool {
 	w.Owner, w.Due = "", s.Clock.Now()
 	switch w.Index.Status {
 	case stateMoved:
-		w.Queue, w.Body = "", []byte(`{}`)
+		w.Queue, w.Body = "", empty
 	case stateRefused:
 		w.Queue = refusedTo // so that nobody purges it
 		s.Log.Error("spool: the store has something else under this name; what was accepted is kept here", "record", w.ID)

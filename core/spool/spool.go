@@ -15,6 +15,7 @@ import (
 	"time"
 
 	"patchbay/core/fault"
+	"patchbay/core/user"
 	"patchbay/ports"
 )
 
@@ -26,7 +27,7 @@ const (
 	localDeadline = 3 * time.Second
 	maxHeld       = 100_000
 	maxBytes      = 4 << 30
-	pageSize      = 500
+	pageSize      = 4 // each may have 20 MB of files
 )
 
 // The states of what was held. What was moved stays for a while.
@@ -34,7 +35,11 @@ const (
 	stateHeld    = "held"
 	stateMoved   = "moved"
 	stateRefused = "refused" // the store has something else of this name
+	stateErased  = "erased"  // it was refused, and its person wants it gone
 )
+
+// empty is the body of what is held no more.
+var empty = []byte(`{}`)
 
 // Options is what a Spool needs.
 type Options struct {
@@ -42,10 +47,13 @@ type Options struct {
 	Local ports.Journal // of this machine, and of this process alone
 	// Same has an entry for each kind of record that may be held. It reports
 	// whether two records of one id or key are one thing that was asked for twice.
-	Same  map[string]func(held, stored ports.Record) bool
-	Clock ports.Clock
-	Owner string
-	Log   *slog.Logger
+	Same map[string]func(held, stored ports.Record) bool
+	// Personal has an entry for each kind that may hold data of persons. It shows a
+	// record to a person, if it is that one's.
+	Personal map[string]func(r ports.Record, p user.Person) (view any, ok bool)
+	Clock    ports.Clock
+	Owner    string
+	Log      *slog.Logger
 }
 
 // Spool is a journal: the store, and what is held for it.
@@ -82,12 +90,8 @@ var (
 // Open makes a Spool, with what a process before this one has held.
 func Open(ctx context.Context, o Options) (*Spool, error) {
 	s := &Spool{Journal: o.Store, Options: o, held: map[string]waiting{}, keys: map[string]bool{}}
-	for cursor := ""; ; {
-		page, err := o.Local.List(ctx, "", heldKind, ports.Filter{}, cursor, pageSize)
-		if err != nil {
-			return nil, err
-		}
-		for _, w := range page.Records {
+	err := ports.Walk(ctx, o.Local, "", heldKind, pageSize, func(page []ports.Record) error {
+		for _, w := range page {
 			switch w.Index.Status {
 			case stateHeld:
 				s.note(w)
@@ -95,10 +99,12 @@ func Open(ctx context.Context, o Options) (*Spool, error) {
 				s.refused++
 			}
 		}
-		if cursor = page.Next; cursor == "" {
-			return s, nil
-		}
+		return nil
+	})
+	if err != nil {
+		return nil, err
 	}
+	return s, nil
 }
 
 // Save implements ports.Journal. A new record of a kind that may be held is held

@@ -28,9 +28,7 @@ type Trace struct {
 	View any
 	// Pending says why it cannot be erased yet, empty where it can.
 	Pending string
-	// Erase takes the person's data out of it, and returns why it cannot yet, as it
-	// is by then. Twice is the same as once.
-	//
-	// Unavailable, UnknownOutcome: to be repeated.
-	Erase func(ctx context.Context) (pending string, err error)
+	// Erase takes the person's data out of it. Twice is the same as once. Conflict:
+	// it cannot be done yet, and the message says why. Unavailable; UnknownOutcome.
+	Erase func(ctx context.Context) error
 }

@@ -1,0 +1,92 @@
+package checkout
+
+import (
+	"context"
+	"slices"
+
+	"patchbay/core/event"
+	"patchbay/core/fault"
+	"patchbay/core/payment"
+	"patchbay/core/user"
+	"patchbay/ports"
+)
+
+const pageSize = 50 // payments that are looked at at once
+
+var errErased = fault.New(fault.Conflict, "payment_erased", "what this payment said of a person was erased, and what was answered with it")
+
+// Traces gives every payment whose customer is the person, or whose metadata names
+// it. All of the tenant's are looked at, and looked is told how many.
+func (s *Service) Traces(ctx context.Context, p user.Person, looked func(int) error, found func(user.Trace) error) error {
+	return ports.Walk(ctx, s.Journal, p.Tenant, kind, pageSize, func(page []ports.Record) error {
+		for _, r := range page {
+			st, err := decode(r)
+			if err != nil {
+				return err
+			}
+			if !st.payment.Concerns(p.Is) {
+				continue
+			}
+			if err := found(s.trace(st)); err != nil {
+				return err
+			}
+		}
+		return looked(len(page))
+	})
+}
+
+func (s *Service) trace(st stored) user.Trace {
+	t := user.Trace{
+		ID: st.payment.ID, View: shown(st.payment),
+		Erase: func(ctx context.Context) error { return s.erase(ctx, st) },
+	}
+	if err := settledYet(&st.payment); err != nil {
+		t.Pending = err.Message
+	}
+	return t
+}
+
+func (s *Service) erase(ctx context.Context, st stored) error {
+	return s.update(ctx, &st, func(st *stored) error {
+		if err := settledYet(&st.payment); err != nil {
+			return err
+		}
+		st.payment.Erase(s.Clock.Now())
+		return nil
+	})
+}
+
+// settledYet returns Conflict while an operation is open: what was asked is needed
+// to find out what became of it.
+func settledYet(p *payment.Payment) *fault.Error {
+	if open := p.Open(); open != nil {
+		return fault.New(fault.Conflict, codeInProgress, "its "+string(open.Action)+" is under way, or nobody knows yet how it ended")
+	}
+	return nil
+}
+
+// shown is a payment as a person gets it: without the copies of it that are kept as
+// answers, and without what lets anybody confirm it.
+func shown(p payment.Payment) payment.Payment {
+	p.ClientSecret = ""
+	p.Operations = slices.Clone(p.Operations)
+	for i := range p.Operations {
+		p.Operations[i].Answer = nil
+	}
+	return p
+}
+
+// Subject tells of the payment that an event speaks of whether it is the person's.
+// NotFound: the event speaks of none that is here.
+func (s *Service) Subject(ctx context.Context, e event.Webhook, p user.Person) (event.Subject, error) {
+	intent, ok, err := s.Events.Payment(e)
+	if err != nil || !ok {
+		return event.Subject{}, fault.New(fault.NotFound, "no_payment", "the event is not about a payment")
+	}
+	st, err := s.subject(ctx, e.Provider, intent)
+	if err != nil {
+		return event.Subject{}, err
+	}
+	one := st.payment
+	return event.Subject{Tenant: one.Tenant, Theirs: one.Tenant == p.Tenant && one.Concerns(p.Is), Erased: !one.ErasedAt.IsZero()}, nil
+}

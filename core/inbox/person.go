@@ -1,0 +1,125 @@
+package inbox
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"maps"
+	"slices"
+	"time"
+
+	"patchbay/core/event"
+	"patchbay/core/fault"
+	"patchbay/core/user"
+	"patchbay/ports"
+)
+
+const pageSize = 100 // events that are looked at at once
+
+var errWaits = fault.New(fault.Conflict, "event_waits", "it waits to be applied")
+
+// Traces gives every event that speaks of something of the person's, or names the
+// person, and those of what was erased, whosever it was. All are looked at, and
+// looked is told how many.
+func (s *Service) Traces(ctx context.Context, p user.Person, looked func(int) error, found func(user.Trace) error) error {
+	for _, route := range slices.Sorted(maps.Keys(s.Routes)) {
+		err := ports.Walk(ctx, s.Journal, route, Kind, pageSize, func(page []ports.Record) error {
+			for _, r := range page {
+				if err := s.look(ctx, r, p, found); err != nil {
+					return err
+				}
+			}
+			return looked(len(page))
+		})
+		if err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func (s *Service) look(ctx context.Context, r ports.Record, p user.Person, found func(user.Trace) error) error {
+	e, err := decode(r)
+	if err != nil {
+		return err
+	}
+	if !e.ErasedAt.IsZero() {
+		return nil
+	}
+	of, err := s.Routes[r.Tenant].Subject(ctx, e.Event, p)
+	if fault.Is(err, fault.NotFound) {
+		of, err = event.Subject{Tenant: p.Tenant}, nil
+	}
+	if err != nil || of.Tenant != p.Tenant {
+		return err
+	}
+	t := user.Trace{ID: r.ID, Erase: func(ctx context.Context) error { return s.erase(ctx, r) }}
+	switch {
+	case of.Theirs || names(e.Event, p):
+		t.View = shown{e.Event, r.Index.Status}
+	case !of.Erased:
+		return nil
+	}
+	if r.Index.Status == stateWaiting {
+		t.Pending = errWaits.Message
+	}
+	return found(t)
+}
+
+// erase takes what an event says out of it, once it is not needed any more.
+func (s *Service) erase(ctx context.Context, r ports.Record) error {
+	for {
+		if r.Index.Status == stateWaiting {
+			return errWaits
+		}
+		e, err := decode(r)
+		if err != nil {
+			return err
+		}
+		if err := e.erase(&r, s.Clock.Now()); err != nil {
+			return err
+		}
+		err = s.Journal.Save(ctx, &r)[0]
+		if !fault.Is(err, fault.Conflict) && !fault.Is(err, fault.UnknownOutcome) || ctx.Err() != nil {
+			return err
+		}
+		if r, err = s.Journal.Get(ctx, r.Tenant, Kind, r.ID); err != nil {
+			return err
+		}
+	}
+}
+
+func (e *entry) erase(r *ports.Record, now time.Time) error {
+	e.Event.Object, e.ErasedAt = nil, now
+	return e.encode(r)
+}
+
+// Personal shows the event in a record, if it names the person.
+func Personal(r ports.Record, p user.Person) (view any, ok bool) {
+	e, err := decode(r)
+	if err != nil || !names(e.Event, p) {
+		return nil, false
+	}
+	return shown{e.Event, r.Index.Status}, true
+}
+
+// shown is an event as a person gets it.
+type shown struct {
+	event.Webhook
+	State string `json:"state"`
+}
+
+// names reports whether one of the texts in an event's object is the id or an
+// address of the person.
+func names(e event.Webhook, p user.Person) bool {
+	d := json.NewDecoder(bytes.NewReader(e.Object))
+	for {
+		token, err := d.Token()
+		if err != nil { // its end, or no JSON: then it is no event that could be applied
+			return false
+		}
+		if text, ok := token.(string); ok && p.Is(text) {
+			return true
+		}
+	}
+}

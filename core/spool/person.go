@@ -1,0 +1,70 @@
+package spool
+
+import (
+	"context"
+
+	"patchbay/core/fault"
+	"patchbay/core/user"
+	"patchbay/ports"
+)
+
+var errWaits = fault.New(fault.Conflict, "record_held", "it waits in the spool for the database")
+
+// Traces gives what is held of a person, and what the store has refused. Of what was
+// moved nothing is here any more. looked is told how many were looked at.
+func (s *Spool) Traces(ctx context.Context, p user.Person, looked func(int) error, found func(user.Trace) error) error {
+	return ports.Walk(ctx, s.Local, "", heldKind, pageSize, func(page []ports.Record) error {
+		for _, w := range page {
+			if err := s.look(w, p, found); err != nil {
+				return err
+			}
+		}
+		return looked(len(page))
+	})
+}
+
+func (s *Spool) look(w ports.Record, p user.Person, found func(user.Trace) error) error {
+	if w.Index.Status != stateHeld && w.Index.Status != stateRefused {
+		return nil
+	}
+	r, err := unwrap(w)
+	if err != nil {
+		return err
+	}
+	personal := s.Personal[r.Kind]
+	if personal == nil {
+		return nil
+	}
+	view, ok := personal(r.Record, p)
+	if !ok {
+		return nil
+	}
+	t := user.Trace{ID: w.ID, View: view, Erase: func(ctx context.Context) error { return s.erase(ctx, w.ID) }}
+	if w.Index.Status == stateHeld {
+		t.Pending = errWaits.Message
+	}
+	return found(t)
+}
+
+// erase removes what the store has refused: nobody will ever work on it.
+func (s *Spool) erase(ctx context.Context, id string) error {
+	w, err := s.Local.Get(ctx, "", heldKind, id)
+	if err != nil {
+		return err
+	}
+	switch w.Index.Status {
+	case stateHeld:
+		return errWaits
+	case stateRefused:
+	default:
+		return nil
+	}
+	w.Index.Status, w.Queue, w.Body = stateErased, "", empty
+	if err := s.Local.Save(ctx, &w)[0]; err != nil {
+		return err
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.refused--
+	return nil
+}
