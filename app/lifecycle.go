@@ -21,6 +21,7 @@ import (
 	"patchbay/core/feed"
 	"patchbay/core/inbox"
 	"patchbay/core/mailroom"
+	"patchbay/core/privacy"
 	"patchbay/core/retention"
 	"patchbay/ports"
 )
@@ -51,9 +52,9 @@ func newAPI(c *config.Config, u services, store Storage, f fallback, s surroundi
 	})
 }
 
-func newConsole(c *config.Config, keys *access.Service, store Storage, f fallback, gateways accounts, mailers posts) *console.Console {
+func newConsole(c *config.Config, keys *access.Service, people *privacy.Service, store Storage, f fallback, gateways accounts, mailers posts) *console.Console {
 	o := console.Options{
-		Access: keys, API: "http://" + c.Server.Address,
+		Access: keys, Privacy: people, API: "http://" + c.Server.Address,
 		Storage: func(ctx context.Context) console.Storage { return f.status(ctx, c, store) },
 	}
 	if m := mailbox(mailers); m != nil {

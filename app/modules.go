@@ -34,7 +34,7 @@ import (
 // store outlives the workers, and they the listeners.
 var modules = fx.Options(
 	fx.Provide(newSurroundings, openStorage, newAccess, newGateways, newMailers, newHook,
-		newCheckout, newMailroom, newInbox, newDirectory, newRetention, newFeed, newAPI, newConsole),
+		newCheckout, newMailroom, newInbox, newDirectory, newRetention, newFeed, newPrivacy, newAPI, newConsole),
 	fx.Invoke(requireKey, runWorkers, listen),
 )
 
@@ -187,7 +187,7 @@ func newMailroom(c *config.Config, store Storage, mailers []ports.Mailer, s surr
 func newInbox(store Storage, hook *stripehook.Hook, pay *checkout.Service, s surroundings) *inbox.Service {
 	return inbox.New(inbox.Options{
 		Journal: store.Journal, Clock: s.clock, Owner: s.owner, Log: s.log,
-		Routes: map[string]inbox.Route{"stripe": {Verifier: hook, Apply: pay.ApplyWebhook}},
+		Routes: map[string]inbox.Route{"stripe": {Verifier: hook, Apply: pay.ApplyWebhook, Subject: pay.Subject}},
 	})
 }
 

@@ -18,6 +18,7 @@ import (
 	"patchbay/core/inbox"
 	"patchbay/core/mailroom"
 	"patchbay/core/spool"
+	"patchbay/core/user"
 	"patchbay/ports"
 )
 
@@ -75,6 +76,7 @@ func openSpool(ctx context.Context, store, local ports.Journal, s surroundings) 
 			mailroom.Kind: mailroom.Same,
 			inbox.Kind:    func(ports.Record, ports.Record) bool { return true }, // the id is the event's own
 		},
+		Personal: map[string]func(ports.Record, user.Person) (any, bool){mailroom.Kind: mailroom.Personal, inbox.Kind: inbox.Personal},
 	})
 }
 

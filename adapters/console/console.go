@@ -19,6 +19,7 @@ import (
 	"patchbay/core/fault"
 	"patchbay/core/message"
 	"patchbay/core/payment"
+	"patchbay/core/privacy"
 )
 
 // Mailbox is where caught mail is kept.
@@ -38,6 +39,7 @@ type Book interface {
 // Options is what a Console needs. Mailbox and Book are nil where there is none.
 type Options struct {
 	Access  *access.Service
+	Privacy *privacy.Service
 	Mailbox Mailbox
 	Book    Book
 	API     string // the base URL of the API, for links
@@ -47,7 +49,9 @@ type Options struct {
 // Console serves the admin listener.
 type Console struct {
 	Options
-	app *fiber.App
+	app     *fiber.App
+	running context.Context // until Shutdown
+	stop    context.CancelFunc
 }
 
 //go:embed pages.html
@@ -60,6 +64,7 @@ const listed = 200 // messages on the page
 // New makes a Console; it does not listen yet.
 func New(o Options) *Console {
 	c := &Console{Options: o}
+	c.running, c.stop = context.WithCancel(context.Background())
 	c.app = fiber.New(fiber.Config{
 		DisableStartupMessage: true, ReadTimeout: 5 * time.Second, WriteTimeout: 35 * time.Second,
 		IdleTimeout: 60 * time.Second, BodyLimit: 64 << 10, ErrorHandler: fail,
@@ -72,6 +77,8 @@ func New(o Options) *Console {
 	c.app.Get("/catcher/:name", c.mail)
 	c.app.Get("/mock/charges", c.charges)
 	c.app.Get("/admin/storage", c.storage)
+	c.app.Post("/admin/data/export", c.exportData)
+	c.app.Post("/admin/data/erase", c.eraseData)
 	c.app.Get("/admin/keys", c.listKeys)
 	c.app.Post("/admin/keys", c.createKey)
 	c.app.Delete("/admin/keys/:id", c.revokeKey)
@@ -81,8 +88,12 @@ func New(o Options) *Console {
 // Serve answers requests on a listener until Shutdown.
 func (c *Console) Serve(l net.Listener) error { return c.app.Listener(l) }
 
-// Shutdown waits for the requests under way until ctx ends.
-func (c *Console) Shutdown(ctx context.Context) error { return c.app.ShutdownWithContext(ctx) }
+// Shutdown waits for the requests under way until ctx ends. What takes long, and can
+// be repeated, is given up.
+func (c *Console) Shutdown(ctx context.Context) error {
+	c.stop()
+	return c.app.ShutdownWithContext(ctx)
+}
 
 // guard refuses requests under another host's name (DNS rebinding) and from
 // another site's pages (cross-site requests).

@@ -126,7 +126,7 @@ func messageView(m message.Message) api.Message {
 		Id: m.ID, Status: string(m.Status), From: formatted(m.From), To: addresses(m.To), Cc: addresses(m.Cc), Bcc: addresses(m.Bcc),
 		Subject: m.Subject, Delivery: string(m.Delivery), Tags: m.Tags, Metadata: m.Metadata, SendAt: m.SendAt,
 		Recipients: make([]api.Recipient, len(m.Recipients)), Attempts: make([]api.MessageAttempt, len(m.Attempts)),
-		CreatedAt: m.CreatedAt, UpdatedAt: m.UpdatedAt, PurgedAt: m.PurgedAt,
+		CreatedAt: m.CreatedAt, UpdatedAt: m.UpdatedAt, PurgedAt: m.PurgedAt, ErasedAt: m.ErasedAt,
 	}
 	for i, r := range m.Recipients {
 		out.Recipients[i] = api.Recipient{Email: r.Email, Status: string(r.Status)}

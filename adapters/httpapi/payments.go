@@ -160,7 +160,7 @@ func paymentView(p payment.Payment) api.Payment {
 		Provider: p.Provider, ProviderReference: p.ProviderReference, ClientSecret: p.ClientSecret,
 		PublishableKey: p.PublishableKey, AmountCapturable: p.AmountCapturable, AmountCaptured: p.AmountCaptured,
 		AmountRefunded: p.AmountRefunded, Error: failure(p.Error), NeedsReview: p.NeedsReview,
-		Attempts: make([]api.Attempt, len(p.Operations)), CreatedAt: p.CreatedAt, UpdatedAt: p.UpdatedAt,
+		Attempts: make([]api.Attempt, len(p.Operations)), CreatedAt: p.CreatedAt, UpdatedAt: p.UpdatedAt, ErasedAt: p.ErasedAt,
 	}
 	if n := p.NextAction; n != nil {
 		out.NextAction = api.NextAction{Type: n.Type, Url: n.URL}

@@ -147,20 +147,28 @@ func ask(ctx context.Context, address, method string, in, out any) error {
 		return err
 	}
 	defer resp.Body.Close() //nolint:errcheck // only read
-	raw, err := io.ReadAll(io.LimitReader(resp.Body, 1<<20))
-	if err != nil {
-		return err
-	}
 	if resp.StatusCode >= http.StatusMultipleChoices {
-		var failed struct{ Error struct{ Message string } }
-		_ = json.Unmarshal(raw, &failed) // something else may be listening there
-		return fmt.Errorf("the gateway at %s refused: %s", address, strings.TrimSpace(resp.Status+" "+failed.Error.Message))
+		return refusal(resp, address)
 	}
 	if out == nil {
 		return nil
+	}
+	raw, err := io.ReadAll(io.LimitReader(resp.Body, 1<<20))
+	if err != nil {
+		return err
 	}
 	if err := json.Unmarshal(raw, out); err != nil {
 		return fmt.Errorf("what listens at %s is not the gateway", address)
 	}
 	return nil
+}
+
+func refusal(resp *http.Response, address string) error {
+	raw, err := io.ReadAll(io.LimitReader(resp.Body, 1<<20))
+	if err != nil {
+		return err
+	}
+	var failed struct{ Error struct{ Message string } }
+	_ = json.Unmarshal(raw, &failed) // something else may be listening there
+	return fmt.Errorf("the gateway at %s refused: %s", address, strings.TrimSpace(resp.Status+" "+failed.Error.Message))
 }

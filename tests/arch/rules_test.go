@@ -5,7 +5,7 @@ package arch
 const (
 	base     = "core/fault core/idem core/money"
 	types    = base + " core/event core/message core/payment core/user"
-	useCases = "core/access core/checkout core/directory core/feed core/inbox core/mailroom core/retention core/spool"
+	useCases = "core/access core/checkout core/directory core/feed core/inbox core/mailroom core/privacy core/retention core/spool"
 	outbound = types + " ports adapters/httpclient"
 )
 
@@ -37,6 +37,7 @@ var rules = []rule{
 	{"core/feed", types + " ports core/queue", ""},
 	{"core/inbox", types + " ports core/queue", ""},
 	{"core/mailroom", types + " ports core/queue", ""},
+	{"core/privacy", types + " ports core/queue", ""},
 	{"core/retention", types + " ports core/queue", ""},
 	{"core/spool", types + " ports core/queue", ""},
 

@@ -154,9 +154,12 @@ type Message struct {
 	Cc        []string         `json:"cc,omitempty,omitzero"`
 	CreatedAt time.Time        `json:"createdAt"`
 	Delivery  string           `json:"delivery"`
-	From      string           `json:"from"`
-	Id        string           `json:"id"`
-	Metadata  Metadata         `json:"metadata,omitempty,omitzero"`
+
+	// ErasedAt When what it said, and the person's address, were taken out of it.
+	ErasedAt time.Time `json:"erasedAt,omitempty,omitzero"`
+	From     string    `json:"from"`
+	Id       string    `json:"id"`
+	Metadata Metadata  `json:"metadata,omitempty,omitzero"`
 
 	// PurgedAt When its text and files were removed, being older than storage.retention.
 	PurgedAt   time.Time     `json:"purgedAt,omitempty,omitzero"`
@@ -221,9 +224,12 @@ type Payment struct {
 	Currency     string    `json:"currency"`
 	CustomerId   string    `json:"customerId,omitempty,omitzero"`
 	Description  string    `json:"description,omitempty,omitzero"`
-	Error        Failure   `json:"error,omitempty,omitzero"`
-	Id           string    `json:"id"`
-	Metadata     Metadata  `json:"metadata"`
+
+	// ErasedAt When what it said of a person was taken out of it.
+	ErasedAt time.Time `json:"erasedAt,omitempty,omitzero"`
+	Error    Failure   `json:"error,omitempty,omitzero"`
+	Id       string    `json:"id"`
+	Metadata Metadata  `json:"metadata"`
 
 	// NeedsReview A person must look at it.
 	NeedsReview bool       `json:"needsReview,omitempty,omitzero"`

@@ -1,0 +1,201 @@
+package cli
+
+import (
+	"bufio"
+	"bytes"
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"net/http"
+	"os"
+	"syscall"
+	"text/tabwriter"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"patchbay/adapters/console"
+	"patchbay/app"
+	"patchbay/config"
+	"patchbay/core/privacy"
+)
+
+// progressEvery is how often it is said how far a command is.
+const progressEvery = 2 * time.Second
+
+func data(load loader) *cobra.Command {
+	cmd := &cobra.Command{Use: "data", Short: "Hand out or erase what is kept of a person"}
+	cmd.AddCommand(exportData(load), eraseData(load))
+	return cmd
+}
+
+// person adds the flags that say whose data is meant.
+func person(cmd *cobra.Command, w *privacy.Who) {
+	cmd.Flags().StringVar(&w.UserID, "user", "", "the user's id: usr_…")
+	cmd.Flags().StringVar(&w.Email, "email", "", "an email of the person, who need not be a user")
+	cmd.Flags().StringVar(&w.Tenant, "tenant", "default", "whose person it is")
+	cmd.MarkFlagsOneRequired("user", "email")
+	cmd.MarkFlagsMutuallyExclusive("user", "email")
+}
+
+func exportData(load loader) *cobra.Command {
+	var r console.DataRequest
+	var file string
+	cmd := &cobra.Command{
+		Use: "export", Short: "Print everything that is kept of a person, as JSON", Args: cobra.NoArgs,
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			c, err := load(cmd)
+			if err != nil {
+				return err
+			}
+			return into(file, cmd.OutOrStdout(), func(to io.Writer) error {
+				document := privacy.NewDocument(to)
+				_, err := people(cmd, c, "/admin/data/export", r, document.Add, func(s *privacy.Service, tell func(privacy.News) error) (privacy.Report, error) {
+					return s.Export(cmd.Context(), r.Who, tell)
+				})
+				if err != nil {
+					return err
+				}
+				return document.Close()
+			})
+		},
+	}
+	person(cmd, &r.Who)
+	cmd.Flags().StringVar(&file, "to", "", "a new file for it, which nobody else can read; standard output where absent")
+	return cmd
+}
+
+// into lets write write to a new file, or to standard output where none is named. A
+// file that was not written whole does not stay.
+func into(file string, stdout io.Writer, write func(io.Writer) error) error {
+	if file == "" {
+		return buffered(stdout, write)
+	}
+	f, err := os.OpenFile(file, os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o600) //nolint:gosec // the operator's own file
+	if err != nil {
+		return err
+	}
+	if err = errors.Join(buffered(f, write), f.Close()); err != nil {
+		err = errors.Join(err, os.Remove(file))
+	}
+	return err
+}
+
+func buffered(to io.Writer, write func(io.Writer) error) error {
+	b := bufio.NewWriter(to)
+	return errors.Join(write(b), b.Flush())
+}
+
+func eraseData(load loader) *cobra.Command {
+	var r console.DataRequest
+	var yes bool
+	cmd := &cobra.Command{
+		Use: "erase", Short: "Erase everything that is kept of a person", Args: cobra.NoArgs,
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			c, err := load(cmd)
+			if err != nil {
+				return err
+			}
+			r.Rehearsal = !yes
+			pending := func(n privacy.News) error {
+				if n.Pending != nil {
+					cmd.PrintErrf("not yet: %s: %s\n", n.Pending.ID, n.Pending.Why)
+				}
+				return nil
+			}
+			report, err := people(cmd, c, "/admin/data/erase", r, pending, func(s *privacy.Service, tell func(privacy.News) error) (privacy.Report, error) {
+				return s.Erase(cmd.Context(), r.Who, r.Rehearsal, tell)
+			})
+			if err != nil {
+				return fmt.Errorf("%w; run it again, it goes on from there", err)
+			}
+			if err := printReport(cmd.OutOrStdout(), report); err != nil {
+				return err
+			}
+			switch n := report.Pending(); {
+			case !yes:
+				cmd.PrintErrln("nothing was changed; with --yes it is erased")
+			case n > 0:
+				return fmt.Errorf("%d of it cannot be erased yet; run it again later", n)
+			}
+			return nil
+		},
+	}
+	person(cmd, &r.Who)
+	cmd.Flags().BoolVar(&yes, "yes", false, "erase it; without this it is only said what would be")
+	return cmd
+}
+
+func printReport(to io.Writer, report privacy.Report) error {
+	table := tabwriter.NewWriter(to, 0, 8, 2, ' ', 0)
+	fmt.Fprintln(table, "PLACE\tFOUND\tERASED\tNOT YET")
+	for _, c := range report.Places {
+		fmt.Fprintf(table, "%s\t%d\t%d\t%d\n", c.Place, c.Found, c.Erased, c.Pending)
+	}
+	return table.Flush()
+}
+
+// people asks a running gateway, which holds the store, through its admin listener.
+// Where none listens there it opens the store itself. It says on standard error how
+// far the work is.
+func people(cmd *cobra.Command, c *config.Config, path string, r console.DataRequest, tell func(privacy.News) error,
+	offline func(*privacy.Service, func(privacy.News) error) (privacy.Report, error),
+) (report privacy.Report, err error) {
+	place, said := "", time.Now()
+	shown := func(n privacy.News) error {
+		if n.Place != "" {
+			place = n.Place
+		}
+		if n.Looked > 0 && time.Since(said) > progressEvery {
+			cmd.PrintErrf("%s: %d looked at\n", place, n.Looked)
+			said = time.Now()
+		}
+		return tell(n)
+	}
+	report, err = follow(cmd.Context(), "http://"+c.Server.AdminAddress+path, r, shown)
+	if errors.Is(err, syscall.ECONNREFUSED) {
+		err = app.WithPrivacy(cmd.Context(), c, func(s *privacy.Service) error {
+			report, err = offline(s, shown)
+			return err
+		})
+	}
+	return report, err
+}
+
+// follow asks for work that may take long, and reads what is told of it to the end.
+func follow(ctx context.Context, address string, r console.DataRequest, tell func(privacy.News) error) (privacy.Report, error) {
+	body, err := json.Marshal(r)
+	if err != nil {
+		return privacy.Report{}, err
+	}
+	req, err := http.NewRequestWithContext(ctx, http.MethodPost, address, bytes.NewReader(body))
+	if err != nil {
+		return privacy.Report{}, err
+	}
+	req.Header.Set("Content-Type", "application/json")
+	resp, err := http.DefaultClient.Do(req)
+	if err != nil {
+		return privacy.Report{}, err
+	}
+	defer resp.Body.Close() //nolint:errcheck // only read
+	if resp.StatusCode >= http.StatusMultipleChoices {
+		return privacy.Report{}, refusal(resp, address)
+	}
+	lines := json.NewDecoder(resp.Body)
+	for {
+		var line console.DataLine
+		switch err := lines.Decode(&line); {
+		case err != nil:
+			return privacy.Report{}, fmt.Errorf("the gateway at %s ended before it was done: %w", address, err)
+		case line.Error != "":
+			return privacy.Report{}, errors.New(line.Error)
+		case line.Report != nil:
+			return *line.Report, nil
+		}
+		if err := tell(line.News); err != nil {
+			return privacy.Report{}, err
+		}
+	}
+}
