@@ -15,6 +15,7 @@ import (
 	"patchbay/adapters/sys"
 	"patchbay/core/fault"
 	"patchbay/core/spool"
+	"patchbay/core/user"
 	"patchbay/ports"
 	"patchbay/tests/contract"
 	"patchbay/tests/memjournal"
@@ -74,7 +75,8 @@ func (r *rig) start(t *testing.T) {
 	var err error
 	r.Spool, err = spool.Open(t.Context(), spool.Options{
 		Store: r.store, Local: r.local, Clock: sys.Clock{}, Owner: "one", Log: slog.New(slog.NewTextHandler(&r.log, nil)),
-		Same: map[string]func(a, b ports.Record) bool{"letter": func(a, b ports.Record) bool { return string(a.Body) == string(b.Body) }},
+		Same:     map[string]func(a, b ports.Record) bool{"letter": func(a, b ports.Record) bool { return string(a.Body) == string(b.Body) }},
+		Personal: map[string]func(ports.Record, user.Person) (any, bool){"letter": addressed},
 	})
 	if err != nil {
 		t.Fatal(err)
