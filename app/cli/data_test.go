@@ -1,0 +1,118 @@
+package cli_test
+
+import (
+	"net/http/httptest"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+)
+
+const report = `{"report":{"places":[{"place":"messages","found":2,"erased":1,"pending":1}]}}`
+
+const table = "PLACE     FOUND  ERASED  NOT YET\nmessages  2      1       1\n"
+
+// While the gateway runs it has the store, and is asked: the command makes of its
+// lines what people and programs want.
+func TestDataOfARunningGateway(t *testing.T) {
+	t.Parallel()
+	for _, row := range []struct {
+		name, args, asked string
+		status            int
+		body              string
+		want              result
+	}{
+		{
+			"hands out", "data export --user usr_1 --tenant acme", `POST /admin/data/export {"tenant":"acme","userId":"usr_1"}`, 200,
+			`{"person":{"tenant":"acme","userId":"usr_1"}}` + "\n" + `{"place":"messages"}` + "\n" + `{"looked":20}` + "\n" +
+				`{"entry":{"id":"msg_1"}}` + "\n" + `{"entry":{"id":"msg_2"}}` + "\n" + `{"place":"users"}` + "\n" + report,
+			result{0, `{
+"person": {"tenant":"acme","userId":"usr_1"},
+"messages": [
+  {"id":"msg_1"},
+  {"id":"msg_2"}
+],
+"users": [
+]
+}
+`, ""},
+		},
+		{
+			"only says what it would erase", "data erase --email ada@example.com", `POST /admin/data/erase {"tenant":"default","email":"ada@example.com","rehearsal":true}`, 200,
+			report, result{0, table, "nothing was changed; with --yes it is erased\n"},
+		},
+		{
+			"erases, and says what is left", "data erase --user usr_1 --yes", `POST /admin/data/erase {"tenant":"default","userId":"usr_1"}`, 200,
+			`{"pending":{"id":"msg_1","why":"it is being sent"}}` + "\n" + report,
+			result{1, table, "not yet: msg_1: it is being sent\npatchbay: 1 of it cannot be erased yet; run it again later\n"},
+		},
+		{
+			"erases all", "data erase --user usr_1 --yes", `POST /admin/data/erase {"tenant":"default","userId":"usr_1"}`, 200,
+			`{"report":{"places":[]}}`, result{0, "PLACE  FOUND  ERASED  NOT YET\n", ""},
+		},
+		{
+			"says what went wrong", "data erase --user usr_1 --yes", `POST /admin/data/erase {"tenant":"default","userId":"usr_1"}`, 200,
+			`{"place":"messages"}` + "\n" + `{"error":"the database is gone"}`, result{1, "", "patchbay: the database is gone; run it again, it goes on from there\n"},
+		},
+		{
+			"does not take a part for the whole", "data erase --user usr_1 --yes", `POST /admin/data/erase {"tenant":"default","userId":"usr_1"}`, 200,
+			`{"place":"messages"}`, result{1, "", "patchbay: the gateway at ADMIN/admin/data/erase ended before it was done: EOF; run it again, it goes on from there\n"},
+		},
+		{
+			"is refused", "data erase --user usr_1 --yes", `POST /admin/data/erase {"tenant":"default","userId":"usr_1"}`, 503,
+			`{"error":{"message":"it is said why"}}`, result{1, "", "patchbay: the gateway at ADMIN/admin/data/erase refused: 503 Service Unavailable it is said why; run it again, it goes on from there\n"},
+		},
+	} {
+		t.Run(row.name, func(t *testing.T) {
+			t.Parallel()
+			r := newRig(t)
+			a := &admin{status: row.status, body: row.body}
+			server := httptest.NewServer(a)
+			t.Cleanup(server.Close)
+			r.environ = []string{"PATCHBAY_SERVER__ADMIN_ADDRESS=" + server.Listener.Addr().String()}
+			row.want.stderr = strings.ReplaceAll(row.want.stderr, "ADMIN", server.URL)
+			if got := r.run(t, strings.Fields(row.args)...); got != row.want {
+				t.Errorf("%+v\nwant %+v", got, row.want)
+			}
+			a.mu.Lock()
+			defer a.mu.Unlock()
+			if a.asked != row.asked {
+				t.Errorf("asked for %s, want %s", a.asked, row.asked)
+			}
+		})
+	}
+}
+
+func TestAnExportThatIsNotWholeLeavesNoFile(t *testing.T) {
+	t.Parallel()
+	r := newRig(t)
+	server := httptest.NewServer(&admin{status: 200, body: `{"person":{}}` + "\n" + `{"place":"messages"}` + "\n" + `{"entry":{}}`})
+	t.Cleanup(server.Close)
+	r.environ = []string{"PATCHBAY_SERVER__ADMIN_ADDRESS=" + server.Listener.Addr().String()}
+	file := filepath.Join(r.dir, "ada.json")
+	if got := r.run(t, "data", "export", "--user", "usr_1", "--to", file); got.code != 1 || !strings.Contains(got.stderr, "ended before it was done") {
+		t.Errorf("%+v", got)
+	}
+	if _, err := os.Stat(file); !os.IsNotExist(err) {
+		t.Errorf("%v", err)
+	}
+}
+
+func TestSomebodyMustBeNamed(t *testing.T) {
+	t.Parallel()
+	r := newRig(t)
+	for _, row := range []struct{ name, args, says string }{
+		{"nobody", "data erase --yes", "at least one of the flags in the group [user email] is required"},
+		{"two ways at once", "data export --user usr_1 --email ada@example.com", "none of the others can be"},
+		{"an empty id", "data export --user=", "either a user's id or an email must be given"},
+		{"an empty tenant", "data erase --user usr_1 --tenant=", "a tenant must be given"},
+		{"a directory that is not there", "data export --user usr_1 --to nowhere/ada.json", "no such file or directory"},
+	} {
+		t.Run(row.name, func(t *testing.T) {
+			got := r.run(t, strings.Fields(row.args)...)
+			if got.code != 1 || !strings.Contains(got.stderr, row.says) || strings.Contains(got.stdout, "person") {
+				t.Errorf("%+v", got)
+			}
+		})
+	}
+}
