@@ -15,6 +15,7 @@ import (
 	"patchbay/adapters/storage/sqlitestore"
 	"patchbay/adapters/sys"
 	"patchbay/core/payment"
+	"patchbay/ports"
 	"patchbay/tests/contract"
 	"patchbay/tests/memjournal"
 )
@@ -49,16 +50,32 @@ func token(_ *testing.T, a payment.Action, f contract.PaymentFault) string {
 	return "pm_mock_" + string(a) + "_" + faults[f]
 }
 
-// onSQLite is a store within the policy of stores.
-func onSQLite(t *testing.T) *failover.Storage {
-	t.Helper()
-	s := failover.NewStorage("local", func(ctx context.Context) (failover.Store, error) {
-		store, err := sqlitestore.Open(ctx, sqlitestore.Options{Path: filepath.Join(t.TempDir(), "store.db"), Clock: sys.Clock{}, IDs: sys.IDs{}})
+// sqlite is a store within the policy of stores.
+func sqlite(path string, clock ports.Clock) *failover.Storage {
+	return failover.NewStorage("local", func(ctx context.Context) (failover.Store, error) {
+		store, err := sqlitestore.Open(ctx, sqlitestore.Options{Path: path, Clock: clock, IDs: sys.IDs{}})
 		if err != nil {
 			return failover.Store{}, err
 		}
 		return failover.Store{Journal: store.Journal(), Users: store.Users(), Close: store.Close}, nil
 	}, failover.Options{Policy: failover.DefaultStorage})
+}
+
+func place(t testing.TB) string {
+	t.Helper()
+	return filepath.Join(t.TempDir(), "store.db")
+}
+
+func TestMain(m *testing.M) {
+	contract.Main(m, func(ctx context.Context, place string, clock ports.Clock) (ports.Journal, error) {
+		s := sqlite(place, clock)
+		return s.Journal(), s.Open(ctx)
+	})
+}
+
+func onSQLite(t *testing.T) *failover.Storage {
+	t.Helper()
+	s := sqlite(place(t), sys.Clock{})
 	if err := s.Open(t.Context()); err != nil {
 		t.Fatal(err)
 	}
@@ -93,7 +110,7 @@ func TestContract(t *testing.T) {
 	})
 	t.Run("journal", func(t *testing.T) {
 		t.Parallel()
-		contract.Journal(t, func(t *testing.T) contract.JournalHarness {
+		contract.Journal(t, contract.Processes{Make: place}, func(t *testing.T) contract.JournalHarness {
 			return contract.JournalHarness{Journal: onSQLite(t).Journal()}
 		})
 	})

@@ -113,7 +113,7 @@ const soon = 2 * time.Second // longer than the spool takes to see that the stor
 
 func TestTheSpoolIsAJournal(t *testing.T) {
 	t.Parallel()
-	contract.Journal(t, func(t *testing.T) contract.JournalHarness {
+	contract.Journal(t, contract.InMemory, func(t *testing.T) contract.JournalHarness {
 		s, err := spool.Open(t.Context(), spool.Options{
 			Store: memjournal.New(sys.Clock{}), Local: memjournal.New(sys.Clock{}), Clock: sys.Clock{}, Log: slog.New(slog.DiscardHandler),
 			Same: map[string]func(a, b ports.Record) bool{"thing": func(a, b ports.Record) bool { return true }},

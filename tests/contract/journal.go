@@ -25,8 +25,10 @@ const (
 	queue  = "things"
 )
 
-// Journal is the contract of ports.Journal. open makes an empty journal.
-func Journal(t *testing.T, open func(t *testing.T) JournalHarness) {
+// Journal is the contract of ports.Journal. open makes an empty journal; processes
+// declares how several share one.
+func Journal(t *testing.T, processes Processes, open func(t *testing.T) JournalHarness) {
+	processes.run(t)
 	for _, c := range []struct {
 		name string
 		run  func(t *testing.T, j ports.Journal)

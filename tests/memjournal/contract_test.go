@@ -12,7 +12,7 @@ func TestContract(t *testing.T) {
 	t.Parallel()
 	t.Run("journal", func(t *testing.T) {
 		t.Parallel()
-		contract.Journal(t, func(*testing.T) contract.JournalHarness {
+		contract.Journal(t, contract.InMemory, func(*testing.T) contract.JournalHarness {
 			return contract.JournalHarness{Journal: memjournal.New(sys.Clock{})}
 		})
 	})

@@ -1,10 +1,13 @@
 package mongostore_test
 
 import (
+	"context"
+	"strings"
 	"testing"
 
 	"patchbay/adapters/storage/mongostore"
 	"patchbay/adapters/sys"
+	"patchbay/ports"
 	"patchbay/tests/contract"
 	"patchbay/tests/mongod"
 )
@@ -25,11 +28,28 @@ func open(t *testing.T, database string) *mongostore.Store {
 	return s
 }
 
+// place is a new database, as the server's URI and its name.
+func place(t testing.TB) string {
+	t.Helper()
+	return mongod.URI(t) + " " + mongod.Database()
+}
+
+func TestMain(m *testing.M) {
+	contract.Main(m, func(ctx context.Context, place string, clock ports.Clock) (ports.Journal, error) {
+		uri, database, _ := strings.Cut(place, " ")
+		s, err := mongostore.Open(ctx, mongostore.Options{URI: uri, Database: database, Clock: clock, IDs: sys.IDs{}})
+		if err != nil {
+			return nil, err
+		}
+		return s.Journal(), nil
+	})
+}
+
 func TestContract(t *testing.T) {
 	t.Parallel()
 	t.Run("journal", func(t *testing.T) {
 		t.Parallel()
-		contract.Journal(t, func(t *testing.T) contract.JournalHarness {
+		contract.Journal(t, contract.Processes{Share: true, Make: place}, func(t *testing.T) contract.JournalHarness {
 			return contract.JournalHarness{Journal: open(t, mongod.Database()).Journal()}
 		})
 	})

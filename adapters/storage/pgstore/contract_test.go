@@ -1,21 +1,28 @@
 package pgstore_test
 
 import (
+	"context"
+	"fmt"
 	"testing"
 	"time"
 
 	"patchbay/adapters/storage/pgstore"
 	"patchbay/adapters/sys"
+	"patchbay/ports"
 	"patchbay/tests/contract"
 	"patchbay/tests/postgres"
 )
 
+func options(port uint16, database string, clock ports.Clock) pgstore.Options {
+	return pgstore.Options{
+		Host: "127.0.0.1", Port: port, Database: database, Username: postgres.Username, Max: 8, Idle: time.Minute,
+		Clock: clock, IDs: sys.IDs{},
+	}
+}
+
 func open(t testing.TB, s *postgres.Server, database string) *pgstore.Store {
 	t.Helper()
-	store, err := pgstore.Open(t.Context(), pgstore.Options{
-		Host: "127.0.0.1", Port: s.Port, Database: database, Username: postgres.Username, Max: 8, Idle: time.Minute,
-		Clock: sys.Clock{}, IDs: sys.IDs{},
-	})
+	store, err := pgstore.Open(t.Context(), options(s.Port, database, sys.Clock{}))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -29,11 +36,33 @@ func fresh(t testing.TB) *pgstore.Store {
 	return open(t, s, s.Database(t))
 }
 
+// place is a new database, as its port and its name.
+func place(t testing.TB) string {
+	t.Helper()
+	s := postgres.Shared(t)
+	return fmt.Sprint(s.Port, " ", s.Database(t))
+}
+
+func TestMain(m *testing.M) {
+	contract.Main(m, func(ctx context.Context, place string, clock ports.Clock) (ports.Journal, error) {
+		var port uint16
+		var database string
+		if _, err := fmt.Sscan(place, &port, &database); err != nil {
+			return nil, err
+		}
+		s, err := pgstore.Open(ctx, options(port, database, clock))
+		if err != nil {
+			return nil, err
+		}
+		return s.Journal(), nil
+	})
+}
+
 func TestContract(t *testing.T) {
 	t.Parallel()
 	t.Run("journal", func(t *testing.T) {
 		t.Parallel()
-		contract.Journal(t, func(t *testing.T) contract.JournalHarness {
+		contract.Journal(t, contract.Processes{Share: true, Make: place}, func(t *testing.T) contract.JournalHarness {
 			return contract.JournalHarness{Journal: fresh(t).Journal()}
 		})
 	})

@@ -1,11 +1,13 @@
 package sqlitestore_test
 
 import (
+	"context"
 	"path/filepath"
 	"testing"
 
 	"patchbay/adapters/storage/sqlitestore"
 	"patchbay/adapters/sys"
+	"patchbay/ports"
 	"patchbay/tests/contract"
 )
 
@@ -21,14 +23,29 @@ func open(t testing.TB, path string) *sqlitestore.Store {
 
 func fresh(t testing.TB) *sqlitestore.Store {
 	t.Helper()
-	return open(t, filepath.Join(t.TempDir(), "store.db"))
+	return open(t, place(t))
+}
+
+func place(t testing.TB) string {
+	t.Helper()
+	return filepath.Join(t.TempDir(), "store.db")
+}
+
+func TestMain(m *testing.M) {
+	contract.Main(m, func(ctx context.Context, place string, clock ports.Clock) (ports.Journal, error) {
+		s, err := sqlitestore.Open(ctx, sqlitestore.Options{Path: place, Clock: clock, IDs: sys.IDs{}})
+		if err != nil {
+			return nil, err
+		}
+		return s.Journal(), nil
+	})
 }
 
 func TestContract(t *testing.T) {
 	t.Parallel()
 	t.Run("journal", func(t *testing.T) {
 		t.Parallel()
-		contract.Journal(t, func(t *testing.T) contract.JournalHarness {
+		contract.Journal(t, contract.Processes{Make: place}, func(t *testing.T) contract.JournalHarness {
 			return contract.JournalHarness{Journal: fresh(t).Journal()}
 		})
 	})

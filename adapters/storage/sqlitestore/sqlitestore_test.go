@@ -22,20 +22,6 @@ func thing(id string) *ports.Record {
 	return &ports.Record{Tenant: "t", Kind: "thing", ID: id, Body: []byte("body"), Index: ports.Index{Created: time.Now()}}
 }
 
-func TestOneProcessOpensTheFile(t *testing.T) {
-	t.Parallel()
-	path := filepath.Join(t.TempDir(), "store.db")
-	first := open(t, path)
-	_, err := sqlitestore.Open(t.Context(), sqlitestore.Options{Path: path, Clock: sys.Clock{}, IDs: sys.IDs{}})
-	if fault.From(err).Code != "store_locked" {
-		t.Fatalf("%v", err)
-	}
-	if err := first.Close(); err != nil {
-		t.Fatal(err)
-	}
-	open(t, path)
-}
-
 func TestAFileOfANewerVersionIsRefused(t *testing.T) {
 	t.Parallel()
 	path := filepath.Join(t.TempDir(), "store.db")
@@ -55,27 +41,6 @@ func TestAFileOfANewerVersionIsRefused(t *testing.T) {
 	_, err = sqlitestore.Open(t.Context(), sqlitestore.Options{Path: path, Clock: sys.Clock{}, IDs: sys.IDs{}})
 	if fault.From(err).Code != "store_newer" {
 		t.Fatalf("%v", err)
-	}
-}
-
-func TestOpeningVoidsOldLeases(t *testing.T) {
-	t.Parallel()
-	path := filepath.Join(t.TempDir(), "store.db")
-	first := open(t, path)
-	r := thing("a")
-	r.Queue, r.Due = "q", time.Now()
-	if err := first.Journal().Save(t.Context(), r)[0]; err != nil {
-		t.Fatal(err)
-	}
-	if claims, err := first.Journal().Claim(t.Context(), "q", "dead", time.Hour, 1); err != nil || len(claims) != 1 {
-		t.Fatalf("%v, %v", claims, err)
-	}
-	if err := first.Close(); err != nil {
-		t.Fatal(err)
-	}
-	claims, err := open(t, path).Journal().Claim(t.Context(), "q", "heir", time.Hour, 1)
-	if err != nil || len(claims) != 1 || !claims[0].Expired {
-		t.Fatalf("%+v, %v", claims, err)
 	}
 }
 

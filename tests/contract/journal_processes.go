@@ -1,0 +1,290 @@
+package contract
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"os"
+	"os/exec"
+	"strings"
+	"syscall"
+	"testing"
+	"time"
+
+	"patchbay/core/fault"
+	"patchbay/ports"
+)
+
+// Processes declares how processes share a store. What is not declared must be
+// refused.
+type Processes struct {
+	// Share: several processes have the store open at once. Otherwise one has; any
+	// other is refused with Unavailable, code store_locked, and what an earlier one
+	// had claimed comes due when the store is opened.
+	Share bool
+	// Make makes an empty store, which nobody has open yet, and says where it is in
+	// words that the package's Opener understands.
+	Make func(t testing.TB) (place string)
+}
+
+// InMemory declares a store that is within its process: there is nothing that
+// another could open.
+var InMemory = Processes{}
+
+// run runs the cases of what is declared.
+func (p Processes) run(t *testing.T) {
+	type testCase struct {
+		name string
+		run  func(t *testing.T, place string)
+	}
+	cases := []testCase{
+		{"a second process is refused while the first has it open", secondRefused},
+		{"what a process had claimed when it was killed is due at once", leasesVoid},
+	}
+	switch {
+	case p.Make == nil:
+		return
+	case p.Share:
+		cases = []testCase{
+			{"claims never overlap between three processes", processesApart},
+			{"a process that is stopped beyond its lease cannot save when it goes on", stoppedBeyondLease},
+			{"leases run by the store's own clock", storesOwnClock},
+		}
+	}
+	for _, c := range cases {
+		t.Run(c.name, func(t *testing.T) {
+			t.Parallel()
+			c.run(t, p.Make(t))
+		})
+	}
+}
+
+// processLimit bounds the life of a worker, so that a case in which one hangs ends.
+const processLimit = 2 * time.Minute
+
+// process is a worker beside this process: the test binary itself, which Main has
+// turned into one.
+type process struct {
+	name string
+	cmd  *exec.Cmd
+	in   *json.Encoder
+	out  *json.Decoder
+}
+
+// begin starts a worker, and returns what became of its opening the store.
+func begin(t *testing.T, name, place string, skew time.Duration) (*process, error) {
+	t.Helper()
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(t.Context()), processLimit)
+	cmd := exec.CommandContext(ctx, os.Args[0]) //nolint:gosec // this very program
+	cmd.Env = append(os.Environ(), envPlace+"="+place, envSkew+"="+skew.String())
+	cmd.Stderr = os.Stderr
+	cmd.SysProcAttr = &syscall.SysProcAttr{Pdeathsig: syscall.SIGKILL} // a stopped one does not see that we are gone
+	in, err := cmd.StdinPipe()
+	if err != nil {
+		t.Fatal(err)
+	}
+	out, err := cmd.StdoutPipe()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := cmd.Start(); err != nil {
+		t.Fatal(err)
+	}
+	p := &process{name, cmd, json.NewEncoder(in), json.NewDecoder(out)}
+	t.Cleanup(func() {
+		p.kill()
+		cancel()
+	})
+	return p, p.answer(t).Failed.err()
+}
+
+// join starts a worker that opens the store.
+func join(t *testing.T, name, place string, skew time.Duration) *process {
+	t.Helper()
+	p, err := begin(t, name, place, skew)
+	if err != nil {
+		t.Fatalf("%s cannot open the store: %v", name, err)
+	}
+	return p
+}
+
+// kill ends the worker at once, also one that is stopped or has ended.
+func (p *process) kill() {
+	_ = p.cmd.Process.Kill()
+	_ = p.cmd.Wait()
+}
+
+// stop returns when the worker has come to a stop.
+func (p *process) stop(t *testing.T) {
+	t.Helper()
+	p.signal(t, syscall.SIGSTOP)
+	var status syscall.WaitStatus
+	if _, err := syscall.Wait4(p.cmd.Process.Pid, &status, syscall.WUNTRACED, nil); err != nil || !status.Stopped() {
+		t.Fatalf("%s has not stopped: %v, %v", p.name, status, err)
+	}
+}
+
+func (p *process) signal(t *testing.T, s syscall.Signal) {
+	t.Helper()
+	if err := p.cmd.Process.Signal(s); err != nil {
+		t.Fatal(err)
+	}
+}
+
+func (p *process) tell(t *testing.T, o order) {
+	t.Helper()
+	o.Owner = p.name
+	if err := p.in.Encode(o); err != nil {
+		t.Fatalf("%s does not listen: %v", p.name, err)
+	}
+}
+
+func (p *process) answer(t *testing.T) (a answer) {
+	t.Helper()
+	if err := p.out.Decode(&a); err != nil {
+		t.Fatalf("%s does not answer: %v", p.name, err)
+	}
+	return a
+}
+
+// do tells the worker something that must go well.
+func (p *process) do(t *testing.T, o order) answer {
+	t.Helper()
+	p.tell(t, o)
+	a := p.answer(t)
+	if err := a.Failed.err(); err != nil {
+		t.Fatalf("%s, told to %s: %v", p.name, o.Do, err)
+	}
+	return a
+}
+
+func (p *process) put(t *testing.T, id string, due time.Time) {
+	t.Helper()
+	r := record(id)
+	r.Queue, r.Due = queue, due
+	p.do(t, order{Do: toPut, Record: r})
+}
+
+func (p *process) claim(t *testing.T, lease time.Duration) []ports.Claim {
+	t.Helper()
+	return p.do(t, order{Do: toClaim, Lease: lease, N: 10}).Claims
+}
+
+// Each takes some, one after the other; then all take what is left, at the same
+// moment and in small portions.
+func processesApart(t *testing.T, place string) {
+	const records, portion = 96, 3
+	all := []*process{join(t, "first", place, 0), join(t, "second", place, 0), join(t, "third", place, 0)}
+	for i := range records {
+		all[i%len(all)].put(t, fmt.Sprint("r", i), day)
+	}
+	owners := make(map[string]string)
+	own := func(p *process, claims []ports.Claim) {
+		for _, c := range claims {
+			if before, twice := owners[c.ID]; twice {
+				t.Errorf("%s was claimed by %s and by %s", c.ID, before, p.name)
+			}
+			owners[c.ID] = p.name
+		}
+	}
+	for _, p := range all {
+		claims := p.claim(t, long)
+		if len(claims) == 0 {
+			t.Errorf("%s claimed nothing", p.name)
+		}
+		own(p, claims)
+	}
+	for _, p := range all {
+		p.tell(t, order{Do: toDrain, Lease: long, N: portion})
+	}
+	for _, p := range all {
+		a := p.answer(t)
+		if err := a.Failed.err(); err != nil {
+			t.Error(err)
+		}
+		own(p, a.Claims)
+	}
+	if len(owners) != records {
+		t.Errorf("%d of %d were claimed", len(owners), records)
+	}
+}
+
+// The order to save reaches a process that is stopped. It saves as soon as it goes
+// on, and does not know that time has passed.
+func stoppedBeyondLease(t *testing.T, place string) {
+	stopped, heir := join(t, "stopped", place, 0), join(t, "heir", place, 0)
+	heir.put(t, "a", day)
+	if claims := stopped.claim(t, 200*time.Millisecond); len(claims) != 1 {
+		t.Fatalf("%+v", claims)
+	}
+	stopped.stop(t)
+	stopped.tell(t, order{Do: toFinish, ID: "a", Body: []byte("too late")})
+	var claims []ports.Claim
+	soon(t, "the lease runs out", func() bool {
+		claims = heir.claim(t, long)
+		return len(claims) == 1
+	})
+	if !claims[0].Expired {
+		t.Error("the heir is not told that somebody had begun")
+	}
+	heir.do(t, order{Do: toFinish, ID: "a", Body: []byte("the heir's")})
+	stopped.signal(t, syscall.SIGCONT)
+	wantKind(t, stopped.answer(t).Failed.err(), fault.Conflict)
+	if r := stopped.do(t, order{Do: toGet, ID: "a"}).Record; string(r.Body) != "the heir's" || r.Queue != "" {
+		t.Errorf("%+v, with %s", r, r.Body)
+	}
+}
+
+// Clocks that are an hour wrong neither claim early or late, nor lease for too long
+// or too short.
+func storesOwnClock(t *testing.T, place string) {
+	right, fast, slow := join(t, "right", place, 0), join(t, "fast", place, time.Hour), join(t, "slow", place, -time.Hour)
+	want := func(who *process, lease time.Duration, want string) []ports.Claim {
+		t.Helper()
+		claims := who.claim(t, lease)
+		if got := strings.Join(ids(claims), " "); got != want {
+			t.Fatalf("%s claimed %q, want %q", who.name, got, want)
+		}
+		return claims
+	}
+	now := time.Now()
+	right.put(t, "due", now.Add(-time.Hour/2))
+	right.put(t, "not yet", now.Add(time.Hour/2))
+	c := want(slow, time.Hour/2, "due")[0]
+	if late := c.Due.Sub(now); late < time.Hour/2 || late > time.Hour*3/4 {
+		t.Errorf("a lease of 30 minutes ends in %s", late)
+	}
+	want(fast, long, "")
+	want(right, long, "")
+
+	right.put(t, "short", day)
+	want(fast, 30*time.Millisecond, "short")
+	soon(t, "the lease runs out", func() bool {
+		claims := slow.claim(t, long)
+		return len(claims) == 1 && claims[0].ID == "short" && claims[0].Expired
+	})
+}
+
+func secondRefused(t *testing.T, place string) {
+	first := join(t, "first", place, 0)
+	_, err := begin(t, "second", place, 0)
+	if f := fault.From(err); err == nil || f.Kind != fault.Unavailable || f.Code != "store_locked" {
+		t.Errorf("%v, want %s with code store_locked", err, fault.Unavailable)
+	}
+	first.put(t, "a", day) // it goes on
+	first.kill()
+	join(t, "third", place, 0).do(t, order{Do: toGet, ID: "a"})
+}
+
+func leasesVoid(t *testing.T, place string) {
+	dead := join(t, "dead", place, 0)
+	dead.put(t, "a", day)
+	if claims := dead.claim(t, long); len(claims) != 1 {
+		t.Fatalf("%+v", claims)
+	}
+	dead.kill()
+	claims := join(t, "heir", place, 0).claim(t, long)
+	if fmt.Sprint(ids(claims)) != "[a]" || !claims[0].Expired {
+		t.Errorf("%+v", claims)
+	}
+}
