@@ -25,15 +25,14 @@ func (j journal) Publish(ctx context.Context, n int) (moved int, err error) {
 	if waiting, err := j.waiting(ctx); err != nil || !waiting {
 		return 0, err
 	}
+	// The lock is a statement of its own: the one after it must see what the process
+	// before us has committed. Both are sent at once, and are one transaction: the
+	// lock never waits for this process, which may be stopped at any moment.
+	var both pgx.Batch
+	both.Queue(`SELECT pg_advisory_xact_lock($1)`, int64(publishing))
+	both.Queue(move, n).QueryRow(func(row pgx.Row) error { return row.Scan(&moved) })
 	err = j.with(ctx, "pgstore.publish", func(ctx context.Context, c *pgxpool.Conn) error {
-		return writeFault("pgstore.publish", pgx.BeginFunc(ctx, c, func(tx pgx.Tx) error {
-			// Of its own: the statement after it must see what the one before us
-			// has committed.
-			if _, err := tx.Exec(ctx, `SELECT pg_advisory_xact_lock($1)`, int64(publishing)); err != nil {
-				return err
-			}
-			return tx.QueryRow(ctx, move, n).Scan(&moved)
-		}))
+		return writeFault("pgstore.publish", c.SendBatch(ctx, &both).Close())
 	})
 	return moved, err
 }

@@ -1,0 +1,141 @@
+package pgstore_test
+
+import (
+	"bytes"
+	"fmt"
+	"io"
+	"net"
+	"sync"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"patchbay/adapters/storage/pgstore"
+	"patchbay/adapters/sys"
+	"patchbay/core/event"
+	"patchbay/ports"
+	"patchbay/tests/postgres"
+)
+
+// stopping stands between a store and its server. Once it is armed, it passes on
+// what the store sends up to the part that has a word in it. From then on it is as
+// if the store's process were stopped: nothing is sent, read or closed before end.
+type stopping struct {
+	net.Listener
+	server  string
+	word    []byte
+	armed   atomic.Bool
+	stopped chan struct{}
+	once    sync.Once
+
+	mu    sync.Mutex
+	conns []net.Conn
+}
+
+func stopAt(t *testing.T, server uint16, word string) *stopping {
+	t.Helper()
+	l, err := net.Listen("tcp", "127.0.0.1:0") //nolint:noctx // at once
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = l.Close() })
+	s := &stopping{Listener: l, server: fmt.Sprint("127.0.0.1:", server), word: []byte(word), stopped: make(chan struct{})}
+	go s.serve()
+	return s
+}
+
+func (s *stopping) port() uint16 { return uint16(s.Addr().(*net.TCPAddr).Port) }
+
+func (s *stopping) serve() {
+	for {
+		client, err := s.Accept()
+		if err != nil {
+			return
+		}
+		server, err := net.Dial("tcp", s.server) //nolint:noctx // on loopback
+		if err != nil {
+			_ = client.Close()
+			continue
+		}
+		s.mu.Lock()
+		s.conns = append(s.conns, client, server)
+		s.mu.Unlock()
+		go s.pass(server, client)
+		go s.pass(client, server)
+	}
+}
+
+func (s *stopping) pass(to io.Writer, from io.Reader) {
+	part := make([]byte, 1<<16)
+	for {
+		n, err := from.Read(part)
+		select {
+		case <-s.stopped:
+			return
+		default:
+		}
+		if err != nil {
+			return
+		}
+		if s.armed.Load() && bytes.Contains(part[:n], s.word) {
+			s.once.Do(func() { close(s.stopped) })
+		}
+		if _, err := to.Write(part[:n]); err != nil {
+			return
+		}
+	}
+}
+
+func (s *stopping) end() {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for _, c := range s.conns {
+		_ = c.Close() // it may have ended
+	}
+}
+
+func TestAProcessThatIsStoppedWhileItPublishesHoldsUpNobody(t *testing.T) {
+	t.Parallel()
+	server := postgres.Shared(t)
+	database := server.Database(t)
+	between := stopAt(t, server.Port, "pg_advisory_xact_lock")
+	o := options(between.port(), database, sys.Clock{})
+	o.Max = 2
+	store, err := pgstore.Open(t.Context(), o)
+	if err != nil {
+		t.Fatal(err)
+	}
+	stopped, other := store.Journal(), open(t, server, database).Journal()
+	tell := func(id string) {
+		t.Helper()
+		news := event.Feed{ID: "fev_" + id, Tenant: "t", Type: "thing.changed", Subject: id, At: time.Now()}
+		r := &ports.Record{Tenant: "t", Kind: "thing", ID: id, Body: []byte("body"), Events: []event.Feed{news}}
+		if err := other.Save(t.Context(), r)[0]; err != nil {
+			t.Fatal(err)
+		}
+	}
+	tell("a")
+	if n, err := stopped.Publish(t.Context(), 10); err != nil || n != 1 {
+		t.Fatalf("%d, %v", n, err) // it knows its statements from now on
+	}
+
+	between.armed.Store(true)
+	tell("b")
+	published := make(chan error, 1)
+	go func() {
+		_, err := stopped.Publish(t.Context(), 10)
+		published <- err
+	}()
+	<-between.stopped
+	tell("c")
+	if _, err := other.Publish(t.Context(), 10); err != nil {
+		t.Errorf("the other is held up: %v", err)
+	}
+	if all, err := other.Feed(t.Context(), "t", 0, 10); err != nil || len(all) != 3 || all[2].Seq != 3 {
+		t.Errorf("%+v, %v", all, err)
+	}
+	if err := <-published; err == nil {
+		t.Error("the stopped one has had an answer")
+	}
+	between.end() // and the store is left as it is: it would wait for its server
+}
