@@ -71,8 +71,8 @@ func (d *Database) Check() (path, text string) {
 		return "ssl", "may be false only for a server on this machine; write allow_plaintext: true beside it if the way there is safe"
 	case (d.CertFile == "") != (d.KeyFile == ""):
 		return "cert_file", "and key_file belong together"
-	case d.Pool.Max < 1 || d.Pool.Max > 1000:
-		return "pool.max", "must be 1 to 1000"
+	case d.Pool.Max < 2 || d.Pool.Max > 1000: // one has the lock while the other makes tables
+		return "pool.max", "must be 2 to 1000"
 	case d.Pool.Min < 0 || d.Pool.Min > d.Pool.Max:
 		return "pool.min", "must be 0 to pool.max"
 	}

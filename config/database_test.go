@@ -100,7 +100,7 @@ func TestWhatADatabaseMustHave(t *testing.T) {
 		"in the clear, here":               {func(d *config.Database) { d.SSL = false }, "", ""},
 		"in the clear, elsewhere":          {func(d *config.Database) { d.SSL, d.Host = false, "db" }, "ssl", "may be false only for a server on this machine"},
 		"in the clear, elsewhere, allowed": {func(d *config.Database) { d.SSL, d.Host, d.AllowPlaintext = false, "db", true }, "", ""},
-		"no connection":                    {func(d *config.Database) { d.Pool.Max = 0 }, "pool.max", "must be 1 to 1000"},
+		"one connection":                   {func(d *config.Database) { d.Pool.Max = 1 }, "pool.max", "must be 2 to 1000"},
 		"more kept than there may be":      {func(d *config.Database) { d.Pool.Min = 21 }, "pool.min", "must be 0 to pool.max"},
 		"a certificate without its key":    {func(d *config.Database) { d.CertFile = "c" }, "cert_file", "and key_file belong together"},
 		"an authority that is not there":   {func(d *config.Database) { d.CAFile = filepath.Join(t.TempDir(), "ca") }, "ca_file", "cannot be read"},
