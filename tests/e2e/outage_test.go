@@ -4,7 +4,6 @@ import (
 	"bytes"
 	"fmt"
 	"net/http"
-	"net/url"
 	"os"
 	"path/filepath"
 	"strings"
@@ -12,7 +11,6 @@ import (
 	"time"
 
 	"patchbay/tests/gateway"
-	"patchbay/tests/mongod"
 	"patchbay/tests/postgres"
 )
 
@@ -30,11 +28,11 @@ func startOutage(t *testing.T, standby string) *outage {
 auth: {mode: required}
 storage: {provider: postgres, standby: mirror}
 providers:
-  postgres: {type: postgres, host: 127.0.0.1, port: %d, database: %s, username: %s, ssl: false}
+  postgres: %s
   mirror: %s
   mock: {type: mock, webhook_secrets: ["${MOCK_WEBHOOK_SECRET}"]}
   catcher: {type: catcher, keep: 1000000}
-`, o.server.Port, o.server.Database(t), postgres.Username, standby), "MOCK_WEBHOOK_SECRET="+gateway.Secret)
+`, gateway.OnPostgres(t, o.server), standby), "MOCK_WEBHOOK_SECRET="+gateway.Secret)
 	token, err := o.Command(t, append([]string{"keys", "create", "--name", "test"}, o.Args...)...).Output()
 	if err != nil {
 		t.Fatal(err)
@@ -113,13 +111,7 @@ func TestTheDatabaseIsGone(t *testing.T) {
 	t.Parallel()
 	for name, standby := range map[string]func(t *testing.T) string{
 		"with a standby in a file": func(*testing.T) string { return "{type: sqlite, path: data/mirror.db}" },
-		"with a standby in Mongo": func(t *testing.T) string {
-			u, err := url.Parse(mongod.URI(t))
-			if err != nil {
-				t.Fatal(err)
-			}
-			return fmt.Sprintf("{type: mongo, host: %s, port: %s, database: %s, ssl: false}", u.Hostname(), u.Port(), mongod.Database())
-		},
+		"with a standby in Mongo":  func(t *testing.T) string { return gateway.OnMongo(t) },
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()

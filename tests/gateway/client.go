@@ -156,7 +156,8 @@ type Charge struct {
 	Metadata  map[string]string `json:"metadata"`
 }
 
-// Charges reads the mock's whole book, by the payment each entry is for.
+// Charges reads the mock's whole book, by the payment each entry is for. It waits
+// for a database that is busy.
 func (g *Gateway) Charges(t testing.TB) map[string][]Charge {
 	t.Helper()
 	book := make(map[string][]Charge)
@@ -165,7 +166,12 @@ func (g *Gateway) Charges(t testing.TB) map[string][]Charge {
 			Data       []Charge `json:"data"`
 			NextCursor string   `json:"nextCursor"`
 		}
-		if err := json.Unmarshal(g.Ask(t, "/mock/charges?cursor="+cursor).Body, &page); err != nil {
+		var a Answer
+		Eventually(t, time.Minute, "the book can be read", func() bool {
+			a = g.Ask(t, "/mock/charges?cursor="+cursor)
+			return a.Status == http.StatusOK
+		})
+		if err := json.Unmarshal(a.Body, &page); err != nil {
 			t.Fatal(err)
 		}
 		for _, c := range page.Data {

@@ -5,6 +5,7 @@ package openapi
 import (
 	"bytes"
 	"context"
+	"errors"
 	"fmt"
 	"io"
 	"net/http"
@@ -45,6 +46,10 @@ func Load(path string, next http.RoundTripper) (*Checker, error) {
 	return &Checker{router, next}, nil
 }
 
+// ErrUndocumented is in the error of a request or an answer that is not as the
+// document says.
+var ErrUndocumented = errors.New("not as documented")
+
 type wrongKey struct{}
 
 // Wrong marks a request that is wrong on purpose: only its answer is checked.
@@ -63,7 +68,7 @@ func (c *Checker) RoundTrip(r *http.Request) (*http.Response, error) {
 	wrong, _ := r.Context().Value(wrongKey{}).(bool)
 	input, err := c.request(r, sent)
 	if err != nil && !wrong {
-		return nil, fmt.Errorf("the request is not as documented: %w", err)
+		return nil, fmt.Errorf("the request is %w: %w", ErrUndocumented, err)
 	}
 	r.Body = io.NopCloser(bytes.NewReader(sent))
 	resp, err := c.next.RoundTrip(r)
@@ -81,7 +86,7 @@ func (c *Checker) RoundTrip(r *http.Request) (*http.Response, error) {
 		Options: &openapi3filter.Options{IncludeResponseStatus: true},
 	})
 	if err != nil {
-		return nil, fmt.Errorf("the answer %d to %s %s is not as documented: %w\n%s", resp.StatusCode, r.Method, r.URL.Path, err, received)
+		return nil, fmt.Errorf("the answer %d to %s %s is %w: %w\n%s", resp.StatusCode, r.Method, r.URL.Path, ErrUndocumented, err, received)
 	}
 	return resp, nil
 }

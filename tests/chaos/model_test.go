@@ -1,0 +1,172 @@
+package chaos_test
+
+import (
+	"math"
+	"strings"
+	"testing"
+
+	"github.com/anishathalye/porcupine"
+)
+
+// person is a user as an answer shows it. by is the idempotency key under which it
+// was created: that tells apart those who have had one email after another.
+type person struct {
+	by      string
+	name    string
+	version int64
+}
+
+// request is one operation on the user of an email, and reply what came of it.
+type request struct {
+	do      action
+	by      string // whom it is about; nobody for find
+	name    string // to create with, or to change to
+	version int64  // If-Match; 0 for any
+}
+
+type action string
+
+const (
+	create action = "create"
+	read   action = "read" // by id
+	find   action = "find" // by email
+	change action = "change"
+	remove action = "remove"
+)
+
+type reply struct {
+	said string // "" where it is not known what was done
+	seen person
+}
+
+// What a reply says.
+const (
+	done    = "done"
+	taken   = "email_taken"
+	deleted = "user_deleted"
+	absent  = "not_found"
+	stale   = "version_mismatch"
+)
+
+// email is the state of one email: who has it, if anybody, and the keys under which
+// its users were created.
+type email struct {
+	person
+	keys string
+}
+
+// after is what a gateway says that does one request at a time, and the state that
+// it leaves.
+func (e email) after(q request) (reply, email) {
+	there := e.by != "" && e.by == q.by
+	switch {
+	case q.do == create:
+		return e.created(q)
+	case q.do == find && e.by == "", q.do != find && !there:
+		return reply{said: absent}, e
+	case q.do == read, q.do == find:
+		return reply{done, e.person}, e
+	case q.version != 0 && q.version != e.version:
+		return reply{said: stale}, e
+	case q.do == change:
+		e.name, e.version = q.name, e.version+1
+		return reply{done, e.person}, e
+	default: // remove
+		e.person = person{}
+		return reply{said: done}, e
+	}
+}
+
+func (e email) created(q request) (reply, email) {
+	fresh := person{q.by, q.name, 1}
+	switch repeated := strings.Contains(e.keys, q.by+" "); {
+	case repeated && e.by == q.by:
+		return reply{done, fresh}, e // as it was created, whatever it is now
+	case repeated:
+		return reply{said: deleted}, e
+	case e.by != "":
+		return reply{said: taken}, e
+	}
+	return reply{done, fresh}, email{fresh, e.keys + q.by + " "}
+}
+
+// users is the model of one email's history. Where a reply is not known, the
+// operation was done at some time after the request, or at the end of all time:
+// then nobody has seen it.
+var users = porcupine.Model{
+	Init: func() any { return email{} },
+	Step: func(state, input, output any) (bool, any) {
+		want, next := state.(email).after(input.(request))
+		got := output.(reply)
+		return got.said == "" || got == want, next
+	},
+}
+
+// never is when an operation returns whose outcome is not known.
+const never = math.MaxInt64
+
+// The model itself must tell right from wrong.
+func TestHistories(t *testing.T) {
+	t.Parallel()
+	ada := func(version int64, name string) reply { return reply{done, person{"ada", name, version}} }
+	made := porcupine.Operation{Input: request{do: create, by: "ada", name: "a"}, Output: ada(1, "a"), Call: 0, Return: 1}
+	look := request{do: read, by: "ada"}
+	rename := func(name string, version int64) request {
+		return request{do: change, by: "ada", name: name, version: version}
+	}
+	for name, c := range map[string]struct {
+		want porcupine.CheckResult
+		then []porcupine.Operation
+	}{
+		"a change is read": {porcupine.Ok, []porcupine.Operation{
+			{Input: rename("b", 1), Output: ada(2, "b"), Call: 2, Return: 3}, {Input: look, Output: ada(2, "b"), Call: 4, Return: 5},
+		}},
+		"a stale read": {porcupine.Illegal, []porcupine.Operation{
+			{Input: rename("b", 1), Output: ada(2, "b"), Call: 2, Return: 3}, {Input: look, Output: ada(1, "a"), Call: 4, Return: 5},
+		}},
+		"a read beside a change sees it or not": {porcupine.Ok, []porcupine.Operation{
+			{Input: rename("b", 0), Output: ada(2, "b"), Call: 2, Return: 9}, {Input: look, Output: ada(1, "a"), Call: 3, Return: 4},
+		}},
+		"a change is lost": {porcupine.Illegal, []porcupine.Operation{
+			{Input: rename("b", 0), Output: ada(2, "b"), Call: 2, Return: 9}, {Input: rename("c", 0), Output: ada(2, "c"), Call: 3, Return: 8},
+		}},
+		"two changes of one version": {porcupine.Illegal, []porcupine.Operation{
+			{Input: rename("b", 1), Output: ada(2, "b"), Call: 2, Return: 9}, {Input: rename("c", 1), Output: ada(3, "c"), Call: 3, Return: 8},
+		}},
+		"a change in doubt is never made": {porcupine.Ok, []porcupine.Operation{
+			{Input: rename("b", 0), Output: reply{}, Call: 2, Return: never}, {Input: look, Output: ada(1, "a"), Call: 8, Return: 9},
+		}},
+		"a change in doubt is made later": {porcupine.Ok, []porcupine.Operation{
+			{Input: rename("b", 0), Output: reply{}, Call: 2, Return: never}, {Input: look, Output: ada(1, "a"), Call: 8, Return: 9},
+			{Input: look, Output: ada(2, "b"), Call: 10, Return: 11},
+		}},
+		"a change in doubt is made and undone": {porcupine.Illegal, []porcupine.Operation{
+			{Input: rename("b", 0), Output: reply{}, Call: 2, Return: never}, {Input: look, Output: ada(2, "b"), Call: 8, Return: 9},
+			{Input: look, Output: ada(1, "a"), Call: 10, Return: 11},
+		}},
+		"a change in doubt is made twice": {porcupine.Illegal, []porcupine.Operation{
+			{Input: rename("b", 0), Output: reply{}, Call: 2, Return: never}, {Input: look, Output: ada(3, "b"), Call: 8, Return: 9},
+		}},
+		"one email for two": {porcupine.Illegal, []porcupine.Operation{
+			{Input: request{do: create, by: "eve", name: "e"}, Output: reply{done, person{"eve", "e", 1}}, Call: 2, Return: 3},
+		}},
+		"a repeat of a key": {porcupine.Ok, []porcupine.Operation{
+			{Input: rename("b", 0), Output: ada(2, "b"), Call: 2, Return: 3}, {Input: made.Input, Output: ada(1, "a"), Call: 4, Return: 5},
+		}},
+		"a key brings back who was deleted": {porcupine.Illegal, []porcupine.Operation{
+			{Input: request{do: remove, by: "ada"}, Output: reply{said: done}, Call: 2, Return: 3}, {Input: made.Input, Output: ada(1, "a"), Call: 4, Return: 5},
+		}},
+		"an email that is free again": {porcupine.Ok, []porcupine.Operation{
+			{Input: request{do: remove, by: "ada", version: 1}, Output: reply{said: done}, Call: 2, Return: 3},
+			{Input: request{do: create, by: "eve", name: "e"}, Output: reply{done, person{"eve", "e", 1}}, Call: 4, Return: 5},
+			{Input: look, Output: reply{said: absent}, Call: 6, Return: 7},
+		}},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			if got := porcupine.CheckOperationsTimeout(users, append([]porcupine.Operation{made}, c.then...), checkLimit); got != c.want {
+				t.Errorf("%s, want %s", got, c.want)
+			}
+		})
+	}
+}

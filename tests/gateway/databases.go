@@ -1,0 +1,26 @@
+package gateway
+
+import (
+	"fmt"
+	"net/url"
+	"testing"
+
+	"patchbay/tests/mongod"
+	"patchbay/tests/postgres"
+)
+
+// OnPostgres is the settings of a provider: an empty database on a server.
+func OnPostgres(t testing.TB, s *postgres.Server) string {
+	t.Helper()
+	return fmt.Sprintf("{type: postgres, host: 127.0.0.1, port: %d, database: %s, username: %s, ssl: false}", s.Port, s.Database(t), postgres.Username)
+}
+
+// OnMongo is the settings of a provider: an empty database.
+func OnMongo(t testing.TB) string {
+	t.Helper()
+	u, err := url.Parse(mongod.URI(t))
+	if err != nil {
+		t.Fatal(err)
+	}
+	return fmt.Sprintf("{type: mongo, host: %s, port: %s, database: %s, ssl: false}", u.Hostname(), u.Port(), mongod.Database())
+}
