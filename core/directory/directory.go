@@ -46,7 +46,7 @@ func (s *Service) Create(ctx context.Context, tenant string, n NewUser, key idem
 		return u, false, nil
 	case fault.Is(err, fault.UnknownOutcome):
 		// The commit's answer was lost. The id is ours alone: it tells.
-		if stored, rerr := s.users.FindByID(ctx, tenant, u.ID); rerr == nil {
+		if stored, rerr := s.reread(ctx, tenant, u.ID); rerr == nil {
 			return stored, false, nil
 		}
 	case !key.Empty() && fault.Is(err, fault.Conflict) && fault.From(err).Code == "key_taken":
@@ -79,18 +79,6 @@ func (s *Service) Get(ctx context.Context, tenant, id string, c Consistency) (us
 func (s *Service) FindByEmail(ctx context.Context, tenant, email string, c Consistency) (user.User, Source, error) {
 	email = user.NormalizeEmail(email)
 	return read(s, c, func(from reader) (user.User, error) { return from.FindByEmail(ctx, tenant, email) })
-}
-
-// Update changes what the patch names. ifVersion 0 means any version. NotFound;
-// Invalid; Conflict with code version_mismatch or email_taken.
-func (s *Service) Update(ctx context.Context, tenant, id string, p user.Patch, ifVersion int64) (user.User, error) {
-	return s.users.Update(ctx, tenant, id, p, ifVersion)
-}
-
-// Delete removes a user. ifVersion 0 means any version. NotFound; Conflict with
-// code version_mismatch.
-func (s *Service) Delete(ctx context.Context, tenant, id string, ifVersion int64) error {
-	return s.users.Delete(ctx, tenant, id, ifVersion)
 }
 
 // List reads users newest first. Invalid: the cursor is not one of ours.

@@ -20,24 +20,51 @@ const tenant = "acme"
 // users is a real repository whose answers can be lost.
 type users struct {
 	ports.UserRepository
-	before error // of Create: nothing is written
-	after  error // of Create: it was written
-	find   error // of FindByID and FindByKey
+	before error  // of a write: nothing is written
+	after  error  // of a write: it was written
+	find   error  // of FindByID and FindByKey
+	late   func() // after a write, before its caller hears of it
 }
 
-func (u *users) Create(ctx context.Context, n user.User, key idem.Key) error {
+// lose makes a write whose answer is lost, as told.
+func (u *users) lose(write func() error) error {
 	if u.before != nil {
 		return u.before
 	}
-	if err := u.UserRepository.Create(ctx, n, key); err != nil {
+	if err := write(); err != nil {
 		return err
 	}
+	if u.late != nil {
+		u.late()
+	}
 	return u.after
+}
+
+func (u *users) Create(ctx context.Context, n user.User, key idem.Key) error {
+	return u.lose(func() error { return u.UserRepository.Create(ctx, n, key) })
+}
+
+func (u *users) Update(ctx context.Context, tenant, id string, p user.Patch, ifVersion int64) (changed user.User, err error) {
+	err = u.lose(func() (err error) {
+		changed, err = u.UserRepository.Update(ctx, tenant, id, p, ifVersion)
+		return err
+	})
+	if err != nil {
+		return user.User{}, err
+	}
+	return changed, nil
+}
+
+func (u *users) Delete(ctx context.Context, tenant, id string, ifVersion int64) error {
+	return u.lose(func() error { return u.UserRepository.Delete(ctx, tenant, id, ifVersion) })
 }
 
 func (u *users) FindByID(ctx context.Context, tenant, id string) (user.User, error) {
 	if u.find != nil {
 		return user.User{}, u.find
+	}
+	if err := ctx.Err(); err != nil {
+		return user.User{}, fault.Wrap(fault.Unavailable, "scripted", err)
 	}
 	return u.UserRepository.FindByID(ctx, tenant, id)
 }
