@@ -11,6 +11,7 @@ import (
 
 	"patchbay/adapters/failover"
 	"patchbay/adapters/mail/catchermail"
+	"patchbay/adapters/metrics"
 	"patchbay/adapters/payments/mockpay"
 	"patchbay/adapters/render"
 	"patchbay/adapters/sys"
@@ -43,6 +44,7 @@ type surroundings struct {
 	clock   ports.Clock
 	ids     ports.IDs
 	log     *slog.Logger
+	metrics *metrics.Metrics
 	secrets installation.Secrets
 	owner   string                  // of leases: this process
 	base    *atomic.Pointer[string] // URL of the API, once it listens
@@ -57,7 +59,7 @@ func newSurroundings(c *config.Config, log *slog.Logger) (surroundings, error) {
 	}
 	ids := sys.IDs{}
 	return surroundings{
-		clock: sys.Clock{}, ids: ids, log: log, secrets: secrets, owner: ids.New("own"), base: new(atomic.Pointer[string]),
+		clock: sys.Clock{}, ids: ids, log: log, metrics: metrics.New(), secrets: secrets, owner: ids.New("own"), base: new(atomic.Pointer[string]),
 	}, nil
 }
 
@@ -115,7 +117,7 @@ func newGateways(c *config.Config, store Storage, s surroundings) (accounts, []p
 			return nil, nil, mockWorker{}, fmt.Errorf("payment provider %q: %w", name, err)
 		}
 		bare = append(bare, gateway)
-		gateways = append(gateways, failover.NewGateway(gateway, within(p, s.log)))
+		gateways = append(gateways, failover.NewGateway(gateway, within(p, s)))
 		if mock, ok := gateway.(*mockpay.Gateway); ok {
 			mocks["provider:"+name] = mock
 		}
@@ -149,7 +151,7 @@ func newMailers(c *config.Config, s surroundings) (posts, []ports.Mailer, error)
 			return nil, nil, fmt.Errorf("mail provider %q: %w", name, err)
 		}
 		bare = append(bare, mailer)
-		mailers = append(mailers, failover.NewMailer(mailer, within(p, s.log)))
+		mailers = append(mailers, failover.NewMailer(mailer, within(p, s)))
 	}
 	return bare, mailers, nil
 }

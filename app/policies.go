@@ -5,12 +5,15 @@ import (
 
 	"patchbay/adapters/failover"
 	"patchbay/adapters/httpclient"
+	"patchbay/adapters/metrics"
 	"patchbay/config"
 )
 
-// within gives a provider its policy, and lets the log know what it decides.
-func within(p config.Provider, log *slog.Logger) failover.Options {
+// within gives a provider its policy, and lets the log and the metrics know what it
+// decides.
+func within(p config.Provider, s surroundings) failover.Options {
 	c := p.Policy
+	s.metrics.Add(p.Name, decisions...)
 	return failover.Options{
 		Policy: failover.Policy{
 			Timeout: c.Timeout, Deadline: c.Deadline, Attempts: c.Attempts,
@@ -20,7 +23,10 @@ func within(p config.Provider, log *slog.Logger) failover.Options {
 			},
 			Bulkhead: c.Bulkhead,
 		},
-		Observe: func(e failover.Event) { observe(log, e) },
+		Observe: func(e failover.Event) {
+			observe(s.log, e)
+			measure(s.metrics, e)
+		},
 	}
 }
 
@@ -47,5 +53,28 @@ func observe(log *slog.Logger, e failover.Event) {
 			log.Error("the account at a provider was refused: look after it", "provider", e.Provider, "op", e.Op, "kind", e.Kind)
 		}
 	case failover.Retried, failover.Skipped: // for metrics
+	}
+}
+
+// decisions are what is decided about a call, and counted.
+var decisions = []string{string(failover.Retried), string(failover.Spared), string(failover.Skipped), string(failover.Overloaded)}
+
+// measure counts what happens at a provider.
+func measure(m *metrics.Metrics, e failover.Event) {
+	switch e.Decision {
+	case failover.Opened:
+		m.Breaker(e.Provider, metrics.Open)
+	case failover.Probing:
+		m.Breaker(e.Provider, metrics.Probing)
+	case failover.Closed:
+		m.Breaker(e.Provider, metrics.Closed)
+	case failover.Tried:
+		outcome := metrics.OK
+		if e.Failed {
+			outcome = e.Kind.String()
+		}
+		m.Tried(e.Provider, e.Op, outcome, e.Took)
+	case failover.Retried, failover.Spared, failover.Skipped, failover.Overloaded:
+		m.Decided(e.Provider, string(e.Decision))
 	}
 }

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"math"
 	"os"
 	"time"
 
@@ -41,6 +42,7 @@ func openStorage(l fx.Lifecycle, c *config.Config, s surroundings) (Storage, fal
 	if err == nil && c.Storage.Standby != "" {
 		err = f.openStandby(ctx, l, c, store, s)
 	}
+	f.show(s)
 	return store, f, err
 }
 
@@ -101,7 +103,7 @@ func openBounded(ctx context.Context, l fx.Lifecycle, p config.Provider, s surro
 			return failover.Store{}, fmt.Errorf("storage %q: %w", p.Name, err)
 		}
 		return failover.Store{Journal: store.Journal, Users: store.Users, Close: store.Close}, nil
-	}, within(p, s.log))
+	}, within(p, s))
 	l.Append(fx.StopHook(bounded.Close))
 	return Storage{Journal: bounded.Journal(), Users: bounded.Users(), Closer: bounded}, bounded, bounded.Open(ctx)
 }
@@ -121,6 +123,27 @@ func (f *fallback) openStandby(ctx context.Context, l fx.Lifecycle, c *config.Co
 		Users: store.Users, Feed: store.Journal, Copy: other.Journal, Clock: s.clock, MaxLag: c.Storage.StandbyMaxLag, Log: s.log,
 	})
 	return nil
+}
+
+// show puts what stands in for the store into the metrics.
+func (f fallback) show(s surroundings) {
+	if f.spool != nil {
+		s.metrics.Spool(func() (held, refused int, oldest time.Duration) {
+			st := f.spool.Status()
+			if st.Held > 0 {
+				oldest = s.clock.Now().Sub(st.Oldest)
+			}
+			return st.Held, st.Refused, oldest
+		})
+	}
+	if f.standby != nil {
+		s.metrics.Standby(func() float64 {
+			if asOf, _ := f.standby.AsOf(); asOf.IsZero() { // it was never fed
+				return math.Inf(1)
+			}
+			return f.standby.Lag().Seconds()
+		})
+	}
 }
 
 // runs lists what the fallback does all the time.

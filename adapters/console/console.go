@@ -9,11 +9,13 @@ import (
 	"errors"
 	"html/template"
 	"net"
+	"net/http"
 	"net/url"
 	"strings"
 	"time"
 
 	"github.com/gofiber/fiber/v2"
+	"github.com/gofiber/fiber/v2/middleware/adaptor"
 
 	"patchbay/core/access"
 	"patchbay/core/fault"
@@ -44,6 +46,7 @@ type Options struct {
 	Book    Book
 	API     string // the base URL of the API, for links
 	Storage func(ctx context.Context) Storage
+	Metrics http.Handler
 }
 
 // Console serves the admin listener.
@@ -76,6 +79,7 @@ func New(o Options) *Console {
 	c.app.Get("/catcher", c.mailbox)
 	c.app.Get("/catcher/:name", c.mail)
 	c.app.Get("/mock/charges", c.charges)
+	c.app.Get("/metrics", adaptor.HTTPHandler(o.Metrics))
 	c.app.Get("/admin/storage", c.storage)
 	c.app.Post("/admin/data/export", c.exportData)
 	c.app.Post("/admin/data/erase", c.eraseData)

@@ -105,7 +105,7 @@ func (r *rig) do(t *testing.T, method, path, body string, headers ...header) ans
 // where a request is from, and under what name it found this machine.
 func TestWhoIsLetIn(t *testing.T) {
 	t.Parallel()
-	r := serve(t, console.Options{})
+	r := serve(t, console.Options{Metrics: http.NotFoundHandler()})
 	_, port, err := net.SplitHostPort(r.host)
 	if err != nil {
 		t.Fatal(err)
@@ -143,6 +143,7 @@ func TestWhoIsLetIn(t *testing.T) {
 				{"GET", "/", ""},
 				{"GET", "/healthz", ""},
 				{"GET", "/admin/keys", ""},
+				{"GET", "/metrics", ""},
 				{"POST", "/admin/keys", `{"tenant":"default","name":"n"}`},
 				{"DELETE", "/admin/keys/key_nobody", ""},
 			} {
@@ -317,5 +318,16 @@ func TestErrorsSayWhatCanBeDone(t *testing.T) {
 				t.Errorf("%d %s", a.status, a.body)
 			}
 		})
+	}
+}
+
+func TestMetricsAreServed(t *testing.T) {
+	t.Parallel()
+	r := serve(t, console.Options{Metrics: http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+		w.Header().Set("Content-Type", "text/plain; version=0.0.4")
+		fmt.Fprintln(w, "up 1")
+	})})
+	if a := r.do(t, "GET", "/metrics", ""); a.status != 200 || a.body != "up 1\n" || a.header.Get("Content-Type") != "text/plain; version=0.0.4" {
+		t.Errorf("%d %q %s", a.status, a.body, a.header)
 	}
 }

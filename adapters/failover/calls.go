@@ -21,10 +21,10 @@ type calls struct {
 	unknown  error // of the first try whose outcome is not known
 }
 
-func (c *calls) note(err error) error {
+func (c *calls) note(err error, took time.Duration) error {
 	c.tries++
 	c.last = err
-	e := Event{Op: c.op, Decision: Tried, Attempt: c.tries}
+	e := Event{Op: c.op, Decision: Tried, Attempt: c.tries, Took: took}
 	if err != nil {
 		e.Failed, e.Kind = true, fault.KindOf(err)
 		if e.Kind == fault.UnknownOutcome && c.unknown == nil {

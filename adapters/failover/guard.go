@@ -90,7 +90,9 @@ func (g *guard) do(ctx context.Context, op string, again func(fault.Kind) bool, 
 		RunWithExecution(func(e failsafe.Execution[any]) error {
 			attempt, cancel := context.WithTimeout(e.Context(), g.policy.Timeout)
 			defer cancel()
-			err := c.note(call(attempt))
+			began := time.Now()
+			err := call(attempt)
+			err = c.note(err, time.Since(began))
 			if err != nil && errors.Is(caller(), context.Canceled) {
 				return abandoned{err}
 			}

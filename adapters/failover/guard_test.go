@@ -327,7 +327,10 @@ func TestRetriesDoNotMakeTroubleWorse(t *testing.T) {
 
 func TestEveryDecisionIsTold(t *testing.T) {
 	within(t, nil, func(t *testing.T, r *rig) {
-		r.provider.becomes(fails(fault.Unavailable))
+		r.provider.becomes(func(ctx context.Context, n int) error {
+			<-time.After(time.Duration(n) * time.Second)
+			return fails(fault.Unavailable)(ctx, n)
+		})
 		if err := r.pay(t.Context()); err != nil {
 			t.Fatal(err)
 		}
@@ -337,7 +340,7 @@ func TestEveryDecisionIsTold(t *testing.T) {
 		}
 		first, last := r.events[0], r.events[2]
 		if first.Provider != "acme" || first.Op != "create" || !first.Failed || first.Kind != fault.Unavailable || first.Attempt != 1 ||
-			last.Failed || last.Attempt != 2 {
+			first.Took != time.Second || last.Failed || last.Attempt != 2 || last.Took != 2*time.Second {
 			t.Errorf("%+v", r.events)
 		}
 	})

@@ -86,9 +86,10 @@ type Event struct {
 	Op       string // create, capture, send …; empty where the decision is about none
 	Decision Decision
 	Failed   bool
-	Kind     fault.Kind // where Failed
-	Attempt  int        // from 1
-	Wait     time.Duration
+	Kind     fault.Kind    // where Failed
+	Attempt  int           // from 1
+	Took     time.Duration // the try
+	Wait     time.Duration // before the next
 }
 
 // Options is what decorates one provider. Observe may be nil; it must not block.

@@ -52,6 +52,7 @@ var rules = []rule{
 	{"adapters/mail/sendgridmail", outbound + " adapters/mail/rfc5322", "github.com/sendgrid/sendgrid-go github.com/sendgrid/rest"},
 	{"adapters/payments/mockpay", outbound, "github.com/stripe/stripe-go/v76/webhook"},
 	{"adapters/payments/stripepay", outbound, "github.com/stripe/stripe-go/v76"},
+	{"adapters/metrics", "", "github.com/prometheus/client_golang"},
 	{"adapters/render", outbound, "github.com/k3a/html2text"},
 	{"adapters/storage/mongostore", outbound, "go.mongodb.org/mongo-driver"},
 	{"adapters/storage/pgstore", outbound, "github.com/jackc/pgx/v5 github.com/pressly/goose/v3"},

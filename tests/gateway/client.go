@@ -7,6 +7,7 @@ import (
 	"io"
 	"net/http"
 	"path/filepath"
+	"strings"
 	"sync"
 	"testing"
 	"time"
@@ -182,4 +183,15 @@ func (g *Gateway) Charges(t testing.TB) map[string][]Charge {
 			return book
 		}
 	}
+}
+
+// Metric reads one series of the gateway's metrics, empty where it is not there.
+func (g *Gateway) Metric(t testing.TB, series string) string {
+	t.Helper()
+	for line := range strings.Lines(string(g.Ask(t, "/metrics").Body)) {
+		if value, ok := strings.CutPrefix(line, series+" "); ok {
+			return strings.TrimSpace(value)
+		}
+	}
+	return ""
 }

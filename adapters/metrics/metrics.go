@@ -1,0 +1,116 @@
+// Package metrics counts what the gateway does at its providers, and shows it in
+// the form of Prometheus (prometheus.io/docs/instrumenting/exposition_formats). It
+// has a registry of its own: nothing is global.
+package metrics
+
+import (
+	"net/http"
+	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
+	"github.com/prometheus/client_golang/prometheus/collectors"
+	"github.com/prometheus/client_golang/prometheus/promhttp"
+)
+
+// State is how a breaker stands.
+type State int
+
+// The states of a breaker, as they are shown.
+const (
+	Closed State = iota
+	Probing
+	Open
+)
+
+// OK is the outcome of a call that went well; any other is named after its Kind.
+const OK = "ok"
+
+// buckets reach from a store on this machine to the longest deadline, in seconds.
+var buckets = []float64{.001, .0025, .005, .01, .025, .05, .1, .25, .5, 1, 2.5, 5, 10, 30}
+
+// Metrics are all there are. Its methods may be called at once from anywhere.
+type Metrics struct {
+	registry  *prometheus.Registry
+	calls     *prometheus.CounterVec
+	seconds   *prometheus.HistogramVec
+	decisions *prometheus.CounterVec
+	breakers  *prometheus.GaugeVec
+}
+
+// New makes Metrics of no provider yet, with those of the process.
+func New() *Metrics {
+	m := &Metrics{
+		registry: prometheus.NewRegistry(),
+		calls: prometheus.NewCounterVec(prometheus.CounterOpts{
+			Name: "patchbay_calls_total", Help: "Tries at a provider, by how they ended.",
+		}, []string{"provider", "op", "outcome"}),
+		seconds: prometheus.NewHistogramVec(prometheus.HistogramOpts{
+			Name: "patchbay_call_seconds", Help: "How long a try at a provider took.", Buckets: buckets,
+		}, []string{"provider", "op"}),
+		decisions: prometheus.NewCounterVec(prometheus.CounterOpts{
+			Name: "patchbay_decisions_total", Help: "What the policy of a provider decided about calls.",
+		}, []string{"provider", "decision"}),
+		breakers: prometheus.NewGaugeVec(prometheus.GaugeOpts{
+			Name: "patchbay_breaker_state", Help: "The breaker of a provider: 0 closed, 1 probing, 2 open.",
+		}, []string{"provider"}),
+	}
+	m.registry.MustRegister(m.calls, m.seconds, m.decisions, m.breakers,
+		collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
+	return m
+}
+
+// Add shows a provider, also before anything is asked of it: its breaker is closed,
+// and none of these decisions was made.
+func (m *Metrics) Add(provider string, decisions ...string) {
+	m.breakers.WithLabelValues(provider).Set(float64(Closed))
+	for _, d := range decisions {
+		m.decisions.WithLabelValues(provider, d).Add(0)
+	}
+}
+
+// Tried counts a try at a provider.
+func (m *Metrics) Tried(provider, op, outcome string, took time.Duration) {
+	m.calls.WithLabelValues(provider, op, outcome).Inc()
+	m.seconds.WithLabelValues(provider, op).Observe(took.Seconds())
+}
+
+// Decided counts a decision about a call.
+func (m *Metrics) Decided(provider, decision string) {
+	m.decisions.WithLabelValues(provider, decision).Inc()
+}
+
+// Breaker tells how a provider's breaker stands now.
+func (m *Metrics) Breaker(provider string, s State) {
+	m.breakers.WithLabelValues(provider).Set(float64(s))
+}
+
+// Spool shows what waits on this machine for the store. oldest is how long the
+// oldest of it has waited.
+func (m *Metrics) Spool(read func() (held, refused int, oldest time.Duration)) {
+	m.gauge("patchbay_spool_held", "What waits in the spool for the store.", func() float64 {
+		held, _, _ := read()
+		return float64(held)
+	})
+	m.gauge("patchbay_spool_refused", "What is kept in the spool because the store has something else under its name.", func() float64 {
+		_, refused, _ := read()
+		return float64(refused)
+	})
+	m.gauge("patchbay_spool_oldest_seconds", "How long the oldest in the spool has waited.", func() float64 {
+		_, _, oldest := read()
+		return oldest.Seconds()
+	})
+}
+
+// Standby shows how far the copy of the users was behind, in seconds.
+func (m *Metrics) Standby(lag func() float64) {
+	m.gauge("patchbay_standby_lag_seconds", "How far the standby was behind when the store was last reached.", lag)
+}
+
+func (m *Metrics) gauge(name, help string, read func() float64) {
+	m.registry.MustRegister(prometheus.NewGaugeFunc(prometheus.GaugeOpts{Name: name, Help: help}, read))
+}
+
+// Handler serves them.
+func (m *Metrics) Handler() http.Handler {
+	return promhttp.HandlerFor(m.registry, promhttp.HandlerOpts{})
+}
