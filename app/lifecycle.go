@@ -48,7 +48,7 @@ type services struct {
 func newAPI(c *config.Config, u services, store Storage, f fallback, s surroundings) *httpapi.Server {
 	return httpapi.New(httpapi.Options{
 		Checkout: u.Checkout, Mailroom: u.Mailroom, Directory: u.Directory, Inbox: u.Inbox, Feed: u.Feed, Access: u.Access,
-		IDs: s.ids, KeysRequired: c.KeysRequired(), Ready: func(ctx context.Context) (string, error) { return f.health(ctx, store) }, Log: s.log,
+		IDs: s.ids, KeysRequired: c.KeysRequired(), Deadline: storeDeadline(c), Ready: func(ctx context.Context) (string, error) { return f.health(ctx, store) }, Log: s.log,
 	})
 }
 

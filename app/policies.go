@@ -2,12 +2,16 @@ package app
 
 import (
 	"log/slog"
+	"time"
 
 	"patchbay/adapters/failover"
 	"patchbay/adapters/httpclient"
 	"patchbay/adapters/metrics"
 	"patchbay/config"
 )
+
+// fileDeadline is how long one request may wait for a store that is a file.
+const fileDeadline = 30 * time.Second
 
 // within gives a provider its policy, and lets the log and the metrics know what it
 // decides.
@@ -28,6 +32,14 @@ func within(p config.Provider, s surroundings) failover.Options {
 			measure(s.metrics, e)
 		},
 	}
+}
+
+// storeDeadline is how long one request may wait for the store, however often it asks.
+func storeDeadline(c *config.Config) time.Duration {
+	if p := c.Provider[c.Storage.Provider]; p.Type.Server {
+		return p.Policy.Deadline
+	}
+	return fileDeadline
 }
 
 // outbound bounds what is asked of a provider over HTTP. A try ends with its

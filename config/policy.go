@@ -46,7 +46,7 @@ func StandardPolicy() Policy {
 // shorter, so that what stands in for it does so in time.
 func StandardStoragePolicy() Policy {
 	return Policy{
-		Timeout: 3 * time.Second, Deadline: 3 * time.Second, Attempts: 2,
+		Timeout: 2500 * time.Millisecond, Deadline: 3 * time.Second, Attempts: 2,
 		Backoff: Backoff{Initial: 50 * time.Millisecond, Max: 500 * time.Millisecond}, RetryBudget: 20,
 		Breaker:  Breaker{FailureRate: 50, MinimumCalls: 10, Window: 10 * time.Second, Open: 2 * time.Second},
 		Bulkhead: 256,

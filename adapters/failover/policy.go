@@ -59,7 +59,7 @@ const (
 // DefaultStorage is the policy of a store where nothing is configured: shorter, so
 // that what stands in for it does so in time, and closed again once it answers.
 var DefaultStorage = Policy{
-	Timeout: 3 * time.Second, Deadline: 3 * time.Second, Attempts: 2,
+	Timeout: 2500 * time.Millisecond, Deadline: 3 * time.Second, Attempts: 2,
 	Backoff: Backoff{Initial: 50 * time.Millisecond, Max: 500 * time.Millisecond}, RetryBudget: 20,
 	Breaker:  Breaker{FailureRate: 50, MinimumCalls: 10, Window: 10 * time.Second, Open: 2 * time.Second},
 	Bulkhead: 256,

@@ -15,6 +15,10 @@ const (
 	// a call, so that whoever makes two finds the second refused at once.
 	watchEvery   = 500 * time.Millisecond
 	watchTimeout = 1500 * time.Millisecond
+	// patience is how long a try may take and still be followed by another. That is
+	// for a connection that broke, which shows at once; whoever has waited for one
+	// that was free, or for an answer, does not wait twice.
+	patience = 500 * time.Millisecond
 )
 
 // Store is a store that is open.
@@ -113,7 +117,10 @@ func in[T any](ctx context.Context, s *Storage, op string, call func(ctx context
 		return out, errNotOpen
 	}
 	err := s.guard.do(ctx, op, notAccepted, func(ctx context.Context) (err error) {
-		out, err = call(ctx, opened)
+		began := time.Now()
+		if out, err = call(ctx, opened); time.Since(began) > patience {
+			err = once(err)
+		}
 		return err
 	})
 	if fault.Is(err, fault.Canceled) {

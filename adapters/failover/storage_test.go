@@ -94,6 +94,23 @@ func TestWhatAStoreDidNotDoIsTriedAgain(t *testing.T) {
 	}
 }
 
+// Whoever has waited for a connection, in vain, does not wait twice.
+func TestWhatWasWaitedForIsNotTriedAgain(t *testing.T) {
+	onVirtualTime(t, func(t *testing.T, s *store) {
+		if err := s.Open(t.Context()); err != nil {
+			t.Fatal(err)
+		}
+		s.fail(func(string) error {
+			<-time.After(time.Second)
+			return fault.New(fault.Unavailable, "scripted", "")
+		})
+		start := time.Now()
+		if err := s.save(t, "a"); !fault.Is(err, fault.Unavailable) || time.Since(start) != time.Second {
+			t.Errorf("%v after %s", err, time.Since(start))
+		}
+	})
+}
+
 func TestAStoreThatIsGoneIsLeftAloneUntilItAnswers(t *testing.T) {
 	onVirtualTime(t, func(t *testing.T, s *store) {
 		if err := s.Open(t.Context()); err != nil {

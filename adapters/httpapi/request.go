@@ -8,6 +8,7 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"time"
 
 	"github.com/gofiber/fiber/v2"
 	"github.com/valyala/fasthttp"
@@ -26,8 +27,16 @@ const (
 type request struct {
 	*fiber.Ctx
 	ctx    context.Context
+	cancel context.CancelFunc
 	tenant string
 	limit  int // bytes of the body
+}
+
+// later gives a request time again that was not the store's.
+func (r *request) later(d time.Duration) {
+	until, _ := r.ctx.Deadline()
+	r.cancel()
+	r.ctx, r.cancel = context.WithDeadline(context.Background(), until.Add(d))
 }
 
 // id is the id in the path. It is copied: fiber uses its memory again.
@@ -39,13 +48,14 @@ func (r *request) query(name string) string { return strings.Clone(r.Query(name)
 // handle serves a route for callers with a scope, with bodies up to a limit.
 func (s *Server) handle(method, path, scope string, limit int, serve func(*request) error) {
 	s.app.Add(method, path, func(c *fiber.Ctx) error {
-		tenant, err := s.authorize(c, scope)
-		if err != nil {
+		r := &request{Ctx: c, limit: limit}
+		r.ctx, r.cancel = context.WithTimeout(context.Background(), s.Deadline)
+		defer func() { r.cancel() }()
+		var err error
+		if r.tenant, err = s.authorize(r, scope); err != nil {
 			return err
 		}
-		ctx, cancel := context.WithTimeout(context.Background(), workDeadline)
-		defer cancel()
-		return serve(&request{Ctx: c, ctx: ctx, tenant: tenant, limit: limit})
+		return serve(r)
 	})
 }
 
@@ -99,22 +109,22 @@ func plain(id string) bool {
 }
 
 // authorize returns the tenant of a caller who has the scope.
-func (s *Server) authorize(c *fiber.Ctx, scope string) (tenant string, err error) {
+func (s *Server) authorize(r *request, scope string) (tenant string, err error) {
 	if scope == open {
 		return "", nil
 	}
-	header := c.Get(fiber.HeaderAuthorization)
+	header := r.Get(fiber.HeaderAuthorization)
 	if header == "" && !s.KeysRequired {
 		return defaultTenant, nil
 	}
 	token, ok := strings.CutPrefix(header, "Bearer ")
 	if !ok {
-		return "", unauthorized(c, "send an API key as Authorization: Bearer")
+		return "", unauthorized(r.Ctx, "send an API key as Authorization: Bearer")
 	}
-	who, err := s.Access.Authenticate(context.Background(), strings.Clone(token))
+	who, err := s.Access.Authenticate(r.ctx, strings.Clone(token))
 	switch {
 	case fault.Is(err, fault.Unauthorized):
-		return "", unauthorized(c, "the API key is not valid")
+		return "", unauthorized(r.Ctx, "the API key is not valid")
 	case err != nil:
 		return "", err
 	case !who.Allows(scope):
@@ -142,7 +152,9 @@ func (r *request) raw() ([]byte, error) {
 	if stream == nil {
 		return r.Request().Body(), nil
 	}
+	began := time.Now()
 	body, err := io.ReadAll(io.LimitReader(stream, int64(r.limit)+1))
+	r.later(time.Since(began))
 	if err != nil {
 		// What may still come of it must not be taken for the next request.
 		r.Context().SetConnectionClose()

@@ -36,25 +36,34 @@ const patience = 20 * time.Second
 type rig struct {
 	base, address string
 	users         *repository
+	access        *access.Service
 	hooks         *verifier
 	journal       *memjournal.Journal
-	ready         atomic.Pointer[error] // what readiness says: any error there is
+	fail          atomic.Pointer[func(op string) error] // asked by the journal
+	ready         atomic.Pointer[error]                 // what readiness says: any error there is
 	log           lockedBuffer
 }
 
 func serve(t *testing.T, change ...func(*httpapi.Server)) *rig {
 	t.Helper()
 	r := &rig{users: &repository{}, hooks: &verifier{}, journal: memjournal.New(sys.Clock{})}
+	r.journal.Fail = func(op string) error {
+		if fail := r.fail.Load(); fail != nil {
+			return (*fail)(op)
+		}
+		return nil
+	}
+	r.access = access.New(access.Options{Journal: r.journal, Clock: sys.Clock{}, IDs: sys.IDs{}, Pepper: []byte("pepper")})
 	log := slog.New(slog.NewTextHandler(&r.log, nil))
 	s := httpapi.New(httpapi.Options{
 		Directory: directory.New(r.users, nil, sys.Clock{}, sys.IDs{}),
 		Feed:      feed.New(r.journal),
-		Access:    access.New(access.Options{Journal: r.journal, Clock: sys.Clock{}, IDs: sys.IDs{}, Pepper: []byte("pepper")}),
+		Access:    r.access,
 		Inbox: inbox.New(inbox.Options{
 			Journal: r.journal, Clock: sys.Clock{}, Owner: "one", Log: log,
 			Routes: map[string]inbox.Route{"stripe": {Verifier: r.hooks}},
 		}),
-		IDs: sys.IDs{}, Log: log,
+		IDs: sys.IDs{}, Deadline: patience, Log: log,
 		Ready: func(context.Context) (string, error) {
 			if err := r.ready.Load(); err != nil {
 				return "", *err
@@ -85,6 +94,16 @@ func serve(t *testing.T, change ...func(*httpapi.Server)) *rig {
 		}
 	})
 	return r
+}
+
+// key makes an API key.
+func (r *rig) key(t *testing.T) string {
+	t.Helper()
+	token, _, err := r.access.Create(t.Context(), "acme", "test", nil, 0)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return token
 }
 
 // failing makes /readyz fail, the plainest way for an error to become an answer.
@@ -180,6 +199,7 @@ type call struct {
 	version                       int64
 	user                          user.User
 	patch                         user.Patch
+	until                         time.Time // when its time is up
 }
 
 func (p *repository) note(c call) {
@@ -219,8 +239,9 @@ func (p *repository) FindByKey(_ context.Context, scoped string) (user.Creation,
 	return user.Creation{}, fault.New(fault.NotFound, "no_such_user", "there is no such user")
 }
 
-func (p *repository) Create(_ context.Context, u user.User, key idem.Key) error {
-	p.note(call{op: "Create", tenant: u.Tenant, id: u.ID, email: u.Email, key: key.Scoped, print: key.Fingerprint, user: u})
+func (p *repository) Create(ctx context.Context, u user.User, key idem.Key) error {
+	until, _ := ctx.Deadline()
+	p.note(call{op: "Create", tenant: u.Tenant, id: u.ID, email: u.Email, key: key.Scoped, print: key.Fingerprint, user: u, until: until})
 	return nil
 }
 

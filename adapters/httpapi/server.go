@@ -25,10 +25,6 @@ const (
 	webhookLimit = 5 << 20  // Stripe's largest events
 	mailLimit    = 30 << 20 // 20 MB of attachments in base64
 	headerLimit  = 16 << 10 // bytes of all headers; a JWT may be long
-
-	// workDeadline bounds what a request may ask of the store. The use cases
-	// answer well before; what they began goes on without the request.
-	workDeadline = 30 * time.Second
 )
 
 // Options is what a Server needs.
@@ -43,6 +39,9 @@ type Options struct {
 	// KeysRequired refuses callers without an API key. A key that is sent is
 	// always checked.
 	KeysRequired bool
+	// Deadline bounds what a request may ask of the store, in all its calls. What the
+	// use cases have begun at a provider goes on without the request.
+	Deadline time.Duration
 	// Ready reports whether requests can be served: "ok", or "degraded" where some
 	// of them can.
 	Ready func(ctx context.Context) (string, error)

@@ -108,6 +108,8 @@ func (s *Service) recall(ctx context.Context, id string, now time.Time) (Key, bo
 	if s.Local == nil {
 		return Key{}, false
 	}
+	ctx, cancel := ports.Grace(ctx)
+	defer cancel()
 	r, err := s.Local.Get(ctx, "", kind, id)
 	if err != nil {
 		return Key{}, false

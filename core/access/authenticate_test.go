@@ -1,6 +1,7 @@
 package access_test
 
 import (
+	"context"
 	"slices"
 	"strings"
 	"testing"
@@ -239,6 +240,23 @@ func TestAfterARestartWithoutTheJournal(t *testing.T) {
 			if strings.Contains(string(kept.Body), secretOf(known)) {
 				t.Error("a secret is kept")
 			}
+		}
+	})
+}
+
+// The store has taken all the time that there was, and has not answered.
+func TestAKeyIsKnownHereThoughTheTimeIsUp(t *testing.T) {
+	within(t, func(t *testing.T, r *rig) {
+		r.local = memjournal.New(sys.Clock{})
+		r.Service = r.another(pepper)
+		token, _ := r.create(t, "acme", 0)
+		if _, err := r.Authenticate(t.Context(), token); err != nil {
+			t.Fatal(err)
+		}
+		ctx, end := context.WithCancel(t.Context())
+		end()
+		if who, err := r.another(pepper).Authenticate(ctx, token); err != nil || who.Tenant != "acme" {
+			t.Errorf("%+v, %v", who, err)
 		}
 	})
 }

@@ -83,11 +83,13 @@ func key(value, body string) idem.Key {
 	return idem.New(tenant, "POST /api/payments", value, []byte(body))
 }
 
+func request() checkout.CreateRequest {
+	return checkout.CreateRequest{Amount: 1250, Currency: "eur", PaymentMethod: "pm_ok", Confirm: true}
+}
+
 func (r *rig) pay(t *testing.T, k string) (checkout.Result, error) {
 	t.Helper()
-	return r.Create(t.Context(), tenant, checkout.CreateRequest{
-		Amount: 1250, Currency: "eur", PaymentMethod: "pm_ok", Confirm: true,
-	}, key(k, "a"))
+	return r.Create(t.Context(), tenant, request(), key(k, "a"))
 }
 
 func (r *rig) status(t *testing.T, id string) payment.Payment {

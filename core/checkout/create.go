@@ -4,6 +4,7 @@ import (
 	"context"
 	"maps"
 	"strings"
+	"time"
 
 	"patchbay/core/fault"
 	"patchbay/core/idem"
@@ -23,6 +24,7 @@ import (
 // payment_erased;
 // Unavailable: no money moved, and the same key tries again.
 func (s *Service) Create(ctx context.Context, tenant string, r CreateRequest, key idem.Key) (Result, error) {
+	by := s.Clock.Now().Add(answerWithin)
 	if err := s.check(r); err != nil {
 		return Result{}, err
 	}
@@ -36,9 +38,9 @@ func (s *Service) Create(ctx context.Context, tenant string, r CreateRequest, ke
 	err = s.insert(ctx, &st)
 	switch {
 	case err == nil:
-		return s.run(ctx, st, st.payment.Operations[len(st.payment.Operations)-1].ID)
+		return s.run(ctx, by, st, st.payment.Operations[len(st.payment.Operations)-1].ID)
 	case fault.Is(err, fault.Conflict) && !key.Empty():
-		return s.repeatCreate(ctx, key)
+		return s.repeatCreate(ctx, by, key)
 	}
 	return Result{}, err
 }
@@ -100,12 +102,12 @@ func (s *Service) begin(p *payment.Payment, a payment.Action, amount int64, key 
 }
 
 // repeatCreate answers a create whose key is taken.
-func (s *Service) repeatCreate(ctx context.Context, key idem.Key) (Result, error) {
+func (s *Service) repeatCreate(ctx context.Context, by time.Time, key idem.Key) (Result, error) {
 	st, err := s.byKey(ctx, key)
 	if err != nil {
 		return Result{}, err
 	}
-	return s.repeat(ctx, st, key)
+	return s.repeat(ctx, by, st, key)
 }
 
 func ourUser(customer string) bool { return strings.HasPrefix(customer, "usr_") }

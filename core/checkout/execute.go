@@ -19,8 +19,8 @@ type answer struct {
 }
 
 // run calls the provider for an operation that is durable. The work outlives
-// the caller: after answerWithin the caller learns how far it is.
-func (s *Service) run(ctx context.Context, st stored, id string) (Result, error) {
+// the caller, who learns at the time by which there must be an answer how far it is.
+func (s *Service) run(ctx context.Context, by time.Time, st stored, id string) (Result, error) {
 	early := Result{Payment: st.payment, Operation: *st.payment.Operation(id)}
 	if !early.Operation.Outcome.Open() {
 		return early, nil
@@ -36,7 +36,7 @@ func (s *Service) run(ctx context.Context, st stored, id string) (Result, error)
 		result, err := s.execute(work, st, id)
 		done <- end{result, err}
 	})
-	late := time.NewTimer(answerWithin)
+	late := time.NewTimer(by.Sub(s.Clock.Now()))
 	defer late.Stop()
 	select {
 	case e := <-done:

@@ -2,6 +2,7 @@ package checkout
 
 import (
 	"context"
+	"time"
 
 	"patchbay/core/fault"
 	"patchbay/core/idem"
@@ -104,14 +105,15 @@ func (s *Service) Refund(ctx context.Context, tenant, id string, amount int64, k
 // operate does one operation on a payment: a repeat of a key is answered, an
 // open operation blocks, and whatever begin adds is durable before the call.
 func (s *Service) operate(ctx context.Context, tenant, id string, key idem.Key, begin func(*payment.Payment) error) (Result, error) {
+	by := s.Clock.Now().Add(answerWithin)
 	st, err := s.load(ctx, tenant, id)
 	if err != nil {
 		return Result{}, err
 	}
 	if st.payment.Under(key.Scoped) != nil {
-		return s.repeat(ctx, st, key)
+		return s.repeat(ctx, by, st, key)
 	}
-	result, err := s.start(ctx, st, func(p *payment.Payment) error {
+	result, err := s.start(ctx, by, st, func(p *payment.Payment) error {
 		if p.Under(key.Scoped) != nil {
 			return errRepeat
 		}
@@ -127,7 +129,7 @@ func (s *Service) operate(ctx context.Context, tenant, id string, key idem.Key, 
 var errRepeat = fault.New(fault.Conflict, idem.CodeInFlight, "the first request under this key is still under way")
 
 // start makes an operation durable, claimed by this process, and runs it.
-func (s *Service) start(ctx context.Context, st stored, begin func(*payment.Payment) error) (Result, error) {
+func (s *Service) start(ctx context.Context, by time.Time, st stored, begin func(*payment.Payment) error) (Result, error) {
 	var id string
 	err := s.update(ctx, &st, func(st *stored) error {
 		p := &st.payment
@@ -151,7 +153,7 @@ func (s *Service) start(ctx context.Context, st stored, begin func(*payment.Paym
 	if err != nil {
 		return Result{Payment: st.payment}, err
 	}
-	return s.run(ctx, st, id)
+	return s.run(ctx, by, st, id)
 }
 
 func unexpected(p *payment.Payment, done string) error {

@@ -150,6 +150,8 @@ func (s *Service) insert(ctx context.Context, st *stored) error {
 	if !fault.Is(err, fault.UnknownOutcome) {
 		return err
 	}
+	ctx, cancel := ports.Grace(ctx)
+	defer cancel()
 	fresh, rerr := s.load(ctx, st.payment.Tenant, st.payment.ID)
 	if rerr != nil {
 		return err

@@ -14,7 +14,7 @@ import (
 // that was given, with the payment as it stands while the outcome is open, or,
 // where it is proved that nothing was done, by trying again. An answer that was
 // erased is Conflict.
-func (s *Service) repeat(ctx context.Context, st stored, key idem.Key) (Result, error) {
+func (s *Service) repeat(ctx context.Context, by time.Time, st stored, key idem.Key) (Result, error) {
 	op := st.payment.Under(key.Scoped)
 	if op == nil {
 		return Result{}, fault.New(fault.Internal, "operation_lost", "the operation of this key is not in its payment")
@@ -30,7 +30,7 @@ func (s *Service) repeat(ctx context.Context, st stored, key idem.Key) (Result, 
 		err.RetryAfter = time.Second
 		return Result{Payment: st.payment, Operation: *op}, err
 	case retryable(op):
-		return s.again(ctx, st, op.ID)
+		return s.again(ctx, by, st, op.ID)
 	}
 	return replay(st.payment, *op)
 }
@@ -61,9 +61,9 @@ func retryable(op *payment.Operation) bool {
 
 // again tries an operation once more, from the first provider on where it is
 // still open which. The try before stays as it is, for the record.
-func (s *Service) again(ctx context.Context, st stored, id string) (Result, error) {
+func (s *Service) again(ctx context.Context, by time.Time, st stored, id string) (Result, error) {
 	last := *st.payment.Operation(id)
-	return s.start(ctx, st, func(p *payment.Payment) error {
+	return s.start(ctx, by, st, func(p *payment.Payment) error {
 		if newest := p.Under(last.Key); newest == nil || newest.ID != last.ID { // nil: the key was given up
 			return fault.New(fault.Conflict, idem.CodeInFlight, "another repeat of this key is under way")
 		}

@@ -72,16 +72,18 @@ func (s *Service) repeat(ctx context.Context, key idem.Key) (user.User, error) {
 
 // Get reads a user. NotFound.
 func (s *Service) Get(ctx context.Context, tenant, id string, c Consistency) (user.User, Source, error) {
-	return read(s, c, func(from reader) (user.User, error) { return from.FindByID(ctx, tenant, id) })
+	return read(ctx, s, c, func(ctx context.Context, from reader) (user.User, error) { return from.FindByID(ctx, tenant, id) })
 }
 
 // FindByEmail reads a user by email, written in any way. NotFound.
 func (s *Service) FindByEmail(ctx context.Context, tenant, email string, c Consistency) (user.User, Source, error) {
 	email = user.NormalizeEmail(email)
-	return read(s, c, func(from reader) (user.User, error) { return from.FindByEmail(ctx, tenant, email) })
+	return read(ctx, s, c, func(ctx context.Context, from reader) (user.User, error) { return from.FindByEmail(ctx, tenant, email) })
 }
 
 // List reads users newest first. Invalid: the cursor is not one of ours.
 func (s *Service) List(ctx context.Context, tenant, cursor string, limit int, c Consistency) (user.Page, Source, error) {
-	return read(s, c, func(from reader) (user.Page, error) { return from.List(ctx, tenant, cursor, limit) })
+	return read(ctx, s, c, func(ctx context.Context, from reader) (user.Page, error) {
+		return from.List(ctx, tenant, cursor, limit)
+	})
 }

@@ -37,8 +37,8 @@ var (
 
 // read reads from the store, or from the standby where the store is gone. That a
 // user is not there is an answer of either.
-func read[T any](s *Service, c Consistency, from func(reader) (T, error)) (T, Source, error) {
-	out, err := from(s.users)
+func read[T any](ctx context.Context, s *Service, c Consistency, from func(context.Context, reader) (T, error)) (T, Source, error) {
+	out, err := from(ctx, s.users)
 	if !fault.Is(err, fault.Unavailable) || s.standby == nil || c == Strong {
 		return out, Source{}, err
 	}
@@ -46,7 +46,9 @@ func read[T any](s *Service, c Consistency, from func(reader) (T, error)) (T, So
 	if late != nil {
 		return out, Source{}, err
 	}
-	instead, serr := from(s.standby)
+	ctx, cancel := ports.Grace(ctx)
+	defer cancel()
+	instead, serr := from(ctx, s.standby)
 	if fault.Is(serr, fault.Unavailable) {
 		return out, Source{}, err
 	}

@@ -189,6 +189,19 @@ func TestUsersAreReadFromTheStandbyWhileTheirStoreIsGone(t *testing.T) {
 	})
 }
 
+// The store has taken all the time that there was, and has not answered.
+func TestTheStandbyIsReadThoughTheTimeIsUp(t *testing.T) {
+	withStandby(t, func(t *testing.T, p *pair) {
+		u := p.create(t, "one@example.com")
+		p.settle()
+		ctx, end := context.WithCancel(t.Context())
+		end()
+		if got, source, err := p.Get(ctx, tenant, u.ID, directory.Available); err != nil || got.ID != u.ID || source.AsOf.IsZero() {
+			t.Errorf("%+v as of %s, %v", got, source.AsOf, err)
+		}
+	})
+}
+
 func TestAListGoesOnInTheStandby(t *testing.T) {
 	withStandby(t, func(t *testing.T, p *pair) {
 		for i := range 7 {

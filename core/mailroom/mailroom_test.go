@@ -369,6 +369,28 @@ func TestALostAnswerOfTheJournal(t *testing.T) {
 	}
 }
 
+// The answer is lost, and with it the caller's time.
+func TestAMessageIsRereadThoughItsTimeIsUp(t *testing.T) {
+	var end context.CancelFunc // set before anything is saved
+	var saved atomic.Int64
+	lost := func(op string) error {
+		if op == memjournal.Saved && saved.Add(1) == 1 {
+			end()
+			return fault.New(fault.UnknownOutcome, "scripted", "")
+		}
+		return nil
+	}
+	within(t, nil, nil, lost, func(t *testing.T, r rig) {
+		var ctx context.Context
+		ctx, end = context.WithCancel(t.Context())
+		m, _, err := r.Accept(ctx, tenant, draft(), idem.Key{})
+		synctest.Wait()
+		if err != nil || r.first.copies(m.ID) != 1 {
+			t.Errorf("%v, %d copies", err, r.first.copies(m.ID))
+		}
+	})
+}
+
 func TestAMessageWaitsForItsTime(t *testing.T) {
 	within(t, nil, nil, nil, func(t *testing.T, r rig) {
 		d := draft()

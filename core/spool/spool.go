@@ -10,6 +10,7 @@ package spool
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"log/slog"
 	"sync"
 	"time"
@@ -131,7 +132,7 @@ func (s *Spool) Attach(ctx context.Context, parent *ports.Record, children ...*p
 
 // take offers a new record to the store, and holds it where that is gone.
 func (s *Spool) take(ctx context.Context, r *ports.Record, children []*ports.Record, offer func() error) error {
-	if s.Same[r.Kind] == nil || ctx.Err() != nil {
+	if s.Same[r.Kind] == nil || errors.Is(ctx.Err(), context.Canceled) { // nobody waits for it
 		return offer()
 	}
 	if s.holds(r) {

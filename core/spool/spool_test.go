@@ -205,6 +205,24 @@ func TestOnlyWhatIsNewAndOfItsKindIsHeld(t *testing.T) {
 	})
 }
 
+func TestWhatComesWhenItsTimeIsUpIsHeldTooUnlessNobodyWaits(t *testing.T) {
+	within(t, func(t *testing.T, r *rig) {
+		late, cancel := context.WithTimeout(t.Context(), time.Second)
+		defer cancel()
+		<-late.Done()
+		one := letter("a", "", "hello")
+		if err := r.Save(late, one)[0]; err != nil || !one.Held {
+			t.Errorf("%v, held %v", err, one.Held)
+		}
+		left, leave := context.WithCancel(t.Context())
+		leave()
+		other := letter("b", "", "hello")
+		if err := r.Save(left, other)[0]; !fault.Is(err, fault.Unavailable) || other.Held {
+			t.Errorf("whoever asked has left: %v, held %v", err, other.Held)
+		}
+	})
+}
+
 func TestAFullDiskIsSaid(t *testing.T) {
 	within(t, func(t *testing.T, r *rig) {
 		r.is(gone)
