@@ -34,6 +34,7 @@ type Server struct {
 	dir     string
 	bin     string
 	account *syscall.Credential // nil for our own
+	setup   Setup
 	cmd     *exec.Cmd
 	done    chan struct{}
 	log     bytes.Buffer
@@ -42,7 +43,13 @@ type Server struct {
 // Username is the superuser of every server; it needs no password.
 const Username = "patchbay"
 
-var shared = sync.OnceValues(func() (*Server, error) { return launch("-c", "fsync=off") })
+// Setup is what a server has beside the ordinary.
+type Setup struct {
+	Settings []string          // as in postgresql.conf: "ssl=on"
+	Files    map[string][]byte // in the directory of its data, by name
+}
+
+var shared = sync.OnceValues(func() (*Server, error) { return launch(Setup{Settings: []string{"fsync=off"}}) })
 
 // Shared is a server for all tests of the process. It is quick, and would not
 // survive the end of the machine.
@@ -56,9 +63,12 @@ func Shared(t testing.TB) *Server {
 }
 
 // Start is a server for one test, which keeps its promises and may be killed.
-func Start(t testing.TB) *Server {
+func Start(t testing.TB) *Server { return StartWith(t, Setup{}) }
+
+// StartWith is a server for one test as that wants it.
+func StartWith(t testing.TB, setup Setup) *Server {
 	t.Helper()
-	s, err := launch()
+	s, err := launch(setup)
 	if err != nil {
 		t.Fatalf("no PostgreSQL for this test: %v", err)
 	}
@@ -75,15 +85,21 @@ var databases atomic.Int64
 func (s *Server) Database(t testing.TB) string {
 	t.Helper()
 	name := fmt.Sprintf("test_%d", databases.Add(1))
-	c, err := s.connect(t.Context(), "postgres")
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer c.Close(context.WithoutCancel(t.Context())) //nolint:errcheck // only its effect matters
-	if _, err := c.Exec(t.Context(), "CREATE DATABASE "+name); err != nil {
+	if _, err := s.Connect(t, "postgres").Exec(t.Context(), "CREATE DATABASE "+name); err != nil {
 		t.Fatal(err)
 	}
 	return name
+}
+
+// Connect opens a connection to a database, for the rest of the test.
+func (s *Server) Connect(t testing.TB, database string) *pgx.Conn {
+	t.Helper()
+	c, err := s.connect(t.Context(), database)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = c.Close(context.Background()) }) // the server may have ended
+	return c
 }
 
 func (s *Server) connect(ctx context.Context, database string) (*pgx.Conn, error) {
@@ -91,7 +107,7 @@ func (s *Server) connect(ctx context.Context, database string) (*pgx.Conn, error
 }
 
 // launch makes a directory of data and starts a server on it.
-func launch(settings ...string) (*Server, error) {
+func launch(setup Setup) (*Server, error) {
 	bin, err := programs()
 	if err != nil {
 		return nil, err
@@ -104,11 +120,9 @@ func launch(settings ...string) (*Server, error) {
 	if err != nil {
 		return nil, err
 	}
-	s := &Server{dir: dir, bin: bin, account: account}
-	if account != nil {
-		if err := os.Chown(dir, int(account.Uid), int(account.Gid)); err != nil {
-			return nil, err
-		}
+	s := &Server{dir: dir, bin: bin, account: account, setup: setup}
+	if err := s.own(dir); err != nil {
+		return nil, err
 	}
 	ctx, cancel := context.WithTimeout(context.Background(), startLimit)
 	defer cancel()
@@ -116,10 +130,24 @@ func launch(settings ...string) (*Server, error) {
 	if out, err := initdb.CombinedOutput(); err != nil {
 		return nil, fmt.Errorf("initdb: %w: %s", err, out)
 	}
+	for name, content := range setup.Files {
+		path := filepath.Join(s.data(), name)
+		if err := errors.Join(os.WriteFile(path, content, 0o600), s.own(path)); err != nil {
+			return nil, err
+		}
+	}
 	if s.Port, err = freePort(); err != nil {
 		return nil, err
 	}
-	return s, s.run(settings...)
+	return s, s.run()
+}
+
+// own gives a path to the account that the server runs as.
+func (s *Server) own(path string) error {
+	if s.account == nil {
+		return nil
+	}
+	return os.Chown(path, int(s.account.Uid), int(s.account.Gid))
 }
 
 func (s *Server) data() string { return filepath.Join(s.dir, "data") }
@@ -133,12 +161,15 @@ func (s *Server) command(ctx context.Context, program string, args ...string) *e
 }
 
 // run starts the server on its data, and waits until it answers.
-func (s *Server) run(settings ...string) error {
+func (s *Server) run() error {
 	args := []string{
 		"-D", s.data(), "-p", strconv.Itoa(int(s.Port)), "-c", "listen_addresses=127.0.0.1", "-c", "unix_socket_directories=" + s.dir,
 		"-c", "max_connections=300", "-c", "shared_buffers=64MB",
 	}
-	s.cmd = s.command(context.Background(), "postgres", append(args, settings...)...)
+	for _, setting := range s.setup.Settings {
+		args = append(args, "-c", setting)
+	}
+	s.cmd = s.command(context.Background(), "postgres", args...)
 	s.cmd.Stdout, s.cmd.Stderr = &s.log, &s.log
 	if err := s.cmd.Start(); err != nil {
 		return err

@@ -55,6 +55,8 @@ func refusal(state string) fault.Kind {
 		return fault.Unavailable
 	case "57014": // query_canceled, before the commit
 		return fault.Unavailable
+	case "40003": // statement_completion_unknown
+		return fault.UnknownOutcome
 	}
 	if len(state) < 2 {
 		return fault.UnknownOutcome
@@ -64,6 +66,8 @@ func refusal(state string) fault.Kind {
 		return fault.Unauthorized
 	case "40", "53", "55": // rolled back, no resources, a lock that was not to be had
 		return fault.Unavailable
+	case "54": // what is to be stored is beyond a limit of the server
+		return fault.Invalid
 	case "22", "23", "42": // the statement or its data
 		return fault.Internal
 	}
