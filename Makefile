@@ -41,8 +41,8 @@ interop: build tests/interop/node_modules ## webhooks signed by Stripe's library
 	node tests/interop/live.mjs
 
 .PHONY: chaos
-chaos: build ## kill -9 under load, more often than make test does
-	PATCHBAY_CHAOS_KILLS=30 $(GO) run ./tests/report -count=1 -timeout=30m ./tests/chaos
+chaos: build ## kill -9 and a sick database under load, more and longer than in make test
+	PATCHBAY_CHAOS_KILLS=30 PATCHBAY_CHAOS_SICK=15s $(GO) run ./tests/report -count=1 -timeout=30m ./tests/chaos
 
 FUZZ_TIME ?= 20s
 

@@ -4,11 +4,13 @@ package chaos_test
 
 import (
 	"context"
+	"flag"
 	"fmt"
 	"math/rand/v2"
 	"net/http"
 	"os"
 	"path/filepath"
+	"runtime"
 	"strconv"
 	"strings"
 	"sync"
@@ -24,6 +26,16 @@ const (
 	perLife   = 60 // answers before a kill: an idle gateway loses nothing
 	mailLimit = 20 * time.Second
 )
+
+// TestMain lets one test more run at once than there are processors, and three at
+// least: each of them waits for most of its time.
+func TestMain(m *testing.M) {
+	flag.Parse()
+	if err := flag.Set("test.parallel", strconv.Itoa(max(3, runtime.GOMAXPROCS(0)+1))); err != nil {
+		panic(err)
+	}
+	m.Run()
+}
 
 // promises are what was answered 2xx, by id, with the key it was asked under.
 type promises struct {

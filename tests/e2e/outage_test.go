@@ -32,7 +32,7 @@ providers:
   mirror: %s
   mock: {type: mock, webhook_secrets: ["${MOCK_WEBHOOK_SECRET}"]}
   catcher: {type: catcher, keep: 1000000}
-`, gateway.OnPostgres(t, o.server), standby), "MOCK_WEBHOOK_SECRET="+gateway.Secret)
+`, gateway.OnPostgres(o.server, o.server.Database(t)), standby), "MOCK_WEBHOOK_SECRET="+gateway.Secret)
 	token, err := o.Command(t, append([]string{"keys", "create", "--name", "test"}, o.Args...)...).Output()
 	if err != nil {
 		t.Fatal(err)

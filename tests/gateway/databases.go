@@ -9,10 +9,9 @@ import (
 	"patchbay/tests/postgres"
 )
 
-// OnPostgres is the settings of a provider: an empty database on a server.
-func OnPostgres(t testing.TB, s *postgres.Server) string {
-	t.Helper()
-	return fmt.Sprintf("{type: postgres, host: 127.0.0.1, port: %d, database: %s, username: %s, ssl: false}", s.Port, s.Database(t), postgres.Username)
+// OnPostgres is the settings of a provider: a database on a server.
+func OnPostgres(s *postgres.Server, database string) string {
+	return fmt.Sprintf("{type: postgres, host: 127.0.0.1, port: %d, database: %s, username: %s, ssl: false}", s.Port, database, postgres.Username)
 }
 
 // OnMongo is the settings of a provider: an empty database.
