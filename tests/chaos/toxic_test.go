@@ -14,20 +14,23 @@ import (
 	"patchbay/tests/gateway"
 )
 
-// sickness says how long the database suffers from each fault, and whether it has all
-// of them: a while with each where PATCHBAY_CHAOS_SICK says how long, a moment with one
-// of each sort where it does not.
+// spell is how long the database suffers from a fault at the least: longer than anybody
+// may wait, so that nobody is saved by the end of it.
+const spell = deadline + more + time.Second
+
+// sickness says how long it suffers from each, and whether it has all of them: one of
+// each sort where PATCHBAY_CHAOS_SICK does not say how long.
 func sickness(t *testing.T) (d time.Duration, all bool) {
 	t.Helper()
 	text := os.Getenv("PATCHBAY_CHAOS_SICK")
 	if text == "" {
-		return 3 * time.Second, false
+		return spell, false
 	}
 	d, err := time.ParseDuration(text)
 	if err != nil {
 		t.Fatal(err)
 	}
-	return d, true
+	return max(d, spell), true
 }
 
 // fault is something that befalls the way to a database.
