@@ -10,10 +10,10 @@ import (
 )
 
 // write is what a caller asks for of a user at version 1.
-type write func(r *rig, ctx context.Context, id string) error
+type write func(ctx context.Context, r *rig, id string) error
 
 func update(p user.Patch, ifVersion int64) write {
-	return func(r *rig, ctx context.Context, id string) error {
+	return func(ctx context.Context, r *rig, id string) error {
 		u, err := r.Update(ctx, tenant, id, p, ifVersion)
 		if err == nil && (u.ID != id || u.Name != "Countess") {
 			return fault.New(fault.Internal, "wrong_user", u.Name)
@@ -23,7 +23,7 @@ func update(p user.Patch, ifVersion int64) write {
 }
 
 func remove(ifVersion int64) write {
-	return func(r *rig, ctx context.Context, id string) error { return r.Delete(ctx, tenant, id, ifVersion) }
+	return func(ctx context.Context, r *rig, id string) error { return r.Delete(ctx, tenant, id, ifVersion) }
 }
 
 // A change whose answer was lost is looked for: it is done where its effect is
@@ -90,7 +90,7 @@ func TestAChangeWhoseAnswerWasLost(t *testing.T) {
 					leave()
 				}
 			}
-			if err := c.ask(r, ctx, u.ID); c.done != (err == nil) || err != nil && !fault.Is(err, c.want) {
+			if err := c.ask(ctx, r, u.ID); c.done != (err == nil) || err != nil && !fault.Is(err, c.want) {
 				t.Errorf("%v, want %s, or done: %v", err, c.want, c.done)
 			}
 		})
