@@ -297,7 +297,7 @@ func TestAfterAWhileItOnlyLooks(t *testing.T) {
 
 func TestCrashBetweenCallAndSave(t *testing.T) {
 	within(t, func(t *testing.T, r *rig) {
-		r.failNth(memjournal.Save, 2, fault.Unavailable) // the outcome
+		r.failNth(memjournal.Save, 2, fault.Internal) // the outcome
 		res, err := r.pay(t, "k")
 		if err != nil || res.Payment.Status != payment.Processing {
 			t.Fatalf("%+v, %v", res.Payment, err)

@@ -78,7 +78,7 @@ func (s *Service) execute(ctx context.Context, st stored, id string) (Result, er
 func (s *Service) conclude(ctx context.Context, st *stored, id string, a answer, inTime bool) (next string, err error) {
 	saving, cancel := context.WithTimeout(ctx, lease-callDeadline)
 	defer cancel()
-	err = s.update(saving, st, func(st *stored) error {
+	err = s.updateBy(saving, ports.Insist, st, func(st *stored) error {
 		p := &st.payment
 		if p.Operation(next) != nil { // it was saved, and only the answer lost
 			return nil

@@ -81,3 +81,26 @@ func TestAPaymentIsRereadThoughItsTimeIsUp(t *testing.T) {
 		}
 	})
 }
+
+// The store goes away for a moment while the provider is at work: what the provider
+// has answered is not thrown away.
+func TestAnOutcomeIsSavedWhenTheStoreIsBack(t *testing.T) {
+	within(t, func(t *testing.T, r *rig) {
+		saves := 0
+		back := time.Now().Add(5 * time.Second)
+		fail := func(op string) error {
+			if op != memjournal.Save {
+				return nil
+			}
+			if saves++; saves > 1 && time.Now().Before(back) {
+				return fault.New(fault.Unavailable, "scripted", "")
+			}
+			return nil
+		}
+		r.fail.Store(&fail)
+		res, err := r.pay(t, "k")
+		if err != nil || res.Payment.Status != payment.Succeeded || r.provider.called() != 1 {
+			t.Errorf("%+v, %v, after %d calls", res.Payment, err, r.provider.called())
+		}
+	})
+}

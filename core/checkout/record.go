@@ -119,15 +119,24 @@ func (s *Service) news(before told, after payment.Payment) []event.Feed {
 // several times; it is a merge, so that twice is the same as once. After an
 // error st holds what could not be saved.
 func (s *Service) update(ctx context.Context, st *stored, change func(*stored) error) error {
+	return s.updateBy(ctx, ports.Once, st, change)
+}
+
+// updateBy is update with a way to make each call of the journal.
+func (s *Service) updateBy(ctx context.Context, try func(context.Context, func() error) error, st *stored, change func(*stored) error) error {
 	for {
 		if err := change(st); err != nil {
 			return err
 		}
-		err := s.save(ctx, st)
+		err := try(ctx, func() error { return s.save(ctx, st) })
 		if !fault.Is(err, fault.Conflict) && !fault.Is(err, fault.UnknownOutcome) || ctx.Err() != nil {
 			return err
 		}
-		fresh, rerr := s.load(ctx, st.payment.Tenant, st.payment.ID)
+		var fresh stored
+		rerr := try(ctx, func() (err error) {
+			fresh, err = s.load(ctx, st.payment.Tenant, st.payment.ID)
+			return err
+		})
 		if rerr != nil {
 			return errors.Join(err, rerr)
 		}

@@ -43,7 +43,7 @@ func (s *Service) resolve(ctx context.Context, c ports.Claim) {
 	}
 	saving, cancel := context.WithTimeout(ctx, lease-callDeadline)
 	defer cancel()
-	err = s.update(saving, &st, func(st *stored) error {
+	err = s.updateBy(saving, ports.Insist, &st, func(st *stored) error {
 		if op := st.payment.Operation(id); op != nil && op.Outcome.Open() {
 			apply(&st.payment, op, a)
 			s.reschedule(st, op)

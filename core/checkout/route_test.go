@@ -225,7 +225,7 @@ func TestMovingOnIsDurableFirst(t *testing.T) {
 func TestMovingOnThatIsNotSavedAsksNobody(t *testing.T) {
 	among(t, three, func(t *testing.T, r *rig) {
 		r.provider.failBefore(always(fault.Unavailable))
-		r.failNth(memjournal.Save, 2, fault.Unavailable)
+		r.failNth(memjournal.Save, 2, fault.Internal)
 		res, err := r.Create(t.Context(), tenant, everywhere(), key("k", "a"))
 		if err != nil || res.Payment.Status != payment.Processing || r.all[1].called() != 0 {
 			t.Fatalf("%s, %v, %d calls", res.Payment.Status, err, r.all[1].called())

@@ -305,7 +305,7 @@ func TestInterruptedAttempt(t *testing.T) {
 			var saves atomic.Int64
 			interrupted := func(op string) error {
 				if op == memjournal.Save && saves.Add(1) == 3 { // accepted, begun, and now the outcome
-					return fault.New(fault.Unavailable, "scripted", "")
+					return fault.New(fault.Internal, "scripted", "")
 				}
 				return nil
 			}

@@ -118,15 +118,24 @@ func (s *Service) insert(ctx context.Context, st *stored) error {
 // quicker it reads again. change must not call anybody, and may be called
 // several times.
 func (s *Service) update(ctx context.Context, st *stored, change func(*stored) error) error {
+	return s.updateBy(ctx, ports.Once, st, change)
+}
+
+// updateBy is update with a way to make each call of the journal.
+func (s *Service) updateBy(ctx context.Context, try func(context.Context, func() error) error, st *stored, change func(*stored) error) error {
 	for {
 		if err := change(st); err != nil {
 			return err
 		}
-		err := s.save(ctx, st)
+		err := try(ctx, func() error { return s.save(ctx, st) })
 		if !fault.Is(err, fault.Conflict) && !fault.Is(err, fault.UnknownOutcome) || ctx.Err() != nil {
 			return err
 		}
-		fresh, rerr := s.load(ctx, st.message.Tenant, st.message.ID)
+		var fresh stored
+		rerr := try(ctx, func() (err error) {
+			fresh, err = s.load(ctx, st.message.Tenant, st.message.ID)
+			return err
+		})
 		if rerr != nil {
 			return rerr
 		}

@@ -118,7 +118,7 @@ func (s *Service) conclude(ctx context.Context, st *stored, id string, r message
 func (s *Service) settle(ctx context.Context, st *stored, id string, r message.Receipt, err error, decide func(*stored)) error {
 	ctx, cancel := context.WithTimeout(ctx, saveDeadline)
 	defer cancel()
-	serr := s.update(ctx, st, func(st *stored) error {
+	serr := s.updateBy(ctx, ports.Insist, st, func(st *stored) error {
 		for i := range st.message.Attempts {
 			if a := &st.message.Attempts[i]; a.ID == id {
 				finish(a, r, err, s.Clock.Now())
