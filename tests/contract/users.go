@@ -30,6 +30,7 @@ func Users(t *testing.T, open func(t *testing.T) UsersHarness) {
 		{"a user is found by id and by email", userFound},
 		{"an email is one user's", emailUnique},
 		{"twenty users of one email: one is made", emailRace},
+		{"an email that comes and goes is free or taken, and nothing else", emailComesAndGoes},
 		{"another tenant has its own users", usersByTenant},
 		{"a key is taken once, and that is said first", keyTaken},
 		{"a key finds the user as it was created", keyKeepsCreation},
@@ -120,6 +121,31 @@ func emailRace(t *testing.T, h UsersHarness) {
 	all.Wait()
 	if made.Load() != 1 {
 		t.Errorf("%d users of one email", made.Load())
+	}
+}
+
+func emailComesAndGoes(t *testing.T, h UsersHarness) {
+	var all sync.WaitGroup
+	var made atomic.Int64
+	for i := range 8 {
+		all.Go(func() {
+			for n := range 5 {
+				u := newUser(t, fmt.Sprint(i, "_", n), "ada@example.com")
+				err := h.Users.Create(t.Context(), u, idem.Key{})
+				if err != nil {
+					wantCode(t, err, fault.Conflict, "email_taken")
+					continue
+				}
+				made.Add(1)
+				if err := h.Users.Delete(t.Context(), tenant, u.ID, 0); err != nil {
+					t.Error(err)
+				}
+			}
+		})
+	}
+	all.Wait()
+	if made.Load() == 0 {
+		t.Error("nobody got it")
 	}
 }
 

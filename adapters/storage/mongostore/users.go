@@ -72,18 +72,22 @@ func (u users) Create(ctx context.Context, n user.User, key idem.Key) error {
 		return err
 	}
 	p.Told, p.Tell = map[string][]told{"1": tell(u.news("created", n))}, true
-	if err := ctx.Err(); err != nil {
-		return fault.Wrap(fault.Unavailable, "mongostore.user", err)
+	for {
+		if err := ctx.Err(); err != nil {
+			return fault.Wrap(fault.Unavailable, "mongostore.user", err)
+		}
+		_, err = u.people.InsertOne(ctx, p)
+		if err = writeFault("mongostore.user", err); !fault.Is(err, fault.Conflict) {
+			return err
+		}
+		if err := u.inTheWay(ctx, n, key); err != nil {
+			return err
+		}
 	}
-	_, err = u.people.InsertOne(ctx, p)
-	if err = writeFault("mongostore.user", err); fault.Is(err, fault.Conflict) {
-		return u.inTheWay(ctx, n, key)
-	}
-	return err
 }
 
-// inTheWay says which of a new user's unique values is taken. What was in the way
-// may be gone by now.
+// inTheWay says which of a new user's unique values is taken, nil where none is any
+// more.
 func (u users) inTheWay(ctx context.Context, n user.User, key idem.Key) error {
 	if !key.Empty() {
 		if _, err := u.FindByKey(ctx, key.Scoped); !fault.Is(err, fault.NotFound) {
@@ -93,7 +97,10 @@ func (u users) inTheWay(ctx context.Context, n user.User, key idem.Key) error {
 	if _, err := u.FindByEmail(ctx, n.Tenant, n.Email); !fault.Is(err, fault.NotFound) {
 		return orElse(err, errEmailTaken)
 	}
-	return fault.New(fault.Conflict, "id_taken", "the id is taken")
+	if _, err := u.person(ctx, "_id", personKey(n.Tenant, n.ID)); !fault.Is(err, fault.NotFound) {
+		return orElse(err, fault.New(fault.Conflict, "id_taken", "the id is taken"))
+	}
+	return nil
 }
 
 func orElse(err, otherwise error) error {
