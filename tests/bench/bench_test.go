@@ -70,16 +70,21 @@ func BenchmarkGateway(b *testing.B) {
 	for _, t := range tasks(path) {
 		for _, conns := range []int{1, 16, 64} {
 			ours, floor := measure(b, g, bare, t, conns, &numbers)
-			fmt.Fprintf(&out, "%-15s %3d  %s   floor %s   ratio %.2f", t.name, conns, ours, floor, ours.perSecond/floor.perSecond)
-			if strings.HasSuffix(t.goal, fmt.Sprint(" ", conns)) {
-				fmt.Fprintf(&out, "   (goal %s)", t.goal)
-			}
-			out.WriteString("\n")
+			line(&out, t, conns, ours, floor)
 		}
 	}
 	g.Kill()
 	process(b, &out)
 	fmt.Printf("\nconnections, requests and floors (%d rounds of %s each, the median)\n%s", rounds, round, out.String())
+}
+
+// line is a row of the table.
+func line(out *strings.Builder, t task, conns int, ours, floor figure) {
+	fmt.Fprintf(out, "%-15s %3d  %s   floor %s   ratio %.2f", t.name, conns, ours, floor, ours.perSecond/floor.perSecond)
+	if strings.HasSuffix(t.goal, fmt.Sprint(" ", conns)) {
+		fmt.Fprintf(out, "   (goal %s)", t.goal)
+	}
+	out.WriteString("\n")
 }
 
 // measure takes turns between the gateway and the floor, so that both meet the

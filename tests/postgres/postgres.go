@@ -152,6 +152,14 @@ func (s *Server) own(path string) error {
 
 func (s *Server) data() string { return filepath.Join(s.dir, "data") }
 
+// Command prepares one of the server's own programs, as a client of the server
+// and in its directory.
+func (s *Server) Command(ctx context.Context, program string, args ...string) *exec.Cmd {
+	cmd := s.command(ctx, program, args...)
+	cmd.Env = append(os.Environ(), "PGHOST=127.0.0.1", "PGPORT="+strconv.Itoa(int(s.Port)), "PGUSER="+Username)
+	return cmd
+}
+
 func (s *Server) command(ctx context.Context, program string, args ...string) *exec.Cmd {
 	cmd := exec.CommandContext(ctx, filepath.Join(s.bin, program), args...)
 	cmd.Dir = s.dir
