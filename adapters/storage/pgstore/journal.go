@@ -38,8 +38,9 @@ const (
 )
 
 // telling completes a statement that has n parameters of its own.
-func telling(statement string, n int) string {
-	const letters = "TIYSAD"
+func telling(statement string, n int) string { return numbered(statement, tells, "TIYSAD", n) }
+
+func numbered(statement, tells, letters string, n int) string {
 	pairs := make([]string, 0, 2*len(letters))
 	for i := range letters {
 		pairs = append(pairs, "%"+letters[i:i+1], itoa(n+1+i))
@@ -74,10 +75,12 @@ func (j journal) save(ctx context.Context, r *ports.Record) error {
 	if err != nil {
 		return err
 	}
-	if r.Rev > 0 {
-		return j.once(ctx, r, updateRecord, append(args, r.Rev))
+	save := j.saved.do
+	if len(r.Body) > maxShared {
+		save = j.saveRecord
 	}
-	return j.once(ctx, r, insertRecord, args)
+	saved, err := save(ctx, change{*r, args})
+	return saving(r, saved, err)
 }
 
 // values are the first parameters of a statement that writes a record.
@@ -94,7 +97,12 @@ func (journal) values(r *ports.Record) ([]any, error) {
 // once writes a record by a statement, with what it has to tell.
 func (j journal) once(ctx context.Context, r *ports.Record, statement string, args []any) error {
 	n, err := j.write(ctx, "pgstore.save", statement, append(args, columns(r.Events)...)...)
-	if n == 0 && err == nil || fault.Is(err, fault.Conflict) {
+	return saving(r, n > 0, err)
+}
+
+// saving is what a save comes to.
+func saving(r *ports.Record, saved bool, err error) error {
+	if !saved && err == nil || fault.Is(err, fault.Conflict) {
 		return errRecordConflict
 	}
 	if err == nil {
@@ -117,7 +125,7 @@ func columns(events []event.Feed) []any {
 
 // Get implements ports.Journal.
 func (j journal) Get(ctx context.Context, tenant, kind, id string) (ports.Record, error) {
-	return j.one(ctx, `SELECT `+recordColumns+` FROM record WHERE kind = $1 AND tenant = $2 AND id = $3`, kind, tenant, id)
+	return j.kept.do(ctx, recordID{kind, tenant, id})
 }
 
 // Find implements ports.Journal.

@@ -1,10 +1,10 @@
 // Package pgstore keeps the journal and the users in a PostgreSQL database, for one
 // gateway or several.
 //
-// Each write is one statement, and so one commit and one round trip; Postgres
-// gathers the commits of many connections by itself. No statement is prepared by
-// name, and no state is kept in a session: it works behind PgBouncer in
-// transaction mode.
+// Each write is one statement, and so one commit and one round trip. What comes in
+// while others are under way shares a statement with others of its kind: see gather.
+// No state is kept in a session, and no statement is prepared by name but where the
+// server answers itself: it works behind PgBouncer in transaction mode.
 package pgstore
 
 import (
@@ -17,6 +17,7 @@ import (
 	"github.com/jackc/pgx/v5/pgxpool"
 
 	"patchbay/core/fault"
+	"patchbay/core/user"
 	"patchbay/ports"
 )
 
@@ -45,6 +46,12 @@ type Store struct {
 	clock ports.Clock
 	ids   ports.IDs
 	pool  *pgxpool.Pool
+
+	// What is asked for most shares statements.
+	found   gather[userID, user.User]
+	created gather[newUser, bool]
+	kept    gather[recordID, ports.Record]
+	saved   gather[change, bool]
 }
 
 // Open connects, and brings the tables up to date: one process at a time, while
@@ -60,7 +67,9 @@ func Open(ctx context.Context, o Options) (*Store, error) {
 	conn.Host, conn.Port, conn.Database, conn.User, conn.Password = o.Host, o.Port, o.Database, o.Username, o.Password
 	conn.TLSConfig, conn.Fallbacks, conn.ConnectTimeout = o.TLS, nil, connectTimeout
 	conn.RuntimeParams = map[string]string{"application_name": "patchbay"}
-	conn.DefaultQueryExecMode = pgx.QueryExecModeCacheDescribe
+	if conn.DefaultQueryExecMode, err = mode(ctx, conn); err != nil {
+		return nil, readFault("pgstore.open", err)
+	}
 	c.MinConns, c.MaxConns, c.MaxConnIdleTime = o.Min, max(o.Max, 1), o.Idle
 	c.PingTimeout = acquireTimeout
 	pool, err := pgxpool.NewWithConfig(ctx, c)
@@ -71,7 +80,36 @@ func Open(ctx context.Context, o Options) (*Store, error) {
 		pool.Close()
 		return nil, err
 	}
-	return &Store{clock: o.Clock, ids: o.IDs, pool: pool}, nil
+	s := &Store{clock: o.Clock, ids: o.IDs, pool: pool}
+	s.found = gather[userID, user.User]{alone: s.findUser, together: s.findUsers, left: fault.Unavailable, lanes: readLanes}
+	s.kept = gather[recordID, ports.Record]{alone: s.getRecord, together: s.getRecords, left: fault.Unavailable, lanes: readLanes}
+	s.created = gather[newUser, bool]{alone: s.createUser, together: s.createUsers, left: fault.UnknownOutcome, lanes: writeLanes}
+	s.saved = gather[change, bool]{alone: s.saveRecord, together: s.saveRecords, left: fault.UnknownOutcome, lanes: writeLanes}
+	return s, nil
+}
+
+// mode is how statements are sent. A server that answers itself keeps them prepared
+// by name, and does not plan each anew. A pooler gives each transaction another
+// server, where the name would not be known: there, they are only described once.
+//
+// Who answers is told by the process that a connection is opened to, and the one
+// that a query runs in: a pooler makes the first up.
+func mode(ctx context.Context, config *pgx.ConnConfig) (pgx.QueryExecMode, error) {
+	conn := config.Copy()
+	conn.DefaultQueryExecMode = pgx.QueryExecModeExec
+	c, err := pgx.ConnectConfig(ctx, conn)
+	if err != nil {
+		return 0, err
+	}
+	defer c.Close(context.WithoutCancel(ctx)) //nolint:errcheck // its answer is known
+	ctx, cancel := context.WithTimeout(ctx, queryTimeout)
+	defer cancel()
+	var process int64
+	err = c.QueryRow(ctx, `SELECT pg_backend_pid()`).Scan(&process)
+	if err == nil && process == int64(c.PgConn().PID()) {
+		return pgx.QueryExecModeCacheStatement, nil
+	}
+	return pgx.QueryExecModeCacheDescribe, err
 }
 
 // Close ends the connections, once the calls under way are answered.

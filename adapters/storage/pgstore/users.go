@@ -39,7 +39,7 @@ var (
 
 // FindByID implements ports.UserRepository.
 func (u users) FindByID(ctx context.Context, tenant, id string) (user.User, error) {
-	return u.one(ctx, userByID, tenant, id)
+	return u.found.do(ctx, userID{tenant, id})
 }
 
 // FindByEmail implements ports.UserRepository.
@@ -70,9 +70,8 @@ func (u users) Create(ctx context.Context, n user.User, key idem.Key) error {
 	if err != nil {
 		return err
 	}
-	args := []any{n.Tenant, n.ID, n.Email, n.Name, metadata, n.Version, micros(n.CreatedAt), micros(n.UpdatedAt), key.Scoped, key.Fingerprint}
-	made, err := u.write(ctx, "pgstore.user", insertUser, append(args, columns(u.news("created", n))...)...)
-	if err == nil && made == 0 {
+	made, err := u.created.do(ctx, newUser{n, metadata, key, u.news("created", n)})
+	if err == nil && !made {
 		return u.taken(ctx, n, key)
 	}
 	return err

@@ -1,0 +1,236 @@
+package pgstore
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+	"sync"
+	"time"
+
+	"github.com/jackc/pgx/v5"
+	"github.com/jackc/pgx/v5/pgconn"
+	"github.com/jackc/pgx/v5/pgxpool"
+
+	"patchbay/core/event"
+	"patchbay/core/fault"
+)
+
+const (
+	readLanes  = 2        // that calls of one kind go out by
+	writeLanes = 4        // a commit is waited for, and Postgres lets commits share too
+	maxBatch   = 64       // calls in one batch
+	maxWaiting = 512      // calls of one kind; more go out alone, as far as the pool has connections
+	maxShared  = 64 << 10 // bytes of a record that shares
+
+	// patience is how long a call may keep its lane, and a batch wait for a row that
+	// another transaction holds. It is less than Postgres takes to look for a
+	// deadlock.
+	patience = 500 * time.Millisecond
+)
+
+// impatient ends a transaction that waits for a lock for longer than patience.
+var impatient = fmt.Sprintf(`SELECT set_config('lock_timeout', '%dms', true)`, patience.Milliseconds())
+
+// gather lets calls of one kind share a statement, and so a round trip, a plan and a
+// commit. A call that finds a lane free goes out at once and alone. What comes in
+// while the lanes are busy goes out together by the next that gets free.
+//
+// No call harms another. Where Postgres refuses a batch, nothing of it was done: each
+// call is made alone by its own caller. A batch whose outcome is unknown is unknown
+// to all of its callers.
+type gather[Q, A any] struct {
+	alone    func(ctx context.Context, ask Q) (A, error)
+	together func(ctx context.Context, all []*call[Q, A]) error
+	left     fault.Kind // what became of a call under way, to a caller who has left
+	lanes    int
+
+	mu      sync.Mutex
+	busy    int // of the lanes
+	waiting []*call[Q, A]
+}
+
+// call is one of a batch. Its answer is good once done is closed.
+type call[Q, A any] struct {
+	ask    Q
+	answer A
+	err    error
+	again  bool // it was not made, and is to be made alone
+	done   chan struct{}
+}
+
+// do makes a call.
+func (g *gather[Q, A]) do(ctx context.Context, ask Q) (A, error) {
+	c, free := g.enter(ask)
+	if free {
+		defer g.hold()()
+	}
+	if c == nil {
+		return g.alone(ctx, ask)
+	}
+	select {
+	case <-c.done:
+	case <-ctx.Done():
+		var none A
+		if g.withdraw(c) {
+			return none, fault.Wrap(fault.Unavailable, "pgstore.batch", ctx.Err())
+		}
+		return none, fault.Wrap(g.left, "pgstore.batch", ctx.Err())
+	}
+	if c.again {
+		return g.alone(ctx, ask)
+	}
+	return c.answer, c.err
+}
+
+// enter takes a lane where one is free, else a place among those that wait, else
+// neither.
+func (g *gather[Q, A]) enter(ask Q) (c *call[Q, A], free bool) {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	switch {
+	case g.busy < g.lanes:
+		g.busy++
+		return nil, true
+	case len(g.waiting) >= maxWaiting:
+		return nil, false
+	}
+	c = &call[Q, A]{ask: ask, done: make(chan struct{})}
+	g.waiting = append(g.waiting, c)
+	return c, false
+}
+
+// withdraw takes back a call that has not gone out.
+func (g *gather[Q, A]) withdraw(c *call[Q, A]) bool {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	for i, one := range g.waiting {
+		if one == c {
+			g.waiting = append(g.waiting[:i], g.waiting[i+1:]...)
+			return true
+		}
+	}
+	return false
+}
+
+// hold keeps a lane that was taken, until the call is answered or takes too long.
+func (g *gather[Q, A]) hold() (release func()) {
+	timer := time.AfterFunc(patience, g.leave)
+	return func() {
+		if timer.Stop() {
+			g.leave()
+		}
+	}
+}
+
+// leave gives a lane to those that wait, or back.
+func (g *gather[Q, A]) leave() {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	n := min(len(g.waiting), maxBatch)
+	if n == 0 {
+		g.busy--
+		return
+	}
+	go g.send(g.waiting[:n:n])
+	g.waiting = g.waiting[n:]
+}
+
+// send makes the calls of a batch. Their context is nobody's own: one caller who
+// gives up must not undo the calls of the others.
+func (g *gather[Q, A]) send(all []*call[Q, A]) {
+	defer g.hold()()
+	ctx := context.Background()
+	if len(all) == 1 {
+		all[0].answer, all[0].err = g.alone(ctx, all[0].ask)
+	} else if err := g.together(ctx, all); err != nil {
+		for _, c := range all {
+			c.err, c.again = err, undone(err)
+		}
+	}
+	for _, c := range all {
+		close(c.done)
+	}
+}
+
+// undone reports whether an error says that Postgres itself gave up a batch, and
+// with it all that it had done.
+func undone(err error) bool {
+	var e *pgconn.PgError
+	return errors.As(err, &e) && refusal(e.Code) != fault.UnknownOutcome
+}
+
+// distinct leaves out of a batch what has the same key as a call before it: from what
+// was written it could not be told which of them was. It is made alone.
+func distinct[Q, A any, K comparable](all []*call[Q, A], key func(Q) K) []*call[Q, A] {
+	seen := make(map[K]bool, len(all))
+	var first []*call[Q, A]
+	for _, c := range all {
+		k := key(c.ask)
+		if c.again = seen[k]; !c.again {
+			first = append(first, c)
+		}
+		seen[k] = true
+	}
+	return first
+}
+
+// column is one value of all calls of a batch.
+func column[Q, A, T any](all []*call[Q, A], of func(Q) T) []T {
+	values := make([]T, len(all))
+	for i, c := range all {
+		values[i] = of(c.ask)
+	}
+	return values
+}
+
+// statement is one of a batch. Its rows are the numbers, from 1, of the calls that it
+// has made.
+type statement[Q any] struct {
+	query string
+	args  []any
+	calls []*call[Q, bool]
+}
+
+// commit sends statements in one pipeline, which is one transaction. Nothing that
+// they have answered counts if it fails.
+func commit[Q any](ctx context.Context, s *Store, op string, statements ...statement[Q]) error {
+	batch := new(pgx.Batch)
+	batch.Queue(impatient)
+	for _, one := range statements {
+		batch.Queue(one.query, one.args...).Query(func(rows pgx.Rows) error {
+			var n int64
+			_, err := pgx.ForEachRow(rows, []any{&n}, func() error {
+				one.calls[n-1].answer = true
+				return nil
+			})
+			return err
+		})
+	}
+	return s.with(ctx, op, func(ctx context.Context, c *pgxpool.Conn) error {
+		return writeFault(op, c.SendBatch(ctx, batch).Close())
+	})
+}
+
+// tellsAll is tells for a statement that writes many rows and lists as made those
+// that were: the first array says which row an event is of.
+const tellsAll = `, t AS (INSERT INTO told (tenant, id, type, subject, at, data)
+		SELECT e.tenant, e.id, e.type, e.subject, e.at, e.data
+		FROM unnest($%N::bigint[], $%T::text[], $%I::text[], $%Y::text[], $%S::text[], $%A::bigint[], $%D::bytea[]) WITH ORDINALITY
+		AS e (n, tenant, id, type, subject, at, data, o) JOIN made USING (n) ORDER BY o)
+		SELECT n FROM made`
+
+func tellingAll(statement string, n int) string {
+	return numbered(statement, tellsAll, "NTIYSAD", n)
+}
+
+// columnsOfAll gives the events of each row as arrays.
+func columnsOfAll(rows [][]event.Feed) []any {
+	var of []int64
+	for i, events := range rows {
+		for range events {
+			of = append(of, int64(i+1))
+		}
+	}
+	return append([]any{of}, columns(slices.Concat(rows...))...)
+}

@@ -1,0 +1,423 @@
+package pgstore
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"runtime"
+	"slices"
+	"sync"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/jackc/pgx/v5"
+
+	"patchbay/adapters/sys"
+	"patchbay/core/event"
+	"patchbay/core/fault"
+	"patchbay/core/idem"
+	"patchbay/core/user"
+	"patchbay/ports"
+	"patchbay/tests/postgres"
+)
+
+func fresh(t *testing.T) *Store {
+	t.Helper()
+	server := postgres.Shared(t)
+	s, err := openAt(t, server.Port, server.Database(t))
+	if err != nil {
+		t.Fatal(err)
+	}
+	return s
+}
+
+func openAt(t *testing.T, port uint16, database string) (*Store, error) {
+	s, err := Open(t.Context(), Options{
+		Host: "127.0.0.1", Port: port, Database: database, Username: postgres.Username, Max: 12, Idle: time.Minute,
+		Clock: sys.Clock{}, IDs: sys.IDs{},
+	})
+	if err == nil {
+		t.Cleanup(func() { _ = s.Close() })
+	}
+	return s, err
+}
+
+// occupy takes all lanes, so that n calls get into one batch, which goes out when
+// release is called.
+func occupy[Q, A any](t *testing.T, g *gather[Q, A], n int) (release func()) {
+	t.Helper()
+	is := func(ready func() bool) func() bool {
+		return func() bool { g.mu.Lock(); defer g.mu.Unlock(); return ready() }
+	}
+	until(is(func() bool { return g.busy == 0 }))
+	var none Q
+	for range g.lanes {
+		_, _ = g.enter(none)
+	}
+	return func() {
+		until(is(func() bool { return len(g.waiting) == n }))
+		for range g.lanes {
+			g.leave()
+		}
+	}
+}
+
+func until(done func() bool) {
+	for !done() {
+		runtime.Gosched()
+	}
+}
+
+func record(id string) *ports.Record {
+	return &ports.Record{Tenant: "t", Kind: "thing", ID: id, Body: []byte("body"), Events: []event.Feed{{ID: "fev_" + id, Tenant: "t"}}}
+}
+
+// saveAll saves records in one batch, and gives their errors.
+func saveAll(t *testing.T, s *Store, records ...*ports.Record) []error {
+	t.Helper()
+	errs := make([]error, len(records))
+	release := occupy(t, &s.saved, len(records))
+	var all sync.WaitGroup
+	for i, r := range records {
+		all.Go(func() { errs[i] = s.Journal().Save(t.Context(), r)[0] })
+	}
+	release()
+	all.Wait()
+	return errs
+}
+
+func (s *Store) number(t *testing.T, query string, args ...any) (n int) {
+	t.Helper()
+	if err := s.pool.QueryRow(t.Context(), query, args...).Scan(&n); err != nil {
+		t.Fatal(err)
+	}
+	return n
+}
+
+// hold keeps what a statement has locked until end is called.
+func (s *Store) hold(t *testing.T, statement string) (end func()) {
+	t.Helper()
+	tx, err := s.pool.Begin(t.Context())
+	if err == nil {
+		_, err = tx.Exec(t.Context(), statement)
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+	return func() { _ = tx.Rollback(context.WithoutCancel(t.Context())) }
+}
+
+// blocked waits until a statement waits for a lock, and gives its process.
+func (s *Store) blocked(t *testing.T) (process int) {
+	t.Helper()
+	until(func() bool {
+		err := s.pool.QueryRow(t.Context(), `SELECT pid FROM pg_stat_activity WHERE datname = current_database() AND wait_event_type = 'Lock'`).Scan(&process)
+		if err != nil && !nothing(err) {
+			t.Fatal(err)
+		}
+		return err == nil
+	})
+	return process
+}
+
+const insertX = `INSERT INTO record (rev, kind, tenant, id, status, customer, created, due, owner, body) VALUES (1, 'thing', 't', 'x', '', '', 0, 0, '', 'x')`
+
+func TestSavesShareACommit(t *testing.T) {
+	t.Parallel()
+	s := fresh(t)
+	var records []*ports.Record
+	for i := range maxBatch {
+		r := record(fmt.Sprint(i))
+		r.Events = append(r.Events, event.Feed{ID: "second_" + r.ID, Tenant: "t"})
+		records = append(records, r)
+	}
+	for round := range 2 { // they are inserted, and then replaced: each tells twice
+		if err := errors.Join(saveAll(t, s, records...)...); err != nil {
+			t.Fatal(err)
+		}
+		if n := s.number(t, `SELECT count(DISTINCT xmin::text) FROM record`); n != 1 {
+			t.Errorf("%d transactions", n)
+		}
+		if n := s.number(t, `SELECT count(*) FROM record WHERE rev = $1`, round+1); n != maxBatch {
+			t.Errorf("%d of %d records", n, maxBatch)
+		}
+	}
+	if n := s.number(t, `SELECT count(*) FROM told a JOIN told b ON b.id = 'second_' || substr(a.id, 5) AND b.n > a.n`); n != 3*maxBatch {
+		t.Errorf("%d pairs of events in their order", n)
+	}
+}
+
+func TestUsersShareACommit(t *testing.T) {
+	t.Parallel()
+	s := fresh(t)
+	create := func(id, email, key string) error {
+		return s.Users().Create(t.Context(), user.User{ID: id, Tenant: "t", Email: email, Version: 1}, idem.Key{Scoped: key})
+	}
+	release := occupy(t, &s.created, 4)
+	var all sync.WaitGroup
+	errs := make([]error, 4)
+	for i, email := range []string{"a@example.com", "b@example.com", "c@example.com", "a@example.com"} {
+		all.Go(func() { errs[i] = create(fmt.Sprint("usr_", i), email, fmt.Sprint("key-", i)) })
+	}
+	release()
+	all.Wait()
+	taken := 0
+	for _, err := range errs {
+		if fault.Is(err, fault.Conflict) && fault.From(err).Code == "email_taken" {
+			taken++
+		} else if err != nil {
+			t.Error(err)
+		}
+	}
+	if taken != 1 {
+		t.Errorf("an email that two want was refused %d times", taken)
+	}
+	if n := s.number(t, `SELECT count(DISTINCT xmin::text) FROM person`); n != 1 {
+		t.Errorf("%d transactions", n)
+	}
+	if n := s.number(t, `SELECT count(*) FROM told JOIN person ON subject = person.id`); n != 3 {
+		t.Errorf("%d events of 3 users", n)
+	}
+}
+
+func TestOneSaveThatFailsHarmsNoOther(t *testing.T) {
+	t.Parallel()
+	s := fresh(t)
+	owner, mover := record("owner"), record("mover")
+	owner.Ref = "taken"
+	if err := errors.Join(s.Journal().Save(t.Context(), owner, mover)...); err != nil {
+		t.Fatal(err)
+	}
+	mover.Ref = "taken" // which Postgres refuses with an error
+	broken := record("bro\x00ken")
+	twins := []*ports.Record{record("twin"), record("twin")}
+	errs := saveAll(t, s, record("a"), mover, record("b"), broken, twins[0], twins[1], record("c"))
+	for _, i := range []int{0, 2, 6} {
+		if errs[i] != nil {
+			t.Errorf("a good one: %v", errs[i])
+		}
+	}
+	if !fault.Is(errs[1], fault.Conflict) || !fault.Is(errs[3], fault.Invalid) {
+		t.Errorf("a ref that is taken: %v; a text that is none: %v", errs[1], errs[3])
+	}
+	if (errs[4] == nil) == (errs[5] == nil) || twins[0].Rev+twins[1].Rev != 1 {
+		t.Errorf("two with one id: %v, %v", errs[4], errs[5])
+	}
+	if n := s.number(t, `SELECT count(*) FROM told`); n != 6 {
+		t.Errorf("%d events of 6 saves", n)
+	}
+}
+
+// Two of one id within a batch that is not refused: one of them is saved, and only
+// that is said to be.
+func TestOneOfTwinsIsSaved(t *testing.T) {
+	t.Parallel()
+	s := fresh(t)
+	twins := []*ports.Record{record("twin"), record("twin")}
+	errs := saveAll(t, s, twins...)
+	if (errs[0] == nil) == (errs[1] == nil) || twins[0].Rev+twins[1].Rev != 1 {
+		t.Errorf("%v, %v", errs[0], errs[1])
+	}
+}
+
+func TestACallerWhoLeavesHarmsNoOther(t *testing.T) {
+	t.Parallel()
+	s := fresh(t)
+	end := s.hold(t, insertX)
+	release := occupy(t, &s.saved, 2)
+	leaving, leave := context.WithCancel(t.Context())
+	var all sync.WaitGroup
+	all.Go(func() {
+		if err := s.Journal().Save(leaving, record("x"))[0]; !fault.Is(err, fault.UnknownOutcome) {
+			t.Errorf("who left while it was under way: %v", err)
+		}
+		end()
+	})
+	all.Go(func() {
+		if err := s.Journal().Save(t.Context(), record("y"))[0]; err != nil {
+			t.Errorf("who stayed: %v", err)
+		}
+	})
+	release()
+	s.blocked(t)
+	leave()
+	all.Wait()
+	if n := s.number(t, `SELECT count(*) FROM record WHERE id IN ('x', 'y')`); n != 2 {
+		t.Errorf("%d records", n)
+	}
+}
+
+func TestACallerWhoLeavesEarlyWritesNothing(t *testing.T) {
+	t.Parallel()
+	s := fresh(t)
+	release := occupy(t, &s.saved, 1)
+	leaving, leave := context.WithCancel(t.Context())
+	left := make(chan error, 1)
+	go func() { left <- s.Journal().Save(leaving, record("early"))[0] }()
+	until(func() bool { s.saved.mu.Lock(); defer s.saved.mu.Unlock(); return len(s.saved.waiting) == 1 })
+	leave()
+	if err := <-left; !fault.Is(err, fault.Unavailable) {
+		t.Errorf("%v", err)
+	}
+	go func() { _ = s.Journal().Save(t.Context(), record("later")) }()
+	release()
+	until(func() bool { return s.number(t, `SELECT count(*) FROM record WHERE id = 'later'`) == 1 })
+	if n := s.number(t, `SELECT count(*) FROM record`); n != 1 {
+		t.Errorf("%d records", n)
+	}
+}
+
+// A batch does not wait for a row that somebody holds: all but the one that wants it
+// go on.
+func TestALockIsWaitedForAlone(t *testing.T) {
+	t.Parallel()
+	s := fresh(t)
+	end := s.hold(t, insertX)
+	release := occupy(t, &s.saved, 2)
+	var all sync.WaitGroup
+	all.Go(func() {
+		if err := s.Journal().Save(t.Context(), record("x"))[0]; err != nil {
+			t.Errorf("who wants what is held: %v", err)
+		}
+	})
+	all.Go(func() {
+		if err := s.Journal().Save(t.Context(), record("y"))[0]; err != nil {
+			t.Errorf("who wants nothing of it: %v", err)
+		}
+		end() // only now
+	})
+	release()
+	all.Wait()
+}
+
+func TestABatchWhoseConnectionEndsIsUnknown(t *testing.T) {
+	t.Parallel()
+	s := fresh(t)
+	end := s.hold(t, insertX)
+	release := occupy(t, &s.saved, 2)
+	records := []*ports.Record{record("x"), record("y")}
+	var all sync.WaitGroup
+	for _, r := range records {
+		all.Go(func() {
+			if err := s.Journal().Save(t.Context(), r)[0]; !fault.Is(err, fault.UnknownOutcome) || r.Rev != 0 {
+				t.Errorf("%s: revision %d, %v", r.ID, r.Rev, err)
+			}
+		})
+	}
+	release()
+	if s.number(t, `SELECT pg_terminate_backend($1)::int`, s.blocked(t)) != 1 {
+		t.Fatal("there was nothing to end")
+	}
+	all.Wait()
+	end()
+	if n := s.number(t, `SELECT count(*) FROM record`); n != 0 {
+		t.Errorf("%d of a batch that was cut off", n)
+	}
+	if err := errors.Join(saveAll(t, s, records...)...); err != nil {
+		t.Errorf("once more: %v", err)
+	}
+}
+
+func TestReadsShareAStatement(t *testing.T) {
+	t.Parallel()
+	s := fresh(t)
+	for _, tenant := range []string{"t", "u"} {
+		if err := s.Users().Create(t.Context(), user.User{ID: "usr_1", Tenant: tenant, Email: tenant + "@example.com", Version: 1}, idem.Key{}); err != nil {
+			t.Fatal(err)
+		}
+	}
+	asks := []userID{{"t", "usr_1"}, {"u", "usr_1"}, {"t", "usr_1"}, {"t", "usr_2"}, {"t", "usr_\x00"}}
+	for _, n := range []int{4, 5} { // the last is refused with an error, and the batch with it
+		release := occupy(t, &s.found, n)
+		found, errs := make([]user.User, n), make([]error, n)
+		var all sync.WaitGroup
+		for i, ask := range asks[:n] {
+			all.Go(func() { found[i], errs[i] = s.Users().FindByID(t.Context(), ask.tenant, ask.id) })
+		}
+		release()
+		all.Wait()
+		for i, ask := range asks[:3] {
+			if errs[i] != nil || found[i].Email != ask.tenant+"@example.com" {
+				t.Errorf("%v of %d: %+v, %v", ask, n, found[i], errs[i])
+			}
+		}
+		if !fault.Is(errs[3], fault.NotFound) {
+			t.Errorf("who is not there: %v", errs[3])
+		}
+		if n == 5 && !fault.Is(errs[4], fault.Invalid) {
+			t.Errorf("an id that is none: %v", errs[4])
+		}
+	}
+}
+
+func TestRecordsAreReadTogether(t *testing.T) {
+	t.Parallel()
+	s := fresh(t)
+	if err := s.Journal().Save(t.Context(), record("a"))[0]; err != nil {
+		t.Fatal(err)
+	}
+	release := occupy(t, &s.kept, 3)
+	ids := []string{"a", "b", "a"}
+	var all sync.WaitGroup
+	for i, id := range ids {
+		all.Go(func() {
+			r, err := s.Journal().Get(t.Context(), "t", "thing", id)
+			if there := i != 1; fault.Is(err, fault.NotFound) == there || there && string(r.Body) != "body" {
+				t.Errorf("%s: %+v, %v", id, r, err)
+			}
+		})
+	}
+	release()
+	all.Wait()
+}
+
+// A call that takes long gives up its lane: others do not wait for it.
+func TestALaneIsNotKeptForLong(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		stuck := make(chan struct{})
+		g := &gather[string, string]{lanes: 1, alone: func(_ context.Context, ask string) (string, error) {
+			if ask == "slow" {
+				<-stuck
+			}
+			return ask, nil
+		}}
+		var all sync.WaitGroup
+		all.Go(func() { _, _ = g.do(t.Context(), "slow") })
+		synctest.Wait()
+		start := time.Now()
+		if answer, err := g.do(t.Context(), "quick"); answer != "quick" || err != nil || time.Since(start) != patience {
+			t.Errorf("%q, %v after %s", answer, err, time.Since(start))
+		}
+		close(stuck)
+		all.Wait()
+		synctest.Wait()
+		if g.busy != 0 {
+			t.Errorf("%d lanes in use", g.busy)
+		}
+	})
+}
+
+// Whoever finds no place to wait goes alone.
+func TestFewWait(t *testing.T) {
+	t.Parallel()
+	var alone []string
+	g := &gather[string, string]{lanes: 1, alone: func(_ context.Context, ask string) (string, error) {
+		alone = append(alone, ask)
+		return "", nil
+	}}
+	for range 1 + maxWaiting {
+		_, _ = g.enter("waits")
+	}
+	if _, err := g.do(t.Context(), "one more"); err != nil || !slices.Equal(alone, []string{"one more"}) {
+		t.Errorf("%v, %v", alone, err)
+	}
+}
+
+func TestStatementsArePreparedWhereTheServerAnswersItself(t *testing.T) {
+	t.Parallel()
+	if mode := fresh(t).pool.Config().ConnConfig.DefaultQueryExecMode; mode != pgx.QueryExecModeCacheStatement {
+		t.Errorf("%s", mode)
+	}
+}
