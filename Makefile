@@ -37,8 +37,9 @@ bench: build ## ratios to floors measured in the same run
 	$(GO) test -run '^$$' -bench . -benchtime 1x -timeout 30m ./tests/bench
 
 .PHONY: interop
-interop: build tests/interop/node_modules ## webhooks signed by Stripe's library for node (node 18 or later, npm)
+interop: build tests/interop/node_modules ## webhooks signed by Stripe's library (node 18 or later, npm); the store behind PgBouncer (pgbouncer)
 	node tests/interop/live.mjs
+	@$(GO) run ./tests/report -tags interop -run PgBouncer ./adapters/storage/pgstore
 
 .PHONY: chaos
 chaos: build ## kill -9 and a sick database under load, more and longer than in make test
@@ -71,7 +72,7 @@ check-generated: ## generated code is as its sources say
 
 .PHONY: vet
 vet:
-	$(GO) vet ./...
+	$(GO) vet -tags interop ./...
 
 .PHONY: lint
 lint: $(LINT) ## linters and formatting: .golangci.yml
