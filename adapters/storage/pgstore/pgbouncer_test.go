@@ -94,7 +94,8 @@ func TestBehindPgBouncer(t *testing.T) {
 	server := postgres.Start(t)
 	port := startPgBouncer(t, server)
 	t.Run("journal", func(t *testing.T) {
-		contract.Journal(t, func(t *testing.T) contract.JournalHarness {
+		place := func(t testing.TB) string { return fmt.Sprint(port, " ", server.Database(t)) }
+		contract.Journal(t, contract.Processes{Share: true, Make: place}, func(t *testing.T) contract.JournalHarness {
 			return contract.JournalHarness{Journal: through(t, port, server.Database(t)).Journal()}
 		})
 	})
