@@ -22,6 +22,7 @@ const (
 	userColumns = `id, tenant, coalesce(email, ''), name, metadata, version, created, updated`
 	userByID    = `SELECT ` + userColumns + ` FROM person WHERE tenant = $1 AND id = $2 AND NOT deleted`
 	userByEmail = `SELECT ` + userColumns + ` FROM person WHERE tenant = $1 AND email = $2`
+	idTaken     = `SELECT 1 FROM person WHERE tenant = $1 AND id = $2` // a deleted one's too
 	userByKey   = `SELECT ` + userColumns + `, fingerprint, original, deleted FROM person WHERE idem = $1`
 	listUsers   = `SELECT ` + userColumns + ` FROM person WHERE tenant = $1 AND NOT deleted AND (created, id) < ($2, $3)
 		ORDER BY created DESC, id DESC LIMIT $4`
@@ -70,15 +71,19 @@ func (u users) Create(ctx context.Context, n user.User, key idem.Key) error {
 	if err != nil {
 		return err
 	}
-	made, err := u.created.do(ctx, newUser{n, metadata, key, u.news("created", n)})
-	if err == nil && !made {
-		return u.taken(ctx, n, key)
+	for {
+		made, err := u.created.do(ctx, newUser{n, metadata, key, u.news("created", n)})
+		if err != nil || made {
+			return err
+		}
+		if err := u.taken(ctx, n, key); err != nil {
+			return err
+		}
 	}
-	return err
 }
 
-// taken says which of a new user's unique values is in the way. What was in the
-// way may be gone by now.
+// taken says which of a new user's unique values is in the way, nil where none is
+// any more.
 func (u users) taken(ctx context.Context, n user.User, key idem.Key) error {
 	if !key.Empty() {
 		if _, err := u.FindByKey(ctx, key.Scoped); !fault.Is(err, fault.NotFound) {
@@ -88,7 +93,11 @@ func (u users) taken(ctx context.Context, n user.User, key idem.Key) error {
 	if _, err := u.FindByEmail(ctx, n.Tenant, n.Email); !fault.Is(err, fault.NotFound) {
 		return orElse(err, errEmailTaken)
 	}
-	return fault.New(fault.Conflict, "id_taken", "the id is taken")
+	err := u.row(ctx, "pgstore.user", idTaken, []any{n.Tenant, n.ID}, func(row pgx.Row) error { return row.Scan(new(int)) })
+	if !fault.Is(err, fault.NotFound) {
+		return orElse(err, fault.New(fault.Conflict, "id_taken", "the id is taken"))
+	}
+	return nil
 }
 
 func orElse(err, otherwise error) error {
