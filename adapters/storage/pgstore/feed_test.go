@@ -98,7 +98,7 @@ func TestAProcessThatIsStoppedWhileItPublishesHoldsUpNobody(t *testing.T) {
 	t.Parallel()
 	server := postgres.Shared(t)
 	database := server.Database(t)
-	between := stopAt(t, server.Port, "pg_advisory_xact_lock")
+	between := stopAt(t, server.Port, "patchbaz") // the number of the lock, in bytes: a prepared statement is sent without its text
 	o := options(between.port(), database, sys.Clock{})
 	o.Max = 2
 	store, err := pgstore.Open(t.Context(), o)
