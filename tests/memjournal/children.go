@@ -67,9 +67,7 @@ func (j *Journal) Purge(ctx context.Context, tenant, kind string, before time.Ti
 	defer j.mu.Unlock()
 	old = old[:min(n, len(old))]
 	for _, r := range old {
-		delete(j.unique, unique{r.Kind, ports.ByIdem, r.Idem})
-		delete(j.unique, unique{r.Kind, ports.ByRef, r.Ref})
-		delete(j.records, name{r.Tenant, r.Kind, r.ID})
+		j.remove(r)
 		j.orphan(r)
 	}
 	return len(old), nil

@@ -16,4 +16,11 @@ func TestContract(t *testing.T) {
 			return contract.JournalHarness{Journal: memjournal.New(sys.Clock{})}
 		})
 	})
+	t.Run("archive", func(t *testing.T) {
+		t.Parallel()
+		contract.Archive(t, func(*testing.T) contract.ArchiveHarness {
+			j := memjournal.New(sys.Clock{})
+			return contract.ArchiveHarness{Archive: memjournal.Archive{Journal: j}, Journal: j}
+		})
+	})
 }

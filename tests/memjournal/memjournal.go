@@ -17,8 +17,8 @@ import (
 
 var _ ports.Journal = (*Journal)(nil)
 
-// Names of the moments at which Journal.Fail is asked. All but Saved are
-// before the call has done anything.
+// Names of the moments at which Journal.Fail is asked. All but Saved
+// and those that say so are before the call has done anything.
 const (
 	Save    = "save"  // of one record; nothing is written if it fails
 	Saved   = "saved" // after one record was written: its answer is lost
@@ -33,6 +33,13 @@ const (
 	Detach  = "detach"
 	Purge   = "purge"
 	Sweep   = "sweep"
+
+	Scan       = "scan" // and those below: of an Archive
+	Digests    = "digests"
+	Put        = "put"  // of one entry
+	PutDone    = "done" // after all were put: the answer is lost
+	Remove     = "remove"
+	RemoveDone = "removed" // after it was done: the answer is lost
 )
 
 // Journal keeps records in memory. It publishes events with the save itself.
@@ -48,6 +55,7 @@ type Journal struct {
 	records map[name]ports.Record
 	unique  map[unique]name
 	feed    []event.Feed
+	people  map[string]ports.StoredUser // by key, for an Archive
 }
 
 type name struct{ tenant, kind, id string }
@@ -60,7 +68,7 @@ type unique struct {
 
 // New makes an empty journal. clock decides what is due.
 func New(clock ports.Clock) *Journal {
-	return &Journal{clock: clock, records: map[name]ports.Record{}, unique: map[unique]name{}}
+	return &Journal{clock: clock, records: map[name]ports.Record{}, unique: map[unique]name{}, people: map[string]ports.StoredUser{}}
 }
 
 // enter refuses a call whose context has ended, or that shall fail.
@@ -117,16 +125,8 @@ func (j *Journal) write(r ports.Record, more func()) error {
 		return fault.New(fault.Conflict, "record_conflict", "the record is taken or has changed")
 	}
 	r.Parent = old.Parent
-	delete(j.unique, unique{r.Kind, ports.ByIdem, old.Idem})
-	delete(j.unique, unique{r.Kind, ports.ByRef, old.Ref})
-	if r.Idem != "" {
-		j.unique[unique{r.Kind, ports.ByIdem, r.Idem}] = at
-	}
-	if r.Ref != "" {
-		j.unique[unique{r.Kind, ports.ByRef, r.Ref}] = at
-	}
 	for _, e := range r.Events {
-		e.Seq = int64(len(j.feed)) + 1
+		e.Seq = j.last() + 1
 		e.Data = bytes.Clone(e.Data)
 		j.feed = append(j.feed, e)
 	}
@@ -134,9 +134,35 @@ func (j *Journal) write(r ports.Record, more func()) error {
 	r.Events = nil
 	r.Index.Created = stored(r.Index.Created)
 	r.Due = stored(r.Due)
-	j.records[at] = clone(r)
+	j.remove(old)
+	j.keep(at, clone(r))
 	more()
 	return nil
+}
+
+func (j *Journal) last() int64 {
+	if len(j.feed) == 0 {
+		return 0
+	}
+	return j.feed[len(j.feed)-1].Seq
+}
+
+// keep puts a record with its unique values.
+func (j *Journal) keep(at name, r ports.Record) {
+	if r.Idem != "" {
+		j.unique[unique{r.Kind, ports.ByIdem, r.Idem}] = at
+	}
+	if r.Ref != "" {
+		j.unique[unique{r.Kind, ports.ByRef, r.Ref}] = at
+	}
+	j.records[at] = r
+}
+
+// remove removes a record and gives up its unique values.
+func (j *Journal) remove(r ports.Record) {
+	delete(j.unique, unique{r.Kind, ports.ByIdem, r.Idem})
+	delete(j.unique, unique{r.Kind, ports.ByRef, r.Ref})
+	delete(j.records, name{r.Tenant, r.Kind, r.ID})
 }
 
 // taken reports whether another record of the kind has the value.

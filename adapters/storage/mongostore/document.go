@@ -20,7 +20,7 @@ type document struct {
 	ID       string `bson:"id"`
 	Parent   string `bson:"parent"`   // kind|id, empty for one that stands alone
 	Loose    bool   `bson:"loose"`    // a child whose record is perhaps not there
-	Children int    `bson:"children"` // how many it has
+	Children int    `bson:"children"` // how many it has; 1 for any number where they were put by an archive
 	Rev      int64  `bson:"rev"`
 	Idem     string `bson:"idem"` // kind|idem, or the document's own
 	Ref      string `bson:"ref"`

@@ -151,7 +151,11 @@ func (j journal) Feed(ctx context.Context, tenant string, after int64, n int) ([
 	}
 	events := make([]event.Feed, len(list))
 	for i, e := range list {
-		events[i] = event.Feed{Seq: e.Seq, ID: e.ID, Tenant: e.Tenant, Type: e.Type, Subject: e.Subject, At: moment(e.At), Data: e.Data}
+		events[i] = e.event()
 	}
 	return events, nil
+}
+
+func (e entry) event() event.Feed {
+	return event.Feed{Seq: e.Seq, ID: e.ID, Tenant: e.Tenant, Type: e.Type, Subject: e.Subject, At: moment(e.At), Data: e.Data}
 }

@@ -73,4 +73,15 @@ func TestContract(t *testing.T) {
 			return contract.UsersHarness{Users: s.Users(), Journal: s.Journal()}
 		})
 	})
+	t.Run("archive", func(t *testing.T) {
+		t.Parallel()
+		laidOpen := func(t *testing.T) contract.ArchivedUsersHarness {
+			s := fresh(t)
+			return contract.ArchivedUsersHarness{
+				ArchiveHarness: contract.ArchiveHarness{Archive: s.Archive(), Journal: s.Journal()}, Users: s.Users(),
+			}
+		}
+		contract.Archive(t, func(t *testing.T) contract.ArchiveHarness { return laidOpen(t).ArchiveHarness })
+		contract.ArchivedUsers(t, laidOpen)
+	})
 }

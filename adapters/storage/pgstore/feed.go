@@ -43,22 +43,28 @@ func (j journal) waiting(ctx context.Context) (some bool, err error) {
 	return some, err
 }
 
+const feedEntries = `SELECT seq, tenant, id, type, subject, at, data FROM feed WHERE `
+
 // Feed implements ports.Journal.
 func (j journal) Feed(ctx context.Context, tenant string, after int64, n int) (events []event.Feed, err error) {
-	const entries = `SELECT seq, tenant, id, type, subject, at, data FROM feed WHERE `
-	query, args := entries+`tenant = $3 AND seq > $1 ORDER BY seq LIMIT $2`, []any{after, n, tenant}
+	query, args := feedEntries+`tenant = $3 AND seq > $1 ORDER BY seq LIMIT $2`, []any{after, n, tenant}
 	if tenant == ports.AllTenants {
-		query, args = entries+`seq > $1 ORDER BY seq LIMIT $2`, args[:2]
+		query, args = feedEntries+`seq > $1 ORDER BY seq LIMIT $2`, args[:2]
 	}
 	err = j.rows(ctx, "pgstore.feed", query, args, func(row pgx.Rows) error {
-		var e event.Feed
-		var at int64
-		err := row.Scan(&e.Seq, &e.Tenant, &e.ID, &e.Type, &e.Subject, &at, (*[]byte)(&e.Data))
-		e.At = moment(at)
+		e, err := scanEvent(row)
 		events = append(events, e)
 		return err
 	})
 	return events, err
+}
+
+func scanEvent(row pgx.Row) (event.Feed, error) {
+	var e event.Feed
+	var at int64
+	err := row.Scan(&e.Seq, &e.Tenant, &e.ID, &e.Type, &e.Subject, &at, (*[]byte)(&e.Data))
+	e.At = moment(at)
+	return e, err
 }
 
 func itoa(n int) string { return strconv.Itoa(n) }

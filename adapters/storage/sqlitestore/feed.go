@@ -20,6 +20,11 @@ func (b *batch) publish(events []event.Feed) error {
 	return nil
 }
 
+// count finds the number of the last event in the feed.
+func (b *batch) count() error {
+	return b.w.conn.QueryRowContext(b, `SELECT coalesce(max(seq), 0) FROM feed`).Scan(&b.w.seq)
+}
+
 // Publish implements ports.Journal: every save publishes its events itself.
 func (j journal) Publish(context.Context, int) (int, error) { return 0, nil }
 
@@ -36,13 +41,19 @@ func (j journal) Feed(ctx context.Context, tenant string, after int64, n int) ([
 	defer rows.Close() //nolint:errcheck // read to the end, or failed
 	var events []event.Feed
 	for rows.Next() {
-		var e event.Feed
-		var at int64
-		if err := rows.Scan(&e.Seq, &e.Tenant, &e.ID, &e.Type, &e.Subject, &at, (*[]byte)(&e.Data)); err != nil {
+		e, err := scanEvent(rows)
+		if err != nil {
 			return nil, classify("sqlitestore.feed", err)
 		}
-		e.At = moment(at)
 		events = append(events, e)
 	}
 	return events, classify("sqlitestore.feed", rows.Err())
+}
+
+func scanEvent(row scanner) (event.Feed, error) {
+	var e event.Feed
+	var at int64
+	err := row.Scan(&e.Seq, &e.Tenant, &e.ID, &e.Type, &e.Subject, &at, (*[]byte)(&e.Data))
+	e.At = moment(at)
+	return e, err
 }

@@ -157,12 +157,12 @@ func (w *writer) commit(all []*write) (err error) {
 	if _, err := w.conn.ExecContext(ctx, "BEGIN IMMEDIATE"); err != nil {
 		return classify("sqlitestore.begin", err)
 	}
+	b := &batch{Context: ctx, statements: &w.stmts, w: w}
 	if w.seq < 0 {
-		if err := w.conn.QueryRowContext(ctx, `SELECT coalesce(max(seq), 0) FROM feed`).Scan(&w.seq); err != nil {
+		if err := b.count(); err != nil {
 			return w.rollback(ctx, err)
 		}
 	}
-	b := &batch{Context: ctx, statements: &w.stmts, w: w}
 	for _, one := range all {
 		if err := one.do(b); err != nil {
 			return w.rollback(ctx, err)

@@ -1,0 +1,276 @@
+package mongostore
+
+import (
+	"context"
+	"encoding/json"
+	"maps"
+	"slices"
+	"strings"
+
+	"go.mongodb.org/mongo-driver/bson"
+	"go.mongodb.org/mongo-driver/mongo"
+	"go.mongodb.org/mongo-driver/mongo/options"
+
+	"patchbay/core/fault"
+	"patchbay/core/user"
+	"patchbay/ports"
+)
+
+// Archive lays the store open.
+func (s *Store) Archive() ports.Archive { return archive{s} }
+
+var _ ports.Archive = archive{}
+
+type archive struct{ *Store }
+
+// shelf is how a section is stored.
+type shelf struct {
+	in *mongo.Collection
+	id func(key string) any
+	// read reads an entry. Of a loose child it gives the key of its record too.
+	read  func(c *mongo.Cursor) (e ports.Entry, looseOf string, err error)
+	write func(e ports.Entry) (any, error)
+}
+
+func (a archive) shelf(section ports.Section) shelf {
+	same := func(key string) any { return key }
+	switch section {
+	case ports.RecordSection:
+		return shelf{a.records, same, readDocument, makeDocument}
+	case ports.UserSection:
+		return shelf{a.people, same, readPerson, makePerson}
+	}
+	return shelf{a.feed, func(key string) any { return ports.ParseFeedKey(key) }, readEntry, makeEntry}
+}
+
+// Scan implements ports.Archive. A child whose record did not come is not there.
+func (a archive) Scan(ctx context.Context, section ports.Section, after string, limit int) ([]ports.Entry, string, error) {
+	s := a.shelf(section)
+	found, err := s.in.Find(ctx, bson.D{{Key: "_id", Value: bson.D{{Key: "$gt", Value: s.id(after)}}}},
+		options.Find().SetSort(bson.D{{Key: "_id", Value: 1}}).SetLimit(int64(limit)))
+	if err != nil {
+		return nil, "", readFault("mongostore.scan", err)
+	}
+	defer found.Close(context.WithoutCancel(ctx)) //nolint:errcheck // read to the end, or far enough
+	var page []ports.Entry
+	var next string
+	loose := map[string]string{} // keys of children, and of their records
+	for size := 0; size < ports.ArchivePage && found.Next(ctx); {
+		e, parent, err := s.read(found)
+		if err != nil {
+			return nil, "", err
+		}
+		page, next = append(page, e), e.Key()
+		if e.Record != nil {
+			size += len(e.Record.Body)
+		}
+		if parent != "" {
+			loose[next] = parent
+		}
+	}
+	if err := found.Err(); err != nil {
+		return nil, "", readFault("mongostore.scan", err)
+	}
+	if err := a.orphans(ctx, loose); err != nil {
+		return nil, "", err
+	}
+	return slices.DeleteFunc(page, func(e ports.Entry) bool { return loose[e.Key()] != "" }), next, nil
+}
+
+// Digests implements ports.Archive.
+func (a archive) Digests(ctx context.Context, section ports.Section, keys ...string) (map[string]ports.Digest, error) {
+	s := a.shelf(section)
+	found, err := s.in.Find(ctx, s.among(keys))
+	if err != nil {
+		return nil, readFault("mongostore.digests", err)
+	}
+	defer found.Close(context.WithoutCancel(ctx)) //nolint:errcheck // read to the end, or failed
+	digests := make(map[string]ports.Digest, len(keys))
+	loose := map[string]string{}
+	for found.Next(ctx) {
+		e, parent, err := s.read(found)
+		if err != nil {
+			return nil, err
+		}
+		digests[e.Key()] = e.Digest()
+		if parent != "" {
+			loose[e.Key()] = parent
+		}
+	}
+	if err := found.Err(); err != nil {
+		return nil, readFault("mongostore.digests", err)
+	}
+	if err := a.orphans(ctx, loose); err != nil {
+		return nil, err
+	}
+	maps.DeleteFunc(digests, func(key string, _ ports.Digest) bool { return loose[key] != "" })
+	return digests, nil
+}
+
+func (s shelf) among(keys []string) bson.D {
+	ids := make(bson.A, len(keys))
+	for i, key := range keys {
+		ids[i] = s.id(key)
+	}
+	return bson.D{{Key: "_id", Value: bson.D{{Key: "$in", Value: ids}}}}
+}
+
+// orphans leaves of loose children those whose record is not there: as Sweep sees
+// it.
+func (a archive) orphans(ctx context.Context, loose map[string]string) error {
+	if len(loose) == 0 {
+		return nil
+	}
+	found, err := a.records.Find(ctx, append(a.shelf(ports.RecordSection).among(slices.Collect(maps.Values(loose))),
+		bson.E{Key: "children", Value: bson.D{{Key: "$gt", Value: 0}}}), options.Find().SetProjection(bson.D{{Key: "_id", Value: 1}}))
+	if err != nil {
+		return readFault("mongostore.scan", err)
+	}
+	var parents []document
+	if err := found.All(ctx, &parents); err != nil {
+		return readFault("mongostore.scan", err)
+	}
+	there := map[string]bool{}
+	for _, p := range parents {
+		there[p.Key] = true
+	}
+	maps.DeleteFunc(loose, func(_, parent string) bool { return there[parent] })
+	return nil
+}
+
+// Put implements ports.Archive.
+func (a archive) Put(ctx context.Context, section ports.Section, entries ...ports.Entry) error {
+	s := a.shelf(section)
+	docs := make([]any, len(entries))
+	for i, e := range entries {
+		var err error
+		if docs[i], err = s.write(e); err != nil {
+			return err
+		}
+	}
+	if section == ports.RecordSection {
+		if err := a.tie(ctx, docs); err != nil {
+			return err
+		}
+	}
+	_, err := s.in.InsertMany(ctx, docs)
+	return writeFault("mongostore.put", err)
+}
+
+// tie lets records know that they have children, before those are there: whether
+// they come with them, are there already, or come to a record that is.
+func (a archive) tie(ctx context.Context, docs []any) error {
+	names, tenants := make(bson.A, 0, len(docs)), make(bson.A, 0, len(docs))
+	parents := map[string]bool{} // keys of records that have children
+	for _, one := range docs {
+		d := one.(*document)
+		names, tenants = append(names, d.Kind+"|"+d.ID), append(tenants, d.Tenant)
+		if d.Parent != "" {
+			parents[parentKey(d.Tenant, d.Parent)] = true
+		}
+	}
+	if len(parents) > 0 {
+		_, err := a.records.UpdateMany(ctx, a.shelf(ports.RecordSection).among(slices.Collect(maps.Keys(parents))),
+			bson.D{{Key: "$max", Value: bson.D{{Key: "children", Value: 1}}}})
+		if err != nil {
+			return writeFault("mongostore.put", err)
+		}
+	}
+	found, err := a.records.Find(ctx, bson.D{
+		{Key: "tenant", Value: bson.D{{Key: "$in", Value: tenants}}}, {Key: "parent", Value: bson.D{{Key: "$in", Value: names}}},
+	}, options.Find().SetProjection(bson.D{{Key: "tenant", Value: 1}, {Key: "parent", Value: 1}}))
+	if err != nil {
+		return readFault("mongostore.put", err)
+	}
+	var children []document
+	if err := found.All(ctx, &children); err != nil {
+		return readFault("mongostore.put", err)
+	}
+	for _, c := range children {
+		parents[parentKey(c.Tenant, c.Parent)] = true
+	}
+	for _, one := range docs {
+		if d := one.(*document); parents[d.Key] {
+			d.Children = 1
+		}
+	}
+	return nil
+}
+
+// Remove implements ports.Archive.
+func (a archive) Remove(ctx context.Context, section ports.Section, keys ...string) error {
+	s := a.shelf(section)
+	_, err := s.in.DeleteMany(ctx, s.among(keys))
+	return writeFault("mongostore.remove", err)
+}
+
+func readDocument(c *mongo.Cursor) (ports.Entry, string, error) {
+	var d document
+	if err := c.Decode(&d); err != nil {
+		return ports.Entry{}, "", fault.Wrap(fault.Internal, "mongostore.scan", err)
+	}
+	r := d.record()
+	if d.Loose {
+		return ports.Entry{Record: &r}, parentKey(d.Tenant, d.Parent), nil
+	}
+	return ports.Entry{Record: &r}, "", nil
+}
+
+func makeDocument(e ports.Entry) (any, error) {
+	d := inserted(e.Record)
+	d.Rev = e.Record.Rev
+	return &d, nil
+}
+
+func readPerson(c *mongo.Cursor) (ports.Entry, string, error) {
+	var p person
+	if err := c.Decode(&p); err != nil {
+		return ports.Entry{}, "", fault.Wrap(fault.Internal, "mongostore.scan", err)
+	}
+	u := ports.StoredUser{Deleted: p.Deleted}
+	if scoped, some := strings.CutPrefix(p.Idem, taken); some {
+		u.Key.Scoped, u.Key.Fingerprint = scoped, p.Fingerprint
+	}
+	if p.Deleted {
+		u.User = user.User{ID: p.ID, Tenant: p.Tenant, Version: p.Rev, CreatedAt: moment(p.Created), UpdatedAt: moment(p.Updated)}
+		return ports.Entry{User: &u}, "", nil
+	}
+	var err error
+	if u.User, err = p.user(); err == nil && p.Original != nil {
+		u.Original = new(user.User)
+		err = read(p.Original, u.Original)
+	}
+	return ports.Entry{User: &u}, "", err
+}
+
+func makePerson(e ports.Entry) (any, error) {
+	u := e.User
+	p, err := newPerson(u.User, u.Key)
+	if err != nil {
+		return nil, err
+	}
+	p.Told = map[string][]told{}
+	if u.Deleted {
+		p.Email, p.Metadata, p.Deleted, p.Trace = nobodys+p.Key, nil, true, true
+	}
+	if u.Original != nil {
+		if p.Original, err = json.Marshal(u.Original); err != nil {
+			return nil, fault.Wrap(fault.Invalid, "mongostore.user", err)
+		}
+	}
+	return p, nil
+}
+
+func readEntry(c *mongo.Cursor) (ports.Entry, string, error) {
+	var n entry
+	if err := c.Decode(&n); err != nil {
+		return ports.Entry{}, "", fault.Wrap(fault.Internal, "mongostore.scan", err)
+	}
+	v := n.event()
+	return ports.Entry{Event: &v}, "", nil
+}
+
+func makeEntry(e ports.Entry) (any, error) {
+	v := e.Event
+	return entry{v.Seq, v.ID, v.Tenant, v.Type, v.Subject, micros(v.At), v.Data}, nil
+}

@@ -1,0 +1,240 @@
+package pgstore
+
+import (
+	"context"
+	"encoding/json"
+
+	"github.com/jackc/pgx/v5"
+
+	"patchbay/core/event"
+	"patchbay/core/fault"
+	"patchbay/core/user"
+	"patchbay/ports"
+)
+
+// Archive lays the store open.
+func (s *Store) Archive() ports.Archive { return archive{s} }
+
+var _ ports.Archive = archive{}
+
+type archive struct{ *Store }
+
+// table is how a section is stored. scan takes the parts of a key and a limit; the
+// other statements take arrays, a column each.
+type table struct {
+	parts                  func(key string) []any
+	scan, get, put, remove string
+	keys                   func(keys []string) []any
+	read                   func(row pgx.Row) (ports.Entry, error)
+	columns                func(entries []ports.Entry) ([]any, error)
+}
+
+const (
+	// recordPage ends with the record that makes it larger than $5 bytes.
+	recordPage = `SELECT ` + recordColumns + ` FROM (
+			SELECT *, sum(octet_length(body)) OVER (ORDER BY kind, tenant, id ROWS UNBOUNDED PRECEDING) - octet_length(body) AS before FROM (
+				SELECT * FROM record WHERE (kind, tenant, id) > ($1, $2, $3) ORDER BY kind, tenant, id LIMIT $4
+			) AS page
+		) AS sized WHERE before < $5 ORDER BY kind, tenant, id`
+	storedUser = `SELECT ` + userColumns + `, coalesce(idem, ''), fingerprint, original, deleted FROM person`
+)
+
+var tables = map[ports.Section]table{
+	ports.RecordSection: {
+		parts: func(key string) []any {
+			kind, tenant, id := ports.ParseRecordKey(key)
+			return []any{kind, tenant, id}
+		},
+		scan: recordPage,
+		get: `SELECT ` + recordColumns + ` FROM record WHERE (kind, tenant, id) IN
+			(SELECT * FROM unnest($1::text[], $2::text[], $3::text[]))`,
+		put: `WITH s AS (INSERT INTO record (tenant, kind, id, parent, rev, idem, ref, status, customer, created, queue, due, owner, body)
+			SELECT tenant, kind, id, nullif(parent, ''), rev, nullif(idem, ''), nullif(ref, ''), status, customer, created, nullif(queue, ''), due, owner, body
+			FROM unnest($1::text[], $2::text[], $3::text[], $4::text[], $5::bigint[], $6::text[], $7::text[], $8::text[], $9::text[], $10::bigint[],
+			$11::text[], $12::bigint[], $13::text[], $14::bytea[])
+			AS u (tenant, kind, id, parent, rev, idem, ref, status, customer, created, queue, due, owner, body) RETURNING 1) SELECT count(*) FROM s`,
+		remove: `WITH s AS (DELETE FROM record WHERE (kind, tenant, id) IN
+			(SELECT * FROM unnest($1::text[], $2::text[], $3::text[])) RETURNING 1) SELECT count(*) FROM s`,
+		keys:    recordKeys,
+		read:    readRecord,
+		columns: recordArrays,
+	},
+	ports.UserSection: {
+		parts: func(key string) []any {
+			tenant, id := ports.ParseUserKey(key)
+			return []any{tenant, id}
+		},
+		scan: storedUser + ` WHERE (tenant, id) > ($1, $2) ORDER BY tenant, id LIMIT $3`,
+		get:  storedUser + ` WHERE (tenant, id) IN (SELECT * FROM unnest($1::text[], $2::text[]))`,
+		put: `WITH s AS (INSERT INTO person (id, tenant, email, name, metadata, version, created, updated, idem, fingerprint, original, deleted)
+			SELECT id, tenant, nullif(email, ''), name, metadata, version, created, updated, nullif(idem, ''), fingerprint, original, deleted
+			FROM unnest($1::text[], $2::text[], $3::text[], $4::text[], $5::bytea[], $6::bigint[], $7::bigint[], $8::bigint[], $9::text[], $10::text[],
+			$11::bytea[], $12::boolean[])
+			AS u (id, tenant, email, name, metadata, version, created, updated, idem, fingerprint, original, deleted) RETURNING 1) SELECT count(*) FROM s`,
+		remove: `WITH s AS (DELETE FROM person WHERE (tenant, id) IN
+			(SELECT * FROM unnest($1::text[], $2::text[])) RETURNING 1) SELECT count(*) FROM s`,
+		keys:    userKeys,
+		read:    readStoredUser,
+		columns: userArrays,
+	},
+	ports.FeedSection: {
+		parts: func(key string) []any { return []any{ports.ParseFeedKey(key)} },
+		scan:  feedEntries + ` seq > $1 ORDER BY seq LIMIT $2`,
+		get:   feedEntries + ` seq = ANY ($1::bigint[])`,
+		put: `WITH s AS (INSERT INTO feed (seq, tenant, id, type, subject, at, data)
+			SELECT * FROM unnest($1::bigint[], $2::text[], $3::text[], $4::text[], $5::text[], $6::bigint[], $7::bytea[]) RETURNING 1)
+			SELECT count(*) FROM s`,
+		remove:  `WITH s AS (DELETE FROM feed WHERE seq = ANY ($1::bigint[]) RETURNING 1) SELECT count(*) FROM s`,
+		keys:    feedKeys,
+		read:    readEvent,
+		columns: eventArrays,
+	},
+}
+
+// Scan implements ports.Archive.
+func (a archive) Scan(ctx context.Context, section ports.Section, after string, limit int) ([]ports.Entry, string, error) {
+	t := tables[section]
+	args := append(t.parts(after), limit)
+	if section == ports.RecordSection {
+		args = append(args, ports.ArchivePage)
+	}
+	var page []ports.Entry
+	err := a.rows(ctx, "pgstore.scan", t.scan, args, func(row pgx.Rows) error {
+		e, err := t.read(row)
+		page = append(page, e)
+		return err
+	})
+	if err != nil || len(page) == 0 {
+		return nil, "", err
+	}
+	return page, page[len(page)-1].Key(), nil
+}
+
+// Digests implements ports.Archive. One entry at a time is held.
+func (a archive) Digests(ctx context.Context, section ports.Section, keys ...string) (map[string]ports.Digest, error) {
+	t := tables[section]
+	found := make(map[string]ports.Digest, len(keys))
+	err := a.rows(ctx, "pgstore.digests", t.get, t.keys(keys), func(row pgx.Rows) error {
+		e, err := t.read(row)
+		if err == nil {
+			found[e.Key()] = e.Digest()
+		}
+		return err
+	})
+	return found, err
+}
+
+// Put implements ports.Archive: all of it in one statement.
+func (a archive) Put(ctx context.Context, section ports.Section, entries ...ports.Entry) error {
+	t := tables[section]
+	args, err := t.columns(entries)
+	if err != nil {
+		return err
+	}
+	_, err = a.write(ctx, "pgstore.put", t.put, args...)
+	return err
+}
+
+// Remove implements ports.Archive.
+func (a archive) Remove(ctx context.Context, section ports.Section, keys ...string) error {
+	t := tables[section]
+	_, err := a.write(ctx, "pgstore.remove", t.remove, t.keys(keys)...)
+	return err
+}
+
+func recordKeys(keys []string) []any {
+	kinds, tenants, ids := make([]string, len(keys)), make([]string, len(keys)), make([]string, len(keys))
+	for i, key := range keys {
+		kinds[i], tenants[i], ids[i] = ports.ParseRecordKey(key)
+	}
+	return []any{kinds, tenants, ids}
+}
+
+func userKeys(keys []string) []any {
+	tenants, ids := make([]string, len(keys)), make([]string, len(keys))
+	for i, key := range keys {
+		tenants[i], ids[i] = ports.ParseUserKey(key)
+	}
+	return []any{tenants, ids}
+}
+
+func feedKeys(keys []string) []any {
+	seqs := make([]int64, len(keys))
+	for i, key := range keys {
+		seqs[i] = ports.ParseFeedKey(key)
+	}
+	return []any{seqs}
+}
+
+func readRecord(row pgx.Row) (ports.Entry, error) {
+	r, err := scanRecord(row)
+	return ports.Entry{Record: &r}, err
+}
+
+func readStoredUser(row pgx.Row) (ports.Entry, error) {
+	var u ports.StoredUser
+	var original []byte
+	var err error
+	if u.User, err = scanUser(row, &u.Key.Scoped, &u.Key.Fingerprint, &original, &u.Deleted); err != nil {
+		return ports.Entry{}, err
+	}
+	if original != nil {
+		u.Original = new(user.User)
+		if err := json.Unmarshal(original, u.Original); err != nil {
+			return ports.Entry{}, fault.Wrap(fault.Internal, "pgstore.user", err)
+		}
+	}
+	return ports.Entry{User: &u}, nil
+}
+
+func readEvent(row pgx.Row) (ports.Entry, error) {
+	v, err := scanEvent(row)
+	return ports.Entry{Event: &v}, err
+}
+
+func recordArrays(entries []ports.Entry) ([]any, error) {
+	records := make([]*ports.Record, len(entries))
+	tenants, parents, idems, refs := make([]string, len(entries)), make([]string, len(entries)), make([]string, len(entries)), make([]string, len(entries))
+	revs := make([]int64, len(entries))
+	for i, e := range entries {
+		r := e.Record
+		records[i], tenants[i], parents[i], revs[i], idems[i], refs[i] = r, r.Tenant, r.Parent, r.Rev, r.Idem, r.Ref
+	}
+	c := rows(records) // kinds, ids, statuses, customers, created, queues, due, owners, bodies
+	return []any{tenants, c[0], c[1], parents, revs, idems, refs, c[2], c[3], c[4], c[5], c[6], c[7], c[8]}, nil
+}
+
+func userArrays(entries []ports.Entry) ([]any, error) {
+	var ids, tenants, emails, names, idems, fingerprints []string
+	var metadata, originals [][]byte
+	var versions, created, updated []int64
+	var deleted []bool
+	for _, e := range entries {
+		u := e.User.User
+		data, err := encode(u.Metadata)
+		if err != nil {
+			return nil, err
+		}
+		var original []byte
+		if e.User.Original != nil {
+			if original, err = json.Marshal(e.User.Original); err != nil {
+				return nil, fault.Wrap(fault.Invalid, "pgstore.user", err)
+			}
+		}
+		ids, tenants, emails, names = append(ids, u.ID), append(tenants, u.Tenant), append(emails, u.Email), append(names, u.Name)
+		metadata, originals = append(metadata, data), append(originals, original)
+		versions, created, updated = append(versions, u.Version), append(created, micros(u.CreatedAt)), append(updated, micros(u.UpdatedAt))
+		idems, fingerprints = append(idems, e.User.Key.Scoped), append(fingerprints, e.User.Key.Fingerprint)
+		deleted = append(deleted, e.User.Deleted)
+	}
+	return []any{ids, tenants, emails, names, metadata, versions, created, updated, idems, fingerprints, originals, deleted}, nil
+}
+
+func eventArrays(entries []ports.Entry) ([]any, error) {
+	events := make([]event.Feed, len(entries))
+	seqs := make([]int64, len(entries))
+	for i, e := range entries {
+		events[i], seqs[i] = *e.Event, e.Event.Seq
+	}
+	return append([]any{seqs}, columns(events)...), nil
+}

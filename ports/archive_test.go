@@ -1,0 +1,125 @@
+package ports_test
+
+import (
+	"testing"
+	"time"
+
+	"patchbay/core/event"
+	"patchbay/core/idem"
+	"patchbay/core/user"
+	"patchbay/ports"
+)
+
+var day = time.Date(2026, 3, 1, 12, 0, 0, 0, time.UTC)
+
+func aRecord() ports.Entry {
+	return ports.Entry{Record: &ports.Record{
+		Tenant: "t", Kind: "k", ID: "1", Parent: "p|1", Rev: 3, Idem: "i", Ref: "r", Queue: "q", Due: day, Owner: "o", Body: []byte("body"),
+		Index: ports.Index{Status: "s", Customer: "c", Created: day},
+	}}
+}
+
+func aUser() ports.Entry {
+	original := user.User{ID: "u", Tenant: "t", Email: "e", Name: "first", Version: 1, CreatedAt: day, UpdatedAt: day}
+	return ports.Entry{User: &ports.StoredUser{
+		User: user.User{ID: "u", Tenant: "t", Email: "e", Name: "n", Metadata: map[string]string{"a": "1", "b": "2"}, Version: 2, CreatedAt: day, UpdatedAt: day},
+		Key:  idem.Key{Scoped: "s", Fingerprint: "f"}, Original: &original,
+	}}
+}
+
+func anEvent() ports.Entry {
+	return ports.Entry{Event: &event.Feed{Seq: 7, ID: "fev", Tenant: "t", Type: "y", Subject: "s", At: day, Data: []byte(`{"a":1}`)}}
+}
+
+func TestADigestTellsEveryField(t *testing.T) {
+	t.Parallel()
+	seen := map[ports.Digest]string{}
+	add := func(name string, e ports.Entry) {
+		t.Helper()
+		d := e.Digest()
+		if other, twice := seen[d]; twice {
+			t.Errorf("%s and %s have one digest", name, other)
+		}
+		seen[d] = name
+	}
+	add("a record", aRecord())
+	for name, change := range map[string]func(r *ports.Record){
+		"tenant": func(r *ports.Record) { r.Tenant = "x" }, "kind": func(r *ports.Record) { r.Kind = "x" }, "id": func(r *ports.Record) { r.ID = "x" },
+		"parent": func(r *ports.Record) { r.Parent = "" }, "rev": func(r *ports.Record) { r.Rev++ }, "idem": func(r *ports.Record) { r.Idem = "" },
+		"ref": func(r *ports.Record) { r.Ref = "" }, "status": func(r *ports.Record) { r.Index.Status = "" }, "customer": func(r *ports.Record) { r.Index.Customer = "" },
+		"created": func(r *ports.Record) { r.Index.Created = day.Add(time.Microsecond) }, "queue": func(r *ports.Record) { r.Queue = "" },
+		"due": func(r *ports.Record) { r.Due = time.Time{} }, "owner": func(r *ports.Record) { r.Owner = "" },
+		"a byte of the body": func(r *ports.Record) { r.Body[3] ^= 1 }, "no body": func(r *ports.Record) { r.Body = nil },
+		"what ends here begins there": func(r *ports.Record) { r.Idem, r.Ref = "ir", "" },
+	} {
+		e := aRecord()
+		change(e.Record)
+		add("a record's "+name, e)
+	}
+	add("a user", aUser())
+	for name, change := range map[string]func(u *ports.StoredUser){
+		"id": func(u *ports.StoredUser) { u.User.ID = "x" }, "tenant": func(u *ports.StoredUser) { u.User.Tenant = "x" }, "email": func(u *ports.StoredUser) { u.User.Email = "" },
+		"name": func(u *ports.StoredUser) { u.User.Name = "" }, "version": func(u *ports.StoredUser) { u.User.Version++ },
+		"made": func(u *ports.StoredUser) { u.User.CreatedAt = day.Add(1000) }, "changed": func(u *ports.StoredUser) { u.User.UpdatedAt = day.Add(1000) },
+		"a value": func(u *ports.StoredUser) { u.User.Metadata["b"] = "3" }, "a value less": func(u *ports.StoredUser) { delete(u.User.Metadata, "b") },
+		"values the other way round": func(u *ports.StoredUser) { u.User.Metadata = map[string]string{"a": "2", "b": "1"} },
+		"key":                        func(u *ports.StoredUser) { u.Key.Scoped = "" }, "fingerprint": func(u *ports.StoredUser) { u.Key.Fingerprint = "" },
+		"no original": func(u *ports.StoredUser) { u.Original = nil }, "original": func(u *ports.StoredUser) { u.Original.Name = "x" },
+		"deleted": func(u *ports.StoredUser) { u.Deleted = true },
+	} {
+		e := aUser()
+		change(e.User)
+		add("a user's "+name, e)
+	}
+	add("an event", anEvent())
+	for name, change := range map[string]func(e *event.Feed){
+		"seq": func(e *event.Feed) { e.Seq++ }, "id": func(e *event.Feed) { e.ID = "x" }, "tenant": func(e *event.Feed) { e.Tenant = "x" },
+		"type": func(e *event.Feed) { e.Type = "x" }, "subject": func(e *event.Feed) { e.Subject = "x" },
+		"at": func(e *event.Feed) { e.At = day.Add(time.Microsecond) }, "data": func(e *event.Feed) { e.Data[5]++ },
+	} {
+		e := anEvent()
+		change(e.Event)
+		add("an event's "+name, e)
+	}
+}
+
+// What stores keep in different ways is the same entry.
+func TestADigestSeesThroughHowItIsKept(t *testing.T) {
+	t.Parallel()
+	r := aRecord()
+	r.Record.Due, r.Record.Index.Created = day.In(time.FixedZone("x", 3600)), day.Add(999)
+	if r.Digest() != aRecord().Digest() {
+		t.Error("a time of another zone, or with nanoseconds, is another")
+	}
+	none, empty := aUser(), aUser()
+	none.User.User.Metadata, empty.User.User.Metadata = nil, map[string]string{}
+	if none.Digest() != empty.Digest() {
+		t.Error("no metadata and empty metadata differ")
+	}
+	absent, blank := anEvent(), anEvent()
+	absent.Event.Data, blank.Event.Data = nil, []byte{}
+	if absent.Digest() != blank.Digest() {
+		t.Error("no data and empty data differ")
+	}
+}
+
+func TestKeysAreReadBack(t *testing.T) {
+	t.Parallel()
+	if kind, tenant, id := ports.ParseRecordKey(ports.RecordKey("k", "", "a|b|c")); kind != "k" || tenant != "" || id != "a|b|c" {
+		t.Error(kind, tenant, id)
+	}
+	if tenant, id := ports.ParseUserKey(ports.UserKey("t", "u|1")); tenant != "t" || id != "u|1" {
+		t.Error(tenant, id)
+	}
+	if seq := ports.ParseFeedKey(ports.FeedKey(1 << 60)); seq != 1<<60 {
+		t.Error(seq)
+	}
+	if ports.ParseFeedKey("") != 0 || ports.ParseFeedKey("x") != 0 {
+		t.Error("what is no number is one")
+	}
+	for want, e := range map[string]ports.Entry{"k|t|1": aRecord(), "t|u": aUser(), "7": anEvent()} {
+		if e.Key() != want {
+			t.Errorf("%s, want %s", e.Key(), want)
+		}
+	}
+}
