@@ -33,6 +33,7 @@ var rules = []rule{
 	{"core/queue", types + " ports", ""},
 	{"core/access", types + " ports core/queue", ""},
 	{"core/checkout", types + " ports core/queue", ""},
+	{"core/depot", types + " ports", ""},
 	{"core/directory", types + " ports core/queue", ""},
 	{"core/feed", types + " ports core/queue", ""},
 	{"core/inbox", types + " ports core/queue", ""},

@@ -63,7 +63,9 @@ func (a Archive) entries(section ports.Section) (all []ports.Entry) {
 			all = append(all, ports.Entry{Event: &e})
 		}
 	}
-	slices.SortFunc(all, func(x, y ports.Entry) int { return order(section, x.Key(), y.Key()) })
+	if section != ports.FeedSection { // which is in order
+		slices.SortFunc(all, func(x, y ports.Entry) int { return cmp.Compare(x.Key(), y.Key()) })
+	}
 	return all
 }
 
@@ -72,9 +74,13 @@ func (a Archive) Digests(ctx context.Context, section ports.Section, keys ...str
 	if err := a.enter(ctx, Digests); err != nil {
 		return nil, err
 	}
+	wanted := make(map[string]bool, len(keys))
+	for _, key := range keys {
+		wanted[key] = true
+	}
 	found := map[string]ports.Digest{}
 	for _, e := range a.entries(section) {
-		if slices.Contains(keys, e.Key()) {
+		if wanted[e.Key()] {
 			found[e.Key()] = e.Digest()
 		}
 	}

@@ -1,0 +1,429 @@
+package depot_test
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"maps"
+	"strings"
+	"testing"
+	"time"
+
+	"patchbay/adapters/sys"
+	"patchbay/core/depot"
+	"patchbay/core/event"
+	"patchbay/core/fault"
+	"patchbay/core/idem"
+	"patchbay/core/user"
+	"patchbay/ports"
+	"patchbay/tests/memjournal"
+)
+
+var day = time.Date(2026, 3, 1, 12, 0, 0, 0, time.UTC)
+
+const many = 210 // more than a page
+
+// rig is two stores, the first of which holds something.
+type rig struct {
+	from, to *memjournal.Journal
+	archive  func(ports.Archive) ports.Archive // decorates the target's
+}
+
+func newRig(t *testing.T) *rig {
+	t.Helper()
+	r := &rig{from: memjournal.New(sys.Clock{}), to: memjournal.New(sys.Clock{})}
+	for i := range many {
+		one := ports.Record{
+			Tenant: "t", Kind: "thing", ID: fmt.Sprintf("%03d", i), Idem: fmt.Sprint(i), Body: []byte("body"), Index: ports.Index{Created: day},
+			Events: []event.Feed{{ID: fmt.Sprint("fev_", i), Tenant: "t", At: day}},
+		}
+		save(t, r.from, &one)
+	}
+	parent := ports.Record{Tenant: "t", Kind: "thing", ID: "parent", Body: []byte("body")}
+	child := ports.Record{Tenant: "t", Kind: "part", ID: "child", Body: []byte("body")}
+	if err := r.from.Attach(t.Context(), &parent, &child); err != nil {
+		t.Fatal(err)
+	}
+	ada := user.User{ID: "usr_1", Tenant: "t", Email: "ada@example.com", Version: 1, CreatedAt: day, UpdatedAt: day}
+	gone := ports.StoredUser{User: user.User{ID: "usr_2", Tenant: "t", Version: 2}, Key: idem.Key{Scoped: "k", Fingerprint: "f"}, Deleted: true}
+	err := memjournal.Archive{Journal: r.from}.Put(t.Context(), ports.UserSection, ports.Entry{User: &ports.StoredUser{User: ada}}, ports.Entry{User: &gone})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return r
+}
+
+func save(t *testing.T, j *memjournal.Journal, r *ports.Record) {
+	t.Helper()
+	if err := j.Save(t.Context(), r)[0]; err != nil {
+		t.Fatal(err)
+	}
+}
+
+// change gives two records each other's key, removes one, and adds one.
+func (r *rig) change(t *testing.T) {
+	t.Helper()
+	read := func(id string) ports.Record {
+		one, err := r.from.Get(t.Context(), "t", "thing", id)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return one
+	}
+	a, b, gone := read("003"), read("203"), ports.RecordKey("thing", "t", "100")
+	a.Idem = ""
+	save(t, r.from, &a)
+	b.Idem = "3"
+	save(t, r.from, &b)
+	a.Idem = "203"
+	save(t, r.from, &a)
+	if err := (memjournal.Archive{Journal: r.from}).Remove(t.Context(), ports.RecordSection, gone); err != nil {
+		t.Fatal(err)
+	}
+	save(t, r.from, &ports.Record{Tenant: "t", Kind: "a new", ID: "one", Body: []byte("x")})
+}
+
+// pass gives the key of a record that the target has to one that it lacks.
+func (r *rig) pass(t *testing.T) {
+	t.Helper()
+	a, err := r.from.Get(t.Context(), "t", "thing", "005")
+	if err != nil {
+		t.Fatal(err)
+	}
+	a.Idem = ""
+	save(t, r.from, &a)
+	save(t, r.from, &ports.Record{Tenant: "t", Kind: "thing", ID: "zzz", Idem: "5", Body: []byte("x")})
+}
+
+func (r *rig) options() depot.Options {
+	target := ports.Archive(memjournal.Archive{Journal: r.to})
+	if r.archive != nil {
+		target = r.archive(target)
+	}
+	return depot.Options{
+		From: depot.Side{Name: "here", Journal: r.from, Archive: memjournal.Archive{Journal: r.from}},
+		To:   depot.Side{Name: "there", Journal: r.to, Archive: target}, Clock: sys.Clock{},
+	}
+}
+
+// done copies, and wants it to be done.
+func (r *rig) done(t *testing.T) (removed, put int) {
+	t.Helper()
+	o := r.options()
+	o.Progress = func(p depot.Progress) {
+		if p.Done && p.Step == depot.Removing {
+			removed += p.Changed
+		}
+		if p.Done && p.Step == depot.Putting {
+			put += p.Changed
+		}
+	}
+	report, err := depot.Copy(t.Context(), o)
+	if err != nil || !report.Equal() {
+		t.Fatalf("%v, %+v", err, report)
+	}
+	if want, got := r.holds(t, r.from), r.holds(t, r.to); !maps.Equal(want, got) || len(want) == 0 {
+		t.Fatalf("%d entries became %d others", len(want), len(got))
+	}
+	return removed, put
+}
+
+// holds are the digests of all that a journal has, but for its mark.
+func (r *rig) holds(t *testing.T, j *memjournal.Journal) map[string]ports.Digest {
+	t.Helper()
+	all := map[string]ports.Digest{}
+	for _, section := range ports.Sections() {
+		for after := ""; ; {
+			page, next, err := memjournal.Archive{Journal: j}.Scan(t.Context(), section, after, 100)
+			if err != nil {
+				t.Fatal(err)
+			}
+			for _, e := range page {
+				all[string(section)+e.Key()] = e.Digest()
+			}
+			if after = next; after == "" {
+				break
+			}
+		}
+	}
+	delete(all, "recordsstore||mark")
+	return all
+}
+
+func wantCode(t *testing.T, err error, code string) {
+	t.Helper()
+	if !fault.Is(err, fault.Conflict) || fault.From(err).Code != code {
+		t.Errorf("%v, want a conflict (%s)", err, code)
+	}
+}
+
+func TestACopyHoldsWhatTheSourceHolds(t *testing.T) {
+	t.Parallel()
+	r := newRig(t)
+	if removed, put := r.done(t); removed != 0 || put != 2*many+2+2 {
+		t.Errorf("%d removed, %d put", removed, put)
+	}
+	if removed, put := r.done(t); removed+put != 0 {
+		t.Errorf("of what is there already, %d removed, %d put", removed, put)
+	}
+	r.change(t)
+	if removed, put := r.done(t); removed != 3 || put != 3 {
+		t.Errorf("of what has changed, %d removed, %d put", removed, put)
+	}
+	again := ports.Record{Tenant: "t", Kind: "thing", ID: "x", Body: []byte("x"), Events: []event.Feed{{ID: "fev_x"}}}
+	save(t, r.to, &again)
+	if events, err := r.to.Feed(t.Context(), ports.AllTenants, many, 9); err != nil || len(events) != 1 || events[0].Seq != many+1 {
+		t.Errorf("the feed goes on with %+v, %v", events, err)
+	}
+}
+
+// At every call of either store a copy may end: before it, and with its answer lost.
+// Whatever is there then is no store to be used, and the next copy makes it one.
+func TestACopyThatEndsAnywhereGoesOn(t *testing.T) {
+	t.Parallel()
+	for _, side := range []string{"source", "target"} {
+		for at := 1; ; at++ {
+			r := newRig(t)
+			r.done(t) // so that there is something to remove, too
+			r.change(t)
+			failing, calls, ended := r.from, 0, false
+			if side == "target" {
+				failing = r.to
+			}
+			failing.Fail = func(op string) error {
+				if calls++; calls < at {
+					return nil
+				}
+				ended = true // and it does not come back
+				return fault.New(fault.UnknownOutcome, "told_to", op)
+			}
+			_, err := depot.Copy(t.Context(), r.options())
+			failing.Fail = nil
+			if !ended {
+				if err != nil || at < 10 {
+					t.Fatalf("%v, after %d calls", err, at)
+				}
+				break
+			}
+			if err == nil {
+				t.Fatalf("%s, call %d: done", side, at)
+			}
+			if equal := maps.Equal(r.holds(t, r.from), r.holds(t, r.to)); !equal {
+				r.unusable(t, fmt.Sprint(side, ", call ", at))
+			}
+			r.done(t)
+			if err := depot.Use(t.Context(), r.to, sys.Clock{}); err != nil {
+				t.Fatalf("%s, call %d: %v", side, at, err)
+			}
+		}
+	}
+}
+
+// unusable wants a target that is neither the old copy nor the new one not to be
+// used.
+func (r *rig) unusable(t *testing.T, when string) {
+	t.Helper()
+	mark, err := r.to.Get(t.Context(), "", "store", "mark")
+	if err != nil {
+		t.Fatalf("%s: %v", when, err)
+	}
+	if mark.Index.Status == "finished_copy" && mark.Rev == 2 {
+		return // it had not begun
+	}
+	if err := depot.Use(t.Context(), r.to, sys.Clock{}); !fault.Is(err, fault.Conflict) {
+		t.Errorf("%s: it may be used: %v", when, err)
+	}
+}
+
+func TestASourceThatChangesMeanwhileIsToldOf(t *testing.T) {
+	t.Parallel()
+	for _, moment := range []string{memjournal.Put, memjournal.PutDone} {
+		r := newRig(t)
+		r.done(t)
+		r.change(t)
+		changed := false
+		r.to.Fail = func(op string) error {
+			if op == moment && !changed {
+				changed = true
+				r.pass(t)
+			}
+			return nil
+		}
+		report, err := depot.Copy(t.Context(), r.options())
+		r.to.Fail = nil
+		wantCode(t, err, "source_changed")
+		if report.Equal() || err == nil || !strings.Contains(err.Error(), "did not take thing|t|zzz") {
+			t.Errorf("%s: %v, %+v", moment, err, report)
+		}
+		wantCode(t, depot.Use(t.Context(), r.to, sys.Clock{}), "unfinished_copy")
+		r.done(t)
+	}
+}
+
+// untold is a journal that has something to tell at its last call.
+type untold struct {
+	ports.Journal
+	left []int
+}
+
+func (u *untold) Publish(context.Context, int) (int, error) {
+	n := u.left[0]
+	u.left = u.left[1:]
+	return n, nil
+}
+
+func TestWhatWaitsIsToldFirstAndNothingMayWaitAtTheEnd(t *testing.T) {
+	t.Parallel()
+	r := newRig(t)
+	o := r.options()
+	j := &untold{r.from, []int{200, 1, 0, 1}}
+	o.From.Journal = j
+	report, err := depot.Copy(t.Context(), o)
+	wantCode(t, err, "source_changed")
+	if !report.Equal() || len(j.left) != 0 {
+		t.Errorf("%+v, %v", report, j.left)
+	}
+	wantCode(t, depot.Use(t.Context(), r.to, sys.Clock{}), "unfinished_copy")
+}
+
+// spoiled changes one byte of one entry on its way.
+type spoiled struct{ ports.Archive }
+
+func (s spoiled) Put(ctx context.Context, section ports.Section, entries ...ports.Entry) error {
+	for i, e := range entries {
+		if e.Record != nil && e.Record.ID == "200" {
+			bad := *e.Record
+			bad.Body = []byte("bodz")
+			entries[i].Record = &bad
+		}
+	}
+	return s.Archive.Put(ctx, section, entries...)
+}
+
+func TestOneByteIsNoticed(t *testing.T) {
+	t.Parallel()
+	r := newRig(t)
+	r.archive = func(a ports.Archive) ports.Archive { return spoiled{a} }
+	report, err := depot.Copy(t.Context(), r.options())
+	wantCode(t, err, "source_changed")
+	if l := report[0]; report.Equal() || l.From.Entries != l.To.Entries || l.From.Sum == l.To.Sum || report[1].From != report[1].To {
+		t.Errorf("%+v", report)
+	}
+	wantCode(t, depot.Use(t.Context(), r.to, sys.Clock{}), "unfinished_copy")
+	r.archive = nil
+	r.done(t)
+}
+
+func TestNothingIsCopiedIntoAStoreThatIsUsed(t *testing.T) {
+	t.Parallel()
+	for _, row := range []struct {
+		name    string
+		prepare func(t *testing.T, r *rig)
+		code    string
+		says    string
+	}{
+		{"one with a record", func(t *testing.T, r *rig) {
+			save(t, r.to, &ports.Record{Tenant: "t", Kind: "thing", ID: "theirs", Body: []byte("x")})
+		}, "target_used", "holds data"},
+		{"one with a user", func(t *testing.T, r *rig) {
+			e := ports.Entry{User: &ports.StoredUser{User: user.User{ID: "usr_9", Tenant: "t"}}}
+			if err := (memjournal.Archive{Journal: r.to}).Put(t.Context(), ports.UserSection, e); err != nil {
+				t.Fatal(err)
+			}
+		}, "target_used", "holds data"},
+		{"an empty one that a gateway serves on", func(t *testing.T, r *rig) { use(t, r.to) }, "target_used", "in use"},
+		{"a copy that a gateway has served on", func(t *testing.T, r *rig) { r.done(t); use(t, r.to) }, "target_used", "in use"},
+		{"a copy of another", func(t *testing.T, r *rig) {
+			o := r.options()
+			o.From.Name = "elsewhere"
+			if _, err := depot.Copy(t.Context(), o); err != nil {
+				t.Fatal(err)
+			}
+		}, "target_used", `copy of "elsewhere"`},
+		{"from an unfinished copy", func(t *testing.T, r *rig) {
+			o := depot.Options{From: depot.Side{Name: "x", Journal: r.to, Archive: memjournal.Archive{Journal: r.to}}, To: r.options().From, Clock: sys.Clock{}}
+			r.from = memjournal.New(sys.Clock{})
+			o.To.Journal, o.To.Archive = r.from, memjournal.Archive{Journal: r.from}
+			r.from.Fail = func(op string) error {
+				if op == memjournal.Digests || op == memjournal.Put {
+					return errors.New("it ends here")
+				}
+				return nil
+			}
+			save(t, r.to, &ports.Record{Tenant: "t", Kind: "thing", ID: "one", Body: []byte("x")})
+			if _, err := depot.Copy(t.Context(), o); err == nil {
+				t.Fatal("it did not end")
+			}
+			r.from.Fail, r.to = nil, memjournal.New(sys.Clock{})
+		}, "source_unfinished", "unfinished copy"},
+	} {
+		t.Run(row.name, func(t *testing.T) {
+			t.Parallel()
+			r := newRig(t)
+			row.prepare(t, r)
+			before := r.holds(t, r.to)
+			report, err := depot.Copy(t.Context(), r.options())
+			wantCode(t, err, row.code)
+			if err == nil || !strings.Contains(err.Error(), row.says) || report != nil {
+				t.Errorf("%v, %+v", err, report)
+			}
+			if !maps.Equal(before, r.holds(t, r.to)) {
+				t.Error("it was changed")
+			}
+		})
+	}
+}
+
+func use(t *testing.T, j ports.Journal) {
+	t.Helper()
+	if err := depot.Use(t.Context(), j, sys.Clock{}); err != nil {
+		t.Fatal(err)
+	}
+}
+
+// A gateway may begin to use the target while something is copied into it: where it
+// was marked before, it is refused; where not, the copy is.
+func TestWhoComesFirstHasTheTarget(t *testing.T) {
+	t.Parallel()
+	r := newRig(t)
+	r.done(t)
+	used := false
+	r.to.Fail = func(op string) error {
+		if op == memjournal.Save && !used {
+			used = true
+			use(t, r.to)
+		}
+		return nil
+	}
+	before := r.holds(t, r.to)
+	r.change(t)
+	_, err := depot.Copy(t.Context(), r.options())
+	wantCode(t, err, "target_taken")
+	if !maps.Equal(before, r.holds(t, r.to)) {
+		t.Error("it was changed")
+	}
+}
+
+func TestUse(t *testing.T) {
+	t.Parallel()
+	r := newRig(t)
+	for range 2 {
+		use(t, r.from)
+	}
+	if mark, err := r.from.Get(t.Context(), "", "store", "mark"); err != nil || mark.Rev != 1 {
+		t.Errorf("%+v, %v: a store that is in use is written to again", mark, err)
+	}
+	lost := 0
+	r.to.Fail = func(op string) error {
+		if op == memjournal.Saved && lost < 2 {
+			lost++
+			return fault.New(fault.UnknownOutcome, "told_to", "the answer is lost")
+		}
+		return nil
+	}
+	use(t, r.to)
+	r.to.Fail = func(string) error { return fault.New(fault.Unavailable, "told_to", "it is gone") }
+	if err := depot.Use(t.Context(), r.to, sys.Clock{}); !fault.Is(err, fault.Unavailable) {
+		t.Errorf("a store that is gone: %v", err)
+	}
+}
