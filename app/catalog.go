@@ -21,8 +21,10 @@ import (
 
 // Storage is what a storage provider gives.
 type Storage struct {
-	Journal ports.Journal
-	Users   ports.UserRepository
+	Journal   ports.Journal
+	Users     ports.UserRepository
+	Archive   ports.Archive
+	Snapshots ports.Snapshots // nil where there are none
 	io.Closer
 }
 
@@ -47,11 +49,11 @@ var catalog = []entry{
 			if err != nil {
 				return Storage{}, err
 			}
-			return Storage{Journal: store.Journal(), Users: store.Users(), Closer: store}, nil
+			return Storage{Journal: store.Journal(), Users: store.Users(), Archive: store.Archive(), Snapshots: store, Closer: store}, nil
 		},
 	},
 	{
-		Type: config.Type{Name: "postgres", Sort: config.ForStorage, Server: true, Settings: func() any { return config.StandardDatabase("postgres", 5432) }},
+		Type: config.Type{Name: "postgres", Sort: config.ForStorage, Server: true, Dump: "pg_dump", Settings: func() any { return config.StandardDatabase("postgres", 5432) }},
 		storage: func(ctx context.Context, p config.Provider, s surroundings) (Storage, error) {
 			d := p.Settings.(*config.Database)
 			secure, err := d.TLS()
@@ -65,11 +67,11 @@ var catalog = []entry{
 			if err != nil {
 				return Storage{}, err
 			}
-			return Storage{Journal: store.Journal(), Users: store.Users(), Closer: store}, nil
+			return Storage{Journal: store.Journal(), Users: store.Users(), Archive: store.Archive(), Closer: store}, nil
 		},
 	},
 	{
-		Type: config.Type{Name: "mongo", Sort: config.ForStorage, Server: true, Settings: func() any { return config.StandardDatabase("mongodb", 27017) }},
+		Type: config.Type{Name: "mongo", Sort: config.ForStorage, Server: true, Dump: "mongodump", Settings: func() any { return config.StandardDatabase("mongodb", 27017) }},
 		storage: func(ctx context.Context, p config.Provider, s surroundings) (Storage, error) {
 			d := p.Settings.(*config.Database)
 			secure, err := d.TLS()
@@ -83,7 +85,7 @@ var catalog = []entry{
 			if err != nil {
 				return Storage{}, err
 			}
-			return Storage{Journal: store.Journal(), Users: store.Users(), Closer: store}, nil
+			return Storage{Journal: store.Journal(), Users: store.Users(), Archive: store.Archive(), Closer: store}, nil
 		},
 	},
 	{

@@ -177,6 +177,7 @@ func TestTheExampleIsTheDefaults(t *testing.T) {
 		t.Errorf("it has other providers: %+v", c.Provider)
 	}
 	c.Provider, nothing.Provider = nil, nil // their types hold functions, which are never equal
+	c.Stores, nothing.Stores = nil, nil
 	if !reflect.DeepEqual(c, nothing) {
 		t.Errorf("it says %+v, the defaults are %+v", c, nothing)
 	}

@@ -59,6 +59,9 @@ func newConsole(c *config.Config, keys *access.Service, people *privacy.Service,
 		Access: keys, Privacy: people, API: "http://" + c.Server.Address, Metrics: s.metrics.Handler(),
 		Storage: func(ctx context.Context) console.Storage { return f.status(ctx, c, store) },
 	}
+	if store.Snapshots != nil {
+		o.Backup = store.Snapshots.Snapshot
+	}
 	if m := mailbox(mailers); m != nil {
 		o.Mailbox = m
 	}

@@ -50,6 +50,7 @@ type surroundings struct {
 	base    *atomic.Pointer[string] // URL of the API, once it listens
 	journal ports.Journal
 	wake    func() // the worker that delivers the mock's webhooks
+	looking bool   // stores are not used, only looked at
 }
 
 func newSurroundings(c *config.Config, log *slog.Logger) (surroundings, error) {

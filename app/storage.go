@@ -14,6 +14,7 @@ import (
 	"patchbay/adapters/failover"
 	"patchbay/adapters/storage/sqlitestore"
 	"patchbay/config"
+	"patchbay/core/depot"
 	"patchbay/core/directory"
 	"patchbay/core/fault"
 	"patchbay/core/inbox"
@@ -90,22 +91,38 @@ func openBounded(ctx context.Context, l fx.Lifecycle, p config.Provider, s surro
 		return Storage{}, nil, err
 	}
 	if !p.Type.Server {
-		store, err := e.storage(ctx, p, s)
+		store, err := openStore(ctx, e, p, s)
 		if err != nil {
-			return Storage{}, nil, fmt.Errorf("storage %q: %w", p.Name, err)
+			return Storage{}, nil, err
 		}
 		l.Append(fx.StopHook(store.Close))
 		return store, nil, nil
 	}
 	bounded := failover.NewStorage(p.Name, func(ctx context.Context) (failover.Store, error) {
-		store, err := e.storage(ctx, p, s)
+		store, err := openStore(ctx, e, p, s)
 		if err != nil {
-			return failover.Store{}, fmt.Errorf("storage %q: %w", p.Name, err)
+			return failover.Store{}, err
 		}
 		return failover.Store{Journal: store.Journal, Users: store.Users, Close: store.Close}, nil
 	}, within(p, s))
 	l.Append(fx.StopHook(bounded.Close))
 	return Storage{Journal: bounded.Journal(), Users: bounded.Users(), Closer: bounded}, bounded, bounded.Open(ctx)
+}
+
+// openStore opens a store, and marks it as in use: nothing is copied into it from now
+// on. One that is an unfinished copy is refused.
+func openStore(ctx context.Context, e entry, p config.Provider, s surroundings) (Storage, error) {
+	store, err := e.storage(ctx, p, s)
+	if err != nil {
+		return Storage{}, fmt.Errorf("storage %q: %w", p.Name, err)
+	}
+	if s.looking {
+		return store, nil
+	}
+	if err := depot.Use(ctx, store.Journal, s.clock); err != nil {
+		return Storage{}, errors.Join(fmt.Errorf("storage %q: %w", p.Name, err), store.Close())
+	}
+	return store, nil
 }
 
 func (f *fallback) openStandby(ctx context.Context, l fx.Lifecycle, c *config.Config, store Storage, s surroundings) error {
@@ -198,24 +215,41 @@ func (f fallback) status(ctx context.Context, c *config.Config, store Storage) c
 // runs.
 func StorageStatus(ctx context.Context, c *config.Config) (console.Storage, error) {
 	var view console.Storage
-	err := alone(ctx, c, func(store Storage, f fallback, _ surroundings) error {
+	err := look(ctx, c, func(store Storage, f fallback, _ surroundings) error {
 		view = f.status(ctx, c, store)
 		return nil
 	})
 	return view, err
 }
 
+// work is done while no gateway runs.
+type work func(Storage, fallback, surroundings) error
+
 // alone opens the store and what stands in for it for one piece of work, while no
 // gateway runs on it.
-func alone(ctx context.Context, c *config.Config, work func(Storage, fallback, surroundings) error) error {
+func alone(ctx context.Context, c *config.Config, do work) error {
 	s, err := newSurroundings(c, discard)
 	if err != nil {
 		return err
 	}
+	return s.alone(ctx, c, do)
+}
+
+// look is alone for work that changes nothing: the store is not in use by it.
+func look(ctx context.Context, c *config.Config, do work) error {
+	s, err := newSurroundings(c, discard)
+	if err != nil {
+		return err
+	}
+	s.looking = true
+	return s.alone(ctx, c, do)
+}
+
+func (s surroundings) alone(ctx context.Context, c *config.Config, do work) error {
 	l := new(closers)
 	store, f, err := openStorage(l, c, s)
 	if err == nil {
-		err = work(store, f, s)
+		err = do(store, f, s)
 	}
 	return errors.Join(err, l.close(ctx))
 }

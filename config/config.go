@@ -20,6 +20,7 @@ type Config struct {
 	Storage  Storage             `config:"storage"`
 	Log      Log                 `config:"log"`
 	Provider map[string]Provider `config:"-"` // the providers in use, by name
+	Stores   map[string]Provider `config:"-"` // all providers for storage, in use or not; without policies
 }
 
 // Server is where the gateway listens.
@@ -100,8 +101,11 @@ func (c *Config) Spool() string {
 const noSpool = "off"
 
 // DataDir is where the installation keeps its secrets: beside the database.
-func (c *Config) DataDir() string {
-	if s, ok := c.Provider[c.Storage.Provider].Settings.(*SQLite); ok {
+func (c *Config) DataDir() string { return c.Provider[c.Storage.Provider].DataDir() }
+
+// DataDir is where an installation on this store keeps its secrets.
+func (p Provider) DataDir() string {
+	if s, ok := p.Settings.(*SQLite); ok {
 		return filepath.Dir(s.Path)
 	}
 	return "data"

@@ -99,7 +99,7 @@ func TestNothingConfiguredIsAGatewayOnThisMachine(t *testing.T) {
 		t.Fatal(err)
 	}
 	providers := c.Provider
-	c.Provider = nil
+	c.Provider, c.Stores = nil, nil
 	want := &config.Config{
 		Server:   config.Server{Address: "127.0.0.1:8080", AdminAddress: "127.0.0.1:8081"},
 		Auth:     config.Auth{Mode: "auto"},

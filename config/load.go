@@ -33,6 +33,8 @@ type Type struct {
 	Simulated bool
 	// Server is a store on a server, which may be gone while the gateway runs.
 	Server bool
+	// Dump is the server's own program that keeps copies; empty where the gateway does.
+	Dump string
 	// Settings makes the type's settings, with their defaults, to be filled.
 	Settings func() any
 }
@@ -52,7 +54,7 @@ func Load(path string, environ []string, types []Type) (*Config, error) {
 	if err != nil {
 		return nil, err
 	}
-	c := &Config{Provider: map[string]Provider{}}
+	c := &Config{Provider: map[string]Provider{}, Stores: map[string]Provider{}}
 	written, _ := s.merged["providers"].(map[string]any)
 	policies, _ := s.merged["policies"].(map[string]any)
 	delete(s.merged, "providers")
@@ -131,6 +133,9 @@ func (s *source) checkProviders(c *Config, written map[string]any, types []Type)
 		kinds[name] = p.Type
 		if ok {
 			c.Provider[name] = p
+		}
+		if ok && p.Type.Sort == ForStorage {
+			c.Stores[name] = p
 		}
 	}
 	s.checkList("payments.providers", ForPayments, c.Payments.Providers, kinds)

@@ -65,3 +65,17 @@ func TestAStoresPolicyIsItsOwn(t *testing.T) {
 		"file:1: policies.local: is not default, an integration or a provider in use; there is catcher, default, mail, mock, payments, storage",
 	}}.check(t)
 }
+
+// What is stored can be moved between stores that are not in use at the same time.
+func TestEveryStoreIsKnownInUseOrNot(t *testing.T) {
+	t.Parallel()
+	c := mustLoad(t, "storage: {provider: db}\npayments: {providers: [mock]}\n"+onServer+"  file: {type: sqlite, path: /srv/a/b.db}\n  spare: {type: mock}\n")
+	for name, dir := range map[string]string{"db": "data", "other": "data", "file": "/srv/a", "local": "data"} {
+		if p := c.Stores[name]; p.Name != name || p.Settings == nil || p.DataDir() != dir {
+			t.Errorf("%s: %+v, its secrets in %q", name, p, p.DataDir())
+		}
+	}
+	if len(c.Stores) != 4 || len(c.Provider) != 3 {
+		t.Errorf("%d stores, %d providers in use", len(c.Stores), len(c.Provider))
+	}
+}

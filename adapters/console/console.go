@@ -22,6 +22,7 @@ import (
 	"patchbay/core/message"
 	"patchbay/core/payment"
 	"patchbay/core/privacy"
+	"patchbay/ports"
 )
 
 // Mailbox is where caught mail is kept.
@@ -47,6 +48,8 @@ type Options struct {
 	API     string // the base URL of the API, for links
 	Storage func(ctx context.Context) Storage
 	Metrics http.Handler
+	// Backup takes a snapshot of the store, nil where it cannot.
+	Backup func(ctx context.Context) (ports.Snapshot, error)
 }
 
 // Console serves the admin listener.
@@ -83,6 +86,7 @@ func New(o Options) *Console {
 	c.app.Get("/admin/storage", c.storage)
 	c.app.Post("/admin/data/export", c.exportData)
 	c.app.Post("/admin/data/erase", c.eraseData)
+	c.app.Get("/admin/storage/backup", c.backup)
 	c.app.Get("/admin/keys", c.listKeys)
 	c.app.Post("/admin/keys", c.createKey)
 	c.app.Delete("/admin/keys/:id", c.revokeKey)

@@ -34,7 +34,11 @@ func Open(dir string) (Secrets, error) {
 	if err := os.MkdirAll(dir, 0o700); err != nil {
 		return Secrets{}, err
 	}
-	if err := create(path); err != nil && !errors.Is(err, os.ErrExist) {
+	made, err := invent()
+	if err != nil {
+		return Secrets{}, err
+	}
+	if err := create(path, made); err != nil && !errors.Is(err, os.ErrExist) {
 		return Secrets{}, err
 	}
 	return read(path)
@@ -52,14 +56,18 @@ func read(path string) (Secrets, error) {
 	return s, nil
 }
 
-// create writes a file that is there whole or not at all, and takes the place of
-// none.
-func create(path string) error {
+func invent() (Secrets, error) {
 	random := make([]byte, 64)
 	if _, err := rand.Read(random); err != nil {
-		return err
+		return Secrets{}, err
 	}
-	raw, err := json.Marshal(Secrets{Pepper: random[:32], MockWebhook: "whsec_" + hex.EncodeToString(random[32:])})
+	return Secrets{Pepper: random[:32], MockWebhook: "whsec_" + hex.EncodeToString(random[32:])}, nil
+}
+
+// create writes a file that is there whole or not at all, and takes the place of
+// none.
+func create(path string, s Secrets) error {
+	raw, err := json.Marshal(s)
 	if err != nil {
 		return err
 	}

@@ -25,6 +25,7 @@ type Options struct {
 	From, To Side
 	Clock    ports.Clock
 	Progress func(Progress) // told after each page; nil where nobody asks
+	Ready    func() error   // what must be done before the target may be used; nil for nothing
 }
 
 // Progress is how far one step is in one section.
@@ -79,6 +80,11 @@ func Copy(ctx context.Context, o Options) (Report, error) {
 	}
 	if untold > 0 || !report.Equal() {
 		return report, m.changed()
+	}
+	if o.Ready != nil {
+		if err := o.Ready(); err != nil {
+			return report, err
+		}
 	}
 	return report, target.become(ctx, finished)
 }

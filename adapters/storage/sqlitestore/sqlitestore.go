@@ -15,6 +15,7 @@ import (
 	"os"
 	"path/filepath"
 	"runtime"
+	"sync"
 
 	"github.com/gofrs/flock"
 	_ "modernc.org/sqlite" // the driver "sqlite"
@@ -32,12 +33,14 @@ type Options struct {
 
 // Store is an open file.
 type Store struct {
-	clock  ports.Clock
-	ids    ports.IDs
-	lock   *flock.Flock
-	reads  *sql.DB
-	reader statements
-	writer *writer
+	path     string
+	clock    ports.Clock
+	ids      ports.IDs
+	lock     *flock.Flock
+	reads    *sql.DB
+	reader   statements
+	writer   *writer
+	snapshot sync.Mutex // one at a time: it takes as much disk as the file
 }
 
 // Open opens the file, or makes it, and brings its tables up to date. Leases
@@ -56,6 +59,9 @@ func Open(ctx context.Context, o Options) (*Store, error) {
 		return nil, fault.Wrap(fault.Unavailable, "sqlitestore.lock", err)
 	case !locked:
 		return nil, fault.New(fault.Unavailable, "store_locked", o.Path+" is open in another process")
+	}
+	if err := removeSnapshots(o.Path); err != nil {
+		return nil, errors.Join(fault.Wrap(fault.Unavailable, "sqlitestore.open", err), lock.Unlock())
 	}
 	s, err := open(ctx, o)
 	if err != nil {
@@ -102,7 +108,7 @@ func open(ctx context.Context, o Options) (*Store, error) {
 	if err != nil {
 		return nil, errors.Join(err, reads.Close(), w.close())
 	}
-	return &Store{clock: o.Clock, ids: o.IDs, reads: reads, reader: reader, writer: w}, nil
+	return &Store{path: o.Path, clock: o.Clock, ids: o.IDs, reads: reads, reader: reader, writer: w}, nil
 }
 
 func dsn(path, more string) string {

@@ -1,0 +1,109 @@
+package sqlitestore
+
+import (
+	"context"
+	"database/sql"
+	"errors"
+	"fmt"
+	"net/url"
+	"os"
+	"path/filepath"
+	"strings"
+	"sync"
+
+	"patchbay/core/fault"
+	"patchbay/ports"
+)
+
+var _ ports.Snapshots = (*Store)(nil)
+
+// besides is what the names of snapshots have after that of the file.
+const besides = ".snapshot-"
+
+// Snapshot implements ports.Snapshots. It is written beside the file by a reader of
+// its own, and has no name any more when it is returned.
+func (s *Store) Snapshot(ctx context.Context) (ports.Snapshot, error) {
+	if !s.snapshot.TryLock() {
+		return nil, fault.New(fault.Conflict, "backup_running", "another copy is being made")
+	}
+	f, err := s.vacuum(ctx)
+	if err != nil {
+		s.snapshot.Unlock()
+		return nil, err
+	}
+	return &snapshot{File: f, release: sync.OnceFunc(s.snapshot.Unlock)}, nil
+}
+
+// vacuum writes what is there at this moment into a file that nobody else can read.
+func (s *Store) vacuum(ctx context.Context) (_ *os.File, err error) {
+	f, err := os.CreateTemp(filepath.Dir(s.path), filepath.Base(s.path)+besides+"*") // 0600
+	if err != nil {
+		return nil, fault.Wrap(fault.Unavailable, "sqlitestore.snapshot", err)
+	}
+	defer func() {
+		if rerr := os.Remove(f.Name()); err == nil && rerr != nil {
+			err = fault.Wrap(fault.Unavailable, "sqlitestore.snapshot", rerr)
+		}
+		if err != nil {
+			_ = f.Close() // it is of no use
+		}
+	}()
+	db, err := sql.Open("sqlite", dsn(s.path, ""))
+	if err != nil {
+		return nil, classify("sqlitestore.snapshot", err)
+	}
+	_, err = db.ExecContext(ctx, "VACUUM INTO ?", f.Name())
+	return f, classify("sqlitestore.snapshot", errors.Join(err, db.Close()))
+}
+
+// removeSnapshots removes those of a process that was killed while it wrote them.
+// The file is locked by us.
+func removeSnapshots(path string) error {
+	all, err := os.ReadDir(filepath.Dir(path))
+	for _, one := range all {
+		if strings.HasPrefix(one.Name(), filepath.Base(path)+besides) {
+			err = errors.Join(err, os.Remove(filepath.Join(filepath.Dir(path), one.Name())))
+		}
+	}
+	return err
+}
+
+// snapshot is a file without a name, which goes when it is closed.
+type snapshot struct {
+	*os.File
+	release func()
+}
+
+// Size implements ports.Snapshot.
+func (s *snapshot) Size() int64 {
+	info, err := s.Stat()
+	if err != nil {
+		return 0
+	}
+	return info.Size()
+}
+
+// Close implements ports.Snapshot.
+func (s *snapshot) Close() error {
+	defer s.release()
+	return s.File.Close()
+}
+
+// Check reads a file that no process has open from end to end, and changes nothing.
+// Invalid: it is damaged, or not one of ours.
+func Check(ctx context.Context, path string) error {
+	db, err := sql.Open("sqlite", fmt.Sprintf("file:%s?mode=ro&immutable=1", (&url.URL{Path: path}).EscapedPath()))
+	if err != nil {
+		return classify("sqlitestore.check", err)
+	}
+	defer db.Close() //nolint:errcheck // only read
+	var said string
+	if err := db.QueryRowContext(ctx, `PRAGMA integrity_check(1)`).Scan(&said); err != nil || said != "ok" {
+		return fault.Wrap(fault.Invalid, "sqlitestore.check", errors.Join(err, errors.New("integrity_check: "+said)))
+	}
+	var records int64
+	if err := db.QueryRowContext(ctx, `SELECT count(*) FROM record`).Scan(&records); err != nil {
+		return fault.Wrap(fault.Invalid, "sqlitestore.check", err)
+	}
+	return nil
+}

@@ -1,0 +1,150 @@
+package sqlitestore_test
+
+import (
+	"bytes"
+	"context"
+	"fmt"
+	"io"
+	"os"
+	"path/filepath"
+	"strings"
+	"sync"
+	"testing"
+
+	"patchbay/adapters/storage/sqlitestore"
+	"patchbay/core/fault"
+	"patchbay/ports"
+)
+
+func put(t *testing.T, j ports.Journal, id string) {
+	t.Helper()
+	if err := j.Save(t.Context(), &ports.Record{Tenant: "t", Kind: "k", ID: id, Body: bytes.Repeat([]byte(id), 5000)})[0]; err != nil {
+		t.Fatal(err)
+	}
+}
+
+// leftovers are the files beside the database that are none of its own.
+func leftovers(t *testing.T, dir string) (names []string) {
+	t.Helper()
+	all, err := os.ReadDir(dir)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, one := range all {
+		if strings.Contains(one.Name(), "snapshot") {
+			names = append(names, one.Name())
+		}
+	}
+	return names
+}
+
+func TestASnapshotTakenWhileOthersWriteIsWhole(t *testing.T) {
+	t.Parallel()
+	dir := t.TempDir()
+	s := open(t, filepath.Join(dir, "store #1?.db"))
+	for i := range 200 {
+		put(t, s.Journal(), fmt.Sprint("before", i))
+	}
+	ctx, stop := context.WithCancel(t.Context())
+	var writing sync.WaitGroup
+	writing.Go(func() {
+		for i := 0; ctx.Err() == nil; i++ {
+			put(t, s.Journal(), fmt.Sprint("during", i))
+		}
+	})
+	shot, err := s.Snapshot(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	if names := leftovers(t, dir); names != nil {
+		t.Errorf("%v can be found", names)
+	}
+	if _, err := s.Snapshot(t.Context()); !fault.Is(err, fault.Conflict) || fault.From(err).Code != "backup_running" {
+		t.Errorf("two at once: %v", err)
+	}
+	path := filepath.Join(dir, "copy.db")
+	raw, err := io.ReadAll(shot)
+	if err != nil || int64(len(raw)) != shot.Size() {
+		t.Fatalf("%d bytes of %d, %v", len(raw), shot.Size(), err)
+	}
+	if err := shot.Close(); err != nil {
+		t.Fatal(err)
+	}
+	stop()
+	writing.Wait()
+	if err := os.WriteFile(path, raw, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	if err := sqlitestore.Check(t.Context(), path); err != nil {
+		t.Error(err)
+	}
+	restored := open(t, path)
+	for i := range 200 {
+		if _, err := restored.Journal().Get(t.Context(), "t", "k", fmt.Sprint("before", i)); err != nil {
+			t.Fatalf("what was there before: %v", err)
+		}
+	}
+	if again, err := s.Snapshot(t.Context()); err != nil {
+		t.Errorf("another after that: %v", err)
+	} else if err := again.Close(); err != nil {
+		t.Error(err)
+	}
+}
+
+func TestASnapshotThatIsGivenUpLeavesNothing(t *testing.T) {
+	t.Parallel()
+	dir := t.TempDir()
+	path := filepath.Join(dir, "store.db")
+	s := open(t, path)
+	put(t, s.Journal(), "a")
+	ended, cancel := context.WithCancel(t.Context())
+	cancel()
+	if _, err := s.Snapshot(ended); !fault.Is(err, fault.Unavailable) {
+		t.Errorf("%v", err)
+	}
+	if names := leftovers(t, dir); names != nil {
+		t.Errorf("%v", names)
+	}
+	if err := s.Close(); err != nil {
+		t.Fatal(err)
+	}
+	// What a process left that was killed at it is removed by the next.
+	if err := os.WriteFile(path+".snapshot-123", []byte("half"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	open(t, path)
+	if names := leftovers(t, dir); names != nil {
+		t.Errorf("%v", names)
+	}
+}
+
+func TestCheck(t *testing.T) {
+	t.Parallel()
+	dir := t.TempDir()
+	s := open(t, filepath.Join(dir, "store.db"))
+	for i := range 50 {
+		put(t, s.Journal(), fmt.Sprint(i))
+	}
+	shot, err := s.Snapshot(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer shot.Close()
+	whole, err := io.ReadAll(shot)
+	if err != nil {
+		t.Fatal(err)
+	}
+	torn := bytes.Clone(whole)
+	copy(torn[8192:], bytes.Repeat([]byte{0xff}, 4096))
+	for name, raw := range map[string][]byte{
+		"cut off": whole[:len(whole)/2], "torn": torn, "empty": {}, "something else": []byte(strings.Repeat("what is this? ", 1000)),
+	} {
+		path := filepath.Join(dir, name)
+		if err := os.WriteFile(path, raw, 0o600); err != nil {
+			t.Fatal(err)
+		}
+		if err := sqlitestore.Check(t.Context(), path); !fault.Is(err, fault.Invalid) {
+			t.Errorf("%s: %v", name, err)
+		}
+	}
+}

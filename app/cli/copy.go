@@ -1,0 +1,118 @@
+package cli
+
+import (
+	"fmt"
+	"io"
+	"os"
+	"text/tabwriter"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"patchbay/app"
+	"patchbay/core/depot"
+)
+
+func storageCopy(load loader) *cobra.Command {
+	var from, to string
+	cmd := &cobra.Command{
+		Use: "copy", Short: "Move all that one store holds into another, and prove that it is there", Args: cobra.NoArgs,
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			c, err := load(cmd)
+			if err != nil {
+				return err
+			}
+			show := newProgress(cmd.ErrOrStderr())
+			done, err := app.CopyStorage(cmd.Context(), c, from, to, show.report)
+			show.end()
+			if done.Report != nil {
+				if perr := printTallies(cmd.OutOrStdout(), from, to, done.Report); perr != nil {
+					return perr
+				}
+			}
+			if err != nil {
+				return err
+			}
+			cmd.PrintErrf("the two are equal; to use the copy, write storage.provider: %s\n", to)
+			if done.Brought {
+				cmd.PrintErrf("installation.json was copied to %s\n", done.Secrets)
+			}
+			if done.Missing {
+				cmd.PrintErrf("there is no installation.json in %s: put that of the gateway there, or every API key is void\n", done.Secrets)
+			}
+			return nil
+		},
+	}
+	cmd.Flags().StringVar(&from, "from", "", "the provider whose store is copied")
+	cmd.Flags().StringVar(&to, "to", "", "the provider whose store is to hold the same: empty, or a copy that was begun before")
+	for _, name := range []string{"from", "to"} {
+		_ = cmd.MarkFlagRequired(name) // there is one of this name
+	}
+	return cmd
+}
+
+func printTallies(to io.Writer, source, target string, report depot.Report) error {
+	table := tabwriter.NewWriter(to, 0, 8, 2, ' ', 0)
+	fmt.Fprintln(table, "SECTION\tSTORE\tENTRIES\tCHECKSUM")
+	for _, line := range report {
+		fmt.Fprintf(table, "%s\t%s\t%d\t%x\n", line.Section, source, line.From.Entries, line.From.Sum)
+		fmt.Fprintf(table, "%s\t%s\t%d\t%x\n", line.Section, target, line.To.Entries, line.To.Sum)
+	}
+	return table.Flush()
+}
+
+// progress shows how far the copy is: on a terminal in one line that changes, else
+// in a line now and then.
+type progress struct {
+	to       io.Writer
+	terminal bool
+	shown    time.Time
+	open     bool // a line that is not ended
+}
+
+func newProgress(to io.Writer) *progress {
+	p := &progress{to: to, shown: time.Now()}
+	if f, ok := to.(*os.File); ok {
+		info, err := f.Stat()
+		p.terminal = err == nil && info.Mode()&os.ModeCharDevice != 0
+	}
+	return p
+}
+
+// every is how often a step that takes long is shown.
+func (p *progress) every() time.Duration {
+	if p.terminal {
+		return 100 * time.Millisecond
+	}
+	return 10 * time.Second
+}
+
+func (p *progress) report(at depot.Progress) {
+	if !at.Done && time.Since(p.shown) < p.every() {
+		return
+	}
+	p.shown = time.Now()
+	line := fmt.Sprintf("%-8s  %-7s  %s: %d seen", at.Step, at.Section, at.Side, at.Seen)
+	switch at.Step {
+	case depot.Removing:
+		line += fmt.Sprintf(", %d removed", at.Changed)
+	case depot.Putting:
+		line += fmt.Sprintf(", %d copied", at.Changed)
+	case depot.Checking:
+	}
+	if !p.terminal {
+		fmt.Fprintln(p.to, line)
+		return
+	}
+	fmt.Fprint(p.to, "\r\x1b[K"+line)
+	if p.open = !at.Done; !p.open {
+		fmt.Fprintln(p.to)
+	}
+}
+
+// end ends a line that was being shown.
+func (p *progress) end() {
+	if p.open {
+		fmt.Fprintln(p.to)
+	}
+}

@@ -1,0 +1,51 @@
+package installation
+
+import (
+	"bytes"
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+)
+
+// In reports whether a directory has secrets.
+func In(dir string) bool {
+	_, err := read(filepath.Join(dir, fileName))
+	return err == nil
+}
+
+// Compare reports whether one directory's secrets are needed in another, where they
+// are not yet. It is an error where there are other ones: every API key of the first
+// would be void. Where the first has none, nothing is needed.
+func Compare(from, to string) (needed bool, err error) {
+	theirs, err := read(filepath.Join(from, fileName))
+	if errors.Is(err, os.ErrNotExist) {
+		return false, nil
+	}
+	if err != nil {
+		return false, err
+	}
+	path := filepath.Join(to, fileName)
+	there, err := read(path)
+	switch {
+	case errors.Is(err, os.ErrNotExist):
+		return true, nil
+	case err != nil:
+		return false, err
+	case !bytes.Equal(there.Pepper, theirs.Pepper) || there.MockWebhook != theirs.MockWebhook:
+		return false, fmt.Errorf("%s is of another installation than %s: with it every API key would be void; move it away", path, filepath.Join(from, fileName))
+	}
+	return false, nil
+}
+
+// Bring copies one directory's secrets into another that has none.
+func Bring(from, to string) error {
+	s, err := read(filepath.Join(from, fileName))
+	if err != nil {
+		return err
+	}
+	if err := os.MkdirAll(to, 0o700); err != nil {
+		return err
+	}
+	return create(filepath.Join(to, fileName), s)
+}
