@@ -1,0 +1,331 @@
+package e2e_test
+
+import (
+	"fmt"
+	"maps"
+	"net/url"
+	"os"
+	"path/filepath"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"patchbay/tests/gateway"
+	"patchbay/tests/mongod"
+	"patchbay/tests/postgres"
+)
+
+// mover is a gateway that serves from one of four stores, with keys required.
+type mover struct {
+	*gateway.Gateway
+	key     gateway.Header
+	environ []string
+	asked   []request // those under keys
+	read    map[string]string
+	held    string // a payment that is not captured
+	later   string // an email that is not due
+}
+
+// request is one that was made under a key, and its answer.
+type request struct {
+	path, key string
+	body      object
+	answer    gateway.Answer
+}
+
+func newMover(t *testing.T) *mover {
+	t.Helper()
+	server := postgres.Shared(t)
+	u, err := url.Parse(mongod.URI(t))
+	if err != nil {
+		t.Fatal(err)
+	}
+	m := &mover{Gateway: gateway.Configured(t, fmt.Sprintf(`
+auth: {mode: required}
+providers:
+  first: {type: sqlite, path: data/first/patchbay.db}
+  postgres: {type: postgres, host: 127.0.0.1, port: %d, database: %s, username: %s, ssl: false}
+  mongo: {type: mongo, host: %s, port: %s, database: %s, ssl: false}
+  last: {type: sqlite, path: data/last/patchbay.db}
+  mock: {type: mock, webhook_secrets: ["${MOCK_WEBHOOK_SECRET}"]}
+  catcher: {type: catcher, keep: 1000000}
+`, server.Port, server.Database(t), postgres.Username, u.Hostname(), u.Port(), mongod.Database()), "MOCK_WEBHOOK_SECRET="+gateway.Secret)}
+	m.environ = m.Env
+	return m
+}
+
+// on makes a store the one in use.
+func (m *mover) on(store string) {
+	m.Env = append(m.environ[:len(m.environ):len(m.environ)], "PATCHBAY_STORAGE__PROVIDER="+store)
+}
+
+func (m *mover) do(t *testing.T, method, path string, body any, headers ...gateway.Header) gateway.Answer {
+	t.Helper()
+	return m.Do(t, method, path, body, append(headers, m.key)...)
+}
+
+// ask makes a request under a key.
+func (m *mover) ask(t *testing.T, path, key string, body object) gateway.Answer {
+	t.Helper()
+	a := m.do(t, "POST", path, body, gateway.Key(key))
+	if a.Status >= 300 && a.Status != 402 {
+		t.Fatalf("%s: %d %s", key, a.Status, a.Body)
+	}
+	m.asked = append(m.asked, request{path, key, body, a})
+	return a
+}
+
+// command runs one, and returns both of its outputs.
+func (m *mover) command(t *testing.T, args ...string) (string, error) {
+	t.Helper()
+	out, err := m.Command(t, append(args, m.Args...)...).CombinedOutput()
+	return string(out), err
+}
+
+// moved copies, and wants both to be equal.
+func (m *mover) moved(t *testing.T, from, to string) {
+	t.Helper()
+	out, err := m.command(t, "storage", "copy", "--from", from, "--to", to)
+	if err != nil || !strings.Contains(out, "the two are equal") {
+		t.Fatalf("%s to %s: %v\n%s", from, to, err, out)
+	}
+	sums := map[string]string{}
+	for line := range strings.Lines(out) {
+		if f := strings.Fields(line); len(f) == 4 && len(f[3]) == 64 {
+			if before, twice := sums[f[0]]; twice && before != f[2]+f[3] {
+				t.Errorf("%s: %s and %s", f[0], before, f[2]+f[3])
+			}
+			sums[f[0]] = f[2] + f[3]
+		}
+	}
+	if len(sums) != 3 {
+		t.Errorf("%s to %s:\n%s", from, to, out)
+	}
+}
+
+// refused copies, and wants that to be refused.
+func (m *mover) refused(t *testing.T, from, to, why string) {
+	t.Helper()
+	if out, err := m.command(t, "storage", "copy", "--from", from, "--to", to); err == nil || !strings.Contains(out, why) {
+		t.Errorf("%s to %s: %v, it does not say %q\n%s", from, to, err, why, out)
+	}
+}
+
+var eve = object{"email": "eve@example.com"}
+
+// fill has every kind of thing stored.
+func (m *mover) fill(t *testing.T) {
+	t.Helper()
+	ada := m.ask(t, "/api/users", "ada", object{"email": "ada@example.com", "name": "Ada Łovelace 李", "metadata": object{"plan": "free", "a.b": "$c"}})
+	gone := m.do(t, "POST", "/api/users", eve, gateway.Key("eve"))
+	m.ask(t, "/api/users", "bob", object{"email": "bob@example.com", "name": "Bob"})
+	m.do(t, "PATCH", "/api/users/"+ada.Text("id"), object{"email": "countess@example.com", "metadata": object{"plan": "pro"}})
+	m.do(t, "DELETE", "/api/users/"+gone.Text("id"), nil)
+	m.do(t, "POST", "/api/users", object{"email": "ada@example.com", "name": "another, without a key"})
+
+	paid := m.ask(t, "/api/payments", "paid", pay("pm_card_visa"))
+	m.ask(t, "/api/payments/"+paid.Text("id")+"/refunds", "refund", object{"amount": 500})
+	m.ask(t, "/api/payments", "declined", pay("pm_card_chargeDeclined"))
+	m.held = m.ask(t, "/api/payments", "held", pay("pm_card_visa", object{"captureMethod": "manual"})).Text("id")
+	canceled := m.ask(t, "/api/payments", "canceled", pay("pm_card_visa", object{"captureMethod": "manual"}))
+	told := event("evt_moving", "payment_intent.canceled", intent(canceled.Text("providerReference"), "canceled", 0))
+	if a := deliver(t, m.Gateway, told, time.Now()); a.Status != 200 {
+		t.Fatalf("%d %s", a.Status, a.Body)
+	}
+	m.ask(t, "/api/emails", "mail", letter("now"))
+	m.ask(t, "/api/emails", "large", object{"to": []string{"ada@example.com"}, "subject": "large", "text": strings.Repeat("é ", 100_000)})
+	later := letter("later")
+	later["sendAt"] = time.Now().Add(2 * time.Hour).UTC().Format(time.RFC3339)
+	m.later = m.ask(t, "/api/emails", "later", later).Text("id")
+	for path, status := range map[string]string{"/api/payments/" + paid.Text("id"): "succeeded", "/api/payments/" + canceled.Text("id"): "canceled"} {
+		gateway.Eventually(t, 20*time.Second, path+" is "+status, func() bool { return m.do(t, "GET", path, nil).Text("status") == status })
+	}
+	for _, r := range m.asked {
+		if r.path == "/api/emails" && r.key != "later" {
+			gateway.Eventually(t, 20*time.Second, r.key+" is sent", func() bool {
+				return m.do(t, "GET", "/api/emails/"+r.answer.Text("id"), nil).Text("status") == "sent"
+			})
+		}
+	}
+}
+
+func (m *mover) get(t *testing.T, path string) string {
+	t.Helper()
+	a := m.do(t, "GET", path, nil)
+	return fmt.Sprint(a.Status, " ", a.Header.Get("ETag"), " ", string(a.Body))
+}
+
+// answers is all that can be read.
+func (m *mover) answers(t *testing.T) map[string]string {
+	t.Helper()
+	all := map[string]string{}
+	get := func(path string) gateway.Answer {
+		all[path] = m.get(t, path)
+		return m.do(t, "GET", path, nil)
+	}
+	for _, list := range []string{"/api/users", "/api/payments", "/api/emails"} {
+		for _, one := range get(list).Data() {
+			get(fmt.Sprintf("%s/%s", list, one["id"]))
+			if list == "/api/payments" {
+				get(fmt.Sprintf("%s/%s/refunds", list, one["id"]))
+			}
+		}
+	}
+	get("/api/users?email=countess@example.com")
+	get("/api/users?email=eve@example.com")
+	for path := "/api/events"; ; {
+		next := get(path).Text("nextCursor")
+		if next == "" || all["/api/events?cursor="+next] != "" {
+			break
+		}
+		path = "/api/events?cursor=" + next
+	}
+	return all
+}
+
+// asBefore wants everything to be answered as it was, and repeats to be replayed.
+func (m *mover) asBefore(t *testing.T) {
+	t.Helper()
+	charges := len(m.Charges(t))
+	for path, want := range m.read {
+		if now := m.get(t, path); now != want {
+			t.Errorf("%s: %s\nwas %s", path, now, want)
+		}
+	}
+	for _, r := range m.asked {
+		again := m.do(t, "POST", r.path, r.body, gateway.Key(r.key))
+		if again.Status != r.answer.Status || again.Header.Get("Idempotency-Replayed") != "true" || again.Text("id") != r.answer.Text("id") {
+			t.Errorf("%s again: %d %s\nwas %d %s", r.key, again.Status, again.Body, r.answer.Status, r.answer.Body)
+		}
+	}
+	if a := m.do(t, "POST", "/api/users", eve, gateway.Key("eve")); a.Code() != "user_deleted" {
+		t.Errorf("the key of a user who is deleted: %d %s", a.Status, a.Body)
+	}
+	if n := len(m.Charges(t)); n != charges {
+		t.Errorf("%d charges became %d", charges, n)
+	}
+	if a := m.do(t, "GET", "/api/users", nil, gateway.Header{}); a.Status != 200 {
+		t.Errorf("the API key is void: %d", a.Status)
+	}
+}
+
+func (m *mover) stop(t *testing.T) {
+	t.Helper()
+	if err := m.Stop(); err != nil {
+		t.Fatalf("%v\n%s", err, m.Log())
+	}
+}
+
+// From a file to two servers and into another file: whoever calls notices nothing.
+func TestEverythingMovesFromStoreToStore(t *testing.T) {
+	t.Parallel()
+	m := newMover(t)
+	m.on("first")
+	token, err := m.Command(t, append([]string{"keys", "create", "--name", "test"}, m.Args...)...).Output()
+	if err != nil {
+		t.Fatal(err)
+	}
+	m.key = gateway.Header{"Authorization": "Bearer " + strings.TrimSpace(string(token))}
+	m.Restart(t)
+	m.fill(t)
+	m.refused(t, "first", "postgres", "stop the gateway that runs on it first")
+	m.read = m.answers(t)
+	m.stop(t)
+
+	m.moved(t, "first", "postgres")
+	m.moved(t, "first", "postgres") // as often as one likes
+	m.refused(t, "mongo", "postgres", `it is a copy of "first"`)
+	m.on("postgres")
+	m.Restart(t)
+	m.asBefore(t)
+	m.refused(t, "first", "postgres", "it is in use, or was")
+
+	// While a gateway works on it, and then without.
+	late, changed := m.moveUnderLoad(t, "postgres", "mongo")
+	m.stop(t)
+	t.Logf("%d users came meanwhile; it took notice: %v", len(late), changed)
+	if changed {
+		m.unusable(t, "mongo", "postgres")
+	}
+	m.moved(t, "postgres", "mongo")
+	m.on("mongo")
+	m.Restart(t)
+	// There are more users and events by now: the lists of them are others.
+	maps.DeleteFunc(m.read, func(path, _ string) bool { return path == "/api/users" || strings.HasPrefix(path, "/api/events") })
+	m.asBefore(t)
+	for _, id := range late {
+		if a := m.do(t, "GET", "/api/users/"+id, nil); a.Status != 200 {
+			t.Errorf("%s, who was accepted: %d", id, a.Status)
+		}
+	}
+	m.read = m.answers(t)
+	m.stop(t)
+
+	m.moved(t, "mongo", "last")
+	m.on("last")
+	m.Restart(t)
+	m.asBefore(t)
+	m.goesOn(t)
+}
+
+// moveUnderLoad copies while users are created, and returns their ids, and whether
+// it took notice.
+func (m *mover) moveUnderLoad(t *testing.T, from, to string) (ids []string, changed bool) {
+	t.Helper()
+	end := make(chan struct{})
+	var load sync.WaitGroup
+	load.Go(func() {
+		tick := time.NewTicker(10 * time.Millisecond)
+		defer tick.Stop()
+		for i := 0; ; i++ {
+			select {
+			case <-end:
+				return
+			case <-tick.C:
+			}
+			if a := m.do(t, "POST", "/api/users", object{"email": fmt.Sprintf("late%d@example.com", i)}); a.Status == 201 {
+				ids = append(ids, a.Text("id"))
+			}
+		}
+	})
+	out, err := m.command(t, "storage", "copy", "--from", from, "--to", to)
+	close(end)
+	load.Wait()
+	if err != nil && !strings.Contains(out, "the source has changed meanwhile. Run this again") {
+		t.Errorf("%v\n%s", err, out)
+	}
+	return ids, err != nil
+}
+
+// unusable wants an unfinished copy not to be served from.
+func (m *mover) unusable(t *testing.T, store, of string) {
+	t.Helper()
+	m.on(store)
+	for _, command := range [][]string{{"serve"}, {"keys", "list"}} {
+		if out, err := m.command(t, command...); err == nil || !strings.Contains(out, `it is an unfinished copy of "`+of+`"`) {
+			t.Errorf("%v: %v\n%s", command, err, out)
+		}
+	}
+}
+
+// goesOn wants what had begun on the first store to end well on the last.
+func (m *mover) goesOn(t *testing.T) {
+	t.Helper()
+	if a := m.do(t, "POST", "/api/payments/"+m.held+"/capture", object{}); a.Status != 200 || a.Text("status") != "succeeded" {
+		t.Errorf("a capture: %d %s", a.Status, a.Body)
+	}
+	if a := m.do(t, "POST", "/api/emails/"+m.later+"/cancel", object{}); a.Status != 200 || a.Text("status") != "canceled" {
+		t.Errorf("a cancellation: %d %s", a.Status, a.Body)
+	}
+	if a := m.ask(t, "/api/users", "new", object{"email": "new@example.com"}); a.Status != 201 {
+		t.Errorf("%d %s", a.Status, a.Body)
+	}
+	one, err := os.ReadFile(filepath.Join(m.Dir, "data", "first", "installation.json"))
+	for _, dir := range []string{"data", "data/last"} {
+		other, err2 := os.ReadFile(filepath.Join(m.Dir, dir, "installation.json"))
+		if err != nil || err2 != nil || string(one) != string(other) {
+			t.Errorf("%s has other secrets: %v, %v", dir, err, err2)
+		}
+	}
+}
