@@ -26,13 +26,16 @@ const many = 210 // more than a page
 // rig is two stores, the first of which holds something.
 type rig struct {
 	from, to *memjournal.Journal
+	records  int
 	archive  func(ports.Archive) ports.Archive // decorates the target's
 }
 
-func newRig(t *testing.T) *rig {
+func newRig(t *testing.T) *rig { return newRigOf(t, many) }
+
+func newRigOf(t *testing.T, records int) *rig {
 	t.Helper()
-	r := &rig{from: memjournal.New(sys.Clock{}), to: memjournal.New(sys.Clock{})}
-	for i := range many {
+	r := &rig{records: records, from: memjournal.New(sys.Clock{}), to: memjournal.New(sys.Clock{})}
+	for i := range records {
 		one := ports.Record{
 			Tenant: "t", Kind: "thing", ID: fmt.Sprintf("%03d", i), Idem: fmt.Sprint(i), Body: []byte("body"), Index: ports.Index{Created: day},
 			Events: []event.Feed{{ID: fmt.Sprint("fev_", i), Tenant: "t", At: day}},
@@ -63,19 +66,21 @@ func save(t *testing.T, j *memjournal.Journal, r *ports.Record) {
 // change gives two records each other's key, removes one, and adds one.
 func (r *rig) change(t *testing.T) {
 	t.Helper()
-	read := func(id string) ports.Record {
-		one, err := r.from.Get(t.Context(), "t", "thing", id)
+	id := func(n int) string { return fmt.Sprintf("%03d", n) }
+	read := func(n int) ports.Record {
+		one, err := r.from.Get(t.Context(), "t", "thing", id(n))
 		if err != nil {
 			t.Fatal(err)
 		}
 		return one
 	}
-	a, b, gone := read("003"), read("203"), ports.RecordKey("thing", "t", "100")
+	last := r.records - 1
+	a, b, gone := read(3), read(last), ports.RecordKey("thing", "t", id(r.records/2))
 	a.Idem = ""
 	save(t, r.from, &a)
 	b.Idem = "3"
 	save(t, r.from, &b)
-	a.Idem = "203"
+	a.Idem = fmt.Sprint(last)
 	save(t, r.from, &a)
 	if err := (memjournal.Archive{Journal: r.from}).Remove(t.Context(), ports.RecordSection, gone); err != nil {
 		t.Fatal(err)
@@ -183,7 +188,7 @@ func TestACopyThatEndsAnywhereGoesOn(t *testing.T) {
 	t.Parallel()
 	for _, side := range []string{"source", "target"} {
 		for at := 1; ; at++ {
-			r := newRig(t)
+			r := newRigOf(t, 12)
 			r.done(t) // so that there is something to remove, too
 			r.change(t)
 			failing, calls, ended := r.from, 0, false
@@ -258,6 +263,26 @@ func TestASourceThatChangesMeanwhileIsToldOf(t *testing.T) {
 		wantCode(t, depot.Use(t.Context(), r.to, sys.Clock{}), "unfinished_copy")
 		r.done(t)
 	}
+}
+
+// What must be done before the target is used is done when both are equal, and the
+// target is not to be used where it fails.
+func TestTheTargetIsReadyBeforeItMayBeUsed(t *testing.T) {
+	t.Parallel()
+	r := newRig(t)
+	o := r.options()
+	broken := errors.New("no room")
+	o.Ready = func() error {
+		if !maps.Equal(r.holds(t, r.from), r.holds(t, r.to)) {
+			t.Error("it is asked for before both are equal")
+		}
+		return broken
+	}
+	if _, err := depot.Copy(t.Context(), o); !errors.Is(err, broken) {
+		t.Errorf("%v", err)
+	}
+	wantCode(t, depot.Use(t.Context(), r.to, sys.Clock{}), "unfinished_copy")
+	r.done(t)
 }
 
 // untold is a journal that has something to tell at its last call.

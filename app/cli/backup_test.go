@@ -1,0 +1,114 @@
+package cli_test
+
+import (
+	"net/http"
+	"net/http/httptest"
+	"os"
+	"path/filepath"
+	"strconv"
+	"strings"
+	"testing"
+)
+
+// fetched is what a gateway's listener answers with for a backup.
+func (r *rig) fetched(t *testing.T, answer http.HandlerFunc) {
+	t.Helper()
+	server := httptest.NewServer(answer)
+	t.Cleanup(server.Close)
+	r.environ = []string{"PATCHBAY_SERVER__ADMIN_ADDRESS=" + server.Listener.Addr().String()}
+}
+
+func TestABackupIsThereWholeOrNotAtAll(t *testing.T) {
+	t.Parallel()
+	source := newRig(t)
+	source.create(t, "--name", "one")
+	kept := filepath.Join(source.dir, "kept.db")
+	if got := source.run(t, "storage", "backup", "--to", kept); got.code != 0 || !strings.HasPrefix(got.stdout, kept+"\t") ||
+		!strings.Contains(got.stderr, "keep installation.json with it, from "+filepath.Join(source.dir, "data")) {
+		t.Fatalf("%+v", got)
+	}
+	whole, err := os.ReadFile(kept)
+	if err != nil {
+		t.Fatal(err)
+	}
+	damaged := append([]byte{}, whole...)
+	copy(damaged[4096:], make([]byte, 8192))
+	for _, row := range []struct {
+		name   string
+		answer http.HandlerFunc
+		says   string // empty: it is kept
+	}{
+		{"the whole of it", func(w http.ResponseWriter, _ *http.Request) {
+			w.Header().Set("Content-Length", strconv.Itoa(len(whole)))
+			_, _ = w.Write(whole)
+		}, ""},
+		{"half of it", func(w http.ResponseWriter, _ *http.Request) {
+			w.Header().Set("Content-Length", strconv.Itoa(len(whole)))
+			_, _ = w.Write(whole[:len(whole)/2])
+		}, "unexpected EOF"},
+		{"what is damaged", func(w http.ResponseWriter, _ *http.Request) {
+			w.Header().Set("Content-Length", strconv.Itoa(len(damaged)))
+			_, _ = w.Write(damaged)
+		}, "not a whole copy"},
+		{"another program's page", func(w http.ResponseWriter, _ *http.Request) { _, _ = w.Write([]byte("<html>")) }, "not a whole copy"},
+		{"a page of unknown length", func(w http.ResponseWriter, _ *http.Request) { w.(http.Flusher).Flush() }, "is not the gateway"},
+		{"a refusal", func(w http.ResponseWriter, _ *http.Request) {
+			w.WriteHeader(409)
+			_, _ = w.Write([]byte(`{"error":{"message":"another copy is being made"}}`))
+		}, "409 Conflict another copy is being made"},
+	} {
+		t.Run(row.name, func(t *testing.T) {
+			t.Parallel()
+			r := newRig(t)
+			r.fetched(t, row.answer)
+			file := filepath.Join(r.dir, "kept.db")
+			r.write(t, "kept.db.part", "of one that was cut off")
+			got := r.run(t, "storage", "backup", "--to", file)
+			raw, err := os.ReadFile(file)
+			if row.says == "" {
+				if got.code != 0 || err != nil || string(raw) != string(whole) {
+					t.Errorf("%+v, %v", got, err)
+				}
+			} else if got.code != 1 || !strings.Contains(got.stderr, row.says) || !os.IsNotExist(err) || got.stdout != "" {
+				t.Errorf("%+v, %v", got, err)
+			}
+			if _, err := os.Stat(file + ".part"); !os.IsNotExist(err) {
+				t.Errorf("a part is left: %v", err)
+			}
+		})
+	}
+}
+
+func TestABackupTakesTheOnlyPlaceOfWhatItIsTold(t *testing.T) {
+	t.Parallel()
+	r := newRig(t)
+	file := r.write(t, "kept.db", "precious")
+	if got := r.run(t, "storage", "backup", "--to", file); got.code != 1 || !strings.Contains(got.stderr, "is there already; name another file, or give --force") {
+		t.Errorf("%+v", got)
+	}
+	if got := r.run(t, "storage", "backup", "--to", file, "--force"); got.code != 1 || !strings.Contains(got.stderr, "no such file") {
+		t.Errorf("of a store that is not there: %+v", got)
+	}
+	if raw, err := os.ReadFile(file); err != nil || string(raw) != "precious" {
+		t.Errorf("%q, %v", raw, err)
+	}
+	r.create(t, "--name", "one")
+	if got := r.run(t, "storage", "backup", "--to", file, "--force"); got.code != 0 {
+		t.Errorf("%+v", got)
+	}
+	if info, err := os.Stat(file); err != nil || info.Mode() != 0o600 || info.Size() < 4096 {
+		t.Errorf("%v, %v", info, err)
+	}
+}
+
+func TestServersHaveToolsOfTheirOwn(t *testing.T) {
+	t.Parallel()
+	for kind, tool := range map[string]string{"postgres": "pg_dump", "mongo": "mongodump"} {
+		r := newRig(t)
+		r.file = r.write(t, "server.yaml", "storage: {provider: db}\nproviders: {db: {type: "+kind+"}}\n")
+		got := r.run(t, "storage", "backup", "--to", filepath.Join(r.dir, "kept.db"))
+		if got.code != 1 || !strings.Contains(got.stderr, `"db" is a database server: keep copies of it with `+tool) {
+			t.Errorf("%s: %+v", kind, got)
+		}
+	}
+}
