@@ -101,6 +101,30 @@ func TestABackupTakesTheOnlyPlaceOfWhatItIsTold(t *testing.T) {
 	}
 }
 
+func TestABackupDoesNotReplaceWhatCameMeanwhile(t *testing.T) {
+	t.Parallel()
+	source := newRig(t)
+	source.create(t, "--name", "one")
+	kept := filepath.Join(source.dir, "kept.db")
+	if got := source.run(t, "storage", "backup", "--to", kept); got.code != 0 {
+		t.Fatalf("%+v", got)
+	}
+	r := newRig(t)
+	file := filepath.Join(r.dir, "kept.db")
+	r.fetched(t, func(w http.ResponseWriter, req *http.Request) {
+		if err := os.WriteFile(file, []byte("another's"), 0o600); err != nil {
+			t.Error(err)
+		}
+		http.ServeFile(w, req, kept)
+	})
+	if got := r.run(t, "storage", "backup", "--to", file); got.code != 1 || !strings.Contains(got.stderr, "file exists") {
+		t.Errorf("%+v", got)
+	}
+	if raw, err := os.ReadFile(file); err != nil || string(raw) != "another's" {
+		t.Errorf("%d bytes, %v", len(raw), err)
+	}
+}
+
 func TestServersHaveToolsOfTheirOwn(t *testing.T) {
 	t.Parallel()
 	for kind, tool := range map[string]string{"postgres": "pg_dump", "mongo": "mongodump"} {
