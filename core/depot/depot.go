@@ -11,7 +11,7 @@ import (
 )
 
 // pageSize is how many entries are compared at once; large ones are fewer.
-const pageSize = 200
+const pageSize = 500
 
 // Side is one of the two stores.
 type Side struct {

@@ -21,7 +21,7 @@ import (
 
 var day = time.Date(2026, 3, 1, 12, 0, 0, 0, time.UTC)
 
-const many = 210 // more than a page
+const many = 510 // more than a page
 
 // rig is two stores, the first of which holds something.
 type rig struct {

@@ -6,6 +6,7 @@ import (
 	"maps"
 	"slices"
 	"strings"
+	"time"
 
 	"go.mongodb.org/mongo-driver/bson"
 	"go.mongodb.org/mongo-driver/mongo"
@@ -22,6 +23,9 @@ func (s *Store) Archive() ports.Archive { return archive{s} }
 var _ ports.Archive = archive{}
 
 type archive struct{ *Store }
+
+// archiveTimeout is that of one call: it moves much, and nobody waits for an answer.
+const archiveTimeout = 30 * time.Second
 
 // shelf is how a section is stored.
 type shelf struct {
@@ -45,6 +49,8 @@ func (a archive) shelf(section ports.Section) shelf {
 
 // Scan implements ports.Archive. A child whose record did not come is not there.
 func (a archive) Scan(ctx context.Context, section ports.Section, after string, limit int) ([]ports.Entry, string, error) {
+	ctx, cancel := context.WithTimeout(ctx, archiveTimeout)
+	defer cancel()
 	s := a.shelf(section)
 	found, err := s.in.Find(ctx, bson.D{{Key: "_id", Value: bson.D{{Key: "$gt", Value: s.id(after)}}}},
 		options.Find().SetSort(bson.D{{Key: "_id", Value: 1}}).SetLimit(int64(limit)))
@@ -79,6 +85,8 @@ func (a archive) Scan(ctx context.Context, section ports.Section, after string, 
 
 // Digests implements ports.Archive.
 func (a archive) Digests(ctx context.Context, section ports.Section, keys ...string) (map[string]ports.Digest, error) {
+	ctx, cancel := context.WithTimeout(ctx, archiveTimeout)
+	defer cancel()
 	s := a.shelf(section)
 	found, err := s.in.Find(ctx, s.among(keys))
 	if err != nil {
@@ -108,6 +116,9 @@ func (a archive) Digests(ctx context.Context, section ports.Section, keys ...str
 }
 
 func (s shelf) among(keys []string) bson.D {
+	if len(keys) == 1 { // FerretDB finds one quickly, and several by reading all
+		return bson.D{{Key: "_id", Value: s.id(keys[0])}}
+	}
 	ids := make(bson.A, len(keys))
 	for i, key := range keys {
 		ids[i] = s.id(key)
@@ -140,6 +151,8 @@ func (a archive) orphans(ctx context.Context, loose map[string]string) error {
 
 // Put implements ports.Archive.
 func (a archive) Put(ctx context.Context, section ports.Section, entries ...ports.Entry) error {
+	ctx, cancel := context.WithTimeout(ctx, archiveTimeout)
+	defer cancel()
 	s := a.shelf(section)
 	docs := make([]any, len(entries))
 	for i, e := range entries {
@@ -199,6 +212,8 @@ func (a archive) tie(ctx context.Context, docs []any) error {
 
 // Remove implements ports.Archive.
 func (a archive) Remove(ctx context.Context, section ports.Section, keys ...string) error {
+	ctx, cancel := context.WithTimeout(ctx, archiveTimeout)
+	defer cancel()
 	s := a.shelf(section)
 	_, err := s.in.DeleteMany(ctx, s.among(keys))
 	return writeFault("mongostore.remove", err)

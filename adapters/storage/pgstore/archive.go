@@ -3,8 +3,10 @@ package pgstore
 import (
 	"context"
 	"encoding/json"
+	"time"
 
 	"github.com/jackc/pgx/v5"
+	"github.com/jackc/pgx/v5/pgxpool"
 
 	"patchbay/core/event"
 	"patchbay/core/fault"
@@ -18,6 +20,9 @@ func (s *Store) Archive() ports.Archive { return archive{s} }
 var _ ports.Archive = archive{}
 
 type archive struct{ *Store }
+
+// archiveTimeout is that of one call: it moves much, and nobody waits for an answer.
+const archiveTimeout = 30 * time.Second
 
 // table is how a section is stored. scan takes the parts of a key and a limit; the
 // other statements take arrays, a column each.
@@ -36,6 +41,13 @@ const (
 				SELECT * FROM record WHERE (kind, tenant, id) > ($1, $2, $3) ORDER BY kind, tenant, id LIMIT $4
 			) AS page
 		) AS sized WHERE before < $5 ORDER BY kind, tenant, id`
+	// Those of the keys that are there, each found by the index: what has just been put
+	// is not analyzed yet, and left to the planner all of the table would be read.
+	recordsNamed = `FROM unnest($1::text[], $2::text[], $3::text[]) AS k (kind, tenant, id)
+		CROSS JOIN LATERAL (SELECT ctid AS at FROM record r WHERE r.kind = k.kind AND r.tenant = k.tenant AND r.id = k.id OFFSET 0) AS r`
+	usersNamed = `FROM unnest($1::text[], $2::text[]) AS k (tenant, id)
+		CROSS JOIN LATERAL (SELECT ctid AS at FROM person p WHERE p.tenant = k.tenant AND p.id = k.id OFFSET 0) AS p`
+
 	storedUser = `SELECT ` + userColumns + `, coalesce(idem, ''), fingerprint, original, deleted FROM person`
 )
 
@@ -46,15 +58,13 @@ var tables = map[ports.Section]table{
 			return []any{kind, tenant, id}
 		},
 		scan: recordPage,
-		get: `SELECT ` + recordColumns + ` FROM record WHERE (kind, tenant, id) IN
-			(SELECT * FROM unnest($1::text[], $2::text[], $3::text[]))`,
+		get:  `SELECT ` + recordColumns + ` FROM record WHERE ctid = ANY (ARRAY(SELECT r.at ` + recordsNamed + `))`,
 		put: `WITH s AS (INSERT INTO record (tenant, kind, id, parent, rev, idem, ref, status, customer, created, queue, due, owner, body)
 			SELECT tenant, kind, id, nullif(parent, ''), rev, nullif(idem, ''), nullif(ref, ''), status, customer, created, nullif(queue, ''), due, owner, body
 			FROM unnest($1::text[], $2::text[], $3::text[], $4::text[], $5::bigint[], $6::text[], $7::text[], $8::text[], $9::text[], $10::bigint[],
 			$11::text[], $12::bigint[], $13::text[], $14::bytea[])
 			AS u (tenant, kind, id, parent, rev, idem, ref, status, customer, created, queue, due, owner, body) RETURNING 1) SELECT count(*) FROM s`,
-		remove: `WITH s AS (DELETE FROM record WHERE (kind, tenant, id) IN
-			(SELECT * FROM unnest($1::text[], $2::text[], $3::text[])) RETURNING 1) SELECT count(*) FROM s`,
+		remove:  `WITH s AS (DELETE FROM record WHERE ctid = ANY (ARRAY(SELECT r.at ` + recordsNamed + `)) RETURNING 1) SELECT count(*) FROM s`,
 		keys:    recordKeys,
 		read:    readRecord,
 		columns: recordArrays,
@@ -65,14 +75,13 @@ var tables = map[ports.Section]table{
 			return []any{tenant, id}
 		},
 		scan: storedUser + ` WHERE (tenant, id) > ($1, $2) ORDER BY tenant, id LIMIT $3`,
-		get:  storedUser + ` WHERE (tenant, id) IN (SELECT * FROM unnest($1::text[], $2::text[]))`,
+		get:  storedUser + ` WHERE ctid = ANY (ARRAY(SELECT p.at ` + usersNamed + `))`,
 		put: `WITH s AS (INSERT INTO person (id, tenant, email, name, metadata, version, created, updated, idem, fingerprint, original, deleted)
 			SELECT id, tenant, nullif(email, ''), name, metadata, version, created, updated, nullif(idem, ''), fingerprint, original, deleted
 			FROM unnest($1::text[], $2::text[], $3::text[], $4::text[], $5::bytea[], $6::bigint[], $7::bigint[], $8::bigint[], $9::text[], $10::text[],
 			$11::bytea[], $12::boolean[])
 			AS u (id, tenant, email, name, metadata, version, created, updated, idem, fingerprint, original, deleted) RETURNING 1) SELECT count(*) FROM s`,
-		remove: `WITH s AS (DELETE FROM person WHERE (tenant, id) IN
-			(SELECT * FROM unnest($1::text[], $2::text[])) RETURNING 1) SELECT count(*) FROM s`,
+		remove:  `WITH s AS (DELETE FROM person WHERE ctid = ANY (ARRAY(SELECT p.at ` + usersNamed + `)) RETURNING 1) SELECT count(*) FROM s`,
 		keys:    userKeys,
 		read:    readStoredUser,
 		columns: userArrays,
@@ -99,7 +108,7 @@ func (a archive) Scan(ctx context.Context, section ports.Section, after string, 
 		args = append(args, ports.ArchivePage)
 	}
 	var page []ports.Entry
-	err := a.rows(ctx, "pgstore.scan", t.scan, args, func(row pgx.Rows) error {
+	err := a.read(ctx, "pgstore.scan", t.scan, args, func(row pgx.Rows) error {
 		e, err := t.read(row)
 		page = append(page, e)
 		return err
@@ -114,7 +123,7 @@ func (a archive) Scan(ctx context.Context, section ports.Section, after string, 
 func (a archive) Digests(ctx context.Context, section ports.Section, keys ...string) (map[string]ports.Digest, error) {
 	t := tables[section]
 	found := make(map[string]ports.Digest, len(keys))
-	err := a.rows(ctx, "pgstore.digests", t.get, t.keys(keys), func(row pgx.Rows) error {
+	err := a.read(ctx, "pgstore.digests", t.get, t.keys(keys), func(row pgx.Rows) error {
 		e, err := t.read(row)
 		if err == nil {
 			found[e.Key()] = e.Digest()
@@ -131,15 +140,40 @@ func (a archive) Put(ctx context.Context, section ports.Section, entries ...port
 	if err != nil {
 		return err
 	}
-	_, err = a.write(ctx, "pgstore.put", t.put, args...)
-	return err
+	return a.change(ctx, "pgstore.put", t.put, args)
 }
 
 // Remove implements ports.Archive.
 func (a archive) Remove(ctx context.Context, section ports.Section, keys ...string) error {
 	t := tables[section]
-	_, err := a.write(ctx, "pgstore.remove", t.remove, t.keys(keys)...)
-	return err
+	return a.change(ctx, "pgstore.remove", t.remove, t.keys(keys))
+}
+
+// read reads a page of rows.
+func (a archive) read(ctx context.Context, op, query string, args []any, scan func(pgx.Rows) error) error {
+	return a.patiently(ctx, op, func(ctx context.Context, c *pgxpool.Conn) error {
+		return readFault(op, each(ctx, c, query, args, scan))
+	})
+}
+
+// change does a statement that changes many rows, and says how many.
+func (a archive) change(ctx context.Context, op, query string, args []any) error {
+	return a.patiently(ctx, op, func(ctx context.Context, c *pgxpool.Conn) error {
+		var n int64
+		return writeFault(op, c.QueryRow(ctx, query, args...).Scan(&n))
+	})
+}
+
+// patiently lends a connection to one call.
+func (a archive) patiently(ctx context.Context, op string, call func(ctx context.Context, c *pgxpool.Conn) error) error {
+	ctx, cancel := context.WithTimeout(ctx, archiveTimeout)
+	defer cancel()
+	c, err := a.pool.Acquire(ctx)
+	if err != nil {
+		return fault.Wrap(fault.Unavailable, op, err)
+	}
+	defer c.Release()
+	return call(ctx, c)
 }
 
 func recordKeys(keys []string) []any {
