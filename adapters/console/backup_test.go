@@ -61,17 +61,17 @@ func TestABackupThatIsNotMade(t *testing.T) {
 	}
 }
 
-// endless never ends by itself.
-type endless struct{}
+// unending never ends by itself.
+type unending struct{}
 
-func (endless) Read(b []byte) (int, error) { return copy(b, bytes.Repeat([]byte{'x'}, len(b))), nil }
+func (unending) Read(b []byte) (int, error) { return copy(b, bytes.Repeat([]byte{'x'}, len(b))), nil }
 
 // Whoever leaves, or the gateway that stops, ends it: the disk that it takes is
 // given back.
 func TestABackupEndsWithItsReaderAndWithTheGateway(t *testing.T) {
 	t.Parallel()
 	for _, leaves := range []bool{true, false} {
-		o, s := backups(endless{}, 1<<50)
+		o, s := backups(unending{}, 1<<50)
 		cut := make(chan error, 1)
 		t.Run("", func(t *testing.T) {
 			r := serve(t, o) // and shuts it down when this ends
