@@ -41,12 +41,15 @@ const (
 				SELECT * FROM record WHERE (kind, tenant, id) > ($1, $2, $3) ORDER BY kind, tenant, id LIMIT $4
 			) AS page
 		) AS sized WHERE before < $5 ORDER BY kind, tenant, id`
-	// Those of the keys that are there, each found by the index: what has just been put
-	// is not analyzed yet, and left to the planner all of the table would be read.
+	// Those of the keys that are there. Each is the next in the order of the primary key:
+	// what has just been put is not analyzed yet, and the planner would take another
+	// index, by which it reads all of a kind.
 	recordsNamed = `FROM unnest($1::text[], $2::text[], $3::text[]) AS k (kind, tenant, id)
-		CROSS JOIN LATERAL (SELECT ctid AS at FROM record r WHERE r.kind = k.kind AND r.tenant = k.tenant AND r.id = k.id OFFSET 0) AS r`
+		CROSS JOIN LATERAL (SELECT ctid AS at, kind, tenant, id FROM record WHERE (kind, tenant, id) >= (k.kind, k.tenant, k.id)
+			ORDER BY kind, tenant, id LIMIT 1) AS r WHERE (r.kind, r.tenant, r.id) = (k.kind, k.tenant, k.id)`
 	usersNamed = `FROM unnest($1::text[], $2::text[]) AS k (tenant, id)
-		CROSS JOIN LATERAL (SELECT ctid AS at FROM person p WHERE p.tenant = k.tenant AND p.id = k.id OFFSET 0) AS p`
+		CROSS JOIN LATERAL (SELECT ctid AS at, tenant, id FROM person WHERE (tenant, id) >= (k.tenant, k.id)
+			ORDER BY tenant, id LIMIT 1) AS p WHERE (p.tenant, p.id) = (k.tenant, k.id)`
 
 	storedUser = `SELECT ` + userColumns + `, coalesce(idem, ''), fingerprint, original, deleted FROM person`
 )
