@@ -36,7 +36,7 @@ func within(t *testing.T, path string, do func(s *sqlitestore.Store)) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	defer s.Close() //nolint:errcheck // the next one would fail
+	defer s.Close()
 	do(s)
 }
 

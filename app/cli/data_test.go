@@ -39,7 +39,8 @@ func TestDataOfARunningGateway(t *testing.T) {
 		},
 		{
 			"only says what it would erase", "data erase --email ada@example.com", `POST /admin/data/erase {"tenant":"default","email":"ada@example.com","rehearsal":true}`, 200,
-			report, result{0, table, "nothing was changed; with --yes it is erased\n"},
+			report,
+			result{0, table, "nothing was changed; with --yes it is erased\n"},
 		},
 		{
 			"erases, and says what is left", "data erase --user usr_1 --yes", `POST /admin/data/erase {"tenant":"default","userId":"usr_1"}`, 200,
@@ -48,19 +49,23 @@ func TestDataOfARunningGateway(t *testing.T) {
 		},
 		{
 			"erases all", "data erase --user usr_1 --yes", `POST /admin/data/erase {"tenant":"default","userId":"usr_1"}`, 200,
-			`{"report":{"places":[]}}`, result{0, "PLACE  FOUND  ERASED  NOT YET\n", ""},
+			`{"report":{"places":[]}}`,
+			result{0, "PLACE  FOUND  ERASED  NOT YET\n", ""},
 		},
 		{
 			"says what went wrong", "data erase --user usr_1 --yes", `POST /admin/data/erase {"tenant":"default","userId":"usr_1"}`, 200,
-			`{"place":"messages"}` + "\n" + `{"error":"the database is gone"}`, result{1, "", "patchbay: the database is gone; run it again, it goes on from there\n"},
+			`{"place":"messages"}` + "\n" + `{"error":"the database is gone"}`,
+			result{1, "", "patchbay: the database is gone; run it again, it goes on from there\n"},
 		},
 		{
 			"does not take a part for the whole", "data erase --user usr_1 --yes", `POST /admin/data/erase {"tenant":"default","userId":"usr_1"}`, 200,
-			`{"place":"messages"}`, result{1, "", "patchbay: the gateway at ADMIN/admin/data/erase ended before it was done: EOF; run it again, it goes on from there\n"},
+			`{"place":"messages"}`,
+			result{1, "", "patchbay: the gateway at ADMIN/admin/data/erase ended before it was done: EOF; run it again, it goes on from there\n"},
 		},
 		{
 			"is refused", "data erase --user usr_1 --yes", `POST /admin/data/erase {"tenant":"default","userId":"usr_1"}`, 503,
-			`{"error":{"message":"it is said why"}}`, result{1, "", "patchbay: the gateway at ADMIN/admin/data/erase refused: 503 Service Unavailable it is said why; run it again, it goes on from there\n"},
+			`{"error":{"message":"it is said why"}}`,
+			result{1, "", "patchbay: the gateway at ADMIN/admin/data/erase refused: 503 Service Unavailable it is said why; run it again, it goes on from there\n"},
 		},
 	} {
 		t.Run(row.name, func(t *testing.T) {

@@ -137,11 +137,13 @@ func TestHistories(t *testing.T) {
 			{Input: rename("b", 0), Output: reply{}, Call: 2, Return: never}, {Input: look, Output: ada(1, "a"), Call: 8, Return: 9},
 		}},
 		"a change in doubt is made later": {porcupine.Ok, []porcupine.Operation{
-			{Input: rename("b", 0), Output: reply{}, Call: 2, Return: never}, {Input: look, Output: ada(1, "a"), Call: 8, Return: 9},
+			{Input: rename("b", 0), Output: reply{}, Call: 2, Return: never},
+			{Input: look, Output: ada(1, "a"), Call: 8, Return: 9},
 			{Input: look, Output: ada(2, "b"), Call: 10, Return: 11},
 		}},
 		"a change in doubt is made and undone": {porcupine.Illegal, []porcupine.Operation{
-			{Input: rename("b", 0), Output: reply{}, Call: 2, Return: never}, {Input: look, Output: ada(2, "b"), Call: 8, Return: 9},
+			{Input: rename("b", 0), Output: reply{}, Call: 2, Return: never},
+			{Input: look, Output: ada(2, "b"), Call: 8, Return: 9},
 			{Input: look, Output: ada(1, "a"), Call: 10, Return: 11},
 		}},
 		"a change in doubt is made twice": {porcupine.Illegal, []porcupine.Operation{

@@ -75,7 +75,7 @@ type process struct {
 func begin(t *testing.T, name, place string, skew time.Duration) (*process, error) {
 	t.Helper()
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(t.Context()), processLimit)
-	cmd := exec.CommandContext(ctx, os.Args[0]) //nolint:gosec // this very program
+	cmd := exec.CommandContext(ctx, os.Args[0])
 	cmd.Env = append(os.Environ(), envPlace+"="+place, envSkew+"="+skew.String())
 	cmd.Stderr = os.Stderr
 	cmd.SysProcAttr = &syscall.SysProcAttr{Pdeathsig: syscall.SIGKILL} // a stopped one does not see that we are gone

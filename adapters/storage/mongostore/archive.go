@@ -43,6 +43,7 @@ func (a archive) shelf(section ports.Section) shelf {
 		return shelf{a.records, same, readDocument, makeDocument}
 	case ports.UserSection:
 		return shelf{a.people, same, readPerson, makePerson}
+	case ports.FeedSection:
 	}
 	return shelf{a.feed, func(key string) any { return ports.ParseFeedKey(key) }, readEntry, makeEntry}
 }

@@ -59,7 +59,7 @@ func TestARecordKnowsOfAChildBeforeItIsThere(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if err := (archive{j.Store}).tie(t.Context(), []any{d}); err != nil {
+	if err := archive(j).tie(t.Context(), []any{d}); err != nil {
 		t.Fatal(err)
 	}
 	var kept document

@@ -19,8 +19,11 @@ func oldest(n int) *options.FindOptions {
 // would be found.
 func (j journal) Purge(ctx context.Context, tenant, kind string, before time.Time, n int) (int, error) {
 	found, err := j.records.Find(ctx, bson.D{
-		{Key: "kind", Value: kind}, {Key: "tenant", Value: tenant},
-		{Key: "created", Value: bson.D{{Key: "$lt", Value: micros(before)}}}, {Key: "queue", Value: ""}, {Key: "tell", Value: false},
+		{Key: "kind", Value: kind},
+		{Key: "tenant", Value: tenant},
+		{Key: "created", Value: bson.D{{Key: "$lt", Value: micros(before)}}},
+		{Key: "queue", Value: ""},
+		{Key: "tell", Value: false},
 	}, oldest(n).SetProjection(bson.D{{Key: "_id", Value: 1}, {Key: "id", Value: 1}, {Key: "rev", Value: 1}, {Key: "children", Value: 1}}))
 	if err != nil {
 		return 0, readFault("mongostore.purge", err)

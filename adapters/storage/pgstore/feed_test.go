@@ -34,7 +34,7 @@ type stopping struct {
 
 func stopAt(t *testing.T, server uint16, word string) *stopping {
 	t.Helper()
-	l, err := net.Listen("tcp", "127.0.0.1:0") //nolint:noctx // at once
+	l, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -52,7 +52,7 @@ func (s *stopping) serve() {
 		if err != nil {
 			return
 		}
-		server, err := net.Dial("tcp", s.server) //nolint:noctx // on loopback
+		server, err := net.Dial("tcp", s.server)
 		if err != nil {
 			_ = client.Close()
 			continue
