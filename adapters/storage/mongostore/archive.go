@@ -133,14 +133,10 @@ func (a archive) orphans(ctx context.Context, loose map[string]string) error {
 	if len(loose) == 0 {
 		return nil
 	}
-	found, err := a.records.Find(ctx, append(a.shelf(ports.RecordSection).among(slices.Collect(maps.Values(loose))),
+	parents, err := all[document](ctx, a.records, "mongostore.scan", append(a.shelf(ports.RecordSection).among(slices.Collect(maps.Values(loose))),
 		bson.E{Key: "children", Value: bson.D{{Key: "$gt", Value: 0}}}), options.Find().SetProjection(bson.D{{Key: "_id", Value: 1}}))
 	if err != nil {
-		return readFault("mongostore.scan", err)
-	}
-	var parents []document
-	if err := found.All(ctx, &parents); err != nil {
-		return readFault("mongostore.scan", err)
+		return err
 	}
 	there := map[string]bool{}
 	for _, p := range parents {
@@ -190,15 +186,11 @@ func (a archive) tie(ctx context.Context, docs []any) error {
 			return writeFault("mongostore.put", err)
 		}
 	}
-	found, err := a.records.Find(ctx, bson.D{
+	children, err := all[document](ctx, a.records, "mongostore.put", bson.D{
 		{Key: "tenant", Value: bson.D{{Key: "$in", Value: tenants}}}, {Key: "parent", Value: bson.D{{Key: "$in", Value: names}}},
 	}, options.Find().SetProjection(bson.D{{Key: "tenant", Value: 1}, {Key: "parent", Value: 1}}))
 	if err != nil {
-		return readFault("mongostore.put", err)
-	}
-	var children []document
-	if err := found.All(ctx, &children); err != nil {
-		return readFault("mongostore.put", err)
+		return err
 	}
 	for _, c := range children {
 		parents[parentKey(c.Tenant, c.Parent)] = true

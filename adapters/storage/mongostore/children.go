@@ -97,14 +97,10 @@ func (j journal) Detach(ctx context.Context, parent *ports.Record) error {
 
 // Sweep implements ports.Journal.
 func (j journal) Sweep(ctx context.Context, before time.Time, n int) (int, error) {
-	found, err := j.records.Find(ctx, bson.D{{Key: "loose", Value: true}, {Key: "created", Value: bson.D{{Key: "$lt", Value: micros(before)}}}},
+	loose, err := all[document](ctx, j.records, "mongostore.sweep", bson.D{{Key: "loose", Value: true}, {Key: "created", Value: bson.D{{Key: "$lt", Value: micros(before)}}}},
 		options.Find().SetLimit(int64(n)))
 	if err != nil {
-		return 0, readFault("mongostore.sweep", err)
-	}
-	var loose []document
-	if err := found.All(ctx, &loose); err != nil {
-		return 0, readFault("mongostore.sweep", err)
+		return 0, err
 	}
 	swept := 0
 	for _, d := range loose {

@@ -45,14 +45,10 @@ type teller struct {
 }
 
 func (j journal) publish(ctx context.Context, from *mongo.Collection, n int) (int, error) {
-	found, err := from.Find(ctx, bson.D{{Key: "tell", Value: true}}, options.Find().SetLimit(int64(n)).
+	docs, err := all[teller](ctx, from, "mongostore.publish", bson.D{{Key: "tell", Value: true}}, options.Find().SetLimit(int64(n)).
 		SetProjection(bson.D{{Key: "rev", Value: 1}, {Key: "told", Value: 1}}))
-	if err != nil {
-		return 0, readFault("mongostore.publish", err)
-	}
-	var docs []teller
-	if err := found.All(ctx, &docs); err != nil || len(docs) == 0 {
-		return 0, readFault("mongostore.publish", err)
+	if err != nil || len(docs) == 0 {
+		return 0, err
 	}
 	if err := j.insert(ctx, untold(docs)); err != nil {
 		return 0, err
@@ -130,13 +126,7 @@ func (j journal) fresh(ctx context.Context, list []told) ([]any, error) {
 }
 
 func (j journal) entries(ctx context.Context, filter bson.D, o *options.FindOptions) ([]entry, error) {
-	found, err := j.feed.Find(ctx, filter, o)
-	if err != nil {
-		return nil, readFault("mongostore.feed", err)
-	}
-	var list []entry
-	err = found.All(ctx, &list) // before list is read
-	return list, readFault("mongostore.feed", err)
+	return all[entry](ctx, j.feed, "mongostore.feed", filter, o)
 }
 
 // Feed implements ports.Journal.

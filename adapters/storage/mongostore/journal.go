@@ -111,13 +111,9 @@ func (j journal) List(ctx context.Context, tenant, kind string, f ports.Filter, 
 	}
 	// One more than the limit tells whether more follow.
 	newestFirst := options.Find().SetSort(bson.D{{Key: "created", Value: -1}, {Key: "id", Value: -1}}).SetLimit(int64(limit) + 1)
-	found, err := j.records.Find(ctx, listed(tenant, kind, f, c), newestFirst)
+	docs, err := all[document](ctx, j.records, "mongostore.list", listed(tenant, kind, f, c), newestFirst)
 	if err != nil {
-		return ports.RecordPage{}, readFault("mongostore.list", err)
-	}
-	var docs []document
-	if err := found.All(ctx, &docs); err != nil {
-		return ports.RecordPage{}, readFault("mongostore.list", err)
+		return ports.RecordPage{}, err
 	}
 	var page ports.RecordPage
 	if len(docs) > limit {

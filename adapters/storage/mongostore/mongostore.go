@@ -1,6 +1,5 @@
 // Package mongostore keeps the journal and the users in a MongoDB, one document
-// each. It
-// asks for no transaction, no change stream and no index that is partial,
+// each. It asks for no transaction, no change stream and no index that is partial,
 // compound and unique, or over an array: a standalone server does.
 //
 // A write is answered when a majority has it in its journal on disk.
@@ -106,4 +105,14 @@ func (s *Store) now(ctx context.Context) (int64, error) {
 	}
 	err := s.client.Database("admin").RunCommand(ctx, bson.D{{Key: "hello", Value: 1}}).Decode(&hello)
 	return hello.LocalTime.UnixMicro(), err
+}
+
+// all reads the documents that a filter selects.
+func all[T any](ctx context.Context, from *mongo.Collection, op string, filter bson.D, o *options.FindOptions) (list []T, err error) {
+	found, err := from.Find(ctx, filter, o)
+	if err != nil {
+		return nil, readFault(op, err)
+	}
+	err = found.All(ctx, &list)
+	return list, readFault(op, err)
 }

@@ -18,7 +18,7 @@ func oldest(n int) *options.FindOptions {
 // Purge implements ports.Journal. The children go first: without its record, none
 // would be found.
 func (j journal) Purge(ctx context.Context, tenant, kind string, before time.Time, n int) (int, error) {
-	found, err := j.records.Find(ctx, bson.D{
+	old, err := all[document](ctx, j.records, "mongostore.purge", bson.D{
 		{Key: "kind", Value: kind},
 		{Key: "tenant", Value: tenant},
 		{Key: "created", Value: bson.D{{Key: "$lt", Value: micros(before)}}},
@@ -26,11 +26,7 @@ func (j journal) Purge(ctx context.Context, tenant, kind string, before time.Tim
 		{Key: "tell", Value: false},
 	}, oldest(n).SetProjection(bson.D{{Key: "_id", Value: 1}, {Key: "id", Value: 1}, {Key: "rev", Value: 1}, {Key: "children", Value: 1}}))
 	if err != nil {
-		return 0, readFault("mongostore.purge", err)
-	}
-	var old []document
-	if err := found.All(ctx, &old); err != nil {
-		return 0, readFault("mongostore.purge", err)
+		return 0, err
 	}
 	purged := 0
 	for _, d := range old {
@@ -51,15 +47,11 @@ func (j journal) Purge(ctx context.Context, tenant, kind string, before time.Tim
 
 // Purge implements ports.UserRepository.
 func (u users) Purge(ctx context.Context, before time.Time, n int) (int, error) {
-	found, err := u.people.Find(ctx, bson.D{
+	people, err := all[person](ctx, u.people, "mongostore.purge", bson.D{
 		{Key: "trace", Value: true}, {Key: "created", Value: bson.D{{Key: "$lt", Value: micros(before)}}}, {Key: "tell", Value: false},
 	}, oldest(n))
 	if err != nil {
-		return 0, readFault("mongostore.purge", err)
-	}
-	var people []person
-	if err := found.All(ctx, &people); err != nil {
-		return 0, readFault("mongostore.purge", err)
+		return 0, err
 	}
 	purged := 0
 	for _, p := range people {

@@ -202,13 +202,9 @@ func (u users) List(ctx context.Context, tenant, after string, limit int) (user.
 	}
 	filter := append(bson.D{{Key: "tenant", Value: tenant}, {Key: "deleted", Value: false}}, before(c))
 	newestFirst := options.Find().SetSort(bson.D{{Key: "created", Value: -1}, {Key: "id", Value: -1}}).SetLimit(int64(limit) + 1)
-	found, err := u.people.Find(ctx, filter, newestFirst)
+	people, err := all[person](ctx, u.people, "mongostore.users", filter, newestFirst)
 	if err != nil {
-		return user.Page{}, readFault("mongostore.users", err)
-	}
-	var people []person
-	if err := found.All(ctx, &people); err != nil {
-		return user.Page{}, readFault("mongostore.users", err)
+		return user.Page{}, err
 	}
 	var page user.Page
 	if len(people) > limit {
