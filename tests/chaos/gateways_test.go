@@ -12,8 +12,6 @@ import (
 	"testing"
 	"time"
 
-	"github.com/jackc/pgx/v5"
-
 	"patchbay/tests/gateway"
 	"patchbay/tests/postgres"
 )
@@ -46,27 +44,6 @@ providers:
 		all[i].Restart(t)
 	}
 	return all
-}
-
-// overdue lets the time pass after which what waits is taken up, until nothing waits:
-// leases of what was given up half-way, and the waits between looks. Nobody asks
-// anything at this time.
-func overdue(t *testing.T, c *pgx.Conn) {
-	t.Helper()
-	gateway.Eventually(t, settling, "nothing waits", func() bool {
-		var waiting int
-		_, err := c.Exec(t.Context(), "UPDATE record SET due = 1 WHERE queue IN ('payments', 'mail')")
-		if err == nil {
-			_, err = c.Exec(t.Context(), "SELECT pg_sleep(2)") // to be at it
-		}
-		if err == nil {
-			err = c.QueryRow(t.Context(), "SELECT count(*) FROM record WHERE queue IN ('payments', 'mail')").Scan(&waiting)
-		}
-		if err != nil {
-			t.Fatal(err)
-		}
-		return waiting == 0
-	})
 }
 
 func share(t *testing.T, from, to *gateway.Gateway) {
@@ -207,7 +184,7 @@ func TestTheDatabaseIsKilledUnderLoad(t *testing.T) {
 		t.Logf("answers again after %s", time.Since(back).Round(time.Millisecond))
 	}
 	stop()
-	overdue(t, server.Connect(t, database))
+	overdue(t, onServer(server.Connect(t, database)))
 	f.reconcile(t, p)
 }
 

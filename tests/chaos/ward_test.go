@@ -282,7 +282,7 @@ func (w *ward) reconcile(t *testing.T) {
 	if refused := w.Metric(t, "patchbay_spool_refused"); refused != "0" {
 		t.Errorf("there are %s in the spool that the database would not take", refused)
 	}
-	overdue(t, w.server.Connect(t, w.database))
+	overdue(t, onServer(w.server.Connect(t, w.database)))
 	fleet{w.Gateway}.reconcile(t, w.promises)
 	byEmail := make(map[string]string)
 	for cursor := ""; ; {

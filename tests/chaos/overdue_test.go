@@ -1,0 +1,60 @@
+package chaos_test
+
+import (
+	"context"
+	"database/sql"
+	"testing"
+	"time"
+
+	"github.com/jackc/pgx/v5"
+	_ "modernc.org/sqlite" // the driver "sqlite"
+
+	"patchbay/tests/gateway"
+)
+
+const look = 2 * time.Second // between two looks, for the gateways to be at it
+
+// database does a statement, and returns of how many rows.
+type database func(ctx context.Context, statement string) (int64, error)
+
+func onServer(c *pgx.Conn) database {
+	return func(ctx context.Context, statement string) (int64, error) {
+		tag, err := c.Exec(ctx, statement)
+		return tag.RowsAffected(), err
+	}
+}
+
+func inFile(t *testing.T, path string) database {
+	t.Helper()
+	db, err := sql.Open("sqlite", "file:"+path+"?_pragma=busy_timeout(10000)&_txlock=immediate")
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = db.Close() })
+	return func(ctx context.Context, statement string) (int64, error) {
+		res, err := db.ExecContext(ctx, statement)
+		if err != nil {
+			return 0, err
+		}
+		return res.RowsAffected()
+	}
+}
+
+// overdue lets the time pass after which what waits is taken up, until nothing waits:
+// leases of what was given up half-way, and the waits between tries, the second of
+// which takes minutes. Nobody asks anything at this time.
+func overdue(t *testing.T, do database) {
+	t.Helper()
+	var last time.Time
+	gateway.Eventually(t, settling, "nothing waits", func() bool {
+		if time.Since(last) < look {
+			return false
+		}
+		last = time.Now()
+		waiting, err := do(t.Context(), "UPDATE record SET due = 1 WHERE queue IN ('payments', 'mail')")
+		if err != nil {
+			t.Fatal(err)
+		}
+		return waiting == 0
+	})
+}
