@@ -7,6 +7,7 @@ import (
 	"log/slog"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -44,6 +45,7 @@ type house struct {
 	*mailroom.Service
 	journal  *memjournal.Journal
 	provider *reader
+	lost     atomic.Int64 // the save whose answer is lost, by its number
 }
 
 func inHouse(t *testing.T, retention time.Duration, fail func(int) error, test func(t *testing.T, h *house)) {
@@ -51,6 +53,13 @@ func inHouse(t *testing.T, retention time.Duration, fail func(int) error, test f
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		h := &house{journal: memjournal.New(sys.Clock{})}
+		var saves atomic.Int64
+		h.journal.Fail = func(op string) error {
+			if op == memjournal.Saved && saves.Add(1) == h.lost.Load() {
+				return fault.New(fault.UnknownOutcome, "scripted", "")
+			}
+			return nil
+		}
 		h.provider = &reader{mailer: mailer{name: "first", fail: fail, sent: map[string]int{}, features: message.Features{Attachments: true}}}
 		h.Service = mailroom.New(mailroom.Options{
 			Journal: h.journal, Mailers: []ports.Mailer{h.provider}, Text: render.Text{}, Clock: sys.Clock{}, IDs: sys.IDs{}, Retention: retention,
@@ -133,6 +142,21 @@ func TestLargeFilesAreWrittenOnceAndSentWhole(t *testing.T) {
 					if want := d.Attachments[i]; a.Filename != want.Filename || !bytes.Equal(a.Content, want.Content) {
 						t.Errorf("%s has %d bytes, want %d", a.Filename, len(a.Content), len(want.Content))
 					}
+				}
+			})
+		})
+	}
+}
+
+func TestFilesAreAtHandThoughAnAnswerOfTheJournalIsLost(t *testing.T) {
+	for n, of := range map[int64]string{1: "of its acceptance", 2: "of its attempt", 3: "of its outcome"} {
+		t.Run(of, func(t *testing.T) {
+			inHouse(t, 0, nil, func(t *testing.T, h *house) {
+				h.lost.Store(n)
+				h.accept(t, laden(1<<20), idem.Key{})
+				<-time.After(time.Minute)
+				if got := h.provider.letters; len(got) != 1 || len(got[0].Attachments[0].Content) != 1<<20 {
+					t.Errorf("%d went out", len(got))
 				}
 			})
 		})

@@ -3,6 +3,7 @@ package retention_test
 import (
 	"context"
 	"log/slog"
+	"sync"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -14,11 +15,26 @@ import (
 
 // shelf holds entries by when they were made.
 type shelf struct {
+	mu   sync.Mutex
 	made []time.Time
 	fail error
 }
 
+func (s *shelf) left() int {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return len(s.made)
+}
+
+func (s *shelf) fails(err error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.fail = err
+}
+
 func (s *shelf) purge(_ context.Context, before time.Time, n int) (int, error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
 	if s.fail != nil {
 		return 0, s.fail
 	}
@@ -59,31 +75,31 @@ func within(t *testing.T, test func(t *testing.T, short, long *shelf)) {
 func TestEachRuleRemovesWhatIsOldEnough(t *testing.T) {
 	within(t, func(t *testing.T, short, long *shelf) {
 		<-time.After(59 * time.Minute)
-		if len(short.made) != 1200 {
-			t.Errorf("removed early: %d are left", len(short.made))
+		if short.left() != 1200 {
+			t.Errorf("removed early: %d are left", short.left())
 		}
 		<-time.After(2 * time.Hour)
-		if len(short.made) != 0 || len(long.made) != 1200 {
-			t.Errorf("%d and %d are left", len(short.made), len(long.made))
+		if short.left() != 0 || long.left() != 1200 {
+			t.Errorf("%d and %d are left", short.left(), long.left())
 		}
 		<-time.After(9 * time.Hour)
-		if len(long.made) != 0 {
-			t.Errorf("%d are left", len(long.made))
+		if long.left() != 0 {
+			t.Errorf("%d are left", long.left())
 		}
 	})
 }
 
 func TestWhatFailsHoldsNothingBackAndIsTriedAgain(t *testing.T) {
 	within(t, func(t *testing.T, short, long *shelf) {
-		short.fail = fault.New(fault.Unavailable, "scripted", "")
+		short.fails(fault.New(fault.Unavailable, "scripted", ""))
 		<-time.After(12 * time.Hour)
-		if len(short.made) != 1200 || len(long.made) != 0 {
-			t.Errorf("%d and %d are left", len(short.made), len(long.made))
+		if short.left() != 1200 || long.left() != 0 {
+			t.Errorf("%d and %d are left", short.left(), long.left())
 		}
-		short.fail = nil
+		short.fails(nil)
 		<-time.After(2 * time.Hour)
-		if len(short.made) != 0 {
-			t.Errorf("%d are left", len(short.made))
+		if short.left() != 0 {
+			t.Errorf("%d are left", short.left())
 		}
 	})
 }
