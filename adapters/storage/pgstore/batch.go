@@ -17,8 +17,7 @@ import (
 )
 
 const (
-	readLanes  = 2        // that calls of one kind go out by
-	writeLanes = 4        // a commit is waited for, and Postgres lets commits share too
+	lanes      = 2        // that calls of one kind go out by: one more shares less, one less waits for each commit
 	maxBatch   = 64       // calls in one batch
 	maxWaiting = 512      // calls of one kind; more go out alone, as far as the pool has connections
 	maxShared  = 64 << 10 // bytes of a record that shares

@@ -81,10 +81,10 @@ func Open(ctx context.Context, o Options) (*Store, error) {
 		return nil, err
 	}
 	s := &Store{clock: o.Clock, ids: o.IDs, pool: pool}
-	s.found = gather[userID, user.User]{alone: s.findUser, together: s.findUsers, left: fault.Unavailable, lanes: readLanes}
-	s.kept = gather[recordID, ports.Record]{alone: s.getRecord, together: s.getRecords, left: fault.Unavailable, lanes: readLanes}
-	s.created = gather[newUser, bool]{alone: s.createUser, together: s.createUsers, left: fault.UnknownOutcome, lanes: writeLanes}
-	s.saved = gather[change, bool]{alone: s.saveRecord, together: s.saveRecords, left: fault.UnknownOutcome, lanes: writeLanes}
+	s.found = gather[userID, user.User]{alone: s.findUser, together: s.findUsers, left: fault.Unavailable, lanes: lanes}
+	s.kept = gather[recordID, ports.Record]{alone: s.getRecord, together: s.getRecords, left: fault.Unavailable, lanes: lanes}
+	s.created = gather[newUser, bool]{alone: s.createUser, together: s.createUsers, left: fault.UnknownOutcome, lanes: lanes}
+	s.saved = gather[change, bool]{alone: s.saveRecord, together: s.saveRecords, left: fault.UnknownOutcome, lanes: lanes}
 	return s, nil
 }
 
