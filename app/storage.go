@@ -75,6 +75,7 @@ func (f *fallback) open(ctx context.Context, l fx.Lifecycle, c *config.Config, s
 func openSpool(ctx context.Context, store, local ports.Journal, s surroundings) (*spool.Spool, error) {
 	return spool.Open(ctx, spool.Options{
 		Store: store, Local: local, Clock: s.clock, Owner: s.owner, Log: s.log,
+		Anew: map[string]func(held, stored ports.Record, children []*ports.Record) (ports.Record, bool){mailroom.Kind: mailroom.Anew},
 		Same: map[string]func(a, b ports.Record) bool{
 			mailroom.Kind: mailroom.Same,
 			inbox.Kind:    func(ports.Record, ports.Record) bool { return true }, // the id is the event's own

@@ -109,26 +109,37 @@ func (s *Spool) try(ctx context.Context, w ports.Record) string {
 	if err != nil {
 		return stateRefused
 	}
-	err = s.offer(ctx, r)
+	state, stored := s.settle(ctx, r)
+	if anew := s.Anew[r.Kind]; state == stateRefused && anew != nil {
+		if fresh, ok := anew(r.Record, stored, r.Children); ok {
+			state, _ = s.settle(ctx, parcel{fresh, r.Children})
+		}
+	}
+	return state
+}
+
+// settle offers a record as it is. Where it is refused, stored is what is in its way.
+func (s *Spool) settle(ctx context.Context, r parcel) (state string, stored ports.Record) {
+	err := s.offer(ctx, r)
 	switch {
 	case err == nil:
-		return stateMoved
+		return stateMoved, stored
 	case fault.Is(err, fault.Invalid):
-		return stateRefused
+		return stateRefused, stored
 	case !fault.Is(err, fault.Conflict):
-		return stateHeld
+		return stateHeld, stored
 	}
-	stored, err := s.Store.Get(ctx, r.Tenant, r.Kind, r.ID)
+	stored, err = s.Store.Get(ctx, r.Tenant, r.Kind, r.ID)
 	if fault.Is(err, fault.NotFound) {
 		stored, err = s.Store.Find(ctx, r.Kind, ports.ByIdem, r.Idem)
 	}
 	switch {
 	case err != nil:
-		return stateHeld
+		return stateHeld, stored
 	case s.Same[r.Kind](r.Record, stored):
-		return stateMoved
+		return stateMoved, stored
 	}
-	return stateRefused
+	return stateRefused, stored
 }
 
 func (s *Spool) offer(ctx context.Context, r parcel) error {

@@ -49,6 +49,10 @@ type Options struct {
 	// Same has an entry for each kind of record that may be held. It reports
 	// whether two records of one id or key are one thing that was asked for twice.
 	Same map[string]func(held, stored ports.Record) bool
+	// Anew has an entry for each kind whose ids may come again. It gives a record that
+	// is another than the stored one of its id an id of its own, always the same, where
+	// it may have one.
+	Anew map[string]func(held, stored ports.Record, children []*ports.Record) (fresh ports.Record, ok bool)
 	// Personal has an entry for each kind that may hold data of persons. It shows a
 	// record to a person, if it is that one's.
 	Personal map[string]func(r ports.Record, p user.Person) (view any, ok bool)

@@ -6,7 +6,6 @@ import (
 	"slices"
 	"time"
 
-	"patchbay/core/fault"
 	"patchbay/ports"
 )
 
@@ -15,10 +14,7 @@ func (j *Journal) Attach(ctx context.Context, parent *ports.Record, children ...
 	if err := ports.Attachable(parent, children); err != nil {
 		return err
 	}
-	if j.anyThere(children) {
-		return fault.New(fault.Conflict, "record_conflict", "a child is taken")
-	}
-	err := j.saveAnd(ctx, Attach, parent, func() {
+	err := j.saveAnd(ctx, Attach, parent, children, func() {
 		for _, c := range children {
 			put := clone(*c)
 			put.Parent, put.Rev = parent.Name(), 1
@@ -42,7 +38,7 @@ func (j *Journal) anyThere(records []*ports.Record) bool {
 
 // Detach implements ports.Journal.
 func (j *Journal) Detach(ctx context.Context, parent *ports.Record) error {
-	return j.saveAnd(ctx, Detach, parent, func() { j.orphan(*parent) })
+	return j.saveAnd(ctx, Detach, parent, nil, func() { j.orphan(*parent) })
 }
 
 // orphan removes the children of a record.

@@ -92,16 +92,20 @@ func (j *Journal) Save(ctx context.Context, records ...*ports.Record) []error {
 }
 
 func (j *Journal) save(ctx context.Context, r *ports.Record) error {
-	return j.saveAnd(ctx, Save, r, func() {})
+	return j.saveAnd(ctx, Save, r, nil, func() {})
 }
 
-// saveAnd saves a record and, where that is not refused, does more at once.
-func (j *Journal) saveAnd(ctx context.Context, op string, r *ports.Record, more func()) error {
+// saveAnd saves a record and, where that is not refused and no child of it is there,
+// does more at once.
+func (j *Journal) saveAnd(ctx context.Context, op string, r *ports.Record, children []*ports.Record, more func()) error {
 	if r.ID == "" || r.Kind == "" || len(r.Body) == 0 {
 		return fault.New(fault.Invalid, "invalid_record", "a record needs an id, a kind and a body")
 	}
 	if err := j.enter(ctx, op); err != nil {
 		return err
+	}
+	if j.anyThere(children) {
+		return fault.New(fault.Conflict, "record_conflict", "a child is taken")
 	}
 	if err := j.write(*r, more); err != nil {
 		return err

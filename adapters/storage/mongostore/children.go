@@ -81,9 +81,8 @@ func childrenOf(parent *ports.Record) bson.D {
 // Detach implements ports.Journal. The children are loose before their record gives
 // them up: whatever of this is not done is done by Sweep.
 func (j journal) Detach(ctx context.Context, parent *ports.Record) error {
-	loosen := bson.D{{Key: "$set", Value: bson.D{{Key: "loose", Value: true}}}}
-	if _, err := j.records.UpdateMany(ctx, childrenOf(parent), loosen); err != nil {
-		return readFault("mongostore.detach", err) // that it may be done is of no account
+	if err := j.loosen(ctx, parent); err != nil {
+		return err
 	}
 	if err := j.save(ctx, parent, new(0)); err != nil {
 		return err
@@ -93,6 +92,12 @@ func (j journal) Detach(ctx context.Context, parent *ports.Record) error {
 		return nil //nolint:nilerr // the record is saved; Sweep removes them
 	}
 	return nil
+}
+
+// loosen lets Sweep look at the children of a record that is about to give them up.
+func (j journal) loosen(ctx context.Context, parent *ports.Record) error {
+	_, err := j.records.UpdateMany(ctx, childrenOf(parent), bson.D{{Key: "$set", Value: bson.D{{Key: "loose", Value: true}}}})
+	return readFault("mongostore.loosen", err) // that it may be done is of no account
 }
 
 // Sweep implements ports.Journal.

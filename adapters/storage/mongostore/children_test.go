@@ -115,3 +115,30 @@ func TestChildrenThatWereGivenUpAreSwept(t *testing.T) {
 	}
 	sweeps(t, j, made.Add(time.Hour), 1)
 }
+
+// A record may change between being found old and being removed.
+func TestARecordThatHasChangedKeepsItsChildrenWhenItIsPurged(t *testing.T) {
+	t.Parallel()
+	j := fresh(t)
+	parent, child := family()
+	if err := j.Attach(t.Context(), &parent, &child); err != nil {
+		t.Fatal(err)
+	}
+	stale := parent
+	if err := j.Save(t.Context(), &parent)[0]; err != nil {
+		t.Fatal(err)
+	}
+	if n, err := j.purge(t.Context(), stale, true); err != nil || n != 0 {
+		t.Errorf("%d purged, %v", n, err)
+	}
+	sweeps(t, j, made.Add(time.Hour), 0)
+	if _, err := j.Get(t.Context(), "t", "part", "1.0"); err != nil {
+		t.Errorf("its child is gone: %v", err)
+	}
+	if n, err := j.purge(t.Context(), parent, true); err != nil || n != 1 {
+		t.Errorf("%d purged, %v", n, err)
+	}
+	if _, err := j.Get(t.Context(), "t", "part", "1.0"); !fault.Is(err, fault.NotFound) {
+		t.Errorf("its child is there: %v", err)
+	}
+}

@@ -15,8 +15,8 @@ func oldest(n int) *options.FindOptions {
 	return options.Find().SetSort(bson.D{{Key: "created", Value: 1}}).SetLimit(int64(n))
 }
 
-// Purge implements ports.Journal. The children go first: without its record, none
-// would be found.
+// Purge implements ports.Journal. A record that has changed meanwhile stays, and its
+// children with it: they are loose before it goes, and Sweep does what is not done.
 func (j journal) Purge(ctx context.Context, tenant, kind string, before time.Time, n int) (int, error) {
 	old, err := all[document](ctx, j.records, "mongostore.purge", bson.D{
 		{Key: "kind", Value: kind},
@@ -30,19 +30,32 @@ func (j journal) Purge(ctx context.Context, tenant, kind string, before time.Tim
 	}
 	purged := 0
 	for _, d := range old {
-		if d.Children > 0 {
-			parent := ports.Record{Tenant: tenant, Kind: kind, ID: d.ID}
-			if _, err := j.records.DeleteMany(ctx, childrenOf(&parent)); err != nil {
-				return purged, writeFault("mongostore.purge", err)
-			}
-		}
-		res, err := j.records.DeleteOne(ctx, bson.D{{Key: "_id", Value: d.Key}, {Key: "rev", Value: d.Rev}})
+		gone, err := j.purge(ctx, ports.Record{Tenant: tenant, Kind: kind, ID: d.ID, Rev: d.Rev}, d.Children > 0)
 		if err != nil {
-			return purged, writeFault("mongostore.purge", err)
+			return purged, err
 		}
-		purged += int(res.DeletedCount)
+		purged += gone
 	}
 	return purged, nil
+}
+
+// purge removes a record that is as it was read, and then its children.
+func (j journal) purge(ctx context.Context, r ports.Record, parent bool) (gone int, err error) {
+	if parent {
+		if err := j.loosen(ctx, &r); err != nil {
+			return 0, err
+		}
+	}
+	res, err := j.records.DeleteOne(ctx, bson.D{{Key: "_id", Value: key(r.Tenant, r.Kind, r.ID)}, {Key: "rev", Value: r.Rev}})
+	if err != nil || res.DeletedCount == 0 {
+		return 0, writeFault("mongostore.purge", err)
+	}
+	if parent {
+		if _, err := j.records.DeleteMany(ctx, childrenOf(&r)); err != nil {
+			return 1, writeFault("mongostore.purge", err)
+		}
+	}
+	return 1, nil
 }
 
 // Purge implements ports.UserRepository.
