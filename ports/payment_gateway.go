@@ -22,6 +22,16 @@ type PaymentGateway interface {
 	// Capabilities says what the provider can do.
 	Capabilities() payment.Capabilities
 
+	// Account is the provider's own id of the account, acct_… at Stripe: the same
+	// whichever of its keys is used, another one for another account. A provider
+	// that has no such thing returns "".
+	Account(ctx context.Context) (id string, err error)
+
+	// Compose words a request as it will be sent, for its Body. It calls nothing,
+	// and makes the same of the same request. Invalid: the provider takes no such
+	// request.
+	Compose(change payment.Change) (body string, err error)
+
 	// Create makes an intent, and confirms it if asked. Declined: the issuer
 	// refused; the intent exists nevertheless and is returned with the error.
 	Create(ctx context.Context, r payment.CreateRequest) (payment.Intent, error)
@@ -48,6 +58,7 @@ type PaymentGateway interface {
 	Refunds(ctx context.Context, reference string) ([]payment.ProviderRefund, error)
 
 	// List reads intents by when they were made. Complete: what was committed
-	// before the call is in it. Invalid: the cursor is not one of the provider's.
+	// before the call is in it. A cursor goes on where its page ended, whatever
+	// was made meanwhile. Invalid: the cursor is not one of the provider's.
 	List(ctx context.Context, r payment.ListRequest) (payment.IntentPage, error)
 }

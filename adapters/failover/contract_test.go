@@ -97,7 +97,7 @@ func TestContract(t *testing.T) {
 				t.Fatal(err)
 			}
 			return contract.PaymentsHarness{
-				Gateway: failover.NewGateway(mock, once()), Fail: token, Secrets: []string{secret}, Log: log.String,
+				Gateway: failover.NewGateway(mock, once()), Account: "mock:mock", Fail: token, Secrets: []string{secret}, Log: log.String,
 				Book: func(t *testing.T) []payment.BookEntry {
 					page, err := mock.Book(t.Context(), "", 100)
 					if err != nil || page.Next != "" {

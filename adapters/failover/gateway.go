@@ -46,6 +46,15 @@ func (g *Gateway) Capabilities() payment.Capabilities { return g.next.Capabiliti
 // Available implements ports.Availability.
 func (g *Gateway) Available() error { return g.guard.available() }
 
+// Account implements ports.PaymentGateway.
+func (g *Gateway) Account(ctx context.Context) (string, error) {
+	return ask(ctx, g, "account", g.next.Account)
+}
+
+// Compose implements ports.PaymentGateway: it calls nothing, so that no policy
+// applies.
+func (g *Gateway) Compose(change payment.Change) (string, error) { return g.next.Compose(change) }
+
 // Create implements ports.PaymentGateway.
 func (g *Gateway) Create(ctx context.Context, r payment.CreateRequest) (payment.Intent, error) {
 	return ask(ctx, g, "create", func(ctx context.Context) (payment.Intent, error) { return g.next.Create(ctx, r) })

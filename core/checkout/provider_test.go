@@ -63,6 +63,14 @@ func (p *provider) Capabilities() payment.Capabilities {
 	return payment.Capabilities{ManualCapture: true, Refunds: true, PartialRefunds: true, List: true}
 }
 
+// Account is that of the name.
+func (p *provider) Account(context.Context) (string, error) { return "acct_" + p.name, nil }
+
+// Compose words a request as Go does.
+func (p *provider) Compose(change payment.Change) (string, error) {
+	return fmt.Sprintf("%+v", change), nil
+}
+
 // do wraps the effect of a call in what the script says.
 func (p *provider) do(ctx context.Context, a payment.Action, effect func() error) error {
 	p.mu.Lock()

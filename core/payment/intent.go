@@ -59,9 +59,25 @@ type ProviderRefund struct {
 	CreatedAt time.Time
 }
 
+// Change is a request that changes something at a provider: a CreateRequest,
+// ConfirmRequest, CaptureRequest, CancelRequest or RefundRequest.
+//
+// The Body of each is the request as PaymentGateway.Compose worded it when it was
+// first sent. A repeat brings it along, so that it says the same to the letter
+// though the adapter may word such a request otherwise by now. Where it is empty,
+// the adapter composes.
+type Change interface{ change() }
+
+func (CreateRequest) change()  {}
+func (ConfirmRequest) change() {}
+func (CaptureRequest) change() {}
+func (CancelRequest) change()  {}
+func (RefundRequest) change()  {}
+
 // CreateRequest asks a provider for an intent. Key is never empty.
 type CreateRequest struct {
 	Key           string
+	Body          string `json:"-"`
 	Amount        int64
 	Currency      money.Currency
 	Customer      string // the provider's customer id
@@ -77,17 +93,21 @@ type CreateRequest struct {
 // the intent has one already.
 type ConfirmRequest struct {
 	Key, Reference, PaymentMethod, ReturnURL string
+
+	Body string `json:"-"`
 }
 
 // CaptureRequest takes what was authorised. Amount 0 means all of it.
 type CaptureRequest struct {
 	Key, Reference string
 	Amount         int64
+	Body           string `json:"-"`
 }
 
 // CancelRequest gives up an intent that has not succeeded.
 type CancelRequest struct {
 	Key, Reference string
+	Body           string `json:"-"`
 }
 
 // RefundRequest gives money back. Amount is always set.
@@ -95,20 +115,23 @@ type RefundRequest struct {
 	Key, Reference string
 	Amount         int64
 	Metadata       map[string]string
+	Body           string `json:"-"`
 }
 
 // ListRequest selects the provider's intents by when they were made, both ends
-// included, newest first. Limit is 1 to 100.
+// included, newest first. Without To there is no end. Limit is 1 to 100.
 type ListRequest struct {
 	From, To time.Time
 	Cursor   string
 	Limit    int
 }
 
-// IntentPage is a part of a list. Next is empty at the end.
+// IntentPage is a part of a list. Next is empty at the end. Now is when the
+// provider's own clock says that it answered, zero where it does not tell.
 type IntentPage struct {
 	Intents []Intent
 	Next    string
+	Now     time.Time
 }
 
 // Capabilities says what a provider can do beyond creating, confirming,

@@ -33,6 +33,8 @@ const (
 // suite can look into.
 type PaymentsHarness struct {
 	Gateway ports.PaymentGateway
+	// Account is the provider's id of the account.
+	Account string
 	// Book is the provider's own account of what it did, read past the gateway.
 	Book func(t *testing.T) []payment.BookEntry
 	// Fail makes the next request of this action go wrong, once, and returns
@@ -49,7 +51,7 @@ type PaymentsHarness struct {
 // not declare asserts instead that it is refused as Unsupported.
 func Payments(t *testing.T, open func(t *testing.T) PaymentsHarness) {
 	for _, cases := range [][]paymentCase{
-		paymentLifecycle, paymentRefusals, paymentRefunds, paymentReads, paymentKeys, paymentOutcomes,
+		paymentLifecycle, paymentRefusals, paymentRefunds, paymentReads, paymentKeys, paymentBodies, paymentOutcomes,
 	} {
 		for _, c := range cases {
 			t.Run(c.name, func(t *testing.T) {

@@ -20,6 +20,13 @@ var paymentReads = []paymentCase{
 		}
 		p.wantAmounts(read, 0, paymentAmount, 0)
 	}},
+	{name: "20 the account is the same each time, and is named", run: func(p *paymentTest) {
+		for range 2 {
+			if id, err := p.Gateway.Account(p.Context()); err != nil || id != p.Account {
+				p.Errorf("Account: %q, %v, want %q", id, err, p.Account)
+			}
+		}
+	}},
 	{name: "21 what does not exist is not found", run: func(p *paymentTest) {
 		const absent = "pi_contract_absent"
 		ctx, g := p.Context(), p.Gateway
@@ -84,6 +91,22 @@ var paymentReads = []paymentCase{
 			p.Errorf("listed %v, made %v", references, made)
 		}
 	}},
+	{name: "22 a cursor goes on where it stopped, though newer ones were made meanwhile", needs: listing, run: func(p *paymentTest) {
+		first, second := p.paid(), p.paid()
+		page := p.list(time.Time{}, time.Time{}, "", 1)
+		third := p.paid()
+		rest := p.list(time.Time{}, time.Time{}, page.Next, 100)
+		if len(page.Intents) != 1 || page.Intents[0].Reference != second.Reference ||
+			len(rest.Intents) != 1 || rest.Intents[0].Reference != first.Reference || rest.Next != "" {
+			p.Errorf("listed %+v, then %+v; want %s, then %s, and %s in neither", page, rest, second.Reference, first.Reference, third.Reference)
+		}
+	}},
+	{name: "22 list says what time it is for the provider", needs: listing, run: func(p *paymentTest) {
+		made := p.paid().CreatedAt
+		if now := p.list(time.Time{}, time.Time{}, "", 1).Now; now.Before(made.Truncate(time.Second)) || now.After(made.Add(time.Minute)) {
+			p.Errorf("it is %s, right after %s", now, made)
+		}
+	}},
 	{name: "22 list keeps to its window, ends included", needs: listing, run: func(p *paymentTest) {
 		at := p.paid().CreatedAt
 		for _, row := range []struct {
@@ -94,6 +117,9 @@ var paymentReads = []paymentCase{
 			{"at the moment itself", at, at, 1},
 			{"before", at.Add(-time.Hour), at.Add(-time.Second), 0},
 			{"after", at.Add(time.Second), at.Add(time.Hour), 0},
+			{"from then on", at, time.Time{}, 1},
+			{"until then", time.Time{}, at, 1},
+			{"after, without an end", at.Add(time.Second), time.Time{}, 0},
 		} {
 			if got := len(p.list(row.from, row.to, "", 100).Intents); got != row.want {
 				p.Errorf("%s: %d intents, want %d", row.name, got, row.want)

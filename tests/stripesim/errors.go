@@ -54,6 +54,14 @@ func unauthorized(key string) *failure {
 	return &failure{status: http.StatusUnauthorized, Type: "invalid_request_error", Message: message}
 }
 
+// forbidden is what a restricted key gets.
+func forbidden(account string) *failure {
+	return &failure{
+		status: http.StatusForbidden, Type: "invalid_request_error",
+		Message: "The provided key 'rk_test_****' does not have the required permissions for this endpoint on account '" + account + "'.",
+	}
+}
+
 func keyInUse() *failure {
 	return &failure{
 		status: http.StatusConflict, Type: "invalid_request_error", Code: "idempotency_key_in_use",

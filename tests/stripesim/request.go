@@ -42,6 +42,7 @@ var endpoints = []endpoint{
 		"GET", regexp.MustCompile(`^/v1/payment_intents$`), "",
 		"created[gt] created[gte] created[lt] created[lte] customer ending_before expand limit starting_after", (*Sim).list,
 	},
+	{"GET", regexp.MustCompile(`^/v1/account$`), "", "expand", (*Sim).self},
 	{"POST", regexp.MustCompile(`^/v1/refunds$`), payment.Refund, "amount expand metadata payment_intent reason", (*Sim).refund},
 	{"GET", regexp.MustCompile(`^/v1/refunds$`), "", "ending_before expand limit payment_intent starting_after", (*Sim).refunds},
 }

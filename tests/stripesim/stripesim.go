@@ -14,7 +14,6 @@ import (
 	"net/http"
 	"runtime"
 	"slices"
-	"strings"
 	"sync"
 	"testing"
 	"time"
@@ -28,18 +27,23 @@ const Version = "2023-10-16"
 
 // Options are what an account may be given. Zero means the default.
 type Options struct {
-	Key string           // its secret key; one of its own by default
-	Now func() time.Time // time.Now by default
+	Key     string           // its secret key; one of its own by default
+	Account string           // its id, acct_…; one of its own by default
+	Now     func() time.Time // time.Now by default
+	Skew    time.Duration    // how far Stripe's clock is ahead of Now
 }
 
 // Sim is one account at Stripe.
 type Sim struct {
 	*faultserver.Server
-	key string
-	now func() time.Time
-	ctx context.Context //nolint:containedctx // it ends with the test: what goes on in the background
+	accounts *accounts // that are served at the same address
+	account  string
+	now      func() time.Time
+	ctx      context.Context //nolint:containedctx // it ends with the test: what goes on in the background
 
 	mu      sync.Mutex
+	key     string
+	limited bool      // the key may not read its account
 	intents []*intent // oldest first
 	keys    map[string]*saved
 	events  []Event
@@ -50,22 +54,11 @@ type Sim struct {
 // Start opens an account and serves it until the test ends.
 func Start(t testing.TB, o Options) *Sim {
 	t.Helper()
-	s := &Sim{
-		key: o.Key, now: o.Now, ctx: t.Context(),
-		keys: map[string]*saved{}, news: make(chan struct{}), failing: map[payment.Action]bool{},
-	}
-	if s.key == "" {
-		s.key = "sk_test_" + rand.Text()
-	}
-	if s.now == nil {
-		s.now = time.Now
-	}
+	all := &accounts{byKey: map[string]*Sim{}}
+	s := all.open(t, o)
 	s.Server = faultserver.Start(t, s)
 	return s
 }
-
-// Key is the account's secret key.
-func (s *Sim) Key() string { return s.key }
 
 // Book is the account's own book, newest first: each intent, whether or not its
 // maker knows of it.
@@ -87,10 +80,12 @@ func (s *Sim) FailAfterCommit(a payment.Action) {
 	s.failing[a] = true
 }
 
-// ServeHTTP implements http.Handler.
+// ServeHTTP implements http.Handler. It is the account that the key is of which
+// answers.
 func (s *Sim) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	w.Header().Set("Request-Id", "req_"+rand.Text())
-	a, replayed := s.answer(r)
+	w.Header().Set("Date", s.now().UTC().Format(http.TimeFormat))
+	a, replayed := s.accounts.answer(r)
 	if replayed {
 		w.Header().Set("Idempotent-Replayed", "true")
 	}
@@ -106,9 +101,6 @@ type answered struct {
 }
 
 func (s *Sim) answer(r *http.Request) (a answered, replayed bool) {
-	if key, ok := strings.CutPrefix(r.Header.Get("Authorization"), "Bearer "); !ok || key != s.key {
-		return refuse(unauthorized(key)), false
-	}
 	if v := r.Header.Get("Stripe-Version"); v != "" && v != Version {
 		return refuse(invalid("", "", "Invalid Stripe API version: "+v)), false
 	}

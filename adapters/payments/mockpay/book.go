@@ -73,7 +73,7 @@ func (g *Gateway) list(ctx context.Context, r payment.ListRequest) (payment.Inte
 	if r.Limit < 1 || r.Limit > 100 {
 		return payment.IntentPage{}, fault.InvalidParam("limit", "parameter_invalid", "limit must be 1 to 100")
 	}
-	page := payment.IntentPage{Next: r.Cursor}
+	page := payment.IntentPage{Next: r.Cursor, Now: g.o.Clock.Now()}
 	for {
 		records, err := g.page(ctx, page.Next, r.Limit-len(page.Intents))
 		if err != nil {
@@ -89,7 +89,7 @@ func (g *Gateway) list(ctx context.Context, r payment.ListRequest) (payment.Inte
 				page.Next = ""
 				return page, nil
 			}
-			if !i.CreatedAt.After(r.To) {
+			if r.To.IsZero() || !i.CreatedAt.After(r.To) {
 				page.Intents = append(page.Intents, i.Intent)
 			}
 		}

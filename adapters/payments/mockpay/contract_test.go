@@ -48,7 +48,7 @@ func TestContract(t *testing.T) {
 				Log: slog.New(slog.NewTextHandler(&log, nil)),
 			})
 			return contract.PaymentsHarness{
-				Gateway: g, Fail: token, Secrets: []string{secret}, Log: log.String,
+				Gateway: g, Account: "mock:mock", Fail: token, Secrets: []string{secret}, Log: log.String,
 				Book: func(t *testing.T) []payment.BookEntry { return book(t, g) },
 			}
 		})

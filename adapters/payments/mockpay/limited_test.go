@@ -46,7 +46,7 @@ func TestContractOfALimitedProvider(t *testing.T) {
 	contract.Payments(t, func(t *testing.T) contract.PaymentsHarness {
 		g := open(t, mockpay.Options{Journal: memjournal.New(sys.Clock{})})
 		return contract.PaymentsHarness{
-			Gateway: limited{g}, Fail: token, Secrets: []string{secret},
+			Gateway: limited{g}, Account: "mock:mock", Fail: token, Secrets: []string{secret},
 			Log:  func() string { return "" },
 			Book: func(t *testing.T) []payment.BookEntry { return book(t, g) },
 		}

@@ -9,6 +9,8 @@
 // time a key is seen, and a repeat succeeds. pm_mock_hang commits and then
 // gives no answer until the caller's context ends (at most hangLimit).
 //
+// A request is worded in JSON, its key in it, and a repeat must be worded alike.
+//
 // Keys: a create's key is known to the whole account, any other to the intent
 // that it was used on. A request that is refused without effect (Invalid,
 // Conflict) does not use up its key, as at Stripe.
@@ -89,16 +91,30 @@ func (g *Gateway) Capabilities() payment.Capabilities {
 	}
 }
 
+// Account implements ports.PaymentGateway: there is one to a name.
+func (g *Gateway) Account(context.Context) (string, error) { return "mock:" + g.Name(), nil }
+
+// Compose implements ports.PaymentGateway.
+func (g *Gateway) Compose(change payment.Change) (string, error) {
+	return string(mustMarshal(change)), nil
+}
+
 // Create implements ports.PaymentGateway.
 func (g *Gateway) Create(ctx context.Context, r payment.CreateRequest) (payment.Intent, error) {
-	q := newRequest(payment.Create, r.Key, "", r)
+	q, r, err := newRequest(payment.Create, r.Key, "", r.Body, r)
+	if err != nil {
+		return payment.Intent{}, g.named(q, err)
+	}
 	a, err := g.create(ctx, q, r)
 	return a.Intent, g.named(q, err)
 }
 
 // Confirm implements ports.PaymentGateway.
 func (g *Gateway) Confirm(ctx context.Context, r payment.ConfirmRequest) (payment.Intent, error) {
-	q := newRequest(payment.Confirm, r.Key, r.Reference, r)
+	q, r, err := newRequest(payment.Confirm, r.Key, r.Reference, r.Body, r)
+	if err != nil {
+		return payment.Intent{}, g.named(q, err)
+	}
 	q.method = r.PaymentMethod
 	a, err := g.act(ctx, q, func(i *intent) error { return i.confirm(r.PaymentMethod, r.ReturnURL) })
 	return a.Intent, g.named(q, err)
@@ -106,21 +122,30 @@ func (g *Gateway) Confirm(ctx context.Context, r payment.ConfirmRequest) (paymen
 
 // Capture implements ports.PaymentGateway.
 func (g *Gateway) Capture(ctx context.Context, r payment.CaptureRequest) (payment.Intent, error) {
-	q := newRequest(payment.Capture, r.Key, r.Reference, r)
+	q, r, err := newRequest(payment.Capture, r.Key, r.Reference, r.Body, r)
+	if err != nil {
+		return payment.Intent{}, g.named(q, err)
+	}
 	a, err := g.act(ctx, q, func(i *intent) error { return i.capture(r.Amount) })
 	return a.Intent, g.named(q, err)
 }
 
 // Cancel implements ports.PaymentGateway.
 func (g *Gateway) Cancel(ctx context.Context, r payment.CancelRequest) (payment.Intent, error) {
-	q := newRequest(payment.Cancel, r.Key, r.Reference, r)
+	q, _, err := newRequest(payment.Cancel, r.Key, r.Reference, r.Body, r)
+	if err != nil {
+		return payment.Intent{}, g.named(q, err)
+	}
 	a, err := g.act(ctx, q, (*intent).cancel)
 	return a.Intent, g.named(q, err)
 }
 
 // Refund implements ports.PaymentGateway.
 func (g *Gateway) Refund(ctx context.Context, r payment.RefundRequest) (payment.ProviderRefund, error) {
-	q := newRequest(payment.Refund, r.Key, r.Reference, r)
+	q, r, err := newRequest(payment.Refund, r.Key, r.Reference, r.Body, r)
+	if err != nil {
+		return payment.ProviderRefund{}, g.named(q, err)
+	}
 	a, err := g.act(ctx, q, func(i *intent) error {
 		return i.refund(g.o.IDs.New("re_mock"), g.o.Clock.Now(), r)
 	})

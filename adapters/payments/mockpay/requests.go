@@ -4,6 +4,7 @@ import (
 	"context"
 	"crypto/sha256"
 	"encoding/hex"
+	"encoding/json"
 	"time"
 
 	"patchbay/core/fault"
@@ -38,10 +39,23 @@ type answered struct {
 	Failed      bool                   `json:",omitempty"` // a repeat is a server error
 }
 
-// newRequest takes the fingerprint of body, the request with its key in it.
-func newRequest(a payment.Action, key, reference string, body any) request {
-	sum := sha256.Sum256(append([]byte(a+"\n"), mustMarshal(body)...))
-	return request{action: a, key: key, reference: reference, fingerprint: hex.EncodeToString(sum[:])}
+// newRequest reads a request as its body has it, or words it where there is none.
+// Its fingerprint is that of the body, so that what was sent before is the same
+// request also where this version would word it otherwise. Invalid.
+func newRequest[R payment.Change](a payment.Action, key, reference, body string, asked R) (request, R, error) {
+	q := request{action: a, key: key, reference: reference}
+	if body == "" {
+		body = string(mustMarshal(asked))
+	} else {
+		var said R
+		if err := json.Unmarshal([]byte(body), &said); err != nil {
+			return q, asked, fault.New(fault.Invalid, "body_invalid", "the request cannot be read")
+		}
+		asked = said
+	}
+	sum := sha256.Sum256([]byte(string(a) + "\n" + body))
+	q.fingerprint = hex.EncodeToString(sum[:])
+	return q, asked, nil
 }
 
 // repeated returns the answer that the intent remembers under the key. Conflict

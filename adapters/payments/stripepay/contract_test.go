@@ -49,7 +49,7 @@ func harness(within func(*stripepay.Gateway) ports.PaymentGateway) func(t *testi
 	return func(t *testing.T) contract.PaymentsHarness {
 		sim := stripesim.Start(t, stripesim.Options{})
 		return contract.PaymentsHarness{
-			Gateway: within(open(t, sim)), Secrets: []string{sim.Key()},
+			Gateway: within(open(t, sim)), Account: sim.Account(), Secrets: []string{sim.Key()},
 			Log:  func() string { return "" }, // neither the adapter nor the library logs
 			Book: func(*testing.T) []payment.BookEntry { return sim.Book() },
 			Fail: func(_ *testing.T, a payment.Action, f contract.PaymentFault) string {

@@ -2,7 +2,9 @@ package stripepay
 
 import (
 	"context"
+	"net/http"
 	"slices"
+	"time"
 
 	"github.com/stripe/stripe-go/v76"
 
@@ -39,7 +41,7 @@ func (g *Gateway) Refunds(ctx context.Context, reference string) ([]payment.Prov
 func (g *Gateway) List(ctx context.Context, r payment.ListRequest) (payment.IntentPage, error) {
 	c := g.begin(ctx, "list")
 	p := &stripe.PaymentIntentListParams{
-		CreatedRange: &stripe.RangeQueryParams{GreaterThanOrEqual: r.From.Unix(), LesserThanOrEqual: r.To.Unix()},
+		CreatedRange: &stripe.RangeQueryParams{GreaterThanOrEqual: second(r.From), LesserThanOrEqual: second(r.To)},
 		Expand:       stripe.StringSlice([]string{"data.latest_charge"}),
 	}
 	p.Context, p.Limit, p.StartingAfter, p.Single = c.ctx, stripe.Int64(int64(r.Limit)), optional(r.Cursor), true
@@ -61,5 +63,16 @@ func (g *Gateway) List(ctx context.Context, r payment.ListRequest) (payment.Inte
 	if n := len(page.Intents); n > 0 && list.Meta().HasMore {
 		page.Next = page.Intents[n-1].Reference
 	}
+	if now, err := http.ParseTime(c.exchange.Header("Date")); err == nil {
+		page.Now = now
+	}
 	return page, nil
+}
+
+// second is an end of a window, 0 for none.
+func second(t time.Time) int64 {
+	if t.IsZero() {
+		return 0
+	}
+	return t.Unix()
 }

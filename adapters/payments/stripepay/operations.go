@@ -8,83 +8,54 @@ import (
 	"patchbay/core/payment"
 )
 
-// charge is asked for with every intent: it tells what was given back.
-var charge = stripe.StringSlice([]string{"latest_charge"})
-
 // Create implements ports.PaymentGateway.
 func (g *Gateway) Create(ctx context.Context, r payment.CreateRequest) (payment.Intent, error) {
 	c := g.begin(ctx, "create")
-	base, err := c.write(r.Key)
+	p, err := c.prepare(r.Key, r.Body, r)
 	if err != nil {
 		return payment.Intent{}, err
 	}
-	p := &stripe.PaymentIntentParams{
-		Params: base, Amount: stripe.Int64(r.Amount), Currency: stripe.String(string(r.Currency)),
-		Customer: optional(r.Customer), PaymentMethod: optional(r.PaymentMethod), Description: optional(r.Description),
-		CaptureMethod: optional(string(r.CaptureMethod)), Metadata: r.Metadata, Expand: charge,
-		AutomaticPaymentMethods: &stripe.PaymentIntentAutomaticPaymentMethodsParams{Enabled: stripe.Bool(true)},
-	}
-	if r.Confirm {
-		p.Confirm, p.ReturnURL = stripe.Bool(true), optional(r.ReturnURL)
-	}
-	// Without an address to return to, Stripe refuses to confirm what might send
-	// the buyer away: since 2023-08-16 that must be ruled out by the request.
-	if r.ReturnURL == "" {
-		p.AutomaticPaymentMethods.AllowRedirects = stripe.String("never")
-	}
-	return c.intent(g.api.PaymentIntents.New(p))
+	var made stripe.PaymentIntent
+	return c.intent(&made, p.post("/v1/payment_intents", &made))
 }
 
 // Confirm implements ports.PaymentGateway.
 func (g *Gateway) Confirm(ctx context.Context, r payment.ConfirmRequest) (payment.Intent, error) {
-	c := g.begin(ctx, "confirm")
-	base, err := c.write(r.Key)
-	if err != nil {
-		return payment.Intent{}, err
-	}
-	return c.about(r.Reference)(g.api.PaymentIntents.Confirm(r.Reference, &stripe.PaymentIntentConfirmParams{
-		Params: base, PaymentMethod: optional(r.PaymentMethod), ReturnURL: optional(r.ReturnURL), Expand: charge,
-	}))
+	return g.begin(ctx, "confirm").change(r.Key, r.Body, r.Reference, r)
 }
 
 // Capture implements ports.PaymentGateway.
 func (g *Gateway) Capture(ctx context.Context, r payment.CaptureRequest) (payment.Intent, error) {
-	c := g.begin(ctx, "capture")
-	base, err := c.write(r.Key)
-	if err != nil {
-		return payment.Intent{}, err
-	}
-	p := &stripe.PaymentIntentCaptureParams{Params: base, Expand: charge}
-	if r.Amount != 0 {
-		p.AmountToCapture = stripe.Int64(r.Amount)
-	}
-	return c.about(r.Reference)(g.api.PaymentIntents.Capture(r.Reference, p))
+	return g.begin(ctx, "capture").change(r.Key, r.Body, r.Reference, r)
 }
 
 // Cancel implements ports.PaymentGateway.
 func (g *Gateway) Cancel(ctx context.Context, r payment.CancelRequest) (payment.Intent, error) {
-	c := g.begin(ctx, "cancel")
-	base, err := c.write(r.Key)
+	return g.begin(ctx, "cancel").change(r.Key, r.Body, r.Reference, r)
+}
+
+// change does what the call is named after to an intent that is there.
+func (c call) change(key, body, reference string, r payment.Change) (payment.Intent, error) {
+	p, err := c.prepare(key, body, r)
 	if err != nil {
 		return payment.Intent{}, err
 	}
-	return c.about(r.Reference)(g.api.PaymentIntents.Cancel(r.Reference, &stripe.PaymentIntentCancelParams{Params: base, Expand: charge}))
+	var changed stripe.PaymentIntent
+	return c.about(reference)(&changed, p.post(stripe.FormatURLPath("/v1/payment_intents/%s/"+c.op, reference), &changed))
 }
 
 // Refund implements ports.PaymentGateway.
 func (g *Gateway) Refund(ctx context.Context, r payment.RefundRequest) (payment.ProviderRefund, error) {
 	c := g.begin(ctx, "refund")
-	base, err := c.write(r.Key)
+	p, err := c.prepare(r.Key, r.Body, r)
 	if err != nil {
 		return payment.ProviderRefund{}, err
 	}
-	made, err := g.api.Refunds.New(&stripe.RefundParams{
-		Params: base, PaymentIntent: stripe.String(r.Reference), Amount: stripe.Int64(r.Amount), Metadata: r.Metadata,
-	})
-	if err != nil {
+	var made stripe.Refund
+	if err := p.post("/v1/refunds", &made); err != nil {
 		return payment.ProviderRefund{}, c.failure(err)
 	}
-	refund, ok := refundOf(made)
+	refund, ok := refundOf(&made)
 	if !ok || refund.Intent != r.Reference || refund.Amount != r.Amount {
 		return payment.ProviderRefund{}, c.unreadable()
 	}
@@ -118,11 +89,4 @@ func (c call) about(reference string) func(*stripe.PaymentIntent, error) (paymen
 		}
 		return c.intent(pi, err)
 	}
-}
-
-func optional(text string) *string {
-	if text == "" {
-		return nil
-	}
-	return &text
 }

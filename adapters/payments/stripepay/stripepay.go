@@ -7,6 +7,7 @@ package stripepay
 import (
 	"context"
 	"fmt"
+	"sync/atomic"
 
 	"github.com/stripe/stripe-go/v76"
 	"github.com/stripe/stripe-go/v76/client"
@@ -27,6 +28,7 @@ type Options struct {
 	Name           string // as configured
 	SecretKey      string // sk_… or rk_…
 	PublishableKey string // pk_…, for confirming in a browser; may be empty
+	Account        string // acct_…; where it is empty, Stripe is asked for it
 	// HTTP says where Stripe is, and bounds what is asked of it. Its BaseURL is
 	// DefaultBaseURL where empty.
 	HTTP httpclient.Options
@@ -39,6 +41,8 @@ type Gateway struct {
 	secretKey      string
 	publishableKey string
 	api            *client.API
+	backend        stripe.Backend         // of the same api
+	account        atomic.Pointer[string] // nil until it is known
 }
 
 // New makes a Gateway, and calls nothing.
@@ -46,26 +50,34 @@ func New(o Options) (*Gateway, error) {
 	if o.Name == "" || o.SecretKey == "" {
 		return nil, fault.New(fault.Invalid, "missing_setting", "an account at Stripe needs a name and a secret key")
 	}
+	if o.Account != "" && !isAccount(o.Account) {
+		return nil, fault.New(fault.Invalid, "invalid_setting", "an account at Stripe is named by an id that begins with acct_")
+	}
 	if o.HTTP.BaseURL == "" {
 		o.HTTP.BaseURL = DefaultBaseURL
 	}
-	http, err := httpclient.New(o.HTTP)
+	hc, err := httpclient.New(o.HTTP)
 	if err != nil {
 		return nil, fmt.Errorf("stripepay: %w", err)
 	}
 	// A configuration each: the library writes into it.
 	backend := func(sort stripe.SupportedBackend) stripe.Backend {
 		return stripe.GetBackendWithConfig(sort, &stripe.BackendConfig{
-			URL: stripe.String(o.HTTP.BaseURL), HTTPClient: http.HTTP(), MaxNetworkRetries: stripe.Int64(0),
+			URL: stripe.String(o.HTTP.BaseURL), HTTPClient: hc.HTTP(), MaxNetworkRetries: stripe.Int64(0),
 			EnableTelemetry: stripe.Bool(false), LeveledLogger: &stripe.LeveledLogger{Level: stripe.LevelNull},
 		})
 	}
-	return &Gateway{
-		name: o.Name, secretKey: o.SecretKey, publishableKey: o.PublishableKey,
+	api := backend(stripe.APIBackend)
+	g := &Gateway{
+		name: o.Name, secretKey: o.SecretKey, publishableKey: o.PublishableKey, backend: api,
 		api: client.New(o.SecretKey, &stripe.Backends{
-			API: backend(stripe.APIBackend), Connect: backend(stripe.ConnectBackend), Uploads: backend(stripe.UploadsBackend),
+			API: api, Connect: backend(stripe.ConnectBackend), Uploads: backend(stripe.UploadsBackend),
 		}),
-	}, nil
+	}
+	if o.Account != "" {
+		g.account.Store(&o.Account)
+	}
+	return g, nil
 }
 
 // Name implements ports.PaymentGateway.
@@ -89,15 +101,6 @@ type call struct {
 func (g *Gateway) begin(ctx context.Context, op string) call {
 	ctx, x := httpclient.Record(ctx)
 	return call{g: g, op: op, ctx: ctx, exchange: x}
-}
-
-// write is the beginning of a request that changes something. Without a key the
-// library would make one, a new one for each try.
-func (c call) write(key string) (stripe.Params, error) {
-	if key == "" || len(key) > 255 {
-		return stripe.Params{}, c.fault(fault.Invalid, "idempotency_key_invalid", "a key has 1 to 255 characters", nil)
-	}
-	return stripe.Params{Context: c.ctx, IdempotencyKey: stripe.String(key)}, nil
 }
 
 func (c call) read() stripe.Params { return stripe.Params{Context: c.ctx} }

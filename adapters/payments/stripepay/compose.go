@@ -1,0 +1,124 @@
+package stripepay
+
+import (
+	"fmt"
+	"net/http"
+	"net/url"
+	"strings"
+
+	"github.com/stripe/stripe-go/v76"
+	"github.com/stripe/stripe-go/v76/form"
+
+	"patchbay/core/fault"
+	"patchbay/core/payment"
+)
+
+// charge is asked for with every intent: it tells what was given back.
+var charge = stripe.StringSlice([]string{"latest_charge"})
+
+// Compose implements ports.PaymentGateway: it is the form that goes to Stripe,
+// without what is in its path.
+func (g *Gateway) Compose(change payment.Change) (string, error) {
+	var params any
+	switch r := change.(type) {
+	case payment.CreateRequest:
+		params = createParams(r)
+	case payment.ConfirmRequest:
+		params = &stripe.PaymentIntentConfirmParams{
+			PaymentMethod: optional(r.PaymentMethod), ReturnURL: optional(r.ReturnURL), Expand: charge,
+		}
+	case payment.CaptureRequest:
+		p := &stripe.PaymentIntentCaptureParams{Expand: charge}
+		if r.Amount != 0 {
+			p.AmountToCapture = stripe.Int64(r.Amount)
+		}
+		params = p
+	case payment.CancelRequest:
+		params = &stripe.PaymentIntentCancelParams{Expand: charge}
+	case payment.RefundRequest:
+		params = &stripe.RefundParams{
+			PaymentIntent: stripe.String(r.Reference), Amount: stripe.Int64(r.Amount), Metadata: r.Metadata,
+		}
+	default:
+		return "", fault.Wrap(fault.Internal, "stripepay.compose", fmt.Errorf("a request of type %T", change))
+	}
+	values := new(form.Values)
+	form.AppendTo(values, params)
+	return values.Encode(), nil
+}
+
+func createParams(r payment.CreateRequest) *stripe.PaymentIntentParams {
+	p := &stripe.PaymentIntentParams{
+		Amount: stripe.Int64(r.Amount), Currency: stripe.String(string(r.Currency)),
+		Customer: optional(r.Customer), PaymentMethod: optional(r.PaymentMethod), Description: optional(r.Description),
+		CaptureMethod: optional(string(r.CaptureMethod)), Metadata: r.Metadata, Expand: charge,
+		AutomaticPaymentMethods: &stripe.PaymentIntentAutomaticPaymentMethodsParams{Enabled: stripe.Bool(true)},
+	}
+	if r.Confirm {
+		p.Confirm, p.ReturnURL = stripe.Bool(true), optional(r.ReturnURL)
+	}
+	// Without an address to return to, Stripe refuses to confirm what might send
+	// the buyer away: since 2023-08-16 that must be ruled out by the request.
+	if r.ReturnURL == "" {
+		p.AutomaticPaymentMethods.AllowRedirects = stripe.String("never")
+	}
+	return p
+}
+
+func optional(text string) *string {
+	if text == "" {
+		return nil
+	}
+	return &text
+}
+
+// prepared is a request that changes something, ready to be sent.
+type prepared struct {
+	call
+	key    string
+	values *form.Values
+}
+
+// prepare makes a call's request of its body, or of the change where there is none
+// yet. Without a key the library would make one, a new one for each try.
+func (c call) prepare(key, body string, change payment.Change) (prepared, error) {
+	if key == "" || len(key) > 255 {
+		return prepared{}, c.fault(fault.Invalid, "idempotency_key_invalid", "a key has 1 to 255 characters", nil)
+	}
+	if body == "" {
+		composed, err := c.g.Compose(change)
+		if err != nil {
+			return prepared{}, err
+		}
+		body = composed
+	}
+	values, err := parse(body)
+	if err != nil {
+		return prepared{}, c.fault(fault.Invalid, "body_invalid", "the request, as it was kept, cannot be read; nothing was sent", nil)
+	}
+	return prepared{c, key, values}, nil
+}
+
+// parse reads a form, its parameters in the order that they are written: what
+// the library makes of them is the same form again.
+func parse(body string) (*form.Values, error) {
+	values := new(form.Values)
+	for parameter := range strings.SplitSeq(body, "&") {
+		name, value, _ := strings.Cut(parameter, "=")
+		name, err := url.QueryUnescape(name)
+		if err != nil {
+			return nil, err
+		}
+		if value, err = url.QueryUnescape(value); err != nil {
+			return nil, err
+		}
+		values.Add(name, value)
+	}
+	return values, nil
+}
+
+// post sends the request, and reads the answer into it.
+func (p prepared) post(path string, answer stripe.LastResponseSetter) error {
+	return p.g.backend.CallRaw(http.MethodPost, path, p.g.secretKey, p.values,
+		&stripe.Params{Context: p.ctx, IdempotencyKey: stripe.String(p.key)}, answer)
+}

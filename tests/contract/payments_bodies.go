@@ -1,0 +1,110 @@
+package contract
+
+import (
+	"strings"
+
+	"patchbay/core/fault"
+	"patchbay/core/payment"
+)
+
+// paymentBodies is what the wording of a request is for.
+var paymentBodies = []paymentCase{
+	{name: "composing calls nothing, and is the same each time", run: func(p *paymentTest) {
+		made := p.request("pm_card_visa")
+		made.Metadata = map[string]string{"b": "2", "a": "1", "c": "3"}
+		bodies := map[string]bool{}
+		for _, change := range []payment.Change{
+			made,
+			payment.ConfirmRequest{Key: "k", Reference: "pi_contract", PaymentMethod: "pm_card_visa", ReturnURL: "https://shop.example.com/ä?b=c&d"},
+			payment.CaptureRequest{Key: "k", Reference: "pi_contract", Amount: 7},
+			payment.RefundRequest{Key: "k", Reference: "pi_contract", Amount: 7, Metadata: made.Metadata},
+			payment.CancelRequest{Key: "k", Reference: "pi_contract"},
+		} {
+			body := p.compose(change)
+			bodies[body] = true
+			for range 20 {
+				if again := p.compose(change); again != body || body == "" {
+					p.Fatalf("%T: %q, then %q", change, body, again)
+				}
+			}
+		}
+		if len(bodies) != 5 {
+			p.Errorf("%d bodies of 5 requests", len(bodies))
+		}
+		if book := p.Book(p.T); len(book) != 0 {
+			p.Errorf("book %+v, want it empty", book)
+		}
+	}},
+	{name: "what was composed is what goes out without it", run: func(p *paymentTest) {
+		r := p.request("pm_card_visa")
+		r.Metadata = operationMetadata("op_body")
+		first := p.create(r)
+		r.Body = p.compose(r)
+		if second := p.create(r); second.Reference != first.Reference {
+			p.Errorf("it made %s, want %s", second.Reference, first.Reference)
+		}
+		p.entry()
+	}},
+	{name: "it is the body that is done", run: func(p *paymentTest) {
+		r := p.request("pm_card_visa")
+		r.Body = p.compose(r)
+		r.Description, r.Metadata = "worded otherwise by now", operationMetadata("op_body")
+		if made := p.create(r); made.Metadata[payment.MetaOperation] != "" {
+			p.Errorf("made with %v", made.Metadata)
+		}
+		p.wantCharged(paymentAmount)
+	}},
+	{name: "a repeat of the body has the first result, whatever the request says by now", run: func(p *paymentTest) {
+		r := p.request("pm_card_visa")
+		r.Body = p.compose(r)
+		first := p.create(r)
+		r.Description = "worded otherwise by now"
+		if second := p.create(r); second.Reference != first.Reference {
+			p.Errorf("it made %s, want %s", second.Reference, first.Reference)
+		}
+		p.entry()
+	}},
+	{name: "another body under the key is a mismatch", run: func(p *paymentTest) {
+		r := p.request("pm_card_visa")
+		r.Body = p.compose(r)
+		p.create(r)
+		r.Body = ""
+		r.Description = "another"
+		r.Body = p.compose(r)
+		if _, err := p.Gateway.Create(p.Context(), r); err == nil || fault.From(err).Code != idempotencyMismatch {
+			p.Errorf("it was answered %v", err)
+		}
+		p.entry()
+	}},
+	{name: "a refund is repeated by its body", needs: partialRefunds, run: func(p *paymentTest) {
+		r := payment.RefundRequest{Key: paymentKey(), Reference: p.paid().Reference, Amount: 300}
+		r.Body = p.compose(r)
+		for range 2 {
+			if refund, err := p.Gateway.Refund(p.Context(), r); err != nil || refund.Amount != 300 {
+				p.Fatalf("Refund: %+v, %v", refund, err)
+			}
+			r.Metadata = operationMetadata("worded otherwise by now")
+		}
+		if e := p.entry(); e.Refunds != 1 || e.Refunded != 300 {
+			p.Errorf("%d refunds of %d", e.Refunds, e.Refunded)
+		}
+	}},
+	{name: "a body that cannot be read is invalid, and nothing is sent", run: func(p *paymentTest) {
+		r := p.request("pm_card_visa")
+		r.Body = "amount=%zz" + strings.Repeat("{", 3)
+		_, err := p.Gateway.Create(p.Context(), r)
+		p.wantErr(err, fault.Invalid, "body_invalid")
+		if book := p.Book(p.T); len(book) != 0 {
+			p.Errorf("book %+v, want it empty", book)
+		}
+	}},
+}
+
+func (p *paymentTest) compose(change payment.Change) string {
+	p.Helper()
+	body, err := p.Gateway.Compose(change)
+	if err != nil {
+		p.Fatalf("Compose: %v", err)
+	}
+	return body
+}

@@ -1,0 +1,106 @@
+package stripesim
+
+import (
+	"crypto/rand"
+	"net/http"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"patchbay/core/payment"
+)
+
+// accounts are those that one address serves. Each has books of its own, and is
+// known by its secret key.
+type accounts struct {
+	mu    sync.Mutex
+	byKey map[string]*Sim
+}
+
+func (all *accounts) open(t testing.TB, o Options) *Sim {
+	s := &Sim{
+		accounts: all, account: o.Account, ctx: t.Context(), key: o.Key,
+		keys: map[string]*saved{}, news: make(chan struct{}), failing: map[payment.Action]bool{},
+	}
+	if o.Now == nil {
+		o.Now = time.Now
+	}
+	s.now = func() time.Time { return o.Now().Add(o.Skew) }
+	if s.account == "" {
+		s.account = newID("acct")
+	}
+	if s.key == "" {
+		s.key = "sk_test_" + rand.Text()
+	}
+	all.mu.Lock()
+	defer all.mu.Unlock()
+	all.byKey[s.key] = s
+	return s
+}
+
+// answer lets the account answer that the request's key is of.
+func (all *accounts) answer(r *http.Request) (a answered, replayed bool) {
+	key, _ := strings.CutPrefix(r.Header.Get("Authorization"), "Bearer ")
+	all.mu.Lock()
+	s := all.byKey[key]
+	all.mu.Unlock()
+	if s == nil {
+		return refuse(unauthorized(key)), false
+	}
+	return s.answer(r)
+}
+
+// Open opens another account at the same address.
+func (s *Sim) Open(t testing.TB, o Options) *Sim {
+	t.Helper()
+	other := s.accounts.open(t, o)
+	other.Server = s.Server
+	return other
+}
+
+// Account is the account's id: acct_…
+func (s *Sim) Account() string { return s.account }
+
+// Key is the account's secret key.
+func (s *Sim) Key() string {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.key
+}
+
+// Roll gives the account a new secret key. The one before is refused from then
+// on; what was done under an idempotency key stays known.
+func (s *Sim) Roll() (key string) {
+	key = "sk_test_" + rand.Text()
+	s.mu.Lock()
+	old := s.key
+	s.key = key
+	s.mu.Unlock()
+	s.accounts.mu.Lock()
+	defer s.accounts.mu.Unlock()
+	delete(s.accounts.byKey, old)
+	s.accounts.byKey[key] = s
+	return key
+}
+
+// Restrict keeps the account's key from reading the account itself.
+func (s *Sim) Restrict() {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.limited = true
+}
+
+// self is the account that the key is of.
+func (s *Sim) self(q *request) (object, *failure) {
+	if s.limited {
+		return nil, forbidden(s.account)
+	}
+	if _, f := q.expands(""); f != nil {
+		return nil, f
+	}
+	return object{
+		"id": s.account, "object": "account", "business_type": nil, "charges_enabled": true, "country": "US", "default_currency": "usd",
+		"details_submitted": true, "email": nil, "metadata": object{}, "payouts_enabled": true, "type": "standard",
+	}, nil
+}
