@@ -3,6 +3,7 @@ package checkout
 import (
 	"context"
 	"maps"
+	"reflect"
 	"strings"
 	"time"
 
@@ -18,7 +19,8 @@ import (
 //
 // Two durable commits: the payment with its operation, claimed by this process,
 // before the provider is called; the outcome after. Each further provider takes
-// one more. A repeat under the same key is answered from the payment itself.
+// one more. A repeat under the same key is answered from the payment itself; it
+// begins nothing once anything has become of the payment.
 //
 // Invalid; Declined; Conflict with idem.CodeMismatch, idem.CodeInFlight or code
 // payment_erased;
@@ -31,18 +33,38 @@ func (s *Service) Create(ctx context.Context, tenant string, r CreateRequest, ke
 	if len(s.Gateways) == 0 {
 		return Result{}, fault.New(fault.Unavailable, "no_payment_provider", "no payment provider is configured")
 	}
-	st, err := s.draft(tenant, r, key)
-	if err != nil {
-		return Result{}, err
+	if !r.ExpiresAt.IsZero() && !r.ExpiresAt.After(by.Add(-answerWithin)) { // only a repeat may come so late
+		known, err := s.byKey(ctx, key)
+		if fault.Is(err, fault.NotFound) {
+			return Result{}, fault.InvalidParam("expiresAt", "expires_in_the_past", "expiresAt must be in the future")
+		}
+		if err != nil {
+			return Result{}, err
+		}
+		return s.repeat(ctx, by, known, key)
 	}
-	err = s.insert(ctx, &st)
-	switch {
-	case err == nil:
-		return s.run(ctx, by, st, st.payment.Operations[len(st.payment.Operations)-1].ID)
-	case fault.Is(err, fault.Conflict) && !key.Empty():
-		return s.repeatCreate(ctx, by, key)
+	for generation := range maxGenerations {
+		st, err := s.draft(tenant, r, key, generation)
+		if err != nil {
+			return Result{}, err
+		}
+		id := st.payment.Operations[len(st.payment.Operations)-1].ID
+		switch err := s.insert(ctx, &st); {
+		case err == nil:
+			return s.run(ctx, by, st, id)
+		case !fault.Is(err, fault.Conflict) || key.Empty():
+			return Result{}, err
+		}
+		known, err := s.byKey(ctx, key)
+		if fault.Is(err, fault.NotFound) {
+			continue // the key has expired since: what was made under it has the id, and the next generation is new
+		}
+		if err != nil {
+			return Result{}, err
+		}
+		return s.repeat(ctx, by, known, key)
 	}
-	return Result{}, err
+	return Result{}, fault.New(fault.Conflict, "idempotency_key_worn", "this idempotency key was used too often; use another")
 }
 
 func (s *Service) check(r CreateRequest) error {
@@ -58,15 +80,16 @@ func (s *Service) check(r CreateRequest) error {
 
 // draft is a payment that is claimed by this process and about to be created at
 // the provider.
-func (s *Service) draft(tenant string, r CreateRequest, key idem.Key) (stored, error) {
+func (s *Service) draft(tenant string, r CreateRequest, key idem.Key, generation int) (stored, error) {
 	now := s.Clock.Now()
 	if r.CaptureMethod == "" {
 		r.CaptureMethod = payment.CaptureAutomatic
 	}
 	p := payment.Payment{
-		ID: s.IDs.New("pay"), Tenant: tenant, Amount: r.Amount, Currency: r.Currency,
+		ID: s.paymentID(key, generation), Tenant: tenant, Amount: r.Amount, Currency: r.Currency,
 		Status: payment.Processing, CustomerID: r.CustomerID, Description: r.Description,
-		ReturnURL: r.ReturnURL, CaptureMethod: r.CaptureMethod, Metadata: maps.Clone(r.Metadata), CreatedAt: now,
+		ReturnURL: r.ReturnURL, CaptureMethod: r.CaptureMethod, Metadata: maps.Clone(r.Metadata),
+		ExpiresAt: r.ExpiresAt, CreatedAt: now,
 	}
 	request := payment.Request{
 		PaymentMethods: maps.Clone(r.PaymentMethods), Customers: maps.Clone(r.Customers), Confirm: r.Confirm, ReturnURL: r.ReturnURL,
@@ -79,35 +102,74 @@ func (s *Service) draft(tenant string, r CreateRequest, key idem.Key) (stored, e
 	if err := s.place(&p, payment.Create, key, request); err != nil {
 		return stored{}, err
 	}
-	return stored{payment: p, record: ports.Record{
-		Idem: key.Scoped, Queue: queueName, Owner: s.Owner, Due: now.Add(lease),
-	}}, nil
+	st := stored{payment: p, record: ports.Record{Idem: key.Scoped}}
+	s.hold(&st)
+	return st, nil
 }
 
-// begin adds an operation that is about to be called. What was tried before at
-// this provider, for the same request of the caller, has its key: should the
-// proof that nothing was done ever be wrong, the provider knows the key.
-func (s *Service) begin(p *payment.Payment, a payment.Action, amount int64, key idem.Key, r payment.Request) {
-	op := payment.Operation{
-		ID: s.IDs.New("op"), Action: a, Provider: p.Provider, Amount: amount, Outcome: payment.Calling,
-		Request: r, Key: key.Scoped, Fingerprint: key.Fingerprint, StartedAt: s.Clock.Now(),
+// begin makes an operation ready to be called, at the provider of the payment: a new
+// one, or a further try of one that did nothing, under the same key at the provider and
+// with the same body. Should the proof that nothing was done be wrong, the provider
+// knows the key.
+func (s *Service) begin(p *payment.Payment, a payment.Action, amount int64, key idem.Key, r payment.Request) error {
+	op := tried(p, a, key, r)
+	if op == nil {
+		p.Operations = append(p.Operations, payment.Operation{
+			ID: s.IDs.New("op"), Action: a, Provider: p.Provider, Amount: amount,
+			Request: r, Key: key.Scoped, Fingerprint: key.Fingerprint, StartedAt: s.Clock.Now(),
+		})
+		op = &p.Operations[len(p.Operations)-1]
 	}
-	op.ProviderKey = op.ID
-	for _, before := range p.Operations {
-		if key.Scoped != "" && before.Key == key.Scoped && before.Provider == op.Provider {
-			op.ProviderKey = before.ProviderKey
+	return s.try(p, op)
+}
+
+// try makes an operation ready for its next call.
+func (s *Service) try(p *payment.Payment, op *payment.Operation) error {
+	if op.Absent { // nothing can come of the key before any more
+		op.Generation++
+		op.Absent, op.Unsure, op.Stale, op.Lookups, op.LookedAt = false, false, false, 0, time.Time{}
+		op.ProviderKey, op.Body = "", ""
+	}
+	if op.Outcome != "" {
+		op.Tries = max(op.Tries, 1) + 1
+		op.TriedAt = s.Clock.Now()
+	}
+	op.Outcome, op.Kind, op.Error, op.EndedAt, op.Answer = payment.Calling, "", nil, time.Time{}, nil
+	if op.ProviderKey == "" {
+		op.ProviderKey = s.providerKey(p, op)
+	}
+	if op.Account == "" {
+		s.know(p, op)
+	}
+	if op.Body != "" {
+		return nil
+	}
+	body, err := s.compose(p, op)
+	op.Body = body
+	return err
+}
+
+// know notes the account that an operation goes to, and with the one that makes the
+// intent that of the payment.
+func (s *Service) know(p *payment.Payment, op *payment.Operation) {
+	op.Account = s.account(op.Provider)
+	if op.Creates() {
+		p.Account = op.Account
+	}
+}
+
+// tried is the operation of the same request of a caller at the payment's provider, if
+// it did nothing. Without a key only what makes the intent, which is made once, is taken
+// for the same.
+func tried(p *payment.Payment, a payment.Action, key idem.Key, r payment.Request) *payment.Operation {
+	for i := len(p.Operations) - 1; i >= 0; i-- {
+		op := &p.Operations[i]
+		same := op.Action == a && op.Provider == p.Provider && op.Key == key.Scoped && op.DidNothing()
+		if same && (op.Key != "" || op.Creates() && reflect.DeepEqual(op.Request, r)) {
+			return op
 		}
 	}
-	p.Operations = append(p.Operations, op)
-}
-
-// repeatCreate answers a create whose key is taken.
-func (s *Service) repeatCreate(ctx context.Context, by time.Time, key idem.Key) (Result, error) {
-	st, err := s.byKey(ctx, key)
-	if err != nil {
-		return Result{}, err
-	}
-	return s.repeat(ctx, by, st, key)
+	return nil
 }
 
 func ourUser(customer string) bool { return strings.HasPrefix(customer, "usr_") }

@@ -2,20 +2,44 @@ package checkout
 
 import (
 	"context"
-	"maps"
 	"slices"
+	"sync"
 	"time"
 
-	"patchbay/core/fault"
 	"patchbay/core/payment"
 	"patchbay/ports"
 )
 
-// answer is what came back from a provider.
-type answer struct {
-	intent payment.Intent // no Reference where nothing is known
-	refund payment.ProviderRefund
-	err    error
+// reply agrees between a caller who waits and the work behind: either the caller gets
+// what the work came to, or it was told early that the work goes on, and then it is for
+// the gateway to see it through.
+type reply struct {
+	mu          sync.Mutex
+	early, done bool
+}
+
+// leave tells that the caller goes with an early answer. It is false where the work has
+// come to its end.
+func (r *reply) leave() bool {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.early = !r.done
+	return r.early
+}
+
+// end tells that the caller is to get what the work came to. It is false where the
+// caller has left.
+func (r *reply) end() bool {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.done = !r.early
+	return r.done
+}
+
+func (r *reply) left() bool {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return r.early
 }
 
 // run calls the provider for an operation that is durable. The work outlives
@@ -23,7 +47,7 @@ type answer struct {
 func (s *Service) run(ctx context.Context, by time.Time, st stored, id string) (Result, error) {
 	early := Result{Payment: st.payment, Operation: *st.payment.Operation(id)}
 	if !early.Operation.Outcome.Open() {
-		return early, nil
+		return early, failure(early.Operation)
 	}
 	st.payment.Operations = slices.Clone(st.payment.Operations)
 	type end struct {
@@ -32,8 +56,9 @@ func (s *Service) run(ctx context.Context, by time.Time, st stored, id string) (
 	}
 	done := make(chan end, 1)
 	work := context.WithoutCancel(ctx)
+	var to reply
 	s.calls.Go(func() {
-		result, err := s.execute(work, st, id)
+		result, err := s.execute(work, st, id, &to)
 		done <- end{result, err}
 	})
 	late := time.NewTimer(by.Sub(s.Clock.Now()))
@@ -42,18 +67,22 @@ func (s *Service) run(ctx context.Context, by time.Time, st stored, id string) (
 	case e := <-done:
 		return e.result, e.err
 	case <-late.C:
-		return early, nil
+		if to.leave() {
+			return early, nil
+		}
+		e := <-done
+		return e.result, e.err
 	}
 }
 
 // execute calls the provider and makes its answer durable; where it is proved
 // that nothing was done, the next provider, and so on until the deadline.
-func (s *Service) execute(ctx context.Context, st stored, id string) (Result, error) {
+func (s *Service) execute(ctx context.Context, st stored, id string, to *reply) (Result, error) {
 	working, cancel := context.WithTimeout(ctx, callDeadline)
 	defer cancel()
 	for {
 		a := s.call(working, st.payment, *st.payment.Operation(id))
-		next, err := s.conclude(ctx, &st, id, a, working.Err() == nil)
+		next, err := s.conclude(ctx, &st, id, a, working.Err() == nil, to.left())
 		op := *st.payment.Operation(id)
 		switch {
 		case err != nil:
@@ -66,98 +95,85 @@ func (s *Service) execute(ctx context.Context, st stored, id string) (Result, er
 			s.Log.Warn("checkout: next provider", "payment", st.payment.ID, "after", op.Provider, "kind", op.Kind, "provider", st.payment.Provider)
 			id = next
 			continue
-		case op.Outcome.Open():
-			s.worker.Nudge()
+		case !to.end() && retryable(&op):
+			s.reopen(ctx, &st, id)
+		}
+		if op.Outcome.Open() {
+			s.nudge(op.Provider)
 		}
 		return Result{Payment: st.payment, Operation: op}, failure(op)
 	}
 }
 
 // conclude makes an answer durable, and with it the operation that is to be
-// called next, if there is one.
-func (s *Service) conclude(ctx context.Context, st *stored, id string, a answer, inTime bool) (next string, err error) {
+// called next, if there is one. accepted tells that the caller has been answered 202.
+func (s *Service) conclude(ctx context.Context, st *stored, id string, a answer, inTime, accepted bool) (next string, err error) {
 	saving, cancel := context.WithTimeout(ctx, lease-callDeadline)
 	defer cancel()
+	ours := claimOf(st.record)
+	var began time.Time // the next operation
 	err = s.updateBy(saving, ports.Insist, st, func(st *stored) error {
 		p := &st.payment
-		if p.Operation(next) != nil { // it was saved, and only the answer lost
-			return nil
+		if op := p.Operation(next); op != nil && op.Outcome == payment.Calling && op.LastTry().Equal(began) {
+			return nil // it was saved, and only the answer lost
 		}
 		next = ""
-		apply(p, p.Operation(id), a)
-		op := *p.Operation(id)
+		op, held := p.Operation(id), ours.holds(st.record)
+		if op == nil {
+			return nil
+		}
+		s.apply(p, op, a, held)
+		if !held {
+			return nil
+		}
+		if op.Account == "" {
+			s.know(p, op)
+		}
+		if accepted && (op.Outcome.Open() || retryable(op)) && op.AcceptedAt.IsZero() {
+			op.AcceptedAt = s.Clock.Now()
+		}
 		switch {
 		case op.Outcome.Open():
-			st.record.Owner, st.record.Due = "", s.Clock.Now() // the resolver's, at once
-		case inTime && s.moveOn(p, op, a.err):
-			next = p.Operations[len(p.Operations)-1].ID
-			st.record.Queue, st.record.Owner, st.record.Due = queueName, s.Owner, s.Clock.Now().Add(lease)
+			release(st, s.Clock.Now()) // the resolver's, at once
+		case inTime && s.moveOn(p, *op, a.err):
+			last := p.Open()
+			next, began = last.ID, last.LastTry()
+			s.hold(st)
+		case !op.AcceptedAt.IsZero() && retryable(op):
+			s.postpone(st, op)
 		}
 		return nil
 	})
 	return next, err
 }
 
-// call asks the provider for what the operation wants.
-func (s *Service) call(ctx context.Context, p payment.Payment, op payment.Operation) answer {
-	g, ok := s.gateway(op.Provider)
-	if !ok {
-		return answer{err: fault.New(fault.Unavailable, "provider_not_configured",
-			"the provider of this payment is not configured")}
+// postpone keeps an accepted operation that did nothing open, to be tried again in the
+// background.
+func (s *Service) postpone(st *stored, op *payment.Operation) {
+	op.Outcome = payment.Waiting
+	if op.Action == payment.Create || op.Action == payment.Confirm {
+		st.payment.Status, st.payment.Error = payment.Processing, nil
 	}
-	ctx, cancel := context.WithTimeout(ctx, callDeadline)
+	wait, _ := retries.After(min(max(op.Tries, 1), len(retries)))
+	release(st, s.Clock.Now().Add(wait))
+}
+
+// reopen postpones an operation whose caller was answered 202 while the refusal was being
+// saved.
+func (s *Service) reopen(ctx context.Context, st *stored, id string) {
+	saving, cancel := context.WithTimeout(ctx, lease-callDeadline)
 	defer cancel()
-	var a answer
-	switch r := op.Request; op.Action {
-	case payment.Create:
-		a.intent, a.err = g.Create(ctx, creation(p, op))
-	case payment.Confirm:
-		if r.Reference == "" {
-			a.intent, a.err = g.Create(ctx, creation(p, op))
-			break
+	tries := st.payment.Operation(id).Tries
+	err := s.updateBy(saving, ports.Insist, st, func(st *stored) error {
+		op := st.payment.Operation(id)
+		if op == nil || !retryable(op) || op.Tries != tries || st.payment.Open() != nil || movedOn(&st.payment, op) {
+			return nil
 		}
-		a.intent, a.err = g.Confirm(ctx, payment.ConfirmRequest{
-			Key: op.ProviderKey, Reference: r.Reference, PaymentMethod: r.PaymentMethod, ReturnURL: r.ReturnURL,
-		})
-	case payment.Capture:
-		a.intent, a.err = g.Capture(ctx, payment.CaptureRequest{Key: op.ProviderKey, Reference: r.Reference, Amount: op.Amount})
-	case payment.Cancel:
-		a.intent, a.err = g.Cancel(ctx, payment.CancelRequest{Key: op.ProviderKey, Reference: r.Reference})
-	case payment.Refund:
-		a.refund, a.err = g.Refund(ctx, payment.RefundRequest{
-			Key: op.ProviderKey, Reference: r.Reference, Amount: op.Amount,
-			Metadata: map[string]string{payment.MetaPayment: p.ID, payment.MetaOperation: op.ProviderKey},
-		})
-	}
-	return s.explain(ctx, g, op, a)
-}
-
-// explain looks up the payment where the provider says that its state forbids
-// the operation: it knows something that we do not.
-func (s *Service) explain(ctx context.Context, g ports.PaymentGateway, op payment.Operation, a answer) answer {
-	if !fault.Is(a.err, fault.Conflict) || op.Request.Reference == "" {
-		return a
-	}
-	intent, err := g.Retrieve(ctx, op.Request.Reference)
-	if err == nil {
-		a.intent = intent
-	}
-	return a
-}
-
-// creation is the request that makes the payment's intent. Its metadata lets
-// an intent that is found later be matched.
-func creation(p payment.Payment, op payment.Operation) payment.CreateRequest {
-	metadata := make(map[string]string, len(p.Metadata)+4)
-	maps.Copy(metadata, p.Metadata)
-	metadata[payment.MetaPayment], metadata[payment.MetaOperation] = p.ID, op.ProviderKey
-	metadata[payment.MetaTenant] = p.Tenant
-	if ourUser(p.CustomerID) {
-		metadata[payment.MetaUser] = p.CustomerID
-	}
-	return payment.CreateRequest{
-		Key: op.ProviderKey, Amount: p.Amount, Currency: p.Currency, Customer: op.Request.Customer,
-		PaymentMethod: op.Request.PaymentMethod, Description: p.Description, ReturnURL: op.Request.ReturnURL,
-		Confirm: op.Request.Confirm, CaptureMethod: p.CaptureMethod, Metadata: metadata,
+		op.AcceptedAt = s.Clock.Now()
+		s.postpone(st, op)
+		return nil
+	})
+	if err != nil {
+		s.Log.Error("checkout: an accepted operation is not tried again", "payment", st.payment.ID, "operation", id, "error", err)
 	}
 }

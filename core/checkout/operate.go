@@ -2,6 +2,7 @@ package checkout
 
 import (
 	"context"
+	"slices"
 	"time"
 
 	"patchbay/core/fault"
@@ -27,13 +28,8 @@ func (s *Service) Confirm(ctx context.Context, tenant, id string, r ConfirmReque
 		return Result{}, err
 	}
 	return s.operate(ctx, tenant, id, key, func(p *payment.Payment) error {
-		if !p.ErasedAt.IsZero() {
-			return errErased
-		}
-		switch p.Status {
-		case payment.RequiresPaymentMethod, payment.RequiresConfirmation, payment.RequiresAction:
-		default:
-			return unexpected(p, "confirmed")
+		if err := confirmable(p); err != nil {
+			return err
 		}
 		request := p.Operations[0].Request
 		request.Confirm = true
@@ -48,34 +44,34 @@ func (s *Service) Confirm(ctx context.Context, tenant, id string, r ConfirmReque
 		if method == "" {
 			method = request.PaymentMethods[p.Provider]
 		}
-		s.begin(p, payment.Confirm, 0, key, payment.Request{
+		return s.begin(p, payment.Confirm, 0, key, payment.Request{
 			Reference: p.ProviderReference, PaymentMethod: method, ReturnURL: request.ReturnURL, Confirm: true,
 		})
-		return nil
 	})
 }
 
 // Capture takes what was authorised; amount 0 means all of it.
 func (s *Service) Capture(ctx context.Context, tenant, id string, amount int64, key idem.Key) (Result, error) {
 	return s.operate(ctx, tenant, id, key, func(p *payment.Payment) error {
-		if p.Status != payment.RequiresCapture {
-			return unexpected(p, "captured")
-		}
-		if err := within(amount, p.AmountCapturable); err != nil {
+		if err := capturable(p, amount); err != nil {
 			return err
 		}
-		s.begin(p, payment.Capture, amount, key, payment.Request{Reference: p.ProviderReference})
-		return nil
+		if amount == 0 {
+			amount = p.AmountCapturable
+		}
+		return s.begin(p, payment.Capture, amount, key, payment.Request{Reference: p.ProviderReference})
 	})
 }
 
 // Cancel gives up a payment that has not succeeded.
 func (s *Service) Cancel(ctx context.Context, tenant, id string, key idem.Key) (Result, error) {
 	return s.operate(ctx, tenant, id, key, func(p *payment.Payment) error {
-		if p.Status.Terminal() {
-			return unexpected(p, "canceled")
+		if err := cancelable(p); err != nil {
+			return err
 		}
-		s.begin(p, payment.Cancel, 0, key, payment.Request{Reference: p.ProviderReference})
+		if err := s.begin(p, payment.Cancel, 0, key, payment.Request{Reference: p.ProviderReference}); err != nil {
+			return err
+		}
 		if p.ProviderReference == "" { // it never reached its provider
 			p.Answer(p.Open(), payment.Done, payment.Intent{Status: payment.Canceled})
 		}
@@ -87,18 +83,13 @@ func (s *Service) Cancel(ctx context.Context, tenant, id string, key idem.Key) (
 // Operation is the refund.
 func (s *Service) Refund(ctx context.Context, tenant, id string, amount int64, key idem.Key) (Result, error) {
 	return s.operate(ctx, tenant, id, key, func(p *payment.Payment) error {
-		left := p.Refundable()
-		if p.AmountCaptured == 0 || left <= 0 {
-			return unexpected(p, "refunded")
-		}
-		if err := within(amount, left); err != nil {
+		if err := refundable(p, amount); err != nil {
 			return err
 		}
 		if amount == 0 {
-			amount = left
+			amount = p.Refundable()
 		}
-		s.begin(p, payment.Refund, amount, key, payment.Request{Reference: p.ProviderReference})
-		return nil
+		return s.begin(p, payment.Refund, amount, key, payment.Request{Reference: p.ProviderReference})
 	})
 }
 
@@ -131,29 +122,120 @@ var errRepeat = fault.New(fault.Conflict, idem.CodeInFlight, "the first request 
 // start makes an operation durable, claimed by this process, and runs it.
 func (s *Service) start(ctx context.Context, by time.Time, st stored, begin func(*payment.Payment) error) (Result, error) {
 	var id string
+	var began time.Time
 	err := s.update(ctx, &st, func(st *stored) error {
 		p := &st.payment
 		// After an answer that was lost, the operation may be there already.
-		if p.Operation(id) != nil {
+		if op := p.Operation(id); op != nil && op.LastTry().Equal(began) {
 			return nil
 		}
 		if open := p.Open(); open != nil {
 			return fault.New(fault.Conflict, codeInProgress, "a "+string(open.Action)+" of this payment is still under way")
 		}
-		if len(p.Operations) >= maxOps {
-			return fault.New(fault.Conflict, "too_many_operations", "this payment takes no more operations")
+		p.Operations = slices.Clone(p.Operations)
+		makeRoom(p)
+		count := len(p.Operations)
+		if err := s.sameAccount(p); err != nil {
+			return err
 		}
 		if err := begin(p); err != nil {
 			return err
 		}
-		id = p.Operations[len(p.Operations)-1].ID
-		st.record.Queue, st.record.Owner, st.record.Due = queueName, s.Owner, s.Clock.Now().Add(lease)
+		if len(p.Operations) > count && count >= maxOps && p.Operations[count].Action != payment.Cancel {
+			return fault.New(fault.Conflict, "too_many_operations", "this payment takes no more operations")
+		}
+		op := begun(p)
+		id, began = op.ID, op.LastTry()
+		s.hold(st)
 		return nil
 	})
 	if err != nil {
 		return Result{Payment: st.payment}, err
 	}
 	return s.run(ctx, by, st, id)
+}
+
+// begun is the operation that was begun last.
+func begun(p *payment.Payment) *payment.Operation {
+	last := &p.Operations[len(p.Operations)-1]
+	for i := range p.Operations {
+		if op := &p.Operations[i]; op.Outcome.Open() || op.LastTry().After(last.LastTry()) && !last.Outcome.Open() {
+			last = op
+		}
+	}
+	return last
+}
+
+// makeRoom takes out of a full payment the oldest operations that did nothing and may be
+// asked for again, or whose caller's key has expired. So nothing that is repeated uses a
+// payment up. The first stays: it is the create.
+func makeRoom(p *payment.Payment) {
+	for i := 1; len(p.Operations) >= maxOps && i < len(p.Operations); {
+		op := &p.Operations[i]
+		if retryable(op) && !op.Unsure || (op.DidNothing() || op.Outcome == payment.Declined) && op.Key == "" {
+			p.Operations = slices.Delete(p.Operations, i, i+1)
+			continue
+		}
+		i++
+	}
+}
+
+// sameAccount returns Conflict with code account_changed where the name of the payment's
+// provider now means another account than the one that holds the payment.
+func (s *Service) sameAccount(p *payment.Payment) error {
+	if now := s.account(p.Provider); p.ProviderReference != "" && p.Account != "" && now != "" && now != p.Account {
+		return fault.New(fault.Conflict, codeAccount, "the payment is held by an account that is not configured any more")
+	}
+	return nil
+}
+
+// allowed reports whether the payment is in a state in which an operation can still be
+// done.
+func allowed(p *payment.Payment, op *payment.Operation) error {
+	switch op.Action {
+	case payment.Capture:
+		return capturable(p, op.Amount)
+	case payment.Cancel:
+		return cancelable(p)
+	case payment.Refund:
+		return refundable(p, op.Amount)
+	case payment.Create, payment.Confirm:
+	}
+	return confirmable(p)
+}
+
+func confirmable(p *payment.Payment) error {
+	if !p.ErasedAt.IsZero() {
+		return errErased
+	}
+	switch p.Status {
+	case payment.RequiresPaymentMethod, payment.RequiresConfirmation, payment.RequiresAction:
+		return nil
+	case payment.Processing, payment.RequiresCapture, payment.Succeeded, payment.Canceled:
+	}
+	return unexpected(p, "confirmed")
+}
+
+func capturable(p *payment.Payment, amount int64) error {
+	if p.Status != payment.RequiresCapture {
+		return unexpected(p, "captured")
+	}
+	return within(amount, p.AmountCapturable)
+}
+
+func cancelable(p *payment.Payment) error {
+	if p.Status.Terminal() {
+		return unexpected(p, "canceled")
+	}
+	return nil
+}
+
+func refundable(p *payment.Payment, amount int64) error {
+	left := p.Refundable()
+	if p.AmountCaptured == 0 || left <= 0 {
+		return unexpected(p, "refunded")
+	}
+	return within(amount, left)
 }
 
 func unexpected(p *payment.Payment, done string) error {

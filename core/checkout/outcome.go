@@ -13,6 +13,7 @@ var outcomes = map[fault.Kind]payment.Outcome{
 	fault.NotFound:      payment.NotExecuted,
 	fault.Conflict:      payment.NotExecuted,
 	fault.Unauthorized:  payment.NotExecuted,
+	fault.Refused:       payment.NotExecuted,
 	fault.QuotaExceeded: payment.NotExecuted,
 	fault.RateLimited:   payment.NotExecuted,
 	fault.Unsupported:   payment.NotSent,
@@ -32,27 +33,82 @@ func outcomeOf(err error) payment.Outcome {
 	return payment.Unknown
 }
 
-// apply takes a provider's answer into the payment. Where somebody else has
-// ended the operation meanwhile, the answer is only news.
-func apply(p *payment.Payment, op *payment.Operation, a answer) {
-	if !op.Outcome.Open() {
-		if a.intent.Reference != "" {
-			p.Merge(a.intent)
+// codeNotExecuted is the code of what was accepted, and never done.
+const codeNotExecuted = "not_executed"
+
+// apply takes a provider's answer into the payment. held tells that whoever brings it
+// holds the claim.
+//
+// What the provider says of its own object is taken from anybody. A refusal only says
+// that this one call did nothing: it ends the operation for whoever holds the claim, and
+// only while no other try of it can have been executed.
+func (s *Service) apply(p *payment.Payment, op *payment.Operation, a answer, held bool) {
+	outcome := outcomeOf(a.err)
+	switch {
+	case s.strange(p, op, a):
+		op.Outcome, op.Unsure = payment.Unknown, true
+	case !op.Outcome.Open():
+		s.hear(p, a)
+	case a.absent:
+		if held {
+			s.end(p, op, fault.New(fault.Unavailable, codeNotExecuted, "the provider did not execute this operation"))
+			op.Absent = true
 		}
-		return
-	}
-	switch outcome := outcomeOf(a.err); {
+	case a.err == nil:
+		s.done(p, op, a)
+	case a.proves() && outcome == payment.Declined:
+		fail(p, op, outcome, a)
+	case !held:
+		s.hear(p, a)
 	case outcome == payment.Unknown:
-		op.Outcome = payment.Unknown
-	case outcome == payment.Done && op.Action == payment.Refund:
-		p.SettleRefund(op, a.refund)
-	case outcome == payment.Done:
-		p.Answer(op, payment.Done, a.intent)
-		if op.Creates() && !a.intent.Same(p.Amount, p.Currency) {
-			p.NeedsReview = true
+		op.Outcome, op.Unsure = payment.Unknown, true
+	case op.Uncertain():
+		if s.hear(p, a); op.Outcome.Open() {
+			op.Outcome, op.Unsure = payment.Unknown, true
 		}
 	default:
 		fail(p, op, outcome, a)
+	}
+}
+
+// strange reports whether the answer carries an object that cannot be this operation's:
+// one of another payment, or a second one. It is never taken for the payment's own.
+func (s *Service) strange(p *payment.Payment, op *payment.Operation, a answer) bool {
+	i := a.intent
+	owner := i.Metadata[payment.MetaPayment]
+	switch {
+	case i.Reference == "":
+		return false
+	case owner != "" && owner != p.ID && op.Creates():
+		p.Review(payment.ReviewForeign, i.Reference, s.Clock.Now())
+	case p.ProviderReference != "" && p.ProviderReference != i.Reference:
+		p.Review(payment.ReviewSecondIntent, i.Reference, s.Clock.Now())
+	default:
+		return false
+	}
+	return op.Outcome.Open()
+}
+
+// hear takes what an answer tells of the payment as news.
+func (s *Service) hear(p *payment.Payment, a answer) {
+	switch {
+	case a.intent.Reference == "" || p.ProviderReference != "" && p.ProviderReference != a.intent.Reference:
+	case fault.Is(a.err, fault.Conflict): // read after the refusal
+		p.Replace(a.intent)
+	default:
+		p.Merge(a.intent)
+	}
+}
+
+// done ends an operation that the provider has executed.
+func (s *Service) done(p *payment.Payment, op *payment.Operation, a answer) {
+	if op.Action == payment.Refund {
+		p.SettleRefund(op, a.refund)
+		return
+	}
+	p.Answer(op, payment.Done, a.intent)
+	if op.Creates() && !a.intent.Same(p.Amount, p.Currency) {
+		p.Review(payment.ReviewAmount, a.intent.Reference, s.Clock.Now())
 	}
 }
 
@@ -67,6 +123,21 @@ func fail(p *payment.Payment, op *payment.Operation, outcome payment.Outcome, a 
 	refuse(op, fault.From(a.err))
 	p.Answer(op, outcome, a.intent)
 	if p.Status == payment.Processing && (op.Action == payment.Create || op.Action == payment.Confirm) {
+		unplaced(p, op)
+	}
+}
+
+// end gives up an operation of which it is proved that nothing came, and that is not
+// tried again by itself. A payment that has not reached its provider is over with it.
+func (s *Service) end(p *payment.Payment, op *payment.Operation, why *fault.Error) {
+	refuse(op, why)
+	op.Outcome = payment.NotExecuted
+	switch {
+	case op.Creates() && !p.Status.Terminal():
+		op.Kind = "" // the caller was answered 202; a repeat gets the payment as it is
+		p.Status, p.NextAction = payment.Canceled, nil
+		p.Error = &payment.Failure{Code: codeNotExecuted, Message: "no provider took this payment; no money moved"}
+	case op.Action == payment.Confirm && p.Status == payment.Processing:
 		unplaced(p, op)
 	}
 }

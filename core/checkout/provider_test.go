@@ -1,9 +1,11 @@
 package checkout_test
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"maps"
+	"slices"
 	"sync"
 	"time"
 
@@ -22,8 +24,10 @@ type provider struct {
 	before, after script
 	down          error // what Available says
 	blind         error // what comes of looking
-	calls         int
+	calls, pages  int
+	flaky         int // fails every nth page; 0: none
 	intents       map[string]*payment.Intent
+	listed        []*payment.Intent // newest first
 	refunds       map[string]payment.ProviderRefund
 	byKey         map[string]string
 }
@@ -114,7 +118,7 @@ func (p *provider) Create(ctx context.Context, r payment.CreateRequest) (i payme
 		return nil
 	})
 	if err == nil && i.Failure != nil {
-		err = &fault.Error{Kind: fault.Declined, Code: i.Failure.Code, DeclineCode: i.Failure.DeclineCode}
+		err = &fault.Error{Kind: fault.Declined, Code: i.Failure.Code, DeclineCode: i.Failure.DeclineCode, Proven: true}
 	}
 	return i, err
 }
@@ -198,12 +202,30 @@ func (p *provider) Refunds(_ context.Context, ref string) ([]payment.ProviderRef
 func (p *provider) List(_ context.Context, r payment.ListRequest) (payment.IntentPage, error) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
+	p.pages++
 	if p.blind != nil {
 		return payment.IntentPage{}, p.blind
 	}
-	var page payment.IntentPage
-	for _, i := range p.intents {
-		if !i.CreatedAt.Before(r.From) && !i.CreatedAt.After(r.To) {
+	if p.flaky > 0 && p.pages%p.flaky == 0 {
+		return payment.IntentPage{}, fault.New(fault.Unavailable, "scripted", "")
+	}
+	if len(p.listed) != len(p.intents) {
+		p.listed = slices.SortedFunc(maps.Values(p.intents), func(a, b *payment.Intent) int {
+			return cmp.Or(b.CreatedAt.Compare(a.CreatedAt), cmp.Compare(b.Reference, a.Reference))
+		})
+	}
+	all := p.listed
+	if at := slices.IndexFunc(all, func(i *payment.Intent) bool { return i.Reference == r.Cursor }); at >= 0 {
+		all = all[at+1:]
+	}
+	page := payment.IntentPage{Now: p.now()}
+	for _, i := range all {
+		switch {
+		case i.CreatedAt.Before(r.From) || !r.To.IsZero() && i.CreatedAt.After(r.To):
+		case len(page.Intents) == r.Limit:
+			page.Next = page.Intents[r.Limit-1].Reference
+			return page, nil
+		default:
 			page.Intents = append(page.Intents, *i)
 		}
 	}

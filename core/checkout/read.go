@@ -8,9 +8,13 @@ import (
 	"patchbay/ports"
 )
 
-// Get reads a payment. NotFound, also for another tenant's.
+// Get reads a payment. NotFound, also for another tenant's. An outcome that is not
+// known yet is looked into soon.
 func (s *Service) Get(ctx context.Context, tenant, id string) (payment.Payment, error) {
 	st, err := s.load(ctx, tenant, id)
+	if err == nil {
+		s.hasten(ctx, &st)
+	}
 	return st.payment, err
 }
 

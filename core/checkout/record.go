@@ -23,6 +23,15 @@ type stored struct {
 type told struct {
 	status   payment.Status
 	refunded int64
+	open     string // the open operation
+}
+
+func toldOf(p *payment.Payment) told {
+	t := told{status: p.Status, refunded: p.AmountRefunded}
+	if op := p.Open(); op != nil {
+		t.open = op.ID
+	}
+	return t
 }
 
 func decode(r ports.Record) (stored, error) {
@@ -30,7 +39,10 @@ func decode(r ports.Record) (stored, error) {
 	if err := json.Unmarshal(r.Body, &p); err != nil {
 		return stored{}, fault.Wrap(fault.Internal, "checkout.decode", err)
 	}
-	return stored{payment: p, record: r, told: told{p.Status, p.AmountRefunded}}, nil
+	if r.Owner == "" && p.Open() != nil {
+		p.NextLookAt = r.Due
+	}
+	return stored{payment: p, record: r, told: toldOf(&p)}, nil
 }
 
 // reference is the unique value under which a provider's object is found.
@@ -46,6 +58,9 @@ func reference(provider, object string) string {
 func (s *Service) save(ctx context.Context, st *stored) error {
 	p := &st.payment
 	p.UpdatedAt = s.Clock.Now()
+	if p.Open() == nil && len(p.Reviews) > 0 {
+		p.Answered(p.UpdatedAt)
+	}
 	freeze(p)
 	body, err := json.Marshal(p)
 	if err != nil {
@@ -62,12 +77,12 @@ func (s *Service) save(ctx context.Context, st *stored) error {
 	if err := s.Journal.Save(ctx, r)[0]; err != nil {
 		return err
 	}
-	st.told = told{p.Status, p.AmountRefunded}
+	st.told = toldOf(p)
 	return nil
 }
 
 // freeze keeps the payment, as it is when an operation ends, as the answer to
-// repeats of that operation's key.
+// repeats of that operation's key. What is not to be sent again is not kept.
 func freeze(p *payment.Payment) {
 	for i := range p.Operations {
 		op := &p.Operations[i]
@@ -77,13 +92,16 @@ func freeze(p *payment.Payment) {
 		if op.EndedAt.IsZero() {
 			op.EndedAt = p.UpdatedAt
 		}
+		if !retryable(op) || op.Key == "" {
+			op.Body = ""
+		}
 		if op.Key == "" || op.Erased || op.Answer != nil || retryable(op) {
 			continue
 		}
 		view := *p
 		view.Operations = make([]payment.Operation, len(p.Operations))
 		for j, o := range p.Operations {
-			o.Answer = nil
+			o.Answer, o.Body = nil, ""
 			view.Operations[j] = o
 		}
 		answer, err := json.Marshal(view)
@@ -110,6 +128,9 @@ func (s *Service) news(before told, after payment.Payment) []event.Feed {
 	}
 	if before.refunded != after.AmountRefunded {
 		add("refunded")
+	}
+	if op := after.Operation(before.open); op != nil && !op.AcceptedAt.IsZero() && op.DidNothing() {
+		add(string(op.Action) + "_failed") // the caller was answered 202, and learns it here
 	}
 	return events
 }
@@ -164,6 +185,9 @@ func (s *Service) insert(ctx context.Context, st *stored) error {
 	fresh, rerr := s.load(ctx, st.payment.Tenant, st.payment.ID)
 	if rerr != nil {
 		return err
+	}
+	if op := fresh.payment.Operation(st.payment.Operations[0].ID); op == nil {
+		return fault.New(fault.Conflict, "payment_taken", "another request made the payment of this key")
 	}
 	*st = fresh
 	return nil

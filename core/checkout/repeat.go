@@ -3,6 +3,7 @@ package checkout
 import (
 	"context"
 	"encoding/json"
+	"slices"
 	"time"
 
 	"patchbay/core/fault"
@@ -25,14 +26,30 @@ func (s *Service) repeat(ctx context.Context, by time.Time, st stored, key idem.
 	switch {
 	case op.Erased:
 		return Result{Payment: st.payment, Operation: *op}, errErased
-	case op.Outcome == payment.Calling && s.Clock.Now().Before(op.StartedAt.Add(answerWithin)):
+	case op.Outcome == payment.Calling && s.Clock.Now().Before(op.LastTry().Add(answerWithin)):
 		err := fault.New(fault.Conflict, idem.CodeInFlight, "the first request under this key is still under way")
 		err.RetryAfter = time.Second
 		return Result{Payment: st.payment, Operation: *op}, err
+	case op.Outcome.Open():
+		s.hasten(ctx, &st)
+	case retryable(op) && op.Action == payment.Create && movedOn(&st.payment, op):
+		// What became of the payment since is the answer. Nothing is begun.
+		now := *op
+		now.Kind = ""
+		return Result{Payment: st.payment, Operation: now, Replayed: true}, nil
 	case retryable(op):
 		return s.again(ctx, by, st, op.ID)
 	}
 	return replay(st.payment, *op)
+}
+
+// movedOn reports whether something has become of a payment other than by its create,
+// or may have.
+func movedOn(p *payment.Payment, create *payment.Operation) bool {
+	return p.ProviderReference != "" || p.Status.Terminal() || slices.ContainsFunc(p.Operations, func(op payment.Operation) bool {
+		same := op.Action == create.Action && op.Key == create.Key
+		return !same && (!op.DidNothing() || op.Unsure)
+	})
 }
 
 // replay gives the answer that was given when the operation ended. While it is
@@ -60,26 +77,43 @@ func retryable(op *payment.Operation) bool {
 }
 
 // again tries an operation once more, from the first provider on where it is
-// still open which. The try before stays as it is, for the record.
+// still open which. What was asked stays as it was, its amount too.
 func (s *Service) again(ctx context.Context, by time.Time, st stored, id string) (Result, error) {
 	last := *st.payment.Operation(id)
 	return s.start(ctx, by, st, func(p *payment.Payment) error {
-		if newest := p.Under(last.Key); newest == nil || newest.ID != last.ID { // nil: the key was given up
+		newest := p.Under(last.Key)
+		switch {
+		case newest == nil || newest.ID != last.ID || newest.Tries != last.Tries: // nil: the key was given up
 			return fault.New(fault.Conflict, idem.CodeInFlight, "another repeat of this key is under way")
+		case last.Action == payment.Create && movedOn(p, newest):
+			return fault.New(fault.Conflict, codeInProgress, "another operation was done on this payment meanwhile")
 		}
-		key := idem.Key{Scoped: last.Key, Fingerprint: last.Fingerprint}
-		if last.Creates() {
-			p.Status, p.Error = payment.Processing, nil
-			return s.place(p, last.Action, key, last.Request)
-		}
-		s.begin(p, last.Action, last.Amount, key, last.Request)
-		return nil
+		return s.resume(p, newest)
 	})
+}
+
+// resume begins a further try of an operation that did nothing.
+func (s *Service) resume(p *payment.Payment, op *payment.Operation) error {
+	if err := allowed(p, op); err != nil {
+		return err
+	}
+	key := idem.Key{Scoped: op.Key, Fingerprint: op.Fingerprint}
+	switch {
+	case !op.Creates():
+		if op.Action == payment.Confirm {
+			p.Status, p.NextAction, p.Error = payment.Processing, nil, nil
+		}
+		return s.try(p, op)
+	case p.ProviderReference != "":
+		return unexpected(p, "created again")
+	}
+	p.Status, p.Error = payment.Processing, nil
+	return s.place(p, op.Action, key, op.Request)
 }
 
 // failure is the error with which an operation was answered, nil if it was not.
 func failure(op payment.Operation) error {
-	if op.Kind == "" {
+	if op.Kind == "" || op.Outcome.Open() {
 		return nil
 	}
 	e := &fault.Error{Kind: fault.ParseKind(op.Kind), Op: "checkout." + string(op.Action), Provider: op.Provider}

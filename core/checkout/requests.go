@@ -4,6 +4,8 @@
 package checkout
 
 import (
+	"time"
+
 	"patchbay/core/money"
 	"patchbay/core/payment"
 )
@@ -21,6 +23,9 @@ type CreateRequest struct {
 	CaptureMethod  payment.CaptureMethod // empty means automatic
 	ReturnURL      string
 	Description    string
+	// ExpiresAt is until when a payment that was accepted, and has not reached its
+	// provider, is tried; zero for the usual time.
+	ExpiresAt time.Time
 }
 
 // ConfirmRequest asks for the buyer's money.

@@ -17,167 +17,232 @@ const (
 	// absentAfter is how long nothing may be found before the operation counts
 	// as not executed.
 	absentAfter = time.Hour
-	// skew is how far the provider's clock may be from ours.
-	skew = 5 * time.Minute
+	// triedFor is how long an accepted operation that did nothing is tried again.
+	triedFor = 15 * time.Minute
 )
 
-// schedule is when an unknown outcome is looked into again. After the last try
-// a person must: it is never failed by itself.
-var schedule = queue.Backoff{
-	10 * time.Second, time.Minute, 5 * time.Minute, time.Hour,
-	24 * time.Hour, 24 * time.Hour, 24 * time.Hour, 24 * time.Hour, 24 * time.Hour,
+// milestones are how long after the first look that could tell an unknown outcome is
+// looked into again; then daily, for ever. It is never failed by itself.
+var milestones = []time.Duration{
+	10 * time.Second, 70 * time.Second, 370 * time.Second, absentAfter + time.Second,
 }
 
-// resolve settles the open operation of a payment, or puts it off.
+// nextLook is the wait after a look that could tell, at an age since the first one.
+func nextLook(age time.Duration) time.Duration {
+	for _, m := range milestones {
+		if m > age {
+			return m - age
+		}
+	}
+	return 24 * time.Hour
+}
+
+const (
+	// reviewAfter is how long after the call a person is asked, too.
+	reviewAfter = 5 * 24 * time.Hour
+	// blind is the wait after a look that could not tell, at first, and blindest later.
+	blind, blindest = 5 * time.Second, 45 * time.Second
+	// hastened is how soon after the last look somebody who asks brings about another.
+	hastened = 30 * time.Second
+	// elsewhere is the wait where the provider's name means another account now.
+	elsewhere = time.Hour
+)
+
+// retries is when an accepted operation that did nothing is tried again, after each try;
+// the last entry is for all further ones.
+var retries = queue.Backoff{5 * time.Second, 10 * time.Second, 30 * time.Second, time.Minute, 2 * time.Minute}
+
+// resolve brings the open operation of a payment to its end, or puts it off.
 func (s *Service) resolve(ctx context.Context, c ports.Claim) {
 	st, err := decode(c.Record)
 	if err != nil {
 		s.Log.Error("checkout: payment cannot be read", "payment", c.ID, "error", err)
 		return
 	}
-	var id string
-	var a answer
-	if op := st.payment.Open(); op != nil {
-		id = op.ID
-		a = s.investigate(ctx, st.payment, *op)
+	op := st.payment.Open()
+	switch {
+	case op == nil:
+		err = s.save(ctx, &st) // it rests
+		if fault.Is(err, fault.Conflict) {
+			err = nil
+		}
+	case op.Outcome == payment.Waiting:
+		err = s.retry(ctx, st, op.ID)
+	default:
+		// Whoever was at it has left it, in the midst of a call for all that is known.
+		op.Unsure = true
+		err = s.investigate(ctx, st, op.ID)
 	}
+	if err != nil {
+		s.Log.Error("checkout: outcome not saved", "payment", c.ID, "error", err)
+	}
+}
+
+// retry tries an accepted operation again that did nothing so far, until its time is
+// over.
+func (s *Service) retry(ctx context.Context, st stored, id string) error {
+	ours, over := claimOf(st.record), false
+	var next string
+	var began time.Time
 	saving, cancel := context.WithTimeout(ctx, lease-callDeadline)
 	defer cancel()
-	err = s.updateBy(saving, ports.Insist, &st, func(st *stored) error {
-		if op := st.payment.Operation(id); op != nil && op.Outcome.Open() {
-			apply(&st.payment, op, a)
-			s.reschedule(st, op)
+	err := s.updateBy(saving, ports.Insist, &st, func(st *stored) error {
+		p, op := &st.payment, st.payment.Operation(id)
+		if open := p.Operation(next); open != nil && open.Outcome == payment.Calling && open.LastTry().Equal(began) {
+			return nil
 		}
+		next = ""
+		if op == nil || op.Outcome != payment.Waiting || !ours.holds(st.record) {
+			return nil
+		}
+		why := failure(payment.Operation{Kind: op.Kind, Error: op.Error, Action: op.Action, Provider: op.Provider})
+		if over = !s.Clock.Now().Before(s.triedUntil(p, op)); over {
+			s.end(p, op, fault.From(why))
+			return nil
+		}
+		op.Outcome = payment.NotExecuted
+		if err := s.restart(p, op); err != nil {
+			s.end(p, op, fault.From(err))
+			return nil
+		}
+		open := p.Open()
+		open.AcceptedAt = op.AcceptedAt
+		next, began = open.ID, open.LastTry()
+		s.hold(st)
 		return nil
 	})
-	if err != nil {
-		s.Log.Error("checkout: outcome not saved", "payment", c.ID, "operation", id, "error", err)
+	if err != nil || next == "" {
+		return err
 	}
+	told := &reply{early: true}
+	_, _ = s.execute(ctx, st, next, told) // it ends in the payment
+	return nil
+}
+
+// restart begins a further try in the background. What is waited for is what the payment
+// is processing.
+func (s *Service) restart(p *payment.Payment, op *payment.Operation) error {
+	if p.Status.Terminal() && (op.Action == payment.Create || op.Action == payment.Confirm) {
+		return unexpected(p, "confirmed")
+	}
+	if op.Action == payment.Create || op.Action == payment.Confirm {
+		p.Status = payment.RequiresConfirmation
+	}
+	return s.resume(p, op)
+}
+
+// triedUntil is when an accepted operation that did nothing is given up.
+func (s *Service) triedUntil(p *payment.Payment, op *payment.Operation) time.Time {
+	until := op.AcceptedAt.Add(triedFor)
+	if op.Creates() && !p.ExpiresAt.IsZero() && p.ExpiresAt.Before(until) {
+		until = p.ExpiresAt
+	}
+	return until
 }
 
 // investigate finds out what became of an operation: at once by repeating the
 // call under its key, later by looking first; and by looking alone once the
 // provider may have forgotten the key. A repeat alone does not do: Stripe, for
 // one, repeats the 500 with which it answered.
-//
-// Its error is UnknownOutcome as long as nothing is proved: "unavailable" now says
-// nothing of what an earlier call did.
-func (s *Service) investigate(ctx context.Context, p payment.Payment, op payment.Operation) answer {
-	ctx, cancel := context.WithTimeout(ctx, callDeadline)
+func (s *Service) investigate(ctx context.Context, st stored, id string) error {
+	working, cancel := context.WithTimeout(ctx, callDeadline)
 	defer cancel()
-	ways := []func(context.Context, payment.Payment, payment.Operation) answer{s.look}
-	switch fresh := s.Clock.Now().Sub(op.StartedAt) < replayFor; {
-	case fresh && op.Lookups == 0:
-		ways = append(ways[:0], s.call, s.look)
-	case fresh:
-		ways = append(ways, s.call)
-	}
+	p, op := st.payment, *st.payment.Operation(id)
+	op.Stale = op.Stale || s.aged(op)
 	var a answer
-	for _, ask := range ways {
-		if a = ask(ctx, p, op); settled(a.err) {
-			return a
+	var l sight
+	ours := claimOf(st.record)
+	if _, err := s.asked(op); err != nil {
+		a.err = err
+	} else {
+		a, l = s.findOut(working, p, op)
+	}
+	saving, stop := context.WithTimeout(ctx, lease-callDeadline)
+	defer stop()
+	return s.updateBy(saving, ports.Insist, &st, func(st *stored) error {
+		now, held := st.payment.Operation(id), ours.holds(st.record)
+		if now == nil {
+			return nil
+		}
+		if held && now.Outcome.Open() {
+			now.Unsure, now.Stale = true, op.Stale
+			if now.AcceptedAt.IsZero() {
+				now.AcceptedAt = s.Clock.Now()
+			}
+		}
+		s.apply(&st.payment, now, a, held)
+		if held && now.Outcome.Open() {
+			s.reschedule(st, now, l, a.err)
+		}
+		return nil
+	})
+}
+
+// findOut asks in the ways that are still open, until one can tell.
+func (s *Service) findOut(ctx context.Context, p payment.Payment, op payment.Operation) (answer, sight) {
+	var a answer
+	if !op.Stale && op.Lookups == 0 {
+		if a = s.call(ctx, p, op); a.proves() {
+			return a, sight{}
 		}
 	}
-	a.err = fault.Wrap(fault.UnknownOutcome, "checkout.resolve", a.err)
-	return a
-}
-
-// settled reports whether an answer proves what became of the operation.
-func settled(err error) bool {
-	if err == nil {
-		return true
+	a, l := s.look(ctx, p, op)
+	if a.proves() || op.Stale || op.Lookups == 0 {
+		return a, l
 	}
-	k := fault.KindOf(err)
-	return k == fault.Declined || k == fault.Invalid || k == fault.NotFound || k == fault.Conflict
+	if b := s.call(ctx, p, op); b.proves() {
+		return b, l
+	}
+	return a, l
 }
 
-func (s *Service) reschedule(st *stored, op *payment.Operation) {
-	if !op.Outcome.Open() {
+// aged reports whether the provider may have forgotten the key of an operation. A clock
+// that was set back makes no key fresh again.
+func (s *Service) aged(op payment.Operation) bool {
+	age := s.Clock.Now().Sub(op.LastTry())
+	return age >= replayFor || age < -time.Minute
+}
+
+// reschedule says when an operation is looked into next. Only a look that could tell
+// counts.
+func (s *Service) reschedule(st *stored, op *payment.Operation, l sight, err error) {
+	now := s.Clock.Now()
+	since := now.Sub(op.LastTry())
+	if since > reviewAfter {
+		st.payment.Review(payment.ReviewUnknown, op.ID, now)
+	}
+	switch {
+	case fault.From(err).Code == codeAccount:
+		st.payment.Review(payment.ReviewOtherAccount, op.ID, now)
+		release(st, now.Add(elsewhere))
+		return
+	case !l.told:
+		release(st, now.Add(min(max(blind, since/10, fault.From(err).RetryAfter), blindest)))
 		return
 	}
 	op.Lookups++
-	st.record.Owner = ""
-	wait, ok := schedule.After(op.Lookups)
-	if !ok {
-		st.payment.NeedsReview = true
-		st.record.Queue, st.record.Due = "", time.Time{}
+	if op.LookedAt.IsZero() {
+		op.LookedAt = l.at
+	}
+	release(st, now.Add(nextLook(l.at.Sub(op.LookedAt))))
+}
+
+// hasten has the open operation of a payment looked into now, since somebody asks, unless
+// somebody is at it or has just been. Whatever hinders it is left to the schedule.
+func (s *Service) hasten(ctx context.Context, st *stored) {
+	now := s.Clock.Now()
+	op := st.payment.Open()
+	waits := op != nil && st.record.Owner == "" && st.record.Due.After(now.Add(blind))
+	if !waits || now.Sub(st.payment.UpdatedAt) < hastened || !s.available(op.Provider) {
 		return
 	}
-	st.record.Due = s.Clock.Now().Add(wait)
-}
-
-// look asks the provider what it holds, without asking it to do anything.
-func (s *Service) look(ctx context.Context, p payment.Payment, op payment.Operation) answer {
-	g, ok := s.gateway(op.Provider)
-	if !ok {
-		return answer{err: fault.New(fault.Unavailable, "provider_not_configured", "")}
-	}
-	ctx, cancel := context.WithTimeout(ctx, callDeadline)
-	defer cancel()
-	var a answer
-	var found bool
-	switch {
-	case op.Action == payment.Refund:
-		a.refund, found, a.err = findRefund(ctx, g, op)
-	case op.Request.Reference == "":
-		a.intent, found, a.err = findIntent(ctx, g, op)
-	default:
-		a.intent, a.err = g.Retrieve(ctx, op.Request.Reference)
-		found = a.err == nil && proves(p, op, a.intent)
-	}
-	switch {
-	case a.err != nil || found && a.intent.Failure == nil:
-		return a
-	case found:
-		a.err = &fault.Error{
-			Kind: fault.Declined, Code: a.intent.Failure.Code, DeclineCode: a.intent.Failure.DeclineCode, Message: a.intent.Failure.Message,
-		}
-		return a
-	case s.Clock.Now().Sub(op.StartedAt) > absentAfter:
-		a.err = fault.New(fault.NotFound, "not_executed", "the provider did not execute this operation")
-		return a
-	}
-	a.err = fault.New(fault.UnknownOutcome, "", "nothing was found yet")
-	return a
-}
-
-// proves reports whether the intent shows that the operation was done.
-func proves(p payment.Payment, op payment.Operation, i payment.Intent) bool {
-	p.Operations = []payment.Operation{op}
-	p.Replace(i)
-	return !p.Operations[0].Outcome.Open()
-}
-
-// findIntent looks through all intents made about when the operation was
-// called. Search would be quicker, but lags behind.
-func findIntent(ctx context.Context, g ports.PaymentGateway, op payment.Operation) (payment.Intent, bool, error) {
-	r := payment.ListRequest{From: op.StartedAt.Add(-skew), To: op.StartedAt.Add(replayFor + skew), Limit: 100}
-	for {
-		page, err := g.List(ctx, r)
-		if err != nil {
-			return payment.Intent{}, false, err
-		}
-		for _, i := range page.Intents {
-			if i.Metadata[payment.MetaOperation] == op.ProviderKey {
-				return i, true, nil
-			}
-		}
-		if page.Next == "" {
-			return payment.Intent{}, false, nil
-		}
-		r.Cursor = page.Next
+	st.record.Due = now
+	if s.save(ctx, st) == nil {
+		s.nudge(op.Provider)
 	}
 }
 
-func findRefund(ctx context.Context, g ports.PaymentGateway, op payment.Operation) (payment.ProviderRefund, bool, error) {
-	refunds, err := g.Refunds(ctx, op.Request.Reference)
-	if err != nil {
-		return payment.ProviderRefund{}, false, err
-	}
-	for _, r := range refunds {
-		if r.Metadata[payment.MetaOperation] == op.ProviderKey {
-			return r, true, nil
-		}
-	}
-	return payment.ProviderRefund{}, false, nil
+func (s *Service) available(provider string) bool {
+	g, ok := s.gateway(provider)
+	return ok && ports.Available(g) == nil
 }

@@ -28,19 +28,17 @@ func (s *Service) place(p *payment.Payment, a payment.Action, key idem.Key, r pa
 		return fault.InvalidParam("paymentMethods", "no_provider_eligible",
 			"no provider has both a payment method and a customer here")
 	}
-	s.placeAt(p, a, key, r, able)
-	return nil
+	return s.placeAt(p, a, key, r, able)
 }
 
 // replace begins to make the intent of a payment that has none yet, for a
 // confirm. Where the outcome of a try was ever unknown, no other provider is
 // asked.
 func (s *Service) replace(p *payment.Payment, key idem.Key, r payment.Request, method string) error {
-	unsure := slices.ContainsFunc(p.Operations, func(op payment.Operation) bool { return op.Lookups > 0 })
+	unsure := slices.ContainsFunc(p.Operations, func(op payment.Operation) bool { return op.Unsure || op.Lookups > 0 })
 	if g, ok := s.gateway(p.Provider); ok && unsure {
 		prefer(&r.PaymentMethods, p.Provider, method)
-		s.placeAt(p, payment.Confirm, key, r, []ports.PaymentGateway{g})
-		return nil
+		return s.placeAt(p, payment.Confirm, key, r, []ports.PaymentGateway{g})
 	}
 	if method != "" {
 		r.PaymentMethods = nil // the new one takes the place of those before
@@ -49,19 +47,22 @@ func (s *Service) replace(p *payment.Payment, key idem.Key, r payment.Request, m
 	return s.place(p, payment.Confirm, key, r)
 }
 
-func (s *Service) placeAt(p *payment.Payment, a payment.Action, key idem.Key, r payment.Request, able []ports.PaymentGateway) {
+func (s *Service) placeAt(p *payment.Payment, a payment.Action, key idem.Key, r payment.Request, able []ports.PaymentGateway) error {
 	for i, g := range able {
 		p.Provider = g.Name()
 		r.PaymentMethod, r.Customer = r.PaymentMethods[p.Provider], r.Customers[p.Provider]
-		s.begin(p, a, 0, key, r)
+		if err := s.begin(p, a, 0, key, r); err != nil {
+			return err
+		}
 		err := ports.Available(g)
 		if err == nil || i == len(able)-1 {
-			return
+			return nil
 		}
-		op := &p.Operations[len(p.Operations)-1]
-		op.Outcome, op.EndedAt = payment.NotSent, op.StartedAt
+		op := p.Open()
+		op.Outcome, op.EndedAt = payment.NotSent, op.LastTry()
 		refuse(op, fault.From(err))
 	}
+	return nil
 }
 
 // eligible lists the providers that may make the intent: those with a payment
@@ -83,8 +84,7 @@ func (s *Service) eligible(r payment.Request) (able []ports.PaymentGateway) {
 // moveOn begins the same at the next provider, if it is proved that this one did
 // nothing for a reason that is its own. It reports whether there is a next.
 func (s *Service) moveOn(p *payment.Payment, op payment.Operation, err error) bool {
-	proved := op.Outcome == payment.NotSent || op.Outcome == payment.NotExecuted
-	if err == nil || !proved || p.ProviderReference != "" || op.Lookups > 0 || !fault.KindOf(err).Rule().Failover {
+	if err == nil || !op.DidNothing() || op.Unsure || p.ProviderReference != "" || !op.Creates() || !fault.KindOf(err).Rule().Failover {
 		return false
 	}
 	able := s.eligible(op.Request)
@@ -92,7 +92,12 @@ func (s *Service) moveOn(p *payment.Payment, op payment.Operation, err error) bo
 	if at < 0 || at == len(able)-1 || len(p.Operations) >= maxOps {
 		return false
 	}
+	before := *p
+	p.Operations = slices.Clone(p.Operations)
 	p.Status, p.Error = payment.Processing, nil
-	s.placeAt(p, op.Action, idem.Key{Scoped: op.Key, Fingerprint: op.Fingerprint}, op.Request, able[at+1:])
+	if s.placeAt(p, op.Action, idem.Key{Scoped: op.Key, Fingerprint: op.Fingerprint}, op.Request, able[at+1:]) != nil {
+		*p = before // the next cannot be asked for this
+		return false
+	}
 	return true
 }

@@ -7,13 +7,14 @@ import (
 	"time"
 
 	"patchbay/core/money"
+	"patchbay/core/payment"
 	"patchbay/core/queue"
 	"patchbay/ports"
 )
 
 const (
 	kind      = "payment"  // of journal records
-	queueName = "payments" // where payments with an open operation wait
+	queueName = "payments" // where payments with an open operation wait, by provider
 
 	answerWithin = 8 * time.Second  // a caller gives up at 10 s
 	callDeadline = 30 * time.Second // of all work for one operation
@@ -28,19 +29,25 @@ type Options struct {
 	// payments; the others serve those that are pinned to them.
 	Gateways   []ports.PaymentGateway
 	Events     ports.PaymentReader
+	Accounts   Accounts // nil: no account is known
 	Clock      ports.Clock
 	IDs        ports.IDs
 	Currencies []money.Currency // accepted; nil means money.Default
-	Owner      string           // this process, unique among those that share the journal
-	Log        *slog.Logger
+	// Secret is the installation's. What goes out under callers' keys is made with it,
+	// and is the same as long as it is.
+	Secret []byte
+	Owner  string // this process, unique among those that share the journal
+	Log    *slog.Logger
 }
 
 // Service makes payments. Its methods may be called at once from anywhere.
 type Service struct {
 	Options
-	worker *queue.Worker
-	ageing *queue.Worker
-	calls  sync.WaitGroup
+	workers  map[string]*queue.Worker // by provider
+	rest     *queue.Worker            // of what is in the plain queue
+	ageing   *queue.Worker
+	listings map[string]*listing
+	calls    sync.WaitGroup
 }
 
 // New makes a Service. Its Run must be called for unknown outcomes to be settled.
@@ -48,11 +55,12 @@ func New(o Options) *Service {
 	if o.Currencies == nil {
 		o.Currencies = money.Default
 	}
-	s := &Service{Options: o}
-	s.worker = &queue.Worker{
-		Journal: o.Journal, Queue: queueName, Owner: o.Owner, Lease: lease,
-		Idle: time.Second, Limit: 16, Handle: s.resolve, Log: o.Log,
+	s := &Service{Options: o, workers: make(map[string]*queue.Worker), listings: make(map[string]*listing)}
+	for _, g := range o.Gateways {
+		s.workers[g.Name()] = s.worker(queueName + ":" + g.Name())
+		s.listings[g.Name()] = newListing(g, o.Clock, s.calls.Go)
 	}
+	s.rest = s.worker(queueName) // where the release before put all of them
 	s.ageing = &queue.Worker{
 		Journal: o.Journal, Queue: restQueue, Owner: o.Owner, Lease: time.Minute,
 		Idle: time.Minute, Limit: 4, Handle: s.age, Log: o.Log,
@@ -60,13 +68,39 @@ func New(o Options) *Service {
 	return s
 }
 
+func (s *Service) worker(name string) *queue.Worker {
+	return &queue.Worker{
+		Journal: s.Journal, Queue: name, Owner: s.Owner, Lease: lease,
+		Idle: time.Second, Limit: 16, Handle: s.resolve, Log: s.Log,
+	}
+}
+
+// queueOf is where a payment waits for its open operation: with those of the same
+// provider, so that none waits for another.
+func queueOf(p payment.Payment) string {
+	if op := p.Open(); op != nil {
+		return queueName + ":" + op.Provider
+	}
+	return queueName
+}
+
+// nudge has a provider's worker look at once.
+func (s *Service) nudge(provider string) {
+	if w := s.workers[provider]; w != nil {
+		w.Nudge()
+	}
+}
+
 // Run settles unknown outcomes until ctx ends, then waits for the calls that
 // are under way.
 func (s *Service) Run(ctx context.Context) {
-	var ageing sync.WaitGroup
-	ageing.Go(func() { s.ageing.Run(ctx) })
-	s.worker.Run(ctx)
-	ageing.Wait()
+	var working sync.WaitGroup
+	for _, w := range s.workers {
+		working.Go(func() { w.Run(ctx) })
+	}
+	working.Go(func() { s.rest.Run(ctx) })
+	working.Go(func() { s.ageing.Run(ctx) })
+	working.Wait()
 	s.calls.Wait()
 }
 
@@ -77,4 +111,13 @@ func (s *Service) gateway(name string) (ports.PaymentGateway, bool) {
 		}
 	}
 	return nil, false
+}
+
+// account is the provider's own id of the account that its name means now, empty where
+// that is not known.
+func (s *Service) account(provider string) string {
+	if s.Accounts == nil {
+		return ""
+	}
+	return s.Accounts.Account(provider)
 }

@@ -43,13 +43,14 @@ const (
 	UnknownOutcome
 	// Overloaded: our own limit is reached. Nothing was sent.
 	Overloaded
+	Refused
 )
 
 var names = [...]string{
 	Internal: "internal", Invalid: "invalid", Declined: "declined", NotFound: "not_found",
 	Conflict: "conflict", Unsupported: "unsupported", Canceled: "canceled",
 	Unauthorized: "unauthorized", QuotaExceeded: "quota_exceeded", RateLimited: "rate_limited",
-	Unavailable: "unavailable", UnknownOutcome: "unknown_outcome", Overloaded: "overloaded",
+	Unavailable: "unavailable", UnknownOutcome: "unknown_outcome", Overloaded: "overloaded", Refused: "refused",
 }
 
 // Kinds lists every Kind, for tables that must cover them all.
@@ -94,6 +95,7 @@ var rules = map[Kind]Rule{
 	RateLimited:    {Retry: true, Failover: true, Trips: true},
 	Unavailable:    {Retry: true, Failover: true, Trips: true},
 	UnknownOutcome: {Retry: true, Trips: true},
+	Refused:        {Failover: true},
 }
 
 // Rule returns what k allows. A Kind without a rule allows nothing.
@@ -113,6 +115,7 @@ type Error struct {
 	RetryAfter  time.Duration // zero where nothing is known
 	NoRetry     bool          // whoever failed asks not to be asked the same again, whatever the Kind allows
 	Blameless   bool          // it says nothing about how well the provider is, whatever the Kind counts
+	Proven      bool
 	Err         error
 }
 

@@ -3,6 +3,7 @@
 package idem
 
 import (
+	"crypto/hmac"
 	"crypto/sha256"
 	"encoding/base32"
 	"encoding/hex"
@@ -58,6 +59,18 @@ var ids = base32.NewEncoding("0123456789abcdefghjkmnpqrstvwxyz").WithPadding(bas
 func (k Key) ID(prefix string) string {
 	sum := sha256.Sum256([]byte(k.Scoped))
 	return prefix + "_" + ids.EncodeToString(sum[:16])
+}
+
+// Derive is a name that only the holder of secret can make of the key and parts, always
+// the same one: 26 characters of Crockford's alphabet.
+func (k Key) Derive(secret []byte, parts ...string) string {
+	h := hmac.New(sha256.New, secret)
+	h.Write([]byte(k.Scoped))
+	for _, part := range parts {
+		h.Write([]byte{0})
+		h.Write([]byte(part))
+	}
+	return ids.EncodeToString(h.Sum(nil)[:16])
 }
 
 // Empty reports whether the caller gave no key.

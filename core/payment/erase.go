@@ -17,11 +17,14 @@ func (p *Payment) Erase(now time.Time) {
 	p.CustomerID, p.Description, p.ReturnURL, p.ClientSecret = "", "", "", ""
 	p.Metadata, p.NextAction = nil, nil
 	p.Error = p.Error.erase()
+	for i := range p.Reviews {
+		p.Reviews[i].Note = ""
+	}
 	for i := range p.Operations {
 		op := &p.Operations[i]
 		op.Request = Request{Reference: op.Request.Reference, Confirm: op.Request.Confirm}
 		op.Error = op.Error.erase()
-		op.Answer, op.Erased = nil, true
+		op.Answer, op.Body, op.Erased = nil, "", true
 	}
 }
 

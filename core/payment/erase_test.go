@@ -12,11 +12,12 @@ import (
 // stays is what is left of a payment's texts once it is erased: none of them comes
 // from a person, or says who it was.
 var stays = []string{
-	"CaptureMethod", "Currency", "Error.Code", "Error.DeclineCode", "ID",
-	"Operations.Action", "Operations.Error.Code", "Operations.Error.DeclineCode", "Operations.Fingerprint", "Operations.ID",
+	"Account", "CaptureMethod", "Currency", "Error.Code", "Error.DeclineCode", "ID",
+	"Operations.Account", "Operations.Action", "Operations.Error.Code", "Operations.Error.DeclineCode", "Operations.Fingerprint", "Operations.ID",
 	"Operations.Key", "Operations.Kind", "Operations.Outcome", "Operations.Provider", "Operations.ProviderKey",
 	"Operations.Reference", "Operations.Request.Reference",
-	"Provider", "ProviderReference", "PublishableKey", "Status", "Tenant",
+	"Provider", "ProviderReference", "PublishableKey",
+	"Reviews.By", "Reviews.Detail", "Reviews.Reason", "Reviews.Verdict", "Status", "Tenant",
 }
 
 // A field that is added to a payment fails here, until it is either erased or

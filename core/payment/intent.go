@@ -101,7 +101,8 @@ type ConfirmRequest struct {
 type CaptureRequest struct {
 	Key, Reference string
 	Amount         int64
-	Body           string `json:"-"`
+	Currency       money.Currency `json:"-"` // of the intent
+	Body           string         `json:"-"`
 }
 
 // CancelRequest gives up an intent that has not succeeded.
@@ -114,6 +115,7 @@ type CancelRequest struct {
 type RefundRequest struct {
 	Key, Reference string
 	Amount         int64
+	Currency       money.Currency `json:"-"` // of the intent
 	Metadata       map[string]string
 	Body           string `json:"-"`
 }

@@ -150,15 +150,20 @@ func (p *Payment) Operation(id string) *Operation {
 	return nil
 }
 
-// Under returns the last operation that was asked under a caller's key, nil if
-// there is none.
-func (p *Payment) Under(key string) *Operation {
-	for i := len(p.Operations) - 1; i >= 0; i-- {
-		if key != "" && p.Operations[i].Key == key {
-			return &p.Operations[i]
+// Under returns the operation that was last tried under a caller's key, nil if there
+// is none.
+func (p *Payment) Under(key string) (last *Operation) {
+	for i := range p.Operations {
+		op := &p.Operations[i]
+		switch {
+		case key == "" || op.Key != key:
+		case op.Outcome.Open():
+			return op
+		case last == nil || !op.LastTry().Before(last.LastTry()):
+			last = op
 		}
 	}
-	return nil
+	return last
 }
 
 // SettleRefund ends a refund with what the provider holds, and counts it.

@@ -57,6 +57,16 @@ type Payment struct {
 	AmountRefunded   int64    `json:"amountRefunded"`
 	Error            *Failure `json:"error,omitempty"` // the last failure, while it matters
 	NeedsReview      bool     `json:"needsReview,omitempty"`
+	Reviews          []Review `json:"reviews,omitempty"` // why, oldest first, and how it was settled
+	// Account is the provider's own id of the account that holds the payment, empty
+	// where it was not known.
+	Account string `json:"account,omitempty"`
+	// ExpiresAt is until when a payment that was accepted, and has not reached its
+	// provider, is tried; zero for the usual time.
+	ExpiresAt time.Time `json:"expiresAt,omitzero"`
+	// NextLookAt is when an open operation is looked into next, where that is known. It
+	// is of the record, and not stored with the payment.
+	NextLookAt time.Time `json:"-"`
 
 	Operations []Operation `json:"operations"` // oldest first; the first is the create
 	CreatedAt  time.Time   `json:"createdAt"`
@@ -93,9 +103,11 @@ const (
 // Outcome is how a call at a provider ended.
 type Outcome string
 
-// The outcomes. Only Unknown and Calling leave it open whether money moved.
+// The outcomes. Calling, Waiting and Unknown are open; only Calling and Unknown leave
+// it open whether money moved. docs/protocol.md has the transitions.
 const (
 	Calling     Outcome = "calling"      // durable before the call; after a crash it means Unknown
+	Waiting     Outcome = "waiting"      // did nothing so far; it was accepted, and is tried again in the background
 	NotSent     Outcome = "not_sent"     // nothing reached the provider
 	NotExecuted Outcome = "not_executed" // the provider refused without doing anything
 	Declined    Outcome = "declined"
@@ -104,22 +116,30 @@ const (
 	Unknown     Outcome = "unknown"
 )
 
-// Open reports whether it is unknown what the provider did.
-func (o Outcome) Open() bool { return o == Calling || o == Unknown }
+// Open reports whether the operation has not ended yet.
+func (o Outcome) Open() bool { return o == Calling || o == Unknown || o == Waiting }
 
-// Operation is one thing asked of the provider: durable before the call, with
-// the key under which it may be repeated. An open one reserves its amount.
+// Operation is one thing asked of a provider: durable before the call, with the key
+// under which it may be repeated. A repeat by the caller is a further try of the same
+// operation. An open one reserves its amount.
 type Operation struct {
 	ID       string `json:"id"` // op_…
 	Action   Action `json:"action"`
 	Provider string `json:"provider"`
-	// ProviderKey is the idempotency key at the provider. Tries of the same
-	// thing at the same provider share it.
+	// Account is the provider's own id of the account that was asked, empty where it
+	// was not known. No other account is ever asked for this operation.
+	Account string `json:"account,omitempty"`
+	// ProviderKey is the idempotency key at the provider, the same for all tries.
+	// Generation is how often it was made anew: after it was proved that nothing had
+	// come of the one before.
 	ProviderKey string  `json:"providerKey"`
-	Amount      int64   `json:"amount,omitempty"` // capture and refund
+	Generation  int     `json:"generation,omitempty"`
+	Amount      int64   `json:"amount,omitempty"` // capture and refund, fixed at the first try
 	Outcome     Outcome `json:"outcome"`
-	// Request is what is needed to repeat the call under its key.
+	// Request is what the call is made of. Body is the call as the adapter composed it
+	// at the first try: a repeat is the same to the byte, whichever version sends it.
 	Request Request `json:"request"`
+	Body    string  `json:"body,omitempty"`
 	// Reference is the provider's object that the operation made: re_… for a refund.
 	Reference string   `json:"reference,omitempty"`
 	Error     *Failure `json:"error,omitempty"`
@@ -127,14 +147,43 @@ type Operation struct {
 	Kind string `json:"kind,omitempty"`
 	// Key and Fingerprint are the caller's idempotency key and the digest of
 	// the request. Answer is the payment as first answered, kept for repeats.
-	Key         string    `json:"key,omitempty"`
-	Fingerprint string    `json:"fingerprint,omitempty"`
-	Answer      []byte    `json:"answer,omitempty"`
-	Erased      bool      `json:"erased,omitempty"`  // the answer was, with the payment
-	Lookups     int       `json:"lookups,omitempty"` // times the resolver has looked
-	StartedAt   time.Time `json:"startedAt"`
-	EndedAt     time.Time `json:"endedAt,omitzero"`
+	Key         string `json:"key,omitempty"`
+	Fingerprint string `json:"fingerprint,omitempty"`
+	Answer      []byte `json:"answer,omitempty"`
+	Erased      bool   `json:"erased,omitempty"` // the answer was, with the payment
+	// Unsure tells that the outcome of some try was unknown. From then on a refusal
+	// proves nothing: only the provider's own object, or a look at what it holds, does.
+	Unsure bool `json:"unsure,omitempty"`
+	// Absent tells that a look has proved that the provider never did it.
+	Absent bool `json:"absent,omitempty"`
+	// Stale tells that the provider may have forgotten the key, so that the call is
+	// not repeated any more. It stays, also where the clock is set back.
+	Stale   bool `json:"stale,omitempty"`
+	Tries   int  `json:"tries,omitempty"`   // 0 means 1
+	Lookups int  `json:"lookups,omitempty"` // looks that could tell
+	// LookedAt is the provider's clock at the first of them.
+	LookedAt   time.Time `json:"lookedAt,omitzero"`
+	StartedAt  time.Time `json:"startedAt"`           // the first try
+	TriedAt    time.Time `json:"triedAt,omitzero"`    // the last one, where there were several
+	AcceptedAt time.Time `json:"acceptedAt,omitzero"` // answered 202: it is not the caller who tries again
+	EndedAt    time.Time `json:"endedAt,omitzero"`
 }
+
+// LastTry is when the provider was last asked, or was about to be.
+func (op *Operation) LastTry() time.Time {
+	if op.TriedAt.IsZero() {
+		return op.StartedAt
+	}
+	return op.TriedAt
+}
+
+// Uncertain reports whether some try may have been executed without anybody knowing.
+func (op *Operation) Uncertain() bool {
+	return op.Unsure || op.Outcome == Unknown || op.Lookups > 0 && op.Outcome.Open()
+}
+
+// DidNothing reports whether it is proved that the operation had no effect.
+func (op *Operation) DidNothing() bool { return op.Outcome == NotSent || op.Outcome == NotExecuted }
 
 // Request is the part of an operation that only the provider needs.
 type Request struct {

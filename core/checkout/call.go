@@ -1,0 +1,130 @@
+package checkout
+
+import (
+	"context"
+	"maps"
+
+	"patchbay/core/fault"
+	"patchbay/core/payment"
+	"patchbay/ports"
+)
+
+// answer is what came back from a provider.
+type answer struct {
+	intent payment.Intent // no Reference where nothing is known
+	refund payment.ProviderRefund
+	err    error
+	// looked tells that the answer is what the provider holds, and not what it said to a
+	// call; absent that it proves that the operation was never executed.
+	looked, absent bool
+}
+
+// proves reports whether the answer tells what became of the operation, whatever else
+// was asked under its key: it carries the object that the provider made of it.
+func (a answer) proves() bool {
+	return a.err == nil || a.looked || fault.Is(a.err, fault.Declined) && fault.From(a.err).Proven
+}
+
+// call asks the provider for what the operation wants.
+func (s *Service) call(ctx context.Context, p payment.Payment, op payment.Operation) answer {
+	g, err := s.asked(op)
+	if err != nil {
+		return answer{err: err}
+	}
+	ctx, cancel := context.WithTimeout(ports.WithTenant(ctx, p.Tenant), callDeadline)
+	defer cancel()
+	var a answer
+	switch r := s.change(&p, &op).(type) {
+	case payment.CreateRequest:
+		a.intent, a.err = g.Create(ctx, r)
+	case payment.ConfirmRequest:
+		a.intent, a.err = g.Confirm(ctx, r)
+	case payment.CaptureRequest:
+		a.intent, a.err = g.Capture(ctx, r)
+	case payment.CancelRequest:
+		a.intent, a.err = g.Cancel(ctx, r)
+	case payment.RefundRequest:
+		a.refund, a.err = g.Refund(ctx, r)
+	}
+	return s.explain(ctx, g, op, a)
+}
+
+// asked is the provider of an operation. Unavailable where it is not configured;
+// UnknownOutcome with code account_changed where its name now means another account,
+// which knows nothing of the operation.
+func (s *Service) asked(op payment.Operation) (ports.PaymentGateway, error) {
+	g, ok := s.gateway(op.Provider)
+	if !ok {
+		return nil, fault.New(fault.Unavailable, "provider_not_configured", "the provider of this payment is not configured")
+	}
+	if now := s.account(op.Provider); op.Account != "" && now != "" && now != op.Account {
+		return nil, errAccount
+	}
+	return g, nil
+}
+
+const codeAccount = "account_changed"
+
+var errAccount = fault.New(fault.UnknownOutcome, codeAccount, "the provider's name means another account than the one that was asked")
+
+// explain looks up the payment where the provider says that its state forbids
+// the operation: it knows something that we do not.
+func (s *Service) explain(ctx context.Context, g ports.PaymentGateway, op payment.Operation, a answer) answer {
+	if !fault.Is(a.err, fault.Conflict) || op.Request.Reference == "" {
+		return a
+	}
+	intent, err := g.Retrieve(ctx, op.Request.Reference)
+	if err == nil {
+		a.intent = intent
+	}
+	return a
+}
+
+// compose has the adapter word the call of an operation.
+func (s *Service) compose(p *payment.Payment, op *payment.Operation) (string, error) {
+	g, ok := s.gateway(op.Provider)
+	if !ok {
+		return "", nil // the call says so
+	}
+	return g.Compose(s.change(p, op))
+}
+
+// change is the request that an operation makes of its provider.
+func (s *Service) change(p *payment.Payment, op *payment.Operation) payment.Change {
+	r := op.Request
+	switch op.Action {
+	case payment.Capture:
+		return payment.CaptureRequest{Key: op.ProviderKey, Body: op.Body, Reference: r.Reference, Amount: op.Amount, Currency: p.Currency}
+	case payment.Cancel:
+		return payment.CancelRequest{Key: op.ProviderKey, Body: op.Body, Reference: r.Reference}
+	case payment.Refund:
+		return payment.RefundRequest{
+			Key: op.ProviderKey, Body: op.Body, Reference: r.Reference, Amount: op.Amount, Currency: p.Currency,
+			Metadata: map[string]string{payment.MetaPayment: p.ID, payment.MetaOperation: op.ProviderKey},
+		}
+	case payment.Create, payment.Confirm:
+	}
+	if r.Reference != "" {
+		return payment.ConfirmRequest{
+			Key: op.ProviderKey, Body: op.Body, Reference: r.Reference, PaymentMethod: r.PaymentMethod, ReturnURL: r.ReturnURL,
+		}
+	}
+	return creation(p, op)
+}
+
+// creation is the request that makes the payment's intent. Its metadata lets
+// an intent that is found later be matched.
+func creation(p *payment.Payment, op *payment.Operation) payment.CreateRequest {
+	metadata := make(map[string]string, len(p.Metadata)+4)
+	maps.Copy(metadata, p.Metadata)
+	metadata[payment.MetaPayment], metadata[payment.MetaOperation] = p.ID, op.ProviderKey
+	metadata[payment.MetaTenant] = p.Tenant
+	if ourUser(p.CustomerID) {
+		metadata[payment.MetaUser] = p.CustomerID
+	}
+	return payment.CreateRequest{
+		Key: op.ProviderKey, Body: op.Body, Amount: p.Amount, Currency: p.Currency, Customer: op.Request.Customer,
+		PaymentMethod: op.Request.PaymentMethod, Description: p.Description, ReturnURL: op.Request.ReturnURL,
+		Confirm: op.Request.Confirm, CaptureMethod: p.CaptureMethod, Metadata: metadata,
+	}
+}

@@ -1,0 +1,36 @@
+package checkout
+
+import (
+	"time"
+
+	"patchbay/ports"
+)
+
+// claim is the right to move an operation on: to ask another provider, or to end it by
+// a refusal. Whoever is stopped beyond its lease may lose it without noticing; so each
+// such step is a save that succeeds only while the record still bears this claim.
+type claim struct {
+	owner string
+	due   time.Time // the end of the lease, by which two claims of one owner are told apart
+}
+
+// hold claims the record for this process. The next save makes it so.
+func (s *Service) hold(st *stored) {
+	st.record.Queue = queueOf(st.payment)
+	st.record.Owner, st.record.Due = s.Owner, s.Clock.Now().Add(lease).Truncate(time.Millisecond)
+}
+
+// release lets any worker have the record from due on.
+func release(st *stored, due time.Time) {
+	st.record.Queue, st.record.Owner, st.record.Due = queueOf(st.payment), "", due
+}
+
+func claimOf(r ports.Record) claim {
+	return claim{owner: r.Owner, due: r.Due.Truncate(time.Millisecond)} // the coarsest that a store keeps
+}
+
+// holds reports whether the record bears the claim.
+func (c claim) holds(r ports.Record) bool {
+	now := claimOf(r)
+	return c.owner != "" && now.owner == c.owner && now.due.Equal(c.due)
+}

@@ -1,0 +1,200 @@
+package checkout
+
+import (
+	"context"
+	"sync"
+	"time"
+
+	"patchbay/core/payment"
+	"patchbay/ports"
+)
+
+const (
+	// pad is how far beyond the time of an operation its intent is looked for: clocks
+	// are wrong, and are set.
+	pad = 6 * time.Hour
+	// kept is how long a listing is good for those that were to be found in it, and goes
+	// on where it was broken off.
+	kept = 10 * time.Minute
+)
+
+// listing looks for the intents of all unknown creates of one provider at once, however
+// many intents there are: one walk through what the provider holds, newest first, serves
+// whoever asked before it began. A walk that is broken off goes on where it stopped.
+type listing struct {
+	gateway ports.PaymentGateway
+	clock   ports.Clock
+	spawn   func(func())
+
+	mu      sync.Mutex
+	walking bool
+	err     error // of the last page
+	last    *walk // the one that has come to its end
+	now     *walk // the one that is under way, or was broken off
+	next    *walk // for those who came since it began
+	moved   chan struct{}
+}
+
+// walk is one way through the provider's intents.
+type walk struct {
+	sought map[string]*sought // by the provider's key
+	began  time.Time          // by our clock; zero before the first page
+	at     time.Time          // by the provider's
+	from   time.Time          // how far back, by the provider's
+	cursor string
+	done   bool
+}
+
+// sought is an intent that is looked for: not made before since, by our clock, nor after
+// it was first looked for at seen, by the provider's.
+type sought struct {
+	since, seen time.Time
+	reference   string
+}
+
+// found is the reference of an intent, empty if there is none. at is when the walk
+// began, by the provider's clock.
+type found struct {
+	reference string
+	at        time.Time
+}
+
+func newListing(g ports.PaymentGateway, clock ports.Clock, spawn func(func())) *listing {
+	return &listing{gateway: g, clock: clock, spawn: spawn, moved: make(chan struct{})}
+}
+
+// find looks for the intent that was made under a key, in a walk that begins after it
+// was last tried. Errors as for ports.PaymentGateway.List; ctx's where the walk takes
+// longer: whoever asks again finds it further on.
+func (l *listing) find(ctx context.Context, key string, since, tried, seen time.Time) (found, error) {
+	if l == nil {
+		return found{}, errAccount
+	}
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	var w *walk
+	for began := false; ; {
+		if w == nil || !w.done && w != l.now && w != l.next { // it was given up
+			w = l.join(key, tried, sought{since: since, seen: seen})
+		}
+		one := w.sought[key]
+		switch {
+		case one.reference != "" || w.done:
+			return found{one.reference, w.at}, nil
+		case !l.walking && began:
+			return found{}, l.err
+		case !l.walking:
+			l.walking, began = true, true
+			l.spawn(l.walk)
+		}
+		moved := l.moved
+		l.mu.Unlock()
+		select {
+		case <-moved:
+			began = true
+		case <-ctx.Done():
+		}
+		l.mu.Lock()
+		if err := ctx.Err(); err != nil {
+			return found{}, err
+		}
+	}
+}
+
+// join gives the walk that tells of a key: one that looks for it, or did, and has not
+// begun before it was tried; else the next.
+func (l *listing) join(key string, tried time.Time, s sought) *walk {
+	now := l.clock.Now()
+	for _, w := range []*walk{l.last, l.now} {
+		if w != nil && w.sought[key] != nil && !w.began.Before(tried) && !w.old(now) {
+			return w
+		}
+	}
+	if l.next == nil {
+		l.next = &walk{sought: make(map[string]*sought)}
+	}
+	if l.next.sought[key] == nil {
+		l.next.sought[key] = &s
+	}
+	if w := l.now; !l.walking && (w == nil || w.old(now)) {
+		l.now, l.next = l.next, nil
+		return l.now
+	}
+	return l.next
+}
+
+// old reports whether a walk is too old to be gone on with, or to tell anything.
+func (w *walk) old(now time.Time) bool {
+	age := now.Sub(w.began)
+	return !w.began.IsZero() && (age >= kept || age < 0)
+}
+
+// walk goes on with the present walk, and then with the next, until nobody waits or the
+// provider fails.
+func (l *listing) walk() {
+	for l.step() {
+	}
+}
+
+// step reads a page.
+func (l *listing) step() bool {
+	l.mu.Lock()
+	w := l.now
+	r := payment.ListRequest{From: w.from, Cursor: w.cursor, Limit: 100}
+	if w.cursor == "" { // how far back depends on the provider's clock, which the first page tells
+		r.From, w.began = time.Unix(1, 0), l.clock.Now()
+	}
+	l.mu.Unlock()
+	ctx, cancel := context.WithTimeout(context.Background(), callDeadline)
+	defer cancel()
+	page, err := l.gateway.List(ctx, r)
+
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	close(l.moved)
+	l.moved = make(chan struct{})
+	if l.err = err; err != nil {
+		l.walking = false
+		return false
+	}
+	if w.cursor == "" {
+		w.start(page.Now)
+	}
+	w.take(page)
+	if w.done {
+		l.last, l.now, l.next = w, l.next, nil
+	}
+	l.walking = l.now != nil
+	return l.walking
+}
+
+// start sets how far back the walk goes, from the difference of the clocks.
+func (w *walk) start(provider time.Time) {
+	if provider.IsZero() {
+		provider = w.began
+	}
+	w.at = provider
+	w.from = provider
+	ahead := provider.Sub(w.began)
+	for _, s := range w.sought {
+		from := s.since.Add(ahead)
+		if !s.seen.IsZero() && s.seen.Before(from) {
+			from = s.seen
+		}
+		if from = from.Add(-pad); from.Before(w.from) {
+			w.from = from
+		}
+	}
+}
+
+// take notes what a page shows.
+func (w *walk) take(page payment.IntentPage) {
+	for _, i := range page.Intents {
+		if s := w.sought[i.Metadata[payment.MetaOperation]]; s != nil {
+			s.reference = i.Reference
+		}
+	}
+	last := len(page.Intents) - 1
+	w.cursor = page.Next
+	w.done = page.Next == "" || last >= 0 && page.Intents[last].CreatedAt.Before(w.from)
+}

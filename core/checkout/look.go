@@ -1,0 +1,114 @@
+package checkout
+
+import (
+	"context"
+	"time"
+
+	"patchbay/core/fault"
+	"patchbay/core/payment"
+	"patchbay/ports"
+)
+
+// sight is how well a look could tell: told that the provider answered, and at what time
+// by its own clock.
+type sight struct {
+	told bool
+	at   time.Time
+}
+
+// look asks the provider what it holds, without asking it to do anything. What is not
+// there an hour after the first look, by the provider's own clock, was not executed.
+func (s *Service) look(ctx context.Context, p payment.Payment, op payment.Operation) (answer, sight) {
+	g, err := s.asked(op)
+	if err != nil {
+		return answer{err: err}, sight{}
+	}
+	ctx, cancel := context.WithTimeout(ports.WithTenant(ctx, p.Tenant), callDeadline)
+	defer cancel()
+	a, l := s.see(ctx, g, p, op)
+	if !l.told || a.looked {
+		return a, l
+	}
+	if since := l.at.Sub(op.LookedAt); op.Lookups > 0 && !op.LookedAt.IsZero() && since > absentAfter {
+		a.absent, a.looked = true, true
+	}
+	a.err = fault.New(fault.UnknownOutcome, "", "nothing was found yet")
+	return a, l
+}
+
+// see looks for what the operation would have made. The answer is looked if it was
+// found.
+func (s *Service) see(ctx context.Context, g ports.PaymentGateway, p payment.Payment, op payment.Operation) (answer, sight) {
+	var a answer
+	var l sight
+	switch {
+	case op.Action == payment.Refund:
+		a.refund, a.looked, a.err = findRefund(ctx, g, op)
+	case op.Request.Reference == "":
+		return s.seeIntent(ctx, g, op)
+	default:
+		a.intent, a.err = g.Retrieve(ctx, op.Request.Reference)
+		a.looked = a.err == nil && shows(p, op, a.intent)
+	}
+	if a.err == nil || fault.Is(a.err, fault.NotFound) {
+		l.at, a.err = s.clockOf(ctx, g)
+		l.told = a.err == nil
+	}
+	a.looked = a.looked && l.told
+	return declinedIn(a, op), l
+}
+
+// seeIntent looks for the intent that a create has made.
+func (s *Service) seeIntent(ctx context.Context, g ports.PaymentGateway, op payment.Operation) (answer, sight) {
+	found, err := s.listings[op.Provider].find(ctx, op.ProviderKey, op.StartedAt, op.LastTry(), op.LookedAt)
+	if err != nil {
+		return answer{err: err}, sight{}
+	}
+	l := sight{told: true, at: found.at}
+	if found.reference == "" {
+		return answer{}, l
+	}
+	i, err := g.Retrieve(ctx, found.reference)
+	if err != nil {
+		return answer{err: err}, sight{}
+	}
+	return declinedIn(answer{intent: i, looked: true}, op), l
+}
+
+// declinedIn makes a decline of an intent on which the last try to pay has failed.
+func declinedIn(a answer, op payment.Operation) answer {
+	if f := a.intent.Failure; a.looked && f != nil && op.Action != payment.Cancel && a.intent.Status == payment.RequiresPaymentMethod {
+		a.err = &fault.Error{Kind: fault.Declined, Code: f.Code, DeclineCode: f.DeclineCode, Message: f.Message, Proven: true}
+	}
+	return a
+}
+
+// clockOf asks for the provider's time. Where it does not tell, ours must do.
+func (s *Service) clockOf(ctx context.Context, g ports.PaymentGateway) (time.Time, error) {
+	now := s.Clock.Now()
+	page, err := g.List(ctx, payment.ListRequest{From: now.Add(-time.Minute), Limit: 1})
+	if err == nil && !page.Now.IsZero() {
+		now = page.Now
+	}
+	return now, err
+}
+
+// shows reports whether the intent shows that the operation was done, or that it was not.
+func shows(p payment.Payment, op payment.Operation, i payment.Intent) bool {
+	p.Operations = []payment.Operation{op}
+	p.Replace(i)
+	return !p.Operations[0].Outcome.Open()
+}
+
+func findRefund(ctx context.Context, g ports.PaymentGateway, op payment.Operation) (payment.ProviderRefund, bool, error) {
+	refunds, err := g.Refunds(ctx, op.Request.Reference)
+	if err != nil {
+		return payment.ProviderRefund{}, false, err
+	}
+	for _, r := range refunds {
+		if r.Metadata[payment.MetaOperation] == op.ProviderKey {
+			return r, true, nil
+		}
+	}
+	return payment.ProviderRefund{}, false, nil
+}

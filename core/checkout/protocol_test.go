@@ -1,0 +1,576 @@
+package checkout_test
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"log/slog"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"patchbay/adapters/sys"
+	"patchbay/core/checkout"
+	"patchbay/core/event"
+	"patchbay/core/fault"
+	"patchbay/core/idem"
+	"patchbay/core/payment"
+	"patchbay/tests/memjournal"
+)
+
+// another is a further process on the journal and at the providers of a rig.
+func (r *rig) another(t *testing.T, owner string, change ...func(*checkout.Options)) *checkout.Service {
+	t.Helper()
+	o := checkout.Options{
+		Journal: r.journal, Events: r.provider, Clock: sys.Clock{}, IDs: sys.IDs{}, Owner: owner, Log: slog.New(slog.DiscardHandler),
+	}
+	for _, p := range r.all {
+		o.Gateways = append(o.Gateways, p)
+	}
+	for _, c := range change {
+		c(&o)
+	}
+	s := checkout.New(o)
+	ctx, stop := context.WithCancel(t.Context())
+	done := make(chan struct{})
+	go func() { defer close(done); s.Run(ctx) }()
+	t.Cleanup(func() { stop(); <-done })
+	return s
+}
+
+func opKey(action, value string) idem.Key {
+	return idem.New(tenant, "POST /api/payments/ID/"+action, value, nil)
+}
+
+func TestARepeatOfACreateBeginsNothingOnceThePaymentHasMovedOn(t *testing.T) {
+	t.Parallel()
+	for _, tt := range []struct {
+		name    string
+		since   func(t *testing.T, r *rig, id string)
+		status  payment.Status
+		charges int
+	}{
+		{"confirmed under another key", func(t *testing.T, r *rig, id string) {
+			t.Helper()
+			if _, err := r.Confirm(t.Context(), tenant, id, checkout.ConfirmRequest{}, opKey("confirm", "c")); err != nil {
+				t.Fatal(err)
+			}
+		}, payment.Succeeded, 1},
+		{"confirmed, and its answer lost", func(t *testing.T, r *rig, id string) {
+			t.Helper()
+			r.provider.failAfter(fails(fault.UnknownOutcome, r.provider.called()+1))
+			r.provider.cannotLook(fault.New(fault.Unavailable, "scripted", ""))
+			if _, err := r.Confirm(t.Context(), tenant, id, checkout.ConfirmRequest{}, opKey("confirm", "c")); err != nil {
+				t.Fatal(err)
+			}
+		}, payment.Processing, 1},
+		{"canceled", func(t *testing.T, r *rig, id string) {
+			t.Helper()
+			if _, err := r.Cancel(t.Context(), tenant, id, opKey("cancel", "c")); err != nil {
+				t.Fatal(err)
+			}
+		}, payment.Canceled, 0},
+		{"declined under another key", func(t *testing.T, r *rig, id string) {
+			t.Helper()
+			if _, err := r.Confirm(t.Context(), tenant, id, checkout.ConfirmRequest{PaymentMethod: "pm_declined"}, opKey("confirm", "c")); !fault.Is(err, fault.Declined) {
+				t.Fatal(err)
+			}
+		}, payment.RequiresPaymentMethod, 0},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			within(t, func(t *testing.T, r *rig) {
+				r.provider.failBefore(fails(fault.Unavailable, 1))
+				first, err := r.pay(t, "k")
+				if !fault.Is(err, fault.Unavailable) {
+					t.Fatal(err)
+				}
+				tt.since(t, r, first.Payment.ID)
+				again, err := r.pay(t, "k")
+				if err != nil || !again.Replayed || again.Payment.ID != first.Payment.ID || again.Payment.Status != tt.status {
+					t.Errorf("%+v, %v", again.Payment, err)
+				}
+				if got := r.provider.captured(); got != tt.charges {
+					t.Errorf("%d charges", got)
+				}
+			})
+		})
+	}
+}
+
+// A process that was stopped for longer than its lease goes on with a refusal that says
+// nothing of what the other process has asked meanwhile.
+func TestOnlyWhoHoldsTheClaimEndsAnOperationByARefusal(t *testing.T) {
+	t.Parallel()
+	for _, kind := range []fault.Kind{fault.Unavailable, fault.RateLimited, fault.Unauthorized, fault.Refused, fault.Invalid} {
+		t.Run(kind.String(), func(t *testing.T) {
+			among(t, three, func(t *testing.T, r *rig) {
+				r.another(t, "two")
+				wake := make(chan struct{})
+				r.provider.failBefore(func(_ context.Context, _ payment.Action, n int) error {
+					if n == 1 {
+						<-wake
+						return fault.New(kind, "scripted", "")
+					}
+					return nil
+				})
+				r.provider.failAfter(func(context.Context, payment.Action, int) error {
+					return fault.New(fault.UnknownOutcome, "scripted", "")
+				})
+				r.provider.cannotLook(fault.New(fault.Unavailable, "scripted", ""))
+				res, err := r.Create(t.Context(), tenant, everywhere(), key("k", "a"))
+				if err != nil || res.Payment.Status != payment.Processing {
+					t.Fatalf("%+v, %v", res.Payment, err)
+				}
+				<-time.After(time.Minute) // the lease is over, and the other has asked
+				close(wake)
+				<-time.After(time.Minute)
+				if p := r.status(t, res.Payment.ID); p.Status != payment.Processing || r.all[1].called() > 0 {
+					t.Fatalf("%s; the second provider was called %d times", p.Status, r.all[1].called())
+				}
+				r.provider.failAfter(nil)
+				r.provider.cannotLook(nil)
+				r.settled(t, res.Payment.ID, time.Hour)
+				if got := fmt.Sprint(r.charges()); got != "[1 0 0]" {
+					t.Errorf("charges %s", got)
+				}
+			})
+		})
+	}
+}
+
+func TestARealAnswerIsTakenWhoeverBringsIt(t *testing.T) {
+	within(t, func(t *testing.T, r *rig) {
+		wake := make(chan struct{})
+		r.provider.failBefore(func(_ context.Context, _ payment.Action, n int) error {
+			if n == 1 {
+				<-wake
+				return nil
+			}
+			return fault.New(fault.UnknownOutcome, "scripted", "")
+		})
+		r.provider.cannotLook(fault.New(fault.Unavailable, "scripted", ""))
+		res, _ := r.pay(t, "k")
+		<-time.After(2 * time.Minute)
+		close(wake)
+		<-time.After(time.Second)
+		if p := r.status(t, res.Payment.ID); p.Status != payment.Succeeded || r.provider.captured() != 1 {
+			t.Errorf("%+v", p)
+		}
+	})
+}
+
+func TestAfterAnUnknownTryOnlyTheProvidersOwnObjectEndsIt(t *testing.T) {
+	within(t, func(t *testing.T, r *rig) {
+		r.provider.failAfter(fails(fault.UnknownOutcome, 1))
+		r.provider.failBefore(func(_ context.Context, _ payment.Action, n int) error {
+			if n > 1 {
+				return fault.New(fault.Declined, "scripted", "") // without an object: a page with status 402
+			}
+			return nil
+		})
+		r.provider.cannotLook(fault.New(fault.Unavailable, "scripted", ""))
+		res, _ := r.Create(t.Context(), tenant, checkout.CreateRequest{Amount: 500, Currency: "usd", PaymentMethod: "pm_declined", Confirm: true}, key("k", "d"))
+		<-time.After(time.Minute)
+		if p := r.status(t, res.Payment.ID); p.Status != payment.Processing {
+			t.Fatalf("%s by a page", p.Status)
+		}
+		r.provider.failBefore(nil) // the answer to the first try, with its object
+		if p := r.settled(t, res.Payment.ID, time.Minute); p.Status != payment.RequiresPaymentMethod || p.Operations[0].Outcome != payment.Declined {
+			t.Errorf("%+v", p)
+		}
+		if again, err := r.Create(t.Context(), tenant, checkout.CreateRequest{Amount: 500, Currency: "usd", PaymentMethod: "pm_declined", Confirm: true}, key("k", "d")); !fault.Is(err, fault.Declined) || !again.Replayed {
+			t.Errorf("%+v, %v", again, err)
+		}
+	})
+}
+
+// What goes out for a caller's key is the same after an older store was put back.
+func TestTheSameKeyInAnOlderStoreChargesNobodyAgain(t *testing.T) {
+	within(t, func(t *testing.T, r *rig) {
+		r.provider.failBefore(fails(fault.Unavailable, 1))
+		if _, err := r.pay(t, "k"); !fault.Is(err, fault.Unavailable) {
+			t.Fatal(err)
+		}
+		first, err := r.pay(t, "k")
+		if err != nil {
+			t.Fatal(err)
+		}
+		if _, err := r.Refund(t.Context(), tenant, first.Payment.ID, 100, opKey("refund", "b")); err != nil {
+			t.Fatal(err)
+		}
+		restored := r.another(t, "two", func(o *checkout.Options) { o.Journal = memjournal.New(sys.Clock{}) })
+		again, err := restored.Create(t.Context(), tenant, request(), key("k", "a"))
+		if err != nil || again.Replayed || again.Payment.ID != first.Payment.ID || again.Payment.ProviderReference != first.Payment.ProviderReference {
+			t.Errorf("%+v, %v", again.Payment, err)
+		}
+		if _, err := restored.Refund(t.Context(), tenant, first.Payment.ID, 100, opKey("refund", "b")); err != nil {
+			t.Error(err)
+		}
+		if r.provider.captured() != 1 || len(r.provider.refunds) != 1 {
+			t.Errorf("%d charges, %d refunds", r.provider.captured(), len(r.provider.refunds))
+		}
+	})
+}
+
+func TestAnotherInstallationHasOtherKeys(t *testing.T) {
+	within(t, func(t *testing.T, r *rig) {
+		first, _ := r.pay(t, "k")
+		other := r.another(t, "two", func(o *checkout.Options) {
+			o.Journal, o.Secret = memjournal.New(sys.Clock{}), []byte("another")
+		})
+		again, err := other.Create(t.Context(), tenant, request(), key("k", "a"))
+		if err != nil || again.Payment.ID == first.Payment.ID || again.Payment.Operations[0].ProviderKey == first.Payment.Operations[0].ProviderKey {
+			t.Errorf("%+v, %v", again.Payment, err)
+		}
+	})
+}
+
+func TestAnObjectOfAnotherPaymentIsNeverAdopted(t *testing.T) {
+	within(t, func(t *testing.T, r *rig) {
+		first, _ := r.pay(t, "k")
+		key2 := key("l", "a")
+		r.provider.failBefore(func(context.Context, payment.Action, int) error { // the provider answers with what it has
+			r.provider.mu.Lock()
+			defer r.provider.mu.Unlock()
+			for k := range r.provider.byKey {
+				r.provider.byKey["pbk_"+key2.Derive(nil, "operation", "pay_"+key2.Derive(nil, "payment", "0"), "create", "acme", "0")] = r.provider.byKey[k]
+				break
+			}
+			return nil
+		})
+		res, err := r.Create(t.Context(), tenant, request(), key2)
+		if err != nil || res.Payment.ProviderReference == first.Payment.ProviderReference || res.Payment.Status != payment.Processing {
+			t.Fatalf("%+v, %v", res.Payment, err)
+		}
+		if p := r.status(t, res.Payment.ID); !p.NeedsReview || p.Reviews[0].Reason != payment.ReviewForeign {
+			t.Errorf("%+v", p.Reviews)
+		}
+	})
+}
+
+func TestNothingThatIsRepeatedUsesAPaymentUp(t *testing.T) {
+	t.Parallel()
+	for name, last := range map[string]func(t *testing.T, r *rig, id string) error{
+		"repeat": func(t *testing.T, r *rig, _ string) error { t.Helper(); _, err := r.pay(t, "k"); return err },
+		"confirm": func(t *testing.T, r *rig, id string) error {
+			t.Helper()
+			_, err := r.Confirm(t.Context(), tenant, id, checkout.ConfirmRequest{}, idem.Key{})
+			return err
+		},
+		"cancel": func(t *testing.T, r *rig, id string) error {
+			t.Helper()
+			_, err := r.Cancel(t.Context(), tenant, id, idem.Key{})
+			return err
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			within(t, func(t *testing.T, r *rig) {
+				r.provider.failBefore(always(fault.Unavailable))
+				first, _ := r.pay(t, "k")
+				id := first.Payment.ID
+				for n := range 150 {
+					if _, err := r.pay(t, "k"); !fault.Is(err, fault.Unavailable) {
+						t.Fatalf("repeat %d: %v", n, err)
+					}
+					if _, err := r.Confirm(t.Context(), tenant, id, checkout.ConfirmRequest{}, opKey("confirm", fmt.Sprint(n))); !fault.Is(err, fault.Unavailable) {
+						t.Fatalf("confirm %d: %v", n, err)
+					}
+				}
+				r.provider.failBefore(nil)
+				if err := last(t, r, id); err != nil {
+					t.Error(err)
+				}
+				if p := r.status(t, id); len(p.Operations) > 101 || p.Operations[0].Action != payment.Create {
+					t.Errorf("%d operations", len(p.Operations))
+				}
+			})
+		})
+	}
+}
+
+// hang makes the first call take longer than the caller waits, and refuses it and those
+// after it.
+func (r *rig) hang(kind fault.Kind, until time.Duration) {
+	start := time.Now()
+	r.provider.failBefore(func(_ context.Context, _ payment.Action, n int) error {
+		if n == 1 {
+			<-time.After(20 * time.Second)
+		}
+		if time.Since(start) < until {
+			return fault.New(kind, "scripted", "")
+		}
+		return nil
+	})
+}
+
+func TestWhatWasAcceptedIsTriedAgain(t *testing.T) {
+	t.Parallel()
+	for _, kind := range []fault.Kind{fault.Unavailable, fault.RateLimited, fault.Unauthorized} {
+		t.Run(kind.String(), func(t *testing.T) {
+			within(t, func(t *testing.T, r *rig) {
+				r.hang(kind, 5*time.Minute)
+				res, err := r.pay(t, "k")
+				if err != nil || res.Payment.Status != payment.Processing {
+					t.Fatalf("%+v, %v", res.Payment, err)
+				}
+				<-time.After(time.Minute)
+				if again, err := r.pay(t, "k"); err != nil || !again.Operation.Outcome.Open() {
+					t.Errorf("a repeat meanwhile: %+v, %v", again.Operation, err)
+				}
+				if p := r.settled(t, res.Payment.ID, 8*time.Minute); p.Status != payment.Succeeded || r.provider.captured() != 1 || len(p.Operations) != 1 {
+					t.Errorf("%+v, %d charges", p, r.provider.captured())
+				}
+			})
+		})
+	}
+}
+
+func TestWhatWasAcceptedAndNeverTakenIsCanceled(t *testing.T) {
+	t.Parallel()
+	for name, tt := range map[string]struct{ expires, after, before time.Duration }{
+		"after 15 minutes":                  {0, 14 * time.Minute, 19 * time.Minute},
+		"when it expires, where earlier":    {5 * time.Minute, 4 * time.Minute, 8 * time.Minute},
+		"after 15 minutes, where it is not": {time.Hour, 14 * time.Minute, 19 * time.Minute},
+	} {
+		t.Run(name, func(t *testing.T) {
+			among(t, three, func(t *testing.T, r *rig) {
+				r.hang(fault.Unavailable, time.Hour)
+				r.all[1].failBefore(always(fault.Unavailable))
+				r.all[2].failBefore(always(fault.RateLimited))
+				create := everywhere()
+				if tt.expires > 0 {
+					create.ExpiresAt = time.Now().Add(tt.expires)
+				}
+				res, err := r.Create(t.Context(), tenant, create, key("k", "a"))
+				if err != nil || res.Payment.Status != payment.Processing {
+					t.Fatalf("%+v, %v", res.Payment, err)
+				}
+				<-time.After(tt.after)
+				if p := r.status(t, res.Payment.ID); p.Status != payment.Processing || p.NextLookAt.IsZero() {
+					t.Fatalf("%+v", p)
+				}
+				<-time.After(tt.before - tt.after)
+				p := r.status(t, res.Payment.ID)
+				if p.Status != payment.Canceled || p.Error == nil || p.Error.Code != "not_executed" || len(p.Operations) != 3 {
+					t.Fatalf("%+v", p)
+				}
+				events, err := r.journal.Feed(t.Context(), tenant, 0, 100)
+				if err != nil || events[len(events)-1].Type != "payment.create_failed" && events[len(events)-2].Type != "payment.canceled" {
+					t.Errorf("%v: %+v", err, events)
+				}
+				again, err := r.Create(t.Context(), tenant, create, key("k", "a"))
+				if err != nil || !again.Replayed || again.Payment.Status != payment.Canceled {
+					t.Errorf("%+v, %v", again.Payment, err)
+				}
+				if got := fmt.Sprint(r.charges()); got != "[0 0 0]" {
+					t.Errorf("charges %s", got)
+				}
+			})
+		})
+	}
+}
+
+// An outage uses up no look: once it is over, what is unknown is found at once.
+func TestOnlyALookThatCouldTellCounts(t *testing.T) {
+	within(t, func(t *testing.T, r *rig) {
+		r.provider.failAfter(fails(fault.UnknownOutcome, 1))
+		start := time.Now()
+		r.provider.failBefore(func(_ context.Context, _ payment.Action, n int) error {
+			if n > 1 && time.Since(start) < 40*time.Minute {
+				return fault.New(fault.UnknownOutcome, "scripted", "")
+			}
+			return nil
+		})
+		r.provider.cannotLook(fault.New(fault.Unavailable, "scripted", ""))
+		res, _ := r.pay(t, "k")
+		<-time.After(40 * time.Minute)
+		if p := r.status(t, res.Payment.ID); p.Status != payment.Processing || p.Operations[0].Lookups != 0 {
+			t.Fatalf("%+v", p.Operations[0])
+		}
+		r.provider.cannotLook(nil)
+		if p := r.settled(t, res.Payment.ID, time.Minute); p.Status != payment.Succeeded {
+			t.Errorf("%+v", p)
+		}
+	})
+}
+
+// unknown makes a refund of which nobody can tell what became.
+func (r *rig) unknown(t *testing.T) (id string) {
+	t.Helper()
+	res, _ := r.pay(t, "k")
+	r.provider.failBefore(func(context.Context, payment.Action, int) error {
+		return fault.New(fault.UnknownOutcome, "scripted", "")
+	})
+	r.provider.cannotLook(fault.New(fault.Unavailable, "scripted", ""))
+	refund, err := r.Refund(t.Context(), tenant, res.Payment.ID, 250, opKey("refund", "r"))
+	if err != nil || !refund.Operation.Outcome.Open() {
+		t.Fatalf("%+v, %v", refund.Operation, err)
+	}
+	<-time.After(time.Second)
+	return res.Payment.ID
+}
+
+func TestAPersonSettlesWhatNobodyCanTell(t *testing.T) {
+	t.Parallel()
+	t.Run("it was not executed", func(t *testing.T) {
+		within(t, func(t *testing.T, r *rig) {
+			id := r.unknown(t)
+			p, err := r.Settle(t.Context(), tenant, id, checkout.SettleRequest{Verdict: checkout.NotExecuted, Note: "not in the dashboard", By: "ada"})
+			if err != nil || p.Open() != nil || p.NeedsReview {
+				t.Fatalf("%+v, %v", p, err)
+			}
+			r.provider.failBefore(nil)
+			again, err := r.Refund(t.Context(), tenant, id, 250, opKey("refund", "r"))
+			if before := p.Operations[1]; err != nil || again.Operation.ID != before.ID || again.Operation.ProviderKey == before.ProviderKey {
+				t.Errorf("a repeat must go out under a new key: %+v, %v", again.Operation, err)
+			}
+		})
+	})
+	t.Run("it was executed", func(t *testing.T) {
+		within(t, func(t *testing.T, r *rig) {
+			id := r.unknown(t)
+			r.provider.cannotLook(nil)
+			for reference, good := range map[string]bool{"re_9": false, "": false} {
+				if _, err := r.Settle(t.Context(), tenant, id, checkout.SettleRequest{Verdict: checkout.Executed, Reference: reference}); (err == nil) != good {
+					t.Errorf("%q: %v", reference, err)
+				}
+			}
+			r.provider.refunds["dashboard"] = payment.ProviderRefund{Reference: "re_9", Intent: "pi_1", Amount: 250, Status: "succeeded"}
+			p, err := r.Settle(t.Context(), tenant, id, checkout.SettleRequest{Verdict: checkout.Executed, Reference: "re_9"})
+			if err != nil || p.AmountRefunded != 250 || p.Operations[1].Reference != "re_9" {
+				t.Errorf("%+v, %v", p, err)
+			}
+		})
+	})
+	t.Run("nothing is unknown", func(t *testing.T) {
+		within(t, func(t *testing.T, r *rig) {
+			res, _ := r.pay(t, "k")
+			if _, err := r.Settle(t.Context(), tenant, res.Payment.ID, checkout.SettleRequest{Verdict: checkout.NotExecuted}); fault.From(err).Code != "nothing_unknown" {
+				t.Error(err)
+			}
+		})
+	})
+	t.Run("a call is under way", func(t *testing.T) {
+		within(t, func(t *testing.T, r *rig) {
+			r.hang(fault.Unavailable, 0)
+			res, _ := r.pay(t, "k")
+			if _, err := r.Settle(t.Context(), tenant, res.Payment.ID, checkout.SettleRequest{Verdict: checkout.NotExecuted}); fault.From(err).Code != "operation_in_progress" {
+				t.Error(err)
+			}
+			r.settled(t, res.Payment.ID, time.Minute)
+		})
+	})
+}
+
+// age makes the operations of a payment older.
+func (r *rig) age(t *testing.T, id string, by time.Duration) {
+	t.Helper()
+	for {
+		record, err := r.journal.Get(t.Context(), tenant, "payment", id)
+		if err != nil {
+			t.Fatal(err)
+		}
+		var p payment.Payment
+		if err := json.Unmarshal(record.Body, &p); err != nil {
+			t.Fatal(err)
+		}
+		for i := range p.Operations {
+			p.Operations[i].StartedAt = p.Operations[i].StartedAt.Add(-by)
+		}
+		record.Body, _ = json.Marshal(p)
+		if err := r.journal.Save(t.Context(), &record)[0]; !fault.Is(err, fault.Conflict) {
+			return
+		}
+	}
+}
+
+func TestAnOutcomeThatIsUnknownForDaysIsReviewed(t *testing.T) {
+	within(t, func(t *testing.T, r *rig) {
+		id := r.unknown(t)
+		r.age(t, id, 4*24*time.Hour)
+		<-time.After(2 * time.Minute)
+		if p := r.status(t, id); p.NeedsReview {
+			t.Fatalf("too early: %+v", p.Reviews)
+		}
+		r.age(t, id, 2*24*time.Hour)
+		<-time.After(2 * time.Minute)
+		if p := r.status(t, id); !p.NeedsReview || p.Reviews[0].Reason != payment.ReviewUnknown {
+			t.Errorf("%+v", p.Reviews)
+		}
+		r.provider.failBefore(nil)
+		r.provider.cannotLook(nil)
+		<-time.After(3 * time.Hour) // it can be seen now that nothing was done
+		if p := r.status(t, id); p.Open() != nil || p.NeedsReview {
+			t.Errorf("%+v", p)
+		}
+	})
+}
+
+// names tells which account each provider's name means.
+type names struct{ account atomic.Value }
+
+func (n *names) Account(string) string { return n.account.Load().(string) }
+
+func TestAnotherAccountIsNeverAsked(t *testing.T) {
+	t.Parallel()
+	for name, tt := range map[string]struct {
+		before, after string
+		asked         bool
+	}{
+		"the same account":              {"acct_1", "acct_1", true},
+		"another account":               {"acct_1", "acct_2", false},
+		"one that is not known yet":     {"acct_1", "", true},
+		"one that was not known before": {"", "acct_2", true},
+	} {
+		t.Run(name, func(t *testing.T) {
+			within(t, func(t *testing.T, r *rig) {
+				var known names
+				known.account.Store(tt.before)
+				s := r.another(t, "two", func(o *checkout.Options) { o.Accounts, o.Journal = &known, memjournal.New(sys.Clock{}) })
+				r.provider.cannotLook(fault.New(fault.Unavailable, "scripted", ""))
+				r.provider.failBefore(func(_ context.Context, _ payment.Action, n int) error {
+					if n == 1 {
+						known.account.Store(tt.after)
+						return fault.New(fault.UnknownOutcome, "scripted", "")
+					}
+					return nil
+				})
+				res, err := s.Create(t.Context(), tenant, request(), key("k", "a"))
+				if err != nil || !res.Operation.Outcome.Open() {
+					t.Fatalf("%+v, %v", res, err)
+				}
+				<-time.After(time.Minute)
+				p, err := s.Get(t.Context(), tenant, res.Payment.ID)
+				if asked := r.provider.called() > 1; err != nil || asked != tt.asked || p.NeedsReview == tt.asked || (p.Status == payment.Succeeded) != tt.asked {
+					t.Fatalf("asked: %t; %+v, %v", asked, p, err)
+				}
+				known.account.Store("acct_1") // the configuration is as it was
+				<-time.After(2 * time.Hour)
+				if p, err := s.Get(t.Context(), tenant, res.Payment.ID); err != nil || p.Status != payment.Succeeded {
+					t.Errorf("%+v, %v", p, err)
+				}
+				if tt.before == "" {
+					return
+				}
+				known.account.Store("acct_3")
+				if _, err := s.Refund(t.Context(), tenant, res.Payment.ID, 1, idem.Key{}); fault.From(err).Code != "account_changed" {
+					t.Errorf("a refund at another account: %v", err)
+				}
+			})
+		})
+	}
+}
+
+func TestAnEventAppliesWhoeverHoldsTheClaim(t *testing.T) {
+	within(t, func(t *testing.T, r *rig) {
+		r.provider.failAfter(fails(fault.UnknownOutcome, 1, 2, 3))
+		r.provider.cannotLook(fault.New(fault.Unavailable, "scripted", ""))
+		res, _ := r.pay(t, "k")
+		if _, err := r.ApplyWebhook(t.Context(), event.Webhook{Provider: "acme", ID: "pi_1"}); err != nil {
+			t.Fatal(err)
+		}
+		if p := r.status(t, res.Payment.ID); p.Status != payment.Succeeded || p.Open() != nil {
+			t.Errorf("%+v", p)
+		}
+	})
+}

@@ -1,0 +1,121 @@
+package checkout
+
+import (
+	"context"
+
+	"patchbay/core/fault"
+	"patchbay/core/payment"
+	"patchbay/ports"
+)
+
+// Verdict is what a person saw at the provider.
+type Verdict string
+
+// The verdicts.
+const (
+	Executed    Verdict = "executed"     // the provider did what was asked
+	NotExecuted Verdict = "not_executed" // it never did, and never will
+	Noted       Verdict = "noted"        // nothing is unknown; it has been looked at
+)
+
+// SettleRequest is how a person settles what needs review. Reference is the provider's
+// object, where the operation made one: pi_… or re_…
+type SettleRequest struct {
+	Verdict   Verdict
+	Reference string
+	Note      string
+	By        string
+}
+
+const maxNote = 1000
+
+// Settle ends what a payment needs a person for. What was executed is read at the
+// provider; that it was not is taken on the person's word, and kept with it.
+//
+// NotFound; Invalid; Conflict with code operation_in_progress while a call is under way,
+// or nothing_unknown; the errors of the provider's Retrieve.
+func (s *Service) Settle(ctx context.Context, tenant, id string, r SettleRequest) (payment.Payment, error) {
+	switch {
+	case r.Verdict != Executed && r.Verdict != NotExecuted && r.Verdict != Noted:
+		return payment.Payment{}, fault.InvalidParam("verdict", "invalid_verdict", "verdict must be executed, not_executed or noted")
+	case len(r.Note) > maxNote || payment.HasCardNumber(r.Note):
+		return payment.Payment{}, fault.InvalidParam("note", "invalid_note", "note takes at most 1000 bytes and no card number")
+	}
+	st, err := s.load(ctx, tenant, id)
+	if err != nil {
+		return payment.Payment{}, err
+	}
+	a, err := s.testimony(ctx, &st, r)
+	if err != nil {
+		return st.payment, err
+	}
+	op := st.payment.Open()
+	err = s.update(ctx, &st, func(st *stored) error {
+		p := &st.payment
+		if op != nil && r.Verdict != Noted {
+			now := p.Operation(op.ID)
+			if now == nil || now.Tries != op.Tries || now.Outcome != payment.Unknown || st.record.Owner != "" {
+				return errUnderWay
+			}
+			s.apply(p, now, a, true)
+			if now.Outcome.Open() {
+				return fault.New(fault.Conflict, "not_this_operation", "what the provider has does not show that this operation was done")
+			}
+		}
+		p.Settle(string(r.Verdict), r.Note, r.By, s.Clock.Now())
+		return nil
+	})
+	return st.payment, err
+}
+
+var errUnderWay = fault.New(fault.Conflict, codeInProgress, "a call is under way; ask again in a minute")
+
+// testimony is the answer to the open operation that a verdict gives.
+func (s *Service) testimony(ctx context.Context, st *stored, r SettleRequest) (answer, error) {
+	op := st.payment.Open()
+	switch {
+	case r.Verdict == Noted:
+		return answer{}, nil
+	case op == nil:
+		return answer{}, fault.New(fault.Conflict, "nothing_unknown", "no operation of this payment is unknown; the verdict noted closes its review")
+	case op.Outcome != payment.Unknown || st.record.Owner != "":
+		return answer{}, errUnderWay
+	case r.Verdict == NotExecuted:
+		return answer{absent: true, looked: true}, nil
+	}
+	g, err := s.asked(*op)
+	if err != nil {
+		return answer{}, err
+	}
+	ctx, cancel := context.WithTimeout(ctx, answerWithin)
+	defer cancel()
+	if op.Action == payment.Refund {
+		return s.refundSeen(ctx, g, op, r.Reference)
+	}
+	reference := op.Request.Reference
+	if reference == "" {
+		reference = r.Reference
+	}
+	if reference == "" {
+		return answer{}, fault.InvalidParam("reference", "reference_required", "reference must be the provider's id of the payment")
+	}
+	i, err := g.Retrieve(ctx, reference)
+	if err != nil {
+		return answer{}, err
+	}
+	return declinedIn(answer{intent: i, looked: true}, *op), nil
+}
+
+// refundSeen reads the refund that a person names.
+func (s *Service) refundSeen(ctx context.Context, g ports.PaymentGateway, op *payment.Operation, reference string) (answer, error) {
+	refunds, err := g.Refunds(ctx, op.Request.Reference)
+	if err != nil {
+		return answer{}, err
+	}
+	for _, r := range refunds {
+		if r.Reference == reference && r.Amount == op.Amount {
+			return answer{refund: r, looked: true}, nil
+		}
+	}
+	return answer{}, fault.InvalidParam("reference", "no_such_refund", "reference must be a refund of this payment, of the same amount")
+}

@@ -1,0 +1,63 @@
+package payment_test
+
+import (
+	"testing"
+	"time"
+
+	"patchbay/core/payment"
+)
+
+var noon = time.Date(2026, 1, 2, 12, 0, 0, 0, time.UTC)
+
+func TestReviewIsOpenedOnceForEachDetail(t *testing.T) {
+	t.Parallel()
+	var p payment.Payment
+	if !p.Review(payment.ReviewSecondIntent, "pi_2", noon) || !p.NeedsReview {
+		t.Fatalf("the first is not taken: %+v", p)
+	}
+	if p.Review(payment.ReviewSecondIntent, "pi_2", noon.Add(time.Hour)) || len(p.Reviews) != 1 {
+		t.Errorf("told twice: %+v", p.Reviews)
+	}
+	if !p.Review(payment.ReviewSecondIntent, "pi_3", noon) || len(p.Reviews) != 2 {
+		t.Errorf("another detail is another review: %+v", p.Reviews)
+	}
+}
+
+func TestAPersonSettlesAllThatIsOpen(t *testing.T) {
+	t.Parallel()
+	var p payment.Payment
+	p.Review(payment.ReviewAmount, "captured 10000 of 1000", noon)
+	p.Settle("refunded", "gave back 9,000 at the dashboard", "anna", noon.Add(time.Hour))
+	if r := p.Reviews[0]; p.NeedsReview || r.Open() || r.Verdict != "refunded" || r.Note == "" || r.By != "anna" {
+		t.Errorf("%+v", p)
+	}
+	if p.Review(payment.ReviewAmount, "captured 10000 of 1000", noon.Add(2*time.Hour)) || p.NeedsReview {
+		t.Error("what was settled is brought up again by the same news")
+	}
+}
+
+func TestAReviewWithoutAReasonIsSettledToo(t *testing.T) {
+	t.Parallel()
+	p := payment.Payment{NeedsReview: true} // as the version before had it
+	p.Settle("succeeded", "", "anna", noon)
+	if p.NeedsReview || len(p.Reviews) != 1 || p.Reviews[0].Verdict != "succeeded" {
+		t.Errorf("%+v", p)
+	}
+}
+
+func TestTheProvidersWordAnswersWhatWasUnknown(t *testing.T) {
+	t.Parallel()
+	p := payment.Payment{Status: payment.Succeeded, Operations: []payment.Operation{{ID: "op_1", Outcome: payment.Unknown}}}
+	p.Review(payment.ReviewUnknown, "op_1", noon)
+	if p.Answered(noon); !p.NeedsReview {
+		t.Error("answered while the operation is still unknown")
+	}
+	p.Operations[0].Outcome = payment.Done
+	if p.Answered(noon); p.NeedsReview || p.Reviews[0].By != "provider" {
+		t.Errorf("%+v", p)
+	}
+	p.Review(payment.ReviewSecondIntent, "pi_2", noon)
+	if p.Answered(noon); !p.NeedsReview {
+		t.Error("a second intent is for a person")
+	}
+}
