@@ -14,6 +14,7 @@ var outcomes = map[fault.Kind]payment.Outcome{
 	fault.Conflict:      payment.NotExecuted,
 	fault.Unauthorized:  payment.NotExecuted,
 	fault.QuotaExceeded: payment.NotExecuted,
+	fault.Refused:       payment.NotExecuted,
 	fault.RateLimited:   payment.NotExecuted,
 	fault.Unsupported:   payment.NotSent,
 	fault.Internal:      payment.NotSent,
