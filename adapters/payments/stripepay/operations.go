@@ -14,6 +14,7 @@ var charge = stripe.StringSlice([]string{"latest_charge"})
 // Create implements ports.PaymentGateway.
 func (g *Gateway) Create(ctx context.Context, r payment.CreateRequest) (payment.Intent, error) {
 	c := g.begin(ctx, "create")
+	c.operation = r.Metadata[payment.MetaOperation]
 	base, err := c.write(r.Key)
 	if err != nil {
 		return payment.Intent{}, err
@@ -112,6 +113,7 @@ func (c call) intent(pi *stripe.PaymentIntent, err error) (payment.Intent, error
 // about does the same for an intent that is known: an answer about another one
 // proves nothing.
 func (c call) about(reference string) func(*stripe.PaymentIntent, error) (payment.Intent, error) {
+	c.reference = reference
 	return func(pi *stripe.PaymentIntent, err error) (payment.Intent, error) {
 		if err == nil && pi.ID != reference {
 			return payment.Intent{}, c.unreadable()
