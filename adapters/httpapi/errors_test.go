@@ -124,6 +124,7 @@ func TestRetryAfter(t *testing.T) {
 		{"where nothing is known, a second", &fault.Error{Kind: fault.Unavailable}, "1"},
 		{"a part of a second is a whole one", &fault.Error{Kind: fault.RateLimited, RetryAfter: 1200 * time.Millisecond}, "2"},
 		{"never none at all", &fault.Error{Kind: fault.Overloaded, RetryAfter: time.Millisecond}, "1"},
+		{"a breaker that is open: the rest of its time", &fault.Error{Kind: fault.Unavailable, Code: "breaker_open", RetryAfter: 27*time.Second + time.Millisecond}, "28"},
 		{"as long as the provider says", &fault.Error{Kind: fault.Unavailable, RetryAfter: 2 * time.Minute}, "120"},
 		{"a conflict that passes", &fault.Error{Kind: fault.Conflict, RetryAfter: 3 * time.Second}, "3"},
 		{"a conflict that stays", &fault.Error{Kind: fault.Conflict}, ""},
