@@ -64,12 +64,15 @@ func observe(log *slog.Logger, e failover.Event) {
 		if e.Failed && e.Kind.Rule().Alert {
 			log.Error("the account at a provider was refused: look after it", "provider", e.Provider, "op", e.Op, "kind", e.Kind)
 		}
+	case failover.Refusing:
+		log.Error("a provider refuses one request after the other: look whether the account may do what is asked of it",
+			"provider", e.Provider, "op", e.Op)
 	case failover.Retried, failover.Skipped: // for metrics
 	}
 }
 
 // decisions are what is decided about a call, and counted.
-var decisions = []string{string(failover.Retried), string(failover.Spared), string(failover.Skipped), string(failover.Overloaded)}
+var decisions = []string{string(failover.Retried), string(failover.Spared), string(failover.Skipped), string(failover.Overloaded), string(failover.Refusing)}
 
 // measure counts what happens at a provider.
 func measure(m *metrics.Metrics, e failover.Event) {
@@ -86,7 +89,7 @@ func measure(m *metrics.Metrics, e failover.Event) {
 			outcome = e.Kind.String()
 		}
 		m.Tried(e.Provider, e.Op, outcome, e.Took)
-	case failover.Retried, failover.Spared, failover.Skipped, failover.Overloaded:
+	case failover.Retried, failover.Spared, failover.Skipped, failover.Overloaded, failover.Refusing:
 		m.Decided(e.Provider, string(e.Decision))
 	}
 }

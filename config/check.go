@@ -9,7 +9,7 @@ import (
 // that adapters/payments/mockpay knows. They stand here too so that a name that
 // it does not know is found with all the other mistakes.
 var faults = []string{
-	"refused", "429", "401", "timeout_before", "timeout_after_commit", "500_committed", "reset", "malformed", "hang",
+	"refused", "429", "401", "403", "timeout_before", "timeout_after_commit", "500_committed", "reset", "malformed", "hang",
 	"duplicate_webhook", "reordered_webhook",
 }
 

@@ -121,7 +121,7 @@ func TestMistakesInValues(t *testing.T) {
 			"file:1: providers.local.path: must name a file, such as data/patchbay.db",
 		}},
 		{"a fault that is none", "providers:\n  mock:\n    type: mock\n    fault: boom\n", []string{
-			"file:4: providers.mock.fault: is not one of refused, 429, 401, timeout_before, timeout_after_commit, " +
+			"file:4: providers.mock.fault: is not one of refused, 429, 401, 403, timeout_before, timeout_after_commit, " +
 				"500_committed, reset, malformed, hang, duplicate_webhook, reordered_webhook",
 		}},
 		{"a duration without a unit", "providers: {a: {type: acme, text: x, wait: 10}}", []string{

@@ -9,12 +9,18 @@ import (
 // PaymentGateway is one account at a payment provider.
 //
 // Every method may return: Unavailable and RateLimited (proved: nothing was
-// done); Unauthorized (our credentials); UnknownOutcome (it may have been done;
+// done); Unauthorized (our credentials); Refused (this request, in the provider's
+// own words; nothing was done); UnknownOutcome (it may have been done;
 // repeat under the same key or look); Overloaded; Canceled (given up before
 // anything was sent); Invalid (the provider refuses the request); Unsupported
 // (see Capabilities; nothing was sent). A repeat under the same key with the
 // same request has the first result and no second effect; with another request,
-// or for another operation, it is Conflict with code idempotency_mismatch.
+// or for another operation, it is UnknownOutcome with code idempotency_mismatch:
+// the key was used, and the answer does not say what became of that.
+//
+// Only what the provider itself says proves that nothing was done: the page of a
+// proxy is UnknownOutcome, whatever its status. Declined is Proven where it comes
+// with the intent that this very request has made or confirmed, as that left it.
 type PaymentGateway interface {
 	// Name is the configured name of the account.
 	Name() string

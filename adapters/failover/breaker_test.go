@@ -49,6 +49,43 @@ func TestWhatIsNobodysFaultIsNotCounted(t *testing.T) {
 	})
 }
 
+// One caller's requests, each refused for itself, leave the provider to all others;
+// a person is told while nothing else is done there.
+func TestRefusalsInARowAreTold(t *testing.T) {
+	within(t, single, func(t *testing.T, r *rig) {
+		told := func() (n int) {
+			for _, d := range r.told() {
+				if d == failover.Refusing {
+					n++
+				}
+			}
+			return n
+		}
+		refuse := func(calls int) {
+			r.provider.becomes(always(fault.Refused))
+			for range calls {
+				if err := r.pay(t.Context()); !fault.Is(err, fault.Refused) {
+					t.Fatal(err)
+				}
+			}
+			r.provider.becomes(good)
+		}
+		for range 3 {
+			refuse(19)
+			if err := r.pay(t.Context()); err != nil {
+				t.Fatal(err)
+			}
+		}
+		if n := told(); n != 0 {
+			t.Errorf("told %d times, though others went well between", n)
+		}
+		refuse(40)
+		if n := told(); n != 2 {
+			t.Errorf("told %d times of 40 in a row", n)
+		}
+	})
+}
+
 func TestACallerWhoLeavesIsNoFailureOfTheProvider(t *testing.T) {
 	for _, leaves := range []bool{true, false} {
 		t.Run(map[bool]string{true: "leaves", false: "has no time left"}[leaves], func(t *testing.T) {

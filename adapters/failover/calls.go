@@ -13,8 +13,8 @@ import (
 // calls are the tries of one operation.
 type calls struct {
 	*guard
+	sort
 	op       string
-	again    func(fault.Kind) bool
 	deadline time.Time
 	tries    int
 	last     error // of the last try
@@ -32,7 +32,19 @@ func (c *calls) note(err error, took time.Duration) error {
 		}
 	}
 	c.tell(e)
+	c.refusing(e)
 	return err
+}
+
+// refusing tells when a provider refuses one request after the other. Each for
+// itself says nothing of the provider, but so many ask for a person.
+func (c *calls) refusing(e Event) {
+	switch {
+	case !e.Failed && c.refused.Load() != 0:
+		c.refused.Store(0)
+	case e.Failed && e.Kind == fault.Refused && c.refused.Add(1)%refusedInARow == 0:
+		c.tell(Event{Op: c.op, Decision: Refusing, Failed: true, Kind: e.Kind})
+	}
 }
 
 // retries is made for each operation: it knows its deadline. What the policies

@@ -25,12 +25,20 @@ func NewGateway(next ports.PaymentGateway, o Options) *Gateway {
 	return &Gateway{next: next, guard: newGuard(next.Name(), o)}
 }
 
-// underKey says what may be repeated under the same key.
-func underKey(k fault.Kind) bool { return k.Rule().Retry }
+// underKey may be repeated under the same key. That the provider refuses a repeat
+// says nothing of what went before: it may refuse it before it looks at the key.
+// Only its own object does, as the request under the key has left it.
+var underKey = sort{
+	again:   func(k fault.Kind) bool { return k.Rule().Retry },
+	settles: func(f *fault.Error) bool { return f.Kind == fault.Declined && f.Proven },
+}
 
-func ask[T any](ctx context.Context, g *Gateway, op string, call func(ctx context.Context) (T, error)) (T, error) {
+// looking changes nothing: the last answer is the answer.
+var looking = sort{again: underKey.again, settles: func(*fault.Error) bool { return true }}
+
+func ask[T any](ctx context.Context, g *Gateway, op string, of sort, call func(ctx context.Context) (T, error)) (T, error) {
 	var out T
-	err := g.guard.do(ctx, op, underKey, func(ctx context.Context) (err error) {
+	err := g.guard.do(ctx, op, of, func(ctx context.Context) (err error) {
 		out, err = call(ctx)
 		return err
 	})
@@ -48,7 +56,7 @@ func (g *Gateway) Available() error { return g.guard.available() }
 
 // Account implements ports.PaymentGateway.
 func (g *Gateway) Account(ctx context.Context) (string, error) {
-	return ask(ctx, g, "account", g.next.Account)
+	return ask(ctx, g, "account", looking, g.next.Account)
 }
 
 // Compose implements ports.PaymentGateway: it calls nothing, so that no policy
@@ -57,40 +65,40 @@ func (g *Gateway) Compose(change payment.Change) (string, error) { return g.next
 
 // Create implements ports.PaymentGateway.
 func (g *Gateway) Create(ctx context.Context, r payment.CreateRequest) (payment.Intent, error) {
-	return ask(ctx, g, "create", func(ctx context.Context) (payment.Intent, error) { return g.next.Create(ctx, r) })
+	return ask(ctx, g, "create", underKey, func(ctx context.Context) (payment.Intent, error) { return g.next.Create(ctx, r) })
 }
 
 // Confirm implements ports.PaymentGateway.
 func (g *Gateway) Confirm(ctx context.Context, r payment.ConfirmRequest) (payment.Intent, error) {
-	return ask(ctx, g, "confirm", func(ctx context.Context) (payment.Intent, error) { return g.next.Confirm(ctx, r) })
+	return ask(ctx, g, "confirm", underKey, func(ctx context.Context) (payment.Intent, error) { return g.next.Confirm(ctx, r) })
 }
 
 // Capture implements ports.PaymentGateway.
 func (g *Gateway) Capture(ctx context.Context, r payment.CaptureRequest) (payment.Intent, error) {
-	return ask(ctx, g, "capture", func(ctx context.Context) (payment.Intent, error) { return g.next.Capture(ctx, r) })
+	return ask(ctx, g, "capture", underKey, func(ctx context.Context) (payment.Intent, error) { return g.next.Capture(ctx, r) })
 }
 
 // Cancel implements ports.PaymentGateway.
 func (g *Gateway) Cancel(ctx context.Context, r payment.CancelRequest) (payment.Intent, error) {
-	return ask(ctx, g, "cancel", func(ctx context.Context) (payment.Intent, error) { return g.next.Cancel(ctx, r) })
+	return ask(ctx, g, "cancel", underKey, func(ctx context.Context) (payment.Intent, error) { return g.next.Cancel(ctx, r) })
 }
 
 // Refund implements ports.PaymentGateway.
 func (g *Gateway) Refund(ctx context.Context, r payment.RefundRequest) (payment.ProviderRefund, error) {
-	return ask(ctx, g, "refund", func(ctx context.Context) (payment.ProviderRefund, error) { return g.next.Refund(ctx, r) })
+	return ask(ctx, g, "refund", underKey, func(ctx context.Context) (payment.ProviderRefund, error) { return g.next.Refund(ctx, r) })
 }
 
 // Retrieve implements ports.PaymentGateway.
 func (g *Gateway) Retrieve(ctx context.Context, reference string) (payment.Intent, error) {
-	return ask(ctx, g, "retrieve", func(ctx context.Context) (payment.Intent, error) { return g.next.Retrieve(ctx, reference) })
+	return ask(ctx, g, "retrieve", looking, func(ctx context.Context) (payment.Intent, error) { return g.next.Retrieve(ctx, reference) })
 }
 
 // Refunds implements ports.PaymentGateway.
 func (g *Gateway) Refunds(ctx context.Context, reference string) ([]payment.ProviderRefund, error) {
-	return ask(ctx, g, "refunds", func(ctx context.Context) ([]payment.ProviderRefund, error) { return g.next.Refunds(ctx, reference) })
+	return ask(ctx, g, "refunds", looking, func(ctx context.Context) ([]payment.ProviderRefund, error) { return g.next.Refunds(ctx, reference) })
 }
 
 // List implements ports.PaymentGateway.
 func (g *Gateway) List(ctx context.Context, r payment.ListRequest) (payment.IntentPage, error) {
-	return ask(ctx, g, "list", func(ctx context.Context) (payment.IntentPage, error) { return g.next.List(ctx, r) })
+	return ask(ctx, g, "list", looking, func(ctx context.Context) (payment.IntentPage, error) { return g.next.List(ctx, r) })
 }

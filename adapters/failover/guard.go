@@ -3,6 +3,7 @@ package failover
 import (
 	"context"
 	"errors"
+	"sync/atomic"
 	"time"
 
 	"github.com/failsafe-go/failsafe-go"
@@ -21,6 +22,16 @@ type guard struct {
 	breaker  circuitbreaker.CircuitBreaker[any]
 	bulkhead bulkhead.Bulkhead[any]
 	budget   budget.Budget
+	refused  atomic.Int64 // Refused in a row, without a success between
+}
+
+// sort is what calls of one sort have in common.
+type sort struct {
+	// again says after which failures a call may be made once more.
+	again func(fault.Kind) bool
+	// settles says which failures tell what became of the tries before, whose
+	// outcome is not known. A success always does.
+	settles func(*fault.Error) bool
 }
 
 func newGuard(provider string, o Options) *guard {
@@ -70,19 +81,18 @@ func (g *guard) open() error {
 	}
 }
 
-// do makes a call within the policy. again says after which failures the call
-// may be made once more.
+// do makes a call within the policy.
 //
 // Unknown is sticky: once the outcome of one try is unknown, a later failure that
 // proves only that the later try did nothing leaves it so.
-func (g *guard) do(ctx context.Context, op string, again func(fault.Kind) bool, call func(ctx context.Context) error) error {
+func (g *guard) do(ctx context.Context, op string, of sort, call func(ctx context.Context) error) error {
 	if err := ctx.Err(); err != nil {
 		return fault.Wrap(fault.Canceled, "failover."+op, err)
 	}
 	caller := ctx.Err
 	ctx, cancel := context.WithTimeout(ctx, g.policy.Deadline)
 	defer cancel()
-	c := &calls{guard: g, op: op, again: again}
+	c := &calls{guard: g, op: op, sort: of}
 	c.deadline, _ = ctx.Deadline()
 	// The bulkhead stands outside of the breaker: a call that found no place says
 	// nothing about the provider.
@@ -134,14 +144,21 @@ func (c *calls) result(refused error) error {
 	case c.tries == 0: // the context ended while it waited for a place
 		err = fault.Wrap(fault.Canceled, "failover."+c.op, refused)
 	}
-	if c.unknown != nil && err != nil && !conclusive(fault.KindOf(err)) {
-		return &fault.Error{Kind: fault.UnknownOutcome, Op: "failover." + c.op, Provider: c.provider, Err: errors.Join(c.unknown, err)}
+	if c.unknown == nil || err == nil || err == c.unknown || c.settles(fault.From(err)) { //nolint:errorlint // this very one
+		return err
 	}
-	return err
+	return c.unsettled(fault.From(err))
 }
 
-// conclusive reports whether a failure under the same key tells what became of
-// the tries before it.
-func conclusive(k fault.Kind) bool {
-	return k == fault.Declined || k == fault.Invalid || k == fault.NotFound || k == fault.Conflict
+// unsettled is what is left where a later failure says nothing of the first try
+// whose outcome is not known.
+func (c *calls) unsettled(last *fault.Error) error {
+	told := last
+	if last.Kind != fault.UnknownOutcome {
+		told = fault.From(c.unknown)
+	}
+	return &fault.Error{
+		Kind: fault.UnknownOutcome, Op: "failover." + c.op, Provider: c.provider, Code: told.Code, Message: told.Message,
+		RetryAfter: last.RetryAfter, Err: errors.Join(c.unknown, last),
+	}
 }

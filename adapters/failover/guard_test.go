@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"slices"
+	"strings"
 	"sync"
 	"testing"
 	"testing/synctest"
@@ -51,6 +52,10 @@ func (p *provider) becomes(s script) {
 
 func (p *provider) Create(ctx context.Context, _ payment.CreateRequest) (payment.Intent, error) {
 	return payment.Intent{Reference: "pi_1"}, p.call(ctx)
+}
+
+func (p *provider) Retrieve(ctx context.Context, reference string) (payment.Intent, error) {
+	return payment.Intent{Reference: reference}, p.call(ctx)
 }
 
 // mailbox is the same for mail.
@@ -161,16 +166,56 @@ func TestUnknownIsSticky(t *testing.T) {
 		t.Run(kind.String(), func(t *testing.T) {
 			within(t, nil, func(t *testing.T, r *rig) {
 				r.provider.becomes(fails(fault.UnknownOutcome, kind, kind))
-				want := fault.UnknownOutcome
-				if slices.Contains([]fault.Kind{fault.Declined, fault.Invalid, fault.NotFound, fault.Conflict}, kind) {
-					want = kind // under the same key it tells what became of the first
-				}
-				if err := r.pay(t.Context()); !fault.Is(err, want) {
-					t.Errorf("%v, want %s", err, want)
+				if err := r.pay(t.Context()); !fault.Is(err, fault.UnknownOutcome) {
+					t.Errorf("%v, want %s", err, fault.UnknownOutcome)
 				}
 			})
 		})
 	}
+	t.Run("a decline with the provider's own object settles it", func(t *testing.T) {
+		within(t, nil, func(t *testing.T, r *rig) {
+			r.provider.becomes(func(_ context.Context, n int) error {
+				if n == 1 {
+					return fault.New(fault.UnknownOutcome, "scripted", "")
+				}
+				return &fault.Error{Kind: fault.Declined, Proven: true}
+			})
+			if err := r.pay(t.Context()); !fault.Is(err, fault.Declined) || r.provider.calls() != 2 {
+				t.Errorf("%v after %d calls", err, r.provider.calls())
+			}
+		})
+	})
+	t.Run("no other failure does, whatever it comes with", func(t *testing.T) {
+		within(t, nil, func(t *testing.T, r *rig) {
+			r.provider.becomes(func(_ context.Context, n int) error {
+				if n == 1 {
+					return fault.New(fault.UnknownOutcome, "scripted", "")
+				}
+				return &fault.Error{Kind: fault.Conflict, Proven: true, RetryAfter: 7 * time.Second}
+			})
+			err := r.pay(t.Context())
+			if f := fault.From(err); f.Kind != fault.UnknownOutcome || f.RetryAfter != 7*time.Second || !strings.Contains(err.Error(), "conflict") {
+				t.Errorf("%v, to be tried again after %s", err, f.RetryAfter)
+			}
+		})
+	})
+	t.Run("a look is as its last answer", func(t *testing.T) {
+		within(t, nil, func(t *testing.T, r *rig) {
+			r.provider.becomes(fails(fault.UnknownOutcome, fault.NotFound))
+			if _, err := r.gateway.Retrieve(t.Context(), "pi_1"); !fault.Is(err, fault.NotFound) {
+				t.Errorf("%v", err)
+			}
+		})
+	})
+	t.Run("a mail is never sent again", func(t *testing.T) {
+		within(t, nil, func(t *testing.T, r *rig) {
+			r.provider.becomes(fails(fault.RateLimited, fault.UnknownOutcome, fault.RateLimited))
+			_, err := r.mailer.Send(t.Context(), message.Message{})
+			if !fault.Is(err, fault.UnknownOutcome) || r.provider.calls() != 2 {
+				t.Errorf("%v after %d calls", err, r.provider.calls())
+			}
+		})
+	})
 	t.Run("a success settles it", func(t *testing.T) {
 		within(t, nil, func(t *testing.T, r *rig) {
 			r.provider.becomes(fails(fault.UnknownOutcome, fault.Unavailable))

@@ -25,7 +25,12 @@ func NewMailer(next ports.Mailer, o Options) *Mailer {
 	return &Mailer{next: next, guard: newGuard(next.Name(), o)}
 }
 
-func notAccepted(k fault.Kind) bool { return k.Rule().Retry && k != fault.UnknownOutcome }
+// sending is repeated only where nothing was accepted, and nothing that comes
+// after tells what became of a mail.
+var sending = sort{again: notDone, settles: func(*fault.Error) bool { return false }}
+
+// notDone are the failures after which a call without a key may be made again.
+func notDone(k fault.Kind) bool { return k.Rule().Retry && k != fault.UnknownOutcome }
 
 // Name implements ports.Mailer.
 func (m *Mailer) Name() string { return m.next.Name() }
@@ -39,7 +44,7 @@ func (m *Mailer) Available() error { return m.guard.available() }
 // Send implements ports.Mailer.
 func (m *Mailer) Send(ctx context.Context, one message.Message) (message.Receipt, error) {
 	var receipt message.Receipt
-	err := m.guard.do(ctx, "send", notAccepted, func(ctx context.Context) (err error) {
+	err := m.guard.do(ctx, "send", sending, func(ctx context.Context) (err error) {
 		receipt, err = m.next.Send(ctx, one)
 		return err
 	})

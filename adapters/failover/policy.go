@@ -54,6 +54,9 @@ const (
 	probes, probesGood = 3, 2
 	// bulkheadWait is how long a call may wait for others to end.
 	bulkheadWait = 100 * time.Millisecond
+	// refusedInARow is after how many refusals without a success, each about its own
+	// request, a person is told.
+	refusedInARow = 20
 )
 
 // DefaultStorage is the policy of a store where nothing is configured: shorter, so
@@ -75,6 +78,7 @@ const (
 	Spared     Decision = "spared"     // it is not tried again: too many retries are under way
 	Skipped    Decision = "skipped"    // not called: the breaker is open
 	Overloaded Decision = "overloaded" // not called: too many calls are under way
+	Refusing   Decision = "refusing"   // so many requests in a row were refused that a person should look
 	Opened     Decision = "opened"     // the breaker
 	Probing    Decision = "probing"    // the breaker lets a few calls through
 	Closed     Decision = "closed"     // the breaker

@@ -106,6 +106,10 @@ func (s *Storage) Journal() ports.Journal { return journal{s} }
 // Users gives the store's users.
 func (s *Storage) Users() ports.UserRepository { return users{s} }
 
+// storing is repeated only where nothing was done, so that nothing unknown is left
+// behind.
+var storing = sort{again: notDone, settles: func(*fault.Error) bool { return false }}
+
 var errNotOpen = fault.New(fault.Unavailable, "store_not_open", "the database has not been reached yet; nothing was done")
 
 // in makes a call of an open store. The ports of stores know no Canceled: whoever
@@ -116,7 +120,7 @@ func in[T any](ctx context.Context, s *Storage, op string, call func(ctx context
 	if opened == nil {
 		return out, errNotOpen
 	}
-	err := s.guard.do(ctx, op, notAccepted, func(ctx context.Context) (err error) {
+	err := s.guard.do(ctx, op, storing, func(ctx context.Context) (err error) {
 		began := time.Now()
 		if out, err = call(ctx, opened); time.Since(began) > patience {
 			err = once(err)

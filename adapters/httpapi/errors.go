@@ -54,7 +54,7 @@ func status(f *fault.Error) int {
 		return fiber.StatusConflict
 	case fault.Overloaded:
 		return fiber.StatusTooManyRequests
-	case fault.Unauthorized, fault.QuotaExceeded, fault.RateLimited, fault.Unavailable, fault.UnknownOutcome, fault.Canceled:
+	case fault.Unauthorized, fault.Refused, fault.QuotaExceeded, fault.RateLimited, fault.Unavailable, fault.UnknownOutcome, fault.Canceled:
 		return fiber.StatusServiceUnavailable
 	case fault.Internal:
 	}
@@ -70,6 +70,7 @@ var standard = map[fault.Kind]string{
 	fault.Unsupported:    "the provider cannot do this",
 	fault.Canceled:       "it was given up before anything was done",
 	fault.Unauthorized:   "the gateway's account at the provider was refused; nothing was done",
+	fault.Refused:        "the provider does not let the gateway do this; nothing was done",
 	fault.QuotaExceeded:  "the gateway's account at the provider is used up; nothing was done",
 	fault.RateLimited:    "the provider takes no more at present; nothing was done",
 	fault.Unavailable:    "something needed is not available; nothing was done",
@@ -126,8 +127,11 @@ func (s *Server) describe(c *fiber.Ctx, err error) (int, api.PaymentError) {
 	if name == "" || f.Kind == fault.Internal {
 		name = f.Kind.String()
 	}
-	if f.Kind == fault.Unauthorized {
+	switch f.Kind {
+	case fault.Unauthorized:
 		name = "provider_misconfigured"
+	case fault.Refused:
+		name = "provider_refused"
 	}
 	if message == "" || inward(f.Kind) {
 		message = standard[f.Kind]
@@ -138,7 +142,7 @@ func (s *Server) describe(c *fiber.Ctx, err error) (int, api.PaymentError) {
 // inward reports whether the text of a failure may be a provider's, or nobody's:
 // it can quote our own credentials, and does not say what the caller can do.
 func inward(k fault.Kind) bool {
-	return k == fault.Internal || k == fault.UnknownOutcome || k == fault.Unauthorized
+	return k == fault.Internal || k == fault.UnknownOutcome || k == fault.Unauthorized || k == fault.Refused
 }
 
 func shape(body api.PaymentError, status int, code, message string) api.PaymentError {

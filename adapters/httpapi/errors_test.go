@@ -29,6 +29,7 @@ var kinds = map[fault.Kind]struct {
 	fault.Unsupported:    {400, "validation_error", "unsupported"},
 	fault.Canceled:       {503, "api_error", "canceled"},
 	fault.Unauthorized:   {503, "api_error", "provider_misconfigured"},
+	fault.Refused:        {503, "api_error", "provider_refused"},
 	fault.QuotaExceeded:  {503, "api_error", "quota_exceeded"},
 	fault.RateLimited:    {503, "api_error", "rate_limited"},
 	fault.Unavailable:    {503, "api_error", "unavailable"},
@@ -76,6 +77,7 @@ func TestTextThatIsNotForCallersStaysInside(t *testing.T) {
 		"a mistake of ours with a message":      fault.New(fault.Internal, canary, canary),
 		"an unknown outcome with a message":     fault.New(fault.UnknownOutcome, "timeout", canary),
 		"our account refused, in its own words": fault.New(fault.Unauthorized, canary, "Invalid API key: "+canary),
+		"a request refused, in its own words":   fault.New(fault.Refused, canary, "not for "+canary),
 	} {
 		t.Run(name, func(t *testing.T) {
 			r.failing(err)
@@ -122,6 +124,7 @@ func TestRetryAfter(t *testing.T) {
 		{"where nothing is known, a second", &fault.Error{Kind: fault.Unavailable}, "1"},
 		{"a part of a second is a whole one", &fault.Error{Kind: fault.RateLimited, RetryAfter: 1200 * time.Millisecond}, "2"},
 		{"never none at all", &fault.Error{Kind: fault.Overloaded, RetryAfter: time.Millisecond}, "1"},
+		{"a breaker that is open: the rest of its time", &fault.Error{Kind: fault.Unavailable, Code: "breaker_open", RetryAfter: 27*time.Second + time.Millisecond}, "28"},
 		{"as long as the provider says", &fault.Error{Kind: fault.Unavailable, RetryAfter: 2 * time.Minute}, "120"},
 		{"a conflict that passes", &fault.Error{Kind: fault.Conflict, RetryAfter: 3 * time.Second}, "3"},
 		{"a conflict that stays", &fault.Error{Kind: fault.Conflict}, ""},

@@ -21,6 +21,7 @@ type Exchange struct {
 	status     atomic.Int64
 	retryAfter atomic.Int64
 	header     atomic.Pointer[http.Header]
+	refusal    atomic.Pointer[refusal]
 }
 
 type exchangeKey struct{}
@@ -104,12 +105,18 @@ func (x *Exchange) unanswered() {
 	x.status.Store(0)
 	x.retryAfter.Store(0)
 	x.header.Store(nil)
+	x.refusal.Store(nil)
 }
 
 func (x *Exchange) answered(resp *http.Response) {
 	x.status.Store(int64(resp.StatusCode))
 	x.retryAfter.Store(int64(ParseRetryAfter(resp.Header.Get("Retry-After"), time.Now())))
 	x.header.Store(&resp.Header)
+	if resp.StatusCode < http.StatusOK || resp.StatusCode >= http.StatusMultipleChoices {
+		kept := &refusal{ReadCloser: resp.Body}
+		resp.Body = kept
+		x.refusal.Store(kept)
+	}
 }
 
 // recorder notes each exchange, and bounds the answer.

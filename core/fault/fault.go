@@ -33,6 +33,9 @@ const (
 	Canceled
 	// Unauthorized: our credentials at the provider were refused.
 	Unauthorized
+	// Refused: the provider refuses this request, and would not every other. Not
+	// processed.
+	Refused
 	// QuotaExceeded: our account at the provider is used up.
 	QuotaExceeded
 	// RateLimited: the provider refused because of our rate. Not processed.
@@ -43,14 +46,13 @@ const (
 	UnknownOutcome
 	// Overloaded: our own limit is reached. Nothing was sent.
 	Overloaded
-	Refused
 )
 
 var names = [...]string{
 	Internal: "internal", Invalid: "invalid", Declined: "declined", NotFound: "not_found",
 	Conflict: "conflict", Unsupported: "unsupported", Canceled: "canceled",
-	Unauthorized: "unauthorized", QuotaExceeded: "quota_exceeded", RateLimited: "rate_limited",
-	Unavailable: "unavailable", UnknownOutcome: "unknown_outcome", Overloaded: "overloaded", Refused: "refused",
+	Unauthorized: "unauthorized", Refused: "refused", QuotaExceeded: "quota_exceeded", RateLimited: "rate_limited",
+	Unavailable: "unavailable", UnknownOutcome: "unknown_outcome", Overloaded: "overloaded",
 }
 
 // Kinds lists every Kind, for tables that must cover them all.
@@ -92,10 +94,10 @@ type Rule struct {
 var rules = map[Kind]Rule{
 	Unauthorized:   {Failover: true, Trips: true, Alert: true},
 	QuotaExceeded:  {Failover: true, Trips: true, Alert: true},
+	Refused:        {Failover: true},
 	RateLimited:    {Retry: true, Failover: true, Trips: true},
 	Unavailable:    {Retry: true, Failover: true, Trips: true},
 	UnknownOutcome: {Retry: true, Trips: true},
-	Refused:        {Failover: true},
 }
 
 // Rule returns what k allows. A Kind without a rule allows nothing.
@@ -115,7 +117,7 @@ type Error struct {
 	RetryAfter  time.Duration // zero where nothing is known
 	NoRetry     bool          // whoever failed asks not to be asked the same again, whatever the Kind allows
 	Blameless   bool          // it says nothing about how well the provider is, whatever the Kind counts
-	Proven      bool
+	Proven      bool          // it comes with the provider's own object, made or changed by this very request
 	Err         error
 }
 

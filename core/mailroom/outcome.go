@@ -12,6 +12,7 @@ var outcomes = map[fault.Kind]message.Outcome{
 	fault.NotFound:      message.ProviderUnusable, // the domain or the template
 	fault.Unauthorized:  message.ProviderUnusable,
 	fault.QuotaExceeded: message.ProviderUnusable,
+	fault.Refused:       message.ProviderUnusable, // the sender, mostly: somebody must allow it there
 	fault.Unsupported:   message.NotAccepted,
 	fault.Unavailable:   message.NotAccepted,
 	fault.RateLimited:   message.NotAccepted,

@@ -2,6 +2,9 @@ package contract
 
 import (
 	"context"
+	"fmt"
+	"slices"
+	"strconv"
 	"strings"
 	"testing"
 	"time"
@@ -18,10 +21,10 @@ const (
 	MailRefused      MailFault = "refused"       // the connection is refused
 	MailRejected     MailFault = "rejected"      // the message is refused for good, in words that quote an address
 	MailUnauthorized MailFault = "unauthorized"  // our credentials
-	MailForbidden    MailFault = "forbidden"     // our account
+	MailForbidden    MailFault = "forbidden"     // this message, or its sender, in the provider's own words
 	MailExhausted    MailFault = "exhausted"     // the account is used up
 	MailRateLimited  MailFault = "rate_limited"  // too many requests; come again in a minute
-	MailUnavailable  MailFault = "unavailable"   // 503
+	MailUnavailable  MailFault = "unavailable"   // 503 in the provider's own words
 	MailServerError  MailFault = "server_error"  // 500 with a body that is not the provider's
 	MailMalformed    MailFault = "malformed"     // taken, and answered with a 2xx that nobody can read
 	MailNoSuccess    MailFault = "no_success"    // a 2xx that means that nothing was taken
@@ -54,17 +57,18 @@ type MailKept struct {
 	Variables map[string]string // the metadata, and the message's id as message.IDVariable
 }
 
-// mailOutcomes says what a mailer makes of each fault, and whether the mail went
-// out.
-var mailOutcomes = []struct {
+// mailOutcome is what a mailer makes of a fault, and how often the mail went out.
+type mailOutcome struct {
 	name      string
 	fault     MailFault
 	kind      fault.Kind
 	delivered int
-}{
+}
+
+var mailOutcomes = []mailOutcome{
 	{"29 refused by the provider: rejected for good", MailRejected, fault.Invalid, 0},
 	{"30 a 401: unauthorized", MailUnauthorized, fault.Unauthorized, 0},
-	{"30 a 403: unauthorized", MailForbidden, fault.Unauthorized, 0},
+	{"30 a 403: refused", MailForbidden, fault.Refused, 0},
 	{"31 the account is used up: quota exceeded", MailExhausted, fault.QuotaExceeded, 0},
 	{"32 a 429: rate limited", MailRateLimited, fault.RateLimited, 0},
 	{"33 a 503: unavailable", MailUnavailable, fault.Unavailable, 0},
@@ -78,10 +82,31 @@ var mailOutcomes = []struct {
 	{"38 a 2xx that is no success: unknown", MailNoSuccess, fault.UnknownOutcome, 0},
 }
 
+// MailPage is a page of a proxy's with this status, once the provider has taken the
+// mail.
+func MailPage(status int) MailFault { return MailFault(fmt.Sprint("page_", status)) }
+
+// Page is the status of a MailPage.
+func (f MailFault) Page() (status int, ok bool) {
+	text, ok := strings.CutPrefix(string(f), "page_")
+	status, err := strconv.Atoi(text)
+	return status, ok && err == nil
+}
+
+// pages have each status with which a provider says that it did not take a mail. A
+// proxy that answers so says nothing.
+func pages() (all []mailOutcome) {
+	for _, status := range []int{400, 401, 402, 403, 404, 405, 413, 429, 503} {
+		name := fmt.Sprintf("37 taken, then a proxy's page with a %d: unknown", status)
+		all = append(all, mailOutcome{name, MailPage(status), fault.UnknownOutcome, 1})
+	}
+	return all
+}
+
 // MailOutcomes is the contract of ports.Mailer for what goes wrong with a provider
 // over the network. The numbers are those of the email reference.
 func MailOutcomes(t *testing.T, open func(t *testing.T) MailOutcomesHarness) {
-	for _, c := range mailOutcomes {
+	for _, c := range slices.Concat(mailOutcomes, pages()) {
 		t.Run(c.name, func(t *testing.T) {
 			t.Parallel()
 			h := open(t)

@@ -27,6 +27,8 @@ const (
 	FaultHang          PaymentFault = "hang"           // all done, then silence until the caller gives up
 	FaultRateLimited   PaymentFault = "rate_limited"   // 429, nothing done
 	FaultUnauthorized  PaymentFault = "unauthorized"   // 401, nothing done
+	FaultForbidden     PaymentFault = "forbidden"      // 403 in the provider's own words, nothing done
+	FaultPage          PaymentFault = "page"           // 403 with a page of a proxy's, all done
 )
 
 // PaymentsHarness is a gateway on an account of its own at a provider that the

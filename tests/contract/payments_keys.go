@@ -22,11 +22,12 @@ var paymentKeys = []paymentCase{
 	}},
 	{name: "23 a repeated decline is declined again, by the same intent", run: func(p *paymentTest) {
 		r := p.request("pm_card_visa_chargeDeclinedInsufficientFunds")
+		r.Metadata = operationMetadata("op_23")
 		first, err := p.Gateway.Create(p.Context(), r)
 		p.wantErr(err, fault.Declined, "card_declined")
 		second, err := p.Gateway.Create(p.Context(), r)
 		p.wantErr(err, fault.Declined, "card_declined")
-		if second.Reference != first.Reference || fault.From(err).DeclineCode != "insufficient_funds" {
+		if second.Reference != first.Reference || fault.From(err).DeclineCode != "insufficient_funds" || !fault.From(err).Proven {
 			p.Errorf("repeat: %s %v, want %s insufficient_funds", second.Reference, err, first.Reference)
 		}
 		p.entry()
@@ -47,7 +48,7 @@ var paymentKeys = []paymentCase{
 		p.create(r)
 		r.Amount++
 		_, err := p.Gateway.Create(p.Context(), r)
-		p.wantErr(err, fault.Conflict, idempotencyMismatch)
+		p.wantErr(err, fault.UnknownOutcome, idempotencyMismatch)
 		p.entry()
 		p.wantCharged(paymentAmount)
 	}},
@@ -56,10 +57,10 @@ var paymentKeys = []paymentCase{
 		r.Confirm = false
 		i := p.create(r)
 		_, err := p.Gateway.Confirm(p.Context(), payment.ConfirmRequest{Key: r.Key, Reference: i.Reference})
-		p.wantErr(err, fault.Conflict, idempotencyMismatch)
+		p.wantErr(err, fault.UnknownOutcome, idempotencyMismatch)
 		other := p.paid()
 		_, err = p.Gateway.Cancel(p.Context(), payment.CancelRequest{Key: r.Key, Reference: other.Reference})
-		p.wantErr(err, fault.Conflict, idempotencyMismatch)
+		p.wantErr(err, fault.UnknownOutcome, idempotencyMismatch)
 		p.wantStatus(p.retrieve(i.Reference), payment.RequiresConfirmation)
 	}},
 	{name: "26 50 concurrent creates under one key: one charge", run: func(p *paymentTest) {

@@ -14,6 +14,8 @@ var paymentOutcomes = []paymentCase{
 	notDoneCase("28 connection refused: unavailable", FaultRefused, fault.Unavailable),
 	notDoneCase("32 a 429: rate limited", FaultRateLimited, fault.RateLimited),
 	notDoneCase("33 a 401: unauthorized, which is ours to mend", FaultUnauthorized, fault.Unauthorized),
+	notDoneCase("33 a 403: refused, about this request", FaultForbidden, fault.Refused),
+	unknownCase("33 a proxy's 403 after the commit", FaultPage),
 	unknownCase("29 read time-out after the commit", FaultTimeoutAfter),
 	unknownCase("31 a 500 after the commit", FaultServerError),
 	unknownCase("31 a connection reset after the commit", FaultReset),
@@ -76,7 +78,7 @@ var paymentOutcomes = []paymentCase{
 		said := p.Log()
 		for _, f := range []PaymentFault{
 			FaultRefused, FaultTimeoutBefore, FaultTimeoutAfter, FaultServerError,
-			FaultReset, FaultMalformed, FaultRateLimited, FaultUnauthorized,
+			FaultReset, FaultMalformed, FaultRateLimited, FaultUnauthorized, FaultForbidden,
 		} {
 			_, err := p.Gateway.Create(p.Context(), p.request(p.Fail(p.T, payment.Create, f)))
 			if err == nil {

@@ -28,6 +28,18 @@ var paymentRefusals = []paymentCase{
 		p.entry()
 		p.wantCharged(paymentAmount)
 	}},
+	{name: "3 a declined confirm comes with its own intent", run: func(p *paymentTest) {
+		r := p.request("")
+		r.Confirm = false
+		made := p.create(r)
+		i, err := p.Gateway.Confirm(p.Context(), payment.ConfirmRequest{
+			Key: paymentKey(), Reference: made.Reference, PaymentMethod: "pm_card_visa_chargeDeclined",
+		})
+		p.wantErr(err, fault.Declined, "card_declined")
+		if !fault.From(err).Proven || i.Reference != made.Reference {
+			p.Errorf("%+v of %s, want it proven of %s", fault.From(err), i.Reference, made.Reference)
+		}
+	}},
 	{name: "3 confirming without a payment method is invalid", run: func(p *paymentTest) {
 		r := p.request("")
 		_, err := p.Gateway.Create(p.Context(), r)
@@ -69,8 +81,13 @@ var paymentRefusals = []paymentCase{
 // decline code only with card_declined: elsewhere none is asked for.
 func declineCase(name, method, code, declineCode string) paymentCase {
 	return paymentCase{name: name + ": declined, and the intent stays", run: func(p *paymentTest) {
-		i, err := p.Gateway.Create(p.Context(), p.request(method))
+		r := p.request(method)
+		r.Metadata = operationMetadata("op_declined")
+		i, err := p.Gateway.Create(p.Context(), r)
 		p.wantErr(err, fault.Declined, code)
+		if !fault.From(err).Proven {
+			p.Error("it is not told that the intent is the one that this request has made")
+		}
 		if got := fault.From(err).DeclineCode; declineCode != "" && got != declineCode {
 			p.Errorf("decline code %q, want %q", got, declineCode)
 		}

@@ -123,6 +123,30 @@ func TestMailGoesToTheNextProviderWhereTheFirstDidNotTakeIt(t *testing.T) {
 	}
 }
 
+// A proxy answers after the provider has taken the mail, in words of its own: one copy
+// goes out under at_most_once, whatever the status, and however often a call may be
+// made.
+func TestAProxysPageIsNoRefusalOfMail(t *testing.T) {
+	t.Parallel()
+	for order, first := range map[string]string{"sendgrid, mailgun": "sendgrid", "mailgun, sendgrid": "mailgun"} {
+		t.Run(first, func(t *testing.T) {
+			t.Parallel()
+			p := newPost(t, order, "mail: {attempts: 3, backoff: {initial: 1ms, max: 2ms}, breaker: {minimum_calls: 1000}}")
+			for n, status := range []int{400, 401, 402, 403, 404, 405, 413, 429, 503} {
+				for _, of := range []provider{p.sendgrid, p.mailgun} {
+					of.Heal()
+					of.Inject(faultserver.Fault{After: true, Standing: true, Mishap: faultserver.Page(status)})
+				}
+				m := p.send(t, fmt.Sprint("k", status), object{"delivery": "at_most_once"})
+				p.becomes(t, m, "unknown", first+" ambiguous")
+				if copies := len(p.sendgrid.Delivered()) + len(p.mailgun.Delivered()); copies != n+1 {
+					t.Fatalf("%d: %d copies of %d mails", status, copies, n+1)
+				}
+			}
+		})
+	}
+}
+
 // What is wrong with one message says nothing of its provider.
 func TestABadRecipientConcernsItsMessageAlone(t *testing.T) {
 	t.Parallel()

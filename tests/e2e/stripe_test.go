@@ -163,6 +163,16 @@ func TestAPaymentThatMayHaveBeenTakenStaysWithItsProvider(t *testing.T) {
 		{"resets after it committed, then answers 429", func(f *stripesim.Sim) {
 			f.Inject(committed(faultserver.Reset()), standing(stripesim.RateLimited(time.Minute)))
 		}, true},
+		{"is behind a proxy that answers 401, 403, 404, 405 and 429 after it committed", func(f *stripesim.Sim) {
+			f.Inject(committed(faultserver.Page(403)), once(faultserver.Page(401)), once(faultserver.Page(404)))
+			f.Inject(once(faultserver.Page(405)), once(faultserver.Page(429)), once(stripesim.Forbidden()))
+		}, true},
+		{"is behind a proxy that answers 403 after it committed, and from then on", func(f *stripesim.Sim) {
+			f.Inject(committed(faultserver.Page(403)), standing(faultserver.Page(403)))
+		}, true},
+		{"resets after it committed, then answers 403", func(f *stripesim.Sim) {
+			f.Inject(committed(faultserver.Reset()), standing(stripesim.Forbidden()))
+		}, true},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			t.Parallel()

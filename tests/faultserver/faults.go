@@ -61,6 +61,13 @@ func Answer(status int, header map[string]string, body string) Mishap {
 	}
 }
 
+// Page gives what stands between a client and a server may answer: a page with
+// this status.
+func Page(status int) Mishap {
+	page := fmt.Sprintf("<html><head><title>%[1]d %[2]s</title></head><body><h1>%[2]s</h1></body></html>", status, http.StatusText(status))
+	return Answer(status, map[string]string{"Content-Type": "text/html"}, page)
+}
+
 // Truncate gives half of the handler's answer, and then ends the connection. It
 // is for faults After.
 func Truncate() Mishap {

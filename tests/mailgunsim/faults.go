@@ -8,6 +8,9 @@ import (
 	"patchbay/tests/faultserver"
 )
 
+// realm is what Mailgun asks for a key for. Its 401 is no JSON.
+const realm = `Basic realm="MG API"`
+
 const magnificent = "Mailgun Magnificent API"
 
 // Mailgun's own answers when it does not take the mail.
@@ -19,7 +22,7 @@ func BadRecipient() faultserver.Mishap {
 
 // Unauthorized is a 401 about the key.
 func Unauthorized() faultserver.Mishap {
-	return faultserver.Answer(http.StatusUnauthorized, nil, "Forbidden")
+	return faultserver.Answer(http.StatusUnauthorized, map[string]string{"WWW-Authenticate": realm}, "Forbidden")
 }
 
 // Forbidden is a 403 about the account.
@@ -56,6 +59,9 @@ func ServerError() faultserver.Mishap {
 func Magnificent() faultserver.Mishap {
 	return faultserver.Answer(http.StatusOK, map[string]string{"Content-Type": "text/plain"}, magnificent)
 }
+
+// Says is an answer of this status in Mailgun's own words.
+func Says(status int) faultserver.Mishap { return says(status, "No.", nil) }
 
 func says(status int, message string, header map[string]string) faultserver.Mishap {
 	all := map[string]string{"Content-Type": "application/json"}

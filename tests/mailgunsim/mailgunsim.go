@@ -63,6 +63,7 @@ func (s *Sim) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		_, _ = io.WriteString(w, magnificent)
 		return
 	case user != "api" || key != s.key:
+		w.Header().Set("WWW-Authenticate", realm)
 		w.WriteHeader(http.StatusUnauthorized)
 		_, _ = io.WriteString(w, "Forbidden")
 		return

@@ -46,9 +46,13 @@ func Contract(t *testing.T, faults map[contract.MailFault]faultserver.Fault, ope
 			Secrets: []string{provider.Key()},
 			Fail: func(t *testing.T, f contract.MailFault) {
 				provider.Heal()
-				switch fault, ok := faults[f]; {
+				fault, ok := faults[f]
+				status, paged := f.Page()
+				switch {
 				case ok:
 					provider.Inject(fault)
+				case paged:
+					provider.Inject(faultserver.Fault{After: true, Mishap: faultserver.Page(status)})
 				case f == contract.MailRefused:
 					provider.Refuse()
 				case f != "":

@@ -51,6 +51,9 @@ func ServerError() faultserver.Mishap {
 // Sandboxed is the 200 of a mail that goes nowhere.
 func Sandboxed() faultserver.Mishap { return faultserver.Answer(http.StatusOK, nil, "") }
 
+// Says is an answer of this status in SendGrid's own words.
+func Says(status int) faultserver.Mishap { return says(status, "No.", nil) }
+
 func says(status int, message string, header map[string]string) faultserver.Mishap {
 	all := map[string]string{"Content-Type": "application/json"}
 	for name, value := range header {

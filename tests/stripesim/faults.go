@@ -50,6 +50,11 @@ func LockTimeout() faultserver.Mishap {
 	}, nil)
 }
 
+// Says is a refusal of this status, type and code in Stripe's own words.
+func Says(status int, kind, code string) faultserver.Mishap {
+	return says(&failure{status: status, Type: kind, Code: code, Message: "No."}, nil)
+}
+
 func says(f *failure, header map[string]string) faultserver.Mishap {
 	all := map[string]string{"Content-Type": "application/json"}
 	for name, value := range header {

@@ -56,15 +56,16 @@ func TestWhatAnAnswerMeans(t *testing.T) {
 		code   string
 	}{
 		{"a 400 that quotes an address", 400, `{"message":"'to' parameter is not a valid address: ada@example.com ` + canary + `"}`, fault.Invalid, "rejected"},
-		{"a 413", 413, "", fault.Invalid, "rejected"},
+		{"a 413", 413, `{"message":"too large"}`, fault.Invalid, "rejected"},
 		{"a 401", 401, "Forbidden", fault.Unauthorized, "provider_misconfigured"},
 		{"a 402", 402, `{"message":"payment required"}`, fault.QuotaExceeded, "quota_exceeded"},
-		{"a 403", 403, `{"message":"account disabled"}`, fault.Unauthorized, "provider_misconfigured"},
+		{"a 401 in JSON", 401, `{"message":"Invalid private key"}`, fault.Unauthorized, "provider_misconfigured"},
+		{"a 403", 403, `{"message":"account disabled"}`, fault.Refused, "provider_refused"},
 		{"a 404: the domain, or the base URL", 404, `{"message":"Domain not found"}`, fault.Unauthorized, "provider_misconfigured"},
-		{"a 405", 405, "", fault.Unauthorized, "provider_misconfigured"},
+		{"a 405", 405, `{"message":"Method not allowed"}`, fault.Unauthorized, "provider_misconfigured"},
 		{"a 420: too many recipients for now", 420, `{"message":"recipient limit exceeded, try again after"}`, fault.RateLimited, "rate_limit"},
-		{"a 429", 429, "", fault.RateLimited, "rate_limit"},
-		{"a 503", 503, "", fault.Unavailable, "unavailable"},
+		{"a 429", 429, `{"message":"Too many requests"}`, fault.RateLimited, "rate_limit"},
+		{"a 503", 503, `{"message":"Service unavailable"}`, fault.Unavailable, "unavailable"},
 		{"a 500", 500, `{"message":"oops"}`, fault.UnknownOutcome, "no_answer"},
 		{"a 500 that looks like success", 500, taken, fault.UnknownOutcome, "no_answer"},
 		{"a 502 in HTML", 502, "<html>", fault.UnknownOutcome, "no_answer"},
@@ -84,6 +85,10 @@ func TestWhatAnAnswerMeans(t *testing.T) {
 			t.Parallel()
 			m := served(t, func(w http.ResponseWriter, _ *http.Request) {
 				w.Header().Set("Retry-After", "7")
+				if w.Header().Set("Content-Type", "application/json"); c.body == "Forbidden" {
+					w.Header().Set("Content-Type", "text/html")
+					w.Header().Set("WWW-Authenticate", `Basic realm="MG API"`)
+				}
 				w.WriteHeader(c.status)
 				_, _ = io.WriteString(w, c.body)
 			})
@@ -153,8 +158,48 @@ func TestMailgunsOwnMockTakesNothing(t *testing.T) {
 	mock := mailgun.NewMockServer()
 	t.Cleanup(mock.Stop)
 	_, err := at(t, strings.TrimSuffix(mock.URL(), "/v3")).Send(t.Context(), letter())
-	if !fault.Is(err, fault.Unauthorized) {
+	if !fault.Is(err, fault.UnknownOutcome) { // it says so in words that are not Mailgun's
 		t.Errorf("%v", err)
+	}
+}
+
+// What stands between refuses with any status, also once Mailgun has taken the mail.
+func TestARefusalCountsInMailgunsOwnWordsAlone(t *testing.T) {
+	t.Parallel()
+	const own = `{"message":"` + canary + `"}`
+	for _, c := range []struct{ name, kind, realm, body string }{
+		{"a page", "text/html", "", "<html>" + canary},
+		{"a page, for Mailgun's realm", "text/html", "MG API", "<html>" + canary},
+		{"nothing", "", "", ""},
+		{"nothing, for Mailgun's realm", "", "MG API", ""},
+		{"Mailgun's text", "text/html", "", "Forbidden"},
+		{"Mailgun's text, for another realm", "text/html", "proxy", "Forbidden"},
+		{"JSON of somebody else's", "application/json", "", `{"error":"` + canary + `"}`},
+		{"a message without words", "application/json", "", `{"message":""}`},
+		{"a message that is none", "application/json", "", `{"message":{"text":"` + canary + `"}}`},
+		{"Mailgun's message in a page", "text/html", "", own},
+		{"Mailgun's message, cut short", "application/json", "", own[:len(own)-2]},
+	} {
+		for _, status := range []int{400, 401, 402, 403, 404, 405, 413, 420, 429, 503} {
+			t.Run(fmt.Sprintf("%d with %s", status, c.name), func(t *testing.T) {
+				t.Parallel()
+				m := served(t, func(w http.ResponseWriter, _ *http.Request) {
+					w.Header().Set("Content-Type", c.kind)
+					if c.realm != "" {
+						w.Header().Set("WWW-Authenticate", `Basic realm="`+c.realm+`"`)
+					}
+					w.WriteHeader(status)
+					_, _ = io.WriteString(w, c.body)
+				})
+				_, err := m.Send(t.Context(), letter())
+				if f := fault.From(err); f.Kind != fault.UnknownOutcome || f.Code != "no_answer" {
+					t.Errorf("%+v", f)
+				}
+				if err != nil && strings.Contains(err.Error(), canary) {
+					t.Errorf("somebody's words are in %v", err)
+				}
+			})
+		}
 	}
 }
 

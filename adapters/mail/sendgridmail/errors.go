@@ -1,14 +1,12 @@
 package sendgridmail
 
 import (
-	"encoding/json"
 	"fmt"
 	"net/http"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
-
-	"github.com/sendgrid/rest"
 
 	"patchbay/adapters/httpclient"
 	"patchbay/core/fault"
@@ -18,57 +16,73 @@ import (
 // words are not passed on: they may quote an address.
 //
 // SendGrid takes mail with 202 alone; its sandbox answers 200 and sends nothing. A
-// 503 is not accepted. Any other 5xx, a connection that broke, and what nobody
-// has heard of prove nothing.
-func (s *Mailer) failure(x *httpclient.Exchange, resp *rest.Response, err error) error {
+// refusal counts in SendGrid's own words alone, as its JSON is: what stands between
+// refuses with any status, also once SendGrid has taken the mail. A 503 of its own
+// is not accepted. Any other 5xx, a connection that broke, and what nobody has heard
+// of prove nothing.
+func (s *Mailer) failure(x *httpclient.Exchange, err error) error {
 	if err != nil && x.Status() == 0 {
 		return s.named(x.Unanswered(err))
 	}
-	var said fault.Kind
-	var code, message string
-	switch status := x.Status(); status {
-	case http.StatusAccepted:
+	if x.Status() == http.StatusAccepted {
 		return nil // also where the rest of the answer is lost
-	case http.StatusBadRequest, http.StatusRequestEntityTooLarge:
-		said, code, message = fault.Invalid, "rejected", "the provider refuses this message"
-	case http.StatusUnauthorized:
-		said, code, message = fault.Unauthorized, "provider_misconfigured", "the provider refused the gateway's credentials"
-		if exhausted(resp) {
-			said, code, message = fault.QuotaExceeded, "quota_exceeded", "the account at the provider is used up"
-		}
-	case http.StatusForbidden:
-		said, code, message = fault.Unauthorized, "provider_misconfigured", "the provider does not let the gateway send this"
-	case http.StatusNotFound, http.StatusMethodNotAllowed:
-		said, code, message = fault.Unauthorized, "provider_misconfigured", "the provider is not at its base URL"
-	case http.StatusTooManyRequests:
-		said, code, message = fault.RateLimited, "rate_limit", "the provider asks for fewer requests"
-	case http.StatusServiceUnavailable:
-		said, code, message = fault.Unavailable, "unavailable", "the provider is not available; nothing was sent"
-	default:
-		said, code, message = fault.UnknownOutcome, "no_answer", "the provider gave no answer that can be trusted"
+	}
+	said, code, message := fault.UnknownOutcome, "no_answer", "the provider gave no answer that can be trusted"
+	if words := spoken(x); words != nil {
+		said, code, message = refusal(x.Status(), words)
 	}
 	f := s.fault(said, code, message, fmt.Errorf("the answer is %d %s", x.Status(), http.StatusText(x.Status())))
 	f.RetryAfter = retryAfter(x, time.Now())
 	return f
 }
 
-// exhausted reports whether a 401 is about the account's credits, which SendGrid
-// tells by its words alone.
-func exhausted(resp *rest.Response) bool {
+// refusal is what an answer of SendGrid's own means.
+func refusal(status int, words []string) (kind fault.Kind, code, message string) {
+	switch status {
+	case http.StatusBadRequest, http.StatusRequestEntityTooLarge:
+		return fault.Invalid, "rejected", "the provider refuses this message"
+	case http.StatusUnauthorized:
+		if exhausted(words) {
+			return fault.QuotaExceeded, "quota_exceeded", "the account at the provider is used up"
+		}
+		return fault.Unauthorized, "provider_misconfigured", "the provider refused the gateway's credentials"
+	case http.StatusForbidden: // mostly about the sender
+		return fault.Refused, "provider_refused", "the provider does not let the gateway send this"
+	case http.StatusNotFound, http.StatusMethodNotAllowed:
+		return fault.Unauthorized, "provider_misconfigured", "the provider is not at its base URL"
+	case http.StatusTooManyRequests:
+		return fault.RateLimited, "rate_limit", "the provider asks for fewer requests"
+	case http.StatusServiceUnavailable:
+		return fault.Unavailable, "unavailable", "the provider is not available; nothing was sent"
+	}
+	return fault.UnknownOutcome, "no_answer", "the provider gave no answer that can be trusted"
+}
+
+// spoken is what SendGrid itself says is wrong, nil where the answer is none of
+// SendGrid's.
+func spoken(x *httpclient.Exchange) (words []string) {
 	var body struct {
 		Errors []struct {
 			Message string `json:"message"`
 		} `json:"errors"`
 	}
-	if resp == nil || json.Unmarshal([]byte(resp.Body), &body) != nil {
-		return false
+	if !x.DecodeRefusal(&body) {
+		return nil
 	}
 	for _, e := range body.Errors {
-		if strings.Contains(strings.ToLower(e.Message), "maximum credits exceeded") {
-			return true
+		if e.Message != "" {
+			words = append(words, e.Message)
 		}
 	}
-	return false
+	return words
+}
+
+// exhausted reports whether a 401 is about the account's credits, which SendGrid
+// tells by its words alone.
+func exhausted(words []string) bool {
+	return slices.ContainsFunc(words, func(w string) bool {
+		return strings.Contains(strings.ToLower(w), "maximum credits exceeded")
+	})
 }
 
 // retryAfter is what the answer asks for: in the usual header, or, with SendGrid's

@@ -50,17 +50,16 @@ func TestWhatAnAnswerMeans(t *testing.T) {
 		code   string
 	}{
 		{"a 400 that quotes an address", 400, said("Does not contain a valid address: ada@example.com " + canary), fault.Invalid, "rejected"},
-		{"a 413", 413, "", fault.Invalid, "rejected"},
+		{"a 413", 413, said("too large"), fault.Invalid, "rejected"},
 		{"a 401", 401, said("The provided authorization grant is invalid"), fault.Unauthorized, "provider_misconfigured"},
-		{"a 401 without a body", 401, "", fault.Unauthorized, "provider_misconfigured"},
 		{"a 401 about credits", 401, said("Maximum credits exceeded"), fault.QuotaExceeded, "quota_exceeded"},
 		{"a 401 about credits, in other letters", 401, said("maximum credits exceeded."), fault.QuotaExceeded, "quota_exceeded"},
-		{"a 403", 403, said("The from address does not match a verified Sender Identity"), fault.Unauthorized, "provider_misconfigured"},
-		{"a 403 about credits is none of SendGrid's", 403, said("Maximum credits exceeded"), fault.Unauthorized, "provider_misconfigured"},
-		{"a 404", 404, "", fault.Unauthorized, "provider_misconfigured"},
-		{"a 405", 405, "", fault.Unauthorized, "provider_misconfigured"},
+		{"a 403", 403, said("The from address does not match a verified Sender Identity"), fault.Refused, "provider_refused"},
+		{"a 403 about credits is none of SendGrid's", 403, said("Maximum credits exceeded"), fault.Refused, "provider_refused"},
+		{"a 404", 404, said("not found"), fault.Unauthorized, "provider_misconfigured"},
+		{"a 405", 405, said("method not allowed"), fault.Unauthorized, "provider_misconfigured"},
 		{"a 429", 429, said("too many requests"), fault.RateLimited, "rate_limit"},
-		{"a 503", 503, "", fault.Unavailable, "unavailable"},
+		{"a 503", 503, said("unavailable"), fault.Unavailable, "unavailable"},
 		{"a 500", 500, said("oops"), fault.UnknownOutcome, "no_answer"},
 		{"a 502 in HTML", 502, "<html>", fault.UnknownOutcome, "no_answer"},
 		{"a 504", 504, "", fault.UnknownOutcome, "no_answer"},
@@ -74,6 +73,7 @@ func TestWhatAnAnswerMeans(t *testing.T) {
 		t.Run(c.name, func(t *testing.T) {
 			t.Parallel()
 			m := served(t, func(w http.ResponseWriter, _ *http.Request) {
+				w.Header().Set("Content-Type", "application/json")
 				w.WriteHeader(c.status)
 				_, _ = io.WriteString(w, c.body)
 			})
@@ -88,6 +88,42 @@ func TestWhatAnAnswerMeans(t *testing.T) {
 				}
 			}
 		})
+	}
+}
+
+// What stands between refuses with any status, also once SendGrid has taken the mail.
+func TestARefusalCountsInSendGridsOwnWordsAlone(t *testing.T) {
+	t.Parallel()
+	own := `{"errors":[{"message":"` + canary + `","field":null}]}`
+	for _, c := range []struct{ name, kind, body string }{
+		{"a page", "text/html", "<html>" + canary},
+		{"nothing", "", ""},
+		{"a text", "text/plain", "Forbidden"},
+		{"JSON of somebody else's", "application/json", `{"message":"` + canary + `"}`},
+		{"errors without words", "application/json", `{"errors":[{"message":""},{}]}`},
+		{"errors that are none", "application/json", `{"errors":"` + canary + `"}`},
+		{"no errors", "application/json", `{"errors":[]}`},
+		{"SendGrid's error in a page", "text/html", own},
+		{"SendGrid's error, cut short", "application/json", own[:len(own)-2]},
+	} {
+		for _, status := range []int{400, 401, 403, 404, 405, 413, 429, 503} {
+			t.Run(fmt.Sprintf("%d with %s", status, c.name), func(t *testing.T) {
+				t.Parallel()
+				m := served(t, func(w http.ResponseWriter, _ *http.Request) {
+					w.Header().Set("Content-Type", c.kind)
+					w.Header().Set("Retry-After", "7")
+					w.WriteHeader(status)
+					_, _ = io.WriteString(w, c.body)
+				})
+				_, err := m.Send(t.Context(), letter())
+				if f := fault.From(err); f.Kind != fault.UnknownOutcome || f.Code != "no_answer" || f.RetryAfter != 7*time.Second {
+					t.Errorf("%+v", f)
+				}
+				if err != nil && strings.Contains(err.Error(), canary) {
+					t.Errorf("somebody's words are in %v", err)
+				}
+			})
+		}
 	}
 }
 

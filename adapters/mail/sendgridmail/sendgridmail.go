@@ -80,8 +80,8 @@ func (s *Mailer) Send(ctx context.Context, m message.Message) (message.Receipt, 
 	req := sendgrid.GetRequest(s.key, "/v3/mail/send", s.base)
 	req.Method, req.Body = rest.Post, mail.GetRequestBody(letter)
 	ctx, x := httpclient.Record(ctx)
-	resp, err := s.http.SendWithContext(ctx, req)
-	if f := s.failure(x, resp, err); f != nil {
+	_, err = s.http.SendWithContext(ctx, req)
+	if f := s.failure(x, err); f != nil {
 		return message.Receipt{}, f
 	}
 	return message.Receipt{Reference: x.Header("X-Message-Id")}, nil

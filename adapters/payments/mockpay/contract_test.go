@@ -27,6 +27,8 @@ var tokens = map[contract.PaymentFault]string{
 	contract.FaultHang:          "hang",
 	contract.FaultRateLimited:   "429",
 	contract.FaultUnauthorized:  "401",
+	contract.FaultForbidden:     "403",
+	contract.FaultPage:          "malformed", // the mock has nobody in between
 }
 
 func token(_ *testing.T, a payment.Action, f contract.PaymentFault) string {

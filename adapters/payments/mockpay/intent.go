@@ -144,7 +144,7 @@ func (i *intent) decline(c card) error {
 	}
 	i.tell("payment_intent.payment_failed")
 	return &fault.Error{
-		Kind: fault.Declined, Code: c.code, DeclineCode: c.declineCode, Message: i.Failure.Message,
+		Kind: fault.Declined, Code: c.code, DeclineCode: c.declineCode, Message: i.Failure.Message, Proven: true,
 	}
 }
 

@@ -4,8 +4,8 @@
 //
 // What a payment method does is in tokens.go: Stripe's test cards, and tokens
 // "pm_mock_…" for faults. A fault after the commit leaves the effect, so that a
-// repeat under the same key has its result. The faults refused, 429 and 401 do
-// nothing, as often as they are asked; timeout_before does nothing the first
+// repeat under the same key has its result. The faults refused, 429, 401 and 403
+// do nothing, as often as they are asked; timeout_before does nothing the first
 // time a key is seen, and a repeat succeeds. pm_mock_hang commits and then
 // gives no answer until the caller's context ends (at most hangLimit).
 //

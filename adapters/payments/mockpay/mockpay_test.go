@@ -148,6 +148,7 @@ func TestAConfiguredFaultBefallsEveryCreate(t *testing.T) {
 		{"refused", fault.Unavailable, 0},
 		{"429", fault.RateLimited, 0},
 		{"401", fault.Unauthorized, 0},
+		{"403", fault.Refused, 0},
 		{"timeout_before", fault.UnknownOutcome, 0},
 		{"timeout_after_commit", fault.UnknownOutcome, 1},
 		{"500_committed", fault.UnknownOutcome, 1},

@@ -58,7 +58,7 @@ func newRequest[R payment.Change](a payment.Action, key, reference, body string,
 	return q, asked, nil
 }
 
-// repeated returns the answer that the intent remembers under the key. Conflict
+// repeated returns the answer that the intent remembers under the key, a mismatch
 // where that was to another request.
 func (i *intent) repeated(q request) (answered, bool, error) {
 	for _, a := range i.Requests {
@@ -77,8 +77,12 @@ func (i *intent) repeated(q request) (answered, bool, error) {
 	return answered{}, false, nil
 }
 
+// mismatch says that the key was used, and not what for.
 func mismatch() error {
-	return fault.New(fault.Conflict, "idempotency_mismatch", "this key was used for another request")
+	return &fault.Error{
+		Kind: fault.UnknownOutcome, Code: "idempotency_mismatch", Message: "this key was used for another request",
+		NoRetry: true, Blameless: true,
+	}
 }
 
 // err is the error of the first answer, which only one that was declined or
@@ -91,7 +95,7 @@ func (a answered) err() error {
 		return nil
 	}
 	return &fault.Error{
-		Kind: fault.Declined, Code: a.Declined.Code, DeclineCode: a.Declined.DeclineCode, Message: a.Declined.Message,
+		Kind: fault.Declined, Code: a.Declined.Code, DeclineCode: a.Declined.DeclineCode, Message: a.Declined.Message, Proven: true,
 	}
 }
 

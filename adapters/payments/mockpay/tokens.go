@@ -62,6 +62,7 @@ var mishaps = map[string]mishap{
 		Kind: fault.RateLimited, Code: "rate_limit", Message: "too many requests", RetryAfter: time.Second,
 	}},
 	"401":                  {err: fault.New(fault.Unauthorized, "invalid_api_key", "the API key was refused")},
+	"403":                  {err: fault.New(fault.Refused, "provider_refused", "the account may not do this")},
 	"timeout_before":       {err: unknown("timeout"), once: true},
 	"timeout_after_commit": {err: unknown("timeout"), committed: true},
 	"500_committed":        {err: unknown("server_error"), committed: true, kept: true},

@@ -1,6 +1,7 @@
 package stripepay_test
 
 import (
+	"net/http"
 	"testing"
 	"time"
 
@@ -86,5 +87,9 @@ func fail(sim *stripesim.Sim, a payment.Action, f contract.PaymentFault) {
 		before(stripesim.RateLimited(time.Second))
 	case contract.FaultUnauthorized:
 		before(stripesim.Unauthorized())
+	case contract.FaultForbidden:
+		before(stripesim.Forbidden())
+	case contract.FaultPage:
+		after(faultserver.Page(http.StatusForbidden))
 	}
 }

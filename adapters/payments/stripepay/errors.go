@@ -30,49 +30,76 @@ var params = map[string]string{
 	"description": "description", "capture_method": "captureMethod",
 }
 
+// types are those of Stripe's own errors, also of older versions of its API.
+var types = map[stripe.ErrorType]bool{
+	stripe.ErrorTypeAPI: true, stripe.ErrorTypeCard: true, stripe.ErrorTypeIdempotency: true, stripe.ErrorTypeInvalidRequest: true,
+	"authentication_error": true, "permission_error": true, "rate_limit_error": true,
+}
+
 // failure maps what the library returned. Only what Stripe itself says, or that
 // nothing was written, proves that nothing was done; the rest is unknown: a 5xx,
-// a connection that broke, an answer that is none of Stripe's.
+// a connection that broke, an answer that is none of Stripe's. What stands between
+// refuses with any status, also once Stripe has done what was asked.
 //
 // The library loses the status of an answer that it cannot read, and quotes it:
 // the status is the exchange's, and such a text is left out.
 func (c call) failure(err error) error {
-	var e *stripe.Error
+	e := c.spoken(err)
 	status := c.exchange.Status()
-	spoken := errors.As(err, &e) && e.Type != "" && status >= 400
 	var f *fault.Error
 	switch {
 	case status == 0:
 		f = c.named(c.exchange.Unanswered(err))
-	case status == http.StatusUnauthorized, status == http.StatusForbidden:
+	case e == nil, status >= http.StatusInternalServerError:
+		f = c.unreadable()
+	case status == http.StatusUnauthorized:
 		f = c.fault(fault.Unauthorized, "provider_misconfigured", "the provider refused the gateway's credentials", nil)
-	case status == http.StatusTooManyRequests && !(spoken && e.Code == stripe.ErrorCodeLockTimeout):
+	case status == http.StatusForbidden:
+		f = c.fault(fault.Refused, "provider_refused", "the provider does not let the gateway do this; nothing was done", nil)
+	case status == http.StatusTooManyRequests && e.Code != stripe.ErrorCodeLockTimeout:
 		f = c.fault(fault.RateLimited, "rate_limit", "the provider asks for fewer requests", nil)
-	case status >= 500, !spoken:
-		return c.noRetry(c.unreadable())
 	default:
 		f = c.refused(e)
 	}
 	f.RetryAfter = c.exchange.RetryAfter()
-	return c.noRetry(f)
+	// Stripe says where asking again is of no use.
+	f.NoRetry = f.NoRetry || c.exchange.Header("Stripe-Should-Retry") == "false"
+	return f
+}
+
+// spoken is Stripe's own error, nil where the answer is none of Stripe's.
+func (c call) spoken(err error) *stripe.Error {
+	var e *stripe.Error
+	var said struct {
+		Error struct {
+			Type stripe.ErrorType `json:"type"`
+		} `json:"error"`
+	}
+	if !errors.As(err, &e) || !c.exchange.DecodeRefusal(&said) || said.Error.Type != e.Type || !types[e.Type] {
+		return nil
+	}
+	return e
 }
 
 // refused is an answer of Stripe's own with a status of 400 to 499.
 func (c call) refused(e *stripe.Error) *fault.Error {
 	switch {
-	case e.Code == stripe.ErrorCodeIdempotencyKeyInUse:
-		f := c.fault(fault.UnknownOutcome, string(e.Code), "the same request is still under way", nil)
-		f.Blameless = true
+	case e.Type == stripe.ErrorTypeIdempotency:
+		// It was used, by a request of which nothing is known here.
+		f := c.fault(fault.UnknownOutcome, "idempotency_mismatch", "this key was used for another request", nil)
+		f.Blameless, f.NoRetry = true, true
 		return f
 	case e.Code == stripe.ErrorCodeLockTimeout:
 		f := c.fault(fault.RateLimited, string(e.Code), "too many requests on one payment", nil)
 		f.Blameless = true
 		return f
-	case e.Type == stripe.ErrorTypeIdempotency:
-		return c.fault(fault.Conflict, "idempotency_mismatch", "this key was used for another request", nil)
+	case e.HTTPStatusCode == http.StatusConflict: // with its code, or without any
+		f := c.fault(fault.UnknownOutcome, string(stripe.ErrorCodeIdempotencyKeyInUse), "the same request is still under way", nil)
+		f.Blameless = true
+		return f
 	case e.Type == stripe.ErrorTypeCard, e.HTTPStatusCode == http.StatusPaymentRequired:
 		f := c.fault(fault.Declined, word(string(e.Code)), c.scrub(e.Msg), nil)
-		f.DeclineCode = word(string(e.DeclineCode))
+		f.DeclineCode, f.Proven = word(string(e.DeclineCode)), c.proves(e.PaymentIntent)
 		return f
 	case e.Type != stripe.ErrorTypeInvalidRequest:
 		return c.unreadable()
@@ -82,6 +109,19 @@ func (c call) refused(e *stripe.Error) *fault.Error {
 		return c.unreadable()
 	}
 	return c.invalid(e)
+}
+
+// proves reports whether an intent is the one that this very request made or asked
+// to confirm, and has taken nothing.
+func (c call) proves(pi *stripe.PaymentIntent) bool {
+	i, ok := c.g.intentOf(pi)
+	switch {
+	case !ok, i.Status != payment.RequiresPaymentMethod && i.Status != payment.RequiresConfirmation && i.Status != payment.Canceled:
+		return false
+	case c.reference != "":
+		return i.Reference == c.reference
+	}
+	return c.operation != "" && i.Metadata[payment.MetaOperation] == c.operation
 }
 
 // invalid is a request that Stripe would never do, or not in this state.
@@ -109,13 +149,17 @@ func withoutMethod(pi *stripe.PaymentIntent) bool {
 	return pi == nil || pi.Status == stripe.PaymentIntentStatusRequiresPaymentMethod
 }
 
-// declined is the intent that a decline leaves.
+// declined is the intent that a decline leaves. One that another request made is
+// not given as this one's.
 func (c call) declined(err error) payment.Intent {
-	var e *stripe.Error
-	if !errors.As(err, &e) || e.Type != stripe.ErrorTypeCard {
+	e := c.spoken(err)
+	if e == nil || e.Type != stripe.ErrorTypeCard && e.HTTPStatusCode != http.StatusPaymentRequired {
 		return payment.Intent{}
 	}
-	i, _ := c.g.intentOf(e.PaymentIntent)
+	i, ok := c.g.intentOf(e.PaymentIntent)
+	if !ok || c.reference != "" && i.Reference != c.reference || c.operation != "" && i.Metadata[payment.MetaOperation] != c.operation {
+		return payment.Intent{}
+	}
 	return i
 }
 
@@ -123,12 +167,6 @@ func (c call) declined(err error) payment.Intent {
 func (c call) unreadable() *fault.Error {
 	return c.fault(fault.UnknownOutcome, "no_answer", "the provider gave no answer that can be trusted",
 		fmt.Errorf("the answer is %d %s", c.exchange.Status(), http.StatusText(c.exchange.Status())))
-}
-
-// noRetry obeys Stripe where it says that asking again is of no use.
-func (c call) noRetry(f *fault.Error) error {
-	f.NoRetry = c.exchange.Header("Stripe-Should-Retry") == "false"
-	return f
 }
 
 func (c call) fault(kind fault.Kind, code, message string, err error) *fault.Error {

@@ -36,14 +36,14 @@ type row struct {
 // anyOperation are answers that mean the same whatever was asked.
 var anyOperation = []row{
 	{"a 401", says{401, nil, problem(`"type":"invalid_request_error","message":"Invalid API Key provided: ` + canary + `"`)}, fault.Unauthorized, "provider_misconfigured", ""},
-	{"a 401 of somebody in between", says{401, nil, "<html>"}, fault.Unauthorized, "provider_misconfigured", ""},
-	{"a 403", says{403, nil, problem(`"type":"invalid_request_error","message":"permissions"`)}, fault.Unauthorized, "provider_misconfigured", ""},
+	{"a 403", says{403, nil, problem(`"type":"invalid_request_error","message":"permissions"`)}, fault.Refused, "provider_refused", ""},
+	{"a 403 of an older kind", says{403, nil, problem(`"type":"permission_error","message":"permissions"`)}, fault.Refused, "provider_refused", ""},
 	{"a 429", says{429, nil, problem(`"type":"invalid_request_error","code":"rate_limit","message":"slow"`)}, fault.RateLimited, "rate_limit", ""},
-	{"a 429 without a body", says{429, nil, ""}, fault.RateLimited, "rate_limit", ""},
 	{"a lock that was not to be had", says{429, nil, problem(`"type":"invalid_request_error","code":"lock_timeout","message":"locked"`)}, fault.RateLimited, "lock_timeout", ""},
 	{"a lock that was not to be had, as a 409", says{409, nil, problem(`"type":"invalid_request_error","code":"lock_timeout","message":"locked"`)}, fault.RateLimited, "lock_timeout", ""},
 	{"the same request under way", says{409, nil, problem(`"type":"invalid_request_error","code":"idempotency_key_in_use","message":"in use"`)}, fault.UnknownOutcome, "idempotency_key_in_use", ""},
-	{"a key of another request", says{400, nil, problem(`"type":"idempotency_error","message":"other parameters"`)}, fault.Conflict, "idempotency_mismatch", ""},
+	{"a key of another request", says{400, nil, problem(`"type":"idempotency_error","message":"other parameters"`)}, fault.UnknownOutcome, "idempotency_mismatch", ""},
+	{"a conflict without a code", says{409, nil, problem(`"type":"invalid_request_error","message":"in conflict"`)}, fault.UnknownOutcome, "idempotency_key_in_use", ""},
 	{"a 500", says{500, nil, problem(`"type":"api_error","message":"oops"`)}, fault.UnknownOutcome, "no_answer", ""},
 	{"a 500 without a body", says{500, nil, ""}, fault.UnknownOutcome, "no_answer", ""},
 	{"a 502 in HTML", says{502, nil, "<html>" + canary}, fault.UnknownOutcome, "no_answer", ""},
@@ -131,6 +131,7 @@ var operations = map[string]func(t *testing.T, g *stripepay.Gateway) error{
 func answered(t *testing.T, s says) *stripepay.Gateway {
 	t.Helper()
 	return served(t, func(w http.ResponseWriter, _ *http.Request) {
+		w.Header().Set("Content-Type", "application/json")
 		for name, value := range s.header {
 			w.Header().Set(name, value)
 		}
@@ -180,7 +181,7 @@ func TestWhatAnAnswerMeans(t *testing.T) {
 
 func TestWhenToComeAgain(t *testing.T) {
 	t.Parallel()
-	limited := answered(t, says{429, map[string]string{"Retry-After": "7"}, ""})
+	limited := answered(t, says{429, map[string]string{"Retry-After": "7"}, problem(`"type":"invalid_request_error","code":"rate_limit","message":"slow"`)})
 	if err := operations["create"](t, limited); fault.From(err).RetryAfter != 7*time.Second {
 		t.Errorf("%v after %s", err, fault.From(err).RetryAfter)
 	}

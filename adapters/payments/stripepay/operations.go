@@ -11,6 +11,7 @@ import (
 // Create implements ports.PaymentGateway.
 func (g *Gateway) Create(ctx context.Context, r payment.CreateRequest) (payment.Intent, error) {
 	c := g.begin(ctx, "create")
+	c.operation = r.Metadata[payment.MetaOperation]
 	p, err := c.prepare(r.Key, r.Body, r)
 	if err != nil {
 		return payment.Intent{}, err
@@ -83,6 +84,7 @@ func (c call) intent(pi *stripe.PaymentIntent, err error) (payment.Intent, error
 // about does the same for an intent that is known: an answer about another one
 // proves nothing.
 func (c call) about(reference string) func(*stripe.PaymentIntent, error) (payment.Intent, error) {
+	c.reference = reference
 	return func(pi *stripe.PaymentIntent, err error) (payment.Intent, error) {
 		if err == nil && pi.ID != reference {
 			return payment.Intent{}, c.unreadable()

@@ -96,6 +96,9 @@ type call struct {
 	op       string
 	ctx      context.Context //nolint:containedctx // it ends with the call
 	exchange *httpclient.Exchange
+
+	operation string // what a create carries as payment.MetaOperation
+	reference string // of the intent that it is about
 }
 
 func (g *Gateway) begin(ctx context.Context, op string) call {
