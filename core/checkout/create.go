@@ -51,7 +51,7 @@ func (s *Service) check(r CreateRequest) error {
 	}
 	return payment.Fields{
 		CustomerID: r.CustomerID, Description: r.Description, ReturnURL: r.ReturnURL,
-		CaptureMethod: r.CaptureMethod, Metadata: r.Metadata,
+		CaptureMethod: r.CaptureMethod, Confirmation: r.Confirmation, Confirm: r.Confirm, Metadata: r.Metadata,
 		PaymentMethod: r.PaymentMethod, PaymentMethods: r.PaymentMethods, Customers: r.Customers,
 	}.Check()
 }
@@ -63,10 +63,18 @@ func (s *Service) draft(tenant string, r CreateRequest, key idem.Key) (stored, e
 	if r.CaptureMethod == "" {
 		r.CaptureMethod = payment.CaptureAutomatic
 	}
+	switch {
+	case r.Confirmation != "":
+	case r.Confirm:
+		r.Confirmation = payment.ConfirmServer
+	default:
+		r.Confirmation = payment.ConfirmClient
+	}
 	p := payment.Payment{
 		ID: s.IDs.New("pay"), Tenant: tenant, Amount: r.Amount, Currency: r.Currency,
 		Status: payment.Processing, CustomerID: r.CustomerID, Description: r.Description,
-		ReturnURL: r.ReturnURL, CaptureMethod: r.CaptureMethod, Metadata: maps.Clone(r.Metadata), CreatedAt: now,
+		ReturnURL: r.ReturnURL, CaptureMethod: r.CaptureMethod, Confirmation: r.Confirmation,
+		Metadata: maps.Clone(r.Metadata), CreatedAt: now,
 	}
 	request := payment.Request{
 		PaymentMethods: maps.Clone(r.PaymentMethods), Customers: maps.Clone(r.Customers), Confirm: r.Confirm, ReturnURL: r.ReturnURL,

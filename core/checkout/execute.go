@@ -120,12 +120,12 @@ func (s *Service) call(ctx context.Context, p payment.Payment, op payment.Operat
 			Key: op.ProviderKey, Reference: r.Reference, PaymentMethod: r.PaymentMethod, ReturnURL: r.ReturnURL,
 		})
 	case payment.Capture:
-		a.intent, a.err = g.Capture(ctx, payment.CaptureRequest{Key: op.ProviderKey, Reference: r.Reference, Amount: op.Amount})
+		a.intent, a.err = g.Capture(ctx, payment.CaptureRequest{Key: op.ProviderKey, Reference: r.Reference, Amount: op.Amount, Currency: p.Currency})
 	case payment.Cancel:
 		a.intent, a.err = g.Cancel(ctx, payment.CancelRequest{Key: op.ProviderKey, Reference: r.Reference})
 	case payment.Refund:
 		a.refund, a.err = g.Refund(ctx, payment.RefundRequest{
-			Key: op.ProviderKey, Reference: r.Reference, Amount: op.Amount,
+			Key: op.ProviderKey, Reference: r.Reference, Amount: op.Amount, Currency: p.Currency,
 			Metadata: map[string]string{payment.MetaPayment: p.ID, payment.MetaOperation: op.ProviderKey},
 		})
 	}
@@ -158,6 +158,6 @@ func creation(p payment.Payment, op payment.Operation) payment.CreateRequest {
 	return payment.CreateRequest{
 		Key: op.ProviderKey, Amount: p.Amount, Currency: p.Currency, Customer: op.Request.Customer,
 		PaymentMethod: op.Request.PaymentMethod, Description: p.Description, ReturnURL: op.Request.ReturnURL,
-		Confirm: op.Request.Confirm, CaptureMethod: p.CaptureMethod, Metadata: metadata,
+		Confirm: op.Request.Confirm, CaptureMethod: p.CaptureMethod, Confirmation: p.Confirmation, Metadata: metadata,
 	}
 }

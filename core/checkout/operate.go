@@ -6,6 +6,7 @@ import (
 
 	"patchbay/core/fault"
 	"patchbay/core/idem"
+	"patchbay/core/money"
 	"patchbay/core/payment"
 )
 
@@ -40,6 +41,10 @@ func (s *Service) Confirm(ctx context.Context, tenant, id string, r ConfirmReque
 		if r.ReturnURL != "" {
 			request.ReturnURL = r.ReturnURL
 		}
+		if p.Confirmation == payment.ConfirmClient && request.ReturnURL == "" {
+			return fault.InvalidParam("returnUrl", "return_url_required",
+				"a payment that was to be confirmed by the client may send the buyer away: confirming it here needs a returnUrl")
+		}
 		p.Status, p.NextAction, p.Error = payment.Processing, nil, nil
 		if p.ProviderReference == "" {
 			return s.replace(p, key, request, r.PaymentMethod)
@@ -61,7 +66,7 @@ func (s *Service) Capture(ctx context.Context, tenant, id string, amount int64, 
 		if p.Status != payment.RequiresCapture {
 			return unexpected(p, "captured")
 		}
-		if err := within(amount, p.AmountCapturable); err != nil {
+		if err := within(amount, p.AmountCapturable, p.Currency); err != nil {
 			return err
 		}
 		s.begin(p, payment.Capture, amount, key, payment.Request{Reference: p.ProviderReference})
@@ -91,7 +96,7 @@ func (s *Service) Refund(ctx context.Context, tenant, id string, amount int64, k
 		if p.AmountCaptured == 0 || left <= 0 {
 			return unexpected(p, "refunded")
 		}
-		if err := within(amount, left); err != nil {
+		if err := within(amount, left, p.Currency); err != nil {
 			return err
 		}
 		if amount == 0 {
@@ -161,12 +166,13 @@ func unexpected(p *payment.Payment, done string) error {
 		"a payment that is "+string(p.Status)+" cannot be "+done)
 }
 
-func within(amount, limit int64) error {
+// within returns Invalid unless amount, of what is left, can be moved.
+func within(amount, limit int64, c money.Currency) error {
 	switch {
 	case amount < 0:
 		return fault.InvalidParam("amount", "amount_not_positive", "amount must be a positive number of minor units")
 	case amount > limit:
 		return fault.InvalidParam("amount", "amount_too_large", "amount is more than what is left")
 	}
-	return nil
+	return money.CheckStep(amount, c)
 }

@@ -42,6 +42,47 @@ func TestWhatIsAsked(t *testing.T) {
 			},
 		},
 		{
+			"a create for a page in the buyer's browser: every way to pay is offered", "POST /v1/payment_intents",
+			"amount=100 automatic_payment_methods[enabled]=true currency=usd expand[0]=latest_charge",
+			func(g *stripepay.Gateway) error {
+				_, err := g.Create(t.Context(), payment.CreateRequest{Key: "k", Amount: 100, Currency: "usd", Confirmation: payment.ConfirmClient})
+				return err
+			},
+		},
+		{
+			"a create to be confirmed here later: the buyer is never sent away", "POST /v1/payment_intents",
+			"amount=100 automatic_payment_methods[allow_redirects]=never automatic_payment_methods[enabled]=true currency=usd expand[0]=latest_charge",
+			func(g *stripepay.Gateway) error {
+				_, err := g.Create(t.Context(), payment.CreateRequest{Key: "k", Amount: 100, Currency: "usd", Confirmation: payment.ConfirmServer})
+				return err
+			},
+		},
+		{
+			"a create with an address that is given with the confirm", "POST /v1/payment_intents",
+			"amount=100 automatic_payment_methods[enabled]=true currency=usd expand[0]=latest_charge",
+			func(g *stripepay.Gateway) error {
+				_, err := g.Create(t.Context(), payment.CreateRequest{
+					Key: "k", Amount: 100, Currency: "usd", Confirmation: payment.ConfirmServer, ReturnURL: "https://a.example",
+				})
+				return err
+			},
+		},
+		{
+			"krónur are counted in hundredths", "POST /v1/payment_intents",
+			"amount=50000 automatic_payment_methods[allow_redirects]=never automatic_payment_methods[enabled]=true currency=isk expand[0]=latest_charge",
+			func(g *stripepay.Gateway) error {
+				_, err := g.Create(t.Context(), payment.CreateRequest{Key: "k", Amount: 500, Currency: "isk"})
+				return err
+			},
+		},
+		{
+			"a capture of ariary is counted whole", "POST /v1/payment_intents/pi_1/capture", "amount_to_capture=40 expand[0]=latest_charge",
+			func(g *stripepay.Gateway) error {
+				_, err := g.Capture(t.Context(), payment.CaptureRequest{Key: "k", Reference: "pi_1", Amount: 4000, Currency: "mga"})
+				return err
+			},
+		},
+		{
 			"a confirm", "POST /v1/payment_intents/pi_1/confirm", "expand[0]=latest_charge payment_method=pm_1 return_url=https://a.example",
 			func(g *stripepay.Gateway) error {
 				_, err := g.Confirm(t.Context(), payment.ConfirmRequest{Key: "k", Reference: "pi_1", PaymentMethod: "pm_1", ReturnURL: "https://a.example"})
@@ -58,7 +99,7 @@ func TestWhatIsAsked(t *testing.T) {
 		{
 			"a capture of a part", "POST /v1/payment_intents/pi_1/capture", "amount_to_capture=40 expand[0]=latest_charge",
 			func(g *stripepay.Gateway) error {
-				_, err := g.Capture(t.Context(), payment.CaptureRequest{Key: "k", Reference: "pi_1", Amount: 40})
+				_, err := g.Capture(t.Context(), payment.CaptureRequest{Key: "k", Reference: "pi_1", Amount: 40, Currency: "usd"})
 				return err
 			},
 		},
