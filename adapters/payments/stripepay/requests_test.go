@@ -168,6 +168,38 @@ func TestAKeyIsNeverLeftToTheLibrary(t *testing.T) {
 	}
 }
 
+func TestWhatStripeCannotExpressIsNotSent(t *testing.T) {
+	t.Parallel()
+	asked := 0
+	g := served(t, func(http.ResponseWriter, *http.Request) { asked++ })
+	for name, err := range map[string]error{
+		"a create":               second(g.Create(t.Context(), payment.CreateRequest{Key: "k", Amount: 35_201, Currency: "kwd"})),
+		"a create in parts":      second(g.Create(t.Context(), payment.CreateRequest{Key: "k", Amount: 550, Currency: "mga"})),
+		"a capture":              second(g.Capture(t.Context(), payment.CaptureRequest{Key: "k", Reference: "pi_1", Amount: 101, Currency: "kwd"})),
+		"a refund":               second(g.Refund(t.Context(), payment.RefundRequest{Key: "k", Reference: "pi_1", Amount: 101, Currency: "kwd"})),
+		"a capture of who knows": second(g.Capture(t.Context(), payment.CaptureRequest{Key: "k", Reference: "pi_1", Amount: 101})),
+		"a refund of who knows":  second(g.Refund(t.Context(), payment.RefundRequest{Key: "k", Reference: "pi_1", Amount: 101})),
+	} {
+		if f := fault.From(err); !fault.Is(err, fault.Invalid) || f.Param != "amount" && f.Param != "currency" {
+			t.Errorf("%s: %v", name, err)
+		}
+	}
+	if asked != 0 {
+		t.Errorf("%d requests", asked)
+	}
+}
+
+// An amount that there is not proves that something is wrong with the answer.
+func TestAnAmountThatStripeCannotHaveMeant(t *testing.T) {
+	t.Parallel()
+	g := served(t, func(w http.ResponseWriter, _ *http.Request) {
+		_, _ = w.Write([]byte(`{"id":"pi_1","object":"payment_intent","amount":550,"currency":"isk","status":"succeeded"}`))
+	})
+	if i, err := g.Retrieve(t.Context(), "pi_1"); !fault.Is(err, fault.UnknownOutcome) {
+		t.Errorf("%+v, %v", i, err)
+	}
+}
+
 func second[T any](_ T, err error) error { return err }
 
 func TestWhatAnAccountNeeds(t *testing.T) {
