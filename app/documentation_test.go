@@ -16,6 +16,7 @@ import (
 	"patchbay/app"
 	"patchbay/config"
 	"patchbay/core/access"
+	"patchbay/core/money"
 )
 
 // setting is a key that the decoder knows, and its value where nothing is
@@ -131,6 +132,29 @@ func TestEverySettingIsDocumented(t *testing.T) {
 	for _, p := range app.Types() {
 		compare(t, chapter(t, text, "### `"+p.Name+"`"), "providers.name.", ofType(p))
 	}
+}
+
+func TestEveryCurrencyIsDocumentedWithItsDecimals(t *testing.T) {
+	t.Parallel()
+	text := chapter(t, page(t, manual), "### Currencies")
+	for _, c := range money.All() {
+		heading := map[string]string{"10.00": "With two decimals", "1000": "Without decimals", "1.000": "With three decimals"}[amountOf(c)]
+		_, list, _ := strings.Cut(text, heading)
+		list, _, _ = strings.Cut(list, ".\n")
+		if !strings.Contains(list, "`"+string(c)+"`") {
+			t.Errorf("%s does not have %s where it says %q", manual, c, heading)
+		}
+	}
+	listed, _, _ := strings.Cut(text, "Stripe counts some of them")
+	if n := len(regexp.MustCompile("`[a-z]{3}`").FindAllString(listed, -1)); n != len(money.All()) {
+		t.Errorf("%s lists %d currencies, not %d", manual, n, len(money.All()))
+	}
+}
+
+// amountOf writes a thousand minor units without the code.
+func amountOf(c money.Currency) string {
+	number, _, _ := strings.Cut(money.Format(1000, c), " ")
+	return number
 }
 
 func TestEveryFaultAndScopeIsDocumented(t *testing.T) {

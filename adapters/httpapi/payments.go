@@ -19,7 +19,8 @@ func (s *Server) createPayment(r *request) error {
 	result, err := s.Checkout.Create(r.ctx, r.tenant, checkout.CreateRequest{
 		Amount: in.Amount, Currency: money.Currency(in.Currency), CustomerID: in.CustomerId, Metadata: in.Metadata,
 		PaymentMethod: in.PaymentMethod, PaymentMethods: in.PaymentMethods, Customers: in.Customers, Confirm: in.Confirm,
-		CaptureMethod: payment.CaptureMethod(in.CaptureMethod), ReturnURL: in.ReturnUrl, Description: in.Description,
+		CaptureMethod: payment.CaptureMethod(in.CaptureMethod), Confirmation: payment.Confirmation(in.Confirmation),
+		ReturnURL: in.ReturnUrl, Description: in.Description,
 	}, key)
 	return r.paid(fiber.StatusCreated, result, err)
 }
@@ -156,7 +157,8 @@ func (s *Server) listRefunds(r *request) error {
 func paymentView(p payment.Payment) api.Payment {
 	out := api.Payment{
 		Id: p.ID, Amount: p.Amount, Currency: string(p.Currency), Status: string(p.Status), CustomerId: p.CustomerID,
-		Metadata: p.Metadata, Description: p.Description, CaptureMethod: string(p.CaptureMethod), ReturnUrl: p.ReturnURL,
+		Metadata: p.Metadata, Description: p.Description, CaptureMethod: string(p.CaptureMethod),
+		Confirmation: string(p.Confirmation), ReturnUrl: p.ReturnURL,
 		Provider: p.Provider, ProviderReference: p.ProviderReference, ClientSecret: p.ClientSecret,
 		PublishableKey: p.PublishableKey, AmountCapturable: p.AmountCapturable, AmountCaptured: p.AmountCaptured,
 		AmountRefunded: p.AmountRefunded, Error: failure(p.Error), NeedsReview: p.NeedsReview,

@@ -125,6 +125,6 @@ func creation(p *payment.Payment, op *payment.Operation) payment.CreateRequest {
 	return payment.CreateRequest{
 		Key: op.ProviderKey, Body: op.Body, Amount: p.Amount, Currency: p.Currency, Customer: op.Request.Customer,
 		PaymentMethod: op.Request.PaymentMethod, Description: p.Description, ReturnURL: op.Request.ReturnURL,
-		Confirm: op.Request.Confirm, CaptureMethod: p.CaptureMethod, Metadata: metadata,
+		Confirm: op.Request.Confirm, CaptureMethod: p.CaptureMethod, Confirmation: p.Confirmation, Metadata: metadata,
 	}
 }

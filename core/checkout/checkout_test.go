@@ -409,7 +409,9 @@ func TestCapture(t *testing.T) {
 func TestConfirmAndCancel(t *testing.T) {
 	within(t, func(t *testing.T, r *rig) {
 		open := func() string {
-			res, err := r.Create(t.Context(), tenant, checkout.CreateRequest{Amount: 900, Currency: "usd", PaymentMethod: "pm_ok"}, idem.Key{})
+			res, err := r.Create(t.Context(), tenant, checkout.CreateRequest{
+				Amount: 900, Currency: "usd", PaymentMethod: "pm_ok", Confirmation: payment.ConfirmServer,
+			}, idem.Key{})
 			if err != nil || res.Payment.Status != payment.RequiresConfirmation {
 				t.Fatalf("%+v, %v", res.Payment, err)
 			}

@@ -73,7 +73,7 @@ func (s *Service) check(r CreateRequest) error {
 	}
 	return payment.Fields{
 		CustomerID: r.CustomerID, Description: r.Description, ReturnURL: r.ReturnURL,
-		CaptureMethod: r.CaptureMethod, Metadata: r.Metadata,
+		CaptureMethod: r.CaptureMethod, Confirmation: r.Confirmation, Confirm: r.Confirm, Metadata: r.Metadata,
 		PaymentMethod: r.PaymentMethod, PaymentMethods: r.PaymentMethods, Customers: r.Customers,
 	}.Check()
 }
@@ -85,11 +85,18 @@ func (s *Service) draft(tenant string, r CreateRequest, key idem.Key, generation
 	if r.CaptureMethod == "" {
 		r.CaptureMethod = payment.CaptureAutomatic
 	}
+	switch {
+	case r.Confirmation != "":
+	case r.Confirm:
+		r.Confirmation = payment.ConfirmServer
+	default:
+		r.Confirmation = payment.ConfirmClient
+	}
 	p := payment.Payment{
 		ID: s.paymentID(key, generation), Tenant: tenant, Amount: r.Amount, Currency: r.Currency,
 		Status: payment.Processing, CustomerID: r.CustomerID, Description: r.Description,
-		ReturnURL: r.ReturnURL, CaptureMethod: r.CaptureMethod, Metadata: maps.Clone(r.Metadata),
-		ExpiresAt: r.ExpiresAt, CreatedAt: now,
+		ReturnURL: r.ReturnURL, CaptureMethod: r.CaptureMethod, Confirmation: r.Confirmation,
+		Metadata: maps.Clone(r.Metadata), ExpiresAt: r.ExpiresAt, CreatedAt: now,
 	}
 	request := payment.Request{
 		PaymentMethods: maps.Clone(r.PaymentMethods), Customers: maps.Clone(r.Customers), Confirm: r.Confirm, ReturnURL: r.ReturnURL,

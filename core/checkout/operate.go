@@ -7,6 +7,7 @@ import (
 
 	"patchbay/core/fault"
 	"patchbay/core/idem"
+	"patchbay/core/money"
 	"patchbay/core/payment"
 )
 
@@ -35,6 +36,10 @@ func (s *Service) Confirm(ctx context.Context, tenant, id string, r ConfirmReque
 		request.Confirm = true
 		if r.ReturnURL != "" {
 			request.ReturnURL = r.ReturnURL
+		}
+		if p.Confirmation == payment.ConfirmClient && request.ReturnURL == "" {
+			return fault.InvalidParam("returnUrl", "return_url_required",
+				"a payment that was to be confirmed by the client may send the buyer away: confirming it here needs a returnUrl")
 		}
 		p.Status, p.NextAction, p.Error = payment.Processing, nil, nil
 		if p.ProviderReference == "" {
@@ -220,7 +225,7 @@ func capturable(p *payment.Payment, amount int64) error {
 	if p.Status != payment.RequiresCapture {
 		return unexpected(p, "captured")
 	}
-	return within(amount, p.AmountCapturable)
+	return within(amount, p.AmountCapturable, p.Currency)
 }
 
 func cancelable(p *payment.Payment) error {
@@ -235,7 +240,7 @@ func refundable(p *payment.Payment, amount int64) error {
 	if p.AmountCaptured == 0 || left <= 0 {
 		return unexpected(p, "refunded")
 	}
-	return within(amount, left)
+	return within(amount, left, p.Currency)
 }
 
 func unexpected(p *payment.Payment, done string) error {
@@ -243,12 +248,13 @@ func unexpected(p *payment.Payment, done string) error {
 		"a payment that is "+string(p.Status)+" cannot be "+done)
 }
 
-func within(amount, limit int64) error {
+// within returns Invalid unless amount, of what is left, can be moved.
+func within(amount, limit int64, c money.Currency) error {
 	switch {
 	case amount < 0:
 		return fault.InvalidParam("amount", "amount_not_positive", "amount must be a positive number of minor units")
 	case amount > limit:
 		return fault.InvalidParam("amount", "amount_too_large", "amount is more than what is left")
 	}
-	return nil
+	return money.CheckStep(amount, c)
 }

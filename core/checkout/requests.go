@@ -21,6 +21,7 @@ type CreateRequest struct {
 	Customers      map[string]string // the provider's customer, by provider
 	Confirm        bool
 	CaptureMethod  payment.CaptureMethod // empty means automatic
+	Confirmation   payment.Confirmation  // empty means server with Confirm, client without
 	ReturnURL      string
 	Description    string
 	// ExpiresAt is until when a payment that was accepted, and has not reached its
@@ -31,7 +32,7 @@ type CreateRequest struct {
 // ConfirmRequest asks for the buyer's money.
 type ConfirmRequest struct {
 	PaymentMethod string // empty where the payment has one
-	ReturnURL     string
+	ReturnURL     string // empty where the payment has one
 }
 
 // Result is a payment after an operation. Replayed tells that the operation was

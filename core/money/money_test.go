@@ -44,43 +44,6 @@ func TestFormat(t *testing.T) {
 	}
 }
 
-// A wrong exponent charges a hundred times too much. ISO 4217, list one.
-func TestExponents(t *testing.T) {
-	t.Parallel()
-	for written, currencies := range map[string]string{
-		"1000":  "jpy krw vnd clp",
-		"10.00": "usd eur gbp chf cad aud nzd sek nok dkk pln czk sgd hkd mxn brl inr zar",
-		"1.000": "kwd bhd jod omr tnd",
-	} {
-		for c := range strings.FieldsSeq(currencies) {
-			if got := money.Format(1000, money.Currency(c)); got != written+" "+strings.ToUpper(c) {
-				t.Errorf("1000 minor units are %s, want %s", got, written)
-			}
-			if !money.Currency(c).Known() {
-				t.Errorf("%s is not known", c)
-			}
-		}
-	}
-	for _, c := range []money.Currency{"", "USD", "us", "usd ", "btc", "xxx"} {
-		if c.Known() {
-			t.Errorf("%q is known", c)
-		}
-	}
-}
-
-func TestMinimum(t *testing.T) {
-	t.Parallel()
-	for c, want := range map[money.Currency]int64{
-		"usd": 50, "eur": 50, "gbp": 30, "jpy": 50, "sek": 300, "hkd": 400, "mxn": 1000, "czk": 1500,
-		"kwd": 1, // no minimum listed
-		"xxx": 1, // nobody knows it
-	} {
-		if got := c.Minimum(); got != want {
-			t.Errorf("%s: %d, want %d", c, got, want)
-		}
-	}
-}
-
 func TestCheck(t *testing.T) {
 	t.Parallel()
 	three := money.Default
@@ -107,6 +70,18 @@ func TestCheck(t *testing.T) {
 		{"the same, accepted", 1250, "jpy", []money.Currency{"jpy"}, "", "", ""},
 		{"a currency that is accepted but not known", 1250, "btc", []money.Currency{"btc"}, "currency_not_supported", "currency", ""},
 		{"a currency in upper case", 1250, "USD", three, "currency_not_supported", "currency", ""},
+		{"the smallest in forints", 17500, "huf", []money.Currency{"huf"}, "", "", ""},
+		{"one less in forints", 17499, "huf", []money.Currency{"huf"}, "amount_too_small", "amount", "175.00 HUF"},
+		{"one króna, which has no minor unit", 1, "isk", []money.Currency{"isk"}, "", "", ""},
+		{"the most krónur that Stripe's eight digits hold", 999_999, "isk", []money.Currency{"isk"}, "", "", ""},
+		{"one króna more", 1_000_000, "isk", []money.Currency{"isk"}, "amount_too_large", "amount", "999999 ISK"},
+		{"a fils that Stripe does not take", 35_201, "kwd", []money.Currency{"kwd"}, "amount_too_precise", "amount", "a multiple of 10 in KWD"},
+		{"ten fils", 35_210, "kwd", []money.Currency{"kwd"}, "", "", ""},
+		{"less than ten fils", 9, "kwd", []money.Currency{"kwd"}, "amount_too_small", "amount", "0.010 KWD"},
+		{"a part of an ariary", 50_020, "mga", []money.Currency{"mga"}, "amount_too_precise", "amount", "a multiple of 100 in MGA"},
+		{"an ariary", 100, "mga", []money.Currency{"mga"}, "", "", ""},
+		{"a half forint, which can be charged", 17_550, "huf", []money.Currency{"huf"}, "", "", ""},
+		{"rupiahs have twelve digits", 999_999_999_999, "idr", []money.Currency{"idr"}, "", "", ""},
 		{"no currency", 1250, "", three, "currency_not_supported", "currency", ""},
 		{"both wrong: the currency is said first", 0, "xxx", three, "currency_not_supported", "currency", ""},
 	}

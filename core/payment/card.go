@@ -2,7 +2,8 @@ package payment
 
 // HasCardNumber reports whether s holds what looks like a card number: digits,
 // perhaps in groups, with an issuer's prefix, that issuer's length, and a right
-// check digit. The check digit alone (ISO/IEC 7812-1, Luhn) fits one id in ten.
+// check digit. The check digit alone (ISO/IEC 7812-1, Luhn) fits one id in ten, and
+// article numbers (EAN) and times in milliseconds have 13 digits: no card has so few.
 func HasCardNumber(s string) bool {
 	for i := 0; i < len(s); {
 		if !digit(s[i]) {
@@ -56,12 +57,12 @@ const longestCard = 19 // ISO/IEC 7812-1
 func digit(c byte) bool { return '0' <= c && c <= '9' }
 
 // issuers lists the number ranges in use by their first digits, both ends
-// included, with the lengths that they issue.
+// included, with the lengths that they issue. Visa has not issued 13 digits for long.
 var issuers = []struct {
 	from, to string
 	lengths  []int
 }{
-	{"4", "4", []int{13, 16, 19}},                                               // Visa
+	{"4", "4", []int{16, 19}},                                                   // Visa
 	{"51", "55", []int{16}},                                                     // Mastercard
 	{"2221", "2720", []int{16}},                                                 // Mastercard
 	{"34", "34", []int{15}},                                                     // American Express

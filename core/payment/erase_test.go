@@ -12,7 +12,7 @@ import (
 // stays is what is left of a payment's texts once it is erased: none of them comes
 // from a person, or says who it was.
 var stays = []string{
-	"Account", "CaptureMethod", "Currency", "Error.Code", "Error.DeclineCode", "ID",
+	"Account", "CaptureMethod", "Confirmation", "Currency", "Error.Code", "Error.DeclineCode", "ID",
 	"Operations.Account", "Operations.Action", "Operations.Error.Code", "Operations.Error.DeclineCode", "Operations.Fingerprint", "Operations.ID",
 	"Operations.Key", "Operations.Kind", "Operations.Outcome", "Operations.Provider", "Operations.ProviderKey",
 	"Operations.Reference", "Operations.Request.Reference",

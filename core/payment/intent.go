@@ -74,7 +74,8 @@ func (CaptureRequest) change() {}
 func (CancelRequest) change()  {}
 func (RefundRequest) change()  {}
 
-// CreateRequest asks a provider for an intent. Key is never empty.
+// CreateRequest asks a provider for an intent. Key is never empty. The buyer may be
+// sent away unless MayRedirect says no: then the intent must be made so.
 type CreateRequest struct {
 	Key           string
 	Body          string `json:"-"`
@@ -86,7 +87,14 @@ type CreateRequest struct {
 	ReturnURL     string
 	Confirm       bool
 	CaptureMethod CaptureMethod
+	Confirmation  Confirmation `json:",omitempty"` // empty for a payment from before there was one
 	Metadata      map[string]string
+}
+
+// MayRedirect reports whether the buyer may be sent away to pay: there is an address
+// to come back to, or it is the buyer who confirms, on a page that gives one.
+func (r CreateRequest) MayRedirect() bool {
+	return r.ReturnURL != "" || r.Confirmation == ConfirmClient
 }
 
 // ConfirmRequest asks for the buyer's money. PaymentMethod may be empty where
@@ -97,11 +105,12 @@ type ConfirmRequest struct {
 	Body string `json:"-"`
 }
 
-// CaptureRequest takes what was authorised. Amount 0 means all of it.
+// CaptureRequest takes what was authorised. Amount 0 means all of it. Currency is the
+// intent's: without it, nobody can tell how the provider counts.
 type CaptureRequest struct {
 	Key, Reference string
 	Amount         int64
-	Currency       money.Currency `json:"-"` // of the intent
+	Currency       money.Currency `json:"-"` // the intent's, and so no part of what is asked
 	Body           string         `json:"-"`
 }
 
@@ -111,11 +120,11 @@ type CancelRequest struct {
 	Body           string `json:"-"`
 }
 
-// RefundRequest gives money back. Amount is always set.
+// RefundRequest gives money back. Amount is always set, and Currency the intent's.
 type RefundRequest struct {
 	Key, Reference string
 	Amount         int64
-	Currency       money.Currency `json:"-"` // of the intent
+	Currency       money.Currency `json:"-"` // as in CaptureRequest
 	Metadata       map[string]string
 	Body           string `json:"-"`
 }

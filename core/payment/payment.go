@@ -32,19 +32,36 @@ const (
 	CaptureManual    CaptureMethod = "manual"
 )
 
+// Confirmation says where a payment is confirmed: by the buyer, on a page with the
+// provider's own script, or by whoever calls us.
+type Confirmation string
+
+// The two places to confirm.
+const (
+	// ConfirmClient rules nothing out: the provider may offer methods that send the
+	// buyer away. Should the payment be confirmed here after all, that needs a
+	// ReturnURL.
+	ConfirmClient Confirmation = "client"
+	// ConfirmServer rules out, where there is no ReturnURL, what sends the buyer away.
+	ConfirmServer Confirmation = "server"
+)
+
 // Payment is one payment of a tenant, pinned to the provider that holds it.
 // Amounts are minor units of Currency.
 type Payment struct {
-	ID            string            `json:"id"` // pay_…
-	Tenant        string            `json:"tenant"`
-	Amount        int64             `json:"amount"`
-	Currency      money.Currency    `json:"currency"`
-	Status        Status            `json:"status"`
-	CustomerID    string            `json:"customerId,omitempty"`
-	Description   string            `json:"description,omitempty"`
-	ReturnURL     string            `json:"returnUrl,omitempty"`
-	CaptureMethod CaptureMethod     `json:"captureMethod"`
-	Metadata      map[string]string `json:"metadata,omitempty"`
+	ID            string         `json:"id"` // pay_…
+	Tenant        string         `json:"tenant"`
+	Amount        int64          `json:"amount"`
+	Currency      money.Currency `json:"currency"`
+	Status        Status         `json:"status"`
+	CustomerID    string         `json:"customerId,omitempty"`
+	Description   string         `json:"description,omitempty"`
+	ReturnURL     string         `json:"returnUrl,omitempty"`
+	CaptureMethod CaptureMethod  `json:"captureMethod"`
+	// Confirmation is empty in payments that were made before there was one: those
+	// were made as ConfirmServer says.
+	Confirmation Confirmation      `json:"confirmation,omitempty"`
+	Metadata     map[string]string `json:"metadata,omitempty"`
 
 	Provider          string      `json:"provider"`                    // the configured name
 	ProviderReference string      `json:"providerReference,omitempty"` // pi_…, once known

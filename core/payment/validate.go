@@ -23,6 +23,8 @@ type Fields struct {
 	Description   string
 	ReturnURL     string
 	CaptureMethod CaptureMethod // may be empty
+	Confirmation  Confirmation  // may be empty
+	Confirm       bool          // at once, and so here
 	Metadata      map[string]string
 	// PaymentMethod, and the others by provider, are the provider's tokens.
 	PaymentMethod  string
@@ -47,6 +49,10 @@ func (f Fields) Check() error {
 		return fault.InvalidParam("customers", "invalid_customer", "customers take at most 255 characters each")
 	case f.CaptureMethod != "" && f.CaptureMethod != CaptureAutomatic && f.CaptureMethod != CaptureManual:
 		return fault.InvalidParam("captureMethod", "invalid_capture_method", "captureMethod must be automatic or manual")
+	case f.Confirmation != "" && f.Confirmation != ConfirmClient && f.Confirmation != ConfirmServer:
+		return fault.InvalidParam("confirmation", "invalid_confirmation", "confirmation must be client or server")
+	case f.Confirmation == ConfirmClient && f.Confirm:
+		return fault.InvalidParam("confirmation", "invalid_confirmation", "what is confirmed at once is not confirmed by the client")
 	}
 	if err := checkURL(f.ReturnURL); err != nil {
 		return err

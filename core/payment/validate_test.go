@@ -75,6 +75,12 @@ func TestFieldsCheck(t *testing.T) {
 		{"an empty key", payment.Fields{Metadata: map[string]string{"": "v"}}, "metadata"},
 		{"a key of 41 characters", payment.Fields{Metadata: map[string]string{strings.Repeat("k", 41): "v"}}, "metadata"},
 		{"a script as returnUrl", payment.Fields{ReturnURL: "javascript:alert(1)"}, "returnUrl"},
+		{"to be confirmed by the buyer", payment.Fields{Confirmation: payment.ConfirmClient}, ""},
+		{"to be confirmed here, later", payment.Fields{Confirmation: payment.ConfirmServer}, ""},
+		{"to be confirmed here, at once", payment.Fields{Confirmation: payment.ConfirmServer, Confirm: true}, ""},
+		{"to be confirmed by the buyer, and at once", payment.Fields{Confirmation: payment.ConfirmClient, Confirm: true}, "confirmation"},
+		{"to be confirmed elsewhere", payment.Fields{Confirmation: "terminal"}, "confirmation"},
+		{"an EAN as a value", payment.Fields{Metadata: map[string]string{"ref": "4006381333023"}}, ""},
 		{"a third way to capture", payment.Fields{CaptureMethod: "later"}, "captureMethod"},
 	}
 	for _, tt := range tests {

@@ -44,6 +44,9 @@ type PaymentsHarness struct {
 	Fail func(t *testing.T, a payment.Action, f PaymentFault) (paymentMethod string)
 	// Secrets are the account's credentials.
 	Secrets []string
+	// CountsAsStripe tells that the amounts in the book are as Stripe counts them, and
+	// not in the minor units of ISO 4217.
+	CountsAsStripe bool
 	// Log is all that the gateway has logged.
 	Log func() string
 }
@@ -53,7 +56,7 @@ type PaymentsHarness struct {
 // not declare asserts instead that it is refused as Unsupported.
 func Payments(t *testing.T, open func(t *testing.T) PaymentsHarness) {
 	for _, cases := range [][]paymentCase{
-		paymentLifecycle, paymentRefusals, paymentRefunds, paymentReads, paymentKeys, paymentBodies, paymentOutcomes,
+		paymentLifecycle, paymentAmounts, paymentRefusals, paymentRefunds, paymentReads, paymentKeys, paymentBodies, paymentOutcomes,
 	} {
 		for _, c := range cases {
 			t.Run(c.name, func(t *testing.T) {
@@ -181,14 +184,14 @@ func (p *paymentTest) authoriseWith(method string) payment.Intent {
 
 func (p *paymentTest) captureErr(reference string, amount int64) error {
 	_, err := p.Gateway.Capture(p.Context(), payment.CaptureRequest{
-		Key: paymentKey(), Reference: reference, Amount: amount,
+		Key: paymentKey(), Reference: reference, Amount: amount, Currency: "usd",
 	})
 	return err
 }
 
 func (p *paymentTest) refundErr(reference string, amount int64) error {
 	_, err := p.Gateway.Refund(p.Context(), payment.RefundRequest{
-		Key: paymentKey(), Reference: reference, Amount: amount,
+		Key: paymentKey(), Reference: reference, Amount: amount, Currency: "usd",
 	})
 	return err
 }

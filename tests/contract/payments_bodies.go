@@ -16,8 +16,8 @@ var paymentBodies = []paymentCase{
 		for _, change := range []payment.Change{
 			made,
 			payment.ConfirmRequest{Key: "k", Reference: "pi_contract", PaymentMethod: "pm_card_visa", ReturnURL: "https://shop.example.com/ä?b=c&d"},
-			payment.CaptureRequest{Key: "k", Reference: "pi_contract", Amount: 7},
-			payment.RefundRequest{Key: "k", Reference: "pi_contract", Amount: 7, Metadata: made.Metadata},
+			payment.CaptureRequest{Key: "k", Reference: "pi_contract", Amount: 7, Currency: "usd"},
+			payment.RefundRequest{Key: "k", Reference: "pi_contract", Amount: 7, Currency: "usd", Metadata: made.Metadata},
 			payment.CancelRequest{Key: "k", Reference: "pi_contract"},
 		} {
 			body := p.compose(change)
@@ -77,7 +77,7 @@ var paymentBodies = []paymentCase{
 		p.entry()
 	}},
 	{name: "a refund is repeated by its body", needs: partialRefunds, run: func(p *paymentTest) {
-		r := payment.RefundRequest{Key: paymentKey(), Reference: p.paid().Reference, Amount: 300}
+		r := payment.RefundRequest{Key: paymentKey(), Reference: p.paid().Reference, Amount: 300, Currency: "usd"}
 		r.Body = p.compose(r)
 		for range 2 {
 			if refund, err := p.Gateway.Refund(p.Context(), r); err != nil || refund.Amount != 300 {

@@ -33,7 +33,7 @@ var paymentKeys = []paymentCase{
 		p.entry()
 	}},
 	{name: "23 a capture's key repeated: one capture, the first answer", needs: partialCapture, run: func(p *paymentTest) {
-		r := payment.CaptureRequest{Key: paymentKey(), Reference: p.authorise().Reference, Amount: 600}
+		r := payment.CaptureRequest{Key: paymentKey(), Reference: p.authorise().Reference, Amount: 600, Currency: "usd"}
 		for range 2 {
 			i, err := p.Gateway.Capture(p.Context(), r)
 			if err != nil {

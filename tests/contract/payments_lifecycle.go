@@ -78,13 +78,36 @@ var paymentLifecycle = []paymentCase{
 		p.wantErr(p.captureErr(reference, 0), fault.Conflict, "unexpected_state")
 		p.wantCharged(0)
 	}},
-	{name: "36 JPY has no minor unit: 500 is 500 yen", run: func(p *paymentTest) {
+	{name: "53 what is to be confirmed here needs no address to come back to", run: func(p *paymentTest) {
 		r := p.request("pm_card_visa")
-		r.Amount, r.Currency = 500, "jpy"
-		i := p.create(r)
-		if i.Amount != 500 || i.Currency != "jpy" || i.AmountCaptured != 500 {
-			p.Errorf("amount %d %s, captured %d; want 500 jpy, 500", i.Amount, i.Currency, i.AmountCaptured)
+		r.Confirm, r.Confirmation = false, payment.ConfirmServer
+		i, err := p.confirm(p.create(r), "")
+		if err != nil {
+			p.Fatalf("Confirm: %v", err)
 		}
+		p.wantStatus(i, payment.Succeeded)
+	}},
+	{name: "53 what the buyer was to confirm needs one, to be confirmed here", run: func(p *paymentTest) {
+		r := p.request("pm_card_visa")
+		r.Confirm, r.Confirmation = false, payment.ConfirmClient
+		i := p.create(r)
+		_, err := p.confirm(i, "")
+		p.wantErr(err, fault.Invalid, "")
+		p.wantCharged(0)
+		p.wantStatus(p.retrieve(i.Reference), payment.RequiresConfirmation)
+		if i, err = p.confirm(i, "https://shop.example.com/back"); err != nil {
+			p.Fatalf("Confirm: %v", err)
+		}
+		p.wantStatus(i, payment.Succeeded)
+	}},
+	{name: "53 an address that came with the create comes again with the confirm", run: func(p *paymentTest) {
+		r := p.request("pm_card_visa")
+		r.Confirm, r.ReturnURL = false, "https://shop.example.com/back"
+		i, err := p.confirm(p.create(r), r.ReturnURL)
+		if err != nil {
+			p.Fatalf("Confirm: %v", err)
+		}
+		p.wantStatus(i, payment.Succeeded)
 	}},
 	{name: "38 metadata and the operation's id come back", run: func(p *paymentTest) {
 		r := p.request("pm_card_visa")
@@ -111,11 +134,15 @@ var paymentLifecycle = []paymentCase{
 	}},
 }
 
+func (p *paymentTest) confirm(i payment.Intent, returnURL string) (payment.Intent, error) {
+	return p.Gateway.Confirm(p.Context(), payment.ConfirmRequest{Key: paymentKey(), Reference: i.Reference, ReturnURL: returnURL})
+}
+
 // capture captures, which must succeed.
 func (p *paymentTest) capture(reference string, amount int64) payment.Intent {
 	p.Helper()
 	i, err := p.Gateway.Capture(p.Context(), payment.CaptureRequest{
-		Key: paymentKey(), Reference: reference, Amount: amount,
+		Key: paymentKey(), Reference: reference, Amount: amount, Currency: "usd",
 	})
 	if err != nil {
 		p.Fatalf("Capture: %v", err)

@@ -45,7 +45,7 @@ var paymentRefunds = []paymentCase{
 	}},
 	{name: "27 a refund's key repeated: one refund", needs: refunds, run: func(p *paymentTest) {
 		r := payment.RefundRequest{
-			Key: paymentKey(), Reference: p.paid().Reference, Amount: paymentAmount,
+			Key: paymentKey(), Reference: p.paid().Reference, Amount: paymentAmount, Currency: "usd",
 			Metadata: operationMetadata("op_27"),
 		}
 		first, err := p.Gateway.Refund(p.Context(), r)
@@ -63,7 +63,7 @@ var paymentRefunds = []paymentCase{
 	}},
 	{name: "51 a refund whose outcome is unknown, repeated: one refund", needs: refunds, run: func(p *paymentTest) {
 		i := p.create(p.request(p.Fail(p.T, payment.Refund, FaultTimeoutAfter)))
-		r := payment.RefundRequest{Key: paymentKey(), Reference: i.Reference, Amount: paymentAmount}
+		r := payment.RefundRequest{Key: paymentKey(), Reference: i.Reference, Amount: paymentAmount, Currency: "usd"}
 		_, err := p.Gateway.Refund(p.Context(), r)
 		p.wantErr(err, fault.UnknownOutcome, "")
 		settled, err := p.Gateway.Refund(p.Context(), r)
@@ -82,7 +82,7 @@ var paymentRefunds = []paymentCase{
 func (p *paymentTest) refund(reference string, amount int64) payment.ProviderRefund {
 	p.Helper()
 	r, err := p.Gateway.Refund(p.Context(), payment.RefundRequest{
-		Key: paymentKey(), Reference: reference, Amount: amount,
+		Key: paymentKey(), Reference: reference, Amount: amount, Currency: "usd",
 	})
 	if err != nil {
 		p.Fatalf("Refund: %v", err)

@@ -270,7 +270,7 @@ func TestOperationsGoToThePaymentsOwnProvider(t *testing.T) {
 	if held.Status != 201 || held.Text("status") != "requires_capture" || held.Text("provider") != "stripe-eu" {
 		t.Fatalf("%d %s", held.Status, held.Body)
 	}
-	open := s.Do(t, "POST", "/api/payments", object{"amount": 500, "currency": "eur"}, gateway.Key("open"))
+	open := s.Do(t, "POST", "/api/payments", object{"amount": 500, "currency": "eur", "confirmation": "server"}, gateway.Key("open"))
 	if open.Status != 201 || open.Text("provider") != "stripe-eu" {
 		t.Fatalf("%d %s", open.Status, open.Body)
 	}

@@ -84,6 +84,9 @@ func TestItIsStricterThanStripesOwnMock(t *testing.T) {
 	for _, r := range []request{
 		{"a negative amount", "POST", "/v1/payment_intents", "amount=-5&currency=usd", false},
 		{"less than the minimum", "POST", "/v1/payment_intents", "amount=49&currency=usd", false},
+		{"a last digit of a three-decimal currency", "POST", "/v1/payment_intents", "amount=35201&currency=kwd", false},
+		{"a part of a currency that has none any more", "POST", "/v1/payment_intents", "amount=550&currency=isk", false},
+		{"a confirm, later, that might redirect nowhere", "POST", "/v1/payment_intents/{open}/confirm", "", false},
 		{"a confirm that might redirect nowhere", "POST", "/v1/payment_intents", "amount=2000&currency=usd&confirm=true&payment_method=pm_card_visa", false},
 		{"a payment method that is not there", "POST", "/v1/payment_intents", create + "&payment_method=pm_absent", false},
 		{"an intent that is not there", "GET", "/v1/payment_intents/pi_absent", "", false},
@@ -110,6 +113,7 @@ func (r request) filled(t *testing.T, s *stripesim.Sim) request {
 	t.Helper()
 	for name, form := range map[string]string{
 		"{pi}": create + "&payment_method=pm_card_visa", "{paid}": create + "&payment_method=pm_card_visa&confirm=true",
+		"{open}": "amount=2000&currency=usd&automatic_payment_methods[enabled]=true&payment_method=pm_card_visa",
 		"{held}": create + "&payment_method=pm_card_visa&confirm=true&capture_method=manual",
 	} {
 		if !strings.Contains(r.path+r.form, name) {

@@ -11,7 +11,7 @@ import (
 	"patchbay/core/payment"
 )
 
-// intent is a payment intent and its charges.
+// intent is a payment intent and its charges. Its amounts are as Stripe counts them.
 type intent struct {
 	id, key       string
 	secret        string
@@ -39,12 +39,6 @@ type charge struct {
 	captured bool
 	paid     bool
 }
-
-// minimum is the least that Stripe takes, in minor units, of some currencies:
-// docs.stripe.com/currencies#minimum-and-maximum-charge-amounts.
-var minimum = map[string]int64{"usd": 50, "eur": 50, "gbp": 30, "jpy": 50}
-
-const maximum = 99_999_999
 
 func newID(prefix string) string { return prefix + "_" + rand.Text() }
 
@@ -91,16 +85,10 @@ func (q *request) checkCreate() *failure {
 			return invalid("parameter_missing", name, "Missing required param: "+name+".")
 		}
 	}
-	currency := strings.ToLower(q.text("currency"))
-	switch amount := q.number("amount"); {
-	case !money.Currency(currency).Known():
-		return invalid("", "currency", "Invalid currency: "+currency+".")
-	case amount < 1:
-		return invalid("parameter_invalid_integer", "amount", "This value must be greater than or equal to 1.")
-	case amount < minimum[currency]:
-		return invalid("amount_too_small", "amount", "Amount must be at least the minimum of this currency.")
-	case amount > maximum:
-		return invalid("amount_too_large", "amount", "Amount must be no more than 999,999.99.")
+	if f := checkAmount(q.number("amount"), strings.ToLower(q.text("currency"))); f != nil {
+		return f
+	}
+	switch {
 	case q.text("return_url") != "" && q.text("confirm") != "true":
 		return invalid("", "return_url", "A return_url can only be provided when confirming.")
 	case q.text("automatic_payment_methods[allow_redirects]") != "" && q.text("automatic_payment_methods[enabled]") == "":
@@ -221,6 +209,9 @@ func (s *Sim) capture(q *request) (object, *failure) {
 		return nil, impossible("amount_too_large", "amount_to_capture", "The amount to capture is greater than what was authorised.")
 	case amount == 0:
 		amount = i.capturable
+	}
+	if f := checkMultiple("amount_to_capture", amount, i.currency); f != nil {
+		return nil, f
 	}
 	s.take(i, amount, q.key)
 	return i.object(expanded), nil

@@ -27,6 +27,9 @@ func (s *Sim) refund(q *request) (object, *failure) {
 	case amount == 0:
 		amount = left
 	}
+	if f := checkMultiple("amount", amount, i.currency); f != nil {
+		return nil, f
+	}
 	r := &refund{id: newID("re"), amount: amount, created: s.now(), metadata: q.metadata(), reason: q.text("reason")}
 	i.refunds = append(i.refunds, r)
 	s.tell("charge.refunded", i.chargeObject(), q.key)

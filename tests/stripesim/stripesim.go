@@ -61,7 +61,7 @@ func Start(t testing.TB, o Options) *Sim {
 }
 
 // Book is the account's own book, newest first: each intent, whether or not its
-// maker knows of it.
+// maker knows of it. Its amounts are Stripe's own.
 func (s *Sim) Book() []payment.BookEntry {
 	s.mu.Lock()
 	defer s.mu.Unlock()

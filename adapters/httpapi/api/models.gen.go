@@ -36,7 +36,7 @@ const (
 
 // AmountRequest defines model for AmountRequest.
 type AmountRequest struct {
-	// Amount All that is left where absent.
+	// Amount In the minor units of ISO 4217. All that is left where absent.
 	Amount *int64 `json:"amount,omitempty"`
 }
 
@@ -65,7 +65,9 @@ type Attempt struct {
 // ConfirmRequest defines model for ConfirmRequest.
 type ConfirmRequest struct {
 	PaymentMethod string `json:"paymentMethod,omitempty,omitzero"`
-	ReturnUrl     string `json:"returnUrl,omitempty,omitzero"`
+
+	// ReturnUrl Where the buyer comes back to. A payment whose confirmation is client needs it, here or from its creation: else 400 return_url_required.
+	ReturnUrl string `json:"returnUrl,omitempty,omitzero"`
 }
 
 // EmailRequest defines model for EmailRequest.
@@ -219,7 +221,10 @@ type Payment struct {
 	CaptureMethod    string    `json:"captureMethod"`
 
 	// ClientSecret For confirming in the browser.
-	ClientSecret string    `json:"clientSecret,omitempty,omitzero"`
+	ClientSecret string `json:"clientSecret,omitempty,omitzero"`
+
+	// Confirmation Where it is confirmed. Payments made before this could be said have none.
+	Confirmation string    `json:"confirmation,omitempty,omitzero"`
 	CreatedAt    time.Time `json:"createdAt"`
 	Currency     string    `json:"currency"`
 	CustomerId   string    `json:"customerId,omitempty,omitzero"`
@@ -271,12 +276,15 @@ type PaymentErrorType string
 
 // PaymentIntentRequest defines model for PaymentIntentRequest.
 type PaymentIntentRequest struct {
-	// Amount In the currency's smallest unit (cents).
+	// Amount In the minor units of ISO 4217, whatever the provider counts in: cents, 500 for 500 yen or 500 krónur, 35200 for 35.200 dinars. With three decimals (bhd, jod, kwd, omr, tnd) the last digit is 0, and mga takes whole ariary: nothing else can be charged, captured or refunded. Most currencies take up to 99999999.
 	Amount        int64  `json:"amount"`
 	CaptureMethod string `json:"captureMethod,omitempty,omitzero"`
 
 	// Confirm Ask for the money at once.
 	Confirm bool `json:"confirm,omitempty,omitzero"`
+
+	// Confirmation Where the payment is confirmed: by the buyer, on a page with the provider's script (client), or by a call of this API (server). With confirm it is server, and may not be client; without, it is client where nothing is said. A server payment without returnUrl is offered no way to pay that sends the buyer away.
+	Confirmation string `json:"confirmation,omitempty,omitzero"`
 
 	// Currency usd, eur or gbp; others by configuration.
 	Currency string `json:"currency"`

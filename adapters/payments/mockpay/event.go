@@ -5,6 +5,7 @@ import (
 	"strings"
 	"time"
 
+	"patchbay/core/money"
 	"patchbay/core/payment"
 )
 
@@ -131,7 +132,7 @@ type (
 func (i *intent) stripeIntent() stripeIntent {
 	s := stripeIntent{
 		ID: i.Reference, Object: "payment_intent",
-		Amount: i.Amount, AmountCapturable: i.AmountCapturable, AmountReceived: i.AmountCaptured,
+		Amount: i.stripes(i.Amount), AmountCapturable: i.stripes(i.AmountCapturable), AmountReceived: i.stripes(i.AmountCaptured),
 		CaptureMethod: string(i.CaptureMethod), ClientSecret: i.ClientSecret,
 		Created: i.CreatedAt.Unix(), Currency: string(i.Currency),
 		Customer: optional(i.Customer), Description: optional(i.Description),
@@ -163,11 +164,20 @@ func (i *intent) stripeNextAction() *stripeNextAction {
 func (i *intent) stripeCharge() stripeCharge {
 	return stripeCharge{
 		ID: i.chargeID(), Object: "charge",
-		Amount: i.Amount, AmountCaptured: i.AmountCaptured, AmountRefunded: i.AmountRefunded,
+		Amount: i.stripes(i.Amount), AmountCaptured: i.stripes(i.AmountCaptured), AmountRefunded: i.stripes(i.AmountRefunded),
 		Captured: i.Status == payment.Succeeded, Created: i.CreatedAt.Unix(), Currency: string(i.Currency),
 		Metadata: metadata(i.Metadata), Paid: true, PaymentIntent: i.Reference,
 		Refunded: i.AmountRefunded == i.AmountCaptured, Status: "succeeded",
 	}
+}
+
+// stripes is an amount as Stripe writes it. Every amount of an intent has one, as it
+// was checked on the way in; what an earlier mock took all the same stays as it is.
+func (i *intent) stripes(amount int64) int64 {
+	if theirs, err := money.ToStripe(amount, i.Currency); err == nil {
+		return theirs
+	}
+	return amount
 }
 
 // chargeID is made from the intent's: the mock has one charge an intent.

@@ -17,7 +17,8 @@ type intent struct {
 	payment.Intent
 	Customer      string                   `json:",omitempty"`
 	PaymentMethod string                   `json:",omitempty"`
-	ReturnURL     string                   `json:",omitempty"`
+	ReturnURL     string                   `json:",omitempty"` // of the latest confirm
+	Redirects     bool                     `json:",omitempty"` // the buyer may be sent away
 	Description   string                   `json:",omitempty"`
 	CaptureMethod payment.CaptureMethod    //
 	Charged       bool                     `json:",omitempty"` // a charge was tried
@@ -41,7 +42,7 @@ func newIntent(reference, secret string, now time.Time, r payment.CreateRequest)
 			ClientSecret: reference + "_" + secret,
 			Metadata:     maps.Clone(r.Metadata), CreatedAt: now,
 		},
-		Customer: r.Customer, ReturnURL: r.ReturnURL, Description: r.Description,
+		Customer: r.Customer, Redirects: r.MayRedirect(), Description: r.Description,
 		CaptureMethod: r.CaptureMethod,
 	}
 	if i.CaptureMethod == "" {
@@ -104,10 +105,13 @@ func (i *intent) confirm(method, returnURL string) error {
 	if err != nil {
 		return err
 	}
-	i.PaymentMethod, i.NextAction, i.Failure = method, nil, nil
-	if returnURL != "" {
-		i.ReturnURL = returnURL
+	if returnURL == "" {
+		returnURL = i.ReturnURL
 	}
+	if i.Redirects && returnURL == "" {
+		return fault.InvalidParam("returnUrl", "return_url_required", "the buyer may be sent away, and needs an address to come back to")
+	}
+	i.PaymentMethod, i.ReturnURL, i.NextAction, i.Failure = method, returnURL, nil, nil
 	switch {
 	case c.authenticate:
 		i.authenticate()
@@ -166,6 +170,9 @@ func (i *intent) capture(amount int64) error {
 	case amount == 0:
 		amount = i.AmountCapturable
 	}
+	if err := money.CheckStep(amount, i.Currency); err != nil {
+		return err
+	}
 	i.take(amount)
 	return nil
 }
@@ -190,6 +197,9 @@ func (i *intent) refund(reference string, now time.Time, r payment.RefundRequest
 		return notPositive()
 	case r.Amount > left:
 		return tooLarge(left, i.Currency)
+	}
+	if err := money.CheckStep(r.Amount, i.Currency); err != nil {
+		return err
 	}
 	if err := checkMetadata(r.Metadata); err != nil {
 		return err

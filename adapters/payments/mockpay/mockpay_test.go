@@ -82,6 +82,11 @@ func TestRefusedCreatesLeaveNothing(t *testing.T) {
 		{"amount 0", "amount_not_positive", func(r *payment.CreateRequest) { r.Amount = 0 }},
 		{"49 cents", "amount_too_small", func(r *payment.CreateRequest) { r.Amount = 49 }},
 		{"nine digits", "amount_too_large", func(r *payment.CreateRequest) { r.Amount = 100_000_000 }},
+		{"a fils, which there is not at Stripe", "amount_too_precise", func(r *payment.CreateRequest) { r.Amount, r.Currency = 35_201, "kwd" }},
+		{"a million krónur", "amount_too_large", func(r *payment.CreateRequest) { r.Amount, r.Currency = 1_000_000, "isk" }},
+		{"a confirm that may send the buyer away, to nowhere", "return_url_required", func(r *payment.CreateRequest) {
+			r.Confirmation = payment.ConfirmClient
+		}},
 		{"a capture method of no kind", "parameter_invalid", func(r *payment.CreateRequest) { r.CaptureMethod = "later" }},
 		{"51 keys of metadata", "metadata_too_large", func(r *payment.CreateRequest) { r.Metadata = many }},
 		{"a long metadata value", "metadata_too_large", func(r *payment.CreateRequest) {

@@ -20,10 +20,14 @@ func TestHowARequestIsWorded(t *testing.T) {
 			Key: "k", Amount: 7, Currency: "usd", Customer: "cus_1", PaymentMethod: "pm_1", Description: "d", ReturnURL: "https://a.example",
 			Confirm: true, CaptureMethod: payment.CaptureManual, Metadata: map[string]string{"b": "2", "a": "1"}, Body: "not in it",
 		},
+		`{"Key":"k","Amount":7,"Currency":"usd","Customer":"","PaymentMethod":"","Description":"","ReturnURL":"",` +
+			`"Confirm":false,"CaptureMethod":"automatic","Confirmation":"client","Metadata":null}`: payment.CreateRequest{
+			Key: "k", Amount: 7, Currency: "usd", CaptureMethod: payment.CaptureAutomatic, Confirmation: payment.ConfirmClient,
+		},
 		`{"Key":"k","Reference":"pi_1","PaymentMethod":"pm_1","ReturnURL":""}`: payment.ConfirmRequest{Key: "k", Reference: "pi_1", PaymentMethod: "pm_1"},
-		`{"Key":"k","Reference":"pi_1","Amount":7}`:                            payment.CaptureRequest{Key: "k", Reference: "pi_1", Amount: 7},
+		`{"Key":"k","Reference":"pi_1","Amount":7}`:                            payment.CaptureRequest{Key: "k", Reference: "pi_1", Amount: 7, Currency: "usd"},
 		`{"Key":"k","Reference":"pi_1"}`:                                       payment.CancelRequest{Key: "k", Reference: "pi_1"},
-		`{"Key":"k","Reference":"pi_1","Amount":7,"Metadata":null}`:            payment.RefundRequest{Key: "k", Reference: "pi_1", Amount: 7},
+		`{"Key":"k","Reference":"pi_1","Amount":7,"Metadata":null}`:            payment.RefundRequest{Key: "k", Reference: "pi_1", Amount: 7, Currency: "usd"},
 	} {
 		if got, err := g.Compose(change); err != nil || got != want {
 			t.Errorf("%T: %s, %v\nwant %s", change, got, err, want)

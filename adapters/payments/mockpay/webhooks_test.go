@@ -116,6 +116,27 @@ func TestEachChangeIsTold(t *testing.T) {
 	}
 }
 
+// Events are read as Stripe's own are, and so count as Stripe does.
+func TestEventsCountAsStripeDoes(t *testing.T) {
+	t.Parallel()
+	e := newEndpoint(t)
+	i, err := e.gateway.Create(t.Context(), payment.CreateRequest{
+		Key: "k1", Amount: 500, Currency: "isk", PaymentMethod: "pm_card_visa", Confirm: true,
+	})
+	must(t, err)
+	_, err = e.gateway.Refund(t.Context(), payment.RefundRequest{Key: "k2", Reference: i.Reference, Amount: 200, Currency: "isk"})
+	must(t, err)
+	e.turn(t)
+	events, _ := e.seen()
+	var succeeded stripe.PaymentIntent
+	var refunded stripe.Charge
+	must(t, json.Unmarshal(events[1].Data.Raw, &succeeded))
+	must(t, json.Unmarshal(events[2].Data.Raw, &refunded))
+	if succeeded.Amount != 50_000 || succeeded.AmountReceived != 50_000 || refunded.AmountCaptured != 50_000 || refunded.AmountRefunded != 20_000 {
+		t.Errorf("told %d, received %d, captured %d, refunded %d", succeeded.Amount, succeeded.AmountReceived, refunded.AmountCaptured, refunded.AmountRefunded)
+	}
+}
+
 func TestDuplicatesHaveOneID(t *testing.T) {
 	t.Parallel()
 	e := newEndpoint(t)

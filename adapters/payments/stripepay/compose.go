@@ -17,12 +17,13 @@ import (
 var charge = stripe.StringSlice([]string{"latest_charge"})
 
 // Compose implements ports.PaymentGateway: it is the form that goes to Stripe,
-// without what is in its path.
+// without what is in its path. Invalid: an amount that Stripe cannot express.
 func (g *Gateway) Compose(change payment.Change) (string, error) {
 	var params any
+	var err error
 	switch r := change.(type) {
 	case payment.CreateRequest:
-		params = createParams(r)
+		params, err = createParams(r)
 	case payment.ConfirmRequest:
 		params = &stripe.PaymentIntentConfirmParams{
 			PaymentMethod: optional(r.PaymentMethod), ReturnURL: optional(r.ReturnURL), Expand: charge,
@@ -30,26 +31,33 @@ func (g *Gateway) Compose(change payment.Change) (string, error) {
 	case payment.CaptureRequest:
 		p := &stripe.PaymentIntentCaptureParams{Expand: charge}
 		if r.Amount != 0 {
-			p.AmountToCapture = stripe.Int64(r.Amount)
+			p.AmountToCapture, err = counted(r.Amount, r.Currency)
 		}
 		params = p
 	case payment.CancelRequest:
 		params = &stripe.PaymentIntentCancelParams{Expand: charge}
 	case payment.RefundRequest:
-		params = &stripe.RefundParams{
-			PaymentIntent: stripe.String(r.Reference), Amount: stripe.Int64(r.Amount), Metadata: r.Metadata,
-		}
+		p := &stripe.RefundParams{PaymentIntent: stripe.String(r.Reference), Metadata: r.Metadata}
+		p.Amount, err = counted(r.Amount, r.Currency)
+		params = p
 	default:
 		return "", fault.Wrap(fault.Internal, "stripepay.compose", fmt.Errorf("a request of type %T", change))
+	}
+	if err != nil {
+		return "", err
 	}
 	values := new(form.Values)
 	form.AppendTo(values, params)
 	return values.Encode(), nil
 }
 
-func createParams(r payment.CreateRequest) *stripe.PaymentIntentParams {
+func createParams(r payment.CreateRequest) (*stripe.PaymentIntentParams, error) {
+	amount, err := counted(r.Amount, r.Currency)
+	if err != nil {
+		return nil, err
+	}
 	p := &stripe.PaymentIntentParams{
-		Amount: stripe.Int64(r.Amount), Currency: stripe.String(string(r.Currency)),
+		Amount: amount, Currency: stripe.String(string(r.Currency)),
 		Customer: optional(r.Customer), PaymentMethod: optional(r.PaymentMethod), Description: optional(r.Description),
 		CaptureMethod: optional(string(r.CaptureMethod)), Metadata: r.Metadata, Expand: charge,
 		AutomaticPaymentMethods: &stripe.PaymentIntentAutomaticPaymentMethodsParams{Enabled: stripe.Bool(true)},
@@ -57,12 +65,13 @@ func createParams(r payment.CreateRequest) *stripe.PaymentIntentParams {
 	if r.Confirm {
 		p.Confirm, p.ReturnURL = stripe.Bool(true), optional(r.ReturnURL)
 	}
-	// Without an address to return to, Stripe refuses to confirm what might send
-	// the buyer away: since 2023-08-16 that must be ruled out by the request.
-	if r.ReturnURL == "" {
+	// Without an address to return to, Stripe refuses to confirm here what might send
+	// the buyer away: since 2023-08-16 that must be ruled out by the request. A page
+	// in the buyer's browser gives an address of its own.
+	if !r.MayRedirect() {
 		p.AutomaticPaymentMethods.AllowRedirects = stripe.String("never")
 	}
-	return p
+	return p, nil
 }
 
 func optional(text string) *string {

@@ -47,14 +47,14 @@ var changes = map[string]struct {
 		return second(g.Confirm(t.Context(), payment.ConfirmRequest{Key: "k", Reference: "pi_1", PaymentMethod: "pm_1", Body: body}))
 	}, payment.ConfirmRequest{Key: "k", Reference: "pi_1", PaymentMethod: "pm_1"}},
 	"capture": {"/v1/payment_intents/pi_1/capture", func(t *testing.T, g *stripepay.Gateway, body string) error {
-		return second(g.Capture(t.Context(), payment.CaptureRequest{Key: "k", Reference: "pi_1", Amount: 7, Body: body}))
-	}, payment.CaptureRequest{Key: "k", Reference: "pi_1", Amount: 7}},
+		return second(g.Capture(t.Context(), payment.CaptureRequest{Key: "k", Reference: "pi_1", Amount: 7, Currency: "usd", Body: body}))
+	}, payment.CaptureRequest{Key: "k", Reference: "pi_1", Amount: 7, Currency: "usd"}},
 	"cancel": {"/v1/payment_intents/pi_1/cancel", func(t *testing.T, g *stripepay.Gateway, body string) error {
 		return second(g.Cancel(t.Context(), payment.CancelRequest{Key: "k", Reference: "pi_1", Body: body}))
 	}, payment.CancelRequest{Key: "k", Reference: "pi_1"}},
 	"refund": {"/v1/refunds", func(t *testing.T, g *stripepay.Gateway, body string) error {
-		return second(g.Refund(t.Context(), payment.RefundRequest{Key: "k", Reference: "pi_1", Amount: 7, Body: body}))
-	}, payment.RefundRequest{Key: "k", Reference: "pi_1", Amount: 7}},
+		return second(g.Refund(t.Context(), payment.RefundRequest{Key: "k", Reference: "pi_1", Amount: 7, Currency: "usd", Body: body}))
+	}, payment.RefundRequest{Key: "k", Reference: "pi_1", Amount: 7, Currency: "usd"}},
 }
 
 var fullCreate = payment.CreateRequest{

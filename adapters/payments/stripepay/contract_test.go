@@ -52,7 +52,7 @@ func harness(within func(*stripepay.Gateway) ports.PaymentGateway) func(t *testi
 		return contract.PaymentsHarness{
 			Gateway: within(open(t, sim)), Account: sim.Account(), Secrets: []string{sim.Key()},
 			Log:  func() string { return "" }, // neither the adapter nor the library logs
-			Book: func(*testing.T) []payment.BookEntry { return sim.Book() },
+			Book: func(*testing.T) []payment.BookEntry { return sim.Book() }, CountsAsStripe: true,
 			Fail: func(_ *testing.T, a payment.Action, f contract.PaymentFault) string {
 				sim.Heal()
 				fail(sim, a, f)

@@ -110,7 +110,7 @@ var operations = map[string]func(t *testing.T, g *stripepay.Gateway) error{
 		return err
 	},
 	"refund": func(t *testing.T, g *stripepay.Gateway) error {
-		_, err := g.Refund(t.Context(), payment.RefundRequest{Key: "k", Reference: "pi_1", Amount: 100})
+		_, err := g.Refund(t.Context(), payment.RefundRequest{Key: "k", Reference: "pi_1", Amount: 100, Currency: "usd"})
 		return err
 	},
 	"retrieve": func(t *testing.T, g *stripepay.Gateway) error {

@@ -22,14 +22,21 @@ func (g *Gateway) intentOf(pi *stripe.PaymentIntent) (payment.Intent, bool) {
 	if pi == nil || !strings.HasPrefix(pi.ID, "pi_") || pi.Amount <= 0 || !statuses[payment.Status(pi.Status)] {
 		return payment.Intent{}, false
 	}
+	amount, capturable, received := pi.Amount, pi.AmountCapturable, pi.AmountReceived
+	if !minor(pi.Currency, &amount, &capturable, &received) {
+		return payment.Intent{}, false
+	}
 	i := payment.Intent{
-		Reference: pi.ID, Status: payment.Status(pi.Status), Amount: pi.Amount, Currency: money.Currency(pi.Currency),
-		AmountCapturable: pi.AmountCapturable, AmountCaptured: pi.AmountReceived,
+		Reference: pi.ID, Status: payment.Status(pi.Status), Amount: amount, Currency: money.Currency(pi.Currency),
+		AmountCapturable: capturable, AmountCaptured: received,
 		ClientSecret: pi.ClientSecret, PublishableKey: g.publishableKey,
 		Metadata: pi.Metadata, CreatedAt: time.Unix(pi.Created, 0).UTC(),
 	}
 	if ch := pi.LatestCharge; ch != nil {
 		i.AmountRefunded = payment.GivenBack(ch.Amount, ch.AmountCaptured, ch.AmountRefunded)
+		if !minor(pi.Currency, &i.AmountRefunded) {
+			return payment.Intent{}, false
+		}
 	}
 	if f := pi.LastPaymentError; f != nil {
 		i.Failure = &payment.Failure{Code: string(f.Code), DeclineCode: string(f.DeclineCode), Message: f.Msg}
@@ -48,8 +55,12 @@ func refundOf(r *stripe.Refund) (payment.ProviderRefund, bool) {
 	if r == nil || !strings.HasPrefix(r.ID, "re_") || r.PaymentIntent == nil || r.Status == "" {
 		return payment.ProviderRefund{}, false
 	}
+	amount := r.Amount
+	if !minor(r.Currency, &amount) {
+		return payment.ProviderRefund{}, false
+	}
 	return payment.ProviderRefund{
-		Reference: r.ID, Intent: r.PaymentIntent.ID, Amount: r.Amount, Currency: money.Currency(r.Currency),
+		Reference: r.ID, Intent: r.PaymentIntent.ID, Amount: amount, Currency: money.Currency(r.Currency),
 		Status: string(r.Status), Metadata: r.Metadata, CreatedAt: time.Unix(r.Created, 0).UTC(),
 	}, true
 }

@@ -42,6 +42,47 @@ func TestWhatIsAsked(t *testing.T) {
 			},
 		},
 		{
+			"a create for a page in the buyer's browser: every way to pay is offered", "POST /v1/payment_intents",
+			"amount=100 automatic_payment_methods[enabled]=true currency=usd expand[0]=latest_charge",
+			func(g *stripepay.Gateway) error {
+				_, err := g.Create(t.Context(), payment.CreateRequest{Key: "k", Amount: 100, Currency: "usd", Confirmation: payment.ConfirmClient})
+				return err
+			},
+		},
+		{
+			"a create to be confirmed here later: the buyer is never sent away", "POST /v1/payment_intents",
+			"amount=100 automatic_payment_methods[allow_redirects]=never automatic_payment_methods[enabled]=true currency=usd expand[0]=latest_charge",
+			func(g *stripepay.Gateway) error {
+				_, err := g.Create(t.Context(), payment.CreateRequest{Key: "k", Amount: 100, Currency: "usd", Confirmation: payment.ConfirmServer})
+				return err
+			},
+		},
+		{
+			"a create with an address that is given with the confirm", "POST /v1/payment_intents",
+			"amount=100 automatic_payment_methods[enabled]=true currency=usd expand[0]=latest_charge",
+			func(g *stripepay.Gateway) error {
+				_, err := g.Create(t.Context(), payment.CreateRequest{
+					Key: "k", Amount: 100, Currency: "usd", Confirmation: payment.ConfirmServer, ReturnURL: "https://a.example",
+				})
+				return err
+			},
+		},
+		{
+			"krónur are counted in hundredths", "POST /v1/payment_intents",
+			"amount=50000 automatic_payment_methods[allow_redirects]=never automatic_payment_methods[enabled]=true currency=isk expand[0]=latest_charge",
+			func(g *stripepay.Gateway) error {
+				_, err := g.Create(t.Context(), payment.CreateRequest{Key: "k", Amount: 500, Currency: "isk"})
+				return err
+			},
+		},
+		{
+			"a capture of ariary is counted whole", "POST /v1/payment_intents/pi_1/capture", "amount_to_capture=40 expand[0]=latest_charge",
+			func(g *stripepay.Gateway) error {
+				_, err := g.Capture(t.Context(), payment.CaptureRequest{Key: "k", Reference: "pi_1", Amount: 4000, Currency: "mga"})
+				return err
+			},
+		},
+		{
 			"a confirm", "POST /v1/payment_intents/pi_1/confirm", "expand[0]=latest_charge payment_method=pm_1 return_url=https://a.example",
 			func(g *stripepay.Gateway) error {
 				_, err := g.Confirm(t.Context(), payment.ConfirmRequest{Key: "k", Reference: "pi_1", PaymentMethod: "pm_1", ReturnURL: "https://a.example"})
@@ -58,7 +99,7 @@ func TestWhatIsAsked(t *testing.T) {
 		{
 			"a capture of a part", "POST /v1/payment_intents/pi_1/capture", "amount_to_capture=40 expand[0]=latest_charge",
 			func(g *stripepay.Gateway) error {
-				_, err := g.Capture(t.Context(), payment.CaptureRequest{Key: "k", Reference: "pi_1", Amount: 40})
+				_, err := g.Capture(t.Context(), payment.CaptureRequest{Key: "k", Reference: "pi_1", Amount: 40, Currency: "usd"})
 				return err
 			},
 		},
@@ -124,6 +165,38 @@ func TestAKeyIsNeverLeftToTheLibrary(t *testing.T) {
 	}
 	if asked != 0 {
 		t.Errorf("%d requests", asked)
+	}
+}
+
+func TestWhatStripeCannotExpressIsNotSent(t *testing.T) {
+	t.Parallel()
+	asked := 0
+	g := served(t, func(http.ResponseWriter, *http.Request) { asked++ })
+	for name, err := range map[string]error{
+		"a create":               second(g.Create(t.Context(), payment.CreateRequest{Key: "k", Amount: 35_201, Currency: "kwd"})),
+		"a create in parts":      second(g.Create(t.Context(), payment.CreateRequest{Key: "k", Amount: 550, Currency: "mga"})),
+		"a capture":              second(g.Capture(t.Context(), payment.CaptureRequest{Key: "k", Reference: "pi_1", Amount: 101, Currency: "kwd"})),
+		"a refund":               second(g.Refund(t.Context(), payment.RefundRequest{Key: "k", Reference: "pi_1", Amount: 101, Currency: "kwd"})),
+		"a capture of who knows": second(g.Capture(t.Context(), payment.CaptureRequest{Key: "k", Reference: "pi_1", Amount: 101})),
+		"a refund of who knows":  second(g.Refund(t.Context(), payment.RefundRequest{Key: "k", Reference: "pi_1", Amount: 101})),
+	} {
+		if f := fault.From(err); !fault.Is(err, fault.Invalid) || f.Param != "amount" && f.Param != "currency" {
+			t.Errorf("%s: %v", name, err)
+		}
+	}
+	if asked != 0 {
+		t.Errorf("%d requests", asked)
+	}
+}
+
+// An amount that there is not proves that something is wrong with the answer.
+func TestAnAmountThatStripeCannotHaveMeant(t *testing.T) {
+	t.Parallel()
+	g := served(t, func(w http.ResponseWriter, _ *http.Request) {
+		_, _ = w.Write([]byte(`{"id":"pi_1","object":"payment_intent","amount":550,"currency":"isk","status":"succeeded"}`))
+	})
+	if i, err := g.Retrieve(t.Context(), "pi_1"); !fault.Is(err, fault.UnknownOutcome) {
+		t.Errorf("%+v, %v", i, err)
 	}
 }
 

@@ -34,7 +34,7 @@ func TestStripesOwnMockTakesEachRequest(t *testing.T) {
 		CaptureMethod: payment.CaptureManual, ReturnURL: "https://shop.example.com/back", Metadata: map[string]string{"order": "7"},
 	})
 	_, _ = g.Confirm(t.Context(), payment.ConfirmRequest{Key: "full", Reference: "pi_1", PaymentMethod: "pm_1", ReturnURL: "https://a.example"})
-	_, _ = g.Capture(t.Context(), payment.CaptureRequest{Key: "part", Reference: "pi_1", Amount: 40})
+	_, _ = g.Capture(t.Context(), payment.CaptureRequest{Key: "part", Reference: "pi_1", Amount: 40, Currency: "usd"})
 	_, _ = g.List(t.Context(), payment.ListRequest{Cursor: "pi_1", Limit: 100})
 	for name, call := range operations { // with the least of each
 		if err := call(t, g); err != nil {

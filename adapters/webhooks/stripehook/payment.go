@@ -52,20 +52,35 @@ func (h *Hook) Payment(e event.Webhook) (payment.Intent, bool, error) {
 		if err := json.Unmarshal(e.Object, &o); err != nil || o.ID == "" {
 			return payment.Intent{}, false, unreadable(e)
 		}
-		return o.domain(), true, nil
+		i, ok := o.domain()
+		if !ok {
+			return payment.Intent{}, false, unreadable(e)
+		}
+		return i, true, nil
 	case e.Type == "charge.refunded":
 		var o charge
 		if err := json.Unmarshal(e.Object, &o); err != nil {
 			return payment.Intent{}, false, unreadable(e)
 		}
 		// A charge may be made without an intent; such a one is not ours.
-		return o.domain(), o.PaymentIntent != "", nil
+		if o.PaymentIntent == "" {
+			return payment.Intent{}, false, nil
+		}
+		i, ok := o.domain()
+		if !ok {
+			return payment.Intent{}, false, unreadable(e)
+		}
+		return i, true, nil
 	}
 	return payment.Intent{}, false, nil
 }
 
-func (o intent) domain() payment.Intent {
-	i := payment.Intent{
+// domain is not ok where an amount is none.
+func (o intent) domain() (i payment.Intent, ok bool) {
+	if !minor(o.Currency, &o.Amount, &o.AmountCapturable, &o.AmountReceived) {
+		return payment.Intent{}, false
+	}
+	i = payment.Intent{
 		Reference: o.ID, Status: o.Status, Amount: o.Amount, Currency: o.Currency,
 		AmountCapturable: o.AmountCapturable, AmountCaptured: o.AmountReceived,
 		ClientSecret: o.ClientSecret, Metadata: o.Metadata,
@@ -76,15 +91,28 @@ func (o intent) domain() payment.Intent {
 	if n := o.NextAction; n != nil {
 		i.NextAction = &payment.NextAction{Type: n.Type, URL: n.RedirectToURL.URL}
 	}
-	return i
+	return i, true
 }
 
-func (o charge) domain() payment.Intent {
+func (o charge) domain() (i payment.Intent, ok bool) {
+	if !minor(o.Currency, &o.Amount, &o.AmountCaptured, &o.AmountRefunded) {
+		return payment.Intent{}, false
+	}
 	return payment.Intent{
 		Reference: o.PaymentIntent, Amount: o.Amount, Currency: o.Currency,
 		AmountCaptured: o.AmountCaptured,
 		AmountRefunded: payment.GivenBack(o.Amount, o.AmountCaptured, o.AmountRefunded), Metadata: o.Metadata,
+	}, true
+}
+
+// minor puts amounts as we count them in place of Stripe's.
+func minor(c money.Currency, amounts ...*int64) (ok bool) {
+	for _, amount := range amounts {
+		if *amount, ok = money.FromStripe(*amount, c); !ok {
+			return false
+		}
 	}
+	return true
 }
 
 func unreadable(e event.Webhook) error {

@@ -120,6 +120,24 @@ func TestPayment(t *testing.T) {
 			payment.Intent{Reference: "pi_1", Amount: 500, AmountCaptured: 500, AmountRefunded: 200, Currency: "usd"},
 			true,
 		},
+		{
+			"krónur, which Stripe counts in hundredths", "payment_intent.amount_capturable_updated",
+			`{"id":"pi_1","status":"requires_capture","amount":50000,"amount_capturable":50000,"currency":"isk"}`,
+			payment.Intent{Reference: "pi_1", Status: "requires_capture", Amount: 500, AmountCapturable: 500, Currency: "isk"},
+			true,
+		},
+		{
+			"krónur that were taken", "payment_intent.succeeded",
+			`{"id":"pi_1","status":"succeeded","amount":50000,"amount_received":50000,"currency":"isk"}`,
+			payment.Intent{Reference: "pi_1", Status: "succeeded", Amount: 500, AmountCaptured: 500, Currency: "isk"},
+			true,
+		},
+		{
+			"a refund of ariary, which Stripe counts whole", "charge.refunded",
+			`{"id":"ch_1","payment_intent":"pi_1","amount":500,"amount_captured":500,"amount_refunded":200,"currency":"mga"}`,
+			payment.Intent{Reference: "pi_1", Amount: 50000, AmountCaptured: 50000, AmountRefunded: 20000, Currency: "mga"},
+			true,
+		},
 		{"a refund of a charge without an intent", "charge.refunded", `{"id":"ch_1","payment_intent":null}`, payment.Intent{}, false},
 		{"another type", "customer.created", `{"id":"cus_1"}`, payment.Intent{}, false},
 	}
@@ -134,8 +152,14 @@ func TestPayment(t *testing.T) {
 			}
 		})
 	}
-	if _, _, err := hook.Payment(event.Webhook{Type: "payment_intent.succeeded", Object: []byte(`[]`)}); !fault.Is(err, fault.Invalid) {
-		t.Errorf("an object of the wrong shape: %v", err)
+	for name, e := range map[string]event.Webhook{
+		"an object of the wrong shape": {Type: "payment_intent.succeeded", Object: []byte(`[]`)},
+		"a part of a króna":            {Type: "payment_intent.succeeded", Object: []byte(`{"id":"pi_1","amount":550,"currency":"isk"}`)},
+		"a refunded part of a króna":   {Type: "charge.refunded", Object: []byte(`{"payment_intent":"pi_1","amount_refunded":550,"currency":"isk"}`)},
+	} {
+		if _, _, err := hook.Payment(e); !fault.Is(err, fault.Invalid) {
+			t.Errorf("%s: %v", name, err)
+		}
 	}
 }
 

@@ -1,0 +1,92 @@
+package money_test
+
+import (
+	"slices"
+	"strings"
+	"testing"
+
+	"patchbay/core/fault"
+	"patchbay/core/money"
+)
+
+// What Stripe charges, as its page lists it, with the three-decimal currencies.
+const charged = `usd aed afn all amd ang aoa ars aud awg azn bam bbd bdt bgn bif bmd bnd bob brl bsd bwp byn bzd cad cdf chf clp
+cny cop crc cve czk djf dkk dop dzd egp etb eur fjd fkp gbp gel gip gmd gnf gtq gyd hkd hnl htg huf idr ils inr isk jmd jpy kes
+kgs khr kmf krw kyd kzt lak lbp lkr lrd lsl mad mdl mga mkd mmk mnt mop mur mvr mwk mxn myr mzn nad ngn nio nok npr nzd pab pen
+pgk php pkr pln pyg qar ron rsd rub rwf sar sbd scr sek sgd shp sle sos srd std szl thb tjs top try ttd twd tzs uah ugx uyu uzs
+vnd vuv wst xaf xcd xof xpf yer zar zmw bhd jod kwd omr tnd`
+
+func TestTheCurrenciesAreThoseThatStripeCharges(t *testing.T) {
+	t.Parallel()
+	want := strings.Fields(charged)
+	slices.Sort(want)
+	var got []string
+	for _, c := range money.All() {
+		got = append(got, string(c))
+		if !c.Known() {
+			t.Errorf("%s is not known", c)
+		}
+	}
+	if !slices.Equal(got, want) {
+		t.Errorf("%s\nwant %s", got, want)
+	}
+	for _, c := range []money.Currency{"", "USD", "us", "usd ", "btc", "xxx", "hrk", "mro"} {
+		if c.Known() {
+			t.Errorf("%q is known", c)
+		}
+	}
+}
+
+// A wrong exponent charges a hundred times too much. ISO 4217, list one.
+func TestExponents(t *testing.T) {
+	t.Parallel()
+	const none = "bif clp djf gnf isk jpy kmf krw pyg rwf ugx vnd vuv xaf xof xpf"
+	const three = "bhd jod kwd omr tnd"
+	for _, c := range money.All() {
+		want := "10.00"
+		switch {
+		case strings.Contains(none, string(c)):
+			want = "1000"
+		case strings.Contains(three, string(c)):
+			want = "1.000"
+		}
+		if got := money.Format(1000, c); got != want+" "+strings.ToUpper(string(c)) {
+			t.Errorf("1000 minor units are %s, want %s", got, want)
+		}
+	}
+}
+
+func TestMinimum(t *testing.T) {
+	t.Parallel()
+	for c, want := range map[money.Currency]int64{
+		"usd": 50, "eur": 50, "gbp": 30, "jpy": 50, "sek": 300, "hkd": 400, "mxn": 1000, "czk": 1500,
+		"aed": 200, "huf": 17500, "thb": 1000, "ron": 200, "krw": 50,
+		"isk": 1, "ugx": 1, "kes": 1, // no minimum listed
+		"kwd": 10, "mga": 100, // nor here, but there is nothing less
+		"xxx": 1, // nobody knows it
+	} {
+		if got := c.Minimum(); got != want {
+			t.Errorf("%s: %d, want %d", c, got, want)
+		}
+	}
+}
+
+// The least and the most of each currency can be charged, and no more.
+func TestBounds(t *testing.T) {
+	t.Parallel()
+	for _, c := range money.All() {
+		accepted := []money.Currency{c}
+		for _, amount := range []int64{c.Minimum(), c.Maximum()} {
+			if err := money.Check(amount, c, accepted); err != nil {
+				t.Errorf("%s: %v", money.Format(amount, c), err)
+			}
+			theirs, err := money.ToStripe(amount, c)
+			if err != nil || theirs < 1 || len(money.Format(theirs, "jpy")) > len("999999999999 JPY") {
+				t.Errorf("%s: Stripe is asked for %d, %v", money.Format(amount, c), theirs, err)
+			}
+		}
+		if err := money.Check(c.Maximum()+1, c, accepted); fault.From(err).Code != "amount_too_large" {
+			t.Errorf("%s: %v", money.Format(c.Maximum()+1, c), err)
+		}
+	}
+}

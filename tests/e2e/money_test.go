@@ -1,0 +1,132 @@
+package e2e_test
+
+import (
+	"fmt"
+	"net/url"
+	"strings"
+	"testing"
+	"time"
+
+	"patchbay/core/money"
+	"patchbay/tests/gateway"
+	"patchbay/tests/stripesim"
+)
+
+// oneStripe is a gateway in front of one account, which takes every currency.
+func oneStripe(t testing.TB) (*gateway.Gateway, *stripesim.Sim) {
+	t.Helper()
+	sim := stripesim.Start(t, stripesim.Options{})
+	all := strings.Trim(strings.ReplaceAll(fmt.Sprint(money.All()), " ", ", "), "[]")
+	g := gateway.Configured(t, fmt.Sprintf(`
+payments: {providers: [stripe], currencies: [%s]}
+providers:
+  stripe: {type: stripe, secret_key: "${FIRST_KEY}", publishable_key: pk_test_first, webhook_secrets: ["${FIRST_SECRET}"], base_url: %q}
+`, all, sim.URL()), "FIRST_KEY="+sim.Key(), "FIRST_SECRET="+gateway.FirstSecret)
+	g.Restart(t)
+	return g, sim
+}
+
+// posted are the forms of what was asked of Stripe's intents, refunds left out.
+func posted(t testing.TB, sim *stripesim.Sim) (forms []url.Values) {
+	t.Helper()
+	for _, r := range sim.Requests() {
+		if r.Method != "POST" || !strings.HasPrefix(r.Path, "/v1/payment_intents") {
+			continue
+		}
+		form, err := url.ParseQuery(string(r.Body))
+		if err != nil {
+			t.Fatal(err)
+		}
+		forms = append(forms, form)
+	}
+	return forms
+}
+
+func TestAnAmountIsTheSameHowEverStripeCounts(t *testing.T) {
+	t.Parallel()
+	g, sim := oneStripe(t)
+	sim.Notify(g.Base+"/api/webhooks/stripe", gateway.FirstSecret)
+	for _, row := range []struct {
+		currency        string
+		amount, part    int64
+		stripes, partly int64 // the same at Stripe
+	}{
+		{"jpy", 500, 200, 500, 200},
+		{"kwd", 35_200, 10_010, 35_200, 10_010},
+		{"isk", 500, 200, 50_000, 20_000},
+		{"ugx", 5000, 1, 500_000, 100},
+		{"mga", 500_000, 100, 5000, 1},
+		{"huf", 17_550, 45, 17_550, 45},
+		{"aed", 200, 1, 200, 1},
+	} {
+		p := g.Do(t, "POST", "/api/payments", pay("pm_card_visa", object{"amount": row.amount, "currency": row.currency}))
+		if p.Status != 201 || p.Number("amount") != row.amount || p.Number("amountCaptured") != row.amount {
+			t.Errorf("%s: %d %s", row.currency, p.Status, p.Body)
+			continue
+		}
+		r := g.Do(t, "POST", "/api/payments/"+p.Text("id")+"/refunds", object{"amount": row.part})
+		if r.Status != 201 || r.Number("amount") != row.part || r.Text("status") != "succeeded" {
+			t.Errorf("%s: %d %s", row.currency, r.Status, r.Body)
+		}
+		// Here, and when the account's events have told the same.
+		gateway.Eventually(t, 10*time.Second, "the events are applied", func() bool {
+			after := g.Do(t, "GET", "/api/payments/"+p.Text("id"), nil)
+			return after.Number("amountCaptured") == row.amount && after.Number("amountRefunded") == row.part
+		})
+		if e := sim.Book()[0]; e.Captured != row.stripes || e.Refunded != row.partly {
+			t.Errorf("%s: Stripe has captured %d and refunded %d, want %d and %d", row.currency, e.Captured, e.Refunded, row.stripes, row.partly)
+		}
+	}
+}
+
+func TestAnAmountThatStripeCannotTakeIsRefusedFirst(t *testing.T) {
+	t.Parallel()
+	g, sim := oneStripe(t)
+	p := g.Do(t, "POST", "/api/payments", pay("pm_card_visa", object{"amount": 35_201, "currency": "kwd"}))
+	if p.Status != 400 || p.Code() != "amount_too_precise" || p.Text("error", "param") != "amount" {
+		t.Errorf("%d %s", p.Status, p.Body)
+	}
+	if asked := posted(t, sim); len(asked) != 0 {
+		t.Errorf("Stripe was asked for %v", asked)
+	}
+}
+
+func TestAPaymentForTheBuyersBrowser(t *testing.T) {
+	t.Parallel()
+	g, sim := oneStripe(t)
+	create := func(more object) gateway.Answer {
+		o := pay("pm_card_visa", object{"metadata": object{"ref": "4006381333023"}}, more)
+		delete(o, "confirm")
+		p := g.Do(t, "POST", "/api/payments", o)
+		if p.Status != 201 || p.Text("status") != "requires_confirmation" || p.Text("publishableKey") != "pk_test_first" {
+			t.Fatalf("%d %s", p.Status, p.Body)
+		}
+		return p
+	}
+	redirects := func() string { return posted(t, sim)[0].Get("automatic_payment_methods[allow_redirects]") }
+
+	p := create(object{})
+	if p.Text("confirmation") != "client" || redirects() == "never" {
+		t.Errorf("%s: Stripe is to redirect %q", p.Body, redirects())
+	}
+	before := len(sim.Requests())
+	c := g.Do(t, "POST", "/api/payments/"+p.Text("id")+"/confirm", object{})
+	if c.Status != 400 || c.Code() != "return_url_required" || c.Text("error", "param") != "returnUrl" || len(sim.Requests()) != before {
+		t.Errorf("%d %s, and %d requests to Stripe", c.Status, c.Body, len(sim.Requests())-before)
+	}
+	c = g.Do(t, "POST", "/api/payments/"+p.Text("id")+"/confirm", object{"returnUrl": "https://shop.example/done"})
+	if c.Status != 200 || c.Text("status") != "succeeded" {
+		t.Errorf("%d %s", c.Status, c.Body)
+	}
+
+	p = create(object{"confirmation": "server"})
+	c = g.Do(t, "POST", "/api/payments/"+p.Text("id")+"/confirm", object{})
+	if c.Status != 200 || c.Text("status") != "succeeded" || c.Text("confirmation") != "server" {
+		t.Errorf("%d %s", c.Status, c.Body)
+	}
+
+	p = g.Do(t, "POST", "/api/payments", pay("pm_card_visa", object{"confirmation": "client"}))
+	if p.Status != 400 || p.Text("error", "param") != "confirmation" {
+		t.Errorf("%d %s", p.Status, p.Body)
+	}
+}
