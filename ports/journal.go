@@ -141,8 +141,9 @@ type Journal interface {
 	// first, sets their Owner and a Due that is lease away by the store's own
 	// clock, and adds one to their Rev. No two callers get the same record while
 	// a lease runs. A later Save decides what becomes of it; one that keeps
-	// Queue, Due and Owner keeps the lease.
-	Claim(ctx context.Context, queue, owner string, lease time.Duration, n int) ([]Claim, error)
+	// Queue, Due and Owner keeps the lease. Records of the tenants in except are passed
+	// over, and stay as they are.
+	Claim(ctx context.Context, queue, owner string, lease time.Duration, n int, except ...string) ([]Claim, error)
 
 	// Publish moves events of saved records that are not in the feed yet, of up
 	// to n records, and returns of how many. A store that publishes with the

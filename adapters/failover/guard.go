@@ -21,6 +21,7 @@ type guard struct {
 	observe  func(Event)
 	breaker  circuitbreaker.CircuitBreaker[any]
 	bulkhead bulkhead.Bulkhead[any]
+	share    *share
 	budget   budget.Budget
 	refused  atomic.Int64 // Refused in a row, without a success between
 }
@@ -56,6 +57,7 @@ func newGuard(provider string, o Options) *guard {
 		OnClose(func(circuitbreaker.StateChangedEvent) { g.tell(Event{Decision: Closed}) }).
 		Build()
 	g.bulkhead = bulkhead.NewBuilder[any](uint(o.Policy.Bulkhead)).WithMaxWaitTime(bulkheadWait).Build()
+	g.share = newShare(o.Policy.Bulkhead)
 	g.budget = budget.NewBuilder().WithMaxRate(float64(o.Policy.RetryBudget) / 100).Build()
 	return g
 }
@@ -96,7 +98,7 @@ func (g *guard) do(ctx context.Context, op string, of sort, call func(ctx contex
 	c.deadline, _ = ctx.Deadline()
 	// The bulkhead stands outside of the breaker: a call that found no place says
 	// nothing about the provider.
-	err := failsafe.With(c.retries(), g.bulkhead, g.breaker).WithContext(ctx).
+	err := failsafe.With(c.retries(), g.share.of(ctx), g.bulkhead, g.breaker).WithContext(ctx).
 		RunWithExecution(func(e failsafe.Execution[any]) error {
 			attempt, cancel := context.WithTimeout(e.Context(), g.policy.Timeout)
 			defer cancel()

@@ -83,9 +83,9 @@ func (j journal) List(ctx context.Context, tenant, kind string, f ports.Filter, 
 }
 
 // Claim implements ports.Journal.
-func (j journal) Claim(ctx context.Context, queue, owner string, lease time.Duration, n int) ([]ports.Claim, error) {
+func (j journal) Claim(ctx context.Context, queue, owner string, lease time.Duration, n int, except ...string) ([]ports.Claim, error) {
 	return in(ctx, j.s, "claim", func(ctx context.Context, o *Store) ([]ports.Claim, error) {
-		return o.Journal.Claim(ctx, queue, owner, lease, n)
+		return o.Journal.Claim(ctx, queue, owner, lease, n, except...)
 	})
 }
 

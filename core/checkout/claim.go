@@ -16,13 +16,13 @@ type claim struct {
 
 // hold claims the record for this process. The next save makes it so.
 func (s *Service) hold(st *stored) {
-	st.record.Queue = queueOf(st.payment)
+	st.record.Queue = s.queueOf(st.payment)
 	st.record.Owner, st.record.Due = s.Owner, s.Clock.Now().Add(lease).Truncate(time.Millisecond)
 }
 
 // release lets any worker have the record from due on.
-func release(st *stored, due time.Time) {
-	st.record.Queue, st.record.Owner, st.record.Due = queueOf(st.payment), "", due
+func (s *Service) release(st *stored, due time.Time) {
+	st.record.Queue, st.record.Owner, st.record.Due = s.queueOf(st.payment), "", due
 }
 
 func claimOf(r ports.Record) claim {

@@ -134,7 +134,7 @@ func (s *Service) conclude(ctx context.Context, st *stored, id string, a answer,
 		}
 		switch {
 		case op.Outcome.Open():
-			release(st, s.Clock.Now()) // the resolver's, at once
+			s.release(st, s.Clock.Now()) // the resolver's, at once
 		case inTime && s.moveOn(p, *op, a.err):
 			last := p.Open()
 			next, began = last.ID, last.LastTry()
@@ -155,7 +155,7 @@ func (s *Service) postpone(st *stored, op *payment.Operation) {
 		st.payment.Status, st.payment.Error = payment.Processing, nil
 	}
 	wait, _ := retries.After(min(max(op.Tries, 1), len(retries)))
-	release(st, s.Clock.Now().Add(wait))
+	s.release(st, s.Clock.Now().Add(wait))
 }
 
 // reopen postpones an operation whose caller was answered 202 while the refusal was being

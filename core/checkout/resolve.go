@@ -214,17 +214,17 @@ func (s *Service) reschedule(st *stored, op *payment.Operation, l sight, err err
 	switch {
 	case fault.From(err).Code == codeAccount:
 		st.payment.Review(payment.ReviewOtherAccount, op.ID, now)
-		release(st, now.Add(elsewhere))
+		s.release(st, now.Add(elsewhere))
 		return
 	case !l.told:
-		release(st, now.Add(min(max(blind, since/10, fault.From(err).RetryAfter), blindest)))
+		s.release(st, now.Add(min(max(blind, since/10, fault.From(err).RetryAfter), blindest)))
 		return
 	}
 	op.Lookups++
 	if op.LookedAt.IsZero() {
 		op.LookedAt = l.at
 	}
-	release(st, now.Add(nextLook(l.at.Sub(op.LookedAt))))
+	s.release(st, now.Add(nextLook(l.at.Sub(op.LookedAt))))
 }
 
 // hasten has the open operation of a payment looked into now, since somebody asks, unless

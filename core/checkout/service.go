@@ -43,8 +43,7 @@ type Options struct {
 // Service makes payments. Its methods may be called at once from anywhere.
 type Service struct {
 	Options
-	workers  map[string]*queue.Worker // by provider
-	rest     *queue.Worker            // of what is in the plain queue
+	queues   *queue.Set
 	ageing   *queue.Worker
 	listings map[string]*listing
 	calls    sync.WaitGroup
@@ -55,12 +54,13 @@ func New(o Options) *Service {
 	if o.Currencies == nil {
 		o.Currencies = money.Default
 	}
-	s := &Service{Options: o, workers: make(map[string]*queue.Worker), listings: make(map[string]*listing)}
-	for _, g := range o.Gateways {
-		s.workers[g.Name()] = s.worker(queueName + ":" + g.Name())
+	s := &Service{Options: o, listings: make(map[string]*listing)}
+	names := make([]string, len(o.Gateways))
+	for i, g := range o.Gateways {
+		names[i] = g.Name()
 		s.listings[g.Name()] = newListing(g, o.Clock, s.calls.Go)
 	}
-	s.rest = s.worker(queueName) // where the release before put all of them
+	s.queues = queue.NewSet(queueName, names, s.worker)
 	s.ageing = &queue.Worker{
 		Journal: o.Journal, Queue: restQueue, Owner: o.Owner, Lease: time.Minute,
 		Idle: time.Minute, Limit: 4, Handle: s.age, Log: o.Log,
@@ -71,34 +71,27 @@ func New(o Options) *Service {
 func (s *Service) worker(name string) *queue.Worker {
 	return &queue.Worker{
 		Journal: s.Journal, Queue: name, Owner: s.Owner, Lease: lease,
-		Idle: time.Second, Limit: 16, Handle: s.resolve, Log: s.Log,
+		Idle: time.Second, Limit: 32, Fair: true, Handle: s.resolve, Log: s.Log,
 	}
 }
 
 // queueOf is where a payment waits for its open operation: with those of the same
 // provider, so that none waits for another.
-func queueOf(p payment.Payment) string {
+func (s *Service) queueOf(p payment.Payment) string {
 	if op := p.Open(); op != nil {
-		return queueName + ":" + op.Provider
+		return s.queues.Queue(op.Provider)
 	}
 	return queueName
 }
 
 // nudge has a provider's worker look at once.
-func (s *Service) nudge(provider string) {
-	if w := s.workers[provider]; w != nil {
-		w.Nudge()
-	}
-}
+func (s *Service) nudge(provider string) { s.queues.Nudge(s.queues.Queue(provider)) }
 
 // Run settles unknown outcomes until ctx ends, then waits for the calls that
 // are under way.
 func (s *Service) Run(ctx context.Context) {
 	var working sync.WaitGroup
-	for _, w := range s.workers {
-		working.Go(func() { w.Run(ctx) })
-	}
-	working.Go(func() { s.rest.Run(ctx) })
+	working.Go(func() { s.queues.Run(ctx) })
 	working.Go(func() { s.ageing.Run(ctx) })
 	working.Wait()
 	s.calls.Wait()

@@ -1,5 +1,6 @@
 // Package queue runs what waits in the journal: it claims records that are due
-// and hands each to a function, a bounded number at a time.
+// and hands each to a function, a bounded number at a time. A Set does so for each
+// of several providers, so that none waits for another's.
 package queue
 
 import (
@@ -21,8 +22,11 @@ type Worker struct {
 	Lease   time.Duration // longer than Handle ever takes
 	Idle    time.Duration // how often to look when nobody nudges
 	Limit   int           // claims handled at once
-	Handle  func(ctx context.Context, c ports.Claim)
-	Log     *slog.Logger
+	// Fair keeps a tenant from holding more places than are free: one alone holds at
+	// most half of them, and whoever comes finds one however much another has waiting.
+	Fair   bool
+	Handle func(ctx context.Context, c ports.Claim)
+	Log    *slog.Logger
 
 	once  sync.Once
 	nudge chan struct{}
@@ -41,35 +45,43 @@ func (w *Worker) wake() chan struct{} {
 	return w.nudge
 }
 
+// patience is how many times as long as the store took to look past what some have
+// waiting it is left alone with that: the more waits, the longer it takes.
+const patience = 4
+
 // Run serves the queue until ctx ends, then waits for the claims under way.
 // Those get a context that outlives ctx, so that a drain does not turn work
 // into unknown outcomes.
 func (w *Worker) Run(ctx context.Context) {
 	var (
 		running sync.WaitGroup
-		free    = make(chan struct{}, w.Limit)
+		places  = newPlaces(w.Limit, w.Fair)
 		detach  = context.WithoutCancel(ctx)
 		ticker  = time.NewTicker(w.Idle)
+		past    time.Time // before then nobody is passed over
 	)
 	defer ticker.Stop()
 	defer running.Wait()
 	// Where several cases are ready, a select takes any: the end is asked for here.
 	for ctx.Err() == nil {
 		// At least one place must be free, else a claim would wait on its lease.
-		select {
-		case free <- struct{}{}:
-			<-free
-		case <-ctx.Done():
-			return
-		}
-		claims, err := w.Journal.Claim(ctx, w.Queue, w.Owner, w.Lease, w.Limit-len(free))
-		if err != nil && ctx.Err() == nil {
-			w.Log.Warn("queue: claiming failed", "queue", w.Queue, "error", err)
+		n, full := places.room()
+		var claims []ports.Claim
+		var later <-chan time.Time
+		switch began := time.Now(); {
+		case n == 0: // until one is freed
+		case len(full) == 0:
+			claims = w.claim(ctx, n)
+		case began.Before(past):
+			later = time.After(past.Sub(began))
+		default:
+			claims = w.claim(ctx, n, full...)
+			past = time.Now().Add(patience * time.Since(began))
 		}
 		for _, c := range claims {
-			free <- struct{}{}
+			places.take(c.Tenant)
 			running.Go(func() {
-				defer func() { <-free }()
+				defer places.put(c.Tenant)
 				w.Handle(detach, c)
 			})
 		}
@@ -78,11 +90,20 @@ func (w *Worker) Run(ctx context.Context) {
 		}
 		select {
 		case <-ctx.Done():
-			return
+		case <-places.freed:
+		case <-later:
 		case <-w.wake():
 		case <-ticker.C:
 		}
 	}
+}
+
+func (w *Worker) claim(ctx context.Context, n int, except ...string) []ports.Claim {
+	claims, err := w.Journal.Claim(ctx, w.Queue, w.Owner, w.Lease, n, except...)
+	if err != nil && ctx.Err() == nil {
+		w.Log.Warn("queue: claiming failed", "queue", w.Queue, "error", err)
+	}
+	return claims
 }
 
 // Backoff is a schedule: how long to wait after the nth failure, from 1. After

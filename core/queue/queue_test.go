@@ -48,8 +48,9 @@ type handling struct {
 }
 
 // within runs a test with a worker of limit places. work is what handling a
-// record does, nil for nothing; afterwards the record leaves the queue.
-func within(t *testing.T, limit int, work func(ctx context.Context, r *rig, c ports.Claim), test func(t *testing.T, r *rig)) {
+// record does, nil for nothing; afterwards the record leaves the queue. A last true
+// makes it fair between tenants.
+func within(t *testing.T, limit int, work func(ctx context.Context, r *rig, c ports.Claim), test func(t *testing.T, r *rig), fair ...bool) {
 	t.Helper()
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
@@ -64,7 +65,7 @@ func within(t *testing.T, limit int, work func(ctx context.Context, r *rig, c po
 			return nil
 		}
 		r.Worker = &queue.Worker{
-			Journal: r.journal, Queue: name, Owner: "one", Lease: lease, Idle: idle, Limit: limit, Log: slog.New(counter{&r.warned}),
+			Journal: r.journal, Queue: name, Owner: "one", Lease: lease, Idle: idle, Limit: limit, Fair: len(fair) > 0, Log: slog.New(counter{&r.warned}),
 			Handle: func(ctx context.Context, c ports.Claim) { r.handle(ctx, c, work) },
 		}
 		r.ctx, r.stop = context.WithCancel(t.Context())

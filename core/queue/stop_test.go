@@ -19,7 +19,7 @@ type claimer struct {
 	claim func(ctx context.Context) []ports.Claim
 }
 
-func (c claimer) Claim(ctx context.Context, _, _ string, _ time.Duration, _ int) ([]ports.Claim, error) {
+func (c claimer) Claim(ctx context.Context, _, _ string, _ time.Duration, _ int, _ ...string) ([]ports.Claim, error) {
 	return c.claim(ctx), nil
 }
 
@@ -118,9 +118,9 @@ type stopping struct {
 	stop context.CancelFunc
 }
 
-func (s stopping) Claim(ctx context.Context, queue, owner string, lease time.Duration, n int) ([]ports.Claim, error) {
+func (s stopping) Claim(ctx context.Context, queue, owner string, lease time.Duration, n int, except ...string) ([]ports.Claim, error) {
 	s.stop()
-	return s.Journal.Claim(ctx, queue, owner, lease, n)
+	return s.Journal.Claim(ctx, queue, owner, lease, n, except...)
 }
 
 func TestBackoff(t *testing.T) {

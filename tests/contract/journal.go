@@ -53,6 +53,7 @@ func Journal(t *testing.T, processes Processes, open func(t *testing.T) JournalH
 		{"a claim takes what is due, the longest due first", claimDue},
 		{"claims never overlap", claimsApart},
 		{"a lease that ran out is claimed again, and says so", leaseRunsOut},
+		{"a claim passes over tenants that it is told to, and leaves what they have as it is", claimPassesOver},
 		{"a save that keeps the claim keeps the lease", leaseKept},
 		{"a save that clears the queue ends the waiting", queueCleared},
 		{"an owner whose claim is gone cannot save", fence},

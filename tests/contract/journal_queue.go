@@ -102,6 +102,44 @@ func claimsApart(t *testing.T, j ports.Journal) {
 	}
 }
 
+func claimPassesOver(t *testing.T, j ports.Journal) {
+	of := func(tenant, id string, due time.Time) {
+		r := record(id)
+		r.Tenant, r.Queue, r.Due = tenant, queue, due
+		save(t, j, &r)
+	}
+	for i := range 8 {
+		of("busy", fmt.Sprint("busy", i), day.Add(time.Duration(i)*time.Second))
+	}
+	of("its \"friend\"", "friend", day.Add(time.Minute))
+	of("other", "other1", day.Add(2*time.Minute))
+	of("other", "other2", day.Add(3*time.Minute))
+
+	take := func(n int, except ...string) string {
+		claims, err := j.Claim(t.Context(), queue, "me", long, n, except...)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return fmt.Sprint(ids(claims))
+	}
+	if got := take(1, "busy", "its \"friend\""); got != "[other1]" {
+		t.Errorf("%s", got)
+	}
+	if got := take(3, "busy"); got != "[friend other2]" {
+		t.Errorf("%s", got)
+	}
+	if got := take(3, "busy"); got != "[]" {
+		t.Errorf("%s", got)
+	}
+	if got := take(2, "nobody"); got != "[busy0 busy1]" {
+		t.Errorf("%s", got)
+	}
+	busy, err := j.Get(t.Context(), "busy", kind, "busy2")
+	if err != nil || busy.Rev != 1 || busy.Owner != "" {
+		t.Errorf("passed over: %+v, %v", busy, err)
+	}
+}
+
 func leaseRunsOut(t *testing.T, j ports.Journal) {
 	waiting(t, j, "a", day)
 	claim(t, j, "dead", 30*time.Millisecond, 1)

@@ -208,7 +208,7 @@ func (j *Journal) read(at name) (ports.Record, error) {
 }
 
 // Claim implements ports.Journal.
-func (j *Journal) Claim(ctx context.Context, queue, owner string, lease time.Duration, n int) ([]ports.Claim, error) {
+func (j *Journal) Claim(ctx context.Context, queue, owner string, lease time.Duration, n int, except ...string) ([]ports.Claim, error) {
 	if err := j.enter(ctx, Claim); err != nil {
 		return nil, err
 	}
@@ -217,7 +217,7 @@ func (j *Journal) Claim(ctx context.Context, queue, owner string, lease time.Dur
 	now := j.clock.Now()
 	var due []ports.Record
 	for _, r := range j.records {
-		if queue != "" && r.Queue == queue && !r.Due.After(now) {
+		if queue != "" && r.Queue == queue && !r.Due.After(now) && !slices.Contains(except, r.Tenant) {
 			due = append(due, r)
 		}
 	}

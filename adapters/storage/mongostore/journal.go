@@ -147,7 +147,7 @@ func before(c ports.Cursor) bson.E {
 
 // Claim implements ports.Journal. Each claim is one atomic change of one
 // document.
-func (j journal) Claim(ctx context.Context, queue, owner string, lease time.Duration, n int) ([]ports.Claim, error) {
+func (j journal) Claim(ctx context.Context, queue, owner string, lease time.Duration, n int, except ...string) ([]ports.Claim, error) {
 	now, err := j.now(ctx)
 	if err != nil {
 		return nil, readFault("mongostore.clock", err)
@@ -159,6 +159,9 @@ func (j journal) Claim(ctx context.Context, queue, owner string, lease time.Dura
 		longest = options.FindOneAndUpdate().SetSort(bson.D{{Key: "due", Value: 1}}).SetReturnDocument(options.Before)
 		claims  []ports.Claim
 	)
+	if len(except) > 0 {
+		due = append(due, bson.E{Key: "tenant", Value: bson.D{{Key: "$nin", Value: except}}})
+	}
 	for len(claims) < n {
 		var d document
 		err := readFault("mongostore.claim", j.records.FindOneAndUpdate(ctx, due, take, longest).Decode(&d))

@@ -194,10 +194,11 @@ func (j journal) List(ctx context.Context, tenant, kind string, f ports.Filter, 
 
 // Claim implements ports.Journal. What another is claiming at this moment is passed
 // over.
-func (j journal) Claim(ctx context.Context, queue, owner string, lease time.Duration, n int) ([]ports.Claim, error) {
+func (j journal) Claim(ctx context.Context, queue, owner string, lease time.Duration, n int, except ...string) ([]ports.Claim, error) {
 	const query = `WITH ready AS (
 			SELECT kind, tenant, id, due AS since, owner AS before FROM record
-			WHERE queue = $1 AND due <= ` + now + ` ORDER BY due LIMIT $4 FOR UPDATE SKIP LOCKED
+			WHERE queue = $1 AND due <= ` + now + ` AND tenant <> ALL ($5::text[])
+			ORDER BY due LIMIT $4 FOR UPDATE SKIP LOCKED
 		), taken AS (
 			UPDATE record r SET rev = r.rev + 1, owner = $2, due = ` + now + ` + $3 FROM ready
 			WHERE r.kind = ready.kind AND r.tenant = ready.tenant AND r.id = ready.id
@@ -209,7 +210,7 @@ func (j journal) Claim(ctx context.Context, queue, owner string, lease time.Dura
 	}
 	var all []claim
 	err := j.with(ctx, "pgstore.claim", func(ctx context.Context, c *pgxpool.Conn) error {
-		return writeFault("pgstore.claim", each(ctx, c, query, []any{queue, owner, lease.Microseconds(), n}, func(row pgx.Rows) (err error) {
+		return writeFault("pgstore.claim", each(ctx, c, query, []any{queue, owner, lease.Microseconds(), n, append([]string{}, except...)}, func(row pgx.Rows) (err error) {
 			var one claim
 			one.Record, err = scanRecord(row, &one.since, &one.Expired)
 			all = append(all, one)

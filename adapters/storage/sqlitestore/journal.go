@@ -3,6 +3,7 @@ package sqlitestore
 import (
 	"context"
 	"database/sql"
+	"encoding/json"
 	"time"
 
 	"patchbay/core/fault"
@@ -108,11 +109,15 @@ func scanRecord(row scanner) (ports.Record, error) {
 }
 
 // Claim implements ports.Journal.
-func (j journal) Claim(ctx context.Context, queue, owner string, lease time.Duration, n int) ([]ports.Claim, error) {
+func (j journal) Claim(ctx context.Context, queue, owner string, lease time.Duration, n int, except ...string) ([]ports.Claim, error) {
+	passed, err := json.Marshal(append([]string{}, except...))
+	if err != nil {
+		return nil, classify("sqlitestore.claim", err)
+	}
 	now := j.clock.Now()
-	var found int
-	// Looking first spares the writer an empty transaction.
-	err := j.reader.anyDue.QueryRowContext(quick(ctx), queue, micros(now)).Scan(&found)
+	due := dueFrom{queue: queue, now: micros(now), except: string(passed)}
+	// Looking first spares the writer an empty transaction, and the way past the others.
+	err = j.reader.firstDue.QueryRowContext(quick(ctx), due.queue, due.now, due.except).Scan(&due.first)
 	if fault.Is(classify("", err), fault.NotFound) {
 		return nil, nil
 	}
@@ -121,7 +126,7 @@ func (j journal) Claim(ctx context.Context, queue, owner string, lease time.Dura
 	}
 	var claims []ports.Claim
 	err = j.writer.submit(ctx, func(b *batch) (err error) {
-		claims, err = b.claimDue(queue, owner, now, lease, n)
+		claims, err = b.claimDue(due, owner, now.Add(lease), n)
 		return err
 	})
 	if err != nil {
@@ -130,8 +135,14 @@ func (j journal) Claim(ctx context.Context, queue, owner string, lease time.Dura
 	return claims, nil
 }
 
-func (b *batch) claimDue(queue, owner string, now time.Time, lease time.Duration, n int) ([]ports.Claim, error) {
-	rows, err := b.due.QueryContext(b, queue, micros(now), n)
+// dueFrom is what is due in a queue, the first of it found already.
+type dueFrom struct {
+	queue, except string // a list of tenants
+	first, now    int64
+}
+
+func (b *batch) claimDue(due dueFrom, owner string, until time.Time, n int) ([]ports.Claim, error) {
+	rows, err := b.due.QueryContext(b, due.queue, due.first, due.now, due.except, n)
 	if err != nil {
 		return nil, err
 	}
@@ -147,7 +158,6 @@ func (b *batch) claimDue(queue, owner string, now time.Time, lease time.Duration
 	if err := rows.Err(); err != nil {
 		return nil, err
 	}
-	until := now.Add(lease)
 	for i := range claims {
 		r := &claims[i].Record
 		if _, err := b.claim.ExecContext(b, owner, micros(until), r.Kind, r.Tenant, r.ID); err != nil {

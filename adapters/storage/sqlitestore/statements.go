@@ -20,7 +20,7 @@ const (
 type statements struct {
 	insertRecord, updateRecord, getRecord, findIdem, findRef *sql.Stmt
 	attach, detach, purgeChildren, purge                     *sql.Stmt
-	anyDue, due, claim                                       *sql.Stmt
+	firstDue, due, claim                                     *sql.Stmt
 	publish, feed, feedOfAll                                 *sql.Stmt
 	insertUser, updateUser, deleteUser, ping                 *sql.Stmt
 	purgeDeleted, purgeKeys                                  *sql.Stmt
@@ -49,8 +49,9 @@ func prepareStatements(ctx context.Context, p preparer) (statements, error) {
 		{&s.detach, `DELETE FROM record WHERE tenant = ? AND parent = ?`},
 		{&s.purgeChildren, `DELETE FROM record WHERE (tenant, parent) IN (SELECT tenant, kind || '|' || id ` + old + `)`},
 		{&s.purge, `DELETE FROM record WHERE rowid IN (SELECT rowid ` + old + `)`},
-		{&s.anyDue, `SELECT 1 FROM record WHERE queue = ? AND due <= ? LIMIT 1`},
-		{&s.due, `SELECT ` + recordColumns + ` FROM record WHERE queue = ? AND due <= ? ORDER BY due LIMIT ?`},
+		{&s.firstDue, `SELECT due FROM record WHERE queue = ? AND due <= ? AND tenant NOT IN (SELECT value FROM json_each(?)) ORDER BY due LIMIT 1`},
+		{&s.due, `SELECT ` + recordColumns + ` FROM record WHERE queue = ? AND due BETWEEN ? AND ?
+			AND tenant NOT IN (SELECT value FROM json_each(?)) ORDER BY due LIMIT ?`},
 		{&s.claim, `UPDATE record SET rev = rev + 1, owner = ?, due = ? WHERE kind = ? AND tenant = ? AND id = ?`},
 		{&s.publish, `INSERT INTO feed (seq, tenant, id, type, subject, at, data) VALUES (?, ?, ?, ?, ?, ?, ?)`},
 		{&s.feed, `SELECT seq, tenant, id, type, subject, at, data FROM feed WHERE tenant = ? AND seq > ? ORDER BY seq LIMIT ?`},
