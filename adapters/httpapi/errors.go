@@ -79,6 +79,9 @@ var standard = map[fault.Kind]string{
 	fault.Internal:       "the gateway made a mistake",
 }
 
+// codes are those of failures whose own code may be a provider's.
+var codes = map[fault.Kind]string{fault.Unauthorized: "provider_misconfigured", fault.Refused: "provider_refused"}
+
 // fail answers every error of the API in the one shape.
 func (s *Server) fail(c *fiber.Ctx, err error) error {
 	code, body := s.describe(c, err)
@@ -127,11 +130,8 @@ func (s *Server) describe(c *fiber.Ctx, err error) (int, api.PaymentError) {
 	if name == "" || f.Kind == fault.Internal {
 		name = f.Kind.String()
 	}
-	switch f.Kind {
-	case fault.Unauthorized:
-		name = "provider_misconfigured"
-	case fault.Refused:
-		name = "provider_refused"
+	if own, ok := codes[f.Kind]; ok {
+		name = own
 	}
 	if message == "" || inward(f.Kind) {
 		message = standard[f.Kind]

@@ -220,6 +220,7 @@ func TestWhatBecomesOfAFailure(t *testing.T) {
 		{"ambiguous, at least once: the next provider, and shown", message.AtLeastOnce, always(fault.UnknownOutcome), nil, time.Second, message.Sent, "first:ambiguous second:accepted ", 2},
 		{"ambiguous everywhere, at least once: later", message.AtLeastOnce, once(fault.UnknownOutcome), once(fault.UnknownOutcome), 10 * time.Second, message.Sent, "first:ambiguous second:ambiguous first:accepted ", 3},
 		{"an unknown domain: the next provider", message.AtMostOnce, always(fault.NotFound), nil, time.Second, message.Sent, "first:provider_unusable second:accepted ", 1},
+		{"a request that it refuses: the next provider", message.AtMostOnce, always(fault.Refused), nil, time.Second, message.Sent, "first:provider_unusable second:accepted ", 1},
 		{"our own overload: later, at the same provider", message.AtLeastOnce, once(fault.Overloaded), nil, 10 * time.Second, message.Sent, "first:not_accepted first:accepted ", 1},
 		{"a mistake of an adapter counts as ambiguous", message.AtMostOnce, always(fault.Internal), nil, time.Second, message.Unknown, "first:ambiguous ", 0},
 	}
