@@ -1,7 +1,203 @@
 package checkout
 
-// Accounts tells which account a provider's name means.
-type Accounts interface {
-	// Account is the provider's own id of it, empty while it is not known.
-	Account(provider string) string
+import (
+	"context"
+	"encoding/json"
+	"log/slog"
+	"sync"
+	"time"
+
+	"patchbay/core/fault"
+	"patchbay/ports"
+)
+
+const (
+	accountKind = "account" // of journal records, which are no tenant's
+
+	accountTimeout = 5 * time.Second // of one call
+	accountWait    = time.Second     // after the first failure, and twice as long after each
+	accountWaitMax = time.Minute
+	accountRefused = time.Hour // where the provider will not say
+	accountSaves   = 5         // while other processes keep the same
+)
+
+// Accounts tells which account a provider's configured name means: acct_… at
+// Stripe. It is "" while that is not known.
+type Accounts interface{ Account(provider string) string }
+
+// KnownAccounts asks each provider for its account, in the background, and keeps
+// the answer for as long as the same credential is used: after a restart it is
+// known at once.
+type KnownAccounts struct {
+	journal  ports.Journal
+	gateways []ports.PaymentGateway
+	digests  map[string]string
+	clock    ports.Clock
+	log      *slog.Logger
+
+	asked chan struct{}
+	mu    sync.RWMutex
+	known map[string]string
+}
+
+var _ Accounts = (*KnownAccounts)(nil)
+
+// NewAccounts makes KnownAccounts. Its Run must be called for anything to be
+// known. The digests are those of the providers' credentials; what a provider
+// without one says is not kept.
+func NewAccounts(journal ports.Journal, gateways []ports.PaymentGateway, digests map[string]string, clock ports.Clock, log *slog.Logger) *KnownAccounts {
+	return &KnownAccounts{
+		journal: journal, gateways: gateways, digests: digests, clock: clock, log: log,
+		asked: make(chan struct{}), known: make(map[string]string),
+	}
+}
+
+// Account implements Accounts.
+func (a *KnownAccounts) Account(provider string) string {
+	a.mu.RLock()
+	defer a.mu.RUnlock()
+	return a.known[provider]
+}
+
+// Asked is closed once each account is known or was asked for in vain, which takes
+// seconds at most.
+func (a *KnownAccounts) Asked() <-chan struct{} { return a.asked }
+
+// Run learns the accounts, and returns when all are known or ctx ends.
+func (a *KnownAccounts) Run(ctx context.Context) {
+	var each, first sync.WaitGroup
+	first.Add(len(a.gateways))
+	for _, g := range a.gateways {
+		each.Go(func() { a.learn(ctx, g, sync.OnceFunc(first.Done)) })
+	}
+	first.Wait()
+	close(a.asked)
+	each.Wait()
+}
+
+// learn asks one provider until it says which account it is; tried is called once
+// it was asked.
+func (a *KnownAccounts) learn(ctx context.Context, g ports.PaymentGateway, tried func()) {
+	defer tried()
+	provider := g.Name()
+	before := a.recall(ctx, provider)
+	if a.Account(provider) != "" {
+		return
+	}
+	said := -1
+	for wait := accountWait; ; wait = min(2*wait, accountWaitMax) {
+		id, err := ask(ctx, g)
+		if err == nil {
+			a.keep(ctx, provider, id, before)
+			return
+		}
+		tried()
+		kind := fault.KindOf(err)
+		if int(kind) != said && ctx.Err() == nil {
+			a.log.Warn("checkout: a provider's account is not known yet; where the key may not read it, write account in the configuration",
+				"provider", provider, "error", err)
+			said = int(kind)
+		}
+		if !kind.Rule().Retry && kind != fault.Canceled && kind != fault.Overloaded {
+			wait = accountRefused
+		}
+		if !pause(ctx, wait) {
+			return
+		}
+	}
+}
+
+func ask(ctx context.Context, g ports.PaymentGateway) (string, error) {
+	ctx, cancel := context.WithTimeout(ctx, accountTimeout)
+	defer cancel()
+	return g.Account(ctx)
+}
+
+// pause waits, and reports whether ctx is still going on.
+func pause(ctx context.Context, wait time.Duration) bool {
+	timer := time.NewTimer(wait)
+	defer timer.Stop()
+	select {
+	case <-timer.C:
+		return true
+	case <-ctx.Done():
+		return false
+	}
+}
+
+// identity is what the journal keeps of an account.
+type identity struct {
+	Account    string `json:"account"`
+	Credential string `json:"credential"` // a digest of that by which it was read
+}
+
+// recall takes up what was kept, where it was read with the present credential. It
+// returns what account the name meant last.
+func (a *KnownAccounts) recall(ctx context.Context, provider string) (before string) {
+	ctx, cancel := context.WithTimeout(ctx, accountTimeout)
+	defer cancel()
+	_, kept, err := a.kept(ctx, provider)
+	if err != nil {
+		return ""
+	}
+	if kept.Credential != "" && kept.Credential == a.digests[provider] {
+		a.set(provider, kept.Account)
+	}
+	return kept.Account
+}
+
+func (a *KnownAccounts) kept(ctx context.Context, provider string) (ports.Record, identity, error) {
+	var kept identity
+	r, err := a.journal.Get(ctx, "", accountKind, provider)
+	if err != nil {
+		return r, kept, err
+	}
+	if err := json.Unmarshal(r.Body, &kept); err != nil {
+		return r, kept, fault.Wrap(fault.Internal, "checkout.account", err)
+	}
+	return r, kept, nil
+}
+
+// keep takes up what the provider said, also where the journal cannot keep it:
+// then it is asked again after a restart.
+func (a *KnownAccounts) keep(ctx context.Context, provider, id, before string) {
+	a.set(provider, id)
+	if id == "" {
+		return
+	}
+	if before != "" && before != id {
+		a.log.Warn("checkout: a provider's name means another account now; what is open at the one before is not asked for here",
+			"provider", provider, "account", id, "before", before)
+	}
+	if a.digests[provider] == "" {
+		return
+	}
+	if err := a.save(ctx, provider, identity{id, a.digests[provider]}); err != nil && ctx.Err() == nil {
+		a.log.Warn("checkout: a provider's account could not be kept", "provider", provider, "error", err)
+	}
+}
+
+func (a *KnownAccounts) save(ctx context.Context, provider string, i identity) error {
+	body, err := json.Marshal(i)
+	if err != nil {
+		return fault.Wrap(fault.Internal, "checkout.account", err)
+	}
+	for try := 1; ; try++ {
+		r, _, err := a.kept(ctx, provider)
+		if fault.Is(err, fault.NotFound) {
+			r = ports.Record{Kind: accountKind, ID: provider, Index: ports.Index{Created: a.clock.Now()}}
+		} else if err != nil && r.Rev == 0 {
+			return err
+		}
+		r.Body = body
+		if err = a.journal.Save(ctx, &r)[0]; !fault.Is(err, fault.Conflict) || try == accountSaves {
+			return err
+		}
+	}
+}
+
+func (a *KnownAccounts) set(provider, id string) {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	a.known[provider] = id
 }
