@@ -49,9 +49,12 @@ var minimums = map[Currency]int64{
 // Max is the largest amount of most currencies, as Stripe counts them: eight digits.
 const Max = 99_999_999
 
-// maximums are those of the currencies that may have more digits, with every payment
-// method. Source: docs.stripe.com/currencies, "Maximum charge amounts".
-var maximums = map[Currency]int64{"idr": 999_999_999_999, "cop": 9_999_999_999, "inr": 999_999_999}
+// maximums are those of the currencies that may have more digits, some of them with
+// cards only: what a payment method does not take, Stripe itself refuses. Source:
+// docs.stripe.com/currencies, "Maximum charge amounts".
+var maximums = map[Currency]int64{
+	"idr": 999_999_999_999, "lbp": 99_999_999_999, "cop": 9_999_999_999, "huf": 9_999_999_999, "jpy": 9_999_999_999, "inr": 999_999_999,
+}
 
 // Default is the set of currencies that is accepted where nothing is configured.
 var Default = []Currency{"usd", "eur", "gbp"}
