@@ -17,7 +17,7 @@ type Currency string
 // "Three-decimal currencies". An account may be allowed fewer: Stripe itself
 // refuses those. The digits are ISO 4217's, list one, and list three for what it
 // has withdrawn meanwhile (ang, bgn, std).
-var exponents = digits(map[int]string{
+var exponents = listed(map[int]string{
 	0: "bif clp djf gnf isk jpy kmf krw pyg rwf ugx vnd vuv xaf xof xpf",
 	2: "aed afn all amd ang aoa ars aud awg azn bam bbd bdt bgn bmd bnd bob brl bsd bwp byn bzd cad cdf chf cny cop crc cve czk " +
 		"dkk dop dzd egp etb eur fjd fkp gbp gel gip gmd gtq gyd hkd hnl htg huf idr ils inr jmd kes kgs khr kyd kzt lak lbp lkr " +
@@ -26,7 +26,7 @@ var exponents = digits(map[int]string{
 	3: "bhd jod kwd omr tnd",
 })
 
-func digits(table map[int]string) map[Currency]int {
+func listed(table map[int]string) map[Currency]int {
 	all := make(map[Currency]int)
 	for n, codes := range table {
 		for code := range strings.FieldsSeq(codes) {
@@ -49,9 +49,12 @@ var minimums = map[Currency]int64{
 // Max is the largest amount of most currencies, as Stripe counts them: eight digits.
 const Max = 99_999_999
 
-// maximums are those of the currencies that may have more digits, with every payment
-// method. Source: docs.stripe.com/currencies, "Maximum charge amounts".
-var maximums = map[Currency]int64{"idr": 999_999_999_999, "cop": 9_999_999_999, "inr": 999_999_999}
+// maximums are those of the currencies that may have more digits, some of them with
+// cards only: what a payment method does not take, Stripe itself refuses. Source:
+// docs.stripe.com/currencies, "Maximum charge amounts".
+var maximums = map[Currency]int64{
+	"idr": 999_999_999_999, "lbp": 99_999_999_999, "cop": 9_999_999_999, "huf": 9_999_999_999, "jpy": 9_999_999_999, "inr": 999_999_999,
+}
 
 // Default is the set of currencies that is accepted where nothing is configured.
 var Default = []Currency{"usd", "eur", "gbp"}

@@ -81,6 +81,7 @@ func TestCheck(t *testing.T) {
 		{"a part of an ariary", 50_020, "mga", []money.Currency{"mga"}, "amount_too_precise", "amount", "a multiple of 100 in MGA"},
 		{"an ariary", 100, "mga", []money.Currency{"mga"}, "", "", ""},
 		{"a half forint, which can be charged", 17_550, "huf", []money.Currency{"huf"}, "", "", ""},
+		{"forints have ten digits", 9_999_999_999, "huf", []money.Currency{"huf"}, "", "", ""},
 		{"rupiahs have twelve digits", 999_999_999_999, "idr", []money.Currency{"idr"}, "", "", ""},
 		{"no currency", 1250, "", three, "currency_not_supported", "currency", ""},
 		{"both wrong: the currency is said first", 0, "xxx", three, "currency_not_supported", "currency", ""},

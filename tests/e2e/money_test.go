@@ -42,7 +42,7 @@ func posted(t testing.TB, sim *stripesim.Sim) (forms []url.Values) {
 	return forms
 }
 
-func TestAnAmountIsTheSameHowEverStripeCounts(t *testing.T) {
+func TestAnAmountIsTheSameHoweverStripeCounts(t *testing.T) {
 	t.Parallel()
 	g, sim := oneStripe(t)
 	sim.Notify(g.Base+"/api/webhooks/stripe", gateway.FirstSecret)

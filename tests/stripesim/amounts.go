@@ -19,7 +19,9 @@ var minimum = map[string]int64{
 // maximum is the most that it takes, of the currencies that are not in longer.
 const maximum = 99_999_999
 
-var longer = map[string]int64{"idr": 999_999_999_999, "cop": 9_999_999_999, "inr": 999_999_999}
+var longer = map[string]int64{
+	"idr": 999_999_999_999, "lbp": 99_999_999_999, "cop": 9_999_999_999, "huf": 9_999_999_999, "jpy": 9_999_999_999, "inr": 999_999_999,
+}
 
 var (
 	// threeDecimals are taken with a last digit of 0.
