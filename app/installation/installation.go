@@ -3,7 +3,9 @@
 package installation
 
 import (
+	"crypto/hmac"
 	"crypto/rand"
+	"crypto/sha256"
 	"encoding/hex"
 	"encoding/json"
 	"errors"
@@ -21,6 +23,14 @@ type Secrets struct {
 	Pepper []byte `json:"pepper"`
 	// MockWebhook signs the mock provider's webhooks.
 	MockWebhook string `json:"mockWebhookSecret"`
+}
+
+// For is a secret for one use, made of the pepper: what is known of it says nothing of
+// any other.
+func (s Secrets) For(use string) []byte {
+	mac := hmac.New(sha256.New, s.Pepper)
+	mac.Write([]byte(use))
+	return mac.Sum(nil)
 }
 
 // Open reads the secrets in a directory, or makes them. Two processes that make

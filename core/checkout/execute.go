@@ -6,6 +6,7 @@ import (
 	"sync"
 	"time"
 
+	"patchbay/core/fault"
 	"patchbay/core/payment"
 	"patchbay/ports"
 )
@@ -101,8 +102,23 @@ func (s *Service) execute(ctx context.Context, st stored, id string, to *reply) 
 		if op.Outcome.Open() {
 			s.nudge(op.Provider)
 		}
-		return Result{Payment: st.payment, Operation: op}, failure(op)
+		return Result{Payment: st.payment, Operation: op}, s.refusal(op, a.err)
 	}
+}
+
+// refusal is the error of an operation that has just ended, with the time after which it
+// is of use to ask again: that of whichever provider is asked first.
+func (s *Service) refusal(op payment.Operation, err error) error {
+	said := failure(op)
+	if said == nil || err == nil {
+		return said
+	}
+	f := fault.From(said)
+	f.RetryAfter = fault.From(err).RetryAfter
+	if wait := ports.Wait(s.eligible(op.Request)); op.Creates() && wait > 0 {
+		f.RetryAfter = wait
+	}
+	return f
 }
 
 // conclude makes an answer durable, and with it the operation that is to be

@@ -33,6 +33,10 @@ func outcomeOf(err error) payment.Outcome {
 	return payment.Unknown
 }
 
+// codeMismatch is the code of a provider that knows the key for another request: there is
+// nothing to repeat under it.
+const codeMismatch = "idempotency_mismatch"
+
 // codeNotExecuted is the code of what was accepted, and never done.
 const codeNotExecuted = "not_executed"
 
@@ -44,6 +48,9 @@ const codeNotExecuted = "not_executed"
 // only while no other try of it can have been executed.
 func (s *Service) apply(p *payment.Payment, op *payment.Operation, a answer, held bool) {
 	outcome := outcomeOf(a.err)
+	if outcome == payment.Unknown && !a.looked {
+		a.intent = payment.Intent{} // whatever came with it is nobody's word
+	}
 	switch {
 	case s.strange(p, op, a):
 		op.Outcome, op.Unsure = payment.Unknown, true
@@ -62,6 +69,7 @@ func (s *Service) apply(p *payment.Payment, op *payment.Operation, a answer, hel
 		s.hear(p, a)
 	case outcome == payment.Unknown:
 		op.Outcome, op.Unsure = payment.Unknown, true
+		op.Stale = op.Stale || fault.From(a.err).Code == codeMismatch
 	case op.Uncertain():
 		if s.hear(p, a); op.Outcome.Open() {
 			op.Outcome, op.Unsure = payment.Unknown, true
