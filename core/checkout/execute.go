@@ -82,7 +82,10 @@ func (s *Service) execute(ctx context.Context, st stored, id string, to *reply) 
 	working, cancel := context.WithTimeout(ctx, callDeadline)
 	defer cancel()
 	for {
-		a := s.call(working, st.payment, *st.payment.Operation(id))
+		a := answer{err: errLate}
+		if s.Clock.Now().Before(st.record.Due) { // this spares a call; that two do no harm is for the keys and claims
+			a = s.call(working, st.payment, *st.payment.Operation(id))
+		}
 		next, err := s.conclude(ctx, &st, id, a, working.Err() == nil, to.left())
 		op := *st.payment.Operation(id)
 		switch {
@@ -120,6 +123,10 @@ func (s *Service) refusal(op payment.Operation, err error) error {
 	}
 	return f
 }
+
+// errLate is the failure of a process that was stopped until its claim was over, before
+// it had called anybody.
+var errLate = fault.New(fault.Canceled, "claim_over", "the gateway was stopped before it could ask the provider; nothing was done")
 
 // conclude makes an answer durable, and with it the operation that is to be
 // called next, if there is one. accepted tells that the caller has been answered 202.

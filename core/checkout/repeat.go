@@ -80,17 +80,28 @@ func retryable(op *payment.Operation) bool {
 // still open which. What was asked stays as it was, its amount too.
 func (s *Service) again(ctx context.Context, by time.Time, st stored, id string) (Result, error) {
 	last := *st.payment.Operation(id)
-	return s.start(ctx, by, st, func(p *payment.Payment) error {
+	result, err := s.start(ctx, by, st, func(p *payment.Payment) error {
 		newest := p.Under(last.Key)
 		switch {
 		case newest == nil || newest.ID != last.ID || newest.Tries != last.Tries: // nil: the key was given up
 			return fault.New(fault.Conflict, idem.CodeInFlight, "another repeat of this key is under way")
 		case last.Action == payment.Create && movedOn(p, newest):
-			return fault.New(fault.Conflict, codeInProgress, "another operation was done on this payment meanwhile")
+			return errMoved
 		}
 		return s.resume(p, newest)
 	})
+	if err == errMoved { //nolint:errorlint // our own sentinel, returned as it is
+		fresh, err := s.load(ctx, st.payment.Tenant, st.payment.ID)
+		if err != nil {
+			return Result{}, err
+		}
+		return s.repeat(ctx, by, fresh, idem.Key{Scoped: last.Key, Fingerprint: last.Fingerprint})
+	}
+	return result, err
 }
+
+// errMoved tells that the payment has moved on while its create was to be tried again.
+var errMoved = fault.New(fault.Conflict, codeInProgress, "another operation was done on this payment meanwhile")
 
 // resume begins a further try of an operation that did nothing.
 func (s *Service) resume(p *payment.Payment, op *payment.Operation) error {
