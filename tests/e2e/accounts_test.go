@@ -64,11 +64,11 @@ func TestAnotherAccountUnderTheSameNameIsNotAsked(t *testing.T) {
 		t.Errorf("of another account: %d %s, with %d intents", a.Status, a.Body, len(second.Book()))
 	}
 	gateway.Eventually(t, 20*time.Second, "a person is asked for", func() bool {
-		return bytes.Contains(g.Ask(t, "/api/payments/"+a.Text("id")).Body, []byte(`"needsReview":true`))
+		return bytes.Contains(g.Do(t, "GET", "/api/payments/"+a.Text("id"), nil).Body, []byte(`"needsReview":true`))
 	})
 
 	withKey(t, g, first.Roll())
-	gateway.Eventually(t, 20*time.Second, "the payment is settled", func() bool {
+	gateway.Eventually(t, time.Minute, "the payment is settled", func() bool {
 		a = pays()
 		return a.Status == 201
 	})
