@@ -108,7 +108,7 @@ var catalog = []entry{
 			settings := p.Settings.(*config.Stripe)
 			return stripepay.New(stripepay.Options{
 				Name: p.Name, SecretKey: settings.SecretKey.Reveal(), PublishableKey: settings.PublishableKey,
-				HTTP: outbound(p, settings.BaseURL),
+				Account: settings.Account, HTTP: outbound(p, settings.BaseURL),
 			})
 		},
 	},

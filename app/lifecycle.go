@@ -37,6 +37,7 @@ const (
 type services struct {
 	fx.In
 	Checkout  *checkout.Service
+	Accounts  *checkout.KnownAccounts
 	Mailroom  *mailroom.Service
 	Inbox     *inbox.Service
 	Directory *directory.Service
@@ -101,7 +102,15 @@ func runWorkers(l fx.Lifecycle, u services, mock mockWorker, store Storage, f fa
 			for _, run := range f.runs() {
 				running.Go(func() { run(ctx) })
 			}
-			running.Go(func() { u.Checkout.Run(ctx) })
+			running.Go(func() { u.Accounts.Run(ctx) })
+			running.Go(func() {
+				// What is open is not to be asked for at another account.
+				select {
+				case <-u.Accounts.Asked():
+				case <-ctx.Done():
+				}
+				u.Checkout.Run(ctx)
+			})
 			running.Go(func() { u.Mailroom.Run(ctx) })
 			running.Go(func() { u.Inbox.Run(ctx) })
 			running.Go(func() { u.Retention.Run(ctx) })

@@ -2,7 +2,11 @@ package app
 
 import (
 	"context"
+	"crypto/hmac"
+	"crypto/sha256"
+	"encoding/hex"
 	"fmt"
+	"io"
 	"log/slog"
 	"sync/atomic"
 	"time"
@@ -35,7 +39,7 @@ import (
 // store outlives the workers, and they the listeners.
 var modules = fx.Options(
 	fx.Provide(newSurroundings, openStorage, newAccess, newGateways, newMailers, newHook,
-		newCheckout, newMailroom, newInbox, newDirectory, newRetention, newFeed, newPrivacy, newAPI, newConsole),
+		newAccounts, newCheckout, newMailroom, newInbox, newDirectory, newRetention, newFeed, newPrivacy, newAPI, newConsole),
 	fx.Invoke(requireKey, runWorkers, listen),
 )
 
@@ -85,6 +89,18 @@ func (s surroundings) webhookSecrets(p config.Provider) []string {
 		return []string{s.secrets.MockWebhook + p.Name} // never the same for two
 	}
 	return secrets
+}
+
+// credential is a digest of that by which a provider knows the account, under this
+// installation's secret; empty where it knows none.
+func (s surroundings) credential(p config.Provider) string {
+	settings, ok := p.Settings.(config.Identifies)
+	if !ok {
+		return ""
+	}
+	mac := hmac.New(sha256.New, s.secrets.Pepper)
+	_, _ = io.WriteString(mac, "credential\n"+p.Type.Name+"\n"+settings.Credential()) // a hash takes everything
+	return hex.EncodeToString(mac.Sum(nil))
 }
 
 func newAccess(store Storage, f fallback, s surroundings) *access.Service {
@@ -169,9 +185,20 @@ func newHook(c *config.Config, s surroundings) (*stripehook.Hook, error) {
 	return stripehook.New(s.clock, accounts...)
 }
 
-func newCheckout(c *config.Config, store Storage, gateways []ports.PaymentGateway, hook *stripehook.Hook, s surroundings) *checkout.Service {
+// newAccounts learns which accounts the configured names mean.
+func newAccounts(c *config.Config, store Storage, gateways []ports.PaymentGateway, s surroundings) *checkout.KnownAccounts {
+	digests := make(map[string]string)
+	for _, name := range c.Payments.Providers {
+		digests[name] = s.credential(c.Provider[name])
+	}
+	return checkout.NewAccounts(store.Journal, gateways, digests, s.clock, s.log)
+}
+
+func newCheckout(c *config.Config, store Storage, gateways []ports.PaymentGateway, known *checkout.KnownAccounts, hook *stripehook.Hook,
+	s surroundings,
+) *checkout.Service {
 	return checkout.New(checkout.Options{
-		Journal: store.Journal, Gateways: gateways, Events: hook, Clock: s.clock, IDs: s.ids,
+		Journal: store.Journal, Gateways: gateways, Accounts: known, Events: hook, Clock: s.clock, IDs: s.ids,
 		Currencies: c.Payments.Currencies, Secret: s.secrets.For("payment keys"), Owner: s.owner, Log: s.log,
 	})
 }

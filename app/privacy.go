@@ -37,7 +37,7 @@ func WithPrivacy(ctx context.Context, c *config.Config, manage func(*privacy.Ser
 		if err != nil {
 			return err
 		}
-		pay := newCheckout(c, store, nil, hook, s)
+		pay := newCheckout(c, store, nil, newAccounts(c, store, nil, s), hook, s)
 		return manage(newPrivacy(f, mail, pay, newInbox(store, hook, pay, s), newDirectory(store, f, s)))
 	})
 }

@@ -7,12 +7,14 @@ import (
 	"net/url"
 	"regexp"
 	"slices"
+	"strings"
 )
 
 // Stripe is a payment provider of type stripe: one account.
 type Stripe struct {
 	SecretKey      Secret   `config:"secret_key"`
 	PublishableKey string   `config:"publishable_key"` // for confirming in a browser
+	Account        string   `config:"account"`         // acct_…; empty: the key may read it
 	WebhookSecrets []Secret `config:"webhook_secrets"` // whsec_…; several while one takes the other's place
 	BaseURL        string   `config:"base_url"`
 }
@@ -27,6 +29,15 @@ func (s *Stripe) Webhooks() []Secret { return s.WebhookSecrets }
 // Webhooks implements Signs.
 func (m *Mock) Webhooks() []Secret { return m.WebhookSecrets }
 
+// Identifies is what settings do that tell which account at a provider is meant:
+// the same Credential always means the same one. It is a secret.
+type Identifies interface{ Credential() string }
+
+// Credential implements Identifies.
+func (s *Stripe) Credential() string {
+	return strings.Join([]string{s.BaseURL, s.SecretKey.Reveal(), s.Account}, "\n")
+}
+
 // SendGrid is a mail provider of type sendgrid.
 type SendGrid struct {
 	APIKey  Secret `config:"api_key"`
@@ -40,10 +51,15 @@ type Mailgun struct {
 	BaseURL string `config:"base_url"`
 }
 
+var stripeAccount = regexp.MustCompile(`^acct_[A-Za-z0-9]+$`)
+
 // Check finds what Stripe cannot work with.
 func (s *Stripe) Check() (path, text string) {
-	if s.SecretKey.Reveal() == "" {
+	switch {
+	case s.SecretKey.Reveal() == "":
 		return "secret_key", "must be written"
+	case s.Account != "" && !stripeAccount.MatchString(s.Account):
+		return "account", "must be the id of an account, such as acct_1032D82eZvKYlo2C"
 	}
 	return "base_url", checkBaseURL(s.BaseURL)
 }

@@ -165,6 +165,7 @@ func (a *KnownAccounts) keep(ctx context.Context, provider, id, before string) {
 	if id == "" {
 		return
 	}
+	a.log.Info("checkout: a provider's account is known", "provider", provider, "account", id)
 	if before != "" && before != id {
 		a.log.Warn("checkout: a provider's name means another account now; what is open at the one before is not asked for here",
 			"provider", provider, "account", id, "before", before)

@@ -20,8 +20,8 @@ func oneStripe(t testing.TB) (*gateway.Gateway, *stripesim.Sim) {
 	g := gateway.Configured(t, fmt.Sprintf(`
 payments: {providers: [stripe], currencies: [%s]}
 providers:
-  stripe: {type: stripe, secret_key: "${FIRST_KEY}", publishable_key: pk_test_first, webhook_secrets: ["${FIRST_SECRET}"], base_url: %q}
-`, all, sim.URL()), "FIRST_KEY="+sim.Key(), "FIRST_SECRET="+gateway.FirstSecret)
+  stripe: {type: stripe, secret_key: "${FIRST_KEY}", publishable_key: pk_test_first, webhook_secrets: ["${FIRST_SECRET}"], account: %s, base_url: %q}
+`, all, sim.Account(), sim.URL()), "FIRST_KEY="+sim.Key(), "FIRST_SECRET="+gateway.FirstSecret)
 	g.Restart(t)
 	return g, sim
 }

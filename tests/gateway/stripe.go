@@ -20,18 +20,19 @@ type Shop struct {
 	First, Second *stripesim.Sim
 }
 
-// StartShop starts one, with these lines of policies.
+// StartShop starts one, with these lines of policies. It knows its accounts, so that
+// all it asks of Stripe is asked for.
 func StartShop(t testing.TB, policies ...string) *Shop {
 	t.Helper()
 	s := &Shop{First: stripesim.Start(t, stripesim.Options{}), Second: stripesim.Start(t, stripesim.Options{})}
 	s.Gateway = Configured(t, fmt.Sprintf(`
 payments: {providers: [stripe, stripe-eu]}
 providers:
-  stripe: {type: stripe, secret_key: "${FIRST_KEY}", publishable_key: pk_test_first, webhook_secrets: ["${FIRST_SECRET}"], base_url: %q}
-  stripe-eu: {type: stripe, secret_key: "${SECOND_KEY}", webhook_secrets: ["${SECOND_SECRET}"], base_url: %q}
+  stripe: {type: stripe, secret_key: "${FIRST_KEY}", publishable_key: pk_test_first, webhook_secrets: ["${FIRST_SECRET}"], account: %s, base_url: %q}
+  stripe-eu: {type: stripe, secret_key: "${SECOND_KEY}", webhook_secrets: ["${SECOND_SECRET}"], account: %s, base_url: %q}
 policies:
   %s
-`, s.First.URL(), s.Second.URL(), strings.Join(policies, "\n  ")),
+`, s.First.Account(), s.First.URL(), s.Second.Account(), s.Second.URL(), strings.Join(policies, "\n  ")),
 		"FIRST_KEY="+s.First.Key(), "SECOND_KEY="+s.Second.Key(), "FIRST_SECRET="+FirstSecret, "SECOND_SECRET="+SecondSecret)
 	s.Restart(t)
 	return s

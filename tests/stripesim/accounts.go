@@ -21,7 +21,7 @@ type accounts struct {
 func (all *accounts) open(t testing.TB, o Options) *Sim {
 	s := &Sim{
 		accounts: all, account: o.Account, ctx: t.Context(), key: o.Key,
-		keys: map[string]*saved{}, news: make(chan struct{}), failing: map[payment.Action]bool{},
+		keys: map[string]*saved{}, news: make(chan struct{}), failing: map[payment.Action]bool{}, held: map[payment.Action]*hold{},
 	}
 	if o.Now == nil {
 		o.Now = time.Now

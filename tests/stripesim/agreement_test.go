@@ -31,6 +31,7 @@ var requests = []request{
 	{"a cancel", "POST", "/v1/payment_intents/{pi}/cancel", "cancellation_reason=abandoned", true},
 	{"a retrieve", "GET", "/v1/payment_intents/{paid}", "expand[0]=latest_charge", true},
 	{"a list", "GET", "/v1/payment_intents", "created[gte]=0&created[lte]=4102444800&limit=10&expand[0]=data.latest_charge", true},
+	{"the account", "GET", "/v1/account", "", true},
 	{"a refund", "POST", "/v1/refunds", "payment_intent={paid}&amount=100&metadata[order]=7&reason=duplicate", true},
 	{"a list of refunds", "GET", "/v1/refunds", "payment_intent={paid}&limit=10", true},
 

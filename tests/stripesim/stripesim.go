@@ -12,7 +12,6 @@ import (
 	"crypto/rand"
 	"encoding/json"
 	"net/http"
-	"runtime"
 	"slices"
 	"sync"
 	"testing"
@@ -49,6 +48,7 @@ type Sim struct {
 	events  []Event
 	news    chan struct{} // closed at each event
 	failing map[payment.Action]bool
+	held    map[payment.Action]*hold
 }
 
 // Start opens an account and serves it until the test ends.
@@ -70,14 +70,6 @@ func (s *Sim) Book() []payment.BookEntry {
 		book = append(book, i.entry())
 	}
 	return book
-}
-
-// FailAfterCommit lets the next request of this action be done, and answered 500.
-// As at Stripe, that is its answer under its key from then on.
-func (s *Sim) FailAfterCommit(a payment.Action) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	s.failing[a] = true
 }
 
 // ServeHTTP implements http.Handler. It is the account that the key is of which
@@ -115,44 +107,6 @@ func (s *Sim) answer(r *http.Request) (a answered, replayed bool) {
 		return a, false
 	}
 	return s.once(q)
-}
-
-// saved is what a key stands for.
-type saved struct {
-	fingerprint string
-	under       bool // the first request is still under way
-	answer      answered
-}
-
-// once does a request once a key. What fails before it began is not saved.
-func (s *Sim) once(q *request) (a answered, replayed bool) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	switch k := s.keys[q.key]; {
-	case k == nil:
-	case k.under:
-		return refuse(keyInUse()), false
-	case k.fingerprint != q.fingerprint:
-		return refuse(otherRequest(q.key)), false
-	default:
-		return k.answer, true
-	}
-	k := &saved{fingerprint: q.fingerprint, under: true}
-	s.keys[q.key] = k
-	s.mu.Unlock()
-	runtime.Gosched() // others may come in between
-	s.mu.Lock()
-	var began bool
-	if a, began = s.do(q); !began {
-		delete(s.keys, q.key)
-		return a, false
-	}
-	if s.failing[q.action] {
-		delete(s.failing, q.action)
-		a = refuse(serverError())
-	}
-	k.answer, k.under = a, false
-	return a, false
 }
 
 // do does a request, and says whether it began to be executed.

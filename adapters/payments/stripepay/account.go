@@ -3,7 +3,7 @@ package stripepay
 import (
 	"context"
 	"net/http"
-	"strings"
+	"regexp"
 
 	"github.com/stripe/stripe-go/v76"
 )
@@ -19,15 +19,11 @@ func (g *Gateway) Account(ctx context.Context) (string, error) {
 	if err := g.backend.CallRaw(http.MethodGet, "/v1/account", g.secretKey, nil, &base, &account); err != nil {
 		return "", c.failure(err)
 	}
-	if !isAccount(account.ID) {
+	if !accountID.MatchString(account.ID) {
 		return "", c.unreadable()
 	}
 	g.account.Store(&account.ID)
 	return account.ID, nil
 }
 
-// isAccount reports whether an id is one of an account's.
-func isAccount(id string) bool {
-	rest, ok := strings.CutPrefix(id, "acct_")
-	return ok && rest != "" && word(strings.ToLower(rest)) != ""
-}
+var accountID = regexp.MustCompile(`^acct_[A-Za-z0-9]{1,64}$`)

@@ -50,7 +50,7 @@ func New(o Options) (*Gateway, error) {
 	if o.Name == "" || o.SecretKey == "" {
 		return nil, fault.New(fault.Invalid, "missing_setting", "an account at Stripe needs a name and a secret key")
 	}
-	if o.Account != "" && !isAccount(o.Account) {
+	if o.Account != "" && !accountID.MatchString(o.Account) {
 		return nil, fault.New(fault.Invalid, "invalid_setting", "an account at Stripe is named by an id that begins with acct_")
 	}
 	if o.HTTP.BaseURL == "" {
