@@ -223,8 +223,8 @@ func TestAnAnswerThatIsOddInOneFieldIsAnAnswer(t *testing.T) {
 		t.Errorf("a status of tomorrow: %+v, %v; want one that is asked for again", i, err)
 	}
 	for id, status := range map[string]string{"pyr_1": "pending", "py_1": "succeeded", "re_1": "dreaming"} {
-		g := answered(t, says{200, nil, `{"id":"` + id + `","object":"refund","amount":1,"payment_intent":"pi_1","status":"` + status + `"}`})
-		r, err := g.Refund(t.Context(), payment.RefundRequest{Key: "k", Reference: "pi_1", Amount: 1})
+		g := answered(t, says{200, nil, `{"id":"` + id + `","object":"refund","amount":1,"currency":"usd","payment_intent":"pi_1","status":"` + status + `"}`})
+		r, err := g.Refund(t.Context(), payment.RefundRequest{Key: "k", Reference: "pi_1", Amount: 1, Currency: "usd"})
 		if err != nil || r.Reference != id || r.Status != status {
 			t.Errorf("%s, %s: %+v, %v", id, status, r, err)
 		}

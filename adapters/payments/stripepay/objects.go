@@ -1,6 +1,7 @@
 package stripepay
 
 import (
+	"strings"
 	"time"
 
 	"github.com/stripe/stripe-go/v76"
@@ -19,7 +20,7 @@ var statuses = map[payment.Status]bool{
 // Stripe should add could mean anything; so the intent is under way, and is asked for
 // again.
 func (g *Gateway) intentOf(pi *stripe.PaymentIntent) (payment.Intent, bool) {
-	if pi == nil || pi.ID == "" || pi.Object != "payment_intent" || pi.Amount <= 0 || pi.Status == "" {
+	if pi == nil || !strings.HasPrefix(pi.ID, "pi_") || pi.Object != "payment_intent" || pi.Amount <= 0 || pi.Status == "" {
 		return payment.Intent{}, false
 	}
 	amount, capturable, received := pi.Amount, pi.AmountCapturable, pi.AmountReceived
