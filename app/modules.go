@@ -172,7 +172,7 @@ func newHook(c *config.Config, s surroundings) (*stripehook.Hook, error) {
 func newCheckout(c *config.Config, store Storage, gateways []ports.PaymentGateway, hook *stripehook.Hook, s surroundings) *checkout.Service {
 	return checkout.New(checkout.Options{
 		Journal: store.Journal, Gateways: gateways, Events: hook, Clock: s.clock, IDs: s.ids,
-		Currencies: c.Payments.Currencies, Owner: s.owner, Log: s.log,
+		Currencies: c.Payments.Currencies, Owner: s.owner, Log: s.log, Reviewed: s.metrics.Reviewed,
 	})
 }
 

@@ -31,8 +31,8 @@ func (s RefundStatus) rank() int {
 // can know: money that was given back may still return.
 func (s RefundStatus) Settled() bool { return s.rank() > 0 }
 
-// returned reports whether the money did not reach the buyer, or came back.
-func (s RefundStatus) returned() bool { return s.rank() == 2 }
+// Returned reports whether the money did not reach the buyer, or came back.
+func (s RefundStatus) Returned() bool { return s.rank() == 2 }
 
 // RefundEntry is money given back, as the provider holds it, whoever asked for it.
 type RefundEntry struct {
@@ -110,7 +110,7 @@ func (p *Payment) enter(r ProviderRefund) *RefundEntry {
 		if known.Reference != r.Reference {
 			continue
 		}
-		if status != known.Status && status.rank() >= known.Status.rank() && !known.Status.returned() {
+		if status != known.Status && status.rank() >= known.Status.rank() && !known.Status.Returned() {
 			known.Status, known.Failure, known.UpdatedAt = status, r.Failure, time.Time{}
 		}
 		if known.Reason == "" {
@@ -145,7 +145,7 @@ func (p *Payment) refundOf(r ProviderRefund) *Operation {
 func (op *Operation) refunded(r *RefundEntry) {
 	outcome, failure := Pending, (*Failure)(nil)
 	switch {
-	case r.Status.returned():
+	case r.Status.Returned():
 		outcome = NotExecuted
 		failure = &Failure{Code: "refund_" + string(r.Status), Message: "the provider could not complete the refund"}
 	case r.Status.Settled():
@@ -183,7 +183,7 @@ func (p *Payment) refund(reference string) *RefundEntry {
 // given is what the refunds that are known have given back, or are about to.
 func (p *Payment) given() (sum int64) {
 	for _, r := range p.Refunds {
-		if !r.Released && !r.Status.returned() {
+		if !r.Released && !r.Status.Returned() {
 			sum += r.Amount
 		}
 	}
