@@ -60,8 +60,12 @@ type PaymentGateway interface {
 	// Retrieve reads an intent. NotFound.
 	Retrieve(ctx context.Context, reference string) (payment.Intent, error)
 
-	// Refunds reads all refunds of an intent, oldest first. NotFound.
+	// Refunds reads all refunds of an intent, oldest first, whoever made them. NotFound.
 	Refunds(ctx context.Context, reference string) ([]payment.ProviderRefund, error)
+
+	// Disputes reads all disputes of an intent, oldest first, none where the provider
+	// knows no such thing. NotFound.
+	Disputes(ctx context.Context, reference string) ([]payment.Dispute, error)
 
 	// List reads intents by when they were made. Complete: what was committed
 	// before the call is in it. A cursor goes on where its page ended, whatever

@@ -19,8 +19,9 @@ type Verifier interface {
 
 // PaymentReader reads what a verified event says of a payment.
 type PaymentReader interface {
-	// Payment returns the intent an event speaks of. An empty Status means that
-	// the event says nothing about it. ok is false for a type of event that is
-	// not about a payment. Invalid: the event's object cannot be read.
+	// Payment returns the intent an event speaks of, with the refunds and disputes
+	// of it that it tells of. An empty Status means that the event says nothing
+	// about it. ok is false for a type of event that is not about a payment.
+	// Invalid: the event's object cannot be read.
 	Payment(e event.Webhook) (i payment.Intent, ok bool, err error)
 }

@@ -98,6 +98,11 @@ func (g *Gateway) Refunds(ctx context.Context, reference string) ([]payment.Prov
 	return ask(ctx, g, "refunds", looking, func(ctx context.Context) ([]payment.ProviderRefund, error) { return g.next.Refunds(ctx, reference) })
 }
 
+// Disputes implements ports.PaymentGateway.
+func (g *Gateway) Disputes(ctx context.Context, reference string) ([]payment.Dispute, error) {
+	return ask(ctx, g, "disputes", looking, func(ctx context.Context) ([]payment.Dispute, error) { return g.next.Disputes(ctx, reference) })
+}
+
 // List implements ports.PaymentGateway.
 func (g *Gateway) List(ctx context.Context, r payment.ListRequest) (payment.IntentPage, error) {
 	return ask(ctx, g, "list", looking, func(ctx context.Context) (payment.IntentPage, error) { return g.next.List(ctx, r) })

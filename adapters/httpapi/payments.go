@@ -140,20 +140,6 @@ func (s *Server) listPayments(r *request) error {
 	return r.answer(fiber.StatusOK, out)
 }
 
-func (s *Server) listRefunds(r *request) error {
-	p, err := s.Checkout.Get(r.ctx, r.tenant, r.id())
-	if err != nil {
-		return err
-	}
-	var out api.RefundList
-	for _, op := range p.Operations {
-		if op.Action == payment.Refund {
-			out.Data = append(out.Data, refund(p, op))
-		}
-	}
-	return r.answer(fiber.StatusOK, out)
-}
-
 func paymentView(p payment.Payment) api.Payment {
 	out := api.Payment{
 		Id: p.ID, Amount: p.Amount, Currency: string(p.Currency), Status: string(p.Status), CustomerId: p.CustomerID,
@@ -162,6 +148,7 @@ func paymentView(p payment.Payment) api.Payment {
 		Provider: p.Provider, ProviderReference: p.ProviderReference, ClientSecret: p.ClientSecret,
 		PublishableKey: p.PublishableKey, AmountCapturable: p.AmountCapturable, AmountCaptured: p.AmountCaptured,
 		AmountRefunded: p.AmountRefunded, Error: failure(p.Error), NeedsReview: p.NeedsReview,
+		Reviews: reviews(p), Refunds: refunds(p), Disputes: disputes(p),
 		Attempts: make([]api.Attempt, len(p.Operations)), CreatedAt: p.CreatedAt, UpdatedAt: p.UpdatedAt, ErasedAt: p.ErasedAt,
 	}
 	if n := p.NextAction; n != nil {
@@ -185,19 +172,4 @@ func failure(f *payment.Failure) api.Failure {
 		return publicFailure(f.Code, f.DeclineCode, f.Message)
 	}
 	return api.Failure{Type: string(api.ApiError), Code: f.Code, Message: f.Message}
-}
-
-func refund(p payment.Payment, op payment.Operation) api.Refund {
-	status := "failed"
-	switch op.Outcome {
-	case payment.Done:
-		status = "succeeded"
-	case payment.Pending, payment.Unknown, payment.Calling:
-		status = "pending"
-	case payment.NotSent, payment.NotExecuted, payment.Declined:
-	}
-	return api.Refund{
-		Id: op.ID, PaymentId: p.ID, Amount: op.Amount, Currency: string(p.Currency), Status: status, Provider: op.Provider,
-		ProviderReference: op.Reference, Error: failure(op.Error), CreatedAt: op.StartedAt,
-	}
 }

@@ -35,6 +35,7 @@ type Metrics struct {
 	seconds   *prometheus.HistogramVec
 	decisions *prometheus.CounterVec
 	breakers  *prometheus.GaugeVec
+	reviews   *prometheus.CounterVec
 }
 
 // New makes Metrics of no provider yet, with those of the process.
@@ -53,8 +54,11 @@ func New() *Metrics {
 		breakers: prometheus.NewGaugeVec(prometheus.GaugeOpts{
 			Name: "patchbay_breaker_state", Help: "The breaker of a provider: 0 closed, 1 probing, 2 open.",
 		}, []string{"provider"}),
+		reviews: prometheus.NewCounterVec(prometheus.CounterOpts{
+			Name: "patchbay_reviews_total", Help: "Payments that have come to need a person, by why.",
+		}, []string{"provider", "reason"}),
 	}
-	m.registry.MustRegister(m.calls, m.seconds, m.decisions, m.breakers,
+	m.registry.MustRegister(m.calls, m.seconds, m.decisions, m.breakers, m.reviews,
 		collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
 	return m
 }
@@ -82,6 +86,11 @@ func (m *Metrics) Decided(provider, decision string) {
 // Breaker tells how a provider's breaker stands now.
 func (m *Metrics) Breaker(provider string, s State) {
 	m.breakers.WithLabelValues(provider).Set(float64(s))
+}
+
+// Reviewed counts a payment that has come to need a person.
+func (m *Metrics) Reviewed(provider, reason string) {
+	m.reviews.WithLabelValues(provider, reason).Inc()
 }
 
 // Spool shows what waits on this machine for the store. oldest is how long the

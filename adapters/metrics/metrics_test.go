@@ -49,6 +49,10 @@ func TestWhatIsShown(t *testing.T) {
 		}, []string{`patchbay_decisions_total{decision="retried",provider="acme"} 1`, `patchbay_decisions_total{decision="overloaded",provider="acme"} 1`}, "skipped"},
 		"a breaker that is open": {func(m *metrics.Metrics) { m.Add("acme"); m.Breaker("acme", metrics.Open) }, []string{`patchbay_breaker_state{provider="acme"} 2`}, "umbrella"},
 		"a breaker that probes":  {func(m *metrics.Metrics) { m.Breaker("acme", metrics.Probing) }, []string{`patchbay_breaker_state{provider="acme"} 1`}, "umbrella"},
+		"a payment that needs a person": {
+			func(m *metrics.Metrics) { m.Reviewed("acme", "second_intent") },
+			[]string{`patchbay_reviews_total{provider="acme",reason="second_intent"} 1`}, "umbrella",
+		},
 		"a spool": {func(m *metrics.Metrics) {
 			m.Spool(func() (held, refused int, oldest time.Duration) { return 3, 1, 90 * time.Second })
 		}, []string{"patchbay_spool_held 3", "patchbay_spool_refused 1", "patchbay_spool_oldest_seconds 90"}, "patchbay_standby"},

@@ -13,12 +13,13 @@ import (
 
 // ApplyWebhook takes a verified event into the payment it speaks of. It touches
 // only payments that are pinned to the account whose secret verified the event.
-// Applying an event twice, or late, changes nothing.
+// Applying an event twice, or late, changes nothing. Where it does not tell all, or
+// may be late, the provider is asked.
 //
 // erased tells that the payment was: what else the event says must not be kept.
 //
 // NotFound: the payment is not here (yet). Invalid: the event cannot be read.
-// Otherwise as for the journal and, where the event is stale, the provider.
+// Otherwise as for the journal and, where it is asked, the provider.
 func (s *Service) ApplyWebhook(ctx context.Context, e event.Webhook) (erased bool, err error) {
 	intent, ok, err := s.Events.Payment(e)
 	if err != nil || !ok {
@@ -29,13 +30,14 @@ func (s *Service) ApplyWebhook(ctx context.Context, e event.Webhook) (erased boo
 		if err != nil {
 			return false, err
 		}
-		erased = !st.payment.ErasedAt.IsZero()
-		if p := st.payment; p.Provider != e.Provider || p.ProviderReference != "" && p.ProviderReference != intent.Reference {
-			s.Log.Warn("checkout: event of another account ignored", "event", e.ID, "provider", e.Provider, "payment", p.ID)
-			return erased, nil
-		}
-		if st.payment.Merge(intent) {
-			if err := s.refresh(ctx, &st.payment); err != nil {
+		p := &st.payment
+		erased = !p.ErasedAt.IsZero()
+		if reason, detail := stranger(p, e.Provider, intent); reason != "" {
+			if p.Review(reason, detail, s.Clock.Now()) {
+				s.Log.Warn("checkout: an event that does not fit its payment", "event", e.ID, "payment", p.ID, "reason", reason, "detail", detail)
+			}
+		} else if p.Merge(intent) {
+			if err := s.ask(ctx, p); err != nil {
 				return erased, err
 			}
 		}
@@ -49,6 +51,18 @@ func (s *Service) ApplyWebhook(ctx context.Context, e event.Webhook) (erased boo
 	}
 }
 
+// stranger tells of an intent that names a payment and is not its own: it is never
+// taken in. Somebody must look whether the buyer has paid twice.
+func stranger(p *payment.Payment, provider string, i payment.Intent) (reason, detail string) {
+	switch {
+	case p.Provider != provider:
+		return payment.ReviewOtherAccount, provider + ": " + i.Reference
+	case p.ProviderReference != "" && p.ProviderReference != i.Reference, p.ProviderReference == "" && !p.Made(i):
+		return payment.ReviewSecondIntent, i.Reference
+	}
+	return "", ""
+}
+
 // subject finds the payment of an intent: by the provider's reference, or,
 // where the event is here before the answer, by what we wrote into its metadata.
 func (s *Service) subject(ctx context.Context, provider string, i payment.Intent) (stored, error) {
@@ -60,23 +74,6 @@ func (s *Service) subject(ctx context.Context, provider string, i payment.Intent
 		return stored{}, err
 	}
 	return decode(r)
-}
-
-// refresh takes in the provider's present state, where an event leads back and
-// cannot be trusted to be the latest. The payment was read before, and is saved
-// only if nobody changed it meanwhile.
-func (s *Service) refresh(ctx context.Context, p *payment.Payment) error {
-	g, ok := s.gateway(p.Provider)
-	if !ok {
-		return fault.New(fault.Unavailable, "provider_not_configured", "")
-	}
-	ctx, cancel := context.WithTimeout(ctx, callDeadline)
-	defer cancel()
-	intent, err := g.Retrieve(ctx, p.ProviderReference)
-	if err == nil {
-		p.Replace(intent)
-	}
-	return err
 }
 
 func unchanged(st stored) bool {

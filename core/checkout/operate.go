@@ -32,7 +32,10 @@ func (s *Service) Confirm(ctx context.Context, tenant, id string, r ConfirmReque
 		if err := confirmable(p); err != nil {
 			return err
 		}
-		request := p.Operations[0].Request
+		if p.Status == payment.RequiresPaymentMethod && r.PaymentMethod == "" { // a card that was declined is spent
+			return fault.InvalidParam("paymentMethod", "payment_method_missing", "this payment needs a payment method")
+		}
+		before, request := p.Status, p.Operations[0].Request
 		request.Confirm = true
 		if r.ReturnURL != "" {
 			request.ReturnURL = r.ReturnURL
@@ -49,9 +52,11 @@ func (s *Service) Confirm(ctx context.Context, tenant, id string, r ConfirmReque
 		if method == "" {
 			method = request.PaymentMethods[p.Provider]
 		}
-		return s.begin(p, payment.Confirm, 0, key, payment.Request{
+		err := s.begin(p, payment.Confirm, 0, key, payment.Request{
 			Reference: p.ProviderReference, PaymentMethod: method, ReturnURL: request.ReturnURL, Confirm: true,
 		})
+		p.Open().Before = before
+		return err
 	})
 }
 
@@ -81,20 +86,6 @@ func (s *Service) Cancel(ctx context.Context, tenant, id string, key idem.Key) (
 			p.Answer(p.Open(), payment.Done, payment.Intent{Status: payment.Canceled})
 		}
 		return nil
-	})
-}
-
-// Refund gives money back; amount 0 means all that is left. The Result's
-// Operation is the refund.
-func (s *Service) Refund(ctx context.Context, tenant, id string, amount int64, key idem.Key) (Result, error) {
-	return s.operate(ctx, tenant, id, key, func(p *payment.Payment) error {
-		if err := refundable(p, amount); err != nil {
-			return err
-		}
-		if amount == 0 {
-			amount = p.Refundable()
-		}
-		return s.begin(p, payment.Refund, amount, key, payment.Request{Reference: p.ProviderReference})
 	})
 }
 

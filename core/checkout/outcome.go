@@ -62,7 +62,7 @@ func (s *Service) apply(p *payment.Payment, op *payment.Operation, a answer, hel
 			op.Absent = true
 		}
 	case a.err == nil:
-		s.done(p, op, a)
+		done(p, op, a)
 	case a.proves() && outcome == payment.Declined:
 		fail(p, op, outcome, a)
 	case !held:
@@ -109,15 +109,16 @@ func (s *Service) hear(p *payment.Payment, a answer) {
 }
 
 // done ends an operation that the provider has executed.
-func (s *Service) done(p *payment.Payment, op *payment.Operation, a answer) {
+func done(p *payment.Payment, op *payment.Operation, a answer) {
 	if op.Action == payment.Refund {
 		p.SettleRefund(op, a.refund)
 		return
 	}
-	p.Answer(op, payment.Done, a.intent)
-	if op.Creates() && !a.intent.Same(p.Amount, p.Currency) {
-		p.Review(payment.ReviewAmount, a.intent.Reference, s.Clock.Now())
+	if a.looked && !op.Creates() { // somebody else may have done it, or something else
+		p.Replace(a.intent)
+		return
 	}
+	p.Answer(op, payment.Done, a.intent)
 }
 
 // fail ends an operation that did not do what was asked.
@@ -162,7 +163,12 @@ func refuse(op *payment.Operation, f *fault.Error) {
 // unplaced gives the status of a payment whose create or confirm did nothing.
 func unplaced(p *payment.Payment, op *payment.Operation) {
 	p.Status, p.Error = payment.RequiresConfirmation, op.Error
-	if op.Outcome == payment.Declined || op.Request.PaymentMethod == "" {
+	switch {
+	case op.Outcome == payment.Declined:
+		p.Status = payment.RequiresPaymentMethod
+	case op.Before != "":
+		p.Status = op.Before
+	case op.Request.PaymentMethod == "":
 		p.Status = payment.RequiresPaymentMethod
 	}
 }

@@ -30,6 +30,7 @@ type provider struct {
 	listed        []*payment.Intent // newest first
 	refunds       map[string]payment.ProviderRefund
 	byKey         map[string]string
+	disputes      []payment.Dispute
 }
 
 // script is asked at each call, with its number from 1.
@@ -197,6 +198,12 @@ func (p *provider) Refunds(_ context.Context, ref string) ([]payment.ProviderRef
 		}
 	}
 	return list, nil
+}
+
+func (p *provider) Disputes(context.Context, string) ([]payment.Dispute, error) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return p.disputes, p.blind
 }
 
 func (p *provider) List(_ context.Context, r payment.ListRequest) (payment.IntentPage, error) {

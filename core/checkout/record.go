@@ -5,7 +5,6 @@ import (
 	"encoding/json"
 	"errors"
 
-	"patchbay/core/event"
 	"patchbay/core/fault"
 	"patchbay/core/idem"
 	"patchbay/core/payment"
@@ -20,20 +19,6 @@ type stored struct {
 	told    told
 }
 
-type told struct {
-	status   payment.Status
-	refunded int64
-	open     string // the open operation
-}
-
-func toldOf(p *payment.Payment) told {
-	t := told{status: p.Status, refunded: p.AmountRefunded}
-	if op := p.Open(); op != nil {
-		t.open = op.ID
-	}
-	return t
-}
-
 func decode(r ports.Record) (stored, error) {
 	var p payment.Payment
 	if err := json.Unmarshal(r.Body, &p); err != nil {
@@ -42,7 +27,7 @@ func decode(r ports.Record) (stored, error) {
 	if r.Owner == "" && p.Open() != nil {
 		p.NextLookAt = r.Due
 	}
-	return stored{payment: p, record: r, told: toldOf(&p)}, nil
+	return stored{payment: p, record: r, told: known(p)}, nil
 }
 
 // reference is the unique value under which a provider's object is found.
@@ -58,9 +43,8 @@ func reference(provider, object string) string {
 func (s *Service) save(ctx context.Context, st *stored) error {
 	p := &st.payment
 	p.UpdatedAt = s.Clock.Now()
-	if p.Open() == nil && len(p.Reviews) > 0 {
-		p.Answered(p.UpdatedAt)
-	}
+	p.Audit(p.UpdatedAt)
+	planSweep(p, p.UpdatedAt)
 	freeze(p)
 	body, err := json.Marshal(p)
 	if err != nil {
@@ -77,7 +61,8 @@ func (s *Service) save(ctx context.Context, st *stored) error {
 	if err := s.Journal.Save(ctx, r)[0]; err != nil {
 		return err
 	}
-	st.told = toldOf(p)
+	s.count(st.told, *p)
+	st.told = known(*p)
 	return nil
 }
 
@@ -109,30 +94,6 @@ func freeze(p *payment.Payment) {
 			op.Answer = answer
 		}
 	}
-}
-
-// news tells the feed what is new in the payment since it was last saved.
-func (s *Service) news(before told, after payment.Payment) []event.Feed {
-	var events []event.Feed
-	add := func(name string) {
-		data, _ := json.Marshal(map[string]any{
-			"status": after.Status, "provider": after.Provider, "amountRefunded": after.AmountRefunded,
-		})
-		events = append(events, event.Feed{
-			ID: s.IDs.New("fev"), Tenant: after.Tenant, Type: "payment." + name,
-			Subject: after.ID, At: after.UpdatedAt, Data: data,
-		})
-	}
-	if before.status != after.Status {
-		add(string(after.Status))
-	}
-	if before.refunded != after.AmountRefunded {
-		add("refunded")
-	}
-	if op := after.Operation(before.open); op != nil && !op.AcceptedAt.IsZero() && op.DidNothing() {
-		add(string(op.Action) + "_failed") // the caller was answered 202, and learns it here
-	}
-	return events
 }
 
 // update changes a payment until the change is saved: where somebody else was

@@ -11,31 +11,45 @@ import (
 	"patchbay/ports"
 )
 
-// restQueue is where payments without an open operation wait for their callers'
-// keys to be given up.
+// restQueue is where payments without an open operation wait: for their callers' keys
+// to be given up, and to be asked about where something is open at their provider.
 const restQueue = "payments_rest"
 
 // rest puts a payment on which nothing is under way where it waits for its next
-// key to be given up.
+// key to be given up, or for the provider to be asked, whichever is first.
 func rest(st *stored) {
 	r := &st.record
 	r.Queue, r.Owner, r.Due = "", "", time.Time{}
-	for _, op := range st.payment.Operations {
-		if due := op.StartedAt.Add(idem.Kept); op.Key != "" && (r.Queue == "" || due.Before(r.Due)) {
+	wait := func(due time.Time) {
+		if r.Queue == "" || due.Before(r.Due) {
 			r.Queue, r.Due = restQueue, due
 		}
 	}
+	for _, op := range st.payment.Operations {
+		if op.Key != "" {
+			wait(op.StartedAt.Add(idem.Kept))
+		}
+	}
+	if due := sweepDue(&st.payment); !due.IsZero() {
+		wait(due)
+	}
 }
 
-// age gives up the keys of a payment that were kept for long enough, with the
-// answers that were given under them.
+// age asks the provider about a payment that is due for it, and gives up the keys
+// that were kept for long enough, with the answers that were given under them.
 func (s *Service) age(ctx context.Context, c ports.Claim) {
 	st, err := decode(c.Record)
 	if err != nil {
 		s.Log.Error("checkout: payment cannot be read", "payment", c.ID, "error", err)
 		return
 	}
-	now, p := s.Clock.Now(), &st.payment
+	p := &st.payment
+	if due := sweepDue(p); !due.IsZero() && !s.Clock.Now().Before(due) {
+		if err := s.sweep(ctx, &st); err != nil {
+			s.Log.Warn("checkout: the provider does not tell how a payment stands; it is asked again", "payment", c.ID, "error", err)
+		}
+	}
+	now := s.Clock.Now()
 	for i := range p.Operations {
 		if op := &p.Operations[i]; op.Key != "" && !now.Before(op.StartedAt.Add(idem.Kept)) {
 			op.Key, op.Fingerprint, op.Answer = "", "", nil

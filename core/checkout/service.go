@@ -38,6 +38,8 @@ type Options struct {
 	Secret []byte
 	Owner  string // this process, unique among those that share the journal
 	Log    *slog.Logger
+	// Reviewed, where set, is called when a payment has come to need a review.
+	Reviewed func(provider, reason string)
 }
 
 // Service makes payments. Its methods may be called at once from anywhere.
@@ -47,6 +49,7 @@ type Service struct {
 	ageing   *queue.Worker
 	listings map[string]*listing
 	calls    sync.WaitGroup
+	sweeps   places
 }
 
 // New makes a Service. Its Run must be called for unknown outcomes to be settled.

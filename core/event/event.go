@@ -33,4 +33,7 @@ type Webhook struct {
 	Type     string          `json:"type"`     // payment_intent.succeeded …
 	Created  time.Time       `json:"created"`  // whole seconds; says nothing about order
 	Object   json.RawMessage `json:"object"`   // data.object, as the provider wrote it
+	// Key is the idempotency key of the request that the event is the effect of, empty
+	// where there was none.
+	Key string `json:"key,omitempty"`
 }

@@ -12,11 +12,12 @@ import (
 // stays is what is left of a payment's texts once it is erased: none of them comes
 // from a person, or says who it was.
 var stays = []string{
-	"Account", "CaptureMethod", "Confirmation", "Currency", "Error.Code", "Error.DeclineCode", "ID",
-	"Operations.Account", "Operations.Action", "Operations.Error.Code", "Operations.Error.DeclineCode", "Operations.Fingerprint", "Operations.ID",
+	"Account", "CaptureMethod", "Confirmation", "Currency", "Disputes.Currency", "Disputes.Reason", "Disputes.Reference", "Disputes.Status", "Error.Code", "Error.DeclineCode", "ID",
+	"Operations.Account", "Operations.Action", "Operations.Before", "Operations.Error.Code", "Operations.Error.DeclineCode", "Operations.Fingerprint", "Operations.ID",
 	"Operations.Key", "Operations.Kind", "Operations.Outcome", "Operations.Provider", "Operations.ProviderKey",
 	"Operations.Reference", "Operations.Request.Reference",
 	"Provider", "ProviderReference", "PublishableKey",
+	"Refunds.Failure", "Refunds.Operation", "Refunds.Reason", "Refunds.Reference", "Refunds.Status",
 	"Reviews.By", "Reviews.Detail", "Reviews.Reason", "Reviews.Verdict", "Status", "Tenant",
 }
 
@@ -59,7 +60,7 @@ func TestNewsBringsNothingBack(t *testing.T) {
 			canary.Fill(&i)
 			i.AmountCaptured, i.AmountRefunded = 7, 3
 			bring(&p, i)
-			news := []string{"Error.Code", "Error.DeclineCode", "ProviderReference", "PublishableKey", "Status"}
+			news := []string{"Disputes.Currency", "Disputes.Reason", "Disputes.Reference", "Disputes.Status", "Error.Code", "Error.DeclineCode", "ProviderReference", "PublishableKey", "Status"}
 			left := slices.DeleteFunc(canary.Left(&p), func(path string) bool { return slices.Contains(news, path) })
 			if len(left) > 0 {
 				t.Errorf("it came back: %q", left)

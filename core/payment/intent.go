@@ -31,6 +31,14 @@ type Intent struct {
 	Failure          *Failure // the last payment error
 	Metadata         map[string]string
 	CreatedAt        time.Time
+	Disputed         bool `json:",omitempty"` // a buyer has objected to the charge
+
+	// Of an event only. Key is the idempotency key of the request that it is the effect
+	// of, empty where there is none or it was not told. Refunds and Disputes are those
+	// that it speaks of.
+	Key      string           `json:"-"`
+	Refunds  []ProviderRefund `json:"-"`
+	Disputes []Dispute        `json:"-"`
 }
 
 // GivenBack is what the buyer got back of what was captured of a charge. Stripe
@@ -50,13 +58,18 @@ func GivenBack(amount, captured, refunded int64) int64 {
 // ProviderRefund is a refund as the provider holds it. Status is Stripe's:
 // pending, requires_action, succeeded, failed or canceled.
 type ProviderRefund struct {
-	Reference string // re_…
+	Reference string // re_…, pyr_…
 	Intent    string // pi_…
 	Amount    int64
 	Currency  money.Currency
 	Status    string
+	Reason    string `json:",omitempty"`
+	Failure   string `json:",omitempty"` // the provider's code for why it failed
 	Metadata  map[string]string
 	CreatedAt time.Time
+	// Total is what was given back of the charge just then, this refund included; 0
+	// where it was not told.
+	Total int64 `json:",omitempty"`
 }
 
 // Change is a request that changes something at a provider: a CreateRequest,

@@ -1,6 +1,11 @@
 package payment
 
-import "patchbay/core/money"
+import (
+	"fmt"
+	"time"
+
+	"patchbay/core/money"
+)
 
 // final are the statuses that news may set by itself: a payment does not come
 // back from them to those before. Among all others news is not taken on trust:
@@ -13,23 +18,49 @@ func (s Status) Terminal() bool { return s == Succeeded || s == Canceled }
 
 // Merge takes in what the provider says of the payment, whoever brings it and
 // however late. Taking in the same news twice changes nothing. It reports
-// whether the news may be stale: then only the provider's present state can
-// tell, and Replace takes that.
+// whether the news may be stale, or is not all there is to know: then only the
+// provider's present state can tell, and Replace takes that.
 func (p *Payment) Merge(i Intent) (stale bool) {
 	i = p.admit(i)
 	p.identify(i)
+	p.compare(i)
 	p.AmountCaptured = max(p.AmountCaptured, i.AmountCaptured)
-	p.AmountRefunded = max(p.AmountRefunded, i.AmountRefunded)
 	switch {
 	case i.Status == "" || p.Status.Terminal():
-	case final[i.Status] || i.Status == p.Status || p.awaited() != nil:
+	case p.awaited() != nil:
+		stale = !final[i.Status] && i.Key != p.awaited().ProviderKey
+		p.follow(i)
+	case i.Status == p.Status:
+		stale = p.differs(i)
+	case final[i.Status]:
 		p.follow(i)
 	default:
 		stale = true
 	}
-	p.close(i)
+	stale = p.mergeRefunds(i) || stale
+	for _, d := range i.Disputes {
+		stale = p.takeDispute(d) || stale
+	}
+	p.close(i, false)
 	p.hold()
 	return stale
+}
+
+// mergeRefunds takes in what an event tells of refunds. A refund that somebody else
+// made may be what a capture has released, and a total may be an older one.
+func (p *Payment) mergeRefunds(i Intent) (stale bool) {
+	for _, r := range i.Refunds {
+		if p.refundOf(r) != nil || p.refund(r.Reference) != nil {
+			p.TakeRefund(r)
+		} else {
+			stale = true
+		}
+	}
+	if i.AmountRefunded == 0 || i.AmountRefunded == p.AmountRefunded && p.Listed() {
+		return stale
+	}
+	p.AmountRefunded = max(p.AmountRefunded, i.AmountRefunded)
+	return true
 }
 
 // Replace takes in the provider's present state, read after p was. Only a
@@ -37,12 +68,13 @@ func (p *Payment) Merge(i Intent) (stale bool) {
 func (p *Payment) Replace(i Intent) {
 	i = p.admit(i)
 	p.identify(i)
+	p.compare(i)
 	p.AmountCaptured = max(p.AmountCaptured, i.AmountCaptured)
 	p.AmountRefunded = i.AmountRefunded
 	if !p.Status.Terminal() {
 		p.follow(i)
 	}
-	p.close(i)
+	p.close(i, true)
 	p.hold()
 }
 
@@ -56,10 +88,25 @@ func (p *Payment) Answer(op *Operation, outcome Outcome, i Intent) {
 	}
 	op.Outcome = outcome
 	p.identify(i)
+	p.compare(i)
 	p.AmountCaptured = max(p.AmountCaptured, i.AmountCaptured)
 	p.AmountRefunded = max(p.AmountRefunded, i.AmountRefunded)
 	if !p.Status.Terminal() && i.Status != "" {
 		p.follow(i)
+	}
+}
+
+// compare marks the payment for review where what the provider holds is not what was
+// asked for.
+func (p *Payment) compare(i Intent) {
+	if i.Currency != "" && p.Currency != "" && i.Currency != p.Currency {
+		p.Review(ReviewCurrency, fmt.Sprintf("the provider has %s, not %s", i.Currency, p.Currency), time.Time{})
+	}
+	if p.Amount > 0 && i.Amount != 0 && i.Amount != p.Amount {
+		p.Review(ReviewAmount, fmt.Sprintf("the provider has %d, not %d", i.Amount, p.Amount), time.Time{})
+	}
+	if p.Amount > 0 && i.AmountCaptured > p.Amount {
+		p.Review(ReviewAmount, fmt.Sprintf("captured %d of %d", i.AmountCaptured, p.Amount), time.Time{})
 	}
 }
 
@@ -98,35 +145,13 @@ func (p *Payment) hold() {
 	}
 }
 
-// close ends the open operation if the intent proves what became of it.
-func (p *Payment) close(i Intent) {
-	open := p.Open()
-	if open == nil {
-		return
-	}
-	switch open.Action {
-	case Create, Confirm:
-		wanted := open.Action == Confirm || open.Request.Confirm
-		switch {
-		case i.Status == "":
-		case i.Failure != nil && i.Status == RequiresPaymentMethod:
-			// The failure that a confirm finds may be that of an earlier try.
-			if open.Action == Create {
-				open.Outcome, open.Error = Declined, i.Failure
-			}
-		case !wanted || final[i.Status] || i.Status == RequiresAction || i.Status == Processing:
-			open.Outcome = Done
-		}
-	case Capture:
-		if i.Status == Succeeded {
-			open.Outcome = Done
-		}
-	case Cancel:
-		if i.Status == Canceled {
-			open.Outcome = Done
-		}
-	case Refund: // an intent does not name its refunds; the resolver lists them
-	}
+// differs reports whether an intent of the payment's own status says something else.
+func (p *Payment) differs(i Intent) bool {
+	action := p.NextAction == nil && i.NextAction == nil ||
+		p.NextAction != nil && i.NextAction != nil && *p.NextAction == *i.NextAction
+	failure := p.Status != RequiresPaymentMethod || p.Error == nil && i.Failure == nil ||
+		p.Error != nil && i.Failure != nil && p.Error.Code == i.Failure.Code && p.Error.DeclineCode == i.Failure.DeclineCode
+	return !action || !failure || p.AmountCapturable != i.AmountCapturable
 }
 
 // Open returns the operation whose outcome is open, nil if there is none.
@@ -166,32 +191,20 @@ func (p *Payment) Under(key string) (last *Operation) {
 	return last
 }
 
-// SettleRefund ends a refund with what the provider holds, and counts it.
-func (p *Payment) SettleRefund(op *Operation, r ProviderRefund) {
-	op.Reference = r.Reference
-	switch r.Status {
-	case "failed", "canceled":
-		op.Outcome = NotExecuted
-		op.Error = &Failure{Code: "refund_" + r.Status, Message: "the provider could not complete the refund"}
-	case "succeeded":
-		op.Outcome = Done
-	default:
-		op.Outcome = Pending
+// Made reports whether an intent may be the one that an operation of the payment has
+// made: it bears the operation's key, or no key at all.
+func (p *Payment) Made(i Intent) bool {
+	key := i.Metadata[MetaOperation]
+	if key == "" {
+		return true
 	}
-	p.AmountRefunded = max(p.AmountRefunded, p.refunded())
-}
-
-func (p *Payment) refunded() (sum int64) {
-	for _, op := range p.Operations {
-		if op.Action == Refund && (op.Outcome == Done || op.Outcome == Pending) {
-			sum += op.Amount
+	for i := range p.Operations {
+		if p.Operations[i].ProviderKey == key {
+			return true
 		}
 	}
-	return sum
+	return false
 }
-
-// Refundable is what can still be given back.
-func (p *Payment) Refundable() int64 { return p.AmountCaptured - p.AmountRefunded }
 
 // Same reports whether an intent is for the amount that was asked.
 func (i Intent) Same(amount int64, c money.Currency) bool {

@@ -203,7 +203,7 @@ func TestSettleRefund(t *testing.T) {
 			t.Parallel()
 			p := payment.Payment{AmountCaptured: 500, AmountRefunded: 100, Operations: []payment.Operation{
 				{Action: payment.Capture, Outcome: payment.Done, Amount: 500},
-				{Action: payment.Refund, Outcome: payment.Done, Amount: 100},
+				{Action: payment.Refund, Outcome: payment.Done, Amount: 100, Reference: "re_0"},
 				{Action: payment.Refund, Outcome: payment.NotExecuted, Amount: 50},
 				{Action: payment.Refund, Outcome: payment.Calling, Amount: 200},
 			}}

@@ -85,6 +85,14 @@ type Payment struct {
 	// is of the record, and not stored with the payment.
 	NextLookAt time.Time `json:"-"`
 
+	// Refunds and Disputes are as the provider holds them, whoever made them.
+	Refunds  []RefundEntry `json:"refunds,omitempty"`
+	Disputes []Dispute     `json:"disputes,omitempty"`
+	// AskAt is when the provider is asked again by itself, zero where nothing is to be
+	// learned. Asked is how often it was since that is so.
+	AskAt time.Time `json:"askAt,omitzero"`
+	Asked int       `json:"asked,omitempty"`
+
 	Operations []Operation `json:"operations"` // oldest first; the first is the create
 	CreatedAt  time.Time   `json:"createdAt"`
 	UpdatedAt  time.Time   `json:"updatedAt"`
@@ -152,11 +160,14 @@ type Operation struct {
 	ProviderKey string  `json:"providerKey"`
 	Generation  int     `json:"generation,omitempty"`
 	Amount      int64   `json:"amount,omitempty"` // capture and refund, fixed at the first try
+	All         bool    `json:"all,omitempty"`    // a refund of all that was left
 	Outcome     Outcome `json:"outcome"`
 	// Request is what the call is made of. Body is the call as the adapter composed it
 	// at the first try: a repeat is the same to the byte, whichever version sends it.
 	Request Request `json:"request"`
 	Body    string  `json:"body,omitempty"`
+	// Before is where the payment stood when the operation began.
+	Before Status `json:"before,omitempty"`
 	// Reference is the provider's object that the operation made: re_… for a refund.
 	Reference string   `json:"reference,omitempty"`
 	Error     *Failure `json:"error,omitempty"`

@@ -26,7 +26,8 @@ const (
 	ReviewOtherAccount = "other_account"   // the configured name stands for another account now, or an event came from another
 	ReviewSecondIntent = "second_intent"   // the provider holds another intent for this payment; Detail is its reference
 	ReviewForeign      = "foreign_object"  // the provider made an object of another payment; Detail is its reference
-	ReviewAmount       = "amount_mismatch" // the provider's amounts or currency are not the payment's
+	ReviewAmount       = "amount_mismatch" // the provider's amounts are not the payment's
+	ReviewCurrency     = "currency_mismatch"
 )
 
 // byProvider settles a review that the provider's own word has answered.
@@ -37,7 +38,7 @@ const maxReviews = 50
 
 // Review marks the payment for a person to look at, and reports whether that is new.
 // The same detail is not brought up twice, not even after it was settled: what is
-// told again is no news.
+// told again is no news. now may be zero; then Audit dates it.
 func (p *Payment) Review(reason, detail string, now time.Time) bool {
 	for _, r := range p.Reviews {
 		if r.Reason == reason && r.Detail == detail {
@@ -65,18 +66,34 @@ func (p *Payment) Settle(verdict, note, by string, now time.Time) {
 	p.NeedsReview = false
 }
 
-// Answered closes the reviews of unknown outcomes once nothing is unknown any more:
-// the provider's own word is proof.
-func (p *Payment) Answered(now time.Time) {
-	if p.Open() != nil {
-		return
+// Audit is for whoever stores the payment: it dates what is new in it, and closes the
+// reviews of unknown outcomes once nothing is unknown any more. The provider's own word
+// is proof.
+func (p *Payment) Audit(now time.Time) {
+	open := p.Open()
+	if open != nil && p.NeedsReview && len(p.Reviews) == 0 { // marked by a version that kept no reasons
+		p.Review(ReviewUnknown, open.ID, now)
 	}
 	for i := range p.Reviews {
-		if r := &p.Reviews[i]; r.Open() && r.Reason == ReviewUnknown {
+		r := &p.Reviews[i]
+		if r.At.IsZero() {
+			r.At = now
+		}
+		if open == nil && r.Open() && r.Reason == ReviewUnknown {
 			r.SettledAt, r.Verdict, r.By = now, string(p.Status), byProvider
+			p.NeedsReview = p.reviewed()
 		}
 	}
-	p.NeedsReview = p.reviewed()
+	for i := range p.Refunds {
+		if r := &p.Refunds[i]; r.UpdatedAt.IsZero() {
+			r.UpdatedAt = now
+		}
+	}
+	for i := range p.Disputes {
+		if d := &p.Disputes[i]; d.UpdatedAt.IsZero() {
+			d.UpdatedAt = now
+		}
+	}
 }
 
 // reviewed reports whether some review is open.

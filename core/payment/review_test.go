@@ -49,15 +49,25 @@ func TestTheProvidersWordAnswersWhatWasUnknown(t *testing.T) {
 	t.Parallel()
 	p := payment.Payment{Status: payment.Succeeded, Operations: []payment.Operation{{ID: "op_1", Outcome: payment.Unknown}}}
 	p.Review(payment.ReviewUnknown, "op_1", noon)
-	if p.Answered(noon); !p.NeedsReview {
+	if p.Audit(noon); !p.NeedsReview {
 		t.Error("answered while the operation is still unknown")
 	}
 	p.Operations[0].Outcome = payment.Done
-	if p.Answered(noon); p.NeedsReview || p.Reviews[0].By != "provider" {
+	if p.Audit(noon); p.NeedsReview || p.Reviews[0].By != "provider" {
 		t.Errorf("%+v", p)
 	}
 	p.Review(payment.ReviewSecondIntent, "pi_2", noon)
-	if p.Answered(noon); !p.NeedsReview {
+	if p.Audit(noon); !p.NeedsReview {
 		t.Error("a second intent is for a person")
+	}
+}
+
+func TestAMarkWithoutAReasonIsOfWhatIsUnknown(t *testing.T) {
+	t.Parallel()
+	p := payment.Payment{NeedsReview: true, Operations: []payment.Operation{{ID: "op_1", Outcome: payment.Unknown}}}
+	p.Audit(noon)
+	p.Operations[0].Outcome = payment.Done
+	if p.Audit(noon); p.NeedsReview || len(p.Reviews) != 1 || p.Reviews[0].Detail != "op_1" {
+		t.Errorf("%+v", p)
 	}
 }

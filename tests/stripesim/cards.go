@@ -6,6 +6,8 @@ import "strings"
 type card struct {
 	code, declineCode string
 	authenticate      bool
+	bank              bool   // it takes days, and gives back by refunds of another form
+	refund            string // how its refunds begin, succeeded where empty
 }
 
 var cards = map[string]card{
@@ -21,11 +23,15 @@ var cards = map[string]card{
 	"chargeDeclinedProcessingError":       {code: "processing_error"},
 	"authenticationRequired":              {authenticate: true},
 	"threeDSecure2Required":               {authenticate: true},
+	"pendingRefund":                       {refund: "pending"},
 }
 
 // cardOf finds what a payment method is: pm_card_chargeDeclined, or
 // pm_card_visa_chargeDeclined.
 func cardOf(method string) (card, bool) {
+	if method == "pm_usBankAccount_success" {
+		return card{bank: true, refund: "pending"}, true
+	}
 	name, ok := strings.CutPrefix(method, "pm_card_")
 	if rest, visa := strings.CutPrefix(name, "visa_"); visa {
 		name = rest

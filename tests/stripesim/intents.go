@@ -31,6 +31,7 @@ type intent struct {
 	failure       *failure // the last payment error
 	charge        *charge  // the latest
 	refunds       []*refund
+	disputes      []*dispute
 }
 
 // charge is one try to take the money.
@@ -174,6 +175,11 @@ func (s *Sim) charge(i *intent, key string) *failure {
 		s.tell("payment_intent.payment_failed", f.Intent, key)
 		return f
 	}
+	if c.bank {
+		i.status = payment.Processing
+		s.tell("payment_intent.processing", i.object(false), key)
+		return nil
+	}
 	i.charge.paid = true
 	if i.captureMethod == "manual" {
 		i.status, i.capturable = payment.RequiresCapture, i.amount
@@ -188,9 +194,7 @@ func (s *Sim) charge(i *intent, key string) *failure {
 // which Stripe makes a refund.
 func (s *Sim) take(i *intent, amount int64, key string) {
 	i.status, i.received, i.capturable, i.charge.captured = payment.Succeeded, amount, 0, true
-	if rest := i.amount - amount; rest > 0 {
-		i.refunds = append(i.refunds, &refund{id: newID("re"), amount: rest, created: s.now(), released: true})
-	}
+	s.release(i, i.amount-amount, key)
 	s.tell("payment_intent.succeeded", i.object(false), key)
 }
 
@@ -225,9 +229,7 @@ func (s *Sim) cancel(q *request) (object, *failure) {
 	if i.status.Terminal() {
 		return nil, i.state("cancel")
 	}
-	if i.capturable > 0 {
-		i.refunds = append(i.refunds, &refund{id: newID("re"), amount: i.capturable, created: s.now(), released: true})
-	}
+	s.release(i, i.capturable, q.key)
 	i.status, i.capturable = payment.Canceled, 0
 	s.tell("payment_intent.canceled", i.object(false), q.key)
 	return i.object(expanded), nil
@@ -256,7 +258,7 @@ func (i *intent) entry() payment.BookEntry {
 		Captured: i.received, Metadata: maps.Clone(i.metadata), CreatedAt: i.created,
 	}
 	for _, r := range i.refunds {
-		if !r.released {
+		if r.live() && !r.released {
 			e.Refunded += r.amount
 			e.Refunds++
 		}

@@ -7,6 +7,10 @@ import (
 )
 
 func (s *Sim) refund(q *request) (object, *failure) {
+	expanded, f := q.expands("charge")
+	if f != nil {
+		return nil, f
+	}
 	if q.text("payment_intent") == "" {
 		return nil, invalid("parameter_missing", "payment_intent", "One of the following params should be provided: payment_intent.")
 	}
@@ -30,10 +34,11 @@ func (s *Sim) refund(q *request) (object, *failure) {
 	if f := checkMultiple("amount", amount, i.currency); f != nil {
 		return nil, f
 	}
-	r := &refund{id: newID("re"), amount: amount, created: s.now(), metadata: q.metadata(), reason: q.text("reason")}
-	i.refunds = append(i.refunds, r)
-	s.tell("charge.refunded", i.chargeObject(), q.key)
-	return i.refundObject(r), nil
+	o := i.refundObject(s.giveBack(i, amount, q))
+	if expanded {
+		o["charge"] = i.chargeObject()
+	}
+	return o, nil
 }
 
 func (s *Sim) refunds(q *request) (object, *failure) {

@@ -1,10 +1,6 @@
 package stripesim
 
-import (
-	"time"
-
-	"patchbay/core/payment"
-)
+import "patchbay/core/payment"
 
 // object is one of Stripe's, as it goes out.
 type object = map[string]any
@@ -53,7 +49,9 @@ func (i *intent) next() any {
 func (i *intent) chargeObject() object {
 	var refunded int64
 	for _, r := range i.refunds {
-		refunded += r.amount
+		if r.live() {
+			refunded += r.amount
+		}
 	}
 	status := "failed"
 	if i.charge.paid {
@@ -62,29 +60,8 @@ func (i *intent) chargeObject() object {
 	return object{
 		"id": i.charge.id, "object": "charge", "amount": i.amount, "amount_captured": i.received, "amount_refunded": refunded,
 		"captured": i.charge.captured, "created": i.created.Unix(), "currency": i.currency, "customer": orNull(i.customer),
-		"livemode": false, "metadata": i.metadata, "paid": i.charge.paid, "payment_intent": i.id, "payment_method": orNull(i.method),
+		"disputed": len(i.disputes) > 0, "livemode": false, "metadata": i.metadata, "paid": i.charge.paid, "payment_intent": i.id, "payment_method": orNull(i.method),
 		"refunded": refunded == i.amount, "status": status,
-	}
-}
-
-// refund is money given back, or what a capture has released.
-type refund struct {
-	id       string
-	amount   int64
-	created  time.Time
-	metadata map[string]string
-	reason   string
-	released bool
-}
-
-func (i *intent) refundObject(r *refund) object {
-	metadata := r.metadata
-	if metadata == nil {
-		metadata = map[string]string{}
-	}
-	return object{
-		"id": r.id, "object": "refund", "amount": r.amount, "charge": i.charge.id, "created": r.created.Unix(), "currency": i.currency,
-		"metadata": metadata, "payment_intent": i.id, "reason": orNull(r.reason), "status": "succeeded",
 	}
 }
 

@@ -44,6 +44,7 @@ var endpoints = []endpoint{
 	},
 	{"GET", regexp.MustCompile(`^/v1/account$`), "", "expand", (*Sim).self},
 	{"POST", regexp.MustCompile(`^/v1/refunds$`), payment.Refund, "amount expand metadata payment_intent reason", (*Sim).refund},
+	{"GET", regexp.MustCompile(`^/v1/disputes$`), "", "ending_before expand limit payment_intent starting_after", (*Sim).disputes},
 	{"GET", regexp.MustCompile(`^/v1/refunds$`), "", "ending_before expand limit payment_intent starting_after", (*Sim).refunds},
 }
 

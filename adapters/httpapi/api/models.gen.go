@@ -70,6 +70,29 @@ type ConfirmRequest struct {
 	ReturnUrl string `json:"returnUrl,omitempty,omitzero"`
 }
 
+// Dispute A buyer's objection to what was taken. It is answered at the provider.
+type Dispute struct {
+	Amount    int64     `json:"amount"`
+	CreatedAt time.Time `json:"createdAt,omitempty,omitzero"`
+	Currency  string    `json:"currency"`
+
+	// DueBy Until when evidence is taken.
+	DueBy time.Time `json:"dueBy,omitempty,omitzero"`
+
+	// FundsWithdrawn The provider has taken the amount back.
+	FundsWithdrawn bool   `json:"fundsWithdrawn"`
+	Reason         string `json:"reason,omitempty,omitzero"`
+
+	// Reference The provider's id of it.
+	Reference string `json:"reference"`
+
+	// Status needs_response, under_review, won or lost; an inquiry: warning_needs_response, warning_under_review, warning_closed.
+	Status string `json:"status"`
+
+	// UpdatedAt When it was last heard that it had changed.
+	UpdatedAt time.Time `json:"updatedAt,omitempty,omitzero"`
+}
+
 // EmailRequest defines model for EmailRequest.
 type EmailRequest struct {
 	Attachments []Attachment `json:"attachments,omitempty,omitzero"`
@@ -229,6 +252,7 @@ type Payment struct {
 	Currency     string    `json:"currency"`
 	CustomerId   string    `json:"customerId,omitempty,omitzero"`
 	Description  string    `json:"description,omitempty,omitzero"`
+	Disputes     []Dispute `json:"disputes,omitempty,omitzero"`
 
 	// ErasedAt When what it said of a person was taken out of it.
 	ErasedAt time.Time `json:"erasedAt,omitempty,omitzero"`
@@ -245,10 +269,16 @@ type Payment struct {
 	ProviderReference string `json:"providerReference,omitempty,omitzero"`
 
 	// PublishableKey Of the account that holds the payment.
-	PublishableKey string        `json:"publishableKey,omitempty,omitzero"`
-	ReturnUrl      string        `json:"returnUrl,omitempty,omitzero"`
-	Status         PaymentStatus `json:"status"`
-	UpdatedAt      time.Time     `json:"updatedAt"`
+	PublishableKey string `json:"publishableKey,omitempty,omitzero"`
+
+	// Refunds As of /refunds.
+	Refunds   []Refund `json:"refunds,omitempty,omitzero"`
+	ReturnUrl string   `json:"returnUrl,omitempty,omitzero"`
+
+	// Reviews Why, and what was found.
+	Reviews   []Review      `json:"reviews,omitempty,omitzero"`
+	Status    PaymentStatus `json:"status"`
+	UpdatedAt time.Time     `json:"updatedAt"`
 }
 
 // PaymentError The one shape of errors.
@@ -329,20 +359,43 @@ type Recipient struct {
 
 // Refund defines model for Refund.
 type Refund struct {
-	Amount            int64     `json:"amount"`
-	CreatedAt         time.Time `json:"createdAt"`
-	Currency          string    `json:"currency"`
-	Error             Failure   `json:"error,omitempty,omitzero"`
-	Id                string    `json:"id"`
-	PaymentId         string    `json:"paymentId"`
-	Provider          string    `json:"provider,omitempty,omitzero"`
-	ProviderReference string    `json:"providerReference,omitempty,omitzero"`
-	Status            string    `json:"status"`
+	Amount    int64     `json:"amount"`
+	CreatedAt time.Time `json:"createdAt"`
+	Currency  string    `json:"currency"`
+	Error     Failure   `json:"error,omitempty,omitzero"`
+
+	// Id One that was made elsewhere, at the provider's dashboard say, has the provider's id.
+	Id                string `json:"id"`
+	PaymentId         string `json:"paymentId"`
+	Provider          string `json:"provider,omitempty,omitzero"`
+	ProviderReference string `json:"providerReference,omitempty,omitzero"`
+
+	// Reason As given at the provider.
+	Reason string `json:"reason,omitempty,omitzero"`
+
+	// Status A refund may fail after it has succeeded: then its amount is with you again.
+	Status string `json:"status"`
+
+	// UpdatedAt When it was last heard that it had changed.
+	UpdatedAt time.Time `json:"updatedAt,omitempty,omitzero"`
 }
 
 // RefundList defines model for RefundList.
 type RefundList struct {
 	Data []Refund `json:"data"`
+}
+
+// Review Why a person must look at a payment, and what was found.
+type Review struct {
+	At     time.Time `json:"at"`
+	By     string    `json:"by,omitempty,omitzero"`
+	Detail string    `json:"detail,omitempty,omitzero"`
+	Note   string    `json:"note,omitempty,omitzero"`
+
+	// Reason unknown_outcome, other_account, second_intent, foreign_object, amount_mismatch or currency_mismatch; others may be added.
+	Reason    string    `json:"reason"`
+	SettledAt time.Time `json:"settledAt,omitempty,omitzero"`
+	Verdict   string    `json:"verdict,omitempty,omitzero"`
 }
 
 // User defines model for User.
@@ -567,6 +620,9 @@ type ConfirmPaymentJSONRequestBody = ConfirmRequest
 
 // RefundPaymentJSONRequestBody defines body for RefundPayment for application/json ContentType.
 type RefundPaymentJSONRequestBody = AmountRequest
+
+// SyncPaymentJSONRequestBody defines body for SyncPayment for application/json ContentType.
+type SyncPaymentJSONRequestBody = EmptyRequest
 
 // CreateUserJSONRequestBody defines body for CreateUser for application/json ContentType.
 type CreateUserJSONRequestBody = NewUser

@@ -38,6 +38,9 @@ func (g *Gateway) load(ctx context.Context, reference string) (ports.Record, *in
 		return record, nil, err
 	}
 	i, err := decode(record)
+	if err == nil {
+		i.elapse(g.o.Clock.Now())
+	}
 	return record, i, err
 }
 

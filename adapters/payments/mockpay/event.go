@@ -16,6 +16,7 @@ const apiVersion = "2023-10-16"
 type news struct {
 	kind   string
 	object json.RawMessage
+	at     time.Time // zero: now
 }
 
 // webhookEvent is an event on its way to the endpoint. Body is frozen: each try
@@ -37,15 +38,28 @@ func (i *intent) tell(kind string) {
 	i.news = append(i.news, news{kind: kind, object: mustMarshal(object)})
 }
 
+// tellOf notes an event about another object.
+func (i *intent) tellOf(kind string, object any, at time.Time) {
+	i.news = append(i.news, news{kind: kind, object: mustMarshal(object), at: at})
+}
+
 // post puts the request's events into the outbox, as the mishap has it.
 func (i *intent) post(newID func(prefix string) string, now time.Time, m mishap) {
 	var batch []webhookEvent
 	for _, n := range i.news {
 		id := newID("evt_mock")
-		w := webhookEvent{ID: id, Due: now, Body: mustMarshal(stripeEvent{
-			ID: id, Object: "event", APIVersion: apiVersion, Created: now.Unix(), Type: n.kind,
+		at := now
+		if n.at.After(now) {
+			at = n.at
+		}
+		e := stripeEvent{
+			ID: id, Object: "event", APIVersion: apiVersion, Created: at.Unix(), Type: n.kind,
 			Data: stripeEventData{Object: n.object},
-		})}
+		}
+		if at.Equal(now) {
+			e.Request.Key = optional(i.Requests[len(i.Requests)-1].Key)
+		}
+		w := webhookEvent{ID: id, Due: at, Body: mustMarshal(e)}
 		batch = append(batch, w)
 		if m.twice {
 			batch = append(batch, w)
@@ -73,6 +87,10 @@ type (
 		Livemode   bool            `json:"livemode"`
 		Type       string          `json:"type"`
 		Data       stripeEventData `json:"data"`
+		Request    struct {
+			ID  *string `json:"id"`
+			Key *string `json:"idempotency_key"`
+		} `json:"request"`
 	}
 	stripeEventData struct {
 		Object json.RawMessage `json:"object"`
@@ -162,13 +180,17 @@ func (i *intent) stripeNextAction() *stripeNextAction {
 }
 
 func (i *intent) stripeCharge() stripeCharge {
-	return stripeCharge{
+	c := stripeCharge{
 		ID: i.chargeID(), Object: "charge",
 		Amount: i.stripes(i.Amount), AmountCaptured: i.stripes(i.AmountCaptured), AmountRefunded: i.stripes(i.AmountRefunded),
 		Captured: i.Status == payment.Succeeded, Created: i.CreatedAt.Unix(), Currency: string(i.Currency),
 		Metadata: metadata(i.Metadata), Paid: true, PaymentIntent: i.Reference,
 		Refunded: i.AmountRefunded == i.AmountCaptured, Status: "succeeded",
 	}
+	if i.Released != nil { // Stripe counts it
+		c.AmountRefunded += i.stripes(i.Released.Amount)
+	}
+	return c
 }
 
 // stripes is an amount as Stripe writes it. Every amount of an intent has one, as it

@@ -23,6 +23,9 @@ type intent struct {
 	CaptureMethod payment.CaptureMethod    //
 	Charged       bool                     `json:",omitempty"` // a charge was tried
 	Refunds       []payment.ProviderRefund `json:",omitempty"`
+	Released      *payment.ProviderRefund  `json:",omitempty"` // what was authorised and not taken
+	Disputes      []payment.Dispute        `json:",omitempty"`
+	Later         []turn                   `json:",omitempty"` // what becomes of refunds
 	Requests      []answered               `json:",omitempty"` // oldest first; the first is the create
 	Outbox        []webhookEvent           `json:",omitempty"` // events not delivered yet
 	LastEvent     int                      `json:",omitempty"` // Seq of the newest event
@@ -89,7 +92,7 @@ func checkMetadata(m map[string]string) error {
 
 // confirm asks the issuer for the money. Invalid; Declined, with the intent
 // changed all the same; Conflict.
-func (i *intent) confirm(method, returnURL string) error {
+func (i *intent) confirm(method, returnURL string, now time.Time) error {
 	switch i.Status {
 	case payment.RequiresPaymentMethod, payment.RequiresConfirmation, payment.RequiresAction:
 	default:
@@ -122,7 +125,7 @@ func (i *intent) confirm(method, returnURL string) error {
 		i.tell("payment_intent.amount_capturable_updated")
 	default:
 		i.Charged = true
-		i.take(i.Amount)
+		i.take(i.Amount, now)
 	}
 	return nil
 }
@@ -153,13 +156,15 @@ func (i *intent) decline(c card) error {
 }
 
 // take moves the money. What is not taken of an authorisation is released.
-func (i *intent) take(amount int64) {
+func (i *intent) take(amount int64, now time.Time) {
+	i.release(i.Amount-amount, now)
 	i.Status, i.AmountCaptured, i.AmountCapturable = payment.Succeeded, amount, 0
 	i.tell("payment_intent.succeeded")
+	i.dispute(now)
 }
 
 // capture takes what was authorised, all of it if amount is 0. Conflict; Invalid.
-func (i *intent) capture(amount int64) error {
+func (i *intent) capture(amount int64, now time.Time) error {
 	switch {
 	case i.Status != payment.RequiresCapture:
 		return i.unexpected(payment.Capture)
@@ -173,43 +178,18 @@ func (i *intent) capture(amount int64) error {
 	if err := money.CheckStep(amount, i.Currency); err != nil {
 		return err
 	}
-	i.take(amount)
+	i.take(amount, now)
 	return nil
 }
 
 // cancel gives the intent up. Conflict.
-func (i *intent) cancel() error {
+func (i *intent) cancel(now time.Time) error {
 	if i.Status == payment.Succeeded || i.Status == payment.Canceled {
 		return i.unexpected(payment.Cancel)
 	}
+	i.release(i.AmountCapturable, now)
 	i.Status, i.AmountCapturable, i.NextAction = payment.Canceled, 0, nil
 	i.tell("payment_intent.canceled")
-	return nil
-}
-
-// refund gives money back. Conflict; Invalid.
-func (i *intent) refund(reference string, now time.Time, r payment.RefundRequest) error {
-	left := i.AmountCaptured - i.AmountRefunded
-	switch {
-	case i.AmountCaptured == 0:
-		return i.unexpected(payment.Refund)
-	case r.Amount <= 0:
-		return notPositive()
-	case r.Amount > left:
-		return tooLarge(left, i.Currency)
-	}
-	if err := money.CheckStep(r.Amount, i.Currency); err != nil {
-		return err
-	}
-	if err := checkMetadata(r.Metadata); err != nil {
-		return err
-	}
-	i.AmountRefunded += r.Amount
-	i.Refunds = append(i.Refunds, payment.ProviderRefund{
-		Reference: reference, Intent: i.Reference, Amount: r.Amount, Currency: i.Currency,
-		Status: "succeeded", Metadata: maps.Clone(r.Metadata), CreatedAt: now,
-	})
-	i.tell("charge.refunded")
 	return nil
 }
 

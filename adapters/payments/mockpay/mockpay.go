@@ -116,7 +116,7 @@ func (g *Gateway) Confirm(ctx context.Context, r payment.ConfirmRequest) (paymen
 		return payment.Intent{}, g.named(q, err)
 	}
 	q.method = r.PaymentMethod
-	a, err := g.act(ctx, q, func(i *intent) error { return i.confirm(r.PaymentMethod, r.ReturnURL) })
+	a, err := g.act(ctx, q, func(i *intent) error { return i.confirm(r.PaymentMethod, r.ReturnURL, g.o.Clock.Now()) })
 	return a.Intent, g.named(q, err)
 }
 
@@ -126,7 +126,7 @@ func (g *Gateway) Capture(ctx context.Context, r payment.CaptureRequest) (paymen
 	if err != nil {
 		return payment.Intent{}, g.named(q, err)
 	}
-	a, err := g.act(ctx, q, func(i *intent) error { return i.capture(r.Amount) })
+	a, err := g.act(ctx, q, func(i *intent) error { return i.capture(r.Amount, g.o.Clock.Now()) })
 	return a.Intent, g.named(q, err)
 }
 
@@ -136,7 +136,7 @@ func (g *Gateway) Cancel(ctx context.Context, r payment.CancelRequest) (payment.
 	if err != nil {
 		return payment.Intent{}, g.named(q, err)
 	}
-	a, err := g.act(ctx, q, (*intent).cancel)
+	a, err := g.act(ctx, q, func(i *intent) error { return i.cancel(g.o.Clock.Now()) })
 	return a.Intent, g.named(q, err)
 }
 
@@ -169,7 +169,20 @@ func (g *Gateway) Refunds(ctx context.Context, reference string) ([]payment.Prov
 	if err != nil {
 		return nil, g.named(q, err)
 	}
+	if i.Released != nil { // nothing can be given back before it was taken
+		return append([]payment.ProviderRefund{*i.Released}, i.Refunds...), nil
+	}
 	return i.Refunds, nil
+}
+
+// Disputes implements ports.PaymentGateway.
+func (g *Gateway) Disputes(ctx context.Context, reference string) ([]payment.Dispute, error) {
+	q := request{action: "disputes"}
+	_, i, err := g.load(ctx, reference)
+	if err != nil {
+		return nil, g.named(q, err)
+	}
+	return i.Disputes, nil
 }
 
 // List implements ports.PaymentGateway.

@@ -149,7 +149,7 @@ func (g *Gateway) create(ctx context.Context, q request, r payment.CreateRequest
 	i.PublishableKey = "pk_mock_" + g.Name()
 	var declined error
 	if r.Confirm {
-		if declined = i.confirm(r.PaymentMethod, r.ReturnURL); refused(declined) {
+		if declined = i.confirm(r.PaymentMethod, r.ReturnURL, g.o.Clock.Now()); refused(declined) {
 			return answered{}, declined
 		}
 	}

@@ -12,6 +12,11 @@ import (
 type card struct {
 	code, declineCode string // with either, the issuer refuses
 	authenticate      bool   // the buyer must act first
+
+	// Afterwards: how its refunds end, after a while, where not at once; the status and
+	// the reason of the dispute that its buyer opens.
+	refund          string
+	dispute, reason string
 }
 
 // cards are Stripe's test payment methods without their prefix "pm_card_", and
@@ -33,6 +38,19 @@ var cards = map[string]card{
 
 	"authenticationRequired": {authenticate: true},
 	"threeDSecure2Required":  {authenticate: true},
+
+	"pendingRefund": {refund: "succeeded"},
+	"refundFail":    {refund: "failed"},
+
+	"createDispute":                   {dispute: "needs_response", reason: "fraudulent"},
+	"createDisputeProductNotReceived": {dispute: "needs_response", reason: "product_not_received"},
+	"createDisputeInquiry":            {dispute: "warning_needs_response", reason: "fraudulent"},
+}
+
+// decided are tokens of our own for disputes that are decided at once.
+var decided = map[string]card{
+	"pm_mock_dispute_won":  {dispute: "won", reason: "fraudulent"},
+	"pm_mock_dispute_lost": {dispute: "lost", reason: "fraudulent"},
 }
 
 // mishap is what goes wrong with a request or with its webhooks.
@@ -101,6 +119,9 @@ func cardOf(method string) (card, error) {
 		if c, ok := cards[strings.TrimPrefix(name, "visa_")]; ok {
 			return c, nil
 		}
+	}
+	if c, ok := decided[method]; ok {
+		return c, nil
 	}
 	for _, a := range []payment.Action{payment.Create, payment.Capture, payment.Cancel, payment.Refund} {
 		if mishapOf(method, a) != (mishap{}) {

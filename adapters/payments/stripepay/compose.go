@@ -16,6 +16,9 @@ import (
 // charge is asked for with every intent: it tells what was given back.
 var charge = stripe.StringSlice([]string{"latest_charge"})
 
+// refunded is asked for with every refund: it tells what was given back by then.
+var refunded = stripe.StringSlice([]string{"charge"})
+
 // Compose implements ports.PaymentGateway: it is the form that goes to Stripe,
 // without what is in its path. Invalid: an amount that Stripe cannot express.
 func (g *Gateway) Compose(change payment.Change) (string, error) {
@@ -37,7 +40,7 @@ func (g *Gateway) Compose(change payment.Change) (string, error) {
 	case payment.CancelRequest:
 		params = &stripe.PaymentIntentCancelParams{Expand: charge}
 	case payment.RefundRequest:
-		p := &stripe.RefundParams{PaymentIntent: stripe.String(r.Reference), Metadata: r.Metadata}
+		p := &stripe.RefundParams{PaymentIntent: stripe.String(r.Reference), Metadata: r.Metadata, Expand: refunded}
 		p.Amount, err = counted(r.Amount, r.Currency)
 		params = p
 	default:

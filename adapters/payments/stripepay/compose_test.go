@@ -111,7 +111,7 @@ func TestHowARequestIsWorded(t *testing.T) {
 		"confirm": "expand[0]=latest_charge&payment_method=pm_1",
 		"capture": "amount_to_capture=7&expand[0]=latest_charge",
 		"cancel":  "expand[0]=latest_charge",
-		"refund":  "amount=7&payment_intent=pi_1",
+		"refund":  "amount=7&expand[0]=charge&payment_intent=pi_1",
 	} {
 		if got, err := g.Compose(changes[name].as); err != nil || got != want {
 			t.Errorf("%s: %s, %v\nwant %s", name, got, err, want)

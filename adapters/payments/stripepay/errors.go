@@ -157,7 +157,7 @@ func (c call) declined(err error) payment.Intent {
 		return payment.Intent{}
 	}
 	i, ok := c.g.intentOf(e.PaymentIntent)
-	if !ok || c.reference != "" && i.Reference != c.reference || c.operation != "" && i.Metadata[payment.MetaOperation] != c.operation {
+	if !ok || !statuses[payment.Status(e.PaymentIntent.Status)] || c.reference != "" && i.Reference != c.reference || c.operation != "" && i.Metadata[payment.MetaOperation] != c.operation {
 		return payment.Intent{}
 	}
 	return i

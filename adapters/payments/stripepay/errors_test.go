@@ -121,6 +121,10 @@ var operations = map[string]func(t *testing.T, g *stripepay.Gateway) error{
 		_, err := g.Refunds(t.Context(), "pi_1")
 		return err
 	},
+	"disputes": func(t *testing.T, g *stripepay.Gateway) error {
+		_, err := g.Disputes(t.Context(), "pi_1")
+		return err
+	},
 	"list": func(t *testing.T, g *stripepay.Gateway) error {
 		_, err := g.List(t.Context(), payment.ListRequest{Limit: 10})
 		return err
@@ -199,13 +203,30 @@ func TestAnAnswerAboutSomethingElseIsUnknown(t *testing.T) {
 	const other = `"object":"payment_intent","amount":100,"currency":"usd","status":"succeeded"`
 	for op, body := range map[string]string{
 		"confirm": `{"id":"pi_2",` + other + `}`, "capture": `{"id":"pi_2",` + other + `}`, "cancel": `{"id":"pi_2",` + other + `}`,
-		"retrieve": `{"id":"pi_2",` + other + `}`, "create": `{"id":"pi_1","object":"payment_intent","amount":100,"currency":"usd","status":"dreaming"}`,
+		"retrieve": `{"id":"pi_2",` + other + `}`, "create": `{"id":"","object":"payment_intent","amount":100,"currency":"usd","status":"succeeded"}`,
 		"refund":  `{"id":"re_1","object":"refund","amount":99,"currency":"usd","payment_intent":"pi_1","status":"succeeded"}`,
 		"refunds": `{"object":"list","url":"/v1/refunds","data":[{"id":"re_1","object":"refund","amount":1,"payment_intent":"pi_2","status":"succeeded"}]}`,
 		"list":    `{"object":"list","url":"/v1/payment_intents","data":[null]}`,
 	} {
 		if err := operations[op](t, answered(t, says{200, nil, body})); !fault.Is(err, fault.UnknownOutcome) {
 			t.Errorf("%s: %v", op, err)
+		}
+	}
+}
+
+// What is odd in one field is still the object that was asked for: it neither counts
+// against Stripe nor leaves the payment locked.
+func TestAnAnswerThatIsOddInOneFieldIsAnAnswer(t *testing.T) {
+	t.Parallel()
+	dreaming := answered(t, says{200, nil, `{"id":"pi_1","object":"payment_intent","amount":100,"currency":"usd","status":"dreaming"}`})
+	if i, err := dreaming.Retrieve(t.Context(), "pi_1"); err != nil || i.Status != payment.Processing {
+		t.Errorf("a status of tomorrow: %+v, %v; want one that is asked for again", i, err)
+	}
+	for id, status := range map[string]string{"pyr_1": "pending", "py_1": "succeeded", "re_1": "dreaming"} {
+		g := answered(t, says{200, nil, `{"id":"` + id + `","object":"refund","amount":1,"currency":"usd","payment_intent":"pi_1","status":"` + status + `"}`})
+		r, err := g.Refund(t.Context(), payment.RefundRequest{Key: "k", Reference: "pi_1", Amount: 1, Currency: "usd"})
+		if err != nil || r.Reference != id || r.Status != status {
+			t.Errorf("%s, %s: %+v, %v", id, status, r, err)
 		}
 	}
 }

@@ -10,16 +10,17 @@ import (
 	"patchbay/core/payment"
 )
 
-// statuses are those of an intent. One that Stripe should add could mean
-// anything.
+// statuses are those of an intent.
 var statuses = map[payment.Status]bool{
 	payment.RequiresPaymentMethod: true, payment.RequiresConfirmation: true, payment.RequiresAction: true,
 	payment.Processing: true, payment.RequiresCapture: true, payment.Succeeded: true, payment.Canceled: true,
 }
 
-// intentOf reads an intent. It is not ok where what came back is none.
+// intentOf reads an intent. It is not ok where what came back is none. A status that
+// Stripe should add could mean anything; so the intent is under way, and is asked for
+// again.
 func (g *Gateway) intentOf(pi *stripe.PaymentIntent) (payment.Intent, bool) {
-	if pi == nil || !strings.HasPrefix(pi.ID, "pi_") || pi.Amount <= 0 || !statuses[payment.Status(pi.Status)] {
+	if pi == nil || !strings.HasPrefix(pi.ID, "pi_") || pi.Object != "payment_intent" || pi.Amount <= 0 || pi.Status == "" {
 		return payment.Intent{}, false
 	}
 	amount, capturable, received := pi.Amount, pi.AmountCapturable, pi.AmountReceived
@@ -30,13 +31,17 @@ func (g *Gateway) intentOf(pi *stripe.PaymentIntent) (payment.Intent, bool) {
 		Reference: pi.ID, Status: payment.Status(pi.Status), Amount: amount, Currency: money.Currency(pi.Currency),
 		AmountCapturable: capturable, AmountCaptured: received,
 		ClientSecret: pi.ClientSecret, PublishableKey: g.publishableKey,
-		Metadata: pi.Metadata, CreatedAt: time.Unix(pi.Created, 0).UTC(),
+		Metadata: pi.Metadata, CreatedAt: instant(pi.Created),
+	}
+	if !statuses[i.Status] {
+		i.Status = payment.Processing
 	}
 	if ch := pi.LatestCharge; ch != nil {
 		i.AmountRefunded = payment.GivenBack(ch.Amount, ch.AmountCaptured, ch.AmountRefunded)
 		if !minor(pi.Currency, &i.AmountRefunded) {
 			return payment.Intent{}, false
 		}
+		i.Disputed = ch.Disputed
 	}
 	if f := pi.LastPaymentError; f != nil {
 		i.Failure = &payment.Failure{Code: string(f.Code), DeclineCode: string(f.DeclineCode), Message: f.Msg}
@@ -50,17 +55,34 @@ func (g *Gateway) intentOf(pi *stripe.PaymentIntent) (payment.Intent, bool) {
 	return i, true
 }
 
-// refundOf reads a refund.
+// refundOf reads a refund of an intent. Its id may have any form: re_… for a card's,
+// pyr_… for a bank's. It is not ok where what came back is none.
 func refundOf(r *stripe.Refund) (payment.ProviderRefund, bool) {
-	if r == nil || !strings.HasPrefix(r.ID, "re_") || r.PaymentIntent == nil || r.Status == "" {
+	if r == nil || r.ID == "" || r.Object != "refund" || r.PaymentIntent == nil {
 		return payment.ProviderRefund{}, false
 	}
 	amount := r.Amount
 	if !minor(r.Currency, &amount) {
 		return payment.ProviderRefund{}, false
 	}
-	return payment.ProviderRefund{
+	out := payment.ProviderRefund{
 		Reference: r.ID, Intent: r.PaymentIntent.ID, Amount: amount, Currency: money.Currency(r.Currency),
-		Status: string(r.Status), Metadata: r.Metadata, CreatedAt: time.Unix(r.Created, 0).UTC(),
-	}, true
+		Status: string(r.Status), Reason: string(r.Reason), Failure: string(r.FailureReason),
+		Metadata: r.Metadata, CreatedAt: instant(r.Created),
+	}
+	if ch := r.Charge; ch != nil {
+		out.Total = payment.GivenBack(ch.Amount, ch.AmountCaptured, ch.AmountRefunded)
+		if !minor(r.Currency, &out.Total) {
+			out.Total = 0
+		}
+	}
+	return out, true
+}
+
+// instant is a time of Stripe's, zero where there is none.
+func instant(seconds int64) time.Time {
+	if seconds == 0 {
+		return time.Time{}
+	}
+	return time.Unix(seconds, 0).UTC()
 }

@@ -43,9 +43,16 @@ type charge struct {
 	Metadata       map[string]string `json:"metadata"`
 }
 
-// Payment implements ports.PaymentReader for the events payment_intent.* and
-// charge.refunded.
+// Payment implements ports.PaymentReader for the events payment_intent.*,
+// charge.refunded, and those of refunds and disputes. What was made of a charge
+// without an intent is not ours.
 func (h *Hook) Payment(e event.Webhook) (payment.Intent, bool, error) {
+	i, ok, err := read(e)
+	i.Key = e.Key
+	return i, ok, err
+}
+
+func read(e event.Webhook) (payment.Intent, bool, error) {
 	switch {
 	case strings.HasPrefix(e.Type, "payment_intent."):
 		var o intent
@@ -71,6 +78,26 @@ func (h *Hook) Payment(e event.Webhook) (payment.Intent, bool, error) {
 			return payment.Intent{}, false, unreadable(e)
 		}
 		return i, true, nil
+	case strings.HasPrefix(e.Type, "refund."), strings.HasPrefix(e.Type, "charge.refund."):
+		var o refund
+		if err := json.Unmarshal(e.Object, &o); err != nil || o.ID == "" {
+			return payment.Intent{}, false, unreadable(e)
+		}
+		r, ok := o.domain()
+		if !ok {
+			return payment.Intent{}, false, unreadable(e)
+		}
+		return payment.Intent{Reference: o.PaymentIntent, Refunds: []payment.ProviderRefund{r}}, o.PaymentIntent != "", nil
+	case strings.HasPrefix(e.Type, "charge.dispute."):
+		var o dispute
+		if err := json.Unmarshal(e.Object, &o); err != nil || o.ID == "" {
+			return payment.Intent{}, false, unreadable(e)
+		}
+		d, ok := o.domain()
+		if !ok {
+			return payment.Intent{}, false, unreadable(e)
+		}
+		return payment.Intent{Reference: o.PaymentIntent, Disputed: true, Disputes: []payment.Dispute{d}}, o.PaymentIntent != "", nil
 	}
 	return payment.Intent{}, false, nil
 }

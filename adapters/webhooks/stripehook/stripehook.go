@@ -118,11 +118,17 @@ func parse(provider string, body []byte) (event.Webhook, error) {
 		Data    struct {
 			Object json.RawMessage `json:"object"`
 		} `json:"data"`
+		// Before 2017-05-25 only the request's id was told.
+		Request json.RawMessage `json:"request"`
 	}
 	if err := json.Unmarshal(body, &e); err != nil || e.ID == "" || e.Type == "" {
 		return event.Webhook{}, fault.New(fault.Invalid, "invalid_payload", "the body is not an event")
 	}
+	var request struct {
+		Key string `json:"idempotency_key"`
+	}
+	_ = json.Unmarshal(e.Request, &request) // where it is of another shape, it tells no key
 	return event.Webhook{
-		Provider: provider, ID: e.ID, Type: e.Type, Created: time.Unix(e.Created, 0).UTC(), Object: e.Data.Object,
+		Provider: provider, ID: e.ID, Type: e.Type, Created: time.Unix(e.Created, 0).UTC(), Object: e.Data.Object, Key: request.Key,
 	}, nil
 }

@@ -1,0 +1,135 @@
+package checkout
+
+import (
+	"encoding/json"
+
+	"patchbay/core/event"
+	"patchbay/core/payment"
+)
+
+// told is what the feed knows of a payment.
+type told struct {
+	status   payment.Status
+	refunded int64
+	refunds  map[string]payment.RefundStatus // by reference
+	disputes map[string]payment.Dispute
+	reviews  int    // how many there were
+	settled  int    // of them
+	open     string // the open operation
+}
+
+func known(p payment.Payment) told {
+	t := told{status: p.Status, refunded: p.AmountRefunded, reviews: len(p.Reviews)}
+	if op := p.Open(); op != nil {
+		t.open = op.ID
+	}
+	if len(p.Refunds) > 0 {
+		t.refunds = make(map[string]payment.RefundStatus, len(p.Refunds))
+	}
+	for _, r := range p.Refunds {
+		t.refunds[r.Reference] = r.Status
+	}
+	if len(p.Disputes) > 0 {
+		t.disputes = make(map[string]payment.Dispute, len(p.Disputes))
+	}
+	for _, d := range p.Disputes {
+		t.disputes[d.Reference] = d
+	}
+	for _, r := range p.Reviews {
+		if !r.Open() {
+			t.settled++
+		}
+	}
+	return t
+}
+
+// teller gathers the events of one payment.
+type teller struct {
+	payment payment.Payment
+	id      func(prefix string) string
+	events  []event.Feed
+}
+
+func (t *teller) add(name string, data map[string]any) {
+	body, _ := json.Marshal(data) // of our own making
+	t.events = append(t.events, event.Feed{
+		ID: t.id("fev"), Tenant: t.payment.Tenant, Type: "payment." + name,
+		Subject: t.payment.ID, At: t.payment.UpdatedAt, Data: body,
+	})
+}
+
+// news tells the feed what is new in the payment since it was last saved.
+func (s *Service) news(before told, after payment.Payment) []event.Feed {
+	t := &teller{payment: after, id: s.IDs.New}
+	state := map[string]any{"status": after.Status, "provider": after.Provider, "amountRefunded": after.AmountRefunded}
+	if before.status != after.Status {
+		t.add(string(after.Status), state)
+	}
+	if after.AmountRefunded > before.refunded {
+		t.add("refunded", state)
+	}
+	if op := after.Operation(before.open); op != nil && !op.AcceptedAt.IsZero() && op.DidNothing() {
+		t.add(string(op.Action)+"_failed", state) // the caller was answered 202, and learns it here
+	}
+	for _, r := range after.Refunds {
+		t.refund(before.refunds, r)
+	}
+	for _, d := range after.Disputes {
+		t.dispute(before.disputes, d)
+	}
+	for _, r := range after.Reviews[min(before.reviews, len(after.Reviews)):] {
+		t.add("needs_review", map[string]any{"reason": r.Reason, "provider": after.Provider})
+	}
+	if known(after).settled > before.settled {
+		t.add("reviewed", map[string]any{"needsReview": after.NeedsReview, "provider": after.Provider})
+	}
+	return t.events
+}
+
+// refund tells how one refund stands, once that has changed. That it was made is told
+// by the amount.
+func (t *teller) refund(before map[string]payment.RefundStatus, r payment.RefundEntry) {
+	was, known := before[r.Reference]
+	changed := known && was != r.Status || !known && (r.Status == payment.RefundFailed || r.Status == payment.RefundCanceled)
+	if !changed || r.Released {
+		return
+	}
+	name := "refund_updated"
+	if r.Status.Settled() {
+		name = "refund_" + string(r.Status)
+	}
+	t.add(name, map[string]any{
+		"refund": r.Reference, "amount": r.Amount, "status": r.Status, "provider": t.payment.Provider, "amountRefunded": t.payment.AmountRefunded,
+	})
+}
+
+func (t *teller) dispute(before map[string]payment.Dispute, d payment.Dispute) {
+	was, known := before[d.Reference]
+	data := map[string]any{
+		"dispute": d.Reference, "amount": d.Amount, "reason": d.Reason, "status": d.Status,
+		"fundsWithdrawn": d.FundsWithdrawn, "provider": t.payment.Provider,
+	}
+	switch {
+	case known && was == d:
+		return
+	case !known:
+		t.add("dispute_opened", data)
+		if d.Closed() {
+			t.add("dispute_closed", data)
+		}
+	case d.Closed() && was.Status != d.Status:
+		t.add("dispute_closed", data)
+	default:
+		t.add("dispute_updated", data)
+	}
+}
+
+// count tells of the reviews that were opened by a save.
+func (s *Service) count(before told, after payment.Payment) {
+	if s.Reviewed == nil {
+		return
+	}
+	for _, r := range after.Reviews[min(before.reviews, len(after.Reviews)):] {
+		s.Reviewed(after.Provider, r.Reason)
+	}
+}

@@ -1,0 +1,70 @@
+package checkout
+
+import (
+	"context"
+	"time"
+
+	"patchbay/core/fault"
+	"patchbay/core/payment"
+	"patchbay/ports"
+)
+
+// askDeadline bounds what is asked about one payment.
+const askDeadline = 10 * time.Second
+
+// Sync asks the provider at once how the payment stands, and gives it as it is then.
+// One that has not reached its provider yet is given as it stands.
+//
+// NotFound; otherwise as for the journal and the provider.
+func (s *Service) Sync(ctx context.Context, tenant, id string) (payment.Payment, error) {
+	for {
+		st, err := s.load(ctx, tenant, id)
+		if err != nil || st.payment.ProviderReference == "" {
+			return st.payment, err
+		}
+		if err := s.ask(ctx, &st.payment); err != nil {
+			return st.payment, err
+		}
+		if unchanged(st) {
+			return st.payment, nil
+		}
+		err = s.save(ctx, &st)
+		if !fault.Is(err, fault.Conflict) && !fault.Is(err, fault.UnknownOutcome) || ctx.Err() != nil {
+			return st.payment, err
+		}
+	}
+}
+
+// ask takes in all that the provider knows of a payment now. The payment was read
+// before, and is to be saved only if nobody changed it meanwhile.
+func (s *Service) ask(ctx context.Context, p *payment.Payment) error {
+	g, ok := s.gateway(p.Provider)
+	if !ok {
+		return fault.New(fault.Unavailable, "provider_not_configured", "the provider of this payment is not configured")
+	}
+	if err := s.sameAccount(p); err != nil {
+		return err
+	}
+	ctx, cancel := context.WithTimeout(ports.WithTenant(ctx, p.Tenant), askDeadline)
+	defer cancel()
+	intent, err := g.Retrieve(ctx, p.ProviderReference)
+	if err != nil {
+		return err
+	}
+	var refunds []payment.ProviderRefund
+	if charged := intent.AmountCaptured > 0 || len(p.Refunds) > 0; charged && g.Capabilities().Refunds {
+		if refunds, err = g.Refunds(ctx, p.ProviderReference); err != nil {
+			return err
+		}
+	}
+	var disputes []payment.Dispute
+	if intent.Disputed || len(p.Disputes) > 0 {
+		if disputes, err = g.Disputes(ctx, p.ProviderReference); err != nil {
+			return err
+		}
+	}
+	p.Replace(intent)
+	p.TakeRefunds(refunds, intent)
+	p.TakeDisputes(disputes)
+	return nil
+}

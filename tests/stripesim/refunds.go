@@ -1,0 +1,133 @@
+package stripesim
+
+import (
+	"testing"
+	"time"
+
+	"patchbay/core/payment"
+)
+
+// refund is money given back, or what a capture has released.
+type refund struct {
+	id       string
+	amount   int64
+	created  time.Time
+	metadata map[string]string
+	reason   string
+	status   string // succeeded where empty
+	released bool
+}
+
+// live reports whether the money is with the buyer, or on its way.
+func (r *refund) live() bool { return r.status != "failed" && r.status != "canceled" }
+
+func (i *intent) refundObject(r *refund) object {
+	metadata := r.metadata
+	if metadata == nil {
+		metadata = map[string]string{}
+	}
+	o := object{
+		"id": r.id, "object": "refund", "amount": r.amount, "charge": i.charge.id, "created": r.created.Unix(), "currency": i.currency,
+		"metadata": metadata, "payment_intent": i.id, "reason": orNull(r.reason), "status": "succeeded",
+	}
+	if r.status != "" {
+		o["status"] = r.status
+	}
+	if r.status == "failed" {
+		o["failure_reason"] = "expired_or_canceled_card"
+	}
+	return o
+}
+
+// giveBack makes a refund. A bank's has an id of another form.
+func (s *Sim) giveBack(i *intent, amount int64, q *request) *refund {
+	c, _ := cardOf(i.method)
+	prefix := "re"
+	if c.bank {
+		prefix = "pyr"
+	}
+	r := &refund{id: newID(prefix), amount: amount, created: s.now(), status: c.refund}
+	key := ""
+	if q != nil {
+		r.metadata, r.reason, key = q.metadata(), q.text("reason"), q.key
+	}
+	i.refunds = append(i.refunds, r)
+	s.tell("charge.refunded", i.chargeObject(), key)
+	s.tell("refund.created", i.refundObject(r), key)
+	return r
+}
+
+// release lets go of what was authorised, for which Stripe makes a refund too.
+func (s *Sim) release(i *intent, amount int64, key string) {
+	if amount <= 0 {
+		return
+	}
+	r := &refund{id: newID("re"), amount: amount, created: s.now(), released: true}
+	i.refunds = append(i.refunds, r)
+	s.tell("charge.refunded", i.chargeObject(), key)
+	s.tell("refund.created", i.refundObject(r), key)
+}
+
+// GiveBack is a refund made at the dashboard.
+func (s *Sim) GiveBack(t testing.TB, reference string, amount int64) (id string) {
+	t.Helper()
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	i := s.known(t, reference)
+	if left := i.received - i.entry().Refunded; amount > left {
+		t.Fatalf("stripesim: %d of %s are left", left, reference)
+	}
+	return s.giveBack(i, amount, nil).id
+}
+
+// Take is a capture made at the dashboard.
+func (s *Sim) Take(t testing.TB, reference string, amount int64) {
+	t.Helper()
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	i := s.known(t, reference)
+	if amount > i.capturable {
+		t.Fatalf("stripesim: %d of %s can be captured", i.capturable, reference)
+	}
+	s.take(i, amount, "")
+}
+
+// Clear is the bank that pays, days after.
+func (s *Sim) Clear(t testing.TB, reference string) {
+	t.Helper()
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	i := s.known(t, reference)
+	if i.status != payment.Processing {
+		t.Fatalf("stripesim: %s is %s", reference, i.status)
+	}
+	i.charge.paid = true
+	s.take(i, i.amount, "")
+}
+
+// Conclude lets a refund end otherwise than it began: succeeded, failed or canceled.
+func (s *Sim) Conclude(t testing.TB, refund, status string) {
+	t.Helper()
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for _, i := range s.intents {
+		for _, r := range i.refunds {
+			if r.id == refund {
+				r.status = status
+				s.tell("charge.refund.updated", i.refundObject(r), "")
+				return
+			}
+		}
+	}
+	t.Fatalf("stripesim: there is no %s", refund)
+}
+
+// known is an intent that must be there.
+func (s *Sim) known(t testing.TB, reference string) *intent {
+	t.Helper()
+	i := s.find(reference)
+	if i == nil {
+		t.Fatalf("stripesim: there is no %s", reference)
+	}
+	return i
+}
