@@ -215,9 +215,9 @@ func newMailroom(c *config.Config, store Storage, mailers []ports.Mailer, s surr
 	}), nil
 }
 
-func newInbox(store Storage, hook *stripehook.Hook, pay *checkout.Service, s surroundings) *inbox.Service {
+func newInbox(c *config.Config, store Storage, hook *stripehook.Hook, pay *checkout.Service, s surroundings) *inbox.Service {
 	return inbox.New(inbox.Options{
-		Journal: store.Journal, Clock: s.clock, Owner: s.owner, Log: s.log,
+		Journal: store.Journal, Accounts: c.Payments.Providers, Clock: s.clock, Owner: s.owner, Log: s.log,
 		Routes: map[string]inbox.Route{"stripe": {Verifier: hook, Apply: pay.ApplyWebhook, Subject: pay.Subject}},
 	})
 }

@@ -57,5 +57,5 @@ func (s *Service) settle(r *ports.Record, e *entry, err error) {
 		return
 	}
 	r.Index.Status = stateWaiting
-	r.Queue, r.Due = queueName, s.Clock.Now().Add(wait)
+	r.Queue, r.Due = s.queues.Queue(e.Event.Provider), s.Clock.Now().Add(wait)
 }

@@ -19,11 +19,12 @@ import (
 const (
 	// Kind is that of the journal's records.
 	Kind      = "webhook"
-	queueName = "webhooks" // where events wait that are not applied yet
+	queueName = "webhooks" // where events wait that are not applied yet, those of each account apart
 
 	applyDeadline = 30 * time.Second
 	lease         = applyDeadline + 15*time.Second
-	atOnce        = 64 // events applied at once; more wait in the queue
+	// Events of one account applied at once: as they come, and from its queue.
+	atOnce, queuedAtOnce = 64, 16
 )
 
 // schedule is when an event that could not be applied is tried again: its
@@ -55,34 +56,40 @@ type Route struct {
 
 // Options is what a Service needs.
 type Options struct {
-	Journal ports.Journal
-	Routes  map[string]Route // by the last part of the path: "stripe"
-	Clock   ports.Clock
-	Owner   string // this process, unique among those that share the journal
-	Log     *slog.Logger
+	Journal  ports.Journal
+	Routes   map[string]Route // by the last part of the path: "stripe"
+	Accounts []string         // whose events come, by name
+	Clock    ports.Clock
+	Owner    string // this process, unique among those that share the journal
+	Log      *slog.Logger
 }
 
 // Service receives webhooks.
 type Service struct {
 	Options
-	worker  *queue.Worker
-	slots   chan struct{}
+	queues  *queue.Set // one an account
+	places  map[string]chan struct{}
 	running sync.WaitGroup
 }
 
 // New makes a Service. Its Run must be called for waiting events to be applied.
 func New(o Options) *Service {
-	s := &Service{Options: o, slots: make(chan struct{}, atOnce)}
-	s.worker = &queue.Worker{
-		Journal: o.Journal, Queue: queueName, Owner: o.Owner, Lease: lease,
-		Idle: time.Second, Limit: 16, Handle: s.handle, Log: o.Log,
+	s := &Service{Options: o, places: map[string]chan struct{}{}}
+	for _, account := range o.Accounts {
+		s.places[account] = make(chan struct{}, atOnce)
 	}
+	s.queues = queue.NewSet(queueName, o.Accounts, func(name string) *queue.Worker {
+		return &queue.Worker{
+			Journal: o.Journal, Queue: name, Owner: o.Owner, Lease: lease,
+			Idle: time.Second, Limit: queuedAtOnce, Handle: s.handle, Log: o.Log,
+		}
+	})
 	return s
 }
 
 // Run applies waiting events until ctx ends, then waits for those under way.
 func (s *Service) Run(ctx context.Context) {
-	s.worker.Run(ctx)
+	s.queues.Run(ctx)
 	s.running.Wait()
 }
 
@@ -146,35 +153,35 @@ func (s *Service) Receive(ctx context.Context, route string, body []byte, header
 	return nil
 }
 
-// store puts an event into the journal, claimed by this process where a slot is
+// store puts an event into the journal, claimed by this process where a place is
 // free to apply it at once.
 func (s *Service) store(ctx context.Context, route string, e event.Webhook) error {
 	now := s.Clock.Now()
 	record := ports.Record{
 		// The id is the provider's own: that is what makes a repeat a Conflict.
 		Tenant: route, Kind: Kind, ID: e.Provider + ":" + e.ID,
-		Index: ports.Index{Status: stateWaiting, Created: now}, Queue: queueName, Due: now,
+		Index: ports.Index{Status: stateWaiting, Created: now}, Queue: s.queues.Queue(e.Provider), Due: now,
 	}
 	if err := (&entry{Event: e}).encode(&record); err != nil {
 		return err
 	}
-	free := s.take()
-	if free {
+	placed := s.take(e.Provider)
+	if placed {
 		record.Owner, record.Due = s.Owner, now.Add(lease)
 	}
 	err := s.Journal.Save(ctx, &record)[0]
 	switch {
-	case err == nil && free && !record.Held:
+	case err == nil && placed && !record.Held:
 		background := context.WithoutCancel(ctx)
 		s.running.Go(func() {
-			defer s.release()
+			defer s.release(e.Provider)
 			s.apply(background, record)
 		})
 		return nil
-	case free:
-		s.release()
+	case placed:
+		s.release(e.Provider)
 	case err == nil && !record.Held:
-		s.worker.Nudge()
+		s.queues.Nudge(record.Queue)
 	}
 	if fault.Is(err, fault.Conflict) {
 		return nil // stored before
@@ -182,13 +189,14 @@ func (s *Service) store(ctx context.Context, route string, e event.Webhook) erro
 	return err
 }
 
-func (s *Service) take() bool {
+// take takes a place of an account, where one is free.
+func (s *Service) take(account string) bool {
 	select {
-	case s.slots <- struct{}{}:
+	case s.places[account] <- struct{}{}:
 		return true
-	default:
+	default: // also where there is no such account
 		return false
 	}
 }
 
-func (s *Service) release() { <-s.slots }
+func (s *Service) release(account string) { <-s.places[account] }

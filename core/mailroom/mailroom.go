@@ -21,11 +21,13 @@ import (
 const (
 	// Kind is that of the journal's records.
 	Kind      = "message"
-	queueName = "mail" // where messages wait that are not sent yet
+	queueName = "mail" // where messages wait that are not sent yet, each for its next provider
 
 	attemptDeadline = 30 * time.Second // of one call at one provider
 	saveDeadline    = 10 * time.Second
-	atOnce          = 32 // messages sent at once; more wait in the queue
+	// Messages sent at once at one provider: as they come, and from its queue. A tenant
+	// has half of the latter, unless others have too.
+	atOnce, queuedAtOnce = 32, 32
 )
 
 // schedule is when a message that no provider took is tried again. After it the
@@ -53,21 +55,28 @@ type Options struct {
 // Service sends email.
 type Service struct {
 	Options
-	worker  *queue.Worker
+	queues  *queue.Set // one a provider
 	ageing  *queue.Worker
-	slots   chan struct{}
+	places  places
 	running sync.WaitGroup
 	lease   time.Duration
 }
 
 // New makes a Service. Its Run must be called for what waits to be sent.
 func New(o Options) *Service {
-	s := &Service{Options: o, slots: make(chan struct{}, atOnce)}
-	s.lease = time.Duration(len(o.Mailers))*(attemptDeadline+saveDeadline) + saveDeadline
-	s.worker = &queue.Worker{
-		Journal: o.Journal, Queue: queueName, Owner: o.Owner, Lease: s.lease,
-		Idle: time.Second, Limit: 16, Handle: s.handle, Log: o.Log,
+	s := &Service{Options: o, places: places{}}
+	var names []string
+	for _, mailer := range o.Mailers {
+		names = append(names, mailer.Name())
+		s.places[mailer.Name()] = make(chan struct{}, atOnce)
 	}
+	s.lease = time.Duration(len(o.Mailers))*(attemptDeadline+saveDeadline) + saveDeadline
+	s.queues = queue.NewSet(queueName, names, func(name string) *queue.Worker {
+		return &queue.Worker{
+			Journal: o.Journal, Queue: name, Owner: o.Owner, Lease: s.lease,
+			Idle: time.Second, Limit: queuedAtOnce, Fair: true, Handle: s.handle, Log: o.Log,
+		}
+	})
 	s.ageing = &queue.Worker{
 		Journal: o.Journal, Queue: restQueue, Owner: o.Owner, Lease: time.Minute,
 		Idle: time.Minute, Limit: 4, Handle: s.age, Log: o.Log,
@@ -79,7 +88,7 @@ func New(o Options) *Service {
 func (s *Service) Run(ctx context.Context) {
 	var ageing sync.WaitGroup
 	ageing.Go(func() { s.ageing.Run(ctx) })
-	s.worker.Run(ctx)
+	s.queues.Run(ctx)
 	ageing.Wait()
 	s.running.Wait()
 }
@@ -119,32 +128,21 @@ func (s *Service) accept(ctx context.Context, st stored) (message.Message, error
 	if err := s.carriable(st.message); err != nil {
 		return message.Message{}, err
 	}
-	slot := !st.record.Due.After(now) && s.take()
-	if slot {
+	first := s.first(st.message)
+	st.record.Queue = s.queues.Queue(first)
+	placed := !st.record.Due.After(now) && s.places.take(first)
+	if placed {
 		st.record.Owner, st.record.Due = s.Owner, now.Add(s.lease)
 	}
 	err := s.insert(ctx, &st)
 	if err == nil && !st.record.Held {
-		s.dispatch(ctx, st, slot)
+		s.dispatch(ctx, st, first, placed)
 		return st.message, nil
 	}
-	if slot {
-		s.release()
+	if placed {
+		s.places.release(first)
 	}
 	return st.message, err
-}
-
-// dispatch sends a message that has a slot, and lets the worker see any other.
-func (s *Service) dispatch(ctx context.Context, st stored, slot bool) {
-	if !slot {
-		s.worker.Nudge()
-		return
-	}
-	background := context.WithoutCancel(ctx)
-	s.running.Go(func() {
-		defer s.release()
-		s.send(background, st)
-	})
 }
 
 func (s *Service) draft(id, tenant string, d message.Draft, key idem.Key, now time.Time) stored {
@@ -173,7 +171,7 @@ func (s *Service) draft(id, tenant string, d message.Draft, key idem.Key, now ti
 	if m.SendAt.After(now) {
 		due = m.SendAt
 	}
-	return stored{message: m, record: ports.Record{Idem: key.Scoped, Queue: queueName, Due: due}}
+	return stored{message: m, record: ports.Record{Idem: key.Scoped, Due: due}}
 }
 
 // repeat answers a request whose key is taken.
@@ -191,17 +189,6 @@ func (s *Service) repeat(ctx context.Context, key idem.Key) (message.Message, er
 	}
 	return message.Message{}, errErased
 }
-
-func (s *Service) take() bool {
-	select {
-	case s.slots <- struct{}{}:
-		return true
-	default:
-		return false
-	}
-}
-
-func (s *Service) release() { <-s.slots }
 
 // jitter spreads the messages that one outage has held back, by a tenth.
 func jitter(d time.Duration) time.Duration {

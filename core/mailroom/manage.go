@@ -46,7 +46,7 @@ func (s *Service) Retry(ctx context.Context, tenant, id string) (message.Message
 			return false
 		}
 		st.message.Failures = 0
-		st.wait(s.Clock.Now())
+		s.wait(st, s.Clock.Now())
 		return true
 	})
 }
@@ -86,7 +86,7 @@ func (s *Service) move(ctx context.Context, tenant, id, what string, change func
 	if err != nil {
 		return message.Message{}, err
 	}
-	s.worker.Nudge()
+	s.queues.Nudge(st.record.Queue)
 	return st.message, nil
 }
 

@@ -203,8 +203,14 @@ func (s *Service) park(st *stored, status message.Status) {
 	s.rest(st)
 }
 
-// wait puts a message back into the queue.
-func (st *stored) wait(due time.Time) {
+// wait puts a message back into the queue of the provider that is to be asked first.
+func (s *Service) wait(st *stored, due time.Time) {
+	st.message.Next = ""
+	s.waitFor(st, s.first(st.message), due)
+}
+
+// waitFor puts a message into the queue of a provider.
+func (s *Service) waitFor(st *stored, provider string, due time.Time) {
 	st.message.Status = message.Queued
-	st.record.Queue, st.record.Owner, st.record.Due = queueName, "", due
+	st.record.Queue, st.record.Owner, st.record.Due = s.queues.Queue(provider), "", due
 }

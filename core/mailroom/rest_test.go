@@ -68,6 +68,8 @@ func inHouse(t *testing.T, retention time.Duration, fail func(int) error, test f
 		ctx, stop := context.WithCancel(t.Context())
 		var running sync.WaitGroup
 		running.Go(func() { h.Run(ctx) })
+		synctest.Wait()
+		saves.Store(0)
 		test(t, h)
 		stop()
 		running.Wait()

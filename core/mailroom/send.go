@@ -24,44 +24,65 @@ func (s *Service) handle(ctx context.Context, c ports.Claim) {
 		_ = s.conclude(ctx, &st, m.Attempts[n-1].ID, message.Receipt{}, lost) // logged there; the lease runs out
 		return
 	}
-	s.send(ctx, st)
+	s.send(ctx, st, s.queues.Provider(c.Queue))
 }
 
-// send tries the providers in order, and then decides what becomes of the
-// message. st is claimed by this process.
-func (s *Service) send(ctx context.Context, st stored) {
+// send tries the next provider, if it is the one at which this runs in a place, and
+// decides what becomes of the message. st is claimed by this process.
+func (s *Service) send(ctx context.Context, st stored, at string) {
 	if err := s.unpack(ctx, &st); err != nil {
 		s.putOff(ctx, &st, err)
 		return
 	}
-	able := s.able(st.message)
-	for i, mailer := range able {
-		id, err := s.begin(ctx, &st, mailer.Name())
-		if err != nil {
-			s.Log.Warn("mailroom: attempt not begun", "message", st.message.ID, "error", err)
-			return // nothing was sent; the lease runs out, and it is tried again
-		}
-		receipt, serr := call(ctx, mailer, st.letter())
-		if i < len(able)-1 && mayMoveOn(st.message, serr) {
-			if s.note(ctx, &st, id, receipt, serr) != nil {
-				return
-			}
-			continue
-		}
-		_ = s.conclude(ctx, &st, id, receipt, serr) // logged there; the lease runs out
+	route := s.route(st.message)
+	if len(route) == 0 {
+		return // nobody can carry it any more; the lease runs out
+	}
+	if next := route[0].Name(); next != at {
+		s.pass(ctx, &st, next)
 		return
 	}
+	id, err := s.begin(ctx, &st, at)
+	if err != nil {
+		s.Log.Warn("mailroom: attempt not begun", "message", st.message.ID, "error", err)
+		return // nothing was sent; the lease runs out, and it is tried again
+	}
+	receipt, serr := call(ctx, route[0], st.letter())
+	if len(route) > 1 && mayMoveOn(st.message, serr) {
+		s.moveOn(ctx, &st, route[1].Name(), func(move func(*stored)) error {
+			return s.settle(ctx, &st, id, receipt, serr, move)
+		})
+		return
+	}
+	_ = s.conclude(ctx, &st, id, receipt, serr) // logged there; the lease runs out
 }
 
-// able lists the providers that can carry the message, without those that say
+// route lists the providers to ask, without those that the message has moved on from.
+func (s *Service) route(m message.Message) []ports.Mailer {
+	from := slices.IndexFunc(s.Mailers, func(p ports.Mailer) bool { return p.Name() == m.Next })
+	if rest := able(m, s.Mailers[max(from, 0):]); len(rest) > 0 {
+		return rest
+	}
+	return able(m, s.Mailers)
+}
+
+// able lists those providers that can carry the message, without those that say
 // that they would refuse, unless all do.
-func (s *Service) able(m message.Message) []ports.Mailer {
-	able := slices.DeleteFunc(slices.Clone(s.Mailers), func(p ports.Mailer) bool { return p.Features().Carry(m) != nil })
+func able(m message.Message, mailers []ports.Mailer) []ports.Mailer {
+	able := slices.DeleteFunc(slices.Clone(mailers), func(p ports.Mailer) bool { return p.Features().Carry(m) != nil })
 	ready := slices.DeleteFunc(slices.Clone(able), func(p ports.Mailer) bool { return ports.Available(p) != nil })
 	if len(ready) == 0 {
 		return able
 	}
 	return ready
+}
+
+// first is the provider that a message goes to first, "" where none can carry it.
+func (s *Service) first(m message.Message) string {
+	if able := able(m, s.Mailers); len(able) > 0 {
+		return able[0].Name()
+	}
+	return ""
 }
 
 // mayMoveOn reports whether another provider may be asked: it is proved that
@@ -81,7 +102,7 @@ func mayMoveOn(m message.Message, err error) bool {
 func call(ctx context.Context, mailer ports.Mailer, m message.Message) (message.Receipt, error) {
 	ctx, cancel := context.WithTimeout(ctx, attemptDeadline)
 	defer cancel()
-	return mailer.Send(ctx, m)
+	return mailer.Send(ports.WithTenant(ctx, m.Tenant), m)
 }
 
 // begin makes an attempt durable before anything is sent. A message that was
@@ -90,7 +111,7 @@ func (s *Service) begin(ctx context.Context, st *stored, provider string) (id st
 	ctx, cancel := context.WithTimeout(ctx, saveDeadline)
 	defer cancel()
 	id = s.IDs.New("att")
-	st.message.Status = message.Sending
+	st.message.Status, st.message.Next = message.Sending, ""
 	st.message.Attempts = append(st.message.Attempts, message.Attempt{
 		ID: id, Provider: provider, Outcome: message.Attempting, StartedAt: s.Clock.Now(),
 	})
@@ -103,11 +124,6 @@ func (s *Service) begin(ctx context.Context, st *stored, provider string) (id st
 		}
 	}
 	return id, err
-}
-
-// note saves how an attempt ended after which another provider is tried.
-func (s *Service) note(ctx context.Context, st *stored, id string, r message.Receipt, err error) error {
-	return s.settle(ctx, st, id, r, err, func(*stored) {})
 }
 
 // conclude saves how an attempt ended, and what becomes of the message.
@@ -171,5 +187,5 @@ func (s *Service) decide(st *stored, o message.Outcome, after time.Duration) {
 		s.park(st, message.Failed)
 		return
 	}
-	st.wait(s.Clock.Now().Add(max(jitter(wait), after)))
+	s.wait(st, s.Clock.Now().Add(max(jitter(wait), after)))
 }

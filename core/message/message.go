@@ -67,7 +67,10 @@ type Message struct {
 	Attempts   []Attempt   `json:"attempts"` // oldest first
 	// Failures counts the attempts since the message was last queued by a
 	// person; the schedule goes by it.
-	Failures    int       `json:"failures"`
+	Failures int `json:"failures"`
+	// Next is the provider that is to be asked next, where the message has moved on to
+	// it from another; empty where the first that can is.
+	Next        string    `json:"next,omitempty"`
 	Key         string    `json:"key,omitempty"` // the caller's idempotency key
 	Fingerprint string    `json:"fingerprint,omitempty"`
 	CreatedAt   time.Time `json:"createdAt"`

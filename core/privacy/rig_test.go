@@ -143,7 +143,7 @@ func newRig(t *testing.T) *rig {
 		Journal: r.journal, Gateways: []ports.PaymentGateway{mock}, Events: hook, Clock: sys.Clock{}, IDs: sys.IDs{}, Owner: "one", Log: log,
 	})
 	r.hooks = inbox.New(inbox.Options{
-		Journal: r.journal, Clock: sys.Clock{}, Owner: "one", Log: log,
+		Journal: r.journal, Accounts: []string{"mock"}, Clock: sys.Clock{}, Owner: "one", Log: log,
 		Routes: map[string]inbox.Route{"stripe": {Verifier: anybody{}, Apply: r.pay.ApplyWebhook, Subject: r.pay.Subject}},
 	})
 	r.users = directory.New(people{store.Users(), fail}, nil, sys.Clock{}, sys.IDs{})
