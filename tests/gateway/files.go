@@ -29,16 +29,37 @@ func (g *Gateway) Backup(t testing.TB, file string) {
 	}
 }
 
-// PutBack puts a copy in the place of the store, as docs/configuration.md says. The
-// gateway is not running.
-func (g *Gateway) PutBack(t testing.TB, file string) {
+// storeFiles are what a SQLite store is made of.
+var storeFiles = []string{"patchbay.db", "patchbay.db-wal", "patchbay.db-shm"}
+
+// CopyStore copies the files of the store into a directory. The gateway is not running.
+func (g *Gateway) CopyStore(t testing.TB, dir string) {
 	t.Helper()
-	for _, name := range []string{"patchbay.db", "patchbay.db-wal", "patchbay.db-shm"} {
+	for _, name := range storeFiles {
+		if _, err := os.Stat(g.Data(name)); err == nil {
+			copyFile(t, g.Data(name), filepath.Join(dir, name))
+		}
+	}
+}
+
+// PutBack puts a copy in the place of the store, as docs/configuration.md says: a file
+// that Backup has made, or the directory of CopyStore. The gateway is not running.
+func (g *Gateway) PutBack(t testing.TB, kept string) {
+	t.Helper()
+	for _, name := range storeFiles {
 		if err := os.Remove(g.Data(name)); err != nil && !errors.Is(err, os.ErrNotExist) {
 			t.Fatal(err)
 		}
 	}
-	copyFile(t, file, g.Data("patchbay.db"))
+	if info, err := os.Stat(kept); err != nil || !info.IsDir() {
+		copyFile(t, kept, g.Data("patchbay.db"))
+		return
+	}
+	for _, name := range storeFiles {
+		if _, err := os.Stat(filepath.Join(kept, name)); err == nil {
+			copyFile(t, filepath.Join(kept, name), g.Data(name))
+		}
+	}
 }
 
 func copyFile(t testing.TB, from, to string) {
