@@ -25,6 +25,7 @@ type Storage struct {
 	Users     ports.UserRepository
 	Archive   ports.Archive
 	Snapshots ports.Snapshots // nil where there are none
+	aged      aged            // nil where the store itself cannot tell
 	io.Closer
 }
 
@@ -49,7 +50,7 @@ var catalog = []entry{
 			if err != nil {
 				return Storage{}, err
 			}
-			return Storage{Journal: store.Journal(), Users: store.Users(), Archive: store.Archive(), Snapshots: store, Closer: store}, nil
+			return Storage{Journal: store.Journal(), Users: store.Users(), Archive: store.Archive(), Snapshots: store, aged: store, Closer: store}, nil
 		},
 	},
 	{

@@ -94,7 +94,7 @@ func requireKey(c *config.Config, keys *access.Service, f fallback, log *slog.Lo
 }
 
 // runWorkers runs what happens without a request.
-func runWorkers(l fx.Lifecycle, u services, mock mockWorker, store Storage, f fallback, log *slog.Logger) {
+func runWorkers(l fx.Lifecycle, u services, mock mockWorker, store Storage, f fallback, s surroundings) {
 	ctx, stop := context.WithCancel(context.Background())
 	var running sync.WaitGroup
 	l.Append(fx.Hook{
@@ -114,7 +114,8 @@ func runWorkers(l fx.Lifecycle, u services, mock mockWorker, store Storage, f fa
 			running.Go(func() { u.Mailroom.Run(ctx) })
 			running.Go(func() { u.Inbox.Run(ctx) })
 			running.Go(func() { u.Retention.Run(ctx) })
-			running.Go(func() { publish(ctx, store.Journal, log) })
+			running.Go(func() { publish(ctx, store.Journal, s.log) })
+			running.Go(func() { s.restored.run(ctx, store.Journal) })
 			if mock.Worker != nil {
 				running.Go(func() { mock.Run(ctx) })
 			}

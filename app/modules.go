@@ -45,16 +45,17 @@ var modules = fx.Options(
 
 // surroundings is what adapters are made with.
 type surroundings struct {
-	clock   ports.Clock
-	ids     ports.IDs
-	log     *slog.Logger
-	metrics *metrics.Metrics
-	secrets installation.Secrets
-	owner   string                  // of leases: this process
-	base    *atomic.Pointer[string] // URL of the API, once it listens
-	journal ports.Journal
-	wake    func() // the worker that delivers the mock's webhooks
-	looking bool   // stores are not used, only looked at
+	clock    ports.Clock
+	ids      ports.IDs
+	log      *slog.Logger
+	metrics  *metrics.Metrics
+	secrets  installation.Secrets
+	owner    string                  // of leases: this process
+	base     *atomic.Pointer[string] // URL of the API, once it listens
+	journal  ports.Journal
+	wake     func() // the worker that delivers the mock's webhooks
+	looking  bool   // stores are not used, only looked at
+	restored *restored
 }
 
 func newSurroundings(c *config.Config, log *slog.Logger) (surroundings, error) {
@@ -65,6 +66,7 @@ func newSurroundings(c *config.Config, log *slog.Logger) (surroundings, error) {
 	ids := sys.IDs{}
 	return surroundings{
 		clock: sys.Clock{}, ids: ids, log: log, metrics: metrics.New(), secrets: secrets, owner: ids.New("own"), base: new(atomic.Pointer[string]),
+		restored: newRestored(c, log),
 	}, nil
 }
 
@@ -212,6 +214,7 @@ func newMailroom(c *config.Config, store Storage, mailers []ports.Mailer, s surr
 	return mailroom.New(mailroom.Options{
 		Journal: store.Journal, Mailers: mailers, Text: render.Text{}, Clock: s.clock, IDs: s.ids,
 		From: from, Promise: c.Mail.Delivery, Retention: time.Duration(c.Storage.Retention), Owner: s.owner, Log: s.log,
+		Restored: s.restored.since,
 	}), nil
 }
 

@@ -14,7 +14,6 @@ import (
 	"patchbay/adapters/failover"
 	"patchbay/adapters/storage/sqlitestore"
 	"patchbay/config"
-	"patchbay/core/depot"
 	"patchbay/core/directory"
 	"patchbay/core/fault"
 	"patchbay/core/inbox"
@@ -120,7 +119,7 @@ func openStore(ctx context.Context, e entry, p config.Provider, s surroundings) 
 	if s.looking {
 		return store, nil
 	}
-	if err := depot.Use(ctx, store.Journal, s.clock); err != nil {
+	if err := s.restored.use(ctx, p.Name, store, s.clock); err != nil {
 		return Storage{}, errors.Join(fmt.Errorf("storage %q: %w", p.Name, err), store.Close())
 	}
 	return store, nil
@@ -145,6 +144,7 @@ func (f *fallback) openStandby(ctx context.Context, l fx.Lifecycle, c *config.Co
 
 // show puts what stands in for the store into the metrics.
 func (f fallback) show(s surroundings) {
+	s.metrics.Restored(s.restored.since)
 	if f.spool != nil {
 		s.metrics.Spool(func() (held, refused int, oldest time.Duration) {
 			st := f.spool.Status()

@@ -110,6 +110,17 @@ func (m *Metrics) Spool(read func() (held, refused int, oldest time.Duration)) {
 	})
 }
 
+// Restored shows since when the store is an older copy that was put in its place, the
+// zero time where it is not.
+func (m *Metrics) Restored(since func() time.Time) {
+	m.gauge("patchbay_store_restored_timestamp_seconds", "When an older copy of the store was first served from, 0 where it never was.", func() float64 {
+		if at := since(); !at.IsZero() {
+			return float64(at.UnixMicro()) / 1e6
+		}
+		return 0
+	})
+}
+
 // Standby shows how far the copy of the users was behind, in seconds.
 func (m *Metrics) Standby(lag func() float64) {
 	m.gauge("patchbay_standby_lag_seconds", "How far the standby was behind when the store was last reached.", lag)

@@ -20,7 +20,7 @@ var (
 type Clock struct{}
 
 // Now returns the time in UTC and whole microseconds, which every store keeps.
-func (Clock) Now() time.Time { return time.Now().UTC().Truncate(time.Microsecond) }
+func (Clock) Now() time.Time { return now().UTC().Truncate(time.Microsecond) }
 
 // IDs makes identifiers from UUIDs of version 7 (RFC 9562), which begin with
 // the time.

@@ -17,7 +17,7 @@ import (
 
 func storage(load loader) *cobra.Command {
 	cmd := &cobra.Command{Use: "storage", Short: "Look after what is stored"}
-	cmd.AddCommand(storageStatus(load), storageCopy(load), storageBackup(load))
+	cmd.AddCommand(storageStatus(load), storageCopy(load), storageReopen(load), storageBackup(load))
 	return cmd
 }
 

@@ -51,14 +51,16 @@ const (
 
 // Copy makes the target hold exactly what the source holds, and reports what both
 // hold. It may be ended at any moment and run again. Until both are found equal the
-// target is marked as an unfinished copy, on which no gateway starts.
+// target is marked as an unfinished copy, on which no gateway starts. Then the source
+// is marked as moved, and none starts on that: both would answer to the same keys.
 //
-// Conflict: with code target_used or source_unfinished, and nothing was done; with
+// Conflict: with code target_used, source_unfinished or source_moved, and nothing was
+// done; with
 // code target_taken, somebody else began to use the target; with code
 // source_changed, and the report says how they differ. Else what the stores return.
 func Copy(ctx context.Context, o Options) (Report, error) {
 	m := &move{Options: o}
-	target, err := m.begin(ctx)
+	source, target, err := m.begin(ctx)
 	if err != nil {
 		return nil, err
 	}
@@ -86,7 +88,28 @@ func Copy(ctx context.Context, o Options) (Report, error) {
 			return report, err
 		}
 	}
+	// In this order: where it ends in between, no gateway starts on either.
+	if err := m.leave(ctx); err != nil {
+		return report, err
+	}
+	target = target.with(func(o *origin) { o.Restored = source.origin().Restored })
 	return report, target.become(ctx, finished)
+}
+
+// leave marks the source as moved. A gateway that works on it goes on until it is
+// stopped; what it takes meanwhile is copied when this is run again.
+func (m *move) leave(ctx context.Context) (err error) {
+	for range attempts {
+		var source mark
+		if source, err = readMark(ctx, m.From.Journal, m.Clock); err != nil {
+			return err
+		}
+		source = source.with(func(o *origin) { o.To = m.To.Name })
+		if err = source.become(ctx, moved); !fault.Is(err, fault.Conflict) && !fault.Is(err, fault.UnknownOutcome) {
+			return err
+		}
+	}
+	return err
 }
 
 // move is a copy under way.
@@ -96,25 +119,28 @@ type move struct {
 }
 
 // begin marks the target, and moves to the feed what waits for it in the source.
-func (m *move) begin(ctx context.Context) (mark, error) {
-	source, err := readMark(ctx, m.From.Journal, m.Clock)
-	if err != nil {
-		return mark{}, err
+func (m *move) begin(ctx context.Context) (source, target mark, err error) {
+	if source, err = readMark(ctx, m.From.Journal, m.Clock); err != nil {
+		return source, target, err
 	}
-	if source.state() == unfinished {
-		return mark{}, fault.New(fault.Conflict, "source_unfinished", fmt.Sprintf("%q is itself an unfinished copy, of %q", m.From.Name, source.of()))
+	switch to := source.origin().To; {
+	case source.state() == unfinished:
+		err = fault.New(fault.Conflict, "source_unfinished", fmt.Sprintf("%q is itself an unfinished copy, of %q", m.From.Name, source.origin().Of))
+	case source.state() == moved && to != m.To.Name:
+		err = fault.New(fault.Conflict, "source_moved", fmt.Sprintf("%q was moved to %q: copy from there", m.From.Name, to))
+	default:
+		target, err = m.admitted(ctx)
 	}
-	target, err := m.admitted(ctx)
 	if err != nil {
-		return mark{}, err
+		return source, target, err
 	}
 	if err := target.become(ctx, unfinished); err != nil {
-		return mark{}, err
+		return source, target, err
 	}
 	for {
-		moved, err := m.From.Journal.Publish(ctx, pageSize)
-		if err != nil || moved == 0 {
-			return target, err
+		published, err := m.From.Journal.Publish(ctx, pageSize)
+		if err != nil || published == 0 {
+			return source, target, err
 		}
 	}
 }
@@ -131,8 +157,10 @@ func (m *move) admitted(ctx context.Context) (mark, error) {
 		return mark{}, err
 	case target.state() == inUse:
 		return mark{}, used("it is in use, or was; name an empty database")
-	case target.state() != "" && target.of() != m.From.Name:
-		return mark{}, used(fmt.Sprintf("it is a copy of %q; name an empty database", target.of()))
+	case target.state() == moved:
+		return mark{}, used(fmt.Sprintf("it was in use, and moved to %q; name an empty database", target.origin().To))
+	case target.state() != "" && target.origin().Of != m.From.Name:
+		return mark{}, used(fmt.Sprintf("it is a copy of %q; name an empty database", target.origin().Of))
 	case target.state() != "":
 		return target, nil
 	}
@@ -145,7 +173,7 @@ func (m *move) admitted(ctx context.Context) (mark, error) {
 			return mark{}, used("it holds data, and is not a copy; name an empty database")
 		}
 	}
-	return target.from(m.From.Name), nil
+	return target.with(func(o *origin) { o.Of = m.From.Name }), nil
 }
 
 // remove takes out of the target what the source does not have as it is there.

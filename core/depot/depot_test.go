@@ -217,7 +217,7 @@ func TestACopyThatEndsAnywhereGoesOn(t *testing.T) {
 				r.unusable(t, fmt.Sprint(side, ", call ", at))
 			}
 			r.done(t)
-			if err := depot.Use(t.Context(), r.to, sys.Clock{}); err != nil {
+			if err := tryUse(t, r.to); err != nil {
 				t.Fatalf("%s, call %d: %v", side, at, err)
 			}
 		}
@@ -235,7 +235,7 @@ func (r *rig) unusable(t *testing.T, when string) {
 	if mark.Index.Status == "finished_copy" && mark.Rev == 2 {
 		return // it had not begun
 	}
-	if err := depot.Use(t.Context(), r.to, sys.Clock{}); !fault.Is(err, fault.Conflict) {
+	if err := tryUse(t, r.to); !fault.Is(err, fault.Conflict) {
 		t.Errorf("%s: it may be used: %v", when, err)
 	}
 }
@@ -260,7 +260,7 @@ func TestASourceThatChangesMeanwhileIsToldOf(t *testing.T) {
 		if report.Equal() || err == nil || !strings.Contains(err.Error(), "did not take thing|t|zzz") {
 			t.Errorf("%s: %v, %+v", moment, err, report)
 		}
-		wantCode(t, depot.Use(t.Context(), r.to, sys.Clock{}), "unfinished_copy")
+		wantCode(t, tryUse(t, r.to), "unfinished_copy")
 		r.done(t)
 	}
 }
@@ -281,7 +281,7 @@ func TestTheTargetIsReadyBeforeItMayBeUsed(t *testing.T) {
 	if _, err := depot.Copy(t.Context(), o); !errors.Is(err, broken) {
 		t.Errorf("%v", err)
 	}
-	wantCode(t, depot.Use(t.Context(), r.to, sys.Clock{}), "unfinished_copy")
+	wantCode(t, tryUse(t, r.to), "unfinished_copy")
 	r.done(t)
 }
 
@@ -308,7 +308,7 @@ func TestWhatWaitsIsToldFirstAndNothingMayWaitAtTheEnd(t *testing.T) {
 	if !report.Equal() || len(j.left) != 0 {
 		t.Errorf("%+v, %v", report, j.left)
 	}
-	wantCode(t, depot.Use(t.Context(), r.to, sys.Clock{}), "unfinished_copy")
+	wantCode(t, tryUse(t, r.to), "unfinished_copy")
 }
 
 // spoiled changes one byte of one entry on its way.
@@ -334,7 +334,7 @@ func TestOneByteIsNoticed(t *testing.T) {
 	if l := report[0]; report.Equal() || l.From.Entries != l.To.Entries || l.From.Sum == l.To.Sum || report[1].From != report[1].To {
 		t.Errorf("%+v", report)
 	}
-	wantCode(t, depot.Use(t.Context(), r.to, sys.Clock{}), "unfinished_copy")
+	wantCode(t, tryUse(t, r.to), "unfinished_copy")
 	r.archive = nil
 	r.done(t)
 }

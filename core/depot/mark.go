@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"slices"
+	"time"
 
 	"patchbay/core/fault"
 	"patchbay/ports"
@@ -22,6 +23,7 @@ const (
 	unfinished = "unfinished_copy"
 	finished   = "finished_copy"
 	inUse      = "in_use"
+	moved      = "moved"
 )
 
 // attempts bounds how often a mark is read again that others write at the same time.
@@ -32,9 +34,11 @@ type mark struct {
 	record  ports.Record
 }
 
-// origin is a mark's body.
+// origin is a mark's body. Stores are named as their providers are.
 type origin struct {
-	Of string `json:"copyOf,omitempty"` // the provider's name
+	Of       string    `json:"copyOf,omitempty"`
+	To       string    `json:"movedTo,omitempty"`
+	Restored time.Time `json:"restoredAt,omitzero"` // when it was first used as an older copy of itself
 }
 
 // readMark reads a store's mark. A new store has one without a state.
@@ -48,16 +52,17 @@ func readMark(ctx context.Context, j ports.Journal, clock ports.Clock) (mark, er
 
 func (m mark) state() string { return m.record.Index.Status }
 
-// of is the name of the provider that the store is a copy of.
-func (m mark) of() string {
-	var o origin
+// origin reads the mark's body.
+func (m mark) origin() (o origin) {
 	_ = json.Unmarshal(m.record.Body, &o) // what cannot be read is a copy of nothing
-	return o.Of
+	return o
 }
 
-// from is the mark of a copy.
-func (m mark) from(name string) mark {
-	m.record.Body, _ = json.Marshal(origin{name}) // a text always can be
+// with is the mark with another body.
+func (m mark) with(change func(*origin)) mark {
+	o := m.origin()
+	change(&o)
+	m.record.Body, _ = json.Marshal(o) // it always can be
 	return m
 }
 
@@ -72,28 +77,47 @@ func (m *mark) become(ctx context.Context, state string) error {
 }
 
 // Use marks a store as in use, the first time: from then on nothing is copied into
-// it. Conflict with code unfinished_copy: it must not be used. Else what the store
-// returns.
-func Use(ctx context.Context, j ports.Journal, clock ports.Clock) error {
-	var err error
+// it. older tells that an older copy of the store was put in its place; restored is
+// when that was last told of it, zero where it never was. A new store is never older.
+//
+// Conflict with code unfinished_copy or store_moved: it must not be used. Else what
+// the store returns.
+func Use(ctx context.Context, j ports.Journal, clock ports.Clock, older bool) (restored time.Time, err error) {
 	for range attempts {
 		var m mark
 		if m, err = readMark(ctx, j, clock); err != nil {
-			return err
+			return time.Time{}, err
 		}
-		switch m.state() {
-		case inUse:
-			return nil
-		case unfinished:
-			return fault.New(fault.Conflict, "unfinished_copy", fmt.Sprintf(
-				"it is an unfinished copy of %q: run `patchbay storage copy` again until it says that the two are equal", m.of()))
+		if err := m.usable(); err != nil {
+			return time.Time{}, err
 		}
-		err = m.become(ctx, inUse)
+		switch {
+		case m.state() == inUse && !older:
+			return m.origin().Restored, nil
+		case m.state() != "" && older:
+			m = m.with(func(o *origin) { o.Restored = clock.Now() })
+		}
+		if err = m.become(ctx, inUse); err == nil {
+			return m.origin().Restored, nil
+		}
 		if !fault.Is(err, fault.Conflict) && !fault.Is(err, fault.UnknownOutcome) {
-			return err
+			return time.Time{}, err
 		}
 	}
-	return err
+	return time.Time{}, err
+}
+
+func (m mark) usable() error {
+	switch m.state() {
+	case unfinished:
+		return fault.New(fault.Conflict, "unfinished_copy", fmt.Sprintf(
+			"it is an unfinished copy of %q: run `patchbay storage copy` again until it says that the two are equal", m.origin().Of))
+	case moved:
+		return fault.New(fault.Conflict, "store_moved", fmt.Sprintf(
+			"it was moved to %q, and both would answer to the same keys: write storage.provider: %[1]s. "+
+				"To serve from this one again, and not from that, run `patchbay storage reopen`", m.origin().To))
+	}
+	return nil
 }
 
 func withoutMark(page []ports.Entry) []ports.Entry {

@@ -2,12 +2,14 @@ package depot_test
 
 import (
 	"errors"
+	"fmt"
 	"maps"
 	"strings"
 	"testing"
 
 	"patchbay/adapters/sys"
 	"patchbay/core/depot"
+	"patchbay/core/event"
 	"patchbay/core/fault"
 	"patchbay/core/user"
 	"patchbay/ports"
@@ -76,7 +78,7 @@ func TestNothingIsCopiedIntoAStoreThatIsUsed(t *testing.T) {
 
 func use(t *testing.T, j ports.Journal) {
 	t.Helper()
-	if err := depot.Use(t.Context(), j, sys.Clock{}); err != nil {
+	if err := tryUse(t, j); err != nil {
 		t.Fatal(err)
 	}
 }
@@ -123,7 +125,122 @@ func TestUse(t *testing.T) {
 	}
 	use(t, r.to)
 	r.to.Fail = func(string) error { return fault.New(fault.Unavailable, "told_to", "it is gone") }
-	if err := depot.Use(t.Context(), r.to, sys.Clock{}); !fault.Is(err, fault.Unavailable) {
+	if err := tryUse(t, r.to); !fault.Is(err, fault.Unavailable) {
 		t.Errorf("a store that is gone: %v", err)
+	}
+}
+
+func tryUse(t *testing.T, j ports.Journal) error {
+	t.Helper()
+	_, err := depot.Use(t.Context(), j, sys.Clock{}, false)
+	return err
+}
+
+// Both would answer to the same keys.
+func TestAStoreThatWasMovedIsNotUsed(t *testing.T) {
+	t.Parallel()
+	r := newRig(t)
+	use(t, r.from)
+	r.done(t)
+	wantCode(t, tryUse(t, r.from), "store_moved")
+	r.done(t) // a copy may be made again, into the same store
+	o := r.options()
+	o.To.Name = "elsewhere"
+	_, err := depot.Copy(t.Context(), o)
+	wantCode(t, err, "source_moved")
+	if to, err := depot.MovedTo(t.Context(), r.from, sys.Clock{}); err != nil || to != "there" {
+		t.Errorf("moved to %q, %v", to, err)
+	}
+}
+
+func TestAStoreThatWasMovedIsOpenedAgain(t *testing.T) {
+	t.Parallel()
+	reopen := func(t *testing.T, r *rig, there bool, force bool) error {
+		copied := depot.Side{Name: "there"}
+		if there {
+			copied = r.options().To
+		}
+		return depot.Reopen(t.Context(), r.options().From, copied, sys.Clock{}, force)
+	}
+	t.Run("the copy is not used then", func(t *testing.T) {
+		t.Parallel()
+		r := newRig(t)
+		wantCode(t, reopen(t, r, true, false), "store_not_moved")
+		r.done(t)
+		if err := reopen(t, r, true, false); err != nil {
+			t.Fatal(err)
+		}
+		use(t, r.from)
+		wantCode(t, tryUse(t, r.to), "unfinished_copy")
+		r.done(t)
+		use(t, r.to)
+	})
+	t.Run("a copy that was served from must be meant", func(t *testing.T) {
+		t.Parallel()
+		r := newRig(t)
+		r.done(t)
+		use(t, r.to)
+		wantCode(t, reopen(t, r, true, false), "copy_used")
+		wantCode(t, tryUse(t, r.from), "store_moved")
+		if err := reopen(t, r, true, true); err != nil {
+			t.Fatal(err)
+		}
+		use(t, r.from)
+	})
+	t.Run("so must one that is not at hand", func(t *testing.T) {
+		t.Parallel()
+		r := newRig(t)
+		r.done(t)
+		wantCode(t, reopen(t, r, false, false), "copy_used")
+		if err := reopen(t, r, false, true); err != nil {
+			t.Fatal(err)
+		}
+		use(t, r.from)
+	})
+}
+
+// When an older copy was put back is kept with the store, and goes with it.
+func TestAStoreThatWasPutBack(t *testing.T) {
+	t.Parallel()
+	r := newRig(t)
+	if at, err := depot.Use(t.Context(), r.from, sys.Clock{}, true); err != nil || !at.IsZero() {
+		t.Errorf("a new store was put back at %s, %v", at, err)
+	}
+	at, err := depot.Use(t.Context(), r.from, sys.Clock{}, true)
+	if err != nil || at.IsZero() {
+		t.Fatalf("it was put back at %s, %v", at, err)
+	}
+	r.done(t)
+	for _, j := range []ports.Journal{r.to, r.to} {
+		if again, err := depot.Use(t.Context(), j, sys.Clock{}, false); err != nil || !again.Equal(at) {
+			t.Errorf("it was put back at %s, and later at %s, %v", at, again, err)
+		}
+	}
+}
+
+func TestAFeedIsBehindAPoint(t *testing.T) {
+	t.Parallel()
+	for _, n := range []int{0, 1, 2, 3, 7, 8, 100} {
+		j := memjournal.New(sys.Clock{})
+		ids := []string{""}
+		for i := 1; i <= n; i++ {
+			id := fmt.Sprint("fev_", i)
+			ids = append(ids, id)
+			save(t, j, &ports.Record{Tenant: "t", Kind: "thing", ID: id, Body: []byte("x"), Events: []event.Feed{{ID: id, Tenant: "t", At: day}}})
+		}
+		for from := range ids {
+			p := depot.Point{Seq: int64(from), ID: ids[from]}
+			if at, err := p.Latest(t.Context(), j); err != nil || at != (depot.Point{Seq: int64(n), ID: ids[n]}) {
+				t.Errorf("%d events, from %d: %+v, %v", n, from, at, err)
+			}
+			if behind, err := p.Behind(t.Context(), j); err != nil || behind {
+				t.Errorf("%d events are behind %d: %v, %v", n, from, behind, err)
+			}
+		}
+		for _, p := range []depot.Point{{Seq: int64(n) + 1, ID: "fev_next"}, {Seq: 1, ID: "fev_other"}} {
+			if behind, err := p.Behind(t.Context(), j); err != nil || !behind {
+				t.Errorf("%d events are not behind %+v, %v", n, p, err)
+			}
+		}
 	}
 }

@@ -50,6 +50,9 @@ type Options struct {
 	Retention time.Duration
 	Owner     string // this process, unique among those that share the journal
 	Log       *slog.Logger
+	// Restored is when an older copy of the journal was put in its place; nil, or zero,
+	// where it never was.
+	Restored func() time.Time
 }
 
 // Service sends email.

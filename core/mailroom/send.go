@@ -24,7 +24,34 @@ func (s *Service) handle(ctx context.Context, c ports.Claim) {
 		_ = s.conclude(ctx, &st, m.Attempts[n-1].ID, message.Receipt{}, lost) // logged there; the lease runs out
 		return
 	}
+	if s.outdated(st.message) {
+		_ = s.settle(ctx, &st, "", message.Receipt{}, nil, func(st *stored) { s.park(st, message.Unknown) }) // as above
+		return
+	}
 	s.send(ctx, st, s.queues.Provider(c.Queue))
+}
+
+// outdated reports whether a message may have gone out in the time that a journal
+// which was put back does not know of, and must not go out again.
+func (s *Service) outdated(m message.Message) bool {
+	if s.Restored == nil || m.Delivery != message.AtMostOnce {
+		return false
+	}
+	restored := s.Restored()
+	return !restored.IsZero() && m.UpdatedAt.Before(restored) && earliest(m).Before(restored)
+}
+
+// earliest is when a message that waits was due, or sooner.
+func earliest(m message.Message) time.Time {
+	due := m.CreatedAt
+	if m.SendAt.After(due) {
+		due = m.SendAt
+	}
+	n := len(m.Attempts)
+	if wait, ok := schedule.After(m.Failures); ok && n > 0 && m.Failures > 0 {
+		due = m.Attempts[n-1].EndedAt.Add(wait - wait/10) // the least that jitter makes of it
+	}
+	return due
 }
 
 // send tries the next provider, if it is the one at which this runs in a place, and

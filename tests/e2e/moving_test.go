@@ -235,6 +235,7 @@ func TestEverythingMovesFromStoreToStore(t *testing.T) {
 
 	m.moved(t, "first", "postgres")
 	m.moved(t, "first", "postgres") // as often as one likes
+	m.notServed(t, `it was moved to "postgres"`)
 	m.refused(t, "mongo", "postgres", `it is a copy of "first"`)
 	m.on("postgres")
 	m.Restart(t)
@@ -302,8 +303,14 @@ func (m *mover) moveUnderLoad(t *testing.T, from, to string) (ids []string, chan
 func (m *mover) unusable(t *testing.T, store, of string) {
 	t.Helper()
 	m.on(store)
+	m.notServed(t, `it is an unfinished copy of "`+of+`"`)
+}
+
+// notServed wants the store in use to be refused.
+func (m *mover) notServed(t *testing.T, why string) {
+	t.Helper()
 	for _, command := range [][]string{{"serve"}, {"keys", "list"}} {
-		if out, err := m.command(t, command...); err == nil || !strings.Contains(out, `it is an unfinished copy of "`+of+`"`) {
+		if out, err := m.command(t, command...); err == nil || !strings.Contains(out, why) {
 			t.Errorf("%v: %v\n%s", command, err, out)
 		}
 	}
@@ -328,4 +335,42 @@ func (m *mover) goesOn(t *testing.T) {
 			t.Errorf("%s has other secrets: %v, %v", dir, err, err2)
 		}
 	}
+}
+
+// Who has moved by mistake goes back; the copy is not served from then.
+func TestAStoreThatWasMovedIsServedFromAgain(t *testing.T) {
+	t.Parallel()
+	m := &mover{Gateway: gateway.Configured(t, `
+providers:
+  first: {type: sqlite, path: data/first/patchbay.db}
+  last: {type: sqlite, path: data/last/patchbay.db}
+`)}
+	m.environ = m.Env
+	m.on("first")
+	m.Restart(t)
+	paid := m.ask(t, "/api/payments", "paid", pay("pm_card_visa"))
+	m.stop(t)
+	m.moved(t, "first", "last")
+	m.notServed(t, "patchbay storage reopen")
+	if out, err := m.command(t, "storage", "reopen"); err != nil || !strings.Contains(out, "it can be served from again; never serve from last beside it") {
+		t.Fatalf("%v\n%s", err, out)
+	}
+	m.Restart(t)
+	if a := m.Do(t, "GET", "/api/payments/"+paid.Text("id"), nil); a.Status != 200 {
+		t.Errorf("%d %s", a.Status, a.Body)
+	}
+	m.stop(t)
+	m.unusable(t, "last", "first")
+	m.moved(t, "first", "last")
+	m.on("last")
+	m.Restart(t)
+	m.stop(t)
+	m.on("first")
+	if out, err := m.command(t, "storage", "reopen"); err == nil || !strings.Contains(out, `"last" has been served from`) {
+		t.Errorf("%v\n%s", err, out)
+	}
+	if out, err := m.command(t, "storage", "reopen", "--force"); err != nil {
+		t.Errorf("%v\n%s", err, out)
+	}
+	m.Restart(t)
 }

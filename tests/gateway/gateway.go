@@ -12,7 +12,6 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
-	"runtime"
 	"strings"
 	"sync"
 	"syscall"
@@ -32,33 +31,14 @@ type Gateway struct {
 	Admin string // URL of the admin listener
 	Env   []string
 	Args  []string // after "serve"
+	// Program is the binary; where it is empty, that of the module as it is.
+	Program string
 
 	cmd  *exec.Cmd
 	done chan struct{} // closed when the process has ended
 	err  error         // how it ended, after done
 	log  lockedBuffer
 }
-
-// Root is the folder of the module.
-func Root() string {
-	_, file, _, _ := runtime.Caller(0)
-	return filepath.Join(filepath.Dir(file), "..", "..")
-}
-
-// Binary builds the gateway, the first time it is asked.
-var Binary = sync.OnceValues(func() (string, error) {
-	dir, err := os.MkdirTemp("", "patchbay")
-	if err != nil {
-		return "", err
-	}
-	path := filepath.Join(dir, "patchbay")
-	build := exec.Command("go", "build", "-trimpath", "-ldflags", "-s -w", "-o", path, "./app/cmd/patchbay")
-	build.Dir, build.Env = Root(), append(os.Environ(), "CGO_ENABLED=0")
-	if out, err := build.CombinedOutput(); err != nil {
-		return "", fmt.Errorf("%w: %s", err, out)
-	}
-	return path, nil
-})
 
 // New prepares a gateway on two free ports and an empty directory, without
 // starting it.
@@ -106,9 +86,12 @@ func freePort(t testing.TB) string {
 // Command prepares a command of the binary on the gateway's data.
 func (g *Gateway) Command(t testing.TB, args ...string) *exec.Cmd {
 	t.Helper()
-	binary, err := Binary()
-	if err != nil {
-		t.Fatal(err)
+	binary := g.Program
+	if binary == "" {
+		var err error
+		if binary, err = Binary(); err != nil {
+			t.Fatal(err)
+		}
 	}
 	cmd := exec.Command(binary, args...) //nolint:noctx // it ends when the test says so
 	cmd.Dir, cmd.Env = g.Dir, g.Env

@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"strings"
 	"testing"
+	"time"
 
 	"patchbay/tests/stripesim"
 )
@@ -18,22 +19,55 @@ const (
 type Shop struct {
 	*Gateway
 	First, Second *stripesim.Sim
+
+	config string
+	env    []string
+}
+
+// ShopOptions are what a Shop may be given. Zero means the default.
+type ShopOptions struct {
+	Database string           // the settings of a provider; a file by default
+	Policies []string         // lines of them
+	More     string           // lines of the configuration
+	Now      func() time.Time // the clock of both accounts
 }
 
 // StartShop starts one, with these lines of policies. It knows its accounts, so that
 // all it asks of Stripe is asked for.
 func StartShop(t testing.TB, policies ...string) *Shop {
 	t.Helper()
-	s := &Shop{First: stripesim.Start(t, stripesim.Options{}), Second: stripesim.Start(t, stripesim.Options{})}
-	s.Gateway = Configured(t, fmt.Sprintf(`
+	s := NewShop(t, ShopOptions{Policies: policies})
+	s.Restart(t)
+	return s
+}
+
+// NewShop prepares one without starting its gateway.
+func NewShop(t testing.TB, o ShopOptions) *Shop {
+	t.Helper()
+	first, second := stripesim.Start(t, stripesim.Options{Now: o.Now}), stripesim.Start(t, stripesim.Options{Now: o.Now})
+	if o.Database == "" {
+		o.Database = "{type: sqlite, path: data/patchbay.db}"
+	}
+	s := &Shop{First: first, Second: second, config: fmt.Sprintf(`
 payments: {providers: [stripe, stripe-eu]}
+storage: {provider: store}
 providers:
+  store: %s
   stripe: {type: stripe, secret_key: "${FIRST_KEY}", publishable_key: pk_test_first, webhook_secrets: ["${FIRST_SECRET}"], account: %s, base_url: %q}
   stripe-eu: {type: stripe, secret_key: "${SECOND_KEY}", webhook_secrets: ["${SECOND_SECRET}"], account: %s, base_url: %q}
 policies:
   %s
-`, s.First.Account(), s.First.URL(), s.Second.Account(), s.Second.URL(), strings.Join(policies, "\n  ")),
-		"FIRST_KEY="+s.First.Key(), "SECOND_KEY="+s.Second.Key(), "FIRST_SECRET="+FirstSecret, "SECOND_SECRET="+SecondSecret)
-	s.Restart(t)
+%s`, o.Database, first.Account(), first.URL(), second.Account(), second.URL(), strings.Join(o.Policies, "\n  "), o.More), env: []string{
+		"FIRST_KEY=" + first.Key(), "SECOND_KEY=" + second.Key(), "FIRST_SECRET=" + FirstSecret, "SECOND_SECRET=" + SecondSecret,
+	}}
+	s.Gateway = Configured(t, s.config, s.env...)
 	return s
+}
+
+// Twin prepares another gateway on the same database. The first has been started.
+func (s *Shop) Twin(t testing.TB) *Gateway {
+	t.Helper()
+	twin := Configured(t, s.config, s.env...)
+	twin.TakeSecrets(t, s.Gateway)
+	return twin
 }

@@ -20,6 +20,10 @@ var _ ports.Snapshots = (*Store)(nil)
 // besides is what the names of snapshots have after that of the file.
 const besides = ".snapshot-"
 
+// A snapshot says in its header that it is one: whoever opens it later as a store
+// knows that time has passed by it. https://www.sqlite.org/fileformat2.html
+const isSnapshot = 0x70626370 // "pbcp"
+
 // Snapshot implements ports.Snapshots. It is written beside the file by a reader of
 // its own, and has no name any more when it is returned.
 func (s *Store) Snapshot(ctx context.Context) (ports.Snapshot, error) {
@@ -53,7 +57,36 @@ func (s *Store) vacuum(ctx context.Context) (_ *os.File, err error) {
 		return nil, classify("sqlitestore.snapshot", err)
 	}
 	_, err = db.ExecContext(ctx, "VACUUM INTO ?", f.Name())
-	return f, classify("sqlitestore.snapshot", errors.Join(err, db.Close()))
+	if err := errors.Join(err, db.Close()); err != nil {
+		return f, classify("sqlitestore.snapshot", err)
+	}
+	return f, classify("sqlitestore.snapshot", label(ctx, f.Name()))
+}
+
+// label writes into the header of a snapshot that it is one. Nothing is left beside it.
+func label(ctx context.Context, path string) error {
+	db, err := sql.Open("sqlite", fmt.Sprintf("file:%s?_pragma=journal_mode(MEMORY)", (&url.URL{Path: path}).EscapedPath()))
+	if err != nil {
+		return err
+	}
+	_, err = db.ExecContext(ctx, fmt.Sprintf("PRAGMA application_id = %d", isSnapshot))
+	return errors.Join(err, db.Close())
+}
+
+// Older reports whether the file is a snapshot that was put in the place of a store,
+// and not known for one yet.
+func (s *Store) Older(ctx context.Context) (bool, error) {
+	var id int64
+	err := s.reads.QueryRowContext(ctx, "PRAGMA application_id").Scan(&id)
+	return id == isSnapshot, classify("sqlitestore.older", err)
+}
+
+// Known takes note that the file is known for what it is.
+func (s *Store) Known(ctx context.Context) error {
+	return s.writer.submit(ctx, func(b *batch) error {
+		_, err := b.w.conn.ExecContext(b, "PRAGMA application_id = 0")
+		return classify("sqlitestore.known", err)
+	})
 }
 
 // removeSnapshots removes those of a process that was killed while it wrote them.

@@ -1,0 +1,30 @@
+package cli
+
+import (
+	"github.com/spf13/cobra"
+
+	"patchbay/app"
+)
+
+func storageReopen(load loader) *cobra.Command {
+	var provider string
+	var force bool
+	cmd := &cobra.Command{
+		Use: "reopen", Short: "Serve again from a store that was moved to another, and not from that", Args: cobra.NoArgs,
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			c, err := load(cmd)
+			if err != nil {
+				return err
+			}
+			moved, err := app.ReopenStorage(cmd.Context(), c, provider, force)
+			if err != nil {
+				return err
+			}
+			cmd.PrintErrf("it can be served from again; never serve from %s beside it\n", moved)
+			return nil
+		},
+	}
+	cmd.Flags().StringVar(&provider, "provider", "", "the provider whose store it is; without one that in use")
+	cmd.Flags().BoolVar(&force, "force", false, "though the copy has been served from, or is not at hand: what it has accepted is not in this one")
+	return cmd
+}

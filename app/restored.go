@@ -1,0 +1,112 @@
+package app
+
+import (
+	"context"
+	"fmt"
+	"log/slog"
+	"sync/atomic"
+	"time"
+
+	"patchbay/app/installation"
+	"patchbay/config"
+	"patchbay/core/depot"
+	"patchbay/ports"
+)
+
+// aged is a store that can tell whether it is an older copy of itself, which somebody
+// has put in its place.
+type aged interface {
+	// Older reports whether it is one, and Known has not been called.
+	Older(ctx context.Context) (bool, error)
+	// Known takes note that it is known for one.
+	Known(ctx context.Context) error
+}
+
+// restored is how a gateway finds out that an older copy of its store was put back: the
+// copy says so itself, or its feed is behind of what this directory has seen of it.
+type restored struct {
+	store string // the provider in use
+	dir   string // of the installation
+	at    atomic.Int64
+	log   *slog.Logger
+}
+
+func newRestored(c *config.Config, log *slog.Logger) *restored {
+	return &restored{store: c.Storage.Provider, dir: c.DataDir(), log: log}
+}
+
+// since is when the store was last put back, zero where it never was.
+func (r *restored) since() time.Time {
+	if at := r.at.Load(); at != 0 {
+		return time.UnixMicro(at).UTC()
+	}
+	return time.Time{}
+}
+
+// use marks a store as in use, the one of this gateway or a standby.
+func (r *restored) use(ctx context.Context, name string, store Storage, clock ports.Clock) error {
+	if name != r.store {
+		_, err := depot.Use(ctx, store.Journal, clock, false)
+		return err
+	}
+	older, err := r.older(ctx, store)
+	if err != nil {
+		return err
+	}
+	at, err := depot.Use(ctx, store.Journal, clock, older)
+	if err != nil {
+		return err
+	}
+	if !at.IsZero() {
+		r.at.Store(at.UnixMicro())
+	}
+	if !older || at.IsZero() { // a new store is never older
+		return nil
+	}
+	r.log.Warn("the store is an older copy: what came after it was made is not known; mail that must not go out twice, and was due, is not sent",
+		"provider", name)
+	if store.aged != nil {
+		err = store.aged.Known(ctx)
+	}
+	if err == nil {
+		err = r.follow(ctx, store.Journal, depot.Point{})
+	}
+	return err
+}
+
+func (r *restored) older(ctx context.Context, store Storage) (bool, error) {
+	if store.aged != nil {
+		if older, err := store.aged.Older(ctx); older || err != nil {
+			return older, err
+		}
+	}
+	return installation.Seen(r.dir, r.store).Behind(ctx, store.Journal)
+}
+
+// follow keeps beside the store how far its feed has come.
+func (r *restored) follow(ctx context.Context, journal ports.Journal, from depot.Point) error {
+	now, err := from.Latest(ctx, journal)
+	if err != nil || now == from {
+		return err
+	}
+	if err := installation.See(r.dir, r.store, now); err != nil {
+		return fmt.Errorf("how far the feed has come is not kept: %w", err)
+	}
+	return nil
+}
+
+// run follows the feed until ctx ends.
+func (r *restored) run(ctx context.Context, journal ports.Journal) {
+	ticker := time.NewTicker(idle)
+	defer ticker.Stop()
+	for {
+		if err := r.follow(ctx, journal, installation.Seen(r.dir, r.store)); err != nil && ctx.Err() == nil {
+			r.log.Warn("app: an older copy of the store would not be told from it", "error", err)
+		}
+		select {
+		case <-ctx.Done():
+			return
+		case <-ticker.C:
+		}
+	}
+}

@@ -1,0 +1,51 @@
+package depot
+
+import (
+	"context"
+
+	"patchbay/ports"
+)
+
+// Point is how far a store's feed was at some time. It is kept outside of the store:
+// a store whose feed has not come as far, or has come by another way, is an older
+// copy that was put in its place.
+type Point struct {
+	Seq int64  `json:"seq"`
+	ID  string `json:"id"` // of the event there
+}
+
+// Behind reports whether a store is older than a point. The zero Point is before all.
+func (p Point) Behind(ctx context.Context, j ports.Journal) (bool, error) {
+	if p.Seq == 0 {
+		return false, nil
+	}
+	events, err := j.Feed(ctx, ports.AllTenants, p.Seq-1, 1)
+	if err != nil {
+		return false, err
+	}
+	return len(events) == 0 || events[0].ID != p.ID, nil
+}
+
+// Latest returns where the feed is now. It is not before p, unless the store is.
+//
+// Numbers have no gaps, so that the last is found in few steps however long the feed.
+func (p Point) Latest(ctx context.Context, j ports.Journal) (Point, error) {
+	at, growing := p, true
+	for step := int64(1); step > 0; {
+		events, err := j.Feed(ctx, ports.AllTenants, at.Seq+step-1, 1)
+		if err != nil {
+			return p, err
+		}
+		if len(events) == 0 {
+			growing = false
+		} else {
+			at = Point{events[0].Seq, events[0].ID}
+		}
+		if growing {
+			step *= 2
+		} else {
+			step /= 2
+		}
+	}
+	return at, nil
+}

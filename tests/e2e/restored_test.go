@@ -1,0 +1,90 @@
+package e2e_test
+
+import (
+	"encoding/json"
+	"os"
+	"path/filepath"
+	"testing"
+	"time"
+
+	"patchbay/tests/gateway"
+)
+
+// seen waits until the gateway has kept beside its store how far the feed has come.
+func seen(t *testing.T, g *gateway.Gateway) {
+	t.Helper()
+	gateway.Eventually(t, 20*time.Second, "the feed is followed", func() bool {
+		var kept map[string]struct {
+			Seq int `json:"seq"`
+		}
+		raw, err := os.ReadFile(g.Data("seen.json"))
+		return err == nil && json.Unmarshal(raw, &kept) == nil && kept["local"].Seq == len(g.Do(t, "GET", "/api/events?limit=100", nil).Data())
+	})
+}
+
+// A store that was put back does not know which mail went out since. What must not go
+// out twice, and was due, is not sent; a person sees it as unknown.
+func TestMailAfterAnOlderFileWasPutBack(t *testing.T) {
+	t.Parallel()
+	for name, keep := range map[string]func(t *testing.T, p *post) (kept string){
+		"a backup": func(t *testing.T, p *post) string {
+			file := filepath.Join(t.TempDir(), "kept.db")
+			p.Backup(t, file)
+			return file
+		},
+		"a copy of its files": func(t *testing.T, p *post) string {
+			dir := t.TempDir()
+			stop(t, p)
+			p.CopyStore(t, dir)
+			p.Restart(t)
+			return dir
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			p := newPost(t, "sendgrid")
+			p.sendgrid.Refuse()
+			once := p.send(t, "once", object{"delivery": "at_most_once"})
+			twice := p.send(t, "twice", object{"delivery": "at_least_once"})
+			later := p.send(t, "later", object{"delivery": "at_most_once", "sendAt": time.Now().Add(time.Hour).UTC().Format(time.RFC3339)})
+			for _, m := range []gateway.Answer{once, twice} {
+				gateway.Eventually(t, 20*time.Second, "it was tried", func() bool {
+					return attempts(p.Do(t, "GET", "/api/emails/"+m.Text("id"), nil)) == "sendgrid not_accepted"
+				})
+			}
+			kept := keep(t, p)
+			p.sendgrid.Resume()
+			for _, m := range []gateway.Answer{once, twice} {
+				p.becomes(t, m, "sent", "sendgrid not_accepted, sendgrid accepted")
+			}
+			seen(t, p.Gateway)
+			stop(t, p)
+			p.PutBack(t, kept)
+			for range 2 { // it does not forget
+				p.Restart(t)
+				p.becomes(t, once, "unknown", "sendgrid not_accepted")
+				p.becomes(t, twice, "sent", "sendgrid not_accepted, sendgrid accepted")
+				if a := p.Do(t, "GET", "/api/emails/"+later.Text("id"), nil); a.Text("status") != "queued" {
+					t.Errorf("what is not due: %s", a.Body)
+				}
+				if at := p.Metric(t, "patchbay_store_restored_timestamp_seconds"); at == "0" {
+					t.Error("no metric tells of it")
+				}
+				stop(t, p)
+			}
+			if n := len(p.sendgrid.Delivered()); n != 3 {
+				t.Errorf("%d messages went out, want one of the first, and two of the second", n)
+			}
+			// What comes later is as ever.
+			p.Restart(t)
+			p.becomes(t, p.send(t, "new", object{"delivery": "at_most_once"}), "sent", "sendgrid accepted")
+		})
+	}
+}
+
+func stop(t *testing.T, p *post) {
+	t.Helper()
+	if err := p.Stop(); err != nil {
+		t.Fatal(err)
+	}
+}

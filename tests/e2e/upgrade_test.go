@@ -1,0 +1,145 @@
+package e2e_test
+
+import (
+	"compress/gzip"
+	"encoding/json"
+	"io"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"patchbay/tests/gateway"
+)
+
+// old is one of the requests that were made of the previous version.
+type old struct {
+	Path   string `json:"path"`
+	Key    string `json:"key"`
+	Body   object `json:"body"`
+	Status int    `json:"status"`
+	ID     string `json:"id"` // of what was answered
+}
+
+// upgraded is a gateway on a store that the previous version has left: see
+// testdata/upgrade/README.md.
+func upgraded(t *testing.T) (g *gateway.Gateway, asked []old, made time.Time) {
+	t.Helper()
+	read := func(name string) []byte {
+		raw, err := os.ReadFile(filepath.Join("testdata", "upgrade", name))
+		if err != nil {
+			t.Fatal(err)
+		}
+		return raw
+	}
+	g = gateway.New(t)
+	g.OwnClock(t)
+	if err := json.Unmarshal(read("asked.json"), &asked); err != nil {
+		t.Fatal(err)
+	}
+	made, err := time.Parse(time.RFC3339, strings.TrimSpace(string(read("made"))))
+	if err != nil {
+		t.Fatal(err)
+	}
+	packed, err := os.Open(filepath.Join("testdata", "upgrade", "patchbay.db.gz"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer packed.Close() //nolint:errcheck // only read
+	unpack, err := gzip.NewReader(packed)
+	if err != nil {
+		t.Fatal(err)
+	}
+	store, err := io.ReadAll(unpack)
+	if err == nil {
+		err = os.Mkdir(g.Data(""), 0o700)
+	}
+	if err == nil {
+		err = os.WriteFile(g.Data("patchbay.db"), store, 0o600)
+	}
+	if err == nil {
+		err = os.WriteFile(g.Data("installation.json"), read("installation.json"), 0o600)
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+	return g, asked, made
+}
+
+// taken counts the charges of each order, and what was refunded of it.
+func taken(t *testing.T, g *gateway.Gateway) (charges map[string]int, refunded map[string]int64) {
+	t.Helper()
+	charges, refunded = map[string]int{}, map[string]int64{}
+	for _, entries := range g.Charges(t) {
+		for _, c := range entries {
+			if c.Captured > 0 || c.Status == "requires_capture" {
+				charges[c.Metadata["order"]]++
+			}
+			refunded[c.Metadata["order"]] += c.Refunded
+		}
+	}
+	return charges, refunded
+}
+
+// Keys that were first used with the previous version stand for what they stood for,
+// and what it had under way comes to its end: soon after, and days later.
+func TestAStoreOfThePreviousVersion(t *testing.T) {
+	t.Parallel()
+	for name, later := range map[string]time.Duration{"at once": 5 * time.Minute, "a day later": 24 * time.Hour, "just before keys are given up": 71 * time.Hour} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			g, asked, made := upgraded(t)
+			g.SetClock(t, time.Until(made.Add(later)))
+			g.Restart(t)
+			for _, r := range asked {
+				r.again(t, g)
+			}
+			open := asked[slices.IndexFunc(asked, func(r old) bool { return r.Key == "open" })]
+			settled(t, g, open.ID, "succeeded")
+			returning := asked[slices.IndexFunc(asked, func(r old) bool { return r.Key == "returning" })]
+			gateway.Eventually(t, 20*time.Second, "the refund under way is known", func() bool {
+				return g.Do(t, "GET", "/api/payments/"+returning.ID, nil).Number("amountRefunded") == 300
+			})
+			for _, r := range asked {
+				r.again(t, g)
+			}
+			charges, refunded := taken(t, g)
+			for order, want := range map[string]int{
+				"paid": 1, "declined": 0, "action": 0, "lost": 1, "broken": 1, "unavailable": 0, "held": 1, "canceled": 0, "unconfirmed": 1,
+				"waiting": 1, "returning": 1, "open": 1,
+			} {
+				if charges[order] != want {
+					t.Errorf("%s was charged %d times, want %d", order, charges[order], want)
+				}
+			}
+			if refunded["paid"] != 500 || refunded["returning"] != 300 {
+				t.Errorf("refunded: %v", refunded)
+			}
+			other := asked[0].Body
+			other["amount"] = 2000
+			if a := g.Do(t, "POST", asked[0].Path, other, gateway.Key(asked[0].Key)); a.Status != 422 {
+				t.Errorf("another body: %d %s", a.Status, a.Body)
+			}
+			if waiting := g.Do(t, "GET", "/api/payments?status=requires_capture", nil).Data(); len(waiting) != 1 {
+				t.Errorf("%d payments wait for their capture", len(waiting))
+			} else if id, _ := waiting[0]["id"].(string); g.Do(t, "POST", "/api/payments/"+id+"/capture", object{}).Text("status") != "succeeded" {
+				t.Errorf("%s is not captured", id)
+			}
+		})
+	}
+}
+
+// again repeats a request. What was under way is answered as it is now.
+func (r old) again(t *testing.T, g *gateway.Gateway) {
+	t.Helper()
+	a := g.Do(t, "POST", r.Path, r.Body, gateway.Key(r.Key))
+	status := r.Status
+	if status == 202 && !strings.HasPrefix(r.Path, "/api/emails") && a.Status == 201 {
+		status = 201
+	}
+	if a.Status != status || a.Text("id") != r.ID || status < 500 && a.Header.Get("Idempotency-Replayed") != "true" {
+		t.Errorf("%s %s: %d %s, replayed %q; it was %d %s", r.Path, r.Key, a.Status, a.Body, a.Header.Get("Idempotency-Replayed"), r.Status, r.ID)
+	}
+}

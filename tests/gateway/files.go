@@ -1,0 +1,74 @@
+package gateway
+
+import (
+	"errors"
+	"os"
+	"path/filepath"
+	"testing"
+)
+
+// Data is a file in the gateway's directory of data.
+func (g *Gateway) Data(name string) string { return filepath.Join(g.Dir, "data", name) }
+
+// TakeSecrets gives the gateway, before it starts, the secrets of another: they are
+// then of one installation.
+func (g *Gateway) TakeSecrets(t testing.TB, from *Gateway) {
+	t.Helper()
+	if err := os.MkdirAll(g.Data(""), 0o700); err != nil {
+		t.Fatal(err)
+	}
+	copyFile(t, from.Data("installation.json"), g.Data("installation.json"))
+}
+
+// Backup keeps a copy of the store, a SQLite file, while the gateway runs or not.
+func (g *Gateway) Backup(t testing.TB, file string) {
+	t.Helper()
+	args := append([]string{"storage", "backup", "--force", "--to", file}, g.Args...)
+	if out, err := g.Command(t, args...).CombinedOutput(); err != nil {
+		t.Fatalf("%v\n%s", err, out)
+	}
+}
+
+// storeFiles are what a SQLite store is made of.
+var storeFiles = []string{"patchbay.db", "patchbay.db-wal", "patchbay.db-shm"}
+
+// CopyStore copies the files of the store into a directory. The gateway is not running.
+func (g *Gateway) CopyStore(t testing.TB, dir string) {
+	t.Helper()
+	for _, name := range storeFiles {
+		if _, err := os.Stat(g.Data(name)); err == nil {
+			copyFile(t, g.Data(name), filepath.Join(dir, name))
+		}
+	}
+}
+
+// PutBack puts a copy in the place of the store, as docs/configuration.md says: a file
+// that Backup has made, or the directory of CopyStore. The gateway is not running.
+func (g *Gateway) PutBack(t testing.TB, kept string) {
+	t.Helper()
+	for _, name := range storeFiles {
+		if err := os.Remove(g.Data(name)); err != nil && !errors.Is(err, os.ErrNotExist) {
+			t.Fatal(err)
+		}
+	}
+	if info, err := os.Stat(kept); err != nil || !info.IsDir() {
+		copyFile(t, kept, g.Data("patchbay.db"))
+		return
+	}
+	for _, name := range storeFiles {
+		if _, err := os.Stat(filepath.Join(kept, name)); err == nil {
+			copyFile(t, filepath.Join(kept, name), g.Data(name))
+		}
+	}
+}
+
+func copyFile(t testing.TB, from, to string) {
+	t.Helper()
+	raw, err := os.ReadFile(from)
+	if err == nil {
+		err = os.WriteFile(to, raw, 0o600)
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+}
