@@ -61,6 +61,7 @@ func among(t *testing.T, names []string, test func(t *testing.T, r *rig)) {
 		ctx, stop := context.WithCancel(t.Context())
 		done := make(chan struct{})
 		go func() { defer close(done); r.Run(ctx) }()
+		synctest.Wait() // what it saves for itself at its start is none of the test's
 		test(t, r)
 		stop()
 		<-done
