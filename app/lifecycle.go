@@ -103,14 +103,7 @@ func runWorkers(l fx.Lifecycle, u services, mock mockWorker, store Storage, f fa
 				running.Go(func() { run(ctx) })
 			}
 			running.Go(func() { u.Accounts.Run(ctx) })
-			running.Go(func() {
-				// What is open is not to be asked for at another account.
-				select {
-				case <-u.Accounts.Asked():
-				case <-ctx.Done():
-				}
-				u.Checkout.Run(ctx)
-			})
+			running.Go(func() { u.Checkout.Run(ctx) })
 			running.Go(func() { u.Mailroom.Run(ctx) })
 			running.Go(func() { u.Inbox.Run(ctx) })
 			running.Go(func() { u.Retention.Run(ctx) })

@@ -17,13 +17,19 @@ const (
 	accountTimeout = 5 * time.Second // of one call
 	accountWait    = time.Second     // after the first failure, and twice as long after each
 	accountWaitMax = time.Minute
-	accountRefused = time.Hour // where the provider will not say
-	accountSaves   = 5         // while other processes keep the same
+	accountRefused = time.Hour   // where the provider will not say
+	accountPending = time.Minute // in which it may yet be known
+	accountSaves   = 5           // while other processes keep the same
 )
 
 // Accounts tells which account a provider's configured name means: acct_… at
 // Stripe. It is "" while that is not known.
-type Accounts interface{ Account(provider string) string }
+type Accounts interface {
+	Account(provider string) string
+	// Pending reports whether it is about to be known: what was asked of one account
+	// waits meanwhile, lest it be asked of another.
+	Pending(provider string) bool
+}
 
 // KnownAccounts asks each provider for its account, in the background, and keeps
 // the answer for as long as the same credential is used: after a restart it is
@@ -35,9 +41,9 @@ type KnownAccounts struct {
 	clock    ports.Clock
 	log      *slog.Logger
 
-	asked chan struct{}
 	mu    sync.RWMutex
 	known map[string]string
+	final map[string]bool // providers that are known, will not say, or were asked for long enough
 }
 
 var _ Accounts = (*KnownAccounts)(nil)
@@ -48,7 +54,7 @@ var _ Accounts = (*KnownAccounts)(nil)
 func NewAccounts(journal ports.Journal, gateways []ports.PaymentGateway, digests map[string]string, clock ports.Clock, log *slog.Logger) *KnownAccounts {
 	return &KnownAccounts{
 		journal: journal, gateways: gateways, digests: digests, clock: clock, log: log,
-		asked: make(chan struct{}), known: make(map[string]string),
+		known: make(map[string]string), final: make(map[string]bool),
 	}
 }
 
@@ -59,39 +65,37 @@ func (a *KnownAccounts) Account(provider string) string {
 	return a.known[provider]
 }
 
-// Asked is closed once each account is known or was asked for in vain, which takes
-// seconds at most.
-func (a *KnownAccounts) Asked() <-chan struct{} { return a.asked }
+// Pending implements Accounts.
+func (a *KnownAccounts) Pending(provider string) bool {
+	a.mu.RLock()
+	defer a.mu.RUnlock()
+	return !a.final[provider]
+}
 
 // Run learns the accounts, and returns when all are known or ctx ends.
 func (a *KnownAccounts) Run(ctx context.Context) {
-	var each, first sync.WaitGroup
-	first.Add(len(a.gateways))
+	var each sync.WaitGroup
 	for _, g := range a.gateways {
-		each.Go(func() { a.learn(ctx, g, sync.OnceFunc(first.Done)) })
+		each.Go(func() { a.learn(ctx, g) })
 	}
-	first.Wait()
-	close(a.asked)
 	each.Wait()
 }
 
-// learn asks one provider until it says which account it is; tried is called once
-// it was asked.
-func (a *KnownAccounts) learn(ctx context.Context, g ports.PaymentGateway, tried func()) {
-	defer tried()
+// learn asks one provider until it says which account it is.
+func (a *KnownAccounts) learn(ctx context.Context, g ports.PaymentGateway) {
 	provider := g.Name()
 	before := a.recall(ctx, provider)
 	if a.Account(provider) != "" {
 		return
 	}
 	said := -1
+	until := a.clock.Now().Add(accountPending)
 	for wait := accountWait; ; wait = min(2*wait, accountWaitMax) {
 		id, err := ask(ctx, g)
 		if err == nil {
 			a.keep(ctx, provider, id, before)
 			return
 		}
-		tried()
 		kind := fault.KindOf(err)
 		if int(kind) != said && ctx.Err() == nil {
 			a.log.Warn("checkout: a provider's account is not known yet; where the key may not read it, write account in the configuration",
@@ -100,6 +104,10 @@ func (a *KnownAccounts) learn(ctx context.Context, g ports.PaymentGateway, tried
 		}
 		if !kind.Rule().Retry && kind != fault.Canceled && kind != fault.Overloaded {
 			wait = accountRefused
+			a.settle(provider)
+		}
+		if a.clock.Now().After(until) {
+			a.settle(provider)
 		}
 		if !pause(ctx, wait) {
 			return
@@ -200,5 +208,12 @@ func (a *KnownAccounts) save(ctx context.Context, provider string, i identity) e
 func (a *KnownAccounts) set(provider, id string) {
 	a.mu.Lock()
 	defer a.mu.Unlock()
-	a.known[provider] = id
+	a.known[provider], a.final[provider] = id, true
+}
+
+// settle tells that a provider's account is not waited for any more.
+func (a *KnownAccounts) settle(provider string) {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	a.final[provider] = true
 }

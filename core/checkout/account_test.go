@@ -86,7 +86,7 @@ func (d *desk) start(t *testing.T, credential string) {
 	done := make(chan struct{})
 	go func(a *checkout.KnownAccounts) { defer close(done); a.Run(ctx) }(d.KnownAccounts)
 	d.stop = func() { stop(); <-done }
-	<-d.Asked()
+	synctest.Wait()
 }
 
 func (d *desk) want(t *testing.T, when, account string, asks int) {

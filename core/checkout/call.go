@@ -49,7 +49,8 @@ func (s *Service) call(ctx context.Context, p payment.Payment, op payment.Operat
 	return s.explain(ctx, g, op, a)
 }
 
-// asked is the provider of an operation. Unavailable where it is not configured;
+// asked is the provider of an operation. Unavailable where it is not configured, or is
+// about to be known;
 // UnknownOutcome with code account_changed where its name now means another account,
 // which knows nothing of the operation.
 func (s *Service) asked(op payment.Operation) (ports.PaymentGateway, error) {
@@ -57,8 +58,12 @@ func (s *Service) asked(op payment.Operation) (ports.PaymentGateway, error) {
 	if !ok {
 		return nil, fault.New(fault.Unavailable, "provider_not_configured", "the provider of this payment is not configured")
 	}
-	if now := s.account(op.Provider); op.Account != "" && now != "" && now != op.Account {
+	switch now := s.account(op.Provider); {
+	case op.Account == "" || now == op.Account:
+	case now != "":
 		return nil, errAccount
+	case s.Accounts != nil && s.Accounts.Pending(op.Provider):
+		return nil, fault.New(fault.Unavailable, "account_pending", "the provider's account is being asked for")
 	}
 	return g, nil
 }

@@ -507,20 +507,26 @@ func TestAnOutcomeThatIsUnknownForDaysIsReviewed(t *testing.T) {
 }
 
 // names tells which account each provider's name means.
-type names struct{ account atomic.Value }
+type names struct {
+	account atomic.Value
+	pending atomic.Bool
+}
 
 func (n *names) Account(string) string { return n.account.Load().(string) }
+
+func (n *names) Pending(string) bool { return n.pending.Load() }
 
 func TestAnotherAccountIsNeverAsked(t *testing.T) {
 	t.Parallel()
 	for name, tt := range map[string]struct {
-		before, after string
-		asked         bool
+		before, after          string
+		pending, asked, review bool
 	}{
-		"the same account":              {"acct_1", "acct_1", true},
-		"another account":               {"acct_1", "acct_2", false},
-		"one that is not known yet":     {"acct_1", "", true},
-		"one that was not known before": {"", "acct_2", true},
+		"the same account":              {"acct_1", "acct_1", false, true, false},
+		"another account":               {"acct_1", "acct_2", false, false, true},
+		"one that is being asked for":   {"acct_1", "", true, false, false},
+		"one that will not be known":    {"acct_1", "", false, true, false},
+		"one that was not known before": {"", "acct_2", false, true, false},
 	} {
 		t.Run(name, func(t *testing.T) {
 			within(t, func(t *testing.T, r *rig) {
@@ -531,6 +537,7 @@ func TestAnotherAccountIsNeverAsked(t *testing.T) {
 				r.provider.failBefore(func(_ context.Context, _ payment.Action, n int) error {
 					if n == 1 {
 						known.account.Store(tt.after)
+						known.pending.Store(tt.pending)
 						return fault.New(fault.UnknownOutcome, "scripted", "")
 					}
 					return nil
@@ -541,7 +548,7 @@ func TestAnotherAccountIsNeverAsked(t *testing.T) {
 				}
 				<-time.After(time.Minute)
 				p, err := s.Get(t.Context(), tenant, res.Payment.ID)
-				if asked := r.provider.called() > 1; err != nil || asked != tt.asked || p.NeedsReview == tt.asked || (p.Status == payment.Succeeded) != tt.asked {
+				if asked := r.provider.called() > 1; err != nil || asked != tt.asked || p.NeedsReview != tt.review || (p.Status == payment.Succeeded) != tt.asked {
 					t.Fatalf("asked: %t; %+v, %v", asked, p, err)
 				}
 				known.account.Store("acct_1") // the configuration is as it was

@@ -42,6 +42,9 @@ const (
 	reviewAfter = 5 * 24 * time.Hour
 	// blind is the wait after a look that could not tell, at first, and blindest later.
 	blind, blindest = 5 * time.Second, 45 * time.Second
+	// patience is the most that is made of a provider's wish to be asked later: what is
+	// unknown is asked for by few calls, and somebody waits.
+	patience = 15 * time.Second
 	// hastened is how soon after the last look somebody who asks brings about another.
 	hastened = 30 * time.Second
 	// elsewhere is the wait where the provider's name means another account now.
@@ -217,7 +220,8 @@ func (s *Service) reschedule(st *stored, op *payment.Operation, l sight, err err
 		s.release(st, now.Add(elsewhere))
 		return
 	case !l.told:
-		s.release(st, now.Add(min(max(blind, since/10, fault.From(err).RetryAfter), blindest)))
+		asked := min(fault.From(err).RetryAfter, patience)
+		s.release(st, now.Add(min(max(blind, since/10, asked), blindest)))
 		return
 	}
 	op.Lookups++
