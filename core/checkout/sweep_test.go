@@ -137,7 +137,7 @@ func TestAProviderThatHangsHoldsUpNobodysSweep(t *testing.T) {
 			}
 			return res.Payment
 		}
-		for range 20 {
+		for range 200 {
 			pay("acme")
 		}
 		hung := time.Now().Add(20 * time.Minute)
