@@ -31,6 +31,8 @@ type provider struct {
 	refunds       map[string]payment.ProviderRefund
 	byKey         map[string]string
 	disputes      []payment.Dispute
+	refundsBegin  string // their status; succeeded where empty
+	looked        func() // called at each look at an intent
 }
 
 // script is asked at each call, with its number from 1.
@@ -109,6 +111,10 @@ func (p *provider) Create(ctx context.Context, r payment.CreateRequest) (i payme
 		switch {
 		case r.PaymentMethod == "pm_declined":
 			i.Status, i.Failure = payment.RequiresPaymentMethod, &payment.Failure{Code: "card_declined", DeclineCode: "generic_decline"}
+		case r.Confirm && r.PaymentMethod == "pm_buyer":
+			i.Status, i.NextAction = payment.RequiresAction, &payment.NextAction{Type: "use_stripe_sdk"}
+		case r.Confirm && r.PaymentMethod == "pm_bank":
+			i.Status = payment.Processing
 		case r.Confirm && r.CaptureMethod == payment.CaptureManual:
 			i.Status, i.AmountCapturable = payment.RequiresCapture, r.Amount
 		case r.Confirm:
@@ -167,6 +173,9 @@ func (p *provider) Refund(ctx context.Context, r payment.RefundRequest) (refund 
 			Reference: fmt.Sprintf("re_%d", len(p.refunds)+1), Intent: r.Reference, Amount: r.Amount,
 			Status: "succeeded", Metadata: maps.Clone(r.Metadata),
 		}
+		if p.refundsBegin != "" {
+			refund.Status = p.refundsBegin
+		}
 		p.refunds[r.Key] = refund
 		i.AmountRefunded += r.Amount
 	})
@@ -174,6 +183,12 @@ func (p *provider) Refund(ctx context.Context, r payment.RefundRequest) (refund 
 }
 
 func (p *provider) Retrieve(_ context.Context, ref string) (payment.Intent, error) {
+	p.mu.Lock()
+	looked := p.looked
+	p.mu.Unlock()
+	if looked != nil {
+		looked()
+	}
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	if p.blind != nil {

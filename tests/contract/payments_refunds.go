@@ -30,6 +30,38 @@ var paymentRefunds = []paymentCase{
 			p.Errorf("refunds %+v, want %s and %s", list, first.Reference, second.Reference)
 		}
 	}},
+	{name: "17 a refund tells what was given back by then", needs: partialRefunds, run: func(p *paymentTest) {
+		reference := p.paid().Reference
+		first, second := p.refund(reference, 500), p.refund(reference, 700)
+		if first.Total != 500 || second.Total != 1200 {
+			p.Errorf("told %d and %d, want 500 and 1200", first.Total, second.Total)
+		}
+	}},
+	{name: "17 what a capture has released is not given back", needs: partialCapture, run: func(p *paymentTest) {
+		if !p.Gateway.Capabilities().Refunds {
+			return
+		}
+		i := p.authorise()
+		if err := p.captureErr(i.Reference, 1500); err != nil {
+			p.Fatalf("Capture: %v", err)
+		}
+		p.wantAmounts(p.retrieve(i.Reference), 0, 1500, 0)
+		if r := p.refund(i.Reference, 100); r.Total != 100 {
+			p.Errorf("told %d, want 100", r.Total)
+		}
+		p.wantAmounts(p.retrieve(i.Reference), 0, 1500, 100)
+	}},
+	{name: "55 a payment that nobody objects to has no disputes", run: func(p *paymentTest) {
+		i := p.paid()
+		if i.Disputed {
+			p.Errorf("it is disputed: %+v", i)
+		}
+		if all, err := p.Gateway.Disputes(p.Context(), i.Reference); err != nil || len(all) != 0 {
+			p.Errorf("disputes %+v, %v; want none", all, err)
+		}
+		_, err := p.Gateway.Disputes(p.Context(), "pi_contract_absent")
+		p.wantErr(err, fault.NotFound, "")
+	}},
 	{name: "18 a refund beyond what is left is refused", needs: partialRefunds, run: func(p *paymentTest) {
 		reference := p.paid().Reference
 		p.refund(reference, 1500)

@@ -40,6 +40,16 @@ func (i *intent) turn(t turn) {
 	}
 }
 
+// given is how many refunds have reached the buyer, or are about to.
+func (i *intent) given() (count int) {
+	for _, r := range i.Refunds {
+		if r.Status != "failed" {
+			count++
+		}
+	}
+	return count
+}
+
 // refund gives money back. Conflict; Invalid.
 func (i *intent) refund(reference string, now time.Time, r payment.RefundRequest) error {
 	left := i.AmountCaptured - i.AmountRefunded

@@ -37,11 +37,17 @@ func (g *Gateway) load(ctx context.Context, reference string) (ports.Record, *in
 	if err != nil {
 		return record, nil, err
 	}
-	i, err := decode(record)
+	i, err := g.read(record)
+	return record, i, err
+}
+
+// read gives the intent of a record as it is by now.
+func (g *Gateway) read(r ports.Record) (*intent, error) {
+	i, err := decode(r)
 	if err == nil {
 		i.elapse(g.o.Clock.Now())
 	}
-	return record, i, err
+	return i, err
 }
 
 func decode(r ports.Record) (*intent, error) {
@@ -84,7 +90,7 @@ func (g *Gateway) list(ctx context.Context, r payment.ListRequest) (payment.Inte
 		}
 		page.Next = records.Next
 		for _, record := range records.Records {
-			i, err := decode(record)
+			i, err := g.read(record)
 			if err != nil {
 				return payment.IntentPage{}, err
 			}
@@ -118,14 +124,14 @@ func (g *Gateway) Book(ctx context.Context, cursor string, limit int) (payment.B
 	}
 	book := payment.BookPage{Next: records.Next, Entries: []payment.BookEntry{}}
 	for _, record := range records.Records {
-		i, err := decode(record)
+		i, err := g.read(record)
 		if err != nil {
 			return payment.BookPage{}, g.named(request{action: "book"}, err)
 		}
 		book.Entries = append(book.Entries, payment.BookEntry{
 			Provider: g.Name(), Reference: i.Reference, Key: i.Requests[0].Key, Status: i.Status,
 			Amount: i.Amount, Currency: i.Currency, Captured: i.AmountCaptured,
-			Refunded: i.AmountRefunded, Refunds: len(i.Refunds),
+			Refunded: i.AmountRefunded, Refunds: i.given(),
 			Metadata: i.Metadata, CreatedAt: i.CreatedAt,
 		})
 	}

@@ -138,6 +138,31 @@ func TestPayment(t *testing.T) {
 			payment.Intent{Reference: "pi_1", Amount: 50000, AmountCaptured: 50000, AmountRefunded: 20000, Currency: "mga"},
 			true,
 		},
+		{
+			"a refund that has failed", "charge.refund.updated",
+			`{"id":"pyr_1","object":"refund","payment_intent":"pi_1","amount":200,"currency":"usd","status":"failed","failure_reason":"declined","reason":"duplicate","created":1700000000}`,
+			payment.Intent{Reference: "pi_1", Refunds: []payment.ProviderRefund{{
+				Reference: "pyr_1", Intent: "pi_1", Amount: 200, Currency: "usd", Status: "failed", Failure: "declined", Reason: "duplicate",
+				CreatedAt: time.Unix(1700000000, 0).UTC(),
+			}}},
+			true,
+		},
+		{"a refund that is none", "refund.created", `{"id":"re_1","payment_intent":null}`, payment.Intent{}, false},
+		{
+			"a dispute", "charge.dispute.funds_withdrawn",
+			`{"id":"dp_1","payment_intent":"pi_1","amount":500,"currency":"usd","status":"needs_response","reason":"fraudulent","evidence_details":{"due_by":1700000000},"balance_transactions":[{"amount":-500}]}`,
+			payment.Intent{Reference: "pi_1", Disputed: true, Disputes: []payment.Dispute{{
+				Reference: "dp_1", Amount: 500, Currency: "usd", Status: "needs_response", Reason: "fraudulent",
+				DueBy: time.Unix(1700000000, 0).UTC(), FundsWithdrawn: true,
+			}}},
+			true,
+		},
+		{
+			"a dispute that was won, counted as Stripe counts its currency", "charge.dispute.funds_reinstated",
+			`{"id":"dp_1","payment_intent":"pi_1","amount":50000,"currency":"isk","status":"won","balance_transactions":[{"amount":-500},{"amount":500}]}`,
+			payment.Intent{Reference: "pi_1", Disputed: true, Disputes: []payment.Dispute{{Reference: "dp_1", Amount: 500, Currency: "isk", Status: "won"}}},
+			true,
+		},
 		{"a refund of a charge without an intent", "charge.refunded", `{"id":"ch_1","payment_intent":null}`, payment.Intent{}, false},
 		{"another type", "customer.created", `{"id":"cus_1"}`, payment.Intent{}, false},
 	}
@@ -159,6 +184,25 @@ func TestPayment(t *testing.T) {
 	} {
 		if _, _, err := hook.Payment(e); !fault.Is(err, fault.Invalid) {
 			t.Errorf("%s: %v", name, err)
+		}
+	}
+}
+
+// The key tells which request an event is the effect of.
+func TestTheKeyOfTheRequestIsRead(t *testing.T) {
+	t.Parallel()
+	hook, _ := stripehook.New(clock(now), stripehook.Account{Provider: "acme", Secrets: []string{"whsec_1"}})
+	for request, want := range map[string]string{
+		`{"id":"req_1","idempotency_key":"pbk_1"}`: "pbk_1", `{"id":null,"idempotency_key":null}`: "", `"req_1"`: "", `null`: "",
+	} {
+		body := `{"id":"evt_1","type":"payment_intent.succeeded","data":{"object":{"id":"pi_1"}},"request":` + request + `}`
+		events, err := hook.Verify([]byte(body), func(string) string { return sign(body, "whsec_1", now) })
+		if err != nil || events[0].Key != want {
+			t.Errorf("%s: %+v, %v", request, events, err)
+			continue
+		}
+		if i, _, err := hook.Payment(events[0]); err != nil || i.Key != want {
+			t.Errorf("%s: %q, %v", request, i.Key, err)
 		}
 	}
 }
