@@ -41,7 +41,7 @@ type Request struct {
 // and can be read again.
 func Start(t testing.TB, h http.Handler) *Server {
 	t.Helper()
-	address, release, err := reserve()
+	address, release, err := Reserve()
 	if err != nil {
 		t.Fatalf("faultserver: no port: %v", err)
 	}

@@ -6,9 +6,9 @@ import (
 	"syscall"
 )
 
-// reserve binds a free port of loopback without listening on it, so that nobody
+// Reserve binds a free port of loopback without listening on it, so that nobody
 // else is given it while connections are refused.
-func reserve() (address string, release func(), err error) {
+func Reserve() (address string, release func(), err error) {
 	fd, err := syscall.Socket(syscall.AF_INET, syscall.SOCK_STREAM, 0)
 	if err != nil {
 		return "", nil, err

@@ -7,16 +7,18 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"net"
 	"net/http"
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strings"
 	"sync"
 	"syscall"
 	"testing"
 	"time"
+
+	"patchbay/tests/faultserver"
 )
 
 const startLimit = 30 * time.Second
@@ -60,7 +62,7 @@ func Configured(t testing.TB, config string, env ...string) *Gateway {
 		t.Fatal(err)
 	}
 	g.Args = []string{"--config", file}
-	g.Env = append(env, "PATCHBAY_SERVER__ADDRESS="+api, "PATCHBAY_SERVER__ADMIN_ADDRESS="+admin)
+	g.Env = append(slices.Clone(env), "PATCHBAY_SERVER__ADDRESS="+api, "PATCHBAY_SERVER__ADMIN_ADDRESS="+admin)
 	t.Cleanup(g.Kill)
 	return g
 }
@@ -73,14 +75,15 @@ func Start(t testing.TB) *Gateway {
 	return g
 }
 
+// freePort is a port that nobody else is given, also while the gateway is down.
 func freePort(t testing.TB) string {
 	t.Helper()
-	l, err := net.Listen("tcp", "127.0.0.1:0") //nolint:noctx // at once
+	address, release, err := faultserver.Reserve()
 	if err != nil {
 		t.Fatal(err)
 	}
-	defer l.Close() //nolint:errcheck // only its number was wanted
-	return l.Addr().String()
+	t.Cleanup(release)
+	return address
 }
 
 // Command prepares a command of the binary on the gateway's data.

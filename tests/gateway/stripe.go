@@ -28,7 +28,9 @@ type Shop struct {
 type ShopOptions struct {
 	Database string           // the settings of a provider; a file by default
 	Policies []string         // lines of them
-	More     string           // lines of the configuration
+	Mail     []string         // its providers, in order
+	Others   []string         // more providers, a line each
+	Env      []string         // what the lines refer to
 	Now      func() time.Time // the clock of both accounts
 }
 
@@ -48,18 +50,24 @@ func NewShop(t testing.TB, o ShopOptions) *Shop {
 	if o.Database == "" {
 		o.Database = "{type: sqlite, path: data/patchbay.db}"
 	}
+	if len(o.Mail) == 0 {
+		o.Mail = []string{"catcher"}
+	}
 	s := &Shop{First: first, Second: second, config: fmt.Sprintf(`
 payments: {providers: [stripe, stripe-eu]}
+mail: {providers: [%s]}
 storage: {provider: store}
 providers:
   store: %s
   stripe: {type: stripe, secret_key: "${FIRST_KEY}", publishable_key: pk_test_first, webhook_secrets: ["${FIRST_SECRET}"], account: %s, base_url: %q}
   stripe-eu: {type: stripe, secret_key: "${SECOND_KEY}", webhook_secrets: ["${SECOND_SECRET}"], account: %s, base_url: %q}
+  %s
 policies:
   %s
-%s`, o.Database, first.Account(), first.URL(), second.Account(), second.URL(), strings.Join(o.Policies, "\n  "), o.More), env: []string{
-		"FIRST_KEY=" + first.Key(), "SECOND_KEY=" + second.Key(), "FIRST_SECRET=" + FirstSecret, "SECOND_SECRET=" + SecondSecret,
-	}}
+`, strings.Join(o.Mail, ", "), o.Database, first.Account(), first.URL(), second.Account(), second.URL(), strings.Join(o.Others, "\n  "), strings.Join(o.Policies, "\n  ")),
+		env: append([]string{
+			"FIRST_KEY=" + first.Key(), "SECOND_KEY=" + second.Key(), "FIRST_SECRET=" + FirstSecret, "SECOND_SECRET=" + SecondSecret,
+		}, o.Env...)}
 	s.Gateway = Configured(t, s.config, s.env...)
 	return s
 }

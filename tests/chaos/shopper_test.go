@@ -1,0 +1,170 @@
+package chaos_test
+
+import (
+	"context"
+	"fmt"
+	"net/http"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"patchbay/tests/gateway"
+)
+
+// errand is a request that was made under a key, and how it was answered for good.
+type errand struct {
+	key, path, body string
+	status          int
+	id, state       string
+	forgotten       bool // answered while a store was at work that was replaced by an older one
+}
+
+// mail reports whether it is a message.
+func (r *errand) mail() bool { return r.path == "/api/emails" }
+
+// once reports whether it is a message that must not go out twice.
+func (r *errand) once() bool { return strings.Contains(r.body, "at_most_once") }
+
+// ask makes a request until it is answered for good, by any gateway, and nil where it
+// never is.
+func (s *street) ask(ctx context.Context, key, path, body string) *errand {
+	for ctx.Err() == nil {
+		if r := s.try(ctx, key, path, body); r != nil {
+			return r
+		}
+		select {
+		case <-ctx.Done():
+		case <-time.After(20 * time.Millisecond): // it is down, or at it
+		}
+	}
+	return nil
+}
+
+// try makes a request once. It is nil where there is no answer for good.
+func (s *street) try(ctx context.Context, key, path, body string) *errand {
+	s.gate.RLock()
+	defer s.gate.RUnlock()
+	g := s.all[s.luck.n(len(s.all))]
+	waiting, cancel := context.WithTimeout(ctx, 2*patience)
+	defer cancel()
+	a, err := gateway.Send(waiting, http.MethodPost, g.Base+path, []byte(body),
+		gateway.Header{"Content-Type": "application/json"}, gateway.Key(key))
+	if err != nil {
+		return nil
+	}
+	switch {
+	case a.Status < 300, a.Status == http.StatusPaymentRequired:
+	case a.Status >= 500, a.Status == http.StatusTooManyRequests, a.Status == http.StatusConflict && waits[a.Code()]:
+		return nil
+	default:
+		s.wrong("an answer that nothing explains", "%s %s: %d %s", path, key, a.Status, a.Body)
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return &errand{key: key, path: path, body: body, status: a.Status, id: a.Text("id"), state: a.Text("status"), forgotten: s.window}
+}
+
+// waits are the codes of what will be over soon.
+var waits = map[string]bool{"idempotency_key_in_flight": true, "operation_in_progress": true}
+
+// keep notes a request that was answered for good.
+func (s *street) keep(r *errand) *errand {
+	if r != nil {
+		s.mu.Lock()
+		s.requests = append(s.requests, r)
+		s.mu.Unlock()
+	}
+	return r
+}
+
+// pay makes one payment, and does with it what comes next.
+func (s *street) pay(ctx context.Context, n int) {
+	key, method, manual := fmt.Sprint("order-", n), "pm_card_visa", ""
+	switch n % 10 {
+	case 7:
+		method = "pm_card_chargeDeclined"
+	case 8:
+		manual = `,"captureMethod":"manual"`
+	}
+	r := s.keep(s.ask(ctx, key, "/api/payments", fmt.Sprintf(
+		`{"amount":1999,"currency":"usd","confirm":true,"paymentMethods":{"stripe":%q,"stripe-eu":%[1]q},"metadata":{"order":%q}%s}`, method, key, manual)))
+	switch {
+	case r == nil || r.status >= 300:
+	case n%10 == 8 && r.state == "requires_capture":
+		s.keep(s.ask(ctx, key+"-capture", "/api/payments/"+r.id+"/capture", `{"amount":1500}`))
+	case n%10 == 9 && r.state == "succeeded":
+		s.keep(s.ask(ctx, key+"-refund", "/api/payments/"+r.id+"/refunds", `{"amount":500}`))
+	}
+}
+
+// write sends one message.
+func (s *street) write(ctx context.Context, n int) {
+	key, promise := fmt.Sprint("mail-", n), "at_least_once"
+	if n%2 == 0 {
+		promise = "at_most_once"
+	}
+	s.keep(s.ask(ctx, key, "/api/emails", fmt.Sprintf(
+		`{"to":["ada@example.com"],"subject":%q,"text":"Hello","delivery":%q,"metadata":{"order":%[1]q}}`, key, promise)))
+}
+
+// shoppers make n payments and n messages, as many at a time as there are clients.
+func (s *street) shoppers(ctx context.Context, n int) (done *atomic.Int64, wait func()) {
+	done = new(atomic.Int64)
+	var next atomic.Int64
+	var all sync.WaitGroup
+	for range clients {
+		all.Go(func() {
+			for ctx.Err() == nil {
+				i := int(next.Add(1)) - 1
+				if i >= 2*n {
+					return
+				}
+				if i%2 == 0 {
+					s.pay(ctx, i/2)
+				} else {
+					s.write(ctx, i/2)
+				}
+				done.Add(1)
+			}
+		})
+	}
+	return done, all.Wait
+}
+
+// repeat sends every key again, each after those that it follows. It must be answered
+// as it was: the same thing, and the same way.
+func (s *street) repeat(ctx context.Context, all []*errand, when string) {
+	chains := map[string][]*errand{}
+	for _, r := range all {
+		first := strings.TrimSuffix(strings.TrimSuffix(r.key, "-capture"), "-refund")
+		chains[first] = append(chains[first], r)
+	}
+	work := make(chan []*errand)
+	var done sync.WaitGroup
+	for range clients {
+		done.Go(func() {
+			for chain := range work {
+				for _, r := range chain {
+					s.same(r, s.ask(ctx, r.key, r.path, r.body), when)
+				}
+			}
+		})
+	}
+	for _, chain := range chains {
+		work <- chain
+	}
+	close(work)
+	done.Wait()
+}
+
+func (s *street) same(then, now *errand, when string) {
+	switch {
+	case now == nil:
+		s.wrong("a key that is not answered any more "+when, "%s", then.key)
+	case now.id != then.id && !strings.HasSuffix(then.key, "-refund"): // a refund has another id in another store
+		s.wrong("a key that stands for something else "+when, "%s: %s was %s", then.key, now.id, then.id)
+	case then.status == http.StatusPaymentRequired && now.status != then.status:
+		s.wrong("a decline that is none any more "+when, "%s: %d %s", then.key, now.status, now.state)
+	}
+}
