@@ -1,0 +1,124 @@
+package checkout_test
+
+import (
+	"context"
+	"encoding/json"
+	"testing"
+	"time"
+
+	"patchbay/core/checkout"
+	"patchbay/core/fault"
+	"patchbay/core/payment"
+)
+
+// unknown makes a refund of which nobody can tell what became.
+func (r *rig) unknown(t *testing.T) (id string) {
+	t.Helper()
+	res, _ := r.pay(t, "k")
+	r.provider.failBefore(func(context.Context, payment.Action, int) error {
+		return fault.New(fault.UnknownOutcome, "scripted", "")
+	})
+	r.provider.cannotLook(fault.New(fault.Unavailable, "scripted", ""))
+	refund, err := r.Refund(t.Context(), tenant, res.Payment.ID, 250, opKey("refund", "r"))
+	if err != nil || !refund.Operation.Outcome.Open() {
+		t.Fatalf("%+v, %v", refund.Operation, err)
+	}
+	<-time.After(time.Second)
+	return res.Payment.ID
+}
+
+func TestAPersonSettlesWhatNobodyCanTell(t *testing.T) {
+	t.Parallel()
+	t.Run("it was not executed", func(t *testing.T) {
+		within(t, func(t *testing.T, r *rig) {
+			id := r.unknown(t)
+			p, err := r.Settle(t.Context(), tenant, id, checkout.SettleRequest{Verdict: checkout.NotExecuted, Note: "not in the dashboard", By: "ada"})
+			if err != nil || p.Open() != nil || p.NeedsReview {
+				t.Fatalf("%+v, %v", p, err)
+			}
+			r.provider.failBefore(nil)
+			again, err := r.Refund(t.Context(), tenant, id, 250, opKey("refund", "r"))
+			if before := p.Operations[1]; err != nil || again.Operation.ID != before.ID || again.Operation.ProviderKey == before.ProviderKey {
+				t.Errorf("a repeat must go out under a new key: %+v, %v", again.Operation, err)
+			}
+		})
+	})
+	t.Run("it was executed", func(t *testing.T) {
+		within(t, func(t *testing.T, r *rig) {
+			id := r.unknown(t)
+			r.provider.cannotLook(nil)
+			for reference, good := range map[string]bool{"re_9": false, "": false} {
+				if _, err := r.Settle(t.Context(), tenant, id, checkout.SettleRequest{Verdict: checkout.Executed, Reference: reference}); (err == nil) != good {
+					t.Errorf("%q: %v", reference, err)
+				}
+			}
+			r.provider.refunds["dashboard"] = payment.ProviderRefund{Reference: "re_9", Intent: "pi_1", Amount: 250, Status: "succeeded"}
+			p, err := r.Settle(t.Context(), tenant, id, checkout.SettleRequest{Verdict: checkout.Executed, Reference: "re_9"})
+			if err != nil || p.AmountRefunded != 250 || p.Operations[1].Reference != "re_9" {
+				t.Errorf("%+v, %v", p, err)
+			}
+		})
+	})
+	t.Run("nothing is unknown", func(t *testing.T) {
+		within(t, func(t *testing.T, r *rig) {
+			res, _ := r.pay(t, "k")
+			if _, err := r.Settle(t.Context(), tenant, res.Payment.ID, checkout.SettleRequest{Verdict: checkout.NotExecuted}); fault.From(err).Code != "nothing_unknown" {
+				t.Error(err)
+			}
+		})
+	})
+	t.Run("a call is under way", func(t *testing.T) {
+		within(t, func(t *testing.T, r *rig) {
+			r.hang(fault.Unavailable, 0)
+			res, _ := r.pay(t, "k")
+			if _, err := r.Settle(t.Context(), tenant, res.Payment.ID, checkout.SettleRequest{Verdict: checkout.NotExecuted}); fault.From(err).Code != "operation_in_progress" {
+				t.Error(err)
+			}
+			r.settled(t, res.Payment.ID, time.Minute)
+		})
+	})
+}
+
+// age makes the operations of a payment older.
+func (r *rig) age(t *testing.T, id string, by time.Duration) {
+	t.Helper()
+	for {
+		record, err := r.journal.Get(t.Context(), tenant, "payment", id)
+		if err != nil {
+			t.Fatal(err)
+		}
+		var p payment.Payment
+		if err := json.Unmarshal(record.Body, &p); err != nil {
+			t.Fatal(err)
+		}
+		for i := range p.Operations {
+			p.Operations[i].StartedAt = p.Operations[i].StartedAt.Add(-by)
+		}
+		record.Body, _ = json.Marshal(p)
+		if err := r.journal.Save(t.Context(), &record)[0]; !fault.Is(err, fault.Conflict) {
+			return
+		}
+	}
+}
+
+func TestAnOutcomeThatIsUnknownForDaysIsReviewed(t *testing.T) {
+	within(t, func(t *testing.T, r *rig) {
+		id := r.unknown(t)
+		r.age(t, id, 4*24*time.Hour)
+		<-time.After(2 * time.Minute)
+		if p := r.status(t, id); p.NeedsReview {
+			t.Fatalf("too early: %+v", p.Reviews)
+		}
+		r.age(t, id, 2*24*time.Hour)
+		<-time.After(2 * time.Minute)
+		if p := r.status(t, id); !p.NeedsReview || p.Reviews[0].Reason != payment.ReviewUnknown {
+			t.Errorf("%+v", p.Reviews)
+		}
+		r.provider.failBefore(nil)
+		r.provider.cannotLook(nil)
+		<-time.After(3 * time.Hour) // it can be seen now that nothing was done
+		if p := r.status(t, id); p.Open() != nil || p.NeedsReview {
+			t.Errorf("%+v", p)
+		}
+	})
+}
