@@ -52,7 +52,8 @@ func (s *Service) ask(ctx context.Context, p *payment.Payment) error {
 		return err
 	}
 	var refunds []payment.ProviderRefund
-	if charged := intent.AmountCaptured > 0 || len(p.Refunds) > 0; charged && g.Capabilities().Refunds {
+	listed := g.Capabilities().Refunds && (intent.AmountCaptured > 0 || len(p.Refunds) > 0)
+	if listed {
 		if refunds, err = g.Refunds(ctx, p.ProviderReference); err != nil {
 			return err
 		}
@@ -65,7 +66,9 @@ func (s *Service) ask(ctx context.Context, p *payment.Payment) error {
 		}
 	}
 	p.Replace(intent)
-	p.TakeRefunds(refunds, intent)
+	if listed {
+		p.TakeRefunds(refunds, intent)
+	}
 	p.TakeDisputes(disputes)
 	return nil
 }

@@ -18,13 +18,12 @@ func (g *Gateway) Disputes(ctx context.Context, reference string) ([]payment.Dis
 	var all []payment.Dispute
 	list := g.api.Disputes.List(p)
 	for list.Next() {
-		if d := list.Dispute(); d.ID != "" && d.Object == "dispute" {
-			one, ok := disputeOf(d)
-			if !ok {
-				return nil, c.unreadable()
-			}
-			all = append(all, one)
+		d := list.Dispute()
+		one, ok := disputeOf(d)
+		if !ok {
+			return nil, c.odd(d != nil && d.ID != "")
 		}
+		all = append(all, one)
 	}
 	if err := list.Err(); err != nil {
 		return nil, c.failure(err)
@@ -36,8 +35,11 @@ func (g *Gateway) Disputes(ctx context.Context, reference string) ([]payment.Dis
 	return all, nil
 }
 
-// disputeOf is not ok where the amount is none.
+// disputeOf reads a dispute. It is not ok where what came back is none.
 func disputeOf(d *stripe.Dispute) (out payment.Dispute, ok bool) {
+	if d == nil || d.ID == "" || d.Object != "dispute" {
+		return payment.Dispute{}, false
+	}
 	amount := d.Amount
 	if !minor(d.Currency, &amount) {
 		return payment.Dispute{}, false

@@ -222,6 +222,10 @@ func TestAnAnswerThatIsOddInOneFieldIsAnAnswer(t *testing.T) {
 	if i, err := dreaming.Retrieve(t.Context(), "pi_1"); err != nil || i.Status != payment.Processing {
 		t.Errorf("a status of tomorrow: %+v, %v; want one that is asked for again", i, err)
 	}
+	g := answered(t, says{200, nil, `{"id":"pi_1","object":"payment_intent","amount":0,"currency":"usd","status":"succeeded"}`})
+	if _, err := g.Retrieve(t.Context(), "pi_1"); !fault.Is(err, fault.UnknownOutcome) || !fault.From(err).Blameless {
+		t.Errorf("an amount that cannot be: %v; want it unknown, and not held against Stripe", err)
+	}
 	for id, status := range map[string]string{"pyr_1": "pending", "py_1": "succeeded", "re_1": "dreaming"} {
 		g := answered(t, says{200, nil, `{"id":"` + id + `","object":"refund","amount":1,"currency":"usd","payment_intent":"pi_1","status":"` + status + `"}`})
 		r, err := g.Refund(t.Context(), payment.RefundRequest{Key: "k", Reference: "pi_1", Amount: 1, Currency: "usd"})

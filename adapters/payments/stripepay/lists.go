@@ -20,9 +20,10 @@ func (g *Gateway) Refunds(ctx context.Context, reference string) ([]payment.Prov
 	var all []payment.ProviderRefund
 	list := g.api.Refunds.List(p)
 	for list.Next() {
-		refund, ok := refundOf(list.Refund())
-		if !ok || refund.Intent != reference {
-			return nil, c.unreadable()
+		one := list.Refund()
+		refund, ok := refundOf(one, reference)
+		if !ok {
+			return nil, c.odd(one != nil && one.ID != "")
 		}
 		all = append(all, refund)
 	}
@@ -48,9 +49,10 @@ func (g *Gateway) List(ctx context.Context, r payment.ListRequest) (payment.Inte
 	var page payment.IntentPage
 	list := g.api.PaymentIntents.List(p)
 	for list.Next() {
-		i, ok := g.intentOf(list.PaymentIntent())
+		one := list.PaymentIntent()
+		i, ok := g.intentOf(one)
 		if !ok {
-			return payment.IntentPage{}, c.unreadable()
+			return payment.IntentPage{}, c.odd(one != nil && one.ID != "")
 		}
 		page.Intents = append(page.Intents, i)
 	}

@@ -6,6 +6,7 @@ import (
 
 	"github.com/stripe/stripe-go/v76"
 
+	"patchbay/core/fault"
 	"patchbay/core/money"
 	"patchbay/core/payment"
 )
@@ -56,9 +57,9 @@ func (g *Gateway) intentOf(pi *stripe.PaymentIntent) (payment.Intent, bool) {
 }
 
 // refundOf reads a refund of an intent. Its id may have any form: re_… for a card's,
-// pyr_… for a bank's. It is not ok where what came back is none.
-func refundOf(r *stripe.Refund) (payment.ProviderRefund, bool) {
-	if r == nil || r.ID == "" || r.Object != "refund" || r.PaymentIntent == nil {
+// pyr_… for a bank's. It is not ok where what came back is none, or another intent's.
+func refundOf(r *stripe.Refund, intent string) (payment.ProviderRefund, bool) {
+	if r == nil || r.ID == "" || r.Object != "refund" || r.PaymentIntent != nil && r.PaymentIntent.ID != intent {
 		return payment.ProviderRefund{}, false
 	}
 	amount := r.Amount
@@ -66,7 +67,7 @@ func refundOf(r *stripe.Refund) (payment.ProviderRefund, bool) {
 		return payment.ProviderRefund{}, false
 	}
 	out := payment.ProviderRefund{
-		Reference: r.ID, Intent: r.PaymentIntent.ID, Amount: amount, Currency: money.Currency(r.Currency),
+		Reference: r.ID, Intent: intent, Amount: amount, Currency: money.Currency(r.Currency),
 		Status: string(r.Status), Reason: string(r.Reason), Failure: string(r.FailureReason),
 		Metadata: r.Metadata, CreatedAt: instant(r.Created),
 	}
@@ -77,6 +78,15 @@ func refundOf(r *stripe.Refund) (payment.ProviderRefund, bool) {
 		}
 	}
 	return out, true
+}
+
+// odd is an answer with an object of Stripe's that cannot be taken for the one that was
+// asked for. It proves nothing. Where there is one at all, named by an id, it says nothing
+// of how well Stripe is.
+func (c call) odd(named bool) *fault.Error {
+	f := c.unreadable()
+	f.Blameless = named
+	return f
 }
 
 // instant is a time of Stripe's, zero where there is none.

@@ -56,9 +56,9 @@ func (g *Gateway) Refund(ctx context.Context, r payment.RefundRequest) (payment.
 	if err := p.post("/v1/refunds", &made); err != nil {
 		return payment.ProviderRefund{}, c.failure(err)
 	}
-	refund, ok := refundOf(&made)
-	if !ok || refund.Intent != r.Reference || refund.Amount != r.Amount {
-		return payment.ProviderRefund{}, c.unreadable()
+	refund, ok := refundOf(&made, r.Reference)
+	if !ok || refund.Amount != r.Amount {
+		return payment.ProviderRefund{}, c.odd(made.ID != "")
 	}
 	return refund, nil
 }
@@ -76,7 +76,7 @@ func (c call) intent(pi *stripe.PaymentIntent, err error) (payment.Intent, error
 	}
 	i, ok := c.g.intentOf(pi)
 	if !ok {
-		return payment.Intent{}, c.unreadable()
+		return payment.Intent{}, c.odd(pi != nil && pi.ID != "")
 	}
 	return i, nil
 }
