@@ -53,11 +53,11 @@ func newAPI(c *config.Config, u services, store Storage, f fallback, s surroundi
 	})
 }
 
-func newConsole(c *config.Config, keys *access.Service, people *privacy.Service, store Storage, f fallback, gateways accounts, mailers posts,
-	s surroundings,
+func newConsole(c *config.Config, keys *access.Service, people *privacy.Service, pay *checkout.Service, store Storage, f fallback, gateways accounts,
+	mailers posts, s surroundings,
 ) *console.Console {
 	o := console.Options{
-		Access: keys, Privacy: people, API: "http://" + c.Server.Address, Metrics: s.metrics.Handler(),
+		Access: keys, Privacy: people, Payments: pay, API: "http://" + c.Server.Address, Metrics: s.metrics.Handler(),
 		Storage: func(ctx context.Context) console.Storage { return f.status(ctx, c, store) },
 	}
 	if store.Snapshots != nil {

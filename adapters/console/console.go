@@ -18,6 +18,7 @@ import (
 	"github.com/gofiber/fiber/v2/middleware/adaptor"
 
 	"patchbay/core/access"
+	"patchbay/core/checkout"
 	"patchbay/core/fault"
 	"patchbay/core/message"
 	"patchbay/core/payment"
@@ -41,13 +42,14 @@ type Book interface {
 
 // Options is what a Console needs. Mailbox and Book are nil where there is none.
 type Options struct {
-	Access  *access.Service
-	Privacy *privacy.Service
-	Mailbox Mailbox
-	Book    Book
-	API     string // the base URL of the API, for links
-	Storage func(ctx context.Context) Storage
-	Metrics http.Handler
+	Access   *access.Service
+	Privacy  *privacy.Service
+	Payments *checkout.Service
+	Mailbox  Mailbox
+	Book     Book
+	API      string // the base URL of the API, for links
+	Storage  func(ctx context.Context) Storage
+	Metrics  http.Handler
 	// Backup takes a snapshot of the store, nil where it cannot.
 	Backup func(ctx context.Context) (ports.Snapshot, error)
 }
@@ -86,6 +88,8 @@ func New(o Options) *Console {
 	c.app.Get("/admin/storage", c.storage)
 	c.app.Post("/admin/data/export", c.exportData)
 	c.app.Post("/admin/data/erase", c.eraseData)
+	c.app.Get("/admin/payments/review", c.listReviews)
+	c.app.Post("/admin/payments/:id/resolve", c.resolvePayment)
 	c.app.Get("/admin/storage/backup", c.backup)
 	c.app.Get("/admin/keys", c.listKeys)
 	c.app.Post("/admin/keys", c.createKey)

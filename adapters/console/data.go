@@ -74,7 +74,7 @@ type lines struct {
 	to   *json.Encoder
 }
 
-func (l *lines) send(line DataLine) error {
+func (l *lines) send(line any) error {
 	if err := l.conn.SetWriteDeadline(time.Now().Add(silence)); err != nil {
 		return err
 	}

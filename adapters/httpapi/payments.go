@@ -20,7 +20,7 @@ func (s *Server) createPayment(r *request) error {
 		Amount: in.Amount, Currency: money.Currency(in.Currency), CustomerID: in.CustomerId, Metadata: in.Metadata,
 		PaymentMethod: in.PaymentMethod, PaymentMethods: in.PaymentMethods, Customers: in.Customers, Confirm: in.Confirm,
 		CaptureMethod: payment.CaptureMethod(in.CaptureMethod), Confirmation: payment.Confirmation(in.Confirmation),
-		ReturnURL: in.ReturnUrl, Description: in.Description,
+		ReturnURL: in.ReturnUrl, Description: in.Description, ExpiresAt: in.ExpiresAt,
 	}, key)
 	return r.paid(fiber.StatusCreated, result, err)
 }
@@ -148,6 +148,7 @@ func paymentView(p payment.Payment) api.Payment {
 		Provider: p.Provider, ProviderReference: p.ProviderReference, ClientSecret: p.ClientSecret,
 		PublishableKey: p.PublishableKey, AmountCapturable: p.AmountCapturable, AmountCaptured: p.AmountCaptured,
 		AmountRefunded: p.AmountRefunded, Error: failure(p.Error), NeedsReview: p.NeedsReview,
+		Account: p.Account, ExpiresAt: p.ExpiresAt, NextLookAt: p.NextLookAt,
 		Reviews: reviews(p), Refunds: refunds(p), Disputes: disputes(p),
 		Attempts: make([]api.Attempt, len(p.Operations)), CreatedAt: p.CreatedAt, UpdatedAt: p.UpdatedAt, ErasedAt: p.ErasedAt,
 	}
@@ -158,6 +159,9 @@ func paymentView(p payment.Payment) api.Payment {
 		out.Attempts[i] = api.Attempt{
 			Id: op.ID, Operation: string(op.Action), Provider: op.Provider, Outcome: string(op.Outcome),
 			Error: failure(op.Error), StartedAt: op.StartedAt, EndedAt: op.EndedAt,
+		}
+		if op.Tries > 1 {
+			out.Attempts[i].Tries = op.Tries
 		}
 	}
 	return out

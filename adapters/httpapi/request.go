@@ -13,14 +13,15 @@ import (
 	"github.com/gofiber/fiber/v2"
 	"github.com/valyala/fasthttp"
 
+	"patchbay/core/access"
 	"patchbay/core/fault"
 )
 
 const (
-	open          = "" // the scope of a route that anybody may call
-	defaultTenant = "default"
-	requestID     = "X-Request-Id"
-	discardLimit  = 64 << 20 // bytes of a refused body that are thrown away
+	open         = ""      // the scope of a route that anybody may call
+	keyless      = "local" // who it was where no key is needed
+	requestID    = "X-Request-Id"
+	discardLimit = 64 << 20 // bytes of a refused body that are thrown away
 )
 
 // request is one call of the API, of a caller who may make it.
@@ -29,7 +30,8 @@ type request struct {
 	ctx    context.Context
 	cancel context.CancelFunc
 	tenant string
-	limit  int // bytes of the body
+	caller string // the id of the key
+	limit  int    // bytes of the body
 }
 
 // later gives a request time again that was not the store's.
@@ -51,10 +53,11 @@ func (s *Server) handle(method, path, scope string, limit int, serve func(*reque
 		r := &request{Ctx: c, limit: limit}
 		r.ctx, r.cancel = context.WithTimeout(context.Background(), s.Deadline)
 		defer func() { r.cancel() }()
-		var err error
-		if r.tenant, err = s.authorize(r, scope); err != nil {
+		who, err := s.authorize(r, scope)
+		if err != nil {
 			return err
 		}
+		r.tenant, r.caller = who.Tenant, who.KeyID
 		return serve(r)
 	})
 }
@@ -108,29 +111,29 @@ func plain(id string) bool {
 	})
 }
 
-// authorize returns the tenant of a caller who has the scope.
-func (s *Server) authorize(r *request, scope string) (tenant string, err error) {
+// authorize returns who the caller is that has the scope.
+func (s *Server) authorize(r *request, scope string) (access.Identity, error) {
 	if scope == open {
-		return "", nil
+		return access.Identity{}, nil
 	}
 	header := r.Get(fiber.HeaderAuthorization)
 	if header == "" && !s.KeysRequired {
-		return defaultTenant, nil
+		return access.Identity{Tenant: access.DefaultTenant, KeyID: keyless}, nil
 	}
 	token, ok := strings.CutPrefix(header, "Bearer ")
 	if !ok {
-		return "", unauthorized(r.Ctx, "send an API key as Authorization: Bearer")
+		return access.Identity{}, unauthorized(r.Ctx, "send an API key as Authorization: Bearer")
 	}
 	who, err := s.Access.Authenticate(r.ctx, strings.Clone(token))
 	switch {
 	case fault.Is(err, fault.Unauthorized):
-		return "", unauthorized(r.Ctx, "the API key is not valid")
+		return access.Identity{}, unauthorized(r.Ctx, "the API key is not valid")
 	case err != nil:
-		return "", err
+		return access.Identity{}, err
 	case !who.Allows(scope):
-		return "", refuse(fiber.StatusForbidden, "scope_missing", "the API key lacks the scope "+scope)
+		return access.Identity{}, refuse(fiber.StatusForbidden, "scope_missing", "the API key lacks the scope "+scope)
 	}
-	return who.Tenant, nil
+	return who, nil
 }
 
 func unauthorized(c *fiber.Ctx, message string) error {

@@ -92,6 +92,7 @@ func (s *Server) routes() {
 	s.handle(fiber.MethodPost, "/api/payments/:id/capture", "payments:write", jsonLimit, s.capturePayment)
 	s.handle(fiber.MethodPost, "/api/payments/:id/cancel", "payments:write", jsonLimit, s.cancelPayment)
 	s.handle(fiber.MethodPost, "/api/payments/:id/sync", "payments:write", jsonLimit, s.syncPayment)
+	s.handle(fiber.MethodPost, "/api/payments/:id/resolve", "payments:resolve", jsonLimit, s.resolvePayment)
 	s.handle(fiber.MethodPost, "/api/payments/:id/refunds", "payments:write", jsonLimit, s.refundPayment)
 	s.handle(fiber.MethodGet, "/api/payments/:id/refunds", "payments:read", jsonLimit, s.listRefunds)
 	s.handle(fiber.MethodPost, "/api/emails", "emails:write", mailLimit, s.sendEmail)

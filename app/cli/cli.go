@@ -1,4 +1,4 @@
-// Package cli is the command line: serve, check, keys, storage, data, version.
+// Package cli is the command line: serve, check, keys, storage, payments, data, version.
 package cli
 
 import (
@@ -52,7 +52,7 @@ func command(environ []string) *cobra.Command {
 		}
 		return c, err
 	}
-	root.AddCommand(serve(load), check(load), keys(load), storage(load), data(load), version())
+	root.AddCommand(serve(load), check(load), keys(load), storage(load), payments(load), data(load), version())
 	return root
 }
 

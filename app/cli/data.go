@@ -154,7 +154,16 @@ func people(cmd *cobra.Command, c *config.Config, path string, r console.DataReq
 		}
 		return tell(n)
 	}
-	report, err = follow(cmd.Context(), "http://"+c.Server.AdminAddress+path, r, shown)
+	err = follow(cmd.Context(), http.MethodPost, "http://"+c.Server.AdminAddress+path, r, func(line console.DataLine) (bool, error) {
+		switch {
+		case line.Error != "":
+			return false, errors.New(line.Error)
+		case line.Report != nil:
+			report = *line.Report
+			return true, nil
+		}
+		return false, shown(line.News)
+	})
 	if errors.Is(err, syscall.ECONNREFUSED) {
 		err = app.WithPrivacy(cmd.Context(), c, func(s *privacy.Service) error {
 			report, err = offline(s, shown)
@@ -164,38 +173,36 @@ func people(cmd *cobra.Command, c *config.Config, path string, r console.DataReq
 	return report, err
 }
 
-// follow asks for work that may take long, and reads what is told of it to the end.
-func follow(ctx context.Context, address string, r console.DataRequest, tell func(privacy.News) error) (privacy.Report, error) {
-	body, err := json.Marshal(r)
-	if err != nil {
-		return privacy.Report{}, err
+// follow asks for work that may take long, and hands over each line that is told of it,
+// to the last.
+func follow[Line any](ctx context.Context, method, address string, in any, each func(Line) (last bool, err error)) error {
+	var body bytes.Buffer
+	if in != nil {
+		if err := json.NewEncoder(&body).Encode(in); err != nil {
+			return err
+		}
 	}
-	req, err := http.NewRequestWithContext(ctx, http.MethodPost, address, bytes.NewReader(body))
+	req, err := http.NewRequestWithContext(ctx, method, address, &body)
 	if err != nil {
-		return privacy.Report{}, err
+		return err
 	}
 	req.Header.Set("Content-Type", "application/json")
 	resp, err := http.DefaultClient.Do(req)
 	if err != nil {
-		return privacy.Report{}, err
+		return err
 	}
 	defer resp.Body.Close() //nolint:errcheck // only read
 	if resp.StatusCode >= http.StatusMultipleChoices {
-		return privacy.Report{}, refusal(resp, address)
+		return refusal(resp, address)
 	}
 	lines := json.NewDecoder(resp.Body)
 	for {
-		var line console.DataLine
-		switch err := lines.Decode(&line); {
-		case err != nil:
-			return privacy.Report{}, fmt.Errorf("the gateway at %s ended before it was done: %w", address, err)
-		case line.Error != "":
-			return privacy.Report{}, errors.New(line.Error)
-		case line.Report != nil:
-			return *line.Report, nil
+		var line Line
+		if err := lines.Decode(&line); err != nil {
+			return fmt.Errorf("the gateway at %s ended before it was done: %w", address, err)
 		}
-		if err := tell(line.News); err != nil {
-			return privacy.Report{}, err
+		if last, err := each(line); last || err != nil {
+			return err
 		}
 	}
 }

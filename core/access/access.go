@@ -25,12 +25,15 @@ const (
 	statusRevoked = "revoked"
 )
 
+// DefaultTenant is whose data callers without a key see.
+const DefaultTenant = "default"
+
 // All is the scope that includes every other.
 const All = "*"
 
 // Scopes lists the scopes a key can have beside All.
 var Scopes = []string{
-	"payments:read", "payments:write", "emails:read", "emails:write", "users:read", "users:write", "events:read",
+	"payments:read", "payments:write", "payments:resolve", "emails:read", "emails:write", "users:read", "users:write", "events:read",
 }
 
 // Identity is whoever a key speaks for.
@@ -159,6 +162,21 @@ func (s *Service) List(ctx context.Context) ([]Key, error) {
 		return nil, err
 	}
 	return keys, nil
+}
+
+// Tenants lists everybody who can have data here: the default tenant, and those of all
+// keys, revoked ones too.
+func (s *Service) Tenants(ctx context.Context) ([]string, error) {
+	keys, err := s.List(ctx)
+	if err != nil {
+		return nil, err
+	}
+	tenants := []string{DefaultTenant}
+	for _, k := range keys {
+		tenants = append(tenants, k.Tenant)
+	}
+	slices.Sort(tenants)
+	return slices.Compact(tenants), nil
 }
 
 // Revoke ends a key. Other processes notice within a few seconds. NotFound.

@@ -279,3 +279,17 @@ func TestAnyCountsOnlyWhatLetsSomebodyIn(t *testing.T) {
 		}
 	})
 }
+
+func TestTenants(t *testing.T) {
+	within(t, func(t *testing.T, r *rig) {
+		_, gone := r.create(t, "zoo", 0)
+		r.create(t, "acme", 0)
+		r.create(t, "acme", time.Hour)
+		if err := r.Revoke(t.Context(), gone.ID); err != nil {
+			t.Fatal(err)
+		}
+		if got, err := r.Tenants(t.Context()); err != nil || !slices.Equal(got, []string{"acme", "default", "zoo"}) {
+			t.Errorf("%v, %v", got, err)
+		}
+	})
+}

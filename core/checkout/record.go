@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
+	"time"
 
 	"patchbay/core/fault"
 	"patchbay/core/idem"
@@ -24,10 +25,17 @@ func decode(r ports.Record) (stored, error) {
 	if err := json.Unmarshal(r.Body, &p); err != nil {
 		return stored{}, fault.Wrap(fault.Internal, "checkout.decode", err)
 	}
-	if r.Owner == "" && p.Open() != nil {
-		p.NextLookAt = r.Due
-	}
+	p.NextLookAt = nextLookAt(p, r)
 	return stored{payment: p, record: r, told: known(p)}, nil
+}
+
+// nextLookAt is when the open operation of a payment is looked into next, zero where it has
+// none, or somebody is at it.
+func nextLookAt(p payment.Payment, r ports.Record) time.Time {
+	if r.Owner != "" || p.Open() == nil {
+		return time.Time{}
+	}
+	return r.Due
 }
 
 // reference is the unique value under which a provider's object is found.
@@ -61,6 +69,7 @@ func (s *Service) save(ctx context.Context, st *stored) error {
 	if err := s.Journal.Save(ctx, r)[0]; err != nil {
 		return err
 	}
+	p.NextLookAt = nextLookAt(*p, *r)
 	s.count(st.told, *p)
 	st.told = known(*p)
 	return nil

@@ -30,7 +30,8 @@ type SettleRequest struct {
 const maxNote = 1000
 
 // Settle ends what a payment needs a person for. What was executed is read at the
-// provider; that it was not is taken on the person's word, and kept with it.
+// provider; that it was not is taken on the person's word. Whose word it was is kept with
+// the payment. The same verdict once more changes nothing.
 //
 // NotFound; Invalid; Conflict with code operation_in_progress while a call is under way,
 // or nothing_unknown; the errors of the provider's Retrieve.
@@ -45,11 +46,14 @@ func (s *Service) Settle(ctx context.Context, tenant, id string, r SettleRequest
 	if err != nil {
 		return payment.Payment{}, err
 	}
+	op := st.payment.Open()
+	if op == nil && st.payment.SettledAs(string(r.Verdict), r.Note) {
+		return st.payment, nil
+	}
 	a, err := s.testimony(ctx, &st, r)
 	if err != nil {
 		return st.payment, err
 	}
-	op := st.payment.Open()
 	err = s.update(ctx, &st, func(st *stored) error {
 		p := &st.payment
 		if op != nil && r.Verdict != Noted {
@@ -61,6 +65,7 @@ func (s *Service) Settle(ctx context.Context, tenant, id string, r SettleRequest
 			if now.Outcome.Open() {
 				return fault.New(fault.Conflict, "not_this_operation", "what the provider has does not show that this operation was done")
 			}
+			p.Review(payment.ReviewUnknown, op.ID, s.Clock.Now()) // nobody may have asked for the verdict yet
 		}
 		p.Settle(string(r.Verdict), r.Note, r.By, s.Clock.Now())
 		return nil
@@ -100,6 +105,9 @@ func (s *Service) testimony(ctx context.Context, st *stored, r SettleRequest) (a
 		return answer{}, fault.InvalidParam("reference", "reference_required", "reference must be the provider's id of the payment")
 	}
 	i, err := g.Retrieve(ctx, reference)
+	if fault.Is(err, fault.NotFound) {
+		return answer{}, fault.InvalidParam("reference", "no_such_object", "the provider has no payment of this id")
+	}
 	if err != nil {
 		return answer{}, err
 	}
@@ -118,4 +126,24 @@ func (s *Service) refundSeen(ctx context.Context, g ports.PaymentGateway, op *pa
 		}
 	}
 	return answer{}, fault.InvalidParam("reference", "no_such_refund", "reference must be a refund of this payment, of the same amount")
+}
+
+// InReview gives a tenant's payments that need a person, newest first. All of the tenant's
+// are looked at, and looked is told how many.
+func (s *Service) InReview(ctx context.Context, tenant string, looked func(int) error, found func(payment.Payment) error) error {
+	return ports.Walk(ctx, s.Journal, tenant, kind, pageSize, func(page []ports.Record) error {
+		for _, r := range page {
+			st, err := decode(r)
+			if err != nil {
+				return err
+			}
+			if !st.payment.NeedsReview {
+				continue
+			}
+			if err := found(st.payment); err != nil {
+				return err
+			}
+		}
+		return looked(len(page))
+	})
 }

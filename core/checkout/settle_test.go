@@ -36,6 +36,16 @@ func TestAPersonSettlesWhatNobodyCanTell(t *testing.T) {
 			if err != nil || p.Open() != nil || p.NeedsReview {
 				t.Fatalf("%+v, %v", p, err)
 			}
+			if len(p.Reviews) != 1 || p.Reviews[0].Detail != p.Operations[1].ID || p.Reviews[0].Verdict != "not_executed" || p.Reviews[0].By != "ada" {
+				t.Errorf("whose word it was is not kept: %+v", p.Reviews)
+			}
+			once, err := r.Settle(t.Context(), tenant, id, checkout.SettleRequest{Verdict: checkout.NotExecuted, Note: "not in the dashboard", By: "eve"})
+			if err != nil || !once.UpdatedAt.Equal(p.UpdatedAt) || once.Reviews[0].By != "ada" {
+				t.Errorf("the same verdict once more: %+v, %v", once.Reviews, err)
+			}
+			if _, err := r.Settle(t.Context(), tenant, id, checkout.SettleRequest{Verdict: checkout.Executed, Note: "not in the dashboard"}); fault.From(err).Code != "nothing_unknown" {
+				t.Errorf("another verdict: %v", err)
+			}
 			r.provider.failBefore(nil)
 			again, err := r.Refund(t.Context(), tenant, id, 250, opKey("refund", "r"))
 			if before := p.Operations[1]; err != nil || again.Operation.ID != before.ID || again.Operation.ProviderKey == before.ProviderKey {

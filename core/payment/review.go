@@ -1,6 +1,9 @@
 package payment
 
-import "time"
+import (
+	"slices"
+	"time"
+)
 
 // Review is something about a payment that only a person can settle: what the
 // provider says does not fit, or nobody can tell what became of an operation. It
@@ -64,6 +67,15 @@ func (p *Payment) Settle(verdict, note, by string, now time.Time) {
 		}
 	}
 	p.NeedsReview = false
+}
+
+// SettledAs reports whether a person has settled what was open with this verdict and note,
+// and nothing needs one since.
+func (p *Payment) SettledAs(verdict, note string) bool {
+	if p.NeedsReview {
+		return false
+	}
+	return slices.ContainsFunc(p.Reviews, func(r Review) bool { return !r.Open() && r.Verdict == verdict && r.Note == note })
 }
 
 // Audit is for whoever stores the payment: it dates what is new in it, and closes the

@@ -36,6 +36,23 @@ func TestAPersonSettlesAllThatIsOpen(t *testing.T) {
 	}
 }
 
+func TestAVerdictIsKnownAgainUntilSomethingElseIsBroughtUp(t *testing.T) {
+	t.Parallel()
+	var p payment.Payment
+	if p.SettledAs("noted", "") {
+		t.Error("nobody has settled anything")
+	}
+	p.Review(payment.ReviewAmount, "captured 10000 of 1000", noon)
+	p.Settle("noted", "given back", "anna", noon)
+	if !p.SettledAs("noted", "given back") || p.SettledAs("executed", "given back") || p.SettledAs("noted", "") {
+		t.Errorf("%+v", p)
+	}
+	p.Review(payment.ReviewSecondIntent, "pi_2", noon)
+	if p.SettledAs("noted", "given back") {
+		t.Error("a review that is open counts as settled")
+	}
+}
+
 func TestAReviewWithoutAReasonIsSettledToo(t *testing.T) {
 	t.Parallel()
 	p := payment.Payment{NeedsReview: true} // as the version before had it

@@ -57,9 +57,14 @@ type Attempt struct {
 	Error     Failure   `json:"error,omitempty,omitzero"`
 	Id        string    `json:"id"`
 	Operation string    `json:"operation"`
+
+	// Outcome waiting: it was accepted, has done nothing so far, and is tried again.
 	Outcome   string    `json:"outcome"`
 	Provider  string    `json:"provider"`
 	StartedAt time.Time `json:"startedAt"`
+
+	// Tries How often it was asked for, where it was more than once.
+	Tries int `json:"tries,omitempty,omitzero"`
 }
 
 // ConfirmRequest defines model for ConfirmRequest.
@@ -236,6 +241,8 @@ type NextAction struct {
 
 // Payment defines model for Payment.
 type Payment struct {
+	// Account The provider's own id of that account, where it is known.
+	Account          string    `json:"account,omitempty,omitzero"`
 	Amount           int64     `json:"amount"`
 	AmountCapturable int64     `json:"amountCapturable"`
 	AmountCaptured   int64     `json:"amountCaptured"`
@@ -257,12 +264,18 @@ type Payment struct {
 	// ErasedAt When what it said of a person was taken out of it.
 	ErasedAt time.Time `json:"erasedAt,omitempty,omitzero"`
 	Error    Failure   `json:"error,omitempty,omitzero"`
-	Id       string    `json:"id"`
-	Metadata Metadata  `json:"metadata"`
+
+	// ExpiresAt As asked for at its creation.
+	ExpiresAt time.Time `json:"expiresAt,omitempty,omitzero"`
+	Id        string    `json:"id"`
+	Metadata  Metadata  `json:"metadata"`
 
 	// NeedsReview A person must look at it.
 	NeedsReview bool       `json:"needsReview,omitempty,omitzero"`
 	NextAction  NextAction `json:"nextAction,omitempty,omitzero"`
+
+	// NextLookAt When an outcome that is not known, or a payment that is tried again, is looked into next.
+	NextLookAt time.Time `json:"nextLookAt,omitempty,omitzero"`
 
 	// Provider The account that holds the payment.
 	Provider          string `json:"provider"`
@@ -325,7 +338,10 @@ type PaymentIntentRequest struct {
 	// Customers The provider's customer by the provider's configured name. A name that is not configured has no effect.
 	Customers   map[string]string `json:"customers,omitempty,omitzero"`
 	Description string            `json:"description,omitempty,omitzero"`
-	Metadata    Metadata          `json:"metadata,omitempty,omitzero"`
+
+	// ExpiresAt Until when a payment that was answered 202 is tried, while no provider has taken it: 15 minutes at most, and that long where nothing is said. Then it is canceled, with the code not_executed.
+	ExpiresAt time.Time `json:"expiresAt,omitempty,omitzero"`
+	Metadata  Metadata  `json:"metadata,omitempty,omitzero"`
 
 	// PaymentMethod For the first provider only: pm_…
 	PaymentMethod string `json:"paymentMethod,omitempty,omitzero"`
@@ -383,6 +399,18 @@ type Refund struct {
 // RefundList defines model for RefundList.
 type RefundList struct {
 	Data []Refund `json:"data"`
+}
+
+// Resolution What a person saw at the provider.
+type Resolution struct {
+	// Note What was seen. It is kept with the payment.
+	Note string `json:"note,omitempty,omitzero"`
+
+	// Reference The provider's object that the operation has made, pi_… or re_…, where it made one. For executed.
+	Reference string `json:"reference,omitempty,omitzero"`
+
+	// Verdict executed: the provider has done what was asked. It is read there. not_executed: it has not, and never will; the caller may ask again. noted: nothing is unknown, and what needed a person has been looked at.
+	Verdict string `json:"verdict"`
 }
 
 // Review Why a person must look at a payment, and what was found.
@@ -552,6 +580,12 @@ type RefundPaymentParams struct {
 	IdempotencyKey IdempotencyKey `json:"Idempotency-Key,omitempty,omitzero"`
 }
 
+// ResolvePaymentParams defines parameters for ResolvePayment.
+type ResolvePaymentParams struct {
+	// IdempotencyKey 1 to 255 printable characters, quoted or bare.
+	IdempotencyKey IdempotencyKey `json:"Idempotency-Key,omitempty,omitzero"`
+}
+
 // ListUsersParams defines parameters for ListUsers.
 type ListUsersParams struct {
 	Email  Email  `form:"email,omitempty" json:"email,omitempty,omitzero"`
@@ -620,6 +654,9 @@ type ConfirmPaymentJSONRequestBody = ConfirmRequest
 
 // RefundPaymentJSONRequestBody defines body for RefundPayment for application/json ContentType.
 type RefundPaymentJSONRequestBody = AmountRequest
+
+// ResolvePaymentJSONRequestBody defines body for ResolvePayment for application/json ContentType.
+type ResolvePaymentJSONRequestBody = Resolution
 
 // SyncPaymentJSONRequestBody defines body for SyncPayment for application/json ContentType.
 type SyncPaymentJSONRequestBody = EmptyRequest

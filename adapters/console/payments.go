@@ -1,0 +1,127 @@
+package console
+
+import (
+	"bufio"
+	"bytes"
+	"context"
+	"encoding/json"
+	"strings"
+	"time"
+
+	"github.com/gofiber/fiber/v2"
+
+	"patchbay/core/access"
+	"patchbay/core/checkout"
+	"patchbay/core/payment"
+)
+
+// Operator is whose verdict it is that comes without a key.
+const Operator = "operator"
+
+// Verdict settles a payment of a tenant.
+type Verdict struct {
+	Tenant    string `json:"tenant"`
+	Verdict   string `json:"verdict"`
+	Reference string `json:"reference,omitempty"`
+	Note      string `json:"note,omitempty"`
+}
+
+// Request is the verdict as the use case takes it.
+func (v Verdict) Request() checkout.SettleRequest {
+	return checkout.SettleRequest{Verdict: checkout.Verdict(v.Verdict), Reference: v.Reference, Note: v.Note, By: Operator}
+}
+
+// Settled answers a Verdict.
+type Settled struct {
+	ID     string         `json:"id"`
+	Status payment.Status `json:"status"`
+}
+
+// Review is one thing that a payment needs a person for.
+type Review struct {
+	Payment  string         `json:"payment"`
+	Tenant   string         `json:"tenant"`
+	Provider string         `json:"provider"`
+	Status   payment.Status `json:"status"`
+	Reason   string         `json:"reason"`
+	Detail   string         `json:"detail,omitempty"`
+	At       time.Time      `json:"at"`
+}
+
+// ReviewLine is one line of the list of reviews. The last is Done, or says what went
+// wrong; where neither came, the list is not whole.
+type ReviewLine struct {
+	Looked int     `json:"looked,omitempty"` // payments, since the line before
+	Review *Review `json:"review,omitempty"`
+	Done   bool    `json:"done,omitempty"`
+	Error  string  `json:"error,omitempty"`
+}
+
+// InReview tells what needs a person, of all tenants.
+func InReview(ctx context.Context, keys *access.Service, payments *checkout.Service, tell func(ReviewLine) error) error {
+	tenants, err := keys.Tenants(ctx)
+	if err != nil {
+		return err
+	}
+	looked := func(n int) error { return tell(ReviewLine{Looked: n}) }
+	found := func(p payment.Payment) error {
+		for _, r := range reviews(p) {
+			if err := tell(ReviewLine{Review: &r}); err != nil {
+				return err
+			}
+		}
+		return nil
+	}
+	for _, tenant := range tenants {
+		if err := payments.InReview(ctx, tenant, looked, found); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// reviews are the open ones of a payment.
+func reviews(p payment.Payment) (open []Review) {
+	one := Review{Payment: p.ID, Tenant: p.Tenant, Provider: p.Provider, Status: p.Status}
+	for _, r := range p.Reviews {
+		if r.Open() {
+			one.Reason, one.Detail, one.At = r.Reason, r.Detail, r.At
+			open = append(open, one)
+		}
+	}
+	if len(open) == 0 { // marked by a version that kept no reasons
+		one.Reason, one.At = payment.ReviewUnknown, p.UpdatedAt
+		open = append(open, one)
+	}
+	return open
+}
+
+// listReviews answers with a line for each, for as long as it takes. It ends when nobody
+// reads any more, and when the console is shut down.
+func (c *Console) listReviews(f *fiber.Ctx) error {
+	conn := f.Context().Conn()
+	f.Set(fiber.HeaderContentType, "application/x-ndjson")
+	f.Context().SetBodyStreamWriter(func(w *bufio.Writer) {
+		lines := &lines{conn: conn, w: w, to: json.NewEncoder(w)}
+		last := ReviewLine{Done: true}
+		if err := InReview(c.running, c.Access, c.Payments, func(l ReviewLine) error { return lines.send(l) }); err != nil {
+			last = ReviewLine{Error: reason(err)}
+		}
+		_ = lines.send(last) // who does not get it knows that the list is not whole
+	})
+	return nil
+}
+
+func (c *Console) resolvePayment(f *fiber.Ctx) error {
+	var v Verdict
+	decoder := json.NewDecoder(bytes.NewReader(f.Request().Body()))
+	decoder.DisallowUnknownFields()
+	if err := decoder.Decode(&v); err != nil {
+		return fiber.NewError(fiber.StatusBadRequest, "the body is not a verdict")
+	}
+	p, err := c.Payments.Settle(context.Background(), v.Tenant, strings.Clone(f.Params("id")), v.Request())
+	if err != nil {
+		return err
+	}
+	return f.JSON(Settled{ID: p.ID, Status: p.Status})
+}

@@ -1,0 +1,154 @@
+package httpapi_test
+
+import (
+	"encoding/json"
+	"log/slog"
+	"strings"
+	"testing"
+	"time"
+
+	"patchbay/adapters/httpapi"
+	"patchbay/adapters/sys"
+	"patchbay/core/checkout"
+	"patchbay/core/payment"
+	"patchbay/ports"
+)
+
+var noon = time.Date(2026, 7, 1, 12, 0, 0, 0, time.UTC)
+
+// register serves the payments of the rig's journal. No provider is configured.
+func register(t *testing.T) *rig {
+	t.Helper()
+	var r *rig
+	var server *httpapi.Server
+	r = serve(t, func(s *httpapi.Server) { server = s })
+	server.Checkout = checkout.New(checkout.Options{Journal: r.journal, Clock: sys.Clock{}, IDs: sys.IDs{}, Owner: "one", Log: slog.New(slog.DiscardHandler)})
+	return r
+}
+
+// keep stores a payment of which a refund is as given, in the midst of its claim where
+// there is an owner.
+func (r *rig) keep(t *testing.T, tenant, owner string, due time.Time, refund payment.Operation) {
+	t.Helper()
+	refund.ID, refund.Action, refund.Provider, refund.Amount = "op_2", payment.Refund, "stripe", 250
+	refund.Request.Reference, refund.StartedAt = "pi_1", noon
+	body, err := json.Marshal(payment.Payment{
+		ID: "pay_1", Tenant: tenant, Amount: 1250, Currency: "usd", Status: payment.Succeeded, CaptureMethod: payment.CaptureAutomatic,
+		Provider: "stripe", Account: "acct_1", ProviderReference: "pi_1", AmountCaptured: 1250, ExpiresAt: noon.Add(time.Hour),
+		Operations: []payment.Operation{{ID: "op_1", Action: payment.Create, Provider: "stripe", Outcome: payment.Done, Tries: 1, StartedAt: noon}, refund},
+		CreatedAt:  noon, UpdatedAt: noon,
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	err = r.journal.Save(t.Context(), &ports.Record{
+		Tenant: tenant, Kind: "payment", ID: "pay_1", Queue: "payments", Owner: owner, Due: due, Body: body,
+		Index: ports.Index{Status: string(payment.Succeeded), Created: noon},
+	})[0]
+	if err != nil {
+		t.Fatal(err)
+	}
+}
+
+func TestAPaymentTellsHowItsOperationsStand(t *testing.T) {
+	t.Parallel()
+	next := time.Now().Add(time.Hour).UTC().Truncate(time.Second)
+	for _, row := range []struct {
+		name, owner string
+		refund      payment.Operation
+		says        []string
+		silent      string
+	}{
+		{
+			"an outcome that is unknown", "", payment.Operation{Outcome: payment.Unknown, Tries: 3},
+			[]string{`"nextLookAt":"` + next.Format(time.RFC3339) + `"`, `"outcome":"unknown","provider":"stripe","startedAt":"2026-07-01T12:00:00Z","tries":3`, `"status":"pending"`}, "",
+		},
+		{
+			"one that is tried again", "", payment.Operation{Outcome: payment.Waiting},
+			[]string{`"nextLookAt":`, `"outcome":"waiting"`, `"status":"pending"`}, `"tries"`,
+		},
+		{"one that is being looked into", "two", payment.Operation{Outcome: payment.Unknown}, []string{`"outcome":"unknown"`}, "nextLookAt"},
+		{"one that has ended", "", payment.Operation{Outcome: payment.Done}, []string{`"account":"acct_1"`, `"expiresAt":"2026-07-01T13:00:00Z"`}, "nextLookAt"},
+	} {
+		t.Run(row.name, func(t *testing.T) {
+			t.Parallel()
+			r := register(t)
+			r.keep(t, "default", row.owner, next, row.refund)
+			a := r.do(t, "GET", "/api/payments/pay_1", "")
+			for _, text := range row.says {
+				if a.status != 200 || !strings.Contains(a.body, text) {
+					t.Errorf("%d %s\nwithout %s", a.status, a.body, text)
+				}
+			}
+			if row.silent != "" && strings.Contains(a.body, row.silent) {
+				t.Errorf("it tells of %s: %s", row.silent, a.body)
+			}
+		})
+	}
+}
+
+const resolve = "/api/payments/pay_1/resolve"
+
+func TestAVerdictSettlesAnUnknownOutcome(t *testing.T) {
+	t.Parallel()
+	r := register(t)
+	r.keep(t, "default", "", time.Now().Add(time.Hour), payment.Operation{Outcome: payment.Unknown})
+	const verdict = `{"verdict":"not_executed","note":"it is not in the dashboard"}`
+	a := r.do(t, "POST", resolve, verdict, asJSON)
+	for _, text := range []string{`"outcome":"not_executed"`, `"by":"local"`, `"note":"it is not in the dashboard"`, `"reason":"unknown_outcome"`, `"verdict":"not_executed"`} {
+		if a.status != 200 || !strings.Contains(a.body, text) {
+			t.Errorf("%d %s\nwithout %s", a.status, a.body, text)
+		}
+	}
+	if again := r.do(t, "POST", resolve, verdict, asJSON); again.status != 200 || again.body != a.body {
+		t.Errorf("once more: %d %s", again.status, again.body)
+	}
+	r.do(t, "POST", resolve, `{"verdict":"executed"}`, asJSON).refused(t, 409, "nothing_unknown", "")
+}
+
+func TestVerdictsThatAreNotTaken(t *testing.T) {
+	t.Parallel()
+	for _, row := range []struct {
+		name, owner, body string
+		status            int
+		code, param       string
+	}{
+		{"of nothing", "", `{}`, 400, "invalid_verdict", "verdict"},
+		{"of no known kind", "", `{"verdict":"lost"}`, 400, "invalid_verdict", "verdict"},
+		{"with a field that is none", "", `{"verdict":"noted","by":"eve"}`, 400, "unknown_field", "by"},
+		{"with a long note", "", `{"verdict":"noted","note":"` + strings.Repeat("n", 1001) + `"}`, 400, "invalid_note", "note"},
+		{"with a card's number", "", `{"verdict":"noted","note":"4242 4242 4242 4242"}`, 400, "invalid_note", "note"},
+		{"while a call is under way", "two", `{"verdict":"not_executed"}`, 409, "operation_in_progress", ""},
+		{"that only the provider can prove", "", `{"verdict":"executed","reference":"re_1"}`, 503, "provider_not_configured", ""},
+	} {
+		t.Run(row.name, func(t *testing.T) {
+			t.Parallel()
+			r := register(t)
+			r.keep(t, "default", row.owner, time.Now().Add(time.Hour), payment.Operation{Outcome: payment.Unknown})
+			r.do(t, "POST", resolve, row.body, asJSON).refused(t, row.status, row.code, row.param)
+		})
+	}
+}
+
+// Whoever takes payments has no say in what became of them.
+func TestAVerdictNeedsAScopeOfItsOwn(t *testing.T) {
+	t.Parallel()
+	r := register(t)
+	r.keep(t, "acme", "", time.Now().Add(time.Hour), payment.Operation{Outcome: payment.Unknown})
+	with := func(tenant, scope string) (header, string) {
+		token, key, err := r.access.Create(t.Context(), tenant, "test", []string{scope}, 0)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return header{"Authorization": "Bearer " + token}, key.ID
+	}
+	const verdict = `{"verdict":"not_executed"}`
+	shop, _ := with("acme", "payments:write")
+	r.do(t, "POST", resolve, verdict, asJSON, shop).refused(t, 403, "scope_missing", "")
+	other, _ := with("other", "payments:resolve")
+	r.do(t, "POST", resolve, verdict, asJSON, other).refused(t, 404, "record_not_found", "")
+	ada, id := with("acme", "payments:resolve")
+	if a := r.do(t, "POST", resolve, verdict, asJSON, ada); a.status != 200 || !strings.Contains(a.body, `"by":"`+id+`"`) {
+		t.Errorf("%d %s", a.status, a.body)
+	}
+}

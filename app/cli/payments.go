@@ -1,0 +1,112 @@
+package cli
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net/http"
+	"net/url"
+	"syscall"
+	"text/tabwriter"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"patchbay/adapters/console"
+	"patchbay/app"
+	"patchbay/config"
+	"patchbay/core/access"
+	"patchbay/core/checkout"
+)
+
+func payments(load loader) *cobra.Command {
+	cmd := &cobra.Command{Use: "payments", Short: "List and settle payments that need a person"}
+	cmd.AddCommand(reviewPayments(load), resolvePayment(load))
+	return cmd
+}
+
+func reviewPayments(load loader) *cobra.Command {
+	return &cobra.Command{
+		Use: "review", Short: "List the payments that need a person, of all tenants", Args: cobra.NoArgs,
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			c, err := load(cmd)
+			if err != nil {
+				return err
+			}
+			table := tabwriter.NewWriter(cmd.OutOrStdout(), 0, 8, 2, ' ', 0)
+			fmt.Fprintln(table, "PAYMENT\tTENANT\tPROVIDER\tSTATUS\tSINCE\tREASON\tDETAIL")
+			looked, said := 0, time.Now()
+			tell := func(l console.ReviewLine) error {
+				if looked += l.Looked; time.Since(said) > progressEvery {
+					cmd.PrintErrf("%d looked at\n", looked)
+					said = time.Now()
+				}
+				if r := l.Review; r != nil {
+					fmt.Fprintf(table, "%s\t%s\t%s\t%s\t%s\t%s\t%s\n", r.Payment, r.Tenant, r.Provider, r.Status, r.At.UTC().Format(time.RFC3339), r.Reason, r.Detail)
+				}
+				return nil
+			}
+			return errors.Join(inReview(cmd.Context(), c, tell), table.Flush())
+		},
+	}
+}
+
+// inReview asks a running gateway, which holds the store, through its admin listener.
+// Where none listens there it opens the store itself.
+func inReview(ctx context.Context, c *config.Config, tell func(console.ReviewLine) error) error {
+	err := follow(ctx, http.MethodGet, "http://"+c.Server.AdminAddress+"/admin/payments/review", nil, func(l console.ReviewLine) (bool, error) {
+		if l.Error != "" {
+			return false, errors.New(l.Error)
+		}
+		return l.Done, tell(l)
+	})
+	if errors.Is(err, syscall.ECONNREFUSED) {
+		err = app.WithPayments(ctx, c, func(s *checkout.Service, keys *access.Service) error {
+			return console.InReview(ctx, keys, s, tell)
+		})
+	}
+	return err
+}
+
+func resolvePayment(load loader) *cobra.Command {
+	var v console.Verdict
+	cmd := &cobra.Command{
+		Use: "resolve PAYMENT", Short: "Settle a payment with what you saw at its provider", Args: cobra.ExactArgs(1),
+		RunE: func(cmd *cobra.Command, args []string) error {
+			c, err := load(cmd)
+			if err != nil {
+				return err
+			}
+			settled, err := resolve(cmd.Context(), c, args[0], v)
+			if err != nil {
+				return err
+			}
+			fmt.Fprintf(cmd.OutOrStdout(), "%s is settled: %s\n", settled.ID, settled.Status)
+			return nil
+		},
+	}
+	cmd.Flags().StringVar(&v.Verdict, "verdict", "", "executed, not_executed, or noted where nothing is unknown")
+	cmd.Flags().StringVar(&v.Reference, "reference", "", "the provider's object that the operation made, for executed: pi_… or re_…")
+	cmd.Flags().StringVar(&v.Note, "note", "", "what was seen; it is kept with the payment")
+	cmd.Flags().StringVar(&v.Tenant, "tenant", access.DefaultTenant, "whose payment it is")
+	cobra.CheckErr(cmd.MarkFlagRequired("verdict")) // the flag is there
+	return cmd
+}
+
+// resolve asks a running gateway. Where there is none it opens the store itself, but for
+// what only the provider can tell.
+func resolve(ctx context.Context, c *config.Config, id string, v console.Verdict) (settled console.Settled, err error) {
+	err = ask(ctx, "http://"+c.Server.AdminAddress+"/admin/payments/"+url.PathEscape(id)+"/resolve", http.MethodPost, v, &settled)
+	switch {
+	case !errors.Is(err, syscall.ECONNREFUSED):
+		return settled, err
+	case v.Verdict == string(checkout.Executed):
+		return settled, errors.New("what was executed is read at the provider: start the gateway first")
+	}
+	err = app.WithPayments(ctx, c, func(s *checkout.Service, _ *access.Service) error {
+		p, err := s.Settle(ctx, v.Tenant, id, v.Request())
+		settled = console.Settled{ID: p.ID, Status: p.Status}
+		return err
+	})
+	return settled, err
+}
