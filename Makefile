@@ -36,6 +36,11 @@ check: check-tidy check-generated vet lint race ## what must hold before a merge
 bench: build ## ratios to floors measured in the same run
 	$(GO) test -run '^$$' -bench . -benchtime 1x -timeout 30m ./tests/bench
 
+# The other binary: git worktree add ../previous COMMIT, and there make build.
+.PHONY: bench-pair
+bench-pair: ## payments here and on OTHER, the path of another gateway's binary, in turn: the ratios
+	PATCHBAY_BENCH_OTHER=$(abspath $(OTHER)) $(GO) test -run '^$$' -bench Payment16BesideAnotherBinary -benchtime 1x -timeout 10m ./tests/bench
+
 .PHONY: interop
 interop: build tests/interop/node_modules ## webhooks signed by Stripe's library (node 18 or later, npm); the store behind PgBouncer (pgbouncer)
 	node tests/interop/live.mjs
@@ -73,6 +78,7 @@ check-generated: ## generated code is as its sources say
 .PHONY: vet
 vet:
 	$(GO) vet -tags interop ./...
+	$(GO) vet -tags clockstep ./adapters/sys
 
 .PHONY: lint
 lint: $(LINT) ## linters and formatting: .golangci.yml

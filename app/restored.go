@@ -69,7 +69,7 @@ func (r *restored) use(ctx context.Context, name string, store Storage, clock po
 		err = store.aged.Known(ctx)
 	}
 	if err == nil {
-		err = r.follow(ctx, store.Journal, depot.Point{})
+		_, err = r.follow(ctx, store.Journal, depot.Point{})
 	}
 	return err
 }
@@ -83,24 +83,25 @@ func (r *restored) older(ctx context.Context, store Storage) (bool, error) {
 	return installation.Seen(r.dir, r.store).Behind(ctx, store.Journal)
 }
 
-// follow keeps beside the store how far its feed has come.
-func (r *restored) follow(ctx context.Context, journal ports.Journal, from depot.Point) error {
+// follow keeps beside the store how far its feed has come, and returns it.
+func (r *restored) follow(ctx context.Context, journal ports.Journal, from depot.Point) (depot.Point, error) {
 	now, err := from.Latest(ctx, journal)
 	if err != nil || now == from {
-		return err
+		return from, err
 	}
 	if err := installation.See(r.dir, r.store, now); err != nil {
-		return fmt.Errorf("how far the feed has come is not kept: %w", err)
+		return from, fmt.Errorf("how far the feed has come is not kept: %w", err)
 	}
-	return nil
+	return now, nil
 }
 
 // run follows the feed until ctx ends.
 func (r *restored) run(ctx context.Context, journal ports.Journal) {
 	ticker := time.NewTicker(idle)
 	defer ticker.Stop()
-	for {
-		if err := r.follow(ctx, journal, installation.Seen(r.dir, r.store)); err != nil && ctx.Err() == nil {
+	for at := installation.Seen(r.dir, r.store); ; {
+		var err error
+		if at, err = r.follow(ctx, journal, at); err != nil && ctx.Err() == nil {
 			r.log.Warn("app: an older copy of the store would not be told from it", "error", err)
 		}
 		select {
