@@ -48,7 +48,7 @@ func (s *Service) see(ctx context.Context, g ports.PaymentGateway, p payment.Pay
 		return s.seeIntent(ctx, g, op)
 	default:
 		a.intent, a.err = g.Retrieve(ctx, op.Request.Reference)
-		a.looked = a.err == nil && shows(p, op, a.intent)
+		a.looked = a.err == nil && !p.Judged(op, a.intent).Outcome.Open()
 	}
 	if a.err == nil || fault.Is(a.err, fault.NotFound) {
 		l.at, a.err = s.clockOf(ctx, g)
@@ -91,13 +91,6 @@ func (s *Service) clockOf(ctx context.Context, g ports.PaymentGateway) (time.Tim
 		now = page.Now
 	}
 	return now, err
-}
-
-// shows reports whether the intent shows that the operation was done, or that it was not.
-func shows(p payment.Payment, op payment.Operation, i payment.Intent) bool {
-	p.Operations = []payment.Operation{op}
-	p.Replace(i)
-	return !p.Operations[0].Outcome.Open()
 }
 
 func findRefund(ctx context.Context, g ports.PaymentGateway, op payment.Operation) (payment.ProviderRefund, bool, error) {
