@@ -66,10 +66,11 @@ func (s *Service) Capture(ctx context.Context, tenant, id string, amount int64, 
 		if err := capturable(p, amount); err != nil {
 			return err
 		}
+		wanted := amount
 		if amount == 0 {
-			amount = p.AmountCapturable
+			wanted = p.AmountCapturable
 		}
-		return s.begin(p, payment.Capture, amount, key, payment.Request{Reference: p.ProviderReference})
+		return s.begin(p, payment.Capture, wanted, key, payment.Request{Reference: p.ProviderReference})
 	})
 }
 

@@ -22,13 +22,15 @@ func (s *Service) Refund(ctx context.Context, tenant, id string, amount int64, k
 		if err := refundable(p, amount); err != nil {
 			return err
 		}
-		all := amount == 0
-		if all {
-			amount = p.Refundable()
+		wanted := amount
+		if amount == 0 {
+			wanted = p.Refundable()
 		}
-		err := s.begin(p, payment.Refund, amount, key, payment.Request{Reference: p.ProviderReference})
-		p.Open().All = all
-		return err
+		if err := s.begin(p, payment.Refund, wanted, key, payment.Request{Reference: p.ProviderReference}); err != nil {
+			return err
+		}
+		p.Open().All = amount == 0
+		return nil
 	})
 	op := result.Operation
 	if !beyond(&op) {

@@ -88,3 +88,29 @@ func TestAKeyThatHasExpiredIsNewAtTheProvider(t *testing.T) {
 		}
 	})
 }
+
+// What "all that is left" means is read again with the payment, where somebody was
+// quicker.
+func TestAllThatIsLeftIsWhatIsLeftWhenItIsSaved(t *testing.T) {
+	within(t, func(t *testing.T, r *rig) {
+		res, err := r.pay(t, "k")
+		if err != nil {
+			t.Fatal(err)
+		}
+		id, first := res.Payment.ID, true
+		fail := func(op string) error {
+			if op == memjournal.Save && first {
+				first = false
+				if _, err := r.Refund(t.Context(), tenant, id, 300, idem.Key{}); err != nil {
+					t.Error(err)
+				}
+			}
+			return nil
+		}
+		r.fail.Store(&fail)
+		rest, err := r.Refund(t.Context(), tenant, id, 0, idem.Key{})
+		if err != nil || rest.Operation.Amount != 950 || !rest.Operation.All || rest.Payment.AmountRefunded != 1250 {
+			t.Errorf("%+v, %v", rest.Operation, err)
+		}
+	})
+}
