@@ -41,10 +41,11 @@ const maxReviews = 50
 
 // Review marks the payment for a person to look at, and reports whether that is new.
 // The same detail is not brought up twice, not even after it was settled: what is
-// told again is no news. now may be zero; then Audit dates it.
+// told again is no news, but of an operation that was asked for again since. now may be
+// zero; then Audit dates it.
 func (p *Payment) Review(reason, detail string, now time.Time) bool {
 	for _, r := range p.Reviews {
-		if r.Reason == reason && r.Detail == detail {
+		if r.Reason == reason && r.Detail == detail && !p.triedSince(r) {
 			return false
 		}
 	}
@@ -54,6 +55,13 @@ func (p *Payment) Review(reason, detail string, now time.Time) bool {
 	}
 	p.Reviews = append(p.Reviews, Review{Reason: reason, Detail: detail, At: now})
 	return true
+}
+
+// triedSince reports whether the operation of a review was asked for again after it was
+// settled.
+func (p *Payment) triedSince(r Review) bool {
+	op := p.Operation(r.Detail)
+	return op != nil && !r.Open() && op.LastTry().After(r.SettledAt)
 }
 
 // Settle closes all that is open with what a person has found.

@@ -53,6 +53,23 @@ func TestAVerdictIsKnownAgainUntilSomethingElseIsBroughtUp(t *testing.T) {
 	}
 }
 
+func TestAnOperationThatIsAskedForAgainIsReviewedAgain(t *testing.T) {
+	t.Parallel()
+	p := payment.Payment{Operations: []payment.Operation{{ID: "op_1", Outcome: payment.Unknown, StartedAt: noon.Add(-time.Hour)}}}
+	p.Review(payment.ReviewUnknown, "op_1", noon)
+	p.Settle("not_executed", "", "anna", noon)
+	if p.Review(payment.ReviewUnknown, "op_1", noon.Add(time.Minute)) {
+		t.Error("the same try is brought up again")
+	}
+	p.Operations[0].TriedAt = noon.Add(time.Hour)
+	if !p.Review(payment.ReviewUnknown, "op_1", noon.Add(2*time.Hour)) || !p.NeedsReview {
+		t.Error("nobody is told of the next try")
+	}
+	if p.Review(payment.ReviewUnknown, "op_1", noon.Add(3*time.Hour)) || len(p.Reviews) != 2 {
+		t.Errorf("told twice: %+v", p.Reviews)
+	}
+}
+
 func TestAReviewWithoutAReasonIsSettledToo(t *testing.T) {
 	t.Parallel()
 	p := payment.Payment{NeedsReview: true} // as the version before had it
