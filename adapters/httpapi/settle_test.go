@@ -60,12 +60,16 @@ func TestAPaymentTellsHowItsOperationsStand(t *testing.T) {
 		silent      string
 	}{
 		{
-			"an outcome that is unknown", "", payment.Operation{Outcome: payment.Unknown, Tries: 3},
-			[]string{`"nextLookAt":"` + next.Format(time.RFC3339) + `"`, `"outcome":"unknown","provider":"stripe","startedAt":"2026-07-01T12:00:00Z","tries":3`, `"status":"pending"`}, "",
+			"an outcome that is unknown", "",
+			payment.Operation{Outcome: payment.Unknown, Tries: 3},
+			[]string{`"nextLookAt":"` + next.Format(time.RFC3339) + `"`, `"outcome":"unknown","provider":"stripe","startedAt":"2026-07-01T12:00:00Z","tries":3`, `"status":"pending"`},
+			"",
 		},
 		{
-			"one that is tried again", "", payment.Operation{Outcome: payment.Waiting},
-			[]string{`"nextLookAt":`, `"outcome":"waiting"`, `"status":"pending"`}, `"tries"`,
+			"one that is tried again", "",
+			payment.Operation{Outcome: payment.Waiting},
+			[]string{`"nextLookAt":`, `"outcome":"waiting"`, `"status":"pending"`},
+			`"tries"`,
 		},
 		{"one that is being looked into", "two", payment.Operation{Outcome: payment.Unknown}, []string{`"outcome":"unknown"`}, "nextLookAt"},
 		{"one that has ended", "", payment.Operation{Outcome: payment.Done}, []string{`"account":"acct_1"`, `"expiresAt":"2026-07-01T13:00:00Z"`}, "nextLookAt"},

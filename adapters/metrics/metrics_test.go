@@ -51,7 +51,8 @@ func TestWhatIsShown(t *testing.T) {
 		"a breaker that probes":  {func(m *metrics.Metrics) { m.Breaker("acme", metrics.Probing) }, []string{`patchbay_breaker_state{provider="acme"} 1`}, "umbrella"},
 		"a payment that needs a person": {
 			func(m *metrics.Metrics) { m.Reviewed("acme", "second_intent") },
-			[]string{`patchbay_reviews_total{provider="acme",reason="second_intent"} 1`}, "umbrella",
+			[]string{`patchbay_reviews_total{provider="acme",reason="second_intent"} 1`},
+			"umbrella",
 		},
 		"a spool": {func(m *metrics.Metrics) {
 			m.Spool(func() (held, refused int, oldest time.Duration) { return 3, 1, 90 * time.Second })

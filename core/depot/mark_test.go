@@ -155,7 +155,7 @@ func TestAStoreThatWasMovedIsNotUsed(t *testing.T) {
 
 func TestAStoreThatWasMovedIsOpenedAgain(t *testing.T) {
 	t.Parallel()
-	reopen := func(t *testing.T, r *rig, there bool, force bool) error {
+	reopen := func(t *testing.T, r *rig, there, force bool) error {
 		copied := depot.Side{Name: "there"}
 		if there {
 			copied = r.options().To

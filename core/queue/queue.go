@@ -68,7 +68,7 @@ func (w *Worker) Run(ctx context.Context) {
 		n, full := places.room()
 		var claims []ports.Claim
 		var later <-chan time.Time
-		switch began := time.Now(); {
+		switch began := time.Now(); { //nolint:forbidigo // it measures how long the store takes
 		case n == 0: // until one is freed
 		case len(full) == 0:
 			claims = w.claim(ctx, n)
@@ -76,7 +76,7 @@ func (w *Worker) Run(ctx context.Context) {
 			later = time.After(past.Sub(began))
 		default:
 			claims = w.claim(ctx, n, full...)
-			past = time.Now().Add(patience * time.Since(began))
+			past = time.Now().Add(patience * time.Since(began)) //nolint:forbidigo // as above
 		}
 		for _, c := range claims {
 			places.take(c.Tenant)

@@ -133,7 +133,7 @@ func (s *Set) enrol(ctx context.Context) ([]string, error) {
 	journal := s.plain.Journal
 	r, err := journal.Get(ctx, setTenant, setKind, s.name)
 	if fault.Is(err, fault.NotFound) {
-		r, err = ports.Record{Tenant: setTenant, Kind: setKind, ID: s.name, Body: []byte(`{}`), Index: ports.Index{Created: time.Now()}}, nil
+		r, err = ports.Record{Tenant: setTenant, Kind: setKind, ID: s.name, Body: []byte(`{}`), Index: ports.Index{Created: time.Unix(0, 0)}}, nil
 	}
 	if err != nil {
 		return nil, err

@@ -66,7 +66,7 @@ func newStreet(t *testing.T, seed uint64, settings string) *street {
 	s := &street{
 		seed:     seed,
 		sendgrid: sendgridsim.Start(t, sendgridsim.Options{}), mailgun: mailgunsim.Start(t, mailgunsim.Options{}),
-		luck: &luck{r: rand.New(rand.NewPCG(seed, 0))}, problems: map[string][]string{}, //nolint:gosec // seeded on purpose
+		luck: &luck{r: rand.New(rand.NewPCG(seed, 0))}, problems: map[string][]string{},
 	}
 	s.Shop = gateway.NewShop(t, gateway.ShopOptions{
 		Database: settings, Policies: streetPolicies, Mail: []string{"sendgrid", "mailgun"},

@@ -99,7 +99,7 @@ func stall(t *testing.T, s shop) stalled {
 	body := []byte(`{"amount":1999,"currency":"usd","confirm":true,"paymentMethods":{"stripe":"pm_card_visa","stripe-eu":"pm_card_visa"}}`)
 	go func() {
 		defer close(w.done)
-		_, _ = gateway.Send(context.Background(), http.MethodPost, s.Base+"/api/payments", body, //nolint:usetesting // it may outlast the test
+		_, _ = gateway.Send(context.Background(), http.MethodPost, s.Base+"/api/payments", body,
 			gateway.Header{"Content-Type": "application/json"}, w.key)
 	}()
 	gateway.Eventually(t, 20*time.Second, "the provider is asked", func() bool { return len(s.First.Requests()) == 1 })

@@ -17,7 +17,9 @@ func lost(sim *stripesim.Sim) {
 	refunds := stripesim.On(payment.Refund)
 	sim.Inject(faultserver.Fault{
 		Standing: true, Mishap: stripesim.BadGateway(),
-		Match: func(r *http.Request, body []byte) bool { return refunds(r, body) && r.Header.Get("Idempotency-Key") != "" },
+		Match: func(r *http.Request, body []byte) bool {
+			return refunds(r, body) && r.Header.Get("Idempotency-Key") != ""
+		},
 	})
 }
 

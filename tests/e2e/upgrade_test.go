@@ -47,7 +47,7 @@ func upgraded(t *testing.T) (g *gateway.Gateway, asked []old, made time.Time) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	defer packed.Close() //nolint:errcheck // only read
+	defer packed.Close()
 	unpack, err := gzip.NewReader(packed)
 	if err != nil {
 		t.Fatal(err)

@@ -1,6 +1,7 @@
 package gateway
 
 import (
+	"context"
 	"fmt"
 	"os"
 	"os/exec"
@@ -30,7 +31,7 @@ func build(more ...string) (string, error) {
 	}
 	path := filepath.Join(dir, "patchbay")
 	args := append([]string{"build", "-trimpath", "-ldflags", "-s -w", "-o", path}, more...)
-	build := exec.Command("go", append(args, "./app/cmd/patchbay")...) //nolint:gosec // our own arguments
+	build := exec.CommandContext(context.Background(), "go", append(args, "./app/cmd/patchbay")...)
 	build.Dir, build.Env = Root(), append(os.Environ(), "CGO_ENABLED=0")
 	if out, err := build.CombinedOutput(); err != nil {
 		return "", fmt.Errorf("%w: %s", err, out)

@@ -64,9 +64,9 @@ func (g *Gateway) PutBack(t testing.TB, kept string) {
 
 func copyFile(t testing.TB, from, to string) {
 	t.Helper()
-	raw, err := os.ReadFile(from)
+	raw, err := os.ReadFile(from) //nolint:gosec // of the test
 	if err == nil {
-		err = os.WriteFile(to, raw, 0o600)
+		err = os.WriteFile(to, raw, 0o600) //nolint:gosec // of the test
 	}
 	if err != nil {
 		t.Fatal(err)

@@ -53,7 +53,8 @@ func NewShop(t testing.TB, o ShopOptions) *Shop {
 	if len(o.Mail) == 0 {
 		o.Mail = []string{"catcher"}
 	}
-	s := &Shop{First: first, Second: second, config: fmt.Sprintf(`
+	s := &Shop{
+		First: first, Second: second, config: fmt.Sprintf(`
 payments: {providers: [stripe, stripe-eu]}
 mail: {providers: [%s]}
 storage: {provider: store}
@@ -67,7 +68,8 @@ policies:
 `, strings.Join(o.Mail, ", "), o.Database, first.Account(), first.URL(), second.Account(), second.URL(), strings.Join(o.Others, "\n  "), strings.Join(o.Policies, "\n  ")),
 		env: append([]string{
 			"FIRST_KEY=" + first.Key(), "SECOND_KEY=" + second.Key(), "FIRST_SECRET=" + FirstSecret, "SECOND_SECRET=" + SecondSecret,
-		}, o.Env...)}
+		}, o.Env...),
+	}
 	s.Gateway = Configured(t, s.config, s.env...)
 	return s
 }

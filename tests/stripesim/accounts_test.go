@@ -22,7 +22,7 @@ func get(t *testing.T, s *stripesim.Sim, key, path string) (status int, body str
 	if err != nil {
 		t.Fatal(err)
 	}
-	defer resp.Body.Close() //nolint:errcheck // it was read
+	defer resp.Body.Close()
 	all, err := io.ReadAll(resp.Body)
 	if err != nil {
 		t.Fatal(err)
