@@ -146,7 +146,10 @@ func (s *Service) try(p *payment.Payment, op *payment.Operation) error {
 		op.ProviderKey = s.providerKey(p, op)
 	}
 	if op.Account == "" {
-		s.know(p, op)
+		op.Account = s.account(op.Provider)
+	}
+	if op.Creates() { // another provider may have been tried meanwhile
+		p.Account = op.Account
 	}
 	if op.Body != "" {
 		return nil
