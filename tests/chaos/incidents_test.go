@@ -2,6 +2,7 @@ package chaos_test
 
 import (
 	"context"
+	"fmt"
 	"slices"
 	"testing"
 	"time"
@@ -63,17 +64,20 @@ func (s *street) putBack(t *testing.T, file string) {
 	s.PutBack(t, file)
 	s.Restart(t)
 	s.mu.Lock()
-	s.window = false
+	s.window, s.replaying = false, true
 	all := slices.Clone(s.requests)
 	s.mu.Unlock()
 	s.gate.Unlock()
 	ctx, cancel := context.WithTimeout(t.Context(), 2*time.Minute)
 	defer cancel()
 	s.repeat(ctx, all, "after an older file was put back")
+	s.mu.Lock()
+	s.replaying = false
+	s.mu.Unlock()
 }
 
 // streetSettles bounds the wait for what never ends.
-const streetSettles = 4 * time.Minute
+const streetSettles = 2 * time.Minute
 
 // settle heals everything and lets time pass until nothing waits. Nobody asks anything
 // in it. At the end a payment may have been looked for for hours.
@@ -86,8 +90,7 @@ func (s *street) settle(t *testing.T) {
 	open := func() (all []string) {
 		for _, path := range []string{"/api/payments?status=processing&limit=3", "/api/emails?status=queued&limit=3", "/api/emails?status=sending&limit=3"} {
 			for _, one := range s.read(t, path).Data() {
-				id, _ := one["id"].(string)
-				all = append(all, id)
+				all = append(all, fmt.Sprint(one))
 			}
 		}
 		return all
@@ -105,7 +108,7 @@ func (s *street) settle(t *testing.T) {
 		if s.ownClock {
 			s.step(t, s.clock+20*time.Minute)
 		}
-		if _, err := s.store(t.Context(), "UPDATE record SET due = 1 WHERE queue IN ('payments', 'mail')"); err != nil {
+		if _, err := s.store(t.Context(), hasten); err != nil {
 			t.Fatal(err)
 		}
 		return len(left) == 0

@@ -9,7 +9,6 @@ import (
 	"testing"
 	"time"
 
-	"patchbay/core/payment"
 	"patchbay/tests/gateway"
 	"patchbay/tests/postgres"
 )
@@ -90,7 +89,7 @@ func TestMoneyAndMailOnAFile(t *testing.T) {
 	t.Parallel()
 	e, seed := theExtent(t), seeded(t)
 	s := newStreet(t, seed, "")
-	s.ownClock = true
+	s.ownClock, s.oneAccount = true, true
 	s.OwnClock(t)
 	s.Restart(t)
 	s.store = inFile(t, s.Data("patchbay.db"))
@@ -171,7 +170,7 @@ func (s *street) reconcile(t *testing.T) {
 	var payments, mails, unknown, twice, forgotten, forgottenTwice int
 	for order, entries := range books {
 		if len(entries) > 1 {
-			s.wrong("PAYMENTS DOUBLED", "%s: %d charges", order, len(entries))
+			s.wrong("PAYMENTS DOUBLED", "%s: %s %s and %s %s", order, entries[0].account, entries[0].Key, entries[1].account, entries[1].Key)
 		}
 	}
 	for _, r := range s.requests {
@@ -211,7 +210,7 @@ func (s *street) reconcile(t *testing.T) {
 }
 
 // checkPayment holds one payment against what its caller was told, and what was charged.
-func (s *street) checkPayment(t *testing.T, r *errand, charges []payment.BookEntry) {
+func (s *street) checkPayment(t *testing.T, r *errand, charges []charge) {
 	if r.id == "" { // declined
 		if len(charges) > 0 {
 			s.wrong("a decline that was charged", "%s", r.key)

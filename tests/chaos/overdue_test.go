@@ -12,6 +12,10 @@ import (
 	"patchbay/tests/gateway"
 )
 
+// hasten makes what waits for its time due: payments and mail, in the queues of each
+// provider.
+const hasten = "UPDATE record SET due = 1 WHERE queue IN ('payments', 'mail') OR queue LIKE 'payments:%' OR queue LIKE 'mail:%'"
+
 const look = 2 * time.Second // between two looks, for the gateways to be at it
 
 // database does a statement, and returns of how many rows.
@@ -51,7 +55,7 @@ func overdue(t *testing.T, do database) {
 			return false
 		}
 		last = time.Now()
-		waiting, err := do(t.Context(), "UPDATE record SET due = 1 WHERE queue IN ('payments', 'mail')")
+		waiting, err := do(t.Context(), hasten)
 		if err != nil {
 			t.Fatal(err)
 		}

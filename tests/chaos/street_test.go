@@ -30,12 +30,16 @@ type street struct {
 	luck     *luck
 	clock    time.Duration // how far the gateway's clock is off
 	ownClock bool
+	// oneAccount is set where an older file is put back: that a payment went to the other
+	// account, since the first did nothing, is in the newer file alone.
+	oneAccount bool
 
-	mu       sync.Mutex
-	problems map[string][]string // examples, by what is wrong
-	requests []*errand           // all that were answered for good, in order
-	window   bool                // what is accepted now may be forgotten
-	gate     sync.RWMutex        // held by who asks; closed while an older file is put back
+	mu        sync.Mutex
+	problems  map[string][]string // examples, by what is wrong
+	requests  []*errand           // all that were answered for good, in order
+	window    bool                // what is accepted now may be forgotten
+	replaying bool                // what was forgotten is repeated
+	gate      sync.RWMutex        // held by who asks; closed while an older file is put back
 }
 
 // luck is random numbers for many.
@@ -134,12 +138,20 @@ func (s *street) judge(t *testing.T) {
 	}
 }
 
+// charge is an entry in an account's book.
+type charge struct {
+	payment.BookEntry
+	account string
+}
+
 // books are what both accounts have: the charges of each order, captured or held.
-func (s *street) books() (charges map[string][]payment.BookEntry) {
-	charges = map[string][]payment.BookEntry{}
-	for _, e := range slices.Concat(s.First.Book(), s.Second.Book()) {
-		if e.Captured > 0 || e.Status == payment.RequiresCapture {
-			charges[e.Metadata["order"]] = append(charges[e.Metadata["order"]], e)
+func (s *street) books() (charges map[string][]charge) {
+	charges = map[string][]charge{}
+	for name, account := range map[string]*stripesim.Sim{"first": s.First, "second": s.Second} {
+		for _, e := range account.Book() {
+			if e.Captured > 0 || e.Status == payment.RequiresCapture {
+				charges[e.Metadata["order"]] = append(charges[e.Metadata["order"]], charge{e, name})
+			}
 		}
 	}
 	return charges
