@@ -25,11 +25,13 @@ func (s *street) stall(t *testing.T, g *gateway.Gateway, d time.Duration) {
 	g.Resume(t)
 }
 
-// step sets the gateway's clock so far off.
+// step sets the clocks of all gateways so far off.
 func (s *street) step(t *testing.T, off time.Duration) {
 	t.Helper()
 	s.clock = off
-	s.SetClock(t, off)
+	for _, g := range s.all {
+		g.SetClock(t, off)
+	}
 }
 
 // outage lets no provider be reached.
@@ -64,7 +66,7 @@ func (s *street) putBack(t *testing.T, file string) {
 	s.PutBack(t, file)
 	s.Restart(t)
 	s.mu.Lock()
-	s.window, s.replaying = false, true
+	s.window, s.replaying, s.older = false, true, true
 	all := slices.Clone(s.requests)
 	s.mu.Unlock()
 	s.gate.Unlock()
@@ -105,9 +107,8 @@ func (s *street) settle(t *testing.T) {
 			s.wrong("what never ends", "%v", left)
 			return true
 		}
-		if s.ownClock {
-			s.step(t, s.clock+20*time.Minute)
-		}
+		s.passed.Add(int64(20 * time.Minute))
+		s.step(t, s.clock+20*time.Minute)
 		if _, err := s.store(t.Context(), hasten); err != nil {
 			t.Fatal(err)
 		}

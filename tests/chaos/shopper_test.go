@@ -59,6 +59,8 @@ func (s *street) try(ctx context.Context, key, path, body string) *errand {
 		return nil
 	case a.Status == http.StatusNotFound && s.isReplaying():
 		return nil // its payment comes again
+	case a.Code() == "unexpected_state" && s.putBackOnce():
+		// The provider has done it, and the key was forgotten: it is told how things stand.
 	default:
 		s.wrong("an answer that nothing explains", "%s %s: %d %s", path, key, a.Status, a.Body)
 	}
@@ -71,6 +73,12 @@ func (s *street) isReplaying() bool {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	return s.replaying
+}
+
+func (s *street) putBackOnce() bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.older
 }
 
 // waits are the codes of what will be over soon.
@@ -175,6 +183,7 @@ func (s *street) same(then, now *errand, when string) {
 	case now == nil:
 		s.wrong("a key that is not answered any more "+when, "%s", then.key)
 	case now.status == http.StatusPaymentRequired && strings.Contains(now.body, "chargeDeclined"): // it was not known at first
+	case now.status == http.StatusConflict: // judged where it was answered
 	case now.id != then.id && !strings.HasSuffix(then.key, "-refund"): // a refund has another id in another store
 		s.wrong("a key that stands for something else "+when, "%s: %s was %s", then.key, now.id, then.id)
 	case then.status == http.StatusPaymentRequired && now.status != then.status:

@@ -7,6 +7,7 @@ import (
 	"net/http"
 	"slices"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -28,8 +29,8 @@ type street struct {
 	store    database
 	seed     uint64
 	luck     *luck
-	clock    time.Duration // how far the gateway's clock is off
-	ownClock bool
+	clock    time.Duration // how far the gateways' clocks are off
+	passed   atomic.Int64  // time that has passed for the accounts as well
 	// oneAccount is set where an older file is put back: that a payment went to the other
 	// account, since the first did nothing, is in the newer file alone.
 	oneAccount bool
@@ -39,6 +40,7 @@ type street struct {
 	requests  []*errand           // all that were answered for good, in order
 	window    bool                // what is accepted now may be forgotten
 	replaying bool                // what was forgotten is repeated
+	older     bool                // an older file was put back
 	gate      sync.RWMutex        // held by who asks; closed while an older file is put back
 }
 
@@ -73,6 +75,7 @@ func newStreet(t *testing.T, seed uint64, settings string) *street {
 		luck: &luck{r: rand.New(rand.NewPCG(seed, 0))}, problems: map[string][]string{},
 	}
 	s.Shop = gateway.NewShop(t, gateway.ShopOptions{
+		Now:      func() time.Time { return time.Now().Add(time.Duration(s.passed.Load())) },
 		Database: settings, Policies: streetPolicies, Mail: []string{"sendgrid", "mailgun"},
 		Others: []string{
 			fmt.Sprintf("sendgrid: {type: sendgrid, api_key: \"${SENDGRID_KEY}\", base_url: %q}", s.sendgrid.URL()),
@@ -80,6 +83,7 @@ func newStreet(t *testing.T, seed uint64, settings string) *street {
 		},
 		Env: []string{"SENDGRID_KEY=" + s.sendgrid.Key(), "MAILGUN_KEY=" + s.mailgun.Key()},
 	})
+	s.OwnClock(t)
 	s.all = fleet{s.Gateway}
 	return s
 }
