@@ -30,6 +30,7 @@ import (
 	"patchbay/core/inbox"
 	"patchbay/core/mailroom"
 	"patchbay/core/message"
+	"patchbay/core/payment"
 	"patchbay/core/queue"
 	"patchbay/core/retention"
 	"patchbay/ports"
@@ -137,6 +138,7 @@ func newGateways(c *config.Config, store Storage, s surroundings) (accounts, []p
 		}
 		bare = append(bare, gateway)
 		gateways = append(gateways, failover.NewGateway(gateway, within(p, s)))
+		s.metrics.AddReviews(name, payment.ReviewReasons()...)
 		if mock, ok := gateway.(*mockpay.Gateway); ok {
 			mocks["provider:"+name] = mock
 		}

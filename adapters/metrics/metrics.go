@@ -88,6 +88,13 @@ func (m *Metrics) Breaker(provider string, s State) {
 	m.breakers.WithLabelValues(provider).Set(float64(s))
 }
 
+// AddReviews shows a payment provider for whose payments no person was ever needed.
+func (m *Metrics) AddReviews(provider string, reasons ...string) {
+	for _, r := range reasons {
+		m.reviews.WithLabelValues(provider, r).Add(0)
+	}
+}
+
 // Reviewed counts a payment that has come to need a person.
 func (m *Metrics) Reviewed(provider, reason string) {
 	m.reviews.WithLabelValues(provider, reason).Inc()

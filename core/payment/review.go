@@ -33,6 +33,11 @@ const (
 	ReviewCurrency     = "currency_mismatch"
 )
 
+// ReviewReasons lists them.
+func ReviewReasons() []string {
+	return []string{ReviewUnknown, ReviewOtherAccount, ReviewSecondIntent, ReviewForeign, ReviewAmount, ReviewCurrency}
+}
+
 // byProvider settles a review that the provider's own word has answered.
 const byProvider = "provider"
 
