@@ -204,7 +204,7 @@ func newCheckout(c *config.Config, store Storage, gateways []ports.PaymentGatewa
 	return checkout.New(checkout.Options{
 		Journal: store.Journal, Gateways: gateways, Accounts: known, Events: hook, Clock: s.clock, IDs: s.ids,
 		Currencies: c.Payments.Currencies, Secret: s.secrets.For("payment keys"), Owner: s.owner, Log: s.log,
-		Reviewed: s.metrics.Reviewed,
+		Reviewed: s.metrics.Reviewed, Restored: s.restored.since,
 	})
 }
 

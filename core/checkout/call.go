@@ -33,6 +33,9 @@ func (s *Service) call(ctx context.Context, p payment.Payment, op payment.Operat
 	}
 	ctx, cancel := context.WithTimeout(ports.WithTenant(ctx, p.Tenant), callDeadline)
 	defer cancel()
+	if made := op.Request.Made; made != nil {
+		return s.adopt(ctx, g, op, made.Reference)
+	}
 	var a answer
 	switch r := s.change(&p, &op).(type) {
 	case payment.CreateRequest:
@@ -47,6 +50,15 @@ func (s *Service) call(ctx context.Context, p payment.Payment, op payment.Operat
 		a.refund, a.err = g.Refund(ctx, r)
 	}
 	return s.explain(ctx, g, op, a)
+}
+
+// adopt reads the intent that is there already: nothing is asked of the provider again.
+func (s *Service) adopt(ctx context.Context, g ports.PaymentGateway, op payment.Operation, reference string) answer {
+	i, err := g.Retrieve(ctx, reference)
+	if err != nil {
+		return answer{err: fault.Wrap(fault.Unavailable, "checkout.adopt", err)}
+	}
+	return declinedIn(answer{intent: i, looked: true}, op)
 }
 
 // asked is the provider of an operation. Unavailable where it is not configured, or is

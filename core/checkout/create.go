@@ -127,6 +127,7 @@ func (s *Service) begin(p *payment.Payment, a payment.Action, amount int64, key 
 		})
 		op = &p.Operations[len(p.Operations)-1]
 	}
+	op.Request.Made = r.Made
 	return s.try(p, op)
 }
 

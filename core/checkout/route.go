@@ -22,7 +22,10 @@ func prefer(byProvider *map[string]string, first, value string) {
 
 // place begins to make the payment's intent, at the first provider that may have
 // it and says that it would. Those before it are noted as left out.
-func (s *Service) place(p *payment.Payment, a payment.Action, key idem.Key, r payment.Request) error {
+func (s *Service) place(p *payment.Payment, a payment.Action, key idem.Key, r payment.Request) (err error) {
+	if r.Made, err = s.madeBefore(p.ID); err != nil {
+		return err
+	}
 	able := s.eligible(r)
 	if len(able) == 0 {
 		return fault.InvalidParam("paymentMethods", "no_provider_eligible",
@@ -34,9 +37,12 @@ func (s *Service) place(p *payment.Payment, a payment.Action, key idem.Key, r pa
 // replace begins to make the intent of a payment that has none yet, for a
 // confirm. Where the outcome of a try was ever unknown, no other provider is
 // asked.
-func (s *Service) replace(p *payment.Payment, key idem.Key, r payment.Request, method string) error {
+func (s *Service) replace(p *payment.Payment, key idem.Key, r payment.Request, method string) (err error) {
+	if r.Made, err = s.madeBefore(p.ID); err != nil {
+		return err
+	}
 	unsure := slices.ContainsFunc(p.Operations, func(op payment.Operation) bool { return op.Unsure || op.Lookups > 0 })
-	if g, ok := s.gateway(p.Provider); ok && unsure {
+	if g, ok := s.gateway(p.Provider); ok && unsure && r.Made == nil {
 		prefer(&r.PaymentMethods, p.Provider, method)
 		return s.placeAt(p, payment.Confirm, key, r, []ports.PaymentGateway{g})
 	}
@@ -72,6 +78,12 @@ func (s *Service) placeAt(p *payment.Payment, a payment.Action, key idem.Key, r 
 func (s *Service) eligible(r payment.Request) (able []ports.PaymentGateway) {
 	for i, g := range s.Gateways {
 		name := g.Name()
+		if r.Made != nil {
+			if name == r.Made.Provider {
+				able = append(able, g)
+			}
+			continue
+		}
 		method := r.PaymentMethods[name] != "" || len(r.PaymentMethods) == 0 && (i == 0 || !r.Confirm)
 		customer := r.Customers[name] != "" || len(r.Customers) == 0
 		if method && customer {
@@ -84,7 +96,7 @@ func (s *Service) eligible(r payment.Request) (able []ports.PaymentGateway) {
 // moveOn begins the same at the next provider, if it is proved that this one did
 // nothing for a reason that is its own. It reports whether there is a next.
 func (s *Service) moveOn(p *payment.Payment, op payment.Operation, err error) bool {
-	if err == nil || !op.DidNothing() || op.Unsure || p.ProviderReference != "" || !op.Creates() || !fault.KindOf(err).Rule().Failover {
+	if err == nil || !op.DidNothing() || op.Unsure || p.ProviderReference != "" || !op.Creates() || op.Request.Made != nil || !fault.KindOf(err).Rule().Failover {
 		return false
 	}
 	able := s.eligible(op.Request)

@@ -36,8 +36,11 @@ type Options struct {
 	// Secret is the installation's. What goes out under callers' keys is made with it,
 	// and is the same as long as it is.
 	Secret []byte
-	Owner  string // this process, unique among those that share the journal
-	Log    *slog.Logger
+	// Restored tells when an older copy of the journal was put back, zero where it never
+	// was. Nil: never.
+	Restored func() time.Time
+	Owner    string // this process, unique among those that share the journal
+	Log      *slog.Logger
 	// Reviewed, where set, is called when a payment has come to need a review.
 	Reviewed func(provider, reason string)
 }
@@ -48,6 +51,7 @@ type Service struct {
 	queues   *queue.Set
 	ageing   *queue.Worker
 	listings map[string]*listing
+	before   recollection
 	calls    sync.WaitGroup
 	sweeps   places
 }
@@ -58,6 +62,7 @@ func New(o Options) *Service {
 		o.Currencies = money.Default
 	}
 	s := &Service{Options: o, listings: make(map[string]*listing)}
+	s.before.done, s.before.made = make(map[string]bool), make(map[string]trace)
 	names := make([]string, len(o.Gateways))
 	for i, g := range o.Gateways {
 		names[i] = g.Name()
@@ -94,6 +99,7 @@ func (s *Service) nudge(provider string) { s.queues.Nudge(s.queues.Queue(provide
 // are under way.
 func (s *Service) Run(ctx context.Context) {
 	var working sync.WaitGroup
+	working.Go(func() { s.recollect(ctx) })
 	working.Go(func() { s.queues.Run(ctx) })
 	working.Go(func() { s.ageing.Run(ctx) })
 	working.Wait()

@@ -225,6 +225,14 @@ type Request struct {
 	// the call makes the intent: it may yet be another that makes it.
 	PaymentMethods map[string]string `json:"paymentMethods,omitempty"`
 	Customers      map[string]string `json:"customers,omitempty"`
+	// Made is the intent that is there already, where the store does not know of it.
+	Made *Made `json:"made,omitempty"`
+}
+
+// Made is an intent that a provider holds for a payment.
+type Made struct {
+	Provider  string `json:"provider"` // the configured name
+	Reference string `json:"reference"`
 }
 
 // Creates reports whether the operation is to make the payment's intent.

@@ -89,7 +89,6 @@ func TestMoneyAndMailOnAFile(t *testing.T) {
 	t.Parallel()
 	e, seed := theExtent(t), seeded(t)
 	s := newStreet(t, seed, "")
-	s.oneAccount = true
 	s.Restart(t)
 	s.store = inFile(t, s.Data("patchbay.db"))
 	kept := filepath.Join(t.TempDir(), "kept.db")

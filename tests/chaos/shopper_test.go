@@ -104,9 +104,6 @@ func (s *street) pay(ctx context.Context, n int) {
 		manual = `,"captureMethod":"manual"`
 	}
 	methods := fmt.Sprintf(`{"stripe":%q,"stripe-eu":%[1]q}`, method)
-	if s.oneAccount {
-		methods = fmt.Sprintf(`{"stripe":%q}`, method)
-	}
 	r := s.keep(s.ask(ctx, key, "/api/payments", fmt.Sprintf(
 		`{"amount":1999,"currency":"usd","confirm":true,"paymentMethods":%s,"metadata":{"order":%q}%s}`, methods, key, manual)))
 	switch {

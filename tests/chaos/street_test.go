@@ -31,9 +31,6 @@ type street struct {
 	luck     *luck
 	clock    time.Duration // how far the gateways' clocks are off
 	passed   atomic.Int64  // time that has passed for the accounts as well
-	// oneAccount is set where an older file is put back: that a payment went to the other
-	// account, since the first did nothing, is in the newer file alone.
-	oneAccount bool
 
 	mu        sync.Mutex
 	problems  map[string][]string // examples, by what is wrong

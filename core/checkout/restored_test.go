@@ -1,0 +1,138 @@
+package checkout_test
+
+import (
+	"encoding/json"
+	"fmt"
+	"testing"
+	"time"
+
+	"patchbay/adapters/sys"
+	"patchbay/core/checkout"
+	"patchbay/core/fault"
+	"patchbay/core/payment"
+	"patchbay/tests/memjournal"
+)
+
+// putBack is the gateway on an older copy of its journal: as it was before anything was
+// made, but for these payments as they were then.
+func (r *rig) putBack(t *testing.T, older ...payment.Payment) *checkout.Service {
+	t.Helper()
+	journal := memjournal.New(sys.Clock{})
+	for _, p := range older {
+		record, err := r.journal.Get(t.Context(), tenant, "payment", p.ID)
+		if err != nil {
+			t.Fatal(err)
+		}
+		record.Rev, record.Ref, record.Queue, record.Owner = 0, "", "", ""
+		record.Body = encode(t, p)
+		if err := journal.Save(t.Context(), &record)[0]; err != nil {
+			t.Fatal(err)
+		}
+	}
+	at := time.Now()
+	return r.another(t, "two", func(o *checkout.Options) {
+		o.Journal, o.Restored = journal, func() time.Time { return at }
+	})
+}
+
+func TestAfterAnOlderCopyWasPutBackWhatIsThereIsTaken(t *testing.T) {
+	t.Parallel()
+	for name, tt := range map[string]struct {
+		older bool // the payment is in the copy, refused everywhere
+		since func(r *rig)
+	}{
+		"that another provider made":                 {false, func(r *rig) { r.provider.failBefore(always(fault.Unavailable)) }},
+		"that the same made":                         {false, func(*rig) {}},
+		"that another made after all had refused it": {true, func(r *rig) { r.provider.failBefore(always(fault.RateLimited)) }},
+	} {
+		t.Run(name, func(t *testing.T) {
+			among(t, three, func(t *testing.T, r *rig) {
+				var older []payment.Payment
+				if tt.older {
+					for _, p := range r.all {
+						p.failBefore(always(fault.Unavailable))
+					}
+					res, err := r.Create(t.Context(), tenant, everywhere(), key("k", "a"))
+					if !fault.Is(err, fault.Unavailable) {
+						t.Fatal(err)
+					}
+					older = append(older, res.Payment)
+					for _, p := range r.all {
+						p.failBefore(nil)
+					}
+				}
+				tt.since(r)
+				first, err := r.Create(t.Context(), tenant, everywhere(), key("k", "a"))
+				if err != nil || first.Payment.Status != payment.Succeeded {
+					t.Fatalf("%+v, %v", first.Payment, err)
+				}
+				charges := fmt.Sprint(r.charges())
+				for _, p := range r.all {
+					p.failBefore(nil)
+				}
+				<-time.After(25 * time.Hour) // the provider may have forgotten its key
+				for _, p := range r.all {
+					clear(p.byKey)
+				}
+				s := r.putBack(t, older...)
+				<-time.After(time.Second)
+				again, err := s.Create(t.Context(), tenant, everywhere(), key("k", "a"))
+				if err != nil || again.Payment.ID != first.Payment.ID || again.Payment.ProviderReference != first.Payment.ProviderReference ||
+					again.Payment.Provider != first.Payment.Provider || again.Payment.Status != payment.Succeeded {
+					t.Errorf("%+v, %v", again.Payment, err)
+				}
+				if got := fmt.Sprint(r.charges()); got != charges {
+					t.Errorf("charges %s, were %s", got, charges)
+				}
+				if fresh, err := s.Create(t.Context(), tenant, everywhere(), key("l", "a")); err != nil || fresh.Payment.Status != payment.Succeeded {
+					t.Errorf("another key: %+v, %v", fresh.Payment, err)
+				}
+			})
+		})
+	}
+}
+
+func TestAfterAnOlderCopyWasPutBackNothingIsMadeUntilAllProvidersHaveTold(t *testing.T) {
+	among(t, three, func(t *testing.T, r *rig) {
+		r.all[2].cannotLook(fault.New(fault.Unavailable, "scripted", ""))
+		s := r.putBack(t)
+		<-time.After(time.Minute)
+		if _, err := s.Create(t.Context(), tenant, everywhere(), key("k", "a")); fault.From(err).Code != "restored_store" || fault.From(err).RetryAfter == 0 {
+			t.Errorf("%v", err)
+		}
+		r.all[2].cannotLook(nil)
+		<-time.After(10 * time.Second)
+		if res, err := s.Create(t.Context(), tenant, everywhere(), key("k", "a")); err != nil || res.Payment.Status != payment.Succeeded {
+			t.Errorf("%+v, %v", res.Payment, err)
+		}
+	})
+}
+
+func encode(t *testing.T, p payment.Payment) []byte {
+	t.Helper()
+	body, err := json.Marshal(p)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return body
+}
+
+func TestAPaymentThatWasCanceledIsNotChargedByAnOlderCopy(t *testing.T) {
+	within(t, func(t *testing.T, r *rig) {
+		unconfirmed := checkout.CreateRequest{Amount: 1250, Currency: "eur", PaymentMethod: "pm_ok"}
+		first, err := r.Create(t.Context(), tenant, unconfirmed, key("k", "a"))
+		if err != nil {
+			t.Fatal(err)
+		}
+		if _, err := r.Cancel(t.Context(), tenant, first.Payment.ID, opKey("cancel", "c")); err != nil {
+			t.Fatal(err)
+		}
+		clear(r.provider.byKey)
+		s := r.putBack(t)
+		<-time.After(time.Second)
+		again, err := s.Create(t.Context(), tenant, unconfirmed, key("k", "a"))
+		if err != nil || again.Payment.Status != payment.Canceled || len(r.provider.intents) != 1 {
+			t.Errorf("%+v, %v", again.Payment, err)
+		}
+	})
+}
