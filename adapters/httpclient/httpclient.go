@@ -35,6 +35,9 @@ type Options struct {
 	Attempts       int           // of Client.Do, 3 by default; 1 for no retry
 	MaxConns       int           // to the host, idle ones kept; 256 by default
 	Roots          *tls.Config   // with the certificates to trust; nil for the system's
+	// Wire is what requests go out by in place of the network, for tests. It tells by
+	// httptrace.ClientTrace.WroteRequest which ones it took.
+	Wire http.RoundTripper
 
 	dial dial // a network in memory, for tests
 }
@@ -91,12 +94,15 @@ func transport(o Options, base *url.URL) http.RoundTripper {
 	// HTTP/1.1 alone: with one request on a connection at a time it is known
 	// which bytes belong to which.
 	secure.NextProtos = []string{"http/1.1"}
-	wire := &http.Transport{
+	var wire http.RoundTripper = &http.Transport{
 		Proxy: http.ProxyFromEnvironment, DialContext: counted(raw),
 		DialTLSContext:  counted(secured(raw, secure, dialer.Timeout)),
 		TLSClientConfig: secure, TLSHandshakeTimeout: dialer.Timeout, // where a proxy stands between
 		IdleConnTimeout: 60 * time.Second,
 		MaxConnsPerHost: conns, MaxIdleConnsPerHost: conns, MaxResponseHeaderBytes: 64 << 10,
+	}
+	if o.Wire != nil {
+		wire = noted{o.Wire}
 	}
 	var rt http.RoundTripper = &recorder{next: wire, maxAnswer: or(o.MaxAnswer, DefaultMaxAnswer)}
 	if o.Tokens != nil {

@@ -33,11 +33,19 @@ type Sim struct {
 // Start opens an account and serves it until the test ends.
 func Start(t testing.TB, o Options) *Sim {
 	t.Helper()
-	s := &Sim{key: o.Key, judge: TheJudge(t)}
+	s := New(o)
+	s.judge = TheJudge(t)
+	s.Server = faultserver.Start(t, s)
+	return s
+}
+
+// New opens an account that nobody serves, and no other judges: it is called as the
+// http.Handler that it is, without a network.
+func New(o Options) *Sim {
+	s := &Sim{key: o.Key}
 	if s.key == "" {
 		s.key = "SG." + rand.Text()
 	}
-	s.Server = faultserver.Start(t, s)
 	return s
 }
 

@@ -1,6 +1,7 @@
 package stripesim
 
 import (
+	"context"
 	"crypto/rand"
 	"net/http"
 	"strings"
@@ -18,9 +19,9 @@ type accounts struct {
 	byKey map[string]*Sim
 }
 
-func (all *accounts) open(t testing.TB, o Options) *Sim {
+func (all *accounts) open(ctx context.Context, o Options) *Sim {
 	s := &Sim{
-		accounts: all, account: o.Account, ctx: t.Context(), key: o.Key,
+		accounts: all, account: o.Account, ctx: ctx, key: o.Key,
 		keys: map[string]*saved{}, news: make(chan struct{}), failing: map[payment.Action]bool{}, held: map[payment.Action]*hold{},
 	}
 	if o.Now == nil {
@@ -54,7 +55,7 @@ func (all *accounts) answer(r *http.Request) (a answered, replayed bool) {
 // Open opens another account at the same address.
 func (s *Sim) Open(t testing.TB, o Options) *Sim {
 	t.Helper()
-	other := s.accounts.open(t, o)
+	other := s.accounts.open(t.Context(), o)
 	other.Server = s.Server
 	return other
 }

@@ -54,10 +54,17 @@ type Sim struct {
 // Start opens an account and serves it until the test ends.
 func Start(t testing.TB, o Options) *Sim {
 	t.Helper()
-	all := &accounts{byKey: map[string]*Sim{}}
-	s := all.open(t, o)
+	s := New(o)
+	s.ctx = t.Context()
 	s.Server = faultserver.Start(t, s)
 	return s
+}
+
+// New opens an account that nobody serves: it is called as the http.Handler that it
+// is, without a network.
+func New(o Options) *Sim {
+	all := &accounts{byKey: map[string]*Sim{}}
+	return all.open(context.Background(), o)
 }
 
 // Book is the account's own book, newest first: each intent, whether or not its
