@@ -1,0 +1,196 @@
+package explore
+
+// Rule is one by which money is safe, and how it would read without it. The search
+// must find what goes wrong then: else it would not have found it either when the rule
+// was not there.
+type Rule struct {
+	Name     string
+	Edits    []Edit
+	Scenario string // in which it is missed
+	Bound    int
+	Wrong    string // what is found
+	Short    bool   // it is taken out in the short form, too
+}
+
+// Edit takes a rule out of a file, or one of the places where it stands.
+type Edit struct {
+	File    string // from the root
+	Is      string // exactly once in it
+	Without string
+}
+
+const (
+	second = "a second charge for one create"
+	orphan = "a charge that its payment does not know of"
+	copied = "a second copy of a mail that may go out once"
+)
+
+// Rules are those of the outcome protocol: docs/protocol.md.
+var Rules = []Rule{
+	{
+		Name: "a repeat of a create's key begins nothing once the payment has moved on",
+		Edits: []Edit{{
+			"core/checkout/repeat.go",
+			"return p.ProviderReference != \"\" || p.Status.Terminal() || slices",
+			"return false && slices",
+		}},
+		Scenario: "create, confirm under another key, create again", Bound: 1, Wrong: "a late repeat of a create is refused",
+	},
+	{
+		Name: "only who holds the claim moves on or ends by a refusal",
+		Edits: []Edit{{
+			"core/checkout/claim.go",
+			"return c.owner != \"\" && now.owner == c.owner && now.due.Equal(c.due)",
+			"return c.owner != now.owner || true",
+		}},
+		Scenario: "two providers, the first refuses, a process stands still", Bound: 4, Wrong: second,
+	},
+	{
+		Name: "unknown is sticky",
+		Edits: []Edit{{
+			"core/checkout/outcome.go",
+			"case op.Uncertain():",
+			"case false:",
+		}},
+		Scenario: "create, again", Bound: 3, Wrong: orphan,
+	},
+	{
+		Name: "a decline counts after an unknown try only with its object",
+		Edits: []Edit{{
+			"core/checkout/call.go",
+			"&& fault.From(a.err).Proven",
+			"",
+		}},
+		Scenario: "create, again", Bound: 3, Wrong: orphan,
+	},
+	{
+		Name: "a refusal counts only in the provider's own words",
+		Edits: []Edit{{
+			"adapters/payments/stripepay/errors.go",
+			"case e == nil, status >= http.StatusInternalServerError:",
+			"case e == nil && status != http.StatusUnauthorized, status >= http.StatusInternalServerError:",
+		}},
+		Scenario: "two providers", Bound: 1, Wrong: second, Short: true,
+	},
+	{
+		Name: "an unknown try is not undone by what the next one says",
+		Edits: []Edit{{
+			"adapters/failover/guard.go",
+			"if c.unknown == nil || err == nil",
+			"if true || err == nil",
+		}},
+		Scenario: "create, again, each call tried twice", Bound: 2, Wrong: orphan,
+	},
+	{
+		Name: "the provider's key is made of the caller's",
+		Edits: []Edit{{
+			"core/checkout/keys.go",
+			"if op.Key == \"\" {\n\t\tif op.Generation",
+			"if true {\n\t\tif op.Generation",
+		}},
+		Scenario: "an older state is restored", Bound: 0, Wrong: second, Short: true,
+	},
+	{
+		Name: "the payment's id is made of the caller's key",
+		Edits: []Edit{{
+			"core/checkout/keys.go",
+			"if key.Empty() {",
+			"if true {",
+		}},
+		Scenario: "an older state is restored", Bound: 0, Wrong: second,
+	},
+	{
+		Name: "a generation goes up only when the one before is proved absent",
+		Edits: []Edit{{
+			"core/checkout/create.go",
+			"if op.Absent { // nothing",
+			"if op.Outcome != \"\" { // nothing",
+		}},
+		Scenario: "an older state is restored", Bound: 1, Wrong: second,
+	},
+	{
+		Name: "the request is kept as it was sent",
+		Edits: []Edit{{
+			"core/checkout/call.go",
+			"Body: op.Body, Amount: p.Amount",
+			"Amount: p.Amount",
+		}},
+		Scenario: "an upgrade words requests otherwise", Bound: 2, Wrong: "a key was used for another request than before",
+	},
+	{
+		Name: "another account is never asked",
+		Edits: []Edit{{
+			"core/checkout/call.go",
+			"case now != \"\":",
+			"case now == \"none\":",
+		}},
+		Scenario: "the provider's name means another account", Bound: 2, Wrong: second,
+	},
+	{
+		Name: "a look goes back far enough, by the provider's clock",
+		Edits: []Edit{{
+			"core/checkout/listing.go",
+			"from = from.Add(-pad); from.Before(w.from)",
+			"from = from.Add(-pad); false",
+		}},
+		Scenario: "the provider's clock is behind", Bound: 2, Wrong: "a charge of a payment that was answered canceled",
+	},
+	{
+		Name: "absence takes an hour",
+		Edits: []Edit{{
+			"core/checkout/look.go",
+			"since > absentAfter {",
+			"since >= 0 {",
+		}},
+		Scenario: "a process stands still", Bound: 4, Wrong: "a charge of a payment that was answered canceled",
+	},
+	{
+		Name: "what was accepted is tried again",
+		Edits: []Edit{{
+			"core/checkout/execute.go",
+			"	op.Outcome = payment.Waiting",
+			"	return",
+		}},
+		Scenario: "create, longer than its caller waits", Bound: 2, Wrong: "that was accepted is given up",
+	},
+	{
+		Name: "an ambiguous mail that may go out once is left",
+		Edits: []Edit{{
+			"core/mailroom/send.go",
+			"case o == message.Ambiguous && st.message.Delivery == message.AtMostOnce:",
+			"case false:",
+		}},
+		Scenario: "mail at_most_once", Bound: 1, Wrong: copied,
+	},
+	{
+		Name: "an attempt that was interrupted may have gone out",
+		Edits: []Edit{{
+			"core/mailroom/send.go",
+			"m.Attempts[n-1].Outcome == message.Attempting {",
+			"false {",
+		}},
+		Scenario: "mail at_most_once, processes stand still and die", Bound: 1, Wrong: copied,
+	},
+	{
+		Name: "a refusal of mail counts only in the provider's own words",
+		Edits: []Edit{{
+			"adapters/mail/sendgridmail/errors.go",
+			"if words := spoken(x); words != nil {",
+			"if words := spoken(x); true {",
+		}},
+		Scenario: "mail at_most_once", Bound: 1, Wrong: copied,
+	},
+	{
+		Name: "a repeat is counted in its operation",
+		Edits: []Edit{{
+			"core/checkout/create.go",
+			"if same && (op.Key",
+			"if same && false && (op.Key",
+		}, {
+			"core/checkout/operate.go",
+			"retryable(op) && !op.Unsure ||",
+			"false &&",
+		}},
+		Scenario: "one key a hundred times, then a confirm", Bound: 0, Wrong: "repeats have used up a payment",
+	},
+}

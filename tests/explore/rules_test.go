@@ -1,0 +1,82 @@
+package explore
+
+import (
+	"encoding/json"
+	"fmt"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"testing"
+)
+
+// TestRules takes out one rule after the other, and lets the search find what goes
+// wrong.
+func TestRules(t *testing.T) {
+	if os.Getenv(varScenario) != "" {
+		return // it is one of those searches
+	}
+	for _, rule := range Rules {
+		if os.Getenv(varTime) == "" && !rule.Short {
+			continue
+		}
+		t.Run(rule.Name, func(t *testing.T) {
+			found, ok := rule.missed(t)
+			if ok || !strings.Contains(found, rule.Wrong) {
+				t.Fatalf("without it nothing is found that says %q:\n%s", rule.Wrong, found)
+			}
+			for line := range strings.Lines(found) {
+				if strings.Contains(line, rule.Wrong) {
+					t.Log(strings.TrimSpace(line))
+					break
+				}
+			}
+		})
+	}
+}
+
+// missed searches the scenario of a rule without the rule. It is ok where nothing was
+// found.
+func (rule Rule) missed(t *testing.T) (found string, ok bool) {
+	t.Helper()
+	root, err := filepath.Abs("../..")
+	if err != nil {
+		t.Fatal(err)
+	}
+	dir := t.TempDir()
+	overlay, binary := filepath.Join(dir, "overlay.json"), filepath.Join(dir, "explore.test")
+	replaced := map[string]string{}
+	for i, e := range rule.Edits {
+		file, without := filepath.Join(root, e.File), filepath.Join(dir, fmt.Sprintf("without%d.go", i))
+		source, err := os.ReadFile(file)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if strings.Count(string(source), e.Is) != 1 {
+			t.Fatalf("%s has not once: %s", e.File, e.Is)
+		}
+		write(t, without, strings.Replace(string(source), e.Is, e.Without, 1))
+		replaced[file] = without
+	}
+	replace, err := json.Marshal(map[string]any{"Replace": replaced})
+	if err != nil {
+		t.Fatal(err)
+	}
+	write(t, overlay, string(replace))
+	build := exec.CommandContext(t.Context(), "go", "test", "-c", "-vet=off", "-overlay", overlay, "-o", binary, "./tests/explore")
+	build.Dir = root
+	if out, err := build.CombinedOutput(); err != nil {
+		t.Fatalf("%v\n%s", err, out)
+	}
+	search := exec.CommandContext(t.Context(), binary, "-test.run=^TestExplore$")
+	search.Env = append(os.Environ(), varTime+"=", varScenario+"="+rule.Scenario, varFind+"="+rule.Wrong, fmt.Sprintf("%s=%d", varBound, rule.Bound))
+	out, err := search.CombinedOutput()
+	return string(out), err == nil
+}
+
+func write(t *testing.T, file, text string) {
+	t.Helper()
+	if err := os.WriteFile(file, []byte(text), 0o600); err != nil {
+		t.Fatal(err)
+	}
+}
