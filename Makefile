@@ -50,6 +50,12 @@ interop: build tests/interop/node_modules ## webhooks signed by Stripe's library
 chaos: build ## kill -9, stalls, steps of the clock, older files and sick databases under load, more and longer than in make test
 	PATCHBAY_CHAOS_KILLS=30 PATCHBAY_CHAOS_SICK=15s PATCHBAY_CHAOS_PAYMENTS=5000 $(GO) run ./tests/report -count=1 -timeout=30m ./tests/chaos
 
+EXPLORE_TIME ?= 10m
+
+.PHONY: explore
+explore: ## payments and mail in every order, up to a bound, for EXPLORE_TIME (10m) on two cores: docs/explore.md
+	PATCHBAY_EXPLORE_TIME=$(EXPLORE_TIME) $(GO) test -count=1 -timeout=0 -v ./tests/explore
+
 FUZZ_TIME ?= 20s
 
 .PHONY: fuzz
