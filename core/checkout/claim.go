@@ -3,6 +3,7 @@ package checkout
 import (
 	"time"
 
+	"patchbay/core/payment"
 	"patchbay/ports"
 )
 
@@ -14,15 +15,31 @@ type claim struct {
 	due   time.Time // the end of the lease, by which two claims of one owner are told apart
 }
 
+// mark tells one try of an operation from all others, so that it is known again after a
+// save whose answer was lost.
+type mark struct {
+	id   string
+	turn int
+	at   time.Time
+}
+
+func markOf(op *payment.Operation) mark { return mark{op.ID, op.Turn, op.LastTry().UTC().Round(0)} }
+
+// in reports whether the try is in a payment.
+func (m mark) in(p *payment.Payment) bool {
+	op := p.Operation(m.id)
+	return op != nil && markOf(op) == m
+}
+
 // hold claims the record for this process. The next save makes it so.
 func (s *Service) hold(st *stored) {
 	st.record.Queue = s.queueOf(st.payment)
-	st.record.Owner, st.record.Due = s.Owner, s.Clock.Now().Add(lease).Truncate(time.Millisecond)
+	st.record.Owner, st.record.Due = s.Owner, s.Clock.Now().Add(st.ahead+lease).Truncate(time.Millisecond)
 }
 
-// release lets any worker have the record from due on.
+// release lets any worker have the record from due on, by our clock.
 func (s *Service) release(st *stored, due time.Time) {
-	st.record.Queue, st.record.Owner, st.record.Due = s.queueOf(st.payment), "", due
+	st.record.Queue, st.record.Owner, st.record.Due = s.queueOf(st.payment), "", due.Add(st.ahead)
 }
 
 func claimOf(r ports.Record) claim {

@@ -119,7 +119,7 @@ func (s *Service) draft(tenant string, r CreateRequest, key idem.Key, generation
 // with the same body. Should the proof that nothing was done be wrong, the provider
 // knows the key.
 func (s *Service) begin(p *payment.Payment, a payment.Action, amount int64, key idem.Key, r payment.Request) error {
-	op := tried(p, a, key, r)
+	op := s.tried(p, a, key, r)
 	if op == nil {
 		p.Operations = append(p.Operations, payment.Operation{
 			ID: s.IDs.New("op"), Action: a, Provider: p.Provider, Amount: amount,
@@ -143,6 +143,7 @@ func (s *Service) try(p *payment.Payment, op *payment.Operation) error {
 		op.TriedAt = s.Clock.Now()
 	}
 	op.Outcome, op.Kind, op.Error, op.EndedAt, op.Answer = payment.Calling, "", nil, time.Time{}, nil
+	op.AcceptedAt, op.Turn = time.Time{}, nextTurn(p)
 	if op.ProviderKey == "" {
 		op.ProviderKey = s.providerKey(p, op)
 	}
@@ -169,13 +170,28 @@ func (s *Service) know(p *payment.Payment, op *payment.Operation) {
 	}
 }
 
+func nextTurn(p *payment.Payment) int {
+	last := 0
+	for _, op := range p.Operations {
+		last = max(last, op.Turn)
+	}
+	return last + 1
+}
+
+// sameAs reports whether the operation went to the account that its provider's name means
+// now, as far as that is known.
+func (s *Service) sameAs(op *payment.Operation) bool {
+	now := s.account(op.Provider)
+	return op.Account == "" || now == "" || now == op.Account
+}
+
 // tried is the operation of the same request of a caller at the payment's provider, if
 // it did nothing. Without a key only what makes the intent, which is made once, is taken
 // for the same.
-func tried(p *payment.Payment, a payment.Action, key idem.Key, r payment.Request) *payment.Operation {
+func (s *Service) tried(p *payment.Payment, a payment.Action, key idem.Key, r payment.Request) *payment.Operation {
 	for i := len(p.Operations) - 1; i >= 0; i-- {
 		op := &p.Operations[i]
-		same := op.Action == a && op.Provider == p.Provider && op.Key == key.Scoped && op.DidNothing()
+		same := op.Action == a && op.Provider == p.Provider && op.Key == key.Scoped && op.DidNothing() && s.sameAs(op)
 		if same && (op.Key != "" || op.Creates() && reflect.DeepEqual(op.Request, r)) {
 			return op
 		}

@@ -13,28 +13,35 @@ import (
 
 // reply agrees between a caller who waits and the work behind: either the caller gets
 // what the work came to, or it was told early that the work goes on, and then it is for
-// the gateway to see it through.
+// the gateway to see it through. That is settled before a refusal is saved, so that what
+// is saved says who tries again.
 type reply struct {
-	mu          sync.Mutex
-	early, done bool
+	mu              sync.Mutex
+	early, answered bool
 }
 
-// leave tells that the caller goes with an early answer. It is false where the work has
-// come to its end.
+// leave tells that the caller goes with an early answer. It is false while a refusal is
+// being saved for the caller.
 func (r *reply) leave() bool {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	r.early = !r.done
+	r.early = !r.answered
 	return r.early
 }
 
-// end tells that the caller is to get what the work came to. It is false where the
-// caller has left.
-func (r *reply) end() bool {
+// answer tells that the caller is to get a refusal. It is false where the caller has left.
+func (r *reply) answer() bool {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	r.done = !r.early
-	return r.done
+	r.answered = !r.early
+	return r.answered
+}
+
+// goOn tells that the work goes on after all.
+func (r *reply) goOn() {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.answered = false
 }
 
 func (r *reply) left() bool {
@@ -68,12 +75,19 @@ func (s *Service) run(ctx context.Context, by time.Time, st stored, id string) (
 	case e := <-done:
 		return e.result, e.err
 	case <-late.C:
-		if to.leave() {
-			return early, nil
-		}
-		e := <-done
-		return e.result, e.err
 	}
+	until := s.Clock.Now().Add(saveWithin)
+	for !to.leave() {
+		select {
+		case e := <-done:
+			return e.result, e.err
+		case <-time.After(saveWithin / 30):
+		}
+		if s.Clock.Now().After(until) { // the refusal may be saved, or may not
+			return early, fault.New(fault.UnknownOutcome, "outcome_not_saved", "the provider has answered, and it could not be kept yet; ask again under the same key")
+		}
+	}
+	return early, nil
 }
 
 // execute calls the provider and makes its answer durable; where it is proved
@@ -83,12 +97,17 @@ func (s *Service) execute(ctx context.Context, st stored, id string, to *reply) 
 	defer cancel()
 	for {
 		a := answer{err: errLate}
-		if s.Clock.Now().Before(st.record.Due) { // this spares a call; that two do no harm is for the keys and claims
+		if s.Clock.Now().Add(st.ahead).Before(st.record.Due) { // this spares a call; that two do no harm is for the keys and claims
 			a = s.call(working, st.payment, *st.payment.Operation(id))
 		}
-		next, err := s.conclude(ctx, &st, id, a, working.Err() == nil, to.left())
+		refused := outcomeOf(a.err) == payment.NotSent || outcomeOf(a.err) == payment.NotExecuted
+		next, err := s.conclude(ctx, &st, id, a, working.Err() == nil, !refused && to.left() || refused && !to.answer())
 		op := *st.payment.Operation(id)
 		switch {
+		case fault.From(err).Code == codeForeign:
+			s.disown(ctx, &st, id)
+			op = *st.payment.Operation(id)
+			return Result{Payment: st.payment, Operation: op}, nil
 		case err != nil:
 			// The provider has answered, and nobody can be told so for sure. The
 			// lease runs out, and the resolver asks again under the same key.
@@ -98,11 +117,13 @@ func (s *Service) execute(ctx context.Context, st stored, id string, to *reply) 
 		case next != "":
 			s.Log.Warn("checkout: next provider", "payment", st.payment.ID, "after", op.Provider, "kind", op.Kind, "provider", st.payment.Provider)
 			id = next
+			to.goOn()
 			continue
-		case !to.end() && retryable(&op):
-			s.reopen(ctx, &st, id)
+		case beyond(&op) && s.readjust(working, &st, op):
+			to.goOn()
+			continue
 		}
-		if op.Outcome.Open() {
+		if op = *st.payment.Operation(id); op.Outcome.Open() {
 			s.nudge(op.Provider)
 		}
 		return Result{Payment: st.payment, Operation: op}, s.refusal(op, a.err)
@@ -134,10 +155,10 @@ func (s *Service) conclude(ctx context.Context, st *stored, id string, a answer,
 	saving, cancel := context.WithTimeout(ctx, lease-callDeadline)
 	defer cancel()
 	ours := claimOf(st.record)
-	var began time.Time // the next operation
+	var began mark // the next operation
 	err = s.updateBy(saving, ports.Insist, st, func(st *stored) error {
 		p := &st.payment
-		if op := p.Operation(next); op != nil && op.Outcome == payment.Calling && op.LastTry().Equal(began) {
+		if began.in(p) && p.Operation(began.id).Outcome == payment.Calling {
 			return nil // it was saved, and only the answer lost
 		}
 		next = ""
@@ -152,15 +173,16 @@ func (s *Service) conclude(ctx context.Context, st *stored, id string, a answer,
 		if op.Account == "" {
 			s.know(p, op)
 		}
-		if accepted && (op.Outcome.Open() || retryable(op)) && op.AcceptedAt.IsZero() {
+		if accepted && op.AcceptedAt.IsZero() {
 			op.AcceptedAt = s.Clock.Now()
 		}
 		switch {
 		case op.Outcome.Open():
 			s.release(st, s.Clock.Now()) // the resolver's, at once
 		case inTime && s.moveOn(p, *op, a.err):
-			last := p.Open()
-			next, began = last.ID, last.LastTry()
+			p.Open().AcceptedAt = op.AcceptedAt
+			began = markOf(p.Open())
+			next = began.id
 			s.hold(st)
 		case !op.AcceptedAt.IsZero() && retryable(op):
 			s.postpone(st, op)
@@ -179,24 +201,4 @@ func (s *Service) postpone(st *stored, op *payment.Operation) {
 	}
 	wait, _ := retries.After(min(max(op.Tries, 1), len(retries)))
 	s.release(st, s.Clock.Now().Add(wait))
-}
-
-// reopen postpones an operation whose caller was answered 202 while the refusal was being
-// saved.
-func (s *Service) reopen(ctx context.Context, st *stored, id string) {
-	saving, cancel := context.WithTimeout(ctx, lease-callDeadline)
-	defer cancel()
-	tries := st.payment.Operation(id).Tries
-	err := s.updateBy(saving, ports.Insist, st, func(st *stored) error {
-		op := st.payment.Operation(id)
-		if op == nil || !retryable(op) || op.Tries != tries || st.payment.Open() != nil || movedOn(&st.payment, op) {
-			return nil
-		}
-		op.AcceptedAt = s.Clock.Now()
-		s.postpone(st, op)
-		return nil
-	})
-	if err != nil {
-		s.Log.Error("checkout: an accepted operation is not tried again", "payment", st.payment.ID, "operation", id, "error", err)
-	}
 }

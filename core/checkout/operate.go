@@ -80,6 +80,9 @@ func (s *Service) Cancel(ctx context.Context, tenant, id string, key idem.Key) (
 		if err := cancelable(p); err != nil {
 			return err
 		}
+		if err := s.recall(p); err != nil {
+			return err
+		}
 		if err := s.begin(p, payment.Cancel, 0, key, payment.Request{Reference: p.ProviderReference}); err != nil {
 			return err
 		}
@@ -101,7 +104,7 @@ func (s *Service) operate(ctx context.Context, tenant, id string, key idem.Key, 
 	if st.payment.Under(key.Scoped) != nil {
 		return s.repeat(ctx, by, st, key)
 	}
-	result, err := s.start(ctx, by, st, func(p *payment.Payment) error {
+	result, err := s.start(ctx, by, st, key.Scoped, func(p *payment.Payment) error {
 		if p.Under(key.Scoped) != nil {
 			return errRepeat
 		}
@@ -116,21 +119,20 @@ func (s *Service) operate(ctx context.Context, tenant, id string, key idem.Key, 
 // errRepeat tells that the key was taken while the payment was read again.
 var errRepeat = fault.New(fault.Conflict, idem.CodeInFlight, "the first request under this key is still under way")
 
-// start makes an operation durable, claimed by this process, and runs it.
-func (s *Service) start(ctx context.Context, by time.Time, st stored, begin func(*payment.Payment) error) (Result, error) {
-	var id string
-	var began time.Time
+// start makes an operation under a caller's key durable, claimed by this process, and runs
+// it.
+func (s *Service) start(ctx context.Context, by time.Time, st stored, key string, begin func(*payment.Payment) error) (Result, error) {
+	var began mark
 	err := s.update(ctx, &st, func(st *stored) error {
 		p := &st.payment
-		// After an answer that was lost, the operation may be there already.
-		if op := p.Operation(id); op != nil && op.LastTry().Equal(began) {
+		if began.in(p) { // it was saved, and only the answer lost
 			return nil
 		}
 		if open := p.Open(); open != nil {
 			return fault.New(fault.Conflict, codeInProgress, "a "+string(open.Action)+" of this payment is still under way")
 		}
 		p.Operations = slices.Clone(p.Operations)
-		makeRoom(p)
+		makeRoom(p, key)
 		count := len(p.Operations)
 		if err := s.sameAccount(p); err != nil {
 			return err
@@ -141,22 +143,21 @@ func (s *Service) start(ctx context.Context, by time.Time, st stored, begin func
 		if len(p.Operations) > count && count >= maxOps && p.Operations[count].Action != payment.Cancel {
 			return fault.New(fault.Conflict, "too_many_operations", "this payment takes no more operations")
 		}
-		op := begun(p)
-		id, began = op.ID, op.LastTry()
+		began = markOf(begun(p))
 		s.hold(st)
 		return nil
 	})
 	if err != nil {
 		return Result{Payment: st.payment}, err
 	}
-	return s.run(ctx, by, st, id)
+	return s.run(ctx, by, st, began.id)
 }
 
 // begun is the operation that was begun last.
 func begun(p *payment.Payment) *payment.Operation {
-	last := &p.Operations[len(p.Operations)-1]
+	last := &p.Operations[0]
 	for i := range p.Operations {
-		if op := &p.Operations[i]; op.Outcome.Open() || op.LastTry().After(last.LastTry()) && !last.Outcome.Open() {
+		if op := &p.Operations[i]; !last.After(op) {
 			last = op
 		}
 	}
@@ -165,10 +166,14 @@ func begun(p *payment.Payment) *payment.Operation {
 
 // makeRoom takes out of a full payment the oldest operations that did nothing and may be
 // asked for again, or whose caller's key has expired. So nothing that is repeated uses a
-// payment up. The first stays: it is the create.
-func makeRoom(p *payment.Payment) {
+// payment up. The first stays: it is the create; and so does what is to be tried under key.
+func makeRoom(p *payment.Payment, key string) {
 	for i := 1; len(p.Operations) >= maxOps && i < len(p.Operations); {
 		op := &p.Operations[i]
+		if key != "" && op.Key == key {
+			i++
+			continue
+		}
 		if retryable(op) && !op.Unsure || (op.DidNothing() || op.Outcome == payment.Declined) && op.Key == "" {
 			p.Operations = slices.Delete(p.Operations, i, i+1)
 			continue

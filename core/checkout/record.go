@@ -14,10 +14,14 @@ import (
 
 // stored is a payment with the record it is kept in. told is what the feed
 // knows of it already.
+//
+// ahead is how far the store's clock is ahead of ours, as far as a claim has told: when
+// something is due is said by the store's clock.
 type stored struct {
 	payment payment.Payment
 	record  ports.Record
 	told    told
+	ahead   time.Duration
 }
 
 func decode(r ports.Record) (stored, error) {
@@ -119,6 +123,7 @@ func (s *Service) updateBy(ctx context.Context, try func(context.Context, func()
 		if err := change(st); err != nil {
 			return err
 		}
+		rev := st.record.Rev
 		err := try(ctx, func() error { return s.save(ctx, st) })
 		if !fault.Is(err, fault.Conflict) && !fault.Is(err, fault.UnknownOutcome) || ctx.Err() != nil {
 			return err
@@ -131,9 +136,22 @@ func (s *Service) updateBy(ctx context.Context, try func(context.Context, func()
 		if rerr != nil {
 			return errors.Join(err, rerr)
 		}
+		if fault.Is(err, fault.Conflict) && fresh.record.Rev == rev { // nobody was quicker: it is the reference that is taken
+			foreign := st.payment.ProviderReference
+			*st = fresh
+			return errForeign(foreign)
+		}
+		fresh.ahead = st.ahead
 		*st = fresh
 	}
 }
+
+// errForeign is the failure to keep an object of the provider's that another payment has.
+func errForeign(reference string) error {
+	return fault.New(fault.Conflict, codeForeign, reference+" belongs to another payment")
+}
+
+const codeForeign = "foreign_object"
 
 func (s *Service) load(ctx context.Context, tenant, id string) (stored, error) {
 	r, err := s.Journal.Get(ctx, tenant, kind, id)

@@ -13,12 +13,8 @@ const codeTooLarge = "amount_too_large"
 
 // Refund gives money back; amount 0 means all that is left. The Result's
 // Operation is the refund.
-//
-// Somebody may have given back at the provider what nobody has told here. So after a
-// refusal the provider is asked what is left; who has asked for all of it gets that.
 func (s *Service) Refund(ctx context.Context, tenant, id string, amount int64, key idem.Key) (Result, error) {
-	by := s.Clock.Now().Add(answerWithin)
-	result, err := s.operate(ctx, tenant, id, key, func(p *payment.Payment) error {
+	return s.operate(ctx, tenant, id, key, func(p *payment.Payment) error {
 		if err := refundable(p, amount); err != nil {
 			return err
 		}
@@ -32,23 +28,6 @@ func (s *Service) Refund(ctx context.Context, tenant, id string, amount int64, k
 		p.Open().All = amount == 0
 		return nil
 	})
-	op := result.Operation
-	if !beyond(&op) {
-		return result, err
-	}
-	p, unread := s.Sync(ctx, tenant, id)
-	if unread != nil { // a repeat asks again
-		return result, err
-	}
-	result.Payment = p
-	if left := p.Refundable(); !op.All || left <= 0 || left >= op.Amount {
-		return result, err
-	}
-	st, err := s.load(ctx, tenant, id)
-	if err != nil {
-		return result, err
-	}
-	return s.start(ctx, by, st, func(p *payment.Payment) error { return s.refundRest(p, op) })
 }
 
 // beyond reports whether the provider has refused a refund since less is left than was
@@ -61,16 +40,41 @@ func beyond(op *payment.Operation) bool {
 	return kind == fault.Invalid && code == codeTooLarge || kind == fault.Conflict && code == codeState
 }
 
-// refundRest tries a refund of all that is left again, of what really is. Nothing can
-// come any more of the key that was refused.
-func (s *Service) refundRest(p *payment.Payment, refused payment.Operation) error {
-	op := p.Operation(refused.ID)
-	if op == nil || !beyond(op) || op.Tries != refused.Tries {
-		return fault.New(fault.Conflict, idem.CodeInFlight, "another repeat of this key is under way")
+// readjust asks the provider what is left, after it has refused a refund: somebody may have
+// given back there what nobody has told here. Who has asked for all that is left gets
+// that: it begins a further try of it, and reports so.
+func (s *Service) readjust(ctx context.Context, st *stored, refused payment.Operation) bool {
+	if _, err := s.Sync(ctx, st.payment.Tenant, st.payment.ID); err != nil {
+		return false
 	}
-	if err := refundable(p, 0); err != nil {
-		return err
+	fresh, err := s.load(ctx, st.payment.Tenant, st.payment.ID)
+	if err != nil {
+		return false
 	}
-	op.Amount, op.Absent = p.Refundable(), true
-	return s.try(p, op)
+	*st = fresh
+	var began mark
+	err = s.update(ctx, st, func(st *stored) error {
+		if began.in(&st.payment) {
+			return nil
+		}
+		op := st.payment.Operation(refused.ID)
+		again := op != nil && op.All && beyond(op) && op.Tries == refused.Tries && st.payment.Open() == nil &&
+			st.payment.Refundable() > 0 && st.payment.Refundable() < op.Amount
+		if !again {
+			return errKept
+		}
+		accepted := op.AcceptedAt
+		op.Amount, op.Absent = st.payment.Refundable(), true // nothing can come any more of the key that was refused
+		if err := s.try(&st.payment, op); err != nil {
+			return err
+		}
+		op.AcceptedAt = accepted
+		began = markOf(op)
+		s.hold(st)
+		return nil
+	})
+	return err == nil
 }
+
+// errKept tells that a refusal stands.
+var errKept = fault.New(fault.Conflict, codeState, "nothing else is left")

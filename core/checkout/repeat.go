@@ -80,7 +80,7 @@ func retryable(op *payment.Operation) bool {
 // still open which. What was asked stays as it was, its amount too.
 func (s *Service) again(ctx context.Context, by time.Time, st stored, id string) (Result, error) {
 	last := *st.payment.Operation(id)
-	result, err := s.start(ctx, by, st, func(p *payment.Payment) error {
+	result, err := s.start(ctx, by, st, last.Key, func(p *payment.Payment) error {
 		newest := p.Under(last.Key)
 		switch {
 		case newest == nil || newest.ID != last.ID || newest.Tries != last.Tries: // nil: the key was given up
@@ -106,6 +106,9 @@ var errMoved = fault.New(fault.Conflict, codeInProgress, "another operation was 
 // resume begins a further try of an operation that did nothing.
 func (s *Service) resume(p *payment.Payment, op *payment.Operation) error {
 	if err := allowed(p, op); err != nil {
+		if f := fault.From(err); f.Kind == fault.Invalid { // it was right when it was asked for
+			return fault.New(fault.Conflict, codeState, "the payment has moved on: "+f.Message)
+		}
 		return err
 	}
 	key := idem.Key{Scoped: op.Key, Fingerprint: op.Fingerprint}

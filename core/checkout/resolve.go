@@ -2,6 +2,7 @@ package checkout
 
 import (
 	"context"
+	"errors"
 	"time"
 
 	"patchbay/core/fault"
@@ -62,6 +63,7 @@ func (s *Service) resolve(ctx context.Context, c ports.Claim) {
 		s.Log.Error("checkout: payment cannot be read", "payment", c.ID, "error", err)
 		return
 	}
+	st.ahead = c.Due.Add(-lease).Sub(s.Clock.Now())
 	op := st.payment.Open()
 	switch {
 	case op == nil:
@@ -84,33 +86,35 @@ func (s *Service) resolve(ctx context.Context, c ports.Claim) {
 // retry tries an accepted operation again that did nothing so far, until its time is
 // over.
 func (s *Service) retry(ctx context.Context, st stored, id string) error {
-	ours, over := claimOf(st.record), false
+	ours := claimOf(st.record)
 	var next string
-	var began time.Time
+	var began mark
 	saving, cancel := context.WithTimeout(ctx, lease-callDeadline)
 	defer cancel()
 	err := s.updateBy(saving, ports.Insist, &st, func(st *stored) error {
 		p, op := &st.payment, st.payment.Operation(id)
-		if open := p.Operation(next); open != nil && open.Outcome == payment.Calling && open.LastTry().Equal(began) {
+		if began.in(p) && p.Operation(began.id).Outcome == payment.Calling {
 			return nil
 		}
 		next = ""
 		if op == nil || op.Outcome != payment.Waiting || !ours.holds(st.record) {
 			return nil
 		}
-		why := failure(payment.Operation{Kind: op.Kind, Error: op.Error, Action: op.Action, Provider: op.Provider})
-		if over = !s.Clock.Now().Before(s.triedUntil(p, op)); over {
-			s.end(p, op, fault.From(why))
-			return nil
-		}
-		op.Outcome = payment.NotExecuted
-		if err := s.restart(p, op); err != nil {
-			s.end(p, op, fault.From(err))
+		before := *op
+		err := s.restart(p, op)
+		if op = p.Operation(id); err != nil {
+			*op = before
+			if fault.Is(err, fault.Unavailable) {
+				s.postpone(st, op)
+			} else {
+				s.end(p, op, why(err))
+			}
 			return nil
 		}
 		open := p.Open()
-		open.AcceptedAt = op.AcceptedAt
-		next, began = open.ID, open.LastTry()
+		open.AcceptedAt = before.AcceptedAt
+		began = markOf(open)
+		next = began.id
 		s.hold(st)
 		return nil
 	})
@@ -122,12 +126,40 @@ func (s *Service) retry(ctx context.Context, st stored, id string) error {
 	return nil
 }
 
-// restart begins a further try in the background. What is waited for is what the payment
-// is processing.
+// givenUp says that the time of an accepted operation is over. It ends by the refusal
+// that it met last, so that the caller may ask for it again.
+type givenUp struct{ last *fault.Error }
+
+func (g *givenUp) Error() string { return "given up: " + g.last.Error() }
+
+// why is the reason by which an operation ends that is not tried again.
+func why(err error) *fault.Error {
+	var over *givenUp
+	if errors.As(err, &over) {
+		return over.last
+	}
+	return fault.From(err)
+}
+
+// restart begins a further try in the background. Its error is why there is none:
+// Unavailable where there may be one later. What is waited for is what the payment is
+// processing.
 func (s *Service) restart(p *payment.Payment, op *payment.Operation) error {
 	if p.Status.Terminal() && (op.Action == payment.Create || op.Action == payment.Confirm) {
 		return unexpected(p, "confirmed")
 	}
+	made := (*payment.Made)(nil)
+	if op.Creates() {
+		var err error
+		if made, err = s.madeBefore(p.ID); err != nil {
+			return err
+		}
+	}
+	if made == nil && !s.Clock.Now().Before(s.triedUntil(p, op)) {
+		last := failure(payment.Operation{Kind: op.Kind, Error: op.Error, Action: op.Action, Provider: op.Provider, Outcome: payment.NotExecuted})
+		return &givenUp{fault.From(last)}
+	}
+	op.Outcome = payment.NotExecuted
 	if op.Action == payment.Create || op.Action == payment.Confirm {
 		p.Status = payment.RequiresConfirmation
 	}
@@ -162,7 +194,7 @@ func (s *Service) investigate(ctx context.Context, st stored, id string) error {
 	}
 	saving, stop := context.WithTimeout(ctx, lease-callDeadline)
 	defer stop()
-	return s.updateBy(saving, ports.Insist, &st, func(st *stored) error {
+	err := s.updateBy(saving, ports.Insist, &st, func(st *stored) error {
 		now, held := st.payment.Operation(id), ours.holds(st.record)
 		if now == nil {
 			return nil
@@ -179,6 +211,29 @@ func (s *Service) investigate(ctx context.Context, st stored, id string) error {
 		}
 		return nil
 	})
+	if fault.From(err).Code == codeForeign && err != nil {
+		s.disown(ctx, &st, id)
+		return nil
+	}
+	return err
+}
+
+// disown has a person look at an operation for which the provider holds up an object that
+// another payment has.
+func (s *Service) disown(ctx context.Context, st *stored, id string) {
+	saving, cancel := context.WithTimeout(ctx, lease-callDeadline)
+	defer cancel()
+	err := s.updateBy(saving, ports.Insist, st, func(st *stored) error {
+		if op := st.payment.Operation(id); op != nil && op.Outcome.Open() {
+			op.Outcome, op.Unsure = payment.Unknown, true
+			st.payment.Review(payment.ReviewForeign, id, s.Clock.Now())
+			s.release(st, s.Clock.Now().Add(elsewhere))
+		}
+		return nil
+	})
+	if err != nil {
+		s.Log.Error("checkout: outcome not saved", "payment", st.payment.ID, "operation", id, "error", err)
+	}
 }
 
 // findOut asks in the ways that are still open, until one can tell.

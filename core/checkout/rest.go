@@ -27,12 +27,22 @@ func rest(st *stored) {
 	}
 	for _, op := range st.payment.Operations {
 		if op.Key != "" {
-			wait(op.StartedAt.Add(idem.Kept))
+			wait(keptUntil(&op))
 		}
 	}
 	if due := sweepDue(&st.payment); !due.IsZero() {
 		wait(due)
 	}
+}
+
+// keptUntil is until when an operation's key is kept: for as long after it has come to
+// its end as a caller may still not know.
+func keptUntil(op *payment.Operation) time.Time {
+	last := op.LastTry()
+	if op.EndedAt.After(last) {
+		last = op.EndedAt
+	}
+	return last.Add(idem.Kept)
 }
 
 // age asks the provider about a payment that is due for it, and gives up the keys
@@ -51,7 +61,7 @@ func (s *Service) age(ctx context.Context, c ports.Claim) {
 	}
 	now := s.Clock.Now()
 	for i := range p.Operations {
-		if op := &p.Operations[i]; op.Key != "" && !now.Before(op.StartedAt.Add(idem.Kept)) {
+		if op := &p.Operations[i]; op.Key != "" && !now.Before(keptUntil(op)) {
 			op.Key, op.Fingerprint, op.Answer = "", "", nil
 		}
 	}

@@ -82,6 +82,18 @@ func (r *recollection) note(provider string, i payment.Intent) {
 	r.made[id] = trace{payment.Made{Provider: provider, Reference: i.Reference}, i.Status == payment.Canceled}
 }
 
+// recall notes where the intent of a payment is that the store does not know of.
+func (s *Service) recall(p *payment.Payment) error {
+	if p.ProviderReference != "" {
+		return nil
+	}
+	made, err := s.madeBefore(p.ID)
+	if made != nil {
+		p.Provider, p.ProviderReference = made.Provider, made.Reference
+	}
+	return err
+}
+
 // recollect walks through what each provider holds, where an older copy was put back.
 func (s *Service) recollect(ctx context.Context) {
 	at := s.restoredAt()

@@ -16,8 +16,9 @@ const (
 	kind      = "payment"  // of journal records
 	queueName = "payments" // where payments with an open operation wait, by provider
 
-	answerWithin = 8 * time.Second  // a caller gives up at 10 s
-	callDeadline = 30 * time.Second // of all work for one operation
+	answerWithin = 8 * time.Second         // a caller gives up at 10 s
+	saveWithin   = 1500 * time.Millisecond // longer than that a caller waits for no refusal
+	callDeadline = 30 * time.Second        // of all work for one operation
 	lease        = callDeadline + 15*time.Second
 	maxOps       = 100 // on one payment, so that its record stays small
 )

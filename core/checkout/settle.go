@@ -50,6 +50,10 @@ func (s *Service) Settle(ctx context.Context, tenant, id string, r SettleRequest
 	if op == nil && st.payment.SettledAs(string(r.Verdict), r.Note) {
 		return st.payment, nil
 	}
+	if op != nil && st.payment.SettledAs(string(r.Verdict), r.Note) {
+		return st.payment, fault.New(fault.Conflict, "verdict_given",
+			"this verdict was given before the operation was tried again; say in the note what was seen since")
+	}
 	a, err := s.testimony(ctx, &st, r)
 	if err != nil {
 		return st.payment, err

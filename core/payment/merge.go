@@ -176,7 +176,7 @@ func (p *Payment) Operation(id string) *Operation {
 }
 
 // Under returns the operation that was last tried under a caller's key, nil if there
-// is none.
+// is none: the one that is open, or else one that has come to something.
 func (p *Payment) Under(key string) (last *Operation) {
 	for i := range p.Operations {
 		op := &p.Operations[i]
@@ -184,7 +184,7 @@ func (p *Payment) Under(key string) (last *Operation) {
 		case key == "" || op.Key != key:
 		case op.Outcome.Open():
 			return op
-		case last == nil || !op.LastTry().Before(last.LastTry()):
+		case last == nil, last.DidNothing() && !op.DidNothing(), last.DidNothing() == op.DidNothing() && !last.After(op):
 			last = op
 		}
 	}

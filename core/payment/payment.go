@@ -186,9 +186,11 @@ type Operation struct {
 	Absent bool `json:"absent,omitempty"`
 	// Stale tells that the provider may have forgotten the key, so that the call is
 	// not repeated any more. It stays, also where the clock is set back.
-	Stale   bool `json:"stale,omitempty"`
-	Tries   int  `json:"tries,omitempty"`   // 0 means 1
-	Lookups int  `json:"lookups,omitempty"` // looks that could tell
+	Stale bool `json:"stale,omitempty"`
+	Tries int  `json:"tries,omitempty"` // 0 means 1
+	// Turn orders the last tries of a payment's operations, whatever the clocks said.
+	Turn    int `json:"turn,omitempty"`
+	Lookups int `json:"lookups,omitempty"` // looks that could tell
 	// LookedAt is the provider's clock at the first of them.
 	LookedAt   time.Time `json:"lookedAt,omitzero"`
 	StartedAt  time.Time `json:"startedAt"`           // the first try
@@ -203,6 +205,14 @@ func (op *Operation) LastTry() time.Time {
 		return op.StartedAt
 	}
 	return op.TriedAt
+}
+
+// After reports whether the operation was last tried after another one.
+func (op *Operation) After(other *Operation) bool {
+	if op.Turn != other.Turn {
+		return op.Turn > other.Turn
+	}
+	return op.LastTry().After(other.LastTry())
 }
 
 // Uncertain reports whether some try may have been executed without anybody knowing.
