@@ -201,4 +201,7 @@ func (s *Service) postpone(st *stored, op *payment.Operation) {
 	}
 	wait, _ := retries.After(min(max(op.Tries, 1), len(retries)))
 	s.release(st, s.Clock.Now().Add(wait))
+	if able := s.eligible(op.Request); op.Creates() && len(able) > 0 { // it begins with the first, and waits with what waits for that
+		st.record.Queue = s.queues.Queue(able[0].Name())
+	}
 }

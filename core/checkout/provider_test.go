@@ -160,6 +160,9 @@ func (p *provider) Capture(ctx context.Context, r payment.CaptureRequest) (payme
 }
 
 func (p *provider) Cancel(ctx context.Context, r payment.CancelRequest) (payment.Intent, error) {
+	if i, err := p.Retrieve(ctx, r.Reference); err == nil && i.Status == payment.Succeeded {
+		return payment.Intent{}, fault.New(fault.Conflict, "unexpected_state", "")
+	}
 	return p.change(ctx, payment.Cancel, r.Reference, func(i *payment.Intent) { i.Status = payment.Canceled })
 }
 

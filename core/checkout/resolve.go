@@ -183,7 +183,7 @@ func (s *Service) investigate(ctx context.Context, st stored, id string) error {
 	working, cancel := context.WithTimeout(ctx, callDeadline)
 	defer cancel()
 	p, op := st.payment, *st.payment.Operation(id)
-	op.Stale = op.Stale || s.aged(op)
+	op.Stale = op.Stale || s.aged(op) || op.Creates() && s.expired(p)
 	var a answer
 	var l sight
 	ours := claimOf(st.record)
@@ -252,6 +252,12 @@ func (s *Service) findOut(ctx context.Context, p payment.Payment, op payment.Ope
 		return b, l
 	}
 	return a, l
+}
+
+// expired reports whether a payment is not to be made any more. What may have been made
+// is looked for.
+func (s *Service) expired(p payment.Payment) bool {
+	return !p.ExpiresAt.IsZero() && !s.Clock.Now().Before(p.ExpiresAt)
 }
 
 // aged reports whether the provider may have forgotten the key of an operation. A clock

@@ -3,6 +3,8 @@ package checkout_test
 import (
 	"encoding/json"
 	"fmt"
+	"maps"
+	"slices"
 	"testing"
 	"time"
 
@@ -133,6 +135,83 @@ func TestAPaymentThatWasCanceledIsNotChargedByAnOlderCopy(t *testing.T) {
 		again, err := s.Create(t.Context(), tenant, unconfirmed, key("k", "a"))
 		if err != nil || again.Payment.Status != payment.Canceled || len(r.provider.intents) != 1 {
 			t.Errorf("%+v, %v", again.Payment, err)
+		}
+	})
+}
+
+// backup is a copy of a payment in a journal of its own.
+func (r *rig) backup(t *testing.T, id string) *memjournal.Journal {
+	t.Helper()
+	record, err := r.journal.Get(t.Context(), tenant, "payment", id)
+	if err != nil {
+		t.Fatal(err)
+	}
+	older := memjournal.New(sys.Clock{})
+	record.Rev = 0
+	if err := older.Save(t.Context(), &record)[0]; err != nil {
+		t.Fatal(err)
+	}
+	return older
+}
+
+// A backup is taken while an accepted payment waits. It is then charged. The
+// backup is put back 20 minutes later: the payment is canceled, "no money moved", without
+// the provider being asked, which knows its key.
+func TestAnOlderPaymentThatWaitedIsNotGivenUpThoughCharged(t *testing.T) {
+	within(t, func(t *testing.T, r *rig) {
+		r.hang(fault.Unavailable, time.Minute)
+		res, err := r.pay(t, "k")
+		if err != nil {
+			t.Fatal(err)
+		}
+		<-time.After(15 * time.Second)
+		older := r.backup(t, res.Payment.ID)
+		if p := r.settled(t, res.Payment.ID, 10*time.Minute); p.Status != payment.Succeeded {
+			t.Fatalf("%+v", p)
+		}
+		<-time.After(20 * time.Minute)
+		restored := r.another(t, "two", func(o *checkout.Options) { o.Journal, o.Restored = older, time.Now })
+		<-time.After(2 * time.Hour)
+		p, err := restored.Get(t.Context(), tenant, res.Payment.ID)
+		if err != nil || p.Status == payment.Canceled && r.provider.captured() == 1 {
+			t.Errorf("%s (%+v), needs review: %t; the buyer has paid; %v", p.Status, p.Error, p.NeedsReview, err)
+		}
+	})
+}
+
+// A create was refused; backup; a repeat of its key charged; the backup is put
+// back. A cancel is answered 200 canceled without the provider being asked.
+func TestAnOlderPaymentIsNotCanceledThoughCharged(t *testing.T) {
+	within(t, func(t *testing.T, r *rig) {
+		r.provider.failBefore(fails(fault.Unavailable, 1))
+		first, _ := r.pay(t, "k")
+		older := r.backup(t, first.Payment.ID)
+		if _, err := r.pay(t, "k"); err != nil {
+			t.Fatal(err)
+		}
+		restored := r.another(t, "two", func(o *checkout.Options) { o.Journal, o.Restored = older, time.Now })
+		<-time.After(time.Second)
+		res, err := restored.Cancel(t.Context(), tenant, first.Payment.ID, opKey("cancel", "c"))
+		if err == nil && res.Payment.Status == payment.Canceled && r.provider.captured() == 1 {
+			t.Errorf("answered %s, and the buyer has paid", res.Payment.Status)
+		}
+	})
+}
+
+// The same, and it is confirmed under a key of its own: a second charge.
+func TestAnOlderPaymentIsNotConfirmedAgain(t *testing.T) {
+	within(t, func(t *testing.T, r *rig) {
+		r.provider.failBefore(fails(fault.Unavailable, 1))
+		first, _ := r.pay(t, "k")
+		older := r.backup(t, first.Payment.ID)
+		if _, err := r.pay(t, "k"); err != nil {
+			t.Fatal(err)
+		}
+		restored := r.another(t, "two", func(o *checkout.Options) { o.Journal, o.Restored = older, time.Now })
+		<-time.After(time.Second)
+		_, err := restored.Confirm(t.Context(), tenant, first.Payment.ID, checkout.ConfirmRequest{}, opKey("confirm", "c"))
+		if n := r.provider.captured(); n != 1 {
+			t.Errorf("%d charges for one payment (%v): %v", n, err, slices.Collect(maps.Keys(r.provider.intents)))
 		}
 	})
 }

@@ -15,7 +15,7 @@ type Verdict string
 const (
 	Executed    Verdict = "executed"     // the provider did what was asked
 	NotExecuted Verdict = "not_executed" // it never did, and never will
-	Noted       Verdict = "noted"        // nothing is unknown; it has been looked at
+	Noted       Verdict = payment.Noted  // nothing is unknown; it has been looked at
 )
 
 // SettleRequest is how a person settles what needs review. Reference is the provider's
@@ -62,6 +62,9 @@ func (s *Service) Settle(ctx context.Context, tenant, id string, r SettleRequest
 		p := &st.payment
 		if op != nil && r.Verdict != Noted {
 			now := p.Operation(op.ID)
+			if now != nil && !now.Outcome.Open() && now.Tries == op.Tries && p.SettledAs(string(r.Verdict), r.Note) {
+				return nil // it was saved, and only the answer lost
+			}
 			if now == nil || now.Tries != op.Tries || now.Outcome != payment.Unknown || st.record.Owner != "" {
 				return errUnderWay
 			}

@@ -104,6 +104,11 @@ func (r *rig) age(t *testing.T, id string, by time.Duration) {
 		for i := range p.Operations {
 			p.Operations[i].StartedAt = p.Operations[i].StartedAt.Add(-by)
 		}
+		for i := range p.Reviews {
+			if at := &p.Reviews[i].SettledAt; !at.IsZero() {
+				*at = at.Add(-by)
+			}
+		}
 		record.Body, _ = json.Marshal(p)
 		if err := r.journal.Save(t.Context(), &record)[0]; !fault.Is(err, fault.Conflict) {
 			return
