@@ -2,12 +2,9 @@ package checkout_test
 
 import (
 	"context"
-	"fmt"
-	"sync"
 	"testing"
 	"time"
 
-	"patchbay/core/checkout"
 	"patchbay/core/fault"
 	"patchbay/core/payment"
 )
@@ -35,38 +32,25 @@ func TestAPaymentIsNotTriedAfterItHasExpired(t *testing.T) {
 	})
 }
 
-// It waits with what waits for the first provider, not behind the unknown outcomes of the
-// last one that refused it.
-func TestAnAcceptedPaymentWaitsForNoOtherProvidersOutage(t *testing.T) {
+// It is tried again from the first provider on, so it waits with what waits for that, and
+// not behind what is unknown at the last one that refused it.
+func TestAnAcceptedPaymentWaitsForItsFirstProvider(t *testing.T) {
 	among(t, three, func(t *testing.T, r *rig) {
-		start := time.Now()
-		r.hang(fault.Unavailable, 3*time.Minute)
-		r.all[1].failBefore(always(fault.Unavailable))
-		r.all[2].failBefore(always(fault.Unavailable))
+		r.hang(fault.Unavailable, time.Minute)
+		for _, p := range r.all[1:] {
+			p.failBefore(always(fault.Unavailable))
+		}
 		res, err := r.Create(t.Context(), tenant, everywhere(), key("k", "a"))
 		if err != nil {
 			t.Fatal(err)
 		}
-		<-time.After(15 * time.Second)
-		r.all[2].failBefore(func(ctx context.Context, _ payment.Action, _ int) error {
-			<-ctx.Done()
-			return fault.New(fault.UnknownOutcome, "scripted", "")
-		})
-		r.all[2].cannotLook(fault.New(fault.Unavailable, "scripted", ""))
-		var all sync.WaitGroup
-		for n := range 1000 {
-			all.Go(func() {
-				create := checkout.CreateRequest{Amount: 1, Currency: "usd", PaymentMethods: map[string]string{"third": "pm_ok"}, Confirm: true}
-				create.Amount = 100
-				if _, err := r.Create(t.Context(), tenant, create, key(fmt.Sprint("u", n), "a")); err != nil {
-					t.Error(err)
-				}
-			})
+		<-time.After(13 * time.Second)
+		record, err := r.journal.Get(t.Context(), tenant, "payment", res.Payment.ID)
+		if err != nil || record.Queue != "payments:first" || record.Owner != "" {
+			t.Errorf("%v: in %q of %q", err, record.Queue, record.Owner)
 		}
-		all.Wait()
-		<-time.After(30 * time.Minute)
-		if p := r.status(t, res.Payment.ID); p.Status != payment.Succeeded {
-			t.Errorf("%s after %s, though the first provider was well from the third minute on; called %d times", p.Status, time.Since(start), r.provider.called())
+		if p := r.settled(t, res.Payment.ID, 5*time.Minute); p.Status != payment.Succeeded || p.Provider != "first" {
+			t.Errorf("%+v", p)
 		}
 	})
 }
