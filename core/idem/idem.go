@@ -19,8 +19,8 @@ const (
 	CodeInFlight = "idempotency_key_in_flight" // the first request has no answer yet
 )
 
-// Kept is how long a key is kept, from when it was first used. Later it stands for
-// nothing: what comes under it is new.
+// Kept is how long a key is kept, from when what was asked under it was last tried or has
+// come to its end. Later it stands for nothing: what comes under it is new.
 const Kept = 72 * time.Hour
 
 // Key is a caller's idempotency key within its scope, with a digest of the

@@ -74,21 +74,29 @@ func (s *Service) move(ctx context.Context, tenant, id, what string, change func
 	if st.record.Held {
 		return message.Message{}, errHeld
 	}
+	var before message.Status
 	err = s.update(ctx, &st, func(st *stored) error {
-		if !st.message.ErasedAt.IsZero() {
+		now := st.message.Status
+		switch {
+		case !st.message.ErasedAt.IsZero():
 			return errErased
+		case change(st):
+			before = now
+			return nil
+		case before != "" && now != before: // it was saved, and only the answer lost
+			return errMoved
 		}
-		if !change(st) {
-			return unexpected(st.message, what)
-		}
-		return nil
+		return unexpected(st.message, what)
 	})
-	if err != nil {
+	if err != nil && err != errMoved { //nolint:errorlint // our own sentinel, returned as it is
 		return message.Message{}, err
 	}
 	s.queues.Nudge(st.record.Queue)
 	return st.message, nil
 }
+
+// errMoved tells that a message has been moved already.
+var errMoved = fault.New(fault.Conflict, "message_moved", "the message was moved")
 
 func unexpected(m message.Message, what string) error {
 	if !m.PurgedAt.IsZero() {

@@ -165,7 +165,7 @@ func Same(held, stored ports.Record) bool {
 		return false
 	}
 	if givenUp(held, stored) {
-		return one.message.CreatedAt.Before(other.message.CreatedAt.Add(idem.Kept))
+		return one.message.CreatedAt.Before(keptUntil(&other.message))
 	}
 	return held.Idem == stored.Idem && one.message.Fingerprint == other.message.Fingerprint
 }

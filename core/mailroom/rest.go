@@ -27,10 +27,23 @@ func (s *Service) loses(st *stored) time.Time {
 	if s.Retention > 0 && st.message.PurgedAt.IsZero() {
 		due = st.message.CreatedAt.Add(s.Retention)
 	}
-	if key := st.message.CreatedAt.Add(idem.Kept); st.record.Idem != "" && (due.IsZero() || key.Before(due)) {
+	if key := keptUntil(&st.message); st.record.Idem != "" && (due.IsZero() || key.Before(due)) {
 		due = key
 	}
 	return due
+}
+
+// keptUntil is until when a message's key is kept: for as long after it was last tried, or
+// was to be sent, as a caller may still not know.
+func keptUntil(m *message.Message) time.Time {
+	last := m.CreatedAt
+	if m.SendAt.After(last) {
+		last = m.SendAt
+	}
+	if n := len(m.Attempts); n > 0 && m.Attempts[n-1].EndedAt.After(last) {
+		last = m.Attempts[n-1].EndedAt
+	}
+	return last.Add(idem.Kept)
 }
 
 // age takes from a message at rest what it has had for long enough.
@@ -41,7 +54,7 @@ func (s *Service) age(ctx context.Context, c ports.Claim) {
 		return
 	}
 	now, m := s.Clock.Now(), &st.message
-	if !now.Before(m.CreatedAt.Add(idem.Kept)) {
+	if !now.Before(keptUntil(m)) {
 		st.record.Idem, m.Key, m.Fingerprint = "", "", ""
 	}
 	if s.Retention > 0 && m.PurgedAt.IsZero() && !now.Before(m.CreatedAt.Add(s.Retention)) {
