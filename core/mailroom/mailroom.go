@@ -135,7 +135,7 @@ func (s *Service) accept(ctx context.Context, st stored) (message.Message, error
 	st.record.Queue = s.queues.Queue(first)
 	placed := !st.record.Due.After(now) && s.places.take(first)
 	if placed {
-		st.record.Owner, st.record.Due = s.Owner, now.Add(s.lease)
+		s.hold(&st.record, now)
 	}
 	err := s.insert(ctx, &st)
 	if err == nil && !st.record.Held {

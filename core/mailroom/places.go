@@ -53,9 +53,9 @@ func (s *Service) pass(ctx context.Context, st *stored, next string) {
 
 // moveOn takes a message to another provider: into a place there, or else into its
 // queue, so that it holds none of this one's. What it does not save comes again when
-// the lease runs out.
+// the lease runs out. save may find that the message goes nowhere any more.
 func (s *Service) moveOn(ctx context.Context, st *stored, next string, save func(move func(*stored)) error) {
-	placed := s.places.take(next)
+	ours, placed := claimOf(st.record), s.places.take(next)
 	err := save(func(st *stored) {
 		st.message.Next = next
 		if !placed {
@@ -65,9 +65,10 @@ func (s *Service) moveOn(ctx context.Context, st *stored, next string, save func
 			st.record.Due = st.record.Due.Add(time.Second) // it comes here again
 		}
 	})
-	if err == nil {
-		s.dispatch(ctx, *st, next, placed)
-	} else if placed {
+	switch {
+	case placed && (err != nil || !ours.holds(st.record)):
 		s.places.release(next)
+	case err == nil:
+		s.dispatch(ctx, *st, next, placed)
 	}
 }

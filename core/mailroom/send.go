@@ -137,6 +137,7 @@ func call(ctx context.Context, mailer ports.Mailer, m message.Message) (message.
 func (s *Service) begin(ctx context.Context, st *stored, provider string) (id string, err error) {
 	ctx, cancel := context.WithTimeout(ctx, saveDeadline)
 	defer cancel()
+	ours := claimOf(st.record)
 	id = s.IDs.New("att")
 	st.message.Status, st.message.Next = message.Sending, ""
 	st.message.Attempts = append(st.message.Attempts, message.Attempt{
@@ -145,7 +146,7 @@ func (s *Service) begin(ctx context.Context, st *stored, provider string) (id st
 	err = s.save(ctx, st)
 	if fault.Is(err, fault.UnknownOutcome) {
 		fresh, rerr := s.load(ctx, st.message.Tenant, st.message.ID)
-		if rerr == nil && fresh.message.Attempted(id) {
+		if rerr == nil && fresh.message.Attempted(id) && ours.holds(fresh.record) {
 			st.become(fresh)
 			return id, nil
 		}
@@ -153,53 +154,9 @@ func (s *Service) begin(ctx context.Context, st *stored, provider string) (id st
 	return id, err
 }
 
-// conclude saves how an attempt ended, and what becomes of the message.
-func (s *Service) conclude(ctx context.Context, st *stored, id string, r message.Receipt, err error) error {
-	return s.settle(ctx, st, id, r, err, func(st *stored) { s.decide(st, outcomeOf(err), retryAfter(err)) })
-}
-
-func (s *Service) settle(ctx context.Context, st *stored, id string, r message.Receipt, err error, decide func(*stored)) error {
-	ctx, cancel := context.WithTimeout(ctx, saveDeadline)
-	defer cancel()
-	serr := s.updateBy(ctx, ports.Insist, st, func(st *stored) error {
-		for i := range st.message.Attempts {
-			if a := &st.message.Attempts[i]; a.ID == id {
-				finish(a, r, err, s.Clock.Now())
-			}
-		}
-		decide(st)
-		return nil
-	})
-	if serr != nil {
-		s.Log.Error("mailroom: outcome not saved", "message", st.message.ID, "attempt", id, "error", serr)
-	}
-	return serr
-}
-
-func retryAfter(err error) time.Duration {
-	if err == nil {
-		return 0
-	}
-	return fault.From(err).RetryAfter
-}
-
-func finish(a *message.Attempt, r message.Receipt, err error, now time.Time) {
-	a.Outcome, a.Reference, a.EndedAt = outcomeOf(err), r.Reference, now
-	if err != nil {
-		f := fault.From(err)
-		a.Code, a.Message = f.Code, f.Message
-		if a.Code == "" {
-			a.Code = f.Kind.String()
-		}
-	}
-}
-
-// decide says what becomes of a message after its last attempt.
+// decide says what becomes of a message that its last attempt has not sent.
 func (s *Service) decide(st *stored, o message.Outcome, after time.Duration) {
 	switch {
-	case o == message.Accepted:
-		s.park(st, message.Sent)
-		return
 	case o == message.RejectedMessage:
 		s.park(st, message.Failed)
 		return

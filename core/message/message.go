@@ -84,6 +84,11 @@ func (m Message) Attempted(id string) bool {
 	return slices.ContainsFunc(m.Attempts, func(a Attempt) bool { return a.ID == id })
 }
 
+// Any reports whether one of the attempts has this outcome.
+func (m Message) Any(o Outcome) bool {
+	return slices.ContainsFunc(m.Attempts, func(a Attempt) bool { return a.Outcome == o })
+}
+
 // Attachment is a file. With a ContentID it is inline: <img src="cid:…">.
 type Attachment struct {
 	Filename    string `json:"filename"`
