@@ -30,6 +30,9 @@ func outcomeOf(err error) message.Outcome {
 	return message.Ambiguous
 }
 
+// errStranded is the failure of a message that could be carried when it was accepted.
+var errStranded = fault.New(fault.Unsupported, "no_provider", "none of the configured providers can carry this message")
+
 // carriable returns Unsupported unless one of the providers can carry the
 // message. Nothing is ever dropped silently.
 func (s *Service) carriable(m message.Message) error {

@@ -80,17 +80,3 @@ func (st *stored) letter() message.Message {
 	}
 	return m
 }
-
-// putOff tries a message again later whose files cannot be read.
-func (s *Service) putOff(ctx context.Context, st *stored, why error) {
-	s.Log.Error("mailroom: files of a message not read", "message", st.message.ID, "error", why)
-	if !fault.Is(why, fault.NotFound) && !fault.Is(why, fault.Internal) {
-		return // the lease runs out
-	}
-	ctx, cancel := context.WithTimeout(ctx, saveDeadline)
-	defer cancel()
-	s.decide(st, message.NotAccepted, 0)
-	if err := s.save(ctx, st); err != nil {
-		s.Log.Error("mailroom: message not put off", "message", st.message.ID, "error", err)
-	}
-}

@@ -78,7 +78,7 @@ func (s *Service) write(st *stored, put func(*ports.Record) error) error {
 // news tells the feed of a new status. Addresses stay out of it.
 func (s *Service) news(m *message.Message) event.Feed {
 	data := map[string]any{"status": m.Status}
-	if n := len(m.Attempts); n > 0 {
+	if n := len(m.Attempts); n > 0 && m.Attempts[n-1].Provider != "" {
 		data["provider"] = m.Attempts[n-1].Provider
 	}
 	raw, _ := json.Marshal(data) // two strings

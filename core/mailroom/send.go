@@ -58,12 +58,18 @@ func earliest(m message.Message) time.Time {
 // decides what becomes of the message. st is claimed by this process.
 func (s *Service) send(ctx context.Context, st stored, at string) {
 	if err := s.unpack(ctx, &st); err != nil {
-		s.putOff(ctx, &st, err)
-		return
+		s.Log.Error("mailroom: files of a message not read", "message", st.message.ID, "error", err)
+		if fault.Is(err, fault.NotFound) || fault.Is(err, fault.Internal) {
+			s.putOff(ctx, &st)
+		}
+		return // else the lease runs out
 	}
 	route := s.route(st.message)
 	if len(route) == 0 {
-		return // nobody can carry it any more; the lease runs out
+		s.Log.Warn("mailroom: no provider can carry a message", "message", st.message.ID)
+		s.strand(&st)
+		s.putOff(ctx, &st)
+		return
 	}
 	if next := route[0].Name(); next != at {
 		s.pass(ctx, &st, next)
@@ -172,4 +178,21 @@ func (s *Service) decide(st *stored, o message.Outcome, after time.Duration) {
 		return
 	}
 	s.wait(st, s.Clock.Now().Add(max(jitter(wait), after)))
+}
+
+// strand notes that a message could be tried nowhere, as an attempt at no provider.
+func (s *Service) strand(st *stored) {
+	a := message.Attempt{ID: s.IDs.New("att"), StartedAt: s.Clock.Now()}
+	finish(&a, message.Receipt{}, errStranded, a.StartedAt)
+	st.message.Attempts = append(st.message.Attempts, a)
+}
+
+// putOff tries a message again later that was not tried.
+func (s *Service) putOff(ctx context.Context, st *stored) {
+	ctx, cancel := context.WithTimeout(ctx, saveDeadline)
+	defer cancel()
+	s.decide(st, message.NotAccepted, 0)
+	if err := s.save(ctx, st); err != nil {
+		s.Log.Error("mailroom: message not put off", "message", st.message.ID, "error", err)
+	}
 }

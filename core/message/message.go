@@ -119,8 +119,8 @@ const (
 
 // Attempt is one try at one provider.
 type Attempt struct {
-	ID        string    `json:"id"` // att_…
-	Provider  string    `json:"provider"`
+	ID        string    `json:"id"`       // att_…
+	Provider  string    `json:"provider"` // empty where none could carry the message
 	Outcome   Outcome   `json:"outcome"`
 	Reference string    `json:"reference,omitempty"` // the provider's id of the message
 	Code      string    `json:"code,omitempty"`

@@ -204,11 +204,13 @@ type Message struct {
 
 // MessageAttempt defines model for MessageAttempt.
 type MessageAttempt struct {
-	Code      string    `json:"code,omitempty,omitzero"`
-	EndedAt   time.Time `json:"endedAt,omitempty,omitzero"`
-	Id        string    `json:"id"`
-	Message   string    `json:"message,omitempty,omitzero"`
-	Outcome   string    `json:"outcome"`
+	Code    string    `json:"code,omitempty,omitzero"`
+	EndedAt time.Time `json:"endedAt,omitempty,omitzero"`
+	Id      string    `json:"id"`
+	Message string    `json:"message,omitempty,omitzero"`
+	Outcome string    `json:"outcome"`
+
+	// Provider Empty where no configured provider could carry it; the code is no_provider then.
 	Provider  string    `json:"provider"`
 	Reference string    `json:"reference,omitempty,omitzero"`
 	StartedAt time.Time `json:"startedAt"`
