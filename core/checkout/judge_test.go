@@ -1,10 +1,13 @@
 package checkout_test
 
 import (
+	"context"
+	"sync/atomic"
 	"testing"
 	"time"
 
 	"patchbay/core/checkout"
+	"patchbay/core/event"
 	"patchbay/core/fault"
 	"patchbay/core/idem"
 	"patchbay/core/payment"
@@ -60,4 +63,110 @@ func TestWhatALookShowsIsHeldAgainstWhatWasAsked(t *testing.T) {
 			})
 		})
 	}
+}
+
+// declined is what the buyer's own try in the browser comes to.
+func declined(i *payment.Intent) {
+	i.Status, i.Failure = payment.RequiresPaymentMethod, &payment.Failure{Code: "card_declined"}
+}
+
+// toConfirm makes a payment that is to be confirmed here, and gives what confirms it, the
+// first time and each time again. The provider says nothing to the calls before the last
+// one, and does nothing; the last one charges, once something else has happened.
+func (r *rig) toConfirm(t *testing.T, last int, happens func(id string)) (id string, confirm func() error) {
+	t.Helper()
+	create := request()
+	create.Confirm, create.Confirmation = false, payment.ConfirmServer
+	made, err := r.Create(t.Context(), tenant, create, key("k", "a"))
+	if err != nil || made.Payment.Status != payment.RequiresConfirmation {
+		t.Fatalf("%+v, %v", made.Payment, err)
+	}
+	id = made.Payment.ID
+	r.provider.failBefore(func(_ context.Context, _ payment.Action, n int) error {
+		switch n -= 1; {
+		case n < last:
+			return fault.New(fault.UnknownOutcome, "scripted", "")
+		case n == last:
+			happens(id)
+		}
+		return nil
+	})
+	return id, func() error {
+		_, err := r.Confirm(t.Context(), tenant, id, checkout.ConfirmRequest{PaymentMethod: "pm_ok"}, opKey("confirm", "c"))
+		return err
+	}
+}
+
+// charged fails unless a confirm has charged, and its caller is told so.
+func (r *rig) charged(t *testing.T, id string, confirm func() error) {
+	t.Helper()
+	if err := confirm(); err != nil {
+		t.Errorf("the first answer: %v", err)
+	}
+	p := r.settled(t, id, 3*time.Minute)
+	if op := p.Operations[1]; p.Status != payment.Succeeded || op.Outcome != payment.Done || r.provider.captured() != 1 {
+		t.Errorf("%s, the confirm %s, %d charges", p.Status, op.Outcome, r.provider.captured())
+	}
+	if err := confirm(); err != nil {
+		t.Errorf("repeated: %v", err)
+	}
+}
+
+// A buyer whose own try in the browser is declined while the confirm is under way has paid
+// once the confirm has charged, and so its caller is told.
+func TestADeclineOfAnotherTryEndsNoConfirmThatIsUnderWay(t *testing.T) {
+	t.Parallel()
+	byEvent := func(ctx context.Context, r *rig, _ string) error {
+		_, err := r.ApplyWebhook(ctx, event.Webhook{Provider: "acme", ID: "pi_1"})
+		return err
+	}
+	bySync := func(ctx context.Context, r *rig, id string) error {
+		_, err := r.Sync(ctx, tenant, id)
+		return err
+	}
+	for _, tt := range []struct {
+		name string
+		last int // the call that charges
+		tell func(ctx context.Context, r *rig, id string) error
+	}{
+		{"by its event, during the first call", 1, byEvent},
+		{"by its event, while the call is repeated", 2, byEvent},
+		{"by a sync, during the first call", 1, bySync},
+		{"by a sync, while the call is repeated", 2, bySync},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			within(t, func(t *testing.T, r *rig) {
+				id, confirm := r.toConfirm(t, tt.last, func(id string) {
+					r.provider.becomes("pi_1", declined)
+					if err := tt.tell(t.Context(), r, id); err != nil {
+						t.Error(err)
+					}
+				})
+				r.charged(t, id, confirm)
+			})
+		})
+	}
+}
+
+// A process that is stopped while it looks is told of the decline when another one has the
+// claim, and calls.
+func TestALookOfAStoppedProcessEndsNoConfirmThatIsUnderWay(t *testing.T) {
+	within(t, func(t *testing.T, r *rig) {
+		r.another(t, "two")
+		wake := make(chan struct{})
+		id, confirm := r.toConfirm(t, 3, func(string) {
+			r.provider.becomes("pi_1", declined)
+			close(wake)
+			<-time.After(5 * time.Second)
+		})
+		var looks atomic.Int64
+		r.provider.mu.Lock()
+		r.provider.looked = func() {
+			if looks.Add(1) == 1 {
+				<-wake
+			}
+		}
+		r.provider.mu.Unlock()
+		r.charged(t, id, confirm)
+	})
 }

@@ -13,8 +13,8 @@ const (
 	// pad is how far beyond the time of an operation its intent is looked for: clocks
 	// are wrong, and are set.
 	pad = 6 * time.Hour
-	// kept is how long a listing is good for those that were to be found in it, and goes
-	// on where it was broken off.
+	// kept is how long a listing is good, since it ended, for those that were to be found in
+	// it; and how long after its last page one that was broken off goes on there.
 	kept = 10 * time.Minute
 )
 
@@ -39,6 +39,7 @@ type listing struct {
 type walk struct {
 	sought map[string]*sought // by the provider's key
 	began  time.Time          // by our clock; zero before the first page
+	moved  time.Time          // by our clock: when the last page came, zero before the first
 	at     time.Time          // by the provider's
 	from   time.Time          // how far back, by the provider's
 	cursor string
@@ -123,10 +124,11 @@ func (l *listing) join(key string, tried time.Time, s sought) *walk {
 	return l.next
 }
 
-// old reports whether a walk is too old to be gone on with, or to tell anything.
+// old reports whether a walk is too old to be gone on with, or to tell anything. One that
+// gets on is not, however long it takes.
 func (w *walk) old(now time.Time) bool {
-	age := now.Sub(w.began)
-	return !w.began.IsZero() && (age >= kept || age < 0)
+	age := now.Sub(w.moved)
+	return !w.moved.IsZero() && (age >= kept || age < 0)
 }
 
 // walk goes on with the present walk, and then with the next, until nobody waits or the
@@ -160,6 +162,7 @@ func (l *listing) step() bool {
 	if w.cursor == "" {
 		w.start(page.Now)
 	}
+	w.moved = l.clock.Now()
 	w.take(page)
 	if w.done {
 		l.last, l.now, l.next = w, l.next, nil

@@ -148,6 +148,29 @@ func TestAListingGoesOnWhereItWasBrokenOff(t *testing.T) {
 	})
 }
 
+// A walk through so many intents, at a provider that fails so often, takes longer than a
+// walk is good for.
+func TestAListingThatGetsOnComesToItsEnd(t *testing.T) {
+	within(t, func(t *testing.T, r *rig) {
+		const others = 25_000
+		id := r.lost(t, 16*time.Minute) // no call is repeated any more
+		r.provider.mu.Lock()
+		for n := range others {
+			ref := fmt.Sprintf("pi_other_%05d", n)
+			r.provider.intents[ref] = &payment.Intent{Reference: ref, Status: payment.Succeeded, Amount: 1, CreatedAt: r.provider.now().Add(time.Minute)}
+		}
+		r.provider.flaky = 10 // every tenth page
+		r.provider.mu.Unlock()
+		start := time.Now()
+		if p := r.settled(t, id, time.Hour); p.Status != payment.Succeeded {
+			t.Errorf("%+v", p)
+		}
+		if took := time.Since(start); took < 10*time.Minute || r.provider.pages > 2*others/100 {
+			t.Errorf("%d pages were read in %s", r.provider.pages, took)
+		}
+	})
+}
+
 // skewed is a clock that can be set.
 type skewed struct {
 	sys.Clock

@@ -37,7 +37,7 @@ func (s *Service) ApplyWebhook(ctx context.Context, e event.Webhook) (erased boo
 				s.Log.Warn("checkout: an event that does not fit its payment", "event", e.ID, "payment", p.ID, "reason", reason, "detail", detail)
 			}
 		} else if p.Merge(intent) {
-			if err := s.ask(ctx, p); err != nil {
+			if err := s.ask(ctx, &st); err != nil {
 				return erased, err
 			}
 		}

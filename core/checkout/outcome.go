@@ -61,6 +61,8 @@ func (s *Service) apply(p *payment.Payment, op *payment.Operation, a answer, hel
 			s.end(p, op, fault.New(fault.Unavailable, codeNotExecuted, "the provider did not execute this operation"))
 			op.Absent = true
 		}
+	case a.looked && !held && !op.Creates() && op.Action != payment.Refund: // whoever holds it may be calling
+		p.Glimpse(a.intent)
 	case a.err == nil:
 		done(p, op, a)
 	case a.proves() && outcome == payment.Declined:
@@ -102,7 +104,7 @@ func (s *Service) hear(p *payment.Payment, a answer) {
 	switch {
 	case a.intent.Reference == "" || p.ProviderReference != "" && p.ProviderReference != a.intent.Reference:
 	case fault.Is(a.err, fault.Conflict): // read after the refusal
-		p.Replace(a.intent)
+		p.Glimpse(a.intent)
 	default:
 		p.Merge(a.intent)
 	}

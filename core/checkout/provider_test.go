@@ -163,7 +163,7 @@ func (p *provider) Cancel(ctx context.Context, r payment.CancelRequest) (payment
 	if i, err := p.Retrieve(ctx, r.Reference); err == nil && i.Status == payment.Succeeded {
 		return payment.Intent{}, fault.New(fault.Conflict, "unexpected_state", "")
 	}
-	return p.change(ctx, payment.Cancel, r.Reference, func(i *payment.Intent) { i.Status = payment.Canceled })
+	return p.change(ctx, payment.Cancel, r.Reference, func(i *payment.Intent) { i.Status, i.AmountCapturable = payment.Canceled, 0 })
 }
 
 func (p *provider) Refund(ctx context.Context, r payment.RefundRequest) (refund payment.ProviderRefund, err error) {

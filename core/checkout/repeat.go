@@ -30,8 +30,6 @@ func (s *Service) repeat(ctx context.Context, by time.Time, st stored, key idem.
 		err := fault.New(fault.Conflict, idem.CodeInFlight, "the first request under this key is still under way")
 		err.RetryAfter = time.Second
 		return Result{Payment: st.payment, Operation: *op}, err
-	case op.Outcome.Open():
-		s.hasten(ctx, &st)
 	case retryable(op) && op.Action == payment.Create && movedOn(&st.payment, op):
 		// What became of the payment since is the answer. Nothing is begun.
 		now := *op
@@ -40,6 +38,7 @@ func (s *Service) repeat(ctx context.Context, by time.Time, st stored, key idem.
 	case retryable(op):
 		return s.again(ctx, by, st, op.ID)
 	}
+	s.hasten(ctx, &st)
 	return replay(st.payment, *op)
 }
 

@@ -75,7 +75,7 @@ func (s *Service) resolve(ctx context.Context, c ports.Claim) {
 		err = s.retry(ctx, st, op.ID)
 	default:
 		// Whoever was at it has left it, in the midst of a call for all that is known.
-		op.Unsure = true
+		op.Outcome, op.Unsure = payment.Unknown, true
 		err = s.investigate(ctx, st, op.ID)
 	}
 	if err != nil {
@@ -200,7 +200,7 @@ func (s *Service) investigate(ctx context.Context, st stored, id string) error {
 			return nil
 		}
 		if held && now.Outcome.Open() {
-			now.Unsure, now.Stale = true, op.Stale
+			now.Outcome, now.Unsure, now.Stale = payment.Unknown, true, op.Stale
 			if now.AcceptedAt.IsZero() {
 				now.AcceptedAt = s.Clock.Now()
 			}
@@ -293,15 +293,24 @@ func (s *Service) reschedule(st *stored, op *payment.Operation, l sight, err err
 }
 
 // hasten has the open operation of a payment looked into now, since somebody asks, unless
-// somebody is at it or has just been. Whatever hinders it is left to the schedule.
+// somebody is at it or has just been. Whatever hinders it is left to the schedule. What
+// an earlier version has left without a schedule gets one.
 func (s *Service) hasten(ctx context.Context, st *stored) {
 	now := s.Clock.Now()
 	op := st.payment.Open()
-	waits := op != nil && st.record.Owner == "" && st.record.Due.After(now.Add(blind))
-	if !waits || now.Sub(st.payment.UpdatedAt) < hastened || !s.available(op.Provider) {
+	switch lost := st.record.Queue == ""; {
+	case st.record.Owner != "":
+		return
+	case op == nil:
+		if unplanned(&st.payment, now) {
+			_ = s.save(ctx, st) // which plans it
+		}
+		return
+	case lost:
+	case !st.record.Due.After(now.Add(blind)), now.Sub(st.payment.UpdatedAt) < hastened, !s.available(op.Provider):
 		return
 	}
-	st.record.Due = now
+	s.release(st, now)
 	if s.save(ctx, st) == nil {
 		s.nudge(op.Provider)
 	}

@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"patchbay/core/checkout"
+	"patchbay/core/event"
 	"patchbay/core/fault"
 	"patchbay/core/payment"
 )
@@ -134,6 +135,108 @@ func TestAnOutcomeThatIsUnknownForDaysIsReviewed(t *testing.T) {
 		<-time.After(3 * time.Hour) // it can be seen now that nothing was done
 		if p := r.status(t, id); p.Open() != nil || p.NeedsReview {
 			t.Errorf("%+v", p)
+		}
+	})
+}
+
+// canceled makes a payment that the provider has, and that is canceled here by a person's
+// word.
+func (r *rig) canceled(t *testing.T, method payment.CaptureMethod) (id string) {
+	t.Helper()
+	r.provider.failAfter(fails(fault.UnknownOutcome, 1))
+	r.provider.failBefore(fails(fault.UnknownOutcome, 2))
+	r.provider.cannotLook(fault.New(fault.Unavailable, "scripted", ""))
+	create := request()
+	create.CaptureMethod = method
+	res, err := r.Create(t.Context(), tenant, create, key("k", "a"))
+	if err != nil || !res.Operation.Outcome.Open() {
+		t.Fatalf("%+v, %v", res.Operation, err)
+	}
+	<-time.After(time.Second)
+	p, err := r.Settle(t.Context(), tenant, res.Payment.ID, checkout.SettleRequest{Verdict: checkout.NotExecuted, By: "ada"})
+	if err != nil || p.Status != payment.Canceled {
+		t.Fatalf("%s, %v", p.Status, err)
+	}
+	r.provider.cannotLook(nil)
+	return p.ID
+}
+
+// The provider's own word tells that a verdict was wrong: the buyer has paid for nothing.
+func TestWhatWasPaidAgainstAVerdictIsToldAndCanBeGivenBack(t *testing.T) {
+	t.Parallel()
+	for method, reserved := range map[payment.CaptureMethod]int64{payment.CaptureAutomatic: 0, payment.CaptureManual: 1250} {
+		t.Run(string(method), func(t *testing.T) {
+			within(t, func(t *testing.T, r *rig) {
+				id := r.canceled(t, method)
+				for range 2 {
+					if _, err := r.ApplyWebhook(t.Context(), event.Webhook{Provider: "acme", ID: "pi_1"}); err != nil {
+						t.Fatal(err)
+					}
+				}
+				p := r.status(t, id)
+				if last := p.Reviews[len(p.Reviews)-1]; !p.NeedsReview || len(p.Reviews) != 2 || last.Reason != payment.ReviewPaid || last.Detail != "pi_1" {
+					t.Errorf("%+v", p.Reviews)
+				}
+				if p.Status != payment.Canceled || p.AmountCapturable != reserved || p.AmountCaptured != 1250-reserved {
+					t.Errorf("%s, %d captured, %d capturable", p.Status, p.AmountCaptured, p.AmountCapturable)
+				}
+				if reserved > 0 {
+					return
+				}
+				if back, err := r.Refund(t.Context(), tenant, id, 0, opKey("refund", "r")); err != nil || back.Payment.AmountRefunded != 1250 {
+					t.Errorf("%+v, %v", back.Operation, err)
+				}
+			})
+		})
+	}
+}
+
+// No event tells of it: it is seen when the provider is asked.
+func TestWhatAStoppedProcessHasReservedAgainstAVerdictIsTold(t *testing.T) {
+	within(t, func(t *testing.T, r *rig) {
+		r.provider.failAfter(func(_ context.Context, _ payment.Action, n int) error {
+			if n == 1 {
+				<-time.After(3 * time.Minute)
+			}
+			return nil
+		})
+		r.provider.failBefore(fails(fault.UnknownOutcome, 2, 3, 4, 5, 6, 7, 8, 9))
+		r.provider.cannotLook(fault.New(fault.Unavailable, "scripted", ""))
+		create := request()
+		create.CaptureMethod = payment.CaptureManual
+		res, err := r.Create(t.Context(), tenant, create, key("k", "a"))
+		if err != nil {
+			t.Fatal(err)
+		}
+		<-time.After(time.Minute)
+		if p, err := r.Settle(t.Context(), tenant, res.Payment.ID, checkout.SettleRequest{Verdict: checkout.NotExecuted, By: "ada"}); err != nil || p.Status != payment.Canceled {
+			t.Fatalf("%s, %v", p.Status, err)
+		}
+		r.provider.cannotLook(nil)
+		<-time.After(5 * time.Minute)
+		if p := r.status(t, res.Payment.ID); p.Status != payment.Canceled || !p.NeedsReview || p.AmountCapturable != 1250 {
+			t.Errorf("%s, %d capturable: %+v", p.Status, p.AmountCapturable, p.Reviews)
+		}
+	})
+}
+
+// An authorisation that was let go is none, whenever its event comes.
+func TestALateEventOfWhatIsCanceledIsNoAlarm(t *testing.T) {
+	within(t, func(t *testing.T, r *rig) {
+		create := request()
+		create.CaptureMethod = payment.CaptureManual
+		res, err := r.Create(t.Context(), tenant, create, key("k", "a"))
+		if err != nil {
+			t.Fatal(err)
+		}
+		if _, err := r.Cancel(t.Context(), tenant, res.Payment.ID, opKey("cancel", "c")); err != nil {
+			t.Fatal(err)
+		}
+		if _, err := r.ApplyWebhook(t.Context(), event.Webhook{Provider: "acme", ID: "pi_1", Type: string(payment.RequiresCapture)}); err != nil {
+			t.Fatal(err)
+		}
+		if p := r.status(t, res.Payment.ID); p.Status != payment.Canceled || p.NeedsReview || p.AmountCapturable != 0 {
+			t.Errorf("%s, %d capturable: %+v", p.Status, p.AmountCapturable, p.Reviews)
 		}
 	})
 }

@@ -40,7 +40,8 @@ func openThere(p *payment.Payment) (until time.Time, open bool) {
 		return time.Time{}, false
 	}
 	until = p.CreatedAt.Add(sweepFor)
-	open = p.Status == payment.RequiresAction || p.Status == payment.Processing || !p.Listed()
+	open = awaitsBuyer(p) || p.Status == payment.Processing || !p.Listed() ||
+		p.Status == payment.Canceled && p.AmountCapturable > 0 // it may be reserved all the same
 	for _, r := range p.Refunds {
 		if r.Released || r.Status.Settled() {
 			continue
@@ -51,6 +52,26 @@ func openThere(p *payment.Payment) (until time.Time, open bool) {
 		}
 	}
 	return until, open
+}
+
+// awaitsBuyer reports whether it is the buyer, in the browser, who goes on with a payment:
+// what comes of that is told by the provider alone.
+func awaitsBuyer(p *payment.Payment) bool {
+	switch p.Status {
+	case payment.RequiresAction:
+		return true
+	case payment.RequiresPaymentMethod, payment.RequiresConfirmation:
+		return p.Confirmation != payment.ConfirmServer
+	case payment.Processing, payment.RequiresCapture, payment.Succeeded, payment.Canceled:
+	}
+	return false
+}
+
+// unplanned reports whether the provider is to be asked about a payment, and nobody has
+// said when: a version that did not ask has left it.
+func unplanned(p *payment.Payment, now time.Time) bool {
+	until, open := openThere(p)
+	return open && p.AskAt.IsZero() && now.Before(until)
 }
 
 // planSweep says when the provider is to be asked next, where something is open there.
@@ -82,7 +103,7 @@ func (s *Service) sweep(ctx context.Context, st *stored) error {
 	}
 	defer s.sweeps.give(p.Provider)
 	status := p.Status
-	err := s.ask(ctx, p)
+	err := s.ask(ctx, st)
 	now := s.Clock.Now()
 	switch {
 	case fault.Is(err, fault.NotFound): // it will not come back

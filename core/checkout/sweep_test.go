@@ -70,6 +70,52 @@ func TestWhatIsOpenAtTheProviderIsAskedForAgain(t *testing.T) {
 	}
 }
 
+// The buyer pays in the browser, and the webhook is lost. A payment that is confirmed here
+// has nothing to tell before.
+func TestABuyerWhoHasPaidInTheBrowserIsSeen(t *testing.T) {
+	t.Parallel()
+	for _, tt := range []struct {
+		name         string
+		status       payment.Status
+		confirmation payment.Confirmation
+		want         payment.Status
+	}{
+		{"the client confirms", payment.RequiresConfirmation, payment.ConfirmClient, payment.Succeeded},
+		{"the client confirms, and gives the method", payment.RequiresPaymentMethod, payment.ConfirmClient, payment.Succeeded},
+		{"it is not said who confirms", payment.RequiresConfirmation, "", payment.Succeeded},
+		{"it is confirmed here", payment.RequiresConfirmation, payment.ConfirmServer, payment.RequiresConfirmation},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			within(t, func(t *testing.T, r *rig) {
+				r.left(t, payment.Payment{Status: tt.status, Confirmation: tt.confirmation, ProviderReference: "pi_1"}, payment.Operation{Outcome: payment.Done})
+				r.provider.becomes("pi_1", func(i *payment.Intent) { i.Status, i.AmountCaptured = tt.status, 0 })
+				r.status(t, "pay_old")
+				<-time.After(2 * time.Minute)
+				r.provider.becomes("pi_1", paid)
+				<-time.After(20 * time.Minute)
+				if p := r.status(t, "pay_old"); p.Status != tt.want {
+					t.Errorf("%s, want %s", p.Status, tt.want)
+				}
+			})
+		})
+	}
+	t.Run("a payment that was just made", func(t *testing.T) {
+		within(t, func(t *testing.T, r *rig) {
+			create := request()
+			create.Confirm = false
+			res, err := r.Create(t.Context(), tenant, create, key("k", "a"))
+			if err != nil || res.Payment.Confirmation != payment.ConfirmClient {
+				t.Fatalf("%+v, %v", res.Payment, err)
+			}
+			r.provider.becomes("pi_1", paid)
+			<-time.After(3 * time.Minute)
+			if p := r.status(t, res.Payment.ID); p.Status != payment.Succeeded {
+				t.Error(p.Status)
+			}
+		})
+	})
+}
+
 func TestHowOftenItIsAsked(t *testing.T) {
 	within(t, func(t *testing.T, r *rig) {
 		asked := r.provider.sightings()

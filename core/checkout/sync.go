@@ -19,10 +19,13 @@ const askDeadline = 10 * time.Second
 func (s *Service) Sync(ctx context.Context, tenant, id string) (payment.Payment, error) {
 	for {
 		st, err := s.load(ctx, tenant, id)
+		if err == nil {
+			s.hasten(ctx, &st)
+		}
 		if err != nil || st.payment.ProviderReference == "" {
 			return st.payment, err
 		}
-		if err := s.ask(ctx, &st.payment); err != nil {
+		if err := s.ask(ctx, &st); err != nil {
 			return st.payment, err
 		}
 		if unchanged(st) {
@@ -37,7 +40,8 @@ func (s *Service) Sync(ctx context.Context, tenant, id string) (payment.Payment,
 
 // ask takes in all that the provider knows of a payment now. The payment was read
 // before, and is to be saved only if nobody changed it meanwhile.
-func (s *Service) ask(ctx context.Context, p *payment.Payment) error {
+func (s *Service) ask(ctx context.Context, st *stored) error {
+	p := &st.payment
 	g, ok := s.gateway(p.Provider)
 	if !ok {
 		return fault.New(fault.Unavailable, "provider_not_configured", "the provider of this payment is not configured")
@@ -65,7 +69,11 @@ func (s *Service) ask(ctx context.Context, p *payment.Payment) error {
 			return err
 		}
 	}
-	p.Replace(intent)
+	if st.record.Owner != "" {
+		p.Glimpse(intent)
+	} else {
+		p.Replace(intent)
+	}
 	if listed {
 		p.TakeRefunds(refunds, intent)
 	}

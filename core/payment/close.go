@@ -10,9 +10,17 @@ func (p Payment) Judged(op Operation, i Intent) Operation {
 	return p.Operations[0]
 }
 
-// close ends the open operation if the intent proves what became of it. present tells
-// that it is the provider's present state, not what was so at some time.
-func (p *Payment) close(i Intent, present bool) {
+// evidence is how what a provider tells was come by.
+type evidence int
+
+const (
+	heard   evidence = iota // an event: it was so at some time
+	glimpse                 // the present state, while a call may be under way that is not in it yet
+	sight                   // the present state, and nobody is calling
+)
+
+// close ends the open operation if the intent proves what became of it.
+func (p *Payment) close(i Intent, by evidence) {
 	open := p.Open()
 	if open == nil || i.Status == "" {
 		return
@@ -21,7 +29,7 @@ func (p *Payment) close(i Intent, present bool) {
 	case Create:
 		open.closeCreate(i)
 	case Confirm:
-		open.closeConfirm(i, present || i.Key != "" && i.Key == open.ProviderKey)
+		open.closeConfirm(i, by)
 	case Capture:
 		p.closeCapture(open, i)
 	case Cancel:
@@ -48,22 +56,24 @@ func (op *Operation) closeCreate(i Intent) {
 }
 
 // closeConfirm: an intent may be declined, or wait for its buyer, since before the
-// confirm. So these prove something only where it was not so then, or where they are
-// told to be its effect. fresh tells that the intent is not older than the confirm.
-func (op *Operation) closeConfirm(i Intent, fresh bool) {
+// confirm, or by what the buyer does in the browser meanwhile. So these prove something
+// only where they are told to be its effect, or, once the call is over, where it was not
+// so before: whoever is told of a decline must not be charged by the call all the same.
+func (op *Operation) closeConfirm(i Intent, by evidence) {
 	own := i.Key != "" && i.Key == op.ProviderKey
-	changed := fresh && op.Before != "" && op.Before != RequiresAction && op.Before != i.Status
+	over := by == sight && op.Outcome == Unknown
+	changed := over && op.Before != "" && op.Before != RequiresAction && op.Before != i.Status
 	switch i.Status {
 	case Succeeded, RequiresCapture:
 		op.end(Done, "", nil)
 	case Canceled:
 		op.impossible(i.Status)
 	case Processing:
-		if fresh {
+		if own || by != heard {
 			op.end(Done, "", nil)
 		}
 	case RequiresAction:
-		if own || changed || fresh && op.Before == "" {
+		if own || changed || over && op.Before == "" {
 			op.end(Done, "", nil)
 		}
 	case RequiresPaymentMethod:

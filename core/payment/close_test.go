@@ -114,3 +114,54 @@ func TestWhatWasNotAskedForNeedsReview(t *testing.T) {
 		}
 	}
 }
+
+// While a call is under way, what somebody else does at the provider says nothing of it,
+// unless nothing can come of the call any more.
+func TestWhatAnotherDoesEndsNoCallThatIsUnderWay(t *testing.T) {
+	t.Parallel()
+	const confirm, capture, cancel = payment.Confirm, payment.Capture, payment.Cancel
+	tests := []struct {
+		action payment.Action
+		told   payment.Status
+		ends   payment.Outcome // empty: it does not end
+	}{
+		{confirm, payment.RequiresPaymentMethod, ""},
+		{confirm, payment.RequiresAction, ""},
+		{confirm, payment.Canceled, payment.NotExecuted},
+		{confirm, payment.Succeeded, payment.Done},
+		{capture, payment.RequiresPaymentMethod, ""},
+		{capture, payment.Canceled, payment.NotExecuted},
+		{cancel, payment.RequiresPaymentMethod, ""},
+		{cancel, payment.Canceled, payment.Done},
+	}
+	ways := map[string]struct {
+		outcome payment.Outcome
+		take    func(*payment.Payment, payment.Intent)
+	}{
+		"by the event of another's request": {payment.Calling, func(p *payment.Payment, i payment.Intent) {
+			i.Key = "another"
+			p.Merge(i)
+		}},
+		"by the present state":                             {payment.Calling, (*payment.Payment).Replace},
+		"by the present state, while it waits":             {payment.Waiting, (*payment.Payment).Replace},
+		"by the present state, while its call is repeated": {payment.Unknown, (*payment.Payment).Glimpse},
+	}
+	for _, tt := range tests {
+		for name, way := range ways {
+			t.Run(string(tt.action)+", "+string(tt.told)+" "+name, func(t *testing.T) {
+				t.Parallel()
+				want := tt.ends
+				if want == "" {
+					want = way.outcome
+				}
+				p := payment.Payment{Amount: 500, Currency: "usd", Status: payment.Processing, Operations: []payment.Operation{
+					{Action: tt.action, Outcome: way.outcome, ProviderKey: "key", Before: payment.RequiresConfirmation},
+				}}
+				way.take(&p, intent(tt.told))
+				if got := p.Operations[0].Outcome; got != want {
+					t.Errorf("%s, want %s", got, want)
+				}
+			})
+		}
+	}
+}

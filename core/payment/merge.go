@@ -26,6 +26,10 @@ func (p *Payment) Merge(i Intent) (stale bool) {
 	p.compare(i)
 	p.AmountCaptured = max(p.AmountCaptured, i.AmountCaptured)
 	switch {
+	case p.Status == Canceled:
+		if stale = i.Status == RequiresCapture; stale { // or it was so before it was canceled
+			p.AmountCapturable = i.AmountCapturable
+		}
 	case i.Status == "" || p.Status.Terminal():
 	case p.awaited() != nil:
 		stale = !final[i.Status] && i.Key != p.awaited().ProviderKey
@@ -41,7 +45,7 @@ func (p *Payment) Merge(i Intent) (stale bool) {
 	for _, d := range i.Disputes {
 		stale = p.takeDispute(d) || stale
 	}
-	p.close(i, false)
+	p.close(i, heard)
 	p.hold()
 	return stale
 }
@@ -63,18 +67,30 @@ func (p *Payment) mergeRefunds(i Intent) (stale bool) {
 	return true
 }
 
-// Replace takes in the provider's present state, read after p was. Only a
-// terminal status stays.
-func (p *Payment) Replace(i Intent) {
+// Replace takes in the provider's present state, read after p was, while nobody is at the
+// open operation. Only a terminal status stays.
+func (p *Payment) Replace(i Intent) { p.replace(i, sight) }
+
+// Glimpse is Replace while somebody may be calling the provider for the open operation:
+// what it has come to may not be in the intent yet.
+func (p *Payment) Glimpse(i Intent) { p.replace(i, glimpse) }
+
+func (p *Payment) replace(i Intent, by evidence) {
 	i = p.admit(i)
 	p.identify(i)
 	p.compare(i)
 	p.AmountCaptured = max(p.AmountCaptured, i.AmountCaptured)
 	p.AmountRefunded = i.AmountRefunded
-	if !p.Status.Terminal() {
+	switch {
+	case !p.Status.Terminal():
 		p.follow(i)
+	case p.Status == Canceled:
+		p.AmountCapturable = i.AmountCapturable
+		if i.Status == RequiresCapture {
+			p.Review(ReviewPaid, i.Reference, time.Time{})
+		}
 	}
-	p.close(i, true)
+	p.close(i, by)
 	p.hold()
 }
 
@@ -107,6 +123,9 @@ func (p *Payment) compare(i Intent) {
 	}
 	if p.Amount > 0 && i.AmountCaptured > p.Amount {
 		p.Review(ReviewAmount, fmt.Sprintf("captured %d of %d", i.AmountCaptured, p.Amount), time.Time{})
+	}
+	if p.Status == Canceled && (i.AmountCaptured > 0 || i.Status == Succeeded) {
+		p.Review(ReviewPaid, i.Reference, time.Time{})
 	}
 }
 

@@ -31,11 +31,12 @@ const (
 	ReviewForeign      = "foreign_object"  // the provider made an object of another payment; Detail is its reference
 	ReviewAmount       = "amount_mismatch" // the provider's amounts are not the payment's
 	ReviewCurrency     = "currency_mismatch"
+	ReviewPaid         = "paid_though_canceled" // the buyer has paid what is canceled here; Detail is the provider's reference
 )
 
 // ReviewReasons lists them.
 func ReviewReasons() []string {
-	return []string{ReviewUnknown, ReviewOtherAccount, ReviewSecondIntent, ReviewForeign, ReviewAmount, ReviewCurrency}
+	return []string{ReviewUnknown, ReviewOtherAccount, ReviewSecondIntent, ReviewForeign, ReviewAmount, ReviewCurrency, ReviewPaid}
 }
 
 // Noted is the verdict of a person who has seen that something is unknown, and no more; it

@@ -105,3 +105,45 @@ func TestAMarkWithoutAReasonIsOfWhatIsUnknown(t *testing.T) {
 		t.Errorf("%+v", p)
 	}
 }
+
+func TestWhatWasPaidThoughItIsCanceledHereNeedsReview(t *testing.T) {
+	t.Parallel()
+	event, present := (*payment.Payment).Merge, func(p *payment.Payment, i payment.Intent) bool {
+		p.Replace(i)
+		return false
+	}
+	captured := payment.Intent{Reference: "pi_1", AmountCaptured: 500} // as the event of a charge tells it
+	tests := []struct {
+		name     string
+		take     func(*payment.Payment, payment.Intent) bool
+		i        payment.Intent
+		reviewed bool
+		asks     bool
+	}{
+		{"an event that it has succeeded", event, intent(payment.Succeeded), true, false},
+		{"an event of its charge", event, captured, true, false},
+		{"the present state: it has succeeded", present, intent(payment.Succeeded), true, false},
+		{"the present state: the money is reserved", present, intent(payment.RequiresCapture), true, false},
+		{"an event that the money is reserved, which may be late", event, intent(payment.RequiresCapture), false, true},
+		{"an event that it is canceled", event, intent(payment.Canceled), false, false},
+		{"the present state: it is canceled", present, intent(payment.Canceled), false, false},
+		{"a late event of a decline", event, intent(payment.RequiresPaymentMethod), false, false},
+	}
+	for _, tt := range tests {
+		t.Run(tt.name, func(t *testing.T) {
+			t.Parallel()
+			p := payment.Payment{Amount: 500, Currency: "usd", Status: payment.Canceled}
+			for range 2 {
+				if asks := tt.take(&p, tt.i); asks != tt.asks {
+					t.Errorf("the provider is asked: %v", asks)
+				}
+			}
+			if p.Status != payment.Canceled || p.AmountCaptured != tt.i.AmountCaptured || p.AmountCapturable != tt.i.AmountCapturable {
+				t.Errorf("%s, %d captured, %d capturable", p.Status, p.AmountCaptured, p.AmountCapturable)
+			}
+			if p.NeedsReview != tt.reviewed || tt.reviewed && (len(p.Reviews) != 1 || p.Reviews[0].Reason != payment.ReviewPaid || p.Reviews[0].Detail != "pi_1") {
+				t.Errorf("%+v", p.Reviews)
+			}
+		})
+	}
+}
