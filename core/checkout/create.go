@@ -135,7 +135,7 @@ func (s *Service) begin(p *payment.Payment, a payment.Action, amount int64, key 
 func (s *Service) try(p *payment.Payment, op *payment.Operation) error {
 	if op.Absent { // nothing can come of the key before any more
 		op.Generation++
-		op.Absent, op.Unsure, op.Stale, op.Lookups, op.LookedAt = false, false, false, 0, time.Time{}
+		op.Absent, op.Unsure, op.Stale, op.Lookups, op.LookedAt, op.SeenAt = false, false, false, 0, time.Time{}, time.Time{}
 		op.ProviderKey, op.Body = "", ""
 	}
 	if op.Outcome != "" {

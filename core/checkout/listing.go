@@ -48,9 +48,10 @@ type walk struct {
 
 // sought is an intent that is looked for: not made before since, by our clock, nor after
 // it was first looked for at seen, by the provider's.
+// The walk that last told nothing of it began at told, by the provider's.
 type sought struct {
-	since, seen time.Time
-	reference   string
+	since, seen, told time.Time
+	reference         string
 }
 
 // found is the reference of an intent, empty if there is none. at is when the walk
@@ -67,7 +68,7 @@ func newListing(g ports.PaymentGateway, clock ports.Clock, spawn func(func())) *
 // find looks for the intent that was made under a key, in a walk that begins after it
 // was last tried. Errors as for ports.PaymentGateway.List; ctx's where the walk takes
 // longer: whoever asks again finds it further on.
-func (l *listing) find(ctx context.Context, key string, since, tried, seen time.Time) (found, error) {
+func (l *listing) find(ctx context.Context, key string, tried time.Time, s sought) (found, error) {
 	if l == nil {
 		return found{}, errAccount
 	}
@@ -76,7 +77,7 @@ func (l *listing) find(ctx context.Context, key string, since, tried, seen time.
 	var w *walk
 	for began := false; ; {
 		if w == nil || !w.done && w != l.now && w != l.next { // it was given up
-			w = l.join(key, tried, sought{since: since, seen: seen})
+			w = l.join(key, tried, s)
 		}
 		one := w.sought[key]
 		switch {
@@ -107,7 +108,7 @@ func (l *listing) find(ctx context.Context, key string, since, tried, seen time.
 func (l *listing) join(key string, tried time.Time, s sought) *walk {
 	now := l.clock.Now()
 	for _, w := range []*walk{l.last, l.now} {
-		if w != nil && w.sought[key] != nil && !w.began.Before(tried) && !w.old(now) {
+		if w != nil && w.sought[key] != nil && !w.began.Before(tried) && !w.old(now) && w.later(s.told) {
 			return w
 		}
 	}
@@ -123,6 +124,10 @@ func (l *listing) join(key string, tried time.Time, s sought) *walk {
 	}
 	return l.next
 }
+
+// later reports whether a walk began after another had told of the same, by the provider's
+// clock: only then is it a further look.
+func (w *walk) later(told time.Time) bool { return w.at.IsZero() || w.at.After(told) }
 
 // old reports whether a walk is too old to be gone on with, or to tell anything. One that
 // gets on is not, however long it takes.

@@ -60,7 +60,7 @@ func (s *Service) see(ctx context.Context, g ports.PaymentGateway, p payment.Pay
 
 // seeIntent looks for the intent that a create has made.
 func (s *Service) seeIntent(ctx context.Context, g ports.PaymentGateway, op payment.Operation) (answer, sight) {
-	found, err := s.listings[op.Provider].find(ctx, op.ProviderKey, op.StartedAt, op.LastTry(), op.LookedAt)
+	found, err := s.listings[op.Provider].find(ctx, op.ProviderKey, op.LastTry(), sought{since: op.StartedAt, seen: op.LookedAt, told: op.SeenAt})
 	if err != nil {
 		return answer{err: err}, sight{}
 	}

@@ -289,6 +289,7 @@ func (s *Service) reschedule(st *stored, op *payment.Operation, l sight, err err
 	if op.LookedAt.IsZero() {
 		op.LookedAt = l.at
 	}
+	op.SeenAt = l.at
 	s.release(st, now.Add(nextLook(l.at.Sub(op.LookedAt))))
 }
 

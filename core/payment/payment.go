@@ -191,7 +191,8 @@ type Operation struct {
 	// Turn orders the last tries of a payment's operations, whatever the clocks said.
 	Turn    int `json:"turn,omitempty"`
 	Lookups int `json:"lookups,omitempty"` // looks that could tell
-	// LookedAt is the provider's clock at the first of them.
+	// LookedAt is the provider's clock at the first of them, SeenAt at the last.
+	SeenAt     time.Time `json:"seenAt,omitzero"`
 	LookedAt   time.Time `json:"lookedAt,omitzero"`
 	StartedAt  time.Time `json:"startedAt"`           // the first try
 	TriedAt    time.Time `json:"triedAt,omitzero"`    // the last one, where there were several
