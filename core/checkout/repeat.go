@@ -60,6 +60,9 @@ func replay(now payment.Payment, op payment.Operation) (Result, error) {
 		if err := json.Unmarshal(op.Answer, &then); err != nil {
 			return Result{}, fault.Wrap(fault.Internal, "checkout.replay", err)
 		}
+		if answered := then.Operation(op.ID); answered != nil {
+			op = *answered
+		}
 	}
 	return Result{Payment: then, Operation: op, Replayed: true}, failure(op)
 }

@@ -277,7 +277,10 @@ func (s *Service) reschedule(st *stored, op *payment.Operation, l sight, err err
 	}
 	switch {
 	case fault.From(err).Code == codeAccount:
-		st.payment.Review(payment.ReviewOtherAccount, op.ID, now)
+		if st.payment.Review(payment.ReviewOtherAccount, op.ID, now) {
+			s.Log.Warn("checkout: a payment is open at an account that its provider's name does not mean any more",
+				"payment", st.payment.ID, "provider", op.Provider, "account", op.Account)
+		}
 		s.release(st, now.Add(elsewhere))
 		return
 	case !l.told:

@@ -100,11 +100,15 @@ func (s *Service) recollect(ctx context.Context) {
 	if at.IsZero() {
 		return
 	}
+	s.Log.Warn("checkout: an older copy of the store was put back; no payment is made until it is known what the providers hold")
 	var walks sync.WaitGroup
 	for _, g := range s.Gateways {
 		walks.Go(func() { s.walkThrough(ctx, g, at.Add(-idem.Kept-pad)) })
 	}
 	walks.Wait()
+	if ctx.Err() == nil {
+		s.Log.Info("checkout: it is known what the providers hold; payments are made")
+	}
 }
 
 // walkThrough notes every intent of ours that a provider has made since. What fails is

@@ -15,7 +15,7 @@ type Verdict string
 const (
 	Executed    Verdict = "executed"     // the provider did what was asked
 	NotExecuted Verdict = "not_executed" // it never did, and never will
-	Noted       Verdict = payment.Noted  // nothing is unknown; it has been looked at
+	Noted       Verdict = "noted"        // nothing is unknown; it has been looked at
 )
 
 // SettleRequest is how a person settles what needs review. Reference is the provider's
@@ -86,6 +86,10 @@ var errUnderWay = fault.New(fault.Conflict, codeInProgress, "a call is under way
 func (s *Service) testimony(ctx context.Context, st *stored, r SettleRequest) (answer, error) {
 	op := st.payment.Open()
 	switch {
+	case r.Verdict == Noted && op != nil:
+		return answer{}, fault.New(fault.Conflict, "still_unknown", "an operation of this payment is not known to have ended: the verdict is executed or not_executed")
+	case r.Verdict == Noted && !st.payment.NeedsReview:
+		return answer{}, fault.New(fault.Conflict, "nothing_to_review", "this payment needs no review")
 	case r.Verdict == Noted:
 		return answer{}, nil
 	case op == nil:

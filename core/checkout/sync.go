@@ -22,6 +22,9 @@ func (s *Service) Sync(ctx context.Context, tenant, id string) (payment.Payment,
 		if err == nil {
 			s.hasten(ctx, &st)
 		}
+		if op := st.payment.Open(); err == nil && op != nil {
+			_, err = s.asked(*op)
+		}
 		if err != nil || st.payment.ProviderReference == "" {
 			return st.payment, err
 		}

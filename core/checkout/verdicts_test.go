@@ -41,22 +41,28 @@ func TestAVerdictThatIsDeliveredTwiceCountsOnce(t *testing.T) {
 	})
 }
 
-// Who only takes note of what is unknown is asked again a month later.
-func TestAnUnknownOutcomeThatWasNotedIsReviewedAgain(t *testing.T) {
+// Nobody can put away what is still unknown by taking note of it.
+func TestAnUnknownOutcomeCannotBeNoted(t *testing.T) {
 	within(t, func(t *testing.T, r *rig) {
 		id := r.unknown(t)
 		r.age(t, id, 6*24*time.Hour)
 		<-time.After(2 * time.Minute)
+		for range 2 {
+			if _, err := r.Settle(t.Context(), tenant, id, checkout.SettleRequest{Verdict: checkout.Noted, Note: "seen"}); fault.From(err).Code != "still_unknown" {
+				t.Errorf("%v", err)
+			}
+		}
 		if p := r.status(t, id); !p.NeedsReview {
-			t.Fatalf("%+v", p.Reviews)
+			t.Errorf("%+v", p.Reviews)
 		}
-		if _, err := r.Settle(t.Context(), tenant, id, checkout.SettleRequest{Verdict: checkout.Noted, By: "ada"}); err != nil {
-			t.Fatal(err)
-		}
-		r.age(t, id, 31*24*time.Hour)
-		<-time.After(2 * time.Minute)
-		if p := r.status(t, id); p.Open() != nil && !p.NeedsReview {
-			t.Errorf("two months later it is %s, and no person is asked", p.Open().Outcome)
+	})
+}
+
+func TestANoteIsKeptOrRefused(t *testing.T) {
+	within(t, func(t *testing.T, r *rig) {
+		res, _ := r.pay(t, "k")
+		if _, err := r.Settle(t.Context(), tenant, res.Payment.ID, checkout.SettleRequest{Verdict: checkout.Noted, Note: "seen"}); fault.From(err).Code != "nothing_to_review" {
+			t.Errorf("%v", err)
 		}
 	})
 }

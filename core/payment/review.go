@@ -39,13 +39,6 @@ func ReviewReasons() []string {
 	return []string{ReviewUnknown, ReviewOtherAccount, ReviewSecondIntent, ReviewForeign, ReviewAmount, ReviewCurrency, ReviewPaid}
 }
 
-// Noted is the verdict of a person who has seen that something is unknown, and no more; it
-// is brought up again after renewed.
-const (
-	Noted   = "noted"
-	renewed = 30 * 24 * time.Hour
-)
-
 // byProvider settles a review that the provider's own word has answered.
 const byProvider = "provider"
 
@@ -58,7 +51,7 @@ const maxReviews = 50
 // zero; then Audit dates it.
 func (p *Payment) Review(reason, detail string, now time.Time) bool {
 	for _, r := range p.Reviews {
-		if r.Reason == reason && r.Detail == detail && !p.triedSince(r) && !r.stillUnknown(now) {
+		if r.Reason == reason && r.Detail == detail && !p.triedSince(r) {
 			return false
 		}
 	}
@@ -75,11 +68,6 @@ func (p *Payment) Review(reason, detail string, now time.Time) bool {
 func (p *Payment) triedSince(r Review) bool {
 	op := p.Operation(r.Detail)
 	return op != nil && !r.Open() && op.LastTry().After(r.SettledAt)
-}
-
-// stillUnknown reports whether somebody has only taken note of what is unknown, weeks ago.
-func (r Review) stillUnknown(now time.Time) bool {
-	return r.Reason == ReviewUnknown && r.Verdict == Noted && now.Sub(r.SettledAt) > renewed
 }
 
 // Settle closes all that is open with what a person has found.

@@ -411,7 +411,7 @@ type Resolution struct {
 	// Reference The provider's object that the operation has made, pi_… or re_…, where it made one. For executed.
 	Reference string `json:"reference,omitempty,omitzero"`
 
-	// Verdict executed: the provider has done what was asked. It is read there. not_executed: it has not, and never will; the caller may ask again. noted: nothing is unknown, and what needed a person has been looked at.
+	// Verdict executed: the provider has done what was asked. It is read there. not_executed: it has not, and never will: a payment that was to be made is canceled, anything else may be asked for again. noted: nothing is unknown, and what needed a person has been looked at.
 	Verdict string `json:"verdict"`
 }
 
