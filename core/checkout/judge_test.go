@@ -83,7 +83,7 @@ func (r *rig) toConfirm(t *testing.T, last int, happens func(id string)) (id str
 	}
 	id = made.Payment.ID
 	r.provider.failBefore(func(_ context.Context, _ payment.Action, n int) error {
-		switch n -= 1; {
+		switch n--; {
 		case n < last:
 			return fault.New(fault.UnknownOutcome, "scripted", "")
 		case n == last:
