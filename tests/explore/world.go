@@ -302,5 +302,5 @@ func (w *world) close() {
 	for _, t := range append(w.gone, w.threads...) {
 		t.stop()
 	}
-	time.Sleep(10 * time.Minute)
+	<-time.After(10 * time.Minute)
 }
