@@ -93,8 +93,8 @@ func TestWhatAnOutageLeftBehindIsSettled(t *testing.T) {
 		}
 		return len(left) == 0 || time.Since(healed) > healing
 	})
-	t.Logf("after %s without a provider: %d payments whose outcome it shows, %d settled within %s, the last after %s",
-		length, n, n-len(left), healing, longest.Round(time.Millisecond))
+	t.Attr("count", fmt.Sprintf("after %s without a provider: %d payments whose outcome it shows, %d settled within %s, the last after %s",
+		length, n, n-len(left), healing, longest.Round(time.Millisecond)))
 	if len(left) > 0 {
 		t.Errorf("%d are not settled within %s", len(left), healing)
 	}

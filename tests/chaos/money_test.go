@@ -80,7 +80,7 @@ func (s *street) live(t *testing.T, e extent, next func(at int) incident) {
 	if ctx.Err() != nil {
 		s.wrong("not all was answered in time", "%d of %d", done.Load(), 2*e.payments)
 	}
-	t.Logf("seed %d: %v", s.seed, count)
+	t.Attr("count", fmt.Sprintf("seed %d: %v", s.seed, count))
 }
 
 // One process on a file: it is killed, its clock is set, it stalls, and an older file
@@ -204,9 +204,9 @@ func (s *street) reconcile(t *testing.T) {
 			}
 		}
 	}
-	t.Logf("%d payments, %d of them charged, %d doubled; %d emails, %d of them unknown under at_most_once, "+
+	t.Attr("count", fmt.Sprintf("%d payments, %d of them charged, %d doubled; %d emails, %d of them unknown under at_most_once, "+
 		"%d twice under at_least_once; %d more emails were accepted after the backup, %d of them went out twice",
-		payments, len(books), len(s.problems[doubled]), mails-forgotten, unknown, twice, forgotten, forgottenTwice)
+		payments, len(books), len(s.problems[doubled]), mails-forgotten, unknown, twice, forgotten, forgottenTwice))
 	s.judge(t)
 }
 

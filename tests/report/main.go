@@ -1,6 +1,6 @@
 // Command report runs go test and says what ran: a line a package, whatever
 // failed in full, how many cases of the contract suites ran on each adapter,
-// which judges from outside were at hand, and last a line with the totals alone.
+// which judges from outside were at hand, what was counted, and last a line with the totals alone.
 //
 //	go run ./tests/report [go test's flags] ./...
 //

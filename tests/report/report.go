@@ -14,6 +14,9 @@ import (
 // project, that it holds its work against, was at hand: "NAME: present".
 const judge = "judge"
 
+// count is the attribute by which a test says what it has counted.
+const count = "count"
+
 // event is a line of go test -json: see go doc test2json and go help buildjson.
 type event struct {
 	Action      string
@@ -34,6 +37,7 @@ type report struct {
 	tally    tally
 	contract map[contractRow]tally
 	judges   map[string]bool // what tests said of them
+	counts   []string        // by test
 }
 
 // results are those of a package under way.
@@ -113,8 +117,11 @@ func (r *report) take(e event) {
 	case "output":
 		p.note(e.Test, e.Output)
 	case "attr":
-		if e.Key == judge {
+		switch e.Key {
+		case judge:
 			r.judges[e.Value] = true
+		case count:
+			r.counts = append(r.counts, e.Test+": "+e.Value)
 		}
 	case "pass", "fail", "skip":
 		if t := p.byName[e.Test]; t != nil {
@@ -238,6 +245,9 @@ func (r *report) finish(goTest error) (ok bool) {
 		r.tally.failed = 1 // a wrong pattern or flag: it never came to a test
 	}
 	r.printContract()
+	for _, said := range slices.Sorted(slices.Values(r.counts)) {
+		fmt.Fprintf(r.out, "count  %s\n\n", said)
+	}
 	for _, said := range slices.Sorted(maps.Keys(r.judges)) {
 		fmt.Fprintf(r.out, "judge  %s\n\n", said)
 	}

@@ -26,6 +26,7 @@ func TestReport(t *testing.T) {
 				"contract  journal  sqlitestore  3 passed\n",
 				"contract  users    sqlitestore  1 passed\n",
 				"\njudge  Acme's schema: absent\n",
+				"\ncount  TestContract: 3 sheep\n",
 			},
 		},
 		{
