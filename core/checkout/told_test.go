@@ -126,7 +126,7 @@ func TestNobodyIsToldAcceptedWhileARefusalIsSaved(t *testing.T) {
 			}
 			switch saves.Add(1) {
 			case 2: // of the refusal: the caller leaves meanwhile
-				<-time.After(2 * time.Second)
+				<-time.After(1500 * time.Millisecond)
 			case 3: // the process dies here
 				return fault.New(fault.Internal, "scripted", "")
 			}
@@ -164,7 +164,7 @@ func TestNoCaptureIsAcceptedWhileItsRefusalIsSaved(t *testing.T) {
 		var saves atomic.Int64
 		fail := func(op string) error {
 			if op == memjournal.Save && saves.Add(1) == 2 {
-				<-time.After(2 * time.Second)
+				<-time.After(1500 * time.Millisecond)
 			}
 			return nil
 		}
