@@ -1,6 +1,7 @@
 package e2e_test
 
 import (
+	"bytes"
 	"context"
 	"net/http"
 	"net/url"
@@ -218,6 +219,9 @@ func TestAKeyThatIsUsedAgainAfterAnOlderFileWasPutBack(t *testing.T) {
 	}
 	s.PutBack(t, file)
 	s.Restart(t)
+	gateway.Eventually(t, 20*time.Second, "what the providers hold is known", func() bool {
+		return !bytes.Contains(s.pay(t).Body, []byte("restored_store"))
+	})
 	for name, pair := range map[string][2]gateway.Answer{"payment": {paid, s.pay(t)}, "refund": {returned, refund()}} {
 		then, now := pair[0], pair[1]
 		if then.Status != 201 || now.Status != 201 || now.Text("providerReference") != then.Text("providerReference") {
