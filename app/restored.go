@@ -95,18 +95,24 @@ func (r *restored) follow(ctx context.Context, journal ports.Journal, from depot
 	return now, nil
 }
 
-// run follows the feed until ctx ends.
+// following is how often it is kept how far the feed has come. Each time costs the disk as
+// much as a commit.
+const following = 10 * time.Second
+
+// run follows the feed until ctx ends, and once more then.
 func (r *restored) run(ctx context.Context, journal ports.Journal) {
-	ticker := time.NewTicker(idle)
+	ticker := time.NewTicker(following)
 	defer ticker.Stop()
 	for at := installation.Seen(r.dir, r.store); ; {
 		var err error
-		if at, err = r.follow(ctx, journal, at); err != nil && ctx.Err() == nil {
+		if at, err = r.follow(context.WithoutCancel(ctx), journal, at); err != nil && ctx.Err() == nil {
 			r.log.Warn("app: an older copy of the store would not be told from it", "error", err)
+		}
+		if ctx.Err() != nil {
+			return
 		}
 		select {
 		case <-ctx.Done():
-			return
 		case <-ticker.C:
 		}
 	}
