@@ -129,7 +129,8 @@ func data(t *testing.T, g *gateway.Gateway, args ...string) (stdout, stderr stri
 // erase erases, as often as it takes until nothing is under way any more.
 func erase(t *testing.T, g *gateway.Gateway, who ...string) (report string) {
 	t.Helper()
-	gateway.Eventually(t, 30*time.Second, "everything is erased", func() bool {
+	// What was under way when the database went is claimed until its lease is over.
+	gateway.Eventually(t, 90*time.Second, "everything is erased", func() bool {
 		out, text, code := data(t, g, append([]string{"erase", "--yes"}, who...)...)
 		if code == 1 && !strings.Contains(text, "run it again later") {
 			t.Fatalf("%s%s", out, text)
