@@ -16,9 +16,9 @@ const (
 	kind      = "payment"  // of journal records
 	queueName = "payments" // where payments with an open operation wait, by provider
 
-	answerWithin = 8 * time.Second         // a caller gives up at 10 s
+	answerWithin = 8 * time.Second        // a caller gives up at 10 s
 	saveWithin   = 750 * time.Millisecond // longer than that a caller waits for no refusal
-	callDeadline = 30 * time.Second        // of all work for one operation
+	callDeadline = 30 * time.Second       // of all work for one operation
 	lease        = callDeadline + 15*time.Second
 	maxOps       = 100 // on one payment, so that its record stays small
 )
