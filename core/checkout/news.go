@@ -7,7 +7,7 @@ import (
 	"patchbay/core/payment"
 )
 
-// told is what the feed knows of a payment.
+// told is what the feed and the callers know of a payment as it is stored.
 type told struct {
 	status   payment.Status
 	refunded int64
@@ -16,10 +16,11 @@ type told struct {
 	reviews  int    // how many there were
 	settled  int    // of them
 	open     string // the open operation
+	answered []string
 }
 
 func known(p payment.Payment) told {
-	t := told{status: p.Status, refunded: p.AmountRefunded, reviews: len(p.Reviews)}
+	t := told{status: p.Status, refunded: p.AmountRefunded, reviews: len(p.Reviews), answered: answered(p)}
 	if op := p.Open(); op != nil {
 		t.open = op.ID
 	}
@@ -35,12 +36,17 @@ func known(p payment.Payment) told {
 	for _, d := range p.Disputes {
 		t.disputes[d.Reference] = d
 	}
-	for _, r := range p.Reviews {
+	t.settled = settled(p.Reviews)
+	return t
+}
+
+func settled(reviews []payment.Review) (n int) {
+	for _, r := range reviews {
 		if !r.Open() {
-			t.settled++
+			n++
 		}
 	}
-	return t
+	return n
 }
 
 // teller gathers the events of one payment.
@@ -80,7 +86,7 @@ func (s *Service) news(before told, after payment.Payment) []event.Feed {
 	for _, r := range after.Reviews[min(before.reviews, len(after.Reviews)):] {
 		t.add("needs_review", map[string]any{"reason": r.Reason, "provider": after.Provider})
 	}
-	if known(after).settled > before.settled {
+	if settled(after.Reviews) > before.settled {
 		t.add("reviewed", map[string]any{"needsReview": after.NeedsReview, "provider": after.Provider})
 	}
 	return t.events

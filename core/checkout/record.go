@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
+	"slices"
 	"time"
 
 	"patchbay/core/fault"
@@ -57,12 +58,15 @@ func (s *Service) save(ctx context.Context, st *stored) error {
 	p.UpdatedAt = s.Clock.Now()
 	p.Audit(p.UpdatedAt)
 	planSweep(p, p.UpdatedAt)
-	freeze(p)
+	if err := st.freeze(); err != nil {
+		return err
+	}
 	body, err := json.Marshal(p)
 	if err != nil {
 		return fault.Wrap(fault.Internal, "checkout.encode", err)
 	}
 	r := &st.record
+	before := r.Body
 	r.Tenant, r.Kind, r.ID, r.Body = p.Tenant, kind, p.ID, body
 	r.Ref = reference(p.Provider, p.ProviderReference)
 	r.Index = ports.Index{Status: string(p.Status), Customer: p.CustomerID, Created: p.CreatedAt}
@@ -71,6 +75,7 @@ func (s *Service) save(ctx context.Context, st *stored) error {
 		rest(st)
 	}
 	if err := s.Journal.Save(ctx, r)[0]; err != nil {
+		r.Body = before // what is surely stored
 		return err
 	}
 	p.NextLookAt = nextLookAt(*p, *r)
@@ -79,34 +84,64 @@ func (s *Service) save(ctx context.Context, st *stored) error {
 	return nil
 }
 
-// freeze keeps the payment, as it is when an operation ends, as the answer to
-// repeats of that operation's key. What is not to be sent again is not kept.
-func freeze(p *payment.Payment) {
+// freeze keeps the answer to repeats of the keys of operations that have ended: the
+// payment as it stood then. As long as nothing has changed since, that is the payment
+// itself, so that the copy is made only when it is about to change. What is not to be
+// sent again is not kept.
+func (st *stored) freeze() error {
+	p := &st.payment
+	var then []byte
 	for i := range p.Operations {
 		op := &p.Operations[i]
-		if op.Outcome.Open() {
+		if !op.Outcome.Open() {
+			if op.EndedAt.IsZero() {
+				op.EndedAt = p.UpdatedAt
+			}
+			if !retryable(op) || op.Key == "" {
+				op.Body = ""
+			}
+		}
+		if op.Answer != nil || op.Key == "" || op.Erased || !slices.Contains(st.told.answered, op.ID) {
 			continue
 		}
-		if op.EndedAt.IsZero() {
-			op.EndedAt = p.UpdatedAt
+		if then == nil {
+			var err error
+			if then, err = answerOf(st.record.Body); err != nil {
+				return err
+			}
 		}
-		if !retryable(op) || op.Key == "" {
-			op.Body = ""
-		}
-		if op.Key == "" || op.Erased || op.Answer != nil || retryable(op) {
-			continue
-		}
-		view := *p
-		view.Operations = make([]payment.Operation, len(p.Operations))
-		for j, o := range p.Operations {
-			o.Answer, o.Body = nil, ""
-			view.Operations[j] = o
-		}
-		answer, err := json.Marshal(view)
-		if err == nil { // a Payment can always be encoded
-			op.Answer = answer
+		op.Answer = then
+	}
+	return nil
+}
+
+// answered are the operations to whose keys the payment, as it stands, is the answer.
+func answered(p payment.Payment) []string {
+	var ids []string
+	for i := range p.Operations {
+		op := &p.Operations[i]
+		if op.Key != "" && op.Answer == nil && !op.Erased && !op.Outcome.Open() && !retryable(op) {
+			ids = append(ids, op.ID)
 		}
 	}
+	return ids
+}
+
+// answerOf is a stored payment without what no answer shows.
+func answerOf(body []byte) ([]byte, error) {
+	var p payment.Payment
+	if err := json.Unmarshal(body, &p); err != nil {
+		return nil, fault.Wrap(fault.Internal, "checkout.freeze", err)
+	}
+	for i := range p.Operations {
+		op := &p.Operations[i]
+		op.Answer, op.Body, op.Request, op.Key, op.Fingerprint = nil, "", payment.Request{}, "", ""
+	}
+	answer, err := json.Marshal(p)
+	if err != nil {
+		return nil, fault.Wrap(fault.Internal, "checkout.freeze", err)
+	}
+	return answer, nil
 }
 
 // update changes a payment until the change is saved: where somebody else was

@@ -174,7 +174,8 @@ type Operation struct {
 	// Kind is the name of the fault.Kind with which it failed, empty where it did not.
 	Kind string `json:"kind,omitempty"`
 	// Key and Fingerprint are the caller's idempotency key and the digest of
-	// the request. Answer is the payment as first answered, kept for repeats.
+	// the request. Answer is the payment as first answered, kept for repeats; nil while
+	// that is the payment as it stands.
 	Key         string `json:"key,omitempty"`
 	Fingerprint string `json:"fingerprint,omitempty"`
 	Answer      []byte `json:"answer,omitempty"`
