@@ -266,6 +266,14 @@ type verifier struct {
 	bodies [][]byte
 }
 
+// CheckHeaders refuses what says of itself that it is old.
+func (v *verifier) CheckHeaders(header func(string) string) error {
+	if header("Stripe-Signature") == "old" {
+		return fault.New(fault.Invalid, "invalid_signature", "it is too old")
+	}
+	return nil
+}
+
 func (v *verifier) Verify(body []byte, _ func(string) string) ([]event.Webhook, error) {
 	v.mu.Lock()
 	defer v.mu.Unlock()
