@@ -3,6 +3,7 @@
 package httpapi
 
 import (
+	"cmp"
 	"context"
 	"log/slog"
 	"net"
@@ -42,6 +43,9 @@ type Options struct {
 	// Deadline bounds what a request may ask of the store, in all its calls. What the
 	// use cases have begun at a provider goes on without the request.
 	Deadline time.Duration
+	// BodyBytes bounds the request bodies that are in memory at once;
+	// DefaultBodyBytes where it is 0.
+	BodyBytes int64
 	// Ready reports whether requests can be served: "ok", or "degraded" where some
 	// of them can.
 	Ready func(ctx context.Context) (string, error)
@@ -52,12 +56,13 @@ type Options struct {
 type Server struct {
 	Options
 	app      *fiber.App
+	bodies   *bodyBudget
 	draining atomic.Bool
 }
 
 // New makes a Server; it does not listen yet.
 func New(o Options) *Server {
-	s := &Server{Options: o}
+	s := &Server{Options: o, bodies: newBodyBudget(cmp.Or(o.BodyBytes, DefaultBodyBytes))}
 	s.app = fiber.New(fiber.Config{
 		AppName: "Patchbay", DisableStartupMessage: true, ServerHeader: "",
 		ReadTimeout: 5 * time.Second, WriteTimeout: 35 * time.Second, IdleTimeout: 60 * time.Second,

@@ -65,7 +65,7 @@ var rules = []rule{
 	{"adapters/httpapi/api", "", "github.com/oapi-codegen/runtime"},
 	{
 		"adapters/httpapi", types + " ports " + useCases + " adapters/httpapi/api",
-		"github.com/gofiber/fiber/v2 github.com/valyala/fasthttp github.com/go-json-experiment/json go.yaml.in/yaml/v3",
+		"github.com/gofiber/fiber/v2 github.com/valyala/fasthttp github.com/go-json-experiment/json go.yaml.in/yaml/v3 golang.org/x/sync",
 	},
 	{"adapters/console", types + " ports " + useCases, "github.com/gofiber/fiber/v2"},
 
