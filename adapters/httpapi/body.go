@@ -15,7 +15,7 @@ import (
 func (r *request) raw() ([]byte, error) {
 	if r.Get(fiber.HeaderContentEncoding) != "" {
 		// Inflating is how a small body becomes a gigabyte.
-		return nil, r.turnAway(fiber.StatusUnsupportedMediaType, "encoding_unsupported", "send the body without Content-Encoding")
+		return nil, refuse(fiber.StatusUnsupportedMediaType, "encoding_unsupported", "send the body without Content-Encoding")
 	}
 	declared := r.Request().Header.ContentLength()
 	if declared > r.limit {
@@ -31,12 +31,10 @@ func (r *request) raw() ([]byte, error) {
 	switch {
 	case errors.Is(err, errNoRoom):
 		r.Set(fiber.HeaderRetryAfter, strconv.Itoa(int(bodyRetry.Seconds())))
-		return nil, r.turnAway(fiber.StatusServiceUnavailable, "bodies_in_flight",
+		return nil, refuse(fiber.StatusServiceUnavailable, "bodies_in_flight",
 			"too many large requests are being read; nothing was done")
 	case err != nil:
-		// What may still come of it must not be taken for the next request.
-		r.Context().SetConnectionClose()
-		return nil, refuse(fiber.StatusBadRequest, "body_incomplete", "the body ended before it was whole")
+		return nil, unread(err)
 	case len(body) > r.limit:
 		return nil, r.tooLarge()
 	}

@@ -4,14 +4,16 @@ import (
 	"context"
 	"testing"
 	"time"
+
+	"patchbay/adapters/wire"
 )
 
 // ParseKey reads an Idempotency-Key.
 var ParseKey = parseKey
 
-// SetReadTimeout makes a server that does not serve yet less patient than the
-// one that is sold: nobody waits five seconds for a test.
-func (s *Server) SetReadTimeout(d time.Duration) { s.app.Server().ReadTimeout = d }
+// SetLimits makes a server that does not serve yet less patient than the one
+// that is sold: nobody waits five seconds for a test.
+func (s *Server) SetLimits(change func(*wire.Limits)) { change(&s.Connections.Limits) }
 
 // SetBodyPatience makes requests wait less for memory, for the same reason.
 func (s *Server) SetBodyPatience(d time.Duration) { s.bodies.patience = d }

@@ -13,7 +13,6 @@ import (
 func (s *Server) receiveWebhook(r *request) error {
 	delivery, err := s.Inbox.Open(strings.Clone(r.Params("route")), func(name string) string { return r.Get(name) })
 	if err != nil {
-		r.Context().SetConnectionClose() // its body stays unread
 		return err
 	}
 	body, err := r.raw()

@@ -3,7 +3,6 @@ package httpapi
 import (
 	"context"
 	"fmt"
-	"io"
 	"runtime/debug"
 	"slices"
 	"strconv"
@@ -18,10 +17,9 @@ import (
 )
 
 const (
-	open         = ""      // the scope of a route that anybody may call
-	keyless      = "local" // who it was where no key is needed
-	requestID    = "X-Request-Id"
-	discardLimit = 64 << 20 // bytes of a refused body that are thrown away
+	open      = ""      // the scope of a route that anybody may call
+	keyless   = "local" // who it was where no key is needed
+	requestID = "X-Request-Id"
 )
 
 // request is one call of the API, of a caller who may make it.
@@ -85,9 +83,6 @@ func (s *Server) prepare(c *fiber.Ctx) (err error) {
 		id = s.IDs.New("req")
 	}
 	head(c, id)
-	if len(c.Request().Header.RawHeaders()) > headerLimit {
-		return fiber.ErrRequestHeaderFieldsTooLarge
-	}
 	return c.Next()
 }
 
@@ -152,18 +147,8 @@ func unauthorized(c *fiber.Ctx, message string) error {
 }
 
 func (r *request) tooLarge() error {
-	return r.turnAway(fiber.StatusRequestEntityTooLarge, "body_too_large",
+	return refuse(fiber.StatusRequestEntityTooLarge, "body_too_large",
 		"the body may have at most "+strconv.Itoa(r.limit)+" bytes")
-}
-
-// turnAway refuses a body that was not read. What a client is still sending is
-// thrown away first, within bounds: few of them read the answer before.
-func (r *request) turnAway(status int, code, message string) error {
-	if stream := r.Context().RequestBodyStream(); stream != nil {
-		_, _ = io.Copy(io.Discard, io.LimitReader(stream, discardLimit)) // the connection ends in any case
-	}
-	r.Context().SetConnectionClose()
-	return refuse(status, code, message)
 }
 
 // page reads the cursor and the limit of a list.

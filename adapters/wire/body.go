@@ -18,6 +18,8 @@ type body struct {
 	c       *Conn
 	framing framing
 	left    int64 // bytes to come where it is not chunked
+	limit   int64 // bytes in all
+	count   int64 // bytes read
 	chunks  io.Reader
 	err     error // io.EOF when it was read to its end
 }
@@ -51,6 +53,9 @@ func (b *body) Read(p []byte) (int, error) {
 		return 0, b.err
 	}
 	n, err := b.read(p)
+	if b.count += int64(n); b.count > b.limit {
+		err = errBodySize
+	}
 	b.err = refusal(err)
 	return n, b.err
 }

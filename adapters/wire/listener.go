@@ -1,6 +1,7 @@
 package wire
 
 import (
+	"cmp"
 	"errors"
 	"log/slog"
 	"net"
@@ -26,7 +27,7 @@ type Options struct {
 	Max           int                   // connections in all, 0 for any number
 	MaxPerAddress int                   // connections from one address, or from one /64 of IPv6; 0 for any number
 	Trusted       func(netip.Addr) bool // who is not counted by address: a proxy speaks for many
-	Log           *slog.Logger
+	Log           *slog.Logger          // nil for none
 }
 
 // Listener hands out connections of type *Conn. When the process has no files
@@ -44,6 +45,7 @@ type Listener struct {
 
 // Listen makes a Listener of another.
 func Listen(l net.Listener, o Options) *Listener {
+	o.Log = cmp.Or(o.Log, slog.New(slog.DiscardHandler))
 	return &Listener{Listener: l, o: o, byClient: make(map[netip.Prefix]int)}
 }
 

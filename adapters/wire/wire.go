@@ -55,6 +55,7 @@ var (
 	errHeadSize   = &Refusal{fasthttp.StatusRequestHeaderFieldsTooLarge, "request_header_fields_too_large", "the request line and the header fields are too large"}
 	errHeadTime   = &Refusal{fasthttp.StatusRequestTimeout, "request_timeout", "the header fields did not arrive in time"}
 	errBodyTime   = &Refusal{fasthttp.StatusRequestTimeout, "request_timeout", "the body arrived too slowly"}
+	errBodySize   = &Refusal{fasthttp.StatusRequestEntityTooLarge, "body_too_large", "the body is too large"}
 	errBodyEnd    = &Refusal{fasthttp.StatusBadRequest, "body_incomplete", "the body ended before it was whole"}
 	errChunks     = &Refusal{fasthttp.StatusBadRequest, "bad_request", "the body is not properly chunked"}
 	errManyInAll  = &Refusal{fasthttp.StatusServiceUnavailable, "too_many_connections", "the gateway has too many connections open"}
@@ -62,12 +63,13 @@ var (
 	errNoBoundary = badRequest("the request could not be read")
 )
 
-// Wrap lets a server answer requests on the connections of a Listener. It must
-// be called when the server's Handler is complete. Refused requests are
-// answered by refuse, after which their connection is closed.
-func Wrap(server *fasthttp.Server, limits Limits, refuse func(*fasthttp.RequestCtx, *Refusal)) {
+// Wrap lets a server answer requests on the connections of a Listener, with
+// heads of at most so many bytes. It must be called when the server's Handler is
+// complete. Refused requests are answered by refuse, after which their
+// connection is closed.
+func Wrap(server *fasthttp.Server, head int, refuse func(*fasthttp.RequestCtx, *Refusal)) {
 	next := server.Handler
-	server.ReadBufferSize = limits.Head
+	server.ReadBufferSize = head
 	// Bodies and the time they take are the connection's concern.
 	server.StreamRequestBody, server.ReadTimeout, server.IdleTimeout = false, 0, 0
 	server.Handler = func(ctx *fasthttp.RequestCtx) {
@@ -76,6 +78,10 @@ func Wrap(server *fasthttp.Server, limits Limits, refuse func(*fasthttp.RequestC
 			ctx.SetConnectionClose()
 			refuse(ctx, errNoBoundary)
 			return
+		}
+		c.body.limit = int64(server.MaxRequestBodySize)
+		if c.refusal == nil && c.body.left > c.body.limit {
+			c.refusal = errBodySize
 		}
 		if c.refusal != nil {
 			refuse(ctx, c.refusal)
