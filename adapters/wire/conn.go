@@ -83,12 +83,17 @@ func (c *Conn) Read(p []byte) (int, error) {
 	return n, nil
 }
 
-// serve is called by the handler, once a request.
-func (c *Conn) serve() bool {
+// serve is called by the handler, once a request, with how many bytes a body
+// may have.
+func (c *Conn) serve(limit int) bool {
 	if c.phase != handed || len(c.head) > 0 {
 		return false
 	}
 	c.phase = served
+	c.body.limit = int64(limit)
+	if c.refusal == nil && c.body.left > c.body.limit {
+		c.refusal = errBodySize
+	}
 	return true
 }
 

@@ -74,14 +74,10 @@ func Wrap(server *fasthttp.Server, head int, refuse func(*fasthttp.RequestCtx, *
 	server.StreamRequestBody, server.ReadTimeout, server.IdleTimeout = false, 0, 0
 	server.Handler = func(ctx *fasthttp.RequestCtx) {
 		c, ok := ctx.Conn().(*Conn)
-		if !ok || !c.serve() {
+		if !ok || !c.serve(server.MaxRequestBodySize) {
 			ctx.SetConnectionClose()
 			refuse(ctx, errNoBoundary)
 			return
-		}
-		c.body.limit = int64(server.MaxRequestBodySize)
-		if c.refusal == nil && c.body.left > c.body.limit {
-			c.refusal = errBodySize
 		}
 		if c.refusal != nil {
 			refuse(ctx, c.refusal)
