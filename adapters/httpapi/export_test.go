@@ -5,6 +5,9 @@ import (
 	"testing"
 	"time"
 
+	"github.com/gofiber/fiber/v2"
+	"github.com/valyala/fasthttp"
+
 	"patchbay/adapters/wire"
 )
 
@@ -57,5 +60,24 @@ func (s *Server) AwaitBodies(t *testing.T, callers int) {
 			t.Fatal("no body is being read")
 		case <-tick.C:
 		}
+	}
+}
+
+// Routes lists the operations of the API.
+func (s *Server) Routes() (all []fiber.Route) {
+	for _, r := range s.app.GetRoutes(true) {
+		if r.Method != fiber.MethodHead {
+			all = append(all, r)
+		}
+	}
+	return all
+}
+
+// Tap shows each request to a test before the server looks at it.
+func (s *Server) Tap(see func(*fasthttp.RequestCtx)) {
+	next := s.app.Server().Handler
+	s.app.Server().Handler = func(ctx *fasthttp.RequestCtx) {
+		see(ctx)
+		next(ctx)
 	}
 }
