@@ -57,7 +57,7 @@ func newConsole(c *config.Config, keys *access.Service, people *privacy.Service,
 	mailers posts, s surroundings,
 ) *console.Console {
 	o := console.Options{
-		Access: keys, Privacy: people, Payments: pay, API: "http://" + c.Server.Address, Metrics: s.metrics.Handler(),
+		Access: keys, Privacy: people, Payments: pay, API: "http://" + c.Server.Address, Metrics: s.metrics.Handler(), Log: s.log,
 		Storage: func(ctx context.Context) console.Storage { return f.status(ctx, c, store) },
 	}
 	if store.Snapshots != nil {

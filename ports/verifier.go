@@ -7,6 +7,14 @@ import (
 
 // Verifier recognises the webhooks of one route, for every account configured.
 type Verifier interface {
+	// CheckHeaders judges a webhook by its headers, before its body is read: a body
+	// that cannot be rightly signed is not worth its memory. A scheme whose headers
+	// hold the signature and its time returns what Verify would of one that is
+	// missing, too old or from the future; one that signs within the body returns nil.
+	//
+	// Invalid with code invalid_signature.
+	CheckHeaders(header func(name string) string) error
+
 	// Verify checks the signature over the raw body and returns the events in
 	// it, each with the account whose secret verified it. header gives a
 	// request header by name, empty where absent.

@@ -8,6 +8,7 @@ import (
 	_ "embed"
 	"errors"
 	"html/template"
+	"log/slog"
 	"net"
 	"net/http"
 	"net/url"
@@ -16,7 +17,9 @@ import (
 
 	"github.com/gofiber/fiber/v2"
 	"github.com/gofiber/fiber/v2/middleware/adaptor"
+	"github.com/valyala/fasthttp"
 
+	"patchbay/adapters/wire"
 	"patchbay/core/access"
 	"patchbay/core/checkout"
 	"patchbay/core/fault"
@@ -52,6 +55,7 @@ type Options struct {
 	Metrics  http.Handler
 	// Backup takes a snapshot of the store, nil where it cannot.
 	Backup func(ctx context.Context) (ports.Snapshot, error)
+	Log    *slog.Logger
 }
 
 // Console serves the admin listener.
@@ -67,17 +71,20 @@ var pages string
 
 var templates = template.Must(template.New("pages").Parse(pages))
 
-const listed = 200 // messages on the page
+const (
+	listed      = 200 // messages on the page
+	connections = 64  // at once: one person, and what scrapes the metrics
+)
 
 // New makes a Console; it does not listen yet.
 func New(o Options) *Console {
 	c := &Console{Options: o}
 	c.running, c.stop = context.WithCancel(context.Background())
 	c.app = fiber.New(fiber.Config{
-		DisableStartupMessage: true, ReadTimeout: 5 * time.Second, WriteTimeout: 35 * time.Second,
-		IdleTimeout: 60 * time.Second, BodyLimit: 64 << 10, ErrorHandler: fail,
+		DisableStartupMessage: true, WriteTimeout: 35 * time.Second, BodyLimit: 64 << 10, ErrorHandler: fail,
 	})
 	c.app.Server().CloseOnShutdown = true
+	wire.Wrap(c.app.Server(), wire.Defaults.Head, c.answerUnread)
 	c.app.Use(guard)
 	c.app.Get("/", c.index)
 	c.app.Get("/healthz", func(c *fiber.Ctx) error { return c.JSON(fiber.Map{"status": "ok"}) })
@@ -98,7 +105,16 @@ func New(o Options) *Console {
 }
 
 // Serve answers requests on a listener until Shutdown.
-func (c *Console) Serve(l net.Listener) error { return c.app.Listener(l) }
+func (c *Console) Serve(l net.Listener) error {
+	return c.app.Listener(wire.Listen(l, wire.Options{Limits: wire.Defaults, Max: connections, Log: c.Log}))
+}
+
+// answerUnread answers a request that could not be read.
+func (c *Console) answerUnread(ctx *fasthttp.RequestCtx, reason *wire.Refusal) {
+	f := c.app.AcquireCtx(ctx)
+	defer c.app.ReleaseCtx(f)
+	_ = fail(f, fiber.NewError(reason.Status, reason.Message)) // it writes to memory
+}
 
 // Shutdown waits for the requests under way until ctx ends. What takes long, and can
 // be repeated, is given up.

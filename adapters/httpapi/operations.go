@@ -11,12 +11,15 @@ import (
 
 // receiveWebhook hands over the body as it came: its bytes are what is signed.
 func (s *Server) receiveWebhook(r *request) error {
+	delivery, err := s.Inbox.Open(strings.Clone(r.Params("route")), func(name string) string { return r.Get(name) })
+	if err != nil {
+		return err
+	}
 	body, err := r.raw()
 	if err != nil {
 		return err
 	}
-	err = s.Inbox.Receive(r.ctx, strings.Clone(r.Params("route")), body, func(name string) string { return r.Get(name) })
-	if err != nil {
+	if err := delivery.Receive(r.ctx, body); err != nil {
 		return err
 	}
 	return r.answer(fiber.StatusOK, api.Received{Received: true})

@@ -3,7 +3,6 @@ package httpapi
 import (
 	"context"
 	"fmt"
-	"io"
 	"runtime/debug"
 	"slices"
 	"strconv"
@@ -18,10 +17,9 @@ import (
 )
 
 const (
-	open         = ""      // the scope of a route that anybody may call
-	keyless      = "local" // who it was where no key is needed
-	requestID    = "X-Request-Id"
-	discardLimit = 64 << 20 // bytes of a refused body that are thrown away
+	open      = ""      // the scope of a route that anybody may call
+	keyless   = "local" // who it was where no key is needed
+	requestID = "X-Request-Id"
 )
 
 // request is one call of the API, of a caller who may make it.
@@ -29,6 +27,8 @@ type request struct {
 	*fiber.Ctx
 	ctx    context.Context
 	cancel context.CancelFunc
+	bodies *bodyBudget
+	held   []func() // give back what the body has of it
 	tenant string
 	caller string // the id of the key
 	limit  int    // bytes of the body
@@ -41,6 +41,14 @@ func (r *request) later(d time.Duration) {
 	r.ctx, r.cancel = context.WithDeadline(context.Background(), until.Add(d))
 }
 
+// end gives back what the request has.
+func (r *request) end() {
+	r.cancel()
+	for _, release := range r.held {
+		release()
+	}
+}
+
 // id is the id in the path. It is copied: fiber uses its memory again.
 func (r *request) id() string { return strings.Clone(r.Params("id")) }
 
@@ -50,9 +58,9 @@ func (r *request) query(name string) string { return strings.Clone(r.Query(name)
 // handle serves a route for callers with a scope, with bodies up to a limit.
 func (s *Server) handle(method, path, scope string, limit int, serve func(*request) error) {
 	s.app.Add(method, path, func(c *fiber.Ctx) error {
-		r := &request{Ctx: c, limit: limit}
+		r := &request{Ctx: c, limit: limit, bodies: s.bodies}
 		r.ctx, r.cancel = context.WithTimeout(context.Background(), s.Deadline)
-		defer func() { r.cancel() }()
+		defer r.end()
 		who, err := s.authorize(r, scope)
 		if err != nil {
 			return err
@@ -75,9 +83,6 @@ func (s *Server) prepare(c *fiber.Ctx) (err error) {
 		id = s.IDs.New("req")
 	}
 	head(c, id)
-	if len(c.Request().Header.RawHeaders()) > headerLimit {
-		return fiber.ErrRequestHeaderFieldsTooLarge
-	}
 	return c.Next()
 }
 
@@ -141,47 +146,9 @@ func unauthorized(c *fiber.Ctx, message string) error {
 	return refuse(fiber.StatusUnauthorized, "unauthorized", message)
 }
 
-// raw reads the body, as it came, up to the route's limit. It is read from the
-// connection only now, so that nobody can make the server hold more.
-func (r *request) raw() ([]byte, error) {
-	if r.Get(fiber.HeaderContentEncoding) != "" {
-		// Inflating is how a small body becomes a gigabyte.
-		return nil, r.turnAway(fiber.StatusUnsupportedMediaType, "encoding_unsupported", "send the body without Content-Encoding")
-	}
-	if r.Request().Header.ContentLength() > r.limit {
-		return nil, r.tooLarge()
-	}
-	stream := r.Context().RequestBodyStream()
-	if stream == nil {
-		return r.Request().Body(), nil
-	}
-	began := time.Now()
-	body, err := io.ReadAll(io.LimitReader(stream, int64(r.limit)+1))
-	r.later(time.Since(began))
-	if err != nil {
-		// What may still come of it must not be taken for the next request.
-		r.Context().SetConnectionClose()
-		return nil, refuse(fiber.StatusBadRequest, "body_incomplete", "the body ended before it was whole")
-	}
-	if len(body) > r.limit {
-		return nil, r.tooLarge()
-	}
-	return body, nil
-}
-
 func (r *request) tooLarge() error {
-	return r.turnAway(fiber.StatusRequestEntityTooLarge, "body_too_large",
+	return refuse(fiber.StatusRequestEntityTooLarge, "body_too_large",
 		"the body may have at most "+strconv.Itoa(r.limit)+" bytes")
-}
-
-// turnAway refuses a body that was not read. What a client is still sending is
-// thrown away first, within bounds: few of them read the answer before.
-func (r *request) turnAway(status int, code, message string) error {
-	if stream := r.Context().RequestBodyStream(); stream != nil {
-		_, _ = io.Copy(io.Discard, io.LimitReader(stream, discardLimit)) // the connection ends in any case
-	}
-	r.Context().SetConnectionClose()
-	return refuse(status, code, message)
 }
 
 // page reads the cursor and the limit of a list.

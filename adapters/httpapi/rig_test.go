@@ -118,6 +118,7 @@ type answer struct {
 	status int
 	header http.Header
 	body   string
+	last   bool    // of its connection
 	err    problem // of an error
 }
 
@@ -163,7 +164,7 @@ func read(t *testing.T, resp *http.Response) answer {
 	if err != nil {
 		t.Fatal(err)
 	}
-	a := answer{status: resp.StatusCode, header: resp.Header, body: string(raw)}
+	a := answer{status: resp.StatusCode, header: resp.Header, body: string(raw), last: resp.Close}
 	var shape struct{ Error problem }
 	_ = json.Unmarshal(raw, &shape) // where it is no error it has none
 	a.err = shape.Error
@@ -264,6 +265,14 @@ func (p *repository) List(_ context.Context, tenant, cursor string, limit int) (
 type verifier struct {
 	mu     sync.Mutex
 	bodies [][]byte
+}
+
+// CheckHeaders refuses what says of itself that it is old.
+func (v *verifier) CheckHeaders(header func(string) string) error {
+	if header("Stripe-Signature") == "old" {
+		return fault.New(fault.Invalid, "invalid_signature", "it is too old")
+	}
+	return nil
 }
 
 func (v *verifier) Verify(body []byte, _ func(string) string) ([]event.Webhook, error) {

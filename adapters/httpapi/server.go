@@ -3,6 +3,7 @@
 package httpapi
 
 import (
+	"cmp"
 	"context"
 	"log/slog"
 	"net"
@@ -11,6 +12,7 @@ import (
 
 	"github.com/gofiber/fiber/v2"
 
+	"patchbay/adapters/wire"
 	"patchbay/core/access"
 	"patchbay/core/checkout"
 	"patchbay/core/directory"
@@ -24,7 +26,6 @@ const (
 	jsonLimit    = 1 << 20  // bytes of a body
 	webhookLimit = 5 << 20  // Stripe's largest events
 	mailLimit    = 30 << 20 // 20 MB of attachments in base64
-	headerLimit  = 16 << 10 // bytes of all headers; a JWT may be long
 )
 
 // Options is what a Server needs.
@@ -42,39 +43,47 @@ type Options struct {
 	// Deadline bounds what a request may ask of the store, in all its calls. What the
 	// use cases have begun at a provider goes on without the request.
 	Deadline time.Duration
+	// BodyBytes bounds the request bodies that are in memory at once;
+	// DefaultBodyBytes where it is 0.
+	BodyBytes int64
 	// Ready reports whether requests can be served: "ok", or "degraded" where some
 	// of them can.
 	Ready func(ctx context.Context) (string, error)
-	Log   *slog.Logger
+	// Connections bound what clients can hold of the server; the Limits are
+	// wire.Defaults where there are none.
+	Connections wire.Options
+	Log         *slog.Logger
 }
 
 // Server serves the API.
 type Server struct {
 	Options
 	app      *fiber.App
+	bodies   *bodyBudget
 	draining atomic.Bool
 }
 
 // New makes a Server; it does not listen yet.
 func New(o Options) *Server {
-	s := &Server{Options: o}
+	s := &Server{Options: o, bodies: newBodyBudget(cmp.Or(o.BodyBytes, DefaultBodyBytes))}
+	s.Connections.Limits = cmp.Or(s.Connections.Limits, wire.Defaults)
 	s.app = fiber.New(fiber.Config{
 		AppName: "Patchbay", DisableStartupMessage: true, ServerHeader: "",
-		ReadTimeout: 5 * time.Second, WriteTimeout: 35 * time.Second, IdleTimeout: 60 * time.Second,
-		// Twice what is taken: a client whose headers are read to their end reads
-		// its refusal, one that is cut off while it sends them often does not.
-		ReadBufferSize: 2 * headerLimit, BodyLimit: mailLimit, ErrorHandler: s.fail,
-		DisableDefaultContentType: true, StreamRequestBody: true, DisablePreParseMultipartForm: true,
+		WriteTimeout: 35 * time.Second, BodyLimit: mailLimit, ErrorHandler: s.fail,
+		DisableDefaultContentType: true, DisablePreParseMultipartForm: true,
 	})
 	s.app.Server().CloseOnShutdown = true
 	s.app.Server().NoDefaultServerHeader = true
 	s.app.Server().Handler = s.unknownMethods(s.app.Server().Handler)
+	wire.Wrap(s.app.Server(), s.Connections.Head, s.answerUnread)
 	s.routes()
 	return s
 }
 
 // Serve answers requests on a listener until Shutdown.
-func (s *Server) Serve(l net.Listener) error { return s.app.Listener(l) }
+func (s *Server) Serve(l net.Listener) error {
+	return s.app.Listener(wire.Listen(l, s.Connections))
+}
 
 // Shutdown tells that the server is not ready any more, takes no new
 // connections, and waits for the requests under way until ctx ends.

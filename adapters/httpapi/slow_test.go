@@ -8,13 +8,16 @@ import (
 	"time"
 
 	"patchbay/adapters/httpapi"
+	"patchbay/adapters/wire"
 )
 
-// A client that sends slowly, or nothing, holds a connection only for as long
-// as ReadTimeout: otherwise a few thousand of them are an outage.
+// A client that sends next to nothing, or nothing, holds a connection only for a
+// short time: otherwise a few thousand of them are an outage.
 func TestSlowClientsAreClosed(t *testing.T) {
 	t.Parallel()
-	r := serve(t, func(s *httpapi.Server) { s.SetReadTimeout(150 * time.Millisecond) })
+	r := serve(t, func(s *httpapi.Server) {
+		s.SetLimits(func(l *wire.Limits) { l.HeadTime, l.Grace = 150*time.Millisecond, 150*time.Millisecond })
+	})
 	post := "POST /api/users HTTP/1.1\r\nHost: a\r\nContent-Type: application/json\r\nContent-Length: 1000000\r\n\r\n"
 	begun := strings.Repeat(" ", 20_000) // more than is read before a route sees it
 	for _, row := range []struct{ name, first, then, status string }{
@@ -23,9 +26,9 @@ func TestSlowClientsAreClosed(t *testing.T) {
 		{"a header that drips", "GET /healthz HTTP/1.1\r\n", "x", "408"},
 		{"a body that does not come", post, "", "408"},
 		{"a body that drips", post, " ", "408"},
-		{"a body that stops after its beginning", post + begun, "", "400"},
-		{"a body that drips after its beginning", post + begun, " ", "400"},
-		{"a chunk that drips", strings.Replace(post, "Content-Length: 1000000", "Transfer-Encoding: chunked", 1) + "ffff\r\n", " ", "400"},
+		{"a body that stops after its beginning", post + begun, "", "408"},
+		{"a body that drips after its beginning", post + begun, " ", "408"},
+		{"a chunk that drips", strings.Replace(post, "Content-Length: 1000000", "Transfer-Encoding: chunked", 1) + "ffff\r\n", " ", "408"},
 		{"a body that nobody reads", strings.Replace(post, "/api/users", "/nothing", 1) + begun, "", "404"},
 		{"a dripping body that nobody reads", strings.Replace(post, "/api/users", "/nothing", 1) + begun, " ", "404"},
 	} {

@@ -130,23 +130,42 @@ func (e *entry) encode(r *ports.Record) error {
 	return nil
 }
 
+// Delivery is a webhook whose body may be read: there is a route for it, and its
+// headers are not wrong.
+type Delivery struct {
+	service  *Service
+	route    string
+	verifier ports.Verifier
+	header   func(string) string
+}
+
+// Open judges a webhook by its route and headers. There is no way to hand over a
+// body but through the Delivery, so that none is read that could not be taken.
+//
+// NotFound: no such route. Invalid: see ports.Verifier.
+func (s *Service) Open(route string, header func(string) string) (Delivery, error) {
+	r, ok := s.Routes[route]
+	if !ok {
+		return Delivery{}, fault.New(fault.NotFound, "no_such_route", "no provider sends webhooks here")
+	}
+	if err := r.Verifier.CheckHeaders(header); err != nil {
+		return Delivery{}, err
+	}
+	return Delivery{service: s, route: route, verifier: r.Verifier, header: header}, nil
+}
+
 // Receive verifies a webhook and stores its events. Once it returns nil they
 // are on disk, and a repeat of any changes nothing.
 //
-// NotFound: no such route. Invalid: not signed by an account of ours, see
-// ports.Verifier. Unavailable, UnknownOutcome: not surely stored; the provider
-// must send it again.
-func (s *Service) Receive(ctx context.Context, route string, body []byte, header func(string) string) error {
-	r, ok := s.Routes[route]
-	if !ok {
-		return fault.New(fault.NotFound, "no_such_route", "no provider sends webhooks here")
-	}
-	events, err := r.Verifier.Verify(body, header)
+// Invalid: not signed by an account of ours, see ports.Verifier. Unavailable,
+// UnknownOutcome: not surely stored; the provider must send it again.
+func (d Delivery) Receive(ctx context.Context, body []byte) error {
+	events, err := d.verifier.Verify(body, d.header)
 	if err != nil {
 		return err
 	}
 	for _, e := range events {
-		if err := s.store(ctx, route, e); err != nil {
+		if err := d.service.store(ctx, d.route, e); err != nil {
 			return err
 		}
 	}

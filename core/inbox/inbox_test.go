@@ -20,6 +20,13 @@ import (
 // verifier takes "id" or "id id" as a body: each word is an event.
 type verifier struct{}
 
+func (verifier) CheckHeaders(header func(string) string) error {
+	if header("Signature") == "old" {
+		return fault.New(fault.Invalid, "invalid_signature", "too old")
+	}
+	return nil
+}
+
 func (verifier) Verify(body []byte, header func(string) string) ([]event.Webhook, error) {
 	if header("Signature") != "right" {
 		return nil, fault.New(fault.Invalid, "invalid_signature", "")
@@ -63,6 +70,15 @@ func (e *effects) count(id string) (tries, done int) {
 	return e.tries[id], e.done[id]
 }
 
+// deliver hands over a webhook as the HTTP server does: the body comes last.
+func deliver(ctx context.Context, s *inbox.Service, route string, body []byte, header func(string) string) error {
+	d, err := s.Open(route, header)
+	if err != nil {
+		return err
+	}
+	return d.Receive(ctx, body)
+}
+
 type rig struct {
 	*inbox.Service
 	*effects
@@ -103,7 +119,7 @@ func TestOneEventManyTimesHasOneEffect(t *testing.T) {
 		var all sync.WaitGroup
 		for range 200 {
 			all.Go(func() {
-				if err := r.Receive(t.Context(), "acme", []byte("evt_1"), signed); err != nil {
+				if err := deliver(t.Context(), r.Service, "acme", []byte("evt_1"), signed); err != nil {
 					t.Error(err)
 				}
 			})
@@ -118,15 +134,29 @@ func TestOneEventManyTimesHasOneEffect(t *testing.T) {
 
 func TestWhatIsNotSignedIsNotStored(t *testing.T) {
 	within(t, nil, nil, func(t *testing.T, r rig) {
-		if err := r.Receive(t.Context(), "acme", []byte("evt_1"), unsigned); !fault.Is(err, fault.Invalid) {
+		if err := deliver(t.Context(), r.Service, "acme", []byte("evt_1"), unsigned); !fault.Is(err, fault.Invalid) {
 			t.Fatal(err)
 		}
-		if err := r.Receive(t.Context(), "nobody", []byte("evt_1"), signed); !fault.Is(err, fault.NotFound) {
+		if err := deliver(t.Context(), r.Service, "nobody", []byte("evt_1"), signed); !fault.Is(err, fault.NotFound) {
 			t.Fatal(err)
 		}
 		synctest.Wait()
 		if tries, _ := r.count("evt_1"); tries != 0 {
 			t.Fatal("an event without a right signature was applied")
+		}
+	})
+}
+
+func TestHeadersAreJudgedBeforeTheBody(t *testing.T) {
+	within(t, nil, nil, func(t *testing.T, r rig) {
+		if _, err := r.Open("acme", func(string) string { return "old" }); fault.From(err).Code != "invalid_signature" {
+			t.Errorf("with an old signature: %v", err)
+		}
+		if _, err := r.Open("nobody", signed); fault.From(err).Code != "no_such_route" {
+			t.Errorf("on a route that is not there: %v", err)
+		}
+		if _, err := r.Open("acme", signed); err != nil {
+			t.Errorf("with a fresh signature: %v", err)
 		}
 	})
 }
@@ -139,7 +169,7 @@ func TestAnEventBeforeItsPaymentIsTriedAgain(t *testing.T) {
 		return nil
 	}
 	within(t, early, nil, func(t *testing.T, r rig) {
-		if err := r.Receive(t.Context(), "acme", []byte("evt_1"), signed); err != nil {
+		if err := deliver(t.Context(), r.Service, "acme", []byte("evt_1"), signed); err != nil {
 			t.Fatal(err)
 		}
 		<-time.After(2 * time.Minute)
@@ -160,7 +190,7 @@ func TestPoisonIsGivenUpAndTheQueueMoves(t *testing.T) {
 		return nil
 	}
 	within(t, poison, nil, func(t *testing.T, r rig) {
-		if err := r.Receive(t.Context(), "acme", []byte("evt_unreadable evt_homeless evt_good"), signed); err != nil {
+		if err := deliver(t.Context(), r.Service, "acme", []byte("evt_unreadable evt_homeless evt_good"), signed); err != nil {
 			t.Fatal(err)
 		}
 		<-time.After(4 * 24 * time.Hour)
@@ -181,10 +211,10 @@ func TestAStoreThatFailsAsksTheProviderToSendAgain(t *testing.T) {
 		return nil
 	}
 	within(t, nil, fail, func(t *testing.T, r rig) {
-		if err := r.Receive(t.Context(), "acme", []byte("evt_1"), signed); !fault.Is(err, fault.Unavailable) {
+		if err := deliver(t.Context(), r.Service, "acme", []byte("evt_1"), signed); !fault.Is(err, fault.Unavailable) {
 			t.Fatal(err)
 		}
-		if err := r.Receive(t.Context(), "acme", []byte("evt_1"), signed); err != nil {
+		if err := deliver(t.Context(), r.Service, "acme", []byte("evt_1"), signed); err != nil {
 			t.Fatal(err)
 		}
 		synctest.Wait()
@@ -205,7 +235,7 @@ func TestACrashBeforeTheNoteAppliesAgain(t *testing.T) {
 		return nil
 	}
 	within(t, nil, fail, func(t *testing.T, r rig) {
-		if err := r.Receive(t.Context(), "acme", []byte("evt_1"), signed); err != nil {
+		if err := deliver(t.Context(), r.Service, "acme", []byte("evt_1"), signed); err != nil {
 			t.Fatal(err)
 		}
 		<-time.After(2 * time.Minute)

@@ -56,6 +56,8 @@ func (o *outbox) Send(_ context.Context, m message.Message) (message.Receipt, er
 // anybody takes a webhook.
 type anybody struct{}
 
+func (anybody) CheckHeaders(func(string) string) error { return nil }
+
 func (anybody) Verify(body []byte, _ func(string) string) ([]event.Webhook, error) {
 	var e event.Webhook
 	err := json.Unmarshal(body, &e)
@@ -223,7 +225,11 @@ func (r *rig) hear(t *testing.T, id string, p payment.Payment, more string) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if err := r.hooks.Receive(t.Context(), "stripe", body, nil); err != nil {
+	delivery, err := r.hooks.Open("stripe", nil)
+	if err == nil {
+		err = delivery.Receive(t.Context(), body)
+	}
+	if err != nil {
 		t.Fatal(err)
 	}
 	synctest.Wait()

@@ -61,13 +61,14 @@ var rules = []rule{
 	{"adapters/sys", outbound, "github.com/google/uuid"},
 	{"adapters/webhooks/stripehook", outbound, "github.com/stripe/stripe-go/v76/webhook"},
 
-	// Inbound adapters: the core.
+	// Inbound adapters: the core, and the connections that requests come on.
+	{"adapters/wire", "", "github.com/valyala/fasthttp"},
 	{"adapters/httpapi/api", "", "github.com/oapi-codegen/runtime"},
 	{
-		"adapters/httpapi", types + " ports " + useCases + " adapters/httpapi/api",
-		"github.com/gofiber/fiber/v2 github.com/valyala/fasthttp github.com/go-json-experiment/json go.yaml.in/yaml/v3",
+		"adapters/httpapi", types + " ports " + useCases + " adapters/httpapi/api adapters/wire",
+		"github.com/gofiber/fiber/v2 github.com/valyala/fasthttp github.com/go-json-experiment/json go.yaml.in/yaml/v3 golang.org/x/sync",
 	},
-	{"adapters/console", types + " ports " + useCases, "github.com/gofiber/fiber/v2"},
+	{"adapters/console", types + " ports " + useCases + " adapters/wire", "github.com/gofiber/fiber/v2 github.com/valyala/fasthttp"},
 
 	{"config", types, "github.com/knadh/koanf go.yaml.in/yaml/v3"},
 

@@ -62,6 +62,9 @@ func New(clock ports.Clock, accounts ...Account) (*Hook, error) {
 	return &Hook{accounts: accounts, clock: clock}, nil
 }
 
+// CheckHeaders implements ports.Verifier.
+func (h *Hook) CheckHeaders(get func(string) string) error { return h.fresh(get(header)) }
+
 // Verify implements ports.Verifier.
 func (h *Hook) Verify(body []byte, get func(string) string) ([]event.Webhook, error) {
 	signature := get(header)

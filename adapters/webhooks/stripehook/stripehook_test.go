@@ -12,6 +12,7 @@ import (
 	"patchbay/core/event"
 	"patchbay/core/fault"
 	"patchbay/core/payment"
+	"patchbay/tests/contract"
 )
 
 type clock time.Time
@@ -215,5 +216,22 @@ func FuzzVerify(f *testing.F) {
 		if _, err := hook.Verify(body, func(string) string { return header }); err == nil {
 			t.Errorf("accepted %q for %q", header, body)
 		}
+	})
+}
+
+func TestContract(t *testing.T) {
+	t.Parallel()
+	hook, err := stripehook.New(clock(now), stripehook.Account{Provider: "acme", Secrets: []string{"whsec_1"}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Run("verifier", func(t *testing.T) {
+		t.Parallel()
+		contract.Verifier(t, contract.VerifierHarness{
+			Verifier: hook, Now: now, ByHeaders: true,
+			Sign: func(at time.Time) ([]byte, map[string]string) {
+				return []byte(body), map[string]string{"Stripe-Signature": sign(body, "whsec_1", at)}
+			},
+		})
 	})
 }

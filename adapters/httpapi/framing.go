@@ -1,0 +1,25 @@
+package httpapi
+
+import (
+	"errors"
+
+	"github.com/valyala/fasthttp"
+
+	"patchbay/adapters/wire"
+)
+
+// answerUnread answers a request that could not be read.
+func (s *Server) answerUnread(ctx *fasthttp.RequestCtx, reason *wire.Refusal) {
+	c := s.app.AcquireCtx(ctx)
+	defer s.app.ReleaseCtx(c)
+	_ = s.fail(c, unread(reason)) // it writes to memory
+}
+
+// unread is the error of a request, or a body, that could not be read.
+func unread(err error) error {
+	var r *wire.Refusal
+	if errors.As(err, &r) {
+		return refuse(r.Status, r.Code, r.Message)
+	}
+	return err
+}

@@ -1,0 +1,45 @@
+package httpapi_test
+
+import (
+	"bufio"
+	"fmt"
+	"net/http"
+	"strings"
+	"testing"
+)
+
+// What cannot be taken is refused while its body is still on its way: none of these
+// sends the rest of it before it has read the answer.
+func TestAWebhookIsJudgedBeforeItsBody(t *testing.T) {
+	t.Parallel()
+	r := serve(t)
+	for _, row := range []struct {
+		name, path, signature string
+		status                int
+		code                  string
+	}{
+		{"a route that is not there", "/api/webhooks/nobody", "t=1", 404, "no_such_route"},
+		{"a signature that is too old", "/api/webhooks/stripe", "old", 400, "invalid_signature"},
+	} {
+		t.Run(row.name, func(t *testing.T) {
+			t.Parallel()
+			c := r.dial(t)
+			_, err := fmt.Fprintf(c, "POST %s HTTP/1.1\r\nHost: a\r\nStripe-Signature: %s\r\nContent-Length: 5000000\r\n\r\n%s",
+				row.path, row.signature, strings.Repeat(" ", 20_000))
+			if err != nil {
+				t.Fatal(err)
+			}
+			resp, err := http.ReadResponse(bufio.NewReader(c), nil)
+			if err != nil {
+				t.Fatal(err)
+			}
+			read(t, resp).refused(t, row.status, row.code, "")
+			if !resp.Close {
+				t.Error("the connection stays, with a body on it that nobody has read")
+			}
+		})
+	}
+	if bodies := r.hooks.seen(); len(bodies) != 0 {
+		t.Errorf("%d bodies were read", len(bodies))
+	}
+}

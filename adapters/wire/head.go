@@ -1,0 +1,210 @@
+package wire
+
+import (
+	"bytes"
+	"strings"
+
+	"github.com/valyala/fasthttp"
+)
+
+// framing is what a head says about the body after it.
+type framing struct {
+	length  int64 // of a body that is not chunked
+	chunked bool
+	expects bool // the client waits for 100 Continue
+}
+
+var crlf = []byte("\r\n")
+
+// parseHead checks a head, from the request line to the empty line, and appends
+// it to out without the fields that only matter here. It is stricter than RFC
+// 9112 asks for wherever a recipient may choose: what two programs can
+// understand in two ways is refused.
+func parseHead(head, out []byte) (framing, []byte, *Refusal) {
+	var f fields
+	line, rest, _ := bytes.Cut(head, crlf)
+	if err := f.requestLine(line); err != nil {
+		return framing{}, out, err
+	}
+	out = append(append(out, line...), crlf...)
+	for {
+		line, rest, _ = bytes.Cut(rest, crlf)
+		if len(line) == 0 {
+			break
+		}
+		keep, err := f.field(line)
+		if err != nil {
+			return framing{}, out, err
+		}
+		if keep {
+			out = append(append(out, line...), crlf...)
+		}
+	}
+	if err := f.consistent(); err != nil {
+		return framing{}, out, err
+	}
+	return f.framing, append(out, crlf...), nil
+}
+
+// fields is what was seen of a head.
+type fields struct {
+	framing
+	http10             bool
+	hosts, lengths     int
+	host, absoluteHost []byte
+}
+
+func (f *fields) requestLine(line []byte) *Refusal {
+	method, rest, _ := bytes.Cut(line, []byte(" "))
+	target, version, ok := bytes.Cut(rest, []byte(" "))
+	if !ok || !isToken(method) || !isTarget(target) {
+		return badRequest("the request line is not one of HTTP/1.1")
+	}
+	switch string(version) {
+	case "HTTP/1.1":
+	case "HTTP/1.0":
+		f.http10 = true
+	default:
+		if len(version) == 8 && bytes.HasPrefix(version, []byte("HTTP/")) {
+			return &Refusal{fasthttp.StatusHTTPVersionNotSupported, "http_version_not_supported", "speak HTTP/1.1"}
+		}
+		return badRequest("the request line is not one of HTTP/1.1")
+	}
+	if _, after, ok := bytes.Cut(target, []byte("://")); ok && target[0] != '/' {
+		f.absoluteHost = after
+		if i := bytes.IndexAny(after, "/?"); i >= 0 {
+			f.absoluteHost = after[:i]
+		}
+	}
+	return nil
+}
+
+// field reads one line. It reports whether fasthttp is to see it.
+func (f *fields) field(line []byte) (keep bool, err *Refusal) {
+	name, value, ok := bytes.Cut(line, []byte(":"))
+	if !ok || !isToken(name) {
+		return false, badRequest("a header field has no proper name") // also where a line is folded
+	}
+	value = bytes.Trim(value, " \t")
+	if !isValue(value) {
+		return false, badRequest("a header field has a control character in it")
+	}
+	switch {
+	case is(name, "host"):
+		if f.hosts++; f.hosts > 1 {
+			return false, badRequest("there is more than one Host")
+		}
+		f.host = value
+	case is(name, "content-length"):
+		if f.lengths++; f.lengths > 1 {
+			return false, badRequest("there is more than one Content-Length")
+		}
+		if f.length, ok = number(value); !ok {
+			return false, badRequest("Content-Length is not a number")
+		}
+		return false, nil
+	case is(name, "transfer-encoding"):
+		switch {
+		case f.chunked:
+			return false, badRequest("there is more than one Transfer-Encoding")
+		case f.http10:
+			return false, badRequest("HTTP/1.0 has no Transfer-Encoding")
+		case !is(value, "chunked"):
+			return false, badRequest("the only Transfer-Encoding is chunked")
+		}
+		f.chunked = true
+		return false, nil
+	case is(name, "trailer"):
+		return false, nil // trailers are read over
+	case is(name, "expect"):
+		if !is(value, "100-continue") {
+			return false, &Refusal{fasthttp.StatusExpectationFailed, "expectation_failed", "the only Expect is 100-continue"}
+		}
+		f.expects = true
+		return false, nil
+	}
+	return true, nil
+}
+
+// consistent checks what fields say together.
+func (f *fields) consistent() *Refusal {
+	switch {
+	case f.chunked && f.lengths > 0:
+		return badRequest("there are both Content-Length and Transfer-Encoding")
+	case f.hosts == 0 && !f.http10:
+		return badRequest("there is no Host")
+	case f.hosts > 0 && !isHost(f.host):
+		return badRequest("Host is not the name of a host")
+	case f.absoluteHost != nil && f.hosts > 0 && !bytes.EqualFold(f.absoluteHost, f.host):
+		return badRequest("the request line and Host name different hosts")
+	}
+	// HTTP/1.0 has no interim answers, and without a body nobody waits.
+	f.expects = f.expects && !f.http10 && (f.chunked || f.length > 0)
+	return nil
+}
+
+// is compares a name without regard to case.
+func is(name []byte, lower string) bool {
+	return len(name) == len(lower) && strings.EqualFold(string(name), lower)
+}
+
+// number reads decimal digits: no sign, no list, no more than an int64 holds.
+func number(digits []byte) (int64, bool) {
+	if len(digits) == 0 || len(digits) > 18 {
+		return 0, false
+	}
+	var n int64
+	for _, d := range digits {
+		if d < '0' || d > '9' {
+			return 0, false
+		}
+		n = n*10 + int64(d-'0')
+	}
+	return n, true
+}
+
+// tokens are the characters of methods and of field names.
+var tokens = func() (set [256]bool) {
+	for _, c := range []byte("!#$%&'*+-.^_`|~0123456789abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ") {
+		set[c] = true
+	}
+	return set
+}()
+
+func isToken(b []byte) bool {
+	for _, c := range b {
+		if !tokens[c] {
+			return false
+		}
+	}
+	return len(b) > 0
+}
+
+func isTarget(b []byte) bool {
+	for _, c := range b {
+		if c <= ' ' || c > '~' {
+			return false
+		}
+	}
+	return len(b) > 0
+}
+
+func isValue(b []byte) bool {
+	for _, c := range b {
+		if c < ' ' && c != '\t' || c == 0x7f {
+			return false
+		}
+	}
+	return true
+}
+
+// isHost reports whether a Host field is a host and perhaps a port: nothing
+// that a path, a list or credentials could hide in.
+func isHost(host []byte) bool {
+	for _, c := range host {
+		if !tokens[c] && c != ':' && c != '[' && c != ']' {
+			return false
+		}
+	}
+	return len(host) > 0
+}

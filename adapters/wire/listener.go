@@ -1,0 +1,168 @@
+package wire
+
+import (
+	"cmp"
+	"errors"
+	"log/slog"
+	"net"
+	"net/netip"
+	"sync"
+	"sync/atomic"
+	"syscall"
+	"time"
+)
+
+const (
+	pauseMin = 5 * time.Millisecond
+	pauseMax = time.Second
+	// turnedAway is how many connections beyond the cap are told so at a time.
+	// More are closed without a word.
+	turnedAway = 16
+	sayEvery   = time.Minute
+)
+
+// Options is what a Listener needs.
+type Options struct {
+	Limits
+	Max           int                   // connections in all, 0 for any number
+	MaxPerAddress int                   // connections from one address, or from one /64 of IPv6; 0 for any number
+	Trusted       func(netip.Addr) bool // who is not counted by address: a proxy speaks for many
+	Log           *slog.Logger          // nil for none
+}
+
+// Listener hands out connections of type *Conn. When the process has no files
+// left it waits until there are some: an error from Accept ends a server.
+type Listener struct {
+	net.Listener
+	o Options
+
+	open     atomic.Int64 // written under mu
+	mu       sync.Mutex
+	byClient map[netip.Prefix]int
+	extra    int       // connections that are being turned away
+	said     time.Time // when that was last logged
+}
+
+// Listen makes a Listener of another.
+func Listen(l net.Listener, o Options) *Listener {
+	o.Log = cmp.Or(o.Log, slog.New(slog.DiscardHandler))
+	return &Listener{Listener: l, o: o, byClient: make(map[netip.Prefix]int)}
+}
+
+// Accept waits for the next connection. Where there are too many, it is one
+// that is answered with a refusal, whatever it asks for.
+func (l *Listener) Accept() (net.Conn, error) {
+	for {
+		c, err := l.accept()
+		if err != nil {
+			return nil, err
+		}
+		if w := l.admit(c); w != nil {
+			return w, nil
+		}
+		_ = c.Close() // it was not used
+	}
+}
+
+// accept is patient with what passes by itself.
+func (l *Listener) accept() (net.Conn, error) {
+	var since time.Time
+	for pause := pauseMin; ; pause = min(2*pause, pauseMax) {
+		c, err := l.Listener.Accept()
+		if err == nil {
+			if !since.IsZero() {
+				l.o.Log.Info("wire: accepting connections again", "after", time.Since(since).Round(time.Millisecond))
+			}
+			return c, nil
+		}
+		if lasting(err) {
+			return nil, err
+		}
+		if since.IsZero() {
+			since = time.Now()
+			l.o.Log.Error("wire: cannot accept connections; waiting", "error", err)
+		}
+		time.Sleep(pause)
+	}
+}
+
+// lasting reports whether a listener has ended. All else is about one
+// connection, or about resources that come back.
+func lasting(err error) bool {
+	return errors.Is(err, net.ErrClosed) || errors.Is(err, syscall.EBADF) || errors.Is(err, syscall.EINVAL) || errors.Is(err, syscall.ENOTSOCK)
+}
+
+// admit counts a connection; it returns nil for one that is to be closed.
+func (l *Listener) admit(c net.Conn) *Conn {
+	w := newConn(c, l.o.Limits)
+	w.idle = l.idle
+	client, counted := l.client(c)
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	switch {
+	case l.o.Max > 0 && l.open.Load() >= int64(l.o.Max):
+		w.refusal = errManyInAll
+	case counted && l.byClient[client] >= l.o.MaxPerAddress:
+		w.refusal = errManyOfOne
+	default:
+		l.open.Add(1)
+		if counted {
+			l.byClient[client]++
+		}
+		w.freed = func() { l.free(client, counted) }
+		return w
+	}
+	if now := time.Now(); now.Sub(l.said) >= sayEvery {
+		l.said = now
+		l.o.Log.Warn("wire: connections refused", "reason", w.refusal.Message, "open", l.open.Load())
+	}
+	if l.extra >= turnedAway {
+		return nil
+	}
+	l.extra++
+	w.freed = func() {
+		l.mu.Lock()
+		defer l.mu.Unlock()
+		l.extra--
+	}
+	return w
+}
+
+func (l *Listener) free(client netip.Prefix, counted bool) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.open.Add(-1)
+	if !counted {
+		return
+	}
+	if l.byClient[client]--; l.byClient[client] == 0 {
+		delete(l.byClient, client)
+	}
+}
+
+// client is what connections are counted by.
+func (l *Listener) client(c net.Conn) (client netip.Prefix, counted bool) {
+	tcp, ok := c.RemoteAddr().(*net.TCPAddr)
+	if !ok || l.o.MaxPerAddress <= 0 {
+		return netip.Prefix{}, false
+	}
+	addr := tcp.AddrPort().Addr().Unmap().WithZone("")
+	if l.o.Trusted != nil && l.o.Trusted(addr) {
+		return netip.Prefix{}, false
+	}
+	bits := 32
+	if addr.Is6() {
+		bits = 64 // what one customer is given
+	}
+	client, err := addr.Prefix(bits)
+	return client, err == nil
+}
+
+// idle is how long a connection may wait for its next request: when few places
+// are left, not long.
+func (l *Listener) idle() time.Duration {
+	if l.o.Max > 0 && l.open.Load() > int64(l.o.Max-l.o.Max/4) {
+		return min(l.o.Idle, l.o.HeadTime)
+	}
+	return l.o.Idle
+}

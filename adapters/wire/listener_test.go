@@ -1,0 +1,187 @@
+package wire
+
+import (
+	"bytes"
+	"errors"
+	"io"
+	"log/slog"
+	"net"
+	"net/netip"
+	"os"
+	"strings"
+	"syscall"
+	"testing"
+	"testing/synctest"
+	"time"
+)
+
+// scripted accepts what it is told to, and then nothing more.
+type scripted struct {
+	net.Listener
+	steps []any // an error, or the address of a client
+}
+
+func (s *scripted) Accept() (net.Conn, error) {
+	if len(s.steps) == 0 {
+		return nil, net.ErrClosed
+	}
+	step := s.steps[0]
+	s.steps = s.steps[1:]
+	if err, failed := step.(error); failed {
+		return nil, err
+	}
+	server, client := net.Pipe()
+	go io.Copy(io.Discard, client) //nolint:errcheck // until it is closed
+	return from{server, net.TCPAddrFromAddrPort(netip.AddrPortFrom(netip.MustParseAddr(step.(string)), 4000))}, nil
+}
+
+// from is a connection from an address.
+type from struct {
+	net.Conn
+	address net.Addr
+}
+
+func (f from) RemoteAddr() net.Addr { return f.address }
+
+func failure(cause error) error {
+	return &net.OpError{Op: "accept", Net: "tcp", Err: os.NewSyscallError("accept4", cause)}
+}
+
+// listenTo is a Listener of what is scripted, and its log.
+func listenTo(o Options, steps ...any) (*Listener, *bytes.Buffer) {
+	var log bytes.Buffer
+	o.Limits, o.Log = Defaults, slog.New(slog.NewTextHandler(&log, nil))
+	return Listen(&scripted{steps: steps}, o), &log
+}
+
+// An error from Accept would end the server, and the process with it.
+func TestAcceptWaitsForFiles(t *testing.T) {
+	t.Parallel()
+	for _, cause := range []error{
+		syscall.EMFILE, syscall.ENFILE, syscall.ENOBUFS, syscall.ENOMEM, syscall.ECONNABORTED, syscall.EPERM, syscall.EPROTO, syscall.ENETDOWN,
+	} {
+		t.Run(cause.Error(), func(t *testing.T) {
+			t.Parallel()
+			synctest.Test(t, func(t *testing.T) {
+				var steps []any
+				for range 100 {
+					steps = append(steps, failure(cause))
+				}
+				l, log := listenTo(Options{}, append(steps, "192.0.2.1")...)
+				begun := time.Now()
+				c, err := l.Accept()
+				if err != nil {
+					t.Fatal(err)
+				}
+				defer c.Close()
+				if took := time.Since(begun); took < time.Minute || took > 100*pauseMax {
+					t.Errorf("100 failures in %s", took)
+				}
+				if lines := strings.Count(log.String(), "\n"); lines != 2 || !strings.Contains(log.String(), cause.Error()) {
+					t.Errorf("one outage is %d lines:\n%s", lines, log)
+				}
+			})
+		})
+	}
+}
+
+func TestAcceptEndsWithItsListener(t *testing.T) {
+	t.Parallel()
+	for _, cause := range []error{net.ErrClosed, syscall.EBADF, syscall.EINVAL} {
+		l, log := listenTo(Options{}, failure(cause), "192.0.2.1")
+		if c, err := l.Accept(); !errors.Is(err, cause) || log.Len() > 0 {
+			t.Errorf("%v %v, and %q after %v", c, err, log, cause)
+		}
+	}
+}
+
+// accepted says of each client whether it is let in (true) or turned away.
+func accepted(t *testing.T, l *Listener) (conns []*Conn, in []bool) {
+	t.Helper()
+	for {
+		c, err := l.Accept()
+		if err != nil {
+			return conns, in
+		}
+		w, ok := c.(*Conn)
+		if !ok {
+			t.Fatalf("a %T", c)
+		}
+		t.Cleanup(func() { _ = w.Close() })
+		conns, in = append(conns, w), append(in, w.refusal == nil)
+	}
+}
+
+func TestConnectionsAreCapped(t *testing.T) {
+	t.Parallel()
+	trusted := func(a netip.Addr) bool { return a == netip.MustParseAddr("192.0.2.9") }
+	for _, row := range []struct {
+		name    string
+		max     int
+		each    int
+		clients string
+		in      string // of each: + in, - turned away
+	}{
+		{"in all", 3, 0, "192.0.2.1 192.0.2.2 192.0.2.3 192.0.2.4", "+++-"},
+		{"not at all", 0, 0, "192.0.2.1 192.0.2.1 192.0.2.1 192.0.2.1", "++++"},
+		{"by address", 9, 2, "192.0.2.1 192.0.2.1 192.0.2.1 192.0.2.2", "++-+"},
+		{"by address, mapped into IPv6", 9, 2, "192.0.2.1 ::ffff:192.0.2.1 192.0.2.1", "++-"},
+		{"by network of IPv6", 9, 2, "2001:db8::1 2001:db8::2 2001:db8::3 2001:db8:0:1::1", "++-+"},
+		{"not by a proxy's address", 9, 2, "192.0.2.9 192.0.2.9 192.0.2.9", "+++"},
+		{"in all, a proxy's too", 2, 1, "192.0.2.9 192.0.2.9 192.0.2.9", "++-"},
+	} {
+		t.Run(row.name, func(t *testing.T) {
+			t.Parallel()
+			var steps []any
+			for client := range strings.FieldsSeq(row.clients) {
+				steps = append(steps, client)
+			}
+			l, log := listenTo(Options{Max: row.max, MaxPerAddress: row.each, Trusted: trusted}, steps...)
+			var got strings.Builder
+			_, in := accepted(t, l)
+			for _, ok := range in {
+				got.WriteByte("-+"[map[bool]int{true: 1}[ok]])
+			}
+			if got.String() != row.in || (log.Len() > 0) != strings.Contains(row.in, "-") {
+				t.Errorf("%s, want %s; %s", &got, row.in, log)
+			}
+		})
+	}
+}
+
+func TestClosedConnectionsMakeRoom(t *testing.T) {
+	t.Parallel()
+	l, _ := listenTo(Options{Max: 2, MaxPerAddress: 1}, "192.0.2.1", "192.0.2.1")
+	conns, _ := accepted(t, l)
+	for _, c := range conns {
+		_, _ = c.Close(), c.Close() // twice counts once
+	}
+	l.Listener = &scripted{steps: []any{"192.0.2.1", "192.0.2.2", "192.0.2.3"}}
+	if _, in := accepted(t, l); !in[0] || !in[1] || in[2] || l.extra != 1 {
+		t.Errorf("%v, %d turned away", in, l.extra)
+	}
+}
+
+// Those who are told that there is no room take some themselves.
+func TestFewAreTurnedAwayAtATime(t *testing.T) {
+	t.Parallel()
+	var steps []any
+	for range 1000 {
+		steps = append(steps, "192.0.2.1")
+	}
+	l, log := listenTo(Options{Max: 1}, steps...)
+	if conns, _ := accepted(t, l); len(conns) != 1+turnedAway || strings.Count(log.String(), "\n") != 1 {
+		t.Errorf("%d connections; %s", len(conns), log)
+	}
+}
+
+func TestFullListenersWaitLess(t *testing.T) {
+	t.Parallel()
+	l, _ := listenTo(Options{Max: 4}, "192.0.2.1", "192.0.2.1", "192.0.2.1", "192.0.2.1")
+	if l.idle() != Defaults.Idle {
+		t.Error("an empty one is in a hurry")
+	}
+	if accepted(t, l); l.idle() != Defaults.HeadTime {
+		t.Error("a full one is not in a hurry")
+	}
+}

@@ -1,0 +1,96 @@
+// Package wire decides where one HTTP/1 request ends on a connection and the
+// next begins. It stands between the listener and fasthttp, so that neither a
+// route nor the library can get that wrong: fasthttp is handed one request head
+// at a time, checked against RFC 9112 and without the fields that frame the
+// body, and reads the body only through the Conn. The head of the next request
+// is not handed out before the body of this one was read to its end; where that
+// cannot be had within bounds, the connection is closed.
+package wire
+
+import (
+	"time"
+
+	"github.com/valyala/fasthttp"
+)
+
+// Limits bound what one connection may take.
+type Limits struct {
+	Head     int           // bytes of the request line and the header fields
+	HeadTime time.Duration // for a head to arrive
+	Idle     time.Duration // between two requests
+	// A body must keep up Rate bytes a second on average, after Grace: a fixed
+	// time would cut off honest clients on slow lines, or let others dawdle.
+	Grace time.Duration
+	Rate  int
+	// Unread is how many bytes of a body that nobody has read are read to keep
+	// the connection.
+	Unread int64
+	// A connection that is closed while the client still sends is read for at
+	// most Linger and LingerBytes longer. Without that the client's system
+	// would throw away the answer along with what it could not send.
+	Linger      time.Duration
+	LingerBytes int64
+}
+
+// Defaults are the limits of a server on the internet.
+var Defaults = Limits{
+	Head: 16 << 10, HeadTime: 5 * time.Second, Idle: 60 * time.Second,
+	Grace: 5 * time.Second, Rate: 10_000, Unread: 256 << 10,
+	Linger: 30 * time.Second, LingerBytes: 64 << 20,
+}
+
+// A Refusal says why a request was not read.
+type Refusal struct {
+	Status        int
+	Code, Message string
+}
+
+func (r *Refusal) Error() string { return r.Code + ": " + r.Message }
+
+func badRequest(message string) *Refusal {
+	return &Refusal{fasthttp.StatusBadRequest, "bad_request", message}
+}
+
+var (
+	errHeadSize   = &Refusal{fasthttp.StatusRequestHeaderFieldsTooLarge, "request_header_fields_too_large", "the request line and the header fields are too large"}
+	errHeadTime   = &Refusal{fasthttp.StatusRequestTimeout, "request_timeout", "the header fields did not arrive in time"}
+	errBodyTime   = &Refusal{fasthttp.StatusRequestTimeout, "request_timeout", "the body arrived too slowly"}
+	errBodySize   = &Refusal{fasthttp.StatusRequestEntityTooLarge, "body_too_large", "the body is too large"}
+	errBodyEnd    = &Refusal{fasthttp.StatusBadRequest, "body_incomplete", "the body ended before it was whole"}
+	errChunks     = &Refusal{fasthttp.StatusBadRequest, "bad_request", "the body is not properly chunked"}
+	errManyInAll  = &Refusal{fasthttp.StatusServiceUnavailable, "too_many_connections", "the gateway has too many connections open"}
+	errManyOfOne  = &Refusal{fasthttp.StatusTooManyRequests, "too_many_connections", "too many connections from one address"}
+	errNoBoundary = badRequest("the request could not be read")
+)
+
+// Wrap lets a server answer requests on the connections of a Listener, with
+// heads of at most so many bytes. It must be called when the server's Handler is
+// complete. Refused requests are answered by refuse, after which their
+// connection is closed.
+func Wrap(server *fasthttp.Server, head int, refuse func(*fasthttp.RequestCtx, *Refusal)) {
+	next := server.Handler
+	server.ReadBufferSize = head
+	// Bodies and the time they take are the connection's concern.
+	server.StreamRequestBody, server.ReadTimeout, server.IdleTimeout = false, 0, 0
+	server.Handler = func(ctx *fasthttp.RequestCtx) {
+		c, ok := ctx.Conn().(*Conn)
+		if !ok || !c.serve(server.MaxRequestBodySize) {
+			ctx.SetConnectionClose()
+			refuse(ctx, errNoBoundary)
+			return
+		}
+		if c.refusal != nil {
+			refuse(ctx, c.refusal)
+			c.answered()
+			ctx.SetConnectionClose()
+			return
+		}
+		if length, ok := c.body.length(); ok {
+			ctx.Request.SetBodyStream(&c.body, length)
+		}
+		next(ctx)
+		if !c.answered() {
+			ctx.SetConnectionClose()
+		}
+	}
+}
