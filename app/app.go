@@ -25,15 +25,16 @@ const (
 
 // Run serves until ctx ends, and then until what is under way is done.
 func Run(ctx context.Context, c *config.Config, logTo io.Writer) error {
+	opened := new(closers)
 	gateway := fx.New(
-		fx.Supply(c),
+		fx.Supply(c, opened),
 		fx.Provide(func() *slog.Logger { return logger(c.Log, logTo) }),
 		fx.WithLogger(func() fxevent.Logger { return fxevent.NopLogger }),
 		fx.StartTimeout(startLimit), fx.StopTimeout(drainLimit),
 		modules,
 	)
 	if err := gateway.Err(); err != nil {
-		return dig.RootCause(err)
+		return errors.Join(dig.RootCause(err), opened.close(ctx))
 	}
 	// Who is told to stop while starting is started, and then stopped: everything
 	// that was opened is closed.

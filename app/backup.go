@@ -3,11 +3,34 @@ package app
 import (
 	"context"
 	"errors"
+	"fmt"
 	"io"
+	"maps"
+	"slices"
 
+	"patchbay/adapters/storage/sqlitestore"
+	"patchbay/app/installation"
 	"patchbay/config"
 	"patchbay/core/fault"
 )
+
+// Spare refuses a path that names, by whatever link, a file that a gateway works with:
+// nothing may take its place.
+func Spare(c *config.Config, path string) error {
+	for _, name := range slices.Sorted(maps.Keys(c.Stores)) {
+		p := c.Stores[name]
+		if s, file := p.Settings.(*config.SQLite); file && sqlitestore.Holds(s.Path, path) {
+			return fmt.Errorf("%s is a file of the store %q itself: name another", path, name)
+		}
+		if installation.Holds(p.DataDir(), path) {
+			return fmt.Errorf("%s is a file of the installation: name another", path)
+		}
+	}
+	if sqlitestore.Holds(c.Storage.Spool, path) {
+		return fmt.Errorf("%s is a file of the spool: name another", path)
+	}
+	return nil
+}
 
 // Backup writes the store as one file, while no gateway runs on it.
 func Backup(ctx context.Context, c *config.Config, to io.Writer) error {

@@ -39,7 +39,7 @@ import (
 // modules is the whole gateway. What is started first is stopped last: the
 // store outlives the workers, and they the listeners.
 var modules = fx.Options(
-	fx.Provide(newSurroundings, openStorage, newAccess, newGateways, newMailers, newHook,
+	fx.Provide(newSurroundings, openServed, newAccess, newGateways, newMailers, newHook,
 		newAccounts, newCheckout, newMailroom, newInbox, newDirectory, newRetention, newFeed, newPrivacy, newAPI, newConsole),
 	fx.Invoke(requireKey, runWorkers, listen),
 )

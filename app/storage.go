@@ -32,6 +32,13 @@ type fallback struct {
 	local   ports.Journal // of this machine
 }
 
+// openServed opens the store for a gateway. It is closed when the gateway stops; a
+// gateway that cannot be put together closes it by opened.
+func openServed(l fx.Lifecycle, opened *closers, c *config.Config, s surroundings) (Storage, fallback, error) {
+	l.Append(fx.StopHook(opened.close))
+	return openStorage(opened, c, s)
+}
+
 // openStorage opens the store and what stands in for it. With a spool that an
 // earlier process has made it may be gone.
 func openStorage(l fx.Lifecycle, c *config.Config, s surroundings) (Storage, fallback, error) {

@@ -30,6 +30,11 @@ func storageBackup(load loader) *cobra.Command {
 			if tool := c.Provider[c.Storage.Provider].Type.Dump; tool != "" {
 				return fmt.Errorf("%q is a database server: keep copies of it with %s", c.Storage.Provider, tool)
 			}
+			for _, path := range []string{to, to + part} {
+				if err := app.Spare(c, path); err != nil {
+					return err
+				}
+			}
 			size, err := keep(cmd.Context(), to, force, func(f io.Writer) error { return backUp(cmd, c, f) })
 			if err != nil {
 				return err
@@ -77,21 +82,24 @@ func fetch(ctx context.Context, address string, to io.Writer) error {
 	return err
 }
 
+// part ends the name of a file that is not whole yet.
+const part = ".part"
+
 // keep makes a file that only its owner can read, and that is there when it is whole,
 // on the disk and found to be sound.
 func keep(ctx context.Context, path string, force bool, fill func(io.Writer) error) (size int64, err error) {
 	if _, err := os.Lstat(path); err == nil && !force {
 		return 0, fmt.Errorf("%s is there already; name another file, or give --force", path)
 	}
-	part := path + ".part"
-	if err := os.Remove(part); err != nil && !errors.Is(err, os.ErrNotExist) { // one that was cut off
+	partly := path + part
+	if err := os.Remove(partly); err != nil && !errors.Is(err, os.ErrNotExist) { // one that was cut off
 		return 0, err
 	}
-	f, err := os.OpenFile(part, os.O_CREATE|os.O_EXCL|os.O_RDWR, 0o600) //nolint:gosec // the operator's own path
+	f, err := os.OpenFile(partly, os.O_CREATE|os.O_EXCL|os.O_RDWR, 0o600) //nolint:gosec // the operator's own path
 	if err != nil {
 		return 0, err
 	}
-	defer os.Remove(part) //nolint:errcheck // it has its own name by then, or is of no use
+	defer os.Remove(partly) //nolint:errcheck // it has its own name by then, or is of no use
 	if err := errors.Join(fill(f), f.Sync()); err != nil {
 		return 0, errors.Join(err, f.Close())
 	}
@@ -99,14 +107,14 @@ func keep(ctx context.Context, path string, force bool, fill func(io.Writer) err
 	if err := errors.Join(err, f.Close()); err != nil {
 		return 0, err
 	}
-	if err := sqlitestore.Check(ctx, part); err != nil {
+	if err := sqlitestore.Check(ctx, partly); err != nil {
 		return 0, fmt.Errorf("what came is not a whole copy: %w", err)
 	}
 	put := os.Link // unlike a rename, it fails where the file exists
 	if force {
 		put = os.Rename
 	}
-	if err := put(part, path); err != nil {
+	if err := put(partly, path); err != nil {
 		return 0, err
 	}
 	dir, err := os.Open(filepath.Dir(path))

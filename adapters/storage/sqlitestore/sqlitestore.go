@@ -12,8 +12,6 @@ import (
 	"errors"
 	"fmt"
 	"net/url"
-	"os"
-	"path/filepath"
 	"runtime"
 	"sync"
 
@@ -48,12 +46,15 @@ type Store struct {
 // once, as expired.
 //
 // Unavailable with code store_locked: another process has it open. Invalid with
-// code store_newer: it was made by a newer version.
+// code store_newer: it was made by a newer version; with code store_linked: it has
+// more names than one.
 func Open(ctx context.Context, o Options) (*Store, error) {
-	if err := prepare(o.Path); err != nil {
-		return nil, fault.Wrap(fault.Unavailable, "sqlitestore.open", err)
+	path, err := prepare(o.Path)
+	if err != nil {
+		return nil, err
 	}
-	lock := flock.New(o.Path + ".lock")
+	o.Path = path
+	lock := flock.New(o.Path + lockSuffix)
 	switch locked, err := lock.TryLock(); {
 	case err != nil:
 		return nil, fault.Wrap(fault.Unavailable, "sqlitestore.lock", err)
@@ -69,18 +70,6 @@ func Open(ctx context.Context, o Options) (*Store, error) {
 	}
 	s.lock = lock
 	return s, nil
-}
-
-// prepare makes the directory and the file so that nobody else may read them.
-func prepare(path string) error {
-	if err := os.MkdirAll(filepath.Dir(path), 0o700); err != nil {
-		return err
-	}
-	f, err := os.OpenFile(path, os.O_CREATE|os.O_RDWR, 0o600) //nolint:gosec // the operator's own path
-	if err != nil {
-		return err
-	}
-	return f.Close()
 }
 
 func open(ctx context.Context, o Options) (*Store, error) {
@@ -116,9 +105,11 @@ func dsn(path, more string) string {
 		(&url.URL{Path: path}).EscapedPath(), more)
 }
 
-// Close finishes the writes that were handed over, and closes the file.
+// Close finishes the writes that were handed over, and closes the file, which then
+// holds all of the store: nothing is left in a log beside it.
 func (s *Store) Close() error {
-	return errors.Join(s.writer.close(), s.reads.Close(), s.lock.Unlock())
+	s.writer.finish()
+	return errors.Join(s.reads.Close(), s.writer.close(), s.lock.Unlock())
 }
 
 // Commits counts the commits since the store was opened: far fewer than writes

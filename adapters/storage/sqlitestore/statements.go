@@ -3,6 +3,7 @@ package sqlitestore
 import (
 	"context"
 	"database/sql"
+	"errors"
 )
 
 const (
@@ -25,6 +26,18 @@ type statements struct {
 	insertUser, updateUser, deleteUser, ping                 *sql.Stmt
 	purgeDeleted, purgeKeys                                  *sql.Stmt
 	userByID, userByEmail, userByKey, listUsers              *sql.Stmt
+
+	all []*sql.Stmt
+}
+
+// close ends the statements. A connection stays open for as long as it has one, and
+// database/sql ends only those of a pool.
+func (s *statements) close() error {
+	errs := make([]error, len(s.all))
+	for i, one := range s.all {
+		errs[i] = one.Close()
+	}
+	return errors.Join(errs...)
 }
 
 type preparer interface {
@@ -75,7 +88,7 @@ func prepareStatements(ctx context.Context, p preparer) (statements, error) {
 		if err != nil {
 			return s, classify("sqlitestore.prepare", err)
 		}
-		*one.to = stmt
+		*one.to, s.all = stmt, append(s.all, stmt)
 	}
 	return s, nil
 }

@@ -3,6 +3,7 @@ package sqlitestore
 import (
 	"context"
 	"database/sql"
+	"errors"
 	"sync"
 	"sync/atomic"
 
@@ -60,11 +61,11 @@ func startWriter(ctx context.Context, db *sql.DB, clock ports.Clock) (*writer, e
 		quit: make(chan struct{}), stopped: make(chan struct{}),
 	}
 	if w.stmts, err = prepareStatements(ctx, conn); err != nil {
-		return nil, err
+		return nil, errors.Join(err, w.stmts.close())
 	}
 	if _, err := conn.ExecContext(ctx, `UPDATE record SET due = min(due, ?) WHERE queue IS NOT NULL AND owner <> ''`,
 		micros(clock.Now())); err != nil {
-		return nil, classify("sqlitestore.open", err)
+		return nil, errors.Join(classify("sqlitestore.open", err), w.stmts.close())
 	}
 	go w.run()
 	return w, nil
@@ -183,12 +184,24 @@ func (w *writer) rollback(ctx context.Context, cause error) error {
 	return classify("sqlitestore.write", cause)
 }
 
-// close ends the goroutine when all that was handed over is written.
-func (w *writer) close() error {
+// finish ends the goroutine when all that was handed over is written.
+func (w *writer) finish() {
 	w.once.Do(func() { close(w.quit) })
 	<-w.stopped
-	if err := w.conn.Close(); err != nil {
-		return classify("sqlitestore.close", err)
+}
+
+// close moves what is in the log into the file, and closes it. Nobody reads it any
+// more: SQLite does this by itself only where the last to close is one who may write.
+func (w *writer) close() error {
+	w.finish()
+	return errors.Join(w.checkpoint(), classify("sqlitestore.close", errors.Join(w.stmts.close(), w.conn.Close(), w.db.Close())))
+}
+
+func (w *writer) checkpoint() error {
+	var busy, pages, moved int64
+	err := w.conn.QueryRowContext(context.Background(), `PRAGMA wal_checkpoint(TRUNCATE)`).Scan(&busy, &pages, &moved)
+	if err == nil && busy != 0 {
+		return fault.New(fault.Unavailable, "store_read", "another program reads the database: what was written last is in the file beside it that ends in -wal")
 	}
-	return classify("sqlitestore.close", w.db.Close())
+	return classify("sqlitestore.close", err)
 }
