@@ -2,6 +2,7 @@
 package cli
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -38,12 +39,16 @@ func Main(ctx context.Context, args, environ []string, stdout, stderr io.Writer)
 func command(environ []string) *cobra.Command {
 	root := &cobra.Command{
 		Use: "patchbay", Short: "One HTTP API in front of payment providers, mail providers and users",
-		SilenceErrors: true, SilenceUsage: true,
+		Version: programVersion(), SilenceErrors: true, SilenceUsage: true,
 	}
+	root.SetVersionTemplate("patchbay {{.Version}}\n")
 	var file string
-	root.PersistentFlags().StringVar(&file, "config", variable(environ, "PATCHBAY_CONFIG"),
-		"configuration file; without one the defaults hold (also PATCHBAY_CONFIG)")
+	named, set := variable(environ, "PATCHBAY_CONFIG")
+	root.PersistentFlags().StringVar(&file, "config", named, "configuration file; without one the defaults are used (also PATCHBAY_CONFIG)")
 	load := func(cmd *cobra.Command) (*config.Config, error) {
+		if set && file == "" {
+			return nil, errors.New("PATCHBAY_CONFIG is empty: name a file, or unset it")
+		}
 		c, err := config.Load(file, environ, app.Types())
 		var mistakes config.Mistakes
 		if errors.As(err, &mistakes) {
@@ -53,6 +58,7 @@ func command(environ []string) *cobra.Command {
 		return c, err
 	}
 	root.AddCommand(serve(load), check(load), keys(load), storage(load), payments(load), data(load), version())
+	makeStrict(root)
 	return root
 }
 
@@ -101,22 +107,23 @@ func describe(c *config.Config, names []string) string {
 
 func version() *cobra.Command {
 	return &cobra.Command{
-		Use: "version", Short: "Say which version this is", Args: cobra.NoArgs,
-		Run: func(cmd *cobra.Command, _ []string) {
-			v := Version
-			if info, ok := debug.ReadBuildInfo(); ok && v == "" {
-				v = info.Main.Version
-			}
-			cmd.Println("patchbay", v)
-		},
+		Use: "version", Short: "Print the version", Args: cobra.NoArgs,
+		Run: func(cmd *cobra.Command, _ []string) { cmd.Println("patchbay", programVersion()) },
 	}
 }
 
-// variable finds a variable of the environment, empty where it is not set.
-func variable(environ []string, name string) string {
+func programVersion() string {
+	if info, ok := debug.ReadBuildInfo(); ok {
+		return cmp.Or(Version, info.Main.Version, "unknown")
+	}
+	return cmp.Or(Version, "unknown")
+}
+
+// variable finds a variable of the environment.
+func variable(environ []string, name string) (value string, set bool) {
 	i := slices.IndexFunc(environ, func(e string) bool { return strings.HasPrefix(e, name+"=") })
 	if i < 0 {
-		return ""
+		return "", false
 	}
-	return environ[i][len(name)+1:]
+	return environ[i][len(name)+1:], true
 }
