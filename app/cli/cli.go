@@ -30,7 +30,7 @@ func Main(ctx context.Context, args, environ []string, stdout, stderr io.Writer)
 	root.SetOut(stdout)
 	root.SetErr(stderr)
 	if err := root.ExecuteContext(ctx); err != nil {
-		fmt.Fprintln(stderr, "patchbay:", err)
+		fmt.Fprintln(root.ErrOrStderr(), "patchbay:", err)
 		return 1
 	}
 	return 0
@@ -54,6 +54,9 @@ func command(environ []string) *cobra.Command {
 		if errors.As(err, &mistakes) {
 			cmd.PrintErrln(mistakes.Error())
 			return nil, errMistakes
+		}
+		if err == nil { // from here on there are secrets to be kept out of the log and the errors
+			root.SetErr(c.Mask.Writer(cmd.ErrOrStderr()))
 		}
 		return c, err
 	}
@@ -86,12 +89,13 @@ func check(load loader) *cobra.Command {
 			if err != nil {
 				return err
 			}
-			cmd.Println("the configuration is right")
-			cmd.Printf("  API       %s, keys %s\n", c.Server.Address, map[bool]string{true: "required", false: "not required"}[c.KeysRequired()])
-			cmd.Printf("  console   %s\n", c.Server.AdminAddress)
-			cmd.Printf("  payments  %s\n", describe(c, c.Payments.Providers))
-			cmd.Printf("  mail      %s\n", describe(c, c.Mail.Providers))
-			cmd.Printf("  storage   %s\n", describe(c, []string{c.Storage.Provider}))
+			to := c.Mask.Writer(cmd.OutOrStdout())
+			fmt.Fprintln(to, "the configuration is right")
+			fmt.Fprintf(to, "  API       %s, keys %s\n", c.Server.Address, map[bool]string{true: "required", false: "not required"}[c.KeysRequired()])
+			fmt.Fprintf(to, "  console   %s\n", c.Server.AdminAddress)
+			fmt.Fprintf(to, "  payments  %s\n", describe(c, c.Payments.Providers))
+			fmt.Fprintf(to, "  mail      %s\n", describe(c, c.Mail.Providers))
+			fmt.Fprintf(to, "  storage   %s\n", describe(c, []string{c.Storage.Provider}))
 			return nil
 		},
 	}

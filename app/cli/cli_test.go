@@ -256,6 +256,25 @@ func TestServe(t *testing.T) {
 			}
 		}
 	})
+	t.Run("keeps secrets that were referred to out of its log and its errors", func(t *testing.T) {
+		t.Parallel()
+		r := newRig(t)
+		ctx, stop := context.WithCancel(t.Context())
+		defer stop()
+		var stdout, stderr lockedBuffer
+		code := make(chan int, 1)
+		environ := append([]string{"PATCHBAY_SERVER__ADDRESS=127.0.0.${PIN_SECRET}:0", "PIN_SECRET=217"}, anyPort...)
+		go func() { code <- cli.Main(ctx, []string{"serve", "--config", r.file}, environ, &stdout, &stderr) }()
+		gateway.Eventually(t, 30*time.Second, "the gateway is ready", func() bool { return strings.Contains(stderr.String(), "gateway ready") })
+		stop()
+		if got := <-code; got != 0 || !strings.Contains(stderr.String(), "url=http://127.0.0.[secret]:") || strings.Contains(stderr.String(), "127.0.0.217") {
+			t.Errorf("%d\n%s", got, stderr.String())
+		}
+		r.environ = []string{"PATCHBAY_PROVIDERS__CATCHER__PATH=/proc/self/fdinfo/${file:" + r.write(t, "mounted", "hunter2\n") + "}"}
+		if got := r.run(t, "serve"); got.code != 1 || !strings.Contains(got.stderr, "/proc/self/fdinfo/[secret]") || strings.Contains(got.stderr, "hunter2") {
+			t.Errorf("%+v", got)
+		}
+	})
 	t.Run("fails where its secrets are damaged", func(t *testing.T) {
 		t.Parallel()
 		r := newRig(t)
