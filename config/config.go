@@ -21,6 +21,7 @@ type Config struct {
 	Log      Log                 `config:"log"`
 	Provider map[string]Provider `config:"-"` // the providers in use, by name
 	Stores   map[string]Provider `config:"-"` // all providers for storage, in use or not; without policies
+	Mask     Mask                `config:"-"` // for whatever is shown of the configuration and of errors
 }
 
 // Server is where the gateway listens.

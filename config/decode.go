@@ -50,7 +50,8 @@ func (s *source) set(path string, written any, into reflect.Value) {
 		s.unreadable(path, "must be a single value")
 		return
 	}
-	text, ok := s.expand(path, raw)
+	_, secret := into.Interface().(Secret)
+	text, ok := s.expand(path, raw, secret)
 	if !ok {
 		return
 	}
@@ -142,28 +143,40 @@ var (
 	whole     = regexp.MustCompile(`^\$\{[^}]*\}$`)
 )
 
+// filePrefix tells the reference to a file from one to a variable.
+const filePrefix = "file:"
+
 // expand replaces ${NAME} by the environment's value and ${file:/path} by the
-// file's text without the line ends after it.
-func (s *source) expand(path, raw string) (text string, ok bool) {
+// file's text without the line ends after it. secret tells that the setting is one.
+func (s *source) expand(path, raw string, secret bool) (text string, ok bool) {
 	ok = true
 	text = reference.ReplaceAllStringFunc(raw, func(ref string) string {
 		name := ref[2 : len(ref)-1]
-		if file, isFile := strings.CutPrefix(name, "file:"); isFile {
-			content, err := os.ReadFile(file) //nolint:gosec // the operator's own file
-			if err != nil {
-				s.unreadable(path, "the file of ${%s} cannot be read", name)
-				ok = false
-			}
-			return strings.TrimRight(string(content), "\r\n")
-		}
-		value, set := s.lookup(name)
-		if !set {
-			s.unreadable(path, "the environment has no %s", name)
+		value, mistake := s.referred(name)
+		if mistake != "" {
+			s.unreadable(path, "%s", mistake)
 			ok = false
 		}
+		s.used = append(s.used, used{name, value, secret})
 		return value
 	})
 	return text, ok
+}
+
+// referred is what a reference stands for.
+func (s *source) referred(name string) (value, mistake string) {
+	if file, isFile := strings.CutPrefix(name, filePrefix); isFile {
+		content, err := os.ReadFile(file) //nolint:gosec // the operator's own file
+		if err != nil {
+			return "", fmt.Sprintf("the file of ${%s} cannot be read", name)
+		}
+		return strings.TrimRight(string(content), "\r\n"), ""
+	}
+	value, set := s.lookup(name)
+	if !set {
+		return "", "the environment has no " + name
+	}
+	return value, ""
 }
 
 // suggest names the setting that was probably meant.

@@ -63,8 +63,9 @@ func Load(path string, environ []string, types []Type) (*Config, error) {
 	s.checkSettings(c)
 	s.checkProviders(c, written, types)
 	s.checkPolicies(c, policies)
+	c.Mask = s.mask()
 	if len(s.mistakes) > 0 {
-		return nil, s.mistakes.sorted()
+		return nil, s.mistakes.sorted().masked(c.Mask)
 	}
 	return c, nil
 }

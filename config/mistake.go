@@ -45,3 +45,10 @@ func (m Mistakes) sorted() Mistakes {
 	})
 	return m
 }
+
+func (m Mistakes) masked(by Mask) Mistakes {
+	for i := range m {
+		m[i].Text = by.Text(m[i].Text)
+	}
+	return m
+}

@@ -30,6 +30,7 @@ type source struct {
 	fromEnv  map[string]bool // paths set by the environment
 	environ  []string
 	unread   map[string]bool // paths whose value could not be read, and is not checked
+	used     []used
 	mistakes Mistakes
 }
 

@@ -2,6 +2,7 @@
 package cli
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -29,7 +30,7 @@ func Main(ctx context.Context, args, environ []string, stdout, stderr io.Writer)
 	root.SetOut(stdout)
 	root.SetErr(stderr)
 	if err := root.ExecuteContext(ctx); err != nil {
-		fmt.Fprintln(stderr, "patchbay:", err)
+		fmt.Fprintln(root.ErrOrStderr(), "patchbay:", err)
 		return 1
 	}
 	return 0
@@ -38,21 +39,29 @@ func Main(ctx context.Context, args, environ []string, stdout, stderr io.Writer)
 func command(environ []string) *cobra.Command {
 	root := &cobra.Command{
 		Use: "patchbay", Short: "One HTTP API in front of payment providers, mail providers and users",
-		SilenceErrors: true, SilenceUsage: true,
+		Version: programVersion(), SilenceErrors: true, SilenceUsage: true,
 	}
+	root.SetVersionTemplate("patchbay {{.Version}}\n")
 	var file string
-	root.PersistentFlags().StringVar(&file, "config", variable(environ, "PATCHBAY_CONFIG"),
-		"configuration file; without one the defaults hold (also PATCHBAY_CONFIG)")
+	named, set := variable(environ, "PATCHBAY_CONFIG")
+	root.PersistentFlags().StringVar(&file, "config", named, "configuration file; without one the defaults are used (also PATCHBAY_CONFIG)")
 	load := func(cmd *cobra.Command) (*config.Config, error) {
+		if set && file == "" {
+			return nil, errors.New("PATCHBAY_CONFIG is empty: name a file, or unset it")
+		}
 		c, err := config.Load(file, environ, app.Types())
 		var mistakes config.Mistakes
 		if errors.As(err, &mistakes) {
 			cmd.PrintErrln(mistakes.Error())
 			return nil, errMistakes
 		}
+		if err == nil { // from here on there are secrets to be kept out of the log and the errors
+			root.SetErr(c.Mask.Writer(cmd.ErrOrStderr()))
+		}
 		return c, err
 	}
 	root.AddCommand(serve(load), check(load), keys(load), storage(load), payments(load), data(load), version())
+	makeStrict(root)
 	return root
 }
 
@@ -80,12 +89,13 @@ func check(load loader) *cobra.Command {
 			if err != nil {
 				return err
 			}
-			cmd.Println("the configuration is right")
-			cmd.Printf("  API       %s, keys %s\n", c.Server.Address, map[bool]string{true: "required", false: "not required"}[c.KeysRequired()])
-			cmd.Printf("  console   %s\n", c.Server.AdminAddress)
-			cmd.Printf("  payments  %s\n", describe(c, c.Payments.Providers))
-			cmd.Printf("  mail      %s\n", describe(c, c.Mail.Providers))
-			cmd.Printf("  storage   %s\n", describe(c, []string{c.Storage.Provider}))
+			to := c.Mask.Writer(cmd.OutOrStdout())
+			fmt.Fprintln(to, "the configuration is right")
+			fmt.Fprintf(to, "  API       %s, keys %s\n", c.Server.Address, map[bool]string{true: "required", false: "not required"}[c.KeysRequired()])
+			fmt.Fprintf(to, "  console   %s\n", c.Server.AdminAddress)
+			fmt.Fprintf(to, "  payments  %s\n", describe(c, c.Payments.Providers))
+			fmt.Fprintf(to, "  mail      %s\n", describe(c, c.Mail.Providers))
+			fmt.Fprintf(to, "  storage   %s\n", describe(c, []string{c.Storage.Provider}))
 			return nil
 		},
 	}
@@ -101,22 +111,23 @@ func describe(c *config.Config, names []string) string {
 
 func version() *cobra.Command {
 	return &cobra.Command{
-		Use: "version", Short: "Say which version this is", Args: cobra.NoArgs,
-		Run: func(cmd *cobra.Command, _ []string) {
-			v := Version
-			if info, ok := debug.ReadBuildInfo(); ok && v == "" {
-				v = info.Main.Version
-			}
-			cmd.Println("patchbay", v)
-		},
+		Use: "version", Short: "Print the version", Args: cobra.NoArgs,
+		Run: func(cmd *cobra.Command, _ []string) { cmd.Println("patchbay", programVersion()) },
 	}
 }
 
-// variable finds a variable of the environment, empty where it is not set.
-func variable(environ []string, name string) string {
+func programVersion() string {
+	if info, ok := debug.ReadBuildInfo(); ok {
+		return cmp.Or(Version, info.Main.Version, "unknown")
+	}
+	return cmp.Or(Version, "unknown")
+}
+
+// variable finds a variable of the environment.
+func variable(environ []string, name string) (value string, set bool) {
 	i := slices.IndexFunc(environ, func(e string) bool { return strings.HasPrefix(e, name+"=") })
 	if i < 0 {
-		return ""
+		return "", false
 	}
-	return environ[i][len(name)+1:]
+	return environ[i][len(name)+1:], true
 }

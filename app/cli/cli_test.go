@@ -91,6 +91,23 @@ func TestHelpIsAnAnswerAndAMistakeIsNot(t *testing.T) {
 		{"an argument too few", "keys revoke", 1, "accepts 1 arg(s), received 0"},
 		{"two keys at once", "keys revoke a b", 1, "accepts 1 arg(s), received 2"},
 		{"a duration that is none", "keys create --ttl soon", 1, "--ttl"},
+
+		{"a command with a letter missing", "serv", 1, "did you mean serve?"},
+		{"a command below another", "keys revok key_1", 1, `unknown command "revok" for "patchbay keys"; did you mean revoke?`},
+		{"a command below another, with letters the wrong way round", "storage stauts", 1, "did you mean status?"},
+		{"a command that is like none", "storage nope", 1, `unknown command "nope" for "patchbay storage"; there is backup,`},
+		{"a command below another, with its flags", "payments resolv pay_1 --verdict executed", 1, "did you mean resolve?"},
+		{"a shell that is none", "completion bsh", 1, "did you mean bash, zsh?"},
+		{"help with a command that is none", "help keyz", 1, "did you mean keys?"},
+		{"help with a command below another that is none", "help keys revok", 1, "did you mean revoke?"},
+		{"help with a command, by its words", "help keys create", 0, "--scopes"},
+		{"a flag with a letter missing", "keys list --confg x", 1, "unknown flag: --confg; did you mean --config?"},
+		{"a flag that is like none", "keys list --quickly", 1, "there is --config, --help"},
+
+		{"no configuration, by an empty flag", "check --config=", 1, "--config is given without a value"},
+		{"a key for everything, by an empty flag", "keys create --name n --scopes=", 1, "--scopes is given without a value"},
+		{"a key for everything, by an empty item", "keys create --name n --scopes=users:read,", 1, "--scopes is given without a value"},
+		{"another store, by an empty flag", "storage reopen --provider=", 1, "--provider is given without a value"},
 	} {
 		t.Run(row.name, func(t *testing.T) {
 			t.Parallel()
@@ -109,15 +126,35 @@ func TestHelpIsAnAnswerAndAMistakeIsNot(t *testing.T) {
 	}
 }
 
-// Not in parallel: the version is one for all tests.
-func TestVersion(t *testing.T) {
-	if got := run(t, nil, "version"); got.code != 0 || !strings.HasPrefix(got.stdout, "patchbay ") || got.stderr != "" {
+// A variable that is not set in a script leaves an empty word.
+func TestAnEmptyArgumentIsAMistake(t *testing.T) {
+	t.Parallel()
+	for _, args := range [][]string{{"keys", "revoke", ""}, {"keys", "revoke", " "}, {"payments", "resolve", "", "--verdict", "noted"}, {"keys", ""}, {""}} {
+		if got := run(t, nil, args...); got.code != 1 || got.stdout != "" || !strings.Contains(got.stderr, "empty") && !strings.Contains(got.stderr, "unknown command") {
+			t.Errorf("%q: %+v", args, got)
+		}
+	}
+	environ := []string{"PATCHBAY_CONFIG="}
+	if got := run(t, environ, "check"); got.code != 1 || !strings.Contains(got.stderr, "PATCHBAY_CONFIG is empty") {
 		t.Errorf("%+v", got)
 	}
-	cli.Version = "v1.2.3"
-	t.Cleanup(func() { cli.Version = "" })
-	if got := run(t, nil, "version"); got.stdout != "patchbay v1.2.3\n" {
+	if got := run(t, environ, "version"); got.code != 0 {
 		t.Errorf("%+v", got)
+	}
+}
+
+// Not in parallel: the version is one for all tests.
+func TestVersion(t *testing.T) {
+	for _, args := range []string{"version", "--version", "-v"} {
+		cli.Version = ""
+		if got := run(t, nil, args); got.code != 0 || !strings.HasPrefix(got.stdout, "patchbay ") || got.stderr != "" {
+			t.Errorf("%s: %+v", args, got)
+		}
+		cli.Version = "v1.2.3"
+		t.Cleanup(func() { cli.Version = "" })
+		if got := run(t, nil, args); got.stdout != "patchbay v1.2.3\n" {
+			t.Errorf("%s: %+v", args, got)
+		}
 	}
 }
 
@@ -217,6 +254,25 @@ func TestServe(t *testing.T) {
 			if got.code != 1 || !strings.Contains(got.stderr, "patchbay: server."+setting+": ") || !strings.Contains(got.stderr, "address already in use") {
 				t.Errorf("%s: %+v", setting, got)
 			}
+		}
+	})
+	t.Run("keeps secrets that were referred to out of its log and its errors", func(t *testing.T) {
+		t.Parallel()
+		r := newRig(t)
+		ctx, stop := context.WithCancel(t.Context())
+		defer stop()
+		var stdout, stderr lockedBuffer
+		code := make(chan int, 1)
+		environ := append([]string{"PATCHBAY_SERVER__ADDRESS=127.0.0.${PIN_SECRET}:0", "PIN_SECRET=217"}, anyPort...)
+		go func() { code <- cli.Main(ctx, []string{"serve", "--config", r.file}, environ, &stdout, &stderr) }()
+		gateway.Eventually(t, 30*time.Second, "the gateway is ready", func() bool { return strings.Contains(stderr.String(), "gateway ready") })
+		stop()
+		if got := <-code; got != 0 || !strings.Contains(stderr.String(), "url=http://127.0.0.[secret]:") || strings.Contains(stderr.String(), "127.0.0.217") {
+			t.Errorf("%d\n%s", got, stderr.String())
+		}
+		r.environ = []string{"PATCHBAY_PROVIDERS__CATCHER__PATH=/proc/self/fdinfo/${file:" + r.write(t, "mounted", "hunter2\n") + "}"}
+		if got := r.run(t, "serve"); got.code != 1 || !strings.Contains(got.stderr, "/proc/self/fdinfo/[secret]") || strings.Contains(got.stderr, "hunter2") {
+			t.Errorf("%+v", got)
 		}
 	})
 	t.Run("fails where its secrets are damaged", func(t *testing.T) {

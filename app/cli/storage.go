@@ -38,7 +38,7 @@ func storageStatus(load loader) *cobra.Command {
 			if err != nil {
 				return err
 			}
-			return printStorage(cmd.OutOrStdout(), view)
+			return printStorage(c.Mask.Writer(cmd.OutOrStdout()), view)
 		},
 	}
 }

@@ -159,6 +159,28 @@ func TestOneProcessHasTheDatabase(t *testing.T) {
 	}
 }
 
+// What is needed all the time is tried at the start: a gateway that cannot write its mail
+// would take it, and keep it waiting for ever.
+func TestADirectoryThatCannotBeWrittenIsRefusedAtTheStart(t *testing.T) {
+	t.Parallel()
+	const nowhere = "/proc/self/fdinfo" // where nobody can make a file, not even root
+	for _, row := range []struct{ name, config, says string }{
+		{"the catcher's", "providers: {catcher: {path: " + nowhere + "}}", `mail provider "catcher": `},
+		{"one of two catchers'", "mail: {providers: [catcher, two]}\nproviders: {two: {type: catcher, path: " + nowhere + "}}", `mail provider "two": `},
+		{"the store's", "providers: {local: {path: " + nowhere + "/patchbay.db}}", nowhere},
+		{"the standby's", "storage: {standby: two}\nproviders: {two: {type: sqlite, path: " + nowhere + "/patchbay.db}}", `storage "two": `},
+	} {
+		t.Run(row.name, func(t *testing.T) {
+			t.Parallel()
+			g := gateway.Configured(t, row.config)
+			out, err := g.Command(t, append([]string{"serve"}, g.Args...)...).CombinedOutput()
+			if err == nil || !strings.Contains(string(out), row.says) || strings.Contains(string(out), "gateway ready") {
+				t.Errorf("%v\n%s", err, out)
+			}
+		})
+	}
+}
+
 func TestCheckSaysWhatIsConfigured(t *testing.T) {
 	t.Parallel()
 	g := gateway.New(t)

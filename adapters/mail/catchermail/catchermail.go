@@ -46,6 +46,9 @@ func New(o Options) (*Catcher, error) {
 	if err != nil {
 		return nil, fault.Wrap(fault.Unavailable, "catchermail.open", err)
 	}
+	if err := writable(o.Path); err != nil {
+		return nil, fault.Wrap(fault.Unavailable, "catchermail.open", err)
+	}
 	c := &Catcher{Options: o, next: 1}
 	for _, e := range entries { // sorted by name, so by number
 		if n, ok := number(e.Name()); ok {
@@ -54,6 +57,16 @@ func New(o Options) (*Catcher, error) {
 		}
 	}
 	return c, nil
+}
+
+// writable makes a file in a directory and removes it. Mail that could not be written
+// would wait in the queue, and nobody would know why.
+func writable(dir string) error {
+	f, err := os.CreateTemp(dir, "writable-*.part")
+	if err != nil {
+		return err
+	}
+	return errors.Join(f.Close(), os.Remove(f.Name()))
 }
 
 // fileName has the number first, so that names sort by age, and the message's

@@ -45,6 +45,25 @@ func send(t *testing.T, c *catchermail.Catcher, id string) {
 	}
 }
 
+func TestADirectoryThatCannotBeWrittenIsRefused(t *testing.T) {
+	t.Parallel()
+	dir := t.TempDir()
+	file := filepath.Join(dir, "file")
+	if err := os.WriteFile(file, nil, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	// In /proc nobody can make a file, not even root, though its directories can be read.
+	for _, path := range []string{"/proc/self/fdinfo", "/proc/self/mail", file, filepath.Join(file, "mail")} {
+		if _, err := catchermail.New(catchermail.Options{Name: "catcher", Path: path, Keep: 1}); !fault.Is(err, fault.Unavailable) {
+			t.Errorf("%s: %v", path, err)
+		}
+	}
+	open(t, filepath.Join(dir, "mail"), 1)
+	if left := files(t, filepath.Join(dir, "mail")); len(left) != 0 {
+		t.Errorf("%v is left behind", left)
+	}
+}
+
 func TestAMessageThatComesTwiceIsSeenTwice(t *testing.T) {
 	t.Parallel()
 	dir := t.TempDir()
