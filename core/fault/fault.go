@@ -27,7 +27,7 @@ const (
 	NotFound
 	// Conflict: the thing exists already, or has changed since it was read.
 	Conflict
-	// Unsupported: this provider cannot do that. Nothing was sent to it.
+	// Unsupported: this provider cannot do that, which others may. Nothing was done.
 	Unsupported
 	// Canceled: the caller gave up before anything was sent.
 	Canceled
