@@ -136,6 +136,9 @@ func messageView(m message.Message) api.Message {
 			Id: a.ID, Provider: a.Provider, Outcome: string(a.Outcome), Reference: a.Reference, Code: a.Code,
 			Message: a.Message, StartedAt: a.StartedAt, EndedAt: a.EndedAt,
 		}
+		if a.Answer != nil {
+			out.Attempts[i].Answer = api.ProviderAnswer{Status: a.Answer.Status, Field: a.Answer.Field, Words: a.Answer.Words}
+		}
 	}
 	return out
 }

@@ -134,6 +134,10 @@ var ErrAnswerTooLarge = errors.New("httpclient: the answer is too large")
 func (r *recorder) RoundTrip(req *http.Request) (*http.Response, error) {
 	x := recordOf(req)
 	x.unanswered()
+	req, err := measured(req)
+	if err != nil {
+		return nil, told(err)
+	}
 	for body := req.Body; ; {
 		resp, stale, err := r.try(req, body, x)
 		if err == nil {

@@ -126,20 +126,20 @@ func (s *Service) execute(ctx context.Context, st stored, id string, to *reply) 
 		if op = *st.payment.Operation(id); op.Outcome.Open() {
 			s.nudge(op.Provider)
 		}
-		return Result{Payment: st.payment, Operation: op}, s.refusal(op, a.err)
+		return Result{Payment: st.payment, Operation: op}, s.refusal(&st.payment, op, a.err)
 	}
 }
 
 // refusal is the error of an operation that has just ended, with the time after which it
 // is of use to ask again: that of whichever provider is asked first.
-func (s *Service) refusal(op payment.Operation, err error) error {
+func (s *Service) refusal(p *payment.Payment, op payment.Operation, err error) error {
 	said := failure(op)
 	if said == nil || err == nil {
 		return said
 	}
 	f := fault.From(said)
 	f.RetryAfter = fault.From(err).RetryAfter
-	if wait := ports.Wait(s.eligible(op.Request)); op.Creates() && wait > 0 {
+	if wait := ports.Wait(s.eligible(p, op.Request)); op.Creates() && wait > 0 {
 		f.RetryAfter = wait
 	}
 	return f
@@ -201,7 +201,7 @@ func (s *Service) postpone(st *stored, op *payment.Operation) {
 	}
 	wait, _ := retries.After(min(max(op.Tries, 1), len(retries)))
 	s.release(st, s.Clock.Now().Add(wait))
-	if able := s.eligible(op.Request); op.Creates() && len(able) > 0 { // it begins with the first, and waits with what waits for that
+	if able := s.eligible(&st.payment, op.Request); op.Creates() && len(able) > 0 { // it begins with the first, and waits with what waits for that
 		st.record.Queue = s.queues.Queue(able[0].Name())
 	}
 }

@@ -30,6 +30,8 @@ type provider struct {
 	listed        []*payment.Intent // newest first
 	refunds       map[string]payment.ProviderRefund
 	byKey         map[string]string
+	atOnce        bool  // it can only take money at once
+	unworded      error // what comes of wording a create
 	disputes      []payment.Dispute
 	refundsBegin  string // their status; succeeded where empty
 	looked        func() // called at each look at an intent
@@ -67,7 +69,7 @@ func newProvider(name string) *provider {
 func (p *provider) Name() string { return p.name }
 
 func (p *provider) Capabilities() payment.Capabilities {
-	return payment.Capabilities{ManualCapture: true, Refunds: true, PartialRefunds: true, List: true}
+	return payment.Capabilities{ManualCapture: !p.atOnce, Refunds: true, PartialRefunds: true, List: true}
 }
 
 // Account is that of the name.
@@ -75,6 +77,9 @@ func (p *provider) Account(context.Context) (string, error) { return "acct_" + p
 
 // Compose words a request as Go does.
 func (p *provider) Compose(change payment.Change) (string, error) {
+	if _, create := change.(payment.CreateRequest); create && p.unworded != nil {
+		return "", p.unworded
+	}
 	return fmt.Sprintf("%+v", change), nil
 }
 

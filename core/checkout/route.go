@@ -26,8 +26,12 @@ func (s *Service) place(p *payment.Payment, a payment.Action, key idem.Key, r pa
 	if r.Made, err = s.madeBefore(p.ID); err != nil {
 		return err
 	}
-	able := s.eligible(r)
-	if len(able) == 0 {
+	able := s.eligible(p, r)
+	switch {
+	case len(able) > 0:
+	case len(s.addressed(r)) > 0: // one at least, but for what it cannot do
+		return errCapture
+	default:
 		return fault.InvalidParam("paymentMethods", "no_provider_eligible",
 			"no provider has both a payment method and a customer here")
 	}
@@ -57,11 +61,15 @@ func (s *Service) placeAt(p *payment.Payment, a payment.Action, key idem.Key, r 
 	for i, g := range able {
 		p.Provider = g.Name()
 		r.PaymentMethod, r.Customer = r.PaymentMethods[p.Provider], r.Customers[p.Provider]
-		if err := s.begin(p, a, 0, key, r); err != nil {
+		last := i == len(able)-1
+		err := s.begin(p, a, 0, key, r)
+		if err != nil && (last || !fault.Is(err, fault.Unsupported)) {
 			return err
 		}
-		err := ports.Available(g)
-		if err == nil || i == len(able)-1 {
+		if err == nil {
+			err = ports.Available(g)
+		}
+		if err == nil || last {
 			return nil
 		}
 		op := p.Open()
@@ -71,11 +79,25 @@ func (s *Service) placeAt(p *payment.Payment, a payment.Action, key idem.Key, r 
 	return nil
 }
 
-// eligible lists the providers that may make the intent: those with a payment
+// errCapture is the failure of a payment that no provider can take as it is asked for.
+var errCapture = &fault.Error{
+	Kind: fault.Unsupported, Code: "capture_method_unsupported", Param: "captureMethod",
+	Message: "no provider that may make this payment can capture it later",
+}
+
+// eligible lists the providers that may make the payment's intent, and can. One that
+// cannot do what is asked is passed over, and nothing is held against it.
+func (s *Service) eligible(p *payment.Payment, r payment.Request) []ports.PaymentGateway {
+	return slices.DeleteFunc(s.addressed(r), func(g ports.PaymentGateway) bool {
+		return r.Made == nil && p.CaptureMethod == payment.CaptureManual && !g.Capabilities().ManualCapture
+	})
+}
+
+// addressed lists the providers that may make the intent: those with a payment
 // method of theirs, or any where it is made without one and confirmed later; and
 // with a customer of theirs, where there is one. A token of one provider means
 // nothing to another.
-func (s *Service) eligible(r payment.Request) (able []ports.PaymentGateway) {
+func (s *Service) addressed(r payment.Request) (able []ports.PaymentGateway) {
 	for i, g := range s.Gateways {
 		name := g.Name()
 		if r.Made != nil {
@@ -93,13 +115,19 @@ func (s *Service) eligible(r payment.Request) (able []ports.PaymentGateway) {
 	return able
 }
 
+// itsOwn reports whether a provider did nothing for a reason that need not be another's:
+// how it is, or what it cannot do.
+func itsOwn(err error) bool {
+	return fault.KindOf(err).Rule().Failover || fault.Is(err, fault.Unsupported)
+}
+
 // moveOn begins the same at the next provider, if it is proved that this one did
 // nothing for a reason that is its own. It reports whether there is a next.
 func (s *Service) moveOn(p *payment.Payment, op payment.Operation, err error) bool {
-	if err == nil || !op.DidNothing() || op.Unsure || p.ProviderReference != "" || !op.Creates() || op.Request.Made != nil || !fault.KindOf(err).Rule().Failover {
+	if err == nil || !op.DidNothing() || op.Unsure || p.ProviderReference != "" || !op.Creates() || op.Request.Made != nil || !itsOwn(err) {
 		return false
 	}
-	able := s.eligible(op.Request)
+	able := s.eligible(p, op.Request)
 	at := slices.IndexFunc(able, func(g ports.PaymentGateway) bool { return g.Name() == op.Provider })
 	if at < 0 || at == len(able)-1 || len(p.Operations) >= maxOps {
 		return false

@@ -53,7 +53,7 @@ func TestWhatMayLeadToAnotherProvider(t *testing.T) {
 				r.provider.failBefore(always(kind))
 				res, err := r.Create(t.Context(), tenant, everywhere(), key("k", "a"))
 				moved := r.all[1].called() > 0
-				if want := kind.Rule().Failover; moved != want {
+				if want := kind.Rule().Failover || kind == fault.Unsupported; moved != want {
 					t.Fatalf("the second was called: %t, want %t (%s)", moved, want, route(res.Payment))
 				}
 				if !moved {
@@ -175,6 +175,71 @@ func TestWhoMayMakeTheIntent(t *testing.T) {
 				}
 				if c.want == "" && !fault.Is(err, fault.Invalid) {
 					t.Errorf("nobody may: %v", err)
+				}
+			})
+		})
+	}
+}
+
+// What a provider cannot do is asked of the next, and is no failure of the first.
+func TestAProviderThatCannotDoWhatIsAskedIsPassedOver(t *testing.T) {
+	t.Parallel()
+	cannot := fault.New(fault.Unsupported, "currency_unsupported", "not in this currency")
+	manual := func() checkout.CreateRequest {
+		r := everywhere()
+		r.CaptureMethod = payment.CaptureManual
+		return r
+	}
+	for name, c := range map[string]struct {
+		prepare func(r *rig)
+		request checkout.CreateRequest
+		want    string
+		status  payment.Status
+	}{
+		"it declares that it cannot capture later": {func(r *rig) { r.all[0].atOnce = true }, manual(), "second succeeded", payment.RequiresCapture},
+		"it is not asked to capture later":         {func(r *rig) { r.all[0].atOnce = true }, everywhere(), "first succeeded", payment.Succeeded},
+		"two of three declare it":                  {func(r *rig) { r.all[0].atOnce, r.all[2].atOnce = true, true }, manual(), "second succeeded", payment.RequiresCapture},
+		"it says so when it is asked": {
+			func(r *rig) { r.all[0].failBefore(func(context.Context, payment.Action, int) error { return cannot }) },
+			everywhere(), "first not_sent, second succeeded", payment.Succeeded,
+		},
+		"it cannot word it": {func(r *rig) { r.all[0].unworded = cannot }, everywhere(), "first not_sent, second succeeded", payment.Succeeded},
+	} {
+		t.Run(name, func(t *testing.T) {
+			among(t, three, func(t *testing.T, r *rig) {
+				c.prepare(r)
+				res, err := r.Create(t.Context(), tenant, c.request, key("k", "a"))
+				if err != nil || route(res.Payment) != c.want || res.Payment.Status != c.status || res.Payment.Error != nil {
+					t.Errorf("%s, %s, %v; want %s", res.Payment.Status, route(res.Payment), err, c.want)
+				}
+			})
+		})
+	}
+}
+
+func TestWhatNoProviderCanDoIsRefusedBeforeAnythingIsAsked(t *testing.T) {
+	t.Parallel()
+	cannot := fault.New(fault.Unsupported, "currency_unsupported", "not in this currency")
+	for name, c := range map[string]struct {
+		prepare func(p *provider)
+		code    string
+	}{
+		"declared":   {func(p *provider) { p.atOnce = true }, "capture_method_unsupported"},
+		"not worded": {func(p *provider) { p.unworded = cannot }, "currency_unsupported"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			among(t, three, func(t *testing.T, r *rig) {
+				for _, p := range r.all {
+					c.prepare(p)
+				}
+				request := everywhere()
+				request.CaptureMethod = payment.CaptureManual
+				_, err := r.Create(t.Context(), tenant, request, key("k", "a"))
+				if f := fault.From(err); f.Kind != fault.Unsupported || f.Code != c.code {
+					t.Errorf("%v", err)
+				}
+				if n := r.all[0].called() + r.all[1].called() + r.all[2].called(); n != 0 {
+					t.Errorf("%d calls", n)
 				}
 			})
 		})

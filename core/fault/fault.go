@@ -27,7 +27,7 @@ const (
 	NotFound
 	// Conflict: the thing exists already, or has changed since it was read.
 	Conflict
-	// Unsupported: this provider cannot do that. Nothing was sent to it.
+	// Unsupported: this provider cannot do that, which others may. Nothing was done.
 	Unsupported
 	// Canceled: the caller gave up before anything was sent.
 	Canceled
@@ -118,7 +118,16 @@ type Error struct {
 	NoRetry     bool          // whoever failed asks not to be asked the same again, whatever the Kind allows
 	Blameless   bool          // it says nothing about how well the provider is, whatever the Kind counts
 	Proven      bool          // it comes with the provider's own object, made or changed by this very request
+	Answer      *Answer       // the provider's, nil where it gave none
 	Err         error
+}
+
+// Answer is what a provider answered to a request that it did not do. It may be shown:
+// whoever makes one takes addresses and secrets out, and bounds it.
+type Answer struct {
+	Status int    // of HTTP
+	Field  string // the part of the request that is wrong, as the provider calls it; may be empty
+	Words  string // the provider's own; empty where it is not sure that they are
 }
 
 func (e *Error) Error() string {

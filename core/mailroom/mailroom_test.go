@@ -90,6 +90,14 @@ func once(kind fault.Kind) func(int) error {
 	}
 }
 
+// refuses refuses every message for good, for a reason that is this provider's own.
+func refuses(int) error {
+	return &fault.Error{
+		Kind: fault.Refused, Code: "sender_not_verified", Message: "the sender is not verified", NoRetry: true,
+		Answer: &fault.Answer{Status: 403, Field: "from", Words: "does not match a verified sender"},
+	}
+}
+
 type rig struct {
 	*mailroom.Service
 	first, second *mailer
@@ -229,6 +237,11 @@ func TestWhatBecomesOfAFailure(t *testing.T) {
 		{"ambiguous everywhere, at least once: later", message.AtLeastOnce, once(fault.UnknownOutcome), once(fault.UnknownOutcome), 10 * time.Second, message.Sent, "first:ambiguous second:ambiguous first:accepted ", 3},
 		{"an unknown domain: the next provider", message.AtMostOnce, always(fault.NotFound), nil, time.Second, message.Sent, "first:provider_unusable second:accepted ", 1},
 		{"a request that it refuses: the next provider", message.AtMostOnce, always(fault.Refused), nil, time.Second, message.Sent, "first:provider_unusable second:accepted ", 1},
+		{"a request that everybody refuses, for a reason that may pass: later", message.AtMostOnce, once(fault.Refused), once(fault.Refused), 10 * time.Second, message.Sent, "first:provider_unusable second:provider_unusable first:accepted ", 1},
+		{"a sender that it refuses: the next provider", message.AtMostOnce, refuses, nil, time.Second, message.Sent, "first:refused_here second:accepted ", 1},
+		{"a sender that everybody refuses: failed at once", message.AtLeastOnce, refuses, refuses, time.Second, message.Failed, "first:refused_here second:refused_here ", 0},
+		{"a sender that one refuses while another is away: later, at the other alone", message.AtLeastOnce, refuses, once(fault.Unavailable), 10 * time.Second, message.Sent, "first:refused_here second:not_accepted second:accepted ", 1},
+		{"a sender that one refuses once the other was away: later, at the other alone", message.AtLeastOnce, once(fault.Unavailable), refuses, 10 * time.Second, message.Sent, "first:not_accepted second:refused_here first:accepted ", 1},
 		{"our own overload: later, at the same provider", message.AtLeastOnce, once(fault.Overloaded), nil, 10 * time.Second, message.Sent, "first:not_accepted first:accepted ", 1},
 		{"a mistake of an adapter counts as ambiguous", message.AtMostOnce, always(fault.Internal), nil, time.Second, message.Unknown, "first:ambiguous ", 0},
 	}
@@ -246,6 +259,32 @@ func TestWhatBecomesOfAFailure(t *testing.T) {
 			})
 		})
 	}
+}
+
+// What the provider answered stays with the attempt. A person who queues the message
+// again asks everybody anew.
+func TestAMessageThatEveryProviderRefused(t *testing.T) {
+	within(t, refuses, refuses, nil, func(t *testing.T, r rig) {
+		m := r.accept(t, draft())
+		synctest.Wait()
+		m = r.get(t, m.ID)
+		last := m.Attempts[len(m.Attempts)-1]
+		if m.Status != message.Failed || last.Code != "sender_not_verified" || last.Answer == nil ||
+			*last.Answer != (message.Answer{Status: 403, Field: "from", Words: "does not match a verified sender"}) {
+			t.Fatalf("%s, %+v", m.Status, last)
+		}
+		r.second.mu.Lock()
+		r.second.fail = nil
+		r.second.mu.Unlock()
+		if _, err := r.Retry(t.Context(), tenant, m.ID); err != nil {
+			t.Fatal(err)
+		}
+		synctest.Wait()
+		const want = "first:refused_here second:refused_here first:refused_here second:accepted "
+		if m = r.get(t, m.ID); m.Status != message.Sent || outcomes(m) != want {
+			t.Errorf("%s after %s", m.Status, outcomes(m))
+		}
+	})
 }
 
 func TestAProviderThatIsLeftAloneIsNotAsked(t *testing.T) {

@@ -45,7 +45,7 @@ func (s *Service) Retry(ctx context.Context, tenant, id string) (message.Message
 		if !st.message.PurgedAt.IsZero() || st.message.Status != message.Failed && st.message.Status != message.Unknown {
 			return false
 		}
-		st.message.Failures = 0
+		st.message.Failures, st.message.Earlier = 0, len(st.message.Attempts)
 		s.wait(st, s.Clock.Now())
 		return true
 	})

@@ -12,7 +12,7 @@ var outcomes = map[fault.Kind]message.Outcome{
 	fault.NotFound:      message.ProviderUnusable, // the domain or the template
 	fault.Unauthorized:  message.ProviderUnusable,
 	fault.QuotaExceeded: message.ProviderUnusable,
-	fault.Refused:       message.ProviderUnusable, // the sender, mostly: somebody must allow it there
+	fault.Refused:       message.ProviderUnusable, // for a reason that somebody may mend there
 	fault.Unsupported:   message.NotAccepted,
 	fault.Unavailable:   message.NotAccepted,
 	fault.RateLimited:   message.NotAccepted,
@@ -24,7 +24,11 @@ func outcomeOf(err error) message.Outcome {
 	if err == nil {
 		return message.Accepted
 	}
-	if o, ok := outcomes[fault.KindOf(err)]; ok {
+	f := fault.From(err)
+	if f.Kind == fault.Refused && f.NoRetry {
+		return message.RefusedHere
+	}
+	if o, ok := outcomes[f.Kind]; ok {
 		return o
 	}
 	return message.Ambiguous

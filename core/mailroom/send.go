@@ -99,10 +99,24 @@ func (s *Service) route(m message.Message) []ports.Mailer {
 	return able(m, s.Mailers)
 }
 
-// able lists those providers that can carry the message, without those that say
-// that they would refuse, unless all do.
+// willing lists those providers that can carry the message, and have not refused it.
+func willing(m message.Message, mailers []ports.Mailer) []ports.Mailer {
+	return slices.DeleteFunc(slices.Clone(mailers), func(p ports.Mailer) bool {
+		return p.Features().Carry(m) != nil || m.RefusedBy(p.Name())
+	})
+}
+
+// refusedEverywhere reports whether each provider that can carry the message has refused
+// it, so that there is nobody to wait for.
+func refusedEverywhere(m message.Message, mailers []ports.Mailer) bool {
+	refused := slices.ContainsFunc(mailers, func(p ports.Mailer) bool { return m.RefusedBy(p.Name()) })
+	return refused && len(willing(m, mailers)) == 0
+}
+
+// able lists the willing providers without those that say that they would refuse now,
+// unless all do.
 func able(m message.Message, mailers []ports.Mailer) []ports.Mailer {
-	able := slices.DeleteFunc(slices.Clone(mailers), func(p ports.Mailer) bool { return p.Features().Carry(m) != nil })
+	able := willing(m, mailers)
 	ready := slices.DeleteFunc(slices.Clone(able), func(p ports.Mailer) bool { return ports.Available(p) != nil })
 	if len(ready) == 0 {
 		return able
@@ -163,7 +177,7 @@ func (s *Service) begin(ctx context.Context, st *stored, provider string) (id st
 // decide says what becomes of a message that its last attempt has not sent.
 func (s *Service) decide(st *stored, o message.Outcome, after time.Duration) {
 	switch {
-	case o == message.RejectedMessage:
+	case o == message.RejectedMessage, refusedEverywhere(st.message, s.Mailers):
 		s.park(st, message.Failed)
 		return
 	case o == message.Ambiguous && st.message.Delivery == message.AtMostOnce:

@@ -51,8 +51,21 @@ func (s *Service) settle(ctx context.Context, st *stored, id string, r message.R
 		return nil
 	case serr != nil:
 		s.Log.Error("mailroom: outcome not saved", "message", st.message.ID, "attempt", id, "error", serr)
+	case err != nil:
+		s.logRefusal(st.message, err)
 	}
 	return serr
+}
+
+// logRefusal tells in the log why a provider refuses a message. What is about the
+// provider, and so about every message, is told once, by whoever watches over it.
+func (s *Service) logRefusal(m message.Message, err error) {
+	f := fault.From(err)
+	if o := outcomeOf(err); o != message.RejectedMessage && o != message.RefusedHere || f.Answer == nil {
+		return
+	}
+	s.Log.Warn("mailroom: a provider refuses a message", "message", m.ID, "tenant", m.Tenant, "status", m.Status, "provider", f.Provider,
+		"code", f.Code, "answer", f.Answer.Status, "field", f.Answer.Field, "words", f.Answer.Words)
 }
 
 // ended reports whether an attempt has ended, so that what comes now is no news of it.
@@ -72,12 +85,15 @@ func retryAfter(err error) time.Duration {
 }
 
 func finish(a *message.Attempt, r message.Receipt, err error, now time.Time) {
-	a.Outcome, a.Reference, a.EndedAt, a.Code, a.Message = outcomeOf(err), r.Reference, now, "", ""
+	a.Outcome, a.Reference, a.EndedAt, a.Code, a.Message, a.Answer = outcomeOf(err), r.Reference, now, "", "", nil
 	if err != nil {
 		f := fault.From(err)
 		a.Code, a.Message = f.Code, f.Message
 		if a.Code == "" {
 			a.Code = f.Kind.String()
+		}
+		if f.Answer != nil {
+			a.Answer = &message.Answer{Status: f.Answer.Status, Field: f.Answer.Field, Words: f.Answer.Words}
 		}
 	}
 }

@@ -36,7 +36,7 @@ func (m *Message) Erase(theirs func(email string) bool, now time.Time) {
 		}
 	}
 	for i := range m.Attempts {
-		m.Attempts[i].Message = ""
+		m.Attempts[i].Message, m.Attempts[i].Answer = "", nil
 	}
 }
 

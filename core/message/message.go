@@ -68,6 +68,8 @@ type Message struct {
 	// Failures counts the attempts since the message was last queued by a
 	// person; the schedule goes by it.
 	Failures int `json:"failures"`
+	// Earlier counts the attempts before the message was last queued by a person.
+	Earlier int `json:"earlier,omitempty"`
 	// Next is the provider that is to be asked next, where the message has moved on to
 	// it from another; empty where the first that can is.
 	Next        string    `json:"next,omitempty"`
@@ -87,6 +89,14 @@ func (m Message) Attempted(id string) bool {
 // Any reports whether one of the attempts has this outcome.
 func (m Message) Any(o Outcome) bool {
 	return slices.ContainsFunc(m.Attempts, func(a Attempt) bool { return a.Outcome == o })
+}
+
+// RefusedBy reports whether the provider has refused the message for good since it was
+// last queued by a person.
+func (m Message) RefusedBy(provider string) bool {
+	return slices.ContainsFunc(m.Attempts[min(m.Earlier, len(m.Attempts)):], func(a Attempt) bool {
+		return a.Provider == provider && a.Outcome == RefusedHere
+	})
 }
 
 // Attachment is a file. With a ContentID it is inline: <img src="cid:…">.
@@ -112,6 +122,7 @@ const (
 	Attempting       Outcome = "attempting" // durable before the call; after a crash it means Ambiguous
 	Accepted         Outcome = "accepted"
 	RejectedMessage  Outcome = "rejected_message"  // this message is refused for good
+	RefusedHere      Outcome = "refused_here"      // this provider refuses this message for good; another may take it
 	ProviderUnusable Outcome = "provider_unusable" // credentials, quota, domain
 	NotAccepted      Outcome = "not_accepted"      // proved: nothing went out
 	Ambiguous        Outcome = "ambiguous"
@@ -125,8 +136,17 @@ type Attempt struct {
 	Reference string    `json:"reference,omitempty"` // the provider's id of the message
 	Code      string    `json:"code,omitempty"`
 	Message   string    `json:"message,omitempty"` // without addresses and secrets
+	Answer    *Answer   `json:"answer,omitempty"`  // the provider's, where it gave one and did not take the message
 	StartedAt time.Time `json:"startedAt"`
 	EndedAt   time.Time `json:"endedAt,omitzero"`
+}
+
+// Answer is what a provider said when it did not take a message, without addresses and
+// secrets.
+type Answer struct {
+	Status int    `json:"status"`          // of HTTP
+	Field  string `json:"field,omitempty"` // the part of the message that is wrong, as the provider calls it
+	Words  string `json:"words,omitempty"`
 }
 
 // Receipt is a provider's answer to a message it has accepted.

@@ -6,6 +6,16 @@ import "patchbay/core/fault"
 // Draft.Check has seen to that; an adapter whose provider writes the headers asks
 // again, since the provider may not.
 func (m Message) Safe() error {
+	for _, line := range m.Lines() {
+		if !oneLine(line) {
+			return fault.New(fault.Invalid, "line_break", "a field of the message has more than one line")
+		}
+	}
+	return nil
+}
+
+// Lines are the texts of the message that go into headers, or to the provider beside it.
+func (m Message) Lines() []string {
 	lines := []string{m.Subject, m.MessageID, m.From.Name, m.From.Email}
 	for _, list := range [][]Address{m.To, m.Cc, m.Bcc, m.ReplyTo} {
 		for _, a := range list {
@@ -20,11 +30,5 @@ func (m Message) Safe() error {
 			lines = append(lines, name, value)
 		}
 	}
-	lines = append(lines, m.Tags...)
-	for _, line := range lines {
-		if !oneLine(line) {
-			return fault.New(fault.Invalid, "line_break", "a field of the message has more than one line")
-		}
-	}
-	return nil
+	return append(lines, m.Tags...)
 }

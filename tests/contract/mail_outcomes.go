@@ -21,7 +21,8 @@ const (
 	MailRefused      MailFault = "refused"       // the connection is refused
 	MailRejected     MailFault = "rejected"      // the message is refused for good, in words that quote an address
 	MailUnauthorized MailFault = "unauthorized"  // our credentials
-	MailForbidden    MailFault = "forbidden"     // this message, or its sender, in the provider's own words
+	MailSender       MailFault = "sender"        // the sender of this message
+	MailSuspended    MailFault = "suspended"     // the account may not send
 	MailExhausted    MailFault = "exhausted"     // the account is used up
 	MailRateLimited  MailFault = "rate_limited"  // too many requests; come again in a minute
 	MailUnavailable  MailFault = "unavailable"   // 503 in the provider's own words
@@ -68,7 +69,8 @@ type mailOutcome struct {
 var mailOutcomes = []mailOutcome{
 	{"29 refused by the provider: rejected for good", MailRejected, fault.Invalid, 0},
 	{"30 a 401: unauthorized", MailUnauthorized, fault.Unauthorized, 0},
-	{"30 a 403: refused", MailForbidden, fault.Refused, 0},
+	{"30 a sender that is not verified: refused", MailSender, fault.Refused, 0},
+	{"30 a suspended account: unauthorized", MailSuspended, fault.Unauthorized, 0},
 	{"31 the account is used up: quota exceeded", MailExhausted, fault.QuotaExceeded, 0},
 	{"32 a 429: rate limited", MailRateLimited, fault.RateLimited, 0},
 	{"33 a 503: unavailable", MailUnavailable, fault.Unavailable, 0},
@@ -176,7 +178,7 @@ func (h MailOutcomesHarness) tellsNothing(t *testing.T, err error) {
 		t.Fatal("the harness names no secret")
 	}
 	f := fault.From(err)
-	said := strings.ToLower(strings.Join([]string{err.Error(), f.Message, f.Code, f.Param}, " "))
+	said := strings.ToLower(strings.Join([]string{err.Error(), f.Message, f.Code, f.Param, fmt.Sprint(f.Answer)}, " "))
 	for _, kept := range append([]string{"ada@example.com", "Hello Ada", "private"}, h.Secrets...) {
 		if strings.Contains(said, strings.ToLower(kept)) {
 			t.Errorf("%q is in %q", kept, said)

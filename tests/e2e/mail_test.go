@@ -34,7 +34,13 @@ type provider interface {
 // and there is one.
 func newPost(t testing.TB, order string, policies ...string) *post {
 	t.Helper()
-	p := &post{sendgrid: sendgridsim.Start(t, sendgridsim.Options{}), mailgun: mailgunsim.Start(t, mailgunsim.Options{})}
+	return newPostOf(t, sendgridsim.Options{}, mailgunsim.Options{}, order, policies...)
+}
+
+// newPostOf makes one whose accounts at the providers are as given.
+func newPostOf(t testing.TB, sendgrid sendgridsim.Options, mailgun mailgunsim.Options, order string, policies ...string) *post {
+	t.Helper()
+	p := &post{sendgrid: sendgridsim.Start(t, sendgrid), mailgun: mailgunsim.Start(t, mailgun)}
 	if len(policies) == 0 {
 		policies = []string{"mail: {timeout: 1s, attempts: 1}"}
 	}

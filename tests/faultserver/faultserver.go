@@ -152,7 +152,13 @@ func (s *Server) connState(conn net.Conn, state http.ConnState) {
 	}
 }
 
+// serve takes no body in chunks, as some servers and firewalls do not: whoever calls a
+// provider knows how long what it says is.
 func (s *Server) serve(w http.ResponseWriter, r *http.Request) {
+	if len(r.TransferEncoding) > 0 {
+		w.WriteHeader(http.StatusLengthRequired)
+		return
+	}
 	body, err := io.ReadAll(r.Body)
 	if err != nil {
 		return // it did not arrive whole

@@ -36,6 +36,24 @@ func post(ctx context.Context, url string) (status int, body string, err error) 
 	return resp.StatusCode, string(text), err
 }
 
+func TestABodyInChunksIsRefused(t *testing.T) {
+	t.Parallel()
+	served := new(counting)
+	s := faultserver.Start(t, served)
+	req, err := http.NewRequestWithContext(t.Context(), http.MethodPost, s.URL(), io.MultiReader(strings.NewReader("hello")))
+	if err != nil {
+		t.Fatal(err)
+	}
+	resp, err := http.DefaultClient.Do(req)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer resp.Body.Close()
+	if resp.StatusCode != http.StatusLengthRequired || served.served.Load() != 0 {
+		t.Errorf("%d, %d served", resp.StatusCode, served.served.Load())
+	}
+}
+
 func TestAFaultBefallsTheNextRequestAlone(t *testing.T) {
 	t.Parallel()
 	for _, c := range []struct {

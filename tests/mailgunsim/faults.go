@@ -25,8 +25,23 @@ func Unauthorized() faultserver.Mishap {
 	return faultserver.Answer(http.StatusUnauthorized, map[string]string{"WWW-Authenticate": realm}, "Forbidden")
 }
 
-// Forbidden is a 403 about the account.
-func Forbidden() faultserver.Mishap {
+// BadSender is a 400 about the sender, as a message from one is answered.
+func BadSender() faultserver.Mishap { return says(http.StatusBadRequest, badSender, nil) }
+
+// Sandboxed is a 403 about the recipient: the domain may send to a few alone.
+func Sandboxed() faultserver.Mishap {
+	return says(http.StatusForbidden, "Domain mg.example.com is not allowed to send: Sandbox subdomains are for test purposes only. "+
+		"Please add your own domain or add the address to authorized recipients in Account Settings.", nil)
+}
+
+// Unverified is a 403 about the domain of the account.
+func Unverified() faultserver.Mishap {
+	return says(http.StatusForbidden, "The domain mg.example.com is not allowed to send: The domain is unverified and requires DNS configuration. "+
+		"Log in to your control panel to view required DNS records.", nil)
+}
+
+// Suspended is a 403 about the account.
+func Suspended() faultserver.Mishap {
 	return says(http.StatusForbidden, "Domain mg.example.com is not allowed to send: account disabled", nil)
 }
 

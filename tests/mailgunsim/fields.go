@@ -109,6 +109,21 @@ func headers(raw []byte) string {
 	return ""
 }
 
+const badSender = "'from' parameter is not a valid address. please check documentation"
+
+// sender is whom the message is from.
+func (f fields) sender() string {
+	m, err := mail.ReadMessage(bytes.NewReader(f.message))
+	if err != nil {
+		return ""
+	}
+	from, err := m.Header.AddressList("From")
+	if err != nil || len(from) != 1 {
+		return ""
+	}
+	return from[0].Address
+}
+
 // variables are those that come back in events.
 func (f fields) variables() map[string]string {
 	all := make(map[string]string)

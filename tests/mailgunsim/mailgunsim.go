@@ -23,6 +23,8 @@ import (
 type Options struct {
 	Key    string // the API key; one of its own by default
 	Domain string // mg.example.com by default
+	// Senders are the addresses that mail may be from; nil where every one is.
+	Senders []string
 }
 
 // Sim is one domain at Mailgun.
@@ -30,12 +32,13 @@ type Sim struct {
 	*faultserver.Server
 	mailsim.Mailbox
 	key, domain string
+	senders     []string
 }
 
 // Start opens a domain and serves it until the test ends.
 func Start(t testing.TB, o Options) *Sim {
 	t.Helper()
-	s := &Sim{key: o.Key, domain: o.Domain}
+	s := &Sim{key: o.Key, domain: o.Domain, senders: o.Senders}
 	if s.key == "" {
 		s.key = "key-" + rand.Text()
 	}
@@ -81,6 +84,10 @@ func (s *Sim) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	}
 	if message := f.check(); message != "" {
 		refuse(w, http.StatusBadRequest, message)
+		return
+	}
+	if s.senders != nil && !slices.Contains(s.senders, f.sender()) {
+		refuse(w, http.StatusBadRequest, badSender)
 		return
 	}
 	if !slices.Equal(f.values["o:testmode"], []string{"yes"}) {

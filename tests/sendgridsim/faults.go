@@ -1,6 +1,7 @@
 package sendgridsim
 
 import (
+	"maps"
 	"net/http"
 	"strconv"
 	"time"
@@ -20,9 +21,17 @@ func Unauthorized() faultserver.Mishap {
 	return says(http.StatusUnauthorized, "The provided authorization grant is invalid, expired, or revoked", nil)
 }
 
-// Forbidden is a 403 about the sender.
-func Forbidden() faultserver.Mishap {
-	return says(http.StatusForbidden, "The from address does not match a verified Sender Identity.", nil)
+// UnverifiedSender is a 403 about the sender, as a request from one is answered.
+func UnverifiedSender() faultserver.Mishap {
+	return faultserver.Answer(http.StatusForbidden, jsonHeader, errorBody(unverified.message, unverified.field))
+}
+
+// KeyWithoutScope is a 403 about the key, which may not send.
+func KeyWithoutScope() faultserver.Mishap { return says(http.StatusForbidden, "access forbidden", nil) }
+
+// Suspended is a 403 about the account.
+func Suspended() faultserver.Mishap {
+	return says(http.StatusForbidden, "Your account has been suspended. Please contact support.", nil)
 }
 
 // CreditsExceeded is a 401 about the account, which is used up.
@@ -54,10 +63,10 @@ func Sandboxed() faultserver.Mishap { return faultserver.Answer(http.StatusOK, n
 // Says is an answer of this status in SendGrid's own words.
 func Says(status int) faultserver.Mishap { return says(status, "No.", nil) }
 
+var jsonHeader = map[string]string{"Content-Type": "application/json"}
+
 func says(status int, message string, header map[string]string) faultserver.Mishap {
-	all := map[string]string{"Content-Type": "application/json"}
-	for name, value := range header {
-		all[name] = value
-	}
+	all := maps.Clone(jsonHeader)
+	maps.Copy(all, header)
 	return faultserver.Answer(status, all, errorBody(message, ""))
 }

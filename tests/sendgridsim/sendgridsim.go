@@ -10,6 +10,7 @@ import (
 	"encoding/json"
 	"io"
 	"net/http"
+	"slices"
 	"testing"
 
 	"patchbay/adapters/mail/rfc5322"
@@ -20,14 +21,17 @@ import (
 // Options are what an account may be given. Zero means the default.
 type Options struct {
 	Key string // its API key; one of its own by default
+	// Senders are the addresses that are verified; nil where every one is.
+	Senders []string
 }
 
 // Sim is one account at SendGrid.
 type Sim struct {
 	*faultserver.Server
 	mailsim.Mailbox
-	key   string
-	judge *Judge
+	key     string
+	senders []string
+	judge   *Judge
 }
 
 // Start opens an account and serves it until the test ends.
@@ -42,7 +46,7 @@ func Start(t testing.TB, o Options) *Sim {
 // New opens an account that nobody serves, and no other judges: it is called as the
 // http.Handler that it is, without a network.
 func New(o Options) *Sim {
-	s := &Sim{key: o.Key}
+	s := &Sim{key: o.Key, senders: o.Senders}
 	if s.key == "" {
 		s.key = "SG." + rand.Text()
 	}
@@ -84,6 +88,10 @@ func (s *Sim) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		refuse(w, http.StatusBadRequest, wrong.message, wrong.field)
 		return
 	}
+	if s.senders != nil && !slices.Contains(s.senders, l.From.Email) {
+		refuse(w, http.StatusForbidden, unverified.message, unverified.field)
+		return
+	}
 	if l.MailSettings.SandboxMode.Enable {
 		w.WriteHeader(http.StatusOK)
 		return
@@ -102,6 +110,12 @@ func (s *Sim) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	}
 	w.Header().Set("X-Message-Id", id)
 	w.WriteHeader(http.StatusAccepted)
+}
+
+// unverified is what is wrong with a sender that is not verified.
+var unverified = wrong{
+	"The from address does not match a verified Sender Identity. Mail cannot be sent until this error is resolved. Visit " +
+		"https://sendgrid.com/docs/for-developers/sending-email/sender-identity/ to see the Sender Identity requirements", "from",
 }
 
 // errorBody is how SendGrid says what is wrong.

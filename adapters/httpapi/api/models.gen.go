@@ -204,11 +204,17 @@ type Message struct {
 
 // MessageAttempt defines model for MessageAttempt.
 type MessageAttempt struct {
+	// Answer What the provider answered when it did not take the message. Addresses are blanked.
+	Answer ProviderAnswer `json:"answer,omitempty,omitzero"`
+
+	// Code Such as sender_not_verified, recipient_rejected, rejected, account_suspended, quota_exceeded, provider_misconfigured, rate_limit, no_answer.
 	Code    string    `json:"code,omitempty,omitzero"`
 	EndedAt time.Time `json:"endedAt,omitempty,omitzero"`
 	Id      string    `json:"id"`
 	Message string    `json:"message,omitempty,omitzero"`
-	Outcome string    `json:"outcome"`
+
+	// Outcome rejected_message: no provider would take it. refused_here: this provider does not take it, such as one where its sender is not verified; another may.
+	Outcome string `json:"outcome"`
 
 	// Provider Empty where no configured provider could carry it; the code is no_provider then.
 	Provider  string    `json:"provider"`
@@ -363,6 +369,18 @@ type PaymentPage struct {
 
 // PaymentStatus defines model for PaymentStatus.
 type PaymentStatus = string
+
+// ProviderAnswer What the provider answered when it did not take the message. Addresses are blanked.
+type ProviderAnswer struct {
+	// Field The part of the message that is wrong, as the provider calls it.
+	Field string `json:"field,omitempty,omitzero"`
+
+	// Status Of HTTP.
+	Status int `json:"status"`
+
+	// Words The provider's own words; absent where it is not sure that they are.
+	Words string `json:"words,omitempty,omitzero"`
+}
 
 // Received defines model for Received.
 type Received struct {

@@ -30,7 +30,8 @@ func TestContract(t *testing.T) {
 var faults = map[contract.MailFault]faultserver.Fault{
 	contract.MailRejected:     {Mishap: mailgunsim.BadRecipient()},
 	contract.MailUnauthorized: {Mishap: mailgunsim.Unauthorized()},
-	contract.MailForbidden:    {Mishap: mailgunsim.Forbidden()},
+	contract.MailSender:       {Mishap: mailgunsim.BadSender()},
+	contract.MailSuspended:    {Mishap: mailgunsim.Suspended()},
 	contract.MailExhausted:    {Mishap: mailgunsim.PaymentRequired()},
 	contract.MailRateLimited:  {Mishap: mailgunsim.RateLimited(time.Minute)},
 	contract.MailUnavailable:  {Mishap: mailgunsim.ServiceUnavailable()},

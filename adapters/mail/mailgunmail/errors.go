@@ -8,18 +8,53 @@ import (
 	"strings"
 
 	"patchbay/adapters/httpclient"
+	"patchbay/adapters/mail/refusal"
 	"patchbay/core/fault"
+	"patchbay/core/message"
 )
 
+// table is what Mailgun's own refusals mean. It tells most of them by words alone, with
+// 400 or 403: of the sender, of a domain that may send to few, of the account. An unknown
+// domain is a mistake in our configuration, and so as bad as a wrong key: others must
+// send until somebody has mended it. 420 is Mailgun's own, for a domain that has sent to
+// as many as it may for now.
+var table = []refusal.Rule{
+	{Status: []int{400, 403}, Words: []string{"from parameter"}, Means: refusal.BadSender},
+	{Status: []int{400, 403}, Words: []string{"'from'"}, Means: refusal.BadSender},
+	{Status: []int{400, 403}, Words: []string{"from address", "verified"}, Means: refusal.Sender},
+	{Status: []int{400, 403}, Words: []string{"from address", "not allowed"}, Means: refusal.Sender},
+	{Status: []int{400, 403}, Words: []string{"from domain"}, Means: refusal.Sender},
+	{Status: []int{400, 401, 403}, Words: []string{"sender", "not authorized"}, Means: refusal.Sender},
+	{Status: []int{400, 401, 403}, Words: []string{"sender", "verified"}, Means: refusal.Sender},
+	{Status: []int{400, 403}, Words: []string{"authorized recipients"}, Means: refusal.Restricted},
+	{Status: []int{400}, Words: []string{"to parameter"}, Means: refusal.Recipient},
+	{Status: []int{400}, Words: []string{"'to'"}, Means: refusal.Recipient},
+	{Status: []int{400, 403}, Words: []string{"limit exceeded", "try again after"}, Means: refusal.TooFast},
+	{Status: []int{400, 401, 403}, Words: []string{"is not allowed to send"}, Means: refusal.Suspended},
+	{Status: []int{400, 401, 403}, Words: []string{"account", "disabled"}, Means: refusal.Suspended},
+	{Status: []int{400, 401, 403}, Words: []string{"domain", "disabled"}, Means: refusal.Suspended},
+	{Status: []int{400, 401, 403}, Words: []string{"account", "suspended"}, Means: refusal.Suspended},
+	{Status: []int{400, 401, 403}, Words: []string{"account", "terminated"}, Means: refusal.Suspended},
+	{Status: []int{400, 401, 403}, Words: []string{"account", "probation"}, Means: refusal.Suspended},
+	{Status: []int{400, 401, 403}, Words: []string{"activate your mailgun account"}, Means: refusal.Suspended},
+	{Status: []int{401}, Means: refusal.Credentials},
+	{Status: []int{402}, Means: refusal.Exhausted},
+	{Status: []int{403}, Means: refusal.Unclear},
+	{Status: []int{404, 405}, Means: refusal.Address},
+	{Status: []int{400, 413}, Means: refusal.Message},
+	{Status: []int{420, 429}, Means: refusal.TooFast},
+	{Status: []int{503}, Means: refusal.Away},
+}
+
 // failure maps an exchange to an error, nil where Mailgun has taken the mail: with
-// 200 and an id. Its words are not passed on: they may quote an address.
+// 200 and an id.
 //
 // A refusal counts in Mailgun's own words alone: what stands between refuses with
 // any status, also once Mailgun has taken the mail. A 503 of its own is not accepted.
 // Any other 5xx, a connection that broke, and what nobody has heard of prove nothing;
 // nor does a 200 without an id, such as "Mailgun Magnificent API", which Mailgun
 // says wherever nothing is: the library does not show its text.
-func (g *Mailer) failure(x *httpclient.Exchange, id string, err error) error {
+func (g *Mailer) failure(m message.Message, x *httpclient.Exchange, id string, err error) error {
 	var wire *url.Error
 	switch {
 	case x.Status() != 0:
@@ -31,50 +66,30 @@ func (g *Mailer) failure(x *httpclient.Exchange, id string, err error) error {
 	if x.Status() == http.StatusOK && strings.Contains(id, "@") && err == nil { // <…@mg.example.com>
 		return nil
 	}
-	kind, code, message := fault.UnknownOutcome, "no_answer", "the provider gave no answer that can be trusted"
-	if spoken(x) {
-		kind, code, message = refusal(x.Status())
-	}
-	f := g.fault(kind, code, message, fmt.Errorf("the answer is %d %s", x.Status(), http.StatusText(x.Status())))
+	means, said := refusal.Read(table, x.Status(), g.said(m, x))
+	f := means.Error(
+		&fault.Answer{Status: x.Status(), Field: said.Field, Words: said.Words},
+		fmt.Errorf("the answer is %d %s", x.Status(), http.StatusText(x.Status())),
+	)
 	f.RetryAfter = x.RetryAfter()
-	return f
+	return g.named(f)
 }
 
-// refusal is what an answer of Mailgun's own means. An unknown domain is a mistake in
-// our configuration, and so as bad as a wrong key: others must send until somebody
-// has mended it. 420 is Mailgun's own, for a domain that has sent to as many as it may
-// for now.
-func refusal(status int) (kind fault.Kind, code, message string) {
-	switch status {
-	case http.StatusBadRequest, http.StatusRequestEntityTooLarge:
-		return fault.Invalid, "rejected", "the provider refuses this message"
-	case http.StatusUnauthorized:
-		return fault.Unauthorized, "provider_misconfigured", "the provider refused the gateway's credentials"
-	case http.StatusForbidden:
-		return fault.Refused, "provider_refused", "the provider does not let the gateway send this"
-	case http.StatusPaymentRequired:
-		return fault.QuotaExceeded, "quota_exceeded", "the account at the provider is used up"
-	case http.StatusNotFound, http.StatusMethodNotAllowed:
-		return fault.Unauthorized, "provider_misconfigured", "the provider does not know the domain, or is not at its base URL"
-	case http.StatusTooManyRequests, 420:
-		return fault.RateLimited, "rate_limit", "the provider asks for fewer requests"
-	case http.StatusServiceUnavailable:
-		return fault.Unavailable, "unavailable", "the provider is not available; nothing was sent"
-	}
-	return fault.UnknownOutcome, "no_answer", "the provider gave no answer that can be trusted"
-}
-
-// spoken reports whether an answer is Mailgun's own: JSON with a message; or the
-// plain "Forbidden" of its 401, which anybody might say, but not for this realm.
-func spoken(x *httpclient.Exchange) bool {
+// said is what Mailgun itself says is wrong, nothing where the answer is none of
+// Mailgun's. Mailgun speaks JSON with a message; or the plain "Forbidden" of its 401,
+// which anybody might say, but not for this realm.
+func (g *Mailer) said(m message.Message, x *httpclient.Exchange) []refusal.Said {
 	var body struct {
 		Message string `json:"message"`
 	}
-	if x.DecodeRefusal(&body) {
-		return body.Message != ""
+	text := strings.TrimSpace(x.Refusal())
+	switch {
+	case x.DecodeRefusal(&body) && body.Message != "":
+		text = body.Message
+	case x.Status() != http.StatusUnauthorized || text != "Forbidden" || !strings.Contains(x.Header("WWW-Authenticate"), `realm="MG API"`):
+		return nil
 	}
-	return x.Status() == http.StatusUnauthorized && strings.TrimSpace(x.Refusal()) == "Forbidden" &&
-		strings.Contains(x.Header("WWW-Authenticate"), `realm="MG API"`)
+	return []refusal.Said{refusal.Blank(refusal.Said{Words: text}, m, g.key)}
 }
 
 func (g *Mailer) fault(kind fault.Kind, code, message string, err error) *fault.Error {

@@ -55,12 +55,23 @@ func TestWhatAnAnswerMeans(t *testing.T) {
 		kind   fault.Kind
 		code   string
 	}{
-		{"a 400 that quotes an address", 400, `{"message":"'to' parameter is not a valid address: ada@example.com ` + canary + `"}`, fault.Invalid, "rejected"},
+		{"a 400 that quotes an address", 400, `{"message":"'to' parameter is not a valid address: ada@example.com ` + canary + `"}`, fault.Invalid, "recipient_rejected"},
+		{"a 400 about the message", 400, `{"message":"message parameter is missing"}`, fault.Invalid, "rejected"},
+		{"a 400 about the sender", 400, `{"message":"'from' parameter is not a valid address. please check documentation"}`, fault.Refused, "sender_rejected"},
+		{"a 403 about the sender", 403, `{"message":"The from address is not verified for this account"}`, fault.Refused, "sender_not_verified"},
+		{"a 401 about the sender", 401, `{"message":"the sender is not authorized to use this domain"}`, fault.Refused, "sender_not_verified"},
+		{"a 403 about whom a sandbox may write to", 403, `{"message":"Domain mg.example.com is not allowed to send: Sandbox subdomains are for test purposes only. Please add your own domain or add the address to authorized recipients in Account Settings."}`, fault.Refused, "recipient_not_authorized"},
+		{"a 403 about the domain of the account", 403, `{"message":"Domain mg.example.com is not allowed to send: The domain is unverified and requires DNS configuration."}`, fault.Unauthorized, "account_suspended"},
+		{"a 400 about the account", 400, `{"message":"Domain mg.example.com is not allowed to send: Please activate your Mailgun account."}`, fault.Unauthorized, "account_suspended"},
+		{"a 400 about an account on probation", 400, `{"message":"Your account is on probation"}`, fault.Unauthorized, "account_suspended"},
+		{"a 403 about how many may be sent", 403, `{"message":"Domain mg.example.com is not allowed to send: recipient limit exceeded, try again after 1 hour"}`, fault.RateLimited, "rate_limit"},
+		{"a 400 that quotes a recipient who would speak of the account", 400, `{"message":"no route to account-is-disabled@domain-disabled.example"}`, fault.Invalid, "rejected"},
+		{"a 403 in other words", 403, `{"message":"You shall not pass"}`, fault.Refused, "provider_refused"},
 		{"a 413", 413, `{"message":"too large"}`, fault.Invalid, "rejected"},
 		{"a 401", 401, "Forbidden", fault.Unauthorized, "provider_misconfigured"},
 		{"a 402", 402, `{"message":"payment required"}`, fault.QuotaExceeded, "quota_exceeded"},
 		{"a 401 in JSON", 401, `{"message":"Invalid private key"}`, fault.Unauthorized, "provider_misconfigured"},
-		{"a 403", 403, `{"message":"account disabled"}`, fault.Refused, "provider_refused"},
+		{"a 403 about the account", 403, `{"message":"account disabled"}`, fault.Unauthorized, "account_suspended"},
 		{"a 404: the domain, or the base URL", 404, `{"message":"Domain not found"}`, fault.Unauthorized, "provider_misconfigured"},
 		{"a 405", 405, `{"message":"Method not allowed"}`, fault.Unauthorized, "provider_misconfigured"},
 		{"a 420: too many recipients for now", 420, `{"message":"recipient limit exceeded, try again after"}`, fault.RateLimited, "rate_limit"},
@@ -100,8 +111,15 @@ func TestWhatAnAnswerMeans(t *testing.T) {
 			if f.RetryAfter != 7*time.Second {
 				t.Errorf("to be tried again after %s", f.RetryAfter)
 			}
+			if f.Answer == nil || f.Answer.Status != c.status {
+				t.Fatalf("the answer is not told: %+v", f.Answer)
+			}
+			lasting := f.Code == "sender_not_verified" || f.Code == "sender_rejected" || f.Code == "recipient_not_authorized"
+			if f.NoRetry != lasting {
+				t.Errorf("asking again is of no use: %t, want %t", f.NoRetry, lasting)
+			}
 			for _, private := range []string{canary, "ada@example.com"} {
-				if strings.Contains(err.Error()+f.Message+f.Code, private) {
+				if strings.Contains(err.Error()+f.Message+f.Code+f.Answer.Words, private) {
 					t.Errorf("%q is in %v", private, err)
 				}
 			}

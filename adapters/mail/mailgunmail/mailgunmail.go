@@ -101,7 +101,7 @@ func (g *Mailer) Send(ctx context.Context, m message.Message) (message.Receipt, 
 	}
 	ctx, x := httpclient.Record(ctx)
 	_, id, err := api.Send(ctx, letter)
-	if f := g.failure(x, id, err); f != nil {
+	if f := g.failure(m, x, id, err); f != nil {
 		return message.Receipt{}, f
 	}
 	return message.Receipt{Reference: strings.Trim(id, "<>")}, nil

@@ -30,7 +30,8 @@ func TestContract(t *testing.T) {
 var faults = map[contract.MailFault]faultserver.Fault{
 	contract.MailRejected:     {Mishap: sendgridsim.BadRecipient()},
 	contract.MailUnauthorized: {Mishap: sendgridsim.Unauthorized()},
-	contract.MailForbidden:    {Mishap: sendgridsim.Forbidden()},
+	contract.MailSender:       {Mishap: sendgridsim.UnverifiedSender()},
+	contract.MailSuspended:    {Mishap: sendgridsim.Suspended()},
 	contract.MailExhausted:    {Mishap: sendgridsim.CreditsExceeded()},
 	contract.MailRateLimited:  {Mishap: sendgridsim.RateLimited(time.Minute)},
 	contract.MailUnavailable:  {Mishap: sendgridsim.ServiceUnavailable()},

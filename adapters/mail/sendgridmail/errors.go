@@ -3,67 +3,69 @@ package sendgridmail
 import (
 	"fmt"
 	"net/http"
-	"slices"
 	"strconv"
-	"strings"
 	"time"
 
 	"patchbay/adapters/httpclient"
+	"patchbay/adapters/mail/refusal"
 	"patchbay/core/fault"
+	"patchbay/core/message"
 )
 
-// failure maps an exchange to an error, nil where SendGrid has taken the mail. Its
-// words are not passed on: they may quote an address.
+// table is what SendGrid's own refusals mean. Of what SendGrid says of a sender, the
+// field is the surest; 403 is also how it refuses a key without the right to send, and an
+// account.
+var table = []refusal.Rule{
+	{Status: []int{403}, Field: "from", Means: refusal.Sender},
+	{Status: []int{400, 403}, Words: []string{"verified sender identity"}, Means: refusal.Sender},
+	{Status: []int{400}, Field: "from", Means: refusal.BadSender},
+	{Status: []int{400}, Field: "personalizations", Words: []string{"valid address"}, Means: refusal.Recipient},
+	{Status: []int{400}, Words: []string{"does not contain a valid address"}, Means: refusal.Recipient},
+	{Status: []int{401}, Words: []string{"maximum credits exceeded"}, Means: refusal.Exhausted},
+	{Status: []int{401, 403}, Words: []string{"messaging limits"}, Means: refusal.Exhausted},
+	{Status: []int{401, 403}, Words: []string{"account", "suspended"}, Means: refusal.Suspended},
+	{Status: []int{401, 403}, Words: []string{"account", "disabled"}, Means: refusal.Suspended},
+	{Status: []int{401, 403}, Words: []string{"account", "deactivated"}, Means: refusal.Suspended},
+	{Status: []int{401, 403}, Words: []string{"account", "under review"}, Means: refusal.Suspended},
+	{Status: []int{403}, Words: []string{"access forbidden"}, Means: refusal.Credentials},
+	{Status: []int{401}, Means: refusal.Credentials},
+	{Status: []int{403}, Means: refusal.Unclear},
+	{Status: []int{400, 413}, Means: refusal.Message},
+	{Status: []int{404, 405}, Means: refusal.Address},
+	{Status: []int{429}, Means: refusal.TooFast},
+	{Status: []int{503}, Means: refusal.Away},
+}
+
+// failure maps an exchange to an error, nil where SendGrid has taken the mail.
 //
 // SendGrid takes mail with 202 alone; its sandbox answers 200 and sends nothing. A
 // refusal counts in SendGrid's own words alone, as its JSON is: what stands between
 // refuses with any status, also once SendGrid has taken the mail. A 503 of its own
 // is not accepted. Any other 5xx, a connection that broke, and what nobody has heard
 // of prove nothing.
-func (s *Mailer) failure(x *httpclient.Exchange, err error) error {
+func (s *Mailer) failure(m message.Message, x *httpclient.Exchange, err error) error {
 	if err != nil && x.Status() == 0 {
 		return s.named(x.Unanswered(err))
 	}
 	if x.Status() == http.StatusAccepted {
 		return nil // also where the rest of the answer is lost
 	}
-	said, code, message := fault.UnknownOutcome, "no_answer", "the provider gave no answer that can be trusted"
-	if words := spoken(x); words != nil {
-		said, code, message = refusal(x.Status(), words)
-	}
-	f := s.fault(said, code, message, fmt.Errorf("the answer is %d %s", x.Status(), http.StatusText(x.Status())))
+	means, said := refusal.Read(table, x.Status(), s.said(m, x))
+	f := means.Error(
+		&fault.Answer{Status: x.Status(), Field: said.Field, Words: said.Words},
+		fmt.Errorf("the answer is %d %s", x.Status(), http.StatusText(x.Status())),
+	)
 	f.RetryAfter = retryAfter(x, time.Now())
-	return f
+	return s.named(f)
 }
 
-// refusal is what an answer of SendGrid's own means.
-func refusal(status int, words []string) (kind fault.Kind, code, message string) {
-	switch status {
-	case http.StatusBadRequest, http.StatusRequestEntityTooLarge:
-		return fault.Invalid, "rejected", "the provider refuses this message"
-	case http.StatusUnauthorized:
-		if exhausted(words) {
-			return fault.QuotaExceeded, "quota_exceeded", "the account at the provider is used up"
-		}
-		return fault.Unauthorized, "provider_misconfigured", "the provider refused the gateway's credentials"
-	case http.StatusForbidden: // mostly about the sender
-		return fault.Refused, "provider_refused", "the provider does not let the gateway send this"
-	case http.StatusNotFound, http.StatusMethodNotAllowed:
-		return fault.Unauthorized, "provider_misconfigured", "the provider is not at its base URL"
-	case http.StatusTooManyRequests:
-		return fault.RateLimited, "rate_limit", "the provider asks for fewer requests"
-	case http.StatusServiceUnavailable:
-		return fault.Unavailable, "unavailable", "the provider is not available; nothing was sent"
-	}
-	return fault.UnknownOutcome, "no_answer", "the provider gave no answer that can be trusted"
-}
-
-// spoken is what SendGrid itself says is wrong, nil where the answer is none of
+// said is what SendGrid itself says is wrong, nothing where the answer is none of
 // SendGrid's.
-func spoken(x *httpclient.Exchange) (words []string) {
+func (s *Mailer) said(m message.Message, x *httpclient.Exchange) (all []refusal.Said) {
 	var body struct {
 		Errors []struct {
 			Message string `json:"message"`
+			Field   string `json:"field"`
 		} `json:"errors"`
 	}
 	if !x.DecodeRefusal(&body) {
@@ -71,18 +73,10 @@ func spoken(x *httpclient.Exchange) (words []string) {
 	}
 	for _, e := range body.Errors {
 		if e.Message != "" {
-			words = append(words, e.Message)
+			all = append(all, refusal.Blank(refusal.Said{Field: e.Field, Words: e.Message}, m, s.key))
 		}
 	}
-	return words
-}
-
-// exhausted reports whether a 401 is about the account's credits, which SendGrid
-// tells by its words alone.
-func exhausted(words []string) bool {
-	return slices.ContainsFunc(words, func(w string) bool {
-		return strings.Contains(strings.ToLower(w), "maximum credits exceeded")
-	})
+	return all
 }
 
 // retryAfter is what the answer asks for: in the usual header, or, with SendGrid's
@@ -96,10 +90,6 @@ func retryAfter(x *httpclient.Exchange, now time.Time) time.Duration {
 		return 0
 	}
 	return min(max(time.Unix(reset, 0).Sub(now), 0), time.Hour)
-}
-
-func (s *Mailer) fault(kind fault.Kind, code, message string, err error) *fault.Error {
-	return s.named(&fault.Error{Kind: kind, Code: code, Message: message, Err: err})
 }
 
 // named tells where an error comes from.

@@ -42,6 +42,9 @@ func TestWhatAnAnswerMeans(t *testing.T) {
 	said := func(message string) string {
 		return `{"errors":[{"message":` + strconv.Quote(message) + `,"field":null}]}`
 	}
+	at := func(field, message string) string {
+		return `{"errors":[{"message":` + strconv.Quote(message) + `,"field":` + strconv.Quote(field) + `}]}`
+	}
 	for _, c := range []struct {
 		name   string
 		status int
@@ -49,12 +52,25 @@ func TestWhatAnAnswerMeans(t *testing.T) {
 		kind   fault.Kind
 		code   string
 	}{
-		{"a 400 that quotes an address", 400, said("Does not contain a valid address: ada@example.com " + canary), fault.Invalid, "rejected"},
+		{"a 400 that quotes an address", 400, said("Does not contain a valid address: ada@example.com " + canary), fault.Invalid, "recipient_rejected"},
+		{"a 400 at a recipient", 400, at("personalizations.0.to.0.email", "Does not contain a valid address."), fault.Invalid, "recipient_rejected"},
+		{"a 400 about all recipients", 400, at("personalizations", "The total number of recipients must be at most 1000."), fault.Invalid, "rejected"},
+		{"a 400 at the sender", 400, at("from.email", "The from email does not contain a valid address."), fault.Refused, "sender_rejected"},
+		{"a 400 at what begins like the sender", 400, at("from_date", "No."), fault.Invalid, "rejected"},
+		{"a 400 at the content", 400, at("content.0.value", "The content value must be a string."), fault.Invalid, "rejected"},
+		{"a 403 at the sender", 403, at("from", "No."), fault.Refused, "sender_not_verified"},
+		{"a 403 about the sender, second of two", 403, `{"errors":[{"message":"No.","field":"a"},{"message":"No.","field":"from"}]}`, fault.Refused, "sender_not_verified"},
+		{"a 403 about the key", 403, said("access forbidden"), fault.Unauthorized, "provider_misconfigured"},
+		{"a 403 about the account", 403, said("Your account has been suspended"), fault.Unauthorized, "account_suspended"},
+		{"a 401 about the account", 401, said("The account is under review"), fault.Unauthorized, "account_suspended"},
+		{"a 403 about what the account may send", 403, said("You have exceeded your messaging limits"), fault.QuotaExceeded, "quota_exceeded"},
+		{"a 403 that quotes a sender who would speak of the account", 403, said("Denied: account-suspended@example.com"), fault.Refused, "provider_refused"},
 		{"a 413", 413, said("too large"), fault.Invalid, "rejected"},
 		{"a 401", 401, said("The provided authorization grant is invalid"), fault.Unauthorized, "provider_misconfigured"},
 		{"a 401 about credits", 401, said("Maximum credits exceeded"), fault.QuotaExceeded, "quota_exceeded"},
 		{"a 401 about credits, in other letters", 401, said("maximum credits exceeded."), fault.QuotaExceeded, "quota_exceeded"},
-		{"a 403", 403, said("The from address does not match a verified Sender Identity"), fault.Refused, "provider_refused"},
+		{"a 403 about the sender, without a field", 403, said("The from address does not match a verified Sender Identity"), fault.Refused, "sender_not_verified"},
+		{"a 403 in other words", 403, said("You shall not pass"), fault.Refused, "provider_refused"},
 		{"a 403 about credits is none of SendGrid's", 403, said("Maximum credits exceeded"), fault.Refused, "provider_refused"},
 		{"a 404", 404, said("not found"), fault.Unauthorized, "provider_misconfigured"},
 		{"a 405", 405, said("method not allowed"), fault.Unauthorized, "provider_misconfigured"},
@@ -82,8 +98,14 @@ func TestWhatAnAnswerMeans(t *testing.T) {
 			if err == nil || f.Kind != c.kind || f.Code != c.code || f.Op != "sendgridmail.send" || f.Provider != "sendgrid" || f.Message == "" {
 				t.Errorf("%v (%+v), want %v %s", err, f, c.kind, c.code)
 			}
+			if f.Answer == nil || f.Answer.Status != c.status {
+				t.Fatalf("the answer is not told: %+v", f.Answer)
+			}
+			if lasting := f.Code == "sender_not_verified" || f.Code == "sender_rejected"; f.NoRetry != lasting {
+				t.Errorf("asking again is of no use: %t, want %t", f.NoRetry, lasting)
+			}
 			for _, private := range []string{canary, "ada@example.com"} {
-				if strings.Contains(err.Error()+f.Message+f.Code, private) {
+				if strings.Contains(err.Error()+f.Message+f.Code+f.Answer.Words+f.Answer.Field, private) {
 					t.Errorf("%q is in %v", private, err)
 				}
 			}
@@ -119,8 +141,8 @@ func TestARefusalCountsInSendGridsOwnWordsAlone(t *testing.T) {
 				if f := fault.From(err); f.Kind != fault.UnknownOutcome || f.Code != "no_answer" || f.RetryAfter != 7*time.Second {
 					t.Errorf("%+v", f)
 				}
-				if err != nil && strings.Contains(err.Error(), canary) {
-					t.Errorf("somebody's words are in %v", err)
+				if f := fault.From(err); strings.Contains(err.Error(), canary) || f.Answer == nil || *f.Answer != (fault.Answer{Status: status}) {
+					t.Errorf("somebody's words are in %v, or its status is not told: %+v", err, f.Answer)
 				}
 			})
 		}

@@ -81,7 +81,7 @@ func (s *Mailer) Send(ctx context.Context, m message.Message) (message.Receipt, 
 	req.Method, req.Body = rest.Post, mail.GetRequestBody(letter)
 	ctx, x := httpclient.Record(ctx)
 	_, err = s.http.SendWithContext(ctx, req)
-	if f := s.failure(x, err); f != nil {
+	if f := s.failure(m, x, err); f != nil {
 		return message.Receipt{}, f
 	}
 	return message.Receipt{Reference: x.Header("X-Message-Id")}, nil

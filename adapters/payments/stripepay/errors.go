@@ -1,6 +1,7 @@
 package stripepay
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 	"net/http"
@@ -134,6 +135,8 @@ func (c call) invalid(e *stripe.Error) *fault.Error {
 		code = "payment_method_missing"
 	case stateCodes[e.Code], c.op == "refund" && e.Code == "" && e.Param == "payment_intent":
 		kind, code = fault.Conflict, codeState
+	case c.op == "create" && (e.Param == "currency" || e.Param == "capture_method"):
+		kind, code = fault.Unsupported, cmp.Or(code, e.Param+"_unsupported") // this account cannot do that
 	case c.op == "refund" && e.Code == "" && e.Param == "amount": // more than is left: Stripe has no code for it
 		code = string(stripe.ErrorCodeAmountTooLarge)
 	case code == "":

@@ -72,6 +72,8 @@ var onCreate = []row{
 	{"a parameter without a code", says{400, nil, problem(`"type":"invalid_request_error","param":"metadata[order]","message":"long"`)}, fault.Invalid, "invalid_request", "metadata"},
 	{"a payment method that is not there", says{400, nil, problem(`"type":"invalid_request_error","code":"resource_missing","param":"payment_method","message":"No such PaymentMethod"`)}, fault.Invalid, "resource_missing", "paymentMethod"},
 	{"a customer that is not there", says{404, nil, problem(`"type":"invalid_request_error","code":"resource_missing","param":"customer","message":"No such customer"`)}, fault.Invalid, "resource_missing", "customerId"},
+	{"a currency that the account cannot charge", says{400, nil, problem(`"type":"invalid_request_error","param":"currency","message":"Invalid currency: xts."`)}, fault.Unsupported, "currency_unsupported", "currency"},
+	{"a payment that cannot be captured later", says{400, nil, problem(`"type":"invalid_request_error","code":"parameter_invalid_string","param":"capture_method","message":"manual"`)}, fault.Unsupported, "parameter_invalid_string", "captureMethod"},
 	{"no payment method to confirm with", says{400, nil, problem(`"type":"invalid_request_error","code":"payment_intent_unexpected_state","message":"missing a payment method"`)}, fault.Invalid, "payment_method_missing", "paymentMethod"},
 	{"a code that is no word", says{400, nil, problem(`"type":"invalid_request_error","code":"` + canary + ` X","message":"` + canary + `"`)}, fault.Invalid, "invalid_request", ""},
 }

@@ -1,0 +1,102 @@
+package httpclient_test
+
+import (
+	"bytes"
+	"io"
+	"net/http"
+	"net/http/httptest"
+	"strings"
+	"sync"
+	"testing"
+
+	"patchbay/adapters/httpclient"
+)
+
+// strict is a server that takes no body in chunks, and what it was sent.
+type strict struct {
+	*httptest.Server
+	mu     sync.Mutex
+	bodies []string
+}
+
+func newStrict(t *testing.T) *strict {
+	t.Helper()
+	s := new(strict)
+	s.Server = httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if len(r.TransferEncoding) > 0 {
+			w.WriteHeader(http.StatusLengthRequired)
+			return
+		}
+		body, _ := io.ReadAll(r.Body)
+		s.mu.Lock()
+		s.bodies = append(s.bodies, string(body))
+		s.mu.Unlock()
+	}))
+	t.Cleanup(s.Close)
+	return s
+}
+
+// reader is a body that net/http knows nothing of.
+type reader struct{ io.Reader }
+
+func (reader) Close() error { return nil }
+
+// A body that is in memory goes out with its length, however an SDK hands it over, and
+// again where the connection was stale.
+func TestABodyOfKnownLengthIsNotSentInChunks(t *testing.T) {
+	t.Parallel()
+	for name, text := range map[string]string{"short": "a=b", "empty": "", "long": strings.Repeat("x", 1<<20)} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			s := newStrict(t)
+			c, err := httpclient.New(httpclient.Options{BaseURL: s.URL})
+			if err != nil {
+				t.Fatal(err)
+			}
+			req, err := http.NewRequestWithContext(t.Context(), http.MethodPost, s.URL, nil)
+			if err != nil {
+				t.Fatal(err)
+			}
+			req.GetBody = func() (io.ReadCloser, error) { return reader{strings.NewReader(text)}, nil }
+			req.Body, _ = req.GetBody()
+			resp, err := c.HTTP().Do(req)
+			if err != nil {
+				t.Fatal(err)
+			}
+			defer resp.Body.Close()
+			if resp.StatusCode != http.StatusOK || len(s.bodies) != 1 || s.bodies[0] != text {
+				t.Errorf("%d, and %d bodies", resp.StatusCode, len(s.bodies))
+			}
+			if req.ContentLength != 0 {
+				t.Error("the caller's request was changed")
+			}
+		})
+	}
+}
+
+// What is made as it goes cannot be known before.
+func TestABodyOfUnknownLengthIsSentAsItComes(t *testing.T) {
+	t.Parallel()
+	var got string
+	s := httptest.NewServer(http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) {
+		body, _ := io.ReadAll(r.Body)
+		got = string(body) + strings.Join(r.TransferEncoding, "")
+	}))
+	defer s.Close()
+	c, err := httpclient.New(httpclient.Options{BaseURL: s.URL})
+	if err != nil {
+		t.Fatal(err)
+	}
+	req, err := http.NewRequestWithContext(t.Context(), http.MethodPost, s.URL, reader{bytes.NewReader([]byte("a"))})
+	if err != nil {
+		t.Fatal(err)
+	}
+	resp, err := c.HTTP().Do(req)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer resp.Body.Close()
+	if got != "achunked" {
+		t.Errorf("%q", got)
+	}
+}

@@ -1,0 +1,160 @@
+// Package refusal says what it means when a mail provider does not take a message, by
+// a table that each adapter has of its provider's answers: whether the fault is the
+// message's, its sender's, its recipient's, or that of the account at the provider.
+//
+// What is about one message must never be held against the provider, and what is about
+// the account must never be held against a message.
+package refusal
+
+import (
+	"cmp"
+	"slices"
+	"strings"
+
+	"patchbay/core/fault"
+	"patchbay/core/message"
+)
+
+// Meaning is what follows from an answer.
+type Meaning struct {
+	Kind    fault.Kind
+	Code    string
+	Message string
+	// Lasting tells that asking this provider again for this message is of no use.
+	Lasting bool
+}
+
+// What an answer may mean.
+var (
+	// About the message: no provider would take it.
+	Message   = Meaning{Kind: fault.Invalid, Code: "rejected", Message: "the provider refuses this message"}
+	Recipient = Meaning{Kind: fault.Invalid, Code: "recipient_rejected", Message: "the provider refuses a recipient of this message"}
+
+	// About the message at this provider: another one may take it.
+	Sender = Meaning{
+		Kind: fault.Refused, Code: "sender_not_verified", Lasting: true,
+		Message: "the sender of this message is not verified at the provider",
+	}
+	BadSender = Meaning{
+		Kind: fault.Refused, Code: "sender_rejected", Lasting: true,
+		Message: "the provider refuses the sender of this message",
+	}
+	Restricted = Meaning{
+		Kind: fault.Refused, Code: "recipient_not_authorized", Lasting: true,
+		Message: "the account at the provider may send to authorized recipients only",
+	}
+	// Unclear is a refusal in words that are not in the table.
+	Unclear = Meaning{Kind: fault.Refused, Code: "provider_refused", Message: "the provider does not let the gateway send this"}
+
+	// About the account: every message fails until somebody mends it.
+	Credentials = Meaning{Kind: fault.Unauthorized, Code: "provider_misconfigured", Message: "the provider refused the gateway's credentials"}
+	Address     = Meaning{
+		Kind: fault.Unauthorized, Code: "provider_misconfigured",
+		Message: "the provider does not know the domain, or is not at its base URL",
+	}
+	Suspended = Meaning{Kind: fault.Unauthorized, Code: "account_suspended", Message: "the account at the provider may not send"}
+	Exhausted = Meaning{Kind: fault.QuotaExceeded, Code: "quota_exceeded", Message: "the account at the provider is used up"}
+
+	// About the moment.
+	TooFast = Meaning{Kind: fault.RateLimited, Code: "rate_limit", Message: "the provider asks for fewer requests"}
+	Away    = Meaning{Kind: fault.Unavailable, Code: "unavailable", Message: "the provider is not available; nothing was sent"}
+
+	// Nothing is proved.
+	Nothing = Meaning{Kind: fault.UnknownOutcome, Code: "no_answer", Message: "the provider gave no answer that can be trusted"}
+)
+
+// Error is the failure that a Meaning stands for.
+func (m Meaning) Error(answer *fault.Answer, err error) *fault.Error {
+	return &fault.Error{Kind: m.Kind, Code: m.Code, Message: m.Message, NoRetry: m.Lasting, Answer: answer, Err: err}
+}
+
+// Rule is a line of a table.
+type Rule struct {
+	Status []int
+	Field  string   // what the field that is told to be wrong is, or lies in; any where empty
+	Words  []string // what the text has in it, all of them, in lower case
+	Means  Meaning
+}
+
+// Said is one thing that a provider says is wrong.
+type Said struct{ Field, Words string }
+
+// Read gives the meaning of the first rule of a table that fits anything that was said,
+// and what it fits; Nothing, and the first that was said, where there is none.
+func Read(table []Rule, status int, said []Said) (Meaning, Said) {
+	for _, r := range table {
+		if !slices.Contains(r.Status, status) {
+			continue
+		}
+		for _, one := range said {
+			if r.fits(one) {
+				return r.Means, one
+			}
+		}
+	}
+	if len(said) == 0 {
+		return Nothing, Said{}
+	}
+	return Nothing, said[0]
+}
+
+func (r Rule) fits(one Said) bool {
+	if r.Field != "" && one.Field != r.Field && !strings.HasPrefix(one.Field, r.Field+".") {
+		return false
+	}
+	text := strings.ToLower(one.Words)
+	return !slices.ContainsFunc(r.Words, func(words string) bool { return !strings.Contains(text, words) })
+}
+
+const (
+	maxWords = 300 // characters of a provider's words that are kept
+	maxField = 100
+	blank    = "[…]"
+)
+
+// Blank takes out of what a provider says whatever it quotes of the message, and the
+// secrets of the account; what is left is bounded and on one line. A table is read after
+// that: nobody can make a provider say what the gateway takes for the provider's own.
+func Blank(one Said, m message.Message, secrets ...string) Said {
+	quoted := append(secrets, m.Lines()...)
+	slices.SortFunc(quoted, func(a, b string) int { return cmp.Compare(len(b), len(a)) }) // the longest first
+	return Said{Field: short(blanked(one.Field, quoted), maxField), Words: short(blanked(one.Words, quoted), maxWords)}
+}
+
+func blanked(text string, quoted []string) string {
+	for _, q := range quoted {
+		if telling(q) {
+			text = strings.ReplaceAll(text, q, blank)
+		}
+	}
+	words := strings.FieldsFunc(text, func(r rune) bool { return r <= ' ' || r == 0x7f })
+	for i, w := range words {
+		if strings.Contains(w, "@") {
+			words[i] = address(w)
+		}
+	}
+	return strings.Join(words, " ")
+}
+
+// telling reports whether a text of the message is more than a word such as a provider
+// uses itself: a tag "domain" must not blank that in "the domain is not verified".
+func telling(q string) bool {
+	word := !strings.ContainsFunc(q, func(r rune) bool { return r < 'a' || r > 'z' })
+	return len(q) >= 3 && (!word || len(q) >= 12)
+}
+
+// address blanks an address in a word, and leaves the punctuation around it.
+func address(word string) string {
+	const around = "\"'<>()[]{},;:.!?`"
+	start := len(word) - len(strings.TrimLeft(word, around))
+	end := len(strings.TrimRight(word, around))
+	return word[:start] + blank + word[end:]
+}
+
+func short(text string, most int) string {
+	runes := []rune(strings.ToValidUTF8(text, "�"))
+	if len(runes) <= most {
+		return string(runes)
+	}
+	return string(runes[:most-1]) + "…"
+}

@@ -1,0 +1,105 @@
+package refusal_test
+
+import (
+	"strings"
+	"testing"
+	"unicode/utf8"
+
+	"patchbay/adapters/mail/refusal"
+	"patchbay/core/fault"
+	"patchbay/core/message"
+)
+
+func TestTheFirstRuleThatFitsDecides(t *testing.T) {
+	t.Parallel()
+	table := []refusal.Rule{
+		{Status: []int{403}, Field: "from", Means: refusal.Sender},
+		{Status: []int{400, 403}, Words: []string{"account", "disabled"}, Means: refusal.Suspended},
+		{Status: []int{400}, Means: refusal.Message},
+	}
+	for name, c := range map[string]struct {
+		status int
+		said   []refusal.Said
+		want   refusal.Meaning
+		field  string
+	}{
+		"a field":                     {403, []refusal.Said{{Field: "from"}}, refusal.Sender, "from"},
+		"a part of the field":         {403, []refusal.Said{{Field: "from.email"}}, refusal.Sender, "from.email"},
+		"another field":               {403, []refusal.Said{{Field: "fromage"}}, refusal.Nothing, "fromage"},
+		"all words":                   {400, []refusal.Said{{Words: "Your Account is DISABLED"}}, refusal.Suspended, ""},
+		"some words":                  {400, []refusal.Said{{Words: "Your account"}}, refusal.Message, ""},
+		"another status":              {401, []refusal.Said{{Words: "Your account is disabled"}}, refusal.Nothing, ""},
+		"the second of what was said": {403, []refusal.Said{{Field: "to"}, {Field: "from"}}, refusal.Sender, "from"},
+		"nothing was said":            {400, nil, refusal.Nothing, ""},
+	} {
+		got, fits := refusal.Read(table, c.status, c.said)
+		if got != c.want || fits.Field != c.field {
+			t.Errorf("%s: %+v at %q, want %+v at %q", name, got, fits.Field, c.want, c.field)
+		}
+	}
+}
+
+// What is about one message is neither held against the provider nor tried there again;
+// what is about the account is.
+func TestWhatEachMeaningAllows(t *testing.T) {
+	t.Parallel()
+	for name, c := range map[string]struct {
+		refusal.Meaning
+		failover, trips, lasting bool
+	}{
+		"message": {refusal.Message, false, false, false}, "recipient": {refusal.Recipient, false, false, false},
+		"sender": {refusal.Sender, true, false, true}, "bad sender": {refusal.BadSender, true, false, true},
+		"restricted": {refusal.Restricted, true, false, true}, "unclear": {refusal.Unclear, true, false, false},
+		"credentials": {refusal.Credentials, true, true, false}, "address": {refusal.Address, true, true, false},
+		"suspended": {refusal.Suspended, true, true, false}, "exhausted": {refusal.Exhausted, true, true, false},
+	} {
+		f := c.Error(nil, nil)
+		if rule := f.Kind.Rule(); rule.Failover != c.failover || rule.Trips != c.trips || f.NoRetry != c.lasting {
+			t.Errorf("%s: %+v, asking again is of no use: %t", name, rule, f.NoRetry)
+		}
+	}
+}
+
+func TestWhatIsQuotedIsBlanked(t *testing.T) {
+	t.Parallel()
+	m := message.Message{
+		From: message.Address{Email: "shop@example.com", Name: "The Shop"}, To: []message.Address{{Email: `"ada l"@example.com`, Name: "Ada"}},
+		Subject: "Your secret order", Tags: []string{"domain", "Spring"}, Metadata: map[string]string{"customer": "17-4711"},
+		Headers: map[string]string{"X-Very-Own": "is not allowed to send"},
+	}
+	for text, want := range map[string]string{
+		"The from address shop@example.com is bad":            "The from address […] is bad",
+		`Not valid: "Ada" <eve@example.org>, please check.`:   `Not valid: "[…]" <[…]>, please check.`,
+		`Not valid: "ada l"@example.com`:                      "Not valid: […]",
+		"Subject 'Your secret order' of The Shop: no":         "Subject '[…]' of […]: no",
+		"the domain is not verified":                          "the domain is not verified",
+		"tag Spring for 17-4711":                              "tag […] for […]",
+		"the header X-Very-Own: is not allowed to send":       "the header […]: […]",
+		"key-4711 was refused":                                "[…] was refused",
+		"two\r\nlines\tand\x00 more":                          "two lines and more",
+		"bytes \xff that are no text":                         "bytes � that are no text",
+		"mailto:x@y, <x@xn--bcher-kva.example>; (a.b+c@d.e).": "[…], <[…]>; ([…]).",
+	} {
+		got := refusal.Blank(refusal.Said{Field: text, Words: text}, m, "key-4711")
+		if got.Words != want {
+			t.Errorf("%q becomes %q, want %q", text, got.Words, want)
+		}
+		if strings.Contains(got.Field, "example.") {
+			t.Errorf("the field %q tells an address", got.Field)
+		}
+	}
+	long := refusal.Blank(refusal.Said{Field: strings.Repeat("ü", 999), Words: strings.Repeat("ü ", 999)}, m)
+	if n := utf8.RuneCountInString(long.Words); n != 300 || utf8.RuneCountInString(long.Field) != 100 {
+		t.Errorf("%d characters are kept", n)
+	}
+}
+
+// The answer itself, and not only its words, is told: an operator sees the status.
+func TestAnErrorHasTheAnswer(t *testing.T) {
+	t.Parallel()
+	answer := &fault.Answer{Status: 403, Field: "from", Words: "No."}
+	f := refusal.Sender.Error(answer, nil)
+	if f.Answer != answer || f.Code != "sender_not_verified" || f.Message == "" {
+		t.Errorf("%+v", f)
+	}
+}

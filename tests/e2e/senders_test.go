@@ -1,0 +1,161 @@
+package e2e_test
+
+import (
+	"fmt"
+	"strings"
+	"testing"
+	"time"
+
+	"patchbay/tests/gateway"
+	"patchbay/tests/mailgunsim"
+	"patchbay/tests/sendgridsim"
+)
+
+// verified is the sender that the gateway's providers know.
+const verified = "shop@example.com"
+
+func knownSender() (sendgridsim.Options, mailgunsim.Options) {
+	return sendgridsim.Options{Senders: []string{verified}}, mailgunsim.Options{Senders: []string{verified}}
+}
+
+// answer is what the last attempt tells of the provider's answer.
+func answer(m gateway.Answer) map[string]any {
+	list, _ := m.JSON["attempts"].([]any)
+	if len(list) == 0 {
+		return nil
+	}
+	last, _ := list[len(list)-1].(map[string]any)
+	said, _ := last["answer"].(map[string]any)
+	return said
+}
+
+// One caller writes 200 mails from a sender that is not verified: they fail at once, and
+// those of others go out meanwhile, by the same provider.
+func TestABadSenderDelaysNobody(t *testing.T) {
+	t.Parallel()
+	for _, order := range []string{"sendgrid", "mailgun"} {
+		t.Run(order, func(t *testing.T) {
+			t.Parallel()
+			sendgrid, mailgun := knownSender()
+			p := newPostOf(t, sendgrid, mailgun, order, "mail: {attempts: 1, breaker: {minimum_calls: 1, failure_rate: 1}}")
+			const bad, good = 200, 20
+			var refused, fine []gateway.Answer
+			for n := range bad {
+				refused = append(refused, p.send(t, fmt.Sprint("bad", n), object{"from": "Eve <eve@elsewhere.example>"}))
+				if n%(bad/good) == 0 {
+					fine = append(fine, p.send(t, fmt.Sprint("good", n)))
+				}
+			}
+			for _, m := range fine {
+				p.becomes(t, m, "sent", order+" accepted")
+			}
+			for _, m := range refused {
+				p.becomes(t, m, "failed", order+" refused_here")
+			}
+			if n := len(p.sendgrid.Requests()) + len(p.mailgun.Requests()); n != bad+good {
+				t.Errorf("%d requests for %d mails", n, bad+good)
+			}
+			log := p.Log()
+			if n := strings.Count(log, "a provider refuses a message"); n != bad {
+				t.Errorf("%d lines in the log about %d mails", n, bad)
+			}
+			if strings.Contains(log, "elsewhere.example") {
+				t.Error("an address is in the log")
+			}
+		})
+	}
+}
+
+// A sender that one provider does not know may be known to the next.
+func TestASenderIsTriedAtTheNextProvider(t *testing.T) {
+	t.Parallel()
+	for order, tries := range map[string]string{
+		"sendgrid, mailgun": "sendgrid refused_here, mailgun accepted",
+		"mailgun, sendgrid": "mailgun refused_here, sendgrid accepted",
+	} {
+		t.Run(order, func(t *testing.T) {
+			t.Parallel()
+			sendgrid, mailgun := knownSender()
+			if strings.HasPrefix(order, "sendgrid") {
+				mailgun.Senders = nil
+			} else {
+				sendgrid.Senders = nil
+			}
+			p := newPostOf(t, sendgrid, mailgun, order, "mail: {attempts: 1}")
+			p.becomes(t, p.send(t, "k", object{"from": "eve@elsewhere.example", "delivery": "at_most_once"}), "sent", tries)
+		})
+	}
+}
+
+// What a provider answers reaches who sent the message, and the log, with its status, its
+// field and its words.
+func TestAProvidersWordsReachTheCaller(t *testing.T) {
+	t.Parallel()
+	for _, c := range []struct {
+		name, order, status, code string
+		befalls                   func(p *post)
+		answer                    string
+	}{
+		{
+			"SendGrid, of a sender", "sendgrid", "failed", "sender_not_verified",
+			func(p *post) { p.sendgrid.Inject(once(sendgridsim.UnverifiedSender())) },
+			"map[field:from status:403 words:The from address does not match a verified Sender Identity.",
+		},
+		{
+			"SendGrid, of a recipient", "sendgrid", "failed", "recipient_rejected",
+			func(p *post) { p.sendgrid.Inject(once(sendgridsim.BadRecipient())) },
+			"map[status:400 words:Does not contain a valid address: […]]",
+		},
+		{
+			"SendGrid, of the account", "sendgrid", "queued", "account_suspended",
+			func(p *post) { p.sendgrid.Inject(standing(sendgridsim.Suspended())) },
+			"map[status:403 words:Your account has been suspended.",
+		},
+		{
+			"Mailgun, of a sender", "mailgun", "failed", "sender_rejected",
+			func(p *post) { p.mailgun.Inject(once(mailgunsim.BadSender())) },
+			"map[status:400 words:'from' parameter is not a valid address.",
+		},
+		{
+			"Mailgun, of a recipient", "mailgun", "failed", "recipient_rejected",
+			func(p *post) { p.mailgun.Inject(once(mailgunsim.BadRecipient())) },
+			"map[status:400 words:'to' parameter is not a valid address: […]]",
+		},
+		{
+			"Mailgun, of its sandbox", "mailgun", "failed", "recipient_not_authorized",
+			func(p *post) { p.mailgun.Inject(once(mailgunsim.Sandboxed())) },
+			"map[status:403 words:Domain mg.example.com is not allowed to send: Sandbox subdomains",
+		},
+		{
+			"Mailgun, of its domain", "mailgun", "queued", "account_suspended",
+			func(p *post) { p.mailgun.Inject(standing(mailgunsim.Unverified())) },
+			"map[status:403 words:The domain mg.example.com is not allowed to send:",
+		},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			t.Parallel()
+			p := newPost(t, c.order)
+			c.befalls(p)
+			m := p.send(t, "k")
+			var last gateway.Answer
+			gateway.Eventually(t, 10*time.Second, "the message was tried", func() bool {
+				last = p.Do(t, "GET", "/api/emails/"+m.Text("id"), nil)
+				return answer(last) != nil && last.Text("status") == c.status
+			})
+			if got := fmt.Sprint(answer(last)); !strings.HasPrefix(got, c.answer) {
+				t.Errorf("the answer is told as %s, want %s", got, c.answer)
+			}
+			attempt, _ := last.JSON["attempts"].([]any)[0].(map[string]any)
+			if attempt["code"] != c.code {
+				t.Errorf("code %v, want %s", attempt["code"], c.code)
+			}
+			log := p.Log()
+			if c.status == "failed" && !strings.Contains(log, "code="+c.code) {
+				t.Errorf("no line tells of %s:\n%s", c.code, log)
+			}
+			if strings.Contains(log, "ada@example.com") {
+				t.Errorf("an address is in the log:\n%s", log)
+			}
+		})
+	}
+}
