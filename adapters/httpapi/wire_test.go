@@ -120,8 +120,8 @@ func TestEveryAnswerHasItsHeaders(t *testing.T) {
 		"a failure":           r.do(t, "GET", "/readyz", ""),
 		"headers too large":   r.do(t, "GET", "/healthz", "", header{"X-Long": strings.Repeat("x", 20<<10)}),
 		"what is not HTTP":    r.raw(t, "nonsense\r\n\r\n"),
-		"a length that lies":  r.raw(t, "POST /api/users HTTP/1.1\r\nHost: a\r\nContent-Length: x\r\n\r\n"),
-		"a method of its own": r.raw(t, "BREW /api/users HTTP/1.1\r\nHost: a\r\n\r\n"),
+		"a length that lies":  r.raw(t, "POST /api/users HTTP/1.1\r\nHost: localhost\r\nContent-Length: x\r\n\r\n"),
+		"a method of its own": r.raw(t, "BREW /api/users HTTP/1.1\r\nHost: localhost\r\n\r\n"),
 	}
 	for name, a := range answers {
 		if a.header.Get("X-Content-Type-Options") != "nosniff" || a.header.Get("Cache-Control") != "no-store" || a.header.Get("X-Request-Id") == "" {
@@ -147,8 +147,8 @@ func TestWhatIsNotHTTPIsRefusedInTheOneShape(t *testing.T) {
 		code       string
 	}{
 		{"no request at all", "nonsense-" + canary + "\r\n\r\n", 400, "bad_request"},
-		{"a length that is no number", "POST /api/users HTTP/1.1\r\nHost: a\r\nContent-Length: " + canary + "\r\n\r\n", 400, "bad_request"},
-		{"a method of its own", "BREW /" + canary + " HTTP/1.1\r\nHost: a\r\n\r\n", 501, "not_implemented"},
+		{"a length that is no number", "POST /api/users HTTP/1.1\r\nHost: localhost\r\nContent-Length: " + canary + "\r\n\r\n", 400, "bad_request"},
+		{"a method of its own", "BREW /" + canary + " HTTP/1.1\r\nHost: localhost\r\n\r\n", 501, "not_implemented"},
 		{"headers too large", "GET /healthz HTTP/1.1\r\nX-Long: " + strings.Repeat(canary, 1000) + "\r\n\r\n", 431, "request_header_fields_too_large"},
 	} {
 		t.Run(row.name, func(t *testing.T) {
@@ -165,7 +165,7 @@ func TestWhatIsNotHTTPIsRefusedInTheOneShape(t *testing.T) {
 func TestUnreadBodiesAreNotRequests(t *testing.T) {
 	t.Parallel()
 	r := serve(t)
-	inner := "DELETE /api/users/usr_smuggled HTTP/1.1\r\nHost: a\r\n\r\n"
+	inner := "DELETE /api/users/usr_smuggled HTTP/1.1\r\nHost: localhost\r\n\r\n"
 	for _, row := range []struct{ name, head, body string }{
 		{"on a GET", "GET /healthz", inner},
 		{"on a list", "GET /api/users", inner},
@@ -179,8 +179,8 @@ func TestUnreadBodiesAreNotRequests(t *testing.T) {
 		t.Run(row.name, func(t *testing.T) {
 			c := r.dial(t)
 			// The server may close at any time.
-			_, _ = fmt.Fprintf(c, "%s HTTP/1.1\r\nHost: a\r\nContent-Length: %d\r\n\r\n%s", row.head, len(row.body), row.body)
-			_, _ = fmt.Fprint(c, "GET /healthz HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n")
+			_, _ = fmt.Fprintf(c, "%s HTTP/1.1\r\nHost: localhost\r\nContent-Length: %d\r\n\r\n%s", row.head, len(row.body), row.body)
+			_, _ = fmt.Fprint(c, "GET /healthz HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n")
 			in := bufio.NewReader(c)
 			for n := 0; ; n++ {
 				resp, err := http.ReadResponse(in, nil)

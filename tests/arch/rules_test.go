@@ -62,7 +62,7 @@ var rules = []rule{
 	{"adapters/webhooks/stripehook", outbound, "github.com/stripe/stripe-go/v76/webhook"},
 
 	// Inbound adapters: the core.
-	{"adapters/httpapi/api", "", "github.com/oapi-codegen/runtime"},
+	{"adapters/httpapi/api", "", "github.com/oapi-codegen/runtime github.com/go-json-experiment/json"},
 	{
 		"adapters/httpapi", types + " ports " + useCases + " adapters/httpapi/api",
 		"github.com/gofiber/fiber/v2 github.com/valyala/fasthttp github.com/go-json-experiment/json go.yaml.in/yaml/v3",

@@ -445,13 +445,15 @@ type UserPage struct {
 	NextCursor string `json:"nextCursor,omitempty,omitzero"`
 }
 
-// UserPatch What is absent stays as it is. A metadata value of null deletes that key.
+// UserPatch A merge patch (RFC 7396). What is absent stays as it is, null clears what is optional.
 type UserPatch struct {
-	Email    *string            `json:"email,omitempty"`
-	Metadata map[string]*string `json:"metadata,omitempty,omitzero"`
+	Email *string `json:"email,omitempty"`
 
-	// Name Empty clears it.
-	Name *string `json:"name,omitempty"`
+	// Metadata Keys that are absent stay as they are; null deletes a key, and in place of the object all of them.
+	Metadata Nullable[map[string]Nullable[string]] `json:"metadata,omitzero"`
+
+	// Name null, or empty, clears it.
+	Name Nullable[string] `json:"name,omitzero"`
 }
 
 // Consistency defines model for consistency.
@@ -668,6 +670,9 @@ type CreateUserJSONRequestBody = NewUser
 
 // UpdateUserJSONRequestBody defines body for UpdateUser for application/json ContentType.
 type UpdateUserJSONRequestBody = UserPatch
+
+// UpdateUserApplicationMergePatchPlusJSONRequestBody defines body for UpdateUser for application/merge-patch+json ContentType.
+type UpdateUserApplicationMergePatchPlusJSONRequestBody = UserPatch
 
 // ReceiveStripeWebhookJSONRequestBody defines body for ReceiveStripeWebhook for application/json ContentType.
 type ReceiveStripeWebhookJSONRequestBody = Event
