@@ -94,6 +94,9 @@ func (s *Server) prepare(c *fiber.Ctx) (err error) {
 	if len(c.Request().Header.RawHeaders()) > headerLimit {
 		return fiber.ErrRequestHeaderFieldsTooLarge
 	}
+	if !wellFormed(c.Path()) {
+		return fiber.ErrNotFound
+	}
 	return c.Next()
 }
 

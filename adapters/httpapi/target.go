@@ -6,16 +6,37 @@ import (
 	"strings"
 	"unicode/utf8"
 
-	"github.com/gofiber/fiber/v2"
-
 	"patchbay/core/fault"
 )
 
 // errUnknownStatus refuses a filter by which nothing would be listed, ever.
 var errUnknownStatus = fault.InvalidParam("status", "invalid_status", "there is no such status")
 
-// maxID is more than the length of any id.
-const maxID = 255
+// maxSegment is more than the length of any id.
+const maxSegment = 255
+
+// wellFormed reports whether each segment of a path is, decoded once, made of
+// characters that need no encoding (RFC 3986, section 2.3). All routes and ids
+// are. What decodes to a slash, a dot segment or another escape is neither taken
+// for another path, nor can it break the scope of a key.
+func wellFormed(path string) bool {
+	for segment := range strings.SplitSeq(path, "/") {
+		decoded, err := url.PathUnescape(segment)
+		if err != nil || len(decoded) > maxSegment || decoded == "." || decoded == ".." || strings.ContainsFunc(decoded, reserved) {
+			return false
+		}
+	}
+	return true
+}
+
+// reserved reports whether a character is none of RFC 3986's unreserved ones.
+func reserved(c rune) bool {
+	switch {
+	case 'a' <= c && c <= 'z', 'A' <= c && c <= 'Z', '0' <= c && c <= '9', c == '-', c == '.', c == '_', c == '~':
+		return false
+	}
+	return true
+}
 
 // readTarget reads the id in the path, and refuses parameters of the query that
 // the route does not have. What anybody may call takes any: a provider's webhook
@@ -24,33 +45,9 @@ func (r *request) readTarget() error {
 	if r.route.scope == open {
 		return nil
 	}
-	if raw := r.Params("id"); raw != "" {
-		id, ok := decodeID(raw)
-		if !ok {
-			return fiber.ErrNotFound
-		}
-		r.object = id
-	}
+	id, _ := url.PathUnescape(r.Params("id")) // the path is well formed
+	r.object = strings.Clone(id)
 	return r.checkQuery()
-}
-
-// decodeID decodes an id of a path, once. Ids consist of characters that need no
-// encoding (RFC 3986, section 2.3): whatever decodes to anything else is no id,
-// and can neither be taken for another path nor break the scope of a key.
-func decodeID(raw string) (string, bool) {
-	if len(raw) > 3*maxID {
-		return "", false
-	}
-	id, err := url.PathUnescape(raw)
-	if err != nil || len(id) > maxID || id == "." || id == ".." || strings.ContainsFunc(id, reserved) {
-		return "", false
-	}
-	return strings.Clone(id), true
-}
-
-// reserved reports whether a character is none of RFC 3986's unreserved ones.
-func reserved(c rune) bool {
-	return !('a' <= c && c <= 'z' || 'A' <= c && c <= 'Z' || '0' <= c && c <= '9' || strings.ContainsRune("-._~", c))
 }
 
 // checkQuery refuses a parameter that the route does not have, or that is given
