@@ -85,7 +85,7 @@ func TestWhoWaitsGetsWhatIsGivenBack(t *testing.T) {
 func (r *rig) open(t *testing.T, path, length, begun string) io.Writer {
 	t.Helper()
 	c := r.dial(t)
-	if _, err := fmt.Fprintf(c, "POST %s HTTP/1.1\r\nHost: a\r\nContent-Type: application/json\r\n%s\r\n\r\n%s", path, length, begun); err != nil {
+	if _, err := fmt.Fprintf(c, "POST %s HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\n%s\r\n\r\n%s", path, length, begun); err != nil {
 		t.Fatal(err)
 	}
 	return c

@@ -1,6 +1,7 @@
 package httpapi
 
 import (
+	"bytes"
 	"errors"
 	"mime"
 	"strings"
@@ -13,12 +14,32 @@ import (
 	"patchbay/core/idem"
 )
 
+// strict is how bodies are read: every field known and written once.
+var strict = json.RejectUnknownMembers(true)
+
+// strictNulls refuses null besides, wherever the model does not ask for it. By
+// itself the decoder makes a zero value of it, and a zero value may mean all of it.
+var strictNulls = json.JoinOptions(strict, json.WithUnmarshalers(json.UnmarshalFromFunc(refuseNull)))
+
+var errNull = errors.New("null")
+
+func refuseNull(d *jsontext.Decoder, into any) error {
+	if d.PeekKind() != 'n' {
+		return errors.ErrUnsupported // which leaves it to the decoder
+	}
+	switch into.(type) {
+	case interface{ AcceptsNull() }, *any:
+		return errors.ErrUnsupported
+	}
+	return errNull
+}
+
 // decode reads the body into a model, strictly: one JSON document, in UTF-8,
-// every field known and written once. An empty body is an empty object, which
-// a model with a required field then refuses. key is the caller's idempotency
-// key for this request.
+// every field known and written once, null only where the model takes it. An
+// empty body is an empty object, which a model with a required field then
+// refuses. key is the caller's idempotency key for this request.
 func (r *request) decode(into any) (key idem.Key, err error) {
-	value, err := parseKey(r.Get("Idempotency-Key"))
+	value, err := r.idempotencyKey()
 	if err != nil {
 		return idem.Key{}, err
 	}
@@ -28,38 +49,24 @@ func (r *request) decode(into any) (key idem.Key, err error) {
 	}
 	if len(body) == 0 {
 		body = []byte("{}")
-	} else if kind, _, merr := mime.ParseMediaType(r.Get(fiber.HeaderContentType)); merr != nil || kind != fiber.MIMEApplicationJSON {
+	} else if !r.sendsJSON() {
 		return idem.Key{}, refuse(fiber.StatusUnsupportedMediaType, "content_type_unsupported", "send Content-Type: application/json")
 	}
-	if err := json.Unmarshal(body, into, json.RejectUnknownMembers(true)); err != nil {
+	options := strict
+	if bytes.Contains(body, []byte("null")) { // a literal has no other spelling
+		options = strictNulls
+	}
+	if err := json.Unmarshal(body, into, options); err != nil {
 		return idem.Key{}, explain(err)
 	}
-	if value == "" {
-		return idem.Key{}, nil
-	}
-	canonical := jsontext.Value(append([]byte(nil), body...))
-	if err := canonical.Canonicalize(); err != nil {
-		return idem.Key{}, explain(err)
-	}
-	return idem.New(r.tenant, r.Method()+" "+strings.Clone(r.Path()), value, canonical), nil
+	return r.scopedKey(value, body)
 }
 
-// parseKey reads an Idempotency-Key: a string of RFC 8941, in quotes, or bare as
-// most clients write it.
-func parseKey(header string) (string, error) {
-	if header == "" {
-		return "", nil
-	}
-	value := header
-	if len(value) >= 2 && value[0] == '"' && value[len(value)-1] == '"' {
-		value = strings.NewReplacer(`\"`, `"`, `\\`, `\`).Replace(value[1 : len(value)-1])
-	}
-	printable := !strings.ContainsFunc(value, func(c rune) bool { return c < 0x20 || c > 0x7e })
-	if value == "" || len(value) > 255 || !printable {
-		return "", fault.InvalidParam("Idempotency-Key", "invalid_idempotency_key",
-			"Idempotency-Key takes 1 to 255 printable ASCII characters")
-	}
-	return strings.Clone(value), nil
+// sendsJSON reports whether the body is declared as JSON, or, in a PATCH, as the
+// merge patch that it is (RFC 7396).
+func (r *request) sendsJSON() bool {
+	kind, _, err := mime.ParseMediaType(r.Get(fiber.HeaderContentType))
+	return err == nil && (kind == fiber.MIMEApplicationJSON || kind == "application/merge-patch+json" && r.Method() == fiber.MethodPatch)
 }
 
 // explain says what is wrong with a body, and where, in the words of the API.
@@ -69,8 +76,11 @@ func explain(err error) error {
 	switch {
 	case errors.As(err, &semantic):
 		at := param(semantic.JSONPointer)
-		if errors.Is(err, json.ErrUnknownName) {
+		switch {
+		case errors.Is(err, json.ErrUnknownName):
 			return fault.InvalidParam(at, "unknown_field", "there is no such field")
+		case errors.Is(err, errNull):
+			return fault.InvalidParam(at, "null_not_allowed", "null is not a value here; leave the field out if it has none")
 		}
 		return fault.InvalidParam(at, "wrong_type", "the value is not of the type that is expected here")
 	case errors.As(err, &syntactic) && errors.Is(err, jsontext.ErrDuplicateName):
@@ -93,11 +103,7 @@ func param(p jsontext.Pointer) string {
 			b.WriteString(token)
 		}
 	}
-	// A name that is not ours may be anything, and long.
-	if s := b.String(); len(s) <= 100 && strings.ToValidUTF8(s, "") == s {
-		return s
-	}
-	return ""
+	return shown(b.String())
 }
 
 // answer writes a model.

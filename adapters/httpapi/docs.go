@@ -56,7 +56,8 @@ type outline struct {
 	}
 	Paths      map[string]map[string]yaml.Node
 	Components struct {
-		Schemas map[string]schema
+		Schemas    map[string]schema
+		Parameters map[string]parameter
 	}
 }
 
@@ -64,6 +65,8 @@ type operation struct {
 	Method, Path string
 	line         int // in the document, whose order is the reader's
 	Summary      string
+	Description  string
+	Parameters   []parameter
 	RequestBody  struct {
 		Content map[string]struct{ Schema schema }
 	} `yaml:"requestBody"`
@@ -72,6 +75,14 @@ type operation struct {
 		Description string
 		Content     map[string]struct{ Schema schema }
 	}
+}
+
+type parameter struct {
+	Ref         string `yaml:"$ref"`
+	Name, In    string
+	Description string
+	Required    bool
+	Schema      schema
 }
 
 type schema struct {
@@ -88,7 +99,7 @@ type schema struct {
 func (s schema) Name() string {
 	switch {
 	case s.Ref != "":
-		return s.Ref[strings.LastIndexByte(s.Ref, '/')+1:]
+		return last(s.Ref)
 	case s.Items != nil:
 		return s.Items.Name() + "[]"
 	case len(s.Enum) > 0:
@@ -105,20 +116,10 @@ var documentHTML = sync.OnceValues(func() (string, error) {
 	if err := yaml.Unmarshal(document, &d); err != nil {
 		return "", err
 	}
-	var operations []operation
-	for path, methods := range d.Paths {
-		for method, node := range methods {
-			if method == "parameters" {
-				continue
-			}
-			one := operation{Method: strings.ToUpper(method), Path: path, line: node.Line}
-			if err := node.Decode(&one); err != nil {
-				return "", err
-			}
-			operations = append(operations, one)
-		}
+	operations, err := d.operations()
+	if err != nil {
+		return "", err
 	}
-	slices.SortFunc(operations, func(a, b operation) int { return a.line - b.line })
 	t, err := template.New("docs").Funcs(template.FuncMap{"prose": prose}).Parse(page)
 	if err != nil {
 		return "", err
@@ -127,6 +128,41 @@ var documentHTML = sync.OnceValues(func() (string, error) {
 	err = t.Execute(&b, map[string]any{"Info": d.Info, "Operations": operations, "Schemas": d.Components.Schemas})
 	return b.String(), err
 })
+
+// operations are those of all paths, in the order of the document, each with the
+// parameters of its path and its own.
+func (d outline) operations() ([]operation, error) {
+	var all []operation
+	for path, methods := range d.Paths {
+		var shared []parameter
+		if node, ok := methods["parameters"]; ok {
+			if err := node.Decode(&shared); err != nil {
+				return nil, err
+			}
+		}
+		for method, node := range methods {
+			if method == "parameters" {
+				continue
+			}
+			one := operation{Method: strings.ToUpper(method), Path: path, line: node.Line}
+			if err := node.Decode(&one); err != nil {
+				return nil, err
+			}
+			one.Parameters = slices.Concat(shared, one.Parameters)
+			for i, p := range one.Parameters {
+				if p.Ref != "" {
+					one.Parameters[i] = d.Components.Parameters[last(p.Ref)]
+				}
+			}
+			all = append(all, one)
+		}
+	}
+	slices.SortFunc(all, func(a, b operation) int { return a.line - b.line })
+	return all, nil
+}
+
+// last is the name that a reference ends with.
+func last(ref string) string { return ref[strings.LastIndexByte(ref, '/')+1:] }
 
 // prose is text of the document with what stands between backticks as code.
 func prose(text string) template.HTML {

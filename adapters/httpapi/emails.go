@@ -88,7 +88,11 @@ func (s *Server) listEmails(r *request) error {
 	if err != nil {
 		return err
 	}
-	page, err := s.Mailroom.List(r.ctx, r.tenant, message.Status(r.query("status")), cursor, limit)
+	status := message.Status(r.query("status"))
+	if status != "" && !status.Known() {
+		return errUnknownStatus
+	}
+	page, err := s.Mailroom.List(r.ctx, r.tenant, status, cursor, limit)
 	if err != nil {
 		return err
 	}

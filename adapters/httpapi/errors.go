@@ -156,10 +156,23 @@ func shape(body api.PaymentError, status int, code, message string) api.PaymentE
 // retryAfter says when to come again, where that can help.
 func retryAfter(c *fiber.Ctx, code int, f *fault.Error) {
 	again := code == fiber.StatusServiceUnavailable || code == fiber.StatusTooManyRequests || f.RetryAfter > 0
-	if again {
-		wait := max(f.RetryAfter, time.Second)
-		c.Set(fiber.HeaderRetryAfter, strconv.Itoa(int(math.Ceil(wait.Seconds()))))
+	if !again {
+		return
 	}
+	wait := f.RetryAfter
+	if wait <= 0 {
+		wait = usualWait(f.Kind)
+	}
+	c.Set(fiber.HeaderRetryAfter, strconv.Itoa(int(math.Ceil(wait.Seconds()))))
+}
+
+// usualWait is how long to wait after a failure that does not say. What somebody
+// has to put right at the provider does not pass within a second.
+func usualWait(k fault.Kind) time.Duration {
+	if k == fault.Unauthorized || k == fault.Refused || k == fault.QuotaExceeded {
+		return time.Minute
+	}
+	return time.Second
 }
 
 // publicFailure hides why a card was refused where the buyer must not learn it.

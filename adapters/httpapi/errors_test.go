@@ -122,6 +122,10 @@ func TestRetryAfter(t *testing.T) {
 		want string
 	}{
 		{"where nothing is known, a second", &fault.Error{Kind: fault.Unavailable}, "1"},
+		{"a provider that does not know us, which somebody must put right", &fault.Error{Kind: fault.Unauthorized}, "60"},
+		{"a provider that does not let us", &fault.Error{Kind: fault.Refused}, "60"},
+		{"an account that is used up", &fault.Error{Kind: fault.QuotaExceeded}, "60"},
+		{"the same, and it is known when it may be asked again", &fault.Error{Kind: fault.QuotaExceeded, RetryAfter: 5 * time.Second}, "5"},
 		{"a part of a second is a whole one", &fault.Error{Kind: fault.RateLimited, RetryAfter: 1200 * time.Millisecond}, "2"},
 		{"never none at all", &fault.Error{Kind: fault.Overloaded, RetryAfter: time.Millisecond}, "1"},
 		{"a breaker that is open: the rest of its time", &fault.Error{Kind: fault.Unavailable, Code: "breaker_open", RetryAfter: 27*time.Second + time.Millisecond}, "28"},

@@ -81,3 +81,6 @@ func (s *Server) Tap(see func(*fasthttp.RequestCtx)) {
 		next(ctx)
 	}
 }
+
+// Loopback reports whether a host is this machine.
+var Loopback = loopback

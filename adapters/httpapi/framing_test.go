@@ -19,7 +19,7 @@ import (
 func TestFramingThatIsRefused(t *testing.T) {
 	t.Parallel()
 	r := serve(t)
-	post := "POST /api/users HTTP/1.1\r\nHost: a\r\nContent-Type: application/json\r\n"
+	post := "POST /api/users HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\n"
 	get := "GET /healthz HTTP/1.1\r\n"
 	for _, row := range []struct{ name, head string }{
 		{"two lengths", post + "Content-Length: 2\r\nContent-Length: 1\r\n"},
@@ -28,22 +28,22 @@ func TestFramingThatIsRefused(t *testing.T) {
 		{"a coding that looks like chunks", post + "Transfer-Encoding: xchunked\r\n"},
 		{"another coding before chunks", post + "Transfer-Encoding: gzip, chunked\r\n"},
 		{"no coding", post + "Transfer-Encoding: identity\r\nContent-Length: 2\r\n"},
-		{"chunks under HTTP/1.0", "POST /api/users HTTP/1.0\r\nHost: a\r\nTransfer-Encoding: chunked\r\n"},
+		{"chunks under HTTP/1.0", "POST /api/users HTTP/1.0\r\nHost: localhost\r\nTransfer-Encoding: chunked\r\n"},
 		{"no Host", get},
-		{"two Hosts", get + "Host: a\r\nHost: b\r\n"},
-		{"a Host twice", get + "Host: a\r\nHost: a\r\n"},
-		{"a folded line", get + "Host: a\r\nX: y\r\n z\r\n"},
+		{"two Hosts", get + "Host: localhost\r\nHost: b\r\n"},
+		{"a Host twice", get + "Host: localhost\r\nHost: localhost\r\n"},
+		{"a folded line", get + "Host: localhost\r\nX: y\r\n z\r\n"},
 		{"a blank before the colon", post + "Content-Length : 2\r\n"},
-		{"a line feed alone", get + "Host: a\nX: y\r\n"},
-		{"a line feed alone after the request line", "GET /healthz HTTP/1.1\nHost: a\r\n"},
-		{"a carriage return alone", get + "Host: a\r\nX: y\rz\r\n"},
-		{"a null byte", get + "Host: a\r\nX: y\x00z\r\n"},
-		{"two empty lines first", "\r\n\r\n" + get + "Host: a\r\n"},
+		{"a line feed alone", get + "Host: localhost\nX: y\r\n"},
+		{"a line feed alone after the request line", "GET /healthz HTTP/1.1\nHost: localhost\r\n"},
+		{"a carriage return alone", get + "Host: localhost\r\nX: y\rz\r\n"},
+		{"a null byte", get + "Host: localhost\r\nX: y\x00z\r\n"},
+		{"two empty lines first", "\r\n\r\n" + get + "Host: localhost\r\n"},
 	} {
 		t.Run(row.name, func(t *testing.T) {
 			t.Parallel()
 			// After a request that is taken, and before one that must not be.
-			got := r.converse(t, get+"Host: a\r\n\r\n"+row.head+"\r\n{}"+get+"Host: a\r\n\r\n")
+			got := r.converse(t, get+"Host: localhost\r\n\r\n"+row.head+"\r\n{}"+get+"Host: localhost\r\n\r\n")
 			if len(got) != 2 || got[0].status != 200 {
 				t.Fatalf("%d answers: %+v", len(got), got)
 			}
@@ -86,7 +86,7 @@ func answers(t *testing.T, c io.Reader) (all []answer) {
 }
 
 // inner is a request in a body. Whatever its answer, the id would show it.
-const inner = "DELETE /api/users/usr_smuggled HTTP/1.1\r\nHost: a\r\nX-Request-Id: smuggled\r\n\r\n"
+const inner = "DELETE /api/users/usr_smuggled HTTP/1.1\r\nHost: localhost\r\nX-Request-Id: smuggled\r\n\r\n"
 
 // trouble is a way for a request to be answered before its body is read.
 type trouble struct {
@@ -137,9 +137,9 @@ func TestNoByteOfARequestIsAnothers(t *testing.T) {
 						// Longer than what comes: the next request is in it.
 						fmt.Sprintf("Content-Length: %d\r\n\r\n%s", 40<<20, body),
 					} {
-						head := fmt.Sprintf("%s %s HTTP/1.1\r\nHost: a\r\nX-Request-Id: outer\r\n%s",
+						head := fmt.Sprintf("%s %s HTTP/1.1\r\nHost: localhost\r\nX-Request-Id: outer\r\n%s",
 							method, path, strings.ReplaceAll(trouble.header, "KEY", token))
-						got := r.converse(t, head+framed+"GET /healthz HTTP/1.1\r\nHost: a\r\nX-Request-Id: after\r\n\r\n")
+						got := r.converse(t, head+framed+"GET /healthz HTTP/1.1\r\nHost: localhost\r\nX-Request-Id: after\r\n\r\n")
 						name := fmt.Sprintf("%s, %d bytes before %.20q", trouble.name, padding, framed)
 						checkOrder(t, name, got, trouble.status)
 					}
@@ -180,8 +180,8 @@ func TestAnswersReachWhoStillSends(t *testing.T) {
 	t.Parallel()
 	r := serve(t, func(s *httpapi.Server) { s.KeysRequired = true })
 	for _, row := range []struct{ name, head string }{
-		{"without a key", "POST /api/emails HTTP/1.1\r\nHost: a\r\n"},
-		{"to nowhere", "POST /nothing HTTP/1.1\r\nHost: a\r\n"},
+		{"without a key", "POST /api/emails HTTP/1.1\r\nHost: localhost\r\n"},
+		{"to nowhere", "POST /nothing HTTP/1.1\r\nHost: localhost\r\n"},
 		{"with a head that is refused", "POST /nothing HTTP/1.1\r\n"},
 	} {
 		t.Run(row.name, func(t *testing.T) {
@@ -227,7 +227,7 @@ func TestExpect(t *testing.T) {
 		t.Run(row.name, func(t *testing.T) {
 			t.Parallel()
 			c := r.dial(t)
-			if _, err := fmt.Fprintf(c, "%s HTTP/1.1\r\nHost: a\r\nAuthorization: Bearer %s\r\nContent-Type: application/json\r\n"+
+			if _, err := fmt.Fprintf(c, "%s HTTP/1.1\r\nHost: localhost\r\nAuthorization: Bearer %s\r\nContent-Type: application/json\r\n"+
 				"Expect: 100-continue\r\nContent-Length: %d\r\n\r\n", row.line, row.key, len(body)); err != nil {
 				t.Fatal(err)
 			}
@@ -273,14 +273,14 @@ func TestTooManyConnections(t *testing.T) {
 			})
 			for range 2 {
 				c := r.dial(t)
-				if _, err := io.WriteString(c, "GET /healthz HTTP/1.1\r\nHost: a\r\n\r\n"); err != nil {
+				if _, err := io.WriteString(c, "GET /healthz HTTP/1.1\r\nHost: localhost\r\n\r\n"); err != nil {
 					t.Fatal(err)
 				}
 				if resp, err := http.ReadResponse(bufio.NewReader(c), nil); err != nil || resp.StatusCode != 200 {
 					t.Fatalf("%+v %v", resp, err)
 				}
 			}
-			got := r.converse(t, "GET /healthz HTTP/1.1\r\nHost: a\r\n\r\n")
+			got := r.converse(t, "GET /healthz HTTP/1.1\r\nHost: localhost\r\n\r\n")
 			if len(got) != 1 {
 				t.Fatalf("%+v", got)
 			}

@@ -127,8 +127,12 @@ func (s *Server) listPayments(r *request) error {
 	if err != nil {
 		return err
 	}
+	status := payment.Status(r.query("status"))
+	if status != "" && !status.Known() {
+		return errUnknownStatus
+	}
 	page, err := s.Checkout.List(r.ctx, r.tenant, checkout.Filter{
-		Reference: r.query("reference"), CustomerID: r.query("customerId"), Status: payment.Status(r.query("status")),
+		Reference: r.query("reference"), CustomerID: r.query("customerId"), Status: status,
 	}, cursor, limit)
 	if err != nil {
 		return err

@@ -17,20 +17,31 @@ import (
 )
 
 const (
-	open      = ""      // the scope of a route that anybody may call
-	keyless   = "local" // who it was where no key is needed
+	open      = ""       // the scope of a route that anybody may call, from anywhere
+	public    = "public" // the scope of a route that asks for no key where one is required
+	keyless   = "local"  // who it was where no key is needed
 	requestID = "X-Request-Id"
 )
+
+// route is one operation of the API.
+type route struct {
+	name   string // method and pattern
+	scope  string
+	limit  int      // bytes of the body
+	params []string // of the query
+}
 
 // request is one call of the API, of a caller who may make it.
 type request struct {
 	*fiber.Ctx
+	route  *route
 	ctx    context.Context
 	cancel context.CancelFunc
 	bodies *bodyBudget
 	held   []func() // give back what the body has of it
 	tenant string
 	caller string // the id of the key
+	object string // the id in the path, decoded
 	limit  int    // bytes of the body
 }
 
@@ -49,16 +60,18 @@ func (r *request) end() {
 	}
 }
 
-// id is the id in the path. It is copied: fiber uses its memory again.
-func (r *request) id() string { return strings.Clone(r.Params("id")) }
+// id is the id in the path. It is a copy: fiber uses its memory again.
+func (r *request) id() string { return r.object }
 
 // query is a parameter of the URL, copied.
 func (r *request) query(name string) string { return strings.Clone(r.Query(name)) }
 
-// handle serves a route for callers with a scope, with bodies up to a limit.
-func (s *Server) handle(method, path, scope string, limit int, serve func(*request) error) {
+// handle serves a route for callers with a scope, with bodies up to a limit and the
+// parameters of the query that it names.
+func (s *Server) handle(method, path, scope string, limit int, serve func(*request) error, params ...string) {
+	o := &route{name: method + " " + path, scope: scope, limit: limit, params: params}
 	s.app.Add(method, path, func(c *fiber.Ctx) error {
-		r := &request{Ctx: c, limit: limit, bodies: s.bodies}
+		r := &request{Ctx: c, route: o, limit: limit, bodies: s.bodies}
 		r.ctx, r.cancel = context.WithTimeout(context.Background(), s.Deadline)
 		defer r.end()
 		who, err := s.authorize(r, scope)
@@ -66,6 +79,9 @@ func (s *Server) handle(method, path, scope string, limit int, serve func(*reque
 			return err
 		}
 		r.tenant, r.caller = who.Tenant, who.KeyID
+		if err := r.readTarget(); err != nil {
+			return err
+		}
 		return serve(r)
 	})
 }
@@ -83,6 +99,9 @@ func (s *Server) prepare(c *fiber.Ctx) (err error) {
 		id = s.IDs.New("req")
 	}
 	head(c, id)
+	if !wellFormed(c.Path()) {
+		return fiber.ErrNotFound
+	}
 	return c.Next()
 }
 
@@ -118,12 +137,12 @@ func plain(id string) bool {
 
 // authorize returns who the caller is that has the scope.
 func (s *Server) authorize(r *request, scope string) (access.Identity, error) {
-	if scope == open {
+	if scope == open || scope == public && s.KeysRequired {
 		return access.Identity{}, nil
 	}
 	header := r.Get(fiber.HeaderAuthorization)
 	if header == "" && !s.KeysRequired {
-		return access.Identity{Tenant: access.DefaultTenant, KeyID: keyless}, nil
+		return access.Identity{Tenant: access.DefaultTenant, KeyID: keyless}, r.checkLocal()
 	}
 	token, ok := strings.CutPrefix(header, "Bearer ")
 	if !ok {
@@ -135,7 +154,7 @@ func (s *Server) authorize(r *request, scope string) (access.Identity, error) {
 		return access.Identity{}, unauthorized(r.Ctx, "the API key is not valid")
 	case err != nil:
 		return access.Identity{}, err
-	case !who.Allows(scope):
+	case scope != public && !who.Allows(scope):
 		return access.Identity{}, refuse(fiber.StatusForbidden, "scope_missing", "the API key lacks the scope "+scope)
 	}
 	return who, nil

@@ -70,6 +70,7 @@ func New(o Options) *Server {
 	s.app = fiber.New(fiber.Config{
 		AppName: "Patchbay", DisableStartupMessage: true, ServerHeader: "",
 		WriteTimeout: 35 * time.Second, BodyLimit: mailLimit, ErrorHandler: s.fail,
+		StrictRouting: true, CaseSensitive: true, // one spelling for each path
 		DisableDefaultContentType: true, DisablePreParseMultipartForm: true,
 	})
 	s.app.Server().CloseOnShutdown = true
@@ -95,7 +96,7 @@ func (s *Server) Shutdown(ctx context.Context) error {
 func (s *Server) routes() {
 	s.app.Use(s.prepare)
 	s.handle(fiber.MethodPost, "/api/payments", "payments:write", jsonLimit, s.createPayment)
-	s.handle(fiber.MethodGet, "/api/payments", "payments:read", jsonLimit, s.listPayments)
+	s.handle(fiber.MethodGet, "/api/payments", "payments:read", jsonLimit, s.listPayments, "reference", "customerId", "status", "cursor", "limit")
 	s.handle(fiber.MethodGet, "/api/payments/:id", "payments:read", jsonLimit, s.getPayment)
 	s.handle(fiber.MethodPost, "/api/payments/:id/confirm", "payments:write", jsonLimit, s.confirmPayment)
 	s.handle(fiber.MethodPost, "/api/payments/:id/capture", "payments:write", jsonLimit, s.capturePayment)
@@ -105,19 +106,19 @@ func (s *Server) routes() {
 	s.handle(fiber.MethodPost, "/api/payments/:id/refunds", "payments:write", jsonLimit, s.refundPayment)
 	s.handle(fiber.MethodGet, "/api/payments/:id/refunds", "payments:read", jsonLimit, s.listRefunds)
 	s.handle(fiber.MethodPost, "/api/emails", "emails:write", mailLimit, s.sendEmail)
-	s.handle(fiber.MethodGet, "/api/emails", "emails:read", jsonLimit, s.listEmails)
+	s.handle(fiber.MethodGet, "/api/emails", "emails:read", jsonLimit, s.listEmails, "status", "cursor", "limit")
 	s.handle(fiber.MethodGet, "/api/emails/:id", "emails:read", jsonLimit, s.getEmail)
 	s.handle(fiber.MethodPost, "/api/emails/:id/retry", "emails:write", jsonLimit, s.retryEmail)
 	s.handle(fiber.MethodPost, "/api/emails/:id/cancel", "emails:write", jsonLimit, s.cancelEmail)
 	s.handle(fiber.MethodPost, "/api/users", "users:write", jsonLimit, s.createUser)
-	s.handle(fiber.MethodGet, "/api/users", "users:read", jsonLimit, s.listUsers)
+	s.handle(fiber.MethodGet, "/api/users", "users:read", jsonLimit, s.listUsers, "email", "cursor", "limit")
 	s.handle(fiber.MethodGet, "/api/users/:id", "users:read", jsonLimit, s.getUser)
 	s.handle(fiber.MethodPatch, "/api/users/:id", "users:write", jsonLimit, s.updateUser)
 	s.handle(fiber.MethodDelete, "/api/users/:id", "users:write", jsonLimit, s.deleteUser)
-	s.handle(fiber.MethodGet, "/api/events", "events:read", jsonLimit, s.listEvents)
+	s.handle(fiber.MethodGet, "/api/events", "events:read", jsonLimit, s.listEvents, "cursor", "limit")
 	s.handle(fiber.MethodPost, "/api/webhooks/:route", open, webhookLimit, s.receiveWebhook)
 	s.handle(fiber.MethodGet, "/healthz", open, jsonLimit, s.health)
 	s.handle(fiber.MethodGet, "/readyz", open, jsonLimit, s.ready)
-	s.handle(fiber.MethodGet, "/openapi.json", open, jsonLimit, s.openapi)
-	s.handle(fiber.MethodGet, "/docs", open, jsonLimit, s.docs)
+	s.handle(fiber.MethodGet, "/openapi.json", public, jsonLimit, s.openapi)
+	s.handle(fiber.MethodGet, "/docs", public, jsonLimit, s.docs)
 }

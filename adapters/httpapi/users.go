@@ -50,12 +50,29 @@ func (s *Server) updateUser(r *request) error {
 	if _, err := r.decode(&in); err != nil {
 		return err
 	}
-	patch := user.Patch{Email: in.Email, Name: in.Name, Metadata: in.Metadata}
-	u, err := s.Directory.Update(r.ctx, r.tenant, r.id(), patch, version)
+	u, err := s.Directory.Update(r.ctx, r.tenant, r.id(), patchOf(in), version)
 	if err != nil {
 		return err
 	}
 	return r.user(fiber.StatusOK, u)
+}
+
+// patchOf is what a merge patch asks for. A name that is null is an empty one.
+func patchOf(in api.UserPatch) user.Patch {
+	p := user.Patch{Email: in.Email, ClearMetadata: in.Metadata.Null}
+	if in.Name.Present {
+		p.Name = &in.Name.Value
+	}
+	if len(in.Metadata.Value) > 0 {
+		p.Metadata = make(map[string]*string, len(in.Metadata.Value))
+	}
+	for key, value := range in.Metadata.Value {
+		p.Metadata[key] = nil
+		if !value.Null {
+			p.Metadata[key] = &value.Value
+		}
+	}
+	return p
 }
 
 func (s *Server) deleteUser(r *request) error {

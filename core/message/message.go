@@ -21,6 +21,15 @@ const (
 	Canceled  Status = "canceled"
 )
 
+// Known reports whether s is one of the statuses.
+func (s Status) Known() bool {
+	switch s {
+	case Queued, Sending, Sent, Delivered, Failed, Unknown, Canceled:
+		return true
+	}
+	return false
+}
+
 // Delivery is the promise a message is sent under when an attempt's outcome is
 // not known: send again (perhaps twice), or leave it (perhaps never).
 type Delivery string

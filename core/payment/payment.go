@@ -23,6 +23,15 @@ const (
 	Canceled              Status = "canceled"
 )
 
+// Known reports whether s is one of the statuses.
+func (s Status) Known() bool {
+	switch s {
+	case RequiresPaymentMethod, RequiresConfirmation, RequiresAction, Processing, RequiresCapture, Succeeded, Canceled:
+		return true
+	}
+	return false
+}
+
 // CaptureMethod says whether money is taken at once or only reserved.
 type CaptureMethod string
 

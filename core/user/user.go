@@ -26,11 +26,13 @@ type User struct {
 }
 
 // Patch is a partial change: nil leaves a field as it is. An empty Name clears
-// it; a nil value in Metadata deletes that key, others stay.
+// it; a nil value in Metadata deletes that key, others stay. ClearMetadata
+// deletes all keys that there were before Metadata is taken in.
 type Patch struct {
-	Email    *string
-	Name     *string
-	Metadata map[string]*string
+	Email         *string
+	Name          *string
+	Metadata      map[string]*string
+	ClearMetadata bool
 }
 
 // Creation is the user as it was when it was created, under its key. It
@@ -73,6 +75,9 @@ func (u User) Apply(p Patch, now time.Time) (User, error) {
 	}
 	if p.Name != nil {
 		u.Name = strings.TrimSpace(*p.Name)
+	}
+	if p.ClearMetadata {
+		u.Metadata = nil
 	}
 	if p.Metadata != nil {
 		metadata := maps.Clone(u.Metadata)

@@ -97,6 +97,12 @@ func TestApply(t *testing.T) {
 		{"an empty value stays a value", user.Patch{Metadata: map[string]*string{"plan": ptr("")}}, func(u *user.User) { u.Metadata["plan"] = "" }},
 		{"a key deleted", user.Patch{Metadata: map[string]*string{"plan": nil}}, func(u *user.User) { delete(u.Metadata, "plan") }},
 		{"a key deleted that is not there", user.Patch{Metadata: map[string]*string{"gone": nil}}, func(*user.User) {}},
+		{"all keys deleted", user.Patch{ClearMetadata: true}, func(u *user.User) { u.Metadata = map[string]string{} }},
+		{
+			"all keys replaced",
+			user.Patch{ClearMetadata: true, Metadata: map[string]*string{"plan": nil, "new": ptr("x")}},
+			func(u *user.User) { u.Metadata = map[string]string{"new": "x"} },
+		},
 		{"an empty patch of the metadata", user.Patch{Metadata: map[string]*string{}}, func(*user.User) {}},
 	}
 	for _, tt := range tests {

@@ -64,7 +64,7 @@ var rules = []rule{
 
 	// Inbound adapters: the core, and the connections that requests come on.
 	{"adapters/wire", "", "github.com/valyala/fasthttp"},
-	{"adapters/httpapi/api", "", "github.com/oapi-codegen/runtime"},
+	{"adapters/httpapi/api", "", "github.com/oapi-codegen/runtime github.com/go-json-experiment/json"},
 	{
 		"adapters/httpapi", types + " ports " + useCases + " adapters/httpapi/api adapters/wire",
 		"github.com/gofiber/fiber/v2 github.com/valyala/fasthttp github.com/go-json-experiment/json go.yaml.in/yaml/v3 golang.org/x/sync",

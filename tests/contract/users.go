@@ -36,6 +36,7 @@ func Users(t *testing.T, open func(t *testing.T) UsersHarness) {
 		{"old keys are given up, and nothing is left of old deleted users", usersPurged},
 		{"a change leaves the rest as it was", changeInPart},
 		{"metadata is merged, and nil deletes", metadataMerged},
+		{"all metadata can be cleared", metadataCleared},
 		{"a change of another version is refused", versionChecked},
 		{"a change to a taken email is refused", changeToTaken},
 		{"a change that is not valid changes nothing", invalidChange},
@@ -235,6 +236,28 @@ func metadataMerged(t *testing.T, h UsersHarness) {
 	stored, err := h.Users.FindByID(t.Context(), tenant, u.ID)
 	if err != nil || !same(stored, got) {
 		t.Errorf("%+v, %v", stored, err)
+	}
+}
+
+func metadataCleared(t *testing.T, h UsersHarness) {
+	u := create(t, h, newUser(t, "a", "ada@example.com"))
+	for _, row := range []struct {
+		patch user.Patch
+		want  string
+	}{
+		{user.Patch{ClearMetadata: true, Metadata: map[string]*string{"b": nil, "c": ptr("3")}}, "map[c:3]"},
+		{user.Patch{ClearMetadata: true}, "map[]"},
+		{user.Patch{ClearMetadata: true}, "map[]"},
+		{user.Patch{Metadata: map[string]*string{"d": ptr("4")}}, "map[d:4]"},
+	} {
+		got, err := h.Users.Update(t.Context(), tenant, u.ID, row.patch, 0)
+		if err != nil || fmt.Sprint(got.Metadata) != row.want {
+			t.Errorf("%+v: %v, %v", row.patch, got.Metadata, err)
+		}
+		stored, err := h.Users.FindByID(t.Context(), tenant, u.ID)
+		if err != nil || !same(stored, got) {
+			t.Errorf("%+v, %v", stored, err)
+		}
 	}
 }
 

@@ -463,13 +463,15 @@ type UserPage struct {
 	NextCursor string `json:"nextCursor,omitempty,omitzero"`
 }
 
-// UserPatch What is absent stays as it is. A metadata value of null deletes that key.
+// UserPatch A merge patch (RFC 7396). What is absent stays as it is, null clears what is optional.
 type UserPatch struct {
-	Email    *string            `json:"email,omitempty"`
-	Metadata map[string]*string `json:"metadata,omitempty,omitzero"`
+	Email *string `json:"email,omitempty"`
 
-	// Name Empty clears it.
-	Name *string `json:"name,omitempty"`
+	// Metadata Keys that are absent stay as they are; null deletes a key, and in place of the object all of them.
+	Metadata Nullable[map[string]Nullable[string]] `json:"metadata,omitzero"`
+
+	// Name null, or empty, clears it.
+	Name Nullable[string] `json:"name,omitzero"`
 }
 
 // Consistency defines model for consistency.
@@ -544,73 +546,85 @@ type E503 = Error
 // ListEmailsParams defines parameters for ListEmails.
 type ListEmailsParams struct {
 	Status MessageStatus `form:"status,omitempty" json:"status,omitempty,omitzero"`
-	Cursor Cursor        `form:"cursor,omitempty" json:"cursor,omitempty,omitzero"`
-	Limit  Limit         `form:"limit,omitempty" json:"limit,omitempty,omitzero"`
+
+	// Cursor The nextCursor of the page before.
+	Cursor Cursor `form:"cursor,omitempty" json:"cursor,omitempty,omitzero"`
+
+	// Limit How many a page has at most.
+	Limit Limit `form:"limit,omitempty" json:"limit,omitempty,omitzero"`
 }
 
 // SendEmailParams defines parameters for SendEmail.
 type SendEmailParams struct {
-	// IdempotencyKey 1 to 255 printable characters, quoted or bare.
+	// IdempotencyKey 1 to 255 printable ASCII characters, as a string of RFC 8941 in quotes, or bare.
 	IdempotencyKey IdempotencyKey `json:"Idempotency-Key,omitempty,omitzero"`
 }
 
 // ListEventsParams defines parameters for ListEvents.
 type ListEventsParams struct {
+	// Cursor The nextCursor of the page before.
 	Cursor Cursor `form:"cursor,omitempty" json:"cursor,omitempty,omitzero"`
-	Limit  Limit  `form:"limit,omitempty" json:"limit,omitempty,omitzero"`
+
+	// Limit How many a page has at most.
+	Limit Limit `form:"limit,omitempty" json:"limit,omitempty,omitzero"`
 }
 
 // ListPaymentsParams defines parameters for ListPayments.
 type ListPaymentsParams struct {
 	// Reference The provider's id of the payment: pi_…
-	Reference  Reference     `form:"reference,omitempty" json:"reference,omitempty,omitzero"`
+	Reference Reference `form:"reference,omitempty" json:"reference,omitempty,omitzero"`
+
+	// CustomerId As given when the payment was made.
 	CustomerId CustomerId    `form:"customerId,omitempty" json:"customerId,omitempty,omitzero"`
 	Status     PaymentStatus `form:"status,omitempty" json:"status,omitempty,omitzero"`
-	Cursor     Cursor        `form:"cursor,omitempty" json:"cursor,omitempty,omitzero"`
-	Limit      Limit         `form:"limit,omitempty" json:"limit,omitempty,omitzero"`
+
+	// Cursor The nextCursor of the page before.
+	Cursor Cursor `form:"cursor,omitempty" json:"cursor,omitempty,omitzero"`
+
+	// Limit How many a page has at most.
+	Limit Limit `form:"limit,omitempty" json:"limit,omitempty,omitzero"`
 }
 
 // CreatePaymentParams defines parameters for CreatePayment.
 type CreatePaymentParams struct {
-	// IdempotencyKey 1 to 255 printable characters, quoted or bare.
+	// IdempotencyKey 1 to 255 printable ASCII characters, as a string of RFC 8941 in quotes, or bare.
 	IdempotencyKey IdempotencyKey `json:"Idempotency-Key,omitempty,omitzero"`
 }
 
 // CancelPaymentParams defines parameters for CancelPayment.
 type CancelPaymentParams struct {
-	// IdempotencyKey 1 to 255 printable characters, quoted or bare.
+	// IdempotencyKey 1 to 255 printable ASCII characters, as a string of RFC 8941 in quotes, or bare.
 	IdempotencyKey IdempotencyKey `json:"Idempotency-Key,omitempty,omitzero"`
 }
 
 // CapturePaymentParams defines parameters for CapturePayment.
 type CapturePaymentParams struct {
-	// IdempotencyKey 1 to 255 printable characters, quoted or bare.
+	// IdempotencyKey 1 to 255 printable ASCII characters, as a string of RFC 8941 in quotes, or bare.
 	IdempotencyKey IdempotencyKey `json:"Idempotency-Key,omitempty,omitzero"`
 }
 
 // ConfirmPaymentParams defines parameters for ConfirmPayment.
 type ConfirmPaymentParams struct {
-	// IdempotencyKey 1 to 255 printable characters, quoted or bare.
+	// IdempotencyKey 1 to 255 printable ASCII characters, as a string of RFC 8941 in quotes, or bare.
 	IdempotencyKey IdempotencyKey `json:"Idempotency-Key,omitempty,omitzero"`
 }
 
 // RefundPaymentParams defines parameters for RefundPayment.
 type RefundPaymentParams struct {
-	// IdempotencyKey 1 to 255 printable characters, quoted or bare.
-	IdempotencyKey IdempotencyKey `json:"Idempotency-Key,omitempty,omitzero"`
-}
-
-// ResolvePaymentParams defines parameters for ResolvePayment.
-type ResolvePaymentParams struct {
-	// IdempotencyKey 1 to 255 printable characters, quoted or bare.
+	// IdempotencyKey 1 to 255 printable ASCII characters, as a string of RFC 8941 in quotes, or bare.
 	IdempotencyKey IdempotencyKey `json:"Idempotency-Key,omitempty,omitzero"`
 }
 
 // ListUsersParams defines parameters for ListUsers.
 type ListUsersParams struct {
-	Email  Email  `form:"email,omitempty" json:"email,omitempty,omitzero"`
+	// Email The one user with this address, or none.
+	Email Email `form:"email,omitempty" json:"email,omitempty,omitzero"`
+
+	// Cursor The nextCursor of the page before.
 	Cursor Cursor `form:"cursor,omitempty" json:"cursor,omitempty,omitzero"`
-	Limit  Limit  `form:"limit,omitempty" json:"limit,omitempty,omitzero"`
+
+	// Limit How many a page has at most.
+	Limit Limit `form:"limit,omitempty" json:"limit,omitempty,omitzero"`
 
 	// PatchbayConsistency strong: answer 503 rather than from a copy while the database is not available.
 	PatchbayConsistency ListUsersParamsPatchbayConsistency `json:"Patchbay-Consistency,omitempty,omitzero"`
@@ -621,7 +635,7 @@ type ListUsersParamsPatchbayConsistency string
 
 // CreateUserParams defines parameters for CreateUser.
 type CreateUserParams struct {
-	// IdempotencyKey 1 to 255 printable characters, quoted or bare.
+	// IdempotencyKey 1 to 255 printable ASCII characters, as a string of RFC 8941 in quotes, or bare.
 	IdempotencyKey IdempotencyKey `json:"Idempotency-Key,omitempty,omitzero"`
 }
 
@@ -686,6 +700,9 @@ type CreateUserJSONRequestBody = NewUser
 
 // UpdateUserJSONRequestBody defines body for UpdateUser for application/json ContentType.
 type UpdateUserJSONRequestBody = UserPatch
+
+// UpdateUserApplicationMergePatchPlusJSONRequestBody defines body for UpdateUser for application/merge-patch+json ContentType.
+type UpdateUserApplicationMergePatchPlusJSONRequestBody = UserPatch
 
 // ReceiveStripeWebhookJSONRequestBody defines body for ReceiveStripeWebhook for application/json ContentType.
 type ReceiveStripeWebhookJSONRequestBody = Event

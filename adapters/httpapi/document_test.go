@@ -1,0 +1,142 @@
+package httpapi_test
+
+import (
+	"encoding/json"
+	"html"
+	"maps"
+	"slices"
+	"strings"
+	"testing"
+
+	"patchbay/core/message"
+	"patchbay/core/payment"
+)
+
+// parameter is one of the document.
+type parameter struct {
+	Ref      string `json:"$ref"`
+	Name, In string
+}
+
+// described is an operation of the document, with all its parameters.
+type described struct {
+	method, path string
+	parameters   []parameter
+}
+
+// document is what the API says of itself.
+type document struct {
+	Paths      map[string]map[string]json.RawMessage
+	Components struct {
+		Parameters map[string]parameter
+		Schemas    map[string]struct{ Enum []string }
+	}
+}
+
+func (r *rig) document(t *testing.T) document {
+	t.Helper()
+	var d document
+	if err := json.Unmarshal([]byte(r.do(t, "GET", "/openapi.json", "").body), &d); err != nil || len(d.Paths) < 10 {
+		t.Fatalf("%d paths, %v", len(d.Paths), err)
+	}
+	return d
+}
+
+func (d document) operations(t *testing.T) []described {
+	t.Helper()
+	var all []described
+	for path, methods := range d.Paths {
+		var shared []parameter
+		if raw, ok := methods["parameters"]; ok {
+			if err := json.Unmarshal(raw, &shared); err != nil {
+				t.Fatal(err)
+			}
+		}
+		for method, raw := range methods {
+			if method == "parameters" {
+				continue
+			}
+			var own struct{ Parameters []parameter }
+			if err := json.Unmarshal(raw, &own); err != nil {
+				t.Fatal(err)
+			}
+			one := described{strings.ToUpper(method), path, slices.Concat(shared, own.Parameters)}
+			for i, p := range one.parameters {
+				if name, ok := strings.CutPrefix(p.Ref, "#/components/parameters/"); ok {
+					one.parameters[i] = d.Components.Parameters[name]
+				}
+			}
+			all = append(all, one)
+		}
+	}
+	return all
+}
+
+// A parameter that the document names is taken, and no other is.
+func TestTheDocumentNamesTheParametersOfEveryRoute(t *testing.T) {
+	t.Parallel()
+	r, _ := shop(t)
+	d := r.document(t)
+	inQuery := make(map[string]bool)
+	for _, p := range d.Components.Parameters {
+		if p.In == "query" {
+			inQuery[p.Name] = true
+		}
+	}
+	if len(inQuery) < 5 {
+		t.Fatalf("%v", inQuery)
+	}
+	for _, o := range d.operations(t) {
+		if !strings.HasPrefix(o.path, "/api/") || strings.HasPrefix(o.path, "/api/webhooks/") {
+			continue // these take any
+		}
+		has := func(name string) bool {
+			return slices.ContainsFunc(o.parameters, func(p parameter) bool { return p.In == "query" && p.Name == name })
+		}
+		for _, name := range slices.Sorted(maps.Keys(inQuery)) {
+			a := r.do(t, o.method, strings.ReplaceAll(o.path, "{id}", "pay_1")+"?"+name+"=", "")
+			if taken := a.err.Code != "unknown_parameter"; taken != has(name) {
+				t.Errorf("%s %s: the document says of %s %v, the API %d %s", o.method, o.path, name, has(name), a.status, a.body)
+			}
+		}
+	}
+}
+
+func TestThePageShowsTheParameters(t *testing.T) {
+	t.Parallel()
+	r := serve(t)
+	page := html.UnescapeString(r.do(t, "GET", "/docs", "").body)
+	articles := strings.Split(page, "<article>")
+	for _, o := range r.document(t).operations(t) {
+		head := `<span class="method">` + o.method + `</span> <code>` + o.path + `</code>`
+		at := slices.IndexFunc(articles, func(a string) bool { return strings.Contains(a, head) })
+		if at < 0 {
+			t.Errorf("%s %s is not shown", o.method, o.path)
+			continue
+		}
+		for _, p := range o.parameters {
+			if !strings.Contains(articles[at], "<code>"+p.Name) {
+				t.Errorf("%s %s is shown without %s", o.method, o.path, p.Name)
+			}
+		}
+	}
+}
+
+func TestTheDocumentNamesTheStatuses(t *testing.T) {
+	t.Parallel()
+	d := serve(t).document(t)
+	payments, emails := d.Components.Schemas["PaymentStatus"].Enum, d.Components.Schemas["MessageStatus"].Enum
+	if len(payments) != 7 || len(emails) != 7 {
+		t.Fatalf("%v, %v", payments, emails)
+	}
+	for _, s := range payments {
+		if !payment.Status(s).Known() {
+			t.Errorf("a payment is never %s", s)
+		}
+	}
+	for _, s := range emails {
+		if !message.Status(s).Known() {
+			t.Errorf("a message is never %s", s)
+		}
+	}
+}

@@ -1,0 +1,189 @@
+package httpapi_test
+
+import (
+	"fmt"
+	"strings"
+	"testing"
+
+	"patchbay/adapters/httpapi"
+)
+
+// calls are the routes that want a key where one is required, each with what it
+// needs to be served, and the pages.
+var calls = []struct{ method, path, body string }{
+	{"GET", "/api/users", ""},
+	{"GET", "/api/users/usr_1", ""},
+	{"POST", "/api/users", ada},
+	{"PATCH", "/api/users/usr_1", `{"name":"Eve"}`},
+	{"DELETE", "/api/users/usr_1", ""},
+	{"GET", "/api/events", ""},
+	{"GET", "/docs", ""},
+	{"GET", "/openapi.json", ""},
+}
+
+// ask sends a request with headers of its own, its Host among them.
+func (r *rig) ask(t *testing.T, method, target, headers, body string) answer {
+	t.Helper()
+	text := fmt.Sprintf("%s %s HTTP/1.1\r\n%s", method, target, headers)
+	if body != "" {
+		text += fmt.Sprintf("Content-Type: application/json\r\nContent-Length: %d\r\n", len(body))
+	}
+	return r.raw(t, text+"Connection: close\r\n\r\n"+body)
+}
+
+// Where no key is required, a proxy on this machine, or a page in a browser on it,
+// must not make the API everybody's.
+func TestWithoutAKeyOnlyThisMachineIsServed(t *testing.T) {
+	t.Parallel()
+	r := serve(t)
+	token := "Authorization: Bearer " + r.key(t) + "\r\n"
+	const local = "Host: localhost:8080\r\n"
+	for _, row := range []struct {
+		name, headers string
+		served        bool
+	}{
+		{"localhost", local, true},
+		{"localhost without a port", "Host: localhost\r\n", true},
+		{"localhost in capitals", "Host: LOCALHOST:1\r\n", true},
+		{"127.0.0.1", "Host: 127.0.0.1:8080\r\n", true},
+		{"another address of this machine", "Host: 127.8.9.10\r\n", true},
+		{"::1", "Host: [::1]\r\n", true},
+		{"::1 with a port", "Host: [::1]:8080\r\n", true},
+		{"::1 at length", "Host: [0:0:0:0:0:0:0:1]:8080\r\n", true},
+		{"the API's own page", local + "Origin: http://localhost:8080\r\nSec-Fetch-Site: same-origin\r\n", true},
+		{"a person who types the address", local + "Sec-Fetch-Site: none\r\n", true},
+
+		{"a public name", "Host: pay.shop.example\r\n", false},
+		{"a name that begins like one of ours", "Host: localhost.shop.example\r\n", false},
+		{"a name that ends like one of ours", "Host: shop.localhost:8080\r\n", false},
+		{"an address of the network", "Host: 192.168.0.7:8080\r\n", false},
+		{"any address", "Host: 0.0.0.0:8080\r\n", false},
+		{"an address with a name after it", "Host: 127.0.0.1.shop.example\r\n", false},
+		{"a short form of an address", "Host: 127.1\r\n", false},
+		{"an address of IPv4 in IPv6", "Host: [::ffff:127.0.0.1]\r\n", false},
+
+		{"a page of another name", local + "Origin: https://shop.example\r\n", false},
+		{"a page of the same name and another port", local + "Origin: http://localhost:3000\r\n", false},
+		{"a page of this machine by another name", local + "Origin: http://127.0.0.1:8080\r\n", false},
+		{"a page over TLS", local + "Origin: https://localhost:8080\r\n", false},
+		{"a page that hides where it is from", local + "Origin: null\r\n", false},
+		{"an empty origin", local + "Origin:\r\n", false},
+		{"two origins", local + "Origin: http://localhost:8080\r\nOrigin: https://shop.example\r\n", false},
+		{"another site", local + "Sec-Fetch-Site: cross-site\r\n", false},
+		{"another port of the same site", local + "Sec-Fetch-Site: same-site\r\n", false},
+		{"a site that nobody knows", local + "Sec-Fetch-Site: x\r\n", false},
+
+		{"Forwarded", local + "Forwarded: for=203.0.113.7\r\n", false},
+		{"X-Forwarded-For", local + "X-Forwarded-For: 203.0.113.7\r\n", false},
+		{"X-Forwarded-For of this machine", local + "X-Forwarded-For: 127.0.0.1\r\n", false},
+		{"X-Forwarded-For in small letters", local + "x-forwarded-for: 203.0.113.7\r\n", false},
+		{"X-Forwarded-Host", local + "X-Forwarded-Host: pay.shop.example\r\n", false},
+		{"X-Forwarded-Proto", local + "X-Forwarded-Proto: https\r\n", false},
+		{"X-Forwarded-Port", local + "X-Forwarded-Port: 443\r\n", false},
+		{"X-Real-IP", local + "X-Real-IP: 203.0.113.7\r\n", false},
+		{"Via", local + "Via: 1.1 proxy\r\n", false},
+		{"CF-Connecting-IP", local + "CF-Connecting-IP: 203.0.113.7\r\n", false},
+		{"True-Client-IP", local + "True-Client-IP: 203.0.113.7\r\n", false},
+		{"an empty one", local + "X-Forwarded-For:\r\n", false},
+	} {
+		t.Run(row.name, func(t *testing.T) {
+			for _, c := range calls {
+				before := len(r.users.all())
+				a := r.ask(t, c.method, c.path, row.headers, c.body)
+				if row.served {
+					if a.status >= 300 {
+						t.Errorf("%s %s: %d %s", c.method, c.path, a.status, a.body)
+					}
+					continue
+				}
+				a.refused(t, 403, "api_key_needed", "")
+				if !strings.Contains(a.err.Message, "patchbay keys create") {
+					t.Errorf("it does not say how to make a key: %s", a.err.Message)
+				}
+				if asked := r.users.all()[before:]; len(asked) != 0 {
+					t.Errorf("%s %s was done: %+v", c.method, c.path, asked)
+				}
+				if a := r.ask(t, c.method, c.path, row.headers+token, c.body); a.status >= 300 {
+					t.Errorf("%s %s with a key: %d %s", c.method, c.path, a.status, a.body)
+				}
+			}
+			// What is signed, and what says nothing of anybody, is for all.
+			for _, c := range []struct{ method, path, body string }{{"GET", "/healthz", ""}, {"GET", "/readyz", ""}, {"POST", "/api/webhooks/stripe", "{}"}} {
+				if a := r.ask(t, c.method, c.path, row.headers, c.body); a.status != 200 {
+					t.Errorf("%s %s: %d %s", c.method, c.path, a.status, a.body)
+				}
+			}
+		})
+	}
+	t.Run("an absolute target of another host", func(t *testing.T) {
+		r.ask(t, "GET", "http://pay.shop.example/api/users", "Host: pay.shop.example\r\n", "").refused(t, 403, "api_key_needed", "")
+	})
+	t.Run("HTTP/1.0 without a host", func(t *testing.T) {
+		r.raw(t, "GET /api/users HTTP/1.0\r\n\r\n").refused(t, 403, "api_key_needed", "")
+	})
+}
+
+// Those that are malformed, too: whatever reads them before, or does not.
+func TestTheHostsOfThisMachine(t *testing.T) {
+	t.Parallel()
+	for host, want := range map[string]bool{
+		"localhost": true, "localhost:8080": true, "127.0.0.1:1": true, "127.255.0.1": true, "[::1]": true, "[::1]:8080": true,
+		"": false, ":8080": false, "localhost:x": false, "localhost:8080:1": false, "localhost.": false, "localhost:80@shop.example": false,
+		"::1": false, "[::1": false, "[::1]x": false, "[::1].shop.example": false, "[::1%lo]": false, "[127.0.0.1]": false, "[]": false,
+		"127.0.0.1.": false, "127.0.0.01": false, "127.1": false, "2130706433": false, "0x7f000001": false, "0.0.0.0": false, "128.0.0.1": false,
+		"localhost,shop.example": false, "localhost shop.example": false, "localhost/": false, "local\x00host": false,
+	} {
+		if got := httpapi.Loopback(host); got != want {
+			t.Errorf("%q: %v", host, got)
+		}
+	}
+}
+
+// A page cannot send JSON to another origin unasked, but a POST without a body.
+func TestWithoutAKeyAPostWithoutABodyIsJudgedByItsOrigin(t *testing.T) {
+	t.Parallel()
+	r, _ := shop(t)
+	id := r.pay(t)
+	path := "/api/payments/" + id + "/refunds"
+	const local = "Host: localhost:8080\r\n"
+	r.ask(t, "POST", path, local+"Origin: https://shop.example\r\nContent-Type: text/plain\r\nContent-Length: 0\r\n", "").refused(t, 403, "api_key_needed", "")
+	r.ask(t, "POST", path, local+"Origin: https://shop.example\r\nSec-Fetch-Site: cross-site\r\nContent-Type: text/plain\r\n", "").refused(t, 403, "api_key_needed", "")
+	r.raw(t, "POST "+path+" HTTP/1.1\r\n"+local+"Origin: https://shop.example\r\nContent-Type: text/plain\r\n"+
+		"Transfer-Encoding: chunked\r\nConnection: close\r\n\r\n0\r\n\r\n").refused(t, 403, "api_key_needed", "")
+	if p := r.stored(t, id); p.AmountRefunded != 0 {
+		t.Fatalf("%d was refunded", p.AmountRefunded)
+	}
+	if a := r.ask(t, "POST", path, local+"Content-Length: 0\r\n", ""); a.status != 201 {
+		t.Errorf("of this machine: %d %s", a.status, a.body)
+	}
+}
+
+// Where keys are required they are what counts, wherever a request comes from.
+func TestWithKeysRequiredAnyOriginIsServed(t *testing.T) {
+	t.Parallel()
+	r := serve(t, func(s *httpapi.Server) { s.KeysRequired = true })
+	headers := "Host: pay.shop.example\r\nOrigin: https://shop.example\r\nX-Forwarded-For: 203.0.113.7\r\n"
+	for _, c := range calls {
+		a := r.ask(t, c.method, c.path, headers, c.body)
+		if open := c.path == "/docs" || c.path == "/openapi.json"; open && a.status != 200 || !open && a.status != 401 {
+			t.Errorf("%s %s without a key: %d %s", c.method, c.path, a.status, a.body)
+		}
+		if a := r.ask(t, c.method, c.path, headers+"Authorization: Bearer "+r.key(t)+"\r\n", c.body); a.status >= 300 {
+			t.Errorf("%s %s with one: %d %s", c.method, c.path, a.status, a.body)
+		}
+	}
+}
+
+// A key that is sent is checked, though none is required: a caller who was given
+// a key must notice that it is revoked.
+func TestAKeyThatIsSentIsChecked(t *testing.T) {
+	t.Parallel()
+	r := serve(t)
+	for _, c := range calls {
+		a := r.ask(t, c.method, c.path, "Host: localhost\r\nAuthorization: Bearer pbk_none\r\n", c.body)
+		a.refused(t, 401, "unauthorized", "")
+	}
+	if asked := r.users.all(); len(asked) != 0 {
+		t.Errorf("it was done: %+v", asked)
+	}
+}

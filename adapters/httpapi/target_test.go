@@ -1,0 +1,222 @@
+package httpapi_test
+
+import (
+	"encoding/json"
+	"fmt"
+	"log/slog"
+	"strings"
+	"testing"
+
+	"patchbay/adapters/httpapi"
+	"patchbay/adapters/payments/mockpay"
+	"patchbay/adapters/sys"
+	"patchbay/core/checkout"
+	"patchbay/core/idem"
+	"patchbay/core/payment"
+	"patchbay/ports"
+)
+
+// shop serves payments at a mock of a provider, whose book is in the journal too.
+func shop(t *testing.T) (*rig, *mockpay.Gateway) {
+	t.Helper()
+	var server *httpapi.Server
+	r := serve(t, func(s *httpapi.Server) { server = s })
+	log := slog.New(slog.DiscardHandler)
+	gateway, err := mockpay.New(mockpay.Options{Name: "mock", Journal: r.journal, Clock: sys.Clock{}, IDs: sys.IDs{}, Log: log})
+	if err != nil {
+		t.Fatal(err)
+	}
+	server.Checkout = checkout.New(checkout.Options{
+		Journal: r.journal, Gateways: []ports.PaymentGateway{gateway}, Clock: sys.Clock{}, IDs: sys.IDs{},
+		Secret: []byte("secret"), Owner: "one", Log: log,
+	})
+	return r, gateway
+}
+
+// pay makes a payment of 1000 cents that has succeeded, and returns its id.
+func (r *rig) pay(t *testing.T) string {
+	t.Helper()
+	a := r.do(t, "POST", "/api/payments", `{"amount":1000,"currency":"usd","paymentMethod":"pm_card_visa","confirm":true}`, asJSON)
+	var p struct{ ID string }
+	if err := json.Unmarshal([]byte(a.body), &p); err != nil || a.status != 201 {
+		t.Fatalf("%d %s, %v", a.status, a.body, err)
+	}
+	return p.ID
+}
+
+// stored is a payment as it is in the journal.
+func (r *rig) stored(t *testing.T, id string) payment.Payment {
+	t.Helper()
+	record, err := r.journal.Get(t.Context(), "default", "payment", id)
+	if err != nil {
+		t.Fatal(err)
+	}
+	var p payment.Payment
+	if err := json.Unmarshal(record.Body, &p); err != nil {
+		t.Fatal(err)
+	}
+	return p
+}
+
+// There is one spelling of a path, but for the id, which may be percent-encoded.
+func TestPathsAreStrict(t *testing.T) {
+	t.Parallel()
+	r := serve(t)
+	for _, row := range []struct {
+		name, path string
+		status     int
+	}{
+		{"as it is documented", "/api/users/usr_1", 200},
+		{"the id percent-encoded in part", "/api/users/usr%5F1", 200},
+		{"the id percent-encoded with small letters", "/api/users/usr%5f1", 200},
+		{"the whole id percent-encoded", "/api/users/%75%73%72%5F%31", 200},
+		{"as an absolute target", "http://localhost/api/users/usr_1", 200},
+
+		{"a slash at its end", "/api/users/usr_1/", 404},
+		{"two slashes at its beginning", "//api/users/usr_1", 404},
+		{"two slashes inside", "/api//users/usr_1", 404},
+		{"two slashes before the id", "/api/users//usr_1", 404},
+		{"capitals", "/API/users/usr_1", 404},
+		{"one capital", "/api/Users/usr_1", 404},
+		{"a dot", "/api/./users/usr_1", 404},
+		{"two dots", "/api/payments/../users/usr_1", 404},
+		{"an encoded letter of the route", "/api/%75sers/usr_1", 404},
+		{"an encoded slash of the route", "/api%2Fusers/usr_1", 404},
+		{"an encoded slash before the id", "/api/users%2Fusr_1", 404},
+		{"a backslash", `/api\users\usr_1`, 404},
+		{"a parameter of the path", "/api/users;v=1/usr_1", 404},
+
+		{"an encoded slash in the id", "/api/users/usr_1%2F", 404},
+		{"an encoded slash within the id", "/api/users/usr_1%2frefunds", 404},
+		{"an id that is encoded twice", "/api/users/usr%255F1", 404},
+		{"an id of a dot", "/api/users/.", 404},
+		{"an id of two dots", "/api/users/..", 404},
+		{"an id of two encoded dots", "/api/users/%2e%2E", 404},
+		{"a zero in the id", "/api/users/usr_1%00", 404},
+		{"a bar in the id", "/api/users/usr_1%7C", 404},
+		{"a blank in the id", "/api/users/usr_1%20", 404},
+		{"a plus in the id", "/api/users/usr+1", 404},
+		{"letters beyond ASCII", "/api/users/usr_1%C3%A4", 404},
+		{"an escape that is none", "/api/users/usr%5", 404},
+		{"an escape that is none either", "/api/users/usr%zz", 404},
+		{"too long", "/api/users/" + strings.Repeat("x", 256), 404},
+	} {
+		t.Run(row.name, func(t *testing.T) {
+			before := len(r.users.all())
+			a := r.raw(t, "GET "+row.path+" HTTP/1.1\r\nHost: localhost\r\n\r\n")
+			if row.status == 404 {
+				a.refused(t, 404, "not_found", "")
+				if calls := r.users.all()[before:]; len(calls) != 0 {
+					t.Errorf("the repository was asked: %+v", calls)
+				}
+				return
+			}
+			if got := r.users.last(t); a.status != row.status || got.id != "usr_1" {
+				t.Errorf("%d %s: %+v", a.status, a.body, got)
+			}
+		})
+	}
+}
+
+// What a key is stored under is that of earlier versions, byte for byte: what was
+// done under it there is not done again.
+func TestTheScopeOfAKeyIsTheCanonicalPath(t *testing.T) {
+	t.Parallel()
+	r, _ := shop(t)
+	id := r.pay(t)
+	path := "/api/payments/" + id + "/refunds"
+	refund := func(path, key string) {
+		t.Helper()
+		if a := r.do(t, "POST", path, `{"amount":100}`, asJSON, header{"Idempotency-Key": key}); a.status != 201 {
+			t.Fatalf("%d %s", a.status, a.body)
+		}
+	}
+	refund(path, "one")
+	refund(strings.ReplaceAll(path, "pay_", "%70ay%5f"), "two")
+	operations := r.stored(t, id).Operations
+	for i, key := range []string{"one", "two"} {
+		want := idem.New("default", "POST "+path, key, []byte(`{"amount":100}`))
+		if op := operations[i+1]; op.Key != want.Scoped || op.Fingerprint != want.Fingerprint {
+			t.Errorf("stored under %q with %q, want %+v", op.Key, op.Fingerprint, want)
+		}
+	}
+	const once = "default|POST /api/payments|"
+	r.do(t, "POST", "/api/payments", `{"amount":1000,"currency":"usd"}`, asJSON, header{"Idempotency-Key": "one"})
+	record, err := r.journal.Find(t.Context(), "payment", ports.ByIdem, idem.New("default", "POST /api/payments", "one", nil).Scoped)
+	if err != nil || !strings.HasPrefix(record.Idem, once) {
+		t.Errorf("%q, %v: want it under %q", record.Idem, err, once)
+	}
+}
+
+// A key that was used for one payment is another for the next one.
+func TestAKeyCountsForOnePath(t *testing.T) {
+	t.Parallel()
+	r, _ := shop(t)
+	first, second := r.pay(t), r.pay(t)
+	for _, id := range []string{first, second} {
+		a := r.do(t, "POST", "/api/payments/"+id+"/refunds", `{"amount":100}`, asJSON, header{"Idempotency-Key": "k"})
+		if a.status != 201 || a.header.Get("Idempotency-Replayed") != "" {
+			t.Errorf("%s: %d %s", id, a.status, a.body)
+		}
+	}
+}
+
+// A filter that is misspelled would list everything.
+func TestUnknownParametersAreRefused(t *testing.T) {
+	t.Parallel()
+	r := serve(t)
+	for _, row := range []struct{ target, code, param string }{
+		{"/api/users?emial=ada@example.com", "unknown_parameter", "emial"},
+		{"/api/users?Email=ada@example.com", "unknown_parameter", "Email"},
+		{"/api/users?limit=5&x=1", "unknown_parameter", "x"},
+		{"/api/users?x", "unknown_parameter", "x"},
+		{"/api/users?=1", "unknown_parameter", ""},
+		{"/api/users?reference=pi_1", "unknown_parameter", "reference"}, // another list's
+		{"/api/users/usr_1?limit=5", "unknown_parameter", "limit"},
+		{"/api/payments?customer=x", "unknown_parameter", "customer"},
+		{"/api/emails?to=x", "unknown_parameter", "to"},
+		{"/api/events?after=x", "unknown_parameter", "after"},
+		{"/api/users?" + strings.Repeat("x", 101), "unknown_parameter", ""},
+		{"/api/users?%ff=1", "unknown_parameter", ""},
+		{"/docs?x=1", "unknown_parameter", "x"},
+		{"/api/users?limit=5&limit=6", "duplicate_parameter", "limit"},
+		{"/api/users?limit=5&%6cimit=5", "duplicate_parameter", "limit"},
+		{"/api/users?limit=5&limit=", "duplicate_parameter", "limit"},
+	} {
+		t.Run(row.target, func(t *testing.T) {
+			r.do(t, "GET", row.target, "").refused(t, 400, row.code, row.param)
+		})
+	}
+	r.do(t, "POST", "/api/users?dryRun=true", ada, asJSON).refused(t, 400, "unknown_parameter", "dryRun")
+	r.do(t, "DELETE", "/api/users/usr_1?really=no", "").refused(t, 400, "unknown_parameter", "really")
+	if calls := r.users.all(); len(calls) != 0 {
+		t.Errorf("the repository was asked: %+v", calls)
+	}
+	for _, target := range []string{"/api/users?", "/api/users?&", "/api/users?&limit=5&", "/healthz?t=1", "/readyz?t=1"} {
+		if a := r.do(t, "GET", target, ""); a.status != 200 {
+			t.Errorf("%s: %d %s", target, a.status, a.body)
+		}
+	}
+	if a := r.do(t, "POST", "/api/webhooks/stripe?source=live", "{}"); a.status != 200 {
+		t.Errorf("a webhook whose URL was given a parameter: %d %s", a.status, a.body)
+	}
+}
+
+// A status that there is not would list nothing, which looks like an answer.
+func TestUnknownStatusesAreRefused(t *testing.T) {
+	t.Parallel()
+	r, _ := shop(t)
+	r.pay(t)
+	for _, status := range []string{"paid", "Succeeded", "succeeded ", "cancelled", "sent"} {
+		r.do(t, "GET", fmt.Sprintf("/api/payments?status=%s", strings.ReplaceAll(status, " ", "%20")), "").refused(t, 400, "invalid_status", "status")
+	}
+	for _, status := range []string{"succeded", "processing", "Queued"} {
+		r.do(t, "GET", "/api/emails?status="+status, "").refused(t, 400, "invalid_status", "status")
+	}
+	for status, n := range map[string]int{"succeeded": 1, "canceled": 0, "requires_payment_method": 0, "": 1} {
+		a := r.do(t, "GET", "/api/payments?status="+status, "")
+		if a.status != 200 || strings.Count(a.body, `"amountCapturable"`) != n {
+			t.Errorf("%q: %d %s, want %d", status, a.status, a.body, n)
+		}
+	}
+}
