@@ -47,10 +47,10 @@ func (s *Service) settle(ctx context.Context, st *stored, id string, r message.R
 	})
 	switch {
 	case errors.Is(serr, errSettled):
-		s.Log.Info("mailroom: outcome not taken", "message", st.message.ID, "attempt", id, "error", serr)
+		s.Log.DebugContext(ctx, "outcome of an email is no news", "email", st.message.ID, "attempt", id)
 		return nil
 	case serr != nil:
-		s.Log.Error("mailroom: outcome not saved", "message", st.message.ID, "attempt", id, "error", serr)
+		s.Log.ErrorContext(ctx, "outcome of an email is not saved", "email", st.message.ID, "tenant", st.message.Tenant, "attempt", id, "error", serr)
 	}
 	return serr
 }
