@@ -14,6 +14,7 @@ import (
 	"go.uber.org/fx/fxevent"
 
 	"patchbay/config"
+	"patchbay/core/logging"
 )
 
 const (
@@ -26,9 +27,10 @@ const (
 // Run serves until ctx ends, and then until what is under way is done.
 func Run(ctx context.Context, c *config.Config, logTo io.Writer) error {
 	opened := new(closers)
+	l := logger(c, logTo)
 	gateway := fx.New(
 		fx.Supply(c, opened),
-		fx.Provide(func() *slog.Logger { return logger(c.Log, logTo) }),
+		fx.Provide(func() (logging.Log, *slog.Logger) { return l, l.Logger }),
 		fx.WithLogger(func() fxevent.Logger { return fxevent.NopLogger }),
 		fx.StartTimeout(startLimit), fx.StopTimeout(drainLimit),
 		modules,
@@ -56,14 +58,16 @@ func Run(ctx context.Context, c *config.Config, logTo io.Writer) error {
 	return errors.Join(failed, gateway.Stop(stopping))
 }
 
-func logger(l config.Log, to io.Writer) *slog.Logger {
+// logger writes as the configuration says, and none of its secrets.
+func logger(c *config.Config, to io.Writer) logging.Log {
 	var level slog.Level
-	if err := level.UnmarshalText([]byte(l.Level)); err != nil {
+	if err := level.UnmarshalText([]byte(c.Log.Level)); err != nil {
 		level = slog.LevelInfo // the configuration has checked it
 	}
 	options := &slog.HandlerOptions{Level: level}
-	if l.Format == "json" {
-		return slog.New(slog.NewJSONHandler(to, options))
+	var handler slog.Handler = slog.NewTextHandler(to, options)
+	if c.Log.Format == "json" {
+		handler = slog.NewJSONHandler(to, options)
 	}
-	return slog.New(slog.NewTextHandler(to, options))
+	return logging.New(handler, c.Secrets()...)
 }

@@ -49,7 +49,7 @@ func CopyStorage(ctx context.Context, c *config.Config, from, to string, progres
 	if err != nil {
 		return done, err
 	}
-	s := surroundings{clock: sys.Clock{}, ids: sys.IDs{}, log: discard, looking: true}
+	s := surroundings{clock: sys.Clock{}, ids: sys.IDs{}, log: discard.Logger, outages: discard.Outages, looking: true}
 	opened := new(closers)
 	defer func() { err = errors.Join(err, opened.close(ctx)) }()
 	options := depot.Options{Clock: s.clock, Progress: progress, Ready: func() error {

@@ -2,13 +2,13 @@ package app
 
 import (
 	"context"
-	"log/slog"
 
 	"patchbay/config"
 	"patchbay/core/access"
+	"patchbay/core/logging"
 )
 
-var discard = slog.New(slog.DiscardHandler)
+var discard = logging.Discard()
 
 // WithKeys opens the store for managing API keys while no gateway runs on it.
 func WithKeys(ctx context.Context, c *config.Config, manage func(*access.Service) error) error {

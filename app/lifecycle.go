@@ -135,7 +135,7 @@ func publish(ctx context.Context, journal ports.Journal, log *slog.Logger) {
 	for {
 		moved, err := journal.Publish(ctx, publishing)
 		if err != nil && ctx.Err() == nil {
-			log.Warn("app: publishing to the feed failed", "error", err)
+			log.WarnContext(ctx, "events are not published to the feed", "error", err)
 		}
 		if moved > 0 {
 			continue

@@ -28,6 +28,7 @@ import (
 	"patchbay/core/feed"
 	"patchbay/core/idem"
 	"patchbay/core/inbox"
+	"patchbay/core/logging"
 	"patchbay/core/mailroom"
 	"patchbay/core/message"
 	"patchbay/core/payment"
@@ -49,6 +50,7 @@ type surroundings struct {
 	clock    ports.Clock
 	ids      ports.IDs
 	log      *slog.Logger
+	outages  *logging.Outages
 	metrics  *metrics.Metrics
 	secrets  installation.Secrets
 	owner    string                  // of leases: this process
@@ -59,15 +61,15 @@ type surroundings struct {
 	restored *restored
 }
 
-func newSurroundings(c *config.Config, log *slog.Logger) (surroundings, error) {
+func newSurroundings(c *config.Config, log logging.Log) (surroundings, error) {
 	secrets, err := installation.Open(c.DataDir())
 	if err != nil {
 		return surroundings{}, err
 	}
 	ids := sys.IDs{}
 	return surroundings{
-		clock: sys.Clock{}, ids: ids, log: log, metrics: metrics.New(), secrets: secrets, owner: ids.New("own"), base: new(atomic.Pointer[string]),
-		restored: newRestored(c, log),
+		clock: sys.Clock{}, ids: ids, log: log.Logger, outages: log.Outages, metrics: metrics.New(), secrets: secrets, owner: ids.New("own"), base: new(atomic.Pointer[string]),
+		restored: newRestored(c, log.Logger),
 	}, nil
 }
 
@@ -126,7 +128,7 @@ func newGateways(c *config.Config, store Storage, s surroundings) (accounts, []p
 	mocks := make(map[string]*mockpay.Gateway)
 	var bare accounts
 	var gateways []ports.PaymentGateway
-	for _, name := range c.Payments.Providers {
+	for i, name := range c.Payments.Providers {
 		p := c.Provider[name]
 		e, err := find(p)
 		if err != nil {
@@ -137,7 +139,7 @@ func newGateways(c *config.Config, store Storage, s surroundings) (accounts, []p
 			return nil, nil, mockWorker{}, fmt.Errorf("payment provider %q: %w", name, err)
 		}
 		bare = append(bare, gateway)
-		gateways = append(gateways, failover.NewGateway(gateway, within(p, s)))
+		gateways = append(gateways, failover.NewGateway(gateway, within(p, s, rolePayments(i == len(c.Payments.Providers)-1))))
 		s.metrics.AddReviews(name, payment.ReviewReasons()...)
 		if mock, ok := gateway.(*mockpay.Gateway); ok {
 			mocks["provider:"+name] = mock
@@ -161,7 +163,7 @@ type posts []ports.Mailer
 func newMailers(c *config.Config, s surroundings) (posts, []ports.Mailer, error) {
 	var bare posts
 	var mailers []ports.Mailer
-	for _, name := range c.Mail.Providers {
+	for i, name := range c.Mail.Providers {
 		p := c.Provider[name]
 		e, err := find(p)
 		if err != nil {
@@ -172,7 +174,7 @@ func newMailers(c *config.Config, s surroundings) (posts, []ports.Mailer, error)
 			return nil, nil, fmt.Errorf("mail provider %q: %w", name, err)
 		}
 		bare = append(bare, mailer)
-		mailers = append(mailers, failover.NewMailer(mailer, within(p, s)))
+		mailers = append(mailers, failover.NewMailer(mailer, within(p, s, roleMail(i == len(c.Mail.Providers)-1))))
 	}
 	return bare, mailers, nil
 }

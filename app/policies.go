@@ -1,7 +1,6 @@
 package app
 
 import (
-	"log/slog"
 	"time"
 
 	"patchbay/adapters/failover"
@@ -14,10 +13,11 @@ import (
 const fileDeadline = 30 * time.Second
 
 // within gives a provider its policy, and lets the log and the metrics know what it
-// decides.
-func within(p config.Provider, s surroundings) failover.Options {
+// decides. role is what the provider is for.
+func within(p config.Provider, s surroundings, as role) failover.Options {
 	c := p.Policy
 	s.metrics.Add(p.Name, decisions...)
+	tell := newObserver(p.Name, as, s)
 	return failover.Options{
 		Policy: failover.Policy{
 			Timeout: c.Timeout, Deadline: c.Deadline, Attempts: c.Attempts,
@@ -28,7 +28,7 @@ func within(p config.Provider, s surroundings) failover.Options {
 			Bulkhead: c.Bulkhead,
 		},
 		Observe: func(e failover.Event) {
-			observe(s.log, e)
+			tell.observe(e)
 			measure(s.metrics, e)
 		},
 	}
@@ -46,29 +46,6 @@ func storeDeadline(c *config.Config) time.Duration {
 // policy's time-out; a connection for each call under way is kept.
 func outbound(p config.Provider, baseURL string) httpclient.Options {
 	return httpclient.Options{BaseURL: baseURL, Timeout: p.Policy.Timeout, MaxConns: p.Policy.Bulkhead}
-}
-
-// observe logs what an operator wants to know of: a provider that fails or is
-// left alone, and an account that a person must look after.
-func observe(log *slog.Logger, e failover.Event) {
-	switch e.Decision {
-	case failover.Opened:
-		log.Warn("provider is left alone", "provider", e.Provider)
-	case failover.Probing:
-		log.Info("provider is probed", "provider", e.Provider)
-	case failover.Closed:
-		log.Info("provider is back", "provider", e.Provider)
-	case failover.Overloaded, failover.Spared:
-		log.Warn("provider is overloaded", "provider", e.Provider, "op", e.Op, "decision", e.Decision)
-	case failover.Tried:
-		if e.Failed && e.Kind.Rule().Alert {
-			log.Error("the account at a provider was refused: look after it", "provider", e.Provider, "op", e.Op, "kind", e.Kind)
-		}
-	case failover.Refusing:
-		log.Error("a provider refuses one request after the other: look whether the account may do what is asked of it",
-			"provider", e.Provider, "op", e.Op)
-	case failover.Retried, failover.Skipped: // for metrics
-	}
 }
 
 // decisions are what is decided about a call, and counted.

@@ -1,8 +1,6 @@
 package app
 
 import (
-	"bytes"
-	"log/slog"
 	"net/http"
 	"net/http/httptest"
 	"strings"
@@ -15,37 +13,18 @@ import (
 	"patchbay/core/fault"
 )
 
+// quiet is surroundings whose log nobody reads.
+func quiet() surroundings {
+	return surroundings{log: discard.Logger, outages: discard.Outages, metrics: metrics.New()}
+}
+
 // The default stands in the configuration, which is read without adapters, and
 // with the adapter, which works without a configuration.
 func TestThereIsOneDefaultPolicy(t *testing.T) {
 	t.Parallel()
-	got := within(config.Provider{Policy: config.StandardPolicy()}, surroundings{log: slog.New(slog.DiscardHandler), metrics: metrics.New()}).Policy
+	got := within(config.Provider{Policy: config.StandardPolicy()}, quiet(), roleMail(true)).Policy
 	if got != failover.Default {
 		t.Errorf("configured: %+v; of the adapter: %+v", got, failover.Default)
-	}
-}
-
-func TestWhatTheLogSaysOfAProvider(t *testing.T) {
-	t.Parallel()
-	for name, c := range map[string]struct {
-		event failover.Event
-		want  string // in the log, nothing where empty
-	}{
-		"it is left alone":                  {failover.Event{Decision: failover.Opened}, "level=WARN"},
-		"it is back":                        {failover.Event{Decision: failover.Closed}, "level=INFO"},
-		"its account was refused":           {failover.Event{Decision: failover.Tried, Failed: true, Kind: fault.Unauthorized}, "level=ERROR"},
-		"its account is used up":            {failover.Event{Decision: failover.Tried, Failed: true, Kind: fault.QuotaExceeded}, "level=ERROR"},
-		"it could not be reached":           {failover.Event{Decision: failover.Tried, Failed: true, Kind: fault.Unavailable}, ""},
-		"a call went well":                  {failover.Event{Decision: failover.Tried}, ""},
-		"too many calls are under way":      {failover.Event{Decision: failover.Overloaded}, "level=WARN"},
-		"it is skipped, as was said before": {failover.Event{Decision: failover.Skipped}, ""},
-	} {
-		var log bytes.Buffer
-		c.event.Provider = "acme"
-		observe(slog.New(slog.NewTextHandler(&log, nil)), c.event)
-		if got := log.String(); (got == "") != (c.want == "") || !strings.Contains(got, c.want) || got != "" && !strings.Contains(got, "provider=acme") {
-			t.Errorf("%s: %q", name, got)
-		}
 	}
 }
 
@@ -63,9 +42,9 @@ func TestWhatTheMetricsSayOfAProvider(t *testing.T) {
 		`patchbay_breaker_state{provider="acme"} 1`:                              {Decision: failover.Probing},
 		`patchbay_breaker_state{provider="acme"} 0`:                              {Decision: failover.Closed},
 	} {
-		s := surroundings{log: slog.New(slog.DiscardHandler), metrics: metrics.New()}
+		s := quiet()
 		e.Provider = "acme"
-		within(config.Provider{Name: "acme", Policy: config.StandardPolicy()}, s).Observe(e)
+		within(config.Provider{Name: "acme", Policy: config.StandardPolicy()}, s, roleMail(true)).Observe(e)
 		w := httptest.NewRecorder()
 		s.metrics.Handler().ServeHTTP(w, httptest.NewRequest(http.MethodGet, "/metrics", nil))
 		if !strings.Contains(w.Body.String(), "\n"+want+"\n") {

@@ -22,7 +22,7 @@ func ReopenStorage(ctx context.Context, c *config.Config, name string, force boo
 	if err := exists(p); err != nil {
 		return "", err
 	}
-	s := surroundings{clock: sys.Clock{}, ids: sys.IDs{}, log: discard, looking: true}
+	s := surroundings{clock: sys.Clock{}, ids: sys.IDs{}, log: discard.Logger, outages: discard.Outages, looking: true}
 	opened := new(closers)
 	defer func() { err = errors.Join(err, opened.close(ctx)) }()
 	store, err := openSide(ctx, opened, p, s)

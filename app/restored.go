@@ -63,7 +63,7 @@ func (r *restored) use(ctx context.Context, name string, store Storage, clock po
 	if !older || at.IsZero() { // a new store is never older
 		return nil
 	}
-	r.log.Warn("the store is an older copy: what came after it was made is not known; mail that must not go out twice, and was due, is not sent",
+	r.log.WarnContext(ctx, "store is an older copy: what came after it was made is not known; mail that must not go out twice, and was due, is not sent",
 		"provider", name)
 	if store.aged != nil {
 		err = store.aged.Known(ctx)
@@ -106,7 +106,7 @@ func (r *restored) run(ctx context.Context, journal ports.Journal) {
 	for at := installation.Seen(r.dir, r.store); ; {
 		var err error
 		if at, err = r.follow(context.WithoutCancel(ctx), journal, at); err != nil && ctx.Err() == nil {
-			r.log.Warn("app: an older copy of the store would not be told from it", "error", err)
+			r.log.WarnContext(ctx, "it is not kept how far the store has come: an older copy of it would not be told from it", "error", err)
 		}
 		if ctx.Err() != nil {
 			return

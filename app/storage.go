@@ -56,11 +56,9 @@ func openStorage(l fx.Lifecycle, c *config.Config, s surroundings) (Storage, fal
 func (f *fallback) open(ctx context.Context, l fx.Lifecycle, c *config.Config, s surroundings) (Storage, error) {
 	p, path := c.Provider[c.Storage.Provider], c.Spool()
 	_, serr := os.Stat(path)
-	store, bounded, err := openBounded(ctx, l, p, s)
-	switch {
-	case fault.Is(err, fault.Unavailable) && bounded != nil && path != "" && serr == nil:
-		s.log.Warn("the database is not available; webhooks and mail are kept here until it is", "provider", p.Name, "error", err)
-	case err != nil:
+	store, bounded, err := openBounded(ctx, l, p, s, roleStore(c))
+	kept := fault.Is(err, fault.Unavailable) && bounded != nil && path != "" && serr == nil
+	if err != nil && !kept {
 		return Storage{}, err
 	}
 	f.bounded = bounded
@@ -72,7 +70,7 @@ func (f *fallback) open(ctx context.Context, l fx.Lifecycle, c *config.Config, s
 		return Storage{}, fmt.Errorf("storage.spool: %w", err)
 	}
 	l.Append(fx.StopHook(held.Close))
-	f.local = held.Journal()
+	f.local = observed("spool", failover.Store{Journal: held.Journal()}, s, spoolFile).Journal()
 	f.spool, err = openSpool(ctx, store.Journal, f.local, s)
 	store.Journal = f.spool
 	return store, err
@@ -92,7 +90,7 @@ func openSpool(ctx context.Context, store, local ports.Journal, s surroundings) 
 
 // openBounded opens a store, within its policy where it is a server. One that is
 // not available is returned with that error: it may be opened later.
-func openBounded(ctx context.Context, l fx.Lifecycle, p config.Provider, s surroundings) (Storage, *failover.Storage, error) {
+func openBounded(ctx context.Context, l fx.Lifecycle, p config.Provider, s surroundings, as role) (Storage, *failover.Storage, error) {
 	e, err := find(p)
 	if err != nil {
 		return Storage{}, nil, err
@@ -103,6 +101,8 @@ func openBounded(ctx context.Context, l fx.Lifecycle, p config.Provider, s surro
 			return Storage{}, nil, err
 		}
 		l.Append(fx.StopHook(store.Close))
+		told := observed(p.Name, failover.Store{Journal: store.Journal, Users: store.Users}, s, as)
+		store.Journal, store.Users = told.Journal(), told.Users()
 		return store, nil, nil
 	}
 	bounded := failover.NewStorage(p.Name, func(ctx context.Context) (failover.Store, error) {
@@ -111,9 +111,14 @@ func openBounded(ctx context.Context, l fx.Lifecycle, p config.Provider, s surro
 			return failover.Store{}, err
 		}
 		return failover.Store{Journal: store.Journal, Users: store.Users, Close: store.Close}, nil
-	}, within(p, s))
+	}, within(p, s, as))
 	l.Append(fx.StopHook(bounded.Close))
 	return Storage{Journal: bounded.Journal(), Users: bounded.Users(), Closer: bounded}, bounded, bounded.Open(ctx)
+}
+
+// observed has the log tell of a store of this machine that fails.
+func observed(name string, store failover.Store, s surroundings, as role) *failover.Storage {
+	return failover.Observe(name, store, newObserver(name, as, s).observe)
 }
 
 // openStore opens a store, and marks it as in use: nothing is copied into it from now
@@ -134,10 +139,9 @@ func openStore(ctx context.Context, e entry, p config.Provider, s surroundings) 
 
 func (f *fallback) openStandby(ctx context.Context, l fx.Lifecycle, c *config.Config, store Storage, s surroundings) error {
 	p := c.Provider[c.Storage.Standby]
-	other, bounded, err := openBounded(ctx, l, p, s)
+	other, bounded, err := openBounded(ctx, l, p, s, standby)
 	if fault.Is(err, fault.Unavailable) && bounded != nil {
-		s.log.Warn("the standby is not available", "provider", p.Name, "error", err)
-		err = nil
+		err = nil // it is looked for, and the log says so
 	}
 	if err != nil {
 		return err

@@ -21,16 +21,20 @@ type calls struct {
 	unknown  error // of the first try whose outcome is not known
 }
 
-func (c *calls) note(err error, took time.Duration) error {
+// note tells of a try. left says that its caller has gone.
+func (c *calls) note(err error, took time.Duration, left bool) error {
 	c.tries++
-	c.last = err
 	e := Event{Op: c.op, Decision: Tried, Attempt: c.tries, Took: took}
 	if err != nil {
-		e.Failed, e.Kind = true, fault.KindOf(err)
+		if e.Counts = !left && blames(fault.From(err)); e.Counts {
+			err = c.blame(err)
+		}
+		e.Failed, e.Kind, e.Err = true, fault.KindOf(err), err
 		if e.Kind == fault.UnknownOutcome && c.unknown == nil {
 			c.unknown = err
 		}
 	}
+	c.last = err
 	c.tell(e)
 	c.refusing(e)
 	return err
@@ -43,7 +47,7 @@ func (c *calls) refusing(e Event) {
 	case !e.Failed && c.refused.Load() != 0:
 		c.refused.Store(0)
 	case e.Failed && e.Kind == fault.Refused && c.refused.Add(1)%refusedInARow == 0:
-		c.tell(Event{Op: c.op, Decision: Refusing, Failed: true, Kind: e.Kind})
+		c.tell(Event{Op: c.op, Decision: Refusing, Failed: true, Kind: e.Kind, Err: e.Err})
 	}
 }
 

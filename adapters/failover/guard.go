@@ -23,7 +23,9 @@ type guard struct {
 	bulkhead bulkhead.Bulkhead[any]
 	share    *share
 	budget   budget.Budget
-	refused  atomic.Int64 // Refused in a row, without a success between
+	refused  atomic.Int64                // Refused in a row, without a success between
+	cause    atomic.Pointer[fault.Error] // of the last failure that counted
+	underway atomic.Int64                // calls
 }
 
 // sort is what calls of one sort have in common.
@@ -42,7 +44,7 @@ func newGuard(provider string, o Options) *guard {
 	}
 	b := o.Policy.Breaker
 	g.breaker = circuitbreaker.NewBuilder[any]().
-		HandleIf(func(_ any, err error) bool { return err != nil && counts(err) }).
+		HandleIf(func(_ any, err error) bool { return counts(err) }).
 		WithFailureRateThreshold(float64(b.FailureRate)/100, uint(b.MinimumCalls), b.Window).
 		WithSuccessThresholdRatio(probesGood, probes).
 		WithDelay(b.Open).
@@ -52,7 +54,7 @@ func newGuard(provider string, o Options) *guard {
 			}
 			return b.Open
 		}).
-		OnOpen(func(circuitbreaker.StateChangedEvent) { g.tell(Event{Decision: Opened}) }).
+		OnOpen(func(circuitbreaker.StateChangedEvent) { g.tell(g.opened()) }).
 		OnHalfOpen(func(circuitbreaker.StateChangedEvent) { g.tell(Event{Decision: Probing}) }).
 		OnClose(func(circuitbreaker.StateChangedEvent) { g.tell(Event{Decision: Closed}) }).
 		Build()
@@ -65,6 +67,23 @@ func newGuard(provider string, o Options) *guard {
 func (g *guard) tell(e Event) {
 	e.Provider = g.provider
 	g.observe(e)
+}
+
+// opened tells that the breaker has opened, and why.
+func (g *guard) opened() Event {
+	e := Event{Decision: Opened}
+	if cause := g.cause.Load(); cause != nil {
+		e.Failed, e.Kind, e.Err, e.Counts = true, cause.Kind, cause, true
+	}
+	return e
+}
+
+// blame keeps what the provider failed with, and gives it the provider's name, where it
+// has none.
+func (g *guard) blame(err error) error {
+	err = named(err, fault.From(err), g.provider)
+	g.cause.Store(fault.From(err))
+	return err
 }
 
 // available returns Unavailable, with the time to wait, while the breaker is
@@ -92,6 +111,8 @@ func (g *guard) do(ctx context.Context, op string, of sort, call func(ctx contex
 		return fault.Wrap(fault.Canceled, "failover."+op, err)
 	}
 	caller := ctx.Err
+	g.underway.Add(1)
+	defer g.underway.Add(-1)
 	ctx, cancel := context.WithTimeout(ctx, g.policy.Deadline)
 	defer cancel()
 	c := &calls{guard: g, op: op, sort: of}
@@ -104,8 +125,9 @@ func (g *guard) do(ctx context.Context, op string, of sort, call func(ctx contex
 			defer cancel()
 			began := time.Now()
 			err := call(attempt)
-			err = c.note(err, time.Since(began))
-			if err != nil && errors.Is(caller(), context.Canceled) {
+			left := err != nil && errors.Is(caller(), context.Canceled)
+			err = c.note(err, time.Since(began), left)
+			if left {
 				return abandoned{err}
 			}
 			return err
@@ -123,9 +145,10 @@ func (a abandoned) Unwrap() error { return a.error }
 // counts reports whether a failure is held against the provider.
 func counts(err error) bool {
 	var left abandoned
-	f := fault.From(err)
-	return f.Kind.Rule().Trips && !f.Blameless && !errors.As(err, &left)
+	return err != nil && blames(fault.From(err)) && !errors.As(err, &left)
 }
+
+func blames(f *fault.Error) bool { return f.Kind.Rule().Trips && !f.Blameless }
 
 // result is what the calls come to. refused is what the policies say: of their
 // own, or what the last try said.

@@ -91,6 +91,8 @@ type Event struct {
 	Decision Decision
 	Failed   bool
 	Kind     fault.Kind    // where Failed
+	Err      error         // where Failed; of Opened, what the provider failed with last, nil where that is not known
+	Counts   bool          // the failure is held against the provider
 	Attempt  int           // from 1
 	Took     time.Duration // the try
 	Wait     time.Duration // before the next

@@ -35,6 +35,8 @@ type Storage struct {
 	open  func(ctx context.Context) (Store, error)
 	store atomic.Pointer[Store]
 	guard *guard
+	// observed is set in place of open and guard where the store has no policy.
+	observed *observed
 }
 
 // NewStorage decorates what open opens. It is not open before Open or Watch.
@@ -46,7 +48,7 @@ func NewStorage(name string, open func(ctx context.Context) (Store, error), o Op
 func (s *Storage) Open(ctx context.Context) error {
 	opened, err := s.open(ctx)
 	if err != nil {
-		s.guard.breaker.Open()
+		s.down(ctx, err)
 		return err
 	}
 	s.store.Store(&opened)
@@ -73,10 +75,18 @@ func (s *Storage) look(ctx context.Context) {
 	switch err := s.ping(ctx); {
 	case ctx.Err() != nil:
 	case err != nil && !b.IsOpen():
-		b.Open()
+		s.down(ctx, err)
 	case err == nil && !b.IsClosed():
 		b.Close()
 	}
+}
+
+// down leaves the store alone, and tells why.
+func (s *Storage) down(ctx context.Context, err error) {
+	if ctx.Err() == nil {
+		_ = s.guard.blame(err) // for the log; the caller has its own words for it
+	}
+	s.guard.breaker.Open()
 }
 
 func (s *Storage) ping(ctx context.Context) error {
@@ -98,7 +108,12 @@ func (s *Storage) Close() error {
 }
 
 // Available implements ports.Availability.
-func (s *Storage) Available() error { return s.guard.available() }
+func (s *Storage) Available() error {
+	if s.observed != nil {
+		return nil
+	}
+	return s.guard.available()
+}
 
 // Journal gives the store's journal.
 func (s *Storage) Journal() ports.Journal { return journal{s} }
@@ -117,8 +132,15 @@ var errNotOpen = fault.New(fault.Unavailable, "store_not_open", "the database ha
 func in[T any](ctx context.Context, s *Storage, op string, call func(ctx context.Context, o *Store) (T, error)) (T, error) {
 	var out T
 	opened := s.store.Load()
+	if s.observed != nil {
+		out, err := call(ctx, opened)
+		return out, s.observed.note(ctx, op, err)
+	}
 	if opened == nil {
-		return out, errNotOpen
+		s.guard.tell(Event{Op: op, Decision: Skipped})
+		missing := *errNotOpen
+		missing.Provider = s.guard.provider
+		return out, &missing
 	}
 	err := s.guard.do(ctx, op, storing, func(ctx context.Context) (err error) {
 		began := time.Now()

@@ -98,7 +98,7 @@ func (a *KnownAccounts) learn(ctx context.Context, g ports.PaymentGateway) {
 		}
 		kind := fault.KindOf(err)
 		if int(kind) != said && ctx.Err() == nil {
-			a.log.Warn("checkout: a provider's account is not known yet; where the key may not read it, write account in the configuration",
+			a.log.WarnContext(ctx, "provider's account is not known yet; where the key may not read it, write account in the configuration",
 				"provider", provider, "error", err)
 			said = int(kind)
 		}
@@ -173,16 +173,16 @@ func (a *KnownAccounts) keep(ctx context.Context, provider, id, before string) {
 	if id == "" {
 		return
 	}
-	a.log.Info("checkout: a provider's account is known", "provider", provider, "account", id)
+	a.log.InfoContext(ctx, "provider's account is known", "provider", provider, "account", id)
 	if before != "" && before != id {
-		a.log.Warn("checkout: a provider's name means another account now; what is open at the one before is not asked for here",
+		a.log.WarnContext(ctx, "provider's name means another account now; what is open at the one before is not asked for here",
 			"provider", provider, "account", id, "before", before)
 	}
 	if a.digests[provider] == "" {
 		return
 	}
 	if err := a.save(ctx, provider, identity{id, a.digests[provider]}); err != nil && ctx.Err() == nil {
-		a.log.Warn("checkout: a provider's account could not be kept", "provider", provider, "error", err)
+		a.log.WarnContext(ctx, "provider's account is not kept", "provider", provider, "error", err)
 	}
 }
 

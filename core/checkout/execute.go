@@ -111,7 +111,7 @@ func (s *Service) execute(ctx context.Context, st stored, id string, to *reply) 
 		case err != nil:
 			// The provider has answered, and nobody can be told so for sure. The
 			// lease runs out, and the resolver asks again under the same key.
-			s.Log.Error("checkout: outcome not saved", "payment", st.payment.ID, "operation", id, "error", err)
+			s.Log.ErrorContext(ctx, "outcome of a payment is not saved", "payment", st.payment.ID, "tenant", st.payment.Tenant, "operation", id, "error", err)
 			op.Outcome, st.payment.Status = payment.Unknown, payment.Processing
 			return Result{Payment: st.payment, Operation: op}, nil
 		case next != "":

@@ -60,7 +60,7 @@ var retries = queue.Backoff{5 * time.Second, 10 * time.Second, 30 * time.Second,
 func (s *Service) resolve(ctx context.Context, c ports.Claim) {
 	st, err := decode(c.Record)
 	if err != nil {
-		s.Log.Error("checkout: payment cannot be read", "payment", c.ID, "error", err)
+		s.Log.ErrorContext(ctx, "payment cannot be decoded", "payment", c.ID, "tenant", c.Tenant, "error", err)
 		return
 	}
 	st.ahead = c.Due.Add(-lease).Sub(s.Clock.Now())
@@ -79,7 +79,7 @@ func (s *Service) resolve(ctx context.Context, c ports.Claim) {
 		err = s.investigate(ctx, st, op.ID)
 	}
 	if err != nil {
-		s.Log.Error("checkout: outcome not saved", "payment", c.ID, "error", err)
+		s.Log.ErrorContext(ctx, "outcome of a payment is not saved", "payment", c.ID, "tenant", c.Tenant, "error", err)
 	}
 }
 
@@ -232,7 +232,7 @@ func (s *Service) disown(ctx context.Context, st *stored, id string) {
 		return nil
 	})
 	if err != nil {
-		s.Log.Error("checkout: outcome not saved", "payment", st.payment.ID, "operation", id, "error", err)
+		s.Log.ErrorContext(ctx, "outcome of a payment is not saved", "payment", st.payment.ID, "tenant", st.payment.Tenant, "operation", id, "error", err)
 	}
 }
 

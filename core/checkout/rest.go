@@ -50,13 +50,13 @@ func keptUntil(op *payment.Operation) time.Time {
 func (s *Service) age(ctx context.Context, c ports.Claim) {
 	st, err := decode(c.Record)
 	if err != nil {
-		s.Log.Error("checkout: payment cannot be read", "payment", c.ID, "error", err)
+		s.Log.ErrorContext(ctx, "payment cannot be decoded", "payment", c.ID, "tenant", c.Tenant, "error", err)
 		return
 	}
 	p := &st.payment
 	if due := sweepDue(p); !due.IsZero() && !s.Clock.Now().Before(due) {
 		if err := s.sweep(ctx, &st); err != nil {
-			s.Log.Warn("checkout: the provider does not tell how a payment stands; it is asked again", "payment", c.ID, "error", err)
+			s.Log.WarnContext(ctx, "provider does not tell how a payment stands; it is asked again", "payment", c.ID, "tenant", c.Tenant, "error", err)
 		}
 	}
 	now := s.Clock.Now()
@@ -70,6 +70,6 @@ func (s *Service) age(ctx context.Context, c ports.Claim) {
 	}
 	// Conflict: something was done with it meanwhile; it comes here again.
 	if err := s.save(ctx, &st); err != nil && !fault.Is(err, fault.Conflict) {
-		s.Log.Warn("checkout: keys not given up; it is tried again", "payment", c.ID, "error", err)
+		s.Log.WarnContext(ctx, "keys of a payment are not given up; it is tried again", "payment", c.ID, "tenant", c.Tenant, "error", err)
 	}
 }

@@ -100,14 +100,14 @@ func (s *Service) recollect(ctx context.Context) {
 	if at.IsZero() {
 		return
 	}
-	s.Log.Warn("checkout: an older copy of the store was put back; no payment is made until it is known what the providers hold")
+	s.Log.WarnContext(ctx, "an older copy of the store was put back; no payment is made until it is known what the providers hold")
 	var walks sync.WaitGroup
 	for _, g := range s.Gateways {
 		walks.Go(func() { s.walkThrough(ctx, g, at.Add(-idem.Kept-pad)) })
 	}
 	walks.Wait()
 	if ctx.Err() == nil {
-		s.Log.Info("checkout: it is known what the providers hold; payments are made")
+		s.Log.InfoContext(ctx, "it is known what the providers hold; payments are made")
 	}
 }
 
@@ -118,7 +118,7 @@ func (s *Service) walkThrough(ctx context.Context, g ports.PaymentGateway, since
 	for {
 		page, err := s.page(ctx, g, r)
 		if err != nil {
-			s.Log.Warn("checkout: what a provider holds is not known; no payment is made until it is", "provider", g.Name(), "error", err)
+			s.Log.WarnContext(ctx, "it is not known what a provider holds; no payment is made until it is", "provider", g.Name(), "error", err)
 			select {
 			case <-time.After(blind):
 				continue

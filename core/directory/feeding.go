@@ -27,7 +27,7 @@ func (s *Standby) Run(ctx context.Context) {
 	for {
 		// Conflict: another gateway that feeds it has come further.
 		if err := s.feed(ctx); err != nil && !fault.Is(err, fault.Conflict) && ctx.Err() == nil {
-			s.Log.Warn("directory: the standby was not fed", "error", err)
+			s.Log.WarnContext(ctx, "standby is not fed", "error", err)
 		}
 		select {
 		case <-ctx.Done():

@@ -21,12 +21,12 @@ func (s *Service) apply(ctx context.Context, r ports.Record) {
 	s.settle(&r, &e, err)
 	if erased && r.Index.Status != stateWaiting {
 		if err := e.erase(&r, s.Clock.Now()); err != nil {
-			s.Log.Error("inbox: event not erased", "event", r.ID, "error", err)
+			s.Log.ErrorContext(ctx, "webhook is not erased", "webhook", r.ID, "error", err)
 		}
 	}
 	if err := s.Journal.Save(ctx, &r)[0]; err != nil {
 		// The lease runs out, and the event is applied again.
-		s.Log.Warn("inbox: state of event not saved", "event", r.ID, "error", err)
+		s.Log.WarnContext(ctx, "outcome of a webhook is not saved; it is applied again", "webhook", r.ID, "error", err)
 	}
 }
 

@@ -45,7 +45,7 @@ func (s *Service) pass(ctx context.Context, st *stored, next string) {
 		defer cancel()
 		err := s.save(ctx, st)
 		if err != nil {
-			s.Log.Warn("mailroom: message not passed on", "message", st.message.ID, "error", err)
+			s.Log.WarnContext(ctx, "email is not passed on", "email", st.message.ID, "tenant", st.message.Tenant, "error", err)
 		}
 		return err
 	})

@@ -50,7 +50,7 @@ func keptUntil(m *message.Message) time.Time {
 func (s *Service) age(ctx context.Context, c ports.Claim) {
 	st, err := decode(c.Record)
 	if err != nil {
-		s.Log.Error("mailroom: message cannot be read", "message", c.ID, "error", err)
+		s.Log.ErrorContext(ctx, "email cannot be decoded", "email", c.ID, "tenant", c.Tenant, "error", err)
 		return
 	}
 	now, m := s.Clock.Now(), &st.message
@@ -64,7 +64,7 @@ func (s *Service) age(ctx context.Context, c ports.Claim) {
 	s.rest(&st)
 	// Conflict: it is not at rest any more, or was told of news; it comes here again.
 	if err := s.save(ctx, &st); err != nil && !fault.Is(err, fault.Conflict) {
-		s.Log.Warn("mailroom: message not aged; it is tried again", "message", c.ID, "error", err)
+		s.Log.WarnContext(ctx, "email keeps what it should lose for now", "email", c.ID, "tenant", c.Tenant, "error", err)
 	}
 }
 

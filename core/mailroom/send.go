@@ -15,7 +15,7 @@ import (
 func (s *Service) handle(ctx context.Context, c ports.Claim) {
 	st, err := decode(c.Record)
 	if err != nil {
-		s.Log.Error("mailroom: message cannot be read", "message", c.ID, "error", err)
+		s.Log.ErrorContext(ctx, "email cannot be decoded", "email", c.ID, "tenant", c.Tenant, "error", err)
 		return
 	}
 	m := &st.message
@@ -58,7 +58,7 @@ func earliest(m message.Message) time.Time {
 // decides what becomes of the message. st is claimed by this process.
 func (s *Service) send(ctx context.Context, st stored, at string) {
 	if err := s.unpack(ctx, &st); err != nil {
-		s.Log.Error("mailroom: files of a message not read", "message", st.message.ID, "error", err)
+		s.Log.ErrorContext(ctx, "files of an email are not read", "email", st.message.ID, "tenant", st.message.Tenant, "error", err)
 		if fault.Is(err, fault.NotFound) || fault.Is(err, fault.Internal) {
 			s.putOff(ctx, &st)
 		}
@@ -77,7 +77,7 @@ func (s *Service) send(ctx context.Context, st stored, at string) {
 	}
 	id, err := s.begin(ctx, &st, at)
 	if err != nil {
-		s.Log.Warn("mailroom: attempt not begun", "message", st.message.ID, "error", err)
+		s.Log.WarnContext(ctx, "attempt to send an email is not begun", "email", st.message.ID, "tenant", st.message.Tenant, "error", err)
 		return // nothing was sent; the lease runs out, and it is tried again
 	}
 	receipt, serr := call(ctx, route[0], st.letter())
@@ -207,6 +207,6 @@ func (s *Service) putOff(ctx context.Context, st *stored) {
 	defer cancel()
 	s.decide(st, message.NotAccepted, 0)
 	if err := s.save(ctx, st); err != nil {
-		s.Log.Error("mailroom: message not put off", "message", st.message.ID, "error", err)
+		s.Log.ErrorContext(ctx, "email is not put off", "email", st.message.ID, "tenant", st.message.Tenant, "error", err)
 	}
 }

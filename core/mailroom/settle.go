@@ -47,10 +47,10 @@ func (s *Service) settle(ctx context.Context, st *stored, id string, r message.R
 	})
 	switch {
 	case errors.Is(serr, errSettled):
-		s.Log.Info("mailroom: outcome not taken", "message", st.message.ID, "attempt", id, "error", serr)
+		s.Log.DebugContext(ctx, "outcome of an email is no news", "email", st.message.ID, "attempt", id)
 		return nil
 	case serr != nil:
-		s.Log.Error("mailroom: outcome not saved", "message", st.message.ID, "attempt", id, "error", serr)
+		s.Log.ErrorContext(ctx, "outcome of an email is not saved", "email", st.message.ID, "tenant", st.message.Tenant, "attempt", id, "error", serr)
 	case err != nil:
 		s.logRefusal(st.message, err)
 	}
@@ -64,8 +64,8 @@ func (s *Service) logRefusal(m message.Message, err error) {
 	if o := outcomeOf(err); o != message.RejectedMessage && o != message.RefusedHere || f.Answer == nil {
 		return
 	}
-	s.Log.Warn("mailroom: a provider refuses a message", "message", m.ID, "tenant", m.Tenant, "status", m.Status, "provider", f.Provider,
-		"code", f.Code, "answer", f.Answer.Status, "field", f.Answer.Field, "words", f.Answer.Words)
+	s.Log.Warn("a provider refuses an email", "email", m.ID, "tenant", m.Tenant, "provider", f.Provider,
+		"code", f.Code, "status", f.Answer.Status, "param", f.Answer.Field, "words", f.Answer.Words)
 }
 
 // ended reports whether an attempt has ended, so that what comes now is no news of it.

@@ -101,7 +101,7 @@ func (w *Worker) Run(ctx context.Context) {
 func (w *Worker) claim(ctx context.Context, n int, except ...string) []ports.Claim {
 	claims, err := w.Journal.Claim(ctx, w.Queue, w.Owner, w.Lease, n, except...)
 	if err != nil && ctx.Err() == nil {
-		w.Log.Warn("queue: claiming failed", "queue", w.Queue, "error", err)
+		w.Log.WarnContext(ctx, "queue is not served", "queue", w.Queue, "error", err)
 	}
 	return claims
 }

@@ -55,13 +55,13 @@ func (s *Service) keep(ctx context.Context, r Rule) {
 		n, err := r.Purge(ctx, before, part)
 		all += n
 		if err != nil && ctx.Err() == nil {
-			s.Log.Warn("retention: old entries not removed", "what", r.What, "error", err)
+			s.Log.WarnContext(ctx, "old entries are not removed", "what", r.What, "error", err)
 		}
 		if err != nil || n == 0 {
 			break
 		}
 	}
 	if all > 0 {
-		s.Log.Info("retention: old entries removed", "what", r.What, "count", all)
+		s.Log.InfoContext(ctx, "old entries were removed", "what", r.What, "count", all)
 	}
 }

@@ -46,7 +46,7 @@ func (s *Spool) purge(ctx context.Context, before time.Time) {
 	for ctx.Err() == nil {
 		n, err := s.Local.Purge(ctx, "", heldKind, before, purgeSize)
 		if err != nil {
-			s.Log.Error("spool: purging failed", "error", err)
+			s.Log.ErrorContext(ctx, "spool is not purged", "error", err)
 		}
 		if n == 0 {
 			return
@@ -60,7 +60,7 @@ func (s *Spool) drain(ctx context.Context) {
 	for ctx.Err() == nil {
 		claims, err := s.Local.Claim(ctx, queueName, s.Owner, moveLease, movedAtOnce)
 		if err != nil {
-			s.Log.Error("spool: claiming failed", "error", err)
+			s.Log.ErrorContext(ctx, "spool is not read", "error", err)
 		}
 		var failed atomic.Bool
 		var all sync.WaitGroup
@@ -88,10 +88,10 @@ func (s *Spool) move(ctx context.Context, w ports.Record) bool {
 		w.Queue, w.Body = "", empty
 	case stateRefused:
 		w.Queue = refusedTo // so that nobody purges it
-		s.Log.Error("spool: the store has something else under this name; what was accepted is kept here", "record", w.ID)
+		s.Log.ErrorContext(ctx, "database has something else under this name; what was accepted is kept in the spool", "record", w.ID)
 	}
 	if serr := s.Local.Save(ctx, &w)[0]; serr != nil {
-		s.Log.Error("spool: state not saved", "record", w.ID, "error", serr)
+		s.Log.ErrorContext(ctx, "state of what is in the spool is not saved", "record", w.ID, "error", serr)
 		return false // the lease runs out, and it is moved again, which changes nothing
 	}
 	if w.Index.Status == stateHeld {

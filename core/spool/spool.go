@@ -150,7 +150,7 @@ func (s *Spool) take(ctx context.Context, r *ports.Record, children []*ports.Rec
 		if fault.Is(herr, fault.Conflict) {
 			return herr
 		}
-		s.Log.Error("spool: nothing can be held", "error", herr)
+		s.Log.ErrorContext(ctx, "spool keeps nothing", "error", herr)
 		return err
 	}
 	r.Held = true

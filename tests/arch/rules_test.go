@@ -27,6 +27,7 @@ var rules = []rule{
 	{"core/message", base, ""},
 	{"core/payment", base, ""},
 	{"core/user", base, ""},
+	{"core/logging", "core/fault", ""},
 	{"ports", types, ""},
 
 	// Use cases know no other use case; core/queue is what they have in common.

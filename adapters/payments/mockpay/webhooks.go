@@ -39,7 +39,7 @@ var retries = []time.Duration{
 func (g *Gateway) HandleWebhook(ctx context.Context, c ports.Claim) {
 	i, err := decode(c.Record)
 	if err != nil {
-		g.o.Log.Error("mockpay: unreadable intent", "intent", c.ID, "error", err)
+		g.o.Log.ErrorContext(ctx, "mock's intent cannot be decoded", "intent", c.ID, "error", err)
 		return
 	}
 	outcomes := map[int]error{}
@@ -51,7 +51,7 @@ func (g *Gateway) HandleWebhook(ctx context.Context, c ports.Claim) {
 	}
 	if err := g.settle(ctx, c, i, outcomes); err != nil {
 		// The lease runs out, and the events go out once more.
-		g.o.Log.Warn("mockpay: webhooks not settled", "intent", c.ID, "error", err)
+		g.o.Log.WarnContext(ctx, "mock's webhooks are not settled", "intent", c.ID, "error", err)
 	}
 }
 
@@ -82,7 +82,7 @@ func (g *Gateway) settle(ctx context.Context, c ports.Claim, i *intent, outcomes
 
 func (g *Gateway) logDropped(dropped []webhookEvent, outcomes map[int]error) {
 	for _, w := range dropped {
-		g.o.Log.Warn("mockpay: webhook dropped", "event", w.ID, "failures", w.Failures, "error", outcomes[w.Seq])
+		g.o.Log.Warn("mock drops a webhook", "webhook", w.ID, "failures", w.Failures, "error", outcomes[w.Seq])
 	}
 }
 

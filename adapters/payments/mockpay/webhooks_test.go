@@ -207,7 +207,7 @@ func TestFailedDeliveriesAreRetriedThenDropped(t *testing.T) {
 			t.Errorf("a retry sent %s, first was %s", body, bodies[0])
 		}
 	}
-	if !strings.Contains(e.log.String(), "webhook dropped") || !strings.Contains(e.log.String(), events[0].ID) {
+	if !strings.Contains(e.log.String(), "mock drops a webhook") || !strings.Contains(e.log.String(), events[0].ID) {
 		t.Errorf("log %q, want the event that was dropped", e.log.String())
 	}
 	e.clock.add(1000 * time.Hour)

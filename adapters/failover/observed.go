@@ -1,0 +1,47 @@
+package failover
+
+import (
+	"context"
+
+	"patchbay/core/fault"
+)
+
+// observed tells of the calls of a store that has no policy: it is of this machine.
+type observed struct {
+	provider string
+	observe  func(Event)
+}
+
+// Observe decorates a store that is open, and tells of each of its calls. Nothing is
+// bounded, and nothing is tried again.
+func Observe(name string, store Store, observe func(Event)) *Storage {
+	s := &Storage{observed: &observed{name, observe}}
+	s.store.Store(&store)
+	return s
+}
+
+// note tells how a call ended. A failure that is held against the store gets its name.
+func (o *observed) note(ctx context.Context, op string, err error) error {
+	e := Event{Provider: o.provider, Op: op, Decision: Tried, Attempt: 1}
+	if err != nil {
+		if f := fault.From(err); blames(f) && ctx.Err() == nil {
+			e.Counts, err = true, named(err, f, o.provider)
+		}
+		e.Failed, e.Kind, e.Err = true, fault.KindOf(err), err
+	}
+	o.observe(e)
+	return err
+}
+
+// named gives a failure, whose first fault is f, the provider's name, where it has none.
+func named(err error, f *fault.Error, provider string) error {
+	if f.Provider != "" {
+		return err
+	}
+	one := *f
+	one.Provider = provider
+	if err != error(f) { //nolint:errorlint // what stands around it is told, too
+		one.Op, one.Err = "", err
+	}
+	return &one
+}

@@ -1,0 +1,198 @@
+package logging
+
+import (
+	"errors"
+	"log/slog"
+	"regexp"
+	"strings"
+	"unicode/utf8"
+
+	"patchbay/core/fault"
+)
+
+// shape is what the value of an attribute may be. Numbers, durations, times and truth
+// values may stand under any known name.
+type shape int
+
+const (
+	word   shape = iota + 1 // an id or a name: few characters, of those that ids are made of
+	phrase                  // words of this program, of a provider or of the configuration
+)
+
+// shapes are the attributes that there are. One that is not listed is written without
+// its value: what an address, a secret or a body would stand under does not exist.
+var shapes = map[string]shape{
+	// Who asked.
+	"request": word, "tenant": word, "key": word, "by": word,
+	// What it is about.
+	"payment": word, "operation": word, "email": word, "attempt": word, "webhook": word, "user": word, "refund": word,
+	"record": word, "intent": word, "queue": word, "provider": word, "account": word, "next": word, "before": word,
+	// What happened.
+	"action": word, "op": word, "outcome": word, "kind": word, "code": word, "decline_code": word, "status": word,
+	"reason": word, "verdict": word, "type": word, "decision": word, "of": word, "signal": word, "param": word,
+	"method": word, "route": phrase, "error": phrase, "words": phrase, "detail": word, "effect": phrase, "what": phrase, "next_step": phrase, "stack": phrase,
+	// How often, and how long. Their values are numbers and durations, or times.
+	"count": word, "tries": word, "attempts": word, "failures": word, "failed": word, "passed_over": word, "folded": word,
+	"took": word, "duration": word, "for": word, "since": word, "due": word, "held": word, "requests": word, "calls": word, "waiting": word,
+	// The installation.
+	"url": phrase, "path": phrase, "listener": word, "version": phrase, "providers": phrase, "store": phrase, "files": phrase,
+	"keys_required": word, "live": word, "cause": phrase,
+}
+
+// Known reports whether an attribute has a name that may stand in the log.
+func Known(name string) bool { return shapes[name] != 0 }
+
+const (
+	textLimit    = 400     // bytes of a phrase
+	stackLimit   = 4 << 10 // of where a mistake of ours happened
+	wordLimit    = 200
+	lookedAt     = 16 << 10 // bytes of a text that are looked at in all
+	withheld     = "[withheld]"
+	blankSecret  = "[secret]"
+	blankAddress = "[address]"
+)
+
+// cleaner takes out of a line what must not stand in it.
+type cleaner struct{ secrets *strings.Replacer }
+
+// attr is an attribute as it may be written. An error is taken apart, but for what the
+// line says already.
+func (c cleaner) attr(a slog.Attr, seen map[string]bool) []slog.Attr {
+	v := a.Value.Resolve()
+	s := shapes[a.Key]
+	if s == 0 {
+		return []slog.Attr{slog.String(a.Key, withheld)}
+	}
+	switch v.Kind() {
+	case slog.KindInt64, slog.KindUint64, slog.KindFloat64, slog.KindBool, slog.KindDuration, slog.KindTime:
+		return []slog.Attr{{Key: a.Key, Value: v}}
+	case slog.KindString:
+		return []slog.Attr{slog.String(a.Key, c.shaped(a.Key, v.String(), s))}
+	case slog.KindAny:
+		switch x := v.Any().(type) {
+		case nil:
+			return nil
+		case error:
+			return c.failure(a.Key, x, seen)
+		case interface{ String() string }: // a fault.Kind and the like
+			return []slog.Attr{slog.String(a.Key, c.shaped(a.Key, x.String(), s))}
+		case []string:
+			return []slog.Attr{slog.String(a.Key, c.text(strings.Join(x, ", "), textLimit))}
+		}
+	case slog.KindGroup, slog.KindLogValuer:
+	}
+	return []slog.Attr{slog.String(a.Key, withheld)}
+}
+
+func (c cleaner) shaped(key, text string, s shape) string {
+	switch {
+	case key == "stack":
+		return c.text(text, stackLimit)
+	case s == phrase:
+		return c.text(text, textLimit)
+	case plain(text) && c.text(text, wordLimit) == text:
+		return text
+	}
+	return withheld
+}
+
+// plain reports whether a text is one word, such as an id.
+func plain(text string) bool {
+	return len(text) <= wordLimit && !strings.ContainsFunc(text, func(r rune) bool {
+		return (r < 'a' || r > 'z') && (r < 'A' || r > 'Z') && (r < '0' || r > '9') && !strings.ContainsRune("_-.:|/*[]", r)
+	})
+}
+
+// failure is what a line says of an error: its text, and what it means for programs.
+func (c cleaner) failure(key string, err error, seen map[string]bool) []slog.Attr {
+	attrs := []slog.Attr{slog.String(key, c.text(err.Error(), textLimit))}
+	var f *fault.Error
+	if !errors.As(err, &f) {
+		return attrs
+	}
+	more := []slog.Attr{
+		slog.String("kind", f.Kind.String()), slog.String("provider", providerOf(err)), slog.String("code", c.code(f.Code)),
+		slog.String("decline_code", c.code(f.DeclineCode)), slog.String("param", c.code(f.Param)),
+	}
+	if f.Status != 0 {
+		more = append(more, slog.Int("status", f.Status))
+	}
+	for _, a := range more {
+		if !seen[a.Key] && a.Value.String() != "" {
+			attrs = append(attrs, a)
+		}
+	}
+	return attrs
+}
+
+func (c cleaner) code(code string) string { return c.shaped("", code, word) }
+
+// providerOf is the first provider that an error names.
+func providerOf(err error) string {
+	for f := range faults(err) {
+		if f.Provider != "" {
+			return f.Provider
+		}
+	}
+	return ""
+}
+
+// faults goes through all that an error consists of, from the outside.
+func faults(err error) func(yield func(*fault.Error) bool) {
+	return func(yield func(*fault.Error) bool) { walk(err, yield) }
+}
+
+func walk(err error, yield func(*fault.Error) bool) bool {
+	if f, ok := err.(*fault.Error); ok && !yield(f) { //nolint:errorlint // each is looked at, one after the other
+		return false
+	}
+	switch x := err.(type) { //nolint:errorlint // as above
+	case interface{ Unwrap() error }:
+		if inner := x.Unwrap(); inner != nil {
+			return walk(inner, yield)
+		}
+	case interface{ Unwrap() []error }:
+		for _, inner := range x.Unwrap() {
+			if !walk(inner, yield) {
+				return false
+			}
+		}
+	}
+	return true
+}
+
+var (
+	addresses = regexp.MustCompile(`("[^"]*"|[^\s"'<>(),;=\[\]]+)(@|%40)[^\s"'<>(),;\[\]]+`)
+	versions  = regexp.MustCompile(`@v[0-9]+\.[0-9]`) // of a module, in the path of a file
+	// tokens are what secrets look like: our own keys, those of providers, and those of
+	// a buyer's page.
+	tokens = regexp.MustCompile(`(?i)(\b(pb_live_|sk_live_|sk_test_|rk_live_|rk_test_|whsec_|SG\.)|_secret_|\b(Bearer|Basic) )[^\s"'<>(),;]+`)
+)
+
+// text is a text without addresses and secrets, of at most limit bytes.
+func (c cleaner) text(text string, limit int) string {
+	text = tokens.ReplaceAllString(c.secrets.Replace(cut(text, lookedAt)), blankSecret)
+	if strings.Contains(text, "@") || strings.Contains(text, "%40") {
+		text = addresses.ReplaceAllStringFunc(text, func(found string) string {
+			if versions.MatchString(found) {
+				return found
+			}
+			return blankAddress
+		})
+	}
+	return cut(text, limit) // last, so that it cuts no secret in two
+}
+
+func cut(text string, limit int) string {
+	if len(text) <= limit {
+		return text
+	}
+	for limit > 0 && !utf8.RuneStart(text[limit]) {
+		limit--
+	}
+	return text[:limit] + "…"
+}
+
+// Text is a text without addresses and what looks like a secret, as it may stand in a
+// log.
+func Text(text string) string { return cleaner{secrets: replacer(nil)}.text(text, textLimit) }

@@ -1,0 +1,69 @@
+package logging
+
+import (
+	"log/slog"
+
+	"patchbay/core/fault"
+)
+
+// objects are the attributes that name what a line is about. Of lines that name none,
+// an outage has said it all.
+var objects = map[string]bool{"payment": true, "email": true, "webhook": true, "user": true, "record": true, "intent": true}
+
+// folds reports whether an outage has brought about a line, and it is one too many.
+func (o *Outages) folds(r *slog.Record) bool {
+	if o.open.Load() == 0 || r.Level < slog.LevelInfo {
+		return false
+	}
+	var failure error
+	var provider string
+	var object bool
+	r.Attrs(func(a slog.Attr) bool {
+		if err, ok := a.Value.Any().(error); ok {
+			failure = err
+		}
+		if a.Key == "provider" {
+			provider = a.Value.String()
+		}
+		object = object || objects[a.Key]
+		return true
+	})
+	o.mu.RLock()
+	defer o.mu.RUnlock()
+	if failure == nil {
+		one := o.all[provider]
+		return one != nil && object && one.fold(r.Message, shown)
+	}
+	for f := range faults(failure) {
+		one := o.all[f.Provider]
+		switch {
+		case one == nil || !brought(f.Kind):
+		case object:
+			return one.fold(r.Message, shown)
+		default:
+			return one.fold(r.Message, 0)
+		}
+	}
+	return false
+}
+
+// brought reports whether a failure may be an outage's doing. A card that is declined is
+// not.
+func brought(k fault.Kind) bool {
+	return k.Rule().Trips || k == fault.Canceled || k == fault.Overloaded
+}
+
+// fold counts a line of these words, and reports whether it is beyond those that are left
+// as they are.
+func (o *Outage) fold(words string, shown int) bool {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	if o.folded == nil {
+		return false
+	}
+	if o.folded[words]++; o.folded[words] <= shown {
+		return false
+	}
+	o.now.folded++
+	return true
+}

@@ -1,0 +1,161 @@
+// Package logging is what stands between whoever writes a line and the log. No line
+// holds an address, a secret or a body, whoever writes it; each has the request that
+// it is about; and what an outage repeats is folded into few lines.
+//
+// Lines are written with log/slog. What may stand in one is decided here, by the
+// attribute's name: see Known.
+package logging
+
+import (
+	"context"
+	"log/slog"
+	"strings"
+	"time"
+)
+
+// Log is a log with what is folded in it.
+type Log struct {
+	*slog.Logger
+	Outages *Outages
+}
+
+// New makes a Log that writes to a handler. None of the secrets is ever written, in
+// whatever text it would stand.
+func New(to slog.Handler, secrets ...string) Log {
+	c := cleaner{secrets: replacer(secrets)}
+	outages := &Outages{write: func(level slog.Level, msg string, attrs ...slog.Attr) {
+		write(context.Background(), to, c, level, msg, attrs)
+	}}
+	return Log{Logger: slog.New(&handler{next: to, cleaner: c, outages: outages}), Outages: outages}
+}
+
+// Discard is a Log that keeps nothing.
+func Discard() Log { return New(slog.DiscardHandler) }
+
+// handler cleans each line, and folds those that an outage repeats.
+type handler struct {
+	next    slog.Handler
+	cleaner cleaner
+	outages *Outages
+}
+
+// Enabled implements slog.Handler.
+func (h *handler) Enabled(ctx context.Context, level slog.Level) bool {
+	return h.next.Enabled(ctx, level)
+}
+
+// Handle implements slog.Handler.
+func (h *handler) Handle(ctx context.Context, r slog.Record) error {
+	if h.outages.folds(&r) {
+		r.Level = slog.LevelDebug
+		if !h.next.Enabled(ctx, r.Level) {
+			return nil
+		}
+	}
+	out := slog.NewRecord(r.Time, r.Level, h.cleaner.text(r.Message, textLimit), r.PC)
+	seen := keysOf(&r)
+	for _, a := range CallerOf(ctx).attrs() {
+		if !seen[a.Key] {
+			out.AddAttrs(h.cleaner.attr(a, seen)...)
+		}
+	}
+	r.Attrs(func(a slog.Attr) bool {
+		out.AddAttrs(h.cleaner.attr(a, seen)...)
+		return true
+	})
+	return h.next.Handle(ctx, out)
+}
+
+func keysOf(r *slog.Record) map[string]bool {
+	seen := make(map[string]bool, r.NumAttrs())
+	r.Attrs(func(a slog.Attr) bool { seen[a.Key] = true; return true })
+	return seen
+}
+
+// WithAttrs implements slog.Handler.
+func (h *handler) WithAttrs(attrs []slog.Attr) slog.Handler {
+	var clean []slog.Attr
+	for _, a := range attrs {
+		clean = append(clean, h.cleaner.attr(a, map[string]bool{})...)
+	}
+	return &handler{next: h.next.WithAttrs(clean), cleaner: h.cleaner, outages: h.outages}
+}
+
+// WithGroup implements slog.Handler. Attributes are known by their names: groups are
+// left out.
+func (h *handler) WithGroup(string) slog.Handler { return h }
+
+// write writes a line past what is folded.
+func write(ctx context.Context, to slog.Handler, c cleaner, level slog.Level, msg string, attrs []slog.Attr) {
+	if !to.Enabled(ctx, level) {
+		return
+	}
+	r := slog.NewRecord(time.Now(), level, msg, 0) //nolint:forbidigo // as slog does
+	seen := make(map[string]bool, len(attrs))
+	for _, a := range attrs {
+		seen[a.Key] = true
+	}
+	for _, a := range attrs {
+		r.AddAttrs(c.attr(a, seen)...)
+	}
+	_ = to.Handle(ctx, r) // there is nobody else to be told
+}
+
+// Caller is who asked for what a line is about.
+type Caller struct {
+	Request string // the id of the request
+	Tenant  string
+	Key     string // the id of the API key
+}
+
+func (c Caller) attrs() []slog.Attr {
+	var attrs []slog.Attr
+	for _, a := range []slog.Attr{slog.String("request", c.Request), slog.String("tenant", c.Tenant), slog.String("key", c.Key)} {
+		if a.Value.String() != "" {
+			attrs = append(attrs, a)
+		}
+	}
+	return attrs
+}
+
+type callerKey struct{}
+
+// WithCaller returns a context whose lines name who asked. It outlives the request, as
+// the context's values do.
+func WithCaller(ctx context.Context, c Caller) context.Context {
+	return context.WithValue(ctx, callerKey{}, c)
+}
+
+// CallerOf tells who asked, the zero Caller where that was nobody's request.
+func CallerOf(ctx context.Context) Caller {
+	c, _ := ctx.Value(callerKey{}).(Caller)
+	return c
+}
+
+// Act writes what a person did through the API or the admin listener, and what became
+// of it. action is one of few words: payment.resolve, key.revoke. by is the id of the API key,
+// or how the person is known otherwise; it may be empty where the context names the key.
+func Act(ctx context.Context, log *slog.Logger, action, by string, err error, object ...slog.Attr) {
+	if by == "" {
+		by = CallerOf(ctx).Key
+	}
+	attrs := append([]slog.Attr{slog.String("action", action), slog.String("by", by)}, object...)
+	if err != nil {
+		log.LogAttrs(ctx, slog.LevelWarn, "administrative act failed", append(attrs, slog.Any("error", err))...)
+		return
+	}
+	log.LogAttrs(ctx, slog.LevelInfo, "administrative act", attrs...)
+}
+
+// replacer blanks secrets. One of few characters would blank half of the log.
+func replacer(secrets []string) *strings.Replacer {
+	var pairs []string
+	for _, s := range secrets {
+		if len(s) >= minSecret {
+			pairs = append(pairs, s, blankSecret)
+		}
+	}
+	return strings.NewReplacer(pairs...)
+}
+
+const minSecret = 6

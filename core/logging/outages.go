@@ -1,0 +1,245 @@
+package logging
+
+import (
+	"log/slog"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"patchbay/core/fault"
+)
+
+const (
+	// inARow is after how many failures, without a success between, something is down.
+	inARow = 3
+	// settled is how long nothing may have failed before an outage is over.
+	settled = 5 * time.Second
+	// again is how often an outage is told of while it lasts.
+	again = time.Minute
+	// shown is how many lines with the same words, about different objects, an outage
+	// leaves as they are.
+	shown = 3
+)
+
+// Outages are those of all that the gateway needs: they are told of when they begin, with
+// the first cause, each minute, and when they end. What others write of the same is folded:
+// it is written at debug only.
+type Outages struct {
+	write func(level slog.Level, msg string, attrs ...slog.Attr)
+
+	open atomic.Int64 // how many there are, or were lately: most of the time none
+	mu   sync.RWMutex
+	all  map[string]*Outage // by provider
+}
+
+// Of gives the Outage of one thing that may be down, always the same of a provider's name.
+// of says what it is: payments, mail, database, standby or spool. effect says in words what
+// its failing means.
+func (o *Outages) Of(of, provider, effect string) *Outage {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	if one := o.all[provider]; one != nil {
+		return one
+	}
+	if o.all == nil {
+		o.all = make(map[string]*Outage)
+	}
+	one := &Outage{outages: o, of: of, provider: provider, effect: effect}
+	o.all[provider] = one
+	return one
+}
+
+// Outage is what is known of one thing that may be down. Its methods may be called at
+// once from anywhere; while all is well they cost nothing.
+type Outage struct {
+	outages              *Outages
+	of, provider, effect string
+
+	uneasy atomic.Bool // something failed lately
+
+	mu     sync.Mutex
+	row    int   // failures without a success between
+	first  error // of them
+	since  time.Time
+	down   bool // it is down by what somebody says who looks after it
+	open   bool
+	worked time.Time // since when all goes well again
+	failed time.Time // the last
+	now    tally     // since it began
+	minute tally     // as it was when it was told of last
+	folded map[string]int
+	timer  *time.Timer
+	ends   *time.Timer
+}
+
+// tally counts what an outage has done.
+type tally struct{ failed, passed, folded int }
+
+// Failed tells of a call that failed, for a reason that is held against whoever was called.
+func (o *Outage) Failed(err error) {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	o.uneasy.Store(true)
+	o.note(err)
+	o.row++
+	o.now.failed++
+	if o.row >= inARow || fault.KindOf(err).Rule().Alert {
+		o.begin()
+	}
+}
+
+// note keeps what may be the cause.
+func (o *Outage) note(err error) {
+	now := time.Now() //nolint:forbidigo // it measures how long it lasts, whatever the clock is set to
+	if o.row == 0 && !o.open {
+		o.first, o.since = err, now
+	}
+	o.failed, o.worked = now, time.Time{}
+	if o.ends != nil {
+		o.ends.Stop()
+	}
+}
+
+// Down tells that it is down, and stays so until Up: whoever looks after it leaves it
+// alone.
+func (o *Outage) Down(err error) {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	o.uneasy.Store(true)
+	o.down = true
+	if o.row == 0 && !o.open {
+		o.note(err)
+	}
+	o.begin()
+}
+
+// Up ends what Down began, once nothing fails any more.
+func (o *Outage) Up() {
+	if !o.uneasy.Load() {
+		return
+	}
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	o.down = false
+	o.well()
+}
+
+// Worked tells of a call that went well.
+func (o *Outage) Worked() {
+	if !o.uneasy.Load() {
+		return
+	}
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	o.row = 0
+	if !o.open {
+		o.rest()
+		return
+	}
+	o.well()
+}
+
+// Passed tells of a call that was not made, since it is down.
+func (o *Outage) Passed() {
+	if !o.uneasy.Load() {
+		return
+	}
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	o.now.passed++
+}
+
+// rest forgets what failed.
+func (o *Outage) rest() {
+	o.row, o.first, o.now, o.minute = 0, nil, tally{}, tally{}
+	o.uneasy.Store(false)
+}
+
+func (o *Outage) begin() {
+	if o.open {
+		return
+	}
+	o.open, o.folded = true, make(map[string]int)
+	o.outages.open.Add(1)
+	attrs := []slog.Attr{slog.Any("error", o.first)}
+	if o.effect != "" {
+		attrs = append(attrs, slog.String("effect", o.effect))
+	}
+	o.tell(slog.LevelError, "outage began", attrs...)
+	o.timer = time.AfterFunc(again, o.goesOn)
+}
+
+func (o *Outage) tell(level slog.Level, msg string, attrs ...slog.Attr) {
+	o.outages.write(level, msg, append([]slog.Attr{slog.String("of", o.of), slog.String("provider", o.provider)}, attrs...)...)
+}
+
+func (t tally) attrs() []slog.Attr {
+	attrs := []slog.Attr{slog.Int("failed", t.failed)}
+	for _, a := range []slog.Attr{slog.Int("passed_over", t.passed), slog.Int("folded", t.folded)} {
+		if a.Value.Int64() > 0 {
+			attrs = append(attrs, a)
+		}
+	}
+	return attrs
+}
+
+// goesOn tells of an outage that lasts. Where nothing was asked in this minute, nothing
+// is known.
+func (o *Outage) goesOn() {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	if !o.open {
+		return
+	}
+	o.timer.Reset(again)
+	if o.now == o.minute {
+		return
+	}
+	o.minute = o.now
+	lasts := time.Since(o.since).Round(time.Second) //nolint:forbidigo // as above
+	o.tell(slog.LevelWarn, "outage goes on", append([]slog.Attr{slog.Duration("for", lasts)}, o.now.attrs()...)...)
+}
+
+// well tells that something went well. It may fail again in a moment.
+func (o *Outage) well() {
+	if !o.open || o.down {
+		return
+	}
+	now := time.Now() //nolint:forbidigo // as above
+	if o.worked.IsZero() {
+		o.worked = now
+	}
+	if o.ends != nil {
+		o.ends.Stop()
+	}
+	o.ends = time.AfterFunc(settled-now.Sub(o.worked), o.end)
+}
+
+func (o *Outage) end() {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	if !o.open || o.down || o.worked.IsZero() {
+		return
+	}
+	o.timer.Stop()
+	o.open = false
+	lasted := o.worked.Sub(o.since).Round(time.Millisecond)
+	o.tell(slog.LevelInfo, "outage ended", append([]slog.Attr{slog.Duration("for", lasted)}, o.now.attrs()...)...)
+	o.rest()
+	o.timer = time.AfterFunc(again, o.over)
+}
+
+// over ends the time after an outage in which what it has left behind is still folded.
+func (o *Outage) over() {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	o.outages.open.Add(-1)
+	if o.open { // it began again
+		return
+	}
+	o.folded = nil
+	if n := o.now.folded; n > 0 {
+		o.now.folded = 0
+		o.tell(slog.LevelInfo, "outage left more lines, written at debug", slog.Int("folded", n))
+	}
+}
