@@ -37,6 +37,7 @@ type request struct {
 	route  *route
 	ctx    context.Context
 	cancel context.CancelFunc
+	server *Server
 	bodies *bodyBudget
 	held   []func() // give back what the body has of it
 	tenant string
@@ -71,7 +72,7 @@ func (r *request) query(name string) string { return strings.Clone(r.Query(name)
 func (s *Server) handle(method, path, scope string, limit int, serve func(*request) error, params ...string) {
 	o := &route{name: method + " " + path, scope: scope, limit: limit, params: params}
 	s.app.Add(method, path, func(c *fiber.Ctx) error {
-		r := &request{Ctx: c, route: o, limit: limit, bodies: s.bodies}
+		r := &request{Ctx: c, route: o, limit: limit, server: s, bodies: s.bodies}
 		r.ctx, r.cancel = context.WithTimeout(context.Background(), s.Deadline)
 		defer r.end()
 		who, err := s.authorize(r, scope)

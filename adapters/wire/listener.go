@@ -30,6 +30,18 @@ type Options struct {
 	Log           *slog.Logger          // nil for none
 }
 
+const (
+	mostFiles       = 1 << 20
+	mostConnections = 4096 // by default: about 40 kB of memory each
+)
+
+// DefaultMax is how many connections the limit on open files allows, where
+// nobody has said: a quarter, and 64 at least, is left for all else that is open.
+func DefaultMax() int {
+	n := files()
+	return min(mostConnections, max(n-max(64, n/4), 16))
+}
+
 // Listener hands out connections of type *Conn. When the process has no files
 // left it waits until there are some: an error from Accept ends a server.
 type Listener struct {
