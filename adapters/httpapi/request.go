@@ -95,15 +95,19 @@ func (s *Server) prepare(c *fiber.Ctx) (err error) {
 			err = fault.Wrap(fault.Internal, "httpapi.panic", fmt.Errorf("%v\n%s", p, debug.Stack()))
 		}
 	}()
-	id := c.Get(requestID)
-	if !plain(id) {
-		id = s.IDs.New("req")
-	}
-	head(c, id)
+	head(c, s.requestID(c))
 	if !wellFormed(c.Path()) {
 		return fiber.ErrNotFound
 	}
 	return c.Next()
+}
+
+// requestID is the id that a request brings along, or one that is made for it.
+func (s *Server) requestID(c *fiber.Ctx) string {
+	if id := c.Get(requestID); plain(id) {
+		return id
+	}
+	return s.IDs.New("req")
 }
 
 func head(c *fiber.Ctx, id string) {

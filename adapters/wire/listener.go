@@ -13,8 +13,8 @@ import (
 )
 
 const (
-	pauseMin = 5 * time.Millisecond
-	pauseMax = time.Second
+	firstPause   = 5 * time.Millisecond
+	longestPause = time.Second
 	// turnedAway is how many connections beyond the cap are told so at a time.
 	// More are closed without a word.
 	turnedAway = 16
@@ -79,7 +79,7 @@ func (l *Listener) Accept() (net.Conn, error) {
 // accept is patient with what passes by itself.
 func (l *Listener) accept() (net.Conn, error) {
 	var since time.Time
-	for pause := pauseMin; ; pause = min(2*pause, pauseMax) {
+	for pause := firstPause; ; pause = min(2*pause, longestPause) {
 		c, err := l.Listener.Accept()
 		if err == nil {
 			if !since.IsZero() {
