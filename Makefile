@@ -42,9 +42,10 @@ bench-pair: ## payments here and on OTHER, the path of another gateway's binary,
 	PATCHBAY_BENCH_OTHER=$(abspath $(OTHER)) $(GO) test -run '^$$' -bench Payment16BesideAnotherBinary -benchtime 1x -timeout 10m ./tests/bench
 
 .PHONY: interop
-interop: build tests/interop/node_modules ## webhooks signed by Stripe's library (node 18 or later, npm); the store behind PgBouncer (pgbouncer)
+interop: build tests/interop/node_modules ## webhooks signed by Stripe's library (node 18 or later, npm); the store behind PgBouncer (pgbouncer); the API behind nginx and HAProxy (nginx, haproxy)
 	node tests/interop/live.mjs
 	@$(GO) run ./tests/report -tags interop -run PgBouncer ./adapters/storage/pgstore
+	@$(GO) run ./tests/report -tags interop ./tests/proxies
 
 .PHONY: chaos
 chaos: build ## kill -9, stalls, steps of the clock, older files and sick databases under load, more and longer than in make test
@@ -59,7 +60,8 @@ explore: ## payments and mail in every order, up to a bound, for EXPLORE_TIME (1
 FUZZ_TIME ?= 20s
 
 .PHONY: fuzz
-fuzz: ## each fuzz test for FUZZ_TIME (20s)
+fuzz: ## 10 MB of mutated HTTP, then each fuzz test for FUZZ_TIME (20s)
+	PATCHBAY_FRAMING_BYTES=10000000 $(GO) test -count=1 -run '^TestMutatedStreams$$' -v ./adapters/httpapi
 	@grep -rn --include='*_test.go' '^func Fuzz' . | sed -E 's/^(.*)\/[^/]*:[0-9]+:func (Fuzz[A-Za-z0-9_]*).*/\1 \2/' | \
 	while read -r dir name; do \
 		echo "$$dir $$name"; \

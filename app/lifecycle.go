@@ -1,6 +1,7 @@
 package app
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -13,6 +14,7 @@ import (
 
 	"patchbay/adapters/console"
 	"patchbay/adapters/httpapi"
+	"patchbay/adapters/wire"
 	"patchbay/config"
 	"patchbay/core/access"
 	"patchbay/core/checkout"
@@ -47,8 +49,11 @@ type services struct {
 }
 
 func newAPI(c *config.Config, u services, store Storage, f fallback, s surroundings) *httpapi.Server {
+	most := cmp.Or(c.Server.MaxConnections, wire.DefaultMax())
 	return httpapi.New(httpapi.Options{
-		Checkout: u.Checkout, Mailroom: u.Mailroom, Directory: u.Directory, Inbox: u.Inbox, Feed: u.Feed, Access: u.Access,
+		Connections:    wire.Options{Max: most, MaxPerAddress: cmp.Or(c.Server.MaxConnectionsPerAddress, (most+1)/2), Log: s.log},
+		TrustedProxies: c.Server.TrustedProxies,
+		Checkout:       u.Checkout, Mailroom: u.Mailroom, Directory: u.Directory, Inbox: u.Inbox, Feed: u.Feed, Access: u.Access,
 		IDs: s.ids, KeysRequired: c.KeysRequired(), Deadline: storeDeadline(c), Ready: func(ctx context.Context) (string, error) { return f.health(ctx, store) }, Log: s.log,
 	})
 }

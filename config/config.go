@@ -4,6 +4,7 @@ package config
 
 import (
 	"net"
+	"net/netip"
 	"path/filepath"
 	"time"
 
@@ -28,6 +29,11 @@ type Config struct {
 type Server struct {
 	Address      string `config:"address"`
 	AdminAddress string `config:"admin_address"` // loopback only
+	// TrustedProxies say in X-Forwarded-For who their client is.
+	TrustedProxies []netip.Prefix `config:"trusted_proxies"`
+	MaxConnections int            `config:"max_connections"` // 0 for what the limit on open files allows
+	// MaxConnectionsPerAddress is 0 for half of MaxConnections.
+	MaxConnectionsPerAddress int `config:"max_connections_per_address"`
 }
 
 // Auth says whether callers need a key: "auto" (unless the address is
@@ -126,7 +132,10 @@ func Loopback(address string) bool {
 // file.
 func defaults() map[string]any {
 	return map[string]any{
-		"server":   map[string]any{"address": "127.0.0.1:8080", "admin_address": "127.0.0.1:8081"},
+		"server": map[string]any{
+			"address": "127.0.0.1:8080", "admin_address": "127.0.0.1:8081",
+			"max_connections": "0", "max_connections_per_address": "0",
+		},
 		"auth":     map[string]any{"mode": "auto"},
 		"payments": map[string]any{"providers": []any{"mock"}, "currencies": []any{"usd", "eur", "gbp"}},
 		"mail": map[string]any{

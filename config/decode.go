@@ -1,7 +1,9 @@
 package config
 
 import (
+	"errors"
 	"fmt"
+	"net/netip"
 	"os"
 	"reflect"
 	"regexp"
@@ -86,6 +88,14 @@ func (s *source) set(path string, written any, into reflect.Value) {
 		}
 		into.SetInt(int64(d))
 		return
+	case netip.Prefix:
+		network, err := parseNetwork(text)
+		if err != nil {
+			s.unreadable(path, "%q is neither an address nor a network such as 10.0.0.0/8", text)
+			return
+		}
+		into.Set(reflect.ValueOf(network))
+		return
 	case time.Duration:
 		d, err := time.ParseDuration(text)
 		if err != nil || d < 0 {
@@ -114,6 +124,19 @@ func (s *source) set(path string, written any, into reflect.Value) {
 	default:
 		panic(fmt.Sprintf("config: a setting of type %s", into.Type())) // a mistake of ours, found by any test
 	}
+}
+
+// parseNetwork reads a network, or an address as the network of it alone.
+func parseNetwork(text string) (netip.Prefix, error) {
+	if address, err := netip.ParseAddr(text); err == nil && address.Zone() == "" {
+		address = address.Unmap()
+		return netip.PrefixFrom(address, address.BitLen()), nil
+	}
+	network, err := netip.ParsePrefix(text)
+	if err != nil || network.Addr().Is4In6() {
+		return netip.Prefix{}, errors.New("not a network")
+	}
+	return network.Masked(), nil
 }
 
 // setList gives a list; in the environment its items stand between commas.

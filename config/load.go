@@ -76,6 +76,8 @@ func (s *source) checkSettings(c *Config) {
 	if addressed(c.Server.AdminAddress) && !Loopback(c.Server.AdminAddress) {
 		s.mistake("server.admin_address", "must be a loopback address: it asks for no key")
 	}
+	s.checkCount("server.max_connections", c.Server.MaxConnections)
+	s.checkCount("server.max_connections_per_address", c.Server.MaxConnectionsPerAddress)
 	s.oneOf("auth.mode", c.Auth.Mode, "auto", "required", "off")
 	if c.Auth.Mode == "off" && addressed(c.Server.Address) && !Loopback(c.Server.Address) {
 		s.mistake("auth.mode", "may be off only on a loopback address; write auto")
@@ -93,6 +95,12 @@ func (s *source) checkSettings(c *Config) {
 		if at := fmt.Sprintf("payments.currencies[%d]", i); !currency.Known() && !s.unread[at] {
 			s.mistake(at, "%q is not a known currency; write for example %s", currency, money.Default[0])
 		}
+	}
+}
+
+func (s *source) checkCount(path string, n int) {
+	if n < 0 && !s.unread[path] {
+		s.mistake(path, "%d must not be below 0", n)
 	}
 }
 

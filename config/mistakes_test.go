@@ -89,6 +89,17 @@ func TestMistakesInValues(t *testing.T) {
 		{"an admin listener for everybody", "server: {admin_address: ':8081'}", []string{
 			"file:1: server.admin_address: must be a loopback address: it asks for no key",
 		}},
+		{"a proxy that is a name", "server: {trusted_proxies: [10.0.0.0/8, proxy]}", []string{
+			`file:1: server.trusted_proxies[1]: "proxy" is neither an address nor a network such as 10.0.0.0/8`,
+		}},
+		{"a network with too many bits", "server: {trusted_proxies: [10.0.0.0/33]}", []string{
+			`file:1: server.trusted_proxies[0]: "10.0.0.0/33" is neither an address nor a network such as 10.0.0.0/8`,
+		}},
+		{"proxies that are no list", "server: {trusted_proxies: 10.0.0.1}", []string{"file:1: server.trusted_proxies: must be a list such as [a, b]"}},
+		{"fewer connections than none", "server: {max_connections: -1}", []string{"file:1: server.max_connections: -1 must not be below 0"}},
+		{"fewer than none of an address", "server:\n  max_connections_per_address: -1", []string{
+			"file:2: server.max_connections_per_address: -1 must not be below 0",
+		}},
 		{"a mode that is none", "auth: {mode: on}", []string{`file:1: auth.mode: "on" must be one of auto, required, off`}},
 		{"no keys off loopback", "server: {address: '0.0.0.0:80'}\nauth: {mode: off}", []string{
 			"file:2: auth.mode: may be off only on a loopback address; write auto",

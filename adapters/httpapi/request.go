@@ -37,6 +37,7 @@ type request struct {
 	route  *route
 	ctx    context.Context
 	cancel context.CancelFunc
+	server *Server
 	bodies *bodyBudget
 	held   []func() // give back what the body has of it
 	tenant string
@@ -71,7 +72,7 @@ func (r *request) query(name string) string { return strings.Clone(r.Query(name)
 func (s *Server) handle(method, path, scope string, limit int, serve func(*request) error, params ...string) {
 	o := &route{name: method + " " + path, scope: scope, limit: limit, params: params}
 	s.app.Add(method, path, func(c *fiber.Ctx) error {
-		r := &request{Ctx: c, route: o, limit: limit, bodies: s.bodies}
+		r := &request{Ctx: c, route: o, limit: limit, server: s, bodies: s.bodies}
 		r.ctx, r.cancel = context.WithTimeout(context.Background(), s.Deadline)
 		defer r.end()
 		who, err := s.authorize(r, scope)
@@ -94,15 +95,19 @@ func (s *Server) prepare(c *fiber.Ctx) (err error) {
 			err = fault.Wrap(fault.Internal, "httpapi.panic", fmt.Errorf("%v\n%s", p, debug.Stack()))
 		}
 	}()
-	id := c.Get(requestID)
-	if !plain(id) {
-		id = s.IDs.New("req")
-	}
-	head(c, id)
+	head(c, s.requestID(c))
 	if !wellFormed(c.Path()) {
 		return fiber.ErrNotFound
 	}
 	return c.Next()
+}
+
+// requestID is the id that a request brings along, or one that is made for it.
+func (s *Server) requestID(c *fiber.Ctx) string {
+	if id := c.Get(requestID); plain(id) {
+		return id
+	}
+	return s.IDs.New("req")
 }
 
 func head(c *fiber.Ctx, id string) {

@@ -44,7 +44,7 @@ type rig struct {
 	log           lockedBuffer
 }
 
-func serve(t *testing.T, change ...func(*httpapi.Server)) *rig {
+func serve(t testing.TB, change ...func(*httpapi.Server)) *rig {
 	t.Helper()
 	r := &rig{users: &repository{}, hooks: &verifier{}, journal: memjournal.New(sys.Clock{})}
 	r.journal.Fail = func(op string) error {

@@ -7,6 +7,7 @@ import (
 	"context"
 	"log/slog"
 	"net"
+	"net/netip"
 	"sync/atomic"
 	"time"
 
@@ -52,7 +53,9 @@ type Options struct {
 	// Connections bound what clients can hold of the server; the Limits are
 	// wire.Defaults where there are none.
 	Connections wire.Options
-	Log         *slog.Logger
+	// TrustedProxies say in X-Forwarded-For whom they speak for.
+	TrustedProxies []netip.Prefix
+	Log            *slog.Logger
 }
 
 // Server serves the API.
@@ -66,6 +69,7 @@ type Server struct {
 // New makes a Server; it does not listen yet.
 func New(o Options) *Server {
 	s := &Server{Options: o, bodies: newBodyBudget(cmp.Or(o.BodyBytes, DefaultBodyBytes))}
+	s.Connections.Trusted = s.trusts
 	s.Connections.Limits = cmp.Or(s.Connections.Limits, wire.Defaults)
 	s.app = fiber.New(fiber.Config{
 		AppName: "Patchbay", DisableStartupMessage: true, ServerHeader: "",

@@ -95,7 +95,7 @@ func (b *body) read(p []byte) (int, error) {
 	switch {
 	case b.left == 0:
 		return n, io.EOF
-	case err == io.EOF: //nolint:errorlint // a reader's io.EOF is itself
+	case err == io.EOF:
 		return n, io.ErrUnexpectedEOF
 	}
 	return n, err
@@ -106,7 +106,7 @@ func (b *body) trailers() error {
 	var f fields
 	for range trailerLimit {
 		line, err := b.c.in.ReadSlice('\n')
-		if err == io.EOF { //nolint:errorlint // a reader's io.EOF is itself
+		if err == io.EOF {
 			return io.ErrUnexpectedEOF
 		}
 		if err != nil {

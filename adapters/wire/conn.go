@@ -195,7 +195,7 @@ func (c *Conn) collectHead() ([]byte, error) {
 		}
 		if _, err := c.in.Peek(len(buffered) + 1); err != nil {
 			c.refusal = errHeadTime
-			if err == io.EOF { //nolint:errorlint // a reader's io.EOF is itself
+			if err == io.EOF {
 				c.refusal = badRequest("the header fields ended before they were whole")
 			}
 			return nil, nil
@@ -245,7 +245,7 @@ func (c *Conn) Close() error {
 
 func (c *Conn) linger() {
 	defer c.freed()
-	defer c.Conn.Close()
+	defer c.Conn.Close() //nolint:errcheck // nobody waits for it
 	half, ok := c.Conn.(interface{ CloseWrite() error })
 	if !ok || half.CloseWrite() != nil {
 		return

@@ -21,7 +21,7 @@ func pair(t *testing.T) (c *Conn, client net.Conn) {
 }
 
 // says writes as far as the server reads.
-func says(client net.Conn, text string) { go io.WriteString(client, text) } //nolint:errcheck // see above
+func says(client net.Conn, text string) { go io.WriteString(client, text) }
 
 // head reads what fasthttp would: a head, in one read.
 func head(t *testing.T, c *Conn) string {
@@ -166,7 +166,7 @@ func TestABodyIsAskedForWhenItIsWanted(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
 				c, client := pair(t)
 				var heard bytes.Buffer
-				go io.Copy(&heard, client) //nolint:errcheck // until it is closed
+				go io.Copy(&heard, client)
 				says(client, "POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 5\r\nExpect: 100-continue\r\n\r\n"+row.ahead)
 				head(t, c)
 				if synctest.Wait(); heard.Len() != 0 {

@@ -13,8 +13,8 @@ import (
 )
 
 const (
-	pauseMin = 5 * time.Millisecond
-	pauseMax = time.Second
+	firstPause   = 5 * time.Millisecond
+	longestPause = time.Second
 	// turnedAway is how many connections beyond the cap are told so at a time.
 	// More are closed without a word.
 	turnedAway = 16
@@ -28,6 +28,18 @@ type Options struct {
 	MaxPerAddress int                   // connections from one address, or from one /64 of IPv6; 0 for any number
 	Trusted       func(netip.Addr) bool // who is not counted by address: a proxy speaks for many
 	Log           *slog.Logger          // nil for none
+}
+
+const (
+	mostFiles       = 1 << 20
+	mostConnections = 4096 // by default: about 40 kB of memory each
+)
+
+// DefaultMax is how many connections the limit on open files allows, where
+// nobody has said: a quarter, and 64 at least, is left for all else that is open.
+func DefaultMax() int {
+	n := files()
+	return min(mostConnections, max(n-max(64, n/4), 16))
 }
 
 // Listener hands out connections of type *Conn. When the process has no files
@@ -67,7 +79,7 @@ func (l *Listener) Accept() (net.Conn, error) {
 // accept is patient with what passes by itself.
 func (l *Listener) accept() (net.Conn, error) {
 	var since time.Time
-	for pause := pauseMin; ; pause = min(2*pause, pauseMax) {
+	for pause := firstPause; ; pause = min(2*pause, longestPause) {
 		c, err := l.Listener.Accept()
 		if err == nil {
 			if !since.IsZero() {

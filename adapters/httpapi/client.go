@@ -1,0 +1,67 @@
+package httpapi
+
+import (
+	"net"
+	"net/netip"
+	"strings"
+
+	"github.com/gofiber/fiber/v2"
+)
+
+// client is the address that a request comes from. A trusted proxy says whom it
+// speaks for in X-Forwarded-For, to which each proxy appends who spoke to it: it is
+// read from its end, as far as trusted proxies wrote it. The rest is what a
+// client may have made up.
+func (s *Server) client(c *fiber.Ctx) netip.Addr {
+	tcp, ok := c.Context().RemoteAddr().(*net.TCPAddr)
+	if !ok {
+		return netip.Addr{}
+	}
+	client := tcp.AddrPort().Addr().Unmap()
+	fields := c.Context().Request.Header.PeekAll(fiber.HeaderXForwardedFor)
+	for i := len(fields) - 1; i >= 0; i-- {
+		rest, last, more := string(fields[i]), "", true
+		for more {
+			if !s.trusts(client) {
+				return client
+			}
+			if rest, last, more = cutLast(rest); last == "" && !more {
+				break // an empty field
+			}
+			before, err := parseHop(last)
+			if err != nil {
+				return client
+			}
+			client = before
+		}
+	}
+	return client
+}
+
+// trusts reports whether an address is a trusted proxy's.
+func (s *Server) trusts(a netip.Addr) bool {
+	for _, network := range s.TrustedProxies {
+		if network.Contains(a) {
+			return true
+		}
+	}
+	return false
+}
+
+// cutLast cuts the last item off a list.
+func cutLast(list string) (rest, last string, more bool) {
+	i := strings.LastIndexByte(list, ',')
+	if i < 0 {
+		return "", strings.TrimSpace(list), false
+	}
+	return list[:i], strings.TrimSpace(list[i+1:]), true
+}
+
+// parseHop reads an address as proxies write it: some with the port.
+func parseHop(text string) (netip.Addr, error) {
+	if a, err := netip.ParseAddr(strings.Trim(text, "[]")); err == nil {
+		return a.Unmap().WithZone(""), nil
+	}
+	a, err := netip.ParseAddrPort(text)
+	return a.Addr().Unmap().WithZone(""), err
+}

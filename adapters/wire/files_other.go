@@ -1,0 +1,6 @@
+//go:build !unix
+
+package wire
+
+// files is how many files the process may have open.
+func files() int { return mostFiles }
