@@ -130,6 +130,9 @@ func (e Entry) Digest() (d Digest) {
 		c.numbers(r.Rev)
 		c.times(r.Index.Created, r.Due)
 		c.bytes(r.Body)
+		if len(r.Content) > 0 {
+			c.bytes(r.Content)
+		}
 	case e.User != nil:
 		u := e.User
 		c.texts("user", u.Key.Scoped, u.Key.Fingerprint, strconv.FormatBool(u.Deleted))

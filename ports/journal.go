@@ -34,6 +34,13 @@ type Record struct {
 	Due   time.Time
 	Owner string
 	Body  []byte
+	// Content is what the record has beside its body and lists leave out: text that is
+	// read one at a time. It may be empty, and is written and read with the body
+	// everywhere else.
+	Content []byte
+	// Partial is set by a List that has left out a Content. A record without its
+	// content cannot be saved.
+	Partial bool
 	// Events are published to the feed, once and in order, with the save that
 	// carries them. They are not read back.
 	Events []event.Feed
@@ -46,11 +53,25 @@ type Record struct {
 // Name is the record's name within its tenant.
 func (r *Record) Name() string { return r.Kind + "|" + r.ID }
 
+// Size is about how many bytes the record has in memory.
+func (r *Record) Size() int { return len(r.Body) + len(r.Content) }
+
+// Storable returns Invalid unless a record can be saved.
+func (r *Record) Storable() error {
+	switch {
+	case r.ID == "" || r.Kind == "" || len(r.Body) == 0:
+		return fault.New(fault.Invalid, "invalid_record", "a record needs an id, a kind and a body")
+	case r.Partial:
+		return fault.New(fault.Invalid, "partial_record", "a record from a list is read again before it is saved: it has more than the list shows")
+	}
+	return nil
+}
+
 // Attachable returns Invalid unless a record can be attached with its children.
 func Attachable(parent *Record, children []*Record) error {
 	for _, c := range children {
-		if c.ID == "" || c.Kind == "" || len(c.Body) == 0 || c.Tenant != parent.Tenant || c.Rev != 0 || c.Idem != "" || c.Ref != "" || len(c.Events) > 0 {
-			return fault.New(fault.Invalid, "invalid_child", "a child is new, of the record's tenant, and has an id, a kind and a body; no key, no reference and no events")
+		if c.ID == "" || c.Kind == "" || len(c.Body) == 0 || c.Tenant != parent.Tenant || c.Rev != 0 || c.Idem != "" || c.Ref != "" || len(c.Events)+len(c.Content) > 0 {
+			return fault.New(fault.Invalid, "invalid_child", "a child is new, of the record's tenant, and has an id, a kind and a body; no content, no key, no reference and no events")
 		}
 	}
 	if parent.Rev != 0 {
@@ -89,12 +110,6 @@ type Filter struct {
 	Customer string
 }
 
-// RecordPage is a part of a list. Next is empty at the end.
-type RecordPage struct {
-	Records []Record
-	Next    string
-}
-
 // AllTenants stands for every tenant. None can be called so.
 const AllTenants = "|"
 
@@ -109,8 +124,7 @@ type Journal interface {
 	// The result has an entry a record, nil where it was saved.
 	//
 	// Conflict: the ID, Idem or Ref is taken, or Rev is no longer current. It
-	// does not say which: look by Find or Get. Invalid: the record has no ID,
-	// Kind or body.
+	// does not say which: look by Find or Get. Invalid: see Record.Storable.
 	Save(ctx context.Context, records ...*Record) []error
 
 	// Attach saves a new record with its children, new records too: what is too much
@@ -132,9 +146,11 @@ type Journal interface {
 	// also for an empty value.
 	Find(ctx context.Context, kind string, by Unique, value string) (Record, error)
 
-	// List reads records newest first (Created, then ID), limit of them after
-	// the cursor. A record that was there all along is listed exactly once,
-	// whatever comes and goes meanwhile. Invalid: the cursor is not one of ours.
+	// List reads records newest first (Created, then ID), without their contents:
+	// limit of them after the cursor, or fewer where their bodies have PageBytes
+	// together. Only the last page has no Next. A record that was there all along is
+	// listed exactly once, whatever comes and goes meanwhile. Invalid: the cursor is
+	// not one of ours.
 	List(ctx context.Context, tenant, kind string, filter Filter, cursor string, limit int) (RecordPage, error)
 
 	// Claim takes up to n records that are due from a queue, the longest due
@@ -151,7 +167,8 @@ type Journal interface {
 	Publish(ctx context.Context, n int) (int, error)
 
 	// Feed reads up to n events of a tenant, or of AllTenants, with a Seq above
-	// after, in order. Seqs have no gaps over all tenants: once one
+	// after, in order: fewer where their data have PageBytes together, none only
+	// where there are no more. Seqs have no gaps over all tenants: once one
 	// is seen, no lower one comes.
 	Feed(ctx context.Context, tenant string, after int64, n int) ([]event.Feed, error)
 

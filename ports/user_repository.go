@@ -38,9 +38,9 @@ type UserRepository interface {
 	// with code version_mismatch.
 	Delete(ctx context.Context, tenant, id string, ifVersion int64) error
 
-	// List reads users newest first, limit of them after the cursor. A user
-	// that was there all along is listed exactly once. Invalid: the cursor is
-	// not one of ours.
+	// List reads users newest first: limit of them after the cursor, or fewer where
+	// they have PageBytes together. Only the last page has no Next. A user that was
+	// there all along is listed exactly once. Invalid: the cursor is not one of ours.
 	List(ctx context.Context, tenant, cursor string, limit int) (user.Page, error)
 
 	// Purge gives up the keys of up to n users of all tenants who were created before

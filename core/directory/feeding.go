@@ -75,12 +75,10 @@ func (s *Standby) feed(ctx context.Context) error {
 		if err := s.refreshAll(ctx, events); err != nil {
 			return err
 		}
-		if len(events) > 0 {
-			at.Seq = events[len(events)-1].Seq
-		}
-		if len(events) < feedBatch {
+		if len(events) == 0 {
 			break
 		}
+		at.Seq = events[len(events)-1].Seq
 		if err := s.save(ctx, &record, at); err != nil {
 			return err
 		}

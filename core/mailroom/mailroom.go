@@ -61,17 +61,19 @@ type Service struct {
 	queues  *queue.Set // one a provider
 	ageing  *queue.Worker
 	places  places
+	rooms   map[string]room // by provider
 	running sync.WaitGroup
 	lease   time.Duration
 }
 
 // New makes a Service. Its Run must be called for what waits to be sent.
 func New(o Options) *Service {
-	s := &Service{Options: o, places: places{}}
+	s := &Service{Options: o, places: places{}, rooms: map[string]room{}}
 	var names []string
 	for _, mailer := range o.Mailers {
 		names = append(names, mailer.Name())
 		s.places[mailer.Name()] = make(chan struct{}, atOnce)
+		s.rooms[mailer.Name()] = newRoom()
 	}
 	s.lease = time.Duration(len(o.Mailers))*(attemptDeadline+saveDeadline) + saveDeadline
 	s.queues = queue.NewSet(queueName, names, func(name string) *queue.Worker {

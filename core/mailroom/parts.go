@@ -23,25 +23,60 @@ const (
 func pack(st *stored) (parts []*ports.Record) {
 	m := &st.message
 	st.files = m.Attachments
-	var all []byte
+	total := 0
 	for _, a := range m.Attachments {
-		all = append(all, a.Content...)
+		total += len(a.Content)
 	}
-	if len(all) <= maxInline {
+	if total <= maxInline {
 		return nil
 	}
 	m.Attachments = slices.Clone(m.Attachments)
+	add := func(body []byte) {
+		parts = append(parts, &ports.Record{
+			Tenant: m.Tenant, Kind: partKind, ID: partID(m.ID, len(parts)), Body: body, Index: ports.Index{Created: m.CreatedAt},
+		})
+	}
+	for body := range chunks(st.files) {
+		add(body)
+	}
 	for i := range m.Attachments {
 		a := &m.Attachments[i]
 		a.Size, a.Content = len(a.Content), nil
 	}
-	for chunk := range slices.Chunk(all, partSize) {
-		parts = append(parts, &ports.Record{
-			Tenant: m.Tenant, Kind: partKind, ID: partID(m.ID, len(parts)), Body: chunk, Index: ports.Index{Created: m.CreatedAt},
-		})
-	}
 	m.Parts = len(parts)
 	return parts
+}
+
+// chunks gives the contents of files, one after the other, in pieces of up to partSize.
+// A piece that lies within one file is a part of it, not a copy: a mail may be most of
+// the memory there is.
+func chunks(files []message.Attachment) func(yield func([]byte) bool) {
+	return func(yield func([]byte) bool) {
+		var short []byte // ends of files, together
+		for _, f := range files {
+			for chunk := range slices.Chunk(f.Content, partSize) {
+				if len(short)+len(chunk) > partSize {
+					if !yield(short) {
+						return
+					}
+					short = nil
+				}
+				switch {
+				case len(chunk) == partSize:
+					if !yield(chunk) {
+						return
+					}
+				case short == nil:
+					short = chunk[:len(chunk):len(chunk)]
+				default:
+					short = append(short, chunk...)
+				}
+			}
+		}
+		if len(short) > 0 {
+			yield(short)
+		}
+	}
 }
 
 func partID(message string, n int) string { return fmt.Sprintf("%s.%d", message, n) }
@@ -52,24 +87,40 @@ func (s *Service) unpack(ctx context.Context, st *stored) error {
 	if st.message.Parts == 0 || st.files != nil {
 		return nil
 	}
-	var all []byte
+	files := slices.Clone(st.message.Attachments)
+	at := 0
 	for n := range st.message.Parts {
 		r, err := s.Journal.Get(ctx, st.message.Tenant, partKind, partID(st.message.ID, n))
 		if err != nil {
 			return err
 		}
-		all = append(all, r.Body...)
+		at = fill(files, at, r.Body)
 	}
-	files := slices.Clone(st.message.Attachments)
-	for i := range files {
-		size := files[i].Size
-		if size > len(all) {
+	for _, f := range files {
+		if len(f.Content) != f.Size {
 			return fault.New(fault.Internal, "message_damaged", "the files of the message are not whole")
 		}
-		files[i].Content, all = all[:size:size], all[size:]
 	}
 	st.files = files
 	return nil
+}
+
+// fill puts the next bytes into files, of which the first at are full, and returns how
+// many are then. A file gets its memory at once.
+func fill(files []message.Attachment, at int, body []byte) int {
+	for ; at < len(files); at++ {
+		f := &files[at]
+		missing := f.Size - len(f.Content)
+		if f.Content == nil && f.Size > 0 {
+			f.Content = make([]byte, 0, f.Size)
+		}
+		take := min(missing, len(body))
+		f.Content, body = append(f.Content, body[:take]...), body[take:]
+		if take < missing {
+			break
+		}
+	}
+	return at
 }
 
 // letter is the message as providers get it.

@@ -29,7 +29,15 @@ func (s *Service) Traces(ctx context.Context, p user.Person, looked func(int) er
 			if !st.message.Concerns(p.Has) {
 				continue
 			}
-			if err := found(s.trace(st, p)); err != nil {
+			if r.Partial {
+				if st, err = s.load(ctx, r.Tenant, r.ID); fault.Is(err, fault.NotFound) {
+					continue // it was purged meanwhile
+				}
+			}
+			if err == nil {
+				err = found(s.trace(st, p))
+			}
+			if err != nil {
 				return err
 			}
 		}

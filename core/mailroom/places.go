@@ -28,11 +28,24 @@ func (s *Service) dispatch(ctx context.Context, st stored, provider string, plac
 		s.queues.Nudge(st.record.Queue)
 		return
 	}
+	if st.message.Parts > 0 {
+		st.files = nil // they are read again when there is room for them
+	}
 	background := context.WithoutCancel(ctx)
 	s.running.Go(func() {
 		defer s.places.release(provider)
 		s.send(background, st, provider)
 	})
+}
+
+// stepBack puts a message into the queue again for which there is no memory.
+func (s *Service) stepBack(ctx context.Context, st *stored, at string) {
+	ctx, cancel := context.WithTimeout(ctx, saveDeadline)
+	defer cancel()
+	s.waitFor(st, at, s.Clock.Now().Add(roomPatience))
+	if err := s.save(ctx, st); err != nil {
+		s.Log.Warn("mailroom: message not put back", "message", st.message.ID, "error", err)
+	}
 }
 
 // pass lets a message be sent at a provider other than that in whose place this runs.

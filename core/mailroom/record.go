@@ -24,14 +24,6 @@ type stored struct {
 	parts   int
 }
 
-func decode(r ports.Record) (stored, error) {
-	var m message.Message
-	if err := json.Unmarshal(r.Body, &m); err != nil {
-		return stored{}, fault.Wrap(fault.Internal, "mailroom.decode", err)
-	}
-	return stored{message: m, record: r, told: m.Status, parts: m.Parts}, nil
-}
-
 func (s *Service) load(ctx context.Context, tenant, id string) (stored, error) {
 	r, err := s.Journal.Get(ctx, tenant, Kind, id)
 	if err != nil {
@@ -57,12 +49,11 @@ func (s *Service) write(st *stored, put func(*ports.Record) error) error {
 	for i := range m.Recipients {
 		m.Recipients[i].Status = m.Status
 	}
-	body, err := json.Marshal(m)
-	if err != nil {
-		return fault.Wrap(fault.Internal, "mailroom.encode", err)
-	}
 	r := &st.record
-	r.Tenant, r.Kind, r.ID, r.Body = m.Tenant, Kind, m.ID, body
+	if err := encode(m, r); err != nil {
+		return err
+	}
+	r.Tenant, r.Kind, r.ID = m.Tenant, Kind, m.ID
 	r.Index = ports.Index{Status: string(m.Status), Created: m.CreatedAt}
 	r.Events = nil
 	if st.told != m.Status {
@@ -186,11 +177,10 @@ func Anew(held, stored ports.Record, parts []*ports.Record) (fresh ports.Record,
 	for n, part := range parts {
 		part.ID = partID(m.ID, n)
 	}
-	body, err := json.Marshal(m)
-	if err != nil {
+	if err := encode(m, &held); err != nil {
 		return held, false
 	}
-	held.ID, held.Body = m.ID, body
+	held.ID = m.ID
 	for i := range held.Events {
 		held.Events[i].Subject = m.ID
 	}

@@ -28,9 +28,15 @@ const retention = 80 * time.Hour
 type reader struct {
 	mailer
 	letters []message.Message
+	during  func(ctx context.Context, m message.Message) error // is called first, if it is there
 }
 
 func (r *reader) Send(ctx context.Context, m message.Message) (message.Receipt, error) {
+	if r.during != nil {
+		if err := r.during(ctx, m); err != nil {
+			return message.Receipt{}, fault.Wrap(fault.UnknownOutcome, "scripted", err)
+		}
+	}
 	receipt, err := r.mailer.Send(ctx, m)
 	r.mu.Lock()
 	defer r.mu.Unlock()
@@ -107,11 +113,15 @@ func (h *house) stored(t *testing.T, id string) ports.Record {
 
 func (h *house) parts(t *testing.T) int {
 	t.Helper()
-	page, err := h.journal.List(t.Context(), tenant, "message_part", ports.Filter{}, "", 100)
+	n := 0
+	err := ports.Walk(t.Context(), h.journal, tenant, "message_part", 100, func(page []ports.Record) error {
+		n += len(page)
+		return nil
+	})
 	if err != nil {
 		t.Fatal(err)
 	}
-	return len(page.Records)
+	return n
 }
 
 func TestLargeFilesAreWrittenOnceAndSentWhole(t *testing.T) {

@@ -57,6 +57,12 @@ func earliest(m message.Message) time.Time {
 // send tries the next provider, if it is the one at which this runs in a place, and
 // decides what becomes of the message. st is claimed by this process.
 func (s *Service) send(ctx context.Context, st stored, at string) {
+	leave, ok := s.rooms[at].take(ctx, &st.message)
+	if !ok {
+		s.stepBack(ctx, &st, at)
+		return
+	}
+	defer leave()
 	if err := s.unpack(ctx, &st); err != nil {
 		s.Log.ErrorContext(ctx, "files of an email are not read", "email", st.message.ID, "tenant", st.message.Tenant, "error", err)
 		if fault.Is(err, fault.NotFound) || fault.Is(err, fault.Internal) {

@@ -85,7 +85,7 @@ func (s *Spool) move(ctx context.Context, w ports.Record) bool {
 	w.Owner, w.Due = "", s.Clock.Now()
 	switch w.Index.Status {
 	case stateMoved:
-		w.Queue, w.Body = "", empty
+		w.Queue, w.Body, w.Content = "", empty, nil
 	case stateRefused:
 		w.Queue = refusedTo // so that nobody purges it
 		s.Log.ErrorContext(ctx, "database has something else under this name; what was accepted is kept in the spool", "record", w.ID)

@@ -15,7 +15,7 @@ var errWaits = fault.New(fault.Conflict, "record_held", "it waits in the spool f
 func (s *Spool) Traces(ctx context.Context, p user.Person, looked func(int) error, found func(user.Trace) error) error {
 	return ports.Walk(ctx, s.Local, "", heldKind, pageSize, func(page []ports.Record) error {
 		for _, w := range page {
-			if err := s.look(w, p, found); err != nil {
+			if err := s.look(ctx, w, p, found); err != nil {
 				return err
 			}
 		}
@@ -23,9 +23,16 @@ func (s *Spool) Traces(ctx context.Context, p user.Person, looked func(int) erro
 	})
 }
 
-func (s *Spool) look(w ports.Record, p user.Person, found func(user.Trace) error) error {
-	if w.Index.Status != stateHeld && w.Index.Status != stateRefused {
+// has reports whether there is something in a parcel.
+func has(w ports.Record) bool { return w.Index.Status == stateHeld || w.Index.Status == stateRefused }
+
+func (s *Spool) look(ctx context.Context, w ports.Record, p user.Person, found func(user.Trace) error) error {
+	if !has(w) {
 		return nil
+	}
+	w, err := s.Local.Get(ctx, "", heldKind, w.ID)
+	if err != nil || !has(w) { // it was moved meanwhile
+		return err
 	}
 	r, err := unwrap(w)
 	if err != nil {
@@ -59,7 +66,7 @@ func (s *Spool) erase(ctx context.Context, id string) error {
 	default:
 		return nil
 	}
-	w.Index.Status, w.Queue, w.Body = stateErased, "", empty
+	w.Index.Status, w.Queue, w.Body, w.Content = stateErased, "", empty, nil
 	if err := s.Local.Save(ctx, &w)[0]; err != nil {
 		return err
 	}

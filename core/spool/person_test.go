@@ -29,16 +29,9 @@ func (r *rig) traces(t *testing.T) (all []user.Trace) {
 }
 
 // onDisk is all that is on the disk of this machine.
-func (r *rig) onDisk(t *testing.T) (all string) {
-	t.Helper()
-	err := ports.Walk(t.Context(), r.local, "", "held", 10, func(page []ports.Record) error {
-		for _, one := range page {
-			all += one.Index.Status + " " + string(one.Body) + "\n"
-		}
-		return nil
-	})
-	if err != nil {
-		t.Fatal(err)
+func (r *rig) onDisk() (all string) {
+	for _, one := range r.local.Records() {
+		all += one.Index.Status + " " + string(one.Body) + string(one.Content) + "\n"
 	}
 	return all
 }
@@ -55,14 +48,14 @@ func TestWhatIsHeldOfAPersonIsErasedWhenItIsInTheStore(t *testing.T) {
 		if len(all) != 1 || all[0].View != "ada: hello" || all[0].Pending == "" {
 			t.Fatalf("%+v", all)
 		}
-		if err := all[0].Erase(t.Context()); !fault.Is(err, fault.Conflict) || !strings.Contains(r.onDisk(t), "YWRhOiBoZWxsbw") { // in base64
+		if err := all[0].Erase(t.Context()); !fault.Is(err, fault.Conflict) || !strings.Contains(r.onDisk(), "YWRhOiBoZWxsbw") { // in base64
 			t.Errorf("what was accepted is gone: %v", err)
 		}
 		r.is(there)
 		<-time.After(soon)
 		// Nothing is left here of what was moved.
-		if all := r.traces(t); len(all) > 0 || r.onDisk(t) != "moved {}\nmoved {}\n" {
-			t.Errorf("%+v\n%s", all, r.onDisk(t))
+		if all := r.traces(t); len(all) > 0 || r.onDisk() != "moved {}\nmoved {}\n" {
+			t.Errorf("%+v\n%s", all, r.onDisk())
 		}
 		if string(r.inStore(t, "a").Body) != "ada: hello" {
 			t.Errorf("%+v", r.inStore(t, "a"))
@@ -89,14 +82,37 @@ func TestWhatTheStoreHasRefusedIsErased(t *testing.T) {
 			if err := all[0].Erase(t.Context()); err != nil {
 				t.Fatal(err)
 			}
-			if left := r.traces(t); len(left) > 0 || r.Status().Refused != 0 || r.onDisk(t) != "erased {}\n" {
-				t.Errorf("%+v, %+v, %s", left, r.Status(), r.onDisk(t))
+			if left := r.traces(t); len(left) > 0 || r.Status().Refused != 0 || r.onDisk() != "erased {}\n" {
+				t.Errorf("%+v, %+v, %s", left, r.Status(), r.onDisk())
 			}
 		}
 		r.stop()
 		r.start(t)
 		if st := r.Status(); st.Refused != 0 || st.Held != 0 {
 			t.Errorf("after a restart: %+v", st)
+		}
+	})
+}
+
+// The program before this one kept a parcel as the body of its record.
+func TestWhatAnEarlierVersionHasHeldIsMoved(t *testing.T) {
+	within(t, func(t *testing.T, r *rig) {
+		r.is(gone)
+		if err := r.save(t, letter("a", "k", "ada: hello")); err != nil {
+			t.Fatal(err)
+		}
+		held := r.local.Records()[0]
+		held.Body, held.Content = held.Content, nil
+		if err := r.local.Save(t.Context(), &held)[0]; err != nil {
+			t.Fatal(err)
+		}
+		if all := r.traces(t); len(all) != 1 || all[0].View != "ada: hello" {
+			t.Errorf("%+v", all)
+		}
+		r.is(there)
+		<-time.After(soon)
+		if string(r.inStore(t, "a").Body) != "ada: hello" {
+			t.Errorf("%+v", r.inStore(t, "a"))
 		}
 	})
 }

@@ -170,7 +170,7 @@ func (s *Spool) hold(ctx context.Context, p parcel) error {
 	if err != nil {
 		return err
 	}
-	if s.full(len(w.Body)) {
+	if s.full(weight(w)) {
 		return errFull
 	}
 	err = s.Local.Save(ctx, &w)[0]
@@ -201,19 +201,41 @@ func (s *Spool) wrap(r parcel) (ports.Record, error) {
 	if r.Owner != "" {
 		r.Owner, r.Due = "", now
 	}
-	body, err := json.Marshal(r)
+	content, err := json.Marshal(r)
+	if err != nil {
+		return ports.Record{}, fault.Wrap(fault.Internal, "spool.wrap", err)
+	}
+	body, err := json.Marshal(label{len(content)})
 	if err != nil {
 		return ports.Record{}, fault.Wrap(fault.Internal, "spool.wrap", err)
 	}
 	return ports.Record{
-		Kind: heldKind, ID: name(r.Tenant, r.Kind, r.ID), Idem: keyOf(r.Kind, r.Idem), Body: body,
+		Kind: heldKind, ID: name(r.Tenant, r.Kind, r.ID), Idem: keyOf(r.Kind, r.Idem), Body: body, Content: content,
 		Index: ports.Index{Status: stateHeld, Created: now}, Queue: queueName, Due: now,
 	}, nil
 }
 
+// label is what is to be read of a parcel without opening it.
+type label struct {
+	Bytes int `json:"bytes"`
+}
+
+// weight is how many bytes a parcel has. One of an earlier version has no label.
+func weight(w ports.Record) int {
+	var l label
+	if err := json.Unmarshal(w.Body, &l); err != nil || l.Bytes == 0 {
+		return len(w.Body)
+	}
+	return l.Bytes
+}
+
 func unwrap(w ports.Record) (parcel, error) {
+	raw := w.Content
+	if len(raw) == 0 { // it was held by an earlier version
+		raw = w.Body
+	}
 	var r parcel
-	if err := json.Unmarshal(w.Body, &r); err != nil {
+	if err := json.Unmarshal(raw, &r); err != nil {
 		return parcel{}, fault.Wrap(fault.Internal, "spool.unwrap", err)
 	}
 	return r, nil
@@ -282,8 +304,9 @@ func (s *Spool) holds(r *ports.Record) bool {
 func (s *Spool) note(w ports.Record) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	s.bytes += len(w.Body) - s.held[w.ID].bytes
-	s.held[w.ID] = waiting{w.Index.Created, len(w.Body)}
+	bytes := weight(w)
+	s.bytes += bytes - s.held[w.ID].bytes
+	s.held[w.ID] = waiting{w.Index.Created, bytes}
 	if w.Idem != "" {
 		s.keys[w.Idem] = true
 	}

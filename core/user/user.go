@@ -25,6 +25,15 @@ type User struct {
 	UpdatedAt time.Time         `json:"updatedAt"`
 }
 
+// Size is about how many bytes the user has in memory.
+func (u User) Size() int {
+	n := len(u.Email) + len(u.Name)
+	for k, v := range u.Metadata {
+		n += len(k) + len(v)
+	}
+	return n
+}
+
 // Patch is a partial change: nil leaves a field as it is. An empty Name clears
 // it; a nil value in Metadata deletes that key, others stay. ClearMetadata
 // deletes all keys that there were before Metadata is taken in.

@@ -116,6 +116,7 @@ func recordsMoved(t *testing.T, from, to ArchiveHarness) {
 	foreign := record("Łovelace 李 🎉")
 	foreign.Kind, foreign.Idem, foreign.Index.Customer = "more things", "ключ%_'\"", "schlüssel"
 	large := record("large")
+	large.Content = bytes.Repeat([]byte{0, 0xff, '"'}, 100_000)
 	large.Body = make([]byte, 1<<20)
 	for i := range large.Body {
 		large.Body[i] = byte(i * i >> 8)

@@ -44,6 +44,7 @@ func Users(t *testing.T, open func(t *testing.T) UsersHarness) {
 		{"a deletion frees the email", deletionFrees},
 		{"what is not there is not found", usersNotFound},
 		{"a list is newest first and goes on while users come and go", usersListed},
+		{"a page of users ends by bytes, and the list goes on", usersEndByBytes},
 		{"every change is told to the feed, without personal data", usersFeed},
 		{"text that looks like a query is text", usersInert},
 		{"long and foreign text comes back", usersUnicode},

@@ -31,7 +31,7 @@ func (a Archive) Scan(ctx context.Context, section ports.Section, after string, 
 		if after == "" || order(section, after, e.Key()) < 0 {
 			page, next = append(page, e), e.Key()
 			if e.Record != nil {
-				size += len(e.Record.Body)
+				size += e.Record.Size()
 			}
 		}
 	}

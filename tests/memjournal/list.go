@@ -20,12 +20,14 @@ func (j *Journal) List(ctx context.Context, tenant, kind string, filter ports.Fi
 	found := j.selected(tenant, kind, filter, func(r ports.Record) bool {
 		return newestFirst(place(r), after) > 0
 	})
-	limit = max(limit, 1)
-	if len(found) <= limit {
-		return ports.RecordPage{Records: found}, nil
+	pager := ports.NewPager(limit)
+	for i, r := range found {
+		if !pager.Take(len(r.Body)) {
+			return ports.PageOfRecords(found[:i], true), nil
+		}
+		found[i].Content, found[i].Partial = nil, len(r.Content) > 0
 	}
-	found = found[:limit]
-	return ports.RecordPage{Records: found, Next: place(found[limit-1]).String()}, nil
+	return ports.PageOfRecords(found, false), nil
 }
 
 // selected returns copies of what matches, in the list's order.
@@ -48,6 +50,9 @@ func (j *Journal) selected(tenant, kind string, f ports.Filter, wanted func(port
 
 // place is where a record stands in a list.
 func place(r ports.Record) ports.Cursor {
+	if r.Index.Created.IsZero() {
+		return ports.Cursor{ID: r.ID}
+	}
 	return ports.Cursor{Created: r.Index.Created.UnixMicro(), ID: r.ID}
 }
 

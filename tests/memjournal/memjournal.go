@@ -98,8 +98,8 @@ func (j *Journal) save(ctx context.Context, r *ports.Record) error {
 // saveAnd saves a record and, where that is not refused and no child of it is there,
 // does more at once.
 func (j *Journal) saveAnd(ctx context.Context, op string, r *ports.Record, children []*ports.Record, more func()) error {
-	if r.ID == "" || r.Kind == "" || len(r.Body) == 0 {
-		return fault.New(fault.Invalid, "invalid_record", "a record needs an id, a kind and a body")
+	if err := r.Storable(); err != nil {
+		return err
 	}
 	if err := j.enter(ctx, op); err != nil {
 		return err
@@ -248,11 +248,12 @@ func (j *Journal) Feed(ctx context.Context, tenant string, after int64, n int) (
 	j.mu.Lock()
 	defer j.mu.Unlock()
 	var events []event.Feed
+	pager := ports.NewPager(n)
 	for _, e := range j.feed {
-		if len(events) >= n {
-			break
-		}
 		if (tenant == ports.AllTenants || e.Tenant == tenant) && e.Seq > after {
+			if !pager.Take(len(e.Data)) {
+				break
+			}
 			e.Data = bytes.Clone(e.Data)
 			events = append(events, e)
 		}
@@ -268,6 +269,6 @@ func stored(t time.Time) time.Time { return t.UTC().Truncate(time.Microsecond) }
 
 // clone keeps what is stored out of the hands of callers.
 func clone(r ports.Record) ports.Record {
-	r.Body = bytes.Clone(r.Body)
+	r.Body, r.Content = bytes.Clone(r.Body), bytes.Clone(r.Content)
 	return r
 }

@@ -69,7 +69,7 @@ func (a archive) Scan(ctx context.Context, section ports.Section, after string, 
 		}
 		page, next = append(page, e), e.Key()
 		if e.Record != nil {
-			size += len(e.Record.Body)
+			size += e.Record.Size()
 		}
 		if parent != "" {
 			loose[next] = parent

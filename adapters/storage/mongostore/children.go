@@ -103,7 +103,7 @@ func (j journal) loosen(ctx context.Context, parent *ports.Record) error {
 // Sweep implements ports.Journal.
 func (j journal) Sweep(ctx context.Context, before time.Time, n int) (int, error) {
 	loose, err := all[document](ctx, j.records, "mongostore.sweep", bson.D{{Key: "loose", Value: true}, {Key: "created", Value: bson.D{{Key: "$lt", Value: micros(before)}}}},
-		options.Find().SetLimit(int64(n)))
+		options.Find().SetLimit(int64(n)).SetProjection(bson.D{{Key: "body", Value: 0}, {Key: "content", Value: 0}}))
 	if err != nil {
 		return 0, err
 	}

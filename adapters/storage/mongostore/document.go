@@ -31,6 +31,9 @@ type document struct {
 	Due      int64  `bson:"due"`
 	Owner    string `bson:"owner"`
 	Body     []byte `bson:"body"`
+	// Content is absent from lists, which see by Large that there is one.
+	Content []byte `bson:"content,omitempty"`
+	Large   bool   `bson:"large,omitempty"`
 	// Told waits to be published: events by the revision that brought them.
 	Told map[string][]told `bson:"told"`
 	Tell bool              `bson:"tell"` // whether Told has any
@@ -79,7 +82,7 @@ func inserted(r *ports.Record) document {
 		Idem: unique(r, r.Idem), Ref: unique(r, r.Ref),
 		Status: r.Index.Status, Customer: r.Index.Customer, Created: micros(r.Index.Created),
 		Queue: r.Queue, Due: micros(r.Due), Owner: r.Owner, Body: r.Body,
-		Told: map[string][]told{}, Tell: len(r.Events) > 0,
+		Content: r.Content, Large: len(r.Content) > 0, Told: map[string][]told{}, Tell: len(r.Events) > 0,
 	}
 	if d.Tell {
 		d.Told["1"] = tell(r.Events)
@@ -94,6 +97,7 @@ func replaced(r *ports.Record) bson.M {
 		"rev": r.Rev + 1, "idem": unique(r, r.Idem), "ref": unique(r, r.Ref),
 		"status": r.Index.Status, "customer": r.Index.Customer, "created": micros(r.Index.Created),
 		"queue": r.Queue, "due": micros(r.Due), "owner": r.Owner, "body": r.Body,
+		"content": r.Content, "large": len(r.Content) > 0,
 	}
 	if len(r.Events) > 0 {
 		set["tell"] = true
@@ -115,6 +119,7 @@ func (d *document) record() ports.Record {
 		Tenant: d.Tenant, Kind: d.Kind, ID: d.ID, Parent: d.Parent, Rev: d.Rev, Idem: value(d.Kind, d.Idem), Ref: value(d.Kind, d.Ref),
 		Index: ports.Index{Status: d.Status, Customer: d.Customer, Created: moment(d.Created)},
 		Queue: d.Queue, Due: moment(d.Due), Owner: d.Owner, Body: d.Body,
+		Content: d.Content, Partial: d.Large && len(d.Content) == 0,
 	}
 }
 

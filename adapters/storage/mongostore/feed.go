@@ -139,9 +139,13 @@ func (j journal) Feed(ctx context.Context, tenant string, after int64, n int) ([
 	if err != nil {
 		return nil, err
 	}
-	events := make([]event.Feed, len(list))
-	for i, e := range list {
-		events[i] = e.event()
+	var events []event.Feed
+	pager := ports.NewPager(n)
+	for _, e := range list {
+		if !pager.Take(len(e.Data)) {
+			break
+		}
+		events = append(events, e.event())
 	}
 	return events, nil
 }

@@ -15,10 +15,7 @@ var _ ports.Journal = journal{}
 
 type journal struct{ *Store }
 
-var (
-	errRecordConflict = fault.New(fault.Conflict, "record_conflict", "the record is taken or has changed")
-	errRecordInvalid  = fault.New(fault.Invalid, "invalid_record", "a record needs an id, a kind and a body")
-)
+var errRecordConflict = fault.New(fault.Conflict, "record_conflict", "the record is taken or has changed")
 
 // Save implements ports.Journal.
 func (j journal) Save(ctx context.Context, records ...*ports.Record) []error {
@@ -32,8 +29,8 @@ func (j journal) Save(ctx context.Context, records ...*ports.Record) []error {
 // save writes a record. children is how many it has from now on, nil where that
 // stays as it is.
 func (j journal) save(ctx context.Context, r *ports.Record, children *int) error {
-	if r.ID == "" || r.Kind == "" || len(r.Body) == 0 {
-		return errRecordInvalid
+	if err := r.Storable(); err != nil {
+		return err
 	}
 	if err := ctx.Err(); err != nil {
 		return fault.Wrap(fault.Unavailable, "mongostore.save", err)
@@ -101,48 +98,6 @@ func (j journal) one(ctx context.Context, field, value string) (ports.Record, er
 		return ports.Record{}, readFault("mongostore.record", err)
 	}
 	return d.record(), nil
-}
-
-// List implements ports.Journal.
-func (j journal) List(ctx context.Context, tenant, kind string, f ports.Filter, after string, limit int) (ports.RecordPage, error) {
-	c, err := ports.ParseCursor(after)
-	if err != nil {
-		return ports.RecordPage{}, err
-	}
-	// One more than the limit tells whether more follow.
-	newestFirst := options.Find().SetSort(bson.D{{Key: "created", Value: -1}, {Key: "id", Value: -1}}).SetLimit(int64(limit) + 1)
-	docs, err := all[document](ctx, j.records, "mongostore.list", listed(tenant, kind, f, c), newestFirst)
-	if err != nil {
-		return ports.RecordPage{}, err
-	}
-	var page ports.RecordPage
-	if len(docs) > limit {
-		docs = docs[:limit]
-		page.Next = ports.Cursor{Created: docs[limit-1].Created, ID: docs[limit-1].ID}.String()
-	}
-	for i := range docs {
-		page.Records = append(page.Records, docs[i].record())
-	}
-	return page, nil
-}
-
-func listed(tenant, kind string, f ports.Filter, c ports.Cursor) bson.D {
-	filter := bson.D{{Key: "kind", Value: kind}, {Key: "tenant", Value: tenant}, before(c)}
-	if f.Status != "" {
-		filter = append(filter, bson.E{Key: "status", Value: f.Status})
-	}
-	if f.Customer != "" {
-		filter = append(filter, bson.E{Key: "customer", Value: f.Customer})
-	}
-	return filter
-}
-
-// before selects what comes after the cursor in a list that is newest first.
-func before(c ports.Cursor) bson.E {
-	return bson.E{Key: "$or", Value: bson.A{
-		bson.D{{Key: "created", Value: bson.D{{Key: "$lt", Value: c.Created}}}},
-		bson.D{{Key: "created", Value: c.Created}, {Key: "id", Value: bson.D{{Key: "$lt", Value: c.ID}}}},
-	}}
 }
 
 // Claim implements ports.Journal. Each claim is one atomic change of one

@@ -16,7 +16,7 @@ import (
 
 // version is of what the documents hold and how they are found. A store that was
 // used by a newer one is not opened.
-const version = 2
+const version = 3
 
 // index is an index of a collection. Unique ones are over one scalar field each:
 // real servers and their look-alikes treat others differently.

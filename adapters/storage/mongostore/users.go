@@ -7,7 +7,6 @@ import (
 	"time"
 
 	"go.mongodb.org/mongo-driver/bson"
-	"go.mongodb.org/mongo-driver/mongo/options"
 
 	"patchbay/core/event"
 	"patchbay/core/fault"
@@ -192,33 +191,6 @@ func (u users) Delete(ctx context.Context, tenant, id string, ifVersion int64) e
 			return err
 		}
 	}
-}
-
-// List implements ports.UserRepository.
-func (u users) List(ctx context.Context, tenant, after string, limit int) (user.Page, error) {
-	c, err := ports.ParseCursor(after)
-	if err != nil {
-		return user.Page{}, err
-	}
-	filter := append(bson.D{{Key: "tenant", Value: tenant}, {Key: "deleted", Value: false}}, before(c))
-	newestFirst := options.Find().SetSort(bson.D{{Key: "created", Value: -1}, {Key: "id", Value: -1}}).SetLimit(int64(limit) + 1)
-	people, err := all[person](ctx, u.people, "mongostore.users", filter, newestFirst)
-	if err != nil {
-		return user.Page{}, err
-	}
-	var page user.Page
-	if len(people) > limit {
-		people = people[:limit]
-		page.Next = ports.Cursor{Created: people[limit-1].Created, ID: people[limit-1].ID}.String()
-	}
-	for _, p := range people {
-		one, err := p.user()
-		if err != nil {
-			return user.Page{}, err
-		}
-		page.Users = append(page.Users, one)
-	}
-	return page, nil
 }
 
 // news tells the feed of a change. Readers fetch the user: the feed holds

@@ -37,8 +37,8 @@ type table struct {
 const (
 	// recordPage ends with the record that makes it larger than $5 bytes.
 	recordPage = `SELECT ` + recordColumns + ` FROM (
-			SELECT *, sum(octet_length(body)) OVER (ORDER BY kind, tenant, id ROWS UNBOUNDED PRECEDING) - octet_length(body) AS before FROM (
-				SELECT * FROM record WHERE (kind, tenant, id) > ($1, $2, $3) ORDER BY kind, tenant, id LIMIT $4
+			SELECT *, sum(bytes) OVER (ORDER BY kind, tenant, id ROWS UNBOUNDED PRECEDING) - bytes AS before FROM (
+				SELECT *, octet_length(body) + coalesce(octet_length(content), 0) AS bytes FROM record WHERE (kind, tenant, id) > ($1, $2, $3) ORDER BY kind, tenant, id LIMIT $4
 			) AS page
 		) AS sized WHERE before < $5 ORDER BY kind, tenant, id`
 	// Those of the keys that are there. Each is the next in the order of the primary key:
@@ -62,11 +62,11 @@ var tables = map[ports.Section]table{
 		},
 		scan: recordPage,
 		get:  `SELECT ` + recordColumns + ` FROM record WHERE ctid = ANY (ARRAY(SELECT r.at ` + recordsNamed + `))`,
-		put: `WITH s AS (INSERT INTO record (tenant, kind, id, parent, rev, idem, ref, status, customer, created, queue, due, owner, body)
-			SELECT tenant, kind, id, nullif(parent, ''), rev, nullif(idem, ''), nullif(ref, ''), status, customer, created, nullif(queue, ''), due, owner, body
+		put: `WITH s AS (INSERT INTO record (tenant, kind, id, parent, rev, idem, ref, status, customer, created, queue, due, owner, body, content)
+			SELECT tenant, kind, id, nullif(parent, ''), rev, nullif(idem, ''), nullif(ref, ''), status, customer, created, nullif(queue, ''), due, owner, body, content
 			FROM unnest($1::text[], $2::text[], $3::text[], $4::text[], $5::bigint[], $6::text[], $7::text[], $8::text[], $9::text[], $10::bigint[],
-			$11::text[], $12::bigint[], $13::text[], $14::bytea[])
-			AS u (tenant, kind, id, parent, rev, idem, ref, status, customer, created, queue, due, owner, body) RETURNING 1) SELECT count(*) FROM s`,
+			$11::text[], $12::bigint[], $13::text[], $14::bytea[], $15::bytea[])
+			AS u (tenant, kind, id, parent, rev, idem, ref, status, customer, created, queue, due, owner, body, content) RETURNING 1) SELECT count(*) FROM s`,
 		remove:  `WITH s AS (DELETE FROM record WHERE ctid = ANY (ARRAY(SELECT r.at ` + recordsNamed + `)) RETURNING 1) SELECT count(*) FROM s`,
 		keys:    recordKeys,
 		read:    readRecord,
@@ -232,13 +232,14 @@ func readEvent(row pgx.Row) (ports.Entry, error) {
 func recordArrays(entries []ports.Entry) ([]any, error) {
 	records := make([]*ports.Record, len(entries))
 	tenants, parents, idems, refs := make([]string, len(entries)), make([]string, len(entries)), make([]string, len(entries)), make([]string, len(entries))
-	revs := make([]int64, len(entries))
+	revs, contents := make([]int64, len(entries)), make([][]byte, len(entries))
 	for i, e := range entries {
 		r := e.Record
+		contents[i] = optional(r.Content)
 		records[i], tenants[i], parents[i], revs[i], idems[i], refs[i] = r, r.Tenant, r.Parent, r.Rev, r.Idem, r.Ref
 	}
 	c := rows(records) // kinds, ids, statuses, customers, created, queues, due, owners, bodies
-	return []any{tenants, c[0], c[1], parents, revs, idems, refs, c[2], c[3], c[4], c[5], c[6], c[7], c[8]}, nil
+	return []any{tenants, c[0], c[1], parents, revs, idems, refs, c[2], c[3], c[4], c[5], c[6], c[7], c[8], contents}, nil
 }
 
 func userArrays(entries []ports.Entry) ([]any, error) {

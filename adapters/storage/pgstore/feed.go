@@ -51,9 +51,12 @@ func (j journal) Feed(ctx context.Context, tenant string, after int64, n int) (e
 	if tenant == ports.AllTenants {
 		query, args = feedEntries+`seq > $1 ORDER BY seq LIMIT $2`, args[:2]
 	}
+	pager, ended := ports.NewPager(n), false
 	err = j.rows(ctx, "pgstore.feed", query, args, func(row pgx.Rows) error {
 		e, err := scanEvent(row)
-		events = append(events, e)
+		if ended = ended || !pager.Take(len(e.Data)); !ended {
+			events = append(events, e)
+		}
 		return err
 	})
 	return events, err

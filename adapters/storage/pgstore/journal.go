@@ -19,13 +19,12 @@ var _ ports.Journal = journal{}
 
 type journal struct{ *Store }
 
-var (
-	errRecordConflict = fault.New(fault.Conflict, "record_conflict", "the record is taken or has changed")
-	errRecordInvalid  = fault.New(fault.Invalid, "invalid_record", "a record needs an id, a kind and a body")
-)
+var errRecordConflict = fault.New(fault.Conflict, "record_conflict", "the record is taken or has changed")
 
 const (
-	recordColumns = `tenant, kind, id, coalesce(parent, ''), rev, coalesce(idem, ''), coalesce(ref, ''), status, customer, created, coalesce(queue, ''), due, owner, body`
+	shownColumns  = `tenant, kind, id, coalesce(parent, ''), rev, coalesce(idem, ''), coalesce(ref, ''), status, customer, created, coalesce(queue, ''), due, owner, body`
+	recordColumns = shownColumns + `, content, false`
+	listedColumns = shownColumns + `, NULL::bytea, content IS NOT NULL`
 
 	// tells puts into told what a save has to tell, if it is made. Its arrays
 	// are the last parameters.
@@ -49,16 +48,16 @@ func numbered(statement, tells, letters string, n int) string {
 }
 
 const (
-	insertion = `WITH s AS (INSERT INTO record (rev, kind, tenant, id, idem, ref, status, customer, created, queue, due, owner, body)
-		VALUES (1, $1, $2, $3, nullif($4,''), nullif($5,''), $6, $7, $8, nullif($9,''), $10, $11, $12) ON CONFLICT DO NOTHING RETURNING 1)`
+	insertion = `WITH s AS (INSERT INTO record (rev, kind, tenant, id, idem, ref, status, customer, created, queue, due, owner, body, content)
+		VALUES (1, $1, $2, $3, nullif($4,''), nullif($5,''), $6, $7, $8, nullif($9,''), $10, $11, $12, $13) ON CONFLICT DO NOTHING RETURNING 1)`
 	replacement = `WITH s AS (UPDATE record SET rev = rev + 1, idem = nullif($4,''), ref = nullif($5,''), status = $6, customer = $7,
-		created = $8, queue = nullif($9,''), due = $10, owner = $11, body = $12
-		WHERE kind = $1 AND tenant = $2 AND id = $3 AND rev = $13 RETURNING 1)`
+		created = $8, queue = nullif($9,''), due = $10, owner = $11, body = $12, content = $13
+		WHERE kind = $1 AND tenant = $2 AND id = $3 AND rev = $14 RETURNING 1)`
 )
 
 var (
-	insertRecord = telling(insertion, 12)
-	updateRecord = telling(replacement, 13)
+	insertRecord = telling(insertion, 13)
+	updateRecord = telling(replacement, 14)
 )
 
 // Save implements ports.Journal.
@@ -76,7 +75,7 @@ func (j journal) save(ctx context.Context, r *ports.Record) error {
 		return err
 	}
 	save := j.saved.do
-	if len(r.Body) > maxShared {
+	if r.Size() > maxShared {
 		save = j.saveRecord
 	}
 	saved, err := save(ctx, change{*r, args})
@@ -85,13 +84,21 @@ func (j journal) save(ctx context.Context, r *ports.Record) error {
 
 // values are the first parameters of a statement that writes a record.
 func (journal) values(r *ports.Record) ([]any, error) {
-	if r.ID == "" || r.Kind == "" || len(r.Body) == 0 {
-		return nil, errRecordInvalid
+	if err := r.Storable(); err != nil {
+		return nil, err
 	}
 	return []any{
 		r.Kind, r.Tenant, r.ID, r.Idem, r.Ref, r.Index.Status, r.Index.Customer, micros(r.Index.Created),
-		r.Queue, micros(r.Due), r.Owner, r.Body,
+		r.Queue, micros(r.Due), r.Owner, r.Body, optional(r.Content),
 	}, nil
+}
+
+// optional is how bytes are stored that may be absent.
+func optional(b []byte) []byte {
+	if len(b) == 0 {
+		return nil
+	}
+	return b
 }
 
 // once writes a record by a statement, with what it has to tell.
@@ -150,46 +157,10 @@ func scanRecord(row pgx.Row, more ...any) (ports.Record, error) {
 	var created, due int64
 	err := row.Scan(append([]any{
 		&r.Tenant, &r.Kind, &r.ID, &r.Parent, &r.Rev, &r.Idem, &r.Ref, &r.Index.Status, &r.Index.Customer,
-		&created, &r.Queue, &due, &r.Owner, &r.Body,
+		&created, &r.Queue, &due, &r.Owner, &r.Body, &r.Content, &r.Partial,
 	}, more...)...)
 	r.Index.Created, r.Due = moment(created), moment(due)
 	return r, err
-}
-
-// List implements ports.Journal. It asks for one more than the limit, to know
-// whether more follow.
-func (j journal) List(ctx context.Context, tenant, kind string, f ports.Filter, after string, limit int) (ports.RecordPage, error) {
-	c, err := ports.ParseCursor(after)
-	if err != nil {
-		return ports.RecordPage{}, err
-	}
-	query := `SELECT ` + recordColumns + ` FROM record WHERE kind = $1 AND tenant = $2 AND (created, id) < ($3, $4)`
-	args := []any{kind, tenant, c.Created, c.ID}
-	if f.Status != "" {
-		args = append(args, f.Status)
-		query += ` AND status = $` + itoa(len(args))
-	}
-	if f.Customer != "" {
-		args = append(args, f.Customer)
-		query += ` AND customer = $` + itoa(len(args)) + ` AND customer <> ''`
-	}
-	args = append(args, limit+1)
-	query += ` ORDER BY created DESC, id DESC LIMIT $` + itoa(len(args))
-	var page ports.RecordPage
-	err = j.rows(ctx, "pgstore.list", query, args, func(row pgx.Rows) error {
-		r, err := scanRecord(row)
-		page.Records = append(page.Records, r)
-		return err
-	})
-	if err != nil {
-		return ports.RecordPage{}, err
-	}
-	if len(page.Records) > limit {
-		page.Records = page.Records[:limit]
-		last := page.Records[limit-1]
-		page.Next = ports.Cursor{Created: micros(last.Index.Created), ID: last.ID}.String()
-	}
-	return page, nil
 }
 
 // Claim implements ports.Journal. What another is claiming at this moment is passed

@@ -24,8 +24,6 @@ const (
 	userByEmail = `SELECT ` + userColumns + ` FROM person WHERE tenant = $1 AND email = $2`
 	idTaken     = `SELECT 1 FROM person WHERE tenant = $1 AND id = $2` // a deleted one's too
 	userByKey   = `SELECT ` + userColumns + `, fingerprint, original, deleted FROM person WHERE idem = $1`
-	listUsers   = `SELECT ` + userColumns + ` FROM person WHERE tenant = $1 AND NOT deleted AND (created, id) < ($2, $3)
-		ORDER BY created DESC, id DESC LIMIT $4`
 )
 
 var (
@@ -170,29 +168,6 @@ func (u users) Delete(ctx context.Context, tenant, id string, ifVersion int64) e
 			return err
 		}
 	}
-}
-
-// List implements ports.UserRepository.
-func (u users) List(ctx context.Context, tenant, after string, limit int) (user.Page, error) {
-	c, err := ports.ParseCursor(after)
-	if err != nil {
-		return user.Page{}, err
-	}
-	var page user.Page
-	err = u.rows(ctx, "pgstore.users", listUsers, []any{tenant, c.Created, c.ID, limit + 1}, func(row pgx.Rows) error {
-		one, err := scanUser(row)
-		page.Users = append(page.Users, one)
-		return err
-	})
-	if err != nil {
-		return user.Page{}, err
-	}
-	if len(page.Users) > limit {
-		page.Users = page.Users[:limit]
-		last := page.Users[limit-1]
-		page.Next = ports.Cursor{Created: micros(last.CreatedAt), ID: last.ID}.String()
-	}
-	return page, nil
 }
 
 // news tells the feed of a change. Readers fetch the user: the feed holds

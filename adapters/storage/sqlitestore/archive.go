@@ -36,8 +36,8 @@ var tables = map[ports.Section]table{
 		get:    `SELECT ` + recordColumns + ` FROM record WHERE kind = ? AND tenant = ? AND id = ?`,
 		remove: `DELETE FROM record WHERE kind = ? AND tenant = ? AND id = ?`,
 		read:   readRecord,
-		put: `INSERT INTO record (tenant, kind, id, parent, rev, idem, ref, status, customer, created, queue, due, owner, body)
-			VALUES (?, ?, ?, nullif(?,''), ?, nullif(?,''), nullif(?,''), ?, ?, ?, nullif(?,''), ?, ?, ?)`,
+		put: `INSERT INTO record (tenant, kind, id, parent, rev, idem, ref, status, customer, created, queue, due, owner, body, content)
+			VALUES (?, ?, ?, nullif(?,''), ?, nullif(?,''), nullif(?,''), ?, ?, ?, nullif(?,''), ?, ?, ?, ?)`,
 		values: recordValues,
 	},
 	ports.UserSection: {
@@ -85,7 +85,7 @@ func (a archive) Scan(ctx context.Context, section ports.Section, after string, 
 			return nil, "", err
 		}
 		if e.Record != nil {
-			size += len(e.Record.Body)
+			size += e.Record.Size()
 		}
 		page, next = append(page, e), e.Key()
 	}
@@ -164,7 +164,7 @@ func recordValues(e ports.Entry) ([]any, error) {
 	r := e.Record
 	return []any{
 		r.Tenant, r.Kind, r.ID, r.Parent, r.Rev, r.Idem, r.Ref, r.Index.Status, r.Index.Customer, micros(r.Index.Created),
-		r.Queue, micros(r.Due), r.Owner, r.Body,
+		r.Queue, micros(r.Due), r.Owner, r.Body, optional(r.Content),
 	}, nil
 }
 

@@ -40,10 +40,13 @@ func (j journal) Feed(ctx context.Context, tenant string, after int64, n int) ([
 	}
 	defer rows.Close() //nolint:errcheck // read to the end, or failed
 	var events []event.Feed
-	for rows.Next() {
+	for pager := ports.NewPager(n); rows.Next(); {
 		e, err := scanEvent(rows)
 		if err != nil {
 			return nil, classify("sqlitestore.feed", err)
+		}
+		if !pager.Take(len(e.Data)) {
+			break
 		}
 		events = append(events, e)
 	}

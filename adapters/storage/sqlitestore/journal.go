@@ -14,10 +14,7 @@ var _ ports.Journal = journal{}
 
 type journal struct{ *Store }
 
-var (
-	errRecordConflict = fault.New(fault.Conflict, "record_conflict", "the record is taken or has changed")
-	errRecordInvalid  = fault.New(fault.Invalid, "invalid_record", "a record needs an id, a kind and a body")
-)
+var errRecordConflict = fault.New(fault.Conflict, "record_conflict", "the record is taken or has changed")
 
 // Save implements ports.Journal.
 func (j journal) Save(ctx context.Context, records ...*ports.Record) []error {
@@ -49,17 +46,17 @@ func (j journal) Save(ctx context.Context, records ...*ports.Record) []error {
 
 // save writes one record. refused is why the data forbids it.
 func (b *batch) save(r *ports.Record) (refused, err error) {
-	if r.ID == "" || r.Kind == "" || len(r.Body) == 0 {
-		return errRecordInvalid, nil
+	if err := r.Storable(); err != nil {
+		return err, nil
 	}
 	stmt := b.insertRecord
 	args := [14]any{
 		r.Idem, r.Ref, r.Index.Status, r.Index.Customer, micros(r.Index.Created), r.Queue, micros(r.Due), r.Owner, r.Body,
-		r.Kind, r.Tenant, r.ID,
+		optional(r.Content), r.Kind, r.Tenant, r.ID,
 	}
-	n := 12
+	n := 13
 	if r.Rev > 0 {
-		stmt, args[n], n = b.updateRecord, r.Rev, 13
+		stmt, args[n], n = b.updateRecord, r.Rev, 14
 	}
 	changed, err := affected(stmt.ExecContext(b, args[:n]...))
 	if err != nil {
@@ -69,6 +66,14 @@ func (b *batch) save(r *ports.Record) (refused, err error) {
 		return errRecordConflict, nil
 	}
 	return nil, b.publish(r.Events)
+}
+
+// optional is how bytes are stored that may be absent.
+func optional(b []byte) any {
+	if len(b) == 0 {
+		return nil
+	}
+	return b
 }
 
 func affected(res sql.Result, err error) (bool, error) {
@@ -103,7 +108,7 @@ func scanRecord(row scanner) (ports.Record, error) {
 	var r ports.Record
 	var created, due int64
 	err := row.Scan(&r.Tenant, &r.Kind, &r.ID, &r.Parent, &r.Rev, &r.Idem, &r.Ref, &r.Index.Status, &r.Index.Customer,
-		&created, &r.Queue, &due, &r.Owner, &r.Body)
+		&created, &r.Queue, &due, &r.Owner, &r.Body, &r.Content, &r.Partial)
 	r.Index.Created, r.Due = moment(created), moment(due)
 	return r, classify("sqlitestore.record", err)
 }

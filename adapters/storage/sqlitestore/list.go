@@ -18,20 +18,18 @@ func (j journal) List(ctx context.Context, tenant, kind string, f ports.Filter, 
 		return ports.RecordPage{}, classify("sqlitestore.list", err)
 	}
 	defer rows.Close() //nolint:errcheck // read to the end, or failed
-	var page ports.RecordPage
-	for rows.Next() {
+	var all []ports.Record
+	more := false
+	for pager := ports.NewPager(limit); !more && rows.Next(); {
 		r, err := scanRecord(rows)
 		if err != nil {
 			return ports.RecordPage{}, err
 		}
-		if len(page.Records) == limit {
-			last := page.Records[limit-1]
-			page.Next = ports.Cursor{Created: micros(last.Index.Created), ID: last.ID}.String()
-			break
+		if more = !pager.Take(r.Size()); !more {
+			all = append(all, r)
 		}
-		page.Records = append(page.Records, r)
 	}
-	return page, classify("sqlitestore.list", rows.Err())
+	return ports.PageOfRecords(all, more), classify("sqlitestore.list", rows.Err())
 }
 
 // listQuery asks for one entry more than the limit, to know whether more follow.
@@ -46,5 +44,5 @@ func listQuery(tenant, kind string, f ports.Filter, c ports.Cursor, limit int) (
 		where += " AND customer = ? AND customer <> ''"
 		args = append(args, f.Customer)
 	}
-	return "SELECT " + recordColumns + " FROM record WHERE " + where + " ORDER BY created DESC, id DESC LIMIT ?", append(args, limit+1)
+	return "SELECT " + listedColumns + " FROM record WHERE " + where + " ORDER BY created DESC, id DESC LIMIT ?", append(args, limit+1)
 }

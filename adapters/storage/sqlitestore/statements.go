@@ -7,7 +7,10 @@ import (
 )
 
 const (
-	recordColumns = `tenant, kind, id, coalesce(parent, ''), rev, coalesce(idem, ''), coalesce(ref, ''), status, customer, created, coalesce(queue, ''), due, owner, body`
+	shownColumns  = `tenant, kind, id, coalesce(parent, ''), rev, coalesce(idem, ''), coalesce(ref, ''), status, customer, created, coalesce(queue, ''), due, owner, body`
+	recordColumns = shownColumns + `, content, false`
+	// Of a content, which is the last column of its row, a list reads only that it is there.
+	listedColumns = shownColumns + `, NULL, coalesce(length(content), 0) > 0`
 
 	// old are records that Purge removes, and traces what it removes of users.
 	old    = `FROM record WHERE kind = ? AND tenant = ? AND created < ? AND queue IS NULL ORDER BY created LIMIT ?`
@@ -50,10 +53,10 @@ func prepareStatements(ctx context.Context, p preparer) (statements, error) {
 		to    **sql.Stmt
 		query string
 	}{
-		{&s.insertRecord, `INSERT INTO record (rev, idem, ref, status, customer, created, queue, due, owner, body, kind, tenant, id)
-			VALUES (1, nullif(?,''), nullif(?,''), ?, ?, ?, nullif(?,''), ?, ?, ?, ?, ?, ?) ON CONFLICT DO NOTHING`},
+		{&s.insertRecord, `INSERT INTO record (rev, idem, ref, status, customer, created, queue, due, owner, body, content, kind, tenant, id)
+			VALUES (1, nullif(?,''), nullif(?,''), ?, ?, ?, nullif(?,''), ?, ?, ?, ?, ?, ?, ?) ON CONFLICT DO NOTHING`},
 		{&s.updateRecord, `UPDATE OR IGNORE record SET rev = rev + 1, idem = nullif(?,''), ref = nullif(?,''), status = ?, customer = ?,
-			created = ?, queue = nullif(?,''), due = ?, owner = ?, body = ? WHERE kind = ? AND tenant = ? AND id = ? AND rev = ?`},
+			created = ?, queue = nullif(?,''), due = ?, owner = ?, body = ?, content = ? WHERE kind = ? AND tenant = ? AND id = ? AND rev = ?`},
 		{&s.getRecord, `SELECT ` + recordColumns + ` FROM record WHERE kind = ? AND tenant = ? AND id = ?`},
 		{&s.findIdem, `SELECT ` + recordColumns + ` FROM record WHERE kind = ? AND idem = ?`},
 		{&s.findRef, `SELECT ` + recordColumns + ` FROM record WHERE kind = ? AND ref = ?`},

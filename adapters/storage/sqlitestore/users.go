@@ -163,20 +163,18 @@ func (u users) List(ctx context.Context, tenant, after string, limit int) (user.
 		return user.Page{}, classify("sqlitestore.users", err)
 	}
 	defer rows.Close() //nolint:errcheck // read to the end, or failed
-	var page user.Page
-	for rows.Next() {
+	var all []user.User
+	more := false
+	for pager := ports.NewPager(limit); !more && rows.Next(); {
 		one, err := scanUser(rows)
 		if err != nil {
 			return user.Page{}, err
 		}
-		if len(page.Users) == limit {
-			last := page.Users[limit-1]
-			page.Next = ports.Cursor{Created: micros(last.CreatedAt), ID: last.ID}.String()
-			break
+		if more = !pager.Take(one.Size()); !more {
+			all = append(all, one)
 		}
-		page.Users = append(page.Users, one)
 	}
-	return page, classify("sqlitestore.users", rows.Err())
+	return ports.PageOfUsers(all, more), classify("sqlitestore.users", rows.Err())
 }
 
 // news tells the feed of a change. Readers fetch the user: the feed holds

@@ -1,0 +1,75 @@
+package mailroom
+
+import (
+	"bytes"
+	"encoding/json"
+
+	"patchbay/core/fault"
+	"patchbay/core/message"
+	"patchbay/ports"
+)
+
+// maxListed is how many bytes of text and files a message may have in the body of its
+// record, which lists read. What is larger is the record's content.
+const maxListed = 4 << 10
+
+// content is what a message says, as it is kept beside what lists show of it.
+type content struct {
+	HTML        string               `json:"html,omitempty"`
+	Text        string               `json:"text,omitempty"`
+	Headers     map[string]string    `json:"headers,omitempty"`
+	Attachments []message.Attachment `json:"attachments,omitempty"`
+}
+
+func (c *content) size() int {
+	n := len(c.HTML) + len(c.Text)
+	for name, value := range c.Headers {
+		n += len(name) + len(value)
+	}
+	for _, a := range c.Attachments {
+		n += len(a.Filename) + len(a.ContentType) + len(a.Content)
+	}
+	return n
+}
+
+// encode writes a message into its record.
+func encode(m *message.Message, r *ports.Record) (err error) {
+	shown, rest := *m, content{m.HTML, m.Text, m.Headers, m.Attachments}
+	r.Content = nil
+	if rest.size() > maxListed {
+		shown.HTML, shown.Text, shown.Headers, shown.Attachments = "", "", nil, nil
+		if r.Content, err = marshal(rest); err != nil {
+			return err
+		}
+	}
+	r.Body, err = marshal(shown)
+	return err
+}
+
+// marshal leaves markup as it is: escaped, each of its brackets takes six bytes.
+func marshal(v any) ([]byte, error) {
+	var b bytes.Buffer
+	e := json.NewEncoder(&b)
+	e.SetEscapeHTML(false)
+	if err := e.Encode(v); err != nil {
+		return nil, fault.Wrap(fault.Internal, "mailroom.encode", err)
+	}
+	return b.Bytes(), nil
+}
+
+// decode reads a message from its record, one of an earlier version too, which has no
+// content. From a list it comes without what it says, unless that is short.
+func decode(r ports.Record) (stored, error) {
+	var m message.Message
+	if err := json.Unmarshal(r.Body, &m); err != nil {
+		return stored{}, fault.Wrap(fault.Internal, "mailroom.decode", err)
+	}
+	if len(r.Content) > 0 {
+		var rest content
+		if err := json.Unmarshal(r.Content, &rest); err != nil {
+			return stored{}, fault.Wrap(fault.Internal, "mailroom.decode", err)
+		}
+		m.HTML, m.Text, m.Headers, m.Attachments = rest.HTML, rest.Text, rest.Headers, rest.Attachments
+	}
+	return stored{message: m, record: r, told: m.Status, parts: m.Parts}, nil
+}
