@@ -25,6 +25,7 @@ func (s *Service) ApplyWebhook(ctx context.Context, e event.Webhook) (erased boo
 	if err != nil || !ok {
 		return false, err
 	}
+	var doubt ports.Doubt
 	for {
 		st, err := s.subject(ctx, e.Provider, intent)
 		if err != nil {
@@ -45,7 +46,8 @@ func (s *Service) ApplyWebhook(ctx context.Context, e event.Webhook) (erased boo
 			return erased, nil
 		}
 		err = s.save(ctx, &st)
-		if !fault.Is(err, fault.Conflict) && !fault.Is(err, fault.UnknownOutcome) || ctx.Err() != nil {
+		again := fault.Is(err, fault.Conflict) || fault.Is(err, fault.UnknownOutcome)
+		if err = doubt.Over(err); !again || ctx.Err() != nil {
 			return erased, err
 		}
 	}

@@ -3,7 +3,6 @@ package checkout
 import (
 	"context"
 	"encoding/json"
-	"errors"
 	"slices"
 	"time"
 
@@ -154,31 +153,23 @@ func (s *Service) update(ctx context.Context, st *stored, change func(*stored) e
 
 // updateBy is update with a way to make each call of the journal.
 func (s *Service) updateBy(ctx context.Context, try func(context.Context, func() error) error, st *stored, change func(*stored) error) error {
-	for {
-		if err := change(st); err != nil {
-			return err
-		}
-		rev := st.record.Rev
-		err := try(ctx, func() error { return s.save(ctx, st) })
-		if !fault.Is(err, fault.Conflict) && !fault.Is(err, fault.UnknownOutcome) || ctx.Err() != nil {
-			return err
-		}
-		var fresh stored
-		rerr := try(ctx, func() (err error) {
-			fresh, err = s.load(ctx, st.payment.Tenant, st.payment.ID)
-			return err
-		})
-		if rerr != nil {
-			return errors.Join(err, rerr)
-		}
-		if fault.Is(err, fault.Conflict) && fresh.record.Rev == rev { // nobody was quicker: it is the reference that is taken
-			foreign := st.payment.ProviderReference
+	return ports.Update(ctx, ports.Edit{
+		Try:    try,
+		Change: func() error { return change(st) },
+		Save:   func() error { return s.save(ctx, st) },
+		Reload: func(failed error) (final, err error) {
+			fresh, err := s.load(ctx, st.payment.Tenant, st.payment.ID)
+			if err != nil {
+				return nil, err
+			}
+			if fault.Is(failed, fault.Conflict) && fresh.record.Rev == st.record.Rev { // nobody was quicker: it is the reference that is taken
+				final = errForeign(st.payment.ProviderReference)
+			}
+			fresh.ahead = st.ahead
 			*st = fresh
-			return errForeign(foreign)
-		}
-		fresh.ahead = st.ahead
-		*st = fresh
-	}
+			return final, nil
+		},
+	})
 }
 
 // errForeign is the failure to keep an object of the provider's that another payment has.

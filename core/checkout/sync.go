@@ -17,6 +17,7 @@ const askDeadline = 10 * time.Second
 //
 // NotFound; otherwise as for the journal and the provider.
 func (s *Service) Sync(ctx context.Context, tenant, id string) (payment.Payment, error) {
+	var doubt ports.Doubt
 	for {
 		st, err := s.load(ctx, tenant, id)
 		if err == nil {
@@ -35,7 +36,8 @@ func (s *Service) Sync(ctx context.Context, tenant, id string) (payment.Payment,
 			return st.payment, nil
 		}
 		err = s.save(ctx, &st)
-		if !fault.Is(err, fault.Conflict) && !fault.Is(err, fault.UnknownOutcome) || ctx.Err() != nil {
+		again := fault.Is(err, fault.Conflict) || fault.Is(err, fault.UnknownOutcome)
+		if err = doubt.Over(err); !again || ctx.Err() != nil {
 			return st.payment, err
 		}
 	}

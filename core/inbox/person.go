@@ -68,25 +68,27 @@ func (s *Service) look(ctx context.Context, r ports.Record, p user.Person, found
 
 // erase takes what an event says out of it, once it is not needed any more.
 func (s *Service) erase(ctx context.Context, r ports.Record) error {
-	for {
-		if r.Index.Status == stateWaiting {
-			return errWaits
-		}
-		e, err := decode(r)
-		if err != nil {
-			return err
-		}
-		if err := e.erase(&r, s.Clock.Now()); err != nil {
-			return err
-		}
-		err = s.Journal.Save(ctx, &r)[0]
-		if !fault.Is(err, fault.Conflict) && !fault.Is(err, fault.UnknownOutcome) || ctx.Err() != nil {
-			return err
-		}
-		if r, err = s.Journal.Get(ctx, r.Tenant, Kind, r.ID); err != nil {
-			return err
-		}
-	}
+	return ports.Update(ctx, ports.Edit{
+		Try: ports.Once,
+		Change: func() error {
+			if r.Index.Status == stateWaiting {
+				return errWaits
+			}
+			e, err := decode(r)
+			if err != nil {
+				return err
+			}
+			return e.erase(&r, s.Clock.Now())
+		},
+		Save: func() error { return s.Journal.Save(ctx, &r)[0] },
+		Reload: func(error) (final, err error) {
+			fresh, err := s.Journal.Get(ctx, r.Tenant, Kind, r.ID)
+			if err == nil {
+				r = fresh
+			}
+			return nil, err
+		},
+	})
 }
 
 func (e *entry) erase(r *ports.Record, now time.Time) error {

@@ -52,3 +52,28 @@ func TestACancelIsDoneThoughTheAnswerOfTheJournalIsLost(t *testing.T) {
 		}
 	})
 }
+
+// What the journal cannot say is not known to the caller either: "nothing was done" would
+// be wrong.
+func TestACancelWhoseOutcomeIsNotKnownIsAnsweredSo(t *testing.T) {
+	var armed, lost atomic.Bool
+	fail := func(op string) error {
+		switch {
+		case op == memjournal.Saved && armed.CompareAndSwap(true, false):
+			lost.Store(true)
+			return fault.New(fault.UnknownOutcome, "scripted", "")
+		case op == memjournal.Get && lost.Load():
+			return fault.New(fault.Unavailable, "scripted", "")
+		}
+		return nil
+	}
+	within(t, nil, nil, fail, func(t *testing.T, r rig) {
+		d := draft()
+		d.SendAt = time.Now().Add(time.Hour)
+		m := r.accept(t, d)
+		armed.Store(true)
+		if _, err := r.Cancel(t.Context(), tenant, m.ID); !fault.Is(err, fault.UnknownOutcome) {
+			t.Errorf("%v, want UnknownOutcome", err)
+		}
+	})
+}

@@ -116,27 +116,22 @@ func (s *Service) update(ctx context.Context, st *stored, change func(*stored) e
 
 // updateBy is update with a way to make each call of the journal.
 func (s *Service) updateBy(ctx context.Context, try func(context.Context, func() error) error, st *stored, change func(*stored) error) error {
-	for {
-		if err := change(st); err != nil {
-			return err
-		}
-		err := try(ctx, func() error { return s.save(ctx, st) })
-		if !fault.Is(err, fault.Conflict) && !fault.Is(err, fault.UnknownOutcome) || ctx.Err() != nil {
-			return err
-		}
-		var fresh stored
-		rerr := try(ctx, func() (err error) {
-			fresh, err = s.load(ctx, st.message.Tenant, st.message.ID)
-			return err
-		})
-		if rerr != nil {
-			return rerr
-		}
-		if fresh.record.Held {
-			return err
-		}
-		st.become(fresh)
-	}
+	return ports.Update(ctx, ports.Edit{
+		Try:    try,
+		Change: func() error { return change(st) },
+		Save:   func() error { return s.save(ctx, st) },
+		Reload: func(failed error) (final, err error) {
+			fresh, err := s.load(ctx, st.message.Tenant, st.message.ID)
+			if err != nil {
+				return nil, err
+			}
+			if fresh.record.Held {
+				return failed, nil
+			}
+			st.become(fresh)
+			return nil, nil
+		},
+	})
 }
 
 // become takes what was read again. Files never change; whether they are gone with a

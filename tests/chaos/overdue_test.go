@@ -3,6 +3,7 @@ package chaos_test
 import (
 	"context"
 	"database/sql"
+	"fmt"
 	"testing"
 	"time"
 
@@ -14,16 +15,17 @@ import (
 
 // hasten makes what waits for its time due: payments and mail, in the queues of each
 // provider.
-const hasten = "UPDATE record SET due = 1 WHERE queue IN ('payments', 'mail') OR queue LIKE 'payments:%' OR queue LIKE 'mail:%'"
+const hasten = "UPDATE %s SET due = 1 WHERE queue IN ('payments', 'mail') OR queue LIKE 'payments:%' OR queue LIKE 'mail:%'"
 
 const look = 2 * time.Second // between two looks, for the gateways to be at it
 
-// database does a statement, and returns of how many rows.
+// database does a statement on the table of records, whose name it puts in, and returns
+// of how many rows.
 type database func(ctx context.Context, statement string) (int64, error)
 
 func onServer(c *pgx.Conn) database {
 	return func(ctx context.Context, statement string) (int64, error) {
-		tag, err := c.Exec(ctx, statement)
+		tag, err := c.Exec(ctx, fmt.Sprintf(statement, "patchbay_record"))
 		return tag.RowsAffected(), err
 	}
 }
@@ -36,7 +38,7 @@ func inFile(t *testing.T, path string) database {
 	}
 	t.Cleanup(func() { _ = db.Close() })
 	return func(ctx context.Context, statement string) (int64, error) {
-		res, err := db.ExecContext(ctx, statement)
+		res, err := db.ExecContext(ctx, fmt.Sprintf(statement, "record"))
 		if err != nil {
 			return 0, err
 		}

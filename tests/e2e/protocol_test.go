@@ -161,7 +161,7 @@ func TestAProcessThatWasStoppedBeyondItsLease(t *testing.T) {
 	other.Restart(t)
 	w := stall(t, s)
 	s.Pause(t)
-	if _, err := server.Connect(t, database).Exec(t.Context(), "UPDATE record SET due = 1 WHERE queue LIKE 'payments:%'"); err != nil {
+	if _, err := server.Connect(t, database).Exec(t.Context(), "UPDATE patchbay_record SET due = 1 WHERE queue LIKE 'payments:%'"); err != nil {
 		t.Fatal(err)
 	}
 	w.lost(t, other)

@@ -79,6 +79,42 @@ func StartWith(t testing.TB, setup Setup) *Server {
 	return s
 }
 
+// Standby is a second server, which has all that this one has, follows it and only
+// reads: until it is promoted (SELECT pg_promote()).
+func (s *Server) Standby(t testing.TB) *Server {
+	t.Helper()
+	standby, err := s.follow()
+	if err != nil {
+		t.Fatalf("no standby for this test: %v", err)
+	}
+	t.Cleanup(func() {
+		standby.Kill()
+		_ = os.RemoveAll(standby.dir) // nobody else uses it
+	})
+	return standby
+}
+
+func (s *Server) follow() (*Server, error) {
+	dir, err := os.MkdirTemp("", "pg")
+	if err != nil {
+		return nil, err
+	}
+	standby := &Server{dir: dir, bin: s.bin, account: s.account, setup: s.setup}
+	if err := standby.own(dir); err != nil {
+		return nil, err
+	}
+	ctx, cancel := context.WithTimeout(context.Background(), startLimit)
+	defer cancel()
+	backup := s.Command(ctx, "pg_basebackup", "--pgdata", standby.data(), "--write-recovery-conf", "--checkpoint", "fast", "--no-sync")
+	if out, err := backup.CombinedOutput(); err != nil {
+		return nil, fmt.Errorf("pg_basebackup: %w: %s", err, out)
+	}
+	if standby.Port, err = freePort(); err != nil {
+		return nil, err
+	}
+	return standby, standby.run()
+}
+
 var databases atomic.Int64
 
 // Database makes an empty database, and returns its name.
@@ -100,6 +136,19 @@ func (s *Server) Connect(t testing.TB, database string) *pgx.Conn {
 	}
 	t.Cleanup(func() { _ = c.Close(context.Background()) }) // the server may have ended
 	return c
+}
+
+// Exec does a statement in a database, with names put into it as by fmt.Sprintf.
+func (s *Server) Exec(t testing.TB, database, statement string, names ...any) {
+	t.Helper()
+	c, err := s.connect(t.Context(), database)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer c.Close(context.WithoutCancel(t.Context())) //nolint:errcheck // it has answered
+	if _, err := c.Exec(t.Context(), fmt.Sprintf(statement, names...)); err != nil {
+		t.Fatal(err)
+	}
 }
 
 func (s *Server) connect(ctx context.Context, database string) (*pgx.Conn, error) {

@@ -52,17 +52,17 @@ func (i index) name() string {
 // migrate makes the indexes that are not there, unless this version has done so.
 // Several processes may be at it.
 func (s *Store) migrate(ctx context.Context, db *mongo.Database) error {
-	meta := db.Collection("meta")
-	var found struct {
-		Version int `bson:"version"`
+	prefix, found, err := named(ctx, db)
+	if err != nil {
+		return err
 	}
-	err := meta.FindOne(ctx, bson.D{{Key: "_id", Value: "store"}}).Decode(&found)
+	s.records, s.people = db.Collection(prefix+"record"), db.Collection(prefix+"user")
+	s.feed, s.ping = db.Collection(prefix+"feed"), db.Collection(prefix+"ping")
+	meta := db.Collection(prefix + "meta")
 	switch {
-	case err != nil && !errors.Is(err, mongo.ErrNoDocuments):
-		return readFault("mongostore.migrate", err)
-	case found.Version > version:
-		return fault.New(fault.Invalid, "store_newer", fmt.Sprintf("the database was used by a newer version: it is at %d, this one knows %d", found.Version, version))
-	case found.Version == version:
+	case found > version:
+		return fault.New(fault.Invalid, "store_newer", fmt.Sprintf("the database was used by a newer version: it is at %d, this one knows %d", found, version))
+	case found == version:
 		return nil
 	}
 	for _, of := range []struct {
@@ -77,7 +77,7 @@ func (s *Store) migrate(ctx context.Context, db *mongo.Database) error {
 			return err
 		}
 	}
-	if found.Version == 1 {
+	if found == 1 {
 		if err := s.mark(ctx); err != nil {
 			return err
 		}
@@ -85,6 +85,28 @@ func (s *Store) migrate(ctx context.Context, db *mongo.Database) error {
 	_, err = meta.UpdateOne(ctx, bson.D{{Key: "_id", Value: "store"}}, bson.D{{Key: "$max", Value: bson.D{{Key: "version", Value: version}}}},
 		options.Update().SetUpsert(true))
 	return writeFault("mongostore.migrate", err)
+}
+
+// own begins the names of our collections: a program beside us may have a user, too.
+const own = "patchbay_"
+
+// named is what the names of the collections begin with, and the version that has made
+// them; 0 for none. Those of an earlier version began with nothing, and keep their names:
+// a gateway of it that still runs would make them anew, without an index.
+func named(ctx context.Context, db *mongo.Database) (prefix string, found int, err error) {
+	for _, prefix := range []string{own, ""} {
+		var store struct {
+			Version int `bson:"version"`
+		}
+		err := db.Collection(prefix+"meta").FindOne(ctx, bson.D{{Key: "_id", Value: "store"}, {Key: "version", Value: bson.D{{Key: "$gte", Value: 1}}}}).Decode(&store)
+		if err == nil {
+			return prefix, store.Version, nil
+		}
+		if !errors.Is(err, mongo.ErrNoDocuments) {
+			return "", 0, readFault("mongostore.migrate", err)
+		}
+	}
+	return own, 0, nil
 }
 
 // mark gives users of version 1 what Purge finds them by.

@@ -101,3 +101,67 @@ func TestUsersOfTheFirstVersionArePurgedToo(t *testing.T) {
 		t.Errorf("%d purged, %v", n, err)
 	}
 }
+
+// Other programs may have collections beside ours, also by the names that ours once had.
+func TestWhatOtherProgramsHaveIsLeftAlone(t *testing.T) {
+	t.Parallel()
+	o := mongostore.Options{URI: mongod.URI(t), Database: mongod.Database(), Clock: sys.Clock{}, IDs: sys.IDs{}}
+	client, err := mongo.Connect(t.Context(), options.Client().ApplyURI(o.URI))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer client.Disconnect(t.Context())
+	db := client.Database(o.Database)
+	_, err = db.Collection("user").InsertMany(t.Context(), []any{bson.M{"_id": 1, "email": "same"}, bson.M{"_id": 2, "email": "same"}})
+	if err == nil {
+		_, err = db.Collection("meta").InsertOne(t.Context(), bson.M{"_id": "store", "version": "ours"})
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+	for range 2 {
+		s, err := mongostore.Open(t.Context(), o)
+		if err != nil {
+			t.Fatal(err)
+		}
+		_ = s.Journal().Save(t.Context(), &ports.Record{Kind: "thing", ID: "a", Body: []byte("x")}) // the second time it is there
+		if _, err := s.Journal().Get(t.Context(), "", "thing", "a"); err != nil {
+			t.Error(err)
+		}
+		if err := s.Close(); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if n, err := db.Collection("user").CountDocuments(t.Context(), bson.D{}); err != nil || n != 2 {
+		t.Errorf("%d of their documents are there, %v", n, err)
+	}
+	indexes, err := db.Collection("user").Indexes().ListSpecifications(t.Context())
+	if err != nil || len(indexes) != 1 {
+		t.Errorf("%d indexes, %v", len(indexes), err)
+	}
+}
+
+func TestTheCollectionsOfAnEarlierVersionKeepTheirNames(t *testing.T) {
+	t.Parallel()
+	o := mongostore.Options{URI: mongod.URI(t), Database: mongod.Database(), Clock: sys.Clock{}, IDs: sys.IDs{}}
+	client, err := mongo.Connect(t.Context(), options.Client().ApplyURI(o.URI))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer client.Disconnect(t.Context())
+	db := client.Database(o.Database)
+	if _, err := db.Collection("meta").InsertOne(t.Context(), bson.D{{Key: "_id", Value: "store"}, {Key: "version", Value: 2}}); err != nil {
+		t.Fatal(err)
+	}
+	s, err := mongostore.Open(t.Context(), o)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = s.Close() })
+	if err := s.Journal().Save(t.Context(), &ports.Record{Kind: "thing", ID: "a", Body: []byte("x")})[0]; err != nil {
+		t.Fatal(err)
+	}
+	if n, err := db.Collection("record").CountDocuments(t.Context(), bson.D{}); err != nil || n != 1 {
+		t.Errorf("%d documents where they were kept, %v", n, err)
+	}
+}

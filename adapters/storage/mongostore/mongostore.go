@@ -75,10 +75,7 @@ func Open(ctx context.Context, o Options) (*Store, error) {
 		return nil, readFault("mongostore.open", err)
 	}
 	db := client.Database(o.Database)
-	s := &Store{
-		client: client, clock: o.Clock, ids: o.IDs,
-		records: db.Collection("record"), people: db.Collection("user"), feed: db.Collection("feed"), ping: db.Collection("ping"),
-	}
+	s := &Store{client: client, clock: o.Clock, ids: o.IDs}
 	if err := s.migrate(ctx, db); err != nil {
 		return nil, errors.Join(err, client.Disconnect(context.WithoutCancel(ctx)))
 	}

@@ -38,20 +38,20 @@ const (
 	// recordPage ends with the record that makes it larger than $5 bytes.
 	recordPage = `SELECT ` + recordColumns + ` FROM (
 			SELECT *, sum(bytes) OVER (ORDER BY kind, tenant, id ROWS UNBOUNDED PRECEDING) - bytes AS before FROM (
-				SELECT *, octet_length(body) + coalesce(octet_length(content), 0) AS bytes FROM record WHERE (kind, tenant, id) > ($1, $2, $3) ORDER BY kind, tenant, id LIMIT $4
+				SELECT *, octet_length(body) + coalesce(octet_length(content), 0) AS bytes FROM patchbay_record WHERE (kind, tenant, id) > ($1, $2, $3) ORDER BY kind, tenant, id LIMIT $4
 			) AS page
 		) AS sized WHERE before < $5 ORDER BY kind, tenant, id`
 	// Those of the keys that are there. Each is the next in the order of the primary key:
 	// what has just been put is not analyzed yet, and the planner would take another
 	// index, by which it reads all of a kind.
 	recordsNamed = `FROM unnest($1::text[], $2::text[], $3::text[]) AS k (kind, tenant, id)
-		CROSS JOIN LATERAL (SELECT ctid AS at, kind, tenant, id FROM record WHERE (kind, tenant, id) >= (k.kind, k.tenant, k.id)
+		CROSS JOIN LATERAL (SELECT ctid AS at, kind, tenant, id FROM patchbay_record WHERE (kind, tenant, id) >= (k.kind, k.tenant, k.id)
 			ORDER BY kind, tenant, id LIMIT 1) AS r WHERE (r.kind, r.tenant, r.id) = (k.kind, k.tenant, k.id)`
 	usersNamed = `FROM unnest($1::text[], $2::text[]) AS k (tenant, id)
-		CROSS JOIN LATERAL (SELECT ctid AS at, tenant, id FROM person WHERE (tenant, id) >= (k.tenant, k.id)
+		CROSS JOIN LATERAL (SELECT ctid AS at, tenant, id FROM patchbay_person WHERE (tenant, id) >= (k.tenant, k.id)
 			ORDER BY tenant, id LIMIT 1) AS p WHERE (p.tenant, p.id) = (k.tenant, k.id)`
 
-	storedUser = `SELECT ` + userColumns + `, coalesce(idem, ''), fingerprint, original, deleted FROM person`
+	storedUser = `SELECT ` + userColumns + `, coalesce(idem, ''), fingerprint, original, deleted FROM patchbay_person`
 )
 
 var tables = map[ports.Section]table{
@@ -61,13 +61,13 @@ var tables = map[ports.Section]table{
 			return []any{kind, tenant, id}
 		},
 		scan: recordPage,
-		get:  `SELECT ` + recordColumns + ` FROM record WHERE ctid = ANY (ARRAY(SELECT r.at ` + recordsNamed + `))`,
-		put: `WITH s AS (INSERT INTO record (tenant, kind, id, parent, rev, idem, ref, status, customer, created, queue, due, owner, body, content)
+		get:  `SELECT ` + recordColumns + ` FROM patchbay_record WHERE ctid = ANY (ARRAY(SELECT r.at ` + recordsNamed + `))`,
+		put: `WITH s AS (INSERT INTO patchbay_record (tenant, kind, id, parent, rev, idem, ref, status, customer, created, queue, due, owner, body, content)
 			SELECT tenant, kind, id, nullif(parent, ''), rev, nullif(idem, ''), nullif(ref, ''), status, customer, created, nullif(queue, ''), due, owner, body, content
 			FROM unnest($1::text[], $2::text[], $3::text[], $4::text[], $5::bigint[], $6::text[], $7::text[], $8::text[], $9::text[], $10::bigint[],
 			$11::text[], $12::bigint[], $13::text[], $14::bytea[], $15::bytea[])
 			AS u (tenant, kind, id, parent, rev, idem, ref, status, customer, created, queue, due, owner, body, content) RETURNING 1) SELECT count(*) FROM s`,
-		remove:  `WITH s AS (DELETE FROM record WHERE ctid = ANY (ARRAY(SELECT r.at ` + recordsNamed + `)) RETURNING 1) SELECT count(*) FROM s`,
+		remove:  `WITH s AS (DELETE FROM patchbay_record WHERE ctid = ANY (ARRAY(SELECT r.at ` + recordsNamed + `)) RETURNING 1) SELECT count(*) FROM s`,
 		keys:    recordKeys,
 		read:    readRecord,
 		columns: recordArrays,
@@ -79,12 +79,12 @@ var tables = map[ports.Section]table{
 		},
 		scan: storedUser + ` WHERE (tenant, id) > ($1, $2) ORDER BY tenant, id LIMIT $3`,
 		get:  storedUser + ` WHERE ctid = ANY (ARRAY(SELECT p.at ` + usersNamed + `))`,
-		put: `WITH s AS (INSERT INTO person (id, tenant, email, name, metadata, version, created, updated, idem, fingerprint, original, deleted)
+		put: `WITH s AS (INSERT INTO patchbay_person (id, tenant, email, name, metadata, version, created, updated, idem, fingerprint, original, deleted)
 			SELECT id, tenant, nullif(email, ''), name, metadata, version, created, updated, nullif(idem, ''), fingerprint, original, deleted
 			FROM unnest($1::text[], $2::text[], $3::text[], $4::text[], $5::bytea[], $6::bigint[], $7::bigint[], $8::bigint[], $9::text[], $10::text[],
 			$11::bytea[], $12::boolean[])
 			AS u (id, tenant, email, name, metadata, version, created, updated, idem, fingerprint, original, deleted) RETURNING 1) SELECT count(*) FROM s`,
-		remove:  `WITH s AS (DELETE FROM person WHERE ctid = ANY (ARRAY(SELECT p.at ` + usersNamed + `)) RETURNING 1) SELECT count(*) FROM s`,
+		remove:  `WITH s AS (DELETE FROM patchbay_person WHERE ctid = ANY (ARRAY(SELECT p.at ` + usersNamed + `)) RETURNING 1) SELECT count(*) FROM s`,
 		keys:    userKeys,
 		read:    readStoredUser,
 		columns: userArrays,
@@ -93,10 +93,10 @@ var tables = map[ports.Section]table{
 		parts: func(key string) []any { return []any{ports.ParseFeedKey(key)} },
 		scan:  feedEntries + ` seq > $1 ORDER BY seq LIMIT $2`,
 		get:   feedEntries + ` seq = ANY ($1::bigint[])`,
-		put: `WITH s AS (INSERT INTO feed (seq, tenant, id, type, subject, at, data)
+		put: `WITH s AS (INSERT INTO patchbay_feed (seq, tenant, id, type, subject, at, data)
 			SELECT * FROM unnest($1::bigint[], $2::text[], $3::text[], $4::text[], $5::text[], $6::bigint[], $7::bytea[]) RETURNING 1)
 			SELECT count(*) FROM s`,
-		remove:  `WITH s AS (DELETE FROM feed WHERE seq = ANY ($1::bigint[]) RETURNING 1) SELECT count(*) FROM s`,
+		remove:  `WITH s AS (DELETE FROM patchbay_feed WHERE seq = ANY ($1::bigint[]) RETURNING 1) SELECT count(*) FROM s`,
 		keys:    feedKeys,
 		read:    readEvent,
 		columns: eventArrays,
@@ -176,7 +176,7 @@ func (a archive) patiently(ctx context.Context, op string, call func(ctx context
 		return fault.Wrap(fault.Unavailable, op, err)
 	}
 	defer c.Release()
-	return call(ctx, c)
+	return a.judged(call(ctx, c))
 }
 
 func recordKeys(keys []string) []any {

@@ -213,7 +213,7 @@ func commit[Q any](ctx context.Context, s *Store, op string, statements ...state
 
 // tellsAll is tells for a statement that writes many rows and lists as made those
 // that were: the first array says which row an event is of.
-const tellsAll = `, t AS (INSERT INTO told (tenant, id, type, subject, at, data)
+const tellsAll = `, t AS (INSERT INTO patchbay_told (tenant, id, type, subject, at, data)
 		SELECT e.tenant, e.id, e.type, e.subject, e.at, e.data
 		FROM unnest($%N::bigint[], $%T::text[], $%I::text[], $%Y::text[], $%S::text[], $%A::bigint[], $%D::bytea[]) WITH ORDINALITY
 		AS e (n, tenant, id, type, subject, at, data, o) JOIN made USING (n) ORDER BY o)

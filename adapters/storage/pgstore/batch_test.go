@@ -121,7 +121,7 @@ func (s *Store) blocked(t *testing.T) (process int) {
 	return process
 }
 
-const insertX = `INSERT INTO record (rev, kind, tenant, id, status, customer, created, due, owner, body) VALUES (1, 'thing', 't', 'x', '', '', 0, 0, '', 'x')`
+const insertX = `INSERT INTO patchbay_record (rev, kind, tenant, id, status, customer, created, due, owner, body) VALUES (1, 'thing', 't', 'x', '', '', 0, 0, '', 'x')`
 
 func TestSavesShareACommit(t *testing.T) {
 	t.Parallel()
@@ -136,14 +136,14 @@ func TestSavesShareACommit(t *testing.T) {
 		if err := errors.Join(saveAll(t, s, records...)...); err != nil {
 			t.Fatal(err)
 		}
-		if n := s.number(t, `SELECT count(DISTINCT xmin::text) FROM record`); n != 1 {
+		if n := s.number(t, `SELECT count(DISTINCT xmin::text) FROM patchbay_record`); n != 1 {
 			t.Errorf("%d transactions", n)
 		}
-		if n := s.number(t, `SELECT count(*) FROM record WHERE rev = $1`, round+1); n != maxBatch {
+		if n := s.number(t, `SELECT count(*) FROM patchbay_record WHERE rev = $1`, round+1); n != maxBatch {
 			t.Errorf("%d of %d records", n, maxBatch)
 		}
 	}
-	if n := s.number(t, `SELECT count(*) FROM told a JOIN told b ON b.id = 'second_' || substr(a.id, 5) AND b.n > a.n`); n != 3*maxBatch {
+	if n := s.number(t, `SELECT count(*) FROM patchbay_told a JOIN patchbay_told b ON b.id = 'second_' || substr(a.id, 5) AND b.n > a.n`); n != 3*maxBatch {
 		t.Errorf("%d pairs of events in their order", n)
 	}
 }
@@ -173,10 +173,10 @@ func TestUsersShareACommit(t *testing.T) {
 	if taken != 1 {
 		t.Errorf("an email that two want was refused %d times", taken)
 	}
-	if n := s.number(t, `SELECT count(DISTINCT xmin::text) FROM person`); n != 1 {
+	if n := s.number(t, `SELECT count(DISTINCT xmin::text) FROM patchbay_person`); n != 1 {
 		t.Errorf("%d transactions", n)
 	}
-	if n := s.number(t, `SELECT count(*) FROM told JOIN person ON subject = person.id`); n != 3 {
+	if n := s.number(t, `SELECT count(*) FROM patchbay_told JOIN patchbay_person ON subject = patchbay_person.id`); n != 3 {
 		t.Errorf("%d events of 3 users", n)
 	}
 }
@@ -204,7 +204,7 @@ func TestOneSaveThatFailsHarmsNoOther(t *testing.T) {
 	if (errs[4] == nil) == (errs[5] == nil) || twins[0].Rev+twins[1].Rev != 1 {
 		t.Errorf("two with one id: %v, %v", errs[4], errs[5])
 	}
-	if n := s.number(t, `SELECT count(*) FROM told`); n != 6 {
+	if n := s.number(t, `SELECT count(*) FROM patchbay_told`); n != 6 {
 		t.Errorf("%d events of 6 saves", n)
 	}
 }
@@ -243,7 +243,7 @@ func TestACallerWhoLeavesHarmsNoOther(t *testing.T) {
 	s.blocked(t)
 	leave()
 	all.Wait()
-	if n := s.number(t, `SELECT count(*) FROM record WHERE id IN ('x', 'y')`); n != 2 {
+	if n := s.number(t, `SELECT count(*) FROM patchbay_record WHERE id IN ('x', 'y')`); n != 2 {
 		t.Errorf("%d records", n)
 	}
 }
@@ -262,8 +262,8 @@ func TestACallerWhoLeavesEarlyWritesNothing(t *testing.T) {
 	}
 	go func() { _ = s.Journal().Save(t.Context(), record("later")) }()
 	release()
-	until(func() bool { return s.number(t, `SELECT count(*) FROM record WHERE id = 'later'`) == 1 })
-	if n := s.number(t, `SELECT count(*) FROM record`); n != 1 {
+	until(func() bool { return s.number(t, `SELECT count(*) FROM patchbay_record WHERE id = 'later'`) == 1 })
+	if n := s.number(t, `SELECT count(*) FROM patchbay_record`); n != 1 {
 		t.Errorf("%d records", n)
 	}
 }
@@ -311,7 +311,7 @@ func TestABatchWhoseConnectionEndsIsUnknown(t *testing.T) {
 	}
 	all.Wait()
 	end()
-	if n := s.number(t, `SELECT count(*) FROM record`); n != 0 {
+	if n := s.number(t, `SELECT count(*) FROM patchbay_record`); n != 0 {
 		t.Errorf("%d of a batch that was cut off", n)
 	}
 	if err := errors.Join(saveAll(t, s, records...)...); err != nil {

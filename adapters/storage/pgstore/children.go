@@ -9,29 +9,29 @@ import (
 
 // What belongs together is written by one statement, as everything is.
 var (
-	attachRecord = telling(insertion+`, c AS (INSERT INTO record (rev, parent, tenant, kind, id, status, customer, created, queue, due, owner, body)
+	attachRecord = telling(insertion+`, c AS (INSERT INTO patchbay_record (rev, parent, tenant, kind, id, status, customer, created, queue, due, owner, body)
 		SELECT 1, $14, $2, e.* FROM s, (SELECT kind, id, status, customer, created, nullif(queue, ''), due, owner, body FROM unnest($15::text[], $16::text[],
 		$17::text[], $18::text[], $19::bigint[], $20::text[], $21::bigint[], $22::text[], $23::bytea[])
 		AS u (kind, id, status, customer, created, queue, due, owner, body)) AS e)`, 23)
-	detachRecord = telling(replacement+`, c AS (DELETE FROM record USING s WHERE tenant = $2 AND parent = $1 || '|' || $3)`, 14)
+	detachRecord = telling(replacement+`, c AS (DELETE FROM patchbay_record USING s WHERE tenant = $2 AND parent = $1 || '|' || $3)`, 14)
 )
 
 const (
 	purgeRecords = `WITH old AS (
-			SELECT kind, tenant, id FROM record WHERE kind = $1 AND tenant = $2 AND created < $3 AND queue IS NULL
+			SELECT kind, tenant, id FROM patchbay_record WHERE kind = $1 AND tenant = $2 AND created < $3 AND queue IS NULL
 			ORDER BY created LIMIT $4 FOR UPDATE SKIP LOCKED
 		), children AS (
-			DELETE FROM record r USING old WHERE r.tenant = old.tenant AND r.parent = old.kind || '|' || old.id
+			DELETE FROM patchbay_record r USING old WHERE r.tenant = old.tenant AND r.parent = old.kind || '|' || old.id
 		), gone AS (
-			DELETE FROM record r USING old WHERE r.kind = old.kind AND r.tenant = old.tenant AND r.id = old.id
+			DELETE FROM patchbay_record r USING old WHERE r.kind = old.kind AND r.tenant = old.tenant AND r.id = old.id
 		) SELECT count(*) FROM old`
 	purgeUsers = `WITH old AS (
-			SELECT tenant, id, deleted FROM person WHERE (idem IS NOT NULL OR deleted) AND created < $1
+			SELECT tenant, id, deleted FROM patchbay_person WHERE (idem IS NOT NULL OR deleted) AND created < $1
 			ORDER BY created LIMIT $2 FOR UPDATE SKIP LOCKED
 		), gone AS (
-			DELETE FROM person p USING old WHERE old.deleted AND p.tenant = old.tenant AND p.id = old.id
+			DELETE FROM patchbay_person p USING old WHERE old.deleted AND p.tenant = old.tenant AND p.id = old.id
 		), kept AS (
-			UPDATE person p SET idem = NULL, fingerprint = '', original = NULL FROM old
+			UPDATE patchbay_person p SET idem = NULL, fingerprint = '', original = NULL FROM old
 			WHERE NOT old.deleted AND p.tenant = old.tenant AND p.id = old.id
 		) SELECT count(*) FROM old`
 )

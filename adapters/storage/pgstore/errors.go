@@ -73,3 +73,18 @@ func refusal(state string) fault.Kind {
 	}
 	return fault.UnknownOutcome // 57P0x, 08, 58, XX: the server or the connection ended
 }
+
+// ousted reports whether an error says that the server is not the one to write to: it
+// only reads, it is going down, or it is not up yet.
+func ousted(err error) bool {
+	var e *pgconn.PgError
+	if !errors.As(err, &e) {
+		return false
+	}
+	switch e.Code {
+	case "25006", // read_only_sql_transaction
+		"57P01", "57P02", "57P03": // admin_shutdown, crash_shutdown, cannot_connect_now
+		return true
+	}
+	return false
+}

@@ -17,9 +17,9 @@ const publishing = migrating + 1
 // Publish implements ports.Journal. Numbers are given under a lock that ends with
 // the commit: they have no gaps, and none comes after a higher one.
 func (j journal) Publish(ctx context.Context, n int) (moved int, err error) {
-	const move = `WITH last AS (SELECT coalesce(max(seq), 0) AS seq FROM feed), moved AS (
-			DELETE FROM told WHERE n IN (SELECT n FROM told ORDER BY n LIMIT $1) RETURNING *
-		), put AS (INSERT INTO feed (seq, tenant, id, type, subject, at, data)
+	const move = `WITH last AS (SELECT coalesce(max(seq), 0) AS seq FROM patchbay_feed), moved AS (
+			DELETE FROM patchbay_told WHERE n IN (SELECT n FROM patchbay_told ORDER BY n LIMIT $1) RETURNING *
+		), put AS (INSERT INTO patchbay_feed (seq, tenant, id, type, subject, at, data)
 			SELECT last.seq + row_number() OVER (ORDER BY moved.n), tenant, id, type, subject, at, data FROM moved, last RETURNING 1
 		) SELECT count(*) FROM put`
 	if waiting, err := j.waiting(ctx); err != nil || !waiting {
@@ -39,11 +39,11 @@ func (j journal) Publish(ctx context.Context, n int) (moved int, err error) {
 
 // waiting looks first, without a lock: mostly there is nothing to tell.
 func (j journal) waiting(ctx context.Context) (some bool, err error) {
-	err = j.row(ctx, "pgstore.publish", `SELECT EXISTS (SELECT 1 FROM told)`, nil, func(row pgx.Row) error { return row.Scan(&some) })
+	err = j.row(ctx, "pgstore.publish", `SELECT EXISTS (SELECT 1 FROM patchbay_told)`, nil, func(row pgx.Row) error { return row.Scan(&some) })
 	return some, err
 }
 
-const feedEntries = `SELECT seq, tenant, id, type, subject, at, data FROM feed WHERE `
+const feedEntries = `SELECT seq, tenant, id, type, subject, at, data FROM patchbay_feed WHERE `
 
 // Feed implements ports.Journal.
 func (j journal) Feed(ctx context.Context, tenant string, after int64, n int) (events []event.Feed, err error) {

@@ -28,7 +28,7 @@ const (
 
 	// tells puts into told what a save has to tell, if it is made. Its arrays
 	// are the last parameters.
-	tells = `, t AS (INSERT INTO told (tenant, id, type, subject, at, data)
+	tells = `, t AS (INSERT INTO patchbay_told (tenant, id, type, subject, at, data)
 		SELECT e.* FROM s, unnest($%T::text[], $%I::text[], $%Y::text[], $%S::text[], $%A::bigint[], $%D::bytea[]) AS e)
 		SELECT count(*) FROM s`
 
@@ -48,9 +48,9 @@ func numbered(statement, tells, letters string, n int) string {
 }
 
 const (
-	insertion = `WITH s AS (INSERT INTO record (rev, kind, tenant, id, idem, ref, status, customer, created, queue, due, owner, body, content)
+	insertion = `WITH s AS (INSERT INTO patchbay_record (rev, kind, tenant, id, idem, ref, status, customer, created, queue, due, owner, body, content)
 		VALUES (1, $1, $2, $3, nullif($4,''), nullif($5,''), $6, $7, $8, nullif($9,''), $10, $11, $12, $13) ON CONFLICT DO NOTHING RETURNING 1)`
-	replacement = `WITH s AS (UPDATE record SET rev = rev + 1, idem = nullif($4,''), ref = nullif($5,''), status = $6, customer = $7,
+	replacement = `WITH s AS (UPDATE patchbay_record SET rev = rev + 1, idem = nullif($4,''), ref = nullif($5,''), status = $6, customer = $7,
 		created = $8, queue = nullif($9,''), due = $10, owner = $11, body = $12, content = $13
 		WHERE kind = $1 AND tenant = $2 AND id = $3 AND rev = $14 RETURNING 1)`
 )
@@ -137,9 +137,9 @@ func (j journal) Get(ctx context.Context, tenant, kind, id string) (ports.Record
 
 // Find implements ports.Journal.
 func (j journal) Find(ctx context.Context, kind string, by ports.Unique, value string) (ports.Record, error) {
-	query := `SELECT ` + recordColumns + ` FROM record WHERE kind = $1 AND idem = $2`
+	query := `SELECT ` + recordColumns + ` FROM patchbay_record WHERE kind = $1 AND idem = $2`
 	if by == ports.ByRef {
-		query = `SELECT ` + recordColumns + ` FROM record WHERE kind = $1 AND ref = $2`
+		query = `SELECT ` + recordColumns + ` FROM patchbay_record WHERE kind = $1 AND ref = $2`
 	}
 	return j.one(ctx, query, kind, value)
 }
@@ -167,11 +167,11 @@ func scanRecord(row pgx.Row, more ...any) (ports.Record, error) {
 // over.
 func (j journal) Claim(ctx context.Context, queue, owner string, lease time.Duration, n int, except ...string) ([]ports.Claim, error) {
 	const query = `WITH ready AS (
-			SELECT kind, tenant, id, due AS since, owner AS before FROM record
+			SELECT kind, tenant, id, due AS since, owner AS before FROM patchbay_record
 			WHERE queue = $1 AND due <= ` + now + ` AND tenant <> ALL ($5::text[])
 			ORDER BY due LIMIT $4 FOR UPDATE SKIP LOCKED
 		), taken AS (
-			UPDATE record r SET rev = r.rev + 1, owner = $2, due = ` + now + ` + $3 FROM ready
+			UPDATE patchbay_record r SET rev = r.rev + 1, owner = $2, due = ` + now + ` + $3 FROM ready
 			WHERE r.kind = ready.kind AND r.tenant = ready.tenant AND r.id = ready.id
 			RETURNING r.*, ready.since, ready.before
 		) SELECT ` + recordColumns + `, since, before <> '' FROM taken`
@@ -201,7 +201,7 @@ func (j journal) Claim(ctx context.Context, queue, owner string, lease time.Dura
 
 // Ping implements ports.Journal by writing.
 func (j journal) Ping(ctx context.Context) error {
-	_, err := j.write(ctx, "pgstore.ping", `INSERT INTO ping (one, at) VALUES (1, `+now+`)
+	_, err := j.write(ctx, "pgstore.ping", `INSERT INTO patchbay_ping (one, at) VALUES (1, `+now+`)
 		ON CONFLICT (one) DO UPDATE SET at = excluded.at RETURNING at`)
 	return err
 }

@@ -23,9 +23,9 @@ type change struct {
 }
 
 const (
-	recordByID  = `SELECT ` + recordColumns + ` FROM record WHERE kind = $1 AND tenant = $2 AND id = $3`
+	recordByID  = `SELECT ` + recordColumns + ` FROM patchbay_record WHERE kind = $1 AND tenant = $2 AND id = $3`
 	recordsByID = `SELECT ` + recordColumns + `, n FROM unnest($1::text[], $2::text[], $3::text[]) WITH ORDINALITY AS k (kind, tenant, id, n)
-		JOIN record USING (kind, tenant, id)`
+		JOIN patchbay_record USING (kind, tenant, id)`
 
 	changes = `WITH v AS (SELECT * FROM unnest($1::text[], $2::text[], $3::text[], $4::text[], $5::text[], $6::text[], $7::text[], $8::bigint[],
 			$9::text[], $10::bigint[], $11::text[], $12::bytea[], $13::bytea[], $14::bigint[])
@@ -34,11 +34,11 @@ const (
 )
 
 var (
-	insertRecords = tellingAll(changes+`s AS (INSERT INTO record (rev, kind, tenant, id, idem, ref, status, customer, created, queue, due, owner, body, content)
+	insertRecords = tellingAll(changes+`s AS (INSERT INTO patchbay_record (rev, kind, tenant, id, idem, ref, status, customer, created, queue, due, owner, body, content)
 			SELECT 1, kind, tenant, id, nullif(idem, ''), nullif(ref, ''), status, customer, created, nullif(queue, ''), due, owner, body, content FROM v ORDER BY n
 			ON CONFLICT DO NOTHING RETURNING kind, tenant, id
 		), made AS (SELECT n FROM v JOIN s USING (kind, tenant, id))`, 14)
-	updateRecords = tellingAll(changes+`made AS (UPDATE record r SET rev = r.rev + 1, idem = nullif(v.idem, ''), ref = nullif(v.ref, ''), status = v.status,
+	updateRecords = tellingAll(changes+`made AS (UPDATE patchbay_record r SET rev = r.rev + 1, idem = nullif(v.idem, ''), ref = nullif(v.ref, ''), status = v.status,
 			customer = v.customer, created = v.created, queue = nullif(v.queue, ''), due = v.due, owner = v.owner, body = v.body, content = v.content
 			FROM v WHERE r.kind = v.kind AND r.tenant = v.tenant AND r.id = v.id AND r.rev = v.rev RETURNING n)`, 14)
 )

@@ -30,7 +30,7 @@ func (j journal) List(ctx context.Context, tenant, kind string, f ports.Filter, 
 	if err != nil {
 		return ports.RecordPage{}, err
 	}
-	query := `FROM record WHERE kind = $1 AND tenant = $2 AND (created, id) < ($3, $4)`
+	query := `FROM patchbay_record WHERE kind = $1 AND tenant = $2 AND (created, id) < ($3, $4)`
 	args := []any{kind, tenant, c.Created, c.ID}
 	if f.Status != "" {
 		args = append(args, f.Status)
@@ -55,7 +55,7 @@ func (j journal) List(ctx context.Context, tenant, kind string, f ports.Filter, 
 }
 
 var listUsers = paged(userColumns, `octet_length(coalesce(email, '') || name) + coalesce(octet_length(metadata), 0)`,
-	`FROM person WHERE tenant = $1 AND NOT deleted AND (created, id) < ($2, $3)`, 4)
+	`FROM patchbay_person WHERE tenant = $1 AND NOT deleted AND (created, id) < ($2, $3)`, 4)
 
 // List implements ports.UserRepository.
 func (u users) List(ctx context.Context, tenant, after string, limit int) (user.Page, error) {

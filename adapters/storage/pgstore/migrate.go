@@ -19,6 +19,10 @@ var migrations embed.FS
 // migrating is the lock under which one process at a time changes the tables.
 const migrating = 0x7061746368626179 // "patchbay"
 
+// migrationsTable says which migrations were done. Its name and those of all tables are
+// our own: other programs use goose, too.
+const migrationsTable = "patchbay_migrations"
+
 // migrate brings the tables up to date. The lock is a transaction's, which is kept
 // open meanwhile: a session's would not hold behind PgBouncer.
 func migrate(ctx context.Context, pool *pgxpool.Pool) error {
@@ -30,13 +34,16 @@ func migrate(ctx context.Context, pool *pgxpool.Pool) error {
 	if _, err := tx.Exec(ctx, `SELECT pg_advisory_xact_lock($1)`, int64(migrating)); err != nil {
 		return readFault("pgstore.migrate", err)
 	}
+	if err := adopt(ctx, pool); err != nil {
+		return err
+	}
 	dir, err := fs.Sub(migrations, "migrations")
 	if err != nil {
 		return fault.Wrap(fault.Internal, "pgstore.migrate", err)
 	}
 	db := stdlib.OpenDBFromPool(pool)
 	defer db.Close() //nolint:errcheck // the pool stays
-	p, err := goose.NewProvider(goose.DialectPostgres, db, dir)
+	p, err := goose.NewProvider(goose.DialectPostgres, db, dir, goose.WithTableName(migrationsTable))
 	if err != nil {
 		return readFault("pgstore.migrate", err)
 	}

@@ -132,7 +132,7 @@ func TestBehindPgBouncer(t *testing.T) {
 				t.Error(err)
 			}
 		}
-		if n := stores[0].number(t, `SELECT count(DISTINCT xmin::text) FROM record`); n != 2 {
+		if n := stores[0].number(t, `SELECT count(DISTINCT xmin::text) FROM patchbay_record`); n != 2 {
 			t.Errorf("two batches were %d transactions", n)
 		}
 	})

@@ -28,6 +28,10 @@ const (
 	acquireTimeout = time.Second // of a connection, where all are in use
 )
 
+// A connection is closed after longest, and up to spread more, so that not all are made
+// anew at once: what leads to the server may lead to another by then.
+const longest, spread = 10 * time.Minute, 2 * time.Minute
+
 // Options says what to open.
 type Options struct {
 	Host               string
@@ -58,20 +62,13 @@ type Store struct {
 // others wait. Unavailable; Unauthorized; Invalid with code store_newer: the tables
 // were made by a newer version.
 func Open(ctx context.Context, o Options) (*Store, error) {
-	c, err := pgxpool.ParseConfig("")
+	c, err := settings(o)
 	if err != nil {
 		return nil, fault.Wrap(fault.Internal, "pgstore.open", err)
 	}
-	// All that the environment (PGHOST and the like) may have said is replaced.
-	conn := c.ConnConfig
-	conn.Host, conn.Port, conn.Database, conn.User, conn.Password = o.Host, o.Port, o.Database, o.Username, o.Password
-	conn.TLSConfig, conn.Fallbacks, conn.ConnectTimeout = o.TLS, nil, connectTimeout
-	conn.RuntimeParams = map[string]string{"application_name": "patchbay"}
-	if conn.DefaultQueryExecMode, err = mode(ctx, conn); err != nil {
+	if c.ConnConfig.DefaultQueryExecMode, err = mode(ctx, c.ConnConfig); err != nil {
 		return nil, readFault("pgstore.open", err)
 	}
-	c.MinConns, c.MaxConns, c.MaxConnIdleTime = o.Min, max(o.Max, 1), o.Idle
-	c.PingTimeout = acquireTimeout
 	pool, err := pgxpool.NewWithConfig(ctx, c)
 	if err != nil {
 		return nil, readFault("pgstore.open", err)
@@ -86,30 +83,6 @@ func Open(ctx context.Context, o Options) (*Store, error) {
 	s.created = gather[newUser, bool]{alone: s.createUser, together: s.createUsers, left: fault.UnknownOutcome, lanes: lanes}
 	s.saved = gather[change, bool]{alone: s.saveRecord, together: s.saveRecords, left: fault.UnknownOutcome, lanes: lanes}
 	return s, nil
-}
-
-// mode is how statements are sent. A server that answers itself keeps them prepared
-// by name, and does not plan each anew. A pooler gives each transaction another
-// server, where the name would not be known: there, they are only described once.
-//
-// Who answers is told by the process that a connection is opened to, and the one
-// that a query runs in: a pooler makes the first up.
-func mode(ctx context.Context, config *pgx.ConnConfig) (pgx.QueryExecMode, error) {
-	conn := config.Copy()
-	conn.DefaultQueryExecMode = pgx.QueryExecModeExec
-	c, err := pgx.ConnectConfig(ctx, conn)
-	if err != nil {
-		return 0, err
-	}
-	defer c.Close(context.WithoutCancel(ctx)) //nolint:errcheck // its answer is known
-	ctx, cancel := context.WithTimeout(ctx, queryTimeout)
-	defer cancel()
-	var process int64
-	err = c.QueryRow(ctx, `SELECT pg_backend_pid()`).Scan(&process)
-	if err == nil && process == int64(c.PgConn().PID()) {
-		return pgx.QueryExecModeCacheStatement, nil
-	}
-	return pgx.QueryExecModeCacheDescribe, err
 }
 
 // Close ends the connections, once the calls under way are answered.
@@ -136,7 +109,18 @@ func (s *Store) with(ctx context.Context, op string, call func(ctx context.Conte
 	defer c.Release()
 	working, cancel := context.WithTimeout(ctx, queryTimeout)
 	defer cancel()
-	return call(working, c)
+	return s.judged(call(working, c))
+}
+
+// judged closes all connections where an error says that the server is not, or will not
+// be, the one to write to: after a failover the old one may stay up, and would refuse
+// each write and answer each read with what was. Those in use are closed when they are
+// given back.
+func (s *Store) judged(err error) error {
+	if ousted(err) {
+		s.pool.Reset()
+	}
+	return err
 }
 
 // row reads one row.

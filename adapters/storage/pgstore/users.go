@@ -20,19 +20,19 @@ type users struct{ *Store }
 
 const (
 	userColumns = `id, tenant, coalesce(email, ''), name, metadata, version, created, updated`
-	userByID    = `SELECT ` + userColumns + ` FROM person WHERE tenant = $1 AND id = $2 AND NOT deleted`
-	userByEmail = `SELECT ` + userColumns + ` FROM person WHERE tenant = $1 AND email = $2`
-	idTaken     = `SELECT 1 FROM person WHERE tenant = $1 AND id = $2` // a deleted one's too
-	userByKey   = `SELECT ` + userColumns + `, fingerprint, original, deleted FROM person WHERE idem = $1`
+	userByID    = `SELECT ` + userColumns + ` FROM patchbay_person WHERE tenant = $1 AND id = $2 AND NOT deleted`
+	userByEmail = `SELECT ` + userColumns + ` FROM patchbay_person WHERE tenant = $1 AND email = $2`
+	idTaken     = `SELECT 1 FROM patchbay_person WHERE tenant = $1 AND id = $2` // a deleted one's too
+	userByKey   = `SELECT ` + userColumns + `, fingerprint, original, deleted FROM patchbay_person WHERE idem = $1`
 )
 
 var (
-	insertUser = telling(`WITH s AS (INSERT INTO person (tenant, id, email, name, metadata, version, created, updated, idem, fingerprint, deleted)
+	insertUser = telling(`WITH s AS (INSERT INTO patchbay_person (tenant, id, email, name, metadata, version, created, updated, idem, fingerprint, deleted)
 		VALUES ($1, $2, $3, $4, $5, $6, $7, $8, nullif($9,''), $10, false) ON CONFLICT DO NOTHING RETURNING 1)`, 10)
-	updateUser = telling(`WITH s AS (UPDATE person SET email = $3, name = $4, metadata = $5, version = $6, updated = $7,
+	updateUser = telling(`WITH s AS (UPDATE patchbay_person SET email = $3, name = $4, metadata = $5, version = $6, updated = $7,
 		original = CASE WHEN idem IS NULL THEN NULL ELSE coalesce(original, $8) END
 		WHERE tenant = $1 AND id = $2 AND version = $9 AND NOT deleted RETURNING 1)`, 9)
-	deleteUser = telling(`WITH s AS (UPDATE person SET email = NULL, name = '', metadata = NULL, original = NULL, version = version + 1,
+	deleteUser = telling(`WITH s AS (UPDATE patchbay_person SET email = NULL, name = '', metadata = NULL, original = NULL, version = version + 1,
 		updated = $3, deleted = true WHERE tenant = $1 AND id = $2 AND version = $4 AND NOT deleted RETURNING 1)`, 4)
 )
 

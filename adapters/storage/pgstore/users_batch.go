@@ -25,11 +25,11 @@ type newUser struct {
 }
 
 const usersByID = `SELECT ` + userColumns + `, n FROM unnest($1::text[], $2::text[]) WITH ORDINALITY AS k (tenant, id, n)
-	JOIN person USING (tenant, id) WHERE NOT deleted`
+	JOIN patchbay_person USING (tenant, id) WHERE NOT deleted`
 
 var insertUsers = tellingAll(`WITH v AS (SELECT * FROM unnest($1::text[], $2::text[], $3::text[], $4::text[], $5::bytea[], $6::bigint[], $7::bigint[], $8::bigint[],
 		$9::text[], $10::text[]) WITH ORDINALITY AS v (tenant, id, email, name, metadata, version, created, updated, idem, fingerprint, n)
-	), s AS (INSERT INTO person (tenant, id, email, name, metadata, version, created, updated, idem, fingerprint, deleted)
+	), s AS (INSERT INTO patchbay_person (tenant, id, email, name, metadata, version, created, updated, idem, fingerprint, deleted)
 		SELECT tenant, id, email, name, metadata, version, created, updated, nullif(idem, ''), fingerprint, false FROM v ORDER BY n
 		ON CONFLICT DO NOTHING RETURNING tenant, id
 	), made AS (SELECT n FROM v JOIN s USING (tenant, id))`, 10)

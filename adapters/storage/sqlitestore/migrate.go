@@ -16,8 +16,11 @@ import (
 var migrations embed.FS
 
 // migrate brings the tables up to date. It refuses a file of a newer version,
-// whose tables it would not understand.
+// whose tables it would not understand, and one of another program.
 func migrate(ctx context.Context, db *sql.DB) error {
+	if err := foreign(ctx, db); err != nil {
+		return err
+	}
 	dir, err := fs.Sub(migrations, "migrations")
 	if err != nil {
 		return fault.Wrap(fault.Internal, "sqlitestore.migrate", err)
@@ -39,4 +42,17 @@ func migrate(ctx context.Context, db *sql.DB) error {
 		return classify("sqlitestore.migrate", err)
 	}
 	return nil
+}
+
+// foreign refuses a file that has tables, and not ours.
+func foreign(ctx context.Context, db *sql.DB) error {
+	var tables, columns int
+	err := db.QueryRowContext(ctx, `SELECT
+		(SELECT count(*) FROM sqlite_master WHERE type = 'table' AND name NOT LIKE 'sqlite_%' AND name <> 'goose_db_version'),
+		(SELECT count(*) FROM pragma_table_info('record') WHERE name IN ('kind', 'tenant', 'id', 'rev', 'idem', 'queue', 'due', 'body'))`).
+		Scan(&tables, &columns)
+	if err == nil && tables > 0 && columns < 8 {
+		return fault.New(fault.Invalid, "store_foreign", "the file is the database of another program")
+	}
+	return classify("sqlitestore.migrate", err)
 }

@@ -1,6 +1,6 @@
 -- +goose Up
 -- content is what lists leave out of a record.
-ALTER TABLE record ADD COLUMN content bytea;
+ALTER TABLE patchbay_record ADD COLUMN content bytea;
 
 -- +goose Down
-ALTER TABLE record DROP COLUMN content;
+ALTER TABLE patchbay_record DROP COLUMN content;

@@ -1,0 +1,69 @@
+package pgstore
+
+import (
+	"context"
+	_ "embed"
+	"slices"
+
+	"github.com/jackc/pgx/v5"
+	"github.com/jackc/pgx/v5/pgxpool"
+)
+
+//go:embed adopt.sql
+var adoptTables string
+
+// earlier are the columns of the tables of the first version, by name. Any later one
+// that had these names has them too.
+var earlier = map[string][]string{
+	"record":           {"kind", "tenant", "id", "rev", "idem", "ref", "status", "customer", "created", "queue", "due", "owner", "body"},
+	"told":             {"n", "tenant", "id", "type", "subject", "at", "data"},
+	"feed":             {"seq", "tenant", "id", "type", "subject", "at", "data"},
+	"person":           {"tenant", "id", "email", "name", "metadata", "version", "created", "updated", "idem", "fingerprint", "original", "deleted"},
+	"ping":             {"one", "at"},
+	"goose_db_version": {"version_id", "is_applied"},
+}
+
+// adopt takes over the tables of an earlier version. What other programs have under the
+// same names is left alone: all tables must be there, with the columns that they had.
+func adopt(ctx context.Context, pool *pgxpool.Pool) error {
+	return readFault("pgstore.adopt", pgx.BeginFunc(ctx, pool, func(tx pgx.Tx) error {
+		var ours bool
+		if err := tx.QueryRow(ctx, `SELECT to_regclass($1) IS NOT NULL`, migrationsTable).Scan(&ours); err != nil || ours {
+			return err
+		}
+		there, err := columnsOf(ctx, tx)
+		if err != nil {
+			return err
+		}
+		for table, columns := range earlier {
+			for _, column := range columns {
+				if !slices.Contains(there[table], column) {
+					return nil
+				}
+			}
+		}
+		_, err = tx.Exec(ctx, adoptTables)
+		return err
+	}))
+}
+
+// columnsOf lists the columns of what is a table and has a name of an earlier version.
+func columnsOf(ctx context.Context, tx pgx.Tx) (map[string][]string, error) {
+	names := make([]string, 0, len(earlier))
+	for name := range earlier {
+		names = append(names, name)
+	}
+	rows, err := tx.Query(ctx, `SELECT n.name, a.attname FROM unnest($1::text[]) AS n (name)
+		JOIN pg_class c ON c.oid = to_regclass(n.name) AND c.relkind = 'r'
+		JOIN pg_attribute a ON a.attrelid = c.oid AND a.attnum > 0 AND NOT a.attisdropped`, names)
+	if err != nil {
+		return nil, err
+	}
+	there := map[string][]string{}
+	var table, column string
+	_, err = pgx.ForEachRow(rows, []any{&table, &column}, func() error {
+		there[table] = append(there[table], column)
+		return nil
+	})
+	return there, err
+}

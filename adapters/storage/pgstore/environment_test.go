@@ -1,0 +1,96 @@
+package pgstore_test
+
+import (
+	"os"
+	"path/filepath"
+	"testing"
+
+	"patchbay/adapters/storage/pgstore"
+	"patchbay/adapters/sys"
+	"patchbay/ports"
+	"patchbay/tests/postgres"
+)
+
+func thing(id string) *ports.Record {
+	return &ports.Record{Tenant: "t", Kind: "thing", ID: id, Body: []byte("body")}
+}
+
+// What is said to psql and other programs, by variables or files of the account, is not
+// said to the gateway.
+func TestTheEnvironmentIsNeverRead(t *testing.T) {
+	s := postgres.Shared(t)
+	home := t.TempDir()
+	for file, content := range map[string]string{
+		".postgresql/postgresql.crt": "no certificate", ".postgresql/postgresql.key": "no key", ".postgresql/root.crt": "no authority",
+		".pgpass": "*:*:*:*:wrong\n", ".pg_service.conf": "[other]\nhost=other.example\ntarget_session_attrs=standby\n",
+	} {
+		path := filepath.Join(home, file)
+		if err := os.MkdirAll(filepath.Dir(path), 0o700); err != nil {
+			t.Fatal(err)
+		}
+		if err := os.WriteFile(path, []byte(content), 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	variables := map[string]string{
+		"PGSERVICE": "none", "PGSERVICEFILE": "/no/such/file", "PGPORT": "abc", "PGHOST": "other.example", "PGUSER": "other", "PGDATABASE": "other",
+		"PGPASSWORD": "wrong", "PGPASSFILE": "/no/such/file", "PGSSLMODE": "verify-full", "PGSSLROOTCERT": "/no/such/file", "PGSSLCERT": "/no/such/file",
+		"PGSSLKEY": "/no/such/file", "PGSSLCERTMODE": "no such mode", "PGSSLNEGOTIATION": "direct", "PGTARGETSESSIONATTRS": "standby",
+		"PGCONNECT_TIMEOUT": "soon", "PGOPTIONS": "-c default_transaction_read_only=on", "PGTZ": "Mars", "PGAPPNAME": "other",
+		"PGREQUIREAUTH": "gss", "PGCHANNELBINDING": "require", "PGMINPROTOCOLVERSION": "9", "PGMAXPROTOCOLVERSION": "9",
+	}
+	databases := map[string]string{}
+	for name := range variables {
+		databases[name] = s.Database(t) // by a client that reads all of this
+	}
+	t.Setenv("HOME", home)
+	for name, value := range variables {
+		t.Run(name, func(t *testing.T) {
+			t.Setenv(name, value)
+			store, err := pgstore.Open(t.Context(), options(s.Port, databases[name], sys.Clock{}))
+			if err != nil {
+				t.Fatal(err)
+			}
+			defer store.Close() //nolint:errcheck // it always is
+			if err := store.Journal().Save(t.Context(), thing("one"))[0]; err != nil {
+				t.Error(err)
+			}
+			if got := os.Getenv(name); got != value {
+				t.Errorf("the variable is %q afterwards", got)
+			}
+		})
+	}
+}
+
+func TestTextsAreInUTF8WhateverTheDefaultIs(t *testing.T) {
+	t.Parallel()
+	for name, alter := range map[string]string{
+		"of the database": "ALTER DATABASE %s SET client_encoding TO 'LATIN1'",
+		"of the role":     "ALTER ROLE " + postgres.Username + " IN DATABASE %s SET client_encoding TO 'LATIN1'",
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			s := postgres.Shared(t)
+			database := s.Database(t)
+			s.Exec(t, "postgres", alter, database)
+			store := open(t, s, database)
+			r := thing("café €")
+			r.Idem, r.Index.Status = "ключ", "é"
+			if err := store.Journal().Save(t.Context(), r)[0]; err != nil {
+				t.Fatal(err)
+			}
+			got, err := store.Journal().Get(t.Context(), r.Tenant, r.Kind, r.ID)
+			if err != nil || got.ID != r.ID || got.Idem != r.Idem || got.Index.Status != r.Index.Status {
+				t.Errorf("%+v, %v", got, err)
+			}
+			var there string
+			c := s.Connect(t, database)
+			if _, err := c.Exec(t.Context(), "SET client_encoding TO 'UTF8'"); err != nil {
+				t.Fatal(err)
+			}
+			if err := c.QueryRow(t.Context(), "SELECT id FROM patchbay_record").Scan(&there); err != nil || there != r.ID {
+				t.Errorf("%q is stored, %v", there, err)
+			}
+		})
+	}
+}
