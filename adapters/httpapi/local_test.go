@@ -115,8 +115,9 @@ func TestWithoutAKeyOnlyThisMachineIsServed(t *testing.T) {
 			}
 		})
 	}
-	t.Run("an absolute target of another host", func(t *testing.T) {
+	t.Run("an absolute target", func(t *testing.T) {
 		r.ask(t, "GET", "http://pay.shop.example/api/users", "Host: pay.shop.example\r\n", "").refused(t, 403, "api_key_needed", "")
+		r.ask(t, "GET", "http://pay.shop.example/api/users", local, "").refused(t, 400, "bad_request", "")
 	})
 	t.Run("HTTP/1.0 without a host", func(t *testing.T) {
 		r.raw(t, "GET /api/users HTTP/1.0\r\n\r\n").refused(t, 403, "api_key_needed", "")
