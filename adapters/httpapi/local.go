@@ -21,23 +21,14 @@ func (r *request) checkLocal() error {
 	if !loopback(host) {
 		return keyNeeded("without an API key, only requests to localhost, 127.0.0.0/8 or ::1 are answered")
 	}
-	var why string
-	r.Request().Header.VisitAll(func(name, value []byte) {
+	for name, value := range r.Request().Header.All() {
 		switch {
-		case string(name) == fiber.HeaderOrigin:
-			if !sameOrigin(value, host) {
-				why = "without an API key, no page of another origin is answered"
-			}
-		case string(name) == "Sec-Fetch-Site":
-			if s := string(value); s != "same-origin" && s != "none" {
-				why = "without an API key, no page of another site is answered"
-			}
+		case string(name) == fiber.HeaderOrigin && !sameOrigin(value, host),
+			string(name) == "Sec-Fetch-Site" && string(value) != "same-origin" && string(value) != "none":
+			return keyNeeded("without an API key, no page of another origin is answered")
 		case forwarding(name):
-			why = "without an API key, nothing that comes through a proxy is answered"
+			return keyNeeded("without an API key, nothing that comes through a proxy is answered")
 		}
-	})
-	if why != "" {
-		return keyNeeded(why)
 	}
 	return nil
 }
