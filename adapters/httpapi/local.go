@@ -21,6 +21,11 @@ func (r *request) checkLocal() error {
 	if !loopback(host) {
 		return keyNeeded("without an API key, only requests to localhost, 127.0.0.0/8 or ::1 are answered")
 	}
+	if !r.Request().Header.IsHTTP11() {
+		// What nginx speaks where it is told no more than proxy_pass. It names us as
+		// the host then, and adds nothing.
+		return keyNeeded("without an API key, nothing that comes over HTTP/1.0 is answered, which is what proxies speak")
+	}
 	for name, value := range r.Request().Header.All() {
 		switch {
 		case string(name) == fiber.HeaderOrigin && !sameOrigin(value, host),
