@@ -18,27 +18,22 @@ const makeKey = "; make an API key with `patchbay keys create --name NAME` and s
 // what it adds, the page by the headers that a page cannot leave out.
 func (r *request) checkLocal() error {
 	host := r.Get(fiber.HeaderHost)
-	target := r.Context().URI().Host() // another where the request target is absolute
-	if !loopback(host) || !strings.EqualFold(string(target), host) && !loopback(string(target)) {
+	if !loopback(host) {
 		return keyNeeded("without an API key, only requests to localhost, 127.0.0.0/8 or ::1 are answered")
 	}
-	var why string
-	r.Request().Header.VisitAll(func(name, value []byte) {
+	if !r.Request().Header.IsHTTP11() {
+		// What nginx speaks where it is told no more than proxy_pass. It names us as
+		// the host then, and adds nothing.
+		return keyNeeded("without an API key, nothing that comes over HTTP/1.0 is answered, which is what proxies speak")
+	}
+	for name, value := range r.Request().Header.All() {
 		switch {
-		case string(name) == fiber.HeaderOrigin:
-			if !sameOrigin(value, host) {
-				why = "without an API key, no page of another origin is answered"
-			}
-		case string(name) == "Sec-Fetch-Site":
-			if s := string(value); s != "same-origin" && s != "none" {
-				why = "without an API key, no page of another site is answered"
-			}
+		case string(name) == fiber.HeaderOrigin && !sameOrigin(value, host),
+			string(name) == "Sec-Fetch-Site" && string(value) != "same-origin" && string(value) != "none":
+			return keyNeeded("without an API key, no page of another origin is answered")
 		case forwarding(name):
-			why = "without an API key, nothing that comes through a proxy is answered"
+			return keyNeeded("without an API key, nothing that comes through a proxy is answered")
 		}
-	})
-	if why != "" {
-		return keyNeeded(why)
 	}
 	return nil
 }

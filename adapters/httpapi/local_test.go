@@ -115,11 +115,19 @@ func TestWithoutAKeyOnlyThisMachineIsServed(t *testing.T) {
 			}
 		})
 	}
-	t.Run("an absolute target of another host", func(t *testing.T) {
+	t.Run("an absolute target", func(t *testing.T) {
 		r.ask(t, "GET", "http://pay.shop.example/api/users", "Host: pay.shop.example\r\n", "").refused(t, 403, "api_key_needed", "")
+		r.ask(t, "GET", "http://pay.shop.example/api/users", local, "").refused(t, 400, "bad_request", "")
 	})
-	t.Run("HTTP/1.0 without a host", func(t *testing.T) {
+	t.Run("HTTP/1.0", func(t *testing.T) { // of nginx, where its configuration is proxy_pass and no more
+		r.raw(t, "GET /api/users HTTP/1.0\r\nHost: 127.0.0.1:8080\r\nConnection: close\r\n\r\n").refused(t, 403, "api_key_needed", "")
 		r.raw(t, "GET /api/users HTTP/1.0\r\n\r\n").refused(t, 403, "api_key_needed", "")
+		if a := r.raw(t, "GET /healthz HTTP/1.0\r\n\r\n"); a.status != 200 {
+			t.Errorf("a probe: %d %s", a.status, a.body)
+		}
+		if a := r.raw(t, "GET /api/users HTTP/1.0\r\nHost: 127.0.0.1:8080\r\n"+token+"\r\n"); a.status != 200 {
+			t.Errorf("with a key: %d %s", a.status, a.body)
+		}
 	})
 }
 

@@ -70,6 +70,8 @@ func (s speller) key(key string) (header string, once bool) {
 	blank := func() string { return s.one("", " ", "  ", "\t", " \t ") }
 	line := func(value string) string { return name + ":" + blank() + value + blank() + "\r\n" }
 	switch s.IntN(20) {
+	case 4: // in two lines
+		return name + ":" + blank() + s.one("", bare[:7]) + "\r\n" + s.one(" ", "\t ") + bare[7:] + "\r\n", false
 	case 3: // a name that is none
 		return name + s.one(" ", "\t") + ":" + bare + "\r\n", false
 	case 0:

@@ -57,22 +57,20 @@ func (r *request) checkQuery() error {
 		return nil
 	}
 	var seen uint64 // by the place in params
-	var err error
-	r.Context().QueryArgs().VisitAll(func(key, value []byte) {
-		if err != nil || len(key) == 0 && len(value) == 0 { // between two &
-			return
+	for key, value := range r.Context().QueryArgs().All() {
+		if len(key) == 0 && len(value) == 0 { // between two &
+			continue
 		}
 		place := slices.Index(r.route.params, string(key))
-		switch {
-		case place < 0:
-			err = fault.InvalidParam(shown(string(key)), "unknown_parameter", "there is no such parameter here")
-		case seen&(1<<place) != 0:
-			err = fault.InvalidParam(r.route.params[place], "duplicate_parameter", "the parameter is given twice")
-		default:
-			seen |= 1 << place
+		if place < 0 {
+			return fault.InvalidParam(shown(string(key)), "unknown_parameter", "there is no such parameter here")
 		}
-	})
-	return err
+		if seen&(1<<place) != 0 {
+			return fault.InvalidParam(r.route.params[place], "duplicate_parameter", "the parameter is given twice")
+		}
+		seen |= 1 << place
+	}
+	return nil
 }
 
 // shown is a name that a caller gave, where it can be repeated: it may be

@@ -9,7 +9,7 @@ import (
 type Person struct {
 	Tenant string   `json:"tenant"`
 	UserID string   `json:"userId,omitempty"` // usr_…, where it is known
-	Emails []string `json:"emails,omitempty"` // normalised
+	Emails []string `json:"emails,omitempty"` // normalized
 }
 
 // Has reports whether an address is the person's, written in any way.

@@ -13,7 +13,7 @@ import (
 )
 
 // User is one person or account of a tenant. Email is unique within the tenant
-// in its normalised form.
+// in its normalized form.
 type User struct {
 	ID        string            `json:"id"` // usr_…
 	Tenant    string            `json:"tenant"`

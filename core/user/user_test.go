@@ -89,7 +89,7 @@ func TestApply(t *testing.T) {
 		change func(*user.User) // to what before is
 	}{
 		{"nothing", user.Patch{}, func(*user.User) {}},
-		{"an email, normalised", user.Patch{Email: ptr(" Eve@Example.COM ")}, func(u *user.User) { u.Email = "eve@example.com" }},
+		{"an email, normalized", user.Patch{Email: ptr(" Eve@Example.COM ")}, func(u *user.User) { u.Email = "eve@example.com" }},
 		{"a name, without the space around it", user.Patch{Name: ptr(" Eve ")}, func(u *user.User) { u.Name = "Eve" }},
 		{"an empty name clears it", user.Patch{Name: ptr("")}, func(u *user.User) { u.Name = "" }},
 		{"a key more", user.Patch{Metadata: map[string]*string{"new": ptr("x")}}, func(u *user.User) { u.Metadata["new"] = "x" }},

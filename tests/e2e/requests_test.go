@@ -1,0 +1,139 @@
+package e2e_test
+
+import (
+	"encoding/json"
+	"strings"
+	"testing"
+	"time"
+
+	"patchbay/tests/gateway"
+)
+
+// Each POST that the document says takes a key answers a repeat from memory; each
+// other is done again, and says nothing of the kind.
+func TestTheDocumentSaysWhichPostsTakeAKey(t *testing.T) {
+	t.Parallel()
+	g := gateway.Start(t)
+	payment := func(operation string, more object) func(*testing.T) string {
+		return func(t *testing.T) string {
+			t.Helper()
+			a := g.Do(t, "POST", "/api/payments", pay("pm_card_visa", more))
+			if a.Status != 201 {
+				t.Fatalf("%d %s", a.Status, a.Body)
+			}
+			return "/api/payments/" + a.Text("id") + "/" + operation
+		}
+	}
+	email := func(operation string) func(*testing.T) string {
+		return func(t *testing.T) string {
+			t.Helper()
+			a := g.Do(t, "POST", "/api/emails", object{"to": []string{"ada@example.com"}, "subject": "s", "text": "t", "sendAt": time.Now().Add(time.Hour)})
+			if a.Status != 202 {
+				t.Fatalf("%d %s", a.Status, a.Body)
+			}
+			return "/api/emails/" + a.Text("id") + "/" + operation
+		}
+	}
+	at := func(path string) func(*testing.T) string { return func(*testing.T) string { return path } }
+	server := object{"confirm": false, "confirmation": "server"}
+	rows := map[string]struct {
+		path func(*testing.T) string
+		body any
+	}{
+		"createPayment":  {at("/api/payments"), pay("pm_card_visa")},
+		"confirmPayment": {payment("confirm", server), object{}},
+		"capturePayment": {payment("capture", object{"captureMethod": "manual"}), object{}},
+		"cancelPayment":  {payment("cancel", server), nil},
+		"refundPayment":  {payment("refunds", nil), object{"amount": 500}},
+		"syncPayment":    {payment("sync", nil), nil},
+		"resolvePayment": {payment("resolve", nil), object{"verdict": "noted"}},
+		"sendEmail":      {at("/api/emails"), object{"to": []string{"ada@example.com"}, "subject": "s", "text": "t"}},
+		"retryEmail":     {email("retry"), nil},
+		"cancelEmail":    {email("cancel"), nil},
+		"createUser":     {at("/api/users"), object{"email": "ada@example.com"}},
+	}
+	for id, takes := range postsWithKeys(t, g) {
+		row, ok := rows[id]
+		if !ok {
+			t.Errorf("%s has no row", id)
+			continue
+		}
+		t.Run(id, func(t *testing.T) {
+			t.Parallel()
+			path := row.path(t)
+			first := g.Do(t, "POST", path, row.body, gateway.Key("of "+id))
+			again := g.Do(t, "POST", path, row.body, gateway.Key("of "+id))
+			if first.Header.Get("Idempotency-Replayed") != "" || (again.Header.Get("Idempotency-Replayed") == "true") != takes {
+				t.Errorf("the document says %v: %d %s, then %d %v %s", takes, first.Status, first.Body, again.Status, again.Header, again.Body)
+			}
+			if takes && first.Status >= 300 {
+				t.Errorf("%d %s", first.Status, first.Body)
+			}
+		})
+	}
+}
+
+// postsWithKeys are the POSTs of the document but for the webhooks, and whether it
+// says that they take a key.
+func postsWithKeys(t *testing.T, g *gateway.Gateway) map[string]bool {
+	t.Helper()
+	var document struct {
+		Paths map[string]struct {
+			Post *struct {
+				ID         string `json:"operationId"`
+				Parameters []struct {
+					Ref string `json:"$ref"`
+				}
+			}
+		}
+	}
+	if err := json.Unmarshal(g.Do(t, "GET", "/openapi.json", nil).Body, &document); err != nil {
+		t.Fatal(err)
+	}
+	posts := make(map[string]bool)
+	for path, methods := range document.Paths {
+		if methods.Post == nil || strings.HasPrefix(path, "/api/webhooks/") {
+			continue
+		}
+		posts[methods.Post.ID] = false
+		for _, p := range methods.Post.Parameters {
+			if p.Ref == "#/components/parameters/idempotencyKey" {
+				posts[methods.Post.ID] = true
+			}
+		}
+	}
+	return posts
+}
+
+// On a gateway that asks for no key, nothing of what a proxy or a page brings is
+// done; with a key it is.
+func TestAKeylessGatewayIsOnlyForItsMachine(t *testing.T) {
+	t.Parallel()
+	g := gateway.Start(t)
+	p := g.Do(t, "POST", "/api/payments", pay("pm_card_visa"))
+	if p.Status != 201 {
+		t.Fatalf("%d %s", p.Status, p.Body)
+	}
+	refunds := "/api/payments/" + p.Text("id") + "/refunds"
+	foreign := []gateway.Header{
+		{"X-Forwarded-For": "203.0.113.7"},
+		{"Origin": "https://shop.example", "Content-Type": "text/plain"},
+		{"Sec-Fetch-Site": "cross-site"},
+	}
+	for _, h := range foreign {
+		if a := g.Wrong(t, "POST", refunds, nil, h); a.Status != 403 || a.Code() != "api_key_needed" || !strings.Contains(a.Text("error", "message"), "patchbay keys create") {
+			t.Errorf("%v: %d %s", h, a.Status, a.Body)
+		}
+	}
+	if c := g.Charges(t)[p.Text("id")]; len(c) != 1 || c[0].Refunded != 0 {
+		t.Fatalf("%+v", c)
+	}
+	token, err := g.Command(t, append([]string{"keys", "create", "--name", "test"}, g.Args...)...).Output()
+	if err != nil {
+		t.Fatal(err)
+	}
+	key := gateway.Header{"Authorization": "Bearer " + strings.TrimSpace(string(token))}
+	if a := g.Do(t, "POST", refunds, object{"amount": 500}, key, foreign[0]); a.Status != 201 {
+		t.Errorf("with a key: %d %s", a.Status, a.Body)
+	}
+}
