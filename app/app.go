@@ -7,6 +7,9 @@ import (
 	"errors"
 	"io"
 	"log/slog"
+	"os"
+	"os/signal"
+	"syscall"
 	"time"
 
 	"go.uber.org/dig"
@@ -26,10 +29,10 @@ const (
 
 // Run serves until ctx ends, and then until what is under way is done.
 func Run(ctx context.Context, c *config.Config, logTo io.Writer) error {
-	opened := new(closers)
-	l := logger(c, logTo)
+	l, opened, under := logger(c, logTo), new(closers), new(underway)
+	defer ignoreHangup(l.Logger)()
 	gateway := fx.New(
-		fx.Supply(c, opened),
+		fx.Supply(c, opened, under),
 		fx.Provide(func() (logging.Log, *slog.Logger) { return l, l.Logger }),
 		fx.WithLogger(func() fxevent.Logger { return fxevent.NopLogger }),
 		fx.StartTimeout(startLimit), fx.StopTimeout(drainLimit),
@@ -48,14 +51,30 @@ func Run(ctx context.Context, c *config.Config, logTo io.Writer) error {
 	var failed error
 	select {
 	case <-ctx.Done():
-	case signal := <-gateway.Wait():
-		if signal.ExitCode != 0 {
+	case ended := <-gateway.Wait():
+		if ended.ExitCode != 0 {
 			failed = errors.New("a listener failed; see the log")
 		}
 	}
 	stopping, cancel := context.WithTimeout(context.Background(), drainLimit)
 	defer cancel()
-	return errors.Join(failed, gateway.Stop(stopping))
+	return errors.Join(failed, under.stop(l.Logger, func() error { return gateway.Stop(stopping) }))
+}
+
+// ignoreHangup has the end of a terminal, or whoever means to have the configuration read
+// again, end nothing. What it returns undoes that.
+func ignoreHangup(log *slog.Logger) (undo func()) {
+	signals := make(chan os.Signal, 1)
+	signal.Notify(signals, syscall.SIGHUP)
+	go func() {
+		for range signals {
+			log.Info("signal is ignored: the configuration is read at the start, and no file is opened again", "signal", "SIGHUP")
+		}
+	}()
+	return func() {
+		signal.Stop(signals)
+		close(signals)
+	}
 }
 
 // logger writes as the configuration says, and none of its secrets.

@@ -54,7 +54,7 @@ func newAPI(c *config.Config, u services, store Storage, f fallback, s surroundi
 		Connections:    wire.Options{Max: most, MaxPerAddress: cmp.Or(c.Server.MaxConnectionsPerAddress, (most+1)/2), Log: s.log},
 		TrustedProxies: c.Server.TrustedProxies,
 		Checkout:       u.Checkout, Mailroom: u.Mailroom, Directory: u.Directory, Inbox: u.Inbox, Feed: u.Feed, Access: u.Access,
-		IDs: s.ids, KeysRequired: c.KeysRequired(), Deadline: storeDeadline(c), Ready: func(ctx context.Context) (string, error) { return f.health(ctx, store) }, Log: s.log,
+		IDs: s.ids, KeysRequired: c.KeysRequired(), Deadline: storeDeadline(c), Ready: func(ctx context.Context) (string, error) { return f.health(ctx, store) }, Log: s.log, LogRequests: c.Log.Requests,
 	})
 }
 
@@ -160,7 +160,8 @@ type listener interface {
 }
 
 // listen opens both listeners. The API's comes up last and goes down first.
-func listen(l fx.Lifecycle, stop fx.Shutdowner, c *config.Config, api *httpapi.Server, admin *console.Console, s surroundings) {
+func listen(l fx.Lifecycle, stop fx.Shutdowner, c *config.Config, api *httpapi.Server, admin *console.Console, mailers posts, under *underway, s surroundings) {
+	under.addRequests(api.Underway)
 	serve := func(address, name string, server listener, up func(net.Addr)) {
 		l.Append(fx.Hook{
 			OnStart: func(ctx context.Context) error {
@@ -171,7 +172,7 @@ func listen(l fx.Lifecycle, stop fx.Shutdowner, c *config.Config, api *httpapi.S
 				up(open.Addr())
 				go func() {
 					if err := server.Serve(open); err != nil {
-						s.log.Error("app: listener failed", "listener", name, "error", err)
+						s.log.Error("listener failed", "listener", name, "error", err)
 						_ = stop.Shutdown(fx.ExitCode(1)) // it fails only when a shutdown is under way
 					}
 				}()
@@ -181,11 +182,16 @@ func listen(l fx.Lifecycle, stop fx.Shutdowner, c *config.Config, api *httpapi.S
 		})
 	}
 	serve(c.Server.AdminAddress, "server.admin_address", admin, func(a net.Addr) {
-		s.log.Info("console ready", "url", "http://"+a.String())
+		base := "http://" + a.String()
+		s.log.Info("console ready", "url", base)
+		if mailbox(mailers) != nil {
+			s.log.Info("caught mail is shown", "url", base+"/catcher")
+		}
 	})
 	serve(c.Server.Address, "server.address", api, func(a net.Addr) {
 		base := "http://" + reachable(a)
 		s.base.Store(&base)
+		s.log.Info("documentation is served", "url", base+"/docs")
 		s.log.Info("gateway ready", "url", base, "keys_required", c.KeysRequired())
 	})
 }

@@ -42,7 +42,7 @@ import (
 var modules = fx.Options(
 	fx.Provide(newSurroundings, openServed, newAccess, newGateways, newMailers, newHook,
 		newAccounts, newCheckout, newMailroom, newInbox, newDirectory, newRetention, newFeed, newPrivacy, newAPI, newConsole),
-	fx.Invoke(requireKey, runWorkers, listen),
+	fx.Invoke(announce, requireKey, runWorkers, listen),
 )
 
 // surroundings is what adapters are made with.
@@ -119,7 +119,7 @@ type mockWorker struct{ *queue.Worker }
 // policies.
 type accounts []ports.PaymentGateway
 
-func newGateways(c *config.Config, store Storage, s surroundings) (accounts, []ports.PaymentGateway, mockWorker, error) {
+func newGateways(c *config.Config, store Storage, under *underway, s surroundings) (accounts, []ports.PaymentGateway, mockWorker, error) {
 	worker := &queue.Worker{
 		Journal: store.Journal, Queue: mockpay.WebhookQueue, Owner: s.owner, Lease: mockpay.WebhookLease,
 		Idle: idle, Limit: 16, Log: s.log,
@@ -139,7 +139,9 @@ func newGateways(c *config.Config, store Storage, s surroundings) (accounts, []p
 			return nil, nil, mockWorker{}, fmt.Errorf("payment provider %q: %w", name, err)
 		}
 		bare = append(bare, gateway)
-		gateways = append(gateways, failover.NewGateway(gateway, within(p, s, rolePayments(i == len(c.Payments.Providers)-1))))
+		bounded := failover.NewGateway(gateway, within(p, s, rolePayments(i == len(c.Payments.Providers)-1)))
+		under.addCalls(bounded.Underway)
+		gateways = append(gateways, bounded)
 		s.metrics.AddReviews(name, payment.ReviewReasons()...)
 		if mock, ok := gateway.(*mockpay.Gateway); ok {
 			mocks["provider:"+name] = mock
@@ -160,7 +162,7 @@ func newGateways(c *config.Config, store Storage, s surroundings) (accounts, []p
 // policies.
 type posts []ports.Mailer
 
-func newMailers(c *config.Config, s surroundings) (posts, []ports.Mailer, error) {
+func newMailers(c *config.Config, under *underway, s surroundings) (posts, []ports.Mailer, error) {
 	var bare posts
 	var mailers []ports.Mailer
 	for i, name := range c.Mail.Providers {
@@ -174,7 +176,9 @@ func newMailers(c *config.Config, s surroundings) (posts, []ports.Mailer, error)
 			return nil, nil, fmt.Errorf("mail provider %q: %w", name, err)
 		}
 		bare = append(bare, mailer)
-		mailers = append(mailers, failover.NewMailer(mailer, within(p, s, roleMail(i == len(c.Mail.Providers)-1))))
+		bounded := failover.NewMailer(mailer, within(p, s, roleMail(i == len(c.Mail.Providers)-1)))
+		under.addCalls(bounded.Underway)
+		mailers = append(mailers, bounded)
 	}
 	return bare, mailers, nil
 }

@@ -67,9 +67,9 @@ func (o observer) observe(e failover.Event) {
 	case failover.Tried:
 		switch {
 		case !e.Failed:
-			o.outage.Worked()
+			o.outage.Worked(e.Op)
 		case e.Counts:
-			o.outage.Failed(e.Err)
+			o.outage.Failed(e.Op, e.Err)
 		}
 	case failover.Skipped:
 		o.outage.Passed()

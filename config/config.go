@@ -66,8 +66,9 @@ type Storage struct {
 
 // Log says what is logged: level debug, info, warn or error; format text or json.
 type Log struct {
-	Level  string `config:"level"`
-	Format string `config:"format"`
+	Level    string `config:"level"`
+	Format   string `config:"format"`
+	Requests bool   `config:"requests"` // a line for each
 }
 
 // SQLite is a provider of type sqlite.
@@ -144,7 +145,7 @@ func defaults() map[string]any {
 		"storage": map[string]any{
 			"provider": "local", "standby": "", "standby_max_lag": "1m0s", "spool": "data/spool.db", "retention": "90d",
 		},
-		"log": map[string]any{"level": "info", "format": "text"},
+		"log": map[string]any{"level": "info", "format": "text", "requests": "true"},
 	}
 }
 

@@ -106,7 +106,7 @@ func TestNothingConfiguredIsAGatewayOnThisMachine(t *testing.T) {
 		Payments: config.Payments{Providers: []string{"mock"}, Currencies: money.Default},
 		Mail:     config.Mail{Providers: []string{"catcher"}, From: "patchbay@localhost.localdomain", Delivery: message.AtLeastOnce},
 		Storage:  config.Storage{Provider: "local", StandbyMaxLag: time.Minute, Spool: "data/spool.db", Retention: config.Age(90 * 24 * time.Hour)},
-		Log:      config.Log{Level: "info", Format: "text"},
+		Log:      config.Log{Level: "info", Format: "text", Requests: true},
 	}
 	if !reflect.DeepEqual(c, want) {
 		t.Errorf("got %+v\nwant %+v", c, want)

@@ -29,7 +29,7 @@ providers:
 			return c.Server.Address, "127.0.0.1:2"
 		}},
 		{"a setting that it has not", "PATCHBAY_LOG__LEVEL=debug", func(_ *testing.T, c *config.Config) (got, want any) {
-			return c.Log, config.Log{Level: "debug", Format: "text"}
+			return c.Log, config.Log{Level: "debug", Format: "text", Requests: true}
 		}},
 		{"a name of two words", "PATCHBAY_SERVER__ADMIN_ADDRESS=[::1]:3", func(_ *testing.T, c *config.Config) (got, want any) {
 			return c.Server, config.Server{Address: "127.0.0.1:1", AdminAddress: "[::1]:3"}

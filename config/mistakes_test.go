@@ -37,7 +37,7 @@ func TestMistakesInAFile(t *testing.T) {
 			"file:1: database: is not a setting; there is auth, log, mail, payments, server, storage",
 		}},
 		{"a setting that is none", "log:\n  lvl: debug\n", []string{"file:2: log.lvl: is not a setting; did you mean level?"}},
-		{"a setting in the wrong section", "\n\nlog:\n  mode: auto\n", []string{"file:4: log.mode: is not a setting; there is format, level"}},
+		{"a setting in the wrong section", "\n\nlog:\n  mode: auto\n", []string{"file:4: log.mode: is not a setting; there is format, level, requests"}},
 		{"a field that is no setting", "-: {}\nProvider: {}", []string{
 			"file:1: -: is not a setting; there is auth, log, mail, payments, server, storage",
 			"file:2: Provider: is not a setting; there is auth, log, mail, payments, server, storage",

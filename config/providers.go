@@ -19,6 +19,12 @@ type Stripe struct {
 	BaseURL        string   `config:"base_url"`
 }
 
+// Tries is what settings have that may be those of an account for trying.
+type Tries interface{ Test() bool }
+
+// Test implements Tries: Stripe's keys say so.
+func (s *Stripe) Test() bool { return strings.Contains(s.SecretKey.Reveal(), "_test_") }
+
 // Signs is what settings do whose provider signs its webhooks: Webhooks are the
 // secrets, any of which may have signed one.
 type Signs interface{ Webhooks() []Secret }

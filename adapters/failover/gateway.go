@@ -54,6 +54,9 @@ func (g *Gateway) Capabilities() payment.Capabilities { return g.next.Capabiliti
 // Available implements ports.Availability.
 func (g *Gateway) Available() error { return g.guard.available() }
 
+// Underway is how many calls there are.
+func (g *Gateway) Underway() int { return int(g.guard.underway.Load()) }
+
 // Account implements ports.PaymentGateway.
 func (g *Gateway) Account(ctx context.Context) (string, error) {
 	return ask(ctx, g, "account", looking, g.next.Account)

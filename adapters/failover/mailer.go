@@ -41,6 +41,9 @@ func (m *Mailer) Features() message.Features { return m.next.Features() }
 // Available implements ports.Availability.
 func (m *Mailer) Available() error { return m.guard.available() }
 
+// Underway is how many calls there are.
+func (m *Mailer) Underway() int { return int(m.guard.underway.Load()) }
+
 // Send implements ports.Mailer.
 func (m *Mailer) Send(ctx context.Context, one message.Message) (message.Receipt, error) {
 	var receipt message.Receipt

@@ -104,11 +104,19 @@ func (s *Server) listEmails(r *request) error {
 }
 
 func (s *Server) retryEmail(r *request) error {
-	return r.moved(fiber.StatusAccepted, func() (message.Message, error) { return s.Mailroom.Retry(r.ctx, r.tenant, r.id()) })
+	return r.moved(fiber.StatusAccepted, func() (message.Message, error) {
+		m, err := s.Mailroom.Retry(r.ctx, r.tenant, r.id())
+		s.act(r, "email.retry", "email", err)
+		return m, err
+	})
 }
 
 func (s *Server) cancelEmail(r *request) error {
-	return r.moved(fiber.StatusOK, func() (message.Message, error) { return s.Mailroom.Cancel(r.ctx, r.tenant, r.id()) })
+	return r.moved(fiber.StatusOK, func() (message.Message, error) {
+		m, err := s.Mailroom.Cancel(r.ctx, r.tenant, r.id())
+		s.act(r, "email.cancel", "email", err)
+		return m, err
+	})
 }
 
 // moved answers what a person asks of a message. Doing it twice is harmless by

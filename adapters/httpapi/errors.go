@@ -85,10 +85,7 @@ var codes = map[fault.Kind]string{fault.Unauthorized: "provider_misconfigured", 
 // fail answers every error of the API in the one shape.
 func (s *Server) fail(c *fiber.Ctx, err error) error {
 	code, body := s.describe(c, err)
-	if code >= fiber.StatusInternalServerError {
-		s.Log.Error("httpapi: request failed", "method", c.Method(), "path", c.Path(), "status", code,
-			"request_id", body.RequestId, "error", err)
-	}
+	s.tell(c, code, body.Code, body.RequestId, err)
 	raw, merr := json.Marshal(api.Error{Error: body})
 	if merr != nil {
 		return merr

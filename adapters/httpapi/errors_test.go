@@ -57,7 +57,7 @@ func TestEveryKindHasItsAnswer(t *testing.T) {
 				t.Errorf("the cause got out: %s", a.body)
 			}
 			// What a caller is not told, the operator must be.
-			logged := strings.Contains(r.log.String(), "request_id="+a.err.RequestID)
+			logged := strings.Contains(r.log.String(), "request="+a.err.RequestID)
 			if logged != (want.status >= 500) {
 				t.Errorf("logged: %v, at status %d", logged, want.status)
 			}

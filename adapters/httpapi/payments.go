@@ -57,6 +57,7 @@ func (s *Server) cancelPayment(r *request) error {
 		return err
 	}
 	result, err := s.Checkout.Cancel(r.ctx, r.tenant, r.id(), key)
+	s.act(r, "payment.cancel", "payment", err)
 	return r.paid(fiber.StatusOK, result, err)
 }
 

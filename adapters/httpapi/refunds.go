@@ -15,6 +15,7 @@ func (s *Server) syncPayment(r *request) error {
 		return err
 	}
 	p, err := s.Checkout.Sync(r.ctx, r.tenant, r.id())
+	s.act(r, "payment.sync", "payment", err)
 	if err != nil {
 		return err
 	}

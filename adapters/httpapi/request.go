@@ -50,7 +50,7 @@ type request struct {
 func (r *request) later(d time.Duration) {
 	until, _ := r.ctx.Deadline()
 	r.cancel()
-	r.ctx, r.cancel = context.WithDeadline(context.Background(), until.Add(d))
+	r.ctx, r.cancel = context.WithDeadline(context.WithoutCancel(r.ctx), until.Add(d))
 }
 
 // end gives back what the request has.
@@ -75,11 +75,12 @@ func (s *Server) handle(method, path, scope string, limit int, serve func(*reque
 		r := &request{Ctx: c, route: o, limit: limit, server: s, bodies: s.bodies}
 		r.ctx, r.cancel = context.WithTimeout(context.Background(), s.Deadline)
 		defer r.end()
+		r.trace(path)
 		who, err := s.authorize(r, scope)
+		r.identify(who.Tenant, who.KeyID)
 		if err != nil {
 			return err
 		}
-		r.tenant, r.caller = who.Tenant, who.KeyID
 		if err := r.readTarget(); err != nil {
 			return err
 		}
@@ -160,7 +161,7 @@ func (s *Server) authorize(r *request, scope string) (access.Identity, error) {
 	case err != nil:
 		return access.Identity{}, err
 	case scope != public && !who.Allows(scope):
-		return access.Identity{}, refuse(fiber.StatusForbidden, "scope_missing", "the API key lacks the scope "+scope)
+		return who, refuse(fiber.StatusForbidden, "scope_missing", "the API key lacks the scope "+scope)
 	}
 	return who, nil
 }

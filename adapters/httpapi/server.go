@@ -19,6 +19,7 @@ import (
 	"patchbay/core/directory"
 	"patchbay/core/feed"
 	"patchbay/core/inbox"
+	"patchbay/core/logging"
 	"patchbay/core/mailroom"
 	"patchbay/ports"
 )
@@ -56,19 +57,28 @@ type Options struct {
 	// TrustedProxies say in X-Forwarded-For whom they speak for.
 	TrustedProxies []netip.Prefix
 	Log            *slog.Logger
+	// LogRequests writes a line for each request.
+	LogRequests bool
 }
 
 // Server serves the API.
 type Server struct {
 	Options
-	app      *fiber.App
-	bodies   *bodyBudget
-	draining atomic.Bool
+	app        *fiber.App
+	bodies     *bodyBudget
+	draining   atomic.Bool
+	underway   atomic.Int64
+	refusals   logging.Repeated // of credentials
+	signatures logging.Repeated // of webhooks, that are not right
 }
 
 // New makes a Server; it does not listen yet.
 func New(o Options) *Server {
-	s := &Server{Options: o, bodies: newBodyBudget(cmp.Or(o.BodyBytes, DefaultBodyBytes))}
+	s := &Server{
+		Options: o, bodies: newBodyBudget(cmp.Or(o.BodyBytes, DefaultBodyBytes)),
+		refusals:   logging.Repeated{Log: o.Log, Level: slog.LevelWarn, Text: "credential is refused"},
+		signatures: logging.Repeated{Log: o.Log, Level: slog.LevelWarn, Text: "signature of a webhook is refused"},
+	}
 	s.Connections.Trusted = s.trusts
 	s.Connections.Limits = cmp.Or(s.Connections.Limits, wire.Defaults)
 	s.app = fiber.New(fiber.Config{
@@ -79,7 +89,7 @@ func New(o Options) *Server {
 	})
 	s.app.Server().CloseOnShutdown = true
 	s.app.Server().NoDefaultServerHeader = true
-	s.app.Server().Handler = s.unknownMethods(s.app.Server().Handler)
+	s.app.Server().Handler = s.logged(s.unknownMethods(s.app.Server().Handler))
 	wire.Wrap(s.app.Server(), s.Connections.Head, s.answerUnread)
 	s.routes()
 	return s

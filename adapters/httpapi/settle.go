@@ -17,6 +17,7 @@ func (s *Server) resolvePayment(r *request) error {
 	p, err := s.Checkout.Settle(r.ctx, r.tenant, r.id(), checkout.SettleRequest{
 		Verdict: checkout.Verdict(in.Verdict), Reference: in.Reference, Note: in.Note, By: r.caller,
 	})
+	s.act(r, "payment.resolve", "payment", err)
 	if err != nil {
 		return err
 	}

@@ -115,7 +115,6 @@ func (s *Service) execute(ctx context.Context, st stored, id string, to *reply) 
 			op.Outcome, st.payment.Status = payment.Unknown, payment.Processing
 			return Result{Payment: st.payment, Operation: op}, nil
 		case next != "":
-			s.Log.Warn("checkout: next provider", "payment", st.payment.ID, "after", op.Provider, "kind", op.Kind, "provider", st.payment.Provider)
 			id = next
 			to.goOn()
 			continue
@@ -154,6 +153,7 @@ var errLate = fault.New(fault.Canceled, "claim_over", "the gateway was stopped b
 func (s *Service) conclude(ctx context.Context, st *stored, id string, a answer, inTime, accepted bool) (next string, err error) {
 	saving, cancel := context.WithTimeout(ctx, lease-callDeadline)
 	defer cancel()
+	st.cause = a.err
 	ours := claimOf(st.record)
 	var began mark // the next operation
 	err = s.updateBy(saving, ports.Insist, st, func(st *stored) error {

@@ -17,12 +17,13 @@ type told struct {
 	settled  int    // of them
 	open     string // the open operation
 	answered []string
+	outcome  payment.Outcome
 }
 
 func known(p payment.Payment) told {
 	t := told{status: p.Status, refunded: p.AmountRefunded, reviews: len(p.Reviews), answered: answered(p)}
 	if op := p.Open(); op != nil {
-		t.open = op.ID
+		t.open, t.outcome = op.ID, op.Outcome
 	}
 	if len(p.Refunds) > 0 {
 		t.refunds = make(map[string]payment.RefundStatus, len(p.Refunds))

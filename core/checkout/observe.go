@@ -35,7 +35,7 @@ func (s *Service) ApplyWebhook(ctx context.Context, e event.Webhook) (erased boo
 		erased = !p.ErasedAt.IsZero()
 		if reason, detail := stranger(p, e.Provider, intent); reason != "" {
 			if p.Review(reason, detail, s.Clock.Now()) {
-				s.Log.Warn("checkout: an event that does not fit its payment", "event", e.ID, "payment", p.ID, "reason", reason, "detail", detail)
+				s.Log.WarnContext(ctx, "webhook does not fit its payment", "webhook", e.ID, "payment", p.ID, "tenant", p.Tenant, "reason", reason)
 			}
 		} else if p.Merge(intent) {
 			if err := s.ask(ctx, &st); err != nil {

@@ -22,6 +22,7 @@ type stored struct {
 	record  ports.Record
 	told    told
 	ahead   time.Duration
+	cause   error // what the provider was last heard to fail with; for the log
 }
 
 func decode(r ports.Record) (stored, error) {
@@ -79,6 +80,7 @@ func (s *Service) save(ctx context.Context, st *stored) error {
 	}
 	p.NextLookAt = nextLookAt(*p, *r)
 	s.count(st.told, *p)
+	s.report(ctx, st.told, st)
 	st.told = known(*p)
 	return nil
 }
@@ -165,7 +167,7 @@ func (s *Service) updateBy(ctx context.Context, try func(context.Context, func()
 			if fault.Is(failed, fault.Conflict) && fresh.record.Rev == st.record.Rev { // nobody was quicker: it is the reference that is taken
 				final = errForeign(st.payment.ProviderReference)
 			}
-			fresh.ahead = st.ahead
+			fresh.ahead, fresh.cause = st.ahead, st.cause
 			*st = fresh
 			return final, nil
 		},

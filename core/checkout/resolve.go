@@ -192,6 +192,7 @@ func (s *Service) investigate(ctx context.Context, st stored, id string) error {
 	} else {
 		a, l = s.findOut(working, p, op)
 	}
+	st.cause = a.err
 	saving, stop := context.WithTimeout(ctx, lease-callDeadline)
 	defer stop()
 	err := s.updateBy(saving, ports.Insist, &st, func(st *stored) error {
@@ -277,10 +278,7 @@ func (s *Service) reschedule(st *stored, op *payment.Operation, l sight, err err
 	}
 	switch {
 	case fault.From(err).Code == codeAccount:
-		if st.payment.Review(payment.ReviewOtherAccount, op.ID, now) {
-			s.Log.Warn("checkout: a payment is open at an account that its provider's name does not mean any more",
-				"payment", st.payment.ID, "provider", op.Provider, "account", op.Account)
-		}
+		st.payment.Review(payment.ReviewOtherAccount, op.ID, now)
 		s.release(st, now.Add(elsewhere))
 		return
 	case !l.told:

@@ -114,7 +114,6 @@ type Error struct {
 	Param       string        // the field that is wrong, as the caller wrote it
 	Message     string        // for people
 	DeclineCode string        // the issuer's reason, with Declined
-	Status      int           // of the provider's answer over HTTP; 0 where there was none
 	RetryAfter  time.Duration // zero where nothing is known
 	NoRetry     bool          // whoever failed asks not to be asked the same again, whatever the Kind allows
 	Blameless   bool          // it says nothing about how well the provider is, whatever the Kind counts

@@ -19,6 +19,9 @@ func (s *Service) apply(ctx context.Context, r ports.Record) {
 		erased, err = s.try(ctx, r.Tenant, e)
 	}
 	s.settle(&r, &e, err)
+	if r.Index.Status == stateDead {
+		s.Log.ErrorContext(ctx, "webhook is set aside", "webhook", r.ID, "type", e.Event.Type, "tries", e.Tries, "error", err)
+	}
 	if erased && r.Index.Status != stateWaiting {
 		if err := e.erase(&r, s.Clock.Now()); err != nil {
 			s.Log.ErrorContext(ctx, "webhook is not erased", "webhook", r.ID, "error", err)
@@ -53,7 +56,6 @@ func (s *Service) settle(r *ports.Record, e *entry, err error) {
 	wait, ok := schedule.After(e.Tries)
 	if !ok || fault.Is(err, fault.Invalid) {
 		r.Index.Status = stateDead
-		s.Log.Error("inbox: event given up", "event", r.ID, "type", e.Event.Type, "tries", e.Tries, "error", err)
 		return
 	}
 	r.Index.Status = stateWaiting

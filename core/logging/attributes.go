@@ -30,7 +30,7 @@ var shapes = map[string]shape{
 	// What happened.
 	"action": word, "op": word, "outcome": word, "kind": word, "code": word, "decline_code": word, "status": word,
 	"reason": word, "verdict": word, "type": word, "decision": word, "of": word, "signal": word, "param": word,
-	"method": word, "route": phrase, "error": phrase, "words": phrase, "detail": word, "effect": phrase, "what": phrase, "next_step": phrase, "stack": phrase,
+	"method": word, "route": phrase, "error": phrase, "words": phrase, "detail": word, "effect": phrase, "what": phrase, "field": word, "next_step": phrase, "stack": phrase,
 	// How often, and how long. Their values are numbers and durations, or times.
 	"count": word, "tries": word, "attempts": word, "failures": word, "failed": word, "passed_over": word, "folded": word,
 	"took": word, "duration": word, "for": word, "since": word, "due": word, "held": word, "requests": word, "calls": word, "waiting": word,
@@ -86,8 +86,6 @@ func (c cleaner) attr(a slog.Attr, seen map[string]bool) []slog.Attr {
 
 func (c cleaner) shaped(key, text string, s shape) string {
 	switch {
-	case key == "stack":
-		return c.text(text, stackLimit)
 	case s == phrase:
 		return c.text(text, textLimit)
 	case plain(text) && c.text(text, wordLimit) == text:
@@ -105,7 +103,11 @@ func plain(text string) bool {
 
 // failure is what a line says of an error: its text, and what it means for programs.
 func (c cleaner) failure(key string, err error, seen map[string]bool) []slog.Attr {
-	attrs := []slog.Attr{slog.String(key, c.text(err.Error(), textLimit))}
+	limit := textLimit
+	if fault.Is(err, fault.Internal) { // a mistake of ours tells where it happened
+		limit = stackLimit
+	}
+	attrs := []slog.Attr{slog.String(key, c.text(err.Error(), limit))}
 	var f *fault.Error
 	if !errors.As(err, &f) {
 		return attrs
@@ -114,8 +116,11 @@ func (c cleaner) failure(key string, err error, seen map[string]bool) []slog.Att
 		slog.String("kind", f.Kind.String()), slog.String("provider", providerOf(err)), slog.String("code", c.code(f.Code)),
 		slog.String("decline_code", c.code(f.DeclineCode)), slog.String("param", c.code(f.Param)),
 	}
-	if f.Status != 0 {
-		more = append(more, slog.Int("status", f.Status))
+	for inner := range faults(err) {
+		if a := inner.Answer; a != nil {
+			more = append(more, slog.Int("status", a.Status), slog.String("field", c.code(a.Field)), slog.String("words", c.text(a.Words, textLimit)))
+			break
+		}
 	}
 	for _, a := range more {
 		if !seen[a.Key] && a.Value.String() != "" {

@@ -34,6 +34,9 @@ func (o *Outages) folds(r *slog.Record) bool {
 		one := o.all[provider]
 		return one != nil && object && one.fold(r.Message, shown)
 	}
+	if fault.From(failure).Provider == "" && brought(fault.KindOf(failure)) && object && o.all[provider] != nil {
+		return o.all[provider].fold(r.Message, shown)
+	}
 	for f := range faults(failure) {
 		one := o.all[f.Provider]
 		switch {

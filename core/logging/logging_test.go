@@ -92,7 +92,7 @@ func TestWhatALineSays(t *testing.T) {
 	ctx := logging.WithCaller(t.Context(), logging.Caller{Request: "req_1", Tenant: "shop", Key: "key_1"})
 	err := fmt.Errorf("create: %w", &fault.Error{
 		Kind: fault.Declined, Op: "stripepay.create", Provider: "stripe", Code: "card_declined", DeclineCode: "insufficient_funds",
-		Status: 402, Message: "Your card has insufficient funds.",
+		Message: "Your card has insufficient funds.", Answer: &fault.Answer{Status: 402, Field: "card", Words: "insufficient funds of ada@example.com"},
 	})
 	log.InfoContext(ctx, "payment is declined", "payment", "pay_1", "error", err)
 	log.InfoContext(ctx, "payment is declined", "tenant", "other", "provider", "mine", "error", err)
@@ -100,8 +100,8 @@ func TestWhatALineSays(t *testing.T) {
 	logging.Act(ctx, log.Logger, "payment.resolve", "", nil, slog.String("payment", "pay_1"))
 	logging.Act(t.Context(), log.Logger, "key.revoke", "root", fault.New(fault.NotFound, "no_such_key", "there is none"))
 	want(t, p.lines(),
-		`level=INFO msg="payment is declined" request=req_1 tenant=shop key=key_1 payment=pay_1 error="create: stripepay.create: declined (card_declined): Your card has insufficient funds." kind=declined provider=stripe code=card_declined decline_code=insufficient_funds status=402`,
-		`level=INFO msg="payment is declined" request=req_1 key=key_1 tenant=other provider=mine error="create: stripepay.create: declined (card_declined): Your card has insufficient funds." kind=declined code=card_declined decline_code=insufficient_funds status=402`,
+		`level=INFO msg="payment is declined" request=req_1 tenant=shop key=key_1 payment=pay_1 error="create: stripepay.create: declined (card_declined): Your card has insufficient funds." kind=declined provider=stripe code=card_declined decline_code=insufficient_funds status=402 field=card words="insufficient funds of [address]"`,
+		`level=INFO msg="payment is declined" request=req_1 key=key_1 tenant=other provider=mine error="create: stripepay.create: declined (card_declined): Your card has insufficient funds." kind=declined code=card_declined decline_code=insufficient_funds status=402 field=card words="insufficient funds of [address]"`,
 		`level=INFO msg=listens url=http://127.0.0.1:8080 keys_required=true count=3 kind=declined`,
 		`level=INFO msg="administrative act" request=req_1 tenant=shop key=key_1 action=payment.resolve by=key_1 payment=pay_1`,
 		`level=WARN msg="administrative act failed" action=key.revoke by=root error="not_found (no_such_key): there is none" kind=not_found code=no_such_key`,

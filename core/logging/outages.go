@@ -10,7 +10,8 @@ import (
 )
 
 const (
-	// inARow is after how many failures, without a success between, something is down.
+	// inARow is after how many failures of one sort of call, without a success between,
+	// something is down.
 	inARow = 3
 	// settled is how long nothing may have failed before an outage is over.
 	settled = 5 * time.Second
@@ -58,13 +59,11 @@ type Outage struct {
 	uneasy atomic.Bool // something failed lately
 
 	mu     sync.Mutex
-	row    int   // failures without a success between
-	first  error // of them
-	since  time.Time
-	down   bool // it is down by what somebody says who looks after it
+	rows   map[string]row // by what was called
+	cause  row            // of the outage
+	down   bool           // it is down by what somebody says who looks after it
 	open   bool
 	worked time.Time // since when all goes well again
-	failed time.Time // the last
 	now    tally     // since it began
 	minute tally     // as it was when it was told of last
 	folded map[string]int
@@ -72,45 +71,63 @@ type Outage struct {
 	ends   *time.Timer
 }
 
+// row is a number of failures without a success between.
+type row struct {
+	n     int
+	first error
+	since time.Time
+	last  time.Time
+}
+
 // tally counts what an outage has done.
 type tally struct{ failed, passed, folded int }
 
 // Failed tells of a call that failed, for a reason that is held against whoever was called.
-func (o *Outage) Failed(err error) {
+// op is the sort of call: one of few.
+func (o *Outage) Failed(op string, err error) {
 	o.mu.Lock()
 	defer o.mu.Unlock()
 	o.uneasy.Store(true)
-	o.note(err)
-	o.row++
+	r := o.fail(op, err)
 	o.now.failed++
-	if o.row >= inARow || fault.KindOf(err).Rule().Alert {
-		o.begin()
+	if r.n >= inARow || fault.KindOf(err).Rule().Alert {
+		o.begin(r)
 	}
 }
 
-// note keeps what may be the cause.
-func (o *Outage) note(err error) {
+func (o *Outage) fail(op string, err error) row {
 	now := time.Now() //nolint:forbidigo // it measures how long it lasts, whatever the clock is set to
-	if o.row == 0 && !o.open {
-		o.first, o.since = err, now
+	r, some := o.rows[op]
+	if !some {
+		r = row{first: err, since: now}
 	}
-	o.failed, o.worked = now, time.Time{}
+	r.n, r.last = r.n+1, now
+	if o.rows == nil {
+		o.rows = make(map[string]row)
+	}
+	o.rows[op] = r
+	o.worked = time.Time{}
 	if o.ends != nil {
 		o.ends.Stop()
 	}
+	return r
 }
 
 // Down tells that it is down, and stays so until Up: whoever looks after it leaves it
-// alone.
+// alone. err may be nil where it is not known why.
 func (o *Outage) Down(err error) {
 	o.mu.Lock()
 	defer o.mu.Unlock()
 	o.uneasy.Store(true)
 	o.down = true
-	if o.row == 0 && !o.open {
-		o.note(err)
+	now := time.Now() //nolint:forbidigo // as above
+	first := row{first: err, since: now}
+	for _, r := range o.rows {
+		if r.since.Before(first.since) || err == nil {
+			first = r
+		}
 	}
-	o.begin()
+	o.begin(first)
 }
 
 // Up ends what Down began, once nothing fails any more.
@@ -125,18 +142,26 @@ func (o *Outage) Up() {
 }
 
 // Worked tells of a call that went well.
-func (o *Outage) Worked() {
+func (o *Outage) Worked(op string) {
 	if !o.uneasy.Load() {
 		return
 	}
 	o.mu.Lock()
 	defer o.mu.Unlock()
-	o.row = 0
-	if !o.open {
-		o.rest()
+	delete(o.rows, op)
+	if o.open {
+		o.well()
 		return
 	}
-	o.well()
+	now := time.Now() //nolint:forbidigo // as above
+	for op, r := range o.rows {
+		if now.Sub(r.last) > again { // it is rare, and the rest goes well
+			delete(o.rows, op)
+		}
+	}
+	if len(o.rows) == 0 {
+		o.rest()
+	}
 }
 
 // Passed tells of a call that was not made, since it is down.
@@ -151,17 +176,17 @@ func (o *Outage) Passed() {
 
 // rest forgets what failed.
 func (o *Outage) rest() {
-	o.row, o.first, o.now, o.minute = 0, nil, tally{}, tally{}
+	o.rows, o.cause, o.now, o.minute = nil, row{}, tally{}, tally{}
 	o.uneasy.Store(false)
 }
 
-func (o *Outage) begin() {
+func (o *Outage) begin(cause row) {
 	if o.open {
 		return
 	}
-	o.open, o.folded = true, make(map[string]int)
+	o.open, o.cause, o.folded, o.worked = true, cause, make(map[string]int), time.Time{}
 	o.outages.open.Add(1)
-	attrs := []slog.Attr{slog.Any("error", o.first)}
+	attrs := []slog.Attr{slog.Any("error", cause.first)}
 	if o.effect != "" {
 		attrs = append(attrs, slog.String("effect", o.effect))
 	}
@@ -196,7 +221,7 @@ func (o *Outage) goesOn() {
 		return
 	}
 	o.minute = o.now
-	lasts := time.Since(o.since).Round(time.Second) //nolint:forbidigo // as above
+	lasts := time.Since(o.cause.since).Round(time.Second) //nolint:forbidigo // as above
 	o.tell(slog.LevelWarn, "outage goes on", append([]slog.Attr{slog.Duration("for", lasts)}, o.now.attrs()...)...)
 }
 
@@ -223,7 +248,7 @@ func (o *Outage) end() {
 	}
 	o.timer.Stop()
 	o.open = false
-	lasted := o.worked.Sub(o.since).Round(time.Millisecond)
+	lasted := o.worked.Sub(o.cause.since).Round(time.Millisecond)
 	o.tell(slog.LevelInfo, "outage ended", append([]slog.Attr{slog.Duration("for", lasted)}, o.now.attrs()...)...)
 	o.rest()
 	o.timer = time.AfterFunc(again, o.over)

@@ -78,14 +78,14 @@ func after(d time.Duration) {
 
 func TestAnOutageIsToldOfWhenItBeginsEachMinuteAndWhenItEnds(t *testing.T) {
 	watched(t, func(t *testing.T, _ logging.Log, o *logging.Outage, p *page) {
-		o.Failed(errDown)
+		o.Failed("claim", errDown)
 		for i := range 160 {
 			after(700 * time.Millisecond)
-			o.Failed(fmt.Errorf("try %d: %w", i, errDown))
+			o.Failed("claim", fmt.Errorf("try %d: %w", i, errDown))
 		}
 		o.Passed()
 		after(time.Second)
-		o.Worked()
+		o.Worked("claim")
 		after(time.Minute)
 		want(t, p.lines(),
 			`level=ERROR msg="outage began" of=database provider=postgres error="pgstore.claim: unavailable: connection refused" kind=unavailable effect="payments are refused"`,
@@ -98,12 +98,36 @@ func TestAnOutageIsToldOfWhenItBeginsEachMinuteAndWhenItEnds(t *testing.T) {
 func TestAFailureNowAndThenIsNoOutage(t *testing.T) {
 	watched(t, func(t *testing.T, _ logging.Log, o *logging.Outage, p *page) {
 		for range 100 {
-			o.Failed(errDown)
-			o.Failed(errDown)
+			o.Failed("claim", errDown)
+			o.Failed("claim", errDown)
 			after(time.Second)
-			o.Worked()
+			o.Worked("claim")
 		}
 		after(time.Hour)
+		want(t, p.lines())
+	})
+}
+
+// What fails each time is down, however well the rest goes; and what is done seldom says
+// nothing of the rest.
+func TestOneSortOfCallThatFailsIsAnOutage(t *testing.T) {
+	watched(t, func(t *testing.T, _ logging.Log, o *logging.Outage, p *page) {
+		for range 60 {
+			o.Worked("claim")
+			o.Failed("user", errDown)
+			after(time.Second)
+		}
+		o.Worked("user")
+		after(time.Minute)
+		got := p.lines()
+		if len(got) != 3 || !strings.Contains(got[0], "outage began") || !strings.Contains(got[2], "for=1m0s") {
+			t.Errorf("%s", strings.Join(got, "\n"))
+		}
+		for range 10 {
+			o.Failed("purge", errDown)
+			after(time.Hour)
+			o.Worked("claim")
+		}
 		want(t, p.lines())
 	})
 }
@@ -113,9 +137,9 @@ func TestWhatFlapsIsOneOutage(t *testing.T) {
 	watched(t, func(t *testing.T, _ logging.Log, o *logging.Outage, p *page) {
 		for range 90 {
 			for range 3 {
-				o.Failed(errDown)
+				o.Failed("claim", errDown)
 			}
-			o.Worked()
+			o.Worked("claim")
 			after(time.Second)
 		}
 		after(time.Minute)
@@ -129,7 +153,7 @@ func TestWhatFlapsIsOneOutage(t *testing.T) {
 func TestAnAccountThatIsRefusedIsAnOutageAtOnce(t *testing.T) {
 	watched(t, func(t *testing.T, log logging.Log, _ *logging.Outage, p *page) {
 		o := log.Outages.Of("payments", "stripe", "")
-		o.Failed(&fault.Error{Kind: fault.Unauthorized, Provider: "stripe", Code: "provider_misconfigured", Status: 401, Message: "the key is refused"})
+		o.Failed("claim", &fault.Error{Kind: fault.Unauthorized, Provider: "stripe", Code: "provider_misconfigured", Message: "the key is refused", Answer: &fault.Answer{Status: 401}})
 		want(t, p.lines(),
 			`level=ERROR msg="outage began" of=payments provider=stripe error="unauthorized (provider_misconfigured): the key is refused" kind=unauthorized code=provider_misconfigured status=401`)
 	})
@@ -140,7 +164,7 @@ func TestAnAccountThatIsRefusedIsAnOutageAtOnce(t *testing.T) {
 func TestWhatIsLeftAloneIsDownUntilItIsUp(t *testing.T) {
 	watched(t, func(t *testing.T, _ logging.Log, o *logging.Outage, p *page) {
 		o.Down(errDown)
-		o.Worked()
+		o.Worked("claim")
 		after(10 * time.Minute)
 		if got := p.lines(); len(got) != 1 {
 			t.Errorf("nobody asks, and nothing is to be told: %q", got)
@@ -175,7 +199,7 @@ func TestWhatAnOutageRepeatsIsFolded(t *testing.T) {
 		if fmt.Sprint(counts) != "map[is not saved:3 payment is refused:100]" {
 			t.Errorf("%v", counts)
 		}
-		o.Failed(errDown)
+		o.Failed("claim", errDown)
 		after(time.Minute)
 		if got := p.lines(); len(got) != 1 || !strings.Contains(got[0], "folded=197") {
 			t.Errorf("what was folded is not counted: %q", got)

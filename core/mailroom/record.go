@@ -22,6 +22,8 @@ type stored struct {
 	told    message.Status
 	files   []message.Attachment
 	parts   int
+	cause   error // what the last attempt failed with; for the log
+	aside   bool  // it is given up, after its last attempt
 }
 
 func (s *Service) load(ctx context.Context, tenant, id string) (stored, error) {
@@ -34,12 +36,17 @@ func (s *Service) load(ctx context.Context, tenant, id string) (stored, error) {
 
 // save writes a message. The records of files that it has given up go with it.
 func (s *Service) save(ctx context.Context, st *stored) error {
-	return s.write(st, func(r *ports.Record) error {
+	before := st.told
+	err := s.write(st, func(r *ports.Record) error {
 		if st.parts > st.message.Parts {
 			return s.Journal.Detach(ctx, r)
 		}
 		return s.Journal.Save(ctx, r)[0]
 	})
+	if err == nil {
+		s.report(ctx, before, st)
+	}
+	return err
 }
 
 // write has a message put into the journal.
@@ -137,7 +144,7 @@ func (s *Service) updateBy(ctx context.Context, try func(context.Context, func()
 // become takes what was read again. Files never change; whether they are gone with a
 // save whose answer was lost is not known.
 func (st *stored) become(fresh stored) {
-	fresh.files, fresh.parts = st.files, max(st.parts, fresh.parts)
+	fresh.files, fresh.parts, fresh.cause = st.files, max(st.parts, fresh.parts), st.cause
 	*st = fresh
 }
 

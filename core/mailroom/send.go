@@ -72,7 +72,7 @@ func (s *Service) send(ctx context.Context, st stored, at string) {
 	}
 	route := s.route(st.message)
 	if len(route) == 0 {
-		s.Log.Warn("mailroom: no provider can carry a message", "message", st.message.ID)
+		s.Log.WarnContext(ctx, "no provider can carry an email", "email", st.message.ID, "tenant", st.message.Tenant)
 		s.strand(&st)
 		s.putOff(ctx, &st)
 		return
@@ -193,7 +193,7 @@ func (s *Service) decide(st *stored, o message.Outcome, after time.Duration) {
 	st.message.Failures++
 	wait, ok := schedule.After(st.message.Failures)
 	if !ok {
-		s.Log.Error("mailroom: message given up", "message", st.message.ID, "attempts", len(st.message.Attempts))
+		st.aside = true
 		s.park(st, message.Failed)
 		return
 	}

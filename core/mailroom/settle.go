@@ -28,6 +28,7 @@ func (s *Service) conclude(ctx context.Context, st *stored, id string, r message
 func (s *Service) settle(ctx context.Context, st *stored, id string, r message.Receipt, err error, decide func(*stored)) error {
 	ctx, cancel := context.WithTimeout(ctx, saveDeadline)
 	defer cancel()
+	st.cause = err
 	ours, accepted := claimOf(st.record), id != "" && err == nil
 	serr := s.updateBy(ctx, ports.Insist, st, func(st *stored) error {
 		n := slices.IndexFunc(st.message.Attempts, func(a message.Attempt) bool { return a.ID == id })

@@ -67,10 +67,10 @@ var rules = []rule{
 	{"adapters/wire", "", "github.com/valyala/fasthttp"},
 	{"adapters/httpapi/api", "", "github.com/oapi-codegen/runtime github.com/go-json-experiment/json"},
 	{
-		"adapters/httpapi", types + " ports " + useCases + " adapters/httpapi/api adapters/wire",
+		"adapters/httpapi", types + " ports core/logging " + useCases + " adapters/httpapi/api adapters/wire",
 		"github.com/gofiber/fiber/v2 github.com/valyala/fasthttp github.com/go-json-experiment/json go.yaml.in/yaml/v3 golang.org/x/sync",
 	},
-	{"adapters/console", types + " ports " + useCases + " adapters/wire", "github.com/gofiber/fiber/v2 github.com/valyala/fasthttp"},
+	{"adapters/console", types + " ports core/logging " + useCases + " adapters/wire", "github.com/gofiber/fiber/v2 github.com/valyala/fasthttp"},
 
 	{"config", types, "github.com/knadh/koanf go.yaml.in/yaml/v3"},
 

@@ -63,9 +63,23 @@ func (c call) failure(err error) error {
 		f = c.refused(e)
 	}
 	f.RetryAfter = c.exchange.RetryAfter()
+	f.Answer = c.answer(e)
 	// Stripe says where asking again is of no use.
 	f.NoRetry = f.NoRetry || c.exchange.Header("Stripe-Should-Retry") == "false"
 	return f
+}
+
+// answer is what came back, nil where nothing did. The words are Stripe's own alone.
+func (c call) answer(e *stripe.Error) *fault.Answer {
+	status := c.exchange.Status()
+	if status == 0 {
+		return nil
+	}
+	a := &fault.Answer{Status: status}
+	if e != nil {
+		a.Field, a.Words = e.Param, c.scrub(e.Msg)
+	}
+	return a
 }
 
 // spoken is Stripe's own error, nil where the answer is none of Stripe's.

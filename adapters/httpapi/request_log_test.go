@@ -1,0 +1,151 @@
+package httpapi_test
+
+import (
+	"log/slog"
+	"net"
+	"regexp"
+	"strings"
+	"testing"
+	"time"
+
+	"patchbay/adapters/httpapi"
+	"patchbay/adapters/sys"
+	"patchbay/core/checkout"
+	"patchbay/core/event"
+	"patchbay/core/fault"
+	"patchbay/core/inbox"
+	"patchbay/core/logging"
+)
+
+// telling serves the API with a log that tells of each request.
+func telling(t *testing.T, level slog.Level) (*rig, *lockedBuffer) {
+	t.Helper()
+	log := new(lockedBuffer)
+	r := serve(t, func(s *httpapi.Server) {
+		s.LogRequests = true
+		s.Log = logging.New(slog.NewTextHandler(log, &slog.HandlerOptions{Level: level})).Logger
+		s.Checkout = checkout.New(checkout.Options{Clock: sys.Clock{}, IDs: sys.IDs{}, Owner: "one", Log: s.Log, Journal: s.Inbox.Journal})
+	})
+	return r, log
+}
+
+// about gives the lines with these words, without the time and what differs each time.
+func about(log *lockedBuffer, words string) (lines []string) {
+	for line := range strings.Lines(log.String()) {
+		if strings.Contains(line, words) {
+			_, line, _ = strings.Cut(line, "level=")
+			lines = append(lines, regexp.MustCompile(`duration=\S+|(req|key)_\w+`).ReplaceAllString(strings.TrimSpace(line), "_"))
+		}
+	}
+	return lines
+}
+
+func TestEachRequestHasALine(t *testing.T) {
+	t.Parallel()
+	r, log := telling(t, slog.LevelInfo)
+	own := header{"X-Request-Id": "mine"}
+	bearer := header{"Authorization": "Bearer " + r.key(t)}
+	r.do(t, "GET", "/api/users/usr_1?x=ada@example.com", "", own, bearer)
+	r.do(t, "GET", "/api/users/usr_1", "", own)
+	r.do(t, "GET", "/api/payments/pay_1", "", own, bearer)
+	r.do(t, "GET", "/nowhere/ada@example.com", "", own)
+	r.do(t, "BREW", "/api/users", "", own)
+	r.do(t, "GET", "/api/users/usr_1", "", own, header{"Authorization": "Bearer pb_live_a_b"})
+	r.do(t, "GET", "/readyz", "", own)
+	got := about(log, "msg=request ")
+	want := []string{
+		`INFO msg=request method=GET route=/api/users/:id status=200 _ request=mine tenant=acme key=_`,
+		`INFO msg=request method=GET route=/api/users/:id status=200 _ request=mine tenant=default key=local`,
+		`INFO msg=request method=GET route=/api/payments/:id status=404 _ request=mine tenant=acme key=_ code=record_not_found`,
+		`INFO msg=request method=GET route="" status=404 _ request=mine code=not_found`,
+		`INFO msg=request method=BREW route="" status=501 _ request=_ code=not_implemented`,
+		`INFO msg=request method=GET route=/api/users/:id status=401 _ request=mine code=unauthorized`,
+	}
+	for i := range max(len(got), len(want)) {
+		if i >= len(got) || i >= len(want) || got[i] != want[i] {
+			t.Fatalf("the log says\n%s\nwant\n%s", strings.Join(got, "\n"), strings.Join(want, "\n"))
+		}
+	}
+}
+
+// What comes to no handler has a line all the same.
+func TestWhatIsNoRequestHasALine(t *testing.T) {
+	t.Parallel()
+	r, log := telling(t, slog.LevelInfo)
+	c, err := net.Dial("tcp", r.address)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer c.Close()
+	_, _ = c.Write([]byte("GET\r\n\r\n"))
+	_ = c.SetReadDeadline(time.Now().Add(patience))
+	_, _ = c.Read(make([]byte, 1024))
+	if got := about(log, "msg=request "); len(got) != 1 || !strings.Contains(got[0], "status=400") {
+		t.Errorf("%q", got)
+	}
+}
+
+func TestRequestsHaveNoLinesWhereTheyShallHaveNone(t *testing.T) {
+	t.Parallel()
+	log := new(lockedBuffer)
+	r := serve(t, func(s *httpapi.Server) { s.Log = slog.New(slog.NewTextHandler(log, nil)) })
+	r.do(t, "GET", "/api/users/usr_1", "")
+	if log.String() != "" {
+		t.Errorf("%s", log.String())
+	}
+}
+
+func TestProbesAreToldAtDebug(t *testing.T) {
+	t.Parallel()
+	r, log := telling(t, slog.LevelDebug)
+	r.do(t, "GET", "/healthz", "")
+	if got := about(log, "route=/healthz"); len(got) != 1 || !strings.HasPrefix(got[0], "DEBUG") {
+		t.Errorf("%q", got)
+	}
+}
+
+// Who tries keys, or sends webhooks that nobody signed, is told of at once, and then once
+// a minute.
+func TestRefusedCredentialsAreTold(t *testing.T) {
+	t.Parallel()
+	r := serve(t, func(s *httpapi.Server) {
+		s.Inbox.Routes["stripe"] = inbox.Route{Verifier: unsigned{&verifier{}}}
+	})
+	for range 50 {
+		r.do(t, "GET", "/api/users/usr_1", "", header{"Authorization": "Bearer pb_live_a_secretsecret"})
+		r.do(t, "POST", "/api/webhooks/stripe", `{}`, asJSON)
+	}
+	if got := about(&r.log, "credential is refused"); len(got) != 1 || !strings.Contains(got[0], "WARN") || !strings.Contains(got[0], "code=unauthorized") || strings.Contains(got[0], "secretsecret") {
+		t.Errorf("%q", got)
+	}
+	if got := about(&r.log, "signature of a webhook is refused"); len(got) != 1 || !strings.Contains(got[0], "type=stripe") {
+		t.Errorf("%q", got)
+	}
+}
+
+// unsigned finds no signature right.
+type unsigned struct{ *verifier }
+
+func (unsigned) Verify([]byte, func(string) string) ([]event.Webhook, error) {
+	return nil, fault.New(fault.Invalid, "invalid_signature", "no signature is right")
+}
+
+// What a person does through the API is told with who did it, and with the request.
+func TestActsAreTold(t *testing.T) {
+	t.Parallel()
+	r, log := telling(t, slog.LevelInfo)
+	bearer := header{"Authorization": "Bearer " + r.key(t), "X-Request-Id": "mine", "Content-Type": "application/json"}
+	r.do(t, "POST", "/api/payments/pay_1/resolve", `{"verdict": "noted"}`, bearer)
+	r.do(t, "POST", "/api/payments/pay_1/sync", "", bearer)
+	r.do(t, "POST", "/api/payments/pay_1/cancel", "", bearer)
+	got := about(log, "administrative act")
+	if len(got) != 3 {
+		t.Fatalf("%q in\n%s", got, log.String())
+	}
+	for i, action := range []string{"payment.resolve", "payment.sync", "payment.cancel"} {
+		want := `WARN msg="administrative act failed" request=mine tenant=acme key=_ action=` + action + ` by=_ payment=pay_1`
+		if !strings.HasPrefix(got[i], want) {
+			t.Errorf("%q, want %q", got[i], want)
+		}
+	}
+}

@@ -1,0 +1,68 @@
+package app
+
+import (
+	"log/slog"
+	"path/filepath"
+	"strings"
+
+	"patchbay/config"
+)
+
+// announce says what is served with: where data lies, and which providers are asked in
+// which order.
+func announce(c *config.Config, log *slog.Logger) {
+	p := c.Provider[c.Storage.Provider]
+	attrs := []any{"provider", p.Name, "type", p.Type.Name}
+	if s, ok := p.Settings.(*config.SQLite); ok {
+		attrs = append(attrs, "path", absolute(s.Path))
+	}
+	log.Info("data is kept in this store", attrs...)
+	log.Info("secrets of this installation are kept here", "path", absolute(c.DataDir()))
+	if path := c.Spool(); path != "" {
+		log.Info("webhooks and mail are kept here while the store is gone", "path", absolute(path))
+	}
+	if name := c.Storage.Standby; name != "" {
+		log.Info("users are read from this store while the first is gone", "provider", name, "type", c.Provider[name].Type.Name)
+	}
+	log.Info("payments are made at these providers, in this order", "providers", modes(c, c.Payments.Providers))
+	log.Info("mail is sent by these providers, in this order", "providers", modes(c, c.Mail.Providers))
+	for _, name := range c.Payments.Providers {
+		if _, mock := c.Provider[name].Settings.(*config.Mock); mock {
+			log.Warn("payment provider is a mock: no money moves", "provider", name)
+		}
+	}
+	for _, name := range c.Mail.Providers {
+		if caught, ok := c.Provider[name].Settings.(*config.Catcher); ok {
+			log.Warn("mail is caught: nothing is sent", "provider", name, "path", absolute(caught.Path))
+		}
+	}
+}
+
+// modes describes providers: "stripe (stripe, test)".
+func modes(c *config.Config, names []string) string {
+	all := make([]string, len(names))
+	for i, name := range names {
+		p := c.Provider[name]
+		all[i] = name + " (" + p.Type.Name + ", " + mode(p) + ")"
+	}
+	return strings.Join(all, ", ")
+}
+
+// mode says whether what is asked of a provider has an effect in the world.
+func mode(p config.Provider) string {
+	if p.Type.Simulated {
+		return "simulated"
+	}
+	if tries, ok := p.Settings.(config.Tries); ok && tries.Test() {
+		return "test"
+	}
+	return "live"
+}
+
+// absolute is a path as another program would have to write it.
+func absolute(path string) string {
+	if abs, err := filepath.Abs(path); err == nil {
+		return abs
+	}
+	return path
+}

@@ -1,0 +1,65 @@
+package app
+
+import (
+	"context"
+	"log/slog"
+	"sync"
+	"time"
+)
+
+// stillEvery is how often a stop that lasts says what it waits for.
+const stillEvery = 5 * time.Second
+
+// underway counts what a stop waits for.
+type underway struct {
+	mu       sync.Mutex
+	requests []func() int // of the API
+	calls    []func() int // of providers
+}
+
+func (u *underway) addRequests(count func() int) { u.add(&u.requests, count) }
+func (u *underway) addCalls(count func() int)    { u.add(&u.calls, count) }
+
+func (u *underway) add(to *[]func() int, count func() int) {
+	u.mu.Lock()
+	defer u.mu.Unlock()
+	*to = append(*to, count)
+}
+
+func (u *underway) attrs() []slog.Attr {
+	u.mu.Lock()
+	defer u.mu.Unlock()
+	return []slog.Attr{slog.Int("requests", sum(u.requests)), slog.Int("calls", sum(u.calls))}
+}
+
+func sum(counts []func() int) (n int) {
+	for _, count := range counts {
+		n += count()
+	}
+	return n
+}
+
+// stop ends what runs, and says meanwhile what it waits for.
+func (u *underway) stop(log *slog.Logger, end func() error) error {
+	began := time.Now()
+	ctx := context.Background()
+	log.LogAttrs(ctx, slog.LevelInfo, "stopping, once what is under way is done; a second signal ends it at once", u.attrs()...)
+	done := make(chan error, 1)
+	go func() { done <- end() }()
+	ticker := time.NewTicker(stillEvery)
+	defer ticker.Stop()
+	for {
+		select {
+		case err := <-done:
+			took := slog.Duration("took", time.Since(began).Round(time.Millisecond))
+			if err != nil {
+				log.LogAttrs(ctx, slog.LevelWarn, "stopped before all was done; the rest is taken up at the next start", took, slog.Any("error", err))
+				return err
+			}
+			log.LogAttrs(ctx, slog.LevelInfo, "stopped; all that was under way is done", took)
+			return nil
+		case <-ticker.C:
+			log.LogAttrs(ctx, slog.LevelInfo, "still stopping", u.attrs()...)
+		}
+	}
+}

@@ -1,0 +1,49 @@
+package mailroom
+
+import (
+	"context"
+	"log/slog"
+
+	"patchbay/core/message"
+)
+
+// report tells in the log what has become of a message since it was last saved: what has
+// failed or is unknown, and where it goes after an attempt that failed. before is the
+// status that the feed knew.
+func (s *Service) report(ctx context.Context, before message.Status, st *stored) {
+	m := &st.message
+	failed, aside := st.cause, st.aside
+	st.cause, st.aside = nil, false
+	attrs := append([]slog.Attr{slog.String("email", m.ID), slog.String("tenant", m.Tenant)}, lastOf(m, failed)...)
+	changed := before != m.Status
+	switch {
+	case changed && m.Status == message.Failed && aside:
+		s.Log.LogAttrs(ctx, slog.LevelError, "email is set aside after its last attempt", append(attrs, slog.Int("attempts", len(m.Attempts)))...)
+	case changed && m.Status == message.Failed:
+		s.Log.LogAttrs(ctx, slog.LevelWarn, "email failed", attrs...)
+	case changed && m.Status == message.Unknown:
+		s.Log.LogAttrs(ctx, slog.LevelWarn, "outcome of an email is unknown; it is not sent again", attrs...)
+	case failed == nil:
+	case m.Next != "":
+		s.Log.LogAttrs(ctx, slog.LevelWarn, "email goes to the next provider", append(attrs, slog.String("next", m.Next))...)
+	case m.Status == message.Queued:
+		s.Log.LogAttrs(ctx, slog.LevelWarn, "email is tried again later", append(attrs, slog.Time("due", st.record.Due))...)
+	}
+}
+
+// lastOf is how the last attempt at a message ended.
+func lastOf(m *message.Message, failed error) []slog.Attr {
+	n := len(m.Attempts)
+	if n == 0 {
+		return nil
+	}
+	a := m.Attempts[n-1]
+	attrs := []slog.Attr{slog.String("attempt", a.ID), slog.String("provider", a.Provider), slog.String("outcome", string(a.Outcome))}
+	if failed != nil {
+		return append(attrs, slog.Any("error", failed))
+	}
+	if a.Code != "" {
+		attrs = append(attrs, slog.String("code", a.Code))
+	}
+	return attrs
+}
