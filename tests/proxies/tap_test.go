@@ -7,6 +7,7 @@ import (
 	"io"
 	"net"
 	"regexp"
+	"slices"
 	"sync"
 	"testing"
 	"time"
@@ -17,12 +18,14 @@ import (
 type tap struct {
 	address string
 
-	mu    sync.Mutex
-	links []*link
+	mu         sync.Mutex
+	links      []*link
+	open, most int // links at once
 }
 
 // link is one connection of the proxy to the gateway.
 type link struct {
+	tap     *tap
 	mu      sync.Mutex
 	said    []byte // by the gateway
 	end     end
@@ -67,9 +70,11 @@ func startTap(t *testing.T, to string) *tap {
 			}
 			open.Store(in, nil)
 			open.Store(out, nil)
-			k := &link{began: time.Now()}
+			k := &link{tap: tap, began: time.Now()}
 			tap.mu.Lock()
 			tap.links = append(tap.links, k)
+			tap.open++
+			tap.most = max(tap.most, tap.open)
 			tap.mu.Unlock()
 			all.Go(func() { k.carry(out.(*net.TCPConn), in.(*net.TCPConn), byProxy, byGateway, io.Discard) })
 			all.Go(func() { k.carry(in.(*net.TCPConn), out.(*net.TCPConn), byGateway, byProxy, k) })
@@ -100,9 +105,13 @@ func (k *link) carry(to, from *net.TCPConn, who, other end, keep io.Writer) {
 func (k *link) ended(who end) {
 	k.mu.Lock()
 	defer k.mu.Unlock()
-	if k.end == nobody {
-		k.end = who
+	if k.end != nobody {
+		return
 	}
+	k.end = who
+	k.tap.mu.Lock()
+	defer k.tap.mu.Unlock()
+	k.tap.open--
 }
 
 // Write keeps what the gateway says.
@@ -117,6 +126,13 @@ func (k *link) Write(p []byte) (int, error) {
 // stand.
 var answerHead = regexp.MustCompile(`(?s)HTTP/1\.1 [2-5]\d\d [^\r\n]*\r\n.*?\r\n\r\n`)
 
+// atOnce is how many links there were at one time.
+func (p *tap) atOnce() int {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return p.most
+}
+
 // figures are what came of the links.
 type figures struct {
 	links, answers     int
@@ -127,8 +143,9 @@ type figures struct {
 
 func (p *tap) figures() (f figures) {
 	p.mu.Lock()
-	defer p.mu.Unlock()
-	for _, k := range p.links {
+	links := slices.Clone(p.links)
+	p.mu.Unlock()
+	for _, k := range links {
 		k.mu.Lock()
 		heads := answerHead.FindAll(k.said, -1)
 		f.links++
