@@ -147,6 +147,9 @@ func (s *Server) authorize(r *request, scope string) (access.Identity, error) {
 		return access.Identity{}, nil
 	}
 	header := r.Get(fiber.HeaderAuthorization)
+	if len(r.Request().Header.PeekAll(fiber.HeaderAuthorization)) > 1 { // a proxy may have looked at another than we would
+		return access.Identity{}, unauthorized(r.Ctx, "send one Authorization only")
+	}
 	if header == "" && !s.KeysRequired {
 		return access.Identity{Tenant: access.DefaultTenant, KeyID: keyless}, r.checkLocal()
 	}
