@@ -42,7 +42,7 @@ import (
 var modules = fx.Options(
 	fx.Provide(newSurroundings, openServed, newAccess, newGateways, newMailers, newHook,
 		newAccounts, newCheckout, newMailroom, newInbox, newDirectory, newRetention, newFeed, newPrivacy, newAPI, newConsole),
-	fx.Invoke(announce, requireKey, runWorkers, listen),
+	fx.Invoke(announce, requireKey, showBacklog, runWorkers, listen),
 )
 
 // surroundings is what adapters are made with.

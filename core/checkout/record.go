@@ -70,6 +70,7 @@ func (s *Service) save(ctx context.Context, st *stored) error {
 	r.Tenant, r.Kind, r.ID, r.Body = p.Tenant, kind, p.ID, body
 	r.Ref = reference(p.Provider, p.ProviderReference)
 	r.Index = ports.Index{Status: string(p.Status), Customer: p.CustomerID, Created: p.CreatedAt}
+	r.Index.Flag, r.Index.Flagged = flagOf(p)
 	r.Events = s.news(st.told, *p)
 	if p.Open() == nil {
 		rest(st)

@@ -62,6 +62,7 @@ func (s *Service) write(st *stored, put func(*ports.Record) error) error {
 	}
 	r.Tenant, r.Kind, r.ID = m.Tenant, Kind, m.ID
 	r.Index = ports.Index{Status: string(m.Status), Created: m.CreatedAt}
+	r.Index.Flag, r.Index.Flagged = flagOf(m)
 	r.Events = nil
 	if st.told != m.Status {
 		r.Events = []event.Feed{s.news(m)}
