@@ -45,6 +45,7 @@ func TestEachRequestHasALine(t *testing.T) {
 	r, log := telling(t, slog.LevelInfo)
 	own := header{"X-Request-Id": "mine"}
 	bearer := header{"Authorization": "Bearer " + r.key(t)}
+	r.do(t, "GET", "/api/users/usr_1", "", own, bearer)
 	r.do(t, "GET", "/api/users/usr_1?x=ada@example.com", "", own, bearer)
 	r.do(t, "GET", "/api/users/usr_1", "", own)
 	r.do(t, "GET", "/api/payments/pay_1", "", own, bearer)
@@ -55,10 +56,11 @@ func TestEachRequestHasALine(t *testing.T) {
 	got := about(log, "msg=request ")
 	want := []string{
 		`INFO msg=request method=GET route=/api/users/:id status=200 _ request=mine tenant=acme key=_`,
+		`INFO msg=request method=GET route=/api/users/:id status=400 _ request=mine tenant=acme key=_ code=unknown_parameter`,
 		`INFO msg=request method=GET route=/api/users/:id status=200 _ request=mine tenant=default key=local`,
 		`INFO msg=request method=GET route=/api/payments/:id status=404 _ request=mine tenant=acme key=_ code=record_not_found`,
 		`INFO msg=request method=GET route="" status=404 _ request=mine code=not_found`,
-		`INFO msg=request method=BREW route="" status=501 _ request=_ code=not_implemented`,
+		`INFO msg=request method=BREW route="" status=501 _ request=mine code=not_implemented`,
 		`INFO msg=request method=GET route=/api/users/:id status=401 _ request=mine code=unauthorized`,
 	}
 	for i := range max(len(got), len(want)) {
