@@ -26,9 +26,9 @@ type stored struct {
 }
 
 func decode(r ports.Record) (stored, error) {
-	var p payment.Payment
-	if err := json.Unmarshal(r.Body, &p); err != nil {
-		return stored{}, fault.Wrap(fault.Internal, "checkout.decode", err)
+	p, err := ports.Decode(r, func(p payment.Payment) bool { return p.ID == r.ID })
+	if err != nil {
+		return stored{}, err
 	}
 	p.NextLookAt = nextLookAt(p, r)
 	return stored{payment: p, record: r, told: known(p)}, nil
@@ -132,8 +132,8 @@ func answered(p payment.Payment) []string {
 // answerOf is a stored payment without what no answer shows.
 func answerOf(body []byte) ([]byte, error) {
 	var p payment.Payment
-	if err := json.Unmarshal(body, &p); err != nil {
-		return nil, fault.Wrap(fault.Internal, "checkout.freeze", err)
+	if err := ports.DecodeJSON("payment", body, &p); err != nil {
+		return nil, err
 	}
 	for i := range p.Operations {
 		op := &p.Operations[i]

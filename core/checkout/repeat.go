@@ -2,13 +2,13 @@ package checkout
 
 import (
 	"context"
-	"encoding/json"
 	"slices"
 	"time"
 
 	"patchbay/core/fault"
 	"patchbay/core/idem"
 	"patchbay/core/payment"
+	"patchbay/ports"
 )
 
 // repeat answers a request whose key the payment knows already: with the answer
@@ -57,8 +57,8 @@ func replay(now payment.Payment, op payment.Operation) (Result, error) {
 	then := now
 	if op.Answer != nil {
 		then = payment.Payment{}
-		if err := json.Unmarshal(op.Answer, &then); err != nil {
-			return Result{}, fault.Wrap(fault.Internal, "checkout.replay", err)
+		if err := ports.DecodeJSON("answer of a payment", op.Answer, &then); err != nil {
+			return Result{}, err
 		}
 		if answered := then.Operation(op.ID); answered != nil {
 			op = *answered

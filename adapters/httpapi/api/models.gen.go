@@ -525,6 +525,9 @@ type E408 = Error
 // E409 defines model for E409.
 type E409 = Error
 
+// E410 defines model for E410.
+type E410 = Error
+
 // E412 defines model for E412.
 type E412 = Error
 
