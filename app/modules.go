@@ -108,6 +108,11 @@ func (s surroundings) credential(p config.Provider) string {
 	return hex.EncodeToString(mac.Sum(nil))
 }
 
+// messageNames make the ids of messages, here and in the spool.
+func (s surroundings) messageNames() mailroom.Names {
+	return mailroom.Names{Secret: s.secrets.For("message ids")}
+}
+
 func newAccess(store Storage, f fallback, s surroundings) *access.Service {
 	return access.New(access.Options{Journal: store.Journal, Local: f.local, Clock: s.clock, IDs: s.ids, Pepper: s.secrets.Pepper})
 }
@@ -222,7 +227,7 @@ func newMailroom(c *config.Config, store Storage, mailers []ports.Mailer, s surr
 	return mailroom.New(mailroom.Options{
 		Journal: store.Journal, Mailers: mailers, Text: render.Text{}, Clock: s.clock, IDs: s.ids,
 		From: from, Promise: c.Mail.Delivery, Retention: time.Duration(c.Storage.Retention), Owner: s.owner, Log: s.log,
-		Restored: s.restored.since,
+		Names: s.messageNames(), Restored: s.restored.since,
 	}), nil
 }
 
