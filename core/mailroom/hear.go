@@ -107,7 +107,7 @@ func passing(e message.Event) bool {
 func (s *Service) newsOf(m *message.Message, n message.News, attempt string, to []int) []event.Feed {
 	var all []event.Feed
 	for _, i := range to {
-		data := map[string]any{"status": m.Status, "recipient": i, "provider": providerOf(m, attempt), "attempt": attempt, "at": n.At}
+		data := map[string]any{"status": m.Status, "recipient": i, "provider": m.ProviderOf(attempt), "attempt": attempt, "at": n.At}
 		if n.Code != "" {
 			data["code"] = n.Code
 		}
@@ -122,20 +122,11 @@ func (s *Service) newsOf(m *message.Message, n message.News, attempt string, to 
 	return all
 }
 
-func providerOf(m *message.Message, attempt string) string {
-	for _, a := range m.Attempts {
-		if a.ID == attempt {
-			return a.Provider
-		}
-	}
-	return ""
-}
-
 // logNews tells in the log of a copy that somebody did not get, or did not want.
 func (s *Service) logNews(ctx context.Context, m *message.Message, n message.News, h heard) {
 	bad := n.Event == message.EventBounced || n.Event == message.EventRejected || n.Event == message.EventComplained
 	if h.news && bad {
 		s.Log.LogAttrs(ctx, slog.LevelInfo, "email did not do well with a recipient", slog.String("email", m.ID), slog.String("tenant", m.Tenant),
-			slog.String("attempt", h.attempt), slog.String("provider", providerOf(m, h.attempt)), slog.String("outcome", string(n.Event)), slog.String("code", n.Code))
+			slog.String("attempt", h.attempt), slog.String("provider", m.ProviderOf(h.attempt)), slog.String("outcome", string(n.Event)), slog.String("code", n.Code))
 	}
 }

@@ -95,6 +95,16 @@ func (m Message) Attempted(id string) bool {
 	return slices.ContainsFunc(m.Attempts, func(a Attempt) bool { return a.ID == id })
 }
 
+// ProviderOf is the provider of an attempt, empty where there is no such attempt.
+func (m Message) ProviderOf(attempt string) string {
+	for _, a := range m.Attempts {
+		if a.ID == attempt {
+			return a.Provider
+		}
+	}
+	return ""
+}
+
 // Any reports whether one of the attempts has this outcome.
 func (m Message) Any(o Outcome) bool {
 	return slices.ContainsFunc(m.Attempts, func(a Attempt) bool { return a.Outcome == o })

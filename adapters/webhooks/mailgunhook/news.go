@@ -34,11 +34,14 @@ type object struct {
 			MessageID string `json:"message-id"`
 		} `json:"headers"`
 	} `json:"message"`
-	Variables struct {
-		Message text `json:"patchbay_message"`
-		Tenant  text `json:"patchbay_tenant"`
-		Attempt text `json:"patchbay_attempt"`
-	} `json:"user-variables"`
+	Variables json.RawMessage `json:"user-variables"` // none of them is an empty list
+}
+
+// marks are those of a message, among its variables.
+type marks struct {
+	Message text `json:"patchbay_message"`
+	Tenant  text `json:"patchbay_tenant"`
+	Attempt text `json:"patchbay_attempt"`
 }
 
 // text is a text, or what Mailgun has taken for a number.
@@ -71,8 +74,10 @@ func (h *Hook) News(e event.Webhook) (message.News, bool, error) {
 	if !ok {
 		return message.News{}, false, nil
 	}
+	var m marks
+	_ = json.Unmarshal(o.Variables, &m) // where it is no object there are none
 	n := message.News{
-		Event: name, Tenant: string(o.Variables.Tenant), Message: string(o.Variables.Message), Attempt: string(o.Variables.Attempt),
+		Event: name, Tenant: string(m.Tenant), Message: string(m.Message), Attempt: string(m.Attempt),
 		Reference: strings.Trim(o.Message.Headers.MessageID, "<>"), Recipient: o.Recipient, At: moment(o.Timestamp),
 	}
 	if name == message.EventBounced || name == message.EventRejected || name == message.EventDeferred {

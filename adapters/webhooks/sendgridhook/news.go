@@ -14,15 +14,15 @@ import (
 // object is the part of an event that matters here. What a message was marked with stands
 // beside the rest.
 type object struct {
-	Event     string `json:"event"`
-	Email     string `json:"email"`
-	Timestamp int64  `json:"timestamp"`
-	MessageID string `json:"sg_message_id"` // X-Message-Id, a dot, and where it was sent from
-	Try       string `json:"attempt"`       // of a deferred one, counted
-	URL       string `json:"url"`           // that was clicked
-	Status    string `json:"status"`        // of SMTP: 5.1.1
-	Reason    string `json:"reason"`        // of a bounced or dropped one
-	Response  string `json:"response"`      // of the recipient's server
+	Event     string          `json:"event"`
+	Email     string          `json:"email"`
+	Timestamp int64           `json:"timestamp"`
+	MessageID string          `json:"sg_message_id"` // X-Message-Id, a dot, and where it was sent from
+	Try       json.RawMessage `json:"attempt"`       // of a deferred one, counted
+	URL       string          `json:"url"`           // that was clicked
+	Status    string          `json:"status"`        // of SMTP: 5.1.1
+	Reason    string          `json:"reason"`        // of a bounced or dropped one
+	Response  string          `json:"response"`      // of the recipient's server
 
 	Message string `json:"patchbay_message"`
 	Tenant  string `json:"patchbay_tenant"`

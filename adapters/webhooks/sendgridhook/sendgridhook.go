@@ -160,7 +160,7 @@ func parse(provider string, body []byte) ([]event.Webhook, error) {
 // identity names a piece of news. It is made of what is told: SendGrid's own sg_event_id
 // has been seen to be another when an event is sent again.
 func (o object) identity(raw []byte) string {
-	told := []any{o.Event, strings.ToLower(o.Email), o.Timestamp, o.MessageID, o.Message, o.Attempt, o.Try, o.URL}
+	told := []any{o.Event, strings.ToLower(o.Email), o.Timestamp, o.MessageID, o.Message, o.Attempt, string(o.Try), o.URL}
 	if o.Event == "" {
 		told = []any{string(raw)}
 	}
