@@ -51,6 +51,15 @@ type Options struct {
 	Names     Names  // of messages that are accepted under keys
 	Owner     string // this process, unique among those that share the journal
 	Log       *slog.Logger
+	// Events reads what each provider tells by webhook, by the provider's name.
+	Events map[string]ports.MailReader
+	// Mailbox writes an address as providers do, who know domains in ASCII alone. Invalid.
+	Mailbox func(email string) (ascii string, err error)
+	// Unmarked is the tenant of mail that an earlier version has sent, which is not marked
+	// with it.
+	Unmarked string
+	// Told counts what providers tell: an event, or why it is ignored. It may be nil.
+	Told func(provider, what string)
 	// Restored is when an older copy of the journal was put in its place; nil, or zero,
 	// where it never was.
 	Restored func() time.Time
