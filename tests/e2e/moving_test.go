@@ -222,11 +222,7 @@ func TestEverythingMovesFromStoreToStore(t *testing.T) {
 	t.Parallel()
 	m := newMover(t)
 	m.on("first")
-	token, err := m.Command(t, append([]string{"keys", "create", "--name", "test"}, m.Args...)...).Output()
-	if err != nil {
-		t.Fatal(err)
-	}
-	m.key = gateway.Header{"Authorization": "Bearer " + strings.TrimSpace(string(token))}
+	m.key = m.FirstKey(t)
 	m.Restart(t)
 	m.fill(t)
 	m.refused(t, "first", "postgres", "stop the gateway that runs on it first")
