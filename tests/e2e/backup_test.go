@@ -160,7 +160,7 @@ func TestABackupWithoutAGateway(t *testing.T) {
 	}
 	file := filepath.Join(g.Dir, "kept.db")
 	out, err := g.Command(t, append([]string{"storage", "backup", "--to", file}, g.Args...)...).CombinedOutput()
-	if err != nil || !strings.Contains(string(out), "no gateway is running") {
+	if err != nil || !strings.Contains(string(out), "opened by this command, since no gateway runs") {
 		t.Fatalf("%v\n%s", err, out)
 	}
 	wantOnly(t, file, filepath.Join(g.Dir, "data"))

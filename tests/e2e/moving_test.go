@@ -232,6 +232,11 @@ func TestEverythingMovesFromStoreToStore(t *testing.T) {
 	m.moved(t, "first", "postgres")
 	m.moved(t, "first", "postgres") // as often as one likes
 	m.notServed(t, `it was moved to "postgres"`)
+	m.refused(t, "mongo", "postgres", "there is no store: mongo ")
+	m.on("mongo")
+	if out, err := m.command(t, "storage", "create"); err != nil { // which can still be copied into
+		t.Fatal(out)
+	}
 	m.refused(t, "mongo", "postgres", `it is a copy of "first"`)
 	m.on("postgres")
 	m.Restart(t)
