@@ -53,6 +53,7 @@ func TestEachRequestHasALine(t *testing.T) {
 	r, log := telling(t, slog.LevelInfo)
 	own := header{"X-Request-Id": "mine"}
 	bearer := header{"Authorization": "Bearer " + r.key(t)}
+	r.do(t, "GET", "/api/users/usr_1", "", own, bearer)
 	r.do(t, "GET", "/api/users/usr_1?x=ada@example.com", "", own, bearer)
 	r.do(t, "GET", "/api/users/usr_1", "", own)
 	r.do(t, "GET", "/api/payments/pay_1", "", own, bearer)
@@ -62,6 +63,7 @@ func TestEachRequestHasALine(t *testing.T) {
 	r.do(t, "GET", "/readyz", "", own)
 	got := about(log, "msg=request ")
 	want := []string{
+		`INFO msg=request method=GET route=/api/users/:id status=200 _ request=mine client=127.0.0.1 tenant=acme key=_`,
 		`INFO msg=request method=GET route=/api/users/:id status=400 _ request=mine client=127.0.0.1 tenant=acme key=_ code=unknown_parameter`,
 		`INFO msg=request method=GET route=/api/users/:id status=200 _ request=mine client=127.0.0.1 tenant=default key=local`,
 		`INFO msg=request method=GET route=/api/payments/:id status=404 _ request=mine client=127.0.0.1 tenant=acme key=_ code=record_not_found`,

@@ -83,7 +83,7 @@ func (l *Listener) accept() (net.Conn, error) {
 		c, err := l.Listener.Accept()
 		if err == nil {
 			if !since.IsZero() {
-				l.o.Log.Info("wire: accepting connections again", "after", time.Since(since).Round(time.Millisecond))
+				l.o.Log.Info("connections are accepted again", "for", time.Since(since).Round(time.Millisecond))
 			}
 			return c, nil
 		}
@@ -92,7 +92,7 @@ func (l *Listener) accept() (net.Conn, error) {
 		}
 		if since.IsZero() {
 			since = time.Now()
-			l.o.Log.Error("wire: cannot accept connections; waiting", "error", err)
+			l.o.Log.Error("connections cannot be accepted; they wait", "error", err)
 		}
 		time.Sleep(pause)
 	}
@@ -129,7 +129,7 @@ func (l *Listener) admit(c net.Conn) *Conn {
 	}
 	if now := time.Now(); now.Sub(l.said) >= sayEvery {
 		l.said = now
-		l.o.Log.Warn("wire: connections refused", "reason", w.refusal.Message, "open", l.open.Load())
+		l.o.Log.Warn("connections are refused", "code", w.refusal.Code, "connections", l.open.Load())
 	}
 	if l.extra >= turnedAway {
 		return nil

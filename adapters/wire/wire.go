@@ -8,6 +8,7 @@
 package wire
 
 import (
+	"log/slog"
 	"time"
 
 	"github.com/valyala/fasthttp"
@@ -73,6 +74,8 @@ var (
 func Wrap(server *fasthttp.Server, head int, refuse func(*fasthttp.RequestCtx, *Refusal)) {
 	next := server.Handler
 	server.ReadBufferSize = head
+	// By default it would write to the standard error.
+	server.Logger = slog.NewLogLogger(slog.Default().Handler(), slog.LevelWarn)
 	// Bodies and the time they take are the connection's concern.
 	server.StreamRequestBody, server.ReadTimeout, server.IdleTimeout = false, 0, 0
 	server.Handler = func(ctx *fasthttp.RequestCtx) {
