@@ -175,9 +175,29 @@ var (
 	tokens = regexp.MustCompile(`(?i)(\b(pb_live_|sk_live_|sk_test_|rk_live_|rk_test_|whsec_|SG\.)|_secret_|\b(Bearer|Basic) )[^\s"'<>(),;]+`)
 )
 
+// marks are what each of tokens has in it, in small letters.
+var marks = [...]string{"live_", "test_", "whsec_", "sg.", "_secret_", "bearer ", "basic "}
+
+// marked reports whether a text may have one of tokens in it. Nearly all have none, and to
+// see that takes a fraction of what the expression does.
+func marked(text string) bool {
+	for i := range len(text) {
+		for _, m := range marks {
+			if text[i]|0x20 == m[0] || text[i] == m[0] {
+				if len(text)-i >= len(m) && strings.EqualFold(text[i:i+len(m)], m) {
+					return true
+				}
+			}
+		}
+	}
+	return false
+}
+
 // text is a text without addresses and secrets, of at most limit bytes.
 func (c cleaner) text(text string, limit int) string {
-	text = tokens.ReplaceAllString(c.secrets.Replace(cut(text, lookedAt)), blankSecret)
+	if text = c.secrets.Replace(cut(text, lookedAt)); marked(text) {
+		text = tokens.ReplaceAllString(text, blankSecret)
+	}
 	if strings.Contains(text, "@") || strings.Contains(text, "%40") {
 		text = addresses.ReplaceAllStringFunc(text, func(found string) string {
 			if versions.MatchString(found) {
