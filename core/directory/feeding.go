@@ -127,11 +127,8 @@ func (s *Standby) load(ctx context.Context) (state, ports.Record, error) {
 	if err != nil {
 		return state{}, ports.Record{}, err
 	}
-	var at state
-	if err := json.Unmarshal(r.Body, &at); err != nil {
-		return state{}, ports.Record{}, fault.Wrap(fault.Internal, "directory.copy", err)
-	}
-	return at, r, nil
+	at, err := ports.Decode(r, func(at state) bool { return at.Seq > 0 || !at.AsOf.IsZero() })
+	return at, r, err
 }
 
 // save says how far the copy is. Conflict: another gateway has come further.

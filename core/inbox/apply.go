@@ -5,6 +5,7 @@ import (
 	"log/slog"
 	"time"
 
+	"patchbay/core/event"
 	"patchbay/core/fault"
 	"patchbay/ports"
 )
@@ -15,13 +16,14 @@ func (s *Service) handle(ctx context.Context, c ports.Claim) { s.apply(ctx, c.Re
 // the two applies it again, which changes nothing.
 func (s *Service) apply(ctx context.Context, r ports.Record) {
 	e, err := decode(r)
-	erased := false
+	var a event.Applied
 	if err == nil {
-		erased, err = s.try(ctx, r.Tenant, e)
+		a, err = s.try(ctx, r.Tenant, e)
 	}
 	s.settle(&r, &e, err)
+	r.Events = a.News
 	s.report(ctx, r, e, err)
-	if erased && r.Index.Status != stateWaiting {
+	if a.Erased && r.Index.Status != stateWaiting {
 		if err := e.erase(&r, s.Clock.Now()); err != nil {
 			s.Log.ErrorContext(ctx, "webhook is not erased", "webhook", r.ID, "error", err)
 		}
@@ -29,6 +31,10 @@ func (s *Service) apply(ctx context.Context, r ports.Record) {
 	if err := s.Journal.Save(ctx, &r)[0]; err != nil {
 		// The lease runs out, and the event is applied again.
 		s.Log.WarnContext(ctx, "outcome of a webhook is not saved; it is applied again", "webhook", r.ID, "error", err)
+		return
+	}
+	if r.Index.Status == stateIgnored {
+		s.Routes[r.Tenant].Ignored(e.Event)
 	}
 }
 
@@ -50,17 +56,17 @@ func (s *Service) report(ctx context.Context, r ports.Record, e entry, err error
 	}
 }
 
-func (s *Service) try(ctx context.Context, route string, e entry) (erased bool, err error) {
+func (s *Service) try(ctx context.Context, route string, e entry) (event.Applied, error) {
 	r, ok := s.Routes[route]
 	if !ok {
-		return false, fault.New(fault.Unavailable, "no_such_route", "the provider of this event is not configured any more")
+		return event.Applied{}, fault.New(fault.Unavailable, "no_such_route", "the provider of this event is not configured any more")
 	}
 	ctx, cancel := context.WithTimeout(ctx, applyDeadline)
 	defer cancel()
 	return r.Apply(ctx, e.Event)
 }
 
-// settle decides by the outcome whether the event is done, waits, or is dead.
+// settle decides by the outcome whether the event is done, waits, is not ours, or is dead.
 func (s *Service) settle(r *ports.Record, e *entry, err error) {
 	r.Queue, r.Owner, r.Due = "", "", time.Time{}
 	r.Index.Flag, r.Index.Flagged = "", time.Time{}
@@ -72,6 +78,11 @@ func (s *Service) settle(r *ports.Record, e *entry, err error) {
 	e.Last = fault.KindOf(err).String()
 	_ = e.encode(r) // an entry can always be encoded
 	wait, ok := schedule.After(e.Tries)
+	patience := s.Routes[r.Tenant].Patience
+	if patience > 0 && fault.Is(err, fault.NotFound) && !s.Clock.Now().Add(wait).Before(r.Index.Created.Add(patience)) {
+		r.Index.Status = stateIgnored
+		return
+	}
 	if !ok || fault.Is(err, fault.Invalid) {
 		r.Index.Status = stateDead
 		r.Index.Flag, r.Index.Flagged = flagAside, s.Clock.Now()

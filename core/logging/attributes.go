@@ -23,7 +23,7 @@ const (
 // its value: what an address, a secret or a body would stand under does not exist.
 var shapes = map[string]shape{
 	// Who asked.
-	"request": word, "tenant": word, "key": word, "by": word,
+	"request": word, "tenant": word, "key": word, "by": word, "client": word, // an IP address
 	// What it is about.
 	"payment": word, "operation": word, "email": word, "attempt": word, "webhook": word, "user": word, "refund": word,
 	"record": word, "intent": word, "queue": word, "provider": word, "account": word, "next": word, "before": word,

@@ -10,7 +10,6 @@ import (
 
 	"patchbay/core/event"
 	"patchbay/core/fault"
-	"patchbay/core/user"
 	"patchbay/ports"
 )
 
@@ -217,10 +216,11 @@ func readStoredUser(row pgx.Row) (ports.Entry, error) {
 		return ports.Entry{}, err
 	}
 	if original != nil {
-		u.Original = new(user.User)
-		if err := json.Unmarshal(original, u.Original); err != nil {
-			return ports.Entry{}, fault.Wrap(fault.Internal, "pgstore.user", err)
+		first, err := ports.DecodeUser(original, u.User.ID)
+		if err != nil {
+			return ports.Entry{}, err
 		}
+		u.Original = &first
 	}
 	return ports.Entry{User: &u}, nil
 }

@@ -5,7 +5,6 @@ import (
 	"encoding/json"
 
 	"patchbay/core/fault"
-	"patchbay/core/user"
 	"patchbay/ports"
 )
 
@@ -176,10 +175,11 @@ func readStoredUser(row scanner) (ports.Entry, error) {
 		return ports.Entry{}, err
 	}
 	if original != nil {
-		u.Original = new(user.User)
-		if err := json.Unmarshal(original, u.Original); err != nil {
-			return ports.Entry{}, fault.Wrap(fault.Internal, "sqlitestore.user", err)
+		first, err := ports.DecodeUser(original, u.User.ID)
+		if err != nil {
+			return ports.Entry{}, err
 		}
+		u.Original = &first
 	}
 	return ports.Entry{User: &u}, nil
 }
