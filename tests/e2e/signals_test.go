@@ -38,7 +38,7 @@ func TestTheStartTellsWhatIsServed(t *testing.T) {
 			`msg="mail is sent by these providers, in this order" providers="catcher (catcher, simulated)"`,
 			`level=WARN msg="payment provider is a mock: no money moves" provider=mock`,
 			`level=WARN msg="mail is caught: nothing is sent" provider=catcher path=`+g.Dir,
-			`msg="console ready" url=`+g.Admin, `msg="caught mail is shown" url=`+g.Admin+`/catcher`,
+			`msg="console ready; the link signs a browser in, once; `, `url=`+g.Admin+`/`, `msg="caught mail is shown" url=`+g.Admin+`/catcher`,
 			`msg="documentation is served" url=`+g.Base+`/docs`, `msg="gateway ready" url=`+g.Base+` keys_required=false`,
 		)
 	})

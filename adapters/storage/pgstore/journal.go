@@ -199,12 +199,11 @@ func (j journal) Claim(ctx context.Context, queue, owner string, lease time.Dura
 	return claims, nil
 }
 
-// Count implements ports.Journal. The order is that of the index, for a planner that knows
-// little of the table not to gather all entries before it counts the first.
+// Count implements ports.Journal.
 func (j journal) Count(ctx context.Context, limit int, sets ...ports.Set) ([]ports.Count, error) {
 	const query = `SELECT
-			(SELECT count(*) FROM (SELECT 1 FROM patchbay_record r WHERE s.queue <> '' AND r.queue = s.queue ORDER BY due LIMIT $4) AS found)
-			+ (SELECT count(*) FROM (SELECT 1 FROM patchbay_record r WHERE s.queue = '' AND r.kind = s.kind AND r.flag = s.flag ORDER BY flagged LIMIT $4) AS found),
+			(SELECT count(*) FROM (SELECT 1 FROM patchbay_record r WHERE s.queue <> '' AND r.queue = s.queue LIMIT $4) AS found)
+			+ (SELECT count(*) FROM (SELECT 1 FROM patchbay_record r WHERE s.queue = '' AND r.kind = s.kind AND r.flag = s.flag LIMIT $4) AS found),
 			CASE s.queue WHEN '' THEN (SELECT min(flagged) FROM patchbay_record r WHERE r.kind = s.kind AND r.flag = s.flag)
 			ELSE (SELECT min(due) FROM patchbay_record r WHERE r.queue = s.queue) END
 		FROM unnest($1::text[], $2::text[], $3::text[]) WITH ORDINALITY AS s (queue, kind, flag, n) ORDER BY n`
