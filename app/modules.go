@@ -150,10 +150,11 @@ func newGateways(c *config.Config, store Storage, under *underway, s surrounding
 	if len(mocks) == 0 {
 		return bare, gateways, mockWorker{}, nil
 	}
-	worker.Handle = func(ctx context.Context, claim ports.Claim) {
+	worker.Handle = func(ctx context.Context, claim ports.Claim) error {
 		if mock, ok := mocks[claim.Tenant]; ok {
-			mock.HandleWebhook(ctx, claim)
+			return mock.HandleWebhook(ctx, claim)
 		}
+		return nil
 	}
 	return bare, gateways, mockWorker{worker}, nil
 }

@@ -109,10 +109,13 @@ func (c *Console) Serve(l net.Listener) error {
 	return c.app.Listener(wire.Listen(l, wire.Options{Limits: wire.Defaults, Max: connections, Log: c.Log}))
 }
 
-// answerUnread answers a request that could not be read.
+// answerUnread answers a request that could not be read, or over which a handler panicked.
 func (c *Console) answerUnread(ctx *fasthttp.RequestCtx, reason *wire.Refusal) {
 	f := c.app.AcquireCtx(ctx)
 	defer c.app.ReleaseCtx(f)
+	if reason.Err != nil {
+		c.Log.Error("request to the admin listener failed", "error", reason.Err)
+	}
 	_ = fail(f, fiber.NewError(reason.Status, reason.Message)) // it writes to memory
 }
 

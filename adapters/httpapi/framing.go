@@ -2,17 +2,25 @@ package httpapi
 
 import (
 	"errors"
+	"time"
 
 	"github.com/valyala/fasthttp"
 
 	"patchbay/adapters/wire"
+	"patchbay/core/fault"
 )
 
-// answerUnread answers a request that could not be read.
+// answerUnread answers a request that could not be read, or over which a handler panicked.
 func (s *Server) answerUnread(ctx *fasthttp.RequestCtx, reason *wire.Refusal) {
 	c := s.app.AcquireCtx(ctx)
 	defer s.app.ReleaseCtx(c)
-	_ = s.fail(c, unread(reason)) // it writes to memory
+	if reason.Err == nil {
+		_ = s.fail(c, unread(reason)) // it writes to memory
+		return
+	}
+	_ = s.fail(c, fault.Wrap(fault.Internal, "httpapi", reason.Err)) // as above
+	t, _ := traceOf(ctx)
+	s.line(ctx, t, ctx.Response.StatusCode(), time.Since(t.began))
 }
 
 // unread is the error of a request, or a body, that could not be read.

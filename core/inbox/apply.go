@@ -8,16 +8,19 @@ import (
 	"patchbay/ports"
 )
 
-func (s *Service) handle(ctx context.Context, c ports.Claim) { s.apply(ctx, c.Record) }
+// handle applies an event that was waiting. One that cannot be decoded stays as it came.
+func (s *Service) handle(ctx context.Context, c ports.Claim) error {
+	e, err := decode(c.Record)
+	if err == nil {
+		s.apply(ctx, c.Record, e)
+	}
+	return err
+}
 
 // apply takes a stored event in and saves what became of it. A crash between
 // the two applies it again, which changes nothing.
-func (s *Service) apply(ctx context.Context, r ports.Record) {
-	e, err := decode(r)
-	erased := false
-	if err == nil {
-		erased, err = s.try(ctx, r.Tenant, e)
-	}
+func (s *Service) apply(ctx context.Context, r ports.Record, e entry) {
+	erased, err := s.try(ctx, r.Tenant, e)
 	s.settle(&r, &e, err)
 	if r.Index.Status == stateDead {
 		s.Log.ErrorContext(ctx, "webhook is set aside", "webhook", r.ID, "type", e.Event.Type, "tries", e.Tries, "error", err)

@@ -6,11 +6,11 @@ import (
 	"context"
 	"encoding/json"
 	"log/slog"
-	"sync"
 	"time"
 
 	"patchbay/core/event"
 	"patchbay/core/fault"
+	"patchbay/core/guard"
 	"patchbay/core/queue"
 	"patchbay/core/user"
 	"patchbay/ports"
@@ -69,12 +69,12 @@ type Service struct {
 	Options
 	queues  *queue.Set // one an account
 	places  map[string]chan struct{}
-	running sync.WaitGroup
+	running guard.Group
 }
 
 // New makes a Service. Its Run must be called for waiting events to be applied.
 func New(o Options) *Service {
-	s := &Service{Options: o, places: map[string]chan struct{}{}}
+	s := &Service{Options: o, places: map[string]chan struct{}{}, running: guard.Group{Log: o.Log}}
 	for _, account := range o.Accounts {
 		s.places[account] = make(chan struct{}, atOnce)
 	}
@@ -180,7 +180,8 @@ func (s *Service) store(ctx context.Context, route string, e event.Webhook) erro
 		Tenant: route, Kind: Kind, ID: nameOf(e),
 		Index: ports.Index{Status: stateWaiting, Created: now}, Queue: s.queues.Queue(e.Provider), Due: now,
 	}
-	if err := (&entry{Event: e}).encode(&record); err != nil {
+	received := entry{Event: e}
+	if err := received.encode(&record); err != nil {
 		return err
 	}
 	placed := s.take(e.Provider)
@@ -191,9 +192,9 @@ func (s *Service) store(ctx context.Context, route string, e event.Webhook) erro
 	switch {
 	case err == nil && placed && !record.Held:
 		background := context.WithoutCancel(ctx)
-		s.running.Go(func() {
+		s.running.Go("webhooks", func() {
 			defer s.release(e.Provider)
-			s.apply(background, record)
+			s.apply(background, record, received)
 		})
 		return nil
 	case placed:

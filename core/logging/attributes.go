@@ -8,6 +8,7 @@ import (
 	"unicode/utf8"
 
 	"patchbay/core/fault"
+	"patchbay/core/guard"
 )
 
 // shape is what the value of an attribute may be. Numbers, durations, times and truth
@@ -30,7 +31,7 @@ var shapes = map[string]shape{
 	// What happened.
 	"action": word, "op": word, "outcome": word, "kind": word, "code": word, "decline_code": word, "status": word,
 	"reason": word, "verdict": word, "type": word, "decision": word, "of": word, "signal": word, "param": word,
-	"method": word, "route": phrase, "error": phrase, "words": phrase, "detail": word, "effect": phrase, "what": phrase, "field": word, "next_step": phrase, "stack": phrase,
+	"method": word, "route": phrase, "error": phrase, "words": phrase, "detail": word, "effect": phrase, "what": phrase, "field": word, "next_step": phrase, stack: phrase,
 	// How often, and how long. Their values are numbers and durations, or times.
 	"count": word, "tries": word, "attempts": word, "failures": word, "failed": word, "passed_over": word, "folded": word,
 	"took": word, "duration": word, "for": word, "since": word, "due": word, "held": word, "requests": word, "calls": word, "waiting": word,
@@ -47,6 +48,7 @@ const (
 	stackLimit   = 4 << 10 // of where a mistake of ours happened
 	wordLimit    = 200
 	lookedAt     = 16 << 10 // bytes of a text that are looked at in all
+	stack        = "stack"
 	withheld     = "[withheld]"
 	blankSecret  = "[secret]"
 	blankAddress = "[address]"
@@ -86,6 +88,8 @@ func (c cleaner) attr(a slog.Attr, seen map[string]bool) []slog.Attr {
 
 func (c cleaner) shaped(key, text string, s shape) string {
 	switch {
+	case key == stack:
+		return c.text(text, stackLimit)
 	case s == phrase:
 		return c.text(text, textLimit)
 	case plain(text) && c.text(text, wordLimit) == text:
@@ -115,6 +119,10 @@ func (c cleaner) failure(key string, err error, seen map[string]bool) []slog.Att
 	more := []slog.Attr{
 		slog.String("kind", f.Kind.String()), slog.String("provider", providerOf(err)), slog.String("code", c.code(f.Code)),
 		slog.String("decline_code", c.code(f.DeclineCode)), slog.String("param", c.code(f.Param)),
+	}
+	var p *guard.Panic
+	if errors.As(err, &p) {
+		more = append(more, slog.String(stack, c.shaped(stack, string(p.Stack), phrase)))
 	}
 	for inner := range faults(err) {
 		if a := inner.Answer; a != nil {
