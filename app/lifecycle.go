@@ -61,9 +61,14 @@ func newAPI(c *config.Config, u services, store Storage, f fallback, s surroundi
 func newConsole(c *config.Config, keys *access.Service, people *privacy.Service, pay *checkout.Service, store Storage, f fallback, gateways accounts,
 	mailers posts, s surroundings,
 ) *console.Console {
+	aside := setbacksOf(store, f)
+	aside.show(s)
 	o := console.Options{
 		Access: keys, Privacy: people, Payments: pay, API: "http://" + c.Server.Address, Metrics: s.metrics.Handler(), Log: s.log,
 		Storage: func(ctx context.Context) console.Storage { return f.status(ctx, c, store) },
+		PutBack: func(ctx context.Context, record string) error {
+			return aside.putBack(ctx, record, s.clock.Now())
+		},
 	}
 	if store.Snapshots != nil {
 		o.Backup = store.Snapshots.Snapshot

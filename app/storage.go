@@ -221,6 +221,7 @@ func (f fallback) status(ctx context.Context, c *config.Config, store Storage) c
 		st := f.spool.Status()
 		view.Spool = &console.Spool{Path: c.Spool(), Held: st.Held, Oldest: st.Oldest, Refused: st.Refused}
 	}
+	view.SetAside = setbacksOf(store, f).view(ctx)
 	return view
 }
 

@@ -52,6 +52,7 @@ type Options struct {
 	Book     Book
 	API      string // the base URL of the API, for links
 	Storage  func(ctx context.Context) Storage
+	PutBack  func(ctx context.Context, record string) error
 	Metrics  http.Handler
 	// Backup takes a snapshot of the store, nil where it cannot.
 	Backup func(ctx context.Context) (ports.Snapshot, error)
@@ -93,6 +94,7 @@ func New(o Options) *Console {
 	c.app.Get("/mock/charges", c.charges)
 	c.app.Get("/metrics", adaptor.HTTPHandler(o.Metrics))
 	c.app.Get("/admin/storage", c.storage)
+	c.app.Post("/admin/storage/put-back", c.putBack)
 	c.app.Post("/admin/data/export", c.exportData)
 	c.app.Post("/admin/data/erase", c.eraseData)
 	c.app.Get("/admin/payments/review", c.listReviews)

@@ -1,17 +1,20 @@
 package console_test
 
 import (
+	"bytes"
 	"context"
 	"encoding/json"
 	"errors"
 	"fmt"
 	"html"
 	"io"
+	"log/slog"
 	"net"
 	"net/http"
 	"os"
 	"path/filepath"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -20,6 +23,7 @@ import (
 	"patchbay/adapters/sys"
 	"patchbay/core/access"
 	"patchbay/core/fault"
+	"patchbay/core/logging"
 	"patchbay/core/message"
 	"patchbay/core/payment"
 	"patchbay/tests/memjournal"
@@ -330,4 +334,41 @@ func TestMetricsAreServed(t *testing.T) {
 	if a := r.do(t, "GET", "/metrics", ""); a.status != 200 || a.body != "up 1\n" || a.header.Get("Content-Type") != "text/plain; version=0.0.4" {
 		t.Errorf("%d %q %s", a.status, a.body, a.header)
 	}
+}
+
+// A mistake of ours ends the request, not the process with all that is under way in it.
+func TestAPanicEndsTheRequestAlone(t *testing.T) {
+	t.Parallel()
+	var log lockedBuffer
+	r := serve(t, console.Options{
+		Log:     logging.New(slog.NewTextHandler(&log, nil)).Logger,
+		Storage: func(context.Context) console.Storage { panic("no storage") },
+	})
+	if a := r.do(t, "GET", "/admin/storage", ""); a.status != 500 || strings.Contains(a.body, "no storage") {
+		t.Errorf("%d %s", a.status, a.body)
+	}
+	if !strings.Contains(log.String(), "no storage") || !strings.Contains(log.String(), "console_test.go") {
+		t.Errorf("the log does not say where:\n%s", log.String())
+	}
+	if a := r.do(t, "GET", "/healthz", ""); a.status != 200 {
+		t.Errorf("after it: %d %s", a.status, a.body)
+	}
+}
+
+// lockedBuffer is a log that may be read while it is written.
+type lockedBuffer struct {
+	mu sync.Mutex
+	b  bytes.Buffer
+}
+
+func (l *lockedBuffer) Write(p []byte) (int, error) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.b.Write(p)
+}
+
+func (l *lockedBuffer) String() string {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.b.String()
 }

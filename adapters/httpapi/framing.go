@@ -18,7 +18,7 @@ func (s *Server) answerUnread(ctx *fasthttp.RequestCtx, reason *wire.Refusal) {
 		_ = s.fail(c, unread(reason)) // it writes to memory
 		return
 	}
-	_ = s.fail(c, fault.Wrap(fault.Internal, "httpapi", reason.Err)) // as above
+	_ = s.fail(c, fault.Wrap(fault.Internal, "httpapi.panic", reason.Err)) // as above
 	t, _ := traceOf(ctx)
 	s.line(ctx, t, ctx.Response.StatusCode(), time.Since(t.began))
 }
