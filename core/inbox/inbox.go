@@ -6,11 +6,11 @@ import (
 	"context"
 	"encoding/json"
 	"log/slog"
-	"sync"
 	"time"
 
 	"patchbay/core/event"
 	"patchbay/core/fault"
+	"patchbay/core/guard"
 	"patchbay/core/queue"
 	"patchbay/core/user"
 	"patchbay/ports"
@@ -75,12 +75,12 @@ type Service struct {
 	Options
 	queues  *queue.Set // one an account
 	places  map[string]chan struct{}
-	running sync.WaitGroup
+	running guard.Group
 }
 
 // New makes a Service. Its Run must be called for waiting events to be applied.
 func New(o Options) *Service {
-	s := &Service{Options: o, places: map[string]chan struct{}{}}
+	s := &Service{Options: o, places: map[string]chan struct{}{}, running: guard.Group{Log: o.Log}}
 	for _, account := range o.Accounts {
 		s.places[account] = make(chan struct{}, atOnce)
 	}
@@ -177,13 +177,14 @@ func (d Delivery) Receive(ctx context.Context, body []byte) error {
 // apply them at once. All of them are offered, whatever becomes of one.
 func (s *Service) store(ctx context.Context, route string, events []event.Webhook) error {
 	now := s.Clock.Now()
-	records, placed := make([]*ports.Record, len(events)), make([]bool, len(events))
+	records, entries, placed := make([]*ports.Record, len(events)), make([]entry, len(events)), make([]bool, len(events))
 	for i, e := range events {
 		record := &ports.Record{
 			Tenant: route, Kind: Kind, ID: nameOf(e), Idem: token(route, e),
 			Index: ports.Index{Status: stateWaiting, Created: now}, Queue: s.queues.Queue(e.Provider), Due: now,
 		}
-		if err := (&entry{Event: e}).encode(record); err != nil {
+		entries[i] = entry{Event: e}
+		if err := entries[i].encode(record); err != nil {
 			return err
 		}
 		records[i] = record
@@ -195,7 +196,7 @@ func (s *Service) store(ctx context.Context, route string, events []event.Webhoo
 	}
 	var failed error
 	for i, err := range s.Journal.Save(ctx, records...) {
-		s.stored(ctx, *records[i], events[i].Provider, placed[i], err)
+		s.stored(ctx, *records[i], entries[i], placed[i], err)
 		stored := err == nil || fault.Is(err, fault.Conflict) // or it was before
 		if !stored && (failed == nil || fault.Is(err, fault.UnknownOutcome)) {
 			failed = err
@@ -213,13 +214,14 @@ func token(route string, e event.Webhook) string {
 }
 
 // stored goes on with an event after its save: in its place, or in the queue.
-func (s *Service) stored(ctx context.Context, record ports.Record, account string, placed bool, err error) {
+func (s *Service) stored(ctx context.Context, record ports.Record, received entry, placed bool, err error) {
+	account := received.Event.Provider
 	switch {
 	case err == nil && placed && !record.Held:
 		background := context.WithoutCancel(ctx)
-		s.running.Go(func() {
+		s.running.Go("webhooks", func() {
 			defer s.release(account)
-			s.apply(background, record)
+			s.apply(background, record, received)
 		})
 	case placed:
 		s.release(account)
