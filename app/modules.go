@@ -42,7 +42,7 @@ import (
 var modules = fx.Options(
 	fx.Provide(newSurroundings, openServed, newAccess, newGateways, newMailers, newHooks,
 		newAccounts, newCheckout, newMailroom, newInbox, newDirectory, newRetention, newFeed, newPrivacy, newAPI, newConsole),
-	fx.Invoke(announce, requireKey, runWorkers, listen),
+	fx.Invoke(announce, requireKey, showBacklog, runWorkers, listen),
 )
 
 // surroundings is what adapters are made with.
@@ -106,6 +106,11 @@ func (s surroundings) credential(p config.Provider) string {
 	mac := hmac.New(sha256.New, s.secrets.Pepper)
 	_, _ = io.WriteString(mac, "credential\n"+p.Type.Name+"\n"+settings.Credential()) // a hash takes everything
 	return hex.EncodeToString(mac.Sum(nil))
+}
+
+// messageNames make the ids of messages, here and in the spool.
+func (s surroundings) messageNames() mailroom.Names {
+	return mailroom.Names{Secret: s.secrets.For("message ids")}
 }
 
 func newAccess(store Storage, f fallback, s surroundings) *access.Service {
@@ -211,7 +216,7 @@ func newMailroom(c *config.Config, store Storage, mailers []ports.Mailer, h hook
 		Journal: store.Journal, Mailers: mailers, Text: render.Text{}, Clock: s.clock, IDs: s.ids,
 		From: from, Promise: c.Mail.Delivery, Retention: time.Duration(c.Storage.Retention), Owner: s.owner, Log: s.log,
 		Events: h.mail, Mailbox: rfc5322.ASCII, Unmarked: access.DefaultTenant, Told: s.metrics.Told,
-		Restored: s.restored.since,
+		Names: s.messageNames(), Restored: s.restored.since,
 	}), nil
 }
 

@@ -2,6 +2,7 @@ package inbox
 
 import (
 	"context"
+	"log/slog"
 	"time"
 
 	"patchbay/core/event"
@@ -21,9 +22,7 @@ func (s *Service) apply(ctx context.Context, r ports.Record) {
 	}
 	s.settle(&r, &e, err)
 	r.Events = a.News
-	if r.Index.Status == stateDead {
-		s.Log.ErrorContext(ctx, "webhook is set aside", "webhook", r.ID, "type", e.Event.Type, "tries", e.Tries, "error", err)
-	}
+	s.report(ctx, r, e, err)
 	if a.Erased && r.Index.Status != stateWaiting {
 		if err := e.erase(&r, s.Clock.Now()); err != nil {
 			s.Log.ErrorContext(ctx, "webhook is not erased", "webhook", r.ID, "error", err)
@@ -36,6 +35,24 @@ func (s *Service) apply(ctx context.Context, r ports.Record) {
 	}
 	if r.Index.Status == stateIgnored {
 		s.Routes[r.Tenant].Ignored(e.Event)
+	}
+}
+
+// parkedForLong is from which failure on the log tells of an event that waits: it came
+// more than six minutes before. Most that come before their payments are applied by then.
+const parkedForLong = 5
+
+// report tells in the log of an event that is set aside, or has waited for long.
+func (s *Service) report(ctx context.Context, r ports.Record, e entry, err error) {
+	attrs := []slog.Attr{
+		slog.String("webhook", r.ID), slog.String("provider", e.Event.Provider), slog.String("type", e.Event.Type),
+		slog.Int("tries", e.Tries), slog.Any("error", err),
+	}
+	switch {
+	case r.Index.Status == stateDead:
+		s.Log.LogAttrs(ctx, slog.LevelError, "webhook is set aside", attrs...)
+	case r.Index.Status == stateWaiting && e.Tries >= parkedForLong:
+		s.Log.LogAttrs(ctx, slog.LevelWarn, "webhook cannot be applied yet; it is tried again", append(attrs, slog.Time("due", r.Due))...)
 	}
 }
 
@@ -52,6 +69,7 @@ func (s *Service) try(ctx context.Context, route string, e entry) (event.Applied
 // settle decides by the outcome whether the event is done, waits, is not ours, or is dead.
 func (s *Service) settle(r *ports.Record, e *entry, err error) {
 	r.Queue, r.Owner, r.Due = "", "", time.Time{}
+	r.Index.Flag, r.Index.Flagged = "", time.Time{}
 	if err == nil {
 		r.Index.Status = stateApplied
 		return
@@ -67,8 +85,10 @@ func (s *Service) settle(r *ports.Record, e *entry, err error) {
 	}
 	if !ok || fault.Is(err, fault.Invalid) {
 		r.Index.Status = stateDead
+		r.Index.Flag, r.Index.Flagged = flagAside, s.Clock.Now()
 		return
 	}
 	r.Index.Status = stateWaiting
+	r.Index.Flag, r.Index.Flagged = flagParked, r.Index.Created
 	r.Queue, r.Due = s.queues.Queue(e.Event.Provider), s.Clock.Now().Add(wait)
 }

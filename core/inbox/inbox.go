@@ -120,12 +120,12 @@ type entry struct {
 }
 
 func decode(r ports.Record) (entry, error) {
-	var e entry
-	if err := json.Unmarshal(r.Body, &e); err != nil {
-		return entry{}, fault.Wrap(fault.Invalid, "inbox.decode", err)
-	}
-	return e, nil
+	return ports.Decode(r, func(e entry) bool { return nameOf(e.Event) == r.ID })
 }
+
+// nameOf is the id of an event's record. It is the provider's own: that is what makes a
+// repeat a Conflict.
+func nameOf(e event.Webhook) string { return e.Provider + ":" + e.ID }
 
 func (e *entry) encode(r *ports.Record) error {
 	body, err := json.Marshal(e)
@@ -180,8 +180,7 @@ func (s *Service) store(ctx context.Context, route string, events []event.Webhoo
 	records, placed := make([]*ports.Record, len(events)), make([]bool, len(events))
 	for i, e := range events {
 		record := &ports.Record{
-			// The id is the provider's own: that is what makes a repeat a Conflict.
-			Tenant: route, Kind: Kind, ID: e.Provider + ":" + e.ID, Idem: token(route, e),
+			Tenant: route, Kind: Kind, ID: nameOf(e), Idem: token(route, e),
 			Index: ports.Index{Status: stateWaiting, Created: now}, Queue: s.queues.Queue(e.Provider), Due: now,
 		}
 		if err := (&entry{Event: e}).encode(record); err != nil {

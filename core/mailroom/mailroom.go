@@ -48,6 +48,7 @@ type Options struct {
 	// Retention is how long the text and the files of a message are kept once it waits
 	// for nothing any more; 0 for ever.
 	Retention time.Duration
+	Names     Names  // of messages that are accepted under keys
 	Owner     string // this process, unique among those that share the journal
 	Log       *slog.Logger
 	// Events reads what each provider tells by webhook, by the provider's name.
@@ -118,11 +119,7 @@ func (s *Service) Accept(ctx context.Context, tenant string, d message.Draft, ke
 	if err := d.Check(now); err != nil {
 		return message.Message{}, false, err
 	}
-	id := s.IDs.New("msg")
-	if !key.Empty() {
-		id = key.ID("msg")
-	}
-	m, err = s.accept(ctx, s.draft(id, tenant, d, key, now))
+	m, err = s.accept(ctx, s.draft(s.id(key), tenant, d, key, now))
 	if !fault.Is(err, fault.Conflict) || key.Empty() {
 		return m, false, err
 	}

@@ -3,12 +3,10 @@ package mailroom
 import (
 	"context"
 	"encoding/json"
-	"strings"
 	"time"
 
 	"patchbay/core/event"
 	"patchbay/core/fault"
-	"patchbay/core/idem"
 	"patchbay/core/message"
 	"patchbay/ports"
 )
@@ -61,6 +59,7 @@ func (s *Service) write(st *stored, put func(*ports.Record) error) error {
 	}
 	r.Tenant, r.Kind, r.ID = m.Tenant, Kind, m.ID
 	r.Index = ports.Index{Status: string(m.Status), Created: m.CreatedAt}
+	r.Index.Flag, r.Index.Flagged = flagOf(m)
 	r.Events = nil
 	if now := announced(m.Status); announced(st.told) != now {
 		r.Events = []event.Feed{s.news(m, now)}
@@ -155,47 +154,6 @@ func (s *Service) updateBy(ctx context.Context, try func(context.Context, func()
 func (st *stored) become(fresh stored) {
 	fresh.files, fresh.parts, fresh.cause = st.files, max(st.parts, fresh.parts), st.cause
 	*st = fresh
-}
-
-// Same reports whether a message that was held is the one that is stored, asked for
-// twice. What is stored may have given up its key: a message that came before that
-// was due is a repeat.
-func Same(held, stored ports.Record) bool {
-	one, err := decode(held)
-	other, oerr := decode(stored)
-	if err != nil || oerr != nil {
-		return false
-	}
-	if givenUp(held, stored) {
-		return one.message.CreatedAt.Before(keptUntil(&other.message))
-	}
-	return held.Idem == stored.Idem && one.message.Fingerprint == other.message.Fingerprint
-}
-
-func givenUp(held, stored ports.Record) bool { return held.Idem != "" && stored.Idem == "" }
-
-// Anew gives a message that was held an id of its own, with its parts, where the one
-// that its key stands for is that of a message which had given up the key before. It
-// is always the same id. Any other message has no business with the one that is stored.
-func Anew(held, stored ports.Record, parts []*ports.Record) (fresh ports.Record, ok bool) {
-	st, err := decode(held)
-	if err != nil || !givenUp(held, stored) || Same(held, stored) {
-		return held, false
-	}
-	m := &st.message
-	m.ID = idem.Key{Scoped: m.Key + "|" + m.CreatedAt.String()}.ID("msg")
-	m.MessageID = m.ID + m.MessageID[strings.LastIndexByte(m.MessageID, '@'):]
-	for n, part := range parts {
-		part.ID = partID(m.ID, n)
-	}
-	if err := encode(m, &held); err != nil {
-		return held, false
-	}
-	held.ID = m.ID
-	for i := range held.Events {
-		held.Events[i].Subject = m.ID
-	}
-	return held, true
 }
 
 // park takes a message out of the queue: it goes nowhere from here, and only ages.

@@ -39,8 +39,6 @@ func (s *Service) settle(ctx context.Context, st *stored, id string, r message.R
 		return nil
 	case serr != nil:
 		s.Log.ErrorContext(ctx, "outcome of an email is not saved", "email", st.message.ID, "tenant", st.message.Tenant, "attempt", id, "error", serr)
-	case err != nil:
-		s.logRefusal(st.message, err)
 	}
 	return serr
 }
@@ -71,17 +69,6 @@ func (s *Service) merge(st *stored, ours claim, o outcome, decide func(*stored))
 		s.park(st, st.message.Reached())
 	}
 	return nil
-}
-
-// logRefusal tells in the log why a provider refuses a message. What is about the
-// provider, and so about every message, is told once, by whoever watches over it.
-func (s *Service) logRefusal(m message.Message, err error) {
-	f := fault.From(err)
-	if o := outcomeOf(err); o != message.RejectedMessage && o != message.RefusedHere || f.Answer == nil {
-		return
-	}
-	s.Log.Warn("a provider refuses an email", "email", m.ID, "tenant", m.Tenant, "provider", f.Provider,
-		"code", f.Code, "status", f.Answer.Status, "param", f.Answer.Field, "words", f.Answer.Words)
 }
 
 // ended reports whether an attempt has ended, so that what comes now is no news of it.

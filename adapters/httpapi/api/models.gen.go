@@ -550,8 +550,14 @@ type E403 = Error
 // E404 defines model for E404.
 type E404 = Error
 
+// E408 defines model for E408.
+type E408 = Error
+
 // E409 defines model for E409.
 type E409 = Error
+
+// E410 defines model for E410.
+type E410 = Error
 
 // E412 defines model for E412.
 type E412 = Error
