@@ -58,19 +58,25 @@ type surroundings struct {
 	journal  ports.Journal
 	wake     func() // the worker that delivers the mock's webhooks
 	looking  bool   // stores are not used, only looked at
+	existing bool   // no store is made
 	restored *restored
 }
 
+// newSurroundings is for a gateway, which makes what is not there yet.
 func newSurroundings(c *config.Config, log logging.Log) (surroundings, error) {
 	secrets, err := installation.Open(c.DataDir())
 	if err != nil {
 		return surroundings{}, err
 	}
+	return surround(c, log, secrets), nil
+}
+
+func surround(c *config.Config, log logging.Log, secrets installation.Secrets) surroundings {
 	ids := sys.IDs{}
 	return surroundings{
 		clock: sys.Clock{}, ids: ids, log: log.Logger, outages: log.Outages, metrics: metrics.New(), secrets: secrets, owner: ids.New("own"), base: new(atomic.Pointer[string]),
 		restored: newRestored(c, log.Logger),
-	}, nil
+	}
 }
 
 // endpoint is where the mock sends its webhooks.
@@ -215,8 +221,8 @@ func newMailroom(c *config.Config, store Storage, mailers []ports.Mailer, h hook
 	return mailroom.New(mailroom.Options{
 		Journal: store.Journal, Mailers: mailers, Text: render.Text{}, Clock: s.clock, IDs: s.ids,
 		From: from, Promise: c.Mail.Delivery, Retention: time.Duration(c.Storage.Retention), Owner: s.owner, Log: s.log,
-		Events: h.mail, Mailbox: rfc5322.ASCII, Unmarked: access.DefaultTenant, Told: s.metrics.Told,
-		Names: s.messageNames(), Restored: s.restored.since,
+		Names: s.messageNames(), Events: h.mail, Mailbox: rfc5322.ASCII, Unmarked: access.DefaultTenant,
+		Told: s.metrics.Told, Restored: s.restored.since,
 	}), nil
 }
 

@@ -36,7 +36,7 @@ type Spool struct {
 	Refused int       `json:"refused"`
 }
 
-func (c *Console) storage(f *fiber.Ctx) error {
+func (c *Console) storage(f *fiber.Ctx, _ *act) error {
 	ctx, cancel := context.WithTimeout(context.Background(), 5*time.Second)
 	defer cancel()
 	return f.JSON(c.Storage(ctx))

@@ -83,8 +83,5 @@ func (s *Server) Tap(see func(*fasthttp.RequestCtx)) {
 	}
 }
 
-// Loopback reports whether a host is this machine.
-var Loopback = loopback
-
 // Client is whom the server takes a request to be from.
 func (s *Server) Client(ctx *fasthttp.RequestCtx) netip.Addr { return s.client(ctx) }

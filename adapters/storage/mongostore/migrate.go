@@ -50,8 +50,8 @@ func (i index) name() string {
 }
 
 // migrate makes the indexes that are not there, unless this version has done so.
-// Several processes may be at it.
-func (s *Store) migrate(ctx context.Context, db *mongo.Database) error {
+// Several processes may be at it. Where the store must exist, some version has made it.
+func (s *Store) migrate(ctx context.Context, db *mongo.Database, existing bool) error {
 	prefix, found, err := named(ctx, db)
 	if err != nil {
 		return err
@@ -60,6 +60,8 @@ func (s *Store) migrate(ctx context.Context, db *mongo.Database) error {
 	s.feed, s.ping = db.Collection(prefix+"feed"), db.Collection(prefix+"ping")
 	meta := db.Collection(prefix + "meta")
 	switch {
+	case existing && found == 0:
+		return fault.New(fault.NotFound, "no_store", "there is no store")
 	case found > version:
 		return fault.New(fault.Invalid, "store_newer", fmt.Sprintf("the database was used by a newer version: it is at %d, this one knows %d", found, version))
 	case found == version:
