@@ -80,9 +80,11 @@ func (f *fallback) open(ctx context.Context, l fx.Lifecycle, c *config.Config, s
 }
 
 func openSpool(ctx context.Context, store, local ports.Journal, s surroundings) (*spool.Spool, error) {
+	names := s.messageNames()
 	return spool.Open(ctx, spool.Options{
 		Store: store, Local: local, Clock: s.clock, Owner: s.owner, Log: s.log,
-		Anew: map[string]func(held, stored ports.Record, children []*ports.Record) (ports.Record, bool){mailroom.Kind: mailroom.Anew},
+		Anew:   map[string]func(held, stored ports.Record, children []*ports.Record) (ports.Record, bool){mailroom.Kind: names.Anew},
+		Others: map[string]func(held ports.Record) []string{mailroom.Kind: names.Others},
 		Same: map[string]func(a, b ports.Record) bool{
 			mailroom.Kind: mailroom.Same,
 			inbox.Kind:    func(ports.Record, ports.Record) bool { return true }, // the id is the event's own

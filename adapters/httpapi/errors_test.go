@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"patchbay/core/fault"
+	"patchbay/core/feed"
 	"patchbay/core/idem"
 )
 
@@ -107,6 +108,7 @@ func TestConflictsHaveStatusesOfTheirOwn(t *testing.T) {
 		idem.CodeInFlight:  409,
 		"version_mismatch": 412, // RFC 9110, section 13.1.1
 		"email_taken":      409,
+		feed.CodeGone:      410,
 	} {
 		r.failing(fault.New(fault.Conflict, code, "it is so"))
 		r.do(t, "GET", "/readyz", "").refused(t, status, code, "")

@@ -155,15 +155,12 @@ func (a *KnownAccounts) recall(ctx context.Context, provider string) (before str
 }
 
 func (a *KnownAccounts) kept(ctx context.Context, provider string) (ports.Record, identity, error) {
-	var kept identity
 	r, err := a.journal.Get(ctx, "", accountKind, provider)
 	if err != nil {
-		return r, kept, err
+		return r, identity{}, err
 	}
-	if err := json.Unmarshal(r.Body, &kept); err != nil {
-		return r, kept, fault.Wrap(fault.Internal, "checkout.account", err)
-	}
-	return r, kept, nil
+	kept, err := ports.Decode(r, func(i identity) bool { return i.Account != "" })
+	return r, kept, err
 }
 
 // keep takes up what the provider said, also where the journal cannot keep it:
@@ -195,7 +192,7 @@ func (a *KnownAccounts) save(ctx context.Context, provider string, i identity) e
 		r, _, err := a.kept(ctx, provider)
 		if fault.Is(err, fault.NotFound) {
 			r = ports.Record{Kind: accountKind, ID: provider, Index: ports.Index{Created: a.clock.Now()}}
-		} else if err != nil && r.Rev == 0 {
+		} else if err != nil {
 			return err
 		}
 		r.Body = body

@@ -2,7 +2,6 @@ package checkout
 
 import (
 	"context"
-	"encoding/json"
 	"slices"
 	"time"
 
@@ -54,15 +53,12 @@ func movedOn(p *payment.Payment, create *payment.Operation) bool {
 // replay gives the answer that was given when the operation ended. While it is
 // open there is none, and the payment is given as it stands.
 func replay(now payment.Payment, op payment.Operation) (Result, error) {
-	then := now
-	if op.Answer != nil {
-		then = payment.Payment{}
-		if err := json.Unmarshal(op.Answer, &then); err != nil {
-			return Result{}, fault.Wrap(fault.Internal, "checkout.replay", err)
-		}
-		if answered := then.Operation(op.ID); answered != nil {
-			op = *answered
-		}
+	then, err := answerOf(now, op)
+	if err != nil {
+		return Result{}, err
+	}
+	if answered := then.Operation(op.ID); answered != nil {
+		op = *answered
 	}
 	return Result{Payment: then, Operation: op, Replayed: true}, failure(op)
 }

@@ -23,17 +23,18 @@ const (
 // its value: what an address, a secret or a body would stand under does not exist.
 var shapes = map[string]shape{
 	// Who asked.
-	"request": word, "tenant": word, "key": word, "by": word,
+	"request": word, "tenant": word, "key": word, "by": word, "client": word, // an IP address
 	// What it is about.
 	"payment": word, "operation": word, "email": word, "attempt": word, "webhook": word, "user": word, "refund": word,
 	"record": word, "intent": word, "queue": word, "provider": word, "account": word, "next": word, "before": word,
 	// What happened.
 	"action": word, "op": word, "outcome": word, "kind": word, "code": word, "decline_code": word, "status": word,
 	"reason": word, "verdict": word, "type": word, "decision": word, "of": word, "signal": word, "param": word,
-	"method": word, "route": phrase, "error": phrase, "words": phrase, "detail": word, "effect": phrase, "what": phrase, "field": word, "next_step": phrase, "stack": phrase,
+	"method": word, "route": phrase, "error": phrase, "words": phrase, "detail": word, "effect": phrase, "what": phrase, "field": word,
+	"next_step": phrase, "stack": phrase,
 	// How often, and how long. Their values are numbers and durations, or times.
 	"count": word, "tries": word, "attempts": word, "failures": word, "failed": word, "passed_over": word, "folded": word,
-	"took": word, "duration": word, "for": word, "since": word, "due": word, "held": word, "requests": word, "calls": word, "waiting": word,
+	"took": word, "duration": word, "for": word, "since": word, "due": word, "held": word, "requests": word, "calls": word, "waiting": word, "connections": word,
 	// The installation.
 	"url": phrase, "path": phrase, "listener": word, "version": phrase, "providers": phrase, "store": phrase, "files": phrase,
 	"keys_required": word, "live": word, "cause": phrase,

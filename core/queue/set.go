@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
+	"maps"
 	"slices"
 	"strings"
 	"sync"
@@ -71,6 +72,13 @@ func (s *Set) Provider(queue string) string {
 	return ""
 }
 
+// Queues lists the queues that are served, in order.
+func (s *Set) Queues() []string {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return slices.Sorted(maps.Keys(s.workers))
+}
+
 // Nudge makes the worker of a queue look at once. It never blocks.
 func (s *Set) Nudge(queue string) {
 	s.mu.Lock()
@@ -127,6 +135,11 @@ func (s *Set) all() (all []*Worker) {
 	return all
 }
 
+// roll is the journal's list of all that ever had a queue. A new one is empty.
+type roll struct {
+	Providers []string `json:"providers"`
+}
+
 // enrol sees to it that the journal's list has the providers of this set, and
 // returns all that are in it.
 func (s *Set) enrol(ctx context.Context) ([]string, error) {
@@ -138,11 +151,9 @@ func (s *Set) enrol(ctx context.Context) ([]string, error) {
 	if err != nil {
 		return nil, err
 	}
-	var list struct {
-		Providers []string `json:"providers"`
-	}
-	if err := json.Unmarshal(r.Body, &list); err != nil {
-		return nil, fault.Wrap(fault.Internal, "queue.enrol", err)
+	list, err := ports.Decode(r, func(roll) bool { return true })
+	if err != nil {
+		return nil, err
 	}
 	before := len(list.Providers)
 	for _, p := range s.providers {

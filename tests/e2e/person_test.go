@@ -268,7 +268,7 @@ func tables(t *testing.T, driver, source string) string {
 	names := read(t, db, list)
 	for _, name := range names {
 		where := ""
-		if name[0] == "record" {
+		if strings.TrimPrefix(name[0], "patchbay_") == "record" {
 			where = " WHERE kind <> 'mock_intent'"
 		}
 		for _, row := range read(t, db, fmt.Sprintf("SELECT * FROM %q", name[0])+where) {

@@ -16,7 +16,7 @@ import (
 
 // version is of what the documents hold and how they are found. A store that was
 // used by a newer one is not opened.
-const version = 3
+const version = 4
 
 // index is an index of a collection. Unique ones are over one scalar field each:
 // real servers and their look-alikes treat others differently.
@@ -71,7 +71,7 @@ func (s *Store) migrate(ctx context.Context, db *mongo.Database, existing bool) 
 		collection *mongo.Collection
 		indexes    []index
 	}{
-		{s.records, []index{once("idem"), once("ref"), by("queue", "due"), by("tell"), by("kind", "tenant", "-created", "-id"), by("tenant", "parent"), by("loose", "created")}},
+		{s.records, []index{once("idem"), once("ref"), by("queue", "due"), by("tell"), by("kind", "tenant", "-created", "-id"), by("tenant", "parent"), by("loose", "created"), by("flag", "flagged")}},
 		{s.people, []index{once("email"), once("idem"), by("tell"), by("tenant", "-created", "-id"), by("trace", "created")}},
 		{s.feed, []index{once("event"), by("tenant", "_id")}},
 	} {

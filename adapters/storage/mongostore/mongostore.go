@@ -62,7 +62,8 @@ func Open(ctx context.Context, o Options) (*Store, error) {
 	settings := options.Client().ApplyURI(o.URI).
 		SetServerSelectionTimeout(connectTimeout).SetConnectTimeout(connectTimeout).SetTimeout(queryTimeout).
 		SetReadPreference(readpref.Primary()).SetRetryWrites(false).SetMaxConnIdleTime(o.Idle).
-		SetWriteConcern(&writeconcern.WriteConcern{W: "majority", Journal: new(true)})
+		SetWriteConcern(&writeconcern.WriteConcern{W: "majority", Journal: new(true)}).
+		SetLoggerOptions(options.Logger().SetSink(report{}))
 	if o.TLS != nil {
 		settings.SetTLSConfig(o.TLS)
 	}
