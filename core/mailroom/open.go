@@ -15,11 +15,13 @@ const (
 
 // flagOf is what about a message is counted, and since when.
 func flagOf(m *message.Message) (flag string, since time.Time) {
+	n := len(m.Attempts)
 	switch {
-	case len(m.Attempts) == 0:
+	case m.Status == message.Unknown && n == 0: // a time that the store does not know of has passed
+		return flagUnknown, m.CreatedAt
 	case m.Status == message.Unknown:
-		return flagUnknown, m.Attempts[len(m.Attempts)-1].StartedAt
-	case m.Status == message.Queued:
+		return flagUnknown, m.Attempts[n-1].StartedAt
+	case m.Status == message.Queued && n > 0:
 		return flagAgain, m.Attempts[0].StartedAt
 	}
 	return "", time.Time{}
