@@ -164,7 +164,7 @@ func (c *Console) fail(f *fiber.Ctx, err error) error {
 	if errors.As(err, &r) {
 		c.tell(f, r)
 		if f.Status(r.status); r.status == fiber.StatusUnauthorized && f.Accepts(fiber.MIMEApplicationJSON, fiber.MIMETextHTML) == fiber.MIMETextHTML {
-			return render(f, "sign-in", map[string]any{"Why": r.text, "Options": c.Options})
+			return render(f, "sign-in", map[string]any{"Why": r.why, "Options": c.Options})
 		}
 	}
 	status, code, text := answerTo(err)
@@ -183,7 +183,7 @@ func answerTo(err error) (status int, code, text string) {
 	var ours *fault.Error
 	switch {
 	case errors.As(err, &r):
-		status, code, text = r.status, r.code, r.text
+		status, code, text = r.status, r.code, r.text()
 	case errors.As(err, &theirs):
 		status, code, text = theirs.Code, "refused", theirs.Message
 	case errors.As(err, &ours) && ours.Kind == fault.NotFound:
