@@ -64,7 +64,7 @@ func newConsole(c *config.Config, keys *access.Service, people *privacy.Service,
 	aside := setbacksOf(store, f)
 	aside.show(s)
 	o := console.Options{
-		Access: keys, Privacy: people, Payments: pay, API: "http://" + c.Server.Address, Metrics: s.metrics.Handler(), Log: s.log,
+		Identity: Identity(c, s.secrets), KeysRequired: c.KeysRequired(), Access: keys, Privacy: people, Payments: pay, API: "http://" + c.Server.Address, Metrics: s.metrics.Handler(), Log: s.log,
 		Storage: func(ctx context.Context) console.Storage { return f.status(ctx, c, store) },
 		PutBack: func(ctx context.Context, record string) error {
 			return aside.putBack(ctx, record, s.clock.Now())
@@ -165,7 +165,7 @@ type listener interface {
 }
 
 // listen opens both listeners. The API's comes up last and goes down first.
-func listen(l fx.Lifecycle, stop fx.Shutdowner, c *config.Config, api *httpapi.Server, admin *console.Console, mailers posts, under *underway, s surroundings) {
+func listen(l fx.Lifecycle, stop fx.Shutdowner, c *config.Config, api *httpapi.Server, admin *console.Console, gateways accounts, mailers posts, under *underway, s surroundings) {
 	under.addRequests(api.Underway)
 	serve := func(address, name string, server listener, up func(net.Addr)) {
 		l.Append(fx.Hook{
@@ -188,9 +188,13 @@ func listen(l fx.Lifecycle, stop fx.Shutdowner, c *config.Config, api *httpapi.S
 	}
 	serve(c.Server.AdminAddress, "server.admin_address", admin, func(a net.Addr) {
 		base := "http://" + a.String()
-		s.log.Info("console ready", "url", base)
+		link := admin.SignInLink(console.Operator)
+		s.log.Info("console ready; the link signs a browser in, once; `patchbay console` makes another", "url", base+link.Path, "due", link.ExpiresAt)
 		if mailbox(mailers) != nil {
 			s.log.Info("caught mail is shown", "url", base+"/catcher")
+		}
+		if book(gateways) != nil {
+			s.log.Info("book of the mock is shown", "url", base+"/mock/charges")
 		}
 	})
 	serve(c.Server.Address, "server.address", api, func(a net.Addr) {

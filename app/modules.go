@@ -15,11 +15,11 @@ import (
 
 	"patchbay/adapters/failover"
 	"patchbay/adapters/mail/catchermail"
+	"patchbay/adapters/mail/rfc5322"
 	"patchbay/adapters/metrics"
 	"patchbay/adapters/payments/mockpay"
 	"patchbay/adapters/render"
 	"patchbay/adapters/sys"
-	"patchbay/adapters/webhooks/stripehook"
 	"patchbay/app/installation"
 	"patchbay/config"
 	"patchbay/core/access"
@@ -40,9 +40,9 @@ import (
 // modules is the whole gateway. What is started first is stopped last: the
 // store outlives the workers, and they the listeners.
 var modules = fx.Options(
-	fx.Provide(newSurroundings, openServed, newAccess, newGateways, newMailers, newHook,
+	fx.Provide(newSurroundings, openServed, newAccess, newGateways, newMailers, newHooks,
 		newAccounts, newCheckout, newMailroom, newInbox, newDirectory, newRetention, newFeed, newPrivacy, newAPI, newConsole),
-	fx.Invoke(announce, requireKey, runWorkers, listen),
+	fx.Invoke(announce, requireKey, showBacklog, runWorkers, listen),
 )
 
 // surroundings is what adapters are made with.
@@ -58,19 +58,25 @@ type surroundings struct {
 	journal  ports.Journal
 	wake     func() // the worker that delivers the mock's webhooks
 	looking  bool   // stores are not used, only looked at
+	existing bool   // no store is made
 	restored *restored
 }
 
+// newSurroundings is for a gateway, which makes what is not there yet.
 func newSurroundings(c *config.Config, log logging.Log) (surroundings, error) {
 	secrets, err := installation.Open(c.DataDir())
 	if err != nil {
 		return surroundings{}, err
 	}
+	return surround(c, log, secrets), nil
+}
+
+func surround(c *config.Config, log logging.Log, secrets installation.Secrets) surroundings {
 	ids := sys.IDs{}
 	return surroundings{
 		clock: sys.Clock{}, ids: ids, log: log.Logger, outages: log.Outages, metrics: metrics.New(), secrets: secrets, owner: ids.New("own"), base: new(atomic.Pointer[string]),
 		restored: newRestored(c, log.Logger),
-	}, nil
+	}
 }
 
 // endpoint is where the mock sends its webhooks.
@@ -106,6 +112,11 @@ func (s surroundings) credential(p config.Provider) string {
 	mac := hmac.New(sha256.New, s.secrets.Pepper)
 	_, _ = io.WriteString(mac, "credential\n"+p.Type.Name+"\n"+settings.Credential()) // a hash takes everything
 	return hex.EncodeToString(mac.Sum(nil))
+}
+
+// messageNames make the ids of messages, here and in the spool.
+func (s surroundings) messageNames() mailroom.Names {
+	return mailroom.Names{Secret: s.secrets.For("message ids")}
 }
 
 func newAccess(store Storage, f fallback, s surroundings) *access.Service {
@@ -184,18 +195,6 @@ func newMailers(c *config.Config, under *underway, s surroundings) (posts, []por
 	return bare, mailers, nil
 }
 
-func newHook(c *config.Config, s surroundings) (*stripehook.Hook, error) {
-	var accounts []stripehook.Account
-	for _, name := range c.Payments.Providers {
-		secrets := s.webhookSecrets(c.Provider[name])
-		if len(secrets) == 0 {
-			s.log.Warn("provider has no webhook_secrets: what its buyers do is not heard of", "provider", name)
-		}
-		accounts = append(accounts, stripehook.Account{Provider: name, Secrets: secrets})
-	}
-	return stripehook.New(s.clock, accounts...)
-}
-
 // newAccounts learns which accounts the configured names mean.
 func newAccounts(c *config.Config, store Storage, gateways []ports.PaymentGateway, s surroundings) *checkout.KnownAccounts {
 	digests := make(map[string]string)
@@ -205,17 +204,17 @@ func newAccounts(c *config.Config, store Storage, gateways []ports.PaymentGatewa
 	return checkout.NewAccounts(store.Journal, gateways, digests, s.clock, s.log)
 }
 
-func newCheckout(c *config.Config, store Storage, gateways []ports.PaymentGateway, known *checkout.KnownAccounts, hook *stripehook.Hook,
+func newCheckout(c *config.Config, store Storage, gateways []ports.PaymentGateway, known *checkout.KnownAccounts, h hooks,
 	s surroundings,
 ) *checkout.Service {
 	return checkout.New(checkout.Options{
-		Journal: store.Journal, Gateways: gateways, Accounts: known, Events: hook, Clock: s.clock, IDs: s.ids,
+		Journal: store.Journal, Gateways: gateways, Accounts: known, Events: h.stripe, Clock: s.clock, IDs: s.ids,
 		Currencies: c.Payments.Currencies, Secret: s.secrets.For("payment keys"), Owner: s.owner, Log: s.log,
 		Reviewed: s.metrics.Reviewed, Restored: s.restored.since,
 	})
 }
 
-func newMailroom(c *config.Config, store Storage, mailers []ports.Mailer, s surroundings) (*mailroom.Service, error) {
+func newMailroom(c *config.Config, store Storage, mailers []ports.Mailer, h hooks, s surroundings) (*mailroom.Service, error) {
 	from, err := message.ParseAddress(c.Mail.From)
 	if err != nil {
 		return nil, fmt.Errorf("mail.from: %w", err)
@@ -223,14 +222,15 @@ func newMailroom(c *config.Config, store Storage, mailers []ports.Mailer, s surr
 	return mailroom.New(mailroom.Options{
 		Journal: store.Journal, Mailers: mailers, Text: render.Text{}, Clock: s.clock, IDs: s.ids,
 		From: from, Promise: c.Mail.Delivery, Retention: time.Duration(c.Storage.Retention), Owner: s.owner, Log: s.log,
-		Restored: s.restored.since,
+		Names: s.messageNames(), Events: h.mail, Mailbox: rfc5322.ASCII, Unmarked: access.DefaultTenant,
+		Told: s.metrics.Told, Restored: s.restored.since,
 	}), nil
 }
 
-func newInbox(c *config.Config, store Storage, hook *stripehook.Hook, pay *checkout.Service, s surroundings) *inbox.Service {
+func newInbox(c *config.Config, store Storage, h hooks, pay *checkout.Service, mail *mailroom.Service, s surroundings) *inbox.Service {
 	return inbox.New(inbox.Options{
-		Journal: store.Journal, Accounts: c.Payments.Providers, Clock: s.clock, Owner: s.owner, Log: s.log,
-		Routes: map[string]inbox.Route{"stripe": {Verifier: hook, Apply: pay.ApplyWebhook, Subject: pay.Subject}},
+		Journal: store.Journal, Accounts: h.accounts, Clock: s.clock, Owner: s.owner, Log: s.log,
+		Routes: h.routes(pay, mail),
 	})
 }
 

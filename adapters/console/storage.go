@@ -4,12 +4,9 @@ import (
 	"bytes"
 	"context"
 	"encoding/json"
-	"log/slog"
 	"time"
 
 	"github.com/gofiber/fiber/v2"
-
-	"patchbay/core/logging"
 )
 
 // Storage describes the store and what stands in for it.
@@ -65,24 +62,23 @@ type Spool struct {
 	Refused int       `json:"refused"`
 }
 
-func (c *Console) storage(f *fiber.Ctx) error {
+func (c *Console) storage(f *fiber.Ctx, _ *act) error {
 	ctx, cancel := context.WithTimeout(context.Background(), 5*time.Second)
 	defer cancel()
 	return f.JSON(c.Storage(ctx))
 }
 
-func (c *Console) putBack(f *fiber.Ctx) error {
+func (c *Console) putBack(f *fiber.Ctx, a *act) error {
 	var p PutBack
 	decoder := json.NewDecoder(bytes.NewReader(f.Request().Body()))
 	decoder.DisallowUnknownFields()
 	if err := decoder.Decode(&p); err != nil {
 		return fiber.NewError(fiber.StatusBadRequest, "the body does not name a record")
 	}
+	a.about("record", p.Record)
 	ctx, cancel := context.WithTimeout(context.Background(), 5*time.Second)
 	defer cancel()
-	err := c.PutBack(ctx, p.Record)
-	logging.Act(ctx, c.Log, "record.put_back", "", err, slog.String("record", p.Record))
-	if err != nil {
+	if err := c.PutBack(ctx, p.Record); err != nil {
 		return err
 	}
 	return f.SendStatus(fiber.StatusNoContent)

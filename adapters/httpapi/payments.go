@@ -10,6 +10,9 @@ import (
 	"patchbay/core/payment"
 )
 
+// scopePay is the scope of those who may pay, and give money back.
+const scopePay = "payments:write"
+
 func (s *Server) createPayment(r *request) error {
 	var in api.PaymentIntentRequest
 	key, err := r.decode(&in)
@@ -97,7 +100,7 @@ func (r *request) paid(done int, result checkout.Result, err error) error {
 	if err != nil {
 		return failed(result, err)
 	}
-	return r.answer(progress(done, result), paymentView(result.Payment))
+	return r.answer(progress(done, result), r.payment(result.Payment))
 }
 
 // progress is 202 while the outcome is open.
@@ -120,7 +123,7 @@ func (s *Server) getPayment(r *request) error {
 	if err != nil {
 		return err
 	}
-	return r.answer(fiber.StatusOK, paymentView(p))
+	return r.answer(fiber.StatusOK, r.payment(p))
 }
 
 func (s *Server) listPayments(r *request) error {
@@ -140,12 +143,17 @@ func (s *Server) listPayments(r *request) error {
 	}
 	out := api.PaymentPage{Data: make([]api.Payment, len(page.Payments)), NextCursor: page.Next}
 	for i, p := range page.Payments {
-		out.Data[i] = paymentView(p)
+		out.Data[i] = r.payment(p)
 	}
 	return r.answer(fiber.StatusOK, out)
 }
 
-func paymentView(p payment.Payment) api.Payment {
+// payment is how the caller sees a payment. Who may not pay does not see what a payment is
+// gone on with in the buyer's place.
+func (r *request) payment(p payment.Payment) api.Payment {
+	if !r.who.Allows(scopePay) {
+		p.Conceal()
+	}
 	out := api.Payment{
 		Id: p.ID, Amount: p.Amount, Currency: string(p.Currency), Status: string(p.Status), CustomerId: p.CustomerID,
 		Metadata: p.Metadata, Description: p.Description, CaptureMethod: string(p.CaptureMethod),

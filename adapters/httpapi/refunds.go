@@ -19,7 +19,7 @@ func (s *Server) syncPayment(r *request) error {
 	if err != nil {
 		return err
 	}
-	return r.answer(fiber.StatusOK, paymentView(p))
+	return r.answer(fiber.StatusOK, r.payment(p))
 }
 
 func (s *Server) listRefunds(r *request) error {

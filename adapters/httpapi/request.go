@@ -38,6 +38,7 @@ type request struct {
 	server *Server
 	bodies *bodyBudget
 	held   []func() // give back what the body has of it
+	who    access.Identity
 	tenant string
 	caller string // the id of the key
 	object string // the id in the path, decoded
@@ -75,6 +76,7 @@ func (s *Server) handle(method, path, scope string, limit int, serve func(*reque
 		defer r.end()
 		r.trace(path)
 		who, err := s.authorize(r, scope)
+		r.who = who
 		r.identify(who.Tenant, who.KeyID)
 		if err != nil {
 			return err
@@ -139,8 +141,11 @@ func (s *Server) authorize(r *request, scope string) (access.Identity, error) {
 		return access.Identity{}, nil
 	}
 	header := r.Get(fiber.HeaderAuthorization)
+	if len(r.Request().Header.PeekAll(fiber.HeaderAuthorization)) > 1 { // a proxy may have looked at another than we would
+		return access.Identity{}, unauthorized(r.Ctx, "send one Authorization only")
+	}
 	if header == "" && !s.KeysRequired {
-		return access.Identity{Tenant: access.DefaultTenant, KeyID: keyless}, r.checkLocal()
+		return access.Identity{Tenant: access.DefaultTenant, KeyID: keyless, Scopes: []string{access.All}}, r.checkLocal()
 	}
 	token, ok := strings.CutPrefix(header, "Bearer ")
 	if !ok {

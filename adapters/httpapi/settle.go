@@ -21,5 +21,5 @@ func (s *Server) resolvePayment(r *request) error {
 	if err != nil {
 		return err
 	}
-	return r.answer(fiber.StatusOK, paymentView(p))
+	return r.answer(fiber.StatusOK, r.payment(p))
 }

@@ -37,6 +37,7 @@ type Metrics struct {
 	decisions *prometheus.CounterVec
 	breakers  *prometheus.GaugeVec
 	reviews   *prometheus.CounterVec
+	told      *prometheus.CounterVec
 }
 
 // New makes Metrics of no provider yet, with those of the process.
@@ -58,8 +59,11 @@ func New() *Metrics {
 		reviews: prometheus.NewCounterVec(prometheus.CounterOpts{
 			Name: "patchbay_reviews_total", Help: "Payments that have come to need a person, by why.",
 		}, []string{"provider", "reason"}),
+		told: prometheus.NewCounterVec(prometheus.CounterOpts{
+			Name: "patchbay_mail_events_total", Help: "What mail providers have told by webhook, or why it was ignored.",
+		}, []string{"provider", "event"}),
 	}
-	m.registry.MustRegister(m.calls, m.seconds, m.decisions, m.breakers, m.reviews,
+	m.registry.MustRegister(m.calls, m.seconds, m.decisions, m.breakers, m.reviews, m.told,
 		collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
 	return m
 }
@@ -100,6 +104,9 @@ func (m *Metrics) AddReviews(provider string, reasons ...string) {
 func (m *Metrics) Reviewed(provider, reason string) {
 	m.reviews.WithLabelValues(provider, reason).Inc()
 }
+
+// Told counts what a mail provider has told by webhook: an event, or why it was ignored.
+func (m *Metrics) Told(provider, event string) { m.told.WithLabelValues(provider, event).Inc() }
 
 // Spool shows what waits on this machine for the store. oldest is how long the
 // oldest of it has waited.

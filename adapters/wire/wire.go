@@ -8,6 +8,7 @@
 package wire
 
 import (
+	"log/slog"
 	"time"
 
 	"github.com/valyala/fasthttp"
@@ -19,7 +20,10 @@ import (
 type Limits struct {
 	Head     int           // bytes of the request line and the header fields
 	HeadTime time.Duration // for a head to arrive
-	Idle     time.Duration // between two requests
+	// Idle is between two requests. It is longer than the 60 seconds for which nginx, and
+	// most balancers in clouds, keep a connection: whoever sends the requests must be the
+	// one to close, or it sends one on a connection that ends.
+	Idle time.Duration
 	// A body must keep up Rate bytes a second on average, after Grace: a fixed
 	// time would cut off honest clients on slow lines, or let others dawdle.
 	Grace time.Duration
@@ -36,7 +40,7 @@ type Limits struct {
 
 // Defaults are the limits of a server on the internet.
 var Defaults = Limits{
-	Head: 16 << 10, HeadTime: 5 * time.Second, Idle: 60 * time.Second,
+	Head: 16 << 10, HeadTime: 5 * time.Second, Idle: 75 * time.Second,
 	Grace: 5 * time.Second, Rate: 10_000, Unread: 256 << 10,
 	Linger: 30 * time.Second, LingerBytes: 64 << 20,
 }
@@ -74,6 +78,8 @@ var (
 func Wrap(server *fasthttp.Server, head int, refuse func(*fasthttp.RequestCtx, *Refusal)) {
 	next := server.Handler
 	server.ReadBufferSize = head
+	// By default it would write to the standard error.
+	server.Logger = slog.NewLogLogger(slog.Default().Handler(), slog.LevelWarn)
 	// Bodies and the time they take are the connection's concern.
 	server.StreamRequestBody, server.ReadTimeout, server.IdleTimeout = false, 0, 0
 	server.Handler = func(ctx *fasthttp.RequestCtx) {

@@ -1,9 +1,7 @@
 package cli
 
 import (
-	"errors"
 	"net/http"
-	"syscall"
 
 	"github.com/spf13/cobra"
 
@@ -19,11 +17,12 @@ func storagePutBack(load loader) *cobra.Command {
 			if err != nil {
 				return err
 			}
-			err = ask(cmd.Context(), "http://"+c.Server.AdminAddress+"/admin/storage/put-back", http.MethodPost, console.PutBack{Record: args[0]}, nil)
-			if errors.Is(err, syscall.ECONNREFUSED) {
-				err = app.PutBack(cmd.Context(), c, args[0])
+			g, err := gatewayOf(cmd, c)
+			if err != nil {
+				return err
 			}
-			return err
+			asked := g.ask(cmd.Context(), http.MethodPost, "/admin/storage/put-back", console.PutBack{Record: args[0]}, nil)
+			return g.or(asked, func() error { return app.PutBack(cmd.Context(), c, args[0]) })
 		},
 	}
 }

@@ -109,7 +109,7 @@ func (s *Service) draft(tenant string, r CreateRequest, key idem.Key, generation
 	if err := s.place(&p, payment.Create, key, request); err != nil {
 		return stored{}, err
 	}
-	st := stored{payment: p, record: ports.Record{Idem: key.Scoped}}
+	st := stored{payment: p, record: ports.Record{Idem: key.Scoped}, limit: maxBytes}
 	s.hold(&st)
 	return st, nil
 }
@@ -142,7 +142,8 @@ func (s *Service) try(p *payment.Payment, op *payment.Operation) error {
 		op.Tries = max(op.Tries, 1) + 1
 		op.TriedAt = s.Clock.Now()
 	}
-	op.Outcome, op.Kind, op.Error, op.EndedAt, op.Answer = payment.Calling, "", nil, time.Time{}, nil
+	op.Outcome, op.Kind, op.Error, op.EndedAt = payment.Calling, "", nil, time.Time{}
+	op.Unremember()
 	op.AcceptedAt, op.Turn = time.Time{}, nextTurn(p)
 	if op.ProviderKey == "" {
 		op.ProviderKey = s.providerKey(p, op)

@@ -179,7 +179,7 @@ func (s *Service) conclude(ctx context.Context, st *stored, id string, a answer,
 		switch {
 		case op.Outcome.Open():
 			s.release(st, s.Clock.Now()) // the resolver's, at once
-		case inTime && s.moveOn(p, *op, a.err):
+		case inTime && s.moveOn(p, *op, len(st.record.Body), a.err):
 			p.Open().AcceptedAt = op.AcceptedAt
 			began = markOf(p.Open())
 			next = began.id

@@ -132,7 +132,7 @@ func (s *Service) start(ctx context.Context, by time.Time, st stored, key string
 			return fault.New(fault.Conflict, codeInProgress, "a "+string(open.Action)+" of this payment is still under way")
 		}
 		p.Operations = slices.Clone(p.Operations)
-		makeRoom(p, key)
+		makeRoom(p, key, len(st.record.Body)-roomyBytes)
 		count := len(p.Operations)
 		if err := s.sameAccount(p); err != nil {
 			return err
@@ -144,6 +144,10 @@ func (s *Service) start(ctx context.Context, by time.Time, st stored, key string
 			return fault.New(fault.Conflict, "too_many_operations", "this payment takes no more operations")
 		}
 		began = markOf(begun(p))
+		st.limit = maxBytes
+		if begun(p).Action == payment.Cancel { // nothing must keep a payment from being given up
+			st.limit = 0
+		}
 		s.hold(st)
 		return nil
 	})
@@ -162,24 +166,6 @@ func begun(p *payment.Payment) *payment.Operation {
 		}
 	}
 	return last
-}
-
-// makeRoom takes out of a full payment the oldest operations that did nothing and may be
-// asked for again, or whose caller's key has expired. So nothing that is repeated uses a
-// payment up. The first stays: it is the create; and so does what is to be tried under key.
-func makeRoom(p *payment.Payment, key string) {
-	for i := 1; len(p.Operations) >= maxOps && i < len(p.Operations); {
-		op := &p.Operations[i]
-		if key != "" && op.Key == key {
-			i++
-			continue
-		}
-		if retryable(op) && !op.Unsure || (op.DidNothing() || op.Outcome == payment.Declined) && op.Key == "" {
-			p.Operations = slices.Delete(p.Operations, i, i+1)
-			continue
-		}
-		i++
-	}
 }
 
 // sameAccount returns Conflict with code account_changed where the name of the payment's

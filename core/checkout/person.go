@@ -68,10 +68,10 @@ func settledYet(p *payment.Payment) *fault.Error {
 // shown is a payment as a person gets it: without the copies of it that are kept as
 // answers, and without what lets anybody confirm it.
 func shown(p payment.Payment) payment.Payment {
-	p.ClientSecret = ""
-	p.Operations = slices.Clone(p.Operations)
+	p.Conceal()
+	p.Past, p.Operations = nil, slices.Clone(p.Operations)
 	for i := range p.Operations {
-		p.Operations[i].Answer = nil
+		p.Operations[i].Unremember()
 	}
 	return p
 }

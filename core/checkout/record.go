@@ -3,7 +3,6 @@ package checkout
 import (
 	"context"
 	"encoding/json"
-	"slices"
 	"time"
 
 	"patchbay/core/fault"
@@ -23,6 +22,7 @@ type stored struct {
 	told    told
 	ahead   time.Duration
 	cause   error // what the provider was last heard to fail with; for the log
+	limit   int   // bytes of the record, while something is begun for a caller; 0 for none
 }
 
 func decode(r ports.Record) (stored, error) {
@@ -30,6 +30,7 @@ func decode(r ports.Record) (stored, error) {
 	if err != nil {
 		return stored{}, err
 	}
+	p.Seal() // an earlier version may have left it open
 	p.NextLookAt = nextLookAt(p, r)
 	return stored{payment: p, record: r, told: known(p)}, nil
 }
@@ -61,15 +62,20 @@ func (s *Service) save(ctx context.Context, st *stored) error {
 	if err := st.freeze(); err != nil {
 		return err
 	}
+	p.Seal()
 	body, err := json.Marshal(p)
 	if err != nil {
 		return fault.Wrap(fault.Internal, "checkout.encode", err)
+	}
+	if st.limit > 0 && len(body) > st.limit {
+		return errTooLarge
 	}
 	r := &st.record
 	before := r.Body
 	r.Tenant, r.Kind, r.ID, r.Body = p.Tenant, kind, p.ID, body
 	r.Ref = reference(p.Provider, p.ProviderReference)
 	r.Index = ports.Index{Status: string(p.Status), Customer: p.CustomerID, Created: p.CreatedAt}
+	r.Index.Flag, r.Index.Flagged = flagOf(p)
 	r.Events = s.news(st.told, *p)
 	if p.Open() == nil {
 		rest(st)
@@ -81,68 +87,8 @@ func (s *Service) save(ctx context.Context, st *stored) error {
 	p.NextLookAt = nextLookAt(*p, *r)
 	s.count(st.told, *p)
 	s.report(ctx, st.told, st)
-	st.told = known(*p)
+	st.told, st.limit = known(*p), 0
 	return nil
-}
-
-// freeze keeps the answer to repeats of the keys of operations that have ended: the
-// payment as it stood then. As long as nothing has changed since, that is the payment
-// itself, so that the copy is made only when it is about to change. What is not to be
-// sent again is not kept.
-func (st *stored) freeze() error {
-	p := &st.payment
-	var then []byte
-	for i := range p.Operations {
-		op := &p.Operations[i]
-		if !op.Outcome.Open() {
-			if op.EndedAt.IsZero() {
-				op.EndedAt = p.UpdatedAt
-			}
-			if !retryable(op) || op.Key == "" {
-				op.Body = ""
-			}
-		}
-		if op.Answer != nil || op.Key == "" || op.Erased || !slices.Contains(st.told.answered, op.ID) {
-			continue
-		}
-		if then == nil {
-			var err error
-			if then, err = answerOf(st.record.Body); err != nil {
-				return err
-			}
-		}
-		op.Answer = then
-	}
-	return nil
-}
-
-// answered are the operations to whose keys the payment, as it stands, is the answer.
-func answered(p payment.Payment) []string {
-	var ids []string
-	for i := range p.Operations {
-		op := &p.Operations[i]
-		if op.Key != "" && op.Answer == nil && !op.Erased && !op.Outcome.Open() && !retryable(op) {
-			ids = append(ids, op.ID)
-		}
-	}
-	return ids
-}
-
-// answerOf is a stored payment without what no answer shows.
-func answerOf(body []byte) ([]byte, error) {
-	var p payment.Payment
-	if err := ports.DecodeJSON("payment", body, &p); err != nil {
-		return nil, err
-	}
-	for i := range p.Operations {
-		op := &p.Operations[i]
-		op.Answer, op.Body, op.Request, op.Key, op.Fingerprint = nil, "", payment.Request{}, "", ""
-	}
-	answer, err := json.Marshal(p)
-	if err != nil {
-		return nil, fault.Wrap(fault.Internal, "checkout.freeze", err)
-	}
-	return answer, nil
 }
 
 // update changes a payment until the change is saved: where somebody else was

@@ -8,7 +8,6 @@ import (
 	"patchbay/core/fault"
 	"patchbay/core/idem"
 	"patchbay/core/payment"
-	"patchbay/ports"
 )
 
 // repeat answers a request whose key the payment knows already: with the answer
@@ -54,15 +53,12 @@ func movedOn(p *payment.Payment, create *payment.Operation) bool {
 // replay gives the answer that was given when the operation ended. While it is
 // open there is none, and the payment is given as it stands.
 func replay(now payment.Payment, op payment.Operation) (Result, error) {
-	then := now
-	if op.Answer != nil {
-		then = payment.Payment{}
-		if err := ports.DecodeJSON("answer of a payment", op.Answer, &then); err != nil {
-			return Result{}, err
-		}
-		if answered := then.Operation(op.ID); answered != nil {
-			op = *answered
-		}
+	then, err := answerOf(now, op)
+	if err != nil {
+		return Result{}, err
+	}
+	if answered := then.Operation(op.ID); answered != nil {
+		op = *answered
 	}
 	return Result{Payment: then, Operation: op, Replayed: true}, failure(op)
 }

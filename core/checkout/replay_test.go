@@ -21,20 +21,20 @@ func (r *rig) body(t *testing.T, id string) string {
 	return string(record.Body)
 }
 
-func TestAnAnswerIsCopiedOnlyWhenThePaymentChanges(t *testing.T) {
+func TestAnAnswerIsKeptOnlyWhenThePaymentChanges(t *testing.T) {
 	within(t, func(t *testing.T, r *rig) {
 		first, err := r.pay(t, "k")
 		if err != nil {
 			t.Fatal(err)
 		}
 		id := first.Payment.ID
-		if strings.Contains(r.body(t, id), `"answer"`) {
+		if strings.Contains(r.body(t, id), `"then"`) {
 			t.Error("a copy is kept of a payment that is as it was answered")
 		}
 		if _, err := r.Refund(t.Context(), tenant, id, 50, opKey("refund", "50")); err != nil {
 			t.Fatal(err)
 		}
-		if got := strings.Count(r.body(t, id), `"answer"`); got != 1 {
+		if got := strings.Count(r.body(t, id), `"then"`); got != 1 {
 			t.Errorf("after the refund: %d copies, want 1, of what the create answered", got)
 		}
 	})

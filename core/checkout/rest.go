@@ -61,7 +61,8 @@ func (s *Service) age(ctx context.Context, c ports.Claim) error {
 	now := s.Clock.Now()
 	for i := range p.Operations {
 		if op := &p.Operations[i]; op.Key != "" && !now.Before(keptUntil(op)) {
-			op.Key, op.Fingerprint, op.Answer = "", "", nil
+			op.Key, op.Fingerprint = "", ""
+			op.Unremember()
 		}
 	}
 	if !slices.ContainsFunc(p.Operations, func(op payment.Operation) bool { return op.Key == st.record.Idem }) {

@@ -122,14 +122,15 @@ func itsOwn(err error) bool {
 }
 
 // moveOn begins the same at the next provider, if it is proved that this one did
-// nothing for a reason that is its own. It reports whether there is a next.
-func (s *Service) moveOn(p *payment.Payment, op payment.Operation, err error) bool {
+// nothing for a reason that is its own. It reports whether there is a next. Where the
+// record, of so many bytes, takes no more, there is none.
+func (s *Service) moveOn(p *payment.Payment, op payment.Operation, bytes int, err error) bool {
 	if err == nil || !op.DidNothing() || op.Unsure || p.ProviderReference != "" || !op.Creates() || op.Request.Made != nil || !itsOwn(err) {
 		return false
 	}
 	able := s.eligible(p, op.Request)
 	at := slices.IndexFunc(able, func(g ports.PaymentGateway) bool { return g.Name() == op.Provider })
-	if at < 0 || at == len(able)-1 || len(p.Operations) >= maxOps {
+	if at < 0 || at == len(able)-1 || len(p.Operations) >= maxOps || bytes+bulk(&op) > maxBytes {
 		return false
 	}
 	before := *p

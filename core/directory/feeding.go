@@ -24,17 +24,33 @@ const (
 func (s *Standby) Run(ctx context.Context) {
 	ticker := time.NewTicker(feedEvery)
 	defer ticker.Stop()
+	behind := false
 	for {
 		// Conflict: another gateway that feeds it has come further.
 		if err := s.feed(ctx); err != nil && !fault.Is(err, fault.Conflict) && ctx.Err() == nil {
 			s.Log.WarnContext(ctx, "standby is not fed", "error", err)
 		}
+		behind = s.tell(ctx, behind)
 		select {
 		case <-ctx.Done():
 			return
 		case <-ticker.C:
 		}
 	}
+}
+
+// tell tells in the log that the copy is too far behind to be read, and that it is not any
+// more. Before it is fed for the first time that is no news.
+func (s *Standby) tell(ctx context.Context, was bool) (behind bool) {
+	asOf, err := s.AsOf()
+	behind = err != nil && !asOf.IsZero()
+	switch {
+	case behind && !was:
+		s.Log.ErrorContext(ctx, "standby is too far behind to be read", "for", s.Lag(), "since", asOf)
+	case was && !behind:
+		s.Log.InfoContext(ctx, "standby may be read again", "for", s.Lag())
+	}
+	return behind
 }
 
 // state says how far the copy is: up to Seq in the feed, which has all changes

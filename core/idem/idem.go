@@ -54,9 +54,9 @@ func New(tenant, route, value string, canonical []byte) Key {
 // ids are written in Crockford's alphabet (crockford.com/base32), as all are.
 var ids = base32.NewEncoding("0123456789abcdefghjkmnpqrstvwxyz").WithPadding(base32.NoPadding)
 
-// ID is an id for what is made under the key, always the same one: whichever of two
-// stores takes it, and whether or not the other did too.
-func (k Key) ID(prefix string) string {
+// Digest is an id that anybody can make of the key. Earlier versions gave such ids to
+// messages; by it those are found again.
+func (k Key) Digest(prefix string) string {
 	sum := sha256.Sum256([]byte(k.Scoped))
 	return prefix + "_" + ids.EncodeToString(sum[:16])
 }

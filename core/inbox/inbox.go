@@ -38,7 +38,8 @@ var schedule = queue.Backoff{
 const (
 	stateWaiting = "waiting"
 	stateApplied = "applied"
-	stateDead    = "dead" // nothing here fits it, or it cannot be applied
+	stateDead    = "dead"    // nothing here fits it, or it cannot be applied
+	stateIgnored = "ignored" // nothing here fits it, and that is no wonder
 )
 
 // Route is where one family of providers sends its webhooks.
@@ -46,9 +47,14 @@ type Route struct {
 	Verifier ports.Verifier
 	// Apply takes an event into whatever it speaks of. It must bear to be called
 	// twice with the same event. NotFound and everything that may pass is tried
-	// again; Invalid is not. erased tells that what it speaks of was erased: then
-	// nothing but the event's name is kept once it is done with.
-	Apply func(ctx context.Context, e event.Webhook) (erased bool, err error)
+	// again; Invalid is not. Where what it speaks of was erased nothing but the event's
+	// name is kept once it is done with. What is to be told is in the feed once.
+	Apply func(ctx context.Context, e event.Webhook) (event.Applied, error)
+	// Patience is how long an event waits for what it speaks of, where that is not here:
+	// then it was not meant for us, and Ignored is told. Where it is 0 an event waits as
+	// for anything else.
+	Patience time.Duration
+	Ignored  func(e event.Webhook)
 	// Subject tells of what an event speaks of whether it is a person's. NotFound:
 	// nothing here fits it.
 	Subject func(ctx context.Context, e event.Webhook, p user.Person) (event.Subject, error)
@@ -164,48 +170,62 @@ func (d Delivery) Receive(ctx context.Context, body []byte) error {
 	if err != nil {
 		return err
 	}
-	for _, e := range events {
-		if err := d.service.store(ctx, d.route, e); err != nil {
-			return err
-		}
-	}
-	return nil
+	return d.service.store(ctx, d.route, events)
 }
 
-// store puts an event into the journal, claimed by this process where a place is
-// free to apply it at once.
-func (s *Service) store(ctx context.Context, route string, e event.Webhook) error {
+// store puts events into the journal, claimed by this process where a place is free to
+// apply them at once. All of them are offered, whatever becomes of one.
+func (s *Service) store(ctx context.Context, route string, events []event.Webhook) error {
 	now := s.Clock.Now()
-	record := ports.Record{
-		Tenant: route, Kind: Kind, ID: nameOf(e),
-		Index: ports.Index{Status: stateWaiting, Created: now}, Queue: s.queues.Queue(e.Provider), Due: now,
+	records, placed := make([]*ports.Record, len(events)), make([]bool, len(events))
+	for i, e := range events {
+		record := &ports.Record{
+			Tenant: route, Kind: Kind, ID: nameOf(e), Idem: token(route, e),
+			Index: ports.Index{Status: stateWaiting, Created: now}, Queue: s.queues.Queue(e.Provider), Due: now,
+		}
+		if err := (&entry{Event: e}).encode(record); err != nil {
+			return err
+		}
+		records[i] = record
 	}
-	received := entry{Event: e}
-	if err := received.encode(&record); err != nil {
-		return err
+	for i, e := range events {
+		if placed[i] = s.take(e.Provider); placed[i] {
+			records[i].Owner, records[i].Due = s.Owner, now.Add(lease)
+		}
 	}
-	placed := s.take(e.Provider)
-	if placed {
-		record.Owner, record.Due = s.Owner, now.Add(lease)
+	var failed error
+	for i, err := range s.Journal.Save(ctx, records...) {
+		s.stored(ctx, *records[i], events[i], placed[i], err)
+		stored := err == nil || fault.Is(err, fault.Conflict) // or it was before
+		if !stored && (failed == nil || fault.Is(err, fault.UnknownOutcome)) {
+			failed = err
+		}
 	}
-	err := s.Journal.Save(ctx, &record)[0]
+	return failed
+}
+
+// token makes a second delivery under a token that is used once a Conflict.
+func token(route string, e event.Webhook) string {
+	if e.Token == "" {
+		return ""
+	}
+	return route + "|" + e.Provider + "|" + e.Token
+}
+
+// stored goes on with an event after its save: in its place, or in the queue.
+func (s *Service) stored(ctx context.Context, record ports.Record, e event.Webhook, placed bool, err error) {
 	switch {
 	case err == nil && placed && !record.Held:
 		background := context.WithoutCancel(ctx)
 		s.running.Go("webhooks", func() {
 			defer s.release(e.Provider)
-			s.apply(background, record, received)
+			s.apply(background, record, entry{Event: e})
 		})
-		return nil
 	case placed:
 		s.release(e.Provider)
 	case err == nil && !record.Held:
 		s.queues.Nudge(record.Queue)
 	}
-	if fault.Is(err, fault.Conflict) {
-		return nil // stored before
-	}
-	return err
 }
 
 // take takes a place of an account, where one is free.

@@ -67,56 +67,90 @@ func TestAKeyOfAnOldMessageIsUsedWhileTheStoreIsGone(t *testing.T) {
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
-			t.Parallel()
-			synctest.Test(t, func(t *testing.T) {
-				store := memjournal.New(sys.Clock{})
-				way := &way{Journal: store}
-				quiet := slog.New(slog.DiscardHandler)
-				held, err := spool.Open(t.Context(), spool.Options{
-					Store: way, Local: memjournal.New(sys.Clock{}), Clock: sys.Clock{}, Owner: "one", Log: quiet,
-					Same: map[string]func(a, b ports.Record) bool{mailroom.Kind: mailroom.Same},
-					Anew: map[string]func(a, b ports.Record, parts []*ports.Record) (ports.Record, bool){mailroom.Kind: mailroom.Anew},
-				})
-				if err != nil {
-					t.Fatal(err)
-				}
-				provider := &reader{mailer: mailer{name: "first", sent: map[string]int{}, features: message.Features{Attachments: true}}}
-				gateway := func(owner string, j ports.Journal) *mailroom.Service {
-					return mailroom.New(mailroom.Options{
-						Journal: j, Mailers: []ports.Mailer{provider}, Text: render.Text{}, Clock: sys.Clock{}, IDs: sys.IDs{},
-						From: message.Address{Email: "shop@example.com"}, Promise: message.AtLeastOnce, Owner: owner, Log: quiet,
-					})
-				}
-				room, other := gateway("one", held), gateway("two", store)
-				ctx, stop := context.WithCancel(t.Context())
-				var running sync.WaitGroup
-				running.Go(func() { room.Run(ctx) })
-				running.Go(func() { other.Run(ctx) })
-				running.Go(func() { held.Run(ctx) })
-				accept := func() {
-					t.Helper()
-					if _, _, err := room.Accept(t.Context(), tenant, laden(1<<20), key("k")); err != nil {
-						t.Fatal(err)
-					}
-				}
-				accept()
+			cutOff(t, func(t *testing.T, o *outpost) {
+				o.accept(t)
 				<-time.After(tt.before)
-				way.gone.Store(true)
-				accept()
+				o.way.gone.Store(true)
+				o.accept(t)
 				<-time.After(tt.gone)
-				way.gone.Store(false)
-				<-time.After(time.Hour)
-				stop()
-				running.Wait()
-				if st := held.Status(); len(provider.letters) != tt.letters || st.Held+st.Refused != 0 {
-					t.Errorf("%d went out, want %d; the spool has %+v", len(provider.letters), tt.letters, st)
-				}
-				for _, l := range provider.letters {
+				o.way.gone.Store(false)
+				o.sentInTheEnd(t, tt.letters)
+				for _, l := range o.provider.letters {
 					if len(l.Attachments[0].Content) != 1<<20 || l.MessageID != l.ID+"@example.com" {
 						t.Errorf("%s, %s with %d bytes", l.ID, l.MessageID, len(l.Attachments[0].Content))
 					}
 				}
 			})
 		})
+	}
+}
+
+// outpost is a gateway whose way to the store can be cut off, beside another that reaches
+// it all the time.
+type outpost struct {
+	*mailroom.Service
+	store, local *memjournal.Journal
+	way          *way
+	held         *spool.Spool
+	provider     *reader
+}
+
+// names are those of the installation.
+var names = mailroom.Names{Secret: []byte("of the installation")}
+
+func cutOff(t *testing.T, test func(t *testing.T, o *outpost)) {
+	t.Helper()
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		o := &outpost{store: memjournal.New(sys.Clock{}), local: memjournal.New(sys.Clock{})}
+		o.way = &way{Journal: o.store}
+		quiet := slog.New(slog.DiscardHandler)
+		var err error
+		o.held, err = spool.Open(t.Context(), spool.Options{
+			Store: o.way, Local: o.local, Clock: sys.Clock{}, Owner: "one", Log: quiet,
+			Same:   map[string]func(a, b ports.Record) bool{mailroom.Kind: mailroom.Same},
+			Others: map[string]func(ports.Record) []string{mailroom.Kind: names.Others},
+			Anew:   map[string]func(a, b ports.Record, parts []*ports.Record) (ports.Record, bool){mailroom.Kind: names.Anew},
+		})
+		if err != nil {
+			t.Fatal(err)
+		}
+		o.provider = &reader{mailer: mailer{name: "first", sent: map[string]int{}, features: message.Features{Attachments: true}}}
+		gateway := func(owner string, j ports.Journal) *mailroom.Service {
+			return mailroom.New(mailroom.Options{
+				Journal: j, Mailers: []ports.Mailer{o.provider}, Text: render.Text{}, Clock: sys.Clock{}, IDs: sys.IDs{}, Names: names,
+				From: message.Address{Email: "shop@example.com"}, Promise: message.AtLeastOnce, Owner: owner, Log: quiet,
+			})
+		}
+		o.Service = gateway("one", o.held)
+		other := gateway("two", o.store)
+		ctx, stop := context.WithCancel(t.Context())
+		var running sync.WaitGroup
+		running.Go(func() { o.Run(ctx) })
+		running.Go(func() { other.Run(ctx) })
+		running.Go(func() { o.held.Run(ctx) })
+		test(t, o)
+		stop()
+		running.Wait()
+	})
+}
+
+func (o *outpost) accept(t *testing.T) message.Message {
+	t.Helper()
+	m, _, err := o.Accept(t.Context(), tenant, laden(1<<20), key("k"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	return m
+}
+
+// sentInTheEnd waits until nothing is under way any more.
+func (o *outpost) sentInTheEnd(t *testing.T, want int) {
+	t.Helper()
+	<-time.After(time.Hour)
+	o.provider.mu.Lock()
+	defer o.provider.mu.Unlock()
+	if st := o.held.Status(); len(o.provider.letters) != want || st.Held+st.Refused != 0 {
+		t.Errorf("%d went out, want %d; the spool has %+v", len(o.provider.letters), want, st)
 	}
 }

@@ -48,8 +48,18 @@ type Options struct {
 	// Retention is how long the text and the files of a message are kept once it waits
 	// for nothing any more; 0 for ever.
 	Retention time.Duration
+	Names     Names  // of messages that are accepted under keys
 	Owner     string // this process, unique among those that share the journal
 	Log       *slog.Logger
+	// Events reads what each provider tells by webhook, by the provider's name.
+	Events map[string]ports.MailReader
+	// Mailbox writes an address as providers do, who know domains in ASCII alone. Invalid.
+	Mailbox func(email string) (ascii string, err error)
+	// Unmarked is the tenant of mail that an earlier version has sent, which is not marked
+	// with it.
+	Unmarked string
+	// Told counts what providers tell: an event, or why it is ignored. It may be nil.
+	Told func(provider, what string)
 	// Restored is when an older copy of the journal was put in its place; nil, or zero,
 	// where it never was.
 	Restored func() time.Time
@@ -109,11 +119,7 @@ func (s *Service) Accept(ctx context.Context, tenant string, d message.Draft, ke
 	if err := d.Check(now); err != nil {
 		return message.Message{}, false, err
 	}
-	id := s.IDs.New("msg")
-	if !key.Empty() {
-		id = key.ID("msg")
-	}
-	m, err = s.accept(ctx, s.draft(id, tenant, d, key, now))
+	m, err = s.accept(ctx, s.draft(s.id(key), tenant, d, key, now))
 	if !fault.Is(err, fault.Conflict) || key.Empty() {
 		return m, false, err
 	}

@@ -3,12 +3,10 @@ package mailroom
 import (
 	"context"
 	"encoding/json"
-	"strings"
 	"time"
 
 	"patchbay/core/event"
 	"patchbay/core/fault"
-	"patchbay/core/idem"
 	"patchbay/core/message"
 	"patchbay/ports"
 )
@@ -22,8 +20,9 @@ type stored struct {
 	told    message.Status
 	files   []message.Attachment
 	parts   int
-	cause   error // what the last attempt failed with; for the log
-	aside   bool  // it is given up, after its last attempt
+	cause   error        // what the last attempt failed with; for the log
+	aside   bool         // it is given up, after its last attempt
+	news    []event.Feed // of its recipients, not told yet
 }
 
 func (s *Service) load(ctx context.Context, tenant, id string) (stored, error) {
@@ -53,35 +52,44 @@ func (s *Service) save(ctx context.Context, st *stored) error {
 func (s *Service) write(st *stored, put func(*ports.Record) error) error {
 	m := &st.message
 	m.UpdatedAt = s.Clock.Now()
-	for i := range m.Recipients {
-		m.Recipients[i].Status = m.Status
-	}
+	m.Stand()
 	r := &st.record
 	if err := encode(m, r); err != nil {
 		return err
 	}
 	r.Tenant, r.Kind, r.ID = m.Tenant, Kind, m.ID
 	r.Index = ports.Index{Status: string(m.Status), Created: m.CreatedAt}
+	r.Index.Flag, r.Index.Flagged = flagOf(m)
 	r.Events = nil
-	if st.told != m.Status {
-		r.Events = []event.Feed{s.news(m)}
+	if now := announced(m.Status); announced(st.told) != now {
+		r.Events = []event.Feed{s.news(m, now)}
 	}
+	r.Events = append(r.Events, st.news...)
 	if err := put(r); err != nil {
 		return err
 	}
-	st.told = m.Status
+	st.told, st.news = m.Status, nil
 	return nil
 }
 
+// announced is what the feed is told of a status. That a message has reached everybody is
+// told of its recipients, one by one.
+func announced(s message.Status) message.Status {
+	if s == message.Delivered {
+		return message.Sent
+	}
+	return s
+}
+
 // news tells the feed of a new status. Addresses stay out of it.
-func (s *Service) news(m *message.Message) event.Feed {
+func (s *Service) news(m *message.Message, now message.Status) event.Feed {
 	data := map[string]any{"status": m.Status}
 	if n := len(m.Attempts); n > 0 && m.Attempts[n-1].Provider != "" {
 		data["provider"] = m.Attempts[n-1].Provider
 	}
 	raw, _ := json.Marshal(data) // two strings
 	return event.Feed{
-		ID: s.IDs.New("fev"), Tenant: m.Tenant, Type: "message." + string(m.Status), Subject: m.ID, At: m.UpdatedAt, Data: raw,
+		ID: s.IDs.New("fev"), Tenant: m.Tenant, Type: "message." + string(now), Subject: m.ID, At: m.UpdatedAt, Data: raw,
 	}
 }
 
@@ -146,47 +154,6 @@ func (s *Service) updateBy(ctx context.Context, try func(context.Context, func()
 func (st *stored) become(fresh stored) {
 	fresh.files, fresh.parts, fresh.cause = st.files, max(st.parts, fresh.parts), st.cause
 	*st = fresh
-}
-
-// Same reports whether a message that was held is the one that is stored, asked for
-// twice. What is stored may have given up its key: a message that came before that
-// was due is a repeat.
-func Same(held, stored ports.Record) bool {
-	one, err := decode(held)
-	other, oerr := decode(stored)
-	if err != nil || oerr != nil {
-		return false
-	}
-	if givenUp(held, stored) {
-		return one.message.CreatedAt.Before(keptUntil(&other.message))
-	}
-	return held.Idem == stored.Idem && one.message.Fingerprint == other.message.Fingerprint
-}
-
-func givenUp(held, stored ports.Record) bool { return held.Idem != "" && stored.Idem == "" }
-
-// Anew gives a message that was held an id of its own, with its parts, where the one
-// that its key stands for is that of a message which had given up the key before. It
-// is always the same id. Any other message has no business with the one that is stored.
-func Anew(held, stored ports.Record, parts []*ports.Record) (fresh ports.Record, ok bool) {
-	st, err := decode(held)
-	if err != nil || !givenUp(held, stored) || Same(held, stored) {
-		return held, false
-	}
-	m := &st.message
-	m.ID = idem.Key{Scoped: m.Key + "|" + m.CreatedAt.String()}.ID("msg")
-	m.MessageID = m.ID + m.MessageID[strings.LastIndexByte(m.MessageID, '@'):]
-	for n, part := range parts {
-		part.ID = partID(m.ID, n)
-	}
-	if err := encode(m, &held); err != nil {
-		return held, false
-	}
-	held.ID = m.ID
-	for i := range held.Events {
-		held.Events[i].Subject = m.ID
-	}
-	return held, true
 }
 
 // park takes a message out of the queue: it goes nowhere from here, and only ages.

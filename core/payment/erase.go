@@ -15,7 +15,7 @@ func (p *Payment) Erase(now time.Time) {
 	}
 	p.ErasedAt = now
 	p.CustomerID, p.Description, p.ReturnURL, p.ClientSecret = "", "", "", ""
-	p.Metadata, p.NextAction = nil, nil
+	p.Metadata, p.NextAction, p.Past = nil, nil, nil
 	p.Error = p.Error.erase()
 	for i := range p.Reviews {
 		p.Reviews[i].Note = ""
@@ -24,7 +24,8 @@ func (p *Payment) Erase(now time.Time) {
 		op := &p.Operations[i]
 		op.Request = Request{Reference: op.Request.Reference, Confirm: op.Request.Confirm}
 		op.Error = op.Error.erase()
-		op.Answer, op.Body, op.Erased = nil, "", true
+		op.Unremember()
+		op.Body, op.Erased = "", true
 	}
 }
 
@@ -37,8 +38,11 @@ func (f *Failure) erase() *Failure {
 }
 
 // admit returns what the payment may take of an intent: all of it, unless it was
-// erased. No news brings back what was taken out.
+// erased or is final. No news brings back what was taken out.
 func (p *Payment) admit(i Intent) Intent {
+	if p.Status.Terminal() {
+		i.ClientSecret, i.PublishableKey = "", ""
+	}
 	if !p.ErasedAt.IsZero() {
 		i.ClientSecret, i.NextAction, i.Failure = "", nil, i.Failure.erase()
 	}

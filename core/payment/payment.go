@@ -4,6 +4,7 @@
 package payment
 
 import (
+	"strings"
 	"time"
 
 	"patchbay/core/money"
@@ -103,6 +104,7 @@ type Payment struct {
 	Asked int       `json:"asked,omitempty"`
 
 	Operations []Operation `json:"operations"` // oldest first; the first is the create
+	Past       *Past       `json:"past,omitempty"`
 	CreatedAt  time.Time   `json:"createdAt"`
 	UpdatedAt  time.Time   `json:"updatedAt"`
 	ErasedAt   time.Time   `json:"erasedAt,omitzero"` // since when nothing in it says whose it is
@@ -120,6 +122,21 @@ type Failure struct {
 	Code        string `json:"code"`
 	DeclineCode string `json:"declineCode,omitempty"`
 	Message     string `json:"message"`
+}
+
+// maxWords is how many bytes of a provider's words on a failure are kept.
+const maxWords = 1000
+
+// brief is the failure with no more words than are kept.
+func (f *Failure) brief() *Failure {
+	if f == nil || len(f.Code) <= maxWords && len(f.DeclineCode) <= maxWords && len(f.Message) <= maxWords {
+		return f
+	}
+	return &Failure{Code: first(f.Code), DeclineCode: first(f.DeclineCode), Message: first(f.Message)}
+}
+
+func first(words string) string {
+	return strings.ToValidUTF8(words[:min(len(words), maxWords)], "")
 }
 
 // Action names an operation on a payment.
@@ -183,10 +200,12 @@ type Operation struct {
 	// Kind is the name of the fault.Kind with which it failed, empty where it did not.
 	Kind string `json:"kind,omitempty"`
 	// Key and Fingerprint are the caller's idempotency key and the digest of
-	// the request. Answer is the payment as first answered, kept for repeats; nil while
-	// that is the payment as it stands.
+	// the request. Then is the payment as first answered, kept for repeats; nil while
+	// that is the payment as it stands. Answer is the same as earlier versions kept it,
+	// which is a payment in JSON.
 	Key         string `json:"key,omitempty"`
 	Fingerprint string `json:"fingerprint,omitempty"`
+	Then        *Then  `json:"then,omitempty"`
 	Answer      []byte `json:"answer,omitempty"`
 	Erased      bool   `json:"erased,omitempty"` // the answer was, with the payment
 	// Unsure tells that the outcome of some try was unknown. From then on a refusal
@@ -225,6 +244,12 @@ func (op *Operation) After(other *Operation) bool {
 	}
 	return op.LastTry().After(other.LastTry())
 }
+
+// Remembered reports whether what was answered is kept beside the payment.
+func (op *Operation) Remembered() bool { return op.Then != nil || op.Answer != nil }
+
+// Unremember drops what was answered.
+func (op *Operation) Unremember() { op.Then, op.Answer = nil, nil }
 
 // Uncertain reports whether some try may have been executed without anybody knowing.
 func (op *Operation) Uncertain() bool {

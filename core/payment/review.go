@@ -92,10 +92,14 @@ func (p *Payment) SettledAs(verdict, note string) bool {
 	return slices.ContainsFunc(p.Reviews, func(r Review) bool { return !r.Open() && r.Verdict == verdict && r.Note == note })
 }
 
-// Audit is for whoever stores the payment: it dates what is new in it, and closes the
-// reviews of unknown outcomes once nothing is unknown any more. The provider's own word
-// is proof.
+// Audit is for whoever stores the payment: it dates what is new in it, cuts short what
+// providers say at length, and closes the reviews of unknown outcomes once nothing is
+// unknown any more. The provider's own word is proof.
 func (p *Payment) Audit(now time.Time) {
+	p.Error = p.Error.brief()
+	for i := range p.Operations {
+		p.Operations[i].Error = p.Operations[i].Error.brief()
+	}
 	open := p.Open()
 	if open != nil && p.NeedsReview && len(p.Reviews) == 0 { // marked by a version that kept no reasons
 		p.Review(ReviewUnknown, open.ID, now)

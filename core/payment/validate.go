@@ -15,6 +15,7 @@ const (
 	MaxDescription   = 1000
 	MaxURL           = 2048
 	maxToken         = 255
+	maxProviders     = 32 // that something is given for
 )
 
 // Fields is what a caller writes freely into a payment.
@@ -43,6 +44,8 @@ func (f Fields) Check() error {
 		return fault.InvalidParam("customerId", "invalid_customer", "customerId takes at most 255 characters")
 	case !token(f.PaymentMethod):
 		return fault.InvalidParam("paymentMethod", "invalid_payment_method", "paymentMethod takes a provider's token, never a card number")
+	case len(f.PaymentMethods) > maxProviders || len(f.Customers) > maxProviders:
+		return fault.InvalidParam("paymentMethods", "too_many_providers", "paymentMethods and customers take at most 32 providers each")
 	case !tokens(f.PaymentMethods):
 		return fault.InvalidParam("paymentMethods", "invalid_payment_method", "paymentMethods take a provider's token each, never a card number")
 	case !tokens(f.Customers):
@@ -64,8 +67,8 @@ func (f Fields) Check() error {
 func token(s string) bool { return len(s) <= maxToken && !HasCardNumber(s) }
 
 func tokens(byProvider map[string]string) bool {
-	for _, s := range byProvider {
-		if !token(s) {
+	for name, s := range byProvider {
+		if !token(name) || !token(s) {
 			return false
 		}
 	}

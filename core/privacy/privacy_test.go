@@ -76,8 +76,14 @@ func (r *rig) export(t *testing.T, w privacy.Who) (document string, parsed map[s
 func TestAnExportHasEverythingOfThePersonAndOfNobodyElse(t *testing.T) {
 	within(t, func(t *testing.T, r *rig) {
 		ada, paid, _ := seed(t, r)
+		later := order(ada.ID, nil)
+		later.Confirm = false
+		open := r.charge(t, later, idem.Key{})
+		if open.ClientSecret == "" {
+			t.Fatalf("%+v", open)
+		}
 		document, parsed := r.export(t, privacy.Who{Tenant: tenant, UserID: ada.ID})
-		for place, want := range map[string]int{"messages": 5, "payments": 2, "webhooks": 3, "users": 1} {
+		for place, want := range map[string]int{"messages": 5, "payments": 3, "webhooks": 3, "users": 1} {
 			if got, _ := parsed[place].([]any); len(got) != want {
 				t.Errorf("%d %s, want %d: %s", len(got), place, want, document)
 			}
@@ -90,7 +96,7 @@ func TestAnExportHasEverythingOfThePersonAndOfNobodyElse(t *testing.T) {
 				t.Errorf("no %s in %s", text, document)
 			}
 		}
-		for _, text := range []string{"Bob's", "TG92ZWxhY2U", paid.ClientSecret, `"answer"`} { // a file's content in base64
+		for _, text := range []string{"Bob's", "TG92ZWxhY2U", open.ClientSecret, `"answer"`, `"then"`, `"past"`} { // a file's content in base64
 			if strings.Contains(document, text) {
 				t.Errorf("%s is in it: %s", text, document)
 			}

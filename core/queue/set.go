@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
+	"maps"
 	"slices"
 	"strings"
 	"sync"
@@ -70,6 +71,13 @@ func (s *Set) Provider(queue string) string {
 		return p
 	}
 	return ""
+}
+
+// Queues lists the queues that are served, in order.
+func (s *Set) Queues() []string {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return slices.Sorted(maps.Keys(s.workers))
 }
 
 // Nudge makes the worker of a queue look at once. It never blocks.

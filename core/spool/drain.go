@@ -115,6 +115,11 @@ func (s *Spool) try(ctx context.Context, w ports.Record) string {
 	if err != nil {
 		return stateRefused
 	}
+	if known, err := s.known(ctx, r.Record); err != nil {
+		return stateHeld
+	} else if known {
+		return stateMoved
+	}
 	state, stored := s.settle(ctx, r)
 	if anew := s.Anew[r.Kind]; state == stateRefused && anew != nil {
 		if fresh, ok := anew(r.Record, stored, r.Children); ok {
@@ -122,6 +127,25 @@ func (s *Spool) try(ctx context.Context, w ports.Record) string {
 		}
 	}
 	return state
+}
+
+// known reports whether the store has a record already under another id.
+func (s *Spool) known(ctx context.Context, r ports.Record) (bool, error) {
+	others := s.Others[r.Kind]
+	if others == nil {
+		return false, nil
+	}
+	for _, id := range others(r) {
+		stored, err := s.Store.Get(ctx, r.Tenant, r.Kind, id)
+		switch {
+		case fault.Is(err, fault.NotFound):
+		case err != nil:
+			return false, err
+		case s.Same[r.Kind](r, stored):
+			return true, nil
+		}
+	}
+	return false, nil
 }
 
 // settle offers a record as it is. Where it is refused, stored is what is in its way.

@@ -53,6 +53,10 @@ type Options struct {
 	// is another than the stored one of its id an id of its own, always the same, where
 	// it may have one.
 	Anew map[string]func(held, stored ports.Record, children []*ports.Record) (fresh ports.Record, ok bool)
+	// Others has an entry for each kind whose records may be in the store under an id
+	// other than the one they are held with, since versions name them otherwise. It gives
+	// those ids.
+	Others map[string]func(held ports.Record) []string
 	// Personal has an entry for each kind that may hold data of persons. It shows a
 	// record to a person, if it is that one's.
 	Personal map[string]func(r ports.Record, p user.Person) (view any, ok bool)

@@ -62,6 +62,8 @@ var rules = []rule{
 	{"adapters/storage/pgstore", outbound, "github.com/jackc/pgx/v5 github.com/pressly/goose/v3"},
 	{"adapters/storage/sqlitestore", outbound, "modernc.org/sqlite github.com/pressly/goose/v3 github.com/gofrs/flock golang.org/x/sync"},
 	{"adapters/sys", outbound, "github.com/google/uuid"},
+	{"adapters/webhooks/mailgunhook", outbound + " adapters/mail/refusal", "github.com/mailgun/mailgun-go/v4"},
+	{"adapters/webhooks/sendgridhook", outbound + " adapters/mail/refusal", "github.com/sendgrid/sendgrid-go/helpers/eventwebhook"},
 	{"adapters/webhooks/stripehook", outbound, "github.com/stripe/stripe-go/v76/webhook"},
 
 	// Inbound adapters: the core, and the connections that requests come on.

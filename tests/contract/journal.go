@@ -72,6 +72,9 @@ func Journal(t *testing.T, processes Processes, open func(t *testing.T) JournalH
 		{"a refused detach leaves the children", refusedDetach},
 		{"what is old and waits nowhere is purged, with its children", purged},
 		{"a call whose context has ended does nothing", contextEnded},
+		{"what waits is counted, with the first that comes due", countsWaiting},
+		{"what is flagged is counted, with the first since when", countsFlagged},
+		{"what is counted is bounded, and the first is exact all the same", countsSoFar},
 		{"a ping writes", pings},
 	} {
 		t.Run(c.name, func(t *testing.T) {

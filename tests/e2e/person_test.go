@@ -232,7 +232,7 @@ func TestAPersonIsErasedFromDatabaseStandbyAndSpool(t *testing.T) {
 	gateway.Eventually(t, 20*time.Second, "the database has refused it", func() bool { return o.spooled(t, "refused") == 1 })
 	t.Log(erase(t, o.Gateway, "--user", l.user.Text("id")))
 	if o.spooled(t, "refused") != 0 {
-		t.Errorf("%s", o.Ask(t, "/admin/storage").Body)
+		t.Errorf("%s", o.AskAsOperator(t, "/admin/storage").Body)
 	}
 	l.after(t, o.do)
 	o.fed(t)

@@ -1,0 +1,163 @@
+package payment
+
+import (
+	"reflect"
+	"slices"
+	"time"
+)
+
+// Then is a payment as it was answered under a key, as far as that may have changed
+// since. Of its operations, refunds, disputes and reviews it has the places in the
+// payment's Past.
+type Then struct {
+	Status            Status      `json:"status"`
+	Provider          string      `json:"provider"`
+	ProviderReference string      `json:"providerReference,omitempty"`
+	Account           string      `json:"account,omitempty"`
+	Secrets           bool        `json:"secrets,omitempty"` // it had the client secret
+	NextAction        *NextAction `json:"nextAction,omitempty"`
+	AmountCapturable  int64       `json:"amountCapturable,omitempty"`
+	AmountCaptured    int64       `json:"amountCaptured,omitempty"`
+	AmountRefunded    int64       `json:"amountRefunded,omitempty"`
+	Error             *Failure    `json:"error,omitempty"`
+	NeedsReview       bool        `json:"needsReview,omitempty"`
+	UpdatedAt         time.Time   `json:"updatedAt"`
+	Operations        []int       `json:"operations"`
+	Refunds           []int       `json:"refunds,omitempty"`
+	Disputes          []int       `json:"disputes,omitempty"`
+	Reviews           []int       `json:"reviews,omitempty"`
+}
+
+// Past is what the answers of a payment show of it: each state once, however many answers
+// show it. Else the record of a payment with many operations grows with their square.
+type Past struct {
+	Operations []Operation   `json:"operations"`
+	Refunds    []RefundEntry `json:"refunds,omitempty"`
+	Disputes   []Dispute     `json:"disputes,omitempty"`
+	Reviews    []Review      `json:"reviews,omitempty"`
+}
+
+// Shown is the payment without what no answer shows.
+func (p Payment) Shown() Payment {
+	p.Past, p.AskAt, p.Asked, p.NextLookAt = nil, time.Time{}, 0, time.Time{}
+	p.Operations = slices.Clone(p.Operations)
+	for i, op := range p.Operations {
+		p.Operations[i] = Operation{
+			ID: op.ID, Action: op.Action, Provider: op.Provider, Amount: op.Amount, Outcome: op.Outcome, Reference: op.Reference,
+			Error: op.Error, Kind: op.Kind, Tries: op.Tries, StartedAt: op.StartedAt, EndedAt: op.EndedAt,
+		}
+	}
+	return p
+}
+
+// Remember keeps how the payment stood when it was answered. then is an earlier state
+// of it.
+func (p *Payment) Remember(then Payment) *Then {
+	then = then.Shown()
+	past := Past{}
+	if p.Past != nil {
+		past = *p.Past
+	}
+	t := &Then{
+		Status: then.Status, Provider: then.Provider, ProviderReference: then.ProviderReference, Account: then.Account,
+		Secrets: then.ClientSecret != "", NextAction: then.NextAction,
+		AmountCapturable: then.AmountCapturable, AmountCaptured: then.AmountCaptured, AmountRefunded: then.AmountRefunded,
+		Error: then.Error, NeedsReview: then.NeedsReview, UpdatedAt: then.UpdatedAt,
+		Operations: put(&past.Operations, then.Operations), Refunds: put(&past.Refunds, then.Refunds),
+		Disputes: put(&past.Disputes, then.Disputes), Reviews: put(&past.Reviews, then.Reviews),
+	}
+	p.Past = &past
+	return t
+}
+
+// put adds to all what is not among them, and gives the places of the items. The newest
+// are the likeliest.
+func put[T any](all *[]T, items []T) (places []int) {
+	for _, item := range items {
+		at := len(*all) - 1
+		for at >= 0 && !reflect.DeepEqual((*all)[at], item) {
+			at--
+		}
+		if at < 0 {
+			*all = append(slices.Clip(*all), item)
+			at = len(*all) - 1
+		}
+		places = append(places, at)
+	}
+	return places
+}
+
+// As is the payment as it was answered. What lets anybody go on with it is shown only as
+// long as the payment has it.
+func (p Payment) As(t *Then) Payment {
+	past := Past{}
+	if p.Past != nil {
+		past = *p.Past
+	}
+	p = p.Shown()
+	if !t.Secrets {
+		p.ClientSecret, p.PublishableKey = "", ""
+	}
+	p.Status, p.Provider, p.ProviderReference, p.Account, p.NextAction = t.Status, t.Provider, t.ProviderReference, t.Account, t.NextAction
+	p.AmountCapturable, p.AmountCaptured, p.AmountRefunded = t.AmountCapturable, t.AmountCaptured, t.AmountRefunded
+	p.Error, p.NeedsReview, p.UpdatedAt = t.Error, t.NeedsReview, t.UpdatedAt
+	p.Operations, p.Refunds = get(past.Operations, t.Operations), get(past.Refunds, t.Refunds)
+	p.Disputes, p.Reviews = get(past.Disputes, t.Disputes), get(past.Reviews, t.Reviews)
+	return p
+}
+
+func get[T any](all []T, places []int) (items []T) {
+	for _, at := range places {
+		if at >= 0 && at < len(all) {
+			items = append(items, all[at])
+		}
+	}
+	return items
+}
+
+// Forget drops what no answer shows any more.
+func (p *Payment) Forget() {
+	if p.Past == nil {
+		return
+	}
+	var operations, refunds, disputes, reviews []*[]int
+	for i := range p.Operations {
+		op := &p.Operations[i]
+		if op.Then == nil {
+			continue
+		}
+		then := *op.Then // others may read the one that is there
+		op.Then = &then
+		operations, refunds = append(operations, &then.Operations), append(refunds, &then.Refunds)
+		disputes, reviews = append(disputes, &then.Disputes), append(reviews, &then.Reviews)
+	}
+	if len(operations) == 0 {
+		p.Past = nil
+		return
+	}
+	p.Past = &Past{
+		Operations: keep(p.Past.Operations, operations), Refunds: keep(p.Past.Refunds, refunds),
+		Disputes: keep(p.Past.Disputes, disputes), Reviews: keep(p.Past.Reviews, reviews),
+	}
+}
+
+// keep gives of all what the lists name, and has them name its new places.
+func keep[T any](all []T, lists []*[]int) (kept []T) {
+	moved := make(map[int]int, len(all))
+	for _, list := range lists {
+		var places []int
+		for _, at := range *list {
+			if at < 0 || at >= len(all) {
+				continue
+			}
+			to, ok := moved[at]
+			if !ok {
+				to = len(kept)
+				kept, moved[at] = append(kept, all[at]), to
+			}
+			places = append(places, to)
+		}
+		*list = places
+	}
+	return kept
+}
