@@ -138,9 +138,14 @@ func writeSynced(path string, m message.Message) error {
 	if err != nil {
 		return err
 	}
+	return writeTo(f, m)
+}
+
+// writeTo writes a message into a file, has it on disk, and closes it.
+func writeTo(f *os.File, m message.Message) error {
 	to := &sink{file: f}
 	w := bufio.NewWriterSize(to, 64<<10)
-	err = write(w, m)
+	err := write(w, m)
 	flushed := w.Flush()
 	if to.err != nil { // the message may be fine
 		err = to.err
