@@ -1,7 +1,6 @@
 package console
 
 import (
-	"bytes"
 	"context"
 	"encoding/json"
 	"strings"
@@ -64,10 +63,8 @@ func View(k access.Key) KeyView {
 
 func (c *Console) createKey(f *fiber.Ctx, a *act) error {
 	var n NewKey
-	decoder := json.NewDecoder(bytes.NewReader(f.Request().Body()))
-	decoder.DisallowUnknownFields()
-	if err := decoder.Decode(&n); err != nil {
-		return fiber.NewError(fiber.StatusBadRequest, "the body is not a request for a key")
+	if err := decode(f, &n, "the body is not a request for a key"); err != nil {
+		return err
 	}
 	var ttl time.Duration
 	if n.TTL != "" {

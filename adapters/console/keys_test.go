@@ -89,6 +89,7 @@ func TestKeysThatAreNotMade(t *testing.T) {
 		{"a misspelled field, which would make a key of all scopes", `{"tenant":"default","name":"n","scope":["users:read"]}`, "refused"},
 		{"a wrong type", `{"tenant":"default","name":7}`, "refused"},
 		{"no JSON", `name=n`, "refused"},
+		{"two keys at once", `{"tenant":"default","name":"n"}{"tenant":"default","name":"m"}`, "refused"},
 		{"nothing", ``, "refused"},
 	} {
 		t.Run(row.name, func(t *testing.T) {
