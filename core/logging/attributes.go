@@ -68,7 +68,7 @@ func (c cleaner) attr(a slog.Attr, seen map[string]bool) []slog.Attr {
 	case slog.KindInt64, slog.KindUint64, slog.KindFloat64, slog.KindBool, slog.KindDuration, slog.KindTime:
 		return []slog.Attr{{Key: a.Key, Value: v}}
 	case slog.KindString:
-		return []slog.Attr{slog.String(a.Key, c.shaped(a.Key, v.String(), s))}
+		return []slog.Attr{slog.String(a.Key, c.shaped(v.String(), s))}
 	case slog.KindAny:
 		switch x := v.Any().(type) {
 		case nil:
@@ -76,7 +76,7 @@ func (c cleaner) attr(a slog.Attr, seen map[string]bool) []slog.Attr {
 		case error:
 			return c.failure(a.Key, x, seen)
 		case interface{ String() string }: // a fault.Kind and the like
-			return []slog.Attr{slog.String(a.Key, c.shaped(a.Key, x.String(), s))}
+			return []slog.Attr{slog.String(a.Key, c.shaped(x.String(), s))}
 		case []string:
 			return []slog.Attr{slog.String(a.Key, c.text(strings.Join(x, ", "), textLimit))}
 		}
@@ -85,7 +85,7 @@ func (c cleaner) attr(a slog.Attr, seen map[string]bool) []slog.Attr {
 	return []slog.Attr{slog.String(a.Key, withheld)}
 }
 
-func (c cleaner) shaped(key, text string, s shape) string {
+func (c cleaner) shaped(text string, s shape) string {
 	switch {
 	case s == phrase:
 		return c.text(text, textLimit)
@@ -131,7 +131,7 @@ func (c cleaner) failure(key string, err error, seen map[string]bool) []slog.Att
 	return attrs
 }
 
-func (c cleaner) code(code string) string { return c.shaped("", code, word) }
+func (c cleaner) code(code string) string { return c.shaped(code, word) }
 
 // providerOf is the first provider that an error names.
 func providerOf(err error) string {

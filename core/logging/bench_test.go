@@ -10,8 +10,8 @@ import (
 
 // BenchmarkLine is what a request costs by its line, beside what log/slog takes for it.
 func BenchmarkLine(b *testing.B) {
-	plain := slog.New(slog.NewTextHandler(io.Discard, nil))
-	for name, log := range map[string]*slog.Logger{"cleaned": New(slog.NewTextHandler(io.Discard, nil), "a secret of ours", "another secret").Logger, "as it is": plain} {
+	text := func() slog.Handler { return slog.NewTextHandler(struct{ io.Writer }{io.Discard}, nil) } // it writes its text
+	for name, log := range map[string]*slog.Logger{"cleaned": New(text(), "a secret of ours", "another secret").Logger, "as it is": slog.New(text())} {
 		b.Run(name, func(b *testing.B) {
 			for b.Loop() {
 				log.LogAttrs(context.Background(), slog.LevelInfo, "request", slog.String("method", "POST"), slog.String("route", "/api/payments/:id/refunds"),
