@@ -53,7 +53,7 @@ func (c *caller) connect() error {
 	if c.from != "" {
 		d.LocalAddr = &net.TCPAddr{IP: net.ParseIP(c.from)}
 	}
-	conn, err := d.Dial("tcp", c.address) //nolint:noctx // it has a time of its own
+	conn, err := d.Dial("tcp", c.address)
 	if err != nil {
 		return err
 	}
