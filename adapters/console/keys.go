@@ -13,12 +13,28 @@ import (
 	"patchbay/core/fault"
 )
 
-// NewKey asks for an API key. TTL is a duration such as 720h, empty for none.
+// NewKey asks for an API key, for everything where it has no Scopes. TTL is a duration
+// such as 720h, empty for none.
 type NewKey struct {
-	Name   string   `json:"name"`
-	Tenant string   `json:"tenant"`
-	Scopes []string `json:"scopes,omitempty"`
-	TTL    string   `json:"ttl,omitempty"`
+	Name   string `json:"name"`
+	Tenant string `json:"tenant"`
+	Scopes Scopes `json:"scopes,omitzero"`
+	TTL    string `json:"ttl,omitempty"`
+}
+
+// Scopes are what a key is for. null is none of them: a program that means to name some,
+// and has none, shall not get a key for everything.
+type Scopes []string
+
+// UnmarshalJSON implements json.Unmarshaler.
+func (s *Scopes) UnmarshalJSON(raw []byte) error {
+	list := []string{}
+	err := json.Unmarshal(raw, &list)
+	if list == nil {
+		list = []string{}
+	}
+	*s = list
+	return err
 }
 
 // KeyView is a key as it is shown: neither the secret nor its hash.

@@ -52,6 +52,20 @@ func TestHeadsComeOneAtATime(t *testing.T) {
 	})
 }
 
+func TestNothingIsReadAfterARefusal(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		c, client := pair(t)
+		says(client, "GET / HTTP/1.1\r\n\r\nGET / HTTP/1.1\r\nHost: a\r\n\r\n")
+		if got := head(t, c); got != refusedHead || c.answered() {
+			t.Errorf("%q, and it goes on", got)
+		}
+		if got := head(t, c); got != "" {
+			t.Errorf("%q after it", got)
+		}
+	})
+}
+
 func TestAHeadIsNotReadTwice(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
@@ -163,6 +177,47 @@ func TestBodiesThatAreNotWhole(t *testing.T) {
 					t.Error("another request may follow")
 				}
 			})
+		})
+	}
+}
+
+func TestBodiesHaveABound(t *testing.T) {
+	t.Parallel()
+	for _, row := range []struct{ name, rest string }{
+		{"one that says so", "Content-Length: 5\r\n\r\nhello"},
+		{"one that does not", "Transfer-Encoding: chunked\r\n\r\n2\r\nhe\r\n3\r\nllo\r\n0\r\n\r\n"},
+	} {
+		t.Run(row.name, func(t *testing.T) {
+			t.Parallel()
+			synctest.Test(t, func(t *testing.T) {
+				c, client := pair(t)
+				says(client, "POST / HTTP/1.1\r\nHost: a\r\n"+row.rest)
+				if _, err := c.Read(make([]byte, Defaults.Head)); err != nil || !c.serve(4) {
+					t.Fatal(err)
+				}
+				err := error(c.refusal)
+				if c.refusal == nil {
+					_, err = io.ReadAll(&c.body)
+				}
+				if !errors.Is(err, errBodySize) || c.answered() {
+					t.Errorf("%v, and it goes on", err)
+				}
+			})
+		})
+	}
+}
+
+// A client that waits for its answer hears at once that a line is none.
+func TestLineFeedsAloneAreRefusedAtOnce(t *testing.T) {
+	t.Parallel()
+	for _, text := range []string{"GET / HTTP/1.1\nHost: a\n\n", "GET / HTTP/1.1\r\nHost: a\r\n\n", "\n"} {
+		synctest.Test(t, func(t *testing.T) {
+			c, client := pair(t)
+			says(client, text)
+			begun := time.Now()
+			if head(t, c); c.refusal == nil || c.refusal.Status != 400 || time.Since(begun) != 0 {
+				t.Errorf("%q: %v after %s", text, c.refusal, time.Since(begun))
+			}
 		})
 	}
 }
