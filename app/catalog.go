@@ -45,7 +45,7 @@ var catalog = []entry{
 		}},
 		storage: func(ctx context.Context, p config.Provider, s surroundings) (Storage, error) {
 			store, err := sqlitestore.Open(ctx, sqlitestore.Options{
-				Path: p.Settings.(*config.SQLite).Path, Clock: s.clock, IDs: s.ids,
+				Path: p.Settings.(*config.SQLite).Path, Existing: s.existing, Clock: s.clock, IDs: s.ids,
 			})
 			if err != nil {
 				return Storage{}, err
@@ -63,7 +63,7 @@ var catalog = []entry{
 			}
 			store, err := pgstore.Open(ctx, pgstore.Options{
 				Host: d.Host, Port: uint16(d.Port), Database: d.Database, Username: d.Username, Password: d.Password.Reveal(),
-				TLS: secure, Min: int32(d.Pool.Min), Max: int32(d.Pool.Max), Idle: time.Duration(d.Pool.Idle), Clock: s.clock, IDs: s.ids,
+				TLS: secure, Min: int32(d.Pool.Min), Max: int32(d.Pool.Max), Idle: time.Duration(d.Pool.Idle), Existing: s.existing, Clock: s.clock, IDs: s.ids,
 			})
 			if err != nil {
 				return Storage{}, err
@@ -81,7 +81,7 @@ var catalog = []entry{
 			}
 			store, err := mongostore.Open(ctx, mongostore.Options{
 				Host: d.Host, Port: d.Port, Database: d.Database, Username: d.Username, Password: d.Password.Reveal(),
-				TLS: secure, Min: uint64(d.Pool.Min), Max: uint64(d.Pool.Max), Idle: time.Duration(d.Pool.Idle), Clock: s.clock, IDs: s.ids,
+				TLS: secure, Min: uint64(d.Pool.Min), Max: uint64(d.Pool.Max), Idle: time.Duration(d.Pool.Idle), Existing: s.existing, Clock: s.clock, IDs: s.ids,
 			})
 			if err != nil {
 				return Storage{}, err

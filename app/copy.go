@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"maps"
-	"os"
 	"slices"
 	"strings"
 
@@ -41,9 +40,6 @@ func CopyStorage(ctx context.Context, c *config.Config, from, to string, progres
 	if from == to {
 		return done, fmt.Errorf("%q is copied into itself", from)
 	}
-	if err := exists(source); err != nil {
-		return done, err
-	}
 	done.Secrets = target.DataDir()
 	needed, err := installation.Compare(source.DataDir(), target.DataDir())
 	if err != nil {
@@ -59,13 +55,11 @@ func CopyStorage(ctx context.Context, c *config.Config, from, to string, progres
 		done.Brought = true
 		return installation.Bring(source.DataDir(), target.DataDir())
 	}}
-	for _, one := range []struct {
-		config.Provider
-		side *depot.Side
-	}{{source, &options.From}, {target, &options.To}} {
-		if *one.side, err = openSide(ctx, opened, one.Provider, s); err != nil {
-			return done, err
-		}
+	if options.From, err = openExisting(ctx, opened, source, s); err != nil {
+		return done, err
+	}
+	if options.To, err = openSide(ctx, opened, target, s); err != nil {
+		return done, err
 	}
 	done.Report, err = depot.Copy(ctx, options)
 	done.Missing = !installation.In(target.DataDir())
@@ -80,14 +74,14 @@ func storeNamed(c *config.Config, name string) (config.Provider, error) {
 	return p, nil
 }
 
-// exists wants the file of a store that is to be read: opening would make it.
-func exists(p config.Provider) error {
-	s, file := p.Settings.(*config.SQLite)
-	if !file {
-		return nil
+// openExisting is openSide for a store that is to be read: none is made.
+func openExisting(ctx context.Context, opened *closers, p config.Provider, s surroundings) (depot.Side, error) {
+	s.existing = true
+	side, err := openSide(ctx, opened, p, s)
+	if noStore(err) {
+		err = missing(p)
 	}
-	_, err := os.Stat(s.Path)
-	return err
+	return side, err
 }
 
 // openSide opens a store as it is, without a policy: what fails ends the work, which

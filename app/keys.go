@@ -5,10 +5,7 @@ import (
 
 	"patchbay/config"
 	"patchbay/core/access"
-	"patchbay/core/logging"
 )
-
-var discard = logging.Discard()
 
 // WithKeys opens the store for managing API keys while no gateway runs on it.
 func WithKeys(ctx context.Context, c *config.Config, manage func(*access.Service) error) error {

@@ -15,11 +15,11 @@ import (
 
 	"patchbay/adapters/failover"
 	"patchbay/adapters/mail/catchermail"
+	"patchbay/adapters/mail/rfc5322"
 	"patchbay/adapters/metrics"
 	"patchbay/adapters/payments/mockpay"
 	"patchbay/adapters/render"
 	"patchbay/adapters/sys"
-	"patchbay/adapters/webhooks/stripehook"
 	"patchbay/app/installation"
 	"patchbay/config"
 	"patchbay/core/access"
@@ -40,9 +40,9 @@ import (
 // modules is the whole gateway. What is started first is stopped last: the
 // store outlives the workers, and they the listeners.
 var modules = fx.Options(
-	fx.Provide(newSurroundings, openServed, newAccess, newGateways, newMailers, newHook,
+	fx.Provide(newSurroundings, openServed, newAccess, newGateways, newMailers, newHooks,
 		newAccounts, newCheckout, newMailroom, newInbox, newDirectory, newRetention, newFeed, newPrivacy, newAPI, newConsole),
-	fx.Invoke(announce, requireKey, runWorkers, listen),
+	fx.Invoke(announce, requireKey, showBacklog, runWorkers, listen),
 )
 
 // surroundings is what adapters are made with.
@@ -58,19 +58,25 @@ type surroundings struct {
 	journal  ports.Journal
 	wake     func() // the worker that delivers the mock's webhooks
 	looking  bool   // stores are not used, only looked at
+	existing bool   // no store is made
 	restored *restored
 }
 
+// newSurroundings is for a gateway, which makes what is not there yet.
 func newSurroundings(c *config.Config, log logging.Log) (surroundings, error) {
 	secrets, err := installation.Open(c.DataDir())
 	if err != nil {
 		return surroundings{}, err
 	}
+	return surround(c, log, secrets), nil
+}
+
+func surround(c *config.Config, log logging.Log, secrets installation.Secrets) surroundings {
 	ids := sys.IDs{}
 	return surroundings{
 		clock: sys.Clock{}, ids: ids, log: log.Logger, outages: log.Outages, metrics: metrics.New(), secrets: secrets, owner: ids.New("own"), base: new(atomic.Pointer[string]),
 		restored: newRestored(c, log.Logger),
-	}, nil
+	}
 }
 
 // endpoint is where the mock sends its webhooks.
@@ -155,10 +161,11 @@ func newGateways(c *config.Config, store Storage, under *underway, s surrounding
 	if len(mocks) == 0 {
 		return bare, gateways, mockWorker{}, nil
 	}
-	worker.Handle = func(ctx context.Context, claim ports.Claim) {
+	worker.Handle = func(ctx context.Context, claim ports.Claim) error {
 		if mock, ok := mocks[claim.Tenant]; ok {
-			mock.HandleWebhook(ctx, claim)
+			return mock.HandleWebhook(ctx, claim)
 		}
+		return nil
 	}
 	return bare, gateways, mockWorker{worker}, nil
 }
@@ -188,18 +195,6 @@ func newMailers(c *config.Config, under *underway, s surroundings) (posts, []por
 	return bare, mailers, nil
 }
 
-func newHook(c *config.Config, s surroundings) (*stripehook.Hook, error) {
-	var accounts []stripehook.Account
-	for _, name := range c.Payments.Providers {
-		secrets := s.webhookSecrets(c.Provider[name])
-		if len(secrets) == 0 {
-			s.log.Warn("provider has no webhook_secrets: what its buyers do is not heard of", "provider", name)
-		}
-		accounts = append(accounts, stripehook.Account{Provider: name, Secrets: secrets})
-	}
-	return stripehook.New(s.clock, accounts...)
-}
-
 // newAccounts learns which accounts the configured names mean.
 func newAccounts(c *config.Config, store Storage, gateways []ports.PaymentGateway, s surroundings) *checkout.KnownAccounts {
 	digests := make(map[string]string)
@@ -209,17 +204,17 @@ func newAccounts(c *config.Config, store Storage, gateways []ports.PaymentGatewa
 	return checkout.NewAccounts(store.Journal, gateways, digests, s.clock, s.log)
 }
 
-func newCheckout(c *config.Config, store Storage, gateways []ports.PaymentGateway, known *checkout.KnownAccounts, hook *stripehook.Hook,
+func newCheckout(c *config.Config, store Storage, gateways []ports.PaymentGateway, known *checkout.KnownAccounts, h hooks,
 	s surroundings,
 ) *checkout.Service {
 	return checkout.New(checkout.Options{
-		Journal: store.Journal, Gateways: gateways, Accounts: known, Events: hook, Clock: s.clock, IDs: s.ids,
+		Journal: store.Journal, Gateways: gateways, Accounts: known, Events: h.stripe, Clock: s.clock, IDs: s.ids,
 		Currencies: c.Payments.Currencies, Secret: s.secrets.For("payment keys"), Owner: s.owner, Log: s.log,
 		Reviewed: s.metrics.Reviewed, Restored: s.restored.since,
 	})
 }
 
-func newMailroom(c *config.Config, store Storage, mailers []ports.Mailer, s surroundings) (*mailroom.Service, error) {
+func newMailroom(c *config.Config, store Storage, mailers []ports.Mailer, h hooks, s surroundings) (*mailroom.Service, error) {
 	from, err := message.ParseAddress(c.Mail.From)
 	if err != nil {
 		return nil, fmt.Errorf("mail.from: %w", err)
@@ -227,20 +222,25 @@ func newMailroom(c *config.Config, store Storage, mailers []ports.Mailer, s surr
 	return mailroom.New(mailroom.Options{
 		Journal: store.Journal, Mailers: mailers, Text: render.Text{}, Clock: s.clock, IDs: s.ids,
 		From: from, Promise: c.Mail.Delivery, Retention: time.Duration(c.Storage.Retention), Owner: s.owner, Log: s.log,
-		Names: s.messageNames(), Restored: s.restored.since,
+		Names: s.messageNames(), Events: h.mail, Mailbox: rfc5322.ASCII, Unmarked: access.DefaultTenant,
+		Told: s.metrics.Told, Restored: s.restored.since,
 	}), nil
 }
 
-func newInbox(c *config.Config, store Storage, hook *stripehook.Hook, pay *checkout.Service, s surroundings) *inbox.Service {
+func newInbox(c *config.Config, store Storage, h hooks, pay *checkout.Service, mail *mailroom.Service, s surroundings) *inbox.Service {
 	return inbox.New(inbox.Options{
-		Journal: store.Journal, Accounts: c.Payments.Providers, Clock: s.clock, Owner: s.owner, Log: s.log,
-		Routes: map[string]inbox.Route{"stripe": {Verifier: hook, Apply: pay.ApplyWebhook, Subject: pay.Subject}},
+		Journal: store.Journal, Accounts: h.accounts, Clock: s.clock, Owner: s.owner, Log: s.log,
+		Routes: h.routes(pay, mail),
 	})
 }
 
 func newDirectory(store Storage, f fallback, s surroundings) *directory.Service {
 	return directory.New(store.Users, f.standby, s.clock, s.ids)
 }
+
+// setbacksKept is how long it is kept that a record could not be handled, once it is not set
+// aside any more.
+const setbacksKept = 30 * 24 * time.Hour
 
 // newRetention says how long what goes as a whole is kept.
 func newRetention(c *config.Config, store Storage, in *inbox.Service, s surroundings) *retention.Service {
@@ -251,6 +251,7 @@ func newRetention(c *config.Config, store Storage, in *inbox.Service, s surround
 	if age := time.Duration(c.Storage.Retention); age > 0 {
 		rules = append(rules, retention.Rule{What: "webhooks", Age: age, Purge: in.Purge})
 	}
+	rules = append(rules, retention.Rule{What: "setbacks", Age: setbacksKept, Purge: queue.Setbacks{Journal: store.Journal}.Purge})
 	return &retention.Service{Rules: rules, Clock: s.clock, Log: s.log}
 }
 

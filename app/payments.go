@@ -12,10 +12,10 @@ import (
 // provider is asked.
 func WithPayments(ctx context.Context, c *config.Config, manage func(*checkout.Service, *access.Service) error) error {
 	return alone(ctx, c, func(store Storage, f fallback, s surroundings) error {
-		hook, err := newHook(c, s)
+		h, err := newHooks(c, s)
 		if err != nil {
 			return err
 		}
-		return manage(newCheckout(c, store, nil, newAccounts(c, store, nil, s), hook, s), newAccess(store, f, s))
+		return manage(newCheckout(c, store, nil, newAccounts(c, store, nil, s), h, s), newAccess(store, f, s))
 	})
 }

@@ -12,7 +12,7 @@ import (
 )
 
 // newPrivacy says where data of persons is, in the order in which it is looked for: a
-// message goes from the spool to the store, and an event is told by its payment.
+// message goes from the spool to the store, and an event is told by its payment or message.
 func newPrivacy(f fallback, mail *mailroom.Service, pay *checkout.Service, hooks *inbox.Service, people *directory.Service) *privacy.Service {
 	var places []privacy.Place
 	if f.spool != nil {
@@ -29,15 +29,15 @@ func newPrivacy(f fallback, mail *mailroom.Service, pay *checkout.Service, hooks
 // Nothing is sent and no provider is asked.
 func WithPrivacy(ctx context.Context, c *config.Config, manage func(*privacy.Service) error) error {
 	return alone(ctx, c, func(store Storage, f fallback, s surroundings) error {
-		mail, err := newMailroom(c, store, nil, s)
+		h, err := newHooks(c, s)
 		if err != nil {
 			return err
 		}
-		hook, err := newHook(c, s)
+		mail, err := newMailroom(c, store, nil, h, s)
 		if err != nil {
 			return err
 		}
-		pay := newCheckout(c, store, nil, newAccounts(c, store, nil, s), hook, s)
-		return manage(newPrivacy(f, mail, pay, newInbox(c, store, hook, pay, s), newDirectory(store, f, s)))
+		pay := newCheckout(c, store, nil, newAccounts(c, store, nil, s), h, s)
+		return manage(newPrivacy(f, mail, pay, newInbox(c, store, h, pay, mail, s), newDirectory(store, f, s)))
 	})
 }

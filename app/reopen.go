@@ -19,13 +19,10 @@ func ReopenStorage(ctx context.Context, c *config.Config, name string, force boo
 	if err != nil {
 		return "", err
 	}
-	if err := exists(p); err != nil {
-		return "", err
-	}
 	s := surroundings{clock: sys.Clock{}, ids: sys.IDs{}, log: discard.Logger, outages: discard.Outages, looking: true}
 	opened := new(closers)
 	defer func() { err = errors.Join(err, opened.close(ctx)) }()
-	store, err := openSide(ctx, opened, p, s)
+	store, err := openExisting(ctx, opened, p, s)
 	if err != nil {
 		return "", err
 	}
@@ -33,9 +30,10 @@ func ReopenStorage(ctx context.Context, c *config.Config, name string, force boo
 		return "", err
 	}
 	copied := depot.Side{Name: moved}
-	if to, there := c.Stores[moved]; there && exists(to) == nil {
+	if to, there := c.Stores[moved]; there {
+		s.existing = true
 		side, err := openSide(ctx, opened, to, s)
-		if err != nil && !force {
+		if err != nil && !noStore(err) && !force {
 			return moved, err
 		}
 		if err == nil {

@@ -65,7 +65,10 @@ func (f *fallback) open(ctx context.Context, l fx.Lifecycle, c *config.Config, s
 	if path == "" {
 		return store, nil
 	}
-	held, err := sqlitestore.Open(ctx, sqlitestore.Options{Path: path, Clock: s.clock, IDs: s.ids})
+	held, err := sqlitestore.Open(ctx, sqlitestore.Options{Path: path, Existing: s.existing, Clock: s.clock, IDs: s.ids})
+	if noStore(err) {
+		return store, nil // nothing was ever held
+	}
 	if err != nil {
 		return Storage{}, fmt.Errorf("storage.spool: %w", err)
 	}
@@ -145,6 +148,9 @@ func (f *fallback) openStandby(ctx context.Context, l fx.Lifecycle, c *config.Co
 	if fault.Is(err, fault.Unavailable) && bounded != nil {
 		err = nil // it is looked for, and the log says so
 	}
+	if noStore(err) {
+		return nil // it was never fed
+	}
 	if err != nil {
 		return err
 	}
@@ -177,18 +183,19 @@ func (f fallback) show(s surroundings) {
 	}
 }
 
-// runs lists what the fallback does all the time.
-func (f fallback) runs() (all []func(context.Context)) {
-	for _, s := range []*failover.Storage{f.bounded, f.mirror} {
+// runs is what the fallback does all the time, by what that is.
+func (f fallback) runs() map[string]func(context.Context) {
+	all := make(map[string]func(context.Context))
+	for what, s := range map[string]*failover.Storage{"watch over the database": f.bounded, "watch over the standby": f.mirror} {
 		if s != nil {
-			all = append(all, s.Watch)
+			all[what] = s.Watch
 		}
 	}
 	if f.standby != nil {
-		all = append(all, f.standby.Run)
+		all["standby"] = f.standby.Run
 	}
 	if f.spool != nil {
-		all = append(all, f.spool.Run)
+		all["spool"] = f.spool.Run
 	}
 	return all
 }
@@ -213,59 +220,23 @@ func (f fallback) status(ctx context.Context, c *config.Config, store Storage) c
 		return one
 	}
 	view := console.Storage{Store: state(c.Provider[c.Storage.Provider], store.Journal.Ping(ctx))}
+	if name := c.Storage.Standby; name != "" && f.standby == nil {
+		view.Standby = &console.Standby{Store: state(c.Provider[name], errNotMade)}
+	}
 	if f.standby != nil {
 		asOf, err := f.standby.AsOf()
 		one := console.Standby{Store: state(c.Provider[c.Storage.Standby], err), AsOf: asOf}
 		view.Standby = &one
 	}
+	if path := c.Spool(); path != "" && f.spool == nil { // nothing was ever held
+		view.Spool = &console.Spool{Path: path}
+	}
 	if f.spool != nil {
 		st := f.spool.Status()
 		view.Spool = &console.Spool{Path: c.Spool(), Held: st.Held, Oldest: st.Oldest, Refused: st.Refused}
 	}
+	view.SetAside = setbacksOf(store, f).view(ctx)
 	return view
-}
-
-// StorageStatus describes the store, and what is held for it, while no gateway
-// runs.
-func StorageStatus(ctx context.Context, c *config.Config) (console.Storage, error) {
-	var view console.Storage
-	err := look(ctx, c, func(store Storage, f fallback, _ surroundings) error {
-		view = f.status(ctx, c, store)
-		return nil
-	})
-	return view, err
-}
-
-// work is done while no gateway runs.
-type work func(Storage, fallback, surroundings) error
-
-// alone opens the store and what stands in for it for one piece of work, while no
-// gateway runs on it.
-func alone(ctx context.Context, c *config.Config, do work) error {
-	s, err := newSurroundings(c, discard)
-	if err != nil {
-		return err
-	}
-	return s.alone(ctx, c, do)
-}
-
-// look is alone for work that changes nothing: the store is not in use by it.
-func look(ctx context.Context, c *config.Config, do work) error {
-	s, err := newSurroundings(c, discard)
-	if err != nil {
-		return err
-	}
-	s.looking = true
-	return s.alone(ctx, c, do)
-}
-
-func (s surroundings) alone(ctx context.Context, c *config.Config, do work) error {
-	l := new(closers)
-	store, f, err := openStorage(l, c, s)
-	if err == nil {
-		err = do(store, f, s)
-	}
-	return errors.Join(err, l.close(ctx))
 }
 
 // closers is a lifecycle without a start: the command that opened it closes it.

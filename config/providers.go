@@ -1,6 +1,10 @@
 package config
 
 import (
+	"crypto/ecdsa"
+	"crypto/elliptic"
+	"crypto/x509"
+	"encoding/base64"
 	"fmt"
 	"maps"
 	"net"
@@ -27,13 +31,32 @@ func (s *Stripe) Test() bool { return strings.Contains(s.SecretKey.Reveal(), "_t
 
 // Signs is what settings do whose provider signs its webhooks: Webhooks are the
 // secrets, any of which may have signed one.
-type Signs interface{ Webhooks() []Secret }
+type Signs interface {
+	Webhooks() []Secret
+	setting() string // that they are written in
+}
 
 // Webhooks implements Signs.
 func (s *Stripe) Webhooks() []Secret { return s.WebhookSecrets }
+func (*Stripe) setting() string      { return "webhook_secrets" }
 
 // Webhooks implements Signs.
 func (m *Mock) Webhooks() []Secret { return m.WebhookSecrets }
+func (*Mock) setting() string      { return "webhook_secrets" }
+
+// Webhooks implements Signs: a key that verifies stands for the one that signs.
+func (s *SendGrid) Webhooks() []Secret {
+	keys := make([]Secret, len(s.WebhookPublicKeys))
+	for i, key := range s.WebhookPublicKeys {
+		keys[i] = NewSecret(key)
+	}
+	return keys
+}
+func (*SendGrid) setting() string { return "webhook_public_keys" }
+
+// Webhooks implements Signs.
+func (m *Mailgun) Webhooks() []Secret { return m.WebhookSigningKeys }
+func (*Mailgun) setting() string      { return "webhook_signing_keys" }
 
 // Identifies is what settings do that tell which account at a provider is meant:
 // the same Credential always means the same one. It is a secret.
@@ -46,15 +69,17 @@ func (s *Stripe) Credential() string {
 
 // SendGrid is a mail provider of type sendgrid.
 type SendGrid struct {
-	APIKey  Secret `config:"api_key"`
-	BaseURL string `config:"base_url"`
+	APIKey            Secret   `config:"api_key"`
+	WebhookPublicKeys []string `config:"webhook_public_keys"` // base64; several while one takes the other's place
+	BaseURL           string   `config:"base_url"`
 }
 
 // Mailgun is a mail provider of type mailgun.
 type Mailgun struct {
-	Domain  string `config:"domain"`
-	APIKey  Secret `config:"api_key"`
-	BaseURL string `config:"base_url"`
+	Domain             string   `config:"domain"`
+	APIKey             Secret   `config:"api_key"`
+	WebhookSigningKeys []Secret `config:"webhook_signing_keys"` // several while one takes the other's place
+	BaseURL            string   `config:"base_url"`
 }
 
 var stripeAccount = regexp.MustCompile(`^acct_[A-Za-z0-9]+$`)
@@ -75,7 +100,22 @@ func (s *SendGrid) Check() (path, text string) {
 	if s.APIKey.Reveal() == "" {
 		return "api_key", "must be written"
 	}
+	for i, key := range s.WebhookPublicKeys {
+		if !publicKey(key) {
+			return fmt.Sprintf("webhook_public_keys[%d]", i), "must be the public key that SendGrid shows: base64 of a key for ECDSA on P-256"
+		}
+	}
 	return "base_url", checkBaseURL(s.BaseURL)
+}
+
+func publicKey(text string) bool {
+	der, err := base64.StdEncoding.DecodeString(text)
+	if err != nil {
+		return false
+	}
+	parsed, err := x509.ParsePKIXPublicKey(der)
+	key, ok := parsed.(*ecdsa.PublicKey)
+	return err == nil && ok && key.Curve == elliptic.P256()
 }
 
 var domain = regexp.MustCompile(`^[A-Za-z0-9.-]+$`)
@@ -115,7 +155,7 @@ func (s *source) checkWebhooks(c *Config) {
 		}
 		for i, secret := range signs.Webhooks() {
 			if other, taken := owner[secret.Reveal()]; taken && other != name {
-				s.mistake(fmt.Sprintf("providers.%s.webhook_secrets[%d]", name, i),
+				s.mistake(fmt.Sprintf("providers.%s.%s[%d]", name, signs.setting(), i),
 					"is a secret of %q too: an event must speak for one account", other)
 			}
 			owner[secret.Reveal()] = name

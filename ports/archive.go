@@ -133,6 +133,10 @@ func (e Entry) Digest() (d Digest) {
 		if len(r.Content) > 0 {
 			c.bytes(r.Content)
 		}
+		if r.Index.Flag != "" {
+			c.texts("flag", r.Index.Flag)
+			c.times(r.Index.Flagged)
+		}
 	case e.User != nil:
 		u := e.User
 		c.texts("user", u.Key.Scoped, u.Key.Fingerprint, strconv.FormatBool(u.Deleted))

@@ -80,11 +80,26 @@ func Attachable(parent *Record, children []*Record) error {
 	return nil
 }
 
-// Index is what records can be listed by.
+// Index is what records can be listed and counted by.
 type Index struct {
 	Status   string
 	Customer string
 	Created  time.Time // microseconds are kept
+	// Flag is what somebody may have to look after, in a word; empty, as for most
+	// records, where it is nothing. Flagged is since when, in microseconds.
+	Flag    string
+	Flagged time.Time
+}
+
+// Set names records of all tenants that Count counts: those that wait in a Queue, or those
+// of a Kind that have a Flag.
+type Set struct{ Queue, Kind, Flag string }
+
+// Count is how many records there are in a Set. First is the earliest
+// Due in a queue, the earliest Flagged under a flag; zero where there is no record.
+type Count struct {
+	N     int
+	First time.Time
 }
 
 // Claim is a record taken from a queue under a lease.
@@ -182,6 +197,10 @@ type Journal interface {
 	// n, and returns how many. A store that writes a record and its children at once
 	// has none.
 	Sweep(ctx context.Context, before time.Time, n int) (int, error)
+
+	// Count counts each of the sets, up to a limit, by its index: it reads no record. The
+	// result has an entry a set. First is exact also where N is the limit.
+	Count(ctx context.Context, limit int, sets ...Set) ([]Count, error)
 
 	// Ping reports whether the store can be written to.
 	Ping(ctx context.Context) error

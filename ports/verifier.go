@@ -2,6 +2,7 @@ package ports
 
 import (
 	"patchbay/core/event"
+	"patchbay/core/message"
 	"patchbay/core/payment"
 )
 
@@ -32,4 +33,13 @@ type PaymentReader interface {
 	// about it. ok is false for a type of event that is not about a payment.
 	// Invalid: the event's object cannot be read.
 	Payment(e event.Webhook) (i payment.Intent, ok bool, err error)
+}
+
+// MailReader reads what a verified event says of a message.
+type MailReader interface {
+	// News returns what an event tells of a message, whoever's it is: it may have come
+	// to the provider by another way than through Patchbay, and has no id of ours then. ok
+	// is false for a type of event that is not about a message, and for one that there was
+	// not when this was written. Invalid: the event's object cannot be read.
+	News(e event.Webhook) (n message.News, ok bool, err error)
 }

@@ -1,18 +1,17 @@
-// Package console is the admin listener: pages and calls for the person who
-// runs the gateway. It asks for no key, so it listens on loopback only, and
-// refuses requests that a foreign web page makes a browser send.
+// Package console is the admin listener: pages and calls for the operator, who
+// runs the gateway and can read the secrets of its installation. It listens on
+// loopback, which every program and every browser on the machine can reach: that alone
+// lets nobody do anything. Commands send a secret, and a browser is signed in by a link that is
+// good for one time.
 package console
 
 import (
+	"cmp"
 	"context"
-	_ "embed"
 	"errors"
-	"html/template"
 	"log/slog"
 	"net"
 	"net/http"
-	"net/url"
-	"strings"
 	"time"
 
 	"github.com/gofiber/fiber/v2"
@@ -23,6 +22,7 @@ import (
 	"patchbay/core/access"
 	"patchbay/core/checkout"
 	"patchbay/core/fault"
+	"patchbay/core/logging"
 	"patchbay/core/message"
 	"patchbay/core/payment"
 	"patchbay/core/privacy"
@@ -45,14 +45,19 @@ type Book interface {
 
 // Options is what a Console needs. Mailbox and Book are nil where there is none.
 type Options struct {
-	Access   *access.Service
-	Privacy  *privacy.Service
-	Payments *checkout.Service
-	Mailbox  Mailbox
-	Book     Book
-	API      string // the base URL of the API, for links
-	Storage  func(ctx context.Context) Storage
-	Metrics  http.Handler
+	Identity Identity
+	// KeysRequired: callers of the API need a key, so caught mail is not for everybody on
+	// the machine.
+	KeysRequired bool
+	Access       *access.Service
+	Privacy      *privacy.Service
+	Payments     *checkout.Service
+	Mailbox      Mailbox
+	Book         Book
+	API          string // the base URL of the API, for links
+	Storage      func(ctx context.Context) Storage
+	PutBack      func(ctx context.Context, record string) error
+	Metrics      http.Handler
 	// Backup takes a snapshot of the store, nil where it cannot.
 	Backup func(ctx context.Context) (ports.Snapshot, error)
 	Log    *slog.Logger
@@ -64,44 +69,71 @@ type Console struct {
 	app     *fiber.App
 	running context.Context // until Shutdown
 	stop    context.CancelFunc
+
+	links, sessions tokens           // of browsers
+	refusals        logging.Repeated // of credentials
 }
 
-//go:embed pages.html
-var pages string
-
-var templates = template.Must(template.New("pages").Parse(pages))
-
-const (
-	listed      = 200 // messages on the page
-	connections = 64  // at once: one person, and what scrapes the metrics
-)
+const connections = 64 // at once: one person, and what scrapes the metrics
 
 // New makes a Console; it does not listen yet.
 func New(o Options) *Console {
-	c := &Console{Options: o}
+	o.Log = cmp.Or(o.Log, slog.New(slog.DiscardHandler))
+	c := &Console{
+		Options:  o,
+		links:    tokens{life: linkLife, most: openLinks},
+		sessions: tokens{life: sessionLife, most: openSessions},
+		refusals: logging.Repeated{Log: o.Log, Level: slog.LevelWarn, Text: "credential is refused"},
+	}
 	c.running, c.stop = context.WithCancel(context.Background())
 	c.app = fiber.New(fiber.Config{
-		DisableStartupMessage: true, WriteTimeout: 35 * time.Second, BodyLimit: 64 << 10, ErrorHandler: fail,
+		DisableStartupMessage: true, WriteTimeout: 35 * time.Second, BodyLimit: 64 << 10, ErrorHandler: c.fail,
 	})
 	c.app.Server().CloseOnShutdown = true
 	wire.Wrap(c.app.Server(), wire.Defaults.Head, c.answerUnread)
-	c.app.Use(guard)
+	c.routes()
+	return c
+}
+
+// routes are of two kinds: what is read by everybody on this machine, and below that what
+// is for operators.
+func (c *Console) routes() {
+	c.app.Use(c.guard)
+	c.app.Get("/healthz", func(f *fiber.Ctx) error { return f.JSON(fiber.Map{"status": "ok"}) })
+	c.app.Get("/metrics", adaptor.HTTPHandler(c.Metrics))
+	c.app.Get(ProofPath, c.prove)
+	c.app.Get("/mock/charges", c.charges)
+	if !c.KeysRequired {
+		c.mailPages()
+	}
+	c.app.Get("/", func(f *fiber.Ctx) error {
+		if f.Query(signInOnce) != "" {
+			return c.signIn(f)
+		}
+		return f.Next()
+	})
+
+	c.app.Use(c.operatorsOnly)
 	c.app.Get("/", c.index)
-	c.app.Get("/healthz", func(c *fiber.Ctx) error { return c.JSON(fiber.Map{"status": "ok"}) })
+	if c.KeysRequired {
+		c.mailPages()
+	}
+	c.handle(fiber.MethodPost, "/admin/links", "console.link", c.makeLink)
+	c.handle(fiber.MethodGet, "/admin/storage", "storage.status", c.storage)
+	c.handle(fiber.MethodPost, "/admin/storage/put-back", "record.put_back", c.putBack)
+	c.handle(fiber.MethodGet, "/admin/storage/backup", "storage.backup", c.backup)
+	c.handle(fiber.MethodPost, "/admin/data/export", "data.export", c.exportData)
+	c.handle(fiber.MethodPost, "/admin/data/erase", "data.erase", c.eraseData)
+	c.handle(fiber.MethodGet, "/admin/payments/review", "payment.review", c.listReviews)
+	c.handle(fiber.MethodPost, "/admin/payments/:id/resolve", "payment.resolve", c.resolvePayment)
+	c.handle(fiber.MethodGet, "/admin/keys", "key.list", c.listKeys)
+	c.handle(fiber.MethodPost, "/admin/keys", "key.create", c.createKey)
+	c.handle(fiber.MethodDelete, "/admin/keys/:id", "key.revoke", c.revokeKey)
+}
+
+func (c *Console) mailPages() {
 	c.app.Get("/catcher", c.mailbox)
 	c.app.Get("/catcher/:name", c.mail)
-	c.app.Get("/mock/charges", c.charges)
-	c.app.Get("/metrics", adaptor.HTTPHandler(o.Metrics))
-	c.app.Get("/admin/storage", c.storage)
-	c.app.Post("/admin/data/export", c.exportData)
-	c.app.Post("/admin/data/erase", c.eraseData)
-	c.app.Get("/admin/payments/review", c.listReviews)
-	c.app.Post("/admin/payments/:id/resolve", c.resolvePayment)
-	c.app.Get("/admin/storage/backup", c.backup)
-	c.app.Get("/admin/keys", c.listKeys)
-	c.app.Post("/admin/keys", c.createKey)
-	c.app.Delete("/admin/keys/:id", c.revokeKey)
-	return c
 }
 
 // Serve answers requests on a listener until Shutdown.
@@ -109,11 +141,14 @@ func (c *Console) Serve(l net.Listener) error {
 	return c.app.Listener(wire.Listen(l, wire.Options{Limits: wire.Defaults, Max: connections, Log: c.Log}))
 }
 
-// answerUnread answers a request that could not be read.
+// answerUnread answers a request that could not be read, or over which a handler panicked.
 func (c *Console) answerUnread(ctx *fasthttp.RequestCtx, reason *wire.Refusal) {
 	f := c.app.AcquireCtx(ctx)
 	defer c.app.ReleaseCtx(f)
-	_ = fail(f, fiber.NewError(reason.Status, reason.Message)) // it writes to memory
+	if reason.Err != nil {
+		c.Log.Error("request to the admin listener failed", "error", reason.Err)
+	}
+	_ = c.fail(f, fiber.NewError(reason.Status, reason.Message)) // it writes to memory
 }
 
 // Shutdown waits for the requests under way until ctx ends. What takes long, and can
@@ -123,42 +158,32 @@ func (c *Console) Shutdown(ctx context.Context) error {
 	return c.app.ShutdownWithContext(ctx)
 }
 
-// guard refuses requests under another host's name (DNS rebinding) and from
-// another site's pages (cross-site requests).
-func guard(c *fiber.Ctx) error {
-	// Not c.Hostname(), which takes X-Forwarded-Host for it: a page can send that.
-	host := string(c.Context().Host())
-	if !local(host) {
-		return fiber.NewError(fiber.StatusForbidden, "the admin listener answers only to loopback names")
-	}
-	if origin := c.Get(fiber.HeaderOrigin); origin != "" {
-		u, err := url.Parse(origin)
-		if err != nil || u.Host != host {
-			return fiber.NewError(fiber.StatusForbidden, "the admin listener takes no requests from other sites")
+// fail answers errors in the shape of the API, but for a person who is not signed in.
+func (c *Console) fail(f *fiber.Ctx, err error) error {
+	var r *refusal
+	if errors.As(err, &r) {
+		c.tell(f, r)
+		if f.Status(r.status); r.status == fiber.StatusUnauthorized && f.Accepts(fiber.MIMEApplicationJSON, fiber.MIMETextHTML) == fiber.MIMETextHTML {
+			return render(f, "sign-in", map[string]any{"Why": r.text, "Options": c.Options})
 		}
 	}
-	c.Set(fiber.HeaderXContentTypeOptions, "nosniff")
-	c.Set(fiber.HeaderXFrameOptions, "DENY")
-	c.Set(fiber.HeaderCacheControl, "no-store")
-	c.Set(fiber.HeaderContentSecurityPolicy, "default-src 'none'; style-src 'unsafe-inline'")
-	return c.Next()
-}
-
-func local(host string) bool {
-	name, _, err := net.SplitHostPort(host)
-	if err != nil {
-		name = host
+	status, code, text := answerTo(err)
+	kind := "validation_error"
+	if status >= fiber.StatusInternalServerError {
+		kind = "api_error"
 	}
-	ip := net.ParseIP(strings.Trim(name, "[]"))
-	return name == "localhost" || ip != nil && ip.IsLoopback()
+	return f.Status(status).JSON(fiber.Map{"error": fiber.Map{"type": kind, "code": code, "message": text}})
 }
 
-// fail answers errors in the shape of the API.
-func fail(c *fiber.Ctx, err error) error {
-	status, code, text := fiber.StatusInternalServerError, "internal", "the gateway made a mistake"
+// answerTo is what is answered to an error.
+func answerTo(err error) (status int, code, text string) {
+	status, code, text = fiber.StatusInternalServerError, "internal", "the gateway made a mistake"
+	var r *refusal
 	var theirs *fiber.Error
 	var ours *fault.Error
 	switch {
+	case errors.As(err, &r):
+		status, code, text = r.status, r.code, r.text
 	case errors.As(err, &theirs):
 		status, code, text = theirs.Code, "refused", theirs.Message
 	case errors.As(err, &ours) && ours.Kind == fault.NotFound:
@@ -172,11 +197,7 @@ func fail(c *fiber.Ctx, err error) error {
 			text = "it cannot be done at present"
 		}
 	}
-	kind := "validation_error"
-	if status >= fiber.StatusInternalServerError {
-		kind = "api_error"
-	}
-	return c.Status(status).JSON(fiber.Map{"error": fiber.Map{"type": kind, "code": code, "message": text}})
+	return status, code, text
 }
 
 func statusOf(k fault.Kind) int {
@@ -188,69 +209,4 @@ func statusOf(k fault.Kind) int {
 	default:
 		return fiber.StatusServiceUnavailable
 	}
-}
-
-func render(c *fiber.Ctx, name string, data any) error {
-	c.Set(fiber.HeaderContentType, fiber.MIMETextHTMLCharsetUTF8)
-	return templates.ExecuteTemplate(c, name, data)
-}
-
-func (c *Console) index(f *fiber.Ctx) error {
-	return render(f, "index", c.Options)
-}
-
-func (c *Console) mailbox(f *fiber.Ctx) error {
-	if c.Mailbox == nil {
-		return fiber.NewError(fiber.StatusNotFound, "no mail catcher is configured")
-	}
-	caught, err := c.Mailbox.List(listed)
-	if err != nil {
-		return err
-	}
-	return render(f, "catcher", map[string]any{"Messages": caught, "Limit": listed})
-}
-
-// mail shows a message as plain text: what it holds must not run here.
-func (c *Console) mail(f *fiber.Ctx) error {
-	if c.Mailbox == nil {
-		return fiber.NewError(fiber.StatusNotFound, "no mail catcher is configured")
-	}
-	raw, err := c.Mailbox.Read(strings.Clone(f.Params("name")))
-	if err != nil {
-		return err
-	}
-	f.Set(fiber.HeaderContentType, fiber.MIMETextPlainCharsetUTF8)
-	return f.Send(raw)
-}
-
-// charge is an entry of the mock's book.
-type charge struct {
-	Provider  string            `json:"provider"`
-	Reference string            `json:"reference"`
-	Key       string            `json:"key"`
-	Amount    int64             `json:"amount"`
-	Currency  string            `json:"currency"`
-	Status    string            `json:"status"`
-	Captured  int64             `json:"captured"`
-	Refunded  int64             `json:"refunded"`
-	Metadata  map[string]string `json:"metadata"`
-	CreatedAt time.Time         `json:"createdAt"`
-}
-
-func (c *Console) charges(f *fiber.Ctx) error {
-	if c.Book == nil {
-		return fiber.NewError(fiber.StatusNotFound, "no mock payment provider is configured")
-	}
-	page, err := c.Book.Book(context.Background(), strings.Clone(f.Query("cursor")), 100)
-	if err != nil {
-		return err
-	}
-	data := make([]charge, len(page.Entries))
-	for i, e := range page.Entries {
-		data[i] = charge{
-			Provider: e.Provider, Reference: e.Reference, Key: e.Key, Amount: e.Amount, Currency: string(e.Currency),
-			Status: string(e.Status), Captured: e.Captured, Refunded: e.Refunded, Metadata: e.Metadata, CreatedAt: e.CreatedAt,
-		}
-	}
-	return f.JSON(fiber.Map{"data": data, "nextCursor": page.Next})
 }

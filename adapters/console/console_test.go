@@ -7,11 +7,13 @@ import (
 	"fmt"
 	"html"
 	"io"
+	"log/slog"
 	"net"
 	"net/http"
 	"os"
 	"path/filepath"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -20,16 +22,23 @@ import (
 	"patchbay/adapters/sys"
 	"patchbay/core/access"
 	"patchbay/core/fault"
+	"patchbay/core/logging"
 	"patchbay/core/message"
 	"patchbay/core/payment"
+	"patchbay/tests/gateway"
 	"patchbay/tests/memjournal"
 )
 
 const patience = 20 * time.Second
 
-// rig is a console on a loopback port.
+// secret is that of the installation.
+var secret = console.Identity{Token: "secret-of-the-installation", Key: []byte("key of the proof"), Store: "sqlite /srv/patchbay.db"}
+
+// rig is a console on a loopback port, and the operator at it.
 type rig struct {
 	base, host string
+	log        lockedBuffer
+	console    *console.Console
 	access     *access.Service
 	journal    *memjournal.Journal
 }
@@ -38,8 +47,10 @@ func serve(t *testing.T, o console.Options) *rig {
 	t.Helper()
 	r := &rig{journal: memjournal.New(sys.Clock{})}
 	r.access = access.New(access.Options{Journal: r.journal, Clock: sys.Clock{}, IDs: sys.IDs{}, Pepper: []byte("pepper")})
-	o.Access = r.access
+	o.Access, o.Identity = r.access, secret
+	o.Log = logging.New(slog.NewTextHandler(&r.log, nil)).Logger
 	c := console.New(o)
+	r.console = c
 	l, err := new(net.ListenConfig).Listen(t.Context(), "tcp", "127.0.0.1:0")
 	if err != nil {
 		t.Fatal(err)
@@ -59,6 +70,29 @@ func serve(t *testing.T, o console.Options) *rig {
 	return r
 }
 
+func eventually(t *testing.T, what string, ok func() bool) {
+	t.Helper()
+	gateway.Eventually(t, patience, what, ok)
+}
+
+// lockedBuffer is a log that is written and read at once.
+type lockedBuffer struct {
+	mu sync.Mutex
+	b  strings.Builder
+}
+
+func (l *lockedBuffer) Write(p []byte) (int, error) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.b.Write(p)
+}
+
+func (l *lockedBuffer) String() string {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.b.String()
+}
+
 type header map[string]string
 
 type answer struct {
@@ -69,7 +103,14 @@ type answer struct {
 	text   string
 }
 
+// do is what the operator does, who shows the secret but where a header says otherwise.
 func (r *rig) do(t *testing.T, method, path, body string, headers ...header) answer {
+	t.Helper()
+	return r.stranger(t, method, path, body, append([]header{{"Authorization": "Bearer " + secret.Token}}, headers...)...)
+}
+
+// stranger is what anybody on the machine can do.
+func (r *rig) stranger(t *testing.T, method, path, body string, headers ...header) answer {
 	t.Helper()
 	ctx, cancel := context.WithTimeout(t.Context(), patience)
 	defer cancel()
@@ -85,7 +126,7 @@ func (r *rig) do(t *testing.T, method, path, body string, headers ...header) ans
 			req.Header.Set(name, value)
 		}
 	}
-	resp, err := http.DefaultClient.Do(req)
+	resp, err := http.DefaultTransport.RoundTrip(req) // without going where it redirects to
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -101,8 +142,8 @@ func (r *rig) do(t *testing.T, method, path, body string, headers ...header) ans
 	return answer{resp.StatusCode, resp.Header, string(raw), failed.Error.Code, failed.Error.Message}
 }
 
-// The console asks for no key: what keeps others out is that a browser says
-// where a request is from, and under what name it found this machine.
+// A browser says where a request is from, and under what name it found this machine:
+// that it has been signed in is not enough.
 func TestWhoIsLetIn(t *testing.T) {
 	t.Parallel()
 	r := serve(t, console.Options{Metrics: http.NotFoundHandler()})
@@ -137,6 +178,10 @@ func TestWhoIsLetIn(t *testing.T) {
 		{"from a page at another port", header{"Origin": "http://127.0.0.1:1"}, false},
 		{"from a file or a sandbox", header{"Origin": "null"}, false},
 		{"from what is no origin", header{"Origin": "http://%zz"}, false},
+		{"of another site, as a picture is", header{"Sec-Fetch-Site": "cross-site"}, false},
+		{"of another port of this machine", header{"Sec-Fetch-Site": "same-site"}, false},
+		{"through a proxy", header{"X-Forwarded-For": "127.0.0.1"}, false},
+		{"through a proxy that says so", header{"Via": "1.1 proxy"}, false},
 	} {
 		t.Run(row.name, func(t *testing.T) {
 			for _, one := range []struct{ method, path, body string }{
@@ -148,7 +193,7 @@ func TestWhoIsLetIn(t *testing.T) {
 				{"DELETE", "/admin/keys/key_nobody", ""},
 			} {
 				a := r.do(t, one.method, one.path, one.body, row.header)
-				if forbidden := a.status == 403; forbidden == row.ok || forbidden && a.code != "refused" {
+				if forbidden := a.status == 403; forbidden == row.ok || forbidden && a.code != "not_local" {
 					t.Errorf("%s %s: %d %s", one.method, one.path, a.status, a.body)
 				}
 			}
@@ -329,5 +374,20 @@ func TestMetricsAreServed(t *testing.T) {
 	})})
 	if a := r.do(t, "GET", "/metrics", ""); a.status != 200 || a.body != "up 1\n" || a.header.Get("Content-Type") != "text/plain; version=0.0.4" {
 		t.Errorf("%d %q %s", a.status, a.body, a.header)
+	}
+}
+
+// A mistake of ours ends the request, not the process with all that is under way in it.
+func TestAPanicEndsTheRequestAlone(t *testing.T) {
+	t.Parallel()
+	r := serve(t, console.Options{Storage: func(context.Context) console.Storage { panic("no storage") }})
+	if a := r.do(t, "GET", "/admin/storage", ""); a.status != 500 || strings.Contains(a.body, "no storage") {
+		t.Errorf("%d %s", a.status, a.body)
+	}
+	if log := r.log.String(); !strings.Contains(log, "no storage") || !strings.Contains(log, "console_test.go") {
+		t.Errorf("the log does not say where:\n%s", log)
+	}
+	if a := r.do(t, "GET", "/healthz", ""); a.status != 200 {
+		t.Errorf("after it: %d %s", a.status, a.body)
 	}
 }

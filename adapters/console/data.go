@@ -32,27 +32,33 @@ type DataLine struct {
 	Error  string          `json:"error,omitempty"`
 }
 
-func (c *Console) exportData(f *fiber.Ctx) error {
-	return c.stream(f, func(ctx context.Context, r DataRequest, tell func(privacy.News) error) (privacy.Report, error) {
+func (c *Console) exportData(f *fiber.Ctx, a *act) error {
+	return c.stream(f, a, func(ctx context.Context, r DataRequest, tell func(privacy.News) error) (privacy.Report, error) {
 		return c.Privacy.Export(ctx, r.Who, tell)
 	})
 }
 
-func (c *Console) eraseData(f *fiber.Ctx) error {
-	return c.stream(f, func(ctx context.Context, r DataRequest, tell func(privacy.News) error) (privacy.Report, error) {
+func (c *Console) eraseData(f *fiber.Ctx, a *act) error {
+	return c.stream(f, a, func(ctx context.Context, r DataRequest, tell func(privacy.News) error) (privacy.Report, error) {
 		return c.Privacy.Erase(ctx, r.Who, r.Rehearsal, tell)
 	})
 }
 
 // stream answers with a line for each piece of news, for as long as the work takes. It
 // ends when nobody reads any more, and when the console is shut down.
-func (c *Console) stream(f *fiber.Ctx, work func(context.Context, DataRequest, func(privacy.News) error) (privacy.Report, error)) error {
+func (c *Console) stream(f *fiber.Ctx, a *act, work func(context.Context, DataRequest, func(privacy.News) error) (privacy.Report, error)) error {
 	var r DataRequest
 	decoder := json.NewDecoder(bytes.NewReader(f.Request().Body()))
 	decoder.DisallowUnknownFields()
 	if err := decoder.Decode(&r); err != nil {
 		return fiber.NewError(fiber.StatusBadRequest, "the body does not say whose data is meant")
 	}
+	a.about("tenant", r.Tenant)
+	a.about("user", r.UserID) // never the email
+	if r.Rehearsal {
+		a.name += "_rehearsal"
+	}
+	a.later = true
 	conn := f.Context().Conn()
 	f.Set(fiber.HeaderContentType, "application/x-ndjson")
 	f.Context().SetBodyStreamWriter(func(w *bufio.Writer) {
@@ -62,6 +68,7 @@ func (c *Console) stream(f *fiber.Ctx, work func(context.Context, DataRequest, f
 		if err != nil {
 			last = DataLine{Error: reason(err)}
 		}
+		a.end(err)
 		_ = lines.send(last) // who does not get it knows that it is not done
 	})
 	return nil

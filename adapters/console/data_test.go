@@ -122,6 +122,7 @@ func TestNothingIsLookedForInVain(t *testing.T) {
 				if err != nil {
 					t.Fatal(err)
 				}
+				req.Header.Set("Authorization", "Bearer "+secret.Token)
 				resp, err := http.DefaultClient.Do(req)
 				if err != nil {
 					t.Fatal(err)

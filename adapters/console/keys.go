@@ -46,7 +46,7 @@ func View(k access.Key) KeyView {
 	}
 }
 
-func (c *Console) createKey(f *fiber.Ctx) error {
+func (c *Console) createKey(f *fiber.Ctx, a *act) error {
 	var n NewKey
 	decoder := json.NewDecoder(bytes.NewReader(f.Request().Body()))
 	decoder.DisallowUnknownFields()
@@ -60,14 +60,16 @@ func (c *Console) createKey(f *fiber.Ctx) error {
 			return fault.InvalidParam("ttl", "invalid_ttl", "ttl must be a duration such as 720h")
 		}
 	}
+	a.about("tenant", n.Tenant)
 	token, key, err := c.Access.Create(context.Background(), n.Tenant, n.Name, n.Scopes, ttl)
 	if err != nil {
 		return err
 	}
+	a.about("key", key.ID)
 	return f.Status(fiber.StatusCreated).JSON(CreatedKey{Token: token, Key: View(key)})
 }
 
-func (c *Console) listKeys(f *fiber.Ctx) error {
+func (c *Console) listKeys(f *fiber.Ctx, _ *act) error {
 	keys, err := c.Access.List(context.Background())
 	if err != nil {
 		return err
@@ -79,8 +81,10 @@ func (c *Console) listKeys(f *fiber.Ctx) error {
 	return f.JSON(views)
 }
 
-func (c *Console) revokeKey(f *fiber.Ctx) error {
-	if err := c.Access.Revoke(context.Background(), strings.Clone(f.Params("id"))); err != nil {
+func (c *Console) revokeKey(f *fiber.Ctx, a *act) error {
+	id := strings.Clone(f.Params("id"))
+	a.about("key", id)
+	if err := c.Access.Revoke(context.Background(), id); err != nil {
 		return err
 	}
 	return f.SendStatus(fiber.StatusNoContent)

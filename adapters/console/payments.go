@@ -15,9 +15,6 @@ import (
 	"patchbay/core/payment"
 )
 
-// Operator is whose verdict it is that comes without a key.
-const Operator = "operator"
-
 // Verdict settles a payment of a tenant.
 type Verdict struct {
 	Tenant    string `json:"tenant"`
@@ -98,28 +95,35 @@ func reviews(p payment.Payment) (open []Review) {
 
 // listReviews answers with a line for each, for as long as it takes. It ends when nobody
 // reads any more, and when the console is shut down.
-func (c *Console) listReviews(f *fiber.Ctx) error {
+func (c *Console) listReviews(f *fiber.Ctx, a *act) error {
+	a.later = true
 	conn := f.Context().Conn()
 	f.Set(fiber.HeaderContentType, "application/x-ndjson")
 	f.Context().SetBodyStreamWriter(func(w *bufio.Writer) {
 		lines := &lines{conn: conn, w: w, to: json.NewEncoder(w)}
 		last := ReviewLine{Done: true}
-		if err := InReview(c.running, c.Access, c.Payments, func(l ReviewLine) error { return lines.send(l) }); err != nil {
+		err := InReview(c.running, c.Access, c.Payments, func(l ReviewLine) error { return lines.send(l) })
+		if err != nil {
 			last = ReviewLine{Error: reason(err)}
 		}
+		a.end(err)
 		_ = lines.send(last) // who does not get it knows that the list is not whole
 	})
 	return nil
 }
 
-func (c *Console) resolvePayment(f *fiber.Ctx) error {
+func (c *Console) resolvePayment(f *fiber.Ctx, a *act) error {
 	var v Verdict
 	decoder := json.NewDecoder(bytes.NewReader(f.Request().Body()))
 	decoder.DisallowUnknownFields()
 	if err := decoder.Decode(&v); err != nil {
 		return fiber.NewError(fiber.StatusBadRequest, "the body is not a verdict")
 	}
-	p, err := c.Payments.Settle(context.Background(), v.Tenant, strings.Clone(f.Params("id")), v.Request())
+	id := strings.Clone(f.Params("id"))
+	a.about("tenant", v.Tenant)
+	a.about("payment", id)
+	a.about("verdict", v.Verdict)
+	p, err := c.Payments.Settle(context.Background(), v.Tenant, id, v.Request())
 	if err != nil {
 		return err
 	}

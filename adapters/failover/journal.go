@@ -113,6 +113,13 @@ func (j journal) Sweep(ctx context.Context, before time.Time, n int) (int, error
 	return in(ctx, j.s, "sweep", func(ctx context.Context, o *Store) (int, error) { return o.Journal.Sweep(ctx, before, n) })
 }
 
+// Count implements ports.Journal.
+func (j journal) Count(ctx context.Context, limit int, sets ...ports.Set) ([]ports.Count, error) {
+	return in(ctx, j.s, "count", func(ctx context.Context, o *Store) ([]ports.Count, error) {
+		return o.Journal.Count(ctx, limit, sets...)
+	})
+}
+
 // Ping implements ports.Journal.
 func (j journal) Ping(ctx context.Context) error {
 	_, err := in(ctx, j.s, "ping", func(ctx context.Context, o *Store) (any, error) { return nil, o.Journal.Ping(ctx) })

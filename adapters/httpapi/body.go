@@ -93,7 +93,7 @@ func (r *request) reserve(n int) bool {
 // owner is whom the body is counted for.
 func (r *request) owner() caller {
 	if r.tenant == "" {
-		return caller{name: r.server.client(r.Ctx).String()}
+		return caller{name: r.server.client(r.Context()).String()}
 	}
 	return caller{known: true, name: r.tenant}
 }

@@ -6,19 +6,24 @@ import (
 	"strings"
 
 	"github.com/gofiber/fiber/v2"
+	"github.com/valyala/fasthttp"
 )
 
-// client is the address that a request comes from. A trusted proxy says whom it
+// client is the address that a request comes from, the zero Addr where it does not come
+// over TCP. A trusted proxy says whom it
 // speaks for in X-Forwarded-For, to which each proxy appends who spoke to it: it is
 // read from its end, as far as trusted proxies wrote it. The rest is what a
 // client may have made up.
-func (s *Server) client(c *fiber.Ctx) netip.Addr {
-	tcp, ok := c.Context().RemoteAddr().(*net.TCPAddr)
+func (s *Server) client(c *fasthttp.RequestCtx) netip.Addr {
+	tcp, ok := c.RemoteAddr().(*net.TCPAddr)
 	if !ok {
 		return netip.Addr{}
 	}
-	client := tcp.AddrPort().Addr().Unmap()
-	fields := c.Context().Request.Header.PeekAll(fiber.HeaderXForwardedFor)
+	client := tcp.AddrPort().Addr().Unmap().WithZone("")
+	if !s.trusts(client) {
+		return client
+	}
+	fields := c.Request.Header.PeekAll(fiber.HeaderXForwardedFor)
 	for i := len(fields) - 1; i >= 0; i-- {
 		rest, last, more := string(fields[i]), "", true
 		for more {

@@ -141,7 +141,7 @@ func messageView(m message.Message) api.Message {
 		CreatedAt: m.CreatedAt, UpdatedAt: m.UpdatedAt, PurgedAt: m.PurgedAt, ErasedAt: m.ErasedAt,
 	}
 	for i, r := range m.Recipients {
-		out.Recipients[i] = api.Recipient{Email: r.Email, Status: string(r.Status)}
+		out.Recipients[i] = recipientView(m, r)
 	}
 	for i, a := range m.Attempts {
 		out.Attempts[i] = api.MessageAttempt{
@@ -151,6 +151,15 @@ func messageView(m message.Message) api.Message {
 		if a.Answer != nil {
 			out.Attempts[i].Answer = api.ProviderAnswer{Status: a.Answer.Status, Field: a.Answer.Field, Words: a.Answer.Words}
 		}
+	}
+	return out
+}
+
+// recipientView is a recipient with what the provider has told of the copy that counts.
+func recipientView(m message.Message, r message.Recipient) api.Recipient {
+	out := api.Recipient{Email: r.Email, Status: string(r.Status)}
+	if f, ok := r.Fate(); ok {
+		out.Provider, out.Code, out.Reason, out.At = m.ProviderOf(f.Attempt), f.Code, f.Reason, f.At
 	}
 	return out
 }

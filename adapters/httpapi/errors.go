@@ -13,6 +13,7 @@ import (
 
 	"patchbay/adapters/httpapi/api"
 	"patchbay/core/fault"
+	"patchbay/core/feed"
 	"patchbay/core/idem"
 )
 
@@ -34,8 +35,8 @@ type ofPayment struct {
 
 func (e *ofPayment) Unwrap() error { return e.error }
 
-// status gives a Kind its status. A conflict about a key or a version has one
-// of its own.
+// status gives a Kind its status. A conflict about a key, a version or a cursor has
+// one of its own.
 func status(f *fault.Error) int {
 	switch f.Kind {
 	case fault.Invalid, fault.Unsupported:
@@ -50,6 +51,8 @@ func status(f *fault.Error) int {
 			return fiber.StatusUnprocessableEntity
 		case "version_mismatch":
 			return fiber.StatusPreconditionFailed
+		case feed.CodeGone:
+			return fiber.StatusGone
 		}
 		return fiber.StatusConflict
 	case fault.Overloaded:

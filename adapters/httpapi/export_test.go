@@ -83,12 +83,5 @@ func (s *Server) Tap(see func(*fasthttp.RequestCtx)) {
 	}
 }
 
-// Loopback reports whether a host is this machine.
-var Loopback = loopback
-
 // Client is whom the server takes a request to be from.
-func (s *Server) Client(ctx *fasthttp.RequestCtx) netip.Addr {
-	c := s.app.AcquireCtx(ctx)
-	defer s.app.ReleaseCtx(c)
-	return s.client(c)
-}
+func (s *Server) Client(ctx *fasthttp.RequestCtx) netip.Addr { return s.client(ctx) }

@@ -2,17 +2,33 @@ package httpapi
 
 import (
 	"errors"
+	"strconv"
+	"time"
 
+	"github.com/gofiber/fiber/v2"
 	"github.com/valyala/fasthttp"
 
 	"patchbay/adapters/wire"
+	"patchbay/core/fault"
 )
 
-// answerUnread answers a request that could not be read.
+// connectionRetry is when a caller should come again for whom there was no connection.
+const connectionRetry = time.Second
+
+// answerUnread answers a request that could not be read, or over which a handler panicked.
 func (s *Server) answerUnread(ctx *fasthttp.RequestCtx, reason *wire.Refusal) {
 	c := s.app.AcquireCtx(ctx)
 	defer s.app.ReleaseCtx(c)
-	_ = s.fail(c, unread(reason)) // it writes to memory
+	if reason.Err == nil {
+		if reason.Status == fiber.StatusTooManyRequests || reason.Status == fiber.StatusServiceUnavailable {
+			c.Set(fiber.HeaderRetryAfter, strconv.Itoa(int(connectionRetry.Seconds())))
+		}
+		_ = s.fail(c, unread(reason)) // it writes to memory
+		return
+	}
+	_ = s.fail(c, fault.Wrap(fault.Internal, "httpapi.panic", reason.Err)) // as above
+	t, _ := traceOf(ctx)
+	s.line(ctx, t, ctx.Response.StatusCode(), time.Since(t.began))
 }
 
 // unread is the error of a request, or a body, that could not be read.

@@ -15,6 +15,7 @@ import (
 
 // trace is what the log says of a request.
 type trace struct {
+	began  time.Time
 	route  string // its pattern, empty where there is none
 	tenant string
 	key    string // the id of the API key
@@ -36,13 +37,12 @@ func traceOf(c *fasthttp.RequestCtx) (t *trace, handled bool) {
 // logged writes a line for each request.
 func (s *Server) logged(next fasthttp.RequestHandler) fasthttp.RequestHandler {
 	return func(c *fasthttp.RequestCtx) {
-		began := time.Now()
-		t := new(trace)
+		t := &trace{began: time.Now()}
 		c.SetUserValue(traceValue, t)
 		s.underway.Add(1)
 		defer s.underway.Add(-1)
 		next(c)
-		s.line(c, t, c.Response.StatusCode(), time.Since(began))
+		s.line(c, t, c.Response.StatusCode(), time.Since(t.began))
 	}
 }
 
@@ -58,10 +58,13 @@ func (s *Server) line(c *fasthttp.RequestCtx, t *trace, status int, took time.Du
 	if !s.LogRequests || !s.Log.Enabled(ctx, level) {
 		return
 	}
-	attrs := make([]slog.Attr, 0, 8)
+	attrs := make([]slog.Attr, 0, 9)
 	attrs = append(attrs, slog.String("method", string(c.Method())), slog.String("route", t.route),
 		slog.Int("status", status), slog.Duration("duration", took),
 		slog.String("request", string(c.Response.Header.Peek(requestID))))
+	if client := s.client(c); client.IsValid() {
+		attrs = append(attrs, slog.String("client", client.String()))
+	}
 	for _, a := range []slog.Attr{slog.String("tenant", t.tenant), slog.String("key", t.key), slog.String("code", t.code)} {
 		if a.Value.String() != "" {
 			attrs = append(attrs, a)
@@ -91,8 +94,9 @@ func (r *request) identify(tenant, key string) {
 // a mistake of ours, something that is not available, a credential or a signature.
 func (s *Server) tell(c *fiber.Ctx, status int, code, id string, err error) {
 	t, handled := traceOf(c.Context())
-	if t.code = code; !handled {
+	if t.code = code; !handled { // package wire tells of what is more than one client's fault
 		s.line(c.Context(), t, status, 0)
+		return
 	}
 	attrs := []slog.Attr{slog.String("code", code), slog.String("route", t.route), slog.String("request", id)}
 	if t.key != "" {

@@ -1,8 +1,11 @@
 package httpapi_test
 
 import (
+	"bufio"
+	"io"
 	"log/slog"
-	"net"
+	"net/http"
+	"net/netip"
 	"regexp"
 	"strings"
 	"testing"
@@ -10,18 +13,23 @@ import (
 
 	"patchbay/adapters/httpapi"
 	"patchbay/adapters/sys"
+	"patchbay/adapters/wire"
 	"patchbay/core/checkout"
 	"patchbay/core/event"
 	"patchbay/core/fault"
 	"patchbay/core/inbox"
 	"patchbay/core/logging"
+	"patchbay/tests/gateway"
 )
 
 // telling serves the API with a log that tells of each request.
-func telling(t *testing.T, level slog.Level) (*rig, *lockedBuffer) {
+func telling(t *testing.T, level slog.Level, changes ...func(*httpapi.Server)) (*rig, *lockedBuffer) {
 	t.Helper()
 	log := new(lockedBuffer)
 	r := serve(t, func(s *httpapi.Server) {
+		for _, change := range changes {
+			change(s)
+		}
 		s.LogRequests = true
 		s.Log = logging.New(slog.NewTextHandler(log, &slog.HandlerOptions{Level: level})).Logger
 		s.Checkout = checkout.New(checkout.Options{Clock: sys.Clock{}, IDs: sys.IDs{}, Owner: "one", Log: s.Log, Journal: s.Inbox.Journal})
@@ -45,6 +53,7 @@ func TestEachRequestHasALine(t *testing.T) {
 	r, log := telling(t, slog.LevelInfo)
 	own := header{"X-Request-Id": "mine"}
 	bearer := header{"Authorization": "Bearer " + r.key(t)}
+	r.do(t, "GET", "/api/users/usr_1", "", own, bearer)
 	r.do(t, "GET", "/api/users/usr_1?x=ada@example.com", "", own, bearer)
 	r.do(t, "GET", "/api/users/usr_1", "", own)
 	r.do(t, "GET", "/api/payments/pay_1", "", own, bearer)
@@ -54,12 +63,13 @@ func TestEachRequestHasALine(t *testing.T) {
 	r.do(t, "GET", "/readyz", "", own)
 	got := about(log, "msg=request ")
 	want := []string{
-		`INFO msg=request method=GET route=/api/users/:id status=200 _ request=mine tenant=acme key=_`,
-		`INFO msg=request method=GET route=/api/users/:id status=200 _ request=mine tenant=default key=local`,
-		`INFO msg=request method=GET route=/api/payments/:id status=404 _ request=mine tenant=acme key=_ code=record_not_found`,
-		`INFO msg=request method=GET route="" status=404 _ request=mine code=not_found`,
-		`INFO msg=request method=BREW route="" status=501 _ request=_ code=not_implemented`,
-		`INFO msg=request method=GET route=/api/users/:id status=401 _ request=mine code=unauthorized`,
+		`INFO msg=request method=GET route=/api/users/:id status=200 _ request=mine client=127.0.0.1 tenant=acme key=_`,
+		`INFO msg=request method=GET route=/api/users/:id status=400 _ request=mine client=127.0.0.1 tenant=acme key=_ code=unknown_parameter`,
+		`INFO msg=request method=GET route=/api/users/:id status=200 _ request=mine client=127.0.0.1 tenant=default key=local`,
+		`INFO msg=request method=GET route=/api/payments/:id status=404 _ request=mine client=127.0.0.1 tenant=acme key=_ code=record_not_found`,
+		`INFO msg=request method=GET route="" status=404 _ request=mine client=127.0.0.1 code=not_found`,
+		`INFO msg=request method=BREW route="" status=501 _ request=mine client=127.0.0.1 code=not_implemented`,
+		`INFO msg=request method=GET route=/api/users/:id status=401 _ request=mine client=127.0.0.1 code=unauthorized`,
 	}
 	for i := range max(len(got), len(want)) {
 		if i >= len(got) || i >= len(want) || got[i] != want[i] {
@@ -68,20 +78,63 @@ func TestEachRequestHasALine(t *testing.T) {
 	}
 }
 
-// What comes to no handler has a line all the same.
+// What comes to no handler has a line all the same, and no other.
 func TestWhatIsNoRequestHasALine(t *testing.T) {
 	t.Parallel()
-	r, log := telling(t, slog.LevelInfo)
-	c, err := net.Dial("tcp", r.address)
-	if err != nil {
-		t.Fatal(err)
+	post := "POST /api/users HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\n"
+	for _, row := range []struct {
+		name   string
+		change func(*wire.Options)
+		text   string
+		want   string
+		after  string // of the answer
+	}{
+		{"no HTTP", nil, "GET\r\n\r\n", `method=- route="" status=400 _ request=_ client=127.0.0.1 code=bad_request`, ""},
+		{"a head that does not come", func(o *wire.Options) { o.HeadTime = 50 * time.Millisecond }, "GET / HT", `method=- route="" status=408 _ request=_ client=127.0.0.1 code=request_timeout`, ""},
+		{"a body that does not come", func(o *wire.Options) { o.Grace = 50 * time.Millisecond }, post + "Content-Length: 5\r\n\r\n", `method=POST route=/api/users status=408 _ request=_ client=127.0.0.1 tenant=default key=local code=request_timeout`, ""},
+		{"one connection too many", func(o *wire.Options) { o.Max = 1 }, "GET /healthz HTTP/1.1\r\n", `method=- route="" status=503 _ request=_ client=127.0.0.1 code=too_many_connections`, "1"},
+		{"one too many of an address", func(o *wire.Options) { o.MaxPerAddress = 1 }, "GET /healthz HTTP/1.1\r\n", `method=- route="" status=429 _ request=_ client=127.0.0.1 code=too_many_connections`, "1"},
+	} {
+		t.Run(row.name, func(t *testing.T) {
+			t.Parallel()
+			r, log := telling(t, slog.LevelInfo, func(s *httpapi.Server) {
+				s.Connections.Limits = wire.Defaults
+				if row.change != nil {
+					row.change(&s.Connections)
+				}
+			})
+			if row.after != "" { // this one is within the bound
+				first := r.dial(t)
+				if _, err := io.WriteString(first, "GET /healthz HTTP/1.1\r\nHost: localhost\r\n\r\n"); err != nil {
+					t.Fatal(err)
+				}
+				if resp, err := http.ReadResponse(bufio.NewReader(first), nil); err != nil || resp.StatusCode != 200 {
+					t.Fatalf("%+v %v", resp, err)
+				}
+			}
+			if a := r.raw(t, row.text); a.header.Get("Retry-After") != row.after {
+				t.Errorf("Retry-After is %q", a.header.Get("Retry-After"))
+			}
+			gateway.Eventually(t, patience, "it is told", func() bool { return len(about(log, "msg=request ")) > 0 })
+			if got := about(log, "request"); len(got) != 1 || got[0] != "INFO msg=request "+row.want {
+				t.Errorf("%q", got)
+			}
+		})
 	}
-	defer c.Close()
-	_, _ = c.Write([]byte("GET\r\n\r\n"))
-	_ = c.SetReadDeadline(time.Now().Add(patience))
-	_, _ = c.Read(make([]byte, 1024))
-	if got := about(log, "msg=request "); len(got) != 1 || !strings.Contains(got[0], "status=400") {
-		t.Errorf("%q", got)
+}
+
+// A trusted proxy names whom the line is about; from anybody else it is who connects.
+func TestTheLineNamesTheClient(t *testing.T) {
+	t.Parallel()
+	for _, row := range []struct{ name, trusted, want string }{
+		{"named by a proxy", "127.0.0.1/32", "client=192.0.2.1 "},
+		{"named by a stranger", "10.0.0.0/8", "client=127.0.0.1 "},
+	} {
+		r, log := telling(t, slog.LevelInfo, func(s *httpapi.Server) { s.TrustedProxies = []netip.Prefix{netip.MustParsePrefix(row.trusted)} })
+		r.do(t, "GET", "/api/users/usr_1", "", header{"X-Forwarded-For": "ada@example.com, 192.0.2.1", "Authorization": "Bearer " + r.key(t)})
+		if got := about(log, "msg=request "); len(got) != 1 || !strings.Contains(got[0], row.want) {
+			t.Errorf("%s: %q, want %s", row.name, got, row.want)
+		}
 	}
 }
 

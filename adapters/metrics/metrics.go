@@ -4,6 +4,7 @@
 package metrics
 
 import (
+	"math"
 	"net/http"
 	"time"
 
@@ -36,6 +37,7 @@ type Metrics struct {
 	decisions *prometheus.CounterVec
 	breakers  *prometheus.GaugeVec
 	reviews   *prometheus.CounterVec
+	told      *prometheus.CounterVec
 }
 
 // New makes Metrics of no provider yet, with those of the process.
@@ -57,8 +59,11 @@ func New() *Metrics {
 		reviews: prometheus.NewCounterVec(prometheus.CounterOpts{
 			Name: "patchbay_reviews_total", Help: "Payments that have come to need a person, by why.",
 		}, []string{"provider", "reason"}),
+		told: prometheus.NewCounterVec(prometheus.CounterOpts{
+			Name: "patchbay_mail_events_total", Help: "What mail providers have told by webhook, or why it was ignored.",
+		}, []string{"provider", "event"}),
 	}
-	m.registry.MustRegister(m.calls, m.seconds, m.decisions, m.breakers, m.reviews,
+	m.registry.MustRegister(m.calls, m.seconds, m.decisions, m.breakers, m.reviews, m.told,
 		collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
 	return m
 }
@@ -100,6 +105,9 @@ func (m *Metrics) Reviewed(provider, reason string) {
 	m.reviews.WithLabelValues(provider, reason).Inc()
 }
 
+// Told counts what a mail provider has told by webhook: an event, or why it was ignored.
+func (m *Metrics) Told(provider, event string) { m.told.WithLabelValues(provider, event).Inc() }
+
 // Spool shows what waits on this machine for the store. oldest is how long the
 // oldest of it has waited.
 func (m *Metrics) Spool(read func() (held, refused int, oldest time.Duration)) {
@@ -131,6 +139,18 @@ func (m *Metrics) Restored(since func() time.Time) {
 // Standby shows how far the copy of the users was behind, in seconds.
 func (m *Metrics) Standby(lag func() float64) {
 	m.gauge("patchbay_standby_lag_seconds", "How far the standby was behind when the store was last reached.", lag)
+}
+
+// SetAside shows how many records are set aside. While that cannot be read it is not a
+// number.
+func (m *Metrics) SetAside(count func() (int, error)) {
+	m.gauge("patchbay_records_set_aside", "Records that could not be handled time and again, and wait for a person.", func() float64 {
+		n, err := count()
+		if err != nil {
+			return math.NaN()
+		}
+		return float64(n)
+	})
 }
 
 func (m *Metrics) gauge(name, help string, read func() float64) {

@@ -7,6 +7,8 @@ import (
 	"net"
 	"sync/atomic"
 	"time"
+
+	"patchbay/core/guard"
 )
 
 // Conn is a connection that hands out one checked request head at a time.
@@ -50,8 +52,8 @@ const (
 )
 
 // refusedHead is handed to fasthttp in place of a head that is refused: it
-// answers nothing but requests.
-const refusedHead = "GET / HTTP/1.1\r\nHost: refused.invalid\r\nConnection: close\r\n\r\n"
+// answers nothing but requests. Its method says in logs that there is none.
+const refusedHead = "- / HTTP/1.1\r\nHost: refused.invalid\r\nConnection: close\r\n\r\n"
 
 func newConn(c net.Conn, limits Limits) *Conn {
 	w := &Conn{Conn: c, limits: limits, first: true, freed: func() {}}
@@ -236,7 +238,9 @@ func (c *Conn) Close() error {
 		return nil
 	}
 	if c.lingers.CompareAndSwap(true, false) {
-		go c.linger()
+		go func() {
+			_ = guard.Do(func() error { c.linger(); return nil }) // nobody waits for it
+		}()
 		return nil
 	}
 	defer c.freed()

@@ -126,6 +126,18 @@ func TestBodiesThatAreNotWhole(t *testing.T) {
 		{"a size with a sign", "Transfer-Encoding: chunked", "+5\r\nhello\r\n0\r\n\r\n", errChunks},
 		{"a size with a prefix", "Transfer-Encoding: chunked", "0x5\r\nhello\r\n0\r\n\r\n", errChunks},
 		{"a size beyond all numbers", "Transfer-Encoding: chunked", "fffffffffffffffff\r\nhello\r\n0\r\n\r\n", errChunks},
+		{"a size of 2^64 - 1", "Transfer-Encoding: chunked", "ffffffffffffffff\r\nhello\r\n0\r\n\r\n", nil},
+		{"a size of 2^64 and 5", "Transfer-Encoding: chunked", "10000000000000005\r\nhello\r\n0\r\n\r\n", errChunks},
+		{"a size below nothing", "Transfer-Encoding: chunked", "-5\r\nhello\r\n0\r\n\r\n", errChunks},
+		{"a size after a blank", "Transfer-Encoding: chunked", " 5\r\nhello\r\n0\r\n\r\n", errChunks},
+		{"a size with a blank in it", "Transfer-Encoding: chunked", "0 5\r\nhello\r\n0\r\n\r\n", errChunks},
+		{"a size with an underscore", "Transfer-Encoding: chunked", "0_5\r\nhello\r\n0\r\n\r\n", errChunks},
+		{"a size with a null byte", "Transfer-Encoding: chunked", "5\x00\r\nhello\r\n0\r\n\r\n", errChunks},
+		{"a size line that ends in a carriage return alone", "Transfer-Encoding: chunked", "5\rhello\r\n0\r\n\r\n", errChunks},
+		{"an extension with a carriage return in it", "Transfer-Encoding: chunked", "5;a\rb\r\nhello\r\n0\r\n\r\n", errChunks},
+		{"an extension without end", "Transfer-Encoding: chunked", "5;" + strings.Repeat("a", 20_000) + "\r\nhello\r\n0\r\n\r\n", errChunks},
+		{"a trailer with a null byte", "Transfer-Encoding: chunked", "0\r\nX: a\x00\r\n\r\n", nil},
+		{"a trailer with a blank before the colon", "Transfer-Encoding: chunked", "0\r\nX : a\r\n\r\n", nil},
 		{"a size line with a line feed alone", "Transfer-Encoding: chunked", "5\nhello\r\n0\r\n\r\n", errChunks},
 		{"an extension with a line feed in it", "Transfer-Encoding: chunked", "5;a\nb\r\nhello\r\n0\r\n\r\n", errChunks},
 		{"a chunk that ends in a line feed alone", "Transfer-Encoding: chunked", "5\r\nhello\n0\r\n\r\n", errChunks},
@@ -151,6 +163,47 @@ func TestBodiesThatAreNotWhole(t *testing.T) {
 					t.Error("another request may follow")
 				}
 			})
+		})
+	}
+}
+
+func TestBodiesHaveABound(t *testing.T) {
+	t.Parallel()
+	for _, row := range []struct{ name, rest string }{
+		{"one that says so", "Content-Length: 5\r\n\r\nhello"},
+		{"one that does not", "Transfer-Encoding: chunked\r\n\r\n2\r\nhe\r\n3\r\nllo\r\n0\r\n\r\n"},
+	} {
+		t.Run(row.name, func(t *testing.T) {
+			t.Parallel()
+			synctest.Test(t, func(t *testing.T) {
+				c, client := pair(t)
+				says(client, "POST / HTTP/1.1\r\nHost: a\r\n"+row.rest)
+				if _, err := c.Read(make([]byte, Defaults.Head)); err != nil || !c.serve(4) {
+					t.Fatal(err)
+				}
+				err := error(c.refusal)
+				if c.refusal == nil {
+					_, err = io.ReadAll(&c.body)
+				}
+				if !errors.Is(err, errBodySize) || c.answered() {
+					t.Errorf("%v, and it goes on", err)
+				}
+			})
+		})
+	}
+}
+
+// A client that waits for its answer hears at once that a line is none.
+func TestLineFeedsAloneAreRefusedAtOnce(t *testing.T) {
+	t.Parallel()
+	for _, text := range []string{"GET / HTTP/1.1\nHost: a\n\n", "GET / HTTP/1.1\r\nHost: a\r\n\n", "\n"} {
+		synctest.Test(t, func(t *testing.T) {
+			c, client := pair(t)
+			says(client, text)
+			begun := time.Now()
+			if head(t, c); c.refusal == nil || c.refusal.Status != 400 || time.Since(begun) != 0 {
+				t.Errorf("%q: %v after %s", text, c.refusal, time.Since(begun))
+			}
 		})
 	}
 }

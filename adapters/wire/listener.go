@@ -83,7 +83,7 @@ func (l *Listener) accept() (net.Conn, error) {
 		c, err := l.Listener.Accept()
 		if err == nil {
 			if !since.IsZero() {
-				l.o.Log.Info("wire: accepting connections again", "after", time.Since(since).Round(time.Millisecond))
+				l.o.Log.Info("connections are accepted again", "for", time.Since(since).Round(time.Millisecond))
 			}
 			return c, nil
 		}
@@ -92,7 +92,7 @@ func (l *Listener) accept() (net.Conn, error) {
 		}
 		if since.IsZero() {
 			since = time.Now()
-			l.o.Log.Error("wire: cannot accept connections; waiting", "error", err)
+			l.o.Log.Error("connections cannot be accepted; they wait", "error", err)
 		}
 		time.Sleep(pause)
 	}
@@ -107,8 +107,11 @@ func lasting(err error) bool {
 // admit counts a connection; it returns nil for one that is to be closed.
 func (l *Listener) admit(c net.Conn) *Conn {
 	w := newConn(c, l.o.Limits)
-	w.idle = l.idle
-	client, counted := l.client(c)
+	client, trusted := l.client(c)
+	counted := l.o.MaxPerAddress > 0 && client.IsValid() && !trusted
+	if !trusted {
+		w.idle = l.idle
+	}
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	switch {
@@ -126,7 +129,7 @@ func (l *Listener) admit(c net.Conn) *Conn {
 	}
 	if now := time.Now(); now.Sub(l.said) >= sayEvery {
 		l.said = now
-		l.o.Log.Warn("wire: connections refused", "reason", w.refusal.Message, "open", l.open.Load())
+		l.o.Log.Warn("connections are refused", "code", w.refusal.Code, "connections", l.open.Load())
 	}
 	if l.extra >= turnedAway {
 		return nil
@@ -152,26 +155,25 @@ func (l *Listener) free(client netip.Prefix, counted bool) {
 	}
 }
 
-// client is what connections are counted by.
-func (l *Listener) client(c net.Conn) (client netip.Prefix, counted bool) {
+// client is what connections are counted by, the zero Prefix where a client has no
+// address, and whether it is trusted.
+func (l *Listener) client(c net.Conn) (client netip.Prefix, trusted bool) {
 	tcp, ok := c.RemoteAddr().(*net.TCPAddr)
-	if !ok || l.o.MaxPerAddress <= 0 {
+	if !ok {
 		return netip.Prefix{}, false
 	}
 	addr := tcp.AddrPort().Addr().Unmap().WithZone("")
-	if l.o.Trusted != nil && l.o.Trusted(addr) {
-		return netip.Prefix{}, false
-	}
 	bits := 32
 	if addr.Is6() {
 		bits = 64 // what one customer is given
 	}
-	client, err := addr.Prefix(bits)
-	return client, err == nil
+	client, _ = addr.Prefix(bits) // no address has fewer
+	return client, l.o.Trusted != nil && l.o.Trusted(addr)
 }
 
 // idle is how long a connection may wait for its next request: when few places
-// are left, not long.
+// are left, not long. A trusted proxy has the whole time always: it keeps what it uses, and
+// a request that it sends just when the connection is closed is one that it may not repeat.
 func (l *Listener) idle() time.Duration {
 	if l.o.Max > 0 && l.open.Load() > int64(l.o.Max-l.o.Max/4) {
 		return min(l.o.Idle, l.o.HeadTime)

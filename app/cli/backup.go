@@ -5,16 +5,13 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"net/http"
 	"os"
 	"path/filepath"
-	"syscall"
 
 	"github.com/spf13/cobra"
 
 	"patchbay/adapters/storage/sqlitestore"
 	"patchbay/app"
-	"patchbay/config"
 )
 
 func storageBackup(load loader) *cobra.Command {
@@ -35,7 +32,11 @@ func storageBackup(load loader) *cobra.Command {
 					return err
 				}
 			}
-			size, err := keep(cmd.Context(), to, force, func(f io.Writer) error { return backUp(cmd, c, f) })
+			g, err := gatewayOf(cmd, c)
+			if err != nil {
+				return err
+			}
+			size, err := keep(cmd.Context(), to, force, func(f io.Writer) error { return backUp(cmd.Context(), g, f) })
 			if err != nil {
 				return err
 			}
@@ -51,35 +52,8 @@ func storageBackup(load loader) *cobra.Command {
 }
 
 // backUp writes the store, which a running gateway has, or nobody.
-func backUp(cmd *cobra.Command, c *config.Config, to io.Writer) error {
-	err := fetch(cmd.Context(), "http://"+c.Server.AdminAddress+"/admin/storage/backup", to)
-	if errors.Is(err, syscall.ECONNREFUSED) {
-		cmd.PrintErrln("no gateway is running; the store is read by this command")
-		return app.Backup(cmd.Context(), c, to)
-	}
-	return err
-}
-
-// fetch gets what may be large and take long. What ends before its length is an
-// error.
-func fetch(ctx context.Context, address string, to io.Writer) error {
-	req, err := http.NewRequestWithContext(ctx, http.MethodGet, address, nil)
-	if err != nil {
-		return err
-	}
-	resp, err := http.DefaultClient.Do(req)
-	if err != nil {
-		return err
-	}
-	defer resp.Body.Close() //nolint:errcheck // only read
-	if resp.StatusCode != http.StatusOK {
-		return refusal(resp, address)
-	}
-	if resp.ContentLength < 0 {
-		return fmt.Errorf("what listens at %s is not the gateway", address)
-	}
-	_, err = io.Copy(to, resp.Body)
-	return err
+func backUp(ctx context.Context, g *gateway, to io.Writer) error {
+	return g.or(g.fetch(ctx, "/admin/storage/backup", to), func() error { return app.Backup(ctx, g.config, to) })
 }
 
 // part ends the name of a file that is not whole yet.

@@ -2,7 +2,6 @@ package cli_test
 
 import (
 	"net/http"
-	"net/http/httptest"
 	"os"
 	"path/filepath"
 	"strconv"
@@ -13,9 +12,7 @@ import (
 // fetched is what a gateway's listener answers with for a backup.
 func (r *rig) fetched(t *testing.T, answer http.HandlerFunc) {
 	t.Helper()
-	server := httptest.NewServer(answer)
-	t.Cleanup(server.Close)
-	r.environ = []string{"PATCHBAY_SERVER__ADMIN_ADDRESS=" + server.Listener.Addr().String()}
+	r.gateway(t, answer)
 }
 
 func TestABackupIsThereWholeOrNotAtAll(t *testing.T) {
@@ -50,8 +47,8 @@ func TestABackupIsThereWholeOrNotAtAll(t *testing.T) {
 			w.Header().Set("Content-Length", strconv.Itoa(len(damaged)))
 			_, _ = w.Write(damaged)
 		}, "not a whole copy"},
-		{"another program's page", func(w http.ResponseWriter, _ *http.Request) { _, _ = w.Write([]byte("<html>")) }, "not a whole copy"},
-		{"a page of unknown length", func(w http.ResponseWriter, _ *http.Request) { w.(http.Flusher).Flush() }, "is not the gateway"},
+		{"a page", func(w http.ResponseWriter, _ *http.Request) { _, _ = w.Write([]byte("<html>")) }, "not a whole copy"},
+		{"a page of unknown length", func(w http.ResponseWriter, _ *http.Request) { w.(http.Flusher).Flush() }, "does not say how long it is"},
 		{"a refusal", func(w http.ResponseWriter, _ *http.Request) {
 			w.WriteHeader(409)
 			_, _ = w.Write([]byte(`{"error":{"message":"another copy is being made"}}`))
@@ -83,16 +80,16 @@ func TestABackupTakesTheOnlyPlaceOfWhatItIsTold(t *testing.T) {
 	t.Parallel()
 	r := newRig(t)
 	file := r.write(t, "kept.db", "precious")
-	if got := r.run(t, "storage", "backup", "--to", file); got.code != 1 || !strings.Contains(got.stderr, "is there already; name another file, or give --force") {
-		t.Errorf("%+v", got)
-	}
-	if got := r.run(t, "storage", "backup", "--to", file, "--force"); got.code != 1 || !strings.Contains(got.stderr, "no such file") {
+	if got := r.run(t, "storage", "backup", "--to", file, "--force"); got.code != 1 || !strings.Contains(got.stderr, "there is no store") {
 		t.Errorf("of a store that is not there: %+v", got)
 	}
 	if raw, err := os.ReadFile(file); err != nil || string(raw) != "precious" {
 		t.Errorf("%q, %v", raw, err)
 	}
 	r.create(t, "--name", "one")
+	if got := r.run(t, "storage", "backup", "--to", file); got.code != 1 || !strings.Contains(got.stderr, "is there already; name another file, or give --force") {
+		t.Errorf("%+v", got)
+	}
 	if got := r.run(t, "storage", "backup", "--to", file, "--force"); got.code != 0 {
 		t.Errorf("%+v", got)
 	}

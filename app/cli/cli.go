@@ -1,4 +1,5 @@
-// Package cli is the command line: serve, check, keys, storage, payments, data, version.
+// Package cli is the command line: serve, check, console, keys, storage, payments, data,
+// version.
 package cli
 
 import (
@@ -60,7 +61,7 @@ func command(environ []string) *cobra.Command {
 		}
 		return c, err
 	}
-	root.AddCommand(serve(load), check(load), keys(load), storage(load), payments(load), data(load), version())
+	root.AddCommand(serve(load), check(load), openConsole(load), keys(load), storage(load), payments(load), data(load), version())
 	makeStrict(root)
 	return root
 }
@@ -95,7 +96,7 @@ func check(load loader) *cobra.Command {
 			fmt.Fprintf(to, "  console   %s\n", c.Server.AdminAddress)
 			fmt.Fprintf(to, "  payments  %s\n", describe(c, c.Payments.Providers))
 			fmt.Fprintf(to, "  mail      %s\n", describe(c, c.Mail.Providers))
-			fmt.Fprintf(to, "  storage   %s\n", describe(c, []string{c.Storage.Provider}))
+			fmt.Fprintf(to, "  storage   %s: %s\n", describe(c, []string{c.Storage.Provider}), app.StorePlace(c))
 			return nil
 		},
 	}

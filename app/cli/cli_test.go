@@ -163,10 +163,14 @@ func TestCheck(t *testing.T) {
 	r := newRig(t)
 	t.Run("says what is configured, in full", func(t *testing.T) {
 		t.Parallel()
+		cwd, err := os.Getwd()
+		if err != nil {
+			t.Fatal(err)
+		}
 		file := r.write(t, "check.yaml", "server: {address: \"127.0.0.1:80\", admin_address: \"127.0.0.1:81\"}\n"+
 			"payments: {providers: [first, second]}\nproviders: {first: {type: mock}, second: {type: mock}}\n")
 		want := "the configuration is right\n  API       127.0.0.1:80, keys not required\n  console   127.0.0.1:81\n" +
-			"  payments  first (mock), then second (mock)\n  mail      catcher (catcher)\n  storage   local (sqlite)\n"
+			"  payments  first (mock), then second (mock)\n  mail      catcher (catcher)\n  storage   local (sqlite): sqlite " + cwd + "/data/patchbay.db, which is not made yet\n"
 		if got := run(t, nil, "check", "--config", file); got.code != 0 || got.stdout != want || got.stderr != "" {
 			t.Errorf("%+v", got)
 		}

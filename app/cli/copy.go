@@ -10,6 +10,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"patchbay/app"
+	"patchbay/config"
 	"patchbay/core/depot"
 )
 
@@ -22,6 +23,7 @@ func storageCopy(load loader) *cobra.Command {
 			if err != nil {
 				return err
 			}
+			cmd.PrintErrf("from %s to %s\n", nameOf(c, from), nameOf(c, to))
 			show := newProgress(cmd.ErrOrStderr())
 			done, err := app.CopyStorage(cmd.Context(), c, from, to, show.report)
 			show.end()
@@ -49,6 +51,14 @@ func storageCopy(load loader) *cobra.Command {
 		_ = cmd.MarkFlagRequired(name) // there is one of this name
 	}
 	return cmd
+}
+
+// nameOf is which store a provider is, or its name where there is no such store.
+func nameOf(c *config.Config, provider string) string {
+	if p, there := c.Stores[provider]; there {
+		return app.StoreName(p)
+	}
+	return provider
 }
 
 func printTallies(to io.Writer, source, target string, report depot.Report) error {

@@ -86,7 +86,7 @@ func TestStorageCopyThatIsNotBegun(t *testing.T) {
 		{"a store that is none", "--from local --to third", `there is no store "third"; there is local, second`},
 		{"a provider for something else", "--from catcher --to second", `there is no store "catcher"`},
 		{"into itself", "--from local --to local", `"local" is copied into itself`},
-		{"a source whose file is not there", "--from local --to second", "no such file"},
+		{"a source whose file is not there", "--from local --to second", "there is no store: sqlite "},
 	} {
 		if got := r.copy(t, strings.Fields(row.args)...); got.code != 1 || !strings.Contains(got.stderr, row.says) || got.stdout != "" {
 			t.Errorf("%s: %+v", row.name, got)

@@ -2,15 +2,11 @@ package cli
 
 import (
 	"bufio"
-	"bytes"
-	"context"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
 	"net/http"
 	"os"
-	"syscall"
 	"text/tabwriter"
 	"time"
 
@@ -18,7 +14,6 @@ import (
 
 	"patchbay/adapters/console"
 	"patchbay/app"
-	"patchbay/config"
 	"patchbay/core/privacy"
 )
 
@@ -50,9 +45,13 @@ func exportData(load loader) *cobra.Command {
 			if err != nil {
 				return err
 			}
+			g, err := gatewayOf(cmd, c)
+			if err != nil {
+				return err
+			}
 			return into(file, cmd.OutOrStdout(), func(to io.Writer) error {
 				document := privacy.NewDocument(to)
-				_, err := people(cmd, c, "/admin/data/export", r, document.Add, func(s *privacy.Service, tell func(privacy.News) error) (privacy.Report, error) {
+				_, err := people(cmd, g, "/admin/data/export", r, document.Add, func(s *privacy.Service, tell func(privacy.News) error) (privacy.Report, error) {
 					return s.Export(cmd.Context(), r.Who, tell)
 				})
 				if err != nil {
@@ -98,6 +97,10 @@ func eraseData(load loader) *cobra.Command {
 			if err != nil {
 				return err
 			}
+			g, err := gatewayOf(cmd, c)
+			if err != nil {
+				return err
+			}
 			r.Rehearsal = !yes
 			pending := func(n privacy.News) error {
 				if n.Pending != nil {
@@ -105,7 +108,7 @@ func eraseData(load loader) *cobra.Command {
 				}
 				return nil
 			}
-			report, err := people(cmd, c, "/admin/data/erase", r, pending, func(s *privacy.Service, tell func(privacy.News) error) (privacy.Report, error) {
+			report, err := people(cmd, g, "/admin/data/erase", r, pending, func(s *privacy.Service, tell func(privacy.News) error) (privacy.Report, error) {
 				return s.Erase(cmd.Context(), r.Who, r.Rehearsal, tell)
 			})
 			if err != nil {
@@ -137,10 +140,9 @@ func printReport(to io.Writer, report privacy.Report) error {
 	return table.Flush()
 }
 
-// people asks a running gateway, which holds the store, through its admin listener.
-// Where none listens there it opens the store itself. It says on standard error how
-// far the work is.
-func people(cmd *cobra.Command, c *config.Config, path string, r console.DataRequest, tell func(privacy.News) error,
+// people asks the gateway, which holds the store, and where none runs opens the store
+// itself. It says on standard error how far the work is.
+func people(cmd *cobra.Command, g *gateway, path string, r console.DataRequest, tell func(privacy.News) error,
 	offline func(*privacy.Service, func(privacy.News) error) (privacy.Report, error),
 ) (report privacy.Report, err error) {
 	place, said := "", time.Now()
@@ -154,7 +156,7 @@ func people(cmd *cobra.Command, c *config.Config, path string, r console.DataReq
 		}
 		return tell(n)
 	}
-	err = follow(cmd.Context(), http.MethodPost, "http://"+c.Server.AdminAddress+path, r, func(line console.DataLine) (bool, error) {
+	err = follow(cmd.Context(), g, http.MethodPost, path, r, func(line console.DataLine) (bool, error) {
 		switch {
 		case line.Error != "":
 			return false, errors.New(line.Error)
@@ -164,45 +166,11 @@ func people(cmd *cobra.Command, c *config.Config, path string, r console.DataReq
 		}
 		return false, shown(line.News)
 	})
-	if errors.Is(err, syscall.ECONNREFUSED) {
-		err = app.WithPrivacy(cmd.Context(), c, func(s *privacy.Service) error {
+	err = g.or(err, func() error {
+		return app.WithPrivacy(cmd.Context(), g.config, func(s *privacy.Service) (err error) {
 			report, err = offline(s, shown)
 			return err
 		})
-	}
+	})
 	return report, err
-}
-
-// follow asks for work that may take long, and hands over each line that is told of it,
-// to the last.
-func follow[Line any](ctx context.Context, method, address string, in any, each func(Line) (last bool, err error)) error {
-	var body bytes.Buffer
-	if in != nil {
-		if err := json.NewEncoder(&body).Encode(in); err != nil {
-			return err
-		}
-	}
-	req, err := http.NewRequestWithContext(ctx, method, address, &body)
-	if err != nil {
-		return err
-	}
-	req.Header.Set("Content-Type", "application/json")
-	resp, err := http.DefaultClient.Do(req)
-	if err != nil {
-		return err
-	}
-	defer resp.Body.Close() //nolint:errcheck // only read
-	if resp.StatusCode >= http.StatusMultipleChoices {
-		return refusal(resp, address)
-	}
-	lines := json.NewDecoder(resp.Body)
-	for {
-		var line Line
-		if err := lines.Decode(&line); err != nil {
-			return fmt.Errorf("the gateway at %s ended before it was done: %w", address, err)
-		}
-		if last, err := each(line); last || err != nil {
-			return err
-		}
-	}
 }

@@ -1,7 +1,6 @@
 package cli_test
 
 import (
-	"net/http/httptest"
 	"os"
 	"path/filepath"
 	"strings"
@@ -60,22 +59,20 @@ func TestDataOfARunningGateway(t *testing.T) {
 		{
 			"does not take a part for the whole", "data erase --user usr_1 --yes", `POST /admin/data/erase {"tenant":"default","userId":"usr_1"}`, 200,
 			`{"place":"messages"}`,
-			result{1, "", "patchbay: the gateway at ADMIN/admin/data/erase ended before it was done: EOF; run it again, it goes on from there\n"},
+			result{1, "", "patchbay: the gateway at ADMIN ended before it was done: EOF; run it again, it goes on from there\n"},
 		},
 		{
 			"is refused", "data erase --user usr_1 --yes", `POST /admin/data/erase {"tenant":"default","userId":"usr_1"}`, 503,
 			`{"error":{"message":"it is said why"}}`,
-			result{1, "", "patchbay: the gateway at ADMIN/admin/data/erase refused: 503 Service Unavailable it is said why; run it again, it goes on from there\n"},
+			result{1, "", "patchbay: the gateway at ADMIN refused: 503 Service Unavailable it is said why; run it again, it goes on from there\n"},
 		},
 	} {
 		t.Run(row.name, func(t *testing.T) {
 			t.Parallel()
 			r := newRig(t)
 			a := &admin{status: row.status, body: row.body}
-			server := httptest.NewServer(a)
-			t.Cleanup(server.Close)
-			r.environ = []string{"PATCHBAY_SERVER__ADMIN_ADDRESS=" + server.Listener.Addr().String()}
-			row.want.stderr = strings.ReplaceAll(row.want.stderr, "ADMIN", server.URL)
+			address := r.gateway(t, a)
+			row.want.stderr = r.asked(t, address) + strings.ReplaceAll(row.want.stderr, "ADMIN", address)
 			if got := r.run(t, strings.Fields(row.args)...); got != row.want {
 				t.Errorf("%+v\nwant %+v", got, row.want)
 			}
@@ -91,9 +88,7 @@ func TestDataOfARunningGateway(t *testing.T) {
 func TestAnExportThatIsNotWholeLeavesNoFile(t *testing.T) {
 	t.Parallel()
 	r := newRig(t)
-	server := httptest.NewServer(&admin{status: 200, body: `{"person":{}}` + "\n" + `{"place":"messages"}` + "\n" + `{"entry":{}}`})
-	t.Cleanup(server.Close)
-	r.environ = []string{"PATCHBAY_SERVER__ADMIN_ADDRESS=" + server.Listener.Addr().String()}
+	r.gateway(t, &admin{status: 200, body: `{"person":{}}` + "\n" + `{"place":"messages"}` + "\n" + `{"entry":{}}`})
 	file := filepath.Join(r.dir, "ada.json")
 	if got := r.run(t, "data", "export", "--user", "usr_1", "--to", file); got.code != 1 || !strings.Contains(got.stderr, "ended before it was done") {
 		t.Errorf("%+v", got)
@@ -106,6 +101,7 @@ func TestAnExportThatIsNotWholeLeavesNoFile(t *testing.T) {
 func TestSomebodyMustBeNamed(t *testing.T) {
 	t.Parallel()
 	r := newRig(t)
+	r.make(t)
 	for _, row := range []struct{ name, args, says string }{
 		{"nobody", "data erase --yes", "at least one of the flags in the group [user email] is required"},
 		{"two ways at once", "data export --user usr_1 --email ada@example.com", "none of the others can be"},

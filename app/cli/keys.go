@@ -1,16 +1,10 @@
 package cli
 
 import (
-	"bytes"
 	"context"
-	"encoding/json"
-	"errors"
 	"fmt"
-	"io"
 	"net/http"
 	"net/url"
-	"strings"
-	"syscall"
 	"text/tabwriter"
 	"time"
 
@@ -18,7 +12,6 @@ import (
 
 	"patchbay/adapters/console"
 	"patchbay/app"
-	"patchbay/config"
 	"patchbay/core/access"
 )
 
@@ -34,16 +27,12 @@ func createKey(load loader) *cobra.Command {
 	cmd := &cobra.Command{
 		Use: "create", Short: "Make an API key, and print it once", Args: cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
-			c, err := load(cmd)
-			if err != nil {
-				return err
-			}
 			if ttl != 0 {
 				n.TTL = ttl.String()
 			}
 			var created console.CreatedKey
-			err = admin(cmd.Context(), c, http.MethodPost, "/admin/keys", n, &created, func(s *access.Service) error {
-				token, key, err := s.Create(cmd.Context(), n.Tenant, n.Name, n.Scopes, ttl)
+			err := manageKeys(cmd, load, http.MethodPost, "/admin/keys", n, &created, func(ctx context.Context, s *access.Service) error {
+				token, key, err := s.Create(ctx, n.Tenant, n.Name, n.Scopes, ttl)
 				created = console.CreatedKey{Token: token, Key: console.View(key)}
 				return err
 			})
@@ -66,13 +55,9 @@ func listKeys(load loader) *cobra.Command {
 	return &cobra.Command{
 		Use: "list", Short: "List API keys", Args: cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
-			c, err := load(cmd)
-			if err != nil {
-				return err
-			}
 			var views []console.KeyView
-			err = admin(cmd.Context(), c, http.MethodGet, "/admin/keys", nil, &views, func(s *access.Service) error {
-				list, err := s.List(cmd.Context())
+			err := manageKeys(cmd, load, http.MethodGet, "/admin/keys", nil, &views, func(ctx context.Context, s *access.Service) error {
+				list, err := s.List(ctx)
 				for _, k := range list {
 					views = append(views, console.View(k))
 				}
@@ -107,68 +92,26 @@ func revokeKey(load loader) *cobra.Command {
 	return &cobra.Command{
 		Use: "revoke ID", Short: "End an API key", Args: cobra.ExactArgs(1),
 		RunE: func(cmd *cobra.Command, args []string) error {
-			c, err := load(cmd)
-			if err != nil {
-				return err
-			}
-			return admin(cmd.Context(), c, http.MethodDelete, "/admin/keys/"+url.PathEscape(args[0]), nil, nil, func(s *access.Service) error {
-				return s.Revoke(cmd.Context(), args[0])
+			return manageKeys(cmd, load, http.MethodDelete, "/admin/keys/"+url.PathEscape(args[0]), nil, nil, func(ctx context.Context, s *access.Service) error {
+				return s.Revoke(ctx, args[0])
 			})
 		},
 	}
 }
 
-// admin asks a running gateway, which holds the store, through its admin
-// listener. Where none listens there it opens the store itself.
-func admin(ctx context.Context, c *config.Config, method, path string, in, out any, offline func(*access.Service) error) error {
-	err := ask(ctx, "http://"+c.Server.AdminAddress+path, method, in, out)
-	if errors.Is(err, syscall.ECONNREFUSED) {
-		return app.WithKeys(ctx, c, offline)
-	}
-	return err
-}
-
-func ask(ctx context.Context, address, method string, in, out any) error {
-	ctx, cancel := context.WithTimeout(ctx, 10*time.Second)
-	defer cancel()
-	var body bytes.Buffer
-	if in != nil {
-		if err := json.NewEncoder(&body).Encode(in); err != nil {
-			return err
-		}
-	}
-	req, err := http.NewRequestWithContext(ctx, method, address, &body)
+// manageKeys asks the gateway, which holds the store, and where none runs opens the store
+// itself.
+func manageKeys(cmd *cobra.Command, load loader, method, path string, in, out any, alone func(context.Context, *access.Service) error) error {
+	c, err := load(cmd)
 	if err != nil {
 		return err
 	}
-	req.Header.Set("Content-Type", "application/json")
-	resp, err := http.DefaultClient.Do(req)
+	g, err := gatewayOf(cmd, c)
 	if err != nil {
 		return err
 	}
-	defer resp.Body.Close() //nolint:errcheck // only read
-	if resp.StatusCode >= http.StatusMultipleChoices {
-		return refusal(resp, address)
-	}
-	if out == nil {
-		return nil
-	}
-	raw, err := io.ReadAll(io.LimitReader(resp.Body, 1<<20))
-	if err != nil {
-		return err
-	}
-	if err := json.Unmarshal(raw, out); err != nil {
-		return fmt.Errorf("what listens at %s is not the gateway", address)
-	}
-	return nil
-}
-
-func refusal(resp *http.Response, address string) error {
-	raw, err := io.ReadAll(io.LimitReader(resp.Body, 1<<20))
-	if err != nil {
-		return err
-	}
-	var failed struct{ Error struct{ Message string } }
-	_ = json.Unmarshal(raw, &failed) // something else may be listening there
-	return fmt.Errorf("the gateway at %s refused: %s", address, strings.TrimSpace(resp.Status+" "+failed.Error.Message))
+	ctx := cmd.Context()
+	return g.or(g.ask(ctx, method, path, in, out), func() error {
+		return app.WithKeys(ctx, c, func(s *access.Service) error { return alone(ctx, s) })
+	})
 }

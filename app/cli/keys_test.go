@@ -4,7 +4,6 @@ import (
 	"fmt"
 	"io"
 	"net/http"
-	"net/http/httptest"
 	"regexp"
 	"strings"
 	"sync"
@@ -17,9 +16,10 @@ var (
 	date  = regexp.MustCompile(`\b20\d\d-\d\d-\d\d\b`)
 )
 
-// create makes a key and returns its id.
+// create makes a key, and the store where there is none, and returns the key's id.
 func (r *rig) create(t *testing.T, args ...string) (id string) {
 	t.Helper()
+	r.run(t, "storage", "create") // there may be one
 	got := r.run(t, append([]string{"keys", "create"}, args...)...)
 	// The token alone is on standard output, for a script to take.
 	if got.code != 0 || !token.MatchString(got.stdout) || !strings.Contains(got.stderr, "it is not shown again") {
@@ -31,6 +31,8 @@ func (r *rig) create(t *testing.T, args ...string) (id string) {
 func TestKeysWhileNoGatewayRuns(t *testing.T) {
 	t.Parallel()
 	r := newRig(t)
+	r.make(t)
+	opened := "store: " + r.identity(t).Store + ", opened by this command, since no gateway runs at 127.0.0.1:1\n"
 	if got := r.run(t, "keys", "list"); got.code != 0 || strings.Join(strings.Fields(got.stdout), " ") != "ID TENANT NAME SCOPES STATE" {
 		t.Fatalf("no keys yet: %+v", got)
 	}
@@ -42,7 +44,7 @@ func TestKeysWhileNoGatewayRuns(t *testing.T) {
 	}
 	gone := r.create(t, "--name", "gone")
 	for range 2 { // twice is as good as once
-		if got := r.run(t, "keys", "revoke", gone); got != (result{}) {
+		if got := r.run(t, "keys", "revoke", gone); got != (result{0, "", opened}) {
 			t.Fatalf("%+v", got)
 		}
 	}
@@ -63,6 +65,7 @@ func TestKeysWhileNoGatewayRuns(t *testing.T) {
 func TestKeysThatAreNotMade(t *testing.T) {
 	t.Parallel()
 	r := newRig(t)
+	r.make(t)
 	for _, row := range []struct{ name, args, says string }{
 		{"no name", "keys create", "a key takes a name"},
 		{"an unknown scope", "keys create --name n --scopes users:admin", "scopes are * or any of payments:read"},
@@ -124,29 +127,27 @@ func TestKeysOfARunningGateway(t *testing.T) {
 		{"revokes nothing else", "keys revoke ../x?y#z", "DELETE /admin/keys/..%2Fx%3Fy%23z", 204, "", result{}},
 		{
 			"refuses, and says why", "keys create --name n", `POST /admin/keys {"name":"n","tenant":"default"}`, 400, refused,
-			result{1, "", "patchbay: the gateway at ADMIN/admin/keys refused: 400 Bad Request it is said why\n"},
+			result{1, "", "patchbay: the gateway at ADMIN refused: 400 Bad Request it is said why\n"},
 		},
 		{
 			"is not there", "keys revoke key_1", "DELETE /admin/keys/key_1", 404, refused,
-			result{1, "", "patchbay: the gateway at ADMIN/admin/keys/key_1 refused: 404 Not Found it is said why\n"},
+			result{1, "", "patchbay: the gateway at ADMIN refused: 404 Not Found it is said why\n"},
 		},
 		{
-			"is something else that refuses", "keys list", "GET /admin/keys", 500, "<html>",
-			result{1, "", "patchbay: the gateway at ADMIN/admin/keys refused: 500 Internal Server Error\n"},
+			"refuses without words", "keys list", "GET /admin/keys", 500, "<html>",
+			result{1, "", "patchbay: the gateway at ADMIN refused: 500 Internal Server Error\n"},
 		},
 		{
-			"is something else that does not", "keys create --name n", `POST /admin/keys {"name":"n","tenant":"default"}`, 200, "<html>",
-			result{1, "", "patchbay: what listens at ADMIN/admin/keys is not the gateway\n"},
+			"answers what is not understood", "keys create --name n", `POST /admin/keys {"name":"n","tenant":"default"}`, 200, "<html>",
+			result{1, "", "patchbay: what the gateway at ADMIN answers is not understood: it is of another version\n"},
 		},
 	} {
 		t.Run(row.name, func(t *testing.T) {
 			t.Parallel()
 			r := newRig(t)
 			a := &admin{status: row.status, body: row.body}
-			server := httptest.NewServer(a)
-			t.Cleanup(server.Close)
-			r.environ = []string{"PATCHBAY_SERVER__ADMIN_ADDRESS=" + server.Listener.Addr().String()}
-			row.want.stderr = strings.ReplaceAll(row.want.stderr, "ADMIN", server.URL)
+			address := r.gateway(t, a)
+			row.want.stderr = r.asked(t, address) + strings.ReplaceAll(row.want.stderr, "ADMIN", address)
 			if got := r.run(t, strings.Fields(row.args)...); got != row.want {
 				t.Errorf("%+v\nwant %+v", got, row.want)
 			}

@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"net/http"
 	"net/url"
-	"syscall"
 	"text/tabwriter"
 	"time"
 
@@ -14,7 +13,6 @@ import (
 
 	"patchbay/adapters/console"
 	"patchbay/app"
-	"patchbay/config"
 	"patchbay/core/access"
 	"patchbay/core/checkout"
 )
@@ -33,6 +31,10 @@ func reviewPayments(load loader) *cobra.Command {
 			if err != nil {
 				return err
 			}
+			g, err := gatewayOf(cmd, c)
+			if err != nil {
+				return err
+			}
 			table := tabwriter.NewWriter(cmd.OutOrStdout(), 0, 8, 2, ' ', 0)
 			fmt.Fprintln(table, "PAYMENT\tTENANT\tPROVIDER\tSTATUS\tSINCE\tREASON\tDETAIL")
 			looked, said := 0, time.Now()
@@ -46,26 +48,25 @@ func reviewPayments(load loader) *cobra.Command {
 				}
 				return nil
 			}
-			return errors.Join(inReview(cmd.Context(), c, tell), table.Flush())
+			return errors.Join(inReview(cmd.Context(), g, tell), table.Flush())
 		},
 	}
 }
 
-// inReview asks a running gateway, which holds the store, through its admin listener.
-// Where none listens there it opens the store itself.
-func inReview(ctx context.Context, c *config.Config, tell func(console.ReviewLine) error) error {
-	err := follow(ctx, http.MethodGet, "http://"+c.Server.AdminAddress+"/admin/payments/review", nil, func(l console.ReviewLine) (bool, error) {
+// inReview asks the gateway, which holds the store, and where none runs opens the store
+// itself.
+func inReview(ctx context.Context, g *gateway, tell func(console.ReviewLine) error) error {
+	err := follow(ctx, g, http.MethodGet, "/admin/payments/review", nil, func(l console.ReviewLine) (bool, error) {
 		if l.Error != "" {
 			return false, errors.New(l.Error)
 		}
 		return l.Done, tell(l)
 	})
-	if errors.Is(err, syscall.ECONNREFUSED) {
-		err = app.WithPayments(ctx, c, func(s *checkout.Service, keys *access.Service) error {
+	return g.or(err, func() error {
+		return app.WithPayments(ctx, g.config, func(s *checkout.Service, keys *access.Service) error {
 			return console.InReview(ctx, keys, s, tell)
 		})
-	}
-	return err
+	})
 }
 
 func resolvePayment(load loader) *cobra.Command {
@@ -77,7 +78,11 @@ func resolvePayment(load loader) *cobra.Command {
 			if err != nil {
 				return err
 			}
-			settled, err := resolve(cmd.Context(), c, args[0], v)
+			g, err := gatewayOf(cmd, c)
+			if err != nil {
+				return err
+			}
+			settled, err := resolve(cmd.Context(), g, args[0], v)
 			if err != nil {
 				return err
 			}
@@ -93,20 +98,19 @@ func resolvePayment(load loader) *cobra.Command {
 	return cmd
 }
 
-// resolve asks a running gateway. Where there is none it opens the store itself, but for
-// what only the provider can tell.
-func resolve(ctx context.Context, c *config.Config, id string, v console.Verdict) (settled console.Settled, err error) {
-	err = ask(ctx, "http://"+c.Server.AdminAddress+"/admin/payments/"+url.PathEscape(id)+"/resolve", http.MethodPost, v, &settled)
-	switch {
-	case !errors.Is(err, syscall.ECONNREFUSED):
-		return settled, err
-	case v.Verdict == string(checkout.Executed):
-		return settled, errors.New("what was executed is read at the provider: start the gateway first")
-	}
-	err = app.WithPayments(ctx, c, func(s *checkout.Service, _ *access.Service) error {
-		p, err := s.Settle(ctx, v.Tenant, id, v.Request())
-		settled = console.Settled{ID: p.ID, Status: p.Status}
-		return err
+// resolve asks the gateway. Where none runs it opens the store itself, but for what only
+// the provider can tell.
+func resolve(ctx context.Context, g *gateway, id string, v console.Verdict) (settled console.Settled, err error) {
+	err = g.ask(ctx, http.MethodPost, "/admin/payments/"+url.PathEscape(id)+"/resolve", v, &settled)
+	err = g.or(err, func() error {
+		if v.Verdict == string(checkout.Executed) {
+			return errors.New("what was executed is read at the provider: start the gateway first")
+		}
+		return app.WithPayments(ctx, g.config, func(s *checkout.Service, _ *access.Service) error {
+			p, err := s.Settle(ctx, v.Tenant, id, v.Request())
+			settled = console.Settled{ID: p.ID, Status: p.Status}
+			return err
+		})
 	})
 	return settled, err
 }

@@ -1,7 +1,6 @@
 package cli_test
 
 import (
-	"net/http/httptest"
 	"strings"
 	"testing"
 )
@@ -30,7 +29,7 @@ func TestPaymentsOfARunningGateway(t *testing.T) {
 		},
 		{
 			"does not take a part for the whole", "payments review", "GET /admin/payments/review", 200, `{"looked":50}`,
-			result{1, titles, "patchbay: the gateway at ADMIN/admin/payments/review ended before it was done: EOF\n"},
+			result{1, titles, "patchbay: the gateway at ADMIN ended before it was done: EOF\n"},
 		},
 		{
 			"settles", "payments resolve pay_1 --verdict executed --reference re_1 --note seen --tenant acme",
@@ -40,17 +39,15 @@ func TestPaymentsOfARunningGateway(t *testing.T) {
 		{
 			"settles nothing else", "payments resolve ../x?y --verdict noted", `POST /admin/payments/..%2Fx%3Fy/resolve {"tenant":"default","verdict":"noted"}`, 404,
 			`{"error":{"message":"there is no such thing"}}`,
-			result{1, "", "patchbay: the gateway at ADMIN/admin/payments/..%2Fx%3Fy/resolve refused: 404 Not Found there is no such thing\n"},
+			result{1, "", "patchbay: the gateway at ADMIN refused: 404 Not Found there is no such thing\n"},
 		},
 	} {
 		t.Run(row.name, func(t *testing.T) {
 			t.Parallel()
 			r := newRig(t)
 			a := &admin{status: row.status, body: row.body}
-			server := httptest.NewServer(a)
-			t.Cleanup(server.Close)
-			r.environ = []string{"PATCHBAY_SERVER__ADMIN_ADDRESS=" + server.Listener.Addr().String()}
-			row.want.stderr = strings.ReplaceAll(row.want.stderr, "ADMIN", server.URL)
+			address := r.gateway(t, a)
+			row.want.stderr = r.asked(t, address) + strings.ReplaceAll(row.want.stderr, "ADMIN", address)
 			if got := r.run(t, strings.Fields(row.args)...); got != row.want {
 				t.Errorf("%+v\nwant %+v", got, row.want)
 			}
@@ -66,6 +63,7 @@ func TestPaymentsOfARunningGateway(t *testing.T) {
 func TestPaymentsWhileNoGatewayRuns(t *testing.T) {
 	t.Parallel()
 	r := newRig(t)
+	r.make(t)
 	for _, row := range []struct {
 		name, args string
 		code       int

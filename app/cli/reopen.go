@@ -1,6 +1,8 @@
 package cli
 
 import (
+	"cmp"
+
 	"github.com/spf13/cobra"
 
 	"patchbay/app"
@@ -16,6 +18,7 @@ func storageReopen(load loader) *cobra.Command {
 			if err != nil {
 				return err
 			}
+			cmd.PrintErrf("store: %s, opened by this command\n", nameOf(c, cmp.Or(provider, c.Storage.Provider)))
 			moved, err := app.ReopenStorage(cmd.Context(), c, provider, force)
 			if err != nil {
 				return err

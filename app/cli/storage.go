@@ -1,11 +1,9 @@
 package cli
 
 import (
-	"errors"
 	"fmt"
 	"io"
 	"net/http"
-	"syscall"
 	"text/tabwriter"
 	"time"
 
@@ -17,8 +15,25 @@ import (
 
 func storage(load loader) *cobra.Command {
 	cmd := &cobra.Command{Use: "storage", Short: "Look after what is stored"}
-	cmd.AddCommand(storageStatus(load), storageCopy(load), storageReopen(load), storageBackup(load))
+	cmd.AddCommand(storageCreate(load), storageStatus(load), storageCopy(load), storageReopen(load), storageBackup(load), storagePutBack(load))
 	return cmd
+}
+
+func storageCreate(load loader) *cobra.Command {
+	return &cobra.Command{
+		Use: "create", Short: "Make the store, empty, so that keys can be made before the first start", Args: cobra.NoArgs,
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			c, err := load(cmd)
+			if err != nil {
+				return err
+			}
+			if err := app.CreateStorage(cmd.Context(), c); err != nil {
+				return err
+			}
+			cmd.PrintErrf("store: %s, made by this command\n", app.StoreName(c.Provider[c.Storage.Provider]))
+			return nil
+		},
+	}
 }
 
 func storageStatus(load loader) *cobra.Command {
@@ -29,12 +44,15 @@ func storageStatus(load loader) *cobra.Command {
 			if err != nil {
 				return err
 			}
-			var view console.Storage
-			err = ask(cmd.Context(), "http://"+c.Server.AdminAddress+"/admin/storage", http.MethodGet, nil, &view)
-			if errors.Is(err, syscall.ECONNREFUSED) {
-				cmd.PrintErrln("no gateway is running; this is what is on the disk")
-				view, err = app.StorageStatus(cmd.Context(), c)
+			g, err := gatewayOf(cmd, c)
+			if err != nil {
+				return err
 			}
+			var view console.Storage
+			err = g.or(g.ask(cmd.Context(), http.MethodGet, "/admin/storage", nil, &view), func() (err error) {
+				view, err = app.StorageStatus(cmd.Context(), c)
+				return err
+			})
 			if err != nil {
 				return err
 			}
@@ -66,6 +84,12 @@ func printStorage(to io.Writer, view console.Storage) error {
 			more = ", the oldest since " + s.Oldest.Format(time.RFC3339)
 		}
 		fmt.Fprintf(table, "spool\t%s\t%d held%s, %d refused by the store\n", s.Path, s.Held, more, s.Refused)
+	}
+	if s := view.SetAside; s != nil {
+		fmt.Fprintf(table, "set aside\t%d\tput one back with patchbay storage put-back RECORD\n", s.Count)
+		for _, r := range s.Records {
+			fmt.Fprintf(table, "\t%s\t%s, %d times, last at %s, of the queue %s\n", r.Record, r.Reason, r.Tries, r.Last.UTC().Format(time.RFC3339), r.Queue)
+		}
 	}
 	return table.Flush()
 }

@@ -33,11 +33,17 @@ func (s Secrets) For(use string) []byte {
 	return mac.Sum(nil)
 }
 
+// Token is such a secret as a text.
+func (s Secrets) Token(use string) string { return hex.EncodeToString(s.For(use)) }
+
+// Read reads the secrets in a directory. os.ErrNotExist: there are none.
+func Read(dir string) (Secrets, error) { return read(filepath.Join(dir, fileName)) }
+
 // Open reads the secrets in a directory, or makes them. Two processes that make
 // them at once agree on those of the first.
 func Open(dir string) (Secrets, error) {
 	path := filepath.Join(dir, fileName)
-	s, err := read(path)
+	s, err := Read(dir)
 	if !errors.Is(err, os.ErrNotExist) {
 		return s, err
 	}

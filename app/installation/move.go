@@ -10,7 +10,7 @@ import (
 
 // In reports whether a directory has secrets.
 func In(dir string) bool {
-	_, err := read(filepath.Join(dir, fileName))
+	_, err := Read(dir)
 	return err == nil
 }
 
@@ -18,7 +18,7 @@ func In(dir string) bool {
 // are not yet. It is an error where there are other ones: every API key of the first
 // would be void. Where the first has none, nothing is needed.
 func Compare(from, to string) (needed bool, err error) {
-	theirs, err := read(filepath.Join(from, fileName))
+	theirs, err := Read(from)
 	if errors.Is(err, os.ErrNotExist) {
 		return false, nil
 	}
@@ -40,7 +40,7 @@ func Compare(from, to string) (needed bool, err error) {
 
 // Bring copies one directory's secrets into another that has none.
 func Bring(from, to string) error {
-	s, err := read(filepath.Join(from, fileName))
+	s, err := Read(from)
 	if err != nil {
 		return err
 	}

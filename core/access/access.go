@@ -206,11 +206,7 @@ func (s *Service) Any(ctx context.Context) (bool, error) {
 }
 
 func decode(r ports.Record) (Key, error) {
-	var k Key
-	if err := json.Unmarshal(r.Body, &k); err != nil {
-		return Key{}, fault.Wrap(fault.Internal, "access.decode", err)
-	}
-	return k, nil
+	return ports.Decode(r, func(k Key) bool { return k.ID == r.ID })
 }
 
 func (s *Service) hash(secret string) []byte {

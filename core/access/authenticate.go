@@ -114,8 +114,8 @@ func (s *Service) recall(ctx context.Context, id string, now time.Time) (Key, bo
 	if err != nil {
 		return Key{}, false
 	}
-	var l local
-	if err := json.Unmarshal(r.Body, &l); err != nil || now.Sub(l.At) >= stale {
+	l, err := ports.Decode(r, func(l local) bool { return l.Key.ID == id })
+	if err != nil || now.Sub(l.At) >= stale {
 		return Key{}, false
 	}
 	return l.Key, true

@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"patchbay/core/fault"
+	"patchbay/core/guard"
 	"patchbay/ports"
 )
 
@@ -74,9 +75,9 @@ func (a *KnownAccounts) Pending(provider string) bool {
 
 // Run learns the accounts, and returns when all are known or ctx ends.
 func (a *KnownAccounts) Run(ctx context.Context) {
-	var each sync.WaitGroup
+	each := guard.Group{Log: a.log}
 	for _, g := range a.gateways {
-		each.Go(func() { a.learn(ctx, g) })
+		each.Keep(ctx, "account of a provider", func(ctx context.Context) { a.learn(ctx, g) })
 	}
 	each.Wait()
 }
@@ -155,15 +156,12 @@ func (a *KnownAccounts) recall(ctx context.Context, provider string) (before str
 }
 
 func (a *KnownAccounts) kept(ctx context.Context, provider string) (ports.Record, identity, error) {
-	var kept identity
 	r, err := a.journal.Get(ctx, "", accountKind, provider)
 	if err != nil {
-		return r, kept, err
+		return r, identity{}, err
 	}
-	if err := json.Unmarshal(r.Body, &kept); err != nil {
-		return r, kept, fault.Wrap(fault.Internal, "checkout.account", err)
-	}
-	return r, kept, nil
+	kept, err := ports.Decode(r, func(i identity) bool { return i.Account != "" })
+	return r, kept, err
 }
 
 // keep takes up what the provider said, also where the journal cannot keep it:
@@ -195,7 +193,7 @@ func (a *KnownAccounts) save(ctx context.Context, provider string, i identity) e
 		r, _, err := a.kept(ctx, provider)
 		if fault.Is(err, fault.NotFound) {
 			r = ports.Record{Kind: accountKind, ID: provider, Index: ports.Index{Created: a.clock.Now()}}
-		} else if err != nil && r.Rev == 0 {
+		} else if err != nil {
 			return err
 		}
 		r.Body = body

@@ -5,8 +5,8 @@ import (
 	"encoding/json"
 	"slices"
 
-	"patchbay/core/fault"
 	"patchbay/core/payment"
+	"patchbay/ports"
 )
 
 // freeze keeps the answer to repeats of the keys of operations that have ended: the
@@ -37,8 +37,8 @@ func (st *stored) freeze() error {
 		}
 		if before == nil {
 			before = new(payment.Payment)
-			if err := json.Unmarshal(st.record.Body, before); err != nil {
-				return fault.Wrap(fault.Internal, "checkout.freeze", err)
+			if err := ports.DecodeJSON("payment", st.record.Body, before); err != nil {
+				return err
 			}
 		}
 		op.Then = p.Remember(*before)
@@ -73,8 +73,8 @@ func answerOf(now payment.Payment, op payment.Operation) (payment.Payment, error
 // earlier reads an answer that an earlier version has kept: the whole payment.
 func earlier(now payment.Payment, op payment.Operation) (payment.Payment, error) {
 	var then payment.Payment
-	if err := json.Unmarshal(op.Answer, &then); err != nil {
-		return payment.Payment{}, fault.Wrap(fault.Internal, "checkout.answer", err)
+	if err := ports.DecodeJSON("answer of a payment", op.Answer, &then); err != nil {
+		return payment.Payment{}, err
 	}
 	if now.Status.Terminal() {
 		then.Conceal()

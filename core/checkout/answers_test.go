@@ -59,8 +59,8 @@ func (r *rig) rewrite(t *testing.T, id string, change func(*payment.Payment)) {
 	}
 }
 
-// open is a payment that the buyer is to confirm.
-func (r *rig) open(t *testing.T, k string) (checkout.Result, error) {
+// unconfirmed is a payment that the buyer is to confirm.
+func (r *rig) unconfirmed(t *testing.T, k string) (checkout.Result, error) {
 	t.Helper()
 	o := request()
 	o.Confirm, o.PaymentMethod, o.Metadata = false, "", map[string]string{"order": "1"}
@@ -78,7 +78,7 @@ func TestAnAnswerThatTheVersionBeforeHasKeptIsGivenAsItWas(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			within(t, func(t *testing.T, r *rig) {
-				first, err := r.open(t, "k")
+				first, err := r.unconfirmed(t, "k")
 				if err != nil || first.Payment.ClientSecret == "" {
 					t.Fatalf("%+v, %v", first.Payment, err)
 				}
@@ -88,7 +88,7 @@ func TestAnAnswerThatTheVersionBeforeHasKeptIsGivenAsItWas(t *testing.T) {
 				r.asBefore(t, id, then)
 				same := func(when string) {
 					t.Helper()
-					again, err := r.open(t, "k")
+					again, err := r.unconfirmed(t, "k")
 					want := visible(first.Payment)
 					if r.status(t, id).Status.Terminal() {
 						want.Conceal()

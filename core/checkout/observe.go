@@ -16,39 +16,37 @@ import (
 // Applying an event twice, or late, changes nothing. Where it does not tell all, or
 // may be late, the provider is asked.
 //
-// erased tells that the payment was: what else the event says must not be kept.
-//
 // NotFound: the payment is not here (yet). Invalid: the event cannot be read.
 // Otherwise as for the journal and, where it is asked, the provider.
-func (s *Service) ApplyWebhook(ctx context.Context, e event.Webhook) (erased bool, err error) {
+func (s *Service) ApplyWebhook(ctx context.Context, e event.Webhook) (a event.Applied, err error) {
 	intent, ok, err := s.Events.Payment(e)
 	if err != nil || !ok {
-		return false, err
+		return a, err
 	}
 	var doubt ports.Doubt
 	for {
 		st, err := s.subject(ctx, e.Provider, intent)
 		if err != nil {
-			return false, err
+			return a, err
 		}
 		p := &st.payment
-		erased = !p.ErasedAt.IsZero()
+		a.Erased = !p.ErasedAt.IsZero()
 		if reason, detail := stranger(p, e.Provider, intent); reason != "" {
 			if p.Review(reason, detail, s.Clock.Now()) {
 				s.Log.WarnContext(ctx, "webhook does not fit its payment", "webhook", e.ID, "payment", p.ID, "tenant", p.Tenant, "reason", reason)
 			}
 		} else if p.Merge(intent) {
 			if err := s.ask(ctx, &st); err != nil {
-				return erased, err
+				return a, err
 			}
 		}
 		if unchanged(st) {
-			return erased, nil
+			return a, nil
 		}
 		err = s.save(ctx, &st)
 		again := fault.Is(err, fault.Conflict) || fault.Is(err, fault.UnknownOutcome)
 		if err = doubt.Over(err); !again || ctx.Err() != nil {
-			return erased, err
+			return a, err
 		}
 	}
 }

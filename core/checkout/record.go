@@ -26,9 +26,9 @@ type stored struct {
 }
 
 func decode(r ports.Record) (stored, error) {
-	var p payment.Payment
-	if err := json.Unmarshal(r.Body, &p); err != nil {
-		return stored{}, fault.Wrap(fault.Internal, "checkout.decode", err)
+	p, err := ports.Decode(r, func(p payment.Payment) bool { return p.ID == r.ID })
+	if err != nil {
+		return stored{}, err
 	}
 	p.Seal() // an earlier version may have left it open
 	p.NextLookAt = nextLookAt(p, r)
@@ -75,6 +75,7 @@ func (s *Service) save(ctx context.Context, st *stored) error {
 	r.Tenant, r.Kind, r.ID, r.Body = p.Tenant, kind, p.ID, body
 	r.Ref = reference(p.Provider, p.ProviderReference)
 	r.Index = ports.Index{Status: string(p.Status), Customer: p.CustomerID, Created: p.CreatedAt}
+	r.Index.Flag, r.Index.Flagged = flagOf(p)
 	r.Events = s.news(st.told, *p)
 	if p.Open() == nil {
 		rest(st)

@@ -32,6 +32,7 @@ const attempts = 10
 type mark struct {
 	journal ports.Journal
 	record  ports.Record
+	from    origin
 }
 
 // origin is a mark's body. Stores are named as their providers are.
@@ -45,24 +46,24 @@ type origin struct {
 func readMark(ctx context.Context, j ports.Journal, clock ports.Clock) (mark, error) {
 	r, err := j.Get(ctx, "", markKind, markID)
 	if fault.Is(err, fault.NotFound) {
-		r, err = ports.Record{Kind: markKind, ID: markID, Index: ports.Index{Created: clock.Now()}, Body: []byte(`{}`)}, nil
+		return mark{journal: j, record: ports.Record{Kind: markKind, ID: markID, Index: ports.Index{Created: clock.Now()}, Body: []byte(`{}`)}}, nil
 	}
-	return mark{j, r}, err
+	if err != nil {
+		return mark{}, err
+	}
+	from, err := ports.Decode(r, func(origin) bool { return true })
+	return mark{j, r, from}, err
 }
 
 func (m mark) state() string { return m.record.Index.Status }
 
-// origin reads the mark's body.
-func (m mark) origin() (o origin) {
-	_ = json.Unmarshal(m.record.Body, &o) // what cannot be read is a copy of nothing
-	return o
-}
+// origin is what the mark's body says.
+func (m mark) origin() origin { return m.from }
 
 // with is the mark with another body.
 func (m mark) with(change func(*origin)) mark {
-	o := m.origin()
-	change(&o)
-	m.record.Body, _ = json.Marshal(o) // it always can be
+	change(&m.from)
+	m.record.Body, _ = json.Marshal(m.from) // it always can be
 	return m
 }
 

@@ -2,7 +2,6 @@ package directory
 
 import (
 	"context"
-	"encoding/json"
 	"log/slog"
 	"sync"
 	"time"
@@ -111,9 +110,5 @@ func open(r ports.Record, err error) (user.User, error) {
 }
 
 func decode(r ports.Record) (copied, error) {
-	var c copied
-	if err := json.Unmarshal(r.Body, &c); err != nil {
-		return copied{}, fault.Wrap(fault.Internal, "directory.copy", err)
-	}
-	return c, nil
+	return ports.Decode(r, func(c copied) bool { return c.Deleted || c.User.ID == r.ID })
 }

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"log/slog"
 	"path/filepath"
+	"strings"
 	"sync"
 	"sync/atomic"
 	"testing"
@@ -72,15 +73,38 @@ type pair struct {
 	copy  *memjournal.Journal
 	fails atomic.Bool // the copy
 	stop  func()
+
+	mu  sync.Mutex
+	log strings.Builder
+}
+
+// Write implements io.Writer: it is the log.
+func (p *pair) Write(line []byte) (int, error) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return p.log.Write(line)
+}
+
+// lines counts those of the log with these words.
+func (p *pair) lines(words string) int {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return strings.Count(p.log.String(), words)
 }
 
 func newPair(t *testing.T) *pair {
 	t.Helper()
-	store, err := sqlitestore.Open(t.Context(), sqlitestore.Options{Path: filepath.Join(t.TempDir(), "users.db"), Clock: sys.Clock{}, IDs: sys.IDs{}})
+	return newPairOn(t, filepath.Join(t.TempDir(), "users.db"), memjournal.New(sys.Clock{}))
+}
+
+// newPairOn is newPair with a file and a copy that may have been there before.
+func newPairOn(t *testing.T, file string, copied *memjournal.Journal) *pair {
+	t.Helper()
+	store, err := sqlitestore.Open(t.Context(), sqlitestore.Options{Path: file, Clock: sys.Clock{}, IDs: sys.IDs{}})
 	if err != nil {
 		t.Fatal(err)
 	}
-	p := &pair{store: &primary{UserRepository: store.Users(), feed: store.Journal()}, copy: memjournal.New(sys.Clock{})}
+	p := &pair{store: &primary{UserRepository: store.Users(), feed: store.Journal()}, copy: copied}
 	p.copy.Fail = func(op string) error {
 		if p.fails.Load() && op == memjournal.Save {
 			return errGone
@@ -110,7 +134,7 @@ func (p *pair) copied(t *testing.T, id string) (user.User, error) {
 // another feeds the same copy, as another gateway does.
 func (p *pair) another() *directory.Standby {
 	return directory.NewStandby(directory.StandbyOptions{
-		Users: p.store, Feed: gate{p.store.feed, p.store}, Copy: p.copy, Clock: sys.Clock{}, MaxLag: time.Minute, Log: slog.New(slog.DiscardHandler),
+		Users: p.store, Feed: gate{p.store.feed, p.store}, Copy: p.copy, Clock: sys.Clock{}, MaxLag: time.Minute, Log: slog.New(slog.NewTextHandler(p, nil)),
 	})
 }
 
@@ -238,11 +262,17 @@ func TestACopyThatWasTooFarBehindIsNotRead(t *testing.T) {
 		if _, _, err := p.Get(t.Context(), tenant, u.ID, directory.Available); !fault.Is(err, fault.Unavailable) {
 			t.Errorf("%v, the copy is %s behind", err, p.Lag())
 		}
+		if n := p.lines("too far behind"); n != 1 {
+			t.Errorf("the log says %d times that the copy is too far behind", n)
+		}
 		p.store.gone.Store(false)
 		p.fails.Store(false)
 		p.settle()
 		if _, _, err := p.Get(t.Context(), tenant, u.ID, directory.Available); err != nil {
 			t.Errorf("when it has caught up: %v", err)
+		}
+		if n := p.lines("standby may be read again"); n != 1 || p.lines("too far behind") != 1 {
+			t.Errorf("the log says %d times that it has caught up:\n%s", n, p.log.String())
 		}
 	})
 }

@@ -36,4 +36,17 @@ type Webhook struct {
 	// Key is the idempotency key of the request that the event is the effect of, empty
 	// where there was none.
 	Key string `json:"key,omitempty"`
+	// Token is what the provider has signed this delivery with and uses once, empty where
+	// its scheme has none. A second delivery with it is no news, whatever it says.
+	Token string `json:"-"`
+}
+
+// Applied is what has come of an event.
+type Applied struct {
+	// Erased tells that what the event speaks of was erased: what else it says must not
+	// be kept.
+	Erased bool
+	// News are for the feed, and change nothing that is kept: they are published with the
+	// note that the event is applied, and so once.
+	News []Feed
 }

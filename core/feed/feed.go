@@ -4,12 +4,14 @@ package feed
 
 import (
 	"context"
-	"strconv"
 
 	"patchbay/core/event"
 	"patchbay/core/fault"
 	"patchbay/ports"
 )
+
+// CodeGone is the code of a cursor whose event is not in the feed, or is another there.
+const CodeGone = "cursor_gone"
 
 // Service reads the feed.
 type Service struct{ journal ports.Journal }
@@ -21,21 +23,49 @@ func New(journal ports.Journal) *Service { return &Service{journal} }
 // the cursor after them. An empty cursor is the beginning. next is never empty:
 // at the end of the feed it is where what comes next will be.
 //
-// Invalid: the cursor is not one of ours.
+// Nothing is ever removed from the feed. So where the event that a cursor points at is
+// absent, or another, the store is an older copy of the one that gave the cursor out, or
+// another store: what has happened since is not what the reader would go on with.
+//
+// Invalid: the cursor is not one of ours. Conflict with CodeGone: see above; the reader
+// begins again without a cursor.
 func (s *Service) Read(ctx context.Context, tenant, cursor string, limit int) (events []event.Feed, next string, err error) {
-	var after int64
-	if cursor != "" {
-		after, err = strconv.ParseInt(cursor, 36, 64)
-		if err != nil || after < 0 {
-			return nil, "", fault.InvalidParam("cursor", "invalid_cursor", "cursor must be a nextCursor of this list")
-		}
-	}
-	events, err = s.journal.Feed(ctx, tenant, after, limit)
+	at, err := parseCursor(cursor)
 	if err != nil {
 		return nil, "", err
 	}
-	if len(events) > 0 {
-		after = events[len(events)-1].Seq
+	last, events, err := s.from(ctx, tenant, at.seq, limit)
+	switch {
+	case err != nil:
+		return nil, "", err
+	case at.mark != "" && (last == nil || markOf(*last) != at.mark):
+		return nil, "", fault.New(fault.Conflict, CodeGone, "the event that this cursor points at is not in the feed: "+
+			"an older copy of the store was put back, or it is another store; read from the beginning, without a cursor")
+	case len(events) > 0:
+		last = &events[len(events)-1]
 	}
-	return events, strconv.FormatInt(after, 36), nil
+	if last != nil {
+		at = cursorAfter(*last)
+	}
+	return events, at.String(), nil
+}
+
+// from reads the event of a tenant at a number, nil where there is none, and up to limit
+// after it.
+func (s *Service) from(ctx context.Context, tenant string, seq int64, limit int) (at *event.Feed, after []event.Feed, err error) {
+	if seq == 0 {
+		after, err = s.journal.Feed(ctx, tenant, 0, limit)
+		return nil, after, err
+	}
+	all, err := s.journal.Feed(ctx, tenant, seq-1, limit+1)
+	if err != nil || len(all) == 0 {
+		return nil, nil, err
+	}
+	if all[0].Seq != seq {
+		return nil, all[:min(len(all), limit)], nil
+	}
+	if at, after = &all[0], all[1:]; len(after) == 0 && len(at.Data) >= ports.PageBytes { // it has filled the page
+		after, err = s.journal.Feed(ctx, tenant, seq, limit)
+	}
+	return at, after, err
 }

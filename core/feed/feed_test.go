@@ -102,28 +102,96 @@ func TestATenantReadsItsOwn(t *testing.T) {
 	theirs := r.wantPage(t, "umbrella", "", 10, 2, 3, 5)
 	next := r.wantPage(t, "acme", "", 1, 1)
 	r.wantPage(t, "acme", next, 10, 4)
-	r.wantPage(t, "acme", theirs, 10)
+	r.wantGone(t, "acme", theirs)
 	r.wantPage(t, "nobody", "", 10)
 	r.wantPage(t, "", "", 10)
 }
 
-// Cursors are shorter than numbers, and not to be counted with.
-func TestCursorsBeyondNine(t *testing.T) {
+// Cursors of versions that put no digest into them are taken without a look at the
+// event, and exchanged for one that has it.
+func TestCursorsOfEarlierVersions(t *testing.T) {
 	t.Parallel()
 	r := newRig()
 	r.tell(t, "acme", 40)
-	next := r.wantPage(t, "acme", "", 10, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10)
-	if next != "a" {
-		t.Errorf("the cursor after the tenth is %q, want %q as readers have stored it", next, "a")
+	for _, tt := range []struct {
+		cursor string
+		want   []int
+		marked bool
+	}{
+		{"0", []int{1, 2}, true},
+		{"a", []int{11, 12}, true},  // 10 in base 36
+		{"10", []int{37, 38}, true}, // 36
+		{"14", nil, true},           // the last
+		{"zz", nil, false},          // beyond the last: nothing is known of that
+	} {
+		next := r.wantPage(t, "acme", tt.cursor, 2, tt.want...)
+		if strings.Contains(next, ".") != tt.marked || !tt.marked && next != tt.cursor {
+			t.Errorf("%q leads to %q", tt.cursor, next)
+		}
 	}
-	next = r.wantPage(t, "acme", "10", 1, 37) // 36, written in base 36
-	r.wantPage(t, "acme", next, 100, 38, 39, 40)
+}
+
+// wantGone wants a cursor to be refused since what it points at is not there.
+func (r *rig) wantGone(t *testing.T, tenant, cursor string) {
+	t.Helper()
+	events, next, err := r.Read(t.Context(), tenant, cursor, 10)
+	if !fault.Is(err, fault.Conflict) || fault.From(err).Code != feed.CodeGone || events != nil || next != "" {
+		t.Errorf("%q: %v, %q, %v; want %s", cursor, events, next, err, feed.CodeGone)
+	}
+}
+
+// An older copy of the store is put back, and the feed goes on from there.
+func TestACursorIntoWhatAnOlderCopyDoesNotHaveIsGone(t *testing.T) {
+	t.Parallel()
+	before, after := newRig(), newRig()
+	before.tell(t, "acme", 5)
+	after.tell(t, "acme", 3)
+	known := before.wantPage(t, "acme", "", 3, 1, 2, 3)
+	fourth := before.wantPage(t, "acme", known, 1, 4)
+	last := before.wantPage(t, "acme", fourth, 10, 5)
+
+	after.wantGone(t, "acme", fourth) // absent
+	after.wantGone(t, "acme", last)
+	if end := after.wantPage(t, "acme", known, 10); end != known {
+		t.Errorf("what the copy has is at %q, was at %q", end, known)
+	}
+	after.told = 100 // what happens from now on is other than it was
+	after.tell(t, "acme", 4)
+	after.wantGone(t, "acme", fourth) // another
+	after.wantGone(t, "acme", last)
+	after.wantPage(t, "acme", known, 10, 101, 102, 103, 104)
+	after.wantPage(t, "acme", "", 10, 1, 2, 3, 101, 102, 103, 104)
+}
+
+// A reader to whom nothing has been told yet has missed nothing, whatever was put back.
+func TestTheCursorBeforeTheFirstEventIsNeverGone(t *testing.T) {
+	t.Parallel()
+	before, after := newRig(), newRig()
+	begin := before.wantPage(t, "acme", "", 10)
+	after.tell(t, "umbrella", 2)
+	after.tell(t, "acme", 1)
+	after.wantPage(t, "acme", begin, 10, 3)
+}
+
+// An event so large that it fills a page does not hide what comes after it.
+func TestALargeEventIsPassed(t *testing.T) {
+	t.Parallel()
+	r := newRig()
+	large := event.Feed{ID: "fev_1", Tenant: "acme", Data: []byte(`"` + strings.Repeat("x", ports.PageBytes) + `"`)}
+	record := &ports.Record{Tenant: "acme", Kind: "k", ID: "large", Body: []byte("{}"), Events: []event.Feed{large}}
+	if err := r.journal.Save(t.Context(), record)[0]; err != nil {
+		t.Fatal(err)
+	}
+	r.told = 1
+	r.tell(t, "acme", 2)
+	r.wantPage(t, "acme", r.wantPage(t, "acme", "", 1, 1), 10, 2, 3)
 }
 
 func TestACursorOfOthersIsRefused(t *testing.T) {
 	t.Parallel()
 	r := newRig()
-	for _, cursor := range []string{"-1", "-zz", "!", "1.5", "a b", " 1", "é", "\x00", strings.Repeat("z", 14)} {
+	for _, cursor := range []string{"-1", "-zz", "!", "1.5", "a b", " 1", "é", "\x00", strings.Repeat("z", 14),
+		".", "1.", ".0000000000000", "0.0000000000000", "-1.0000000000000", "1.000000000000", "1.00000000000000", "1.000000000000Z", "1.0000000000000.0"} {
 		if events, next, err := r.Read(t.Context(), "acme", cursor, 10); !fault.Is(err, fault.Invalid) ||
 			fault.From(err).Param != "cursor" || fault.From(err).Code != "invalid_cursor" || events != nil || next != "" {
 			t.Errorf("%q: %v, %q, %v; want invalid (invalid_cursor) at cursor", cursor, events, next, err)
@@ -141,17 +209,17 @@ func TestAJournalThatFailsIsNotTheEnd(t *testing.T) {
 	}
 }
 
-// A cursor is one of ours or refused; one that is taken leads on from where it
-// says, and is given back as it is when nothing came.
+// A cursor is one of ours or refused, and one that is taken is given back as it is
+// when nothing came.
 func FuzzCursor(f *testing.F) {
 	r := newRig()
-	for _, seed := range []string{"", "0", "1", "10", "zz", "-1", "+1", "Z", "1y2p0ij32e8e7", "1y2p0ij32e8e8", "!"} {
+	for _, seed := range []string{"", "0", "1", "10", "zz", "-1", "+1", "Z", "1y2p0ij32e8e7", "1y2p0ij32e8e8", "!", "1.0000000000000", "a.zzzzzzzzzzzzz", "."} {
 		f.Add(seed)
 	}
 	f.Fuzz(func(t *testing.T, cursor string) {
 		_, next, err := r.Read(t.Context(), "acme", cursor, 10)
 		if err != nil {
-			if !fault.Is(err, fault.Invalid) {
+			if !fault.Is(err, fault.Invalid) && fault.From(err).Code != feed.CodeGone {
 				t.Errorf("%q: %v", cursor, err)
 			}
 			return

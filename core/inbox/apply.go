@@ -2,27 +2,31 @@ package inbox
 
 import (
 	"context"
+	"log/slog"
 	"time"
 
+	"patchbay/core/event"
 	"patchbay/core/fault"
 	"patchbay/ports"
 )
 
-func (s *Service) handle(ctx context.Context, c ports.Claim) { s.apply(ctx, c.Record) }
+// handle applies an event that was waiting. One that cannot be decoded stays as it came.
+func (s *Service) handle(ctx context.Context, c ports.Claim) error {
+	e, err := decode(c.Record)
+	if err == nil {
+		s.apply(ctx, c.Record, e)
+	}
+	return err
+}
 
 // apply takes a stored event in and saves what became of it. A crash between
 // the two applies it again, which changes nothing.
-func (s *Service) apply(ctx context.Context, r ports.Record) {
-	e, err := decode(r)
-	erased := false
-	if err == nil {
-		erased, err = s.try(ctx, r.Tenant, e)
-	}
+func (s *Service) apply(ctx context.Context, r ports.Record, e entry) {
+	a, err := s.try(ctx, r.Tenant, e)
 	s.settle(&r, &e, err)
-	if r.Index.Status == stateDead {
-		s.Log.ErrorContext(ctx, "webhook is set aside", "webhook", r.ID, "type", e.Event.Type, "tries", e.Tries, "error", err)
-	}
-	if erased && r.Index.Status != stateWaiting {
+	r.Events = a.News
+	s.report(ctx, r, e, err)
+	if a.Erased && r.Index.Status != stateWaiting {
 		if err := e.erase(&r, s.Clock.Now()); err != nil {
 			s.Log.ErrorContext(ctx, "webhook is not erased", "webhook", r.ID, "error", err)
 		}
@@ -30,22 +34,45 @@ func (s *Service) apply(ctx context.Context, r ports.Record) {
 	if err := s.Journal.Save(ctx, &r)[0]; err != nil {
 		// The lease runs out, and the event is applied again.
 		s.Log.WarnContext(ctx, "outcome of a webhook is not saved; it is applied again", "webhook", r.ID, "error", err)
+		return
+	}
+	if r.Index.Status == stateIgnored {
+		s.Routes[r.Tenant].Ignored(e.Event)
 	}
 }
 
-func (s *Service) try(ctx context.Context, route string, e entry) (erased bool, err error) {
+// parkedForLong is from which failure on the log tells of an event that waits: it came
+// more than six minutes before. Most that come before their payments are applied by then.
+const parkedForLong = 5
+
+// report tells in the log of an event that is set aside, or has waited for long.
+func (s *Service) report(ctx context.Context, r ports.Record, e entry, err error) {
+	attrs := []slog.Attr{
+		slog.String("webhook", r.ID), slog.String("provider", e.Event.Provider), slog.String("type", e.Event.Type),
+		slog.Int("tries", e.Tries), slog.Any("error", err),
+	}
+	switch {
+	case r.Index.Status == stateDead:
+		s.Log.LogAttrs(ctx, slog.LevelError, "webhook is set aside", attrs...)
+	case r.Index.Status == stateWaiting && e.Tries >= parkedForLong:
+		s.Log.LogAttrs(ctx, slog.LevelWarn, "webhook cannot be applied yet; it is tried again", append(attrs, slog.Time("due", r.Due))...)
+	}
+}
+
+func (s *Service) try(ctx context.Context, route string, e entry) (event.Applied, error) {
 	r, ok := s.Routes[route]
 	if !ok {
-		return false, fault.New(fault.Unavailable, "no_such_route", "the provider of this event is not configured any more")
+		return event.Applied{}, fault.New(fault.Unavailable, "no_such_route", "the provider of this event is not configured any more")
 	}
 	ctx, cancel := context.WithTimeout(ctx, applyDeadline)
 	defer cancel()
 	return r.Apply(ctx, e.Event)
 }
 
-// settle decides by the outcome whether the event is done, waits, or is dead.
+// settle decides by the outcome whether the event is done, waits, is not ours, or is dead.
 func (s *Service) settle(r *ports.Record, e *entry, err error) {
 	r.Queue, r.Owner, r.Due = "", "", time.Time{}
+	r.Index.Flag, r.Index.Flagged = "", time.Time{}
 	if err == nil {
 		r.Index.Status = stateApplied
 		return
@@ -54,10 +81,17 @@ func (s *Service) settle(r *ports.Record, e *entry, err error) {
 	e.Last = fault.KindOf(err).String()
 	_ = e.encode(r) // an entry can always be encoded
 	wait, ok := schedule.After(e.Tries)
+	patience := s.Routes[r.Tenant].Patience
+	if patience > 0 && fault.Is(err, fault.NotFound) && !s.Clock.Now().Add(wait).Before(r.Index.Created.Add(patience)) {
+		r.Index.Status = stateIgnored
+		return
+	}
 	if !ok || fault.Is(err, fault.Invalid) {
 		r.Index.Status = stateDead
+		r.Index.Flag, r.Index.Flagged = flagAside, s.Clock.Now()
 		return
 	}
 	r.Index.Status = stateWaiting
+	r.Index.Flag, r.Index.Flagged = flagParked, r.Index.Created
 	r.Queue, r.Due = s.queues.Queue(e.Event.Provider), s.Clock.Now().Add(wait)
 }

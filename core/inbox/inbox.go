@@ -6,11 +6,11 @@ import (
 	"context"
 	"encoding/json"
 	"log/slog"
-	"sync"
 	"time"
 
 	"patchbay/core/event"
 	"patchbay/core/fault"
+	"patchbay/core/guard"
 	"patchbay/core/queue"
 	"patchbay/core/user"
 	"patchbay/ports"
@@ -38,7 +38,8 @@ var schedule = queue.Backoff{
 const (
 	stateWaiting = "waiting"
 	stateApplied = "applied"
-	stateDead    = "dead" // nothing here fits it, or it cannot be applied
+	stateDead    = "dead"    // nothing here fits it, or it cannot be applied
+	stateIgnored = "ignored" // nothing here fits it, and that is no wonder
 )
 
 // Route is where one family of providers sends its webhooks.
@@ -46,9 +47,14 @@ type Route struct {
 	Verifier ports.Verifier
 	// Apply takes an event into whatever it speaks of. It must bear to be called
 	// twice with the same event. NotFound and everything that may pass is tried
-	// again; Invalid is not. erased tells that what it speaks of was erased: then
-	// nothing but the event's name is kept once it is done with.
-	Apply func(ctx context.Context, e event.Webhook) (erased bool, err error)
+	// again; Invalid is not. Where what it speaks of was erased nothing but the event's
+	// name is kept once it is done with. What is to be told is in the feed once.
+	Apply func(ctx context.Context, e event.Webhook) (event.Applied, error)
+	// Patience is how long an event waits for what it speaks of, where that is not here:
+	// then it was not meant for us, and Ignored is told. Where it is 0 an event waits as
+	// for anything else.
+	Patience time.Duration
+	Ignored  func(e event.Webhook)
 	// Subject tells of what an event speaks of whether it is a person's. NotFound:
 	// nothing here fits it.
 	Subject func(ctx context.Context, e event.Webhook, p user.Person) (event.Subject, error)
@@ -69,12 +75,12 @@ type Service struct {
 	Options
 	queues  *queue.Set // one an account
 	places  map[string]chan struct{}
-	running sync.WaitGroup
+	running guard.Group
 }
 
 // New makes a Service. Its Run must be called for waiting events to be applied.
 func New(o Options) *Service {
-	s := &Service{Options: o, places: map[string]chan struct{}{}}
+	s := &Service{Options: o, places: map[string]chan struct{}{}, running: guard.Group{Log: o.Log}}
 	for _, account := range o.Accounts {
 		s.places[account] = make(chan struct{}, atOnce)
 	}
@@ -114,12 +120,12 @@ type entry struct {
 }
 
 func decode(r ports.Record) (entry, error) {
-	var e entry
-	if err := json.Unmarshal(r.Body, &e); err != nil {
-		return entry{}, fault.Wrap(fault.Invalid, "inbox.decode", err)
-	}
-	return e, nil
+	return ports.Decode(r, func(e entry) bool { return nameOf(e.Event) == r.ID })
 }
+
+// nameOf is the id of an event's record. It is the provider's own: that is what makes a
+// repeat a Conflict.
+func nameOf(e event.Webhook) string { return e.Provider + ":" + e.ID }
 
 func (e *entry) encode(r *ports.Record) error {
 	body, err := json.Marshal(e)
@@ -164,48 +170,64 @@ func (d Delivery) Receive(ctx context.Context, body []byte) error {
 	if err != nil {
 		return err
 	}
-	for _, e := range events {
-		if err := d.service.store(ctx, d.route, e); err != nil {
-			return err
-		}
-	}
-	return nil
+	return d.service.store(ctx, d.route, events)
 }
 
-// store puts an event into the journal, claimed by this process where a place is
-// free to apply it at once.
-func (s *Service) store(ctx context.Context, route string, e event.Webhook) error {
+// store puts events into the journal, claimed by this process where a place is free to
+// apply them at once. All of them are offered, whatever becomes of one.
+func (s *Service) store(ctx context.Context, route string, events []event.Webhook) error {
 	now := s.Clock.Now()
-	record := ports.Record{
-		// The id is the provider's own: that is what makes a repeat a Conflict.
-		Tenant: route, Kind: Kind, ID: e.Provider + ":" + e.ID,
-		Index: ports.Index{Status: stateWaiting, Created: now}, Queue: s.queues.Queue(e.Provider), Due: now,
+	records, entries, placed := make([]*ports.Record, len(events)), make([]entry, len(events)), make([]bool, len(events))
+	for i, e := range events {
+		record := &ports.Record{
+			Tenant: route, Kind: Kind, ID: nameOf(e), Idem: token(route, e),
+			Index: ports.Index{Status: stateWaiting, Created: now}, Queue: s.queues.Queue(e.Provider), Due: now,
+		}
+		entries[i] = entry{Event: e}
+		if err := entries[i].encode(record); err != nil {
+			return err
+		}
+		records[i] = record
 	}
-	if err := (&entry{Event: e}).encode(&record); err != nil {
-		return err
+	for i, e := range events {
+		if placed[i] = s.take(e.Provider); placed[i] {
+			records[i].Owner, records[i].Due = s.Owner, now.Add(lease)
+		}
 	}
-	placed := s.take(e.Provider)
-	if placed {
-		record.Owner, record.Due = s.Owner, now.Add(lease)
+	var failed error
+	for i, err := range s.Journal.Save(ctx, records...) {
+		s.stored(ctx, *records[i], entries[i], placed[i], err)
+		stored := err == nil || fault.Is(err, fault.Conflict) // or it was before
+		if !stored && (failed == nil || fault.Is(err, fault.UnknownOutcome)) {
+			failed = err
+		}
 	}
-	err := s.Journal.Save(ctx, &record)[0]
+	return failed
+}
+
+// token makes a second delivery under a token that is used once a Conflict.
+func token(route string, e event.Webhook) string {
+	if e.Token == "" {
+		return ""
+	}
+	return route + "|" + e.Provider + "|" + e.Token
+}
+
+// stored goes on with an event after its save: in its place, or in the queue.
+func (s *Service) stored(ctx context.Context, record ports.Record, received entry, placed bool, err error) {
+	account := received.Event.Provider
 	switch {
 	case err == nil && placed && !record.Held:
 		background := context.WithoutCancel(ctx)
-		s.running.Go(func() {
-			defer s.release(e.Provider)
-			s.apply(background, record)
+		s.running.Go("webhooks", func() {
+			defer s.release(account)
+			s.apply(background, record, received)
 		})
-		return nil
 	case placed:
-		s.release(e.Provider)
+		s.release(account)
 	case err == nil && !record.Held:
 		s.queues.Nudge(record.Queue)
 	}
-	if fault.Is(err, fault.Conflict) {
-		return nil // stored before
-	}
-	return err
 }
 
 // take takes a place of an account, where one is free.

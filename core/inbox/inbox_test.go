@@ -46,22 +46,23 @@ type effects struct {
 	mu    sync.Mutex
 	tries map[string]int
 	done  map[string]int
-	// erased says of which events the payment was.
+	// erased says of which events the payment was; news are what each has the feed told.
 	erased map[string]bool
+	news   map[string][]event.Feed
 	fail   func(id string, try int) error
 }
 
-func (e *effects) apply(_ context.Context, w event.Webhook) (erased bool, err error) {
+func (e *effects) apply(_ context.Context, w event.Webhook) (event.Applied, error) {
 	e.mu.Lock()
 	defer e.mu.Unlock()
 	e.tries[w.ID]++
 	if e.fail != nil {
 		if err := e.fail(w.ID, e.tries[w.ID]); err != nil {
-			return e.erased[w.ID], err
+			return event.Applied{Erased: e.erased[w.ID]}, err
 		}
 	}
 	e.done[w.ID]++
-	return e.erased[w.ID], nil
+	return event.Applied{Erased: e.erased[w.ID], News: e.news[w.ID]}, nil
 }
 
 func (e *effects) count(id string) (tries, done int) {

@@ -64,17 +64,17 @@ func (d *desk) open(t *testing.T, names ...string) {
 	d.Service, d.stop = s, func() { cancel(); <-ended }
 }
 
-func (d *desk) apply(ctx context.Context, e event.Webhook) (bool, error) {
+func (d *desk) apply(ctx context.Context, e event.Webhook) (event.Applied, error) {
 	if e.Provider == "hanging" {
 		<-ctx.Done()
-		return false, fault.Wrap(fault.Unavailable, "scripted", ctx.Err())
+		return event.Applied{}, fault.Wrap(fault.Unavailable, "scripted", ctx.Err())
 	}
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	if d.fail == nil {
 		d.done[e.ID] = time.Since(d.start)
 	}
-	return false, d.fail
+	return event.Applied{}, d.fail
 }
 
 func (d *desk) receive(t *testing.T, event string) {

@@ -8,6 +8,7 @@ import (
 	"unicode/utf8"
 
 	"patchbay/core/fault"
+	"patchbay/core/guard"
 )
 
 // shape is what the value of an attribute may be. Numbers, durations, times and truth
@@ -17,23 +18,25 @@ type shape int
 const (
 	word   shape = iota + 1 // an id or a name: few characters, of those that ids are made of
 	phrase                  // words of this program, of a provider or of the configuration
+	trace                   // where in the program a mistake of ours happened
 )
 
 // shapes are the attributes that there are. One that is not listed is written without
 // its value: what an address, a secret or a body would stand under does not exist.
 var shapes = map[string]shape{
 	// Who asked.
-	"request": word, "tenant": word, "key": word, "by": word,
+	"request": word, "tenant": word, "key": word, "by": word, "client": word, // an IP address
 	// What it is about.
 	"payment": word, "operation": word, "email": word, "attempt": word, "webhook": word, "user": word, "refund": word,
 	"record": word, "intent": word, "queue": word, "provider": word, "account": word, "next": word, "before": word,
 	// What happened.
 	"action": word, "op": word, "outcome": word, "kind": word, "code": word, "decline_code": word, "status": word,
 	"reason": word, "verdict": word, "type": word, "decision": word, "of": word, "signal": word, "param": word,
-	"method": word, "route": phrase, "error": phrase, "words": phrase, "detail": word, "effect": phrase, "what": phrase, "field": word, "next_step": phrase, "stack": phrase,
+	"method": word, "route": phrase, "error": phrase, "words": phrase, "detail": word, "effect": phrase, "what": phrase, "field": word,
+	"next_step": phrase, "stack": trace,
 	// How often, and how long. Their values are numbers and durations, or times.
 	"count": word, "tries": word, "attempts": word, "failures": word, "failed": word, "passed_over": word, "folded": word,
-	"took": word, "duration": word, "for": word, "since": word, "due": word, "held": word, "requests": word, "calls": word, "waiting": word,
+	"took": word, "duration": word, "for": word, "since": word, "due": word, "held": word, "requests": word, "calls": word, "waiting": word, "connections": word,
 	// The installation.
 	"url": phrase, "path": phrase, "listener": word, "version": phrase, "providers": phrase, "store": phrase, "files": phrase,
 	"keys_required": word, "live": word, "cause": phrase,
@@ -53,39 +56,41 @@ const (
 )
 
 // cleaner takes out of a line what must not stand in it.
-type cleaner struct{ secrets *strings.Replacer }
+type cleaner struct{ secrets []string }
 
-// attr is an attribute as it may be written. An error is taken apart, but for what the
-// line says already.
-func (c cleaner) attr(a slog.Attr, seen map[string]bool) []slog.Attr {
+// add adds an attribute as it may be written. An error is taken apart, but for what the
+// line has already.
+func (c cleaner) add(to []slog.Attr, a slog.Attr, given func(key string) bool) []slog.Attr {
 	v := a.Value.Resolve()
 	s := shapes[a.Key]
 	if s == 0 {
-		return []slog.Attr{slog.String(a.Key, withheld)}
+		return append(to, slog.String(a.Key, withheld))
 	}
 	switch v.Kind() {
 	case slog.KindInt64, slog.KindUint64, slog.KindFloat64, slog.KindBool, slog.KindDuration, slog.KindTime:
-		return []slog.Attr{{Key: a.Key, Value: v}}
+		return append(to, slog.Attr{Key: a.Key, Value: v})
 	case slog.KindString:
-		return []slog.Attr{slog.String(a.Key, c.shaped(a.Key, v.String(), s))}
+		return append(to, slog.String(a.Key, c.shaped(v.String(), s)))
 	case slog.KindAny:
 		switch x := v.Any().(type) {
 		case nil:
-			return nil
+			return to
 		case error:
-			return c.failure(a.Key, x, seen)
+			return append(to, c.failure(a.Key, x, given)...)
 		case interface{ String() string }: // a fault.Kind and the like
-			return []slog.Attr{slog.String(a.Key, c.shaped(a.Key, x.String(), s))}
+			return append(to, slog.String(a.Key, c.shaped(x.String(), s)))
 		case []string:
-			return []slog.Attr{slog.String(a.Key, c.text(strings.Join(x, ", "), textLimit))}
+			return append(to, slog.String(a.Key, c.text(strings.Join(x, ", "), textLimit)))
 		}
 	case slog.KindGroup, slog.KindLogValuer:
 	}
-	return []slog.Attr{slog.String(a.Key, withheld)}
+	return append(to, slog.String(a.Key, withheld))
 }
 
-func (c cleaner) shaped(key, text string, s shape) string {
+func (c cleaner) shaped(text string, s shape) string {
 	switch {
+	case s == trace:
+		return c.text(text, stackLimit)
 	case s == phrase:
 		return c.text(text, textLimit)
 	case plain(text) && c.text(text, wordLimit) == text:
@@ -102,7 +107,7 @@ func plain(text string) bool {
 }
 
 // failure is what a line says of an error: its text, and what it means for programs.
-func (c cleaner) failure(key string, err error, seen map[string]bool) []slog.Attr {
+func (c cleaner) failure(key string, err error, given func(key string) bool) []slog.Attr {
 	limit := textLimit
 	if fault.Is(err, fault.Internal) { // a mistake of ours tells where it happened
 		limit = stackLimit
@@ -116,6 +121,10 @@ func (c cleaner) failure(key string, err error, seen map[string]bool) []slog.Att
 		slog.String("kind", f.Kind.String()), slog.String("provider", providerOf(err)), slog.String("code", c.code(f.Code)),
 		slog.String("decline_code", c.code(f.DeclineCode)), slog.String("param", c.code(f.Param)),
 	}
+	var p *guard.Panic
+	if errors.As(err, &p) {
+		more = append(more, slog.String("stack", c.shaped(string(p.Stack), trace)))
+	}
 	for inner := range faults(err) {
 		if a := inner.Answer; a != nil {
 			more = append(more, slog.Int("status", a.Status), slog.String("field", c.code(a.Field)), slog.String("words", c.text(a.Words, textLimit)))
@@ -123,14 +132,14 @@ func (c cleaner) failure(key string, err error, seen map[string]bool) []slog.Att
 		}
 	}
 	for _, a := range more {
-		if !seen[a.Key] && a.Value.String() != "" {
+		if !given(a.Key) && a.Value.String() != "" {
 			attrs = append(attrs, a)
 		}
 	}
 	return attrs
 }
 
-func (c cleaner) code(code string) string { return c.shaped("", code, word) }
+func (c cleaner) code(code string) string { return c.shaped(code, word) }
 
 // providerOf is the first provider that an error names.
 func providerOf(err error) string {
@@ -171,12 +180,44 @@ var (
 	versions  = regexp.MustCompile(`@v[0-9]+\.[0-9]`) // of a module, in the path of a file
 	// tokens are what secrets look like: our own keys, those of providers, and those of
 	// a buyer's page.
+	// What is added here has its place in begins, too.
 	tokens = regexp.MustCompile(`(?i)(\b(pb_live_|sk_live_|sk_test_|rk_live_|rk_test_|whsec_|SG\.)|_secret_|\b(Bearer|Basic) )[^\s"'<>(),;]+`)
 )
 
+// begins reports whether something in a text may be a token: it has, in any case, what all of
+// them have before their last sign. It spares most texts a search that costs more than the
+// rest of their line.
+func begins(text string) bool {
+	for i := range len(text) {
+		var before []string
+		switch text[i] {
+		case '_':
+			before = []string{"live", "test", "whsec", "secret"}
+		case '.':
+			before = []string{"sg"}
+		case ' ':
+			before = []string{"bearer", "basic"}
+		default:
+			continue
+		}
+		for _, b := range before {
+			if i >= len(b) && strings.EqualFold(text[i-len(b):i], b) {
+				return true
+			}
+		}
+	}
+	return false
+}
+
 // text is a text without addresses and secrets, of at most limit bytes.
 func (c cleaner) text(text string, limit int) string {
-	text = tokens.ReplaceAllString(c.secrets.Replace(cut(text, lookedAt)), blankSecret)
+	text = cut(text, lookedAt)
+	for _, s := range c.secrets {
+		text = strings.ReplaceAll(text, s, blankSecret)
+	}
+	if begins(text) {
+		text = tokens.ReplaceAllString(text, blankSecret)
+	}
 	if strings.Contains(text, "@") || strings.Contains(text, "%40") {
 		text = addresses.ReplaceAllStringFunc(text, func(found string) string {
 			if versions.MatchString(found) {
@@ -200,4 +241,4 @@ func cut(text string, limit int) string {
 
 // Text is a text without addresses and what looks like a secret, as it may stand in a
 // log.
-func Text(text string) string { return cleaner{secrets: replacer(nil)}.text(text, textLimit) }
+func Text(text string) string { return cleaner{}.text(text, textLimit) }

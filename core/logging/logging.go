@@ -7,9 +7,10 @@
 package logging
 
 import (
+	"cmp"
 	"context"
 	"log/slog"
-	"strings"
+	"slices"
 	"time"
 )
 
@@ -22,7 +23,7 @@ type Log struct {
 // New makes a Log that writes to a handler. None of the secrets is ever written, in
 // whatever text it would stand.
 func New(to slog.Handler, secrets ...string) Log {
-	c := cleaner{secrets: replacer(secrets)}
+	c := cleaner{secrets: telling(secrets)}
 	outages := &Outages{write: func(level slog.Level, msg string, attrs ...slog.Attr) {
 		write(context.Background(), to, c, level, msg, attrs)
 	}}
@@ -52,31 +53,37 @@ func (h *handler) Handle(ctx context.Context, r slog.Record) error {
 			return nil
 		}
 	}
-	out := slog.NewRecord(r.Time, r.Level, h.cleaner.text(r.Message, textLimit), r.PC)
-	seen := keysOf(&r)
+	var all [16]slog.Attr // of most lines: they are kept where they cost nothing
+	attrs := all[:0]
+	given := func(key string) bool { return has(&r, key) }
 	for _, a := range CallerOf(ctx).attrs() {
-		if !seen[a.Key] {
-			out.AddAttrs(h.cleaner.attr(a, seen)...)
+		if !given(a.Key) {
+			attrs = h.cleaner.add(attrs, a, given)
 		}
 	}
 	r.Attrs(func(a slog.Attr) bool {
-		out.AddAttrs(h.cleaner.attr(a, seen)...)
+		attrs = h.cleaner.add(attrs, a, given)
 		return true
 	})
+	out := slog.NewRecord(r.Time, r.Level, h.cleaner.text(r.Message, textLimit), r.PC)
+	out.AddAttrs(attrs...)
 	return h.next.Handle(ctx, out)
 }
 
-func keysOf(r *slog.Record) map[string]bool {
-	seen := make(map[string]bool, r.NumAttrs())
-	r.Attrs(func(a slog.Attr) bool { seen[a.Key] = true; return true })
-	return seen
+// has reports whether a line has an attribute.
+func has(r *slog.Record, key string) (found bool) {
+	r.Attrs(func(a slog.Attr) bool {
+		found = a.Key == key
+		return !found
+	})
+	return found
 }
 
 // WithAttrs implements slog.Handler.
 func (h *handler) WithAttrs(attrs []slog.Attr) slog.Handler {
 	var clean []slog.Attr
 	for _, a := range attrs {
-		clean = append(clean, h.cleaner.attr(a, map[string]bool{})...)
+		clean = h.cleaner.add(clean, a, func(string) bool { return false })
 	}
 	return &handler{next: h.next.WithAttrs(clean), cleaner: h.cleaner, outages: h.outages}
 }
@@ -91,13 +98,13 @@ func write(ctx context.Context, to slog.Handler, c cleaner, level slog.Level, ms
 		return
 	}
 	r := slog.NewRecord(time.Now(), level, msg, 0) //nolint:forbidigo // as slog does
-	seen := make(map[string]bool, len(attrs))
+	var clean []slog.Attr
 	for _, a := range attrs {
-		seen[a.Key] = true
+		clean = c.add(clean, a, func(key string) bool {
+			return slices.ContainsFunc(attrs, func(a slog.Attr) bool { return a.Key == key })
+		})
 	}
-	for _, a := range attrs {
-		r.AddAttrs(c.attr(a, seen)...)
-	}
+	r.AddAttrs(clean...)
 	_ = to.Handle(ctx, r) // there is nobody else to be told
 }
 
@@ -147,15 +154,16 @@ func Act(ctx context.Context, log *slog.Logger, action, by string, err error, ob
 	log.LogAttrs(ctx, slog.LevelInfo, "administrative act", attrs...)
 }
 
-// replacer blanks secrets. One of few characters would blank half of the log.
-func replacer(secrets []string) *strings.Replacer {
-	var pairs []string
+// telling are the secrets that are blanked, the longest first: one may be part of another.
+// One of few characters would blank half of the log.
+func telling(secrets []string) (all []string) {
 	for _, s := range secrets {
 		if len(s) >= minSecret {
-			pairs = append(pairs, s, blankSecret)
+			all = append(all, s)
 		}
 	}
-	return strings.NewReplacer(pairs...)
+	slices.SortFunc(all, func(a, b string) int { return cmp.Compare(len(b), len(a)) })
+	return all
 }
 
 const minSecret = 6

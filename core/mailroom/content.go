@@ -60,14 +60,14 @@ func marshal(v any) ([]byte, error) {
 // decode reads a message from its record, one of an earlier version too, which has no
 // content. From a list it comes without what it says, unless that is short.
 func decode(r ports.Record) (stored, error) {
-	var m message.Message
-	if err := json.Unmarshal(r.Body, &m); err != nil {
-		return stored{}, fault.Wrap(fault.Internal, "mailroom.decode", err)
+	m, err := ports.Decode(r, func(m message.Message) bool { return m.ID == r.ID })
+	if err != nil {
+		return stored{}, err
 	}
 	if len(r.Content) > 0 {
 		var rest content
-		if err := json.Unmarshal(r.Content, &rest); err != nil {
-			return stored{}, fault.Wrap(fault.Internal, "mailroom.decode", err)
+		if err := ports.DecodeJSON("content of a message", r.Content, &rest); err != nil {
+			return stored{}, err
 		}
 		m.HTML, m.Text, m.Headers, m.Attachments = rest.HTML, rest.Text, rest.Headers, rest.Attachments
 	}

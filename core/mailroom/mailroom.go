@@ -8,10 +8,10 @@ import (
 	"log/slog"
 	"math/rand/v2"
 	"strings"
-	"sync"
 	"time"
 
 	"patchbay/core/fault"
+	"patchbay/core/guard"
 	"patchbay/core/idem"
 	"patchbay/core/message"
 	"patchbay/core/queue"
@@ -51,6 +51,15 @@ type Options struct {
 	Names     Names  // of messages that are accepted under keys
 	Owner     string // this process, unique among those that share the journal
 	Log       *slog.Logger
+	// Events reads what each provider tells by webhook, by the provider's name.
+	Events map[string]ports.MailReader
+	// Mailbox writes an address as providers do, who know domains in ASCII alone. Invalid.
+	Mailbox func(email string) (ascii string, err error)
+	// Unmarked is the tenant of mail that an earlier version has sent, which is not marked
+	// with it.
+	Unmarked string
+	// Told counts what providers tell: an event, or why it is ignored. It may be nil.
+	Told func(provider, what string)
 	// Restored is when an older copy of the journal was put in its place; nil, or zero,
 	// where it never was.
 	Restored func() time.Time
@@ -63,13 +72,13 @@ type Service struct {
 	ageing  *queue.Worker
 	places  places
 	rooms   map[string]room // by provider
-	running sync.WaitGroup
+	running guard.Group
 	lease   time.Duration
 }
 
 // New makes a Service. Its Run must be called for what waits to be sent.
 func New(o Options) *Service {
-	s := &Service{Options: o, places: places{}, rooms: map[string]room{}}
+	s := &Service{Options: o, places: places{}, rooms: map[string]room{}, running: guard.Group{Log: o.Log}}
 	var names []string
 	for _, mailer := range o.Mailers {
 		names = append(names, mailer.Name())
@@ -92,8 +101,8 @@ func New(o Options) *Service {
 
 // Run sends what waits until ctx ends, then waits for what is being sent.
 func (s *Service) Run(ctx context.Context) {
-	var ageing sync.WaitGroup
-	ageing.Go(func() { s.ageing.Run(ctx) })
+	ageing := guard.Group{Log: s.Log}
+	ageing.Keep(ctx, "mail at rest", s.ageing.Run)
 	s.queues.Run(ctx)
 	ageing.Wait()
 	s.running.Wait()

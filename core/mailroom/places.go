@@ -32,7 +32,7 @@ func (s *Service) dispatch(ctx context.Context, st stored, provider string, plac
 		st.files = nil // they are read again when there is room for them
 	}
 	background := context.WithoutCancel(ctx)
-	s.running.Go(func() {
+	s.running.Go("mail", func() {
 		defer s.places.release(provider)
 		s.send(background, st, provider)
 	})
@@ -44,7 +44,7 @@ func (s *Service) stepBack(ctx context.Context, st *stored, at string) {
 	defer cancel()
 	s.waitFor(st, at, s.Clock.Now().Add(roomPatience))
 	if err := s.save(ctx, st); err != nil {
-		s.Log.Warn("mailroom: message not put back", "message", st.message.ID, "error", err)
+		s.Log.WarnContext(ctx, "email is not put off", "email", st.message.ID, "tenant", st.message.Tenant, "error", err)
 	}
 }
 

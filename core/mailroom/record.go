@@ -20,8 +20,9 @@ type stored struct {
 	told    message.Status
 	files   []message.Attachment
 	parts   int
-	cause   error // what the last attempt failed with; for the log
-	aside   bool  // it is given up, after its last attempt
+	cause   error        // what the last attempt failed with; for the log
+	aside   bool         // it is given up, after its last attempt
+	news    []event.Feed // of its recipients, not told yet
 }
 
 func (s *Service) load(ctx context.Context, tenant, id string) (stored, error) {
@@ -51,35 +52,44 @@ func (s *Service) save(ctx context.Context, st *stored) error {
 func (s *Service) write(st *stored, put func(*ports.Record) error) error {
 	m := &st.message
 	m.UpdatedAt = s.Clock.Now()
-	for i := range m.Recipients {
-		m.Recipients[i].Status = m.Status
-	}
+	m.Stand()
 	r := &st.record
 	if err := encode(m, r); err != nil {
 		return err
 	}
 	r.Tenant, r.Kind, r.ID = m.Tenant, Kind, m.ID
 	r.Index = ports.Index{Status: string(m.Status), Created: m.CreatedAt}
+	r.Index.Flag, r.Index.Flagged = flagOf(m)
 	r.Events = nil
-	if st.told != m.Status {
-		r.Events = []event.Feed{s.news(m)}
+	if now := announced(m.Status); announced(st.told) != now {
+		r.Events = []event.Feed{s.news(m, now)}
 	}
+	r.Events = append(r.Events, st.news...)
 	if err := put(r); err != nil {
 		return err
 	}
-	st.told = m.Status
+	st.told, st.news = m.Status, nil
 	return nil
 }
 
+// announced is what the feed is told of a status. That a message has reached everybody is
+// told of its recipients, one by one.
+func announced(s message.Status) message.Status {
+	if s == message.Delivered {
+		return message.Sent
+	}
+	return s
+}
+
 // news tells the feed of a new status. Addresses stay out of it.
-func (s *Service) news(m *message.Message) event.Feed {
+func (s *Service) news(m *message.Message, now message.Status) event.Feed {
 	data := map[string]any{"status": m.Status}
 	if n := len(m.Attempts); n > 0 && m.Attempts[n-1].Provider != "" {
 		data["provider"] = m.Attempts[n-1].Provider
 	}
 	raw, _ := json.Marshal(data) // two strings
 	return event.Feed{
-		ID: s.IDs.New("fev"), Tenant: m.Tenant, Type: "message." + string(m.Status), Subject: m.ID, At: m.UpdatedAt, Data: raw,
+		ID: s.IDs.New("fev"), Tenant: m.Tenant, Type: "message." + string(now), Subject: m.ID, At: m.UpdatedAt, Data: raw,
 	}
 }
 

@@ -23,6 +23,8 @@ func (s *Service) report(ctx context.Context, before message.Status, st *stored)
 		s.Log.LogAttrs(ctx, slog.LevelWarn, "email failed", attrs...)
 	case changed && m.Status == message.Unknown:
 		s.Log.LogAttrs(ctx, slog.LevelWarn, "outcome of an email is unknown; it is not sent again", attrs...)
+	case changed && before == message.Unknown && announced(m.Status) == message.Sent:
+		s.Log.LogAttrs(ctx, slog.LevelInfo, "outcome of an email is known", attrs...)
 	case failed == nil:
 	case m.Next != "":
 		s.Log.LogAttrs(ctx, slog.LevelWarn, "email goes to the next provider", append(attrs, slog.String("next", m.Next))...)

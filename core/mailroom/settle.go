@@ -29,22 +29,9 @@ func (s *Service) settle(ctx context.Context, st *stored, id string, r message.R
 	ctx, cancel := context.WithTimeout(ctx, saveDeadline)
 	defer cancel()
 	st.cause = err
-	ours, accepted := claimOf(st.record), id != "" && err == nil
+	ours := claimOf(st.record)
 	serr := s.updateBy(ctx, ports.Insist, st, func(st *stored) error {
-		n := slices.IndexFunc(st.message.Attempts, func(a message.Attempt) bool { return a.ID == id })
-		if !accepted && !ours.holds(st.record) || n >= 0 && ended(st.message.Attempts[n], accepted) {
-			return errSettled
-		}
-		if n >= 0 {
-			finish(&st.message.Attempts[n], r, err, s.Clock.Now())
-		}
-		switch {
-		case !st.message.Any(message.Accepted):
-			decide(st)
-		case !st.message.Any(message.Attempting): // else whoever makes that attempt ends it first
-			s.park(st, message.Sent)
-		}
-		return nil
+		return s.merge(st, ours, outcome{id, r, err}, decide)
 	})
 	switch {
 	case errors.Is(serr, errSettled):
@@ -52,21 +39,36 @@ func (s *Service) settle(ctx context.Context, st *stored, id string, r message.R
 		return nil
 	case serr != nil:
 		s.Log.ErrorContext(ctx, "outcome of an email is not saved", "email", st.message.ID, "tenant", st.message.Tenant, "attempt", id, "error", serr)
-	case err != nil:
-		s.logRefusal(st.message, err)
 	}
 	return serr
 }
 
-// logRefusal tells in the log why a provider refuses a message. What is about the
-// provider, and so about every message, is told once, by whoever watches over it.
-func (s *Service) logRefusal(m message.Message, err error) {
-	f := fault.From(err)
-	if o := outcomeOf(err); o != message.RejectedMessage && o != message.RefusedHere || f.Answer == nil {
-		return
+// outcome is how an attempt ended. Its id is empty where there was none.
+type outcome struct {
+	id      string
+	receipt message.Receipt
+	err     error
+}
+
+// merge takes an outcome into a message. It is errSettled where that is no news, or does
+// not come from the holder of the claim and would have to; an acceptance comes from
+// anybody, and asks nobody to decide.
+func (s *Service) merge(st *stored, ours claim, o outcome, decide func(*stored)) error {
+	accepted := o.id != "" && o.err == nil
+	n := slices.IndexFunc(st.message.Attempts, func(a message.Attempt) bool { return a.ID == o.id })
+	if !accepted && !ours.holds(st.record) || n >= 0 && ended(st.message.Attempts[n], accepted) {
+		return errSettled
 	}
-	s.Log.Warn("a provider refuses an email", "email", m.ID, "tenant", m.Tenant, "provider", f.Provider,
-		"code", f.Code, "status", f.Answer.Status, "param", f.Answer.Field, "words", f.Answer.Words)
+	if n >= 0 {
+		finish(&st.message.Attempts[n], o.receipt, o.err, s.Clock.Now())
+	}
+	switch {
+	case !st.message.Any(message.Accepted):
+		decide(st)
+	case !st.message.Any(message.Attempting): // else whoever makes that attempt ends it first
+		s.park(st, st.message.Reached())
+	}
+	return nil
 }
 
 // ended reports whether an attempt has ended, so that what comes now is no news of it.

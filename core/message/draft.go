@@ -203,8 +203,8 @@ func (d Draft) checkLabels() error {
 		return fault.InvalidParam("metadata", "too_many_keys", "metadata takes at most 20 keys")
 	}
 	for k, v := range d.Metadata {
-		if k == IDVariable {
-			return fault.InvalidParam("metadata", "reserved_metadata", "metadata may not be called "+IDVariable+", which is the message's id")
+		if slices.Contains(marks, k) {
+			return fault.InvalidParam("metadata", "reserved_metadata", "metadata may not be called "+k+", with which the gateway marks its mail")
 		}
 		if !token(k) || len(k) > 40 || utf8.RuneCountInString(v) > 500 || !oneLine(v) {
 			return fault.InvalidParam("metadata", "invalid_metadata",

@@ -34,6 +34,9 @@ func (m *Message) Erase(theirs func(email string) bool, now time.Time) {
 		if r := &m.Recipients[i]; theirs(r.Email) {
 			r.Email = ErasedAddress
 		}
+		for n := range m.Recipients[i].Fates {
+			m.Recipients[i].Fates[n].Reason = ""
+		}
 	}
 	for i := range m.Attempts {
 		m.Attempts[i].Message, m.Attempts[i].Answer = "", nil

@@ -12,12 +12,12 @@ type Status string
 
 // The statuses of a message.
 const (
-	Queued    Status = "queued"  // accepted, waits for its time or for a provider
-	Sending   Status = "sending" // an attempt is under way
-	Sent      Status = "sent"    // a provider has accepted it
-	Delivered Status = "delivered"
-	Failed    Status = "failed"  // refused for good, or dead after the last attempt
-	Unknown   Status = "unknown" // at_most_once, and one attempt was ambiguous
+	Queued    Status = "queued"    // accepted, waits for its time or for a provider
+	Sending   Status = "sending"   // an attempt is under way
+	Sent      Status = "sent"      // a provider has accepted it
+	Delivered Status = "delivered" // and each recipient's server too
+	Failed    Status = "failed"    // refused for good, or dead after the last attempt
+	Unknown   Status = "unknown"   // at_most_once, and one attempt was ambiguous
 	Canceled  Status = "canceled"
 )
 
@@ -95,6 +95,16 @@ func (m Message) Attempted(id string) bool {
 	return slices.ContainsFunc(m.Attempts, func(a Attempt) bool { return a.ID == id })
 }
 
+// ProviderOf is the provider of an attempt, empty where there is no such attempt.
+func (m Message) ProviderOf(attempt string) string {
+	for _, a := range m.Attempts {
+		if a.ID == attempt {
+			return a.Provider
+		}
+	}
+	return ""
+}
+
 // Any reports whether one of the attempts has this outcome.
 func (m Message) Any(o Outcome) bool {
 	return slices.ContainsFunc(m.Attempts, func(a Attempt) bool { return a.Outcome == o })
@@ -119,8 +129,11 @@ type Attachment struct {
 
 // Recipient is one address with its own fate.
 type Recipient struct {
-	Email  string `json:"email"`
+	Email string `json:"email"`
+	// Status is the message's, or the Event of the copy that counts once its provider has
+	// told what became of it.
 	Status Status `json:"status"`
+	Fates  []Fate `json:"fates,omitempty"` // one a copy of which something is known
 }
 
 // Outcome is how an attempt ended.
@@ -177,10 +190,6 @@ type Features struct {
 	MaxMetadata    int // bytes of names and values
 	MaxAttachments int // bytes of all files, before they are encoded
 }
-
-// IDVariable is the name under which a provider keeps the message's id, beside
-// the metadata, and tells it in its events.
-const IDVariable = "patchbay_message"
 
 // Caught is one message that a catcher has kept.
 type Caught struct {

@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
+	"maps"
 	"slices"
 	"strings"
 	"sync"
@@ -11,6 +12,7 @@ import (
 	"time"
 
 	"patchbay/core/fault"
+	"patchbay/core/guard"
 	"patchbay/ports"
 )
 
@@ -71,6 +73,13 @@ func (s *Set) Provider(queue string) string {
 	return ""
 }
 
+// Queues lists the queues that are served, in order.
+func (s *Set) Queues() []string {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return slices.Sorted(maps.Keys(s.workers))
+}
+
 // Nudge makes the worker of a queue look at once. It never blocks.
 func (s *Set) Nudge(queue string) {
 	s.mu.Lock()
@@ -95,10 +104,10 @@ func (s *Set) add(queue string) (w *Worker, added bool) {
 
 // Run serves the queues until ctx ends, then waits for the claims under way.
 func (s *Set) Run(ctx context.Context) {
-	var running sync.WaitGroup
+	running := guard.Group{Log: s.plain.Log}
 	defer running.Wait()
 	for _, w := range s.all() {
-		running.Go(func() { w.Run(ctx) })
+		running.Keep(ctx, "queue", w.Run)
 	}
 	for ctx.Err() == nil {
 		wait := s.plain.Idle
@@ -107,7 +116,7 @@ func (s *Set) Run(ctx context.Context) {
 			s.enrolled.Store(true)
 			for _, p := range known {
 				if w, added := s.add(s.queue(p)); added {
-					running.Go(func() { w.Run(ctx) })
+					running.Keep(ctx, "queue", w.Run)
 				}
 			}
 		}
@@ -127,6 +136,11 @@ func (s *Set) all() (all []*Worker) {
 	return all
 }
 
+// roll is the journal's list of all that ever had a queue. A new one is empty.
+type roll struct {
+	Providers []string `json:"providers"`
+}
+
 // enrol sees to it that the journal's list has the providers of this set, and
 // returns all that are in it.
 func (s *Set) enrol(ctx context.Context) ([]string, error) {
@@ -138,11 +152,9 @@ func (s *Set) enrol(ctx context.Context) ([]string, error) {
 	if err != nil {
 		return nil, err
 	}
-	var list struct {
-		Providers []string `json:"providers"`
-	}
-	if err := json.Unmarshal(r.Body, &list); err != nil {
-		return nil, fault.Wrap(fault.Internal, "queue.enrol", err)
+	list, err := ports.Decode(r, func(roll) bool { return true })
+	if err != nil {
+		return nil, err
 	}
 	before := len(list.Providers)
 	for _, p := range s.providers {

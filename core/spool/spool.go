@@ -226,23 +226,18 @@ type label struct {
 
 // weight is how many bytes a parcel has. One of an earlier version has no label.
 func weight(w ports.Record) int {
-	var l label
-	if err := json.Unmarshal(w.Body, &l); err != nil || l.Bytes == 0 {
+	l, err := ports.Decode(w, func(l label) bool { return l.Bytes > 0 })
+	if err != nil {
 		return len(w.Body)
 	}
 	return l.Bytes
 }
 
 func unwrap(w ports.Record) (parcel, error) {
-	raw := w.Content
-	if len(raw) == 0 { // it was held by an earlier version
-		raw = w.Body
+	if len(w.Content) > 0 { // else it was held by an earlier version
+		w.Body = w.Content
 	}
-	var r parcel
-	if err := json.Unmarshal(raw, &r); err != nil {
-		return parcel{}, fault.Wrap(fault.Internal, "spool.unwrap", err)
-	}
-	return r, nil
+	return ports.Decode(w, func(p parcel) bool { return name(p.Tenant, p.Kind, p.ID) == w.ID })
 }
 
 func name(tenant, kind, id string) string { return tenant + "|" + kind + "|" + id }

@@ -15,7 +15,7 @@ import (
 
 // hasten makes what waits for its time due: payments and mail, in the queues of each
 // provider.
-const hasten = "UPDATE %s SET due = 1 WHERE queue IN ('payments', 'mail') OR queue LIKE 'payments:%' OR queue LIKE 'mail:%'"
+const hasten = "UPDATE %s SET due = 1 WHERE queue IN ('payments', 'mail') OR queue LIKE 'payments:%%' OR queue LIKE 'mail:%%'"
 
 const look = 2 * time.Second // between two looks, for the gateways to be at it
 

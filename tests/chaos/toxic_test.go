@@ -151,7 +151,7 @@ func TestEveryConnectionIsTaken(t *testing.T) {
 	w := startWard(t, "pool: {min: 1, max: 2}")
 	kept := w.Do(t, "POST", "/api/emails", map[string]any{"to": []string{"ada@example.com"}, "subject": "kept", "text": "Hello"}).Text("id")
 	lock := w.server.Connect(t, w.database)
-	if _, err := lock.Exec(t.Context(), "BEGIN; LOCK TABLE person IN ACCESS EXCLUSIVE MODE"); err != nil {
+	if _, err := lock.Exec(t.Context(), "BEGIN; LOCK TABLE patchbay_person IN ACCESS EXCLUSIVE MODE"); err != nil {
 		t.Fatal(err)
 	}
 	long, _ := sickness(t)

@@ -107,7 +107,7 @@ func nothingThere(t *testing.T, from, _ ArchiveHarness) {
 func recordsMoved(t *testing.T, from, to ArchiveHarness) {
 	full := record("full")
 	full.Idem, full.Ref = "acme|route|k", "stripe:pi_1"
-	full.Index = ports.Index{Status: "open", Customer: "cus_1", Created: day.Add(123457 * time.Microsecond)}
+	full.Index = ports.Index{Status: "open", Customer: "cus_1", Created: day.Add(123457 * time.Microsecond), Flag: "open", Flagged: day.Add(time.Microsecond)}
 	again := record("again")
 	theirs := record("full")
 	theirs.Tenant = other
@@ -139,6 +139,7 @@ func recordsMoved(t *testing.T, from, to ArchiveHarness) {
 	if ids, _ := listed(t, to.Journal, ports.Filter{Status: "open", Customer: "cus_1"}, "", 9); fmt.Sprint(ids) != "[full]" {
 		t.Errorf("listed: %v", ids)
 	}
+	wantCounted(t, to.Journal, "[1 from 1µs]", ports.Set{Kind: kind, Flag: "open"})
 	stale, twin := again, record("twin")
 	stale.Rev, twin.Idem = 1, full.Idem
 	wantKind(t, to.Journal.Save(t.Context(), &stale)[0], fault.Conflict)

@@ -63,6 +63,7 @@ func Journal(t *testing.T, processes Processes, open func(t *testing.T) JournalH
 		{"the feed has every event once, in order, without gaps", feedGapless},
 		{"the feed shows a tenant its own events, and whoever asks for all of them all", feedByTenant},
 		{"a refused save tells the feed nothing", feedOnlySaved},
+		{"an event is read again by its number, as it was told, whatever was purged since", feedReread},
 		{"children come with their record, and stay", attached},
 		{"of a record that is refused no child stays", attachRefused},
 		{"what is no record with children is refused", attachInvalid},
@@ -71,6 +72,9 @@ func Journal(t *testing.T, processes Processes, open func(t *testing.T) JournalH
 		{"a refused detach leaves the children", refusedDetach},
 		{"what is old and waits nowhere is purged, with its children", purged},
 		{"a call whose context has ended does nothing", contextEnded},
+		{"what waits is counted, with the first that comes due", countsWaiting},
+		{"what is flagged is counted, with the first since when", countsFlagged},
+		{"what is counted is bounded, and the first is exact all the same", countsSoFar},
 		{"a ping writes", pings},
 	} {
 		t.Run(c.name, func(t *testing.T) {

@@ -187,3 +187,30 @@ func feedOnlySaved(t *testing.T, j ports.Journal) {
 		t.Errorf("%+v", events)
 	}
 }
+
+// feedReread is what cursors of the feed rely on: whoever has read up to an event finds
+// that very event where it was.
+func feedReread(t *testing.T, j ports.Journal) {
+	for i, who := range []string{tenant, other, tenant, other, tenant} {
+		r := record(fmt.Sprint("r", i))
+		r.Tenant, r.Events = who, []event.Feed{note(who, r.ID, i)}
+		save(t, j, &r)
+	}
+	publish(t, j)
+	if n, err := j.Purge(t.Context(), tenant, kind, day.Add(time.Hour), 9); n != 3 || err != nil {
+		t.Fatalf("%d purged, %v", n, err)
+	}
+	for _, of := range []string{tenant, other, ports.AllTenants} {
+		all := feed(t, j, of)
+		for i, e := range all {
+			again, err := j.Feed(t.Context(), of, e.Seq-1, len(all)+1)
+			if err != nil || len(again) != len(all)-i || again[0].Seq != e.Seq || again[0].ID != e.ID {
+				t.Errorf("from %d: %+v, %v", e.Seq, again, err)
+			}
+		}
+		last := all[len(all)-1].Seq
+		if beyond, err := j.Feed(t.Context(), of, last, 2); err != nil || len(beyond) != 0 {
+			t.Errorf("after the last: %+v, %v", beyond, err)
+		}
+	}
+}

@@ -99,7 +99,8 @@ func idsAndMetadata(t *testing.T, h MailOutcomesHarness) {
 	seen := make(map[string]bool)
 	for i := range 3 {
 		m := letter()
-		m.ID = fmt.Sprint("msg_", i)
+		m.ID, m.Tenant = fmt.Sprint("msg_", i), "acme"
+		m.Attempts = []message.Attempt{{ID: "att_0", Outcome: message.Ambiguous}, {ID: fmt.Sprint("att_1", i), Outcome: message.Attempting}}
 		m.MessageID = m.ID + "@example.com"
 		if h.Mailer.Features().Metadata {
 			m.Metadata = map[string]string{"order": fmt.Sprint("17-", i), "note": `"quoted" – {"a":1} \n <b>`}
@@ -116,7 +117,7 @@ func idsAndMetadata(t *testing.T, h MailOutcomesHarness) {
 		if len(kept) != i+1 {
 			t.Fatalf("the provider keeps %+v", kept)
 		}
-		m.Metadata = withID(m)
+		m.Metadata = withMarks(m)
 		for name, value := range m.Metadata {
 			if got := kept[i].Variables[name]; got != value {
 				t.Errorf("%s is kept as %q, want %q", name, got, value)
@@ -125,9 +126,9 @@ func idsAndMetadata(t *testing.T, h MailOutcomesHarness) {
 	}
 }
 
-// withID is the metadata, and our id as the provider keeps it.
-func withID(m message.Message) map[string]string {
-	all := map[string]string{message.IDVariable: m.ID}
+// withMarks is the metadata, and what we mark a message with, as the provider keeps them.
+func withMarks(m message.Message) map[string]string {
+	all := map[string]string{message.IDVariable: m.ID, message.TenantVariable: m.Tenant, message.AttemptVariable: m.Attempts[1].ID}
 	for name, value := range m.Metadata {
 		all[name] = value
 	}

@@ -55,7 +55,7 @@ type MailOutcomesHarness struct {
 // MailKept is what a provider keeps of a message.
 type MailKept struct {
 	To        []string          // everybody who gets it, bcc as well
-	Variables map[string]string // the metadata, and the message's id as message.IDVariable
+	Variables map[string]string // the metadata, and the message's marks
 }
 
 // mailOutcome is what a mailer makes of a fault, and how often the mail went out.

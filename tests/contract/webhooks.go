@@ -13,28 +13,46 @@ type VerifierHarness struct {
 	Verifier ports.Verifier
 	// Now is what the verifier's clock shows.
 	Now time.Time
+	// Tolerance is how old a signature may be.
+	Tolerance time.Duration
 	// Sign makes a webhook as the provider sends it, signed at a moment.
 	Sign func(at time.Time) (body []byte, header map[string]string)
 	// ByHeaders tells that the scheme puts the signature and its time into headers.
 	ByHeaders bool
+	// CoversBody tells that the signature is one of the body.
+	CoversBody bool
 }
 
 // Verifier runs the suite for ports.Verifier.
 func Verifier(t *testing.T, h VerifierHarness) {
-	without := func(at time.Time) (body []byte, header map[string]string) {
+	type webhook func(at time.Time) (body []byte, header map[string]string)
+	unsigned := func(at time.Time) (body []byte, header map[string]string) {
 		body, _ = h.Sign(at)
 		return body, nil
 	}
+	changed := func(at time.Time) (body []byte, header map[string]string) {
+		body, header = h.Sign(at)
+		return append(body, ' '), header
+	}
+	nothing := func(at time.Time) (body []byte, header map[string]string) {
+		_, header = h.Sign(at)
+		return nil, header
+	}
 	for _, c := range []struct {
 		name string
-		sign func(at time.Time) (body []byte, header map[string]string)
+		sign webhook
 		at   time.Time
 		ok   bool
+		// headers tells that these alone are right.
+		headers bool
 	}{
-		{"a webhook that was signed now is taken", h.Sign, h.Now, true},
-		{"one that was signed an hour ago is refused", h.Sign, h.Now.Add(-time.Hour), false},
-		{"one that was signed an hour ahead is refused", h.Sign, h.Now.Add(time.Hour), false},
-		{"one without its headers is refused", without, h.Now, !h.ByHeaders},
+		{"a webhook that was signed now is taken", h.Sign, h.Now, true, true},
+		{"the oldest that may come is taken", h.Sign, h.Now.Add(time.Minute - h.Tolerance), true, true},
+		{"one that is older is refused", h.Sign, h.Now.Add(-time.Minute - h.Tolerance), false, false},
+		{"one that was signed an hour ahead is refused", h.Sign, h.Now.Add(time.Hour), false, false},
+		{"one without its headers is refused", unsigned, h.Now, !h.ByHeaders, false},
+		{"one whose body was changed is refused", changed, h.Now, !h.CoversBody, true},
+		{"one without its body is refused", nothing, h.Now, false, true},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			t.Parallel()
@@ -43,7 +61,7 @@ func Verifier(t *testing.T, h VerifierHarness) {
 			_, err := h.Verifier.Verify(body, get)
 			wantSigned(t, "the whole of it", err, c.ok)
 			// What headers cannot tell is left to Verify, and what they can is not.
-			wantSigned(t, "the headers", h.Verifier.CheckHeaders(get), c.ok || !h.ByHeaders)
+			wantSigned(t, "the headers", h.Verifier.CheckHeaders(get), c.headers || !h.ByHeaders)
 		})
 	}
 }

@@ -46,7 +46,7 @@ func shown(t *testing.T, g *gateway.Gateway) map[string]string {
 // documented lists what the manual says that it serves.
 func documented(t *testing.T) map[string]string {
 	t.Helper()
-	text, err := os.ReadFile(filepath.Join(gateway.Root(), "docs", "configuration.md"))
+	text, err := os.ReadFile(filepath.Join(gateway.Root(), "docs", "operations.md"))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -59,6 +59,46 @@ func documented(t *testing.T) map[string]string {
 		all[m[1]] = m[2] + " " + strings.Join(labels, " ")
 	}
 	return all
+}
+
+var (
+	named   = regexp.MustCompile(`\bpatchbay_\w+`)
+	counted = regexp.MustCompile(`\bpatchbay_open\w*\{of="\w+"\}`)
+	alert   = regexp.MustCompile(`(?m)^      - alert: (\w+)$`)
+	advice  = regexp.MustCompile("(?m)^\\| `(Patchbay\\w+)` \\|")
+)
+
+// wantRules holds the example of Prometheus's rules against what is served, and the manual
+// against the rules.
+func wantRules(t *testing.T, g *gateway.Gateway, served map[string]string) {
+	t.Helper()
+	read := func(name string) string {
+		text, err := os.ReadFile(filepath.Join(gateway.Root(), "docs", name))
+		if err != nil {
+			t.Fatal(err)
+		}
+		return string(text)
+	}
+	rules := read("prometheus-rules.yaml")
+	for _, name := range named.FindAllString(rules, -1) {
+		if served[name] == "" {
+			t.Errorf("the rules name %s, which is not served", name)
+		}
+	}
+	for _, series := range counted.FindAllString(rules, -1) {
+		if g.Metric(t, series) == "" {
+			t.Errorf("the rules name %s, which is not served", series)
+		}
+	}
+	names := func(of *regexp.Regexp, text string) (all []string) {
+		for _, m := range of.FindAllStringSubmatch(text, -1) {
+			all = append(all, m[1])
+		}
+		return all
+	}
+	if alerts, advised := names(alert, rules), names(advice, read("operations.md")); len(alerts) < 10 || !slices.Equal(alerts, advised) {
+		t.Errorf("the rules have %v, the manual %v", alerts, advised)
+	}
 }
 
 // The database goes and comes back, and the metrics say so. They are what the
@@ -81,9 +121,14 @@ func TestMetrics(t *testing.T) {
 		`patchbay_breaker_state{provider="mock"}`:                              "0",
 		`patchbay_breaker_state{provider="catcher"}`:                           "0",
 		`patchbay_decisions_total{decision="overloaded",provider="catcher"}`:   "0",
-		`patchbay_spool_held`:           "0",
-		`patchbay_spool_refused`:        "0",
-		`patchbay_spool_oldest_seconds`: "0",
+		`patchbay_spool_held`:                                   "0",
+		`patchbay_spool_refused`:                                "0",
+		`patchbay_spool_oldest_seconds`:                         "0",
+		`patchbay_store_counted`:                                "1",
+		`patchbay_queue_depth{queue="payments:mock"}`:           "0",
+		`patchbay_queue_oldest_seconds{queue="mail:catcher"}`:   "0",
+		`patchbay_open{of="payments_unknown"}`:                  "0",
+		`patchbay_open_oldest_seconds{of="webhooks_set_aside"}`: "0",
 	} {
 		if got := value(series); got != want {
 			t.Errorf("%s is %q, not %s", series, got, want)
@@ -108,6 +153,7 @@ func TestMetrics(t *testing.T) {
 			t.Errorf("the manual has %s: %q, which is not served", name, what)
 		}
 	}
+	wantRules(t, o.Gateway, got)
 
 	o.server.Kill()
 	gateway.Eventually(t, 5*time.Second, "the breaker opens", func() bool { return value(`patchbay_breaker_state{provider="postgres"}`) == "2" })
@@ -115,11 +161,15 @@ func TestMetrics(t *testing.T) {
 	gateway.Eventually(t, 5*time.Second, "it is held", func() bool {
 		return value("patchbay_spool_held") == "1" && value("patchbay_spool_oldest_seconds") != "0"
 	})
+	gateway.Eventually(t, 10*time.Second, "what is in the store is not shown, not even as 0", func() bool {
+		return value("patchbay_store_counted") == "0" && value(`patchbay_open{of="payments_unknown"}`) == "" && value(`patchbay_queue_depth{queue="mail:catcher"}`) == ""
+	})
 	if n := value(`patchbay_decisions_total{decision="skipped",provider="postgres"}`); n == "0" {
 		t.Error("nobody was spared the wait")
 	}
 	o.server.Restart(t)
 	gateway.Eventually(t, 10*time.Second, "all is well again", func() bool {
-		return value(`patchbay_breaker_state{provider="postgres"}`) == "0" && value("patchbay_spool_held") == "0" && value("patchbay_spool_oldest_seconds") == "0"
+		return value(`patchbay_breaker_state{provider="postgres"}`) == "0" && value("patchbay_spool_held") == "0" && value("patchbay_spool_oldest_seconds") == "0" &&
+			value("patchbay_store_counted") == "1"
 	})
 }

@@ -222,11 +222,7 @@ func TestEverythingMovesFromStoreToStore(t *testing.T) {
 	t.Parallel()
 	m := newMover(t)
 	m.on("first")
-	token, err := m.Command(t, append([]string{"keys", "create", "--name", "test"}, m.Args...)...).Output()
-	if err != nil {
-		t.Fatal(err)
-	}
-	m.key = gateway.Header{"Authorization": "Bearer " + strings.TrimSpace(string(token))}
+	m.key = m.FirstKey(t)
 	m.Restart(t)
 	m.fill(t)
 	m.refused(t, "first", "postgres", "stop the gateway that runs on it first")
@@ -236,6 +232,11 @@ func TestEverythingMovesFromStoreToStore(t *testing.T) {
 	m.moved(t, "first", "postgres")
 	m.moved(t, "first", "postgres") // as often as one likes
 	m.notServed(t, `it was moved to "postgres"`)
+	m.refused(t, "mongo", "postgres", "there is no store: mongo ")
+	m.on("mongo")
+	if out, err := m.command(t, "storage", "create"); err != nil { // which can still be copied into
+		t.Fatal(out)
+	}
 	m.refused(t, "mongo", "postgres", `it is a copy of "first"`)
 	m.on("postgres")
 	m.Restart(t)

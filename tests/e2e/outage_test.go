@@ -33,11 +33,7 @@ providers:
   mock: {type: mock, webhook_secrets: ["${MOCK_WEBHOOK_SECRET}"]}
   catcher: {type: catcher, keep: 1000000}
 `, gateway.OnPostgres(o.server, o.server.Database(t)), standby), "MOCK_WEBHOOK_SECRET="+gateway.Secret)
-	token, err := o.Command(t, append([]string{"keys", "create", "--name", "test"}, o.Args...)...).Output()
-	if err != nil {
-		t.Fatal(err)
-	}
-	o.key = gateway.Header{"Authorization": "Bearer " + strings.TrimSpace(string(token))}
+	o.key = o.FirstKey(t)
 	o.Restart(t)
 	return o
 }
@@ -69,7 +65,7 @@ func (o *outage) copies(t *testing.T, id string) int {
 
 func (o *outage) spooled(t *testing.T, what string) int64 {
 	t.Helper()
-	spool, _ := o.Ask(t, "/admin/storage").JSON["spool"].(map[string]any)
+	spool, _ := o.AskAsOperator(t, "/admin/storage").JSON["spool"].(map[string]any)
 	n, _ := spool[what].(float64)
 	return int64(n)
 }
@@ -78,7 +74,7 @@ func (o *outage) fed(t *testing.T) {
 	t.Helper()
 	saved := time.Now()
 	gateway.Eventually(t, 20*time.Second, "the standby is fed", func() bool {
-		asOf, err := time.Parse(time.RFC3339Nano, o.Ask(t, "/admin/storage").Text("standby", "asOf"))
+		asOf, err := time.Parse(time.RFC3339Nano, o.AskAsOperator(t, "/admin/storage").Text("standby", "asOf"))
 		return err == nil && asOf.After(saved)
 	})
 }
@@ -148,7 +144,7 @@ func (o *outage) goesAndComesBack(t *testing.T) {
 	}
 	two := o.do(t, "POST", "/api/emails", laden("two"), gateway.Key("two")).Text("id")
 	if o.spooled(t, "held") != 5 { // before, one, its keyless twin, two, the event
-		t.Errorf("%s", o.Ask(t, "/admin/storage").Body)
+		t.Errorf("%s", o.AskAsOperator(t, "/admin/storage").Body)
 	}
 	changed := o.do(t, "POST", "/api/emails", letter("changed"), gateway.Key("other"))
 
@@ -176,7 +172,7 @@ func (o *outage) goesAndComesBack(t *testing.T) {
 	}
 	// Another mail under the key of one that was sent: it is not lost, and not sent.
 	if changed.Text("id") != other.Text("id") || o.spooled(t, "refused") != 1 || !strings.Contains(o.Log(), "something else under this name") {
-		t.Errorf("%s: %s", changed.Body, o.Ask(t, "/admin/storage").Body)
+		t.Errorf("%s: %s", changed.Body, o.AskAsOperator(t, "/admin/storage").Body)
 	}
 }
 

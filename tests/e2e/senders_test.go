@@ -56,7 +56,7 @@ func TestABadSenderDelaysNobody(t *testing.T) {
 				t.Errorf("%d requests for %d mails", n, bad+good)
 			}
 			log := p.Log()
-			if n := strings.Count(log, "a provider refuses an email"); n != bad {
+			if n := strings.Count(log, `msg="email failed"`); n != bad {
 				t.Errorf("%d lines in the log about %d mails", n, bad)
 			}
 			if strings.Contains(log, "elsewhere.example") {

@@ -83,6 +83,22 @@ func Truncate() Mishap {
 	}
 }
 
+// Unsolicited gives the handler's answer, and then another that nobody has asked for, with
+// this body. It is for faults After.
+func Unsolicited(body string) Mishap {
+	return func(e exchange) {
+		conn := e.hijack()
+		if conn == nil {
+			return
+		}
+		answer := e.answer.Result() //nolint:bodyclose // it is in memory
+		answer.ContentLength = int64(e.answer.Body.Len())
+		_ = answer.Write(conn)
+		_, _ = fmt.Fprintf(conn, "HTTP/1.1 200 OK\r\nContent-Length: %d\r\n\r\n%s", len(body), body)
+		_ = conn.Close()
+	}
+}
+
 // hijack takes the connection from the server; nil where it is gone already.
 func (e exchange) hijack() net.Conn {
 	conn, _, err := e.w.(http.Hijacker).Hijack()

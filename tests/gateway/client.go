@@ -87,10 +87,16 @@ func (g *Gateway) Wrong(t testing.TB, method, path string, body []byte, headers 
 	return g.send(openapi.Wrong(context.Background()), t, method, g.Base+path, body, headers...)
 }
 
-// Ask gets a page of the admin listener.
+// Ask gets a page of the admin listener, as everybody on the machine can.
 func (g *Gateway) Ask(t testing.TB, path string) Answer {
 	t.Helper()
 	return g.send(context.Background(), t, http.MethodGet, g.Admin+path, nil)
+}
+
+// AskAsOperator gets one that is the operator's.
+func (g *Gateway) AskAsOperator(t testing.TB, path string) Answer {
+	t.Helper()
+	return g.send(context.Background(), t, http.MethodGet, g.Admin+path, nil, g.Operator(t))
 }
 
 func (g *Gateway) send(ctx context.Context, t testing.TB, method, url string, body []byte, headers ...Header) Answer {

@@ -4,7 +4,11 @@ import (
 	"errors"
 	"os"
 	"path/filepath"
+	"strings"
 	"testing"
+
+	"patchbay/app"
+	"patchbay/config"
 )
 
 // Data is a file in the gateway's directory of data.
@@ -18,6 +22,33 @@ func (g *Gateway) TakeSecrets(t testing.TB, from *Gateway) {
 		t.Fatal(err)
 	}
 	copyFile(t, from.Data("installation.json"), g.Data("installation.json"))
+}
+
+// FirstKey makes the store and an API key, before the gateway has ever started.
+func (g *Gateway) FirstKey(t testing.TB) Header {
+	t.Helper()
+	if out, err := g.Command(t, append([]string{"storage", "create"}, g.Args...)...).CombinedOutput(); err != nil {
+		t.Fatalf("%v\n%s", err, out)
+	}
+	token, err := g.Command(t, append([]string{"keys", "create", "--name", "test"}, g.Args...)...).Output()
+	if err != nil {
+		t.Fatal(err)
+	}
+	return Header{"Authorization": "Bearer " + strings.TrimSpace(string(token))}
+}
+
+// Operator is what lets the operator in at the admin listener.
+func (g *Gateway) Operator(t testing.TB) Header {
+	t.Helper()
+	c, err := config.Load("", []string{"PATCHBAY_PROVIDERS__LOCAL__PATH=" + g.Data("patchbay.db")}, app.Types())
+	if err != nil {
+		t.Fatal(err)
+	}
+	secrets, err := app.Secrets(c)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return Header{"Authorization": "Bearer " + app.Identity(c, secrets).Token}
 }
 
 // Backup keeps a copy of the store, a SQLite file, while the gateway runs or not.

@@ -150,12 +150,13 @@ func (g *Gateway) Kill() {
 }
 
 // Pause stops the process where it is, and Resume lets it go on.
-func (g *Gateway) Pause(t testing.TB) { g.signal(t, syscall.SIGSTOP) }
+func (g *Gateway) Pause(t testing.TB) { g.Signal(t, syscall.SIGSTOP) }
 
 // Resume lets a process that was paused go on.
-func (g *Gateway) Resume(t testing.TB) { g.signal(t, syscall.SIGCONT) }
+func (g *Gateway) Resume(t testing.TB) { g.Signal(t, syscall.SIGCONT) }
 
-func (g *Gateway) signal(t testing.TB, s os.Signal) {
+// Signal sends the process a signal.
+func (g *Gateway) Signal(t testing.TB, s os.Signal) {
 	t.Helper()
 	if err := g.cmd.Process.Signal(s); err != nil {
 		t.Fatal(err)
@@ -167,10 +168,15 @@ func (g *Gateway) Stop() error {
 	if err := g.cmd.Process.Signal(syscall.SIGTERM); err != nil {
 		return err
 	}
+	return g.Wait(startLimit)
+}
+
+// Wait waits until the process has ended, and returns how it did.
+func (g *Gateway) Wait(limit time.Duration) error {
 	select {
 	case <-g.done:
 		return g.err
-	case <-time.After(startLimit):
+	case <-time.After(limit):
 		return errors.New("it did not end")
 	}
 }

@@ -90,14 +90,15 @@ func (s *Sim) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		refuse(w, http.StatusBadRequest, badSender)
 		return
 	}
+	id := rand.Text() + "@" + s.domain
 	if !slices.Equal(f.values["o:testmode"], []string{"yes"}) {
-		if err := s.Deliver(mailsim.Letter{Raw: f.message, To: f.values["to"], Variables: f.variables()}); err != nil {
+		if err := s.Deliver(mailsim.Letter{Raw: f.message, To: f.values["to"], Reference: id, Variables: f.variables()}); err != nil {
 			refuse(w, http.StatusBadRequest, err.Error())
 			return
 		}
 	}
 	w.Header().Set("Content-Type", "application/json")
-	_, _ = fmt.Fprintf(w, `{"id":"<%s@%s>","message":"Queued. Thank you."}`, rand.Text(), s.domain)
+	_, _ = fmt.Fprintf(w, `{"id":"<%s>","message":"Queued. Thank you."}`, id)
 }
 
 func refuse(w http.ResponseWriter, status int, message string) {

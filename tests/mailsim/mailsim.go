@@ -13,6 +13,7 @@ import (
 type Letter struct {
 	Raw       []byte            // as a mail server is given it
 	To        []string          // everybody who gets it, whom its headers name or not
+	Reference string            // the provider's id of it
 	Variables map[string]string // what the provider keeps with it, and tells in its events
 }
 

@@ -33,6 +33,7 @@ const (
 	Detach  = "detach"
 	Purge   = "purge"
 	Sweep   = "sweep"
+	Count   = "count"
 
 	Scan       = "scan" // and those below: of an Archive
 	Digests    = "digests"
@@ -136,7 +137,7 @@ func (j *Journal) write(r ports.Record, more func()) error {
 	}
 	r.Rev++
 	r.Events = nil
-	r.Index.Created = stored(r.Index.Created)
+	r.Index.Created, r.Index.Flagged = stored(r.Index.Created), stored(r.Index.Flagged)
 	r.Due = stored(r.Due)
 	j.remove(old)
 	j.keep(at, clone(r))
@@ -259,6 +260,32 @@ func (j *Journal) Feed(ctx context.Context, tenant string, after int64, n int) (
 		}
 	}
 	return events, nil
+}
+
+// Count implements ports.Journal.
+func (j *Journal) Count(ctx context.Context, limit int, sets ...ports.Set) ([]ports.Count, error) {
+	if err := j.enter(ctx, Count); err != nil {
+		return nil, err
+	}
+	j.mu.Lock()
+	defer j.mu.Unlock()
+	counts := make([]ports.Count, len(sets))
+	for i, set := range sets {
+		for _, r := range j.records {
+			at, in := r.Due, set.Queue != "" && r.Queue == set.Queue
+			if set.Queue == "" {
+				at, in = r.Index.Flagged, set.Flag != "" && r.Kind == set.Kind && r.Index.Flag == set.Flag
+			}
+			if c := &counts[i]; in {
+				if c.N == 0 || at.Before(c.First) {
+					c.First = at
+				}
+				c.N++
+			}
+		}
+		counts[i].N = min(counts[i].N, limit)
+	}
+	return counts, nil
 }
 
 // Ping implements ports.Journal.

@@ -152,6 +152,9 @@ type EventPage struct {
 	NextCursor string `json:"nextCursor"`
 }
 
+// Events Events as their provider sends them.
+type Events = []Event
+
 // Failure defines model for Failure.
 type Failure struct {
 	Code        string `json:"code"`
@@ -168,7 +171,9 @@ type FeedEvent struct {
 
 	// Subject The id of the payment, message or user.
 	Subject string `json:"subject"`
-	Type    string `json:"type"`
+
+	// Type Those of emails are message. and a status of the message, or what has become of it for a recipient: deferred, delivered, rejected, bounced, complained, opened, clicked, unsubscribed. Then data has the recipient's place in recipients, from 0.
+	Type string `json:"type"`
 }
 
 // Health defines model for Health.
@@ -192,14 +197,16 @@ type Message struct {
 	Metadata Metadata  `json:"metadata,omitempty,omitzero"`
 
 	// PurgedAt When its text and files were removed, being older than storage.retention.
-	PurgedAt   time.Time     `json:"purgedAt,omitempty,omitzero"`
-	Recipients []Recipient   `json:"recipients"`
-	SendAt     time.Time     `json:"sendAt,omitempty,omitzero"`
-	Status     MessageStatus `json:"status"`
-	Subject    string        `json:"subject"`
-	Tags       []string      `json:"tags,omitempty,omitzero"`
-	To         []string      `json:"to"`
-	UpdatedAt  time.Time     `json:"updatedAt"`
+	PurgedAt   time.Time   `json:"purgedAt,omitempty,omitzero"`
+	Recipients []Recipient `json:"recipients"`
+	SendAt     time.Time   `json:"sendAt,omitempty,omitzero"`
+
+	// Status sent: a provider has taken it. delivered: and the servers of all recipients.
+	Status    MessageStatus `json:"status"`
+	Subject   string        `json:"subject"`
+	Tags      []string      `json:"tags,omitempty,omitzero"`
+	To        []string      `json:"to"`
+	UpdatedAt time.Time     `json:"updatedAt"`
 }
 
 // MessageAttempt defines model for MessageAttempt.
@@ -228,7 +235,7 @@ type MessagePage struct {
 	NextCursor string    `json:"nextCursor,omitempty,omitzero"`
 }
 
-// MessageStatus defines model for MessageStatus.
+// MessageStatus sent: a provider has taken it. delivered: and the servers of all recipients.
 type MessageStatus = string
 
 // Metadata defines model for Metadata.
@@ -391,9 +398,27 @@ type Received struct {
 
 // Recipient defines model for Recipient.
 type Recipient struct {
-	Email  string        `json:"email"`
-	Status MessageStatus `json:"status"`
+	// At When that was, by the provider.
+	At time.Time `json:"at,omitempty,omitzero"`
+
+	// Code Of SMTP, such as 5.1.1.
+	Code  string `json:"code,omitempty,omitzero"`
+	Email string `json:"email"`
+
+	// Provider Which told what became of it. This and the following are absent until one has.
+	Provider string `json:"provider,omitempty,omitzero"`
+
+	// Reason Why it was deferred, bounced or rejected, in the words of the provider or the recipient's server. Addresses are blanked.
+	Reason string `json:"reason,omitempty,omitzero"`
+
+	// Status That of the message, until the provider tells of this recipient: `deferred`, `delivered`, `rejected` (the provider
+	// did not try), `bounced` (the recipient's server does not take it) or `complained`.
+	Status RecipientStatus `json:"status"`
 }
+
+// RecipientStatus That of the message, until the provider tells of this recipient: `deferred`, `delivered`, `rejected` (the provider
+// did not try), `bounced` (the recipient's server does not take it) or `complained`.
+type RecipientStatus = string
 
 // Refund defines model for Refund.
 type Refund struct {
@@ -503,6 +528,12 @@ type Limit = int
 // Reference defines model for reference.
 type Reference = string
 
+// SendgridSignature defines model for sendgridSignature.
+type SendgridSignature = string
+
+// SendgridTimestamp defines model for sendgridTimestamp.
+type SendgridTimestamp = string
+
 // StripeSignature defines model for stripeSignature.
 type StripeSignature = string
 
@@ -521,8 +552,14 @@ type E403 = Error
 // E404 defines model for E404.
 type E404 = Error
 
+// E408 defines model for E408.
+type E408 = Error
+
 // E409 defines model for E409.
 type E409 = Error
+
+// E410 defines model for E410.
+type E410 = Error
 
 // E412 defines model for E412.
 type E412 = Error
@@ -662,6 +699,15 @@ type UpdateUserParams struct {
 	IfMatch IfMatch `json:"If-Match,omitempty,omitzero"`
 }
 
+// ReceiveSendGridWebhookParams defines parameters for ReceiveSendGridWebhook.
+type ReceiveSendGridWebhookParams struct {
+	// XTwilioEmailEventWebhookSignature Of ECDSA on P-256, in base64.
+	XTwilioEmailEventWebhookSignature SendgridSignature `json:"X-Twilio-Email-Event-Webhook-Signature,omitempty,omitzero"`
+
+	// XTwilioEmailEventWebhookTimestamp When it was signed, in seconds; at most 25 hours ago.
+	XTwilioEmailEventWebhookTimestamp SendgridTimestamp `json:"X-Twilio-Email-Event-Webhook-Timestamp,omitempty,omitzero"`
+}
+
 // ReceiveStripeWebhookParams defines parameters for ReceiveStripeWebhook.
 type ReceiveStripeWebhookParams struct {
 	StripeSignature StripeSignature `json:"Stripe-Signature,omitempty,omitzero"`
@@ -705,6 +751,12 @@ type UpdateUserJSONRequestBody = UserPatch
 
 // UpdateUserApplicationMergePatchPlusJSONRequestBody defines body for UpdateUser for application/merge-patch+json ContentType.
 type UpdateUserApplicationMergePatchPlusJSONRequestBody = UserPatch
+
+// ReceiveMailgunWebhookJSONRequestBody defines body for ReceiveMailgunWebhook for application/json ContentType.
+type ReceiveMailgunWebhookJSONRequestBody = Event
+
+// ReceiveSendGridWebhookJSONRequestBody defines body for ReceiveSendGridWebhook for application/json ContentType.
+type ReceiveSendGridWebhookJSONRequestBody = Events
 
 // ReceiveStripeWebhookJSONRequestBody defines body for ReceiveStripeWebhook for application/json ContentType.
 type ReceiveStripeWebhookJSONRequestBody = Event

@@ -131,8 +131,10 @@ func (g *Mailer) letter(m message.Message) (*mailgun.Message, error) {
 			return nil, g.fault(fault.Invalid, "invalid_metadata", "a value of the metadata cannot be sent", nil)
 		}
 	}
-	if err := letter.AddVariable(message.IDVariable, m.ID); err != nil {
-		return nil, g.fault(fault.Invalid, "invalid_metadata", "the message's id cannot be sent", nil)
+	for key, value := range m.Marks() {
+		if err := letter.AddVariable(key, value); err != nil {
+			return nil, g.fault(fault.Invalid, "invalid_metadata", "the message's id cannot be sent", nil)
+		}
 	}
 	return letter, nil
 }

@@ -8,6 +8,7 @@ package refusal
 
 import (
 	"cmp"
+	"regexp"
 	"slices"
 	"strings"
 
@@ -121,15 +122,19 @@ func Blank(one Said, m message.Message, secrets ...string) Said {
 	return Said{Field: short(blanked(one.Field, quoted), maxField), Words: short(blanked(one.Words, quoted), maxWords)}
 }
 
+// quotedLocal is an address whose local part is quoted: there may be spaces in it.
+var quotedLocal = regexp.MustCompile(`"[^"]*"(@|%40)[^\s"'<>(),;]+`)
+
 func blanked(text string, quoted []string) string {
 	for _, q := range quoted {
 		if telling(q) {
 			text = strings.ReplaceAll(text, q, blank)
 		}
 	}
+	text = quotedLocal.ReplaceAllString(text, blank)
 	words := strings.FieldsFunc(text, func(r rune) bool { return r <= ' ' || r == 0x7f })
 	for i, w := range words {
-		if strings.Contains(w, "@") {
+		if strings.Contains(w, "@") || strings.Contains(w, "%40") {
 			words[i] = address(w)
 		}
 	}

@@ -68,17 +68,19 @@ func TestWhatIsQuotedIsBlanked(t *testing.T) {
 		Headers: map[string]string{"X-Very-Own": "is not allowed to send"},
 	}
 	for text, want := range map[string]string{
-		"The from address shop@example.com is bad":            "The from address […] is bad",
-		`Not valid: "Ada" <eve@example.org>, please check.`:   `Not valid: "[…]" <[…]>, please check.`,
-		`Not valid: "ada l"@example.com`:                      "Not valid: […]",
-		"Subject 'Your secret order' of The Shop: no":         "Subject '[…]' of […]: no",
-		"the domain is not verified":                          "the domain is not verified",
-		"tag Spring for 17-4711":                              "tag […] for […]",
-		"the header X-Very-Own: is not allowed to send":       "the header […]: […]",
-		"key-4711 was refused":                                "[…] was refused",
-		"two\r\nlines\tand\x00 more":                          "two lines and more",
-		"bytes \xff that are no text":                         "bytes � that are no text",
-		"mailto:x@y, <x@xn--bcher-kva.example>; (a.b+c@d.e).": "[…], <[…]>; ([…]).",
+		"The from address shop@example.com is bad":             "The from address […] is bad",
+		`Not valid: "Ada" <eve@example.org>, please check.`:    `Not valid: "[…]" <[…]>, please check.`,
+		`Not valid: "ada l"@example.com`:                       "Not valid: […]",
+		`Not valid: "eve of elsewhere"@example.org, and so on`: "Not valid: […], and so on",
+		"?email=eve%40example.org is bad":                      "?[…] is bad",
+		"Subject 'Your secret order' of The Shop: no":          "Subject '[…]' of […]: no",
+		"the domain is not verified":                           "the domain is not verified",
+		"tag Spring for 17-4711":                               "tag […] for […]",
+		"the header X-Very-Own: is not allowed to send":        "the header […]: […]",
+		"key-4711 was refused":                                 "[…] was refused",
+		"two\r\nlines\tand\x00 more":                           "two lines and more",
+		"bytes \xff that are no text":                          "bytes � that are no text",
+		"mailto:x@y, <x@xn--bcher-kva.example>; (a.b+c@d.e).":  "[…], <[…]>; ([…]).",
 	} {
 		got := refusal.Blank(refusal.Said{Field: text, Words: text}, m, "key-4711")
 		if got.Words != want {

@@ -32,7 +32,9 @@ func letterOf(m message.Message) (*mail.SGMailV3, error) {
 		}
 		list.add(mailboxes...)
 	}
-	all.SetCustomArg(message.IDVariable, m.ID)
+	for key, value := range m.Marks() {
+		all.SetCustomArg(key, value)
+	}
 	for key, value := range m.Metadata {
 		all.SetCustomArg(key, value)
 	}

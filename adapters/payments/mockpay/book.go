@@ -2,7 +2,6 @@ package mockpay
 
 import (
 	"context"
-	"encoding/json"
 	"time"
 
 	"patchbay/core/fault"
@@ -51,9 +50,9 @@ func (g *Gateway) read(r ports.Record) (*intent, error) {
 }
 
 func decode(r ports.Record) (*intent, error) {
-	var i intent
-	if err := json.Unmarshal(r.Body, &i); err != nil {
-		return nil, fault.Wrap(fault.Internal, "", err)
+	i, err := ports.Decode(r, func(i intent) bool { return i.Reference == r.ID })
+	if err != nil {
+		return nil, err
 	}
 	return &i, nil
 }

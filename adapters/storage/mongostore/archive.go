@@ -245,8 +245,9 @@ func readPerson(c *mongo.Cursor) (ports.Entry, string, error) {
 	}
 	var err error
 	if u.User, err = p.user(); err == nil && p.Original != nil {
-		u.Original = new(user.User)
-		err = read(p.Original, u.Original)
+		var first user.User
+		first, err = ports.DecodeUser(p.Original, p.ID)
+		u.Original = &first
 	}
 	return ports.Entry{User: &u}, "", err
 }

@@ -30,6 +30,8 @@ type document struct {
 	Queue    string `bson:"queue"`
 	Due      int64  `bson:"due"`
 	Owner    string `bson:"owner"`
+	Flag     string `bson:"flag,omitempty"` // kind|flag, absent for none
+	Flagged  int64  `bson:"flagged,omitempty"`
 	Body     []byte `bson:"body"`
 	// Content is absent from lists, which see by Large that there is one.
 	Content []byte `bson:"content,omitempty"`
@@ -75,13 +77,20 @@ func value(kind, unique string) string {
 	return unique[len(kind)+1:]
 }
 
+func flag(kind, flag string) string {
+	if flag == "" {
+		return ""
+	}
+	return kind + "|" + flag
+}
+
 // inserted is a new record's document.
 func inserted(r *ports.Record) document {
 	d := document{
 		Key: key(r.Tenant, r.Kind, r.ID), Tenant: r.Tenant, Kind: r.Kind, ID: r.ID, Parent: r.Parent, Rev: 1,
 		Idem: unique(r, r.Idem), Ref: unique(r, r.Ref),
 		Status: r.Index.Status, Customer: r.Index.Customer, Created: micros(r.Index.Created),
-		Queue: r.Queue, Due: micros(r.Due), Owner: r.Owner, Body: r.Body,
+		Queue: r.Queue, Due: micros(r.Due), Owner: r.Owner, Body: r.Body, Flag: flag(r.Kind, r.Index.Flag), Flagged: micros(r.Index.Flagged),
 		Content: r.Content, Large: len(r.Content) > 0, Told: map[string][]told{}, Tell: len(r.Events) > 0,
 	}
 	if d.Tell {
@@ -97,6 +106,7 @@ func replaced(r *ports.Record) bson.M {
 		"rev": r.Rev + 1, "idem": unique(r, r.Idem), "ref": unique(r, r.Ref),
 		"status": r.Index.Status, "customer": r.Index.Customer, "created": micros(r.Index.Created),
 		"queue": r.Queue, "due": micros(r.Due), "owner": r.Owner, "body": r.Body,
+		"flag": flag(r.Kind, r.Index.Flag), "flagged": micros(r.Index.Flagged),
 		"content": r.Content, "large": len(r.Content) > 0,
 	}
 	if len(r.Events) > 0 {
@@ -117,7 +127,10 @@ func tell(events []event.Feed) []told {
 func (d *document) record() ports.Record {
 	return ports.Record{
 		Tenant: d.Tenant, Kind: d.Kind, ID: d.ID, Parent: d.Parent, Rev: d.Rev, Idem: value(d.Kind, d.Idem), Ref: value(d.Kind, d.Ref),
-		Index: ports.Index{Status: d.Status, Customer: d.Customer, Created: moment(d.Created)},
+		Index: ports.Index{
+			Status: d.Status, Customer: d.Customer, Created: moment(d.Created),
+			Flag: strings.TrimPrefix(d.Flag, d.Kind+"|"), Flagged: moment(d.Flagged),
+		},
 		Queue: d.Queue, Due: moment(d.Due), Owner: d.Owner, Body: d.Body,
 		Content: d.Content, Partial: d.Large && len(d.Content) == 0,
 	}

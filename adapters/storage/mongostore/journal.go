@@ -133,6 +133,32 @@ func (j journal) Claim(ctx context.Context, queue, owner string, lease time.Dura
 	return claims, nil
 }
 
+// Count implements ports.Journal.
+func (j journal) Count(ctx context.Context, limit int, sets ...ports.Set) ([]ports.Count, error) {
+	counts := make([]ports.Count, len(sets))
+	for i, set := range sets {
+		in, by := bson.D{{Key: "flag", Value: flag(set.Kind, set.Flag)}}, "flagged"
+		if set.Queue != "" {
+			in, by = bson.D{{Key: "queue", Value: set.Queue}}, "due"
+		}
+		n, err := j.records.CountDocuments(ctx, in, options.Count().SetLimit(int64(limit)))
+		if err != nil {
+			return nil, readFault("mongostore.count", err)
+		}
+		if counts[i].N = int(n); n == 0 {
+			continue
+		}
+		var first document
+		only := options.FindOne().SetSort(bson.D{{Key: by, Value: 1}}).SetProjection(bson.D{{Key: by, Value: 1}})
+		err = readFault("mongostore.count", j.records.FindOne(ctx, in, only).Decode(&first))
+		if err != nil && !fault.Is(err, fault.NotFound) {
+			return nil, err
+		}
+		counts[i].First = moment(max(first.Due, first.Flagged)) // one of them was read
+	}
+	return counts, nil
+}
+
 // Ping implements ports.Journal by writing.
 func (j journal) Ping(ctx context.Context) error {
 	_, err := j.ping.UpdateOne(ctx, bson.D{{Key: "_id", Value: 1}}, bson.D{{Key: "$inc", Value: bson.D{{Key: "n", Value: int64(1)}}}},

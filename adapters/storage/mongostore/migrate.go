@@ -16,7 +16,7 @@ import (
 
 // version is of what the documents hold and how they are found. A store that was
 // used by a newer one is not opened.
-const version = 3
+const version = 4
 
 // index is an index of a collection. Unique ones are over one scalar field each:
 // real servers and their look-alikes treat others differently.
@@ -50,8 +50,8 @@ func (i index) name() string {
 }
 
 // migrate makes the indexes that are not there, unless this version has done so.
-// Several processes may be at it.
-func (s *Store) migrate(ctx context.Context, db *mongo.Database) error {
+// Several processes may be at it. Where the store must exist, some version has made it.
+func (s *Store) migrate(ctx context.Context, db *mongo.Database, existing bool) error {
 	prefix, found, err := named(ctx, db)
 	if err != nil {
 		return err
@@ -60,6 +60,8 @@ func (s *Store) migrate(ctx context.Context, db *mongo.Database) error {
 	s.feed, s.ping = db.Collection(prefix+"feed"), db.Collection(prefix+"ping")
 	meta := db.Collection(prefix + "meta")
 	switch {
+	case existing && found == 0:
+		return fault.New(fault.NotFound, "no_store", "there is no store")
 	case found > version:
 		return fault.New(fault.Invalid, "store_newer", fmt.Sprintf("the database was used by a newer version: it is at %d, this one knows %d", found, version))
 	case found == version:
@@ -69,7 +71,7 @@ func (s *Store) migrate(ctx context.Context, db *mongo.Database) error {
 		collection *mongo.Collection
 		indexes    []index
 	}{
-		{s.records, []index{once("idem"), once("ref"), by("queue", "due"), by("tell"), by("kind", "tenant", "-created", "-id"), by("tenant", "parent"), by("loose", "created")}},
+		{s.records, []index{once("idem"), once("ref"), by("queue", "due"), by("tell"), by("kind", "tenant", "-created", "-id"), by("tenant", "parent"), by("loose", "created"), by("flag", "flagged")}},
 		{s.people, []index{once("email"), once("idem"), by("tell"), by("tenant", "-created", "-id"), by("trace", "created")}},
 		{s.feed, []index{once("event"), by("tenant", "_id")}},
 	} {

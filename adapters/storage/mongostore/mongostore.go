@@ -32,6 +32,7 @@ type Options struct {
 	TLS                *tls.Config   // nil for none
 	Min, Max           uint64        // connections; 0 for the driver's own
 	Idle               time.Duration // how long one may be idle; 0 for ever
+	Existing           bool          // only what is a store already; else its indexes are made
 	Clock              ports.Clock   // of users; leases run by the database's own
 	IDs                ports.IDs
 }
@@ -51,7 +52,8 @@ const (
 	queryTimeout   = 3 * time.Second
 )
 
-// Open connects, and makes the indexes that are not there yet. Unavailable; Invalid
+// Open connects, and makes the indexes that are not there yet. NotFound with code
+// no_store: the database is no store yet, and shall be one. Unavailable; Invalid
 // with code store_newer: a newer version has been here.
 func Open(ctx context.Context, o Options) (*Store, error) {
 	if o.URI == "" {
@@ -60,7 +62,8 @@ func Open(ctx context.Context, o Options) (*Store, error) {
 	settings := options.Client().ApplyURI(o.URI).
 		SetServerSelectionTimeout(connectTimeout).SetConnectTimeout(connectTimeout).SetTimeout(queryTimeout).
 		SetReadPreference(readpref.Primary()).SetRetryWrites(false).SetMaxConnIdleTime(o.Idle).
-		SetWriteConcern(&writeconcern.WriteConcern{W: "majority", Journal: new(true)})
+		SetWriteConcern(&writeconcern.WriteConcern{W: "majority", Journal: new(true)}).
+		SetLoggerOptions(options.Logger().SetSink(report{}))
 	if o.TLS != nil {
 		settings.SetTLSConfig(o.TLS)
 	}
@@ -76,7 +79,7 @@ func Open(ctx context.Context, o Options) (*Store, error) {
 	}
 	db := client.Database(o.Database)
 	s := &Store{client: client, clock: o.Clock, ids: o.IDs}
-	if err := s.migrate(ctx, db); err != nil {
+	if err := s.migrate(ctx, db, o.Existing); err != nil {
 		return nil, errors.Join(err, client.Disconnect(context.WithoutCancel(ctx)))
 	}
 	return s, nil

@@ -51,7 +51,7 @@ func (u users) FindByKey(ctx context.Context, scoped string) (user.Creation, err
 	case p.Deleted:
 		c.User = user.User{ID: p.ID, Tenant: p.Tenant}
 	case p.Original != nil:
-		err = read(p.Original, &c.User)
+		c.User, err = ports.DecodeUser(p.Original, p.ID)
 	default:
 		c.User, err = p.user()
 	}
@@ -202,13 +202,6 @@ func (u users) news(what string, n user.User) []event.Feed {
 	}}
 }
 
-func read(raw []byte, into any) error {
-	if err := json.Unmarshal(raw, into); err != nil {
-		return fault.Wrap(fault.Internal, "mongostore.user", err)
-	}
-	return nil
-}
-
 // person is a user as they are stored. Email and Idem are there in every document,
 // since a unique index counts absent values as equal. Metadata is JSON: its keys
 // may hold what a field's name may not.
@@ -256,7 +249,10 @@ func (p person) user() (user.User, error) {
 		ID: p.ID, Tenant: p.Tenant, Email: p.Email[len(p.Tenant)+1:], Name: p.Name, Version: p.Rev,
 		CreatedAt: moment(p.Created), UpdatedAt: moment(p.Updated),
 	}
-	return u, read(p.Metadata, &u.Metadata)
+	if string(p.Metadata) == "null" { // so it is written where there is none
+		return u, nil
+	}
+	return u, ports.DecodeJSON("metadata of a user", p.Metadata, &u.Metadata)
 }
 
 // become is what changes from before to after.

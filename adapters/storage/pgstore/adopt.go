@@ -23,11 +23,11 @@ var earlier = map[string][]string{
 	"goose_db_version": {"version_id", "is_applied"},
 }
 
-// adopt takes over the tables of an earlier version. What other programs have under the
-// same names is left alone: all tables must be there, with the columns that they had.
-func adopt(ctx context.Context, pool *pgxpool.Pool) error {
-	return readFault("pgstore.adopt", pgx.BeginFunc(ctx, pool, func(tx pgx.Tx) error {
-		var ours bool
+// adopt takes over the tables of an earlier version, and reports whether there are tables
+// of ours then. What other programs have under the same names is left alone: all tables
+// must be there, with the columns that they had.
+func adopt(ctx context.Context, pool *pgxpool.Pool) (ours bool, err error) {
+	err = pgx.BeginFunc(ctx, pool, func(tx pgx.Tx) error {
 		if err := tx.QueryRow(ctx, `SELECT to_regclass($1) IS NOT NULL`, migrationsTable).Scan(&ours); err != nil || ours {
 			return err
 		}
@@ -42,9 +42,11 @@ func adopt(ctx context.Context, pool *pgxpool.Pool) error {
 				}
 			}
 		}
+		ours = true
 		_, err = tx.Exec(ctx, adoptTables)
 		return err
-	}))
+	})
+	return ours, readFault("pgstore.adopt", err)
 }
 
 // columnsOf lists the columns of what is a table and has a name of an earlier version.

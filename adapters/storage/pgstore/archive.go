@@ -10,7 +10,6 @@ import (
 
 	"patchbay/core/event"
 	"patchbay/core/fault"
-	"patchbay/core/user"
 	"patchbay/ports"
 )
 
@@ -62,11 +61,12 @@ var tables = map[ports.Section]table{
 		},
 		scan: recordPage,
 		get:  `SELECT ` + recordColumns + ` FROM patchbay_record WHERE ctid = ANY (ARRAY(SELECT r.at ` + recordsNamed + `))`,
-		put: `WITH s AS (INSERT INTO patchbay_record (tenant, kind, id, parent, rev, idem, ref, status, customer, created, queue, due, owner, body, content)
-			SELECT tenant, kind, id, nullif(parent, ''), rev, nullif(idem, ''), nullif(ref, ''), status, customer, created, nullif(queue, ''), due, owner, body, content
+		put: `WITH s AS (INSERT INTO patchbay_record (tenant, kind, id, parent, rev, idem, ref, status, customer, created, queue, due, owner, flag, flagged, body, content)
+			SELECT tenant, kind, id, nullif(parent, ''), rev, nullif(idem, ''), nullif(ref, ''), status, customer, created, nullif(queue, ''), due, owner, nullif(flag, ''), flagged,
+			body, content
 			FROM unnest($1::text[], $2::text[], $3::text[], $4::text[], $5::bigint[], $6::text[], $7::text[], $8::text[], $9::text[], $10::bigint[],
-			$11::text[], $12::bigint[], $13::text[], $14::bytea[], $15::bytea[])
-			AS u (tenant, kind, id, parent, rev, idem, ref, status, customer, created, queue, due, owner, body, content) RETURNING 1) SELECT count(*) FROM s`,
+			$11::text[], $12::bigint[], $13::text[], $14::text[], $15::bigint[], $16::bytea[], $17::bytea[])
+			AS u (tenant, kind, id, parent, rev, idem, ref, status, customer, created, queue, due, owner, flag, flagged, body, content) RETURNING 1) SELECT count(*) FROM s`,
 		remove:  `WITH s AS (DELETE FROM patchbay_record WHERE ctid = ANY (ARRAY(SELECT r.at ` + recordsNamed + `)) RETURNING 1) SELECT count(*) FROM s`,
 		keys:    recordKeys,
 		read:    readRecord,
@@ -216,10 +216,11 @@ func readStoredUser(row pgx.Row) (ports.Entry, error) {
 		return ports.Entry{}, err
 	}
 	if original != nil {
-		u.Original = new(user.User)
-		if err := json.Unmarshal(original, u.Original); err != nil {
-			return ports.Entry{}, fault.Wrap(fault.Internal, "pgstore.user", err)
+		first, err := ports.DecodeUser(original, u.User.ID)
+		if err != nil {
+			return ports.Entry{}, err
 		}
+		u.Original = &first
 	}
 	return ports.Entry{User: &u}, nil
 }
@@ -233,13 +234,14 @@ func recordArrays(entries []ports.Entry) ([]any, error) {
 	records := make([]*ports.Record, len(entries))
 	tenants, parents, idems, refs := make([]string, len(entries)), make([]string, len(entries)), make([]string, len(entries)), make([]string, len(entries))
 	revs, contents := make([]int64, len(entries)), make([][]byte, len(entries))
+	flags, flagged := make([]string, len(entries)), make([]int64, len(entries))
 	for i, e := range entries {
 		r := e.Record
-		contents[i] = optional(r.Content)
+		contents[i], flags[i], flagged[i] = optional(r.Content), r.Index.Flag, micros(r.Index.Flagged)
 		records[i], tenants[i], parents[i], revs[i], idems[i], refs[i] = r, r.Tenant, r.Parent, r.Rev, r.Idem, r.Ref
 	}
 	c := rows(records) // kinds, ids, statuses, customers, created, queues, due, owners, bodies
-	return []any{tenants, c[0], c[1], parents, revs, idems, refs, c[2], c[3], c[4], c[5], c[6], c[7], c[8], contents}, nil
+	return []any{tenants, c[0], c[1], parents, revs, idems, refs, c[2], c[3], c[4], c[5], c[6], c[7], flags, flagged, c[8], contents}, nil
 }
 
 func userArrays(entries []ports.Entry) ([]any, error) {

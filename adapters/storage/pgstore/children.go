@@ -10,10 +10,10 @@ import (
 // What belongs together is written by one statement, as everything is.
 var (
 	attachRecord = telling(insertion+`, c AS (INSERT INTO patchbay_record (rev, parent, tenant, kind, id, status, customer, created, queue, due, owner, body)
-		SELECT 1, $14, $2, e.* FROM s, (SELECT kind, id, status, customer, created, nullif(queue, ''), due, owner, body FROM unnest($15::text[], $16::text[],
-		$17::text[], $18::text[], $19::bigint[], $20::text[], $21::bigint[], $22::text[], $23::bytea[])
-		AS u (kind, id, status, customer, created, queue, due, owner, body)) AS e)`, 23)
-	detachRecord = telling(replacement+`, c AS (DELETE FROM patchbay_record USING s WHERE tenant = $2 AND parent = $1 || '|' || $3)`, 14)
+		SELECT 1, $16, $2, e.* FROM s, (SELECT kind, id, status, customer, created, nullif(queue, ''), due, owner, body FROM unnest($17::text[], $18::text[],
+		$19::text[], $20::text[], $21::bigint[], $22::text[], $23::bigint[], $24::text[], $25::bytea[])
+		AS u (kind, id, status, customer, created, queue, due, owner, body)) AS e)`, 25)
+	detachRecord = telling(replacement+`, c AS (DELETE FROM patchbay_record USING s WHERE tenant = $2 AND parent = $1 || '|' || $3)`, 16)
 )
 
 const (

@@ -22,7 +22,7 @@ type journal struct{ *Store }
 var errRecordConflict = fault.New(fault.Conflict, "record_conflict", "the record is taken or has changed")
 
 const (
-	shownColumns  = `tenant, kind, id, coalesce(parent, ''), rev, coalesce(idem, ''), coalesce(ref, ''), status, customer, created, coalesce(queue, ''), due, owner, body`
+	shownColumns  = `tenant, kind, id, coalesce(parent, ''), rev, coalesce(idem, ''), coalesce(ref, ''), status, customer, created, coalesce(queue, ''), due, owner, coalesce(flag, ''), flagged, body`
 	recordColumns = shownColumns + `, content, false`
 	listedColumns = shownColumns + `, NULL::bytea, content IS NOT NULL`
 
@@ -48,16 +48,16 @@ func numbered(statement, tells, letters string, n int) string {
 }
 
 const (
-	insertion = `WITH s AS (INSERT INTO patchbay_record (rev, kind, tenant, id, idem, ref, status, customer, created, queue, due, owner, body, content)
-		VALUES (1, $1, $2, $3, nullif($4,''), nullif($5,''), $6, $7, $8, nullif($9,''), $10, $11, $12, $13) ON CONFLICT DO NOTHING RETURNING 1)`
+	insertion = `WITH s AS (INSERT INTO patchbay_record (rev, kind, tenant, id, idem, ref, status, customer, created, queue, due, owner, flag, flagged, body, content)
+		VALUES (1, $1, $2, $3, nullif($4,''), nullif($5,''), $6, $7, $8, nullif($9,''), $10, $11, nullif($12,''), $13, $14, $15) ON CONFLICT DO NOTHING RETURNING 1)`
 	replacement = `WITH s AS (UPDATE patchbay_record SET rev = rev + 1, idem = nullif($4,''), ref = nullif($5,''), status = $6, customer = $7,
-		created = $8, queue = nullif($9,''), due = $10, owner = $11, body = $12, content = $13
-		WHERE kind = $1 AND tenant = $2 AND id = $3 AND rev = $14 RETURNING 1)`
+		created = $8, queue = nullif($9,''), due = $10, owner = $11, flag = nullif($12,''), flagged = $13, body = $14, content = $15
+		WHERE kind = $1 AND tenant = $2 AND id = $3 AND rev = $16 RETURNING 1)`
 )
 
 var (
-	insertRecord = telling(insertion, 13)
-	updateRecord = telling(replacement, 14)
+	insertRecord = telling(insertion, 15)
+	updateRecord = telling(replacement, 16)
 )
 
 // Save implements ports.Journal.
@@ -89,7 +89,7 @@ func (journal) values(r *ports.Record) ([]any, error) {
 	}
 	return []any{
 		r.Kind, r.Tenant, r.ID, r.Idem, r.Ref, r.Index.Status, r.Index.Customer, micros(r.Index.Created),
-		r.Queue, micros(r.Due), r.Owner, r.Body, optional(r.Content),
+		r.Queue, micros(r.Due), r.Owner, r.Index.Flag, micros(r.Index.Flagged), r.Body, optional(r.Content),
 	}, nil
 }
 
@@ -154,12 +154,12 @@ func (j journal) one(ctx context.Context, query string, args ...any) (r ports.Re
 
 func scanRecord(row pgx.Row, more ...any) (ports.Record, error) {
 	var r ports.Record
-	var created, due int64
+	var created, due, flagged int64
 	err := row.Scan(append([]any{
 		&r.Tenant, &r.Kind, &r.ID, &r.Parent, &r.Rev, &r.Idem, &r.Ref, &r.Index.Status, &r.Index.Customer,
-		&created, &r.Queue, &due, &r.Owner, &r.Body, &r.Content, &r.Partial,
+		&created, &r.Queue, &due, &r.Owner, &r.Index.Flag, &flagged, &r.Body, &r.Content, &r.Partial,
 	}, more...)...)
-	r.Index.Created, r.Due = moment(created), moment(due)
+	r.Index.Created, r.Index.Flagged, r.Due = moment(created), moment(flagged), moment(due)
 	return r, err
 }
 
@@ -197,6 +197,34 @@ func (j journal) Claim(ctx context.Context, queue, owner string, lease time.Dura
 		claims = append(claims, one.Claim)
 	}
 	return claims, nil
+}
+
+// Count implements ports.Journal.
+func (j journal) Count(ctx context.Context, limit int, sets ...ports.Set) ([]ports.Count, error) {
+	const query = `SELECT
+			(SELECT count(*) FROM (SELECT 1 FROM patchbay_record r WHERE s.queue <> '' AND r.queue = s.queue LIMIT $4) AS found)
+			+ (SELECT count(*) FROM (SELECT 1 FROM patchbay_record r WHERE s.queue = '' AND r.kind = s.kind AND r.flag = s.flag LIMIT $4) AS found),
+			CASE s.queue WHEN '' THEN (SELECT min(flagged) FROM patchbay_record r WHERE r.kind = s.kind AND r.flag = s.flag)
+			ELSE (SELECT min(due) FROM patchbay_record r WHERE r.queue = s.queue) END
+		FROM unnest($1::text[], $2::text[], $3::text[]) WITH ORDINALITY AS s (queue, kind, flag, n) ORDER BY n`
+	queues, kinds, flags := make([]string, len(sets)), make([]string, len(sets)), make([]string, len(sets))
+	for i, set := range sets {
+		queues[i], kinds[i], flags[i] = set.Queue, set.Kind, set.Flag
+	}
+	var counts []ports.Count
+	err := j.rows(ctx, "pgstore.count", query, []any{queues, kinds, flags, limit}, func(row pgx.Rows) error {
+		var c ports.Count
+		var first *int64
+		if err := row.Scan(&c.N, &first); err != nil {
+			return err
+		}
+		if first != nil {
+			c.First = moment(*first)
+		}
+		counts = append(counts, c)
+		return nil
+	})
+	return counts, err
 }
 
 // Ping implements ports.Journal by writing.

@@ -28,19 +28,21 @@ const (
 		JOIN patchbay_record USING (kind, tenant, id)`
 
 	changes = `WITH v AS (SELECT * FROM unnest($1::text[], $2::text[], $3::text[], $4::text[], $5::text[], $6::text[], $7::text[], $8::bigint[],
-			$9::text[], $10::bigint[], $11::text[], $12::bytea[], $13::bytea[], $14::bigint[])
-			WITH ORDINALITY AS v (kind, tenant, id, idem, ref, status, customer, created, queue, due, owner, body, content, rev, n)
+			$9::text[], $10::bigint[], $11::text[], $12::text[], $13::bigint[], $14::bytea[], $15::bytea[], $16::bigint[])
+			WITH ORDINALITY AS v (kind, tenant, id, idem, ref, status, customer, created, queue, due, owner, flag, flagged, body, content, rev, n)
 		), `
 )
 
 var (
-	insertRecords = tellingAll(changes+`s AS (INSERT INTO patchbay_record (rev, kind, tenant, id, idem, ref, status, customer, created, queue, due, owner, body, content)
-			SELECT 1, kind, tenant, id, nullif(idem, ''), nullif(ref, ''), status, customer, created, nullif(queue, ''), due, owner, body, content FROM v ORDER BY n
+	insertRecords = tellingAll(changes+`s AS (INSERT INTO patchbay_record (rev, kind, tenant, id, idem, ref, status, customer, created, queue, due, owner, flag, flagged, body, content)
+			SELECT 1, kind, tenant, id, nullif(idem, ''), nullif(ref, ''), status, customer, created, nullif(queue, ''), due, owner, nullif(flag, ''), flagged,
+			body, content FROM v ORDER BY n
 			ON CONFLICT DO NOTHING RETURNING kind, tenant, id
-		), made AS (SELECT n FROM v JOIN s USING (kind, tenant, id))`, 14)
+		), made AS (SELECT n FROM v JOIN s USING (kind, tenant, id))`, 16)
 	updateRecords = tellingAll(changes+`made AS (UPDATE patchbay_record r SET rev = r.rev + 1, idem = nullif(v.idem, ''), ref = nullif(v.ref, ''), status = v.status,
-			customer = v.customer, created = v.created, queue = nullif(v.queue, ''), due = v.due, owner = v.owner, body = v.body, content = v.content
-			FROM v WHERE r.kind = v.kind AND r.tenant = v.tenant AND r.id = v.id AND r.rev = v.rev RETURNING n)`, 14)
+			customer = v.customer, created = v.created, queue = nullif(v.queue, ''), due = v.due, owner = v.owner,
+			flag = nullif(v.flag, ''), flagged = v.flagged, body = v.body, content = v.content
+			FROM v WHERE r.kind = v.kind AND r.tenant = v.tenant AND r.id = v.id AND r.rev = v.rev RETURNING n)`, 16)
 )
 
 func (s *Store) getRecord(ctx context.Context, ask recordID) (ports.Record, error) {
@@ -105,6 +107,7 @@ func recordColumnsOf(all []*call[change, bool]) []any {
 		text(func(c change) string { return c.Index.Status }), text(func(c change) string { return c.Index.Customer }),
 		number(func(c change) int64 { return micros(c.Index.Created) }), text(func(c change) string { return c.Queue }),
 		number(func(c change) int64 { return micros(c.Due) }), text(func(c change) string { return c.Owner }),
+		text(func(c change) string { return c.Index.Flag }), number(func(c change) int64 { return micros(c.Index.Flagged) }),
 		column(all, func(c change) []byte { return c.Body }),
 		column(all, func(c change) []byte { return optional(c.Content) }), number(func(c change) int64 { return c.Rev }),
 	}

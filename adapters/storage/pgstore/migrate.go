@@ -23,9 +23,10 @@ const migrating = 0x7061746368626179 // "patchbay"
 // our own: other programs use goose, too.
 const migrationsTable = "patchbay_migrations"
 
-// migrate brings the tables up to date. The lock is a transaction's, which is kept
-// open meanwhile: a session's would not hold behind PgBouncer.
-func migrate(ctx context.Context, pool *pgxpool.Pool) error {
+// migrate brings the tables up to date; where the store must exist there must be some. The
+// lock is a transaction's, which is kept open meanwhile: a session's would not hold behind
+// PgBouncer.
+func migrate(ctx context.Context, pool *pgxpool.Pool, existing bool) error {
 	tx, err := pool.Begin(ctx)
 	if err != nil {
 		return readFault("pgstore.migrate", err)
@@ -34,8 +35,12 @@ func migrate(ctx context.Context, pool *pgxpool.Pool) error {
 	if _, err := tx.Exec(ctx, `SELECT pg_advisory_xact_lock($1)`, int64(migrating)); err != nil {
 		return readFault("pgstore.migrate", err)
 	}
-	if err := adopt(ctx, pool); err != nil {
+	ours, err := adopt(ctx, pool)
+	if err != nil {
 		return err
+	}
+	if existing && !ours {
+		return fault.New(fault.NotFound, "no_store", "there is no store")
 	}
 	dir, err := fs.Sub(migrations, "migrations")
 	if err != nil {

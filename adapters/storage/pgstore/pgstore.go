@@ -41,6 +41,7 @@ type Options struct {
 	TLS                *tls.Config // nil for none
 	Min, Max           int32       // connections
 	Idle               time.Duration
+	Existing           bool        // only what is a store already; else its tables are made
 	Clock              ports.Clock // of users; leases run by the database's own
 	IDs                ports.IDs
 }
@@ -59,7 +60,8 @@ type Store struct {
 }
 
 // Open connects, and brings the tables up to date: one process at a time, while
-// others wait. Unavailable; Unauthorized; Invalid with code store_newer: the tables
+// others wait. NotFound with code no_store: the database is no store yet, and shall be
+// one. Unavailable; Unauthorized; Invalid with code store_newer: the tables
 // were made by a newer version.
 func Open(ctx context.Context, o Options) (*Store, error) {
 	c, err := settings(o)
@@ -73,7 +75,7 @@ func Open(ctx context.Context, o Options) (*Store, error) {
 	if err != nil {
 		return nil, readFault("pgstore.open", err)
 	}
-	if err := migrate(ctx, pool); err != nil {
+	if err := migrate(ctx, pool, o.Existing); err != nil {
 		pool.Close()
 		return nil, err
 	}

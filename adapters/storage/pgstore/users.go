@@ -189,8 +189,8 @@ func scanUser(row pgx.Row, more ...any) (user.User, error) {
 	}
 	u.CreatedAt, u.UpdatedAt = moment(created), moment(updated)
 	if raw != nil {
-		if err := json.Unmarshal(raw, &u.Metadata); err != nil {
-			return user.User{}, fault.Wrap(fault.Internal, "pgstore.user", err)
+		if err := ports.DecodeJSON("metadata of a user", raw, &u.Metadata); err != nil {
+			return user.User{}, err
 		}
 	}
 	return u, nil
@@ -207,13 +207,11 @@ func scanCreation(row pgx.Row) (user.Creation, error) {
 	case c.Deleted:
 		c.User = user.User{ID: u.ID, Tenant: u.Tenant}
 	case original != nil:
-		if err := json.Unmarshal(original, &c.User); err != nil {
-			return user.Creation{}, fault.Wrap(fault.Internal, "pgstore.user", err)
-		}
+		c.User, err = ports.DecodeUser(original, u.ID)
 	default:
 		c.User = u
 	}
-	return c, nil
+	return c, err
 }
 
 // encode gives metadata as JSON, nothing where there is none.

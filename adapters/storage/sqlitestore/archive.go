@@ -5,7 +5,6 @@ import (
 	"encoding/json"
 
 	"patchbay/core/fault"
-	"patchbay/core/user"
 	"patchbay/ports"
 )
 
@@ -36,8 +35,8 @@ var tables = map[ports.Section]table{
 		get:    `SELECT ` + recordColumns + ` FROM record WHERE kind = ? AND tenant = ? AND id = ?`,
 		remove: `DELETE FROM record WHERE kind = ? AND tenant = ? AND id = ?`,
 		read:   readRecord,
-		put: `INSERT INTO record (tenant, kind, id, parent, rev, idem, ref, status, customer, created, queue, due, owner, body, content)
-			VALUES (?, ?, ?, nullif(?,''), ?, nullif(?,''), nullif(?,''), ?, ?, ?, nullif(?,''), ?, ?, ?, ?)`,
+		put: `INSERT INTO record (tenant, kind, id, parent, rev, idem, ref, status, customer, created, queue, due, owner, flag, flagged, body, content)
+			VALUES (?, ?, ?, nullif(?,''), ?, nullif(?,''), nullif(?,''), ?, ?, ?, nullif(?,''), ?, ?, nullif(?,''), ?, ?, ?)`,
 		values: recordValues,
 	},
 	ports.UserSection: {
@@ -164,7 +163,7 @@ func recordValues(e ports.Entry) ([]any, error) {
 	r := e.Record
 	return []any{
 		r.Tenant, r.Kind, r.ID, r.Parent, r.Rev, r.Idem, r.Ref, r.Index.Status, r.Index.Customer, micros(r.Index.Created),
-		r.Queue, micros(r.Due), r.Owner, r.Body, optional(r.Content),
+		r.Queue, micros(r.Due), r.Owner, r.Index.Flag, micros(r.Index.Flagged), r.Body, optional(r.Content),
 	}, nil
 }
 
@@ -176,10 +175,11 @@ func readStoredUser(row scanner) (ports.Entry, error) {
 		return ports.Entry{}, err
 	}
 	if original != nil {
-		u.Original = new(user.User)
-		if err := json.Unmarshal(original, u.Original); err != nil {
-			return ports.Entry{}, fault.Wrap(fault.Internal, "sqlitestore.user", err)
+		first, err := ports.DecodeUser(original, u.User.ID)
+		if err != nil {
+			return ports.Entry{}, err
 		}
+		u.Original = &first
 	}
 	return ports.Entry{User: &u}, nil
 }

@@ -48,6 +48,15 @@ func prepare(path string) (string, error) {
 	return own, nil
 }
 
+// errNoStore refuses what is not a store yet.
+var errNoStore = fault.New(fault.NotFound, "no_store", "there is no store")
+
+// there reports whether a path names a file that something was written to.
+func there(path string) bool {
+	info, err := os.Stat(path)
+	return !errors.Is(err, fs.ErrNotExist) && (err != nil || info.Size() > 0) // what cannot be looked at is not said to be missing
+}
+
 // make600 makes a file and its directory, where they are not there.
 func make600(path string) error {
 	if _, err := os.Stat(path); !errors.Is(err, fs.ErrNotExist) {

@@ -50,13 +50,13 @@ func (b *batch) save(r *ports.Record) (refused, err error) {
 		return err, nil
 	}
 	stmt := b.insertRecord
-	args := [14]any{
-		r.Idem, r.Ref, r.Index.Status, r.Index.Customer, micros(r.Index.Created), r.Queue, micros(r.Due), r.Owner, r.Body,
-		optional(r.Content), r.Kind, r.Tenant, r.ID,
+	args := [16]any{
+		r.Idem, r.Ref, r.Index.Status, r.Index.Customer, micros(r.Index.Created), r.Queue, micros(r.Due), r.Owner,
+		r.Index.Flag, micros(r.Index.Flagged), r.Body, optional(r.Content), r.Kind, r.Tenant, r.ID,
 	}
-	n := 13
+	n := 15
 	if r.Rev > 0 {
-		stmt, args[n], n = b.updateRecord, r.Rev, 14
+		stmt, args[n], n = b.updateRecord, r.Rev, 16
 	}
 	changed, err := affected(stmt.ExecContext(b, args[:n]...))
 	if err != nil {
@@ -106,10 +106,10 @@ type scanner interface{ Scan(to ...any) error }
 
 func scanRecord(row scanner) (ports.Record, error) {
 	var r ports.Record
-	var created, due int64
+	var created, due, flagged int64
 	err := row.Scan(&r.Tenant, &r.Kind, &r.ID, &r.Parent, &r.Rev, &r.Idem, &r.Ref, &r.Index.Status, &r.Index.Customer,
-		&created, &r.Queue, &due, &r.Owner, &r.Body, &r.Content, &r.Partial)
-	r.Index.Created, r.Due = moment(created), moment(due)
+		&created, &r.Queue, &due, &r.Owner, &r.Index.Flag, &flagged, &r.Body, &r.Content, &r.Partial)
+	r.Index.Created, r.Index.Flagged, r.Due = moment(created), moment(flagged), moment(due)
 	return r, classify("sqlitestore.record", err)
 }
 
@@ -171,6 +171,23 @@ func (b *batch) claimDue(due dueFrom, owner string, until time.Time, n int) ([]p
 		r.Rev, r.Owner, r.Due = r.Rev+1, owner, moment(micros(until))
 	}
 	return claims, nil
+}
+
+// Count implements ports.Journal.
+func (j journal) Count(ctx context.Context, limit int, sets ...ports.Set) ([]ports.Count, error) {
+	counts := make([]ports.Count, len(sets))
+	for i, set := range sets {
+		stmt, args := j.reader.countFlag, []any{set.Kind, set.Flag, limit, set.Kind, set.Flag}
+		if set.Queue != "" {
+			stmt, args = j.reader.countQueue, []any{set.Queue, limit, set.Queue}
+		}
+		var first int64
+		if err := stmt.QueryRowContext(ctx, args...).Scan(&counts[i].N, &first); err != nil {
+			return nil, classify("sqlitestore.count", err)
+		}
+		counts[i].First = moment(first)
+	}
+	return counts, nil
 }
 
 // Ping implements ports.Journal by writing.

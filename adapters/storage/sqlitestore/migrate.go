@@ -16,9 +16,10 @@ import (
 var migrations embed.FS
 
 // migrate brings the tables up to date. It refuses a file of a newer version,
-// whose tables it would not understand, and one of another program.
-func migrate(ctx context.Context, db *sql.DB) error {
-	if err := foreign(ctx, db); err != nil {
+// whose tables it would not understand, one of another program, and, where the store
+// must exist, one without tables.
+func migrate(ctx context.Context, db *sql.DB, existing bool) error {
+	if err := foreign(ctx, db, existing); err != nil {
 		return err
 	}
 	dir, err := fs.Sub(migrations, "migrations")
@@ -44,8 +45,9 @@ func migrate(ctx context.Context, db *sql.DB) error {
 	return nil
 }
 
-// foreign refuses a file that has tables, and not ours.
-func foreign(ctx context.Context, db *sql.DB) error {
+// foreign refuses a file that has tables, and not ours, or none where the store must
+// exist.
+func foreign(ctx context.Context, db *sql.DB, existing bool) error {
 	var tables, columns int
 	err := db.QueryRowContext(ctx, `SELECT
 		(SELECT count(*) FROM sqlite_master WHERE type = 'table' AND name NOT LIKE 'sqlite_%' AND name <> 'goose_db_version'),
@@ -53,6 +55,9 @@ func foreign(ctx context.Context, db *sql.DB) error {
 		Scan(&tables, &columns)
 	if err == nil && tables > 0 && columns < 8 {
 		return fault.New(fault.Invalid, "store_foreign", "the file is the database of another program")
+	}
+	if err == nil && tables == 0 && existing {
+		return errNoStore
 	}
 	return classify("sqlitestore.migrate", err)
 }

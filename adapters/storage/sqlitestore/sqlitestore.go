@@ -24,9 +24,12 @@ import (
 
 // Options says what to open.
 type Options struct {
-	Path  string // of the file; its directory is made if it is not there
-	Clock ports.Clock
-	IDs   ports.IDs
+	Path string // of the file
+	// Existing opens only what is a store already. Else the file is made where it is not
+	// there, with its directory.
+	Existing bool
+	Clock    ports.Clock
+	IDs      ports.IDs
 }
 
 // Store is an open file.
@@ -45,10 +48,14 @@ type Store struct {
 // that an earlier process held are void: whatever it had claimed comes due at
 // once, as expired.
 //
-// Unavailable with code store_locked: another process has it open. Invalid with
+// NotFound with code no_store: it is no store yet, and shall be one. Unavailable with
+// code store_locked: another process has it open. Invalid with
 // code store_newer: it was made by a newer version; with code store_linked: it has
 // more names than one.
 func Open(ctx context.Context, o Options) (*Store, error) {
+	if o.Existing && !there(o.Path) {
+		return nil, errNoStore
+	}
 	path, err := prepare(o.Path)
 	if err != nil {
 		return nil, err
@@ -78,7 +85,7 @@ func open(ctx context.Context, o Options) (*Store, error) {
 		return nil, classify("sqlitestore.open", err)
 	}
 	writes.SetMaxOpenConns(1)
-	if err := migrate(ctx, writes); err != nil {
+	if err := migrate(ctx, writes, o.Existing); err != nil {
 		return nil, errors.Join(err, writes.Close())
 	}
 	w, err := startWriter(ctx, writes, o.Clock)

@@ -7,9 +7,10 @@ import (
 )
 
 const (
-	shownColumns  = `tenant, kind, id, coalesce(parent, ''), rev, coalesce(idem, ''), coalesce(ref, ''), status, customer, created, coalesce(queue, ''), due, owner, body`
+	shownColumns  = `tenant, kind, id, coalesce(parent, ''), rev, coalesce(idem, ''), coalesce(ref, ''), status, customer, created, coalesce(queue, ''), due, owner, coalesce(flag, ''), flagged, body`
 	recordColumns = shownColumns + `, content, false`
-	// Of a content, which is the last column of its row, a list reads only that it is there.
+	// Of a content, which is behind all columns of its row that have much, a list reads only
+	// that it is there.
 	listedColumns = shownColumns + `, NULL, coalesce(length(content), 0) > 0`
 
 	// old are records that Purge removes, and traces what it removes of users.
@@ -27,6 +28,7 @@ type statements struct {
 	firstDue, due, claim                                     *sql.Stmt
 	publish, feed, feedOfAll                                 *sql.Stmt
 	insertUser, updateUser, deleteUser, ping                 *sql.Stmt
+	countQueue, countFlag                                    *sql.Stmt
 	purgeDeleted, purgeKeys                                  *sql.Stmt
 	userByID, userByEmail, userByKey, listUsers              *sql.Stmt
 
@@ -53,10 +55,10 @@ func prepareStatements(ctx context.Context, p preparer) (statements, error) {
 		to    **sql.Stmt
 		query string
 	}{
-		{&s.insertRecord, `INSERT INTO record (rev, idem, ref, status, customer, created, queue, due, owner, body, content, kind, tenant, id)
-			VALUES (1, nullif(?,''), nullif(?,''), ?, ?, ?, nullif(?,''), ?, ?, ?, ?, ?, ?, ?) ON CONFLICT DO NOTHING`},
+		{&s.insertRecord, `INSERT INTO record (rev, idem, ref, status, customer, created, queue, due, owner, flag, flagged, body, content, kind, tenant, id)
+			VALUES (1, nullif(?,''), nullif(?,''), ?, ?, ?, nullif(?,''), ?, ?, nullif(?,''), ?, ?, ?, ?, ?, ?) ON CONFLICT DO NOTHING`},
 		{&s.updateRecord, `UPDATE OR IGNORE record SET rev = rev + 1, idem = nullif(?,''), ref = nullif(?,''), status = ?, customer = ?,
-			created = ?, queue = nullif(?,''), due = ?, owner = ?, body = ?, content = ? WHERE kind = ? AND tenant = ? AND id = ? AND rev = ?`},
+			created = ?, queue = nullif(?,''), due = ?, owner = ?, flag = nullif(?,''), flagged = ?, body = ?, content = ? WHERE kind = ? AND tenant = ? AND id = ? AND rev = ?`},
 		{&s.getRecord, `SELECT ` + recordColumns + ` FROM record WHERE kind = ? AND tenant = ? AND id = ?`},
 		{&s.findIdem, `SELECT ` + recordColumns + ` FROM record WHERE kind = ? AND idem = ?`},
 		{&s.findRef, `SELECT ` + recordColumns + ` FROM record WHERE kind = ? AND ref = ?`},
@@ -81,6 +83,10 @@ func prepareStatements(ctx context.Context, p preparer) (statements, error) {
 		{&s.purgeDeleted, `DELETE FROM user WHERE deleted = 1 AND rowid IN (SELECT rowid ` + traces + `)`},
 		{&s.purgeKeys, `UPDATE user SET idem = NULL, fingerprint = '', original = NULL WHERE deleted = 0 AND rowid IN (SELECT rowid ` + traces + `)`},
 		{&s.ping, `INSERT INTO ping (one, at) VALUES (1, ?) ON CONFLICT (one) DO UPDATE SET at = excluded.at`},
+		{&s.countQueue, `SELECT (SELECT count(*) FROM (SELECT 1 FROM record WHERE queue = ? LIMIT ?)),
+			coalesce((SELECT min(due) FROM record WHERE queue = ?), 0)`},
+		{&s.countFlag, `SELECT (SELECT count(*) FROM (SELECT 1 FROM record WHERE kind = ? AND flag = ? LIMIT ?)),
+			coalesce((SELECT min(flagged) FROM record WHERE kind = ? AND flag = ?), 0)`},
 		{&s.userByID, `SELECT ` + userColumns + ` FROM user WHERE tenant = ? AND id = ? AND deleted = 0`},
 		{&s.userByEmail, `SELECT ` + userColumns + ` FROM user WHERE tenant = ? AND email = ?`},
 		{&s.userByKey, `SELECT ` + userColumns + `, fingerprint, original, deleted FROM user WHERE idem = ?`},

@@ -228,7 +228,7 @@ func TestContract(t *testing.T) {
 	t.Run("verifier", func(t *testing.T) {
 		t.Parallel()
 		contract.Verifier(t, contract.VerifierHarness{
-			Verifier: hook, Now: now, ByHeaders: true,
+			Verifier: hook, Now: now, Tolerance: stripehook.Tolerance, ByHeaders: true, CoversBody: true,
 			Sign: func(at time.Time) ([]byte, map[string]string) {
 				return []byte(body), map[string]string{"Stripe-Signature": sign(body, "whsec_1", at)}
 			},

@@ -1,0 +1,128 @@
+package console
+
+import (
+	"log/slog"
+	"strings"
+
+	"github.com/gofiber/fiber/v2"
+
+	"patchbay/adapters/wire"
+	"patchbay/core/logging"
+)
+
+const (
+	// Operator is who acts through the admin listener, where no more is known.
+	Operator = "operator"
+
+	// OperatorHeader names the account of the system under which a command runs. The
+	// gateway takes a command's word for it.
+	OperatorHeader = "Patchbay-Operator"
+
+	operatorValue = "patchbay.operator"
+)
+
+const (
+	howBrowser = "`patchbay console` prints a link that signs a browser in"
+	howElse    = "; a program sends the installation's secret, as the commands do"
+)
+
+// A refusal is the answer to whoever is not let in.
+type refusal struct {
+	status     int
+	code, text string
+}
+
+func (r *refusal) Error() string { return r.code + ": " + r.text }
+
+// guard lets requests through that somebody on this machine makes for himself: none
+// under another host's name (DNS rebinding), of another site's page or through a proxy.
+// It notes whose they are, where they show it.
+func (c *Console) guard(f *fiber.Ctx) error {
+	f.Set(fiber.HeaderXContentTypeOptions, "nosniff")
+	f.Set(fiber.HeaderXFrameOptions, "DENY")
+	f.Set(fiber.HeaderCacheControl, "no-store")
+	f.Set(fiber.HeaderReferrerPolicy, "no-referrer")
+	f.Set(fiber.HeaderContentSecurityPolicy, "default-src 'none'; style-src 'unsafe-inline'")
+	if why := wire.NotLocal(&f.Request().Header); why != "" {
+		return &refusal{fiber.StatusForbidden, "not_local", "at the admin listener, " + why}
+	}
+	return f.Next()
+}
+
+// operatorsOnly lets nobody through but operators. What is registered after it is theirs.
+func (c *Console) operatorsOnly(f *fiber.Ctx) error {
+	operator, err := c.identify(f)
+	if err != nil {
+		f.Set(fiber.HeaderWWWAuthenticate, `Bearer realm="patchbay admin"`)
+		return err
+	}
+	f.Locals(operatorValue, operator)
+	return f.Next()
+}
+
+// identify tells who the operator is: by the installation's secret, or by the cookie of a
+// browser that was signed in.
+func (c *Console) identify(f *fiber.Ctx) (operator string, err error) {
+	if header := f.Get(fiber.HeaderAuthorization); header != "" {
+		token, bearer := strings.CutPrefix(header, "Bearer ")
+		if !bearer || c.Identity.Token == "" || !equal(token, c.Identity.Token) {
+			return "", &refusal{fiber.StatusUnauthorized, "invalid_secret", "this is not the secret of the installation; " + howBrowser + howElse}
+		}
+		return named(f.Get(OperatorHeader)), nil
+	}
+	if cookie := f.Cookies(cookieName(f)); cookie != "" {
+		if operator, ok := c.sessions.of(cookie); ok {
+			return operator, nil
+		}
+		return "", &refusal{fiber.StatusUnauthorized, "signed_out", "this browser is not signed in any more; " + howBrowser}
+	}
+	return "", &refusal{fiber.StatusUnauthorized, "not_signed_in", "this is for the operator; " + howBrowser + howElse}
+}
+
+// named is how an operator is called in the log.
+func named(account string) string {
+	plain := func(r rune) bool {
+		return 'a' <= r && r <= 'z' || 'A' <= r && r <= 'Z' || '0' <= r && r <= '9' || r == '-' || r == '_' || r == '.'
+	}
+	if account == "" || len(account) > 64 || strings.ContainsFunc(account, func(r rune) bool { return !plain(r) }) {
+		return Operator
+	}
+	return Operator + ":" + account
+}
+
+// act is one thing that an operator does. However it ends has a line in the log.
+type act struct {
+	*Console
+	name   string // of few words: key.revoke
+	by     string
+	object []slog.Attr // what it is done to
+	later  bool        // it ends after its handler
+}
+
+// about says what an act is done to.
+func (a *act) about(name, id string) {
+	if id != "" {
+		a.object = append(a.object, slog.String(name, strings.Clone(id)))
+	}
+}
+
+func (a *act) end(err error) { logging.Act(a.running, a.Log, a.name, a.by, err, a.object...) }
+
+// handle serves a route for operators, each request to which is an act.
+func (c *Console) handle(method, path, name string, serve func(*fiber.Ctx, *act) error) {
+	c.app.Add(method, path, func(f *fiber.Ctx) error {
+		operator, _ := f.Locals(operatorValue).(string)
+		a := &act{Console: c, name: name, by: operator}
+		err := serve(f, a)
+		if err != nil || !a.later {
+			a.end(err)
+		}
+		return err
+	})
+}
+
+// tell notes who was not let in.
+func (c *Console) tell(f *fiber.Ctx, r *refusal) {
+	c.refusals.Note(c.running, r.code, slog.String("code", r.code), slog.String("listener", "admin"),
+		slog.String("method", f.Method()), slog.Int("status", r.status))
+}

@@ -1,0 +1,39 @@
+package pgstore_test
+
+import (
+	"testing"
+
+	"patchbay/adapters/storage/pgstore"
+	"patchbay/adapters/sys"
+	"patchbay/core/fault"
+	"patchbay/tests/postgres"
+)
+
+func TestAStoreThatMustExistIsNotMade(t *testing.T) {
+	t.Parallel()
+	s := postgres.Shared(t)
+	existing := func(database string) error {
+		o := options(s.Port, database, sys.Clock{})
+		o.Existing = true
+		store, err := pgstore.Open(t.Context(), o)
+		if err == nil {
+			err = store.Close()
+		}
+		return err
+	}
+	empty := s.Database(t)
+	if err := existing(empty); !fault.Is(err, fault.NotFound) || fault.From(err).Code != "no_store" {
+		t.Errorf("where there is none: %v", err)
+	}
+	if got := relations(t, s, empty); len(got) != 0 {
+		t.Errorf("it has made %q", got)
+	}
+	if err := existing(freshDatabase(t, s)); err != nil {
+		t.Errorf("where there is one: %v", err)
+	}
+	old := s.Database(t)
+	earlier(t, s, old, 2)
+	if err := existing(old); err != nil {
+		t.Errorf("where there is one of an earlier version: %v", err)
+	}
+}

@@ -1,0 +1,51 @@
+package wire
+
+import (
+	"bufio"
+	"strings"
+	"testing"
+
+	"github.com/valyala/fasthttp"
+)
+
+// Those that are malformed, too: whatever reads them before, or does not.
+func TestTheHostsOfThisMachine(t *testing.T) {
+	t.Parallel()
+	for host, want := range map[string]bool{
+		"localhost": true, "localhost:8080": true, "127.0.0.1:1": true, "127.255.0.1": true, "[::1]": true, "[::1]:8080": true,
+		"": false, ":8080": false, "localhost:x": false, "localhost:8080:1": false, "localhost.": false, "localhost:80@shop.example": false,
+		"::1": false, "[::1": false, "[::1]x": false, "[::1].shop.example": false, "[::1%lo]": false, "[127.0.0.1]": false, "[]": false,
+		"127.0.0.1.": false, "127.0.0.01": false, "127.1": false, "2130706433": false, "0x7f000001": false, "0.0.0.0": false, "128.0.0.1": false,
+		"localhost,shop.example": false, "localhost shop.example": false, "localhost/": false, "local\x00host": false,
+	} {
+		if got := loopback(host); got != want {
+			t.Errorf("%q: %v", host, got)
+		}
+	}
+}
+
+// What is refused besides is shown where it is used, at the API and at the admin listener.
+func TestALinkIsFollowedFromAnotherPageOfThisMachine(t *testing.T) {
+	t.Parallel()
+	const link = "Host: localhost:8080\r\nSec-Fetch-Mode: navigate\r\nSec-Fetch-Dest: document\r\n"
+	for _, row := range []struct {
+		name, method, headers string
+		followed              bool
+	}{
+		{"from another port", "GET", link + "Sec-Fetch-Site: same-site\r\n", true},
+		{"from another site", "GET", link + "Sec-Fetch-Site: cross-site\r\n", false},
+		{"a form that is sent", "POST", link + "Sec-Fetch-Site: same-site\r\n", false},
+		{"by a script, which reads it", "GET", "Host: localhost\r\nSec-Fetch-Mode: cors\r\nSec-Fetch-Dest: empty\r\nSec-Fetch-Site: same-site\r\n", false},
+		{"into a frame", "GET", "Host: localhost\r\nSec-Fetch-Mode: navigate\r\nSec-Fetch-Dest: iframe\r\nSec-Fetch-Site: same-site\r\n", false},
+		{"from another port, with an origin", "GET", link + "Sec-Fetch-Site: same-site\r\nOrigin: http://localhost:3000\r\n", false},
+		{"through a proxy", "GET", link + "Sec-Fetch-Site: same-site\r\nX-Forwarded-For: 203.0.113.7\r\n", false},
+	} {
+		var r fasthttp.RequestHeader
+		if err := r.Read(bufio.NewReader(strings.NewReader(row.method + " / HTTP/1.1\r\n" + row.headers + "\r\n"))); err != nil {
+			t.Fatal(err)
+		}
+		if why := NotLocal(&r); (why == "") != row.followed {
+			t.Errorf("%s: %q", row.name, why)
+		}
+	}
+}

@@ -1,0 +1,135 @@
+package app
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net"
+	"net/http"
+	"strings"
+	"sync"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	fiberlog "github.com/gofiber/fiber/v2/log"
+	"github.com/valyala/fasthttp"
+
+	"patchbay/adapters/wire"
+	"patchbay/config"
+	"patchbay/tests/faultserver"
+)
+
+// lines is a log that may be written from anywhere.
+type lines struct {
+	mu   sync.Mutex
+	text bytes.Buffer
+	more chan struct{}
+}
+
+func (l *lines) Write(p []byte) (int, error) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	select {
+	case l.more <- struct{}{}:
+	default:
+	}
+	return l.text.Write(p)
+}
+
+// await waits for a line with these words.
+func (l *lines) await(t *testing.T, words string) string {
+	t.Helper()
+	end := time.After(10 * time.Second)
+	for {
+		l.mu.Lock()
+		text := l.text.String()
+		l.mu.Unlock()
+		for line := range strings.Lines(text) {
+			if strings.Contains(line, words) {
+				return line
+			}
+		}
+		select {
+		case <-l.more:
+		case <-end:
+			t.Fatalf("no %q in\n%s", words, text)
+		}
+	}
+}
+
+// What libraries write by themselves is in the gateway's log, without what they quote. It
+// is one test: what they write to is the process's.
+func TestWhatLibrariesWriteIsInTheLog(t *testing.T) { //nolint:paralleltest // as it says
+	to := &lines{more: make(chan struct{}, 1)}
+	hearLibraries(logger(&config.Config{Log: config.Log{Level: "info", Format: "text"}}, to).Logger)
+	const private = "ada@example.com owes 5 pounds"
+
+	for name, c := range map[string]struct {
+		write func(t *testing.T)
+		words string
+	}{
+		"net/http, of an answer that nobody has asked for": {func(t *testing.T) {
+			provider := faultserver.Start(t, http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { w.WriteHeader(http.StatusAccepted) }))
+			provider.Inject(faultserver.Fault{After: true, Mishap: faultserver.Unsolicited(private)})
+			client := &http.Client{Transport: &http.Transport{}}
+			resp, err := client.Post(provider.URL(), "text/plain", strings.NewReader("x")) //nolint:noctx // of a test
+			if err != nil {
+				t.Fatal(err)
+			}
+			if err := resp.Body.Close(); err != nil {
+				t.Fatal(err)
+			}
+		}, `Unsolicited response received on idle HTTP channel`},
+		"net/http, of a handler that panics": {func(t *testing.T) {
+			server := &http.Server{ReadHeaderTimeout: time.Second, Handler: http.HandlerFunc(func(http.ResponseWriter, *http.Request) {
+				panic(fmt.Sprintf("%q", private))
+			})}
+			l, err := new(net.ListenConfig).Listen(t.Context(), "tcp", "127.0.0.1:0")
+			if err != nil {
+				t.Fatal(err)
+			}
+			go server.Serve(l) //nolint:errcheck // it ends with the test
+			t.Cleanup(func() { _ = server.Close() })
+			if _, err := http.Get("http://" + l.Addr().String()); err == nil { //nolint:noctx,bodyclose // it has no answer
+				t.Error("the panic is answered")
+			}
+		}, "http: panic serving"},
+		"fasthttp, by the server's own logger": {func(*testing.T) {
+			server := &fasthttp.Server{}
+			wire.Wrap(server, 4096, func(*fasthttp.RequestCtx, *wire.Refusal) {})
+			server.Logger.Printf("error when serving connection %q: %s", private, errors.New("reset"))
+		}, "error when serving connection"},
+		"fiber": {func(*testing.T) { fiberlog.Warnf("failed to load %q", private) }, "failed to load"},
+		"slog":  {func(*testing.T) { slog.Default().Warn("driver is slow", "document", private) }, "driver is slow"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			c.write(t)
+			if line := to.await(t, c.words); !strings.Contains(line, `level=WARN msg="a library reports"`) || strings.Contains(line, "pounds") || strings.Contains(line, "ada@") {
+				t.Errorf("%s", line)
+			}
+		})
+	}
+}
+
+// A library that repeats itself does not fill the log.
+func TestALibraryThatRepeatsItself(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		to := &lines{}
+		l := logger(&config.Config{Log: config.Log{Level: "info", Format: "text"}}, to)
+		h := newReports(l.Logger)
+		for i := range 1000 {
+			r := slog.NewRecord(time.Now(), slog.LevelWarn, fmt.Sprintf("connection to port %d was lost", i), 0)
+			if err := h.Handle(context.Background(), r); err != nil {
+				t.Fatal(err)
+			}
+		}
+		<-time.After(3 * time.Minute)
+		if n := strings.Count(to.text.String(), "\n"); n != 2 || !strings.Contains(to.text.String(), "count=999") {
+			t.Errorf("%d lines:\n%s", n, to.text.String())
+		}
+	})
+}

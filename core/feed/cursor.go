@@ -1,0 +1,58 @@
+package feed
+
+import (
+	"crypto/sha256"
+	"encoding/binary"
+	"fmt"
+	"strconv"
+	"strings"
+
+	"patchbay/core/event"
+	"patchbay/core/fault"
+)
+
+// cursor is a place in the feed: after the event of this number, which has this mark.
+// Written, it is "seq.mark", both in base 36. Readers must not look inside.
+type cursor struct {
+	seq int64 // 0 before the first event
+	// mark is empty where no event is pointed at, and in cursors that were given out by
+	// versions that knew none: those are taken without a look at the event.
+	mark string
+}
+
+// markLength is how many digits 64 bits have in base 36.
+const markLength = 13
+
+// markOf is a digest of an event. Its id is random: no two events have the same.
+func markOf(e event.Feed) string {
+	sum := sha256.Sum256([]byte(e.ID))
+	return fmt.Sprintf("%0*s", markLength, strconv.FormatUint(binary.BigEndian.Uint64(sum[:]), 36))
+}
+
+func cursorAfter(e event.Feed) cursor { return cursor{e.Seq, markOf(e)} }
+
+func (c cursor) String() string {
+	seq := strconv.FormatInt(c.seq, 36)
+	if c.mark == "" {
+		return seq
+	}
+	return seq + "." + c.mark
+}
+
+func parseCursor(s string) (cursor, error) {
+	if s == "" {
+		return cursor{}, nil
+	}
+	number, mark, marked := strings.Cut(s, ".")
+	seq, err := strconv.ParseInt(number, 36, 64)
+	if err != nil || seq < 0 || marked && (seq == 0 || !isMark(mark)) {
+		return cursor{}, fault.InvalidParam("cursor", "invalid_cursor", "cursor must be a nextCursor of this list")
+	}
+	return cursor{seq, mark}, nil
+}
+
+func isMark(s string) bool {
+	return len(s) == markLength && !strings.ContainsFunc(s, func(r rune) bool {
+		return (r < '0' || r > '9') && (r < 'a' || r > 'z')
+	})
+}

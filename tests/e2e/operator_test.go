@@ -1,0 +1,201 @@
+package e2e_test
+
+import (
+	"bytes"
+	"context"
+	"net/http"
+	"os"
+	"os/exec"
+	"regexp"
+	"strings"
+	"testing"
+	"time"
+
+	"patchbay/tests/gateway"
+	"patchbay/tests/postgres"
+)
+
+// command runs a command on a gateway's configuration.
+func command(t *testing.T, g *gateway.Gateway, args ...string) (stdout, stderr string, code int) {
+	t.Helper()
+	cmd := g.Command(t, append(args, g.Args...)...)
+	var out, errs bytes.Buffer
+	cmd.Stdout, cmd.Stderr = &out, &errs
+	if err := cmd.Run(); err != nil {
+		if _, exited := err.(*exec.ExitError); !exited { //nolint:errorlint // as Run returns it
+			t.Fatal(err)
+		}
+	}
+	return out.String(), errs.String(), cmd.ProcessState.ExitCode()
+}
+
+// anybody asks the admin listener without the secret.
+func anybody(t *testing.T, g *gateway.Gateway, method, path, body string, headers ...gateway.Header) gateway.Answer {
+	t.Helper()
+	a, err := gateway.Send(context.Background(), method, g.Admin+path, []byte(body), headers...)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return a
+}
+
+func TestAnotherUserOfTheMachineCanDoNothingAtTheAdminListener(t *testing.T) {
+	t.Parallel()
+	g := gateway.Start(t)
+	for _, one := range []struct{ method, path, body string }{
+		{"POST", "/admin/keys", `{"tenant":"default","name":"mine"}`},
+		{"GET", "/admin/keys", ""},
+		{"GET", "/admin/storage/backup", ""},
+		{"GET", "/admin/storage", ""},
+		{"POST", "/admin/data/export", `{"tenant":"default","email":"ada@example.com"}`},
+		{"GET", "/", ""},
+	} {
+		if a := anybody(t, g, one.method, one.path, one.body); a.Status != 401 || !strings.Contains(string(a.Body), "patchbay console") {
+			t.Errorf("%s %s: %d %s", one.method, one.path, a.Status, a.Body)
+		}
+	}
+	if info, err := os.Stat(g.Data("installation.json")); err != nil || info.Mode().Perm() != 0o600 {
+		t.Errorf("the secret: %v, %v", info, err)
+	}
+	if out, _, code := command(t, g, "keys", "list"); code != 0 || strings.Count(out, "\n") != 1 {
+		t.Errorf("%d %s", code, out)
+	}
+	for _, line := range []string{"credential is refused", "code=not_signed_in", `msg="administrative act" action=key.list by=operator`} {
+		if !strings.Contains(g.Log(), line) {
+			t.Errorf("the log does not say %q", line)
+		}
+	}
+	if n := strings.Count(g.Log(), "credential is refused"); n != 1 {
+		t.Errorf("%d lines", n)
+	}
+}
+
+func TestTheLogsOwnLinkSignsABrowserIn(t *testing.T) {
+	t.Parallel()
+	g := gateway.Start(t)
+	at := regexp.MustCompile(`msg="console ready[^"]*" url="?(http://127\.0\.0\.1:\d+)(/\?sign_in_once=[A-Z2-7]+)`).FindStringSubmatch(g.Log())
+	if at == nil || at[1] != g.Admin {
+		t.Fatalf("%s", g.Log())
+	}
+	printed, told, code := command(t, g, "console")
+	if code != 0 || !strings.HasPrefix(printed, g.Admin+"/?sign_in_once=") || !strings.Contains(told, "once, until ") {
+		t.Fatalf("%d %s%s", code, printed, told)
+	}
+	browser := &http.Client{CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }, Timeout: 20 * time.Second}
+	for _, link := range []string{g.Admin + at[2], strings.TrimSpace(printed)} {
+		for _, want := range []int{http.StatusSeeOther, http.StatusUnauthorized} { // the second time
+			resp, err := browser.Get(link)
+			if err != nil {
+				t.Fatal(err)
+			}
+			_ = resp.Body.Close()
+			if resp.StatusCode != want {
+				t.Errorf("%d, want %d", resp.StatusCode, want)
+			}
+			if cookies := resp.Cookies(); want == http.StatusSeeOther {
+				if a := anybody(t, g, "GET", "/admin/keys", "", gateway.Header{"Cookie": cookies[0].Name + "=" + cookies[0].Value}); a.Status != 200 {
+					t.Errorf("%d %s", a.Status, a.Body)
+				}
+			}
+		}
+	}
+}
+
+// The file of one installation, and another's gateway at the address that it names.
+func TestACommandDoesNotActOnAnotherInstallation(t *testing.T) {
+	t.Parallel()
+	theirs := gateway.Start(t)
+	mine := gateway.New(t)
+	mine.Env = theirs.Env // the same addresses
+	if _, told, code := command(t, mine, "storage", "create"); code != 0 {
+		t.Fatal(told)
+	}
+	for _, args := range []string{"keys create --name mine", "keys list", "storage status", "data erase --email ada@example.com --yes", "storage backup --to kept.db", "payments review", "console"} {
+		_, told, code := command(t, mine, strings.Fields(args)...)
+		if code != 1 || !strings.Contains(told, "has not proved to be the gateway of this installation") || !strings.Contains(told, mine.Data("patchbay.db")) {
+			t.Errorf("%s: %d %s", args, code, told)
+		}
+	}
+	if strings.Contains(theirs.Log(), "administrative act") || strings.Contains(theirs.Log(), "credential is refused") {
+		t.Errorf("%s", theirs.Log())
+	}
+	if out, _, code := command(t, theirs, "keys", "list"); code != 0 || strings.Contains(out, "mine") {
+		t.Errorf("%d %s", code, out)
+	}
+}
+
+// A copy of an installation, with its secrets, for a trial beside it.
+func TestACommandDoesNotActOnACopyOfItsStore(t *testing.T) {
+	t.Parallel()
+	trial, first := gateway.New(t), gateway.New(t)
+	if _, told, code := command(t, first, "storage", "create"); code != 0 {
+		t.Fatal(told)
+	}
+	trial.TakeSecrets(t, first)
+	first.CopyStore(t, trial.Data(""))
+	trial.Restart(t)
+	first.Env = trial.Env
+	if _, told, code := command(t, first, "keys", "create", "--name", "mine"); code != 1 || !strings.Contains(told, "serves another store than sqlite "+first.Data("patchbay.db")) {
+		t.Errorf("%d %s", code, told)
+	}
+	if out, _, code := command(t, trial, "keys", "list"); code != 0 || strings.Contains(out, "mine") {
+		t.Errorf("%d %s", code, out)
+	}
+}
+
+func TestACommandInAnEmptyDirectoryFailsAndMakesNothing(t *testing.T) {
+	t.Parallel()
+	g := gateway.New(t)
+	for _, args := range []string{"data export --email ada@example.com", "keys list", "storage status", "keys create --name n", "payments review"} {
+		out, told, code := command(t, g, strings.Fields(args)...)
+		if code != 1 || strings.Contains(out, "{") || !strings.Contains(told, "there is no store: sqlite "+g.Data("patchbay.db")) {
+			t.Errorf("%s: %d %s%s", args, code, out, told)
+		}
+	}
+	if _, err := os.Stat(g.Data("")); !os.IsNotExist(err) {
+		t.Errorf("%v", err)
+	}
+}
+
+// On a server, too, what only reads makes no tables; and the first key is made before the
+// first start.
+func TestAStoreOnAServerIsMadeOnlyWhenItIsAskedFor(t *testing.T) {
+	t.Parallel()
+	server := postgres.Shared(t)
+	for name, database := range map[string]string{"Postgres": gateway.OnPostgres(server, server.Database(t)), "Mongo": gateway.OnMongo(t)} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			g := gateway.Configured(t, "storage: {provider: db}\nproviders: {db: "+database+"}\nauth: {mode: required}\n")
+			if _, told, code := command(t, g, "keys", "list"); code != 1 || !strings.Contains(told, "no installation.json in "+g.Data("")) {
+				t.Errorf("%d %s", code, told)
+			}
+			other := gateway.New(t)
+			if _, told, code := command(t, other, "storage", "create"); code != 0 {
+				t.Fatal(told)
+			}
+			g.TakeSecrets(t, other)
+			for _, args := range []string{"keys list", "keys create --name n", "data export --email ada@example.com", "storage status", "payments review"} {
+				if _, told, code := command(t, g, strings.Fields(args)...); code != 1 || !strings.Contains(told, "there is no store: ") {
+					t.Errorf("%s: %d %s", args, code, told)
+				}
+			}
+			if _, told, code := command(t, g, "storage", "create"); code != 0 {
+				t.Fatal(told)
+			}
+			token, told, code := command(t, g, "keys", "create", "--name", "first")
+			if code != 0 || !strings.Contains(told, "opened by this command") {
+				t.Fatalf("%d %s", code, told)
+			}
+			if _, err := os.Stat(g.Data("spool.db")); !os.IsNotExist(err) {
+				t.Errorf("a spool was made: %v", err)
+			}
+			g.Restart(t)
+			if a := g.Do(t, "GET", "/api/users", nil, gateway.Header{"Authorization": "Bearer " + strings.TrimSpace(token)}); a.Status != 200 {
+				t.Errorf("%d %s", a.Status, a.Body)
+			}
+			if _, told, code := command(t, g, "storage", "status"); code != 0 || !strings.Contains(told, "asked of the gateway at ") {
+				t.Errorf("%d %s", code, told)
+			}
+		})
+	}
+}

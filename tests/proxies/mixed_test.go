@@ -1,0 +1,219 @@
+//go:build interop
+
+package proxies
+
+import (
+	"fmt"
+	"maps"
+	"math/rand/v2"
+	"regexp"
+	"slices"
+	"strings"
+	"sync"
+	"testing"
+
+	"patchbay/tests/gateway"
+)
+
+const (
+	shoppers = 64     // at once, each with a connection of its own
+	requests = 10_000 // at least, through each proxy
+)
+
+// tally is what became of the calls.
+type tally struct {
+	mu       sync.Mutex
+	sent     map[string]bool // ids
+	answered map[string]bool
+	requests int
+	kinds    map[string]int
+	strange  map[int]int // answers to what can be read in two ways, by status; 0 where there was none
+	payments map[string]int
+}
+
+// Through kept connections each caller hears what is its own, whatever the others send,
+// and nothing is done that nobody has asked for.
+func TestNoAnswerIsAnothers(t *testing.T) {
+	for name, start := range proxies {
+		t.Run(name, func(t *testing.T) {
+			g, key := guarded(t)
+			tap := startTap(t, strings.TrimPrefix(g.Base, "http://"))
+			p := start(t, tap.address)
+			all := &tally{sent: map[string]bool{}, answered: map[string]bool{}, kinds: map[string]int{}, strange: map[int]int{}, payments: map[string]int{}}
+			var done sync.WaitGroup
+			for i := range shoppers {
+				done.Go(func() { shop(t, i, p.address, key, all) })
+			}
+			done.Wait()
+			all.check(t, g)
+			checkConnections(t, p, tap)
+		})
+	}
+}
+
+// shop makes calls, one after the other, until there were enough.
+func shop(t *testing.T, i int, address, key string, all *tally) {
+	s := &shopper{random: rand.New(rand.NewPCG(12, uint64(i))), key: "Authorization: Bearer " + key, name: fmt.Sprintf("s%d", i)}
+	c := &caller{address: address}
+	defer c.close()
+	var bag []int
+	for k, kind := range kinds {
+		bag = append(bag, slices.Repeat([]int{k}, kind.share)...)
+	}
+	for !t.Failed() && all.count() < requests {
+		s.n++
+		id := fmt.Sprintf("%s-%d", s.name, s.n)
+		kind := kinds[bag[s.random.IntN(len(bag))]]
+		switch { // the first two make what others need
+		case s.n == 1:
+			kind = kinds[0]
+		case s.user == "":
+			kind = kinds[5]
+		}
+		one := kind.make(s, id)
+		all.send(kind.name, one)
+		got, err := c.say(one.text, one.methods...)
+		if one.spoils {
+			c.close()
+		}
+		if err != nil && !one.strange {
+			t.Errorf("%s: %v", kind.name, err)
+			continue
+		}
+		if err := all.hear(one, got); err != nil {
+			t.Errorf("%s: %v: %v", kind.name, err, got)
+		}
+	}
+	all.mu.Lock()
+	defer all.mu.Unlock()
+	for _, p := range s.paid {
+		all.payments[p.id] = p.refunded
+	}
+}
+
+func (a *tally) count() int {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	return a.requests
+}
+
+func (a *tally) send(kind string, c call) {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	a.kinds[kind]++
+	a.requests += len(c.ids)
+	for _, id := range c.ids {
+		a.sent[id] = true
+	}
+}
+
+// hear holds answers against the call they are to.
+func (a *tally) hear(c call, got []answer) error {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	if c.strange {
+		status := 0
+		for _, one := range got {
+			status = one.status
+			// A proxy that refuses it itself names no request; nor has a head that the
+			// gateway refuses an id of its own.
+			id := one.header.Get("X-Request-Id")
+			if id != "" && id != c.ids[0] && !strings.HasPrefix(id, "req_") || status < 400 {
+				return fmt.Errorf("the answer is %s's", id)
+			}
+		}
+		a.strange[status]++
+		return nil
+	}
+	if len(got) != len(c.ids) {
+		return fmt.Errorf("%d answers", len(got))
+	}
+	for i, one := range got {
+		if id := one.header.Get("X-Request-Id"); id != c.ids[i] {
+			return fmt.Errorf("the answer is %q's, not %q's", id, c.ids[i])
+		}
+		if one.status != c.status[i] {
+			return fmt.Errorf("answer %d is %d, want %d", i+1, one.status, c.status[i])
+		}
+		a.answered[c.ids[i]] = true
+	}
+	return c.own(got)
+}
+
+var (
+	served = regexp.MustCompile(`msg=request .*request=(\S+)`)
+	retry  = regexp.MustCompile(`tries=\S+, |retries=\+?[1-9]|status=50[24]`)
+)
+
+// check holds what the gateway says it has served against what was sent: each answer is to
+// one request, and no request is made of another's body.
+func (a *tally) check(t *testing.T, g *gateway.Gateway) {
+	t.Helper()
+	times := make(map[string]int)
+	gateway.Eventually(t, patience, "all that was answered is in the log", func() bool {
+		clear(times)
+		for _, m := range served.FindAllStringSubmatch(g.Log(), -1) {
+			times[m[1]]++
+		}
+		return !slices.ContainsFunc(slices.Collect(maps.Keys(a.answered)), func(id string) bool { return times[id] == 0 })
+	})
+	for id, n := range times {
+		switch {
+		case strings.HasPrefix(id, "req_"): // the mock's webhooks, and heads that were refused
+		case !a.sent[id]:
+			t.Errorf("the gateway has served %s, which nobody has sent", id)
+		case n > 1:
+			t.Errorf("the gateway has served %s %d times", id, n)
+		}
+	}
+	if t.Logf("%d requests in %d calls, %d answered, each with its own; those that can be read in two ways %v, by status; %d heads refused by the gateway",
+		a.requests, sum(a.kinds), len(a.answered), a.strange, strings.Count(g.Log(), "msg=request method=- ")); a.requests < requests || len(a.answered) < requests*9/10 {
+		t.Error("they are too few")
+	}
+	for _, kind := range kinds {
+		if a.kinds[kind.name] == 0 {
+			t.Errorf("%s was not sent", kind.name)
+		}
+	}
+	charges := g.Charges(t)
+	for id, refunded := range a.payments {
+		if c := charges[id]; len(c) != 1 || c[0].Refunded != int64(refunded) {
+			t.Errorf("payment %s: %+v, want one charge, of which %d is refunded", id, c, refunded)
+		}
+	}
+	if len(charges) != len(a.payments) {
+		t.Errorf("%d charges for %d payments", len(charges), len(a.payments))
+	}
+}
+
+func sum(counts map[string]int) (n int) {
+	for c := range maps.Values(counts) {
+		n += c
+	}
+	return n
+}
+
+// checkConnections counts what became of the connections between the two. The gateway ends
+// none without having said so in its last answer, so that no proxy sends a request on one
+// that ends; then none has to be sent again.
+func checkConnections(t *testing.T, p *proxy, tap *tap) {
+	t.Helper()
+	var retries []string
+	for line := range strings.Lines(p.log()) {
+		if retry.MatchString(line) {
+			retries = append(retries, line)
+		}
+	}
+	f := tap.figures()
+	t.Logf("%d connections to the gateway carried %d answers, %d at most; the gateway closed %d of them as it had said, %d unsaid; the proxy %d; %d requests were tried again or in vain",
+		f.links, f.answers, f.mostOfOne, f.announced, len(f.unannounced), f.byProxy, len(retries))
+	if f.mostOfOne < 50 {
+		t.Error("connections are not kept")
+	}
+	if len(retries) > 0 {
+		t.Errorf("the proxy has tried again, or in vain:\n%s", strings.Join(retries[:min(len(retries), 20)], ""))
+	}
+	for _, k := range f.unannounced[:min(len(f.unannounced), 5)] {
+		t.Errorf("the gateway has ended a connection of %s, silent since %s, after\n%.2000s", k.silence.Sub(k.began), k.silence, k.said)
+	}
+}
