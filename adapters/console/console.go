@@ -56,6 +56,7 @@ type Options struct {
 	Book         Book
 	API          string // the base URL of the API, for links
 	Storage      func(ctx context.Context) Storage
+	PutBack      func(ctx context.Context, record string) error
 	Metrics      http.Handler
 	// Backup takes a snapshot of the store, nil where it cannot.
 	Backup func(ctx context.Context) (ports.Snapshot, error)
@@ -119,6 +120,7 @@ func (c *Console) routes() {
 	}
 	c.handle(fiber.MethodPost, "/admin/links", "console.link", c.makeLink)
 	c.handle(fiber.MethodGet, "/admin/storage", "storage.status", c.storage)
+	c.handle(fiber.MethodPost, "/admin/storage/put-back", "record.put_back", c.putBack)
 	c.handle(fiber.MethodGet, "/admin/storage/backup", "storage.backup", c.backup)
 	c.handle(fiber.MethodPost, "/admin/data/export", "data.export", c.exportData)
 	c.handle(fiber.MethodPost, "/admin/data/erase", "data.erase", c.eraseData)
@@ -139,11 +141,14 @@ func (c *Console) Serve(l net.Listener) error {
 	return c.app.Listener(wire.Listen(l, wire.Options{Limits: wire.Defaults, Max: connections, Log: c.Log}))
 }
 
-// answerUnread answers a request that could not be read.
+// answerUnread answers a request that could not be read, or over which a handler panicked.
 func (c *Console) answerUnread(ctx *fasthttp.RequestCtx, reason *wire.Refusal) {
 	f := c.app.AcquireCtx(ctx)
 	defer c.app.ReleaseCtx(f)
-	_ = c.fail(f, fiber.NewError(reason.Status, reason.Message)) // it writes to memory
+	if reason.Err != nil {
+		c.Log.Error("request to the admin listener failed", "error", reason.Err)
+	}
+	_ = c.fail(f, reason) // it writes to memory
 }
 
 // Shutdown waits for the requests under way until ctx ends. What takes long, and can
@@ -159,7 +164,7 @@ func (c *Console) fail(f *fiber.Ctx, err error) error {
 	if errors.As(err, &r) {
 		c.tell(f, r)
 		if f.Status(r.status); r.status == fiber.StatusUnauthorized && f.Accepts(fiber.MIMEApplicationJSON, fiber.MIMETextHTML) == fiber.MIMETextHTML {
-			return render(f, "sign-in", map[string]any{"Why": r.text, "Options": c.Options})
+			return render(f, "sign-in", map[string]any{"Why": r.why, "Options": c.Options})
 		}
 	}
 	status, code, text := answerTo(err)
@@ -174,11 +179,14 @@ func (c *Console) fail(f *fiber.Ctx, err error) error {
 func answerTo(err error) (status int, code, text string) {
 	status, code, text = fiber.StatusInternalServerError, "internal", "the gateway made a mistake"
 	var r *refusal
+	var cut *wire.Refusal
 	var theirs *fiber.Error
 	var ours *fault.Error
 	switch {
 	case errors.As(err, &r):
-		status, code, text = r.status, r.code, r.text
+		status, code, text = r.status, r.code, r.text()
+	case errors.As(err, &cut):
+		status, code, text = cut.Status, cut.Code, cut.Message
 	case errors.As(err, &theirs):
 		status, code, text = theirs.Code, "refused", theirs.Message
 	case errors.As(err, &ours) && ours.Kind == fault.NotFound:
