@@ -17,6 +17,7 @@ import (
 	"go.uber.org/fx/fxevent"
 
 	"patchbay/config"
+	"patchbay/core/guard"
 	"patchbay/core/logging"
 )
 
@@ -29,6 +30,7 @@ const (
 
 // Run serves until ctx ends, and then until what is under way is done.
 func Run(ctx context.Context, c *config.Config, logTo io.Writer) error {
+	defer limitMemory(c)()
 	l, opened, under := logger(c, logTo), new(closers), new(underway)
 	hearLibraries(l.Logger)
 	defer ignoreHangup(l.Logger)()
@@ -67,11 +69,11 @@ func Run(ctx context.Context, c *config.Config, logTo io.Writer) error {
 func ignoreHangup(log *slog.Logger) (undo func()) {
 	signals := make(chan os.Signal, 1)
 	signal.Notify(signals, syscall.SIGHUP)
-	go func() {
+	guard.Go(log, "signals", func() {
 		for range signals {
 			log.Info("signal is ignored: the configuration is read at the start, and no file is opened again", "signal", "SIGHUP")
 		}
-	}()
+	})
 	return func() {
 		signal.Stop(signals)
 		close(signals)

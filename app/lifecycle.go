@@ -7,7 +7,6 @@ import (
 	"fmt"
 	"log/slog"
 	"net"
-	"sync"
 	"time"
 
 	"go.uber.org/fx"
@@ -21,6 +20,7 @@ import (
 	"patchbay/core/directory"
 	"patchbay/core/fault"
 	"patchbay/core/feed"
+	"patchbay/core/guard"
 	"patchbay/core/inbox"
 	"patchbay/core/mailroom"
 	"patchbay/core/privacy"
@@ -52,8 +52,8 @@ func newAPI(c *config.Config, u services, store Storage, f fallback, s surroundi
 	most := cmp.Or(c.Server.MaxConnections, wire.DefaultMax())
 	return httpapi.New(httpapi.Options{
 		Connections:    wire.Options{Max: most, MaxPerAddress: cmp.Or(c.Server.MaxConnectionsPerAddress, (most+1)/2), Log: s.log},
-		TrustedProxies: c.Server.TrustedProxies,
-		Checkout:       u.Checkout, Mailroom: u.Mailroom, Directory: u.Directory, Inbox: u.Inbox, Feed: u.Feed, Access: u.Access,
+		TrustedProxies: c.Server.TrustedProxies, BodyBytes: bodyBytes(c),
+		Checkout: u.Checkout, Mailroom: u.Mailroom, Directory: u.Directory, Inbox: u.Inbox, Feed: u.Feed, Access: u.Access,
 		IDs: s.ids, KeysRequired: c.KeysRequired(), Deadline: storeDeadline(c), Ready: func(ctx context.Context) (string, error) { return f.health(ctx, store) }, Log: s.log, LogRequests: c.Log.Requests,
 	})
 }
@@ -61,9 +61,14 @@ func newAPI(c *config.Config, u services, store Storage, f fallback, s surroundi
 func newConsole(c *config.Config, keys *access.Service, people *privacy.Service, pay *checkout.Service, store Storage, f fallback, gateways accounts,
 	mailers posts, s surroundings,
 ) *console.Console {
+	aside := setbacksOf(store, f)
+	aside.show(s)
 	o := console.Options{
 		Identity: Identity(c, s.secrets), KeysRequired: c.KeysRequired(), Access: keys, Privacy: people, Payments: pay, API: "http://" + c.Server.Address, Metrics: s.metrics.Handler(), Log: s.log,
 		Storage: func(ctx context.Context) console.Storage { return f.status(ctx, c, store) },
+		PutBack: func(ctx context.Context, record string) error {
+			return aside.putBack(ctx, record, s.clock.Now())
+		},
 	}
 	if store.Snapshots != nil {
 		o.Backup = store.Snapshots.Snapshot
@@ -101,28 +106,28 @@ func requireKey(c *config.Config, keys *access.Service, f fallback, log *slog.Lo
 // runWorkers runs what happens without a request.
 func runWorkers(l fx.Lifecycle, u services, mock mockWorker, store Storage, f fallback, s surroundings) {
 	ctx, stop := context.WithCancel(context.Background())
-	var running sync.WaitGroup
+	running := guard.Group{Log: s.log}
 	l.Append(fx.Hook{
 		OnStart: func(context.Context) error {
-			for _, run := range f.runs() {
-				running.Go(func() { run(ctx) })
+			for what, run := range f.runs() {
+				running.Keep(ctx, what, run)
 			}
-			running.Go(func() { u.Accounts.Run(ctx) })
-			running.Go(func() { u.Checkout.Run(ctx) })
-			running.Go(func() { u.Mailroom.Run(ctx) })
-			running.Go(func() { u.Inbox.Run(ctx) })
-			running.Go(func() { u.Retention.Run(ctx) })
-			running.Go(func() { publish(ctx, store.Journal, s.log) })
-			running.Go(func() { s.restored.run(ctx, store.Journal) })
+			running.Keep(ctx, "accounts", u.Accounts.Run)
+			running.Keep(ctx, "payments", u.Checkout.Run)
+			running.Keep(ctx, "mail", u.Mailroom.Run)
+			running.Keep(ctx, "webhooks", u.Inbox.Run)
+			running.Keep(ctx, "retention", u.Retention.Run)
+			running.Keep(ctx, "feed", func(ctx context.Context) { publish(ctx, store.Journal, s.log) })
+			running.Keep(ctx, "feed of an older copy", func(ctx context.Context) { s.restored.run(ctx, store.Journal) })
 			if mock.Worker != nil {
-				running.Go(func() { mock.Run(ctx) })
+				running.Keep(ctx, "webhooks of the mock", mock.Run)
 			}
 			return nil
 		},
 		OnStop: func(stopping context.Context) error {
 			stop()
 			done := make(chan struct{})
-			go func() { running.Wait(); close(done) }()
+			guard.Go(s.log, "stop", func() { running.Wait(); close(done) })
 			select {
 			case <-done:
 				return nil
@@ -170,12 +175,12 @@ func listen(l fx.Lifecycle, stop fx.Shutdowner, c *config.Config, api *httpapi.S
 					return fmt.Errorf("%s: %w", name, err)
 				}
 				up(open.Addr())
-				go func() {
-					if err := server.Serve(open); err != nil {
+				guard.Go(s.log, "listener", func() {
+					if err := guard.Do(func() error { return server.Serve(open) }); err != nil {
 						s.log.Error("listener failed", "listener", name, "error", err)
 						_ = stop.Shutdown(fx.ExitCode(1)) // it fails only when a shutdown is under way
 					}
-				}()
+				})
 				return nil
 			},
 			OnStop: server.Shutdown,

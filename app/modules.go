@@ -161,10 +161,11 @@ func newGateways(c *config.Config, store Storage, under *underway, s surrounding
 	if len(mocks) == 0 {
 		return bare, gateways, mockWorker{}, nil
 	}
-	worker.Handle = func(ctx context.Context, claim ports.Claim) {
+	worker.Handle = func(ctx context.Context, claim ports.Claim) error {
 		if mock, ok := mocks[claim.Tenant]; ok {
-			mock.HandleWebhook(ctx, claim)
+			return mock.HandleWebhook(ctx, claim)
 		}
+		return nil
 	}
 	return bare, gateways, mockWorker{worker}, nil
 }
@@ -237,6 +238,10 @@ func newDirectory(store Storage, f fallback, s surroundings) *directory.Service 
 	return directory.New(store.Users, f.standby, s.clock, s.ids)
 }
 
+// setbacksKept is how long it is kept that a record could not be handled, once it is not set
+// aside any more.
+const setbacksKept = 30 * 24 * time.Hour
+
 // newRetention says how long what goes as a whole is kept.
 func newRetention(c *config.Config, store Storage, in *inbox.Service, s surroundings) *retention.Service {
 	rules := []retention.Rule{
@@ -246,6 +251,7 @@ func newRetention(c *config.Config, store Storage, in *inbox.Service, s surround
 	if age := time.Duration(c.Storage.Retention); age > 0 {
 		rules = append(rules, retention.Rule{What: "webhooks", Age: age, Purge: in.Purge})
 	}
+	rules = append(rules, retention.Rule{What: "setbacks", Age: setbacksKept, Purge: queue.Setbacks{Journal: store.Journal}.Purge})
 	return &retention.Service{Rules: rules, Clock: s.clock, Log: s.log}
 }
 

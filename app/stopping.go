@@ -5,6 +5,8 @@ import (
 	"log/slog"
 	"sync"
 	"time"
+
+	"patchbay/core/guard"
 )
 
 // stillEvery is how often a stop that lasts says what it waits for.
@@ -45,7 +47,7 @@ func (u *underway) stop(log *slog.Logger, end func() error) error {
 	ctx := context.Background()
 	log.LogAttrs(ctx, slog.LevelInfo, "stopping, once what is under way is done; a second signal ends it at once", u.attrs()...)
 	done := make(chan error, 1)
-	go func() { done <- end() }()
+	guard.Go(log, "stop", func() { done <- guard.Do(end) })
 	ticker := time.NewTicker(stillEvery)
 	defer ticker.Stop()
 	for {

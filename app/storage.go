@@ -183,18 +183,19 @@ func (f fallback) show(s surroundings) {
 	}
 }
 
-// runs lists what the fallback does all the time.
-func (f fallback) runs() (all []func(context.Context)) {
-	for _, s := range []*failover.Storage{f.bounded, f.mirror} {
+// runs is what the fallback does all the time, by what that is.
+func (f fallback) runs() map[string]func(context.Context) {
+	all := make(map[string]func(context.Context))
+	for what, s := range map[string]*failover.Storage{"watch over the database": f.bounded, "watch over the standby": f.mirror} {
 		if s != nil {
-			all = append(all, s.Watch)
+			all[what] = s.Watch
 		}
 	}
 	if f.standby != nil {
-		all = append(all, f.standby.Run)
+		all["standby"] = f.standby.Run
 	}
 	if f.spool != nil {
-		all = append(all, f.spool.Run)
+		all["spool"] = f.spool.Run
 	}
 	return all
 }
@@ -234,6 +235,7 @@ func (f fallback) status(ctx context.Context, c *config.Config, store Storage) c
 		st := f.spool.Status()
 		view.Spool = &console.Spool{Path: c.Spool(), Held: st.Held, Oldest: st.Oldest, Refused: st.Refused}
 	}
+	view.SetAside = setbacksOf(store, f).view(ctx)
 	return view
 }
 

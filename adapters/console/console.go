@@ -56,6 +56,7 @@ type Options struct {
 	Book         Book
 	API          string // the base URL of the API, for links
 	Storage      func(ctx context.Context) Storage
+	PutBack      func(ctx context.Context, record string) error
 	Metrics      http.Handler
 	// Backup takes a snapshot of the store, nil where it cannot.
 	Backup func(ctx context.Context) (ports.Snapshot, error)
@@ -119,6 +120,7 @@ func (c *Console) routes() {
 	}
 	c.handle(fiber.MethodPost, "/admin/links", "console.link", c.makeLink)
 	c.handle(fiber.MethodGet, "/admin/storage", "storage.status", c.storage)
+	c.handle(fiber.MethodPost, "/admin/storage/put-back", "record.put_back", c.putBack)
 	c.handle(fiber.MethodGet, "/admin/storage/backup", "storage.backup", c.backup)
 	c.handle(fiber.MethodPost, "/admin/data/export", "data.export", c.exportData)
 	c.handle(fiber.MethodPost, "/admin/data/erase", "data.erase", c.eraseData)
@@ -139,10 +141,13 @@ func (c *Console) Serve(l net.Listener) error {
 	return c.app.Listener(wire.Listen(l, wire.Options{Limits: wire.Defaults, Max: connections, Log: c.Log}))
 }
 
-// answerUnread answers a request that could not be read.
+// answerUnread answers a request that could not be read, or over which a handler panicked.
 func (c *Console) answerUnread(ctx *fasthttp.RequestCtx, reason *wire.Refusal) {
 	f := c.app.AcquireCtx(ctx)
 	defer c.app.ReleaseCtx(f)
+	if reason.Err != nil {
+		c.Log.Error("request to the admin listener failed", "error", reason.Err)
+	}
 	_ = c.fail(f, reason) // it writes to memory
 }
 

@@ -376,3 +376,18 @@ func TestMetricsAreServed(t *testing.T) {
 		t.Errorf("%d %q %s", a.status, a.body, a.header)
 	}
 }
+
+// A mistake of ours ends the request, not the process with all that is under way in it.
+func TestAPanicEndsTheRequestAlone(t *testing.T) {
+	t.Parallel()
+	r := serve(t, console.Options{Storage: func(context.Context) console.Storage { panic("no storage") }})
+	if a := r.do(t, "GET", "/admin/storage", ""); a.status != 500 || strings.Contains(a.body, "no storage") {
+		t.Errorf("%d %s", a.status, a.body)
+	}
+	if log := r.log.String(); !strings.Contains(log, "no storage") || !strings.Contains(log, "console_test.go") {
+		t.Errorf("the log does not say where:\n%s", log)
+	}
+	if a := r.do(t, "GET", "/healthz", ""); a.status != 200 {
+		t.Errorf("after it: %d %s", a.status, a.body)
+	}
+}

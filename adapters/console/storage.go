@@ -12,6 +12,30 @@ type Storage struct {
 	Store   Store    `json:"store"`
 	Standby *Standby `json:"standby,omitempty"`
 	Spool   *Spool   `json:"spool,omitempty"`
+	// SetAside is nil where nothing is set aside, or where that cannot be read.
+	SetAside *SetAside `json:"setAside,omitempty"`
+}
+
+// SetAside is what could not be handled time and again, and waits for a person. Records are
+// the last of them.
+type SetAside struct {
+	Count   int           `json:"count"`
+	Records []AsideRecord `json:"records"`
+}
+
+// AsideRecord is one record that is set aside. Record is TENANT/KIND/ID.
+type AsideRecord struct {
+	Record string    `json:"record"`
+	Queue  string    `json:"queue"` // where it waited
+	Reason string    `json:"reason"`
+	Tries  int       `json:"tries"`
+	Since  time.Time `json:"since"`
+	Last   time.Time `json:"last"`
+}
+
+// PutBack asks for a record to be handled again.
+type PutBack struct {
+	Record string `json:"record"`
 }
 
 // Store is one store. Problem is the Kind of what ails it.
@@ -40,4 +64,18 @@ func (c *Console) storage(f *fiber.Ctx, _ *act) error {
 	ctx, cancel := context.WithTimeout(context.Background(), 5*time.Second)
 	defer cancel()
 	return f.JSON(c.Storage(ctx))
+}
+
+func (c *Console) putBack(f *fiber.Ctx, a *act) error {
+	var p PutBack
+	if err := decode(f, &p, "the body does not name a record"); err != nil {
+		return err
+	}
+	a.about("record", p.Record)
+	ctx, cancel := context.WithTimeout(context.Background(), 5*time.Second)
+	defer cancel()
+	if err := c.PutBack(ctx, p.Record); err != nil {
+		return err
+	}
+	return f.SendStatus(fiber.StatusNoContent)
 }

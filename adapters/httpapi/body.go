@@ -31,7 +31,7 @@ func (r *request) raw() ([]byte, error) {
 	switch {
 	case errors.Is(err, errNoRoom):
 		r.Set(fiber.HeaderRetryAfter, strconv.Itoa(int(bodyRetry.Seconds())))
-		return nil, refuse(fiber.StatusServiceUnavailable, "bodies_in_flight",
+		return nil, refuse(fiber.StatusServiceUnavailable, codeNoRoom,
 			"too many large requests are being read; nothing was done")
 	case err != nil:
 		return nil, unread(err)
@@ -40,6 +40,8 @@ func (r *request) raw() ([]byte, error) {
 	}
 	return body, nil
 }
+
+const codeNoRoom = "bodies_in_flight"
 
 // errNoRoom says that there is no memory for a body.
 var errNoRoom = errors.New("no room for the body")

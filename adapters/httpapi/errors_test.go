@@ -3,13 +3,16 @@ package httpapi_test
 import (
 	"errors"
 	"fmt"
+	"log/slog"
 	"strings"
 	"testing"
 	"time"
 
+	"patchbay/adapters/httpapi"
 	"patchbay/core/fault"
 	"patchbay/core/feed"
 	"patchbay/core/idem"
+	"patchbay/core/logging"
 )
 
 // canary stands for what an error knows and a caller must not.
@@ -175,10 +178,15 @@ func TestWhyACardWasRefused(t *testing.T) {
 
 func TestAPanicEndsTheRequestAlone(t *testing.T) {
 	t.Parallel()
-	r := serve(t) // without anything behind payments
+	var log lockedBuffer
+	r := serve(t, func(s *httpapi.Server) { // without anything behind payments
+		s.LogRequests, s.Log = true, logging.New(slog.NewTextHandler(&log, nil)).Logger
+	})
 	r.do(t, "GET", "/api/payments/pay_1", "").refused(t, 500, "internal", "")
-	if log := r.log.String(); !strings.Contains(log, "httpapi.panic") || !strings.Contains(log, "getPayment") {
-		t.Errorf("the log does not say where:\n%s", log)
+	for _, want := range []string{"httpapi.panic", "getPayment", "msg=request method=GET route=/api/payments/:id status=500"} {
+		if !strings.Contains(log.String(), want) {
+			t.Errorf("%s is not in the log:\n%s", want, log.String())
+		}
 	}
 	if a := r.do(t, "GET", "/healthz", ""); a.status != 200 {
 		t.Errorf("after it: %d %s", a.status, a.body)

@@ -9,19 +9,26 @@ import (
 	"github.com/valyala/fasthttp"
 
 	"patchbay/adapters/wire"
+	"patchbay/core/fault"
 )
 
 // connectionRetry is when a caller should come again for whom there was no connection.
 const connectionRetry = time.Second
 
-// answerUnread answers a request that could not be read.
+// answerUnread answers a request that could not be read, or over which a handler panicked.
 func (s *Server) answerUnread(ctx *fasthttp.RequestCtx, reason *wire.Refusal) {
 	c := s.app.AcquireCtx(ctx)
 	defer s.app.ReleaseCtx(c)
+	if reason.Err != nil {
+		_ = s.fail(c, fault.Wrap(fault.Internal, "httpapi.panic", reason.Err)) // it writes to memory
+		t, _ := traceOf(ctx)
+		s.line(ctx, t, ctx.Response.StatusCode(), time.Since(t.began))
+		return
+	}
 	if reason.Status == fiber.StatusTooManyRequests || reason.Status == fiber.StatusServiceUnavailable {
 		c.Set(fiber.HeaderRetryAfter, strconv.Itoa(int(connectionRetry.Seconds())))
 	}
-	_ = s.fail(c, unread(reason)) // it writes to memory
+	_ = s.fail(c, unread(reason)) // as above
 }
 
 // unread is the error of a request, or a body, that could not be read.

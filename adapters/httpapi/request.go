@@ -2,8 +2,6 @@ package httpapi
 
 import (
 	"context"
-	"fmt"
-	"runtime/debug"
 	"slices"
 	"strconv"
 	"strings"
@@ -90,14 +88,8 @@ func (s *Server) handle(method, path, scope string, limit int, serve func(*reque
 	})
 }
 
-// prepare gives every answer its headers. A mistake of ours that panics ends the
-// request, not the gateway with all that is under way in it.
-func (s *Server) prepare(c *fiber.Ctx) (err error) {
-	defer func() {
-		if p := recover(); p != nil {
-			err = fault.Wrap(fault.Internal, "httpapi.panic", fmt.Errorf("%v\n%s", p, debug.Stack()))
-		}
-	}()
+// prepare gives every answer its headers.
+func (s *Server) prepare(c *fiber.Ctx) error {
 	head(c, s.requestID(c))
 	if !wellFormed(c.Path()) {
 		return fiber.ErrNotFound

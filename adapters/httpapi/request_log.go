@@ -15,6 +15,7 @@ import (
 
 // trace is what the log says of a request.
 type trace struct {
+	began  time.Time
 	route  string // its pattern, empty where there is none
 	tenant string
 	key    string // the id of the API key
@@ -36,13 +37,12 @@ func traceOf(c *fasthttp.RequestCtx) (t *trace, handled bool) {
 // logged writes a line for each request.
 func (s *Server) logged(next fasthttp.RequestHandler) fasthttp.RequestHandler {
 	return func(c *fasthttp.RequestCtx) {
-		began := time.Now()
-		t := new(trace)
+		t := &trace{began: time.Now()}
 		c.SetUserValue(traceValue, t)
 		s.underway.Add(1)
 		defer s.underway.Add(-1)
 		next(c)
-		s.line(c, t, c.Response.StatusCode(), time.Since(began))
+		s.line(c, t, c.Response.StatusCode(), time.Since(t.began))
 	}
 }
 
@@ -103,6 +103,8 @@ func (s *Server) tell(c *fiber.Ctx, status int, code, id string, err error) {
 		attrs = append(attrs, slog.String("key", t.key), slog.String("tenant", t.tenant))
 	}
 	switch {
+	case code == codeNoRoom: // the caller comes again; nothing is broken
+		s.crowded.Note(context.Background(), code, attrs...)
 	case status >= fiber.StatusInternalServerError:
 		s.Log.LogAttrs(context.Background(), slog.LevelError, "request failed",
 			append(attrs, slog.String("method", c.Method()), slog.Int("status", status), slog.Any("error", err))...)

@@ -5,6 +5,8 @@ import (
 	"errors"
 	"sync"
 	"time"
+
+	"patchbay/core/guard"
 )
 
 // Token is a bearer token. A zero Expires means that it does not end.
@@ -116,7 +118,11 @@ func (t *Tokens) start(ctx context.Context, refused bool) {
 	go func() {
 		defer cancel()
 		defer close(f.done)
-		token, err := t.fetch(ctx)
+		var token Token
+		err := guard.Do(func() (err error) {
+			token, err = t.fetch(ctx)
+			return err
+		})
 		if err == nil && token.Value == "" {
 			err = errNoToken
 		}

@@ -4,6 +4,7 @@
 package metrics
 
 import (
+	"math"
 	"net/http"
 	"time"
 
@@ -138,6 +139,18 @@ func (m *Metrics) Restored(since func() time.Time) {
 // Standby shows how far the copy of the users was behind, in seconds.
 func (m *Metrics) Standby(lag func() float64) {
 	m.gauge("patchbay_standby_lag_seconds", "How far the standby was behind when the store was last reached.", lag)
+}
+
+// SetAside shows how many records are set aside. While that cannot be read it is not a
+// number.
+func (m *Metrics) SetAside(count func() (int, error)) {
+	m.gauge("patchbay_records_set_aside", "Records that could not be handled time and again, and wait for a person.", func() float64 {
+		n, err := count()
+		if err != nil {
+			return math.NaN()
+		}
+		return float64(n)
+	})
 }
 
 func (m *Metrics) gauge(name, help string, read func() float64) {

@@ -7,6 +7,8 @@ import (
 	"net"
 	"sync/atomic"
 	"time"
+
+	"patchbay/core/guard"
 )
 
 // Conn is a connection that hands out one checked request head at a time.
@@ -236,7 +238,9 @@ func (c *Conn) Close() error {
 		return nil
 	}
 	if c.lingers.CompareAndSwap(true, false) {
-		go c.linger()
+		go func() {
+			_ = guard.Do(func() error { c.linger(); return nil }) // nobody waits for it
+		}()
 		return nil
 	}
 	defer c.freed()

@@ -66,7 +66,7 @@ func (f *fields) requestLine(line []byte) *Refusal {
 		f.http10 = true
 	default:
 		if len(version) == 8 && bytes.HasPrefix(version, []byte("HTTP/")) {
-			return &Refusal{fasthttp.StatusHTTPVersionNotSupported, "http_version_not_supported", "speak HTTP/1.1"}
+			return &Refusal{Status: fasthttp.StatusHTTPVersionNotSupported, Code: "http_version_not_supported", Message: "speak HTTP/1.1"}
 		}
 		return badRequest("the request line is not one of HTTP/1.1")
 	}
@@ -118,7 +118,7 @@ func (f *fields) field(line []byte) (keep bool, err *Refusal) {
 		return false, nil // trailers are read over
 	case is(name, "expect"):
 		if !is(value, "100-continue") {
-			return false, &Refusal{fasthttp.StatusExpectationFailed, "expectation_failed", "the only Expect is 100-continue"}
+			return false, &Refusal{Status: fasthttp.StatusExpectationFailed, Code: "expectation_failed", Message: "the only Expect is 100-continue"}
 		}
 		f.expects = true
 		return false, nil

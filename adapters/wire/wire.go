@@ -12,6 +12,8 @@ import (
 	"time"
 
 	"github.com/valyala/fasthttp"
+
+	"patchbay/core/guard"
 )
 
 // Limits bound what one connection may take.
@@ -43,34 +45,36 @@ var Defaults = Limits{
 	Linger: 30 * time.Second, LingerBytes: 64 << 20,
 }
 
-// A Refusal says why a request was not read.
+// A Refusal says why a request was not read, or that whoever served it panicked.
 type Refusal struct {
 	Status        int
 	Code, Message string
+	Err           error // the panic; nil where the request was not read
 }
 
 func (r *Refusal) Error() string { return r.Code + ": " + r.Message }
 
 func badRequest(message string) *Refusal {
-	return &Refusal{fasthttp.StatusBadRequest, "bad_request", message}
+	return &Refusal{Status: fasthttp.StatusBadRequest, Code: "bad_request", Message: message}
 }
 
 var (
-	errHeadSize   = &Refusal{fasthttp.StatusRequestHeaderFieldsTooLarge, "request_header_fields_too_large", "the request line and the header fields are too large"}
-	errHeadTime   = &Refusal{fasthttp.StatusRequestTimeout, "request_timeout", "the header fields did not arrive in time"}
-	errBodyTime   = &Refusal{fasthttp.StatusRequestTimeout, "request_timeout", "the body arrived too slowly"}
-	errBodySize   = &Refusal{fasthttp.StatusRequestEntityTooLarge, "body_too_large", "the body is too large"}
-	errBodyEnd    = &Refusal{fasthttp.StatusBadRequest, "body_incomplete", "the body ended before it was whole"}
-	errChunks     = &Refusal{fasthttp.StatusBadRequest, "bad_request", "the body is not properly chunked"}
-	errManyInAll  = &Refusal{fasthttp.StatusServiceUnavailable, "too_many_connections", "the gateway has too many connections open"}
-	errManyOfOne  = &Refusal{fasthttp.StatusTooManyRequests, "too_many_connections", "too many connections from one address"}
+	errHeadSize   = &Refusal{Status: fasthttp.StatusRequestHeaderFieldsTooLarge, Code: "request_header_fields_too_large", Message: "the request line and the header fields are too large"}
+	errHeadTime   = &Refusal{Status: fasthttp.StatusRequestTimeout, Code: "request_timeout", Message: "the header fields did not arrive in time"}
+	errBodyTime   = &Refusal{Status: fasthttp.StatusRequestTimeout, Code: "request_timeout", Message: "the body arrived too slowly"}
+	errBodySize   = &Refusal{Status: fasthttp.StatusRequestEntityTooLarge, Code: "body_too_large", Message: "the body is too large"}
+	errBodyEnd    = &Refusal{Status: fasthttp.StatusBadRequest, Code: "body_incomplete", Message: "the body ended before it was whole"}
+	errChunks     = &Refusal{Status: fasthttp.StatusBadRequest, Code: "bad_request", Message: "the body is not properly chunked"}
+	errManyInAll  = &Refusal{Status: fasthttp.StatusServiceUnavailable, Code: "too_many_connections", Message: "the gateway has too many connections open"}
+	errManyOfOne  = &Refusal{Status: fasthttp.StatusTooManyRequests, Code: "too_many_connections", Message: "too many connections from one address"}
 	errNoBoundary = badRequest("the request could not be read")
 )
 
 // Wrap lets a server answer requests on the connections of a Listener, with
 // heads of at most so many bytes. It must be called when the server's Handler is
 // complete. Refused requests are answered by refuse, after which their
-// connection is closed.
+// connection is closed. So is one over which the Handler panics: a mistake of ours ends
+// the request, not the process with all that is under way in it.
 func Wrap(server *fasthttp.Server, head int, refuse func(*fasthttp.RequestCtx, *Refusal)) {
 	next := server.Handler
 	server.ReadBufferSize = head
@@ -94,7 +98,12 @@ func Wrap(server *fasthttp.Server, head int, refuse func(*fasthttp.RequestCtx, *
 		if length, ok := c.body.length(); ok {
 			ctx.Request.SetBodyStream(&c.body, length)
 		}
-		next(ctx)
+		if err := guard.Do(func() error { next(ctx); return nil }); err != nil {
+			refuse(ctx, &Refusal{fasthttp.StatusInternalServerError, "internal", "the gateway made a mistake", err})
+			c.answered()
+			ctx.SetConnectionClose()
+			return
+		}
 		if !c.answered() {
 			ctx.SetConnectionClose()
 		}

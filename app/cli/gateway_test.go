@@ -70,6 +70,7 @@ var (
 	commands = []string{
 		"keys create --name n", "keys list", "keys revoke key_1", "data export --email ada@example.com", "data erase --email ada@example.com --yes",
 		"storage status", "storage backup --force --to FILE", "payments review", "payments resolve pay_1 --verdict noted",
+		"storage put-back default/message/msg_1",
 	}
 	// askers ask a gateway.
 	askers = append([]string{"console"}, commands...)

@@ -15,7 +15,7 @@ import (
 
 func storage(load loader) *cobra.Command {
 	cmd := &cobra.Command{Use: "storage", Short: "Look after what is stored"}
-	cmd.AddCommand(storageCreate(load), storageStatus(load), storageCopy(load), storageReopen(load), storageBackup(load))
+	cmd.AddCommand(storageCreate(load), storageStatus(load), storageCopy(load), storageReopen(load), storageBackup(load), storagePutBack(load))
 	return cmd
 }
 
@@ -84,6 +84,12 @@ func printStorage(to io.Writer, view console.Storage) error {
 			more = ", the oldest since " + s.Oldest.Format(time.RFC3339)
 		}
 		fmt.Fprintf(table, "spool\t%s\t%d held%s, %d refused by the store\n", s.Path, s.Held, more, s.Refused)
+	}
+	if s := view.SetAside; s != nil {
+		fmt.Fprintf(table, "set aside\t%d\tput one back with patchbay storage put-back RECORD\n", s.Count)
+		for _, r := range s.Records {
+			fmt.Fprintf(table, "\t%s\t%s, %d times, last at %s, of the queue %s\n", r.Record, r.Reason, r.Tries, r.Last.UTC().Format(time.RFC3339), r.Queue)
+		}
 	}
 	return table.Flush()
 }

@@ -19,8 +19,8 @@ func Seen(dir, store string) depot.Point { return readSeen(dir)[store] }
 
 func readSeen(dir string) map[string]depot.Point {
 	all := map[string]depot.Point{}
-	raw, err := os.ReadFile(filepath.Join(dir, seenName)) //nolint:gosec // in the installation's own directory
-	if err != nil || json.Unmarshal(raw, &all) != nil {
+	raw, err := os.ReadFile(filepath.Join(dir, seenName))             //nolint:gosec // in the installation's own directory
+	if err != nil || json.Unmarshal(raw, &all) != nil || all == nil { // it may be null
 		return map[string]depot.Point{}
 	}
 	return all

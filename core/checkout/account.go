@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"patchbay/core/fault"
+	"patchbay/core/guard"
 	"patchbay/ports"
 )
 
@@ -74,9 +75,9 @@ func (a *KnownAccounts) Pending(provider string) bool {
 
 // Run learns the accounts, and returns when all are known or ctx ends.
 func (a *KnownAccounts) Run(ctx context.Context) {
-	var each sync.WaitGroup
+	each := guard.Group{Log: a.log}
 	for _, g := range a.gateways {
-		each.Go(func() { a.learn(ctx, g) })
+		each.Keep(ctx, "account of a provider", func(ctx context.Context) { a.learn(ctx, g) })
 	}
 	each.Wait()
 }

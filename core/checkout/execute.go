@@ -65,7 +65,7 @@ func (s *Service) run(ctx context.Context, by time.Time, st stored, id string) (
 	done := make(chan end, 1)
 	work := context.WithoutCancel(ctx)
 	var to reply
-	s.calls.Go(func() {
+	s.calls.Go("call for a payment", func() {
 		result, err := s.execute(work, st, id, &to)
 		done <- end{result, err}
 	})

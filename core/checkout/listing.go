@@ -5,6 +5,7 @@ import (
 	"sync"
 	"time"
 
+	"patchbay/core/guard"
 	"patchbay/core/payment"
 	"patchbay/ports"
 )
@@ -154,7 +155,11 @@ func (l *listing) step() bool {
 	l.mu.Unlock()
 	ctx, cancel := context.WithTimeout(context.Background(), callDeadline)
 	defer cancel()
-	page, err := l.gateway.List(ctx, r)
+	var page payment.IntentPage
+	err := guard.Do(func() (err error) { // those who wait are told of a panic, too
+		page, err = l.gateway.List(ctx, r)
+		return err
+	})
 
 	l.mu.Lock()
 	defer l.mu.Unlock()

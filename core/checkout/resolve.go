@@ -57,11 +57,10 @@ const (
 var retries = queue.Backoff{5 * time.Second, 10 * time.Second, 30 * time.Second, time.Minute, 2 * time.Minute}
 
 // resolve brings the open operation of a payment to its end, or puts it off.
-func (s *Service) resolve(ctx context.Context, c ports.Claim) {
+func (s *Service) resolve(ctx context.Context, c ports.Claim) error {
 	st, err := decode(c.Record)
 	if err != nil {
-		s.Log.ErrorContext(ctx, "payment cannot be decoded", "payment", c.ID, "tenant", c.Tenant, "error", err)
-		return
+		return err
 	}
 	st.ahead = c.Due.Add(-lease).Sub(s.Clock.Now())
 	op := st.payment.Open()
@@ -81,6 +80,7 @@ func (s *Service) resolve(ctx context.Context, c ports.Claim) {
 	if err != nil {
 		s.Log.ErrorContext(ctx, "outcome of a payment is not saved", "payment", c.ID, "tenant", c.Tenant, "error", err)
 	}
+	return nil
 }
 
 // retry tries an accepted operation again that did nothing so far, until its time is

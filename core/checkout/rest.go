@@ -47,11 +47,10 @@ func keptUntil(op *payment.Operation) time.Time {
 
 // age asks the provider about a payment that is due for it, and gives up the keys
 // that were kept for long enough, with the answers that were given under them.
-func (s *Service) age(ctx context.Context, c ports.Claim) {
+func (s *Service) age(ctx context.Context, c ports.Claim) error {
 	st, err := decode(c.Record)
 	if err != nil {
-		s.Log.ErrorContext(ctx, "payment cannot be decoded", "payment", c.ID, "tenant", c.Tenant, "error", err)
-		return
+		return err
 	}
 	p := &st.payment
 	if due := sweepDue(p); !due.IsZero() && !s.Clock.Now().Before(due) {
@@ -73,4 +72,5 @@ func (s *Service) age(ctx context.Context, c ports.Claim) {
 	if err := s.save(ctx, &st); err != nil && !fault.Is(err, fault.Conflict) {
 		s.Log.WarnContext(ctx, "keys of a payment are not given up; it is tried again", "payment", c.ID, "tenant", c.Tenant, "error", err)
 	}
+	return nil
 }

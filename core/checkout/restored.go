@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"patchbay/core/fault"
+	"patchbay/core/guard"
 	"patchbay/core/idem"
 	"patchbay/core/payment"
 	"patchbay/ports"
@@ -101,9 +102,9 @@ func (s *Service) recollect(ctx context.Context) {
 		return
 	}
 	s.Log.WarnContext(ctx, "an older copy of the store was put back; no payment is made until it is known what the providers hold")
-	var walks sync.WaitGroup
+	walks := guard.Group{Log: s.Log}
 	for _, g := range s.Gateways {
-		walks.Go(func() { s.walkThrough(ctx, g, at.Add(-idem.Kept-pad)) })
+		walks.Keep(ctx, "payments before the store was put back", func(ctx context.Context) { s.walkThrough(ctx, g, at.Add(-idem.Kept-pad)) })
 	}
 	walks.Wait()
 	if ctx.Err() == nil {

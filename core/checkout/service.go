@@ -3,9 +3,9 @@ package checkout
 import (
 	"context"
 	"log/slog"
-	"sync"
 	"time"
 
+	"patchbay/core/guard"
 	"patchbay/core/money"
 	"patchbay/core/payment"
 	"patchbay/core/queue"
@@ -53,7 +53,7 @@ type Service struct {
 	ageing   *queue.Worker
 	listings map[string]*listing
 	before   recollection
-	calls    sync.WaitGroup
+	calls    guard.Group
 	sweeps   places
 }
 
@@ -62,12 +62,12 @@ func New(o Options) *Service {
 	if o.Currencies == nil {
 		o.Currencies = money.Default
 	}
-	s := &Service{Options: o, listings: make(map[string]*listing)}
+	s := &Service{Options: o, listings: make(map[string]*listing), calls: guard.Group{Log: o.Log}}
 	s.before.done, s.before.made = make(map[string]bool), make(map[string]trace)
 	names := make([]string, len(o.Gateways))
 	for i, g := range o.Gateways {
 		names[i] = g.Name()
-		s.listings[g.Name()] = newListing(g, o.Clock, s.calls.Go)
+		s.listings[g.Name()] = newListing(g, o.Clock, func(walk func()) { s.calls.Go("payments of a provider", walk) })
 	}
 	s.queues = queue.NewSet(queueName, names, s.worker)
 	s.ageing = &queue.Worker{
@@ -99,10 +99,10 @@ func (s *Service) nudge(provider string) { s.queues.Nudge(s.queues.Queue(provide
 // Run settles unknown outcomes until ctx ends, then waits for the calls that
 // are under way.
 func (s *Service) Run(ctx context.Context) {
-	var working sync.WaitGroup
-	working.Go(func() { s.recollect(ctx) })
-	working.Go(func() { s.queues.Run(ctx) })
-	working.Go(func() { s.ageing.Run(ctx) })
+	working := guard.Group{Log: s.Log}
+	working.Keep(ctx, "payments before the store was put back", s.recollect)
+	working.Keep(ctx, "payments", s.queues.Run)
+	working.Keep(ctx, "payments at rest", s.ageing.Run)
 	working.Wait()
 	s.calls.Wait()
 }

@@ -54,10 +54,14 @@ func (s *Standby) tell(ctx context.Context, was bool) (behind bool) {
 }
 
 // state says how far the copy is: up to Seq in the feed, which has all changes
-// before AsOf.
+// before AsOf. ID is that of the event there, empty in what earlier versions kept.
 type state struct {
 	Seq  int64     `json:"seq"`
+	ID   string    `json:"id,omitempty"`
 	AsOf time.Time `json:"asOf"`
+	// Anew tells that the copy is of a store in whose place an older one was put: it may not
+	// be read before it was made from the beginning. Until then nothing else is kept here.
+	Anew bool `json:"anew,omitempty"`
 }
 
 // feed brings the copy up to date. Events say which users have changed; what they
@@ -82,29 +86,94 @@ func (s *Standby) feed(ctx context.Context) error {
 			break
 		}
 	}
+	if at, err = s.check(ctx, &record, at); err != nil {
+		return err
+	}
+	tenants := map[string]bool{}
 	for {
 		events, err := s.Feed.Feed(ctx, ports.AllTenants, at.Seq, feedBatch)
 		if err != nil {
 			return err
 		}
 		s.note(time.Time{}, now)
-		if err := s.refreshAll(ctx, events); err != nil {
+		if err := s.refreshAll(ctx, events, at.Anew); err != nil {
 			return err
 		}
 		if len(events) == 0 {
 			break
 		}
-		at.Seq = events[len(events)-1].Seq
+		at.Seq, at.ID = events[len(events)-1].Seq, events[len(events)-1].ID
+		for _, e := range events {
+			tenants[e.Tenant] = true
+		}
+		if at.Anew { // all of it, or nothing
+			continue
+		}
 		if err := s.save(ctx, &record, at); err != nil {
 			return err
 		}
 	}
-	at.AsOf = now
+	if at.Anew {
+		if err := s.clear(ctx, tenants); err != nil {
+			return err
+		}
+	}
+	at.AsOf, at.Anew = now, false
 	if err := s.save(ctx, &record, at); err != nil {
 		return err
 	}
 	s.note(now, now)
 	return nil
+}
+
+// check reports where to go on: from the beginning where the event up to which the copy is
+// is absent, or is another. The store is then an older one than that which was copied.
+func (s *Standby) check(ctx context.Context, r *ports.Record, at state) (state, error) {
+	if at.Seq > 0 && at.ID != "" {
+		events, err := s.Feed.Feed(ctx, ports.AllTenants, at.Seq-1, 1)
+		if err != nil || len(events) > 0 && events[0].ID == at.ID {
+			return at, err
+		}
+		s.Log.WarnContext(ctx, "standby is a copy of what the store was before an older copy of it was put back; it is made anew")
+		at = state{Anew: true}
+		if err := s.save(ctx, r, at); err != nil {
+			return at, err
+		}
+	}
+	if at.Anew {
+		s.forget()
+	}
+	return at, nil
+}
+
+// clear takes out of the copy, of these tenants, whom the store does not have. A tenant of whom
+// the feed tells nothing is not looked at.
+func (s *Standby) clear(ctx context.Context, tenants map[string]bool) error {
+	for tenant := range tenants {
+		err := ports.Walk(ctx, s.Copy, tenant, copyKind, feedBatch, func(page []ports.Record) error {
+			for _, r := range page {
+				_, err := s.Users.FindByID(ctx, tenant, r.ID)
+				if fault.Is(err, fault.NotFound) {
+					err = s.refresh(ctx, tenant, r.ID, true)
+				}
+				if err != nil {
+					return err
+				}
+			}
+			return nil
+		})
+		if err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// forget says that the copy may not be read.
+func (s *Standby) forget() {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.asOf = time.Time{}
 }
 
 // note remembers how far the copy is, and when the store was reached.
@@ -127,7 +196,7 @@ func (s *Standby) load(ctx context.Context) (state, ports.Record, error) {
 	if err != nil {
 		return state{}, ports.Record{}, err
 	}
-	at, err := ports.Decode(r, func(at state) bool { return at.Seq > 0 || !at.AsOf.IsZero() })
+	at, err := ports.Decode(r, func(at state) bool { return at.Seq > 0 || at.Anew || !at.AsOf.IsZero() })
 	return at, r, err
 }
 
@@ -141,7 +210,7 @@ func (s *Standby) save(ctx context.Context, r *ports.Record, at state) error {
 	return s.Copy.Save(ctx, r)[0]
 }
 
-func (s *Standby) refreshAll(ctx context.Context, events []event.Feed) error {
+func (s *Standby) refreshAll(ctx context.Context, events []event.Feed, anew bool) error {
 	type who struct{ tenant, id string }
 	done := map[who]bool{}
 	for _, e := range events {
@@ -149,7 +218,7 @@ func (s *Standby) refreshAll(ctx context.Context, events []event.Feed) error {
 		if !strings.HasPrefix(e.Type, "user.") || done[one] {
 			continue
 		}
-		if err := s.refresh(ctx, e.Tenant, e.Subject); err != nil {
+		if err := s.refresh(ctx, e.Tenant, e.Subject, anew); err != nil {
 			return err
 		}
 		done[one] = true
@@ -158,14 +227,15 @@ func (s *Standby) refreshAll(ctx context.Context, events []event.Feed) error {
 }
 
 // refresh copies a user as it is now, and then those from whom it has taken the
-// email in the copy: they have lost it since.
-func (s *Standby) refresh(ctx context.Context, tenant, id string) error {
+// email in the copy: they have lost it since. anew tells that what the copy has is of
+// another history: it is not newer than the store, whatever its version.
+func (s *Standby) refresh(ctx context.Context, tenant, id string, anew bool) error {
 	todo := []string{id}
 	for range rivals {
 		if len(todo) == 0 {
 			return nil
 		}
-		displaced, err := s.copy(ctx, tenant, todo[0])
+		displaced, err := s.copy(ctx, tenant, todo[0], anew)
 		switch {
 		case fault.Is(err, fault.Conflict):
 		case err != nil:
@@ -182,7 +252,7 @@ func (s *Standby) refresh(ctx context.Context, tenant, id string) error {
 
 // copy puts one user into the copy as it is now. Conflict: try again. displaced is
 // the one that had its email there, and has to be copied too.
-func (s *Standby) copy(ctx context.Context, tenant, id string) (displaced string, err error) {
+func (s *Standby) copy(ctx context.Context, tenant, id string, anew bool) (displaced string, err error) {
 	u, err := s.Users.FindByID(ctx, tenant, id)
 	gone := fault.Is(err, fault.NotFound)
 	if err != nil && !gone {
@@ -197,7 +267,7 @@ func (s *Standby) copy(ctx context.Context, tenant, id string) (displaced string
 	default:
 		before, err := decode(r)
 		// A user that was deleted never comes back.
-		if err != nil || before.Deleted || !gone && !before.Stale && before.User.Version >= u.Version {
+		if err != nil || !anew && (before.Deleted || !gone && !before.Stale && before.User.Version >= u.Version) {
 			return "", err
 		}
 	}

@@ -94,11 +94,17 @@ func (p *pair) lines(words string) int {
 
 func newPair(t *testing.T) *pair {
 	t.Helper()
-	store, err := sqlitestore.Open(t.Context(), sqlitestore.Options{Path: filepath.Join(t.TempDir(), "users.db"), Clock: sys.Clock{}, IDs: sys.IDs{}})
+	return newPairOn(t, filepath.Join(t.TempDir(), "users.db"), memjournal.New(sys.Clock{}))
+}
+
+// newPairOn is newPair with a file and a copy that may have been there before.
+func newPairOn(t *testing.T, file string, copied *memjournal.Journal) *pair {
+	t.Helper()
+	store, err := sqlitestore.Open(t.Context(), sqlitestore.Options{Path: file, Clock: sys.Clock{}, IDs: sys.IDs{}})
 	if err != nil {
 		t.Fatal(err)
 	}
-	p := &pair{store: &primary{UserRepository: store.Users(), feed: store.Journal()}, copy: memjournal.New(sys.Clock{})}
+	p := &pair{store: &primary{UserRepository: store.Users(), feed: store.Journal()}, copy: copied}
 	p.copy.Fail = func(op string) error {
 		if p.fails.Load() && op == memjournal.Save {
 			return errGone

@@ -10,16 +10,19 @@ import (
 	"patchbay/ports"
 )
 
-func (s *Service) handle(ctx context.Context, c ports.Claim) { s.apply(ctx, c.Record) }
+// handle applies an event that was waiting. One that cannot be decoded stays as it came.
+func (s *Service) handle(ctx context.Context, c ports.Claim) error {
+	e, err := decode(c.Record)
+	if err == nil {
+		s.apply(ctx, c.Record, e)
+	}
+	return err
+}
 
 // apply takes a stored event in and saves what became of it. A crash between
 // the two applies it again, which changes nothing.
-func (s *Service) apply(ctx context.Context, r ports.Record) {
-	e, err := decode(r)
-	var a event.Applied
-	if err == nil {
-		a, err = s.try(ctx, r.Tenant, e)
-	}
+func (s *Service) apply(ctx context.Context, r ports.Record, e entry) {
+	a, err := s.try(ctx, r.Tenant, e)
 	s.settle(&r, &e, err)
 	r.Events = a.News
 	s.report(ctx, r, e, err)

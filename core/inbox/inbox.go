@@ -6,11 +6,11 @@ import (
 	"context"
 	"encoding/json"
 	"log/slog"
-	"sync"
 	"time"
 
 	"patchbay/core/event"
 	"patchbay/core/fault"
+	"patchbay/core/guard"
 	"patchbay/core/queue"
 	"patchbay/core/user"
 	"patchbay/ports"
@@ -75,12 +75,12 @@ type Service struct {
 	Options
 	queues  *queue.Set // one an account
 	places  map[string]chan struct{}
-	running sync.WaitGroup
+	running guard.Group
 }
 
 // New makes a Service. Its Run must be called for waiting events to be applied.
 func New(o Options) *Service {
-	s := &Service{Options: o, places: map[string]chan struct{}{}}
+	s := &Service{Options: o, places: map[string]chan struct{}{}, running: guard.Group{Log: o.Log}}
 	for _, account := range o.Accounts {
 		s.places[account] = make(chan struct{}, atOnce)
 	}
@@ -195,7 +195,7 @@ func (s *Service) store(ctx context.Context, route string, events []event.Webhoo
 	}
 	var failed error
 	for i, err := range s.Journal.Save(ctx, records...) {
-		s.stored(ctx, *records[i], events[i].Provider, placed[i], err)
+		s.stored(ctx, *records[i], events[i], placed[i], err)
 		stored := err == nil || fault.Is(err, fault.Conflict) // or it was before
 		if !stored && (failed == nil || fault.Is(err, fault.UnknownOutcome)) {
 			failed = err
@@ -213,16 +213,16 @@ func token(route string, e event.Webhook) string {
 }
 
 // stored goes on with an event after its save: in its place, or in the queue.
-func (s *Service) stored(ctx context.Context, record ports.Record, account string, placed bool, err error) {
+func (s *Service) stored(ctx context.Context, record ports.Record, e event.Webhook, placed bool, err error) {
 	switch {
 	case err == nil && placed && !record.Held:
 		background := context.WithoutCancel(ctx)
-		s.running.Go(func() {
-			defer s.release(account)
-			s.apply(background, record)
+		s.running.Go("webhooks", func() {
+			defer s.release(e.Provider)
+			s.apply(background, record, entry{Event: e})
 		})
 	case placed:
-		s.release(account)
+		s.release(e.Provider)
 	case err == nil && !record.Held:
 		s.queues.Nudge(record.Queue)
 	}

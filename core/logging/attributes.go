@@ -8,6 +8,7 @@ import (
 	"unicode/utf8"
 
 	"patchbay/core/fault"
+	"patchbay/core/guard"
 )
 
 // shape is what the value of an attribute may be. Numbers, durations, times and truth
@@ -17,6 +18,7 @@ type shape int
 const (
 	word   shape = iota + 1 // an id or a name: few characters, of those that ids are made of
 	phrase                  // words of this program, of a provider or of the configuration
+	trace                   // where in the program a mistake of ours happened
 )
 
 // shapes are the attributes that there are. One that is not listed is written without
@@ -31,7 +33,7 @@ var shapes = map[string]shape{
 	"action": word, "op": word, "outcome": word, "kind": word, "code": word, "decline_code": word, "status": word,
 	"reason": word, "verdict": word, "type": word, "decision": word, "of": word, "signal": word, "param": word,
 	"method": word, "route": phrase, "error": phrase, "words": phrase, "detail": word, "effect": phrase, "what": phrase, "field": word,
-	"next_step": phrase, "stack": phrase,
+	"next_step": phrase, "stack": trace,
 	// How often, and how long. Their values are numbers and durations, or times.
 	"count": word, "tries": word, "attempts": word, "failures": word, "failed": word, "passed_over": word, "folded": word,
 	"took": word, "duration": word, "for": word, "since": word, "due": word, "held": word, "requests": word, "calls": word, "waiting": word, "connections": word,
@@ -87,6 +89,8 @@ func (c cleaner) add(to []slog.Attr, a slog.Attr, given func(key string) bool) [
 
 func (c cleaner) shaped(text string, s shape) string {
 	switch {
+	case s == trace:
+		return c.text(text, stackLimit)
 	case s == phrase:
 		return c.text(text, textLimit)
 	case plain(text) && c.text(text, wordLimit) == text:
@@ -116,6 +120,10 @@ func (c cleaner) failure(key string, err error, given func(key string) bool) []s
 	more := []slog.Attr{
 		slog.String("kind", f.Kind.String()), slog.String("provider", providerOf(err)), slog.String("code", c.code(f.Code)),
 		slog.String("decline_code", c.code(f.DeclineCode)), slog.String("param", c.code(f.Param)),
+	}
+	var p *guard.Panic
+	if errors.As(err, &p) {
+		more = append(more, slog.String("stack", c.shaped(string(p.Stack), trace)))
 	}
 	for inner := range faults(err) {
 		if a := inner.Answer; a != nil {

@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"patchbay/core/fault"
+	"patchbay/core/guard"
 )
 
 const (
@@ -191,7 +192,16 @@ func (o *Outage) begin(cause row) {
 		attrs = append(attrs, slog.String("effect", o.effect))
 	}
 	o.tell(slog.LevelError, "outage began", attrs...)
-	o.timer = time.AfterFunc(again, o.goesOn)
+	o.timer = o.after(again, o.goesOn)
+}
+
+// after calls f later.
+func (o *Outage) after(d time.Duration, f func()) *time.Timer {
+	return time.AfterFunc(d, func() {
+		if err := guard.Do(func() error { f(); return nil }); err != nil {
+			o.outages.write(slog.LevelError, "panic in the background", slog.String("what", "outages"), slog.Any("error", err))
+		}
+	})
 }
 
 func (o *Outage) tell(level slog.Level, msg string, attrs ...slog.Attr) {
@@ -237,7 +247,7 @@ func (o *Outage) well() {
 	if o.ends != nil {
 		o.ends.Stop()
 	}
-	o.ends = time.AfterFunc(settled-now.Sub(o.worked), o.end)
+	o.ends = o.after(settled-now.Sub(o.worked), o.end)
 }
 
 func (o *Outage) end() {
@@ -251,7 +261,7 @@ func (o *Outage) end() {
 	lasted := o.worked.Sub(o.cause.since).Round(time.Millisecond)
 	o.tell(slog.LevelInfo, "outage ended", append([]slog.Attr{slog.Duration("for", lasted)}, o.now.attrs()...)...)
 	o.rest()
-	o.timer = time.AfterFunc(again, o.over)
+	o.timer = o.after(again, o.over)
 }
 
 // over ends the time after an outage in which what it has left behind is still folded.

@@ -4,7 +4,8 @@ import (
 	"context"
 	"log/slog"
 	"sync"
-	"time"
+
+	"patchbay/core/guard"
 )
 
 // Repeated writes what may happen very often: the first at once, and then a line a minute
@@ -44,7 +45,7 @@ func (r *Repeated) Note(ctx context.Context, key string, attrs ...slog.Attr) {
 		return
 	}
 	r.all[key] = &repetition{}
-	time.AfterFunc(again, func() { r.sum(key) })
+	guard.AfterFunc(r.Log, again, "log", func() { r.sum(key) })
 	r.mu.Unlock()
 	r.Log.LogAttrs(ctx, r.Level, r.Text, attrs...) //nolint:sloglint // a constant of whoever made r
 }
@@ -60,7 +61,7 @@ func (r *Repeated) sum(key string) {
 		return
 	}
 	r.all[key].count = 0
-	time.AfterFunc(again, func() { r.sum(key) })
+	guard.AfterFunc(r.Log, again, "log", func() { r.sum(key) })
 	r.mu.Unlock()
 	attrs := append([]slog.Attr{slog.Int("count", one.count)}, one.attrs...)
 	r.Log.LogAttrs(context.Background(), r.Level, r.Text, attrs...) //nolint:sloglint // as above

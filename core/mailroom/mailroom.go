@@ -8,10 +8,10 @@ import (
 	"log/slog"
 	"math/rand/v2"
 	"strings"
-	"sync"
 	"time"
 
 	"patchbay/core/fault"
+	"patchbay/core/guard"
 	"patchbay/core/idem"
 	"patchbay/core/message"
 	"patchbay/core/queue"
@@ -72,13 +72,13 @@ type Service struct {
 	ageing  *queue.Worker
 	places  places
 	rooms   map[string]room // by provider
-	running sync.WaitGroup
+	running guard.Group
 	lease   time.Duration
 }
 
 // New makes a Service. Its Run must be called for what waits to be sent.
 func New(o Options) *Service {
-	s := &Service{Options: o, places: places{}, rooms: map[string]room{}}
+	s := &Service{Options: o, places: places{}, rooms: map[string]room{}, running: guard.Group{Log: o.Log}}
 	var names []string
 	for _, mailer := range o.Mailers {
 		names = append(names, mailer.Name())
@@ -101,8 +101,8 @@ func New(o Options) *Service {
 
 // Run sends what waits until ctx ends, then waits for what is being sent.
 func (s *Service) Run(ctx context.Context) {
-	var ageing sync.WaitGroup
-	ageing.Go(func() { s.ageing.Run(ctx) })
+	ageing := guard.Group{Log: s.Log}
+	ageing.Keep(ctx, "mail at rest", s.ageing.Run)
 	s.queues.Run(ctx)
 	ageing.Wait()
 	s.running.Wait()

@@ -32,7 +32,7 @@ func (s *Service) dispatch(ctx context.Context, st stored, provider string, plac
 		st.files = nil // they are read again when there is room for them
 	}
 	background := context.WithoutCancel(ctx)
-	s.running.Go(func() {
+	s.running.Go("mail", func() {
 		defer s.places.release(provider)
 		s.send(background, st, provider)
 	})

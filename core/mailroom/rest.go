@@ -47,11 +47,10 @@ func keptUntil(m *message.Message) time.Time {
 }
 
 // age takes from a message at rest what it has had for long enough.
-func (s *Service) age(ctx context.Context, c ports.Claim) {
+func (s *Service) age(ctx context.Context, c ports.Claim) error {
 	st, err := decode(c.Record)
 	if err != nil {
-		s.Log.ErrorContext(ctx, "email cannot be decoded", "email", c.ID, "tenant", c.Tenant, "error", err)
-		return
+		return err
 	}
 	now, m := s.Clock.Now(), &st.message
 	if !now.Before(keptUntil(m)) {
@@ -66,6 +65,7 @@ func (s *Service) age(ctx context.Context, c ports.Claim) {
 	if err := s.save(ctx, &st); err != nil && !fault.Is(err, fault.Conflict) {
 		s.Log.WarnContext(ctx, "email keeps what it should lose for now", "email", c.ID, "tenant", c.Tenant, "error", err)
 	}
+	return nil
 }
 
 // strip takes from a message what was to be read: its text and its files.

@@ -12,23 +12,23 @@ import (
 
 // handle sends a message that was waiting. If an attempt was under way when its
 // process died, nobody knows whether it went out.
-func (s *Service) handle(ctx context.Context, c ports.Claim) {
+func (s *Service) handle(ctx context.Context, c ports.Claim) error {
 	st, err := decode(c.Record)
 	if err != nil {
-		s.Log.ErrorContext(ctx, "email cannot be decoded", "email", c.ID, "tenant", c.Tenant, "error", err)
-		return
+		return err
 	}
 	m := &st.message
 	if n := len(m.Attempts); n > 0 && m.Attempts[n-1].Outcome == message.Attempting {
 		lost := fault.New(fault.UnknownOutcome, "interrupted", "the process ended during this attempt")
 		_ = s.conclude(ctx, &st, m.Attempts[n-1].ID, message.Receipt{}, lost) // logged there; the lease runs out
-		return
+		return nil
 	}
 	if s.outdated(st.message) {
 		_ = s.settle(ctx, &st, "", message.Receipt{}, nil, func(st *stored) { s.park(st, message.Unknown) }) // as above
-		return
+		return nil
 	}
 	s.send(ctx, st, s.queues.Provider(c.Queue))
+	return nil
 }
 
 // outdated reports whether a message may have gone out in the time that a journal

@@ -140,7 +140,7 @@ func TestTheStoreIsNotAskedAllTheTimeToLookPastALongLine(t *testing.T) {
 				}
 				return claims
 			}},
-			Handle: func(context.Context, ports.Claim) { <-time.After(100 * time.Millisecond) },
+			Handle: func(context.Context, ports.Claim) error { <-time.After(100 * time.Millisecond); return nil },
 		}
 		ctx, stop := context.WithCancel(t.Context())
 		time.AfterFunc(100*time.Second-time.Millisecond, stop)

@@ -9,12 +9,15 @@ import (
 	"sync"
 	"time"
 
+	"patchbay/core/guard"
 	"patchbay/ports"
 )
 
 // Worker serves one queue. Handle decides what becomes of a claim and saves it;
 // what it does not save is claimed again, marked as expired, when its lease has
-// run out. Handle must not panic.
+// run out. Its error says that this program can do nothing with the record, as where
+// that cannot be decoded. After such an error, and after a panic, the record is put off
+// as it is, and set aside in the end: see Setbacks.
 type Worker struct {
 	Journal ports.Journal
 	Queue   string
@@ -25,7 +28,7 @@ type Worker struct {
 	// Fair keeps a tenant from holding more places than are free: one alone holds at
 	// most half of them, and whoever comes finds one however much another has waiting.
 	Fair   bool
-	Handle func(ctx context.Context, c ports.Claim)
+	Handle func(ctx context.Context, c ports.Claim) error
 	Log    *slog.Logger
 
 	once  sync.Once
@@ -54,7 +57,7 @@ const patience = 4
 // into unknown outcomes.
 func (w *Worker) Run(ctx context.Context) {
 	var (
-		running sync.WaitGroup
+		running = guard.Group{Log: w.Log}
 		places  = newPlaces(w.Limit, w.Fair)
 		detach  = context.WithoutCancel(ctx)
 		ticker  = time.NewTicker(w.Idle)
@@ -80,9 +83,9 @@ func (w *Worker) Run(ctx context.Context) {
 		}
 		for _, c := range claims {
 			places.take(c.Tenant)
-			running.Go(func() {
+			running.Go("queue", func() {
 				defer places.put(c.Tenant)
-				w.Handle(detach, c)
+				w.Do(detach, c)
 			})
 		}
 		if len(claims) > 0 {
@@ -95,6 +98,14 @@ func (w *Worker) Run(ctx context.Context) {
 		case <-w.wake():
 		case <-ticker.C:
 		}
+	}
+}
+
+// Do handles a claim of the worker's queue. Whoever takes claims by itself has them handled
+// by Do, so that one which cannot be handled is set back.
+func (w *Worker) Do(ctx context.Context, c ports.Claim) {
+	if err := guard.Do(func() error { return w.Handle(ctx, c) }); err != nil {
+		w.setBack(ctx, c, err)
 	}
 }
 

@@ -66,7 +66,7 @@ func within(t *testing.T, limit int, work func(ctx context.Context, r *rig, c po
 		}
 		r.Worker = &queue.Worker{
 			Journal: r.journal, Queue: name, Owner: "one", Lease: lease, Idle: idle, Limit: limit, Fair: len(fair) > 0, Log: slog.New(counter{&r.warned}),
-			Handle: func(ctx context.Context, c ports.Claim) { r.handle(ctx, c, work) },
+			Handle: func(ctx context.Context, c ports.Claim) error { r.handle(ctx, c, work); return nil },
 		}
 		r.ctx, r.stop = context.WithCancel(t.Context())
 		done := make(chan struct{})

@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"patchbay/core/fault"
+	"patchbay/core/guard"
 	"patchbay/ports"
 )
 
@@ -103,10 +104,10 @@ func (s *Set) add(queue string) (w *Worker, added bool) {
 
 // Run serves the queues until ctx ends, then waits for the claims under way.
 func (s *Set) Run(ctx context.Context) {
-	var running sync.WaitGroup
+	running := guard.Group{Log: s.plain.Log}
 	defer running.Wait()
 	for _, w := range s.all() {
-		running.Go(func() { w.Run(ctx) })
+		running.Keep(ctx, "queue", w.Run)
 	}
 	for ctx.Err() == nil {
 		wait := s.plain.Idle
@@ -115,7 +116,7 @@ func (s *Set) Run(ctx context.Context) {
 			s.enrolled.Store(true)
 			for _, p := range known {
 				if w, added := s.add(s.queue(p)); added {
-					running.Go(func() { w.Run(ctx) })
+					running.Keep(ctx, "queue", w.Run)
 				}
 			}
 		}

@@ -35,7 +35,7 @@ func startSet(t *testing.T, journal *memjournal.Journal, providers ...string) *p
 		return &queue.Worker{
 			Journal: journal, Queue: name, Owner: fmt.Sprintf("%p", p), Lease: time.Hour, Idle: time.Second, Limit: 4,
 			Log: slog.New(slog.DiscardHandler),
-			Handle: func(_ context.Context, c ports.Claim) {
+			Handle: func(_ context.Context, c ports.Claim) error {
 				if p.Provider(c.Queue) == "hanging" {
 					<-time.After(10 * time.Minute)
 				}
@@ -43,7 +43,7 @@ func startSet(t *testing.T, journal *memjournal.Journal, providers ...string) *p
 				p.handled[c.ID] = time.Since(start)
 				p.mu.Unlock()
 				c.Queue, c.Owner, c.Due = "", "", time.Time{}
-				_ = journal.Save(context.WithoutCancel(t.Context()), &c.Record)[0]
+				return journal.Save(context.WithoutCancel(t.Context()), &c.Record)[0]
 			},
 		}
 	})

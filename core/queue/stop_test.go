@@ -37,12 +37,13 @@ func TestStopWaitsForWhatIsUnderWay(t *testing.T) {
 		w := &queue.Worker{
 			Journal: claimer{claim: func(context.Context) []ports.Claim { return one() }},
 			Idle:    idle, Limit: 1, Log: slog.New(slog.DiscardHandler),
-			Handle: func(ctx context.Context, _ ports.Claim) {
+			Handle: func(ctx context.Context, _ ports.Claim) error {
 				<-time.After(time.Minute)
 				if ctx.Err() != nil || ctx.Value(key{}) != "kept" {
 					t.Errorf("handled under %v", ctx)
 				}
 				finished.Store(true)
+				return nil
 			},
 		}
 		start := time.Now()
@@ -63,7 +64,7 @@ func TestNothingIsClaimedAfterStop(t *testing.T) {
 			ctx, stop := context.WithCancel(t.Context())
 			var late atomic.Int64
 			w := &queue.Worker{
-				Idle: idle, Limit: 4, Log: slog.New(slog.DiscardHandler), Handle: func(context.Context, ports.Claim) {},
+				Idle: idle, Limit: 4, Log: slog.New(slog.DiscardHandler), Handle: func(context.Context, ports.Claim) error { return nil },
 				Journal: claimer{claim: func(ctx context.Context) []ports.Claim {
 					if ctx.Err() != nil {
 						late.Add(1)

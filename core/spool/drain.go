@@ -2,12 +2,13 @@ package spool
 
 import (
 	"context"
-	"sync"
 	"sync/atomic"
 	"time"
 
 	"patchbay/core/fault"
+	"patchbay/core/guard"
 	"patchbay/core/idem"
+	"patchbay/core/queue"
 	"patchbay/ports"
 )
 
@@ -62,17 +63,22 @@ func (s *Spool) drain(ctx context.Context) {
 		if err != nil {
 			s.Log.ErrorContext(ctx, "spool is not read", "error", err)
 		}
-		var failed atomic.Bool
-		var all sync.WaitGroup
-		for _, c := range claims {
-			all.Go(func() {
-				if !s.move(context.WithoutCancel(ctx), c.Record) {
-					failed.Store(true)
+		var settled atomic.Int32
+		worker := &queue.Worker{
+			Journal: s.Local, Queue: queueName, Owner: s.Owner, Lease: moveLease, Log: s.Log,
+			Handle: func(ctx context.Context, c ports.Claim) error {
+				if s.move(ctx, c.Record) {
+					settled.Add(1)
 				}
-			})
+				return nil
+			},
+		}
+		all := guard.Group{Log: s.Log}
+		for _, c := range claims {
+			all.Go("spool", func() { worker.Do(context.WithoutCancel(ctx), c) })
 		}
 		all.Wait()
-		if len(claims) == 0 || failed.Load() {
+		if len(claims) == 0 || int(settled.Load()) < len(claims) {
 			return
 		}
 	}

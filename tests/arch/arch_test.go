@@ -110,6 +110,22 @@ func TestCheckFindsViolations(t *testing.T) {
 			"tests/contract/c.go: imports patchbay/adapters/sys",
 		},
 		{
+			"a goroutine of its own", "core/inbox/i.go", "package inbox\nfunc f() { go g() }",
+			"core/inbox/i.go:2: a goroutine that core/guard does not start: a panic in it ends the process",
+		},
+		{
+			"a wait group", "app/a.go", "package app\nfunc f(w *sync.WaitGroup) { w.Go(f) }",
+			"app/a.go:2: sync.WaitGroup.Go: take guard.Group, a panic ends the process",
+		},
+		{
+			"a timer", "core/inbox/i.go", "package inbox\nfunc f() { time.AfterFunc(1, f) }",
+			"core/inbox/i.go:2: time.AfterFunc: take guard.AfterFunc, a panic ends the process",
+		},
+		{
+			"a record that is read in a way of its own", "core/inbox/i.go", "package inbox\nfunc f(r R) { json.Unmarshal(r.Body, nil) }",
+			"core/inbox/i.go:2: json.Unmarshal: what a store keeps is read by ports.Decode alone",
+		},
+		{
 			"a package without a rule", "core/billing/b.go", `package billing`,
 			"core/billing/b.go: no rule for package core/billing in tests/arch",
 		},

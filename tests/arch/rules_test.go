@@ -3,7 +3,7 @@ package arch
 // Sets of packages of our own, for the table. Names are separated by blanks;
 // "x/..." is x and all below it.
 const (
-	base     = "core/fault core/idem core/money"
+	base     = "core/fault core/guard core/idem core/money"
 	types    = base + " core/event core/message core/payment core/user"
 	useCases = "core/access core/checkout core/directory core/feed core/inbox core/mailroom core/privacy core/retention core/spool"
 	outbound = types + " ports adapters/httpclient"
@@ -27,7 +27,8 @@ var rules = []rule{
 	{"core/message", base, ""},
 	{"core/payment", base, ""},
 	{"core/user", base, ""},
-	{"core/logging", "core/fault", ""},
+	{"core/guard", "core/fault", ""},
+	{"core/logging", "core/fault core/guard", ""},
 	{"ports", types, ""},
 
 	// Use cases know no other use case; core/queue is what they have in common.
@@ -66,7 +67,7 @@ var rules = []rule{
 	{"adapters/webhooks/stripehook", outbound, "github.com/stripe/stripe-go/v76/webhook"},
 
 	// Inbound adapters: the core, and the connections that requests come on.
-	{"adapters/wire", "", "github.com/valyala/fasthttp"},
+	{"adapters/wire", "core/fault core/guard", "github.com/valyala/fasthttp"},
 	{"adapters/httpapi/api", "", "github.com/oapi-codegen/runtime github.com/go-json-experiment/json"},
 	{
 		"adapters/httpapi", types + " ports core/logging " + useCases + " adapters/httpapi/api adapters/wire",

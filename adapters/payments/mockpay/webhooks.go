@@ -36,11 +36,10 @@ var retries = []time.Duration{
 
 // HandleWebhook delivers the events of one intent that are due. It is the
 // function of a worker on WebhookQueue.
-func (g *Gateway) HandleWebhook(ctx context.Context, c ports.Claim) {
+func (g *Gateway) HandleWebhook(ctx context.Context, c ports.Claim) error {
 	i, err := decode(c.Record)
 	if err != nil {
-		g.o.Log.ErrorContext(ctx, "mock's intent cannot be decoded", "intent", c.ID, "error", err)
-		return
+		return err
 	}
 	outcomes := map[int]error{}
 	now := g.o.Clock.Now()
@@ -53,6 +52,7 @@ func (g *Gateway) HandleWebhook(ctx context.Context, c ports.Claim) {
 		// The lease runs out, and the events go out once more.
 		g.o.Log.WarnContext(ctx, "mock's webhooks are not settled", "intent", c.ID, "error", err)
 	}
+	return nil
 }
 
 // settle stores what became of the deliveries, by Seq, and gives the claim back.

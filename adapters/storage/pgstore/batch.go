@@ -14,6 +14,7 @@ import (
 
 	"patchbay/core/event"
 	"patchbay/core/fault"
+	"patchbay/core/guard"
 )
 
 const (
@@ -56,6 +57,16 @@ type call[Q, A any] struct {
 	err    error
 	again  bool // it was not made, and is to be made alone
 	done   chan struct{}
+}
+
+// fail ends a call that was not answered.
+func (c *call[Q, A]) fail(err error) {
+	select {
+	case <-c.done:
+	default:
+		c.err = err
+		close(c.done)
+	}
 }
 
 // do makes a call.
@@ -131,7 +142,14 @@ func (g *gather[Q, A]) leave() {
 		g.busy--
 		return
 	}
-	go g.send(g.waiting[:n:n])
+	all := g.waiting[:n:n]
+	go func() {
+		if err := guard.Do(func() error { g.send(all); return nil }); err != nil {
+			for _, c := range all {
+				c.fail(fault.Wrap(g.left, "pgstore.batch", err))
+			}
+		}
+	}()
 	g.waiting = g.waiting[n:]
 }
 

@@ -8,6 +8,7 @@ import (
 	"sync/atomic"
 
 	"patchbay/core/fault"
+	"patchbay/core/guard"
 	"patchbay/ports"
 )
 
@@ -67,7 +68,13 @@ func startWriter(ctx context.Context, db *sql.DB, clock ports.Clock) (*writer, e
 		micros(clock.Now())); err != nil {
 		return nil, errors.Join(classify("sqlitestore.open", err), w.stmts.close())
 	}
-	go w.run()
+	go func() {
+		defer close(w.stopped)
+		// Callers of what was in hand at a panic are told that its outcome is unknown.
+		for guard.Do(func() error { w.run(); return nil }) != nil {
+			w.seq = -1
+		}
+	}()
 	return w, nil
 }
 
@@ -100,7 +107,6 @@ func (w *writer) submit(ctx context.Context, do func(b *batch) error) error {
 var errClosed = fault.New(fault.Unavailable, "store_closed", "the store is closed")
 
 func (w *writer) run() {
-	defer close(w.stopped)
 	var all []*write
 	for {
 		select {
@@ -147,14 +153,22 @@ func (w *writer) gather(all []*write) []*write {
 }
 
 // commit does all writes in one transaction. An error of the commit itself is an
-// UnknownOutcome; with any other, the transaction is rolled back.
-func (w *writer) commit(all []*write) (err error) {
-	ctx := context.Background()
-	defer func() {
-		if err != nil {
-			w.seq = -1
+// UnknownOutcome; with any other, and after a panic, the transaction is rolled back.
+func (w *writer) commit(all []*write) error {
+	err := guard.Do(func() error { return w.transact(all) })
+	if err != nil {
+		w.seq = -1
+	}
+	if fault.Is(err, fault.Internal) && fault.From(err).Code == guard.CodePanic {
+		if rerr := w.rollback(context.Background(), err); fault.Is(rerr, fault.UnknownOutcome) {
+			return rerr
 		}
-	}()
+	}
+	return err
+}
+
+func (w *writer) transact(all []*write) error {
+	ctx := context.Background()
 	if _, err := w.conn.ExecContext(ctx, "BEGIN IMMEDIATE"); err != nil {
 		return classify("sqlitestore.begin", err)
 	}
