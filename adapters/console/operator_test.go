@@ -27,6 +27,7 @@ var everybody = []string{"/healthz", "/metrics", console.ProofPath, "/mock/charg
 func whole() console.Options {
 	return console.Options{
 		Mailbox: mailbox{}, Book: &book{}, Metrics: http.NotFoundHandler(), API: "http://127.0.0.1:8080",
+		PutBack: func(context.Context, string) error { return errors.New("it was put back") },
 		Storage: func(context.Context) console.Storage { return console.Storage{} },
 		Backup:  func(context.Context) (ports.Snapshot, error) { return nil, errors.New("it was made") },
 		Privacy: privacy.New(nobodysData{}),
