@@ -127,7 +127,9 @@ func TestWhatIsSetAsideIsShownAndPutBack(t *testing.T) {
 	t.Parallel()
 	g := gateway.Start(t)
 	db := open(t, g)
-	applied := func() bool { return number(t, db, `SELECT count(*) FROM record WHERE kind = 'webhook' AND status = 'applied'`) == 1 }
+	applied := func() bool {
+		return number(t, db, `SELECT count(*) FROM record WHERE kind = 'webhook' AND status = 'applied'`) == 1
+	}
 	g.Do(t, "POST", "/api/payments", pay("pm_card_visa"))
 	gateway.Eventually(t, patience, "its event is applied", applied)
 	if n := g.Metric(t, "patchbay_records_set_aside"); n != "0" {
