@@ -30,6 +30,7 @@ const (
 
 // Run serves until ctx ends, and then until what is under way is done.
 func Run(ctx context.Context, c *config.Config, logTo io.Writer) error {
+	defer limitMemory(c)()
 	l, opened, under := logger(c, logTo), new(closers), new(underway)
 	hearLibraries(l.Logger)
 	defer ignoreHangup(l.Logger)()

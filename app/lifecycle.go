@@ -52,8 +52,8 @@ func newAPI(c *config.Config, u services, store Storage, f fallback, s surroundi
 	most := cmp.Or(c.Server.MaxConnections, wire.DefaultMax())
 	return httpapi.New(httpapi.Options{
 		Connections:    wire.Options{Max: most, MaxPerAddress: cmp.Or(c.Server.MaxConnectionsPerAddress, (most+1)/2), Log: s.log},
-		TrustedProxies: c.Server.TrustedProxies,
-		Checkout:       u.Checkout, Mailroom: u.Mailroom, Directory: u.Directory, Inbox: u.Inbox, Feed: u.Feed, Access: u.Access,
+		TrustedProxies: c.Server.TrustedProxies, BodyBytes: bodyBytes(c),
+		Checkout: u.Checkout, Mailroom: u.Mailroom, Directory: u.Directory, Inbox: u.Inbox, Feed: u.Feed, Access: u.Access,
 		IDs: s.ids, KeysRequired: c.KeysRequired(), Deadline: storeDeadline(c), Ready: func(ctx context.Context) (string, error) { return f.health(ctx, store) }, Log: s.log, LogRequests: c.Log.Requests,
 	})
 }

@@ -34,6 +34,8 @@ type Server struct {
 	MaxConnections int            `config:"max_connections"` // 0 for what the limit on open files allows
 	// MaxConnectionsPerAddress is 0 for half of MaxConnections.
 	MaxConnectionsPerAddress int `config:"max_connections_per_address"`
+	// Memory is what the process is to take in all, as far as it has a say in it.
+	Memory Size `config:"memory"`
 }
 
 // Auth says whether callers need a key: "auto" (unless the address is
@@ -135,7 +137,7 @@ func defaults() map[string]any {
 	return map[string]any{
 		"server": map[string]any{
 			"address": "127.0.0.1:8080", "admin_address": "127.0.0.1:8081",
-			"max_connections": "0", "max_connections_per_address": "0",
+			"max_connections": "0", "max_connections_per_address": "0", "memory": "256MB",
 		},
 		"auth":     map[string]any{"mode": "auto"},
 		"payments": map[string]any{"providers": []any{"mock"}, "currencies": []any{"usd", "eur", "gbp"}},

@@ -101,7 +101,7 @@ func TestNothingConfiguredIsAGatewayOnThisMachine(t *testing.T) {
 	providers := c.Provider
 	c.Provider, c.Stores = nil, nil
 	want := &config.Config{
-		Server:   config.Server{Address: "127.0.0.1:8080", AdminAddress: "127.0.0.1:8081"},
+		Server:   config.Server{Address: "127.0.0.1:8080", AdminAddress: "127.0.0.1:8081", Memory: 256 << 20},
 		Auth:     config.Auth{Mode: "auto"},
 		Payments: config.Payments{Providers: []string{"mock"}, Currencies: money.Default},
 		Mail:     config.Mail{Providers: []string{"catcher"}, From: "patchbay@localhost.localdomain", Delivery: message.AtLeastOnce},

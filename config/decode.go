@@ -88,6 +88,14 @@ func (s *source) set(path string, written any, into reflect.Value) {
 		}
 		into.SetInt(int64(d))
 		return
+	case Size:
+		n, err := parseSize(text)
+		if err != nil {
+			s.unreadable(path, "%q is not a size; write for example 256MB or 1GB", text)
+			return
+		}
+		into.SetInt(int64(n))
+		return
 	case netip.Prefix:
 		network, err := parseNetwork(text)
 		if err != nil {

@@ -32,7 +32,7 @@ providers:
 			return c.Log, config.Log{Level: "debug", Format: "text", Requests: true}
 		}},
 		{"a name of two words", "PATCHBAY_SERVER__ADMIN_ADDRESS=[::1]:3", func(_ *testing.T, c *config.Config) (got, want any) {
-			return c.Server, config.Server{Address: "127.0.0.1:1", AdminAddress: "[::1]:3"}
+			return c.Server, config.Server{Address: "127.0.0.1:1", AdminAddress: "[::1]:3", Memory: 256 << 20}
 		}},
 		{"a name in small letters", "PATCHBAY_log__level=debug", func(_ *testing.T, c *config.Config) (got, want any) {
 			return c.Log.Level, "debug"

@@ -70,6 +70,9 @@ func Load(path string, environ []string, types []Type) (*Config, error) {
 	return c, nil
 }
 
+// minMemory has room for the largest mail in what one caller may have of it.
+const minMemory = 256 * megabyte
+
 func (s *source) checkSettings(c *Config) {
 	s.checkAddress("server.address", c.Server.Address)
 	s.checkAddress("server.admin_address", c.Server.AdminAddress)
@@ -78,6 +81,9 @@ func (s *source) checkSettings(c *Config) {
 	}
 	s.checkCount("server.max_connections", c.Server.MaxConnections)
 	s.checkCount("server.max_connections_per_address", c.Server.MaxConnectionsPerAddress)
+	if c.Server.Memory < minMemory && !s.unread["server.memory"] {
+		s.mistake("server.memory", "%s is too little for the largest mail; it must be at least %s", c.Server.Memory, minMemory)
+	}
 	s.oneOf("auth.mode", c.Auth.Mode, "auto", "required", "off")
 	if c.Auth.Mode == "off" && addressed(c.Server.Address) && !Loopback(c.Server.Address) {
 		s.mistake("auth.mode", "may be off only on a loopback address; write auto")

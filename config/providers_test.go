@@ -1,10 +1,17 @@
 package config_test
 
 import (
+	"fmt"
+	"os"
+	"path/filepath"
+	"strings"
 	"testing"
 
 	"patchbay/config"
 )
+
+// publicKey is one as SendGrid shows it: that of its library's tests.
+const publicKey = "MFkwEwYHKoZIzj0CAQYIKoZIzj0DAQcDQgAE83T4O/n84iotIvIW4mdBgQ/7dAfSmpqIM8kF9mN1flpVKS3GRqe62gw+2fNNRaINXvVpiglSI8eNEc6wEA3F+g=="
 
 func TestWhatProvidersMustHave(t *testing.T) {
 	t.Parallel()
@@ -20,6 +27,9 @@ func TestWhatProvidersMustHave(t *testing.T) {
 		"stripe with what is no account": {&config.Stripe{SecretKey: key, BaseURL: api, Account: "pi_1"}, "account", "must be the id of an account, such as acct_1032D82eZvKYlo2C"},
 		"sendgrid":                       {&config.SendGrid{APIKey: key, BaseURL: api}, "", ""},
 		"sendgrid without a key":         {&config.SendGrid{BaseURL: api}, "api_key", "must be written"},
+		"sendgrid with webhook keys":     {&config.SendGrid{APIKey: key, BaseURL: api, WebhookPublicKeys: []string{publicKey}}, "", ""},
+		"sendgrid with what is no key":   {&config.SendGrid{APIKey: key, BaseURL: api, WebhookPublicKeys: []string{publicKey, "aGVsbG8="}}, "webhook_public_keys[1]", "must be the public key that SendGrid shows: base64 of a key for ECDSA on P-256"},
+		"sendgrid with an empty key":     {&config.SendGrid{APIKey: key, BaseURL: api, WebhookPublicKeys: []string{""}}, "webhook_public_keys[0]", "must be the public key that SendGrid shows: base64 of a key for ECDSA on P-256"},
 		"mailgun":                        {&config.Mailgun{Domain: "mg.example.com", APIKey: key, BaseURL: api}, "", ""},
 		"mailgun without a domain":       {&config.Mailgun{APIKey: key, BaseURL: api}, "domain", "must be written"},
 		"mailgun with what is no domain": {&config.Mailgun{Domain: "https://mg.example.com", APIKey: key, BaseURL: api}, "domain", "must be a domain, such as mg.example.com"},
@@ -55,6 +65,28 @@ func TestACredentialTellsAccountsApart(t *testing.T) {
 		other := first
 		if change(&other); other.Credential() == first.Credential() {
 			t.Errorf("%s is the same credential", name)
+		}
+	}
+}
+
+// A key of webhooks at two providers is a mistake, and is told where it stands.
+func TestAWebhookKeyOfTwoProviders(t *testing.T) {
+	t.Parallel()
+	mailgun := func() any { return &config.Mailgun{BaseURL: "https://api.mailgun.net"} }
+	sendgrid := func() any { return &config.SendGrid{BaseURL: "https://api.sendgrid.com"} }
+	all := append(types(), config.Type{Name: "mailgun", Sort: config.ForMail, Settings: mailgun}, config.Type{Name: "sendgrid", Sort: config.ForMail, Settings: sendgrid})
+	for name, c := range map[string]struct{ of, want string }{
+		"mailgun":  {"type: mailgun, domain: mg.example.com, api_key: '${KEY}', webhook_signing_keys: ['${SIGNING}']", "providers.b.webhook_signing_keys[0]"},
+		"sendgrid": {"type: sendgrid, api_key: '${KEY}', webhook_public_keys: ['${PUBLIC}']", "providers.b.webhook_public_keys[0]"},
+	} {
+		file := filepath.Join(t.TempDir(), name+".yaml")
+		text := fmt.Sprintf("mail: {providers: [a, b]}\nproviders:\n  a: {%s}\n  b: {%s}\n", c.of, c.of)
+		if err := os.WriteFile(file, []byte(text), 0o600); err != nil {
+			t.Fatal(err)
+		}
+		_, err := config.Load(file, []string{"KEY=key_1", "SIGNING=key_2", "PUBLIC=" + publicKey}, all)
+		if want := c.want + `: is a secret of "a" too: an event must speak for one account`; err == nil || !strings.Contains(err.Error(), want) {
+			t.Errorf("%s: %v, want %s", name, err, want)
 		}
 	}
 }

@@ -384,8 +384,8 @@ func TestAPanicEndsTheRequestAlone(t *testing.T) {
 	if a := r.do(t, "GET", "/admin/storage", ""); a.status != 500 || strings.Contains(a.body, "no storage") {
 		t.Errorf("%d %s", a.status, a.body)
 	}
-	if !strings.Contains(r.log.String(), "no storage") || !strings.Contains(r.log.String(), "console_test.go") {
-		t.Errorf("the log does not say where:\n%s", r.log.String())
+	if log := r.log.String(); !strings.Contains(log, "no storage") || !strings.Contains(log, "console_test.go") {
+		t.Errorf("the log does not say where:\n%s", log)
 	}
 	if a := r.do(t, "GET", "/healthz", ""); a.status != 200 {
 		t.Errorf("after it: %d %s", a.status, a.body)

@@ -31,7 +31,7 @@ func (r *request) raw() ([]byte, error) {
 	switch {
 	case errors.Is(err, errNoRoom):
 		r.Set(fiber.HeaderRetryAfter, strconv.Itoa(int(bodyRetry.Seconds())))
-		return nil, refuse(fiber.StatusServiceUnavailable, "bodies_in_flight",
+		return nil, refuse(fiber.StatusServiceUnavailable, codeNoRoom,
 			"too many large requests are being read; nothing was done")
 	case err != nil:
 		return nil, unread(err)
@@ -40,6 +40,8 @@ func (r *request) raw() ([]byte, error) {
 	}
 	return body, nil
 }
+
+const codeNoRoom = "bodies_in_flight"
 
 // errNoRoom says that there is no memory for a body.
 var errNoRoom = errors.New("no room for the body")
@@ -69,7 +71,7 @@ func (r *request) read(stream io.Reader, declared int) ([]byte, error) {
 		}
 		n, err := stream.Read(body[len(body):cap(body)])
 		body = body[:len(body)+n]
-		if err == io.EOF && (declared < 0 || len(body) == declared) { //nolint:errorlint // as io.Reader has it
+		if err == io.EOF && (declared < 0 || len(body) == declared) {
 			break
 		}
 		if err != nil {

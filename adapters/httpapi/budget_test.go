@@ -116,6 +116,9 @@ func TestBodiesInFlightHaveABudget(t *testing.T) {
 			if a.header.Get("Retry-After") == "" {
 				t.Error("no Retry-After")
 			}
+			if log := r.log.String(); !strings.Contains(log, "level=WARN") || !strings.Contains(log, "code=bodies_in_flight") || strings.Contains(log, "level=ERROR") {
+				t.Errorf("the log says %s", log)
+			}
 			if a := r.do(t, http.MethodPost, "/api/users", user, asJSON); a.status != 201 {
 				t.Errorf("a small body: %d %s", a.status, a.body)
 			}

@@ -103,6 +103,8 @@ func (s *Server) tell(c *fiber.Ctx, status int, code, id string, err error) {
 		attrs = append(attrs, slog.String("key", t.key), slog.String("tenant", t.tenant))
 	}
 	switch {
+	case code == codeNoRoom: // the caller comes again; nothing is broken
+		s.crowded.Note(context.Background(), code, attrs...)
 	case status >= fiber.StatusInternalServerError:
 		s.Log.LogAttrs(context.Background(), slog.LevelError, "request failed",
 			append(attrs, slog.String("method", c.Method()), slog.Int("status", status), slog.Any("error", err))...)

@@ -70,6 +70,7 @@ type Server struct {
 	underway   atomic.Int64
 	refusals   logging.Repeated // of credentials
 	signatures logging.Repeated // of webhooks, that are not right
+	crowded    logging.Repeated // requests for which there was no memory
 }
 
 // New makes a Server; it does not listen yet.
@@ -77,6 +78,7 @@ func New(o Options) *Server {
 	s := &Server{
 		Options: o, bodies: newBodyBudget(cmp.Or(o.BodyBytes, DefaultBodyBytes)),
 		refusals:   logging.Repeated{Log: o.Log, Level: slog.LevelWarn, Text: "credential is refused"},
+		crowded:    logging.Repeated{Log: o.Log, Level: slog.LevelWarn, Text: "request is refused for lack of memory"},
 		signatures: logging.Repeated{Log: o.Log, Level: slog.LevelWarn, Text: "signature of a webhook is refused"},
 	}
 	s.Connections.Trusted = s.trusts

@@ -112,6 +112,7 @@ func (p *provider) Create(ctx context.Context, r payment.CreateRequest) (i payme
 		i = payment.Intent{
 			Reference: fmt.Sprintf("pi_%d", len(p.intents)+1), Status: payment.RequiresConfirmation,
 			Amount: r.Amount, Currency: r.Currency, Metadata: maps.Clone(r.Metadata), CreatedAt: p.now(),
+			ClientSecret: fmt.Sprintf("pi_%d_secret", len(p.intents)+1), PublishableKey: "pk_" + p.name,
 		}
 		switch {
 		case r.PaymentMethod == "pm_declined":

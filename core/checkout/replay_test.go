@@ -85,14 +85,11 @@ func TestEachKeyIsAnsweredAsItWasAtFirst(t *testing.T) {
 
 // visible is what the API shows of a payment.
 func visible(p payment.Payment) payment.Payment {
-	operations := make([]payment.Operation, len(p.Operations))
-	for i, op := range p.Operations {
-		operations[i] = payment.Operation{
-			ID: op.ID, Action: op.Action, Provider: op.Provider, Outcome: op.Outcome, Amount: op.Amount,
-			Reference: op.Reference, Error: op.Error, StartedAt: op.StartedAt.UTC(), EndedAt: op.EndedAt.UTC(), Tries: op.Tries,
-		}
+	p = p.Shown()
+	for i := range p.Operations {
+		op := &p.Operations[i]
+		op.StartedAt, op.EndedAt = op.StartedAt.UTC(), op.EndedAt.UTC()
 	}
-	p.Operations = operations
 	p.CreatedAt, p.UpdatedAt = p.CreatedAt.UTC(), p.UpdatedAt.UTC()
 	return p
 }

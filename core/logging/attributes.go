@@ -18,6 +18,7 @@ type shape int
 const (
 	word   shape = iota + 1 // an id or a name: few characters, of those that ids are made of
 	phrase                  // words of this program, of a provider or of the configuration
+	trace                   // where in the program a mistake of ours happened
 )
 
 // shapes are the attributes that there are. One that is not listed is written without
@@ -32,7 +33,7 @@ var shapes = map[string]shape{
 	"action": word, "op": word, "outcome": word, "kind": word, "code": word, "decline_code": word, "status": word,
 	"reason": word, "verdict": word, "type": word, "decision": word, "of": word, "signal": word, "param": word,
 	"method": word, "route": phrase, "error": phrase, "words": phrase, "detail": word, "effect": phrase, "what": phrase, "field": word,
-	"next_step": phrase, stack: phrase,
+	"next_step": phrase, "stack": trace,
 	// How often, and how long. Their values are numbers and durations, or times.
 	"count": word, "tries": word, "attempts": word, "failures": word, "failed": word, "passed_over": word, "folded": word,
 	"took": word, "duration": word, "for": word, "since": word, "due": word, "held": word, "requests": word, "calls": word, "waiting": word, "connections": word,
@@ -49,7 +50,6 @@ const (
 	stackLimit   = 4 << 10 // of where a mistake of ours happened
 	wordLimit    = 200
 	lookedAt     = 16 << 10 // bytes of a text that are looked at in all
-	stack        = "stack"
 	withheld     = "[withheld]"
 	blankSecret  = "[secret]"
 	blankAddress = "[address]"
@@ -89,6 +89,8 @@ func (c cleaner) add(to []slog.Attr, a slog.Attr, given func(key string) bool) [
 
 func (c cleaner) shaped(text string, s shape) string {
 	switch {
+	case s == trace:
+		return c.text(text, stackLimit)
 	case s == phrase:
 		return c.text(text, textLimit)
 	case plain(text) && c.text(text, wordLimit) == text:
@@ -121,7 +123,7 @@ func (c cleaner) failure(key string, err error, given func(key string) bool) []s
 	}
 	var p *guard.Panic
 	if errors.As(err, &p) {
-		more = append(more, slog.String(stack, c.text(string(p.Stack), stackLimit)))
+		more = append(more, slog.String("stack", c.shaped(string(p.Stack), trace)))
 	}
 	for inner := range faults(err) {
 		if a := inner.Answer; a != nil {

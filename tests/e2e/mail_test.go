@@ -1,6 +1,7 @@
 package e2e_test
 
 import (
+	"crypto/rand"
 	"fmt"
 	"strings"
 	"sync"
@@ -18,6 +19,8 @@ type post struct {
 	*gateway.Gateway
 	sendgrid *sendgridsim.Sim
 	mailgun  *mailgunsim.Sim
+	signer   *sendgridsim.Signer // of SendGrid's webhooks
+	signing  string              // the key of Mailgun's
 }
 
 // provider is what the tests need of each.
@@ -40,19 +43,21 @@ func newPost(t testing.TB, order string, policies ...string) *post {
 // newPostOf makes one whose accounts at the providers are as given.
 func newPostOf(t testing.TB, sendgrid sendgridsim.Options, mailgun mailgunsim.Options, order string, policies ...string) *post {
 	t.Helper()
-	p := &post{sendgrid: sendgridsim.Start(t, sendgrid), mailgun: mailgunsim.Start(t, mailgun)}
+	p := &post{
+		sendgrid: sendgridsim.Start(t, sendgrid), mailgun: mailgunsim.Start(t, mailgun), signer: sendgridsim.NewSigner(), signing: rand.Text(),
+	}
 	if len(policies) == 0 {
 		policies = []string{"mail: {timeout: 1s, attempts: 1}"}
 	}
 	p.Gateway = gateway.Configured(t, fmt.Sprintf(`
 mail: {providers: [%s], from: shop@example.com}
 providers:
-  sendgrid: {type: sendgrid, api_key: "${SENDGRID_KEY}", base_url: %q}
-  mailgun: {type: mailgun, domain: %s, api_key: "${MAILGUN_KEY}", base_url: %q}
+  sendgrid: {type: sendgrid, api_key: "${SENDGRID_KEY}", webhook_public_keys: [%q], base_url: %q}
+  mailgun: {type: mailgun, domain: %s, api_key: "${MAILGUN_KEY}", webhook_signing_keys: ["${MAILGUN_SIGNING_KEY}"], base_url: %q}
 policies:
   %s
-`, order, p.sendgrid.URL(), p.mailgun.Domain(), p.mailgun.URL(), strings.Join(policies, "\n  ")),
-		"SENDGRID_KEY="+p.sendgrid.Key(), "MAILGUN_KEY="+p.mailgun.Key())
+`, order, p.signer.PublicKey(), p.sendgrid.URL(), p.mailgun.Domain(), p.mailgun.URL(), strings.Join(policies, "\n  ")),
+		"SENDGRID_KEY="+p.sendgrid.Key(), "MAILGUN_KEY="+p.mailgun.Key(), "MAILGUN_SIGNING_KEY="+p.signing)
 	p.Restart(t)
 	return p
 }

@@ -6,6 +6,7 @@ import (
 	"io"
 	"os"
 	"path/filepath"
+	"regexp"
 	"slices"
 	"strings"
 	"testing"
@@ -20,15 +21,16 @@ type old struct {
 	Key    string `json:"key"`
 	Body   object `json:"body"`
 	Status int    `json:"status"`
-	ID     string `json:"id"` // of what was answered
+	ID     string `json:"id"`     // of what was answered
+	Answer string `json:"answer"` // all of it, where it is known
 }
 
-// upgraded is a gateway on a store that the previous version has left: see
+// upgraded is a gateway on a store that a version before has left: see
 // testdata/upgrade/README.md.
-func upgraded(t *testing.T) (g *gateway.Gateway, asked []old, made time.Time) {
+func upgraded(t *testing.T, version string) (g *gateway.Gateway, asked []old, made time.Time) {
 	t.Helper()
 	read := func(name string) []byte {
-		raw, err := os.ReadFile(filepath.Join("testdata", "upgrade", name))
+		raw, err := os.ReadFile(filepath.Join("testdata", "upgrade", version, name))
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -43,7 +45,7 @@ func upgraded(t *testing.T) (g *gateway.Gateway, asked []old, made time.Time) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	packed, err := os.Open(filepath.Join("testdata", "upgrade", "patchbay.db.gz"))
+	packed, err := os.Open(filepath.Join("testdata", "upgrade", version, "patchbay.db.gz"))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -85,12 +87,18 @@ func taken(t *testing.T, g *gateway.Gateway) (charges map[string]int, refunded m
 
 // Keys that were first used with the previous version stand for what they stood for,
 // and what it had under way comes to its end: soon after, and days later.
-func TestAStoreOfThePreviousVersion(t *testing.T) {
+func TestAStoreOfThePreviousVersion(t *testing.T) { isUpgraded(t, "previous") }
+
+// The same for a version before that.
+func TestAStoreOfAnEarlierVersion(t *testing.T) { isUpgraded(t, "earlier") }
+
+func isUpgraded(t *testing.T, version string) {
+	t.Helper()
 	t.Parallel()
 	for name, later := range map[string]time.Duration{"at once": 5 * time.Minute, "a day later": 24 * time.Hour, "just before keys are given up": 71 * time.Hour} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			g, asked, made := upgraded(t)
+			g, asked, made := upgraded(t, version)
 			g.SetClock(t, time.Until(made.Add(later)))
 			g.Restart(t)
 			for _, r := range asked {
@@ -117,6 +125,11 @@ func TestAStoreOfThePreviousVersion(t *testing.T) {
 			if refunded["paid"] != 500 || refunded["returning"] != 300 {
 				t.Errorf("refunded: %v", refunded)
 			}
+			for _, sent := range []string{">Welcome<", ">Once<"} { // by the version before
+				if page := string(g.Ask(t, "/catcher").Body); strings.Contains(page, sent) {
+					t.Errorf("%s went out again: %s", sent, page)
+				}
+			}
 			other := asked[0].Body
 			other["amount"] = 2000
 			if a := g.Do(t, "POST", asked[0].Path, other, gateway.Key(asked[0].Key)); a.Status != 422 {
@@ -142,4 +155,18 @@ func (r old) again(t *testing.T, g *gateway.Gateway) {
 	if a.Status != status || a.Text("id") != r.ID || status < 500 && a.Header.Get("Idempotency-Replayed") != "true" {
 		t.Errorf("%s %s: %d %s, replayed %q; it was %d %s", r.Path, r.Key, a.Status, a.Body, a.Header.Get("Idempotency-Replayed"), r.Status, r.ID)
 	}
+	if got, want := toThePublic(string(a.Body)), toThePublic(r.Answer); r.ended() && want != "" && got != want {
+		t.Errorf("%s %s was answered\n%s\nand is\n%s", r.Path, r.Key, want, got)
+	}
 }
+
+// ended reports whether the answer is that of a payment's operation that has ended, and so
+// the same for ever.
+func (r *old) ended() bool {
+	return strings.HasPrefix(r.Path, "/api/payments") && r.Status < 300 && r.Status != 202
+}
+
+var clientSecret = regexp.MustCompile(`,"(clientSecret|publishableKey)":"[^"]*"`)
+
+// toThePublic is an answer without what a payment loses once it is final.
+func toThePublic(answer string) string { return clientSecret.ReplaceAllString(answer, "") }

@@ -251,7 +251,9 @@ type NewUser struct {
 // NextAction defines model for NextAction.
 type NextAction struct {
 	Type string `json:"type"`
-	Url  string `json:"url,omitempty,omitzero"`
+
+	// Url Shown with the client secret.
+	Url string `json:"url,omitempty,omitzero"`
 }
 
 // Payment defines model for Payment.
@@ -265,7 +267,7 @@ type Payment struct {
 	Attempts         []Attempt `json:"attempts"`
 	CaptureMethod    string    `json:"captureMethod"`
 
-	// ClientSecret For confirming in the browser.
+	// ClientSecret For confirming in the browser. Shown to keys with payments:write alone, and until the payment has succeeded or is canceled.
 	ClientSecret string `json:"clientSecret,omitempty,omitzero"`
 
 	// Confirmation Where it is confirmed. Payments made before this could be said have none.
@@ -296,7 +298,7 @@ type Payment struct {
 	Provider          string `json:"provider"`
 	ProviderReference string `json:"providerReference,omitempty,omitzero"`
 
-	// PublishableKey Of the account that holds the payment.
+	// PublishableKey Of the account that holds the payment. Shown with the client secret.
 	PublishableKey string `json:"publishableKey,omitempty,omitzero"`
 
 	// Refunds As of /refunds.
@@ -406,7 +408,7 @@ type Recipient struct {
 	// Provider Which told what became of it. This and the following are absent until one has.
 	Provider string `json:"provider,omitempty,omitzero"`
 
-	// Reason Why it was deferred, bounced or rejected, in the words of the provider or the recipient's server. Addresses are blanked.
+	// Reason Why it was deferred, bounced or rejected, in the words of the provider or the recipient's server. Subject, names and addresses are blanked.
 	Reason string `json:"reason,omitempty,omitzero"`
 
 	// Status That of the message, until the provider tells of this recipient: `deferred`, `delivered`, `rejected` (the provider

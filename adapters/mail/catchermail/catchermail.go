@@ -3,7 +3,7 @@
 package catchermail
 
 import (
-	"bytes"
+	"bufio"
 	"context"
 	"errors"
 	"fmt"
@@ -93,12 +93,8 @@ func (c *Catcher) Send(ctx context.Context, m message.Message) (message.Receipt,
 	if ctx.Err() != nil {
 		return message.Receipt{}, fault.Wrap(fault.Canceled, "catchermail.send", ctx.Err())
 	}
-	var raw bytes.Buffer
-	if err := write(&raw, m); err != nil {
-		return message.Receipt{}, err
-	}
 	name := c.reserve(m.ID)
-	if err := c.store(name, raw.Bytes()); err != nil {
+	if err := c.store(name, m); err != nil {
 		return message.Receipt{}, err
 	}
 	return message.Receipt{Reference: name}, c.prune(name)
@@ -114,10 +110,13 @@ func (c *Catcher) reserve(id string) string {
 
 // store writes a file that is there whole or not at all. Until it has its name
 // nothing was accepted; after that, a failure leaves it unknown.
-func (c *Catcher) store(name string, raw []byte) error {
+func (c *Catcher) store(name string, m message.Message) error {
 	path := filepath.Join(c.Path, name)
-	if err := writeSynced(path+".part", raw); err != nil {
-		return fault.Wrap(fault.Unavailable, "catchermail.store", errors.Join(err, os.Remove(path+".part")))
+	if err := writeSynced(path+".part", m); err != nil {
+		if removed := os.Remove(path + ".part"); !fault.Is(err, fault.Invalid) {
+			return fault.Wrap(fault.Unavailable, "catchermail.store", errors.Join(err, removed))
+		}
+		return err
 	}
 	if err := os.Rename(path+".part", path); err != nil {
 		return fault.Wrap(fault.Unavailable, "catchermail.store", err)
@@ -132,13 +131,40 @@ func (c *Catcher) store(name string, raw []byte) error {
 	return nil
 }
 
-func writeSynced(path string, raw []byte) error {
+// writeSynced writes a message straight into a file: a large one is large enough without
+// a copy of it. Invalid: it cannot be written, wherever it goes.
+func writeSynced(path string, m message.Message) error {
 	f, err := os.OpenFile(path, os.O_CREATE|os.O_EXCL|os.O_WRONLY, 0o600) //nolint:gosec // in the operator's own directory
 	if err != nil {
 		return err
 	}
-	_, err = f.Write(raw)
-	return errors.Join(err, f.Sync(), f.Close())
+	return writeTo(f, m)
+}
+
+// writeTo writes a message into a file, has it on disk, and closes it.
+func writeTo(f *os.File, m message.Message) error {
+	to := &sink{file: f}
+	w := bufio.NewWriterSize(to, 64<<10)
+	err := write(w, m)
+	flushed := w.Flush()
+	if to.err != nil { // the message may be fine
+		err = to.err
+	}
+	return errors.Join(err, flushed, f.Sync(), f.Close())
+}
+
+// sink is a file that remembers why it could not be written.
+type sink struct {
+	file *os.File
+	err  error
+}
+
+func (s *sink) Write(p []byte) (n int, err error) {
+	n, err = s.file.Write(p)
+	if s.err == nil {
+		s.err = err
+	}
+	return n, err
 }
 
 // prune notes a new file and drops the oldest beyond Keep. A file that will not

@@ -41,9 +41,7 @@ func Write(w io.Writer, m message.Message) error {
 		out.SetBodyString(gomail.TypeTextHTML, m.HTML)
 	}
 	for _, a := range m.Attachments {
-		if err := attach(out, a); err != nil {
-			return unwritable("rfc5322.attach")
-		}
+		attach(out, a)
 	}
 	if _, err := out.WriteTo(w); err != nil {
 		return unwritable("rfc5322.write")
@@ -126,11 +124,12 @@ func formatted(list []message.Address) ([]string, error) {
 	return out, nil
 }
 
-func attach(out *gomail.Msg, a message.Attachment) error {
+func attach(out *gomail.Msg, a message.Attachment) {
 	options := []gomail.FileOption{gomail.WithFileContentType(gomail.ContentType(a.ContentType))}
 	if a.ContentID != "" {
 		options = append(options, gomail.WithFileContentID("<"+a.ContentID+">"))
-		return out.EmbedReader(a.Filename, bytes.NewReader(a.Content), options...)
+		out.EmbedReadSeeker(a.Filename, bytes.NewReader(a.Content), options...)
+		return
 	}
-	return out.AttachReader(a.Filename, bytes.NewReader(a.Content), options...)
+	out.AttachReadSeeker(a.Filename, bytes.NewReader(a.Content), options...) // a plain reader it copies
 }

@@ -1,0 +1,25 @@
+package catchermail
+
+import (
+	"os"
+	"testing"
+
+	"patchbay/core/fault"
+	"patchbay/core/message"
+)
+
+// A disk that is full says nothing of the message: it is tried again, and not refused.
+func TestAFullDiskIsNotTheMessagesFault(t *testing.T) {
+	t.Parallel()
+	f, err := os.OpenFile("/dev/full", os.O_WRONLY, 0)
+	if err != nil {
+		t.Fatal(err)
+	}
+	m := message.Message{
+		ID: "msg_a", MessageID: "msg_a@example.com", From: message.Address{Email: "shop@example.com"}, To: []message.Address{{Email: "ada@example.com"}},
+		Subject: "s", Text: "t", Attachments: []message.Attachment{{Filename: "a", ContentType: "text/plain", Content: make([]byte, 1<<20)}},
+	}
+	if err := writeTo(f, m); err == nil || fault.Is(err, fault.Invalid) {
+		t.Errorf("%v", err)
+	}
+}

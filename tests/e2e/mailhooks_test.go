@@ -1,0 +1,326 @@
+package e2e_test
+
+import (
+	"bufio"
+	"fmt"
+	"net"
+	"net/http"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"patchbay/tests/faultserver"
+	"patchbay/tests/gateway"
+	"patchbay/tests/mailgunsim"
+	"patchbay/tests/mailsim"
+	"patchbay/tests/sendgridsim"
+)
+
+// news is what a provider tells of a letter and a recipient, in words of its own.
+type news struct {
+	name, to string
+	more     object
+}
+
+// tells has a provider send news of the last letter it has taken, signed now.
+func (p *post) tells(t testing.TB, provider string, list ...news) {
+	t.Helper()
+	if provider == "sendgrid" {
+		letter := lastOf(t, p.sendgrid.Letters())
+		var events []sendgridsim.Event
+		for _, n := range list {
+			events = append(events, sendgridsim.EventOf(letter, n.name, n.to, time.Now(), sendgridsim.Event(n.more)))
+		}
+		body := sendgridsim.Batch(events...)
+		p.takes(t, "/api/webhooks/sendgrid", body, p.signer.Sign(body, time.Now()))
+		return
+	}
+	for _, n := range list {
+		event := mailgunsim.EventOf(lastOf(t, p.mailgun.Letters()), n.name, n.to, time.Now(), mailgunsim.Event(n.more))
+		p.takes(t, "/api/webhooks/mailgun", mailgunsim.Body(mailgunsim.Sign(p.signing, time.Now()), event), nil)
+	}
+}
+
+func lastOf(t testing.TB, letters []mailsim.Letter) mailsim.Letter {
+	t.Helper()
+	if len(letters) == 0 {
+		t.Fatal("the provider has no letter")
+	}
+	return letters[len(letters)-1]
+}
+
+// takes wants a webhook to be answered 200.
+func (p *post) takes(t testing.TB, path string, body []byte, headers gateway.Header) {
+	t.Helper()
+	if a := p.webhook(t, path, body, headers); a.Status != 200 {
+		t.Errorf("%d %s", a.Status, a.Body)
+	}
+}
+
+func (p *post) webhook(t testing.TB, path string, body []byte, headers gateway.Header) gateway.Answer {
+	t.Helper()
+	return p.Wrong(t, "POST", path, body, gateway.Header{"Content-Type": "application/json"}, headers)
+}
+
+// recipient waits until somebody's status is this, and returns what is shown.
+func (p *post) recipient(t testing.TB, m gateway.Answer, place int, status string) object {
+	t.Helper()
+	var shown object
+	gateway.Eventually(t, 20*time.Second, "the recipient is "+status, func() bool {
+		list, _ := p.Do(t, "GET", "/api/emails/"+m.Text("id"), nil).JSON["recipients"].([]any)
+		shown, _ = list[place].(object)
+		return shown["status"] == status
+	})
+	return shown
+}
+
+// feed are the types of the events of a message, the oldest first.
+func (p *post) feed(t testing.TB, m gateway.Answer) (types []string) {
+	t.Helper()
+	for _, e := range p.Do(t, "GET", "/api/events?limit=100", nil).Data() {
+		if e["subject"] == m.Text("id") {
+			types = append(types, strings.TrimPrefix(fmt.Sprint(e["type"]), "message."))
+		}
+	}
+	return types
+}
+
+// told waits until the feed has so many events of a type.
+func (p *post) told(t testing.TB, m gateway.Answer, event string, want int) {
+	t.Helper()
+	count := func() (n int) {
+		for _, e := range p.feed(t, m) {
+			if e == event {
+				n++
+			}
+		}
+		return n
+	}
+	gateway.Eventually(t, 10*time.Second, "the feed tells of "+event, func() bool { return count() >= want })
+	if n := count(); n != want {
+		t.Errorf("%d times %s in the feed", n, event)
+	}
+}
+
+// A provider takes a mail and never answers. It is not sent again, and not given up: the
+// provider itself tells that it has it.
+func TestAnUnknownEmailIsResolvedByItsProvider(t *testing.T) {
+	t.Parallel()
+	for _, c := range []struct {
+		first     string
+		event     news
+		status    string
+		recipient string
+	}{
+		{"sendgrid", news{"processed", "ada@example.com", nil}, "sent", "sent"},
+		{"sendgrid", news{"delivered", "ada@example.com", nil}, "delivered", "delivered"},
+		{"sendgrid", news{"bounce", "ada@example.com", object{"reason": "550 no such user", "status": "5.1.1"}}, "sent", "bounced"},
+		{"mailgun", news{"accepted", "ada@example.com", nil}, "sent", "sent"},
+		{"mailgun", news{"delivered", "ada@example.com", nil}, "delivered", "delivered"},
+		{"mailgun", news{"failed", "ada@example.com", object{"severity": "permanent", "delivery-status": object{"code": 550}}}, "sent", "bounced"},
+	} {
+		t.Run(c.first+" tells "+c.event.name, func(t *testing.T) {
+			t.Parallel()
+			order := map[string]string{"sendgrid": "sendgrid, mailgun", "mailgun": "mailgun, sendgrid"}[c.first]
+			p := newPost(t, order)
+			p.sendgrid.Inject(after(faultserver.Reset()))
+			p.mailgun.Inject(after(faultserver.Reset()))
+			m := p.send(t, "k", object{"delivery": "at_most_once"})
+			p.becomes(t, m, "unknown", c.first+" ambiguous")
+			p.tells(t, c.first, c.event)
+			p.becomes(t, m, c.status, c.first+" accepted")
+			p.recipient(t, m, 0, c.recipient)
+			p.told(t, m, "sent", 1)
+			if n := len(p.sendgrid.Delivered()) + len(p.mailgun.Delivered()); n != 1 {
+				t.Errorf("%d copies", n)
+			}
+			if log := p.Log(); !strings.Contains(log, `msg="outcome of an email is known"`) || strings.Contains(log, "ada@example.com") {
+				t.Errorf("%s", log)
+			}
+		})
+	}
+}
+
+func TestWhatBecameOfAnEmailIsShown(t *testing.T) {
+	t.Parallel()
+	for provider, words := range map[string]map[string]news{
+		"sendgrid": {
+			"bounced":   {"bounce", "ada@example.com", object{"reason": "550 5.1.1 <ada@example.com> no such user", "status": "5.1.1"}},
+			"delivered": {"delivered", "eve@xn--bcher-kva.example", nil},
+			"opened":    {"open", "eve@xn--bcher-kva.example", nil},
+			"strange":   {"teleported", "ada@example.com", nil},
+		},
+		"mailgun": {
+			"bounced":   {"failed", "ada@example.com", object{"severity": "permanent", "delivery-status": object{"code": 550, "enhanced-code": "5.1.1", "message": "550 5.1.1 <ada@example.com> no such user"}}},
+			"delivered": {"delivered", "eve@xn--bcher-kva.example", nil},
+			"opened":    {"opened", "eve@xn--bcher-kva.example", nil},
+			"strange":   {"teleported", "ada@example.com", nil},
+		},
+	} {
+		t.Run(provider, func(t *testing.T) {
+			t.Parallel()
+			p := newPost(t, provider)
+			m := p.send(t, "k", object{"cc": []string{"eve@bücher.example"}})
+			p.becomes(t, m, "sent", provider+" accepted")
+			ada := news{"delivered", "ada@example.com", nil}
+			p.tells(t, provider, words["bounced"], words["strange"], words["delivered"], ada, words["opened"])
+			shown := p.recipient(t, m, 0, "bounced")
+			if shown["reason"] != "550 5.1.1 <[…]> no such user" || shown["code"] != "5.1.1" || shown["provider"] != provider || shown["at"] == nil {
+				t.Errorf("%v", shown)
+			}
+			p.recipient(t, m, 1, "delivered")
+			p.told(t, m, "bounced", 1)
+			p.told(t, m, "opened", 1)
+			if got := p.Do(t, "GET", "/api/emails/"+m.Text("id"), nil); got.Text("status") != "sent" {
+				t.Errorf("%s", got.Body)
+			}
+			events := string(p.Do(t, "GET", "/api/events?limit=100", nil).Body)
+			if strings.Contains(events, "@example.com") || !strings.Contains(events, "no such user") {
+				t.Errorf("%s", events)
+			}
+			if n := p.Metric(t, fmt.Sprintf(`patchbay_mail_events_total{event="ignored_unknown_type",provider=%q}`, provider)); n != "1" {
+				t.Errorf("%q events of an unknown type are counted", n)
+			}
+		})
+	}
+}
+
+// SendGrid sends an event again and again, under an id that changes: it is one.
+func TestTheSameNewsManyTimesIsOne(t *testing.T) {
+	t.Parallel()
+	p := newPost(t, "sendgrid")
+	m := p.send(t, "k")
+	p.becomes(t, m, "sent", "sendgrid accepted")
+	at, letter := time.Now(), lastOf(t, p.sendgrid.Letters())
+	var all sync.WaitGroup
+	for range 46 {
+		all.Go(func() {
+			body := sendgridsim.Batch(sendgridsim.EventOf(letter, "open", "ada@example.com", at), sendgridsim.EventOf(letter, "delivered", "ada@example.com", at))
+			p.takes(t, "/api/webhooks/sendgrid", body, p.signer.Sign(body, at))
+		})
+	}
+	all.Wait()
+	p.becomes(t, m, "delivered", "sendgrid accepted")
+	p.told(t, m, "opened", 1)
+	p.told(t, m, "delivered", 1)
+}
+
+func TestAMailWebhookThatIsNotRight(t *testing.T) {
+	t.Parallel()
+	p := newPost(t, "sendgrid, mailgun")
+	m := p.send(t, "k")
+	p.becomes(t, m, "sent", "sendgrid accepted")
+	letter := lastOf(t, p.sendgrid.Letters())
+	body := sendgridsim.Batch(sendgridsim.EventOf(letter, "bounce", "ada@example.com", time.Now()))
+	now := time.Now()
+	mailgun := func(s mailgunsim.Signature) []byte {
+		return mailgunsim.Body(s, mailgunsim.EventOf(letter, "failed", "ada@example.com", now, mailgunsim.Event{"severity": "permanent"}))
+	}
+	forged := mailgunsim.Sign(p.signing, now)
+	forged.Token += "x"
+	for name, c := range map[string]struct {
+		path    string
+		body    []byte
+		headers gateway.Header
+	}{
+		"SendGrid's, unsigned":      {"/api/webhooks/sendgrid", body, nil},
+		"SendGrid's, changed":       {"/api/webhooks/sendgrid", append(body, ' '), p.signer.Sign(body, now)},
+		"SendGrid's, 26 hours old":  {"/api/webhooks/sendgrid", body, p.signer.Sign(body, now.Add(-26*time.Hour))},
+		"SendGrid's, of a stranger": {"/api/webhooks/sendgrid", body, sendgridsim.NewSigner().Sign(body, now)},
+		"Mailgun's, unsigned":       {"/api/webhooks/mailgun", []byte(`{}`), nil},
+		"Mailgun's, forged":         {"/api/webhooks/mailgun", mailgun(forged), nil},
+		"Mailgun's, 10 hours old":   {"/api/webhooks/mailgun", mailgun(mailgunsim.Sign(p.signing, now.Add(-10*time.Hour))), nil},
+		"Mailgun's, of a stranger":  {"/api/webhooks/mailgun", mailgun(mailgunsim.Sign("other", now)), nil},
+	} {
+		if a := p.webhook(t, c.path, c.body, c.headers); a.Status != 400 || a.Code() != "invalid_signature" {
+			t.Errorf("%s: %d %s", name, a.Status, a.Body)
+		}
+	}
+	// Rightly signed by an account that did not send the message: taken, and counted.
+	p.takes(t, "/api/webhooks/mailgun", mailgun(mailgunsim.Sign(p.signing, now)), nil)
+	gateway.Eventually(t, 10*time.Second, "it is counted", func() bool {
+		return p.Metric(t, `patchbay_mail_events_total{event="ignored_other_account",provider="mailgun"}`) == "1"
+	})
+	p.becomes(t, m, "sent", "sendgrid accepted")
+	p.recipient(t, m, 0, "sent")
+}
+
+// Mailgun does not sign what it tells. Who has seen a delivery cannot use it for other news.
+func TestATokenOfMailgunsIsTakenOnce(t *testing.T) {
+	t.Parallel()
+	p := newPost(t, "mailgun")
+	m := p.send(t, "k")
+	p.becomes(t, m, "sent", "mailgun accepted")
+	signature, letter := mailgunsim.Sign(p.signing, time.Now()), lastOf(t, p.mailgun.Letters())
+	p.takes(t, "/api/webhooks/mailgun", mailgunsim.Body(signature, mailgunsim.EventOf(letter, "delivered", "ada@example.com", time.Now())), nil)
+	p.recipient(t, m, 0, "delivered")
+	p.takes(t, "/api/webhooks/mailgun", mailgunsim.Body(signature, mailgunsim.EventOf(letter, "complained", "ada@example.com", time.Now())), nil)
+	// What comes after it is applied after it, in all likelihood.
+	p.tells(t, "mailgun", news{"opened", "ada@example.com", nil})
+	p.told(t, m, "opened", 1)
+	p.recipient(t, m, 0, "delivered")
+	p.told(t, m, "complained", 0)
+}
+
+// The headers of a webhook tell that it is too old: its body is not waited for.
+func TestAnOldMailWebhookIsRefusedBeforeItsBody(t *testing.T) {
+	t.Parallel()
+	p := newPost(t, "sendgrid")
+	conn, err := new(net.Dialer).DialContext(t.Context(), "tcp", strings.TrimPrefix(p.Base, "http://"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer conn.Close() //nolint:errcheck // the test is over
+	var head strings.Builder
+	for name, value := range p.signer.Sign(nil, time.Now().Add(-26*time.Hour)) {
+		fmt.Fprintf(&head, "%s: %s\r\n", name, value)
+	}
+	if _, err := fmt.Fprintf(conn, "POST /api/webhooks/sendgrid HTTP/1.1\r\nHost: localhost\r\n%sContent-Length: 5000000\r\n\r\n", head.String()); err != nil {
+		t.Fatal(err)
+	}
+	resp, err := http.ReadResponse(bufio.NewReader(conn), nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer resp.Body.Close() //nolint:errcheck // only read
+	if resp.StatusCode != 400 {
+		t.Errorf("%d", resp.StatusCode)
+	}
+}
+
+// What net/http writes by itself, of a provider that says more than it was asked, is in the
+// gateway's log, without what that said.
+func TestAnUnsolicitedAnswerIsInTheLog(t *testing.T) {
+	t.Parallel()
+	p := newPost(t, "sendgrid")
+	p.sendgrid.Inject(after(faultserver.Unsolicited("ada@example.com owes 5 pounds")))
+	m := p.send(t, "k")
+	p.becomes(t, m, "sent", "sendgrid accepted")
+	gateway.Eventually(t, 10*time.Second, "it is in the log", func() bool { return strings.Contains(p.Log(), "Unsolicited response") })
+	for line := range strings.Lines(p.Log()) {
+		if !strings.HasPrefix(line, "time=") || strings.Contains(line, "pounds") || strings.Contains(line, "ada@") {
+			t.Errorf("%s", line)
+		}
+	}
+}
+
+// What fasthttp writes by itself quotes the head of the request, and the key in it.
+func TestWhatTheServersLibraryQuotesIsNotInTheLog(t *testing.T) {
+	t.Parallel()
+	g := gateway.Start(t)
+	conn, err := new(net.Dialer).DialContext(t.Context(), "tcp", strings.TrimPrefix(g.Base, "http://"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer conn.Close() //nolint:errcheck // the test is over
+	if _, err := fmt.Fprint(conn, "GET %2fapi/users HTTP/1.1\r\nHost: localhost\r\nAuthorization: Bearer \"pb_secret\"\r\n\r\n"); err != nil {
+		t.Fatal(err)
+	}
+	gateway.Eventually(t, 10*time.Second, "it is in the log", func() bool { return strings.Contains(g.Log(), "error when serving connection") })
+	for line := range strings.Lines(g.Log()) {
+		if !strings.HasPrefix(line, "time=") || strings.Contains(line, "pb_secret") {
+			t.Errorf("%s", line)
+		}
+	}
+}
