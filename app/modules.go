@@ -191,6 +191,7 @@ func newMailers(c *config.Config, under *underway, s surroundings) (posts, []por
 		bounded := failover.NewMailer(mailer, within(p, s, roleMail(i == len(c.Mail.Providers)-1)))
 		under.addCalls(bounded.Underway)
 		mailers = append(mailers, bounded)
+		s.metrics.AddTold(name, mailroom.Told()...)
 	}
 	return bare, mailers, nil
 }

@@ -105,6 +105,13 @@ func (m *Metrics) Reviewed(provider, reason string) {
 	m.reviews.WithLabelValues(provider, reason).Inc()
 }
 
+// AddTold shows a mail provider that has told nothing yet.
+func (m *Metrics) AddTold(provider string, events ...string) {
+	for _, e := range events {
+		m.told.WithLabelValues(provider, e).Add(0)
+	}
+}
+
 // Told counts what a mail provider has told by webhook: an event, or why it was ignored.
 func (m *Metrics) Told(provider, event string) { m.told.WithLabelValues(provider, event).Inc() }
 

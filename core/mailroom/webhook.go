@@ -23,6 +23,15 @@ const (
 	UnknownAddress = "ignored_unknown_address" // the message did not go there; it counts as proof that it was taken
 )
 
+// Told is all that Options.Told may be told of a provider.
+func Told() []string {
+	all := []string{NotOurs, UnknownType, OtherAccount, UnknownAddress}
+	for _, e := range message.Events() {
+		all = append(all, string(e))
+	}
+	return all
+}
+
 var errNoMessage = fault.New(fault.NotFound, "no_message", "the event is not about a message")
 
 // ApplyWebhook takes what a provider tells into the message that it tells of. It touches

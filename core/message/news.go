@@ -25,6 +25,14 @@ const (
 	EventUnsubscribed Event = "unsubscribed"
 )
 
+// Events are all of them.
+func Events() []Event {
+	return []Event{
+		EventProcessed, EventSent, EventDeferred, EventDelivered, EventRejected,
+		EventBounced, EventComplained, EventOpened, EventClicked, EventUnsubscribed,
+	}
+}
+
 // News is what a provider tells of a message.
 type News struct {
 	Event Event
