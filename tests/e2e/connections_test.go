@@ -101,6 +101,9 @@ func TestConnectionsOfOneAddressAreFewer(t *testing.T) {
 	}
 }
 
+// waiting is what the log says when there are no files left.
+const waiting = "connections cannot be accepted; they wait"
+
 // Where the files are used up all the same, the gateway waits until there are some.
 func TestAGatewayWithoutFilesWaits(t *testing.T) {
 	t.Parallel()
@@ -109,7 +112,7 @@ func TestAGatewayWithoutFilesWaits(t *testing.T) {
 	served := 0
 	for range manyConnections {
 		wait := 3 * time.Second
-		if strings.Contains(g.Log(), "cannot accept connections") {
+		if strings.Contains(g.Log(), waiting) {
 			wait = time.Millisecond // there is none for it
 		}
 		c, status := knock(t, g, "127.0.0.2", wait)
@@ -121,7 +124,7 @@ func TestAGatewayWithoutFilesWaits(t *testing.T) {
 	if served < 200 || served >= fewFiles {
 		t.Errorf("%d connections were served", served)
 	}
-	for _, words := range []string{"cannot accept connections; waiting", "too many open files"} {
+	for _, words := range []string{waiting, "too many open files"} {
 		if n := strings.Count(g.Log(), words); n != 1 {
 			t.Errorf("the log has %q %d times:\n%s", words, n, g.Log())
 		}
@@ -131,7 +134,7 @@ func TestAGatewayWithoutFilesWaits(t *testing.T) {
 	}
 	goesOn(t, g)
 	gateway.Eventually(t, 10*time.Second, "it says that it is over", func() bool {
-		return strings.Contains(g.Log(), "accepting connections again")
+		return strings.Contains(g.Log(), "connections are accepted again")
 	})
 }
 
