@@ -193,7 +193,7 @@ func listPage(t *testing.T, g *gateway.Gateway, cursor string) (page mailPage, e
 		if resp, err = http.DefaultClient.Do(req); err != nil {
 			continue // it was closed before it could be used
 		}
-		defer resp.Body.Close() //nolint:errcheck // only read
+		defer resp.Body.Close()
 		if resp.StatusCode != http.StatusOK {
 			return page, errors.New(resp.Status)
 		}
