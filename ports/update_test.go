@@ -25,10 +25,10 @@ type script struct {
 	saves, reads []error
 	changes      int
 	refuse       int   // the change that refuses, from 1
-	final        error // of every reload; asItWas for the failure itself
+	final        error // of every reload; errAsItWas for the failure itself
 }
 
-var asItWas = errors.New("the failure itself")
+var errAsItWas = errors.New("the failure itself")
 
 func next(all *[]error) error {
 	if len(*all) == 0 {
@@ -53,7 +53,7 @@ func (s *script) run(ctx context.Context, try func(context.Context, func() error
 			if err := next(&s.reads); err != nil {
 				return nil, err
 			}
-			if s.final == asItWas { //nolint:errorlint // this very one
+			if s.final == errAsItWas { //nolint:errorlint // this very one
 				return failed, nil
 			}
 			return s.final, nil
@@ -82,9 +82,9 @@ func TestAnOutcomeThatIsNotKnownStaysSo(t *testing.T) {
 		"lost twice, and gone":                        {script{saves: []error{unknown, unknown, unavailable}}, fault.UnknownOutcome, unavailable, false},
 		"a conflict that says more":                   {script{saves: []error{conflict}, final: foreign}, fault.Conflict, foreign, false},
 		"lost, and then it is refused":                {script{saves: []error{unknown}, refuse: 2}, fault.Conflict, refusal, false},
-		"lost, and there is no use in another try":    {script{saves: []error{unknown}, final: asItWas}, fault.UnknownOutcome, unknown, false},
+		"lost, and there is no use in another try":    {script{saves: []error{unknown}, final: errAsItWas}, fault.UnknownOutcome, unknown, false},
 		"a conflict, and gone: nothing was done":      {script{saves: []error{conflict}, reads: []error{unavailable}}, fault.Unavailable, unavailable, false},
-		"a conflict, and there is no use in another":  {script{saves: []error{conflict}, final: asItWas}, fault.Conflict, conflict, false},
+		"a conflict, and there is no use in another":  {script{saves: []error{conflict}, final: errAsItWas}, fault.Conflict, conflict, false},
 		"refused before anything is saved":            {script{refuse: 1}, fault.Conflict, refusal, false},
 		"lost, read again, and saved after conflicts": {script: script{saves: []error{unknown, conflict, conflict}}, done: true},
 	} {

@@ -271,7 +271,7 @@ func TestAnOldMailWebhookIsRefusedBeforeItsBody(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	defer conn.Close() //nolint:errcheck // the test is over
+	defer conn.Close()
 	var head strings.Builder
 	for name, value := range p.signer.Sign(nil, time.Now().Add(-26*time.Hour)) {
 		fmt.Fprintf(&head, "%s: %s\r\n", name, value)
@@ -283,7 +283,7 @@ func TestAnOldMailWebhookIsRefusedBeforeItsBody(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	defer resp.Body.Close() //nolint:errcheck // only read
+	defer resp.Body.Close()
 	if resp.StatusCode != 400 {
 		t.Errorf("%d", resp.StatusCode)
 	}
@@ -313,7 +313,7 @@ func TestWhatTheServersLibraryQuotesIsNotInTheLog(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	defer conn.Close() //nolint:errcheck // the test is over
+	defer conn.Close()
 	if _, err := fmt.Fprint(conn, "GET %2fapi/users HTTP/1.1\r\nHost: localhost\r\nAuthorization: Bearer \"pb_secret\"\r\n\r\n"); err != nil {
 		t.Fatal(err)
 	}
