@@ -151,7 +151,7 @@ func raw(t *testing.T, g *gateway.Gateway, text string) (status int, body string
 	if err != nil {
 		t.Fatal(err)
 	}
-	defer c.Close() //nolint:errcheck // of the test
+	defer c.Close()
 	if _, err := io.WriteString(c, text); err != nil {
 		t.Fatal(err)
 	}
@@ -159,7 +159,7 @@ func raw(t *testing.T, g *gateway.Gateway, text string) (status int, body string
 	if err != nil {
 		t.Fatal(err)
 	}
-	defer resp.Body.Close() //nolint:errcheck // only read
+	defer resp.Body.Close()
 	answer, err := io.ReadAll(resp.Body)
 	if err != nil {
 		t.Fatal(err)
@@ -203,7 +203,7 @@ func TestFilesComeOverASlowLine(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	defer c.Close() //nolint:errcheck // of the test
+	defer c.Close()
 	if _, err := fmt.Fprintf(c, "POST /api/emails HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\nContent-Length: %d\r\n\r\n", len(mail)); err != nil {
 		t.Fatal(err)
 	}
@@ -221,7 +221,7 @@ func TestFilesComeOverASlowLine(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	defer resp.Body.Close() //nolint:errcheck // only read
+	defer resp.Body.Close()
 	answer, err := io.ReadAll(resp.Body)
 	if err != nil || resp.StatusCode != 202 {
 		t.Fatalf("after %s: %d %s, %v", time.Since(began), resp.StatusCode, answer, err)

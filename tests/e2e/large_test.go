@@ -109,7 +109,7 @@ func documentSize(t *testing.T, uri, database, id string) int {
 	if err != nil {
 		t.Fatal(err)
 	}
-	defer client.Disconnect(t.Context()) //nolint:errcheck // only read
+	defer client.Disconnect(t.Context())
 	db := client.Database(database)
 	names, err := db.ListCollectionNames(t.Context(), bson.D{})
 	if err != nil {
