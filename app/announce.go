@@ -5,6 +5,7 @@ import (
 	"path/filepath"
 	"strings"
 
+	"patchbay/app/installation"
 	"patchbay/config"
 )
 
@@ -18,6 +19,9 @@ func announce(c *config.Config, log *slog.Logger) {
 	}
 	log.Info("data is kept in this store", attrs...)
 	log.Info("secrets of this installation are kept here", "path", absolute(c.DataDir()))
+	if installation.Shared(c.DataDir()) {
+		log.Warn("secrets of this installation can be read by others than their owner: each of them is the operator", "path", absolute(c.DataDir()))
+	}
 	if path := c.Spool(); path != "" {
 		log.Info("webhooks and mail are kept here while the store is gone", "path", absolute(path))
 	}

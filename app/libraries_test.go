@@ -60,6 +60,20 @@ func (l *lines) await(t *testing.T, words string) string {
 	}
 }
 
+// ask asks for an answer, and reads it.
+func ask(t *testing.T, url string) error {
+	t.Helper()
+	req, err := http.NewRequestWithContext(t.Context(), http.MethodGet, url, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	resp, err := (&http.Client{Transport: &http.Transport{}}).Do(req)
+	if err != nil {
+		return err
+	}
+	return resp.Body.Close()
+}
+
 // What libraries write by themselves is in the gateway's log, without what they quote. It
 // is one test: what they write to is the process's.
 func TestWhatLibrariesWriteIsInTheLog(t *testing.T) { //nolint:paralleltest // as it says
@@ -74,12 +88,7 @@ func TestWhatLibrariesWriteIsInTheLog(t *testing.T) { //nolint:paralleltest // a
 		"net/http, of an answer that nobody has asked for": {func(t *testing.T) {
 			provider := faultserver.Start(t, http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { w.WriteHeader(http.StatusAccepted) }))
 			provider.Inject(faultserver.Fault{After: true, Mishap: faultserver.Unsolicited(private)})
-			client := &http.Client{Transport: &http.Transport{}}
-			resp, err := client.Post(provider.URL(), "text/plain", strings.NewReader("x")) //nolint:noctx // of a test
-			if err != nil {
-				t.Fatal(err)
-			}
-			if err := resp.Body.Close(); err != nil {
+			if err := ask(t, provider.URL()); err != nil {
 				t.Fatal(err)
 			}
 		}, `Unsolicited response received on idle HTTP channel`},
@@ -93,7 +102,7 @@ func TestWhatLibrariesWriteIsInTheLog(t *testing.T) { //nolint:paralleltest // a
 			}
 			go server.Serve(l) //nolint:errcheck // it ends with the test
 			t.Cleanup(func() { _ = server.Close() })
-			if _, err := http.Get("http://" + l.Addr().String()); err == nil { //nolint:noctx,bodyclose // it has no answer
+			if err := ask(t, "http://"+l.Addr().String()); err == nil {
 				t.Error("the panic is answered")
 			}
 		}, "http: panic serving"},

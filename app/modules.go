@@ -227,7 +227,7 @@ func newMailroom(c *config.Config, store Storage, mailers []ports.Mailer, h hook
 	}), nil
 }
 
-func newInbox(c *config.Config, store Storage, h hooks, pay *checkout.Service, mail *mailroom.Service, s surroundings) *inbox.Service {
+func newInbox(store Storage, h hooks, pay *checkout.Service, mail *mailroom.Service, s surroundings) *inbox.Service {
 	return inbox.New(inbox.Options{
 		Journal: store.Journal, Accounts: h.accounts, Clock: s.clock, Owner: s.owner, Log: s.log,
 		Routes: h.routes(pay, mail),

@@ -38,6 +38,6 @@ func WithPrivacy(ctx context.Context, c *config.Config, manage func(*privacy.Ser
 			return err
 		}
 		pay := newCheckout(c, store, nil, newAccounts(c, store, nil, s), h, s)
-		return manage(newPrivacy(f, mail, pay, newInbox(c, store, h, pay, mail, s), newDirectory(store, f, s)))
+		return manage(newPrivacy(f, mail, pay, newInbox(store, h, pay, mail, s), newDirectory(store, f, s)))
 	})
 }

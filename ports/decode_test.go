@@ -76,6 +76,19 @@ func TestAUserAsCreatedIsOfItsName(t *testing.T) {
 	}
 }
 
+// What has no name of its own is an object all the same: null would be a default.
+func TestWhatHasNoNameIsAnObject(t *testing.T) {
+	t.Parallel()
+	for _, raw := range []string{`null`, ` null`, `[]`, `"a"`, ``} {
+		metadata := map[string]string{"kept": "as it was"}
+		err := ports.DecodeJSON("metadata", []byte(raw), &metadata)
+		_, rerr := ports.Decode(ports.Record{Kind: "thing", Body: []byte(raw)}, func(map[string]string) bool { return true })
+		if fault.From(err).Code != ports.CodeUndecodable || fault.From(rerr).Code != ports.CodeUndecodable || metadata["kept"] == "" {
+			t.Errorf("%q: %v, %v, %v", raw, metadata, err, rerr)
+		}
+	}
+}
+
 func FuzzDecode(f *testing.F) {
 	for _, seed := range []string{`null`, `{"id":"a"}`, `{"recordVersion":2}`, `{}`, ` {`} {
 		f.Add(seed)

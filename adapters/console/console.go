@@ -148,7 +148,7 @@ func (c *Console) answerUnread(ctx *fasthttp.RequestCtx, reason *wire.Refusal) {
 	if reason.Err != nil {
 		c.Log.Error("request to the admin listener failed", "error", reason.Err)
 	}
-	_ = c.fail(f, fiber.NewError(reason.Status, reason.Message)) // it writes to memory
+	_ = c.fail(f, reason) // it writes to memory
 }
 
 // Shutdown waits for the requests under way until ctx ends. What takes long, and can
@@ -164,7 +164,7 @@ func (c *Console) fail(f *fiber.Ctx, err error) error {
 	if errors.As(err, &r) {
 		c.tell(f, r)
 		if f.Status(r.status); r.status == fiber.StatusUnauthorized && f.Accepts(fiber.MIMEApplicationJSON, fiber.MIMETextHTML) == fiber.MIMETextHTML {
-			return render(f, "sign-in", map[string]any{"Why": r.text, "Options": c.Options})
+			return render(f, "sign-in", map[string]any{"Why": r.why, "Options": c.Options})
 		}
 	}
 	status, code, text := answerTo(err)
@@ -179,11 +179,14 @@ func (c *Console) fail(f *fiber.Ctx, err error) error {
 func answerTo(err error) (status int, code, text string) {
 	status, code, text = fiber.StatusInternalServerError, "internal", "the gateway made a mistake"
 	var r *refusal
+	var cut *wire.Refusal
 	var theirs *fiber.Error
 	var ours *fault.Error
 	switch {
 	case errors.As(err, &r):
-		status, code, text = r.status, r.code, r.text
+		status, code, text = r.status, r.code, r.text()
+	case errors.As(err, &cut):
+		status, code, text = cut.Status, cut.Code, cut.Message
 	case errors.As(err, &theirs):
 		status, code, text = theirs.Code, "refused", theirs.Message
 	case errors.As(err, &ours) && ours.Kind == fault.NotFound:

@@ -2,7 +2,6 @@ package console
 
 import (
 	"bufio"
-	"bytes"
 	"context"
 	"encoding/json"
 	"net"
@@ -48,10 +47,8 @@ func (c *Console) eraseData(f *fiber.Ctx, a *act) error {
 // ends when nobody reads any more, and when the console is shut down.
 func (c *Console) stream(f *fiber.Ctx, a *act, work func(context.Context, DataRequest, func(privacy.News) error) (privacy.Report, error)) error {
 	var r DataRequest
-	decoder := json.NewDecoder(bytes.NewReader(f.Request().Body()))
-	decoder.DisallowUnknownFields()
-	if err := decoder.Decode(&r); err != nil {
-		return fiber.NewError(fiber.StatusBadRequest, "the body does not say whose data is meant")
+	if err := decode(f, &r, "the body does not say whose data is meant"); err != nil {
+		return err
 	}
 	a.about("tenant", r.Tenant)
 	a.about("user", r.UserID) // never the email

@@ -1,7 +1,6 @@
 package console
 
 import (
-	"bytes"
 	"context"
 	"encoding/json"
 	"strings"
@@ -13,12 +12,28 @@ import (
 	"patchbay/core/fault"
 )
 
-// NewKey asks for an API key. TTL is a duration such as 720h, empty for none.
+// NewKey asks for an API key, for everything where it has no Scopes. TTL is a duration
+// such as 720h, empty for none.
 type NewKey struct {
-	Name   string   `json:"name"`
-	Tenant string   `json:"tenant"`
-	Scopes []string `json:"scopes,omitempty"`
-	TTL    string   `json:"ttl,omitempty"`
+	Name   string `json:"name"`
+	Tenant string `json:"tenant"`
+	Scopes Scopes `json:"scopes,omitzero"`
+	TTL    string `json:"ttl,omitempty"`
+}
+
+// Scopes are what a key is for. null is none of them: a program that means to name some,
+// and has none, shall not get a key for everything.
+type Scopes []string
+
+// UnmarshalJSON implements json.Unmarshaler.
+func (s *Scopes) UnmarshalJSON(raw []byte) error {
+	list := []string{}
+	err := json.Unmarshal(raw, &list)
+	if list == nil {
+		list = []string{}
+	}
+	*s = list
+	return err
 }
 
 // KeyView is a key as it is shown: neither the secret nor its hash.
@@ -48,10 +63,8 @@ func View(k access.Key) KeyView {
 
 func (c *Console) createKey(f *fiber.Ctx, a *act) error {
 	var n NewKey
-	decoder := json.NewDecoder(bytes.NewReader(f.Request().Body()))
-	decoder.DisallowUnknownFields()
-	if err := decoder.Decode(&n); err != nil {
-		return fiber.NewError(fiber.StatusBadRequest, "the body is not a request for a key")
+	if err := decode(f, &n, "the body is not a request for a key"); err != nil {
+		return err
 	}
 	var ttl time.Duration
 	if n.TTL != "" {

@@ -79,12 +79,17 @@ func TestKeysThatAreNotMade(t *testing.T) {
 		{"no name", `{"tenant":"default"}`, "invalid_name"},
 		{"no tenant", `{"name":"n"}`, "invalid_tenant"},
 		{"a tenant that breaks out of its scope", `{"tenant":"a|b","name":"n"}`, "invalid_tenant"},
+		{"a list of scopes that is empty, which would be a key for everything", `{"tenant":"default","name":"n","scopes":[]}`, "no_scopes"},
+		{"null for scopes", `{"tenant":"default","name":"n","scopes":null}`, "no_scopes"},
+		{"an empty scope", `{"tenant":"default","name":"n","scopes":[""]}`, "unknown_scope"},
+		{"the tenant of the mock", `{"tenant":"provider:mock","name":"n"}`, "invalid_tenant"},
 		{"an unknown scope", `{"tenant":"default","name":"n","scopes":["users:admin"]}`, "unknown_scope"},
 		{"a duration that is none", `{"tenant":"default","name":"n","ttl":"a month"}`, "invalid_ttl"},
 		{"a duration in the past", `{"tenant":"default","name":"n","ttl":"-1h"}`, "invalid_ttl"},
 		{"a misspelled field, which would make a key of all scopes", `{"tenant":"default","name":"n","scope":["users:read"]}`, "refused"},
 		{"a wrong type", `{"tenant":"default","name":7}`, "refused"},
 		{"no JSON", `name=n`, "refused"},
+		{"two keys at once", `{"tenant":"default","name":"n"}{"tenant":"default","name":"m"}`, "refused"},
 		{"nothing", ``, "refused"},
 	} {
 		t.Run(row.name, func(t *testing.T) {

@@ -22,17 +22,19 @@ const (
 )
 
 const (
-	howBrowser = "`patchbay console` prints a link that signs a browser in"
+	howBrowser = "; `patchbay console` prints a link that signs a browser in"
 	howElse    = "; a program sends the installation's secret, as the commands do"
 )
 
-// A refusal is the answer to whoever is not let in.
+// A refusal is the answer to whoever is not let in: why, and how to be.
 type refusal struct {
-	status     int
-	code, text string
+	status         int
+	code, why, how string
 }
 
-func (r *refusal) Error() string { return r.code + ": " + r.text }
+func (r *refusal) Error() string { return r.code + ": " + r.text() }
+
+func (r *refusal) text() string { return r.why + r.how }
 
 // guard lets requests through that somebody on this machine makes for himself: none
 // under another host's name (DNS rebinding), of another site's page or through a proxy.
@@ -44,7 +46,7 @@ func (c *Console) guard(f *fiber.Ctx) error {
 	f.Set(fiber.HeaderReferrerPolicy, "no-referrer")
 	f.Set(fiber.HeaderContentSecurityPolicy, "default-src 'none'; style-src 'unsafe-inline'")
 	if why := wire.NotLocal(&f.Request().Header); why != "" {
-		return &refusal{fiber.StatusForbidden, "not_local", "at the admin listener, " + why}
+		return &refusal{fiber.StatusForbidden, "not_local", "at the admin listener, " + why, ""}
 	}
 	return f.Next()
 }
@@ -66,7 +68,7 @@ func (c *Console) identify(f *fiber.Ctx) (operator string, err error) {
 	if header := f.Get(fiber.HeaderAuthorization); header != "" {
 		token, bearer := strings.CutPrefix(header, "Bearer ")
 		if !bearer || c.Identity.Token == "" || !equal(token, c.Identity.Token) {
-			return "", &refusal{fiber.StatusUnauthorized, "invalid_secret", "this is not the secret of the installation; " + howBrowser + howElse}
+			return "", &refusal{fiber.StatusUnauthorized, "invalid_secret", "this is not the secret of the installation", howBrowser + howElse}
 		}
 		return named(f.Get(OperatorHeader)), nil
 	}
@@ -74,9 +76,9 @@ func (c *Console) identify(f *fiber.Ctx) (operator string, err error) {
 		if operator, ok := c.sessions.of(cookie); ok {
 			return operator, nil
 		}
-		return "", &refusal{fiber.StatusUnauthorized, "signed_out", "this browser is not signed in any more; " + howBrowser}
+		return "", &refusal{fiber.StatusUnauthorized, "signed_out", "this browser is not signed in any more", howBrowser}
 	}
-	return "", &refusal{fiber.StatusUnauthorized, "not_signed_in", "this is for the operator; " + howBrowser + howElse}
+	return "", &refusal{fiber.StatusUnauthorized, "not_signed_in", "this is for the operator", howBrowser + howElse}
 }
 
 // named is how an operator is called in the log.

@@ -3,6 +3,7 @@ package console_test
 import (
 	"context"
 	"errors"
+	"log/slog"
 	"net/http"
 	"regexp"
 	"slices"
@@ -12,9 +13,12 @@ import (
 	"time"
 
 	"patchbay/adapters/console"
+	"patchbay/adapters/sys"
+	"patchbay/core/checkout"
 	"patchbay/core/privacy"
 	"patchbay/core/user"
 	"patchbay/ports"
+	"patchbay/tests/memjournal"
 )
 
 // everybody is what is read without a secret, where callers of the API need no key.
@@ -23,9 +27,13 @@ var everybody = []string{"/healthz", "/metrics", console.ProofPath, "/mock/charg
 func whole() console.Options {
 	return console.Options{
 		Mailbox: mailbox{}, Book: &book{}, Metrics: http.NotFoundHandler(), API: "http://127.0.0.1:8080",
+		PutBack: func(context.Context, string) error { return errors.New("it was put back") },
 		Storage: func(context.Context) console.Storage { return console.Storage{} },
 		Backup:  func(context.Context) (ports.Snapshot, error) { return nil, errors.New("it was made") },
 		Privacy: privacy.New(nobodysData{}),
+		Payments: checkout.New(checkout.Options{
+			Journal: memjournal.New(sys.Clock{}), Clock: sys.Clock{}, IDs: sys.IDs{}, Log: slog.New(slog.DiscardHandler),
+		}),
 	}
 }
 
@@ -181,11 +189,11 @@ func TestALinkAndASessionEnd(t *testing.T) {
 		} {
 			c := console.New(console.Options{Metrics: http.NotFoundHandler()})
 			early, late := row.make(c), row.make(c)
-			time.Sleep(row.life - time.Second) //nolint:forbidigo // virtual
+			time.Sleep(row.life - time.Second)
 			if !row.of(c, early) {
 				t.Errorf("%s: it ends too early", row.name)
 			}
-			time.Sleep(time.Second) //nolint:forbidigo // virtual
+			time.Sleep(time.Second)
 			if row.of(c, late) {
 				t.Errorf("%s: it does not end", row.name)
 			}

@@ -2,7 +2,6 @@ package console
 
 import (
 	"bufio"
-	"bytes"
 	"context"
 	"encoding/json"
 	"strings"
@@ -114,10 +113,8 @@ func (c *Console) listReviews(f *fiber.Ctx, a *act) error {
 
 func (c *Console) resolvePayment(f *fiber.Ctx, a *act) error {
 	var v Verdict
-	decoder := json.NewDecoder(bytes.NewReader(f.Request().Body()))
-	decoder.DisallowUnknownFields()
-	if err := decoder.Decode(&v); err != nil {
-		return fiber.NewError(fiber.StatusBadRequest, "the body is not a verdict")
+	if err := decode(f, &v, "the body is not a verdict"); err != nil {
+		return err
 	}
 	id := strings.Clone(f.Params("id"))
 	a.about("tenant", v.Tenant)

@@ -40,7 +40,7 @@ func (c *Console) SignInLink(operator string) Link {
 func (c *Console) signIn(f *fiber.Ctx) error {
 	operator, ok := c.links.take(f.Query(signInOnce))
 	if !ok {
-		return &refusal{fiber.StatusUnauthorized, "link_used", "the link was used already, or is too old; " + howBrowser}
+		return &refusal{fiber.StatusUnauthorized, "link_used", "the link was used already, or is too old", howBrowser}
 	}
 	token, until := c.sessions.add(operator)
 	f.Cookie(&fiber.Cookie{

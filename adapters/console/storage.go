@@ -1,9 +1,7 @@
 package console
 
 import (
-	"bytes"
 	"context"
-	"encoding/json"
 	"time"
 
 	"github.com/gofiber/fiber/v2"
@@ -70,10 +68,8 @@ func (c *Console) storage(f *fiber.Ctx, _ *act) error {
 
 func (c *Console) putBack(f *fiber.Ctx, a *act) error {
 	var p PutBack
-	decoder := json.NewDecoder(bytes.NewReader(f.Request().Body()))
-	decoder.DisallowUnknownFields()
-	if err := decoder.Decode(&p); err != nil {
-		return fiber.NewError(fiber.StatusBadRequest, "the body does not name a record")
+	if err := decode(f, &p, "the body does not name a record"); err != nil {
+		return err
 	}
 	a.about("record", p.Record)
 	ctx, cancel := context.WithTimeout(context.Background(), 5*time.Second)

@@ -71,7 +71,7 @@ func (r *request) read(stream io.Reader, declared int) ([]byte, error) {
 		}
 		n, err := stream.Read(body[len(body):cap(body)])
 		body = body[:len(body)+n]
-		if err == io.EOF && (declared < 0 || len(body) == declared) { //nolint:errorlint // as io.Reader has it
+		if err == io.EOF && (declared < 0 || len(body) == declared) {
 			break
 		}
 		if err != nil {

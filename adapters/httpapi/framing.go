@@ -19,16 +19,16 @@ const connectionRetry = time.Second
 func (s *Server) answerUnread(ctx *fasthttp.RequestCtx, reason *wire.Refusal) {
 	c := s.app.AcquireCtx(ctx)
 	defer s.app.ReleaseCtx(c)
-	if reason.Err == nil {
-		if reason.Status == fiber.StatusTooManyRequests || reason.Status == fiber.StatusServiceUnavailable {
-			c.Set(fiber.HeaderRetryAfter, strconv.Itoa(int(connectionRetry.Seconds())))
-		}
-		_ = s.fail(c, unread(reason)) // it writes to memory
+	if reason.Err != nil {
+		_ = s.fail(c, fault.Wrap(fault.Internal, "httpapi.panic", reason.Err)) // it writes to memory
+		t, _ := traceOf(ctx)
+		s.line(ctx, t, ctx.Response.StatusCode(), time.Since(t.began))
 		return
 	}
-	_ = s.fail(c, fault.Wrap(fault.Internal, "httpapi.panic", reason.Err)) // as above
-	t, _ := traceOf(ctx)
-	s.line(ctx, t, ctx.Response.StatusCode(), time.Since(t.began))
+	if reason.Status == fiber.StatusTooManyRequests || reason.Status == fiber.StatusServiceUnavailable {
+		c.Set(fiber.HeaderRetryAfter, strconv.Itoa(int(connectionRetry.Seconds())))
+	}
+	_ = s.fail(c, unread(reason)) // as above
 }
 
 // unread is the error of a request, or a body, that could not be read.

@@ -147,7 +147,7 @@ func (b *bench) exchange(t *testing.T, stream string) []byte {
 	if err != nil {
 		t.Fatal(err)
 	}
-	defer c.Close() //nolint:errcheck // the server may have
+	defer c.Close() // the server may have
 	if err := c.SetDeadline(time.Now().Add(patience)); err != nil {
 		t.Fatal(err)
 	}

@@ -52,6 +52,20 @@ func TestHeadsComeOneAtATime(t *testing.T) {
 	})
 }
 
+func TestNothingIsReadAfterARefusal(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		c, client := pair(t)
+		says(client, "GET / HTTP/1.1\r\n\r\nGET / HTTP/1.1\r\nHost: a\r\n\r\n")
+		if got := head(t, c); got != refusedHead || c.answered() {
+			t.Errorf("%q, and it goes on", got)
+		}
+		if got := head(t, c); got != "" {
+			t.Errorf("%q after it", got)
+		}
+	})
+}
+
 func TestAHeadIsNotReadTwice(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {

@@ -70,6 +70,7 @@ var (
 	commands = []string{
 		"keys create --name n", "keys list", "keys revoke key_1", "data export --email ada@example.com", "data erase --email ada@example.com --yes",
 		"storage status", "storage backup --force --to FILE", "payments review", "payments resolve pay_1 --verdict noted",
+		"storage put-back default/message/msg_1",
 	}
 	// askers ask a gateway.
 	askers = append([]string{"console"}, commands...)
@@ -112,8 +113,8 @@ func TestACommandSpeaksOnlyToTheGatewayOfItsOwnInstallation(t *testing.T) {
 			r.environ = append(r.environ, "PATCHBAY_SERVER__ADMIN_ADDRESS="+server.Listener.Addr().String())
 		}, "has not proved to be"},
 		{"a program that passes on what a gateway elsewhere proves", func(t *testing.T, r *rig, then http.Handler) {
-			real := &rig{dir: r.dir, file: r.file}
-			elsewhere := real.listens(t, r.identity(t), http.NotFoundHandler())
+			truly := &rig{dir: r.dir, file: r.file}
+			elsewhere := truly.listens(t, r.identity(t), http.NotFoundHandler())
 			server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, req *http.Request) {
 				if req.URL.Path == console.ProofPath {
 					http.Redirect(w, req, "http://"+elsewhere+req.URL.String(), http.StatusFound)

@@ -46,7 +46,7 @@ func createKey(load loader) *cobra.Command {
 	}
 	cmd.Flags().StringVar(&n.Name, "name", "", "what the key is for")
 	cmd.Flags().StringVar(&n.Tenant, "tenant", "default", "whose data it opens")
-	cmd.Flags().StringSliceVar(&n.Scopes, "scopes", nil, "what it may do, such as payments:write,users:read; all where absent")
+	cmd.Flags().StringSliceVar((*[]string)(&n.Scopes), "scopes", nil, "what it may do, such as payments:write,users:read; all where absent")
 	cmd.Flags().DurationVar(&ttl, "ttl", 0, "how long it lasts, such as 720h; for ever where absent")
 	return cmd
 }

@@ -21,8 +21,8 @@ func storagePutBack(load loader) *cobra.Command {
 			if err != nil {
 				return err
 			}
-			err = g.ask(cmd.Context(), http.MethodPost, "/admin/storage/put-back", console.PutBack{Record: args[0]}, nil)
-			return g.or(err, func() error { return app.PutBack(cmd.Context(), c, args[0]) })
+			asked := g.ask(cmd.Context(), http.MethodPost, "/admin/storage/put-back", console.PutBack{Record: args[0]}, nil)
+			return g.or(asked, func() error { return app.PutBack(cmd.Context(), c, args[0]) })
 		},
 	}
 }

@@ -3,7 +3,15 @@ package installation
 import (
 	"os"
 	"path/filepath"
+	"runtime"
 )
+
+// Shared reports whether others than the owner may read the secrets in a directory: a copy
+// may have lost who may, and a volume may have been mounted for a group.
+func Shared(dir string) bool {
+	info, err := os.Stat(filepath.Join(dir, fileName))
+	return err == nil && runtime.GOOS != "windows" && info.Mode().Perm()&0o077 != 0
+}
 
 // Holds reports whether a path names, by whatever link, a file of the installation in a
 // directory.

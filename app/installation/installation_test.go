@@ -2,6 +2,7 @@ package installation_test
 
 import (
 	"bytes"
+	"errors"
 	"os"
 	"path/filepath"
 	"reflect"
@@ -144,5 +145,43 @@ func TestADirectoryThatCannotBeMade(t *testing.T) {
 	}
 	if _, err := installation.Open(filepath.Join(file, "data")); err == nil {
 		t.Error("a directory in a file")
+	}
+}
+
+// Whoever reads the file may do whatever the operator may.
+func TestSecretsThatOthersMayRead(t *testing.T) {
+	t.Parallel()
+	dir := t.TempDir()
+	if installation.Shared(dir) {
+		t.Error("there are none")
+	}
+	if _, err := installation.Open(dir); err != nil {
+		t.Fatal(err)
+	}
+	for mode, shared := range map[os.FileMode]bool{0o600: false, 0o400: false, 0o640: true, 0o604: true, 0o644: true} {
+		if err := os.Chmod(filepath.Join(dir, "installation.json"), mode); err != nil {
+			t.Fatal(err)
+		}
+		if got := installation.Shared(dir); got != shared {
+			t.Errorf("%v: %v", mode, got)
+		}
+	}
+}
+
+func TestSecretsAreReadAndNotMade(t *testing.T) {
+	t.Parallel()
+	dir := filepath.Join(t.TempDir(), "data")
+	if _, err := installation.Read(dir); !errors.Is(err, os.ErrNotExist) {
+		t.Error(err)
+	}
+	if _, err := os.Stat(dir); !errors.Is(err, os.ErrNotExist) {
+		t.Errorf("it was made: %v", err)
+	}
+	made, err := installation.Open(dir)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if read, err := installation.Read(dir); err != nil || read.Token("a") != made.Token("a") || read.Token("a") == read.Token("b") || len(read.Token("a")) != 64 {
+		t.Errorf("%v", err)
 	}
 }

@@ -8,9 +8,12 @@ import (
 	"crypto/sha256"
 	"encoding/hex"
 	"encoding/json"
+	"regexp"
 	"slices"
 	"strings"
 	"time"
+	"unicode"
+	"unicode/utf8"
 
 	"patchbay/core/fault"
 	"patchbay/ports"
@@ -88,13 +91,13 @@ type Service struct {
 func New(o Options) *Service { return &Service{Options: o} }
 
 // Create makes a key. The token is shown once and never stored. ttl 0 means
-// that it does not expire; no scopes means all. Invalid: an unknown scope, or an
-// empty tenant or name.
+// that it does not expire; nil scopes means all. Invalid: an unknown scope, or a list of
+// none; a tenant or a name that cannot be.
 func (s *Service) Create(ctx context.Context, tenant, name string, scopes []string, ttl time.Duration) (token string, k Key, err error) {
 	if err := checkNew(tenant, name, scopes, ttl); err != nil {
 		return "", Key{}, err
 	}
-	if len(scopes) == 0 {
+	if scopes == nil {
 		scopes = []string{All}
 	}
 	secret := make([]byte, 32)
@@ -114,17 +117,30 @@ func (s *Service) Create(ctx context.Context, tenant, name string, scopes []stri
 	return prefix + strings.TrimPrefix(k.ID, "key_") + "_" + text, k, nil
 }
 
+// tenants are names that mean nothing else anywhere: no path, no pattern, no part of a
+// key, and none of what the gateway keeps under names of its own.
+var tenants = regexp.MustCompile(`^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$`)
+
+// ours begins the tenants under which the gateway keeps what belongs to nobody, such as
+// the book of the mock. Keys for them could be made by earlier versions.
+const ours = "provider:"
+
+func unprintable(r rune) bool { return !unicode.IsPrint(r) }
+
 func checkNew(tenant, name string, scopes []string, ttl time.Duration) error {
+	if scopes != nil && len(scopes) == 0 { // what was to be a list was empty: not a key for everything
+		return fault.InvalidParam("scopes", "no_scopes", "scopes are given, and none is in them")
+	}
 	for _, scope := range scopes {
 		if scope != All && !slices.Contains(Scopes, scope) {
 			return fault.InvalidParam("scopes", "unknown_scope", "scopes are * or any of "+strings.Join(Scopes, ", "))
 		}
 	}
 	switch {
-	case tenant == "" || len(tenant) > 64 || strings.ContainsAny(tenant, "| \t\r\n"):
-		return fault.InvalidParam("tenant", "invalid_tenant", "a tenant takes 1 to 64 characters without spaces and bars")
-	case name == "" || len(name) > 200:
-		return fault.InvalidParam("name", "invalid_name", "a key takes a name of 1 to 200 characters")
+	case !tenants.MatchString(tenant):
+		return fault.InvalidParam("tenant", "invalid_tenant", "a tenant takes 1 to 64 letters and digits of ASCII, and behind the first also . _ -")
+	case name == "" || len(name) > 200 || !utf8.ValidString(name) || strings.ContainsFunc(name, unprintable):
+		return fault.InvalidParam("name", "invalid_name", "a key takes a name of 1 to 200 characters that can be printed")
 	case ttl < 0:
 		return fault.InvalidParam("ttl", "invalid_ttl", "ttl must not be negative")
 	}

@@ -41,7 +41,7 @@ func (s *Service) Authenticate(ctx context.Context, token string) (Identity, err
 	if err != nil {
 		return Identity{}, err
 	}
-	if !hmac.Equal(s.hash(secret), k.Hash) || !k.Usable(s.Clock.Now()) {
+	if !hmac.Equal(s.hash(secret), k.Hash) || !k.Usable(s.Clock.Now()) || strings.HasPrefix(k.Tenant, ours) {
 		return Identity{}, errRefused
 	}
 	return Identity{Tenant: k.Tenant, KeyID: k.ID, Scopes: k.Scopes}, nil

@@ -1,6 +1,7 @@
 package access_test
 
 import (
+	"bytes"
 	"context"
 	"slices"
 	"strings"
@@ -383,6 +384,21 @@ func FuzzAuthenticate(f *testing.F) {
 			return
 		}
 		if who, err := r.Authenticate(t.Context(), text); err != nil || who.KeyID != k.ID {
+			t.Errorf("%+v, %v", who, err)
+		}
+	})
+}
+
+// Earlier versions made keys for any tenant: one for the mock's would open its book.
+func TestAKeyForWhatIsTheGatewaysOwnOpensNothing(t *testing.T) {
+	within(t, func(t *testing.T, r *rig) {
+		token, k := r.create(t, "acme", 0)
+		record := r.record(t, k.ID)
+		record.Body = bytes.Replace(record.Body, []byte(`"acme"`), []byte(`"provider:mock"`), 1)
+		if err := r.journal.Save(t.Context(), &record)[0]; err != nil {
+			t.Fatal(err)
+		}
+		if who, err := r.Authenticate(t.Context(), token); !fault.Is(err, fault.Unauthorized) {
 			t.Errorf("%+v, %v", who, err)
 		}
 	})

@@ -82,7 +82,7 @@ func TestACopyThatIsMadeAnewIsNotRead(t *testing.T) {
 		other := newPair(t)
 		defer other.stop()
 		kept := other.create(t, "c@example.com")
-		p.Standby.Users, p.Feed = other.store.UserRepository, other.store.feed
+		p.Users, p.Feed = other.store.UserRepository, other.store.feed
 		saves := 0
 		p.copy.Fail = func(op string) error { // the first says that it is to be made anew
 			if op == memjournal.Save {

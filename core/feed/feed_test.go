@@ -190,8 +190,10 @@ func TestALargeEventIsPassed(t *testing.T) {
 func TestACursorOfOthersIsRefused(t *testing.T) {
 	t.Parallel()
 	r := newRig()
-	for _, cursor := range []string{"-1", "-zz", "!", "1.5", "a b", " 1", "é", "\x00", strings.Repeat("z", 14),
-		".", "1.", ".0000000000000", "0.0000000000000", "-1.0000000000000", "1.000000000000", "1.00000000000000", "1.000000000000Z", "1.0000000000000.0"} {
+	for _, cursor := range []string{
+		"-1", "-zz", "!", "1.5", "a b", " 1", "é", "\x00", strings.Repeat("z", 14),
+		".", "1.", ".0000000000000", "0.0000000000000", "-1.0000000000000", "1.000000000000", "1.00000000000000", "1.000000000000Z", "1.0000000000000.0",
+	} {
 		if events, next, err := r.Read(t.Context(), "acme", cursor, 10); !fault.Is(err, fault.Invalid) ||
 			fault.From(err).Param != "cursor" || fault.From(err).Code != "invalid_cursor" || events != nil || next != "" {
 			t.Errorf("%q: %v, %q, %v; want invalid (invalid_cursor) at cursor", cursor, events, next, err)

@@ -177,14 +177,13 @@ func (d Delivery) Receive(ctx context.Context, body []byte) error {
 // apply them at once. All of them are offered, whatever becomes of one.
 func (s *Service) store(ctx context.Context, route string, events []event.Webhook) error {
 	now := s.Clock.Now()
-	records, entries, placed := make([]*ports.Record, len(events)), make([]entry, len(events)), make([]bool, len(events))
+	records, placed := make([]*ports.Record, len(events)), make([]bool, len(events))
 	for i, e := range events {
 		record := &ports.Record{
 			Tenant: route, Kind: Kind, ID: nameOf(e), Idem: token(route, e),
 			Index: ports.Index{Status: stateWaiting, Created: now}, Queue: s.queues.Queue(e.Provider), Due: now,
 		}
-		entries[i] = entry{Event: e}
-		if err := entries[i].encode(record); err != nil {
+		if err := (&entry{Event: e}).encode(record); err != nil {
 			return err
 		}
 		records[i] = record
@@ -196,7 +195,7 @@ func (s *Service) store(ctx context.Context, route string, events []event.Webhoo
 	}
 	var failed error
 	for i, err := range s.Journal.Save(ctx, records...) {
-		s.stored(ctx, *records[i], entries[i], placed[i], err)
+		s.stored(ctx, *records[i], events[i], placed[i], err)
 		stored := err == nil || fault.Is(err, fault.Conflict) // or it was before
 		if !stored && (failed == nil || fault.Is(err, fault.UnknownOutcome)) {
 			failed = err
@@ -214,17 +213,16 @@ func token(route string, e event.Webhook) string {
 }
 
 // stored goes on with an event after its save: in its place, or in the queue.
-func (s *Service) stored(ctx context.Context, record ports.Record, received entry, placed bool, err error) {
-	account := received.Event.Provider
+func (s *Service) stored(ctx context.Context, record ports.Record, e event.Webhook, placed bool, err error) {
 	switch {
 	case err == nil && placed && !record.Held:
 		background := context.WithoutCancel(ctx)
 		s.running.Go("webhooks", func() {
-			defer s.release(account)
-			s.apply(background, record, received)
+			defer s.release(e.Provider)
+			s.apply(background, record, entry{Event: e})
 		})
 	case placed:
-		s.release(account)
+		s.release(e.Provider)
 	case err == nil && !record.Held:
 		s.queues.Nudge(record.Queue)
 	}

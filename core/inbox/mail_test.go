@@ -95,12 +95,12 @@ func TestAnEventThatIsNotOursIsIgnored(t *testing.T) {
 		if len(b.ignored) != 1 || b.ignored[0] != "evt_foreign" {
 			t.Fatalf("%q", b.ignored)
 		}
-		tries, _ := b.effects.count("evt_foreign")
+		tries, _ := b.count("evt_foreign")
 		<-time.After(4 * 24 * time.Hour)
-		if again, _ := b.effects.count("evt_foreign"); again != tries || tries < 3 {
+		if again, _ := b.count("evt_foreign"); again != tries || tries < 3 {
 			t.Errorf("%d tries, then %d", tries, again)
 		}
-		if _, done := b.effects.count("evt_early"); done != 1 {
+		if _, done := b.count("evt_early"); done != 1 {
 			t.Errorf("the early one was applied %d times", done)
 		}
 	})
@@ -117,7 +117,7 @@ func TestAnEventOfASenderIsTriedAgainWhileTheStoreIsAway(t *testing.T) {
 	atLetterbox(t, away, nil, func(t *testing.T, b *letterbox) {
 		b.deliver(t, "evt_1")
 		<-time.After(24 * time.Hour)
-		if _, done := b.effects.count("evt_1"); done != 1 || len(b.ignored) != 0 {
+		if _, done := b.count("evt_1"); done != 1 || len(b.ignored) != 0 {
 			t.Errorf("applied %d times, ignored %q", done, b.ignored)
 		}
 	})
@@ -136,8 +136,8 @@ func TestATokenIsTakenOnce(t *testing.T) {
 				b.deliver(t, "evt_1/token")
 				b.deliver(t, second)
 				<-time.After(time.Hour)
-				_, first := b.effects.count("evt_1")
-				if _, other := b.effects.count("evt_2"); first != 1 || other != 0 {
+				_, first := b.count("evt_1")
+				if _, other := b.count("evt_2"); first != 1 || other != 0 {
 					t.Errorf("applied %d and %d times", first, other)
 				}
 			})
@@ -163,7 +163,7 @@ func TestABatchIsStoredOneByOne(t *testing.T) {
 		b.deliver(t, body)
 		<-time.After(time.Hour)
 		for _, id := range []string{"evt_1", "evt_2", "evt_3"} {
-			if tries, done := b.effects.count(id); tries != 1 || done != 1 {
+			if tries, done := b.count(id); tries != 1 || done != 1 {
 				t.Errorf("%s: applied %d times in %d tries", id, done, tries)
 			}
 		}
@@ -188,7 +188,7 @@ func TestNewsIsTheFeedsWithTheNote(t *testing.T) {
 			t.Fatal(err)
 		}
 		events, err := b.journal.Feed(t.Context(), ports.AllTenants, 0, 100)
-		if _, done := b.effects.count("evt_1"); err != nil || done != 2 || len(events) != 1 || events[0].Tenant != "shop" {
+		if _, done := b.count("evt_1"); err != nil || done != 2 || len(events) != 1 || events[0].Tenant != "shop" {
 			t.Errorf("applied %d times, %+v, %v", done, events, err)
 		}
 	})

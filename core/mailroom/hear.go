@@ -33,6 +33,7 @@ func (s *Service) hear(st *stored, provider string, n message.News) (heard, erro
 		h.come = UnknownAddress
 		return h, err
 	}
+	n.Reason = m.Blank(n.Reason) // the feed is kept for ever
 	changed, told := s.learn(m, n, h)
 	if !changed {
 		return h, err

@@ -1,6 +1,13 @@
 package message
 
-import "patchbay/core/fault"
+import (
+	"cmp"
+	"regexp"
+	"slices"
+	"strings"
+
+	"patchbay/core/fault"
+)
 
 // Safe returns Invalid where something that goes into a header could end it.
 // Draft.Check has seen to that; an adapter whose provider writes the headers asks
@@ -31,4 +38,27 @@ func (m Message) Lines() []string {
 		}
 	}
 	return append(lines, m.Tags...)
+}
+
+// blanked stands where a text was that says who somebody is.
+const blanked = "[…]"
+
+// Blank takes out of what others say of a message its subject, and whom it is from and to:
+// the addresses, the parts of them before the @, which servers like to repeat alone, and
+// the names, word by word.
+func (m Message) Blank(text string) string {
+	who := []string{m.Subject}
+	for _, a := range slices.Concat([]Address{m.From}, m.To, m.Cc, m.Bcc, m.ReplyTo) {
+		local, _, _ := strings.Cut(a.Email, "@")
+		who = append(append(who, a.Email, local, a.Name), strings.Fields(a.Name)...)
+	}
+	who = slices.DeleteFunc(who, func(one string) bool { return len(one) < 3 })
+	if len(who) == 0 {
+		return text
+	}
+	slices.SortFunc(who, func(a, b string) int { return cmp.Compare(len(b), len(a)) }) // the longest first
+	for i, one := range who {
+		who[i] = regexp.QuoteMeta(one)
+	}
+	return regexp.MustCompile("(?i)"+strings.Join(who, "|")).ReplaceAllString(text, blanked)
 }

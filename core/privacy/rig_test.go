@@ -64,6 +64,13 @@ func (anybody) Verify(body []byte, _ func(string) string) ([]event.Webhook, erro
 	return []event.Webhook{e}, err
 }
 
+// mailNews reads events whose object is the news itself.
+type mailNews struct{}
+
+func (mailNews) News(e event.Webhook) (n message.News, ok bool, err error) {
+	return n, true, json.Unmarshal(e.Object, &n)
+}
+
 // people are a real repository that can be gone.
 type people struct {
 	ports.UserRepository
@@ -140,13 +147,17 @@ func newRig(t *testing.T) *rig {
 	r.mail = mailroom.New(mailroom.Options{
 		Journal: r.journal, Mailers: []ports.Mailer{r.outbox}, Text: render.Text{}, Clock: sys.Clock{}, IDs: sys.IDs{},
 		From: message.Address{Email: "shop@example.com"}, Promise: message.AtLeastOnce, Owner: "one", Log: log,
+		Events: map[string]ports.MailReader{"outbox": mailNews{}}, Mailbox: func(email string) (string, error) { return email, nil },
 	})
 	r.pay = checkout.New(checkout.Options{
 		Journal: r.journal, Gateways: []ports.PaymentGateway{mock}, Events: hook, Clock: sys.Clock{}, IDs: sys.IDs{}, Owner: "one", Log: log,
 	})
 	r.hooks = inbox.New(inbox.Options{
-		Journal: r.journal, Accounts: []string{"mock"}, Clock: sys.Clock{}, Owner: "one", Log: log,
-		Routes: map[string]inbox.Route{"stripe": {Verifier: anybody{}, Apply: r.pay.ApplyWebhook, Subject: r.pay.Subject}},
+		Journal: r.journal, Accounts: []string{"mock", "outbox"}, Clock: sys.Clock{}, Owner: "one", Log: log,
+		Routes: map[string]inbox.Route{
+			"stripe": {Verifier: anybody{}, Apply: r.pay.ApplyWebhook, Subject: r.pay.Subject},
+			"mail":   {Verifier: anybody{}, Apply: r.mail.ApplyWebhook, Subject: r.mail.Subject},
+		},
 	})
 	r.users = directory.New(people{store.Users(), fail}, nil, sys.Clock{}, sys.IDs{})
 	r.Service = privacy.New(r.users, privacy.Place{Name: "messages", Keeper: r.mail},
@@ -235,6 +246,29 @@ func (r *rig) hear(t *testing.T, id string, p payment.Payment, more string) {
 	synctest.Wait()
 }
 
+// hearOf lets a webhook about a message come, that says what its recipient's server said.
+func (r *rig) hearOf(t *testing.T, id string, m message.Message, e message.Event, email, reason string) {
+	t.Helper()
+	object, err := json.Marshal(message.News{
+		Event: e, Tenant: m.Tenant, Message: m.ID, Attempt: m.Attempts[0].ID, Recipient: email, Reason: reason, At: time.Now(),
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	body, err := json.Marshal(event.Webhook{Provider: "outbox", ID: id, Type: string(e), Object: object})
+	if err != nil {
+		t.Fatal(err)
+	}
+	delivery, err := r.hooks.Open("mail", nil)
+	if err == nil {
+		err = delivery.Receive(t.Context(), body)
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+	synctest.Wait()
+}
+
 // hearInVain lets a webhook come that cannot be applied yet.
 func (r *rig) hearInVain(t *testing.T, id string, p payment.Payment) {
 	t.Helper()
@@ -253,7 +287,7 @@ func (r *rig) hearInVain(t *testing.T, id string, p payment.Payment) {
 func (r *rig) dump(t *testing.T) string {
 	t.Helper()
 	var all bytes.Buffer
-	for _, where := range [][2]string{{tenant, "message"}, {tenant, "message_part"}, {tenant, "payment"}, {"stripe", "webhook"}, {"other", "message"}} {
+	for _, where := range [][2]string{{tenant, "message"}, {tenant, "message_part"}, {tenant, "payment"}, {"stripe", "webhook"}, {"mail", "webhook"}, {"other", "message"}} {
 		err := ports.Walk(t.Context(), r.journal, where[0], where[1], 100, func(page []ports.Record) error {
 			for _, one := range page {
 				fmt.Fprintf(&all, "%s %s %s %s %+v %s\n", one.ID, one.Idem, one.Ref, one.Parent, one.Index, one.Body)

@@ -71,11 +71,11 @@ func (w *Worker) setBack(ctx context.Context, c ports.Claim, cause error) {
 		return // the lease runs out, and it is handled again
 	}
 	wait, again := setbacks.After(b.Count)
-	text := "record could not be handled: it is put off"
-	if !again {
-		text = "record could not be handled time and again: it is set aside until somebody puts it back"
+	if again {
+		w.Log.LogAttrs(ctx, slog.LevelError, "record could not be handled: it is put off", attrs...)
+	} else {
+		w.Log.LogAttrs(ctx, slog.LevelError, "record could not be handled time and again: it is set aside until somebody puts it back", attrs...)
 	}
-	w.Log.LogAttrs(ctx, slog.LevelError, text, attrs...)                                              //nolint:sloglint // one of two constants
 	if err := w.move(ctx, c, now.Add(max(wait, w.Lease)), again); err != nil && err != errElsewhere { //nolint:errorlint // our own sentinel, returned as it is
 		w.Log.LogAttrs(ctx, slog.LevelError, "record is not put off", append(b.attrs(), slog.Any("error", err))...)
 	}

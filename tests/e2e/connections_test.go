@@ -30,7 +30,7 @@ func limited(t *testing.T, files int, env ...string) *gateway.Gateway {
 	g := gateway.New(t)
 	g.Program = filepath.Join(g.Dir, "limited")
 	script := fmt.Sprintf("#!/bin/sh\nulimit -n %d && exec %s \"$@\"\n", files, binary)
-	if err := os.WriteFile(g.Program, []byte(script), 0o700); err != nil { //nolint:gosec // it is to be run
+	if err := os.WriteFile(g.Program, []byte(script), 0o700); err != nil { // it is to be run
 		t.Fatal(err)
 	}
 	g.Env = append(g.Env, env...)

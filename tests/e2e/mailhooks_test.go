@@ -304,3 +304,23 @@ func TestAnUnsolicitedAnswerIsInTheLog(t *testing.T) {
 		}
 	}
 }
+
+// What fasthttp writes by itself quotes the head of the request, and the key in it.
+func TestWhatTheServersLibraryQuotesIsNotInTheLog(t *testing.T) {
+	t.Parallel()
+	g := gateway.Start(t)
+	conn, err := new(net.Dialer).DialContext(t.Context(), "tcp", strings.TrimPrefix(g.Base, "http://"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer conn.Close() //nolint:errcheck // the test is over
+	if _, err := fmt.Fprint(conn, "GET %2fapi/users HTTP/1.1\r\nHost: localhost\r\nAuthorization: Bearer \"pb_secret\"\r\n\r\n"); err != nil {
+		t.Fatal(err)
+	}
+	gateway.Eventually(t, 10*time.Second, "it is in the log", func() bool { return strings.Contains(g.Log(), "error when serving connection") })
+	for line := range strings.Lines(g.Log()) {
+		if !strings.HasPrefix(line, "time=") || strings.Contains(line, "pb_secret") {
+			t.Errorf("%s", line)
+		}
+	}
+}

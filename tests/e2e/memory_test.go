@@ -119,7 +119,7 @@ func postMail(t *testing.T, g *gateway.Gateway, body []byte) (status int, header
 		t.Log(err)
 		return 0, nil, nil
 	}
-	defer resp.Body.Close()
+	defer resp.Body.Close() // only read
 	answer, err = io.ReadAll(resp.Body)
 	if err != nil {
 		t.Error(err)
@@ -211,7 +211,7 @@ func openBody(t *testing.T, g *gateway.Gateway, ended <-chan struct{}) string {
 	if err != nil {
 		return err.Error()
 	}
-	defer c.Close()
+	defer c.Close() // the gateway may have closed it
 	go func() {
 		body := bytes.Repeat([]byte("x"), size)
 		_, err := fmt.Fprintf(c, "POST /api/webhooks/stripe HTTP/1.1\r\nHost: a\r\nStripe-Signature: t=%d,v1=00\r\nContent-Length: %d\r\n\r\n%s",
@@ -225,7 +225,7 @@ func openBody(t *testing.T, g *gateway.Gateway, ended <-chan struct{}) string {
 	if err != nil {
 		return "cut off"
 	}
-	defer resp.Body.Close()
+	defer resp.Body.Close() // only read
 	switch {
 	case resp.StatusCode == http.StatusServiceUnavailable && resp.Header.Get("Retry-After") == "":
 		t.Error("503 without Retry-After")

@@ -91,9 +91,9 @@ func Unsolicited(body string) Mishap {
 		if conn == nil {
 			return
 		}
-		answer := e.answer.Result() //nolint:bodyclose // it is in memory
-		answer.ContentLength = int64(e.answer.Body.Len())
-		_ = answer.Write(conn)
+		_, _ = fmt.Fprintf(conn, "HTTP/1.1 %d %s\r\nContent-Length: %d\r\n", e.answer.Code, http.StatusText(e.answer.Code), e.answer.Body.Len())
+		_ = e.answer.Header().Write(conn)
+		_, _ = fmt.Fprintf(conn, "\r\n%s", e.answer.Body.Bytes())
 		_, _ = fmt.Fprintf(conn, "HTTP/1.1 200 OK\r\nContent-Length: %d\r\n\r\n%s", len(body), body)
 		_ = conn.Close()
 	}

@@ -53,7 +53,7 @@ func (c *caller) connect() error {
 	if c.from != "" {
 		d.LocalAddr = &net.TCPAddr{IP: net.ParseIP(c.from)}
 	}
-	conn, err := d.Dial("tcp", c.address) //nolint:noctx // it has a time of its own
+	conn, err := d.Dial("tcp", c.address)
 	if err != nil {
 		return err
 	}
@@ -77,10 +77,10 @@ func (c *caller) say(text string, methods ...string) (all []answer, err error) {
 	if err := c.conn.SetDeadline(time.Now().Add(patience)); err != nil {
 		return nil, err
 	}
-	sent := make(chan struct{})
+	sent, conn := make(chan struct{}), c.conn
 	go func() {
 		defer close(sent)
-		_, _ = io.WriteString(c.conn, text) // the proxy may answer, and close, before it has all
+		_, _ = io.WriteString(conn, text) // the proxy may answer, and close, before it has all
 	}()
 	closes := false
 	for _, method := range methods {

@@ -136,7 +136,7 @@ func run(t *testing.T, address, file, conf, program string, args ...string) (log
 	if err != nil {
 		t.Fatal(err)
 	}
-	cmd := exec.Command(path, args...) //nolint:noctx // it ends when the test says so
+	cmd := exec.Command(path, args...)
 	cmd.Stdout, cmd.Stderr = to, to
 	if err := cmd.Start(); err != nil {
 		t.Fatal(err)
@@ -165,7 +165,7 @@ func run(t *testing.T, address, file, conf, program string, args ...string) (log
 
 func content(t *testing.T, file string) string {
 	t.Helper()
-	raw, err := os.ReadFile(file) //nolint:gosec // of the test
+	raw, err := os.ReadFile(file)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -179,6 +179,6 @@ func free(t *testing.T) string {
 	if err != nil {
 		t.Fatal(err)
 	}
-	defer l.Close() //nolint:errcheck // only its number was wanted
+	defer l.Close() // only its number was wanted
 	return l.Addr().String()
 }

@@ -408,7 +408,7 @@ type Recipient struct {
 	// Provider Which told what became of it. This and the following are absent until one has.
 	Provider string `json:"provider,omitempty,omitzero"`
 
-	// Reason Why it was deferred, bounced or rejected, in the words of the provider or the recipient's server. Addresses are blanked.
+	// Reason Why it was deferred, bounced or rejected, in the words of the provider or the recipient's server. Subject, names and addresses are blanked.
 	Reason string `json:"reason,omitempty,omitzero"`
 
 	// Status That of the message, until the provider tells of this recipient: `deferred`, `delivered`, `rejected` (the provider

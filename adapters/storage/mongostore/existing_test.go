@@ -23,7 +23,7 @@ func TestAStoreThatMustExistIsNotMade(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	defer client.Disconnect(t.Context()) //nolint:errcheck // of a test
+	defer client.Disconnect(t.Context())
 	if names, err := client.Database(o.Database).ListCollectionNames(t.Context(), bson.D{}); err != nil || len(names) != 0 {
 		t.Errorf("it has made %q, %v", names, err)
 	}

@@ -51,7 +51,7 @@ func TestTheEnvironmentIsNeverRead(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			defer store.Close() //nolint:errcheck // it always is
+			defer store.Close() // it always is
 			if err := store.Journal().Save(t.Context(), thing("one"))[0]; err != nil {
 				t.Error(err)
 			}

@@ -39,7 +39,7 @@ func startVirtual(t *testing.T, to uint16) *virtual {
 	return v
 }
 
-func (v *virtual) port() uint16 { return uint16(v.Addr().(*net.TCPAddr).Port) } //nolint:gosec // a port
+func (v *virtual) port() uint16 { return uint16(v.Addr().(*net.TCPAddr).Port) }
 
 func (v *virtual) serve() {
 	for {
@@ -47,7 +47,7 @@ func (v *virtual) serve() {
 		if err != nil {
 			return
 		}
-		out, err := net.Dial("tcp", fmt.Sprintf("127.0.0.1:%d", v.to.Load())) //nolint:noctx // at once
+		out, err := net.Dial("tcp", fmt.Sprintf("127.0.0.1:%d", v.to.Load()))
 		if err != nil {
 			_ = in.Close()
 			continue
