@@ -100,7 +100,7 @@ func TestWhatLibrariesWriteIsInTheLog(t *testing.T) { //nolint:paralleltest // a
 			if err != nil {
 				t.Fatal(err)
 			}
-			go server.Serve(l) //nolint:errcheck // it ends with the test
+			go server.Serve(l)
 			t.Cleanup(func() { _ = server.Close() })
 			if err := ask(t, "http://"+l.Addr().String()); err == nil {
 				t.Error("the panic is answered")
