@@ -42,9 +42,8 @@ func TestBlankingWhoAMessageIsTo(t *testing.T) {
 		Bcc: []message.Address{{Email: "x@example.com", Name: "Al"}},
 	}
 	for text, want := range map[string]string{
-		"":              "",
-		"450 try again": "450 try again",
-
+		"": "",
+		"450 try again, and again until it is taken":  "450 try again, and again until it is taken",
 		"550 5.1.1 <ADA.L@example.com> unknown":       "550 5.1.1 <[…]> unknown",
 		"550 no mailbox ada.l here":                   "550 no mailbox […] here",
 		"552 the mailbox of LOVELACE, Ada is full":    "552 the mailbox of […], […] is full",
