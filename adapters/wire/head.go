@@ -70,7 +70,10 @@ func (f *fields) requestLine(line []byte) *Refusal {
 		}
 		return badRequest("the request line is not one of HTTP/1.1")
 	}
-	if _, after, ok := bytes.Cut(target, []byte("://")); ok && target[0] != '/' {
+	if scheme, after, ok := bytes.Cut(target, []byte("://")); ok && target[0] != '/' {
+		if !is(scheme, "http") && !is(scheme, "https") {
+			return badRequest("the request line names another scheme than http")
+		}
 		f.absoluteHost = after
 		if i := bytes.IndexAny(after, "/?"); i >= 0 {
 			f.absoluteHost = after[:i]

@@ -109,7 +109,7 @@ func TestAGatewayWithoutFilesWaits(t *testing.T) {
 	served := 0
 	for range manyConnections {
 		wait := 3 * time.Second
-		if strings.Contains(g.Log(), "cannot accept connections") {
+		if strings.Contains(g.Log(), "connections cannot be accepted") {
 			wait = time.Millisecond // there is none for it
 		}
 		c, status := knock(t, g, "127.0.0.2", wait)
@@ -121,7 +121,7 @@ func TestAGatewayWithoutFilesWaits(t *testing.T) {
 	if served < 200 || served >= fewFiles {
 		t.Errorf("%d connections were served", served)
 	}
-	for _, words := range []string{"cannot accept connections; waiting", "too many open files"} {
+	for _, words := range []string{"connections cannot be accepted; they wait", "too many open files"} {
 		if n := strings.Count(g.Log(), words); n != 1 {
 			t.Errorf("the log has %q %d times:\n%s", words, n, g.Log())
 		}
@@ -131,7 +131,7 @@ func TestAGatewayWithoutFilesWaits(t *testing.T) {
 	}
 	goesOn(t, g)
 	gateway.Eventually(t, 10*time.Second, "it says that it is over", func() bool {
-		return strings.Contains(g.Log(), "accepting connections again")
+		return strings.Contains(g.Log(), "connections are accepted again")
 	})
 }
 
