@@ -137,7 +137,7 @@ func CreateStorage(ctx context.Context, c *config.Config) (err error) {
 	defer func() { err = errors.Join(err, opened.close(ctx)) }()
 	s.existing = true
 	switch _, err := openSide(ctx, opened, p, s); {
-	case err == nil:
+	case err == nil, fault.From(err).Code == "store_locked":
 		return fmt.Errorf("there is a store already: %s", StoreName(p))
 	case !noStore(err):
 		return err

@@ -107,7 +107,7 @@ func (c *Console) routes() {
 		c.mailPages()
 	}
 	c.app.Get("/", func(f *fiber.Ctx) error {
-		if f.Query(signInOnce) != "" {
+		if f.Method() == fiber.MethodGet && f.Query(signInOnce) != "" { // a HEAD, as of a preview, uses no link up
 			return c.signIn(f)
 		}
 		return f.Next()

@@ -150,6 +150,9 @@ func TestALinkSignsABrowserInOnce(t *testing.T) {
 	if a := r.stranger(t, "GET", path, "", header{"Sec-Fetch-Site": "cross-site"}); a.status != 403 || a.header.Get("Set-Cookie") != "" {
 		t.Errorf("opened by another site's page: %d %v", a.status, a.header)
 	}
+	if a := r.stranger(t, "HEAD", path, ""); a.status == 303 || a.header.Get("Set-Cookie") != "" {
+		t.Errorf("looked at by a preview: %d %v", a.status, a.header)
+	}
 	a := r.open(t, path)
 	set := cookie.FindStringSubmatch(a.header.Get("Set-Cookie"))
 	if a.status != 303 || a.header.Get("Location") != "/" || set == nil || !strings.HasPrefix(set[1], r.cookieName()+"=") ||

@@ -98,7 +98,7 @@ func (s *Server) fail(c *fiber.Ctx, err error) error {
 }
 
 func (s *Server) describe(c *fiber.Ctx, err error) (int, api.PaymentError) {
-	body := api.PaymentError{RequestId: c.GetRespHeader(requestID)}
+	body := api.PaymentError{RequestId: answeredID(c)}
 	if body.RequestId == "" { // it was refused before any route
 		body.RequestId = s.requestID(c)
 		head(c, body.RequestId)

@@ -105,6 +105,10 @@ func (s *Server) requestID(c *fiber.Ctx) string {
 	return s.IDs.New("req")
 }
 
+// answeredID is the id that the request is answered with. It is a copy, which the log may
+// keep: the next request on the connection is written over the original.
+func answeredID(c *fiber.Ctx) string { return strings.Clone(c.GetRespHeader(requestID)) }
+
 func head(c *fiber.Ctx, id string) {
 	c.Set(requestID, id)
 	c.Set(fiber.HeaderXContentTypeOptions, "nosniff")

@@ -77,7 +77,7 @@ func (s *Server) line(c *fasthttp.RequestCtx, t *trace, status int, took time.Du
 func (r *request) trace(path string) {
 	t, _ := traceOf(r.Context())
 	t.route, t.quiet = path, path == "/healthz" || path == "/readyz"
-	r.ctx = logging.WithCaller(r.ctx, logging.Caller{Request: r.GetRespHeader(requestID)})
+	r.ctx = logging.WithCaller(r.ctx, logging.Caller{Request: answeredID(r.Ctx)})
 }
 
 // identify notes who makes the request.
@@ -105,14 +105,14 @@ func (s *Server) tell(c *fiber.Ctx, status int, code, id string, err error) {
 	switch {
 	case code == codeNoRoom: // the caller comes again; nothing is broken
 		s.crowded.Note(context.Background(), code, attrs...)
-	case status >= fiber.StatusInternalServerError:
+	case status >= fiber.StatusInternalServerError && status != fiber.StatusNotImplemented: // that is the client's
 		s.Log.LogAttrs(context.Background(), slog.LevelError, "request failed",
 			append(attrs, slog.String("method", c.Method()), slog.Int("status", status), slog.Any("error", err))...)
 	case status == fiber.StatusUnauthorized, status == fiber.StatusForbidden:
 		s.refusals.Note(context.Background(), code, attrs...)
 	case fault.From(err).Code == "invalid_signature":
 		hook := strings.Clone(c.Params("route"))
-		s.signatures.Note(context.Background(), hook, append(attrs, slog.String("type", hook))...)
+		s.signatures.Note(context.Background(), hook, append(attrs, slog.String("type", hook), slog.Any("error", err))...)
 	}
 }
 

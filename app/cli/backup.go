@@ -32,6 +32,9 @@ func storageBackup(load loader) *cobra.Command {
 					return err
 				}
 			}
+			if err := replaceable(to); err != nil {
+				return err
+			}
 			g, err := gatewayOf(cmd, c)
 			if err != nil {
 				return err
@@ -54,6 +57,25 @@ func storageBackup(load loader) *cobra.Command {
 // backUp writes the store, which a running gateway has, or nobody.
 func backUp(ctx context.Context, g *gateway, to io.Writer) error {
 	return g.or(g.fetch(ctx, "/admin/storage/backup", to), func() error { return app.Backup(ctx, g.config, to) })
+}
+
+// replaceable refuses to take the place of a file that is no store in SQLite, and so no
+// earlier copy: a configuration, a secret or anybody's work.
+func replaceable(path string) error {
+	f, err := os.Open(path) //nolint:gosec // the operator's own path
+	if errors.Is(err, os.ErrNotExist) {
+		return nil
+	}
+	if err != nil {
+		return err
+	}
+	defer f.Close() //nolint:errcheck // only read
+	const begins = "SQLite format 3\x00"
+	head := make([]byte, len(begins))
+	if n, err := io.ReadFull(f, head); n > 0 && string(head[:n]) != begins[:n] || err != nil && n == 0 && !errors.Is(err, io.EOF) {
+		return fmt.Errorf("%s is there already, and is no copy of a store; name another file", path)
+	}
+	return nil
 }
 
 // part ends the name of a file that is not whole yet.

@@ -79,11 +79,12 @@ func TestABackupIsThereWholeOrNotAtAll(t *testing.T) {
 func TestABackupTakesTheOnlyPlaceOfWhatItIsTold(t *testing.T) {
 	t.Parallel()
 	r := newRig(t)
-	file := r.write(t, "kept.db", "precious")
+	const earlier = "SQLite format 3\x00 an earlier copy"
+	file := r.write(t, "kept.db", earlier)
 	if got := r.run(t, "storage", "backup", "--to", file, "--force"); got.code != 1 || !strings.Contains(got.stderr, "there is no store") {
 		t.Errorf("of a store that is not there: %+v", got)
 	}
-	if raw, err := os.ReadFile(file); err != nil || string(raw) != "precious" {
+	if raw, err := os.ReadFile(file); err != nil || string(raw) != earlier {
 		t.Errorf("%q, %v", raw, err)
 	}
 	r.create(t, "--name", "one")
@@ -95,6 +96,10 @@ func TestABackupTakesTheOnlyPlaceOfWhatItIsTold(t *testing.T) {
 	}
 	if info, err := os.Stat(file); err != nil || info.Mode() != 0o600 || info.Size() < 4096 {
 		t.Errorf("%v, %v", info, err)
+	}
+	own := r.write(t, "own.yaml", "storage: {provider: local}\n")
+	if got := r.run(t, "storage", "backup", "--to", own, "--force"); got.code != 1 || !strings.Contains(got.stderr, "is no copy of a store") {
+		t.Errorf("in place of a configuration: %+v", got)
 	}
 }
 

@@ -48,7 +48,10 @@ func reviewPayments(load loader) *cobra.Command {
 				}
 				return nil
 			}
-			return errors.Join(inReview(cmd.Context(), g, tell), table.Flush())
+			if err := inReview(cmd.Context(), g, tell); err != nil {
+				return err // half a list reads as the whole
+			}
+			return table.Flush()
 		},
 	}
 }

@@ -53,7 +53,7 @@ func (s *Service) report(ctx context.Context, r ports.Record, e entry, err error
 	}
 	switch {
 	case r.Index.Status == stateDead:
-		s.Log.LogAttrs(ctx, slog.LevelError, "webhook is set aside", attrs...)
+		s.aside.Note(ctx, e.Event.Provider+"|"+e.Event.Type, attrs...)
 	case r.Index.Status == stateWaiting && e.Tries >= parkedForLong:
 		s.Log.LogAttrs(ctx, slog.LevelWarn, "webhook cannot be applied yet; it is tried again", append(attrs, slog.Time("due", r.Due))...)
 	}

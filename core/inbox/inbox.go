@@ -11,6 +11,7 @@ import (
 	"patchbay/core/event"
 	"patchbay/core/fault"
 	"patchbay/core/guard"
+	"patchbay/core/logging"
 	"patchbay/core/queue"
 	"patchbay/core/user"
 	"patchbay/ports"
@@ -76,11 +77,13 @@ type Service struct {
 	queues  *queue.Set // one an account
 	places  map[string]chan struct{}
 	running guard.Group
+	aside   logging.Repeated // of a kind that is new there may be as many as events
 }
 
 // New makes a Service. Its Run must be called for waiting events to be applied.
 func New(o Options) *Service {
 	s := &Service{Options: o, places: map[string]chan struct{}{}, running: guard.Group{Log: o.Log}}
+	s.aside = logging.Repeated{Log: o.Log, Level: slog.LevelError, Text: "webhook is set aside"}
 	for _, account := range o.Accounts {
 		s.places[account] = make(chan struct{}, atOnce)
 	}

@@ -1,6 +1,7 @@
 package inbox_test
 
 import (
+	"bytes"
 	"context"
 	"log/slog"
 	"strings"
@@ -14,6 +15,7 @@ import (
 	"patchbay/core/event"
 	"patchbay/core/fault"
 	"patchbay/core/inbox"
+	"patchbay/core/logging"
 	"patchbay/tests/memjournal"
 )
 
@@ -83,6 +85,7 @@ func deliver(ctx context.Context, s *inbox.Service, route string, body []byte, h
 type rig struct {
 	*inbox.Service
 	*effects
+	log *bytes.Buffer
 }
 
 // within runs a test on virtual time with the worker at work. journalFail is
@@ -100,8 +103,9 @@ func within(t *testing.T, fail func(id string, try int) error, journalFail func(
 			return journalFail(op)
 		}
 		e := &effects{tries: map[string]int{}, done: map[string]int{}, fail: fail}
+		log := new(bytes.Buffer)
 		s := inbox.New(inbox.Options{
-			Journal: journal, Clock: sys.Clock{}, Owner: "one", Log: slog.New(slog.DiscardHandler), Accounts: []string{"acme"},
+			Journal: journal, Clock: sys.Clock{}, Owner: "one", Log: logging.New(slog.NewTextHandler(log, nil)).Logger, Accounts: []string{"acme"},
 			Routes: map[string]inbox.Route{"acme": {Verifier: verifier{}, Apply: e.apply}},
 		})
 		ctx, stop := context.WithCancel(t.Context())
@@ -109,7 +113,7 @@ func within(t *testing.T, fail func(id string, try int) error, journalFail func(
 		go func() { defer close(done); s.Run(ctx) }()
 		synctest.Wait()
 		open.Store(true)
-		test(t, rig{s, e})
+		test(t, rig{s, e, log})
 		stop()
 		<-done
 	})

@@ -1,8 +1,6 @@
 package inbox_test
 
 import (
-	"bytes"
-	"log/slog"
 	"strings"
 	"testing"
 	"testing/synctest"
@@ -10,7 +8,6 @@ import (
 
 	"patchbay/core/fault"
 	"patchbay/core/inbox"
-	"patchbay/core/logging"
 )
 
 // What waits to be applied, and what is set aside, is counted, and told once it has waited
@@ -19,8 +16,6 @@ func TestWhatCannotBeAppliedIsCountedAndTold(t *testing.T) {
 	tell := func(fails func(string, int) error, after time.Duration, parked, aside int, lines ...string) func(t *testing.T) {
 		return func(t *testing.T) {
 			within(t, fails, nil, func(t *testing.T, r rig) {
-				log := &bytes.Buffer{}
-				r.Log = logging.New(slog.NewTextHandler(log, nil)).Logger
 				began := time.Now()
 				if err := deliver(t.Context(), r.Service, "acme", []byte("evt_1"), signed); err != nil {
 					t.Fatal(err)
@@ -37,9 +32,9 @@ func TestWhatCannotBeAppliedIsCountedAndTold(t *testing.T) {
 				if parked > 0 && !counts[0].First.Equal(began) {
 					t.Errorf("parked since %s, want when it came, %s", counts[0].First, began)
 				}
-				got := strings.Split(strings.TrimSpace(log.String()), "\n")
-				if len(lines) != len(got) && log.Len()+len(lines) > 0 {
-					t.Fatalf("%d lines, want %d:\n%s", len(got), len(lines), log)
+				got := strings.Split(strings.TrimSpace(r.log.String()), "\n")
+				if len(lines) != len(got) && r.log.Len()+len(lines) > 0 {
+					t.Fatalf("%d lines, want %d:\n%s", len(got), len(lines), r.log)
 				}
 				for i, want := range lines {
 					if !strings.Contains(got[i], want) {

@@ -3,6 +3,8 @@ package logging
 import (
 	"context"
 	"log/slog"
+	"slices"
+	"strings"
 	"sync"
 
 	"patchbay/core/guard"
@@ -40,7 +42,7 @@ func (r *Repeated) Note(ctx context.Context, key string, attrs ...slog.Attr) {
 	one := r.all[key]
 	if one != nil {
 		one.count++
-		one.attrs = attrs
+		one.attrs = copied(attrs)
 		r.mu.Unlock()
 		return
 	}
@@ -48,6 +50,18 @@ func (r *Repeated) Note(ctx context.Context, key string, attrs ...slog.Attr) {
 	guard.AfterFunc(r.Log, again, "log", func() { r.sum(key) })
 	r.mu.Unlock()
 	r.Log.LogAttrs(ctx, r.Level, r.Text, attrs...) //nolint:sloglint // a constant of whoever made r
+}
+
+// copied is a copy that may be kept: a server may read its next request into the memory
+// that texts of this one are in.
+func copied(attrs []slog.Attr) []slog.Attr {
+	attrs = slices.Clone(attrs)
+	for i, a := range attrs {
+		if a.Value.Kind() == slog.KindString {
+			attrs[i].Value = slog.StringValue(strings.Clone(a.Value.String()))
+		}
+	}
+	return attrs
 }
 
 // sum writes how many there were in the last minute. After one without any, the next is

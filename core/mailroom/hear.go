@@ -78,7 +78,7 @@ func attemptOf(m *message.Message, provider, marked string) (id string) {
 		case a.Provider != provider:
 		case a.ID == marked:
 			return a.ID
-		case marked == "" && known < least: // an accepted one is not in the list
+		case marked == "" && !a.Marked && known < least: // an accepted one is not in the list
 			id, least = a.ID, known
 		}
 	}

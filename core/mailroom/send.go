@@ -167,7 +167,7 @@ func (s *Service) begin(ctx context.Context, st *stored, provider string) (id st
 	id = s.IDs.New("att")
 	st.message.Status, st.message.Next = message.Sending, ""
 	st.message.Attempts = append(st.message.Attempts, message.Attempt{
-		ID: id, Provider: provider, Outcome: message.Attempting, StartedAt: s.Clock.Now(),
+		ID: id, Provider: provider, Outcome: message.Attempting, Marked: true, StartedAt: s.Clock.Now(),
 	})
 	err = s.save(ctx, st)
 	if fault.Is(err, fault.UnknownOutcome) {

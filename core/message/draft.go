@@ -149,6 +149,14 @@ var ours = map[string]bool{
 	"dkim-signature": true, "authentication-results": true,
 }
 
+// orders are how headers begin by which providers, and servers on the way, take orders: to
+// drop a message, to send it to others, or to mark it as another.
+var orders = []string{"x-mailgun-", "x-smtpapi", "x-msys-api", "x-ses-", "x-pm-", "x-postmark", "x-mc-", "resent-", "apparently-"}
+
+// reservedMetadata is how the names of the gateway's own marks begin. Case does not tell
+// names apart: not everybody on the way reads them by case.
+const reservedMetadata = "patchbay_"
+
 func (d Draft) checkHeaders() error {
 	if len(d.Headers) > maxHeaders {
 		return fault.InvalidParam("headers", "too_many_headers", "a message takes at most 30 headers of its own")
@@ -160,6 +168,8 @@ func (d Draft) checkHeaders() error {
 			return fault.InvalidParam("headers", "invalid_header", "a header's name takes letters, digits and hyphens")
 		case ours[lower] || strings.HasPrefix(lower, "content-"):
 			return fault.InvalidParam("headers."+name, "forbidden_header", "this header is made from other fields")
+		case slices.ContainsFunc(orders, func(prefix string) bool { return strings.HasPrefix(lower, prefix) }):
+			return fault.InvalidParam("headers."+name, "forbidden_header", "this header would tell a provider what to do with the message")
 		case !oneLine(value) || utf8.RuneCountInString(value) > maxLine:
 			return fault.InvalidParam("headers."+name, "invalid_header", "a header's value takes at most 998 characters on one line")
 		}
@@ -203,8 +213,8 @@ func (d Draft) checkLabels() error {
 		return fault.InvalidParam("metadata", "too_many_keys", "metadata takes at most 20 keys")
 	}
 	for k, v := range d.Metadata {
-		if slices.Contains(marks, k) {
-			return fault.InvalidParam("metadata", "reserved_metadata", "metadata may not be called "+k+", with which the gateway marks its mail")
+		if strings.HasPrefix(strings.ToLower(k), reservedMetadata) {
+			return fault.InvalidParam("metadata", "reserved_metadata", "metadata may not begin with patchbay_, with which the gateway marks its mail")
 		}
 		if !token(k) || len(k) > 40 || utf8.RuneCountInString(v) > 500 || !oneLine(v) {
 			return fault.InvalidParam("metadata", "invalid_metadata",

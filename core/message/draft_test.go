@@ -160,6 +160,10 @@ func TestCheckRefuses(t *testing.T) {
 		{"a header's name of foreign letters", header("X-É", "v"), "headers", "invalid_header"},
 		{"a header's name of 77 characters", header(strings.Repeat("a", 77), "v"), "headers", "invalid_header"},
 		{"a header's value with a line end", header("X-A", "v\r\nBcc: bob@example.com"), "headers.X-A", "invalid_header"},
+		{"a header that marks the message at Mailgun", header("X-Mailgun-Variables", `{"patchbay_message":"msg_2"}`), "headers.X-Mailgun-Variables", "forbidden_header"},
+		{"a header that has Mailgun drop the message", header("x-mailgun-drop-message", "yes"), "headers.x-mailgun-drop-message", "forbidden_header"},
+		{"a header that marks the message at SendGrid", header("X-SMTPAPI", "{}"), "headers.X-SMTPAPI", "forbidden_header"},
+		{"a header that names others to send to", header("Resent-To", "eve@example.com"), "headers.Resent-To", "forbidden_header"},
 		{"a header's value of 999 characters", header("X-A", strings.Repeat("v", 999)), "headers.X-A", "invalid_header"},
 
 		{"a file without a name", attached(func(a *message.Attachment) { a.Filename = "" }), "attachments[1].filename", "invalid_filename"},
@@ -188,6 +192,7 @@ func TestCheckRefuses(t *testing.T) {
 		{"a name of metadata of 41 characters", metadata(strings.Repeat("k", 41), "v"), "metadata", "invalid_metadata"},
 		{"metadata of 501 characters", metadata("k", strings.Repeat("v", 501)), "metadata", "invalid_metadata"},
 		{"metadata under the name of the message's id", metadata(message.IDVariable, "msg_2"), "metadata", "reserved_metadata"},
+		{"metadata under that name in other letters", metadata("Patchbay_Message", "msg_2"), "metadata", "reserved_metadata"},
 		{"metadata with a line end", metadata("k", "a\r\nb"), "metadata", "invalid_metadata"},
 	}
 	for _, tt := range tests {

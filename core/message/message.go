@@ -156,6 +156,7 @@ type Attempt struct {
 	Provider  string    `json:"provider"` // empty where none could carry the message
 	Outcome   Outcome   `json:"outcome"`
 	Reference string    `json:"reference,omitempty"` // the provider's id of the message
+	Marked    bool      `json:"marked,omitempty"`    // the message bears the attempt's id; not where an earlier version has sent it
 	Code      string    `json:"code,omitempty"`
 	Message   string    `json:"message,omitempty"` // without addresses and secrets
 	Answer    *Answer   `json:"answer,omitempty"`  // the provider's, where it gave one and did not take the message

@@ -142,9 +142,6 @@ const (
 	AttemptVariable = "patchbay_attempt"
 )
 
-// marks are those names.
-var marks = []string{IDVariable, TenantVariable, AttemptVariable}
-
 // Marks are what a provider is to keep with the message, by name: whose it is, and of the
 // attempt that is being made, which copy.
 func (m Message) Marks() map[string]string {

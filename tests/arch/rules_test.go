@@ -38,7 +38,7 @@ var rules = []rule{
 	{"core/depot", types + " ports", ""},
 	{"core/directory", types + " ports core/queue", ""},
 	{"core/feed", types + " ports core/queue", ""},
-	{"core/inbox", types + " ports core/queue", ""},
+	{"core/inbox", types + " ports core/queue core/logging", ""},
 	{"core/mailroom", types + " ports core/queue", ""},
 	{"core/privacy", types + " ports core/queue", ""},
 	{"core/retention", types + " ports core/queue", ""},
@@ -62,8 +62,8 @@ var rules = []rule{
 	{"adapters/storage/pgstore", outbound, "github.com/jackc/pgx/v5 github.com/pressly/goose/v3"},
 	{"adapters/storage/sqlitestore", outbound, "modernc.org/sqlite github.com/pressly/goose/v3 github.com/gofrs/flock golang.org/x/sync"},
 	{"adapters/sys", outbound, "github.com/google/uuid"},
-	{"adapters/webhooks/mailgunhook", outbound + " adapters/mail/refusal", "github.com/mailgun/mailgun-go/v4"},
-	{"adapters/webhooks/sendgridhook", outbound + " adapters/mail/refusal", "github.com/sendgrid/sendgrid-go/helpers/eventwebhook"},
+	{"adapters/webhooks/mailgunhook", outbound + " adapters/mail/refusal", "github.com/mailgun/mailgun-go/v4 github.com/go-json-experiment/json"},
+	{"adapters/webhooks/sendgridhook", outbound + " adapters/mail/refusal", "github.com/sendgrid/sendgrid-go/helpers/eventwebhook github.com/go-json-experiment/json"},
 	{"adapters/webhooks/stripehook", outbound, "github.com/stripe/stripe-go/v76/webhook"},
 
 	// Inbound adapters: the core, and the connections that requests come on.
@@ -73,7 +73,7 @@ var rules = []rule{
 		"adapters/httpapi", types + " ports core/logging " + useCases + " adapters/httpapi/api adapters/wire",
 		"github.com/gofiber/fiber/v2 github.com/valyala/fasthttp github.com/go-json-experiment/json go.yaml.in/yaml/v3 golang.org/x/sync",
 	},
-	{"adapters/console", types + " ports core/logging " + useCases + " adapters/wire", "github.com/gofiber/fiber/v2 github.com/valyala/fasthttp"},
+	{"adapters/console", types + " ports core/logging " + useCases + " adapters/wire", "github.com/gofiber/fiber/v2 github.com/valyala/fasthttp github.com/go-json-experiment/json"},
 
 	{"config", types, "github.com/knadh/koanf go.yaml.in/yaml/v3"},
 

@@ -108,7 +108,7 @@ func TestPaymentsAreReviewedAndResolvedFromTheCommandLine(t *testing.T) {
 		}
 	}
 	command := func(args ...string) (string, error) {
-		out, err := g.Command(t, append(append([]string{"payments"}, args...), g.Args...)...).CombinedOutput()
+		out, err := g.Command(t, append(append([]string{"payments"}, args...), g.Args...)...).Output()
 		return string(out), err
 	}
 	listed := func(id string) bool {

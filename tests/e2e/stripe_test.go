@@ -362,7 +362,7 @@ func TestAnEventSpeaksOnlyForTheAccountThatSignedIt(t *testing.T) {
 			t.Fatalf("%d %v", status, err)
 		}
 		if c.secret == gateway.SecondSecret {
-			gateway.Eventually(t, 10*time.Second, "the event is applied", func() bool { return strings.Contains(s.Log(), "an event that does not fit its payment") })
+			gateway.Eventually(t, 10*time.Second, "the event is applied", func() bool { return strings.Contains(s.Log(), "webhook does not fit its payment") })
 		}
 		settled(t, s.Gateway, p.Text("id"), c.status)
 	}

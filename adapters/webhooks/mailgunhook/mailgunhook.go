@@ -115,7 +115,7 @@ func parse(provider string, p mailgun.WebhookPayload) (event.Webhook, error) {
 		Event     string  `json:"event"`
 		Timestamp float64 `json:"timestamp"`
 	}
-	if err := json.Unmarshal(p.EventData, &e); err != nil || e.Event == "" {
+	if err := unmarshal(p.EventData, &e); err != nil || e.Event == "" || e.Timestamp < 0 || e.Timestamp > lastSecond {
 		return event.Webhook{}, fault.New(fault.Invalid, "invalid_payload", "the body is not an event")
 	}
 	if e.ID == "" {
@@ -127,6 +127,9 @@ func parse(provider string, p mailgun.WebhookPayload) (event.Webhook, error) {
 		Object: slices.Clone(json.RawMessage(p.EventData)), Token: p.Signature.Token,
 	}, nil
 }
+
+// lastSecond is the end of the year 9999, after which RFC 3339 has no times.
+const lastSecond = 253402300799
 
 // moment is a time as Mailgun writes it: seconds with a fraction.
 func moment(seconds float64) time.Time {

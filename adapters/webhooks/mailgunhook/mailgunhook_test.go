@@ -151,9 +151,10 @@ func TestTheMarksOfAMessage(t *testing.T) {
 		variables any
 		want      string
 	}{
-		"a list":   {[]string{}, ""},
-		"nothing":  {nil, ""},
-		"a number": {map[string]any{"patchbay_message": "msg_1", "patchbay_tenant": 17}, "17"},
+		"a list":           {[]string{}, ""},
+		"nothing":          {nil, ""},
+		"in other letters": {map[string]any{"patchbay_message": "msg_1", "patchbay_tenant": "acme", "patchbay_Tenant": "other"}, "acme"},
+		"a number":         {map[string]any{"patchbay_message": "msg_1", "patchbay_tenant": 17}, "17"},
 	} {
 		e := mailgunsim.EventOf(letter, "delivered", "ada@example.com", now, mailgunsim.Event{"user-variables": c.variables})
 		events, err := hook.Verify(mailgunsim.Body(mailgunsim.Sign("key", now), e), none)

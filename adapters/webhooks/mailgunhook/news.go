@@ -2,8 +2,10 @@ package mailgunhook
 
 import (
 	"cmp"
-	"encoding/json"
 	"strings"
+
+	"github.com/go-json-experiment/json"
+	"github.com/go-json-experiment/json/jsontext"
 
 	"patchbay/adapters/mail/refusal"
 	"patchbay/core/event"
@@ -34,7 +36,13 @@ type object struct {
 			MessageID string `json:"message-id"`
 		} `json:"headers"`
 	} `json:"message"`
-	Variables json.RawMessage `json:"user-variables"` // none of them is an empty list
+	Variables jsontext.Value `json:"user-variables"`
+}
+
+// unmarshal tells members apart by case, and takes none twice: what a caller has put beside
+// our marks must not take their place.
+func unmarshal(raw []byte, into any) error {
+	return json.Unmarshal(raw, into, jsontext.AllowInvalidUTF8(true))
 }
 
 // marks are those of a message, among its variables.
@@ -50,7 +58,7 @@ type text string
 // UnmarshalJSON implements json.Unmarshaler.
 func (t *text) UnmarshalJSON(raw []byte) error {
 	var s string
-	if json.Unmarshal(raw, &s) != nil {
+	if unmarshal(raw, &s) != nil {
 		s = string(raw)
 	}
 	*t = text(s)
@@ -67,7 +75,7 @@ var names = map[string]message.Event{
 // News implements ports.MailReader.
 func (h *Hook) News(e event.Webhook) (message.News, bool, error) {
 	var o object
-	if err := json.Unmarshal(e.Object, &o); err != nil {
+	if err := unmarshal(e.Object, &o); err != nil {
 		return message.News{}, false, fault.New(fault.Invalid, "invalid_payload", "the object of an event cannot be read")
 	}
 	name, ok := o.name()
@@ -75,7 +83,11 @@ func (h *Hook) News(e event.Webhook) (message.News, bool, error) {
 		return message.News{}, false, nil
 	}
 	var m marks
-	_ = json.Unmarshal(o.Variables, &m) // where it is no object there are none
+	if o.Variables.Kind() == '{' { // none of them is an empty list
+		if err := unmarshal(o.Variables, &m); err != nil {
+			return message.News{}, false, fault.New(fault.Invalid, "invalid_payload", "the variables of an event cannot be read")
+		}
+	}
 	n := message.News{
 		Event: name, Tenant: string(m.Tenant), Message: string(m.Message), Attempt: string(m.Attempt),
 		Reference: strings.Trim(o.Message.Headers.MessageID, "<>"), Recipient: o.Recipient, At: moment(o.Timestamp),

@@ -1,9 +1,11 @@
 package sendgridhook
 
 import (
-	"encoding/json"
 	"strings"
 	"time"
+
+	"github.com/go-json-experiment/json"
+	"github.com/go-json-experiment/json/jsontext"
 
 	"patchbay/adapters/mail/refusal"
 	"patchbay/core/event"
@@ -14,20 +16,33 @@ import (
 // object is the part of an event that matters here. What a message was marked with stands
 // beside the rest.
 type object struct {
-	Event     string          `json:"event"`
-	Email     string          `json:"email"`
-	Timestamp int64           `json:"timestamp"`
-	MessageID string          `json:"sg_message_id"` // X-Message-Id, a dot, and where it was sent from
-	Try       json.RawMessage `json:"attempt"`       // of a deferred one, counted
-	URL       string          `json:"url"`           // that was clicked
-	Status    string          `json:"status"`        // of SMTP: 5.1.1
-	Reason    string          `json:"reason"`        // of a bounced or dropped one
-	Response  string          `json:"response"`      // of the recipient's server
+	Event     string         `json:"event"`
+	Email     string         `json:"email"`
+	Timestamp int64          `json:"timestamp"`
+	MessageID string         `json:"sg_message_id"` // X-Message-Id, a dot, and where it was sent from
+	Try       jsontext.Value `json:"attempt"`       // of a deferred one, counted
+	URL       string         `json:"url"`           // that was clicked
+	Status    string         `json:"status"`        // of SMTP: 5.1.1
+	Reason    string         `json:"reason"`        // of a bounced or dropped one
+	Response  string         `json:"response"`      // of the recipient's server
 
 	Message string `json:"patchbay_message"`
 	Tenant  string `json:"patchbay_tenant"`
 	Attempt string `json:"patchbay_attempt"`
 }
+
+// read reads an event. Its members are told apart by case, and none may stand twice: what a
+// caller has put beside our marks must not take their place. A time is one that JSON has.
+func read(raw []byte) (o object, ok bool) {
+	err := json.Unmarshal(raw, &o, jsontext.AllowInvalidUTF8(true))
+	if err != nil || o.Event == "" || o.Timestamp < 0 || o.Timestamp > lastSecond {
+		return object{}, false
+	}
+	return o, true
+}
+
+// lastSecond is the end of the year 9999, after which RFC 3339 has no times.
+const lastSecond = 253402300799
 
 // names are SendGrid's. Others, such as group_resubscribe, tell of no message.
 var names = map[string]message.Event{
@@ -39,12 +54,12 @@ var names = map[string]message.Event{
 
 // News implements ports.MailReader.
 func (h *Hook) News(e event.Webhook) (message.News, bool, error) {
-	var o object
-	if err := json.Unmarshal(e.Object, &o); err != nil || o.Event == "" {
+	o, ok := read(e.Object)
+	if !ok {
 		return message.News{}, false, fault.New(fault.Invalid, "invalid_payload", "the object of an event cannot be read")
 	}
-	name, ok := names[o.Event]
-	if !ok {
+	name, known := names[o.Event]
+	if !known {
 		return message.News{}, false, nil
 	}
 	reference, _, _ := strings.Cut(o.MessageID, ".")

@@ -143,8 +143,7 @@ func parse(provider string, body []byte) ([]event.Webhook, error) {
 	events := make([]event.Webhook, 0, len(all))
 	seen := make(map[string]bool, len(all))
 	for _, raw := range all {
-		var o object
-		_ = json.Unmarshal(raw, &o) // what cannot be read has no type, and is refused when it is applied
+		o, _ := read(raw) // what cannot be read has no type, and is refused when it is applied
 		id := o.identity(raw)
 		if seen[id] {
 			continue

@@ -166,14 +166,14 @@ func TestTheSameNewsTwiceIsOne(t *testing.T) {
 func TestABatch(t *testing.T) {
 	t.Parallel()
 	body := sendgridsim.Batch(sendgridsim.EventOf(letter, "delivered", "ada@example.com", now), sendgridsim.EventOf(letter, "teleported", "ada@example.com", now))
-	body = []byte(strings.Replace(string(body), "[", `[null, 1, "x", {}, {"event": 7}, {"event": "open", "timestamp": "soon"}, `, 1))
+	body = []byte(strings.Replace(string(body), "[", `[null, 1, "x", {}, {"event": 7}, {"event": "open", "timestamp": "soon"}, {"event": "open", "timestamp": 99999999999999}, {"event": "open", "event": "open"}, `, 1))
 	hook, events := read(t, body)
 	var got []string
 	for _, e := range events {
 		n, ok, err := hook.News(e)
 		got = append(got, fmt.Sprintf("%s/%v/%v", n.Event, ok, err != nil))
 	}
-	want := "/false/true /false/true /false/true /false/true /false/true /false/true delivered/true/false /false/false"
+	want := "/false/true /false/true /false/true /false/true /false/true /false/true /false/true /false/true delivered/true/false /false/false"
 	if strings.Join(got, " ") != want {
 		t.Errorf("%q, want %q", got, want)
 	}
@@ -204,7 +204,7 @@ func TestWhatAnEventTells(t *testing.T) {
 		{"delivered", more{"response": "250 OK"}, message.EventDelivered, "", ""},
 		{"bounce", more{"reason": "550 5.1.1 ada@example.com unknown", "status": "5.1.1", "type": "bounce"}, message.EventBounced, "5.1.1", "550 5.1.1 […] unknown"},
 		{"dropped", more{"reason": "Bounced Address", "status": "5.0.0"}, message.EventRejected, "5.0.0", "Bounced Address"},
-		{"spamreport", nil, message.EventComplained, "", ""},
+		{"spamreport", more{"Patchbay_message": "msg_2", "PATCHBAY_TENANT": "other", "Patchbay_attempt": "", "Event": "open"}, message.EventComplained, "", ""},
 		{"open", more{"ip": "192.0.2.1", "useragent": "x"}, message.EventOpened, "", ""},
 		{"click", more{"url": "https://example.com"}, message.EventClicked, "", ""},
 		{"unsubscribe", nil, message.EventUnsubscribed, "", ""},

@@ -1,0 +1,36 @@
+package logging_test
+
+import (
+	"bytes"
+	"log/slog"
+	"strings"
+	"testing"
+	"testing/synctest"
+	"time"
+	"unsafe"
+
+	"patchbay/core/logging"
+)
+
+// A server reads its next request into the memory of the one before. What is counted for a
+// minute names the request that was refused, not the one that came after it.
+func TestWhatIsCountedKeepsItsOwnWords(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		var page bytes.Buffer
+		r := logging.Repeated{Log: logging.New(slog.NewTextHandler(&page, nil)).Logger, Text: "credential is refused"}
+		memory := []byte("req_refused")
+		id := unsafe.String(unsafe.SliceData(memory), len(memory))
+		for range 2 {
+			r.Note(t.Context(), "unauthorized", slog.String("request", id))
+		}
+		copy(memory, "req_another")
+		page.Reset()
+		<-time.After(time.Minute + time.Second)
+		synctest.Wait()
+		if line := page.String(); !strings.Contains(line, "count=1 request=req_refused") {
+			t.Errorf("after a minute: %s", line)
+		}
+		<-time.After(2 * time.Minute) // nothing more comes, and it ends
+	})
+}
