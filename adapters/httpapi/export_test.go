@@ -74,6 +74,10 @@ func (s *Server) Routes() (all []fiber.Route) {
 	return all
 }
 
+// SetLogger has the library that reads requests after package wire say there what it
+// does not understand.
+func (s *Server) SetLogger(l fasthttp.Logger) { s.app.Server().Logger = l }
+
 // Tap shows each request to a test before the server looks at it.
 func (s *Server) Tap(see func(*fasthttp.RequestCtx)) {
 	next := s.app.Server().Handler

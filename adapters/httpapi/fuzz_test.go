@@ -3,6 +3,7 @@ package httpapi_test
 import (
 	"bufio"
 	"bytes"
+	"fmt"
 	"io"
 	"math/rand/v2"
 	"net"
@@ -52,15 +53,24 @@ var pieces = []string{
 // bench is a server that is watched while streams are sent to it.
 type bench struct {
 	*rig
-	mu    sync.Mutex
-	taken []sent
-	total int // requests taken in all
+	mu       sync.Mutex
+	taken    []sent
+	total    int      // requests taken in all
+	disputes []string // what the library behind package wire did not understand
+}
+
+// Printf implements fasthttp.Logger.
+func (b *bench) Printf(format string, args ...any) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	b.disputes = append(b.disputes, fmt.Sprintf(format, args...))
 }
 
 func watch(t testing.TB) *bench {
 	t.Helper()
 	b := &bench{}
 	b.rig = serve(t, func(s *httpapi.Server) {
+		s.SetLogger(b)
 		s.Tap(func(ctx *fasthttp.RequestCtx) {
 			h := &ctx.Request.Header
 			if string(h.Host()) == "refused.invalid" { // in place of one that is refused
@@ -87,6 +97,9 @@ func (b *bench) check(t *testing.T, stream string) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	b.total += len(b.taken)
+	if len(b.disputes) > 0 {
+		t.Fatalf("%q, of %q", b.disputes, stream)
+	}
 	want := requests(stream)
 	if len(b.taken) > len(want) {
 		t.Fatalf("%d requests were taken, %d sent: %+v, %+v, in %q", len(b.taken), len(want), b.taken, want, stream)

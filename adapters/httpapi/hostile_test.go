@@ -23,7 +23,7 @@ func TestAConnectionStaysOneOfHTTP1(t *testing.T) {
 		status     int
 		goesOn     bool
 	}{
-		{"a tunnel", "CONNECT localhost:443 HTTP/1.1\r\n" + own + "\r\n", 404, true},
+		{"a tunnel", "CONNECT localhost:443 HTTP/1.1\r\n" + strings.Replace(own, "localhost", "localhost:443", 1) + "\r\n", 404, true},
 		{"a tunnel to a route", "CONNECT /api/payments HTTP/1.1\r\n" + own + "\r\n", 405, true},
 		{"a request that is to be said back", "TRACE /healthz HTTP/1.1\r\n" + own + "\r\n", 405, true},
 		{"a request that is to be said back to nowhere", "TRACE / HTTP/1.1\r\n" + own + "\r\n", 404, true},

@@ -70,16 +70,28 @@ func (f *fields) requestLine(line []byte) *Refusal {
 		}
 		return badRequest("the request line is not one of HTTP/1.1")
 	}
-	if scheme, after, ok := bytes.Cut(target, []byte("://")); ok && target[0] != '/' {
-		if !is(scheme, "http") && !is(scheme, "https") {
-			return badRequest("the request line names another scheme than http")
-		}
-		f.absoluteHost = after
-		if i := bytes.IndexAny(after, "/?"); i >= 0 {
-			f.absoluteHost = after[:i]
-		}
+	if f.absoluteHost, ok = authority(method, target); !ok {
+		return badRequest("the request line names nothing that can be asked for")
 	}
 	return nil
+}
+
+// authority is the host that a target names, if it does. It is not ok where the target is
+// none of the forms that RFC 9112, section 3.2, has for the method.
+func authority(method, target []byte) (host []byte, ok bool) {
+	switch {
+	case target[0] == '/':
+		return nil, true
+	case len(target) == 1 && target[0] == '*':
+		return nil, string(method) == "OPTIONS"
+	case string(method) == "CONNECT":
+		return target, isHost(target)
+	}
+	scheme, host, ok := bytes.Cut(target, []byte("://"))
+	if i := bytes.IndexAny(host, "/?"); i >= 0 {
+		host = host[:i]
+	}
+	return host, ok && (is(scheme, "http") || is(scheme, "https")) && isHost(host)
 }
 
 // field reads one line. It reports whether fasthttp is to see it.
@@ -166,13 +178,19 @@ func number(digits []byte) (int64, bool) {
 	return n, true
 }
 
-// tokens are the characters of methods and of field names.
-var tokens = func() (set [256]bool) {
-	for _, c := range []byte("!#$%&'*+-.^_`|~0123456789abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ") {
+const alphanumeric = "0123456789abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ"
+
+var (
+	tokens = setOf("!#$%&'*+-.^_`|~" + alphanumeric) // the characters of methods and of field names
+	hosts  = setOf("-._" + alphanumeric)             // those of hosts' names
+)
+
+func setOf(characters string) (set [256]bool) {
+	for _, c := range []byte(characters) {
 		set[c] = true
 	}
 	return set
-}()
+}
 
 func isToken(b []byte) bool {
 	for _, c := range b {
@@ -183,9 +201,10 @@ func isToken(b []byte) bool {
 	return len(b) > 0
 }
 
+// isTarget reports whether a target has only characters of a URL in it, and no fragment.
 func isTarget(b []byte) bool {
 	for _, c := range b {
-		if c <= ' ' || c > '~' {
+		if c <= ' ' || c > '~' || c == '#' {
 			return false
 		}
 	}
@@ -201,13 +220,25 @@ func isValue(b []byte) bool {
 	return true
 }
 
-// isHost reports whether a Host field is a host and perhaps a port: nothing
-// that a path, a list or credentials could hide in.
-func isHost(host []byte) bool {
-	for _, c := range host {
-		if !tokens[c] && c != ':' && c != '[' && c != ']' {
+// isHost reports whether a text is a host and perhaps a port: a name, an address of IPv4,
+// or one of IPv6 in brackets. Nothing is in it that a path, a list, credentials or an
+// escape could hide in.
+func isHost(text []byte) bool {
+	name := text
+	if i := bytes.LastIndexByte(text, ':'); i >= 0 && bytes.IndexByte(text[i:], ']') < 0 {
+		name = text[:i]
+		if len(bytes.Trim(text[i+1:], "0123456789")) > 0 {
 			return false
 		}
 	}
-	return len(host) > 0
+	if name, inside := bytes.CutPrefix(name, []byte("[")); inside {
+		name, ok := bytes.CutSuffix(name, []byte("]"))
+		return ok && len(name) > 0 && len(bytes.Trim(name, "0123456789abcdefABCDEF:.")) == 0
+	}
+	for _, c := range name {
+		if !hosts[c] {
+			return false
+		}
+	}
+	return len(name) > 0
 }

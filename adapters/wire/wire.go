@@ -80,6 +80,7 @@ func Wrap(server *fasthttp.Server, head int, refuse func(*fasthttp.RequestCtx, *
 	server.ReadBufferSize = head
 	// By default it would write to the standard error.
 	server.Logger = slog.NewLogLogger(slog.Default().Handler(), slog.LevelWarn)
+	server.SecureErrorLogMessage = true // or it would quote the head, with the key in it
 	// Bodies and the time they take are the connection's concern.
 	server.StreamRequestBody, server.ReadTimeout, server.IdleTimeout = false, 0, 0
 	server.Handler = func(ctx *fasthttp.RequestCtx) {
