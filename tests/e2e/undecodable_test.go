@@ -121,3 +121,60 @@ func TestWhatCannotBeDecodedStaysAsItIs(t *testing.T) {
 		t.Errorf("the log tells of it %d times", n)
 	}
 }
+
+// What is set aside is shown, counted, and handled again once somebody has put it back.
+func TestWhatIsSetAsideIsShownAndPutBack(t *testing.T) {
+	t.Parallel()
+	g := gateway.Start(t)
+	db := open(t, g)
+	const events = 2 // that the mock tells of a payment: that it was created, and that it succeeded
+	applied := func() bool {
+		return number(t, db, `SELECT count(*) FROM record WHERE kind = 'webhook' AND status = 'applied'`) == events
+	}
+	g.Do(t, "POST", "/api/payments", pay("pm_card_visa"))
+	gateway.Eventually(t, patience, "its events are applied", applied)
+	if n := g.Metric(t, "patchbay_records_set_aside"); n != "0" {
+		t.Errorf("%s are set aside before", n)
+	}
+	if err := g.Stop(); err != nil {
+		t.Fatal(err)
+	}
+	// It waits, cannot be decoded, and has been tried five times already.
+	event := read(t, db, `SELECT id, hex(body) FROM record WHERE kind = 'webhook'`)[0]
+	execute(t, db, `UPDATE record SET body = 'null', queue = 'webhooks', due = 0, owner = '', status = 'waiting' WHERE kind = 'webhook' AND id = ?1`, event[0])
+	now := time.Now().UTC() // what is old is removed
+	execute(t, db, `INSERT INTO record (kind, tenant, id, rev, status, customer, created, due, owner, body)
+		VALUES ('setback', 'queues', ?1, 1, 'put_off', '', ?2, 0, '', ?3)`, "stripe|webhook|"+event[0], now.UnixMicro(),
+		fmt.Sprintf(`{"tenant":"stripe","kind":"webhook","id":%q,"queue":"webhooks","count":5,"reason":"panic","since":%[2]q,"last":%[2]q}`, event[0], now.Format(time.RFC3339)))
+	g.Restart(t)
+	command := func(args ...string) (string, error) {
+		out, err := g.Command(t, append(args, g.Args...)...).CombinedOutput()
+		return string(out), err
+	}
+	record := "stripe/webhook/" + event[0]
+	gateway.Eventually(t, patience, "it is set aside", func() bool { return g.Metric(t, "patchbay_records_set_aside") == "1" })
+	for _, when := range []string{"while the gateway runs", "while it does not"} {
+		out, err := command("storage", "status")
+		if err != nil || !strings.Contains(out, record) || !strings.Contains(out, "undecodable_record, 6 times") {
+			t.Errorf("%s: %v\n%s", when, err, out)
+		}
+		if out, err := command("storage", "put-back", "stripe/webhook/other"); err == nil {
+			t.Errorf("%s, what is not set aside: %s", when, out)
+		}
+		if err := g.Stop(); err != nil && when == "while the gateway runs" {
+			t.Fatal(err)
+		}
+	}
+	execute(t, db, `UPDATE record SET body = unhex(?1) WHERE kind = 'webhook' AND id = ?2`, event[1], event[0])
+	g.Restart(t)
+	if out, err := command("storage", "put-back", record); err != nil {
+		t.Fatalf("%v\n%s", err, out)
+	}
+	gateway.Eventually(t, patience, "it is applied", applied)
+	if n := g.Metric(t, "patchbay_records_set_aside"); n != "0" {
+		t.Errorf("%s are set aside", n)
+	}
+	if out, err := command("storage", "status"); err != nil || strings.Contains(out, record) {
+		t.Errorf("%v\n%s", err, out)
+	}
+}
