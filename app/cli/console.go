@@ -14,11 +14,7 @@ func openConsole(load loader) *cobra.Command {
 	return &cobra.Command{
 		Use: "console", Short: "Print a link that signs a browser in to the console, once", Args: cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
-			c, err := load(cmd)
-			if err != nil {
-				return err
-			}
-			g, err := gatewayOf(cmd, c)
+			g, err := load.gateway(cmd)
 			if err != nil {
 				return err
 			}

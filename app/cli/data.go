@@ -41,11 +41,7 @@ func exportData(load loader) *cobra.Command {
 	cmd := &cobra.Command{
 		Use: "export", Short: "Print everything that is kept of a person, as JSON", Args: cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
-			c, err := load(cmd)
-			if err != nil {
-				return err
-			}
-			g, err := gatewayOf(cmd, c)
+			g, err := load.gateway(cmd)
 			if err != nil {
 				return err
 			}
@@ -93,11 +89,7 @@ func eraseData(load loader) *cobra.Command {
 	cmd := &cobra.Command{
 		Use: "erase", Short: "Erase everything that is kept of a person", Args: cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
-			c, err := load(cmd)
-			if err != nil {
-				return err
-			}
-			g, err := gatewayOf(cmd, c)
+			g, err := load.gateway(cmd)
 			if err != nil {
 				return err
 			}

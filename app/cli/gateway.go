@@ -40,6 +40,15 @@ type gateway struct {
 	named    bool // the command has said which store it is about
 }
 
+// gateway loads the configuration of a command, and gives its gateway.
+func (load loader) gateway(cmd *cobra.Command) (*gateway, error) {
+	c, err := load(cmd)
+	if err != nil {
+		return nil, err
+	}
+	return gatewayOf(cmd, c)
+}
+
 // gatewayOf is the gateway of a configuration. It is an error where the configuration has
 // no installation yet: who cannot prove anything asks nobody, and makes nothing.
 func gatewayOf(cmd *cobra.Command, c *config.Config) (*gateway, error) {

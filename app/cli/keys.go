@@ -102,16 +102,12 @@ func revokeKey(load loader) *cobra.Command {
 // manageKeys asks the gateway, which holds the store, and where none runs opens the store
 // itself.
 func manageKeys(cmd *cobra.Command, load loader, method, path string, in, out any, alone func(context.Context, *access.Service) error) error {
-	c, err := load(cmd)
-	if err != nil {
-		return err
-	}
-	g, err := gatewayOf(cmd, c)
+	g, err := load.gateway(cmd)
 	if err != nil {
 		return err
 	}
 	ctx := cmd.Context()
 	return g.or(g.ask(ctx, method, path, in, out), func() error {
-		return app.WithKeys(ctx, c, func(s *access.Service) error { return alone(ctx, s) })
+		return app.WithKeys(ctx, g.config, func(s *access.Service) error { return alone(ctx, s) })
 	})
 }

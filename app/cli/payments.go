@@ -27,11 +27,7 @@ func reviewPayments(load loader) *cobra.Command {
 	return &cobra.Command{
 		Use: "review", Short: "List the payments that need a person, of all tenants", Args: cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
-			c, err := load(cmd)
-			if err != nil {
-				return err
-			}
-			g, err := gatewayOf(cmd, c)
+			g, err := load.gateway(cmd)
 			if err != nil {
 				return err
 			}
@@ -77,11 +73,7 @@ func resolvePayment(load loader) *cobra.Command {
 	cmd := &cobra.Command{
 		Use: "resolve PAYMENT", Short: "Settle a payment with what you saw at its provider", Args: cobra.ExactArgs(1),
 		RunE: func(cmd *cobra.Command, args []string) error {
-			c, err := load(cmd)
-			if err != nil {
-				return err
-			}
-			g, err := gatewayOf(cmd, c)
+			g, err := load.gateway(cmd)
 			if err != nil {
 				return err
 			}

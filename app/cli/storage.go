@@ -40,23 +40,19 @@ func storageStatus(load loader) *cobra.Command {
 	return &cobra.Command{
 		Use: "status", Short: "Say how the store is, its standby, and what is kept for it", Args: cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
-			c, err := load(cmd)
-			if err != nil {
-				return err
-			}
-			g, err := gatewayOf(cmd, c)
+			g, err := load.gateway(cmd)
 			if err != nil {
 				return err
 			}
 			var view console.Storage
 			err = g.or(g.ask(cmd.Context(), http.MethodGet, "/admin/storage", nil, &view), func() (err error) {
-				view, err = app.StorageStatus(cmd.Context(), c)
+				view, err = app.StorageStatus(cmd.Context(), g.config)
 				return err
 			})
 			if err != nil {
 				return err
 			}
-			return printStorage(c.Mask.Writer(cmd.OutOrStdout()), view)
+			return printStorage(g.config.Mask.Writer(cmd.OutOrStdout()), view)
 		},
 	}
 }

@@ -166,7 +166,7 @@ func (s *Service) conclude(ctx context.Context, st *stored, id string, a answer,
 		if op == nil {
 			return nil
 		}
-		s.apply(p, op, a, held)
+		s.take(st, op, a, held)
 		if !held {
 			return nil
 		}
@@ -177,6 +177,7 @@ func (s *Service) conclude(ctx context.Context, st *stored, id string, a answer,
 			op.AcceptedAt = s.Clock.Now()
 		}
 		switch {
+		case op.Outcome == payment.Waiting: // for what the providers hold
 		case op.Outcome.Open():
 			s.release(st, s.Clock.Now()) // the resolver's, at once
 		case inTime && s.moveOn(p, *op, len(st.record.Body), a.err):

@@ -40,6 +40,19 @@ const codeMismatch = "idempotency_mismatch"
 // codeNotExecuted is the code of what was accepted, and never done.
 const codeNotExecuted = "not_executed"
 
+// take applies an answer. What did nothing where it was asked for, and was perhaps made
+// elsewhere since, is not over: it waits until that is known, and takes what is there.
+func (s *Service) take(st *stored, op *payment.Operation, a answer, held bool) {
+	was := op.Outcome
+	s.apply(&st.payment, op, a, held)
+	if held && was.Open() && op.DidNothing() && s.perhapsMade(&st.payment, op) {
+		if op.AcceptedAt.IsZero() {
+			op.AcceptedAt = s.Clock.Now()
+		}
+		s.postpone(st, op)
+	}
+}
+
 // apply takes a provider's answer into the payment. held tells that whoever brings it
 // holds the claim.
 //

@@ -187,10 +187,12 @@ func (s *Service) investigate(ctx context.Context, st stored, id string) error {
 	var a answer
 	var l sight
 	ours := claimOf(st.record)
+	asked := op
+	asked.Stale = op.Stale || s.perhapsMade(&p, &op) // it is looked for, and nothing else
 	if _, err := s.asked(op); err != nil {
 		a.err = err
 	} else {
-		a, l = s.findOut(working, p, op)
+		a, l = s.findOut(working, p, asked)
 	}
 	st.cause = a.err
 	saving, stop := context.WithTimeout(ctx, lease-callDeadline)
@@ -206,8 +208,8 @@ func (s *Service) investigate(ctx context.Context, st stored, id string) error {
 				now.AcceptedAt = s.Clock.Now()
 			}
 		}
-		s.apply(&st.payment, now, a, held)
-		if held && now.Outcome.Open() {
+		s.take(st, now, a, held)
+		if held && now.Outcome == payment.Unknown {
 			s.reschedule(st, now, l, a.err)
 		}
 		return nil

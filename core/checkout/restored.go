@@ -95,6 +95,18 @@ func (s *Service) recall(p *payment.Payment) error {
 	return err
 }
 
+// perhapsMade reports whether what an operation would create may be there, at whichever
+// provider, without the store knowing: the store is an older copy, which has the operation
+// open as it was when the copy was made. Such a call is not made again, and that it did
+// nothing where it was made does not end it.
+func (s *Service) perhapsMade(p *payment.Payment, op *payment.Operation) bool {
+	if !op.Creates() || op.Request.Made != nil || p.ProviderReference != "" {
+		return false
+	}
+	made, err := s.madeBefore(p.ID)
+	return made != nil || err != nil
+}
+
 // recollect walks through what each provider holds, where an older copy was put back.
 func (s *Service) recollect(ctx context.Context) {
 	at := s.restoredAt()

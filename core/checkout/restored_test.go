@@ -1,6 +1,7 @@
 package checkout_test
 
 import (
+	"context"
 	"encoding/json"
 	"fmt"
 	"maps"
@@ -12,6 +13,7 @@ import (
 	"patchbay/core/checkout"
 	"patchbay/core/fault"
 	"patchbay/core/payment"
+	"patchbay/ports"
 	"patchbay/tests/memjournal"
 )
 
@@ -214,4 +216,57 @@ func TestAnOlderPaymentIsNotConfirmedAgain(t *testing.T) {
 			t.Errorf("%d charges for one payment (%v): %v", n, err, slices.Collect(maps.Keys(r.provider.intents)))
 		}
 	})
+}
+
+// The backup is taken while the first provider is being called. It refuses then, and another
+// one is paid. Back in the copy, the call of which nothing is known must not be made again:
+// the first provider would take it now.
+func TestACallThatAnOlderCopyHasOpenIsNotMadeAgain(t *testing.T) {
+	t.Parallel()
+	for name, tt := range map[string]struct {
+		later time.Duration // the copy is put back
+		blind time.Duration // and how long the provider that was paid does not tell
+	}{
+		"while the first provider knows the key":         {later: 0},
+		"when the key may be forgotten":                  {later: 20 * time.Minute},
+		"while it is not known what was made":            {blind: 30 * time.Minute},
+		"later, and it is not known for hours":           {later: 20 * time.Minute, blind: 3 * time.Hour},
+		"while it is not known until the key is too old": {blind: 16 * time.Minute},
+	} {
+		t.Run(name, func(t *testing.T) {
+			among(t, three, func(t *testing.T, r *rig) {
+				var older *memjournal.Journal
+				r.provider.failBefore(func(context.Context, payment.Action, int) error {
+					page, err := r.journal.List(t.Context(), tenant, "payment", ports.Filter{}, "", 1)
+					if err != nil || len(page.Records) != 1 {
+						t.Fatalf("%+v, %v", page, err)
+					}
+					older = r.backup(t, page.Records[0].ID)
+					return fault.New(fault.Unavailable, "scripted", "")
+				})
+				first, err := r.Create(t.Context(), tenant, everywhere(), key("k", "a"))
+				if err != nil || route(first.Payment) != "first not_sent, second succeeded" {
+					t.Fatalf("%s, %v", route(first.Payment), err)
+				}
+				charges := fmt.Sprint(r.charges())
+				r.provider.failBefore(nil)
+				<-time.After(tt.later)
+				if tt.blind > 0 {
+					r.all[1].cannotLook(fault.New(fault.Unavailable, "scripted", ""))
+				}
+				at := time.Now()
+				restored := r.another(t, "two", func(o *checkout.Options) { o.Journal, o.Restored = older, func() time.Time { return at } })
+				<-time.After(tt.blind)
+				r.all[1].cannotLook(nil)
+				<-time.After(3 * time.Hour)
+				p, err := restored.Get(t.Context(), tenant, first.Payment.ID)
+				if err != nil || p.Status != payment.Succeeded || p.ProviderReference != first.Payment.ProviderReference {
+					t.Errorf("%s (%+v, %s), %v", p.Status, p.Error, route(p), err)
+				}
+				if got := fmt.Sprint(r.charges()); got != charges {
+					t.Errorf("charges %s, were %s", got, charges)
+				}
+			})
+		})
+	}
 }

@@ -68,8 +68,8 @@ func (s *Service) Settle(ctx context.Context, tenant, id string, r SettleRequest
 			if now == nil || now.Tries != op.Tries || now.Outcome != payment.Unknown || st.record.Owner != "" {
 				return errUnderWay
 			}
-			s.apply(p, now, a, true)
-			if now.Outcome.Open() {
+			s.take(st, now, a, true)
+			if now.Outcome == payment.Unknown {
 				return fault.New(fault.Conflict, "not_this_operation", "what the provider has does not show that this operation was done")
 			}
 			p.Review(payment.ReviewUnknown, op.ID, s.Clock.Now()) // nobody may have asked for the verdict yet

@@ -45,13 +45,14 @@ func theExtent(t *testing.T) extent {
 func seeded(t *testing.T) uint64 {
 	t.Helper()
 	text := os.Getenv("PATCHBAY_CHAOS_SEED")
-	if text == "" {
-		return uint64(time.Now().UnixNano())
+	seed := uint64(time.Now().UnixNano())
+	if text != "" {
+		var err error
+		if seed, err = strconv.ParseUint(text, 10, 64); err != nil {
+			t.Fatal(err)
+		}
 	}
-	seed, err := strconv.ParseUint(text, 10, 64)
-	if err != nil {
-		t.Fatal(err)
-	}
+	t.Logf("seed %d", seed)
 	return seed
 }
 
@@ -223,7 +224,7 @@ func (s *street) checkPayment(t *testing.T, r *errand, charges []charge) {
 	case now.Status != 200:
 		s.wrong("payments lost", "%s: %d", r.key, now.Status)
 	case (status == "succeeded" || status == "requires_capture") != (len(charges) > 0):
-		s.wrong("payments that are not as they were charged", "%s is %s, %d charges", r.key, status, len(charges))
+		s.wrong("payments that are not as they were charged", "%s has the charges %+v, and is %s", r.key, charges, now.Body)
 	case len(charges) == 1 && (now.Number("amountCaptured") != charges[0].Captured || now.Number("amountRefunded") != charges[0].Refunded):
 		s.wrong("amounts that are not the provider's", "%s: %s, %+v", r.key, now.Body, charges[0])
 	case r.state == "succeeded" && status != "succeeded":

@@ -27,22 +27,27 @@ func (r *errand) mail() bool { return r.path == "/api/emails" }
 func (r *errand) once() bool { return strings.Contains(r.body, "at_most_once") }
 
 // ask makes a request until it is answered for good, by any gateway, and nil where it
-// never is.
-func (s *street) ask(ctx context.Context, key, path, body string) *errand {
+// never is: last says then what the last answer was.
+func (s *street) ask(ctx context.Context, key, path, body string) (r *errand, last string) {
 	for ctx.Err() == nil {
-		if r := s.try(ctx, key, path, body); r != nil {
-			return r
+		r, said := s.try(ctx, key, path, body)
+		if r != nil {
+			return r, ""
+		}
+		if ctx.Err() == nil || last == "" { // else it is that nobody waited any longer
+			last = said
 		}
 		select {
 		case <-ctx.Done():
 		case <-time.After(20 * time.Millisecond): // it is down, or at it
 		}
 	}
-	return nil
+	return nil, last
 }
 
-// try makes a request once. It is nil where there is no answer for good.
-func (s *street) try(ctx context.Context, key, path, body string) *errand {
+// try makes a request once. It is nil where there is no answer for good, and said is what
+// it was answered.
+func (s *street) try(ctx context.Context, key, path, body string) (r *errand, said string) {
 	s.gate.RLock()
 	defer s.gate.RUnlock()
 	g := s.all[s.luck.n(len(s.all))]
@@ -51,22 +56,23 @@ func (s *street) try(ctx context.Context, key, path, body string) *errand {
 	a, err := gateway.Send(waiting, http.MethodPost, g.Base+path, []byte(body),
 		gateway.Header{"Content-Type": "application/json"}, gateway.Key(key))
 	if err != nil {
-		return nil
+		return nil, err.Error()
 	}
+	said = fmt.Sprintf("%d %s", a.Status, a.Body)
 	switch {
 	case a.Status < 300, a.Status == http.StatusPaymentRequired:
 	case a.Status >= 500, a.Status == http.StatusTooManyRequests, a.Status == http.StatusConflict && waits[a.Code()]:
-		return nil
+		return nil, said
 	case a.Status == http.StatusNotFound && s.isReplaying():
-		return nil // its payment comes again
+		return nil, said // its payment comes again
 	case a.Code() == "unexpected_state" && s.putBackOnce():
 		// The provider has done it, and the key was forgotten: it is told how things stand.
 	default:
-		s.wrong("an answer that nothing explains", "%s %s: %d %s", path, key, a.Status, a.Body)
+		s.wrong("an answer that nothing explains", "%s %s: %s", path, key, said)
 	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	return &errand{key: key, path: path, body: body, status: a.Status, id: a.Text("id"), state: a.Text("status"), forgotten: s.window}
+	return &errand{key: key, path: path, body: body, status: a.Status, id: a.Text("id"), state: a.Text("status"), forgotten: s.window}, said
 }
 
 func (s *street) isReplaying() bool {
@@ -85,7 +91,7 @@ func (s *street) putBackOnce() bool {
 var waits = map[string]bool{"idempotency_key_in_flight": true, "operation_in_progress": true}
 
 // keep notes a request that was answered for good.
-func (s *street) keep(r *errand) *errand {
+func (s *street) keep(r *errand, _ string) *errand {
 	if r != nil {
 		s.mu.Lock()
 		s.requests = append(s.requests, r)
@@ -163,7 +169,8 @@ func (s *street) repeat(ctx context.Context, all []*errand, when string) {
 		done.Go(func() {
 			for chain := range work {
 				for _, r := range chain {
-					s.same(r, s.ask(ctx, r.key, r.path, r.body), when)
+					now, last := s.ask(ctx, r.key, r.path, r.body)
+					s.same(r, now, last, when)
 				}
 			}
 		})
@@ -175,14 +182,14 @@ func (s *street) repeat(ctx context.Context, all []*errand, when string) {
 	done.Wait()
 }
 
-func (s *street) same(then, now *errand, when string) {
+func (s *street) same(then, now *errand, last, when string) {
 	switch {
 	case now == nil:
-		s.wrong("a key that is not answered any more "+when, "%s", then.key)
+		s.wrong("a key that is not answered any more "+when, "%s, which was answered %d at first: %s", then.key, then.status, last)
 	case now.status == http.StatusPaymentRequired && strings.Contains(now.body, "chargeDeclined"): // it was not known at first
 	case now.status == http.StatusConflict: // judged where it was answered
 	case now.id != then.id && !strings.HasSuffix(then.key, "-refund"): // a refund has another id in another store
-		s.wrong("a key that stands for something else "+when, "%s: %s was %s", then.key, now.id, then.id)
+		s.wrong("a key that stands for something else "+when, "%s: %d %s %s was %d %s", then.key, now.status, now.state, now.id, then.status, then.id)
 	case then.status == http.StatusPaymentRequired && now.status != then.status:
 		s.wrong("a decline that is none any more "+when, "%s: %d %s", then.key, now.status, now.state)
 	}

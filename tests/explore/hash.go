@@ -101,9 +101,7 @@ func (w *world) state() uint64 {
 	for _, n := range w.told {
 		h.number(uint64(n))
 	}
-	if w.backup != nil {
-		h.number(1)
-	}
+	h.number(w.backupHash)
 	threads := make([]uint64, 0, 8)
 	for _, t := range w.threads {
 		one := hasher{sum: t.seen}

@@ -164,9 +164,18 @@ func (d *payments) open(p *process) {
 	}
 	service := checkout.New(checkout.Options{
 		Journal: p.journal, Gateways: gateways, Events: hook, Accounts: d, Clock: p, IDs: p,
-		Secret: []byte("explore"), Owner: p.name, Log: slog.New(slog.DiscardHandler),
+		Secret: []byte("explore"), Owner: p.name, Log: slog.New(slog.DiscardHandler), Restored: d.restored,
 	})
+	p.recalls = !d.restored().IsZero()
 	p.run, p.service = service.Run, teller{service, hook}
+}
+
+// restored is when the gateway notices that its store is an older one.
+func (d *payments) restored() time.Time {
+	if !d.world.scenario.Notices {
+		return time.Time{}
+	}
+	return d.world.restored
 }
 
 // Account implements checkout.Accounts: each is known.

@@ -109,6 +109,15 @@ var Rules = []Rule{
 		Scenario: "an older state is restored", Bound: 1, Wrong: second,
 	},
 	{
+		Name: "what an older copy has open is not asked for again before it is known what was made",
+		Edits: []Edit{{
+			"core/checkout/restored.go",
+			"return made != nil || err != nil",
+			"return false && (made != nil || err != nil)",
+		}},
+		Scenario: "two providers, an older state is restored", Bound: 2, Wrong: second,
+	},
+	{
 		Name: "the request is kept as it was sent",
 		Edits: []Edit{{
 			"core/checkout/call.go",

@@ -24,6 +24,7 @@ type Scenario struct {
 	Stalls        bool // a process may stand still beyond its lease
 	Slow          bool // an answer may take longer than a caller waits
 	Crashes       int  // how often a process may be killed
+	Notices       bool // that an older state was restored
 	Clocks        []time.Duration
 	Events        bool // they are delivered; else all are lost
 
@@ -62,7 +63,7 @@ func (w *world) perform(p *process, act Act, n int) {
 func backup() Act {
 	return Act{Name: "a backup", on: func(w *world) {
 		state := w.journal.State()
-		w.backup = &state
+		w.backup, w.backupHash = &state, w.journalHash
 		w.domain.remember()
 	}}
 }
@@ -71,10 +72,16 @@ func backup() Act {
 func restore() Act {
 	return Act{Name: "the backup, restored,", on: func(w *world) {
 		w.replace(func() {
+			w.restored = time.Now()
 			w.journal.Restore(*w.backup)
 			w.journalNew = true
 			w.domain.forget()
 		})
+		for _, p := range w.processes {
+			if p.recalls {
+				w.work(p)
+			}
+		}
 	}}
 }
 

@@ -113,6 +113,10 @@ func Payments() []*Scenario {
 			Fates: []string{"connection refused", "reset, done"}, Events: true,
 		},
 		{
+			Name: "two providers, an older state is restored", Acts: []Act{pays(0, "k1", good, ""), backup(), pays(1, "k1", good, ""), restore(), pays(1, "k1", good, "")},
+			Fates: few, Providers: 2, Notices: true,
+		},
+		{
 			Name: "an older state is restored", Acts: []Act{backup(), pays(0, "k1", good, ""), pays(1, "k1", good, ""), restore(), pays(1, "k1", good, "")},
 			Fates: []string{"429", "reset, done"},
 		},

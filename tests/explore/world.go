@@ -30,7 +30,8 @@ type world struct {
 	last      *thread    // of the last act
 	answers   []string   // by act
 	backup    *memjournal.State
-	told      []int // events of providers, how often each was delivered
+	restored  time.Time // the backup was
+	told      []int     // events of providers, how often each was delivered
 	crashes   int
 	stepped   bool      // a clock was
 	passed    int       // how often time did
@@ -42,7 +43,8 @@ type world struct {
 	wrong []string
 
 	journalHash, bookHash uint64
-	journalNew, bookNew   bool // they are to be computed
+	backupHash            uint64 // what the backup holds
+	journalNew, bookNew   bool   // they are to be computed
 }
 
 // domain is what is explored: payments, or mail.
@@ -89,6 +91,7 @@ type process struct {
 	run     func(ctx context.Context) // its workers
 	service any
 	common  *thread       // what it does for all
+	recalls bool          // its workers ask first what the providers hold
 	offset  time.Duration // of its clock
 	frozen  time.Time     // since when it stands still
 	ids     map[string]int
@@ -163,7 +166,7 @@ func (w *world) settle() {
 		})
 	}
 	w.threads = slices.DeleteFunc(w.threads, func(t *thread) bool {
-		if t.claims && !slices.ContainsFunc(t.stops, func(s *stop) bool { return s.call.op == "claim" }) {
+		if t.claims && !slices.ContainsFunc(t.stops, func(s *stop) bool { return s.call.op == "claim" || t.at.recalls && s.call.wire }) {
 			t.claims = false
 			t.stop() // it has looked; what it found goes on
 		}
