@@ -1,7 +1,6 @@
 package app
 
 import (
-	"bytes"
 	"context"
 	"errors"
 	"fmt"
@@ -30,6 +29,7 @@ import (
 	"patchbay/core/user"
 	"patchbay/ports"
 	"patchbay/tests/memjournal"
+	"patchbay/tests/testlog"
 )
 
 // screen is how many lines fit on one.
@@ -128,22 +128,10 @@ func has(lines []string, words string) string {
 }
 
 // page is a log that a test reads.
-type page struct {
-	mu sync.Mutex
-	b  bytes.Buffer
-}
-
-func (p *page) Write(line []byte) (int, error) {
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	return p.b.Write(line)
-}
+type page struct{ testlog.Buffer }
 
 func (p *page) lines() (lines []string) {
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	defer p.b.Reset()
-	for line := range strings.Lines(p.b.String()) {
+	for line := range strings.Lines(p.Take()) {
 		lines = append(lines, strings.TrimSpace(line))
 	}
 	return lines

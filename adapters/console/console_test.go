@@ -13,7 +13,6 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
-	"sync"
 	"testing"
 	"time"
 
@@ -27,6 +26,7 @@ import (
 	"patchbay/core/payment"
 	"patchbay/tests/gateway"
 	"patchbay/tests/memjournal"
+	"patchbay/tests/testlog"
 )
 
 const patience = 20 * time.Second
@@ -37,7 +37,7 @@ var secret = console.Identity{Token: "secret-of-the-installation", Key: []byte("
 // rig is a console on a loopback port, and the operator at it.
 type rig struct {
 	base, host string
-	log        lockedBuffer
+	log        testlog.Buffer
 	console    *console.Console
 	access     *access.Service
 	journal    *memjournal.Journal
@@ -73,24 +73,6 @@ func serve(t *testing.T, o console.Options) *rig {
 func eventually(t *testing.T, what string, ok func() bool) {
 	t.Helper()
 	gateway.Eventually(t, patience, what, ok)
-}
-
-// lockedBuffer is a log that is written and read at once.
-type lockedBuffer struct {
-	mu sync.Mutex
-	b  strings.Builder
-}
-
-func (l *lockedBuffer) Write(p []byte) (int, error) {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	return l.b.Write(p)
-}
-
-func (l *lockedBuffer) String() string {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	return l.b.String()
 }
 
 type header map[string]string

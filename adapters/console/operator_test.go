@@ -192,11 +192,11 @@ func TestALinkAndASessionEnd(t *testing.T) {
 		} {
 			c := console.New(console.Options{Metrics: http.NotFoundHandler()})
 			early, late := row.make(c), row.make(c)
-			time.Sleep(row.life - time.Second)
+			<-time.After(row.life - time.Second)
 			if !row.of(c, early) {
 				t.Errorf("%s: it ends too early", row.name)
 			}
-			time.Sleep(time.Second)
+			<-time.After(time.Second)
 			if row.of(c, late) {
 				t.Errorf("%s: it does not end", row.name)
 			}

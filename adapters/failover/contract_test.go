@@ -1,12 +1,10 @@
 package failover_test
 
 import (
-	"bytes"
 	"context"
 	"log/slog"
 	"os"
 	"path/filepath"
-	"sync"
 	"testing"
 
 	"patchbay/adapters/failover"
@@ -18,6 +16,7 @@ import (
 	"patchbay/ports"
 	"patchbay/tests/contract"
 	"patchbay/tests/memjournal"
+	"patchbay/tests/testlog"
 )
 
 const secret = "whsec_mock_contract"
@@ -90,7 +89,7 @@ func TestContract(t *testing.T) {
 	t.Run("payments", func(t *testing.T) {
 		t.Parallel()
 		contract.Payments(t, func(t *testing.T) contract.PaymentsHarness {
-			var log lockedBuffer
+			var log testlog.Buffer
 			mock, err := mockpay.New(mockpay.Options{
 				Name: "mock", IDs: sys.IDs{}, Clock: sys.Clock{}, Journal: memjournal.New(sys.Clock{}),
 				Endpoint: func() string { return "" }, WebhookSecret: secret, Log: slog.New(slog.NewTextHandler(&log, nil)),
@@ -153,22 +152,4 @@ func read(t *testing.T, dir string) (all [][]byte) {
 		all = append(all, raw)
 	}
 	return all
-}
-
-// lockedBuffer is a log that several goroutines write.
-type lockedBuffer struct {
-	mu  sync.Mutex
-	buf bytes.Buffer
-}
-
-func (b *lockedBuffer) Write(p []byte) (int, error) {
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	return b.buf.Write(p)
-}
-
-func (b *lockedBuffer) String() string {
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	return b.buf.String()
 }

@@ -13,6 +13,7 @@ import (
 	"patchbay/core/feed"
 	"patchbay/core/idem"
 	"patchbay/core/logging"
+	"patchbay/tests/testlog"
 )
 
 // canary stands for what an error knows and a caller must not.
@@ -178,7 +179,7 @@ func TestWhyACardWasRefused(t *testing.T) {
 
 func TestAPanicEndsTheRequestAlone(t *testing.T) {
 	t.Parallel()
-	var log lockedBuffer
+	var log testlog.Buffer
 	r := serve(t, func(s *httpapi.Server) { // without anything behind payments
 		s.LogRequests, s.Log = true, logging.New(slog.NewTextHandler(&log, nil)).Logger
 	})

@@ -20,12 +20,13 @@ import (
 	"patchbay/core/inbox"
 	"patchbay/core/logging"
 	"patchbay/tests/gateway"
+	"patchbay/tests/testlog"
 )
 
 // telling serves the API with a log that tells of each request.
-func telling(t *testing.T, level slog.Level, changes ...func(*httpapi.Server)) (*rig, *lockedBuffer) {
+func telling(t *testing.T, level slog.Level, changes ...func(*httpapi.Server)) (*rig, *testlog.Buffer) {
 	t.Helper()
-	log := new(lockedBuffer)
+	log := new(testlog.Buffer)
 	r := serve(t, func(s *httpapi.Server) {
 		for _, change := range changes {
 			change(s)
@@ -38,7 +39,7 @@ func telling(t *testing.T, level slog.Level, changes ...func(*httpapi.Server)) (
 }
 
 // about gives the lines with these words, without the time and what differs each time.
-func about(log *lockedBuffer, words string) (lines []string) {
+func about(log *testlog.Buffer, words string) (lines []string) {
 	for line := range strings.Lines(log.String()) {
 		if strings.Contains(line, words) {
 			_, line, _ = strings.Cut(line, "level=")
@@ -140,7 +141,7 @@ func TestTheLineNamesTheClient(t *testing.T) {
 
 func TestRequestsHaveNoLinesWhereTheyShallHaveNone(t *testing.T) {
 	t.Parallel()
-	log := new(lockedBuffer)
+	log := new(testlog.Buffer)
 	r := serve(t, func(s *httpapi.Server) { s.Log = slog.New(slog.NewTextHandler(log, nil)) })
 	r.do(t, "GET", "/api/users/usr_1", "")
 	if log.String() != "" {

@@ -1,7 +1,6 @@
 package httpapi_test
 
 import (
-	"bytes"
 	"context"
 	"encoding/json"
 	"io"
@@ -26,6 +25,7 @@ import (
 	"patchbay/core/user"
 	"patchbay/ports"
 	"patchbay/tests/memjournal"
+	"patchbay/tests/testlog"
 )
 
 // patience is how long a test waits for what must come.
@@ -41,7 +41,7 @@ type rig struct {
 	journal       *memjournal.Journal
 	fail          atomic.Pointer[func(op string) error] // asked by the journal
 	ready         atomic.Pointer[error]                 // what readiness says: any error there is
-	log           lockedBuffer
+	log           testlog.Buffer
 }
 
 func serve(t testing.TB, change ...func(*httpapi.Server)) *rig {
@@ -287,22 +287,4 @@ func (v *verifier) seen() [][]byte {
 	v.mu.Lock()
 	defer v.mu.Unlock()
 	return v.bodies
-}
-
-// lockedBuffer is a log that is written and read at once.
-type lockedBuffer struct {
-	mu sync.Mutex
-	b  bytes.Buffer
-}
-
-func (l *lockedBuffer) Write(p []byte) (int, error) {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	return l.b.Write(p)
-}
-
-func (l *lockedBuffer) String() string {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	return l.b.String()
 }

@@ -48,6 +48,8 @@ type Listener struct {
 	net.Listener
 	o Options
 
+	closing  chan struct{}
+	closed   sync.Once
 	open     atomic.Int64 // written under mu
 	mu       sync.Mutex
 	byClient map[netip.Prefix]int
@@ -58,7 +60,13 @@ type Listener struct {
 // Listen makes a Listener of another.
 func Listen(l net.Listener, o Options) *Listener {
 	o.Log = cmp.Or(o.Log, slog.New(slog.DiscardHandler))
-	return &Listener{Listener: l, o: o, byClient: make(map[netip.Prefix]int)}
+	return &Listener{Listener: l, o: o, closing: make(chan struct{}), byClient: make(map[netip.Prefix]int)}
+}
+
+// Close ends the listener, and a wait for files. Connections that are open stay so.
+func (l *Listener) Close() error {
+	l.closed.Do(func() { close(l.closing) })
+	return l.Listener.Close()
 }
 
 // Accept waits for the next connection. Where there are too many, it is one
@@ -94,7 +102,11 @@ func (l *Listener) accept() (net.Conn, error) {
 			since = time.Now()
 			l.o.Log.Error("connections cannot be accepted; they wait", "error", err)
 		}
-		time.Sleep(pause)
+		select {
+		case <-time.After(pause):
+		case <-l.closing:
+			return nil, net.ErrClosed
+		}
 	}
 }
 

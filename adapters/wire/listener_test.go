@@ -35,6 +35,8 @@ func (s *scripted) Accept() (net.Conn, error) {
 	return from{server, net.TCPAddrFromAddrPort(netip.AddrPortFrom(netip.MustParseAddr(step.(string)), 4000))}, nil
 }
 
+func (s *scripted) Close() error { return nil }
+
 // from is a connection from an address.
 type from struct {
 	net.Conn
@@ -93,6 +95,32 @@ func TestAcceptEndsWithItsListener(t *testing.T) {
 			t.Errorf("%v %v, and %q after %v", c, err, log, cause)
 		}
 	}
+}
+
+// A gateway that stops does not wait for files.
+func TestCloseEndsTheWaitForFiles(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		var steps []any
+		for range 100 {
+			steps = append(steps, failure(syscall.EMFILE))
+		}
+		l, _ := listenTo(Options{}, steps...)
+		ended := make(chan error, 1)
+		go func() {
+			_, err := l.Accept()
+			ended <- err
+		}()
+		<-time.After(10 * time.Second)
+		synctest.Wait()
+		begun := time.Now()
+		if err := l.Close(); err != nil {
+			t.Error(err)
+		}
+		if err := <-ended; !errors.Is(err, net.ErrClosed) || time.Since(begun) > 0 {
+			t.Errorf("%v after %s", err, time.Since(begun))
+		}
+	})
 }
 
 // accepted says of each client whether it is let in (true) or turned away.

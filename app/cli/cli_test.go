@@ -8,12 +8,12 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
-	"sync"
 	"testing"
 	"time"
 
 	"patchbay/app/cli"
 	"patchbay/tests/gateway"
+	"patchbay/tests/testlog"
 )
 
 // result is what a command leaves to whoever called it.
@@ -230,7 +230,7 @@ func TestServe(t *testing.T) {
 		r := newRig(t)
 		ctx, stop := context.WithCancel(t.Context())
 		defer stop()
-		var stdout, stderr lockedBuffer
+		var stdout, stderr testlog.Buffer
 		code := make(chan int, 1)
 		go func() { code <- cli.Main(ctx, []string{"serve", "--config", r.file}, anyPort, &stdout, &stderr) }()
 		gateway.Eventually(t, 30*time.Second, "the gateway is ready", func() bool { return strings.Contains(stderr.String(), "gateway ready") })
@@ -265,7 +265,7 @@ func TestServe(t *testing.T) {
 		r := newRig(t)
 		ctx, stop := context.WithCancel(t.Context())
 		defer stop()
-		var stdout, stderr lockedBuffer
+		var stdout, stderr testlog.Buffer
 		code := make(chan int, 1)
 		environ := append([]string{"PATCHBAY_SERVER__ADDRESS=127.0.0.${PIN_SECRET}:0", "PIN_SECRET=217"}, anyPort...)
 		go func() { code <- cli.Main(ctx, []string{"serve", "--config", r.file}, environ, &stdout, &stderr) }()
@@ -290,22 +290,4 @@ func TestServe(t *testing.T) {
 			t.Errorf("%+v", got)
 		}
 	})
-}
-
-// lockedBuffer is written by the command and read by the test.
-type lockedBuffer struct {
-	mu sync.Mutex
-	b  bytes.Buffer
-}
-
-func (l *lockedBuffer) Write(p []byte) (int, error) {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	return l.b.Write(p)
-}
-
-func (l *lockedBuffer) String() string {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	return l.b.String()
 }

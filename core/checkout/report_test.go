@@ -1,12 +1,10 @@
 package checkout_test
 
 import (
-	"bytes"
 	"context"
 	"log/slog"
 	"regexp"
 	"strings"
-	"sync"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -15,29 +13,18 @@ import (
 	"patchbay/core/fault"
 	"patchbay/core/logging"
 	"patchbay/core/payment"
+	"patchbay/tests/testlog"
 )
 
 // page is a log that a test reads.
-type page struct {
-	mu sync.Mutex
-	b  bytes.Buffer
-}
-
-func (p *page) Write(line []byte) (int, error) {
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	return p.b.Write(line)
-}
+type page struct{ testlog.Buffer }
 
 var differs = regexp.MustCompile(`(payment|operation|for|due)=\S+`)
 
 // lines gives what was written, without what differs each time, and begins anew.
 func (p *page) lines() []string {
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	defer p.b.Reset()
 	var lines []string
-	for line := range strings.Lines(p.b.String()) {
+	for line := range strings.Lines(p.Take()) {
 		_, line, _ = strings.Cut(line, "level=")
 		if !strings.Contains(line, "account is known") {
 			lines = append(lines, differs.ReplaceAllString(strings.TrimSpace(line), "$1=_"))

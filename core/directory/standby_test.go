@@ -20,6 +20,7 @@ import (
 	"patchbay/core/user"
 	"patchbay/ports"
 	"patchbay/tests/memjournal"
+	"patchbay/tests/testlog"
 )
 
 // primary is a real store that can be gone.
@@ -73,22 +74,11 @@ type pair struct {
 	copy  *memjournal.Journal
 	fails atomic.Bool // the copy
 	stop  func()
-
-	mu  sync.Mutex
-	log strings.Builder
-}
-
-// Write implements io.Writer: it is the log.
-func (p *pair) Write(line []byte) (int, error) {
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	return p.log.Write(line)
+	log   testlog.Buffer
 }
 
 // lines counts those of the log with these words.
 func (p *pair) lines(words string) int {
-	p.mu.Lock()
-	defer p.mu.Unlock()
 	return strings.Count(p.log.String(), words)
 }
 
@@ -134,7 +124,7 @@ func (p *pair) copied(t *testing.T, id string) (user.User, error) {
 // another feeds the same copy, as another gateway does.
 func (p *pair) another() *directory.Standby {
 	return directory.NewStandby(directory.StandbyOptions{
-		Users: p.store, Feed: gate{p.store.feed, p.store}, Copy: p.copy, Clock: sys.Clock{}, MaxLag: time.Minute, Log: slog.New(slog.NewTextHandler(p, nil)),
+		Users: p.store, Feed: gate{p.store.feed, p.store}, Copy: p.copy, Clock: sys.Clock{}, MaxLag: time.Minute, Log: slog.New(slog.NewTextHandler(&p.log, nil)),
 	})
 }
 

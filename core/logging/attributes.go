@@ -177,7 +177,7 @@ func walk(err error, yield func(*fault.Error) bool) bool {
 
 var (
 	addresses = regexp.MustCompile(`("[^"]*"|[^\s"'<>(),;=\[\]]+)(@|%40)[^\s"'<>(),;\[\]]+`)
-	versions  = regexp.MustCompile(`@v[0-9]+\.[0-9]`) // of a module, in the path of a file
+	versions  = regexp.MustCompile(`^[^@]*/[^@]*@v[0-9]+\.[0-9]+\.[0-9]+[^@/]*/`) // of a module, in the path of a file
 	// tokens are what secrets look like: our own keys, those of providers, and those of
 	// a buyer's page.
 	// What is added here has its place in begins, too.

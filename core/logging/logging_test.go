@@ -120,4 +120,10 @@ func TestVersionsOfModulesAreNoAddresses(t *testing.T) {
 	if got := p.lines(); !strings.Contains(got[0], "fiber/v2@v2.52.15/router.go:145") {
 		t.Errorf("%q", got)
 	}
+	for _, address := range []string{"ada@v1.2.example.com", "a/da@v1.2example.com", "a/da@v1.2.3.example.com"} {
+		log.Error("panic", "error", "to "+address)
+		if got := strings.Join(p.lines(), ""); strings.Contains(got, address) {
+			t.Error(got)
+		}
+	}
 }

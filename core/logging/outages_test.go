@@ -1,38 +1,25 @@
 package logging_test
 
 import (
-	"bytes"
 	"errors"
 	"fmt"
 	"log/slog"
 	"strings"
-	"sync"
 	"testing"
 	"testing/synctest"
 	"time"
 
 	"patchbay/core/fault"
 	"patchbay/core/logging"
+	"patchbay/tests/testlog"
 )
 
 // page is a log that a test reads.
-type page struct {
-	mu sync.Mutex
-	b  bytes.Buffer
-}
-
-func (p *page) Write(line []byte) (int, error) {
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	return p.b.Write(line)
-}
+type page struct{ testlog.Buffer }
 
 // lines gives what was written since it was last asked, without the time.
 func (p *page) lines() []string {
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	text := strings.TrimSpace(p.b.String())
-	p.b.Reset()
+	text := strings.TrimSpace(p.Take())
 	if text == "" {
 		return nil
 	}

@@ -1,11 +1,9 @@
 package mailroom_test
 
 import (
-	"bytes"
 	"log/slog"
 	"regexp"
 	"strings"
-	"sync"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -14,28 +12,18 @@ import (
 	"patchbay/core/idem"
 	"patchbay/core/logging"
 	"patchbay/core/message"
+	"patchbay/tests/testlog"
 )
 
 // page is a log that a test reads.
-type page struct {
-	mu sync.Mutex
-	b  bytes.Buffer
-}
-
-func (p *page) Write(line []byte) (int, error) {
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	return p.b.Write(line)
-}
+type page struct{ testlog.Buffer }
 
 var differs = regexp.MustCompile(`(email|attempt|due)=\S+`)
 
 // lines gives what was written, without what differs each time.
 func (p *page) lines() []string {
-	p.mu.Lock()
-	defer p.mu.Unlock()
 	var lines []string
-	for line := range strings.Lines(p.b.String()) {
+	for line := range strings.Lines(p.String()) {
 		_, line, _ = strings.Cut(line, "level=")
 		lines = append(lines, differs.ReplaceAllString(strings.TrimSpace(line), "$1=_"))
 	}

@@ -32,7 +32,7 @@ func TestFormat(t *testing.T) {
 		{"the largest number", math.MaxInt64, "usd", "92233720368547758.07 USD"},
 		{"the smallest number, which has no positive one", math.MinInt64, "usd", "-92233720368547758.08 USD"},
 		{"the smallest number without digits", math.MinInt64, "jpy", "-9223372036854775808 JPY"},
-		{"a currency nobody knows, in the units given", 1234, "xxx", "1234 XXX"},
+		{"a currency nobody knows, in the units given", 1234, "zzz", "1234 ZZZ"},
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
@@ -84,7 +84,7 @@ func TestCheck(t *testing.T) {
 		{"forints have ten digits", 9_999_999_999, "huf", []money.Currency{"huf"}, "", "", ""},
 		{"rupiahs have twelve digits", 999_999_999_999, "idr", []money.Currency{"idr"}, "", "", ""},
 		{"no currency", 1250, "", three, "currency_not_supported", "currency", ""},
-		{"both wrong: the currency is said first", 0, "xxx", three, "currency_not_supported", "currency", ""},
+		{"both wrong: the currency is said first", 0, "zzz", three, "currency_not_supported", "currency", ""},
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {

@@ -54,7 +54,7 @@ func TestWhatStripeCannotExpress(t *testing.T) {
 		{"a part of an ariary", "mga", 550, "amount_too_precise", "amount"},
 		{"more than a number holds", "isk", math.MaxInt64 / 10, "amount_too_large", "amount"},
 		{"less than a number holds", "isk", math.MinInt64 / 10, "amount_too_large", "amount"},
-		{"a currency that nobody knows", "xxx", 500, "currency_not_supported", "currency"},
+		{"a currency that nobody knows", "zzz", 500, "currency_not_supported", "currency"},
 		{"no currency", "", 500, "currency_not_supported", "currency"},
 	}
 	for _, tt := range tests {
@@ -80,7 +80,7 @@ func TestWhatStripeWrites(t *testing.T) {
 		{"a part of a króna, which is none", "isk", 550, 0, false},
 		{"more than a number holds", "mga", math.MaxInt64, 0, false},
 		{"a three-decimal amount that we would not ask for", "kwd", 5124, 5124, true},
-		{"a currency that another program charged", "xxx", 1234, 1234, true},
+		{"a currency that another program charged", "zzz", 1234, 1234, true},
 		{"the largest number", "usd", math.MaxInt64, math.MaxInt64, true},
 		{"the smallest number", "usd", math.MinInt64, math.MinInt64, true},
 	}

@@ -3,7 +3,6 @@
 package gateway
 
 import (
-	"bytes"
 	"context"
 	"errors"
 	"fmt"
@@ -13,12 +12,12 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
-	"sync"
 	"syscall"
 	"testing"
 	"time"
 
 	"patchbay/tests/faultserver"
+	"patchbay/tests/testlog"
 )
 
 const startLimit = 30 * time.Second
@@ -39,7 +38,7 @@ type Gateway struct {
 	cmd  *exec.Cmd
 	done chan struct{} // closed when the process has ended
 	err  error         // how it ended, after done
-	log  lockedBuffer
+	log  testlog.Buffer
 }
 
 // New prepares a gateway on two free ports and an empty directory, without
@@ -207,22 +206,4 @@ func (g *Gateway) memory(t testing.TB, field string) int64 {
 	}
 	t.Fatalf("no %s in the process's status", field)
 	return 0
-}
-
-// lockedBuffer is a buffer that the process writes and the test reads.
-type lockedBuffer struct {
-	mu sync.Mutex
-	b  bytes.Buffer
-}
-
-func (l *lockedBuffer) Write(p []byte) (int, error) {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	return l.b.Write(p)
-}
-
-func (l *lockedBuffer) String() string {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	return l.b.String()
 }

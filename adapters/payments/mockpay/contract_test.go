@@ -1,9 +1,7 @@
 package mockpay_test
 
 import (
-	"bytes"
 	"log/slog"
-	"sync"
 	"testing"
 
 	"patchbay/adapters/payments/mockpay"
@@ -11,6 +9,7 @@ import (
 	"patchbay/core/payment"
 	"patchbay/tests/contract"
 	"patchbay/tests/memjournal"
+	"patchbay/tests/testlog"
 )
 
 const secret = "whsec_mock_contract"
@@ -43,7 +42,7 @@ func TestContract(t *testing.T) {
 	t.Run("payments", func(t *testing.T) {
 		t.Parallel()
 		contract.Payments(t, func(t *testing.T) contract.PaymentsHarness {
-			var log syncBuffer
+			var log testlog.Buffer
 			g := open(t, mockpay.Options{
 				Journal:  memjournal.New(sys.Clock{}),
 				Endpoint: func() string { return "" }, WebhookSecret: secret,
@@ -88,22 +87,4 @@ func book(t *testing.T, g *mockpay.Gateway) []payment.BookEntry {
 			return entries
 		}
 	}
-}
-
-// syncBuffer is a log that several goroutines write.
-type syncBuffer struct {
-	mu  sync.Mutex
-	buf bytes.Buffer
-}
-
-func (b *syncBuffer) Write(p []byte) (int, error) {
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	return b.buf.Write(p)
-}
-
-func (b *syncBuffer) String() string {
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	return b.buf.String()
 }

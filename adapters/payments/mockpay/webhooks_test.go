@@ -24,6 +24,7 @@ import (
 	"patchbay/core/queue"
 	"patchbay/ports"
 	"patchbay/tests/memjournal"
+	"patchbay/tests/testlog"
 )
 
 func TestEachChangeIsTold(t *testing.T) {
@@ -316,7 +317,7 @@ type endpoint struct {
 	gateway *mockpay.Gateway
 	journal *memjournal.Journal
 	clock   *clock
-	log     syncBuffer
+	log     testlog.Buffer
 	url     string
 	woken   atomic.Int64
 
