@@ -52,7 +52,8 @@ type Options struct {
 	WebhookSecret string
 	// Wake, where set, is called when there are webhooks to deliver.
 	Wake func()
-	// HTTPClient sends them; http.DefaultClient where nil.
+	// HTTPClient sends them; where nil, one of its own, which keeps as many connections as
+	// there are webhooks under way at once.
 	HTTPClient *http.Client
 }
 
@@ -76,7 +77,9 @@ func New(o Options) (*Gateway, error) {
 		return nil, errors.New("mockpay: webhooks need a secret")
 	}
 	if g.o.HTTPClient == nil {
-		g.o.HTTPClient = http.DefaultClient
+		keeping := http.DefaultTransport.(*http.Transport).Clone()
+		keeping.MaxIdleConnsPerHost = keeping.MaxIdleConns
+		g.o.HTTPClient = &http.Client{Transport: keeping}
 	}
 	return g, nil
 }
