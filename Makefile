@@ -38,8 +38,8 @@ bench: build ## ratios to floors measured in the same run
 
 # The other binary: git worktree add ../previous COMMIT, and there make build.
 .PHONY: bench-pair
-bench-pair: ## payments here and on OTHER, the path of another gateway's binary, in turn: the ratios
-	PATCHBAY_BENCH_OTHER=$(abspath $(OTHER)) $(GO) test -run '^$$' -bench Payment16BesideAnotherBinary -benchtime 1x -timeout 10m ./tests/bench
+bench-pair: ## each task here and on OTHER, the path of another gateway's binary, in turn: the ratios
+	PATCHBAY_BENCH_OTHER=$(abspath $(OTHER)) $(GO) test -run '^$$' -bench BesideAnotherBinary -benchtime 1x -timeout 20m ./tests/bench
 
 .PHONY: interop
 interop: build tests/interop/node_modules ## webhooks signed by Stripe's library (node 18 or later, npm); the store behind PgBouncer (pgbouncer); the API behind nginx and HAProxy (nginx, haproxy)

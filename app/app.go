@@ -31,7 +31,9 @@ const (
 // Run serves until ctx ends, and then until what is under way is done.
 func Run(ctx context.Context, c *config.Config, logTo io.Writer) error {
 	defer limitMemory(c)()
-	l, opened, under := logger(c, logTo), new(closers), new(underway)
+	l, flush := logger(c, logTo)
+	defer flush()
+	opened, under := new(closers), new(underway)
 	hearLibraries(l.Logger)
 	defer ignoreHangup(l.Logger)()
 	gateway := fx.New(
@@ -78,18 +80,4 @@ func ignoreHangup(log *slog.Logger) (undo func()) {
 		signal.Stop(signals)
 		close(signals)
 	}
-}
-
-// logger writes as the configuration says, and none of its secrets.
-func logger(c *config.Config, to io.Writer) logging.Log {
-	var level slog.Level
-	if err := level.UnmarshalText([]byte(c.Log.Level)); err != nil {
-		level = slog.LevelInfo // the configuration has checked it
-	}
-	options := &slog.HandlerOptions{Level: level}
-	var handler slog.Handler = slog.NewTextHandler(to, options)
-	if c.Log.Format == "json" {
-		handler = slog.NewJSONHandler(to, options)
-	}
-	return logging.New(handler, c.Secrets()...)
 }

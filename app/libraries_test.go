@@ -78,7 +78,8 @@ func ask(t *testing.T, url string) error {
 // is one test: what they write to is the process's.
 func TestWhatLibrariesWriteIsInTheLog(t *testing.T) { //nolint:paralleltest // as it says
 	to := &lines{more: make(chan struct{}, 1)}
-	hearLibraries(logger(&config.Config{Log: config.Log{Level: "info", Format: "text"}}, to).Logger)
+	l, _ := logger(&config.Config{Log: config.Log{Level: "info", Format: "text"}}, to)
+	hearLibraries(l.Logger)
 	const private = "ada@example.com owes 5 pounds"
 
 	for name, c := range map[string]struct {
@@ -128,7 +129,7 @@ func TestALibraryThatRepeatsItself(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		to := &lines{}
-		l := logger(&config.Config{Log: config.Log{Level: "info", Format: "text"}}, to)
+		l, _ := logger(&config.Config{Log: config.Log{Level: "info", Format: "text"}}, to)
 		h := newReports(l.Logger)
 		for i := range 1000 {
 			r := slog.NewRecord(time.Now(), slog.LevelWarn, fmt.Sprintf("connection to port %d was lost", i), 0)

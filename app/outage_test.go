@@ -193,7 +193,7 @@ func newWorld() *world {
 		*f = &failing{}
 	}
 	w.both = &failing{also: []*failing{w.file}, later: w.database}
-	l := logger(&config.Config{Log: config.Log{Level: "info", Format: "text"}}, w.page)
+	l, _ := logger(&config.Config{Log: config.Log{Level: "info", Format: "text"}}, w.page)
 	s := surroundings{clock: sys.Clock{}, ids: sys.IDs{}, log: l.Logger, outages: l.Outages, metrics: metrics.New(), owner: "one"}
 
 	db := w.store(s, "postgres", database, w.database)

@@ -12,44 +12,49 @@ import (
 )
 
 const (
-	pairs     = 15
+	pairs     = 11
 	pairConns = 16
 )
 
-// BenchmarkPayment16BesideAnotherBinary measures payments at 16 connections on the
-// gateway as it is and on another binary, PATCHBAY_BENCH_OTHER, in turn, so that both
-// meet the same machine, and prints the ratio of each pair. `make bench-pair` runs it.
-func BenchmarkPayment16BesideAnotherBinary(b *testing.B) {
+// BenchmarkBesideAnotherBinary measures each task at 16 connections on the gateway as it
+// is and on another binary, PATCHBAY_BENCH_OTHER, in turn, so that both meet the same
+// machine, and prints the ratio of each pair. `make bench-pair` runs it.
+func BenchmarkBesideAnotherBinary(b *testing.B) {
 	other := os.Getenv("PATCHBAY_BENCH_OTHER")
 	if other == "" {
 		b.Log("PATCHBAY_BENCH_OTHER names no binary to measure against")
 		return
 	}
-	t := tasks("")[2]
+	for i, t := range tasks("") {
+		b.Run(t.name, func(b *testing.B) {
+			var ratios []float64
+			for n := range pairs {
+				var this, that figure
+				if n%2 == 0 { // neither is always the first
+					this, that = alone(b, "", i), alone(b, other, i)
+				} else {
+					that, this = alone(b, other, i), alone(b, "", i)
+				}
+				ratios = append(ratios, this.perSecond/that.perSecond)
+				fmt.Printf("pair %2d   this %s   other %s   ratio %.3f\n", n+1, this, that, ratios[n])
+			}
+			slices.Sort(ratios)
+			fmt.Printf("%s at %d connections, this to the other: median of %d pairs %.3f, least %.3f, most %.3f\n",
+				t.name, pairConns, pairs, ratios[pairs/2], ratios[0], ratios[pairs-1])
+		})
+	}
+}
+
+// alone measures a task on a gateway that has the machine to itself: what another still
+// had to do after its load, such as to deliver webhooks, would slow it down.
+func alone(b *testing.B, program string, n int) figure {
+	g := gateway.New(b)
+	g.Program = program
+	g.Restart(b)
+	defer g.Kill()
+	u := g.Do(b, "POST", "/api/users", map[string]any{"email": "ada@example.com", "name": "Ada", "metadata": map[string]string{"plan": "free"}})
 	var numbers atomic.Int64
-	// Each has the machine to itself: what a gateway still has to do after its load, such
-	// as to deliver webhooks, must not slow the other down.
-	run := func(program string) figure {
-		g := gateway.New(b)
-		g.Program = program
-		g.Restart(b)
-		defer g.Kill()
-		do := caller(strings.TrimPrefix(g.Base, "http://"), pairConns, t)
-		load(b, pairConns, &numbers, do) // it grows warm
-		return load(b, pairConns, &numbers, do)
-	}
-	var ratios []float64
-	for n := range pairs {
-		var this, that figure
-		if n%2 == 0 { // neither is always the first
-			this, that = run(""), run(other)
-		} else {
-			that, this = run(other), run("")
-		}
-		ratios = append(ratios, this.perSecond/that.perSecond)
-		fmt.Printf("pair %2d   this %s   other %s   ratio %.3f\n", n+1, this, that, ratios[n])
-	}
-	slices.Sort(ratios)
-	fmt.Printf("%s at %d connections, this to the other: median of %d pairs %.3f, least %.3f, most %.3f\n",
-		t.name, pairConns, pairs, ratios[pairs/2], ratios[0], ratios[pairs-1])
+	do := caller(strings.TrimPrefix(g.Base, "http://"), pairConns, tasks("/api/users/" + u.Text("id"))[n])
+	load(b, pairConns, &numbers, do) // it grows warm
+	return load(b, pairConns, &numbers, do)
 }

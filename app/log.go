@@ -1,0 +1,97 @@
+package app
+
+import (
+	"context"
+	"io"
+	"log/slog"
+	"sync"
+	"time"
+
+	"patchbay/config"
+	"patchbay/core/guard"
+	"patchbay/core/logging"
+)
+
+const (
+	holdFor  = 5 * time.Millisecond
+	holdMost = 64 << 10 // bytes
+)
+
+// logger writes as the configuration says, and none of its secrets. What it holds is
+// written in 5 ms, or by flush.
+func logger(c *config.Config, out io.Writer) (l logging.Log, flush func()) {
+	to := &heldLines{to: out}
+	var level slog.Level
+	if err := level.UnmarshalText([]byte(c.Log.Level)); err != nil {
+		level = slog.LevelInfo // the configuration has checked it
+	}
+	options := &slog.HandlerOptions{Level: level}
+	var handler slog.Handler = slog.NewTextHandler(to, options)
+	if c.Log.Format == "json" {
+		handler = slog.NewJSONHandler(to, options)
+	}
+	return logging.New(prompt{handler, to}, c.Secrets()...), to.flush
+}
+
+// heldLines hands on what is written to it up to 5 ms later, many lines at once: to write
+// the line of each request by itself takes longer than to make it.
+type heldLines struct {
+	to io.Writer
+
+	mu    sync.Mutex
+	lines []byte
+}
+
+// Write implements io.Writer.
+func (h *heldLines) Write(line []byte) (int, error) {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	if len(h.lines) == 0 {
+		time.AfterFunc(holdFor, func() { _ = guard.Do(func() error { h.flush(); return nil }) })
+	}
+	h.lines = append(h.lines, line...)
+	if len(h.lines) < holdMost {
+		return len(line), nil
+	}
+	return len(line), h.hand()
+}
+
+// flush hands on what is held.
+func (h *heldLines) flush() {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	_ = h.hand() // nobody else can be told
+}
+
+func (h *heldLines) hand() error {
+	if len(h.lines) == 0 {
+		return nil
+	}
+	_, err := h.to.Write(h.lines)
+	h.lines = h.lines[:0]
+	return err
+}
+
+// prompt has a warning, and what was written before it, on its way before anything else is
+// done: the process may end of what it warns of.
+type prompt struct {
+	slog.Handler
+	to *heldLines
+}
+
+// Handle implements slog.Handler.
+func (p prompt) Handle(ctx context.Context, r slog.Record) error {
+	err := p.Handler.Handle(ctx, r)
+	if r.Level >= slog.LevelWarn {
+		p.to.flush()
+	}
+	return err
+}
+
+// WithAttrs implements slog.Handler.
+func (p prompt) WithAttrs(attrs []slog.Attr) slog.Handler {
+	return prompt{p.Handler.WithAttrs(attrs), p.to}
+}
+
+// WithGroup implements slog.Handler.
+func (p prompt) WithGroup(name string) slog.Handler { return prompt{p.Handler.WithGroup(name), p.to} }

@@ -1,0 +1,60 @@
+package app
+
+import (
+	"log/slog"
+	"strings"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"patchbay/config"
+	"patchbay/tests/testlog"
+)
+
+// held is a log, where it is written, and what has it written at once.
+type held struct {
+	*slog.Logger
+	page  *testlog.Buffer
+	flush func()
+}
+
+func TestLinesAreHeldForAMoment(t *testing.T) {
+	t.Parallel()
+	for name, tt := range map[string]struct {
+		write func(*testing.T, *held)
+		want  int // lines that are written
+	}{
+		"not at once":                       {func(_ *testing.T, h *held) { h.Info("listens") }, 0},
+		"after 5 ms":                        {func(_ *testing.T, h *held) { h.Info("listens"); <-time.After(5 * time.Millisecond); synctest.Wait() }, 1},
+		"a warning at once, and all before": {func(_ *testing.T, h *held) { h.Info("listens"); h.Warn("an outage begins") }, 2},
+		"a warning through With":            {func(_ *testing.T, h *held) { h.With("provider", "first").WithGroup("g").Warn("an outage begins") }, 1},
+		"at the end":                        {func(_ *testing.T, h *held) { h.Info("listens"); h.flush() }, 1},
+		"many at once": {func(t *testing.T, h *held) {
+			for strings.Count(h.page.String(), "\n") == 0 {
+				h.Info("listens", "words", strings.Repeat("a", 100))
+			}
+			if n := strings.Count(h.page.String(), "\n"); n < 100 || n > 1000 {
+				t.Errorf("%d lines at once", n)
+			}
+			h.page.Take()
+		}, 0},
+		"again after they were written": {func(_ *testing.T, h *held) {
+			h.Warn("an outage begins")
+			h.Info("listens")
+			<-time.After(5 * time.Millisecond)
+			synctest.Wait()
+		}, 2},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			synctest.Test(t, func(t *testing.T) {
+				page := new(testlog.Buffer)
+				l, flush := logger(&config.Config{Log: config.Log{Level: "info", Format: "text"}}, page)
+				tt.write(t, &held{l.Logger, page, flush})
+				if got := strings.Count(page.String(), "\n"); got != tt.want {
+					t.Errorf("%d lines of %d:\n%s", got, tt.want, page)
+				}
+			})
+		})
+	}
+}
