@@ -88,7 +88,7 @@ var codes = map[fault.Kind]string{fault.Unauthorized: "provider_misconfigured", 
 // fail answers every error of the API in the one shape.
 func (s *Server) fail(c *fiber.Ctx, err error) error {
 	code, body := s.describe(c, err)
-	s.tell(c, code, body.Code, body.RequestId, err)
+	s.tell(c, code, body.Code, err)
 	raw, merr := json.Marshal(api.Error{Error: body})
 	if merr != nil {
 		return merr
@@ -98,11 +98,11 @@ func (s *Server) fail(c *fiber.Ctx, err error) error {
 }
 
 func (s *Server) describe(c *fiber.Ctx, err error) (int, api.PaymentError) {
-	body := api.PaymentError{RequestId: answeredID(c)}
-	if body.RequestId == "" { // it was refused before any route
-		body.RequestId = s.requestID(c)
-		head(c, body.RequestId)
+	t := traceOf(c.Context())
+	if t.request == "" { // it was refused before any route
+		s.head(c, t)
 	}
+	body := api.PaymentError{RequestId: t.request}
 	var e *ofPayment
 	if errors.As(err, &e) {
 		body.PaymentId = e.payment

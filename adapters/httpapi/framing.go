@@ -21,7 +21,7 @@ func (s *Server) answerUnread(ctx *fasthttp.RequestCtx, reason *wire.Refusal) {
 	defer s.app.ReleaseCtx(c)
 	if reason.Err != nil {
 		_ = s.fail(c, fault.Wrap(fault.Internal, "httpapi.panic", reason.Err)) // it writes to memory
-		t, _ := traceOf(ctx)
+		t := traceOf(ctx)
 		s.line(ctx, t, ctx.Response.StatusCode(), time.Since(t.began))
 		return
 	}

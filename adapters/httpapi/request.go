@@ -12,6 +12,7 @@ import (
 
 	"patchbay/core/access"
 	"patchbay/core/fault"
+	"patchbay/core/logging"
 )
 
 const (
@@ -20,6 +21,17 @@ const (
 	keyless   = "local"  // who it was where no key is needed
 	requestID = "X-Request-Id"
 )
+
+// Headers of every answer, as they are written.
+var (
+	requestIDName          = []byte(requestID)
+	contentTypeOptionsName = []byte(fiber.HeaderXContentTypeOptions)
+	cacheControlName       = []byte(fiber.HeaderCacheControl)
+	noSniff, noStore       = []byte("nosniff"), []byte("no-store")
+)
+
+// local is who makes a request without a key, where none is needed.
+var local = access.Identity{Tenant: access.DefaultTenant, KeyID: keyless, Scopes: []string{access.All}}
 
 // route is one operation of the API.
 type route struct {
@@ -36,6 +48,7 @@ type request struct {
 	ctx    context.Context
 	cancel context.CancelFunc
 	server *Server
+	trace  *trace
 	bodies *bodyBudget
 	held   []func() // give back what the body has of it
 	who    access.Identity
@@ -71,13 +84,12 @@ func (r *request) query(name string) string { return strings.Clone(r.Query(name)
 func (s *Server) handle(method, path, scope string, limit int, serve func(*request) error, params ...string) {
 	o := &route{name: method + " " + path, scope: scope, limit: limit, params: params}
 	s.app.Add(method, path, func(c *fiber.Ctx) error {
-		r := &request{Ctx: c, route: o, limit: limit, server: s, bodies: s.bodies}
+		r := &request{Ctx: c, route: o, limit: limit, server: s, trace: traceOf(c.Context()), bodies: s.bodies}
 		r.ctx, r.cancel = context.WithTimeout(context.Background(), s.Deadline)
 		defer r.end()
-		r.trace(path)
+		r.trace.at(path)
 		who, err := s.authorize(r, scope)
-		r.who = who
-		r.identify(who.Tenant, who.KeyID)
+		r.identify(who)
 		if err != nil {
 			return err
 		}
@@ -90,29 +102,28 @@ func (s *Server) handle(method, path, scope string, limit int, serve func(*reque
 
 // prepare gives every answer its headers.
 func (s *Server) prepare(c *fiber.Ctx) error {
-	head(c, s.requestID(c))
+	s.head(c, traceOf(c.Context()))
 	if !wellFormed(c.Path()) {
 		return fiber.ErrNotFound
 	}
 	return c.Next()
 }
 
-// requestID is the id that a request brings along, or one that is made for it.
+// requestID is the id that a request brings along, or one that is made for it. It is a copy,
+// which the log may keep: the next request on the connection is written over the original.
 func (s *Server) requestID(c *fiber.Ctx) string {
 	if id := c.Get(requestID); plain(id) {
-		return id
+		return strings.Clone(id)
 	}
 	return s.IDs.New("req")
 }
 
-// answeredID is the id that the request is answered with. It is a copy, which the log may
-// keep: the next request on the connection is written over the original.
-func answeredID(c *fiber.Ctx) string { return strings.Clone(c.GetRespHeader(requestID)) }
-
-func head(c *fiber.Ctx, id string) {
-	c.Set(requestID, id)
-	c.Set(fiber.HeaderXContentTypeOptions, "nosniff")
-	c.Set(fiber.HeaderCacheControl, "no-store")
+func (s *Server) head(c *fiber.Ctx, t *trace) {
+	t.request = s.requestID(c)
+	h := &c.Response().Header
+	h.SetCanonical(requestIDName, []byte(t.request))
+	h.SetCanonical(contentTypeOptionsName, noSniff)
+	h.SetCanonical(cacheControlName, noStore)
 }
 
 // unknownMethods answers methods that fiber does not know: it would do so
@@ -149,13 +160,14 @@ func (s *Server) authorize(r *request, scope string) (access.Identity, error) {
 		return access.Identity{}, unauthorized(r.Ctx, "send one Authorization only")
 	}
 	if header == "" && !s.KeysRequired {
-		return access.Identity{Tenant: access.DefaultTenant, KeyID: keyless, Scopes: []string{access.All}}, r.checkLocal()
+		return local, r.checkLocal()
 	}
 	token, ok := strings.CutPrefix(header, "Bearer ")
 	if !ok {
 		return access.Identity{}, unauthorized(r.Ctx, "send an API key as Authorization: Bearer")
 	}
-	who, err := s.Access.Authenticate(r.ctx, strings.Clone(token))
+	ctx := logging.WithCaller(r.ctx, logging.Caller{Request: r.trace.request})
+	who, err := s.Access.Authenticate(ctx, strings.Clone(token))
 	switch {
 	case fault.Is(err, fault.Unauthorized):
 		return access.Identity{}, unauthorized(r.Ctx, "the API key is not valid")

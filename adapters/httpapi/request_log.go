@@ -9,35 +9,39 @@ import (
 	"github.com/gofiber/fiber/v2"
 	"github.com/valyala/fasthttp"
 
+	"patchbay/core/access"
 	"patchbay/core/fault"
 	"patchbay/core/logging"
 )
 
 // trace is what the log says of a request.
 type trace struct {
-	began  time.Time
-	route  string // its pattern, empty where there is none
-	tenant string
-	key    string // the id of the API key
-	code   string // of the error that it was answered with
-	quiet  bool   // asked all the time, by what watches over the gateway
+	handled bool // it came to the handler
+	began   time.Time
+	request string // the id that it is answered with
+	route   string // its pattern, empty where there is none
+	tenant  string
+	key     string // the id of the API key
+	code    string // of the error that it was answered with
+	quiet   bool   // asked all the time, by what watches over the gateway
 }
 
 const traceValue = "patchbay.trace"
 
-// traceOf is that of a request, a new one where it was refused before it came to the
-// handler.
-func traceOf(c *fasthttp.RequestCtx) (t *trace, handled bool) {
+// traceOf is that of a request.
+func traceOf(c *fasthttp.RequestCtx) *trace {
 	if t, ok := c.UserValue(traceValue).(*trace); ok {
-		return t, true
+		return t
 	}
-	return new(trace), false
+	t := new(trace)
+	c.SetUserValue(traceValue, t)
+	return t
 }
 
 // logged writes a line for each request.
 func (s *Server) logged(next fasthttp.RequestHandler) fasthttp.RequestHandler {
 	return func(c *fasthttp.RequestCtx) {
-		t := &trace{began: time.Now()}
+		t := &trace{handled: true, began: time.Now()}
 		c.SetUserValue(traceValue, t)
 		s.underway.Add(1)
 		defer s.underway.Add(-1)
@@ -60,8 +64,7 @@ func (s *Server) line(c *fasthttp.RequestCtx, t *trace, status int, took time.Du
 	}
 	attrs := make([]slog.Attr, 0, 9)
 	attrs = append(attrs, slog.String("method", string(c.Method())), slog.String("route", t.route),
-		slog.Int("status", status), slog.Duration("duration", took),
-		slog.String("request", string(c.Response.Header.Peek(requestID))))
+		slog.Int("status", status), slog.Duration("duration", took), slog.String("request", t.request))
 	if client := s.client(c); client.IsValid() {
 		attrs = append(attrs, slog.String("client", client.String()))
 	}
@@ -70,35 +73,32 @@ func (s *Server) line(c *fasthttp.RequestCtx, t *trace, status int, took time.Du
 			attrs = append(attrs, a)
 		}
 	}
-	s.Log.LogAttrs(ctx, level, "request", attrs...)
+	line := slog.NewRecord(time.Now(), level, "request", 0) // where in the program it is written costs more than the line
+	line.AddAttrs(attrs...)
+	_ = s.Log.Handler().Handle(ctx, line) // there is nobody else to be told
 }
 
-// trace notes which route a request came to, and has its id travel with what it asks for.
-func (r *request) trace(path string) {
-	t, _ := traceOf(r.Context())
+// at notes which route a request came to.
+func (t *trace) at(path string) {
 	t.route, t.quiet = path, path == "/healthz" || path == "/readyz"
-	r.ctx = logging.WithCaller(r.ctx, logging.Caller{Request: answeredID(r.Ctx)})
 }
 
-// identify notes who makes the request.
-func (r *request) identify(tenant, key string) {
-	r.tenant, r.caller = tenant, key
-	t, _ := traceOf(r.Context())
-	t.tenant, t.key = tenant, key
-	who := logging.CallerOf(r.ctx)
-	who.Tenant, who.Key = tenant, key
-	r.ctx = logging.WithCaller(r.ctx, who)
+// identify notes who makes the request, and has that travel with what it asks for.
+func (r *request) identify(who access.Identity) {
+	r.who, r.tenant, r.caller = who, who.Tenant, who.KeyID
+	r.trace.tenant, r.trace.key = who.Tenant, who.KeyID
+	r.ctx = logging.WithCaller(r.ctx, logging.Caller{Request: r.trace.request, Tenant: who.Tenant, Key: who.KeyID})
 }
 
 // tell writes what a request was refused with, where that is of interest beside its line:
 // a mistake of ours, something that is not available, a credential or a signature.
-func (s *Server) tell(c *fiber.Ctx, status int, code, id string, err error) {
-	t, handled := traceOf(c.Context())
-	if t.code = code; !handled { // package wire tells of what is more than one client's fault
+func (s *Server) tell(c *fiber.Ctx, status int, code string, err error) {
+	t := traceOf(c.Context())
+	if t.code = code; !t.handled { // package wire tells of what is more than one client's fault
 		s.line(c.Context(), t, status, 0)
 		return
 	}
-	attrs := []slog.Attr{slog.String("code", code), slog.String("route", t.route), slog.String("request", id)}
+	attrs := []slog.Attr{slog.String("code", code), slog.String("route", t.route), slog.String("request", t.request)}
 	if t.key != "" {
 		attrs = append(attrs, slog.String("key", t.key), slog.String("tenant", t.tenant))
 	}

@@ -32,5 +32,6 @@ var crockford = base32.NewEncoding("0123456789abcdefghjkmnpqrstvwxyz").WithPaddi
 // New returns prefix, an underscore and 26 characters.
 func (IDs) New(prefix string) string {
 	id := uuid.Must(uuid.NewV7())
-	return prefix + "_" + crockford.EncodeToString(id[:])
+	var text [64]byte // of most ids: they are made there
+	return string(crockford.AppendEncode(append(append(text[:0], prefix...), '_'), id[:]))
 }

@@ -29,6 +29,9 @@ type Conn struct {
 	first   bool // no request was read before
 	last    bool // no request is read after
 
+	waits  time.Time // until when an idle connection is kept; zero where another bound was set since
+	writes time.Time // until when an answer may take
+
 	timed    bool // the body's time runs
 	begun    time.Time
 	received int64
@@ -138,11 +141,7 @@ func (c *Conn) next() error {
 func (c *Conn) readHead() ([]byte, error) {
 	for empty := false; ; empty = true {
 		if c.in.Buffered() == 0 {
-			wait := c.limits.HeadTime
-			if !c.first {
-				wait = c.idle()
-			}
-			if err := c.SetReadDeadline(time.Now().Add(wait)); err != nil {
+			if err := c.await(); err != nil {
 				return nil, err
 			}
 			if _, err := c.in.Peek(1); err != nil {
@@ -160,6 +159,40 @@ func (c *Conn) readHead() ([]byte, error) {
 		}
 		_, _ = c.in.Discard(len(head)) // it is buffered
 	}
+}
+
+// coarse is by how much a bound of many seconds may be less: each time that a deadline is
+// set takes longer than all else that is done to read a head.
+const coarse = time.Second
+
+// await bounds how long a request is waited for.
+func (c *Conn) await() error {
+	if c.first {
+		return c.SetReadDeadline(time.Now().Add(c.limits.HeadTime))
+	}
+	idle := c.idle()
+	until := time.Now().Add(idle)
+	if sooner := until.Sub(c.waits); idle > 10*coarse && sooner >= 0 && sooner < coarse {
+		return nil
+	}
+	err := c.SetReadDeadline(until)
+	c.waits = until
+	return err
+}
+
+// SetReadDeadline implements net.Conn.
+func (c *Conn) SetReadDeadline(t time.Time) error {
+	c.waits = time.Time{}
+	return c.Conn.SetReadDeadline(t)
+}
+
+// SetWriteDeadline implements net.Conn, but for a second.
+func (c *Conn) SetWriteDeadline(t time.Time) error {
+	if sooner := t.Sub(c.writes); sooner >= 0 && sooner < coarse && time.Until(t) > 10*coarse {
+		return nil
+	}
+	c.writes = t
+	return c.Conn.SetWriteDeadline(t)
 }
 
 // collectHead reads until the empty line. A line that ends without CR is
@@ -222,7 +255,7 @@ func (s *source) Read(p []byte) (int, error) {
 		if !s.until.IsZero() && deadline.After(s.until) {
 			deadline = s.until
 		}
-		if err := s.SetReadDeadline(deadline); err != nil {
+		if err := (*Conn)(s).SetReadDeadline(deadline); err != nil {
 			return 0, err
 		}
 	}

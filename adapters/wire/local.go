@@ -3,7 +3,6 @@ package wire
 import (
 	"bytes"
 	"net/netip"
-	"strings"
 
 	"github.com/valyala/fasthttp"
 )
@@ -14,8 +13,7 @@ import (
 // can reach those too. The proxy shows itself by the host it was asked for or by what
 // it adds, the page by the headers that a page cannot leave out.
 func NotLocal(r *fasthttp.RequestHeader) (why string) {
-	host := string(r.Host())
-	if !loopback(host) {
+	if !loopback(r.Host()) {
 		return "only requests to localhost, 127.0.0.0/8 or ::1 are answered"
 	}
 	if !r.IsHTTP11() {
@@ -26,7 +24,7 @@ func NotLocal(r *fasthttp.RequestHeader) (why string) {
 	link := follows(r)
 	for name, value := range r.All() {
 		switch {
-		case string(name) == "Origin" && !sameOrigin(value, host),
+		case string(name) == "Origin" && !sameOrigin(value, r.Host()),
 			string(name) == "Sec-Fetch-Site" && !ownSite(string(value), link):
 			return "no page of another origin is answered"
 		case forwarding(name):
@@ -49,39 +47,39 @@ func follows(r *fasthttp.RequestHeader) bool {
 }
 
 // loopback reports whether a host, with or without a port, is this machine.
-func loopback(host string) bool {
+func loopback(host []byte) bool {
 	name := host
-	if strings.HasPrefix(host, "[") {
-		end := strings.IndexByte(host, ']')
+	if bytes.HasPrefix(host, []byte("[")) {
+		end := bytes.IndexByte(host, ']')
 		if end < 0 || !port(host[end+1:]) {
 			return false
 		}
-		a, err := netip.ParseAddr(host[1:end])
+		a, err := netip.ParseAddr(string(host[1:end]))
 		return err == nil && a == netip.IPv6Loopback()
 	}
-	if colon := strings.IndexByte(host, ':'); colon >= 0 {
+	if colon := bytes.IndexByte(host, ':'); colon >= 0 {
 		if !port(host[colon:]) {
 			return false
 		}
 		name = host[:colon]
 	}
-	if strings.EqualFold(name, "localhost") {
+	if string(name) == "127.0.0.1" || bytes.EqualFold(name, []byte("localhost")) {
 		return true
 	}
-	a, err := netip.ParseAddr(name)
+	a, err := netip.ParseAddr(string(name))
 	return err == nil && a.Is4() && a.IsLoopback()
 }
 
 // port reports whether what follows a host is nothing, or a colon and digits.
-func port(text string) bool {
-	return text == "" || text[0] == ':' && strings.Trim(text[1:], "0123456789") == ""
+func port(text []byte) bool {
+	return len(text) == 0 || text[0] == ':' && len(bytes.Trim(text[1:], "0123456789")) == 0
 }
 
 // sameOrigin reports whether an Origin is that of the listener's own pages, which are
 // served over plain HTTP.
-func sameOrigin(origin []byte, host string) bool {
+func sameOrigin(origin, host []byte) bool {
 	const scheme = "http://"
-	return len(origin) == len(scheme)+len(host) && strings.EqualFold(string(origin), scheme+host)
+	return len(origin) == len(scheme)+len(host) && bytes.EqualFold(origin[:len(scheme)], []byte(scheme)) && bytes.EqualFold(origin[len(scheme):], host)
 }
 
 // forwarding reports whether a header, in its canonical spelling, is one that

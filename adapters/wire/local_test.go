@@ -18,7 +18,7 @@ func TestTheHostsOfThisMachine(t *testing.T) {
 		"127.0.0.1.": false, "127.0.0.01": false, "127.1": false, "2130706433": false, "0x7f000001": false, "0.0.0.0": false, "128.0.0.1": false,
 		"localhost,shop.example": false, "localhost shop.example": false, "localhost/": false, "local\x00host": false,
 	} {
-		if got := loopback(host); got != want {
+		if got := loopback([]byte(host)); got != want {
 			t.Errorf("%q: %v", host, got)
 		}
 	}

@@ -116,6 +116,9 @@ type Caller struct {
 }
 
 func (c Caller) attrs() []slog.Attr {
+	if c == (Caller{}) {
+		return nil
+	}
 	var attrs []slog.Attr
 	for _, a := range []slog.Attr{slog.String("request", c.Request), slog.String("tenant", c.Tenant), slog.String("key", c.Key)} {
 		if a.Value.String() != "" {
@@ -127,16 +130,30 @@ func (c Caller) attrs() []slog.Attr {
 
 type callerKey struct{}
 
+// asked is a context of somebody's request.
+type asked struct {
+	context.Context
+	caller Caller
+}
+
+// Value implements context.Context.
+func (a *asked) Value(key any) any {
+	if key == (callerKey{}) {
+		return &a.caller
+	}
+	return a.Context.Value(key)
+}
+
 // WithCaller returns a context whose lines name who asked. It outlives the request, as
 // the context's values do.
-func WithCaller(ctx context.Context, c Caller) context.Context {
-	return context.WithValue(ctx, callerKey{}, c)
-}
+func WithCaller(ctx context.Context, c Caller) context.Context { return &asked{ctx, c} }
 
 // CallerOf tells who asked, the zero Caller where that was nobody's request.
 func CallerOf(ctx context.Context) Caller {
-	c, _ := ctx.Value(callerKey{}).(Caller)
-	return c
+	if c, ok := ctx.Value(callerKey{}).(*Caller); ok {
+		return *c
+	}
+	return Caller{}
 }
 
 // Act writes what a person did through the API or the admin listener, and what became
