@@ -1,7 +1,6 @@
 package app
 
 import (
-	"bytes"
 	"context"
 	"errors"
 	"fmt"
@@ -9,7 +8,6 @@ import (
 	"net"
 	"net/http"
 	"strings"
-	"sync"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -20,23 +18,22 @@ import (
 	"patchbay/adapters/wire"
 	"patchbay/config"
 	"patchbay/tests/faultserver"
+	"patchbay/tests/testlog"
 )
 
 // lines is a log that may be written from anywhere.
 type lines struct {
-	mu   sync.Mutex
-	text bytes.Buffer
+	testlog.Buffer
 	more chan struct{}
 }
 
 func (l *lines) Write(p []byte) (int, error) {
-	l.mu.Lock()
-	defer l.mu.Unlock()
+	n, err := l.Buffer.Write(p)
 	select {
 	case l.more <- struct{}{}:
 	default:
 	}
-	return l.text.Write(p)
+	return n, err
 }
 
 // await waits for a line with these words.
@@ -44,9 +41,7 @@ func (l *lines) await(t *testing.T, words string) string {
 	t.Helper()
 	end := time.After(10 * time.Second)
 	for {
-		l.mu.Lock()
-		text := l.text.String()
-		l.mu.Unlock()
+		text := l.String()
 		for line := range strings.Lines(text) {
 			if strings.Contains(line, words) {
 				return line
@@ -138,8 +133,8 @@ func TestALibraryThatRepeatsItself(t *testing.T) {
 			}
 		}
 		<-time.After(3 * time.Minute)
-		if n := strings.Count(to.text.String(), "\n"); n != 2 || !strings.Contains(to.text.String(), "count=999") {
-			t.Errorf("%d lines:\n%s", n, to.text.String())
+		if n := strings.Count(to.String(), "\n"); n != 2 || !strings.Contains(to.String(), "count=999") {
+			t.Errorf("%d lines:\n%s", n, to.String())
 		}
 	})
 }

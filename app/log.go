@@ -14,7 +14,7 @@ import (
 
 const (
 	holdFor  = 5 * time.Millisecond
-	holdMost = 64 << 10 // bytes
+	holdMost = 256 << 10 // bytes
 )
 
 // logger writes as the configuration says, and none of its secrets. What it holds is
@@ -34,42 +34,48 @@ func logger(c *config.Config, out io.Writer) (l logging.Log, flush func()) {
 }
 
 // heldLines hands on what is written to it up to 5 ms later, many lines at once: to write
-// the line of each request by itself takes longer than to make it.
+// the line of each request by itself takes longer than to make it. Whoever writes waits for
+// the output only where that is far behind.
 type heldLines struct {
 	to io.Writer
 
-	mu    sync.Mutex
-	lines []byte
+	mu     sync.Mutex
+	lines  []byte
+	output sync.Mutex // held by who hands on; taken before mu
+	spare  []byte
 }
 
 // Write implements io.Writer.
 func (h *heldLines) Write(line []byte) (int, error) {
+	switch held := h.hold(line); {
+	case held == len(line): // the first
+		time.AfterFunc(holdFor, func() { _ = guard.Do(func() error { h.flush(); return nil }) })
+	case held > holdMost:
+		h.flush()
+	}
+	return len(line), nil
+}
+
+// hold keeps a line, and returns how many bytes are held with it.
+func (h *heldLines) hold(line []byte) int {
 	h.mu.Lock()
 	defer h.mu.Unlock()
-	if len(h.lines) == 0 {
-		time.AfterFunc(holdFor, func() { _ = guard.Do(func() error { h.flush(); return nil }) })
-	}
 	h.lines = append(h.lines, line...)
-	if len(h.lines) < holdMost {
-		return len(line), nil
-	}
-	return len(line), h.hand()
+	return len(h.lines)
 }
 
 // flush hands on what is held.
 func (h *heldLines) flush() {
+	h.output.Lock()
+	defer h.output.Unlock()
 	h.mu.Lock()
-	defer h.mu.Unlock()
-	_ = h.hand() // nobody else can be told
-}
-
-func (h *heldLines) hand() error {
-	if len(h.lines) == 0 {
-		return nil
+	out := h.lines
+	h.lines = h.spare[:0]
+	h.mu.Unlock()
+	if len(out) > 0 {
+		_, _ = h.to.Write(out) // nobody else can be told
 	}
-	_, err := h.to.Write(h.lines)
-	h.lines = h.lines[:0]
-	return err
+	h.spare = out
 }
 
 // prompt has a warning, and what was written before it, on its way before anything else is

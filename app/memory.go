@@ -1,30 +1,17 @@
 package app
 
 import (
-	"os"
 	"runtime/debug"
 
 	"patchbay/config"
 )
-
-// garbage is how much of it there may be beside what is used, in percent: a process of few
-// megabytes would else collect it many times a second, for a tenth of its work. GOGC
-// overrides it.
-const garbage = 400
 
 // limitMemory has memory that is not used any more be freed as often as it takes to stay
 // within three quarters of what the process is to have. The rest is for what Go does not
 // count: the code, SQLite's pages, buffers of the system. What it returns undoes that.
 func limitMemory(c *config.Config) (undo func()) {
 	before := debug.SetMemoryLimit(int64(c.Server.Memory) * 3 / 4)
-	percent := debug.SetGCPercent(garbage)
-	if os.Getenv("GOGC") != "" {
-		debug.SetGCPercent(percent)
-	}
-	return func() {
-		debug.SetGCPercent(percent)
-		debug.SetMemoryLimit(before)
-	}
+	return func() { debug.SetMemoryLimit(before) }
 }
 
 // bodyBytes is what the bodies of requests may have of it. A mail is in memory twice while
