@@ -27,7 +27,7 @@ var paired = map[string]int{
 }
 
 // attributed are those that take words after this many arguments, and then attributes.
-var attributed = map[string]int{"LogAttrs": 2, "tell": 1}
+var attributed = map[string]int{"LogAttrs": 2, "NewRecord": 2, "tell": 1}
 
 // constructors of attributes take a name first.
 var constructors = []string{"String", "Int", "Int64", "Bool", "Duration", "Time", "Any"}
