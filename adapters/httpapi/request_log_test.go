@@ -77,6 +77,9 @@ func TestEachRequestHasALine(t *testing.T) {
 			t.Fatalf("the log says\n%s\nwant\n%s", strings.Join(got, "\n"), strings.Join(want, "\n"))
 		}
 	}
+	if failed := about(log, "ERROR"); len(failed) > 0 { // none of it is a mistake of ours
+		t.Errorf("%q", failed)
+	}
 }
 
 // What comes to no handler has a line all the same, and no other.

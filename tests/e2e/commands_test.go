@@ -189,3 +189,13 @@ func TestCheckSaysWhatIsConfigured(t *testing.T) {
 		t.Errorf("%v\n%s", err, out)
 	}
 }
+
+// A store that a gateway has open is there, and is said to be.
+func TestStorageCreateBesideAGateway(t *testing.T) {
+	t.Parallel()
+	g := gateway.Start(t)
+	out, err := g.Command(t, append([]string{"storage", "create"}, g.Args...)...).CombinedOutput()
+	if err == nil || !strings.Contains(string(out), "there is a store already: sqlite ") {
+		t.Errorf("%v: %s", err, out)
+	}
+}

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"encoding/json"
+	"fmt"
 	"io"
 	"net/http"
 	"path/filepath"
@@ -22,6 +23,9 @@ type Answer struct {
 	Body   []byte
 	JSON   map[string]any // where the body is an object
 }
+
+// String is what there is to see of it, as far as it fits on a line.
+func (a Answer) String() string { return fmt.Sprintf("%d %v %.300s", a.Status, a.Header, a.Body) }
 
 // Text reads a value out of nested objects, empty where it is not there.
 func (a Answer) Text(path ...string) string {

@@ -12,27 +12,9 @@ import (
 	"net/http"
 	"strings"
 	"time"
+
+	"patchbay/tests/gateway"
 )
-
-// answer is what came back.
-type answer struct {
-	status int
-	header http.Header
-	body   []byte
-	json   map[string]any // where the body is an object
-}
-
-func (a answer) text(path ...string) string {
-	var v any = a.json
-	for _, name := range path {
-		m, _ := v.(map[string]any)
-		v = m[name]
-	}
-	s, _ := v.(string)
-	return s
-}
-
-func (a answer) String() string { return fmt.Sprintf("%d %v %.300s", a.status, a.header, a.body) }
 
 // caller is a client with a connection that it keeps.
 type caller struct {
@@ -70,7 +52,7 @@ func (c *caller) close() {
 
 // say sends text as it is, and reads the answers to requests with these methods. It reads
 // as it sends: an answer may come at any time.
-func (c *caller) say(text string, methods ...string) (all []answer, err error) {
+func (c *caller) say(text string, methods ...string) (all []gateway.Answer, err error) {
 	if err := c.connect(); err != nil {
 		return nil, err
 	}
@@ -102,18 +84,18 @@ func (c *caller) say(text string, methods ...string) (all []answer, err error) {
 	return all, nil
 }
 
-func (c *caller) read(method string) (a answer, last bool, err error) {
+func (c *caller) read(method string) (a gateway.Answer, last bool, err error) {
 	for {
 		resp, err := http.ReadResponse(c.in, &http.Request{Method: method})
 		if err != nil {
-			return answer{}, true, err
+			return gateway.Answer{}, true, err
 		}
-		a = answer{status: resp.StatusCode, header: resp.Header}
-		if a.body, err = io.ReadAll(resp.Body); err != nil {
-			return answer{}, true, err
+		a = gateway.Answer{Status: resp.StatusCode, Header: resp.Header}
+		if a.Body, err = io.ReadAll(resp.Body); err != nil {
+			return gateway.Answer{}, true, err
 		}
-		if a.status != http.StatusContinue {
-			_ = json.Unmarshal(a.body, &a.json) // it need not be an object
+		if a.Status != http.StatusContinue {
+			_ = json.Unmarshal(a.Body, &a.JSON) // it need not be an object
 			return a, resp.Close, nil
 		}
 	}

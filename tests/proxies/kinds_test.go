@@ -7,6 +7,8 @@ import (
 	"fmt"
 	"math/rand/v2"
 	"strings"
+
+	"patchbay/tests/gateway"
 )
 
 // call is what one client says at once, and what it must hear.
@@ -15,7 +17,7 @@ type call struct {
 	methods []string // of the requests in text
 	ids     []string // of them
 	status  []int    // of the answers
-	own     func(answers []answer) error
+	own     func(answers []gateway.Answer) error
 	spoils  bool // what follows on its connection could be taken for a part of it
 	// strange is a text that a proxy may take otherwise, or refuse by itself. There is
 	// perhaps no answer to it; there is none that is another's.
@@ -74,19 +76,19 @@ var kinds = []struct {
 	{"a body that breaks off", 2, (*shopper).breaksOff},
 }
 
-func (s *shopper) one(method, path, id, body string, status int, own func(answer) error, lines ...string) call {
+func (s *shopper) one(method, path, id, body string, status int, own func(gateway.Answer) error, lines ...string) call {
 	return call{
 		text: request(method, path, id, body, append([]string{s.key}, lines...)...), methods: []string{method}, ids: []string{id}, status: []int{status},
-		own: func(all []answer) error { return own(all[0]) },
+		own: func(all []gateway.Answer) error { return own(all[0]) },
 	}
 }
 
-func anything(answer) error { return nil }
+func anything(gateway.Answer) error { return nil }
 
 // has wants a text in the answer.
-func has(want string, path ...string) func(answer) error {
-	return func(a answer) error {
-		if got := a.text(path...); got != want {
+func has(want string, path ...string) func(gateway.Answer) error {
+	return func(a gateway.Answer) error {
+		if got := a.Text(path...); got != want {
 			return fmt.Errorf("%s is %q, want %q", strings.Join(path, "."), got, want)
 		}
 		return nil
@@ -94,9 +96,9 @@ func has(want string, path ...string) func(answer) error {
 }
 
 // refused wants an error that names the request.
-func refused(id, code string) func(answer) error {
-	return func(a answer) error {
-		if a.text("error", "request_id") != id || code != "" && a.text("error", "code") != code {
+func refused(id, code string) func(gateway.Answer) error {
+	return func(a gateway.Answer) error {
+		if a.Text("error", "request_id") != id || code != "" && a.Text("error", "code") != code {
 			return fmt.Errorf("it is no %s of %s", code, id)
 		}
 		return nil
@@ -108,8 +110,8 @@ func (s *shopper) payment(id string, lines ...string) call {
 	text := request("POST", "/api/payments", "ID", body, append([]string{s.key, asJSON, "Idempotency-Key: " + id}, lines...)...)
 	return call{
 		text: strings.Replace(text, "ID", id, 1), methods: []string{"POST"}, ids: []string{id}, status: []int{201},
-		own: func(all []answer) error {
-			s.paid = append(s.paid, paid{id: all[0].text("id"), n: id, text: text})
+		own: func(all []gateway.Answer) error {
+			s.paid = append(s.paid, paid{id: all[0].Text("id"), n: id, text: text})
 			return has(id, "metadata", "n")(all[0])
 		},
 	}
@@ -125,8 +127,8 @@ func (s *shopper) payAgain(id string) call {
 	p := s.some()
 	return call{
 		text: strings.Replace(p.text, "ID", id, 1), methods: []string{"POST"}, ids: []string{id}, status: []int{201},
-		own: func(all []answer) error {
-			if all[0].header.Get("Idempotency-Replayed") != "true" {
+		own: func(all []gateway.Answer) error {
+			if all[0].Header.Get("Idempotency-Replayed") != "true" {
 				return fmt.Errorf("it was done again")
 			}
 			return has(p.id, "id")(all[0])
@@ -141,7 +143,7 @@ func (s *shopper) readPayment(id string) call {
 
 func (s *shopper) refund(id string) call {
 	p := s.some()
-	own := func(a answer) error {
+	own := func(a gateway.Answer) error {
 		p.refunded++
 		return has(p.id, "paymentId")(a)
 	}
@@ -150,8 +152,8 @@ func (s *shopper) refund(id string) call {
 
 func (s *shopper) createUser(id string) call {
 	email := id + "@example.com"
-	own := func(a answer) error {
-		s.user, s.email, s.version = a.text("id"), email, a.header.Get("ETag")
+	own := func(a gateway.Answer) error {
+		s.user, s.email, s.version = a.Text("id"), email, a.Header.Get("ETag")
 		return has(email, "email")(a)
 	}
 	return s.one("POST", "/api/users", id, `{"email":"`+email+`"}`, 201, own, asJSON)
@@ -203,7 +205,7 @@ func (s *shopper) inner() string {
 func (s *shopper) noKey(id string) call {
 	body := s.inner()
 	text := request("POST", "/api/payments", id, body, asJSON)
-	return call{text: text, methods: []string{"POST"}, ids: []string{id}, status: []int{401}, own: func(all []answer) error { return refused(id, "unauthorized")(all[0]) }}
+	return call{text: text, methods: []string{"POST"}, ids: []string{id}, status: []int{401}, own: func(all []gateway.Answer) error { return refused(id, "unauthorized")(all[0]) }}
 }
 
 func (s *shopper) noRoute(id string) call {
@@ -246,7 +248,7 @@ func (s *shopper) pipelined(id string) call {
 	return call{
 		text: request("GET", "/api/payments/"+p.id, first, "", s.key) + request("GET", "/api/users/usr_"+second, second, "", s.key), methods: []string{"GET", "GET"},
 		ids: []string{first, second}, status: []int{200, 404},
-		own: func(all []answer) error {
+		own: func(all []gateway.Answer) error {
 			if err := has(p.n, "metadata", "n")(all[0]); err != nil {
 				return err
 			}

@@ -108,16 +108,16 @@ func (a *tally) send(kind string, c call) {
 }
 
 // hear holds answers against the call they are to.
-func (a *tally) hear(c call, got []answer) error {
+func (a *tally) hear(c call, got []gateway.Answer) error {
 	a.mu.Lock()
 	defer a.mu.Unlock()
 	if c.strange {
 		status := 0
 		for _, one := range got {
-			status = one.status
+			status = one.Status
 			// A proxy that refuses it itself names no request; nor has a head that the
 			// gateway refuses an id of its own.
-			id := one.header.Get("X-Request-Id")
+			id := one.Header.Get("X-Request-Id")
 			if id != "" && id != c.ids[0] && !strings.HasPrefix(id, "req_") || status < 400 {
 				return fmt.Errorf("the answer is %s's", id)
 			}
@@ -129,11 +129,11 @@ func (a *tally) hear(c call, got []answer) error {
 		return fmt.Errorf("%d answers", len(got))
 	}
 	for i, one := range got {
-		if id := one.header.Get("X-Request-Id"); id != c.ids[i] {
+		if id := one.Header.Get("X-Request-Id"); id != c.ids[i] {
 			return fmt.Errorf("the answer is %q's, not %q's", id, c.ids[i])
 		}
-		if one.status != c.status[i] {
-			return fmt.Errorf("answer %d is %d, want %d", i+1, one.status, c.status[i])
+		if one.Status != c.status[i] {
+			return fmt.Errorf("answer %d is %d, want %d", i+1, one.Status, c.status[i])
 		}
 		a.answered[c.ids[i]] = true
 	}

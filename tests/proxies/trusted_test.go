@@ -35,7 +35,7 @@ func TestTrustedProxies(t *testing.T) {
 					c := &caller{address: row.at, from: row.from}
 					defer c.close()
 					got := c.get(t, id, key, row.made)
-					if got.status != 200 || got.header.Get("X-Request-Id") != id {
+					if got.Status != 200 || got.Header.Get("X-Request-Id") != id {
 						t.Fatalf("%v", got)
 					}
 					if client := clientOf(t, g, id); client != row.client {
@@ -51,7 +51,7 @@ func TestTrustedProxies(t *testing.T) {
 						defer c.close()
 						for n := range 20 {
 							text := request("GET", "/api/payments", fmt.Sprint("p", i, "-", n), "", "Authorization: Bearer "+key)
-							if got, err := c.say(text, "GET"); err != nil || got[0].status != 200 {
+							if got, err := c.say(text, "GET"); err != nil || got[0].Status != 200 {
 								t.Errorf("%v %v", got, err)
 								return
 							}
@@ -100,10 +100,10 @@ func TestProxiesThatAreNotTrusted(t *testing.T) {
 							statuses[0]++
 						case err != nil:
 							t.Error(err)
-						case got[0].status == 429 && got[0].text("error", "code") != "too_many_connections":
+						case got[0].Status == 429 && got[0].Text("error", "code") != "too_many_connections":
 							t.Errorf("%v", got[0])
 						default:
-							statuses[got[0].status]++
+							statuses[got[0].Status]++
 						}
 						mu.Unlock()
 					}
@@ -126,7 +126,7 @@ func TestAGatewayWithoutKeysAnswersNoProxy(t *testing.T) {
 				c := &caller{address: p.address}
 				got, err := c.say(strings.Replace(request("GET", "/api/payments", "mine", ""), "api.example", host, 1), "GET")
 				c.close()
-				if err != nil || got[0].status != 403 || got[0].text("error", "code") != "api_key_needed" {
+				if err != nil || got[0].Status != 403 || got[0].Text("error", "code") != "api_key_needed" {
 					t.Errorf("to %s: %v %v", host, got, err)
 				}
 			}
@@ -135,7 +135,7 @@ func TestAGatewayWithoutKeysAnswersNoProxy(t *testing.T) {
 }
 
 // get lists payments.
-func (c *caller) get(t *testing.T, id, key, line string) answer {
+func (c *caller) get(t *testing.T, id, key, line string) gateway.Answer {
 	t.Helper()
 	got, err := c.say(request("GET", "/api/payments", id, "", "Authorization: Bearer "+key, line), "GET")
 	if err != nil {
@@ -169,9 +169,9 @@ func hold(t *testing.T, address, from, key string) int {
 		switch {
 		case err != nil && !errors.Is(err, errNoAnswer):
 			t.Fatal(err)
-		case err == nil && got[0].status == 200 && n < 10:
+		case err == nil && got[0].Status == 200 && n < 10:
 			continue
-		case err == nil && (got[0].status != 429 || got[0].text("error", "code") != "too_many_connections"):
+		case err == nil && (got[0].Status != 429 || got[0].Text("error", "code") != "too_many_connections"):
 			t.Errorf("%v", got[0])
 		}
 		return n
