@@ -17,8 +17,8 @@ const (
 	holdMost = 256 << 10 // bytes
 )
 
-// logger writes as the configuration says, and none of its secrets. What it holds is
-// written in 5 ms, or by flush.
+// logger writes as the configuration says, and none of its secrets. The lines of requests
+// are written within 5 ms, or by flush.
 func logger(c *config.Config, out io.Writer) (l logging.Log, flush func()) {
 	to := &heldLines{to: out}
 	var level slog.Level
@@ -78,8 +78,12 @@ func (h *heldLines) flush() {
 	h.spare = out
 }
 
-// prompt has a warning, and what was written before it, on its way before anything else is
-// done: the process may end of what it warns of.
+// requestLine is what the line of a request says. There are as many as there are requests,
+// and whoever reads them does without the last 5 ms before a kill.
+const requestLine = "request"
+
+// prompt has each other line, and what was written before it, on its way before anything
+// else is done: the process may end of what it tells, and an act must not go unseen.
 type prompt struct {
 	slog.Handler
 	to *heldLines
@@ -88,7 +92,7 @@ type prompt struct {
 // Handle implements slog.Handler.
 func (p prompt) Handle(ctx context.Context, r slog.Record) error {
 	err := p.Handler.Handle(ctx, r)
-	if r.Level >= slog.LevelWarn {
+	if r.Message != requestLine {
 		p.to.flush()
 	}
 	return err

@@ -18,20 +18,20 @@ type held struct {
 	flush func()
 }
 
-func TestLinesAreHeldForAMoment(t *testing.T) {
+func TestTheLinesOfRequestsAreHeldForAMoment(t *testing.T) {
 	t.Parallel()
 	for name, tt := range map[string]struct {
 		write func(*testing.T, *held)
 		want  int // lines that are written
 	}{
-		"not at once":                       {func(_ *testing.T, h *held) { h.Info("listens") }, 0},
-		"after 5 ms":                        {func(_ *testing.T, h *held) { h.Info("listens"); <-time.After(5 * time.Millisecond); synctest.Wait() }, 1},
-		"a warning at once, and all before": {func(_ *testing.T, h *held) { h.Info("listens"); h.Warn("an outage begins") }, 2},
-		"a warning through With":            {func(_ *testing.T, h *held) { h.With("provider", "first").WithGroup("g").Warn("an outage begins") }, 1},
-		"at the end":                        {func(_ *testing.T, h *held) { h.Info("listens"); h.flush() }, 1},
+		"not at once":                       {func(_ *testing.T, h *held) { h.Info("request") }, 0},
+		"after 5 ms":                        {func(_ *testing.T, h *held) { h.Info("request"); <-time.After(5 * time.Millisecond); synctest.Wait() }, 1},
+		"another line at once, and all before": {func(_ *testing.T, h *held) { h.Info("request"); h.Info("administrative act") }, 2},
+		"another line through With":            {func(_ *testing.T, h *held) { h.With("provider", "first").WithGroup("g").Warn("outage begins") }, 1},
+		"at the end":                        {func(_ *testing.T, h *held) { h.Info("request"); h.flush() }, 1},
 		"many at once": {func(t *testing.T, h *held) {
 			for strings.Count(h.page.String(), "\n") == 0 {
-				h.Info("listens", "words", strings.Repeat("a", 100))
+				h.Info("request", "words", strings.Repeat("a", 100))
 			}
 			if n := strings.Count(h.page.String(), "\n"); n < 1000 || n > 3000 {
 				t.Errorf("%d lines at once", n)
@@ -39,8 +39,8 @@ func TestLinesAreHeldForAMoment(t *testing.T) {
 			h.page.Take()
 		}, 0},
 		"again after they were written": {func(_ *testing.T, h *held) {
-			h.Warn("an outage begins")
-			h.Info("listens")
+			h.Info("administrative act")
+			h.Info("request")
 			<-time.After(5 * time.Millisecond)
 			synctest.Wait()
 		}, 2},
