@@ -24,11 +24,11 @@ func TestTheLinesOfRequestsAreHeldForAMoment(t *testing.T) {
 		write func(*testing.T, *held)
 		want  int // lines that are written
 	}{
-		"not at once":                       {func(_ *testing.T, h *held) { h.Info("request") }, 0},
-		"after 5 ms":                        {func(_ *testing.T, h *held) { h.Info("request"); <-time.After(5 * time.Millisecond); synctest.Wait() }, 1},
+		"not at once":                          {func(_ *testing.T, h *held) { h.Info("request") }, 0},
+		"after 5 ms":                           {func(_ *testing.T, h *held) { h.Info("request"); <-time.After(5 * time.Millisecond); synctest.Wait() }, 1},
 		"another line at once, and all before": {func(_ *testing.T, h *held) { h.Info("request"); h.Info("administrative act") }, 2},
 		"another line through With":            {func(_ *testing.T, h *held) { h.With("provider", "first").WithGroup("g").Warn("outage begins") }, 1},
-		"at the end":                        {func(_ *testing.T, h *held) { h.Info("request"); h.flush() }, 1},
+		"at the end":                           {func(_ *testing.T, h *held) { h.Info("request"); h.flush() }, 1},
 		"many at once": {func(t *testing.T, h *held) {
 			for strings.Count(h.page.String(), "\n") == 0 {
 				h.Info("request", "words", strings.Repeat("a", 100))
