@@ -45,7 +45,10 @@ const codeNotExecuted = "not_executed"
 func (s *Service) take(st *stored, op *payment.Operation, a answer, held bool) {
 	was := op.Outcome
 	s.apply(&st.payment, op, a, held)
-	if held && was.Open() && op.DidNothing() && s.perhapsMade(&st.payment, op) {
+	if !held || !was.Open() || !op.DidNothing() {
+		return
+	}
+	if made, err := s.madeUnseen(&st.payment, op); made != nil || err != nil {
 		if op.AcceptedAt.IsZero() {
 			op.AcceptedAt = s.Clock.Now()
 		}

@@ -187,17 +187,20 @@ func (s *Service) investigate(ctx context.Context, st stored, id string) error {
 	var a answer
 	var l sight
 	ours := claimOf(st.record)
-	asked := op
-	asked.Stale = op.Stale || s.perhapsMade(&p, &op) // it is looked for, and nothing else
-	if _, err := s.asked(op); err != nil {
+	made, err := s.madeUnseen(&p, &op)
+	if err == nil {
+		_, err = s.asked(op)
+	}
+	switch {
+	case err != nil:
 		a.err = err
-	} else {
-		a, l = s.findOut(working, p, asked)
+	case made == nil:
+		a, l = s.findOut(working, p, op)
 	}
 	st.cause = a.err
 	saving, stop := context.WithTimeout(ctx, lease-callDeadline)
 	defer stop()
-	err := s.updateBy(saving, ports.Insist, &st, func(st *stored) error {
+	err = s.updateBy(saving, ports.Insist, &st, func(st *stored) error {
 		now, held := st.payment.Operation(id), ours.holds(st.record)
 		if now == nil {
 			return nil
@@ -207,6 +210,10 @@ func (s *Service) investigate(ctx context.Context, st stored, id string) error {
 			if now.AcceptedAt.IsZero() {
 				now.AcceptedAt = s.Clock.Now()
 			}
+		}
+		if held && now.Outcome.Open() && made != nil {
+			s.postpone(st, now) // it takes what was made
+			return nil
 		}
 		s.take(st, now, a, held)
 		if held && now.Outcome == payment.Unknown {
@@ -279,6 +286,9 @@ func (s *Service) reschedule(st *stored, op *payment.Operation, l sight, err err
 		st.payment.Review(payment.ReviewUnknown, op.ID, now)
 	}
 	switch {
+	case fault.From(err).Code == codeRecollecting: // it takes seconds where the providers answer
+		s.release(st, now.Add(blind))
+		return
 	case fault.From(err).Code == codeAccount:
 		st.payment.Review(payment.ReviewOtherAccount, op.ID, now)
 		s.release(st, now.Add(elsewhere))

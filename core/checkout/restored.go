@@ -95,16 +95,14 @@ func (s *Service) recall(p *payment.Payment) error {
 	return err
 }
 
-// perhapsMade reports whether what an operation would create may be there, at whichever
-// provider, without the store knowing: the store is an older copy, which has the operation
-// open as it was when the copy was made. Such a call is not made again, and that it did
-// nothing where it was made does not end it.
-func (s *Service) perhapsMade(p *payment.Payment, op *payment.Operation) bool {
+// madeUnseen is what was made of an operation that an older copy of the store has open, as
+// it was when the copy was made: at whichever provider, since the one that was being called
+// may have refused. Such a call is not made again before it is known. Errors as madeBefore.
+func (s *Service) madeUnseen(p *payment.Payment, op *payment.Operation) (*payment.Made, error) {
 	if !op.Creates() || op.Request.Made != nil || p.ProviderReference != "" {
-		return false
+		return nil, nil
 	}
-	made, err := s.madeBefore(p.ID)
-	return made != nil || err != nil
+	return s.madeBefore(p.ID)
 }
 
 // recollect walks through what each provider holds, where an older copy was put back.

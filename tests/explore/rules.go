@@ -112,8 +112,8 @@ var Rules = []Rule{
 		Name: "what an older copy has open is not asked for again before it is known what was made",
 		Edits: []Edit{{
 			"core/checkout/restored.go",
-			"return made != nil || err != nil",
-			"return false && (made != nil || err != nil)",
+			"if !op.Creates() || op.Request.Made != nil || p.ProviderReference != \"\" {\n\t\treturn nil, nil",
+			"if true {\n\t\treturn nil, nil",
 		}},
 		Scenario: "two providers, an older state is restored", Bound: 2, Wrong: second,
 	},
