@@ -4,6 +4,7 @@ import (
 	"context"
 	"strings"
 	"testing"
+	"time"
 
 	"patchbay/adapters/storage/mongostore"
 	"patchbay/adapters/sys"
@@ -12,11 +13,17 @@ import (
 	"patchbay/tests/mongod"
 )
 
+// patience is how long a call may take while many tests share the server and two cores.
+const patience = 20 * time.Second
+
+func onServer(t testing.TB, database string) mongostore.Options {
+	t.Helper()
+	return mongostore.Options{URI: mongod.URI(t), Database: database, Clock: sys.Clock{}, IDs: sys.IDs{}, Timeout: patience}
+}
+
 func open(t *testing.T, database string) *mongostore.Store {
 	t.Helper()
-	s, err := mongostore.Open(t.Context(), mongostore.Options{
-		URI: mongod.URI(t), Database: database, Clock: sys.Clock{}, IDs: sys.IDs{},
-	})
+	s, err := mongostore.Open(t.Context(), onServer(t, database))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -37,7 +44,7 @@ func place(t testing.TB) string {
 func TestMain(m *testing.M) {
 	contract.Main(m, func(ctx context.Context, place string, clock ports.Clock) (ports.Journal, error) {
 		uri, database, _ := strings.Cut(place, " ")
-		s, err := mongostore.Open(ctx, mongostore.Options{URI: uri, Database: database, Clock: clock, IDs: sys.IDs{}})
+		s, err := mongostore.Open(ctx, mongostore.Options{URI: uri, Database: database, Clock: clock, IDs: sys.IDs{}, Timeout: patience})
 		if err != nil {
 			return nil, err
 		}

@@ -8,14 +8,14 @@ import (
 	"go.mongodb.org/mongo-driver/mongo/options"
 
 	"patchbay/adapters/storage/mongostore"
-	"patchbay/adapters/sys"
 	"patchbay/core/fault"
 	"patchbay/tests/mongod"
 )
 
 func TestAStoreThatMustExistIsNotMade(t *testing.T) {
 	t.Parallel()
-	o := mongostore.Options{URI: mongod.URI(t), Database: mongod.Database(), Existing: true, Clock: sys.Clock{}, IDs: sys.IDs{}}
+	o := onServer(t, mongod.Database())
+	o.Existing = true
 	if _, err := mongostore.Open(t.Context(), o); !fault.Is(err, fault.NotFound) || fault.From(err).Code != "no_store" {
 		t.Errorf("where there is none: %v", err)
 	}

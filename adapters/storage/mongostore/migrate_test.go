@@ -10,7 +10,6 @@ import (
 	"go.mongodb.org/mongo-driver/mongo/options"
 
 	"patchbay/adapters/storage/mongostore"
-	"patchbay/adapters/sys"
 	"patchbay/core/fault"
 	"patchbay/ports"
 	"patchbay/tests/mongod"
@@ -18,7 +17,7 @@ import (
 
 func TestADatabaseIsOpenedAgainAndByMany(t *testing.T) {
 	t.Parallel()
-	o := mongostore.Options{URI: mongod.URI(t), Database: mongod.Database(), Clock: sys.Clock{}, IDs: sys.IDs{}}
+	o := onServer(t, mongod.Database())
 	r := ports.Record{Kind: "thing", ID: "a", Body: []byte("x"), Idem: "k"}
 	for range 2 {
 		s, err := mongostore.Open(t.Context(), o)
@@ -53,7 +52,7 @@ func TestADatabaseIsOpenedAgainAndByMany(t *testing.T) {
 
 func TestADatabaseOfANewerVersionIsNotOpened(t *testing.T) {
 	t.Parallel()
-	o := mongostore.Options{URI: mongod.URI(t), Database: mongod.Database(), Clock: sys.Clock{}, IDs: sys.IDs{}}
+	o := onServer(t, mongod.Database())
 	client, err := mongo.Connect(t.Context(), options.Client().ApplyURI(o.URI))
 	if err != nil {
 		t.Fatal(err)
@@ -70,7 +69,7 @@ func TestADatabaseOfANewerVersionIsNotOpened(t *testing.T) {
 // Users of version 1 do not say that they have keys to be given up.
 func TestUsersOfTheFirstVersionArePurgedToo(t *testing.T) {
 	t.Parallel()
-	o := mongostore.Options{URI: mongod.URI(t), Database: mongod.Database(), Clock: sys.Clock{}, IDs: sys.IDs{}}
+	o := onServer(t, mongod.Database())
 	client, err := mongo.Connect(t.Context(), options.Client().ApplyURI(o.URI))
 	if err != nil {
 		t.Fatal(err)
@@ -105,7 +104,7 @@ func TestUsersOfTheFirstVersionArePurgedToo(t *testing.T) {
 // Other programs may have collections beside ours, also by the names that ours once had.
 func TestWhatOtherProgramsHaveIsLeftAlone(t *testing.T) {
 	t.Parallel()
-	o := mongostore.Options{URI: mongod.URI(t), Database: mongod.Database(), Clock: sys.Clock{}, IDs: sys.IDs{}}
+	o := onServer(t, mongod.Database())
 	client, err := mongo.Connect(t.Context(), options.Client().ApplyURI(o.URI))
 	if err != nil {
 		t.Fatal(err)
@@ -143,7 +142,7 @@ func TestWhatOtherProgramsHaveIsLeftAlone(t *testing.T) {
 
 func TestTheCollectionsOfAnEarlierVersionKeepTheirNames(t *testing.T) {
 	t.Parallel()
-	o := mongostore.Options{URI: mongod.URI(t), Database: mongod.Database(), Clock: sys.Clock{}, IDs: sys.IDs{}}
+	o := onServer(t, mongod.Database())
 	client, err := mongo.Connect(t.Context(), options.Client().ApplyURI(o.URI))
 	if err != nil {
 		t.Fatal(err)

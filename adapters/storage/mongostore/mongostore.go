@@ -6,6 +6,7 @@
 package mongostore
 
 import (
+	"cmp"
 	"context"
 	"crypto/tls"
 	"errors"
@@ -33,6 +34,7 @@ type Options struct {
 	Min, Max           uint64        // connections; 0 for the driver's own
 	Idle               time.Duration // how long one may be idle; 0 for ever
 	Existing           bool          // only what is a store already; else its indexes are made
+	Timeout            time.Duration // of one call; 3 s where 0
 	Clock              ports.Clock   // of users; leases run by the database's own
 	IDs                ports.IDs
 }
@@ -43,6 +45,7 @@ type Store struct {
 	records, people, feed, ping *mongo.Collection
 	clock                       ports.Clock
 	ids                         ports.IDs
+	timeout                     time.Duration
 }
 
 // The time-outs of one call, as for every database: the search for a server and
@@ -59,8 +62,9 @@ func Open(ctx context.Context, o Options) (*Store, error) {
 	if o.URI == "" {
 		o.URI = "mongodb://" + net.JoinHostPort(o.Host, strconv.Itoa(o.Port)) + "/"
 	}
+	o.Timeout = cmp.Or(o.Timeout, queryTimeout)
 	settings := options.Client().ApplyURI(o.URI).
-		SetServerSelectionTimeout(connectTimeout).SetConnectTimeout(connectTimeout).SetTimeout(queryTimeout).
+		SetServerSelectionTimeout(connectTimeout).SetConnectTimeout(connectTimeout).SetTimeout(o.Timeout).
 		SetReadPreference(readpref.Primary()).SetRetryWrites(false).SetMaxConnIdleTime(o.Idle).
 		SetWriteConcern(&writeconcern.WriteConcern{W: "majority", Journal: new(true)}).
 		SetLoggerOptions(options.Logger().SetSink(report{}))
@@ -78,7 +82,7 @@ func Open(ctx context.Context, o Options) (*Store, error) {
 		return nil, readFault("mongostore.open", err)
 	}
 	db := client.Database(o.Database)
-	s := &Store{client: client, clock: o.Clock, ids: o.IDs}
+	s := &Store{client: client, clock: o.Clock, ids: o.IDs, timeout: o.Timeout}
 	if err := s.migrate(ctx, db, o.Existing); err != nil {
 		return nil, errors.Join(err, client.Disconnect(context.WithoutCancel(ctx)))
 	}
@@ -87,7 +91,7 @@ func Open(ctx context.Context, o Options) (*Store, error) {
 
 // Close ends the connections, once the calls under way are answered.
 func (s *Store) Close() error {
-	ctx, cancel := context.WithTimeout(context.Background(), queryTimeout)
+	ctx, cancel := context.WithTimeout(context.Background(), s.timeout)
 	defer cancel()
 	return s.client.Disconnect(ctx)
 }
