@@ -45,6 +45,11 @@ func (s *Service) Create(ctx context.Context, tenant string, r CreateRequest, ke
 	}
 	for generation := range maxGenerations {
 		st, err := s.draft(tenant, r, key, generation)
+		if fault.From(err).Code == codeRecollecting && err != nil && !key.Empty() { // what the copy has is answered from it
+			if known, missing := s.byKey(ctx, key); missing == nil {
+				return s.repeat(ctx, by, known, key)
+			}
+		}
 		if err != nil {
 			return Result{}, err
 		}

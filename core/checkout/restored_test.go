@@ -12,6 +12,7 @@ import (
 	"patchbay/adapters/sys"
 	"patchbay/core/checkout"
 	"patchbay/core/fault"
+	"patchbay/core/idem"
 	"patchbay/core/payment"
 	"patchbay/ports"
 	"patchbay/tests/memjournal"
@@ -98,8 +99,23 @@ func TestAfterAnOlderCopyWasPutBackWhatIsThereIsTaken(t *testing.T) {
 
 func TestAfterAnOlderCopyWasPutBackNothingIsMadeUntilAllProvidersHaveTold(t *testing.T) {
 	among(t, three, func(t *testing.T, r *rig) {
-		r.all[2].cannotLook(fault.New(fault.Unavailable, "scripted", ""))
-		s := r.putBack(t)
+		known, err := r.Create(t.Context(), tenant, everywhere(), key("known", "a"))
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, p := range r.all {
+			p.cannotLook(fault.New(fault.Unavailable, "scripted", ""))
+		}
+		s := r.putBack(t, known.Payment)
+		<-time.After(time.Minute)
+		if res, err := s.Create(t.Context(), tenant, everywhere(), key("known", "a")); err != nil || !res.Replayed || res.Payment.Status != payment.Succeeded {
+			t.Errorf("what the copy has: %+v, %v", res, err)
+		}
+		if _, err := s.Create(t.Context(), tenant, everywhere(), key("known", "b")); fault.From(err).Code != idem.CodeMismatch {
+			t.Errorf("another body under its key: %v", err)
+		}
+		r.all[0].cannotLook(nil)
+		r.all[1].cannotLook(nil)
 		<-time.After(time.Minute)
 		if _, err := s.Create(t.Context(), tenant, everywhere(), key("k", "a")); fault.From(err).Code != "restored_store" || fault.From(err).RetryAfter == 0 {
 			t.Errorf("%v", err)
