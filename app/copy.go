@@ -99,5 +99,6 @@ func openSide(ctx context.Context, opened *closers, p config.Provider, s surroun
 		return depot.Side{}, err
 	}
 	opened.Append(fx.StopHook(store.Close))
-	return depot.Side{Name: p.Name, Journal: store.Journal, Archive: store.Archive}, nil
+	older, err := (&restored{store: p.Name, dir: p.DataDir()}).older(ctx, store)
+	return depot.Side{Name: p.Name, Journal: store.Journal, Archive: store.Archive, Older: older}, err
 }

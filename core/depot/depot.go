@@ -18,6 +18,7 @@ type Side struct {
 	Name    string // the provider's
 	Journal ports.Journal
 	Archive ports.Archive
+	Older   bool // it is an older copy of its store, put in that's place, which no gateway has found out yet
 }
 
 // Options is what Copy needs.
@@ -92,7 +93,7 @@ func Copy(ctx context.Context, o Options) (Report, error) {
 	if err := m.leave(ctx); err != nil {
 		return report, err
 	}
-	target = target.with(func(o *origin) { o.Restored = source.origin().Restored })
+	target = target.with(func(o *origin) { o.Restored, o.Older = source.origin().Restored, source.origin().Older || m.From.Older })
 	return report, target.become(ctx, finished)
 }
 

@@ -40,6 +40,7 @@ type origin struct {
 	Of       string    `json:"copyOf,omitempty"`
 	To       string    `json:"movedTo,omitempty"`
 	Restored time.Time `json:"restoredAt,omitzero"` // when it was first used as an older copy of itself
+	Older    bool      `json:"older,omitempty"`     // it holds what an older copy of its store held, and was not used since
 }
 
 // readMark reads a store's mark. A new store has one without a state.
@@ -95,8 +96,8 @@ func Use(ctx context.Context, j ports.Journal, clock ports.Clock, older bool) (r
 		switch {
 		case m.state() == inUse && !older:
 			return m.origin().Restored, nil
-		case m.state() != "" && older:
-			m = m.with(func(o *origin) { o.Restored = clock.Now() })
+		case m.state() != "" && (older || m.origin().Older):
+			m = m.with(func(o *origin) { o.Restored, o.Older = clock.Now(), false })
 		}
 		if err = m.become(ctx, inUse); err == nil {
 			return m.origin().Restored, nil

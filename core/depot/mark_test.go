@@ -218,6 +218,24 @@ func TestAStoreThatWasPutBack(t *testing.T) {
 	}
 }
 
+// What an older copy held is older wherever it is copied to, until a gateway has found out.
+func TestACopyOfAnOlderCopy(t *testing.T) {
+	t.Parallel()
+	r := newRig(t)
+	o := r.options()
+	o.From.Older = true
+	if _, err := depot.Copy(t.Context(), o); err != nil {
+		t.Fatal(err)
+	}
+	at, err := depot.Use(t.Context(), r.to, sys.Clock{}, false)
+	if err != nil || at.IsZero() {
+		t.Fatalf("it was put back at %s, %v", at, err)
+	}
+	if again, err := depot.Use(t.Context(), r.to, sys.Clock{}, false); err != nil || !again.Equal(at) {
+		t.Errorf("it was put back at %s, and later at %s, %v", at, again, err)
+	}
+}
+
 func TestAFeedIsBehindAPoint(t *testing.T) {
 	t.Parallel()
 	for _, n := range []int{0, 1, 2, 3, 7, 8, 100} {

@@ -88,3 +88,40 @@ func stop(t *testing.T, p *post) {
 		t.Fatal(err)
 	}
 }
+
+// What a backup held is older wherever it is copied to.
+func TestAStoreThatWasCopiedFromABackupIsAnOlderOne(t *testing.T) {
+	t.Parallel()
+	g := gateway.Configured(t, `
+providers:
+  here: {type: sqlite, path: data/here/patchbay.db}
+  fresh: {type: sqlite, path: data/fresh/patchbay.db}
+  mock: {type: mock, webhook_secrets: ["${MOCK_WEBHOOK_SECRET}"]}
+`, "MOCK_WEBHOOK_SECRET="+gateway.Secret)
+	environ := g.Env
+	g.Env = append(environ[:len(environ):len(environ)], "PATCHBAY_STORAGE__PROVIDER=here")
+	g.Restart(t)
+	kept := filepath.Join(t.TempDir(), "kept.db")
+	g.Backup(t, kept)
+	if err := g.Stop(); err != nil {
+		t.Fatal(err)
+	}
+	raw, err := os.ReadFile(kept)
+	if err == nil {
+		err = os.WriteFile(g.Data("here/patchbay.db"), raw, 0o600)
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, rest := range []string{"-wal", "-shm"} {
+		_ = os.Remove(g.Data("here/patchbay.db" + rest))
+	}
+	if out, err := g.Command(t, append([]string{"storage", "copy", "--from", "here", "--to", "fresh"}, g.Args...)...).CombinedOutput(); err != nil {
+		t.Fatalf("%v: %s", err, out)
+	}
+	g.Env = append(environ[:len(environ):len(environ)], "PATCHBAY_STORAGE__PROVIDER=fresh")
+	g.Restart(t)
+	if at := g.Metric(t, "patchbay_store_restored_timestamp_seconds"); at == "" || at == "0" {
+		t.Errorf("it was put back at %q", at)
+	}
+}
