@@ -13,7 +13,7 @@ import (
 
 // Conn is a connection that hands out one checked request head at a time.
 //
-// All its methods but Close are for the goroutine that serves it.
+// All its methods but Close, and those that write, are for the goroutine that serves it.
 type Conn struct {
 	net.Conn
 	limits Limits
@@ -29,8 +29,7 @@ type Conn struct {
 	first   bool // no request was read before
 	last    bool // no request is read after
 
-	waits  time.Time // until when an idle connection is kept; zero where another bound was set since
-	writes time.Time // until when an answer may take
+	waits time.Time // until when an idle connection is kept; zero where another bound was set since
 
 	timed    bool // the body's time runs
 	begun    time.Time
@@ -186,13 +185,10 @@ func (c *Conn) SetReadDeadline(t time.Time) error {
 	return c.Conn.SetReadDeadline(t)
 }
 
-// SetWriteDeadline implements net.Conn, but for a second.
-func (c *Conn) SetWriteDeadline(t time.Time) error {
-	if sooner := t.Sub(c.writes); sooner >= 0 && sooner < coarse && time.Until(t) > 10*coarse {
-		return nil
-	}
-	c.writes = t
-	return c.Conn.SetWriteDeadline(t)
+// SetDeadline implements net.Conn.
+func (c *Conn) SetDeadline(t time.Time) error {
+	c.waits = time.Time{}
+	return c.Conn.SetDeadline(t)
 }
 
 // collectHead reads until the empty line. A line that ends without CR is
