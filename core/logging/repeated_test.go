@@ -1,7 +1,6 @@
 package logging_test
 
 import (
-	"bytes"
 	"log/slog"
 	"strings"
 	"testing"
@@ -10,6 +9,7 @@ import (
 	"unsafe"
 
 	"patchbay/core/logging"
+	"patchbay/tests/testlog"
 )
 
 // A server reads its next request into the memory of the one before. What is counted for a
@@ -17,7 +17,7 @@ import (
 func TestWhatIsCountedKeepsItsOwnWords(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
-		var page bytes.Buffer
+		var page testlog.Buffer
 		r := logging.Repeated{Log: logging.New(slog.NewTextHandler(&page, nil)).Logger, Text: "credential is refused"}
 		memory := []byte("req_refused")
 		id := unsafe.String(unsafe.SliceData(memory), len(memory))
@@ -25,7 +25,7 @@ func TestWhatIsCountedKeepsItsOwnWords(t *testing.T) {
 			r.Note(t.Context(), "unauthorized", slog.String("request", id))
 		}
 		copy(memory, "req_another")
-		page.Reset()
+		page.Take()
 		<-time.After(time.Minute + time.Second)
 		synctest.Wait()
 		if line := page.String(); !strings.Contains(line, "count=1 request=req_refused") {
