@@ -211,7 +211,10 @@ func newCheckout(c *config.Config, store Storage, gateways []ports.PaymentGatewa
 	return checkout.New(checkout.Options{
 		Journal: store.Journal, Gateways: gateways, Accounts: known, Events: h.stripe, Clock: s.clock, IDs: s.ids,
 		Currencies: c.Payments.Currencies, Secret: s.secrets.For("payment keys"), Owner: s.owner, Log: s.log,
-		Reviewed: s.metrics.Reviewed, Restored: s.restored.since,
+		Reviewed: s.metrics.Reviewed, Restored: s.restored.restore,
+		Recalled: func(ctx context.Context, at time.Time) error {
+			return s.restored.recalled(ctx, store.Journal, s.clock, at)
+		},
 	})
 }
 

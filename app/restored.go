@@ -9,6 +9,7 @@ import (
 
 	"patchbay/app/installation"
 	"patchbay/config"
+	"patchbay/core/checkout"
 	"patchbay/core/depot"
 	"patchbay/ports"
 )
@@ -27,7 +28,7 @@ type aged interface {
 type restored struct {
 	store string // the provider in use
 	dir   string // of the installation
-	at    atomic.Int64
+	last  atomic.Pointer[depot.Restore]
 	log   *slog.Logger
 }
 
@@ -37,10 +38,31 @@ func newRestored(c *config.Config, log *slog.Logger) *restored {
 
 // since is when the store was last put back, zero where it never was.
 func (r *restored) since() time.Time {
-	if at := r.at.Load(); at != 0 {
-		return time.UnixMicro(at).UTC()
+	if last := r.last.Load(); last != nil {
+		return last.At
 	}
 	return time.Time{}
+}
+
+// restore is what is known of the last time that the store was put back.
+func (r *restored) restore() checkout.Restore {
+	last := r.last.Load()
+	if last == nil {
+		return checkout.Restore{}
+	}
+	return checkout.Restore{At: last.At, Since: last.Since, Recalled: !last.Unrecalled}
+}
+
+// recalled keeps with the store that what the providers hold of payments is in it again,
+// since it was put back at a time.
+func (r *restored) recalled(ctx context.Context, journal ports.Journal, clock ports.Clock, at time.Time) error {
+	if err := depot.Recalled(ctx, journal, clock, at); err != nil {
+		return err
+	}
+	if last := r.last.Load(); last != nil && last.At.Equal(at) {
+		r.last.Store(&depot.Restore{At: last.At, Since: last.Since})
+	}
+	return nil
 }
 
 // use marks a store as in use, the one of this gateway or a standby.
@@ -53,14 +75,12 @@ func (r *restored) use(ctx context.Context, name string, store Storage, clock po
 	if err != nil {
 		return err
 	}
-	at, err := depot.Use(ctx, store.Journal, clock, older)
+	last, err := depot.Use(ctx, store.Journal, clock, older)
 	if err != nil {
 		return err
 	}
-	if !at.IsZero() {
-		r.at.Store(at.UnixMicro())
-	}
-	if !older || at.IsZero() { // a new store is never older
+	r.last.Store(&last)
+	if !older || last.At.IsZero() { // a new store is never older
 		return nil
 	}
 	r.log.WarnContext(ctx, "store is an older copy: what came after it was made is not known; mail that must not go out twice, and was due, is not sent",

@@ -47,6 +47,9 @@ func (s *Service) call(ctx context.Context, p payment.Payment, op payment.Operat
 	case payment.CancelRequest:
 		a.intent, a.err = g.Cancel(ctx, r)
 	case payment.RefundRequest:
+		if before, ok := s.refundedBefore(ctx, g, p, op); ok {
+			return before
+		}
 		a.refund, a.err = g.Refund(ctx, r)
 	}
 	return s.explain(ctx, g, op, a)

@@ -43,7 +43,8 @@ func (s *Service) Create(ctx context.Context, tenant string, r CreateRequest, ke
 		}
 		return s.repeat(ctx, by, known, key)
 	}
-	for generation := range maxGenerations {
+	for generation := 0; generation < maxGenerations; generation++ {
+		generation = s.nextUse(key, generation)
 		st, err := s.draft(tenant, r, key, generation)
 		if fault.From(err).Code == codeRecollecting && err != nil && !key.Empty() { // what the copy has is answered from it
 			if known, missing := s.byKey(ctx, key); missing == nil {

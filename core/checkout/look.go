@@ -2,6 +2,7 @@ package checkout
 
 import (
 	"context"
+	"slices"
 	"time"
 
 	"patchbay/core/fault"
@@ -43,7 +44,7 @@ func (s *Service) see(ctx context.Context, g ports.PaymentGateway, p payment.Pay
 	var l sight
 	switch {
 	case op.Action == payment.Refund:
-		a.refund, a.looked, a.err = findRefund(ctx, g, op)
+		a.refund, a.looked, a.err = findRefund(ctx, g, op, s.laterKeys(&p, op)...)
 	case op.Request.Reference == "":
 		return s.seeIntent(ctx, g, op)
 	default:
@@ -93,13 +94,15 @@ func (s *Service) clockOf(ctx context.Context, g ports.PaymentGateway) (time.Tim
 	return now, err
 }
 
-func findRefund(ctx context.Context, g ports.PaymentGateway, op payment.Operation) (payment.ProviderRefund, bool, error) {
+// findRefund looks for the refund that an operation has made, under its key at the provider
+// or under one of others.
+func findRefund(ctx context.Context, g ports.PaymentGateway, op payment.Operation, others ...string) (payment.ProviderRefund, bool, error) {
 	refunds, err := g.Refunds(ctx, op.Request.Reference)
 	if err != nil {
 		return payment.ProviderRefund{}, false, err
 	}
 	for _, r := range refunds {
-		if r.Metadata[payment.MetaOperation] == op.ProviderKey {
+		if key := r.Metadata[payment.MetaOperation]; key == op.ProviderKey || slices.Contains(others, key) {
 			return r, true, nil
 		}
 	}

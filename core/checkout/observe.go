@@ -30,6 +30,11 @@ func (s *Service) ApplyWebhook(ctx context.Context, e event.Webhook) (a event.Ap
 			return a, err
 		}
 		p := &st.payment
+		if found, err := s.locate(ctx, p); err != nil {
+			return a, err
+		} else if found {
+			continue
+		}
 		a.Erased = !p.ErasedAt.IsZero()
 		if reason, detail := stranger(p, e.Provider, intent); reason != "" {
 			if p.Review(reason, detail, s.Clock.Now()) {

@@ -113,6 +113,13 @@ func (s *Service) operate(ctx context.Context, tenant, id string, key idem.Key, 
 	if err == errRepeat { //nolint:errorlint // our own sentinel, returned as it is
 		return s.operate(ctx, tenant, id, key, begin)
 	}
+	if k := fault.KindOf(err); (k == fault.Conflict || k == fault.Invalid) && s.outdated(&result.Payment) {
+		asking, cancel := context.WithTimeout(ctx, answerWithin/2)
+		defer cancel()
+		if s.renew(asking, tenant, id) { // it is for what the provider holds to refuse it
+			return s.operate(ctx, tenant, id, key, begin)
+		}
+	}
 	return result, err
 }
 

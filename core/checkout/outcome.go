@@ -129,6 +129,9 @@ func (s *Service) hear(p *payment.Payment, a answer) {
 // done ends an operation that the provider has executed.
 func done(p *payment.Payment, op *payment.Operation, a answer) {
 	if op.Action == payment.Refund {
+		if op.All && a.looked && a.refund.Amount > 0 {
+			op.Amount = a.refund.Amount
+		}
 		p.SettleRefund(op, a.refund)
 		return
 	}

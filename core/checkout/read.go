@@ -14,6 +14,7 @@ func (s *Service) Get(ctx context.Context, tenant, id string) (payment.Payment, 
 	st, err := s.load(ctx, tenant, id)
 	if err == nil {
 		s.hasten(ctx, &st)
+		s.refresh(&st)
 	}
 	return st.payment, err
 }

@@ -148,10 +148,10 @@ func (s *Service) restart(p *payment.Payment, op *payment.Operation) error {
 	if p.Status.Terminal() && (op.Action == payment.Create || op.Action == payment.Confirm) {
 		return unexpected(p, "confirmed")
 	}
-	made := (*payment.Made)(nil)
-	if op.Creates() {
+	made := op.Request.Made
+	if op.Creates() && made == nil {
 		var err error
-		if made, err = s.madeBefore(p.ID); err != nil {
+		if made, err = s.madeBefore(p.ID, op.Action); err != nil {
 			return err
 		}
 	}

@@ -6,7 +6,6 @@ import (
 	"time"
 
 	"patchbay/core/fault"
-	"patchbay/core/guard"
 	"patchbay/core/idem"
 	"patchbay/core/payment"
 	"patchbay/ports"
@@ -15,80 +14,123 @@ import (
 // codeRecollecting is the code of a payment that cannot be made yet.
 const codeRecollecting = "restored_store"
 
+// Restore tells of an older copy of the journal that was put in its place.
+type Restore struct {
+	// At is when the copy was first used, zero where there never was one.
+	At time.Time
+	// Since is a time before which nothing happened that the copy does not know; zero
+	// where that is not known.
+	Since time.Time
+	// Recalled tells that what the providers hold was taken into the journal.
+	Recalled bool
+}
+
+// from is since when a provider may hold what the copy does not know. Clocks are wrong,
+// and are set.
+func (r Restore) from() time.Time {
+	since := r.Since
+	if since.IsZero() || since.After(r.At) {
+		since = r.At.Add(-idem.Kept)
+	}
+	return since.Add(-pad)
+}
+
 // recollection is what the providers hold of payments that the store may not know of,
 // since an older copy of it was put back. A payment's id is made of its caller's key, so
 // that an intent tells by its metadata which request it was made for, at whichever
 // provider, and though that has forgotten the key.
 type recollection struct {
-	mu   sync.Mutex
-	done map[string]bool  // providers that were walked through
-	made map[string]trace // by the payment's id
+	mu       sync.Mutex
+	walks    map[string]extent // by the provider's name
+	made     map[string]trace  // by the payment's id
+	recalled bool              // all of it was taken into the journal
 }
+
+// extent is how much is known of what a provider holds.
+type extent int
+
+const (
+	nothing extent = iota
+	// most is all but what a process that had the store before has asked for just
+	// before it ended, and the provider has not done yet.
+	most
+	all
+)
 
 // trace is an intent that a provider holds.
 type trace struct {
 	payment.Made
-	over bool // it was canceled: another one counts more
+	tenant  string
+	created time.Time
+	over    bool // it was canceled: another one counts more
 }
 
-// restoredAt is when an older copy was put back, zero where that is so long ago that no
-// caller's key is left from before, or where it never was.
-func (s *Service) restoredAt() time.Time {
-	if s.Restored == nil {
-		return time.Time{}
-	}
-	at := s.Restored()
-	if at.IsZero() || s.Clock.Now().Sub(at) > idem.Kept {
-		return time.Time{}
-	}
-	return at
-}
-
-// madeBefore is the intent that a provider holds for a payment, nil if there is none.
-// Unavailable with code restored_store until all providers have been walked through.
-func (s *Service) madeBefore(id string) (*payment.Made, error) {
-	if s.restoredAt().IsZero() {
-		return nil, nil
+// restore is the restore after which what the providers hold has to be known before a
+// payment is made: until it is in the journal, and as long as callers have keys from before.
+func (s *Service) restore() (Restore, bool) {
+	r, within := s.lately()
+	if r.At.IsZero() || within {
+		return r, within
 	}
 	s.before.mu.Lock()
 	defer s.before.mu.Unlock()
-	if found, ok := s.before.made[id]; ok && (!found.over || s.before.all(s.Gateways)) {
-		return &found.Made, nil
+	return r, !r.Recalled && !s.before.recalled
+}
+
+// lately is the last restore, and whether callers may have keys from before it.
+func (s *Service) lately() (r Restore, within bool) {
+	if s.Restored != nil {
+		r = s.Restored()
 	}
-	if s.before.all(s.Gateways) {
+	return r, !r.At.IsZero() && s.Clock.Now().Sub(r.At) <= idem.Kept
+}
+
+// madeBefore is the intent that a provider holds for a payment, nil if there is none.
+// Unavailable with code restored_store until that is known. What is to be done then is the
+// action.
+func (s *Service) madeBefore(id string, a payment.Action) (*payment.Made, error) {
+	if _, restored := s.restore(); !restored {
 		return nil, nil
 	}
+	enough := all
+	if a == payment.Create && len(s.Gateways) == 1 { // what is still to come has the same key there
+		enough = most
+	}
+	s.before.mu.Lock()
+	defer s.before.mu.Unlock()
+	known := s.before.known(s.Gateways) >= enough
+	if found, ok := s.before.made[id]; ok && (!found.over || known) {
+		return &found.Made, nil
+	}
+	if known {
+		return nil, nil
+	}
+	return nil, errRecollecting()
+}
+
+func errRecollecting() error {
 	err := fault.New(fault.Unavailable, codeRecollecting,
 		"an older copy of the store was put back, and it is not known yet what the providers hold; nothing was done")
 	err.RetryAfter = blind
-	return nil, err
+	return err
 }
 
-// all reports whether all providers have been walked through.
-func (r *recollection) all(gateways []ports.PaymentGateway) bool {
+// known is how much is known of what all providers hold.
+func (r *recollection) known(gateways []ports.PaymentGateway) extent {
+	least := all
 	for _, g := range gateways {
-		if !r.done[g.Name()] {
-			return false
-		}
+		least = min(least, r.walks[g.Name()])
 	}
-	return true
+	return least
 }
 
-// note takes in an intent of a provider, of which the newest come first.
-func (r *recollection) note(provider string, i payment.Intent) {
-	id := i.Metadata[payment.MetaPayment]
-	if known, ok := r.made[id]; id == "" || ok && !known.over {
-		return
-	}
-	r.made[id] = trace{payment.Made{Provider: provider, Reference: i.Reference}, i.Status == payment.Canceled}
-}
-
-// recall notes where the intent of a payment is that the store does not know of.
+// recall notes where the intent of a payment is that the store does not know of. Errors as
+// madeBefore.
 func (s *Service) recall(p *payment.Payment) error {
 	if p.ProviderReference != "" {
 		return nil
 	}
-	made, err := s.madeBefore(p.ID)
+	made, err := s.madeBefore(p.ID, payment.Cancel)
 	if made != nil {
 		p.Provider, p.ProviderReference = made.Provider, made.Reference
 	}
@@ -99,58 +141,105 @@ func (s *Service) recall(p *payment.Payment) error {
 // it was when the copy was made: at whichever provider, since the one that was being called
 // may have refused. Such a call is not made again before it is known. Errors as madeBefore.
 func (s *Service) madeUnseen(p *payment.Payment, op *payment.Operation) (*payment.Made, error) {
-	if !op.Creates() || op.Request.Made != nil || p.ProviderReference != "" {
+	if !op.Creates() || p.ProviderReference != "" {
 		return nil, nil
 	}
-	return s.madeBefore(p.ID)
+	if made := op.Request.Made; made != nil {
+		if made.Provider == op.Provider {
+			return nil, nil // it is that which is called for
+		}
+		return made, nil
+	}
+	return s.madeBefore(p.ID, op.Action)
 }
 
-// recollect walks through what each provider holds, where an older copy was put back.
-func (s *Service) recollect(ctx context.Context) {
-	at := s.restoredAt()
-	if at.IsZero() {
-		return
+// nextUse is the generation of a key that its next use has: that of the last use which a
+// provider tells of, or the one after where the caller's key has expired since. Where no
+// provider tells of a later one it is the generation that is given.
+func (s *Service) nextUse(key idem.Key, generation int) int {
+	r, restored := s.restore()
+	if !restored || key.Empty() {
+		return generation
 	}
-	s.Log.WarnContext(ctx, "an older copy of the store was put back; no payment is made until it is known what the providers hold")
-	walks := guard.Group{Log: s.Log}
-	for _, g := range s.Gateways {
-		walks.Keep(ctx, "payments before the store was put back", func(ctx context.Context) { s.walkThrough(ctx, g, at.Add(-idem.Kept-pad)) })
-	}
-	walks.Wait()
-	if ctx.Err() == nil {
-		s.Log.InfoContext(ctx, "it is known what the providers hold; payments are made")
-	}
-}
-
-// walkThrough notes every intent of ours that a provider has made since. What fails is
-// tried again, from where it was broken off.
-func (s *Service) walkThrough(ctx context.Context, g ports.PaymentGateway, since time.Time) {
-	r := payment.ListRequest{From: since, Limit: 100}
-	for {
-		page, err := s.page(ctx, g, r)
-		if err != nil {
-			s.Log.WarnContext(ctx, "it is not known what a provider holds; no payment is made until it is", "provider", g.Name(), "error", err)
-			select {
-			case <-time.After(blind):
-				continue
-			case <-ctx.Done():
-				return
+	now := s.Clock.Now()
+	s.before.mu.Lock()
+	defer s.before.mu.Unlock()
+	next := generation
+	for g, uses := generation, int(now.Sub(r.from())/idem.Kept)+1; g <= generation+uses; g++ {
+		if found, ok := s.before.made[s.paymentID(key, g)]; ok {
+			next = g
+			if now.Sub(found.created) > idem.Kept+pad {
+				next++
 			}
 		}
-		s.before.mu.Lock()
-		for _, i := range page.Intents {
-			s.before.note(g.Name(), i)
-		}
-		s.before.done[g.Name()] = page.Next == ""
-		s.before.mu.Unlock()
-		if r.Cursor = page.Next; page.Next == "" {
-			return
-		}
 	}
+	return next
 }
 
-func (s *Service) page(ctx context.Context, g ports.PaymentGateway, r payment.ListRequest) (payment.IntentPage, error) {
-	ctx, cancel := context.WithTimeout(ctx, callDeadline)
-	defer cancel()
-	return g.List(ctx, r)
+// refundedBefore looks for a refund that was made under a caller's key after the copy of the
+// store that was put back. The provider may have forgotten the key. The look has failed
+// where it returns an error: nothing may be asked for then.
+func (s *Service) refundedBefore(ctx context.Context, g ports.PaymentGateway, p payment.Payment, op payment.Operation) (answer, bool) {
+	if _, restored := s.lately(); !restored || op.Action != payment.Refund || op.Key == "" {
+		return answer{}, false
+	}
+	found, ok, err := findRefund(ctx, g, op, s.laterKeys(&p, op)...)
+	switch {
+	case err != nil:
+		return answer{err: fault.Wrap(fault.Unavailable, "checkout.refund", err)}, true
+	case !ok:
+		return answer{}, false
+	case found.Amount != op.Amount && !op.All:
+		return answer{err: fault.New(fault.Conflict, idem.CodeMismatch, "this idempotency key was used for a refund of another amount")}, true
+	}
+	return answer{refund: found, looked: true}, true
+}
+
+// laterKeys are those by which a provider may know an operation that has come further than
+// an older copy of the store knows.
+func (s *Service) laterKeys(p *payment.Payment, op payment.Operation) (keys []string) {
+	if _, restored := s.lately(); !restored || op.Key == "" {
+		return nil
+	}
+	const generations = 8
+	for range generations {
+		op.Generation++
+		keys = append(keys, s.providerKey(p, &op))
+	}
+	return keys
+}
+
+// outdated reports whether the provider may know more of a payment than an older copy of
+// the store that was put back: nobody has asked it since.
+func (s *Service) outdated(p *payment.Payment) bool {
+	if s.Restored == nil || p.ProviderReference == "" {
+		return false
+	}
+	return p.UpdatedAt.Before(s.Restored().At)
+}
+
+// refresh asks about an outdated payment in the background, since somebody has read it.
+func (s *Service) refresh(st *stored) {
+	provider := st.payment.Provider
+	if !s.outdated(&st.payment) || !s.available(provider) || !s.sweeps.take(provider) {
+		return
+	}
+	tenant, id := st.payment.Tenant, st.payment.ID
+	s.calls.Go("payment of an older copy of the store", func() {
+		defer s.sweeps.give(provider)
+		ctx, cancel := context.WithTimeout(context.Background(), callDeadline)
+		defer cancel()
+		s.renew(ctx, tenant, id)
+	})
+}
+
+// renew brings an outdated payment up to date, as far as its provider tells, and reports
+// whether it is.
+func (s *Service) renew(ctx context.Context, tenant, id string) bool {
+	_, err := s.Sync(ctx, tenant, id)
+	if fault.Is(err, fault.NotFound) { // there, and it will not come back
+		st, lerr := s.load(ctx, tenant, id)
+		return lerr == nil && s.save(ctx, &st) == nil
+	}
+	return err == nil
 }

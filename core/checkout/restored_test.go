@@ -1,7 +1,6 @@
 package checkout_test
 
 import (
-	"context"
 	"encoding/json"
 	"fmt"
 	"maps"
@@ -14,7 +13,6 @@ import (
 	"patchbay/core/fault"
 	"patchbay/core/idem"
 	"patchbay/core/payment"
-	"patchbay/ports"
 	"patchbay/tests/memjournal"
 )
 
@@ -34,10 +32,16 @@ func (r *rig) putBack(t *testing.T, older ...payment.Payment) *checkout.Service 
 			t.Fatal(err)
 		}
 	}
-	at := time.Now()
-	return r.another(t, "two", func(o *checkout.Options) {
-		o.Journal, o.Restored = journal, func() time.Time { return at }
-	})
+	return r.restored(t, journal)
+}
+
+// restored is the gateway on an older copy of its journal, from now on.
+func (r *rig) restored(t *testing.T, older *memjournal.Journal, change ...func(*checkout.Options)) *checkout.Service {
+	t.Helper()
+	restore := checkout.Restore{At: time.Now(), Since: r.copied}
+	return r.another(t, "two", append([]func(*checkout.Options){func(o *checkout.Options) {
+		o.Journal, o.Restored = older, func() checkout.Restore { return restore }
+	}}, change...)...)
 }
 
 func TestAfterAnOlderCopyWasPutBackWhatIsThereIsTaken(t *testing.T) {
@@ -89,6 +93,7 @@ func TestAfterAnOlderCopyWasPutBackWhatIsThereIsTaken(t *testing.T) {
 				if got := fmt.Sprint(r.charges()); got != charges {
 					t.Errorf("charges %s, were %s", got, charges)
 				}
+				<-time.After(time.Minute) // what was under way is done
 				if fresh, err := s.Create(t.Context(), tenant, everywhere(), key("l", "a")); err != nil || fresh.Payment.Status != payment.Succeeded {
 					t.Errorf("another key: %+v, %v", fresh.Payment, err)
 				}
@@ -121,7 +126,7 @@ func TestAfterAnOlderCopyWasPutBackNothingIsMadeUntilAllProvidersHaveTold(t *tes
 			t.Errorf("%v", err)
 		}
 		r.all[2].cannotLook(nil)
-		<-time.After(10 * time.Second)
+		<-time.After(70 * time.Second)
 		if res, err := s.Create(t.Context(), tenant, everywhere(), key("k", "a")); err != nil || res.Payment.Status != payment.Succeeded {
 			t.Errorf("%+v, %v", res.Payment, err)
 		}
@@ -166,6 +171,7 @@ func (r *rig) backup(t *testing.T, id string) *memjournal.Journal {
 	}
 	older := memjournal.New(sys.Clock{})
 	record.Rev = 0
+	r.copied = time.Now()
 	if err := older.Save(t.Context(), &record)[0]; err != nil {
 		t.Fatal(err)
 	}
@@ -188,7 +194,7 @@ func TestAnOlderPaymentThatWaitedIsNotGivenUpThoughCharged(t *testing.T) {
 			t.Fatalf("%+v", p)
 		}
 		<-time.After(20 * time.Minute)
-		restored := r.another(t, "two", func(o *checkout.Options) { o.Journal, o.Restored = older, time.Now })
+		restored := r.restored(t, older)
 		<-time.After(2 * time.Hour)
 		p, err := restored.Get(t.Context(), tenant, res.Payment.ID)
 		if err != nil || p.Status == payment.Canceled && r.provider.captured() == 1 {
@@ -207,7 +213,7 @@ func TestAnOlderPaymentIsNotCanceledThoughCharged(t *testing.T) {
 		if _, err := r.pay(t, "k"); err != nil {
 			t.Fatal(err)
 		}
-		restored := r.another(t, "two", func(o *checkout.Options) { o.Journal, o.Restored = older, time.Now })
+		restored := r.restored(t, older)
 		<-time.After(time.Second)
 		res, err := restored.Cancel(t.Context(), tenant, first.Payment.ID, opKey("cancel", "c"))
 		if err == nil && res.Payment.Status == payment.Canceled && r.provider.captured() == 1 {
@@ -225,7 +231,7 @@ func TestAnOlderPaymentIsNotConfirmedAgain(t *testing.T) {
 		if _, err := r.pay(t, "k"); err != nil {
 			t.Fatal(err)
 		}
-		restored := r.another(t, "two", func(o *checkout.Options) { o.Journal, o.Restored = older, time.Now })
+		restored := r.restored(t, older)
 		<-time.After(time.Second)
 		_, err := restored.Confirm(t.Context(), tenant, first.Payment.ID, checkout.ConfirmRequest{}, opKey("confirm", "c"))
 		if n := r.provider.captured(); n != 1 {
@@ -251,32 +257,18 @@ func TestACallThatAnOlderCopyHasOpenIsNotMadeAgain(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			among(t, three, func(t *testing.T, r *rig) {
-				var older *memjournal.Journal
-				r.provider.failBefore(func(context.Context, payment.Action, int) error {
-					page, err := r.journal.List(t.Context(), tenant, "payment", ports.Filter{}, "", 1)
-					if err != nil || len(page.Records) != 1 {
-						t.Fatalf("%+v, %v", page, err)
-					}
-					older = r.backup(t, page.Records[0].ID)
-					return fault.New(fault.Unavailable, "scripted", "")
-				})
-				first, err := r.Create(t.Context(), tenant, everywhere(), key("k", "a"))
-				if err != nil || route(first.Payment) != "first not_sent, second succeeded" {
-					t.Fatalf("%s, %v", route(first.Payment), err)
-				}
+				older, first := r.failedOver(t)
 				charges := fmt.Sprint(r.charges())
-				r.provider.failBefore(nil)
 				<-time.After(tt.later)
 				if tt.blind > 0 {
 					r.all[1].cannotLook(fault.New(fault.Unavailable, "scripted", ""))
 				}
-				at := time.Now()
-				restored := r.another(t, "two", func(o *checkout.Options) { o.Journal, o.Restored = older, func() time.Time { return at } })
+				restored := r.restored(t, older)
 				<-time.After(tt.blind)
 				r.all[1].cannotLook(nil)
-				<-time.After(time.Minute)
-				p, err := restored.Get(t.Context(), tenant, first.Payment.ID)
-				if err != nil || p.Status != payment.Succeeded || p.ProviderReference != first.Payment.ProviderReference {
+				<-time.After(2 * time.Minute)
+				p, err := restored.Get(t.Context(), tenant, first.ID)
+				if err != nil || p.Status != payment.Succeeded || p.ProviderReference != first.ProviderReference {
 					t.Errorf("%s (%+v, %s), %v", p.Status, p.Error, route(p), err)
 				}
 				if got := fmt.Sprint(r.charges()); got != charges {

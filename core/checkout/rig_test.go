@@ -26,6 +26,7 @@ type rig struct {
 	provider *provider                             // the first
 	all      []*provider                           // in their order
 	fail     atomic.Pointer[func(op string) error] // asked by the journal
+	copied   time.Time                             // when the last backup was made
 }
 
 // within runs a test on virtual time with the resolver at work.

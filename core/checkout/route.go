@@ -23,7 +23,7 @@ func prefer(byProvider *map[string]string, first, value string) {
 // place begins to make the payment's intent, at the first provider that may have
 // it and says that it would. Those before it are noted as left out.
 func (s *Service) place(p *payment.Payment, a payment.Action, key idem.Key, r payment.Request) (err error) {
-	if r.Made, err = s.madeBefore(p.ID); err != nil {
+	if err = s.adoptable(p, a, &r); err != nil {
 		return err
 	}
 	able := s.eligible(p, r)
@@ -42,7 +42,7 @@ func (s *Service) place(p *payment.Payment, a payment.Action, key idem.Key, r pa
 // confirm. Where the outcome of a try was ever unknown, no other provider is
 // asked.
 func (s *Service) replace(p *payment.Payment, key idem.Key, r payment.Request, method string) (err error) {
-	if r.Made, err = s.madeBefore(p.ID); err != nil {
+	if err = s.adoptable(p, payment.Confirm, &r); err != nil {
 		return err
 	}
 	unsure := slices.ContainsFunc(p.Operations, func(op payment.Operation) bool { return op.Unsure || op.Lookups > 0 })
@@ -55,6 +55,14 @@ func (s *Service) replace(p *payment.Payment, key idem.Key, r payment.Request, m
 		prefer(&r.PaymentMethods, s.Gateways[0].Name(), method)
 	}
 	return s.place(p, payment.Confirm, key, r)
+}
+
+// adoptable has a request take the intent that is there already.
+func (s *Service) adoptable(p *payment.Payment, a payment.Action, r *payment.Request) (err error) {
+	if r.Made == nil {
+		r.Made, err = s.madeBefore(p.ID, a)
+	}
+	return err
 }
 
 func (s *Service) placeAt(p *payment.Payment, a payment.Action, key idem.Key, r payment.Request, able []ports.PaymentGateway) error {

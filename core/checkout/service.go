@@ -37,9 +37,12 @@ type Options struct {
 	// Secret is the installation's. What goes out under callers' keys is made with it,
 	// and is the same as long as it is.
 	Secret []byte
-	// Restored tells when an older copy of the journal was put back, zero where it never
-	// was. Nil: never.
-	Restored func() time.Time
+	// Restored tells of the last time that an older copy of the journal was put back. Nil:
+	// never.
+	Restored func() Restore
+	// Recalled, where set, keeps that what the providers hold was taken into the journal,
+	// after the restore at that time.
+	Recalled func(ctx context.Context, restored time.Time) error
 	Owner    string // this process, unique among those that share the journal
 	Log      *slog.Logger
 	// Reviewed, where set, is called when a payment has come to need a review.
@@ -63,7 +66,7 @@ func New(o Options) *Service {
 		o.Currencies = money.Default
 	}
 	s := &Service{Options: o, listings: make(map[string]*listing), calls: guard.Group{Log: o.Log}}
-	s.before.done, s.before.made = make(map[string]bool), make(map[string]trace)
+	s.before.walks, s.before.made = make(map[string]extent), make(map[string]trace)
 	names := make([]string, len(o.Gateways))
 	for i, g := range o.Gateways {
 		names[i] = g.Name()

@@ -32,7 +32,7 @@ func (s *Service) Sync(ctx context.Context, tenant, id string) (payment.Payment,
 		if err := s.ask(ctx, &st); err != nil {
 			return st.payment, err
 		}
-		if unchanged(st) {
+		if unchanged(st) && !s.outdated(&st.payment) {
 			return st.payment, nil
 		}
 		err = s.save(ctx, &st)

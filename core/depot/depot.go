@@ -93,7 +93,7 @@ func Copy(ctx context.Context, o Options) (Report, error) {
 	if err := m.leave(ctx); err != nil {
 		return report, err
 	}
-	target = target.with(func(o *origin) { o.Restored, o.Older = source.origin().Restored, source.origin().Older || m.From.Older })
+	target = target.with(func(o *origin) { o.Restore, o.Older = source.origin().Restore, source.origin().Older || m.From.Older })
 	return report, target.become(ctx, finished)
 }
 

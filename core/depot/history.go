@@ -2,6 +2,7 @@ package depot
 
 import (
 	"context"
+	"time"
 
 	"patchbay/ports"
 )
@@ -48,4 +49,17 @@ func (p Point) Latest(ctx context.Context, j ports.Journal) (Point, error) {
 		}
 	}
 	return at, nil
+}
+
+// writtenAt is when the last event of a store's feed was written, zero where there is none.
+func writtenAt(ctx context.Context, j ports.Journal) (time.Time, error) {
+	last, err := Point{}.Latest(ctx, j)
+	if err != nil || last.Seq == 0 {
+		return time.Time{}, err
+	}
+	events, err := j.Feed(ctx, ports.AllTenants, last.Seq-1, 1)
+	if err != nil || len(events) == 0 {
+		return time.Time{}, err
+	}
+	return events[0].At, nil
 }

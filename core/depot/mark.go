@@ -37,10 +37,38 @@ type mark struct {
 
 // origin is a mark's body. Stores are named as their providers are.
 type origin struct {
-	Of       string    `json:"copyOf,omitempty"`
-	To       string    `json:"movedTo,omitempty"`
-	Restored time.Time `json:"restoredAt,omitzero"` // when it was first used as an older copy of itself
-	Older    bool      `json:"older,omitempty"`     // it holds what an older copy of its store held, and was not used since
+	Of    string `json:"copyOf,omitempty"`
+	To    string `json:"movedTo,omitempty"`
+	Older bool   `json:"older,omitempty"` // it holds what an older copy of its store held, and was not used since
+	Restore
+}
+
+// Restore tells of an older copy of a store that was put in its place.
+type Restore struct {
+	// At is when the copy was first used, zero where there never was one.
+	At time.Time `json:"restoredAt,omitzero"`
+	// Since is a time before which nothing happened that the copy does not know, by the
+	// clock of those who wrote it; zero where nothing in it tells.
+	Since time.Time `json:"restoredSince,omitzero"`
+	// Unrecalled tells that what the providers hold of payments is not in the store again
+	// yet. Marks of earlier versions do not say so: their gateways looked for 72 hours.
+	Unrecalled bool `json:"unrecalled,omitempty"`
+}
+
+// again is the restore of one more older copy at a time, in which the last event was
+// written at another. What was not recalled of the one before still has to be.
+func (r Restore) again(at, written time.Time) Restore {
+	since := written
+	if r.Unrecalled {
+		before := r.Since
+		if before.IsZero() {
+			before = r.At
+		}
+		if since.IsZero() || before.Before(since) {
+			since = before
+		}
+	}
+	return Restore{At: at, Since: since, Unrecalled: true}
 }
 
 // readMark reads a store's mark. A new store has one without a state.
@@ -80,33 +108,57 @@ func (m *mark) become(ctx context.Context, state string) error {
 
 // Use marks a store as in use, the first time: from then on nothing is copied into
 // it. older tells that an older copy of the store was put in its place; restored is
-// when that was last told of it, zero where it never was. A new store is never older.
+// the last time that this was told of it. A new store is never older.
 //
 // Conflict with code unfinished_copy or store_moved: it must not be used. Else what
 // the store returns.
-func Use(ctx context.Context, j ports.Journal, clock ports.Clock, older bool) (restored time.Time, err error) {
+func Use(ctx context.Context, j ports.Journal, clock ports.Clock, older bool) (restored Restore, err error) {
 	for range attempts {
 		var m mark
 		if m, err = readMark(ctx, j, clock); err != nil {
-			return time.Time{}, err
+			return Restore{}, err
 		}
 		if err := m.usable(); err != nil {
-			return time.Time{}, err
+			return Restore{}, err
 		}
 		switch {
 		case m.state() == inUse && !older:
-			return m.origin().Restored, nil
+			return m.origin().Restore, nil
 		case m.state() != "" && (older || m.origin().Older):
-			m = m.with(func(o *origin) { o.Restored, o.Older = clock.Now(), false })
+			written, err := writtenAt(ctx, j)
+			if err != nil {
+				return Restore{}, err
+			}
+			m = m.with(func(o *origin) { o.Restore, o.Older = o.Restore.again(clock.Now(), written), false })
 		}
 		if err = m.become(ctx, inUse); err == nil {
-			return m.origin().Restored, nil
+			return m.origin().Restore, nil
 		}
 		if !fault.Is(err, fault.Conflict) && !fault.Is(err, fault.UnknownOutcome) {
-			return time.Time{}, err
+			return Restore{}, err
 		}
 	}
-	return time.Time{}, err
+	return Restore{}, err
+}
+
+// Recalled notes with a store that what the providers hold of payments is in it again,
+// since an older copy of it was put back at a time. After a later one it changes nothing.
+// What the store returns.
+func Recalled(ctx context.Context, j ports.Journal, clock ports.Clock, at time.Time) (err error) {
+	for range attempts {
+		var m mark
+		if m, err = readMark(ctx, j, clock); err != nil {
+			return err
+		}
+		if r := m.origin().Restore; !r.Unrecalled || !r.At.Equal(at) {
+			return nil
+		}
+		m = m.with(func(o *origin) { o.Unrecalled = false })
+		if err = m.become(ctx, m.state()); !fault.Is(err, fault.Conflict) && !fault.Is(err, fault.UnknownOutcome) {
+			return err
+		}
+	}
+	return err
 }
 
 func (m mark) usable() error {

@@ -6,6 +6,7 @@ import (
 	"maps"
 	"strings"
 	"testing"
+	"time"
 
 	"patchbay/adapters/sys"
 	"patchbay/core/depot"
@@ -203,18 +204,69 @@ func TestAStoreThatWasMovedIsOpenedAgain(t *testing.T) {
 func TestAStoreThatWasPutBack(t *testing.T) {
 	t.Parallel()
 	r := newRig(t)
-	if at, err := depot.Use(t.Context(), r.from, sys.Clock{}, true); err != nil || !at.IsZero() {
-		t.Errorf("a new store was put back at %s, %v", at, err)
+	if last, err := depot.Use(t.Context(), r.from, sys.Clock{}, true); err != nil || !last.At.IsZero() {
+		t.Errorf("a new store was put back: %+v, %v", last, err)
 	}
-	at, err := depot.Use(t.Context(), r.from, sys.Clock{}, true)
-	if err != nil || at.IsZero() {
-		t.Fatalf("it was put back at %s, %v", at, err)
+	last, err := depot.Use(t.Context(), r.from, sys.Clock{}, true)
+	if err != nil || last.At.IsZero() || !last.Unrecalled {
+		t.Fatalf("it was put back: %+v, %v", last, err)
 	}
 	r.done(t)
 	for _, j := range []ports.Journal{r.to, r.to} {
-		if again, err := depot.Use(t.Context(), j, sys.Clock{}, false); err != nil || !again.Equal(at) {
-			t.Errorf("it was put back at %s, and later at %s, %v", at, again, err)
+		if again, err := depot.Use(t.Context(), j, sys.Clock{}, false); err != nil || !same(again, last) {
+			t.Errorf("it was put back: %+v, and later %+v, %v", last, again, err)
 		}
+	}
+}
+
+func same(a, b depot.Restore) bool {
+	return a.At.Equal(b.At) && a.Since.Equal(b.Since) && a.Unrecalled == b.Unrecalled
+}
+
+// What the copy may not know begins with the last event that it has. As long as that is not
+// recalled it is not forgotten, though another copy is put back.
+func TestWhatAnOlderCopyMayNotKnow(t *testing.T) {
+	t.Parallel()
+	j := memjournal.New(sys.Clock{})
+	use(t, j)
+	written := func(id string, at time.Time) {
+		save(t, j, &ports.Record{Tenant: "t", Kind: "thing", ID: id, Body: []byte("x"), Events: []event.Feed{{ID: "fev_" + id, Tenant: "t", Type: "x", At: at}}})
+	}
+	restore := func(older bool) depot.Restore {
+		t.Helper()
+		last, err := depot.Use(t.Context(), j, sys.Clock{}, older)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return last
+	}
+	day := func(n int) time.Time { return time.Date(2026, 1, n, 0, 0, 0, 0, time.UTC) }
+	recalled := func(at time.Time) {
+		t.Helper()
+		if err := depot.Recalled(t.Context(), j, sys.Clock{}, at); err != nil {
+			t.Fatal(err)
+		}
+	}
+	written("one", day(1))
+	first := restore(true)
+	if !first.Since.Equal(day(1)) || !first.Unrecalled {
+		t.Errorf("the first: %+v", first)
+	}
+	written("two", day(2))
+	second := restore(true)
+	if !second.Since.Equal(day(1)) || !second.Unrecalled || second.At.Equal(first.At) {
+		t.Errorf("the second, before the first is recalled: %+v", second)
+	}
+	recalled(first.At)
+	if last := restore(false); !last.Unrecalled {
+		t.Errorf("the second, when the first is recalled: %+v", last)
+	}
+	recalled(second.At)
+	if last := restore(false); last.Unrecalled || !last.At.Equal(second.At) {
+		t.Errorf("the second, when it is recalled: %+v", last)
+	}
+	if third := restore(true); !third.Since.Equal(day(2)) || !third.Unrecalled {
+		t.Errorf("the third: %+v", third)
 	}
 }
 
@@ -227,12 +279,12 @@ func TestACopyOfAnOlderCopy(t *testing.T) {
 	if _, err := depot.Copy(t.Context(), o); err != nil {
 		t.Fatal(err)
 	}
-	at, err := depot.Use(t.Context(), r.to, sys.Clock{}, false)
-	if err != nil || at.IsZero() {
-		t.Fatalf("it was put back at %s, %v", at, err)
+	last, err := depot.Use(t.Context(), r.to, sys.Clock{}, false)
+	if err != nil || last.At.IsZero() {
+		t.Fatalf("it was put back: %+v, %v", last, err)
 	}
-	if again, err := depot.Use(t.Context(), r.to, sys.Clock{}, false); err != nil || !again.Equal(at) {
-		t.Errorf("it was put back at %s, and later at %s, %v", at, again, err)
+	if again, err := depot.Use(t.Context(), r.to, sys.Clock{}, false); err != nil || !same(again, last) {
+		t.Errorf("it was put back: %+v, and later %+v, %v", last, again, err)
 	}
 }
 

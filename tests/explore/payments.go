@@ -165,17 +165,18 @@ func (d *payments) open(p *process) {
 	service := checkout.New(checkout.Options{
 		Journal: p.journal, Gateways: gateways, Events: hook, Accounts: d, Clock: p, IDs: p,
 		Secret: []byte("explore"), Owner: p.name, Log: slog.New(slog.DiscardHandler), Restored: d.restored,
+		Recalled: func(context.Context, time.Time) error { p.recalls = false; return nil },
 	})
-	p.recalls = !d.restored().IsZero()
+	p.recalls = !d.restored().At.IsZero()
 	p.run, p.service = service.Run, teller{service, hook}
 }
 
 // restored is when the gateway notices that its store is an older one.
-func (d *payments) restored() time.Time {
+func (d *payments) restored() checkout.Restore {
 	if !d.world.scenario.Notices {
-		return time.Time{}
+		return checkout.Restore{}
 	}
-	return d.world.restored
+	return checkout.Restore{At: d.world.restored, Since: d.world.backedUp}
 }
 
 // Account implements checkout.Accounts: each is known.

@@ -112,10 +112,38 @@ var Rules = []Rule{
 		Name: "what an older copy has open is not asked for again before it is known what was made",
 		Edits: []Edit{{
 			"core/checkout/restored.go",
-			"if !op.Creates() || op.Request.Made != nil || p.ProviderReference != \"\" {\n\t\treturn nil, nil",
+			"if !op.Creates() || p.ProviderReference != \"\" {\n\t\treturn nil, nil",
 			"if true {\n\t\treturn nil, nil",
 		}},
 		Scenario: "two providers, an older state is restored", Bound: 2, Wrong: second,
+	},
+	{
+		Name: "a refund that an older copy does not have is looked for before it is made",
+		Edits: []Edit{{
+			"core/checkout/restored.go",
+			"!restored || op.Action != payment.Refund",
+			"!restored || op.Action == payment.Refund",
+		}},
+		Scenario: "an older state is restored when the provider has forgotten its keys", Bound: 0,
+		Wrong: "600 were given back of a payment: not what was asked, each once", Short: true,
+	},
+	{
+		Name: "what was made since is looked for as far back as the copy was made",
+		Edits: []Edit{{
+			"core/checkout/restored.go",
+			"if since.IsZero() || since.After(r.At) {",
+			"if true {",
+		}},
+		Scenario: "a state of days ago is restored", Bound: 1, Wrong: "a charge that its payment does not know of",
+	},
+	{
+		Name: "what was made since is taken into the copy",
+		Edits: []Edit{{
+			"core/checkout/recollect.go",
+			"err := s.attach(ctx, id, t)",
+			"err := error(nil)",
+		}},
+		Scenario: "an older state is restored, and gone on with days later", Bound: 3, Wrong: second,
 	},
 	{
 		Name: "the request is kept as it was sent",

@@ -4,6 +4,8 @@ import (
 	"context"
 	"slices"
 	"time"
+
+	"patchbay/core/idem"
 )
 
 // Scenario is what callers do, and what may go wrong meanwhile.
@@ -63,7 +65,7 @@ func (w *world) perform(p *process, act Act, n int) {
 func backup() Act {
 	return Act{Name: "a backup", on: func(w *world) {
 		state := w.journal.State()
-		w.backup, w.backupHash = &state, w.journalHash
+		w.backup, w.backupHash, w.backedUp = &state, w.journalHash, time.Now()
 		w.domain.remember()
 	}}
 }
@@ -81,6 +83,20 @@ func restore() Act {
 			if p.recalls {
 				w.work(p)
 			}
+		}
+	}}
+}
+
+// passes lets time pass, with what is due meanwhile. What was asked before may be another
+// use of its key afterwards.
+func passes(d time.Duration) Act {
+	return Act{Name: "the end of " + d.String(), on: func(w *world) {
+		w.ending = true // as in the end nothing is chosen meanwhile
+		w.drain()
+		w.hours(d)
+		w.ending = false
+		if d > idem.Kept {
+			w.expired = w.acted
 		}
 	}}
 }
@@ -182,7 +198,7 @@ func (w *world) calm() {
 // repeats asks once more what was asked under each key.
 func (w *world) repeats() {
 	done := map[string]bool{}
-	for _, act := range w.scenario.Acts[:w.acted] {
+	for _, act := range w.scenario.Acts[w.expired:w.acted] {
 		if act.Key == "" || done[act.Key] {
 			continue
 		}

@@ -117,6 +117,21 @@ func Payments() []*Scenario {
 			Fates: few, Providers: 2, Notices: true,
 		},
 		{
+			Name:  "an older state is restored when the provider has forgotten its keys",
+			Acts:  []Act{pays(0, "k1", good, ""), backup(), refunds(0, "k2", "k1", 300), passes(25 * time.Hour), restore(), refunds(1, "k2", "k1", 300), refunds(0, "k3", "k1", 500)},
+			Fates: []string{"429", "reset, done"}, Looks: peeks[:1], Notices: true,
+		},
+		{
+			Name:  "a state of days ago is restored",
+			Acts:  []Act{pays(0, "k1", good, ""), backup(), pays(1, "k1", good, ""), passes(100 * time.Hour), restore(), confirms(0, "k2", "k1", good), cancels(1, "k3", "k1")},
+			Fates: []string{"429", "500", "reset, done"}, Looks: peeks[:1], Notices: true,
+		},
+		{
+			Name:  "an older state is restored, and gone on with days later",
+			Acts:  []Act{pays(0, "k1", good, ""), backup(), pays(1, "k1", good, ""), restore(), passes(73 * time.Hour), confirms(0, "k2", "k1", good), cancels(1, "k3", "k1")},
+			Fates: few, Looks: peeks[:1], Providers: 2, Notices: true,
+		},
+		{
 			Name: "an older state is restored", Acts: []Act{backup(), pays(0, "k1", good, ""), pays(1, "k1", good, ""), restore(), pays(1, "k1", good, "")},
 			Fates: []string{"429", "reset, done"},
 		},

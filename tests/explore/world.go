@@ -27,10 +27,12 @@ type world struct {
 	gone      []*thread  // of processes that were killed
 	current   *thread    // who went last
 	acted     int        // acts of the script begun
+	expired   int        // those of them whose keys have expired
 	last      *thread    // of the last act
 	answers   []string   // by act
 	backup    *memjournal.State
-	restored  time.Time // the backup was
+	backedUp  time.Time // the backup was made
+	restored  time.Time // it was put back
 	told      []int     // events of providers, how often each was delivered
 	crashes   int
 	stepped   bool      // a clock was
@@ -91,7 +93,7 @@ type process struct {
 	run     func(ctx context.Context) // its workers
 	service any
 	common  *thread       // what it does for all
-	recalls bool          // its workers ask first what the providers hold
+	recalls bool          // its workers ask first what the providers hold, and have not done so
 	offset  time.Duration // of its clock
 	frozen  time.Time     // since when it stands still
 	ids     map[string]int
@@ -166,7 +168,7 @@ func (w *world) settle() {
 		})
 	}
 	w.threads = slices.DeleteFunc(w.threads, func(t *thread) bool {
-		if t.claims && !slices.ContainsFunc(t.stops, func(s *stop) bool { return s.call.op == "claim" || t.at.recalls && s.call.wire }) {
+		if t.claims && !slices.ContainsFunc(t.stops, func(s *stop) bool { return s.call.op == "claim" }) && !t.at.recalls {
 			t.claims = false
 			t.stop() // it has looked; what it found goes on
 		}
