@@ -46,14 +46,13 @@ type recollection struct {
 	recalled bool              // all of it was taken into the journal
 }
 
-// extent is how much is known of what a provider holds.
+// extent is how much is known of what a provider holds; at first it is nothing.
 type extent int
 
 const (
-	nothing extent = iota
 	// most is all but what a process that had the store before has asked for just
 	// before it ended, and the provider has not done yet.
-	most
+	most extent = iota + 1
 	all
 )
 

@@ -129,7 +129,7 @@ func Use(ctx context.Context, j ports.Journal, clock ports.Clock, older bool) (r
 			if err != nil {
 				return Restore{}, err
 			}
-			m = m.with(func(o *origin) { o.Restore, o.Older = o.Restore.again(clock.Now(), written), false })
+			m = m.with(func(o *origin) { o.Restore, o.Older = o.again(clock.Now(), written), false })
 		}
 		if err = m.become(ctx, inUse); err == nil {
 			return m.origin().Restore, nil

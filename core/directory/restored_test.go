@@ -82,22 +82,24 @@ func TestACopyThatIsMadeAnewIsNotRead(t *testing.T) {
 		other := newPair(t)
 		defer other.stop()
 		kept := other.create(t, "c@example.com")
-		p.Users, p.Feed = other.store.UserRepository, other.store.feed
-		saves := 0
-		p.copy.Fail = func(op string) error { // the first says that it is to be made anew
-			if op == memjournal.Save {
-				if saves++; saves > 1 {
-					return errGone
+		p.meanwhile(func() {
+			p.Users, p.Feed = other.store.UserRepository, other.store.feed
+			saves := 0
+			p.copy.Fail = func(op string) error { // the first says that it is to be made anew
+				if op == memjournal.Save {
+					if saves++; saves > 1 {
+						return errGone
+					}
 				}
+				return nil
 			}
-			return nil
-		}
+		})
 		<-time.After(3 * time.Second)
 		synctest.Wait()
 		if asOf, err := p.AsOf(); !fault.Is(err, fault.Unavailable) {
 			t.Errorf("it is as of %s, %v", asOf, err)
 		}
-		p.copy.Fail = nil
+		p.meanwhile(func() { p.copy.Fail = nil })
 		<-time.After(3 * time.Second)
 		synctest.Wait()
 		if _, err := p.AsOf(); err != nil {

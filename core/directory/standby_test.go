@@ -74,6 +74,8 @@ type pair struct {
 	copy  *memjournal.Journal
 	fails atomic.Bool // the copy
 	stop  func()
+	// meanwhile changes what the feeding works with while it does not run.
+	meanwhile func(change func())
 	log   testlog.Buffer
 }
 
@@ -103,17 +105,30 @@ func newPairOn(t *testing.T, file string, copied *memjournal.Journal) *pair {
 	}
 	p.Standby = p.another()
 	p.Service = directory.New(p.store, p.Standby, sys.Clock{}, sys.IDs{})
-	ctx, cancel := context.WithCancel(t.Context())
-	var running sync.WaitGroup
-	running.Go(func() { p.Run(ctx) })
+	halt := p.feeds(t)
+	p.meanwhile = func(change func()) {
+		halt()
+		change()
+		halt = p.feeds(t)
+	}
 	p.stop = func() {
-		cancel()
-		running.Wait()
+		halt()
 		if err := store.Close(); err != nil {
 			t.Error(err)
 		}
 	}
 	return p
+}
+
+// feeds has the standby feed its copy until halt is called.
+func (p *pair) feeds(t *testing.T) (halt func()) {
+	ctx, cancel := context.WithCancel(t.Context())
+	var running sync.WaitGroup
+	running.Go(func() { p.Run(ctx) })
+	return func() {
+		cancel()
+		running.Wait()
+	}
 }
 
 func (p *pair) copied(t *testing.T, id string) (user.User, error) {

@@ -35,12 +35,10 @@ type Panic struct {
 	Stack []byte
 }
 
-// Error is the value, cut: nobody knows what it quotes.
-func (p *Panic) Error() string {
-	const most = 200
-	text := fmt.Sprint(p.Value)
-	return strings.ToValidUTF8(text[:min(len(text), most)], "")
-}
+// Error is the value in words. Nobody knows what it quotes: the log takes out what must not
+// stand there, and shortens the rest. To cut it here would leave half a secret that is not
+// known for one.
+func (p *Panic) Error() string { return strings.ToValidUTF8(fmt.Sprint(p.Value), "") }
 
 // Call calls f. A panic of f is written to the log; what says in words who was at work.
 func Call(log *slog.Logger, what string, f func()) (ok bool) {

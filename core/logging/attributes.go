@@ -109,7 +109,9 @@ func plain(text string) bool {
 // failure is what a line says of an error: its text, and what it means for programs.
 func (c cleaner) failure(key string, err error, given func(key string) bool) []slog.Attr {
 	limit := textLimit
-	if fault.Is(err, fault.Internal) { // a mistake of ours tells where it happened
+	var p *guard.Panic
+	panicked := errors.As(err, &p)
+	if fault.Is(err, fault.Internal) && !panicked { // a mistake of ours tells where it happened
 		limit = stackLimit
 	}
 	attrs := []slog.Attr{slog.String(key, c.text(err.Error(), limit))}
@@ -121,8 +123,7 @@ func (c cleaner) failure(key string, err error, given func(key string) bool) []s
 		slog.String("kind", f.Kind.String()), slog.String("provider", providerOf(err)), slog.String("code", c.code(f.Code)),
 		slog.String("decline_code", c.code(f.DeclineCode)), slog.String("param", c.code(f.Param)),
 	}
-	var p *guard.Panic
-	if errors.As(err, &p) {
+	if panicked {
 		more = append(more, slog.String("stack", c.shaped(string(p.Stack), trace)))
 	}
 	for inner := range faults(err) {
@@ -176,37 +177,46 @@ func walk(err error, yield func(*fault.Error) bool) bool {
 }
 
 var (
-	addresses = regexp.MustCompile(`("[^"]*"|[^\s"'<>(),;=\[\]]+)(@|%40)[^\s"'<>(),;\[\]]+`)
+	addresses = regexp.MustCompile(`("[^"]*"|[^\s"'<>(),;=\[\]]+)(@|%40|%2540|\\u0040|&#64;)[^\s"'<>(),;\[\]]+`)
 	versions  = regexp.MustCompile(`^[^@]*/[^@]*@v[0-9]+\.[0-9]+\.[0-9]+[^@/]*/`) // of a module, in the path of a file
 	// tokens are what secrets look like: our own keys, those of providers, and those of
 	// a buyer's page.
-	// What is added here has its place in begins, too.
-	tokens = regexp.MustCompile(`(?i)(\b(pb_live_|sk_live_|sk_test_|rk_live_|rk_test_|whsec_|SG\.)|_secret_|\b(Bearer|Basic) )[^\s"'<>(),;]+`)
+	// What is added here has its place in suspects, too.
+	tokens = regexp.MustCompile(`(?i)(\b(pb_live_|sk_live_|sk_test_|rk_live_|rk_test_|whsec_|SG\.|key-[0-9a-f]{8})|_secret_|` +
+		`[?&][\w-]*(token|key|secret|password|signature)=|\b(Bearer|Basic)[ \t])[^\s"'<>(),;&]+`)
 )
 
-// begins reports whether something in a text may be a token: it has, in any case, what all of
-// them have before their last sign. It spares most texts a search that costs more than the
-// rest of their line.
-func begins(text string) bool {
+// suspects reports whether something in a text may be a token: it has, in any case, what all
+// of them have before their last sign; and whether something may be an address, as it has
+// one of the signs with which its own is written. It spares most texts searches that cost
+// more than the rest of their line.
+func suspects(text string) (token, address bool) {
 	for i := range len(text) {
 		var before []string
 		switch text[i] {
+		case '@', '%', '\\', '&':
+			address = true
+			continue
 		case '_':
 			before = []string{"live", "test", "whsec", "secret"}
 		case '.':
 			before = []string{"sg"}
-		case ' ':
+		case ' ', '\t':
 			before = []string{"bearer", "basic"}
+		case '-':
+			before = []string{"key"}
+		case '=':
+			before = []string{"token", "key", "secret", "password", "signature"}
 		default:
 			continue
 		}
 		for _, b := range before {
 			if i >= len(b) && strings.EqualFold(text[i-len(b):i], b) {
-				return true
+				token = true
 			}
 		}
 	}
-	return false
+	return token, address
 }
 
 // text is a text without addresses and secrets, of at most limit bytes.
@@ -215,10 +225,11 @@ func (c cleaner) text(text string, limit int) string {
 	for _, s := range c.secrets {
 		text = strings.ReplaceAll(text, s, blankSecret)
 	}
-	if begins(text) {
+	token, address := suspects(text)
+	if token {
 		text = tokens.ReplaceAllString(text, blankSecret)
 	}
-	if strings.Contains(text, "@") || strings.Contains(text, "%40") {
+	if address {
 		text = addresses.ReplaceAllStringFunc(text, func(found string) string {
 			if versions.MatchString(found) {
 				return found

@@ -10,7 +10,9 @@ import (
 	"cmp"
 	"context"
 	"log/slog"
+	"net/url"
 	"slices"
+	"strconv"
 	"time"
 )
 
@@ -172,13 +174,17 @@ func Act(ctx context.Context, log *slog.Logger, action, by string, err error, ob
 }
 
 // telling are the secrets that are blanked, the longest first: one may be part of another.
-// One of few characters would blank half of the log.
+// One of few characters would blank half of the log. Each is blanked as it is written in a
+// URL and in quotes, too.
 func telling(secrets []string) (all []string) {
 	for _, s := range secrets {
 		if len(s) >= minSecret {
-			all = append(all, s)
+			quoted := strconv.Quote(s)
+			all = append(all, s, url.QueryEscape(s), url.PathEscape(s), quoted[1:len(quoted)-1])
 		}
 	}
+	slices.Sort(all)
+	all = slices.Compact(all)
 	slices.SortFunc(all, func(a, b string) int { return cmp.Compare(len(b), len(a)) })
 	return all
 }

@@ -5,14 +5,19 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"net/url"
 	"strings"
 	"testing"
 
 	"patchbay/core/fault"
+	"patchbay/core/guard"
 	"patchbay/core/logging"
 )
 
-const secret = "hunter2-hunter2"
+const (
+	secret = "hunter2-hunter2"
+	spaced = `with "quotes" and spaces/`
+)
 
 // Whoever writes a line: no address, no secret and no body comes through, under
 // whatever name and in whatever text.
@@ -24,6 +29,16 @@ func TestNothingPrivateComesThrough(t *testing.T) {
 		"an address in a URL":           "ada%40example.com",
 		"an address of another script":  "ädä@bücher.example",
 		"a configured secret":           secret,
+		"an address in a URL in a URL":  "ada%2540example.com",
+		"an address in JSON":            `ada\u0040example.com`,
+		"an address in HTML":            "ada&#64;example.com",
+		"a secret in a URL":             "/?s=" + url.QueryEscape(spaced),
+		"a secret in a path":            "/" + url.PathEscape(spaced) + "/x",
+		"a secret in quotes":            fmt.Sprintf("%q", spaced),
+		"a token in a URL":              "https://x.example/y?access_token=abcdefghij&b=c",
+		"a password in a URL":           "https://x.example/y?b=c&password=abcdefghij",
+		"a bearer after a tab":          "Bearer\tabcdefghij",
+		"a key of Mailgun's":            "key-0123456789abcdefghij",
 		"a key of ours":                 "pb_live_0190_00112233445566778899",
 		"a key of Stripe's":             "sk_live_51HxAbCdEf",
 		"a key of Stripe's for tests":   "SK_TEST_51HxAbCdEf",
@@ -58,6 +73,7 @@ func TestNothingPrivateComesThrough(t *testing.T) {
 			"who asked": func(l *slog.Logger) {
 				l.InfoContext(logging.WithCaller(context.Background(), logging.Caller{Request: text, Tenant: text, Key: text}), "done")
 			},
+			"a panic":            func(l *slog.Logger) { guard.Call(l, "work", func() { panic(strings.Repeat("x ", 95) + text) }) },
 			"an outage":          nil,
 			"what a person does": func(l *slog.Logger) { logging.Act(context.Background(), l, text, text, errors.New(text)) },
 			"what happens often": func(l *slog.Logger) {
@@ -65,7 +81,7 @@ func TestNothingPrivateComesThrough(t *testing.T) {
 			},
 			"the key of an error": func(l *slog.Logger) { l.Info("done", text, errors.New(text)) },
 		} {
-			log, p := newLog(slog.LevelDebug, secret)
+			log, p := newLog(slog.LevelDebug, secret, spaced)
 			if write == nil {
 				log.Outages.Of("mail", "sendgrid", text).Down(errors.New(text))
 			} else {
@@ -78,12 +94,12 @@ func TestNothingPrivateComesThrough(t *testing.T) {
 			if got == "" {
 				t.Fatalf("%s in %s: nothing was written", name, where)
 			}
-			for _, part := range []string{"example.com", "bücher", "lovelace", secret, "hunter2", "00112233", "51Hx", "AbCdEf", "ghijkl", "abcdefghij", "XyZ", "pw-of-db"} {
+			for _, part := range []string{"example.com", "bücher", "lovelace", secret, "hunter2", "00112233", "51Hx", "AbCdEf", "ghijkl", "abcdefghij", "XyZ", "quotes", "spaces", "pw-of-db"} {
 				if strings.Contains(got, part) {
 					t.Errorf("%s in %s: %s", name, where, got)
 				}
 			}
-			if len(got) > 4000 {
+			if len(got) > 4000 && where != "a panic" || len(got) > 5000 {
 				t.Errorf("%s in %s: %d bytes", name, where, len(got))
 			}
 		}
