@@ -1,7 +1,6 @@
 package app
 
 import (
-	"context"
 	"io"
 	"log/slog"
 	"sync"
@@ -25,12 +24,7 @@ func logger(c *config.Config, out io.Writer) (l logging.Log, flush func()) {
 	if err := level.UnmarshalText([]byte(c.Log.Level)); err != nil {
 		level = slog.LevelInfo // the configuration has checked it
 	}
-	options := &slog.HandlerOptions{Level: level}
-	var handler slog.Handler = slog.NewTextHandler(to, options)
-	if c.Log.Format == "json" {
-		handler = slog.NewJSONHandler(to, options)
-	}
-	return logging.New(prompt{handler, to}, c.Secrets()...), to.flush
+	return logging.New(&lineHandler{to: to, level: level, json: c.Log.Format == "json"}, c.Secrets()...), to.flush
 }
 
 // heldLines hands on what is written to it up to 5 ms later, many lines at once: to write
@@ -77,31 +71,3 @@ func (h *heldLines) flush() {
 	}
 	h.spare = out
 }
-
-// requestLine is what the line of a request says. There are as many as there are requests,
-// and whoever reads them does without the last 5 ms before a kill.
-const requestLine = "request"
-
-// prompt has each other line, and what was written before it, on its way before anything
-// else is done: the process may end of what it tells, and an act must not go unseen.
-type prompt struct {
-	slog.Handler
-	to *heldLines
-}
-
-// Handle implements slog.Handler.
-func (p prompt) Handle(ctx context.Context, r slog.Record) error {
-	err := p.Handler.Handle(ctx, r)
-	if r.Message != requestLine {
-		p.to.flush()
-	}
-	return err
-}
-
-// WithAttrs implements slog.Handler.
-func (p prompt) WithAttrs(attrs []slog.Attr) slog.Handler {
-	return prompt{p.Handler.WithAttrs(attrs), p.to}
-}
-
-// WithGroup implements slog.Handler.
-func (p prompt) WithGroup(name string) slog.Handler { return prompt{p.Handler.WithGroup(name), p.to} }

@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"patchbay/config"
+	"patchbay/core/logging"
 	"patchbay/tests/testlog"
 )
 
@@ -25,6 +26,7 @@ func TestTheLinesOfRequestsAreHeldForAMoment(t *testing.T) {
 		want  int // lines that are written
 	}{
 		"not at once":                          {func(_ *testing.T, h *held) { h.Info("request") }, 0},
+		"not at once, as the API writes them":  {func(_ *testing.T, h *held) { logging.Request(h.Logger, slog.LevelInfo, nil) }, 0},
 		"after 5 ms":                           {func(_ *testing.T, h *held) { h.Info("request"); <-time.After(5 * time.Millisecond); synctest.Wait() }, 1},
 		"another line at once, and all before": {func(_ *testing.T, h *held) { h.Info("request"); h.Info("administrative act") }, 2},
 		"another line through With":            {func(_ *testing.T, h *held) { h.With("provider", "first").WithGroup("g").Warn("outage begins") }, 1},
@@ -56,5 +58,22 @@ func TestTheLinesOfRequestsAreHeldForAMoment(t *testing.T) {
 				}
 			})
 		})
+	}
+}
+
+// What the API writes of a request holds no more than any other line, and says who asked.
+func TestTheLineOfARequest(t *testing.T) {
+	t.Parallel()
+	for _, format := range []string{"text", "json"} {
+		page := new(testlog.Buffer)
+		l, flush := logger(&config.Config{Log: config.Log{Level: "info", Format: format}}, page)
+		logging.Request(l.Logger, slog.LevelInfo, []slog.Attr{
+			slog.String("request", "ada@example.com"), slog.String("route", "/api/users/:id"), slog.Int("status", 200), slog.String("recipient", "ada"),
+		})
+		flush()
+		line := page.String()
+		if strings.Contains(line, "ada") || !strings.Contains(line, "/api/users/:id") || !strings.Contains(line, "200") || strings.Count(line, "[withheld]") != 2 {
+			t.Errorf("%s: %s", format, line)
+		}
 	}
 }

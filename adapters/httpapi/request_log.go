@@ -58,8 +58,7 @@ func (s *Server) line(c *fasthttp.RequestCtx, t *trace, status int, took time.Du
 	if t.quiet {
 		level = slog.LevelDebug
 	}
-	ctx := context.Background()
-	if !s.LogRequests || !s.Log.Enabled(ctx, level) {
+	if !s.LogRequests || !s.Log.Enabled(context.Background(), level) {
 		return
 	}
 	attrs := make([]slog.Attr, 0, 9)
@@ -73,9 +72,7 @@ func (s *Server) line(c *fasthttp.RequestCtx, t *trace, status int, took time.Du
 			attrs = append(attrs, a)
 		}
 	}
-	line := slog.NewRecord(time.Now(), level, "request", 0) // where in the program it is written costs more than the line
-	line.AddAttrs(attrs...)
-	_ = s.Log.Handler().Handle(ctx, line) // there is nobody else to be told
+	logging.Request(s.Log, level, attrs)
 }
 
 // at notes which route a request came to.

@@ -102,7 +102,7 @@ func (s *Service) draft(tenant string, r CreateRequest, key idem.Key, generation
 		ID: s.paymentID(key, generation), Tenant: tenant, Amount: r.Amount, Currency: r.Currency,
 		Status: payment.Processing, CustomerID: r.CustomerID, Description: r.Description,
 		ReturnURL: r.ReturnURL, CaptureMethod: r.CaptureMethod, Confirmation: r.Confirmation,
-		Metadata: maps.Clone(r.Metadata), ExpiresAt: r.ExpiresAt, CreatedAt: now,
+		Metadata: maps.Clone(r.Metadata), ExpiresAt: r.ExpiresAt, CreatedAt: now, KnownSince: s.restoredAt(),
 	}
 	request := payment.Request{
 		PaymentMethods: maps.Clone(r.PaymentMethods), Customers: maps.Clone(r.Customers), Confirm: r.Confirm, ReturnURL: r.ReturnURL,

@@ -52,16 +52,19 @@ func (s *Service) recollect(ctx context.Context) {
 
 // walkThrough notes every intent of ours that a provider has made since the copy. What is
 // made while that is being read, or soon after by a call that was under way, is read after
-// a while.
+// a while. That is measured without the clock, which may be set meanwhile.
 func (s *Service) walkThrough(ctx context.Context, g ports.PaymentGateway, r Restore) {
-	from, quiet := r.from(), r.At.Add(inFlight)
+	from, wait := r.from(), min(max(r.At.Add(inFlight).Sub(s.Clock.Now()), 0), inFlight)
+	quiet, stop := context.WithTimeout(ctx, wait)
+	defer stop()
 	for {
+		last := quiet.Err() != nil
 		began := s.Clock.Now()
 		now, ok := s.walkOnce(ctx, g, from)
-		if !ok {
+		switch {
+		case !ok:
 			return
-		}
-		if !began.Before(quiet) {
+		case last:
 			s.before.walked(g.Name(), all)
 			return
 		}
@@ -69,9 +72,7 @@ func (s *Service) walkThrough(ctx context.Context, g ports.PaymentGateway, r Res
 		if from = now.Add(-inFlight); now.IsZero() {
 			from = began.Add(-pad)
 		}
-		if !pause(ctx, quiet.Sub(s.Clock.Now())) {
-			return
-		}
+		<-quiet.Done()
 	}
 }
 

@@ -164,7 +164,7 @@ func (s *Service) nextUse(key idem.Key, generation int) int {
 	s.before.mu.Lock()
 	defer s.before.mu.Unlock()
 	next := generation
-	for g, uses := generation, int(now.Sub(r.from())/idem.Kept)+1; g <= generation+uses; g++ {
+	for g, uses := generation, max(int(now.Sub(r.from())/idem.Kept), 0)+1; g <= generation+uses; g++ {
 		if found, ok := s.before.made[s.paymentID(key, g)]; ok {
 			next = g
 			if now.Sub(found.created) > idem.Kept+pad {
@@ -211,10 +211,12 @@ func (s *Service) laterKeys(p *payment.Payment, op payment.Operation) (keys []st
 // outdated reports whether the provider may know more of a payment than an older copy of
 // the store that was put back: nobody has asked it since.
 func (s *Service) outdated(p *payment.Payment) bool {
-	if s.Restored == nil || p.ProviderReference == "" {
-		return false
-	}
-	return p.UpdatedAt.Before(s.Restored().At)
+	return p.ProviderReference != "" && !p.KnownSince.Equal(s.restoredAt())
+}
+
+func (s *Service) restoredAt() time.Time {
+	r, _ := s.lately()
+	return r.At
 }
 
 // refresh asks about an outdated payment in the background, since somebody has read it.
@@ -238,6 +240,7 @@ func (s *Service) renew(ctx context.Context, tenant, id string) bool {
 	_, err := s.Sync(ctx, tenant, id)
 	if fault.Is(err, fault.NotFound) { // there, and it will not come back
 		st, lerr := s.load(ctx, tenant, id)
+		st.payment.KnownSince = s.restoredAt()
 		return lerr == nil && s.save(ctx, &st) == nil
 	}
 	return err == nil

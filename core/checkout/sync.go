@@ -32,7 +32,7 @@ func (s *Service) Sync(ctx context.Context, tenant, id string) (payment.Payment,
 		if err := s.ask(ctx, &st); err != nil {
 			return st.payment, err
 		}
-		if unchanged(st) && !s.outdated(&st.payment) {
+		if unchanged(st) {
 			return st.payment, nil
 		}
 		err = s.save(ctx, &st)
@@ -83,5 +83,6 @@ func (s *Service) ask(ctx context.Context, st *stored) error {
 		p.TakeRefunds(refunds, intent)
 	}
 	p.TakeDisputes(disputes)
+	p.KnownSince = s.restoredAt()
 	return nil
 }

@@ -76,7 +76,7 @@ type pair struct {
 	stop  func()
 	// meanwhile changes what the feeding works with while it does not run.
 	meanwhile func(change func())
-	log   testlog.Buffer
+	log       testlog.Buffer
 }
 
 // lines counts those of the log with these words.

@@ -4,6 +4,7 @@ import (
 	"errors"
 	"log/slog"
 	"regexp"
+	"slices"
 	"strings"
 	"unicode/utf8"
 
@@ -93,17 +94,36 @@ func (c cleaner) shaped(text string, s shape) string {
 		return c.text(text, stackLimit)
 	case s == phrase:
 		return c.text(text, textLimit)
-	case plain(text) && c.text(text, wordLimit) == text:
+	case plain(text) && c.public(text):
 		return text
 	}
 	return withheld
 }
 
+// inWords are the characters of words, such as ids.
+var inWords = func() (in [256]bool) {
+	for _, b := range []byte("abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_-.:|/*[]") {
+		in[b] = true
+	}
+	return in
+}()
+
 // plain reports whether a text is one word, such as an id.
 func plain(text string) bool {
-	return len(text) <= wordLimit && !strings.ContainsFunc(text, func(r rune) bool {
-		return (r < 'a' || r > 'z') && (r < 'A' || r > 'Z') && (r < '0' || r > '9') && !strings.ContainsRune("_-.:|/*[]", r)
-	})
+	for i := range len(text) {
+		if !inWords[text[i]] {
+			return false
+		}
+	}
+	return len(text) <= wordLimit
+}
+
+// public reports whether a word has nothing that a text would be cleaned of. It has no address.
+func (c cleaner) public(word string) bool {
+	if token, _ := suspects(word); token && tokens.MatchString(word) {
+		return false
+	}
+	return !slices.ContainsFunc(c.secrets, func(secret string) bool { return strings.Contains(word, secret) })
 }
 
 // failure is what a line says of an error: its text, and what it means for programs.

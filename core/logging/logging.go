@@ -13,6 +13,7 @@ import (
 	"net/url"
 	"slices"
 	"strconv"
+	"sync"
 	"time"
 )
 
@@ -71,6 +72,42 @@ func (h *handler) Handle(ctx context.Context, r slog.Record) error {
 	out.AddAttrs(attrs...)
 	return h.next.Handle(ctx, out)
 }
+
+// Encoder is a handler that writes a line without a slog.Record, which costs as much as the
+// line. It does not keep the attributes.
+type Encoder interface {
+	slog.Handler
+	Encode(at time.Time, level slog.Level, msg string, attrs []slog.Attr) error
+}
+
+// Request writes the line of a request: the one of which there are as many as requests. It
+// tells of no outage, so that none folds it.
+func Request(log *slog.Logger, level slog.Level, attrs []slog.Attr) {
+	at := time.Now() //nolint:forbidigo // as slog does
+	h, ours := log.Handler().(*handler)
+	var to Encoder
+	if ours {
+		to, ours = h.next.(Encoder)
+	}
+	if !ours {
+		r := slog.NewRecord(at, level, RequestLine, 0) // where in the program it is written costs more than the line
+		r.AddAttrs(attrs...)
+		_ = log.Handler().Handle(context.Background(), r) // there is nobody else to be told
+		return
+	}
+	clean := cleaned.Get().(*[]slog.Attr)
+	defer cleaned.Put(clean)
+	*clean = (*clean)[:0]
+	for _, a := range attrs {
+		*clean = h.cleaner.add(*clean, a, func(string) bool { return false })
+	}
+	_ = to.Encode(at, level, RequestLine, *clean)
+}
+
+// RequestLine is what the line of a request says.
+const RequestLine = "request"
+
+var cleaned = sync.Pool{New: func() any { return new([]slog.Attr) }}
 
 // has reports whether a line has an attribute.
 func has(r *slog.Record, key string) (found bool) {

@@ -61,7 +61,10 @@ func TestNothingPrivateComesThrough(t *testing.T) {
 			"an error's cause": func(l *slog.Logger) {
 				l.Error("failed", "error", fmt.Errorf("%s: %w", text, fault.Wrap(fault.Unavailable, text, errors.New(text))))
 			},
-			"an id":            func(l *slog.Logger) { l.Info("done", "payment", text, "tenant", text, "email", text) },
+			"an id": func(l *slog.Logger) { l.Info("done", "payment", text, "tenant", text, "email", text) },
+			"a request's line": func(l *slog.Logger) {
+				logging.Request(l, slog.LevelInfo, []slog.Attr{slog.String("request", text), slog.String("route", text), slog.String("recipient", text)})
+			},
 			"a known text":     func(l *slog.Logger) { l.Info("done", "effect", text) },
 			"an unknown name":  func(l *slog.Logger) { l.Info("done", "recipient", text) },
 			"a group":          func(l *slog.Logger) { l.Info("done", slog.Group("g", "body", text)) },

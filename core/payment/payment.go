@@ -102,6 +102,9 @@ type Payment struct {
 	// learned. Asked is how often it was since that is so.
 	AskAt time.Time `json:"askAt,omitzero"`
 	Asked int       `json:"asked,omitempty"`
+	// KnownSince is the last time that an older copy of the store was put back, where the
+	// provider was asked about the payment since, or the payment was made.
+	KnownSince time.Time `json:"knownSince,omitzero"`
 
 	Operations []Operation `json:"operations"` // oldest first; the first is the create
 	Past       *Past       `json:"past,omitempty"`

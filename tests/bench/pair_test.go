@@ -50,6 +50,12 @@ func BenchmarkBesideAnotherBinary(b *testing.B) {
 func alone(b *testing.B, program string, n int) figure {
 	g := gateway.New(b)
 	g.Program = program
+	output, err := os.Create(g.Dir + "/log") // as under a supervisor; to read it would take this process the time of the load
+	if err != nil {
+		b.Fatal(err)
+	}
+	defer output.Close()
+	g.Output = output
 	g.Restart(b)
 	defer g.Kill()
 	u := g.Do(b, "POST", "/api/users", map[string]any{"email": "ada@example.com", "name": "Ada", "metadata": map[string]string{"plan": "free"}})

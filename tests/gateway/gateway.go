@@ -34,6 +34,8 @@ type Gateway struct {
 	Args  []string // after "serve"
 	// Program is the binary; where it is empty, that of the module as it is.
 	Program string
+	// Output is where the process writes; where it is nil, Log has it.
+	Output *os.File
 
 	cmd  *exec.Cmd
 	done chan struct{} // closed when the process has ended
@@ -105,6 +107,9 @@ func (g *Gateway) Restart(t testing.TB) {
 	t.Helper()
 	g.cmd = g.Command(t, append([]string{"serve"}, g.Args...)...)
 	g.cmd.Stdout, g.cmd.Stderr = &g.log, &g.log
+	if g.Output != nil {
+		g.cmd.Stdout, g.cmd.Stderr = g.Output, g.Output
+	}
 	if err := g.cmd.Start(); err != nil {
 		t.Fatal(err)
 	}
