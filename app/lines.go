@@ -7,6 +7,7 @@ import (
 	"slices"
 	"strconv"
 	"sync"
+	"sync/atomic"
 	"time"
 	"unicode"
 	"unicode/utf8"
@@ -22,6 +23,30 @@ type lineHandler struct {
 	level slog.Level
 	json  bool
 	attrs []slog.Attr // of each line
+	now   *second
+}
+
+// second is the last second that was written: to write it anew takes longer than the rest
+// of a line's time.
+type second struct{ last atomic.Pointer[written] }
+
+type written struct {
+	unix int64
+	zone *time.Location
+	text string // without a fraction, and without its zone
+	end  string
+}
+
+// append adds a time, in milliseconds.
+func (s *second) append(line []byte, at time.Time) []byte {
+	w := s.last.Load()
+	if unix := at.Unix(); w == nil || w.unix != unix || w.zone != at.Location() {
+		w = &written{unix, at.Location(), at.Format("2006-01-02T15:04:05"), at.Format("Z07:00")}
+		s.last.Store(w)
+	}
+	ms := at.Nanosecond() / int(time.Millisecond)
+	line = append(append(line, w.text...), '.', byte('0'+ms/100), byte('0'+ms/10%10), byte('0'+ms%10))
+	return append(line, w.end...)
 }
 
 // Enabled implements slog.Handler.
@@ -102,7 +127,7 @@ func (l *lineHandler) add(line []byte, a slog.Attr) []byte {
 	case slog.KindDuration:
 		return append(line, v.Duration().String()...)
 	case slog.KindTime:
-		return v.Time().AppendFormat(line, "2006-01-02T15:04:05.000Z07:00")
+		return l.now.append(line, v.Time())
 	default:
 		return addText(line, v.String())
 	}

@@ -51,7 +51,7 @@ func TestLinesAreThoseOfSlog(t *testing.T) {
 			if json {
 				std = slog.NewJSONHandler(&want, options)
 			}
-			var own slog.Handler = &lineHandler{to: to, level: slog.LevelInfo, json: json}
+			var own slog.Handler = &lineHandler{to: to, level: slog.LevelInfo, json: json, now: new(second)}
 			std, own = std.WithAttrs(with), own.WithAttrs(with)
 			if a, b := own.Enabled(t.Context(), r.Level), std.Enabled(t.Context(), r.Level); a != b {
 				t.Fatalf("level %s is enabled: %t, want %t", r.Level, a, b)
@@ -76,7 +76,7 @@ func BenchmarkRequestLine(b *testing.B) {
 	secrets := []string{"sk_live_51HxAbCdEfGhIjKl", "whsec_0123456789abcdef", "SG.0123456789", "a-password-of-a-database"}
 	held := &heldLines{to: io.Discard}
 	for name, to := range map[string]slog.Handler{
-		"text": &lineHandler{to: held}, "json": &lineHandler{to: held, json: true},
+		"text": &lineHandler{to: held, now: new(second)}, "json": &lineHandler{to: held, json: true, now: new(second)},
 		"slog's text": slog.NewTextHandler(held, nil), "slog's json": slog.NewJSONHandler(held, nil),
 	} {
 		log := logging.New(to, secrets...).Logger

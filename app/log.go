@@ -24,7 +24,7 @@ func logger(c *config.Config, out io.Writer) (l logging.Log, flush func()) {
 	if err := level.UnmarshalText([]byte(c.Log.Level)); err != nil {
 		level = slog.LevelInfo // the configuration has checked it
 	}
-	return logging.New(&lineHandler{to: to, level: level, json: c.Log.Format == "json"}, c.Secrets()...), to.flush
+	return logging.New(&lineHandler{to: to, level: level, json: c.Log.Format == "json", now: new(second)}, c.Secrets()...), to.flush
 }
 
 // heldLines hands on what is written to it up to 5 ms later, many lines at once: to write

@@ -4,7 +4,6 @@ import (
 	"errors"
 	"log/slog"
 	"regexp"
-	"slices"
 	"strings"
 	"unicode/utf8"
 
@@ -94,36 +93,48 @@ func (c cleaner) shaped(text string, s shape) string {
 		return c.text(text, stackLimit)
 	case s == phrase:
 		return c.text(text, textLimit)
-	case plain(text) && c.public(text):
+	case c.plain(text):
 		return text
 	}
 	return withheld
 }
 
-// inWords are the characters of words, such as ids.
-var inWords = func() (in [256]bool) {
-	for _, b := range []byte("abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_-.:|/*[]") {
-		in[b] = true
+const (
+	inWord  = 1 << iota // it may stand in a word
+	inToken             // what looks like a secret has one
+)
+
+// signs are the characters of words, such as ids.
+var signs = func() (in [256]byte) {
+	for _, b := range []byte("abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789:|/*[]") {
+		in[b] = inWord
 	}
+	in['_'], in['-'], in['.'] = inWord|inToken, inWord|inToken, inWord|inToken
 	return in
 }()
 
-// plain reports whether a text is one word, such as an id.
-func plain(text string) bool {
+// plain reports whether a text is one word, such as an id, that has nothing which a text would
+// be cleaned of.
+func (c cleaner) plain(text string) bool {
+	every, some := byte(inWord|inToken), byte(0)
 	for i := range len(text) {
-		if !inWords[text[i]] {
+		every &= signs[text[i]]
+		some |= signs[text[i]]
+	}
+	if every&inWord == 0 || len(text) > wordLimit {
+		return false
+	}
+	if some&inToken != 0 {
+		if token, _ := suspects(text); token && tokens.MatchString(text) {
 			return false
 		}
 	}
-	return len(text) <= wordLimit
-}
-
-// public reports whether a word has nothing that a text would be cleaned of. It has no address.
-func (c cleaner) public(word string) bool {
-	if token, _ := suspects(word); token && tokens.MatchString(word) {
-		return false
+	for _, s := range c.secrets {
+		if len(s) <= len(text) && strings.Contains(text, s) {
+			return false
+		}
 	}
-	return !slices.ContainsFunc(c.secrets, func(secret string) bool { return strings.Contains(word, secret) })
+	return true
 }
 
 // failure is what a line says of an error: its text, and what it means for programs.
