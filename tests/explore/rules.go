@@ -212,8 +212,8 @@ var Rules = []Rule{
 		Name: "a refusal of mail counts only in the provider's own words",
 		Edits: []Edit{{
 			"adapters/mail/sendgridmail/errors.go",
-			"if words := spoken(x); words != nil {",
-			"if words := spoken(x); true {",
+			"if !x.DecodeRefusal(&body) {\n\t\treturn nil",
+			"if !x.DecodeRefusal(&body) {\n\t\treturn []refusal.Said{{Words: \"x\"}}",
 		}},
 		Scenario: "mail at_most_once", Bound: 1, Wrong: copied,
 	},
@@ -224,7 +224,7 @@ var Rules = []Rule{
 			"if same && (op.Key",
 			"if same && false && (op.Key",
 		}, {
-			"core/checkout/operate.go",
+			"core/checkout/room.go",
 			"retryable(op) && !op.Unsure ||",
 			"false &&",
 		}},

@@ -17,6 +17,9 @@ func TestRules(t *testing.T) {
 		return // it is one of those searches
 	}
 	for _, rule := range Rules {
+		for _, e := range rule.Edits {
+			e.without(t)
+		}
 		if os.Getenv(varTime) == "" && !rule.Short {
 			continue
 		}
@@ -47,15 +50,9 @@ func (rule Rule) missed(t *testing.T) (found string, ok bool) {
 	overlay, binary := filepath.Join(dir, "overlay.json"), filepath.Join(dir, "explore.test")
 	replaced := map[string]string{}
 	for i, e := range rule.Edits {
-		file, without := filepath.Join(root, e.File), filepath.Join(dir, fmt.Sprintf("without%d.go", i))
-		source, err := os.ReadFile(file)
-		if err != nil {
-			t.Fatal(err)
-		}
-		if strings.Count(string(source), e.Is) != 1 {
-			t.Fatalf("%s has not once: %s", e.File, e.Is)
-		}
-		write(t, without, strings.Replace(string(source), e.Is, e.Without, 1))
+		file, source := e.without(t)
+		without := filepath.Join(dir, fmt.Sprintf("without%d.go", i))
+		write(t, without, source)
 		replaced[file] = without
 	}
 	replace, err := json.Marshal(map[string]any{"Replace": replaced})
@@ -72,6 +69,23 @@ func (rule Rule) missed(t *testing.T) (found string, ok bool) {
 	search.Env = append(os.Environ(), varTime+"=", varScenario+"="+rule.Scenario, varFind+"="+rule.Wrong, fmt.Sprintf("%s=%d", varBound, rule.Bound))
 	out, err := search.CombinedOutput()
 	return string(out), err == nil
+}
+
+// without is a file as it reads without a rule.
+func (e Edit) without(t *testing.T) (file, source string) {
+	t.Helper()
+	file, err := filepath.Abs(filepath.Join("../..", e.File))
+	if err != nil {
+		t.Fatal(err)
+	}
+	raw, err := os.ReadFile(file)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if strings.Count(string(raw), e.Is) != 1 {
+		t.Fatalf("%s has not once: %s", e.File, e.Is)
+	}
+	return file, strings.Replace(string(raw), e.Is, e.Without, 1)
 }
 
 func write(t *testing.T, file, text string) {
