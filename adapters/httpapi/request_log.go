@@ -10,6 +10,7 @@ import (
 	"github.com/valyala/fasthttp"
 
 	"patchbay/core/access"
+	"patchbay/core/checkout"
 	"patchbay/core/fault"
 	"patchbay/core/logging"
 )
@@ -100,6 +101,7 @@ func (s *Server) tell(c *fiber.Ctx, status int, code string, err error) {
 		attrs = append(attrs, slog.String("key", t.key), slog.String("tenant", t.tenant))
 	}
 	switch {
+	case code == checkout.CodeRestored: // a line of its own has told of it, and another tells its end
 	case code == codeNoRoom: // the caller comes again; nothing is broken
 		s.crowded.Note(context.Background(), code, attrs...)
 	case status >= fiber.StatusInternalServerError && status != fiber.StatusNotImplemented: // that is the client's

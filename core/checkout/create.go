@@ -36,6 +36,9 @@ func (s *Service) Create(ctx context.Context, tenant string, r CreateRequest, ke
 	if !r.ExpiresAt.IsZero() && !r.ExpiresAt.After(by.Add(-answerWithin)) { // only a repeat may come so late
 		known, err := s.byKey(ctx, key)
 		if fault.Is(err, fault.NotFound) {
+			if found, ok, err := s.reclaim(ctx, tenant, r, key, s.nextUse(key, 0)); ok || err != nil {
+				return s.found(ctx, by, found, key, err)
+			}
 			return Result{}, fault.InvalidParam("expiresAt", "expires_in_the_past", "expiresAt must be in the future")
 		}
 		if err != nil {
@@ -45,8 +48,13 @@ func (s *Service) Create(ctx context.Context, tenant string, r CreateRequest, ke
 	}
 	for generation := 0; generation < maxGenerations; generation++ {
 		generation = s.nextUse(key, generation)
+		if _, restored := s.restore(); restored {
+			if found, ok, err := s.reclaim(ctx, tenant, r, key, generation); ok || err != nil {
+				return s.found(ctx, by, found, key, err)
+			}
+		}
 		st, err := s.draft(tenant, r, key, generation)
-		if fault.From(err).Code == codeRecollecting && err != nil && !key.Empty() { // what the copy has is answered from it
+		if fault.From(err).Code == CodeRestored && err != nil && !key.Empty() { // what the copy has is answered from it
 			if known, missing := s.byKey(ctx, key); missing == nil {
 				return s.repeat(ctx, by, known, key)
 			}
@@ -63,6 +71,9 @@ func (s *Service) Create(ctx context.Context, tenant string, r CreateRequest, ke
 		}
 		known, err := s.byKey(ctx, key)
 		if fault.Is(err, fault.NotFound) {
+			if found, ok, err := s.reclaim(ctx, tenant, r, key, generation); ok || err != nil {
+				return s.found(ctx, by, found, key, err)
+			}
 			continue // the key has expired since: what was made under it has the id, and the next generation is new
 		}
 		if err != nil {
@@ -71,6 +82,14 @@ func (s *Service) Create(ctx context.Context, tenant string, r CreateRequest, ke
 		return s.repeat(ctx, by, known, key)
 	}
 	return Result{}, fault.New(fault.Conflict, "idempotency_key_worn", "this idempotency key was used too often; use another")
+}
+
+// found answers a key from the payment that was read from its provider.
+func (s *Service) found(ctx context.Context, by time.Time, st stored, key idem.Key, err error) (Result, error) {
+	if err != nil {
+		return Result{}, err
+	}
+	return s.repeat(ctx, by, st, key)
 }
 
 func (s *Service) check(r CreateRequest) error {

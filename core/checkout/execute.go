@@ -197,6 +197,9 @@ func (s *Service) conclude(ctx context.Context, st *stored, id string, a answer,
 // background.
 func (s *Service) postpone(st *stored, op *payment.Operation) {
 	op.Outcome = payment.Waiting
+	if now := s.Clock.Now(); op.Request.Made != nil && now.Sub(op.StartedAt) > reviewAfter { // it is not given up
+		st.payment.Review(payment.ReviewUnknown, op.ID, now)
+	}
 	if op.Action == payment.Create || op.Action == payment.Confirm {
 		st.payment.Status, st.payment.Error = payment.Processing, nil
 	}

@@ -80,9 +80,6 @@ func (s *Service) Cancel(ctx context.Context, tenant, id string, key idem.Key) (
 		if err := cancelable(p); err != nil {
 			return err
 		}
-		if err := s.recall(p); err != nil {
-			return err
-		}
 		if err := s.begin(p, payment.Cancel, 0, key, payment.Request{Reference: p.ProviderReference}); err != nil {
 			return err
 		}
@@ -104,6 +101,11 @@ func (s *Service) operate(ctx context.Context, tenant, id string, key idem.Key, 
 	if st.payment.Under(key.Scoped) != nil {
 		return s.repeat(ctx, by, st, key)
 	}
+	if found, err := s.locate(ctx, &st.payment); err != nil {
+		return Result{Payment: st.payment}, err
+	} else if found {
+		return s.operate(ctx, tenant, id, key, begin)
+	}
 	result, err := s.start(ctx, by, st, key.Scoped, func(p *payment.Payment) error {
 		if p.Under(key.Scoped) != nil {
 			return errRepeat
@@ -116,9 +118,10 @@ func (s *Service) operate(ctx context.Context, tenant, id string, key idem.Key, 
 	if k := fault.KindOf(err); (k == fault.Conflict || k == fault.Invalid) && s.outdated(&result.Payment) {
 		asking, cancel := context.WithTimeout(ctx, answerWithin/2)
 		defer cancel()
-		if s.renew(asking, tenant, id) { // it is for what the provider holds to refuse it
-			return s.operate(ctx, tenant, id, key, begin)
+		if err := s.renew(asking, tenant, id); err != nil {
+			return result, fault.Wrap(fault.Unavailable, "checkout.renew", err)
 		}
+		return s.operate(ctx, tenant, id, key, begin) // it is for what the provider holds to refuse it
 	}
 	return result, err
 }

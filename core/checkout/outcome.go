@@ -49,6 +49,9 @@ func (s *Service) take(st *stored, op *payment.Operation, a answer, held bool) {
 		return
 	}
 	if made, err := s.madeUnseen(&st.payment, op); made != nil || err != nil {
+		if made != nil {
+			op.Request.Made = made
+		}
 		if op.AcceptedAt.IsZero() {
 			op.AcceptedAt = s.Clock.Now()
 		}

@@ -6,6 +6,7 @@ import (
 
 	"patchbay/core/fault"
 	"patchbay/core/guard"
+	"patchbay/core/idem"
 	"patchbay/core/payment"
 	"patchbay/ports"
 )
@@ -87,10 +88,18 @@ func (r *recollection) walked(provider string, e extent) {
 // off. It is false where ctx has ended.
 func (s *Service) walkOnce(ctx context.Context, g ports.PaymentGateway, since time.Time) (began time.Time, ok bool) {
 	r := payment.ListRequest{From: since, Limit: 100}
+	var said time.Time
 	for {
 		page, err := s.page(ctx, g, r)
-		if err != nil {
-			s.Log.WarnContext(ctx, "it is not known what a provider holds; no payment is made until it is", "provider", g.Name(), "error", err)
+		switch {
+		case fault.Is(err, fault.Unsupported): // there is no other way
+			s.Log.WarnContext(ctx, "a provider cannot tell what it holds; payments are made without knowing", "provider", g.Name())
+			return began, true
+		case err != nil:
+			if now := s.Clock.Now(); ctx.Err() == nil && (said.IsZero() || now.Sub(said) >= time.Minute) {
+				said = now // without its error, of which the outage tells: this line says what else follows
+				s.Log.WarnContext(ctx, "it is not known what a provider holds; no payment is made until it is", "provider", g.Name(), "kind", fault.KindOf(err).String())
+			}
 			if !pause(ctx, blind) {
 				return began, false
 			}
@@ -118,7 +127,7 @@ func (r *recollection) note(provider string, i payment.Intent) {
 	}
 	r.made[id] = trace{
 		Made:   payment.Made{Provider: provider, Reference: i.Reference},
-		tenant: i.Metadata[payment.MetaTenant], created: i.CreatedAt, over: i.Status == payment.Canceled,
+		tenant: i.Metadata[payment.MetaTenant], over: i.Status == payment.Canceled,
 	}
 }
 
@@ -128,51 +137,58 @@ func (s *Service) page(ctx context.Context, g ports.PaymentGateway, r payment.Li
 	return g.List(ctx, r)
 }
 
-// takeIn brings the payments of the store up to date of which an intent was found. What
-// fails is tried again; what cannot be done is logged.
+// takeIn brings what was found into the store. What fails is tried again, after longer and
+// longer; what will not come is logged.
 func (s *Service) takeIn(ctx context.Context, which func(trace) bool) {
 	s.before.mu.Lock()
-	found := make(map[string]trace)
+	left := make(map[string]trace)
 	for id, t := range s.before.made {
 		if which(t) {
-			found[id] = t
+			left[id] = t
 		}
 	}
 	s.before.mu.Unlock()
-	for id, t := range found {
-		for ctx.Err() == nil {
+	for wait := blind; len(left) > 0; wait = min(2*wait, takeInAtMost) {
+		for id, t := range left {
 			err := s.attach(ctx, id, t)
-			if err == nil {
-				break
+			if ctx.Err() != nil {
+				return
 			}
-			s.Log.WarnContext(ctx, "what a provider holds of a payment is not taken in", "payment", id, "tenant", t.tenant,
-				"provider", t.Provider, "error", err)
-			if !fault.KindOf(err).Rule().Retry || !pause(ctx, blind) {
-				break
+			if err != nil {
+				s.Log.WarnContext(ctx, "what a provider holds of a payment is not taken in", "payment", id, "tenant", t.tenant,
+					"provider", t.Provider, "error", err)
 			}
+			if err == nil || fault.Is(err, fault.NotFound) || fault.Is(err, fault.Conflict) {
+				delete(left, id)
+			}
+		}
+		if len(left) > 0 && !pause(ctx, wait) {
+			return
 		}
 	}
 }
 
-// attach gives a payment of the store the intent that was found for it. One that is not in
-// the store is made by the next repeat of its key.
+// takeInAtMost is the longest wait before what could not be taken in is tried again.
+const takeInAtMost = 10 * time.Minute
+
+// attach gives a payment of the store the intent that was found for it, and makes the payment
+// where the store has none. Conflict: the intent is another payment's, or another account's.
 func (s *Service) attach(ctx context.Context, id string, t trace) error {
 	var doubt ports.Doubt
 	for {
 		st, err := s.load(ctx, t.tenant, id)
 		if fault.Is(err, fault.NotFound) {
-			return nil
+			st, err = s.rebuild(ctx, id, t)
 		}
 		if err != nil {
 			return err
 		}
 		p := &st.payment
 		switch op := p.Open(); {
-		case p.ProviderReference != "" && !s.outdated(p):
+		case p.ProviderReference != "" && !s.outdated(p) && st.record.Rev > 0:
 			return nil
-		case p.ProviderReference != "":
-			s.renew(ctx, t.tenant, id)
-			return nil
+		case p.ProviderReference != "" && st.record.Rev > 0:
+			return s.renew(ctx, t.tenant, id)
 		case op != nil && op.Request.Made != nil:
 			return nil
 		case op != nil: // whoever goes on with it takes that
@@ -188,7 +204,99 @@ func (s *Service) attach(ctx context.Context, id string, t trace) error {
 		if err = doubt.Over(err); !again || ctx.Err() != nil {
 			return err
 		}
+		if st.record.Rev == 0 && s.taken(ctx, id, t) {
+			return errForeign(t.Reference)
+		}
 	}
+}
+
+// taken reports whether another payment has the intent.
+func (s *Service) taken(ctx context.Context, id string, t trace) bool {
+	r, err := s.Journal.Find(ctx, kind, ports.ByRef, reference(t.Provider, t.Reference))
+	return err == nil && r.ID != id
+}
+
+// rebuild is a payment that the store does not have, as its provider tells of it.
+func (s *Service) rebuild(ctx context.Context, id string, t trace) (stored, error) {
+	g, ok := s.gateway(t.Provider)
+	if !ok || t.tenant == "" {
+		return stored{}, fault.New(fault.NotFound, "no_such_payment", "it is not known whose payment it is")
+	}
+	asking, cancel := context.WithTimeout(ports.WithTenant(ctx, t.tenant), askDeadline)
+	defer cancel()
+	i, err := g.Retrieve(asking, t.Reference)
+	if err != nil {
+		return stored{}, err
+	}
+	p := payment.Payment{
+		ID: id, Tenant: t.tenant, Amount: i.Amount, Currency: i.Currency, Status: payment.Processing, CustomerID: i.Metadata[payment.MetaUser],
+		CaptureMethod: payment.CaptureAutomatic, Provider: t.Provider, Account: s.account(t.Provider), CreatedAt: i.CreatedAt, Found: true,
+		Operations: []payment.Operation{{
+			ID: s.IDs.New("op"), Action: payment.Create, Provider: t.Provider, Account: s.account(t.Provider), ProviderKey: i.Metadata[payment.MetaOperation],
+			Outcome: payment.Unknown, StartedAt: i.CreatedAt, Turn: 1,
+		}},
+	}
+	if i.Status == payment.RequiresCapture {
+		p.CaptureMethod = payment.CaptureManual
+	}
+	for name, value := range i.Metadata {
+		if !payment.Reserved(name) {
+			if p.Metadata == nil {
+				p.Metadata = make(map[string]string)
+			}
+			p.Metadata[name] = value
+		}
+	}
+	p.Replace(i) // it ends the create
+	return stored{payment: p}, nil
+}
+
+// reclaim finds the payment of a key that was read from its provider, and gives it the key
+// again. It is not ok where there is none. Conflict with idem.CodeMismatch where another amount
+// was asked for.
+func (s *Service) reclaim(ctx context.Context, tenant string, r CreateRequest, key idem.Key, generation int) (st stored, ok bool, err error) {
+	if key.Empty() {
+		return stored{}, false, nil
+	}
+	id := s.paymentID(key, generation)
+	if _, restored := s.restore(); restored {
+		s.before.mu.Lock()
+		t, found := s.before.made[id]
+		s.before.mu.Unlock()
+		if found && !t.over && t.tenant == tenant {
+			if err := s.attach(ctx, id, t); err != nil {
+				return stored{}, false, err
+			}
+		}
+	}
+	st, err = s.load(ctx, tenant, id)
+	if fault.Is(err, fault.NotFound) || err == nil && !st.payment.Found {
+		return stored{}, false, nil
+	}
+	if err != nil {
+		return stored{}, false, err
+	}
+	if st.payment.Amount != r.Amount || st.payment.Currency != r.Currency {
+		return stored{}, false, fault.New(fault.Conflict, idem.CodeMismatch, "this idempotency key was used for a payment of another amount")
+	}
+	if older, err := s.byKey(ctx, key); err == nil && older.payment.ID != id { // a use before that one has it still
+		err = s.update(ctx, &older, func(st *stored) error { st.record.Idem = ""; return nil })
+		if err != nil {
+			return stored{}, false, err
+		}
+	}
+	err = s.update(ctx, &st, func(st *stored) error {
+		p, create := &st.payment, &st.payment.Operations[0]
+		if !p.Found {
+			return nil // another repeat was quicker
+		}
+		p.Found, st.record.Idem = false, key.Scoped
+		p.Description, p.ReturnURL, p.Confirmation = r.Description, r.ReturnURL, r.Confirmation
+		create.Key, create.Fingerprint, create.EndedAt = key.Scoped, key.Fingerprint, s.Clock.Now()
+		create.Request = payment.Request{PaymentMethods: r.PaymentMethods, Customers: r.Customers, Confirm: r.Confirm, ReturnURL: r.ReturnURL}
+		return nil
+	})
+	return st, err == nil, err
 }
 
 // locate has a payment that the store does not know to have reached a provider take what was

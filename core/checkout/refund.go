@@ -1,6 +1,7 @@
 package checkout
 
 import (
+	"cmp"
 	"context"
 
 	"patchbay/core/fault"
@@ -15,12 +16,16 @@ const codeTooLarge = "amount_too_large"
 // Operation is the refund.
 func (s *Service) Refund(ctx context.Context, tenant, id string, amount int64, key idem.Key) (Result, error) {
 	return s.operate(ctx, tenant, id, key, func(p *payment.Payment) error {
-		if err := refundable(p, amount); err != nil {
-			return err
-		}
 		wanted := amount
 		if amount == 0 {
 			wanted = p.Refundable()
+		}
+		if err := refundable(p, amount); err != nil {
+			begun := payment.Operation{Key: key.Scoped, StartedAt: s.Clock.Now()}
+			if p.AmountCaptured == 0 || !s.knownBefore(begun) {
+				return err
+			}
+			wanted = cmp.Or(max(wanted, 0), p.AmountCaptured) // it may be this one that was done: the call looks
 		}
 		if err := s.begin(p, payment.Refund, wanted, key, payment.Request{Reference: p.ProviderReference}); err != nil {
 			return err

@@ -64,6 +64,11 @@ func (s *Service) resolve(ctx context.Context, c ports.Claim) error {
 	}
 	st.ahead = c.Due.Add(-lease).Sub(s.Clock.Now())
 	op := st.payment.Open()
+	if op != nil && op.Request.Made == nil && op.LastTry().Before(s.restoredAt()) {
+		// An older copy has it open: it may have ended since, also by a refusal that its
+		// caller was told. It is not asked for again.
+		op.Outcome, op.Unsure, op.Stale = payment.Unknown, true, true
+	}
 	switch {
 	case op == nil:
 		err = s.save(ctx, &st) // it rests
@@ -104,7 +109,7 @@ func (s *Service) retry(ctx context.Context, st stored, id string) error {
 		err := s.restart(p, op)
 		if op = p.Operation(id); err != nil {
 			*op = before
-			if fault.Is(err, fault.Unavailable) {
+			if fault.Is(err, fault.Unavailable) || op.Request.Made != nil { // what was made is not given up
 				s.postpone(st, op)
 			} else {
 				s.end(p, op, why(err))
@@ -212,6 +217,7 @@ func (s *Service) investigate(ctx context.Context, st stored, id string) error {
 			}
 		}
 		if held && now.Outcome.Open() && made != nil {
+			now.Request.Made = made
 			s.postpone(st, now) // it takes what was made
 			return nil
 		}
@@ -286,7 +292,7 @@ func (s *Service) reschedule(st *stored, op *payment.Operation, l sight, err err
 		st.payment.Review(payment.ReviewUnknown, op.ID, now)
 	}
 	switch {
-	case fault.From(err).Code == codeRecollecting: // it takes seconds where the providers answer
+	case fault.From(err).Code == CodeRestored: // it takes seconds where the providers answer
 		s.release(st, now.Add(blind))
 		return
 	case fault.From(err).Code == codeAccount:

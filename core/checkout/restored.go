@@ -11,8 +11,8 @@ import (
 	"patchbay/ports"
 )
 
-// codeRecollecting is the code of a payment that cannot be made yet.
-const codeRecollecting = "restored_store"
+// CodeRestored is the code of what cannot be done before it is known what the providers hold.
+const CodeRestored = "restored_store"
 
 // Restore tells of an older copy of the journal that was put in its place.
 type Restore struct {
@@ -59,9 +59,8 @@ const (
 // trace is an intent that a provider holds.
 type trace struct {
 	payment.Made
-	tenant  string
-	created time.Time
-	over    bool // it was canceled: another one counts more
+	tenant string
+	over   bool // it was canceled: another one counts more
 }
 
 // restore is the restore after which what the providers hold has to be known before a
@@ -108,7 +107,7 @@ func (s *Service) madeBefore(id string, a payment.Action) (*payment.Made, error)
 }
 
 func errRecollecting() error {
-	err := fault.New(fault.Unavailable, codeRecollecting,
+	err := fault.New(fault.Unavailable, CodeRestored,
 		"an older copy of the store was put back, and it is not known yet what the providers hold; nothing was done")
 	err.RetryAfter = blind
 	return err
@@ -121,19 +120,6 @@ func (r *recollection) known(gateways []ports.PaymentGateway) extent {
 		least = min(least, r.walks[g.Name()])
 	}
 	return least
-}
-
-// recall notes where the intent of a payment is that the store does not know of. Errors as
-// madeBefore.
-func (s *Service) recall(p *payment.Payment) error {
-	if p.ProviderReference != "" {
-		return nil
-	}
-	made, err := s.madeBefore(p.ID, payment.Cancel)
-	if made != nil {
-		p.Provider, p.ProviderReference = made.Provider, made.Reference
-	}
-	return err
 }
 
 // madeUnseen is what was made of an operation that an older copy of the store has open, as
@@ -152,24 +138,20 @@ func (s *Service) madeUnseen(p *payment.Payment, op *payment.Operation) (*paymen
 	return s.madeBefore(p.ID, op.Action)
 }
 
-// nextUse is the generation of a key that its next use has: that of the last use which a
-// provider tells of, or the one after where the caller's key has expired since. Where no
-// provider tells of a later one it is the generation that is given.
+// nextUse is the generation of a key that its next use has: the last one of which a provider
+// tells, and not less than the one that is given.
 func (s *Service) nextUse(key idem.Key, generation int) int {
 	r, restored := s.restore()
 	if !restored || key.Empty() {
 		return generation
 	}
-	now := s.Clock.Now()
+	uses := max(int(s.Clock.Now().Sub(r.from())/idem.Kept), 0) + 1
 	s.before.mu.Lock()
 	defer s.before.mu.Unlock()
 	next := generation
-	for g, uses := generation, max(int(now.Sub(r.from())/idem.Kept), 0)+1; g <= generation+uses; g++ {
-		if found, ok := s.before.made[s.paymentID(key, g)]; ok {
+	for g := generation; g <= generation+uses; g++ {
+		if _, ok := s.before.made[s.paymentID(key, g)]; ok {
 			next = g
-			if now.Sub(found.created) > idem.Kept+pad {
-				next++
-			}
 		}
 	}
 	return next
@@ -179,7 +161,7 @@ func (s *Service) nextUse(key idem.Key, generation int) int {
 // store that was put back. The provider may have forgotten the key. The look has failed
 // where it returns an error: nothing may be asked for then.
 func (s *Service) refundedBefore(ctx context.Context, g ports.PaymentGateway, p payment.Payment, op payment.Operation) (answer, bool) {
-	if _, restored := s.lately(); !restored || op.Action != payment.Refund || op.Key == "" {
+	if !s.knownBefore(op) || op.Action != payment.Refund {
 		return answer{}, false
 	}
 	found, ok, err := findRefund(ctx, g, op, s.laterKeys(&p, op)...)
@@ -194,10 +176,17 @@ func (s *Service) refundedBefore(ctx context.Context, g ports.PaymentGateway, p 
 	return answer{refund: found, looked: true}, true
 }
 
+// knownBefore reports whether an operation may have been done under its caller's key after the
+// copy of the store that was put back: it was first asked for while callers had keys from then.
+func (s *Service) knownBefore(op payment.Operation) bool {
+	at := s.restoredAt()
+	return op.Key != "" && !at.IsZero() && op.StartedAt.Sub(at) <= idem.Kept
+}
+
 // laterKeys are those by which a provider may know an operation that has come further than
 // an older copy of the store knows.
 func (s *Service) laterKeys(p *payment.Payment, op payment.Operation) (keys []string) {
-	if _, restored := s.lately(); !restored || op.Key == "" {
+	if !s.knownBefore(op) {
 		return nil
 	}
 	const generations = 8
@@ -211,7 +200,7 @@ func (s *Service) laterKeys(p *payment.Payment, op payment.Operation) (keys []st
 // outdated reports whether the provider may know more of a payment than an older copy of
 // the store that was put back: nobody has asked it since.
 func (s *Service) outdated(p *payment.Payment) bool {
-	return p.ProviderReference != "" && !p.KnownSince.Equal(s.restoredAt())
+	return p.ProviderReference != "" && p.KnownSince.Before(s.restoredAt())
 }
 
 func (s *Service) restoredAt() time.Time {
@@ -230,18 +219,20 @@ func (s *Service) refresh(st *stored) {
 		defer s.sweeps.give(provider)
 		ctx, cancel := context.WithTimeout(context.Background(), callDeadline)
 		defer cancel()
-		s.renew(ctx, tenant, id)
+		_ = s.renew(ctx, tenant, id) // who reads it again asks again
 	})
 }
 
-// renew brings an outdated payment up to date, as far as its provider tells, and reports
-// whether it is.
-func (s *Service) renew(ctx context.Context, tenant, id string) bool {
+// renew brings an outdated payment up to date, as far as its provider tells. Errors as Sync.
+func (s *Service) renew(ctx context.Context, tenant, id string) error {
 	_, err := s.Sync(ctx, tenant, id)
-	if fault.Is(err, fault.NotFound) { // there, and it will not come back
-		st, lerr := s.load(ctx, tenant, id)
-		st.payment.KnownSince = s.restoredAt()
-		return lerr == nil && s.save(ctx, &st) == nil
+	if !fault.Is(err, fault.NotFound) {
+		return err
 	}
-	return err == nil
+	st, err := s.load(ctx, tenant, id)
+	if err != nil {
+		return err
+	}
+	st.payment.KnownSince = s.restoredAt() // the provider does not have it, and it will not come back
+	return s.save(ctx, &st)
 }

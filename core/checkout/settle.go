@@ -68,6 +68,11 @@ func (s *Service) Settle(ctx context.Context, tenant, id string, r SettleRequest
 			if now == nil || now.Tries != op.Tries || now.Outcome != payment.Unknown || st.record.Owner != "" {
 				return errUnderWay
 			}
+			if made, err := s.madeUnseen(p, now); err != nil {
+				return err
+			} else if made != nil {
+				return errUnderWay // it takes that
+			}
 			s.take(st, now, a, true)
 			if now.Outcome == payment.Unknown {
 				return fault.New(fault.Conflict, "not_this_operation", "what the provider has does not show that this operation was done")

@@ -83,6 +83,8 @@ func (s *Service) ask(ctx context.Context, st *stored) error {
 		p.TakeRefunds(refunds, intent)
 	}
 	p.TakeDisputes(disputes)
-	p.KnownSince = s.restoredAt()
+	if at := s.restoredAt(); p.KnownSince.Before(at) {
+		p.KnownSince = at
+	}
 	return nil
 }

@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"patchbay/core/fault"
+	"patchbay/core/idem"
 	"patchbay/ports"
 )
 
@@ -62,7 +63,7 @@ func (r Restore) again(at, written time.Time) Restore {
 	if r.Unrecalled {
 		before := r.Since
 		if before.IsZero() {
-			before = r.At
+			before = r.At.Add(-idem.Kept)
 		}
 		if since.IsZero() || before.Before(since) {
 			since = before

@@ -213,7 +213,7 @@ var (
 	// tokens are what secrets look like: our own keys, those of providers, and those of
 	// a buyer's page.
 	// What is added here has its place in suspects, too.
-	tokens = regexp.MustCompile(`(?i)(\b(pb_live_|sk_live_|sk_test_|rk_live_|rk_test_|whsec_|SG\.|key-[0-9a-f]{8})|_secret_|` +
+	tokens = regexp.MustCompile(`(?i)(\b(pb_live_|sk_live_|sk_test_|rk_live_|rk_test_|whsec_|SG\.|key-[0-9a-z]{16})|_secret_|` +
 		`[?&][\w-]*(token|key|secret|password|signature)=|\b(Bearer|Basic)[ \t])[^\s"'<>(),;&]+`)
 )
 

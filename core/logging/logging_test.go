@@ -38,7 +38,7 @@ func TestNothingPrivateComesThrough(t *testing.T) {
 		"a token in a URL":              "https://x.example/y?access_token=abcdefghij&b=c",
 		"a password in a URL":           "https://x.example/y?b=c&password=abcdefghij",
 		"a bearer after a tab":          "Bearer\tabcdefghij",
-		"a key of Mailgun's":            "key-0123456789abcdefghij",
+		"a key of Mailgun's":            "key-0123456789xyzabcdefghij",
 		"a key of ours":                 "pb_live_0190_00112233445566778899",
 		"a key of Stripe's":             "sk_live_51HxAbCdEf",
 		"a key of Stripe's for tests":   "SK_TEST_51HxAbCdEf",

@@ -39,7 +39,7 @@ type Past struct {
 
 // Shown is the payment without what no answer shows.
 func (p Payment) Shown() Payment {
-	p.Past, p.AskAt, p.Asked, p.NextLookAt, p.KnownSince = nil, time.Time{}, 0, time.Time{}, time.Time{}
+	p.Past, p.AskAt, p.Asked, p.NextLookAt, p.KnownSince, p.Found = nil, time.Time{}, 0, time.Time{}, time.Time{}, false
 	p.Operations = slices.Clone(p.Operations)
 	for i, op := range p.Operations {
 		p.Operations[i] = Operation{

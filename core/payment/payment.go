@@ -105,6 +105,9 @@ type Payment struct {
 	// KnownSince is the last time that an older copy of the store was put back, where the
 	// provider was asked about the payment since, or the payment was made.
 	KnownSince time.Time `json:"knownSince,omitzero"`
+	// Found tells that the payment was read from its provider after an older copy of the
+	// store was put back, and that nobody has asked for it under its key since.
+	Found bool `json:"found,omitempty"`
 
 	Operations []Operation `json:"operations"` // oldest first; the first is the create
 	Past       *Past       `json:"past,omitempty"`

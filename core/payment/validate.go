@@ -95,7 +95,7 @@ func checkMetadata(metadata map[string]string) error {
 		case k == "" || utf8.RuneCountInString(k) > MaxMetadataKey || strings.ContainsAny(k, "[]"):
 			return fault.InvalidParam("metadata", "invalid_metadata",
 				"metadata keys take 1 to 40 characters without square brackets")
-		case strings.HasPrefix(strings.ToLower(k), "patchbay_"):
+		case Reserved(k):
 			return fault.InvalidParam("metadata."+k, "reserved_metadata", "metadata keys that begin with patchbay_ are reserved")
 		case utf8.RuneCountInString(v) > MaxMetadataValue:
 			return fault.InvalidParam("metadata."+k, "invalid_metadata", "metadata values take at most 500 characters")
@@ -105,3 +105,6 @@ func checkMetadata(metadata map[string]string) error {
 	}
 	return nil
 }
+
+// Reserved reports whether a key of metadata is one of ours.
+func Reserved(key string) bool { return strings.HasPrefix(strings.ToLower(key), "patchbay_") }
