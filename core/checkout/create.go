@@ -36,7 +36,11 @@ func (s *Service) Create(ctx context.Context, tenant string, r CreateRequest, ke
 	if !r.ExpiresAt.IsZero() && !r.ExpiresAt.After(by.Add(-answerWithin)) { // only a repeat may come so late
 		known, err := s.byKey(ctx, key)
 		if fault.Is(err, fault.NotFound) {
-			if found, ok, err := s.reclaim(ctx, tenant, r, key, s.nextUse(key, 0)); ok || err != nil {
+			last, _ := s.nextUse(key, 0)
+			if _, err := s.madeBefore(s.paymentID(key, last), payment.Create); err != nil {
+				return Result{}, err
+			}
+			if found, ok, err := s.reclaim(ctx, tenant, r, key, last); ok || err != nil {
 				return s.found(ctx, by, found, key, err)
 			}
 			return Result{}, fault.InvalidParam("expiresAt", "expires_in_the_past", "expiresAt must be in the future")
@@ -47,8 +51,8 @@ func (s *Service) Create(ctx context.Context, tenant string, r CreateRequest, ke
 		return s.repeat(ctx, by, known, key)
 	}
 	for generation := 0; generation < maxGenerations; generation++ {
-		generation = s.nextUse(key, generation)
-		if _, restored := s.restore(); restored {
+		var made bool
+		if generation, made = s.nextUse(key, generation); made {
 			if found, ok, err := s.reclaim(ctx, tenant, r, key, generation); ok || err != nil {
 				return s.found(ctx, by, found, key, err)
 			}
@@ -169,7 +173,7 @@ func (s *Service) try(p *payment.Payment, op *payment.Operation) error {
 	}
 	op.Outcome, op.Kind, op.Error, op.EndedAt = payment.Calling, "", nil, time.Time{}
 	op.Unremember()
-	op.AcceptedAt, op.Turn = time.Time{}, nextTurn(p)
+	op.AcceptedAt, op.Turn, op.KnownSince = time.Time{}, nextTurn(p), s.restoredAt()
 	if op.ProviderKey == "" {
 		op.ProviderKey = s.providerKey(p, op)
 	}

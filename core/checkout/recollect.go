@@ -251,6 +251,17 @@ func (s *Service) rebuild(ctx context.Context, id string, t trace) (stored, erro
 	return stored{payment: p}, nil
 }
 
+// traceOf is what was found of a payment since the store was put back.
+func (s *Service) traceOf(id string) (trace, bool) {
+	if _, restored := s.restore(); !restored {
+		return trace{}, false
+	}
+	s.before.mu.Lock()
+	defer s.before.mu.Unlock()
+	t, ok := s.before.made[id]
+	return t, ok
+}
+
 // reclaim finds the payment of a key that was read from its provider, and gives it the key
 // again. It is not ok where there is none. Conflict with idem.CodeMismatch where another amount
 // was asked for.
@@ -259,14 +270,9 @@ func (s *Service) reclaim(ctx context.Context, tenant string, r CreateRequest, k
 		return stored{}, false, nil
 	}
 	id := s.paymentID(key, generation)
-	if _, restored := s.restore(); restored {
-		s.before.mu.Lock()
-		t, found := s.before.made[id]
-		s.before.mu.Unlock()
-		if found && !t.over && t.tenant == tenant {
-			if err := s.attach(ctx, id, t); err != nil {
-				return stored{}, false, err
-			}
+	if t, ok := s.traceOf(id); ok && !t.over && t.tenant == tenant {
+		if err := s.attach(ctx, id, t); err != nil {
+			return stored{}, false, err
 		}
 	}
 	st, err = s.load(ctx, tenant, id)

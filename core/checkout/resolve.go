@@ -64,7 +64,7 @@ func (s *Service) resolve(ctx context.Context, c ports.Claim) error {
 	}
 	st.ahead = c.Due.Add(-lease).Sub(s.Clock.Now())
 	op := st.payment.Open()
-	if op != nil && op.Request.Made == nil && op.LastTry().Before(s.restoredAt()) {
+	if op != nil && op.Request.Made == nil && op.KnownSince.Before(s.restoredAt()) {
 		// An older copy has it open: it may have ended since, also by a refusal that its
 		// caller was told. It is not asked for again.
 		op.Outcome, op.Unsure, op.Stale = payment.Unknown, true, true

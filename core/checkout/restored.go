@@ -139,22 +139,22 @@ func (s *Service) madeUnseen(p *payment.Payment, op *payment.Operation) (*paymen
 }
 
 // nextUse is the generation of a key that its next use has: the last one of which a provider
-// tells, and not less than the one that is given.
-func (s *Service) nextUse(key idem.Key, generation int) int {
+// tells, if one was made, and else the one that is given.
+func (s *Service) nextUse(key idem.Key, generation int) (next int, made bool) {
 	r, restored := s.restore()
 	if !restored || key.Empty() {
-		return generation
+		return generation, false
 	}
 	uses := max(int(s.Clock.Now().Sub(r.from())/idem.Kept), 0) + 1
 	s.before.mu.Lock()
 	defer s.before.mu.Unlock()
-	next := generation
+	next = generation
 	for g := generation; g <= generation+uses; g++ {
 		if _, ok := s.before.made[s.paymentID(key, g)]; ok {
-			next = g
+			next, made = g, true
 		}
 	}
-	return next
+	return next, made
 }
 
 // refundedBefore looks for a refund that was made under a caller's key after the copy of the

@@ -233,6 +233,9 @@ type Operation struct {
 	TriedAt    time.Time `json:"triedAt,omitzero"`    // the last one, where there were several
 	AcceptedAt time.Time `json:"acceptedAt,omitzero"` // answered 202: it is not the caller who tries again
 	EndedAt    time.Time `json:"endedAt,omitzero"`
+	// KnownSince is the last time that an older copy of the store was put back before the
+	// last try.
+	KnownSince time.Time `json:"knownSince,omitzero"`
 }
 
 // LastTry is when the provider was last asked, or was about to be.
