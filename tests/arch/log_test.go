@@ -53,6 +53,9 @@ func (l lines) read(set *token.FileSet, tree *ast.File) {
 
 func (l lines) call(f *ast.SelectorExpr, args []ast.Expr, at func(ast.Node) string) {
 	name := f.Sel.Name
+	if of, ok := f.X.(*ast.Ident); ok && of.Name == "logging" && name == "Request" {
+		l.words[logging.RequestLine] = at(f)
+	}
 	if n, ok := paired[name]; ok && logs(f.X) && len(args) > n {
 		if !strings.HasPrefix(name, "Debug") {
 			l.words[literal(args[n])] = at(f)
