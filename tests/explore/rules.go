@@ -115,14 +115,14 @@ var Rules = []Rule{
 			"if !op.Creates() || p.ProviderReference != \"\" {\n\t\treturn nil, nil",
 			"if true {\n\t\treturn nil, nil",
 		}},
-		Scenario: "two providers, an older state is restored", Bound: 2, Wrong: second,
+		Scenario: "two providers, an older state is restored", Bound: 2, Wrong: "a charge of a payment that was answered canceled",
 	},
 	{
 		Name: "a refund that an older copy does not have is looked for before it is made",
 		Edits: []Edit{{
 			"core/checkout/restored.go",
-			"!restored || op.Action != payment.Refund",
-			"!restored || op.Action == payment.Refund",
+			"!s.knownBefore(op) || op.Action != payment.Refund",
+			"true || op.Action != payment.Refund",
 		}},
 		Scenario: "an older state is restored when the provider has forgotten its keys", Bound: 0,
 		Wrong: "600 were given back of a payment: not what was asked, each once", Short: true,
@@ -140,8 +140,8 @@ var Rules = []Rule{
 		Name: "what was made since is taken into the copy",
 		Edits: []Edit{{
 			"core/checkout/recollect.go",
-			"err := s.attach(ctx, id, t)",
-			"err := error(nil)",
+			"err := s.attach(ctx, id, t)\n\t\t\tif ctx",
+			"err := error(nil)\n\t\t\tif ctx",
 		}},
 		Scenario: "an older state is restored, and gone on with days later", Bound: 3, Wrong: second,
 	},
