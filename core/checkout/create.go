@@ -36,7 +36,10 @@ func (s *Service) Create(ctx context.Context, tenant string, r CreateRequest, ke
 	if !r.ExpiresAt.IsZero() && !r.ExpiresAt.After(by.Add(-answerWithin)) { // only a repeat may come so late
 		known, err := s.byKey(ctx, key)
 		if fault.Is(err, fault.NotFound) {
-			last, _ := s.nextUse(key, 0)
+			last, _, err := s.nextUse(ctx, tenant, key, 0)
+			if err != nil {
+				return Result{}, err
+			}
 			if _, err := s.madeBefore(s.paymentID(key, last), payment.Create); err != nil {
 				return Result{}, err
 			}
@@ -51,8 +54,11 @@ func (s *Service) Create(ctx context.Context, tenant string, r CreateRequest, ke
 		return s.repeat(ctx, by, known, key)
 	}
 	for generation := 0; generation < maxGenerations; generation++ {
-		var made bool
-		if generation, made = s.nextUse(key, generation); made {
+		next, made, err := s.nextUse(ctx, tenant, key, generation)
+		if err != nil {
+			return Result{}, err
+		}
+		if generation = next; made {
 			if found, ok, err := s.reclaim(ctx, tenant, r, key, generation); ok || err != nil {
 				return s.found(ctx, by, found, key, err)
 			}

@@ -2,6 +2,8 @@ package checkout
 
 import (
 	"context"
+	"maps"
+	"sync"
 	"time"
 
 	"patchbay/core/fault"
@@ -121,13 +123,12 @@ func (s *Service) walkOnce(ctx context.Context, g ports.PaymentGateway, since ti
 
 // note takes in an intent of a provider, of which the newest come first.
 func (r *recollection) note(provider string, i payment.Intent) {
-	id := i.Metadata[payment.MetaPayment]
-	if known, ok := r.made[id]; id == "" || ok && !known.over {
+	id, tenant := i.Metadata[payment.MetaPayment], i.Metadata[payment.MetaTenant]
+	if known, ok := r.made[id]; id == "" || tenant == "" || ok && !known.over {
 		return
 	}
 	r.made[id] = trace{
-		Made:   payment.Made{Provider: provider, Reference: i.Reference},
-		tenant: i.Metadata[payment.MetaTenant], over: i.Status == payment.Canceled,
+		Made: payment.Made{Provider: provider, Reference: i.Reference}, id: id, tenant: tenant, over: i.Status == payment.Canceled,
 	}
 }
 
@@ -137,58 +138,91 @@ func (s *Service) page(ctx context.Context, g ports.PaymentGateway, r payment.Li
 	return g.List(ctx, r)
 }
 
+const (
+	// takenAtOnce is how many payments of one provider are taken in at a time.
+	takenAtOnce = 8
+	// takeInAtMost is the longest wait before what could not be taken in is tried again.
+	takeInAtMost = 10 * time.Minute
+)
+
 // takeIn brings what was found into the store. What fails is tried again, after longer and
 // longer; what will not come is logged.
 func (s *Service) takeIn(ctx context.Context, which func(trace) bool) {
+	var left []trace
 	s.before.mu.Lock()
-	left := make(map[string]trace)
-	for id, t := range s.before.made {
+	for _, t := range s.before.made {
 		if which(t) {
-			left[id] = t
+			left = append(left, t)
 		}
 	}
 	s.before.mu.Unlock()
 	for wait := blind; len(left) > 0; wait = min(2*wait, takeInAtMost) {
-		for id, t := range left {
-			err := s.attach(ctx, id, t)
-			if ctx.Err() != nil {
-				return
-			}
-			if err != nil {
-				s.Log.WarnContext(ctx, "what a provider holds of a payment is not taken in", "payment", id, "tenant", t.tenant,
-					"provider", t.Provider, "error", err)
-			}
-			if err == nil || fault.Is(err, fault.NotFound) || fault.Is(err, fault.Conflict) {
-				delete(left, id)
-			}
-		}
-		if len(left) > 0 && !pause(ctx, wait) {
+		if left = s.attachAll(ctx, left); len(left) > 0 && !pause(ctx, wait) {
 			return
 		}
 	}
 }
 
-// takeInAtMost is the longest wait before what could not be taken in is tried again.
-const takeInAtMost = 10 * time.Minute
+// attachAll attaches what was found, and returns what is to be tried again.
+func (s *Service) attachAll(ctx context.Context, found []trace) (left []trace) {
+	todo := make(chan trace)
+	var mu sync.Mutex
+	work := guard.Group{Log: s.Log}
+	for range takenAtOnce {
+		work.Go("payments before the store was put back", func() {
+			for t := range todo {
+				if again := s.attached(ctx, t); again {
+					mu.Lock()
+					left = append(left, t)
+					mu.Unlock()
+				}
+			}
+		})
+	}
+	for _, t := range found {
+		todo <- t
+	}
+	close(todo)
+	work.Wait()
+	return left
+}
+
+// attached attaches what was found, and reports whether that is to be tried again.
+func (s *Service) attached(ctx context.Context, t trace) (again bool) {
+	err := ctx.Err()
+	if err == nil {
+		err = guard.Do(func() error { return s.attach(ctx, t) })
+	}
+	if err != nil && ctx.Err() == nil {
+		s.Log.WarnContext(ctx, "what a provider holds of a payment is not taken in", "payment", t.id, "tenant", t.tenant,
+			"provider", t.Provider, "error", err)
+	}
+	return err != nil && !fault.Is(err, fault.NotFound) && !fault.Is(err, fault.Conflict)
+}
 
 // attach gives a payment of the store the intent that was found for it, and makes the payment
 // where the store has none. Conflict: the intent is another payment's, or another account's.
-func (s *Service) attach(ctx context.Context, id string, t trace) error {
+func (s *Service) attach(ctx context.Context, t trace) error {
 	var doubt ports.Doubt
 	for {
-		st, err := s.load(ctx, t.tenant, id)
-		if fault.Is(err, fault.NotFound) {
-			st, err = s.rebuild(ctx, id, t)
-		}
-		if err != nil {
+		st, err := s.load(ctx, t.tenant, t.id)
+		absent := fault.Is(err, fault.NotFound)
+		if err != nil && !absent {
 			return err
+		}
+		if absent {
+			st = stored{payment: s.blank(t)}
 		}
 		p := &st.payment
 		switch op := p.Open(); {
-		case p.ProviderReference != "" && !s.outdated(p) && st.record.Rev > 0:
+		case absent:
+			if err := s.ask(ctx, &st); err != nil {
+				return err
+			}
+		case p.ProviderReference != "" && !s.outdated(p):
 			return nil
-		case p.ProviderReference != "" && st.record.Rev > 0:
-			return s.renew(ctx, t.tenant, id)
+		case p.ProviderReference != "":
+			return s.renew(ctx, t.tenant, t.id)
 		case op != nil && op.Request.Made != nil:
 			return nil
 		case op != nil: // whoever goes on with it takes that
@@ -204,51 +238,39 @@ func (s *Service) attach(ctx context.Context, id string, t trace) error {
 		if err = doubt.Over(err); !again || ctx.Err() != nil {
 			return err
 		}
-		if st.record.Rev == 0 && s.taken(ctx, id, t) {
+		if absent && s.taken(ctx, t) {
 			return errForeign(t.Reference)
 		}
 	}
 }
 
 // taken reports whether another payment has the intent.
-func (s *Service) taken(ctx context.Context, id string, t trace) bool {
+func (s *Service) taken(ctx context.Context, t trace) bool {
 	r, err := s.Journal.Find(ctx, kind, ports.ByRef, reference(t.Provider, t.Reference))
-	return err == nil && r.ID != id
+	return err == nil && r.ID != t.id
 }
 
-// rebuild is a payment that the store does not have, as its provider tells of it.
-func (s *Service) rebuild(ctx context.Context, id string, t trace) (stored, error) {
-	g, ok := s.gateway(t.Provider)
-	if !ok || t.tenant == "" {
-		return stored{}, fault.New(fault.NotFound, "no_such_payment", "it is not known whose payment it is")
-	}
-	asking, cancel := context.WithTimeout(ports.WithTenant(ctx, t.tenant), askDeadline)
-	defer cancel()
-	i, err := g.Retrieve(asking, t.Reference)
-	if err != nil {
-		return stored{}, err
-	}
-	p := payment.Payment{
-		ID: id, Tenant: t.tenant, Amount: i.Amount, Currency: i.Currency, Status: payment.Processing, CustomerID: i.Metadata[payment.MetaUser],
-		CaptureMethod: payment.CaptureAutomatic, Provider: t.Provider, Account: s.account(t.Provider), CreatedAt: i.CreatedAt, Found: true,
+// blank is a payment that the store does not have, before its provider has told of it.
+func (s *Service) blank(t trace) payment.Payment {
+	account := s.account(t.Provider)
+	return payment.Payment{
+		ID: t.id, Tenant: t.tenant, Status: payment.Processing, Provider: t.Provider, ProviderReference: t.Reference, Account: account,
+		CaptureMethod: payment.CaptureAutomatic, Found: true,
 		Operations: []payment.Operation{{
-			ID: s.IDs.New("op"), Action: payment.Create, Provider: t.Provider, Account: s.account(t.Provider), ProviderKey: i.Metadata[payment.MetaOperation],
-			Outcome: payment.Unknown, StartedAt: i.CreatedAt, Turn: 1,
+			ID: s.IDs.New("op"), Action: payment.Create, Provider: t.Provider, Account: account, Outcome: payment.Unknown, Turn: 1,
 		}},
 	}
+}
+
+// fill gives a payment what its provider tells of how it was made.
+func fill(p *payment.Payment, i payment.Intent) {
+	p.Amount, p.Currency, p.CreatedAt, p.CustomerID = i.Amount, i.Currency, i.CreatedAt, i.Metadata[payment.MetaUser]
+	p.Operations[0].ProviderKey, p.Operations[0].StartedAt = i.Metadata[payment.MetaOperation], i.CreatedAt
 	if i.Status == payment.RequiresCapture {
 		p.CaptureMethod = payment.CaptureManual
 	}
-	for name, value := range i.Metadata {
-		if !payment.Reserved(name) {
-			if p.Metadata == nil {
-				p.Metadata = make(map[string]string)
-			}
-			p.Metadata[name] = value
-		}
-	}
-	p.Replace(i) // it ends the create
-	return stored{payment: p}, nil
+	p.Metadata = maps.Clone(i.Metadata)
+	maps.DeleteFunc(p.Metadata, func(name, _ string) bool { return payment.Reserved(name) })
 }
 
 // traceOf is what was found of a payment since the store was put back.
@@ -271,7 +293,7 @@ func (s *Service) reclaim(ctx context.Context, tenant string, r CreateRequest, k
 	}
 	id := s.paymentID(key, generation)
 	if t, ok := s.traceOf(id); ok && !t.over && t.tenant == tenant {
-		if err := s.attach(ctx, id, t); err != nil {
+		if err := s.attach(ctx, t); err != nil {
 			return stored{}, false, err
 		}
 	}
@@ -316,7 +338,7 @@ func (s *Service) locate(ctx context.Context, p *payment.Payment) (found bool, e
 	if made == nil || err != nil {
 		return false, err
 	}
-	if err := s.attach(ctx, p.ID, trace{Made: *made, tenant: p.Tenant}); err != nil {
+	if err := s.attach(ctx, trace{Made: *made, id: p.ID, tenant: p.Tenant}); err != nil {
 		return true, err
 	}
 	if p.Open() != nil {

@@ -59,20 +59,20 @@ const (
 // trace is an intent that a provider holds.
 type trace struct {
 	payment.Made
-	tenant string
-	over   bool // it was canceled: another one counts more
+	id, tenant string // of the payment
+	over       bool   // it was canceled: another one counts more
 }
 
-// restore is the restore after which what the providers hold has to be known before a
-// payment is made: until it is in the journal, and as long as callers have keys from before.
+// restore is the last restore, and whether what the providers hold is still to be taken into
+// the journal: until then it has to be known before a payment is made.
 func (s *Service) restore() (Restore, bool) {
-	r, within := s.lately()
-	if r.At.IsZero() || within {
-		return r, within
+	r, _ := s.lately()
+	if r.At.IsZero() || r.Recalled {
+		return r, false
 	}
 	s.before.mu.Lock()
 	defer s.before.mu.Unlock()
-	return r, !r.Recalled && !s.before.recalled
+	return r, !s.before.recalled
 }
 
 // lately is the last restore, and whether callers may have keys from before it.
@@ -138,23 +138,31 @@ func (s *Service) madeUnseen(p *payment.Payment, op *payment.Operation) (*paymen
 	return s.madeBefore(p.ID, op.Action)
 }
 
-// nextUse is the generation of a key that its next use has: the last one of which a provider
-// tells, if one was made, and else the one that is given.
-func (s *Service) nextUse(key idem.Key, generation int) (next int, made bool) {
-	r, restored := s.restore()
-	if !restored || key.Empty() {
-		return generation, false
+// nextUse is the generation of a key that its next use has: that of its last use of which a
+// provider has told, if there is one, and else the one that is given. What the store had of
+// earlier uses may be lost.
+func (s *Service) nextUse(ctx context.Context, tenant string, key idem.Key, generation int) (next int, made bool, err error) {
+	r, lately := s.lately()
+	if !lately || key.Empty() {
+		return generation, false, nil
 	}
-	uses := max(int(s.Clock.Now().Sub(r.from())/idem.Kept), 0) + 1
-	s.before.mu.Lock()
-	defer s.before.mu.Unlock()
 	next = generation
+	uses := max(int(s.Clock.Now().Sub(r.from())/idem.Kept), 0) + 1
 	for g := generation; g <= generation+uses; g++ {
-		if _, ok := s.before.made[s.paymentID(key, g)]; ok {
+		id := s.paymentID(key, g)
+		_, found := s.traceOf(id)
+		if !found {
+			st, err := s.load(ctx, tenant, id)
+			if err != nil && !fault.Is(err, fault.NotFound) {
+				return 0, false, err
+			}
+			found = err == nil && st.payment.Found
+		}
+		if found {
 			next, made = g, true
 		}
 	}
-	return next, made
+	return next, made, nil
 }
 
 // refundedBefore looks for a refund that was made under a caller's key after the copy of the

@@ -60,6 +60,9 @@ func (s *Service) ask(ctx context.Context, st *stored) error {
 	if err != nil {
 		return err
 	}
+	if p.CreatedAt.IsZero() { // the store does not have it: see attach
+		fill(p, intent)
+	}
 	var refunds []payment.ProviderRefund
 	listed := g.Capabilities().Refunds && (intent.AmountCaptured > 0 || len(p.Refunds) > 0)
 	if listed {

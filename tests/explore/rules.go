@@ -140,8 +140,8 @@ var Rules = []Rule{
 		Name: "what was made since is taken into the copy",
 		Edits: []Edit{{
 			"core/checkout/recollect.go",
-			"err := s.attach(ctx, id, t)\n\t\t\tif ctx",
-			"err := error(nil)\n\t\t\tif ctx",
+			"{ return s.attach(ctx, t) }",
+			"{ return nil }",
 		}},
 		Scenario: "an older state is restored, and gone on with days later", Bound: 3, Wrong: second,
 	},
