@@ -208,14 +208,16 @@ func newAccounts(c *config.Config, store Storage, gateways []ports.PaymentGatewa
 func newCheckout(c *config.Config, store Storage, gateways []ports.PaymentGateway, known *checkout.KnownAccounts, h hooks,
 	s surroundings,
 ) *checkout.Service {
-	return checkout.New(checkout.Options{
+	service := checkout.New(checkout.Options{
 		Journal: store.Journal, Gateways: gateways, Accounts: known, Events: h.stripe, Clock: s.clock, IDs: s.ids,
 		Currencies: c.Payments.Currencies, Secret: s.secrets.For("payment keys"), Owner: s.owner, Log: s.log,
-		Reviewed: s.metrics.Reviewed, Restored: s.restored.restore,
+		Reviewed: s.metrics.Reviewed, Restored: s.restored.restore, SkipAfterRestore: c.Payments.SkipAfterRestore,
 		Recalled: func(ctx context.Context, at time.Time) error {
 			return s.restored.recalled(ctx, store.Journal, s.clock, at)
 		},
 	})
+	s.metrics.Held(service.Held)
+	return service
 }
 
 func newMailroom(c *config.Config, store Storage, mailers []ports.Mailer, h hooks, s surroundings) (*mailroom.Service, error) {

@@ -26,14 +26,15 @@ type aged interface {
 // restored is how a gateway finds out that an older copy of its store was put back: the
 // copy says so itself, or its feed is behind of what this directory has seen of it.
 type restored struct {
-	store string // the provider in use
-	dir   string // of the installation
+	store string   // the provider in use
+	pays  []string // the payment providers that are
+	dir   string   // of the installation
 	last  atomic.Pointer[depot.Restore]
 	log   *slog.Logger
 }
 
 func newRestored(c *config.Config, log *slog.Logger) *restored {
-	return &restored{store: c.Storage.Provider, dir: c.DataDir(), log: log}
+	return &restored{store: c.Storage.Provider, pays: c.Payments.Providers, dir: c.DataDir(), log: log}
 }
 
 // since is when the store was last put back, zero where it never was.
@@ -50,7 +51,7 @@ func (r *restored) restore() checkout.Restore {
 	if last == nil {
 		return checkout.Restore{}
 	}
-	return checkout.Restore{At: last.At, Since: last.Since, Recalled: !last.Unrecalled}
+	return checkout.Restore{At: last.At, Since: last.Since, Recalled: !last.Unrecalled, Providers: last.Providers}
 }
 
 // recalled keeps with the store that what the providers hold of payments is in it again,
@@ -75,7 +76,7 @@ func (r *restored) use(ctx context.Context, name string, store Storage, clock po
 	if err != nil {
 		return err
 	}
-	last, err := depot.Use(ctx, store.Journal, clock, older)
+	last, err := depot.Use(ctx, store.Journal, clock, older, r.pays...)
 	if err != nil {
 		return err
 	}

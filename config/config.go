@@ -48,6 +48,9 @@ type Auth struct {
 type Payments struct {
 	Providers  []string         `config:"providers"`
 	Currencies []money.Currency `config:"currencies"`
+	// SkipAfterRestore names providers that are not read after an older copy of the store was
+	// put back. They need not be configured any more.
+	SkipAfterRestore []string `config:"skip_after_restore"`
 }
 
 // Mail names the mail providers, the preferred first.

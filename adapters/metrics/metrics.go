@@ -143,6 +143,17 @@ func (m *Metrics) Restored(since func() time.Time) {
 	})
 }
 
+// Held shows whether no payment is made, since it is not known after a restore what the
+// providers hold.
+func (m *Metrics) Held(held func() bool) {
+	m.gauge("patchbay_payments_held", "1 while no payment is made, since it is not known what the providers hold after a restore.", func() float64 {
+		if held() {
+			return 1
+		}
+		return 0
+	})
+}
+
 // Standby shows how far the copy of the users was behind, in seconds.
 func (m *Metrics) Standby(lag func() float64) {
 	m.gauge("patchbay_standby_lag_seconds", "How far the standby was behind when the store was last reached.", lag)

@@ -3,6 +3,7 @@ package checkout
 import (
 	"context"
 	"maps"
+	"slices"
 	"sync"
 	"time"
 
@@ -25,8 +26,18 @@ func (s *Service) recollect(ctx context.Context) {
 		return
 	}
 	s.Log.WarnContext(ctx, "an older copy of the store was put back; no payment is made until it is known what the providers hold")
+	missing := false
+	for _, name := range s.holders(r) {
+		if _, ok := s.gateway(name); !ok {
+			missing = true
+			s.Log.ErrorContext(ctx, "a provider that may hold payments which the store does not know of is not configured; no payment is made until it is", "provider", name)
+		}
+	}
 	walks := guard.Group{Log: s.Log}
 	for _, g := range s.Gateways {
+		if slices.Contains(s.SkipAfterRestore, g.Name()) {
+			continue
+		}
 		walks.Keep(ctx, "payments before the store was put back", func(ctx context.Context) {
 			s.walkThrough(ctx, g, r)
 			s.takeIn(ctx, func(t trace) bool { return t.Provider == g.Name() && !t.over })
@@ -34,7 +45,7 @@ func (s *Service) recollect(ctx context.Context) {
 	}
 	walks.Wait()
 	s.takeIn(ctx, func(t trace) bool { return t.over })
-	if ctx.Err() != nil {
+	if missing || ctx.Err() != nil {
 		return
 	}
 	s.Log.InfoContext(ctx, "it is known what the providers hold; payments are made")

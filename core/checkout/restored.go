@@ -2,6 +2,7 @@ package checkout
 
 import (
 	"context"
+	"slices"
 	"sync"
 	"time"
 
@@ -23,6 +24,8 @@ type Restore struct {
 	Since time.Time
 	// Recalled tells that what the providers hold was taken into the journal.
 	Recalled bool
+	// Providers are those that were configured when the copy was first used.
+	Providers []string
 }
 
 // from is since when a provider may hold what the copy does not know. Clocks are wrong,
@@ -87,16 +90,18 @@ func (s *Service) lately() (r Restore, within bool) {
 // Unavailable with code restored_store until that is known. What is to be done then is the
 // action.
 func (s *Service) madeBefore(id string, a payment.Action) (*payment.Made, error) {
-	if _, restored := s.restore(); !restored {
+	r, restored := s.restore()
+	if !restored {
 		return nil, nil
 	}
 	enough := all
-	if a == payment.Create && len(s.Gateways) == 1 { // what is still to come has the same key there
+	names := s.holders(r)
+	if a == payment.Create && len(names) == 1 { // what is still to come has the same key there
 		enough = most
 	}
 	s.before.mu.Lock()
 	defer s.before.mu.Unlock()
-	known := s.before.known(s.Gateways) >= enough
+	known := s.before.known(names) >= enough
 	if found, ok := s.before.made[id]; ok && (!found.over || known) {
 		return &found.Made, nil
 	}
@@ -113,13 +118,39 @@ func errRecollecting() error {
 	return err
 }
 
-// known is how much is known of what all providers hold.
-func (r *recollection) known(gateways []ports.PaymentGateway) extent {
+// holders are the providers that may hold what the store does not know of: those that are
+// configured, and those that were when the copy was first used.
+func (s *Service) holders(r Restore) []string {
+	names := slices.Clone(r.Providers)
+	for _, g := range s.Gateways {
+		names = append(names, g.Name())
+	}
+	slices.Sort(names)
+	return slices.DeleteFunc(slices.Compact(names), func(name string) bool { return slices.Contains(s.SkipAfterRestore, name) })
+}
+
+// known is how much is known of what all these providers hold.
+func (r *recollection) known(providers []string) extent {
 	least := all
-	for _, g := range gateways {
-		least = min(least, r.walks[g.Name()])
+	for _, name := range providers {
+		least = min(least, r.walks[name])
 	}
 	return least
+}
+
+// Held reports whether no payment is made, since it is not known what the providers hold.
+func (s *Service) Held() bool {
+	r, restored := s.restore()
+	if !restored {
+		return false
+	}
+	enough, names := all, s.holders(r)
+	if len(names) == 1 {
+		enough = most
+	}
+	s.before.mu.Lock()
+	defer s.before.mu.Unlock()
+	return s.before.known(names) < enough
 }
 
 // madeUnseen is what was made of an operation that an older copy of the store has open, as

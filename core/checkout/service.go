@@ -40,6 +40,8 @@ type Options struct {
 	// Restored tells of the last time that an older copy of the journal was put back. Nil:
 	// never.
 	Restored func() Restore
+	// SkipAfterRestore names the providers that are not asked what they hold then.
+	SkipAfterRestore []string
 	// Recalled, where set, keeps that what the providers hold was taken into the journal,
 	// after the restore at that time.
 	Recalled func(ctx context.Context, restored time.Time) error

@@ -54,12 +54,15 @@ type Restore struct {
 	// Unrecalled tells that what the providers hold of payments is not in the store again
 	// yet. Marks of earlier versions do not say so: their gateways looked for 72 hours.
 	Unrecalled bool `json:"unrecalled,omitempty"`
+	// Providers are those that payments may have been made at since: what was configured when
+	// the copy was first used.
+	Providers []string `json:"providers,omitempty"`
 }
 
 // again is the restore of one more older copy at a time, in which the last event was
 // written at another. What was not recalled of the one before still has to be.
-func (r Restore) again(at, written time.Time) Restore {
-	since := written
+func (r Restore) again(at, written time.Time, providers []string) Restore {
+	since, all := written, slices.Clone(providers)
 	if r.Unrecalled {
 		before := r.Since
 		if before.IsZero() {
@@ -68,8 +71,10 @@ func (r Restore) again(at, written time.Time) Restore {
 		if since.IsZero() || before.Before(since) {
 			since = before
 		}
+		all = append(all, r.Providers...)
 	}
-	return Restore{At: at, Since: since, Unrecalled: true}
+	slices.Sort(all)
+	return Restore{At: at, Since: since, Unrecalled: true, Providers: slices.Compact(all)}
 }
 
 // readMark reads a store's mark. A new store has one without a state.
@@ -108,12 +113,13 @@ func (m *mark) become(ctx context.Context, state string) error {
 }
 
 // Use marks a store as in use, the first time: from then on nothing is copied into
-// it. older tells that an older copy of the store was put in its place; restored is
-// the last time that this was told of it. A new store is never older.
+// it. older tells that an older copy of the store was put in its place, while payments are
+// made at these providers; restored is the last time that this was told of it. A new store is
+// never older.
 //
 // Conflict with code unfinished_copy or store_moved: it must not be used. Else what
 // the store returns.
-func Use(ctx context.Context, j ports.Journal, clock ports.Clock, older bool) (restored Restore, err error) {
+func Use(ctx context.Context, j ports.Journal, clock ports.Clock, older bool, payments ...string) (restored Restore, err error) {
 	for range attempts {
 		var m mark
 		if m, err = readMark(ctx, j, clock); err != nil {
@@ -130,7 +136,7 @@ func Use(ctx context.Context, j ports.Journal, clock ports.Clock, older bool) (r
 			if err != nil {
 				return Restore{}, err
 			}
-			m = m.with(func(o *origin) { o.Restore, o.Older = o.again(clock.Now(), written), false })
+			m = m.with(func(o *origin) { o.Restore, o.Older = o.again(clock.Now(), written, payments), false })
 		}
 		if err = m.become(ctx, inUse); err == nil {
 			return m.origin().Restore, nil
@@ -154,7 +160,7 @@ func Recalled(ctx context.Context, j ports.Journal, clock ports.Clock, at time.T
 		if r := m.origin().Restore; !r.Unrecalled || !r.At.Equal(at) {
 			return nil
 		}
-		m = m.with(func(o *origin) { o.Unrecalled = false })
+		m = m.with(func(o *origin) { o.Unrecalled, o.Providers = false, nil })
 		if err = m.become(ctx, m.state()); !fault.Is(err, fault.Conflict) && !fault.Is(err, fault.UnknownOutcome) {
 			return err
 		}

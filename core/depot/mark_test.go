@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"maps"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -232,9 +233,10 @@ func TestWhatAnOlderCopyMayNotKnow(t *testing.T) {
 	written := func(id string, at time.Time) {
 		save(t, j, &ports.Record{Tenant: "t", Kind: "thing", ID: id, Body: []byte("x"), Events: []event.Feed{{ID: "fev_" + id, Tenant: "t", Type: "x", At: at}}})
 	}
+	var pays []string
 	restore := func(older bool) depot.Restore {
 		t.Helper()
-		last, err := depot.Use(t.Context(), j, sys.Clock{}, older)
+		last, err := depot.Use(t.Context(), j, sys.Clock{}, older, pays...)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -248,13 +250,15 @@ func TestWhatAnOlderCopyMayNotKnow(t *testing.T) {
 		}
 	}
 	written("one", day(1))
+	pays = []string{"here"}
 	first := restore(true)
 	if !first.Since.Equal(day(1)) || !first.Unrecalled {
 		t.Errorf("the first: %+v", first)
 	}
 	written("two", day(2))
+	pays = []string{"there", "here"}
 	second := restore(true)
-	if !second.Since.Equal(day(1)) || !second.Unrecalled || second.At.Equal(first.At) {
+	if !second.Since.Equal(day(1)) || !second.Unrecalled || second.At.Equal(first.At) || !slices.Equal(second.Providers, []string{"here", "there"}) {
 		t.Errorf("the second, before the first is recalled: %+v", second)
 	}
 	recalled(first.At)
@@ -262,7 +266,7 @@ func TestWhatAnOlderCopyMayNotKnow(t *testing.T) {
 		t.Errorf("the second, when the first is recalled: %+v", last)
 	}
 	recalled(second.At)
-	if last := restore(false); last.Unrecalled || !last.At.Equal(second.At) {
+	if last := restore(false); last.Unrecalled || !last.At.Equal(second.At) || len(last.Providers) > 0 {
 		t.Errorf("the second, when it is recalled: %+v", last)
 	}
 	if third := restore(true); !third.Since.Equal(day(2)) || !third.Unrecalled {

@@ -1,0 +1,79 @@
+package checkout_test
+
+import (
+	"fmt"
+	"testing"
+	"time"
+
+	"patchbay/adapters/sys"
+	"patchbay/core/checkout"
+	"patchbay/core/fault"
+	"patchbay/core/payment"
+	"patchbay/ports"
+	"patchbay/tests/memjournal"
+)
+
+// A provider that was configured when the copy was first used, and is taken out before it was
+// read, holds payments up: what was paid there would be charged again at another.
+func TestAProviderThatIsTakenOutBeforeItWasReadHoldsPaymentsUp(t *testing.T) {
+	t.Parallel()
+	for _, tt := range []struct {
+		name    string
+		skip    []string
+		charges string
+		held    bool
+	}{
+		{"it is not there any more", nil, "[0 1 0]", true},
+		{"another is to be skipped", []string{"third"}, "[0 1 0]", true},
+		{"it is to be skipped", []string{"second"}, "[1 1 0]", false},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			among(t, three, func(t *testing.T, r *rig) {
+				r.provider.failBefore(always(fault.Unavailable))
+				r.copied = time.Now()
+				if _, err := r.Create(t.Context(), tenant, everywhere(), key("k", "a")); err != nil || fmt.Sprint(r.charges()) != "[0 1 0]" {
+					t.Fatalf("%v, charges %v", err, r.charges())
+				}
+				r.provider.failBefore(nil)
+				<-time.After(time.Hour)
+				restore := checkout.Restore{At: time.Now(), Since: r.copied, Providers: three}
+				s := r.another(t, "two", func(o *checkout.Options) {
+					o.Journal, o.Restored = memjournal.New(sys.Clock{}), func() checkout.Restore { return restore }
+					o.Gateways, o.SkipAfterRestore = []ports.PaymentGateway{r.all[0], r.all[2]}, tt.skip
+				})
+				<-time.After(100 * time.Hour)
+				res, err := s.Create(t.Context(), tenant, everywhere(), key("k", "a"))
+				if s.Held() != tt.held || (fault.From(err).Code == checkout.CodeRestored) != tt.held || !tt.held && res.Payment.Status != payment.Succeeded {
+					t.Errorf("held: %t; %+v, %v", s.Held(), res.Payment, err)
+				}
+				if got := fmt.Sprint(r.charges()); got != tt.charges {
+					t.Errorf("charges %s, want %s", got, tt.charges)
+				}
+			})
+		})
+	}
+}
+
+func TestPaymentsAreHeldUntilItIsKnownWhatTheProvidersHold(t *testing.T) {
+	t.Parallel()
+	for _, names := range [][]string{three, {"acme"}} {
+		t.Run(fmt.Sprintf("%d providers", len(names)), func(t *testing.T) {
+			among(t, names, func(t *testing.T, r *rig) {
+				if r.Held() {
+					t.Error("nothing was put back")
+				}
+				r.all[0].cannotLook(fault.New(fault.Unavailable, "scripted", ""))
+				s := r.restored(t, memjournal.New(sys.Clock{}))
+				<-time.After(10 * time.Minute)
+				if !s.Held() {
+					t.Error("a provider has not told, and nothing is held")
+				}
+				r.all[0].cannotLook(nil)
+				<-time.After(10 * time.Second)
+				if s.Held() {
+					t.Error("all have told, and payments are held")
+				}
+			})
+		})
+	}
+}
