@@ -79,6 +79,9 @@ func (s *source) checkSettings(c *Config) {
 	if addressed(c.Server.AdminAddress) && !Loopback(c.Server.AdminAddress) {
 		s.mistake("server.admin_address", "must be a loopback address: it asks for no key")
 	}
+	if c.Server.AdminAddress == c.Server.Address && addressed(c.Server.Address) && !strings.HasSuffix(c.Server.Address, ":0") {
+		s.mistake("server.admin_address", "must not be server.address: the two listen apart")
+	}
 	s.checkCount("server.max_connections", c.Server.MaxConnections)
 	s.checkCount("server.max_connections_per_address", c.Server.MaxConnectionsPerAddress)
 	if c.Server.Memory < minMemory && !s.unread["server.memory"] {

@@ -89,6 +89,9 @@ func TestMistakesInValues(t *testing.T) {
 		{"an admin listener for everybody", "server: {admin_address: ':8081'}", []string{
 			"file:1: server.admin_address: must be a loopback address: it asks for no key",
 		}},
+		{"one address for both listeners", "server: {address: '127.0.0.1:9000', admin_address: '127.0.0.1:9000'}", []string{
+			"file:1: server.admin_address: must not be server.address: the two listen apart",
+		}},
 		{"a proxy that is a name", "server: {trusted_proxies: [10.0.0.0/8, proxy]}", []string{
 			`file:1: server.trusted_proxies[1]: "proxy" is neither an address nor a network such as 10.0.0.0/8`,
 		}},

@@ -72,6 +72,9 @@ func (c *Console) createKey(f *fiber.Ctx, a *act) error {
 		if ttl, err = time.ParseDuration(n.TTL); err != nil {
 			return fault.InvalidParam("ttl", "invalid_ttl", "ttl must be a duration such as 720h")
 		}
+		if ttl <= 0 {
+			return access.ErrTTL
+		}
 	}
 	a.about("tenant", n.Tenant)
 	token, key, err := c.Access.Create(context.Background(), n.Tenant, n.Name, n.Scopes, ttl)

@@ -27,8 +27,10 @@ func createKey(load loader) *cobra.Command {
 	cmd := &cobra.Command{
 		Use: "create", Short: "Make an API key, and print it once", Args: cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
-			if ttl != 0 {
-				n.TTL = ttl.String()
+			if cmd.Flags().Changed("ttl") {
+				if n.TTL = ttl.String(); ttl <= 0 { // 0 may be a variable that is not set
+					return access.ErrTTL
+				}
 			}
 			var created console.CreatedKey
 			err := manageKeys(cmd, load, http.MethodPost, "/admin/keys", n, &created, func(ctx context.Context, s *access.Service) error {

@@ -127,6 +127,9 @@ const ours = "provider:"
 
 func unprintable(r rune) bool { return !unicode.IsPrint(r) }
 
+// ErrTTL refuses a time for which no key is good.
+var ErrTTL = fault.InvalidParam("ttl", "invalid_ttl", "ttl must be more than nothing; without it a key does not end")
+
 func checkNew(tenant, name string, scopes []string, ttl time.Duration) error {
 	if scopes != nil && len(scopes) == 0 { // what was to be a list was empty: not a key for everything
 		return fault.InvalidParam("scopes", "no_scopes", "scopes are given, and none is in them")
@@ -142,7 +145,7 @@ func checkNew(tenant, name string, scopes []string, ttl time.Duration) error {
 	case name == "" || len(name) > 200 || !utf8.ValidString(name) || strings.ContainsFunc(name, unprintable):
 		return fault.InvalidParam("name", "invalid_name", "a key takes a name of 1 to 200 characters that can be printed")
 	case ttl < 0:
-		return fault.InvalidParam("ttl", "invalid_ttl", "ttl must not be negative")
+		return ErrTTL
 	}
 	return nil
 }
@@ -198,6 +201,9 @@ func (s *Service) Tenants(ctx context.Context) ([]string, error) {
 // Revoke ends a key. Other processes notice within a few seconds. NotFound.
 func (s *Service) Revoke(ctx context.Context, id string) error {
 	r, err := s.Journal.Get(ctx, "", kind, id)
+	if fault.Is(err, fault.NotFound) {
+		return fault.New(fault.NotFound, "no_such_key", "there is no API key of this id")
+	}
 	if err != nil {
 		return err
 	}

@@ -2,6 +2,7 @@ package checkout_test
 
 import (
 	"context"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -44,10 +45,9 @@ func TestHowLongToWaitIsThatOfTheFirstProviderToBeAskedAgain(t *testing.T) {
 // is over, and calls nobody.
 func TestAStoppedProcessCallsNobody(t *testing.T) {
 	within(t, func(t *testing.T, r *rig) {
-		stopped := false
+		var stopped atomic.Bool
 		fail := func(op string) error {
-			if op == memjournal.Saved && !stopped {
-				stopped = true
+			if op == memjournal.Saved && stopped.CompareAndSwap(false, true) {
 				<-time.After(2 * time.Minute)
 			}
 			return nil
