@@ -106,8 +106,9 @@ func (s *Search) States() int { return len(s.visited) }
 func (s *Search) Waiting() int { return len(s.now) - s.Done }
 
 // tries is how often a history is run again that did not come to where it departs.
-// Where several cases of a select are ready at once, Go takes any.
-const tries = 20
+// Where several cases of a select are ready at once, Go takes any: a history in ten or
+// less strays, and of hundreds of thousands some do so again and again.
+const tries = 500
 
 func (s *Search) again(t *testing.T, n *node, grow bool, trace *[]string) (wrong []string) {
 	for range tries {
