@@ -80,16 +80,15 @@ func TestTwoGatewaysDoNotAskInTurn(t *testing.T) {
 		<-time.After(5 * time.Minute)
 		b := r.begins(t, c0, true, "b")
 		<-time.After(5 * time.Minute)
-		looks := 0
-		r.provider.looked = func() { looks++ }
+		looks := r.provider.sightings()
 		for range 20 {
 			_, _ = a.Get(t.Context(), tenant, p.ID)
 			<-time.After(time.Second)
 			_, _ = b.Get(t.Context(), tenant, p.ID)
 			<-time.After(time.Second)
 		}
-		if looks > 2 {
-			t.Errorf("40 reads of a payment that is done: the provider was asked %d times", looks)
+		if n := len(looks()); n > 2 {
+			t.Errorf("40 reads of a payment that is done: the provider was asked %d times", n)
 		}
 	})
 }
@@ -134,9 +133,7 @@ func TestTwoGatewaysNoticeAtOnce(t *testing.T) {
 					ids = append(ids, res.Payment.ID)
 				}
 				r.provider.failBefore(nil)
-				r.all[2].mu.Lock()
-				r.all[2].flaky = 2
-				r.all[2].mu.Unlock()
+				r.all[2].failPages(2)
 				<-time.After(time.Hour)
 				a := r.begins(t, older, true, "a")
 				<-time.After(apart)
@@ -214,25 +211,10 @@ func TestEventsWhileTheProvidersAreRead(t *testing.T) {
 				if open {
 					older, first = r.failedOver(t)
 				} else {
-					for _, p := range r.all {
-						p.failBefore(always(fault.Unavailable))
-					}
-					res, _ := r.Create(t.Context(), tenant, everywhere(), key("k", "a"))
-					older = r.backup(t, res.Payment.ID)
-					r.all[1].failBefore(nil)
-					res, err := r.Create(t.Context(), tenant, everywhere(), key("k", "a"))
-					if err != nil {
-						t.Fatal(err)
-					}
-					first = res.Payment
-					for _, p := range r.all {
-						p.failBefore(nil)
-					}
+					older, first = r.refusedThenPaid(t, r.Service)
 				}
 				<-time.After(time.Hour)
-				r.all[1].mu.Lock()
-				r.all[1].flaky = 3
-				r.all[1].mu.Unlock()
+				r.all[1].failPages(3)
 				events := func(o *checkout.Options) { o.Events = r.all[1] }
 				one := r.restored(t, older, events)
 				done := make(chan struct{})

@@ -3,7 +3,7 @@ package checkout_test
 import (
 	"context"
 	"fmt"
-	"log/slog"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -16,38 +16,21 @@ import (
 	"patchbay/tests/memjournal"
 )
 
-type eachName struct{}
-
-func (eachName) Account(p string) string { return "acct_" + p }
-
-func (eachName) Pending(string) bool { return false }
-
 // A cancel takes up what another provider has made, in the minute before it is taken in.
 func TestACancelTakesTheAccountOfWhatWasMade(t *testing.T) {
 	among(t, three, func(t *testing.T, r *rig) {
 		known := func(o *checkout.Options) { o.Accounts = eachName{} }
 		s0 := r.another(t, "zero", known)
-		for _, p := range r.all {
-			p.failBefore(always(fault.Unavailable))
-		}
-		res, _ := s0.Create(t.Context(), tenant, everywhere(), key("k", "a"))
-		older := r.backup(t, res.Payment.ID)
-		for _, p := range r.all[1:] {
-			p.failBefore(nil)
-		}
-		first, err := s0.Create(t.Context(), tenant, everywhere(), key("k", "a"))
-		if err != nil || first.Payment.Provider != "second" {
-			t.Fatalf("%+v, %v", first.Payment, err)
-		}
+		older, first := r.refusedThenPaid(t, s0)
 		<-time.After(time.Hour)
 		s := r.restored(t, older, known)
 		<-time.After(5 * time.Second)
-		_, err = s.Cancel(t.Context(), tenant, first.Payment.ID, opKey("cancel", "c"))
+		_, err := s.Cancel(t.Context(), tenant, first.ID, opKey("cancel", "c"))
 		t.Logf("the cancel: %v", err)
 		<-time.After(10 * time.Minute)
-		p, _ := s.Get(t.Context(), tenant, first.Payment.ID)
-		_, serr := s.Sync(t.Context(), tenant, first.Payment.ID)
-		_, rerr := s.Refund(t.Context(), tenant, first.Payment.ID, 100, opKey("refunds", "r"))
+		p, _ := s.Get(t.Context(), tenant, first.ID)
+		_, serr := s.Sync(t.Context(), tenant, first.ID)
+		_, rerr := s.Refund(t.Context(), tenant, first.ID, 100, opKey("refunds", "r"))
 		if p.Account != "acct_second" || serr != nil || rerr != nil {
 			t.Errorf("it is %s at %s, account %s; sync: %v; refund: %v", p.Status, p.Provider, p.Account, serr, rerr)
 		}
@@ -60,21 +43,14 @@ func TestTheProviderOfWhatWasMadeIsRemoved(t *testing.T) {
 	among(t, three, func(t *testing.T, r *rig) {
 		older, first := r.failedOver(t)
 		<-time.After(20 * time.Minute)
-		restore := checkout.Restore{At: time.Now(), Since: r.copied}
-		s, stop := r.killable(t, "two", func(o *checkout.Options) {
-			o.Journal, o.Restored = older, func() checkout.Restore { return restore }
-		})
-		r.all[1].looked = func() {
-			r.all[1].mu.Lock()
-			r.all[1].blind = fault.New(fault.Unavailable, "scripted", "")
-			r.all[1].mu.Unlock()
-		}
+		back := r.onCopy(older)
+		s, stop := r.killable(t, "two", back)
+		r.all[1].silentOnceAsked()
 		<-time.After(5 * time.Minute)
 		p, _ := s.Get(t.Context(), tenant, first.ID)
 		t.Logf("while the second does not answer: %s, %s, made: %+v", p.Status, route(p), p.Operations[len(p.Operations)-1].Request.Made)
 		stop()
-		s = r.another(t, "three", func(o *checkout.Options) {
-			o.Journal, o.Restored = older, func() checkout.Restore { return restore }
+		s = r.another(t, "three", back, func(o *checkout.Options) {
 			o.Gateways = []ports.PaymentGateway{r.all[0], r.all[2]}
 		})
 		<-time.After(10 * time.Minute)
@@ -119,37 +95,24 @@ func TestWhatCouldNotBeTakenInIsTriedAgain(t *testing.T) {
 	for _, kind := range []fault.Kind{fault.Overloaded, fault.Unauthorized, fault.Refused, fault.Internal} {
 		t.Run(kind.String(), func(t *testing.T) {
 			among(t, three, func(t *testing.T, r *rig) {
-				for _, p := range r.all {
-					p.failBefore(always(fault.Unavailable))
-				}
-				res, _ := r.Create(t.Context(), tenant, everywhere(), key("k", "a"))
-				older := r.backup(t, res.Payment.ID)
-				for _, p := range r.all[1:] {
-					p.failBefore(nil)
-				}
-				first, err := r.Create(t.Context(), tenant, everywhere(), key("k", "a"))
-				if err != nil || first.Payment.Provider != "second" {
-					t.Fatal(err)
-				}
-				r.provider.failBefore(nil)
-				once := true
-				r.all[1].looked = func() {
-					r.all[1].mu.Lock()
-					defer r.all[1].mu.Unlock()
-					if r.all[1].blind = nil; once { // one call only
-						r.all[1].blind = fault.New(kind, "scripted", "")
+				older, first := r.refusedThenPaid(t, r.Service)
+				var looks atomic.Int64
+				r.all[1].onLook(func() {
+					if looks.Add(1) == 1 {
+						r.all[1].cannotLook(fault.New(kind, "scripted", ""))
+					} else {
+						r.all[1].cannotLook(nil)
 					}
-					once = false
-				}
+				})
 				s := r.restored(t, older)
 				<-time.After(2 * time.Minute)
-				r.all[1].looked = nil
+				r.all[1].onLook(nil)
 				r.all[1].cannotLook(nil)
 				<-time.After(70 * time.Hour)
-				p, _ := s.Get(t.Context(), tenant, first.Payment.ID)
+				p, _ := s.Get(t.Context(), tenant, first.ID)
 				t.Logf("70 hours later it is %s, %s", p.Status, p.ProviderReference)
 				<-time.After(3 * time.Hour)
-				_, err = s.Confirm(t.Context(), tenant, first.Payment.ID, checkout.ConfirmRequest{}, opKey("confirm", "c"))
+				_, err := s.Confirm(t.Context(), tenant, first.ID, checkout.ConfirmRequest{}, opKey("confirm", "c"))
 				if got := fmt.Sprint(r.charges()); got != "[0 1 0]" {
 					t.Errorf("charges %s, %v", got, err)
 				}
@@ -176,7 +139,6 @@ func TestOnePaymentDoesNotHoldUpTheOthers(t *testing.T) {
 		}
 		s := r.begins(t, c0, true, "two", func(o *checkout.Options) {
 			o.Gateways = []ports.PaymentGateway{bad}
-			o.Log = slog.New(slog.NewTextHandler(&few{t: t}, nil))
 		})
 		<-time.After(100 * time.Hour)
 		paid := 0
@@ -206,43 +168,18 @@ func (p *poisoned) Retrieve(ctx context.Context, ref string) (payment.Intent, er
 	return p.provider.Retrieve(ctx, ref)
 }
 
-// killable is another that can be stopped.
-func (r *rig) killable(t *testing.T, owner string, change ...func(*checkout.Options)) (*checkout.Service, func()) {
-	t.Helper()
-	o := checkout.Options{
-		Journal: r.journal, Events: r.provider, Clock: sys.Clock{}, IDs: sys.IDs{}, Owner: owner, Log: slog.New(slog.DiscardHandler),
-	}
-	for _, p := range r.all {
-		o.Gateways = append(o.Gateways, p)
-	}
-	for _, c := range change {
-		c(&o)
-	}
-	s := checkout.New(o)
-	ctx, stop := context.WithCancel(t.Context())
-	done := make(chan struct{})
-	go func() { defer close(done); s.Run(ctx) }()
-	return s, func() { stop(); <-done }
-}
-
 // The name of the provider that has made it means another account at the next start.
 func TestSomebodyIsAskedWhereTheAccountOfWhatWasMadeHasChanged(t *testing.T) {
 	among(t, three, func(t *testing.T, r *rig) {
 		older, first := r.failedOver(t)
 		<-time.After(20 * time.Minute)
-		restore := checkout.Restore{At: time.Now(), Since: r.copied}
-		_, stop := r.killable(t, "two", func(o *checkout.Options) {
-			o.Journal, o.Restored, o.Accounts = older, func() checkout.Restore { return restore }, eachName{}
-		})
-		r.all[1].looked = func() {
-			r.all[1].mu.Lock()
-			r.all[1].blind = fault.New(fault.Unavailable, "scripted", "")
-			r.all[1].mu.Unlock()
-		}
+		back := r.onCopy(older)
+		_, stop := r.killable(t, "two", back, func(o *checkout.Options) { o.Accounts = eachName{} })
+		r.all[1].silentOnceAsked()
 		<-time.After(5 * time.Minute)
 		stop()
-		s := r.another(t, "three", func(o *checkout.Options) {
-			o.Journal, o.Restored, o.Accounts = older, func() checkout.Restore { return restore }, newAccount{}
+		s := r.another(t, "three", back, func(o *checkout.Options) {
+			o.Accounts = newAccount{}
 			o.Gateways = []ports.PaymentGateway{r.all[0], newProvider("second"), r.all[2]}
 		})
 		<-time.After(10 * 24 * time.Hour)
@@ -253,30 +190,19 @@ func TestSomebodyIsAskedWhereTheAccountOfWhatWasMadeHasChanged(t *testing.T) {
 	})
 }
 
-type newAccount struct{}
-
-func (newAccount) Account(p string) string { return "acct_new_" + p }
-
-func (newAccount) Pending(string) bool { return false }
-
 // The copy was made in a call that was refused. Its caller was told that nothing was done,
 // and has paid under another key.
 func TestACreateThatWasRefusedSinceIsNotCalledAgain(t *testing.T) {
 	within(t, func(t *testing.T, r *rig) {
-		var older *memjournal.Journal
-		r.provider.failBefore(func(context.Context, payment.Action, int) error {
-			page, _ := r.journal.List(t.Context(), tenant, "payment", ports.Filter{}, "", 1)
-			older = r.backup(t, page.Records[0].ID)
-			return fault.New(fault.Unavailable, "scripted", "")
+		older := r.refusedInCall(t, func() {
+			if _, err := r.pay(t, "k"); !fault.Is(err, fault.Unavailable) {
+				t.Fatal(err)
+			}
 		})
-		_, err := r.pay(t, "k")
-		t.Logf("k: %v", err)
-		r.provider.failBefore(nil)
 		mustPay(t, r.Service, "k2")
 		<-time.After(time.Minute)
-		s := r.restored(t, older)
+		r.restored(t, older)
 		<-time.After(10 * time.Minute)
-		_ = s
 		if n := r.provider.captured(); n != 1 {
 			t.Errorf("nobody has asked for anything since the restore: %d charges", n)
 		}
@@ -292,17 +218,7 @@ func TestAConfirmThatWaitsInTheCopyIsNotGivenUpThoughPaid(t *testing.T) {
 		}
 		p := first.Payment
 		<-time.After(8 * time.Hour)
-		start := time.Now()
-		n := 0
-		r.provider.failBefore(func(context.Context, payment.Action, int) error {
-			if n++; n == 1 {
-				<-time.After(20 * time.Second)
-			}
-			if time.Since(start) < time.Minute {
-				return fault.New(fault.Unavailable, "scripted", "")
-			}
-			return nil
-		})
+		r.hang(fault.Unavailable, time.Minute)
 		res, err := r.Confirm(t.Context(), tenant, p.ID, checkout.ConfirmRequest{}, opKey("confirm", "c"))
 		if err != nil || !res.Operation.Outcome.Open() {
 			t.Fatalf("%+v, %v", res.Operation, err)
@@ -329,18 +245,6 @@ func TestAConfirmThatWaitsInTheCopyIsNotGivenUpThoughPaid(t *testing.T) {
 			t.Errorf("100 hours later: listed %s, read %s, read again %s; feed: %v", list.Payments[0].Status, one.Status, two.Status, types)
 		}
 	})
-}
-
-type few struct {
-	t *testing.T
-	n int
-}
-
-func (f *few) Write(b []byte) (int, error) {
-	if f.n++; f.n < 12 {
-		f.t.Log(string(b))
-	}
-	return len(b), nil
 }
 
 // The provider does not answer when something is refused because of an old state.
@@ -375,14 +279,11 @@ func TestACancelThatWasRefusedSinceIsNotCalledAgain(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		var older *memjournal.Journal
-		r.provider.failBefore(func(context.Context, payment.Action, int) error {
-			older = r.backup(t, first.Payment.ID)
-			return fault.New(fault.Unavailable, "scripted", "")
+		older := r.refusedInCall(t, func() {
+			if _, err := r.Cancel(t.Context(), tenant, first.Payment.ID, opKey("cancel", "c")); !fault.Is(err, fault.Unavailable) {
+				t.Fatal(err)
+			}
 		})
-		_, err = r.Cancel(t.Context(), tenant, first.Payment.ID, opKey("cancel", "c"))
-		t.Logf("c: %v", err)
-		r.provider.failBefore(nil)
 		<-time.After(5 * time.Minute)
 		r.restored(t, older)
 		<-time.After(5 * time.Minute)

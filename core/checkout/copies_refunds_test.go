@@ -1,7 +1,6 @@
 package checkout_test
 
 import (
-	"context"
 	"testing"
 	"time"
 
@@ -44,17 +43,7 @@ func TestARefundThatWaitsInTheCopyIsNotGivenUpThoughDone(t *testing.T) {
 	within(t, func(t *testing.T, r *rig) {
 		p := r.paid(t)
 		<-time.After(8 * time.Hour)
-		start := time.Now()
-		n := 0
-		r.provider.failBefore(func(context.Context, payment.Action, int) error {
-			if n++; n == 1 {
-				<-time.After(20 * time.Second)
-			}
-			if time.Since(start) < time.Minute {
-				return fault.New(fault.Unavailable, "scripted", "")
-			}
-			return nil
-		})
+		r.hang(fault.Unavailable, time.Minute)
 		refund := func(s *checkout.Service, k string) (checkout.Result, error) {
 			return s.Refund(t.Context(), tenant, p.ID, 500, opKey("refunds", k))
 		}
@@ -95,14 +84,11 @@ func TestARefundThatWasRefusedSinceIsNotCalledAgain(t *testing.T) {
 		t.Run(later.String(), func(t *testing.T) {
 			within(t, func(t *testing.T, r *rig) {
 				p := r.paid(t)
-				var older *memjournal.Journal
-				r.provider.failBefore(func(context.Context, payment.Action, int) error {
-					older = r.backup(t, p.ID)
-					return fault.New(fault.Unavailable, "scripted", "")
+				older := r.refusedInCall(t, func() {
+					if _, err := r.Refund(t.Context(), tenant, p.ID, 500, opKey("refunds", "r")); !fault.Is(err, fault.Unavailable) {
+						t.Fatal(err)
+					}
 				})
-				_, err := r.Refund(t.Context(), tenant, p.ID, 500, opKey("refunds", "r"))
-				t.Logf("r: %v", err)
-				r.provider.failBefore(nil)
 				if _, err := r.Refund(t.Context(), tenant, p.ID, 500, opKey("refunds", "r2")); err != nil {
 					t.Fatal(err)
 				}
@@ -160,17 +146,7 @@ func TestARefundThatWaitsInTheCopyIsFound(t *testing.T) {
 	within(t, func(t *testing.T, r *rig) {
 		p := r.paid(t)
 		<-time.After(8 * time.Hour)
-		start := time.Now()
-		n := 0
-		r.provider.failBefore(func(context.Context, payment.Action, int) error {
-			if n++; n == 1 {
-				<-time.After(20 * time.Second)
-			}
-			if time.Since(start) < time.Minute {
-				return fault.New(fault.Unavailable, "scripted", "")
-			}
-			return nil
-		})
+		r.hang(fault.Unavailable, time.Minute)
 		_, _ = r.Refund(t.Context(), tenant, p.ID, 500, opKey("refunds", "r"))
 		<-time.After(25 * time.Second)
 		older := r.backup(t, p.ID)

@@ -15,51 +15,6 @@ import (
 	"patchbay/tests/memjournal"
 )
 
-// cloned is a whole copy of a journal, as a backup of its file is.
-func cloned(t *testing.T, j *memjournal.Journal) *memjournal.Journal {
-	t.Helper()
-	to := memjournal.New(sys.Clock{})
-	if _, err := j.Publish(t.Context(), 1000); err != nil {
-		t.Fatal(err)
-	}
-	for _, section := range ports.Sections() {
-		page, next, err := memjournal.Archive{Journal: j}.Scan(t.Context(), section, "", 10_000)
-		if err != nil {
-			t.Fatal(next, err)
-		}
-		if err := (memjournal.Archive{Journal: to}).Put(t.Context(), section, page...); err != nil {
-			t.Fatal(err)
-		}
-	}
-	return to
-}
-
-// begins is a gateway that starts on a journal as app/restored.go does it.
-func (r *rig) begins(t *testing.T, j *memjournal.Journal, older bool, owner string, change ...func(*checkout.Options)) *checkout.Service {
-	t.Helper()
-	last, err := depot.Use(t.Context(), j, sys.Clock{}, older)
-	if err != nil {
-		t.Fatal(err)
-	}
-	recalled := !last.Unrecalled
-	return r.another(t, owner, append([]func(*checkout.Options){func(o *checkout.Options) {
-		o.Journal = j
-		o.Restored = func() checkout.Restore {
-			return checkout.Restore{At: last.At, Since: last.Since, Recalled: recalled}
-		}
-		o.Recalled = func(ctx context.Context, at time.Time) error { return depot.Recalled(ctx, j, sys.Clock{}, at) }
-	}}, change...)...)
-}
-
-func mustPay(t *testing.T, s *checkout.Service, k string) payment.Payment {
-	t.Helper()
-	res, err := s.Create(t.Context(), tenant, request(), key(k, "a"))
-	if err != nil || res.Payment.Status != payment.Succeeded {
-		t.Fatalf("%s: %+v, %v", k, res.Payment, err)
-	}
-	return res.Payment
-}
-
 // A copy is put back and recalled; a copy of that is put back.
 func TestACopyOfACopyThatWasPutBackBefore(t *testing.T) {
 	within(t, func(t *testing.T, r *rig) {
@@ -132,33 +87,20 @@ func TestAProviderThatCannotTellWhatItHolds(t *testing.T) {
 // Recalled fails for days, the process starts anew after 80 hours.
 func TestTheStoreDoesNotKeepThatItIsKnown(t *testing.T) {
 	among(t, three, func(t *testing.T, r *rig) {
-		for _, p := range r.all {
-			p.failBefore(always(fault.Unavailable))
-		}
-		res, _ := r.Create(t.Context(), tenant, everywhere(), key("k", "a"))
-		older := r.backup(t, res.Payment.ID)
-		r.all[1].failBefore(nil)
-		if _, err := r.Create(t.Context(), tenant, everywhere(), key("k", "a")); err != nil {
-			t.Fatal(err)
-		}
-		for _, p := range r.all {
-			p.failBefore(nil)
-		}
-		restore := checkout.Restore{At: time.Now(), Since: r.copied}
-		options := func(o *checkout.Options) {
-			o.Journal, o.Restored = older, func() checkout.Restore { return restore }
+		older, first := r.refusedThenPaid(t, r.Service)
+		back := r.onCopy(older)
+		unkept := func(o *checkout.Options) {
 			o.Recalled = func(context.Context, time.Time) error { return fault.New(fault.Unavailable, "scripted", "") }
 		}
-		_, stop := r.killable(t, "two", options)
+		_, stop := r.killable(t, "two", back, unkept)
 		<-time.After(30 * time.Second) // in the midst of the walk
 		stop()
 		<-time.After(80 * time.Hour)
-		s, stop := r.killable(t, "three", options)
+		s := r.another(t, "three", back, unkept)
 		<-time.After(time.Second)
-		_, _ = s.Confirm(t.Context(), tenant, res.Payment.ID, checkout.ConfirmRequest{}, opKey("confirm", "c"))
+		_, _ = s.Confirm(t.Context(), tenant, first.ID, checkout.ConfirmRequest{}, opKey("confirm", "c"))
 		<-time.After(3 * time.Minute)
-		p, err := s.Get(t.Context(), tenant, res.Payment.ID)
-		stop()
+		p, err := s.Get(t.Context(), tenant, first.ID)
 		if err != nil || p.Status != payment.Succeeded || fmt.Sprint(r.charges()) != "[0 1 0]" {
 			t.Errorf("%s, charges %v, %v", p.Status, r.charges(), err)
 		}

@@ -13,39 +13,8 @@ import (
 	"patchbay/core/fault"
 	"patchbay/core/idem"
 	"patchbay/core/payment"
-	"patchbay/ports"
 	"patchbay/tests/memjournal"
 )
-
-// forgets has a provider forget the keys by which it was asked.
-func (p *provider) forgets() {
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	clear(p.byKey)
-	for key, refund := range p.refunds {
-		delete(p.refunds, key)
-		p.refunds["forgotten "+refund.Reference] = refund
-	}
-}
-
-func (p *provider) givenBack() (sum int64) {
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	for _, i := range p.intents {
-		sum += i.AmountRefunded
-	}
-	return sum
-}
-
-// paid is a payment of 12.50.
-func (r *rig) paid(t *testing.T) payment.Payment {
-	t.Helper()
-	res, err := r.pay(t, "k")
-	if err != nil || res.Payment.Status != payment.Succeeded {
-		t.Fatalf("%+v, %v", res.Payment, err)
-	}
-	return res.Payment
-}
 
 func TestARefundThatAnOlderCopyDoesNotHaveIsNotMadeAgain(t *testing.T) {
 	t.Parallel()
@@ -202,26 +171,6 @@ func TestWhatAnOldCopyHasOpenTakesWhatWasMade(t *testing.T) {
 	}
 }
 
-// failedOver makes a payment that the first provider refuses and the second takes. The copy
-// was made during the call of the first.
-func (r *rig) failedOver(t *testing.T) (older *memjournal.Journal, p payment.Payment) {
-	t.Helper()
-	r.provider.failBefore(func(context.Context, payment.Action, int) error {
-		page, err := r.journal.List(t.Context(), tenant, "payment", ports.Filter{}, "", 1)
-		if err != nil || len(page.Records) != 1 {
-			t.Fatalf("%+v, %v", page, err)
-		}
-		older = r.backup(t, page.Records[0].ID)
-		return fault.New(fault.Unavailable, "scripted", "")
-	})
-	defer r.provider.failBefore(nil)
-	res, err := r.Create(t.Context(), tenant, everywhere(), key("k", "a"))
-	if err != nil || route(res.Payment) != "first not_sent, second succeeded" {
-		t.Fatalf("%s, %v", route(res.Payment), err)
-	}
-	return older, res.Payment
-}
-
 // The process that had the store before was killed in its call. The provider does what was
 // asked for when it has been read what it holds.
 func TestWhatWasUnderWayWhenTheStoreWasPutBackIsNotMadeTwice(t *testing.T) {
@@ -367,16 +316,15 @@ func TestAnOutdatedPaymentIsAskedAboutOnce(t *testing.T) {
 		older := r.backup(t, p.ID)
 		s := r.restored(t, older)
 		<-time.After(5 * time.Minute)
-		looks := 0
-		r.provider.looked = func() { looks++ }
+		looks := r.provider.sightings()
 		for range 5 {
 			if _, err := s.Get(t.Context(), tenant, p.ID); err != nil {
 				t.Fatal(err)
 			}
 			<-time.After(time.Minute)
 		}
-		if looks != 1 {
-			t.Errorf("it was asked about %d times", looks)
+		if n := len(looks()); n != 1 {
+			t.Errorf("it was asked about %d times", n)
 		}
 	})
 }

@@ -1,48 +1,17 @@
 package checkout_test
 
 import (
-	"encoding/json"
 	"fmt"
 	"maps"
 	"slices"
 	"testing"
 	"time"
 
-	"patchbay/adapters/sys"
 	"patchbay/core/checkout"
 	"patchbay/core/fault"
 	"patchbay/core/idem"
 	"patchbay/core/payment"
-	"patchbay/tests/memjournal"
 )
-
-// putBack is the gateway on an older copy of its journal: as it was before anything was
-// made, but for these payments as they were then.
-func (r *rig) putBack(t *testing.T, older ...payment.Payment) *checkout.Service {
-	t.Helper()
-	journal := memjournal.New(sys.Clock{})
-	for _, p := range older {
-		record, err := r.journal.Get(t.Context(), tenant, "payment", p.ID)
-		if err != nil {
-			t.Fatal(err)
-		}
-		record.Rev, record.Ref, record.Queue, record.Owner = 0, "", "", ""
-		record.Body = encode(t, p)
-		if err := journal.Save(t.Context(), &record)[0]; err != nil {
-			t.Fatal(err)
-		}
-	}
-	return r.restored(t, journal)
-}
-
-// restored is the gateway on an older copy of its journal, from now on.
-func (r *rig) restored(t *testing.T, older *memjournal.Journal, change ...func(*checkout.Options)) *checkout.Service {
-	t.Helper()
-	restore := checkout.Restore{At: time.Now(), Since: r.copied}
-	return r.another(t, "two", append([]func(*checkout.Options){func(o *checkout.Options) {
-		o.Journal, o.Restored = older, func() checkout.Restore { return restore }
-	}}, change...)...)
-}
 
 func TestAfterAnOlderCopyWasPutBackWhatIsThereIsTaken(t *testing.T) {
 	t.Parallel()
@@ -133,15 +102,6 @@ func TestAfterAnOlderCopyWasPutBackNothingIsMadeUntilAllProvidersHaveTold(t *tes
 	})
 }
 
-func encode(t *testing.T, p payment.Payment) []byte {
-	t.Helper()
-	body, err := json.Marshal(p)
-	if err != nil {
-		t.Fatal(err)
-	}
-	return body
-}
-
 func TestAPaymentThatWasCanceledIsNotChargedByAnOlderCopy(t *testing.T) {
 	within(t, func(t *testing.T, r *rig) {
 		unconfirmed := checkout.CreateRequest{Amount: 1250, Currency: "eur", PaymentMethod: "pm_ok"}
@@ -160,22 +120,6 @@ func TestAPaymentThatWasCanceledIsNotChargedByAnOlderCopy(t *testing.T) {
 			t.Errorf("%+v, %v", again.Payment, err)
 		}
 	})
-}
-
-// backup is a copy of a payment in a journal of its own.
-func (r *rig) backup(t *testing.T, id string) *memjournal.Journal {
-	t.Helper()
-	record, err := r.journal.Get(t.Context(), tenant, "payment", id)
-	if err != nil {
-		t.Fatal(err)
-	}
-	older := memjournal.New(sys.Clock{})
-	record.Rev = 0
-	r.copied = time.Now()
-	if err := older.Save(t.Context(), &record)[0]; err != nil {
-		t.Fatal(err)
-	}
-	return older
 }
 
 // A backup is taken while an accepted payment waits. It is then charged. The
