@@ -8,7 +8,6 @@ import (
 	"patchbay/adapters/sys"
 	"patchbay/core/checkout"
 	"patchbay/core/depot"
-	"patchbay/core/event"
 	"patchbay/core/fault"
 	"patchbay/core/payment"
 	"patchbay/tests/memjournal"
@@ -45,50 +44,33 @@ func TestASecondGatewayThatNoticesLater(t *testing.T) {
 	})
 }
 
-// The copy has no event; it is put back, not recalled; a copy of that is put back.
-func TestACopyWithoutEventsIsPutBackTwice(t *testing.T) {
-	within(t, func(t *testing.T, r *rig) {
+// Another provider has made it, within a day, while all providers know their keys.
+func TestASecondGatewayThatNoticesLaterWithSeveralProviders(t *testing.T) {
+	among(t, three, func(t *testing.T, r *rig) {
 		_, _ = depot.Use(t.Context(), r.journal, sys.Clock{}, false)
-		c0 := cloned(t, r.journal)
-		<-time.After(time.Hour)
-		mustPay(t, r.Service, "k")
-		<-time.After(30 * time.Hour)
-		r.provider.forgets()
-		r.provider.cannotLook(fault.New(fault.Unavailable, "scripted", ""))
-		r.begins(t, c0, true, "two")
-		<-time.After(2 * time.Minute)
-		c1 := cloned(t, c0)
-		<-time.After(time.Hour)
-		s2 := r.begins(t, c1, true, "three")
-		r.provider.cannotLook(nil)
-		<-time.After(2 * time.Minute)
-		_, err := s2.Create(t.Context(), tenant, request(), key("k", "a"))
-		if n := r.provider.captured(); n != 1 {
-			t.Errorf("%d charges for one payment, %v", n, err)
+		pay := func(s *checkout.Service, k string) payment.Payment {
+			res, err := s.Create(t.Context(), tenant, everywhere(), key(k, "a"))
+			if err != nil {
+				t.Fatal(k, err)
+			}
+			return res.Payment
 		}
-	})
-}
-
-// Two gateways on one store that have noticed the restore at different times.
-func TestTwoGatewaysDoNotAskInTurn(t *testing.T) {
-	within(t, func(t *testing.T, r *rig) {
-		_, _ = depot.Use(t.Context(), r.journal, sys.Clock{}, false)
-		p := mustPay(t, r.Service, "early")
+		pay(r.Service, "early")
 		c0 := cloned(t, r.journal)
-		<-time.After(100 * time.Hour)
+		<-time.After(time.Minute)
+		r.provider.failBefore(always(fault.Unavailable))
+		k := pay(r.Service, "k")
+		r.provider.failBefore(nil)
+		<-time.After(7 * time.Hour)
 		a := r.begins(t, c0, true, "a")
-		<-time.After(5 * time.Minute)
+		<-time.After(2 * time.Minute)
+		pay(a, "l")
+		_, _ = c0.Publish(t.Context(), 1000)
 		b := r.begins(t, c0, true, "b")
-		<-time.After(5 * time.Minute)
-		looks := r.provider.sightings()
-		for range 20 {
-			_, _ = a.Get(t.Context(), tenant, p.ID)
-			<-time.After(time.Second)
-			_, _ = b.Get(t.Context(), tenant, p.ID)
-			<-time.After(time.Second)
-		}
-		if n := len(looks()); n > 2 {
-			t.Errorf("40 reads of a payment that is done: the provider was asked %d times", n)
+		<-time.After(2 * time.Minute)
+		again := pay(b, "k")
+		if got := fmt.Sprint(r.charges()); got != "[2 1 0]" {
+			t.Errorf("charges %s; k is %s at %s, was %s at %s", got, again.ProviderReference, again.Provider, k.ProviderReference, k.Provider)
 		}
 	})
 }
@@ -169,69 +151,26 @@ func TestTwoGatewaysNoticeAtOnce(t *testing.T) {
 	}
 }
 
-// Another provider has made it, within a day, while all providers know their keys.
-func TestASecondGatewayThatNoticesLaterWithSeveralProviders(t *testing.T) {
-	among(t, three, func(t *testing.T, r *rig) {
+// Two gateways on one store that have noticed the restore at different times.
+func TestTwoGatewaysDoNotAskInTurn(t *testing.T) {
+	within(t, func(t *testing.T, r *rig) {
 		_, _ = depot.Use(t.Context(), r.journal, sys.Clock{}, false)
-		pay := func(s *checkout.Service, k string) payment.Payment {
-			res, err := s.Create(t.Context(), tenant, everywhere(), key(k, "a"))
-			if err != nil {
-				t.Fatal(k, err)
-			}
-			return res.Payment
-		}
-		pay(r.Service, "early")
+		p := mustPay(t, r.Service, "early")
 		c0 := cloned(t, r.journal)
-		<-time.After(time.Minute)
-		r.provider.failBefore(always(fault.Unavailable))
-		k := pay(r.Service, "k")
-		r.provider.failBefore(nil)
-		<-time.After(7 * time.Hour)
+		<-time.After(100 * time.Hour)
 		a := r.begins(t, c0, true, "a")
-		<-time.After(2 * time.Minute)
-		pay(a, "l")
-		_, _ = c0.Publish(t.Context(), 1000)
+		<-time.After(5 * time.Minute)
 		b := r.begins(t, c0, true, "b")
-		<-time.After(2 * time.Minute)
-		again := pay(b, "k")
-		if got := fmt.Sprint(r.charges()); got != "[2 1 0]" {
-			t.Errorf("charges %s; k is %s at %s, was %s at %s", got, again.ProviderReference, again.Provider, k.ProviderReference, k.Provider)
+		<-time.After(5 * time.Minute)
+		looks := r.provider.sightings()
+		for range 20 {
+			_, _ = a.Get(t.Context(), tenant, p.ID)
+			<-time.After(time.Second)
+			_, _ = b.Get(t.Context(), tenant, p.ID)
+			<-time.After(time.Second)
+		}
+		if n := len(looks()); n > 2 {
+			t.Errorf("40 reads of a payment that is done: the provider was asked %d times", n)
 		}
 	})
-}
-
-// Events of the provider that was paid come all the time while it is read.
-func TestEventsWhileTheProvidersAreRead(t *testing.T) {
-	t.Parallel()
-	for _, open := range []bool{true, false} {
-		t.Run(fmt.Sprint(open), func(t *testing.T) {
-			among(t, three, func(t *testing.T, r *rig) {
-				var older *memjournal.Journal
-				var first payment.Payment
-				if open {
-					older, first = r.failedOver(t)
-				} else {
-					older, first = r.refusedThenPaid(t, r.Service)
-				}
-				<-time.After(time.Hour)
-				r.all[1].failPages(3)
-				events := func(o *checkout.Options) { o.Events = r.all[1] }
-				one := r.restored(t, older, events)
-				done := make(chan struct{})
-				go func() {
-					defer close(done)
-					for range 600 {
-						_, _ = one.ApplyWebhook(t.Context(), event.Webhook{Provider: "second", ID: first.ProviderReference})
-						_, _ = one.Confirm(t.Context(), tenant, first.ID, checkout.ConfirmRequest{}, opKey("confirm", "c"))
-						<-time.After(300 * time.Millisecond)
-					}
-				}()
-				<-done
-				p, err := one.Get(t.Context(), tenant, first.ID)
-				if err != nil || p.Status != payment.Succeeded || p.NeedsReview || fmt.Sprint(r.charges()) != "[0 1 0]" {
-					t.Errorf("%s, review %t, %s, charges %v, %v", p.Status, p.NeedsReview, route(p), r.charges(), err)
-				}
-			})
-		})
-	}
 }

@@ -148,6 +148,38 @@ func TestAnotherAmountUnderTheKeyIsRefused(t *testing.T) {
 	})
 }
 
+// A key that was used anew when its first use had expired: its last use is the answer, however
+// long ago that was. Nobody knows any more when it has expired.
+func TestAnOlderCopyDoesNotKnowOfAKeysUses(t *testing.T) {
+	t.Parallel()
+	for _, tt := range []struct{ between, later time.Duration }{
+		{74 * time.Hour, time.Hour},
+		{100 * time.Hour, time.Hour},
+		{100 * time.Hour, 60 * time.Hour},
+		{100 * time.Hour, 90 * time.Hour},
+	} {
+		t.Run(fmt.Sprintf("used after %s, put back %s later", tt.between, tt.later), func(t *testing.T) {
+			within(t, func(t *testing.T, r *rig) {
+				r.copied = time.Now()
+				first := r.paid(t)
+				<-time.After(tt.between)
+				second := r.paid(t)
+				if first.ID == second.ID {
+					t.Fatal("the key has not expired")
+				}
+				<-time.After(tt.later)
+				r.provider.forgets()
+				s := r.restored(t, memjournal.New(sys.Clock{}))
+				<-time.After(2 * time.Minute)
+				again, err := s.Create(t.Context(), tenant, request(), key("k", "a"))
+				if err != nil || again.Payment.ID != second.ID || r.provider.captured() != 2 {
+					t.Errorf("%s of %s and %s, %d charges, %v", again.Payment.ID, first.ID, second.ID, r.provider.captured(), err)
+				}
+			})
+		})
+	}
+}
+
 // The copy has the first use of a key open, which came to nothing; the second was paid.
 func TestTheFirstUseOfAKeyIsOpenInTheCopy(t *testing.T) {
 	within(t, func(t *testing.T, r *rig) {

@@ -1,40 +1,82 @@
 package checkout_test
 
 import (
-	"context"
 	"fmt"
-	"sync/atomic"
 	"testing"
 	"time"
 
-	"patchbay/adapters/sys"
 	"patchbay/core/checkout"
-	"patchbay/core/depot"
 	"patchbay/core/fault"
 	"patchbay/core/payment"
 	"patchbay/ports"
-	"patchbay/tests/memjournal"
 )
 
-// A cancel takes up what another provider has made, in the minute before it is taken in.
-func TestACancelTakesTheAccountOfWhatWasMade(t *testing.T) {
-	among(t, three, func(t *testing.T, r *rig) {
-		known := func(o *checkout.Options) { o.Accounts = eachName{} }
-		s0 := r.another(t, "zero", known)
-		older, first := r.refusedThenPaid(t, s0)
-		<-time.After(time.Hour)
-		s := r.restored(t, older, known)
-		<-time.After(5 * time.Second)
-		_, err := s.Cancel(t.Context(), tenant, first.ID, opKey("cancel", "c"))
-		t.Logf("the cancel: %v", err)
-		<-time.After(10 * time.Minute)
-		p, _ := s.Get(t.Context(), tenant, first.ID)
-		_, serr := s.Sync(t.Context(), tenant, first.ID)
-		_, rerr := s.Refund(t.Context(), tenant, first.ID, 100, opKey("refunds", "r"))
-		if p.Account != "acct_second" || serr != nil || rerr != nil {
-			t.Errorf("it is %s at %s, account %s; sync: %v; refund: %v", p.Status, p.Provider, p.Account, serr, rerr)
+// The backup is taken while the first provider is being called. It refuses then, and another
+// one is paid. Back in the copy, the call of which nothing is known must not be made again:
+// the first provider would take it now.
+func TestACallThatAnOlderCopyHasOpenIsNotMadeAgain(t *testing.T) {
+	t.Parallel()
+	for name, tt := range map[string]struct {
+		later time.Duration // the copy is put back
+		blind time.Duration // and how long the provider that was paid does not tell
+	}{
+		"while the first provider knows the key":         {later: 0},
+		"when the key may be forgotten":                  {later: 20 * time.Minute},
+		"while it is not known what was made":            {blind: 30 * time.Minute},
+		"later, and it is not known for hours":           {later: 20 * time.Minute, blind: 3 * time.Hour},
+		"while it is not known until the key is too old": {blind: 16 * time.Minute},
+	} {
+		t.Run(name, func(t *testing.T) {
+			among(t, three, func(t *testing.T, r *rig) {
+				older, first := r.failedOver(t)
+				charges := fmt.Sprint(r.charges())
+				<-time.After(tt.later)
+				if tt.blind > 0 {
+					r.all[1].cannotLook(fault.New(fault.Unavailable, "scripted", ""))
+				}
+				restored := r.restored(t, older)
+				<-time.After(tt.blind)
+				r.all[1].cannotLook(nil)
+				<-time.After(2 * time.Minute)
+				p, err := restored.Get(t.Context(), tenant, first.ID)
+				if err != nil || p.Status != payment.Succeeded || p.ProviderReference != first.ProviderReference {
+					t.Errorf("%s (%+v, %s), %v", p.Status, p.Error, route(p), err)
+				}
+				if got := fmt.Sprint(r.charges()); got != charges {
+					t.Errorf("charges %s, were %s", got, charges)
+				}
+			})
+		})
+	}
+}
+
+func TestWhatAnOldCopyHasOpenTakesWhatWasMade(t *testing.T) {
+	t.Parallel()
+	for _, age := range []time.Duration{time.Minute, 100 * time.Hour} {
+		for _, blind := range []time.Duration{0, 76 * time.Hour} {
+			t.Run(fmt.Sprintf("a copy of %s, known after %s", age, blind), func(t *testing.T) {
+				among(t, three, func(t *testing.T, r *rig) {
+					older, first := r.failedOver(t)
+					<-time.After(age)
+					r.provider.forgets()
+					if blind > 0 {
+						r.all[1].cannotLook(fault.New(fault.Unavailable, "scripted", ""))
+					}
+					s := r.restored(t, older)
+					<-time.After(blind)
+					r.all[1].cannotLook(nil)
+					<-time.After(3 * time.Minute)
+					p, err := s.Get(t.Context(), tenant, first.ID)
+					if err != nil || p.Status != payment.Succeeded || p.ProviderReference != first.ProviderReference {
+						t.Errorf("it is %s (%+v, %s), %v", p.Status, p.Error, route(p), err)
+					}
+					if got := fmt.Sprint(r.charges()); got != "[0 1 0]" {
+						t.Errorf("charges %s", got)
+					}
+				})
+			})
 		}
-	})
+	}
 }
 
 // An open create of the copy has been given what another provider made; that provider is
@@ -61,113 +103,6 @@ func TestTheProviderOfWhatWasMadeIsRemoved(t *testing.T) {
 	})
 }
 
-// A confirm takes up an intent that is there and was never confirmed.
-func TestAConfirmOfWhatWasMadeUnconfirmed(t *testing.T) {
-	t.Parallel()
-	for name, method := range map[string]string{"unconfirmed": "pm_ok", "declined": "pm_declined"} {
-		t.Run(name, func(t *testing.T) {
-			within(t, func(t *testing.T, r *rig) {
-				r.provider.failBefore(fails(fault.Unavailable, 1))
-				req := checkout.CreateRequest{Amount: 1250, Currency: "eur", PaymentMethod: method}
-				first, _ := r.Create(t.Context(), tenant, req, key("k", "a"))
-				older := r.backup(t, first.Payment.ID)
-				if res, err := r.Create(t.Context(), tenant, req, key("k", "a")); res.Payment.ProviderReference == "" {
-					t.Fatalf("%+v, %v", res.Payment, err)
-				}
-				<-time.After(time.Hour)
-				s := r.restored(t, older)
-				<-time.After(5 * time.Second)
-				res, err := s.Confirm(t.Context(), tenant, first.Payment.ID, checkout.ConfirmRequest{PaymentMethod: "pm_new", ReturnURL: "https://example.com/"}, opKey("confirm", "c"))
-				t.Logf("confirm: %s, %s, %v", res.Payment.Status, res.Operation.Outcome, err)
-				<-time.After(3 * time.Minute)
-				res, err = s.Confirm(t.Context(), tenant, first.Payment.ID, checkout.ConfirmRequest{PaymentMethod: "pm_new", ReturnURL: "https://example.com/"}, opKey("confirm", "c"))
-				if err != nil || res.Payment.Status != payment.Succeeded {
-					t.Errorf("its key again: %s, confirm %s, charges %d, %v", res.Payment.Status, res.Operation.Outcome, r.provider.captured(), err)
-				}
-			})
-		})
-	}
-}
-
-// The look at what was made fails once, for a reason for which nothing else is tried again.
-func TestWhatCouldNotBeTakenInIsTriedAgain(t *testing.T) {
-	t.Parallel()
-	for _, kind := range []fault.Kind{fault.Overloaded, fault.Unauthorized, fault.Refused, fault.Internal} {
-		t.Run(kind.String(), func(t *testing.T) {
-			among(t, three, func(t *testing.T, r *rig) {
-				older, first := r.refusedThenPaid(t, r.Service)
-				var looks atomic.Int64
-				r.all[1].onLook(func() {
-					if looks.Add(1) == 1 {
-						r.all[1].cannotLook(fault.New(kind, "scripted", ""))
-					} else {
-						r.all[1].cannotLook(nil)
-					}
-				})
-				s := r.restored(t, older)
-				<-time.After(2 * time.Minute)
-				r.all[1].onLook(nil)
-				r.all[1].cannotLook(nil)
-				<-time.After(70 * time.Hour)
-				p, _ := s.Get(t.Context(), tenant, first.ID)
-				t.Logf("70 hours later it is %s, %s", p.Status, p.ProviderReference)
-				<-time.After(3 * time.Hour)
-				_, err := s.Confirm(t.Context(), tenant, first.ID, checkout.ConfirmRequest{}, opKey("confirm", "c"))
-				if got := fmt.Sprint(r.charges()); got != "[0 1 0]" {
-					t.Errorf("charges %s, %v", got, err)
-				}
-			})
-		})
-	}
-}
-
-// One payment that its provider cannot tell of.
-func TestOnePaymentDoesNotHoldUpTheOthers(t *testing.T) {
-	within(t, func(t *testing.T, r *rig) {
-		_, _ = depot.Use(t.Context(), r.journal, sys.Clock{}, false)
-		r.provider.failBefore(always(fault.Unavailable))
-		bad := &poisoned{provider: r.provider, bad: "pi_3"}
-		var ids []string
-		for i := range 10 {
-			res, _ := r.pay(t, fmt.Sprint("k", i))
-			ids = append(ids, res.Payment.ID)
-		}
-		c0 := cloned(t, r.journal)
-		r.provider.failBefore(nil)
-		for i := range 10 {
-			mustPay(t, r.Service, fmt.Sprint("k", i))
-		}
-		s := r.begins(t, c0, true, "two", func(o *checkout.Options) {
-			o.Gateways = []ports.PaymentGateway{bad}
-		})
-		<-time.After(100 * time.Hour)
-		paid := 0
-		for _, id := range ids {
-			if p, _ := s.Get(t.Context(), tenant, id); p.Status == payment.Succeeded {
-				paid++
-			}
-		}
-		if paid != 9 || bad.asked > 1000 { // how many are behind the one depends on the order of a map
-			t.Errorf("100 hours later %d of 10 payments are shown paid; the provider was asked %d times about the one", paid, bad.asked)
-		}
-	})
-}
-
-// poisoned does not tell of one intent.
-type poisoned struct {
-	*provider
-	bad   string
-	asked int
-}
-
-func (p *poisoned) Retrieve(ctx context.Context, ref string) (payment.Intent, error) {
-	if ref == p.bad {
-		p.asked++
-		return payment.Intent{}, fault.New(fault.UnknownOutcome, "scripted", "")
-	}
-	return p.provider.Retrieve(ctx, ref)
-}
-
 // The name of the provider that has made it means another account at the next start.
 func TestSomebodyIsAskedWhereTheAccountOfWhatWasMadeHasChanged(t *testing.T) {
 	among(t, three, func(t *testing.T, r *rig) {
@@ -190,21 +125,27 @@ func TestSomebodyIsAskedWhereTheAccountOfWhatWasMadeHasChanged(t *testing.T) {
 	})
 }
 
-// The copy was made in a call that was refused. Its caller was told that nothing was done,
-// and has paid under another key.
-func TestACreateThatWasRefusedSinceIsNotCalledAgain(t *testing.T) {
+// A backup is taken while an accepted payment waits. It is then charged. The
+// backup is put back 20 minutes later: the payment is canceled, "no money moved", without
+// the provider being asked, which knows its key.
+func TestAnOlderPaymentThatWaitedIsNotGivenUpThoughCharged(t *testing.T) {
 	within(t, func(t *testing.T, r *rig) {
-		older := r.refusedInCall(t, func() {
-			if _, err := r.pay(t, "k"); !fault.Is(err, fault.Unavailable) {
-				t.Fatal(err)
-			}
-		})
-		mustPay(t, r.Service, "k2")
-		<-time.After(time.Minute)
-		r.restored(t, older)
-		<-time.After(10 * time.Minute)
-		if n := r.provider.captured(); n != 1 {
-			t.Errorf("nobody has asked for anything since the restore: %d charges", n)
+		r.hang(fault.Unavailable, time.Minute)
+		res, err := r.pay(t, "k")
+		if err != nil {
+			t.Fatal(err)
+		}
+		<-time.After(15 * time.Second)
+		older := r.backup(t, res.Payment.ID)
+		if p := r.settled(t, res.Payment.ID, 10*time.Minute); p.Status != payment.Succeeded {
+			t.Fatalf("%+v", p)
+		}
+		<-time.After(20 * time.Minute)
+		restored := r.restored(t, older)
+		<-time.After(2 * time.Hour)
+		p, err := restored.Get(t.Context(), tenant, res.Payment.ID)
+		if err != nil || p.Status == payment.Canceled && r.provider.captured() == 1 {
+			t.Errorf("%s (%+v), needs review: %t; the buyer has paid; %v", p.Status, p.Error, p.NeedsReview, err)
 		}
 	})
 }
@@ -247,25 +188,21 @@ func TestAConfirmThatWaitsInTheCopyIsNotGivenUpThoughPaid(t *testing.T) {
 	})
 }
 
-// The provider does not answer when something is refused because of an old state.
-func TestNothingIsRefusedByAnOldStateWhileTheProviderDoesNotAnswer(t *testing.T) {
+// The copy was made in a call that was refused. Its caller was told that nothing was done,
+// and has paid under another key.
+func TestACreateThatWasRefusedSinceIsNotCalledAgain(t *testing.T) {
 	within(t, func(t *testing.T, r *rig) {
-		req := request()
-		req.CaptureMethod = payment.CaptureManual
-		first, err := r.Create(t.Context(), tenant, req, key("k", "a"))
-		if err != nil {
-			t.Fatal(err)
-		}
-		older := r.backup(t, first.Payment.ID)
-		if _, err := r.Capture(t.Context(), tenant, first.Payment.ID, 0, opKey("capture", "c")); err != nil {
-			t.Fatal(err)
-		}
-		r.provider.cannotLook(fault.New(fault.Unavailable, "scripted", ""))
-		s := r.restored(t, older)
+		older := r.refusedInCall(t, func() {
+			if _, err := r.pay(t, "k"); !fault.Is(err, fault.Unavailable) {
+				t.Fatal(err)
+			}
+		})
+		mustPay(t, r.Service, "k2")
 		<-time.After(time.Minute)
-		_, err = s.Refund(t.Context(), tenant, first.Payment.ID, 100, opKey("refunds", "r"))
-		if !fault.Is(err, fault.Unavailable) {
-			t.Errorf("nobody knows its state; the refund is answered %v", err)
+		r.restored(t, older)
+		<-time.After(10 * time.Minute)
+		if n := r.provider.captured(); n != 1 {
+			t.Errorf("nobody has asked for anything since the restore: %d charges", n)
 		}
 	})
 }
@@ -291,40 +228,4 @@ func TestACancelThatWasRefusedSinceIsNotCalledAgain(t *testing.T) {
 			t.Errorf("nobody has asked for anything since the restore: it is %s at the provider", i.Status)
 		}
 	})
-}
-
-// A canceled intent beside a paid one.
-func TestACanceledIntentBesideThePaidOne(t *testing.T) {
-	t.Parallel()
-	for _, absent := range []bool{false, true} {
-		for _, at := range []int{0, 2} {
-			t.Run(fmt.Sprint(absent, at), func(t *testing.T) {
-				among(t, three, func(t *testing.T, r *rig) {
-					older, first := r.failedOver(t)
-					if absent {
-						older = memjournal.New(sys.Clock{})
-					}
-					i, _ := r.all[1].Retrieve(t.Context(), first.ProviderReference)
-					i.Reference, i.Status, i.AmountCaptured, i.CreatedAt = "pi_canceled", payment.Canceled, 0, time.Now().Add(time.Minute)
-					r.all[at].mu.Lock()
-					r.all[at].intents[i.Reference] = &i
-					r.all[at].mu.Unlock()
-					<-time.After(time.Hour)
-					r.all[1].cannotLook(fault.New(fault.Unavailable, "scripted", ""))
-					s := r.restored(t, older)
-					for range 10 {
-						<-time.After(30 * time.Second)
-						_, _ = s.Create(t.Context(), tenant, everywhere(), key("k", "a"))
-						_, _ = s.Cancel(t.Context(), tenant, first.ID, opKey("cancel", "c"))
-					}
-					r.all[1].cannotLook(nil)
-					<-time.After(3 * time.Minute)
-					res, err := s.Create(t.Context(), tenant, everywhere(), key("k", "a"))
-					if p := res.Payment; err != nil || p.Status != payment.Succeeded || fmt.Sprint(r.charges()) != "[0 1 0]" {
-						t.Errorf("%s %s %s, charges %v, %v", p.Status, p.Provider, route(p), r.charges(), err)
-					}
-				})
-			})
-		}
-	}
 }

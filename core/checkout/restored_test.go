@@ -1,16 +1,17 @@
 package checkout_test
 
 import (
+	"context"
 	"fmt"
-	"maps"
-	"slices"
 	"testing"
+	"testing/synctest"
 	"time"
 
+	"patchbay/adapters/sys"
 	"patchbay/core/checkout"
 	"patchbay/core/fault"
-	"patchbay/core/idem"
 	"patchbay/core/payment"
+	"patchbay/tests/memjournal"
 )
 
 func TestAfterAnOlderCopyWasPutBackWhatIsThereIsTaken(t *testing.T) {
@@ -71,37 +72,6 @@ func TestAfterAnOlderCopyWasPutBackWhatIsThereIsTaken(t *testing.T) {
 	}
 }
 
-func TestAfterAnOlderCopyWasPutBackNothingIsMadeUntilAllProvidersHaveTold(t *testing.T) {
-	among(t, three, func(t *testing.T, r *rig) {
-		known, err := r.Create(t.Context(), tenant, everywhere(), key("known", "a"))
-		if err != nil {
-			t.Fatal(err)
-		}
-		for _, p := range r.all {
-			p.cannotLook(fault.New(fault.Unavailable, "scripted", ""))
-		}
-		s := r.putBack(t, known.Payment)
-		<-time.After(time.Minute)
-		if res, err := s.Create(t.Context(), tenant, everywhere(), key("known", "a")); err != nil || !res.Replayed || res.Payment.Status != payment.Succeeded {
-			t.Errorf("what the copy has: %+v, %v", res, err)
-		}
-		if _, err := s.Create(t.Context(), tenant, everywhere(), key("known", "b")); fault.From(err).Code != idem.CodeMismatch {
-			t.Errorf("another body under its key: %v", err)
-		}
-		r.all[0].cannotLook(nil)
-		r.all[1].cannotLook(nil)
-		<-time.After(time.Minute)
-		if _, err := s.Create(t.Context(), tenant, everywhere(), key("k", "a")); fault.From(err).Code != "restored_store" || fault.From(err).RetryAfter == 0 {
-			t.Errorf("%v", err)
-		}
-		r.all[2].cannotLook(nil)
-		<-time.After(70 * time.Second)
-		if res, err := s.Create(t.Context(), tenant, everywhere(), key("k", "a")); err != nil || res.Payment.Status != payment.Succeeded {
-			t.Errorf("%+v, %v", res.Payment, err)
-		}
-	})
-}
-
 func TestAPaymentThatWasCanceledIsNotChargedByAnOlderCopy(t *testing.T) {
 	within(t, func(t *testing.T, r *rig) {
 		unconfirmed := checkout.CreateRequest{Amount: 1250, Currency: "eur", PaymentMethod: "pm_ok"}
@@ -122,101 +92,70 @@ func TestAPaymentThatWasCanceledIsNotChargedByAnOlderCopy(t *testing.T) {
 	})
 }
 
-// A backup is taken while an accepted payment waits. It is then charged. The
-// backup is put back 20 minutes later: the payment is canceled, "no money moved", without
-// the provider being asked, which knows its key.
-func TestAnOlderPaymentThatWaitedIsNotGivenUpThoughCharged(t *testing.T) {
-	within(t, func(t *testing.T, r *rig) {
-		r.hang(fault.Unavailable, time.Minute)
-		res, err := r.pay(t, "k")
-		if err != nil {
-			t.Fatal(err)
-		}
-		<-time.After(15 * time.Second)
-		older := r.backup(t, res.Payment.ID)
-		if p := r.settled(t, res.Payment.ID, 10*time.Minute); p.Status != payment.Succeeded {
-			t.Fatalf("%+v", p)
-		}
-		<-time.After(20 * time.Minute)
-		restored := r.restored(t, older)
-		<-time.After(2 * time.Hour)
-		p, err := restored.Get(t.Context(), tenant, res.Payment.ID)
-		if err != nil || p.Status == payment.Canceled && r.provider.captured() == 1 {
-			t.Errorf("%s (%+v), needs review: %t; the buyer has paid; %v", p.Status, p.Error, p.NeedsReview, err)
-		}
-	})
-}
-
-// A create was refused; backup; a repeat of its key charged; the backup is put
-// back. A cancel is answered 200 canceled without the provider being asked.
-func TestAnOlderPaymentIsNotCanceledThoughCharged(t *testing.T) {
-	within(t, func(t *testing.T, r *rig) {
-		r.provider.failBefore(fails(fault.Unavailable, 1))
-		first, _ := r.pay(t, "k")
-		older := r.backup(t, first.Payment.ID)
-		if _, err := r.pay(t, "k"); err != nil {
-			t.Fatal(err)
-		}
-		restored := r.restored(t, older)
-		<-time.After(time.Second)
-		res, err := restored.Cancel(t.Context(), tenant, first.Payment.ID, opKey("cancel", "c"))
-		if err == nil && res.Payment.Status == payment.Canceled && r.provider.captured() == 1 {
-			t.Errorf("answered %s, and the buyer has paid", res.Payment.Status)
-		}
-	})
-}
-
-// The same, and it is confirmed under a key of its own: a second charge.
-func TestAnOlderPaymentIsNotConfirmedAgain(t *testing.T) {
-	within(t, func(t *testing.T, r *rig) {
-		r.provider.failBefore(fails(fault.Unavailable, 1))
-		first, _ := r.pay(t, "k")
-		older := r.backup(t, first.Payment.ID)
-		if _, err := r.pay(t, "k"); err != nil {
-			t.Fatal(err)
-		}
-		restored := r.restored(t, older)
-		<-time.After(time.Second)
-		_, err := restored.Confirm(t.Context(), tenant, first.Payment.ID, checkout.ConfirmRequest{}, opKey("confirm", "c"))
-		if n := r.provider.captured(); n != 1 {
-			t.Errorf("%d charges for one payment (%v): %v", n, err, slices.Collect(maps.Keys(r.provider.intents)))
-		}
-	})
-}
-
-// The backup is taken while the first provider is being called. It refuses then, and another
-// one is paid. Back in the copy, the call of which nothing is known must not be made again:
-// the first provider would take it now.
-func TestACallThatAnOlderCopyHasOpenIsNotMadeAgain(t *testing.T) {
+// A canceled intent beside a paid one.
+func TestACanceledIntentBesideThePaidOne(t *testing.T) {
 	t.Parallel()
-	for name, tt := range map[string]struct {
-		later time.Duration // the copy is put back
-		blind time.Duration // and how long the provider that was paid does not tell
-	}{
-		"while the first provider knows the key":         {later: 0},
-		"when the key may be forgotten":                  {later: 20 * time.Minute},
-		"while it is not known what was made":            {blind: 30 * time.Minute},
-		"later, and it is not known for hours":           {later: 20 * time.Minute, blind: 3 * time.Hour},
-		"while it is not known until the key is too old": {blind: 16 * time.Minute},
-	} {
-		t.Run(name, func(t *testing.T) {
-			among(t, three, func(t *testing.T, r *rig) {
-				older, first := r.failedOver(t)
-				charges := fmt.Sprint(r.charges())
-				<-time.After(tt.later)
-				if tt.blind > 0 {
+	for _, absent := range []bool{false, true} {
+		for _, at := range []int{0, 2} {
+			t.Run(fmt.Sprint(absent, at), func(t *testing.T) {
+				among(t, three, func(t *testing.T, r *rig) {
+					older, first := r.failedOver(t)
+					if absent {
+						older = memjournal.New(sys.Clock{})
+					}
+					i, _ := r.all[1].Retrieve(t.Context(), first.ProviderReference)
+					i.Reference, i.Status, i.AmountCaptured, i.CreatedAt = "pi_canceled", payment.Canceled, 0, time.Now().Add(time.Minute)
+					r.all[at].mu.Lock()
+					r.all[at].intents[i.Reference] = &i
+					r.all[at].mu.Unlock()
+					<-time.After(time.Hour)
 					r.all[1].cannotLook(fault.New(fault.Unavailable, "scripted", ""))
+					s := r.restored(t, older)
+					for range 10 {
+						<-time.After(30 * time.Second)
+						_, _ = s.Create(t.Context(), tenant, everywhere(), key("k", "a"))
+						_, _ = s.Cancel(t.Context(), tenant, first.ID, opKey("cancel", "c"))
+					}
+					r.all[1].cannotLook(nil)
+					<-time.After(3 * time.Minute)
+					res, err := s.Create(t.Context(), tenant, everywhere(), key("k", "a"))
+					if p := res.Payment; err != nil || p.Status != payment.Succeeded || fmt.Sprint(r.charges()) != "[0 1 0]" {
+						t.Errorf("%s %s %s, charges %v, %v", p.Status, p.Provider, route(p), r.charges(), err)
+					}
+				})
+			})
+		}
+	}
+}
+
+// The process that had the store before was killed in its call. The provider does what was
+// asked for when it has been read what it holds.
+func TestWhatWasUnderWayWhenTheStoreWasPutBackIsNotMadeTwice(t *testing.T) {
+	t.Parallel()
+	for _, late := range []time.Duration{time.Second, 20 * time.Second, 29 * time.Second} {
+		t.Run(late.String(), func(t *testing.T) {
+			among(t, three, func(t *testing.T, r *rig) {
+				r.provider.failBefore(always(fault.Unavailable))
+				r.all[1].failBefore(func(context.Context, payment.Action, int) error {
+					<-time.After(late)
+					return nil
+				})
+				older := memjournal.New(sys.Clock{}) // from before the payment
+				r.copied = time.Now()
+				go func() { _, _ = r.Create(t.Context(), tenant, everywhere(), key("k", "a")) }()
+				synctest.Wait()
+				r.provider.failBefore(nil)
+				s := r.restored(t, older)
+				var again checkout.Result
+				var err error
+				for range 100 {
+					if again, err = s.Create(t.Context(), tenant, everywhere(), key("k", "a")); err == nil {
+						break
+					}
+					<-time.After(time.Second)
 				}
-				restored := r.restored(t, older)
-				<-time.After(tt.blind)
-				r.all[1].cannotLook(nil)
-				<-time.After(2 * time.Minute)
-				p, err := restored.Get(t.Context(), tenant, first.ID)
-				if err != nil || p.Status != payment.Succeeded || p.ProviderReference != first.ProviderReference {
-					t.Errorf("%s (%+v, %s), %v", p.Status, p.Error, route(p), err)
-				}
-				if got := fmt.Sprint(r.charges()); got != charges {
-					t.Errorf("charges %s, were %s", got, charges)
+				if got := fmt.Sprint(r.charges()); got != "[0 1 0]" || again.Payment.Provider != "second" {
+					t.Errorf("charges %s, at %s, %v", got, again.Payment.Provider, err)
 				}
 			})
 		})
