@@ -4,15 +4,13 @@ import (
 	"testing"
 	"time"
 
-	"patchbay/adapters/sys"
-	"patchbay/core/depot"
 	"patchbay/core/fault"
 )
 
-// A copy is put back and recalled; a copy of that is put back.
-func TestACopyOfACopyThatWasPutBackBefore(t *testing.T) {
+// What the providers hold is taken into the first copy before the second is made of it.
+func TestACopyOfACopyThatWasPutBackChargesNobodyAgain(t *testing.T) {
 	within(t, func(t *testing.T, r *rig) {
-		_, _ = depot.Use(t.Context(), r.journal, sys.Clock{}, false)
+		used(t, r.journal)
 		mustPay(t, r.Service, "early")
 		c0 := cloned(t, r.journal)
 		<-time.After(time.Hour)
@@ -27,46 +25,47 @@ func TestACopyOfACopyThatWasPutBackBefore(t *testing.T) {
 		s2 := r.begins(t, c1, true, "three")
 		<-time.After(2 * time.Minute)
 		again, err := s2.Create(t.Context(), tenant, request(), key("k", "a"))
-		if n := r.provider.captured(); n != 3 {
-			t.Errorf("%d charges for 3 payments; k is %s, was %s, %v", n, again.Payment.ProviderReference, k.ProviderReference, err)
+		if n := r.provider.captured(); n != 3 || err != nil || again.Payment.ID != k.ID || again.Payment.ProviderReference != k.ProviderReference {
+			t.Errorf("%d charges for 3 payments; %+v, %v", n, again.Payment, err)
 		}
 	})
 }
 
-// The same copy is put back twice; the key was used between, so that it lives.
-func TestTheSameCopyIsPutBackTwice(t *testing.T) {
+// The key is used between the two restores, so that it lives at the second.
+func TestACopyThatIsPutBackTwiceChargesNobodyAgain(t *testing.T) {
 	within(t, func(t *testing.T, r *rig) {
-		_, _ = depot.Use(t.Context(), r.journal, sys.Clock{}, false)
+		used(t, r.journal)
 		mustPay(t, r.Service, "early")
 		c0 := cloned(t, r.journal)
 		first := mustPay(t, r.Service, "k")
 		<-time.After(26 * time.Hour)
 		r.provider.forgets()
 		s1 := r.begins(t, cloned(t, c0), true, "two")
-		<-time.After(44 * time.Hour) // 70 hours after
+		<-time.After(44 * time.Hour) // 70 hours after its first use
 		if again := mustPay(t, s1, "k"); again.ID != first.ID {
-			t.Fatal("after the first restore")
+			t.Fatalf("after the first restore it is %s, was %s", again.ID, first.ID)
 		}
 		<-time.After(10 * time.Hour)
 		if again := mustPay(t, s1, "k"); again.ID != first.ID {
-			t.Fatal("the key does not live")
+			t.Fatalf("its repeat has not kept the key: it is %s, was %s", again.ID, first.ID)
 		}
 		s2 := r.begins(t, cloned(t, c0), true, "three")
 		<-time.After(2 * time.Minute)
 		again, err := s2.Create(t.Context(), tenant, request(), key("k", "a"))
-		if n := r.provider.captured(); n != 2 {
+		if n := r.provider.captured(); n != 2 || err != nil || again.Payment.ID != first.ID {
 			t.Errorf("%d charges for 2 payments: %s, was %s, %v", n, again.Payment.ID, first.ID, err)
 		}
 	})
 }
 
-// The copy has no event; it is put back, not recalled; a copy of that is put back.
-func TestACopyWithoutEventsIsPutBackTwice(t *testing.T) {
+// A copy without an event does not tell how old it is. What the providers hold is not taken
+// into it before the second is made of it.
+func TestACopyOfACopyWithoutEventsChargesNobodyAgain(t *testing.T) {
 	within(t, func(t *testing.T, r *rig) {
-		_, _ = depot.Use(t.Context(), r.journal, sys.Clock{}, false)
+		used(t, r.journal)
 		c0 := cloned(t, r.journal)
 		<-time.After(time.Hour)
-		mustPay(t, r.Service, "k")
+		first := mustPay(t, r.Service, "k")
 		<-time.After(30 * time.Hour)
 		r.provider.forgets()
 		r.provider.cannotLook(fault.New(fault.Unavailable, "scripted", ""))
@@ -77,9 +76,9 @@ func TestACopyWithoutEventsIsPutBackTwice(t *testing.T) {
 		s2 := r.begins(t, c1, true, "three")
 		r.provider.cannotLook(nil)
 		<-time.After(2 * time.Minute)
-		_, err := s2.Create(t.Context(), tenant, request(), key("k", "a"))
-		if n := r.provider.captured(); n != 1 {
-			t.Errorf("%d charges for one payment, %v", n, err)
+		again, err := s2.Create(t.Context(), tenant, request(), key("k", "a"))
+		if n := r.provider.captured(); n != 1 || err != nil || again.Payment.ID != first.ID {
+			t.Errorf("%d charges for one payment: %s, was %s, %v", n, again.Payment.ID, first.ID, err)
 		}
 	})
 }

@@ -13,41 +13,47 @@ import (
 	"patchbay/tests/memjournal"
 )
 
-// Two gateways on one store, each with its own seen.json. One starts a while after the other.
-func TestASecondGatewayThatNoticesLater(t *testing.T) {
+// Each gateway on a store has its own note of how far it has seen that. One starts a while
+// after the other, when the copy has new events.
+func TestASecondGatewayThatNoticesARestoreLaterChargesNobodyAgain(t *testing.T) {
 	within(t, func(t *testing.T, r *rig) {
-		_, _ = depot.Use(t.Context(), r.journal, sys.Clock{}, false)
+		used(t, r.journal)
 		mustPay(t, r.Service, "early")
 		c0 := cloned(t, r.journal)
 		<-time.After(time.Hour)
 		k := mustPay(t, r.Service, "k")
 		_, _ = r.journal.Publish(t.Context(), 1000)
-		seen, err := depot.Point{}.Latest(t.Context(), r.journal) // in seen.json of both
+		seen, err := depot.Point{}.Latest(t.Context(), r.journal) // what both have noted
 		if err != nil {
 			t.Fatal(err)
 		}
 		<-time.After(25 * time.Hour)
 		r.provider.forgets()
-		older, _ := seen.Behind(t.Context(), c0)
+		older, err := seen.Behind(t.Context(), c0)
+		if err != nil {
+			t.Fatal(err)
+		}
 		a := r.begins(t, c0, older, "a")
 		<-time.After(2 * time.Minute)
 		mustPay(t, a, "l")
 		_, _ = c0.Publish(t.Context(), 1000)
 		<-time.After(10 * time.Minute)
-		older, _ = seen.Behind(t.Context(), c0)
+		if older, err = seen.Behind(t.Context(), c0); err != nil {
+			t.Fatal(err)
+		}
 		b := r.begins(t, c0, older, "b")
 		<-time.After(2 * time.Minute)
 		again, err := b.Create(t.Context(), tenant, request(), key("k", "a"))
-		if n := r.provider.captured(); n != 3 {
-			t.Errorf("older told to b: %t; %d charges for 3 payments; k is %s, was %s, %v", older, n, again.Payment.ProviderReference, k.ProviderReference, err)
+		if n := r.provider.captured(); n != 3 || err != nil || again.Payment.ID != k.ID {
+			t.Errorf("%d charges for 3 payments; %s, was %s, %v", n, again.Payment.ID, k.ID, err)
 		}
 	})
 }
 
-// Another provider has made it, within a day, while all providers know their keys.
-func TestASecondGatewayThatNoticesLaterWithSeveralProviders(t *testing.T) {
+// All providers know their keys still. The first would take what only the second has made.
+func TestASecondGatewayThatNoticesARestoreLaterStaysWithTheProviderThatWasPaid(t *testing.T) {
 	among(t, three, func(t *testing.T, r *rig) {
-		_, _ = depot.Use(t.Context(), r.journal, sys.Clock{}, false)
+		used(t, r.journal)
 		pay := func(s *checkout.Service, k string) payment.Payment {
 			res, err := s.Create(t.Context(), tenant, everywhere(), key(k, "a"))
 			if err != nil {
@@ -69,42 +75,42 @@ func TestASecondGatewayThatNoticesLaterWithSeveralProviders(t *testing.T) {
 		b := r.begins(t, c0, true, "b")
 		<-time.After(2 * time.Minute)
 		again := pay(b, "k")
-		if got := fmt.Sprint(r.charges()); got != "[2 1 0]" {
+		if got := fmt.Sprint(r.charges()); got != "[2 1 0]" || again.ID != k.ID || again.Provider != k.Provider {
 			t.Errorf("charges %s; k is %s at %s, was %s at %s", got, again.ProviderReference, again.Provider, k.ProviderReference, k.Provider)
 		}
 	})
 }
 
-// Another gateway has noticed the restore, this one was there before.
-func TestAGatewayThatStartedBeforeTheRestoreWasNoticed(t *testing.T) {
+// It has nothing to know the restore by. Another gateway notices it a second later.
+func TestAGatewayThatStartedBeforeARestoreWasNoticedChargesNobodyAgain(t *testing.T) {
 	within(t, func(t *testing.T, r *rig) {
-		_, _ = depot.Use(t.Context(), r.journal, sys.Clock{}, false)
+		used(t, r.journal)
 		mustPay(t, r.Service, "early")
 		c0 := cloned(t, r.journal)
 		<-time.After(time.Hour)
-		mustPay(t, r.Service, "k")
+		first := mustPay(t, r.Service, "k")
 		<-time.After(25 * time.Hour)
 		r.provider.forgets()
 		b := r.begins(t, c0, false, "b") // its directory is new
 		<-time.After(time.Second)
 		r.begins(t, c0, true, "a")
 		<-time.After(10 * time.Hour)
-		_, err := b.Create(t.Context(), tenant, request(), key("k", "a"))
-		if n := r.provider.captured(); n != 2 {
-			t.Errorf("ten hours later: %d charges for 2 payments, %v", n, err)
+		again, err := b.Create(t.Context(), tenant, request(), key("k", "a"))
+		if n := r.provider.captured(); n != 2 || err != nil || again.Payment.ID != first.ID {
+			t.Errorf("ten hours later: %d charges for 2 payments; %s, was %s, %v", n, again.Payment.ID, first.ID, err)
 		}
 	})
 }
 
-// Two gateways on one store from the start, all asked at once.
-func TestTwoGatewaysNoticeAtOnce(t *testing.T) {
+// Both are asked for each payment again and again, until it is answered.
+func TestTwoGatewaysThatNoticeARestoreChargeEachKeyOnce(t *testing.T) {
 	t.Parallel()
-	for _, apart := range []time.Duration{0, time.Second, 30 * time.Second} {
-		t.Run(apart.String(), func(t *testing.T) {
+	for name, apart := range map[string]time.Duration{"at once": 0, "a second apart": time.Second, "half a minute apart": 30 * time.Second} {
+		t.Run(name, func(t *testing.T) {
 			among(t, three, func(t *testing.T, r *rig) {
-				_, _ = depot.Use(t.Context(), r.journal, sys.Clock{}, false)
+				used(t, r.journal)
 				older := memjournal.New(sys.Clock{})
-				_, _ = depot.Use(t.Context(), older, sys.Clock{}, false)
+				used(t, older)
 				r.provider.failBefore(always(fault.Unavailable))
 				var ids []string
 				for i := range 6 {
@@ -151,10 +157,11 @@ func TestTwoGatewaysNoticeAtOnce(t *testing.T) {
 	}
 }
 
-// Two gateways on one store that have noticed the restore at different times.
+// They have noticed the restore at different times, so that what one has brought up to date
+// could be outdated to the other.
 func TestTwoGatewaysDoNotAskInTurn(t *testing.T) {
 	within(t, func(t *testing.T, r *rig) {
-		_, _ = depot.Use(t.Context(), r.journal, sys.Clock{}, false)
+		used(t, r.journal)
 		p := mustPay(t, r.Service, "early")
 		c0 := cloned(t, r.journal)
 		<-time.After(100 * time.Hour)

@@ -66,6 +66,21 @@ func cloned(t *testing.T, j *memjournal.Journal) *memjournal.Journal {
 	return to
 }
 
+// used marks a journal as one that a gateway works on, as that does when it starts.
+func used(t *testing.T, j *memjournal.Journal) {
+	t.Helper()
+	if _, err := depot.Use(t.Context(), j, sys.Clock{}, false); err != nil {
+		t.Fatal(err)
+	}
+}
+
+// failAll sets the script of all providers.
+func (r *rig) failAll(s script) {
+	for _, p := range r.all {
+		p.failBefore(s)
+	}
+}
+
 // refusedInCall has the first provider refuse what is asked for. The copy was made during
 // its call.
 func (r *rig) refusedInCall(t *testing.T, ask func()) (older *memjournal.Journal) {
@@ -101,9 +116,7 @@ func (r *rig) failedOver(t *testing.T) (older *memjournal.Journal, p payment.Pay
 // its key is repeated. The copy was made in between.
 func (r *rig) refusedThenPaid(t *testing.T, s *checkout.Service) (older *memjournal.Journal, p payment.Payment) {
 	t.Helper()
-	for _, p := range r.all {
-		p.failBefore(always(fault.Unavailable))
-	}
+	r.failAll(always(fault.Unavailable))
 	res, err := s.Create(t.Context(), tenant, everywhere(), key("k", "a"))
 	if !fault.Is(err, fault.Unavailable) {
 		t.Fatalf("%+v, %v", res.Payment, err)
@@ -114,9 +127,7 @@ func (r *rig) refusedThenPaid(t *testing.T, s *checkout.Service) (older *memjour
 	if err != nil || res.Payment.Provider != "second" || res.Payment.Status != payment.Succeeded {
 		t.Fatalf("%+v, %v", res.Payment, err)
 	}
-	for _, p := range r.all {
-		p.failBefore(nil)
-	}
+	r.failAll(nil)
 	return older, res.Payment
 }
 

@@ -1,7 +1,6 @@
 package checkout_test
 
 import (
-	"fmt"
 	"testing"
 	"time"
 
@@ -12,7 +11,7 @@ import (
 	"patchbay/tests/memjournal"
 )
 
-// What an older copy shows of payments that have an object at their provider.
+// The copy has the payment with its object at the provider, and in the state from before.
 func TestWhatAnOlderCopyShowsIsAskedAbout(t *testing.T) {
 	t.Parallel()
 	for name, tt := range map[string]struct {
@@ -49,13 +48,13 @@ func TestWhatAnOlderCopyShowsIsAskedAbout(t *testing.T) {
 			nil,
 		},
 	} {
-		for _, age := range []time.Duration{time.Minute, 100 * time.Hour} {
-			t.Run(fmt.Sprintf("%s, %s ago", name, age), func(t *testing.T) {
+		for when, age := range map[string]time.Duration{"made a minute before": time.Minute, "made days before": 100 * time.Hour} {
+			t.Run(name+", "+when, func(t *testing.T) {
 				within(t, func(t *testing.T, r *rig) {
 					req := request()
 					tt.request(&req)
 					first, _ := r.Create(t.Context(), tenant, req, key("k", "a"))
-					<-time.After(age) // so that no walk through what is new finds it
+					<-time.After(age) // after days it is not among what is read from its provider
 					older := r.backup(t, first.Payment.ID)
 					if err := tt.since(t, r.Service, first.Payment.ID); err != nil {
 						t.Fatal(err)
@@ -78,6 +77,7 @@ func TestWhatAnOlderCopyShowsIsAskedAbout(t *testing.T) {
 	}
 }
 
+// refunds gives 1.00 of a payment back.
 func refunds(t *testing.T, s *checkout.Service, id string) error {
 	t.Helper()
 	_, err := s.Refund(t.Context(), tenant, id, 100, opKey("refunds", "r"))

@@ -17,8 +17,8 @@ import (
 
 func TestPaymentsAreHeldUntilItIsKnownWhatTheProvidersHold(t *testing.T) {
 	t.Parallel()
-	for _, names := range [][]string{three, {"acme"}} {
-		t.Run(fmt.Sprintf("%d providers", len(names)), func(t *testing.T) {
+	for name, names := range map[string][]string{"several providers": three, "one provider": {"acme"}} {
+		t.Run(name, func(t *testing.T) {
 			among(t, names, func(t *testing.T, r *rig) {
 				if r.Held() {
 					t.Error("nothing was put back")
@@ -59,8 +59,8 @@ func TestAfterAnOlderCopyWasPutBackNothingIsMadeUntilAllProvidersHaveTold(t *tes
 		r.all[0].cannotLook(nil)
 		r.all[1].cannotLook(nil)
 		<-time.After(time.Minute)
-		if _, err := s.Create(t.Context(), tenant, everywhere(), key("k", "a")); fault.From(err).Code != "restored_store" || fault.From(err).RetryAfter == 0 {
-			t.Errorf("%v", err)
+		if _, err := s.Create(t.Context(), tenant, everywhere(), key("k", "a")); fault.From(err).Code != checkout.CodeRestored || fault.From(err).RetryAfter == 0 {
+			t.Errorf("while the third has not told: %v", err)
 		}
 		r.all[2].cannotLook(nil)
 		<-time.After(70 * time.Second)
@@ -83,14 +83,19 @@ func TestWithOneProviderPaymentsAreMadeAsSoonAsItHasTold(t *testing.T) {
 // However the clock is set meanwhile.
 func TestPaymentsAreMadeAMinuteAfterTheStart(t *testing.T) {
 	t.Parallel()
-	for _, by := range []time.Duration{0, 3 * time.Hour, -3 * time.Hour, -100 * time.Hour} {
-		t.Run(by.String(), func(t *testing.T) {
+	for name, by := range map[string]time.Duration{
+		"the clock is not set":           0,
+		"the clock is set ahead":         3 * time.Hour,
+		"the clock is set back":          -3 * time.Hour,
+		"the clock is set back for days": -100 * time.Hour,
+	} {
+		t.Run(name, func(t *testing.T) {
 			among(t, three, func(t *testing.T, r *rig) {
 				clock := &skewed{}
 				s := r.restored(t, memjournal.New(sys.Clock{}), func(o *checkout.Options) { o.Clock = clock })
 				<-time.After(time.Second)
 				clock.set(by)
-				if _, err := s.Create(t.Context(), tenant, everywhere(), key("k", "a")); fault.From(err).Code != "restored_store" {
+				if _, err := s.Create(t.Context(), tenant, everywhere(), key("k", "a")); fault.From(err).Code != checkout.CodeRestored {
 					t.Errorf("at once: %v", err)
 				}
 				<-time.After(61 * time.Second)
@@ -143,15 +148,15 @@ func TestAProviderThatIsTakenOutBeforeItWasReadHoldsPaymentsUp(t *testing.T) {
 	}
 }
 
-// unlisted cannot list.
+// unlisted is a provider that cannot list what it holds.
 type unlisted struct{ *provider }
 
 func (unlisted) List(context.Context, payment.ListRequest) (payment.IntentPage, error) {
 	return payment.IntentPage{}, fault.New(fault.Unsupported, "unsupported", "")
 }
 
-// A provider that does not declare that it can list.
-func TestAProviderThatCannotTellWhatItHolds(t *testing.T) {
+// There is no other way to learn what it holds, so that waiting for it would never end.
+func TestAProviderThatCannotListHoldsNothingUp(t *testing.T) {
 	within(t, func(t *testing.T, r *rig) {
 		s := r.restored(t, memjournal.New(sys.Clock{}), func(o *checkout.Options) { o.Gateways = []ports.PaymentGateway{unlisted{r.provider}} })
 		<-time.After(2 * time.Minute)

@@ -7,9 +7,7 @@ import (
 	"testing"
 	"time"
 
-	"patchbay/adapters/sys"
 	"patchbay/core/checkout"
-	"patchbay/core/depot"
 	"patchbay/core/event"
 	"patchbay/core/fault"
 	"patchbay/core/payment"
@@ -17,11 +15,11 @@ import (
 	"patchbay/tests/memjournal"
 )
 
-// The look at what was made fails once, for a reason for which nothing else is tried again.
+// The first look at what was made fails, for a reason for which nothing else is tried again.
 func TestWhatCouldNotBeTakenInIsTriedAgain(t *testing.T) {
 	t.Parallel()
 	for _, kind := range []fault.Kind{fault.Overloaded, fault.Unauthorized, fault.Refused, fault.Internal} {
-		t.Run(kind.String(), func(t *testing.T) {
+		t.Run("the first look is answered "+kind.String(), func(t *testing.T) {
 			among(t, three, func(t *testing.T, r *rig) {
 				older, first := r.refusedThenPaid(t, r.Service)
 				var looks atomic.Int64
@@ -37,8 +35,9 @@ func TestWhatCouldNotBeTakenInIsTriedAgain(t *testing.T) {
 				r.all[1].onLook(nil)
 				r.all[1].cannotLook(nil)
 				<-time.After(70 * time.Hour)
-				p, _ := s.Get(t.Context(), tenant, first.ID)
-				t.Logf("70 hours later it is %s, %s", p.Status, p.ProviderReference)
+				if p, err := s.Get(t.Context(), tenant, first.ID); err != nil || p.Status != payment.Succeeded || p.ProviderReference != first.ProviderReference {
+					t.Errorf("70 hours later it is %s (%s), %v", p.Status, route(p), err)
+				}
 				<-time.After(3 * time.Hour)
 				_, err := s.Confirm(t.Context(), tenant, first.ID, checkout.ConfirmRequest{}, opKey("confirm", "c"))
 				if got := fmt.Sprint(r.charges()); got != "[0 1 0]" {
@@ -49,10 +48,11 @@ func TestWhatCouldNotBeTakenInIsTriedAgain(t *testing.T) {
 	}
 }
 
-// One payment that its provider cannot tell of.
+// The provider cannot tell of one payment. Several are behind it, in whatever order they are
+// taken in.
 func TestOnePaymentDoesNotHoldUpTheOthers(t *testing.T) {
 	within(t, func(t *testing.T, r *rig) {
-		_, _ = depot.Use(t.Context(), r.journal, sys.Clock{}, false)
+		used(t, r.journal)
 		r.provider.failBefore(always(fault.Unavailable))
 		bad := &poisoned{provider: r.provider, bad: "pi_3"}
 		var ids []string
@@ -75,32 +75,32 @@ func TestOnePaymentDoesNotHoldUpTheOthers(t *testing.T) {
 				paid++
 			}
 		}
-		if paid != 9 || bad.asked > 1000 { // how many are behind the one depends on the order of a map
-			t.Errorf("100 hours later %d of 10 payments are shown paid; the provider was asked %d times about the one", paid, bad.asked)
+		if n := bad.asked.Load(); paid != 9 || n > 1000 {
+			t.Errorf("100 hours later %d of 10 payments are shown paid; the provider was asked %d times about the one", paid, n)
 		}
 	})
 }
 
-// poisoned does not tell of one intent.
+// poisoned is a provider that lists one intent, and does not tell of it.
 type poisoned struct {
 	*provider
 	bad   string
-	asked int
+	asked atomic.Int64
 }
 
 func (p *poisoned) Retrieve(ctx context.Context, ref string) (payment.Intent, error) {
 	if ref == p.bad {
-		p.asked++
+		p.asked.Add(1)
 		return payment.Intent{}, fault.New(fault.UnknownOutcome, "scripted", "")
 	}
 	return p.provider.Retrieve(ctx, ref)
 }
 
 // Events of the provider that was paid come all the time while it is read.
-func TestEventsWhileTheProvidersAreRead(t *testing.T) {
+func TestEventsWhileTheProvidersAreReadLeaveThePaymentToOneProvider(t *testing.T) {
 	t.Parallel()
-	for _, open := range []bool{true, false} {
-		t.Run(fmt.Sprint(open), func(t *testing.T) {
+	for name, open := range map[string]bool{"the copy has it open": true, "the copy has it refused": false} {
+		t.Run(name, func(t *testing.T) {
 			among(t, three, func(t *testing.T, r *rig) {
 				var older *memjournal.Journal
 				var first payment.Payment
@@ -112,18 +112,13 @@ func TestEventsWhileTheProvidersAreRead(t *testing.T) {
 				<-time.After(time.Hour)
 				r.all[1].failPages(3)
 				events := func(o *checkout.Options) { o.Events = r.all[1] }
-				one := r.restored(t, older, events)
-				done := make(chan struct{})
-				go func() {
-					defer close(done)
-					for range 600 {
-						_, _ = one.ApplyWebhook(t.Context(), event.Webhook{Provider: "second", ID: first.ProviderReference})
-						_, _ = one.Confirm(t.Context(), tenant, first.ID, checkout.ConfirmRequest{}, opKey("confirm", "c"))
-						<-time.After(300 * time.Millisecond)
-					}
-				}()
-				<-done
-				p, err := one.Get(t.Context(), tenant, first.ID)
+				s := r.restored(t, older, events)
+				for range 600 {
+					_, _ = s.ApplyWebhook(t.Context(), event.Webhook{Provider: "second", ID: first.ProviderReference})
+					_, _ = s.Confirm(t.Context(), tenant, first.ID, checkout.ConfirmRequest{}, opKey("confirm", "c"))
+					<-time.After(300 * time.Millisecond)
+				}
+				p, err := s.Get(t.Context(), tenant, first.ID)
 				if err != nil || p.Status != payment.Succeeded || p.NeedsReview || fmt.Sprint(r.charges()) != "[0 1 0]" {
 					t.Errorf("%s, review %t, %s, charges %v, %v", p.Status, p.NeedsReview, route(p), r.charges(), err)
 				}
@@ -132,14 +127,14 @@ func TestEventsWhileTheProvidersAreRead(t *testing.T) {
 	}
 }
 
-// Events of the provider that was paid come before it is known that it was.
-func TestAnEventOfAPaymentThatTheCopyHasElsewhere(t *testing.T) {
+// The copy has the payment at the first provider. Events of the second come, which was paid.
+func TestAnEventOfWhatAnotherProviderMadeWaitsUntilThatIsKnown(t *testing.T) {
 	among(t, three, func(t *testing.T, r *rig) {
 		older, first := r.failedOver(t)
 		r.all[2].cannotLook(fault.New(fault.Unavailable, "scripted", ""))
 		s := r.restored(t, older, func(o *checkout.Options) { o.Events = r.all[1] })
 		e := event.Webhook{Provider: "second", ID: first.ProviderReference}
-		if _, err := s.ApplyWebhook(t.Context(), e); fault.From(err).Code != "restored_store" {
+		if _, err := s.ApplyWebhook(t.Context(), e); fault.From(err).Code != checkout.CodeRestored {
 			t.Errorf("before anything is known: %v", err)
 		}
 		r.all[2].cannotLook(nil)
@@ -153,12 +148,12 @@ func TestAnEventOfAPaymentThatTheCopyHasElsewhere(t *testing.T) {
 	})
 }
 
-// That everything was taken in is kept once. A process that starts later than callers have
-// keys from before looks if it is not.
+// That everything was taken in is kept once. A process that starts when callers have no keys
+// from before any more looks nevertheless if it is not.
 func TestItIsKeptThatWhatTheProvidersHoldWasTakenIn(t *testing.T) {
 	t.Parallel()
-	for _, recalled := range []bool{false, true} {
-		t.Run(fmt.Sprintf("recalled: %t", recalled), func(t *testing.T) {
+	for name, recalled := range map[string]bool{"it is kept, and nobody is asked again": true, "it is not, so that all are asked, and it is tried again": false} {
+		t.Run(name, func(t *testing.T) {
 			within(t, func(t *testing.T, r *rig) {
 				restore := checkout.Restore{At: time.Now(), Recalled: recalled}
 				<-time.After(100 * time.Hour)
@@ -182,8 +177,9 @@ func TestItIsKeptThatWhatTheProvidersHoldWasTakenIn(t *testing.T) {
 	}
 }
 
-// Recalled fails for days, the process starts anew after 80 hours.
-func TestTheStoreDoesNotKeepThatItIsKnown(t *testing.T) {
+// The first process ends while it reads what the providers hold, and the store does not keep
+// for any that this was taken in.
+func TestAProcessThatStartsDaysLaterChargesNobodyAgainThoughNothingWasKept(t *testing.T) {
 	among(t, three, func(t *testing.T, r *rig) {
 		older, first := r.refusedThenPaid(t, r.Service)
 		back := r.onCopy(older)
@@ -191,7 +187,7 @@ func TestTheStoreDoesNotKeepThatItIsKnown(t *testing.T) {
 			o.Recalled = func(context.Context, time.Time) error { return fault.New(fault.Unavailable, "scripted", "") }
 		}
 		_, stop := r.killable(t, "two", back, unkept)
-		<-time.After(30 * time.Second) // in the midst of the walk
+		<-time.After(30 * time.Second) // before all is read
 		stop()
 		<-time.After(80 * time.Hour)
 		s := r.another(t, "three", back, unkept)

@@ -28,17 +28,13 @@ func TestAfterAnOlderCopyWasPutBackWhatIsThereIsTaken(t *testing.T) {
 			among(t, three, func(t *testing.T, r *rig) {
 				var older []payment.Payment
 				if tt.older {
-					for _, p := range r.all {
-						p.failBefore(always(fault.Unavailable))
-					}
+					r.failAll(always(fault.Unavailable))
 					res, err := r.Create(t.Context(), tenant, everywhere(), key("k", "a"))
 					if !fault.Is(err, fault.Unavailable) {
 						t.Fatal(err)
 					}
 					older = append(older, res.Payment)
-					for _, p := range r.all {
-						p.failBefore(nil)
-					}
+					r.failAll(nil)
 				}
 				tt.since(r)
 				first, err := r.Create(t.Context(), tenant, everywhere(), key("k", "a"))
@@ -46,12 +42,10 @@ func TestAfterAnOlderCopyWasPutBackWhatIsThereIsTaken(t *testing.T) {
 					t.Fatalf("%+v, %v", first.Payment, err)
 				}
 				charges := fmt.Sprint(r.charges())
+				r.failAll(nil)
+				<-time.After(25 * time.Hour)
 				for _, p := range r.all {
-					p.failBefore(nil)
-				}
-				<-time.After(25 * time.Hour) // the provider may have forgotten its key
-				for _, p := range r.all {
-					clear(p.byKey)
+					p.forgets()
 				}
 				s := r.putBack(t, older...)
 				<-time.After(time.Second)
@@ -82,7 +76,7 @@ func TestAPaymentThatWasCanceledIsNotChargedByAnOlderCopy(t *testing.T) {
 		if _, err := r.Cancel(t.Context(), tenant, first.Payment.ID, opKey("cancel", "c")); err != nil {
 			t.Fatal(err)
 		}
-		clear(r.provider.byKey)
+		r.provider.forgets()
 		s := r.putBack(t)
 		<-time.After(time.Second)
 		again, err := s.Create(t.Context(), tenant, unconfirmed, key("k", "a"))
@@ -92,18 +86,22 @@ func TestAPaymentThatWasCanceledIsNotChargedByAnOlderCopy(t *testing.T) {
 	})
 }
 
-// A canceled intent beside a paid one.
-func TestACanceledIntentBesideThePaidOne(t *testing.T) {
+// A provider that has told holds a canceled intent of the payment; the one that was paid has
+// not told yet, while callers ask.
+func TestACanceledIntentDoesNotHideThePaidOne(t *testing.T) {
 	t.Parallel()
-	for _, absent := range []bool{false, true} {
-		for _, at := range []int{0, 2} {
-			t.Run(fmt.Sprint(absent, at), func(t *testing.T) {
+	for has, absent := range map[string]bool{"the copy has the payment open": false, "the copy does not have the payment": true} {
+		for where, at := range map[string]int{"the first provider has it": 0, "the last provider has it": 2} {
+			t.Run(has+", "+where, func(t *testing.T) {
 				among(t, three, func(t *testing.T, r *rig) {
 					older, first := r.failedOver(t)
 					if absent {
 						older = memjournal.New(sys.Clock{})
 					}
-					i, _ := r.all[1].Retrieve(t.Context(), first.ProviderReference)
+					i, err := r.all[1].Retrieve(t.Context(), first.ProviderReference)
+					if err != nil {
+						t.Fatal(err)
+					}
 					i.Reference, i.Status, i.AmountCaptured, i.CreatedAt = "pi_canceled", payment.Canceled, 0, time.Now().Add(time.Minute)
 					r.all[at].mu.Lock()
 					r.all[at].intents[i.Reference] = &i
@@ -129,11 +127,15 @@ func TestACanceledIntentBesideThePaidOne(t *testing.T) {
 }
 
 // The process that had the store before was killed in its call. The provider does what was
-// asked for when it has been read what it holds.
+// asked for after it has told for the first time what it holds.
 func TestWhatWasUnderWayWhenTheStoreWasPutBackIsNotMadeTwice(t *testing.T) {
 	t.Parallel()
-	for _, late := range []time.Duration{time.Second, 20 * time.Second, 29 * time.Second} {
-		t.Run(late.String(), func(t *testing.T) {
+	for name, late := range map[string]time.Duration{
+		"a second later":                         time.Second,
+		"20 seconds later":                       20 * time.Second,
+		"just before its call would be given up": 29 * time.Second,
+	} {
+		t.Run(name, func(t *testing.T) {
 			among(t, three, func(t *testing.T, r *rig) {
 				r.provider.failBefore(always(fault.Unavailable))
 				r.all[1].failBefore(func(context.Context, payment.Action, int) error {
@@ -154,7 +156,7 @@ func TestWhatWasUnderWayWhenTheStoreWasPutBackIsNotMadeTwice(t *testing.T) {
 					}
 					<-time.After(time.Second)
 				}
-				if got := fmt.Sprint(r.charges()); got != "[0 1 0]" || again.Payment.Provider != "second" {
+				if got := fmt.Sprint(r.charges()); got != "[0 1 0]" || again.Payment.Provider != "second" || err != nil {
 					t.Errorf("charges %s, at %s, %v", got, again.Payment.Provider, err)
 				}
 			})
