@@ -10,12 +10,12 @@ import (
 	"patchbay/core/payment"
 )
 
-// hang makes the first call take longer than the caller waits, and refuses it and those
+// hang makes the next call take longer than the caller waits, and refuses it and those
 // after it.
 func (r *rig) hang(kind fault.Kind, until time.Duration) {
-	start := time.Now()
+	start, next := time.Now(), r.provider.called()+1
 	r.provider.failBefore(func(_ context.Context, _ payment.Action, n int) error {
-		if n == 1 {
+		if n == next {
 			<-time.After(20 * time.Second)
 		}
 		if time.Since(start) < until {

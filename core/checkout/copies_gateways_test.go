@@ -8,122 +8,109 @@ import (
 	"patchbay/adapters/sys"
 	"patchbay/core/checkout"
 	"patchbay/core/depot"
-	"patchbay/core/event"
 	"patchbay/core/fault"
 	"patchbay/core/payment"
 	"patchbay/tests/memjournal"
 )
 
-// Two gateways on one store, each with its own seen.json. One starts a while after the other.
-func TestASecondGatewayThatNoticesLater(t *testing.T) {
+// Each gateway on a store has its own note of how far it has seen that. One starts a while
+// after the other, when the copy has new events.
+func TestASecondGatewayThatNoticesARestoreLaterChargesNobodyAgain(t *testing.T) {
 	within(t, func(t *testing.T, r *rig) {
-		_, _ = depot.Use(t.Context(), r.journal, sys.Clock{}, false)
+		used(t, r.journal)
 		mustPay(t, r.Service, "early")
 		c0 := cloned(t, r.journal)
 		<-time.After(time.Hour)
 		k := mustPay(t, r.Service, "k")
 		_, _ = r.journal.Publish(t.Context(), 1000)
-		seen, err := depot.Point{}.Latest(t.Context(), r.journal) // in seen.json of both
+		seen, err := depot.Point{}.Latest(t.Context(), r.journal) // what both have noted
 		if err != nil {
 			t.Fatal(err)
 		}
 		<-time.After(25 * time.Hour)
 		r.provider.forgets()
-		older, _ := seen.Behind(t.Context(), c0)
+		older, err := seen.Behind(t.Context(), c0)
+		if err != nil {
+			t.Fatal(err)
+		}
 		a := r.begins(t, c0, older, "a")
 		<-time.After(2 * time.Minute)
 		mustPay(t, a, "l")
 		_, _ = c0.Publish(t.Context(), 1000)
 		<-time.After(10 * time.Minute)
-		older, _ = seen.Behind(t.Context(), c0)
+		if older, err = seen.Behind(t.Context(), c0); err != nil {
+			t.Fatal(err)
+		}
 		b := r.begins(t, c0, older, "b")
 		<-time.After(2 * time.Minute)
 		again, err := b.Create(t.Context(), tenant, request(), key("k", "a"))
-		if n := r.provider.captured(); n != 3 {
-			t.Errorf("older told to b: %t; %d charges for 3 payments; k is %s, was %s, %v", older, n, again.Payment.ProviderReference, k.ProviderReference, err)
+		if n := r.provider.captured(); n != 3 || err != nil || again.Payment.ID != k.ID {
+			t.Errorf("%d charges for 3 payments; %s, was %s, %v", n, again.Payment.ID, k.ID, err)
 		}
 	})
 }
 
-// The copy has no event; it is put back, not recalled; a copy of that is put back.
-func TestACopyWithoutEventsIsPutBackTwice(t *testing.T) {
-	within(t, func(t *testing.T, r *rig) {
-		_, _ = depot.Use(t.Context(), r.journal, sys.Clock{}, false)
-		c0 := cloned(t, r.journal)
-		<-time.After(time.Hour)
-		mustPay(t, r.Service, "k")
-		<-time.After(30 * time.Hour)
-		r.provider.forgets()
-		r.provider.cannotLook(fault.New(fault.Unavailable, "scripted", ""))
-		r.begins(t, c0, true, "two")
-		<-time.After(2 * time.Minute)
-		c1 := cloned(t, c0)
-		<-time.After(time.Hour)
-		s2 := r.begins(t, c1, true, "three")
-		r.provider.cannotLook(nil)
-		<-time.After(2 * time.Minute)
-		_, err := s2.Create(t.Context(), tenant, request(), key("k", "a"))
-		if n := r.provider.captured(); n != 1 {
-			t.Errorf("%d charges for one payment, %v", n, err)
+// All providers know their keys still. The first would take what only the second has made.
+func TestASecondGatewayThatNoticesARestoreLaterStaysWithTheProviderThatWasPaid(t *testing.T) {
+	among(t, three, func(t *testing.T, r *rig) {
+		used(t, r.journal)
+		pay := func(s *checkout.Service, k string) payment.Payment {
+			res, err := s.Create(t.Context(), tenant, everywhere(), key(k, "a"))
+			if err != nil {
+				t.Fatal(k, err)
+			}
+			return res.Payment
 		}
-	})
-}
-
-// Two gateways on one store that have noticed the restore at different times.
-func TestTwoGatewaysDoNotAskInTurn(t *testing.T) {
-	within(t, func(t *testing.T, r *rig) {
-		_, _ = depot.Use(t.Context(), r.journal, sys.Clock{}, false)
-		p := mustPay(t, r.Service, "early")
+		pay(r.Service, "early")
 		c0 := cloned(t, r.journal)
-		<-time.After(100 * time.Hour)
+		<-time.After(time.Minute)
+		r.provider.failBefore(always(fault.Unavailable))
+		k := pay(r.Service, "k")
+		r.provider.failBefore(nil)
+		<-time.After(7 * time.Hour)
 		a := r.begins(t, c0, true, "a")
-		<-time.After(5 * time.Minute)
+		<-time.After(2 * time.Minute)
+		pay(a, "l")
+		_, _ = c0.Publish(t.Context(), 1000)
 		b := r.begins(t, c0, true, "b")
-		<-time.After(5 * time.Minute)
-		looks := 0
-		r.provider.looked = func() { looks++ }
-		for range 20 {
-			_, _ = a.Get(t.Context(), tenant, p.ID)
-			<-time.After(time.Second)
-			_, _ = b.Get(t.Context(), tenant, p.ID)
-			<-time.After(time.Second)
-		}
-		if looks > 2 {
-			t.Errorf("40 reads of a payment that is done: the provider was asked %d times", looks)
+		<-time.After(2 * time.Minute)
+		again := pay(b, "k")
+		if got := fmt.Sprint(r.charges()); got != "[2 1 0]" || again.ID != k.ID || again.Provider != k.Provider {
+			t.Errorf("charges %s; k is %s at %s, was %s at %s", got, again.ProviderReference, again.Provider, k.ProviderReference, k.Provider)
 		}
 	})
 }
 
-// Another gateway has noticed the restore, this one was there before.
-func TestAGatewayThatStartedBeforeTheRestoreWasNoticed(t *testing.T) {
+// It has nothing to know the restore by. Another gateway notices it a second later.
+func TestAGatewayThatStartedBeforeARestoreWasNoticedChargesNobodyAgain(t *testing.T) {
 	within(t, func(t *testing.T, r *rig) {
-		_, _ = depot.Use(t.Context(), r.journal, sys.Clock{}, false)
+		used(t, r.journal)
 		mustPay(t, r.Service, "early")
 		c0 := cloned(t, r.journal)
 		<-time.After(time.Hour)
-		mustPay(t, r.Service, "k")
+		first := mustPay(t, r.Service, "k")
 		<-time.After(25 * time.Hour)
 		r.provider.forgets()
 		b := r.begins(t, c0, false, "b") // its directory is new
 		<-time.After(time.Second)
 		r.begins(t, c0, true, "a")
 		<-time.After(10 * time.Hour)
-		_, err := b.Create(t.Context(), tenant, request(), key("k", "a"))
-		if n := r.provider.captured(); n != 2 {
-			t.Errorf("ten hours later: %d charges for 2 payments, %v", n, err)
+		again, err := b.Create(t.Context(), tenant, request(), key("k", "a"))
+		if n := r.provider.captured(); n != 2 || err != nil || again.Payment.ID != first.ID {
+			t.Errorf("ten hours later: %d charges for 2 payments; %s, was %s, %v", n, again.Payment.ID, first.ID, err)
 		}
 	})
 }
 
-// Two gateways on one store from the start, all asked at once.
-func TestTwoGatewaysNoticeAtOnce(t *testing.T) {
+// Both are asked for each payment again and again, until it is answered.
+func TestTwoGatewaysThatNoticeARestoreChargeEachKeyOnce(t *testing.T) {
 	t.Parallel()
-	for _, apart := range []time.Duration{0, time.Second, 30 * time.Second} {
-		t.Run(apart.String(), func(t *testing.T) {
+	for name, apart := range map[string]time.Duration{"at once": 0, "a second apart": time.Second, "half a minute apart": 30 * time.Second} {
+		t.Run(name, func(t *testing.T) {
 			among(t, three, func(t *testing.T, r *rig) {
-				_, _ = depot.Use(t.Context(), r.journal, sys.Clock{}, false)
+				used(t, r.journal)
 				older := memjournal.New(sys.Clock{})
-				_, _ = depot.Use(t.Context(), older, sys.Clock{}, false)
+				used(t, older)
 				r.provider.failBefore(always(fault.Unavailable))
 				var ids []string
 				for i := range 6 {
@@ -134,9 +121,7 @@ func TestTwoGatewaysNoticeAtOnce(t *testing.T) {
 					ids = append(ids, res.Payment.ID)
 				}
 				r.provider.failBefore(nil)
-				r.all[2].mu.Lock()
-				r.all[2].flaky = 2
-				r.all[2].mu.Unlock()
+				r.all[2].failPages(2)
 				<-time.After(time.Hour)
 				a := r.begins(t, older, true, "a")
 				<-time.After(apart)
@@ -172,84 +157,27 @@ func TestTwoGatewaysNoticeAtOnce(t *testing.T) {
 	}
 }
 
-// Another provider has made it, within a day, while all providers know their keys.
-func TestASecondGatewayThatNoticesLaterWithSeveralProviders(t *testing.T) {
-	among(t, three, func(t *testing.T, r *rig) {
-		_, _ = depot.Use(t.Context(), r.journal, sys.Clock{}, false)
-		pay := func(s *checkout.Service, k string) payment.Payment {
-			res, err := s.Create(t.Context(), tenant, everywhere(), key(k, "a"))
-			if err != nil {
-				t.Fatal(k, err)
-			}
-			return res.Payment
-		}
-		pay(r.Service, "early")
+// They have noticed the restore at different times, so that what one has brought up to date
+// could be outdated to the other.
+func TestTwoGatewaysDoNotAskInTurn(t *testing.T) {
+	within(t, func(t *testing.T, r *rig) {
+		used(t, r.journal)
+		p := mustPay(t, r.Service, "early")
 		c0 := cloned(t, r.journal)
-		<-time.After(time.Minute)
-		r.provider.failBefore(always(fault.Unavailable))
-		k := pay(r.Service, "k")
-		r.provider.failBefore(nil)
-		<-time.After(7 * time.Hour)
+		<-time.After(100 * time.Hour)
 		a := r.begins(t, c0, true, "a")
-		<-time.After(2 * time.Minute)
-		pay(a, "l")
-		_, _ = c0.Publish(t.Context(), 1000)
+		<-time.After(5 * time.Minute)
 		b := r.begins(t, c0, true, "b")
-		<-time.After(2 * time.Minute)
-		again := pay(b, "k")
-		if got := fmt.Sprint(r.charges()); got != "[2 1 0]" {
-			t.Errorf("charges %s; k is %s at %s, was %s at %s", got, again.ProviderReference, again.Provider, k.ProviderReference, k.Provider)
+		<-time.After(5 * time.Minute)
+		looks := r.provider.sightings()
+		for range 20 {
+			_, _ = a.Get(t.Context(), tenant, p.ID)
+			<-time.After(time.Second)
+			_, _ = b.Get(t.Context(), tenant, p.ID)
+			<-time.After(time.Second)
+		}
+		if n := len(looks()); n > 2 {
+			t.Errorf("40 reads of a payment that is done: the provider was asked %d times", n)
 		}
 	})
-}
-
-// Events of the provider that was paid come all the time while it is read.
-func TestEventsWhileTheProvidersAreRead(t *testing.T) {
-	t.Parallel()
-	for _, open := range []bool{true, false} {
-		t.Run(fmt.Sprint(open), func(t *testing.T) {
-			among(t, three, func(t *testing.T, r *rig) {
-				var older *memjournal.Journal
-				var first payment.Payment
-				if open {
-					older, first = r.failedOver(t)
-				} else {
-					for _, p := range r.all {
-						p.failBefore(always(fault.Unavailable))
-					}
-					res, _ := r.Create(t.Context(), tenant, everywhere(), key("k", "a"))
-					older = r.backup(t, res.Payment.ID)
-					r.all[1].failBefore(nil)
-					res, err := r.Create(t.Context(), tenant, everywhere(), key("k", "a"))
-					if err != nil {
-						t.Fatal(err)
-					}
-					first = res.Payment
-					for _, p := range r.all {
-						p.failBefore(nil)
-					}
-				}
-				<-time.After(time.Hour)
-				r.all[1].mu.Lock()
-				r.all[1].flaky = 3
-				r.all[1].mu.Unlock()
-				events := func(o *checkout.Options) { o.Events = r.all[1] }
-				one := r.restored(t, older, events)
-				done := make(chan struct{})
-				go func() {
-					defer close(done)
-					for range 600 {
-						_, _ = one.ApplyWebhook(t.Context(), event.Webhook{Provider: "second", ID: first.ProviderReference})
-						_, _ = one.Confirm(t.Context(), tenant, first.ID, checkout.ConfirmRequest{}, opKey("confirm", "c"))
-						<-time.After(300 * time.Millisecond)
-					}
-				}()
-				<-done
-				p, err := one.Get(t.Context(), tenant, first.ID)
-				if err != nil || p.Status != payment.Succeeded || p.NeedsReview || fmt.Sprint(r.charges()) != "[0 1 0]" {
-					t.Errorf("%s, review %t, %s, charges %v, %v", p.Status, p.NeedsReview, route(p), r.charges(), err)
-				}
-			})
-		})
-	}
 }

@@ -8,12 +8,14 @@ import (
 	"patchbay/adapters/sys"
 	"patchbay/core/checkout"
 	"patchbay/core/fault"
+	"patchbay/core/idem"
 	"patchbay/core/payment"
 	"patchbay/tests/memjournal"
 )
 
-// The outcome was unknown for 80 hours, so that the caller's key lives for 72 hours more.
-func TestAKeyWhoseUseEndedLate(t *testing.T) {
+// The outcome of its use was unknown for 80 hours, so that the caller's key lives for 72 hours
+// more.
+func TestAKeyWhoseUseEndedLateIsNotChargedAgain(t *testing.T) {
 	within(t, func(t *testing.T, r *rig) {
 		r.copied = time.Now()
 		older := memjournal.New(sys.Clock{})
@@ -35,17 +37,20 @@ func TestAKeyWhoseUseEndedLate(t *testing.T) {
 		s := r.restored(t, older)
 		<-time.After(2 * time.Minute)
 		again, err = s.Create(t.Context(), tenant, request(), key("k", "a"))
-		if n := r.provider.captured(); n != 1 {
+		if n := r.provider.captured(); n != 1 || err != nil || again.Payment.ID != first.Payment.ID {
 			t.Errorf("%d charges; %s, was %s, %v", n, again.Payment.ID, first.Payment.ID, err)
 		}
 	})
 }
 
-// A provider tells after more than 72 hours; the caller has been told all the while to ask again.
-func TestAProviderThatTellsAfterThreeDays(t *testing.T) {
+// The provider that was paid does not tell before that.
+func TestACallerWhoIsToldToAskAgainForDaysIsNotChargedAgain(t *testing.T) {
 	t.Parallel()
-	for _, blind := range []time.Duration{60 * time.Hour, 74 * time.Hour} {
-		t.Run(blind.String(), func(t *testing.T) {
+	for name, blind := range map[string]time.Duration{
+		"for less than keys are kept": 60 * time.Hour,
+		"for more than keys are kept": 74 * time.Hour,
+	} {
+		t.Run(name, func(t *testing.T) {
 			among(t, three, func(t *testing.T, r *rig) {
 				older := memjournal.New(sys.Clock{})
 				r.copied = time.Now()
@@ -59,27 +64,24 @@ func TestAProviderThatTellsAfterThreeDays(t *testing.T) {
 				r.all[1].cannotLook(fault.New(fault.Unauthorized, "scripted", ""))
 				s := r.restored(t, older)
 				until := time.Now().Add(blind)
-				refused := 0
 				for time.Now().Before(until) {
 					<-time.After(30 * time.Minute)
-					if _, err := s.Create(t.Context(), tenant, everywhere(), key("k", "a")); fault.From(err).Code != "restored_store" {
+					if _, err := s.Create(t.Context(), tenant, everywhere(), key("k", "a")); fault.From(err).Code != checkout.CodeRestored {
 						t.Fatalf("%v", err)
 					}
-					refused++
 				}
 				r.all[1].cannotLook(nil)
 				<-time.After(3 * time.Minute)
 				again, err := s.Create(t.Context(), tenant, everywhere(), key("k", "a"))
-				if got := fmt.Sprint(r.charges()); got != "[0 1 0]" {
-					t.Errorf("refused %d times, then charges %s: %s at %s, %v", refused, got, again.Payment.ID, again.Payment.Provider, err)
+				if got := fmt.Sprint(r.charges()); got != "[0 1 0]" || err != nil || again.Payment.ID != first.Payment.ID {
+					t.Errorf("charges %s: %s at %s, %v", got, again.Payment.ID, again.Payment.Provider, err)
 				}
 			})
 		})
 	}
 }
 
-// A payment with expiresAt that the copy does not have.
-func TestAPaymentIsRepeatedAfterItsExpiresAt(t *testing.T) {
+func TestAPaymentThatWasPaidInTimeIsAnsweredAfterItsExpiresAt(t *testing.T) {
 	within(t, func(t *testing.T, r *rig) {
 		older := memjournal.New(sys.Clock{})
 		r.copied = time.Now()
@@ -96,14 +98,14 @@ func TestAPaymentIsRepeatedAfterItsExpiresAt(t *testing.T) {
 		s := r.restored(t, older)
 		<-time.After(3 * time.Minute)
 		again, err := s.Create(t.Context(), tenant, req, key("k", "a"))
-		if err != nil || again.Payment.Status != payment.Succeeded {
-			t.Errorf("%+v, %v; the buyer has paid: %d", again.Payment.Status, err, r.provider.captured())
+		if n := r.provider.captured(); err != nil || again.Payment.ID != first.Payment.ID || again.Payment.Status != payment.Succeeded || n != 1 {
+			t.Errorf("%s, %d charges, %v", again.Payment.Status, n, err)
 		}
 	})
 }
 
-// The clock is 80 hours behind at the start after the restore, and set right later.
-func TestTheClockWasBehindAtTheStart(t *testing.T) {
+// The clock is 80 hours behind when the copy is first used, and is set right later.
+func TestAClockThatWasBehindAtTheStartChargesNobodyAgain(t *testing.T) {
 	among(t, three, func(t *testing.T, r *rig) {
 		older := memjournal.New(sys.Clock{})
 		r.copied = time.Now()
@@ -124,32 +126,67 @@ func TestTheClockWasBehindAtTheStart(t *testing.T) {
 		<-time.After(3 * time.Minute)
 		clock.set(0)
 		again, err := s.Create(t.Context(), tenant, everywhere(), key("k", "a"))
-		if got := fmt.Sprint(r.charges()); got != "[0 1 0]" {
-			t.Errorf("charges %s: %s, %v", got, again.Payment.Provider, err)
+		if got := fmt.Sprint(r.charges()); got != "[0 1 0]" || err != nil || again.Payment.ID != first.Payment.ID {
+			t.Errorf("charges %s: %s at %s, %v", got, again.Payment.ID, again.Payment.Provider, err)
 		}
 	})
 }
 
-// The same key with another amount, for a payment that the copy does not have.
+// The copy does not have the payment. What its provider tells of the request is the amount.
 func TestAnotherAmountUnderTheKeyIsRefused(t *testing.T) {
 	within(t, func(t *testing.T, r *rig) {
 		older := memjournal.New(sys.Clock{})
 		r.copied = time.Now()
-		mustPay(t, r.Service, "k")
+		first := mustPay(t, r.Service, "k")
 		s := r.restored(t, older)
 		<-time.After(2 * time.Minute)
 		req := request()
 		req.Amount = 9900
-		res, err := s.Create(t.Context(), tenant, req, key("k", "b"))
-		_, honest := s.Create(t.Context(), tenant, request(), key("k", "a"))
-		if err == nil {
-			t.Errorf("another amount: %s, amount %d, captured %d, review %t; the first request again: %v", res.Payment.Status, res.Payment.Amount, res.Payment.AmountCaptured, res.Payment.NeedsReview, honest)
+		if res, err := s.Create(t.Context(), tenant, req, key("k", "b")); fault.From(err).Code != idem.CodeMismatch {
+			t.Errorf("another amount: %+v, %v", res.Payment, err)
+		}
+		if again, err := s.Create(t.Context(), tenant, request(), key("k", "a")); err != nil || again.Payment.ID != first.ID {
+			t.Errorf("the first request again: %+v, %v", again.Payment, err)
 		}
 	})
 }
 
-// The copy has the first use of a key open, which came to nothing; the second was paid.
-func TestTheFirstUseOfAKeyIsOpenInTheCopy(t *testing.T) {
+// The key was used anew when its first use had expired: its last use is the answer, however
+// long ago that was. Nobody knows any more when it has expired.
+func TestTheLastUseOfAKeyIsAnsweredThoughTheCopyHasNone(t *testing.T) {
+	t.Parallel()
+	for name, tt := range map[string]struct {
+		between, later time.Duration // of the uses, and the copy is put back
+	}{
+		"used anew as soon as it had expired":             {74 * time.Hour, time.Hour},
+		"used anew a day after it had expired":            {100 * time.Hour, time.Hour},
+		"used anew, shortly before it would expire again": {100 * time.Hour, 60 * time.Hour},
+		"used anew, when it would have expired again":     {100 * time.Hour, 90 * time.Hour},
+	} {
+		t.Run(name, func(t *testing.T) {
+			within(t, func(t *testing.T, r *rig) {
+				r.copied = time.Now()
+				first := r.paid(t)
+				<-time.After(tt.between)
+				second := r.paid(t)
+				if first.ID == second.ID {
+					t.Fatal("the key has not expired")
+				}
+				<-time.After(tt.later)
+				r.provider.forgets()
+				s := r.restored(t, memjournal.New(sys.Clock{}))
+				<-time.After(2 * time.Minute)
+				again, err := s.Create(t.Context(), tenant, request(), key("k", "a"))
+				if err != nil || again.Payment.ID != second.ID || r.provider.captured() != 2 {
+					t.Errorf("%s of %s and %s, %d charges, %v", again.Payment.ID, first.ID, second.ID, r.provider.captured(), err)
+				}
+			})
+		})
+	}
+}
+
+// The first use came to nothing after the copy; the second was paid.
+func TestTheLastUseOfAKeyIsAnsweredThoughTheCopyHasTheFirstOpen(t *testing.T) {
 	within(t, func(t *testing.T, r *rig) {
 		r.provider.failBefore(always(fault.UnknownOutcome))
 		first, err := r.pay(t, "k")
@@ -168,18 +205,19 @@ func TestTheFirstUseOfAKeyIsOpenInTheCopy(t *testing.T) {
 		<-time.After(time.Hour)
 		s := r.restored(t, older)
 		<-time.After(3 * time.Minute)
-		one, err1 := s.Create(t.Context(), tenant, request(), key("k", "a"))
-		<-time.After(5 * time.Hour)
-		two, err2 := s.Create(t.Context(), tenant, request(), key("k", "a"))
-		if two.Payment.ID != second.ID {
-			t.Errorf("first it is %s, %v; later %s, %v; the buyer has paid: %d", one.Payment.Status, err1, two.Payment.Status, err2, r.provider.captured())
+		for _, when := range []string{"at first", "when the first has come to nothing in the copy as well"} {
+			again, err := s.Create(t.Context(), tenant, request(), key("k", "a"))
+			if n := r.provider.captured(); err != nil || again.Payment.ID != second.ID || n != 1 {
+				t.Errorf("%s: %s, was %s, %d charges, %v", when, again.Payment.ID, second.ID, n, err)
+			}
+			<-time.After(5 * time.Hour)
 		}
 	})
 }
 
-// The copy has the first use of a key, which was refused and has expired. The second was
-// paid. It is repeated before the copy's keys are given up.
-func TestTheFirstUseOfAKeyHasNotBeenGivenUpYet(t *testing.T) {
+// The first use, which the copy has, was refused and has expired; the second was paid. It is
+// repeated before the copy's keys are given up.
+func TestTheLastUseOfAKeyIsAnsweredBeforeTheCopyGivesUpTheFirst(t *testing.T) {
 	within(t, func(t *testing.T, r *rig) {
 		r.provider.failBefore(fails(fault.Unavailable, 1))
 		first, _ := r.pay(t, "k")
@@ -199,7 +237,7 @@ func TestTheFirstUseOfAKeyHasNotBeenGivenUpYet(t *testing.T) {
 		s := r.restored(t, older)
 		<-time.After(5 * time.Second)
 		again, err := s.Create(t.Context(), tenant, request(), key("k", "a"))
-		if n := r.provider.captured(); n != 1 {
+		if n := r.provider.captured(); n != 1 || err != nil || again.Payment.ID != second.ID {
 			t.Errorf("%d charges; %s, was %s, %v", n, again.Payment.ID, second.ID, err)
 		}
 	})

@@ -1,6 +1,7 @@
 package checkout_test
 
 import (
+	"context"
 	"fmt"
 	"testing"
 	"time"
@@ -8,10 +9,103 @@ import (
 	"patchbay/adapters/sys"
 	"patchbay/core/checkout"
 	"patchbay/core/fault"
+	"patchbay/core/idem"
 	"patchbay/core/payment"
 	"patchbay/ports"
 	"patchbay/tests/memjournal"
 )
+
+func TestPaymentsAreHeldUntilItIsKnownWhatTheProvidersHold(t *testing.T) {
+	t.Parallel()
+	for name, names := range map[string][]string{"several providers": three, "one provider": {"acme"}} {
+		t.Run(name, func(t *testing.T) {
+			among(t, names, func(t *testing.T, r *rig) {
+				if r.Held() {
+					t.Error("nothing was put back")
+				}
+				r.all[0].cannotLook(fault.New(fault.Unavailable, "scripted", ""))
+				s := r.restored(t, memjournal.New(sys.Clock{}))
+				<-time.After(10 * time.Minute)
+				if !s.Held() {
+					t.Error("a provider has not told, and nothing is held")
+				}
+				r.all[0].cannotLook(nil)
+				<-time.After(10 * time.Second)
+				if s.Held() {
+					t.Error("all have told, and payments are held")
+				}
+			})
+		})
+	}
+}
+
+func TestAfterAnOlderCopyWasPutBackNothingIsMadeUntilAllProvidersHaveTold(t *testing.T) {
+	among(t, three, func(t *testing.T, r *rig) {
+		known, err := r.Create(t.Context(), tenant, everywhere(), key("known", "a"))
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, p := range r.all {
+			p.cannotLook(fault.New(fault.Unavailable, "scripted", ""))
+		}
+		s := r.putBack(t, known.Payment)
+		<-time.After(time.Minute)
+		if res, err := s.Create(t.Context(), tenant, everywhere(), key("known", "a")); err != nil || !res.Replayed || res.Payment.Status != payment.Succeeded {
+			t.Errorf("what the copy has: %+v, %v", res, err)
+		}
+		if _, err := s.Create(t.Context(), tenant, everywhere(), key("known", "b")); fault.From(err).Code != idem.CodeMismatch {
+			t.Errorf("another body under its key: %v", err)
+		}
+		r.all[0].cannotLook(nil)
+		r.all[1].cannotLook(nil)
+		<-time.After(time.Minute)
+		if _, err := s.Create(t.Context(), tenant, everywhere(), key("k", "a")); fault.From(err).Code != checkout.CodeRestored || fault.From(err).RetryAfter == 0 {
+			t.Errorf("while the third has not told: %v", err)
+		}
+		r.all[2].cannotLook(nil)
+		<-time.After(70 * time.Second)
+		if res, err := s.Create(t.Context(), tenant, everywhere(), key("k", "a")); err != nil || res.Payment.Status != payment.Succeeded {
+			t.Errorf("%+v, %v", res.Payment, err)
+		}
+	})
+}
+
+func TestWithOneProviderPaymentsAreMadeAsSoonAsItHasTold(t *testing.T) {
+	within(t, func(t *testing.T, r *rig) {
+		s := r.restored(t, memjournal.New(sys.Clock{}))
+		<-time.After(time.Second)
+		if res, err := s.Create(t.Context(), tenant, request(), key("k", "a")); err != nil || res.Payment.Status != payment.Succeeded {
+			t.Errorf("%+v, %v", res.Payment, err)
+		}
+	})
+}
+
+// However the clock is set meanwhile.
+func TestPaymentsAreMadeAMinuteAfterTheStart(t *testing.T) {
+	t.Parallel()
+	for name, by := range map[string]time.Duration{
+		"the clock is not set":           0,
+		"the clock is set ahead":         3 * time.Hour,
+		"the clock is set back":          -3 * time.Hour,
+		"the clock is set back for days": -100 * time.Hour,
+	} {
+		t.Run(name, func(t *testing.T) {
+			among(t, three, func(t *testing.T, r *rig) {
+				clock := &skewed{}
+				s := r.restored(t, memjournal.New(sys.Clock{}), func(o *checkout.Options) { o.Clock = clock })
+				<-time.After(time.Second)
+				clock.set(by)
+				if _, err := s.Create(t.Context(), tenant, everywhere(), key("k", "a")); fault.From(err).Code != checkout.CodeRestored {
+					t.Errorf("at once: %v", err)
+				}
+				<-time.After(61 * time.Second)
+				if res, err := s.Create(t.Context(), tenant, everywhere(), key("k", "a")); err != nil || res.Payment.Status != payment.Succeeded {
+					t.Errorf("%+v, %v", res.Payment, err)
+				}
+			})
+		})
+	}
+}
 
 // A provider that was configured when the copy was first used, and is taken out before it was
 // read, holds payments up: what was paid there would be charged again at another.
@@ -54,26 +148,20 @@ func TestAProviderThatIsTakenOutBeforeItWasReadHoldsPaymentsUp(t *testing.T) {
 	}
 }
 
-func TestPaymentsAreHeldUntilItIsKnownWhatTheProvidersHold(t *testing.T) {
-	t.Parallel()
-	for _, names := range [][]string{three, {"acme"}} {
-		t.Run(fmt.Sprintf("%d providers", len(names)), func(t *testing.T) {
-			among(t, names, func(t *testing.T, r *rig) {
-				if r.Held() {
-					t.Error("nothing was put back")
-				}
-				r.all[0].cannotLook(fault.New(fault.Unavailable, "scripted", ""))
-				s := r.restored(t, memjournal.New(sys.Clock{}))
-				<-time.After(10 * time.Minute)
-				if !s.Held() {
-					t.Error("a provider has not told, and nothing is held")
-				}
-				r.all[0].cannotLook(nil)
-				<-time.After(10 * time.Second)
-				if s.Held() {
-					t.Error("all have told, and payments are held")
-				}
-			})
-		})
-	}
+// unlisted is a provider that cannot list what it holds.
+type unlisted struct{ *provider }
+
+func (unlisted) List(context.Context, payment.ListRequest) (payment.IntentPage, error) {
+	return payment.IntentPage{}, fault.New(fault.Unsupported, "unsupported", "")
+}
+
+// There is no other way to learn what it holds, so that waiting for it would never end.
+func TestAProviderThatCannotListHoldsNothingUp(t *testing.T) {
+	within(t, func(t *testing.T, r *rig) {
+		s := r.restored(t, memjournal.New(sys.Clock{}), func(o *checkout.Options) { o.Gateways = []ports.PaymentGateway{unlisted{r.provider}} })
+		<-time.After(2 * time.Minute)
+		if _, err := s.Create(t.Context(), tenant, request(), key("k", "a")); err != nil {
+			t.Errorf("%v", err)
+		}
+	})
 }

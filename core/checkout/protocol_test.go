@@ -19,6 +19,13 @@ import (
 // another is a further process on the journal and at the providers of a rig.
 func (r *rig) another(t *testing.T, owner string, change ...func(*checkout.Options)) *checkout.Service {
 	t.Helper()
+	s, _ := r.killable(t, owner, change...)
+	return s
+}
+
+// killable is another that can be stopped before the test ends.
+func (r *rig) killable(t *testing.T, owner string, change ...func(*checkout.Options)) (s *checkout.Service, stop func()) {
+	t.Helper()
 	o := checkout.Options{
 		Journal: r.journal, Events: r.provider, Clock: sys.Clock{}, IDs: sys.IDs{}, Owner: owner, Log: slog.New(slog.DiscardHandler),
 	}
@@ -28,12 +35,13 @@ func (r *rig) another(t *testing.T, owner string, change ...func(*checkout.Optio
 	for _, c := range change {
 		c(&o)
 	}
-	s := checkout.New(o)
-	ctx, stop := context.WithCancel(t.Context())
+	s = checkout.New(o)
+	ctx, cancel := context.WithCancel(t.Context())
 	done := make(chan struct{})
 	go func() { defer close(done); s.Run(ctx) }()
-	t.Cleanup(func() { stop(); <-done })
-	return s
+	stop = func() { cancel(); <-done }
+	t.Cleanup(stop)
+	return s, stop
 }
 
 func opKey(action, value string) idem.Key {

@@ -45,6 +45,18 @@ func (p *provider) failAfter(s script)  { p.mu.Lock(); p.after = s; p.mu.Unlock(
 
 func (p *provider) cannotLook(err error) { p.mu.Lock(); p.blind = err; p.mu.Unlock() }
 
+// onLook has a function called at each look at an intent, before it is answered.
+func (p *provider) onLook(looked func()) { p.mu.Lock(); p.looked = looked; p.mu.Unlock() }
+
+// silentOnceAsked lets it list what it holds, and tell nothing any more once it is asked
+// about an intent.
+func (p *provider) silentOnceAsked() {
+	p.onLook(func() { p.cannotLook(fault.New(fault.Unavailable, "scripted", "")) })
+}
+
+// failPages makes every nth page of a listing fail.
+func (p *provider) failPages(nth int) { p.mu.Lock(); p.flaky = nth; p.mu.Unlock() }
+
 func (p *provider) leaveAlone(err error) { p.mu.Lock(); p.down = err; p.mu.Unlock() }
 
 func (p *provider) Available() error {
@@ -273,6 +285,27 @@ func (p *provider) captured() (charges int) {
 		}
 	}
 	return charges
+}
+
+// forgets has a provider forget the keys by which it was asked.
+func (p *provider) forgets() {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	clear(p.byKey)
+	for key, refund := range p.refunds {
+		delete(p.refunds, key)
+		p.refunds["forgotten "+refund.Reference] = refund
+	}
+}
+
+// givenBack is the sum of all refunds.
+func (p *provider) givenBack() (sum int64) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	for _, i := range p.intents {
+		sum += i.AmountRefunded
+	}
+	return sum
 }
 
 // Payment lets a test give the intent itself as an event.

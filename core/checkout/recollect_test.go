@@ -3,392 +3,138 @@ package checkout_test
 import (
 	"context"
 	"fmt"
+	"sync/atomic"
 	"testing"
-	"testing/synctest"
 	"time"
 
-	"patchbay/adapters/sys"
 	"patchbay/core/checkout"
 	"patchbay/core/event"
 	"patchbay/core/fault"
-	"patchbay/core/idem"
 	"patchbay/core/payment"
 	"patchbay/ports"
 	"patchbay/tests/memjournal"
 )
 
-// forgets has a provider forget the keys by which it was asked.
-func (p *provider) forgets() {
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	clear(p.byKey)
-	for key, refund := range p.refunds {
-		delete(p.refunds, key)
-		p.refunds["forgotten "+refund.Reference] = refund
-	}
-}
-
-func (p *provider) givenBack() (sum int64) {
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	for _, i := range p.intents {
-		sum += i.AmountRefunded
-	}
-	return sum
-}
-
-// paid is a payment of 12.50.
-func (r *rig) paid(t *testing.T) payment.Payment {
-	t.Helper()
-	res, err := r.pay(t, "k")
-	if err != nil || res.Payment.Status != payment.Succeeded {
-		t.Fatalf("%+v, %v", res.Payment, err)
-	}
-	return res.Payment
-}
-
-func TestARefundThatAnOlderCopyDoesNotHaveIsNotMadeAgain(t *testing.T) {
+// The first look at what was made fails, for a reason for which nothing else is tried again.
+func TestWhatCouldNotBeTakenInIsTriedAgain(t *testing.T) {
 	t.Parallel()
-	const all = 0
-	for name, tt := range map[string]struct {
-		amount int64
-		later  time.Duration // the copy is put back
-		absent bool          // the refund was made at the second try: the first was proved absent
-	}{
-		"while the provider knows its key":     {amount: 500, later: time.Hour},
-		"when the provider has forgotten it":   {amount: 500, later: 25 * time.Hour},
-		"all that was left":                    {amount: all, later: 25 * time.Hour},
-		"made under a second key":              {amount: 500, later: time.Hour, absent: true},
-		"made under a second key, forgotten":   {amount: 500, later: 25 * time.Hour, absent: true},
-		"shortly before the caller's key ends": {amount: 500, later: 60 * time.Hour},
-	} {
-		t.Run(name, func(t *testing.T) {
-			within(t, func(t *testing.T, r *rig) {
-				p := r.paid(t)
-				older := r.backup(t, p.ID)
-				refund := func(s *checkout.Service) (checkout.Result, error) {
-					return s.Refund(t.Context(), tenant, p.ID, tt.amount, opKey("refunds", "r"))
-				}
-				if tt.absent {
-					r.provider.failBefore(always(fault.UnknownOutcome))
-					_, _ = refund(r.Service)
-					<-time.After(3 * time.Hour)
-					r.provider.failBefore(nil)
-				}
-				first, err := refund(r.Service)
-				if err != nil || first.Operation.Outcome != payment.Done {
-					t.Fatalf("%+v, %v", first.Operation, err)
-				}
-				given := r.provider.givenBack()
-				<-time.After(tt.later)
-				if tt.later > 24*time.Hour {
-					r.provider.forgets()
-				}
-				s := r.restored(t, older)
-				<-time.After(time.Second)
-				r.provider.cannotLook(fault.New(fault.UnknownOutcome, "scripted", ""))
-				if res, err := refund(s); !fault.Is(err, fault.Unavailable) {
-					t.Errorf("while the provider does not tell: %+v, %v", res.Operation, err)
-				}
-				r.provider.cannotLook(nil)
-				for range 2 {
-					again, err := refund(s)
-					if err != nil || again.Operation.Reference != first.Operation.Reference || again.Operation.Amount != first.Operation.Amount {
-						t.Errorf("repeated: %+v, %v", again.Operation, err)
-					}
-				}
-				if now := r.provider.givenBack(); now != given {
-					t.Errorf("%d were given back, and then %d", given, now)
-				}
-				if tt.amount == all {
-					return
-				}
-				if _, err := s.Refund(t.Context(), tenant, p.ID, 300, opKey("refunds", "other")); err != nil || r.provider.givenBack() != given+300 {
-					t.Errorf("another refund: %v, %d were given back", err, r.provider.givenBack())
-				}
-			})
-		})
-	}
-}
-
-func TestAKeyThatWasUsedForAnotherRefundAfterTheCopyIsRefused(t *testing.T) {
-	within(t, func(t *testing.T, r *rig) {
-		p := r.paid(t)
-		older := r.backup(t, p.ID)
-		if _, err := r.Refund(t.Context(), tenant, p.ID, 500, opKey("refunds", "r")); err != nil {
-			t.Fatal(err)
-		}
-		r.provider.forgets()
-		s := r.restored(t, older)
-		_, err := s.Refund(t.Context(), tenant, p.ID, 400, opKey("refunds", "r"))
-		if fault.From(err).Code != idem.CodeMismatch || r.provider.givenBack() != 500 {
-			t.Errorf("%v, and %d were given back", err, r.provider.givenBack())
-		}
-	})
-}
-
-// What was made of payments that the copy has, and does not know to have reached a provider.
-func TestWhatWasMadeSinceIsTakenIntoTheCopy(t *testing.T) {
-	t.Parallel()
-	confirm := func(t *testing.T, s *checkout.Service, id string) error {
-		_, err := s.Confirm(t.Context(), tenant, id, checkout.ConfirmRequest{}, opKey("confirm", "c"))
-		return err
-	}
-	cancel := func(t *testing.T, s *checkout.Service, id string) error {
-		_, err := s.Cancel(t.Context(), tenant, id, opKey("cancel", "c"))
-		return err
-	}
-	for age, afters := range map[time.Duration][]time.Duration{
-		time.Minute:     {0, time.Second, 2 * time.Minute, 100 * time.Hour},
-		76 * time.Hour:  {0, 2 * time.Minute},
-		200 * time.Hour: {2 * time.Minute},
-	} {
-		for _, after := range afters {
-			for name, act := range map[string]func(*testing.T, *checkout.Service, string) error{"confirm": confirm, "cancel": cancel} {
-				t.Run(fmt.Sprintf("a copy of %s, %s, %s after", age, name, after), func(t *testing.T) {
-					within(t, func(t *testing.T, r *rig) {
-						r.provider.failBefore(fails(fault.Unavailable, 1))
-						first, _ := r.pay(t, "k")
-						older := r.backup(t, first.Payment.ID)
-						r.paid(t)
-						<-time.After(age)
-						r.provider.forgets()
-						s := r.restored(t, older)
-						<-time.After(after)
-						synctest.Wait()
-						if err := act(t, s, first.Payment.ID); err == nil && name == "cancel" {
-							t.Error("it is canceled")
-						}
-						<-time.After(2 * time.Minute)
-						if n := r.provider.captured(); n != 1 {
-							t.Errorf("%d charges", n)
-						}
-						if p, err := s.Get(t.Context(), tenant, first.Payment.ID); err != nil || p.Status != payment.Succeeded {
-							t.Errorf("it is %s (%+v), %v", p.Status, p.Error, err)
-						}
-					})
-				})
-			}
-		}
-	}
-}
-
-func TestWhatAnOldCopyHasOpenTakesWhatWasMade(t *testing.T) {
-	t.Parallel()
-	for _, age := range []time.Duration{time.Minute, 100 * time.Hour} {
-		for _, blind := range []time.Duration{0, 76 * time.Hour} {
-			t.Run(fmt.Sprintf("a copy of %s, known after %s", age, blind), func(t *testing.T) {
-				among(t, three, func(t *testing.T, r *rig) {
-					older, first := r.failedOver(t)
-					<-time.After(age)
-					r.provider.forgets()
-					if blind > 0 {
-						r.all[1].cannotLook(fault.New(fault.Unavailable, "scripted", ""))
-					}
-					s := r.restored(t, older)
-					<-time.After(blind)
-					r.all[1].cannotLook(nil)
-					<-time.After(3 * time.Minute)
-					p, err := s.Get(t.Context(), tenant, first.ID)
-					if err != nil || p.Status != payment.Succeeded || p.ProviderReference != first.ProviderReference {
-						t.Errorf("it is %s (%+v, %s), %v", p.Status, p.Error, route(p), err)
-					}
-					if got := fmt.Sprint(r.charges()); got != "[0 1 0]" {
-						t.Errorf("charges %s", got)
-					}
-				})
-			})
-		}
-	}
-}
-
-// failedOver makes a payment that the first provider refuses and the second takes. The copy
-// was made during the call of the first.
-func (r *rig) failedOver(t *testing.T) (older *memjournal.Journal, p payment.Payment) {
-	t.Helper()
-	r.provider.failBefore(func(context.Context, payment.Action, int) error {
-		page, err := r.journal.List(t.Context(), tenant, "payment", ports.Filter{}, "", 1)
-		if err != nil || len(page.Records) != 1 {
-			t.Fatalf("%+v, %v", page, err)
-		}
-		older = r.backup(t, page.Records[0].ID)
-		return fault.New(fault.Unavailable, "scripted", "")
-	})
-	defer r.provider.failBefore(nil)
-	res, err := r.Create(t.Context(), tenant, everywhere(), key("k", "a"))
-	if err != nil || route(res.Payment) != "first not_sent, second succeeded" {
-		t.Fatalf("%s, %v", route(res.Payment), err)
-	}
-	return older, res.Payment
-}
-
-// The process that had the store before was killed in its call. The provider does what was
-// asked for when it has been read what it holds.
-func TestWhatWasUnderWayWhenTheStoreWasPutBackIsNotMadeTwice(t *testing.T) {
-	t.Parallel()
-	for _, late := range []time.Duration{time.Second, 20 * time.Second, 29 * time.Second} {
-		t.Run(late.String(), func(t *testing.T) {
+	for _, kind := range []fault.Kind{fault.Overloaded, fault.Unauthorized, fault.Refused, fault.Internal} {
+		t.Run("the first look is answered "+kind.String(), func(t *testing.T) {
 			among(t, three, func(t *testing.T, r *rig) {
-				r.provider.failBefore(always(fault.Unavailable))
-				r.all[1].failBefore(func(context.Context, payment.Action, int) error {
-					<-time.After(late)
-					return nil
+				older, first := r.refusedThenPaid(t, r.Service)
+				var looks atomic.Int64
+				r.all[1].onLook(func() {
+					if looks.Add(1) == 1 {
+						r.all[1].cannotLook(fault.New(kind, "scripted", ""))
+					} else {
+						r.all[1].cannotLook(nil)
+					}
 				})
-				older := memjournal.New(sys.Clock{}) // from before the payment
-				r.copied = time.Now()
-				go func() { _, _ = r.Create(t.Context(), tenant, everywhere(), key("k", "a")) }()
-				synctest.Wait()
-				r.provider.failBefore(nil)
 				s := r.restored(t, older)
-				var again checkout.Result
-				var err error
-				for range 100 {
-					if again, err = s.Create(t.Context(), tenant, everywhere(), key("k", "a")); err == nil {
-						break
-					}
-					<-time.After(time.Second)
+				<-time.After(2 * time.Minute)
+				r.all[1].onLook(nil)
+				r.all[1].cannotLook(nil)
+				<-time.After(70 * time.Hour)
+				if p, err := s.Get(t.Context(), tenant, first.ID); err != nil || p.Status != payment.Succeeded || p.ProviderReference != first.ProviderReference {
+					t.Errorf("70 hours later it is %s (%s), %v", p.Status, route(p), err)
 				}
-				if got := fmt.Sprint(r.charges()); got != "[0 1 0]" || again.Payment.Provider != "second" {
-					t.Errorf("charges %s, at %s, %v", got, again.Payment.Provider, err)
-				}
-			})
-		})
-	}
-}
-
-func TestWithOneProviderPaymentsAreMadeAsSoonAsItHasTold(t *testing.T) {
-	within(t, func(t *testing.T, r *rig) {
-		s := r.restored(t, memjournal.New(sys.Clock{}))
-		<-time.After(time.Second)
-		if res, err := s.Create(t.Context(), tenant, request(), key("k", "a")); err != nil || res.Payment.Status != payment.Succeeded {
-			t.Errorf("%+v, %v", res.Payment, err)
-		}
-	})
-}
-
-// However the clock is set meanwhile.
-func TestPaymentsAreMadeAMinuteAfterTheStart(t *testing.T) {
-	t.Parallel()
-	for _, by := range []time.Duration{0, 3 * time.Hour, -3 * time.Hour, -100 * time.Hour} {
-		t.Run(by.String(), func(t *testing.T) {
-			among(t, three, func(t *testing.T, r *rig) {
-				clock := &skewed{}
-				s := r.restored(t, memjournal.New(sys.Clock{}), func(o *checkout.Options) { o.Clock = clock })
-				<-time.After(time.Second)
-				clock.set(by)
-				if _, err := s.Create(t.Context(), tenant, everywhere(), key("k", "a")); fault.From(err).Code != "restored_store" {
-					t.Errorf("at once: %v", err)
-				}
-				<-time.After(61 * time.Second)
-				if res, err := s.Create(t.Context(), tenant, everywhere(), key("k", "a")); err != nil || res.Payment.Status != payment.Succeeded {
-					t.Errorf("%+v, %v", res.Payment, err)
+				<-time.After(3 * time.Hour)
+				_, err := s.Confirm(t.Context(), tenant, first.ID, checkout.ConfirmRequest{}, opKey("confirm", "c"))
+				if got := fmt.Sprint(r.charges()); got != "[0 1 0]" {
+					t.Errorf("charges %s, %v", got, err)
 				}
 			})
 		})
 	}
 }
 
-// What an older copy shows of payments that have an object at their provider.
-func TestWhatAnOlderCopyShowsIsAskedAbout(t *testing.T) {
-	t.Parallel()
-	for name, tt := range map[string]struct {
-		request func(*checkout.CreateRequest)
-		since   func(t *testing.T, s *checkout.Service, id string) error
-		want    payment.Status
-		again   func(t *testing.T, s *checkout.Service, id string) error // what only the state since allows
-	}{
-		"declined, and confirmed since": {
-			func(r *checkout.CreateRequest) { r.PaymentMethod = "pm_declined" },
-			func(t *testing.T, s *checkout.Service, id string) error {
-				_, err := s.Confirm(t.Context(), tenant, id, checkout.ConfirmRequest{PaymentMethod: "pm_ok"}, opKey("confirm", "c"))
-				return err
-			},
-			payment.Succeeded,
-			refunds,
-		},
-		"reserved, and captured since": {
-			func(r *checkout.CreateRequest) { r.CaptureMethod = payment.CaptureManual },
-			func(t *testing.T, s *checkout.Service, id string) error {
-				_, err := s.Capture(t.Context(), tenant, id, 0, opKey("capture", "c"))
-				return err
-			},
-			payment.Succeeded,
-			refunds,
-		},
-		"reserved, and canceled since": {
-			func(r *checkout.CreateRequest) { r.CaptureMethod = payment.CaptureManual },
-			func(t *testing.T, s *checkout.Service, id string) error {
-				_, err := s.Cancel(t.Context(), tenant, id, opKey("cancel", "c"))
-				return err
-			},
-			payment.Canceled,
-			nil,
-		},
-	} {
-		for _, age := range []time.Duration{time.Minute, 100 * time.Hour} {
-			t.Run(fmt.Sprintf("%s, %s ago", name, age), func(t *testing.T) {
-				within(t, func(t *testing.T, r *rig) {
-					req := request()
-					tt.request(&req)
-					first, _ := r.Create(t.Context(), tenant, req, key("k", "a"))
-					<-time.After(age) // so that no walk through what is new finds it
-					older := r.backup(t, first.Payment.ID)
-					if err := tt.since(t, r.Service, first.Payment.ID); err != nil {
-						t.Fatal(err)
-					}
-					s := r.restored(t, older)
-					<-time.After(2 * time.Minute) // keys that have expired are given up
-					if tt.again != nil {
-						if err := tt.again(t, s, first.Payment.ID); err != nil {
-							t.Errorf("what is possible now: %v", err)
-						}
-					}
-					_, _ = s.Get(t.Context(), tenant, first.Payment.ID)
-					<-time.After(time.Second)
-					if p, err := s.Get(t.Context(), tenant, first.Payment.ID); err != nil || p.Status != tt.want {
-						t.Errorf("it is %s, %v", p.Status, err)
-					}
-				})
-			})
-		}
-	}
-}
-
-func refunds(t *testing.T, s *checkout.Service, id string) error {
-	t.Helper()
-	_, err := s.Refund(t.Context(), tenant, id, 100, opKey("refunds", "r"))
-	return err
-}
-
-func TestAnOutdatedPaymentIsAskedAboutOnce(t *testing.T) {
+// The provider cannot tell of one payment. Several are behind it, in whatever order they are
+// taken in.
+func TestOnePaymentDoesNotHoldUpTheOthers(t *testing.T) {
 	within(t, func(t *testing.T, r *rig) {
-		p := r.paid(t)
+		used(t, r.journal)
+		r.provider.failBefore(always(fault.Unavailable))
+		bad := &poisoned{provider: r.provider, bad: "pi_3"}
+		var ids []string
+		for i := range 10 {
+			res, _ := r.pay(t, fmt.Sprint("k", i))
+			ids = append(ids, res.Payment.ID)
+		}
+		c0 := cloned(t, r.journal)
+		r.provider.failBefore(nil)
+		for i := range 10 {
+			mustPay(t, r.Service, fmt.Sprint("k", i))
+		}
+		s := r.begins(t, c0, true, "two", func(o *checkout.Options) {
+			o.Gateways = []ports.PaymentGateway{bad}
+		})
 		<-time.After(100 * time.Hour)
-		older := r.backup(t, p.ID)
-		s := r.restored(t, older)
-		<-time.After(5 * time.Minute)
-		looks := 0
-		r.provider.looked = func() { looks++ }
-		for range 5 {
-			if _, err := s.Get(t.Context(), tenant, p.ID); err != nil {
-				t.Fatal(err)
+		paid := 0
+		for _, id := range ids {
+			if p, _ := s.Get(t.Context(), tenant, id); p.Status == payment.Succeeded {
+				paid++
 			}
-			<-time.After(time.Minute)
 		}
-		if looks != 1 {
-			t.Errorf("it was asked about %d times", looks)
+		if n := bad.asked.Load(); paid != 9 || n > 1000 {
+			t.Errorf("100 hours later %d of 10 payments are shown paid; the provider was asked %d times about the one", paid, n)
 		}
 	})
 }
 
-// Events of the provider that was paid come before it is known that it was.
-func TestAnEventOfAPaymentThatTheCopyHasElsewhere(t *testing.T) {
+// poisoned is a provider that lists one intent, and does not tell of it.
+type poisoned struct {
+	*provider
+	bad   string
+	asked atomic.Int64
+}
+
+func (p *poisoned) Retrieve(ctx context.Context, ref string) (payment.Intent, error) {
+	if ref == p.bad {
+		p.asked.Add(1)
+		return payment.Intent{}, fault.New(fault.UnknownOutcome, "scripted", "")
+	}
+	return p.provider.Retrieve(ctx, ref)
+}
+
+// Events of the provider that was paid come all the time while it is read.
+func TestEventsWhileTheProvidersAreReadLeaveThePaymentToOneProvider(t *testing.T) {
+	t.Parallel()
+	for name, open := range map[string]bool{"the copy has it open": true, "the copy has it refused": false} {
+		t.Run(name, func(t *testing.T) {
+			among(t, three, func(t *testing.T, r *rig) {
+				var older *memjournal.Journal
+				var first payment.Payment
+				if open {
+					older, first = r.failedOver(t)
+				} else {
+					older, first = r.refusedThenPaid(t, r.Service)
+				}
+				<-time.After(time.Hour)
+				r.all[1].failPages(3)
+				events := func(o *checkout.Options) { o.Events = r.all[1] }
+				s := r.restored(t, older, events)
+				for range 600 {
+					_, _ = s.ApplyWebhook(t.Context(), event.Webhook{Provider: "second", ID: first.ProviderReference})
+					_, _ = s.Confirm(t.Context(), tenant, first.ID, checkout.ConfirmRequest{}, opKey("confirm", "c"))
+					<-time.After(300 * time.Millisecond)
+				}
+				p, err := s.Get(t.Context(), tenant, first.ID)
+				if err != nil || p.Status != payment.Succeeded || p.NeedsReview || fmt.Sprint(r.charges()) != "[0 1 0]" {
+					t.Errorf("%s, review %t, %s, charges %v, %v", p.Status, p.NeedsReview, route(p), r.charges(), err)
+				}
+			})
+		})
+	}
+}
+
+// The copy has the payment at the first provider. Events of the second come, which was paid.
+func TestAnEventOfWhatAnotherProviderMadeWaitsUntilThatIsKnown(t *testing.T) {
 	among(t, three, func(t *testing.T, r *rig) {
 		older, first := r.failedOver(t)
 		r.all[2].cannotLook(fault.New(fault.Unavailable, "scripted", ""))
 		s := r.restored(t, older, func(o *checkout.Options) { o.Events = r.all[1] })
 		e := event.Webhook{Provider: "second", ID: first.ProviderReference}
-		if _, err := s.ApplyWebhook(t.Context(), e); fault.From(err).Code != "restored_store" {
+		if _, err := s.ApplyWebhook(t.Context(), e); fault.From(err).Code != checkout.CodeRestored {
 			t.Errorf("before anything is known: %v", err)
 		}
 		r.all[2].cannotLook(nil)
@@ -402,44 +148,12 @@ func TestAnEventOfAPaymentThatTheCopyHasElsewhere(t *testing.T) {
 	})
 }
 
-// A key that was used anew when its first use had expired: its last use is the answer, however
-// long ago that was. Nobody knows any more when it has expired.
-func TestAnOlderCopyDoesNotKnowOfAKeysUses(t *testing.T) {
-	t.Parallel()
-	for _, tt := range []struct{ between, later time.Duration }{
-		{74 * time.Hour, time.Hour},
-		{100 * time.Hour, time.Hour},
-		{100 * time.Hour, 60 * time.Hour},
-		{100 * time.Hour, 90 * time.Hour},
-	} {
-		t.Run(fmt.Sprintf("used after %s, put back %s later", tt.between, tt.later), func(t *testing.T) {
-			within(t, func(t *testing.T, r *rig) {
-				r.copied = time.Now()
-				first := r.paid(t)
-				<-time.After(tt.between)
-				second := r.paid(t)
-				if first.ID == second.ID {
-					t.Fatal("the key has not expired")
-				}
-				<-time.After(tt.later)
-				r.provider.forgets()
-				s := r.restored(t, memjournal.New(sys.Clock{}))
-				<-time.After(2 * time.Minute)
-				again, err := s.Create(t.Context(), tenant, request(), key("k", "a"))
-				if err != nil || again.Payment.ID != second.ID || r.provider.captured() != 2 {
-					t.Errorf("%s of %s and %s, %d charges, %v", again.Payment.ID, first.ID, second.ID, r.provider.captured(), err)
-				}
-			})
-		})
-	}
-}
-
-// That everything was taken in is kept once. A process that starts later than callers have
-// keys from before looks if it is not.
+// That everything was taken in is kept once. A process that starts when callers have no keys
+// from before any more looks nevertheless if it is not.
 func TestItIsKeptThatWhatTheProvidersHoldWasTakenIn(t *testing.T) {
 	t.Parallel()
-	for _, recalled := range []bool{false, true} {
-		t.Run(fmt.Sprintf("recalled: %t", recalled), func(t *testing.T) {
+	for name, recalled := range map[string]bool{"it is kept, and nobody is asked again": true, "it is not, so that all are asked, and it is tried again": false} {
+		t.Run(name, func(t *testing.T) {
 			within(t, func(t *testing.T, r *rig) {
 				restore := checkout.Restore{At: time.Now(), Recalled: recalled}
 				<-time.After(100 * time.Hour)
@@ -463,70 +177,26 @@ func TestItIsKeptThatWhatTheProvidersHoldWasTakenIn(t *testing.T) {
 	}
 }
 
-// A payment that the copy does not have is in the store as its provider has it.
-func TestWhatAnOlderCopyDoesNotHaveIsMadeOfWhatItsProviderHas(t *testing.T) {
-	t.Parallel()
-	for name, tt := range map[string]struct {
-		request func(*checkout.CreateRequest)
-		since   func(t *testing.T, s *checkout.Service, id string) error
-		kind    fault.Kind // of the answer to its key
-	}{
-		"paid":             {},
-		"declined":         {request: func(r *checkout.CreateRequest) { r.PaymentMethod = "pm_declined" }, kind: fault.Declined},
-		"reserved":         {request: func(r *checkout.CreateRequest) { r.CaptureMethod = payment.CaptureManual }},
-		"refunded in part": {since: refunds},
-		"captured in part, and refunded": {
-			request: func(r *checkout.CreateRequest) { r.CaptureMethod = payment.CaptureManual },
-			since: func(t *testing.T, s *checkout.Service, id string) error {
-				if _, err := s.Capture(t.Context(), tenant, id, 700, opKey("capture", "c")); err != nil {
-					return err
-				}
-				return refunds(t, s, id)
-			},
-		},
-		"canceled": {
-			request: func(r *checkout.CreateRequest) { r.Confirm = false },
-			since: func(t *testing.T, s *checkout.Service, id string) error {
-				_, err := s.Cancel(t.Context(), tenant, id, opKey("cancel", "c"))
-				return err
-			},
-		},
-	} {
-		t.Run(name, func(t *testing.T) {
-			within(t, func(t *testing.T, r *rig) {
-				req := request()
-				req.Metadata = map[string]string{"order": "7"}
-				if tt.request != nil {
-					tt.request(&req)
-				}
-				first, _ := r.Create(t.Context(), tenant, req, key("k", "a"))
-				if tt.since != nil {
-					if err := tt.since(t, r.Service, first.Payment.ID); err != nil {
-						t.Fatal(err)
-					}
-				}
-				was := r.status(t, first.Payment.ID)
-				r.copied = time.Now()
-				r.provider.forgets()
-				s := r.restored(t, memjournal.New(sys.Clock{}))
-				<-time.After(2 * time.Minute)
-				p, err := s.Get(t.Context(), tenant, was.ID)
-				same := p.Status == was.Status && p.Amount == was.Amount && p.Currency == was.Currency && p.AmountCaptured == was.AmountCaptured &&
-					p.AmountRefunded == was.AmountRefunded && p.AmountCapturable == was.AmountCapturable && len(p.Refunds) == len(was.Refunds) &&
-					p.Metadata["order"] == "7" && len(p.Metadata) == 1 && !p.NeedsReview && p.CreatedAt.Equal(r.provider.intents[p.ProviderReference].CreatedAt)
-				if err != nil || !same {
-					t.Errorf("%+v, was %+v, %v", p, was, err)
-				}
-				for range 2 {
-					again, err := s.Create(t.Context(), tenant, req, key("k", "a"))
-					if again.Payment.ID != was.ID || !again.Replayed || tt.kind == 0 && err != nil || tt.kind != 0 && !fault.Is(err, tt.kind) {
-						t.Errorf("its key is answered %+v, %v", again, err)
-					}
-				}
-				if n := len(r.provider.intents); n != 1 {
-					t.Errorf("%d intents", n)
-				}
-			})
-		})
-	}
+// The first process ends while it reads what the providers hold, and the store does not keep
+// for any that this was taken in.
+func TestAProcessThatStartsDaysLaterChargesNobodyAgainThoughNothingWasKept(t *testing.T) {
+	among(t, three, func(t *testing.T, r *rig) {
+		older, first := r.refusedThenPaid(t, r.Service)
+		back := r.onCopy(older)
+		unkept := func(o *checkout.Options) {
+			o.Recalled = func(context.Context, time.Time) error { return fault.New(fault.Unavailable, "scripted", "") }
+		}
+		_, stop := r.killable(t, "two", back, unkept)
+		<-time.After(30 * time.Second) // before all is read
+		stop()
+		<-time.After(80 * time.Hour)
+		s := r.another(t, "three", back, unkept)
+		<-time.After(time.Second)
+		_, _ = s.Confirm(t.Context(), tenant, first.ID, checkout.ConfirmRequest{}, opKey("confirm", "c"))
+		<-time.After(3 * time.Minute)
+		p, err := s.Get(t.Context(), tenant, first.ID)
+		if err != nil || p.Status != payment.Succeeded || fmt.Sprint(r.charges()) != "[0 1 0]" {
+			t.Errorf("%s, charges %v, %v", p.Status, r.charges(), err)
+		}
+	})
 }

@@ -1,48 +1,18 @@
 package checkout_test
 
 import (
-	"encoding/json"
+	"context"
 	"fmt"
-	"maps"
-	"slices"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"patchbay/adapters/sys"
 	"patchbay/core/checkout"
 	"patchbay/core/fault"
-	"patchbay/core/idem"
 	"patchbay/core/payment"
 	"patchbay/tests/memjournal"
 )
-
-// putBack is the gateway on an older copy of its journal: as it was before anything was
-// made, but for these payments as they were then.
-func (r *rig) putBack(t *testing.T, older ...payment.Payment) *checkout.Service {
-	t.Helper()
-	journal := memjournal.New(sys.Clock{})
-	for _, p := range older {
-		record, err := r.journal.Get(t.Context(), tenant, "payment", p.ID)
-		if err != nil {
-			t.Fatal(err)
-		}
-		record.Rev, record.Ref, record.Queue, record.Owner = 0, "", "", ""
-		record.Body = encode(t, p)
-		if err := journal.Save(t.Context(), &record)[0]; err != nil {
-			t.Fatal(err)
-		}
-	}
-	return r.restored(t, journal)
-}
-
-// restored is the gateway on an older copy of its journal, from now on.
-func (r *rig) restored(t *testing.T, older *memjournal.Journal, change ...func(*checkout.Options)) *checkout.Service {
-	t.Helper()
-	restore := checkout.Restore{At: time.Now(), Since: r.copied}
-	return r.another(t, "two", append([]func(*checkout.Options){func(o *checkout.Options) {
-		o.Journal, o.Restored = older, func() checkout.Restore { return restore }
-	}}, change...)...)
-}
 
 func TestAfterAnOlderCopyWasPutBackWhatIsThereIsTaken(t *testing.T) {
 	t.Parallel()
@@ -58,17 +28,13 @@ func TestAfterAnOlderCopyWasPutBackWhatIsThereIsTaken(t *testing.T) {
 			among(t, three, func(t *testing.T, r *rig) {
 				var older []payment.Payment
 				if tt.older {
-					for _, p := range r.all {
-						p.failBefore(always(fault.Unavailable))
-					}
+					r.failAll(always(fault.Unavailable))
 					res, err := r.Create(t.Context(), tenant, everywhere(), key("k", "a"))
 					if !fault.Is(err, fault.Unavailable) {
 						t.Fatal(err)
 					}
 					older = append(older, res.Payment)
-					for _, p := range r.all {
-						p.failBefore(nil)
-					}
+					r.failAll(nil)
 				}
 				tt.since(r)
 				first, err := r.Create(t.Context(), tenant, everywhere(), key("k", "a"))
@@ -76,12 +42,10 @@ func TestAfterAnOlderCopyWasPutBackWhatIsThereIsTaken(t *testing.T) {
 					t.Fatalf("%+v, %v", first.Payment, err)
 				}
 				charges := fmt.Sprint(r.charges())
+				r.failAll(nil)
+				<-time.After(25 * time.Hour)
 				for _, p := range r.all {
-					p.failBefore(nil)
-				}
-				<-time.After(25 * time.Hour) // the provider may have forgotten its key
-				for _, p := range r.all {
-					clear(p.byKey)
+					p.forgets()
 				}
 				s := r.putBack(t, older...)
 				<-time.After(time.Second)
@@ -102,46 +66,6 @@ func TestAfterAnOlderCopyWasPutBackWhatIsThereIsTaken(t *testing.T) {
 	}
 }
 
-func TestAfterAnOlderCopyWasPutBackNothingIsMadeUntilAllProvidersHaveTold(t *testing.T) {
-	among(t, three, func(t *testing.T, r *rig) {
-		known, err := r.Create(t.Context(), tenant, everywhere(), key("known", "a"))
-		if err != nil {
-			t.Fatal(err)
-		}
-		for _, p := range r.all {
-			p.cannotLook(fault.New(fault.Unavailable, "scripted", ""))
-		}
-		s := r.putBack(t, known.Payment)
-		<-time.After(time.Minute)
-		if res, err := s.Create(t.Context(), tenant, everywhere(), key("known", "a")); err != nil || !res.Replayed || res.Payment.Status != payment.Succeeded {
-			t.Errorf("what the copy has: %+v, %v", res, err)
-		}
-		if _, err := s.Create(t.Context(), tenant, everywhere(), key("known", "b")); fault.From(err).Code != idem.CodeMismatch {
-			t.Errorf("another body under its key: %v", err)
-		}
-		r.all[0].cannotLook(nil)
-		r.all[1].cannotLook(nil)
-		<-time.After(time.Minute)
-		if _, err := s.Create(t.Context(), tenant, everywhere(), key("k", "a")); fault.From(err).Code != "restored_store" || fault.From(err).RetryAfter == 0 {
-			t.Errorf("%v", err)
-		}
-		r.all[2].cannotLook(nil)
-		<-time.After(70 * time.Second)
-		if res, err := s.Create(t.Context(), tenant, everywhere(), key("k", "a")); err != nil || res.Payment.Status != payment.Succeeded {
-			t.Errorf("%+v, %v", res.Payment, err)
-		}
-	})
-}
-
-func encode(t *testing.T, p payment.Payment) []byte {
-	t.Helper()
-	body, err := json.Marshal(p)
-	if err != nil {
-		t.Fatal(err)
-	}
-	return body
-}
-
 func TestAPaymentThatWasCanceledIsNotChargedByAnOlderCopy(t *testing.T) {
 	within(t, func(t *testing.T, r *rig) {
 		unconfirmed := checkout.CreateRequest{Amount: 1250, Currency: "eur", PaymentMethod: "pm_ok"}
@@ -152,7 +76,7 @@ func TestAPaymentThatWasCanceledIsNotChargedByAnOlderCopy(t *testing.T) {
 		if _, err := r.Cancel(t.Context(), tenant, first.Payment.ID, opKey("cancel", "c")); err != nil {
 			t.Fatal(err)
 		}
-		clear(r.provider.byKey)
+		r.provider.forgets()
 		s := r.putBack(t)
 		<-time.After(time.Second)
 		again, err := s.Create(t.Context(), tenant, unconfirmed, key("k", "a"))
@@ -162,117 +86,78 @@ func TestAPaymentThatWasCanceledIsNotChargedByAnOlderCopy(t *testing.T) {
 	})
 }
 
-// backup is a copy of a payment in a journal of its own.
-func (r *rig) backup(t *testing.T, id string) *memjournal.Journal {
-	t.Helper()
-	record, err := r.journal.Get(t.Context(), tenant, "payment", id)
-	if err != nil {
-		t.Fatal(err)
-	}
-	older := memjournal.New(sys.Clock{})
-	record.Rev = 0
-	r.copied = time.Now()
-	if err := older.Save(t.Context(), &record)[0]; err != nil {
-		t.Fatal(err)
-	}
-	return older
-}
-
-// A backup is taken while an accepted payment waits. It is then charged. The
-// backup is put back 20 minutes later: the payment is canceled, "no money moved", without
-// the provider being asked, which knows its key.
-func TestAnOlderPaymentThatWaitedIsNotGivenUpThoughCharged(t *testing.T) {
-	within(t, func(t *testing.T, r *rig) {
-		r.hang(fault.Unavailable, time.Minute)
-		res, err := r.pay(t, "k")
-		if err != nil {
-			t.Fatal(err)
-		}
-		<-time.After(15 * time.Second)
-		older := r.backup(t, res.Payment.ID)
-		if p := r.settled(t, res.Payment.ID, 10*time.Minute); p.Status != payment.Succeeded {
-			t.Fatalf("%+v", p)
-		}
-		<-time.After(20 * time.Minute)
-		restored := r.restored(t, older)
-		<-time.After(2 * time.Hour)
-		p, err := restored.Get(t.Context(), tenant, res.Payment.ID)
-		if err != nil || p.Status == payment.Canceled && r.provider.captured() == 1 {
-			t.Errorf("%s (%+v), needs review: %t; the buyer has paid; %v", p.Status, p.Error, p.NeedsReview, err)
-		}
-	})
-}
-
-// A create was refused; backup; a repeat of its key charged; the backup is put
-// back. A cancel is answered 200 canceled without the provider being asked.
-func TestAnOlderPaymentIsNotCanceledThoughCharged(t *testing.T) {
-	within(t, func(t *testing.T, r *rig) {
-		r.provider.failBefore(fails(fault.Unavailable, 1))
-		first, _ := r.pay(t, "k")
-		older := r.backup(t, first.Payment.ID)
-		if _, err := r.pay(t, "k"); err != nil {
-			t.Fatal(err)
-		}
-		restored := r.restored(t, older)
-		<-time.After(time.Second)
-		res, err := restored.Cancel(t.Context(), tenant, first.Payment.ID, opKey("cancel", "c"))
-		if err == nil && res.Payment.Status == payment.Canceled && r.provider.captured() == 1 {
-			t.Errorf("answered %s, and the buyer has paid", res.Payment.Status)
-		}
-	})
-}
-
-// The same, and it is confirmed under a key of its own: a second charge.
-func TestAnOlderPaymentIsNotConfirmedAgain(t *testing.T) {
-	within(t, func(t *testing.T, r *rig) {
-		r.provider.failBefore(fails(fault.Unavailable, 1))
-		first, _ := r.pay(t, "k")
-		older := r.backup(t, first.Payment.ID)
-		if _, err := r.pay(t, "k"); err != nil {
-			t.Fatal(err)
-		}
-		restored := r.restored(t, older)
-		<-time.After(time.Second)
-		_, err := restored.Confirm(t.Context(), tenant, first.Payment.ID, checkout.ConfirmRequest{}, opKey("confirm", "c"))
-		if n := r.provider.captured(); n != 1 {
-			t.Errorf("%d charges for one payment (%v): %v", n, err, slices.Collect(maps.Keys(r.provider.intents)))
-		}
-	})
-}
-
-// The backup is taken while the first provider is being called. It refuses then, and another
-// one is paid. Back in the copy, the call of which nothing is known must not be made again:
-// the first provider would take it now.
-func TestACallThatAnOlderCopyHasOpenIsNotMadeAgain(t *testing.T) {
+// A provider that has told holds a canceled intent of the payment; the one that was paid has
+// not told yet, while callers ask.
+func TestACanceledIntentDoesNotHideThePaidOne(t *testing.T) {
 	t.Parallel()
-	for name, tt := range map[string]struct {
-		later time.Duration // the copy is put back
-		blind time.Duration // and how long the provider that was paid does not tell
-	}{
-		"while the first provider knows the key":         {later: 0},
-		"when the key may be forgotten":                  {later: 20 * time.Minute},
-		"while it is not known what was made":            {blind: 30 * time.Minute},
-		"later, and it is not known for hours":           {later: 20 * time.Minute, blind: 3 * time.Hour},
-		"while it is not known until the key is too old": {blind: 16 * time.Minute},
+	for has, absent := range map[string]bool{"the copy has the payment open": false, "the copy does not have the payment": true} {
+		for where, at := range map[string]int{"the first provider has it": 0, "the last provider has it": 2} {
+			t.Run(has+", "+where, func(t *testing.T) {
+				among(t, three, func(t *testing.T, r *rig) {
+					older, first := r.failedOver(t)
+					if absent {
+						older = memjournal.New(sys.Clock{})
+					}
+					i, err := r.all[1].Retrieve(t.Context(), first.ProviderReference)
+					if err != nil {
+						t.Fatal(err)
+					}
+					i.Reference, i.Status, i.AmountCaptured, i.CreatedAt = "pi_canceled", payment.Canceled, 0, time.Now().Add(time.Minute)
+					r.all[at].mu.Lock()
+					r.all[at].intents[i.Reference] = &i
+					r.all[at].mu.Unlock()
+					<-time.After(time.Hour)
+					r.all[1].cannotLook(fault.New(fault.Unavailable, "scripted", ""))
+					s := r.restored(t, older)
+					for range 10 {
+						<-time.After(30 * time.Second)
+						_, _ = s.Create(t.Context(), tenant, everywhere(), key("k", "a"))
+						_, _ = s.Cancel(t.Context(), tenant, first.ID, opKey("cancel", "c"))
+					}
+					r.all[1].cannotLook(nil)
+					<-time.After(3 * time.Minute)
+					res, err := s.Create(t.Context(), tenant, everywhere(), key("k", "a"))
+					if p := res.Payment; err != nil || p.Status != payment.Succeeded || fmt.Sprint(r.charges()) != "[0 1 0]" {
+						t.Errorf("%s %s %s, charges %v, %v", p.Status, p.Provider, route(p), r.charges(), err)
+					}
+				})
+			})
+		}
+	}
+}
+
+// The process that had the store before was killed in its call. The provider does what was
+// asked for after it has told for the first time what it holds.
+func TestWhatWasUnderWayWhenTheStoreWasPutBackIsNotMadeTwice(t *testing.T) {
+	t.Parallel()
+	for name, late := range map[string]time.Duration{
+		"a second later":                         time.Second,
+		"20 seconds later":                       20 * time.Second,
+		"just before its call would be given up": 29 * time.Second,
 	} {
 		t.Run(name, func(t *testing.T) {
 			among(t, three, func(t *testing.T, r *rig) {
-				older, first := r.failedOver(t)
-				charges := fmt.Sprint(r.charges())
-				<-time.After(tt.later)
-				if tt.blind > 0 {
-					r.all[1].cannotLook(fault.New(fault.Unavailable, "scripted", ""))
+				r.provider.failBefore(always(fault.Unavailable))
+				r.all[1].failBefore(func(context.Context, payment.Action, int) error {
+					<-time.After(late)
+					return nil
+				})
+				older := memjournal.New(sys.Clock{}) // from before the payment
+				r.copied = time.Now()
+				go func() { _, _ = r.Create(t.Context(), tenant, everywhere(), key("k", "a")) }()
+				synctest.Wait()
+				r.provider.failBefore(nil)
+				s := r.restored(t, older)
+				var again checkout.Result
+				var err error
+				for range 100 {
+					if again, err = s.Create(t.Context(), tenant, everywhere(), key("k", "a")); err == nil {
+						break
+					}
+					<-time.After(time.Second)
 				}
-				restored := r.restored(t, older)
-				<-time.After(tt.blind)
-				r.all[1].cannotLook(nil)
-				<-time.After(2 * time.Minute)
-				p, err := restored.Get(t.Context(), tenant, first.ID)
-				if err != nil || p.Status != payment.Succeeded || p.ProviderReference != first.ProviderReference {
-					t.Errorf("%s (%+v, %s), %v", p.Status, p.Error, route(p), err)
-				}
-				if got := fmt.Sprint(r.charges()); got != charges {
-					t.Errorf("charges %s, were %s", got, charges)
+				if got := fmt.Sprint(r.charges()); got != "[0 1 0]" || again.Payment.Provider != "second" || err != nil {
+					t.Errorf("charges %s, at %s, %v", got, again.Payment.Provider, err)
 				}
 			})
 		})
