@@ -1,6 +1,8 @@
 package ports_test
 
 import (
+	"encoding/json"
+	"maps"
 	"testing"
 
 	"patchbay/core/fault"
@@ -97,6 +99,34 @@ func FuzzDecode(f *testing.F) {
 		v, err := ports.Decode(ports.Record{Kind: "thing", ID: "a", Body: []byte(body)}, func(v thing) bool { return v.ID == "a" })
 		if (err == nil) != (v.ID == "a") {
 			t.Errorf("%q: %+v, %v", body, v, err)
+		}
+	})
+}
+
+// A key of metadata is the caller's, whatever it is called.
+func TestMetadataHasNoVersion(t *testing.T) {
+	t.Parallel()
+	for _, raw := range []string{`{"recordVersion":"2"}`, `{ "recordVersion": "two" }`} {
+		if got, err := ports.DecodeMetadata([]byte(raw)); err != nil || got["recordVersion"] == "" {
+			t.Errorf("%s: %v, %v", raw, got, err)
+		}
+	}
+}
+
+// FuzzDecodeMetadata holds that metadata is read as encoding/json reads it.
+func FuzzDecodeMetadata(f *testing.F) {
+	for _, seed := range []string{
+		`{}`, `{"a":"b"}`, `{"a":"b","c":"ü"}`, `{"a":"b",}`, `{,"a":"b"}`, `{"a":"b""c":"d"}`, `{"a":"b","a":"c"}`, `{"a":"\n"}`, "{\"a\":\"\n\"}",
+		"{\"a\":\"\xff\"}", `{"a" : "b"}`, `{"a":1}`, `{"a":null}`, `{"a":"b"} `, `{"a":"b"}}`, `{"a"}`, `{"a":"}`, `{"`, `null`, `[]`, ``,
+	} {
+		f.Add([]byte(seed))
+	}
+	f.Fuzz(func(t *testing.T, raw []byte) {
+		var want map[string]string
+		wrong := json.Unmarshal(raw, &want) != nil || want == nil
+		got, err := ports.DecodeMetadata(raw)
+		if (err != nil) != wrong || !wrong && !maps.Equal(got, want) {
+			t.Errorf("%q: got %q, %v, want %q", raw, got, err, want)
 		}
 	})
 }

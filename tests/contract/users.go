@@ -2,6 +2,7 @@ package contract
 
 import (
 	"fmt"
+	"maps"
 	"strings"
 	"testing"
 	"time"
@@ -37,6 +38,7 @@ func Users(t *testing.T, open func(t *testing.T) UsersHarness) {
 		{"a change leaves the rest as it was", changeInPart},
 		{"metadata is merged, and nil deletes", metadataMerged},
 		{"all metadata can be cleared", metadataCleared},
+		{"metadata is read as it was written, whatever its keys are called", metadataKept},
 		{"a change of another version is refused", versionChecked},
 		{"a change to a taken email is refused", changeToTaken},
 		{"a change that is not valid changes nothing", invalidChange},
@@ -237,6 +239,15 @@ func metadataMerged(t *testing.T, h UsersHarness) {
 	stored, err := h.Users.FindByID(t.Context(), tenant, u.ID)
 	if err != nil || !same(stored, got) {
 		t.Errorf("%+v, %v", stored, err)
+	}
+}
+
+func metadataKept(t *testing.T, h UsersHarness) {
+	u := newUser(t, "a", "ada@example.com")
+	u.Metadata = map[string]string{"recordVersion": "two", `"`: `\`, "empty": "", "schlüssel": "значение", "$ne": "{}"}
+	create(t, h, u)
+	if got, err := h.Users.FindByID(t.Context(), tenant, u.ID); err != nil || !maps.Equal(got.Metadata, u.Metadata) {
+		t.Errorf("got %q, %v, want %q", got.Metadata, err, u.Metadata)
 	}
 }
 

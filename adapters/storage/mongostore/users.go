@@ -252,7 +252,9 @@ func (p person) user() (user.User, error) {
 	if string(p.Metadata) == "null" { // so it is written where there is none
 		return u, nil
 	}
-	return u, ports.DecodeJSON("metadata of a user", p.Metadata, &u.Metadata)
+	var err error
+	u.Metadata, err = ports.DecodeMetadata(p.Metadata)
+	return u, err
 }
 
 // become is what changes from before to after.

@@ -189,9 +189,11 @@ func scanUser(row pgx.Row, more ...any) (user.User, error) {
 	}
 	u.CreatedAt, u.UpdatedAt = moment(created), moment(updated)
 	if raw != nil {
-		if err := ports.DecodeJSON("metadata of a user", raw, &u.Metadata); err != nil {
+		metadata, err := ports.DecodeMetadata(raw)
+		if err != nil {
 			return user.User{}, err
 		}
+		u.Metadata = metadata
 	}
 	return u, nil
 }
