@@ -25,8 +25,9 @@ func (s *Service) recollect(ctx context.Context) {
 	if !restored {
 		return
 	}
-	s.Log.WarnContext(ctx, "an older copy of the store was put back; no payment is made until it is known what the providers hold")
+	s.Log.WarnContext(ctx, "an older copy of the store was put back; a new payment waits until it is known what the providers hold")
 	missing := false
+	s.tellSkipped(ctx, r)
 	for _, name := range s.holders(r) {
 		if _, ok := s.gateway(name); !ok {
 			missing = true
@@ -48,7 +49,7 @@ func (s *Service) recollect(ctx context.Context) {
 	if missing || ctx.Err() != nil {
 		return
 	}
-	s.Log.InfoContext(ctx, "it is known what the providers hold; payments are made")
+	s.Log.InfoContext(ctx, "it is known what the providers hold, and all of it is in the store")
 	s.before.mu.Lock()
 	s.before.recalled = true
 	s.before.mu.Unlock()
@@ -60,6 +61,18 @@ func (s *Service) recollect(ctx context.Context) {
 		s.Log.WarnContext(ctx, "it is not kept that what the providers hold was taken in; it is tried again", "error", err)
 		if !pause(ctx, blindest) {
 			return
+		}
+	}
+}
+
+// tellSkipped tells which providers are not asked what they hold, since the configuration
+// says so.
+func (s *Service) tellSkipped(ctx context.Context, r Restore) {
+	for _, name := range s.SkipAfterRestore {
+		if _, configured := s.gateway(name); configured || slices.Contains(r.Providers, name) {
+			s.Log.WarnContext(ctx, "a provider is not asked what it holds: payments.skip_after_restore names it", "provider", name)
+		} else {
+			s.Log.WarnContext(ctx, "payments.skip_after_restore names a provider that nothing waits for", "provider", name)
 		}
 	}
 }

@@ -24,7 +24,7 @@ type Restore struct {
 	Since time.Time
 	// Recalled tells that what the providers hold was taken into the journal.
 	Recalled bool
-	// Providers are those that were configured when the copy was first used.
+	// Providers are those that were configured when the copy was made, or first used.
 	Providers []string
 }
 
@@ -119,7 +119,7 @@ func errRecollecting() error {
 }
 
 // holders are the providers that may hold what the store does not know of: those that are
-// configured, and those that were when the copy was first used.
+// configured, and those that were when the copy was made, or first used.
 func (s *Service) holders(r Restore) []string {
 	names := slices.Clone(r.Providers)
 	for _, g := range s.Gateways {

@@ -93,7 +93,10 @@ func Copy(ctx context.Context, o Options) (Report, error) {
 	if err := m.leave(ctx); err != nil {
 		return report, err
 	}
-	target = target.with(func(o *origin) { o.Restore, o.Older = source.origin().Restore, source.origin().Older || m.From.Older })
+	target = target.with(func(o *origin) {
+		before := source.origin()
+		o.Restore, o.Payments, o.Older = before.Restore, before.Payments, before.Older || m.From.Older
+	})
 	return report, target.become(ctx, finished)
 }
 

@@ -41,6 +41,8 @@ type origin struct {
 	Of    string `json:"copyOf,omitempty"`
 	To    string `json:"movedTo,omitempty"`
 	Older bool   `json:"older,omitempty"` // it holds what an older copy of its store held, and was not used since
+	// Payments are the providers that the gateway which was started on it last makes payments at.
+	Payments []string `json:"payments,omitempty"`
 	Restore
 }
 
@@ -55,7 +57,7 @@ type Restore struct {
 	// yet. Marks of earlier versions do not say so: their gateways looked for 72 hours.
 	Unrecalled bool `json:"unrecalled,omitempty"`
 	// Providers are those that payments may have been made at since: what was configured when
-	// the copy was first used.
+	// the copy was made, and when it was first used.
 	Providers []string `json:"providers,omitempty"`
 }
 
@@ -113,9 +115,8 @@ func (m *mark) become(ctx context.Context, state string) error {
 }
 
 // Use marks a store as in use, the first time: from then on nothing is copied into
-// it. older tells that an older copy of the store was put in its place, while payments are
-// made at these providers; restored is the last time that this was told of it. A new store is
-// never older.
+// it. payments are the providers that payments are made at, none where nobody makes any. older tells that an older copy of the store was put in its place; restored is the last
+// time that this was told of it. A new store is never older.
 //
 // Conflict with code unfinished_copy or store_moved: it must not be used. Else what
 // the store returns.
@@ -128,15 +129,20 @@ func Use(ctx context.Context, j ports.Journal, clock ports.Clock, older bool, pa
 		if err := m.usable(); err != nil {
 			return Restore{}, err
 		}
-		switch {
-		case m.state() == inUse && !older:
+		switch before := m.origin().Payments; {
+		case m.state() == inUse && !older && (len(payments) == 0 || slices.Equal(before, payments)):
 			return m.origin().Restore, nil
 		case m.state() != "" && (older || m.origin().Older):
 			written, err := writtenAt(ctx, j)
 			if err != nil {
 				return Restore{}, err
 			}
-			m = m.with(func(o *origin) { o.Restore, o.Older = o.again(clock.Now(), written, payments), false })
+			m = m.with(func(o *origin) {
+				o.Restore, o.Older = o.again(clock.Now(), written, slices.Concat(before, payments)), false
+			})
+		}
+		if len(payments) > 0 {
+			m = m.with(func(o *origin) { o.Payments = payments })
 		}
 		if err = m.become(ctx, inUse); err == nil {
 			return m.origin().Restore, nil

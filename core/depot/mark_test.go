@@ -269,8 +269,23 @@ func TestWhatAnOlderCopyMayNotKnow(t *testing.T) {
 	if last := restore(false); last.Unrecalled || !last.At.Equal(second.At) || len(last.Providers) > 0 {
 		t.Errorf("the second, when it is recalled: %+v", last)
 	}
-	if third := restore(true); !third.Since.Equal(day(2)) || !third.Unrecalled {
-		t.Errorf("the third: %+v", third)
+	pays = []string{"elsewhere"}
+	if third := restore(true); !third.Since.Equal(day(2)) || !third.Unrecalled || !slices.Equal(third.Providers, []string{"elsewhere", "here", "there"}) {
+		t.Errorf("the third: %+v, want those configured before and after", third)
+	}
+}
+
+func TestOnlyThePaymentProvidersOfTheLastStartAreKept(t *testing.T) {
+	t.Parallel()
+	j := memjournal.New(sys.Clock{})
+	for _, pays := range [][]string{{"first", "second"}, {"first"}, nil, {"first"}} {
+		if _, err := depot.Use(t.Context(), j, sys.Clock{}, false, pays...); err != nil {
+			t.Fatal(err)
+		}
+	}
+	last, err := depot.Use(t.Context(), j, sys.Clock{}, true, "third")
+	if err != nil || !slices.Equal(last.Providers, []string{"first", "third"}) {
+		t.Errorf("got %v, %v, want first and third", last.Providers, err)
 	}
 }
 

@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 	"os"
 	"path/filepath"
+	"strings"
 	"testing"
 	"time"
 
@@ -123,5 +124,50 @@ providers:
 	g.Restart(t)
 	if at := g.Metric(t, "patchbay_store_restored_timestamp_seconds"); at == "" || at == "0" {
 		t.Errorf("it was put back at %q", at)
+	}
+}
+
+// What was paid since the copy at a provider that is gone is not known: nothing is charged at
+// another before somebody has said so.
+func TestAProviderThatIsTakenOutBeforeARestoreHoldsPaymentsUp(t *testing.T) {
+	t.Parallel()
+	g := gateway.Configured(t, "payments: {providers: [first, second]}\nproviders: {first: {type: mock}, second: {type: mock}}\n")
+	environ := g.Env
+	g.Restart(t)
+	kept := filepath.Join(t.TempDir(), "kept.db")
+	g.Backup(t, kept)
+	pay := func(first string) gateway.Answer {
+		return g.Do(t, "POST", "/api/payments", object{
+			"amount": 500, "currency": "usd", "confirm": true,
+			"paymentMethods": object{"first": first, "second": "pm_card_visa"},
+		}, gateway.Key("k"))
+	}
+	if a := pay("pm_mock_refused"); a.Status != 201 || a.Text("provider") != "second" {
+		t.Fatalf("got %s, want it paid at second", a)
+	}
+	if err := g.Stop(); err != nil {
+		t.Fatal(err)
+	}
+	g.PutBack(t, kept)
+	g.Env = append(environ[:len(environ):len(environ)], "PATCHBAY_PAYMENTS__PROVIDERS=first")
+	g.Restart(t)
+	gateway.Eventually(t, 10*time.Second, "it is told", func() bool { return strings.Contains(g.Log(), "is not configured; no payment is made until it is") })
+	if a := pay("pm_card_visa"); a.Status != 503 || a.Code() != "restored_store" {
+		t.Errorf("got %s, want it held", a)
+	}
+	if held := g.Metric(t, "patchbay_payments_held"); held != "1" {
+		t.Errorf("held: got %s, want 1", held)
+	}
+	if err := g.Stop(); err != nil {
+		t.Fatal(err)
+	}
+	g.Env = append(g.Env, "PATCHBAY_PAYMENTS__SKIP_AFTER_RESTORE=second")
+	g.Restart(t)
+	gateway.Eventually(t, 20*time.Second, "it is paid at the other", func() bool {
+		a := pay("pm_card_visa")
+		return a.Status == 201 && a.Text("provider") == "first"
+	})
+	if !strings.Contains(g.Log(), "payments.skip_after_restore names it") {
+		t.Error("nothing tells that a provider is skipped")
 	}
 }
