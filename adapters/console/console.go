@@ -190,7 +190,7 @@ func answerTo(err error) (status int, code, text string) {
 	case errors.As(err, &theirs):
 		status, code, text = theirs.Code, "refused", theirs.Message
 	case errors.As(err, &ours) && ours.Kind == fault.NotFound:
-		status, code, text = fiber.StatusNotFound, "not_found", "there is no such thing"
+		status, code, text = fiber.StatusNotFound, "not_found", cmp.Or(ours.Message, "there is no such thing")
 	case errors.As(err, &ours) && ours.Kind != fault.Internal:
 		status, code, text = statusOf(ours.Kind), ours.Code, ours.Message
 		if code == "" {

@@ -170,6 +170,7 @@ func (s *Server) authorize(r *request, scope string) (access.Identity, error) {
 	who, err := s.Access.Authenticate(ctx, strings.Clone(token))
 	switch {
 	case fault.Is(err, fault.Unauthorized):
+		r.trace.key = access.EndedKey(err)
 		return access.Identity{}, unauthorized(r.Ctx, "the API key is not valid")
 	case err != nil:
 		return access.Identity{}, err

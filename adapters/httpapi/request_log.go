@@ -3,6 +3,7 @@ package httpapi
 import (
 	"context"
 	"log/slog"
+	"slices"
 	"strings"
 	"time"
 
@@ -68,12 +69,13 @@ func (s *Server) line(c *fasthttp.RequestCtx, t *trace, status int, took time.Du
 	if client := s.client(c); client.IsValid() {
 		attrs = append(attrs, slog.String("client", client.String()))
 	}
-	for _, a := range []slog.Attr{slog.String("tenant", t.tenant), slog.String("key", t.key), slog.String("code", t.code)} {
-		if a.Value.String() != "" {
-			attrs = append(attrs, a)
-		}
-	}
+	attrs = append(attrs, given(slog.String("tenant", t.tenant), slog.String("key", t.key), slog.String("code", t.code))...)
 	logging.Request(s.Log, level, attrs)
+}
+
+// given are those of some attributes that have a value.
+func given(attrs ...slog.Attr) []slog.Attr {
+	return slices.DeleteFunc(attrs, func(a slog.Attr) bool { return a.Value.String() == "" })
 }
 
 // at notes which route a request came to.
@@ -97,9 +99,7 @@ func (s *Server) tell(c *fiber.Ctx, status int, code string, err error) {
 		return
 	}
 	attrs := []slog.Attr{slog.String("code", code), slog.String("route", t.route), slog.String("request", t.request)}
-	if t.key != "" {
-		attrs = append(attrs, slog.String("key", t.key), slog.String("tenant", t.tenant))
-	}
+	attrs = append(attrs, given(slog.String("key", t.key), slog.String("tenant", t.tenant))...)
 	switch {
 	case code == checkout.CodeRestored: // a line of its own has told of it, and another tells its end
 	case code == codeNoRoom: // the caller comes again; nothing is broken
@@ -108,7 +108,8 @@ func (s *Server) tell(c *fiber.Ctx, status int, code string, err error) {
 		s.Log.LogAttrs(context.Background(), slog.LevelError, "request failed",
 			append(attrs, slog.String("method", c.Method()), slog.Int("status", status), slog.Any("error", err))...)
 	case status == fiber.StatusUnauthorized, status == fiber.StatusForbidden:
-		s.refusals.Note(context.Background(), code, attrs...)
+		client := s.client(c.Context()).String()
+		s.refusals.Note(context.Background(), code+" "+client, append(attrs, slog.String("client", client))...)
 	case fault.From(err).Code == "invalid_signature":
 		hook := strings.Clone(c.Params("route"))
 		s.signatures.Note(context.Background(), hook, append(attrs, slog.String("type", hook), slog.Any("error", err))...)

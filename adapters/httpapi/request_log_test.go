@@ -172,7 +172,7 @@ func TestRefusedCredentialsAreTold(t *testing.T) {
 		r.do(t, "GET", "/api/users/usr_1", "", header{"Authorization": "Bearer pb_live_a_secretsecret"})
 		r.do(t, "POST", "/api/webhooks/stripe", `{}`, asJSON)
 	}
-	if got := about(&r.log, "credential is refused"); len(got) != 1 || !strings.Contains(got[0], "WARN") || !strings.Contains(got[0], "code=unauthorized") || strings.Contains(got[0], "secretsecret") {
+	if got := about(&r.log, "credential is refused"); len(got) != 1 || !strings.Contains(got[0], "WARN") || !strings.Contains(got[0], "code=unauthorized") || !strings.Contains(got[0], "client=127.0.0.1") || strings.Contains(got[0], "secretsecret") {
 		t.Errorf("%q", got)
 	}
 	if got := about(&r.log, "signature of a webhook is refused"); len(got) != 1 || !strings.Contains(got[0], "type=stripe") {

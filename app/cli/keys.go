@@ -81,14 +81,16 @@ func listKeys(load loader) *cobra.Command {
 func state(k console.KeyView) string {
 	switch {
 	case !k.RevokedAt.IsZero():
-		return "revoked " + k.RevokedAt.Format(time.DateOnly)
+		return "revoked " + minute(k.RevokedAt)
 	case k.ExpiresAt.IsZero():
 		return "valid"
 	case time.Now().After(k.ExpiresAt):
-		return "expired " + k.ExpiresAt.Format(time.DateOnly)
+		return "expired " + minute(k.ExpiresAt)
 	}
-	return "valid until " + k.ExpiresAt.Format(time.DateOnly)
+	return "valid until " + minute(k.ExpiresAt)
 }
+
+func minute(at time.Time) string { return at.UTC().Format("2006-01-02 15:04 UTC") }
 
 func revokeKey(load loader) *cobra.Command {
 	return &cobra.Command{

@@ -13,7 +13,7 @@ import (
 var (
 	token = regexp.MustCompile(`^pb_live_[0-9a-z]{26}_[0-9a-f]{64}\n$`)
 	keyID = regexp.MustCompile(`key_[0-9a-z]{26}`)
-	date  = regexp.MustCompile(`\b20\d\d-\d\d-\d\d\b`)
+	date  = regexp.MustCompile(`\b20\d\d-\d\d-\d\d \d\d:\d\d\b`)
 )
 
 // create makes a key, and the store where there is none, and returns the key's id.
@@ -39,8 +39,8 @@ func TestKeysWhileNoGatewayRuns(t *testing.T) {
 	rows := map[string]string{
 		r.create(t, "--name", "all"): "default all [*] valid",
 		r.create(t, "--name", "some", "--tenant", "acme", "--scopes", "users:read,events:read"): "acme some [users:read events:read] valid",
-		r.create(t, "--name", "day", "--ttl", "24h"):                                            "default day [*] valid until DATE",
-		r.create(t, "--name", "over", "--ttl", "1ns"):                                           "default over [*] expired DATE",
+		r.create(t, "--name", "day", "--ttl", "24h"):                                            "default day [*] valid until DATE TIME UTC",
+		r.create(t, "--name", "over", "--ttl", "1ns"):                                           "default over [*] expired DATE TIME UTC",
 	}
 	gone := r.create(t, "--name", "gone")
 	for range 2 { // twice is as good as once
@@ -48,14 +48,14 @@ func TestKeysWhileNoGatewayRuns(t *testing.T) {
 			t.Fatalf("%+v", got)
 		}
 	}
-	rows[gone] = "default gone [*] revoked DATE"
+	rows[gone] = "default gone [*] revoked DATE TIME UTC"
 	got := r.run(t, "keys", "list")
 	lines := strings.Split(strings.TrimSpace(got.stdout), "\n")
 	if got.code != 0 || len(lines) != 1+len(rows) || strings.Contains(got.stdout, "pb_live_") {
 		t.Fatalf("%+v", got)
 	}
 	for _, line := range lines[1:] {
-		fields := strings.Fields(date.ReplaceAllString(line, "DATE"))
+		fields := strings.Fields(date.ReplaceAllString(line, "DATE TIME"))
 		if want := rows[fields[0]]; strings.Join(fields[1:], " ") != want {
 			t.Errorf("%q, want %q", line, want)
 		}
@@ -72,7 +72,7 @@ func TestKeysThatAreNotMade(t *testing.T) {
 		{"a tenant of two words", "keys create --name n --tenant a|b", "a tenant takes"},
 		{"a duration in the past", "keys create --name n --ttl -1h", "ttl must be more than nothing"},
 		{"a duration that is none", "keys create --name n --ttl 0s", "ttl must be more than nothing"},
-		{"a key that is not there", "keys revoke key_nobody", "there is no API key of this id"},
+		{"a key that is not there", "keys revoke key_nobody", "there is no API key \"key_nobody\""},
 	} {
 		t.Run(row.name, func(t *testing.T) {
 			got := r.run(t, strings.Fields(row.args)...)

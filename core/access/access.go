@@ -8,6 +8,7 @@ import (
 	"crypto/sha256"
 	"encoding/hex"
 	"encoding/json"
+	"fmt"
 	"regexp"
 	"slices"
 	"strings"
@@ -202,7 +203,7 @@ func (s *Service) Tenants(ctx context.Context) ([]string, error) {
 func (s *Service) Revoke(ctx context.Context, id string) error {
 	r, err := s.Journal.Get(ctx, "", kind, id)
 	if fault.Is(err, fault.NotFound) {
-		return fault.New(fault.NotFound, "no_such_key", "there is no API key of this id")
+		return fault.New(fault.NotFound, "no_such_key", fmt.Sprintf("there is no API key %.64q", id))
 	}
 	if err != nil {
 		return err

@@ -4,6 +4,7 @@ import (
 	"context"
 	"crypto/hmac"
 	"encoding/json"
+	"errors"
 	"strings"
 	"sync"
 	"time"
@@ -28,6 +29,22 @@ const (
 // errRefused does not say which part of a token was wrong.
 var errRefused = fault.New(fault.Unauthorized, "invalid_api_key", "the API key is not valid")
 
+// endedError refuses a key that was right, and says no more than errRefused.
+type endedError struct {
+	error
+	key string
+}
+
+func (e endedError) Unwrap() error { return e.error }
+
+// EndedKey is the id of the key that was refused since it was revoked or has expired, for
+// the log; empty for any other error.
+func EndedKey(err error) string {
+	var e endedError
+	_ = errors.As(err, &e)
+	return e.key
+}
+
 // Authenticate returns whoever a token speaks for. Unauthorized; Unavailable.
 func (s *Service) Authenticate(ctx context.Context, token string) (Identity, error) {
 	id, secret, ok := strings.Cut(strings.TrimPrefix(token, prefix), "_")
@@ -41,8 +58,11 @@ func (s *Service) Authenticate(ctx context.Context, token string) (Identity, err
 	if err != nil {
 		return Identity{}, err
 	}
-	if !hmac.Equal(s.hash(secret), k.Hash) || !k.Usable(s.Clock.Now()) || strings.HasPrefix(k.Tenant, ours) {
+	if !hmac.Equal(s.hash(secret), k.Hash) || strings.HasPrefix(k.Tenant, ours) {
 		return Identity{}, errRefused
+	}
+	if !k.Usable(s.Clock.Now()) {
+		return Identity{}, endedError{errRefused, k.ID}
 	}
 	return Identity{Tenant: k.Tenant, KeyID: k.ID, Scopes: k.Scopes}, nil
 }

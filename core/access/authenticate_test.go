@@ -105,13 +105,19 @@ func TestARecordOfATenantIsNotAKey(t *testing.T) {
 
 func TestAKeyExpires(t *testing.T) {
 	within(t, func(t *testing.T, r *rig) {
-		token, _ := r.create(t, "acme", time.Hour)
+		token, k := r.create(t, "acme", time.Hour)
 		<-time.After(time.Hour - time.Microsecond)
 		if _, err := r.Authenticate(t.Context(), token); err != nil {
 			t.Errorf("just before: %v", err)
 		}
 		<-time.After(time.Microsecond)
 		wantRefused(t, r.Service, token) // though it is in the cache, and fresh
+		if _, err := r.Authenticate(t.Context(), token); access.EndedKey(err) != k.ID {
+			t.Errorf("got %q as the key that has ended, want %q", access.EndedKey(err), k.ID)
+		}
+		if _, err := r.Authenticate(t.Context(), token+"0"); access.EndedKey(err) != "" {
+			t.Errorf("got %q of a token with another secret, want none", access.EndedKey(err))
+		}
 	})
 }
 

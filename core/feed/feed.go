@@ -38,7 +38,7 @@ func (s *Service) Read(ctx context.Context, tenant, cursor string, limit int) (e
 	switch {
 	case err != nil:
 		return nil, "", err
-	case at.mark != "" && (last == nil || markOf(*last) != at.mark):
+	case at.seq > 0 && (last == nil || at.mark != "" && markOf(*last) != at.mark):
 		return nil, "", fault.New(fault.Conflict, CodeGone, "the event that this cursor points at is not in the feed: "+
 			"an older copy of the store was put back, or it is another store; read from the beginning, without a cursor")
 	case len(events) > 0:

@@ -32,7 +32,7 @@ var shapes = map[string]shape{
 	// What happened.
 	"action": word, "op": word, "outcome": word, "kind": word, "code": word, "decline_code": word, "status": word,
 	"reason": word, "verdict": word, "type": word, "decision": word, "of": word, "signal": word, "param": word,
-	"method": word, "route": phrase, "error": phrase, "words": phrase, "detail": word, "effect": phrase, "what": phrase, "field": word,
+	"method": word, "route": phrase, "error": phrase, "words": phrase, "detail": phrase, "effect": phrase, "what": phrase, "field": word,
 	"next_step": phrase, "stack": trace,
 	// How often, and how long. Their values are numbers and durations, or times.
 	"count": word, "tries": word, "attempts": word, "failures": word, "failed": word, "passed_over": word, "folded": word,
