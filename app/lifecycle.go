@@ -118,7 +118,7 @@ func runWorkers(l fx.Lifecycle, u services, mock mockWorker, store Storage, f fa
 			running.Keep(ctx, "webhooks", u.Inbox.Run)
 			running.Keep(ctx, "retention", u.Retention.Run)
 			running.Keep(ctx, "feed", func(ctx context.Context) { publish(ctx, store.Journal, s.log) })
-			running.Keep(ctx, "feed of an older copy", func(ctx context.Context) { s.restored.run(ctx, store.Journal) })
+			running.Keep(ctx, "feed of an older copy", func(ctx context.Context) { s.restored.run(ctx, store.Journal, s.clock, u.Checkout.RestoreNoticed) })
 			if mock.Worker != nil {
 				running.Keep(ctx, "webhooks of the mock", mock.Run)
 			}

@@ -81,11 +81,10 @@ func (r *restored) use(ctx context.Context, name string, store Storage, clock po
 		return err
 	}
 	r.last.Store(&last)
-	if !older || last.At.IsZero() { // a new store is never older
+	if !older {
 		return nil
 	}
-	r.log.WarnContext(ctx, "store is an older copy: what came after it was made is not known; mail that must not go out twice, and was due, is not sent",
-		"provider", name)
+	r.warn(ctx)
 	if store.aged != nil {
 		err = store.aged.Known(ctx)
 	}
@@ -93,6 +92,32 @@ func (r *restored) use(ctx context.Context, name string, store Storage, clock po
 		_, err = r.follow(ctx, store.Journal, depot.Point{})
 	}
 	return err
+}
+
+func (r *restored) warn(ctx context.Context) {
+	r.log.WarnContext(ctx, "store is an older copy: what came after it was made is not known; mail that must not go out twice, and was due, is not sent",
+		"provider", r.store)
+}
+
+// notice finds out that an older copy was put back while the gateway runs: by how far its feed
+// was, or since another gateway has found it out and said so in the store's mark.
+func (r *restored) notice(ctx context.Context, journal ports.Journal, clock ports.Clock, at depot.Point) (news bool, err error) {
+	older, err := at.Behind(ctx, journal)
+	if err != nil {
+		return false, err
+	}
+	var last depot.Restore
+	if older {
+		last, err = depot.Use(ctx, journal, clock, true, r.pays...)
+	} else {
+		last, err = depot.Use(ctx, journal, clock, false)
+	}
+	if err != nil || last.At.Equal(r.since()) {
+		return false, err
+	}
+	r.last.Store(&last)
+	r.warn(ctx)
+	return true, nil
 }
 
 func (r *restored) older(ctx context.Context, store Storage) (bool, error) {
@@ -120,13 +145,21 @@ func (r *restored) follow(ctx context.Context, journal ports.Journal, from depot
 // much as a commit.
 const following = 10 * time.Second
 
-// run follows the feed until ctx ends, and once more then.
-func (r *restored) run(ctx context.Context, journal ports.Journal) {
+// run follows the feed until ctx ends, and once more then. noticed is called when an older
+// copy of the store was put back meanwhile.
+func (r *restored) run(ctx context.Context, journal ports.Journal, clock ports.Clock, noticed func()) {
 	ticker := time.NewTicker(following)
 	defer ticker.Stop()
 	for at := installation.Seen(r.dir, r.store); ; {
-		var err error
-		if at, err = r.follow(context.WithoutCancel(ctx), journal, at); err != nil && ctx.Err() == nil {
+		news, err := r.notice(context.WithoutCancel(ctx), journal, clock, at)
+		if news {
+			at = depot.Point{}
+			noticed()
+		}
+		if err == nil {
+			at, err = r.follow(context.WithoutCancel(ctx), journal, at)
+		}
+		if err != nil && ctx.Err() == nil {
 			r.log.WarnContext(ctx, "it is not kept how far the store has come: an older copy of it would not be told from it", "error", err)
 		}
 		if ctx.Err() != nil {

@@ -1,10 +1,15 @@
 package checkout_test
 
 import (
+	"context"
 	"testing"
 	"time"
 
+	"patchbay/core/checkout"
+	"patchbay/core/depot"
 	"patchbay/core/fault"
+	"patchbay/core/payment"
+	"patchbay/tests/memjournal"
 )
 
 // What the providers hold is taken into the first copy before the second is made of it.
@@ -81,4 +86,102 @@ func TestACopyOfACopyWithoutEventsChargesNobodyAgain(t *testing.T) {
 			t.Errorf("%d charges for one payment: %s, was %s, %v", n, again.Payment.ID, first.ID, err)
 		}
 	})
+}
+
+// A copy is put back, and soon after one of that, on a machine whose clock is 15 minutes behind, and is set
+// right 20 seconds after the start: the second restore is noted as before the first. What the second copy has open is called again, though its caller was
+// told that nothing was done, and has paid under another key.
+func TestASecondRestoreByAClockThatIsBehindCallsNothingAgain(t *testing.T) {
+	t.Parallel()
+	for name, behind := range map[string]time.Duration{"15 minutes behind": 15 * time.Minute, "right": 0} {
+		t.Run(name, func(t *testing.T) {
+			within(t, func(t *testing.T, r *rig) {
+				used(t, r.journal)
+				mustPay(t, r.Service, "early")
+				c0 := cloned(t, r.journal)
+				<-time.After(time.Minute)
+				one := r.begins(t, c0, true, "one restored")
+				<-time.After(3 * time.Minute)
+				var c1 *memjournal.Journal
+				r.provider.failBefore(func(_ context.Context, _ payment.Action, _ int) error {
+					c1 = cloned(t, c0)
+					return fault.New(fault.Unavailable, "scripted", "")
+				})
+				if _, err := one.Create(t.Context(), tenant, request(), key("k", "a")); !fault.Is(err, fault.Unavailable) {
+					t.Fatal(err)
+				}
+				r.provider.failBefore(nil)
+				mustPay(t, one, "k2")
+				<-time.After(5 * time.Second)
+				clock := &skewed{}
+				clock.set(-behind)
+				last, err := depot.Use(t.Context(), c1, clock, true)
+				if err != nil {
+					t.Fatal(err)
+				}
+				r.another(t, "two restored", func(o *checkout.Options) {
+					o.Journal, o.Clock = c1, clock
+					o.Restored = func() checkout.Restore {
+						return checkout.Restore{At: last.At, Since: last.Since, Recalled: !last.Unrecalled}
+					}
+				})
+				<-time.After(20 * time.Second)
+				clock.set(0)
+				<-time.After(20 * time.Minute)
+				if n := r.provider.captured(); n != 2 {
+					t.Errorf("nobody has asked for anything since the restore: %d charges for 2 payments", n)
+				}
+			})
+		})
+	}
+}
+
+// The same two restores. The copy has the payment reserved, and it was captured since.
+func TestASecondRestoreByAClockThatIsBehindRefusesNothingByAnOldState(t *testing.T) {
+	t.Parallel()
+	for name, behind := range map[string]time.Duration{"15 minutes behind": 15 * time.Minute, "right": 0} {
+		t.Run(name, func(t *testing.T) {
+			within(t, func(t *testing.T, r *rig) {
+				used(t, r.journal)
+				mustPay(t, r.Service, "early")
+				c0 := cloned(t, r.journal)
+				<-time.After(time.Minute)
+				one := r.begins(t, c0, true, "one restored")
+				<-time.After(3 * time.Minute)
+				req := request()
+				req.CaptureMethod = payment.CaptureManual
+				first, err := one.Create(t.Context(), tenant, req, key("k", "a"))
+				if err != nil {
+					t.Fatal(err)
+				}
+				c1 := cloned(t, c0)
+				<-time.After(time.Second)
+				if _, err := one.Capture(t.Context(), tenant, first.Payment.ID, 0, opKey("capture", "c")); err != nil {
+					t.Fatal(err)
+				}
+				<-time.After(time.Minute)
+				clock := &skewed{}
+				clock.set(-behind)
+				last, err := depot.Use(t.Context(), c1, clock, true)
+				if err != nil {
+					t.Fatal(err)
+				}
+				two := r.another(t, "two restored", func(o *checkout.Options) {
+					o.Journal, o.Clock = c1, clock
+					o.Restored = func() checkout.Restore {
+						return checkout.Restore{At: last.At, Since: last.Since, Recalled: !last.Unrecalled}
+					}
+				})
+				<-time.After(20 * time.Minute)
+				_, err = two.Refund(t.Context(), tenant, first.Payment.ID, 100, opKey("refunds", "r"))
+				<-time.After(time.Minute)
+				p, _ := two.Get(t.Context(), tenant, first.Payment.ID)
+				<-time.After(time.Minute)
+				p, _ = two.Get(t.Context(), tenant, first.Payment.ID)
+				if err != nil || p.Status != payment.Succeeded {
+					t.Errorf("%s, %v", p.Status, err)
+				}
+			})
+		})
+	}
 }

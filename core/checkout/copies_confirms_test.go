@@ -1,13 +1,16 @@
 package checkout_test
 
 import (
+	"context"
 	"testing"
 	"testing/synctest"
 	"time"
 
+	"patchbay/adapters/sys"
 	"patchbay/core/checkout"
 	"patchbay/core/fault"
 	"patchbay/core/payment"
+	"patchbay/tests/memjournal"
 )
 
 // The copy has the payment, and does not know that it has reached a provider.
@@ -145,4 +148,47 @@ func TestACancelTakesTheAccountOfWhatWasMade(t *testing.T) {
 			t.Errorf("it is %s at %s, account %s; sync: %v; refund: %v", p.Status, p.Provider, p.Account, serr, rerr)
 		}
 	})
+}
+
+// One provider. The create was refused, and a confirm of the same payment was under way when the
+// process was killed: it is done some seconds after the start on the copy, while the create's
+// key, which is another at the provider, is repeated.
+func TestAConfirmThatWasUnderWayAndARepeatOfTheCreateChargeOnce(t *testing.T) {
+	t.Parallel()
+	for name, has := range map[string]bool{"the copy has the payment": true, "the copy does not have the payment": false} {
+		t.Run(name, func(t *testing.T) {
+			within(t, func(t *testing.T, r *rig) {
+				r.copied = time.Now()
+				older := memjournal.New(sys.Clock{})
+				r.provider.failBefore(always(fault.Unavailable))
+				first, _ := r.pay(t, "k")
+				r.provider.failBefore(nil)
+				if has {
+					older = r.backup(t, first.Payment.ID)
+				}
+				<-time.After(time.Minute)
+				r.provider.failBefore(func(context.Context, payment.Action, int) error {
+					<-time.After(5 * time.Second) // on its way
+					return nil
+				})
+				go func() { // the process that is killed in this call
+					_, _ = r.Confirm(t.Context(), tenant, first.Payment.ID, checkout.ConfirmRequest{}, opKey("confirm", "c"))
+				}()
+				<-time.After(time.Second)
+				r.provider.failBefore(nil)
+				s := r.restored(t, older)
+				<-time.After(time.Second)
+				if _, err := s.Create(t.Context(), tenant, request(), key("k", "a")); err != nil && fault.From(err).Code != checkout.CodeRestored {
+					t.Errorf("while the confirm is on its way: %v", err)
+				}
+				<-time.After(10 * time.Minute)
+				if again := mustPay(t, s, "k"); again.ID != first.Payment.ID || again.NeedsReview {
+					t.Errorf("got %s, review: %t, want %s", again.ID, again.NeedsReview, first.Payment.ID)
+				}
+				if n := r.provider.captured(); n != 1 {
+					t.Errorf("got %d charges, want 1", n)
+				}
+			})
+		})
+	}
 }

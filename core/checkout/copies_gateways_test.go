@@ -181,3 +181,72 @@ func TestTwoGatewaysDoNotAskInTurn(t *testing.T) {
 		}
 	})
 }
+
+// b starts on the copy a second before a does, and has nothing to know the restore by (its machine
+// was stopped before the copy was made). a notices it, and says so in the store's mark. Ten hours
+// later a refund's key is repeated at b.
+func TestAGatewayThatStartedBeforeARestoreWasNoticedRefundsNothingAgain(t *testing.T) {
+	within(t, func(t *testing.T, r *rig) {
+		used(t, r.journal)
+		p := r.paid(t)
+		c0 := cloned(t, r.journal)
+		<-time.After(time.Hour)
+		if _, err := r.Refund(t.Context(), tenant, p.ID, 300, opKey("refunds", "r")); err != nil {
+			t.Fatal(err)
+		}
+		<-time.After(25 * time.Hour)
+		r.provider.forgets()
+		b := r.begins(t, c0, false, "b", marked(t, c0))
+		<-time.After(time.Second)
+		r.begins(t, c0, true, "a")
+		b.RestoreNoticed()
+		<-time.After(10 * time.Hour)
+		res, err := b.Refund(t.Context(), tenant, p.ID, 300, opKey("refunds", "r"))
+		if n := r.provider.givenBack(); n != 300 {
+			t.Errorf("%d given back, %+v, %v", n, res.Operation.Outcome, err)
+		}
+	})
+}
+
+// The same two; the provider that was paid does not tell for hours what it holds. a answers 503.
+func TestAGatewayThatStartedBeforeARestoreWasNoticedIsHeldAsWell(t *testing.T) {
+	among(t, three, func(t *testing.T, r *rig) {
+		used(t, r.journal)
+		c0 := cloned(t, r.journal)
+		<-time.After(time.Hour)
+		r.provider.failBefore(always(fault.Unavailable))
+		res, err := r.Create(t.Context(), tenant, everywhere(), key("k", "a"))
+		if err != nil || res.Payment.Provider != "second" {
+			t.Fatal(err)
+		}
+		r.provider.failBefore(nil)
+		<-time.After(time.Hour)
+		r.all[1].cannotLook(fault.New(fault.Unavailable, "scripted", ""))
+		b := r.begins(t, c0, false, "b", marked(t, c0))
+		<-time.After(time.Second)
+		a := r.begins(t, c0, true, "a")
+		b.RestoreNoticed()
+		<-time.After(5 * time.Hour)
+		if _, err := a.Create(t.Context(), tenant, everywhere(), key("k", "a")); fault.From(err).Code != checkout.CodeRestored {
+			t.Fatal(err)
+		}
+		again, err := b.Create(t.Context(), tenant, everywhere(), key("k", "a"))
+		if got := fmt.Sprint(r.charges()); got != "[0 1 0]" {
+			t.Errorf("charges %s: %s, %v", got, again.Payment.Provider, err)
+		}
+	})
+}
+
+// marked has a gateway read the store's mark anew each time, as app/restored.go does every ten
+// seconds.
+func marked(t *testing.T, j *memjournal.Journal) func(*checkout.Options) {
+	return func(o *checkout.Options) {
+		o.Restored = func() checkout.Restore {
+			last, err := depot.Use(t.Context(), j, sys.Clock{}, false)
+			if err != nil {
+				t.Error(err)
+			}
+			return checkout.Restore{At: last.At, Since: last.Since, Recalled: !last.Unrecalled}
+		}
+	}
+}

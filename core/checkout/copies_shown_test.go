@@ -171,3 +171,26 @@ func TestWhatAnOlderCopyDoesNotHaveIsMadeOfWhatItsProviderHas(t *testing.T) {
 		})
 	}
 }
+
+// An unconfirmed payment that is to be captured later.
+func TestWhatIsReadAgainIsShownAsItWasAskedFor(t *testing.T) {
+	within(t, func(t *testing.T, r *rig) {
+		used(t, r.journal)
+		c0 := cloned(t, r.journal)
+		req := checkout.CreateRequest{
+			Amount: 1250, Currency: "eur", PaymentMethod: "pm_ok", CaptureMethod: payment.CaptureManual, Confirmation: payment.ConfirmServer,
+			ExpiresAt: time.Now().Add(time.Hour),
+		}
+		first, err := r.Create(t.Context(), tenant, req, key("k", "a"))
+		if err != nil {
+			t.Fatal(err)
+		}
+		s := r.begins(t, c0, true, "a")
+		<-time.After(3 * time.Minute)
+		again, err := s.Create(t.Context(), tenant, req, key("k", "a"))
+		if p := again.Payment; err != nil || p.CaptureMethod != first.Payment.CaptureMethod || p.Confirmation != first.Payment.Confirmation || !p.ExpiresAt.Equal(first.Payment.ExpiresAt) {
+			t.Errorf("capture %q, was %q; confirmation %q, was %q; expires %s, was %s, %v", p.CaptureMethod, first.Payment.CaptureMethod,
+				p.Confirmation, first.Payment.Confirmation, p.ExpiresAt, first.Payment.ExpiresAt, err)
+		}
+	})
+}

@@ -33,42 +33,32 @@ func (s *Service) Create(ctx context.Context, tenant string, r CreateRequest, ke
 	if len(s.Gateways) == 0 {
 		return Result{}, fault.New(fault.Unavailable, "no_payment_provider", "no payment provider is configured")
 	}
-	if !r.ExpiresAt.IsZero() && !r.ExpiresAt.After(by.Add(-answerWithin)) { // only a repeat may come so late
-		known, err := s.byKey(ctx, key)
-		if fault.Is(err, fault.NotFound) {
-			last, _, err := s.nextUse(ctx, tenant, key, 0)
-			if err != nil {
-				return Result{}, err
-			}
-			if _, err := s.madeBefore(s.paymentID(key, last), payment.Create); err != nil {
-				return Result{}, err
-			}
-			if found, ok, err := s.reclaim(ctx, tenant, r, key, last); ok || err != nil {
-				return s.found(ctx, by, found, key, err)
-			}
-			return Result{}, fault.InvalidParam("expiresAt", "expires_in_the_past", "expiresAt must be in the future")
-		}
-		if err != nil {
-			return Result{}, err
-		}
-		return s.repeat(ctx, by, known, key)
-	}
 	for generation := 0; generation < maxGenerations; generation++ {
+		held := s.Held() // what is found from here on is all that there is, unless it is held
 		next, made, err := s.nextUse(ctx, tenant, key, generation)
 		if err != nil {
 			return Result{}, err
 		}
 		if generation = next; made {
-			if found, ok, err := s.reclaim(ctx, tenant, r, key, generation); ok || err != nil {
-				return s.found(ctx, by, found, key, err)
+			if known, ok, err := s.reclaim(ctx, tenant, r, key, generation); ok || err != nil {
+				return s.answered(ctx, by, known, key, err)
 			}
+		}
+		if late := !r.ExpiresAt.IsZero() && !r.ExpiresAt.After(by.Add(-answerWithin)); held || late {
+			result, err := s.onlyRepeat(ctx, by, key, held)
+			if err != errExpired { //nolint:errorlint // our own sentinel, returned as it is
+				return result, err
+			}
+			_, absent := s.load(ctx, tenant, s.paymentID(key, generation))
+			if absent == nil { // of a use that has expired
+				continue
+			}
+			if !fault.Is(absent, fault.NotFound) {
+				err = absent
+			}
+			return Result{}, err
 		}
 		st, err := s.draft(tenant, r, key, generation)
-		if fault.From(err).Code == CodeRestored && err != nil && !key.Empty() { // what the copy has is answered from it
-			if known, missing := s.byKey(ctx, key); missing == nil {
-				return s.repeat(ctx, by, known, key)
-			}
-		}
 		if err != nil {
 			return Result{}, err
 		}
@@ -80,22 +70,38 @@ func (s *Service) Create(ctx context.Context, tenant string, r CreateRequest, ke
 			return Result{}, err
 		}
 		known, err := s.byKey(ctx, key)
-		if fault.Is(err, fault.NotFound) {
-			if found, ok, err := s.reclaim(ctx, tenant, r, key, generation); ok || err != nil {
-				return s.found(ctx, by, found, key, err)
-			}
-			continue // the key has expired since: what was made under it has the id, and the next generation is new
+		if !fault.Is(err, fault.NotFound) {
+			return s.answered(ctx, by, known, key, err)
 		}
-		if err != nil {
-			return Result{}, err
+		// The key has expired since: what was made under it has the id, and the next generation
+		// is new, unless it was read from its provider.
+		if known, ok, err := s.reclaim(ctx, tenant, r, key, generation); ok || err != nil {
+			return s.answered(ctx, by, known, key, err)
 		}
-		return s.repeat(ctx, by, known, key)
 	}
 	return Result{}, fault.New(fault.Conflict, "idempotency_key_worn", "this idempotency key was used too often; use another")
 }
 
-// found answers a key from the payment that was read from its provider.
-func (s *Service) found(ctx context.Context, by time.Time, st stored, key idem.Key, err error) (Result, error) {
+// onlyRepeat answers a key that the store has, and makes nothing: it is too late for that, or
+// held until it is known what the providers hold.
+func (s *Service) onlyRepeat(ctx context.Context, by time.Time, key idem.Key, held bool) (Result, error) {
+	if !key.Empty() {
+		known, err := s.byKey(ctx, key)
+		if !fault.Is(err, fault.NotFound) {
+			return s.answered(ctx, by, known, key, err)
+		}
+	}
+	if held {
+		return Result{}, errRecollecting()
+	}
+	return Result{}, errExpired
+}
+
+// errExpired refuses what was to be made before now.
+var errExpired = fault.InvalidParam("expiresAt", "expires_in_the_past", "expiresAt must be in the future")
+
+// answered answers a key from its payment, if that could be read.
+func (s *Service) answered(ctx context.Context, by time.Time, st stored, key idem.Key, err error) (Result, error) {
 	if err != nil {
 		return Result{}, err
 	}
@@ -117,6 +123,23 @@ func (s *Service) check(r CreateRequest) error {
 // the provider.
 func (s *Service) draft(tenant string, r CreateRequest, key idem.Key, generation int) (stored, error) {
 	now := s.Clock.Now()
+	r = withDefaults(r)
+	p := payment.Payment{
+		ID: s.paymentID(key, generation), Tenant: tenant, Amount: r.Amount, Currency: r.Currency,
+		Status: payment.Processing, CustomerID: r.CustomerID, Description: r.Description,
+		ReturnURL: r.ReturnURL, CaptureMethod: r.CaptureMethod, Confirmation: r.Confirmation,
+		Metadata: maps.Clone(r.Metadata), ExpiresAt: r.ExpiresAt, CreatedAt: now, KnownSince: s.restoredAt(),
+	}
+	if err := s.place(&p, payment.Create, key, s.requestOf(r)); err != nil {
+		return stored{}, err
+	}
+	st := stored{payment: p, record: ports.Record{Idem: key.Scoped}, limit: maxBytes}
+	s.hold(&st)
+	return st, nil
+}
+
+// withDefaults is a request with what is meant where it does not say.
+func withDefaults(r CreateRequest) CreateRequest {
 	if r.CaptureMethod == "" {
 		r.CaptureMethod = payment.CaptureAutomatic
 	}
@@ -127,12 +150,11 @@ func (s *Service) draft(tenant string, r CreateRequest, key idem.Key, generation
 	default:
 		r.Confirmation = payment.ConfirmClient
 	}
-	p := payment.Payment{
-		ID: s.paymentID(key, generation), Tenant: tenant, Amount: r.Amount, Currency: r.Currency,
-		Status: payment.Processing, CustomerID: r.CustomerID, Description: r.Description,
-		ReturnURL: r.ReturnURL, CaptureMethod: r.CaptureMethod, Confirmation: r.Confirmation,
-		Metadata: maps.Clone(r.Metadata), ExpiresAt: r.ExpiresAt, CreatedAt: now, KnownSince: s.restoredAt(),
-	}
+	return r
+}
+
+// requestOf is what a request asks of the provider that makes its payment.
+func (s *Service) requestOf(r CreateRequest) payment.Request {
 	request := payment.Request{
 		PaymentMethods: maps.Clone(r.PaymentMethods), Customers: maps.Clone(r.Customers), Confirm: r.Confirm, ReturnURL: r.ReturnURL,
 	}
@@ -141,12 +163,7 @@ func (s *Service) draft(tenant string, r CreateRequest, key idem.Key, generation
 	if !ourUser(r.CustomerID) {
 		prefer(&request.Customers, first, r.CustomerID)
 	}
-	if err := s.place(&p, payment.Create, key, request); err != nil {
-		return stored{}, err
-	}
-	st := stored{payment: p, record: ports.Record{Idem: key.Scoped}, limit: maxBytes}
-	s.hold(&st)
-	return st, nil
+	return request
 }
 
 // begin makes an operation ready to be called, at the provider of the payment: a new
@@ -179,7 +196,10 @@ func (s *Service) try(p *payment.Payment, op *payment.Operation) error {
 	}
 	op.Outcome, op.Kind, op.Error, op.EndedAt = payment.Calling, "", nil, time.Time{}
 	op.Unremember()
-	op.AcceptedAt, op.Turn, op.KnownSince = time.Time{}, nextTurn(p), s.restoredAt()
+	op.AcceptedAt, op.Turn = time.Time{}, nextTurn(p)
+	if op.Request.Made == nil { // else it is from before
+		op.KnownSince = s.restoredAt()
+	}
 	if op.ProviderKey == "" {
 		op.ProviderKey = s.providerKey(p, op)
 	}

@@ -70,16 +70,6 @@ func TestAfterAnOlderCopyWasPutBackNothingIsMadeUntilAllProvidersHaveTold(t *tes
 	})
 }
 
-func TestWithOneProviderPaymentsAreMadeAsSoonAsItHasTold(t *testing.T) {
-	within(t, func(t *testing.T, r *rig) {
-		s := r.restored(t, memjournal.New(sys.Clock{}))
-		<-time.After(time.Second)
-		if res, err := s.Create(t.Context(), tenant, request(), key("k", "a")); err != nil || res.Payment.Status != payment.Succeeded {
-			t.Errorf("%+v, %v", res.Payment, err)
-		}
-	})
-}
-
 // However the clock is set meanwhile.
 func TestPaymentsAreMadeAMinuteAfterTheStart(t *testing.T) {
 	t.Parallel()
@@ -162,6 +152,40 @@ func TestAProviderThatCannotListHoldsNothingUp(t *testing.T) {
 		<-time.After(2 * time.Minute)
 		if _, err := s.Create(t.Context(), tenant, request(), key("k", "a")); err != nil {
 			t.Errorf("%v", err)
+		}
+	})
+}
+
+// What was accepted after the copy was made, before the provider has told of it.
+func TestWhatIsAskedOfAPaymentThatIsNotReadYetIsNotRefusedForGood(t *testing.T) {
+	within(t, func(t *testing.T, r *rig) {
+		used(t, r.journal)
+		c0 := cloned(t, r.journal)
+		req := request()
+		req.CaptureMethod = payment.CaptureManual
+		res, err := r.Create(t.Context(), tenant, req, key("k", "a"))
+		if err != nil {
+			t.Fatal(err)
+		}
+		id := res.Payment.ID
+		<-time.After(time.Hour)
+		r.provider.cannotLook(fault.New(fault.Unavailable, "scripted", ""))
+		s := r.begins(t, c0, true, "a")
+		<-time.After(time.Second)
+		if _, err := s.Create(t.Context(), tenant, req, key("k", "a")); fault.From(err).Code != checkout.CodeRestored {
+			t.Errorf("create: %v", err)
+		}
+		if _, err := s.Capture(t.Context(), tenant, id, 0, opKey("capture", "c")); fault.From(err).Code != checkout.CodeRestored {
+			t.Errorf("capture: %v", err)
+		}
+		if _, err := s.Refund(t.Context(), tenant, id, 100, opKey("refunds", "c")); fault.From(err).Code != checkout.CodeRestored {
+			t.Errorf("refund: %v", err)
+		}
+		if _, err := s.Cancel(t.Context(), tenant, id, opKey("cancel", "c")); fault.From(err).Code != checkout.CodeRestored {
+			t.Errorf("cancel: %v", err)
+		}
+		if _, err := s.Get(t.Context(), tenant, id); fault.Is(err, fault.NotFound) {
+			t.Errorf("get: %v", err)
 		}
 	})
 }

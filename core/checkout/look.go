@@ -95,16 +95,17 @@ func (s *Service) clockOf(ctx context.Context, g ports.PaymentGateway) (time.Tim
 }
 
 // findRefund looks for the refund that an operation has made, under its key at the provider
-// or under one of others.
-func findRefund(ctx context.Context, g ports.PaymentGateway, op payment.Operation, others ...string) (payment.ProviderRefund, bool, error) {
+// or under one of its later uses: of those the last that there is.
+func findRefund(ctx context.Context, g ports.PaymentGateway, op payment.Operation, later ...string) (found payment.ProviderRefund, ok bool, err error) {
 	refunds, err := g.Refunds(ctx, op.Request.Reference)
 	if err != nil {
 		return payment.ProviderRefund{}, false, err
 	}
-	for _, r := range refunds {
-		if key := r.Metadata[payment.MetaOperation]; key == op.ProviderKey || slices.Contains(others, key) {
-			return r, true, nil
+	for _, key := range append([]string{op.ProviderKey}, later...) {
+		i := slices.IndexFunc(refunds, func(r payment.ProviderRefund) bool { return r.Metadata[payment.MetaOperation] == key })
+		if i >= 0 {
+			found, ok = refunds[i], true
 		}
 	}
-	return payment.ProviderRefund{}, false, nil
+	return found, ok, nil
 }

@@ -94,7 +94,7 @@ func (s *Service) Cancel(ctx context.Context, tenant, id string, key idem.Key) (
 // open operation blocks, and whatever begin adds is durable before the call.
 func (s *Service) operate(ctx context.Context, tenant, id string, key idem.Key, begin func(*payment.Payment) error) (Result, error) {
 	by := s.Clock.Now().Add(answerWithin)
-	st, err := s.load(ctx, tenant, id)
+	st, err := s.find(ctx, tenant, id)
 	if err != nil {
 		return Result{}, err
 	}

@@ -11,7 +11,7 @@ import (
 // Get reads a payment. NotFound, also for another tenant's. An outcome that is not
 // known yet is looked into soon.
 func (s *Service) Get(ctx context.Context, tenant, id string) (payment.Payment, error) {
-	st, err := s.load(ctx, tenant, id)
+	st, err := s.find(ctx, tenant, id)
 	if err == nil {
 		s.hasten(ctx, &st)
 		s.refresh(&st)

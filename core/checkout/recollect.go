@@ -18,6 +18,30 @@ import (
 // asked for.
 const inFlight = time.Minute
 
+// RestoreNoticed has what the providers hold be read, after Restored has begun to tell of
+// another restore.
+func (s *Service) RestoreNoticed() {
+	select {
+	case s.noticed <- struct{}{}:
+	default:
+	}
+}
+
+// recollecting reads what the providers hold after each restore, until ctx ends.
+func (s *Service) recollecting(ctx context.Context) {
+	for ctx.Err() == nil {
+		reading, stop := context.WithCancel(ctx)
+		work := guard.Group{Log: s.Log}
+		work.Keep(reading, "payments before the store was put back", s.recollect)
+		select {
+		case <-ctx.Done():
+		case <-s.noticed:
+		}
+		stop()
+		work.Wait()
+	}
+}
+
 // recollect learns what each provider holds, where an older copy of the store was put back,
 // and takes it into the payments.
 func (s *Service) recollect(ctx context.Context) {
@@ -84,29 +108,29 @@ func (s *Service) walkThrough(ctx context.Context, g ports.PaymentGateway, r Res
 	from, wait := r.from(), min(max(r.At.Add(inFlight).Sub(s.Clock.Now()), 0), inFlight)
 	quiet, stop := context.WithTimeout(ctx, wait)
 	defer stop()
-	for {
+	for first := true; ; first = false {
 		last := quiet.Err() != nil
 		began := s.Clock.Now()
 		now, ok := s.walkOnce(ctx, g, from)
-		switch {
-		case !ok:
-			return
-		case last:
-			s.before.walked(g.Name(), all)
+		if !ok {
 			return
 		}
-		s.before.walked(g.Name(), most)
+		if earlier := r.fromAt(now); first && earlier.Before(from) { // our clock is ahead
+			if _, ok = s.walkOnce(ctx, g, earlier); !ok {
+				return
+			}
+		}
+		if last {
+			s.before.mu.Lock()
+			s.before.known[g.Name()] = true
+			s.before.mu.Unlock()
+			return
+		}
 		if from = now.Add(-inFlight); now.IsZero() {
 			from = began.Add(-pad)
 		}
 		<-quiet.Done()
 	}
-}
-
-func (r *recollection) walked(provider string, e extent) {
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	r.walks[provider] = max(r.walks[provider], e)
 }
 
 // walkOnce notes every intent of ours that a provider has made since a time, and returns
@@ -148,11 +172,15 @@ func (s *Service) walkOnce(ctx context.Context, g ports.PaymentGateway, since ti
 // note takes in an intent of a provider, of which the newest come first.
 func (r *recollection) note(provider string, i payment.Intent) {
 	id, tenant := i.Metadata[payment.MetaPayment], i.Metadata[payment.MetaTenant]
-	if known, ok := r.made[id]; id == "" || tenant == "" || ok && !known.over {
+	if id == "" || tenant == "" {
 		return
 	}
-	r.made[id] = trace{
-		Made: payment.Made{Provider: provider, Reference: i.Reference}, id: id, tenant: tenant, over: i.Status == payment.Canceled,
+	t := trace{Made: payment.Made{Provider: provider, Reference: i.Reference}, id: id, tenant: tenant, over: i.Status == payment.Canceled}
+	switch known, ok := r.made[id]; {
+	case !ok || known.over:
+		r.made[id] = t
+	case !t.over && t.Made != known.Made:
+		r.second[t.Made] = t
 	}
 }
 
@@ -175,11 +203,13 @@ func (s *Service) takeIn(ctx context.Context, which func(trace) bool) {
 	var left []trace
 	s.before.mu.Lock()
 	for _, t := range s.before.made {
-		if which(t) {
-			left = append(left, t)
-		}
+		left = append(left, t)
+	}
+	for _, t := range s.before.second {
+		left = append(left, t)
 	}
 	s.before.mu.Unlock()
+	left = slices.DeleteFunc(left, func(t trace) bool { return !which(t) })
 	for wait := blind; len(left) > 0; wait = min(2*wait, takeInAtMost) {
 		if left = s.attachAll(ctx, left); len(left) > 0 && !pause(ctx, wait) {
 			return
@@ -243,6 +273,10 @@ func (s *Service) attach(ctx context.Context, t trace) error {
 			if err := s.ask(ctx, &st); err != nil {
 				return err
 			}
+		case p.ProviderReference != "" && !t.over && t.Made != (payment.Made{Provider: p.Provider, Reference: p.ProviderReference}):
+			if !s.reviewSecond(p, t) {
+				return nil
+			}
 		case p.ProviderReference != "" && !s.outdated(p):
 			return nil
 		case p.ProviderReference != "":
@@ -266,6 +300,15 @@ func (s *Service) attach(ctx context.Context, t trace) error {
 			return errForeign(t.Reference)
 		}
 	}
+}
+
+// reviewSecond has somebody look whether the buyer of a payment that has an intent has paid
+// another one, too. It is false where that is known.
+func (s *Service) reviewSecond(p *payment.Payment, t trace) (news bool) {
+	if t.Provider != p.Provider {
+		return p.Review(payment.ReviewOtherAccount, t.Provider+": "+t.Reference, s.Clock.Now())
+	}
+	return p.Review(payment.ReviewSecondIntent, t.Reference, s.Clock.Now())
 }
 
 // taken reports whether another payment has the intent.
@@ -295,6 +338,26 @@ func fill(p *payment.Payment, i payment.Intent) {
 	}
 	p.Metadata = maps.Clone(i.Metadata)
 	maps.DeleteFunc(p.Metadata, func(name, _ string) bool { return payment.Reserved(name) })
+}
+
+// find reads a payment that a caller names. One that the store does not have may have been read
+// from its provider, or may still be: errors as madeBefore.
+func (s *Service) find(ctx context.Context, tenant, id string) (stored, error) {
+	st, err := s.load(ctx, tenant, id)
+	if !fault.Is(err, fault.NotFound) {
+		return st, err
+	}
+	held := s.Held()
+	if t, ok := s.traceOf(id); ok && t.tenant == tenant && (!t.over || !held) {
+		if err := s.attach(ctx, t); err != nil {
+			return stored{}, err
+		}
+		return s.load(ctx, tenant, id)
+	}
+	if held {
+		return stored{}, errRecollecting()
+	}
+	return st, err
 }
 
 // traceOf is what was found of a payment since the store was put back.
@@ -343,9 +406,11 @@ func (s *Service) reclaim(ctx context.Context, tenant string, r CreateRequest, k
 			return nil // another repeat was quicker
 		}
 		p.Found, st.record.Idem = false, key.Scoped
-		p.Description, p.ReturnURL, p.Confirmation = r.Description, r.ReturnURL, r.Confirmation
+		asked := withDefaults(r)
+		p.Description, p.ReturnURL, p.ExpiresAt = r.Description, r.ReturnURL, r.ExpiresAt
+		p.CaptureMethod, p.Confirmation = asked.CaptureMethod, asked.Confirmation
 		create.Key, create.Fingerprint, create.EndedAt = key.Scoped, key.Fingerprint, s.Clock.Now()
-		create.Request = payment.Request{PaymentMethods: r.PaymentMethods, Customers: r.Customers, Confirm: r.Confirm, ReturnURL: r.ReturnURL}
+		create.Request = s.requestOf(r)
 		return nil
 	})
 	return st, err == nil, err
@@ -358,7 +423,7 @@ func (s *Service) locate(ctx context.Context, p *payment.Payment) (found bool, e
 	if p.ProviderReference != "" {
 		return false, nil
 	}
-	made, err := s.madeBefore(p.ID, payment.Cancel)
+	made, err := s.madeBefore(p.ID)
 	if made == nil || err != nil {
 		return false, err
 	}

@@ -7,7 +7,9 @@ import (
 	"testing"
 	"time"
 
+	"patchbay/adapters/sys"
 	"patchbay/core/checkout"
+	"patchbay/core/depot"
 	"patchbay/core/event"
 	"patchbay/core/fault"
 	"patchbay/core/payment"
@@ -197,6 +199,79 @@ func TestAProcessThatStartsDaysLaterChargesNobodyAgainThoughNothingWasKept(t *te
 		p, err := s.Get(t.Context(), tenant, first.ID)
 		if err != nil || p.Status != payment.Succeeded || fmt.Sprint(r.charges()) != "[0 1 0]" {
 			t.Errorf("%s, charges %v, %v", p.Status, r.charges(), err)
+		}
+	})
+}
+
+// The clock is 80 hours ahead when the copy, which has no event, is first used: what was paid is
+// before all that would be read by it.
+func TestAClockThatWasAheadAtTheStartChargesNobodyAgain(t *testing.T) {
+	within(t, func(t *testing.T, r *rig) {
+		<-time.After(time.Hour)
+		older := memjournal.New(sys.Clock{})
+		first := r.paid(t)
+		<-time.After(30 * time.Hour)
+		r.provider.forgets()
+		clock := &skewed{}
+		clock.set(80 * time.Hour)
+		restore := checkout.Restore{At: clock.Now()}
+		s := r.restored(t, older, func(o *checkout.Options) {
+			o.Clock, o.Restored = clock, func() checkout.Restore { return restore }
+		})
+		<-time.After(3 * time.Minute)
+		clock.set(0)
+		again := mustPay(t, s, "k")
+		if n := r.provider.captured(); n != 1 || again.ID != first.ID {
+			t.Errorf("got %d charges, %s, want 1, %s", n, again.ID, first.ID)
+		}
+	})
+}
+
+// Two intents of one payment are at the provider: nobody is asked to look.
+func TestASecondIntentThatIsReadNeedsReview(t *testing.T) {
+	within(t, func(t *testing.T, r *rig) {
+		used(t, r.journal)
+		p := r.paid(t)
+		c0 := cloned(t, r.journal)
+		r.provider.forgets()
+		<-time.After(time.Minute)
+		i, err := r.provider.Create(t.Context(), payment.CreateRequest{
+			Key: "late", Amount: 1250, Currency: "eur", PaymentMethod: "pm_ok", Confirm: true,
+			Metadata: map[string]string{payment.MetaPayment: p.ID, payment.MetaTenant: tenant},
+		})
+		if err != nil || i.Reference == p.ProviderReference {
+			t.Fatal(err)
+		}
+		s := r.begins(t, c0, true, "a")
+		<-time.After(time.Hour)
+		if now, err := s.Get(t.Context(), tenant, p.ID); err != nil || !now.NeedsReview {
+			t.Errorf("two charges; review: %t, %v", now.NeedsReview, err)
+		}
+	})
+}
+
+// The store is lost, and a new, empty one is in its place; what this directory has seen of it says so.
+func TestAnEmptyStoreInPlaceOfALostOneIsAnOlderOne(t *testing.T) {
+	within(t, func(t *testing.T, r *rig) {
+		used(t, r.journal)
+		first := r.paid(t)
+		_, _ = r.journal.Publish(t.Context(), 1000)
+		seen, err := depot.Point{}.Latest(t.Context(), r.journal)
+		if err != nil {
+			t.Fatal(err)
+		}
+		<-time.After(25 * time.Hour)
+		r.provider.forgets()
+		empty := memjournal.New(sys.Clock{})
+		older, err := seen.Behind(t.Context(), empty)
+		if err != nil || !older {
+			t.Fatal(older, err)
+		}
+		s := r.begins(t, empty, older, "a")
+		<-time.After(3 * time.Minute)
+		again, err := s.Create(t.Context(), tenant, request(), key("k", "a"))
+		if n := r.provider.captured(); n != 1 || again.Payment.ID != first.ID {
+			t.Errorf("%d charges, %v", n, err)
 		}
 	})
 }

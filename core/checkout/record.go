@@ -78,7 +78,7 @@ func (s *Service) save(ctx context.Context, st *stored) error {
 	r.Index.Flag, r.Index.Flagged = flagOf(p)
 	r.Events = s.news(st.told, *p)
 	if p.Open() == nil {
-		rest(st)
+		s.rest(st)
 	}
 	if err := s.Journal.Save(ctx, r)[0]; err != nil {
 		r.Body = before // what is surely stored

@@ -22,7 +22,7 @@ func (s *Service) Refund(ctx context.Context, tenant, id string, amount int64, k
 		}
 		if err := refundable(p, amount); err != nil {
 			begun := payment.Operation{Key: key.Scoped, StartedAt: s.Clock.Now()}
-			if p.AmountCaptured == 0 || !s.knownBefore(begun) {
+			if p.AmountCaptured == 0 || !s.knownBefore(p, begun) {
 				return err
 			}
 			wanted = cmp.Or(max(wanted, 0), p.AmountCaptured) // it may be this one that was done: the call looks

@@ -85,6 +85,8 @@ func (s *Service) again(ctx context.Context, by time.Time, st stored, id string)
 			return fault.New(fault.Conflict, idem.CodeInFlight, "another repeat of this key is under way")
 		case last.Action == payment.Create && movedOn(p, newest):
 			return errMoved
+		case newest.Creates() && s.expired(*p):
+			return errExpired
 		}
 		return s.resume(p, newest)
 	})

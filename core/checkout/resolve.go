@@ -156,7 +156,7 @@ func (s *Service) restart(p *payment.Payment, op *payment.Operation) error {
 	made := op.Request.Made
 	if op.Creates() && made == nil {
 		var err error
-		if made, err = s.madeBefore(p.ID, op.Action); err != nil {
+		if made, err = s.madeBefore(p.ID); err != nil {
 			return err
 		}
 	}

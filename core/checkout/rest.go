@@ -17,7 +17,7 @@ const restQueue = "payments_rest"
 
 // rest puts a payment on which nothing is under way where it waits for its next
 // key to be given up, or for the provider to be asked, whichever is first.
-func rest(st *stored) {
+func (s *Service) rest(st *stored) {
 	r := &st.record
 	r.Queue, r.Owner, r.Due = "", "", time.Time{}
 	wait := func(due time.Time) {
@@ -27,7 +27,7 @@ func rest(st *stored) {
 	}
 	for _, op := range st.payment.Operations {
 		if op.Key != "" {
-			wait(keptUntil(&op))
+			wait(s.keptUntil(&op))
 		}
 	}
 	if due := sweepDue(&st.payment); !due.IsZero() {
@@ -36,11 +36,15 @@ func rest(st *stored) {
 }
 
 // keptUntil is until when an operation's key is kept: for as long after it has come to
-// its end as a caller may still not know.
-func keptUntil(op *payment.Operation) time.Time {
+// its end as a caller may still not know. Of what an older copy of the store has, it may
+// have been used again since.
+func (s *Service) keptUntil(op *payment.Operation) time.Time {
 	last := op.LastTry()
 	if op.EndedAt.After(last) {
 		last = op.EndedAt
+	}
+	if at := s.restoredAt(); op.KnownSince.Before(at) && last.Before(at) {
+		last = at
 	}
 	return last.Add(idem.Kept)
 }
@@ -60,7 +64,7 @@ func (s *Service) age(ctx context.Context, c ports.Claim) error {
 	}
 	now := s.Clock.Now()
 	for i := range p.Operations {
-		if op := &p.Operations[i]; op.Key != "" && !now.Before(keptUntil(op)) {
+		if op := &p.Operations[i]; op.Key != "" && !now.Before(s.keptUntil(op)) {
 			op.Key, op.Fingerprint = "", ""
 			op.Unremember()
 		}

@@ -38,26 +38,38 @@ func (r Restore) from() time.Time {
 	return since.Add(-pad)
 }
 
+// fromAt is from by the provider's clock, which tells where the one of this machine was
+// ahead of it.
+func (r Restore) fromAt(now time.Time) time.Time {
+	from, longest := r.from(), now.Add(-idem.Kept-pad)
+	if wrong := r.Since.IsZero() || from.After(now); !now.IsZero() && wrong && longest.Before(from) {
+		return longest
+	}
+	return from
+}
+
 // recollection is what the providers hold of payments that the store may not know of,
 // since an older copy of it was put back. A payment's id is made of its caller's key, so
 // that an intent tells by its metadata which request it was made for, at whichever
 // provider, and though that has forgotten the key.
 type recollection struct {
 	mu       sync.Mutex
-	walks    map[string]extent // by the provider's name
-	made     map[string]trace  // by the payment's id
-	recalled bool              // all of it was taken into the journal
+	of       time.Time              // the restore that it is about
+	known    map[string]bool        // by the provider's name: all that it holds is
+	made     map[string]trace       // by the payment's id
+	second   map[payment.Made]trace // of payments that have one in made
+	recalled bool                   // all of it was taken into the journal
 }
 
-// extent is how much is known of what a provider holds; at first it is nothing.
-type extent int
-
-const (
-	// most is all but what a process that had the store before has asked for just
-	// before it ended, and the provider has not done yet.
-	most extent = iota + 1
-	all
-)
+// begin forgets what was found after an earlier restore.
+func (r *recollection) begin(of time.Time) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if !r.of.Equal(of) || r.made == nil {
+		r.of, r.known, r.recalled = of, make(map[string]bool), false
+		r.made, r.second = make(map[string]trace), make(map[payment.Made]trace)
+	}
+}
 
 // trace is an intent that a provider holds.
 type trace struct {
@@ -69,40 +81,38 @@ type trace struct {
 // restore is the last restore, and whether what the providers hold is still to be taken into
 // the journal: until then it has to be known before a payment is made.
 func (s *Service) restore() (Restore, bool) {
-	r, _ := s.lately()
+	r := s.lastRestore()
 	if r.At.IsZero() || r.Recalled {
 		return r, false
 	}
+	s.before.begin(r.At)
 	s.before.mu.Lock()
 	defer s.before.mu.Unlock()
 	return r, !s.before.recalled
 }
 
-// lately is the last restore, and whether callers may have keys from before it.
-func (s *Service) lately() (r Restore, within bool) {
-	if s.Restored != nil {
-		r = s.Restored()
+func (s *Service) lastRestore() Restore {
+	if s.Restored == nil {
+		return Restore{}
 	}
-	return r, !r.At.IsZero() && s.Clock.Now().Sub(r.At) <= idem.Kept
+	return s.Restored()
+}
+
+// Held reports whether no payment is made, since it is not known what the providers hold.
+func (s *Service) Held() bool {
+	r, restored := s.restore()
+	return restored && !s.knownAt(s.holders(r))
 }
 
 // madeBefore is the intent that a provider holds for a payment, nil if there is none.
-// Unavailable with code restored_store until that is known. What is to be done then is the
-// action.
-func (s *Service) madeBefore(id string, a payment.Action) (*payment.Made, error) {
+// Unavailable with code restored_store until that is known.
+func (s *Service) madeBefore(id string) (*payment.Made, error) {
 	r, restored := s.restore()
 	if !restored {
 		return nil, nil
 	}
-	enough := all
-	names := s.holders(r)
-	if a == payment.Create && len(names) == 1 { // what is still to come has the same key there
-		enough = most
-	}
-	s.before.mu.Lock()
-	defer s.before.mu.Unlock()
-	known := s.before.known(names) >= enough
-	if found, ok := s.before.made[id]; ok && (!found.over || known) {
+	known := s.knownAt(s.holders(r))
+	if found, ok := s.traceOf(id); ok && (!found.over || known) {
 		return &found.Made, nil
 	}
 	if known {
@@ -129,28 +139,11 @@ func (s *Service) holders(r Restore) []string {
 	return slices.DeleteFunc(slices.Compact(names), func(name string) bool { return slices.Contains(s.SkipAfterRestore, name) })
 }
 
-// known is how much is known of what all these providers hold.
-func (r *recollection) known(providers []string) extent {
-	least := all
-	for _, name := range providers {
-		least = min(least, r.walks[name])
-	}
-	return least
-}
-
-// Held reports whether no payment is made, since it is not known what the providers hold.
-func (s *Service) Held() bool {
-	r, restored := s.restore()
-	if !restored {
-		return false
-	}
-	enough, names := all, s.holders(r)
-	if len(names) == 1 {
-		enough = most
-	}
+// knownAt reports whether all that these providers hold is known.
+func (s *Service) knownAt(providers []string) bool {
 	s.before.mu.Lock()
 	defer s.before.mu.Unlock()
-	return s.before.known(names) < enough
+	return !slices.ContainsFunc(providers, func(name string) bool { return !s.before.known[name] })
 }
 
 // madeUnseen is what was made of an operation that an older copy of the store has open, as
@@ -166,19 +159,22 @@ func (s *Service) madeUnseen(p *payment.Payment, op *payment.Operation) (*paymen
 		}
 		return made, nil
 	}
-	return s.madeBefore(p.ID, op.Action)
+	return s.madeBefore(p.ID)
 }
+
+// mostUses bounds how many uses of a key are looked for that the store does not know.
+const mostUses = 8
 
 // nextUse is the generation of a key that its next use has: that of its last use of which a
 // provider has told, if there is one, and else the one that is given. What the store had of
 // earlier uses may be lost.
 func (s *Service) nextUse(ctx context.Context, tenant string, key idem.Key, generation int) (next int, made bool, err error) {
-	r, lately := s.lately()
-	if !lately || key.Empty() {
+	r := s.lastRestore()
+	if r.At.IsZero() || key.Empty() {
 		return generation, false, nil
 	}
 	next = generation
-	uses := max(int(s.Clock.Now().Sub(r.from())/idem.Kept), 0) + 1
+	uses := min(max(int(r.At.Sub(r.from())/idem.Kept), 0), mostUses) + 1
 	for g := generation; g <= generation+uses; g++ {
 		id := s.paymentID(key, g)
 		_, found := s.traceOf(id)
@@ -200,7 +196,7 @@ func (s *Service) nextUse(ctx context.Context, tenant string, key idem.Key, gene
 // store that was put back. The provider may have forgotten the key. The look has failed
 // where it returns an error: nothing may be asked for then.
 func (s *Service) refundedBefore(ctx context.Context, g ports.PaymentGateway, p payment.Payment, op payment.Operation) (answer, bool) {
-	if !s.knownBefore(op) || op.Action != payment.Refund {
+	if !s.knownBefore(&p, op) || op.Action != payment.Refund {
 		return answer{}, false
 	}
 	found, ok, err := findRefund(ctx, g, op, s.laterKeys(&p, op)...)
@@ -216,20 +212,18 @@ func (s *Service) refundedBefore(ctx context.Context, g ports.PaymentGateway, p 
 }
 
 // knownBefore reports whether an operation may have been done under its caller's key after the
-// copy of the store that was put back: it was first asked for while callers had keys from then.
-func (s *Service) knownBefore(op payment.Operation) bool {
-	at := s.restoredAt()
-	return op.Key != "" && !at.IsZero() && op.StartedAt.Sub(at) <= idem.Kept
+// copy of the store that was put back: the payment was not made since that.
+func (s *Service) knownBefore(p *payment.Payment, op payment.Operation) bool {
+	return op.Key != "" && p.Operations[0].KnownSince.Before(s.restoredAt())
 }
 
 // laterKeys are those by which a provider may know an operation that has come further than
 // an older copy of the store knows.
 func (s *Service) laterKeys(p *payment.Payment, op payment.Operation) (keys []string) {
-	if !s.knownBefore(op) {
+	if !s.knownBefore(p, op) {
 		return nil
 	}
-	const generations = 8
-	for range generations {
+	for range mostUses {
 		op.Generation++
 		keys = append(keys, s.providerKey(p, &op))
 	}
@@ -242,10 +236,7 @@ func (s *Service) outdated(p *payment.Payment) bool {
 	return p.ProviderReference != "" && p.KnownSince.Before(s.restoredAt())
 }
 
-func (s *Service) restoredAt() time.Time {
-	r, _ := s.lately()
-	return r.At
-}
+func (s *Service) restoredAt() time.Time { return s.lastRestore().At }
 
 // refresh asks about an outdated payment in the background, since somebody has read it.
 func (s *Service) refresh(st *stored) {

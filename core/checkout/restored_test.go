@@ -78,7 +78,7 @@ func TestAPaymentThatWasCanceledIsNotChargedByAnOlderCopy(t *testing.T) {
 		}
 		r.provider.forgets()
 		s := r.putBack(t)
-		<-time.After(time.Second)
+		<-time.After(61 * time.Second)
 		again, err := s.Create(t.Context(), tenant, unconfirmed, key("k", "a"))
 		if err != nil || again.Payment.Status != payment.Canceled || len(r.provider.intents) != 1 {
 			t.Errorf("%+v, %v", again.Payment, err)

@@ -60,7 +60,7 @@ func (s *Service) replace(p *payment.Payment, key idem.Key, r payment.Request, m
 // adoptable has a request take the intent that is there already.
 func (s *Service) adoptable(p *payment.Payment, a payment.Action, r *payment.Request) (err error) {
 	if r.Made == nil {
-		r.Made, err = s.madeBefore(p.ID, a)
+		r.Made, err = s.madeBefore(p.ID)
 	}
 	return err
 }

@@ -58,6 +58,7 @@ type Service struct {
 	ageing   *queue.Worker
 	listings map[string]*listing
 	before   recollection
+	noticed  chan struct{} // another restore was
 	calls    guard.Group
 	sweeps   places
 }
@@ -67,8 +68,10 @@ func New(o Options) *Service {
 	if o.Currencies == nil {
 		o.Currencies = money.Default
 	}
-	s := &Service{Options: o, listings: make(map[string]*listing), calls: guard.Group{Log: o.Log}}
-	s.before.walks, s.before.made = make(map[string]extent), make(map[string]trace)
+	s := &Service{
+		Options: o, listings: make(map[string]*listing), calls: guard.Group{Log: o.Log},
+		noticed: make(chan struct{}, 1),
+	}
 	names := make([]string, len(o.Gateways))
 	for i, g := range o.Gateways {
 		names[i] = g.Name()
@@ -105,7 +108,7 @@ func (s *Service) nudge(provider string) { s.queues.Nudge(s.queues.Queue(provide
 // are under way.
 func (s *Service) Run(ctx context.Context) {
 	working := guard.Group{Log: s.Log}
-	working.Keep(ctx, "payments before the store was put back", s.recollect)
+	working.Keep(ctx, "payments before the store was put back", s.recollecting)
 	working.Keep(ctx, "payments", s.queues.Run)
 	working.Keep(ctx, "payments at rest", s.ageing.Run)
 	working.Wait()

@@ -42,7 +42,7 @@ func (s *Service) Settle(ctx context.Context, tenant, id string, r SettleRequest
 	case len(r.Note) > maxNote || payment.HasCardNumber(r.Note):
 		return payment.Payment{}, fault.InvalidParam("note", "invalid_note", "note takes at most 1000 bytes and no card number")
 	}
-	st, err := s.load(ctx, tenant, id)
+	st, err := s.find(ctx, tenant, id)
 	if err != nil {
 		return payment.Payment{}, err
 	}
@@ -65,8 +65,11 @@ func (s *Service) Settle(ctx context.Context, tenant, id string, r SettleRequest
 			if now != nil && !now.Outcome.Open() && now.Tries == op.Tries && p.SettledAs(string(r.Verdict), r.Note) {
 				return nil // it was saved, and only the answer lost
 			}
-			if now == nil || now.Tries != op.Tries || now.Outcome != payment.Unknown || st.record.Owner != "" {
+			if now == nil || now.Tries != op.Tries || !needsVerdict(st) {
 				return errUnderWay
+			}
+			if now.Outcome == payment.Waiting { // what was made for it cannot be had
+				now.Outcome, now.Request.Made = payment.Unknown, nil
 			}
 			if made, err := s.madeUnseen(p, now); err != nil {
 				return err
@@ -87,6 +90,15 @@ func (s *Service) Settle(ctx context.Context, tenant, id string, r SettleRequest
 
 var errUnderWay = fault.New(fault.Conflict, codeInProgress, "a call is under way; ask again in a minute")
 
+// needsVerdict reports whether a person may say what became of the open operation: it is
+// unknown, or it has waited too long for what was made for it at a provider that does not tell,
+// and nobody is at it.
+func needsVerdict(st *stored) bool {
+	op := st.payment.Open()
+	waits := op.Outcome == payment.Waiting && op.Request.Made != nil && st.payment.NeedsReview
+	return st.record.Owner == "" && (waits || op.Outcome == payment.Unknown)
+}
+
 // testimony is the answer to the open operation that a verdict gives.
 func (s *Service) testimony(ctx context.Context, st *stored, r SettleRequest) (answer, error) {
 	op := st.payment.Open()
@@ -99,7 +111,7 @@ func (s *Service) testimony(ctx context.Context, st *stored, r SettleRequest) (a
 		return answer{}, nil
 	case op == nil:
 		return answer{}, fault.New(fault.Conflict, "nothing_unknown", "no operation of this payment is unknown; the verdict noted closes its review")
-	case op.Outcome != payment.Unknown || st.record.Owner != "":
+	case !needsVerdict(st):
 		return answer{}, errUnderWay
 	case r.Verdict == NotExecuted:
 		return answer{absent: true, looked: true}, nil

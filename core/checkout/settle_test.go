@@ -3,6 +3,8 @@ package checkout_test
 import (
 	"context"
 	"encoding/json"
+	"errors"
+	"fmt"
 	"testing"
 	"time"
 
@@ -10,6 +12,7 @@ import (
 	"patchbay/core/event"
 	"patchbay/core/fault"
 	"patchbay/core/payment"
+	"patchbay/ports"
 )
 
 // unknown makes a refund of which nobody can tell what became.
@@ -239,4 +242,50 @@ func TestALateEventOfWhatIsCanceledIsNoAlarm(t *testing.T) {
 			t.Errorf("%s, %d capturable: %+v", p.Status, p.AmountCapturable, p.Reviews)
 		}
 	})
+}
+
+// The open create of the copy has been given what another provider made. That provider is taken out for
+// good, and named in skip_after_restore, as the documentation says. A person is asked, and gives each verdict.
+func TestAPersonCanSettleWhatAProviderMadeThatIsGone(t *testing.T) {
+	t.Parallel()
+	for name, gone := range map[string]bool{"the provider is taken out": true, "its name means another account": false} {
+		t.Run(name, func(t *testing.T) {
+			among(t, three, func(t *testing.T, r *rig) {
+				older, first := r.failedOver(t)
+				<-time.After(20 * time.Minute)
+				back := r.onCopy(older)
+				_, stop := r.killable(t, "two", back, func(o *checkout.Options) { o.Accounts = eachName{} })
+				r.all[1].silentOnceAsked()
+				<-time.After(5 * time.Minute)
+				stop()
+				s := r.another(t, "three", back, func(o *checkout.Options) {
+					if gone {
+						o.Accounts, o.SkipAfterRestore = eachName{}, []string{"second"}
+						o.Gateways = []ports.PaymentGateway{r.all[0], r.all[2]}
+					} else {
+						o.Accounts = newAccount{}
+						o.Gateways = []ports.PaymentGateway{r.all[0], newProvider("second"), r.all[2]}
+					}
+				})
+				<-time.After(6 * 24 * time.Hour)
+				p, err := s.Get(t.Context(), tenant, first.ID)
+				if err != nil || !p.NeedsReview {
+					t.Errorf("review: %t, %v", p.NeedsReview, err)
+				}
+				var errs []error
+				for range 3 {
+					_, err1 := s.Settle(t.Context(), tenant, first.ID, checkout.SettleRequest{Verdict: checkout.NotExecuted, Note: "it is gone", By: "me"})
+					_, err2 := s.Settle(t.Context(), tenant, first.ID, checkout.SettleRequest{Verdict: checkout.Executed, Reference: first.ProviderReference, Note: "paid", By: "me"})
+					_, err3 := s.Settle(t.Context(), tenant, first.ID, checkout.SettleRequest{Verdict: checkout.Noted, Note: "seen", By: "me"})
+					_, err4 := s.Cancel(t.Context(), tenant, first.ID, opKey("cancel", fmt.Sprint(time.Now())))
+					errs = []error{err1, err2, err3, err4}
+					<-time.After(time.Hour)
+				}
+				p, _ = s.Get(t.Context(), tenant, first.ID)
+				if p.Open() != nil {
+					t.Errorf("6 days later it is %s, %s: %v", p.Status, route(p), errors.Join(errs...))
+				}
+			})
+		})
+	}
 }

@@ -19,7 +19,7 @@ const askDeadline = 10 * time.Second
 func (s *Service) Sync(ctx context.Context, tenant, id string) (payment.Payment, error) {
 	var doubt ports.Doubt
 	for {
-		st, err := s.load(ctx, tenant, id)
+		st, err := s.find(ctx, tenant, id)
 		if err == nil {
 			s.hasten(ctx, &st)
 		}

@@ -75,6 +75,9 @@ func (r Restore) again(at, written time.Time, providers []string) Restore {
 		}
 		all = append(all, r.Providers...)
 	}
+	if !at.After(r.At) { // the clock is behind: what was known since the one before is not known since this
+		at = r.At.Add(time.Microsecond)
+	}
 	slices.Sort(all)
 	return Restore{At: at, Since: since, Unrecalled: true, Providers: slices.Compact(all)}
 }
@@ -115,8 +118,9 @@ func (m *mark) become(ctx context.Context, state string) error {
 }
 
 // Use marks a store as in use, the first time: from then on nothing is copied into
-// it. payments are the providers that payments are made at, none where nobody makes any. older tells that an older copy of the store was put in its place; restored is the last
-// time that this was told of it. A new store is never older.
+// it. payments are the providers that payments are made at, none where nobody makes any. older
+// tells that an older copy of the store was put in its place, or an empty one; restored is the
+// last time that this was told of it.
 //
 // Conflict with code unfinished_copy or store_moved: it must not be used. Else what
 // the store returns.
@@ -132,7 +136,7 @@ func Use(ctx context.Context, j ports.Journal, clock ports.Clock, older bool, pa
 		switch before := m.origin().Payments; {
 		case m.state() == inUse && !older && (len(payments) == 0 || slices.Equal(before, payments)):
 			return m.origin().Restore, nil
-		case m.state() != "" && (older || m.origin().Older):
+		case older || m.origin().Older:
 			written, err := writtenAt(ctx, j)
 			if err != nil {
 				return Restore{}, err

@@ -205,9 +205,10 @@ func TestAStoreThatWasMovedIsOpenedAgain(t *testing.T) {
 func TestAStoreThatWasPutBack(t *testing.T) {
 	t.Parallel()
 	r := newRig(t)
-	if last, err := depot.Use(t.Context(), r.from, sys.Clock{}, true); err != nil || !last.At.IsZero() {
-		t.Errorf("a new store was put back: %+v, %v", last, err)
+	if last, err := depot.Use(t.Context(), memjournal.New(sys.Clock{}), sys.Clock{}, true); err != nil || last.At.IsZero() || !last.Unrecalled {
+		t.Errorf("an empty store in place of one that was lost: %+v, %v", last, err)
 	}
+	use(t, r.from)
 	last, err := depot.Use(t.Context(), r.from, sys.Clock{}, true)
 	if err != nil || last.At.IsZero() || !last.Unrecalled {
 		t.Fatalf("it was put back: %+v, %v", last, err)

@@ -121,7 +121,7 @@ var Rules = []Rule{
 		Name: "a refund that an older copy does not have is looked for before it is made",
 		Edits: []Edit{{
 			"core/checkout/restored.go",
-			"!s.knownBefore(op) || op.Action != payment.Refund",
+			"!s.knownBefore(&p, op) || op.Action != payment.Refund",
 			"true || op.Action != payment.Refund",
 		}},
 		Scenario: "an older state is restored when the provider has forgotten its keys", Bound: 0,

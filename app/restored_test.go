@@ -1,0 +1,122 @@
+package app
+
+import (
+	"context"
+	"sync/atomic"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"patchbay/adapters/sys"
+	"patchbay/config"
+	"patchbay/core/event"
+	"patchbay/core/logging"
+	"patchbay/ports"
+	"patchbay/tests/memjournal"
+)
+
+// follower is a gateway that follows the feed of a store, and counts how often it notices
+// that an older copy was put back.
+type follower struct {
+	*restored
+	noticed int
+}
+
+func follow(t *testing.T, journal ports.Journal) *follower {
+	t.Helper()
+	c := &config.Config{}
+	c.Storage.Provider = "local"
+	f := &follower{restored: newRestored(c, logging.Discard().Logger)}
+	f.dir = t.TempDir()
+	if err := f.use(t.Context(), "local", Storage{Journal: journal}, sys.Clock{}); err != nil {
+		t.Fatal(err)
+	}
+	ctx, stop := context.WithCancel(t.Context())
+	done := make(chan struct{})
+	go func() {
+		f.run(ctx, journal, sys.Clock{}, func() { f.noticed++ })
+		close(done)
+	}()
+	t.Cleanup(func() { stop(); <-done })
+	return f
+}
+
+func tell(t *testing.T, j *memjournal.Journal, id string) {
+	t.Helper()
+	r := &ports.Record{Tenant: "t", Kind: "thing", ID: id, Body: []byte("{}"), Events: []event.Feed{{ID: "fev_" + id, Tenant: "t", Type: "x", At: time.Now()}}}
+	if err := j.Save(t.Context(), r)[0]; err != nil {
+		t.Fatal(err)
+	}
+	if _, err := j.Publish(t.Context(), 100); err != nil {
+		t.Fatal(err)
+	}
+}
+
+// exchanged is a store whose content is another from some time on.
+type exchanged struct {
+	ports.Journal
+	now atomic.Pointer[memjournal.Journal]
+}
+
+func (e *exchanged) Feed(ctx context.Context, tenant string, after int64, n int) ([]event.Feed, error) {
+	return e.now.Load().Feed(ctx, tenant, after, n)
+}
+
+func (e *exchanged) Get(ctx context.Context, tenant, kind, id string) (ports.Record, error) {
+	return e.now.Load().Get(ctx, tenant, kind, id)
+}
+
+func (e *exchanged) Save(ctx context.Context, records ...*ports.Record) []error {
+	return e.now.Load().Save(ctx, records...)
+}
+
+func TestAnOlderCopyThatIsPutBackWhileTheGatewayRunsIsNoticed(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		older, newer := memjournal.New(sys.Clock{}), memjournal.New(sys.Clock{})
+		for _, j := range []*memjournal.Journal{older, newer} {
+			tell(t, j, "one")
+		}
+		tell(t, newer, "two")
+		var store exchanged
+		store.now.Store(newer)
+		f := follow(t, &store)
+		<-time.After(time.Minute)
+		synctest.Wait()
+		if f.noticed != 0 || !f.since().IsZero() {
+			t.Fatalf("got %d restores, at %s, before there was any", f.noticed, f.since())
+		}
+		store.now.Store(older)
+		<-time.After(time.Hour)
+		synctest.Wait()
+		if f.noticed != 1 || f.restore().Recalled || f.since().IsZero() {
+			t.Errorf("got %d restores, %+v, want one that is to be recalled", f.noticed, f.restore())
+		}
+	})
+}
+
+func TestARestoreThatAnotherGatewayHasNoticedIsKnown(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		journal := memjournal.New(sys.Clock{})
+		tell(t, journal, "one")
+		first := follow(t, journal)
+		<-time.After(time.Minute)
+		synctest.Wait()
+		other := newRestored(&config.Config{}, logging.Discard().Logger)
+		other.dir = t.TempDir()
+		if err := other.use(t.Context(), "", Storage{Journal: journal, aged: put{}}, sys.Clock{}); err != nil {
+			t.Fatal(err)
+		}
+		<-time.After(following + time.Second)
+		synctest.Wait()
+		if first.noticed != 1 || !first.since().Equal(other.since()) {
+			t.Errorf("got %d restores, at %s, want one at %s", first.noticed, first.since(), other.since())
+		}
+	})
+}
+
+// put is a store that says of itself that it is an older copy.
+type put struct{}
+
+func (put) Older(context.Context) (bool, error) { return true, nil }
+
+func (put) Known(context.Context) error { return nil }
