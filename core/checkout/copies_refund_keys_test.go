@@ -14,7 +14,8 @@ import (
 	"patchbay/ports"
 )
 
-// The same for a refund.
+// It was refused before the copy, and done 71 hours later, so that its key was kept for 72 hours
+// more. In the copy the key counts from the refusal.
 func TestARefundWhoseKeyTheCopyGivesUpThoughItWasUsedLaterIsNotMadeAgain(t *testing.T) {
 	within(t, func(t *testing.T, r *rig) {
 		p := r.paid(t)
@@ -70,9 +71,7 @@ func TestAClockThatWasBehindAtTheStartRefundsNothingAgain(t *testing.T) {
 }
 
 // The copy has the payment reserved; it was captured and partly refunded since. The provider does not tell
-// for 74 hours, and the caller is told to ask again all the time. Then the refund's key is not known for one from
-// before any more.
-func TestACallerWhoIsToldToAskAgainForDaysIsNotRefundedAgain(t *testing.T) {
+// for 74 hours, and the caller is told to ask again all the time. func TestACallerWhoIsToldToAskAgainForDaysIsNotRefundedAgain(t *testing.T) {
 	t.Parallel()
 	for name, blind := range map[string]time.Duration{"for less than keys are kept": 60 * time.Hour, "for more than keys are kept": 74 * time.Hour} {
 		t.Run(name, func(t *testing.T) {

@@ -148,7 +148,7 @@ func TestTheLastUseAfterAHoleIsAnsweredThoughTheClockWasBehind(t *testing.T) {
 
 // The key's first use came to nothing and has expired; the second was paid. The copy has neither. The key
 // is repeated while the provider is being read, and the store is slow: the uses are looked for before the
-// reading has come to its end, and the fence is asked after.
+// reading has come to its end, and whether it has is asked after that.
 func TestARepeatWhileTheProviderIsReadChargesNobodyAgain(t *testing.T) {
 	within(t, func(t *testing.T, r *rig) {
 		<-time.After(time.Hour)

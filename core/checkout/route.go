@@ -23,7 +23,7 @@ func prefer(byProvider *map[string]string, first, value string) {
 // place begins to make the payment's intent, at the first provider that may have
 // it and says that it would. Those before it are noted as left out.
 func (s *Service) place(p *payment.Payment, a payment.Action, key idem.Key, r payment.Request) (err error) {
-	if err = s.adoptable(p, a, &r); err != nil {
+	if err = s.adoptable(p, &r); err != nil {
 		return err
 	}
 	able := s.eligible(p, r)
@@ -42,7 +42,7 @@ func (s *Service) place(p *payment.Payment, a payment.Action, key idem.Key, r pa
 // confirm. Where the outcome of a try was ever unknown, no other provider is
 // asked.
 func (s *Service) replace(p *payment.Payment, key idem.Key, r payment.Request, method string) (err error) {
-	if err = s.adoptable(p, payment.Confirm, &r); err != nil {
+	if err = s.adoptable(p, &r); err != nil {
 		return err
 	}
 	unsure := slices.ContainsFunc(p.Operations, func(op payment.Operation) bool { return op.Unsure || op.Lookups > 0 })
@@ -58,7 +58,7 @@ func (s *Service) replace(p *payment.Payment, key idem.Key, r payment.Request, m
 }
 
 // adoptable has a request take the intent that is there already.
-func (s *Service) adoptable(p *payment.Payment, a payment.Action, r *payment.Request) (err error) {
+func (s *Service) adoptable(p *payment.Payment, r *payment.Request) (err error) {
 	if r.Made == nil {
 		r.Made, err = s.madeBefore(p.ID)
 	}
