@@ -71,7 +71,8 @@ func TestAClockThatWasBehindAtTheStartRefundsNothingAgain(t *testing.T) {
 }
 
 // The copy has the payment reserved; it was captured and partly refunded since. The provider does not tell
-// for 74 hours, and the caller is told to ask again all the time. func TestACallerWhoIsToldToAskAgainForDaysIsNotRefundedAgain(t *testing.T) {
+// for 74 hours, and the caller is told to ask again all the time.
+func TestACallerWhoIsToldToAskAgainForDaysIsNotRefundedAgain(t *testing.T) {
 	t.Parallel()
 	for name, blind := range map[string]time.Duration{"for less than keys are kept": 60 * time.Hour, "for more than keys are kept": 74 * time.Hour} {
 		t.Run(name, func(t *testing.T) {
