@@ -9,6 +9,30 @@ import (
 	"patchbay/tests/gateway"
 )
 
+// The clock of a machine that is set only after the start gives up no key: what was paid by the
+// wrong one is paid.
+func TestAClockThatIsSetRightChargesNobodyAgain(t *testing.T) {
+	t.Parallel()
+	g := gateway.New(t)
+	g.OwnClock(t)
+	g.SetClock(t, -80*time.Hour)
+	g.Restart(t)
+	pay := func() string {
+		return g.Do(t, "POST", "/api/payments", object{
+			"amount": 1250, "currency": "eur", "paymentMethod": "pm_card_visa", "confirm": true,
+		}, gateway.Key("k")).Text("id")
+	}
+	first := pay()
+	if again := pay(); again != first {
+		t.Fatalf("two payments at once: %s and %s", first, again)
+	}
+	g.SetClock(t, 0)
+	<-time.After(75 * time.Second) // what rests is looked at once a minute
+	if again := pay(); again != first {
+		t.Errorf("two payments under one key: %s and %s", first, again)
+	}
+}
+
 // What is released has no clock but the machine's.
 func TestTheClockCanBeSetInABuildForTestsOnly(t *testing.T) {
 	t.Parallel()
