@@ -229,7 +229,7 @@ func newMailroom(c *config.Config, store Storage, mailers []ports.Mailer, h hook
 		Journal: store.Journal, Mailers: mailers, Text: render.Text{}, Clock: s.clock, IDs: s.ids,
 		From: from, Promise: c.Mail.Delivery, Retention: time.Duration(c.Storage.Retention), Owner: s.owner, Log: s.log,
 		Names: s.messageNames(), Events: h.mail, Mailbox: rfc5322.ASCII, Unmarked: access.DefaultTenant,
-		Told: s.metrics.Told, Restored: s.restored.since,
+		Told: s.metrics.Told, Restored: s.restored.known,
 	}), nil
 }
 

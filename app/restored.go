@@ -45,6 +45,9 @@ func (r *restored) since() time.Time {
 	return time.Time{}
 }
 
+// known is since, and whether the store was there to tell.
+func (r *restored) known() (at time.Time, known bool) { return r.since(), r.last.Load() != nil }
+
 // restore is what is known of the last time that the store was put back.
 func (r *restored) restore() checkout.Restore {
 	last := r.last.Load()
@@ -95,7 +98,7 @@ func (r *restored) use(ctx context.Context, name string, store Storage, clock po
 }
 
 func (r *restored) warn(ctx context.Context) {
-	r.log.WarnContext(ctx, "store is an older copy: what came after it was made is not known; mail that must not go out twice, and was due, is not sent",
+	r.log.WarnContext(ctx, "store is an older copy: what came after it was made is not known; mail that must not go out twice, and waited in it, is not sent",
 		"provider", r.store)
 }
 

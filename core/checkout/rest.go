@@ -27,7 +27,7 @@ func (s *Service) rest(st *stored) {
 	}
 	for _, op := range st.payment.Operations {
 		if op.Key != "" {
-			wait(s.keptUntil(&op))
+			wait(op.Age.Due(s.keptUntil(&op)))
 		}
 	}
 	if due := sweepDue(&st.payment); !due.IsZero() {
@@ -49,23 +49,24 @@ func (s *Service) keptUntil(op *payment.Operation) time.Time {
 	return last.Add(idem.Kept)
 }
 
-// age asks the provider about a payment that is due for it, and gives up the keys
-// that were kept for long enough, with the answers that were given under them.
+// age asks the provider about a payment that is due for it, counts the time of its keys, and
+// gives up those that were kept for long enough, with the answers that were given under them.
 func (s *Service) age(ctx context.Context, c ports.Claim) error {
 	st, err := decode(c.Record)
 	if err != nil {
 		return err
 	}
 	p := &st.payment
-	if due := sweepDue(p); !due.IsZero() && !s.Clock.Now().Before(due) {
+	now := s.ageing.Taken(c)
+	st.ahead = now.Sub(s.Clock.Now())
+	if due := sweepDue(p); !due.IsZero() && !now.Before(due) {
 		if err := s.sweep(ctx, &st); err != nil {
 			s.Log.WarnContext(ctx, "provider does not tell how a payment stands; it is asked again", "payment", c.ID, "tenant", c.Tenant, "error", err)
 		}
 	}
-	now := s.Clock.Now()
 	for i := range p.Operations {
-		if op := &p.Operations[i]; op.Key != "" && !now.Before(s.keptUntil(op)) {
-			op.Key, op.Fingerprint = "", ""
+		if op := &p.Operations[i]; op.Key != "" && op.Age.Count(s.keptUntil(op), now) {
+			op.Key, op.Fingerprint, op.Age = "", "", idem.Age{}
 			op.Unremember()
 		}
 	}

@@ -98,13 +98,13 @@ func sweepDue(p *payment.Payment) time.Time {
 func (s *Service) sweep(ctx context.Context, st *stored) error {
 	p := &st.payment
 	if !s.sweeps.take(p.Provider) {
-		p.AskAt = s.Clock.Now().Add(sweepBusy)
+		p.AskAt = s.Clock.Now().Add(st.ahead + sweepBusy)
 		return nil
 	}
 	defer s.sweeps.give(p.Provider)
 	status := p.Status
 	err := s.ask(ctx, st)
-	now := s.Clock.Now()
+	now := s.Clock.Now().Add(st.ahead)
 	switch {
 	case fault.Is(err, fault.NotFound): // it will not come back
 		p.Asked++

@@ -60,9 +60,9 @@ type Options struct {
 	Unmarked string
 	// Told counts what providers tell: an event, or why it is ignored. It may be nil.
 	Told func(provider, what string)
-	// Restored is when an older copy of the journal was put in its place; nil, or zero,
-	// where it never was.
-	Restored func() time.Time
+	// Restored is when an older copy of the journal was last put in its place, zero where
+	// it never was; it is not known before the journal was there. Nil: it never was.
+	Restored func() (at time.Time, known bool)
 }
 
 // Service sends email.
@@ -163,6 +163,7 @@ func (s *Service) draft(id, tenant string, d message.Draft, key idem.Key, now ti
 		Attachments: d.Attachments, Tags: d.Tags, Metadata: d.Metadata, SendAt: d.SendAt, Delivery: d.Delivery,
 		Key: key.Scoped, Fingerprint: key.Fingerprint, CreatedAt: now,
 	}
+	s.note(&m)
 	if m.From == (message.Address{}) {
 		m.From = s.From
 	}

@@ -2,8 +2,10 @@ package mailroom
 
 import (
 	"strings"
+	"time"
 
 	"patchbay/core/idem"
+	"patchbay/core/message"
 	"patchbay/ports"
 )
 
@@ -44,9 +46,18 @@ func Same(held, stored ports.Record) bool {
 		return false
 	}
 	if givenUp(held, stored) {
-		return one.message.CreatedAt.Before(keptUntil(&other.message))
+		return one.message.CreatedAt.Before(gaveUp(&other.message))
 	}
 	return held.Idem == stored.Idem && one.message.Fingerprint == other.message.Fingerprint
+}
+
+// gaveUp is when a message gave up its key, not before that was due.
+func gaveUp(m *message.Message) time.Time {
+	due := keptUntil(m)
+	if at := m.KeyAge.At; at.After(due) {
+		return at
+	}
+	return due
 }
 
 func givenUp(held, stored ports.Record) bool { return held.Idem != "" && stored.Idem == "" }

@@ -20,6 +20,10 @@ import (
 // everybody who knows the key.
 const formerID = "msg_4z942ag3gnnjnb0b4whs78hnb8"
 
+// formerKept is until when a key of that version is kept: nothing of its time is counted
+// before it comes up, which is when that version would have given it up.
+const formerKept = idem.Kept + 2*24*time.Hour
+
 // former is the record of a message as the version before has left it.
 func former(t *testing.T, status message.Status, attempts ...message.Attempt) ports.Record {
 	t.Helper()
@@ -62,9 +66,9 @@ func TestAKeyOfTheVersionBeforeStandsForItsMessage(t *testing.T) {
 	}{
 		{name: "the store is there", later: time.Hour, id: formerID},
 		{name: "the store is gone for a while", later: time.Hour, gone: time.Hour},
-		{name: "the key is given up before the store is back", later: idem.Kept - time.Hour, gone: 3 * time.Hour},
-		{name: "the key was given up", later: idem.Kept + time.Hour, letters: 1},
-		{name: "the key was given up and the store is gone", later: idem.Kept + time.Hour, gone: time.Hour, letters: 1},
+		{name: "the key is given up before the store is back", later: formerKept - time.Hour, gone: 3 * time.Hour},
+		{name: "the key was given up", later: formerKept + time.Hour, letters: 1},
+		{name: "the key was given up and the store is gone", later: formerKept + time.Hour, gone: time.Hour, letters: 1},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			cutOff(t, func(t *testing.T, o *outpost) {
@@ -129,4 +133,37 @@ func TestOnlyTheInstallationKnowsTheIDOfAKey(t *testing.T) {
 			t.Errorf("%s gives %s, too", name, mine)
 		}
 	}
+}
+
+// A message that came while the store was gone, and before the key of the one that is stored
+// was given up, is a repeat of that: also where a clock that was wrong made the key last longer
+// than its times say.
+func TestWhatCameBeforeTheKeyWasGivenUpIsARepeat(t *testing.T) {
+	t.Parallel()
+	for after, same := range map[time.Duration]bool{time.Hour: true, 49 * time.Hour: true, 51 * time.Hour: false} {
+		held, given := former(t, message.Queued), time.Now()
+		stored := changed(t, former(t, message.Sent), func(m *message.Message) {
+			m.CreatedAt, m.Key, m.Fingerprint = given.Add(-80*time.Hour), "", "" // by a clock that was behind
+			m.KeyAge = idem.Age{Steps: 3, At: given.Add(50 * time.Hour)}
+		})
+		stored.Idem = ""
+		held = changed(t, held, func(m *message.Message) { m.CreatedAt = given.Add(after) })
+		if got := mailroom.Same(held, stored); got != same {
+			t.Errorf("%s after the first: the same is %v", after, got)
+		}
+	}
+}
+
+func changed(t *testing.T, r ports.Record, change func(*message.Message)) ports.Record {
+	t.Helper()
+	var m message.Message
+	if err := json.Unmarshal(r.Body, &m); err != nil {
+		t.Fatal(err)
+	}
+	change(&m)
+	var err error
+	if r.Body, err = json.Marshal(m); err != nil {
+		t.Fatal(err)
+	}
+	return r
 }

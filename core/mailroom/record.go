@@ -171,5 +171,6 @@ func (s *Service) wait(st *stored, due time.Time) {
 // waitFor puts a message into the queue of a provider.
 func (s *Service) waitFor(st *stored, provider string, due time.Time) {
 	st.message.Status = message.Queued
+	s.note(&st.message)
 	st.record.Queue, st.record.Owner, st.record.Due = s.queues.Queue(provider), "", due
 }

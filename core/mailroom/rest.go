@@ -27,7 +27,7 @@ func (s *Service) loses(st *stored) time.Time {
 	if s.Retention > 0 && st.message.PurgedAt.IsZero() {
 		due = st.message.CreatedAt.Add(s.Retention)
 	}
-	if key := keptUntil(&st.message); st.record.Idem != "" && (due.IsZero() || key.Before(due)) {
+	if key := st.message.KeyAge.Due(keptUntil(&st.message)); st.record.Idem != "" && (due.IsZero() || key.Before(due)) {
 		due = key
 	}
 	return due
@@ -52,8 +52,8 @@ func (s *Service) age(ctx context.Context, c ports.Claim) error {
 	if err != nil {
 		return err
 	}
-	now, m := s.Clock.Now(), &st.message
-	if !now.Before(keptUntil(m)) {
+	now, m := s.ageing.Taken(c), &st.message
+	if st.record.Idem != "" && m.KeyAge.Count(keptUntil(m), now) {
 		st.record.Idem, m.Key, m.Fingerprint = "", "", ""
 	}
 	if s.Retention > 0 && m.PurgedAt.IsZero() && !now.Before(m.CreatedAt.Add(s.Retention)) {

@@ -31,14 +31,35 @@ func (s *Service) handle(ctx context.Context, c ports.Claim) error {
 	return nil
 }
 
-// outdated reports whether a message may have gone out in the time that a journal
-// which was put back does not know of, and must not go out again.
-func (s *Service) outdated(m message.Message) bool {
-	if s.Restored == nil || m.Delivery != message.AtMostOnce {
-		return false
+// restored is the last time that an older copy of the journal was put in its place.
+func (s *Service) restored() (at time.Time, known bool) {
+	if s.Restored == nil {
+		return time.Time{}, true
 	}
-	restored := s.Restored()
-	return !restored.IsZero() && m.UpdatedAt.Before(restored) && earliest(m).Before(restored)
+	return s.Restored()
+}
+
+// note keeps with a message that is to be sent which restore of the journal that is after.
+func (s *Service) note(m *message.Message) {
+	m.Restore = nil
+	if at, known := s.restored(); known {
+		m.Restore = &at
+	}
+}
+
+// outdated reports whether a message may have gone out in the time that a journal
+// which was put back does not know of, and must not go out again. When it was put back is
+// compared with the message's own times only where there is nothing else: the clock of the
+// machine on which that was done may be wrong.
+func (s *Service) outdated(m message.Message) bool {
+	at, known := s.restored()
+	switch {
+	case !known || m.Delivery != message.AtMostOnce:
+		return false
+	case m.Restore != nil:
+		return !m.Restore.Equal(at)
+	}
+	return !at.IsZero() && m.UpdatedAt.Before(at) && earliest(m).Before(at)
 }
 
 // earliest is when a message that waits was due, or sooner.

@@ -5,6 +5,8 @@ package message
 import (
 	"slices"
 	"time"
+
+	"patchbay/core/idem"
 )
 
 // Status is where a message stands.
@@ -84,10 +86,15 @@ type Message struct {
 	Next        string    `json:"next,omitempty"`
 	Key         string    `json:"key,omitempty"` // the caller's idempotency key
 	Fingerprint string    `json:"fingerprint,omitempty"`
+	KeyAge      idem.Age  `json:"keyAge,omitzero"` // how much of the time is over for which the key is kept
 	CreatedAt   time.Time `json:"createdAt"`
 	UpdatedAt   time.Time `json:"updatedAt"`
 	PurgedAt    time.Time `json:"purgedAt,omitzero"` // when its text and files were removed, being old
 	ErasedAt    time.Time `json:"erasedAt,omitzero"` // since when what it said is gone
+	// Restore is the last time that an older copy of the store was put back before the
+	// message was last queued; the zero time where that never was. Nil: not known, as of
+	// what an earlier version has written.
+	Restore *time.Time `json:"restore,omitempty"`
 }
 
 // Attempted reports whether an attempt with this id was made.

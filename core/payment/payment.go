@@ -7,6 +7,7 @@ import (
 	"strings"
 	"time"
 
+	"patchbay/core/idem"
 	"patchbay/core/money"
 )
 
@@ -214,6 +215,8 @@ type Operation struct {
 	Then        *Then  `json:"then,omitempty"`
 	Answer      []byte `json:"answer,omitempty"`
 	Erased      bool   `json:"erased,omitempty"` // the answer was, with the payment
+	// Age is how much of the time is over for which the key is kept.
+	Age idem.Age `json:"age,omitzero"`
 	// Unsure tells that the outcome of some try was unknown. From then on a refusal
 	// proves nothing: only the provider's own object, or a look at what it holds, does.
 	Unsure bool `json:"unsure,omitempty"`

@@ -109,6 +109,9 @@ func (w *Worker) Do(ctx context.Context, c ports.Claim) {
 	}
 }
 
+// Taken is when the worker has taken a claim, by the store's clock.
+func (w *Worker) Taken(c ports.Claim) time.Time { return c.Due.Add(-w.Lease) }
+
 func (w *Worker) claim(ctx context.Context, n int, except ...string) []ports.Claim {
 	claims, err := w.Journal.Claim(ctx, w.Queue, w.Owner, w.Lease, n, except...)
 	if err != nil && ctx.Err() == nil {

@@ -63,7 +63,7 @@ func (b Setback) attrs() []slog.Attr {
 func (w *Worker) setBack(ctx context.Context, c ports.Claim, cause error) {
 	ctx, cancel := context.WithTimeout(ctx, settingBack)
 	defer cancel()
-	now := c.Due.Add(-w.Lease)
+	now := w.Taken(c)
 	b, err := w.count(ctx, c, now, cause)
 	attrs := append(b.attrs(), slog.Any("error", cause))
 	if err != nil {

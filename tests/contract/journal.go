@@ -52,6 +52,7 @@ func Journal(t *testing.T, processes Processes, open func(t *testing.T) JournalH
 		{"a record without its content is not saved", partialRefused},
 		{"a cursor that is none is refused", badCursor},
 		{"a claim takes what is due, the longest due first", claimDue},
+		{"a claim tells the store's clock by the end of its lease", claimTellsTheTime},
 		{"claims never overlap", claimsApart},
 		{"a lease that ran out is claimed again, and says so", leaseRunsOut},
 		{"a claim passes over tenants that it is told to, and leaves what they have as it is", claimPassesOver},

@@ -65,6 +65,21 @@ func claimDue(t *testing.T, j ports.Journal) {
 	}
 }
 
+// Whoever takes a claim works out when that was: by it the time of keys is counted. The
+// stores of these tests have the clock of this machine.
+func claimTellsTheTime(t *testing.T, j ports.Journal) {
+	const coarse = time.Millisecond // what a store may round
+	for i, lease := range []time.Duration{time.Minute, 45 * time.Second, long} {
+		waiting(t, j, fmt.Sprint("r", i), day)
+		before := time.Now().Add(-coarse)
+		c := claim(t, j, "me", lease, 1)[0]
+		after := time.Now().Add(coarse)
+		if at := c.Due.Add(-lease); at.Before(before) || at.After(after) {
+			t.Errorf("taken at %s under a lease of %s, and not between %s and %s", at, lease, before, after)
+		}
+	}
+}
+
 func claimsApart(t *testing.T, j ports.Journal) {
 	const records = 24
 	for i := range records {

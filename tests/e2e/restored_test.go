@@ -24,7 +24,7 @@ func seen(t *testing.T, g *gateway.Gateway) {
 }
 
 // A store that was put back does not know which mail went out since. What must not go
-// out twice, and was due, is not sent; a person sees it as unknown.
+// out twice, and waited in it, is not sent when it is due; a person sees it as unknown.
 func TestMailAfterAnOlderFileWasPutBack(t *testing.T) {
 	t.Parallel()
 	for name, keep := range map[string]func(t *testing.T, p *post) (kept string){
