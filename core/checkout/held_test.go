@@ -3,6 +3,7 @@ package checkout_test
 import (
 	"context"
 	"fmt"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -186,6 +187,37 @@ func TestWhatIsAskedOfAPaymentThatIsNotReadYetIsNotRefusedForGood(t *testing.T) 
 		}
 		if _, err := s.Get(t.Context(), tenant, id); fault.Is(err, fault.NotFound) {
 			t.Errorf("get: %v", err)
+		}
+	})
+}
+
+// A store that is put back once more while the providers are read is read for as of then.
+func TestAnotherRestoreHoldsPaymentsUpAnew(t *testing.T) {
+	within(t, func(t *testing.T, r *rig) {
+		var restore atomic.Pointer[checkout.Restore]
+		restore.Store(&checkout.Restore{At: time.Now(), Since: time.Now()})
+		s := r.another(t, "two", func(o *checkout.Options) {
+			o.Journal, o.Restored = memjournal.New(sys.Clock{}), func() checkout.Restore { return *restore.Load() }
+		})
+		<-time.After(50 * time.Second)
+		restore.Store(&checkout.Restore{At: time.Now(), Since: time.Now()})
+		s.RestoreNoticed()
+		<-time.After(50 * time.Second)
+		if !s.Held() {
+			t.Error("50 seconds after the second restore nothing is held")
+		}
+		<-time.After(20 * time.Second)
+		if s.Held() {
+			t.Error("70 seconds after the second restore payments are held")
+		}
+		restore.Store(&checkout.Restore{At: time.Now(), Since: time.Now()})
+		if !s.Held() {
+			t.Error("after a third restore nothing is held")
+		}
+		s.RestoreNoticed()
+		<-time.After(70 * time.Second)
+		if s.Held() {
+			t.Error("70 seconds after the third restore payments are held")
 		}
 	})
 }

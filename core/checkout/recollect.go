@@ -74,9 +74,7 @@ func (s *Service) recollect(ctx context.Context) {
 		return
 	}
 	s.Log.InfoContext(ctx, "it is known what the providers hold, and all of it is in the store")
-	s.before.mu.Lock()
-	s.before.recalled = true
-	s.before.mu.Unlock()
+	s.before.learn(r, func() { s.before.recalled = true })
 	for s.Recalled != nil && !r.Recalled {
 		err := s.Recalled(ctx, r.At)
 		if err == nil {
@@ -111,19 +109,17 @@ func (s *Service) walkThrough(ctx context.Context, g ports.PaymentGateway, r Res
 	for first := true; ; first = false {
 		last := quiet.Err() != nil
 		began := s.Clock.Now()
-		now, ok := s.walkOnce(ctx, g, from)
+		now, ok := s.walkOnce(ctx, g, r, from)
 		if !ok {
 			return
 		}
 		if earlier := r.fromAt(now); first && earlier.Before(from) { // our clock is ahead
-			if _, ok = s.walkOnce(ctx, g, earlier); !ok {
+			if _, ok = s.walkOnce(ctx, g, r, earlier); !ok {
 				return
 			}
 		}
 		if last {
-			s.before.mu.Lock()
-			s.before.known[g.Name()] = true
-			s.before.mu.Unlock()
+			s.before.learn(r, func() { s.before.known[g.Name()] = true })
 			return
 		}
 		if from = now.Add(-inFlight); now.IsZero() {
@@ -136,7 +132,7 @@ func (s *Service) walkThrough(ctx context.Context, g ports.PaymentGateway, r Res
 // walkOnce notes every intent of ours that a provider has made since a time, and returns
 // what its clock said at the beginning. What fails is tried again, from where it was broken
 // off. It is false where ctx has ended.
-func (s *Service) walkOnce(ctx context.Context, g ports.PaymentGateway, since time.Time) (began time.Time, ok bool) {
+func (s *Service) walkOnce(ctx context.Context, g ports.PaymentGateway, restore Restore, since time.Time) (began time.Time, ok bool) {
 	r := payment.ListRequest{From: since, Limit: 100}
 	var said time.Time
 	for {
@@ -158,11 +154,11 @@ func (s *Service) walkOnce(ctx context.Context, g ports.PaymentGateway, since ti
 		if r.Cursor == "" {
 			began = page.Now
 		}
-		s.before.mu.Lock()
-		for _, i := range page.Intents {
-			s.before.note(g.Name(), i)
-		}
-		s.before.mu.Unlock()
+		s.before.learn(restore, func() {
+			for _, i := range page.Intents {
+				s.before.note(g.Name(), i)
+			}
+		})
 		if r.Cursor = page.Next; page.Next == "" {
 			return began, true
 		}

@@ -71,6 +71,15 @@ func (r *recollection) begin(of time.Time) {
 	}
 }
 
+// learn takes something in of what is found after a restore, unless there was another since.
+func (r *recollection) learn(after Restore, take func()) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if r.of.Equal(after.At) {
+		take()
+	}
+}
+
 // trace is an intent that a provider holds.
 type trace struct {
 	payment.Made
