@@ -101,6 +101,9 @@ func isUpgraded(t *testing.T, version string) {
 			g, asked, made := upgraded(t, version)
 			g.SetClock(t, time.Until(made.Add(later)))
 			g.Restart(t)
+			gateway.Eventually(t, 90*time.Second, "payments are made", func() bool { // a copy is held for a minute
+				return g.Metric(t, "patchbay_payments_held") == "0"
+			})
 			for _, r := range asked {
 				r.again(t, g)
 			}
