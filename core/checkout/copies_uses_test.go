@@ -165,14 +165,15 @@ func TestARepeatWhileTheProviderIsReadChargesNobodyAgain(t *testing.T) {
 			}
 			return nil
 		}
-		r.provider.cannotLook(fault.New(fault.Unavailable, "scripted", ""))
 		s := r.restored(t, older)
-		<-time.After(time.Second)
-		r.provider.cannotLook(nil) // it is asked again after 5 seconds
-		_, err := s.Create(t.Context(), tenant, request(), key("k", "a"))
+		<-time.After(50 * time.Second)
+		for range 40 { // the reading ends in between
+			go func() { _, _ = s.Create(t.Context(), tenant, request(), key("k", "a")) }()
+			<-time.After(500 * time.Millisecond)
+		}
 		<-time.After(3 * time.Minute)
-		if n := r.provider.captured(); n != 1 {
-			t.Errorf("%d charges; was %s, %v", n, second.ID, err)
+		if again := mustPay(t, s, "k"); again.ID != second.ID || r.provider.captured() != 1 {
+			t.Errorf("got %s, %d charges, want %s, 1", again.ID, r.provider.captured(), second.ID)
 		}
 	})
 }

@@ -201,23 +201,17 @@ func TestAnotherRestoreHoldsPaymentsUpAnew(t *testing.T) {
 		})
 		<-time.After(50 * time.Second)
 		restore.Store(&checkout.Restore{At: time.Now(), Since: time.Now()})
-		s.RestoreNoticed()
+		if !s.Held() {
+			t.Error("at the second restore nothing is held")
+		}
 		<-time.After(50 * time.Second)
 		if !s.Held() {
-			t.Error("50 seconds after the second restore nothing is held")
-		}
-		<-time.After(20 * time.Second)
-		if s.Held() {
-			t.Error("70 seconds after the second restore payments are held")
-		}
-		restore.Store(&checkout.Restore{At: time.Now(), Since: time.Now()})
-		if !s.Held() {
-			t.Error("after a third restore nothing is held")
+			t.Error("what was read after the first restore counts after the second")
 		}
 		s.RestoreNoticed()
 		<-time.After(70 * time.Second)
 		if s.Held() {
-			t.Error("70 seconds after the third restore payments are held")
+			t.Error("70 seconds after the second restore was noticed payments are held")
 		}
 	})
 }

@@ -88,3 +88,23 @@ func TestARefundAfterProvedAbsenceHasItsTimeAgain(t *testing.T) {
 		}
 	})
 }
+
+// Whoever is told that nothing was done may ask again, but not for what was to be paid before now.
+func TestACreateThatWasRefusedIsNotTriedAgainAfterItsExpiresAt(t *testing.T) {
+	within(t, func(t *testing.T, r *rig) {
+		req := request()
+		req.ExpiresAt = time.Now().Add(10 * time.Minute)
+		r.provider.failBefore(fails(fault.Unavailable, 1))
+		first, err := r.Create(t.Context(), tenant, req, key("k", "a"))
+		if !fault.Is(err, fault.Unavailable) {
+			t.Fatalf("got %v, want unavailable", err)
+		}
+		<-time.After(20 * time.Minute)
+		if _, err := r.Create(t.Context(), tenant, req, key("k", "a")); fault.From(err).Code != "expires_in_the_past" {
+			t.Errorf("got %v, want expires_in_the_past", err)
+		}
+		if n := r.provider.captured(); n != 0 {
+			t.Errorf("got %d charges of %s, want none", n, first.Payment.ID)
+		}
+	})
+}
