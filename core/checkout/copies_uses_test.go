@@ -20,8 +20,9 @@ func TestAKeyThatTheCopyGivesUpThoughItWasUsedLaterIsNotChargedAgain(t *testing.
 		if !fault.Is(err, fault.Unavailable) {
 			t.Fatal(err)
 		}
+		<-time.After(70 * time.Hour)
 		older := r.backup(t, first.Payment.ID)
-		<-time.After(71 * time.Hour)
+		<-time.After(time.Hour)
 		paid := mustPay(t, r.Service, "k")
 		if paid.ID != first.Payment.ID {
 			t.Fatal("another payment")
@@ -165,9 +166,11 @@ func TestARepeatWhileTheProviderIsReadChargesNobodyAgain(t *testing.T) {
 			}
 			return nil
 		}
+		r.provider.cannotLook(fault.New(fault.Unavailable, "scripted", ""))
 		s := r.restored(t, older)
-		<-time.After(50 * time.Second)
-		for range 40 { // the reading ends in between
+		<-time.After(70 * time.Second)
+		r.provider.cannotLook(nil) // it is asked again within 5 seconds, and all is known then
+		for range 40 {
 			go func() { _, _ = s.Create(t.Context(), tenant, request(), key("k", "a")) }()
 			<-time.After(500 * time.Millisecond)
 		}
