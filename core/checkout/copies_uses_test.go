@@ -151,32 +151,35 @@ func TestTheLastUseAfterAHoleIsAnsweredThoughTheClockWasBehind(t *testing.T) {
 // is repeated while the provider is being read, and the store is slow: the uses are looked for before the
 // reading has come to its end, and whether it has is asked after that.
 func TestARepeatWhileTheProviderIsReadChargesNobodyAgain(t *testing.T) {
-	within(t, func(t *testing.T, r *rig) {
-		<-time.After(time.Hour)
-		r.copied = time.Now()
-		older := memjournal.New(sys.Clock{})
-		r.provider.failBefore(fails(fault.Unavailable, 1))
-		_, _ = r.pay(t, "k")
-		<-time.After(73 * time.Hour)
-		second := mustPay(t, r.Service, "k")
-		<-time.After(time.Hour)
-		older.Fail = func(op string) error {
-			if op == memjournal.Get {
-				<-time.After(1900 * time.Millisecond)
-			}
-			return nil
-		}
-		r.provider.cannotLook(fault.New(fault.Unavailable, "scripted", ""))
-		s := r.restored(t, older)
-		<-time.After(70 * time.Second)
-		r.provider.cannotLook(nil) // it is asked again within 5 seconds, and all is known then
-		for range 40 {
-			go func() { _, _ = s.Create(t.Context(), tenant, request(), key("k", "a")) }()
-			<-time.After(500 * time.Millisecond)
-		}
-		<-time.After(3 * time.Minute)
-		if again := mustPay(t, s, "k"); again.ID != second.ID || r.provider.captured() != 1 {
-			t.Errorf("got %s, %d charges, want %s, 1", again.ID, r.provider.captured(), second.ID)
-		}
-	})
+	t.Parallel()
+	for wait := time.Duration(0); wait < 8*time.Second; wait += 500 * time.Millisecond {
+		t.Run("it is repeated "+wait.String()+" later", func(t *testing.T) {
+			within(t, func(t *testing.T, r *rig) {
+				<-time.After(time.Hour)
+				r.copied = time.Now()
+				older := memjournal.New(sys.Clock{})
+				r.provider.failBefore(fails(fault.Unavailable, 1))
+				_, _ = r.pay(t, "k")
+				<-time.After(73 * time.Hour)
+				second := mustPay(t, r.Service, "k")
+				<-time.After(time.Hour)
+				older.Fail = func(op string) error {
+					if op == memjournal.Get {
+						<-time.After(1900 * time.Millisecond)
+					}
+					return nil
+				}
+				r.provider.cannotLook(fault.New(fault.Unavailable, "scripted", ""))
+				s := r.restored(t, older)
+				<-time.After(70 * time.Second)
+				r.provider.cannotLook(nil) // it is asked again within 5 seconds, and all is known then
+				<-time.After(wait)
+				_, _ = s.Create(t.Context(), tenant, request(), key("k", "a"))
+				<-time.After(3 * time.Minute)
+				if again := mustPay(t, s, "k"); again.ID != second.ID || r.provider.captured() != 1 {
+					t.Errorf("got %s, %d charges, want %s, 1", again.ID, r.provider.captured(), second.ID)
+				}
+			})
+		})
+	}
 }
