@@ -105,17 +105,15 @@ func (r *restored) warn(ctx context.Context) {
 // notice finds out that an older copy was put back while the gateway runs: by how far its feed
 // was, or since another gateway has found it out and said so in the store's mark.
 func (r *restored) notice(ctx context.Context, journal ports.Journal, clock ports.Clock, at depot.Point) (news bool, err error) {
-	older, err := at.Behind(ctx, journal)
-	if err != nil {
-		return false, err
-	}
-	var last depot.Restore
-	if older {
+	last, err := depot.Use(ctx, journal, clock, false)
+	if err == nil && !last.At.After(r.since()) { // nobody else has said so
+		var older bool
+		if older, err = at.Behind(ctx, journal); err != nil || !older {
+			return false, err
+		}
 		last, err = depot.Use(ctx, journal, clock, true, r.pays...)
-	} else {
-		last, err = depot.Use(ctx, journal, clock, false)
 	}
-	if err != nil || last.At.Equal(r.since()) {
+	if err != nil {
 		return false, err
 	}
 	r.last.Store(&last)

@@ -120,3 +120,27 @@ type put struct{}
 func (put) Older(context.Context) (bool, error) { return true, nil }
 
 func (put) Known(context.Context) error { return nil }
+
+// Gateways that find out by themselves, each in its own time, mark the store once: what one has
+// begun since is not of the older copy to the other.
+func TestTwoGatewaysThatNoticeAnOlderCopyMarkItOnce(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		older, newer := memjournal.New(sys.Clock{}), memjournal.New(sys.Clock{})
+		for _, j := range []*memjournal.Journal{older, newer} {
+			tell(t, j, "one")
+		}
+		tell(t, newer, "two")
+		var store exchanged
+		store.now.Store(newer)
+		first := follow(t, &store)
+		<-time.After(3 * time.Second)
+		second := follow(t, &store)
+		<-time.After(time.Minute)
+		store.now.Store(older)
+		<-time.After(time.Hour)
+		synctest.Wait()
+		if first.noticed != 1 || second.noticed != 1 || !first.since().Equal(second.since()) {
+			t.Errorf("got %d and %d restores, at %s and %s, want one", first.noticed, second.noticed, first.since(), second.since())
+		}
+	})
+}

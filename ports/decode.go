@@ -59,11 +59,11 @@ func DecodeJSON(what string, raw []byte, into any) error {
 	return nil
 }
 
-// DecodeMetadata is DecodeJSON for the metadata of a user, which stands in a column of its own. Its keys are
-// the caller's: none of them is a version.
+// DecodeMetadata is DecodeJSON for the metadata of a user, which stands in a column of its
+// own. Its keys are the caller's: none of them is a version.
 //
 // Each read of a user decodes one. Where nothing is escaped the texts are taken as they stand,
-// which takes a fifth of the time of encoding/json.
+// which spares encoding/json: see BenchmarkDecodeMetadata.
 func DecodeMetadata(raw []byte) (map[string]string, error) {
 	if metadata, plain := plainTexts(raw); plain {
 		return metadata, nil

@@ -130,3 +130,15 @@ func FuzzDecodeMetadata(f *testing.F) {
 		}
 	})
 }
+
+func BenchmarkDecodeMetadata(b *testing.B) {
+	for name, raw := range map[string]string{"plain": `{"plan":"free"}`, "escaped": `{"plan":"fr\u0065e"}`} {
+		b.Run(name, func(b *testing.B) {
+			for b.Loop() {
+				if _, err := ports.DecodeMetadata([]byte(raw)); err != nil {
+					b.Fatal(err)
+				}
+			}
+		})
+	}
+}

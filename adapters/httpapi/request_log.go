@@ -5,7 +5,6 @@ import (
 	"log/slog"
 	"slices"
 	"strings"
-	"sync"
 	"time"
 
 	"github.com/gofiber/fiber/v2"
@@ -64,20 +63,15 @@ func (s *Server) line(c *fasthttp.RequestCtx, t *trace, status int, took time.Du
 	if !s.LogRequests || !s.Log.Enabled(context.Background(), level) {
 		return
 	}
-	kept := lineAttrs.Get().(*[]slog.Attr)
-	defer lineAttrs.Put(kept)
-	attrs := append((*kept)[:0], slog.String("method", string(c.Method())), slog.String("route", t.route),
+	attrs := make([]slog.Attr, 0, 9)
+	attrs = append(attrs, slog.String("method", string(c.Method())), slog.String("route", t.route),
 		slog.Int("status", status), slog.Duration("duration", took), slog.String("request", t.request))
 	if client := s.client(c); client.IsValid() {
 		attrs = append(attrs, slog.String("client", client.String()))
 	}
 	attrs = append(attrs, given(slog.String("tenant", t.tenant), slog.String("key", t.key), slog.String("code", t.code))...)
 	logging.Request(s.Log, level, attrs)
-	*kept = attrs
 }
-
-// lineAttrs are those of lines that are written: each request would leave some.
-var lineAttrs = sync.Pool{New: func() any { return new([]slog.Attr) }}
 
 // given are those of some attributes that have a value.
 func given(attrs ...slog.Attr) []slog.Attr {

@@ -61,8 +61,8 @@ type recollection struct {
 	recalled bool                   // all of it was taken into the journal
 }
 
-// begin forgets what was found after an earlier restore.
-func (r *recollection) begin(of time.Time) {
+// reset forgets what was found after an earlier restore.
+func (r *recollection) reset(of time.Time) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	if !r.of.Equal(of) || r.made == nil {
@@ -94,7 +94,7 @@ func (s *Service) restore() (Restore, bool) {
 	if r.At.IsZero() || r.Recalled {
 		return r, false
 	}
-	s.before.begin(r.At)
+	s.before.reset(r.At)
 	s.before.mu.Lock()
 	defer s.before.mu.Unlock()
 	return r, !s.before.recalled

@@ -65,7 +65,7 @@ func (s *Service) Settle(ctx context.Context, tenant, id string, r SettleRequest
 			if now != nil && !now.Outcome.Open() && now.Tries == op.Tries && p.SettledAs(string(r.Verdict), r.Note) {
 				return nil // it was saved, and only the answer lost
 			}
-			if now == nil || now.Tries != op.Tries || !needsVerdict(st) {
+			if now == nil || now.Tries != op.Tries || !needsVerdict(st, now) {
 				return errUnderWay
 			}
 			if now.Outcome == payment.Waiting { // what was made for it cannot be had
@@ -90,11 +90,10 @@ func (s *Service) Settle(ctx context.Context, tenant, id string, r SettleRequest
 
 var errUnderWay = fault.New(fault.Conflict, codeInProgress, "a call is under way; ask again in a minute")
 
-// needsVerdict reports whether a person may say what became of the open operation: it is
-// unknown, or it has waited too long for what was made for it at a provider that does not tell,
-// and nobody is at it.
-func needsVerdict(st *stored) bool {
-	op := st.payment.Open()
+// needsVerdict reports whether a person may say what became of an operation: it is unknown,
+// or it has waited too long for what was made for it at a provider that does not tell, and
+// nobody is at it.
+func needsVerdict(st *stored, op *payment.Operation) bool {
 	waits := op.Outcome == payment.Waiting && op.Request.Made != nil && st.payment.NeedsReview
 	return st.record.Owner == "" && (waits || op.Outcome == payment.Unknown)
 }
@@ -111,7 +110,7 @@ func (s *Service) testimony(ctx context.Context, st *stored, r SettleRequest) (a
 		return answer{}, nil
 	case op == nil:
 		return answer{}, fault.New(fault.Conflict, "nothing_unknown", "no operation of this payment is unknown; the verdict noted closes its review")
-	case !needsVerdict(st):
+	case !needsVerdict(st, op):
 		return answer{}, errUnderWay
 	case r.Verdict == NotExecuted:
 		return answer{absent: true, looked: true}, nil

@@ -8,6 +8,7 @@ import (
 	"patchbay/core/checkout"
 	"patchbay/core/fault"
 	"patchbay/core/payment"
+	"patchbay/tests/memjournal"
 )
 
 // The refund was tried again between. The second delivery says nothing of that try.
@@ -27,8 +28,9 @@ func TestAVerdictThatIsDeliveredTwiceCountsOnce(t *testing.T) {
 			t.Fatalf("%+v, %v", again.Operation, err)
 		}
 		<-time.After(time.Second)
-		_, err := r.Settle(t.Context(), tenant, id, verdict) // the same request once more
-		t.Logf("the same verdict once more: %v", err)
+		if _, err := r.Settle(t.Context(), tenant, id, verdict); fault.From(err).Code != "verdict_given" { // the same request once more
+			t.Errorf("got %v, want verdict_given", err)
+		}
 		r.provider.failAfter(nil)
 		r.provider.cannotLook(nil)
 		if _, err := r.Refund(t.Context(), tenant, id, 250, opKey("refund", "r")); err != nil {
@@ -75,6 +77,30 @@ func TestAVerdictIsTakenThoughTheAnswerOfTheJournalIsLost(t *testing.T) {
 		_, err := r.Settle(t.Context(), tenant, id, checkout.SettleRequest{Verdict: checkout.NotExecuted, By: "ada"})
 		if p := r.status(t, id); err != nil && p.Open() == nil {
 			t.Errorf("taken (%+v), and answered %v", p.Reviews, err)
+		}
+	})
+}
+
+// Two people give their verdicts at once. The second finds that there is nothing left to say.
+func TestAVerdictOnWhatHasEndedMeanwhileIsRefused(t *testing.T) {
+	within(t, func(t *testing.T, r *rig) {
+		id := r.unknown(t)
+		verdict := func(note string) error {
+			_, err := r.Settle(t.Context(), tenant, id, checkout.SettleRequest{Verdict: checkout.NotExecuted, Note: note, By: note})
+			return err
+		}
+		var first error
+		asked := false
+		r.journal.Fail = func(op string) error {
+			if op == memjournal.Save && !asked {
+				asked = true
+				first = verdict("ada")
+			}
+			return nil
+		}
+		second := verdict("bob")
+		if first != nil || !fault.Is(second, fault.Conflict) {
+			t.Errorf("got %v and %v, want the first taken and a conflict", first, second)
 		}
 	})
 }
