@@ -275,3 +275,32 @@ func TestAnEmptyStoreInPlaceOfALostOneIsAnOlderOne(t *testing.T) {
 		}
 	})
 }
+
+// named is a provider under another name.
+type named struct {
+	*provider
+	as string
+}
+
+func (n named) Name() string { return n.as }
+
+// oneAccount has all names mean one account.
+type oneAccount struct{}
+
+func (oneAccount) Account(string) string { return "acct_1" }
+
+func (oneAccount) Pending(string) bool { return false }
+
+func TestAnIntentThatIsReadByTwoNamesOfItsAccountNeedsNoReview(t *testing.T) {
+	within(t, func(t *testing.T, r *rig) {
+		twice := func(o *checkout.Options) {
+			o.Accounts, o.Gateways = oneAccount{}, []ports.PaymentGateway{r.provider, named{r.provider, "alias"}}
+		}
+		p := mustPay(t, r.another(t, "one", twice), "k")
+		s := r.restored(t, r.backup(t, p.ID), twice)
+		<-time.After(time.Hour)
+		if now, err := s.Get(t.Context(), tenant, p.ID); err != nil || now.NeedsReview {
+			t.Errorf("got review %t, %v, want none", now.NeedsReview, err)
+		}
+	})
+}

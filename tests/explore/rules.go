@@ -139,7 +139,7 @@ var Rules = []Rule{
 	{
 		Name: "what was made since is taken into the copy",
 		Edits: []Edit{{
-			"core/checkout/recollect.go",
+			"core/checkout/attach.go",
 			"{ return s.attach(ctx, t) }",
 			"{ return nil }",
 		}},
