@@ -3,13 +3,14 @@ package checkout
 import (
 	"context"
 	"maps"
+	"slices"
+	"sync"
+	"time"
+
 	"patchbay/core/fault"
 	"patchbay/core/guard"
 	"patchbay/core/payment"
 	"patchbay/ports"
-	"slices"
-	"sync"
-	"time"
 )
 
 const (
