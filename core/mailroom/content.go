@@ -34,15 +34,18 @@ func (c *content) size() int {
 
 // encode writes a message into its record.
 func encode(m *message.Message, r *ports.Record) (err error) {
-	shown, rest := *m, content{m.HTML, m.Text, m.Headers, m.Attachments}
-	r.Content = nil
-	if rest.size() > maxListed {
-		shown.HTML, shown.Text, shown.Headers, shown.Attachments = "", "", nil, nil
-		if r.Content, err = marshal(rest); err != nil {
-			return err
-		}
+	rest := content{m.HTML, m.Text, m.Headers, m.Attachments}
+	if rest.size() <= maxListed {
+		r.Content = nil
+		r.Body, err = marshal(m)
+		return err
 	}
-	r.Body, err = marshal(shown)
+	if r.Content, err = marshal(rest); err != nil {
+		return err
+	}
+	shown := *m
+	shown.HTML, shown.Text, shown.Headers, shown.Attachments = "", "", nil, nil
+	r.Body, err = marshal(&shown)
 	return err
 }
 

@@ -141,10 +141,16 @@ func writeSynced(path string, m message.Message) error {
 	return writeTo(f, m)
 }
 
+// buffers are for mail of any size: a new one for each would cost a small message more
+// than all else that is done with it.
+var buffers = sync.Pool{New: func() any { return bufio.NewWriterSize(nil, 64<<10) }}
+
 // writeTo writes a message into a file, has it on disk, and closes it.
 func writeTo(f *os.File, m message.Message) error {
 	to := &sink{file: f}
-	w := bufio.NewWriterSize(to, 64<<10)
+	w := buffers.Get().(*bufio.Writer) //nolint:errcheck,forcetypeassert // nothing else is in it
+	defer buffers.Put(w)
+	w.Reset(to)
 	err := write(w, m)
 	flushed := w.Flush()
 	if to.err != nil { // the message may be fine
