@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"log/slog"
+	"sync"
 	"sync/atomic"
 	"time"
 
@@ -31,6 +32,9 @@ type restored struct {
 	dir   string   // of the installation
 	last  atomic.Pointer[depot.Restore]
 	log   *slog.Logger
+
+	mu sync.Mutex   // held by who finds out: the store may be opened late, while run looks at it
+	at *depot.Point // how far the feed has been, nil where only the directory knows
 }
 
 func newRestored(c *config.Config, log *slog.Logger) *restored {
@@ -54,7 +58,7 @@ func (r *restored) restore() checkout.Restore {
 	if last == nil {
 		return checkout.Restore{}
 	}
-	return checkout.Restore{At: last.At, Since: last.Since, Recalled: !last.Unrecalled, Providers: last.Providers}
+	return checkout.Restore{At: last.At, Since: last.Since, Recalled: !last.Unrecalled, Providers: last.Providers, Lost: last.Lost}
 }
 
 // recalled keeps with the store that what the providers hold of payments is in it again,
@@ -64,7 +68,7 @@ func (r *restored) recalled(ctx context.Context, journal ports.Journal, clock po
 		return err
 	}
 	if last := r.last.Load(); last != nil && last.At.Equal(at) {
-		r.last.Store(&depot.Restore{At: last.At, Since: last.Since})
+		r.last.Store(&depot.Restore{At: last.At, Since: last.Since, Lost: last.Lost})
 	}
 	return nil
 }
@@ -75,6 +79,8 @@ func (r *restored) use(ctx context.Context, name string, store Storage, clock po
 		_, err := depot.Use(ctx, store.Journal, clock, false)
 		return err
 	}
+	r.mu.Lock()
+	defer r.mu.Unlock()
 	older, err := r.older(ctx, store)
 	if err != nil {
 		return err
@@ -92,7 +98,7 @@ func (r *restored) use(ctx context.Context, name string, store Storage, clock po
 		err = store.aged.Known(ctx)
 	}
 	if err == nil {
-		_, err = r.follow(ctx, store.Journal, depot.Point{})
+		err = r.startOver(ctx, store.Journal)
 	}
 	return err
 }
@@ -104,21 +110,21 @@ func (r *restored) warn(ctx context.Context) {
 
 // notice finds out that an older copy was put back while the gateway runs: by how far its feed
 // was, or since another gateway has found it out and said so in the store's mark.
-func (r *restored) notice(ctx context.Context, journal ports.Journal, clock ports.Clock, at depot.Point) (news bool, err error) {
+func (r *restored) notice(ctx context.Context, journal ports.Journal, clock ports.Clock) error {
 	last, err := depot.Use(ctx, journal, clock, false)
 	if err == nil && !last.At.After(r.since()) { // nobody else has said so
 		var older bool
-		if older, err = at.Behind(ctx, journal); err != nil || !older {
-			return false, err
+		if older, err = r.point().Behind(ctx, journal); err != nil || !older {
+			return err
 		}
 		last, err = depot.Use(ctx, journal, clock, true, r.pays...)
 	}
 	if err != nil {
-		return false, err
+		return err
 	}
 	r.last.Store(&last)
 	r.warn(ctx)
-	return true, nil
+	return r.startOver(ctx, journal)
 }
 
 func (r *restored) older(ctx context.Context, store Storage) (bool, error) {
@@ -127,38 +133,52 @@ func (r *restored) older(ctx context.Context, store Storage) (bool, error) {
 			return older, err
 		}
 	}
-	return installation.Seen(r.dir, r.store).Behind(ctx, store.Journal)
+	return r.point().Behind(ctx, store.Journal)
 }
 
-// follow keeps beside the store how far its feed has come, and returns it.
-func (r *restored) follow(ctx context.Context, journal ports.Journal, from depot.Point) (depot.Point, error) {
-	now, err := from.Latest(ctx, journal)
-	if err != nil || now == from {
-		return from, err
+// point is how far the feed has been.
+func (r *restored) point() depot.Point {
+	if r.at == nil {
+		return installation.Seen(r.dir, r.store)
+	}
+	return *r.at
+}
+
+// startOver keeps how far the feed of an older copy has come, which may be nowhere.
+func (r *restored) startOver(ctx context.Context, journal ports.Journal) error {
+	r.at = &depot.Point{}
+	return r.follow(ctx, journal)
+}
+
+// follow keeps beside the store how far its feed has come.
+func (r *restored) follow(ctx context.Context, journal ports.Journal) error {
+	now, err := r.point().Latest(ctx, journal)
+	if err != nil {
+		return err
+	}
+	if r.at = &now; now == installation.Seen(r.dir, r.store) {
+		return nil
 	}
 	if err := installation.See(r.dir, r.store, now); err != nil {
-		return from, fmt.Errorf("how far the feed has come is not kept: %w", err)
+		return fmt.Errorf("how far the feed has come is not kept: %w", err)
 	}
-	return now, nil
+	return nil
 }
 
 // following is how often it is kept how far the feed has come. Each time costs the disk as
 // much as a commit.
 const following = 10 * time.Second
 
-// run follows the feed until ctx ends, and once more then. noticed is called when an older
-// copy of the store was put back meanwhile.
+// run follows the feed until ctx ends, and once more then. noticed is called when it is known
+// that an older copy of the store was put back.
 func (r *restored) run(ctx context.Context, journal ports.Journal, clock ports.Clock, noticed func()) {
 	ticker := time.NewTicker(following)
 	defer ticker.Stop()
-	for at := installation.Seen(r.dir, r.store); ; {
-		news, err := r.notice(context.WithoutCancel(ctx), journal, clock, at)
-		if news {
-			at = depot.Point{}
+	for told := (time.Time{}); ; {
+		err := r.look(context.WithoutCancel(ctx), journal, clock)
+		if since := r.since(); !since.Equal(told) { // found out here, or where the store was opened late
+			told = since
 			noticed()
-		}
-		if err == nil {
-			at, err = r.follow(context.WithoutCancel(ctx), journal, at)
 		}
 		if err != nil && ctx.Err() == nil {
 			r.log.WarnContext(ctx, "it is not kept how far the store has come: an older copy of it would not be told from it", "error", err)
@@ -171,4 +191,13 @@ func (r *restored) run(ctx context.Context, journal ports.Journal, clock ports.C
 		case <-ticker.C:
 		}
 	}
+}
+
+func (r *restored) look(ctx context.Context, journal ports.Journal, clock ports.Clock) error {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if err := r.notice(ctx, journal, clock); err != nil {
+		return err
+	}
+	return r.follow(ctx, journal)
 }

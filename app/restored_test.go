@@ -10,6 +10,7 @@ import (
 	"patchbay/adapters/sys"
 	"patchbay/config"
 	"patchbay/core/event"
+	"patchbay/core/fault"
 	"patchbay/core/logging"
 	"patchbay/ports"
 	"patchbay/tests/memjournal"
@@ -22,15 +23,25 @@ type follower struct {
 	noticed int
 }
 
-func follow(t *testing.T, journal ports.Journal) *follower {
-	t.Helper()
+func local() *config.Config {
 	c := &config.Config{}
 	c.Storage.Provider = "local"
-	f := &follower{restored: newRestored(c, logging.Discard().Logger)}
+	return c
+}
+
+func follow(t *testing.T, journal ports.Journal) *follower {
+	t.Helper()
+	f := &follower{restored: newRestored(local(), logging.Discard().Logger)}
 	f.dir = t.TempDir()
 	if err := f.use(t.Context(), "local", Storage{Journal: journal}, sys.Clock{}); err != nil {
 		t.Fatal(err)
 	}
+	f.start(t, journal)
+	return f
+}
+
+func (f *follower) start(t *testing.T, journal ports.Journal) {
+	t.Helper()
 	ctx, stop := context.WithCancel(t.Context())
 	done := make(chan struct{})
 	go func() {
@@ -38,7 +49,6 @@ func follow(t *testing.T, journal ports.Journal) *follower {
 		close(done)
 	}()
 	t.Cleanup(func() { stop(); <-done })
-	return f
 }
 
 func tell(t *testing.T, j *memjournal.Journal, id string) {
@@ -141,6 +151,65 @@ func TestTwoGatewaysThatNoticeAnOlderCopyMarkItOnce(t *testing.T) {
 		synctest.Wait()
 		if first.noticed != 1 || second.noticed != 1 || !first.since().Equal(second.since()) {
 			t.Errorf("got %d and %d restores, at %s and %s, want one", first.noticed, second.noticed, first.since(), second.since())
+		}
+	})
+}
+
+// An empty store has no feed, and is behind of what the directory has seen for as long as that
+// is kept.
+func TestAnEmptyStoreInPlaceOfAnotherIsMarkedOnce(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		var store exchanged
+		full := memjournal.New(sys.Clock{})
+		tell(t, full, "one")
+		store.now.Store(full)
+		f := follow(t, &store)
+		<-time.After(time.Minute)
+		store.now.Store(memjournal.New(sys.Clock{}))
+		<-time.After(time.Hour)
+		synctest.Wait()
+		if last := f.since(); f.noticed != 1 || last.IsZero() {
+			t.Fatalf("got %d restores, at %s, want one", f.noticed, last)
+		}
+		again := &follower{restored: newRestored(local(), logging.Discard().Logger)}
+		again.dir = f.dir
+		if err := again.use(t.Context(), "local", Storage{Journal: &store}, sys.Clock{}); err != nil || !again.since().Equal(f.since()) {
+			t.Errorf("got %s, %v when the gateway has started again, want %s", again.since(), err, f.since())
+		}
+	})
+}
+
+// The gateway starts without its database, as it may where it has a spool, and has begun to read
+// what the providers hold of no restore. The one before it has noticed one, and has not read.
+func TestARestoreThatIsKnownWhenTheStoreIsOpenedLateIsTold(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		journal := memjournal.New(sys.Clock{})
+		tell(t, journal, "one")
+		before := &follower{restored: newRestored(local(), logging.Discard().Logger)}
+		before.dir = t.TempDir()
+		if err := before.use(t.Context(), "local", Storage{Journal: journal, aged: put{}}, sys.Clock{}); err != nil {
+			t.Fatal(err)
+		}
+		var gone atomic.Bool
+		gone.Store(true)
+		journal.Fail = func(string) error {
+			if gone.Load() {
+				return fault.New(fault.Unavailable, "scripted", "")
+			}
+			return nil
+		}
+		f := &follower{restored: newRestored(local(), logging.Discard().Logger)}
+		f.dir = before.dir
+		f.start(t, journal)
+		<-time.After(5 * time.Second)
+		gone.Store(false)
+		if err := f.use(t.Context(), "local", Storage{Journal: journal}, sys.Clock{}); err != nil {
+			t.Fatal(err)
+		}
+		<-time.After(time.Hour)
+		synctest.Wait()
+		if f.noticed != 1 || !f.since().Equal(before.since()) {
+			t.Errorf("got told of %d restores, at %s, want one at %s", f.noticed, f.since(), before.since())
 		}
 	})
 }

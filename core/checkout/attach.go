@@ -96,7 +96,7 @@ func (s *Service) attach(ctx context.Context, t trace) error {
 			if err := s.ask(ctx, &st); err != nil {
 				return err
 			}
-		case p.ProviderReference != "" && !t.over && t.Made != (payment.Made{Provider: p.Provider, Reference: p.ProviderReference}):
+		case !t.over && s.hasAnother(p, t):
 			if !s.reviewSecond(p, t) {
 				return nil
 			}
@@ -125,12 +125,20 @@ func (s *Service) attach(ctx context.Context, t trace) error {
 	}
 }
 
-// reviewSecond has somebody look whether the buyer of a payment that has an intent has paid
-// another one, too. It is false where that is known.
-func (s *Service) reviewSecond(p *payment.Payment, t trace) (news bool) {
-	if t.Reference == p.ProviderReference && p.Account != "" && p.Account == s.account(t.Provider) {
-		return false // it is its own, by another name of its account
+// hasAnother reports whether a payment has an intent, or is about to take one, that is not the
+// one that was found.
+func (s *Service) hasAnother(p *payment.Payment, t trace) bool {
+	own, account := payment.Made{Provider: p.Provider, Reference: p.ProviderReference}, p.Account
+	if op := p.Open(); own.Reference == "" && op != nil && op.Request.Made != nil {
+		own, account = *op.Request.Made, s.account(op.Request.Made.Provider)
 	}
+	same := t.Reference == own.Reference && account != "" && account == s.account(t.Provider) // by another name
+	return own.Reference != "" && own != t.Made && !same
+}
+
+// reviewSecond has somebody look whether the buyer of a payment has paid a second intent, too.
+// It is false where that is known.
+func (s *Service) reviewSecond(p *payment.Payment, t trace) (news bool) {
 	if t.Provider != p.Provider {
 		return p.Review(payment.ReviewOtherAccount, t.Provider+": "+t.Reference, s.Clock.Now())
 	}

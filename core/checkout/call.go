@@ -17,6 +17,13 @@ type answer struct {
 	// looked tells that the answer is what the provider holds, and not what it said to a
 	// call; absent that it proves that the operation was never executed.
 	looked, absent bool
+	use            use // of the key, where the refund was looked for
+}
+
+// use is a use of a caller's key, as a provider knows it.
+type use struct {
+	generation int
+	key        string
 }
 
 // proves reports whether the answer tells what became of the operation, whatever else

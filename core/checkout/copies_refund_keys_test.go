@@ -156,3 +156,41 @@ func TestTheLastUseOfARefundsKeyIsAnswered(t *testing.T) {
 		}
 	})
 }
+
+// A refund's key was used since the copy. Its last use is repeated, and answered; when it has
+// expired it is used for one more refund.
+func TestANewUseOfARefundsKeyIsMade(t *testing.T) {
+	t.Parallel()
+	for name, uses := range map[string]int{"one use lost": 1, "two uses lost": 2, "three uses lost": 3} {
+		t.Run(name, func(t *testing.T) {
+			within(t, func(t *testing.T, r *rig) {
+				p := r.paid(t)
+				older := r.backup(t, p.ID)
+				for range uses {
+					if _, err := r.Refund(t.Context(), tenant, p.ID, 300, opKey("refunds", "r")); err != nil {
+						t.Fatal(err)
+					}
+					<-time.After(74 * time.Hour)
+				}
+				r.provider.forgets()
+				s := r.restored(t, older, func(o *checkout.Options) { o.Gateways = []ports.PaymentGateway{ordered{r.provider}} })
+				<-time.After(3 * time.Minute)
+				for n := uses; n < uses+2 && n < 4; n++ {
+					for range 2 {
+						if _, err := s.Refund(t.Context(), tenant, p.ID, 300, opKey("refunds", "r")); err != nil {
+							t.Fatal(err)
+						}
+						if got := r.provider.givenBack(); got != int64(300*n) {
+							t.Errorf("got %d given back, want %d", got, 300*n)
+						}
+					}
+					<-time.After(100 * time.Hour)
+				}
+				got, err := s.Get(t.Context(), tenant, p.ID)
+				if err != nil || got.AmountRefunded != r.provider.givenBack() || got.Open() != nil {
+					t.Errorf("got %d refunded, open %+v, %v, want %d", got.AmountRefunded, got.Open(), err, r.provider.givenBack())
+				}
+			})
+		})
+	}
+}

@@ -177,7 +177,7 @@ func (r *rig) begins(t *testing.T, j *memjournal.Journal, older bool, owner stri
 	return r.another(t, owner, append([]func(*checkout.Options){func(o *checkout.Options) {
 		o.Journal = j
 		o.Restored = func() checkout.Restore {
-			return checkout.Restore{At: last.At, Since: last.Since, Recalled: recalled}
+			return checkout.Restore{At: last.At, Since: last.Since, Recalled: recalled, Lost: last.Lost}
 		}
 		o.Recalled = func(ctx context.Context, at time.Time) error { return depot.Recalled(ctx, j, sys.Clock{}, at) }
 	}}, change...)...)

@@ -35,11 +35,11 @@ func (s *Service) Create(ctx context.Context, tenant string, r CreateRequest, ke
 	}
 	for generation := 0; generation < maxGenerations; generation++ {
 		held := s.Held() // what is found from here on is all that there is, unless it is held
-		next, made, err := s.nextUse(ctx, tenant, key, generation)
+		last, found, err := s.lastUse(ctx, tenant, key, generation)
 		if err != nil {
 			return Result{}, err
 		}
-		if generation = next; made {
+		if generation = last; found {
 			if known, ok, err := s.reclaim(ctx, tenant, r, key, generation); ok || err != nil {
 				return s.answered(ctx, by, known, key, err)
 			}
@@ -87,6 +87,9 @@ func (s *Service) Create(ctx context.Context, tenant string, r CreateRequest, ke
 func (s *Service) onlyRepeat(ctx context.Context, by time.Time, key idem.Key, held bool) (Result, error) {
 	if !key.Empty() {
 		known, err := s.byKey(ctx, key)
+		if err == nil && held && s.usedSince(&known.payment, key) {
+			return Result{}, errRecollecting()
+		}
 		if !fault.Is(err, fault.NotFound) {
 			return s.answered(ctx, by, known, key, err)
 		}

@@ -26,7 +26,7 @@ func (s *Service) paymentID(key idem.Key, generation int) string {
 // providerKey is the idempotency key of an operation at its provider. An operation
 // without a caller's key is repeated by nobody but the gateway, which has its id. An
 // older one of the payment that had the same key, and has given up the caller's since,
-// makes it another generation.
+// makes it another generation: the one after the last. Those between may be lost.
 func (s *Service) providerKey(p *payment.Payment, op *payment.Operation) string {
 	if op.Key == "" {
 		if op.Generation == 0 {
@@ -34,13 +34,21 @@ func (s *Service) providerKey(p *payment.Payment, op *payment.Operation) string 
 		}
 		return op.ID + "_" + strconv.Itoa(op.Generation)
 	}
-	for {
-		name := "pbk_" + idem.Key{Scoped: op.Key}.Derive(s.Secret, "operation", p.ID, string(op.Action), op.Provider, strconv.Itoa(op.Generation))
-		if !taken(p, op, name) {
-			return name
-		}
-		op.Generation++
+	name := func(generation int) string {
+		return "pbk_" + idem.Key{Scoped: op.Key}.Derive(s.Secret, "operation", p.ID, string(op.Action), op.Provider, strconv.Itoa(generation))
 	}
+	lost := 0
+	if s.knownBefore(p, *op) {
+		lost = s.lastRestore().uses()
+	}
+	next := op.Generation
+	for g := next; g <= next+lost; g++ {
+		if taken(p, op, name(g)) {
+			next = g + 1
+		}
+	}
+	op.Generation = next
+	return name(next)
 }
 
 func taken(p *payment.Payment, but *payment.Operation, name string) bool {

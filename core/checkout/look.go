@@ -44,7 +44,7 @@ func (s *Service) see(ctx context.Context, g ports.PaymentGateway, p payment.Pay
 	var l sight
 	switch {
 	case op.Action == payment.Refund:
-		a.refund, a.looked, a.err = findRefund(ctx, g, op, s.laterKeys(&p, op)...)
+		a = findRefund(ctx, g, op, s.laterUses(&p, op)...)
 	case op.Request.Reference == "":
 		return s.seeIntent(ctx, g, op)
 	default:
@@ -95,17 +95,17 @@ func (s *Service) clockOf(ctx context.Context, g ports.PaymentGateway) (time.Tim
 }
 
 // findRefund looks for the refund that an operation has made, under its key at the provider
-// or under one of its later uses: of those the last that there is.
-func findRefund(ctx context.Context, g ports.PaymentGateway, op payment.Operation, later ...string) (found payment.ProviderRefund, ok bool, err error) {
+// or as one of its later uses: of those the last that there is.
+func findRefund(ctx context.Context, g ports.PaymentGateway, op payment.Operation, later ...use) (a answer) {
 	refunds, err := g.Refunds(ctx, op.Request.Reference)
 	if err != nil {
-		return payment.ProviderRefund{}, false, err
+		return answer{err: err}
 	}
-	for _, key := range append([]string{op.ProviderKey}, later...) {
-		i := slices.IndexFunc(refunds, func(r payment.ProviderRefund) bool { return r.Metadata[payment.MetaOperation] == key })
+	for _, u := range append([]use{{op.Generation, op.ProviderKey}}, later...) {
+		i := slices.IndexFunc(refunds, func(r payment.ProviderRefund) bool { return r.Metadata[payment.MetaOperation] == u.key })
 		if i >= 0 {
-			found, ok = refunds[i], true
+			a.refund, a.looked, a.use = refunds[i], true, u
 		}
 	}
-	return found, ok, nil
+	return a
 }

@@ -135,6 +135,9 @@ func done(p *payment.Payment, op *payment.Operation, a answer) {
 		if op.All && a.looked && a.refund.Amount > 0 {
 			op.Amount = a.refund.Amount
 		}
+		if a.use.key != "" { // the next use is the one after it
+			op.Generation, op.ProviderKey = a.use.generation, a.use.key
+		}
 		p.SettleRefund(op, a.refund)
 		return
 	}

@@ -28,12 +28,15 @@ func (s *Service) RestoreNoticed() {
 // recollecting reads what the providers hold after each restore, until ctx ends.
 func (s *Service) recollecting(ctx context.Context) {
 	for ctx.Err() == nil {
+		read := s.restoredAt()
 		reading, stop := context.WithCancel(ctx)
 		work := guard.Group{Log: s.Log}
 		work.Keep(reading, "payments before the store was put back", s.recollect)
-		select {
-		case <-ctx.Done():
-		case <-s.noticed:
+		for ctx.Err() == nil && s.restoredAt().Equal(read) {
+			select {
+			case <-ctx.Done():
+			case <-s.noticed:
+			}
 		}
 		stop()
 		work.Wait()
@@ -99,10 +102,11 @@ func (s *Service) tellSkipped(ctx context.Context, r Restore) {
 
 // walkThrough notes every intent of ours that a provider has made since the copy. What is
 // made while that is being read, or soon after by a call that was under way, is read after
-// a while. That is measured without the clock, which may be set meanwhile.
+// a while. That is measured from the beginning of the reading, and without the clock: the one
+// by which the restore was noted may be another.
 func (s *Service) walkThrough(ctx context.Context, g ports.PaymentGateway, r Restore) {
-	from, wait := r.from(), min(max(r.At.Add(inFlight).Sub(s.Clock.Now()), 0), inFlight)
-	quiet, stop := context.WithTimeout(ctx, wait)
+	from := r.from()
+	quiet, stop := context.WithTimeout(ctx, inFlight)
 	defer stop()
 	for first := true; ; first = false {
 		last := quiet.Err() != nil
@@ -123,7 +127,9 @@ func (s *Service) walkThrough(ctx context.Context, g ports.PaymentGateway, r Res
 		if from = now.Add(-inFlight); now.IsZero() {
 			from = began.Add(-pad)
 		}
-		<-quiet.Done()
+		if <-quiet.Done(); ctx.Err() != nil {
+			return
+		}
 	}
 }
 

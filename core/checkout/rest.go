@@ -39,14 +39,19 @@ func (s *Service) rest(st *stored) {
 // its end as a caller may still not know. Of what an older copy of the store has, it may
 // have been used again since.
 func (s *Service) keptUntil(op *payment.Operation) time.Time {
-	last := op.LastTry()
-	if op.EndedAt.After(last) {
-		last = op.EndedAt
-	}
+	last := lastOf(op)
 	if at := s.restoredAt(); op.KnownSince.Before(at) && last.Before(at) {
 		last = at
 	}
 	return last.Add(idem.Kept)
+}
+
+// lastOf is when an operation was begun or ended last.
+func lastOf(op *payment.Operation) time.Time {
+	if last := op.LastTry(); !op.EndedAt.After(last) {
+		return last
+	}
+	return op.EndedAt
 }
 
 // age asks the provider about a payment that is due for it, counts the time of its keys, and

@@ -26,7 +26,13 @@ type Restore struct {
 	Recalled bool
 	// Providers are those that were configured when the copy was made, or first used.
 	Providers []string
+	// Lost is the longest time of which the store knows nothing: of this restore, or of one
+	// before.
+	Lost time.Duration
 }
+
+// uses is how many uses of one key in a row the store may not know of.
+func (r Restore) uses() int { return int(max(r.Lost+pad, r.At.Sub(r.from()))/idem.Kept) + 1 }
 
 // from is since when a provider may hold what the copy does not know. Clocks are wrong,
 // and are set.
@@ -171,34 +177,35 @@ func (s *Service) madeUnseen(p *payment.Payment, op *payment.Operation) (*paymen
 	return s.madeBefore(p.ID)
 }
 
-// mostUses bounds how many uses of a key are looked for that the store does not know.
-const mostUses = 8
-
-// nextUse is the generation of a key that its next use has: that of its last use of which a
-// provider has told, if there is one, and else the one that is given. What the store had of
-// earlier uses may be lost.
-func (s *Service) nextUse(ctx context.Context, tenant string, key idem.Key, generation int) (next int, made bool, err error) {
+// lastUse is the generation of the last use of a key that is known, from a given one on, and
+// whether that was read from its provider, and was given the key by nobody yet. Where there is
+// no use it is the one that is given. What the store had of those between may be lost.
+func (s *Service) lastUse(ctx context.Context, tenant string, key idem.Key, from int) (last int, found bool, err error) {
 	r := s.lastRestore()
 	if r.At.IsZero() || key.Empty() {
-		return generation, false, nil
+		return from, false, nil
 	}
-	next = generation
-	uses := min(max(int(r.At.Sub(r.from())/idem.Kept), 0), mostUses) + 1
-	for g := generation; g <= generation+uses; g++ {
+	last = from
+	for g := from; g <= last+r.uses(); g++ {
 		id := s.paymentID(key, g)
-		_, found := s.traceOf(id)
-		if !found {
-			st, err := s.load(ctx, tenant, id)
-			if err != nil && !fault.Is(err, fault.NotFound) {
-				return 0, false, err
-			}
-			found = err == nil && st.payment.Found
-		}
-		if found {
-			next, made = g, true
+		_, traced := s.traceOf(id)
+		switch st, err := s.load(ctx, tenant, id); {
+		case err == nil:
+			last, found = g, traced || st.payment.Found
+		case !fault.Is(err, fault.NotFound):
+			return 0, false, err
+		case traced:
+			last, found = g, true
 		}
 	}
-	return next, made, nil
+	return last, found, nil
+}
+
+// usedSince reports whether a key may have been used for another payment since the copy of the
+// store that was put back, which has it: it had expired by then.
+func (s *Service) usedSince(p *payment.Payment, key idem.Key) bool {
+	op, at := p.Under(key.Scoped), s.restoredAt()
+	return op != nil && op.KnownSince.Before(at) && lastOf(op).Add(idem.Kept-pad).Before(at)
 }
 
 // refundedBefore looks for a refund that was made under a caller's key after the copy of the
@@ -208,16 +215,16 @@ func (s *Service) refundedBefore(ctx context.Context, g ports.PaymentGateway, p 
 	if !s.knownBefore(&p, op) || op.Action != payment.Refund {
 		return answer{}, false
 	}
-	found, ok, err := findRefund(ctx, g, op, s.laterKeys(&p, op)...)
+	found := findRefund(ctx, g, op, s.laterUses(&p, op)...)
 	switch {
-	case err != nil:
-		return answer{err: fault.Wrap(fault.Unavailable, "checkout.refund", err)}, true
-	case !ok:
+	case found.err != nil:
+		return answer{err: fault.Wrap(fault.Unavailable, "checkout.refund", found.err)}, true
+	case !found.looked:
 		return answer{}, false
-	case found.Amount != op.Amount && !op.All:
+	case found.refund.Amount != op.Amount && !op.All:
 		return answer{err: fault.New(fault.Conflict, idem.CodeMismatch, "this idempotency key was used for a refund of another amount")}, true
 	}
-	return answer{refund: found, looked: true}, true
+	return found, true
 }
 
 // knownBefore reports whether an operation may have been done under its caller's key after the
@@ -226,17 +233,18 @@ func (s *Service) knownBefore(p *payment.Payment, op payment.Operation) bool {
 	return op.Key != "" && p.Operations[0].KnownSince.Before(s.restoredAt())
 }
 
-// laterKeys are those by which a provider may know an operation that has come further than
+// laterUses are those by which a provider may know an operation that has come further than
 // an older copy of the store knows.
-func (s *Service) laterKeys(p *payment.Payment, op payment.Operation) (keys []string) {
+func (s *Service) laterUses(p *payment.Payment, op payment.Operation) (later []use) {
 	if !s.knownBefore(p, op) {
 		return nil
 	}
-	for range mostUses {
+	for range s.lastRestore().uses() {
 		op.Generation++
-		keys = append(keys, s.providerKey(p, &op))
+		key := s.providerKey(p, &op)
+		later = append(later, use{op.Generation, key})
 	}
-	return keys
+	return later
 }
 
 // outdated reports whether the provider may know more of a payment than an older copy of

@@ -59,6 +59,20 @@ type Restore struct {
 	// Providers are those that payments may have been made at since: what was configured when
 	// the copy was made, and when it was first used.
 	Providers []string `json:"providers,omitempty"`
+	// Lost is the longest time of which a copy that was put back knew nothing, of all that
+	// ever were. Marks of earlier versions do not say so.
+	Lost time.Duration `json:"lost,omitempty"`
+}
+
+// lost is how long the time may be of which the store knows nothing.
+func (r Restore) lost() time.Duration {
+	switch {
+	case r.At.IsZero():
+		return 0
+	case r.Since.IsZero():
+		return max(r.Lost, idem.Kept)
+	}
+	return max(r.Lost, r.At.Sub(r.Since))
 }
 
 // again is the restore of one more older copy at a time, in which the last event was
@@ -79,7 +93,9 @@ func (r Restore) again(at, written time.Time, providers []string) Restore {
 		at = r.At.Add(time.Microsecond)
 	}
 	slices.Sort(all)
-	return Restore{At: at, Since: since, Unrecalled: true, Providers: slices.Compact(all)}
+	next := Restore{At: at, Since: since, Unrecalled: true, Providers: slices.Compact(all), Lost: r.lost()}
+	next.Lost = next.lost()
+	return next
 }
 
 // readMark reads a store's mark. A new store has one without a state.
