@@ -255,7 +255,7 @@ func (s *Service) disown(ctx context.Context, st *stored, id string) {
 // findOut asks in the ways that are still open, until one can tell. Where it is known which
 // intent the payment has, that alone tells: it may not have been made under the operation's key.
 func (s *Service) findOut(ctx context.Context, p payment.Payment, op payment.Operation) (answer, sight) {
-	if op.Request.Made != nil {
+	if made := op.Request.Made; made != nil && made.Provider == op.Provider {
 		return s.call(ctx, p, op), sight{}
 	}
 	var a answer
