@@ -9,8 +9,8 @@ import (
 
 // floor is how much the collector takes to be in use at the least. It works each time as
 // much again has been allocated, and a gateway that holds little would have it work every
-// 4 MiB, dozens of times a second.
-const floor = 16 << 20
+// 2 MiB, dozens of times a second. More than this would cost more in fresh memory than it spares.
+const floor = 4 << 20
 
 // limitMemory has memory that is not used any more be freed as often as it takes to stay
 // within three quarters of what the process is to have, and no more often than is useful.
