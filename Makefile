@@ -86,7 +86,7 @@ check-generated: ## generated code is as its sources say
 .PHONY: vet
 vet:
 	$(GO) vet -tags interop ./...
-	$(GO) vet -tags clockstep ./adapters/sys
+	$(GO) vet -tags clockstep ./adapters/clock
 
 .PHONY: lint
 lint: $(LINT) ## linters and formatting: .golangci.yml

@@ -5,12 +5,12 @@ import (
 	"path/filepath"
 	"strings"
 
-	"patchbay/app/installation"
+	"patchbay/app/secrets"
 	"patchbay/config"
 )
 
-// announce says what is served with: where data lies, and which providers are asked in
-// which order.
+// announce logs the configuration in use: where data is stored, and which providers are
+// used in which order.
 func announce(c *config.Config, log *slog.Logger) {
 	p := c.Provider[c.Storage.Provider]
 	attrs := []any{"provider", p.Name, "type", p.Type.Name}
@@ -19,7 +19,7 @@ func announce(c *config.Config, log *slog.Logger) {
 	}
 	log.Info("data is kept in this store", attrs...)
 	log.Info("secrets of this installation are kept here", "path", absolute(c.DataDir()))
-	if installation.Shared(c.DataDir()) {
+	if secrets.Shared(c.DataDir()) {
 		log.Warn("secrets of this installation can be read by others than their owner: each of them is the operator", "path", absolute(c.DataDir()))
 	}
 	if path := c.Spool(); path != "" {
@@ -42,28 +42,17 @@ func announce(c *config.Config, log *slog.Logger) {
 	}
 }
 
-// modes describes providers: "stripe (stripe, test)".
+// modes describes providers as "stripe (stripe, test)".
 func modes(c *config.Config, names []string) string {
 	all := make([]string, len(names))
 	for i, name := range names {
 		p := c.Provider[name]
-		all[i] = name + " (" + p.Type.Name + ", " + mode(p) + ")"
+		all[i] = name + " (" + p.Type.Name + ", " + string(p.Mode()) + ")"
 	}
 	return strings.Join(all, ", ")
 }
 
-// mode says whether what is asked of a provider has an effect in the world.
-func mode(p config.Provider) string {
-	if p.Type.Simulated {
-		return "simulated"
-	}
-	if tries, ok := p.Settings.(config.Tries); ok && tries.Test() {
-		return "test"
-	}
-	return "live"
-}
-
-// absolute is a path as another program would have to write it.
+// absolute returns the absolute form of path, or path itself if there is none.
 func absolute(path string) string {
 	if abs, err := filepath.Abs(path); err == nil {
 		return abs

@@ -1,5 +1,5 @@
-// Package app puts the gateway together: which adapter stands behind which
-// port, in what order things start, and in what order they stop.
+// Package app assembles the gateway: it selects the adapter for each port and defines the
+// order in which components start and stop.
 package app
 
 import (
@@ -23,12 +23,12 @@ import (
 
 const (
 	startLimit = time.Minute // a large database may have to be recovered
-	// drainLimit is how long a stop waits for what is under way: the longest
-	// call at a provider, and the saving of its outcome.
+	// drainLimit is how long a stop waits for work in progress: the longest call to a
+	// provider, and saving its outcome.
 	drainLimit = 50 * time.Second
 )
 
-// Run serves until ctx ends, and then until what is under way is done.
+// Run serves until ctx ends, and then waits until the work in progress is done.
 func Run(ctx context.Context, c *config.Config, logTo io.Writer) error {
 	defer limitMemory(c)()
 	l, flush := logger(c, logTo)
@@ -46,8 +46,8 @@ func Run(ctx context.Context, c *config.Config, logTo io.Writer) error {
 	if err := gateway.Err(); err != nil {
 		return errors.Join(dig.RootCause(err), opened.close(ctx))
 	}
-	// Who is told to stop while starting is started, and then stopped: everything
-	// that was opened is closed.
+	// If ctx ends during the start, the start completes and the gateway is then stopped, so
+	// that everything that was opened is closed.
 	starting, cancel := context.WithTimeout(context.WithoutCancel(ctx), startLimit)
 	defer cancel()
 	if err := gateway.Start(starting); err != nil {
@@ -66,8 +66,9 @@ func Run(ctx context.Context, c *config.Config, logTo io.Writer) error {
 	return errors.Join(failed, under.stop(l.Logger, func() error { return gateway.Stop(stopping) }))
 }
 
-// ignoreHangup has the end of a terminal, or whoever means to have the configuration read
-// again, end nothing. What it returns undoes that.
+// ignoreHangup ignores SIGHUP, so that closing a terminal or trying to reload the
+// configuration does not end the process. The returned function restores the previous
+// behaviour.
 func ignoreHangup(log *slog.Logger) (undo func()) {
 	signals := make(chan os.Signal, 1)
 	signal.Notify(signals, syscall.SIGHUP)

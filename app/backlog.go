@@ -6,26 +6,26 @@ import (
 
 	"patchbay/adapters/metrics"
 	"patchbay/adapters/payments/mockpay"
-	"patchbay/core/checkout"
-	"patchbay/core/inbox"
-	"patchbay/core/mailroom"
+	"patchbay/core/emails"
+	"patchbay/core/payments"
+	"patchbay/core/webhooks"
 	"patchbay/ports"
 )
 
-// countLimit is how far each queue, and each sort of what is open, is counted.
+// countLimit is the highest count for each queue and for each gauge of open records.
 const countLimit = 10_000
 
-// opens are what is open in the store, by the name of its gauge.
+// opens maps the name of each gauge to the sets of open records that it counts.
 var opens = map[string][]ports.Set{
-	"payments_unknown": checkout.UnknownSets(), "payments_review": checkout.ReviewSets(),
-	"emails_unknown": mailroom.UnknownSets(), "emails_again": mailroom.AgainSets(),
-	"webhooks_parked": inbox.ParkedSets(), "webhooks_set_aside": inbox.AsideSets(),
+	"payments_unknown": payments.UnknownSets(), "payments_review": payments.ReviewSets(),
+	"emails_unknown": emails.UnknownSets(), "emails_again": emails.AgainSets(),
+	"webhooks_parked": webhooks.ParkedSets(), "webhooks_set_aside": webhooks.AsideSets(),
 }
 
-// showBacklog puts what the store holds that is not done into the metrics.
-func showBacklog(u services, mock mockWorker, store Storage, s surroundings) {
+// showBacklog registers the counts of unfinished records in the store with the metrics.
+func showBacklog(u services, mock mockWorker, store Storage, s environment) {
 	s.metrics.Backlog(func(ctx context.Context) (metrics.Backlog, error) {
-		queues := append(append(u.Checkout.Queues(), u.Mailroom.Queues()...), u.Inbox.Queues()...)
+		queues := append(append(u.Payments.Queues(), u.Emails.Queues()...), u.Webhooks.Queues()...)
 		if mock.Worker != nil {
 			queues = append(queues, mockpay.WebhookQueue)
 		}
@@ -33,7 +33,7 @@ func showBacklog(u services, mock mockWorker, store Storage, s surroundings) {
 	})
 }
 
-// countBacklog asks the store once for all.
+// countBacklog counts all sets with one query to the store.
 func countBacklog(ctx context.Context, journal ports.Journal, queues []string, now time.Time) (metrics.Backlog, error) {
 	b := metrics.Backlog{Queues: map[string]metrics.Count{}, Open: map[string]metrics.Count{}}
 	var sets []ports.Set

@@ -5,8 +5,8 @@ import (
 	"testing"
 	"time"
 
-	"patchbay/adapters/sys"
-	"patchbay/core/checkout"
+	"patchbay/adapters/clock"
+	"patchbay/core/payments"
 	"patchbay/ports"
 	"patchbay/tests/memjournal"
 )
@@ -14,14 +14,14 @@ import (
 // Of what is counted under several flags the gauges show the sum, and the oldest of all.
 func TestTheBacklogSumsWhatStandsUnderSeveralFlags(t *testing.T) {
 	t.Parallel()
-	journal, now := memjournal.New(sys.Clock{}), time.Now()
+	journal, now := memjournal.New(clock.System{}), time.Now()
 	flagged := func(set ports.Set, age time.Duration) {
 		r := &ports.Record{Tenant: "shop", Kind: set.Kind, ID: fmt.Sprint(set, age), Body: []byte("{}"), Index: ports.Index{Flag: set.Flag, Flagged: now.Add(-age)}}
 		if err := journal.Save(t.Context(), r)[0]; err != nil {
 			t.Fatal(err)
 		}
 	}
-	for _, set := range checkout.UnknownSets() { // alone, and with a review
+	for _, set := range payments.UnknownSets() { // alone, and with a review
 		flagged(set, time.Minute)
 		flagged(set, time.Hour)
 	}

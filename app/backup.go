@@ -9,20 +9,20 @@ import (
 	"slices"
 
 	"patchbay/adapters/storage/sqlitestore"
-	"patchbay/app/installation"
+	"patchbay/app/secrets"
 	"patchbay/config"
 	"patchbay/core/fault"
 )
 
-// Spare refuses a path that names, by whatever link, a file that a gateway works with:
-// nothing may take its place.
+// Spare returns an error if path names a file that a gateway works with, also through a
+// link. Such a file must not be overwritten.
 func Spare(c *config.Config, path string) error {
 	for _, name := range slices.Sorted(maps.Keys(c.Stores)) {
 		p := c.Stores[name]
 		if s, file := p.Settings.(*config.SQLite); file && sqlitestore.Holds(s.Path, path) {
 			return fmt.Errorf("%s is a file of the store %q itself: name another", path, name)
 		}
-		if installation.Holds(p.DataDir(), path) {
+		if secrets.Holds(p.DataDir(), path) {
 			return fmt.Errorf("%s is a file of the installation: name another", path)
 		}
 	}
@@ -32,9 +32,9 @@ func Spare(c *config.Config, path string) error {
 	return nil
 }
 
-// Backup writes the store as one file, while no gateway runs on it.
+// Backup writes the store as one file while no gateway runs on it.
 func Backup(ctx context.Context, c *config.Config, to io.Writer) error {
-	return look(ctx, c, func(store Storage, _ fallback, _ surroundings) error {
+	return look(ctx, c, func(store Storage, _ fallback, _ environment) error {
 		if store.Snapshots == nil {
 			return fault.New(fault.Unsupported, "no_snapshots", "the store is not a file")
 		}

@@ -19,31 +19,31 @@ import (
 	"patchbay/ports"
 )
 
-// Storage is what a storage provider gives.
+// Storage is what a storage provider supplies.
 type Storage struct {
 	Journal   ports.Journal
 	Users     ports.UserRepository
 	Archive   ports.Archive
-	Snapshots ports.Snapshots // nil where there are none
-	aged      aged            // nil where the store itself cannot tell
+	Snapshots ports.Snapshots // nil if the store has none
+	aged      aged            // nil if the store cannot tell its own age
 	io.Closer
 }
 
-// entry is one type of provider. Of the factories one is set, by sort.
+// entry is one type of provider. Exactly one of the factories is set, according to Sort.
 type entry struct {
 	config.Type
-	storage func(ctx context.Context, p config.Provider, s surroundings) (Storage, error)
-	payment func(p config.Provider, s surroundings) (ports.PaymentGateway, error)
+	storage func(ctx context.Context, p config.Provider, s environment) (Storage, error)
+	payment func(p config.Provider, s environment) (ports.PaymentGateway, error)
 	mail    func(p config.Provider) (ports.Mailer, error)
 }
 
-// catalog lists every type of provider there is. A new adapter is a new line.
+// catalog lists every type of provider. A new adapter is a new entry.
 var catalog = []entry{
 	{
 		Type: config.Type{Name: "sqlite", Sort: config.ForStorage, Settings: func() any {
 			return &config.SQLite{Path: "data/patchbay.db"}
 		}},
-		storage: func(ctx context.Context, p config.Provider, s surroundings) (Storage, error) {
+		storage: func(ctx context.Context, p config.Provider, s environment) (Storage, error) {
 			store, err := sqlitestore.Open(ctx, sqlitestore.Options{
 				Path: p.Settings.(*config.SQLite).Path, Existing: s.existing, Clock: s.clock, IDs: s.ids,
 			})
@@ -55,7 +55,7 @@ var catalog = []entry{
 	},
 	{
 		Type: config.Type{Name: "postgres", Sort: config.ForStorage, Server: true, Dump: "pg_dump", Settings: func() any { return config.StandardDatabase("postgres", 5432) }},
-		storage: func(ctx context.Context, p config.Provider, s surroundings) (Storage, error) {
+		storage: func(ctx context.Context, p config.Provider, s environment) (Storage, error) {
 			d := p.Settings.(*config.Database)
 			secure, err := d.TLS()
 			if err != nil {
@@ -73,7 +73,7 @@ var catalog = []entry{
 	},
 	{
 		Type: config.Type{Name: "mongo", Sort: config.ForStorage, Server: true, Dump: "mongodump", Settings: func() any { return config.StandardDatabase("mongodb", 27017) }},
-		storage: func(ctx context.Context, p config.Provider, s surroundings) (Storage, error) {
+		storage: func(ctx context.Context, p config.Provider, s environment) (Storage, error) {
 			d := p.Settings.(*config.Database)
 			secure, err := d.TLS()
 			if err != nil {
@@ -93,7 +93,7 @@ var catalog = []entry{
 		Type: config.Type{Name: "mock", Sort: config.ForPayments, Simulated: true, Settings: func() any {
 			return &config.Mock{}
 		}},
-		payment: func(p config.Provider, s surroundings) (ports.PaymentGateway, error) {
+		payment: func(p config.Provider, s environment) (ports.PaymentGateway, error) {
 			settings := p.Settings.(*config.Mock)
 			return mockpay.New(mockpay.Options{
 				Name: p.Name, Journal: s.journal, Clock: s.clock, IDs: s.ids, Log: s.log, Fault: settings.Fault,
@@ -105,7 +105,7 @@ var catalog = []entry{
 		Type: config.Type{Name: "stripe", Sort: config.ForPayments, Settings: func() any {
 			return &config.Stripe{BaseURL: stripepay.DefaultBaseURL}
 		}},
-		payment: func(p config.Provider, _ surroundings) (ports.PaymentGateway, error) {
+		payment: func(p config.Provider, _ environment) (ports.PaymentGateway, error) {
 			settings := p.Settings.(*config.Stripe)
 			return stripepay.New(stripepay.Options{
 				Name: p.Name, SecretKey: settings.SecretKey.Reveal(), PublishableKey: settings.PublishableKey,
@@ -146,7 +146,7 @@ var catalog = []entry{
 	},
 }
 
-// Types describes the catalogue to the configuration.
+// Types returns the provider types for the configuration.
 func Types() []config.Type {
 	types := make([]config.Type, len(catalog))
 	for i, e := range catalog {
@@ -155,7 +155,8 @@ func Types() []config.Type {
 	return types
 }
 
-// find returns the entry of a provider's type. The configuration has checked it.
+// find returns the entry of a provider's type. The configuration has already validated the
+// type.
 func find(p config.Provider) (entry, error) {
 	for _, e := range catalog {
 		if e.Name == p.Type.Name {

@@ -10,8 +10,8 @@ import (
 	"path/filepath"
 	"strconv"
 
-	"patchbay/adapters/console"
-	"patchbay/app/installation"
+	"patchbay/adapters/adminapi"
+	"patchbay/app/secrets"
 	"patchbay/config"
 	"patchbay/core/fault"
 	"patchbay/core/logging"
@@ -19,17 +19,17 @@ import (
 
 var discard = logging.Discard()
 
-// work is done while no gateway runs.
-type work func(Storage, fallback, surroundings) error
+// work is a piece of work that runs while no gateway runs.
+type work func(Storage, fallback, environment) error
 
-// alone opens the store and what stands in for it for one piece of work, while no
-// gateway runs on it. It makes neither a store nor the secrets of an installation: who
-// asks a store that was just made is told that nothing is in it.
+// alone opens the store and its fallback for one piece of work while no gateway runs on the
+// store. It creates neither a store nor the secrets of an installation: otherwise a command
+// would report that a store is empty although it had just been created.
 func alone(ctx context.Context, c *config.Config, do work) error {
 	return command(ctx, c, false, do)
 }
 
-// look is alone for work that changes nothing: the store is not in use by it.
+// look is like alone, for work that changes nothing. It does not mark the store as in use.
 func look(ctx context.Context, c *config.Config, do work) error {
 	return command(ctx, c, true, do)
 }
@@ -39,8 +39,8 @@ func command(ctx context.Context, c *config.Config, looking bool, do work) error
 	if err != nil {
 		return err
 	}
-	s := surround(c, discard, secrets)
-	s.existing, s.looking = true, looking
+	s := environmentOf(c, discard, secrets)
+	s.existing, s.readOnly = true, looking
 	l := new(closers)
 	store, f, err := openStorage(l, c, s)
 	if err == nil {
@@ -51,21 +51,22 @@ func command(ctx context.Context, c *config.Config, looking bool, do work) error
 	return errors.Join(err, l.close(ctx))
 }
 
-// errNotMade is of what the next start of the gateway makes.
+// errNotMade reports a store that does not exist yet; the next start of the gateway creates
+// it.
 var errNotMade = fault.New(fault.NotFound, "no_store", "there is no store")
 
 func noStore(err error) bool {
 	return err != nil && fault.From(err).Code == errNotMade.Code
 }
 
-// missing says that a store is not there, and what makes it.
+// missing reports that a store does not exist, and which commands create it.
 func missing(p config.Provider) error {
 	return fmt.Errorf("there is no store: %s is not there; `patchbay serve` makes it, or `patchbay storage create`", StoreName(p))
 }
 
-// Secrets reads the secrets of the installation, and makes none.
-func Secrets(c *config.Config) (installation.Secrets, error) {
-	secrets, err := installation.Read(c.DataDir())
+// Secrets reads the secrets of the installation. It does not create them.
+func Secrets(c *config.Config) (secrets.Secrets, error) {
+	secrets, err := secrets.Read(c.DataDir())
 	if !errors.Is(err, fs.ErrNotExist) {
 		return secrets, err
 	}
@@ -79,8 +80,8 @@ func Secrets(c *config.Config) (installation.Secrets, error) {
 		"where there was none yet, let `patchbay serve` or `patchbay storage create` make it", absolute(c.DataDir()), StoreName(p))
 }
 
-// StoreName says which store a provider is: "sqlite /srv/data/patchbay.db", without links,
-// or "postgres db:5432/patchbay".
+// StoreName identifies the store of a provider: "sqlite /srv/data/patchbay.db" with
+// symbolic links resolved, or "postgres db:5432/patchbay".
 func StoreName(p config.Provider) string {
 	switch s := p.Settings.(type) {
 	case *config.SQLite:
@@ -95,8 +96,8 @@ func StoreName(p config.Provider) string {
 	return p.Type.Name
 }
 
-// StorePlace says which store is configured and, of a file, whether it is there. It asks no
-// server.
+// StorePlace names the configured store and, if it is a file, reports whether the file
+// exists. It contacts no server.
 func StorePlace(c *config.Config) string {
 	p := c.Provider[c.Storage.Provider]
 	if s, file := p.Settings.(*config.SQLite); file {
@@ -107,32 +108,31 @@ func StorePlace(c *config.Config) string {
 	return StoreName(p)
 }
 
-// Identity is by what the admin listener and the commands of an installation know each
-// other.
-func Identity(c *config.Config, secrets installation.Secrets) console.Identity {
-	return console.Identity{
+// Identity returns the identity by which the admin listener and the commands of an
+// installation recognise each other.
+func Identity(c *config.Config, secrets secrets.Secrets) adminapi.Identity {
+	return adminapi.Identity{
 		Token: secrets.Token("admin listener"), Key: secrets.For("proof of the admin listener"),
 		Store: StoreName(c.Provider[c.Storage.Provider]),
 	}
 }
 
-// StorageStatus describes the store, and what is held for it, while no gateway
-// runs.
-func StorageStatus(ctx context.Context, c *config.Config) (console.Storage, error) {
-	var view console.Storage
-	err := look(ctx, c, func(store Storage, f fallback, _ surroundings) error {
+// StorageStatus describes the store, and the data held for it, while no gateway runs.
+func StorageStatus(ctx context.Context, c *config.Config) (adminapi.Storage, error) {
+	var view adminapi.Storage
+	err := look(ctx, c, func(store Storage, f fallback, _ environment) error {
 		view = f.status(ctx, c, store)
 		return nil
 	})
 	return view, err
 }
 
-// CreateStorage makes the store of a configuration, empty, and the secrets of the
-// installation where there are none.
+// CreateStorage creates the empty store of a configuration, and the secrets of the
+// installation if there are none.
 func CreateStorage(ctx context.Context, c *config.Config) (err error) {
 	p := c.Provider[c.Storage.Provider]
-	s := surround(c, discard, installation.Secrets{})
-	s.looking = true // it is not in use: another may be copied into it
+	s := environmentOf(c, discard, secrets.Secrets{})
+	s.readOnly = true // the store is not marked as in use: another store may be copied into it
 	opened := new(closers)
 	defer func() { err = errors.Join(err, opened.close(ctx)) }()
 	s.existing = true
@@ -142,7 +142,7 @@ func CreateStorage(ctx context.Context, c *config.Config) (err error) {
 	case !noStore(err):
 		return err
 	}
-	if _, err := installation.Open(c.DataDir()); err != nil {
+	if _, err := secrets.Open(c.DataDir()); err != nil {
 		return err
 	}
 	s.existing = false

@@ -10,25 +10,26 @@ import (
 
 	"go.uber.org/fx"
 
-	"patchbay/adapters/sys"
-	"patchbay/app/installation"
+	"patchbay/adapters/clock"
+	"patchbay/adapters/ids"
+	"patchbay/app/secrets"
 	"patchbay/config"
-	"patchbay/core/depot"
 	"patchbay/core/fault"
+	"patchbay/core/storecopy"
 )
 
-// Copied is what CopyStorage has to say.
+// Copied is the result of CopyStorage.
 type Copied struct {
-	Report  depot.Report // nil where it did not come to that
-	Secrets string       // where a gateway on the target looks for installation.json
-	Brought bool         // it was copied there
-	Missing bool         // it is not there
+	Report  storecopy.Report // nil if the copy did not get as far as a report
+	Secrets string           // where a gateway on the target looks for installation.json
+	Brought bool             // installation.json was copied there
+	Missing bool             // installation.json is missing there
 }
 
-// CopyStorage moves all that one store holds into another, of which neither need be
-// in use, and the installation's secrets to where a gateway on the other looks for
-// them.
-func CopyStorage(ctx context.Context, c *config.Config, from, to string, progress func(depot.Progress)) (done Copied, err error) {
+// CopyStorage copies everything in one store into another, and the installation's secrets
+// to the directory where a gateway on the target looks for them. Neither store needs to be
+// in use.
+func CopyStorage(ctx context.Context, c *config.Config, from, to string, progress func(storecopy.Progress)) (done Copied, err error) {
 	source, err := storeNamed(c, from)
 	if err != nil {
 		return done, err
@@ -41,19 +42,19 @@ func CopyStorage(ctx context.Context, c *config.Config, from, to string, progres
 		return done, fmt.Errorf("%q is copied into itself", from)
 	}
 	done.Secrets = target.DataDir()
-	needed, err := installation.Compare(source.DataDir(), target.DataDir())
+	needed, err := secrets.Compare(source.DataDir(), target.DataDir())
 	if err != nil {
 		return done, err
 	}
-	s := surroundings{clock: sys.Clock{}, ids: sys.IDs{}, log: discard.Logger, outages: discard.Outages, looking: true}
+	s := environment{clock: clock.System{}, ids: ids.UUIDs{}, log: discard.Logger, outages: discard.Outages, readOnly: true}
 	opened := new(closers)
 	defer func() { err = errors.Join(err, opened.close(ctx)) }()
-	options := depot.Options{Clock: s.clock, Progress: progress, Ready: func() error {
+	options := storecopy.Options{Clock: s.clock, Progress: progress, Ready: func() error {
 		if !needed {
 			return nil
 		}
 		done.Brought = true
-		return installation.Bring(source.DataDir(), target.DataDir())
+		return secrets.Bring(source.DataDir(), target.DataDir())
 	}}
 	if options.From, err = openExisting(ctx, opened, source, s); err != nil {
 		return done, err
@@ -61,8 +62,8 @@ func CopyStorage(ctx context.Context, c *config.Config, from, to string, progres
 	if options.To, err = openSide(ctx, opened, target, s); err != nil {
 		return done, err
 	}
-	done.Report, err = depot.Copy(ctx, options)
-	done.Missing = !installation.In(target.DataDir())
+	done.Report, err = storecopy.Copy(ctx, options)
+	done.Missing = !secrets.In(target.DataDir())
 	return done, err
 }
 
@@ -74,8 +75,8 @@ func storeNamed(c *config.Config, name string) (config.Provider, error) {
 	return p, nil
 }
 
-// openExisting is openSide for a store that is to be read: none is made.
-func openExisting(ctx context.Context, opened *closers, p config.Provider, s surroundings) (depot.Side, error) {
+// openExisting is like openSide for a store that is read. It does not create the store.
+func openExisting(ctx context.Context, opened *closers, p config.Provider, s environment) (storecopy.Side, error) {
 	s.existing = true
 	side, err := openSide(ctx, opened, p, s)
 	if noStore(err) {
@@ -84,21 +85,21 @@ func openExisting(ctx context.Context, opened *closers, p config.Provider, s sur
 	return side, err
 }
 
-// openSide opens a store as it is, without a policy: what fails ends the work, which
-// goes on when it is done again.
-func openSide(ctx context.Context, opened *closers, p config.Provider, s surroundings) (depot.Side, error) {
+// openSide opens a store without a resilience policy. An error ends the copy, which resumes
+// when it is run again.
+func openSide(ctx context.Context, opened *closers, p config.Provider, s environment) (storecopy.Side, error) {
 	e, err := find(p)
 	if err != nil {
-		return depot.Side{}, err
+		return storecopy.Side{}, err
 	}
 	store, err := openStore(ctx, e, p, s)
 	if fault.Is(err, fault.Unavailable) && fault.From(err).Code == "store_locked" {
-		return depot.Side{}, fmt.Errorf("%w; stop the gateway that runs on it first", err)
+		return storecopy.Side{}, fmt.Errorf("%w; stop the gateway that runs on it first", err)
 	}
 	if err != nil {
-		return depot.Side{}, err
+		return storecopy.Side{}, err
 	}
 	opened.Append(fx.StopHook(store.Close))
 	older, err := (&restored{store: p.Name, dir: p.DataDir()}).older(ctx, store)
-	return depot.Side{Name: p.Name, Journal: store.Journal, Archive: store.Archive, Older: older}, err
+	return storecopy.Side{Name: p.Name, Journal: store.Journal, Archive: store.Archive, Older: older}, err
 }

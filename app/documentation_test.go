@@ -15,7 +15,7 @@ import (
 
 	"patchbay/app"
 	"patchbay/config"
-	"patchbay/core/access"
+	"patchbay/core/apikeys"
 	"patchbay/core/money"
 )
 
@@ -43,6 +43,7 @@ func known(prefix string, v reflect.Value) (all []setting) {
 // standard is a default as the pages write it, empty where they say it in words.
 func standard(v reflect.Value) string {
 	switch {
+	case v.Kind() == reflect.Bool:
 	case v.IsZero() || v.Type() == reflect.TypeFor[config.Secret]():
 		return ""
 	case v.Type() == reflect.TypeFor[time.Duration](), v.Type() == reflect.TypeFor[config.Idle]():
@@ -171,7 +172,7 @@ func TestEveryFaultAndScopeIsDocumented(t *testing.T) {
 			t.Errorf("%s does not explain the fault %s", manual, fault)
 		}
 	}
-	for _, scope := range access.Scopes {
+	for _, scope := range apikeys.Scopes {
 		if !strings.Contains(chapter(t, text, "## API keys"), "`"+scope+"`") {
 			t.Errorf("%s does not name the scope %s", manual, scope)
 		}

@@ -9,22 +9,22 @@ import (
 	"patchbay/adapters/webhooks/sendgridhook"
 	"patchbay/adapters/webhooks/stripehook"
 	"patchbay/config"
-	"patchbay/core/checkout"
-	"patchbay/core/inbox"
-	"patchbay/core/mailroom"
+	"patchbay/core/emails"
+	"patchbay/core/payments"
+	"patchbay/core/webhooks"
 	"patchbay/ports"
 )
 
-// hooks recognise the webhooks of each form, and read them.
+// hooks verifies and parses the webhooks of each format.
 type hooks struct {
 	stripe   *stripehook.Hook
 	sendgrid *sendgridhook.Hook
 	mailgun  *mailgunhook.Hook
-	mail     map[string]ports.MailReader // by provider
-	accounts []string                    // whose events come: all that could have a key
+	mail     map[string]ports.MailReader // by provider name
+	accounts []string                    // the providers that can send events: all that can have a webhook secret
 }
 
-func newHooks(c *config.Config, s surroundings) (h hooks, err error) {
+func newHooks(c *config.Config, s environment) (h hooks, err error) {
 	var stripe []stripehook.Account
 	for _, name := range c.Payments.Providers {
 		secrets := s.webhookSecrets(c.Provider[name])
@@ -65,15 +65,16 @@ func newHooks(c *config.Config, s surroundings) (h hooks, err error) {
 	return h, errors.Join(errs[:]...)
 }
 
-// routes are there whoever is configured: what came before is kept, and erased, there.
-func (h hooks) routes(pay *checkout.Service, mail *mailroom.Service) map[string]inbox.Route {
-	ofMail := func(v ports.Verifier) inbox.Route {
-		return inbox.Route{
+// routes returns the routes of all formats, whichever providers are configured: events
+// received earlier must still be applied and erased.
+func (h hooks) routes(pay *payments.Service, mail *emails.Service) map[string]webhooks.Route {
+	ofMail := func(v ports.Verifier) webhooks.Route {
+		return webhooks.Route{
 			Verifier: v, Apply: mail.ApplyWebhook, Subject: mail.Subject,
-			Patience: mailroom.EventPatience, Ignored: mail.IgnoreWebhook,
+			Patience: emails.EventPatience, Ignored: mail.IgnoreWebhook,
 		}
 	}
-	return map[string]inbox.Route{
+	return map[string]webhooks.Route{
 		"stripe":   {Verifier: h.stripe, Apply: pay.ApplyWebhook, Subject: pay.Subject},
 		"sendgrid": ofMail(h.sendgrid),
 		"mailgun":  ofMail(h.mailgun),

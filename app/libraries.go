@@ -12,19 +12,20 @@ import (
 	"patchbay/core/logging"
 )
 
-// hearLibraries has what libraries write by themselves come into the gateway's log. That is
-// slog's default from here on, and the output of the package log with it: net/http and
-// goose write there, and wire and mongostore have fasthttp and the driver do so, which
-// would write to the standard error. It must be called before any of these is made. The
-// others are quiet: sqlite, pgx, the clients of providers, fx.
+// hearLibraries sends the log output of libraries to the gateway's log. It sets the default
+// logger of slog, and with it the output of package log, to which net/http and goose write.
+// Packages wire and mongostore redirect fasthttp and the MongoDB driver there, which would
+// otherwise write to standard error. hearLibraries must be called before any of these is
+// created. The other libraries (sqlite, pgx, the clients of providers, fx) do not log.
 func hearLibraries(log *slog.Logger) {
 	h := newReports(log)
 	slog.SetDefault(slog.New(h))
 	fiberlog.SetOutput(slog.NewLogLogger(h, slog.LevelWarn).Writer())
 }
 
-// reports is a handler that writes down what libraries say: their own words, and nothing
-// that they quote, which may be a part of a body. A library may repeat itself for ever.
+// reports is a handler that logs the messages of libraries. It removes quoted text, which
+// may be part of a request body. A library may repeat a message without end, so repetitions
+// are collapsed.
 type reports struct{ to *logging.Repeated }
 
 func newReports(log *slog.Logger) reports {
@@ -38,7 +39,7 @@ func (reports) Enabled(_ context.Context, level slog.Level) bool { return level 
 func (h reports) Handle(ctx context.Context, r slog.Record) error {
 	words := strings.TrimSpace(quoted.ReplaceAllString(r.Message, `"…"`))
 	same := strings.Map(func(c rune) rune {
-		if unicode.IsDigit(c) { // a port, or a time
+		if unicode.IsDigit(c) { // a port or a time
 			return -1
 		}
 		return c
@@ -47,10 +48,10 @@ func (h reports) Handle(ctx context.Context, r slog.Record) error {
 	return nil
 }
 
-// quoted is what stands in quotes, also where the second is missing.
+// quoted matches quoted text, also if the closing quote is missing.
 var quoted = regexp.MustCompile("\"(?:[^\"\\\\]|\\\\.)*(?:\"|$)|`[^`]*(?:`|$)")
 
-// WithAttrs implements slog.Handler. What else a library adds to its words is left out.
+// WithAttrs implements slog.Handler. Attributes that a library adds are dropped.
 func (h reports) WithAttrs([]slog.Attr) slog.Handler { return h }
 
 // WithGroup implements slog.Handler.

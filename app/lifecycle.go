@@ -11,61 +11,61 @@ import (
 
 	"go.uber.org/fx"
 
-	"patchbay/adapters/console"
+	"patchbay/adapters/adminapi"
 	"patchbay/adapters/httpapi"
 	"patchbay/adapters/wire"
 	"patchbay/config"
-	"patchbay/core/access"
-	"patchbay/core/checkout"
-	"patchbay/core/directory"
+	"patchbay/core/apikeys"
+	"patchbay/core/emails"
+	"patchbay/core/events"
 	"patchbay/core/fault"
-	"patchbay/core/feed"
 	"patchbay/core/guard"
-	"patchbay/core/inbox"
-	"patchbay/core/mailroom"
-	"patchbay/core/privacy"
+	"patchbay/core/payments"
+	"patchbay/core/personaldata"
 	"patchbay/core/retention"
+	"patchbay/core/users"
+	"patchbay/core/webhooks"
 	"patchbay/ports"
 )
 
 const (
-	idle = time.Second // how often a worker looks when nobody tells it to
-	// publishing is how many records' events are moved to the feed at once, in
-	// stores that do not publish with the save.
+	idle = time.Second // how often a worker polls when nothing wakes it
+	// publishing is the number of records whose events are moved to the feed in one call,
+	// for stores that do not publish when they save.
 	publishing = 100
 )
 
-// services is every use case.
+// services holds every use case.
 type services struct {
 	fx.In
-	Checkout  *checkout.Service
-	Accounts  *checkout.KnownAccounts
-	Mailroom  *mailroom.Service
-	Inbox     *inbox.Service
-	Directory *directory.Service
+	Payments  *payments.Service
+	Accounts  *payments.KnownAccounts
+	Emails    *emails.Service
+	Webhooks  *webhooks.Service
+	Users     *users.Service
 	Retention *retention.Service
-	Feed      *feed.Service
-	Access    *access.Service
+	Events    *events.Service
+	APIKeys   *apikeys.Service
 }
 
-func newAPI(c *config.Config, u services, store Storage, f fallback, s surroundings) *httpapi.Server {
+func newAPI(c *config.Config, u services, store Storage, f fallback, s environment) *httpapi.Server {
 	most := cmp.Or(c.Server.MaxConnections, wire.DefaultMax())
 	return httpapi.New(httpapi.Options{
 		Connections:    wire.Options{Max: most, MaxPerAddress: cmp.Or(c.Server.MaxConnectionsPerAddress, (most+1)/2), Log: s.log},
 		TrustedProxies: c.Server.TrustedProxies, BodyBytes: bodyBytes(c),
-		Checkout: u.Checkout, Mailroom: u.Mailroom, Directory: u.Directory, Inbox: u.Inbox, Feed: u.Feed, Access: u.Access,
+		Payments: u.Payments, Emails: u.Emails, Users: u.Users, Webhooks: u.Webhooks, Events: u.Events, APIKeys: u.APIKeys,
 		IDs: s.ids, KeysRequired: c.KeysRequired(), Deadline: storeDeadline(c), Ready: func(ctx context.Context) (string, error) { return f.health(ctx, store) }, Log: s.log, LogRequests: c.Log.Requests,
 	})
 }
 
-func newConsole(c *config.Config, keys *access.Service, people *privacy.Service, pay *checkout.Service, store Storage, f fallback, gateways accounts,
-	mailers posts, s surroundings,
-) *console.Console {
+func newAdminAPI(c *config.Config, keys *apikeys.Service, people *personaldata.Service, pay *payments.Service, store Storage, f fallback, gateways accounts,
+	mailers mailProviders, s environment,
+) *adminapi.Server {
 	aside := setbacksOf(store, f)
 	aside.show(s)
-	o := console.Options{
-		Identity: Identity(c, s.secrets), KeysRequired: c.KeysRequired(), Access: keys, Privacy: people, Payments: pay, API: "http://" + c.Server.Address, Metrics: s.metrics.Handler(), Log: s.log,
-		Storage: func(ctx context.Context) console.Storage { return f.status(ctx, c, store) },
+	o := adminapi.Options{
+		Identity: Identity(c, s.secrets), KeysRequired: c.KeysRequired(), APIKeys: keys, PersonalData: people, Payments: pay, API: "http://" + c.Server.Address, Metrics: s.metrics.Handler(), Log: s.log,
+		Storage: func(ctx context.Context) adminapi.Storage { return f.status(ctx, c, store) },
 		PutBack: func(ctx context.Context, record string) error {
 			return aside.putBack(ctx, record, s.clock.Now())
 		},
@@ -79,11 +79,11 @@ func newConsole(c *config.Config, keys *access.Service, people *privacy.Service,
 	if b := book(gateways); b != nil {
 		o.Book = b
 	}
-	return console.New(o)
+	return adminapi.New(o)
 }
 
-// requireKey refuses to serve others while nobody has a key.
-func requireKey(c *config.Config, keys *access.Service, f fallback, log *slog.Logger) error {
+// requireKey refuses to serve other machines while there is no API key.
+func requireKey(c *config.Config, keys *apikeys.Service, f fallback, log *slog.Logger) error {
 	if !c.KeysRequired() {
 		return nil
 	}
@@ -103,8 +103,8 @@ func requireKey(c *config.Config, keys *access.Service, f fallback, log *slog.Lo
 	return nil
 }
 
-// runWorkers runs what happens without a request.
-func runWorkers(l fx.Lifecycle, u services, mock mockWorker, store Storage, f fallback, s surroundings) {
+// runWorkers runs the background workers.
+func runWorkers(l fx.Lifecycle, u services, mock mockWorker, store Storage, f fallback, s environment) {
 	ctx, stop := context.WithCancel(context.Background())
 	running := guard.Group{Log: s.log}
 	l.Append(fx.Hook{
@@ -113,12 +113,12 @@ func runWorkers(l fx.Lifecycle, u services, mock mockWorker, store Storage, f fa
 				running.Keep(ctx, what, run)
 			}
 			running.Keep(ctx, "accounts", u.Accounts.Run)
-			running.Keep(ctx, "payments", u.Checkout.Run)
-			running.Keep(ctx, "mail", u.Mailroom.Run)
-			running.Keep(ctx, "webhooks", u.Inbox.Run)
+			running.Keep(ctx, "payments", u.Payments.Run)
+			running.Keep(ctx, "mail", u.Emails.Run)
+			running.Keep(ctx, "webhooks", u.Webhooks.Run)
 			running.Keep(ctx, "retention", u.Retention.Run)
 			running.Keep(ctx, "feed", func(ctx context.Context) { publish(ctx, store.Journal, s.log) })
-			running.Keep(ctx, "feed of an older copy", func(ctx context.Context) { s.restored.run(ctx, store.Journal, s.clock, u.Checkout.RestoreNoticed) })
+			running.Keep(ctx, "feed of an older copy", func(ctx context.Context) { s.restored.run(ctx, store.Journal, s.clock, u.Payments.RestoreNoticed) })
 			if mock.Worker != nil {
 				running.Keep(ctx, "webhooks of the mock", mock.Run)
 			}
@@ -138,7 +138,7 @@ func runWorkers(l fx.Lifecycle, u services, mock mockWorker, store Storage, f fa
 	})
 }
 
-// publish moves events to the feed for as long as there are any.
+// publish moves events to the feed until ctx ends.
 func publish(ctx context.Context, journal ports.Journal, log *slog.Logger) {
 	ticker := time.NewTicker(idle)
 	defer ticker.Stop()
@@ -158,14 +158,14 @@ func publish(ctx context.Context, journal ports.Journal, log *slog.Logger) {
 	}
 }
 
-// listener is a server that app starts and stops.
+// listener is a server that package app starts and stops.
 type listener interface {
 	Serve(net.Listener) error
 	Shutdown(context.Context) error
 }
 
-// listen opens both listeners. The API's comes up last and goes down first.
-func listen(l fx.Lifecycle, stop fx.Shutdowner, c *config.Config, api *httpapi.Server, admin *console.Console, gateways accounts, mailers posts, under *underway, s surroundings) {
+// listen opens both listeners. The API listener starts last and stops first.
+func listen(l fx.Lifecycle, stop fx.Shutdowner, c *config.Config, api *httpapi.Server, admin *adminapi.Server, gateways accounts, mailers mailProviders, under *underway, s environment) {
 	under.addRequests(api.Underway)
 	serve := func(address, name string, server listener, up func(net.Addr)) {
 		l.Append(fx.Hook{
@@ -178,7 +178,7 @@ func listen(l fx.Lifecycle, stop fx.Shutdowner, c *config.Config, api *httpapi.S
 				guard.Go(s.log, "listener", func() {
 					if err := guard.Do(func() error { return server.Serve(open) }); err != nil {
 						s.log.Error("listener failed", "listener", name, "error", err)
-						_ = stop.Shutdown(fx.ExitCode(1)) // it fails only when a shutdown is under way
+						_ = stop.Shutdown(fx.ExitCode(1)) // this fails only when a shutdown is already in progress
 					}
 				})
 				return nil
@@ -188,7 +188,7 @@ func listen(l fx.Lifecycle, stop fx.Shutdowner, c *config.Config, api *httpapi.S
 	}
 	serve(c.Server.AdminAddress, "server.admin_address", admin, func(a net.Addr) {
 		base := "http://" + a.String()
-		link := admin.SignInLink(console.Operator)
+		link := admin.SignInLink(adminapi.Operator)
 		s.log.Info("console ready; the link signs a browser in, once; `patchbay console` makes another", "url", base+link.Path, "due", link.ExpiresAt)
 		if mailbox(mailers) != nil {
 			s.log.Info("caught mail is shown", "url", base+"/catcher")
@@ -205,7 +205,7 @@ func listen(l fx.Lifecycle, stop fx.Shutdowner, c *config.Config, api *httpapi.S
 	})
 }
 
-// reachable is an address under which this machine reaches a listener of its own.
+// reachable returns the address at which this machine reaches its own listener.
 func reachable(a net.Addr) string {
 	tcp, ok := a.(*net.TCPAddr)
 	if ok && tcp.IP.IsUnspecified() {

@@ -15,29 +15,30 @@ import (
 	"patchbay/core/logging"
 )
 
-// lineHandler writes lines as the handlers of log/slog do, to the byte. There is one for each
-// request, and those handlers take twice as long as all the rest of it. The attributes
-// that come here are cleaned: strings, numbers, truth values, durations and times.
+// lineHandler writes the same lines as the handlers of log/slog, byte for byte. There is
+// one line for each request, and the standard handlers take twice as long as the rest of a
+// request. The attributes it receives are already sanitized: strings, numbers, booleans,
+// durations and times.
 type lineHandler struct {
 	to    *heldLines
 	level slog.Level
 	json  bool
-	attrs []slog.Attr // of each line
+	attrs []slog.Attr // added to each line
 	now   *second
 }
 
-// second is the last second that was written: to write it anew takes longer than the rest
-// of a line's time.
+// second caches the formatted text of the last second, because formatting it again takes
+// longer than the rest of a line.
 type second struct{ last atomic.Pointer[written] }
 
 type written struct {
 	unix int64
 	zone *time.Location
-	text string // without a fraction, and without its zone
+	text string // without fraction and zone
 	end  string
 }
 
-// append adds a time, in milliseconds.
+// append appends a time with milliseconds.
 func (s *second) append(line []byte, at time.Time) []byte {
 	w := s.last.Load()
 	if unix := at.Unix(); w == nil || w.unix != unix || w.zone != at.Location() {
@@ -59,8 +60,8 @@ func (l *lineHandler) WithAttrs(attrs []slog.Attr) slog.Handler {
 	return &with
 }
 
-// WithGroup implements slog.Handler. Attributes are known by their names: there are no
-// groups.
+// WithGroup implements slog.Handler. Attributes are identified by name only, so groups are
+// ignored.
 func (l *lineHandler) WithGroup(string) slog.Handler { return l }
 
 var buffers = sync.Pool{New: func() any { return new([]byte) }}
@@ -77,10 +78,10 @@ func (l *lineHandler) Handle(_ context.Context, r slog.Record) error {
 
 // Encode implements logging.Encoder.
 //
-// Each line but those of requests, and what was written before it, is on its way before
-// anything else is done: the process may end of what it tells, and an act must not go
-// unseen. Of requests there are many, and whoever reads them does without the last 5 ms
-// before a kill.
+// A line is written out at once, together with the lines before it, unless it is the line
+// of a request: the process may end because of what the line reports, and an action must
+// not go unlogged. Request lines are frequent, and losing those of the last 5 ms before a
+// kill is acceptable.
 func (l *lineHandler) Encode(at time.Time, level slog.Level, msg string, attrs []slog.Attr) error {
 	buffer := buffers.Get().(*[]byte)
 	defer buffers.Put(buffer)
@@ -133,7 +134,7 @@ func (l *lineHandler) add(line []byte, a slog.Attr) []byte {
 	}
 }
 
-// addText adds a text in quotes where it needs any.
+// addText appends a text, in quotes if it needs them.
 func addText(line []byte, text string) []byte {
 	if text == "" {
 		return append(line, '"', '"')
@@ -187,7 +188,7 @@ func addString(line []byte, text string) []byte {
 	return append(append(append(line, '"'), text...), '"')
 }
 
-// lined is a line that is encoded into.
+// lined is a line that implements io.Writer for an encoder.
 type lined []byte
 
 // Write implements io.Writer.
@@ -200,8 +201,8 @@ func addMarshaled(line []byte, v any) []byte {
 	to := lined(line)
 	e := json.NewEncoder(&to)
 	e.SetEscapeHTML(false)
-	if e.Encode(v) != nil { // not a number, or infinite
+	if e.Encode(v) != nil { // not a number or infinite
 		return append(line, `null`...)
 	}
-	return to[:len(to)-1] // without its end of line
+	return to[:len(to)-1] // without the trailing newline
 }

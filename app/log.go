@@ -16,8 +16,8 @@ const (
 	holdMost = 256 << 10 // bytes
 )
 
-// logger writes as the configuration says, and none of its secrets. The lines of requests
-// are written within 5 ms, or by flush.
+// logger returns a log with the configured level and format that contains no secrets of the
+// configuration. The lines of requests are written within 5 ms, or when flush is called.
 func logger(c *config.Config, out io.Writer) (l logging.Log, flush func()) {
 	to := &heldLines{to: out}
 	var level slog.Level
@@ -27,22 +27,22 @@ func logger(c *config.Config, out io.Writer) (l logging.Log, flush func()) {
 	return logging.New(&lineHandler{to: to, level: level, json: c.Log.Format == "json", now: new(second)}, c.Secrets()...), to.flush
 }
 
-// heldLines hands on what is written to it up to 5 ms later, many lines at once: to write
-// the line of each request by itself takes longer than to make it. Whoever writes waits for
-// the output only where that is far behind.
+// heldLines buffers lines for up to 5 ms and writes them together: writing the line of each
+// request separately takes longer than building it. A caller waits for the output only when
+// the buffer exceeds holdMost.
 type heldLines struct {
 	to io.Writer
 
 	mu     sync.Mutex
 	lines  []byte
-	output sync.Mutex // held by who hands on; taken before mu
+	output sync.Mutex // held by the goroutine that writes; acquired before mu
 	spare  []byte
 }
 
 // Write implements io.Writer.
 func (h *heldLines) Write(line []byte) (int, error) {
 	switch held := h.hold(line); {
-	case held == len(line): // the first
+	case held == len(line): // the first line in the buffer
 		time.AfterFunc(holdFor, func() { _ = guard.Do(func() error { h.flush(); return nil }) })
 	case held > holdMost:
 		h.flush()
@@ -50,7 +50,7 @@ func (h *heldLines) Write(line []byte) (int, error) {
 	return len(line), nil
 }
 
-// hold keeps a line, and returns how many bytes are held with it.
+// hold appends a line to the buffer, and returns the buffer's size in bytes.
 func (h *heldLines) hold(line []byte) int {
 	h.mu.Lock()
 	defer h.mu.Unlock()
@@ -58,7 +58,7 @@ func (h *heldLines) hold(line []byte) int {
 	return len(h.lines)
 }
 
-// flush hands on what is held.
+// flush writes the buffered lines.
 func (h *heldLines) flush() {
 	h.output.Lock()
 	defer h.output.Unlock()
@@ -67,7 +67,7 @@ func (h *heldLines) flush() {
 	h.lines = h.spare[:0]
 	h.mu.Unlock()
 	if len(out) > 0 {
-		_, _ = h.to.Write(out) // nobody else can be told
+		_, _ = h.to.Write(out) // there is nowhere to report the error
 	}
 	h.spare = out
 }

@@ -11,22 +11,23 @@ import (
 	"testing/synctest"
 	"time"
 
-	"patchbay/adapters/failover"
+	"patchbay/adapters/clock"
+	"patchbay/adapters/htmltext"
+	"patchbay/adapters/ids"
 	"patchbay/adapters/metrics"
-	"patchbay/adapters/render"
-	"patchbay/adapters/sys"
+	"patchbay/adapters/resilience"
 	"patchbay/config"
-	"patchbay/core/checkout"
-	"patchbay/core/directory"
+	"patchbay/core/email"
+	"patchbay/core/emails"
 	"patchbay/core/event"
 	"patchbay/core/fault"
-	"patchbay/core/idem"
-	"patchbay/core/inbox"
-	"patchbay/core/mailroom"
-	"patchbay/core/message"
+	"patchbay/core/idempotency"
 	"patchbay/core/payment"
+	"patchbay/core/payments"
 	"patchbay/core/retention"
 	"patchbay/core/user"
+	"patchbay/core/users"
+	"patchbay/core/webhooks"
 	"patchbay/ports"
 	"patchbay/tests/memjournal"
 	"patchbay/tests/testlog"
@@ -181,9 +182,9 @@ type world struct {
 	page                                *page
 	stripe, stripeEU, sendgrid, mailgun *failing
 	users, mirror, database, file, both *failing
-	checkout                            *checkout.Service
-	mailroom                            *mailroom.Service
-	directory                           *directory.Service
+	payments                            *payments.Service
+	emails                              *emails.Service
+	directory                           *users.Service
 	runs                                []func(context.Context)
 }
 
@@ -194,46 +195,46 @@ func newWorld() *world {
 	}
 	w.both = &failing{also: []*failing{w.file}, later: w.database}
 	l, _ := logger(&config.Config{Log: config.Log{Level: "info", Format: "text"}}, w.page)
-	s := surroundings{clock: sys.Clock{}, ids: sys.IDs{}, log: l.Logger, outages: l.Outages, metrics: metrics.New(), owner: "one"}
+	s := environment{clock: clock.System{}, ids: ids.UUIDs{}, log: l.Logger, outages: l.Outages, metrics: metrics.New(), owner: "one"}
 
 	db := w.store(s, "postgres", database, w.database)
 	other := w.store(s, "mirror", standby, w.mirror)
-	local := observed("spool", failover.Store{Journal: gated{memjournal.New(s.clock), w.file}}, s, spoolFile)
+	local := observed("spool", resilience.Store{Journal: gated{memjournal.New(s.clock), w.file}}, s, spoolFile)
 	held, err := openSpool(context.Background(), db.Journal(), local.Journal(), s)
 	if err != nil {
 		panic(err)
 	}
-	copied := directory.NewStandby(directory.StandbyOptions{
+	copied := users.NewStandby(users.StandbyOptions{
 		Users: db.Users(), Feed: held, Copy: other.Journal(), Clock: s.clock, MaxLag: time.Minute, Log: s.log,
 	})
 	policy := config.StandardPolicy()
 	gateways := []ports.PaymentGateway{
-		failover.NewGateway(account{name: "stripe", fails: w.stripe}, within(config.Provider{Name: "stripe", Policy: policy}, s, rolePayments(false))),
-		failover.NewGateway(account{name: "stripe-eu", fails: w.stripeEU}, within(config.Provider{Name: "stripe-eu", Policy: policy}, s, rolePayments(true))),
+		resilience.NewGateway(account{name: "stripe", fails: w.stripe}, within(config.Provider{Name: "stripe", Policy: policy}, s, rolePayments(false))),
+		resilience.NewGateway(account{name: "stripe-eu", fails: w.stripeEU}, within(config.Provider{Name: "stripe-eu", Policy: policy}, s, rolePayments(true))),
 	}
 	mailers := []ports.Mailer{
-		failover.NewMailer(postman{name: "sendgrid", fails: w.sendgrid}, within(config.Provider{Name: "sendgrid", Policy: policy}, s, roleMail(false))),
-		failover.NewMailer(postman{name: "mailgun", fails: w.mailgun}, within(config.Provider{Name: "mailgun", Policy: policy}, s, roleMail(true))),
+		resilience.NewMailer(postman{name: "sendgrid", fails: w.sendgrid}, within(config.Provider{Name: "sendgrid", Policy: policy}, s, roleMail(false))),
+		resilience.NewMailer(postman{name: "mailgun", fails: w.mailgun}, within(config.Provider{Name: "mailgun", Policy: policy}, s, roleMail(true))),
 	}
-	w.checkout = checkout.New(checkout.Options{Journal: held, Gateways: gateways, Clock: s.clock, IDs: s.ids, Secret: []byte("secret"), Owner: "one", Log: s.log})
-	w.mailroom = mailroom.New(mailroom.Options{
-		Journal: held, Mailers: mailers, Text: render.Text{}, Clock: s.clock, IDs: s.ids,
-		From: message.Address{Email: "shop@example.com"}, Promise: message.AtLeastOnce, Owner: "one", Log: s.log,
+	w.payments = payments.New(payments.Options{Journal: held, Gateways: gateways, Clock: s.clock, IDs: s.ids, Secret: []byte("secret"), Owner: "one", Log: s.log})
+	w.emails = emails.New(emails.Options{
+		Journal: held, Mailers: mailers, Text: htmltext.Text{}, Clock: s.clock, IDs: s.ids,
+		From: email.Address{Email: "shop@example.com"}, Promise: email.AtLeastOnce, Owner: "one", Log: s.log,
 	})
-	w.directory = directory.New(db.Users(), copied, s.clock, s.ids)
-	hooks := inbox.New(inbox.Options{Journal: held, Accounts: []string{"stripe", "stripe-eu"}, Clock: s.clock, Owner: "one", Log: s.log})
+	w.directory = users.New(db.Users(), copied, s.clock, s.ids)
+	hooks := webhooks.New(webhooks.Options{Journal: held, Accounts: []string{"stripe", "stripe-eu"}, Clock: s.clock, Owner: "one", Log: s.log})
 	old := &retention.Service{Clock: s.clock, Log: s.log, Rules: []retention.Rule{{What: "parts", Age: time.Hour, Purge: held.Sweep}}}
 	w.runs = []func(context.Context){
-		db.Watch, other.Watch, copied.Run, held.Run, w.checkout.Run, w.mailroom.Run, hooks.Run, old.Run,
+		db.Watch, other.Watch, copied.Run, held.Run, w.payments.Run, w.emails.Run, hooks.Run, old.Run,
 		func(ctx context.Context) { publish(ctx, held, s.log) },
 	}
 	return w
 }
 
-func (w *world) store(s surroundings, name string, as role, fails *failing) *failover.Storage {
+func (w *world) store(s environment, name string, as role, fails *failing) *resilience.Storage {
 	mem := memjournal.New(s.clock)
-	store := failover.NewStorage(name, func(context.Context) (failover.Store, error) {
-		return failover.Store{Journal: gated{mem, fails}, Users: people{fails: []*failing{fails, w.users}}, Close: func() error { return nil }}, nil
+	store := resilience.NewStorage(name, func(context.Context) (resilience.Store, error) {
+		return resilience.Store{Journal: gated{mem, fails}, Users: people{fails: []*failing{fails, w.users}}, Close: func() error { return nil }}, nil
 	}, within(config.Provider{Name: name, Policy: config.StandardStoragePolicy()}, s, as))
 	if err := store.Open(context.Background()); err != nil {
 		panic(err)
@@ -259,14 +260,14 @@ func (w *world) traffic(ctx context.Context) {
 	defer all.Wait()
 	for n := 0; ctx.Err() == nil; n++ {
 		body := []byte(fmt.Sprint(n))
-		key := idem.New("shop", "POST /api/payments", fmt.Sprint("k", n), body)
+		key := idempotency.New("shop", "POST /api/payments", fmt.Sprint("k", n), body)
 		all.Go(func() {
-			_, _ = w.checkout.Create(ctx, "shop", checkout.CreateRequest{
+			_, _ = w.payments.Create(ctx, "shop", payments.CreateRequest{
 				Amount: 100, Currency: "usd", Confirm: true, PaymentMethods: map[string]string{"stripe": "pm_1", "stripe-eu": "pm_2"},
 			}, key)
 		})
 		all.Go(func() {
-			_, _, _ = w.mailroom.Accept(ctx, "shop", message.Draft{To: []message.Address{{Email: "ada@example.com"}}, Subject: "Hello", Text: "Hello"}, idem.New("shop", "POST /api/emails", fmt.Sprint("k", n), body))
+			_, _, _ = w.emails.Accept(ctx, "shop", email.Draft{To: []email.Address{{Email: "ada@example.com"}}, Subject: "Hello", Text: "Hello"}, idempotency.New("shop", "POST /api/emails", fmt.Sprint("k", n), body))
 		})
 		all.Go(func() { _, _, _ = w.directory.Get(ctx, "shop", "usr_1", false) })
 		select {
@@ -310,11 +311,11 @@ type postman struct {
 	fails *failing
 }
 
-func (p postman) Name() string               { return p.name }
-func (p postman) Features() message.Features { return message.Features{} }
+func (p postman) Name() string             { return p.name }
+func (p postman) Features() email.Features { return email.Features{} }
 
-func (p postman) Send(ctx context.Context, m message.Message) (message.Receipt, error) {
-	return message.Receipt{Reference: m.ID}, p.fails.met(ctx)
+func (p postman) Send(ctx context.Context, m email.Message) (email.Receipt, error) {
+	return email.Receipt{Reference: m.ID}, p.fails.met(ctx)
 }
 
 // people is a store of users that has one.
@@ -377,7 +378,7 @@ func (g gated) Publish(ctx context.Context, n int) (int, error) {
 	return g.Journal.Publish(ctx, n)
 }
 
-func (g gated) Feed(ctx context.Context, tenant string, after int64, n int) ([]event.Feed, error) {
+func (g gated) Feed(ctx context.Context, tenant string, after int64, n int) ([]event.Event, error) {
 	if err := g.fails.met(ctx); err != nil {
 		return nil, err
 	}

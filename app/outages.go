@@ -4,12 +4,12 @@ import (
 	"context"
 	"log/slog"
 
-	"patchbay/adapters/failover"
+	"patchbay/adapters/resilience"
 	"patchbay/config"
 	"patchbay/core/logging"
 )
 
-// role is what a provider is for, and what its failing means: for the log.
+// role describes for the log what a provider is used for, and the effect of its failure.
 type role struct{ of, effect string }
 
 // The roles of stores.
@@ -20,7 +20,8 @@ var (
 	spoolFile     = role{"spool", "webhooks and mail are refused while the database is gone"}
 )
 
-// rolePayments is that of one of several payment providers.
+// rolePayments returns the role of one of several payment providers; last tells whether it
+// is the last in order.
 func rolePayments(last bool) role {
 	if last {
 		return role{"payments", "payments are refused, or stay processing until it is back"}
@@ -28,7 +29,8 @@ func rolePayments(last bool) role {
 	return role{"payments", "payments go to the next provider where it has done nothing; others stay processing until it is back"}
 }
 
-// roleMail is that of one of several mail providers.
+// roleMail returns the role of one of several mail providers; last tells whether it is the
+// last in order.
 func roleMail(last bool) role {
 	if last {
 		return role{"mail", "mail waits, and is tried again"}
@@ -36,7 +38,7 @@ func roleMail(last bool) role {
 	return role{"mail", "mail goes to the next provider"}
 }
 
-// roleStore is that of the store in use.
+// roleStore returns the role of the store in use.
 func roleStore(c *config.Config) role {
 	if c.Spool() == "" {
 		return databaseAlone
@@ -44,47 +46,47 @@ func roleStore(c *config.Config) role {
 	return database
 }
 
-func (r role) outage(provider string, s surroundings) *logging.Outage {
+func (r role) outage(provider string, s environment) *logging.Outage {
 	return s.outages.Of(r.of, provider, r.effect)
 }
 
-// observer has the log tell of what a policy decides.
+// observer logs the decisions of a resilience policy.
 type observer struct {
 	outage *logging.Outage
 	log    *slog.Logger
-	// busy are calls that our own limits have refused.
+	// busy reports calls that our own limits refuse.
 	busy *logging.Repeated
 }
 
-func newObserver(provider string, as role, s surroundings) observer {
+func newObserver(provider string, as role, s environment) observer {
 	return observer{outage: as.outage(provider, s), log: s.log, busy: &logging.Repeated{
 		Log: s.log, Level: slog.LevelWarn, Text: "provider is asked for more than its policy allows",
 	}}
 }
 
-func (o observer) observe(e failover.Event) {
+func (o observer) observe(e resilience.Event) {
 	switch e.Decision {
-	case failover.Tried:
+	case resilience.Tried:
 		switch {
 		case !e.Failed:
 			o.outage.Worked(e.Op)
 		case e.Counts:
 			o.outage.Failed(e.Op, e.Err)
 		}
-	case failover.Skipped:
+	case resilience.Skipped:
 		o.outage.Passed()
-	case failover.Opened:
+	case resilience.Opened:
 		o.outage.Down(e.Err)
-	case failover.Closed:
+	case resilience.Closed:
 		o.outage.Up()
-	case failover.Probing:
+	case resilience.Probing:
 		o.log.Debug("provider is probed", "provider", e.Provider)
-	case failover.Overloaded, failover.Spared:
+	case resilience.Overloaded, resilience.Spared:
 		o.busy.Note(context.Background(), string(e.Decision),
 			slog.String("provider", e.Provider), slog.String("op", e.Op), slog.String("decision", string(e.Decision)))
-	case failover.Refusing:
+	case resilience.Refusing:
 		o.log.Error("provider refuses one request after the other: look whether the account may do what is asked of it",
 			"provider", e.Provider, "op", e.Op, "error", e.Err)
-	case failover.Retried: // for metrics
+	case resilience.Retried: // counted by the metrics only
 	}
 }

@@ -4,18 +4,18 @@ import (
 	"context"
 
 	"patchbay/config"
-	"patchbay/core/access"
-	"patchbay/core/checkout"
+	"patchbay/core/apikeys"
+	"patchbay/core/payments"
 )
 
-// WithPayments opens the store for settling payments while no gateway runs on it. No
-// provider is asked.
-func WithPayments(ctx context.Context, c *config.Config, manage func(*checkout.Service, *access.Service) error) error {
-	return alone(ctx, c, func(store Storage, f fallback, s surroundings) error {
+// WithPayments opens the store to settle payments while no gateway runs on it. It calls no
+// provider.
+func WithPayments(ctx context.Context, c *config.Config, manage func(*payments.Service, *apikeys.Service) error) error {
+	return alone(ctx, c, func(store Storage, f fallback, s environment) error {
 		h, err := newHooks(c, s)
 		if err != nil {
 			return err
 		}
-		return manage(newCheckout(c, store, nil, newAccounts(c, store, nil, s), h, s), newAccess(store, f, s))
+		return manage(newPayments(c, store, nil, newAccounts(c, store, nil, s), h, s), newAPIKeys(store, f, s))
 	})
 }

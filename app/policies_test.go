@@ -7,15 +7,15 @@ import (
 	"testing"
 	"time"
 
-	"patchbay/adapters/failover"
 	"patchbay/adapters/metrics"
+	"patchbay/adapters/resilience"
 	"patchbay/config"
 	"patchbay/core/fault"
 )
 
 // quiet is surroundings whose log nobody reads.
-func quiet() surroundings {
-	return surroundings{log: discard.Logger, outages: discard.Outages, metrics: metrics.New()}
+func quiet() environment {
+	return environment{log: discard.Logger, outages: discard.Outages, metrics: metrics.New()}
 }
 
 // The default stands in the configuration, which is read without adapters, and
@@ -23,24 +23,24 @@ func quiet() surroundings {
 func TestThereIsOneDefaultPolicy(t *testing.T) {
 	t.Parallel()
 	got := within(config.Provider{Policy: config.StandardPolicy()}, quiet(), roleMail(true)).Policy
-	if got != failover.Default {
-		t.Errorf("configured: %+v; of the adapter: %+v", got, failover.Default)
+	if got != resilience.Default {
+		t.Errorf("configured: %+v; of the adapter: %+v", got, resilience.Default)
 	}
 }
 
 func TestWhatTheMetricsSayOfAProvider(t *testing.T) {
 	t.Parallel()
-	for want, e := range map[string]failover.Event{
-		`patchbay_calls_total{op="create",outcome="ok",provider="acme"} 1`:       {Decision: failover.Tried, Op: "create"},
-		`patchbay_calls_total{op="create",outcome="declined",provider="acme"} 1`: {Decision: failover.Tried, Op: "create", Failed: true, Kind: fault.Declined},
-		`patchbay_call_seconds_sum{op="create",provider="acme"} 1.5`:             {Decision: failover.Tried, Op: "create", Took: 1500 * time.Millisecond},
-		`patchbay_decisions_total{decision="retried",provider="acme"} 1`:         {Decision: failover.Retried, Op: "create"},
-		`patchbay_decisions_total{decision="spared",provider="acme"} 1`:          {Decision: failover.Spared, Op: "create"},
-		`patchbay_decisions_total{decision="skipped",provider="acme"} 1`:         {Decision: failover.Skipped, Op: "create"},
-		`patchbay_decisions_total{decision="overloaded",provider="acme"} 1`:      {Decision: failover.Overloaded, Op: "create"},
-		`patchbay_breaker_state{provider="acme"} 2`:                              {Decision: failover.Opened},
-		`patchbay_breaker_state{provider="acme"} 1`:                              {Decision: failover.Probing},
-		`patchbay_breaker_state{provider="acme"} 0`:                              {Decision: failover.Closed},
+	for want, e := range map[string]resilience.Event{
+		`patchbay_calls_total{op="create",outcome="ok",provider="acme"} 1`:       {Decision: resilience.Tried, Op: "create"},
+		`patchbay_calls_total{op="create",outcome="declined",provider="acme"} 1`: {Decision: resilience.Tried, Op: "create", Failed: true, Kind: fault.Declined},
+		`patchbay_call_seconds_sum{op="create",provider="acme"} 1.5`:             {Decision: resilience.Tried, Op: "create", Took: 1500 * time.Millisecond},
+		`patchbay_decisions_total{decision="retried",provider="acme"} 1`:         {Decision: resilience.Retried, Op: "create"},
+		`patchbay_decisions_total{decision="spared",provider="acme"} 1`:          {Decision: resilience.Spared, Op: "create"},
+		`patchbay_decisions_total{decision="skipped",provider="acme"} 1`:         {Decision: resilience.Skipped, Op: "create"},
+		`patchbay_decisions_total{decision="overloaded",provider="acme"} 1`:      {Decision: resilience.Overloaded, Op: "create"},
+		`patchbay_breaker_state{provider="acme"} 2`:                              {Decision: resilience.Opened},
+		`patchbay_breaker_state{provider="acme"} 1`:                              {Decision: resilience.Probing},
+		`patchbay_breaker_state{provider="acme"} 0`:                              {Decision: resilience.Closed},
 	} {
 		s := quiet()
 		e.Provider = "acme"

@@ -4,13 +4,14 @@ import (
 	"context"
 	"errors"
 
-	"patchbay/adapters/sys"
+	"patchbay/adapters/clock"
+	"patchbay/adapters/ids"
 	"patchbay/config"
-	"patchbay/core/depot"
+	"patchbay/core/storecopy"
 )
 
-// ReopenStorage lets a gateway serve again from a store that was moved to another,
-// which is then not served from. Empty is the store in use.
+// ReopenStorage allows a gateway to serve again from a store that was copied to another
+// one; the other store is then not served from. An empty name means the store in use.
 func ReopenStorage(ctx context.Context, c *config.Config, name string, force bool) (moved string, err error) {
 	if name == "" {
 		name = c.Storage.Provider
@@ -19,17 +20,17 @@ func ReopenStorage(ctx context.Context, c *config.Config, name string, force boo
 	if err != nil {
 		return "", err
 	}
-	s := surroundings{clock: sys.Clock{}, ids: sys.IDs{}, log: discard.Logger, outages: discard.Outages, looking: true}
+	s := environment{clock: clock.System{}, ids: ids.UUIDs{}, log: discard.Logger, outages: discard.Outages, readOnly: true}
 	opened := new(closers)
 	defer func() { err = errors.Join(err, opened.close(ctx)) }()
 	store, err := openExisting(ctx, opened, p, s)
 	if err != nil {
 		return "", err
 	}
-	if moved, err = depot.MovedTo(ctx, store.Journal, s.clock); err != nil {
+	if moved, err = storecopy.MovedTo(ctx, store.Journal, s.clock); err != nil {
 		return "", err
 	}
-	copied := depot.Side{Name: moved}
+	copied := storecopy.Side{Name: moved}
 	if to, there := c.Stores[moved]; there {
 		s.existing = true
 		side, err := openSide(ctx, opened, to, s)
@@ -40,5 +41,5 @@ func ReopenStorage(ctx context.Context, c *config.Config, name string, force boo
 			copied = side
 		}
 	}
-	return moved, depot.Reopen(ctx, store, copied, s.clock, force)
+	return moved, storecopy.Reopen(ctx, store, copied, s.clock, force)
 }

@@ -8,40 +8,40 @@ import (
 	"sync/atomic"
 	"time"
 
-	"patchbay/app/installation"
+	"patchbay/app/secrets"
 	"patchbay/config"
-	"patchbay/core/checkout"
-	"patchbay/core/depot"
+	"patchbay/core/payments"
+	"patchbay/core/storecopy"
 	"patchbay/ports"
 )
 
-// aged is a store that can tell whether it is an older copy of itself, which somebody
-// has put in its place.
+// aged is a store that can detect that it is an older copy of itself that was put in its
+// place.
 type aged interface {
-	// Older reports whether it is one, and Known has not been called.
+	// Older reports whether the store is an older copy and Known has not been called since.
 	Older(ctx context.Context) (bool, error)
-	// Known takes note that it is known for one.
+	// Known records that the older copy has been noticed.
 	Known(ctx context.Context) error
 }
 
-// restored is how a gateway finds out that an older copy of its store was put back: the
-// copy says so itself, or its feed is behind of what this directory has seen of it.
+// restored detects that an older copy of the store was restored: the copy reports it
+// itself, or its feed is behind the position recorded in the installation's directory.
 type restored struct {
-	store string   // the provider in use
-	pays  []string // the payment providers that are
-	dir   string   // of the installation
-	last  atomic.Pointer[depot.Restore]
+	store string   // name of the provider in use
+	pays  []string // names of the payment providers in use
+	dir   string   // directory of the installation
+	last  atomic.Pointer[storecopy.Restore]
 	log   *slog.Logger
 
-	mu sync.Mutex   // held by who finds out: the store may be opened late, while run looks at it
-	at *depot.Point // how far the feed has been, nil where only the directory knows
+	mu sync.Mutex       // guards the detection: the store may be opened late, while run is checking it
+	at *storecopy.Point // last known position of the feed; nil if only the directory has one
 }
 
 func newRestored(c *config.Config, log *slog.Logger) *restored {
 	return &restored{store: c.Storage.Provider, pays: c.Payments.Providers, dir: c.DataDir(), log: log}
 }
 
-// since is when the store was last put back, zero where it never was.
+// since returns when the store was last restored, or zero if it never was.
 func (r *restored) since() time.Time {
 	if last := r.last.Load(); last != nil {
 		return last.At
@@ -49,34 +49,34 @@ func (r *restored) since() time.Time {
 	return time.Time{}
 }
 
-// known is since, and whether the store was there to tell.
+// known returns since, and whether the store has been read yet.
 func (r *restored) known() (at time.Time, known bool) { return r.since(), r.last.Load() != nil }
 
-// restore is what is known of the last time that the store was put back.
-func (r *restored) restore() checkout.Restore {
+// restore returns what is known about the last restore of the store.
+func (r *restored) restore() payments.Restore {
 	last := r.last.Load()
 	if last == nil {
-		return checkout.Restore{}
+		return payments.Restore{}
 	}
-	return checkout.Restore{At: last.At, Since: last.Since, Recalled: !last.Unrecalled, Providers: last.Providers, Lost: last.Lost}
+	return payments.Restore{At: last.At, Since: last.Since, Recalled: !last.Unrecalled, Providers: last.Providers, Lost: last.Lost}
 }
 
-// recalled keeps with the store that what the providers hold of payments is in it again,
-// since it was put back at a time.
+// recalled records in the store that the payments known to the providers have been read
+// back into it after the restore at the given time.
 func (r *restored) recalled(ctx context.Context, journal ports.Journal, clock ports.Clock, at time.Time) error {
-	if err := depot.Recalled(ctx, journal, clock, at); err != nil {
+	if err := storecopy.Recalled(ctx, journal, clock, at); err != nil {
 		return err
 	}
 	if last := r.last.Load(); last != nil && last.At.Equal(at) {
-		r.last.Store(&depot.Restore{At: last.At, Since: last.Since, Lost: last.Lost})
+		r.last.Store(&storecopy.Restore{At: last.At, Since: last.Since, Lost: last.Lost})
 	}
 	return nil
 }
 
-// use marks a store as in use, the one of this gateway or a standby.
+// use marks a store as in use, either the store of this gateway or a standby.
 func (r *restored) use(ctx context.Context, name string, store Storage, clock ports.Clock) error {
 	if name != r.store {
-		_, err := depot.Use(ctx, store.Journal, clock, false)
+		_, err := storecopy.Use(ctx, store.Journal, clock, false)
 		return err
 	}
 	r.mu.Lock()
@@ -85,7 +85,7 @@ func (r *restored) use(ctx context.Context, name string, store Storage, clock po
 	if err != nil {
 		return err
 	}
-	last, err := depot.Use(ctx, store.Journal, clock, older, r.pays...)
+	last, err := storecopy.Use(ctx, store.Journal, clock, older, r.pays...)
 	if err != nil {
 		return err
 	}
@@ -108,16 +108,17 @@ func (r *restored) warn(ctx context.Context) {
 		"provider", r.store)
 }
 
-// notice finds out that an older copy was put back while the gateway runs: by how far its feed
-// was, or since another gateway has found it out and said so in the store's mark.
+// notice detects that an older copy was restored while the gateway runs: the feed is behind
+// its last known position, or another gateway has detected the restore and recorded it in
+// the store's mark.
 func (r *restored) notice(ctx context.Context, journal ports.Journal, clock ports.Clock) error {
-	last, err := depot.Use(ctx, journal, clock, false)
-	if err == nil && !last.At.After(r.since()) { // nobody else has said so
+	last, err := storecopy.Use(ctx, journal, clock, false)
+	if err == nil && !last.At.After(r.since()) { // no other gateway has recorded it
 		var older bool
 		if older, err = r.point().Behind(ctx, journal); err != nil || !older {
 			return err
 		}
-		last, err = depot.Use(ctx, journal, clock, true, r.pays...)
+		last, err = storecopy.Use(ctx, journal, clock, true, r.pays...)
 	}
 	if err != nil {
 		return err
@@ -136,47 +137,47 @@ func (r *restored) older(ctx context.Context, store Storage) (bool, error) {
 	return r.point().Behind(ctx, store.Journal)
 }
 
-// point is how far the feed has been.
-func (r *restored) point() depot.Point {
+// point returns the last known position of the feed.
+func (r *restored) point() storecopy.Point {
 	if r.at == nil {
-		return installation.Seen(r.dir, r.store)
+		return secrets.Seen(r.dir, r.store)
 	}
 	return *r.at
 }
 
-// startOver keeps how far the feed of an older copy has come, which may be nowhere.
+// startOver records the feed position of an older copy, which may be at the start.
 func (r *restored) startOver(ctx context.Context, journal ports.Journal) error {
-	r.at = &depot.Point{}
+	r.at = &storecopy.Point{}
 	return r.follow(ctx, journal)
 }
 
-// follow keeps beside the store how far its feed has come.
+// follow records the position of the feed in the installation's directory.
 func (r *restored) follow(ctx context.Context, journal ports.Journal) error {
 	now, err := r.point().Latest(ctx, journal)
 	if err != nil {
 		return err
 	}
-	if r.at = &now; now == installation.Seen(r.dir, r.store) {
+	if r.at = &now; now == secrets.Seen(r.dir, r.store) {
 		return nil
 	}
-	if err := installation.See(r.dir, r.store, now); err != nil {
+	if err := secrets.See(r.dir, r.store, now); err != nil {
 		return fmt.Errorf("how far the feed has come is not kept: %w", err)
 	}
 	return nil
 }
 
-// following is how often it is kept how far the feed has come. Each time costs the disk as
+// following is how often the position of the feed is recorded. Each time costs the disk as
 // much as a commit.
 const following = 10 * time.Second
 
-// run follows the feed until ctx ends, and once more then. noticed is called when it is known
-// that an older copy of the store was put back.
+// run records the position of the feed until ctx ends, and once more then. It calls noticed
+// when an older copy of the store is found to have been restored.
 func (r *restored) run(ctx context.Context, journal ports.Journal, clock ports.Clock, noticed func()) {
 	ticker := time.NewTicker(following)
 	defer ticker.Stop()
 	for told := (time.Time{}); ; {
 		err := r.look(context.WithoutCancel(ctx), journal, clock)
-		if since := r.since(); !since.Equal(told) { // found out here, or where the store was opened late
+		if since := r.since(); !since.Equal(told) { // detected here, or when the store was opened late
 			told = since
 			noticed()
 		}

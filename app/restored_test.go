@@ -7,7 +7,7 @@ import (
 	"testing/synctest"
 	"time"
 
-	"patchbay/adapters/sys"
+	"patchbay/adapters/clock"
 	"patchbay/config"
 	"patchbay/core/event"
 	"patchbay/core/fault"
@@ -33,7 +33,7 @@ func follow(t *testing.T, journal ports.Journal) *follower {
 	t.Helper()
 	f := &follower{restored: newRestored(local(), logging.Discard().Logger)}
 	f.dir = t.TempDir()
-	if err := f.use(t.Context(), "local", Storage{Journal: journal}, sys.Clock{}); err != nil {
+	if err := f.use(t.Context(), "local", Storage{Journal: journal}, clock.System{}); err != nil {
 		t.Fatal(err)
 	}
 	f.start(t, journal)
@@ -45,7 +45,7 @@ func (f *follower) start(t *testing.T, journal ports.Journal) {
 	ctx, stop := context.WithCancel(t.Context())
 	done := make(chan struct{})
 	go func() {
-		f.run(ctx, journal, sys.Clock{}, func() { f.noticed++ })
+		f.run(ctx, journal, clock.System{}, func() { f.noticed++ })
 		close(done)
 	}()
 	t.Cleanup(func() { stop(); <-done })
@@ -53,7 +53,7 @@ func (f *follower) start(t *testing.T, journal ports.Journal) {
 
 func tell(t *testing.T, j *memjournal.Journal, id string) {
 	t.Helper()
-	r := &ports.Record{Tenant: "t", Kind: "thing", ID: id, Body: []byte("{}"), Events: []event.Feed{{ID: "fev_" + id, Tenant: "t", Type: "x", At: time.Now()}}}
+	r := &ports.Record{Tenant: "t", Kind: "thing", ID: id, Body: []byte("{}"), Events: []event.Event{{ID: "fev_" + id, Tenant: "t", Type: "x", At: time.Now()}}}
 	if err := j.Save(t.Context(), r)[0]; err != nil {
 		t.Fatal(err)
 	}
@@ -68,7 +68,7 @@ type exchanged struct {
 	now atomic.Pointer[memjournal.Journal]
 }
 
-func (e *exchanged) Feed(ctx context.Context, tenant string, after int64, n int) ([]event.Feed, error) {
+func (e *exchanged) Feed(ctx context.Context, tenant string, after int64, n int) ([]event.Event, error) {
 	return e.now.Load().Feed(ctx, tenant, after, n)
 }
 
@@ -82,7 +82,7 @@ func (e *exchanged) Save(ctx context.Context, records ...*ports.Record) []error 
 
 func TestAnOlderCopyThatIsPutBackWhileTheGatewayRunsIsNoticed(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		older, newer := memjournal.New(sys.Clock{}), memjournal.New(sys.Clock{})
+		older, newer := memjournal.New(clock.System{}), memjournal.New(clock.System{})
 		for _, j := range []*memjournal.Journal{older, newer} {
 			tell(t, j, "one")
 		}
@@ -106,14 +106,14 @@ func TestAnOlderCopyThatIsPutBackWhileTheGatewayRunsIsNoticed(t *testing.T) {
 
 func TestARestoreThatAnotherGatewayHasNoticedIsKnown(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		journal := memjournal.New(sys.Clock{})
+		journal := memjournal.New(clock.System{})
 		tell(t, journal, "one")
 		first := follow(t, journal)
 		<-time.After(time.Minute)
 		synctest.Wait()
 		other := newRestored(&config.Config{}, logging.Discard().Logger)
 		other.dir = t.TempDir()
-		if err := other.use(t.Context(), "", Storage{Journal: journal, aged: put{}}, sys.Clock{}); err != nil {
+		if err := other.use(t.Context(), "", Storage{Journal: journal, aged: put{}}, clock.System{}); err != nil {
 			t.Fatal(err)
 		}
 		<-time.After(following + time.Second)
@@ -135,7 +135,7 @@ func (put) Known(context.Context) error { return nil }
 // begun since is not of the older copy to the other.
 func TestTwoGatewaysThatNoticeAnOlderCopyMarkItOnce(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		older, newer := memjournal.New(sys.Clock{}), memjournal.New(sys.Clock{})
+		older, newer := memjournal.New(clock.System{}), memjournal.New(clock.System{})
 		for _, j := range []*memjournal.Journal{older, newer} {
 			tell(t, j, "one")
 		}
@@ -160,12 +160,12 @@ func TestTwoGatewaysThatNoticeAnOlderCopyMarkItOnce(t *testing.T) {
 func TestAnEmptyStoreInPlaceOfAnotherIsMarkedOnce(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		var store exchanged
-		full := memjournal.New(sys.Clock{})
+		full := memjournal.New(clock.System{})
 		tell(t, full, "one")
 		store.now.Store(full)
 		f := follow(t, &store)
 		<-time.After(time.Minute)
-		store.now.Store(memjournal.New(sys.Clock{}))
+		store.now.Store(memjournal.New(clock.System{}))
 		<-time.After(time.Hour)
 		synctest.Wait()
 		if last := f.since(); f.noticed != 1 || last.IsZero() {
@@ -173,7 +173,7 @@ func TestAnEmptyStoreInPlaceOfAnotherIsMarkedOnce(t *testing.T) {
 		}
 		again := &follower{restored: newRestored(local(), logging.Discard().Logger)}
 		again.dir = f.dir
-		if err := again.use(t.Context(), "local", Storage{Journal: &store}, sys.Clock{}); err != nil || !again.since().Equal(f.since()) {
+		if err := again.use(t.Context(), "local", Storage{Journal: &store}, clock.System{}); err != nil || !again.since().Equal(f.since()) {
 			t.Errorf("got %s, %v when the gateway has started again, want %s", again.since(), err, f.since())
 		}
 	})
@@ -183,11 +183,11 @@ func TestAnEmptyStoreInPlaceOfAnotherIsMarkedOnce(t *testing.T) {
 // what the providers hold of no restore. The one before it has noticed one, and has not read.
 func TestARestoreThatIsKnownWhenTheStoreIsOpenedLateIsTold(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		journal := memjournal.New(sys.Clock{})
+		journal := memjournal.New(clock.System{})
 		tell(t, journal, "one")
 		before := &follower{restored: newRestored(local(), logging.Discard().Logger)}
 		before.dir = t.TempDir()
-		if err := before.use(t.Context(), "local", Storage{Journal: journal, aged: put{}}, sys.Clock{}); err != nil {
+		if err := before.use(t.Context(), "local", Storage{Journal: journal, aged: put{}}, clock.System{}); err != nil {
 			t.Fatal(err)
 		}
 		var gone atomic.Bool
@@ -203,7 +203,7 @@ func TestARestoreThatIsKnownWhenTheStoreIsOpenedLateIsTold(t *testing.T) {
 		f.start(t, journal)
 		<-time.After(5 * time.Second)
 		gone.Store(false)
-		if err := f.use(t.Context(), "local", Storage{Journal: journal}, sys.Clock{}); err != nil {
+		if err := f.use(t.Context(), "local", Storage{Journal: journal}, clock.System{}); err != nil {
 			t.Fatal(err)
 		}
 		<-time.After(time.Hour)

@@ -5,24 +5,24 @@ import (
 	"strings"
 	"time"
 
-	"patchbay/adapters/console"
+	"patchbay/adapters/adminapi"
 	"patchbay/config"
 	"patchbay/core/fault"
-	"patchbay/core/queue"
+	"patchbay/core/worker"
 )
 
-// setbacks are those of the store, and of the spool beside it.
-type setbacks []queue.Setbacks
+// setbacks are the setbacks of the store and, if there is one, of the spool.
+type setbacks []worker.Setbacks
 
 func setbacksOf(store Storage, f fallback) setbacks {
 	all := setbacks{{Journal: store.Journal}}
 	if f.local != nil {
-		all = append(all, queue.Setbacks{Journal: f.local})
+		all = append(all, worker.Setbacks{Journal: f.local})
 	}
 	return all
 }
 
-func (all setbacks) setAside(ctx context.Context) (list []queue.Setback, err error) {
+func (all setbacks) setAside(ctx context.Context) (list []worker.Setback, err error) {
 	for _, one := range all {
 		found, err := one.SetAside(ctx)
 		if err != nil {
@@ -33,36 +33,37 @@ func (all setbacks) setAside(ctx context.Context) (list []queue.Setback, err err
 	return list, nil
 }
 
-// shownAside is how many of what is set aside are named.
+// shownAside is the largest number of set-aside records that are listed.
 const shownAside = 100
 
-// view describes what is set aside; nil where nothing is, or where that cannot be read.
-func (all setbacks) view(ctx context.Context) *console.SetAside {
+// view describes the records that are set aside. It returns nil if there are none, or if
+// they cannot be read.
+func (all setbacks) view(ctx context.Context) *adminapi.SetAside {
 	list, err := all.setAside(ctx)
 	if err != nil || len(list) == 0 {
 		return nil
 	}
-	view := console.SetAside{Count: len(list)}
+	view := adminapi.SetAside{Count: len(list)}
 	for _, b := range list[:min(len(list), shownAside)] {
-		view.Records = append(view.Records, console.AsideRecord{
+		view.Records = append(view.Records, adminapi.AsideRecord{
 			Record: recordPath(b), Queue: b.Queue, Reason: b.Reason, Tries: b.Count, Since: b.Since, Last: b.Last,
 		})
 	}
 	return &view
 }
 
-// recordPath names a record in commands: TENANT/KIND/ID.
-func recordPath(b queue.Setback) string { return b.Tenant + "/" + b.Kind + "/" + b.ID }
+// recordPath returns the name of a record in commands: TENANT/KIND/ID.
+func recordPath(b worker.Setback) string { return b.Tenant + "/" + b.Kind + "/" + b.ID }
 
-// putBack lets a record that is set aside be handled again.
+// putBack makes a record that is set aside available for handling again.
 //
-// Invalid; NotFound: it is not set aside.
+// Invalid: path is malformed; NotFound: the record is not set aside.
 func (all setbacks) putBack(ctx context.Context, path string, now time.Time) error {
 	parts := strings.SplitN(path, "/", 3)
 	if len(parts) != 3 {
 		return fault.InvalidParam("record", "invalid_record", "a record is named TENANT/KIND/ID, as `patchbay storage status` shows it")
 	}
-	name := queue.Setback{Tenant: parts[0], Kind: parts[1], ID: parts[2]}.Name()
+	name := worker.Setback{Tenant: parts[0], Kind: parts[1], ID: parts[2]}.Name()
 	for i, one := range all {
 		if _, err := one.PutBack(ctx, name, now); !fault.Is(err, fault.NotFound) || i == len(all)-1 {
 			return err
@@ -71,8 +72,8 @@ func (all setbacks) putBack(ctx context.Context, path string, now time.Time) err
 	return nil
 }
 
-// show puts how many are set aside into the metrics.
-func (all setbacks) show(s surroundings) {
+// show adds the number of set-aside records to the metrics.
+func (all setbacks) show(s environment) {
 	s.metrics.SetAside(func() (int, error) {
 		ctx, cancel := context.WithTimeout(context.Background(), time.Second)
 		defer cancel()
@@ -81,9 +82,10 @@ func (all setbacks) show(s surroundings) {
 	})
 }
 
-// PutBack lets a record that is set aside be handled again, while no gateway runs.
+// PutBack makes a record that is set aside available for handling again, while no gateway
+// runs.
 func PutBack(ctx context.Context, c *config.Config, path string) error {
-	return alone(ctx, c, func(store Storage, f fallback, s surroundings) error {
+	return alone(ctx, c, func(store Storage, f fallback, s environment) error {
 		return setbacksOf(store, f).putBack(ctx, path, s.clock.Now())
 	})
 }

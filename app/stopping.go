@@ -9,14 +9,14 @@ import (
 	"patchbay/core/guard"
 )
 
-// stillEvery is how often a stop that lasts says what it waits for.
+// stillEvery is how often a long stop logs what it is waiting for.
 const stillEvery = 5 * time.Second
 
-// underway counts what a stop waits for.
+// underway counts the work in progress that a stop waits for.
 type underway struct {
 	mu       sync.Mutex
-	requests []func() int // of the API
-	calls    []func() int // of providers
+	requests []func() int // in progress at the API
+	calls    []func() int // in progress at providers
 }
 
 func (u *underway) addRequests(count func() int) { u.add(&u.requests, count) }
@@ -41,7 +41,7 @@ func sum(counts []func() int) (n int) {
 	return n
 }
 
-// stop ends what runs, and says meanwhile what it waits for.
+// stop calls end, and logs what it is waiting for until end returns.
 func (u *underway) stop(log *slog.Logger, end func() error) error {
 	began := time.Now()
 	ctx := context.Background()

@@ -10,38 +10,38 @@ import (
 
 	"go.uber.org/fx"
 
-	"patchbay/adapters/console"
-	"patchbay/adapters/failover"
+	"patchbay/adapters/adminapi"
+	"patchbay/adapters/resilience"
 	"patchbay/adapters/storage/sqlitestore"
 	"patchbay/config"
-	"patchbay/core/directory"
+	"patchbay/core/emails"
 	"patchbay/core/fault"
-	"patchbay/core/inbox"
-	"patchbay/core/mailroom"
 	"patchbay/core/spool"
 	"patchbay/core/user"
+	"patchbay/core/users"
+	"patchbay/core/webhooks"
 	"patchbay/ports"
 )
 
-// fallback is what stands in for the store. Each may be nil.
+// fallback holds what is used when the store is not available. Each field may be nil.
 type fallback struct {
-	bounded *failover.Storage // the store, where it is a server
-	mirror  *failover.Storage // the standby's store, where it is a server
-	standby *directory.Standby
+	bounded *resilience.Storage // the store, if it is a server
+	mirror  *resilience.Storage // the standby's store, if it is a server
+	standby *users.Standby
 	spool   *spool.Spool
-	local   ports.Journal // of this machine
+	local   ports.Journal // the spool's journal on this machine
 }
 
-// openServed opens the store for a gateway. It is closed when the gateway stops; a
-// gateway that cannot be put together closes it by opened.
-func openServed(l fx.Lifecycle, opened *closers, c *config.Config, s surroundings) (Storage, fallback, error) {
+// openServed opens the store for a gateway. The store is closed when the gateway stops. If
+// the gateway cannot be built, opened closes it.
+func openServed(l fx.Lifecycle, opened *closers, c *config.Config, s environment) (Storage, fallback, error) {
 	l.Append(fx.StopHook(opened.close))
 	return openStorage(opened, c, s)
 }
 
-// openStorage opens the store and what stands in for it. With a spool that an
-// earlier process has made it may be gone.
-func openStorage(l fx.Lifecycle, c *config.Config, s surroundings) (Storage, fallback, error) {
+// openStorage opens the store and its fallback. The store may be unavailable if a spool
+// from an earlier process exists.
+func openStorage(l fx.Lifecycle, c *config.Config, s environment) (Storage, fallback, error) {
 	ctx, cancel := context.WithTimeout(context.Background(), startLimit)
 	defer cancel()
 	var f fallback
@@ -53,7 +53,7 @@ func openStorage(l fx.Lifecycle, c *config.Config, s surroundings) (Storage, fal
 	return store, f, err
 }
 
-func (f *fallback) open(ctx context.Context, l fx.Lifecycle, c *config.Config, s surroundings) (Storage, error) {
+func (f *fallback) open(ctx context.Context, l fx.Lifecycle, c *config.Config, s environment) (Storage, error) {
 	p, path := c.Provider[c.Storage.Provider], c.Spool()
 	_, serr := os.Stat(path)
 	store, bounded, err := openBounded(ctx, l, p, s, roleStore(c))
@@ -67,35 +67,35 @@ func (f *fallback) open(ctx context.Context, l fx.Lifecycle, c *config.Config, s
 	}
 	held, err := sqlitestore.Open(ctx, sqlitestore.Options{Path: path, Existing: s.existing, Clock: s.clock, IDs: s.ids})
 	if noStore(err) {
-		return store, nil // nothing was ever held
+		return store, nil // nothing was ever spooled
 	}
 	if err != nil {
 		return Storage{}, fmt.Errorf("storage.spool: %w", err)
 	}
 	l.Append(fx.StopHook(held.Close))
-	f.local = observed("spool", failover.Store{Journal: held.Journal()}, s, spoolFile).Journal()
+	f.local = observed("spool", resilience.Store{Journal: held.Journal()}, s, spoolFile).Journal()
 	f.spool, err = openSpool(ctx, store.Journal, f.local, s)
 	store.Journal = f.spool
 	return store, err
 }
 
-func openSpool(ctx context.Context, store, local ports.Journal, s surroundings) (*spool.Spool, error) {
+func openSpool(ctx context.Context, store, local ports.Journal, s environment) (*spool.Spool, error) {
 	names := s.messageNames()
 	return spool.Open(ctx, spool.Options{
 		Store: store, Local: local, Clock: s.clock, Owner: s.owner, Log: s.log,
-		Anew:   map[string]func(held, stored ports.Record, children []*ports.Record) (ports.Record, bool){mailroom.Kind: names.Anew},
-		Others: map[string]func(held ports.Record) []string{mailroom.Kind: names.Others},
+		Anew:   map[string]func(held, stored ports.Record, children []*ports.Record) (ports.Record, bool){emails.Kind: names.Anew},
+		Others: map[string]func(held ports.Record) []string{emails.Kind: names.Others},
 		Same: map[string]func(a, b ports.Record) bool{
-			mailroom.Kind: mailroom.Same,
-			inbox.Kind:    func(ports.Record, ports.Record) bool { return true }, // the id is the event's own
+			emails.Kind:   emails.Same,
+			webhooks.Kind: func(ports.Record, ports.Record) bool { return true }, // the id is that of the event
 		},
-		Personal: map[string]func(ports.Record, user.Person) (any, bool){mailroom.Kind: mailroom.Personal, inbox.Kind: inbox.Personal},
+		Personal: map[string]func(ports.Record, user.Person) (any, bool){emails.Kind: emails.Personal, webhooks.Kind: webhooks.Personal},
 	})
 }
 
-// openBounded opens a store, within its policy where it is a server. One that is
-// not available is returned with that error: it may be opened later.
-func openBounded(ctx context.Context, l fx.Lifecycle, p config.Provider, s surroundings, as role) (Storage, *failover.Storage, error) {
+// openBounded opens a store, wrapped in its policy if it is a server. A store that is not
+// available is returned together with the error: it may be opened later.
+func openBounded(ctx context.Context, l fx.Lifecycle, p config.Provider, s environment, as role) (Storage, *resilience.Storage, error) {
 	e, err := find(p)
 	if err != nil {
 		return Storage{}, nil, err
@@ -106,34 +106,34 @@ func openBounded(ctx context.Context, l fx.Lifecycle, p config.Provider, s surro
 			return Storage{}, nil, err
 		}
 		l.Append(fx.StopHook(store.Close))
-		told := observed(p.Name, failover.Store{Journal: store.Journal, Users: store.Users}, s, as)
+		told := observed(p.Name, resilience.Store{Journal: store.Journal, Users: store.Users}, s, as)
 		store.Journal, store.Users = told.Journal(), told.Users()
 		return store, nil, nil
 	}
-	bounded := failover.NewStorage(p.Name, func(ctx context.Context) (failover.Store, error) {
+	bounded := resilience.NewStorage(p.Name, func(ctx context.Context) (resilience.Store, error) {
 		store, err := openStore(ctx, e, p, s)
 		if err != nil {
-			return failover.Store{}, err
+			return resilience.Store{}, err
 		}
-		return failover.Store{Journal: store.Journal, Users: store.Users, Close: store.Close}, nil
+		return resilience.Store{Journal: store.Journal, Users: store.Users, Close: store.Close}, nil
 	}, within(p, s, as))
 	l.Append(fx.StopHook(bounded.Close))
 	return Storage{Journal: bounded.Journal(), Users: bounded.Users(), Closer: bounded}, bounded, bounded.Open(ctx)
 }
 
-// observed has the log tell of a store of this machine that fails.
-func observed(name string, store failover.Store, s surroundings, as role) *failover.Storage {
-	return failover.Observe(name, store, newObserver(name, as, s).observe)
+// observed makes the log report failures of a store on this machine.
+func observed(name string, store resilience.Store, s environment, as role) *resilience.Storage {
+	return resilience.Observe(name, store, newObserver(name, as, s).observe)
 }
 
-// openStore opens a store, and marks it as in use: nothing is copied into it from now
-// on. One that is an unfinished copy is refused.
-func openStore(ctx context.Context, e entry, p config.Provider, s surroundings) (Storage, error) {
+// openStore opens a store and marks it as in use, so that nothing is copied into it from
+// then on. It refuses a store that is an unfinished copy.
+func openStore(ctx context.Context, e entry, p config.Provider, s environment) (Storage, error) {
 	store, err := e.storage(ctx, p, s)
 	if err != nil {
 		return Storage{}, fmt.Errorf("storage %q: %w", p.Name, err)
 	}
-	if s.looking {
+	if s.readOnly {
 		return store, nil
 	}
 	if err := s.restored.use(ctx, p.Name, store, s.clock); err != nil {
@@ -142,27 +142,27 @@ func openStore(ctx context.Context, e entry, p config.Provider, s surroundings) 
 	return store, nil
 }
 
-func (f *fallback) openStandby(ctx context.Context, l fx.Lifecycle, c *config.Config, store Storage, s surroundings) error {
+func (f *fallback) openStandby(ctx context.Context, l fx.Lifecycle, c *config.Config, store Storage, s environment) error {
 	p := c.Provider[c.Storage.Standby]
 	other, bounded, err := openBounded(ctx, l, p, s, standby)
 	if fault.Is(err, fault.Unavailable) && bounded != nil {
-		err = nil // it is looked for, and the log says so
+		err = nil // the store is opened later, and the log reports it
 	}
 	if noStore(err) {
-		return nil // it was never fed
+		return nil // nothing was ever copied to it
 	}
 	if err != nil {
 		return err
 	}
 	f.mirror = bounded
-	f.standby = directory.NewStandby(directory.StandbyOptions{
+	f.standby = users.NewStandby(users.StandbyOptions{
 		Users: store.Users, Feed: store.Journal, Copy: other.Journal, Clock: s.clock, MaxLag: c.Storage.StandbyMaxLag, Log: s.log,
 	})
 	return nil
 }
 
-// show puts what stands in for the store into the metrics.
-func (f fallback) show(s surroundings) {
+// show adds the state of the fallback to the metrics.
+func (f fallback) show(s environment) {
 	s.metrics.Restored(s.restored.since)
 	if f.spool != nil {
 		s.metrics.Spool(func() (held, refused int, oldest time.Duration) {
@@ -175,7 +175,7 @@ func (f fallback) show(s surroundings) {
 	}
 	if f.standby != nil {
 		s.metrics.Standby(func() float64 {
-			if asOf, _ := f.standby.AsOf(); asOf.IsZero() { // it was never fed
+			if asOf, _ := f.standby.AsOf(); asOf.IsZero() { // nothing was ever copied to it
 				return math.Inf(1)
 			}
 			return f.standby.Lag().Seconds()
@@ -183,10 +183,10 @@ func (f fallback) show(s surroundings) {
 	}
 }
 
-// runs is what the fallback does all the time, by what that is.
+// runs returns the background tasks of the fallback by name.
 func (f fallback) runs() map[string]func(context.Context) {
 	all := make(map[string]func(context.Context))
-	for what, s := range map[string]*failover.Storage{"watch over the database": f.bounded, "watch over the standby": f.mirror} {
+	for what, s := range map[string]*resilience.Storage{"watch over the database": f.bounded, "watch over the standby": f.mirror} {
 		if s != nil {
 			all[what] = s.Watch
 		}
@@ -200,8 +200,8 @@ func (f fallback) runs() map[string]func(context.Context) {
 	return all
 }
 
-// health says whether requests can be served: "degraded" where what stands in for
-// the store serves some of them.
+// health reports whether requests can be served. It returns "degraded" if the fallback
+// serves some of them.
 func (f fallback) health(ctx context.Context, store Storage) (string, error) {
 	err := store.Journal.Ping(ctx)
 	if f.local == nil || !fault.Is(err, fault.Unavailable) {
@@ -210,36 +210,36 @@ func (f fallback) health(ctx context.Context, store Storage) (string, error) {
 	return "degraded", f.local.Ping(ctx)
 }
 
-// status describes the store and what stands in for it.
-func (f fallback) status(ctx context.Context, c *config.Config, store Storage) console.Storage {
-	state := func(p config.Provider, err error) console.Store {
-		one := console.Store{Provider: p.Name, Type: p.Type.Name, Available: err == nil}
+// status describes the store and its fallback.
+func (f fallback) status(ctx context.Context, c *config.Config, store Storage) adminapi.Storage {
+	state := func(p config.Provider, err error) adminapi.Store {
+		one := adminapi.Store{Provider: p.Name, Type: p.Type.Name, Available: err == nil}
 		if err != nil {
 			one.Problem = fault.KindOf(err).String()
 		}
 		return one
 	}
-	view := console.Storage{Store: state(c.Provider[c.Storage.Provider], store.Journal.Ping(ctx))}
+	view := adminapi.Storage{Store: state(c.Provider[c.Storage.Provider], store.Journal.Ping(ctx))}
 	if name := c.Storage.Standby; name != "" && f.standby == nil {
-		view.Standby = &console.Standby{Store: state(c.Provider[name], errNotMade)}
+		view.Standby = &adminapi.Standby{Store: state(c.Provider[name], errNotMade)}
 	}
 	if f.standby != nil {
 		asOf, err := f.standby.AsOf()
-		one := console.Standby{Store: state(c.Provider[c.Storage.Standby], err), AsOf: asOf}
+		one := adminapi.Standby{Store: state(c.Provider[c.Storage.Standby], err), AsOf: asOf}
 		view.Standby = &one
 	}
-	if path := c.Spool(); path != "" && f.spool == nil { // nothing was ever held
-		view.Spool = &console.Spool{Path: path}
+	if path := c.Spool(); path != "" && f.spool == nil { // nothing was ever spooled
+		view.Spool = &adminapi.Spool{Path: path}
 	}
 	if f.spool != nil {
 		st := f.spool.Status()
-		view.Spool = &console.Spool{Path: c.Spool(), Held: st.Held, Oldest: st.Oldest, Refused: st.Refused}
+		view.Spool = &adminapi.Spool{Path: c.Spool(), Held: st.Held, Oldest: st.Oldest, Refused: st.Refused}
 	}
 	view.SetAside = setbacksOf(store, f).view(ctx)
 	return view
 }
 
-// closers is a lifecycle without a start: the command that opened it closes it.
+// closers is a lifecycle without a start. The command that opened it closes it.
 type closers []fx.Hook
 
 // Append implements fx.Lifecycle.

@@ -7,8 +7,8 @@ import (
 	"time"
 )
 
-// Age is how long something is kept: a duration, which may be whole days such as
-// 90d; 0, written off, for ever.
+// Age is how long something is kept: a duration, which may be whole days such as 90d. 0,
+// written as off, means for ever.
 type Age time.Duration
 
 const (
@@ -16,7 +16,7 @@ const (
 	maxDays = 36500
 )
 
-// String is the age as it is written.
+// String returns the age as it is written in the configuration.
 func (a Age) String() string {
 	switch d := time.Duration(a); {
 	case d == 0:

@@ -5,15 +5,15 @@ import (
 	"strings"
 )
 
-// faults are what a mock can be told to do with every new payment: the names
-// that adapters/payments/mockpay knows. They stand here too so that a name that
-// it does not know is found with all the other mistakes.
+// faults are the faults that a mock can produce for every new payment: the names that
+// adapters/payments/mockpay knows. They are repeated here so that an unknown name is
+// reported together with all other mistakes.
 var faults = []string{
 	"refused", "429", "401", "403", "timeout_before", "timeout_after_commit", "500_committed", "reset", "malformed", "hang",
 	"duplicate_webhook", "reordered_webhook",
 }
 
-// Check finds what a SQLite store cannot work with.
+// Check reports settings with which a SQLite store cannot work.
 func (s *SQLite) Check() (path, text string) {
 	if s.Path == "" || strings.HasPrefix(s.Path, ":") {
 		return "path", "must name a file, such as data/patchbay.db"
@@ -21,7 +21,7 @@ func (s *SQLite) Check() (path, text string) {
 	return "", ""
 }
 
-// Check finds what a mock cannot work with.
+// Check reports settings with which a mock cannot work.
 func (m *Mock) Check() (path, text string) {
 	if m.Fault != "" && !slices.Contains(faults, m.Fault) {
 		return "fault", "is not one of " + strings.Join(faults, ", ")
@@ -29,7 +29,7 @@ func (m *Mock) Check() (path, text string) {
 	return "", ""
 }
 
-// Check finds what a catcher cannot work with.
+// Check reports settings with which a catcher cannot work.
 func (c *Catcher) Check() (path, text string) {
 	switch {
 	case c.Path == "":

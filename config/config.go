@@ -1,5 +1,5 @@
-// Package config reads the one configuration file: strictly, with every mistake
-// at once and its line, and with secrets that cannot be printed.
+// Package config reads the configuration file. It is strict, reports every mistake at once
+// with its line, and holds secrets in a form that cannot be printed.
 package config
 
 import (
@@ -8,11 +8,11 @@ import (
 	"path/filepath"
 	"time"
 
-	"patchbay/core/message"
+	"patchbay/core/email"
 	"patchbay/core/money"
 )
 
-// Config is the whole configuration, checked.
+// Config is the whole configuration, after validation.
 type Config struct {
 	Server   Server              `config:"server"`
 	Auth     Auth                `config:"auth"`
@@ -21,59 +21,65 @@ type Config struct {
 	Storage  Storage             `config:"storage"`
 	Log      Log                 `config:"log"`
 	Provider map[string]Provider `config:"-"` // the providers in use, by name
-	Stores   map[string]Provider `config:"-"` // all providers for storage, in use or not; without policies
-	Mask     Mask                `config:"-"` // for whatever is shown of the configuration and of errors
+	Stores   map[string]Provider `config:"-"` // all storage providers, in use or not; without policies
+	Mask     Mask                `config:"-"` // for any output that shows the configuration or errors
 }
 
-// Server is where the gateway listens.
+// Server holds the addresses and limits of the listeners.
 type Server struct {
 	Address      string `config:"address"`
 	AdminAddress string `config:"admin_address"` // loopback only
-	// TrustedProxies say in X-Forwarded-For who their client is.
+	// TrustedProxies are the networks of proxies whose X-Forwarded-For is trusted.
 	TrustedProxies []netip.Prefix `config:"trusted_proxies"`
-	MaxConnections int            `config:"max_connections"` // 0 for what the limit on open files allows
-	// MaxConnectionsPerAddress is 0 for half of MaxConnections.
+	MaxConnections int            `config:"max_connections"` // 0 means what the limit on open files allows
+	// MaxConnectionsPerAddress is the limit for one address. 0 means half of
+	// MaxConnections.
 	MaxConnectionsPerAddress int `config:"max_connections_per_address"`
-	// Memory is what the process is to take in all, as far as it has a say in it.
+	// Memory is the memory that the process should use in total, as far as it can control
+	// that.
 	Memory Size `config:"memory"`
 }
 
-// Auth says whether callers need a key: "auto" (unless the address is
-// loopback), "required" or "off" (loopback only).
+// Auth defines whether callers need a key: "auto" (unless the address is loopback),
+// "required" or "off" (loopback only).
 type Auth struct {
 	Mode string `config:"mode"`
 }
 
-// Payments names the payment providers, the preferred first.
+// Payments names the payment providers in order of preference.
 type Payments struct {
 	Providers  []string         `config:"providers"`
 	Currencies []money.Currency `config:"currencies"`
-	// SkipAfterRestore names providers that are not read after an older copy of the store was
-	// put back. They need not be configured any more.
+	// SkipAfterRestore names providers that are not read after an older copy of the store
+	// was restored. They need not be configured any more.
 	SkipAfterRestore []string `config:"skip_after_restore"`
+	// AllowMixed permits live providers together with others.
+	AllowMixed bool `config:"allow_mixed"`
 }
 
-// Mail names the mail providers, the preferred first.
+// Mail names the mail providers in order of preference.
 type Mail struct {
-	Providers []string         `config:"providers"`
-	From      string           `config:"from"`     // where a message names none
-	Delivery  message.Delivery `config:"delivery"` // where a message names none
+	Providers []string       `config:"providers"`
+	From      string         `config:"from"`     // if a message names none
+	Delivery  email.Delivery `config:"delivery"` // if a message names none
+	// AllowMixed permits live providers together with others.
+	AllowMixed bool `config:"allow_mixed"`
 }
 
-// Storage names the store, and what stands in for a database server that is gone.
+// Storage names the store, and the fallback for a database server that is not available.
 type Storage struct {
 	Provider      string        `config:"provider"`
 	Standby       string        `config:"standby"` // a second store with a copy of the users; empty for none
 	StandbyMaxLag time.Duration `config:"standby_max_lag"`
-	Spool         string        `config:"spool"`     // a file of this machine, or off
-	Retention     Age           `config:"retention"` // of mail's texts and files, and of webhooks
+	Spool         string        `config:"spool"`     // a file on this machine, or off
+	Retention     Age           `config:"retention"` // of the texts and files of emails, and of webhooks
 }
 
-// Log says what is logged: level debug, info, warn or error; format text or json.
+// Log defines what is logged: level debug, info, warn or error; format text or json.
 type Log struct {
 	Level    string `config:"level"`
 	Format   string `config:"format"`
-	Requests bool   `config:"requests"` // a line for each
+	Requests bool   `config:"requests"` // a line for each request
 }
 
 // SQLite is a provider of type sqlite.
@@ -83,18 +89,17 @@ type SQLite struct {
 
 // Mock is a payment provider of type mock.
 type Mock struct {
-	// Fault makes every new payment fail, for trying what follows: see
-	// docs/configuration.md.
+	// Fault makes every new payment fail, to test what follows: see docs/configuration.md.
 	Fault string `config:"fault"`
-	// WebhookSecrets verify the mock's webhooks; it signs with the first. A
-	// random one of this installation where none is given.
+	// WebhookSecrets verify the mock's webhooks; it signs with the first. Without any, a
+	// random one of this installation is used.
 	WebhookSecrets []Secret `config:"webhook_secrets"`
 }
 
 // Catcher is a mail provider of type catcher.
 type Catcher struct {
-	Path string `config:"path"` // of the directory
-	Keep int    `config:"keep"` // newest messages kept
+	Path string `config:"path"` // the directory
+	Keep int    `config:"keep"` // number of newest messages kept
 }
 
 // KeysRequired reports whether callers need a key.
@@ -102,8 +107,9 @@ func (c *Config) KeysRequired() bool {
 	return c.Auth.Mode == "required" || c.Auth.Mode == "auto" && !Loopback(c.Server.Address)
 }
 
-// Spool is the file that keeps webhooks and mail while the store is gone, empty
-// where there is none: a store on this machine is not gone while the gateway runs.
+// Spool returns the file that stores webhooks and mail while the store is not available. It
+// is empty if there is none: a store on this machine does not become unavailable while the
+// gateway runs.
 func (c *Config) Spool() string {
 	if c.Storage.Spool == noSpool || !c.Provider[c.Storage.Provider].Type.Server {
 		return ""
@@ -113,10 +119,11 @@ func (c *Config) Spool() string {
 
 const noSpool = "off"
 
-// DataDir is where the installation keeps its secrets: beside the database.
+// DataDir returns the directory of the installation's secrets: the directory of the
+// database file.
 func (c *Config) DataDir() string { return c.Provider[c.Storage.Provider].DataDir() }
 
-// DataDir is where an installation on this store keeps its secrets.
+// DataDir returns the directory of the secrets of an installation with this store.
 func (p Provider) DataDir() string {
 	if s, ok := p.Settings.(*SQLite); ok {
 		return filepath.Dir(s.Path)
@@ -124,7 +131,7 @@ func (p Provider) DataDir() string {
 	return "data"
 }
 
-// Loopback reports whether an address is reached from this machine only.
+// Loopback reports whether an address can be reached from this machine only.
 func Loopback(address string) bool {
 	host, _, err := net.SplitHostPort(address)
 	if err != nil {
@@ -134,8 +141,7 @@ func Loopback(address string) bool {
 	return host == "localhost" || ip != nil && ip.IsLoopback()
 }
 
-// defaults is the configuration where nothing is configured, as if read from a
-// file.
+// defaults returns the default configuration in the form in which a file is read.
 func defaults() map[string]any {
 	return map[string]any{
 		"server": map[string]any{
@@ -143,9 +149,9 @@ func defaults() map[string]any {
 			"max_connections": "0", "max_connections_per_address": "0", "memory": "256MB",
 		},
 		"auth":     map[string]any{"mode": "auto"},
-		"payments": map[string]any{"providers": []any{"mock"}, "currencies": []any{"usd", "eur", "gbp"}},
+		"payments": map[string]any{"providers": []any{"mock"}, "currencies": []any{"usd", "eur", "gbp"}, "allow_mixed": "false"},
 		"mail": map[string]any{
-			"providers": []any{"catcher"}, "from": "patchbay@localhost.localdomain", "delivery": "at_least_once",
+			"providers": []any{"catcher"}, "from": "patchbay@localhost.localdomain", "delivery": "at_least_once", "allow_mixed": "false",
 		},
 		"storage": map[string]any{
 			"provider": "local", "standby": "", "standby_max_lag": "1m0s", "spool": "data/spool.db", "retention": "90d",
@@ -154,9 +160,8 @@ func defaults() map[string]any {
 	}
 }
 
-// builtin are the providers that are there without being configured. One that
-// is configured takes the place of the builtin one of that name, and is of its
-// type unless it says otherwise.
+// builtin returns the providers that exist without being configured. A configured provider
+// replaces the builtin one of its name, and has its type unless it specifies another.
 func builtin() map[string]any {
 	return map[string]any{
 		"mock":    map[string]any{"type": "mock"},

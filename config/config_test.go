@@ -10,7 +10,7 @@ import (
 	"time"
 
 	"patchbay/config"
-	"patchbay/core/message"
+	"patchbay/core/email"
 	"patchbay/core/money"
 )
 
@@ -59,11 +59,17 @@ func types() []config.Type {
 // load reads a text as a file. In what it says the file is called "file".
 func load(t testing.TB, text string, environ ...string) (*config.Config, error) {
 	t.Helper()
+	return loadWith(t, text, types(), environ...)
+}
+
+// loadWith is load with other types.
+func loadWith(t testing.TB, text string, types []config.Type, environ ...string) (*config.Config, error) {
+	t.Helper()
 	path := filepath.Join(t.TempDir(), "patchbay.yaml")
 	if err := os.WriteFile(path, []byte(text), 0o600); err != nil {
 		t.Fatal(err)
 	}
-	c, err := config.Load(path, environ, types())
+	c, err := config.Load(path, environ, types)
 	var mistakes config.Mistakes
 	if errors.As(err, &mistakes) {
 		for i := range mistakes {
@@ -104,7 +110,7 @@ func TestNothingConfiguredIsAGatewayOnThisMachine(t *testing.T) {
 		Server:   config.Server{Address: "127.0.0.1:8080", AdminAddress: "127.0.0.1:8081", Memory: 256 << 20},
 		Auth:     config.Auth{Mode: "auto"},
 		Payments: config.Payments{Providers: []string{"mock"}, Currencies: money.Default},
-		Mail:     config.Mail{Providers: []string{"catcher"}, From: "patchbay@localhost.localdomain", Delivery: message.AtLeastOnce},
+		Mail:     config.Mail{Providers: []string{"catcher"}, From: "patchbay@localhost.localdomain", Delivery: email.AtLeastOnce},
 		Storage:  config.Storage{Provider: "local", StandbyMaxLag: time.Minute, Spool: "data/spool.db", Retention: config.Age(90 * 24 * time.Hour)},
 		Log:      config.Log{Level: "info", Format: "text", Requests: true},
 	}

@@ -13,23 +13,23 @@ import (
 	"time"
 )
 
-// Database is a store of type postgres or mongo: a server, and a database there.
+// Database is a store of type postgres or mongo: a server and a database on it.
 type Database struct {
-	URL            Secret `config:"url"` // scheme://username:password@host:port/database, in place of those five
+	URL            Secret `config:"url"` // scheme://username:password@host:port/database, instead of those five settings
 	Host           string `config:"host"`
 	Port           int    `config:"port"`
 	Database       string `config:"database"`
 	Username       string `config:"username"`
 	Password       Secret `config:"password"`
-	SSL            bool   `config:"ssl"`             // TLS, with the server's certificate and name verified
-	AllowPlaintext bool   `config:"allow_plaintext"` // ssl may be false though the host is another machine
-	CAFile         string `config:"ca_file"`         // PEM; the system's authorities where empty
-	CertFile       string `config:"cert_file"`       // PEM, our own certificate; with KeyFile
+	SSL            bool   `config:"ssl"`             // TLS, with verification of the server's certificate and name
+	AllowPlaintext bool   `config:"allow_plaintext"` // allows ssl: false although the host is another machine
+	CAFile         string `config:"ca_file"`         // PEM; if empty, the system's authorities
+	CertFile       string `config:"cert_file"`       // PEM, our own certificate; requires KeyFile
 	KeyFile        string `config:"key_file"`
 	Pool           Pool   `config:"pool"`
 
 	scheme   string    `config:"-"` // of URL
-	standard *Database `config:"-"` // where nothing is written
+	standard *Database `config:"-"` // the defaults
 }
 
 // Pool bounds the connections to a database.
@@ -39,12 +39,11 @@ type Pool struct {
 	Idle Idle `config:"idle"`
 }
 
-// Idle is how long a connection may be idle: a duration, or milliseconds as a bare
-// number.
+// Idle is how long a connection may be idle: a duration, or a plain number of milliseconds.
 type Idle time.Duration
 
-// StandardDatabase is a database where nothing is written, of a server that speaks
-// the protocol with this URL scheme.
+// StandardDatabase returns the default settings for a database server whose URLs have the
+// given scheme.
 func StandardDatabase(scheme string, port int) *Database {
 	d := &Database{
 		Host: "127.0.0.1", Port: port, Database: "patchbay", Username: "patchbay", SSL: true,
@@ -55,7 +54,7 @@ func StandardDatabase(scheme string, port int) *Database {
 	return d
 }
 
-// Check finds what no database could be opened with.
+// Check reports settings with which no database can be opened.
 func (d *Database) Check() (path, text string) {
 	if text := d.readURL(); text != "" {
 		return "url", text
@@ -71,7 +70,7 @@ func (d *Database) Check() (path, text string) {
 		return "ssl", "may be false only for a server on this machine; write allow_plaintext: true beside it if the way there is safe"
 	case (d.CertFile == "") != (d.KeyFile == ""):
 		return "cert_file", "and key_file belong together"
-	case d.Pool.Max < 2 || d.Pool.Max > 1000: // one has the lock while the other makes tables
+	case d.Pool.Max < 2 || d.Pool.Max > 1000: // one connection holds the lock while another creates tables
 		return "pool.max", "must be 2 to 1000"
 	case d.Pool.Min < 0 || d.Pool.Min > d.Pool.Max:
 		return "pool.min", "must be 0 to pool.max"
@@ -82,7 +81,7 @@ func (d *Database) Check() (path, text string) {
 	return "", ""
 }
 
-// readURL takes from the URL what the settings would say one by one.
+// readURL sets the single settings from the URL.
 func (d *Database) readURL() (mistake string) {
 	if d.URL.Reveal() == "" {
 		return ""
@@ -96,7 +95,7 @@ func (d *Database) readURL() (mistake string) {
 	}
 	d.Host = u.Hostname()
 	if port := u.Port(); port != "" {
-		d.Port, _ = strconv.Atoi(port) // digits, or it would not have been parsed
+		d.Port, _ = strconv.Atoi(port) // digits, or parsing would have failed
 	}
 	d.Database = cmp.Or(strings.TrimPrefix(u.Path, "/"), d.Database)
 	d.Username = cmp.Or(u.User.Username(), d.Username)
@@ -106,11 +105,11 @@ func (d *Database) readURL() (mistake string) {
 	return ""
 }
 
-// alias is the other scheme that is in use.
+// alias maps a URL scheme to its alternative spelling.
 var alias = map[string]string{"postgres": "postgresql"}
 
-// TLS is how the server is verified and how we show who we are; nil where ssl is
-// false.
+// TLS returns how the server is verified and which certificate we present. It is nil if ssl
+// is false.
 func (d *Database) TLS() (*tls.Config, error) {
 	if !d.SSL {
 		return nil, nil //nolint:nilnil // there is none

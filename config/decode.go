@@ -13,8 +13,8 @@ import (
 	"time"
 )
 
-// decode fills a struct from what was written. Every key must be a field's, and
-// every value of its type.
+// decode fills a struct from the written settings. Every key must be that of a field, and
+// every value of the field's type.
 func (s *source) decode(path string, written any, into reflect.Value) {
 	m, ok := written.(map[string]any)
 	if !ok {
@@ -41,7 +41,7 @@ func (s *source) decode(path string, written any, into reflect.Value) {
 	}
 }
 
-// set gives one field its value.
+// set sets one field.
 func (s *source) set(path string, written any, into reflect.Value) {
 	if into.Kind() == reflect.Slice {
 		s.setList(path, written, into)
@@ -130,11 +130,11 @@ func (s *source) set(path string, written any, into reflect.Value) {
 		}
 		into.SetInt(int64(n))
 	default:
-		panic(fmt.Sprintf("config: a setting of type %s", into.Type())) // a mistake of ours, found by any test
+		panic(fmt.Sprintf("config: a setting of type %s", into.Type())) // a programming error, found by any test
 	}
 }
 
-// parseNetwork reads a network, or an address as the network of it alone.
+// parseNetwork parses a network, or an address as the network of this address only.
 func parseNetwork(text string) (netip.Prefix, error) {
 	if address, err := netip.ParseAddr(text); err == nil && address.Zone() == "" {
 		address = address.Unmap()
@@ -147,7 +147,7 @@ func parseNetwork(text string) (netip.Prefix, error) {
 	return network.Masked(), nil
 }
 
-// setList gives a list; in the environment its items stand between commas.
+// setList sets a list. In the environment its items are separated by commas.
 func (s *source) setList(path string, written any, into reflect.Value) {
 	items, ok := written.([]any)
 	if text, single := written.(string); single && s.fromEnv[path] {
@@ -174,11 +174,11 @@ var (
 	whole     = regexp.MustCompile(`^\$\{[^}]*\}$`)
 )
 
-// filePrefix tells the reference to a file from one to a variable.
+// filePrefix marks a reference to a file rather than a variable.
 const filePrefix = "file:"
 
-// expand replaces ${NAME} by the environment's value and ${file:/path} by the
-// file's text without the line ends after it. secret tells that the setting is one.
+// expand replaces ${NAME} by the value of the environment variable and ${file:/path} by the
+// file's text without trailing line ends. secret tells whether the setting is a secret.
 func (s *source) expand(path, raw string, secret bool) (text string, ok bool) {
 	ok = true
 	text = reference.ReplaceAllStringFunc(raw, func(ref string) string {
@@ -194,7 +194,7 @@ func (s *source) expand(path, raw string, secret bool) (text string, ok bool) {
 	return text, ok
 }
 
-// referred is what a reference stands for.
+// referred returns the value of a reference.
 func (s *source) referred(name string) (value, mistake string) {
 	if file, isFile := strings.CutPrefix(name, filePrefix); isFile {
 		content, err := os.ReadFile(file) //nolint:gosec // the operator's own file
@@ -210,7 +210,7 @@ func (s *source) referred(name string) (value, mistake string) {
 	return value, ""
 }
 
-// suggest names the setting that was probably meant.
+// suggest names the setting that was probably meant, or lists all.
 func suggest(key string, fields map[string]reflect.Value) string {
 	names := make([]string, 0, len(fields))
 	for name := range fields {
@@ -225,7 +225,7 @@ func suggest(key string, fields map[string]reflect.Value) string {
 	return "; there is " + strings.Join(names, ", ")
 }
 
-// distance is the number of letters to insert, delete or replace (Levenshtein).
+// distance returns the number of letters to insert, delete or replace (Levenshtein).
 func distance(a, b string) int {
 	row := make([]int, len(b)+1)
 	for j := range row {

@@ -10,12 +10,12 @@ import (
 	"strings"
 	"time"
 
-	"patchbay/core/idem"
-	"patchbay/core/message"
+	"patchbay/core/email"
+	"patchbay/core/idempotency"
 	"patchbay/core/money"
 )
 
-// Sort is what a provider is for.
+// Sort is the purpose of a provider.
 type Sort string
 
 // The sorts of providers.
@@ -29,13 +29,14 @@ const (
 type Type struct {
 	Name string
 	Sort Sort
-	// Simulated providers do nothing outside, and never stand beside a real one.
+	// Simulated providers have no effect outside the gateway.
 	Simulated bool
-	// Server is a store on a server, which may be gone while the gateway runs.
+	// Server means a store on a server, which may become unavailable while the gateway
+	// runs.
 	Server bool
-	// Dump is the server's own program that keeps copies; empty where the gateway does.
+	// Dump is the server's own backup program. It is empty if the gateway makes backups.
 	Dump string
-	// Settings makes the type's settings, with their defaults, to be filled.
+	// Settings returns the type's settings with their defaults, to be filled.
 	Settings func() any
 }
 
@@ -43,12 +44,33 @@ type Type struct {
 type Provider struct {
 	Name     string
 	Type     Type
-	Settings any    // what Type.Settings made, filled
-	Policy   Policy // of all but a store on this machine
+	Settings any    // the filled value from Type.Settings
+	Policy   Policy // for all providers but a store on this machine
 }
 
-// Load reads a file (none where path is empty) and the environment. The error
-// is Mistakes, all at once, or that the file cannot be read.
+// Mode tells whether a provider's operations have an effect in the real world.
+type Mode string
+
+// The modes of providers. The providers of one list are all live, or none is.
+const (
+	Simulated Mode = "simulated"
+	Test      Mode = "test" // a test account, or a simulator on this machine
+	Live      Mode = "live"
+)
+
+// Mode returns the provider's mode.
+func (p Provider) Mode() Mode {
+	if p.Type.Simulated {
+		return Simulated
+	}
+	if tests, ok := p.Settings.(Tests); ok && tests.Test() {
+		return Test
+	}
+	return Live
+}
+
+// Load reads a file (none if path is empty) and the environment. The error is a Mistakes
+// with all mistakes, or the error of reading the file.
 func Load(path string, environ []string, types []Type) (*Config, error) {
 	s, err := read(path, environ)
 	if err != nil {
@@ -70,7 +92,7 @@ func Load(path string, environ []string, types []Type) (*Config, error) {
 	return c, nil
 }
 
-// minMemory has room for the largest mail in what one caller may have of it.
+// minMemory leaves enough room for the largest email within one caller's share.
 const minMemory = 256 * megabyte
 
 func (s *source) checkSettings(c *Config) {
@@ -94,7 +116,7 @@ func (s *source) checkSettings(c *Config) {
 	s.oneOf("mail.delivery", string(c.Mail.Delivery), "at_least_once", "at_most_once")
 	s.oneOf("log.level", c.Log.Level, "debug", "info", "warn", "error")
 	s.oneOf("log.format", c.Log.Format, "text", "json")
-	if _, err := message.ParseAddress(c.Mail.From); err != nil && !s.unread["mail.from"] {
+	if _, err := email.ParseAddress(c.Mail.From); err != nil && !s.unread["mail.from"] {
 		s.mistake("mail.from", "%q is not an address such as shop@example.com", c.Mail.From)
 	}
 	if len(c.Payments.Currencies) == 0 && !s.unread["payments.currencies"] {
@@ -121,10 +143,10 @@ func (s *source) checkAddress(path, address string) {
 
 func addressed(address string) bool {
 	_, port, err := net.SplitHostPort(address)
-	if err != nil || port == "" { // without one, any free port would be taken
+	if err != nil || port == "" { // without a port, any free port would be used
 		return false
 	}
-	_, err = net.DefaultResolver.LookupPort(context.Background(), "tcp", port) // from a table of this machine
+	_, err = net.DefaultResolver.LookupPort(context.Background(), "tcp", port) // from a table on this machine
 	return err == nil
 }
 
@@ -134,8 +156,7 @@ func (s *source) oneOf(path, value string, allowed ...string) {
 	}
 }
 
-// checkProviders reads every provider that is written, and checks the lists
-// that use them.
+// checkProviders reads every configured provider, and checks the lists that use them.
 func (s *source) checkProviders(c *Config, written map[string]any, types []Type) {
 	all := builtin()
 	for name, settings := range written {
@@ -144,11 +165,14 @@ func (s *source) checkProviders(c *Config, written map[string]any, types []Type)
 		}
 		all[name] = settings
 	}
-	// A type that is not known is taken for a real provider.
-	kinds := make(map[string]Type, len(all))
+	kinds, modes := make(map[string]Type, len(all)), make(map[string]Mode, len(all))
 	for name, settings := range all {
+		before := len(s.mistakes)
 		p, ok := s.provider(name, settings, types)
 		kinds[name] = p.Type
+		if ok && len(s.mistakes) == before { // else its settings may not say
+			modes[name] = p.Mode()
+		}
 		if ok {
 			c.Provider[name] = p
 		}
@@ -160,6 +184,12 @@ func (s *source) checkProviders(c *Config, written map[string]any, types []Type)
 	s.checkList("mail.providers", ForMail, c.Mail.Providers, kinds)
 	s.checkList("storage.provider", ForStorage, []string{c.Storage.Provider}, kinds)
 	s.checkStandby(c, kinds)
+	if !c.Payments.AllowMixed {
+		s.checkModes("payments", c.Payments.Providers, modes)
+	}
+	if !c.Mail.AllowMixed {
+		s.checkModes("mail", c.Mail.Providers, modes)
+	}
 	used := slices.Concat(c.Payments.Providers, c.Mail.Providers, []string{c.Storage.Provider, c.Storage.Standby})
 	for name := range c.Provider {
 		if !slices.Contains(used, name) {
@@ -169,7 +199,7 @@ func (s *source) checkProviders(c *Config, written map[string]any, types []Type)
 	s.checkWebhooks(c)
 }
 
-// checkStandby checks what stands in for a store.
+// checkStandby checks the fallback of the store.
 func (s *source) checkStandby(c *Config, kinds map[string]Type) {
 	if name := c.Storage.Standby; name != "" {
 		s.checkList("storage.standby", ForStorage, []string{name}, kinds)
@@ -180,7 +210,7 @@ func (s *source) checkStandby(c *Config, kinds map[string]Type) {
 	if c.Storage.StandbyMaxLag < time.Second && !s.unread["storage.standby_max_lag"] {
 		s.mistake("storage.standby_max_lag", "must be at least 1s")
 	}
-	if r := c.Storage.Retention; r != 0 && time.Duration(r) < idem.Kept && !s.unread["storage.retention"] {
+	if r := c.Storage.Retention; r != 0 && time.Duration(r) < idempotency.Kept && !s.unread["storage.retention"] {
 		s.mistake("storage.retention", "must be at least 72h, for as long as idempotency keys are kept, or off")
 	}
 	if c.Storage.Spool == "" && !s.unread["storage.spool"] {
@@ -188,8 +218,8 @@ func (s *source) checkStandby(c *Config, kinds map[string]Type) {
 	}
 }
 
-// providerName is what can be written in the name of a variable too. There is
-// no "__" in it: that ends a name there.
+// providerName matches names that can also be part of a variable's name. A name has no
+// "__", because that separates names there.
 var providerName = regexp.MustCompile(`^[a-z0-9]+([_-][a-z0-9]+)*$`)
 
 func (s *source) provider(name string, written any, types []Type) (Provider, bool) {
@@ -237,12 +267,11 @@ func typeNames(types []Type) string {
 	return strings.Join(names, ", ")
 }
 
-// checkList checks a list of providers that stand in for each other.
+// checkList checks a list of providers that replace each other on failure.
 func (s *source) checkList(path string, sort Sort, names []string, kinds map[string]Type) {
 	if len(names) == 0 && !s.unread[path] {
 		s.mistake(path, "must name at least one provider")
 	}
-	var simulated, actual string
 	seen := map[string]bool{}
 	for i, name := range names {
 		if s.unread[fmt.Sprintf("%s[%d]", path, i)] || s.unread[path] {
@@ -258,13 +287,23 @@ func (s *source) checkList(path string, sort Sort, names []string, kinds map[str
 			s.mistake(path, "%q is a provider for %s", name, kind.Sort)
 		}
 		seen[name] = true
-		if there && kind.Simulated {
-			simulated = name
-		} else if there {
-			actual = name
+	}
+}
+
+// checkModes checks that the providers of a list are all live, or none is. Otherwise
+// operations meant for one kind could reach the other.
+func (s *source) checkModes(path string, names []string, modes map[string]Mode) {
+	var live, other string
+	for _, name := range names {
+		switch modes[name] {
+		case Live:
+			live = name
+		case Simulated, Test:
+			other = name
 		}
 	}
-	if simulated != "" && actual != "" {
-		s.mistake(path, "%q only simulates and must not stand beside the real provider %q: it would swallow what is meant for it", simulated, actual)
+	if live != "" && other != "" {
+		s.mistake(path+".providers", "%q is live and %q is not (%s): what is meant for one would go to the other; for tests, write %s.allow_mixed: true",
+			live, other, modes[other], path)
 	}
 }

@@ -11,11 +11,12 @@ import (
 	"strings"
 )
 
-// Mask hides what references to secrets have brought into settings that are no secrets
-// by their type: an address, a directory, a URL. The zero Mask hides nothing.
+// Mask hides the values that references to secrets have put into settings that are not
+// secrets by their type, such as an address, a directory or a URL. The zero Mask hides
+// nothing.
 type Mask struct{ replacer *strings.Replacer }
 
-// Text is a text without what is to be hidden.
+// Text returns a text with the secret values hidden.
 func (m Mask) Text(text string) string {
 	if m.replacer == nil {
 		return text
@@ -23,8 +24,8 @@ func (m Mask) Text(text string) string {
 	return m.replacer.Replace(text)
 }
 
-// Writer hides it in what is written. A value that comes in two writes is not found: a
-// log writes each line at once.
+// Writer returns a writer that hides the secret values. A value that is split over two
+// writes is not found; a log writes each line at once.
 func (m Mask) Writer(to io.Writer) io.Writer {
 	if m.replacer == nil {
 		return to
@@ -44,17 +45,17 @@ func (m masked) Write(text []byte) (int, error) {
 	return len(text), nil
 }
 
-// used is a reference in a setting, and what it stands for there.
+// used is a reference in a setting, and its value.
 type used struct {
 	reference, value string
 	secret           bool // the setting is a secret by its type
 }
 
-// telling are words by which the name of a variable says that it holds a secret.
+// telling matches names of variables that indicate a secret.
 var telling = regexp.MustCompile(`(?i)(^|_)(SECRET|PASSWORD|PASSWD|PASSPHRASE|PASS|PWD|TOKEN|KEY|APIKEY|CREDENTIALS?|PRIVATE|DSN|SIGNING|PEPPER)S?(_|$)`)
 
-// mask hides the references that are secrets: to a file, to a variable that a secret is
-// read from as well, and to one whose name says so.
+// mask hides the references that are secrets: those to a file, to a variable that is also
+// used for a secret setting, and to a variable whose name indicates a secret.
 func (s *source) mask() Mask {
 	secrets := map[string]bool{}
 	for _, u := range s.used {
@@ -67,7 +68,7 @@ func (s *source) mask() Mask {
 			texts = append(texts, spellings(u.value)...)
 		}
 	}
-	slices.SortFunc(texts, func(a, b string) int { return len(b) - len(a) }) // a part of another comes after it
+	slices.SortFunc(texts, func(a, b string) int { return len(b) - len(a) }) // longer texts first, so that a part of another one comes after it
 	var pairs []string
 	for _, text := range slices.Compact(texts) {
 		pairs = append(pairs, text, hidden)
@@ -78,8 +79,8 @@ func (s *source) mask() Mask {
 	return Mask{strings.NewReplacer(pairs...)}
 }
 
-// spellings are the texts in which a value may be met: quoted and escaped as logs,
-// errors and URLs have it, and the parts that those take out of an address.
+// spellings returns the texts in which a value may appear: quoted and escaped as in logs,
+// errors and URLs, and the parts that those take out of an address.
 func spellings(value string) (all []string) {
 	parts := []string{value, strings.TrimRight(value, "/"), strings.TrimSpace(value)}
 	if host, _, err := net.SplitHostPort(value); err == nil && !Loopback(value) {
@@ -94,7 +95,7 @@ func spellings(value string) (all []string) {
 	}
 	for _, part := range parts {
 		quoted := strconv.Quote(part)
-		inJSON, _ := json.Marshal(part) // a string always can be
+		inJSON, _ := json.Marshal(part) // a string can always be encoded
 		all = append(all, part, strings.ToLower(part), quoted[1:len(quoted)-1], string(inJSON[1:len(inJSON)-1]),
 			url.PathEscape(part), url.QueryEscape(part), (&url.URL{Path: part}).EscapedPath())
 	}

@@ -6,10 +6,10 @@ import (
 	"strings"
 )
 
-// Mistake is one thing that is wrong.
+// Mistake is one mistake in the configuration.
 type Mistake struct {
 	File string // the file, or "environment"
-	Line int    // 0 where there is none
+	Line int    // 0 if there is none
 	Path string // server.address
 	Text string // what is wrong, and what to write instead
 }
@@ -25,7 +25,7 @@ func (m Mistake) String() string {
 	return where + ": " + m.Text
 }
 
-// Mistakes is everything that is wrong, in the order of the file.
+// Mistakes lists all mistakes, in the order of the file.
 type Mistakes []Mistake
 
 func (m Mistakes) Error() string {

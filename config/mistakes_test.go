@@ -184,8 +184,8 @@ func TestMistakesAboutProviders(t *testing.T) {
 		{"a provider twice in a list", "mail: {providers: [catcher, catcher]}", []string{`file:1: mail.providers: names "catcher" twice`}},
 		{"a provider for something else", "mail: {providers: [mock]}", []string{`file:1: mail.providers: "mock" is a provider for payments`}},
 		{"a store for something else", "storage: {provider: catcher}", []string{`file:1: storage.provider: "catcher" is a provider for mail`}},
-		{"one that simulates beside a real one", "payments: {providers: [mock, shop]}\nproviders: {shop: {type: acme, text: x}}", []string{
-			`file:1: payments.providers: "mock" only simulates and must not stand beside the real provider "shop": it would swallow what is meant for it`,
+		{"one that simulates beside a live one", "payments: {providers: [mock, shop]}\nproviders: {shop: {type: acme, text: x}}", []string{
+			`file:1: payments.providers: "shop" is live and "mock" is not (simulated): what is meant for one would go to the other; for tests, write payments.allow_mixed: true`,
 		}},
 		{"a webhook secret of two accounts", "payments: {providers: [a, b]}\nproviders:\n  a: {type: mock, webhook_secrets: ['${SHARED}']}\n" +
 			"  b:\n    type: mock\n    webhook_secrets: ['${OWN}', '${SHARED}']\n", []string{

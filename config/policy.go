@@ -18,13 +18,13 @@ type Policy struct {
 	Bulkhead    int           `config:"bulkhead"`
 }
 
-// Backoff is the wait between tries.
+// Backoff is the wait between attempts.
 type Backoff struct {
 	Initial time.Duration `config:"initial"`
 	Max     time.Duration `config:"max"`
 }
 
-// Breaker says when a provider is left alone, and for how long.
+// Breaker defines when a provider is not called, and for how long.
 type Breaker struct {
 	FailureRate  int           `config:"failure_rate"` // percent
 	MinimumCalls int           `config:"minimum_calls"`
@@ -32,7 +32,7 @@ type Breaker struct {
 	Open         time.Duration `config:"open"`
 }
 
-// StandardPolicy is the policy where nothing is written.
+// StandardPolicy returns the default policy.
 func StandardPolicy() Policy {
 	return Policy{
 		Timeout: 10 * time.Second, Deadline: 30 * time.Second, Attempts: 3,
@@ -42,8 +42,8 @@ func StandardPolicy() Policy {
 	}
 }
 
-// StandardStoragePolicy is the policy of a database server where nothing is written:
-// shorter, so that what stands in for it does so in time.
+// StandardStoragePolicy returns the default policy of a database server. It is shorter, so
+// that the fallback takes over in time.
 func StandardStoragePolicy() Policy {
 	return Policy{
 		Timeout: 2500 * time.Millisecond, Deadline: 3 * time.Second, Attempts: 2,
@@ -53,8 +53,9 @@ func StandardStoragePolicy() Policy {
 	}
 }
 
-// layers are where a provider's policy is written, the weakest first. What bounds
-// calls of providers over the internet is no default for a database.
+// layers returns the default policy of a provider and the names of the policies that
+// override it, the weakest first. The policy named default, for calls of providers over the
+// internet, does not apply to a database.
 func layers(p Provider) (standard Policy, names []string) {
 	if p.Type.Sort == ForStorage {
 		return StandardStoragePolicy(), []string{integrations[ForStorage], p.Name}
@@ -65,16 +66,16 @@ func layers(p Provider) (standard Policy, names []string) {
 // bounded reports whether a provider has a policy.
 func bounded(p Provider) bool { return p.Type.Sort != ForStorage || p.Type.Server }
 
-// maxDeadline is how long an operation may be worked on: leases go by it.
+// maxDeadline is the longest time for one operation. Leases depend on it.
 const maxDeadline = 30 * time.Second
 
-// integrations have policies of their own, by these names; providers by theirs.
+// integrations are the names of the policies of each sort of providers.
 var integrations = map[Sort]string{ForPayments: "payments", ForMail: "mail", ForStorage: "storage"}
 
 const defaultPolicy = "default"
 
-// checkPolicies reads every policy that is written, and gives each provider in
-// use its own: default, then the integration's, then the provider's, key by key.
+// checkPolicies reads every policy that is written, and computes the policy of each
+// provider in use: default, then the integration's, then the provider's, key by key.
 func (s *source) checkPolicies(c *Config, written map[string]any) {
 	named := []string{defaultPolicy}
 	for _, name := range integrations {
@@ -102,7 +103,7 @@ func (s *source) checkPolicies(c *Config, written map[string]any) {
 		}
 		var names []string
 		p.Policy, names = layers(p)
-		quiet := *s // each mistake was named above, once
+		quiet := *s // each mistake was reported above
 		for _, layer := range names {
 			if policy, there := written[layer]; there {
 				quiet.decode(join("policies", layer), policy, reflect.ValueOf(&p.Policy).Elem())
@@ -136,7 +137,7 @@ func (s *source) checkPolicy(path string, p Policy) {
 	number("bulkhead", p.Bulkhead, 1, 100_000)
 }
 
-// reserved are names that no provider may have: policies have them.
+// reserved reports names that no provider may have, because policies have them.
 func reserved(name string) bool {
 	return name == defaultPolicy || slices.Contains([]string{"payments", "mail", "storage", "users"}, name)
 }

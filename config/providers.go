@@ -18,22 +18,37 @@ import (
 type Stripe struct {
 	SecretKey      Secret   `config:"secret_key"`
 	PublishableKey string   `config:"publishable_key"` // for confirming in a browser
-	Account        string   `config:"account"`         // acct_…; empty: the key may read it
-	WebhookSecrets []Secret `config:"webhook_secrets"` // whsec_…; several while one takes the other's place
+	Account        string   `config:"account"`         // acct_…; if empty, the key must be allowed to read it
+	WebhookSecrets []Secret `config:"webhook_secrets"` // whsec_…; several during a rotation
 	BaseURL        string   `config:"base_url"`
 }
 
-// Tries is what settings have that may be those of an account for trying.
-type Tries interface{ Test() bool }
+// Tests is implemented by settings that may be those of a test account, or of a simulator
+// on this machine.
+type Tests interface{ Test() bool }
 
-// Test implements Tries: Stripe's keys say so.
-func (s *Stripe) Test() bool { return strings.Contains(s.SecretKey.Reveal(), "_test_") }
+// Test implements Tests. Stripe's keys contain the mode.
+func (s *Stripe) Test() bool {
+	return strings.Contains(s.SecretKey.Reveal(), "_test_") || onThisMachine(s.BaseURL)
+}
 
-// Signs is what settings do whose provider signs its webhooks: Webhooks are the
-// secrets, any of which may have signed one.
+// Test implements Tests.
+func (s *SendGrid) Test() bool { return onThisMachine(s.BaseURL) }
+
+// Test implements Tests.
+func (m *Mailgun) Test() bool { return onThisMachine(m.BaseURL) }
+
+// onThisMachine reports whether a URL has a loopback address.
+func onThisMachine(base string) bool {
+	u, err := url.Parse(base)
+	return err == nil && Loopback(net.JoinHostPort(u.Hostname(), "0"))
+}
+
+// Signs is implemented by the settings of providers that sign their webhooks. Webhooks
+// returns the secrets, any of which may have signed a webhook.
 type Signs interface {
 	Webhooks() []Secret
-	setting() string // that they are written in
+	setting() string // the name of the setting
 }
 
 // Webhooks implements Signs.
@@ -44,7 +59,7 @@ func (*Stripe) setting() string      { return "webhook_secrets" }
 func (m *Mock) Webhooks() []Secret { return m.WebhookSecrets }
 func (*Mock) setting() string      { return "webhook_secrets" }
 
-// Webhooks implements Signs: a key that verifies stands for the one that signs.
+// Webhooks implements Signs. The public keys verify the signatures.
 func (s *SendGrid) Webhooks() []Secret {
 	keys := make([]Secret, len(s.WebhookPublicKeys))
 	for i, key := range s.WebhookPublicKeys {
@@ -58,8 +73,8 @@ func (*SendGrid) setting() string { return "webhook_public_keys" }
 func (m *Mailgun) Webhooks() []Secret { return m.WebhookSigningKeys }
 func (*Mailgun) setting() string      { return "webhook_signing_keys" }
 
-// Identifies is what settings do that tell which account at a provider is meant:
-// the same Credential always means the same one. It is a secret.
+// Identifies is implemented by settings that identify the account at a provider: the same
+// Credential always means the same account. It is secret.
 type Identifies interface{ Credential() string }
 
 // Credential implements Identifies.
@@ -70,7 +85,7 @@ func (s *Stripe) Credential() string {
 // SendGrid is a mail provider of type sendgrid.
 type SendGrid struct {
 	APIKey            Secret   `config:"api_key"`
-	WebhookPublicKeys []string `config:"webhook_public_keys"` // base64; several while one takes the other's place
+	WebhookPublicKeys []string `config:"webhook_public_keys"` // base64; several during a rotation
 	BaseURL           string   `config:"base_url"`
 }
 
@@ -78,13 +93,13 @@ type SendGrid struct {
 type Mailgun struct {
 	Domain             string   `config:"domain"`
 	APIKey             Secret   `config:"api_key"`
-	WebhookSigningKeys []Secret `config:"webhook_signing_keys"` // several while one takes the other's place
+	WebhookSigningKeys []Secret `config:"webhook_signing_keys"` // several during a rotation
 	BaseURL            string   `config:"base_url"`
 }
 
 var stripeAccount = regexp.MustCompile(`^acct_[A-Za-z0-9]+$`)
 
-// Check finds what Stripe cannot work with.
+// Check reports settings with which Stripe cannot work.
 func (s *Stripe) Check() (path, text string) {
 	switch {
 	case s.SecretKey.Reveal() == "":
@@ -95,7 +110,7 @@ func (s *Stripe) Check() (path, text string) {
 	return "base_url", checkBaseURL(s.BaseURL)
 }
 
-// Check finds what SendGrid cannot work with.
+// Check reports settings with which SendGrid cannot work.
 func (s *SendGrid) Check() (path, text string) {
 	if s.APIKey.Reveal() == "" {
 		return "api_key", "must be written"
@@ -120,7 +135,7 @@ func publicKey(text string) bool {
 
 var domain = regexp.MustCompile(`^[A-Za-z0-9.-]+$`)
 
-// Check finds what Mailgun cannot work with.
+// Check reports settings with which Mailgun cannot work.
 func (m *Mailgun) Check() (path, text string) {
 	switch {
 	case m.Domain == "":
@@ -133,8 +148,8 @@ func (m *Mailgun) Check() (path, text string) {
 	return "base_url", checkBaseURL(m.BaseURL)
 }
 
-// checkBaseURL wants https: the key goes with each request. On this machine
-// itself it may be http.
+// checkBaseURL requires https, because the key is sent with each request. http is allowed
+// on this machine.
 func checkBaseURL(text string) string {
 	u, err := url.Parse(text)
 	local := err == nil && u.Scheme == "http" && Loopback(net.JoinHostPort(u.Hostname(), "80"))
@@ -144,8 +159,8 @@ func checkBaseURL(text string) string {
 	return ""
 }
 
-// checkWebhooks refuses a secret at two providers: an event that it signed would
-// speak for both.
+// checkWebhooks refuses a secret that two providers share: an event signed with it would be
+// valid for both.
 func (s *source) checkWebhooks(c *Config) {
 	owner := map[string]string{}
 	for _, name := range slices.Sorted(maps.Keys(c.Provider)) {
@@ -154,7 +169,7 @@ func (s *source) checkWebhooks(c *Config) {
 			continue
 		}
 		for i, secret := range signs.Webhooks() {
-			if secret.Reveal() == "" { // it is told elsewhere that this is missing
+			if secret.Reveal() == "" { // a missing secret is reported elsewhere
 				continue
 			}
 			if other, taken := owner[secret.Reveal()]; taken && other != name {

@@ -2,19 +2,18 @@ package config
 
 import "log/slog"
 
-// Secret is a value that no formatter prints. Reveal gives it to whoever needs
-// it.
+// Secret is a value that no formatter prints. Reveal returns it.
 //
-// The value stands behind a pointer: fmt calls no method of a field that is not
-// exported, nor for a verb such as %d, and prints what it finds there.
+// The value is behind a pointer: fmt calls no method of an unexported field, nor for a verb
+// such as %d, and prints the field's content.
 type Secret struct{ value *string }
 
 const hidden = "[secret]"
 
-// NewSecret hides a value.
+// NewSecret returns a Secret with a value.
 func NewSecret(value string) Secret { return Secret{&value} }
 
-// Reveal returns the value, empty where there is none.
+// Reveal returns the value, or "" if there is none.
 func (s Secret) Reveal() string {
 	if s.value == nil {
 		return ""

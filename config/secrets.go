@@ -2,8 +2,8 @@ package config
 
 import "reflect"
 
-// Secrets lists the secrets of all providers, so that they can be kept out of texts that
-// others write.
+// Secrets returns the secrets of all providers, so that they can be removed from texts
+// written by others.
 func (c *Config) Secrets() []string {
 	var all []string
 	for _, providers := range []map[string]Provider{c.Provider, c.Stores} {

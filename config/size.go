@@ -16,7 +16,7 @@ const (
 	maxSize       = 1024 * gigabyte
 )
 
-// String is the size as it is written.
+// String returns the size as it is written in the configuration.
 func (s Size) String() string {
 	if s%gigabyte == 0 && s > 0 {
 		return strconv.FormatInt(int64(s/gigabyte), 10) + "GB"

@@ -19,14 +19,14 @@ import (
 
 const (
 	envPrefix   = "PATCHBAY_"
-	environment = "environment" // in place of a file
+	environment = "environment" // in place of a file name
 )
 
-// source is what was written, by whom and where, before it is checked.
+// source holds the settings as they were written, and where, before they are checked.
 type source struct {
 	file     string
 	merged   map[string]any
-	lines    map[string]int  // of each path in the file
+	lines    map[string]int  // line of each path in the file
 	fromEnv  map[string]bool // paths set by the environment
 	environ  []string
 	unread   map[string]bool // paths whose value could not be read, and is not checked
@@ -40,13 +40,13 @@ func (s *source) mistake(path, format string, args ...any) {
 	s.mistakes = append(s.mistakes, m)
 }
 
-// unreadable is a mistake that leaves nothing to check.
+// unreadable records a mistake after which the value is not checked further.
 func (s *source) unreadable(path, format string, args ...any) {
 	s.unread[path] = true
 	s.mistake(path, format, args...)
 }
 
-// origin finds where a path was written, or the nearest part of it that was.
+// origin returns where a path, or the nearest part of it, was written.
 func (s *source) origin(path string) (file string, line int) {
 	for ; path != ""; path = parent(path) {
 		if s.fromEnv[path] {
@@ -64,11 +64,11 @@ func (s *source) origin(path string) (file string, line int) {
 	return s.file, 0
 }
 
-// parent is what a path is a part of: server of server.address, and a list of
+// parent returns the path that contains a path: server for server.address, and a list for
 // its item.
 func parent(path string) string { return path[:max(strings.LastIndexAny(path, ".["), 0)] }
 
-// read merges defaults, file and environment, the later over the earlier.
+// read merges defaults, file and environment; later ones override earlier ones.
 func read(path string, environ []string) (*source, error) {
 	s := &source{file: path, lines: map[string]int{}, fromEnv: map[string]bool{}, unread: map[string]bool{}, environ: environ}
 	written := map[string]any{}
@@ -83,7 +83,7 @@ func read(path string, environ []string) (*source, error) {
 	}
 	standard := defaults()
 	for section, settings := range written {
-		// The environment would take its place, and hide it.
+		// The environment would replace it, and so hide the mistake.
 		_, known := standard[section]
 		if _, ok := settings.(map[string]any); !ok && (known || section == "providers" || section == "policies") {
 			s.mistake(section, "must be a mapping")
@@ -113,7 +113,7 @@ func read(path string, environ []string) (*source, error) {
 	}
 	for path := range s.fromEnv {
 		for part := parent(path); part != ""; part = parent(part) {
-			if s.fromEnv[part] { // which of the two holds would be a matter of chance
+			if s.fromEnv[part] { // which of the two applies would be random
 				s.mistake(path, "is set, and %s is too; keep one", part)
 			}
 		}
@@ -122,9 +122,9 @@ func read(path string, environ []string) (*source, error) {
 	return s, nil
 }
 
-// envPath gives the path that a variable sets: PATCHBAY_SERVER__ADDRESS is
-// server.address. A variable without "__" is not a setting. A provider whose
-// name has a hyphen is named with an underscore.
+// envPath returns the path that a variable sets: PATCHBAY_SERVER__ADDRESS sets
+// server.address. A variable without "__" is not a setting. A provider whose name has a
+// hyphen is named with an underscore.
 func (s *source) envPath(name string, k *koanf.Koanf) string {
 	parts := strings.Split(strings.ToLower(strings.TrimPrefix(name, envPrefix)), "__")
 	if len(parts) < 2 {
@@ -141,7 +141,7 @@ func (s *source) envPath(name string, k *koanf.Koanf) string {
 	return strings.Join(parts, ".")
 }
 
-// parse turns the file into a map, and notes each path's line.
+// parse parses the file into a map, and records the line of each path.
 func (s *source) parse(text []byte) map[string]any {
 	var doc, second yaml.Node
 	decoder := yaml.NewDecoder(bytes.NewReader(text))
@@ -169,12 +169,12 @@ func (s *source) parse(text []byte) map[string]any {
 
 var (
 	yamlError = regexp.MustCompile(`^(?:yaml: )?(?:line (\d+): )?(.*)`)
-	// fromZero are the messages in which yaml counts lines from zero: those of
-	// its parser, not of its scanner. Source: parser.fail in its decode.go.
+	// fromZero matches the messages in which yaml counts lines from zero: those of its
+	// parser, not of its scanner. Source: parser.fail in its decode.go.
 	fromZero = regexp.MustCompile(`^did not find expected (<document start>|key|node content|'-' indicator|',' or)`)
 )
 
-// notYAML takes the line out of the library's message.
+// notYAML records a syntax error with the line from the library's message.
 func (s *source) notYAML(err error) {
 	parts := yamlError.FindStringSubmatch(err.Error())
 	s.mistake("", "is not YAML: %s", parts[2])
@@ -182,7 +182,7 @@ func (s *source) notYAML(err error) {
 	if failed == nil && fromZero.MatchString(parts[2]) {
 		line++
 	}
-	s.mistakes[len(s.mistakes)-1].Line = line // 0 where it names none
+	s.mistakes[len(s.mistakes)-1].Line = line // 0 if the message has no line
 }
 
 func (s *source) value(path string, n *yaml.Node) any {
@@ -196,7 +196,7 @@ func (s *source) value(path string, n *yaml.Node) any {
 			if twice {
 				s.mistake(at, "is written twice, first in line %d; keep one", first)
 			}
-			// A key without a value leaves the default.
+			// A key without a value keeps the default.
 			if v := s.value(at, n.Content[i+1]); v != nil {
 				m[key.Value] = v
 			}
@@ -223,7 +223,7 @@ func (s *source) value(path string, n *yaml.Node) any {
 	return n.Value
 }
 
-// lookup finds a variable of the environment.
+// lookup returns the value of an environment variable.
 func (s *source) lookup(name string) (string, bool) {
 	for _, entry := range s.environ {
 		if value, ok := strings.CutPrefix(entry, name+"="); ok && name != "" {

@@ -12,90 +12,90 @@ import (
 	"time"
 
 	"patchbay/core/event"
-	"patchbay/core/idem"
+	"patchbay/core/idempotency"
 	"patchbay/core/user"
 )
 
-// Section is a part of what a store holds.
+// Section is a part of a store's contents.
 type Section string
 
-// The sections: all that a store holds is in one of them.
+// The sections. Together they contain everything in a store.
 const (
-	RecordSection Section = "records" // of all tenants and kinds, children among them
-	UserSection   Section = "users"   // with what is left of those who are deleted
+	RecordSection Section = "records" // of all tenants and kinds, including children
+	UserSection   Section = "users"   // including what is left of deleted users
 	FeedSection   Section = "feed"
 )
 
-// Sections lists them.
+// Sections lists all sections.
 func Sections() []Section { return []Section{RecordSection, UserSection, FeedSection} }
 
-// ArchivePage is how many bytes, about, end a page of an Archive: the entry that
-// makes it larger is its last.
+// ArchivePage is the approximate size in bytes at which a page of an Archive ends: the entry
+// that exceeds it is the last of the page.
 const ArchivePage = 2 << 20
 
-// Entry is one thing that a store holds, as it is there. One of the three is set.
+// Entry is one entry of a store, exactly as it is stored. One of the three fields is set.
 type Entry struct {
-	Record *Record // without Events: they are in the feed
+	Record *Record // without Events, which are in the feed
 	User   *StoredUser
-	Event  *event.Feed
+	Event  *event.Event
 }
 
-// StoredUser is a user with what a store keeps of their creation.
+// StoredUser is a user with what the store keeps about its creation.
 type StoredUser struct {
-	User     user.User  // of a deleted one: ID, Tenant, Version and times
-	Key      idem.Key   // under which they were created; zero where there is none or it was given up
-	Original *user.User // as created, where they have a Key and have changed since
+	User     user.User       // of a deleted user: ID, Tenant, Version and times
+	Key      idempotency.Key // the key of its creation; zero if there is none or it was given up
+	Original *user.User      // the user as created, if it has a Key and has changed since
 	Deleted  bool
 }
 
-// Archive is a store laid open, so that all it holds can be moved to another store
-// and compared. It is for a store that no gateway changes; one that is only read
-// may be in use.
+// Archive gives access to everything in a store, so that it can be moved to another store and
+// compared. A store must not be in use by a gateway while an Archive writes to it. A store that
+// is only read may be in use.
 //
-// Any method may return Unavailable (proved: nothing was written) and, where it
-// writes, UnknownOutcome.
+// Any method may return Unavailable (proved: nothing was written) and, where it writes,
+// UnknownOutcome.
 type Archive interface {
-	// Scan reads up to limit entries of a section, fewer where they are large, in an
-	// order of the store's own. The page goes on where next, given as after, says; it
-	// may be empty before the end, where next is.
+	// Scan reads up to limit entries of a section, fewer if they are large, in an order chosen by
+	// the store. The next page is read with next passed as after. A page may be empty before the
+	// end; next is empty only at the end.
 	Scan(ctx context.Context, section Section, after string, limit int) (page []Entry, next string, err error)
 
-	// Digests returns the digest of each entry of a section that is there, by key.
+	// Digests returns the digests, by key, of those entries of a section that exist.
 	Digests(ctx context.Context, section Section, keys ...string) (map[string]Digest, error)
 
-	// Put adds entries of a section as they are: revisions, versions and numbers are
-	// kept, and the feed goes on after its last. Where it fails, some may have been
-	// added. Conflict: a key or a unique value is taken. Invalid: the store cannot
-	// hold one of them.
+	// Put adds entries of a section unchanged: revisions, versions and numbers are kept, and the
+	// feed continues after its last event. If it fails, some entries may have been added.
+	// Conflict: a key or a unique value is taken. Invalid: the store cannot hold one of the
+	// entries.
 	Put(ctx context.Context, section Section, entries ...Entry) error
 
-	// Remove removes those of a section that are there, and nothing else.
+	// Remove removes those entries of a section that exist, and nothing else.
 	Remove(ctx context.Context, section Section, keys ...string) error
 }
 
-// RecordKey is the Key of a record.
+// RecordKey returns the Key of a record.
 func RecordKey(kind, tenant, id string) string { return kind + "|" + tenant + "|" + id }
 
-// ParseRecordKey is the reverse of RecordKey: no kind and no tenant has a bar.
+// ParseRecordKey is the inverse of RecordKey. Kinds and tenants contain no bar.
 func ParseRecordKey(key string) (kind, tenant, id string) {
 	kind, rest, _ := strings.Cut(key, "|")
 	tenant, id, _ = strings.Cut(rest, "|")
 	return kind, tenant, id
 }
 
-// UserKey is the Key of a user.
+// UserKey returns the Key of a user.
 func UserKey(tenant, id string) string { return tenant + "|" + id }
 
-// ParseUserKey is the reverse of UserKey.
+// ParseUserKey is the inverse of UserKey.
 func ParseUserKey(key string) (tenant, id string) {
 	tenant, id, _ = strings.Cut(key, "|")
 	return tenant, id
 }
 
-// FeedKey is the Key of an event.
+// FeedKey returns the Key of an event.
 func FeedKey(seq int64) string { return strconv.FormatInt(seq, 10) }
 
-// ParseFeedKey is the reverse of FeedKey, 0 for what is none.
+// ParseFeedKey is the inverse of FeedKey. It returns 0 if key is invalid.
 func ParseFeedKey(key string) int64 {
 	seq, err := strconv.ParseInt(key, 10, 64)
 	if err != nil {
@@ -104,7 +104,7 @@ func ParseFeedKey(key string) int64 {
 	return seq
 }
 
-// Key names the entry within its section.
+// Key returns the entry's name within its section.
 func (e Entry) Key() string {
 	switch {
 	case e.Record != nil:
@@ -115,11 +115,11 @@ func (e Entry) Key() string {
 	return FeedKey(e.Event.Seq)
 }
 
-// Digest is a checksum: SHA-256 of an entry's canonical form.
+// Digest is the SHA-256 checksum of an entry's canonical form.
 type Digest [sha256.Size]byte
 
-// Digest is the same for the same entry in every store, and another for any other.
-// The canonical form is the fields in order, each text with its length before it,
+// Digest returns the same value for the same entry in every store, and a different one for any
+// other entry. The canonical form is the fields in order, each text prefixed with its length,
 // and times in microseconds.
 func (e Entry) Digest() (d Digest) {
 	c := canonical{sha256.New()}
@@ -153,7 +153,7 @@ func (e Entry) Digest() (d Digest) {
 	return d
 }
 
-// canonical writes the canonical form.
+// canonical hashes the canonical form.
 type canonical struct{ hash.Hash }
 
 func (c canonical) bytes(b []byte) {
@@ -183,7 +183,7 @@ func (c canonical) times(all ...time.Time) {
 	}
 }
 
-// user writes a user, or that there is none.
+// user writes a user, or "none" for nil.
 func (c canonical) user(u *user.User) {
 	if u == nil {
 		c.texts("none")

@@ -5,7 +5,7 @@ import (
 	"time"
 
 	"patchbay/core/event"
-	"patchbay/core/idem"
+	"patchbay/core/idempotency"
 	"patchbay/core/user"
 	"patchbay/ports"
 )
@@ -23,12 +23,12 @@ func aUser() ports.Entry {
 	original := user.User{ID: "u", Tenant: "t", Email: "e", Name: "first", Version: 1, CreatedAt: day, UpdatedAt: day}
 	return ports.Entry{User: &ports.StoredUser{
 		User: user.User{ID: "u", Tenant: "t", Email: "e", Name: "n", Metadata: map[string]string{"a": "1", "b": "2"}, Version: 2, CreatedAt: day, UpdatedAt: day},
-		Key:  idem.Key{Scoped: "s", Fingerprint: "f"}, Original: &original,
+		Key:  idempotency.Key{Scoped: "s", Fingerprint: "f"}, Original: &original,
 	}}
 }
 
 func anEvent() ports.Entry {
-	return ports.Entry{Event: &event.Feed{Seq: 7, ID: "fev", Tenant: "t", Type: "y", Subject: "s", At: day, Data: []byte(`{"a":1}`)}}
+	return ports.Entry{Event: &event.Event{Seq: 7, ID: "fev", Tenant: "t", Type: "y", Subject: "s", At: day, Data: []byte(`{"a":1}`)}}
 }
 
 func TestADigestTellsEveryField(t *testing.T) {
@@ -72,10 +72,10 @@ func TestADigestTellsEveryField(t *testing.T) {
 		add("a user's "+name, e)
 	}
 	add("an event", anEvent())
-	for name, change := range map[string]func(e *event.Feed){
-		"seq": func(e *event.Feed) { e.Seq++ }, "id": func(e *event.Feed) { e.ID = "x" }, "tenant": func(e *event.Feed) { e.Tenant = "x" },
-		"type": func(e *event.Feed) { e.Type = "x" }, "subject": func(e *event.Feed) { e.Subject = "x" },
-		"at": func(e *event.Feed) { e.At = day.Add(time.Microsecond) }, "data": func(e *event.Feed) { e.Data[5]++ },
+	for name, change := range map[string]func(e *event.Event){
+		"seq": func(e *event.Event) { e.Seq++ }, "id": func(e *event.Event) { e.ID = "x" }, "tenant": func(e *event.Event) { e.Tenant = "x" },
+		"type": func(e *event.Event) { e.Type = "x" }, "subject": func(e *event.Event) { e.Subject = "x" },
+		"at": func(e *event.Event) { e.At = day.Add(time.Microsecond) }, "data": func(e *event.Event) { e.Data[5]++ },
 	} {
 		e := anEvent()
 		change(e.Event)

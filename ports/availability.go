@@ -6,15 +6,15 @@ import (
 	"patchbay/core/fault"
 )
 
-// Availability is what a provider may have beside its port: it tells beforehand
-// that it would refuse, so that another is asked at once.
+// Availability is an optional interface of a provider that knows in advance that it would refuse
+// a call, so that another provider is asked at once.
 type Availability interface {
-	// Available returns nil, or Unavailable with the time after which to ask
-	// again. It makes no call.
+	// Available returns nil, or Unavailable with the time after which to ask again. It makes no
+	// call.
 	Available() error
 }
 
-// Available asks a provider that can tell; any other is available.
+// Available returns provider.Available() if the provider implements Availability, else nil.
 func Available(provider any) error {
 	if a, ok := provider.(Availability); ok {
 		return a.Available()
@@ -22,8 +22,8 @@ func Available(provider any) error {
 	return nil
 }
 
-// Wait is how long it takes until the first of these providers would be asked again,
-// 0 where one would be now, or where nothing is known.
+// Wait returns the time until the first of the providers would be available again. It returns 0
+// if one is available now, or if nothing is known.
 func Wait[P any](providers []P) time.Duration {
 	var soonest time.Duration
 	for i, p := range providers {

@@ -2,7 +2,7 @@ package ports
 
 import "time"
 
-// Clock tells the time, in UTC and whole microseconds.
+// Clock returns the time, in UTC and whole microseconds.
 type Clock interface {
 	Now() time.Time
 }

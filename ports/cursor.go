@@ -8,18 +8,18 @@ import (
 	"patchbay/core/fault"
 )
 
-// Cursor is a place in a list that is newest first: after the entry that was
-// made at Created, in microseconds since 1970, and has this ID.
+// Cursor is a position in a list that is newest first: after the entry that was created at
+// Created, in microseconds since 1970, and has this ID.
 type Cursor struct {
 	Created int64
 	ID      string
 }
 
-// String is the cursor as callers get it. They must not look inside.
+// String returns the cursor in the form that callers get. It is opaque to them.
 func (c Cursor) String() string { return strconv.FormatInt(c.Created, 36) + "." + c.ID }
 
-// ParseCursor reads a cursor as callers give it. The empty one is before the
-// newest entry. Invalid with code invalid_cursor.
+// ParseCursor parses a cursor as callers send it. The empty cursor is before the newest entry.
+// Invalid with code invalid_cursor.
 func ParseCursor(s string) (Cursor, error) {
 	if s == "" {
 		return Cursor{Created: math.MaxInt64}, nil

@@ -11,22 +11,23 @@ import (
 	"patchbay/core/user"
 )
 
-// RecordVersion is the version of what this program writes into bodies, and the latest
-// that it reads. A body says its own as recordVersion, and has the first where it says
-// none: whoever changes what a member means, or adds one that must not get lost, counts
-// on, so that no older program writes over it.
+// RecordVersion is the version of the bodies that this program writes, and the highest that it
+// reads. A body may state its version as recordVersion; without it the version is 1. Increase it
+// when the meaning of a member changes, or when a new member must not get lost, so that no older
+// program overwrites such a body.
 const RecordVersion = 1
 
-// CodeUndecodable is the code of the failure to decode what a store keeps.
+// CodeUndecodable is the code of a failure to decode stored data.
 const CodeUndecodable = "undecodable_record"
 
-// Decode reads the body of a record: a JSON object that holds a T. holds reports whether
-// it is the one that the record's name says, since JSON of any other type decodes to
-// some T as well, an empty one. There is no other way to read a body: what cannot be
-// decoded is never taken for a default that a later save would put in its place.
+// Decode decodes the body of a record: a JSON object that holds a T. holds reports whether the
+// value is the one that the record's name says. It is needed because the JSON of another type
+// decodes to some T as well, an empty one. Bodies are decoded only by this function, so that an
+// undecodable body is never replaced by a default which a later save would write.
 //
-// Internal with CodeUndecodable: it is no object, has another type or version, or is of
-// another name. The record is to stay as it is, byte for byte: a newer program may read it.
+// Internal with CodeUndecodable: the body is not an object, has another type or version, or
+// belongs to another name. The record must stay unchanged, byte for byte: a newer program may be
+// able to read it.
 func Decode[T any](r Record, holds func(T) bool) (T, error) {
 	return decode(r.Kind, r.Body, holds)
 }
@@ -44,14 +45,14 @@ func decode[T any](what string, raw []byte, holds func(T) bool) (T, error) {
 	return v, nil
 }
 
-// DecodeUser is Decode for the user of an id as it was, which a store of users keeps beside
-// the user as it is.
+// DecodeUser is Decode for the user as it was created, which a store of users keeps besides the
+// current user. id is the user's id.
 func DecodeUser(raw []byte, id string) (user.User, error) {
 	return decode("user as created", raw, func(u user.User) bool { return u.ID == id })
 }
 
-// DecodeJSON is Decode for what stands beside a body, or in columns of its own: a JSON
-// object. what names it in the error.
+// DecodeJSON is Decode for a JSON object that is stored besides a body, or in columns of its
+// own. what names it in the error.
 func DecodeJSON(what string, raw []byte, into any) error {
 	if err := unmarshal(raw, into); err != nil {
 		return undecodable(what, err)
@@ -59,11 +60,11 @@ func DecodeJSON(what string, raw []byte, into any) error {
 	return nil
 }
 
-// DecodeMetadata is DecodeJSON for the metadata of a user, which stands in a column of its
-// own. Its keys are the caller's: none of them is a version.
+// DecodeMetadata is DecodeJSON for the metadata of a user, which has a column of its own. Its
+// keys are the caller's, so none of them is a version.
 //
-// Each read of a user decodes one. Where nothing is escaped the texts are taken as they stand,
-// which spares encoding/json: see BenchmarkDecodeMetadata.
+// It runs for each user that is read. An object without escapes is parsed directly, which avoids
+// encoding/json: see BenchmarkDecodeMetadata.
 func DecodeMetadata(raw []byte) (map[string]string, error) {
 	if metadata, plain := plainTexts(raw); plain {
 		return metadata, nil
@@ -78,8 +79,8 @@ func DecodeMetadata(raw []byte) (map[string]string, error) {
 	return metadata, nil
 }
 
-// plainTexts reads an object of texts in which nothing is escaped, without spaces between them.
-// It is false for any other.
+// plainTexts parses a JSON object of strings that has no escapes, and no spaces between tokens.
+// plain is false for anything else.
 func plainTexts(raw []byte) (texts map[string]string, plain bool) {
 	if len(raw) < 2 || raw[0] != '{' || raw[len(raw)-1] != '}' {
 		return nil, false
@@ -102,7 +103,7 @@ func plainTexts(raw []byte) (texts map[string]string, plain bool) {
 	return texts, true
 }
 
-// plainText reads a text at the beginning of raw, and returns what comes after it.
+// plainText parses a string at the beginning of raw, and returns what follows it.
 func plainText(raw []byte) (text string, after []byte, plain bool) {
 	if len(raw) == 0 || raw[0] != '"' {
 		return "", nil, false
@@ -127,7 +128,7 @@ func unmarshal(raw []byte, into any) error {
 	if object := bytes.TrimLeft(raw, " \t\r\n"); len(object) == 0 || object[0] != '{' {
 		return errors.New("it is no JSON object")
 	}
-	if bytes.Contains(raw, []byte(`"recordVersion"`)) { // rarely: it is decoded twice then
+	if bytes.Contains(raw, []byte(`"recordVersion"`)) { // rare, since such a body is decoded twice
 		var says struct {
 			RecordVersion int `json:"recordVersion"`
 		}

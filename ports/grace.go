@@ -5,12 +5,11 @@ import (
 	"time"
 )
 
-// grace is how long an answer may be late for the sake of being a better one.
+// grace is how long a response may be delayed to make it a better one.
 const grace = time.Second
 
-// Grace is a second more than a caller gave, of its own also where the caller's time
-// is up: for looking what became of a write whose answer was lost, and for reading
-// from what stands in.
+// Grace returns a context that ends in one second, even if ctx has ended. It is used to look up
+// the outcome of a write whose response was lost, and to read from a fallback.
 func Grace(ctx context.Context) (context.Context, context.CancelFunc) {
 	return context.WithTimeout(context.WithoutCancel(ctx), grace)
 }

@@ -1,7 +1,7 @@
 package ports
 
-// IDs makes identifiers: a prefix, an underscore, and 26 characters that sort
-// by time of making.
+// IDs makes identifiers: a prefix, an underscore, and 26 characters that sort by time of
+// creation.
 type IDs interface {
 	New(prefix string) string
 }

@@ -9,11 +9,11 @@ import (
 
 const insistEvery = 200 * time.Millisecond
 
-// Once makes a call of a store, as Insist does not.
+// Once makes a call once. It has the signature of Insist.
 func Once(_ context.Context, call func() error) error { return call() }
 
-// Insist makes a call of a store again while that is Unavailable, until ctx ends. It
-// is for what is known now, and would be unknown if it were not saved.
+// Insist repeats a call of a store while it fails as Unavailable, until ctx ends. It is used to
+// save an outcome that would otherwise be lost, and so unknown.
 func Insist(ctx context.Context, call func() error) error {
 	ticker := time.NewTicker(insistEvery)
 	defer ticker.Stop()

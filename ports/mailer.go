@@ -3,29 +3,28 @@ package ports
 import (
 	"context"
 
-	"patchbay/core/message"
+	"patchbay/core/email"
 )
 
-// Mailer is one account at a mail provider, or a server that takes mail.
+// Mailer is one account at a mail provider, or a server that accepts mail.
 type Mailer interface {
 	// Name is the configured name of the account.
 	Name() string
 
-	// Features says what the provider can do.
-	Features() message.Features
+	// Features says what the provider supports.
+	Features() email.Features
 
-	// Send hands over one message, which it does not change. It returns nil
-	// only once the provider has taken responsibility.
+	// Send hands over one message, which it does not change. It returns nil only once the provider
+	// has accepted responsibility for it.
 	//
-	// Invalid: this message is refused for good. Unauthorized, QuotaExceeded:
-	// the account is at fault. Unavailable, RateLimited: proved not accepted.
-	// Canceled: given up before a byte was sent. Unsupported: see Features;
-	// nothing was sent. UnknownOutcome: it may have gone out.
-	Send(ctx context.Context, m message.Message) (message.Receipt, error)
+	// Invalid: this message is refused permanently. Unauthorized, QuotaExceeded: the account is at
+	// fault. Unavailable, RateLimited: proved not accepted. Canceled: given up before a byte was
+	// sent. Unsupported: see Features; nothing was sent. UnknownOutcome: it may have been sent.
+	Send(ctx context.Context, m email.Message) (email.Receipt, error)
 }
 
 // TextRenderer derives the plain text of an HTML message.
 type TextRenderer interface {
-	// Text never fails: what cannot be read as HTML is taken as text.
+	// Text never fails: what cannot be parsed as HTML is treated as text.
 	Text(html string) string
 }

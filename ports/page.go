@@ -6,17 +6,17 @@ import (
 	"patchbay/core/user"
 )
 
-// PageBytes is how many bytes of bodies, or of users, end a page of a list before its
-// limit does: the entry that makes it larger is its last.
+// PageBytes is the size in bytes of bodies, or of users, at which a page of a list ends before
+// its limit: the entry that exceeds it is the last of the page.
 const PageBytes = 1 << 20
 
-// RecordPage is a part of a list. Next is empty at the end.
+// RecordPage is one page of a list. Next is empty on the last page.
 type RecordPage struct {
 	Records []Record
 	Next    string
 }
 
-// PageOfRecords makes a page of all its records. more tells that the list goes on.
+// PageOfRecords returns a page of all the records. more reports whether the list continues.
 func PageOfRecords(all []Record, more bool) RecordPage {
 	page := RecordPage{Records: all}
 	if n := len(all); more && n > 0 {
@@ -25,7 +25,7 @@ func PageOfRecords(all []Record, more bool) RecordPage {
 	return page
 }
 
-// PageOfUsers makes a page of all its users. more tells that the list goes on.
+// PageOfUsers returns a page of all the users. more reports whether the list continues.
 func PageOfUsers(all []user.User, more bool) user.Page {
 	page := user.Page{Users: all}
 	if n := len(all); more && n > 0 {
@@ -35,23 +35,23 @@ func PageOfUsers(all []user.User, more bool) user.Page {
 }
 
 func placeOf(created time.Time, id string) Cursor {
-	if created.IsZero() { // which stores keep as 0
+	if created.IsZero() { // stored as 0
 		return Cursor{ID: id}
 	}
 	return Cursor{Created: created.UnixMicro(), ID: id}
 }
 
-// Pager tells where a page of a list ends: at its limit, or when its entries have
-// PageBytes together.
+// Pager determines where a page of a list ends: at its limit, or when its entries have PageBytes
+// together.
 type Pager struct {
 	limit, entries, bytes int
 }
 
-// NewPager makes a Pager for up to limit entries.
+// NewPager returns a Pager for up to limit entries.
 func NewPager(limit int) Pager { return Pager{limit: max(limit, 1)} }
 
-// Take reports whether the page has a place for the next entry of the list, and counts
-// it with the bytes that it has in memory.
+// Take reports whether the page has room for the next entry of the list, and counts the entry
+// with its size in memory.
 func (p *Pager) Take(bytes int) bool {
 	if p.entries == p.limit || p.bytes >= PageBytes {
 		return false

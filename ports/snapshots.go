@@ -5,17 +5,15 @@ import (
 	"io"
 )
 
-// Snapshots is what a store has that can be kept as one file, taken while it is
-// written to.
+// Snapshots is implemented by a store that can be copied into one file while it is written to.
 type Snapshots interface {
-	// Snapshot gives the file as the store is at this moment: all writes that were
-	// answered before the call are in it. Writers do not wait for it. Closing it gives
-	// up the disk it takes. Conflict with code backup_running: another is being made.
-	// Unavailable.
+	// Snapshot returns the store in its current state: all writes that were acknowledged before
+	// the call are included. It does not block writers. Closing the Snapshot frees its disk space.
+	// Conflict with code backup_running: another snapshot is being made. Unavailable.
 	Snapshot(ctx context.Context) (Snapshot, error)
 }
 
-// Snapshot is a file to be read once, of Size bytes.
+// Snapshot is a file of Size bytes that can be read once.
 type Snapshot interface {
 	io.ReadCloser
 	Size() int64

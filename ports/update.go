@@ -7,13 +7,12 @@ import (
 	"patchbay/core/fault"
 )
 
-// Doubt keeps in mind that the outcome of a write is not known. It stays so until the
-// write is done again and answered: that a later call was refused, or did not reach the
-// store, says nothing of the first. The zero Doubt is none.
+// Doubt remembers that the outcome of a write is unknown. It stays unknown until the write is
+// repeated and acknowledged: a later call that was refused, or did not reach the store, says
+// nothing about the first one. The zero Doubt has no unknown outcome.
 type Doubt struct{ first error }
 
-// Over is what a failure comes to: itself, or UnknownOutcome where that was the outcome
-// of a call before it.
+// Over returns err, or UnknownOutcome if that was the outcome of an earlier call.
 func (d *Doubt) Over(err error) error {
 	switch {
 	case err == nil, d.first == nil && !fault.Is(err, fault.UnknownOutcome):
@@ -29,27 +28,26 @@ func (d *Doubt) Over(err error) error {
 	return &f
 }
 
-// Edit is how something that a journal keeps is changed.
+// Edit describes a change of something that a journal stores.
 type Edit struct {
 	// Try makes each call of the journal: Once or Insist.
 	Try func(ctx context.Context, call func() error) error
-	// Change makes the change to what was read last. It must not call anybody, and may be
-	// called several times: it is a merge, so that twice is the same as once. Its error
-	// ends the work.
+	// Change changes what was read last. It must not make any calls, and may be called several
+	// times, so it must be idempotent, like a merge. Its error ends the update.
 	Change func() error
-	// Save saves it, if it is still as it was read.
+	// Save saves the change if the stored version is still the one that was read.
 	Save func() error
-	// Reload reads it again after a save that failed, as a Conflict or with an outcome
-	// that is not known. final ends the work, since there is no use in another try: failed
-	// itself, or what it comes to.
+	// Reload rereads after a save that failed with Conflict or UnknownOutcome. A non-nil final
+	// ends the update, because another try is useless: it is failed itself, or the error to return
+	// instead.
 	Reload func(failed error) (final, err error)
 }
 
-// Update changes something until the change is saved: where somebody else was quicker, or
-// the answer was lost, it is read again.
+// Update applies a change until it is saved: after a conflict with another writer, or a lost
+// response, it rereads and tries again.
 //
-// Its errors are those of Change, final ones, and what the journal returns. Once a save
-// had an outcome that is not known, no failure of the journal is less than that.
+// It returns the errors of Change, final errors, and the errors of the journal. Once a save had
+// an unknown outcome, every later failure of the journal is UnknownOutcome too.
 func Update(ctx context.Context, e Edit) error {
 	var doubt Doubt
 	for {

@@ -1,45 +1,42 @@
 package ports
 
 import (
-	"patchbay/core/event"
-	"patchbay/core/message"
+	"patchbay/core/email"
 	"patchbay/core/payment"
+	"patchbay/core/webhook"
 )
 
-// Verifier recognises the webhooks of one route, for every account configured.
+// Verifier verifies the webhooks of one route, for all configured accounts.
 type Verifier interface {
-	// CheckHeaders judges a webhook by its headers, before its body is read: a body
-	// that cannot be rightly signed is not worth its memory. A scheme whose headers
-	// hold the signature and its time returns what Verify would of one that is
-	// missing, too old or from the future; one that signs within the body returns nil.
+	// CheckHeaders checks the headers of a webhook before its body is read, so that no memory is
+	// spent on a body that cannot have a valid signature. If the scheme puts the signature and its
+	// time into headers, CheckHeaders returns what Verify would return for one that is missing,
+	// too old or from the future. If the scheme signs within the body, it returns nil.
 	//
 	// Invalid with code invalid_signature.
 	CheckHeaders(header func(name string) string) error
 
-	// Verify checks the signature over the raw body and returns the events in
-	// it, each with the account whose secret verified it. header gives a
-	// request header by name, empty where absent.
+	// Verify checks the signature over the raw body and returns the events in it, each with the
+	// account whose secret verified it. header returns a request header by name, empty if absent.
 	//
-	// Invalid with code invalid_signature: no signature, none that is right, or
-	// one that is too old or from the future. Invalid with code invalid_payload:
-	// rightly signed, but not an event.
-	Verify(body []byte, header func(name string) string) ([]event.Webhook, error)
+	// Invalid with code invalid_signature: the signature is missing, wrong, too old or from the
+	// future. Invalid with code invalid_payload: correctly signed, but not an event.
+	Verify(body []byte, header func(name string) string) ([]webhook.Event, error)
 }
 
-// PaymentReader reads what a verified event says of a payment.
+// PaymentReader reads what a verified event says about a payment.
 type PaymentReader interface {
-	// Payment returns the intent an event speaks of, with the refunds and disputes
-	// of it that it tells of. An empty Status means that the event says nothing
-	// about it. ok is false for a type of event that is not about a payment.
-	// Invalid: the event's object cannot be read.
-	Payment(e event.Webhook) (i payment.Intent, ok bool, err error)
+	// Payment returns the intent that an event is about, with those of its refunds and disputes
+	// that the event contains. An empty Status means that the event says nothing about the status.
+	// ok is false for a type of event that is not about a payment. Invalid: the event's object
+	// cannot be read.
+	Payment(e webhook.Event) (i payment.Intent, ok bool, err error)
 }
 
-// MailReader reads what a verified event says of a message.
+// MailReader reads what a verified event says about a message.
 type MailReader interface {
-	// News returns what an event tells of a message, whoever's it is: it may have come
-	// to the provider by another way than through Patchbay, and has no id of ours then. ok
-	// is false for a type of event that is not about a message, and for one that there was
-	// not when this was written. Invalid: the event's object cannot be read.
-	News(e event.Webhook) (n message.News, ok bool, err error)
+	// News returns what an event says about a message. The message may have reached the provider
+	// without Patchbay; then it has no id of ours. ok is false for a type of event that is not
+	// about a message, and for an unknown type. Invalid: the event's object cannot be read.
+	News(e webhook.Event) (n email.News, ok bool, err error)
 }

@@ -9,12 +9,11 @@ import (
 	"github.com/gofiber/fiber/v2"
 )
 
-// raw reads the body, as it came, up to the route's limit. It is read from the
-// connection only now, and within the budget, so that nobody can make the server hold
-// more.
+// raw reads the body unchanged, up to the route's limit. It is read from the connection
+// only now, and within the budget, so that a client cannot make the server hold more.
 func (r *request) raw() ([]byte, error) {
 	if r.Get(fiber.HeaderContentEncoding) != "" {
-		// Inflating is how a small body becomes a gigabyte.
+		// A small compressed body can inflate to a gigabyte.
 		return nil, refuse(fiber.StatusUnsupportedMediaType, "encoding_unsupported", "send the body without Content-Encoding")
 	}
 	declared := r.Request().Header.ContentLength()
@@ -27,7 +26,7 @@ func (r *request) raw() ([]byte, error) {
 	}
 	began := time.Now()
 	body, err := r.read(stream, declared)
-	r.later(time.Since(began))
+	r.extend(time.Since(began))
 	switch {
 	case errors.Is(err, errNoRoom):
 		r.Set(fiber.HeaderRetryAfter, strconv.Itoa(int(bodyRetry.Seconds())))
@@ -43,12 +42,12 @@ func (r *request) raw() ([]byte, error) {
 
 const codeNoRoom = "bodies_in_flight"
 
-// errNoRoom says that there is no memory for a body.
+// errNoRoom means that there is no memory for a body.
 var errNoRoom = errors.New("no room for the body")
 
-// read reads a body into memory that was reserved before. declared is its length, below
-// 0 where that is not known: then the memory doubles as the body comes, and ends a byte
-// beyond the limit.
+// read reads a body into memory that was reserved before. declared is its length, or
+// negative if unknown: then the buffer doubles as data arrives, up to one byte beyond the
+// limit.
 func (r *request) read(stream io.Reader, declared int) ([]byte, error) {
 	size := declared
 	if declared < 0 {
@@ -81,7 +80,7 @@ func (r *request) read(stream io.Reader, declared int) ([]byte, error) {
 	return body, nil
 }
 
-// reserve takes memory for the body, until the request ends.
+// reserve reserves memory for the body until the request ends.
 func (r *request) reserve(n int) bool {
 	release, ok := r.bodies.reserve(r.ctx, r.owner(), int64(n))
 	if ok {
@@ -90,7 +89,7 @@ func (r *request) reserve(n int) bool {
 	return ok
 }
 
-// owner is whom the body is counted for.
+// owner returns the caller that the body is counted for.
 func (r *request) owner() caller {
 	if r.tenant == "" {
 		return caller{name: r.server.client(r.Context()).String()}

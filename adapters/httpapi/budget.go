@@ -9,31 +9,31 @@ import (
 )
 
 const (
-	// DefaultBodyBytes bounds the bodies that are in memory at once: two of the
-	// largest mails, or hundreds of anything else.
+	// DefaultBodyBytes bounds the bodies in memory at once: two of the largest emails, or
+	// hundreds of other requests.
 	DefaultBodyBytes = 2*mailLimit + 4<<20
-	// smallBody is the largest body that is not counted: the number of connections
-	// bounds those. A payment never waits because mail takes all the memory.
+	// smallBody is the largest body that is not counted: the number of connections bounds
+	// those. A payment never waits because emails take all the memory.
 	smallBody = 16 << 10
-	// bodyPatience is how long a request waits for memory before it is answered 503.
-	// It holds none while it waits.
+	// bodyPatience is how long a request waits for memory before it is answered with 503.
+	// It holds no memory while it waits.
 	bodyPatience = 2 * time.Second
-	// bodyRetry is when such a caller should come again.
+	// bodyRetry is the Retry-After of such an answer.
 	bodyRetry = 2 * time.Second
 )
 
-// bodyBudget bounds the bytes of request bodies that are being read and worked on.
+// bodyBudget bounds the bytes of request bodies that are being read and processed.
 //
 // A body counts with its declared length from before its first byte is read until its
-// request is answered. Counting only what has come so far would admit more at a time,
-// but then several that are half read could fill the memory and none of them be ended;
-// so whoever is let in gets through, and a refusal comes before the client has sent
-// 30 MB. A slow client that declares much and sends little is bounded by the minimum
-// rate of bodies and by the shares: no caller has more than half of all, and the
-// callers without an API key, who may be anybody, have a quarter together.
+// request is answered. Counting only the bytes received so far would admit more requests at
+// a time, but several half-read bodies could fill the memory so that none could complete.
+// With the declared length an admitted request can always complete, and a refusal comes
+// before the client has sent 30 MB. A slow client that declares much and sends little is
+// bounded by the minimum rate of bodies and by the shares: no caller has more than half of
+// the budget, and the callers without an API key share a quarter.
 type bodyBudget struct {
 	total   *semaphore.Weighted
-	unknown *semaphore.Weighted // of callers without a key, together
+	unknown *semaphore.Weighted // shared by all callers without a key
 
 	size     int64
 	patience time.Duration
@@ -41,14 +41,14 @@ type bodyBudget struct {
 	callers  map[caller]*callerShare
 }
 
-// caller is who a body is counted for.
+// caller identifies the caller that a body is counted for.
 type caller struct {
 	known bool
-	name  string // a tenant, or the address of one that is not known
+	name  string // a tenant, or the address of an unknown caller
 }
 
-// callerShare is what one caller may have. It exists while the caller has, or waits
-// for, anything.
+// callerShare is the share of one caller. It exists while the caller holds memory or waits
+// for it.
 type callerShare struct {
 	*semaphore.Weighted
 	users int
@@ -61,8 +61,8 @@ func newBodyBudget(size int64) *bodyBudget {
 	}
 }
 
-// reserve waits until a caller may have n bytes, and returns how to give them back.
-// It is not ok where that takes too long.
+// reserve waits until a caller may have n bytes, and returns a function that releases them.
+// ok is false if the wait takes too long.
 func (b *bodyBudget) reserve(ctx context.Context, c caller, n int64) (release func(), ok bool) {
 	ctx, cancel := context.WithTimeout(ctx, b.patience)
 	defer cancel()
@@ -78,7 +78,7 @@ func (b *bodyBudget) reserve(ctx context.Context, c caller, n int64) (release fu
 		}
 		leave()
 	}
-	for _, s := range shares { // the narrowest first: who waits for its own share is in nobody's way
+	for _, s := range shares { // the narrowest first: a caller that waits for its own share blocks no other
 		if s.Acquire(ctx, n) != nil {
 			release()
 			return nil, false
@@ -88,7 +88,7 @@ func (b *bodyBudget) reserve(ctx context.Context, c caller, n int64) (release fu
 	return release, true
 }
 
-// share is that of a caller, until leave is called.
+// share returns the share of a caller. It exists until leave is called.
 func (b *bodyBudget) share(c caller) (s *semaphore.Weighted, leave func()) {
 	b.mu.Lock()
 	defer b.mu.Unlock()

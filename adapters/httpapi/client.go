@@ -9,11 +9,10 @@ import (
 	"github.com/valyala/fasthttp"
 )
 
-// client is the address that a request comes from, the zero Addr where it does not come
-// over TCP. A trusted proxy says whom it
-// speaks for in X-Forwarded-For, to which each proxy appends who spoke to it: it is
-// read from its end, as far as trusted proxies wrote it. The rest is what a
-// client may have made up.
+// client returns the address that a request comes from, or the zero Addr if it does not
+// come over TCP. A trusted proxy names its client in X-Forwarded-For, to which each proxy
+// appends the address of its peer. The header is read from its end, as far as trusted
+// proxies wrote it; a client may have made up the rest.
 func (s *Server) client(c *fasthttp.RequestCtx) netip.Addr {
 	tcp, ok := c.RemoteAddr().(*net.TCPAddr)
 	if !ok {
@@ -43,7 +42,7 @@ func (s *Server) client(c *fasthttp.RequestCtx) netip.Addr {
 	return client
 }
 
-// trusts reports whether an address is a trusted proxy's.
+// trusts reports whether an address belongs to a trusted proxy.
 func (s *Server) trusts(a netip.Addr) bool {
 	for _, network := range s.TrustedProxies {
 		if network.Contains(a) {
@@ -62,7 +61,7 @@ func cutLast(list string) (rest, last string, more bool) {
 	return list[:i], strings.TrimSpace(list[i+1:]), true
 }
 
-// parseHop reads an address as proxies write it: some with the port.
+// parseHop parses an address as proxies write it: some add the port.
 func parseHop(text string) (netip.Addr, error) {
 	if a, err := netip.ParseAddr(strings.Trim(text, "[]")); err == nil {
 		return a.Unmap().WithZone(""), nil

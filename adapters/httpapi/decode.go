@@ -11,21 +11,21 @@ import (
 	"github.com/gofiber/fiber/v2"
 
 	"patchbay/core/fault"
-	"patchbay/core/idem"
+	"patchbay/core/idempotency"
 )
 
-// strict is how bodies are read: every field known and written once.
+// strict is how bodies are decoded: unknown and duplicate fields are errors.
 var strict = json.RejectUnknownMembers(true)
 
-// strictNulls refuses null besides, wherever the model does not ask for it. By
-// itself the decoder makes a zero value of it, and a zero value may mean all of it.
+// strictNulls also refuses null, unless the model accepts it. By default the decoder turns
+// null into a zero value, and a zero value may mean the full amount.
 var strictNulls = json.JoinOptions(strict, json.WithUnmarshalers(json.UnmarshalFromFunc(refuseNull)))
 
 var errNull = errors.New("null")
 
 func refuseNull(d *jsontext.Decoder, into any) error {
 	if d.PeekKind() != 'n' {
-		return errors.ErrUnsupported // which leaves it to the decoder
+		return errors.ErrUnsupported // leave it to the decoder
 	}
 	switch into.(type) {
 	case interface{ AcceptsNull() }, *any:
@@ -34,42 +34,43 @@ func refuseNull(d *jsontext.Decoder, into any) error {
 	return errNull
 }
 
-// decode reads the body into a model, strictly: one JSON document, in UTF-8,
-// every field known and written once, null only where the model takes it. An
-// empty body is an empty object, which a model with a required field then
-// refuses. key is the caller's idempotency key for this request.
-func (r *request) decode(into any) (key idem.Key, err error) {
+// decode reads the body into a model, strictly: one JSON document, in UTF-8, without
+// unknown or duplicate fields, and with null only where the model accepts it. An empty body
+// is an empty object, which a model with a required field then refuses. key is the caller's
+// idempotency key for this request.
+func (r *request) decode(into any) (key idempotency.Key, err error) {
 	value, err := r.idempotencyKey()
 	if err != nil {
-		return idem.Key{}, err
+		return idempotency.Key{}, err
 	}
 	body, err := r.raw()
 	if err != nil {
-		return idem.Key{}, err
+		return idempotency.Key{}, err
 	}
 	if len(body) == 0 {
 		body = []byte("{}")
 	} else if !r.sendsJSON() {
-		return idem.Key{}, refuse(fiber.StatusUnsupportedMediaType, "content_type_unsupported", "send Content-Type: application/json")
+		return idempotency.Key{}, refuse(fiber.StatusUnsupportedMediaType, "content_type_unsupported", "send Content-Type: application/json")
 	}
 	options := strict
 	if bytes.Contains(body, []byte("null")) { // a literal has no other spelling
 		options = strictNulls
 	}
 	if err := json.Unmarshal(body, into, options); err != nil {
-		return idem.Key{}, explain(err)
+		return idempotency.Key{}, explain(err)
 	}
 	return r.scopedKey(value, body)
 }
 
-// sendsJSON reports whether the body is declared as JSON, or, in a PATCH, as the
-// merge patch that it is (RFC 7396).
+// sendsJSON reports whether the body is declared as JSON or, in a PATCH request, as a merge
+// patch (RFC 7396).
 func (r *request) sendsJSON() bool {
 	kind, _, err := mime.ParseMediaType(r.Get(fiber.HeaderContentType))
 	return err == nil && (kind == fiber.MIMEApplicationJSON || kind == "application/merge-patch+json" && r.Method() == fiber.MethodPatch)
 }
 
-// explain says what is wrong with a body, and where, in the words of the API.
+// explain converts a decoding error to an error of the API that says what is wrong with a
+// body, and where.
 func explain(err error) error {
 	var semantic *json.SemanticError
 	var syntactic *jsontext.SyntacticError
@@ -89,8 +90,7 @@ func explain(err error) error {
 	return fault.New(fault.Invalid, "malformed_json", "the body is not one well-formed JSON document in UTF-8")
 }
 
-// param turns a JSON pointer (RFC 6901) into the way fields are named: to[0],
-// metadata.order.
+// param converts a JSON pointer (RFC 6901) to the API's field names: to[0], metadata.order.
 func param(p jsontext.Pointer) string {
 	var b strings.Builder
 	for token := range p.Tokens() {
@@ -113,10 +113,10 @@ func (r *request) answer(status int, model any) error {
 		return fault.Wrap(fault.Internal, "httpapi.answer", err)
 	}
 	r.Set(fiber.HeaderContentType, fiber.MIMEApplicationJSON)
-	return r.Status(status).Send(append(body, '\n')) // for those who read it in a terminal
+	return r.Status(status).Send(append(body, '\n')) // a newline for terminals
 }
 
-// replayed marks the answer to a repeat.
+// replayed marks the answer to a repeated request.
 func (r *request) replayed(yes bool) {
 	if yes {
 		r.Set("Idempotency-Replayed", "true")

@@ -5,7 +5,7 @@ import (
 	"strings"
 	"testing"
 
-	"patchbay/core/idem"
+	"patchbay/core/idempotency"
 )
 
 const ada = `{"email":"ada@example.com"}`
@@ -130,7 +130,7 @@ func TestIdempotencyKeyIsScopedToTheCall(t *testing.T) {
 		return r.users.last(t)
 	}
 	first := post(`{"email":"ada@example.com","name":"Ada"}`, "k")
-	if first.key != idem.New("default", "POST /api/users", "k", nil).Scoped || len(first.print) != 64 {
+	if first.key != idempotency.New("default", "POST /api/users", "k", nil).Scoped || len(first.print) != 64 {
 		t.Fatalf("%+v", first)
 	}
 	if same := post("{ \"name\":\"\\u0041da\",\n\"email\":\"ada@example.com\" }", `"k"`); same.key != first.key || same.print != first.print {

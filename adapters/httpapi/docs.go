@@ -20,7 +20,8 @@ var document []byte
 //go:embed docs.html
 var page string
 
-// documentJSON is the document as it is served. Nobody waits for it at start.
+// documentJSON converts the document to JSON, on first use so that it does not delay the
+// start.
 var documentJSON = sync.OnceValues(func() ([]byte, error) {
 	var d any
 	if err := yaml.Unmarshal(document, &d); err != nil {
@@ -38,7 +39,7 @@ func (s *Server) openapi(r *request) error {
 	return r.Send(d)
 }
 
-// docs shows the document to people, without a script and from nowhere else.
+// docs serves the document as a page for people, without scripts or external resources.
 func (s *Server) docs(r *request) error {
 	html, err := documentHTML()
 	if err != nil {
@@ -49,7 +50,7 @@ func (s *Server) docs(r *request) error {
 	return r.SendString(html)
 }
 
-// outline is what the page shows of the document.
+// outline is the part of the document that the page shows.
 type outline struct {
 	Info struct {
 		Title, Description string
@@ -63,7 +64,7 @@ type outline struct {
 
 type operation struct {
 	Method, Path string
-	line         int // in the document, whose order is the reader's
+	line         int // line in the document, whose order is kept
 	Summary      string
 	Description  string
 	Parameters   []parameter
@@ -95,7 +96,7 @@ type schema struct {
 	Items       *schema
 }
 
-// Name is what a value is, in short.
+// Name returns a short name for the type of a value.
 func (s schema) Name() string {
 	switch {
 	case s.Ref != "":
@@ -108,7 +109,7 @@ func (s schema) Name() string {
 	return s.Type
 }
 
-// Needs reports whether a property must be there.
+// Needs reports whether a property is required.
 func (s schema) Needs(property string) bool { return slices.Contains(s.Required, property) }
 
 var documentHTML = sync.OnceValues(func() (string, error) {
@@ -129,8 +130,8 @@ var documentHTML = sync.OnceValues(func() (string, error) {
 	return b.String(), err
 })
 
-// operations are those of all paths, in the order of the document, each with the
-// parameters of its path and its own.
+// operations returns the operations of all paths in the order of the document, each with
+// the parameters of its path and its own.
 func (d outline) operations() ([]operation, error) {
 	var all []operation
 	for path, methods := range d.Paths {
@@ -161,10 +162,10 @@ func (d outline) operations() ([]operation, error) {
 	return all, nil
 }
 
-// last is the name that a reference ends with.
+// last returns the name at the end of a reference.
 func last(ref string) string { return ref[strings.LastIndexByte(ref, '/')+1:] }
 
-// prose is text of the document with what stands between backticks as code.
+// prose converts text of the document to HTML, with the text between backticks as code.
 func prose(text string) template.HTML {
 	var b strings.Builder
 	for i, part := range strings.Split(text, "`") {

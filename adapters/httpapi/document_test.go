@@ -8,7 +8,7 @@ import (
 	"strings"
 	"testing"
 
-	"patchbay/core/message"
+	"patchbay/core/email"
 	"patchbay/core/payment"
 )
 
@@ -135,7 +135,7 @@ func TestTheDocumentNamesTheStatuses(t *testing.T) {
 		}
 	}
 	for _, s := range emails {
-		if !message.Status(s).Known() {
+		if !email.Status(s).Known() {
 			t.Errorf("a message is never %s", s)
 		}
 	}

@@ -7,8 +7,8 @@ import (
 	"github.com/gofiber/fiber/v2"
 
 	"patchbay/adapters/httpapi/api"
+	"patchbay/core/email"
 	"patchbay/core/fault"
-	"patchbay/core/message"
 )
 
 func (s *Server) sendEmail(r *request) error {
@@ -21,7 +21,7 @@ func (s *Server) sendEmail(r *request) error {
 	if err != nil {
 		return err
 	}
-	m, replayed, err := s.Mailroom.Accept(r.ctx, r.tenant, draft, key)
+	m, replayed, err := s.Emails.Accept(r.ctx, r.tenant, draft, key)
 	if err != nil {
 		return err
 	}
@@ -29,23 +29,23 @@ func (s *Server) sendEmail(r *request) error {
 	return r.answer(fiber.StatusAccepted, messageView(m))
 }
 
-func draftOf(in api.EmailRequest) (message.Draft, error) {
+func draftOf(in api.EmailRequest) (email.Draft, error) {
 	if in.TemplateId != "" || in.TemplateData != nil {
-		return message.Draft{}, fault.InvalidParam("templateId", "template_unsupported", "templates are not supported yet; send html or text")
+		return email.Draft{}, fault.InvalidParam("templateId", "template_unsupported", "templates are not supported yet; send html or text")
 	}
-	d := message.Draft{
+	d := email.Draft{
 		Subject: in.Subject, HTML: in.Html, Text: in.Text, Headers: in.Headers, Tags: in.Tags, Metadata: in.Metadata,
-		SendAt: in.SendAt, Delivery: message.Delivery(in.Delivery),
+		SendAt: in.SendAt, Delivery: email.Delivery(in.Delivery),
 	}
 	for _, list := range []struct {
 		name string
 		from []string
-		to   *[]message.Address
+		to   *[]email.Address
 	}{{"to", in.To, &d.To}, {"cc", in.Cc, &d.Cc}, {"bcc", in.Bcc, &d.Bcc}, {"replyTo", in.ReplyTo, &d.ReplyTo}} {
 		for i, text := range list.from {
 			a, err := address(fmt.Sprintf("%s[%d]", list.name, i), text)
 			if err != nil {
-				return message.Draft{}, err
+				return email.Draft{}, err
 			}
 			*list.to = append(*list.to, a)
 		}
@@ -53,30 +53,30 @@ func draftOf(in api.EmailRequest) (message.Draft, error) {
 	if in.From != "" {
 		from, err := address("from", in.From)
 		if err != nil {
-			return message.Draft{}, err
+			return email.Draft{}, err
 		}
 		d.From = from
 	}
 	for _, a := range in.Attachments {
-		d.Attachments = append(d.Attachments, message.Attachment{
+		d.Attachments = append(d.Attachments, email.Attachment{
 			Filename: a.Filename, ContentType: a.ContentType, ContentID: a.ContentId, Content: a.Content,
 		})
 	}
 	return d, nil
 }
 
-func address(param, text string) (message.Address, error) {
-	a, err := message.ParseAddress(text)
+func address(param, text string) (email.Address, error) {
+	a, err := email.ParseAddress(text)
 	if err != nil {
 		f := *fault.From(err)
 		f.Param = param
-		return message.Address{}, &f
+		return email.Address{}, &f
 	}
 	return a, nil
 }
 
 func (s *Server) getEmail(r *request) error {
-	m, err := s.Mailroom.Get(r.ctx, r.tenant, r.id())
+	m, err := s.Emails.Get(r.ctx, r.tenant, r.id())
 	if err != nil {
 		return err
 	}
@@ -88,11 +88,11 @@ func (s *Server) listEmails(r *request) error {
 	if err != nil {
 		return err
 	}
-	status := message.Status(r.query("status"))
+	status := email.Status(r.query("status"))
 	if status != "" && !status.Known() {
 		return errUnknownStatus
 	}
-	page, err := s.Mailroom.List(r.ctx, r.tenant, status, cursor, limit)
+	page, err := s.Emails.List(r.ctx, r.tenant, status, cursor, limit)
 	if err != nil {
 		return err
 	}
@@ -104,24 +104,24 @@ func (s *Server) listEmails(r *request) error {
 }
 
 func (s *Server) retryEmail(r *request) error {
-	return r.moved(fiber.StatusAccepted, func() (message.Message, error) {
-		m, err := s.Mailroom.Retry(r.ctx, r.tenant, r.id())
+	return r.moved(fiber.StatusAccepted, func() (email.Message, error) {
+		m, err := s.Emails.Retry(r.ctx, r.tenant, r.id())
 		s.act(r, "email.retry", "email", err)
 		return m, err
 	})
 }
 
 func (s *Server) cancelEmail(r *request) error {
-	return r.moved(fiber.StatusOK, func() (message.Message, error) {
-		m, err := s.Mailroom.Cancel(r.ctx, r.tenant, r.id())
+	return r.moved(fiber.StatusOK, func() (email.Message, error) {
+		m, err := s.Emails.Cancel(r.ctx, r.tenant, r.id())
 		s.act(r, "email.cancel", "email", err)
 		return m, err
 	})
 }
 
-// moved answers what a person asks of a message. Doing it twice is harmless by
-// itself, so a key is read and not needed.
-func (r *request) moved(status int, move func() (message.Message, error)) error {
+// moved answers a retry or cancel request for a message. Both are idempotent by themselves,
+// so the idempotency key is validated but not used.
+func (r *request) moved(status int, move func() (email.Message, error)) error {
 	var in struct{}
 	if _, err := r.decode(&in); err != nil {
 		return err
@@ -133,7 +133,7 @@ func (r *request) moved(status int, move func() (message.Message, error)) error 
 	return r.answer(status, messageView(m))
 }
 
-func messageView(m message.Message) api.Message {
+func messageView(m email.Message) api.Message {
 	out := api.Message{
 		Id: m.ID, Status: string(m.Status), From: formatted(m.From), To: addresses(m.To), Cc: addresses(m.Cc), Bcc: addresses(m.Bcc),
 		Subject: m.Subject, Delivery: string(m.Delivery), Tags: m.Tags, Metadata: m.Metadata, SendAt: m.SendAt,
@@ -155,8 +155,9 @@ func messageView(m message.Message) api.Message {
 	return out
 }
 
-// recipientView is a recipient with what the provider has told of the copy that counts.
-func recipientView(m message.Message, r message.Recipient) api.Recipient {
+// recipientView returns a recipient with what the provider has reported about the copy that
+// counts.
+func recipientView(m email.Message, r email.Recipient) api.Recipient {
 	out := api.Recipient{Email: r.Email, Status: string(r.Status)}
 	if f, ok := r.Fate(); ok {
 		out.Provider, out.Code, out.Reason, out.At = m.ProviderOf(f.Attempt), f.Code, f.Reason, f.At
@@ -164,7 +165,7 @@ func recipientView(m message.Message, r message.Recipient) api.Recipient {
 	return out
 }
 
-func addresses(list []message.Address) []string {
+func addresses(list []email.Address) []string {
 	out := make([]string, len(list))
 	for i, a := range list {
 		out[i] = formatted(a)
@@ -172,7 +173,7 @@ func addresses(list []message.Address) []string {
 	return out
 }
 
-func formatted(a message.Address) string {
+func formatted(a email.Address) string {
 	if a.Name == "" {
 		return a.Email
 	}

@@ -12,12 +12,12 @@ import (
 	"github.com/gofiber/fiber/v2"
 
 	"patchbay/adapters/httpapi/api"
+	"patchbay/core/events"
 	"patchbay/core/fault"
-	"patchbay/core/feed"
-	"patchbay/core/idem"
+	"patchbay/core/idempotency"
 )
 
-// refusal is an error of HTTP itself, with its status.
+// refusal is an HTTP-level error with its status.
 type refusal struct {
 	status        int
 	code, message string
@@ -27,7 +27,7 @@ func (r *refusal) Error() string { return r.code + ": " + r.message }
 
 func refuse(status int, code, message string) error { return &refusal{status, code, message} }
 
-// ofPayment is a failure of a payment that is stored.
+// ofPayment is an error of a payment that is stored.
 type ofPayment struct {
 	error
 	payment string
@@ -35,8 +35,8 @@ type ofPayment struct {
 
 func (e *ofPayment) Unwrap() error { return e.error }
 
-// status gives a Kind its status. A conflict about a key, a version or a cursor has
-// one of its own.
+// status maps a Kind to an HTTP status. Conflicts about a key, a version or a cursor have
+// their own status.
 func status(f *fault.Error) int {
 	switch f.Kind {
 	case fault.Invalid, fault.Unsupported:
@@ -47,11 +47,11 @@ func status(f *fault.Error) int {
 		return fiber.StatusNotFound
 	case fault.Conflict:
 		switch f.Code {
-		case idem.CodeMismatch:
+		case idempotency.CodeMismatch:
 			return fiber.StatusUnprocessableEntity
 		case "version_mismatch":
 			return fiber.StatusPreconditionFailed
-		case feed.CodeGone:
+		case events.CodeGone:
 			return fiber.StatusGone
 		}
 		return fiber.StatusConflict
@@ -64,7 +64,7 @@ func status(f *fault.Error) int {
 	return fiber.StatusInternalServerError
 }
 
-// standard are the messages of failures whose own text is not for callers.
+// standard holds the messages of failures whose own text is not for callers.
 var standard = map[fault.Kind]string{
 	fault.Invalid:        "the request is not valid",
 	fault.Declined:       "the payment was declined",
@@ -82,10 +82,10 @@ var standard = map[fault.Kind]string{
 	fault.Internal:       "the gateway made a mistake",
 }
 
-// codes are those of failures whose own code may be a provider's.
+// codes holds the codes of failures whose own code may come from a provider.
 var codes = map[fault.Kind]string{fault.Unauthorized: "provider_misconfigured", fault.Refused: "provider_refused"}
 
-// fail answers every error of the API in the one shape.
+// fail answers every error of the API in the same format.
 func (s *Server) fail(c *fiber.Ctx, err error) error {
 	code, body := s.describe(c, err)
 	s.tell(c, code, body.Code, err)
@@ -99,7 +99,7 @@ func (s *Server) fail(c *fiber.Ctx, err error) error {
 
 func (s *Server) describe(c *fiber.Ctx, err error) (int, api.PaymentError) {
 	t := traceOf(c.Context())
-	if t.request == "" { // it was refused before any route
+	if t.request == "" { // refused before any route
 		s.head(c, t)
 	}
 	body := api.PaymentError{RequestId: t.request}
@@ -113,7 +113,7 @@ func (s *Server) describe(c *fiber.Ctx, err error) (int, api.PaymentError) {
 	case errors.As(err, &own):
 		return own.status, shape(body, own.status, own.code, own.message)
 	case errors.As(err, &theirs):
-		// Not their message: it quotes the request, with the key in it.
+		// Do not use fiber's message: it quotes the request, including the key.
 		text := strings.ToLower(http.StatusText(theirs.Code))
 		return theirs.Code, shape(body, theirs.Code, strings.ReplaceAll(text, " ", "_"), text)
 	}
@@ -139,8 +139,8 @@ func (s *Server) describe(c *fiber.Ctx, err error) (int, api.PaymentError) {
 	return code, shape(body, code, name, message)
 }
 
-// inward reports whether the text of a failure may be a provider's, or nobody's:
-// it can quote our own credentials, and does not say what the caller can do.
+// inward reports whether the text of a failure may come from a provider or from inside the
+// gateway: it can quote our own credentials, and does not tell the caller what to do.
 func inward(k fault.Kind) bool {
 	return k == fault.Internal || k == fault.UnknownOutcome || k == fault.Unauthorized || k == fault.Refused
 }
@@ -153,7 +153,7 @@ func shape(body api.PaymentError, status int, code, message string) api.PaymentE
 	return body
 }
 
-// retryAfter says when to come again, where that can help.
+// retryAfter sets Retry-After if a retry can help.
 func retryAfter(c *fiber.Ctx, code int, f *fault.Error) {
 	again := code == fiber.StatusServiceUnavailable || code == fiber.StatusTooManyRequests || f.RetryAfter > 0
 	if !again {
@@ -166,8 +166,8 @@ func retryAfter(c *fiber.Ctx, code int, f *fault.Error) {
 	c.Set(fiber.HeaderRetryAfter, strconv.Itoa(int(math.Ceil(wait.Seconds()))))
 }
 
-// usualWait is how long to wait after a failure that does not say. What somebody
-// has to put right at the provider does not pass within a second.
+// usualWait returns how long to wait after a failure that does not say. Failures that a
+// person must fix at the provider do not pass within a second.
 func usualWait(k fault.Kind) time.Duration {
 	if k == fault.Unauthorized || k == fault.Refused || k == fault.QuotaExceeded {
 		return time.Minute
@@ -175,7 +175,7 @@ func usualWait(k fault.Kind) time.Duration {
 	return time.Second
 }
 
-// publicFailure hides why a card was refused where the buyer must not learn it.
+// publicFailure hides the reason why a card was declined if the buyer must not learn it.
 // Source: docs.stripe.com/declines/codes.
 func publicFailure(code, declineCode, message string) api.Failure {
 	switch declineCode {

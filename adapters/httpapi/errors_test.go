@@ -9,9 +9,9 @@ import (
 	"time"
 
 	"patchbay/adapters/httpapi"
+	"patchbay/core/events"
 	"patchbay/core/fault"
-	"patchbay/core/feed"
-	"patchbay/core/idem"
+	"patchbay/core/idempotency"
 	"patchbay/core/logging"
 	"patchbay/tests/testlog"
 )
@@ -108,11 +108,11 @@ func TestConflictsHaveStatusesOfTheirOwn(t *testing.T) {
 	t.Parallel()
 	r := serve(t)
 	for code, status := range map[string]int{
-		idem.CodeMismatch:  422, // the draft standard of Idempotency-Key, section 2.7
-		idem.CodeInFlight:  409,
-		"version_mismatch": 412, // RFC 9110, section 13.1.1
-		"email_taken":      409,
-		feed.CodeGone:      410,
+		idempotency.CodeMismatch: 422, // the draft standard of Idempotency-Key, section 2.7
+		idempotency.CodeInFlight: 409,
+		"version_mismatch":       412, // RFC 9110, section 13.1.1
+		"email_taken":            409,
+		events.CodeGone:          410,
 	} {
 		r.failing(fault.New(fault.Conflict, code, "it is so"))
 		r.do(t, "GET", "/readyz", "").refused(t, status, code, "")

@@ -12,10 +12,10 @@ import (
 	"patchbay/core/fault"
 )
 
-// connectionRetry is when a caller should come again for whom there was no connection.
+// connectionRetry is the Retry-After for a caller that could not get a connection.
 const connectionRetry = time.Second
 
-// answerUnread answers a request that could not be read, or over which a handler panicked.
+// answerUnread answers a request that could not be read, or whose handler panicked.
 func (s *Server) answerUnread(ctx *fasthttp.RequestCtx, reason *wire.Refusal) {
 	c := s.app.AcquireCtx(ctx)
 	defer s.app.ReleaseCtx(c)
@@ -31,7 +31,7 @@ func (s *Server) answerUnread(ctx *fasthttp.RequestCtx, reason *wire.Refusal) {
 	_ = s.fail(c, unread(reason)) // as above
 }
 
-// unread is the error of a request, or a body, that could not be read.
+// unread converts the error of a request or body that could not be read.
 func unread(err error) error {
 	var r *wire.Refusal
 	if errors.As(err, &r) {

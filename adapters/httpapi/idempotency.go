@@ -7,14 +7,14 @@ import (
 	"github.com/go-json-experiment/json/jsontext"
 
 	"patchbay/core/fault"
-	"patchbay/core/idem"
+	"patchbay/core/idempotency"
 )
 
 const headerIdempotencyKey = "Idempotency-Key"
 
-// idempotencyKey reads the caller's key, empty where none is sent. A header
-// that is sent must hold one key: a caller who sends an empty one, or two,
-// believes to be protected.
+// idempotencyKey reads the caller's key, or "" if none is sent. If the header is sent it
+// must hold exactly one key: a caller that sends an empty one, or two, expects to be
+// protected.
 func (r *request) idempotencyKey() (string, error) {
 	sent := r.Request().Header.PeekAll(headerIdempotencyKey)
 	switch len(sent) {
@@ -26,24 +26,24 @@ func (r *request) idempotencyKey() (string, error) {
 	return "", invalidKey("send one Idempotency-Key only")
 }
 
-// scopedKey is the caller's key within its tenant and its route, with a digest
-// of the body. The scope is made of the route's pattern and the decoded id, so
-// that it does not depend on how the path was spelled.
-func (r *request) scopedKey(value string, body []byte) (idem.Key, error) {
+// scopedKey returns the caller's key, scoped to its tenant and route, with a digest of the
+// body. The scope is built from the route's pattern and the decoded id, so that it does not
+// depend on how the path was encoded.
+func (r *request) scopedKey(value string, body []byte) (idempotency.Key, error) {
 	if value == "" {
-		return idem.Key{}, nil
+		return idempotency.Key{}, nil
 	}
 	canonical := jsontext.Value(bytes.Clone(body))
 	if err := canonical.Canonicalize(); err != nil {
-		return idem.Key{}, explain(err)
+		return idempotency.Key{}, explain(err)
 	}
 	scope := strings.Replace(r.route.name, ":id", r.object, 1)
-	return idem.New(r.tenant, scope, value, canonical), nil
+	return idempotency.New(r.tenant, scope, value, canonical), nil
 }
 
-// parseKey reads the value of an Idempotency-Key: a string of RFC 8941 without
-// parameters, or, where it does not begin with a quotation mark, the key itself,
-// as most clients send it.
+// parseKey parses the value of an Idempotency-Key header: an RFC 8941 string without
+// parameters or, if it does not begin with a quotation mark, the key itself, as most
+// clients send it.
 func parseKey(header string) (string, error) {
 	value := header
 	if strings.HasPrefix(header, `"`) {
@@ -59,7 +59,7 @@ func parseKey(header string) (string, error) {
 	return value, nil
 }
 
-// unquote reads a string of RFC 8941, section 3.3.3.
+// unquote parses a string of RFC 8941, section 3.3.3.
 func unquote(quoted string) (string, bool) {
 	text := quoted[1:]
 	if end := len(text) - 1; end >= 0 && strings.IndexByte(text, '"') == end && strings.IndexByte(text, '\\') < 0 {

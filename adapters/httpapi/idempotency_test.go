@@ -7,7 +7,7 @@ import (
 
 	"patchbay/adapters/httpapi"
 	"patchbay/core/fault"
-	"patchbay/core/idem"
+	"patchbay/core/idempotency"
 )
 
 func TestParseKey(t *testing.T) {
@@ -95,7 +95,7 @@ func TestOneIdempotencyKeyOrNone(t *testing.T) {
 		key   = "Idempotency-Key:"
 		value = "order-7"
 	)
-	scoped := idem.New("default", "POST /api/users", value, nil).Scoped
+	scoped := idempotency.New("default", "POST /api/users", value, nil).Scoped
 	for _, row := range []struct {
 		name, headers string
 		scoped        string

@@ -6,12 +6,11 @@ import (
 	"patchbay/adapters/wire"
 )
 
-// makeKey ends each refusal of a caller without a key.
+// makeKey is the end of each refusal of a caller without a key.
 const makeKey = "; make an API key with `patchbay keys create --name NAME` and send it as Authorization: Bearer"
 
-// checkLocal refuses a caller without an API key who is not on this machine, or
-// who may act for somebody else. Where no key is required the gateway listens on
-// loopback only.
+// checkLocal refuses a caller without an API key that is not on this machine, or that may
+// act for somebody else. If no key is required, the gateway listens on loopback only.
 func (r *request) checkLocal() error {
 	if why := wire.NotLocal(&r.Request().Header); why != "" {
 		return refuse(fiber.StatusForbidden, "api_key_needed", "without an API key, "+why+makeKey)

@@ -4,13 +4,13 @@ import (
 	"github.com/gofiber/fiber/v2"
 
 	"patchbay/adapters/httpapi/api"
-	"patchbay/core/checkout"
 	"patchbay/core/fault"
 	"patchbay/core/money"
 	"patchbay/core/payment"
+	"patchbay/core/payments"
 )
 
-// scopePay is the scope of those who may pay, and give money back.
+// scopePay is the scope to make payments and refunds.
 const scopePay = "payments:write"
 
 func (s *Server) createPayment(r *request) error {
@@ -19,7 +19,7 @@ func (s *Server) createPayment(r *request) error {
 	if err != nil {
 		return err
 	}
-	result, err := s.Checkout.Create(r.ctx, r.tenant, checkout.CreateRequest{
+	result, err := s.Payments.Create(r.ctx, r.tenant, payments.CreateRequest{
 		Amount: in.Amount, Currency: money.Currency(in.Currency), CustomerID: in.CustomerId, Metadata: in.Metadata,
 		PaymentMethod: in.PaymentMethod, PaymentMethods: in.PaymentMethods, Customers: in.Customers, Confirm: in.Confirm,
 		CaptureMethod: payment.CaptureMethod(in.CaptureMethod), Confirmation: payment.Confirmation(in.Confirmation),
@@ -34,8 +34,8 @@ func (s *Server) confirmPayment(r *request) error {
 	if err != nil {
 		return err
 	}
-	result, err := s.Checkout.Confirm(r.ctx, r.tenant, r.id(),
-		checkout.ConfirmRequest{PaymentMethod: in.PaymentMethod, ReturnURL: in.ReturnUrl}, key)
+	result, err := s.Payments.Confirm(r.ctx, r.tenant, r.id(),
+		payments.ConfirmRequest{PaymentMethod: in.PaymentMethod, ReturnURL: in.ReturnUrl}, key)
 	return r.paid(fiber.StatusOK, result, err)
 }
 
@@ -49,7 +49,7 @@ func (s *Server) capturePayment(r *request) error {
 	if err != nil {
 		return err
 	}
-	result, err := s.Checkout.Capture(r.ctx, r.tenant, r.id(), amount, key)
+	result, err := s.Payments.Capture(r.ctx, r.tenant, r.id(), amount, key)
 	return r.paid(fiber.StatusOK, result, err)
 }
 
@@ -59,7 +59,7 @@ func (s *Server) cancelPayment(r *request) error {
 	if err != nil {
 		return err
 	}
-	result, err := s.Checkout.Cancel(r.ctx, r.tenant, r.id(), key)
+	result, err := s.Payments.Cancel(r.ctx, r.tenant, r.id(), key)
 	s.act(r, "payment.cancel", "payment", err)
 	return r.paid(fiber.StatusOK, result, err)
 }
@@ -74,7 +74,7 @@ func (s *Server) refundPayment(r *request) error {
 	if err != nil {
 		return err
 	}
-	result, err := s.Checkout.Refund(r.ctx, r.tenant, r.id(), amount, key)
+	result, err := s.Payments.Refund(r.ctx, r.tenant, r.id(), amount, key)
 	r.replayed(result.Replayed)
 	if err != nil {
 		return failed(result, err)
@@ -82,8 +82,8 @@ func (s *Server) refundPayment(r *request) error {
 	return r.answer(progress(fiber.StatusCreated, result), refund(result.Payment, result.Operation))
 }
 
-// part is the amount of a capture or a refund: 0, which stands for all of it,
-// only where none is written.
+// part returns the amount of a capture or refund. It returns 0, which means the full
+// amount, only if no amount is given.
 func part(in api.AmountRequest) (int64, error) {
 	if in.Amount == nil {
 		return 0, nil
@@ -95,7 +95,7 @@ func part(in api.AmountRequest) (int64, error) {
 }
 
 // paid answers an operation with its payment.
-func (r *request) paid(done int, result checkout.Result, err error) error {
+func (r *request) paid(done int, result payments.Result, err error) error {
 	r.replayed(result.Replayed)
 	if err != nil {
 		return failed(result, err)
@@ -103,15 +103,15 @@ func (r *request) paid(done int, result checkout.Result, err error) error {
 	return r.answer(progress(done, result), r.payment(result.Payment))
 }
 
-// progress is 202 while the outcome is open.
-func progress(done int, result checkout.Result) int {
+// progress returns 202 while the outcome is open, and done otherwise.
+func progress(done int, result payments.Result) int {
 	if result.Operation.Outcome.Open() {
 		return fiber.StatusAccepted
 	}
 	return done
 }
 
-func failed(result checkout.Result, err error) error {
+func failed(result payments.Result, err error) error {
 	if result.Payment.ID == "" {
 		return err
 	}
@@ -119,7 +119,7 @@ func failed(result checkout.Result, err error) error {
 }
 
 func (s *Server) getPayment(r *request) error {
-	p, err := s.Checkout.Get(r.ctx, r.tenant, r.id())
+	p, err := s.Payments.Get(r.ctx, r.tenant, r.id())
 	if err != nil {
 		return err
 	}
@@ -135,7 +135,7 @@ func (s *Server) listPayments(r *request) error {
 	if status != "" && !status.Known() {
 		return errUnknownStatus
 	}
-	page, err := s.Checkout.List(r.ctx, r.tenant, checkout.Filter{
+	page, err := s.Payments.List(r.ctx, r.tenant, payments.Filter{
 		Reference: r.query("reference"), CustomerID: r.query("customerId"), Status: status,
 	}, cursor, limit)
 	if err != nil {
@@ -148,8 +148,8 @@ func (s *Server) listPayments(r *request) error {
 	return r.answer(fiber.StatusOK, out)
 }
 
-// payment is how the caller sees a payment. Who may not pay does not see what a payment is
-// gone on with in the buyer's place.
+// payment returns the caller's view of a payment. A caller without scopePay does not see
+// the values with which somebody could continue a payment in the buyer's place.
 func (r *request) payment(p payment.Payment) api.Payment {
 	if !r.who.Allows(scopePay) {
 		p.Conceal()
@@ -180,7 +180,7 @@ func (r *request) payment(p payment.Payment) api.Payment {
 	return out
 }
 
-// failure is shown as a card's where it has a decline code.
+// failure returns the view of a failure, as a card error if it has a decline code.
 func failure(f *payment.Failure) api.Failure {
 	switch {
 	case f == nil:

@@ -14,7 +14,7 @@ func (s *Server) syncPayment(r *request) error {
 	if _, err := r.decode(&in); err != nil {
 		return err
 	}
-	p, err := s.Checkout.Sync(r.ctx, r.tenant, r.id())
+	p, err := s.Payments.Sync(r.ctx, r.tenant, r.id())
 	s.act(r, "payment.sync", "payment", err)
 	if err != nil {
 		return err
@@ -23,14 +23,14 @@ func (s *Server) syncPayment(r *request) error {
 }
 
 func (s *Server) listRefunds(r *request) error {
-	p, err := s.Checkout.Get(r.ctx, r.tenant, r.id())
+	p, err := s.Payments.Get(r.ctx, r.tenant, r.id())
 	if err != nil {
 		return err
 	}
 	return r.answer(fiber.StatusOK, api.RefundList{Data: refunds(p)})
 }
 
-// refunds are all of a payment, whoever made them, oldest first.
+// refunds returns all refunds of a payment, made here or at the provider, oldest first.
 func refunds(p payment.Payment) []api.Refund {
 	var all []api.Refund
 	for _, op := range p.Operations {
@@ -47,7 +47,7 @@ func refunds(p payment.Payment) []api.Refund {
 	return all
 }
 
-// refund is one that was asked for here.
+// refund returns the view of a refund that was requested here.
 func refund(p payment.Payment, op payment.Operation) api.Refund {
 	status := "failed"
 	switch op.Outcome {
@@ -69,7 +69,7 @@ func refund(p payment.Payment, op payment.Operation) api.Refund {
 	return out
 }
 
-// elsewhere is a refund that was made at the provider.
+// elsewhere returns the view of a refund that was made at the provider.
 func elsewhere(p payment.Payment, entry payment.RefundEntry) api.Refund {
 	out := api.Refund{
 		Id: entry.Reference, PaymentId: p.ID, Amount: entry.Amount, Currency: string(p.Currency), Status: string(entry.Status), Provider: p.Provider,

@@ -10,19 +10,19 @@ import (
 	"github.com/gofiber/fiber/v2"
 	"github.com/valyala/fasthttp"
 
-	"patchbay/core/access"
+	"patchbay/core/apikeys"
 	"patchbay/core/fault"
 	"patchbay/core/logging"
 )
 
 const (
 	open      = ""       // the scope of a route that anybody may call, from anywhere
-	public    = "public" // the scope of a route that asks for no key where one is required
-	keyless   = "local"  // who it was where no key is needed
+	public    = "public" // the scope of a route that needs no key where keys are required
+	keyless   = "local"  // the key id of a caller where no key is needed
 	requestID = "X-Request-Id"
 )
 
-// Headers of every answer, as they are written.
+// Names and values of the headers of every answer.
 var (
 	requestIDName          = []byte(requestID)
 	contentTypeOptionsName = []byte(fiber.HeaderXContentTypeOptions)
@@ -30,18 +30,18 @@ var (
 	noSniff, noStore       = []byte("nosniff"), []byte("no-store")
 )
 
-// local is who makes a request without a key, where none is needed.
-var local = access.Identity{Tenant: access.DefaultTenant, KeyID: keyless, Scopes: []string{access.All}}
+// local is the identity of a caller without a key, where none is needed.
+var local = apikeys.Identity{Tenant: apikeys.DefaultTenant, KeyID: keyless, Scopes: []string{apikeys.All}}
 
 // route is one operation of the API.
 type route struct {
 	name   string // method and pattern
 	scope  string
-	limit  int      // bytes of the body
+	limit  int      // in bytes of the body
 	params []string // of the query
 }
 
-// request is one call of the API, of a caller who may make it.
+// request is one authorized call of the API.
 type request struct {
 	*fiber.Ctx
 	route  *route
@@ -50,22 +50,22 @@ type request struct {
 	server *Server
 	trace  *trace
 	bodies *bodyBudget
-	held   []func() // give back what the body has of it
-	who    access.Identity
+	held   []func() // these release the memory reserved for the body
+	who    apikeys.Identity
 	tenant string
 	caller string // the id of the key
 	object string // the id in the path, decoded
-	limit  int    // bytes of the body
+	limit  int    // in bytes of the body
 }
 
-// later gives a request time again that was not the store's.
-func (r *request) later(d time.Duration) {
+// extend moves the deadline of a request by time that was not spent in the store.
+func (r *request) extend(d time.Duration) {
 	until, _ := r.ctx.Deadline()
 	r.cancel()
 	r.ctx, r.cancel = context.WithDeadline(context.WithoutCancel(r.ctx), until.Add(d))
 }
 
-// end gives back what the request has.
+// end releases the resources of the request.
 func (r *request) end() {
 	r.cancel()
 	for _, release := range r.held {
@@ -73,14 +73,14 @@ func (r *request) end() {
 	}
 }
 
-// id is the id in the path. It is a copy: fiber uses its memory again.
+// id returns the id in the path. It is a copy, because fiber reuses its memory.
 func (r *request) id() string { return r.object }
 
-// query is a parameter of the URL, copied.
+// query returns a copy of a query parameter.
 func (r *request) query(name string) string { return strings.Clone(r.Query(name)) }
 
-// handle serves a route for callers with a scope, with bodies up to a limit and the
-// parameters of the query that it names.
+// handle registers a route for callers with the given scope, with a limit for the body and
+// the names of its query parameters.
 func (s *Server) handle(method, path, scope string, limit int, serve func(*request) error, params ...string) {
 	o := &route{name: method + " " + path, scope: scope, limit: limit, params: params}
 	s.app.Add(method, path, func(c *fiber.Ctx) error {
@@ -100,7 +100,7 @@ func (s *Server) handle(method, path, scope string, limit int, serve func(*reque
 	})
 }
 
-// prepare gives every answer its headers.
+// prepare sets the headers of every answer.
 func (s *Server) prepare(c *fiber.Ctx) error {
 	s.head(c, traceOf(c.Context()))
 	if !wellFormed(c.Path()) {
@@ -109,8 +109,8 @@ func (s *Server) prepare(c *fiber.Ctx) error {
 	return c.Next()
 }
 
-// requestID is the id that a request brings along, or one that is made for it. It is a copy,
-// which the log may keep: the next request on the connection is written over the original.
+// requestID returns the id sent with a request, or a new one. It returns a copy, which the
+// log may keep: the next request on the connection overwrites the original.
 func (s *Server) requestID(c *fiber.Ctx) string {
 	if id := c.Get(requestID); plain(id) {
 		return strings.Clone(id)
@@ -126,8 +126,8 @@ func (s *Server) head(c *fiber.Ctx, t *trace) {
 	h.SetCanonical(cacheControlName, noStore)
 }
 
-// unknownMethods answers methods that fiber does not know: it would do so
-// without asking ErrorHandler.
+// unknownMethods answers methods that fiber does not know. Fiber would answer them without
+// calling ErrorHandler.
 func (s *Server) unknownMethods(next fasthttp.RequestHandler) fasthttp.RequestHandler {
 	return func(ctx *fasthttp.RequestCtx) {
 		if slices.Contains(fiber.DefaultMethods, string(ctx.Method())) {
@@ -140,7 +140,7 @@ func (s *Server) unknownMethods(next fasthttp.RequestHandler) fasthttp.RequestHa
 	}
 }
 
-// plain reports whether an id given by a caller can stand in a log.
+// plain reports whether an id sent by a caller is safe to log.
 func plain(id string) bool {
 	if id == "" || len(id) > 64 {
 		return false
@@ -150,30 +150,30 @@ func plain(id string) bool {
 	})
 }
 
-// authorize returns who the caller is that has the scope.
-func (s *Server) authorize(r *request, scope string) (access.Identity, error) {
+// authorize returns the identity of a caller that has the scope.
+func (s *Server) authorize(r *request, scope string) (apikeys.Identity, error) {
 	if scope == open || scope == public && s.KeysRequired {
-		return access.Identity{}, nil
+		return apikeys.Identity{}, nil
 	}
 	header := r.Get(fiber.HeaderAuthorization)
-	if len(r.Request().Header.PeekAll(fiber.HeaderAuthorization)) > 1 { // a proxy may have looked at another than we would
-		return access.Identity{}, unauthorized(r.Ctx, "send one Authorization only")
+	if len(r.Request().Header.PeekAll(fiber.HeaderAuthorization)) > 1 { // a proxy may have checked another one than we would
+		return apikeys.Identity{}, unauthorized(r.Ctx, "send one Authorization only")
 	}
 	if header == "" && !s.KeysRequired {
 		return local, r.checkLocal()
 	}
 	token, ok := strings.CutPrefix(header, "Bearer ")
 	if !ok {
-		return access.Identity{}, unauthorized(r.Ctx, "send an API key as Authorization: Bearer")
+		return apikeys.Identity{}, unauthorized(r.Ctx, "send an API key as Authorization: Bearer")
 	}
 	ctx := logging.WithCaller(r.ctx, logging.Caller{Request: r.trace.request})
-	who, err := s.Access.Authenticate(ctx, strings.Clone(token))
+	who, err := s.APIKeys.Authenticate(ctx, strings.Clone(token))
 	switch {
 	case fault.Is(err, fault.Unauthorized):
-		r.trace.key = access.EndedKey(err)
-		return access.Identity{}, unauthorized(r.Ctx, "the API key is not valid")
+		r.trace.key = apikeys.EndedKey(err)
+		return apikeys.Identity{}, unauthorized(r.Ctx, "the API key is not valid")
 	case err != nil:
-		return access.Identity{}, err
+		return apikeys.Identity{}, err
 	case scope != public && !who.Allows(scope):
 		return who, refuse(fiber.StatusForbidden, "scope_missing", "the API key lacks the scope "+scope)
 	}

@@ -10,27 +10,27 @@ import (
 	"github.com/gofiber/fiber/v2"
 	"github.com/valyala/fasthttp"
 
-	"patchbay/core/access"
-	"patchbay/core/checkout"
+	"patchbay/core/apikeys"
 	"patchbay/core/fault"
 	"patchbay/core/logging"
+	"patchbay/core/payments"
 )
 
-// trace is what the log says of a request.
+// trace holds what is logged about a request.
 type trace struct {
-	handled bool // it came to the handler
+	handled bool // it reached the handler
 	began   time.Time
-	request string // the id that it is answered with
-	route   string // its pattern, empty where there is none
+	request string // the id in the answer
+	route   string // the route's pattern, empty if there is none
 	tenant  string
 	key     string // the id of the API key
-	code    string // of the error that it was answered with
-	quiet   bool   // asked all the time, by what watches over the gateway
+	code    string // of the error in the answer
+	quiet   bool   // a frequent health check
 }
 
 const traceValue = "patchbay.trace"
 
-// traceOf is that of a request.
+// traceOf returns the trace of a request.
 func traceOf(c *fasthttp.RequestCtx) *trace {
 	if t, ok := c.UserValue(traceValue).(*trace); ok {
 		return t
@@ -52,7 +52,7 @@ func (s *Server) logged(next fasthttp.RequestHandler) fasthttp.RequestHandler {
 	}
 }
 
-// Underway is how many requests are being served.
+// Underway returns the number of requests in progress.
 func (s *Server) Underway() int { return int(s.underway.Load()) }
 
 func (s *Server) line(c *fasthttp.RequestCtx, t *trace, status int, took time.Duration) {
@@ -73,38 +73,38 @@ func (s *Server) line(c *fasthttp.RequestCtx, t *trace, status int, took time.Du
 	logging.Request(s.Log, level, attrs)
 }
 
-// given are those of some attributes that have a value.
+// given returns the attributes that have a value.
 func given(attrs ...slog.Attr) []slog.Attr {
 	return slices.DeleteFunc(attrs, func(a slog.Attr) bool { return a.Value.String() == "" })
 }
 
-// at notes which route a request came to.
+// at records the route of a request.
 func (t *trace) at(path string) {
 	t.route, t.quiet = path, path == "/healthz" || path == "/readyz"
 }
 
-// identify notes who makes the request, and has that travel with what it asks for.
-func (r *request) identify(who access.Identity) {
+// identify records who makes the request, and adds the caller to the request's context.
+func (r *request) identify(who apikeys.Identity) {
 	r.who, r.tenant, r.caller = who, who.Tenant, who.KeyID
 	r.trace.tenant, r.trace.key = who.Tenant, who.KeyID
 	r.ctx = logging.WithCaller(r.ctx, logging.Caller{Request: r.trace.request, Tenant: who.Tenant, Key: who.KeyID})
 }
 
-// tell writes what a request was refused with, where that is of interest beside its line:
-// a mistake of ours, something that is not available, a credential or a signature.
+// tell logs why a request was refused, if that deserves more than the request's line: an
+// internal error, an unavailable dependency, a refused credential or a refused signature.
 func (s *Server) tell(c *fiber.Ctx, status int, code string, err error) {
 	t := traceOf(c.Context())
-	if t.code = code; !t.handled { // package wire tells of what is more than one client's fault
+	if t.code = code; !t.handled { // package wire logs problems that are more than one client's fault
 		s.line(c.Context(), t, status, 0)
 		return
 	}
 	attrs := []slog.Attr{slog.String("code", code), slog.String("route", t.route), slog.String("request", t.request)}
 	attrs = append(attrs, given(slog.String("key", t.key), slog.String("tenant", t.tenant))...)
 	switch {
-	case code == checkout.CodeRestored: // a line of its own has told of it, and another tells its end
-	case code == codeNoRoom: // the caller comes again; nothing is broken
+	case code == payments.CodeRestored: // logged separately, as is its end
+	case code == codeNoRoom: // the caller retries; nothing is broken
 		s.crowded.Note(context.Background(), code, attrs...)
-	case status >= fiber.StatusInternalServerError && status != fiber.StatusNotImplemented: // that is the client's
+	case status >= fiber.StatusInternalServerError && status != fiber.StatusNotImplemented: // 501 is the client's fault
 		s.Log.LogAttrs(context.Background(), slog.LevelError, "request failed",
 			append(attrs, slog.String("method", c.Method()), slog.Int("status", status), slog.Any("error", err))...)
 	case status == fiber.StatusUnauthorized, status == fiber.StatusForbidden:
@@ -116,7 +116,7 @@ func (s *Server) tell(c *fiber.Ctx, status int, code string, err error) {
 	}
 }
 
-// act tells what a person asked for beside what callers do, and what became of it.
+// act logs an action that a person requested through the API, and its result.
 func (s *Server) act(r *request, action, object string, err error) {
 	logging.Act(r.ctx, s.Log, action, r.caller, err, slog.String(object, r.id()))
 }

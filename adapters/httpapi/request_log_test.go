@@ -11,14 +11,15 @@ import (
 	"testing"
 	"time"
 
+	"patchbay/adapters/clock"
 	"patchbay/adapters/httpapi"
-	"patchbay/adapters/sys"
+	"patchbay/adapters/ids"
 	"patchbay/adapters/wire"
-	"patchbay/core/checkout"
-	"patchbay/core/event"
 	"patchbay/core/fault"
-	"patchbay/core/inbox"
 	"patchbay/core/logging"
+	"patchbay/core/payments"
+	"patchbay/core/webhook"
+	"patchbay/core/webhooks"
 	"patchbay/tests/gateway"
 	"patchbay/tests/testlog"
 )
@@ -33,7 +34,7 @@ func telling(t *testing.T, level slog.Level, changes ...func(*httpapi.Server)) (
 		}
 		s.LogRequests = true
 		s.Log = logging.New(slog.NewTextHandler(log, &slog.HandlerOptions{Level: level})).Logger
-		s.Checkout = checkout.New(checkout.Options{Clock: sys.Clock{}, IDs: sys.IDs{}, Owner: "one", Log: s.Log, Journal: s.Inbox.Journal})
+		s.Payments = payments.New(payments.Options{Clock: clock.System{}, IDs: ids.UUIDs{}, Owner: "one", Log: s.Log, Journal: s.Webhooks.Journal})
 	})
 	return r, log
 }
@@ -166,7 +167,7 @@ func TestProbesAreToldAtDebug(t *testing.T) {
 func TestRefusedCredentialsAreTold(t *testing.T) {
 	t.Parallel()
 	r := serve(t, func(s *httpapi.Server) {
-		s.Inbox.Routes["stripe"] = inbox.Route{Verifier: unsigned{&verifier{}}}
+		s.Webhooks.Routes["stripe"] = webhooks.Route{Verifier: unsigned{&verifier{}}}
 	})
 	for range 50 {
 		r.do(t, "GET", "/api/users/usr_1", "", header{"Authorization": "Bearer pb_live_a_secretsecret"})
@@ -183,7 +184,7 @@ func TestRefusedCredentialsAreTold(t *testing.T) {
 // unsigned finds no signature right.
 type unsigned struct{ *verifier }
 
-func (unsigned) Verify([]byte, func(string) string) ([]event.Webhook, error) {
+func (unsigned) Verify([]byte, func(string) string) ([]webhook.Event, error) {
 	return nil, fault.New(fault.Invalid, "invalid_signature", "no signature is right")
 }
 

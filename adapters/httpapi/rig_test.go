@@ -13,16 +13,17 @@ import (
 	"testing"
 	"time"
 
+	"patchbay/adapters/clock"
 	"patchbay/adapters/httpapi"
-	"patchbay/adapters/sys"
-	"patchbay/core/access"
-	"patchbay/core/directory"
-	"patchbay/core/event"
+	"patchbay/adapters/ids"
+	"patchbay/core/apikeys"
+	"patchbay/core/events"
 	"patchbay/core/fault"
-	"patchbay/core/feed"
-	"patchbay/core/idem"
-	"patchbay/core/inbox"
+	"patchbay/core/idempotency"
 	"patchbay/core/user"
+	"patchbay/core/users"
+	"patchbay/core/webhook"
+	"patchbay/core/webhooks"
 	"patchbay/ports"
 	"patchbay/tests/memjournal"
 	"patchbay/tests/testlog"
@@ -36,7 +37,7 @@ const patience = 20 * time.Second
 type rig struct {
 	base, address string
 	users         *repository
-	access        *access.Service
+	access        *apikeys.Service
 	hooks         *verifier
 	journal       *memjournal.Journal
 	fail          atomic.Pointer[func(op string) error] // asked by the journal
@@ -46,24 +47,24 @@ type rig struct {
 
 func serve(t testing.TB, change ...func(*httpapi.Server)) *rig {
 	t.Helper()
-	r := &rig{users: &repository{}, hooks: &verifier{}, journal: memjournal.New(sys.Clock{})}
+	r := &rig{users: &repository{}, hooks: &verifier{}, journal: memjournal.New(clock.System{})}
 	r.journal.Fail = func(op string) error {
 		if fail := r.fail.Load(); fail != nil {
 			return (*fail)(op)
 		}
 		return nil
 	}
-	r.access = access.New(access.Options{Journal: r.journal, Clock: sys.Clock{}, IDs: sys.IDs{}, Pepper: []byte("pepper")})
+	r.access = apikeys.New(apikeys.Options{Journal: r.journal, Clock: clock.System{}, IDs: ids.UUIDs{}, Pepper: []byte("pepper")})
 	log := slog.New(slog.NewTextHandler(&r.log, nil))
 	s := httpapi.New(httpapi.Options{
-		Directory: directory.New(r.users, nil, sys.Clock{}, sys.IDs{}),
-		Feed:      feed.New(r.journal),
-		Access:    r.access,
-		Inbox: inbox.New(inbox.Options{
-			Journal: r.journal, Clock: sys.Clock{}, Owner: "one", Log: log,
-			Routes: map[string]inbox.Route{"stripe": {Verifier: r.hooks}},
+		Users:   users.New(r.users, nil, clock.System{}, ids.UUIDs{}),
+		Events:  events.New(r.journal),
+		APIKeys: r.access,
+		Webhooks: webhooks.New(webhooks.Options{
+			Journal: r.journal, Clock: clock.System{}, Owner: "one", Log: log,
+			Routes: map[string]webhooks.Route{"stripe": {Verifier: r.hooks}},
 		}),
-		IDs: sys.IDs{}, Deadline: patience, Log: log,
+		IDs: ids.UUIDs{}, Deadline: patience, Log: log,
 		Ready: func(context.Context) (string, error) {
 			if err := r.ready.Load(); err != nil {
 				return "", *err
@@ -240,7 +241,7 @@ func (p *repository) FindByKey(_ context.Context, scoped string) (user.Creation,
 	return user.Creation{}, fault.New(fault.NotFound, "no_such_user", "there is no such user")
 }
 
-func (p *repository) Create(ctx context.Context, u user.User, key idem.Key) error {
+func (p *repository) Create(ctx context.Context, u user.User, key idempotency.Key) error {
 	until, _ := ctx.Deadline()
 	p.note(call{op: "Create", tenant: u.Tenant, id: u.ID, email: u.Email, key: key.Scoped, print: key.Fingerprint, user: u, until: until})
 	return nil
@@ -275,7 +276,7 @@ func (v *verifier) CheckHeaders(header func(string) string) error {
 	return nil
 }
 
-func (v *verifier) Verify(body []byte, _ func(string) string) ([]event.Webhook, error) {
+func (v *verifier) Verify(body []byte, _ func(string) string) ([]webhook.Event, error) {
 	v.mu.Lock()
 	defer v.mu.Unlock()
 	v.bodies = append(v.bodies, body) // not a copy, on purpose

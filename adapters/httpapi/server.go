@@ -1,5 +1,5 @@
-// Package httpapi is the gateway's HTTP API on fiber. It decodes strictly,
-// answers errors in one shape, and leaves every decision to the core.
+// Package httpapi is the gateway's HTTP API, built on fiber. It decodes strictly, answers
+// errors in one format, and leaves every decision to the core.
 package httpapi
 
 import (
@@ -14,13 +14,13 @@ import (
 	"github.com/gofiber/fiber/v2"
 
 	"patchbay/adapters/wire"
-	"patchbay/core/access"
-	"patchbay/core/checkout"
-	"patchbay/core/directory"
-	"patchbay/core/feed"
-	"patchbay/core/inbox"
+	"patchbay/core/apikeys"
+	"patchbay/core/emails"
+	"patchbay/core/events"
 	"patchbay/core/logging"
-	"patchbay/core/mailroom"
+	"patchbay/core/payments"
+	"patchbay/core/users"
+	"patchbay/core/webhooks"
 	"patchbay/ports"
 )
 
@@ -30,31 +30,30 @@ const (
 	mailLimit    = 30 << 20 // 20 MB of attachments in base64
 )
 
-// Options is what a Server needs.
+// Options configures a Server.
 type Options struct {
-	Checkout  *checkout.Service
-	Mailroom  *mailroom.Service
-	Directory *directory.Service
-	Inbox     *inbox.Service
-	Feed      *feed.Service
-	Access    *access.Service
-	IDs       ports.IDs
-	// KeysRequired refuses callers without an API key. A key that is sent is
-	// always checked.
+	Payments *payments.Service
+	Emails   *emails.Service
+	Users    *users.Service
+	Webhooks *webhooks.Service
+	Events   *events.Service
+	APIKeys  *apikeys.Service
+	IDs      ports.IDs
+	// KeysRequired refuses callers without an API key. A key that is sent is always
+	// checked.
 	KeysRequired bool
-	// Deadline bounds what a request may ask of the store, in all its calls. What the
-	// use cases have begun at a provider goes on without the request.
+	// Deadline bounds the time that a request may spend in the store, over all its calls.
+	// Operations that use cases have begun at a provider continue after it.
 	Deadline time.Duration
-	// BodyBytes bounds the request bodies that are in memory at once;
-	// DefaultBodyBytes where it is 0.
+	// BodyBytes bounds the request bodies in memory at once. 0 means DefaultBodyBytes.
 	BodyBytes int64
-	// Ready reports whether requests can be served: "ok", or "degraded" where some
-	// of them can.
+	// Ready reports whether requests can be served: "ok", or "degraded" if only some of
+	// them can.
 	Ready func(ctx context.Context) (string, error)
-	// Connections bound what clients can hold of the server; the Limits are
-	// wire.Defaults where there are none.
+	// Connections bounds what clients can hold of the server. Zero Limits mean
+	// wire.Defaults.
 	Connections wire.Options
-	// TrustedProxies say in X-Forwarded-For whom they speak for.
+	// TrustedProxies are the networks of proxies whose X-Forwarded-For is trusted.
 	TrustedProxies []netip.Prefix
 	Log            *slog.Logger
 	// LogRequests writes a line for each request.
@@ -68,12 +67,12 @@ type Server struct {
 	bodies     *bodyBudget
 	draining   atomic.Bool
 	underway   atomic.Int64
-	refusals   logging.Repeated // of credentials
-	signatures logging.Repeated // of webhooks, that are not right
+	refusals   logging.Repeated // of refused credentials
+	signatures logging.Repeated // of webhooks with an invalid signature
 	crowded    logging.Repeated // requests for which there was no memory
 }
 
-// New makes a Server; it does not listen yet.
+// New returns a Server that does not listen yet.
 func New(o Options) *Server {
 	s := &Server{
 		Options: o, bodies: newBodyBudget(cmp.Or(o.BodyBytes, DefaultBodyBytes)),
@@ -102,8 +101,8 @@ func (s *Server) Serve(l net.Listener) error {
 	return s.app.Listener(wire.Listen(l, s.Connections))
 }
 
-// Shutdown tells that the server is not ready any more, takes no new
-// connections, and waits for the requests under way until ctx ends.
+// Shutdown reports the server as not ready, accepts no new connections, and waits for the
+// requests in progress until ctx ends.
 func (s *Server) Shutdown(ctx context.Context) error {
 	s.draining.Store(true)
 	return s.app.ShutdownWithContext(ctx)

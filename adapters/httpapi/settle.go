@@ -4,18 +4,18 @@ import (
 	"github.com/gofiber/fiber/v2"
 
 	"patchbay/adapters/httpapi/api"
-	"patchbay/core/checkout"
+	"patchbay/core/payments"
 )
 
-// resolvePayment takes a person's verdict. It needs no idempotency key: the same verdict
-// once more changes nothing.
+// resolvePayment accepts a person's verdict. It needs no idempotency key, because repeating
+// the same verdict changes nothing.
 func (s *Server) resolvePayment(r *request) error {
 	var in api.Resolution
 	if _, err := r.decode(&in); err != nil {
 		return err
 	}
-	p, err := s.Checkout.Settle(r.ctx, r.tenant, r.id(), checkout.SettleRequest{
-		Verdict: checkout.Verdict(in.Verdict), Reference: in.Reference, Note: in.Note, By: r.caller,
+	p, err := s.Payments.Settle(r.ctx, r.tenant, r.id(), payments.SettleRequest{
+		Verdict: payments.Verdict(in.Verdict), Reference: in.Reference, Note: in.Note, By: r.caller,
 	})
 	s.act(r, "payment.resolve", "payment", err)
 	if err != nil {

@@ -7,10 +7,11 @@ import (
 	"testing"
 	"time"
 
+	"patchbay/adapters/clock"
 	"patchbay/adapters/httpapi"
-	"patchbay/adapters/sys"
-	"patchbay/core/checkout"
+	"patchbay/adapters/ids"
 	"patchbay/core/payment"
+	"patchbay/core/payments"
 	"patchbay/ports"
 )
 
@@ -22,7 +23,7 @@ func register(t *testing.T) *rig {
 	var r *rig
 	var server *httpapi.Server
 	r = serve(t, func(s *httpapi.Server) { server = s })
-	server.Checkout = checkout.New(checkout.Options{Journal: r.journal, Clock: sys.Clock{}, IDs: sys.IDs{}, Owner: "one", Log: slog.New(slog.DiscardHandler)})
+	server.Payments = payments.New(payments.Options{Journal: r.journal, Clock: clock.System{}, IDs: ids.UUIDs{}, Owner: "one", Log: slog.New(slog.DiscardHandler)})
 	return r
 }
 

@@ -9,16 +9,16 @@ import (
 	"patchbay/core/fault"
 )
 
-// errUnknownStatus refuses a filter by which nothing would be listed, ever.
+// errUnknownStatus refuses a status filter that never matches.
 var errUnknownStatus = fault.InvalidParam("status", "invalid_status", "there is no such status")
 
-// maxSegment is more than the length of any id.
+// maxSegment exceeds the length of any id.
 const maxSegment = 255
 
-// wellFormed reports whether each segment of a path is, decoded once, made of
-// characters that need no encoding (RFC 3986, section 2.3). All routes and ids
-// are. What decodes to a slash, a dot segment or another escape is neither taken
-// for another path, nor can it break the scope of a key.
+// wellFormed reports whether each segment of a path, decoded once, consists of characters
+// that need no encoding (RFC 3986, section 2.3). All routes and ids do. A segment that
+// decodes to a slash, a dot segment or another escape is thus neither taken for another
+// path nor able to break the scope of a key.
 func wellFormed(path string) bool {
 	for segment := range strings.SplitSeq(path, "/") {
 		decoded, err := url.PathUnescape(segment)
@@ -29,7 +29,7 @@ func wellFormed(path string) bool {
 	return true
 }
 
-// reserved reports whether a character is none of RFC 3986's unreserved ones.
+// reserved reports whether a character is not one of RFC 3986's unreserved characters.
 func reserved(c rune) bool {
 	switch {
 	case 'a' <= c && c <= 'z', 'A' <= c && c <= 'Z', '0' <= c && c <= '9', c == '-', c == '.', c == '_', c == '~':
@@ -38,9 +38,9 @@ func reserved(c rune) bool {
 	return true
 }
 
-// readTarget reads the id in the path, and refuses parameters of the query that
-// the route does not have. What anybody may call takes any: a provider's webhook
-// or a probe must not fail by what somebody has added to its URL.
+// readTarget reads the id in the path, and refuses query parameters that the route does not
+// have. Open routes accept any: a provider's webhook or a health probe must not fail
+// because of a parameter that was added to its URL.
 func (r *request) readTarget() error {
 	if r.route.scope == open {
 		return nil
@@ -50,15 +50,15 @@ func (r *request) readTarget() error {
 	return r.checkQuery()
 }
 
-// checkQuery refuses a parameter that the route does not have, or that is given
-// twice: a filter that was misspelled would list everything.
+// checkQuery refuses unknown and repeated parameters: with a misspelled filter everything
+// would be listed.
 func (r *request) checkQuery() error {
 	if len(r.Request().URI().QueryString()) == 0 {
 		return nil
 	}
-	var seen uint64 // by the place in params
+	var seen uint64 // bit set by index in params
 	for key, value := range r.Context().QueryArgs().All() {
-		if len(key) == 0 && len(value) == 0 { // between two &
+		if len(key) == 0 && len(value) == 0 { // empty, as between two &
 			continue
 		}
 		place := slices.Index(r.route.params, string(key))
@@ -73,8 +73,8 @@ func (r *request) checkQuery() error {
 	return nil
 }
 
-// shown is a name that a caller gave, where it can be repeated: it may be
-// anything, and long.
+// shown returns a name sent by a caller if it can be repeated in an answer, or "": it may
+// be long or not valid text.
 func shown(name string) string {
 	if len(name) > 100 || !utf8.ValidString(name) {
 		return ""

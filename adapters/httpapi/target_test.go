@@ -7,12 +7,13 @@ import (
 	"strings"
 	"testing"
 
+	"patchbay/adapters/clock"
 	"patchbay/adapters/httpapi"
+	"patchbay/adapters/ids"
 	"patchbay/adapters/payments/mockpay"
-	"patchbay/adapters/sys"
-	"patchbay/core/checkout"
-	"patchbay/core/idem"
+	"patchbay/core/idempotency"
 	"patchbay/core/payment"
+	"patchbay/core/payments"
 	"patchbay/ports"
 )
 
@@ -22,12 +23,12 @@ func shop(t *testing.T) (*rig, *mockpay.Gateway) {
 	var server *httpapi.Server
 	r := serve(t, func(s *httpapi.Server) { server = s })
 	log := slog.New(slog.DiscardHandler)
-	gateway, err := mockpay.New(mockpay.Options{Name: "mock", Journal: r.journal, Clock: sys.Clock{}, IDs: sys.IDs{}, Log: log})
+	gateway, err := mockpay.New(mockpay.Options{Name: "mock", Journal: r.journal, Clock: clock.System{}, IDs: ids.UUIDs{}, Log: log})
 	if err != nil {
 		t.Fatal(err)
 	}
-	server.Checkout = checkout.New(checkout.Options{
-		Journal: r.journal, Gateways: []ports.PaymentGateway{gateway}, Clock: sys.Clock{}, IDs: sys.IDs{},
+	server.Payments = payments.New(payments.Options{
+		Journal: r.journal, Gateways: []ports.PaymentGateway{gateway}, Clock: clock.System{}, IDs: ids.UUIDs{},
 		Secret: []byte("secret"), Owner: "one", Log: log,
 	})
 	return r, gateway
@@ -135,14 +136,14 @@ func TestTheScopeOfAKeyIsTheCanonicalPath(t *testing.T) {
 	refund(strings.ReplaceAll(path, "pay_", "%70ay%5f"), "two")
 	operations := r.stored(t, id).Operations
 	for i, key := range []string{"one", "two"} {
-		want := idem.New("default", "POST "+path, key, []byte(`{"amount":100}`))
+		want := idempotency.New("default", "POST "+path, key, []byte(`{"amount":100}`))
 		if op := operations[i+1]; op.Key != want.Scoped || op.Fingerprint != want.Fingerprint {
 			t.Errorf("stored under %q with %q, want %+v", op.Key, op.Fingerprint, want)
 		}
 	}
 	const once = "default|POST /api/payments|"
 	r.do(t, "POST", "/api/payments", `{"amount":1000,"currency":"usd"}`, asJSON, header{"Idempotency-Key": "one"})
-	record, err := r.journal.Find(t.Context(), "payment", ports.ByIdem, idem.New("default", "POST /api/payments", "one", nil).Scoped)
+	record, err := r.journal.Find(t.Context(), "payment", ports.ByIdem, idempotency.New("default", "POST /api/payments", "one", nil).Scoped)
 	if err != nil || !strings.HasPrefix(record.Idem, once) {
 		t.Errorf("%q, %v: want it under %q", record.Idem, err, once)
 	}

@@ -8,9 +8,9 @@ import (
 	"github.com/gofiber/fiber/v2"
 
 	"patchbay/adapters/httpapi/api"
-	"patchbay/core/directory"
 	"patchbay/core/fault"
 	"patchbay/core/user"
+	"patchbay/core/users"
 )
 
 func (s *Server) createUser(r *request) error {
@@ -19,8 +19,8 @@ func (s *Server) createUser(r *request) error {
 	if err != nil {
 		return err
 	}
-	u, replayed, err := s.Directory.Create(r.ctx, r.tenant,
-		directory.NewUser{Email: in.Email, Name: in.Name, Metadata: in.Metadata}, key)
+	u, replayed, err := s.Users.Create(r.ctx, r.tenant,
+		users.NewUser{Email: in.Email, Name: in.Name, Metadata: in.Metadata}, key)
 	if err != nil {
 		return err
 	}
@@ -33,7 +33,7 @@ func (s *Server) getUser(r *request) error {
 	if err != nil {
 		return err
 	}
-	u, source, err := s.Directory.Get(r.ctx, r.tenant, r.id(), consistency)
+	u, source, err := s.Users.Get(r.ctx, r.tenant, r.id(), consistency)
 	r.source(source)
 	if err != nil {
 		return err
@@ -50,14 +50,14 @@ func (s *Server) updateUser(r *request) error {
 	if _, err := r.decode(&in); err != nil {
 		return err
 	}
-	u, err := s.Directory.Update(r.ctx, r.tenant, r.id(), patchOf(in), version)
+	u, err := s.Users.Update(r.ctx, r.tenant, r.id(), patchOf(in), version)
 	if err != nil {
 		return err
 	}
 	return r.user(fiber.StatusOK, u)
 }
 
-// patchOf is what a merge patch asks for. A name that is null is an empty one.
+// patchOf returns the changes of a merge patch. A null name is an empty one.
 func patchOf(in api.UserPatch) user.Patch {
 	p := user.Patch{Email: in.Email, ClearMetadata: in.Metadata.Null}
 	if in.Name.Present {
@@ -80,7 +80,7 @@ func (s *Server) deleteUser(r *request) error {
 	if err != nil {
 		return err
 	}
-	if err := s.Directory.Delete(r.ctx, r.tenant, r.id(), version); err != nil {
+	if err := s.Users.Delete(r.ctx, r.tenant, r.id(), version); err != nil {
 		return err
 	}
 	return r.SendStatus(fiber.StatusNoContent)
@@ -98,7 +98,7 @@ func (s *Server) listUsers(r *request) error {
 	if email := r.query("email"); email != "" {
 		return s.findUser(r, email, consistency)
 	}
-	page, source, err := s.Directory.List(r.ctx, r.tenant, cursor, limit, consistency)
+	page, source, err := s.Users.List(r.ctx, r.tenant, cursor, limit, consistency)
 	r.source(source)
 	if err != nil {
 		return err
@@ -110,9 +110,9 @@ func (s *Server) listUsers(r *request) error {
 	return r.answer(fiber.StatusOK, out)
 }
 
-// findUser answers with a list of one, or of none.
-func (s *Server) findUser(r *request, email string, c directory.Consistency) error {
-	u, source, err := s.Directory.FindByEmail(r.ctx, r.tenant, email, c)
+// findUser answers with a list of one user, or none.
+func (s *Server) findUser(r *request, email string, c users.Consistency) error {
+	u, source, err := s.Users.FindByEmail(r.ctx, r.tenant, email, c)
 	r.source(source)
 	switch {
 	case fault.Is(err, fault.NotFound):
@@ -123,19 +123,19 @@ func (s *Server) findUser(r *request, email string, c directory.Consistency) err
 	return r.answer(fiber.StatusOK, api.UserPage{Data: []api.User{userView(u)}})
 }
 
-// consistency reads whether the caller puts up with the standby.
-func (r *request) consistency() (directory.Consistency, error) {
+// consistency reads whether the caller accepts an answer from the standby.
+func (r *request) consistency() (users.Consistency, error) {
 	switch r.Get("Patchbay-Consistency") {
 	case "":
-		return directory.Available, nil
+		return users.Available, nil
 	case "strong":
-		return directory.Strong, nil
+		return users.Strong, nil
 	}
-	return directory.Available, fault.InvalidParam("Patchbay-Consistency", "invalid_consistency", "Patchbay-Consistency may be strong")
+	return users.Available, fault.InvalidParam("Patchbay-Consistency", "invalid_consistency", "Patchbay-Consistency may be strong")
 }
 
-// source tells of users that come from the standby, also where none was found.
-func (r *request) source(s directory.Source) {
+// source sets the headers that mark users read from the standby, also if none was found.
+func (r *request) source(s users.Source) {
 	if !s.AsOf.IsZero() {
 		r.Set("X-Data-Source", "standby")
 		r.Set("X-Data-As-Of", s.AsOf.Format(time.RFC3339Nano))
@@ -150,8 +150,8 @@ func (r *request) user(status int, u user.User) error {
 
 func etag(version int64) string { return `"v` + strconv.FormatInt(version, 10) + `"` }
 
-// ifMatch reads the version that the caller has seen (RFC 9110 §13.1.1); 0 where
-// any will do. A tag that was never ours matches no version.
+// ifMatch reads the version that the caller expects (RFC 9110 §13.1.1), or 0 for any
+// version. A tag that the gateway never issued matches no version.
 func (r *request) ifMatch() (int64, error) {
 	header := strings.TrimSpace(r.Get(fiber.HeaderIfMatch))
 	if header == "" || header == "*" {

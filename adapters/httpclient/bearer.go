@@ -7,18 +7,18 @@ import (
 	"net/url"
 )
 
-// TokenSource gives the bearer token. Tokens is one.
+// TokenSource supplies the bearer token. Tokens implements it.
 type TokenSource interface {
-	// Token returns the present token. An error that is Unauthorized says that
-	// the token endpoint refused us; any other, that it may be tried again.
+	// Token returns the current token. An Unauthorized error means that the token endpoint
+	// refused us; any other error, that a retry may succeed.
 	Token(ctx context.Context) (string, error)
-	// Refresh returns a token other than the one that was refused, or the same
-	// where no other is to be had.
+	// Refresh returns a token other than the refused one, or the same if no other is
+	// available.
 	Refresh(ctx context.Context, refused string) (string, error)
 }
 
-// bearer adds the token, and tries once more with a new one where it is
-// refused: a request that was answered 401 was not processed.
+// bearer adds the token, and retries once with a new token if it is refused: a request
+// answered with 401 was not processed.
 type bearer struct {
 	next   http.RoundTripper
 	tokens TokenSource
@@ -28,9 +28,9 @@ type bearer struct {
 // RoundTrip implements http.RoundTripper.
 func (b *bearer) RoundTrip(req *http.Request) (*http.Response, error) {
 	if req.URL.Host != b.base.Host || req.URL.Scheme != b.base.Scheme {
-		return b.next.RoundTrip(req) // the token is for the configured host alone
+		return b.next.RoundTrip(req) // the token is only for the configured host
 	}
-	// The token endpoint's exchange is not that of the request.
+	// The exchange with the token endpoint is not that of the request.
 	unrecorded := context.WithValue(req.Context(), exchangeKey{}, (*Exchange)(nil))
 	token, err := b.tokens.Token(unrecorded)
 	if err != nil {
@@ -51,7 +51,7 @@ func (b *bearer) RoundTrip(req *http.Request) (*http.Response, error) {
 	if err != nil {
 		return resp, nil //nolint:nilerr // as above
 	}
-	_, _ = io.CopyN(io.Discard, resp.Body, 4<<10) // so that the connection can be used again
+	_, _ = io.CopyN(io.Discard, resp.Body, 4<<10) // so that the connection can be reused
 	_ = resp.Body.Close()
 	recordOf(req).reset()
 	return b.next.RoundTrip(with(req, fresh, body))
@@ -72,7 +72,7 @@ func rewindable(req *http.Request) bool {
 	return req.Body == nil || req.Body == http.NoBody || req.GetBody != nil
 }
 
-// rewound gives the body of a rewindable request once more.
+// rewound returns the body of a rewindable request again.
 func rewound(req *http.Request) (io.ReadCloser, error) {
 	if req.Body == nil || req.Body == http.NoBody {
 		return req.Body, nil

@@ -8,8 +8,8 @@ import (
 	"time"
 )
 
-// conn counts what is written to it. Over TLS it lies above the encryption: a
-// handshake and the alert with which a connection is closed are no request.
+// conn counts the bytes written to it. With TLS it is above the encryption, because a
+// handshake and the closing alert are not part of a request.
 type conn struct {
 	net.Conn
 	written atomic.Int64
@@ -27,7 +27,7 @@ func counted(d dial) dial {
 	}
 }
 
-// secured dials and shakes hands within the time for each.
+// secured dials and performs the TLS handshake. The limit applies to the handshake.
 func secured(d dial, config *tls.Config, limit time.Duration) dial {
 	return func(ctx context.Context, network, address string) (net.Conn, error) {
 		raw, err := d(ctx, network, address)
@@ -49,9 +49,9 @@ func secured(d dial, config *tls.Config, limit time.Duration) dial {
 	}
 }
 
-// Write implements net.Conn. It counts before it writes, so that nobody who
-// looks meanwhile takes the bytes for unsent. Where none of them went, as on a
-// connection that was closed, it takes that back.
+// Write implements net.Conn. It counts before it writes, so that a concurrent reader does
+// not take the bytes for unsent. If no byte was written, as on a closed connection, it
+// subtracts them again.
 func (c *conn) Write(p []byte) (int, error) {
 	c.written.Add(int64(len(p)))
 	n, err := c.Conn.Write(p)
@@ -68,8 +68,7 @@ func (c *conn) count() int64 {
 	return c.written.Load()
 }
 
-// under finds the connection that counts, which is below TLS where a proxy
-// stands between.
+// under finds the counting connection, which is below TLS if a proxy is used.
 func under(c net.Conn) *conn {
 	for {
 		switch layer := c.(type) {

@@ -13,9 +13,9 @@ import (
 	"patchbay/core/fault"
 )
 
-// Exchange is what is known of a request and its answer, also where an SDK
-// tells neither. Of several requests made with its context it holds the last
-// one's answer, and whether any of them was written.
+// Exchange is what is known of a request and its response, even if an SDK does not report
+// it. If several requests are made with its context it holds the last response, and whether
+// any of the requests was written.
 type Exchange struct {
 	written    atomic.Bool
 	status     atomic.Int64
@@ -26,14 +26,13 @@ type Exchange struct {
 
 type exchangeKey struct{}
 
-// Record returns a context whose requests are noted in the Exchange.
+// Record returns a context whose requests are recorded in the Exchange.
 func Record(ctx context.Context) (context.Context, *Exchange) {
 	x := new(Exchange)
 	return context.WithValue(ctx, exchangeKey{}, x), x
 }
 
-// recordOf is the Exchange that the request is noted in, one that nobody sees
-// where none was asked for.
+// recordOf returns the Exchange of a request, or an unused one if none was requested.
 func recordOf(req *http.Request) *Exchange {
 	if x, _ := req.Context().Value(exchangeKey{}).(*Exchange); x != nil {
 		return x
@@ -41,17 +40,17 @@ func recordOf(req *http.Request) *Exchange {
 	return new(Exchange)
 }
 
-// Written reports whether any byte of a request was handed to the network. A
-// request that was answered 401 and sent again with a new token does not count.
+// Written reports whether any byte of a request was written to the network. A request that
+// was answered with 401 and sent again with a new token does not count.
 func (x *Exchange) Written() bool { return x.written.Load() }
 
-// Status is that of the answer, 0 where there was none.
+// Status returns the status of the response, or 0 if there was none.
 func (x *Exchange) Status() int { return int(x.status.Load()) }
 
-// RetryAfter is what the answer asked for, 0 where it did not.
+// RetryAfter returns the wait that the response asked for, or 0.
 func (x *Exchange) RetryAfter() time.Duration { return time.Duration(x.retryAfter.Load()) }
 
-// Header is a header of the answer, empty where absent.
+// Header returns a header of the response, or "" if it is absent.
 func (x *Exchange) Header(name string) string {
 	if h := x.header.Load(); h != nil {
 		return h.Get(name)
@@ -59,9 +58,9 @@ func (x *Exchange) Header(name string) string {
 	return ""
 }
 
-// Kind classifies a request that had no usable answer. Nothing written:
-// Canceled where the caller gave up, Unauthorized where the token endpoint
-// refused us, else Unavailable. Anything written: UnknownOutcome.
+// Kind classifies a request without a usable response. If nothing was written: Canceled if
+// the caller gave up, Unauthorized if the token endpoint refused us, otherwise Unavailable.
+// If anything was written: UnknownOutcome.
 func (x *Exchange) Kind(err error) fault.Kind {
 	switch {
 	case x.Written():
@@ -74,8 +73,8 @@ func (x *Exchange) Kind(err error) fault.Kind {
 	return fault.Unavailable
 }
 
-// Unanswered is the failure of a request that had no usable answer, in words that
-// callers may see. Its Kind is that of Exchange.Kind.
+// Unanswered returns the failure of a request without a usable response, with a message
+// that callers may see. Its Kind is that of Exchange.Kind.
 func (x *Exchange) Unanswered(err error) *fault.Error {
 	f := &fault.Error{Kind: x.Kind(err), Err: Redact(err)}
 	switch f.Kind {
@@ -95,7 +94,7 @@ func (x *Exchange) note(c *conn, before int64) {
 	}
 }
 
-// reset forgets the requests so far.
+// reset clears the record of earlier requests.
 func (x *Exchange) reset() {
 	x.written.Store(false)
 	x.unanswered()
@@ -119,18 +118,18 @@ func (x *Exchange) answered(resp *http.Response) {
 	}
 }
 
-// recorder notes each exchange, and bounds the answer.
+// recorder records each exchange, and bounds the response.
 type recorder struct {
 	next      http.RoundTripper
 	maxAnswer int64
 }
 
-// ErrAnswerTooLarge is met where an answer goes on beyond the limit.
+// ErrAnswerTooLarge means that a response exceeds the limit.
 var ErrAnswerTooLarge = errors.New("httpclient: the answer is too large")
 
-// RoundTrip implements http.RoundTripper. A request that met a connection which
-// the server had closed meanwhile, and of which nothing left, goes to the next
-// one: net/http does so only for some methods.
+// RoundTrip implements http.RoundTripper. If a kept connection turns out to be closed by
+// the server, and nothing of the request was written, the request is sent on another
+// connection: net/http does so only for some methods.
 func (r *recorder) RoundTrip(req *http.Request) (*http.Response, error) {
 	x := recordOf(req)
 	x.unanswered()
@@ -145,7 +144,7 @@ func (r *recorder) RoundTrip(req *http.Request) (*http.Response, error) {
 			return resp, nil
 		}
 		if ended := req.Context().Err(); ended != nil {
-			return nil, ended // whatever cause the caller gave it
+			return nil, ended // regardless of the cause that the caller set
 		}
 		if !stale || !rewindable(req) {
 			return nil, told(err)
@@ -159,8 +158,8 @@ func (r *recorder) RoundTrip(req *http.Request) (*http.Response, error) {
 // CloseIdleConnections is how http.Client reaches the transport.
 func (r *recorder) CloseIdleConnections() { (&http.Client{Transport: r.next}).CloseIdleConnections() }
 
-// try sends the request. It is stale where a kept connection turned out to be
-// closed before anything was written.
+// try sends the request. stale reports that a kept connection turned out to be closed
+// before anything was written.
 func (r *recorder) try(req *http.Request, body io.ReadCloser, x *Exchange) (resp *http.Response, stale bool, err error) {
 	var (
 		c       *conn
@@ -188,16 +187,17 @@ func (r *recorder) try(req *http.Request, body io.ReadCloser, x *Exchange) (resp
 	}
 	resp.Request = req
 	if _, err := resp.Location(); err != nil {
-		// http.Client would fail at it, and quote it, though it follows none.
+		// http.Client would fail because of it and quote it, although it does not follow
+		// redirects.
 		resp.Header.Del("Location")
 	}
 	resp.Body = &bounded{ReadCloser: resp.Body, left: r.maxAnswer}
 	return resp, false, nil
 }
 
-// hideKey keeps net/http from knowing an idempotency key, which it would take
-// as leave to send a request again that had left. That is for whoever counts
-// the tries. Names of headers are the same in any case, but not to net/http.
+// hideKey hides an idempotency key from net/http, which would otherwise resend requests
+// that were already written. Retries are decided by the caller that counts the attempts.
+// Header names are case-insensitive, but net/http only recognises the canonical form.
 func hideKey(h http.Header) {
 	for _, name := range []string{"Idempotency-Key", "X-Idempotency-Key"} {
 		if values, ok := h[name]; ok {
@@ -207,7 +207,7 @@ func hideKey(h http.Header) {
 	}
 }
 
-// bounded fails where more comes than is allowed; at its end it is as its body.
+// bounded returns an error if a body exceeds the limit; otherwise it ends as the body does.
 type bounded struct {
 	io.ReadCloser
 	left int64

@@ -1,9 +1,9 @@
-// Package httpclient is the one way out over HTTP, for the gateway's adapters
-// and for anybody who calls a JSON API.
+// Package httpclient makes all outgoing HTTP requests of the gateway's adapters, and can be
+// used to call any JSON API.
 //
-// It knows whether a request left: what failed before a byte was written may be
-// sent elsewhere, what failed after may have been done. It follows no redirect,
-// reads bounded answers, gives the bearer token to the configured host alone, and
+// It knows whether a request was written: a request that failed before a byte was written
+// may be sent elsewhere, one that failed later may have been executed. It does not follow
+// redirects, bounds responses, sends the bearer token only to the configured host, and
 // keeps addresses and tokens out of its errors.
 package httpclient
 
@@ -25,18 +25,18 @@ const (
 	DefaultMaxAnswer      = 1 << 20
 )
 
-// Options says what to call, and within what bounds. Zero means the default.
+// Options configures a Client. Zero values mean the defaults.
 type Options struct {
-	BaseURL        string        // https://api.example.com/v1; what API_BASE_URL says where empty
-	Timeout        time.Duration // of one exchange, its answer's body included
-	ConnectTimeout time.Duration // of the dial, and again of the TLS handshake
-	MaxAnswer      int64         // bytes of an answer, inflated
+	BaseURL        string        // https://api.example.com/v1; if empty, the variable API_BASE_URL
+	Timeout        time.Duration // of one exchange, including the response body
+	ConnectTimeout time.Duration // of dialing, and again of the TLS handshake
+	MaxAnswer      int64         // bytes of a response, after decompression
 	Tokens         TokenSource   // of the bearer token; nil for none
 	Attempts       int           // of Client.Do, 3 by default; 1 for no retry
-	MaxConns       int           // to the host, idle ones kept; 256 by default
-	Roots          *tls.Config   // with the certificates to trust; nil for the system's
-	// Wire is what requests go out by in place of the network, for tests. It tells by
-	// httptrace.ClientTrace.WroteRequest which ones it took.
+	MaxConns       int           // to the host, including idle ones; 256 by default
+	Roots          *tls.Config   // with the trusted certificates; nil for those of the system
+	// Wire sends requests in place of the network, for tests. It calls
+	// httptrace.ClientTrace.WroteRequest for the requests it has sent.
 	Wire http.RoundTripper
 
 	dial dial // a network in memory, for tests
@@ -49,7 +49,8 @@ type Client struct {
 	attempts int
 }
 
-// New makes a Client. Invalid with code invalid_base_url.
+// New returns a Client. It returns Invalid with code invalid_base_url for an invalid base
+// URL.
 func New(o Options) (*Client, error) {
 	if o.BaseURL == "" {
 		o.BaseURL = os.Getenv("API_BASE_URL")
@@ -66,8 +67,7 @@ func New(o Options) (*Client, error) {
 	return &Client{base: base, http: client, attempts: or(o.Attempts, 3)}, nil
 }
 
-// HTTP gives the client to an SDK that brings its own requests and retries
-// nothing.
+// HTTP returns the client for an SDK that builds its own requests and does not retry.
 func (c *Client) HTTP() *http.Client { return c.http }
 
 func or[T int | int64 | time.Duration](value, standard T) T {
@@ -77,8 +77,8 @@ func or[T int | int64 | time.Duration](value, standard T) T {
 	return standard
 }
 
-// transport puts the layers together: the bearer outside, so that its second
-// try is recorded and bounded as the first is.
+// transport assembles the layers. The bearer is outermost, so that its second attempt is
+// recorded and bounded like the first.
 func transport(o Options, base *url.URL) http.RoundTripper {
 	dialer := &net.Dialer{Timeout: or(o.ConnectTimeout, DefaultConnectTimeout), KeepAlive: 30 * time.Second}
 	raw := dialer.DialContext
@@ -91,13 +91,13 @@ func transport(o Options, base *url.URL) http.RoundTripper {
 		secure = o.Roots.Clone()
 	}
 	secure.MinVersion = max(secure.MinVersion, tls.VersionTLS12)
-	// HTTP/1.1 alone: with one request on a connection at a time it is known
-	// which bytes belong to which.
+	// HTTP/1.1 only: with one request at a time on a connection, it is known which bytes
+	// belong to which request.
 	secure.NextProtos = []string{"http/1.1"}
 	var wire http.RoundTripper = &http.Transport{
 		Proxy: http.ProxyFromEnvironment, DialContext: counted(raw),
 		DialTLSContext:  counted(secured(raw, secure, dialer.Timeout)),
-		TLSClientConfig: secure, TLSHandshakeTimeout: dialer.Timeout, // where a proxy stands between
+		TLSClientConfig: secure, TLSHandshakeTimeout: dialer.Timeout, // used if there is a proxy
 		IdleConnTimeout: 60 * time.Second,
 		MaxConnsPerHost: conns, MaxIdleConnsPerHost: conns, MaxResponseHeaderBytes: 64 << 10,
 	}

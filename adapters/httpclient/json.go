@@ -18,7 +18,7 @@ import (
 	"patchbay/core/fault"
 )
 
-// IdempotencyKey is the header under which a POST may be repeated.
+// IdempotencyKey is the header that makes a POST safe to retry.
 const IdempotencyKey = "Idempotency-Key"
 
 const (
@@ -28,21 +28,21 @@ const (
 
 // Request is one call of a JSON API.
 type Request struct {
-	Method string // GET where empty
-	Path   string // below the base URL, with its query: /users?limit=2
+	Method string // GET if empty
+	Path   string // relative to the base URL, with its query: /users?limit=2
 	Header http.Header
 	In     any // sent as JSON; nil for no body
-	Out    any // the answer is read into it; nil where it is of no interest
+	Out    any // the response is decoded into it; nil to ignore the response
 }
 
-// Do makes a call, and repeats it where that is safe: proved not processed, or
-// GET, HEAD, PUT, DELETE, or under an Idempotency-Key. It waits as long as the
-// answer asks for, up to 30 s.
+// Do makes a call, and retries it if that is safe: if it was provably not processed, or for
+// GET, HEAD, PUT, DELETE, or with an Idempotency-Key. It waits as long as the response asks
+// for, up to 30 s.
 //
-// The error's Kind: Canceled or Unavailable where nothing left; by the status
-// Invalid (3xx, 4xx), Unauthorized (401, 403), NotFound (404, 410), Conflict
-// (409, 412), RateLimited (429); else UnknownOutcome, which it stays where a
-// later try proves nothing of the earlier one. Its text has no body and no URL.
+// The error's Kind: Canceled or Unavailable if nothing was written; by the status Invalid
+// (3xx, 4xx), Unauthorized (401, 403), NotFound (404, 410), Conflict (409, 412),
+// RateLimited (429); otherwise UnknownOutcome, which stays if a later attempt proves
+// nothing about the earlier one. Its text contains no body and no URL.
 func (c *Client) Do(ctx context.Context, r Request) error {
 	if r.Method == "" {
 		r.Method = http.MethodGet
@@ -60,14 +60,14 @@ func (c *Client) Do(ctx context.Context, r Request) error {
 	return verdict
 }
 
-// verdict is what is known after one more try.
+// verdict returns what is known after one more attempt.
 func (r Request) verdict(ctx context.Context, before, err error) error {
 	if before == nil || err == nil {
 		return err
 	}
 	switch fault.KindOf(err) {
 	case fault.Canceled, fault.Unavailable:
-		if ctx.Err() != nil { // the caller's end: this try says nothing of the API
+		if ctx.Err() != nil { // the caller gave up: this attempt says nothing about the API
 			return before
 		}
 	case fault.Unauthorized, fault.RateLimited, fault.Conflict:
@@ -75,7 +75,7 @@ func (r Request) verdict(ctx context.Context, before, err error) error {
 		return err
 	}
 	if fault.Is(before, fault.UnknownOutcome) && !r.safe() {
-		return before // this try was not processed, the one before may have been
+		return before // this attempt was not processed, but the earlier one may have been
 	}
 	return err
 }
@@ -135,8 +135,8 @@ func (c *Client) once(ctx context.Context, r Request, body []byte) error {
 	return read(resp, x, r)
 }
 
-// sendable reports whether the values can stand in a header. net/http would say
-// so as well, but not so that it could be told from a failure of the network.
+// sendable reports whether the values are valid in a header. net/http checks that, too, but
+// its error could not be distinguished from a network failure.
 func sendable(h http.Header) bool {
 	for _, values := range h {
 		for _, value := range values {
@@ -152,7 +152,7 @@ func read(resp *http.Response, x *Exchange, r Request) error {
 	answer, err := io.ReadAll(resp.Body)
 	switch {
 	case resp.StatusCode < 200 || resp.StatusCode >= 300:
-		// Not resp.Status: its words are the server's.
+		// Not resp.Status, because the server chooses its text.
 		f := fault.Wrap(KindOfStatus(resp.StatusCode), r.op(), fmt.Errorf("the answer is %d %s", resp.StatusCode, http.StatusText(resp.StatusCode)))
 		f.RetryAfter = x.RetryAfter()
 		return f
@@ -167,8 +167,8 @@ func read(resp *http.Response, x *Exchange, r Request) error {
 	return nil
 }
 
-// KindOfStatus classifies an answer that is no success. A redirect is not
-// followed: the base URL is wrong.
+// KindOfStatus classifies a response that is not a success. A redirect is not followed: it
+// means that the base URL is wrong.
 func KindOfStatus(status int) fault.Kind {
 	switch {
 	case status == http.StatusUnauthorized, status == http.StatusForbidden:

@@ -6,9 +6,9 @@ import (
 	"net/http"
 )
 
-// measured gives a request whose body can be had again, and so is in memory, a
-// Content-Length where it has none. SDKs hand over a reader that net/http knows nothing
-// of, and sends in chunks; some servers and firewalls answer 411 to that.
+// measured sets the Content-Length of a request if it has none and its body can be read
+// again, and so is in memory. SDKs pass a reader of a type that net/http does not know and
+// sends in chunks; some servers and firewalls answer that with 411.
 func measured(req *http.Request) (*http.Request, error) {
 	if req.Body == nil || req.Body == http.NoBody || req.ContentLength > 0 || req.GetBody == nil || len(req.TransferEncoding) > 0 {
 		return req, nil

@@ -13,8 +13,8 @@ import (
 	"patchbay/core/fault"
 )
 
-// Redact takes out of an error what may be secret: of a URL, all but scheme and
-// host stay, and nothing of an answer. An error without a URL stays as it is.
+// Redact removes secrets from an error: it keeps only the scheme and host of a URL, and
+// nothing of a response. An error without a URL is returned unchanged.
 func Redact(err error) error {
 	var u *url.Error
 	if !errors.As(err, &u) {
@@ -35,12 +35,12 @@ type discreet struct {
 
 func (d *discreet) Error() string { return d.text }
 
-// Unwrap gives the cause to errors.Is and errors.As.
+// Unwrap returns the cause for errors.Is and errors.As.
 func (d *discreet) Unwrap() error { return d.err }
 
-// told gives an error of an exchange a text that may be shown. Where net/http
-// can't read an answer it quotes it, and a proxy may say whatever it likes: what
-// is not known to be harmless stays out.
+// told replaces the text of an exchange's error by one that may be shown. net/http quotes a
+// response that it cannot read, and a proxy may send anything, so a text that is not known
+// to be harmless is removed.
 func told(err error) error {
 	var protocol textproto.ProtocolError
 	text := "the exchange failed"
@@ -55,8 +55,8 @@ func told(err error) error {
 	return &discreet{text: strings.TrimSpace(text), err: err}
 }
 
-// harmless reports whether the error is of a type whose text has no more than
-// addresses, names of hosts, and what is wrong with a certificate.
+// harmless reports whether the error has a type whose text contains at most addresses, host
+// names, and problems of a certificate.
 func harmless(err error) bool {
 	for _, known := range []error{context.Canceled, io.EOF, io.ErrUnexpectedEOF, ErrAnswerTooLarge} {
 		if errors.Is(err, known) {
@@ -64,7 +64,7 @@ func harmless(err error) bool {
 		}
 	}
 	var (
-		network     net.Error // time-outs as well
+		network     net.Error // timeouts as well
 		certificate *tls.CertificateVerificationError
 		record      tls.RecordHeaderError
 		own         *fault.Error

@@ -8,11 +8,11 @@ import (
 	"sync"
 )
 
-// maxRefusal is how much of a refusal is kept.
+// maxRefusal is how many bytes of a refusal are kept.
 const maxRefusal = 64 << 10
 
-// refusal is the body of an answer that is no success. What is read of it is kept,
-// up to maxRefusal.
+// refusal is the body of a response that is not a success. It keeps what is read of it, up
+// to maxRefusal.
 type refusal struct {
 	io.ReadCloser
 	mu   sync.Mutex
@@ -34,8 +34,8 @@ func (r *refusal) kept() []byte {
 	return append([]byte(nil), r.read...)
 }
 
-// Refusal is what was read of an answer that is no success, at most its first
-// 64 kB. Empty where there is none.
+// Refusal returns what was read of a response that is not a success, at most its first 64
+// kB, or "" if there is none.
 func (x *Exchange) Refusal() string {
 	if r := x.refusal.Load(); r != nil {
 		return string(r.kept())
@@ -43,9 +43,8 @@ func (x *Exchange) Refusal() string {
 	return ""
 }
 
-// DecodeRefusal reads an answer that is no success into v. It reports false where
-// that is not JSON by its type and by its content: what stands between answers in
-// words of its own.
+// DecodeRefusal decodes a response that is not a success into v. It returns false if the
+// response is not JSON by its type and content: an intermediary sends text of its own.
 func (x *Exchange) DecodeRefusal(v any) bool {
 	r := x.refusal.Load()
 	return r != nil && isJSON(x.Header("Content-Type")) && json.Unmarshal(r.kept(), v) == nil

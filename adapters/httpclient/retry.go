@@ -9,20 +9,20 @@ import (
 )
 
 const (
-	// longest is the longest Retry-After that is believed.
+	// longest is the longest Retry-After that is accepted.
 	longest = 24 * time.Hour
-	// longestWait is how long it is heeded while a caller waits.
+	// longestWait is the longest Retry-After that is waited for while a caller waits.
 	longestWait = 30 * time.Second
 )
 
-// Wait is the time between one try and the next: a random part of a backoff that
-// doubles from initial up to most, and no less than the answer asked for.
-// attempt counts the tries so far, from 1.
+// Wait returns the time between one attempt and the next: a random part of a backoff that
+// doubles from initial up to most, and at least what the response asked for. attempt counts
+// the attempts so far, from 1.
 func Wait(attempt int, initial, most, retryAfter time.Duration) time.Duration {
 	backoff := min(max(initial, 0), max(most, 0))
 	for ; attempt > 1 && 0 < backoff && backoff < most; attempt-- {
 		backoff = min(2*backoff, most)
-		if backoff < 0 { // beyond what a Duration holds
+		if backoff < 0 { // overflow of Duration
 			backoff = most
 		}
 	}
@@ -30,9 +30,8 @@ func Wait(attempt int, initial, most, retryAfter time.Duration) time.Duration {
 	return max(min(spread, backoff), min(retryAfter, longestWait))
 }
 
-// ParseRetryAfter reads a Retry-After, in seconds or as a date (RFC 9110
-// §10.2.3). It is 0 for what cannot be read or is past, and never more than a
-// day.
+// ParseRetryAfter parses a Retry-After, in seconds or as a date (RFC 9110 §10.2.3). It
+// returns 0 for a value that is invalid or in the past, and at most a day.
 func ParseRetryAfter(value string, now time.Time) time.Duration {
 	value = strings.TrimSpace(value)
 	if value != "" && strings.Trim(value, "0123456789") == "" {

@@ -9,44 +9,44 @@ import (
 	"patchbay/core/guard"
 )
 
-// Token is a bearer token. A zero Expires means that it does not end.
+// Token is a bearer token. A zero Expires means that it does not expire.
 type Token struct {
 	Value   string
 	Expires time.Time
 }
 
 const (
-	// fetchLimit bounds one fetch of a token, whoever waits for it.
+	// fetchLimit bounds one fetch of a token, whichever callers wait for it.
 	fetchLimit = 10 * time.Second
-	// The pause after a fetch that failed doubles from the first to the longest.
+	// The pause after a failed fetch doubles from firstPause to lastPause.
 	firstPause = 500 * time.Millisecond
 	lastPause  = 5 * time.Second
-	// settling is how long a token that replaced a refused one is not replaced
-	// itself: where every token is refused, another one does not help.
+	// settling is how long a token that replaced a refused one is not replaced itself: if
+	// every token is refused, another one does not help.
 	settling = time.Second
-	// earliest is how long before its end a token is renewed, or a tenth of its
-	// life where that is less.
+	// earliest is how long before it expires a token is renewed, or a tenth of its lifetime
+	// if that is less.
 	earliest = 30 * time.Second
 )
 
 var errNoToken = errors.New("httpclient: the token endpoint gave an empty token")
 
-// Tokens keeps a token until it ends or is refused, and fetches the next once
-// for all callers: shortly before the end, while the present one serves on.
-// While the token endpoint is down, the token that is there serves until it
-// ends, and the endpoint is asked at growing intervals, not by every caller.
+// Tokens keeps a token until it expires or is refused, and fetches the next one once for
+// all callers: shortly before the token expires, while it is still used. While the token
+// endpoint is down, the current token is used until it expires, and the endpoint is called
+// at growing intervals, not by every caller.
 type Tokens struct {
 	fetch func(ctx context.Context) (Token, error)
 	now   func() time.Time
 
 	mu       sync.Mutex
 	token    Token
-	renew    time.Time // when the token's end is near; zero where it has none
+	renew    time.Time // when the token is renewed; zero if it does not expire
 	replaced time.Time // when a refused token was last replaced
-	flight   *flight   // the fetch under way
+	flight   *flight   // the fetch in progress
 	failed   error     // of the last fetch
 	pause    time.Duration
-	resume   time.Time // no fetch before that
+	resume   time.Time // no fetch before this time
 }
 
 // flight is one fetch. Its results may be read once it is done.
@@ -58,7 +58,7 @@ type flight struct {
 
 var _ TokenSource = (*Tokens)(nil)
 
-// NewTokens makes Tokens on a function that asks the token endpoint.
+// NewTokens returns Tokens that call fetch to request a token from the token endpoint.
 func NewTokens(fetch func(ctx context.Context) (Token, error)) *Tokens {
 	return &Tokens{fetch: fetch, now: time.Now}
 }
@@ -77,8 +77,8 @@ func (t *Tokens) Token(ctx context.Context) (string, error) {
 	return t.token.Value, nil
 }
 
-// Refresh implements TokenSource. Where somebody else has refreshed already, no
-// request is made.
+// Refresh implements TokenSource. It makes no request if another caller has already
+// refreshed the token.
 func (t *Tokens) Refresh(ctx context.Context, refused string) (string, error) {
 	t.mu.Lock()
 	now := t.now()
@@ -89,8 +89,8 @@ func (t *Tokens) Refresh(ctx context.Context, refused string) (string, error) {
 	return t.next(ctx, now, true)
 }
 
-// next waits for the fetch under way, or for one that it starts. It is entered
-// with the lock held, and gives it back.
+// next waits for the fetch in progress, or starts one. It is called with the lock held, and
+// releases it.
 func (t *Tokens) next(ctx context.Context, now time.Time, refused bool) (string, error) {
 	if t.flight == nil {
 		if now.Before(t.resume) {
@@ -109,11 +109,11 @@ func (t *Tokens) next(ctx context.Context, now time.Time, refused bool) (string,
 	}
 }
 
-// start begins a fetch, with the lock held.
+// start begins a fetch. It is called with the lock held.
 func (t *Tokens) start(ctx context.Context, refused bool) {
 	f := &flight{done: make(chan struct{})}
 	t.flight = f
-	// One caller who gives up must not end it for the others.
+	// A caller that gives up must not end the fetch for the others.
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), fetchLimit)
 	go func() {
 		defer cancel()

@@ -5,7 +5,7 @@ import (
 	"net/http/httptrace"
 )
 
-// noted notes what was written by a wire that has no connections to count by.
+// noted records the requests written by a wire, which has no connections to count bytes on.
 type noted struct{ next http.RoundTripper }
 
 // RoundTrip implements http.RoundTripper.

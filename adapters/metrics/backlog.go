@@ -9,24 +9,25 @@ import (
 )
 
 const (
-	// countedFor is how long what was counted is shown: whoever scrapes more often, or
-	// several who scrape, ask the store no more often than this.
+	// countedFor is how long a count is reused, so that frequent or multiple scrapers do
+	// not query the store more often than this.
 	countedFor = 5 * time.Second
 	// countLimit is how long the store may take.
 	countLimit = 2 * time.Second
 )
 
-// Count is how many of something there are, and how long the oldest has been there.
+// Count is the number of items, and the age of the oldest.
 type Count struct {
 	N      int
 	Oldest time.Duration
 }
 
-// Backlog is what waits in the store, by queue, and what is open in it, by what it is.
+// Backlog is what waits in the store, by queue, and what is open in it, by kind.
 type Backlog struct{ Queues, Open map[string]Count }
 
-// Backlog shows what the store holds that is not done. count asks the store. While it
-// fails there are no counts, and patchbay_store_counted is 0: none would be a lie.
+// Backlog registers the metrics of unfinished records in the store. count queries the
+// store. While it fails no counts are reported, and patchbay_store_counted is 0, because
+// counts of zero would be wrong.
 func (m *Metrics) Backlog(count func(context.Context) (Backlog, error)) {
 	m.registry.MustRegister(&backlog{count: count})
 }
@@ -75,7 +76,7 @@ func show(to chan<- prometheus.Metric, n, age *prometheus.Desc, all map[string]C
 	}
 }
 
-// read counts, unless it was done a moment ago.
+// read returns the counts, and reads them again only after countedFor.
 func (b *backlog) read() (Backlog, error) {
 	b.mu.Lock()
 	defer b.mu.Unlock()

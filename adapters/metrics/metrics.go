@@ -1,6 +1,6 @@
-// Package metrics counts what the gateway does at its providers, and shows it in
-// the form of Prometheus (prometheus.io/docs/instrumenting/exposition_formats). It
-// has a registry of its own: nothing is global.
+// Package metrics counts what the gateway does at its providers, and exposes it in the
+// Prometheus format (prometheus.io/docs/instrumenting/exposition_formats). It has a
+// registry of its own, and no global state.
 package metrics
 
 import (
@@ -13,23 +13,23 @@ import (
 	"github.com/prometheus/client_golang/prometheus/promhttp"
 )
 
-// State is how a breaker stands.
+// State is the state of a breaker.
 type State int
 
-// The states of a breaker, as they are shown.
+// The states of a breaker, with their exposed values.
 const (
 	Closed State = iota
 	Probing
 	Open
 )
 
-// OK is the outcome of a call that went well; any other is named after its Kind.
+// OK is the outcome of a successful call; any other outcome is named after its Kind.
 const OK = "ok"
 
-// buckets reach from a store on this machine to the longest deadline, in seconds.
+// buckets range from a store on this machine to the longest deadline, in seconds.
 var buckets = []float64{.001, .0025, .005, .01, .025, .05, .1, .25, .5, 1, 2.5, 5, 10, 30}
 
-// Metrics are all there are. Its methods may be called at once from anywhere.
+// Metrics holds all metrics. Its methods are safe for concurrent use.
 type Metrics struct {
 	registry  *prometheus.Registry
 	calls     *prometheus.CounterVec
@@ -40,7 +40,7 @@ type Metrics struct {
 	told      *prometheus.CounterVec
 }
 
-// New makes Metrics of no provider yet, with those of the process.
+// New returns Metrics without providers, with the metrics of the process.
 func New() *Metrics {
 	m := &Metrics{
 		registry: prometheus.NewRegistry(),
@@ -68,8 +68,8 @@ func New() *Metrics {
 	return m
 }
 
-// Add shows a provider, also before anything is asked of it: its breaker is closed,
-// and none of these decisions was made.
+// Add registers a provider before anything is called there: its breaker is closed, and the
+// counts of the decisions are 0.
 func (m *Metrics) Add(provider string, decisions ...string) {
 	m.breakers.WithLabelValues(provider).Set(float64(Closed))
 	for _, d := range decisions {
@@ -77,7 +77,7 @@ func (m *Metrics) Add(provider string, decisions ...string) {
 	}
 }
 
-// Tried counts a try at a provider.
+// Tried counts an attempt at a provider.
 func (m *Metrics) Tried(provider, op, outcome string, took time.Duration) {
 	m.calls.WithLabelValues(provider, op, outcome).Inc()
 	m.seconds.WithLabelValues(provider, op).Observe(took.Seconds())
@@ -88,12 +88,12 @@ func (m *Metrics) Decided(provider, decision string) {
 	m.decisions.WithLabelValues(provider, decision).Inc()
 }
 
-// Breaker tells how a provider's breaker stands now.
+// Breaker sets the state of a provider's breaker.
 func (m *Metrics) Breaker(provider string, s State) {
 	m.breakers.WithLabelValues(provider).Set(float64(s))
 }
 
-// AddReviews shows a payment provider for whose payments no person was ever needed.
+// AddReviews registers a payment provider with counts of 0.
 func (m *Metrics) AddReviews(provider string, reasons ...string) {
 	for _, r := range reasons {
 		m.reviews.WithLabelValues(provider, r).Add(0)
@@ -105,18 +105,19 @@ func (m *Metrics) Reviewed(provider, reason string) {
 	m.reviews.WithLabelValues(provider, reason).Inc()
 }
 
-// AddTold shows a mail provider that has told nothing yet.
+// AddTold registers a mail provider with counts of 0.
 func (m *Metrics) AddTold(provider string, events ...string) {
 	for _, e := range events {
 		m.told.WithLabelValues(provider, e).Add(0)
 	}
 }
 
-// Told counts what a mail provider has told by webhook: an event, or why it was ignored.
+// Told counts an event that a mail provider has reported by webhook, or the reason why it
+// was ignored.
 func (m *Metrics) Told(provider, event string) { m.told.WithLabelValues(provider, event).Inc() }
 
-// Spool shows what waits on this machine for the store. oldest is how long the
-// oldest of it has waited.
+// Spool registers the metrics of the records that wait on this machine for the store.
+// oldest is how long the oldest has waited.
 func (m *Metrics) Spool(read func() (held, refused int, oldest time.Duration)) {
 	m.gauge("patchbay_spool_held", "What waits in the spool for the store.", func() float64 {
 		held, _, _ := read()
@@ -132,8 +133,8 @@ func (m *Metrics) Spool(read func() (held, refused int, oldest time.Duration)) {
 	})
 }
 
-// Restored shows since when the store is an older copy that was put in its place, the
-// zero time where it is not.
+// Restored registers the time since when the store is a restored older copy, or the zero
+// time if it is not.
 func (m *Metrics) Restored(since func() time.Time) {
 	m.gauge("patchbay_store_restored_timestamp_seconds", "When an older copy of the store was first served from, 0 where it never was.", func() float64 {
 		if at := since(); !at.IsZero() {
@@ -143,8 +144,8 @@ func (m *Metrics) Restored(since func() time.Time) {
 	})
 }
 
-// Held shows whether no payment is made, since it is not known after a restore what the
-// providers hold.
+// Held registers whether payments are held because it is not known after a restore which
+// payments the providers have.
 func (m *Metrics) Held(held func() bool) {
 	m.gauge("patchbay_payments_held", "1 while no payment is made, since it is not known what the providers hold after a restore.", func() float64 {
 		if held() {
@@ -154,13 +155,13 @@ func (m *Metrics) Held(held func() bool) {
 	})
 }
 
-// Standby shows how far the copy of the users was behind, in seconds.
+// Standby registers the lag of the copy of the users, in seconds.
 func (m *Metrics) Standby(lag func() float64) {
 	m.gauge("patchbay_standby_lag_seconds", "How far the standby was behind when the store was last reached.", lag)
 }
 
-// SetAside shows how many records are set aside. While that cannot be read it is not a
-// number.
+// SetAside registers the number of records that are set aside. It is NaN while the number
+// cannot be read.
 func (m *Metrics) SetAside(count func() (int, error)) {
 	m.gauge("patchbay_records_set_aside", "Records that could not be handled time and again, and wait for a person.", func() float64 {
 		n, err := count()
@@ -175,7 +176,7 @@ func (m *Metrics) gauge(name, help string, read func() float64) {
 	m.registry.MustRegister(prometheus.NewGaugeFunc(prometheus.GaugeOpts{Name: name, Help: help}, read))
 }
 
-// Handler serves them.
+// Handler serves the metrics.
 func (m *Metrics) Handler() http.Handler {
 	return promhttp.HandlerFor(m.registry, promhttp.HandlerOpts{})
 }

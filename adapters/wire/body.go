@@ -9,19 +9,19 @@ import (
 	"time"
 )
 
-// trailerLimit is how many lines may follow the last chunk.
+// trailerLimit is the largest number of lines after the last chunk.
 const trailerLimit = 32
 
-// body reads the body of the request that a Conn is at. What it reads is on the
-// connection until then: nobody can make the server hold what no route wants.
+// body reads the body of the current request of a Conn. Unread data stays on the
+// connection, so that a client cannot make the server hold a body that no route wants.
 type body struct {
 	c       *Conn
 	framing framing
-	left    int64 // bytes to come where it is not chunked
-	limit   int64 // bytes in all
+	left    int64 // bytes to come, if not chunked
+	limit   int64 // bytes in total
 	count   int64 // bytes read
 	chunks  io.Reader
-	err     error // io.EOF when it was read to its end
+	err     error // io.EOF once it was read to its end
 }
 
 // start is called with each head.
@@ -35,7 +35,7 @@ func (b *body) start(f framing) {
 	}
 }
 
-// length is the length as fasthttp knows it: -1 is chunked.
+// length returns the length in fasthttp's convention: -1 means chunked.
 func (b *body) length() (n int, ok bool) {
 	if b.framing.chunked {
 		return -1, true
@@ -43,8 +43,8 @@ func (b *body) length() (n int, ok bool) {
 	return int(b.framing.length), b.framing.length > 0
 }
 
-// Read reads the body. All errors but io.EOF are of type *Refusal, and there is
-// no reading on after one.
+// Read reads the body. All errors but io.EOF are of type *Refusal, and reading does not
+// continue after an error.
 func (b *body) Read(p []byte) (int, error) {
 	if b.err != nil {
 		return 0, b.err
@@ -60,7 +60,7 @@ func (b *body) Read(p []byte) (int, error) {
 	return n, b.err
 }
 
-// begin starts the clock, and lets a client that waits send the body.
+// begin starts the clock, and sends 100 Continue to a client that waits for it.
 func (b *body) begin() error {
 	if !b.c.timed {
 		b.c.startClock()
@@ -70,7 +70,7 @@ func (b *body) begin() error {
 	}
 	b.framing.expects = false
 	if b.c.in.Buffered() > 0 {
-		return nil // it did not wait
+		return nil // the client did not wait
 	}
 	if err := b.c.SetWriteDeadline(time.Now().Add(b.c.limits.Grace)); err != nil {
 		return refusal(err)
@@ -101,7 +101,7 @@ func (b *body) read(p []byte) (int, error) {
 	return n, err
 }
 
-// trailers reads over what follows the last chunk, and ends with io.EOF.
+// trailers skips the trailer after the last chunk, and returns io.EOF at its end.
 func (b *body) trailers() error {
 	var f fields
 	for range trailerLimit {
@@ -125,18 +125,18 @@ func (b *body) trailers() error {
 	return errChunks
 }
 
-// skippable reports whether the connection can go on to the next request: the
-// body was read to its end, or skip will do it.
+// skippable reports whether the connection can serve another request: the body was read to
+// its end, or skip can read the rest.
 func (b *body) skippable() bool {
 	if b.err != nil {
 		return b.ended()
 	}
-	// Of a chunked body nobody knows how much is left; of one that the client
-	// holds back, not whether it will come.
+	// The rest of a chunked body has an unknown length, and a body that the client holds
+	// back may never come.
 	return b.chunks == nil && !b.framing.expects && b.left <= b.c.limits.Unread
 }
 
-// skip reads what nobody has read. It reports whether the body ended well.
+// skip reads the rest of the body. It reports whether the body was read to its end.
 func (b *body) skip() bool {
 	if b.err == nil && b.skippable() {
 		if !b.c.timed {
@@ -152,7 +152,7 @@ func (b *body) skip() bool {
 // ended reports whether the body was read to its end.
 func (b *body) ended() bool { return b.err == io.EOF } //nolint:errorlint // a reader's io.EOF is itself
 
-// refusal says why a body could not be read.
+// refusal converts the error of reading a body to a *Refusal.
 func refusal(err error) error {
 	var refused *Refusal
 	switch {

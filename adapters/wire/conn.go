@@ -13,48 +13,49 @@ import (
 
 // Conn is a connection that hands out one checked request head at a time.
 //
-// All its methods but Close, and those that write, are for the goroutine that serves it.
+// All methods except Close and the writing ones are for the goroutine that serves the
+// connection.
 type Conn struct {
 	net.Conn
 	limits Limits
 	idle   func() time.Duration // how long it may wait for a request
-	freed  func()               // called once, when the connection is closed for good
+	freed  func()               // called once, when the connection is closed completely
 
 	in      *bufio.Reader // reads through source
-	head    []byte        // what fasthttp has still to read of the head
-	room    []byte        // where heads are written
+	head    []byte        // the part of the head that fasthttp has not read yet
+	room    []byte        // buffer for heads
 	body    body
 	refusal *Refusal // why the request is refused
 	phase   phase
 	first   bool // no request was read before
-	last    bool // no request is read after
+	last    bool // no request is read after this one
 
-	waits time.Time // until when an idle connection is kept; zero where another bound was set since
+	waits time.Time // read deadline of an idle connection; zero if another deadline was set since
 
-	timed    bool // the body's time runs
+	timed    bool // the clock of the body is running
 	begun    time.Time
 	received int64
-	until    time.Time // a bound beside the body's rate, or zero
+	until    time.Time // a bound in addition to the body's rate, or zero
 
-	// lingers is true from an answer that may not be the last of what the
-	// client sends until the next request, or the end. Whoever makes it false
-	// may read on: the serving goroutine, or the one that closes.
+	// lingers is set when an answer is sent while the client may still be sending, until
+	// the next request or the end. The goroutine that sets it to false may read on: the
+	// serving goroutine, or the closing one.
 	lingers atomic.Bool
 	sending bool // lingers was set for this request
 	closed  atomic.Bool
 }
 
-// phase is how far a request is.
+// phase is the state of a request.
 type phase int
 
 const (
-	between phase = iota // no request is under way
+	between phase = iota // no request is in progress
 	handed               // a head was handed out
-	served               // the handler knows it
+	served               // the handler has received it
 )
 
-// refusedHead is handed to fasthttp in place of a head that is refused: it
-// answers nothing but requests. Its method says in logs that there is none.
+// refusedHead is handed to fasthttp in place of a refused head, because fasthttp answers
+// only requests. Its method "-" shows in logs that there was no request.
 const refusedHead = "- / HTTP/1.1\r\nHost: refused.invalid\r\nConnection: close\r\n\r\n"
 
 func newConn(c net.Conn, limits Limits) *Conn {
@@ -66,12 +67,12 @@ func newConn(c net.Conn, limits Limits) *Conn {
 	return w
 }
 
-// Read hands out the next head, never more than one, and never before the
-// request ahead of it is done with.
+// Read hands out the next head: never more than one, and never before the previous request
+// is complete.
 func (c *Conn) Read(p []byte) (int, error) {
 	if len(c.head) == 0 {
-		// Asked for more while it has a whole head, fasthttp has not understood
-		// where that ends.
+		// If fasthttp asks for more although it has a complete head, it has not recognised
+		// the end of the head.
 		if c.phase == handed || c.last {
 			return 0, io.EOF
 		}
@@ -87,8 +88,8 @@ func (c *Conn) Read(p []byte) (int, error) {
 	return n, nil
 }
 
-// serve is called by the handler, once a request, with how many bytes a body
-// may have.
+// serve is called by the handler, once per request, with the largest number of bytes in a
+// body.
 func (c *Conn) serve(limit int) bool {
 	if c.phase != handed || len(c.head) > 0 {
 		return false
@@ -101,8 +102,8 @@ func (c *Conn) serve(limit int) bool {
 	return true
 }
 
-// answered is called by the handler when it is done. It reports whether there
-// may be another request.
+// answered is called by the handler when it is done. It reports whether another request may
+// follow.
 func (c *Conn) answered() bool {
 	c.last = c.refusal != nil || !c.body.skippable()
 	c.sending = c.last || !c.body.ended()
@@ -112,7 +113,7 @@ func (c *Conn) answered() bool {
 	return !c.last
 }
 
-// next reads a head. It fails only where nobody waits for an answer.
+// next reads a head. It fails only if no client waits for an answer.
 func (c *Conn) next() error {
 	c.phase, c.timed, c.sending = between, false, false
 	if c.refusal == nil { // a listener may have refused the connection
@@ -135,8 +136,7 @@ func (c *Conn) next() error {
 	return nil
 }
 
-// readHead returns a whole head, which is valid until the next read, or sets
-// c.refusal.
+// readHead returns a complete head, which is valid until the next read, or sets c.refusal.
 func (c *Conn) readHead() ([]byte, error) {
 	for empty := false; ; empty = true {
 		if c.in.Buffered() == 0 {
@@ -144,7 +144,7 @@ func (c *Conn) readHead() ([]byte, error) {
 				return nil, err
 			}
 			if _, err := c.in.Peek(1); err != nil {
-				return nil, io.EOF // whoever says nothing gets no answer
+				return nil, io.EOF // a client that sends nothing gets no answer
 			}
 		}
 		head, err := c.collectHead()
@@ -160,11 +160,11 @@ func (c *Conn) readHead() ([]byte, error) {
 	}
 }
 
-// coarse is by how much a bound of many seconds may be less: each time that a deadline is
-// set takes longer than all else that is done to read a head.
+// coarse is how much earlier a deadline of many seconds may be: setting a deadline takes
+// longer than everything else when a head is read.
 const coarse = time.Second
 
-// await bounds how long a request is waited for.
+// await sets a deadline for the next request to begin.
 func (c *Conn) await() error {
 	if c.first {
 		return c.SetReadDeadline(time.Now().Add(c.limits.HeadTime))
@@ -191,10 +191,10 @@ func (c *Conn) SetDeadline(t time.Time) error {
 	return c.Conn.SetDeadline(t)
 }
 
-// collectHead reads until the empty line. A line that ends without CR is
-// refused as soon as it is seen: its sender may wait for an answer.
+// collectHead reads up to the empty line. It refuses a line that ends without CR at once,
+// because the client may wait for an answer.
 func (c *Conn) collectHead() ([]byte, error) {
-	checked := 0 // where the line begins that is not complete
+	checked := 0 // start of the line that is not complete
 	timed := c.first
 	for {
 		buffered, _ := c.in.Peek(c.in.Buffered())
@@ -218,7 +218,7 @@ func (c *Conn) collectHead() ([]byte, error) {
 		case len(buffered) == c.limits.Head:
 			c.refusal = errHeadSize
 			return nil, nil
-		case !timed: // of a new connection, the time of the head runs already
+		case !timed: // on a new connection, the head's time is already running
 			timed = true
 			if err := c.SetReadDeadline(time.Now().Add(c.limits.HeadTime)); err != nil {
 				return nil, err
@@ -234,16 +234,16 @@ func (c *Conn) collectHead() ([]byte, error) {
 	}
 }
 
-// startClock starts the time of a body.
+// startClock starts the clock of a body.
 func (c *Conn) startClock() {
 	c.timed, c.begun, c.received = true, time.Now(), 0
 }
 
-// source is what a Conn reads from.
+// source is the reader that a Conn buffers.
 type source Conn
 
-// Read reads from the connection. While it reads a body, what has arrived so
-// far says how long the rest may take.
+// Read reads from the connection. During a body, the deadline depends on the number of
+// bytes received so far.
 func (s *source) Read(p []byte) (int, error) {
 	if s.timed {
 		earned := time.Duration(s.received) * time.Second / time.Duration(s.limits.Rate)
@@ -260,15 +260,15 @@ func (s *source) Read(p []byte) (int, error) {
 	return n, err
 }
 
-// Close closes the connection; where the client may still be sending, after
-// having read from it for a while, which Close does not wait for.
+// Close closes the connection. If the client may still be sending, the connection is first
+// read for a while in another goroutine, which Close does not wait for.
 func (c *Conn) Close() error {
 	if c.closed.Swap(true) {
 		return nil
 	}
 	if c.lingers.CompareAndSwap(true, false) {
 		go func() {
-			_ = guard.Do(func() error { c.linger(); return nil }) // nobody waits for it
+			_ = guard.Do(func() error { c.linger(); return nil }) // there is no caller to report to
 		}()
 		return nil
 	}

@@ -2,5 +2,5 @@
 
 package wire
 
-// files is how many files the process may have open.
+// files returns how many files the process may have open.
 func files() int { return mostFiles }

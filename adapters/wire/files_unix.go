@@ -4,7 +4,7 @@ package wire
 
 import "syscall"
 
-// files is how many files the process may have open.
+// files returns how many files the process may have open.
 func files() int {
 	var limit syscall.Rlimit
 	if err := syscall.Getrlimit(syscall.RLIMIT_NOFILE, &limit); err != nil {

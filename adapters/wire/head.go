@@ -7,7 +7,7 @@ import (
 	"github.com/valyala/fasthttp"
 )
 
-// framing is what a head says about the body after it.
+// framing is what a head says about the body that follows.
 type framing struct {
 	length  int64 // of a body that is not chunked
 	chunked bool
@@ -16,10 +16,9 @@ type framing struct {
 
 var crlf = []byte("\r\n")
 
-// parseHead checks a head, from the request line to the empty line, and appends
-// it to out without the fields that only matter here. It is stricter than RFC
-// 9112 asks for wherever a recipient may choose: what two programs can
-// understand in two ways is refused.
+// parseHead checks a head, from the request line to the empty line, and appends it to out
+// without the fields that matter only in this package. It is as strict as RFC 9112 allows a
+// recipient to be: a head that two programs could interpret differently is refused.
 func parseHead(head, out []byte) (framing, []byte, *Refusal) {
 	var f fields
 	line, rest, _ := bytes.Cut(head, crlf)
@@ -46,7 +45,7 @@ func parseHead(head, out []byte) (framing, []byte, *Refusal) {
 	return f.framing, append(out, crlf...), nil
 }
 
-// fields is what was seen of a head.
+// fields is the state of parsing a head.
 type fields struct {
 	framing
 	http10             bool
@@ -76,8 +75,8 @@ func (f *fields) requestLine(line []byte) *Refusal {
 	return nil
 }
 
-// authority is the host that a target names, if it does. It is not ok where the target is
-// none of the forms that RFC 9112, section 3.2, has for the method.
+// authority returns the host named by a request target, if any. ok is false if the target
+// has none of the forms that RFC 9112, section 3.2, defines for the method.
 func authority(method, target []byte) (host []byte, ok bool) {
 	switch {
 	case target[0] == '/':
@@ -94,11 +93,11 @@ func authority(method, target []byte) (host []byte, ok bool) {
 	return host, ok && (is(scheme, "http") || is(scheme, "https")) && isHost(host)
 }
 
-// field reads one line. It reports whether fasthttp is to see it.
+// field parses one header field. keep reports whether fasthttp should see it.
 func (f *fields) field(line []byte) (keep bool, err *Refusal) {
 	name, value, ok := bytes.Cut(line, []byte(":"))
 	if !ok || !isToken(name) {
-		return false, badRequest("a header field has no proper name") // also where a line is folded
+		return false, badRequest("a header field has no proper name") // also if the line is folded
 	}
 	value = bytes.Trim(value, " \t")
 	if !isValue(value) {
@@ -130,7 +129,7 @@ func (f *fields) field(line []byte) (keep bool, err *Refusal) {
 		f.chunked = true
 		return false, nil
 	case is(name, "trailer"):
-		return false, nil // trailers are read over
+		return false, nil // trailers are skipped
 	case is(name, "expect"):
 		if !is(value, "100-continue") {
 			return false, &Refusal{Status: fasthttp.StatusExpectationFailed, Code: "expectation_failed", Message: "the only Expect is 100-continue"}
@@ -141,7 +140,7 @@ func (f *fields) field(line []byte) (keep bool, err *Refusal) {
 	return true, nil
 }
 
-// consistent checks what fields say together.
+// consistent checks the header fields against each other.
 func (f *fields) consistent() *Refusal {
 	switch {
 	case f.chunked && f.lengths > 0:
@@ -153,17 +152,17 @@ func (f *fields) consistent() *Refusal {
 	case f.absoluteHost != nil && f.hosts > 0 && !bytes.EqualFold(f.absoluteHost, f.host):
 		return badRequest("the request line and Host name different hosts")
 	}
-	// HTTP/1.0 has no interim answers, and without a body nobody waits.
+	// HTTP/1.0 has no interim responses, and without a body the client does not wait.
 	f.expects = f.expects && !f.http10 && (f.chunked || f.length > 0)
 	return nil
 }
 
-// is compares a name without regard to case.
+// is compares a name, ignoring case.
 func is(name []byte, lower string) bool {
 	return len(name) == len(lower) && strings.EqualFold(string(name), lower)
 }
 
-// number reads decimal digits: no sign, no list, no more than an int64 holds.
+// number parses decimal digits: no sign, no list, at most 18 digits, which fit in an int64.
 func number(digits []byte) (int64, bool) {
 	if len(digits) == 0 || len(digits) > 18 {
 		return 0, false
@@ -181,8 +180,8 @@ func number(digits []byte) (int64, bool) {
 const alphanumeric = "0123456789abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ"
 
 var (
-	tokens = setOf("!#$%&'*+-.^_`|~" + alphanumeric) // the characters of methods and of field names
-	hosts  = setOf("-._" + alphanumeric)             // those of hosts' names
+	tokens = setOf("!#$%&'*+-.^_`|~" + alphanumeric) // the characters of methods and field names
+	hosts  = setOf("-._" + alphanumeric)             // the characters of host names
 )
 
 func setOf(characters string) (set [256]bool) {
@@ -201,7 +200,7 @@ func isToken(b []byte) bool {
 	return len(b) > 0
 }
 
-// isTarget reports whether a target has only characters of a URL in it, and no fragment.
+// isTarget reports whether a target contains only URL characters, and no fragment.
 func isTarget(b []byte) bool {
 	for _, c := range b {
 		if c <= ' ' || c > '~' || c == '#' {
@@ -220,9 +219,8 @@ func isValue(b []byte) bool {
 	return true
 }
 
-// isHost reports whether a text is a host and perhaps a port: a name, an address of IPv4,
-// or one of IPv6 in brackets. Nothing is in it that a path, a list, credentials or an
-// escape could hide in.
+// isHost reports whether a text is a host with an optional port: a name, an IPv4 address,
+// or an IPv6 address in brackets. No path, list, credentials or escape can hide in it.
 func isHost(text []byte) bool {
 	name := text
 	if i := bytes.LastIndexByte(text, ':'); i >= 0 && bytes.IndexByte(text[i:], ']') < 0 {

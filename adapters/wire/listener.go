@@ -15,19 +15,19 @@ import (
 const (
 	firstPause   = 5 * time.Millisecond
 	longestPause = time.Second
-	// turnedAway is how many connections beyond the cap are told so at a time.
-	// More are closed without a word.
+	// turnedAway is how many connections beyond the limit are answered with a refusal at a
+	// time. Further ones are closed without an answer.
 	turnedAway = 16
 	sayEvery   = time.Minute
 )
 
-// Options is what a Listener needs.
+// Options configures a Listener.
 type Options struct {
 	Limits
-	Max           int                   // connections in all, 0 for any number
-	MaxPerAddress int                   // connections from one address, or from one /64 of IPv6; 0 for any number
-	Trusted       func(netip.Addr) bool // who is not counted by address: a proxy speaks for many
-	Log           *slog.Logger          // nil for none
+	Max           int                   // connections in total, 0 for no limit
+	MaxPerAddress int                   // connections from one address, or from one IPv6 /64; 0 for no limit
+	Trusted       func(netip.Addr) bool // addresses that are not counted: a proxy connects for many clients
+	Log           *slog.Logger          // nil for no log
 }
 
 const (
@@ -35,15 +35,15 @@ const (
 	mostConnections = 4096 // by default: about 40 kB of memory each
 )
 
-// DefaultMax is how many connections the limit on open files allows, where
-// nobody has said: a quarter, and 64 at least, is left for all else that is open.
+// DefaultMax returns the default limit of connections, derived from the limit on open
+// files. It leaves a quarter of the files, and at least 64, for other uses.
 func DefaultMax() int {
 	n := files()
 	return min(mostConnections, max(n-max(64, n/4), 16))
 }
 
-// Listener hands out connections of type *Conn. When the process has no files
-// left it waits until there are some: an error from Accept ends a server.
+// Listener hands out connections of type *Conn. When the process has no file descriptors
+// left it waits until some are free, because an error from Accept ends a server.
 type Listener struct {
 	net.Listener
 	o Options
@@ -54,23 +54,24 @@ type Listener struct {
 	mu       sync.Mutex
 	byClient map[netip.Prefix]int
 	extra    int       // connections that are being turned away
-	said     time.Time // when that was last logged
+	said     time.Time // when a refusal was last logged
 }
 
-// Listen makes a Listener of another.
+// Listen returns a Listener on top of another.
 func Listen(l net.Listener, o Options) *Listener {
 	o.Log = cmp.Or(o.Log, slog.New(slog.DiscardHandler))
 	return &Listener{Listener: l, o: o, closing: make(chan struct{}), byClient: make(map[netip.Prefix]int)}
 }
 
-// Close ends the listener, and a wait for files. Connections that are open stay so.
+// Close closes the listener, and ends a wait for file descriptors. Open connections stay
+// open.
 func (l *Listener) Close() error {
 	l.closed.Do(func() { close(l.closing) })
 	return l.Listener.Close()
 }
 
-// Accept waits for the next connection. Where there are too many, it is one
-// that is answered with a refusal, whatever it asks for.
+// Accept waits for the next connection. If there are too many, it returns one whose first
+// request is answered with a refusal.
 func (l *Listener) Accept() (net.Conn, error) {
 	for {
 		c, err := l.accept()
@@ -84,7 +85,7 @@ func (l *Listener) Accept() (net.Conn, error) {
 	}
 }
 
-// accept is patient with what passes by itself.
+// accept retries temporary errors.
 func (l *Listener) accept() (net.Conn, error) {
 	var since time.Time
 	for pause := firstPause; ; pause = min(2*pause, longestPause) {
@@ -110,13 +111,13 @@ func (l *Listener) accept() (net.Conn, error) {
 	}
 }
 
-// lasting reports whether a listener has ended. All else is about one
-// connection, or about resources that come back.
+// lasting reports whether an error means that the listener has ended. All other errors
+// concern one connection, or resources that become available again.
 func lasting(err error) bool {
 	return errors.Is(err, net.ErrClosed) || errors.Is(err, syscall.EBADF) || errors.Is(err, syscall.EINVAL) || errors.Is(err, syscall.ENOTSOCK)
 }
 
-// admit counts a connection; it returns nil for one that is to be closed.
+// admit counts a connection. It returns nil for one that must be closed.
 func (l *Listener) admit(c net.Conn) *Conn {
 	w := newConn(c, l.o.Limits)
 	client, trusted := l.client(c)
@@ -167,8 +168,8 @@ func (l *Listener) free(client netip.Prefix, counted bool) {
 	}
 }
 
-// client is what connections are counted by, the zero Prefix where a client has no
-// address, and whether it is trusted.
+// client returns the prefix by which connections are counted, or the zero Prefix if the
+// client has no IP address, and whether the client is trusted.
 func (l *Listener) client(c net.Conn) (client netip.Prefix, trusted bool) {
 	tcp, ok := c.RemoteAddr().(*net.TCPAddr)
 	if !ok {
@@ -179,13 +180,14 @@ func (l *Listener) client(c net.Conn) (client netip.Prefix, trusted bool) {
 	if addr.Is6() {
 		bits = 64 // what one customer is given
 	}
-	client, _ = addr.Prefix(bits) // no address has fewer
+	client, _ = addr.Prefix(bits) // no address has fewer bits
 	return client, l.o.Trusted != nil && l.o.Trusted(addr)
 }
 
-// idle is how long a connection may wait for its next request: when few places
-// are left, not long. A trusted proxy has the whole time always: it keeps what it uses, and
-// a request that it sends just when the connection is closed is one that it may not repeat.
+// idle returns how long a connection may wait for its next request: a short time if few
+// connections are left. A trusted proxy always has the full time: it uses the connections
+// that it keeps, and it may not be able to repeat a request that it sends just when the
+// connection is closed.
 func (l *Listener) idle() time.Duration {
 	if l.o.Max > 0 && l.open.Load() > int64(l.o.Max-l.o.Max/4) {
 		return min(l.o.Idle, l.o.HeadTime)

@@ -7,18 +7,18 @@ import (
 	"github.com/valyala/fasthttp"
 )
 
-// NotLocal says why a request is not taken for one that somebody on this machine
-// makes for himself, and is empty for one that is. It is for listeners on loopback
-// that ask for no API key: a proxy on this machine, and any page in a browser on it,
-// can reach those too. The proxy shows itself by the host it was asked for or by what
-// it adds, the page by the headers that a page cannot leave out.
+// NotLocal returns why a request is not accepted as one made on this machine for itself, or
+// "" if it is. It is for listeners on loopback that require no API key: a proxy on this
+// machine, and any page in a browser on it, can reach those too. A proxy is recognised by
+// the requested host or by the headers it adds, a page by the headers that a page cannot
+// omit.
 func NotLocal(r *fasthttp.RequestHeader) (why string) {
 	if !loopback(r.Host()) {
 		return "only requests to localhost, 127.0.0.0/8 or ::1 are answered"
 	}
 	if !r.IsHTTP11() {
-		// What nginx speaks where it is told no more than proxy_pass. It names us as
-		// the host then, and adds nothing.
+		// nginx speaks HTTP/1.0 if only proxy_pass is configured. It then sends our address
+		// as the host, and adds no headers.
 		return "nothing that comes over HTTP/1.0 is answered, which is what proxies speak"
 	}
 	link := follows(r)
@@ -34,14 +34,14 @@ func NotLocal(r *fasthttp.RequestHeader) (why string) {
 	return ""
 }
 
-// ownSite reports whether a request is of our own pages or of nobody's, or leads from a
-// page on this machine, such as the console's, to another.
+// ownSite reports whether a request comes from our own pages, from no page, or from
+// following a link on another page on this machine, such as one of the console.
 func ownSite(site string, link bool) bool {
 	return site == "same-origin" || site == "none" || site == "same-site" && link
 }
 
-// follows reports whether a browser asks for a page to show in place of the one before,
-// which cannot read it.
+// follows reports whether a browser navigates to a page that replaces the previous one, so
+// that the previous page cannot read it.
 func follows(r *fasthttp.RequestHeader) bool {
 	return r.IsGet() && string(r.Peek("Sec-Fetch-Mode")) == "navigate" && string(r.Peek("Sec-Fetch-Dest")) == "document"
 }
@@ -70,7 +70,7 @@ func loopback(host []byte) bool {
 	return err == nil && a.Is4() && a.IsLoopback()
 }
 
-// port reports whether what follows a host is nothing, or a colon and digits.
+// port reports whether the text after a host is empty, or a colon and digits.
 func port(text []byte) bool {
 	return len(text) == 0 || text[0] == ':' && len(bytes.Trim(text[1:], "0123456789")) == 0
 }
@@ -82,8 +82,8 @@ func sameOrigin(origin, host []byte) bool {
 	return len(origin) == len(scheme)+len(host) && bytes.EqualFold(origin[:len(scheme)], []byte(scheme)) && bytes.EqualFold(origin[len(scheme):], host)
 }
 
-// forwarding reports whether a header, in its canonical spelling, is one that
-// proxies add to the requests they pass on.
+// forwarding reports whether a header, in its canonical spelling, is one that proxies add
+// to the requests they forward.
 func forwarding(name []byte) bool {
 	switch string(name) {
 	case "Forwarded", "Via", "X-Real-Ip", "X-Client-Ip", "X-Cluster-Client-Ip", "True-Client-Ip", "Client-Ip",

@@ -1,10 +1,10 @@
-// Package wire decides where one HTTP/1 request ends on a connection and the
-// next begins. It stands between the listener and fasthttp, so that neither a
-// route nor the library can get that wrong: fasthttp is handed one request head
-// at a time, checked against RFC 9112 and without the fields that frame the
-// body, and reads the body only through the Conn. The head of the next request
-// is not handed out before the body of this one was read to its end; where that
-// cannot be had within bounds, the connection is closed.
+// Package wire determines where one HTTP/1 request ends on a connection and the next
+// begins. It stands between the listener and fasthttp, so that neither a route nor the
+// library can get that wrong: fasthttp is handed one request head at a time, checked
+// against RFC 9112 and without the fields that frame the body, and reads the body only
+// through the Conn. The head of the next request is not handed out before the body of the
+// current one was read to its end. If that is not possible within the limits, the
+// connection is closed.
 package wire
 
 import (
@@ -16,24 +16,24 @@ import (
 	"patchbay/core/guard"
 )
 
-// Limits bound what one connection may take.
+// Limits bounds the resources of one connection.
 type Limits struct {
 	Head     int           // bytes of the request line and the header fields
 	HeadTime time.Duration // for a head to arrive
-	// Idle is between two requests. It is longer than the 60 seconds for which nginx, and
-	// most balancers in clouds, keep a connection: whoever sends the requests must be the
-	// one to close, or it sends one on a connection that ends.
+	// Idle is the time between two requests. It is longer than the 60 seconds for which
+	// nginx, and most load balancers in clouds, keep a connection: the sender of the
+	// requests must be the one to close, or it may send a request on a connection that is
+	// being closed.
 	Idle time.Duration
-	// A body must keep up Rate bytes a second on average, after Grace: a fixed
-	// time would cut off honest clients on slow lines, or let others dawdle.
+	// A body must arrive at Rate bytes per second on average, after Grace. A fixed time
+	// would cut off honest clients on slow lines, or let others delay.
 	Grace time.Duration
 	Rate  int
-	// Unread is how many bytes of a body that nobody has read are read to keep
-	// the connection.
+	// Unread is how many unread bytes of a body are read to keep the connection.
 	Unread int64
-	// A connection that is closed while the client still sends is read for at
-	// most Linger and LingerBytes longer. Without that the client's system
-	// would throw away the answer along with what it could not send.
+	// A connection that is closed while the client still sends is read for at most Linger
+	// and LingerBytes longer. Otherwise the client's system would discard the answer
+	// together with the data it could not send.
 	Linger      time.Duration
 	LingerBytes int64
 }
@@ -45,11 +45,11 @@ var Defaults = Limits{
 	Linger: 30 * time.Second, LingerBytes: 64 << 20,
 }
 
-// A Refusal says why a request was not read, or that whoever served it panicked.
+// Refusal says why a request was not read, or that its handler panicked.
 type Refusal struct {
 	Status        int
 	Code, Message string
-	Err           error // the panic; nil where the request was not read
+	Err           error // the panic; nil if the request was not read
 }
 
 func (r *Refusal) Error() string { return r.Code + ": " + r.Message }
@@ -70,18 +70,17 @@ var (
 	errNoBoundary = badRequest("the request could not be read")
 )
 
-// Wrap lets a server answer requests on the connections of a Listener, with
-// heads of at most so many bytes. It must be called when the server's Handler is
-// complete. Refused requests are answered by refuse, after which their
-// connection is closed. So is one over which the Handler panics: a mistake of ours ends
-// the request, not the process with all that is under way in it.
+// Wrap makes a server answer requests on the connections of a Listener, with heads of at
+// most head bytes. It must be called when the server's Handler is complete. Refused
+// requests are answered by refuse, and their connection is closed. So is a request whose
+// handler panics: the panic ends the request, not the process with all its other requests.
 func Wrap(server *fasthttp.Server, head int, refuse func(*fasthttp.RequestCtx, *Refusal)) {
 	next := server.Handler
 	server.ReadBufferSize = head
-	// By default it would write to the standard error.
+	// By default the server writes to standard error.
 	server.Logger = slog.NewLogLogger(slog.Default().Handler(), slog.LevelWarn)
-	server.SecureErrorLogMessage = true // or it would quote the head, with the key in it
-	// Bodies and the time they take are the connection's concern.
+	server.SecureErrorLogMessage = true // otherwise it would quote the head, including the key
+	// The Conn limits bodies and the time they take.
 	server.StreamRequestBody, server.ReadTimeout, server.IdleTimeout = false, 0, 0
 	server.Handler = func(ctx *fasthttp.RequestCtx) {
 		c, ok := ctx.Conn().(*Conn)

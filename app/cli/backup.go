@@ -54,13 +54,14 @@ func storageBackup(load loader) *cobra.Command {
 	return cmd
 }
 
-// backUp writes the store, which a running gateway has, or nobody.
+// backUp writes a backup of the store, through the running gateway or directly if none
+// runs.
 func backUp(ctx context.Context, g *gateway, to io.Writer) error {
 	return g.or(g.fetch(ctx, "/admin/storage/backup", to), func() error { return app.Backup(ctx, g.config, to) })
 }
 
-// replaceable refuses to take the place of a file that is no store in SQLite, and so no
-// earlier copy: a configuration, a secret or anybody's work.
+// replaceable refuses to replace a file that is not a SQLite database, and so cannot be an
+// earlier backup. It may be a configuration, a secret or other work.
 func replaceable(path string) error {
 	f, err := os.Open(path) //nolint:gosec // the operator's own path
 	if errors.Is(err, os.ErrNotExist) {
@@ -78,17 +79,17 @@ func replaceable(path string) error {
 	return nil
 }
 
-// part ends the name of a file that is not whole yet.
+// part is the suffix of a file that is not complete yet.
 const part = ".part"
 
-// keep makes a file that only its owner can read, and that is there when it is whole,
-// on the disk and found to be sound.
+// keep creates a file that only its owner can read. The file appears under its name only
+// when it is complete, synced to disk and checked.
 func keep(ctx context.Context, path string, force bool, fill func(io.Writer) error) (size int64, err error) {
 	if _, err := os.Lstat(path); err == nil && !force {
 		return 0, fmt.Errorf("%s is there already; name another file, or give --force", path)
 	}
 	partly := path + part
-	if err := os.Remove(partly); err != nil && !errors.Is(err, os.ErrNotExist) { // one that was cut off
+	if err := os.Remove(partly); err != nil && !errors.Is(err, os.ErrNotExist) { // left by an interrupted run
 		return 0, err
 	}
 	f, err := os.OpenFile(partly, os.O_CREATE|os.O_EXCL|os.O_RDWR, 0o600) //nolint:gosec // the operator's own path

@@ -1,5 +1,5 @@
-// Package cli is the command line: serve, check, console, keys, storage, payments, data,
-// version.
+// Package cli implements the command line: serve, check, console, keys, storage, payments,
+// data, version.
 package cli
 
 import (
@@ -21,7 +21,7 @@ import (
 // Version is set when a release is built.
 var Version = ""
 
-// errMistakes tells that the mistakes are printed already.
+// errMistakes means that the mistakes have already been printed.
 var errMistakes = errors.New("the configuration has mistakes")
 
 // Main runs a command line and returns the exit code: 0 done, 1 failed.
@@ -56,12 +56,12 @@ func command(environ []string) *cobra.Command {
 			cmd.PrintErrln(mistakes.Error())
 			return nil, errMistakes
 		}
-		if err == nil { // from here on there are secrets to be kept out of the log and the errors
+		if err == nil { // from here on the log and the errors must not contain the configured secrets
 			root.SetErr(c.Mask.Writer(cmd.ErrOrStderr()))
 		}
 		return c, err
 	}
-	root.AddCommand(serve(load), check(load), openConsole(load), keys(load), storage(load), payments(load), data(load), version())
+	root.AddCommand(serve(load), check(load), openConsole(load), keys(load), storage(load), paymentsCommand(load), data(load), version())
 	makeStrict(root)
 	return root
 }
@@ -124,7 +124,7 @@ func programVersion() string {
 	return cmp.Or(Version, "unknown")
 }
 
-// variable finds a variable of the environment.
+// variable looks up an environment variable.
 func variable(environ []string, name string) (value string, set bool) {
 	i := slices.IndexFunc(environ, func(e string) bool { return strings.HasPrefix(e, name+"=") })
 	if i < 0 {

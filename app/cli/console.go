@@ -7,7 +7,7 @@ import (
 
 	"github.com/spf13/cobra"
 
-	"patchbay/adapters/console"
+	"patchbay/adapters/adminapi"
 )
 
 func openConsole(load loader) *cobra.Command {
@@ -18,7 +18,7 @@ func openConsole(load loader) *cobra.Command {
 			if err != nil {
 				return err
 			}
-			var link console.Link
+			var link adminapi.Link
 			err = g.ask(cmd.Context(), http.MethodPost, "/admin/links", nil, &link)
 			if absent(err) {
 				return fmt.Errorf("no gateway runs at %s: the console is a part of `patchbay serve`", g.address)

@@ -11,7 +11,7 @@ import (
 
 	"patchbay/app"
 	"patchbay/config"
-	"patchbay/core/depot"
+	"patchbay/core/storecopy"
 )
 
 func storageCopy(load loader) *cobra.Command {
@@ -53,7 +53,7 @@ func storageCopy(load loader) *cobra.Command {
 	return cmd
 }
 
-// nameOf is which store a provider is, or its name where there is no such store.
+// nameOf returns the store of a provider, or the provider's name if there is no such store.
 func nameOf(c *config.Config, provider string) string {
 	if p, there := c.Stores[provider]; there {
 		return app.StoreName(p)
@@ -61,7 +61,7 @@ func nameOf(c *config.Config, provider string) string {
 	return provider
 }
 
-func printTallies(to io.Writer, source, target string, report depot.Report) error {
+func printTallies(to io.Writer, source, target string, report storecopy.Report) error {
 	table := tabwriter.NewWriter(to, 0, 8, 2, ' ', 0)
 	fmt.Fprintln(table, "SECTION\tSTORE\tENTRIES\tCHECKSUM")
 	for _, line := range report {
@@ -71,13 +71,13 @@ func printTallies(to io.Writer, source, target string, report depot.Report) erro
 	return table.Flush()
 }
 
-// progress shows how far the copy is: on a terminal in one line that changes, else
-// in a line now and then.
+// progress shows the progress of a copy: in one changing line on a terminal, otherwise in a
+// new line at intervals.
 type progress struct {
 	to       io.Writer
 	terminal bool
 	shown    time.Time
-	open     bool // a line that is not ended
+	open     bool // the current line is not ended yet
 }
 
 func newProgress(to io.Writer) *progress {
@@ -89,7 +89,7 @@ func newProgress(to io.Writer) *progress {
 	return p
 }
 
-// every is how often a step that takes long is shown.
+// every is the interval at which progress is shown.
 func (p *progress) every() time.Duration {
 	if p.terminal {
 		return 100 * time.Millisecond
@@ -97,18 +97,18 @@ func (p *progress) every() time.Duration {
 	return 10 * time.Second
 }
 
-func (p *progress) report(at depot.Progress) {
+func (p *progress) report(at storecopy.Progress) {
 	if !at.Done && time.Since(p.shown) < p.every() {
 		return
 	}
 	p.shown = time.Now()
 	line := fmt.Sprintf("%-8s  %-7s  %s: %d seen", at.Step, at.Section, at.Side, at.Seen)
 	switch at.Step {
-	case depot.Removing:
+	case storecopy.Removing:
 		line += fmt.Sprintf(", %d removed", at.Changed)
-	case depot.Putting:
+	case storecopy.Putting:
 		line += fmt.Sprintf(", %d copied", at.Changed)
-	case depot.Checking:
+	case storecopy.Checking:
 	}
 	if !p.terminal {
 		fmt.Fprintln(p.to, line)
@@ -120,7 +120,7 @@ func (p *progress) report(at depot.Progress) {
 	}
 }
 
-// end ends a line that was being shown.
+// end ends the current line.
 func (p *progress) end() {
 	if p.open {
 		fmt.Fprintln(p.to)

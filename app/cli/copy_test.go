@@ -7,8 +7,9 @@ import (
 	"strings"
 	"testing"
 
+	"patchbay/adapters/clock"
+	"patchbay/adapters/ids"
 	"patchbay/adapters/storage/sqlitestore"
-	"patchbay/adapters/sys"
 	"patchbay/ports"
 )
 
@@ -32,7 +33,7 @@ func (r *rig) copy(t *testing.T, args ...string) result {
 // within opens a store while no command does.
 func within(t *testing.T, path string, do func(s *sqlitestore.Store)) {
 	t.Helper()
-	s, err := sqlitestore.Open(t.Context(), sqlitestore.Options{Path: path, Clock: sys.Clock{}, IDs: sys.IDs{}})
+	s, err := sqlitestore.Open(t.Context(), sqlitestore.Options{Path: path, Clock: clock.System{}, IDs: ids.UUIDs{}})
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -12,12 +12,12 @@ import (
 
 	"github.com/spf13/cobra"
 
-	"patchbay/adapters/console"
+	"patchbay/adapters/adminapi"
 	"patchbay/app"
-	"patchbay/core/privacy"
+	"patchbay/core/personaldata"
 )
 
-// progressEvery is how often it is said how far a command is.
+// progressEvery is how often a command reports its progress.
 const progressEvery = 2 * time.Second
 
 func data(load loader) *cobra.Command {
@@ -26,8 +26,8 @@ func data(load loader) *cobra.Command {
 	return cmd
 }
 
-// person adds the flags that say whose data is meant.
-func person(cmd *cobra.Command, w *privacy.Who) {
+// person adds the flags that select whose data is meant.
+func person(cmd *cobra.Command, w *personaldata.Who) {
 	cmd.Flags().StringVar(&w.UserID, "user", "", "the user's id: usr_…")
 	cmd.Flags().StringVar(&w.Email, "email", "", "an email of the person, who need not be a user")
 	cmd.Flags().StringVar(&w.Tenant, "tenant", "default", "whose person it is")
@@ -36,7 +36,7 @@ func person(cmd *cobra.Command, w *privacy.Who) {
 }
 
 func exportData(load loader) *cobra.Command {
-	var r console.DataRequest
+	var r adminapi.DataRequest
 	var file string
 	cmd := &cobra.Command{
 		Use: "export", Short: "Print everything that is kept of a person, as JSON", Args: cobra.NoArgs,
@@ -46,8 +46,8 @@ func exportData(load loader) *cobra.Command {
 				return err
 			}
 			return into(file, cmd.OutOrStdout(), func(to io.Writer) error {
-				document := privacy.NewDocument(to)
-				_, err := people(cmd, g, "/admin/data/export", r, document.Add, func(s *privacy.Service, tell func(privacy.News) error) (privacy.Report, error) {
+				document := personaldata.NewDocument(to)
+				_, err := people(cmd, g, "/admin/data/export", r, document.Add, func(s *personaldata.Service, tell func(personaldata.News) error) (personaldata.Report, error) {
 					return s.Export(cmd.Context(), r.Who, tell)
 				})
 				if err != nil {
@@ -62,8 +62,8 @@ func exportData(load loader) *cobra.Command {
 	return cmd
 }
 
-// into lets write write to a new file, or to standard output where none is named. A
-// file that was not written whole does not stay.
+// into runs write on a new file, or on standard output if no file is named. It removes a
+// file that was not written completely.
 func into(file string, stdout io.Writer, write func(io.Writer) error) error {
 	if file == "" {
 		return buffered(stdout, write)
@@ -84,7 +84,7 @@ func buffered(to io.Writer, write func(io.Writer) error) error {
 }
 
 func eraseData(load loader) *cobra.Command {
-	var r console.DataRequest
+	var r adminapi.DataRequest
 	var yes bool
 	cmd := &cobra.Command{
 		Use: "erase", Short: "Erase everything that is kept of a person", Args: cobra.NoArgs,
@@ -94,13 +94,13 @@ func eraseData(load loader) *cobra.Command {
 				return err
 			}
 			r.Rehearsal = !yes
-			pending := func(n privacy.News) error {
+			pending := func(n personaldata.News) error {
 				if n.Pending != nil {
 					cmd.PrintErrf("not yet: %s: %s\n", n.Pending.ID, n.Pending.Why)
 				}
 				return nil
 			}
-			report, err := people(cmd, g, "/admin/data/erase", r, pending, func(s *privacy.Service, tell func(privacy.News) error) (privacy.Report, error) {
+			report, err := people(cmd, g, "/admin/data/erase", r, pending, func(s *personaldata.Service, tell func(personaldata.News) error) (personaldata.Report, error) {
 				return s.Erase(cmd.Context(), r.Who, r.Rehearsal, tell)
 			})
 			if err != nil {
@@ -123,7 +123,7 @@ func eraseData(load loader) *cobra.Command {
 	return cmd
 }
 
-func printReport(to io.Writer, report privacy.Report) error {
+func printReport(to io.Writer, report personaldata.Report) error {
 	table := tabwriter.NewWriter(to, 0, 8, 2, ' ', 0)
 	fmt.Fprintln(table, "PLACE\tFOUND\tERASED\tNOT YET")
 	for _, c := range report.Places {
@@ -132,13 +132,13 @@ func printReport(to io.Writer, report privacy.Report) error {
 	return table.Flush()
 }
 
-// people asks the gateway, which holds the store, and where none runs opens the store
-// itself. It says on standard error how far the work is.
-func people(cmd *cobra.Command, g *gateway, path string, r console.DataRequest, tell func(privacy.News) error,
-	offline func(*privacy.Service, func(privacy.News) error) (privacy.Report, error),
-) (report privacy.Report, err error) {
+// people asks the gateway if one runs, because it holds the store; otherwise it opens the
+// store itself. It reports its progress on standard error.
+func people(cmd *cobra.Command, g *gateway, path string, r adminapi.DataRequest, tell func(personaldata.News) error,
+	offline func(*personaldata.Service, func(personaldata.News) error) (personaldata.Report, error),
+) (report personaldata.Report, err error) {
 	place, said := "", time.Now()
-	shown := func(n privacy.News) error {
+	shown := func(n personaldata.News) error {
 		if n.Place != "" {
 			place = n.Place
 		}
@@ -148,7 +148,7 @@ func people(cmd *cobra.Command, g *gateway, path string, r console.DataRequest, 
 		}
 		return tell(n)
 	}
-	err = follow(cmd.Context(), g, http.MethodPost, path, r, func(line console.DataLine) (bool, error) {
+	err = follow(cmd.Context(), g, http.MethodPost, path, r, func(line adminapi.DataLine) (bool, error) {
 		switch {
 		case line.Error != "":
 			return false, errors.New(line.Error)
@@ -159,7 +159,7 @@ func people(cmd *cobra.Command, g *gateway, path string, r console.DataRequest, 
 		return false, shown(line.News)
 	})
 	err = g.or(err, func() error {
-		return app.WithPrivacy(cmd.Context(), g.config, func(s *privacy.Service) (err error) {
+		return app.WithPersonalData(cmd.Context(), g.config, func(s *personaldata.Service) (err error) {
 			report, err = offline(s, shown)
 			return err
 		})

@@ -20,27 +20,27 @@ import (
 
 	"github.com/spf13/cobra"
 
-	"patchbay/adapters/console"
+	"patchbay/adapters/adminapi"
 	"patchbay/app"
 	"patchbay/config"
 )
 
-// proofLimit is how long whoever listens at the address of the admin listener may take to
-// prove that it is the gateway.
+// proofLimit is how long the program that listens at the admin address may take to prove
+// that it is the gateway.
 const proofLimit = 5 * time.Second
 
-// gateway is that of the configuration, as the commands reach it: by its admin listener,
-// if it runs. It is the one way from a command to a gateway.
+// gateway is the gateway of the configuration, reached through its admin listener if it
+// runs. Commands reach a gateway in no other way.
 type gateway struct {
 	cmd      *cobra.Command
 	config   *config.Config
 	address  string // of the admin listener
-	identity console.Identity
+	identity adminapi.Identity
 	client   *http.Client
-	named    bool // the command has said which store it is about
+	named    bool // the command has printed which store it works on
 }
 
-// gateway loads the configuration of a command, and gives its gateway.
+// gateway loads the configuration of a command, and returns its gateway.
 func (load loader) gateway(cmd *cobra.Command) (*gateway, error) {
 	c, err := load(cmd)
 	if err != nil {
@@ -49,16 +49,17 @@ func (load loader) gateway(cmd *cobra.Command) (*gateway, error) {
 	return gatewayOf(cmd, c)
 }
 
-// gatewayOf is the gateway of a configuration. It is an error where the configuration has
-// no installation yet: who cannot prove anything asks nobody, and makes nothing.
+// gatewayOf returns the gateway of a configuration. It fails if the installation does not
+// exist yet: without secrets the gateway's proof cannot be checked, and no secrets are
+// created.
 func gatewayOf(cmd *cobra.Command, c *config.Config) (*gateway, error) {
 	secrets, err := app.Secrets(c)
 	if err != nil {
 		return nil, err
 	}
 	g := &gateway{cmd: cmd, config: c, address: c.Server.AdminAddress, identity: app.Identity(c, secrets)}
-	// The secret goes to what has proved to be the gateway, and on no other connection:
-	// each is made by dial. Nobody is followed elsewhere.
+	// The secret is sent only on connections made by dial, after the gateway has proved its
+	// identity. Redirects are not followed.
 	g.client = &http.Client{
 		Transport:     &http.Transport{DialContext: g.dial, MaxConnsPerHost: 1, DisableCompression: true},
 		CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
@@ -66,9 +67,9 @@ func gatewayOf(cmd *cobra.Command, c *config.Config) (*gateway, error) {
 	return g, nil
 }
 
-// dial connects to the gateway, and lets it prove that it is that of this installation and
-// serves the store that the command is meant for. Another program's, or another
-// installation's, may listen at the address.
+// dial connects to the gateway and checks its proof that it belongs to this installation
+// and serves the store that the command is meant for. Another program, or the gateway of
+// another installation, may listen at the address.
 func (g *gateway) dial(ctx context.Context, _, _ string) (net.Conn, error) {
 	conn, err := new(net.Dialer).DialContext(ctx, "tcp", g.address)
 	if err != nil {
@@ -76,7 +77,7 @@ func (g *gateway) dial(ctx context.Context, _, _ string) (net.Conn, error) {
 	}
 	ctx, cancel := context.WithTimeout(ctx, proofLimit)
 	defer cancel()
-	stop := context.AfterFunc(ctx, func() { _ = conn.SetDeadline(time.Unix(1, 0)) }) // it has passed
+	stop := context.AfterFunc(ctx, func() { _ = conn.SetDeadline(time.Unix(1, 0)) }) // a time in the past
 	err = g.challenge(ctx, conn)
 	if err == nil && !stop() {
 		err = ctx.Err()
@@ -88,15 +89,15 @@ func (g *gateway) dial(ctx context.Context, _, _ string) (net.Conn, error) {
 	return conn, nil
 }
 
-// challenge asks for the proof on a connection, which is good for the command's own
-// requests then.
+// challenge requests the proof on a connection, which can then be used for the command's
+// own requests.
 func (g *gateway) challenge(ctx context.Context, conn net.Conn) error {
 	secret := make([]byte, 32)
 	if _, err := rand.Read(secret); err != nil {
 		return err
 	}
 	nonce := hex.EncodeToString(secret)
-	req, err := http.NewRequestWithContext(ctx, http.MethodGet, "http://"+g.address+console.ProofPath+"?nonce="+nonce, nil)
+	req, err := http.NewRequestWithContext(ctx, http.MethodGet, "http://"+g.address+adminapi.ProofPath+"?nonce="+nonce, nil)
 	if err != nil {
 		return err
 	}
@@ -109,7 +110,7 @@ func (g *gateway) challenge(ctx context.Context, conn net.Conn) error {
 		return g.stranger()
 	}
 	defer resp.Body.Close() //nolint:errcheck // only read
-	var proof console.Proof
+	var proof adminapi.Proof
 	raw, err := io.ReadAll(io.LimitReader(resp.Body, 1<<10))
 	if err != nil || resp.StatusCode != http.StatusOK || resp.Close || json.Unmarshal(raw, &proof) != nil || in.Buffered() > 0 {
 		return g.stranger()
@@ -123,13 +124,13 @@ func (g *gateway) challenge(ctx context.Context, conn net.Conn) error {
 	return nil
 }
 
-// stranger says that it is not the gateway that listens.
+// stranger reports that the listening program is not the gateway.
 func (g *gateway) stranger() error {
 	return fmt.Errorf("what listens at %s has not proved to be the gateway of this installation, whose store is %s; nothing was asked of it: "+
 		"it may be another installation's, another program, or a gateway of an earlier version, which must be started again", g.address, g.identity.Store)
 }
 
-// name says, once, which store the command is about.
+// name prints, once, which store the command works on.
 func (g *gateway) name(how string) {
 	if !g.named {
 		g.cmd.PrintErrf("store: %s, %s\n", g.identity.Store, how)
@@ -137,8 +138,8 @@ func (g *gateway) name(how string) {
 	}
 }
 
-// or does the work without the gateway, where there was none to be asked: nothing listens
-// at its address.
+// or does the work without the gateway if none could be asked because nothing listens at
+// its address.
 func (g *gateway) or(asked error, alone func() error) error {
 	if !absent(asked) {
 		return asked
@@ -150,7 +151,8 @@ func (g *gateway) or(asked error, alone func() error) error {
 // absent reports whether nothing listens at the address of the gateway.
 func absent(err error) bool { return errors.Is(err, syscall.ECONNREFUSED) }
 
-// send sends a request, and returns an answer that is no refusal.
+// send sends a request, and returns the response. A response with status 300 or higher is
+// an error.
 func (g *gateway) send(ctx context.Context, method, path string, in any) (*http.Response, error) {
 	var body bytes.Buffer
 	if in != nil {
@@ -166,10 +168,10 @@ func (g *gateway) send(ctx context.Context, method, path string, in any) (*http.
 		req.Header.Set("Content-Type", "application/json")
 	}
 	req.Header.Set("Authorization", "Bearer "+g.identity.Token)
-	req.Header.Set(console.OperatorHeader, account())
+	req.Header.Set(adminapi.OperatorHeader, account())
 	resp, err := g.client.Do(req)
 	if failed := (*url.Error)(nil); errors.As(err, &failed) {
-		return nil, failed.Err // the rest of it is the address, which the error has
+		return nil, failed.Err // the rest is the address, which this error already names
 	}
 	if err != nil {
 		return nil, err
@@ -181,8 +183,7 @@ func (g *gateway) send(ctx context.Context, method, path string, in any) (*http.
 	return resp, nil
 }
 
-// account is the account of the system under which the command runs, for the gateway's
-// log.
+// account returns the system account that runs the command, for the gateway's log.
 func account() string {
 	u, err := user.Current()
 	if err != nil {
@@ -191,7 +192,7 @@ func account() string {
 	return u.Username
 }
 
-// ask asks for what is answered at once.
+// ask sends a request that is answered at once.
 func (g *gateway) ask(ctx context.Context, method, path string, in, out any) error {
 	ctx, cancel := context.WithTimeout(ctx, 10*time.Second)
 	defer cancel()
@@ -213,8 +214,8 @@ func (g *gateway) ask(ctx context.Context, method, path string, in, out any) err
 	return nil
 }
 
-// follow asks for work that may take long, and hands over each line that is told of it,
-// to the last.
+// follow sends a request for work that may take long, and calls each for every line of the
+// response up to the last.
 func follow[Line any](ctx context.Context, g *gateway, method, path string, in any, each func(Line) (last bool, err error)) error {
 	resp, err := g.send(ctx, method, path, in)
 	if err != nil {
@@ -233,8 +234,8 @@ func follow[Line any](ctx context.Context, g *gateway, method, path string, in a
 	}
 }
 
-// fetch gets what may be large and take long. What ends before its length is an
-// error.
+// fetch downloads a response that may be large and take long. A response shorter than its
+// Content-Length is an error.
 func (g *gateway) fetch(ctx context.Context, path string, to io.Writer) error {
 	resp, err := g.send(ctx, http.MethodGet, path, nil)
 	if err != nil {
@@ -254,6 +255,6 @@ func refusal(resp *http.Response, address string) error {
 		return err
 	}
 	var failed struct{ Error struct{ Message string } }
-	_ = json.Unmarshal(raw, &failed) // a panic has no words
+	_ = json.Unmarshal(raw, &failed) // the response to a panic has no message
 	return fmt.Errorf("the gateway at %s refused: %s", address, strings.TrimSpace(resp.Status+" "+failed.Error.Message))
 }

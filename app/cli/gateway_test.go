@@ -7,13 +7,13 @@ import (
 	"strings"
 	"testing"
 
-	"patchbay/adapters/console"
+	"patchbay/adapters/adminapi"
 	"patchbay/app"
 	"patchbay/config"
 )
 
 // identity is what the commands on the configuration know.
-func (r *rig) identity(t *testing.T) console.Identity {
+func (r *rig) identity(t *testing.T) adminapi.Identity {
 	t.Helper()
 	c, err := config.Load(r.file, r.environ, app.Types())
 	if err != nil {
@@ -36,10 +36,10 @@ func (r *rig) make(t *testing.T) {
 
 // listens has a handler stand where the gateway's admin listener would, which proves what
 // an identity can. It returns the address.
-func (r *rig) listens(t *testing.T, of console.Identity, then http.Handler) (address string) {
+func (r *rig) listens(t *testing.T, of adminapi.Identity, then http.Handler) (address string) {
 	t.Helper()
 	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, req *http.Request) {
-		if req.URL.Path == console.ProofPath {
+		if req.URL.Path == adminapi.ProofPath {
 			_ = json.NewEncoder(w).Encode(of.Prove(req.URL.Query().Get("nonce"), req.Context().Value(http.LocalAddrContextKey).(interface{ String() string }).String()))
 			return
 		}
@@ -83,7 +83,7 @@ type thief struct{ admin }
 
 func (th *thief) ServeHTTP(w http.ResponseWriter, req *http.Request) {
 	th.mu.Lock()
-	th.asked += req.Header.Get("Authorization") + req.Header.Get(console.OperatorHeader)
+	th.asked += req.Header.Get("Authorization") + req.Header.Get(adminapi.OperatorHeader)
 	th.mu.Unlock()
 	th.admin.ServeHTTP(w, req)
 }
@@ -116,7 +116,7 @@ func TestACommandSpeaksOnlyToTheGatewayOfItsOwnInstallation(t *testing.T) {
 			truly := &rig{dir: r.dir, file: r.file}
 			elsewhere := truly.listens(t, r.identity(t), http.NotFoundHandler())
 			server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, req *http.Request) {
-				if req.URL.Path == console.ProofPath {
+				if req.URL.Path == adminapi.ProofPath {
 					http.Redirect(w, req, "http://"+elsewhere+req.URL.String(), http.StatusFound)
 					return
 				}
@@ -128,7 +128,7 @@ func TestACommandSpeaksOnlyToTheGatewayOfItsOwnInstallation(t *testing.T) {
 		{"a program that asks the gateway elsewhere, and answers for it", func(t *testing.T, r *rig, then http.Handler) {
 			of := r.identity(t)
 			server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, req *http.Request) {
-				if req.URL.Path == console.ProofPath {
+				if req.URL.Path == adminapi.ProofPath {
 					_ = json.NewEncoder(w).Encode(of.Prove(req.URL.Query().Get("nonce"), "127.0.0.1:8081"))
 					return
 				}
@@ -140,7 +140,7 @@ func TestACommandSpeaksOnlyToTheGatewayOfItsOwnInstallation(t *testing.T) {
 		{"a program that proves it, and then takes the next connection", func(t *testing.T, r *rig, then http.Handler) {
 			of := r.identity(t)
 			server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, req *http.Request) {
-				if req.URL.Path == console.ProofPath {
+				if req.URL.Path == adminapi.ProofPath {
 					w.Header().Set("Connection", "close")
 					_ = json.NewEncoder(w).Encode(of.Prove(req.URL.Query().Get("nonce"), req.Context().Value(http.LocalAddrContextKey).(interface{ String() string }).String()))
 					return
@@ -194,7 +194,7 @@ func TestACommandShowsTheSecretAndWhoseItIs(t *testing.T) {
 	r := newRig(t)
 	var shown, operator string
 	r.gateway(t, http.HandlerFunc(func(w http.ResponseWriter, req *http.Request) {
-		shown, operator = req.Header.Get("Authorization"), req.Header.Get(console.OperatorHeader)
+		shown, operator = req.Header.Get("Authorization"), req.Header.Get(adminapi.OperatorHeader)
 		_, _ = w.Write([]byte("[]"))
 	}))
 	if got := r.run(t, "keys", "list"); got.code != 0 || shown != "Bearer "+r.identity(t).Token || operator == "" {

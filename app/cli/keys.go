@@ -10,9 +10,9 @@ import (
 
 	"github.com/spf13/cobra"
 
-	"patchbay/adapters/console"
+	"patchbay/adapters/adminapi"
 	"patchbay/app"
-	"patchbay/core/access"
+	"patchbay/core/apikeys"
 )
 
 func keys(load loader) *cobra.Command {
@@ -22,20 +22,20 @@ func keys(load loader) *cobra.Command {
 }
 
 func createKey(load loader) *cobra.Command {
-	var n console.NewKey
+	var n adminapi.NewKey
 	var ttl time.Duration
 	cmd := &cobra.Command{
 		Use: "create", Short: "Make an API key, and print it once", Args: cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			if cmd.Flags().Changed("ttl") {
-				if n.TTL = ttl.String(); ttl <= 0 { // 0 may be a variable that is not set
-					return access.ErrTTL
+				if n.TTL = ttl.String(); ttl <= 0 { // 0 may come from an unset variable
+					return apikeys.ErrTTL
 				}
 			}
-			var created console.CreatedKey
-			err := manageKeys(cmd, load, http.MethodPost, "/admin/keys", n, &created, func(ctx context.Context, s *access.Service) error {
+			var created adminapi.CreatedKey
+			err := manageKeys(cmd, load, http.MethodPost, "/admin/keys", n, &created, func(ctx context.Context, s *apikeys.Service) error {
 				token, key, err := s.Create(ctx, n.Tenant, n.Name, n.Scopes, ttl)
-				created = console.CreatedKey{Token: token, Key: console.View(key)}
+				created = adminapi.CreatedKey{Token: token, Key: adminapi.View(key)}
 				return err
 			})
 			if err != nil {
@@ -57,11 +57,11 @@ func listKeys(load loader) *cobra.Command {
 	return &cobra.Command{
 		Use: "list", Short: "List API keys", Args: cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
-			var views []console.KeyView
-			err := manageKeys(cmd, load, http.MethodGet, "/admin/keys", nil, &views, func(ctx context.Context, s *access.Service) error {
+			var views []adminapi.KeyView
+			err := manageKeys(cmd, load, http.MethodGet, "/admin/keys", nil, &views, func(ctx context.Context, s *apikeys.Service) error {
 				list, err := s.List(ctx)
 				for _, k := range list {
-					views = append(views, console.View(k))
+					views = append(views, adminapi.View(k))
 				}
 				return err
 			})
@@ -78,7 +78,7 @@ func listKeys(load loader) *cobra.Command {
 	}
 }
 
-func state(k console.KeyView) string {
+func state(k adminapi.KeyView) string {
 	switch {
 	case !k.RevokedAt.IsZero():
 		return "revoked " + minute(k.RevokedAt)
@@ -96,22 +96,22 @@ func revokeKey(load loader) *cobra.Command {
 	return &cobra.Command{
 		Use: "revoke ID", Short: "End an API key", Args: cobra.ExactArgs(1),
 		RunE: func(cmd *cobra.Command, args []string) error {
-			return manageKeys(cmd, load, http.MethodDelete, "/admin/keys/"+url.PathEscape(args[0]), nil, nil, func(ctx context.Context, s *access.Service) error {
+			return manageKeys(cmd, load, http.MethodDelete, "/admin/keys/"+url.PathEscape(args[0]), nil, nil, func(ctx context.Context, s *apikeys.Service) error {
 				return s.Revoke(ctx, args[0])
 			})
 		},
 	}
 }
 
-// manageKeys asks the gateway, which holds the store, and where none runs opens the store
-// itself.
-func manageKeys(cmd *cobra.Command, load loader, method, path string, in, out any, alone func(context.Context, *access.Service) error) error {
+// manageKeys asks the gateway if one runs, because it holds the store; otherwise it opens
+// the store itself.
+func manageKeys(cmd *cobra.Command, load loader, method, path string, in, out any, alone func(context.Context, *apikeys.Service) error) error {
 	g, err := load.gateway(cmd)
 	if err != nil {
 		return err
 	}
 	ctx := cmd.Context()
 	return g.or(g.ask(ctx, method, path, in, out), func() error {
-		return app.WithKeys(ctx, g.config, func(s *access.Service) error { return alone(ctx, s) })
+		return app.WithKeys(ctx, g.config, func(s *apikeys.Service) error { return alone(ctx, s) })
 	})
 }

@@ -5,7 +5,7 @@ import (
 
 	"github.com/spf13/cobra"
 
-	"patchbay/adapters/console"
+	"patchbay/adapters/adminapi"
 	"patchbay/app"
 )
 
@@ -17,7 +17,7 @@ func storagePutBack(load loader) *cobra.Command {
 			if err != nil {
 				return err
 			}
-			asked := g.ask(cmd.Context(), http.MethodPost, "/admin/storage/put-back", console.PutBack{Record: args[0]}, nil)
+			asked := g.ask(cmd.Context(), http.MethodPost, "/admin/storage/put-back", adminapi.PutBack{Record: args[0]}, nil)
 			return g.or(asked, func() error { return app.PutBack(cmd.Context(), g.config, args[0]) })
 		},
 	}

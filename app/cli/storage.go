@@ -9,7 +9,7 @@ import (
 
 	"github.com/spf13/cobra"
 
-	"patchbay/adapters/console"
+	"patchbay/adapters/adminapi"
 	"patchbay/app"
 )
 
@@ -44,7 +44,7 @@ func storageStatus(load loader) *cobra.Command {
 			if err != nil {
 				return err
 			}
-			var view console.Storage
+			var view adminapi.Storage
 			err = g.or(g.ask(cmd.Context(), http.MethodGet, "/admin/storage", nil, &view), func() (err error) {
 				view, err = app.StorageStatus(cmd.Context(), g.config)
 				return err
@@ -57,9 +57,9 @@ func storageStatus(load loader) *cobra.Command {
 	}
 }
 
-func printStorage(to io.Writer, view console.Storage) error {
+func printStorage(to io.Writer, view adminapi.Storage) error {
 	table := tabwriter.NewWriter(to, 0, 8, 2, ' ', 0)
-	line := func(name string, s console.Store, more string) {
+	line := func(name string, s adminapi.Store, more string) {
 		state := "available"
 		if !s.Available {
 			state = s.Problem

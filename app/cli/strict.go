@@ -10,9 +10,9 @@ import (
 	"github.com/spf13/pflag"
 )
 
-// makeStrict makes each command of the tree refuse a word or a flag that it does not
-// know, and one that is empty, as that of a variable that is not set in a script. By
-// itself cobra prints the help for an unknown word below the root, and succeeds.
+// makeStrict makes each command of the tree refuse unknown words and flags, and empty ones,
+// such as those from an unset variable in a script. By default cobra prints the help for an
+// unknown word below the root, and succeeds.
 func makeStrict(root *cobra.Command) {
 	root.InitDefaultHelpCmd()
 	root.InitDefaultCompletionCmd()
@@ -30,7 +30,7 @@ func makeStrict(root *cobra.Command) {
 	}
 }
 
-// withSubcommands yields the commands of a tree that have commands of their own.
+// withSubcommands yields the commands of a tree that have subcommands.
 func withSubcommands(cmd *cobra.Command) func(yield func(*cobra.Command) bool) {
 	return func(yield func(*cobra.Command) bool) {
 		if !cmd.HasSubCommands() || !yield(cmd) {
@@ -42,8 +42,8 @@ func withSubcommands(cmd *cobra.Command) func(yield func(*cobra.Command) bool) {
 	}
 }
 
-// unknownCommand refuses the first argument of a command that takes none but the names
-// of its own commands.
+// unknownCommand refuses the first argument of a command that accepts only the names of its
+// subcommands.
 func unknownCommand(cmd *cobra.Command, args []string) error {
 	if len(args) == 0 {
 		return nil
@@ -57,7 +57,8 @@ func unknownCommand(cmd *cobra.Command, args []string) error {
 	return fmt.Errorf("unknown command %q for %q; %s", args[0], cmd.CommandPath(), suggestion(args[0], all, ""))
 }
 
-// unknownFlag adds a suggestion. A flag behind a word that is not known may be right.
+// unknownFlag adds a suggestion. If an unknown word precedes the flag, the word is
+// reported, because the flag may be right.
 func unknownFlag(cmd *cobra.Command, err error) error {
 	if before := cmd.Flags().Args(); cmd.HasSubCommands() && len(before) > 0 {
 		return unknownCommand(cmd, before)
@@ -71,8 +72,8 @@ func unknownFlag(cmd *cobra.Command, err error) error {
 	return fmt.Errorf("%w; %s", err, suggestion(unknown.GetSpecifiedName(), all, "--"))
 }
 
-// suggestion names what was probably meant, or all that there is. Cobra compares only
-// the names of commands.
+// suggestion names the likely intended names, or all names if none is close. Cobra compares
+// only the names of commands.
 func suggestion(word string, names []string, prefix string) string {
 	choices := &cobra.Command{SuggestionsMinimumDistance: max(1, min(2, len(word)/3))} // edits
 	for _, name := range names {
@@ -88,7 +89,7 @@ func suggestion(word string, names []string, prefix string) string {
 	return fmt.Sprintf(text, strings.Join(found, ", "))
 }
 
-// notEmpty refuses flags and arguments that are given without a value.
+// notEmpty refuses flags and arguments with an empty value.
 func notEmpty(cmd *cobra.Command, args []string) (err error) {
 	cmd.Flags().Visit(func(f *pflag.Flag) {
 		values := []string{f.Value.String()}
@@ -107,7 +108,7 @@ func notEmpty(cmd *cobra.Command, args []string) (err error) {
 
 func blank(s string) bool { return strings.TrimSpace(s) == "" }
 
-// help shows the help for a command, named by its words.
+// help shows the help for the command named by words.
 func help(cmd *cobra.Command, words []string) error {
 	of, rest, err := cmd.Root().Find(words)
 	if err != nil || len(rest) > 0 {

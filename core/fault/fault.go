@@ -1,8 +1,8 @@
-// Package fault is the vocabulary of failure that every layer shares.
+// Package fault defines the errors that all layers share.
 //
-// Whoever receives an error branches on its Kind, never on its text. A Kind
-// says what is allowed next: try again, go to another provider, count against
-// the breaker. See Rule.
+// Code that handles an error branches on its Kind, never on its text. The Kind says what is
+// allowed next: a retry, a failover to another provider, a count against the breaker. See
+// Rule.
 package fault
 
 import (
@@ -12,37 +12,37 @@ import (
 	"time"
 )
 
-// Kind says what a failure means for whoever must decide what to do next.
+// Kind classifies a failure by what may be done next.
 type Kind uint8
 
 const (
-	// Internal is a mistake of our own. It is the zero value, so that a Kind
-	// somebody forgot to set never looks retryable.
+	// Internal is a mistake of our own. It is the zero value, so that a Kind that was not
+	// set never looks retryable.
 	Internal Kind = iota
-	// Invalid: the request is wrong and will stay wrong.
+	// Invalid: the request is wrong, and a repeat will be, too.
 	Invalid
 	// Declined: the payment was refused by the issuer or the provider's rules.
 	Declined
-	// NotFound: the thing named does not exist, or belongs to somebody else.
+	// NotFound: the named object does not exist, or belongs to somebody else.
 	NotFound
-	// Conflict: the thing exists already, or has changed since it was read.
+	// Conflict: the object exists already, or has changed since it was read.
 	Conflict
-	// Unsupported: this provider cannot do that, which others may. Nothing was done.
+	// Unsupported: this provider does not support it, but others may. Nothing was done.
 	Unsupported
 	// Canceled: the caller gave up before anything was sent.
 	Canceled
 	// Unauthorized: our credentials at the provider were refused.
 	Unauthorized
-	// Refused: the provider refuses this request, and would not every other. Not
-	// processed.
+	// Refused: the provider refuses this request, but would accept others. Not processed.
 	Refused
-	// QuotaExceeded: our account at the provider is used up.
+	// QuotaExceeded: our account at the provider has no quota left.
 	QuotaExceeded
-	// RateLimited: the provider refused because of our rate. Not processed.
+	// RateLimited: the provider refused because of our request rate. Not processed.
 	RateLimited
-	// Unavailable: the provider could not be reached. Proved not processed.
+	// Unavailable: the provider could not be reached. It is proved that nothing was processed.
 	Unavailable
-	// UnknownOutcome: it may have been processed. What nobody can classify is this.
+	// UnknownOutcome: the request may have been processed. An error that nobody has
+	// classified has this Kind.
 	UnknownOutcome
 	// Overloaded: our own limit is reached. Nothing was sent.
 	Overloaded
@@ -55,7 +55,7 @@ var names = [...]string{
 	Unavailable: "unavailable", UnknownOutcome: "unknown_outcome", Overloaded: "overloaded",
 }
 
-// Kinds lists every Kind, for tables that must cover them all.
+// Kinds lists every Kind, for tables that must cover all of them.
 func Kinds() []Kind {
 	kinds := make([]Kind, len(names))
 	for i := range names {
@@ -71,7 +71,7 @@ func (k Kind) String() string {
 	return fmt.Sprintf("kind(%d)", uint8(k))
 }
 
-// ParseKind returns the Kind with this name, Internal for a name it does not know.
+// ParseKind returns the Kind with this name, or Internal if the name is not known.
 func ParseKind(name string) Kind {
 	for i, n := range names {
 		if n == name {
@@ -81,13 +81,12 @@ func ParseKind(name string) Kind {
 	return Internal
 }
 
-// Rule is what a Kind allows. "Retry" means the same provider under the same
-// key; "Failover" means another provider; "Trips" means that the failure counts
-// against the provider's breaker.
+// Rule is what a Kind allows. Retry means the same provider under the same key. Failover
+// means another provider. Trips means that the failure counts against the provider's breaker.
 type Rule struct {
 	Retry, Failover, Trips bool
-	// Alert asks for a person: the account itself is at fault, and the breaker
-	// stays open for long.
+	// Alert means that a person is needed: the problem is the account itself, and the
+	// breaker stays open for long.
 	Alert bool
 }
 
@@ -103,31 +102,30 @@ var rules = map[Kind]Rule{
 // Rule returns what k allows. A Kind without a rule allows nothing.
 func (k Kind) Rule() Rule { return rules[k] }
 
-// Error is a failure with everything a caller may act upon. Message and Code
-// are shown to callers of the API, so neither may hold a secret; Err is for the
-// log.
+// Error is a failure with all that a caller may act upon. Message and Code are shown to
+// callers of the API, so neither may contain a secret. Err is for the log.
 type Error struct {
 	Kind        Kind
-	Op          string        // where: "mockpay.capture"
-	Provider    string        // the provider's configured name, where one was involved
+	Op          string        // the operation: "mockpay.capture"
+	Provider    string        // the provider's configured name, if one was involved
 	Code        string        // stable, for programs: "amount_too_small"
-	Param       string        // the field that is wrong, as the caller wrote it
+	Param       string        // the field that is wrong, as the caller named it
 	Message     string        // for people
-	DeclineCode string        // the issuer's reason, with Declined
-	RetryAfter  time.Duration // zero where nothing is known
-	NoRetry     bool          // whoever failed asks not to be asked the same again, whatever the Kind allows
-	Blameless   bool          // it says nothing about how well the provider is, whatever the Kind counts
-	Proven      bool          // it comes with the provider's own object, made or changed by this very request
-	Answer      *Answer       // the provider's, nil where it gave none
+	DeclineCode string        // the issuer's reason, for Declined
+	RetryAfter  time.Duration // zero if not known
+	NoRetry     bool          // the request must not be repeated at this provider, whatever the Kind allows
+	Blameless   bool          // does not count against the provider's breaker, whatever the Kind says
+	Proven      bool          // comes with the provider's own object, made or changed by this request
+	Answer      *Answer       // the provider's answer, nil if there was none
 	Err         error
 }
 
-// Answer is what a provider answered to a request that it did not do. It may be shown:
-// whoever makes one takes addresses and secrets out, and bounds it.
+// Answer is a provider's answer to a request that it did not execute. It may be shown:
+// whoever makes an Answer removes addresses and secrets, and bounds its size.
 type Answer struct {
-	Status int    // of HTTP
-	Field  string // the part of the request that is wrong, as the provider calls it; may be empty
-	Words  string // the provider's own; empty where it is not sure that they are
+	Status int    // HTTP status
+	Field  string // the part of the request that is wrong, in the provider's terms; may be empty
+	Words  string // the provider's text; empty if it is not certain to be the provider's
 }
 
 func (e *Error) Error() string {
@@ -151,26 +149,26 @@ func (e *Error) Error() string {
 	return b.String()
 }
 
-// Unwrap gives the cause to errors.Is and errors.As.
+// Unwrap returns the cause, for errors.Is and errors.As.
 func (e *Error) Unwrap() error { return e.Err }
 
-// New makes an error that callers of the API may see.
+// New returns an error that callers of the API may see.
 func New(kind Kind, code, message string) *Error {
 	return &Error{Kind: kind, Code: code, Message: message}
 }
 
-// InvalidParam makes the error for a field that is wrong.
+// InvalidParam returns the error for a field that is wrong.
 func InvalidParam(param, code, message string) *Error {
 	return &Error{Kind: Invalid, Param: param, Code: code, Message: message}
 }
 
-// Wrap classifies err, whose text stays out of what callers see.
+// Wrap classifies err. The text of err is not shown to callers.
 func Wrap(kind Kind, op string, err error) *Error {
 	return &Error{Kind: kind, Op: op, Err: err}
 }
 
-// From returns the first *Error in err's chain. An error without one is an
-// UnknownOutcome: nobody could say that nothing happened.
+// From returns the first *Error in err's chain. An error without one is UnknownOutcome,
+// since nothing proves that the request was not processed.
 func From(err error) *Error {
 	var e *Error
 	if errors.As(err, &e) {
@@ -179,8 +177,8 @@ func From(err error) *Error {
 	return &Error{Kind: UnknownOutcome, Err: err}
 }
 
-// KindOf returns the Kind of err, UnknownOutcome where nobody classified it.
+// KindOf returns the Kind of err, or UnknownOutcome if err was not classified.
 func KindOf(err error) Kind { return From(err).Kind }
 
-// Is reports whether err is a failure of this kind. It is false for nil.
+// Is reports whether err is of this Kind. It is false for nil.
 func Is(err error, kind Kind) bool { return err != nil && KindOf(err) == kind }

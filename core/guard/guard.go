@@ -1,5 +1,5 @@
-// Package guard keeps a panic from ending the process with all that is under way in it.
-// Every goroutine that works in the background is started by it.
+// Package guard keeps a panic from ending the process and the other work in it. Every
+// background goroutine is started through it.
 package guard
 
 import (
@@ -14,11 +14,12 @@ import (
 	"patchbay/core/fault"
 )
 
-// CodePanic is the code of what Do makes of a panic.
+// CodePanic is the code of the error that Do returns for a panic.
 const CodePanic = "panic"
 
-// Do calls f. A panic of f is returned as an error: Internal with CodePanic, whose cause is
-// a *Panic. What f had begun then is not known: nothing may be concluded from it.
+// Do calls f. It returns a panic of f as an error: Internal with CodePanic, whose cause is a
+// *Panic. The state of what f had begun is not known then, so nothing may be concluded from
+// the error.
 func Do(f func() error) (err error) {
 	defer func() {
 		if v := recover(); v != nil {
@@ -28,19 +29,18 @@ func Do(f func() error) (err error) {
 	return f()
 }
 
-// Panic is what somebody has panicked with, and where: the log shows the stack of any
-// error that it is the cause of.
+// Panic is the value and the stack of a panic. The log shows the stack of any error that has
+// a Panic as its cause.
 type Panic struct {
 	Value any
 	Stack []byte
 }
 
-// Error is the value in words. Nobody knows what it quotes: the log takes out what must not
-// stand there, and shortens the rest. To cut it here would leave half a secret that is not
-// known for one.
+// Error returns the value as text. It may quote anything, so the log redacts and shortens it.
+// It is not cut here, since half a secret would not be recognized for redaction.
 func (p *Panic) Error() string { return strings.ToValidUTF8(fmt.Sprint(p.Value), "") }
 
-// Call calls f. A panic of f is written to the log; what says in words who was at work.
+// Call calls f, and reports whether f returned. It logs a panic of f; what names the work.
 func Call(log *slog.Logger, what string, f func()) (ok bool) {
 	err := Do(func() error { f(); return nil })
 	if err != nil {
@@ -49,33 +49,33 @@ func Call(log *slog.Logger, what string, f func()) (ok bool) {
 	return err == nil
 }
 
-// AfterFunc is time.AfterFunc for an f that may panic.
+// AfterFunc is like time.AfterFunc for an f that may panic.
 func AfterFunc(log *slog.Logger, d time.Duration, what string, f func()) *time.Timer {
 	return time.AfterFunc(d, func() { Call(log, what, f) })
 }
 
-// Go runs f in the background.
+// Go runs f in a goroutine.
 func Go(log *slog.Logger, what string, f func()) {
 	go Call(log, what, f)
 }
 
-// Group runs functions in the background, and waits for them. The zero Group is ready
-// where its Log is set.
+// Group runs functions in goroutines, and waits for them. The zero Group is ready for use
+// once its Log is set.
 type Group struct {
 	Log     *slog.Logger
 	running sync.WaitGroup
 }
 
-// Go runs f once. Whatever f gives back by a defer it gives back after a panic too.
+// Go runs f once. Deferred calls of f run after a panic, too.
 func (g *Group) Go(what string, f func()) {
 	g.running.Go(func() { Call(g.Log, what, f) })
 }
 
-// The wait after a panic, at first, and at the most.
+// The first and the longest wait after a panic.
 const soon, late = time.Second, time.Minute
 
-// Keep runs what is to run until ctx ends. Should it panic it is run again after a while:
-// after a second at first, and after a minute in the end.
+// Keep calls run, which runs until ctx ends. After a panic it calls run again: after a second
+// at first, and after at most a minute.
 func (g *Group) Keep(ctx context.Context, what string, run func(context.Context)) {
 	g.running.Go(func() {
 		for wait := soon; !Call(g.Log, what, func() { run(ctx) }); wait = min(2*wait, late) {
@@ -88,5 +88,5 @@ func (g *Group) Keep(ctx context.Context, what string, run func(context.Context)
 	})
 }
 
-// Wait waits until all have ended.
+// Wait waits until all functions have returned.
 func (g *Group) Wait() { g.running.Wait() }

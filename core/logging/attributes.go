@@ -11,22 +11,22 @@ import (
 	"patchbay/core/guard"
 )
 
-// shape is what the value of an attribute may be. Numbers, durations, times and truth
-// values may stand under any known name.
+// shape says which text values an attribute may have. Numbers, durations, times and booleans are
+// allowed under every known name.
 type shape int
 
 const (
-	word   shape = iota + 1 // an id or a name: few characters, of those that ids are made of
-	phrase                  // words of this program, of a provider or of the configuration
-	trace                   // where in the program a mistake of ours happened
+	word   shape = iota + 1 // an id or a name: short, and only the characters that ids consist of
+	phrase                  // text of this program, of a provider or of the configuration
+	trace                   // a stack trace of an internal error
 )
 
-// shapes are the attributes that there are. One that is not listed is written without
-// its value: what an address, a secret or a body would stand under does not exist.
+// shapes has the known attributes. An attribute that is not listed is written without its value,
+// so there is none under which an address, a secret or a body could be logged.
 var shapes = map[string]shape{
-	// Who asked.
+	// Who made the request.
 	"request": word, "tenant": word, "key": word, "by": word, "client": word, // an IP address
-	// What it is about.
+	// What the line is about.
 	"payment": word, "operation": word, "email": word, "attempt": word, "webhook": word, "user": word, "refund": word,
 	"record": word, "intent": word, "queue": word, "provider": word, "account": word, "next": word, "before": word,
 	// What happened.
@@ -42,24 +42,24 @@ var shapes = map[string]shape{
 	"keys_required": word, "live": word, "cause": phrase,
 }
 
-// Known reports whether an attribute has a name that may stand in the log.
+// Known reports whether an attribute of this name is written with its value.
 func Known(name string) bool { return shapes[name] != 0 }
 
 const (
 	textLimit    = 400     // bytes of a phrase
-	stackLimit   = 4 << 10 // of where a mistake of ours happened
+	stackLimit   = 4 << 10 // bytes of a stack trace or of an internal error's text
 	wordLimit    = 200
-	lookedAt     = 16 << 10 // bytes of a text that are looked at in all
+	lookedAt     = 16 << 10 // bytes of a text that are examined
 	withheld     = "[withheld]"
 	blankSecret  = "[secret]"
 	blankAddress = "[address]"
 )
 
-// cleaner takes out of a line what must not stand in it.
+// cleaner removes what must not be written from log lines.
 type cleaner struct{ secrets []string }
 
-// add adds an attribute as it may be written. An error is taken apart, but for what the
-// line has already.
+// add appends an attribute in the form in which it may be written. An error adds several
+// attributes, except those that the line has already.
 func (c cleaner) add(to []slog.Attr, a slog.Attr, given func(key string) bool) []slog.Attr {
 	v := a.Value.Resolve()
 	s := shapes[a.Key]
@@ -77,7 +77,7 @@ func (c cleaner) add(to []slog.Attr, a slog.Attr, given func(key string) bool) [
 			return to
 		case error:
 			return append(to, c.failure(a.Key, x, given)...)
-		case interface{ String() string }: // a fault.Kind and the like
+		case interface{ String() string }: // a fault.Kind or similar
 			return append(to, slog.String(a.Key, c.shaped(x.String(), s)))
 		case []string:
 			return append(to, slog.String(a.Key, c.text(strings.Join(x, ", "), textLimit)))
@@ -100,11 +100,11 @@ func (c cleaner) shaped(text string, s shape) string {
 }
 
 const (
-	inWord  = 1 << iota // it may stand in a word
-	inToken             // what looks like a secret has one
+	inWord  = 1 << iota // it may occur in a word
+	inToken             // it occurs in everything that looks like a secret
 )
 
-// signs are the characters of words, such as ids.
+// signs classifies the characters of words, such as ids.
 var signs = func() (in [256]byte) {
 	for _, b := range []byte("abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789:|/*[]") {
 		in[b] = inWord
@@ -113,8 +113,8 @@ var signs = func() (in [256]byte) {
 	return in
 }()
 
-// plain reports whether a text is one word, such as an id, that has nothing which a text would
-// be cleaned of.
+// plain reports whether a text is a single word, such as an id, that contains nothing to be
+// removed.
 func (c cleaner) plain(text string) bool {
 	every, some := byte(inWord|inToken), byte(0)
 	for i := range len(text) {
@@ -137,12 +137,12 @@ func (c cleaner) plain(text string) bool {
 	return true
 }
 
-// failure is what a line says of an error: its text, and what it means for programs.
+// failure returns the attributes of an error: its text and its machine-readable fields.
 func (c cleaner) failure(key string, err error, given func(key string) bool) []slog.Attr {
 	limit := textLimit
 	var p *guard.Panic
 	panicked := errors.As(err, &p)
-	if fault.Is(err, fault.Internal) && !panicked { // a mistake of ours tells where it happened
+	if fault.Is(err, fault.Internal) && !panicked { // an internal error says where it happened
 		limit = stackLimit
 	}
 	attrs := []slog.Attr{slog.String(key, c.text(err.Error(), limit))}
@@ -173,7 +173,7 @@ func (c cleaner) failure(key string, err error, given func(key string) bool) []s
 
 func (c cleaner) code(code string) string { return c.shaped(code, word) }
 
-// providerOf is the first provider that an error names.
+// providerOf returns the first provider named in an error.
 func providerOf(err error) string {
 	for f := range faults(err) {
 		if f.Provider != "" {
@@ -183,7 +183,7 @@ func providerOf(err error) string {
 	return ""
 }
 
-// faults goes through all that an error consists of, from the outside.
+// faults yields every fault.Error in an error's tree, the outermost first.
 func faults(err error) func(yield func(*fault.Error) bool) {
 	return func(yield func(*fault.Error) bool) { walk(err, yield) }
 }
@@ -209,18 +209,17 @@ func walk(err error, yield func(*fault.Error) bool) bool {
 
 var (
 	addresses = regexp.MustCompile(`("[^"]*"|[^\s"'<>(),;=\[\]]+)(@|%40|%2540|\\u0040|&#64;)[^\s"'<>(),;\[\]]+`)
-	versions  = regexp.MustCompile(`^[^@]*/[^@]*@v[0-9]+\.[0-9]+\.[0-9]+[^@/]*/`) // of a module, in the path of a file
-	// tokens are what secrets look like: our own keys, those of providers, and those of
-	// a buyer's page.
-	// What is added here has its place in suspects, too.
+	versions  = regexp.MustCompile(`^[^@]*/[^@]*@v[0-9]+\.[0-9]+\.[0-9]+[^@/]*/`) // a Go module version in a file path
+	// tokens matches what looks like a secret: our own keys, the keys of providers, and those of a
+	// buyer's page. Every alternative needs an entry in suspects, too.
 	tokens = regexp.MustCompile(`(?i)(\b(pb_live_|sk_live_|sk_test_|rk_live_|rk_test_|whsec_|SG\.|key-[0-9a-z]{16})|_secret_|` +
 		`[?&][\w-]*(token|key|secret|password|signature)=|\b(Bearer|Basic)[ \t])[^\s"'<>(),;&]+`)
 )
 
-// suspects reports whether something in a text may be a token: it has, in any case, what all
-// of them have before their last sign; and whether something may be an address, as it has
-// one of the signs with which its own is written. It spares most texts searches that cost
-// more than the rest of their line.
+// suspects is a cheap test that avoids most of the expensive regular expression searches. token
+// reports whether the text may contain a token: it contains, in any case, the characters that
+// every token has before the last special one. address reports whether it may contain an
+// address: it has a character that every form of an address contains.
 func suspects(text string) (token, address bool) {
 	for i := range len(text) {
 		var before []string
@@ -250,7 +249,7 @@ func suspects(text string) (token, address bool) {
 	return token, address
 }
 
-// text is a text without addresses and secrets, of at most limit bytes.
+// text returns a text without addresses and secrets, of at most limit bytes.
 func (c cleaner) text(text string, limit int) string {
 	text = cut(text, lookedAt)
 	for _, s := range c.secrets {
@@ -268,7 +267,7 @@ func (c cleaner) text(text string, limit int) string {
 			return blankAddress
 		})
 	}
-	return cut(text, limit) // last, so that it cuts no secret in two
+	return cut(text, limit) // last, so that it never cuts a secret before it is recognized
 }
 
 func cut(text string, limit int) string {
@@ -281,6 +280,6 @@ func cut(text string, limit int) string {
 	return text[:limit] + "…"
 }
 
-// Text is a text without addresses and what looks like a secret, as it may stand in a
-// log.
+// Text returns a text without addresses and anything that looks like a secret, as it may be
+// logged.
 func Text(text string) string { return cleaner{}.text(text, textLimit) }

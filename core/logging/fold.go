@@ -6,11 +6,11 @@ import (
 	"patchbay/core/fault"
 )
 
-// objects are the attributes that name what a line is about. Of lines that name none,
-// an outage has said it all.
+// objects are the attributes that name what a line is about. A line without any of them adds
+// nothing to the outage's own lines.
 var objects = map[string]bool{"payment": true, "email": true, "webhook": true, "user": true, "record": true, "intent": true}
 
-// folds reports whether an outage has brought about a line, and it is one too many.
+// folds reports whether an outage caused a line, and the line is to be folded.
 func (o *Outages) folds(r *slog.Record) bool {
 	if o.open.Load() == 0 || r.Level < slog.LevelInfo {
 		return false
@@ -50,14 +50,14 @@ func (o *Outages) folds(r *slog.Record) bool {
 	return false
 }
 
-// brought reports whether a failure may be an outage's doing. A card that is declined is
-// not.
+// brought reports whether an outage can cause this kind of failure. A declined card, for
+// example, is not caused by one.
 func brought(k fault.Kind) bool {
 	return k.Rule().Trips || k == fault.Canceled || k == fault.Overloaded
 }
 
-// fold counts a line of these words, and reports whether it is beyond those that are left
-// as they are.
+// fold counts a line with this text, and reports whether more than shown of them have been
+// counted.
 func (o *Outage) fold(words string, shown int) bool {
 	o.mu.Lock()
 	defer o.mu.Unlock()

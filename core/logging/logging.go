@@ -1,9 +1,9 @@
-// Package logging is what stands between whoever writes a line and the log. No line
-// holds an address, a secret or a body, whoever writes it; each has the request that
-// it is about; and what an outage repeats is folded into few lines.
+// Package logging filters everything that is written to the log. No line contains an address, a
+// secret or a body, whichever code writes it; each line names the request that it is about; and
+// lines that an outage repeats are folded.
 //
-// Lines are written with log/slog. What may stand in one is decided here, by the
-// attribute's name: see Known.
+// Lines are written with log/slog. This package decides by an attribute's name what it may
+// contain: see Known.
 package logging
 
 import (
@@ -17,14 +17,14 @@ import (
 	"time"
 )
 
-// Log is a log with what is folded in it.
+// Log is a logger with the outages that fold its lines.
 type Log struct {
 	*slog.Logger
 	Outages *Outages
 }
 
-// New makes a Log that writes to a handler. None of the secrets is ever written, in
-// whatever text it would stand.
+// New returns a Log that writes to a handler. The secrets are never written, in whatever text
+// they occur.
 func New(to slog.Handler, secrets ...string) Log {
 	c := cleaner{secrets: telling(secrets)}
 	outages := &Outages{write: func(level slog.Level, msg string, attrs ...slog.Attr) {
@@ -33,10 +33,10 @@ func New(to slog.Handler, secrets ...string) Log {
 	return Log{Logger: slog.New(&handler{next: to, cleaner: c, outages: outages}), Outages: outages}
 }
 
-// Discard is a Log that keeps nothing.
+// Discard returns a Log that discards everything.
 func Discard() Log { return New(slog.DiscardHandler) }
 
-// handler cleans each line, and folds those that an outage repeats.
+// handler cleans each line, and folds lines that an outage repeats.
 type handler struct {
 	next    slog.Handler
 	cleaner cleaner
@@ -56,7 +56,7 @@ func (h *handler) Handle(ctx context.Context, r slog.Record) error {
 			return nil
 		}
 	}
-	var all [16]slog.Attr // of most lines: they are kept where they cost nothing
+	var all [16]slog.Attr // enough for most lines, without an allocation
 	attrs := all[:0]
 	given := func(key string) bool { return has(&r, key) }
 	for _, a := range CallerOf(ctx).attrs() {
@@ -73,15 +73,15 @@ func (h *handler) Handle(ctx context.Context, r slog.Record) error {
 	return h.next.Handle(ctx, out)
 }
 
-// Encoder is a handler that writes a line without a slog.Record, which costs as much as the
-// line. It does not keep the attributes.
+// Encoder is a handler that can write a line without a slog.Record, which would cost as much as
+// the line itself. It does not retain the attributes.
 type Encoder interface {
 	slog.Handler
 	Encode(at time.Time, level slog.Level, msg string, attrs []slog.Attr) error
 }
 
-// Request writes the line of a request: the one of which there are as many as requests. It
-// tells of no outage, so that none folds it.
+// Request writes the line of a request, by far the most frequent line. It does not report an
+// outage, so it is never folded.
 func Request(log *slog.Logger, level slog.Level, attrs []slog.Attr) {
 	at := time.Now() //nolint:forbidigo // as slog does
 	h, ours := log.Handler().(*handler)
@@ -90,9 +90,9 @@ func Request(log *slog.Logger, level slog.Level, attrs []slog.Attr) {
 		to, ours = h.next.(Encoder)
 	}
 	if !ours {
-		r := slog.NewRecord(at, level, RequestLine, 0) // where in the program it is written costs more than the line
+		r := slog.NewRecord(at, level, RequestLine, 0) // the program counter would cost more than the line
 		r.AddAttrs(attrs...)
-		_ = log.Handler().Handle(context.Background(), r) // there is nobody else to be told
+		_ = log.Handler().Handle(context.Background(), r) // there is nowhere to report the error
 		return
 	}
 	clean := cleaned.Get().(*[]slog.Attr)
@@ -104,7 +104,7 @@ func Request(log *slog.Logger, level slog.Level, attrs []slog.Attr) {
 	_ = to.Encode(at, level, RequestLine, *clean)
 }
 
-// RequestLine is what the line of a request says.
+// RequestLine is the text of a request's line.
 const RequestLine = "request"
 
 var cleaned = sync.Pool{New: func() any { return new([]slog.Attr) }}
@@ -127,11 +127,11 @@ func (h *handler) WithAttrs(attrs []slog.Attr) slog.Handler {
 	return &handler{next: h.next.WithAttrs(clean), cleaner: h.cleaner, outages: h.outages}
 }
 
-// WithGroup implements slog.Handler. Attributes are known by their names: groups are
-// left out.
+// WithGroup implements slog.Handler. Groups are ignored, because attributes are known by their
+// names.
 func (h *handler) WithGroup(string) slog.Handler { return h }
 
-// write writes a line past what is folded.
+// write writes a line without folding it.
 func write(ctx context.Context, to slog.Handler, c cleaner, level slog.Level, msg string, attrs []slog.Attr) {
 	if !to.Enabled(ctx, level) {
 		return
@@ -144,14 +144,14 @@ func write(ctx context.Context, to slog.Handler, c cleaner, level slog.Level, ms
 		})
 	}
 	r.AddAttrs(clean...)
-	_ = to.Handle(ctx, r) // there is nobody else to be told
+	_ = to.Handle(ctx, r) // there is nowhere to report the error
 }
 
-// Caller is who asked for what a line is about.
+// Caller is who made the request that a line is about.
 type Caller struct {
-	Request string // the id of the request
+	Request string // id of the request
 	Tenant  string
-	Key     string // the id of the API key
+	Key     string // id of the API key
 }
 
 func (c Caller) attrs() []slog.Attr {
@@ -169,7 +169,7 @@ func (c Caller) attrs() []slog.Attr {
 
 type callerKey struct{}
 
-// asked is a context of somebody's request.
+// asked is a context with the caller of a request.
 type asked struct {
 	context.Context
 	caller Caller
@@ -183,11 +183,11 @@ func (a *asked) Value(key any) any {
 	return a.Context.Value(key)
 }
 
-// WithCaller returns a context whose lines name who asked. It outlives the request, as
-// the context's values do.
+// WithCaller returns a context whose log lines name the caller. Like the context's other values,
+// the caller outlives the request.
 func WithCaller(ctx context.Context, c Caller) context.Context { return &asked{ctx, c} }
 
-// CallerOf tells who asked, the zero Caller where that was nobody's request.
+// CallerOf returns the caller of the request, or the zero Caller outside of a request.
 func CallerOf(ctx context.Context) Caller {
 	if c, ok := ctx.Value(callerKey{}).(*Caller); ok {
 		return *c
@@ -195,9 +195,9 @@ func CallerOf(ctx context.Context) Caller {
 	return Caller{}
 }
 
-// Act writes what a person did through the API or the admin listener, and what became
-// of it. action is one of few words: payment.resolve, key.revoke. by is the id of the API key,
-// or how the person is known otherwise; it may be empty where the context names the key.
+// Act logs what a person did through the API or the admin listener, and its result. action is
+// one of a few words: payment.resolve, key.revoke. by is the id of the API key, or another name
+// of the person; it may be empty if the context names the key.
 func Act(ctx context.Context, log *slog.Logger, action, by string, err error, object ...slog.Attr) {
 	if by == "" {
 		by = CallerOf(ctx).Key
@@ -210,9 +210,9 @@ func Act(ctx context.Context, log *slog.Logger, action, by string, err error, ob
 	log.LogAttrs(ctx, slog.LevelInfo, "administrative act", attrs...)
 }
 
-// telling are the secrets that are blanked, the longest first: one may be part of another.
-// One of few characters would blank half of the log. Each is blanked as it is written in a
-// URL and in quotes, too.
+// telling returns the texts to blank, the longest first because one may contain another. Secrets
+// of only a few characters are left out, since they would blank half of the log. Each secret is
+// also blanked in its URL-encoded and quoted forms.
 func telling(secrets []string) (all []string) {
 	for _, s := range secrets {
 		if len(s) >= minSecret {

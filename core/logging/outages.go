@@ -11,32 +11,31 @@ import (
 )
 
 const (
-	// inARow is after how many failures of one sort of call, without a success between,
-	// something is down.
+	// inARow is how many consecutive failures of one kind of call begin an outage.
 	inARow = 3
-	// settled is how long nothing may have failed before an outage is over.
+	// settled is how long nothing may fail before an outage ends.
 	settled = 5 * time.Second
-	// again is how often an outage is told of while it lasts.
+	// again is the interval between lines about a continuing outage.
 	again = time.Minute
-	// shown is how many lines with the same words, about different objects, an outage
-	// leaves as they are.
+	// shown is how many lines with the same text, about different objects, are left unfolded
+	// during an outage.
 	shown = 3
 )
 
-// Outages are those of all that the gateway needs: they are told of when they begin, with
-// the first cause, each minute, and when they end. What others write of the same is folded:
-// it is written at debug only.
+// Outages has the outages of everything that the gateway depends on. An outage is logged when it
+// begins, with its first cause, each minute, and when it ends. Other lines that it causes are
+// folded: they are written at debug level only.
 type Outages struct {
 	write func(level slog.Level, msg string, attrs ...slog.Attr)
 
-	open atomic.Int64 // how many there are, or were lately: most of the time none
+	open atomic.Int64 // how many are open or ended less than a minute ago; usually 0
 	mu   sync.RWMutex
 	all  map[string]*Outage // by provider
 }
 
-// Of gives the Outage of one thing that may be down, always the same of a provider's name.
-// of says what it is: payments, mail, database, standby or spool. effect says in words what
-// its failing means.
+// Of returns the Outage of one dependency, always the same one for a provider's name. of is the
+// kind of dependency: payments, mail, database, standby or spool. effect describes what its
+// outage means.
 func (o *Outages) Of(of, provider, effect string) *Outage {
 	o.mu.Lock()
 	defer o.mu.Unlock()
@@ -51,28 +50,28 @@ func (o *Outages) Of(of, provider, effect string) *Outage {
 	return one
 }
 
-// Outage is what is known of one thing that may be down. Its methods may be called at
-// once from anywhere; while all is well they cost nothing.
+// Outage is the state of one dependency. Its methods may be called concurrently; while
+// everything works they cost nothing.
 type Outage struct {
 	outages              *Outages
 	of, provider, effect string
 
-	uneasy atomic.Bool // something failed lately
+	uneasy atomic.Bool // something failed recently
 
 	mu     sync.Mutex
-	rows   map[string]row // by what was called
-	cause  row            // of the outage
-	down   bool           // it is down by what somebody says who looks after it
+	rows   map[string]row // by kind of call
+	cause  row            // of the current outage
+	down   bool           // set by Down, cleared by Up
 	open   bool
-	worked time.Time // since when all goes well again
-	now    tally     // since it began
-	minute tally     // as it was when it was told of last
+	worked time.Time // since when nothing fails any more; zero while something does
+	now    tally     // counts since the last rest
+	minute tally     // counts at the time of the last line
 	folded map[string]int
 	timer  *time.Timer
 	ends   *time.Timer
 }
 
-// row is a number of failures without a success between.
+// row is a series of consecutive failures.
 type row struct {
 	n     int
 	first error
@@ -80,11 +79,11 @@ type row struct {
 	last  time.Time
 }
 
-// tally counts what an outage has done.
+// tally counts the effects of an outage.
 type tally struct{ failed, passed, folded int }
 
-// Failed tells of a call that failed, for a reason that is held against whoever was called.
-// op is the sort of call: one of few.
+// Failed records a call that failed for a reason which counts against the callee. op is the kind
+// of call, one of a few.
 func (o *Outage) Failed(op string, err error) {
 	o.mu.Lock()
 	defer o.mu.Unlock()
@@ -114,8 +113,8 @@ func (o *Outage) fail(op string, err error) row {
 	return r
 }
 
-// Down tells that it is down, and stays so until Up: whoever looks after it leaves it
-// alone. err may be nil where it is not known why.
+// Down records that the dependency is down until Up is called. Whoever monitors it makes no
+// calls in the meantime. err may be nil if the cause is not known.
 func (o *Outage) Down(err error) {
 	o.mu.Lock()
 	defer o.mu.Unlock()
@@ -131,7 +130,7 @@ func (o *Outage) Down(err error) {
 	o.begin(first)
 }
 
-// Up ends what Down began, once nothing fails any more.
+// Up reverts Down. The outage ends once nothing fails any more.
 func (o *Outage) Up() {
 	if !o.uneasy.Load() {
 		return
@@ -142,7 +141,7 @@ func (o *Outage) Up() {
 	o.well()
 }
 
-// Worked tells of a call that went well.
+// Worked records a call that succeeded.
 func (o *Outage) Worked(op string) {
 	if !o.uneasy.Load() {
 		return
@@ -156,7 +155,7 @@ func (o *Outage) Worked(op string) {
 	}
 	now := time.Now() //nolint:forbidigo // as above
 	for op, r := range o.rows {
-		if now.Sub(r.last) > again { // it is rare, and the rest goes well
+		if now.Sub(r.last) > again { // the failures are rare, and everything else works
 			delete(o.rows, op)
 		}
 	}
@@ -165,7 +164,7 @@ func (o *Outage) Worked(op string) {
 	}
 }
 
-// Passed tells of a call that was not made, since it is down.
+// Passed records a call that was not made because the dependency is down.
 func (o *Outage) Passed() {
 	if !o.uneasy.Load() {
 		return
@@ -175,7 +174,7 @@ func (o *Outage) Passed() {
 	o.now.passed++
 }
 
-// rest forgets what failed.
+// rest clears the failures and the counts.
 func (o *Outage) rest() {
 	o.rows, o.cause, o.now, o.minute = nil, row{}, tally{}, tally{}
 	o.uneasy.Store(false)
@@ -195,7 +194,7 @@ func (o *Outage) begin(cause row) {
 	o.timer = o.after(again, o.goesOn)
 }
 
-// after calls f later.
+// after calls f after d.
 func (o *Outage) after(d time.Duration, f func()) *time.Timer {
 	return time.AfterFunc(d, func() {
 		if err := guard.Do(func() error { f(); return nil }); err != nil {
@@ -218,8 +217,8 @@ func (t tally) attrs() []slog.Attr {
 	return attrs
 }
 
-// goesOn tells of an outage that lasts. Where nothing was asked in this minute, nothing
-// is known.
+// goesOn logs an outage that continues. It logs nothing if nothing was counted since the last
+// line.
 func (o *Outage) goesOn() {
 	o.mu.Lock()
 	defer o.mu.Unlock()
@@ -235,7 +234,8 @@ func (o *Outage) goesOn() {
 	o.tell(slog.LevelWarn, "outage goes on", append([]slog.Attr{slog.Duration("for", lasts)}, o.now.attrs()...)...)
 }
 
-// well tells that something went well. It may fail again in a moment.
+// well records that something works again, and schedules the end of the outage, since it may
+// fail again in a moment.
 func (o *Outage) well() {
 	if !o.open || o.down {
 		return
@@ -264,12 +264,12 @@ func (o *Outage) end() {
 	o.timer = o.after(again, o.over)
 }
 
-// over ends the time after an outage in which what it has left behind is still folded.
+// over ends the period after an outage in which the lines that it caused are still folded.
 func (o *Outage) over() {
 	o.mu.Lock()
 	defer o.mu.Unlock()
 	o.outages.open.Add(-1)
-	if o.open { // it began again
+	if o.open { // another outage has begun
 		return
 	}
 	o.folded = nil

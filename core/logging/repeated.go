@@ -10,8 +10,8 @@ import (
 	"patchbay/core/guard"
 )
 
-// Repeated writes what may happen very often: the first at once, and then a line a minute
-// that says how many there were, for as long as there are any.
+// Repeated logs an event that may happen very often: the first occurrence at once, and then one
+// line per minute with their number, as long as there are any.
 type Repeated struct {
 	Log   *slog.Logger
 	Level slog.Level
@@ -21,7 +21,7 @@ type Repeated struct {
 	all map[string]*repetition
 }
 
-// maxRepetitions bounds what is told apart; what comes beyond is one more of "other".
+// maxRepetitions limits the number of keys; further keys are counted under "other".
 const maxRepetitions = 64
 
 type repetition struct {
@@ -29,8 +29,8 @@ type repetition struct {
 	attrs []slog.Attr
 }
 
-// Note tells that it has happened. What has the same key is the same; the line has the
-// attributes of the first, or the last, of them.
+// Note records an occurrence. Occurrences with the same key are counted together; their line has
+// the attributes of the first, or of the latest, of them.
 func (r *Repeated) Note(ctx context.Context, key string, attrs ...slog.Attr) {
 	r.mu.Lock()
 	if r.all == nil {
@@ -52,8 +52,8 @@ func (r *Repeated) Note(ctx context.Context, key string, attrs ...slog.Attr) {
 	r.Log.LogAttrs(ctx, r.Level, r.Text, attrs...) //nolint:sloglint // a constant of whoever made r
 }
 
-// copied is a copy that may be kept: a server may read its next request into the memory
-// that texts of this one are in.
+// copied returns a copy that may be retained: a server may overwrite the memory of a request's
+// strings with the next request.
 func copied(attrs []slog.Attr) []slog.Attr {
 	attrs = slices.Clone(attrs)
 	for i, a := range attrs {
@@ -64,8 +64,8 @@ func copied(attrs []slog.Attr) []slog.Attr {
 	return attrs
 }
 
-// sum writes how many there were in the last minute. After one without any, the next is
-// the first again.
+// sum logs how many occurrences the last minute had. After a minute without any, the next one
+// counts as the first again.
 func (r *Repeated) sum(key string) {
 	r.mu.Lock()
 	one := *r.all[key]

@@ -10,9 +10,9 @@ import (
 	"patchbay/core/fault"
 )
 
-// Check returns Invalid unless amount can be charged in one of the accepted
-// currencies. It is the same for every provider, so that a payment may move from one
-// to another: an amount is one that Stripe can express.
+// Check returns Invalid unless amount can be charged in one of the accepted currencies. The
+// rules are the same for every provider, so that a payment can move from one to another: the
+// amount must be one that Stripe can express.
 func Check(amount int64, c Currency, accepted []Currency) error {
 	if !c.Known() || !slices.Contains(accepted, c) {
 		return fault.InvalidParam("currency", "currency_not_supported",
@@ -30,7 +30,7 @@ func Check(amount int64, c Currency, accepted []Currency) error {
 	return CheckStep(amount, c)
 }
 
-// Format writes an amount for people: "12.34 USD", "1200 JPY".
+// Format formats an amount for people: "12.34 USD", "1200 JPY".
 func Format(amount int64, c Currency) string {
 	code := strings.ToUpper(string(c))
 	digits := exponents[c]
@@ -39,7 +39,7 @@ func Format(amount int64, c Currency) string {
 	}
 	sign, size := "", uint64(amount)
 	if amount < 0 {
-		sign, size = "-", -size // right for the smallest number too, of which -amount is itself
+		sign, size = "-", -size // correct for the smallest int64, too, whose negation is itself
 	}
 	scale := uint64(power(digits))
 	return fmt.Sprintf("%s%d.%0*d %s", sign, size/scale, digits, size%scale, code)

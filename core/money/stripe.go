@@ -8,23 +8,22 @@ import (
 	"patchbay/core/fault"
 )
 
-// An amount of ours is in the minor units of ISO 4217. Stripe counts most currencies
-// likewise, and a few not, in its requests, its answers and its events alike. How it
-// counts is known here, and not in one of its adapters, for two reasons: what Stripe
-// cannot express is refused by Check, whichever provider is to have the payment; and
-// the adapter that calls Stripe, the one that reads its events, and the mock of it
-// know nothing of each other.
+// Amounts are in the minor units of ISO 4217. Stripe uses the same units for most currencies,
+// but different ones for a few, in its requests, answers and events alike. The conversion is
+// here, and not in one of Stripe's adapters, for two reasons. Check refuses what Stripe cannot
+// express, whichever provider gets the payment. And the adapter that calls Stripe, the one that
+// reads its events, and the mock provider do not import each other.
 //
-// Source: docs.stripe.com/currencies, "Zero-decimal currencies", "Three-decimal
-// currencies" and "Special cases". Of ugx, which is named in the first and in the
-// third, the third holds. What it says of huf and twd is about payouts only.
+// Source: docs.stripe.com/currencies, "Zero-decimal currencies", "Three-decimal currencies" and
+// "Special cases". ugx is in the first and in the third; the third applies. What the page says
+// about huf and twd is about payouts only.
 
-// stripeDigits are the decimal digits that Stripe counts with where ISO 4217 has
-// another number of them.
+// stripeDigits are the decimal digits that Stripe uses for currencies for which ISO 4217 has
+// another number.
 var stripeDigits = map[Currency]int{"isk": 2, "ugx": 2, "mga": 0}
 
-// stripe is what an amount in minor units is multiplied with and divided by to have
-// Stripe's. One of them is 1.
+// stripe returns the factor and the divisor that convert minor units to Stripe's units. One of
+// them is 1.
 func (c Currency) stripe() (multiply, divide int64) {
 	theirs, differs := stripeDigits[c]
 	switch ours := exponents[c]; {
@@ -37,8 +36,8 @@ func (c Currency) stripe() (multiply, divide int64) {
 	}
 }
 
-// step is what every amount of c must be a multiple of: Stripe takes three-decimal
-// currencies only with a last digit of 0, and of the ariary no part.
+// step returns the number of which every amount of c must be a multiple. Stripe accepts
+// three-decimal currencies only with a last digit of 0, and only whole ariary (mga).
 func (c Currency) step() int64 {
 	if exponents[c] == 3 {
 		return 10
@@ -47,8 +46,8 @@ func (c Currency) step() int64 {
 	return divide
 }
 
-// CheckStep returns Invalid where there is no such amount of c: nobody can charge it,
-// capture it or give it back.
+// CheckStep returns Invalid if c has no such amount, so that it cannot be charged, captured or
+// refunded.
 func CheckStep(amount int64, c Currency) error {
 	if step := c.step(); amount%step != 0 {
 		return fault.InvalidParam("amount", "amount_too_precise",
@@ -57,8 +56,8 @@ func CheckStep(amount int64, c Currency) error {
 	return nil
 }
 
-// ToStripe writes an amount as Stripe counts it. Invalid: Stripe cannot express it,
-// or c is not known, so that nobody can tell what it would mean there.
+// ToStripe converts an amount to Stripe's units. Invalid: Stripe cannot express it, or c is
+// not known, so that its units at Stripe are not known.
 func ToStripe(amount int64, c Currency) (int64, error) {
 	if !c.Known() {
 		return 0, fault.InvalidParam("currency", "currency_not_supported", "currency must be one that can be charged")
@@ -73,9 +72,9 @@ func ToStripe(amount int64, c Currency) (int64, error) {
 	return amount * multiply / divide, nil
 }
 
-// FromStripe reads an amount that Stripe has written. It is not ok where that is no
-// whole number of minor units. A currency that is not known, such as another program
-// may have charged, is taken as it stands.
+// FromStripe converts an amount from Stripe's units. ok is false if the result is not a whole
+// number of minor units. An amount in an unknown currency, which another program may have
+// charged, is returned unchanged.
 func FromStripe(amount int64, c Currency) (minor int64, ok bool) {
 	multiply, divide := c.stripe()
 	if amount%multiply != 0 || amount > math.MaxInt64/divide || amount < math.MinInt64/divide {

@@ -1,9 +1,9 @@
 package payment
 
-// HasCardNumber reports whether s holds what looks like a card number: digits,
-// perhaps in groups, with an issuer's prefix, that issuer's length, and a right
-// check digit. The check digit alone (ISO/IEC 7812-1, Luhn) fits one id in ten, and
-// article numbers (EAN) and times in milliseconds have 13 digits: no card has so few.
+// HasCardNumber reports whether s contains what looks like a card number: digits, possibly
+// in groups, with an issuer's prefix, that issuer's length, and a correct check digit. The
+// check digit alone (ISO/IEC 7812-1, Luhn) fits one number in ten. Article numbers (EAN) and
+// times in milliseconds have 13 digits, and no card has so few.
 func HasCardNumber(s string) bool {
 	for i := 0; i < len(s); {
 		if !digit(s[i]) {
@@ -19,7 +19,7 @@ func HasCardNumber(s string) bool {
 	return false
 }
 
-// run collects groups of digits from s[i] on, over single spaces and hyphens.
+// run collects the groups of digits from s[i] on, separated by single spaces or hyphens.
 func run(s string, i int) (groups []string, end int) {
 	start := i
 	for ; i < len(s); i++ {
@@ -34,9 +34,9 @@ func run(s string, i int) (groups []string, end int) {
 	return append(groups, s[start:]), i
 }
 
-// groupsHoldCard looks at every row of neighbouring groups, since an expiry
-// date or another number may stand beside the card's. A group is never cut: a
-// long identifier holds something like a card number too often.
+// groupsHoldCard checks every sequence of neighbouring groups, since an expiry date or
+// another number may stand beside the card number. It never splits a group: parts of long
+// identifiers look like card numbers too often.
 func groupsHoldCard(groups []string) bool {
 	for i := range groups {
 		digits := ""
@@ -56,8 +56,8 @@ const longestCard = 19 // ISO/IEC 7812-1
 
 func digit(c byte) bool { return '0' <= c && c <= '9' }
 
-// issuers lists the number ranges in use by their first digits, both ends
-// included, with the lengths that they issue. Visa has not issued 13 digits for long.
+// issuers lists the number ranges in use by their first digits, both ends included, with
+// their lengths. Visa has long ceased to issue 13 digits.
 var issuers = []struct {
 	from, to string
 	lengths  []int

@@ -2,21 +2,21 @@ package payment
 
 import "patchbay/core/fault"
 
-// Judged returns an operation as the provider's present state proves it to have ended.
-// It is still open where that proves nothing.
+// Judged returns the operation with the outcome that the provider's present state proves.
+// The operation stays open if that state proves nothing.
 func (p Payment) Judged(op Operation, i Intent) Operation {
 	p.Operations, p.Reviews, p.Refunds = []Operation{op}, nil, nil
 	p.Replace(i)
 	return p.Operations[0]
 }
 
-// evidence is how what a provider tells was come by.
+// evidence is how an intent was obtained.
 type evidence int
 
 const (
-	heard   evidence = iota // an event: it was so at some time
-	glimpse                 // the present state, while a call may be under way that is not in it yet
-	sight                   // the present state, and nobody is calling
+	heard   evidence = iota // from an event: the payment was in this state at some time
+	glimpse                 // the present state, while a call may be in progress that it does not show yet
+	sight                   // the present state, while no call is in progress
 )
 
 // close ends the open operation if the intent proves what became of it.
@@ -44,8 +44,8 @@ func (p *Payment) close(i Intent, by evidence) {
 	}
 }
 
-// closeCreate: the intent is there, so the create was executed; one that was to be
-// confirmed has ended once it was.
+// closeCreate ends a create. The intent exists, so the create was executed. A create that
+// was to confirm the payment ends only once that is done.
 func (op *Operation) closeCreate(i Intent) {
 	switch {
 	case i.Failure != nil && i.Status == RequiresPaymentMethod:
@@ -55,10 +55,11 @@ func (op *Operation) closeCreate(i Intent) {
 	}
 }
 
-// closeConfirm: an intent may be declined, or wait for its buyer, since before the
-// confirm, or by what the buyer does in the browser meanwhile. So these prove something
-// only where they are told to be its effect, or, once the call is over, where it was not
-// so before: whoever is told of a decline must not be charged by the call all the same.
+// closeConfirm ends a confirm. An intent may have been declined, or have waited for its
+// buyer, before the confirm, or because of what the buyer does in the browser in the
+// meantime. So these states prove something only if the provider names the confirm as their
+// cause, or if the call has ended and the state was different before it. A caller that is
+// told of a decline must not be charged by the call after all.
 func (op *Operation) closeConfirm(i Intent, by evidence) {
 	own := i.Key != "" && i.Key == op.ProviderKey
 	over := by == sight && op.Outcome == Unknown
@@ -84,7 +85,7 @@ func (op *Operation) closeConfirm(i Intent, by evidence) {
 	}
 }
 
-// closeCapture: the money may have been taken by somebody else, and not as much.
+// closeCapture ends a capture. Somebody else may have captured, and another amount.
 func (p *Payment) closeCapture(op *Operation, i Intent) {
 	want := op.Amount
 	if want == 0 {
@@ -103,15 +104,15 @@ func (p *Payment) closeCapture(op *Operation, i Intent) {
 
 func (op *Operation) decline(f *Failure) { op.end(Declined, fault.Declined.String(), f) }
 
-// impossible ends what the state of the payment at its provider does not allow.
+// impossible ends an operation that the payment's state at its provider does not allow.
 func (op *Operation) impossible(s Status) {
 	op.end(NotExecuted, fault.Conflict.String(), &Failure{
 		Code: "unexpected_state", Message: "the payment is " + string(s) + " at its provider",
 	})
 }
 
-// end says how an operation ended, with the kind of the error that its caller gets,
-// the first and each that repeats it.
+// end sets the outcome of an operation, and the kind of the error that the caller gets, for
+// the first request and for each repeat.
 func (op *Operation) end(outcome Outcome, kind string, f *Failure) {
 	op.Outcome, op.Kind, op.Error = outcome, kind, f
 }

@@ -15,27 +15,27 @@ type Dispute struct {
 	// Status is Stripe's: warning_needs_response, warning_under_review, warning_closed,
 	// needs_response, under_review, won or lost.
 	Status string `json:"status"`
-	// DueBy is until when evidence is taken, zero where none is.
+	// DueBy is until when evidence is accepted, zero if none is.
 	DueBy          time.Time `json:"dueBy,omitzero"`
 	FundsWithdrawn bool      `json:"fundsWithdrawn"`
 	CreatedAt      time.Time `json:"createdAt,omitzero"`
 	UpdatedAt      time.Time `json:"updatedAt,omitzero"`
 }
 
-// stages orders the statuses in time. An inquiry may become a dispute; what is not
-// listed could be anywhere.
+// stages orders the statuses in time. An inquiry may become a dispute. The position of a
+// status that is not listed is not known.
 var stages = map[string]int{
 	"warning_needs_response": 1, "warning_under_review": 2, "warning_closed": 3,
 	"needs_response": 4, "under_review": 5, "won": 6, "lost": 6,
 }
 
-// Closed reports whether nothing more is expected of it.
+// Closed reports whether no further change of the dispute is expected.
 func (d Dispute) Closed() bool {
 	return d.Status == "won" || d.Status == "lost" || d.Status == "warning_closed"
 }
 
-// takeDispute takes in what an event says of a dispute. It reports whether it may be
-// stale: only the provider can tell which of two of one stage is the later.
+// takeDispute merges a dispute from an event. It reports whether the event may be stale:
+// only the provider can tell which of two statuses of the same stage is later.
 func (p *Payment) takeDispute(d Dispute) (stale bool) {
 	known := p.dispute(d.Reference)
 	if known == nil {
@@ -53,7 +53,7 @@ func (p *Payment) takeDispute(d Dispute) (stale bool) {
 	return false
 }
 
-// TakeDisputes takes in all disputes as the provider holds them now.
+// TakeDisputes merges all disputes as the provider holds them now.
 func (p *Payment) TakeDisputes(all []Dispute) {
 	for _, d := range all {
 		if known := p.dispute(d.Reference); known == nil {
@@ -86,8 +86,8 @@ func (d *Dispute) same(news Dispute) bool {
 		d.DueBy.Equal(news.DueBy) && d.FundsWithdrawn == news.FundsWithdrawn
 }
 
-// Withdrawn reports whether the disputed funds are gone, by the amounts that moved on
-// the account for it: each withdrawal is negative, and what comes back is not.
+// Withdrawn reports whether the disputed funds have been withdrawn. moved are the amounts
+// that moved on the account for the dispute: a withdrawal is negative, a return is not.
 func Withdrawn(moved ...int64) bool {
 	out := 0
 	for _, amount := range moved {

@@ -2,13 +2,12 @@ package payment
 
 import "time"
 
-// Erased stands where something was that a person had a right to see gone.
+// Erased replaces a text that was erased.
 const Erased = "erased"
 
-// Erase takes out of the payment what says something of a person. What remains is
-// what the books need: amounts, dates, the provider and its references, and what
-// was asked and how it ended. No operation may be open: it could not be repeated
-// or looked up any more.
+// Erase removes personal data from the payment. What remains is needed for the books:
+// amounts, dates, the provider and its references, the operations and their outcomes. No
+// operation may be open, since it could not be repeated or looked up any more.
 func (p *Payment) Erase(now time.Time) {
 	if !p.ErasedAt.IsZero() {
 		return
@@ -29,7 +28,7 @@ func (p *Payment) Erase(now time.Time) {
 	}
 }
 
-// erase leaves the codes; the text is the provider's, who may name anybody.
+// erase keeps the codes. The message is the provider's and may name anybody.
 func (f *Failure) erase() *Failure {
 	if f == nil {
 		return nil
@@ -37,8 +36,8 @@ func (f *Failure) erase() *Failure {
 	return &Failure{Code: f.Code, DeclineCode: f.DeclineCode, Message: Erased}
 }
 
-// admit returns what the payment may take of an intent: all of it, unless it was
-// erased or is final. No news brings back what was taken out.
+// admit returns the part of an intent that the payment may store: all of it, unless the
+// payment was erased or is final. So no later intent restores what was removed.
 func (p *Payment) admit(i Intent) Intent {
 	if p.Status.Terminal() {
 		i.ClientSecret, i.PublishableKey = "", ""
@@ -49,8 +48,8 @@ func (p *Payment) admit(i Intent) Intent {
 	return i
 }
 
-// Concerns reports whether the payment is a person's: its customer, or a value of
-// its metadata, names the person.
+// Concerns reports whether the payment belongs to a person: its customer, or a value of its
+// metadata, names the person.
 func (p *Payment) Concerns(names func(value string) bool) bool {
 	if names(p.CustomerID) {
 		return true

@@ -7,19 +7,17 @@ import (
 	"patchbay/core/money"
 )
 
-// final are the statuses that news may set by itself: a payment does not come
-// back from them to those before. Among all others news is not taken on trust:
-// webhooks come late and out of order, and their `created` has whole seconds
-// only.
+// final are the statuses that an event may set without asking the provider: a payment does
+// not go back from them to one of the others. The others are not taken from an event, since
+// webhooks come late and out of order, and their `created` has whole seconds only.
 var final = map[Status]bool{RequiresCapture: true, Succeeded: true, Canceled: true}
 
-// Terminal reports whether no later news can change the status.
+// Terminal reports whether the status can no longer change.
 func (s Status) Terminal() bool { return s == Succeeded || s == Canceled }
 
-// Merge takes in what the provider says of the payment, whoever brings it and
-// however late. Taking in the same news twice changes nothing. It reports
-// whether the news may be stale, or is not all there is to know: then only the
-// provider's present state can tell, and Replace takes that.
+// Merge merges an intent that the provider has reported, from any source and however late.
+// Merging the same intent twice changes nothing. Merge reports whether the intent may be
+// stale or incomplete. Then only the provider's present state can tell, which is for Replace.
 func (p *Payment) Merge(i Intent) (stale bool) {
 	i = p.admit(i)
 	p.identify(i)
@@ -27,7 +25,7 @@ func (p *Payment) Merge(i Intent) (stale bool) {
 	p.AmountCaptured = max(p.AmountCaptured, i.AmountCaptured)
 	switch {
 	case p.Status == Canceled:
-		if stale = i.Status == RequiresCapture; stale { // or it was so before it was canceled
+		if stale = i.Status == RequiresCapture; stale { // or it was in this status before it was canceled
 			p.AmountCapturable = i.AmountCapturable
 		}
 	case i.Status == "" || p.Status.Terminal():
@@ -50,8 +48,8 @@ func (p *Payment) Merge(i Intent) (stale bool) {
 	return stale
 }
 
-// mergeRefunds takes in what an event tells of refunds. A refund that somebody else
-// made may be what a capture has released, and a total may be an older one.
+// mergeRefunds merges the refunds of an event. A refund that is not ours may be the release
+// of an authorisation after a capture, and a total may be stale.
 func (p *Payment) mergeRefunds(i Intent) (stale bool) {
 	for _, r := range i.Refunds {
 		if p.refundOf(r) != nil || p.refund(r.Reference) != nil {
@@ -67,12 +65,12 @@ func (p *Payment) mergeRefunds(i Intent) (stale bool) {
 	return true
 }
 
-// Replace takes in the provider's present state, read after p was, while nobody is at the
-// open operation. Only a terminal status stays.
+// Replace applies the provider's present state. That state must have been read after p, and
+// no call for the open operation may be in progress. Only a terminal status is kept.
 func (p *Payment) Replace(i Intent) { p.replace(i, sight) }
 
-// Glimpse is Replace while somebody may be calling the provider for the open operation:
-// what it has come to may not be in the intent yet.
+// Glimpse is like Replace while a call for the open operation may be in progress: the intent
+// may not show the effect of that call yet.
 func (p *Payment) Glimpse(i Intent) { p.replace(i, glimpse) }
 
 func (p *Payment) replace(i Intent, by evidence) {
@@ -94,8 +92,8 @@ func (p *Payment) replace(i Intent, by evidence) {
 	p.hold()
 }
 
-// Answer ends an operation with the provider's own answer to it. Where a
-// webhook was quicker, the answer is news like any other.
+// Answer ends an operation with the provider's answer to it. If a webhook has ended the
+// operation before, the answer is merged like an event.
 func (p *Payment) Answer(op *Operation, outcome Outcome, i Intent) {
 	i = p.admit(i)
 	if !op.Outcome.Open() {
@@ -112,8 +110,8 @@ func (p *Payment) Answer(op *Operation, outcome Outcome, i Intent) {
 	}
 }
 
-// compare marks the payment for review where what the provider holds is not what was
-// asked for.
+// compare marks the payment for review if the provider's amounts, currency or status do not
+// match the payment.
 func (p *Payment) compare(i Intent) {
 	if i.Currency != "" && p.Currency != "" && i.Currency != p.Currency {
 		p.Review(ReviewCurrency, fmt.Sprintf("the provider has %s, not %s", i.Currency, p.Currency), time.Time{})
@@ -148,8 +146,7 @@ func (p *Payment) follow(i Intent) {
 	}
 }
 
-// awaited returns the open operation on which the status depends, nil if there
-// is none.
+// awaited returns the open operation on which the status depends, nil if there is none.
 func (p *Payment) awaited() *Operation {
 	if open := p.Open(); open != nil && (open.Action == Create || open.Action == Confirm) {
 		return open
@@ -164,7 +161,7 @@ func (p *Payment) hold() {
 	}
 }
 
-// differs reports whether an intent of the payment's own status says something else.
+// differs reports whether an intent with the same status as the payment differs otherwise.
 func (p *Payment) differs(i Intent) bool {
 	action := p.NextAction == nil && i.NextAction == nil ||
 		p.NextAction != nil && i.NextAction != nil && *p.NextAction == *i.NextAction
@@ -184,7 +181,7 @@ func (p *Payment) Open() *Operation {
 	return nil
 }
 
-// Operation returns the operation with this id, nil if there is none.
+// Operation returns the operation with this ID, nil if there is none.
 func (p *Payment) Operation(id string) *Operation {
 	for i := range p.Operations {
 		if p.Operations[i].ID == id {
@@ -194,8 +191,8 @@ func (p *Payment) Operation(id string) *Operation {
 	return nil
 }
 
-// Under returns the operation that was last tried under a caller's key, nil if there
-// is none: the one that is open, or else one that has come to something.
+// Under returns the operation that was last tried under a caller's key, nil if there is
+// none. An open operation comes first, then one that had an effect.
 func (p *Payment) Under(key string) (last *Operation) {
 	for i := range p.Operations {
 		op := &p.Operations[i]
@@ -210,8 +207,8 @@ func (p *Payment) Under(key string) (last *Operation) {
 	return last
 }
 
-// Made reports whether an intent may be the one that an operation of the payment has
-// made: it bears the operation's key, or no key at all.
+// Made reports whether an intent may have been made by an operation of the payment: its
+// metadata has the key of an operation, or no key at all.
 func (p *Payment) Made(i Intent) bool {
 	key := i.Metadata[MetaOperation]
 	if key == "" {
@@ -225,7 +222,7 @@ func (p *Payment) Made(i Intent) bool {
 	return false
 }
 
-// Same reports whether an intent is for the amount that was asked.
+// Same reports whether the intent has this amount and currency.
 func (i Intent) Same(amount int64, c money.Currency) bool {
 	return i.Amount == amount && i.Currency == c
 }

@@ -6,9 +6,9 @@ import (
 	"time"
 )
 
-// Then is a payment as it was answered under a key, as far as that may have changed
-// since. Of its operations, refunds, disputes and reviews it has the places in the
-// payment's Past.
+// Then is a payment as it was answered under a key, without the fields that cannot have
+// changed since. Operations, Refunds, Disputes and Reviews are indexes into the payment's
+// Past.
 type Then struct {
 	Status            Status      `json:"status"`
 	Provider          string      `json:"provider"`
@@ -28,8 +28,8 @@ type Then struct {
 	Reviews           []int       `json:"reviews,omitempty"`
 }
 
-// Past is what the answers of a payment show of it: each state once, however many answers
-// show it. Else the record of a payment with many operations grows with their square.
+// Past holds the states that stored answers show, each state once, however many answers show
+// it. Otherwise the record of a payment would grow with the square of its operations.
 type Past struct {
 	Operations []Operation   `json:"operations"`
 	Refunds    []RefundEntry `json:"refunds,omitempty"`
@@ -37,7 +37,7 @@ type Past struct {
 	Reviews    []Review      `json:"reviews,omitempty"`
 }
 
-// Shown is the payment without what no answer shows.
+// Shown returns the payment without the fields that no answer shows.
 func (p Payment) Shown() Payment {
 	p.Past, p.AskAt, p.Asked, p.NextLookAt, p.KnownSince, p.Found = nil, time.Time{}, 0, time.Time{}, time.Time{}, false
 	p.Operations = slices.Clone(p.Operations)
@@ -50,8 +50,7 @@ func (p Payment) Shown() Payment {
 	return p
 }
 
-// Remember keeps how the payment stood when it was answered. then is an earlier state
-// of it.
+// Remember stores the payment as it was answered. then is an earlier state of it.
 func (p *Payment) Remember(then Payment) *Then {
 	then = then.Shown()
 	past := Past{}
@@ -70,8 +69,8 @@ func (p *Payment) Remember(then Payment) *Then {
 	return t
 }
 
-// put adds to all what is not among them, and gives the places of the items. The newest
-// are the likeliest.
+// put adds the items to all that are not in it yet, and returns the indexes of the items. It
+// searches from the end, since the newest states are the likeliest.
 func put[T any](all *[]T, items []T) (places []int) {
 	for _, item := range items {
 		at := len(*all) - 1
@@ -87,8 +86,8 @@ func put[T any](all *[]T, items []T) (places []int) {
 	return places
 }
 
-// As is the payment as it was answered. What lets anybody go on with it is shown only as
-// long as the payment has it.
+// As returns the payment as it was answered. Secrets that allow somebody to continue the
+// payment are shown only while the payment still has them.
 func (p Payment) As(t *Then) Payment {
 	past := Past{}
 	if p.Past != nil {
@@ -115,7 +114,7 @@ func get[T any](all []T, places []int) (items []T) {
 	return items
 }
 
-// Forget drops what no answer shows any more.
+// Forget removes what no answer shows any more.
 func (p *Payment) Forget() {
 	if p.Past == nil {
 		return
@@ -126,7 +125,7 @@ func (p *Payment) Forget() {
 		if op.Then == nil {
 			continue
 		}
-		then := *op.Then // others may read the one that is there
+		then := *op.Then // others may be reading op.Then
 		op.Then = &then
 		operations, refunds = append(operations, &then.Operations), append(refunds, &then.Refunds)
 		disputes, reviews = append(disputes, &then.Disputes), append(reviews, &then.Reviews)
@@ -141,7 +140,7 @@ func (p *Payment) Forget() {
 	}
 }
 
-// keep gives of all what the lists name, and has them name its new places.
+// keep returns the items that the lists refer to, and updates the lists to the new indexes.
 func keep[T any](all []T, lists []*[]int) (kept []T) {
 	moved := make(map[int]int, len(all))
 	for _, list := range lists {

@@ -1,17 +1,16 @@
-// Package payment is the domain of payments: what a payment is, what its
-// provider says of it, and how news about it is merged. The vocabulary is
-// Stripe's own.
+// Package payment is the domain of payments: what a payment is, what its provider reports
+// about it, and how that is merged. The vocabulary is Stripe's own.
 package payment
 
 import (
 	"strings"
 	"time"
 
-	"patchbay/core/idem"
+	"patchbay/core/idempotency"
 	"patchbay/core/money"
 )
 
-// Status is where a payment stands.
+// Status is the state of a payment.
 type Status string
 
 // The statuses, as Stripe names them.
@@ -19,7 +18,7 @@ const (
 	RequiresPaymentMethod Status = "requires_payment_method"
 	RequiresConfirmation  Status = "requires_confirmation"
 	RequiresAction        Status = "requires_action"
-	Processing            Status = "processing" // also: the outcome is unknown yet
+	Processing            Status = "processing" // also while the outcome is unknown
 	RequiresCapture       Status = "requires_capture"
 	Succeeded             Status = "succeeded"
 	Canceled              Status = "canceled"
@@ -34,31 +33,30 @@ func (s Status) Known() bool {
 	return false
 }
 
-// CaptureMethod says whether money is taken at once or only reserved.
+// CaptureMethod says whether money is captured at once or only authorised.
 type CaptureMethod string
 
-// The two ways to capture.
+// The capture methods.
 const (
 	CaptureAutomatic CaptureMethod = "automatic"
 	CaptureManual    CaptureMethod = "manual"
 )
 
-// Confirmation says where a payment is confirmed: by the buyer, on a page with the
-// provider's own script, or by whoever calls us.
+// Confirmation says who confirms a payment: the buyer, on a page with the provider's own
+// script, or the caller of the API.
 type Confirmation string
 
-// The two places to confirm.
+// The values of Confirmation.
 const (
-	// ConfirmClient rules nothing out: the provider may offer methods that send the
-	// buyer away. Should the payment be confirmed here after all, that needs a
-	// ReturnURL.
+	// ConfirmClient excludes nothing: the provider may offer methods that redirect the
+	// buyer. If the payment is confirmed through the API after all, that needs a ReturnURL.
 	ConfirmClient Confirmation = "client"
-	// ConfirmServer rules out, where there is no ReturnURL, what sends the buyer away.
+	// ConfirmServer excludes methods that redirect the buyer if there is no ReturnURL.
 	ConfirmServer Confirmation = "server"
 )
 
-// Payment is one payment of a tenant, pinned to the provider that holds it.
-// Amounts are minor units of Currency.
+// Payment is one payment of a tenant, bound to the provider that holds it. Amounts are in
+// minor units of Currency.
 type Payment struct {
 	ID            string         `json:"id"` // pay_…
 	Tenant        string         `json:"tenant"`
@@ -69,8 +67,8 @@ type Payment struct {
 	Description   string         `json:"description,omitempty"`
 	ReturnURL     string         `json:"returnUrl,omitempty"`
 	CaptureMethod CaptureMethod  `json:"captureMethod"`
-	// Confirmation is empty in payments that were made before there was one: those
-	// were made as ConfirmServer says.
+	// Confirmation is empty in payments that are older than this field. Those were made as
+	// with ConfirmServer.
 	Confirmation Confirmation      `json:"confirmation,omitempty"`
 	Metadata     map[string]string `json:"metadata,omitempty"`
 
@@ -83,58 +81,57 @@ type Payment struct {
 	AmountCapturable int64    `json:"amountCapturable"`
 	AmountCaptured   int64    `json:"amountCaptured"`
 	AmountRefunded   int64    `json:"amountRefunded"`
-	Error            *Failure `json:"error,omitempty"` // the last failure, while it matters
+	Error            *Failure `json:"error,omitempty"` // the last failure, while it is relevant
 	NeedsReview      bool     `json:"needsReview,omitempty"`
-	Reviews          []Review `json:"reviews,omitempty"` // why, oldest first, and how it was settled
-	// Account is the provider's own id of the account that holds the payment, empty
-	// where it was not known.
+	Reviews          []Review `json:"reviews,omitempty"` // reasons and how they were settled, oldest first
+	// Account is the provider's own ID of the account that holds the payment, empty if it
+	// was not known.
 	Account string `json:"account,omitempty"`
-	// ExpiresAt is until when a payment that was accepted, and has not reached its
-	// provider, is tried; zero for the usual time.
+	// ExpiresAt is until when a payment that was accepted but has not reached its provider
+	// is tried; zero means the usual time.
 	ExpiresAt time.Time `json:"expiresAt,omitzero"`
-	// NextLookAt is when an open operation is looked into next, where that is known. It
-	// is of the record, and not stored with the payment.
+	// NextLookAt is when an open operation is looked into next, if that is known. It comes
+	// from the record and is not stored with the payment.
 	NextLookAt time.Time `json:"-"`
 
-	// Refunds and Disputes are as the provider holds them, whoever made them.
+	// Refunds and Disputes are as the provider holds them, no matter who made them.
 	Refunds  []RefundEntry `json:"refunds,omitempty"`
 	Disputes []Dispute     `json:"disputes,omitempty"`
-	// AskAt is when the provider is asked again by itself, zero where nothing is to be
-	// learned. Asked is how often it was since that is so.
+	// AskAt is when the provider is next asked automatically, zero if nothing is open there.
+	// Asked is how often it has been asked since something is open.
 	AskAt time.Time `json:"askAt,omitzero"`
 	Asked int       `json:"asked,omitempty"`
-	// KnownSince is the last time that an older copy of the store was put back, where the
-	// provider was asked about the payment since, or the payment was made.
+	// KnownSince is the time of the last restore of an older copy of the store after which
+	// the payment was made or its provider was asked about it.
 	KnownSince time.Time `json:"knownSince,omitzero"`
-	// Found tells that the payment was read from its provider after an older copy of the
-	// store was put back, and that nobody has asked for it under its key since.
+	// Found means that the payment was read from its provider after an older copy of the
+	// store was restored, and that no repeat of its key has claimed it since.
 	Found bool `json:"found,omitempty"`
 
 	Operations []Operation `json:"operations"` // oldest first; the first is the create
 	Past       *Past       `json:"past,omitempty"`
 	CreatedAt  time.Time   `json:"createdAt"`
 	UpdatedAt  time.Time   `json:"updatedAt"`
-	ErasedAt   time.Time   `json:"erasedAt,omitzero"` // since when nothing in it says whose it is
+	ErasedAt   time.Time   `json:"erasedAt,omitzero"` // since then it holds no personal data
 }
 
-// NextAction is what the buyer must do. Type is "redirect_to_url" or
-// "use_stripe_sdk".
+// NextAction is what the buyer must do. Type is "redirect_to_url" or "use_stripe_sdk".
 type NextAction struct {
 	Type string `json:"type"`
 	URL  string `json:"url,omitempty"`
 }
 
-// Failure is why a payment or an operation failed, fit for callers.
+// Failure is why a payment or an operation failed. It may be shown to callers.
 type Failure struct {
 	Code        string `json:"code"`
 	DeclineCode string `json:"declineCode,omitempty"`
 	Message     string `json:"message"`
 }
 
-// maxWords is how many bytes of a provider's words on a failure are kept.
+// maxWords bounds, in bytes, each text of a provider's failure that is kept.
 const maxWords = 1000
 
-// brief is the failure with no more words than are kept.
+// brief returns the failure with its texts cut to maxWords.
 func (f *Failure) brief() *Failure {
 	if f == nil || len(f.Code) <= maxWords && len(f.DeclineCode) <= maxWords && len(f.Message) <= maxWords {
 		return f
@@ -161,87 +158,87 @@ const (
 // Outcome is how a call at a provider ended.
 type Outcome string
 
-// The outcomes. Calling, Waiting and Unknown are open; only Calling and Unknown leave
-// it open whether money moved. docs/protocol.md has the transitions.
+// The outcomes. Calling, Waiting and Unknown are open. Only with Calling and Unknown may
+// money have moved. docs/protocol.md has the transitions.
 const (
-	Calling     Outcome = "calling"      // durable before the call; after a crash it means Unknown
+	Calling     Outcome = "calling"      // saved before the call; after a crash it means Unknown
 	Waiting     Outcome = "waiting"      // did nothing so far; it was accepted, and is tried again in the background
 	NotSent     Outcome = "not_sent"     // nothing reached the provider
 	NotExecuted Outcome = "not_executed" // the provider refused without doing anything
 	Declined    Outcome = "declined"
 	Done        Outcome = "succeeded" // the provider did what was asked
-	Pending     Outcome = "pending"   // the provider has accepted it and will tell later
+	Pending     Outcome = "pending"   // the provider has accepted it and will tell the result later
 	Unknown     Outcome = "unknown"
 )
 
 // Open reports whether the operation has not ended yet.
 func (o Outcome) Open() bool { return o == Calling || o == Unknown || o == Waiting }
 
-// Operation is one thing asked of a provider: durable before the call, with the key
-// under which it may be repeated. A repeat by the caller is a further try of the same
-// operation. An open one reserves its amount.
+// Operation is one request to a provider. It is saved before the call, with the key under
+// which it may be repeated. A repeat by the caller is a further try of the same operation.
+// An open operation reserves its amount.
 type Operation struct {
 	ID       string `json:"id"` // op_…
 	Action   Action `json:"action"`
 	Provider string `json:"provider"`
-	// Account is the provider's own id of the account that was asked, empty where it
-	// was not known. No other account is ever asked for this operation.
+	// Account is the provider's own ID of the account that was called, empty if it was not
+	// known. This operation is never sent to another account.
 	Account string `json:"account,omitempty"`
-	// ProviderKey is the idempotency key at the provider, the same for all tries.
-	// Generation is how often it was made anew: after it was proved that nothing had
-	// come of the one before.
+	// ProviderKey is the idempotency key at the provider, the same for all tries. Generation
+	// counts the keys: a new one is made after it was proved that the previous one had no
+	// effect.
 	ProviderKey string  `json:"providerKey"`
 	Generation  int     `json:"generation,omitempty"`
 	Amount      int64   `json:"amount,omitempty"` // capture and refund, fixed at the first try
 	All         bool    `json:"all,omitempty"`    // a refund of all that was left
 	Outcome     Outcome `json:"outcome"`
-	// Request is what the call is made of. Body is the call as the adapter composed it
-	// at the first try: a repeat is the same to the byte, whichever version sends it.
+	// Request is what the call is composed from. Body is the call as the adapter composed it
+	// for the first try. A repeat sends the same bytes, even from another version.
 	Request Request `json:"request"`
 	Body    string  `json:"body,omitempty"`
-	// Before is where the payment stood when the operation began.
+	// Before is the status of the payment when the operation began.
 	Before Status `json:"before,omitempty"`
 	// Reference is the provider's object that the operation made: re_… for a refund.
 	Reference string   `json:"reference,omitempty"`
 	Error     *Failure `json:"error,omitempty"`
-	// Kind is the name of the fault.Kind with which it failed, empty where it did not.
+	// Kind is the name of the fault.Kind of the failure, empty if there was none.
 	Kind string `json:"kind,omitempty"`
-	// Key and Fingerprint are the caller's idempotency key and the digest of
-	// the request. Then is the payment as first answered, kept for repeats; nil while
-	// that is the payment as it stands. Answer is the same as earlier versions kept it,
-	// which is a payment in JSON.
+	// Key is the caller's idempotency key, and Fingerprint the digest of the request. Then is
+	// the payment as it was first answered, stored for repeats. It is nil while the payment
+	// has not changed since. Answer is the same as earlier versions stored it: a payment in
+	// JSON.
 	Key         string `json:"key,omitempty"`
 	Fingerprint string `json:"fingerprint,omitempty"`
 	Then        *Then  `json:"then,omitempty"`
 	Answer      []byte `json:"answer,omitempty"`
-	Erased      bool   `json:"erased,omitempty"` // the answer was, with the payment
-	// Age is how much of the time is over for which the key is kept.
-	Age idem.Age `json:"age,omitzero"`
-	// Unsure tells that the outcome of some try was unknown. From then on a refusal
-	// proves nothing: only the provider's own object, or a look at what it holds, does.
+	Erased      bool   `json:"erased,omitempty"` // the answer was erased with the payment
+	// Age is how much of the time for which the key is kept has passed.
+	Age idempotency.Age `json:"age,omitzero"`
+	// Unsure means that the outcome of some try was unknown. Then a refusal proves nothing
+	// any more; only the provider's own object, or a look at what it holds, does.
 	Unsure bool `json:"unsure,omitempty"`
-	// Absent tells that a look has proved that the provider never did it.
+	// Absent means that a look has proved that the provider never executed the operation.
 	Absent bool `json:"absent,omitempty"`
-	// Stale tells that the provider may have forgotten the key, so that the call is
-	// not repeated any more. It stays, also where the clock is set back.
+	// Stale means that the provider may have forgotten the key, so the call is not repeated
+	// any more. It stays set even if the clock is set back.
 	Stale bool `json:"stale,omitempty"`
 	Tries int  `json:"tries,omitempty"` // 0 means 1
-	// Turn orders the last tries of a payment's operations, whatever the clocks said.
+	// Turn orders the last tries of a payment's operations independently of clocks.
 	Turn    int `json:"turn,omitempty"`
-	Lookups int `json:"lookups,omitempty"` // looks that could tell
-	// LookedAt is the provider's clock at the first of them, SeenAt at the last.
+	Lookups int `json:"lookups,omitempty"` // looks that the provider answered
+	// LookedAt is the provider's time at the first of these looks, SeenAt at the last.
 	SeenAt     time.Time `json:"seenAt,omitzero"`
 	LookedAt   time.Time `json:"lookedAt,omitzero"`
 	StartedAt  time.Time `json:"startedAt"`           // the first try
-	TriedAt    time.Time `json:"triedAt,omitzero"`    // the last one, where there were several
-	AcceptedAt time.Time `json:"acceptedAt,omitzero"` // answered 202: it is not the caller who tries again
+	TriedAt    time.Time `json:"triedAt,omitzero"`    // the last try, if there were several
+	AcceptedAt time.Time `json:"acceptedAt,omitzero"` // when the caller was answered 202; from then on the gateway tries again
 	EndedAt    time.Time `json:"endedAt,omitzero"`
-	// KnownSince is the last time that an older copy of the store was put back before the
+	// KnownSince is the time of the last restore of an older copy of the store before the
 	// last try.
 	KnownSince time.Time `json:"knownSince,omitzero"`
 }
 
-// LastTry is when the provider was last asked, or was about to be.
+// LastTry returns when the provider was last called, or was about to be.
 func (op *Operation) LastTry() time.Time {
 	if op.TriedAt.IsZero() {
 		return op.StartedAt
@@ -257,13 +254,13 @@ func (op *Operation) After(other *Operation) bool {
 	return op.LastTry().After(other.LastTry())
 }
 
-// Remembered reports whether what was answered is kept beside the payment.
+// Remembered reports whether the answer is stored separately from the payment.
 func (op *Operation) Remembered() bool { return op.Then != nil || op.Answer != nil }
 
-// Unremember drops what was answered.
+// Unremember removes the stored answer.
 func (op *Operation) Unremember() { op.Then, op.Answer = nil, nil }
 
-// Uncertain reports whether some try may have been executed without anybody knowing.
+// Uncertain reports whether some try may have been executed without its outcome being known.
 func (op *Operation) Uncertain() bool {
 	return op.Unsure || op.Outcome == Unknown || op.Lookups > 0 && op.Outcome.Open()
 }
@@ -273,17 +270,17 @@ func (op *Operation) DidNothing() bool { return op.Outcome == NotSent || op.Outc
 
 // Request is the part of an operation that only the provider needs.
 type Request struct {
-	// Reference is the intent the call is about, empty where the call makes it.
+	// Reference is the intent that the call changes, empty if the call creates it.
 	Reference     string `json:"reference,omitempty"`
 	PaymentMethod string `json:"paymentMethod,omitempty"`
 	Customer      string `json:"customer,omitempty"` // the provider's customer
 	Confirm       bool   `json:"confirm,omitempty"`
 	ReturnURL     string `json:"returnUrl,omitempty"`
-	// PaymentMethods and Customers are those of every provider, by name, where
-	// the call makes the intent: it may yet be another that makes it.
+	// PaymentMethods and Customers are those of every provider, by name, if the call creates
+	// the intent: another provider may still be the one to create it.
 	PaymentMethods map[string]string `json:"paymentMethods,omitempty"`
 	Customers      map[string]string `json:"customers,omitempty"`
-	// Made is the intent that is there already, where the store does not know of it.
+	// Made is an intent that already exists at a provider, but that the store does not have.
 	Made *Made `json:"made,omitempty"`
 }
 
@@ -293,7 +290,7 @@ type Made struct {
 	Reference string `json:"reference"`
 }
 
-// Creates reports whether the operation is to make the payment's intent.
+// Creates reports whether the operation creates the payment's intent.
 func (op Operation) Creates() bool {
 	return op.Request.Reference == "" && (op.Action == Create || op.Action == Confirm)
 }

@@ -2,10 +2,10 @@ package payment
 
 import "time"
 
-// RefundStatus is how a refund stands at the provider, in Stripe's words.
+// RefundStatus is the status of a refund at the provider, as Stripe names it.
 type RefundStatus string
 
-// The statuses of a refund. One that is none of them counts as pending.
+// The statuses of a refund. An unlisted status counts as pending.
 const (
 	RefundPending        RefundStatus = "pending"
 	RefundRequiresAction RefundStatus = "requires_action"
@@ -14,8 +14,8 @@ const (
 	RefundCanceled       RefundStatus = "canceled"
 )
 
-// rank orders them: a refund that went through may still come back, and what came
-// back is never given again by the same refund. News of a lower rank is late.
+// rank orders the statuses. A refund that succeeded may still fail, and a refund that failed
+// never succeeds later. A status of a lower rank is late.
 func (s RefundStatus) rank() int {
 	switch s {
 	case RefundSucceeded:
@@ -27,33 +27,33 @@ func (s RefundStatus) rank() int {
 	return 0
 }
 
-// Settled reports whether the provider has nothing more to tell of it, as far as one
-// can know: money that was given back may still return.
+// Settled reports whether no further change is expected. A refund that succeeded may still
+// fail later.
 func (s RefundStatus) Settled() bool { return s.rank() > 0 }
 
-// Returned reports whether the money did not reach the buyer, or came back.
+// Returned reports whether the money did not reach the buyer, or was returned.
 func (s RefundStatus) Returned() bool { return s.rank() == 2 }
 
-// RefundEntry is money given back, as the provider holds it, whoever asked for it.
+// RefundEntry is a refund as the provider holds it, no matter who requested it.
 type RefundEntry struct {
 	Reference string       `json:"reference"`           // re_…, pyr_…
-	Operation string       `json:"operation,omitempty"` // ours, by which it was asked for
+	Operation string       `json:"operation,omitempty"` // our operation that requested it
 	Amount    int64        `json:"amount"`
 	Status    RefundStatus `json:"status"`
 	Reason    string       `json:"reason,omitempty"`
 	Failure   string       `json:"failure,omitempty"` // the provider's code for why it failed
-	// Released tells that it is what a capture has left of the authorisation, for
-	// which the provider makes a refund: it was never taken, so it is not given back.
+	// Released means that this is the part of the authorisation that was not captured, for
+	// which the provider makes a refund. It was never captured, so it is not refunded.
 	Released  bool      `json:"released,omitempty"`
 	CreatedAt time.Time `json:"createdAt,omitzero"`
 	UpdatedAt time.Time `json:"updatedAt,omitzero"`
 }
 
-// expired is Stripe's reason for the refund of what was authorised and never taken.
+// expired is Stripe's reason for the refund of an authorisation that was never captured.
 const expired = "expired_uncaptured_charge"
 
-// TakeRefund takes in a refund as its provider tells of it, whoever brings it and
-// however late, and ends the operation that asked for it. Once more changes nothing.
+// TakeRefund merges a refund that the provider has reported, from any source and however late,
+// and ends the operation that requested it. Merging it again changes nothing.
 func (p *Payment) TakeRefund(r ProviderRefund) {
 	if r.Reference == "" {
 		return
@@ -69,14 +69,14 @@ func (p *Payment) TakeRefund(r ProviderRefund) {
 	switch given := p.given(); {
 	case given > before && r.Total > 0:
 		p.AmountRefunded = max(p.AmountRefunded, r.Total, given)
-	case given > before && unlisted >= given-before: // the total had it already
+	case given > before && unlisted >= given-before: // the total includes it already
 	default:
 		p.AmountRefunded = max(p.AmountRefunded+given-before, given)
 	}
 }
 
-// TakeRefunds takes in all refunds that the provider holds, the oldest first, with
-// the intent as it is now: what was given back is known then.
+// TakeRefunds merges all refunds that the provider holds, oldest first, with the present
+// intent. After that the refunded amount is known.
 func (p *Payment) TakeRefunds(all []ProviderRefund, i Intent) {
 	for _, r := range all {
 		p.TakeRefund(r)
@@ -85,7 +85,7 @@ func (p *Payment) TakeRefunds(all []ProviderRefund, i Intent) {
 	p.AmountRefunded = p.given()
 }
 
-// Listed reports whether the refunds that are known make up what was given back.
+// Listed reports whether the known refunds add up to the refunded amount.
 func (p *Payment) Listed() bool {
 	q := *p
 	q.Refunds = append([]RefundEntry(nil), p.Refunds...)
@@ -93,7 +93,7 @@ func (p *Payment) Listed() bool {
 	return q.given() == q.AmountRefunded
 }
 
-// SettleRefund ends a refund of ours with what the provider holds, and counts it.
+// SettleRefund ends a refund operation with the refund that the provider holds, and counts it.
 func (p *Payment) SettleRefund(op *Operation, r ProviderRefund) {
 	op.Reference = r.Reference
 	if r.Amount == 0 {
@@ -102,7 +102,7 @@ func (p *Payment) SettleRefund(op *Operation, r ProviderRefund) {
 	p.TakeRefund(r)
 }
 
-// enter puts a refund into the payment, or brings the one there up to date.
+// enter adds a refund to the payment, or updates the entry that exists.
 func (p *Payment) enter(r ProviderRefund) *RefundEntry {
 	status := RefundStatus(r.Status)
 	for i := range p.Refunds {
@@ -128,7 +128,7 @@ func (p *Payment) enter(r ProviderRefund) *RefundEntry {
 	return &p.Refunds[len(p.Refunds)-1]
 }
 
-// refundOf is the operation that asked for a refund, nil for another's.
+// refundOf returns the operation that requested a refund, nil if it is not ours.
 func (p *Payment) refundOf(r ProviderRefund) *Operation {
 	key := r.Metadata[MetaOperation]
 	for i := range p.Operations {
@@ -140,8 +140,9 @@ func (p *Payment) refundOf(r ProviderRefund) *Operation {
 	return nil
 }
 
-// refunded ends a refund as it is at the provider, and again where that changes. It
-// was made, so it is not a request that was refused: it has no Kind.
+// refunded sets the outcome of a refund operation from its status at the provider, also when
+// that status changes later. The refund was made, so the request was not refused, and it has
+// no Kind.
 func (op *Operation) refunded(r *RefundEntry) {
 	outcome, failure := Pending, (*Failure)(nil)
 	switch {
@@ -156,8 +157,8 @@ func (op *Operation) refunded(r *RefundEntry) {
 	}
 }
 
-// recallRefunds enters the refunds that are known from their operations alone: the
-// version before kept no others.
+// recallRefunds adds the refunds that are known only from their operations: an earlier
+// version did not store refunds separately.
 func (p *Payment) recallRefunds() {
 	for i := range p.Operations {
 		op := &p.Operations[i]
@@ -180,7 +181,7 @@ func (p *Payment) refund(reference string) *RefundEntry {
 	return nil
 }
 
-// given is what the refunds that are known have given back, or are about to.
+// given returns the sum of the known refunds that are completed or in progress.
 func (p *Payment) given() (sum int64) {
 	for _, r := range p.Refunds {
 		if !r.Released && !r.Status.Returned() {
@@ -190,10 +191,10 @@ func (p *Payment) given() (sum int64) {
 	return sum
 }
 
-// release finds what a capture has left of the authorisation among the refunds. It is
-// the first that nobody here asked for, of that very amount: nothing can be given back
-// before something was taken. total is what was given back in the provider's own count;
-// where the refunds come to just that, there is no such among them.
+// release finds the refund that is the released part of the authorisation after a capture. It
+// is the first refund of that amount that was not requested here, since nothing can be
+// refunded before the capture. total is the refunded amount that the provider counts. If the
+// refunds add up to exactly that, none of them is a release.
 func (p *Payment) release(total int64) {
 	rest := p.Amount - p.AmountCaptured
 	if rest <= 0 || !p.Status.Terminal() {
@@ -215,8 +216,8 @@ func (p *Payment) release(total int64) {
 	}
 }
 
-// Refundable is what can still be given back: nothing beyond what was asked for,
-// whatever the provider says it has taken, and nothing in another currency.
+// Refundable returns what can still be refunded: never more than the amount of the payment,
+// no matter what the provider says it has captured, and nothing after a currency mismatch.
 func (p *Payment) Refundable() int64 {
 	taken := p.AmountCaptured
 	if p.Amount > 0 {

@@ -5,15 +5,15 @@ import (
 	"time"
 )
 
-// Review is something about a payment that only a person can settle: what the
-// provider says does not fit, or nobody can tell what became of an operation. It
-// stays as history once it is settled.
+// Review is something about a payment that only a person can settle: the provider's state
+// does not match, or the outcome of an operation cannot be found out. A settled review
+// stays as history.
 type Review struct {
 	Reason string    `json:"reason"`
-	Detail string    `json:"detail,omitempty"` // an operation's id, or an object of the provider's
+	Detail string    `json:"detail,omitempty"` // an operation's ID, or a provider's object
 	At     time.Time `json:"at"`
-	// Verdict is what was found, Note what the person saw at the provider, and By which operator
-	// it was: "provider" where the provider's own final word settled it.
+	// Verdict is what was found, Note what the person saw at the provider, and By the operator.
+	// By is "provider" if the provider's own final state settled the review.
 	SettledAt time.Time `json:"settledAt,omitzero"`
 	Verdict   string    `json:"verdict,omitempty"`
 	Note      string    `json:"note,omitempty"`
@@ -25,30 +25,29 @@ func (r Review) Open() bool { return r.SettledAt.IsZero() }
 
 // The reasons why a payment needs a review.
 const (
-	ReviewUnknown      = "unknown_outcome" // an operation whose outcome nothing shows; Detail is its id
-	ReviewOtherAccount = "other_account"   // the configured name stands for another account now, or an event came from another
+	ReviewUnknown      = "unknown_outcome" // the outcome of an operation cannot be found out; Detail is its ID
+	ReviewOtherAccount = "other_account"   // the configured name now means another account, or an event came from another
 	ReviewSecondIntent = "second_intent"   // the provider holds another intent for this payment; Detail is its reference
 	ReviewForeign      = "foreign_object"  // the provider made an object of another payment; Detail is its reference
-	ReviewAmount       = "amount_mismatch" // the provider's amounts are not the payment's
+	ReviewAmount       = "amount_mismatch" // the provider's amounts differ from the payment's
 	ReviewCurrency     = "currency_mismatch"
-	ReviewPaid         = "paid_though_canceled" // the buyer has paid what is canceled here; Detail is the provider's reference
+	ReviewPaid         = "paid_though_canceled" // the buyer has paid a payment that is canceled here; Detail is the provider's reference
 )
 
-// ReviewReasons lists them.
+// ReviewReasons lists the reasons.
 func ReviewReasons() []string {
 	return []string{ReviewUnknown, ReviewOtherAccount, ReviewSecondIntent, ReviewForeign, ReviewAmount, ReviewCurrency, ReviewPaid}
 }
 
-// byProvider settles a review that the provider's own word has answered.
+// byProvider is the By of a review that the provider's own state has settled.
 const byProvider = "provider"
 
-// maxReviews bounds what one payment keeps of them.
+// maxReviews bounds the reviews of one payment.
 const maxReviews = 50
 
-// Review marks the payment for a person to look at, and reports whether that is new.
-// The same detail is not brought up twice, not even after it was settled: what is
-// told again is no news, but of an operation that was asked for again since. now may be
-// zero; then Audit dates it.
+// Review marks the payment for review, and reports whether the review is new. The same reason
+// and detail are not added twice, not even after they were settled, unless the operation was
+// tried again since. now may be zero; then Audit sets the time.
 func (p *Payment) Review(reason, detail string, now time.Time) bool {
 	for _, r := range p.Reviews {
 		if r.Reason == reason && r.Detail == detail && !p.triedSince(r) {
@@ -63,16 +62,16 @@ func (p *Payment) Review(reason, detail string, now time.Time) bool {
 	return true
 }
 
-// triedSince reports whether the operation of a review was asked for again after it was
+// triedSince reports whether the operation of a review was tried again after the review was
 // settled.
 func (p *Payment) triedSince(r Review) bool {
 	op := p.Operation(r.Detail)
 	return op != nil && !r.Open() && op.LastTry().After(r.SettledAt)
 }
 
-// Settle closes all that is open with what a person has found.
+// Settle closes all open reviews with a person's verdict.
 func (p *Payment) Settle(verdict, note, by string, now time.Time) {
-	if p.NeedsReview && !p.reviewed() { // marked by a version that kept no reasons
+	if p.NeedsReview && !p.reviewed() { // marked by a version that stored no reasons
 		p.Reviews = append(p.Reviews, Review{Reason: ReviewUnknown, At: now})
 	}
 	for i := range p.Reviews {
@@ -83,8 +82,8 @@ func (p *Payment) Settle(verdict, note, by string, now time.Time) {
 	p.NeedsReview = false
 }
 
-// SettledAs reports whether a person has settled what was open with this verdict and note,
-// and nothing needs one since.
+// SettledAs reports whether a review was settled with this verdict and note, and none has
+// been opened since.
 func (p *Payment) SettledAs(verdict, note string) bool {
 	if p.NeedsReview {
 		return false
@@ -92,16 +91,16 @@ func (p *Payment) SettledAs(verdict, note string) bool {
 	return slices.ContainsFunc(p.Reviews, func(r Review) bool { return !r.Open() && r.Verdict == verdict && r.Note == note })
 }
 
-// Audit is for whoever stores the payment: it dates what is new in it, cuts short what
-// providers say at length, and closes the reviews of unknown outcomes once nothing is
-// unknown any more. The provider's own word is proof.
+// Audit must be called before the payment is stored. It sets missing times, cuts long texts
+// of providers, and closes the reviews of unknown outcomes once no operation is open. The
+// provider's own state is proof.
 func (p *Payment) Audit(now time.Time) {
 	p.Error = p.Error.brief()
 	for i := range p.Operations {
 		p.Operations[i].Error = p.Operations[i].Error.brief()
 	}
 	open := p.Open()
-	if open != nil && p.NeedsReview && len(p.Reviews) == 0 { // marked by a version that kept no reasons
+	if open != nil && p.NeedsReview && len(p.Reviews) == 0 { // marked by a version that stored no reasons
 		p.Review(ReviewUnknown, open.ID, now)
 	}
 	for i := range p.Reviews {
@@ -126,7 +125,7 @@ func (p *Payment) Audit(now time.Time) {
 	}
 }
 
-// reviewed reports whether some review is open.
+// reviewed reports whether a review is open.
 func (p *Payment) reviewed() bool {
 	for _, r := range p.Reviews {
 		if r.Open() {

@@ -1,8 +1,8 @@
 package payment
 
-// Conceal takes out of the payment what lets anybody go on with it in the buyer's place:
-// the client secret, the key that serves with it alone, and the address to which the
-// buyer is sent. That something is to be done stays.
+// Conceal removes from the payment what allows anybody to continue it in the buyer's place:
+// the client secret, the publishable key, which is of use only with it, and the URL to which
+// the buyer is redirected. The type of the next action stays.
 func (p *Payment) Conceal() {
 	p.ClientSecret, p.PublishableKey, p.NextAction = "", "", p.NextAction.conceal()
 }
@@ -14,8 +14,8 @@ func (n *NextAction) conceal() *NextAction {
 	return &NextAction{Type: n.Type}
 }
 
-// Seal conceals it for good in a payment that is final: there is nothing to go on with.
-// Nor do the answers that were given before show it any more.
+// Seal conceals a payment in a terminal status for good, since it cannot be continued. It
+// conceals the stored answers, too.
 func (p *Payment) Seal() {
 	if !p.Status.Terminal() {
 		return
@@ -24,7 +24,7 @@ func (p *Payment) Seal() {
 	for i := range p.Operations {
 		op := &p.Operations[i]
 		if op.Then != nil && op.Then.NextAction != op.Then.NextAction.conceal() {
-			then := *op.Then // others may read the one that is there
+			then := *op.Then // others may be reading op.Then
 			then.NextAction = then.NextAction.conceal()
 			op.Then = &then
 		}

@@ -15,26 +15,26 @@ const (
 	MaxDescription   = 1000
 	MaxURL           = 2048
 	maxToken         = 255
-	maxProviders     = 32 // that something is given for
+	maxProviders     = 32 // in PaymentMethods, and in Customers
 )
 
-// Fields is what a caller writes freely into a payment.
+// Fields are the free-form fields of a payment that a caller writes.
 type Fields struct {
 	CustomerID    string
 	Description   string
 	ReturnURL     string
 	CaptureMethod CaptureMethod // may be empty
 	Confirmation  Confirmation  // may be empty
-	Confirm       bool          // at once, and so here
+	Confirm       bool          // confirmed at once, so by the server
 	Metadata      map[string]string
-	// PaymentMethod, and the others by provider, are the provider's tokens.
+	// PaymentMethod, and the values by provider, are the provider's tokens.
 	PaymentMethod  string
 	PaymentMethods map[string]string
 	Customers      map[string]string
 }
 
-// Check returns Invalid, with the field, unless all of it may be stored and
-// sent to a provider. Card numbers never enter.
+// Check returns Invalid, with the field, unless all fields may be stored and sent to a
+// provider. Card numbers are never accepted.
 func (f Fields) Check() error {
 	switch {
 	case utf8.RuneCountInString(f.Description) > MaxDescription || HasCardNumber(f.Description):
@@ -63,7 +63,7 @@ func (f Fields) Check() error {
 	return checkMetadata(f.Metadata)
 }
 
-// token reports whether s may be a provider's name of something.
+// token reports whether s may be a provider's token.
 func token(s string) bool { return len(s) <= maxToken && !HasCardNumber(s) }
 
 func tokens(byProvider map[string]string) bool {
@@ -106,5 +106,5 @@ func checkMetadata(metadata map[string]string) error {
 	return nil
 }
 
-// Reserved reports whether a key of metadata is one of ours.
+// Reserved reports whether a metadata key is one of Patchbay's.
 func Reserved(key string) bool { return strings.HasPrefix(strings.ToLower(key), "patchbay_") }

@@ -1,6 +1,6 @@
-// Package retention removes what is old: hour by hour, a part at a time, by every
-// process. What a message or a payment loses while it stays is seen to where it is
-// kept; this is for what goes as a whole.
+// Package retention removes data that has reached a maximum age: once per hour, in batches, in
+// every process. What a message or a payment loses while it stays is removed by the package that
+// stores it.
 package retention
 
 import (
@@ -13,26 +13,26 @@ import (
 
 const (
 	every = time.Hour
-	part  = 500 // removed at once, so that others have their turn
+	part  = 500 // removed at a time, so that other work is not held up
 )
 
 // Rule says what is removed at which age.
 type Rule struct {
 	What string // for the log
 	Age  time.Duration
-	// Purge removes up to n of what was made before a moment, and returns how many, 0
-	// where no more are left.
+	// Purge removes up to n objects created before a time. It returns how many it removed, 0 when
+	// none are left.
 	Purge func(ctx context.Context, before time.Time, n int) (int, error)
 }
 
-// Service keeps rules.
+// Service applies rules.
 type Service struct {
 	Rules []Rule
 	Clock ports.Clock
 	Log   *slog.Logger
 }
 
-// Run keeps the rules until ctx ends. What fails is tried again an hour later.
+// Run applies the rules until ctx ends. What fails is retried an hour later.
 func (s *Service) Run(ctx context.Context) {
 	ticker := time.NewTicker(every)
 	defer ticker.Stop()

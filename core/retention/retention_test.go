@@ -8,7 +8,7 @@ import (
 	"testing/synctest"
 	"time"
 
-	"patchbay/adapters/sys"
+	"patchbay/adapters/clock"
 	"patchbay/core/fault"
 	"patchbay/core/retention"
 )
@@ -56,7 +56,7 @@ func within(t *testing.T, test func(t *testing.T, short, long *shelf)) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		short, long := &shelf{}, &shelf{}
-		s := &retention.Service{Clock: sys.Clock{}, Log: slog.New(slog.DiscardHandler), Rules: []retention.Rule{
+		s := &retention.Service{Clock: clock.System{}, Log: slog.New(slog.DiscardHandler), Rules: []retention.Rule{
 			{What: "short", Age: time.Hour, Purge: short.purge}, {What: "long", Age: 10 * time.Hour, Purge: long.purge},
 		}}
 		ctx, stop := context.WithCancel(t.Context())

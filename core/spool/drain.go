@@ -7,13 +7,13 @@ import (
 
 	"patchbay/core/fault"
 	"patchbay/core/guard"
-	"patchbay/core/idem"
-	"patchbay/core/queue"
+	"patchbay/core/idempotency"
+	"patchbay/core/worker"
 	"patchbay/ports"
 )
 
 const (
-	look        = 500 * time.Millisecond // how often the store is asked whether it is back
+	look        = 500 * time.Millisecond // interval between checks whether the store is available again
 	moveLease   = time.Minute
 	movedAtOnce = 4 // each may have 20 MB of files
 
@@ -21,14 +21,14 @@ const (
 	purgeSize  = 500
 )
 
-// Run moves what is held into the store, whenever that is there, until ctx ends.
+// Run moves held records into the store whenever the store is available, until ctx ends.
 func (s *Spool) Run(ctx context.Context) {
 	ticker := time.NewTicker(look)
 	defer ticker.Stop()
 	var purged time.Time
 	for {
 		if now := s.Clock.Now(); now.Sub(purged) >= purgeEvery {
-			s.purge(ctx, now.Add(-idem.Kept))
+			s.purge(ctx, now.Add(-idempotency.Kept))
 			purged = now
 		}
 		if s.Held() > 0 && s.Store.Ping(ctx) == nil {
@@ -42,7 +42,7 @@ func (s *Spool) Run(ctx context.Context) {
 	}
 }
 
-// purge forgets what was moved long ago.
+// purge deletes records that were held before a time and no longer wait.
 func (s *Spool) purge(ctx context.Context, before time.Time) {
 	for ctx.Err() == nil {
 		n, err := s.Local.Purge(ctx, "", heldKind, before, purgeSize)
@@ -55,8 +55,8 @@ func (s *Spool) purge(ctx context.Context, before time.Time) {
 	}
 }
 
-// drain moves what waits, the oldest first, until nothing waits or the store is
-// gone again.
+// drain moves waiting records, the oldest first, until none waits or the store is unavailable
+// again.
 func (s *Spool) drain(ctx context.Context) {
 	for ctx.Err() == nil {
 		claims, err := s.Local.Claim(ctx, queueName, s.Owner, moveLease, movedAtOnce)
@@ -64,7 +64,7 @@ func (s *Spool) drain(ctx context.Context) {
 			s.Log.ErrorContext(ctx, "spool is not read", "error", err)
 		}
 		var settled atomic.Int32
-		worker := &queue.Worker{
+		mover := &worker.Worker{
 			Journal: s.Local, Queue: queueName, Owner: s.Owner, Lease: moveLease, Log: s.Log,
 			Handle: func(ctx context.Context, c ports.Claim) error {
 				if s.move(ctx, c.Record) {
@@ -75,7 +75,7 @@ func (s *Spool) drain(ctx context.Context) {
 		}
 		all := guard.Group{Log: s.Log}
 		for _, c := range claims {
-			all.Go("spool", func() { worker.Do(context.WithoutCancel(ctx), c) })
+			all.Go("spool", func() { mover.Do(context.WithoutCancel(ctx), c) })
 		}
 		all.Wait()
 		if len(claims) == 0 || int(settled.Load()) < len(claims) {
@@ -84,8 +84,8 @@ func (s *Spool) drain(ctx context.Context) {
 	}
 }
 
-// move puts one record into the store, and reports whether it is settled: moved,
-// or refused for good.
+// move puts one record into the store, and reports whether it is settled: moved, or permanently
+// refused.
 func (s *Spool) move(ctx context.Context, w ports.Record) bool {
 	w.Index.Status = s.try(ctx, w)
 	w.Owner, w.Due = "", s.Clock.Now()
@@ -93,12 +93,12 @@ func (s *Spool) move(ctx context.Context, w ports.Record) bool {
 	case stateMoved:
 		w.Queue, w.Body, w.Content = "", empty, nil
 	case stateRefused:
-		w.Queue = refusedTo // so that nobody purges it
+		w.Queue = refusedTo // a queue, so that it is never purged
 		s.Log.ErrorContext(ctx, "database has something else under this name; what was accepted is kept in the spool", "record", w.ID)
 	}
 	if serr := s.Local.Save(ctx, &w)[0]; serr != nil {
 		s.Log.ErrorContext(ctx, "state of what is in the spool is not saved", "record", w.ID, "error", serr)
-		return false // the lease runs out, and it is moved again, which changes nothing
+		return false // the lease expires, and it is moved again, which changes nothing
 	}
 	if w.Index.Status == stateHeld {
 		return false
@@ -107,9 +107,9 @@ func (s *Spool) move(ctx context.Context, w ports.Record) bool {
 	return true
 }
 
-// try offers a record to the store, and returns the state it comes to. The store
-// may have it already: its answer was lost, or the key was used before or after
-// the store was gone.
+// try offers a record to the store, and returns the record's new state. The store may already
+// have the record: its response was lost, or the key was used before or after the store was
+// unavailable.
 func (s *Spool) try(ctx context.Context, w ports.Record) string {
 	r, err := unwrap(w)
 	if err != nil {
@@ -129,7 +129,7 @@ func (s *Spool) try(ctx context.Context, w ports.Record) string {
 	return state
 }
 
-// known reports whether the store has a record already under another id.
+// known reports whether the store already has a record under another id.
 func (s *Spool) known(ctx context.Context, r ports.Record) (bool, error) {
 	others := s.Others[r.Kind]
 	if others == nil {
@@ -148,7 +148,8 @@ func (s *Spool) known(ctx context.Context, r ports.Record) (bool, error) {
 	return false, nil
 }
 
-// settle offers a record as it is. Where it is refused, stored is what is in its way.
+// settle offers a record unchanged. If it is refused because of a stored record, that is
+// returned.
 func (s *Spool) settle(ctx context.Context, r parcel) (state string, stored ports.Record) {
 	err := s.offer(ctx, r)
 	switch {

@@ -1,10 +1,9 @@
-// Package spool keeps what is accepted while the store is gone on the disk of this
-// machine, until the store is back. Nothing that it holds is worked on: it is put
-// into the store first, and from there goes its ordinary way.
+// Package spool keeps records that are accepted while the store is unavailable on the disk of
+// this machine, until the store is available again. Held records are not processed: they are
+// first moved into the store, and processed from there as usual.
 //
-// It stands in for the store only where a record is new and its id says what it
-// is, so that it is one record whichever of the two took it, also where the store
-// took it and its answer was lost.
+// Only new records whose id identifies them are held. So a record is the same one whichever of
+// the two accepted it, even if the store accepted it and its response was lost.
 package spool
 
 import (
@@ -21,8 +20,8 @@ import (
 )
 
 const (
-	heldKind  = "held"  // of the records in the journal of this machine
-	queueName = "spool" // where they wait for the store
+	heldKind  = "held"  // kind of held records in the local journal
+	queueName = "spool" // records that wait for the store
 	refusedTo = "spool_refused"
 
 	localDeadline = 3 * time.Second
@@ -31,59 +30,58 @@ const (
 	pageSize      = 4 // each may have 20 MB of files
 )
 
-// The states of what was held. What was moved stays for a while.
+// States of a held record. A moved record stays for a while.
 const (
 	stateHeld    = "held"
 	stateMoved   = "moved"
-	stateRefused = "refused" // the store has something else of this name
-	stateErased  = "erased"  // it was refused, and its person wants it gone
+	stateRefused = "refused" // the store has a different record of this name
+	stateErased  = "erased"  // it was refused, and then erased on a person's request
 )
 
-// empty is the body of what is held no more.
+// empty is the body of a record that is no longer held.
 var empty = []byte(`{}`)
 
-// Options is what a Spool needs.
+// Options configures a Spool.
 type Options struct {
 	Store ports.Journal
-	Local ports.Journal // of this machine, and of this process alone
-	// Same has an entry for each kind of record that may be held. It reports
-	// whether two records of one id or key are one thing that was asked for twice.
+	Local ports.Journal // on this machine, and used by this process alone
+	// Same has an entry for each kind of record that may be held. It reports whether two records
+	// with the same id or key come from the same request, sent twice.
 	Same map[string]func(held, stored ports.Record) bool
-	// Anew has an entry for each kind whose ids may come again. It gives a record that
-	// is another than the stored one of its id an id of its own, always the same, where
-	// it may have one.
+	// Anew has an entry for each kind whose ids may be reused. If a record differs from the stored
+	// one with its id and may have a new id, it returns the record with that id, which is always
+	// the same.
 	Anew map[string]func(held, stored ports.Record, children []*ports.Record) (fresh ports.Record, ok bool)
-	// Others has an entry for each kind whose records may be in the store under an id
-	// other than the one they are held with, since versions name them otherwise. It gives
-	// those ids.
+	// Others has an entry for each kind whose records may be stored under another id than the held
+	// one, because versions derive ids differently. It returns those ids.
 	Others map[string]func(held ports.Record) []string
-	// Personal has an entry for each kind that may hold data of persons. It shows a
-	// record to a person, if it is that one's.
+	// Personal has an entry for each kind that may hold personal data. It returns a view of a
+	// record if the record concerns the person.
 	Personal map[string]func(r ports.Record, p user.Person) (view any, ok bool)
 	Clock    ports.Clock
 	Owner    string
 	Log      *slog.Logger
 }
 
-// Spool is a journal: the store, and what is held for it.
+// Spool is a journal that combines the store and the records held for it.
 type Spool struct {
 	ports.Journal // the store
 	Options
 
 	mu      sync.RWMutex
 	held    map[string]waiting // by name
-	keys    map[string]bool    // idempotency keys of what is held
-	bytes   int                // of all that is held
+	keys    map[string]bool    // idempotency keys of held records
+	bytes   int                // of all held records
 	refused int
 }
 
-// waiting is what is remembered of something that is held.
+// waiting describes a held record in memory.
 type waiting struct {
 	since time.Time
 	bytes int
 }
 
-// parcel is a record that is held, with the children that are to come with it.
+// parcel is a held record with its children.
 type parcel struct {
 	ports.Record
 	Children []*ports.Record
@@ -96,7 +94,7 @@ var (
 	errFull = fault.New(fault.Unavailable, "spool_full", "the store is not available, and no more can be kept for it")
 )
 
-// Open makes a Spool, with what a process before this one has held.
+// Open returns a Spool, including the records held by an earlier process.
 func Open(ctx context.Context, o Options) (*Spool, error) {
 	s := &Spool{Journal: o.Store, Options: o, held: map[string]waiting{}, keys: map[string]bool{}}
 	err := ports.Walk(ctx, o.Local, "", heldKind, pageSize, func(page []ports.Record) error {
@@ -116,8 +114,8 @@ func Open(ctx context.Context, o Options) (*Spool, error) {
 	return s, nil
 }
 
-// Save implements ports.Journal. A new record of a kind that may be held is held
-// where the store does not take it, or does not say whether it has.
+// Save implements ports.Journal. A new record of a kind that may be held is held if the store is
+// unavailable, or if the outcome of the save is unknown.
 func (s *Spool) Save(ctx context.Context, records ...*ports.Record) []error {
 	errs := make([]error, len(records))
 	for i, r := range records {
@@ -133,14 +131,14 @@ func (s *Spool) save(ctx context.Context, r *ports.Record) error {
 	return s.take(ctx, r, nil, func() error { return s.Store.Save(ctx, r)[0] })
 }
 
-// Attach implements ports.Journal, as Save does: a record is held with its children.
+// Attach implements ports.Journal. Like Save it may hold the record, with its children.
 func (s *Spool) Attach(ctx context.Context, parent *ports.Record, children ...*ports.Record) error {
 	return s.take(ctx, parent, children, func() error { return s.Store.Attach(ctx, parent, children...) })
 }
 
-// take offers a new record to the store, and holds it where that is gone.
+// take offers a new record to the store, and holds it if the store is unavailable.
 func (s *Spool) take(ctx context.Context, r *ports.Record, children []*ports.Record, offer func() error) error {
-	if s.Same[r.Kind] == nil || errors.Is(ctx.Err(), context.Canceled) { // nobody waits for it
+	if s.Same[r.Kind] == nil || errors.Is(ctx.Err(), context.Canceled) { // nobody waits for the response
 		return offer()
 	}
 	if s.holds(r) {
@@ -161,12 +159,13 @@ func (s *Spool) take(ctx context.Context, r *ports.Record, children []*ports.Rec
 	return nil
 }
 
-// gone reports whether the store did not take something, or did not say so.
+// gone reports whether a failed save may be held: the store did not save, or did not respond.
 func gone(err error) bool {
 	return fault.Is(err, fault.Unavailable) || fault.Is(err, fault.UnknownOutcome)
 }
 
-// hold keeps a record. The caller may have little time left; a disk needs little.
+// hold stores a record locally. It ignores the caller's deadline, which may be close; a disk
+// needs little time.
 func (s *Spool) hold(ctx context.Context, p parcel) error {
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), localDeadline)
 	defer cancel()
@@ -187,8 +186,8 @@ func (s *Spool) hold(ctx context.Context, p parcel) error {
 	return err
 }
 
-// again holds what was held before. If that was moved, the store decides once
-// more; if it still waits, it is taken.
+// again holds a record whose name exists in the local journal. If that record was moved, it is
+// replaced, and the store decides again. Otherwise the name is taken.
 func (s *Spool) again(ctx context.Context, w *ports.Record) error {
 	before, err := s.Local.Get(ctx, "", heldKind, w.ID)
 	if err != nil || before.Index.Status != stateMoved {
@@ -198,8 +197,8 @@ func (s *Spool) again(ctx context.Context, w *ports.Record) error {
 	return s.Local.Save(ctx, w)[0]
 }
 
-// wrap makes a record for the local journal of one for the store. A claim on it
-// ends here: it will be claimed when it is in the store.
+// wrap makes the record for the local journal. It drops a claim: the record is claimed again
+// once it is in the store.
 func (s *Spool) wrap(r parcel) (ports.Record, error) {
 	now := s.Clock.Now()
 	if r.Owner != "" {
@@ -219,12 +218,12 @@ func (s *Spool) wrap(r parcel) (ports.Record, error) {
 	}, nil
 }
 
-// label is what is to be read of a parcel without opening it.
+// label is what can be read of a parcel without decoding its content.
 type label struct {
 	Bytes int `json:"bytes"`
 }
 
-// weight is how many bytes a parcel has. One of an earlier version has no label.
+// weight returns the size of a parcel in bytes. Parcels of an earlier version have no label.
 func weight(w ports.Record) int {
 	l, err := ports.Decode(w, func(l label) bool { return l.Bytes > 0 })
 	if err != nil {
@@ -234,7 +233,7 @@ func weight(w ports.Record) int {
 }
 
 func unwrap(w ports.Record) (parcel, error) {
-	if len(w.Content) > 0 { // else it was held by an earlier version
+	if len(w.Content) > 0 { // otherwise it was held by an earlier version
 		w.Body = w.Content
 	}
 	return ports.Decode(w, func(p parcel) bool { return name(p.Tenant, p.Kind, p.ID) == w.ID })
@@ -249,8 +248,8 @@ func keyOf(kind, value string) string {
 	return kind + "|" + value
 }
 
-// Get implements ports.Journal. What is held is read from here where the store
-// does not have it, or is gone.
+// Get implements ports.Journal. It returns a held record if the store does not have it, or is
+// unavailable.
 func (s *Spool) Get(ctx context.Context, tenant, kind, id string) (ports.Record, error) {
 	return s.read(ctx, kind, func(ctx context.Context) (ports.Record, error) { return s.Store.Get(ctx, tenant, kind, id) },
 		func(ctx context.Context) (ports.Record, error) {
@@ -258,7 +257,7 @@ func (s *Spool) Get(ctx context.Context, tenant, kind, id string) (ports.Record,
 		})
 }
 
-// Find implements ports.Journal, as Get does.
+// Find implements ports.Journal. It reads held records as Get does.
 func (s *Spool) Find(ctx context.Context, kind string, by ports.Unique, value string) (ports.Record, error) {
 	store := func(ctx context.Context) (ports.Record, error) { return s.Store.Find(ctx, kind, by, value) }
 	if by != ports.ByIdem {
@@ -284,12 +283,12 @@ func (s *Spool) read(ctx context.Context, kind string, store, local func(context
 		held.Held = true
 		return held.Record, lerr
 	case lerr == nil && fault.Is(err, fault.NotFound):
-		return store(ctx) // it was moved meanwhile
+		return store(ctx) // it was moved in the meantime
 	}
 	return r, err
 }
 
-// holds reports whether a record, or its key, waits already.
+// holds reports whether a record, or one with its key, is held already.
 func (s *Spool) holds(r *ports.Record) bool {
 	s.mu.RLock()
 	defer s.mu.RUnlock()
@@ -322,28 +321,28 @@ func (s *Spool) forget(w ports.Record) {
 	}
 }
 
-// Held is how many records wait for the store.
+// Held returns how many records wait for the store.
 func (s *Spool) Held() int {
 	s.mu.RLock()
 	defer s.mu.RUnlock()
 	return len(s.held)
 }
 
-// full reports whether there is no place for so many bytes more.
+// full reports whether there is no room for that many more bytes.
 func (s *Spool) full(bytes int) bool {
 	s.mu.RLock()
 	defer s.mu.RUnlock()
 	return len(s.held) >= maxHeld || s.bytes+bytes > maxBytes
 }
 
-// Status is what the spool has to say of itself.
+// Status describes the state of the spool.
 type Status struct {
 	Held    int       `json:"held"`
-	Oldest  time.Time `json:"oldest,omitzero"` // since when the oldest of them waits
-	Refused int       `json:"refused"`         // the store has something else under their name
+	Oldest  time.Time `json:"oldest,omitzero"` // since when the oldest held record waits
+	Refused int       `json:"refused"`         // the store has a different record under their name
 }
 
-// Status tells what is held.
+// Status returns the state of the spool.
 func (s *Spool) Status() Status {
 	s.mu.RLock()
 	defer s.mu.RUnlock()

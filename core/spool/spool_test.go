@@ -12,7 +12,7 @@ import (
 	"testing/synctest"
 	"time"
 
-	"patchbay/adapters/sys"
+	"patchbay/adapters/clock"
 	"patchbay/core/fault"
 	"patchbay/core/spool"
 	"patchbay/core/user"
@@ -54,7 +54,7 @@ func within(t *testing.T, test func(t *testing.T, r *rig)) {
 	t.Helper()
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
-		r := &rig{store: memjournal.New(sys.Clock{}), local: memjournal.New(sys.Clock{})}
+		r := &rig{store: memjournal.New(clock.System{}), local: memjournal.New(clock.System{})}
 		r.is(there)
 		r.store.Fail = func(op string) error { return (*r.state.Load())(op) }
 		r.local.Fail = func(op string) error {
@@ -74,7 +74,7 @@ func (r *rig) start(t *testing.T) {
 	t.Helper()
 	var err error
 	r.Spool, err = spool.Open(t.Context(), spool.Options{
-		Store: r.store, Local: r.local, Clock: sys.Clock{}, Owner: "one", Log: slog.New(slog.NewTextHandler(&r.log, nil)),
+		Store: r.store, Local: r.local, Clock: clock.System{}, Owner: "one", Log: slog.New(slog.NewTextHandler(&r.log, nil)),
 		Same:     map[string]func(a, b ports.Record) bool{"letter": func(a, b ports.Record) bool { return string(a.Body) == string(b.Body) }},
 		Personal: map[string]func(ports.Record, user.Person) (any, bool){"letter": addressed},
 	})
@@ -115,7 +115,7 @@ func TestTheSpoolIsAJournal(t *testing.T) {
 	t.Parallel()
 	contract.Journal(t, contract.InMemory, func(t *testing.T) contract.JournalHarness {
 		s, err := spool.Open(t.Context(), spool.Options{
-			Store: memjournal.New(sys.Clock{}), Local: memjournal.New(sys.Clock{}), Clock: sys.Clock{}, Log: slog.New(slog.DiscardHandler),
+			Store: memjournal.New(clock.System{}), Local: memjournal.New(clock.System{}), Clock: clock.System{}, Log: slog.New(slog.DiscardHandler),
 			Same: map[string]func(a, b ports.Record) bool{"thing": func(a, b ports.Record) bool { return true }},
 		})
 		if err != nil {

@@ -5,30 +5,30 @@ import (
 	"slices"
 )
 
-// Person is somebody whose data is looked for: a user, or whoever has an address.
+// Person is a person whose data is searched for: a user, or the owner of an address.
 type Person struct {
 	Tenant string   `json:"tenant"`
-	UserID string   `json:"userId,omitempty"` // usr_…, where it is known
+	UserID string   `json:"userId,omitempty"` // usr_…, if known
 	Emails []string `json:"emails,omitempty"` // normalized
 }
 
-// Has reports whether an address is the person's, written in any way.
+// Has reports whether an address is the person's, after normalization.
 func (p Person) Has(email string) bool { return slices.Contains(p.Emails, NormalizeEmail(email)) }
 
-// Is reports whether a value names the person: by its id, or by an address.
+// Is reports whether a value is the person's id or one of their addresses.
 func (p Person) Is(value string) bool {
 	return value != "" && (value == p.UserID || p.Has(value))
 }
 
-// Trace is one thing that holds data of a person, where it is kept.
+// Trace is one stored object with data of a person.
 type Trace struct {
 	ID string
-	// View is the thing as the person may see it, in a form for JSON. It is nil where
-	// the thing is to be erased, and nothing tells any more whose it was.
+	// View is the object as it may be disclosed to the person, in a form for JSON. It is nil for
+	// an object that is to be erased although nothing tells any more whose it was.
 	View any
-	// Pending says why it cannot be erased yet, empty where it can.
+	// Pending says why the object cannot be erased yet; empty if it can.
 	Pending string
-	// Erase takes the person's data out of it. Twice is the same as once. Conflict:
-	// it cannot be done yet, and the message says why. Unavailable; UnknownOutcome.
+	// Erase removes the person's data from the object. It is idempotent. Conflict: it cannot be
+	// done yet, and the message says why. Unavailable; UnknownOutcome.
 	Erase func(ctx context.Context) error
 }

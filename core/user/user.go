@@ -1,4 +1,4 @@
-// Package user is the domain of users: who they are, and what may change.
+// Package user is the domain of users: their data, and the changes allowed to it.
 package user
 
 import (
@@ -25,7 +25,7 @@ type User struct {
 	UpdatedAt time.Time         `json:"updatedAt"`
 }
 
-// Size is about how many bytes the user has in memory.
+// Size returns the approximate size of the user in memory, in bytes.
 func (u User) Size() int {
 	n := len(u.Email) + len(u.Name)
 	for k, v := range u.Metadata {
@@ -34,9 +34,9 @@ func (u User) Size() int {
 	return n
 }
 
-// Patch is a partial change: nil leaves a field as it is. An empty Name clears
-// it; a nil value in Metadata deletes that key, others stay. ClearMetadata
-// deletes all keys that there were before Metadata is taken in.
+// Patch is a partial change: nil leaves a field unchanged. An empty Name clears the name. A nil
+// value in Metadata deletes that key, and other keys stay. ClearMetadata deletes all existing
+// keys before Metadata is applied.
 type Patch struct {
 	Email         *string
 	Name          *string
@@ -44,15 +44,15 @@ type Patch struct {
 	ClearMetadata bool
 }
 
-// Creation is the user as it was when it was created, under its key. It
-// outlives later changes; after a deletion only Fingerprint and User.ID are left.
+// Creation is a user as it was created under an idempotency key. Later changes do not alter it;
+// after a deletion only Fingerprint and User.ID are left.
 type Creation struct {
 	User        User
 	Fingerprint string
 	Deleted     bool
 }
 
-// Page is a part of a list, newest first. Next is empty at the end.
+// Page is one page of a list, newest first. Next is empty on the last page.
 type Page struct {
 	Users []User
 	Next  string
@@ -67,7 +67,7 @@ const (
 	MaxMetadataValue = 500
 )
 
-// New makes a user from what a caller sent. It returns Invalid, with the field.
+// New returns a user made from what a caller sent. It returns Invalid, with the field.
 func New(id, tenant, email, name string, metadata map[string]string, now time.Time) (User, error) {
 	u := User{
 		ID: id, Tenant: tenant, Email: NormalizeEmail(email), Name: strings.TrimSpace(name),
@@ -76,8 +76,8 @@ func New(id, tenant, email, name string, metadata map[string]string, now time.Ti
 	return u, u.check()
 }
 
-// Apply returns u with the patch applied, one version later. It returns Invalid
-// where the result would not be a valid user. u itself is left as it was.
+// Apply returns u with the patch applied and Version increased by one. It returns Invalid if the
+// result is not a valid user. u itself is not changed.
 func (u User) Apply(p Patch, now time.Time) (User, error) {
 	if p.Email != nil {
 		u.Email = NormalizeEmail(*p.Email)
@@ -107,12 +107,12 @@ func (u User) Apply(p Patch, now time.Time) (User, error) {
 	return u, u.check()
 }
 
-// NormalizeEmail gives the form in which addresses are compared and stored:
-// without surrounding space, in lower case. Providers that tell upper from
-// lower case in the local part are not known in practice.
+// NormalizeEmail returns the form in which addresses are compared and stored: without
+// surrounding space, in lower case. No provider is known that distinguishes case in the local
+// part.
 //
-// A letter outside ASCII never becomes one within: the dotted capital I and the
-// Kelvin sign would, and one person's address would find another's user.
+// A letter outside ASCII never becomes an ASCII letter: the dotted capital I and the Kelvin sign
+// would, and one person's address would find another person's user.
 func NormalizeEmail(email string) string {
 	return strings.Map(func(r rune) rune {
 		if low := unicode.ToLower(r); low >= utf8.RuneSelf || r < utf8.RuneSelf {
@@ -140,11 +140,11 @@ func checkEmail(email string) error {
 	return nil
 }
 
-// invisible tells what nobody can see in an address, so that two would look the
-// same, and what stands in place of bytes that were no text.
+// invisible reports whether r cannot be seen in an address, so that two addresses would look the
+// same, or replaces bytes that are not valid UTF-8.
 func invisible(r rune) bool { return !unicode.IsPrint(r) || r == utf8.RuneError }
 
-// CheckMetadata returns Invalid unless metadata keeps to the limits.
+// CheckMetadata returns Invalid unless metadata is within the limits.
 func CheckMetadata(metadata map[string]string) error {
 	if len(metadata) > MaxMetadata {
 		return fault.InvalidParam("metadata", "too_many_keys", "metadata takes at most 50 keys")

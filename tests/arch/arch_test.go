@@ -70,20 +70,20 @@ func TestCheckFindsViolations(t *testing.T) {
 			"core/payment/p.go: imports patchbay/ports",
 		},
 		{
-			"the core imports a library", "core/checkout/c.go", `package checkout; import _ "github.com/google/uuid"`,
-			"core/checkout/c.go: imports github.com/google/uuid",
+			"the core imports a library", "core/payments/p.go", `package payments; import _ "github.com/google/uuid"`,
+			"core/payments/p.go: imports github.com/google/uuid",
 		},
 		{
-			"a use case imports another", "core/inbox/i.go", `package inbox; import _ "patchbay/core/checkout"`,
-			"core/inbox/i.go: imports patchbay/core/checkout",
+			"a use case imports another", "core/webhooks/w.go", `package webhooks; import _ "patchbay/core/payments"`,
+			"core/webhooks/w.go: imports patchbay/core/payments",
 		},
 		{
 			"an adapter imports another", "adapters/payments/mockpay/m.go", `package mockpay; import _ "patchbay/adapters/storage/sqlitestore"`,
 			"adapters/payments/mockpay/m.go: imports patchbay/adapters/storage/sqlitestore",
 		},
 		{
-			"an adapter imports a use case", "adapters/mail/catchermail/c.go", `package catchermail; import _ "patchbay/core/mailroom"`,
-			"adapters/mail/catchermail/c.go: imports patchbay/core/mailroom",
+			"an adapter imports a use case", "adapters/mail/catchermail/c.go", `package catchermail; import _ "patchbay/core/emails"`,
+			"adapters/mail/catchermail/c.go: imports patchbay/core/emails",
 		},
 		{
 			"an adapter imports another one's SDK", "adapters/mail/catchermail/c.go", `package catchermail; import _ "modernc.org/sqlite"`,
@@ -102,28 +102,28 @@ func TestCheckFindsViolations(t *testing.T) {
 			"tests/e2e/e_test.go: imports go.uber.org/fx/fxtest",
 		},
 		{
-			"a test below app imports app", "core/checkout/c_test.go", `package checkout_test; import _ "patchbay/app"`,
-			"core/checkout/c_test.go: imports patchbay/app",
+			"a test below app imports app", "core/payments/p_test.go", `package payments_test; import _ "patchbay/app"`,
+			"core/payments/p_test.go: imports patchbay/app",
 		},
 		{
-			"a suite imports an adapter", "tests/contract/c.go", `package contract; import _ "patchbay/adapters/sys"`,
-			"tests/contract/c.go: imports patchbay/adapters/sys",
+			"a suite imports an adapter", "tests/contract/c.go", `package contract; import _ "patchbay/adapters/clock"`,
+			"tests/contract/c.go: imports patchbay/adapters/clock",
 		},
 		{
-			"a goroutine of its own", "core/inbox/i.go", "package inbox\nfunc f() { go g() }",
-			"core/inbox/i.go:2: a goroutine that core/guard does not start: a panic in it ends the process",
+			"a goroutine of its own", "core/webhooks/w.go", "package webhooks\nfunc f() { go g() }",
+			"core/webhooks/w.go:2: a goroutine that core/guard does not start: a panic in it ends the process",
 		},
 		{
 			"a wait group", "app/a.go", "package app\nfunc f(w *sync.WaitGroup) { w.Go(f) }",
 			"app/a.go:2: sync.WaitGroup.Go: take guard.Group, a panic ends the process",
 		},
 		{
-			"a timer", "core/inbox/i.go", "package inbox\nfunc f() { time.AfterFunc(1, f) }",
-			"core/inbox/i.go:2: time.AfterFunc: take guard.AfterFunc, a panic ends the process",
+			"a timer", "core/webhooks/w.go", "package webhooks\nfunc f() { time.AfterFunc(1, f) }",
+			"core/webhooks/w.go:2: time.AfterFunc: take guard.AfterFunc, a panic ends the process",
 		},
 		{
-			"a record that is read in a way of its own", "core/inbox/i.go", "package inbox\nfunc f(r R) { json.Unmarshal(r.Body, nil) }",
-			"core/inbox/i.go:2: json.Unmarshal: what a store keeps is read by ports.Decode alone",
+			"a record that is read in a way of its own", "core/webhooks/w.go", "package webhooks\nfunc f(r R) { json.Unmarshal(r.Body, nil) }",
+			"core/webhooks/w.go:2: json.Unmarshal: what a store keeps is read by ports.Decode alone",
 		},
 		{
 			"a package without a rule", "core/billing/b.go", `package billing`,
@@ -134,8 +134,8 @@ func TestCheckFindsViolations(t *testing.T) {
 			"app/util/u.go: a package named util",
 		},
 		{
-			"an adapter that registers itself", "adapters/sys/s.go", `package sys; func init() {}`,
-			"adapters/sys/s.go: func init: the catalogue in app is explicit",
+			"an adapter that registers itself", "adapters/clock/c.go", `package clock; func init() {}`,
+			"adapters/clock/c.go: func init: the catalogue in app is explicit",
 		},
 	} {
 		t.Run(c.name, func(t *testing.T) {
@@ -151,15 +151,15 @@ func TestCheckAllowsWhatIsRight(t *testing.T) {
 	t.Parallel()
 	for _, c := range []struct{ name, file, src string }{
 		{"the standard library", "core/money/m.go", `package money; import _ "math/big"`},
-		{"a use case imports the queue", "core/inbox/i.go", `package inbox; import _ "patchbay/core/queue"`},
+		{"a use case imports the worker", "core/webhooks/w.go", `package webhooks; import _ "patchbay/core/worker"`},
 		{"an adapter imports a part of its SDK", "adapters/storage/sqlitestore/s.go", `package sqlitestore; import _ "modernc.org/sqlite/lib"`},
-		{"a test imports its own package", "adapters/sys/s_test.go", `package sys_test; import _ "patchbay/adapters/sys"`},
+		{"a test imports its own package", "adapters/clock/c_test.go", `package clock_test; import _ "patchbay/adapters/clock"`},
 		{
 			"a test imports a suite and a real neighbour", "adapters/payments/mockpay/m_test.go",
 			`package mockpay; import (_ "patchbay/tests/contract"; _ "patchbay/adapters/storage/sqlitestore")`,
 		},
 		{"app imports fx", "app/app.go", `package app; import _ "go.uber.org/fx"`},
-		{"a method named init", "adapters/sys/s.go", `package sys; type t int; func (t) init() {}`},
+		{"a method named init", "adapters/clock/c.go", `package clock; type t int; func (t) init() {}`},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			t.Parallel()

@@ -3,9 +3,9 @@ package arch
 // Sets of packages of our own, for the table. Names are separated by blanks;
 // "x/..." is x and all below it.
 const (
-	base     = "core/fault core/guard core/idem core/money"
-	types    = base + " core/event core/message core/payment core/user"
-	useCases = "core/access core/checkout core/directory core/feed core/inbox core/mailroom core/privacy core/retention core/spool"
+	base     = "core/fault core/guard core/idempotency core/money"
+	types    = base + " core/email core/event core/payment core/user core/webhook"
+	useCases = "core/apikeys core/emails core/events core/payments core/personaldata core/retention core/spool core/users core/webhooks"
 	outbound = types + " ports adapters/httpclient"
 )
 
@@ -21,34 +21,35 @@ type rule struct{ pkg, ours, others string }
 var rules = []rule{
 	// The domain: the standard library only.
 	{"core/fault", "", ""},
-	{"core/idem", "core/fault", ""},
+	{"core/idempotency", "core/fault", ""},
 	{"core/money", "core/fault", ""},
 	{"core/event", base, ""},
-	{"core/message", base, ""},
+	{"core/email", base, ""},
 	{"core/payment", base, ""},
 	{"core/user", base, ""},
+	{"core/webhook", base + " core/event", ""},
 	{"core/guard", "core/fault", ""},
 	{"core/logging", "core/fault core/guard", ""},
 	{"ports", types, ""},
 
-	// Use cases know no other use case; core/queue is what they have in common.
-	{"core/queue", types + " ports", ""},
-	{"core/access", types + " ports core/queue", ""},
-	{"core/checkout", types + " ports core/queue", ""},
-	{"core/depot", types + " ports", ""},
-	{"core/directory", types + " ports core/queue", ""},
-	{"core/feed", types + " ports core/queue", ""},
-	{"core/inbox", types + " ports core/queue core/logging", ""},
-	{"core/mailroom", types + " ports core/queue", ""},
-	{"core/privacy", types + " ports core/queue", ""},
-	{"core/retention", types + " ports core/queue", ""},
-	{"core/spool", types + " ports core/queue", ""},
+	// Use cases know no other use case; core/worker is what they have in common.
+	{"core/worker", types + " ports", ""},
+	{"core/apikeys", types + " ports core/worker", ""},
+	{"core/payments", types + " ports core/worker", ""},
+	{"core/storecopy", types + " ports", ""},
+	{"core/users", types + " ports core/worker", ""},
+	{"core/events", types + " ports core/worker", ""},
+	{"core/webhooks", types + " ports core/worker core/logging", ""},
+	{"core/emails", types + " ports core/worker", ""},
+	{"core/personaldata", types + " ports core/worker", ""},
+	{"core/retention", types + " ports core/worker", ""},
+	{"core/spool", types + " ports core/worker", ""},
 
 	// Outbound adapters: the core's types, their port and their own SDK; no
 	// use case, and no other adapter but the HTTP client they share, and how a
 	// message is written, which those for mail share.
 	{"adapters/httpclient", types + " ports", "github.com/failsafe-go/failsafe-go golang.org/x/sync"},
-	{"adapters/failover", outbound, "github.com/failsafe-go/failsafe-go"},
+	{"adapters/resilience", outbound, "github.com/failsafe-go/failsafe-go"},
 	{"adapters/mail/rfc5322", outbound, "github.com/wneessen/go-mail golang.org/x/net/idna"},
 	{"adapters/mail/catchermail", outbound + " adapters/mail/rfc5322", ""},
 	{"adapters/mail/refusal", types, ""},
@@ -57,11 +58,12 @@ var rules = []rule{
 	{"adapters/payments/mockpay", outbound, "github.com/stripe/stripe-go/v76/webhook"},
 	{"adapters/payments/stripepay", outbound, "github.com/stripe/stripe-go/v76"},
 	{"adapters/metrics", "", "github.com/prometheus/client_golang"},
-	{"adapters/render", outbound, "github.com/k3a/html2text"},
+	{"adapters/htmltext", outbound, "github.com/k3a/html2text"},
 	{"adapters/storage/mongostore", outbound, "go.mongodb.org/mongo-driver"},
 	{"adapters/storage/pgstore", outbound, "github.com/jackc/pgx/v5 github.com/pressly/goose/v3"},
 	{"adapters/storage/sqlitestore", outbound, "modernc.org/sqlite github.com/pressly/goose/v3 github.com/gofrs/flock golang.org/x/sync"},
-	{"adapters/sys", outbound, "github.com/google/uuid"},
+	{"adapters/clock", outbound, ""},
+	{"adapters/ids", outbound, "github.com/google/uuid"},
 	{"adapters/webhooks/mailgunhook", outbound + " adapters/mail/refusal", "github.com/mailgun/mailgun-go/v4 github.com/go-json-experiment/json"},
 	{"adapters/webhooks/sendgridhook", outbound + " adapters/mail/refusal", "github.com/sendgrid/sendgrid-go/helpers/eventwebhook github.com/go-json-experiment/json"},
 	{"adapters/webhooks/stripehook", outbound, "github.com/stripe/stripe-go/v76/webhook"},
@@ -73,7 +75,7 @@ var rules = []rule{
 		"adapters/httpapi", types + " ports core/logging " + useCases + " adapters/httpapi/api adapters/wire",
 		"github.com/gofiber/fiber/v2 github.com/valyala/fasthttp github.com/go-json-experiment/json go.yaml.in/yaml/v3 golang.org/x/sync",
 	},
-	{"adapters/console", types + " ports core/logging " + useCases + " adapters/wire", "github.com/gofiber/fiber/v2 github.com/valyala/fasthttp github.com/go-json-experiment/json"},
+	{"adapters/adminapi", types + " ports core/logging " + useCases + " adapters/wire", "github.com/gofiber/fiber/v2 github.com/valyala/fasthttp github.com/go-json-experiment/json"},
 
 	{"config", types, "github.com/knadh/koanf go.yaml.in/yaml/v3"},
 

@@ -1,6 +1,6 @@
-// Package canary puts a mark into every text that a value holds, and tells where
-// the marks are afterwards: what is to be taken out of a value is shown to be gone,
-// also from fields that are added to its type later.
+// Package canary puts a mark into every text of a value and later reports where marks remain. A
+// test uses it to show that all texts are removed from a value, also those in fields that are added
+// to its type later.
 package canary
 
 import (
@@ -13,8 +13,8 @@ import (
 
 const mark = "canary"
 
-// Fill marks every text in what v points to. Slices and maps get one element,
-// pointers something to point to.
+// Fill sets every text in the value that v points to, to a mark. Slices and maps get one element,
+// and pointers get a new value.
 func Fill(v any) { fill(reflect.ValueOf(v).Elem(), "") }
 
 func fill(v reflect.Value, path string) {
@@ -49,7 +49,7 @@ func fill(v reflect.Value, path string) {
 	}
 }
 
-// Left lists where marks are in what v points to, by the names of the fields,
+// Left returns the paths of the fields that still contain a mark in the value that v points to,
 // sorted.
 func Left(v any) []string {
 	var found []string

@@ -27,8 +27,8 @@ const (
 	mailLimit = 20 * time.Second
 )
 
-// TestMain lets one test more run at once than there are processors, and three at
-// least: each of them waits for most of its time.
+// TestMain sets the number of parallel tests to one more than the number of processors, and at
+// least three: each test spends most of its time waiting.
 func TestMain(m *testing.M) {
 	flag.Parse()
 	if err := flag.Set("test.parallel", strconv.Itoa(max(3, runtime.GOMAXPROCS(0)+1))); err != nil {

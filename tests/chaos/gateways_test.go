@@ -106,8 +106,8 @@ func newPromises() *promises {
 	return &promises{kept: map[string]map[string]string{"/api/payments": {}, "/api/emails": {}, "/api/users": {}}}
 }
 
-// Three gateways on one database: one is killed, one is stopped for longer than
-// its leases and goes on as if nothing had been.
+// TestOneOfThreeIsKilledAndOneIsStopped runs three gateways on one database. One is killed, and one
+// is stopped for longer than its leases and then continues.
 func TestOneOfThreeIsKilledAndOneIsStopped(t *testing.T) {
 	t.Parallel()
 	for name, c := range map[string]struct {
@@ -158,7 +158,8 @@ func (f fleet) killAndStop(t *testing.T, clients, portion int, thinks time.Durat
 	f.reconcile(t, p)
 }
 
-// The database dies under load as in a power cut, and comes back.
+// TestTheDatabaseIsKilledUnderLoad kills the database under load, as a power cut would, and
+// restarts it.
 func TestTheDatabaseIsKilledUnderLoad(t *testing.T) {
 	t.Parallel()
 	server := postgres.Start(t)

@@ -23,8 +23,8 @@ const (
 	buyers      = 32
 )
 
-// After an outage, with the policies that nobody has changed, a payment whose outcome
-// the provider shows is settled within a minute.
+// TestWhatAnOutageLeftBehindIsSettled checks that, with the default policies, a payment whose
+// outcome the provider shows is settled within a minute after an outage.
 func TestWhatAnOutageLeftBehindIsSettled(t *testing.T) {
 	t.Parallel()
 	length := shortOutage

@@ -105,7 +105,7 @@ var users = porcupine.Model{
 // never is when an operation returns whose outcome is not known.
 const never = math.MaxInt64
 
-// The model itself must tell right from wrong.
+// TestHistories checks that the model accepts correct histories and rejects wrong ones.
 func TestHistories(t *testing.T) {
 	t.Parallel()
 	ada := func(version int64, name string) reply { return reply{done, person{"ada", name, version}} }

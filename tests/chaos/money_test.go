@@ -84,8 +84,8 @@ func (s *street) live(t *testing.T, e extent, next func(at int) incident) {
 	t.Attr("count", fmt.Sprintf("seed %d: %v", s.seed, count))
 }
 
-// One process on a file: it is killed, its clock is set, it stalls, and an older file
-// is put back.
+// TestMoneyAndMailOnAFile runs one process on a SQLite file: it is killed, its clock is set, it is
+// stopped for a while, and an older file is restored.
 func TestMoneyAndMailOnAFile(t *testing.T) {
 	t.Parallel()
 	e, seed := theExtent(t), seeded(t)
@@ -113,8 +113,8 @@ func TestMoneyAndMailOnAFile(t *testing.T) {
 	s.reconcile(t)
 }
 
-// Two processes on one database: one is killed, one stalls beyond its leases, while the
-// other goes on, and the accounts tell their news.
+// TestMoneyAndMailOnTwoGateways runs two processes on one database: one is killed, or stopped for
+// longer than its leases, while the other continues, and the accounts send webhooks.
 func TestMoneyAndMailOnTwoGateways(t *testing.T) {
 	t.Parallel()
 	e, seed := theExtent(t), seeded(t)

@@ -161,7 +161,7 @@ func (s *street) books() (charges map[string][]charge) {
 // letters counts the copies of each message that went out.
 func (s *street) letters() map[string]int {
 	copies := map[string]int{}
-	for _, l := range slices.Concat(s.sendgrid.Letters(), s.mailgun.Letters()) {
+	for _, l := range slices.Concat(s.sendgrid.Messages(), s.mailgun.Messages()) {
 		copies[l.Variables["order"]]++
 	}
 	return copies

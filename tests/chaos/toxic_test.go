@@ -70,9 +70,9 @@ var faults = []fault{
 	}},
 }
 
-// The database is there, and the way to it is sick in one manner after another. Nobody
-// waits for long, nothing that was answered 2xx is lost, nothing is there twice, and
-// afterwards the gateway is as it was before.
+// TestASickDatabase disturbs the connection to a working database in one way after another. No
+// request waits for long, nothing that was answered 2xx is lost or duplicated, and afterwards the
+// gateway works as before.
 func TestASickDatabase(t *testing.T) {
 	t.Parallel()
 	w := startWard(t, "pool: {max: 10}")
@@ -144,8 +144,8 @@ func (w *ward) end(t *testing.T, admin *pgx.Conn) {
 	}
 }
 
-// A few queries that wait have every connection. Nobody else waits long for one, and
-// whoever asks whether the gateway lives learns that it does.
+// TestEveryConnectionIsTaken lets a few blocked queries use all connections. No other request waits
+// long for one, and the health check succeeds.
 func TestEveryConnectionIsTaken(t *testing.T) {
 	t.Parallel()
 	w := startWard(t, "pool: {min: 1, max: 2}")

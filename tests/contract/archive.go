@@ -15,13 +15,13 @@ import (
 	"patchbay/ports"
 )
 
-// ArchiveHarness is an empty store for one case, and what can be seen of it.
+// ArchiveHarness is an empty store for one case: its archive and its journal.
 type ArchiveHarness struct {
 	Archive ports.Archive
 	Journal ports.Journal
 }
 
-// Archive is the contract of ports.Archive. open makes an empty store.
+// Archive runs the suite for ports.Archive. open makes an empty store.
 func Archive(t *testing.T, open func(t *testing.T) ArchiveHarness) {
 	for _, c := range []struct {
 		name string
@@ -44,7 +44,7 @@ func Archive(t *testing.T, open func(t *testing.T) ArchiveHarness) {
 	}
 }
 
-// scan reads a section by pages of three.
+// scan reads all entries of a section in pages of three.
 func scan(t *testing.T, a ports.Archive, section ports.Section) (all []ports.Entry) {
 	t.Helper()
 	for after := ""; ; {
@@ -74,7 +74,7 @@ func keysOf(all []ports.Entry) []string {
 	return slices.Sorted(maps.Keys(digests(all)))
 }
 
-// move copies a section, and wants it to be the same on the other side.
+// move copies a section and checks that the copy is equal.
 func move(t *testing.T, from, to ports.Archive, section ports.Section) {
 	t.Helper()
 	entries := scan(t, from, section)
@@ -124,7 +124,7 @@ func recordsMoved(t *testing.T, from, to ArchiveHarness) {
 	for _, r := range []*ports.Record{&full, &again, &theirs, &nobodys, &foreign, &large} {
 		save(t, from.Journal, r)
 	}
-	save(t, from.Journal, &again) // at its second revision
+	save(t, from.Journal, &again) // now at revision 2
 	move(t, from.Archive, to.Archive, ports.RecordSection)
 
 	for _, want := range []ports.Record{full, again, theirs, nobodys, foreign, large} {
@@ -154,7 +154,7 @@ func childrenMoved(t *testing.T, from, to ArchiveHarness) {
 	attach(t, from.Journal, "early", 2)
 	attach(t, from.Journal, "late", 2)
 	attach(t, from.Journal, "whole", 2)
-	// Children before their record, after it, and with it: whatever order a store has.
+	// Children before their record, after it and with it: stores differ in their order.
 	entries := scan(t, from.Archive, ports.RecordSection)
 	part := func(of func(r *ports.Record) bool) (some []ports.Entry) {
 		for _, e := range entries {
@@ -212,14 +212,14 @@ func queuesMoved(t *testing.T, from, to ArchiveHarness) {
 	})
 	waiting(t, from.Journal, "free", day.Add(time.Second))
 	waiting(t, from.Journal, "far", time.Now().Add(time.Hour))
-	// What "due" was claimed by is gone; whether again by "me" is of no account.
+	// The claim on "due" is lost. The test does not check the one by "me" again.
 	move(t, from.Archive, to.Archive, ports.RecordSection)
 	got := get(t, to.Journal, "mine")
 	if got.Owner != "me" || !got.Due.Equal(mine.Due) || got.Rev != mine.Rev || got.Queue != queue {
 		t.Errorf("%+v", got)
 	}
 	mine.Queue, mine.Owner = "", ""
-	save(t, to.Journal, &mine.Record) // the claim is as good there
+	save(t, to.Journal, &mine.Record) // the claim is also valid in the copy
 	seen := map[string]bool{}
 	soon(t, "what is due is claimed", func() bool {
 		for _, c := range claim(t, to.Journal, "heir", long, 5) {
@@ -238,14 +238,14 @@ func queuesMoved(t *testing.T, from, to ArchiveHarness) {
 func feedMoved(t *testing.T, from, to ArchiveHarness) {
 	for i := range 5 {
 		r := record(fmt.Sprint(i))
-		r.Events = []event.Feed{note(tenant, r.ID, i), note(other, r.ID, i+100)}
+		r.Events = []event.Event{note(tenant, r.ID, i), note(other, r.ID, i+100)}
 		if i == 3 {
 			r.Events[0].Data = nil
 		}
 		save(t, from.Journal, &r)
 	}
 	publish(t, from.Journal)
-	if err := to.Journal.Ping(t.Context()); err != nil { // it has written before
+	if err := to.Journal.Ping(t.Context()); err != nil { // a store that has been written to before
 		t.Fatal(err)
 	}
 	for _, section := range []ports.Section{ports.RecordSection, ports.FeedSection} {
@@ -257,7 +257,7 @@ func feedMoved(t *testing.T, from, to ArchiveHarness) {
 	goesOn := func(id string, want int64) {
 		t.Helper()
 		r := record(id)
-		r.Events = []event.Feed{note(tenant, r.ID, int(want))}
+		r.Events = []event.Event{note(tenant, r.ID, int(want))}
 		save(t, to.Journal, &r)
 		publish(t, to.Journal)
 		all := feed(t, to.Journal, ports.AllTenants)
@@ -345,7 +345,7 @@ func removedByName(t *testing.T, from, _ ArchiveHarness) {
 	for _, of := range []string{tenant, other} {
 		for _, id := range []string{"a", "b", "c"} {
 			r := record(id)
-			r.Tenant, r.Idem, r.Events = of, of+id, []event.Feed{note(of, of+id, 1)}
+			r.Tenant, r.Idem, r.Events = of, of+id, []event.Event{note(of, of+id, 1)}
 			save(t, from.Journal, &r)
 		}
 	}
@@ -365,5 +365,5 @@ func removedByName(t *testing.T, from, _ ArchiveHarness) {
 	}
 	again := record("a")
 	again.Idem = tenant + "a"
-	save(t, from.Journal, &again) // its values are free
+	save(t, from.Journal, &again) // its unique values are free again
 }

@@ -19,8 +19,7 @@ type ArchivedUsersHarness struct {
 
 func (h ArchivedUsersHarness) users() UsersHarness { return UsersHarness{h.Users, h.Journal} }
 
-// ArchivedUsers is the contract of ports.Archive for stores with users. open makes
-// an empty store.
+// ArchivedUsers runs the suite for ports.Archive of stores with users. open makes an empty store.
 func ArchivedUsers(t *testing.T, open func(t *testing.T) ArchivedUsersHarness) {
 	for _, c := range []struct {
 		name string
@@ -64,8 +63,8 @@ func usersMoved(t *testing.T, from, to ArchivedUsersHarness) {
 	}
 }
 
-// keyed are users who were created under keys: one as created, one who has changed,
-// one who is deleted.
+// keyed creates users with idempotency keys: one unchanged, one changed, one deleted. It returns
+// their ids.
 func keyed(t *testing.T, h ArchivedUsersHarness) (ids []string) {
 	t.Helper()
 	for _, id := range []string{"as created", "changed", "deleted"} {
@@ -119,7 +118,7 @@ func usersLive(t *testing.T, from, to ArchivedUsersHarness) {
 	wantCode(t, to.Users.Create(t.Context(), newUser(t, "x", "0@example.com"), key("x")), fault.Conflict, "email_taken")
 	wantCode(t, to.Users.Create(t.Context(), newUser(t, "x", "x@example.com"), key("deleted")), fault.Conflict, "key_taken")
 	wantCode(t, to.Users.Create(t.Context(), newUser(t, "changed", "x@example.com"), key("x")), fault.Conflict, "id_taken")
-	create(t, to.users(), newUser(t, "y", "2@example.com")) // who had it is deleted
+	create(t, to.users(), newUser(t, "y", "2@example.com")) // the user who had this email is deleted
 	_, err := to.Users.Update(t.Context(), tenant, ids[1], user.Patch{Name: ptr("Bob")}, 1)
 	wantCode(t, err, fault.Conflict, "version_mismatch")
 	for i, id := range ids[:2] {
@@ -127,7 +126,7 @@ func usersLive(t *testing.T, from, to ArchivedUsersHarness) {
 			t.Errorf("%+v, %v", got, err)
 		}
 	}
-	// What they were created as outlives the change, wherever it is made.
+	// The originally created state survives a change, in either store.
 	if c, err := to.Users.FindByKey(t.Context(), key("changed").Scoped); err != nil || c.User.Name != "Name of changed" || c.User.Version != 1 {
 		t.Errorf("%+v, %v", c, err)
 	}

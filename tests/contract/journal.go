@@ -23,8 +23,8 @@ const (
 	queue  = "things"
 )
 
-// Journal is the contract of ports.Journal. open makes an empty journal; processes
-// declares how several share one.
+// Journal runs the suite for ports.Journal. open makes an empty journal; processes declares how
+// several processes share one store.
 func Journal(t *testing.T, processes Processes, open func(t *testing.T) JournalHarness) {
 	processes.run(t)
 	for _, c := range []struct {
@@ -112,7 +112,7 @@ func wantKind(t *testing.T, err error, kind fault.Kind) {
 	}
 }
 
-// soon polls until ok.
+// soon polls until ok returns true.
 func soon(t *testing.T, what string, ok func() bool) {
 	t.Helper()
 	limit := time.NewTimer(20 * time.Second)
@@ -325,7 +325,7 @@ func contextEnded(t *testing.T, j ports.Journal) {
 	if !fault.Is(err, fault.Unavailable) && !fault.Is(err, fault.UnknownOutcome) {
 		t.Errorf("save: %v", err)
 	}
-	if fault.Is(err, fault.Unavailable) { // it says that nothing was written
+	if fault.Is(err, fault.Unavailable) { // Unavailable promises that nothing was written
 		_, err := j.Get(t.Context(), tenant, kind, "a")
 		wantKind(t, err, fault.NotFound)
 	}
@@ -339,8 +339,8 @@ func pings(t *testing.T, j ports.Journal) {
 	}
 }
 
-func note(tenant, subject string, n int) event.Feed {
-	return event.Feed{
+func note(tenant, subject string, n int) event.Event {
+	return event.Event{
 		ID: fmt.Sprintf("fev_%s_%d", subject, n), Tenant: tenant, Type: "thing.changed", Subject: subject,
 		At: day, Data: fmt.Appendf(nil, `{"n":%d}`, n),
 	}

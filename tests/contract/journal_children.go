@@ -14,7 +14,7 @@ import (
 
 const childKind = "part"
 
-// later is after every record of a case.
+// later is later than the creation time of every record in a case.
 var later = day.Add(24 * time.Hour)
 
 func children(parent string, n int) []*ports.Record {
@@ -36,7 +36,7 @@ func attach(t *testing.T, j ports.Journal, id string, n int) ports.Record {
 	return r
 }
 
-// offspring are the ids of the children that are there.
+// offspring returns the ids of the stored children.
 func offspring(t *testing.T, j ports.Journal) (names []string) {
 	t.Helper()
 	page, err := j.List(t.Context(), tenant, childKind, ports.Filter{}, "", 100)
@@ -58,7 +58,7 @@ func sweep(t *testing.T, j ports.Journal) {
 
 func attached(t *testing.T, j ports.Journal) {
 	r := record("a")
-	r.Idem, r.Ref, r.Queue, r.Due, r.Events = "i", "r", queue, day, []event.Feed{note(tenant, "a", 1)}
+	r.Idem, r.Ref, r.Queue, r.Due, r.Events = "i", "r", queue, day, []event.Event{note(tenant, "a", 1)}
 	list := children("a", 3)
 	list[1].Queue, list[1].Due, list[1].Body = "others", day.Add(time.Second), make([]byte, 4<<20)
 	if err := j.Attach(t.Context(), &r, list...); err != nil || r.Rev != 1 || list[2].Rev != 1 {
@@ -121,7 +121,7 @@ func attachInvalid(t *testing.T, j ports.Journal) {
 		"a child without a body":      func(_, c *ports.Record) { c.Body = nil },
 		"a child with a key":          func(_, c *ports.Record) { c.Idem = "i" },
 		"a child with a reference":    func(_, c *ports.Record) { c.Ref = "r" },
-		"a child that has news":       func(_, c *ports.Record) { c.Events = []event.Feed{note(tenant, "a", 1)} },
+		"a child that has news":       func(_, c *ports.Record) { c.Events = []event.Event{note(tenant, "a", 1)} },
 		"a child of another's tenant": func(_, c *ports.Record) { c.Tenant = other },
 	} {
 		r := record("a")
@@ -218,7 +218,7 @@ func purged(t *testing.T, j ports.Journal) {
 	}
 	again := record("again")
 	again.Idem = "old0"
-	save(t, j, &again) // its key is free
+	save(t, j, &again) // its key is free again
 	if _, err := j.Get(t.Context(), other, kind, "another tenant's"); err != nil {
 		t.Error(err)
 	}

@@ -10,7 +10,7 @@ import (
 
 const countLimit = 5
 
-// flagged saves a record that is flagged.
+// flagged saves a record with a flag.
 func flagged(t *testing.T, j ports.Journal, id, flag string, since time.Time) ports.Record {
 	t.Helper()
 	r := record(id)
@@ -19,7 +19,7 @@ func flagged(t *testing.T, j ports.Journal, id, flag string, since time.Time) po
 	return r
 }
 
-// counted gives what is counted as text, with the minutes from day on.
+// counted returns the counts as text; times are relative to day.
 func counted(t *testing.T, j ports.Journal, sets ...ports.Set) (all []string) {
 	t.Helper()
 	counts, err := j.Count(t.Context(), countLimit, sets...)
@@ -59,7 +59,7 @@ func countsWaiting(t *testing.T, j ports.Journal) {
 	wantCounted(t, j, "[3 from 1m0.000001s 1 from 0s 0]", sets...)
 
 	claimed := claim(t, j, "me", long, 1)[0].Record
-	wantCounted(t, j, "[3 from 2m0s]", sets[0]) // it comes due again when its lease ends
+	wantCounted(t, j, "[3 from 2m0s]", sets[0]) // a claimed record is due when its lease ends
 	claimed.Queue, claimed.Owner, claimed.Due = "", "", time.Time{}
 	save(t, j, &claimed)
 	wantCounted(t, j, "[2 from 2m0s]", sets[0])
@@ -100,7 +100,7 @@ func countsFlagged(t *testing.T, j ports.Journal) {
 	wantCounted(t, j, "[1 from 1h0m0s 2 from 0s]", open, done)
 }
 
-// What it costs is bounded: a queue may be long.
+// A count stops at countLimit, so that its cost is bounded in a long queue.
 func countsSoFar(t *testing.T, j ports.Journal) {
 	for i := range countLimit + 2 {
 		due := day.Add(-time.Duration(i) * time.Minute)

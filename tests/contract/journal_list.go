@@ -48,7 +48,7 @@ func listFiltered(t *testing.T, j ports.Journal) {
 func listGoesOn(t *testing.T, j ports.Journal) {
 	for i := range 7 {
 		r := record(fmt.Sprint("r", i))
-		r.Index.Created = day.Add(time.Duration(i/3) * time.Microsecond) // several at one moment
+		r.Index.Created = day.Add(time.Duration(i/3) * time.Microsecond) // several with the same time
 		save(t, j, &r)
 	}
 	var seen []string
@@ -75,7 +75,7 @@ func badCursor(t *testing.T, j ports.Journal) {
 	}
 }
 
-// publish moves everything to the feed, from several places at once.
+// publish moves all events to the feed, from several goroutines at once.
 func publish(t *testing.T, j ports.Journal) {
 	t.Helper()
 	var all sync.WaitGroup
@@ -96,7 +96,7 @@ func publish(t *testing.T, j ports.Journal) {
 	all.Wait()
 }
 
-func feed(t *testing.T, j ports.Journal, tenant string) (events []event.Feed) {
+func feed(t *testing.T, j ports.Journal, tenant string) (events []event.Event) {
 	t.Helper()
 	for after := int64(0); ; {
 		part, err := j.Feed(t.Context(), tenant, after, 7)
@@ -118,12 +118,12 @@ func feedGapless(t *testing.T, j ports.Journal) {
 		all.Go(func() {
 			r := record(fmt.Sprint("r", w))
 			for n := range each {
-				r.Events = []event.Feed{note(tenant, r.ID, 2*n), note(tenant, r.ID, 2*n+1)}
+				r.Events = []event.Event{note(tenant, r.ID, 2*n), note(tenant, r.ID, 2*n+1)}
 				if err := j.Save(t.Context(), &r)[0]; err != nil {
 					t.Error(err)
 					return
 				}
-				// What was told is not told again by the next save.
+				// The next save must not publish the same events again.
 				r.Events = nil
 				if err := j.Save(t.Context(), &r)[0]; err != nil {
 					t.Error(err)
@@ -163,7 +163,7 @@ func feedByTenant(t *testing.T, j ports.Journal) {
 	for i, who := range []string{tenant, other, tenant} {
 		r := record(fmt.Sprint("r", i))
 		r.Tenant = who
-		r.Events = []event.Feed{note(who, r.ID, i)}
+		r.Events = []event.Event{note(who, r.ID, i)}
 		save(t, j, &r)
 	}
 	publish(t, j)
@@ -180,7 +180,7 @@ func feedOnlySaved(t *testing.T, j ports.Journal) {
 	a := record("a")
 	save(t, j, &a)
 	again := record("a")
-	again.Events = []event.Feed{note(tenant, "a", 1)}
+	again.Events = []event.Event{note(tenant, "a", 1)}
 	wantKind(t, j.Save(t.Context(), &again)[0], fault.Conflict)
 	publish(t, j)
 	if events := feed(t, j, tenant); len(events) != 0 {
@@ -188,12 +188,12 @@ func feedOnlySaved(t *testing.T, j ports.Journal) {
 	}
 }
 
-// feedReread is what cursors of the feed rely on: whoever has read up to an event finds
-// that very event where it was.
+// feedReread checks what cursors of the feed rely on: an event that has been read once is later
+// found at the same position.
 func feedReread(t *testing.T, j ports.Journal) {
 	for i, who := range []string{tenant, other, tenant, other, tenant} {
 		r := record(fmt.Sprint("r", i))
-		r.Tenant, r.Events = who, []event.Feed{note(who, r.ID, i)}
+		r.Tenant, r.Events = who, []event.Event{note(who, r.ID, i)}
 		save(t, j, &r)
 	}
 	publish(t, j)

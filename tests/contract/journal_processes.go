@@ -15,23 +15,22 @@ import (
 	"patchbay/ports"
 )
 
-// Processes declares how processes share a store. What is not declared must be
+// Processes declares how processes share a store. The suite checks that whatever is not declared is
 // refused.
 type Processes struct {
-	// Share: several processes have the store open at once. Otherwise one has; any
-	// other is refused with Unavailable, code store_locked, and what an earlier one
-	// had claimed comes due when the store is opened.
+	// Share means that several processes can have the store open at once. Otherwise only one can:
+	// any other is refused with Unavailable, code store_locked, and the claims of an earlier
+	// process are due again when the store is opened.
 	Share bool
-	// Make makes an empty store, which nobody has open yet, and says where it is in
-	// words that the package's Opener understands.
+	// Make makes an empty store that no process has open, and returns its place in a form that the
+	// package's Opener understands.
 	Make func(t testing.TB) (place string)
 }
 
-// InMemory declares a store that is within its process: there is nothing that
-// another could open.
+// InMemory declares a store in the memory of its process, which no other process can open.
 var InMemory = Processes{}
 
-// run runs the cases of what is declared.
+// run runs the cases that apply to what is declared.
 func (p Processes) run(t *testing.T) {
 	type testCase struct {
 		name string
@@ -59,11 +58,10 @@ func (p Processes) run(t *testing.T) {
 	}
 }
 
-// processLimit bounds the life of a worker, so that a case in which one hangs ends.
+// processLimit bounds the life of a worker, so that a case ends even when a worker hangs.
 const processLimit = 2 * time.Minute
 
-// process is a worker beside this process: the test binary itself, which Main has
-// turned into one.
+// process is a worker process: the test binary itself, which Main runs as a worker.
 type process struct {
 	name string
 	cmd  *exec.Cmd
@@ -71,14 +69,14 @@ type process struct {
 	out  *json.Decoder
 }
 
-// begin starts a worker, and returns what became of its opening the store.
+// begin starts a worker, and returns the error with which it opened the store, if any.
 func begin(t *testing.T, name, place string, skew time.Duration) (*process, error) {
 	t.Helper()
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(t.Context()), processLimit)
 	cmd := exec.CommandContext(ctx, os.Args[0])
 	cmd.Env = append(os.Environ(), envPlace+"="+place, envSkew+"="+skew.String())
 	cmd.Stderr = os.Stderr
-	cmd.SysProcAttr = &syscall.SysProcAttr{Pdeathsig: syscall.SIGKILL} // a stopped one does not see that we are gone
+	cmd.SysProcAttr = &syscall.SysProcAttr{Pdeathsig: syscall.SIGKILL} // a stopped worker does not notice that its parent has ended
 	in, err := cmd.StdinPipe()
 	if err != nil {
 		t.Fatal(err)
@@ -98,7 +96,7 @@ func begin(t *testing.T, name, place string, skew time.Duration) (*process, erro
 	return p, p.answer(t).Failed.err()
 }
 
-// join starts a worker that opens the store.
+// join starts a worker and fails the test if it cannot open the store.
 func join(t *testing.T, name, place string, skew time.Duration) *process {
 	t.Helper()
 	p, err := begin(t, name, place, skew)
@@ -108,13 +106,13 @@ func join(t *testing.T, name, place string, skew time.Duration) *process {
 	return p
 }
 
-// kill ends the worker at once, also one that is stopped or has ended.
+// kill ends the worker at once. The worker may be stopped or may have ended already.
 func (p *process) kill() {
 	_ = p.cmd.Process.Kill()
 	_ = p.cmd.Wait()
 }
 
-// stop returns when the worker has come to a stop.
+// stop stops the worker (SIGSTOP) and waits until it has stopped.
 func (p *process) stop(t *testing.T) {
 	t.Helper()
 	p.signal(t, syscall.SIGSTOP)
@@ -147,7 +145,7 @@ func (p *process) answer(t *testing.T) (a answer) {
 	return a
 }
 
-// do tells the worker something that must go well.
+// do sends the worker an order that must succeed.
 func (p *process) do(t *testing.T, o order) answer {
 	t.Helper()
 	p.tell(t, o)
@@ -170,8 +168,8 @@ func (p *process) claim(t *testing.T, lease time.Duration) []ports.Claim {
 	return p.do(t, order{Do: toClaim, Lease: lease, N: 10}).Claims
 }
 
-// Each takes some, one after the other; then all take what is left, at the same
-// moment and in small portions.
+// Each worker claims some records in turn; then all claim the rest at the same time, in small
+// portions.
 func processesApart(t *testing.T, place string) {
 	const records, portion = 96, 3
 	all := []*process{join(t, "first", place, 0), join(t, "second", place, 0), join(t, "third", place, 0)}
@@ -209,8 +207,8 @@ func processesApart(t *testing.T, place string) {
 	}
 }
 
-// The order to save reaches a process that is stopped. It saves as soon as it goes
-// on, and does not know that time has passed.
+// The stopped process has received the order to save. It saves as soon as it continues, and does
+// not know that its lease has expired.
 func stoppedBeyondLease(t *testing.T, place string) {
 	stopped, heir := join(t, "stopped", place, 0), join(t, "heir", place, 0)
 	heir.put(t, "a", day)
@@ -235,8 +233,8 @@ func stoppedBeyondLease(t *testing.T, place string) {
 	}
 }
 
-// Clocks that are an hour wrong neither claim early or late, nor lease for too long
-// or too short.
+// A worker whose clock is off by an hour claims neither early nor late, and its leases are neither
+// too long nor too short.
 func storesOwnClock(t *testing.T, place string) {
 	right, fast, slow := join(t, "right", place, 0), join(t, "fast", place, time.Hour), join(t, "slow", place, -time.Hour)
 	want := func(who *process, lease time.Duration, want string) []ports.Claim {
@@ -271,7 +269,7 @@ func secondRefused(t *testing.T, place string) {
 	if f := fault.From(err); err == nil || f.Kind != fault.Unavailable || f.Code != "store_locked" {
 		t.Errorf("%v, want %s with code store_locked", err, fault.Unavailable)
 	}
-	first.put(t, "a", day) // it goes on
+	first.put(t, "a", day) // the first still works
 	first.kill()
 	join(t, "third", place, 0).do(t, order{Do: toGet, ID: "a"})
 }

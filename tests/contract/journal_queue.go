@@ -10,7 +10,7 @@ import (
 	"patchbay/ports"
 )
 
-const long = time.Hour // a lease that does not run out here
+const long = time.Hour // a lease that does not expire during a case
 
 func waiting(t *testing.T, j ports.Journal, id string, due time.Time) {
 	t.Helper()
@@ -65,10 +65,10 @@ func claimDue(t *testing.T, j ports.Journal) {
 	}
 }
 
-// Whoever takes a claim works out when that was: by it the time of keys is counted. The
-// stores of these tests have the clock of this machine.
+// A caller computes the time of its claim from Due and the lease; the age of idempotency keys is
+// counted from that time. The stores of these tests use the clock of this machine.
 func claimTellsTheTime(t *testing.T, j ports.Journal) {
-	const coarse = time.Millisecond // what a store may round
+	const coarse = time.Millisecond // the precision that a store may round to
 	for i, lease := range []time.Duration{time.Minute, 45 * time.Second, long} {
 		waiting(t, j, fmt.Sprint("r", i), day)
 		before := time.Now().Add(-coarse)

@@ -15,20 +15,20 @@ import (
 	"sync"
 	"testing"
 
+	"patchbay/core/email"
 	"patchbay/core/fault"
-	"patchbay/core/message"
 	"patchbay/ports"
 )
 
-// MailHarness is a mailer for one case, with what it has delivered so far, as a
-// mail server would have been given it.
+// MailHarness is a mailer for one case, and the messages that it has delivered so far, as a mail
+// server would receive them.
 type MailHarness struct {
 	Mailer    ports.Mailer
 	Delivered func(t *testing.T) [][]byte
 }
 
-// Mail is the contract of ports.Mailer. The numbers are those of the cases that
-// every mail adapter must pass.
+// Mail runs the suite for ports.Mailer. The numbers are those of the cases that every mail adapter
+// must pass.
 func Mail(t *testing.T, open func(t *testing.T) MailHarness) {
 	for _, c := range []struct {
 		name string
@@ -63,9 +63,9 @@ func Mail(t *testing.T, open func(t *testing.T) MailHarness) {
 	}
 }
 
-func letter() message.Message {
-	return message.Message{
-		ID: "msg_1", From: message.Address{Email: "shop@example.com"}, To: []message.Address{{Email: "ada@example.com"}},
+func message() email.Message {
+	return email.Message{
+		ID: "msg_1", From: email.Address{Email: "shop@example.com"}, To: []email.Address{{Email: "ada@example.com"}},
 		Subject: "Hello", Text: "Hello Ada", MessageID: "msg_1@example.com", CreatedAt: day,
 	}
 }
@@ -77,8 +77,8 @@ type part struct {
 	content string
 }
 
-// send delivers a message and takes it apart.
-func send(t *testing.T, h MailHarness, m message.Message) (*mail.Message, []part) {
+// send delivers a message and parses the result.
+func send(t *testing.T, h MailHarness, m email.Message) (*mail.Message, []part) {
 	t.Helper()
 	if _, err := h.Mailer.Send(t.Context(), m); err != nil {
 		t.Fatal(err)
@@ -158,18 +158,18 @@ func mailboxes(t *testing.T, m *mail.Message, header string) (list []string) {
 }
 
 func mailMinimal(t *testing.T, h MailHarness) {
-	got, body := send(t, h, letter())
+	got, body := send(t, h, message())
 	if fmt.Sprint(mailboxes(t, got, "From"), mailboxes(t, got, "To")) != "[|shop@example.com] [|ada@example.com]" ||
 		decoded(t, got, "Subject") != "Hello" || len(body) != 1 || body[0].kind != "text/plain" || strings.TrimSpace(body[0].content) != "Hello Ada" {
 		t.Errorf("%v %+v", got.Header, body)
 	}
-	if date, err := got.Header.Date(); err != nil { // its value may be the provider's
+	if date, err := got.Header.Date(); err != nil { // the provider may set its own date
 		t.Errorf("date %s, %v", date, err)
 	}
 }
 
 func mailAlternative(t *testing.T, h MailHarness) {
-	m := letter()
+	m := message()
 	m.HTML = "<p>Hello Ada – ü</p>"
 	got, body := send(t, h, m)
 	if !strings.HasPrefix(got.Header.Get("Content-Type"), "multipart/alternative") || len(body) != 2 ||
@@ -179,8 +179,8 @@ func mailAlternative(t *testing.T, h MailHarness) {
 }
 
 func mailRecipients(t *testing.T, h MailHarness) {
-	m := letter()
-	m.To = append(m.To, message.Address{Email: "eve@example.com"}, message.Address{Email: "bob@example.com"})
+	m := message()
+	m.To = append(m.To, email.Address{Email: "eve@example.com"}, email.Address{Email: "bob@example.com"})
 	got, _ := send(t, h, m)
 	if fmt.Sprint(mailboxes(t, got, "To")) != "[|ada@example.com |eve@example.com |bob@example.com]" {
 		t.Errorf("%v", got.Header)
@@ -188,8 +188,8 @@ func mailRecipients(t *testing.T, h MailHarness) {
 }
 
 func mailCopies(t *testing.T, h MailHarness) {
-	m := letter()
-	m.Cc, m.Bcc = []message.Address{{Email: "cc@example.com"}}, []message.Address{{Email: "secret@example.com"}}
+	m := message()
+	m.Cc, m.Bcc = []email.Address{{Email: "cc@example.com"}}, []email.Address{{Email: "secret@example.com"}}
 	got, _ := send(t, h, m)
 	if fmt.Sprint(mailboxes(t, got, "Cc")) != "[|cc@example.com]" || bytes.Contains(h.Delivered(t)[0], []byte("secret@")) {
 		t.Errorf("%s", h.Delivered(t)[0])
@@ -197,7 +197,7 @@ func mailCopies(t *testing.T, h MailHarness) {
 }
 
 func mailNames(t *testing.T, h MailHarness) {
-	m := letter()
+	m := message()
 	m.From.Name = `Smith, John "Jack"`
 	m.To[0].Name = "Ädä Łovelace 李"
 	got, _ := send(t, h, m)
@@ -207,7 +207,7 @@ func mailNames(t *testing.T, h MailHarness) {
 }
 
 func mailDomain(t *testing.T, h MailHarness) {
-	m := letter()
+	m := message()
 	m.To[0].Email = "ada@bücher.example"
 	got, _ := send(t, h, m)
 	if fmt.Sprint(mailboxes(t, got, "To")) != "[|ada@xn--bcher-kva.example]" {
@@ -216,8 +216,8 @@ func mailDomain(t *testing.T, h MailHarness) {
 }
 
 func mailReplyTo(t *testing.T, h MailHarness) {
-	m := letter()
-	m.ReplyTo = []message.Address{{Email: "a@example.com", Name: "A"}, {Email: "b@example.com"}}
+	m := message()
+	m.ReplyTo = []email.Address{{Email: "a@example.com", Name: "A"}, {Email: "b@example.com"}}
 	if !h.Mailer.Features().MultiReply {
 		refused(t, h, m)
 		m.ReplyTo = m.ReplyTo[:1]
@@ -229,7 +229,7 @@ func mailReplyTo(t *testing.T, h MailHarness) {
 }
 
 func mailHeaders(t *testing.T, h MailHarness) {
-	m := letter()
+	m := message()
 	m.Headers = map[string]string{"X-Campaign": "spring – 7", "List-Unsubscribe": "<https://example.com/u?id=1>"}
 	if !h.Mailer.Features().Headers {
 		refused(t, h, m)
@@ -241,10 +241,10 @@ func mailHeaders(t *testing.T, h MailHarness) {
 	}
 }
 
-// What reaches a mailer has been checked; should a check ever be missing, the
-// adapter still adds no header.
+// Messages are validated before they reach a mailer. Even if a check is missing, the adapter must
+// not add a header.
 func mailInjection(t *testing.T, h MailHarness) {
-	m := letter()
+	m := message()
 	m.Subject = "Hello\r\nX-Injected: yes"
 	m.To[0].Name = "Ada\r\nX-Injected: yes"
 	if _, err := h.Mailer.Send(t.Context(), m); err != nil {
@@ -258,7 +258,7 @@ func mailInjection(t *testing.T, h MailHarness) {
 }
 
 func mailSubject(t *testing.T, h MailHarness) {
-	m := letter()
+	m := message()
 	m.Subject = strings.Repeat("Grüße 你好 🎉 ", 20) + "end"
 	got, _ := send(t, h, m)
 	if decoded(t, got, "Subject") != m.Subject {
@@ -267,7 +267,7 @@ func mailSubject(t *testing.T, h MailHarness) {
 }
 
 func mailLabels(t *testing.T, h MailHarness) {
-	m := letter()
+	m := message()
 	m.Tags, m.Metadata = []string{"welcome", "trial"}, map[string]string{"order": "17"}
 	if f := h.Mailer.Features(); f.Tags < len(m.Tags) || !f.Metadata {
 		refused(t, h, m)
@@ -278,19 +278,19 @@ func mailLabels(t *testing.T, h MailHarness) {
 
 func mailUndeclared(t *testing.T, h MailHarness) {
 	f := h.Mailer.Features()
-	m := letter()
+	m := message()
 	m.Tags, m.Metadata, m.Headers = []string{"t"}, map[string]string{"k": "v"}, map[string]string{"X-A": "b"}
-	m.ReplyTo = []message.Address{{Email: "a@example.com"}, {Email: "b@example.com"}}
-	m.Attachments = []message.Attachment{{Filename: "a", ContentType: "text/plain", ContentID: "a", Content: []byte("a")}}
+	m.ReplyTo = []email.Address{{Email: "a@example.com"}, {Email: "b@example.com"}}
+	m.Attachments = []email.Attachment{{Filename: "a", ContentType: "text/plain", ContentID: "a", Content: []byte("a")}}
 	if f.Carry(m) != nil {
 		refused(t, h, m)
 		return
 	}
-	send(t, h, m) // all of it is declared, so all of it works
+	send(t, h, m) // every feature the message needs is declared, so it must be sent
 }
 
-// refused holds that a message is refused as Unsupported, and nothing sent.
-func refused(t *testing.T, h MailHarness, m message.Message) {
+// refused checks that a message is refused with Unsupported and that nothing is delivered.
+func refused(t *testing.T, h MailHarness, m email.Message) {
 	t.Helper()
 	_, err := h.Mailer.Send(t.Context(), m)
 	wantKind(t, err, fault.Unsupported)
@@ -300,7 +300,7 @@ func refused(t *testing.T, h MailHarness, m message.Message) {
 }
 
 func mailPlain(t *testing.T, h MailHarness) {
-	got, _ := send(t, h, letter())
+	got, _ := send(t, h, message())
 	for name := range got.Header {
 		if strings.HasPrefix(name, "X-") || name == "Reply-To" || name == "Cc" || name == "Bcc" {
 			t.Errorf("header %s: %v", name, got.Header[name])
@@ -309,7 +309,7 @@ func mailPlain(t *testing.T, h MailHarness) {
 }
 
 func mailID(t *testing.T, h MailHarness) {
-	got, _ := send(t, h, letter())
+	got, _ := send(t, h, message())
 	if got.Header.Get("Message-Id") != "<msg_1@example.com>" {
 		t.Errorf("%v", got.Header)
 	}
@@ -318,7 +318,7 @@ func mailID(t *testing.T, h MailHarness) {
 func mailCanceled(t *testing.T, h MailHarness) {
 	ctx, cancel := context.WithCancel(t.Context())
 	cancel()
-	_, err := h.Mailer.Send(ctx, letter())
+	_, err := h.Mailer.Send(ctx, message())
 	wantKind(t, err, fault.Canceled)
 	if strings.Contains(err.Error(), "ada@example.com") {
 		t.Errorf("the error names the recipient: %v", err)
@@ -329,9 +329,9 @@ func mailCanceled(t *testing.T, h MailHarness) {
 }
 
 func mailUnchanged(t *testing.T, h MailHarness) {
-	full := func() message.Message {
-		m := letter()
-		m.HTML, m.Cc = "<p>Hello</p>", []message.Address{{Email: "cc@example.com", Name: "C"}}
+	full := func() email.Message {
+		m := message()
+		m.HTML, m.Cc = "<p>Hello</p>", []email.Address{{Email: "cc@example.com", Name: "C"}}
 		return m
 	}
 	m := full()
@@ -345,7 +345,7 @@ func mailAtOnce(t *testing.T, h MailHarness) {
 	var all sync.WaitGroup
 	for i := range 20 {
 		all.Go(func() {
-			m := letter()
+			m := message()
 			m.ID = fmt.Sprint("msg_", i)
 			m.MessageID = m.ID + "@example.com"
 			if _, err := h.Mailer.Send(t.Context(), m); err != nil {

@@ -5,15 +5,15 @@ import (
 	"slices"
 	"testing"
 
+	"patchbay/core/email"
 	"patchbay/core/fault"
-	"patchbay/core/message"
 )
 
 func everybodyGetsIt(t *testing.T, h MailOutcomesHarness) {
-	m := letter()
-	m.To = append(m.To, message.Address{Email: "eve@example.com", Name: "Eve"})
-	m.Cc = []message.Address{{Email: "cc@example.com"}}
-	m.Bcc = []message.Address{{Email: "bcc@example.com"}, {Email: "audit@example.com"}}
+	m := message()
+	m.To = append(m.To, email.Address{Email: "eve@example.com", Name: "Eve"})
+	m.Cc = []email.Address{{Email: "cc@example.com"}}
+	m.Bcc = []email.Address{{Email: "bcc@example.com"}, {Email: "audit@example.com"}}
 	if _, err := h.Mailer.Send(t.Context(), m); err != nil {
 		t.Fatal(err)
 	}
@@ -24,11 +24,11 @@ func everybodyGetsIt(t *testing.T, h MailOutcomesHarness) {
 	}
 }
 
-// Draft.Check lets nobody be named twice; should it ever be missing, nobody gets
-// two copies.
+// Draft.Check refuses duplicate recipients. Even if that check is missing, nobody must get two
+// copies.
 func twiceIsOnce(t *testing.T, h MailOutcomesHarness) {
-	m := letter()
-	m.Cc = []message.Address{{Email: "Ada@Example.com"}}
+	m := message()
+	m.Cc = []email.Address{{Email: "Ada@Example.com"}}
 	if _, err := h.Mailer.Send(t.Context(), m); err != nil {
 		wantKind(t, err, fault.Invalid)
 		if n := len(h.Delivered(t)); n != 0 {
@@ -43,24 +43,24 @@ func twiceIsOnce(t *testing.T, h MailOutcomesHarness) {
 
 func declaredOrNoRequest(t *testing.T, h MailOutcomesHarness) {
 	features := h.Mailer.Features()
-	file := message.Attachment{Filename: "a.txt", ContentType: "text/plain", Content: []byte("a")}
+	file := email.Attachment{Filename: "a.txt", ContentType: "text/plain", Content: []byte("a")}
 	inline := file
 	inline.ContentID = "a"
 	sent := 0
-	for name, use := range map[string]func(*message.Message){
-		"attachments":      func(m *message.Message) { m.Attachments = []message.Attachment{file} },
-		"inline files":     func(m *message.Message) { m.Attachments = []message.Attachment{inline} },
-		"headers":          func(m *message.Message) { m.Headers = map[string]string{"X-A": "b"} },
-		"as many tags":     func(m *message.Message) { m.Tags = tags(features.Tags) },
-		"more tags":        func(m *message.Message) { m.Tags = tags(features.Tags + 1) },
-		"metadata":         func(m *message.Message) { m.Metadata = map[string]string{"a": "b"} },
-		"as much metadata": func(m *message.Message) { m.Metadata = metadata(min(features.MaxMetadata, 38_000)) },
-		"more metadata":    func(m *message.Message) { m.Metadata = metadata(features.MaxMetadata + 20) },
-		"two to be replied to": func(m *message.Message) {
-			m.ReplyTo = []message.Address{{Email: "a@example.com"}, {Email: "b@example.com"}}
+	for name, use := range map[string]func(*email.Message){
+		"attachments":      func(m *email.Message) { m.Attachments = []email.Attachment{file} },
+		"inline files":     func(m *email.Message) { m.Attachments = []email.Attachment{inline} },
+		"headers":          func(m *email.Message) { m.Headers = map[string]string{"X-A": "b"} },
+		"as many tags":     func(m *email.Message) { m.Tags = tags(features.Tags) },
+		"more tags":        func(m *email.Message) { m.Tags = tags(features.Tags + 1) },
+		"metadata":         func(m *email.Message) { m.Metadata = map[string]string{"a": "b"} },
+		"as much metadata": func(m *email.Message) { m.Metadata = metadata(min(features.MaxMetadata, 38_000)) },
+		"more metadata":    func(m *email.Message) { m.Metadata = metadata(features.MaxMetadata + 20) },
+		"two to be replied to": func(m *email.Message) {
+			m.ReplyTo = []email.Address{{Email: "a@example.com"}, {Email: "b@example.com"}}
 		},
 	} {
-		m := letter()
+		m := message()
 		use(&m)
 		_, err := h.Mailer.Send(t.Context(), m)
 		switch declared := features.Carry(m) == nil; {
@@ -85,7 +85,8 @@ func tags(n int) []string {
 	return list
 }
 
-// metadata are twenty entries of n bytes, or a few less; n of nothing is one byte.
+// metadata returns twenty entries of n bytes in total, or slightly fewer. Each value has at least
+// one byte.
 func metadata(n int) map[string]string {
 	all := make(map[string]string)
 	for i := range 20 {
@@ -98,9 +99,9 @@ func metadata(n int) map[string]string {
 func idsAndMetadata(t *testing.T, h MailOutcomesHarness) {
 	seen := make(map[string]bool)
 	for i := range 3 {
-		m := letter()
+		m := message()
 		m.ID, m.Tenant = fmt.Sprint("msg_", i), "acme"
-		m.Attempts = []message.Attempt{{ID: "att_0", Outcome: message.Ambiguous}, {ID: fmt.Sprint("att_1", i), Outcome: message.Attempting}}
+		m.Attempts = []email.Attempt{{ID: "att_0", Outcome: email.Ambiguous}, {ID: fmt.Sprint("att_1", i), Outcome: email.Attempting}}
 		m.MessageID = m.ID + "@example.com"
 		if h.Mailer.Features().Metadata {
 			m.Metadata = map[string]string{"order": fmt.Sprint("17-", i), "note": `"quoted" – {"a":1} \n <b>`}
@@ -126,9 +127,10 @@ func idsAndMetadata(t *testing.T, h MailOutcomesHarness) {
 	}
 }
 
-// withMarks is the metadata, and what we mark a message with, as the provider keeps them.
-func withMarks(m message.Message) map[string]string {
-	all := map[string]string{message.IDVariable: m.ID, message.TenantVariable: m.Tenant, message.AttemptVariable: m.Attempts[1].ID}
+// withMarks returns the metadata and Patchbay's own variables of a message, as the provider keeps
+// them.
+func withMarks(m email.Message) map[string]string {
+	all := map[string]string{email.IDVariable: m.ID, email.TenantVariable: m.Tenant, email.AttemptVariable: m.Attempts[1].ID}
 	for name, value := range m.Metadata {
 		all[name] = value
 	}

@@ -9,56 +9,57 @@ import (
 	"testing"
 	"time"
 
+	"patchbay/core/email"
 	"patchbay/core/fault"
-	"patchbay/core/message"
 )
 
-// MailFault is something that goes wrong between a mailer and its provider.
+// MailFault is a failure between a mailer and its provider.
 type MailFault string
 
-// The faults a harness can bring about.
+// The faults that a harness can cause.
 const (
 	MailRefused      MailFault = "refused"       // the connection is refused
-	MailRejected     MailFault = "rejected"      // the message is refused for good, in words that quote an address
-	MailUnauthorized MailFault = "unauthorized"  // our credentials
-	MailSender       MailFault = "sender"        // the sender of this message
-	MailSuspended    MailFault = "suspended"     // the account may not send
-	MailExhausted    MailFault = "exhausted"     // the account is used up
-	MailRateLimited  MailFault = "rate_limited"  // too many requests; come again in a minute
-	MailUnavailable  MailFault = "unavailable"   // 503 in the provider's own words
+	MailRejected     MailFault = "rejected"      // the message is rejected permanently; the error text quotes an address
+	MailUnauthorized MailFault = "unauthorized"  // the provider rejects the credentials
+	MailSender       MailFault = "sender"        // the provider rejects the sender of this message
+	MailSuspended    MailFault = "suspended"     // the account is suspended and may not send
+	MailExhausted    MailFault = "exhausted"     // the account has used up its quota
+	MailRateLimited  MailFault = "rate_limited"  // too many requests; retry in a minute
+	MailUnavailable  MailFault = "unavailable"   // 503 with the provider's own body
 	MailServerError  MailFault = "server_error"  // 500 with a body that is not the provider's
-	MailMalformed    MailFault = "malformed"     // taken, and answered with a 2xx that nobody can read
-	MailNoSuccess    MailFault = "no_success"    // a 2xx that means that nothing was taken
-	MailResetBefore  MailFault = "reset_before"  // the connection is reset before anything was done
-	MailResetAfter   MailFault = "reset_after"   // taken, then the connection is reset
-	MailHangsAfter   MailFault = "hangs_after"   // taken, then silence
-	MailHangsForever MailFault = "hangs_forever" // silence, nothing done
+	MailMalformed    MailFault = "malformed"     // accepted, then a 2xx with an unreadable body
+	MailNoSuccess    MailFault = "no_success"    // a 2xx whose meaning is that nothing was accepted
+	MailResetBefore  MailFault = "reset_before"  // the connection is reset before anything is done
+	MailResetAfter   MailFault = "reset_after"   // accepted, then the connection is reset
+	MailHangsAfter   MailFault = "hangs_after"   // accepted, then no answer
+	MailHangsForever MailFault = "hangs_forever" // nothing is done and no answer comes
 )
 
-// MailOutcomesHarness is a mailer on an account of its own at a provider over the
-// network, that the suite can look into.
+// MailOutcomesHarness is a mailer with its own account at a provider that is reached over the
+// network and whose state the suite can read.
 type MailOutcomesHarness struct {
 	MailHarness
-	// Requests counts those that reached the provider.
+	// Requests counts the requests that reached the provider.
 	Requests func() int
-	// Connections counts those over which requests reached it.
+	// Connections counts the connections that carried these requests.
 	Connections func() int
-	// Kept is what the provider has of each message that it delivered, beside the
-	// message itself, the oldest first.
+	// Kept returns what the provider stores about each delivered message besides the message
+	// itself, oldest first.
 	Kept func() []MailKept
-	// Fail makes the next request go wrong, and whatever comes after it go well.
+	// Fail makes the next request fail; later requests succeed.
 	Fail func(t *testing.T, f MailFault)
 	// Secrets are the account's credentials.
 	Secrets []string
 }
 
-// MailKept is what a provider keeps of a message.
+// MailKept is what a provider stores about a message.
 type MailKept struct {
-	To        []string          // everybody who gets it, bcc as well
-	Variables map[string]string // the metadata, and the message's marks
+	To        []string          // all recipients, including bcc
+	Variables map[string]string // the metadata and Patchbay's own variables
 }
 
-// mailOutcome is what a mailer makes of a fault, and how often the mail went out.
+// mailOutcome is the error Kind that a mailer returns for a fault, and the number of messages
+// delivered.
 type mailOutcome struct {
 	name      string
 	fault     MailFault
@@ -84,19 +85,19 @@ var mailOutcomes = []mailOutcome{
 	{"38 a 2xx that is no success: unknown", MailNoSuccess, fault.UnknownOutcome, 0},
 }
 
-// MailPage is a page of a proxy's with this status, once the provider has taken the
-// mail.
+// MailPage is a fault: the provider accepts the mail, then a proxy answers with its own page and
+// this status.
 func MailPage(status int) MailFault { return MailFault(fmt.Sprint("page_", status)) }
 
-// Page is the status of a MailPage.
+// Page returns the status of a MailPage.
 func (f MailFault) Page() (status int, ok bool) {
 	text, ok := strings.CutPrefix(string(f), "page_")
 	status, err := strconv.Atoi(text)
 	return status, ok && err == nil
 }
 
-// pages have each status with which a provider says that it did not take a mail. A
-// proxy that answers so says nothing.
+// pages returns a case for each status with which a provider reports that it did not accept a mail.
+// The same status from a proxy proves nothing.
 func pages() (all []mailOutcome) {
 	for _, status := range []int{400, 401, 402, 403, 404, 405, 413, 429, 503} {
 		name := fmt.Sprintf("37 taken, then a proxy's page with a %d: unknown", status)
@@ -105,8 +106,8 @@ func pages() (all []mailOutcome) {
 	return all
 }
 
-// MailOutcomes is the contract of ports.Mailer for what goes wrong with a provider
-// over the network. The numbers are those of the email reference.
+// MailOutcomes runs the suite for the failures of a ports.Mailer whose provider is reached over the
+// network. The numbers are those of the email reference.
 func MailOutcomes(t *testing.T, open func(t *testing.T) MailOutcomesHarness) {
 	for _, c := range slices.Concat(mailOutcomes, pages()) {
 		t.Run(c.name, func(t *testing.T) {
@@ -130,9 +131,9 @@ func MailOutcomes(t *testing.T, open func(t *testing.T) MailOutcomesHarness) {
 			t.Parallel()
 			h := open(t)
 			h.Fail(t, c.fault)
-			_, _ = h.Mailer.Send(t.Context(), letter()) // seen above
+			_, _ = h.Mailer.Send(t.Context(), message()) // the result is checked above
 			h.Fail(t, "")
-			if _, err := h.Mailer.Send(t.Context(), letter()); err != nil {
+			if _, err := h.Mailer.Send(t.Context(), message()); err != nil {
 				t.Errorf("the next: %v", err)
 			}
 			if n := len(h.Delivered(t)); n != c.delivered+1 {
@@ -159,19 +160,19 @@ func MailOutcomes(t *testing.T, open func(t *testing.T) MailOutcomesHarness) {
 	}
 }
 
-// private is a message with something in each field that nobody may tell.
-func private(h MailOutcomesHarness) message.Message {
-	m := letter()
+// private returns a message with a recognizable value in each field that must not appear in an
+// error.
+func private(h MailOutcomesHarness) email.Message {
+	m := message()
 	m.From.Name, m.To[0].Name, m.Subject = "Private Sender", "Private Person", "Private Subject"
-	m.Bcc = []message.Address{{Email: "private@example.com"}}
+	m.Bcc = []email.Address{{Email: "private@example.com"}}
 	if h.Mailer.Features().Metadata {
 		m.Metadata = map[string]string{"customer": "Private Metadata"}
 	}
 	return m
 }
 
-// tellsNothing holds that an error has no credentials and nothing of the message
-// (case 43).
+// tellsNothing checks that an error contains no credentials and no part of the message (case 43).
 func (h MailOutcomesHarness) tellsNothing(t *testing.T, err error) {
 	t.Helper()
 	if len(h.Secrets) == 0 {
@@ -189,21 +190,21 @@ func (h MailOutcomesHarness) tellsNothing(t *testing.T, err error) {
 func givenUpMakesNoRequest(t *testing.T, h MailOutcomesHarness) {
 	ctx, cancel := context.WithCancel(t.Context())
 	cancel()
-	_, err := h.Mailer.Send(ctx, letter())
+	_, err := h.Mailer.Send(ctx, message())
 	wantKind(t, err, fault.Canceled)
 	if n := h.Requests(); n != 0 {
 		t.Errorf("%d requests", n)
 	}
 }
 
-// A caller who leaves does not make a message unsent.
+// A message that the provider has accepted stays sent when the caller's context is cancelled.
 func givenUpTooLate(t *testing.T, h MailOutcomesHarness) {
 	h.Fail(t, MailHangsAfter)
 	ctx, cancel := context.WithCancel(t.Context())
 	defer cancel()
 	answer := make(chan error, 1)
 	go func() {
-		_, err := h.Mailer.Send(ctx, letter())
+		_, err := h.Mailer.Send(ctx, message())
 		answer <- err
 	}()
 	soon(t, "the message arrives", func() bool { return len(h.Delivered(t)) == 1 })
@@ -211,13 +212,13 @@ func givenUpTooLate(t *testing.T, h MailOutcomesHarness) {
 	wantKind(t, <-answer, fault.UnknownOutcome)
 }
 
-// An answer that is read to its end leaves the connection to the next message,
-// also where it was a refusal; one that broke is left alone.
+// The adapter reads each answer to its end, also that of a refusal, so that the next message can
+// use the same connection. A broken connection is not reused.
 func oneConnection(t *testing.T, h MailOutcomesHarness) {
 	sent := 0
 	for _, f := range []MailFault{"", MailRejected, MailUnauthorized, MailRateLimited, MailUnavailable, MailServerError, MailResetAfter} {
 		h.Fail(t, f)
-		if _, err := h.Mailer.Send(t.Context(), letter()); (err == nil) != (f == "") {
+		if _, err := h.Mailer.Send(t.Context(), message()); (err == nil) != (f == "") {
 			t.Fatalf("%q: %v", f, err)
 		}
 		if n := h.Connections(); n != 1 {
@@ -225,7 +226,7 @@ func oneConnection(t *testing.T, h MailOutcomesHarness) {
 		}
 		sent++
 	}
-	if _, err := h.Mailer.Send(t.Context(), letter()); err != nil || h.Connections() != 2 {
+	if _, err := h.Mailer.Send(t.Context(), message()); err != nil || h.Connections() != 2 {
 		t.Errorf("%d connections after one broke, want 2: %v", h.Connections(), err)
 	}
 	if n := h.Requests(); n != sent+1 {

@@ -5,23 +5,23 @@ import (
 	"net/mail"
 	"testing"
 
+	"patchbay/core/email"
 	"patchbay/core/fault"
-	"patchbay/core/message"
 )
 
 func mailHTML(t *testing.T, h MailHarness) {
-	m := letter()
+	m := message()
 	m.Text, m.HTML = "", "<p>Hello Ada</p>"
 	if _, body := send(t, h, m); len(body) != 1 || body[0].kind != "text/html" {
 		t.Errorf("%+v", body)
 	}
 }
 
-// Draft.Check wants a name; should it ever be missing, the file is refused or
-// arrives, and is never dropped.
+// Draft.Check requires a file name. Even if that check is missing, the file must be refused or
+// delivered, never dropped.
 func mailNameless(t *testing.T, h MailHarness) {
-	m := letter()
-	m.Attachments = []message.Attachment{{ContentType: "application/pdf", Content: []byte("PDF")}}
+	m := message()
+	m.Attachments = []email.Attachment{{ContentType: "application/pdf", Content: []byte("PDF")}}
 	if !h.Mailer.Features().Attachments {
 		refused(t, h, m)
 		return
@@ -44,12 +44,12 @@ func mailNameless(t *testing.T, h MailHarness) {
 }
 
 func mailAttachment(t *testing.T, h MailHarness) {
-	m := letter()
+	m := message()
 	content := make([]byte, 100_000)
 	for i := range content {
 		content[i] = byte(i * 31)
 	}
-	m.Attachments = []message.Attachment{{Filename: "Rechnung ü.pdf", ContentType: "application/pdf", Content: content}}
+	m.Attachments = []email.Attachment{{Filename: "Rechnung ü.pdf", ContentType: "application/pdf", Content: content}}
 	if !h.Mailer.Features().Attachments {
 		refused(t, h, m)
 		return
@@ -67,9 +67,9 @@ func mailAttachment(t *testing.T, h MailHarness) {
 }
 
 func mailInline(t *testing.T, h MailHarness) {
-	m := letter()
+	m := message()
 	m.HTML = `<img src="cid:logo">`
-	m.Attachments = []message.Attachment{{Filename: "logo.png", ContentType: "image/png", ContentID: "logo", Content: []byte("PNG")}}
+	m.Attachments = []email.Attachment{{Filename: "logo.png", ContentType: "image/png", ContentID: "logo", Content: []byte("PNG")}}
 	if !h.Mailer.Features().Inline {
 		refused(t, h, m)
 		return

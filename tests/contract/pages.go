@@ -14,8 +14,8 @@ import (
 	"patchbay/ports"
 )
 
-// listEndsByBytes lists records that are large in one place: a page has never more than
-// PageBytes before its last record, and never none.
+// listEndsByBytes lists records of which some are large: the records of a page before its last one
+// never exceed PageBytes together, and a page is never empty.
 func listEndsByBytes(t *testing.T, j ports.Journal) {
 	const small, large = 1000, 550_000
 	var want []string
@@ -53,7 +53,7 @@ func listEndsByBytes(t *testing.T, j ports.Journal) {
 	}
 }
 
-// contentLeftOut reads a record in every way there is.
+// contentLeftOut reads a record by every method of the journal.
 func contentLeftOut(t *testing.T, j ports.Journal) {
 	const ref, idem = "provider:object", "tenant|route|key"
 	content := bytes.Repeat([]byte{0, 0xff, '"'}, 20_000)

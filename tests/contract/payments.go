@@ -1,5 +1,5 @@
-// Package contract holds one suite a port. Every adapter of a port, and every
-// decorator over it, passes the port's suite.
+// Package contract contains one test suite for each port. Every adapter of a port, and every
+// decorator of it, must pass the port's suite.
 package contract
 
 import (
@@ -13,47 +13,46 @@ import (
 	"patchbay/ports"
 )
 
-// PaymentFault is something that goes wrong between a gateway and its provider.
+// PaymentFault is a failure between a gateway and its provider.
 type PaymentFault string
 
-// The faults a harness can bring about.
+// The faults that a harness can cause. "Done" means that the provider has executed the request.
 const (
 	FaultRefused       PaymentFault = "refused"        // the connection is refused
 	FaultTimeoutBefore PaymentFault = "timeout_before" // no answer, nothing done
-	FaultTimeoutAfter  PaymentFault = "timeout_after"  // no answer, all done
-	FaultServerError   PaymentFault = "server_error"   // 500, all done
-	FaultReset         PaymentFault = "reset"          // connection reset, all done
-	FaultMalformed     PaymentFault = "malformed"      // 200 with a broken body, all done
-	FaultHang          PaymentFault = "hang"           // all done, then silence until the caller gives up
+	FaultTimeoutAfter  PaymentFault = "timeout_after"  // no answer, done
+	FaultServerError   PaymentFault = "server_error"   // 500, done
+	FaultReset         PaymentFault = "reset"          // connection reset, done
+	FaultMalformed     PaymentFault = "malformed"      // 200 with a broken body, done
+	FaultHang          PaymentFault = "hang"           // done, then no answer until the caller gives up
 	FaultRateLimited   PaymentFault = "rate_limited"   // 429, nothing done
 	FaultUnauthorized  PaymentFault = "unauthorized"   // 401, nothing done
-	FaultForbidden     PaymentFault = "forbidden"      // 403 in the provider's own words, nothing done
-	FaultPage          PaymentFault = "page"           // 403 with a page of a proxy's, all done
+	FaultForbidden     PaymentFault = "forbidden"      // 403 with the provider's own body, nothing done
+	FaultPage          PaymentFault = "page"           // 403 with a proxy's page, done
 )
 
-// PaymentsHarness is a gateway on an account of its own at a provider that the
-// suite can look into.
+// PaymentsHarness is a gateway with its own account at a provider whose state the suite can read.
 type PaymentsHarness struct {
 	Gateway ports.PaymentGateway
 	// Account is the provider's id of the account.
 	Account string
-	// Book is the provider's own account of what it did, read past the gateway.
+	// Book returns the provider's own record of what it did, read without the gateway.
 	Book func(t *testing.T) []payment.BookEntry
-	// Fail makes the next request of this action go wrong, once, and returns
-	// the payment method that the suite must use for the intent concerned.
+	// Fail makes the next request of this action fail once, and returns the payment method that the
+	// suite must use for that intent.
 	Fail func(t *testing.T, a payment.Action, f PaymentFault) (paymentMethod string)
 	// Secrets are the account's credentials.
 	Secrets []string
-	// CountsAsStripe tells that the amounts in the book are as Stripe counts them, and
-	// not in the minor units of ISO 4217.
+	// CountsAsStripe means that the amounts in the book are in Stripe's units, not in the minor
+	// units of ISO 4217.
 	CountsAsStripe bool
-	// Log is all that the gateway has logged.
+	// Log returns everything the gateway has logged.
 	Log func() string
 }
 
-// Payments is the contract of ports.PaymentGateway. The numbers are those of
-// the payments reference. A case that needs something which the gateway does
-// not declare asserts instead that it is refused as Unsupported.
+// Payments runs the suite for ports.PaymentGateway. The numbers are those of the payments
+// reference. If a case needs a capability that the gateway does not declare, the suite checks
+// instead that its use is refused with Unsupported.
 func Payments(t *testing.T, open func(t *testing.T) PaymentsHarness) {
 	for _, cases := range [][]paymentCase{
 		paymentLifecycle, paymentAmounts, paymentRefusals, paymentRefunds, paymentReads, paymentKeys, paymentBodies, paymentOutcomes,
@@ -78,7 +77,7 @@ type paymentCase struct {
 	run   func(p *paymentTest)
 }
 
-// paymentCapability is what a gateway may lack. The zero value is nothing.
+// paymentCapability is a capability that a gateway may lack. The zero value requires nothing.
 type paymentCapability struct {
 	declared func(payment.Capabilities) bool
 	// use makes a call that only a gateway with the capability accepts.
@@ -126,8 +125,8 @@ var (
 	}
 )
 
-// paymentTest is one case under way. Its helpers end the case where what they
-// do must work for the case to mean anything.
+// paymentTest is one running case. Its helpers end the case if a step fails that the rest of the
+// case depends on.
 type paymentTest struct {
 	*testing.T
 	PaymentsHarness
@@ -137,12 +136,13 @@ func (p *paymentTest) unsupported(c paymentCapability) {
 	p.wantErr(c.use(p), fault.Unsupported, "")
 }
 
-// paymentAmount is what the cases ask for, in minor units of usd.
+// paymentAmount is the amount of the cases' payments, in minor units of usd.
 const paymentAmount = 2000
 
 func paymentKey() string { return "contract-" + rand.Text() }
 
-// request asks for paymentAmount at once, under a key of its own.
+// request returns a request to create and confirm a payment of paymentAmount, with its own
+// idempotency key.
 func (p *paymentTest) request(method string) payment.CreateRequest {
 	return payment.CreateRequest{
 		Key: paymentKey(), Amount: paymentAmount, Currency: "usd",
@@ -159,7 +159,7 @@ func (p *paymentTest) create(r payment.CreateRequest) payment.Intent {
 	return i
 }
 
-// paid makes an intent that has succeeded.
+// paid creates an intent that has succeeded.
 func (p *paymentTest) paid() payment.Intent {
 	p.Helper()
 	i := p.create(p.request("pm_card_visa"))
@@ -167,7 +167,7 @@ func (p *paymentTest) paid() payment.Intent {
 	return i
 }
 
-// authorise makes an intent that waits for its capture.
+// authorise creates an intent that awaits its capture.
 func (p *paymentTest) authorise() payment.Intent {
 	p.Helper()
 	return p.authoriseWith("pm_card_visa")
@@ -205,7 +205,7 @@ func (p *paymentTest) retrieve(reference string) payment.Intent {
 	return i
 }
 
-// entry is the only entry of the book.
+// entry returns the only entry of the book.
 func (p *paymentTest) entry() payment.BookEntry {
 	p.Helper()
 	book := p.Book(p.T)
@@ -215,7 +215,7 @@ func (p *paymentTest) entry() payment.BookEntry {
 	return book[0]
 }
 
-// charged is how much the provider has taken, refunds not deducted.
+// charged returns how much the provider has captured, without deducting refunds.
 func (p *paymentTest) charged() int64 {
 	p.Helper()
 	var sum int64
@@ -251,7 +251,7 @@ func (p *paymentTest) wantStatus(i payment.Intent, want payment.Status) {
 	}
 }
 
-// wantAmounts compares what is capturable, captured and refunded.
+// wantAmounts compares the capturable, captured and refunded amounts.
 func (p *paymentTest) wantAmounts(i payment.Intent, capturable, captured, refunded int64) {
 	p.Helper()
 	if i.AmountCapturable != capturable || i.AmountCaptured != captured || i.AmountRefunded != refunded {
@@ -260,7 +260,7 @@ func (p *paymentTest) wantAmounts(i payment.Intent, capturable, captured, refund
 	}
 }
 
-// find lists the intents made around now whose metadata has the operation.
+// find lists all intents up to tomorrow and returns those whose metadata has the operation.
 func (p *paymentTest) find(operation string) []payment.Intent {
 	p.Helper()
 	var found []payment.Intent
@@ -282,7 +282,7 @@ func (p *paymentTest) find(operation string) []payment.Intent {
 	}
 }
 
-// poll waits until the condition holds, and ends the case if it never does.
+// poll waits until the condition holds, and ends the case if ctx ends first.
 func (p *paymentTest) poll(ctx context.Context, condition func() bool) {
 	p.Helper()
 	ticker := time.NewTicker(5 * time.Millisecond)
@@ -296,7 +296,7 @@ func (p *paymentTest) poll(ctx context.Context, condition func() bool) {
 	}
 }
 
-// operationMetadata is what Patchbay sends along with every create.
+// operationMetadata returns the metadata that Patchbay sends with every create.
 func operationMetadata(operation string) map[string]string {
 	return map[string]string{payment.MetaPayment: "pay_contract", payment.MetaOperation: operation}
 }

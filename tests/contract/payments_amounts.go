@@ -6,9 +6,9 @@ import (
 	"patchbay/core/payment"
 )
 
-// paymentAmounts is how money is counted: between a gateway and its callers always in
-// the minor units of ISO 4217, however the provider counts. The last two numbers of a
-// row are those of the first two as Stripe's page has them, docs.stripe.com/currencies.
+// paymentAmounts checks the units of amounts: a gateway and its callers always use the minor units
+// of ISO 4217, whatever units the provider uses. The last two numbers of a row are the first two in
+// Stripe's units, as documented at docs.stripe.com/currencies.
 var paymentAmounts = []paymentCase{
 	amountCase("36 JPY has no minor unit, and none at Stripe", "jpy", 500, 200, 500, 200),
 	amountCase("36 KWD has three decimals, the last of them 0", "kwd", 35_200, 10_010, 35_200, 10_010),
@@ -44,7 +44,7 @@ var paymentAmounts = []paymentCase{
 	}},
 }
 
-// amountCase follows an amount, and a part of it, through all that a gateway says.
+// amountCase checks an amount, and a part of it, in everything that a gateway returns.
 func amountCase(name string, c money.Currency, amount, part, stripes, stripesPart int64) paymentCase {
 	return paymentCase{name: name, run: func(p *paymentTest) {
 		counted, countedPart := amount, part

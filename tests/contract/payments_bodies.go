@@ -7,7 +7,7 @@ import (
 	"patchbay/core/payment"
 )
 
-// paymentBodies is what the wording of a request is for.
+// paymentBodies checks how a gateway composes the bodies of requests.
 var paymentBodies = []paymentCase{
 	{name: "composing calls nothing, and is the same each time", run: func(p *paymentTest) {
 		made := p.request("pm_card_visa")

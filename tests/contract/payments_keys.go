@@ -9,7 +9,7 @@ import (
 
 const idempotencyMismatch = "idempotency_mismatch"
 
-// paymentKeys is what a key protects from.
+// paymentKeys checks idempotency keys.
 var paymentKeys = []paymentCase{
 	{name: "23 same key and body: same id, one charge", run: func(p *paymentTest) {
 		r := p.request("pm_card_visa")

@@ -5,7 +5,7 @@ import (
 	"patchbay/core/payment"
 )
 
-// paymentLifecycle is what happens when all goes well.
+// paymentLifecycle contains the cases without failures.
 var paymentLifecycle = []paymentCase{
 	{name: "1 create without confirming: nothing is taken", run: func(p *paymentTest) {
 		r := p.request("")
@@ -138,7 +138,7 @@ func (p *paymentTest) confirm(i payment.Intent, returnURL string) (payment.Inten
 	return p.Gateway.Confirm(p.Context(), payment.ConfirmRequest{Key: paymentKey(), Reference: i.Reference, ReturnURL: returnURL})
 }
 
-// capture captures, which must succeed.
+// capture makes a capture that must succeed.
 func (p *paymentTest) capture(reference string, amount int64) payment.Intent {
 	p.Helper()
 	i, err := p.Gateway.Capture(p.Context(), payment.CaptureRequest{

@@ -9,7 +9,7 @@ import (
 	"patchbay/core/payment"
 )
 
-// paymentOutcomes is what a gateway may say of a request that went wrong.
+// paymentOutcomes checks the errors that a gateway returns for failed requests.
 var paymentOutcomes = []paymentCase{
 	notDoneCase("28 connection refused: unavailable", FaultRefused, fault.Unavailable),
 	notDoneCase("32 a 429: rate limited", FaultRateLimited, fault.RateLimited),
@@ -97,8 +97,8 @@ var paymentOutcomes = []paymentCase{
 	}},
 }
 
-// notDoneCase asserts that a fault which proves that nothing was done is told
-// as such.
+// notDoneCase checks that the gateway returns this Kind for a fault that proves that nothing was
+// done.
 func notDoneCase(name string, f PaymentFault, kind fault.Kind) paymentCase {
 	return paymentCase{name: name + ", nothing done", run: func(p *paymentTest) {
 		_, err := p.Gateway.Create(p.Context(), p.request(p.Fail(p.T, payment.Create, f)))
@@ -109,8 +109,8 @@ func notDoneCase(name string, f PaymentFault, kind fault.Kind) paymentCase {
 	}}
 }
 
-// unknownCase asserts that a fault which proves nothing is told as unknown, and
-// that the money can be found by looking and by repeating.
+// unknownCase checks that the gateway returns UnknownOutcome for a fault that proves nothing, and
+// that the payment can be found by reading and by repeating the request.
 func unknownCase(name string, f PaymentFault) paymentCase {
 	return paymentCase{name: name + ": unknown, and looking finds it", run: func(p *paymentTest) {
 		r := p.request(p.Fail(p.T, payment.Create, f))
@@ -126,7 +126,7 @@ func unknownCase(name string, f PaymentFault) paymentCase {
 		}
 		repeated, err := p.Gateway.Create(p.Context(), r)
 		switch {
-		case f == FaultServerError && fault.Is(err, fault.UnknownOutcome): // a provider may repeat a 500 under its key
+		case f == FaultServerError && fault.Is(err, fault.UnknownOutcome): // a provider may replay a 500 for the same key
 		case err != nil || repeated.Reference != made:
 			p.Errorf("the repeat made %s, want %s: %v", repeated.Reference, made, err)
 		}

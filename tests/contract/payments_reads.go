@@ -9,7 +9,7 @@ import (
 	"patchbay/core/payment"
 )
 
-// paymentReads is what can be looked up afterwards.
+// paymentReads checks reads of intents.
 var paymentReads = []paymentCase{
 	{name: "20 retrieve gives what create gave", run: func(p *paymentTest) {
 		made := p.paid()

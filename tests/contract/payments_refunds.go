@@ -5,7 +5,7 @@ import (
 	"patchbay/core/payment"
 )
 
-// paymentRefunds is how money goes back.
+// paymentRefunds checks refunds.
 var paymentRefunds = []paymentCase{
 	{name: "16 a full refund gives all back", needs: refunds, run: func(p *paymentTest) {
 		i := p.paid()
@@ -110,7 +110,7 @@ var paymentRefunds = []paymentCase{
 	}},
 }
 
-// refund refunds, which must succeed.
+// refund makes a refund that must succeed.
 func (p *paymentTest) refund(reference string, amount int64) payment.ProviderRefund {
 	p.Helper()
 	r, err := p.Gateway.Refund(p.Context(), payment.RefundRequest{

@@ -5,7 +5,7 @@ import (
 	"patchbay/core/payment"
 )
 
-// paymentRefusals is what the issuer or the provider refuses.
+// paymentRefusals checks requests that the issuer or the provider refuses.
 var paymentRefusals = []paymentCase{
 	declineCase("3 a decline", "pm_card_visa_chargeDeclined", "card_declined", "generic_decline"),
 	declineCase("4 insufficient funds", "pm_card_visa_chargeDeclinedInsufficientFunds", "card_declined", "insufficient_funds"),
@@ -77,8 +77,8 @@ var paymentRefusals = []paymentCase{
 	}},
 }
 
-// declineCase asserts what holds of every declined create. Stripe documents a
-// decline code only with card_declined: elsewhere none is asked for.
+// declineCase checks what holds for every declined create. Stripe documents a decline code only for
+// card_declined, so the other cases expect none.
 func declineCase(name, method, code, declineCode string) paymentCase {
 	return paymentCase{name: name + ": declined, and the intent stays", run: func(p *paymentTest) {
 		r := p.request(method)

@@ -8,19 +8,19 @@ import (
 	"time"
 
 	"patchbay/core/fault"
-	"patchbay/core/idem"
+	"patchbay/core/idempotency"
 	"patchbay/core/user"
 	"patchbay/ports"
 )
 
-// UsersHarness is an empty repository for one case, with the journal of the
-// same store, whose feed tells of its changes.
+// UsersHarness is an empty repository for one case, and the journal of the same store, whose feed
+// contains the events of its changes.
 type UsersHarness struct {
 	Users   ports.UserRepository
 	Journal ports.Journal
 }
 
-// Users is the contract of ports.UserRepository. open makes an empty one.
+// Users runs the suite for ports.UserRepository. open makes an empty repository.
 func Users(t *testing.T, open func(t *testing.T) UsersHarness) {
 	for _, c := range []struct {
 		name string
@@ -69,13 +69,15 @@ func newUser(t *testing.T, id, email string) user.User {
 
 func create(t *testing.T, h UsersHarness, u user.User) user.User {
 	t.Helper()
-	if err := h.Users.Create(t.Context(), u, idem.Key{}); err != nil {
+	if err := h.Users.Create(t.Context(), u, idempotency.Key{}); err != nil {
 		t.Fatal(err)
 	}
 	return u
 }
 
-func key(value string) idem.Key { return idem.New(tenant, "POST /users", value, []byte(value)) }
+func key(value string) idempotency.Key {
+	return idempotency.New(tenant, "POST /users", value, []byte(value))
+}
 
 func ptr(s string) *string { return &s }
 
@@ -102,8 +104,8 @@ func userFound(t *testing.T, h UsersHarness) {
 
 func emailUnique(t *testing.T, h UsersHarness) {
 	create(t, h, newUser(t, "a", "ada@example.com"))
-	wantCode(t, h.Users.Create(t.Context(), newUser(t, "b", "ada@example.com"), idem.Key{}), fault.Conflict, "email_taken")
-	wantCode(t, h.Users.Create(t.Context(), newUser(t, "a", "eve@example.com"), idem.Key{}), fault.Conflict, "id_taken")
+	wantCode(t, h.Users.Create(t.Context(), newUser(t, "b", "ada@example.com"), idempotency.Key{}), fault.Conflict, "email_taken")
+	wantCode(t, h.Users.Create(t.Context(), newUser(t, "a", "eve@example.com"), idempotency.Key{}), fault.Conflict, "id_taken")
 }
 
 func usersByTenant(t *testing.T, h UsersHarness) {
@@ -177,7 +179,7 @@ func usersPurged(t *testing.T, h UsersHarness) {
 		}
 		k := key(id)
 		if i == 0 {
-			k = idem.Key{}
+			k = idempotency.Key{}
 		}
 		if err := h.Users.Create(t.Context(), u, k); err != nil {
 			t.Fatal(err)
@@ -317,7 +319,7 @@ func deletionFrees(t *testing.T, h UsersHarness) {
 	_, err = h.Users.FindByEmail(t.Context(), tenant, u.Email)
 	wantKind(t, err, fault.NotFound)
 	create(t, h, newUser(t, "b", "ada@example.com"))
-	wantCode(t, h.Users.Create(t.Context(), newUser(t, "a", "eve@example.com"), idem.Key{}), fault.Conflict, "id_taken")
+	wantCode(t, h.Users.Create(t.Context(), newUser(t, "a", "eve@example.com"), idempotency.Key{}), fault.Conflict, "id_taken")
 }
 
 func usersNotFound(t *testing.T, h UsersHarness) {

@@ -7,7 +7,7 @@ import (
 	"testing"
 
 	"patchbay/core/fault"
-	"patchbay/core/idem"
+	"patchbay/core/idempotency"
 	"patchbay/core/user"
 )
 
@@ -17,7 +17,7 @@ func emailRace(t *testing.T, h UsersHarness) {
 	for i := range 20 {
 		u := newUser(t, fmt.Sprint(i), "ada@example.com")
 		all.Go(func() {
-			err := h.Users.Create(t.Context(), u, idem.Key{})
+			err := h.Users.Create(t.Context(), u, idempotency.Key{})
 			if err == nil {
 				made.Add(1)
 				return
@@ -38,7 +38,7 @@ func emailComesAndGoes(t *testing.T, h UsersHarness) {
 		all.Go(func() {
 			for n := range 5 {
 				u := newUser(t, fmt.Sprint(i, "_", n), "ada@example.com")
-				err := h.Users.Create(t.Context(), u, idem.Key{})
+				err := h.Users.Create(t.Context(), u, idempotency.Key{})
 				if err != nil {
 					wantCode(t, err, fault.Conflict, "email_taken")
 					continue

@@ -8,18 +8,18 @@ import (
 	"patchbay/ports"
 )
 
-// VerifierHarness is a verifier and what its provider sends.
+// VerifierHarness is a verifier and the webhooks that its provider sends.
 type VerifierHarness struct {
 	Verifier ports.Verifier
-	// Now is what the verifier's clock shows.
+	// Now is the time of the verifier's clock.
 	Now time.Time
-	// Tolerance is how old a signature may be.
+	// Tolerance is the maximum age of a signature.
 	Tolerance time.Duration
-	// Sign makes a webhook as the provider sends it, signed at a moment.
+	// Sign makes a webhook as the provider sends it, signed at the given time.
 	Sign func(at time.Time) (body []byte, header map[string]string)
-	// ByHeaders tells that the scheme puts the signature and its time into headers.
+	// ByHeaders means that the signature and its time are sent in headers.
 	ByHeaders bool
-	// CoversBody tells that the signature is one of the body.
+	// CoversBody means that the signature covers the body.
 	CoversBody bool
 }
 
@@ -43,7 +43,7 @@ func Verifier(t *testing.T, h VerifierHarness) {
 		sign webhook
 		at   time.Time
 		ok   bool
-		// headers tells that these alone are right.
+		// headers means that the headers alone are valid.
 		headers bool
 	}{
 		{"a webhook that was signed now is taken", h.Sign, h.Now, true, true},
@@ -60,7 +60,7 @@ func Verifier(t *testing.T, h VerifierHarness) {
 			get := func(name string) string { return header[name] }
 			_, err := h.Verifier.Verify(body, get)
 			wantSigned(t, "the whole of it", err, c.ok)
-			// What headers cannot tell is left to Verify, and what they can is not.
+			// CheckHeaders must find what the headers prove; the rest is left to Verify.
 			wantSigned(t, "the headers", h.Verifier.CheckHeaders(get), c.headers || !h.ByHeaders)
 		})
 	}

@@ -12,19 +12,18 @@ import (
 	"patchbay/ports"
 )
 
-// The environment of a worker: where its store is, and by how much its clock is
-// wrong.
+// The environment variables of a worker: the place of its store, and the error of its clock.
 const (
 	envPlace = "PATCHBAY_CONTRACT_PLACE"
 	envSkew  = "PATCHBAY_CONTRACT_SKEW"
 )
 
-// Opener opens the journal at a place that Processes.Make has made. clock is what
-// this process takes for the time.
+// Opener opens the journal at a place that Processes.Make has returned. clock is the clock of this
+// process.
 type Opener func(ctx context.Context, place string, clock ports.Clock) (ports.Journal, error)
 
-// Main is for TestMain. It runs the tests of the package; or, in a process that a
-// suite has started beside itself, it does what that suite says.
+// Main is for TestMain. It runs the tests of the package or, in a process that a suite has started
+// as a worker, executes the suite's orders.
 func Main(m *testing.M, open Opener) {
 	if place := os.Getenv(envPlace); place != "" {
 		work(open, place)
@@ -33,35 +32,35 @@ func Main(m *testing.M, open Opener) {
 	os.Exit(m.Run())
 }
 
-// order is what a suite tells a worker, a line of JSON on its standard input.
+// order is an order of a suite to a worker: a line of JSON on the worker's standard input.
 type order struct {
 	Do     string
-	Record ports.Record  // to put
-	ID     string        // to get or to finish
-	Body   []byte        // to finish with
-	Owner  string        // to claim for
-	Lease  time.Duration // to claim under
-	N      int           // to claim at the most
+	Record ports.Record  // for put
+	ID     string        // for get and finish
+	Body   []byte        // for finish
+	Owner  string        // for claim and drain
+	Lease  time.Duration // for claim and drain
+	N      int           // for claim and drain: the maximum of a claim
 }
 
-// What a worker can be told.
+// The orders that a worker accepts.
 const (
 	toPut    = "put"
 	toGet    = "get"
 	toClaim  = "claim"
-	toDrain  = "drain"  // claim until nothing is left, N at a time, by several goroutines
-	toFinish = "finish" // a record that this worker has claimed
+	toDrain  = "drain"  // claim until the queue is empty, N at a time, in several goroutines
+	toFinish = "finish" // finish a record that this worker has claimed
 )
 
-// answer is what came of an order, a line on standard output. The first one is of
-// the opening.
+// answer is the result of an order, a line of JSON on standard output. The first answer is the
+// result of opening the store.
 type answer struct {
 	Record ports.Record
 	Claims []ports.Claim
 	Failed *failure
 }
 
-// failure is as much of an error as a caller may act upon.
+// failure is the part of an error that a caller can act on.
 type failure struct{ Kind, Code, Text string }
 
 func failed(err error) *failure {
@@ -79,14 +78,14 @@ func (f *failure) err() error {
 	return fault.New(fault.ParseKind(f.Kind), f.Code, f.Text)
 }
 
-// work opens the store and does orders until there are no more: the suite has
-// ended, or has died.
+// work opens the store and executes orders until there are no more, because the suite has ended or
+// died.
 func work(open Opener, place string) {
 	in, out := json.NewDecoder(os.Stdin), json.NewEncoder(os.Stdout)
 	ctx := context.Background()
 	skew, err := time.ParseDuration(os.Getenv(envSkew))
 	if err != nil {
-		panic(err) // the suite has set it
+		panic(err) // the suite sets it to a valid duration
 	}
 	j, err := open(ctx, place, skewed(skew))
 	w := worker{j, make(map[string]ports.Record)}
@@ -99,7 +98,7 @@ func work(open Opener, place string) {
 	}
 }
 
-// skewed is a clock that is wrong.
+// skewed is a clock that is off by a duration.
 type skewed time.Duration
 
 // Now implements ports.Clock.

@@ -33,8 +33,9 @@ func withKey(t testing.TB, g *gateway.Gateway, key string) {
 	g.Restart(t)
 }
 
-// What was asked of one account, with its answer lost, is not asked of another one
-// that goes by the same name by now; under a new key of the same account it is.
+// TestAnotherAccountUnderTheSameNameIsNotAsked checks that a request whose response was lost is not
+// repeated at another account that now has the same provider name. With a new key of the same
+// account it is repeated.
 func TestAnotherAccountUnderTheSameNameIsNotAsked(t *testing.T) {
 	t.Parallel()
 	first := stripesim.Start(t, stripesim.Options{})
@@ -77,7 +78,9 @@ func TestAnotherAccountUnderTheSameNameIsNotAsked(t *testing.T) {
 	}
 }
 
-// A key that may not read its account is told of once, and holds back nothing.
+// TestAKeyThatMayNotReadItsAccountPays checks that a secret key without permission to read its
+// account is logged once, and that payments work with it. If the account id is configured, nothing
+// is logged.
 func TestAKeyThatMayNotReadItsAccountPays(t *testing.T) {
 	t.Parallel()
 	sim := stripesim.Start(t, stripesim.Options{})

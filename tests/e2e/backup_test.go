@@ -65,7 +65,8 @@ func (l *load) stop() {
 	l.all.Wait()
 }
 
-// A backup that is made under load has all that was acknowledged before it began.
+// TestABackupUnderLoadIsRestored checks that a backup made under load contains everything that was
+// acknowledged before it began.
 func TestABackupUnderLoadIsRestored(t *testing.T) {
 	t.Parallel()
 	g := gateway.New(t)

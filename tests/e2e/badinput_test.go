@@ -12,7 +12,7 @@ import (
 
 const maxMemory = 150 << 20
 
-// Bad input gets a 4xx in the one error shape, and leaves nothing behind.
+// TestBadInput checks that invalid input gets a 4xx in the common error format and has no effect.
 func TestBadInput(t *testing.T) {
 	t.Parallel()
 	g := gateway.Start(t)

@@ -91,8 +91,8 @@ func asked(more object) object {
 	return body
 }
 
-// Once a payment is final there is nothing to go on with, and nobody is shown it: neither
-// by what is read, nor by what is answered again.
+// TestAPaymentThatIsFinalHasNoClientSecret checks that neither reads nor replayed responses contain
+// the client secret once the payment is final, since no buyer action remains.
 func TestAPaymentThatIsFinalHasNoClientSecret(t *testing.T) {
 	t.Parallel()
 	d := newCashDesk(t)

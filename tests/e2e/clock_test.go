@@ -9,7 +9,8 @@ import (
 	"patchbay/tests/gateway"
 )
 
-// What is released has no clock but the machine's.
+// TestTheClockCanBeSetInABuildForTestsOnly checks that the released binary only uses the machine's
+// clock.
 func TestTheClockCanBeSetInABuildForTestsOnly(t *testing.T) {
 	t.Parallel()
 	g := gateway.New(t)

@@ -25,7 +25,7 @@ const sixMistakes = `server:
 mail:
   delivery: twice
 payments:
-  providers: [mock, stripe]
+  providers: [mock, mock]
   currencies: [usd, xxx]
 providers:
   stripe: {type: stripe}
@@ -45,7 +45,7 @@ func TestEveryMistakeIsNamedAtOnce(t *testing.T) {
 			"file.yaml:2: server.adress: is not a setting; did you mean address?",
 			"file.yaml:3: server.admin_address: must be a loopback address",
 			"file.yaml:5: mail.delivery: \"twice\" must be one of",
-			"file.yaml:7: payments.providers: \"mock\" only simulates and must not stand beside the real provider \"stripe\"",
+			"file.yaml:7: payments.providers: names \"mock\" twice",
 			"file.yaml:8: payments.currencies[1]: \"xxx\" is not a known currency",
 			"file.yaml:10: providers.stripe.secret_key: must be written",
 		} {
@@ -59,18 +59,19 @@ func TestEveryMistakeIsNamedAtOnce(t *testing.T) {
 func TestASimulatorNeverStandsBesideARealProvider(t *testing.T) {
 	t.Parallel()
 	for name, lists := range map[string]string{
-		"the mock first":    "payments: {providers: [mock, acme]}",
-		"the mock last":     "payments: {providers: [acme, mock]}",
-		"the catcher first": "mail: {providers: [catcher, acme]}",
-		"the catcher last":  "mail: {providers: [acme, catcher]}",
+		"the mock first":    "payments: {providers: [mock, stripe]}",
+		"the mock last":     "payments: {providers: [stripe, mock]}",
+		"the catcher first": "mail: {providers: [catcher, sendgrid]}",
+		"the catcher last":  "mail: {providers: [sendgrid, catcher]}",
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			g := gateway.New(t)
-			file := write(t, g, lists+"\nproviders: {acme: {type: acme}}\n")
+			g.Env = append(g.Env, "STRIPE=sk_live_1", "SENDGRID=SG.1")
+			file := write(t, g, lists+"\nproviders:\n  stripe: {type: stripe, secret_key: \"${STRIPE}\"}\n  sendgrid: {type: sendgrid, api_key: \"${SENDGRID}\"}\n")
 			out, err := g.Command(t, "serve", "--config", file).CombinedOutput()
-			if err == nil || !strings.Contains(string(out), "must not stand beside the real provider \"acme\"") {
-				t.Errorf("%v\n%s", err, out)
+			if err == nil || !strings.Contains(string(out), "is live and") {
+				t.Errorf("got %v, want it refused:\n%s", err, out)
 			}
 		})
 	}
@@ -159,8 +160,9 @@ func TestOneProcessHasTheDatabase(t *testing.T) {
 	}
 }
 
-// What is needed all the time is tried at the start: a gateway that cannot write its mail
-// would take it, and keep it waiting for ever.
+// TestADirectoryThatCannotBeWrittenIsRefusedAtTheStart checks that serve tests the directories that
+// it needs at the start. A gateway that cannot write its mail would otherwise accept it and keep it
+// queued forever.
 func TestADirectoryThatCannotBeWrittenIsRefusedAtTheStart(t *testing.T) {
 	t.Parallel()
 	const nowhere = "/proc/self/fdinfo" // where nobody can make a file, not even root
@@ -190,7 +192,8 @@ func TestCheckSaysWhatIsConfigured(t *testing.T) {
 	}
 }
 
-// A store that a gateway has open is there, and is said to be.
+// TestStorageCreateBesideAGateway checks that storage create reports that a store exists while a
+// gateway has it open.
 func TestStorageCreateBesideAGateway(t *testing.T) {
 	t.Parallel()
 	g := gateway.Start(t)

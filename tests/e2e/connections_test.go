@@ -57,8 +57,9 @@ func knock(t *testing.T, g *gateway.Gateway, from string, wait time.Duration) (c
 	return c, resp.StatusCode
 }
 
-// As it is sold, the gateway takes as many connections as it has files for, and has some
-// left for its work.
+// TestConnectionsAreFewerThanFiles checks that, with the default settings, the number of
+// connections stays below the limit of open files, so that some files are left for the gateway's
+// own work.
 func TestConnectionsAreFewerThanFiles(t *testing.T) {
 	t.Parallel()
 	g := limited(t, fewFiles)
@@ -101,7 +102,8 @@ func TestConnectionsOfOneAddressAreFewer(t *testing.T) {
 	}
 }
 
-// Where the files are used up all the same, the gateway waits until there are some.
+// TestAGatewayWithoutFilesWaits checks that, if the files are used up all the same, the gateway
+// waits until some are free.
 func TestAGatewayWithoutFilesWaits(t *testing.T) {
 	t.Parallel()
 	g := limited(t, fewFiles, "PATCHBAY_SERVER__MAX_CONNECTIONS=1000", "PATCHBAY_SERVER__MAX_CONNECTIONS_PER_ADDRESS=1000")

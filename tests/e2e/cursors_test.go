@@ -7,8 +7,9 @@ import (
 	"patchbay/tests/gateway"
 )
 
-// A consumer keeps its cursor outside of the store. Where an older copy of that is put
-// back, it is told so, and does not wait for what it believes to come next.
+// TestACursorAfterAnOlderBackupWasPutBack checks cursors after a restore. A consumer keeps its
+// cursor outside the store. It gets cursor_gone for a cursor that an older backup does not know,
+// and does not wait for events at a wrong position.
 func TestACursorAfterAnOlderBackupWasPutBack(t *testing.T) {
 	t.Parallel()
 	g := gateway.Start(t)

@@ -56,7 +56,7 @@ func TestNullMovesNoMoney(t *testing.T) {
 	}
 }
 
-// A PATCH is a merge patch (RFC 7396).
+// TestNullInAPatchClears checks that a PATCH is a merge patch (RFC 7396).
 func TestNullInAPatchClears(t *testing.T) {
 	t.Parallel()
 	g := gateway.Start(t)
@@ -81,7 +81,8 @@ func TestNullInAPatchClears(t *testing.T) {
 	}
 }
 
-// However the path is spelled, one key is one charge and one refund.
+// TestOneKeyAtSeveralSpellingsIsOneEffect checks that one idempotency key makes one charge and one
+// refund, however the path is spelled.
 func TestOneKeyAtSeveralSpellingsIsOneEffect(t *testing.T) {
 	t.Parallel()
 	g := gateway.Start(t)
@@ -113,7 +114,8 @@ func TestOneKeyAtSeveralSpellingsIsOneEffect(t *testing.T) {
 	}
 }
 
-// Who sends a key believes to be protected.
+// TestAnIdempotencyKeyThatIsNoneIsRefused checks that an invalid idempotency key is refused,
+// because its caller relies on its protection.
 func TestAnIdempotencyKeyThatIsNoneIsRefused(t *testing.T) {
 	t.Parallel()
 	g := gateway.Start(t)
@@ -167,8 +169,9 @@ func raw(t *testing.T, g *gateway.Gateway, text string) (status int, body string
 	return resp.StatusCode, string(answer)
 }
 
-// A name that leads to this machine, or a proxy on it, is another's: so a page elsewhere
-// would reach a gateway without keys.
+// TestAKeylessGatewayAnswersToItsOwnNameAlone checks that a gateway without API keys refuses
+// requests for a foreign host name, from a proxy or from another origin. Otherwise a web page
+// elsewhere could reach it.
 func TestAKeylessGatewayAnswersToItsOwnNameAlone(t *testing.T) {
 	t.Parallel()
 	g := gateway.Start(t)
@@ -193,7 +196,8 @@ func TestAKeylessGatewayAnswersToItsOwnNameAlone(t *testing.T) {
 	}
 }
 
-// A body is cut off by its rate, not by a time: 3 MB of files over a slow line.
+// TestFilesComeOverASlowLine checks that the limit for a request body is a rate, not a duration: 3
+// MB of files arrive over a slow connection.
 func TestFilesComeOverASlowLine(t *testing.T) {
 	t.Parallel()
 	const size, rate = 3 << 20, 300 << 10 // bytes, and bytes a second

@@ -16,8 +16,9 @@ import (
 	"patchbay/tests/mongod"
 )
 
-// Files are not in their message's document there, which ends at 16 MB. These are
-// small: FerretDB reads whole collections to find a document.
+// TestFilesGoThroughMongo checks files with MongoDB, where they are not stored in the document of
+// their message, because a document is limited to 16 MB. The files here are small: FerretDB reads
+// whole collections to find a document.
 func TestFilesGoThroughMongo(t *testing.T) {
 	t.Parallel()
 	u, err := url.Parse(mongod.URI(t))

@@ -28,8 +28,9 @@ func largest() map[string]string {
 // maxRecord is what the record of a payment has at most: a document of MongoDB ends at 16 MB.
 const maxRecord = 4 << 20
 
-// A payment is refunded a hundred times less one, and each key is answered as it was. Its
-// record stays small, so that no store refuses it after money has moved.
+// TestAHundredOperationsOnOnePaymentAreOneSmallRecord makes ninety-nine refunds of one payment and
+// repeats each key, which gets the same response. The record stays small, so that no store refuses
+// it after money has moved.
 func TestAHundredOperationsOnOnePaymentAreOneSmallRecord(t *testing.T) {
 	t.Parallel()
 	for name, store := range map[string]string{"sqlite": "{type: sqlite, path: data/patchbay.db}", "mongo": ""} {

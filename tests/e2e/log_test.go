@@ -26,8 +26,8 @@ var planted = strings.Join([]string{
 // traces are what none of it may leave.
 var traces = []string{"private.example", "planted", "Planted", base64.StdEncoding.EncodeToString([]byte(plantedBody))}
 
-// No line of a run at debug, in which everything goes wrong, has an address, a secret or a
-// body, though they stand in everything that comes in.
+// TestNoLineHasAnAddressASecretOrABody checks that no log line at level debug contains an address,
+// a secret or a body, although every input contains them and everything fails.
 func TestNoLineHasAnAddressASecretOrABody(t *testing.T) {
 	t.Parallel()
 	c := newCanary(t)

@@ -134,9 +134,9 @@ func TestMailGoesToTheNextProviderWhereTheFirstDidNotTakeIt(t *testing.T) {
 	}
 }
 
-// A proxy answers after the provider has taken the mail, in words of its own: one copy
-// goes out under at_most_once, whatever the status, and however often a call may be
-// made.
+// TestAProxysPageIsNoRefusalOfMail checks mail whose provider has accepted it before a proxy
+// answers with its own page: with at_most_once, one copy is sent, whatever the status and however
+// many attempts are allowed.
 func TestAProxysPageIsNoRefusalOfMail(t *testing.T) {
 	t.Parallel()
 	for order, first := range map[string]string{"sendgrid, mailgun": "sendgrid", "mailgun, sendgrid": "mailgun"} {
@@ -158,7 +158,8 @@ func TestAProxysPageIsNoRefusalOfMail(t *testing.T) {
 	}
 }
 
-// What is wrong with one message says nothing of its provider.
+// TestABadRecipientConcernsItsMessageAlone checks that an error about one message has no effect on
+// its provider.
 func TestABadRecipientConcernsItsMessageAlone(t *testing.T) {
 	t.Parallel()
 	for _, c := range []struct {
@@ -240,7 +241,8 @@ func TestMailThatMayHaveGoneOut(t *testing.T) {
 	}
 }
 
-// Mailgun answers 200 to any address that is not one of its API.
+// TestTheMagnificentAPITakesNoMail checks that a 200 for a path outside Mailgun's API, which
+// Mailgun sends for any such path, does not count as accepted.
 func TestTheMagnificentAPITakesNoMail(t *testing.T) {
 	t.Parallel()
 	p := newPost(t, "mailgun, sendgrid")
@@ -290,7 +292,7 @@ func TestTwentyAtOnceUnderOneKeyAreOneCopy(t *testing.T) {
 	}
 }
 
-// A message is the same whoever carries it.
+// TestEachProviderCarriesTheSameMessage checks that a message is the same with each provider.
 func TestEachProviderCarriesTheSameMessage(t *testing.T) {
 	t.Parallel()
 	for _, order := range []string{"sendgrid, mailgun", "mailgun, sendgrid"} {

@@ -27,7 +27,7 @@ type news struct {
 func (p *post) tells(t testing.TB, provider string, list ...news) {
 	t.Helper()
 	if provider == "sendgrid" {
-		letter := lastOf(t, p.sendgrid.Letters())
+		letter := lastOf(t, p.sendgrid.Messages())
 		var events []sendgridsim.Event
 		for _, n := range list {
 			events = append(events, sendgridsim.EventOf(letter, n.name, n.to, time.Now(), sendgridsim.Event(n.more)))
@@ -37,12 +37,12 @@ func (p *post) tells(t testing.TB, provider string, list ...news) {
 		return
 	}
 	for _, n := range list {
-		event := mailgunsim.EventOf(lastOf(t, p.mailgun.Letters()), n.name, n.to, time.Now(), mailgunsim.Event(n.more))
+		event := mailgunsim.EventOf(lastOf(t, p.mailgun.Messages()), n.name, n.to, time.Now(), mailgunsim.Event(n.more))
 		p.takes(t, "/api/webhooks/mailgun", mailgunsim.Body(mailgunsim.Sign(p.signing, time.Now()), event), nil)
 	}
 }
 
-func lastOf(t testing.TB, letters []mailsim.Letter) mailsim.Letter {
+func lastOf(t testing.TB, letters []mailsim.Message) mailsim.Message {
 	t.Helper()
 	if len(letters) == 0 {
 		t.Fatal("the provider has no letter")
@@ -103,8 +103,9 @@ func (p *post) told(t testing.TB, m gateway.Answer, event string, want int) {
 	}
 }
 
-// A provider takes a mail and never answers. It is not sent again, and not given up: the
-// provider itself tells that it has it.
+// TestAnUnknownEmailIsResolvedByItsProvider checks mail that a provider accepts without ever
+// answering. It is neither sent again nor given up: the provider's webhook shows that it was
+// accepted.
 func TestAnUnknownEmailIsResolvedByItsProvider(t *testing.T) {
 	t.Parallel()
 	for _, c := range []struct {
@@ -186,13 +187,14 @@ func TestWhatBecameOfAnEmailIsShown(t *testing.T) {
 	}
 }
 
-// SendGrid sends an event again and again, under an id that changes: it is one.
+// TestTheSameNewsManyTimesIsOne checks that an event that SendGrid sends repeatedly, each time with
+// another id, counts as one.
 func TestTheSameNewsManyTimesIsOne(t *testing.T) {
 	t.Parallel()
 	p := newPost(t, "sendgrid")
 	m := p.send(t, "k")
 	p.becomes(t, m, "sent", "sendgrid accepted")
-	at, letter := time.Now(), lastOf(t, p.sendgrid.Letters())
+	at, letter := time.Now(), lastOf(t, p.sendgrid.Messages())
 	var all sync.WaitGroup
 	for range 46 {
 		all.Go(func() {
@@ -211,7 +213,7 @@ func TestAMailWebhookThatIsNotRight(t *testing.T) {
 	p := newPost(t, "sendgrid, mailgun")
 	m := p.send(t, "k")
 	p.becomes(t, m, "sent", "sendgrid accepted")
-	letter := lastOf(t, p.sendgrid.Letters())
+	letter := lastOf(t, p.sendgrid.Messages())
 	body := sendgridsim.Batch(sendgridsim.EventOf(letter, "bounce", "ada@example.com", time.Now()))
 	now := time.Now()
 	mailgun := func(s mailgunsim.Signature) []byte {
@@ -246,13 +248,14 @@ func TestAMailWebhookThatIsNotRight(t *testing.T) {
 	p.recipient(t, m, 0, "sent")
 }
 
-// Mailgun does not sign what it tells. Who has seen a delivery cannot use it for other news.
+// TestATokenOfMailgunsIsTakenOnce checks that a signature cannot be reused for another event:
+// Mailgun's signature does not cover the event.
 func TestATokenOfMailgunsIsTakenOnce(t *testing.T) {
 	t.Parallel()
 	p := newPost(t, "mailgun")
 	m := p.send(t, "k")
 	p.becomes(t, m, "sent", "mailgun accepted")
-	signature, letter := mailgunsim.Sign(p.signing, time.Now()), lastOf(t, p.mailgun.Letters())
+	signature, letter := mailgunsim.Sign(p.signing, time.Now()), lastOf(t, p.mailgun.Messages())
 	p.takes(t, "/api/webhooks/mailgun", mailgunsim.Body(signature, mailgunsim.EventOf(letter, "delivered", "ada@example.com", time.Now())), nil)
 	p.recipient(t, m, 0, "delivered")
 	p.takes(t, "/api/webhooks/mailgun", mailgunsim.Body(signature, mailgunsim.EventOf(letter, "complained", "ada@example.com", time.Now())), nil)
@@ -263,7 +266,8 @@ func TestATokenOfMailgunsIsTakenOnce(t *testing.T) {
 	p.told(t, m, "complained", 0)
 }
 
-// The headers of a webhook tell that it is too old: its body is not waited for.
+// TestAnOldMailWebhookIsRefusedBeforeItsBody checks that a webhook whose headers show that it is
+// too old is refused without reading its body.
 func TestAnOldMailWebhookIsRefusedBeforeItsBody(t *testing.T) {
 	t.Parallel()
 	p := newPost(t, "sendgrid")
@@ -289,8 +293,8 @@ func TestAnOldMailWebhookIsRefusedBeforeItsBody(t *testing.T) {
 	}
 }
 
-// What net/http writes by itself, of a provider that says more than it was asked, is in the
-// gateway's log, without what that said.
+// TestAnUnsolicitedAnswerIsInTheLog checks that the line that net/http itself logs about an
+// unsolicited response of a provider is in the gateway's log, without the content of the response.
 func TestAnUnsolicitedAnswerIsInTheLog(t *testing.T) {
 	t.Parallel()
 	p := newPost(t, "sendgrid")
@@ -305,7 +309,8 @@ func TestAnUnsolicitedAnswerIsInTheLog(t *testing.T) {
 	}
 }
 
-// A head that cannot be read is refused without being quoted in the log, with the key in it.
+// TestAHeadThatIsRefusedIsNotInTheLog checks that a malformed request head is refused, and that the
+// log does not quote it, since it may contain an API key.
 func TestAHeadThatIsRefusedIsNotInTheLog(t *testing.T) {
 	t.Parallel()
 	g := gateway.Start(t)

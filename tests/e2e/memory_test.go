@@ -21,8 +21,8 @@ import (
 
 const maxBusyMemory = 350 << 20
 
-// Whatever is sent and asked for at once, the gateway holds only so much of it: it
-// serves what it has room for, and says to the others when to come again.
+// TestMemoryIsBoundedUnderLoad checks that the gateway's memory is bounded, whatever is sent and
+// requested at once: it serves what it has room for, and answers the rest with Retry-After.
 func TestMemoryIsBoundedUnderLoad(t *testing.T) {
 	t.Parallel()
 	g := gateway.Start(t)

@@ -217,7 +217,8 @@ func (m *mover) stop(t *testing.T) {
 	}
 }
 
-// From a file to two servers and into another file: whoever calls notices nothing.
+// TestEverythingMovesFromStoreToStore moves everything from a file to two servers and into another
+// file. Callers notice nothing.
 func TestEverythingMovesFromStoreToStore(t *testing.T) {
 	t.Parallel()
 	m := newMover(t)
@@ -338,7 +339,8 @@ func (m *mover) goesOn(t *testing.T) {
 	}
 }
 
-// Who has moved by mistake goes back; the copy is not served from then.
+// TestAStoreThatWasMovedIsServedFromAgain checks that a move made by mistake can be reversed, and
+// that the copy is not served from then on.
 func TestAStoreThatWasMovedIsServedFromAgain(t *testing.T) {
 	t.Parallel()
 	m := &mover{Gateway: gateway.Configured(t, `

@@ -12,7 +12,8 @@ import (
 	"patchbay/tests/postgres"
 )
 
-// After a clean stop whoever copies the one file has the store.
+// TestAfterAStopTheStoreIsOneFile checks that, after a clean stop, the whole store is in one file
+// and can be copied.
 func TestAfterAStopTheStoreIsOneFile(t *testing.T) {
 	t.Parallel()
 	g := gateway.Start(t)
@@ -43,7 +44,7 @@ func TestAfterAStopTheStoreIsOneFile(t *testing.T) {
 	}
 }
 
-// The same of the spool, which is a file of this machine.
+// TestAfterAStopTheSpoolIsOneFile checks the same for the spool, which is a local file.
 func TestAfterAStopTheSpoolIsOneFile(t *testing.T) {
 	t.Parallel()
 	server := postgres.Start(t)

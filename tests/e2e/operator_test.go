@@ -101,7 +101,8 @@ func TestTheLogsOwnLinkSignsABrowserIn(t *testing.T) {
 	}
 }
 
-// The file of one installation, and another's gateway at the address that it names.
+// TestACommandDoesNotActOnAnotherInstallation checks commands with the configuration of one
+// installation while another installation's gateway runs at its address.
 func TestACommandDoesNotActOnAnotherInstallation(t *testing.T) {
 	t.Parallel()
 	theirs := gateway.Start(t)
@@ -124,7 +125,8 @@ func TestACommandDoesNotActOnAnotherInstallation(t *testing.T) {
 	}
 }
 
-// A copy of an installation, with its secrets, for a trial beside it.
+// TestACommandDoesNotActOnACopyOfItsStore checks commands while a gateway runs on a copy of the
+// installation, with the same secrets.
 func TestACommandDoesNotActOnACopyOfItsStore(t *testing.T) {
 	t.Parallel()
 	trial, first := gateway.New(t), gateway.New(t)
@@ -157,8 +159,9 @@ func TestACommandInAnEmptyDirectoryFailsAndMakesNothing(t *testing.T) {
 	}
 }
 
-// On a server, too, what only reads makes no tables; and the first key is made before the
-// first start.
+// TestAStoreOnAServerIsMadeOnlyWhenItIsAskedFor checks that, on a database server too, commands
+// that only read create no tables, and that the first API key can be created before the first
+// start.
 func TestAStoreOnAServerIsMadeOnlyWhenItIsAskedFor(t *testing.T) {
 	t.Parallel()
 	server := postgres.Shared(t)

@@ -249,8 +249,8 @@ func TestAKeySurvivesARestart(t *testing.T) {
 	}
 }
 
-// What a drain has accepted is answered: no request that reached the gateway is
-// cut off.
+// TestDrainFinishesWhatIsUnderWay checks that a draining gateway answers every request that it has
+// accepted.
 func TestDrainFinishesWhatIsUnderWay(t *testing.T) {
 	t.Parallel()
 	g := gateway.Start(t)

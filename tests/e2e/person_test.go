@@ -190,7 +190,8 @@ func TestAPersonIsHandedOutAndErased(t *testing.T) {
 	nothingOf(t, "the store", tables(t, "sqlite", filepath.Join(g.Dir, "data", "patchbay.db")))
 }
 
-// While no gateway runs the command opens the store itself.
+// TestAPersonIsErasedWhileNoGatewayRuns checks that the command opens the store itself while no
+// gateway runs.
 func TestAPersonIsErasedWhileNoGatewayRuns(t *testing.T) {
 	t.Parallel()
 	g := gateway.Start(t)
@@ -218,7 +219,9 @@ func TestAPersonIsErasedWhileNoGatewayRuns(t *testing.T) {
 	nothingOf(t, "the store", tables(t, "sqlite", store))
 }
 
-// The standby follows by itself; what the database has refused is in the spool.
+// TestAPersonIsErasedFromDatabaseStandbyAndSpool checks the erasure of a person from the database,
+// from the standby, which follows by itself, and from the spool, which holds mail that the database
+// has refused.
 func TestAPersonIsErasedFromDatabaseStandbyAndSpool(t *testing.T) {
 	t.Parallel()
 	o := startOutage(t, "{type: sqlite, path: data/mirror.db}")

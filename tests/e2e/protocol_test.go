@@ -31,8 +31,9 @@ func only(t *testing.T, g *gateway.Gateway) string {
 	return id
 }
 
-// A create that did nothing is over once something else has been done with its
-// payment: a late repeat of its key is told how the payment stands, and begins nothing.
+// TestALateRepeatOfACreateThatDidNothing checks that a create that did nothing is over once another
+// operation was made on its payment: a late repeat of its key gets the payment's state and starts
+// nothing.
 func TestALateRepeatOfACreateThatDidNothing(t *testing.T) {
 	t.Parallel()
 	for _, row := range []struct {
@@ -148,9 +149,9 @@ func (w stalled) once(t *testing.T, at *gateway.Gateway) {
 	w.wantCharges(t, 1, 0)
 }
 
-// A process is stopped while its try waits for Retry-After, until its lease is over.
-// Another one asks meanwhile, and its answer is lost. That the first is refused then
-// says nothing of what the other has asked.
+// TestAProcessThatWasStoppedBeyondItsLease stops a process while its attempt waits for Retry-After,
+// until its lease has expired. Meanwhile another process sends the request, and the response is
+// lost. A later refusal of the first process's request must not count as the result of the other's.
 func TestAProcessThatWasStoppedBeyondItsLease(t *testing.T) {
 	t.Parallel()
 	server := postgres.Shared(t)
@@ -169,7 +170,8 @@ func TestAProcessThatWasStoppedBeyondItsLease(t *testing.T) {
 	w.once(t, other)
 }
 
-// The same in one process alone, whose clock is set: its own worker is the other.
+// TestAClockThatIsSetBeyondALease checks the same with one process whose clock is set: its own
+// worker acts as the other process.
 func TestAClockThatIsSetBeyondALease(t *testing.T) {
 	t.Parallel()
 	s := shop{gateway.NewShop(t, gateway.ShopOptions{Policies: []string{quick}})}
@@ -181,8 +183,8 @@ func TestAClockThatIsSetBeyondALease(t *testing.T) {
 	w.once(t, s.Gateway)
 }
 
-// What stands between may refuse a request after the provider has done it. That is no
-// word of the provider's: nobody else is asked.
+// TestAPageOfAProxyIsNoRefusal checks that a refusal by a proxy after the provider has executed the
+// request does not count as the provider's, so that no other provider is asked.
 func TestAPageOfAProxyIsNoRefusal(t *testing.T) {
 	t.Parallel()
 	for _, status := range []int{401, 403, 404, 405, 429} {
@@ -202,8 +204,9 @@ func TestAPageOfAProxyIsNoRefusal(t *testing.T) {
 	}
 }
 
-// A store that was put back does not know of what came since. The provider does: the
-// same key is the same request there.
+// TestAKeyThatIsUsedAgainAfterAnOlderFileWasPutBack checks keys after a restore. The restored store
+// does not know the requests made since the backup, but the provider does: there, the same key is
+// the same request.
 func TestAKeyThatIsUsedAgainAfterAnOlderFileWasPutBack(t *testing.T) {
 	t.Parallel()
 	s := newShop(t)
@@ -239,8 +242,9 @@ func TestAKeyThatIsUsedAgainAfterAnOlderFileWasPutBack(t *testing.T) {
 	}
 }
 
-// An outage that outlasts the time in which a call is repeated, at a provider whose
-// clock is not ours: what it has is found, or waited for. It is never called absent.
+// TestWhatTheProviderHasIsNeverAbsent checks an outage that is longer than the period in which a
+// call is retried, with a provider whose clock is off: a payment that the provider has is found or
+// waited for, and never treated as absent.
 func TestWhatTheProviderHasIsNeverAbsent(t *testing.T) {
 	t.Parallel()
 	for name, skew := range map[string]time.Duration{"its clock is 6 minutes behind": -6 * time.Minute, "its clock is 6 minutes ahead": 6 * time.Minute} {

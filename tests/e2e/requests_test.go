@@ -9,8 +9,9 @@ import (
 	"patchbay/tests/gateway"
 )
 
-// Each POST that the document says takes a key answers a repeat from memory; each
-// other is done again, and says nothing of the kind.
+// TestTheDocumentSaysWhichPostsTakeAKey checks every POST: if the OpenAPI document says that it
+// takes an idempotency key, a repeat is replayed; otherwise it is executed again and not marked as
+// a replay.
 func TestTheDocumentSaysWhichPostsTakeAKey(t *testing.T) {
 	t.Parallel()
 	g := gateway.Start(t)
@@ -105,8 +106,8 @@ func postsWithKeys(t *testing.T, g *gateway.Gateway) map[string]bool {
 	return posts
 }
 
-// On a gateway that asks for no key, nothing of what a proxy or a page brings is
-// done; with a key it is.
+// TestAKeylessGatewayIsOnlyForItsMachine checks that a gateway without API keys refuses requests
+// from a proxy or a web page. With an API key they are executed.
 func TestAKeylessGatewayIsOnlyForItsMachine(t *testing.T) {
 	t.Parallel()
 	g := gateway.Start(t)

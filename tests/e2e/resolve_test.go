@@ -86,7 +86,8 @@ func TestAPersonSettlesARefundThatNobodyCanTellOf(t *testing.T) {
 	}
 }
 
-// The account that was asked goes by another name now, so that nobody can be asked.
+// TestPaymentsAreReviewedAndResolvedFromTheCommandLine checks the review of payments whose provider
+// name now belongs to another account, so that their account cannot be asked.
 func TestPaymentsAreReviewedAndResolvedFromTheCommandLine(t *testing.T) {
 	t.Parallel()
 	first := stripesim.Start(t, stripesim.Options{})

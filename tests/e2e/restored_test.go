@@ -23,8 +23,9 @@ func seen(t *testing.T, g *gateway.Gateway) {
 	})
 }
 
-// A store that was put back does not know which mail went out since. What must not go
-// out twice, and waited in it, is not sent when it is due; a person sees it as unknown.
+// TestMailAfterAnOlderFileWasPutBack checks mail after a restore. The restored store does not know
+// which mail was sent since. A queued message that must not be sent twice is not sent when it is
+// due; it is shown as unknown.
 func TestMailAfterAnOlderFileWasPutBack(t *testing.T) {
 	t.Parallel()
 	for name, keep := range map[string]func(t *testing.T, p *post) (kept string){
@@ -90,7 +91,8 @@ func stop(t *testing.T, p *post) {
 	}
 }
 
-// What a backup held is older wherever it is copied to.
+// TestAStoreThatWasCopiedFromABackupIsAnOlderOne checks that a restored backup is recognized as
+// such after it was copied to another store.
 func TestAStoreThatWasCopiedFromABackupIsAnOlderOne(t *testing.T) {
 	t.Parallel()
 	g := gateway.Configured(t, `
@@ -127,8 +129,9 @@ providers:
 	}
 }
 
-// What was paid since the copy at a provider that is gone is not known: nothing is charged at
-// another before somebody has said so.
+// TestAProviderThatIsTakenOutBeforeARestoreHoldsPaymentsUp checks a restore after a provider was
+// removed from the configuration. The payments made there since the backup are unknown, so nothing
+// is charged at another provider until the operator allows it.
 func TestAProviderThatIsTakenOutBeforeARestoreHoldsPaymentsUp(t *testing.T) {
 	t.Parallel()
 	g := gateway.Configured(t, "payments: {providers: [first, second]}\nproviders: {first: {type: mock}, second: {type: mock}}\n")

@@ -29,8 +29,8 @@ func answer(m gateway.Answer) map[string]any {
 	return said
 }
 
-// One caller writes 200 mails from a sender that is not verified: they fail at once, and
-// those of others go out meanwhile, by the same provider.
+// TestABadSenderDelaysNobody sends 200 messages from an unverified sender. They fail at once, and
+// meanwhile the messages of others are sent by the same provider.
 func TestABadSenderDelaysNobody(t *testing.T) {
 	t.Parallel()
 	for _, order := range []string{"sendgrid", "mailgun"} {
@@ -66,7 +66,8 @@ func TestABadSenderDelaysNobody(t *testing.T) {
 	}
 }
 
-// A sender that one provider does not know may be known to the next.
+// TestASenderIsTriedAtTheNextProvider checks that a sender that one provider does not know is tried
+// with the next.
 func TestASenderIsTriedAtTheNextProvider(t *testing.T) {
 	t.Parallel()
 	for order, tries := range map[string]string{
@@ -87,8 +88,8 @@ func TestASenderIsTriedAtTheNextProvider(t *testing.T) {
 	}
 }
 
-// What a provider answers reaches who sent the message, and the log, with its status, its
-// field and its words.
+// TestAProvidersWordsReachTheCaller checks that a provider's error reaches the caller and the log,
+// with its status, its field and its message.
 func TestAProvidersWordsReachTheCaller(t *testing.T) {
 	t.Parallel()
 	for _, c := range []struct {

@@ -24,8 +24,8 @@ func wantLines(t *testing.T, log string, lines ...string) {
 	}
 }
 
-// Whoever starts a gateway sees where its data lies, what it does with money and mail, and
-// where to look.
+// TestTheStartTellsWhatIsServed checks that the log of the start shows where the data is stored,
+// what happens to payments and mail, and the URLs to open.
 func TestTheStartTellsWhatIsServed(t *testing.T) {
 	t.Parallel()
 	t.Run("with nothing configured", func(t *testing.T) {
@@ -104,7 +104,8 @@ func TestAStopTellsWhatItWaitsForAndASecondSignalEndsIt(t *testing.T) {
 	})
 }
 
-// The end of a terminal, or who means to have the configuration read again, ends nothing.
+// TestHangupEndsNothing checks that SIGHUP does not end the gateway. It is sent when a terminal
+// closes, or by an operator who expects the configuration to be reloaded.
 func TestHangupEndsNothing(t *testing.T) {
 	t.Parallel()
 	g := gateway.Start(t)

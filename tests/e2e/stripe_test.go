@@ -319,7 +319,8 @@ func TestOwnOverloadIsNoReasonToGoElsewhere(t *testing.T) {
 	s.wantCharges(t, 1, 0)
 }
 
-// The account says nothing any more but by its webhooks.
+// TestAWebhookSettlesWhatIsUnknown checks an account that answers no request any more and only
+// sends webhooks.
 func TestAWebhookSettlesWhatIsUnknown(t *testing.T) {
 	t.Parallel()
 	s := newShop(t)

@@ -7,7 +7,8 @@ import (
 	"patchbay/tests/gateway"
 )
 
-// What happens at the dashboard, and in the buyer's bank, is what the payment shows.
+// TestWhatHappensAtStripeIsShown checks that a payment shows what happens in the dashboard and in
+// the buyer's bank.
 func TestWhatHappensAtStripeIsShown(t *testing.T) {
 	t.Parallel()
 	s := newShop(t)

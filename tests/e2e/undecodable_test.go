@@ -43,8 +43,8 @@ func number(t *testing.T, db *sql.DB, query string) (n int) {
 	return n
 }
 
-// Whatever is asked of what cannot be decoded, and whichever worker comes by, it stays as it
-// is, byte for byte: another version may be able to read it.
+// TestWhatCannotBeDecodedStaysAsItIs checks that a record that cannot be decoded is never changed,
+// by any request or worker: another version may be able to read it.
 func TestWhatCannotBeDecodedStaysAsItIs(t *testing.T) {
 	t.Parallel()
 	g := gateway.Start(t)
@@ -122,7 +122,8 @@ func TestWhatCannotBeDecodedStaysAsItIs(t *testing.T) {
 	}
 }
 
-// What is set aside is shown, counted, and handled again once somebody has put it back.
+// TestWhatIsSetAsideIsShownAndPutBack checks that records that were set aside are shown and
+// counted, and are processed again once an operator has put them back.
 func TestWhatIsSetAsideIsShownAndPutBack(t *testing.T) {
 	t.Parallel()
 	g := gateway.Start(t)

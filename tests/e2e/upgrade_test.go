@@ -85,11 +85,12 @@ func taken(t *testing.T, g *gateway.Gateway) (charges map[string]int, refunded m
 	return charges, refunded
 }
 
-// Keys that were first used with the previous version stand for what they stood for,
-// and what it had under way comes to its end: soon after, and days later.
+// TestAStoreOfThePreviousVersion checks that idempotency keys first used with the previous version
+// still stand for the same requests, and that operations in progress come to their end, soon after
+// the upgrade and days later.
 func TestAStoreOfThePreviousVersion(t *testing.T) { isUpgraded(t, "previous") }
 
-// The same for a version before that.
+// TestAStoreOfAnEarlierVersion checks the same for an older version.
 func TestAStoreOfAnEarlierVersion(t *testing.T) { isUpgraded(t, "earlier") }
 
 func isUpgraded(t *testing.T, version string) {

@@ -8,8 +8,9 @@ import (
 	"patchbay/core/payment"
 )
 
-// over implements domain: when all is healed and hours have passed, everything has
-// ended or waits where it is seen, and what is shown is what the provider holds.
+// over implements domain. After all faults have been removed and hours have passed, no operation
+// may be open unless it needs a review, and each payment must show what the provider's book
+// contains.
 func (m *monitor) over() {
 	all := map[string]payment.Payment{}
 	for _, r := range m.world.records() {
@@ -47,7 +48,7 @@ func (m *monitor) calm() {
 	}
 }
 
-// ended looks whether what was accepted came to an end.
+// ended checks that an accepted create or confirm was not given up.
 func (m *monitor) ended(p payment.Payment) {
 	if p.Open() != nil || p.NeedsReview {
 		return
@@ -57,7 +58,7 @@ func (m *monitor) ended(p payment.Payment) {
 		if op == nil {
 			continue
 		}
-		kind := fault.ParseKind(op.Kind) // a request that is wrong stays wrong
+		kind := fault.ParseKind(op.Kind) // an invalid or refused request stays so
 		tried := (op.Outcome == payment.NotSent || op.Outcome == payment.NotExecuted) && kind != fault.Invalid && kind != fault.Refused
 		if tried && (op.Action == payment.Create || op.Action == payment.Confirm) && p.ProviderReference == "" && p.Status != payment.Canceled {
 			m.world.fail(fmt.Sprintf("a %s that was accepted is given up, and the payment is left %s", op.Action, p.Status))
@@ -65,7 +66,7 @@ func (m *monitor) ended(p payment.Payment) {
 	}
 }
 
-// shown holds a charge against the payment it is for.
+// shown compares a charge with its payment.
 func (m *monitor) shown(all map[string]payment.Payment, e payment.BookEntry) {
 	p, ok := all[e.Metadata[payment.MetaPayment]]
 	switch {

@@ -13,7 +13,7 @@ var (
 	html  = map[string]string{"Content-Type": "text/html"}
 )
 
-// stripes are what may become of a request to Stripe, by name.
+// stripes are the possible fates of a request to Stripe, by name.
 var stripes = func() map[string]*fate {
 	all := []*fate{
 		{name: "429", status: 429, header: map[string]string{"Content-Type": "application/json", "Retry-After": "2"}, body: spoken("invalid_request_error", "rate_limit", "Too many requests.")},
@@ -28,8 +28,8 @@ var stripes = func() map[string]*fate {
 	return named(all)
 }()
 
-// named are these fates by name, with those that every provider may have: a server
-// between answers in its place.
+// named returns these fates by name, together with those that every provider can have: a proxy
+// responds in its place, or the connection fails.
 func named(all []*fate) map[string]*fate {
 	for _, status := range []int{401, 403, 404, 405, 429, 502, 503} {
 		all = append(all,
@@ -45,7 +45,7 @@ func named(all []*fate) map[string]*fate {
 	return byName
 }
 
-// sendgrids are what may become of a request to SendGrid, by name.
+// sendgrids are the possible fates of a request to SendGrid, by name.
 var sendgrids = func() map[string]*fate {
 	says := func(text string) string {
 		return fmt.Sprintf(`{"errors":[{"message":%q,"field":null,"help":null}]}`, text)
@@ -64,7 +64,7 @@ var sendgrids = func() map[string]*fate {
 func stripeFates(names []string) []*fate   { return among(stripes, names) }
 func sendgridFates(names []string) []*fate { return among(sendgrids, names) }
 
-// among are those with these names, behind the usual one.
+// among returns the fates with these names, after the default one.
 func among(known map[string]*fate, names []string) []*fate {
 	all := []*fate{delivered}
 	for _, name := range names {

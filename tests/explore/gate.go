@@ -5,19 +5,19 @@ import (
 	"sync"
 )
 
-// A gate is where threads stop: at each call of the journal and of a provider. Who
-// stops goes on when it is released, with the fate that was chosen for its call.
+// A gate stops threads at each call of the journal and of a provider. A stopped thread continues
+// when it is released with the fate chosen for its call.
 type gate struct {
 	mu      sync.Mutex
-	arrived []*stop // since the last look
+	arrived []*stop // since the last call of news
 	all     []*stop // not released yet
 	closed  bool
-	bell    chan struct{} // rings when somebody arrives or ends
+	bell    chan struct{} // receives a value when a thread arrives or ends
 }
 
 func newGate() *gate { return &gate{bell: make(chan struct{}, 1)} }
 
-// stop is a thread at a call.
+// stop is a thread stopped at a call.
 type stop struct {
 	ctx    context.Context //nolint:containedctx // the call's, which may end meanwhile
 	thread *thread
@@ -25,32 +25,32 @@ type stop struct {
 	resume chan *fate
 }
 
-// call is what a thread is about to do.
+// call is a call that a thread is about to make.
 type call struct {
 	op     string  // "save", "POST /v1/payment_intents"
-	about  string  // the record or the object
-	always []*fate // those of fates that may befall all that the thread asks from now on
-	wire   bool    // a provider's, not the journal's
-	writes bool    // it changes something
-	fates  []*fate // what may become of it, what happens by default first
-	late   []*fate // the same where its context has ended meanwhile; nil: as ever
+	about  string  // the id of the record or object
+	always []*fate // the fates that can also apply to all later requests of the thread
+	wire   bool    // a call of a provider, not of the journal
+	writes bool    // the call can change something
+	fates  []*fate // the possible fates; the first is the default
+	late   []*fate // the possible fates once the call's context has ended; nil: the same as fates
 	tell   func() string
 }
 
-// fate is what becomes of a call.
+// fate is the result of a call.
 type fate struct {
 	name   string
-	does   bool // it has its effect
-	lost   bool // its answer is lost
-	silent bool // nothing was even sent
-	kept   bool // it is done, answered 500, and so for ever under its key
-	status int  // what is answered in place of what was done; 0: that, or nothing
+	does   bool // the call has its effect
+	lost   bool // its response is lost
+	silent bool // the request was not even sent
+	kept   bool // it is executed and answered 500, and the 500 is kept under its key
+	status int  // the status of the response sent instead of the real one; 0: the real one or none
 	header map[string]string
 	body   string
 }
 
-// stop waits until the call is chosen to go on. It is nil where the history is over:
-// the call must fail, and not be made again.
+// stop blocks until the call is released, and returns its fate. It returns nil if the history is
+// over: the call must then fail and not be repeated.
 func (g *gate) stop(ctx context.Context, t *thread, c call) *fate {
 	s := &stop{ctx: ctx, thread: t, call: c, resume: make(chan *fate, 1)}
 	g.mu.Lock()
@@ -72,7 +72,7 @@ func (g *gate) ring() {
 	}
 }
 
-// quiet forgets a ring that nobody waited for.
+// quiet discards a pending value of the bell.
 func (g *gate) quiet() {
 	select {
 	case <-g.bell:
@@ -80,7 +80,7 @@ func (g *gate) quiet() {
 	}
 }
 
-// news returns who arrived since it was last asked.
+// news returns the stops that have arrived since its last call.
 func (g *gate) news() []*stop {
 	g.mu.Lock()
 	defer g.mu.Unlock()
@@ -89,7 +89,7 @@ func (g *gate) news() []*stop {
 	return arrived
 }
 
-// release lets a call go on.
+// release lets a stopped call continue with a fate.
 func (g *gate) release(s *stop, f *fate) {
 	g.mu.Lock()
 	for i, other := range g.all {
@@ -103,7 +103,7 @@ func (g *gate) release(s *stop, f *fate) {
 	s.resume <- f
 }
 
-// close ends the history: every call fails from now on.
+// close ends the history: every call fails from then on.
 func (g *gate) close() {
 	g.mu.Lock()
 	defer g.mu.Unlock()
@@ -114,19 +114,19 @@ func (g *gate) close() {
 	g.all = nil
 }
 
-// thread is one thing under way in a process: what a caller asked, what the worker
-// took from its queue, an event that came.
+// thread is one activity of a process: a caller's request, a run of the worker, or the delivery of
+// an event.
 type thread struct {
 	name   string
 	at     *process
-	act    int // of the script, -1 for any other
+	act    int // the index in the scenario's acts, or -1
 	seen   uint64
 	stops  []*stop
-	always *fate  // what becomes of its requests from now on; nil: as ever
-	answer string // what the caller got, once ended
+	always *fate  // the fate of all its later requests; nil: none
+	answer string // what the caller got, set when ended
 	ended  bool
-	stop   context.CancelFunc // of a worker's run
-	claims bool               // it has not been at its queue yet
+	stop   context.CancelFunc // cancels its context
+	claims bool               // it is a worker's run that has not yet claimed
 }
 
 type threadKey struct{}
@@ -135,8 +135,8 @@ func (t *thread) within(ctx context.Context) context.Context {
 	return context.WithValue(ctx, threadKey{}, t)
 }
 
-// thread is the one that a context belongs to. What a process does for several of them
-// is a thread of its own.
+// thread returns the thread of a context. What a process does for several threads belongs to the
+// thread common.
 func (p *process) thread(ctx context.Context) *thread {
 	if t, ok := ctx.Value(threadKey{}).(*thread); ok {
 		return t

@@ -5,8 +5,8 @@ import (
 	"time"
 )
 
-// hasher is FNV-1a. Names that a simulator draws at random count by the order in
-// which they are met.
+// hasher computes FNV-1a. A random name of a simulator is replaced by its number in the order of
+// first occurrence.
 type hasher struct {
 	sum    uint64
 	random map[string]uint64
@@ -28,12 +28,12 @@ func (h *hasher) text(s string) {
 	h.sum = (h.sum ^ 0xff) * 1099511628211
 }
 
-// drawn is how long a random name is, and what it is made of.
+// drawn is the length of a random name, which is in base32.
 const drawn = 26
 
 func base32(c byte) bool { return 'A' <= c && c <= 'Z' || '2' <= c && c <= '7' }
 
-// body is a text in which random names may stand, each behind an underscore.
+// body hashes a text that may contain random names, each after an underscore.
 func (h *hasher) body(b []byte) {
 	for i := 0; i < len(b); i++ {
 		h.sum = (h.sum ^ uint64(b[i])) * 1099511628211
@@ -61,7 +61,7 @@ func (h *hasher) name(b []byte) {
 	h.number(n)
 }
 
-// hashes computes what journal and providers hold.
+// hashes computes the hashes of the journal and of the providers' books.
 func (w *world) hashes() {
 	h := newHasher()
 	for _, r := range w.records() {
@@ -81,9 +81,9 @@ func (w *world) hashes() {
 	w.journalNew, w.bookNew = false, false
 }
 
-// state is a hash of all that what comes depends on: what journal and providers hold,
-// where each thread stands, and what it has seen so far, of which its own state is
-// made.
+// state returns a hash of everything that determines the rest of the history: the content of the
+// journal and of the books, where each thread stands, and what each has seen so far, which
+// determines its own state.
 func (w *world) state() uint64 {
 	h := hasher{sum: w.journalHash}
 	h.number(w.bookHash)
@@ -125,7 +125,7 @@ func (w *world) state() uint64 {
 	return h.sum
 }
 
-// moment is the time, or, where that differs from run to run, how often it passed.
+// moment returns the time or, if times differ between runs, how often time has passed.
 func (w *world) moment() uint64 {
 	if w.domain.exact() {
 		return uint64(time.Now().UnixNano())

@@ -12,7 +12,8 @@ import (
 
 var _ ports.Journal = journal{}
 
-// journal is the one journal as a process has it: each call stops before it is made.
+// journal is one process's view of the shared journal: each call stops at the gate before it is
+// made.
 type journal struct {
 	*memjournal.Journal
 	process *process
@@ -30,7 +31,7 @@ var (
 
 var errOver = fault.New(fault.Internal, "history_over", "the history is over")
 
-// pass makes a call: what it returns is what the caller gets.
+// pass makes a call through the gate and returns the error that the caller gets.
 func (j journal) pass(ctx context.Context, op, about string, writing bool, tell func() string, do func() error) error {
 	c := call{op: op, about: about, writes: writing, fates: sure, tell: tell}
 	if j.process.world.scenario.JournalFaults {
@@ -63,14 +64,14 @@ func (j journal) Save(ctx context.Context, records ...*ports.Record) []error {
 		tell := func() string { return j.process.world.domain.tell(*r) }
 		errs[i] = j.pass(ctx, "save", r.ID, true, tell, func() error { return j.saved(ctx, r) })
 		if fault.Is(errs[i], fault.UnknownOutcome) {
-			r.Rev-- // which it does not know
+			r.Rev-- // the caller does not learn that the record was written
 		}
 	}
 	return errs
 }
 
-// aside reports whether a record is none of what is explored: it is no choice when it
-// is read or saved.
+// aside reports whether a kind is not explored. Reading or saving such a record is not a choice
+// point.
 func (j journal) aside(kind string) bool { return kind != j.process.world.domain.kind() }
 
 func (j journal) saved(ctx context.Context, r *ports.Record) error {
@@ -111,8 +112,7 @@ func (j journal) List(ctx context.Context, tenant, kind string, filter ports.Fil
 	return p, perr
 }
 
-// Claim implements ports.Journal. A claim that finds nothing due is no choice: it
-// passes.
+// Claim implements ports.Journal. A claim is not a choice point if no record is due.
 func (j journal) Claim(ctx context.Context, queue, owner string, lease time.Duration, n int, except ...string) (claims []ports.Claim, err error) {
 	w := j.process.world
 	due, ok := j.Next(func(name string) bool { return name == queue })
@@ -129,8 +129,10 @@ func (j journal) Claim(ctx context.Context, queue, owner string, lease time.Dura
 	return claims, nil
 }
 
-// Feed implements ports.Journal: nobody asks for it here.
-func (j journal) Feed(context.Context, string, int64, int) ([]event.Feed, error) { return nil, errOver }
+// Feed implements ports.Journal. It is not used here.
+func (j journal) Feed(context.Context, string, int64, int) ([]event.Event, error) {
+	return nil, errOver
+}
 
 func (g *gate) over() bool {
 	g.mu.Lock()

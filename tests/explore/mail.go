@@ -8,23 +8,23 @@ import (
 	"net/http"
 	"strings"
 
-	"patchbay/adapters/failover"
+	"patchbay/adapters/htmltext"
 	"patchbay/adapters/httpclient"
 	"patchbay/adapters/mail/sendgridmail"
-	"patchbay/adapters/render"
+	"patchbay/adapters/resilience"
+	"patchbay/core/email"
+	"patchbay/core/emails"
 	"patchbay/core/fault"
-	"patchbay/core/mailroom"
-	"patchbay/core/message"
 	"patchbay/ports"
 	"patchbay/tests/sendgridsim"
 )
 
-// mail is the real code of mail on simulators in memory.
+// mail is the domain of the real mail code with simulators in memory.
 type mail struct {
 	world         *world
 	sims          []*sendgridsim.Sim
 	fates, always []*fate
-	accepted      map[string]string // message → the key it was accepted under
+	accepted      map[string]string // message → the key with which it was accepted
 }
 
 func newMail(w *world) domain {
@@ -48,11 +48,11 @@ func (d *mail) open(p *process) {
 		if err != nil {
 			panic(err)
 		}
-		mailers = append(mailers, failover.NewMailer(m, failover.Options{Policy: d.world.policy()}))
+		mailers = append(mailers, resilience.NewMailer(m, resilience.Options{Policy: d.world.policy()}))
 	}
-	service := mailroom.New(mailroom.Options{
-		Journal: p.journal, Mailers: mailers, Text: render.Text{}, Clock: p, IDs: p, From: message.Address{Email: "shop@example.com"},
-		Promise: message.AtMostOnce, Owner: p.name, Log: slog.New(slog.DiscardHandler),
+	service := emails.New(emails.Options{
+		Journal: p.journal, Mailers: mailers, Text: htmltext.Text{}, Clock: p, IDs: p, From: email.Address{Email: "shop@example.com"},
+		Promise: email.AtMostOnce, Owner: p.name, Log: slog.New(slog.DiscardHandler),
 	})
 	p.run, p.service = service.Run, service
 }
@@ -60,17 +60,16 @@ func (d *mail) open(p *process) {
 func (d *mail) befalls(*http.Request) (once, always []*fate) { return d.fates, d.always }
 
 // kind implements domain.
-func (d *mail) kind() string { return mailroom.Kind }
+func (d *mail) kind() string { return emails.Kind }
 
-// serves implements domain: what grows old is not waited for.
+// serves implements domain. The history does not wait for the queues with the suffix _rest.
 func (d *mail) serves(queue string) bool {
 	return strings.HasPrefix(queue, "mail") && !strings.HasSuffix(queue, "_rest")
 }
 
-// record implements domain. The moment of a retry is drawn at random, and with it all
-// times that follow.
+// record implements domain. The time of a retry is random, and so are all later times.
 func (d *mail) record(h *hasher, r ports.Record) {
-	var m message.Message
+	var m email.Message
 	if json.Unmarshal(r.Body, &m) != nil {
 		return
 	}
@@ -82,7 +81,7 @@ func (d *mail) record(h *hasher, r ports.Record) {
 }
 
 // settled implements domain.
-func (d *mail) settled(answer string) bool { return strings.Contains(answer, string(message.Sent)) }
+func (d *mail) settled(answer string) bool { return strings.Contains(answer, string(email.Sent)) }
 
 // exact implements domain.
 func (d *mail) exact() bool { return false }
@@ -90,8 +89,8 @@ func (d *mail) exact() bool { return false }
 // book implements domain.
 func (d *mail) book(h *hasher) {
 	for _, sim := range d.sims {
-		for _, l := range sim.Letters() {
-			h.text(l.Variables[message.IDVariable])
+		for _, l := range sim.Messages() {
+			h.text(l.Variables[email.IDVariable])
 		}
 		h.number(0)
 	}
@@ -112,11 +111,11 @@ func (d *mail) forget() {}
 // saved implements domain.
 func (d *mail) saved(ports.Record) {}
 
-// copies are the letters of a message that providers have taken.
+// copies returns how many copies of a message the providers have accepted.
 func (d *mail) copies(id string) (n int) {
 	for _, sim := range d.sims {
-		for _, l := range sim.Letters() {
-			if l.Variables[message.IDVariable] == id {
+		for _, l := range sim.Messages() {
+			if l.Variables[email.IDVariable] == id {
 				n++
 			}
 		}
@@ -124,11 +123,12 @@ func (d *mail) copies(id string) (n int) {
 	return n
 }
 
-// touched implements domain. Each scenario has one promise, which its draft names.
+// touched implements domain. Each scenario uses one delivery promise, which the subject of its
+// draft contains.
 func (d *mail) touched([]byte) {
 	for _, sim := range d.sims {
-		for _, l := range sim.Letters() {
-			if id := l.Variables[message.IDVariable]; strings.Contains(string(l.Raw), string(message.AtMostOnce)) && d.copies(id) > 1 {
+		for _, l := range sim.Messages() {
+			if id := l.Variables[email.IDVariable]; strings.Contains(string(l.Raw), string(email.AtMostOnce)) && d.copies(id) > 1 {
 				d.world.fail("a second copy of a mail that may go out once")
 			}
 		}
@@ -138,12 +138,12 @@ func (d *mail) touched([]byte) {
 // calm implements domain.
 func (d *mail) calm() {}
 
-// over implements domain: what was accepted is sent, or shown as failed or unknown, or
-// waits for its time.
+// over implements domain. An accepted message must be sent, or show as failed or unknown, or wait
+// for its time.
 func (d *mail) over() {
 	for id := range d.accepted {
-		r, err := d.world.journal.Get(context.Background(), tenant, mailroom.Kind, id)
-		var m message.Message
+		r, err := d.world.journal.Get(context.Background(), tenant, emails.Kind, id)
+		var m email.Message
 		if err != nil || json.Unmarshal(r.Body, &m) != nil {
 			d.world.fail("a mail that was accepted is lost")
 			continue
@@ -151,11 +151,11 @@ func (d *mail) over() {
 		copies := d.copies(id)
 		waits := d.serves(r.Queue) && !r.Due.IsZero()
 		switch {
-		case m.Status == message.Sent && copies == 0:
+		case m.Status == email.Sent && copies == 0:
 			d.world.fail("a mail is shown as sent, and no provider has it")
-		case m.Status == message.Failed && copies > 0 && m.Delivery == message.AtMostOnce:
+		case m.Status == email.Failed && copies > 0 && m.Delivery == email.AtMostOnce:
 			d.world.fail("a mail is shown as failed, and a provider has it")
-		case m.Status == message.Sent, m.Status == message.Failed, m.Status == message.Unknown && m.Delivery == message.AtMostOnce:
+		case m.Status == email.Sent, m.Status == email.Failed, m.Status == email.Unknown && m.Delivery == email.AtMostOnce:
 		case !waits:
 			d.world.fail(fmt.Sprintf("a mail is %s, and nobody will ever send it", m.Status))
 		}
@@ -164,7 +164,7 @@ func (d *mail) over() {
 
 // tell implements domain.
 func (d *mail) tell(r ports.Record) string {
-	var m message.Message
+	var m email.Message
 	if json.Unmarshal(r.Body, &m) != nil {
 		return "unreadable"
 	}
@@ -175,12 +175,12 @@ func (d *mail) tell(r ports.Record) string {
 	return text + ")"
 }
 
-// mails asks for a mail to be sent under a promise.
-func mails(at int, key string, promise message.Delivery) Act {
+// mails returns an Act that sends a message with a delivery promise.
+func mails(at int, key string, promise email.Delivery) Act {
 	k := scoped("POST /api/emails", key, "mail")
 	return Act{Name: "mail " + key, At: at, Key: key, do: func(ctx context.Context, p *process) string {
-		m, replayed, err := p.service.(*mailroom.Service).Accept(ctx, tenant, message.Draft{
-			To: []message.Address{{Email: "ada@example.com"}}, Subject: string(promise), Text: "hello", Delivery: promise,
+		m, replayed, err := p.service.(*emails.Service).Accept(ctx, tenant, email.Draft{
+			To: []email.Address{{Email: "ada@example.com"}}, Subject: string(promise), Text: "hello", Delivery: promise,
 		}, k)
 		if err != nil {
 			return p.name + " is answered " + fault.KindOf(err).String()
@@ -193,14 +193,14 @@ func mails(at int, key string, promise message.Delivery) Act {
 	}}
 }
 
-// Mail are the scenarios of mail, under both promises.
+// Mail returns the mail scenarios, for both delivery promises.
 func Mail() []*Scenario {
 	faults := []string{
 		"400", "401", "403", "429", "503", "500", "500, done", "connection refused", "reset", "reset, done",
 		"401 of a proxy, done", "403 of a proxy, done", "404 of a proxy, done", "405 of a proxy, done", "429 of a proxy, done", "503 of a proxy, done",
 	}
 	var all []*Scenario
-	for _, promise := range []message.Delivery{message.AtMostOnce, message.AtLeastOnce} {
+	for _, promise := range []email.Delivery{email.AtMostOnce, email.AtLeastOnce} {
 		twice := []Act{mails(0, "m1", promise), mails(1, "m1", promise)}
 		all = append(all,
 			&Scenario{Name: "mail " + string(promise), Acts: twice, Fates: faults, JournalFaults: true},

@@ -8,30 +8,29 @@ import (
 	"slices"
 
 	"patchbay/core/fault"
-	"patchbay/core/idem"
+	"patchbay/core/idempotency"
 	"patchbay/core/payment"
 	"patchbay/ports"
 	"patchbay/tests/stripesim"
 )
 
-// monitor holds what callers were answered, and what became of payments, against the
-// providers' own books.
+// monitor compares the responses to callers and the states of payments with the providers' books.
 type monitor struct {
 	world *world
-	books []*stripesim.Sim // of all accounts that there ever were
+	books []*stripesim.Sim // of all accounts that have existed
 
-	keys   map[string]string         // payment → the key it was created under
-	kept   map[string]payment.Status // payment → the final status it was saved with
+	keys   map[string]string         // payment → the key with which it was created
+	kept   map[string]payment.Status // payment → the final status with which it was saved
 	told                             // what callers know
 	before told                      // at the last backup
 }
 
-// told is what callers were answered.
+// told is what the responses have told callers.
 type told struct {
-	final    map[string]string          // key → how it ended, once and for all
+	final    map[string]string          // key → its final result
 	canceled map[string]bool            // payments
 	accepted map[string]map[string]bool // payment → keys that were answered 202
-	refunds  map[string]map[int64]bool  // payment → amounts asked back, each under a key of its own
+	refunds  map[string]map[int64]bool  // payment → requested refund amounts, each with its own key
 }
 
 func (o told) copy() told {
@@ -52,8 +51,8 @@ func newMonitor(w *world, sims []*stripesim.Sim) *monitor {
 // remember implements domain.
 func (m *monitor) remember() { m.before = m.copy() }
 
-// forget implements domain: what was answered after the backup is not known to the
-// gateway any more, and not promised.
+// forget implements domain. After a restore the gateway does not know the responses since the
+// backup, so they are not checked.
 func (m *monitor) forget() {
 	m.told = m.before.copy()
 	clear(m.kept)
@@ -78,7 +77,7 @@ func (m *monitor) saved(r ports.Record) {
 	}
 }
 
-// answered takes note of what a caller got.
+// answered records the response to a caller.
 func (m *monitor) answered(key, id string, creates bool, a answer) {
 	m.world.mu.Lock()
 	defer m.world.mu.Unlock()
@@ -88,7 +87,7 @@ func (m *monitor) answered(key, id string, creates bool, a answer) {
 		}
 		m.accepted[id][key] = true
 	}
-	if m.world.ending && creates && a.kind == fault.Conflict.String() && a.code != idem.CodeInFlight {
+	if m.world.ending && creates && a.kind == fault.Conflict.String() && a.code != idempotency.CodeInFlight {
 		m.world.fail("a late repeat of a create is refused")
 	}
 	if a.code == "too_many_operations" {
@@ -113,7 +112,7 @@ func (m *monitor) answered(key, id string, creates bool, a answer) {
 	}
 }
 
-// answer is what a caller got.
+// answer is a response to a caller.
 type answer struct {
 	kind   string // of the error
 	code   string
@@ -133,7 +132,7 @@ func (a answer) String() string {
 	return string(a.status)
 }
 
-// final is how it ended for the caller, empty where it has not.
+// final returns the final result for the caller, or "" if the response is not final.
 func (a answer) final() string {
 	switch {
 	case a.kind == fault.Declined.String():
@@ -152,12 +151,12 @@ func (m *monitor) touched(answer []byte) {
 	m.book()
 }
 
-// charged reports whether an intent has the buyer's money, or a hold on it.
+// charged reports whether an intent holds the buyer's money or an authorisation.
 func charged(e payment.BookEntry) bool {
 	return e.Status == payment.Succeeded || e.Status == payment.RequiresCapture
 }
 
-// paid reports whether a provider has the money of a payment.
+// paid reports whether a provider has received the money of a payment.
 func (m *monitor) paid(id string) bool {
 	for _, sim := range m.books {
 		for _, e := range sim.Book() {
@@ -169,7 +168,7 @@ func (m *monitor) paid(id string) bool {
 	return false
 }
 
-// book holds the providers' books against what must never be. world.mu is held.
+// book checks the invariants of the providers' books. world.mu is held.
 func (m *monitor) book() {
 	byKey := map[string]int{}
 	for _, sim := range m.books {
@@ -194,7 +193,7 @@ func (m *monitor) book() {
 	}
 }
 
-// sums reports whether an amount is made of some of those, each taken once at most.
+// sums reports whether an amount is the sum of some of these amounts, each used at most once.
 func sums(of map[int64]bool, amount int64) bool {
 	all := slices.Sorted(maps.Keys(of))
 	for set := range 1 << len(all) {

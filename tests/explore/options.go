@@ -6,9 +6,9 @@ import (
 	"time"
 )
 
-// option is one way in which a history may go on.
+// option is one possible next step of a history.
 type option struct {
-	id    uint32 // the same whenever the same history comes here
+	id    uint32 // the same each time the same history gets here
 	label func() string
 	take  func()
 }
@@ -30,7 +30,8 @@ func identity(kind, a, b, c int) uint32 {
 	return uint32(kind&0xf)<<28 | uint32(a&0xff)<<20 | uint32(b&0xfff)<<8 | uint32(c&0xff)
 }
 
-// options are the ways to go on, what happens by default first; none in the end.
+// options returns the possible next steps, the default first. It returns none at the end of the
+// history.
 func (w *world) options() []option {
 	stops := w.runnable()
 	all := w.usual(stops)
@@ -47,7 +48,8 @@ func (w *world) options() []option {
 	return w.disturb(all, stops)
 }
 
-// usual is what happens by default, and what else could as well.
+// usual returns the default step. If no thread is stopped, it also returns the alternatives that
+// are not disturbances.
 func (w *world) usual(stops []*stop) (all []option) {
 	if len(stops) > 0 {
 		return append(all, w.goesOn(stops[0], stops[0].fates()[0], 0))
@@ -89,7 +91,7 @@ func (w *world) sleeping() bool {
 	return false
 }
 
-// fates are what else may become of a call.
+// fates adds the other possible fates of a call.
 func (w *world) fates(all []option, s *stop) []option {
 	fates := s.fates()
 	for i, f := range fates[1:] {
@@ -107,7 +109,7 @@ func (w *world) fates(all []option, s *stop) []option {
 	return all
 }
 
-// early is what may come in between while a thread stands.
+// early adds the steps that can happen while a thread is stopped.
 func (w *world) early(all []option) []option {
 	if w.due() == 0 {
 		for _, p := range w.idle() {
@@ -120,7 +122,7 @@ func (w *world) early(all []option) []option {
 	return all
 }
 
-// disturb is what goes wrong around them.
+// disturb adds the disturbances: slow responses, stalls, crashes, clock steps and events.
 func (w *world) disturb(all []option, stops []*stop) []option {
 	s := w.scenario
 	var at *process
@@ -159,7 +161,7 @@ func (w *world) disturb(all []option, stops []*stop) []option {
 	return all
 }
 
-// others reports whether another process would go on.
+// others reports whether another process is running.
 func (w *world) others(p *process) bool {
 	for _, other := range w.processes {
 		if other != p && other.frozen.IsZero() {
@@ -169,7 +171,7 @@ func (w *world) others(p *process) bool {
 	return false
 }
 
-// fates are those of a call as it stands now.
+// fates returns the fates that are possible for the call now.
 func (s *stop) fates() []*fate {
 	switch always := s.thread.always; {
 	case s.call.late != nil && s.ctx.Err() != nil:
@@ -214,12 +216,12 @@ func (w *world) steps(p *process, i int, by time.Duration) option {
 	}}
 }
 
-// acts begins what comes next in the script.
+// acts begins the next act of the script.
 func (w *world) acts() option {
 	n := w.acted
 	act := w.scenario.Acts[n]
 	p := w.processes[act.At]
-	if !p.frozen.IsZero() { // who asks is led to one that answers
+	if !p.frozen.IsZero() { // the request is routed to a running process
 		for _, other := range w.processes {
 			if other.frozen.IsZero() {
 				p = other
@@ -232,7 +234,7 @@ func (w *world) acts() option {
 	}}
 }
 
-// news are the events that may come now: the next one, or the last one again.
+// news adds the events that can be delivered now: the next one, and the last one again.
 func (w *world) news(all []option) []option {
 	n := w.domain.events()
 	for i := range n {

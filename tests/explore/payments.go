@@ -13,12 +13,12 @@ import (
 
 	"github.com/stripe/stripe-go/v76/webhook"
 
-	"patchbay/adapters/failover"
 	"patchbay/adapters/httpclient"
 	"patchbay/adapters/payments/stripepay"
+	"patchbay/adapters/resilience"
 	"patchbay/adapters/webhooks/stripehook"
-	"patchbay/core/checkout"
 	"patchbay/core/payment"
+	"patchbay/core/payments"
 	"patchbay/ports"
 	"patchbay/tests/stripesim"
 )
@@ -28,27 +28,27 @@ const (
 	signed = "whsec_explore"
 )
 
-// accounts are the names of the providers, the preferred first.
+// accounts are the names of the providers, the preferred one first.
 var accounts = []string{"first", "second"}
 
-// payments is the real code of payments on simulators in memory.
-type payments struct {
+// monetary is the domain of the real payments code with simulators in memory.
+type monetary struct {
 	*monitor
 	world *world
 	sims  []*stripesim.Sim
-	// An answer that looks comes to has fewer fates: it changes nothing.
+	// A request that only reads has the fates in looks.
 	fates, looks, always []*fate
-	upgraded             bool // processes are of the next release from now on
+	upgraded             bool // processes run the next release from now on
 }
 
-// teller is what in a process takes events.
+// teller is the part of a process that accepts events.
 type teller struct {
-	*checkout.Service
+	*payments.Service
 	hook *stripehook.Hook
 }
 
 func newPayments(w *world) domain {
-	d := &payments{world: w, fates: stripeFates(w.scenario.Fates), looks: stripeFates(w.scenario.Looks), always: stripeFates(w.scenario.Always)[1:]}
+	d := &monetary{world: w, fates: stripeFates(w.scenario.Fates), looks: stripeFates(w.scenario.Looks), always: stripeFates(w.scenario.Always)[1:]}
 	for n := range max(w.scenario.Providers, 1) {
 		d.sims = append(d.sims, d.account(accounts[n]))
 	}
@@ -56,11 +56,11 @@ func newPayments(w *world) domain {
 	return d
 }
 
-func (d *payments) account(name string) *stripesim.Sim {
+func (d *monetary) account(name string) *stripesim.Sim {
 	return stripesim.New(stripesim.Options{Key: "sk_test_" + name, Account: "acct_" + name, Skew: d.world.scenario.Skew})
 }
 
-// stripe is an account that can be told to keep a 500, and may give small pages.
+// stripe is an account that can keep a 500 and can return small pages.
 type stripe struct {
 	*stripesim.Sim
 	page int
@@ -85,12 +85,12 @@ func (s stripe) keep(req *http.Request) {
 	}
 }
 
-// moves has the name of the first provider mean another account: its key was changed in
-// the configuration, and all processes are started anew.
+// moves assigns another account to the name of the first provider, as if its key was changed in the
+// configuration, and restarts all processes.
 func moves() Act {
 	return Act{Name: "a key of another account", on: func(w *world) {
 		w.replace(func() {
-			d := w.domain.(*payments)
+			d := w.domain.(*monetary)
 			d.sims = slices.Clone(d.sims)
 			d.sims[0] = d.account("other")
 			d.books = append(d.books, d.sims[0])
@@ -99,10 +99,10 @@ func moves() Act {
 	}}
 }
 
-// upgrade has all processes started anew, by a release that words a create otherwise.
+// upgrade restarts all processes with a release that composes the body of a create differently.
 func upgrade() Act {
 	return Act{Name: "an upgrade", on: func(w *world) {
-		w.replace(func() { w.domain.(*payments).upgraded = true })
+		w.replace(func() { w.domain.(*monetary).upgraded = true })
 	}}
 }
 
@@ -130,17 +130,17 @@ func (r reworded) Create(ctx context.Context, request payment.CreateRequest) (pa
 	return r.PaymentGateway.Create(ctx, request)
 }
 
-// policy has no jitter, which would be no choice, and a breaker that stays closed.
-func (w *world) policy() failover.Policy {
-	return failover.Policy{
+// policy has no jitter, which would not be a choice of the search, and a breaker that stays closed.
+func (w *world) policy() resilience.Policy {
+	return resilience.Policy{
 		Timeout: 10 * time.Second, Deadline: 30 * time.Second, Attempts: max(w.scenario.Attempts, 1), RetryBudget: 100,
-		Breaker:  failover.Breaker{FailureRate: 100, MinimumCalls: 10_000, Window: 30 * time.Second, Open: 30 * time.Second},
+		Breaker:  resilience.Breaker{FailureRate: 100, MinimumCalls: 10_000, Window: 30 * time.Second, Open: 30 * time.Second},
 		Bulkhead: 256,
 	}
 }
 
 // open implements domain.
-func (d *payments) open(p *process) {
+func (d *monetary) open(p *process) {
 	var gateways []ports.PaymentGateway
 	var hooks []stripehook.Account
 	for n, sim := range d.sims {
@@ -155,14 +155,14 @@ func (d *payments) open(p *process) {
 		if d.upgraded {
 			worded = reworded{g}
 		}
-		gateways = append(gateways, failover.NewGateway(worded, failover.Options{Policy: d.world.policy()}))
+		gateways = append(gateways, resilience.NewGateway(worded, resilience.Options{Policy: d.world.policy()}))
 		hooks = append(hooks, stripehook.Account{Provider: accounts[n], Secrets: []string{signed + accounts[n]}})
 	}
 	hook, err := stripehook.New(p, hooks...)
 	if err != nil {
 		panic(err)
 	}
-	service := checkout.New(checkout.Options{
+	service := payments.New(payments.Options{
 		Journal: p.journal, Gateways: gateways, Events: hook, Accounts: d, Clock: p, IDs: p,
 		Secret: []byte("explore"), Owner: p.name, Log: slog.New(slog.DiscardHandler), Restored: d.restored,
 		Recalled: func(context.Context, time.Time) error { p.recalls = false; return nil },
@@ -171,25 +171,25 @@ func (d *payments) open(p *process) {
 	p.run, p.service = service.Run, teller{service, hook}
 }
 
-// restored is when the gateway notices that its store is an older one.
-func (d *payments) restored() checkout.Restore {
+// restored returns what the gateway knows about a restored backup, if it notices the restore.
+func (d *monetary) restored() payments.Restore {
 	if !d.world.scenario.Notices {
-		return checkout.Restore{}
+		return payments.Restore{}
 	}
-	return checkout.Restore{At: d.world.restored, Since: d.world.backedUp}
+	return payments.Restore{At: d.world.restored, Since: d.world.backedUp}
 }
 
-// Account implements checkout.Accounts: each is known.
-func (d *payments) Account(provider string) string {
+// Account implements payments.Accounts. Every account is known.
+func (d *monetary) Account(provider string) string {
 	return d.sims[slices.Index(accounts, provider)].Account()
 }
 
-// Pending implements checkout.Accounts.
-func (d *payments) Pending(string) bool { return false }
+// Pending implements payments.Accounts.
+func (d *monetary) Pending(string) bool { return false }
 
-func (p *process) payments() *checkout.Service { return p.service.(teller).Service }
+func (p *process) monetary() *payments.Service { return p.service.(teller).Service }
 
-func (d *payments) befalls(req *http.Request) (once, always []*fate) {
+func (d *monetary) befalls(req *http.Request) (once, always []*fate) {
 	switch {
 	case req.Method == http.MethodGet:
 		return d.looks, nil
@@ -200,24 +200,25 @@ func (d *payments) befalls(req *http.Request) (once, always []*fate) {
 }
 
 // kind implements domain.
-func (d *payments) kind() string { return "payment" }
+func (d *monetary) kind() string { return "payment" }
 
-// serves implements domain: keys that grow old are not waited for.
-func (d *payments) serves(queue string) bool {
+// serves implements domain. The history does not wait for the queues with the suffix _rest, whose
+// payments have no open operation.
+func (d *monetary) serves(queue string) bool {
 	return strings.HasPrefix(queue, "payments") && !strings.HasSuffix(queue, "_rest")
 }
 
 // record implements domain.
-func (d *payments) record(h *hasher, r ports.Record) { h.body(r.Body) }
+func (d *monetary) record(h *hasher, r ports.Record) { h.body(r.Body) }
 
 // settled implements domain.
-func (d *payments) settled(answer string) bool { return !strings.Contains(answer, acceptedSoFar) }
+func (d *monetary) settled(answer string) bool { return !strings.Contains(answer, acceptedSoFar) }
 
 // exact implements domain.
-func (d *payments) exact() bool { return true }
+func (d *monetary) exact() bool { return true }
 
 // book implements domain.
-func (d *payments) book(h *hasher) {
+func (d *monetary) book(h *hasher) {
 	for _, sim := range d.books {
 		for _, e := range sim.Book() {
 			h.body([]byte("_" + strings.TrimPrefix(e.Reference, "pi_") + "."))
@@ -232,15 +233,15 @@ func (d *payments) book(h *hasher) {
 }
 
 // events implements domain.
-func (d *payments) events() (n int) {
+func (d *monetary) events() (n int) {
 	for _, sim := range d.sims {
 		n += len(sim.Events())
 	}
 	return n
 }
 
-// deliver implements domain: signed and verified, as it comes to the gateway.
-func (d *payments) deliver(ctx context.Context, p *process, event int) {
+// deliver implements domain. The event is signed, and is verified as in the gateway.
+func (d *monetary) deliver(ctx context.Context, p *process, event int) {
 	for n, sim := range d.sims {
 		all := sim.Events()
 		if event >= len(all) {
@@ -256,14 +257,14 @@ func (d *payments) deliver(ctx context.Context, p *process, event int) {
 			panic(err)
 		}
 		for _, e := range news {
-			_, _ = t.ApplyWebhook(ctx, e) // what fails comes again
+			_, _ = t.ApplyWebhook(ctx, e) // the provider sends it again if it fails
 		}
 		return
 	}
 }
 
 // tell implements domain.
-func (d *payments) tell(r ports.Record) string {
+func (d *monetary) tell(r ports.Record) string {
 	var p payment.Payment
 	if json.Unmarshal(r.Body, &p) != nil {
 		return "unreadable"
@@ -280,7 +281,7 @@ func (d *payments) tell(r ports.Record) string {
 	return b.String()
 }
 
-// describe is a request in words.
+// describe returns a request in words.
 func describe(req *http.Request, _ []byte) string {
 	text := "to " + strings.TrimSuffix(req.URL.Host, ".example")
 	for name, values := range req.Header {

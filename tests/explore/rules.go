@@ -30,7 +30,7 @@ var Rules = []Rule{
 	{
 		Name: "a repeat of a create's key begins nothing once the payment has moved on",
 		Edits: []Edit{{
-			"core/checkout/repeat.go",
+			"core/payments/repeat.go",
 			"return p.ProviderReference != \"\" || p.Status.Terminal() || slices",
 			"return false && slices",
 		}},
@@ -39,16 +39,16 @@ var Rules = []Rule{
 	{
 		Name: "only who holds the claim moves on or ends by a refusal",
 		Edits: []Edit{{
-			"core/checkout/claim.go",
-			"return c.owner != \"\" && now.owner == c.owner && now.due.Equal(c.due)",
-			"return c.owner != now.owner || true",
+			"core/worker/lease.go",
+			"return l.owner != \"\" && now.owner == l.owner && now.until.Equal(l.until)",
+			"return l.owner != now.owner || true",
 		}},
 		Scenario: "two providers, the first refuses, a process stands still", Bound: 4, Wrong: second,
 	},
 	{
 		Name: "unknown is sticky",
 		Edits: []Edit{{
-			"core/checkout/outcome.go",
+			"core/payments/outcome.go",
 			"case op.Uncertain():",
 			"case false:",
 		}},
@@ -57,7 +57,7 @@ var Rules = []Rule{
 	{
 		Name: "a decline counts after an unknown try only with its object",
 		Edits: []Edit{{
-			"core/checkout/call.go",
+			"core/payments/call.go",
 			"&& fault.From(a.err).Proven",
 			"",
 		}},
@@ -75,7 +75,7 @@ var Rules = []Rule{
 	{
 		Name: "an unknown try is not undone by what the next one says",
 		Edits: []Edit{{
-			"adapters/failover/guard.go",
+			"adapters/resilience/guard.go",
 			"if c.unknown == nil || err == nil",
 			"if true || err == nil",
 		}},
@@ -84,7 +84,7 @@ var Rules = []Rule{
 	{
 		Name: "the provider's key is made of the caller's",
 		Edits: []Edit{{
-			"core/checkout/keys.go",
+			"core/payments/keys.go",
 			"if op.Key == \"\" {\n\t\tif op.Generation",
 			"if true {\n\t\tif op.Generation",
 		}},
@@ -93,7 +93,7 @@ var Rules = []Rule{
 	{
 		Name: "the payment's id is made of the caller's key",
 		Edits: []Edit{{
-			"core/checkout/keys.go",
+			"core/payments/keys.go",
 			"if key.Empty() {",
 			"if true {",
 		}},
@@ -102,16 +102,16 @@ var Rules = []Rule{
 	{
 		Name: "a generation goes up only when the one before is proved absent",
 		Edits: []Edit{{
-			"core/checkout/create.go",
-			"if op.Absent { // nothing",
-			"if op.Outcome != \"\" { // nothing",
+			"core/payments/create.go",
+			"if op.Absent { // no effect",
+			"if op.Outcome != \"\" { // no effect",
 		}},
 		Scenario: "an older state is restored", Bound: 1, Wrong: second,
 	},
 	{
 		Name: "what an older copy has open is not asked for again before it is known what was made",
 		Edits: []Edit{{
-			"core/checkout/restored.go",
+			"core/payments/restored.go",
 			"if !op.Creates() || p.ProviderReference != \"\" {\n\t\treturn nil, nil",
 			"if true {\n\t\treturn nil, nil",
 		}},
@@ -120,7 +120,7 @@ var Rules = []Rule{
 	{
 		Name: "a refund that an older copy does not have is looked for before it is made",
 		Edits: []Edit{{
-			"core/checkout/restored.go",
+			"core/payments/restored.go",
 			"!s.knownBefore(&p, op) || op.Action != payment.Refund",
 			"true || op.Action != payment.Refund",
 		}},
@@ -130,7 +130,7 @@ var Rules = []Rule{
 	{
 		Name: "what was made since is looked for as far back as the copy was made",
 		Edits: []Edit{{
-			"core/checkout/restored.go",
+			"core/payments/restored.go",
 			"if since.IsZero() || since.After(r.At) {",
 			"if true {",
 		}},
@@ -139,7 +139,7 @@ var Rules = []Rule{
 	{
 		Name: "what was made since is taken into the copy",
 		Edits: []Edit{{
-			"core/checkout/attach.go",
+			"core/payments/attach.go",
 			"{ return s.attach(ctx, t) }",
 			"{ return nil }",
 		}},
@@ -148,7 +148,7 @@ var Rules = []Rule{
 	{
 		Name: "the request is kept as it was sent",
 		Edits: []Edit{{
-			"core/checkout/call.go",
+			"core/payments/call.go",
 			"Body: op.Body, Amount: p.Amount",
 			"Amount: p.Amount",
 		}},
@@ -157,7 +157,7 @@ var Rules = []Rule{
 	{
 		Name: "another account is never asked",
 		Edits: []Edit{{
-			"core/checkout/call.go",
+			"core/payments/call.go",
 			"case now != \"\":",
 			"case now == \"none\":",
 		}},
@@ -166,7 +166,7 @@ var Rules = []Rule{
 	{
 		Name: "a look goes back far enough, by the provider's clock",
 		Edits: []Edit{{
-			"core/checkout/listing.go",
+			"core/payments/listing.go",
 			"from = from.Add(-pad); from.Before(w.from)",
 			"from = from.Add(-pad); false",
 		}},
@@ -175,7 +175,7 @@ var Rules = []Rule{
 	{
 		Name: "absence takes an hour",
 		Edits: []Edit{{
-			"core/checkout/look.go",
+			"core/payments/look.go",
 			"since > absentAfter {",
 			"since >= 0 {",
 		}},
@@ -184,7 +184,7 @@ var Rules = []Rule{
 	{
 		Name: "what was accepted is tried again",
 		Edits: []Edit{{
-			"core/checkout/execute.go",
+			"core/payments/execute.go",
 			"	op.Outcome = payment.Waiting",
 			"	return",
 		}},
@@ -193,8 +193,8 @@ var Rules = []Rule{
 	{
 		Name: "an ambiguous mail that may go out once is left",
 		Edits: []Edit{{
-			"core/mailroom/send.go",
-			"case o == message.Ambiguous && st.message.Delivery == message.AtMostOnce:",
+			"core/emails/send.go",
+			"case o == email.Ambiguous && st.message.Delivery == email.AtMostOnce:",
 			"case false:",
 		}},
 		Scenario: "mail at_most_once", Bound: 1, Wrong: copied,
@@ -202,8 +202,8 @@ var Rules = []Rule{
 	{
 		Name: "an attempt that was interrupted may have gone out",
 		Edits: []Edit{{
-			"core/mailroom/send.go",
-			"m.Attempts[n-1].Outcome == message.Attempting {",
+			"core/emails/send.go",
+			"m.Attempts[n-1].Outcome == email.Attempting {",
 			"false {",
 		}},
 		Scenario: "mail at_most_once, processes stand still and die", Bound: 1, Wrong: copied,
@@ -220,11 +220,11 @@ var Rules = []Rule{
 	{
 		Name: "a repeat is counted in its operation",
 		Edits: []Edit{{
-			"core/checkout/create.go",
+			"core/payments/create.go",
 			"if same && (op.Key",
 			"if same && false && (op.Key",
 		}, {
-			"core/checkout/room.go",
+			"core/payments/room.go",
 			"retryable(op) && !op.Unsure ||",
 			"false &&",
 		}},

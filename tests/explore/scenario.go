@@ -5,45 +5,45 @@ import (
 	"slices"
 	"time"
 
-	"patchbay/core/idem"
+	"patchbay/core/idempotency"
 )
 
-// Scenario is what callers do, and what may go wrong meanwhile.
+// Scenario is a script of callers' acts, and the disturbances that can occur.
 type Scenario struct {
 	Name string
 	Acts []Act
-	// Fates of a provider's answers beside the usual one; Looks are those of requests
-	// that only read; Always may befall all that somebody asks from then on.
+	// Fates are the possible fates of a request to a provider besides the default. Looks are those
+	// of requests that only read. Always can apply to all later requests of the same thread.
 	Fates, Looks, Always []string
 
-	Providers int           // one where 0
-	Attempts  int           // of a call, within a policy; one where 0
-	Refuses   string        // what the first provider answers unless something else is chosen
+	Providers int           // 1 if 0
+	Attempts  int           // attempts per call, by the resilience policy; 1 if 0
+	Refuses   string        // the default fate of requests to the first provider
 	Skew      time.Duration // of the provider's clock
-	Page      int           // how many intents it lists at once; as asked where 0
+	Page      int           // how many intents a list returns at most; as requested if 0
 
-	JournalFaults bool // its answers are lost or refused
-	Stalls        bool // a process may stand still beyond its lease
-	Slow          bool // an answer may take longer than a caller waits
-	Crashes       int  // how often a process may be killed
-	Notices       bool // that an older state was restored
+	JournalFaults bool // journal calls can fail or lose their results
+	Stalls        bool // a process can stall for longer than its lease
+	Slow          bool // a response can take longer than the caller waits
+	Crashes       int  // how often a process can be killed
+	Notices       bool // the gateway notices that a backup was restored
 	Clocks        []time.Duration
-	Events        bool // they are delivered; else all are lost
+	Events        bool // events are delivered; otherwise all are lost
 
-	Bound   int  // of the short form, one where 0
-	Once    bool // its usual order alone
-	Longest int  // the step after which nothing departs any more
+	Bound   int  // the bound of the short form; 1 if 0
+	Once    bool // only the default order is run
+	Longest int  // the step after which there are no more departures
 
 	domain func(w *world) domain
 }
 
-// Act is one thing that a caller does, or that is done to all of it.
+// Act is an action of a caller, or an action on the whole world.
 type Act struct {
 	Name string
-	At   int // the process that is asked
+	At   int // the process that gets the request
 	Key  string
 	do   func(ctx context.Context, p *process) string
-	on   func(w *world) // in place of do: to all
+	on   func(w *world) // instead of do: an action on the whole world
 }
 
 // perform begins an act.
@@ -61,7 +61,7 @@ func (w *world) perform(p *process, act Act, n int) {
 	}
 }
 
-// backup keeps the journal as it is now.
+// backup returns an Act that stores the state of the journal.
 func backup() Act {
 	return Act{Name: "a backup", on: func(w *world) {
 		state := w.journal.State()
@@ -70,7 +70,7 @@ func backup() Act {
 	}}
 }
 
-// restore puts it back: all processes end before, and others start on it.
+// restore returns an Act that restores the backup and replaces all processes.
 func restore() Act {
 	return Act{Name: "the backup, restored,", on: func(w *world) {
 		w.replace(func() {
@@ -87,21 +87,21 @@ func restore() Act {
 	}}
 }
 
-// passes lets time pass, with what is due meanwhile. What was asked before may be another
-// use of its key afterwards.
+// passes returns an Act that lets time pass and executes what becomes due. After idempotency.Kept,
+// the keys used so far have expired and are not repeated.
 func passes(d time.Duration) Act {
 	return Act{Name: "the end of " + d.String(), on: func(w *world) {
-		w.ending = true // as in the end nothing is chosen meanwhile
+		w.ending = true // no choices meanwhile, as at the end of a history
 		w.drain()
 		w.hours(d)
 		w.ending = false
-		if d > idem.Kept {
+		if d > idempotency.Kept {
 			w.expired = w.acted
 		}
 	}}
 }
 
-// replace has other processes in place of all, with a change in between.
+// replace makes a change and replaces all processes, which does not count as crashes.
 func (w *world) replace(change func()) {
 	old := slices.Clone(w.processes)
 	change()
@@ -111,7 +111,7 @@ func (w *world) replace(change func()) {
 	w.crashes -= len(old)
 }
 
-// step takes what happens by default. It is false where nothing does.
+// step takes the default option. It returns false if there is none.
 func (w *world) step() bool {
 	w.settle()
 	all := w.options()
@@ -130,10 +130,10 @@ func (w *world) take(o option) {
 	o.take()
 }
 
-// most is how many steps a history may have, so that one which never ends is seen.
+// most is the maximum number of steps of a history, so that an endless history is detected.
 const most = 2000
 
-// drain lets happen what is under way.
+// drain takes default steps until nothing is in progress.
 func (w *world) drain() {
 	for w.step() {
 		if w.taken > most {
@@ -143,7 +143,7 @@ func (w *world) drain() {
 	}
 }
 
-// hours lets time pass, with what is due meanwhile.
+// hours lets time pass and executes what becomes due.
 func (w *world) hours(d time.Duration) {
 	for end := time.Now().Add(d); w.taken <= most; {
 		due := w.due()
@@ -160,8 +160,8 @@ func (w *world) hours(d time.Duration) {
 	}
 }
 
-// end heals what was broken, lets time pass, and has every caller ask once more under
-// each key: at once, and late.
+// end removes all disturbances, lets time pass, and repeats each caller's request with its key
+// twice: after 20 minutes and 5 hours later.
 func (w *world) end() {
 	w.ending = true
 	for _, p := range w.processes {
@@ -188,14 +188,14 @@ func (w *world) end() {
 	w.domain.over()
 }
 
-// calm looks what became of what was accepted before anybody asks again.
+// calm checks accepted requests before callers repeat them.
 func (w *world) calm() {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	w.domain.calm()
 }
 
-// repeats asks once more what was asked under each key.
+// repeats repeats the request of each key.
 func (w *world) repeats() {
 	done := map[string]bool{}
 	for _, act := range w.scenario.Acts[w.expired:w.acted] {

@@ -3,29 +3,29 @@ package explore
 import (
 	"time"
 
-	"patchbay/core/checkout"
 	"patchbay/core/payment"
+	"patchbay/core/payments"
 )
 
-// Cards of the simulator.
+// Payment methods of the simulator.
 const (
 	good     = "pm_card_visa"
 	declines = "pm_card_chargeDeclined"
 )
 
-// every is each way in which a request that does something may be answered.
+// every contains all fates of a request that changes something.
 var every = []string{
 	"429", "401", "403", "400", "402 without an object", "409 without a code", "500", "500, done and kept", "connection refused", "reset", "reset, done",
 	"401 of a proxy", "401 of a proxy, done", "403 of a proxy, done", "404 of a proxy, done", "405 of a proxy, done",
 	"429 of a proxy", "429 of a proxy, done", "502 of a proxy", "502 of a proxy, done",
 }
 
-// few are those of them that differ most.
+// few contains those that differ most.
 var few = []string{"429", "401", "500", "reset", "reset, done", "connection refused"}
 
 var peeks = []string{"reset", "429", "404 of a proxy"}
 
-// Payments are the scenarios of payments.
+// Payments returns the payment scenarios.
 func Payments() []*Scenario {
 	all := []*Scenario{
 		{
@@ -53,7 +53,7 @@ func Payments() []*Scenario {
 		{
 			Name: "create, confirm, capture, refund",
 			Acts: []Act{
-				creates(0, "k1", checkout.CreateRequest{PaymentMethod: good, CaptureMethod: payment.CaptureManual}), confirms(1, "k2", "k1", good),
+				creates(0, "k1", payments.CreateRequest{PaymentMethod: good, CaptureMethod: payment.CaptureManual}), confirms(1, "k2", "k1", good),
 				captures(0, "k3", "k1", 0), refunds(1, "k4", "k1", 300), refunds(0, "k5", "k1", 500), refunds(1, "k4", "k1", 300),
 			},
 			Fates: few, Looks: peeks, JournalFaults: true,

@@ -8,29 +8,28 @@ import (
 	"time"
 )
 
-// Search goes through the orders of one scenario: first what happens by default, then
-// every history that departs from it once, then twice, and so on. A history is run
-// again from its beginning, up to where it departs; where it comes to a state that was
-// there before, it ends, since all that follows has been gone through, with as many
-// departures left or more.
+// Search runs the histories of one scenario: first the default order, then every history that
+// departs from it once, then twice, and so on. Each history is run from its beginning up to its
+// departure. It ends when it reaches a state that was visited before, since everything that follows
+// has been explored with as many departures left or more.
 type Search struct {
 	Scenario *Scenario
-	Find     string // what is to be found: it ends there
-	Part, Of int    // of the histories that depart once, every Of-th is its own
+	Find     string // the search ends when it has found a violation with this text
+	Part, Of int    // this search runs every Of-th of the histories with one departure
 
 	Steps, Histories, Merged int
-	Level                    int // the departures of the level under way
-	Done                     int // of its histories
-	Diverged                 int // histories that could not be run again: the search would be broken
+	Level                    int // the number of departures on the current level
+	Done                     int // how many histories of the current level are done
+	Diverged                 int // histories that could not be reproduced, which would invalidate the search
 
 	strayed int
 
 	now, next []*node
 	visited   map[uint64]struct{}
-	Found     map[string]Violation // by what is wrong
+	Found     map[string]Violation // by description
 }
 
-// Violation is what is wrong, with the shortest history that led there.
+// Violation is a violated rule, with the shortest history that leads to it.
 type Violation struct {
 	Wrong      string
 	Departures int
@@ -47,7 +46,7 @@ func (v Violation) String() string {
 	return b.String()
 }
 
-// node is a history: that of its parent up to a step, and there another option.
+// node is a history: its parent's up to a step, and another option there.
 type node struct {
 	parent *node
 	id     uint32
@@ -56,12 +55,12 @@ type node struct {
 	depth  int32
 }
 
-// NewSearch makes a Search of which nothing is done yet.
+// NewSearch returns a Search that has not run any history yet.
 func NewSearch(s *Scenario) *Search {
 	return &Search{Scenario: s, Of: 1, now: []*node{{step: -1}}, visited: map[uint64]struct{}{}, Found: map[string]Violation{}}
 }
 
-// Next runs one history of the level under way. It is false where that is done.
+// Next runs one history of the current level. It returns false if the level is done.
 func (s *Search) Next(t *testing.T, grow bool) bool {
 	if s.Done >= len(s.now) {
 		return false
@@ -83,7 +82,7 @@ func (s *Search) Next(t *testing.T, grow bool) bool {
 	return true
 }
 
-// Deepen goes on to the next level. It is false where there is none.
+// Deepen goes to the next level. It returns false if that has no histories.
 func (s *Search) Deepen() bool {
 	if s.Level == 0 && s.Of > 1 {
 		mine := s.next[:0]
@@ -99,15 +98,15 @@ func (s *Search) Deepen() bool {
 	return len(s.now) > 0
 }
 
-// States is how many different ones were met.
+// States returns how many different states were visited.
 func (s *Search) States() int { return len(s.visited) }
 
-// Waiting is how many histories of the level under way are left.
+// Waiting returns how many histories of the current level remain.
 func (s *Search) Waiting() int { return len(s.now) - s.Done }
 
-// tries is how often a history is run again that did not come to where it departs.
-// Where several cases of a select are ready at once, Go takes any: a history in ten or
-// less strays, and of hundreds of thousands some do so again and again.
+// tries is how often a history that did not reach its departure is run again. If several cases of a
+// select are ready, Go chooses one at random: at most one history in ten strays, and among hundreds
+// of thousands some stray repeatedly.
 const tries = 500
 
 func (s *Search) again(t *testing.T, n *node, grow bool, trace *[]string) (wrong []string) {
@@ -124,7 +123,7 @@ func (s *Search) again(t *testing.T, n *node, grow bool, trace *[]string) (wrong
 	return nil
 }
 
-// run runs one history, and says what went wrong.
+// run runs one history and returns its violations.
 func (s *Search) run(t *testing.T, n *node, grow bool, trace *[]string) (wrong []string) {
 	path := n.path()
 	synctest.Test(t, func(*testing.T) {
@@ -140,16 +139,16 @@ func (s *Search) run(t *testing.T, n *node, grow bool, trace *[]string) (wrong [
 	return wrong
 }
 
-// widest is how many histories a level may have, for the memory they take: what is
-// beyond is left out, since nobody waits for so many.
+// widest is the maximum number of histories of a level, to bound memory. More are dropped, since
+// running them would take too long.
 const widest = 1_000_000
 
-// longest is after how many steps no more choices are made, where the scenario does not
-// say.
+// longest is the number of steps after which there are no more choices, unless the scenario sets
+// another.
 const longest = 80
 
-// lead takes a history through its departures, and notes those that could come after.
-// It is false where it need not go on.
+// lead takes a history through its departures, and records the departures that are possible
+// afterwards. It returns false if the history need not continue.
 func (s *Search) lead(w *world, n *node, path []*node, grow bool) bool {
 	end := int32(longest)
 	if n := s.Scenario.Longest; n > 0 {
@@ -157,7 +156,7 @@ func (s *Search) lead(w *world, n *node, path []*node, grow bool) bool {
 	}
 	for step := int32(0); step < end; step++ {
 		w.settle()
-		grow = grow && len(w.wrong) == 0 // what follows from a mistake is not looked for
+		grow = grow && len(w.wrong) == 0 // histories after a violation are not explored
 		if step > n.step && w.trace == nil {
 			state := w.state()
 			if _, known := s.visited[state]; known {
@@ -191,7 +190,7 @@ func (s *Search) lead(w *world, n *node, path []*node, grow bool) bool {
 	return true
 }
 
-// path are the departures from the beginning on.
+// path returns the departures from the beginning on.
 func (n *node) path() []*node {
 	if n.parent == nil {
 		return nil
@@ -199,8 +198,8 @@ func (n *node) path() []*node {
 	return append(n.parent.path(), n)
 }
 
-// Until runs histories until a moment, or until those of a bound are done. It reports
-// whether they are.
+// Until runs histories until a time, or until all histories up to a bound are done. It returns true
+// in the latter case.
 func (s *Search) Until(t *testing.T, end time.Time, bound int) bool {
 	if s.Scenario.Once {
 		bound = 0
@@ -226,7 +225,7 @@ func (s *Search) found(text string) bool {
 	return false
 }
 
-// Reached is the bound up to which every history was run.
+// Reached returns the largest number of departures for which every history was run.
 func (s *Search) Reached() int {
 	if s.Waiting() > 0 {
 		return s.Level - 1

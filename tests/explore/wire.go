@@ -8,21 +8,22 @@ import (
 	"net/http/httptrace"
 )
 
-// wire is the way from a process to a provider: each request stops before it leaves.
+// wire is the transport from a process to a provider: each request stops at the gate before it is
+// sent.
 type wire struct {
 	process *process
 	to      http.Handler
 	fates   func(req *http.Request) (once, always []*fate)
 }
 
-// keeper is a provider that keeps the 500 with which it answers the next request.
+// keeper is a provider that can keep the 500 with which it answers the next request.
 type keeper interface {
 	http.Handler
 	keep(req *http.Request)
 }
 
-// What becomes of a request whose time was up before it left: the client may or may
-// not have handed it over, and does not wait for the answer.
+// The fates of a request whose context ended before it was sent. The client may or may not have
+// sent it, and does not wait for the response.
 var (
 	unsent = &fate{name: "not sent, its time is up", silent: true}
 	tooOld = &fate{name: "sent and done, its time is up", does: true, lost: true}
@@ -85,7 +86,7 @@ func (w *wire) RoundTrip(req *http.Request) (*http.Response, error) {
 	return answer.response(req), nil
 }
 
-// arrived is a request as its server sees it.
+// arrived returns a request as the server sees it.
 func arrived(req *http.Request, body []byte) *http.Request {
 	in := &http.Request{
 		Method: req.Method, URL: req.URL, Host: req.URL.Host, Header: make(http.Header, len(req.Header)),
@@ -97,7 +98,7 @@ func arrived(req *http.Request, body []byte) *http.Request {
 	return in
 }
 
-// answerWriter keeps what a handler answers.
+// answerWriter records a handler's response.
 type answerWriter struct {
 	header http.Header
 	status int

@@ -13,96 +13,96 @@ import (
 	"patchbay/tests/memjournal"
 )
 
-// stall is how long a process stands still that is stopped: longer than any lease.
+// stall is how long a process stalls: longer than any lease.
 const stall = 100 * time.Second
 
-// world is one history of a scenario, in a bubble of its own.
+// world is one history of a scenario, in its own synctest bubble.
 type world struct {
 	scenario  *Scenario
 	domain    domain
 	gate      *gate
 	journal   *memjournal.Journal
-	processes []*process // those that live, in their order
-	threads   []*thread  // under way
+	processes []*process // the live processes, by slot
+	threads   []*thread  // in progress
 	gone      []*thread  // of processes that were killed
-	current   *thread    // who went last
-	acted     int        // acts of the script begun
-	expired   int        // those of them whose keys have expired
-	last      *thread    // of the last act
-	answers   []string   // by act
+	current   *thread    // the thread that ran last
+	acted     int        // how many acts of the script have begun
+	expired   int        // how many of them have expired keys
+	last      *thread    // the thread of the last act
+	answers   []string   // the responses, by act
 	backup    *memjournal.State
-	backedUp  time.Time // the backup was made
-	restored  time.Time // it was put back
-	told      []int     // events of providers, how often each was delivered
+	backedUp  time.Time // when the backup was made
+	restored  time.Time // when it was restored
+	told      []int     // how often each event was delivered
 	crashes   int
-	stepped   bool      // a clock was
-	passed    int       // how often time did
+	stepped   bool      // a clock has been stepped
+	passed    int       // how often time has passed
 	ending    bool      // no more choices
-	taken     int       // options
-	trace     *[]string // what was chosen, in words; nil where nobody reads it
+	taken     int       // the number of options taken
+	trace     *[]string // the options taken, in words; nil if not recorded
 
-	mu    sync.Mutex // of what threads tell
+	mu    sync.Mutex // guards what threads report
 	wrong []string
 
 	journalHash, bookHash uint64
-	backupHash            uint64 // what the backup holds
-	journalNew, bookNew   bool   // they are to be computed
+	backupHash            uint64 // the hash of the backup
+	journalNew, bookNew   bool   // the hash must be computed again
 }
 
-// domain is what is explored: payments, or mail.
+// domain is the explored code: payments or mail.
 type domain interface {
-	// open makes what serves in a process.
+	// open creates the services of a process.
 	open(p *process)
-	// kind is that of the records that are explored.
+	// kind returns the kind of the explored records.
 	kind() string
-	// serves reports whether the process takes from this queue here.
+	// serves reports whether the processes claim from this queue.
 	serves(queue string) bool
-	// saved takes note of what was written to the journal.
+	// saved records a write to the journal.
 	saved(r ports.Record)
-	// touched takes note that a provider's book may have changed, and of what it answered.
+	// touched is called when a provider's book may have changed, with the provider's response.
 	touched(answer []byte)
-	// record is a hash of what a record holds, as far as what comes depends on it. It is
-	// exact where times are the same in each run.
+	// record hashes the part of a record that determines the rest of the history. exact reports
+	// whether times are the same in each run.
 	record(h *hasher, r ports.Record)
 	exact() bool
-	// book is a hash of what providers hold.
+	// book hashes the providers' books.
 	book(h *hasher)
-	// events is how many of them providers have to tell.
+	// events returns how many events the providers have.
 	events() int
-	// deliver brings one to a process.
+	// deliver delivers an event to a process.
 	deliver(ctx context.Context, p *process, event int)
-	// remember keeps what was answered before a backup, forget drops what was answered since.
+	// remember keeps a copy of the responses at a backup. forget discards the responses since then.
 	remember()
 	forget()
-	// settled reports whether nothing goes on behind a caller who was answered so.
+	// settled reports whether nothing continues after the caller got this response.
 	settled(answer string) bool
-	// calm looks for what is wrong twenty minutes after all was healed.
+	// calm checks for violations twenty minutes after all disturbances have been removed.
 	calm()
-	// over looks for what is wrong in the end.
+	// over checks for violations at the end.
 	over()
-	// tell is a record in words.
+	// tell returns a record in words.
 	tell(r ports.Record) string
 }
 
-// process is one of those that share the journal.
+// process is one of the processes that share the journal.
 type process struct {
 	world   *world
-	slot    int // its place; a process that comes after it has the same
+	slot    int // its position; the process that replaces it has the same
 	name    string
 	journal journal
-	run     func(ctx context.Context) // its workers
+	run     func(ctx context.Context) // runs its workers
 	service any
-	common  *thread       // what it does for all
-	recalls bool          // its workers ask first what the providers hold, and have not done so
-	offset  time.Duration // of its clock
-	frozen  time.Time     // since when it stands still
+	common  *thread       // the thread for what it does on behalf of several threads
+	recalls bool          // its workers first have to ask the providers for their books
+	offset  time.Duration // the offset of its clock
+	frozen  time.Time     // when it stalled; zero if it runs
 	ids     map[string]int
 }
 
 // Now implements ports.Clock.
 func (p *process) Now() time.Time { return time.Now().Add(p.offset).UTC().Truncate(time.Microsecond) }
 
-// New implements ports.IDs: the same in each run of the same history.
+// New implements ports.IDs. The ids are the same in each run of the same history.
 func (p *process) New(prefix string) string {
 	p.ids[prefix]++
 	return fmt.Sprintf("%s_%s%04d", prefix, p.name, p.ids[prefix])
@@ -131,7 +131,7 @@ func (w *world) boot(slot int, name string) *process {
 	return p
 }
 
-// start begins a thread.
+// start starts a thread.
 func (w *world) start(p *process, name string, act int, do func(ctx context.Context) string) *thread {
 	t := &thread{name: name, at: p, act: act}
 	ctx, cancel := context.WithCancel(t.within(context.Background()))
@@ -146,7 +146,7 @@ func (w *world) start(p *process, name string, act int, do func(ctx context.Cont
 	return t
 }
 
-// work lets the workers of a process look into their queues.
+// work lets the worker of a process claim from its queues.
 func (w *world) work(p *process) {
 	t := w.start(p, p.name+" worker", -1, func(ctx context.Context) string {
 		p.run(ctx)
@@ -155,12 +155,13 @@ func (w *world) work(p *process) {
 	t.claims = true
 }
 
-// settle takes in what happened since the last choice. Everybody is blocked.
+// settle waits until all goroutines are blocked, and records what has happened since the last
+// choice.
 func (w *world) settle() {
 	synctest.Wait()
 	for _, s := range w.gate.news() {
 		if t := s.thread; w.live(t.at) && !slices.Contains(w.threads, t) {
-			w.threads = append(w.threads, t) // its caller was answered before it was done
+			w.threads = append(w.threads, t) // its caller got the response before it was done
 		}
 		s.thread.stops = append(s.thread.stops, s)
 		slices.SortStableFunc(s.thread.stops, func(a, b *stop) int {
@@ -170,7 +171,7 @@ func (w *world) settle() {
 	w.threads = slices.DeleteFunc(w.threads, func(t *thread) bool {
 		if t.claims && !slices.ContainsFunc(t.stops, func(s *stop) bool { return s.call.op == "claim" }) && !t.at.recalls {
 			t.claims = false
-			t.stop() // it has looked; what it found goes on
+			t.stop() // it has claimed; the claimed work continues
 		}
 		if t.ended && t.act >= 0 && w.answers[t.act] == "" {
 			w.answers[t.act] = t.answer
@@ -198,20 +199,20 @@ func (w *world) touched(answer []byte) {
 	w.domain.touched(answer)
 }
 
-// fail notes what is wrong. w.mu is held.
+// fail records a violation. w.mu is held.
 func (w *world) fail(wrong string) {
 	if !slices.Contains(w.wrong, wrong) {
 		w.wrong = append(w.wrong, wrong)
 	}
 }
 
-// records are those that are explored, by name.
+// records returns the explored records, ordered by name.
 func (w *world) records() []ports.Record {
 	return slices.DeleteFunc(w.journal.Records(), func(r ports.Record) bool { return r.Kind != w.domain.kind() })
 }
 
-// runnable are the stops at which somebody may go on, the one that goes on by default
-// first: who went last, else who has waited longest.
+// runnable returns the stops of running processes, the default first: a stop of the thread that ran
+// last, otherwise that of the oldest thread.
 func (w *world) runnable() []*stop {
 	var first, others []*stop
 	for _, t := range w.threads {
@@ -227,7 +228,7 @@ func (w *world) runnable() []*stop {
 	return append(first, others...)
 }
 
-// release lets a thread go on.
+// release lets a thread continue.
 func (w *world) release(s *stop, f *fate) {
 	t := s.thread
 	t.stops = slices.DeleteFunc(t.stops, func(other *stop) bool { return other == s })
@@ -247,7 +248,7 @@ func (w *world) release(s *stop, f *fate) {
 	w.gate.release(s, f)
 }
 
-// pass lets time pass, until somebody arrives or ends where that is wanted.
+// pass lets time pass. Unless whole is set, it returns earlier when a thread arrives or ends.
 func (w *world) pass(d time.Duration, whole bool) {
 	w.passed++
 	w.gate.quiet()
@@ -265,7 +266,7 @@ func (w *world) pass(d time.Duration, whole bool) {
 	}
 }
 
-// due is how long it is until the next record is due, negative where none waits.
+// due returns the time until the next record is due, or a negative value if there is none.
 func (w *world) due() time.Duration {
 	at, ok := w.journal.Next(w.domain.serves)
 	if !ok {
@@ -274,7 +275,7 @@ func (w *world) due() time.Duration {
 	return max(time.Until(at), 0)
 }
 
-// idle are the processes whose worker could look into its queue.
+// idle returns the processes whose worker could claim from its queues.
 func (w *world) idle() (able []*process) {
 	for _, p := range w.processes {
 		busy := slices.ContainsFunc(w.threads, func(t *thread) bool { return t.at == p && t.claims })
@@ -285,8 +286,8 @@ func (w *world) idle() (able []*process) {
 	return able
 }
 
-// kill ends a process as kill -9 does, and starts another in its place. Whatever it
-// was about to do is not done.
+// kill kills a process as kill -9 does, and starts another in its place. Its pending calls are
+// never made.
 func (w *world) kill(p *process) {
 	w.crashes++
 	w.processes[p.slot] = w.boot(p.slot, p.name+"'")
@@ -301,7 +302,7 @@ func (w *world) kill(p *process) {
 	})
 }
 
-// close lets everything end: what waits for time gets it.
+// close ends all goroutines; time passes for those that wait for it.
 func (w *world) close() {
 	w.gate.close()
 	for _, t := range append(w.gone, w.threads...) {

@@ -7,27 +7,27 @@ import (
 	"net/http/httptest"
 )
 
-// Fault is what befalls a request.
+// Fault is a failure of a request.
 type Fault struct {
 	Match    func(r *http.Request, body []byte) bool // nil: any request
-	After    bool                                    // the handler does its work, and its answer is lost; else it never sees the request
-	Mishap   Mishap                                  // what the client gets instead
-	Standing bool                                    // befalls every request until Heal, not only the next
+	After    bool                                    // the handler executes the request and its response is lost; otherwise it never sees the request
+	Mishap   Mishap                                  // what happens to the connection or the response
+	Standing bool                                    // applies to every matching request until Heal, not only to the next
 }
 
-// Mishap ends an exchange in its own way.
+// Mishap ends an exchange in its way.
 type Mishap func(e exchange)
 
-// exchange is a request that a fault has befallen.
+// exchange is a request to which a fault applies.
 type exchange struct {
 	w      http.ResponseWriter
 	r      *http.Request
-	answer *httptest.ResponseRecorder // nil where the handler was not asked
+	answer *httptest.ResponseRecorder // nil if the handler was not called
 	healed <-chan struct{}
 	refuse func()
 }
 
-// Reset ends the connection as a crashed server does.
+// Reset resets the connection, as a crashed server does.
 func Reset() Mishap {
 	return func(e exchange) {
 		if conn := e.hijack(); conn != nil {
@@ -36,10 +36,10 @@ func Reset() Mishap {
 	}
 }
 
-// Crash ends the connection as Reset does, and refuses all others until Resume.
+// Crash resets the connection and refuses all others until Resume.
 func Crash() Mishap { return func(e exchange) { e.refuse() } }
 
-// Hang says nothing until the client leaves, or Heal; then the connection ends.
+// Hang sends nothing until the client leaves or Heal is called; then it aborts the connection.
 func Hang() Mishap {
 	return func(e exchange) {
 		select {
@@ -50,26 +50,25 @@ func Hang() Mishap {
 	}
 }
 
-// Answer gives this answer.
+// Answer sends this response.
 func Answer(status int, header map[string]string, body string) Mishap {
 	return func(e exchange) {
 		for name, value := range header {
 			e.w.Header().Set(name, value)
 		}
 		e.w.WriteHeader(status)
-		_, _ = e.w.Write([]byte(body)) // the client may have left
+		_, _ = e.w.Write([]byte(body)) // the client may have gone
 	}
 }
 
-// Page gives what stands between a client and a server may answer: a page with
-// this status.
+// Page sends an HTML page with this status, as a proxy between client and server may.
 func Page(status int) Mishap {
 	page := fmt.Sprintf("<html><head><title>%[1]d %[2]s</title></head><body><h1>%[2]s</h1></body></html>", status, http.StatusText(status))
 	return Answer(status, map[string]string{"Content-Type": "text/html"}, page)
 }
 
-// Truncate gives half of the handler's answer, and then ends the connection. It
-// is for faults After.
+// Truncate sends half of the handler's response and then ends the connection. It needs a Fault with
+// After.
 func Truncate() Mishap {
 	return func(e exchange) {
 		conn := e.hijack()
@@ -83,8 +82,8 @@ func Truncate() Mishap {
 	}
 }
 
-// Unsolicited gives the handler's answer, and then another that nobody has asked for, with
-// this body. It is for faults After.
+// Unsolicited sends the handler's response, followed by a second response with this body that no
+// request asked for. It needs a Fault with After.
 func Unsolicited(body string) Mishap {
 	return func(e exchange) {
 		conn := e.hijack()
@@ -99,7 +98,7 @@ func Unsolicited(body string) Mishap {
 	}
 }
 
-// hijack takes the connection from the server; nil where it is gone already.
+// hijack takes the connection from the server. It returns nil if the connection is gone already.
 func (e exchange) hijack() net.Conn {
 	conn, _, err := e.w.(http.Hijacker).Hijack()
 	if err != nil {
@@ -108,7 +107,7 @@ func (e exchange) hijack() net.Conn {
 	return conn
 }
 
-// reset closes a connection so that its peer is told of an error.
+// reset closes a connection with an RST, so that the peer gets an error.
 func reset(conn net.Conn) {
 	if tcp, ok := conn.(*net.TCPConn); ok {
 		_ = tcp.SetLinger(0)

@@ -1,6 +1,6 @@
-// Package faultserver is an HTTP server on loopback that goes wrong when it is
-// told to: it refuses, resets, hangs, or answers something else, before or
-// after it has done what was asked. Simulators of providers are built on it.
+// Package faultserver is an HTTP server on loopback that fails when told to: it refuses or resets
+// connections, hangs, or sends another response, before or after it has executed the request. The
+// simulators of providers are built on it.
 package faultserver
 
 import (
@@ -26,19 +26,19 @@ type Server struct {
 	conns    map[net.Conn]bool
 	faults   []Fault
 	requests []Request
-	healed   chan struct{} // closed by Heal: what hangs lets go
+	healed   chan struct{} // closed by Heal, which releases requests that hang
 }
 
-// Request is one that arrived whole.
+// Request is a request that arrived completely.
 type Request struct {
 	Method, Path, Query string
 	Header              http.Header
 	Body                []byte
-	From                string // the client's address, one of its own for each connection
+	From                string // the client's address, which differs for each connection
 }
 
-// Start serves the handler. It gets requests whose bodies have been read whole,
-// and can be read again.
+// Start serves the handler until the test ends. The handler gets each request with its body already
+// read, and can read the body again.
 func Start(t testing.TB, h http.Handler) *Server {
 	t.Helper()
 	address, release, err := Reserve()
@@ -58,16 +58,16 @@ func Start(t testing.TB, h http.Handler) *Server {
 // URL is the server's base URL.
 func (s *Server) URL() string { return "http://" + s.address }
 
-// Refuse lets no connection in from now on, and resets those that are open.
+// Refuse refuses new connections from now on, and resets open ones.
 func (s *Server) Refuse() {
 	server := s.shut()
 	if server != nil {
-		_ = server.Close() // its connections are closed already
+		_ = server.Close() // its connections are already closed
 	}
 }
 
-// shut closes the door before it ends the connections: whoever is told of the end
-// finds it closed.
+// shut closes the listener before it resets the connections, so that a client whose connection is
+// reset cannot connect again.
 func (s *Server) shut() *http.Server {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -76,7 +76,7 @@ func (s *Server) shut() *http.Server {
 		return nil
 	}
 	s.http = nil
-	_ = s.listener.Close() // nothing to be done
+	_ = s.listener.Close() // an error changes nothing
 	for conn := range s.conns {
 		reset(conn)
 	}
@@ -84,7 +84,7 @@ func (s *Server) shut() *http.Server {
 	return server
 }
 
-// Resume listens again, on the same address.
+// Resume listens again on the same address.
 func (s *Server) Resume() {
 	s.t.Helper()
 	s.mu.Lock()
@@ -102,14 +102,14 @@ func (s *Server) Resume() {
 	go server.Serve(listener) //nolint:errcheck // it ends when it is closed
 }
 
-// Inject lets each fault befall the next request that it matches.
+// Inject applies each fault to the next request that it matches.
 func (s *Server) Inject(faults ...Fault) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.faults = append(s.faults, faults...)
 }
 
-// Heal forgets all faults, lets go of what hangs, and resumes.
+// Heal removes all faults, releases requests that hang, and resumes.
 func (s *Server) Heal() {
 	s.mu.Lock()
 	s.faults = nil
@@ -121,14 +121,14 @@ func (s *Server) Heal() {
 	}
 }
 
-// Requests are all that arrived whole, also those that a fault befell.
+// Requests returns all requests that arrived completely, also those with a fault.
 func (s *Server) Requests() []Request {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	return slices.Clone(s.requests)
 }
 
-// Connections counts those over which requests arrived whole.
+// Connections counts the connections over which requests arrived completely.
 func (s *Server) Connections() int {
 	from := make(map[string]bool)
 	for _, r := range s.Requests() {
@@ -143,7 +143,7 @@ func (s *Server) connState(conn net.Conn, state http.ConnState) {
 	switch state {
 	case http.StateNew:
 		s.conns[conn] = true
-		if s.http == nil { // it came in while Refuse was closing the door
+		if s.http == nil { // it was accepted while Refuse closed the listener
 			reset(conn)
 		}
 	case http.StateClosed, http.StateHijacked:
@@ -152,8 +152,8 @@ func (s *Server) connState(conn net.Conn, state http.ConnState) {
 	}
 }
 
-// serve takes no body in chunks, as some servers and firewalls do not: whoever calls a
-// provider knows how long what it says is.
+// serve refuses a chunked body, as some servers and firewalls do: a caller of a provider knows the
+// length of its request.
 func (s *Server) serve(w http.ResponseWriter, r *http.Request) {
 	if len(r.TransferEncoding) > 0 {
 		w.WriteHeader(http.StatusLengthRequired)
@@ -161,7 +161,7 @@ func (s *Server) serve(w http.ResponseWriter, r *http.Request) {
 	}
 	body, err := io.ReadAll(r.Body)
 	if err != nil {
-		return // it did not arrive whole
+		return // it did not arrive completely
 	}
 	r.Body = io.NopCloser(bytes.NewReader(body))
 	fault, healed, befallen := s.arrived(r, body)
@@ -177,7 +177,7 @@ func (s *Server) serve(w http.ResponseWriter, r *http.Request) {
 	fault.Mishap(e)
 }
 
-// arrived notes a request, and takes the fault that befalls it.
+// arrived records a request and takes the fault that applies to it.
 func (s *Server) arrived(r *http.Request, body []byte) (fault Fault, healed <-chan struct{}, befallen bool) {
 	s.mu.Lock()
 	defer s.mu.Unlock()

@@ -6,8 +6,8 @@ import (
 	"syscall"
 )
 
-// Reserve binds a free port of loopback without listening on it, so that nobody
-// else is given it while connections are refused.
+// Reserve binds a free loopback port without listening on it, so that no other process gets the
+// port while connections are refused.
 func Reserve() (address string, release func(), err error) {
 	fd, err := syscall.Socket(syscall.AF_INET, syscall.SOCK_STREAM, 0)
 	if err != nil {
@@ -20,7 +20,7 @@ func Reserve() (address string, release func(), err error) {
 			release()
 		}
 	}()
-	// With it, two sockets may have one address as long as only one listens.
+	// SO_REUSEADDR lets two sockets have the same address as long as only one of them listens.
 	if err := syscall.SetsockoptInt(fd, syscall.SOL_SOCKET, syscall.SO_REUSEADDR, 1); err != nil {
 		return "", nil, err
 	}

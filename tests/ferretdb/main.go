@@ -1,9 +1,8 @@
-// Command ferretdb is a MongoDB for tests: FerretDB on a database in a directory
-// of its own, behind a proxy that passes one message at a time. It prints its
-// URI, and ends when it is told to.
+// Command ferretdb is a MongoDB for tests: FerretDB with a database in its own directory, behind a
+// proxy that passes one message at a time. It prints its URI, and ends when it is told to.
 //
-// It is a module of its own: FerretDB needs older versions of libraries that the
-// gateway uses.
+// It is a separate module, because FerretDB needs older versions of libraries that the gateway
+// uses.
 package main
 
 import (

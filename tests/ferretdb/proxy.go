@@ -9,11 +9,11 @@ import (
 	"sync"
 )
 
-// maxMessage is that of the wire protocol.
+// maxMessage is the maximum size of a message of the wire protocol.
 const maxMessage = 48_000_000
 
-// turn is held from a request to its reply, over all connections: FerretDB's
-// writes are not atomic when several come at once.
+// turn is locked from a request until its reply, for all connections together: concurrent writes of
+// FerretDB are not atomic.
 var turn sync.Mutex
 
 func serve(l net.Listener, behind string) {
@@ -38,7 +38,7 @@ func serve(l net.Listener, behind string) {
 	}
 }
 
-// relay passes requests and their replies, one after the other.
+// relay passes requests and their replies, one at a time.
 func relay(client, server net.Conn) error {
 	for {
 		request, err := read(client)
@@ -64,7 +64,7 @@ func exchange(server net.Conn, request []byte) ([]byte, error) {
 	return read(server)
 }
 
-// read takes one message: its length comes first, in four bytes.
+// read reads one message, which begins with its length in four bytes.
 func read(r io.Reader) ([]byte, error) {
 	var head [4]byte
 	if _, err := io.ReadFull(r, head[:]); err != nil {

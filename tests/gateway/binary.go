@@ -12,16 +12,16 @@ import (
 	"time"
 )
 
-// Root is the folder of the module.
+// Root returns the root directory of the module.
 func Root() string {
 	_, file, _, _ := runtime.Caller(0)
 	return filepath.Join(filepath.Dir(file), "..", "..")
 }
 
-// Binary builds the gateway, the first time it is asked.
+// Binary builds the gateway on the first call, and returns the path of the binary.
 var Binary = sync.OnceValues(func() (string, error) { return build() })
 
-// stepping is the gateway with a clock that tests can set.
+// stepping builds the gateway with a clock that tests can set.
 var stepping = sync.OnceValues(func() (string, error) { return build("-tags", "clockstep") })
 
 func build(more ...string) (string, error) {
@@ -39,15 +39,16 @@ func build(more ...string) (string, error) {
 	return path, nil
 }
 
-// offsetFile is where a gateway with a clock of its own looks, in its directory; the
-// variable is that of the tag clockstep in adapters/sys.
+// offsetFile is the file, in the gateway's directory, from which a gateway with its own clock reads
+// its offset. offsetVariable names it; the build tag clockstep in adapters/clock defines that
+// variable.
 const (
 	offsetFile     = "clock"
 	offsetVariable = "PATCHBAY_TEST_CLOCK_OFFSET"
 )
 
-// OwnClock gives the gateway, before it starts, a clock that SetClock sets. The program
-// is another build: the one that is released has no such thing in it.
+// OwnClock gives the gateway a clock that SetClock sets. It must be called before the gateway
+// starts. The program is built with another tag than the released binary, which has no such clock.
 func (g *Gateway) OwnClock(t testing.TB) {
 	t.Helper()
 	path, err := stepping()
@@ -58,14 +59,14 @@ func (g *Gateway) OwnClock(t testing.TB) {
 	g.Env = append(g.Env, offsetVariable+"="+filepath.Join(g.Dir, offsetFile))
 }
 
-// SetClock sets the gateway's own clock so far off the machine's, at once. Timers go on
-// as they were.
+// SetClock sets the offset of the gateway's clock from the machine's, effective at once. Running
+// timers are not affected.
 func (g *Gateway) SetClock(t testing.TB, off time.Duration) {
 	t.Helper()
 	path := filepath.Join(g.Dir, offsetFile)
 	err := os.WriteFile(path+".new", []byte(off.String()), 0o600)
 	if err == nil {
-		err = os.Rename(path+".new", path) // whole at each moment
+		err = os.Rename(path+".new", path) // atomic: the gateway never reads half a file
 	}
 	if err != nil {
 		t.Fatal(err)

@@ -16,18 +16,18 @@ import (
 	"patchbay/tests/openapi"
 )
 
-// Answer is what came back.
+// Answer is an HTTP response.
 type Answer struct {
 	Status int
 	Header http.Header
 	Body   []byte
-	JSON   map[string]any // where the body is an object
+	JSON   map[string]any // set if the body is an object
 }
 
-// String is what there is to see of it, as far as it fits on a line.
+// String returns the status, the headers and the first 300 characters of the body.
 func (a Answer) String() string { return fmt.Sprintf("%d %v %.300s", a.Status, a.Header, a.Body) }
 
-// Text reads a value out of nested objects, empty where it is not there.
+// Text returns a string from nested objects, or "" if it is absent.
 func (a Answer) Text(path ...string) string {
 	var v any = a.JSON
 	for _, name := range path {
@@ -38,16 +38,16 @@ func (a Answer) Text(path ...string) string {
 	return s
 }
 
-// Number reads a number, 0 where it is not there.
+// Number returns a number of the JSON body, or 0 if it is absent.
 func (a Answer) Number(name string) int64 {
 	n, _ := a.JSON[name].(float64)
 	return int64(n)
 }
 
-// Code is the code of an error.
+// Code returns the code of an error.
 func (a Answer) Code() string { return a.Text("error", "code") }
 
-// Data is the list in a page.
+// Data returns the items of a page.
 func (a Answer) Data() []map[string]any {
 	list, _ := a.JSON["data"].([]any)
 	out := make([]map[string]any, 0, len(list))
@@ -58,10 +58,10 @@ func (a Answer) Data() []map[string]any {
 	return out
 }
 
-// Header names a header to be sent.
+// Header is a set of request headers.
 type Header map[string]string
 
-// Key is the header of an idempotency key.
+// Key returns the header for an idempotency key.
 func Key(k string) Header { return Header{"Idempotency-Key": k} }
 
 var checked = sync.OnceValues(func() (*http.Client, error) {
@@ -70,8 +70,8 @@ var checked = sync.OnceValues(func() (*http.Client, error) {
 	return &http.Client{Transport: checker, Timeout: 20 * time.Second}, err
 })
 
-// Do sends a request whose body, if any, is JSON, and holds it and its answer
-// against the OpenAPI document.
+// Do sends a request with an optional JSON body, and checks the request and its response against
+// the OpenAPI document.
 func (g *Gateway) Do(t testing.TB, method, path string, body any, headers ...Header) Answer {
 	t.Helper()
 	var raw []byte
@@ -85,19 +85,19 @@ func (g *Gateway) Do(t testing.TB, method, path string, body any, headers ...Hea
 	return g.send(context.Background(), t, method, g.Base+path, raw, headers...)
 }
 
-// Wrong sends a request that is wrong on purpose.
+// Wrong sends a request that is invalid on purpose.
 func (g *Gateway) Wrong(t testing.TB, method, path string, body []byte, headers ...Header) Answer {
 	t.Helper()
 	return g.send(openapi.Wrong(context.Background()), t, method, g.Base+path, body, headers...)
 }
 
-// Ask gets a page of the admin listener, as everybody on the machine can.
+// Ask gets a page of the admin listener without credentials.
 func (g *Gateway) Ask(t testing.TB, path string) Answer {
 	t.Helper()
 	return g.send(context.Background(), t, http.MethodGet, g.Admin+path, nil)
 }
 
-// AskAsOperator gets one that is the operator's.
+// AskAsOperator gets a page of the admin listener with the operator's token.
 func (g *Gateway) AskAsOperator(t testing.TB, path string) Answer {
 	t.Helper()
 	return g.send(context.Background(), t, http.MethodGet, g.Admin+path, nil, g.Operator(t))
@@ -112,8 +112,8 @@ func (g *Gateway) send(ctx context.Context, t testing.TB, method, url string, bo
 	return a
 }
 
-// Send sends a request and reads its answer. An error means that there was
-// none, or that it was not as documented.
+// Send sends a request and reads its response. It returns an error if there is no response, or if
+// the response does not match the OpenAPI document.
 func Send(ctx context.Context, method, url string, body []byte, headers ...Header) (Answer, error) {
 	client, err := checked()
 	if err != nil {
@@ -137,11 +137,11 @@ func Send(ctx context.Context, method, url string, body []byte, headers ...Heade
 	if a.Body, err = io.ReadAll(resp.Body); err != nil {
 		return Answer{}, err
 	}
-	_ = json.Unmarshal(a.Body, &a.JSON) // it need not be an object
+	_ = json.Unmarshal(a.Body, &a.JSON) // the body may be something else than an object
 	return a, nil
 }
 
-// Eventually polls until ok, and fails the test after a limit.
+// Eventually polls until ok returns true, and fails the test after the limit.
 func Eventually(t testing.TB, limit time.Duration, what string, ok func() bool) {
 	t.Helper()
 	end := time.NewTimer(limit)
@@ -157,7 +157,7 @@ func Eventually(t testing.TB, limit time.Duration, what string, ok func() bool) 
 	}
 }
 
-// Charge is an entry of the mock's book.
+// Charge is an entry of the mock provider's book.
 type Charge struct {
 	Reference string            `json:"reference"`
 	Amount    int64             `json:"amount"`
@@ -167,8 +167,7 @@ type Charge struct {
 	Metadata  map[string]string `json:"metadata"`
 }
 
-// Charges reads the mock's whole book, by the payment each entry is for. It waits
-// for a database that is busy.
+// Charges reads the mock provider's whole book, by payment. It retries while the database is busy.
 func (g *Gateway) Charges(t testing.TB) map[string][]Charge {
 	t.Helper()
 	book := make(map[string][]Charge)
@@ -195,7 +194,7 @@ func (g *Gateway) Charges(t testing.TB) map[string][]Charge {
 	}
 }
 
-// Metric reads one series of the gateway's metrics, empty where it is not there.
+// Metric returns the value of one series of the gateway's metrics, or "" if it is absent.
 func (g *Gateway) Metric(t testing.TB, series string) string {
 	t.Helper()
 	for line := range strings.Lines(string(g.Ask(t, "/metrics").Body)) {

@@ -9,12 +9,12 @@ import (
 	"patchbay/tests/postgres"
 )
 
-// OnPostgres is the settings of a provider: a database on a server.
+// OnPostgres returns the settings of a storage provider: a database on a PostgreSQL server.
 func OnPostgres(s *postgres.Server, database string) string {
 	return fmt.Sprintf("{type: postgres, host: 127.0.0.1, port: %d, database: %s, username: %s, ssl: false}", s.Port, database, postgres.Username)
 }
 
-// OnMongo is the settings of a provider: an empty database.
+// OnMongo returns the settings of a storage provider: an empty MongoDB database.
 func OnMongo(t testing.TB) string {
 	t.Helper()
 	u, err := url.Parse(mongod.URI(t))

@@ -11,11 +11,11 @@ import (
 	"patchbay/config"
 )
 
-// Data is a file in the gateway's directory of data.
+// Data returns the path of a file in the gateway's data directory.
 func (g *Gateway) Data(name string) string { return filepath.Join(g.Dir, "data", name) }
 
-// TakeSecrets gives the gateway, before it starts, the secrets of another: they are
-// then of one installation.
+// TakeSecrets copies the secrets of another gateway, so that both belong to one installation. It
+// must be called before the gateway starts.
 func (g *Gateway) TakeSecrets(t testing.TB, from *Gateway) {
 	t.Helper()
 	if err := os.MkdirAll(g.Data(""), 0o700); err != nil {
@@ -24,7 +24,8 @@ func (g *Gateway) TakeSecrets(t testing.TB, from *Gateway) {
 	copyFile(t, from.Data("installation.json"), g.Data("installation.json"))
 }
 
-// FirstKey makes the store and an API key, before the gateway has ever started.
+// FirstKey creates the store and an API key, before the gateway has ever started. It returns the
+// Authorization header.
 func (g *Gateway) FirstKey(t testing.TB) Header {
 	t.Helper()
 	if out, err := g.Command(t, append([]string{"storage", "create"}, g.Args...)...).CombinedOutput(); err != nil {
@@ -37,7 +38,7 @@ func (g *Gateway) FirstKey(t testing.TB) Header {
 	return Header{"Authorization": "Bearer " + strings.TrimSpace(string(token))}
 }
 
-// Operator is what lets the operator in at the admin listener.
+// Operator returns the Authorization header of the operator for the admin listener.
 func (g *Gateway) Operator(t testing.TB) Header {
 	t.Helper()
 	c, err := config.Load("", []string{"PATCHBAY_PROVIDERS__LOCAL__PATH=" + g.Data("patchbay.db")}, app.Types())
@@ -51,7 +52,7 @@ func (g *Gateway) Operator(t testing.TB) Header {
 	return Header{"Authorization": "Bearer " + app.Identity(c, secrets).Token}
 }
 
-// Backup keeps a copy of the store, a SQLite file, while the gateway runs or not.
+// Backup writes a backup of the SQLite store to a file. The gateway may be running.
 func (g *Gateway) Backup(t testing.TB, file string) {
 	t.Helper()
 	args := append([]string{"storage", "backup", "--force", "--to", file}, g.Args...)
@@ -60,10 +61,10 @@ func (g *Gateway) Backup(t testing.TB, file string) {
 	}
 }
 
-// storeFiles are what a SQLite store is made of.
+// storeFiles are the files of a SQLite store.
 var storeFiles = []string{"patchbay.db", "patchbay.db-wal", "patchbay.db-shm"}
 
-// CopyStore copies the files of the store into a directory. The gateway is not running.
+// CopyStore copies the files of the store into a directory. The gateway must not be running.
 func (g *Gateway) CopyStore(t testing.TB, dir string) {
 	t.Helper()
 	for _, name := range storeFiles {
@@ -73,8 +74,8 @@ func (g *Gateway) CopyStore(t testing.TB, dir string) {
 	}
 }
 
-// PutBack puts a copy in the place of the store, as docs/configuration.md says: a file
-// that Backup has made, or the directory of CopyStore. The gateway is not running.
+// PutBack replaces the store with a copy, as docs/configuration.md describes: a file that Backup
+// has made, or the directory of CopyStore. The gateway must not be running.
 func (g *Gateway) PutBack(t testing.TB, kept string) {
 	t.Helper()
 	for _, name := range storeFiles {

@@ -1,5 +1,5 @@
-// Package gateway runs the real binary for tests: it is built once a test run,
-// started on free loopback ports, killed and started again.
+// Package gateway runs the real binary for tests. The binary is built once per test run, started on
+// free loopback ports, killed and restarted.
 package gateway
 
 import (
@@ -22,37 +22,36 @@ import (
 
 const startLimit = 30 * time.Second
 
-// Secret is the one that the mock's webhooks are signed with.
+// Secret is the signing secret of the mock provider's webhooks.
 const Secret = "whsec_test_0123456789abcdef"
 
-// Gateway is a process that serves, or served, on the data in Dir.
+// Gateway is a gateway process, running or not, with its data in Dir.
 type Gateway struct {
 	Dir   string
 	Base  string // URL of the API
 	Admin string // URL of the admin listener
 	Env   []string
 	Args  []string // after "serve"
-	// Program is the binary; where it is empty, that of the module as it is.
+	// Program is the path of the binary. If it is empty, the module is built.
 	Program string
-	// Output is where the process writes; where it is nil, Log has it.
+	// Output receives the output of the process. If it is nil, the output is kept for Log.
 	Output *os.File
 
 	cmd  *exec.Cmd
 	done chan struct{} // closed when the process has ended
-	err  error         // how it ended, after done
+	err  error         // the result of the process, valid once done is closed
 	log  testlog.Buffer
 }
 
-// New prepares a gateway on two free ports and an empty directory, without
-// starting it.
+// New prepares a gateway on two free ports with an empty directory, without starting it.
 func New(t testing.TB) *Gateway {
 	t.Helper()
 	return Configured(t, "providers:\n  mock: {type: mock, webhook_secrets: [\"${MOCK_WEBHOOK_SECRET}\"]}\n"+
-		"  catcher: {type: catcher, keep: 1000000}\n", "MOCK_WEBHOOK_SECRET="+Secret) // a test counts them all
+		"  catcher: {type: catcher, keep: 1000000}\n", "MOCK_WEBHOOK_SECRET="+Secret) // a test counts all messages
 }
 
-// Configured prepares a gateway with a configuration of its own, which leaves out
-// the addresses.
+// Configured prepares a gateway with the given configuration, without starting it. The
+// configuration must not contain the addresses.
 func Configured(t testing.TB, config string, env ...string) *Gateway {
 	t.Helper()
 	g := &Gateway{Dir: t.TempDir()}
@@ -76,7 +75,7 @@ func Start(t testing.TB) *Gateway {
 	return g
 }
 
-// freePort is a port that nobody else is given, also while the gateway is down.
+// freePort reserves a port until the test ends, also while the gateway is down.
 func freePort(t testing.TB) string {
 	t.Helper()
 	address, release, err := faultserver.Reserve()
@@ -145,18 +144,18 @@ func (g *Gateway) awaitReady(t testing.TB) {
 	}
 }
 
-// Kill ends the process as a power cut would, as far as a process can tell.
+// Kill kills the process with SIGKILL, as a power cut would stop it.
 func (g *Gateway) Kill() {
 	if g.cmd != nil {
-		_ = g.cmd.Process.Kill() // it may have ended
+		_ = g.cmd.Process.Kill() // it may have ended already
 		<-g.done
 	}
 }
 
-// Pause stops the process where it is, and Resume lets it go on.
+// Pause stops the process (SIGSTOP). Resume continues it.
 func (g *Gateway) Pause(t testing.TB) { g.Signal(t, syscall.SIGSTOP) }
 
-// Resume lets a process that was paused go on.
+// Resume continues a paused process.
 func (g *Gateway) Resume(t testing.TB) { g.Signal(t, syscall.SIGCONT) }
 
 // Signal sends the process a signal.
@@ -167,7 +166,7 @@ func (g *Gateway) Signal(t testing.TB, s os.Signal) {
 	}
 }
 
-// Stop asks the process to end, and returns how it did.
+// Stop sends SIGTERM, waits until the process has ended and returns its result.
 func (g *Gateway) Stop() error {
 	if err := g.cmd.Process.Signal(syscall.SIGTERM); err != nil {
 		return err
@@ -175,7 +174,7 @@ func (g *Gateway) Stop() error {
 	return g.Wait(startLimit)
 }
 
-// Wait waits until the process has ended, and returns how it did.
+// Wait waits until the process has ended and returns its result.
 func (g *Gateway) Wait(limit time.Duration) error {
 	select {
 	case <-g.done:
@@ -185,13 +184,13 @@ func (g *Gateway) Wait(limit time.Duration) error {
 	}
 }
 
-// Log is what the processes have printed so far.
+// Log returns everything that the processes have printed so far.
 func (g *Gateway) Log() string { return g.log.String() }
 
-// PeakMemory is the most memory the process has had, in bytes.
+// PeakMemory returns the peak resident memory of the process, in bytes.
 func (g *Gateway) PeakMemory(t testing.TB) int64 { return g.memory(t, "VmHWM:") }
 
-// Memory is the memory the process has now, in bytes.
+// Memory returns the current resident memory of the process, in bytes.
 func (g *Gateway) Memory(t testing.TB) int64 { return g.memory(t, "VmRSS:") }
 
 func (g *Gateway) memory(t testing.TB, field string) int64 {

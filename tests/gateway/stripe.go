@@ -9,7 +9,7 @@ import (
 	"patchbay/tests/stripesim"
 )
 
-// The secrets that the two accounts of a Shop sign their webhooks with.
+// The secrets with which the two accounts of a Shop sign their webhooks.
 const (
 	FirstSecret  = "whsec_first_0123456789abcdef"  //nolint:gosec // for tests
 	SecondSecret = "whsec_second_0123456789abcdef" //nolint:gosec // for tests
@@ -24,18 +24,19 @@ type Shop struct {
 	env    []string
 }
 
-// ShopOptions are what a Shop may be given. Zero means the default.
+// ShopOptions are the options of a Shop. Zero means the default.
 type ShopOptions struct {
-	Database string           // the settings of a provider; a file by default
-	Policies []string         // lines of them
-	Mail     []string         // its providers, in order
-	Others   []string         // more providers, a line each
-	Env      []string         // what the lines refer to
+	Database string           // the settings of the storage provider; a SQLite file by default
+	Policies []string         // lines of the policies section
+	Mail     []string         // the mail providers, in order
+	Others   []string         // more providers, one line each
+	Env      []string         // environment variables that the lines refer to
 	Now      func() time.Time // the clock of both accounts
 }
 
-// StartShop starts one, with these lines of policies. It knows its accounts, so that
-// all it asks of Stripe is asked for.
+// StartShop starts a Shop with these lines of policies, and waits until it is ready. Its
+// configuration names the account ids, so that Stripe receives no requests but those that a test
+// causes.
 func StartShop(t testing.TB, policies ...string) *Shop {
 	t.Helper()
 	s := NewShop(t, ShopOptions{Policies: policies})
@@ -43,7 +44,7 @@ func StartShop(t testing.TB, policies ...string) *Shop {
 	return s
 }
 
-// NewShop prepares one without starting its gateway.
+// NewShop prepares a Shop without starting its gateway.
 func NewShop(t testing.TB, o ShopOptions) *Shop {
 	t.Helper()
 	first, second := stripesim.Start(t, stripesim.Options{Now: o.Now}), stripesim.Start(t, stripesim.Options{Now: o.Now})
@@ -74,7 +75,7 @@ policies:
 	return s
 }
 
-// Twin prepares another gateway on the same database. The first has been started.
+// Twin prepares another gateway on the same database. The first must have been started before.
 func (s *Shop) Twin(t testing.TB) *Gateway {
 	t.Helper()
 	twin := Configured(t, s.config, s.env...)

@@ -12,17 +12,17 @@ import (
 	"patchbay/tests/mailsim"
 )
 
-// Event is what Mailgun tells by a webhook.
+// Event is an event that Mailgun sends by webhook.
 type Event map[string]any
 
-// Signature goes with an event. It is one of a time and a token, and not of the event.
+// Signature is the signature of a webhook. It signs a time and a token, not the event.
 type Signature struct {
 	Timestamp string `json:"timestamp"`
 	Token     string `json:"token"`
 	Signature string `json:"signature"`
 }
 
-// Sign signs a delivery at a moment.
+// Sign makes a signature at the given time.
 func Sign(key string, at time.Time) Signature {
 	s := Signature{Timestamp: strconv.FormatInt(at.Unix(), 10), Token: rand.Text() + rand.Text()}
 	mac := hmac.New(sha256.New, []byte(key))
@@ -31,7 +31,7 @@ func Sign(key string, at time.Time) Signature {
 	return s
 }
 
-// Body is that of a webhook.
+// Body returns the body of a webhook.
 func Body(s Signature, e Event) []byte {
 	body, err := json.Marshal(map[string]any{"signature": s, "event-data": e})
 	if err != nil {
@@ -40,8 +40,8 @@ func Body(s Signature, e Event) []byte {
 	return body
 }
 
-// EventOf is one about a letter that the domain has taken, with what is beside the usual.
-func EventOf(l mailsim.Letter, name, recipient string, at time.Time, more ...Event) Event {
+// EventOf returns an event about a delivered message, with the fields of more added.
+func EventOf(l mailsim.Message, name, recipient string, at time.Time, more ...Event) Event {
 	e := Event{
 		"event": name, "id": rand.Text(), "timestamp": float64(at.UnixMicro()) / 1e6, "recipient": recipient,
 		"user-variables": l.Variables, "message": Event{"headers": Event{"message-id": l.Reference}},

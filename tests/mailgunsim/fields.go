@@ -10,24 +10,24 @@ import (
 	"strings"
 )
 
-// The limits of the API, as Mailgun states them. Of two that it may mean, these
-// are the lower ones.
+// The limits of the API as Mailgun documents them. Where the documentation has two readings, these
+// are the lower limits.
 const (
 	maxBytes      = 25_000_000
 	maxRecipients = 1000
 	maxTags       = 3
-	maxOptions    = 16_000 // of all o:, h: and v: together
+	maxOptions    = 16_000 // of all o:, h: and v: parameters together
 )
 
-// fields are those of a request.
+// fields are the form fields of a request.
 type fields struct {
 	values  map[string][]string
 	files   int
 	message []byte
 }
 
-// read takes the request apart. The parser of net/http would not take more than a
-// thousand fields, which are fewer than a thousand recipients need.
+// read parses the request. It does not use the form parser of net/http, which accepts at most a
+// thousand fields: fewer than a thousand recipients need.
 func read(r *http.Request) (fields, error) {
 	f := fields{values: make(map[string][]string)}
 	reader, err := r.MultipartReader()
@@ -55,7 +55,8 @@ func read(r *http.Request) (fields, error) {
 	}
 }
 
-// check says what Mailgun would refuse, and what is unknown here.
+// check returns what is wrong with a request: what Mailgun refuses, or a parameter that the
+// simulator does not know.
 func (f fields) check() (wrong string) {
 	to, options := f.values["to"], 0
 	for name, values := range f.values {
@@ -92,7 +93,7 @@ func (f fields) check() (wrong string) {
 	return headers(f.message)
 }
 
-// headers says what is wrong with those of a message.
+// headers returns what is wrong with the headers of a message.
 func headers(raw []byte) string {
 	m, err := mail.ReadMessage(bytes.NewReader(raw))
 	if err != nil {
@@ -111,7 +112,7 @@ func headers(raw []byte) string {
 
 const badSender = "'from' parameter is not a valid address. please check documentation"
 
-// sender is whom the message is from.
+// sender returns the address in the From header.
 func (f fields) sender() string {
 	m, err := mail.ReadMessage(bytes.NewReader(f.message))
 	if err != nil {
@@ -124,7 +125,7 @@ func (f fields) sender() string {
 	return from[0].Address
 }
 
-// variables are those that come back in events.
+// variables returns the user variables, which events contain.
 func (f fields) variables() map[string]string {
 	all := make(map[string]string)
 	for name, values := range f.values {

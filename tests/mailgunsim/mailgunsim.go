@@ -1,8 +1,7 @@
-// Package mailgunsim is a Mailgun of our own for tests: it takes mail as MIME as
-// Mailgun's API v3 does, refuses what that refuses, delivers into a mailbox, and
-// goes wrong when it is told to.
+// Package mailgunsim simulates Mailgun for tests: it accepts MIME messages as Mailgun's API v3
+// does, refuses what that refuses, delivers into a mailbox, and fails when told to.
 //
-// Mailgun's own mock server (mailgun.NewMockServer) does not know mail as MIME.
+// Mailgun's own mock server (mailgun.NewMockServer) does not support MIME messages.
 package mailgunsim
 
 import (
@@ -19,11 +18,11 @@ import (
 	"patchbay/tests/mailsim"
 )
 
-// Options are what a domain may be given. Zero means the default.
+// Options are the options of a domain. Zero means the default.
 type Options struct {
-	Key    string // the API key; one of its own by default
+	Key    string // the API key; a random one by default
 	Domain string // mg.example.com by default
-	// Senders are the addresses that mail may be from; nil where every one is.
+	// Senders are the allowed sender addresses. If it is nil, every address is allowed.
 	Senders []string
 }
 
@@ -49,10 +48,10 @@ func Start(t testing.TB, o Options) *Sim {
 	return s
 }
 
-// Key is the API key.
+// Key returns the API key.
 func (s *Sim) Key() string { return s.key }
 
-// Domain is the sending domain.
+// Domain returns the sending domain.
 func (s *Sim) Domain() string { return s.domain }
 
 // ServeHTTP implements http.Handler.
@@ -61,7 +60,7 @@ func (s *Sim) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	domain, isMIME := strings.CutSuffix(domain, "/messages.mime")
 	user, key, _ := r.BasicAuth()
 	switch {
-	case !isMail || !isMIME: // whatever was asked for
+	case !isMail || !isMIME: // any path outside the API
 		w.WriteHeader(http.StatusOK)
 		_, _ = io.WriteString(w, magnificent)
 		return
@@ -92,7 +91,7 @@ func (s *Sim) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	}
 	id := rand.Text() + "@" + s.domain
 	if !slices.Equal(f.values["o:testmode"], []string{"yes"}) {
-		if err := s.Deliver(mailsim.Letter{Raw: f.message, To: f.values["to"], Reference: id, Variables: f.variables()}); err != nil {
+		if err := s.Deliver(mailsim.Message{Raw: f.message, To: f.values["to"], Reference: id, Variables: f.variables()}); err != nil {
 			refuse(w, http.StatusBadRequest, err.Error())
 			return
 		}
@@ -104,7 +103,7 @@ func (s *Sim) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 func refuse(w http.ResponseWriter, status int, message string) {
 	w.Header().Set("Content-Type", "application/json")
 	w.WriteHeader(status)
-	_, _ = io.WriteString(w, errorBody(message)) // the client may have left
+	_, _ = io.WriteString(w, errorBody(message)) // the client may have gone
 }
 
 func errorBody(message string) string {

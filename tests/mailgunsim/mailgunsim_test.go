@@ -85,7 +85,7 @@ func TestWhatIsKeptWithMail(t *testing.T) {
 	if status, answer := (form{"/v3/" + s.Domain() + "/messages.mime", s.Key(), fields, letter}).send(t, s); status != 200 {
 		t.Fatalf("a thousand recipients: %d %s", status, answer)
 	}
-	l := s.Letters()[0]
+	l := s.Messages()[0]
 	if len(l.To) != 1000 || l.To[0] != "ada@example.com" || l.To[999] != "u998@example.com" || fmt.Sprint(l.Variables) != "map[order:17]" {
 		t.Errorf("to %d, with %v", len(l.To), l.Variables)
 	}

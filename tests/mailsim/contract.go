@@ -4,20 +4,20 @@ import (
 	"testing"
 	"time"
 
-	"patchbay/adapters/failover"
+	"patchbay/adapters/resilience"
 	"patchbay/ports"
 	"patchbay/tests/contract"
 	"patchbay/tests/faultserver"
 )
 
-// Patience is how long the mailers under test are to wait for an answer.
+// Patience is how long the mailers under test must wait for a response.
 const Patience = 2 * time.Second
 
 // Provider is a simulator of a mail provider.
 type Provider interface {
 	Key() string
 	Delivered() [][]byte
-	Letters() []Letter
+	Messages() []Message
 	Requests() []faultserver.Request
 	Connections() int
 	Inject(faults ...faultserver.Fault)
@@ -25,9 +25,9 @@ type Provider interface {
 	Heal()
 }
 
-// Contract runs the suites for a mailer on a provider, also within a policy. faults
-// are how the provider brings about those of the suite, but for a refused
-// connection.
+// Contract runs the suites for a mailer and its provider, also with the resilience policy around
+// the mailer. faults maps each fault of the suite, except a refused connection, to the provider's
+// way of causing it.
 func Contract(t *testing.T, faults map[contract.MailFault]faultserver.Fault, open func(t *testing.T) (ports.Mailer, Provider)) {
 	harness := func(t *testing.T) contract.MailOutcomesHarness {
 		mailer, provider := open(t)
@@ -38,7 +38,7 @@ func Contract(t *testing.T, faults map[contract.MailFault]faultserver.Fault, ope
 			Requests:    func() int { return len(provider.Requests()) },
 			Connections: provider.Connections,
 			Kept: func() (all []contract.MailKept) {
-				for _, l := range provider.Letters() {
+				for _, l := range provider.Messages() {
 					all = append(all, contract.MailKept{To: l.To, Variables: l.Variables})
 				}
 				return all
@@ -61,8 +61,8 @@ func Contract(t *testing.T, faults map[contract.MailFault]faultserver.Fault, ope
 			},
 		}
 	}
-	policy := failover.Default
-	policy.Attempts = 1 // the suite makes one call fail, and wants to see it
+	policy := resilience.Default
+	policy.Attempts = 1 // the suite makes one call fail and must see its error
 	t.Run("mail", func(t *testing.T) {
 		t.Parallel()
 		contract.Mail(t, func(t *testing.T) contract.MailHarness { return harness(t).MailHarness })
@@ -75,7 +75,7 @@ func Contract(t *testing.T, faults map[contract.MailFault]faultserver.Fault, ope
 		t.Parallel()
 		contract.MailOutcomes(t, func(t *testing.T) contract.MailOutcomesHarness {
 			h := harness(t)
-			h.Mailer = failover.NewMailer(h.Mailer, failover.Options{Policy: policy})
+			h.Mailer = resilience.NewMailer(h.Mailer, resilience.Options{Policy: policy})
 			return h
 		})
 	})

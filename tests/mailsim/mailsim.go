@@ -1,5 +1,5 @@
-// Package mailsim is what the simulators of mail providers share: where the mail
-// ends up.
+// Package mailsim contains what the simulators of mail providers share: the mailbox of delivered
+// messages.
 package mailsim
 
 import (
@@ -9,22 +9,22 @@ import (
 	"sync"
 )
 
-// Letter is a message that a provider has taken.
-type Letter struct {
-	Raw       []byte            // as a mail server is given it
-	To        []string          // everybody who gets it, whom its headers name or not
-	Reference string            // the provider's id of it
-	Variables map[string]string // what the provider keeps with it, and tells in its events
+// Message is a message that a provider has accepted.
+type Message struct {
+	Raw       []byte            // as a mail server receives it
+	To        []string          // all recipients, whether or not the headers name them
+	Reference string            // the provider's id of the message
+	Variables map[string]string // what the provider stores with it and includes in its events
 }
 
-// Mailbox keeps what was delivered.
+// Mailbox keeps the delivered messages.
 type Mailbox struct {
 	mu   sync.Mutex
-	mail []Letter
+	mail []Message
 }
 
-// Deliver takes a message in. The error says why it is none.
-func (m *Mailbox) Deliver(l Letter) error {
+// Deliver stores a message. It returns an error if the message cannot be parsed.
+func (m *Mailbox) Deliver(l Message) error {
 	if _, err := mail.ReadMessage(bytes.NewReader(l.Raw)); err != nil {
 		return err
 	}
@@ -34,17 +34,17 @@ func (m *Mailbox) Deliver(l Letter) error {
 	return nil
 }
 
-// Letters are all so far, the oldest first.
-func (m *Mailbox) Letters() []Letter {
+// Messages returns all messages so far, oldest first.
+func (m *Mailbox) Messages() []Message {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	return slices.Clone(m.mail)
 }
 
-// Delivered are the messages alone.
+// Delivered returns the raw messages.
 func (m *Mailbox) Delivered() [][]byte {
 	var all [][]byte
-	for _, l := range m.Letters() {
+	for _, l := range m.Messages() {
 		all = append(all, l.Raw)
 	}
 	return all

@@ -13,7 +13,8 @@ import (
 
 var _ ports.Archive = Archive{}
 
-// Archive lays a journal open. Users are kept for it alone.
+// Archive implements ports.Archive for a Journal. It also stores users, which the Journal itself
+// does not use.
 type Archive struct{ *Journal }
 
 // Scan implements ports.Archive.
@@ -45,7 +46,7 @@ func order(section ports.Section, a, b string) int {
 	return cmp.Compare(a, b)
 }
 
-// entries lists copies of a section, by key.
+// entries returns copies of a section's entries, ordered by key.
 func (a Archive) entries(section ports.Section) (all []ports.Entry) {
 	a.mu.Lock()
 	defer a.mu.Unlock()
@@ -63,7 +64,7 @@ func (a Archive) entries(section ports.Section) (all []ports.Entry) {
 			all = append(all, ports.Entry{Event: &e})
 		}
 	}
-	if section != ports.FeedSection { // which is in order
+	if section != ports.FeedSection { // the feed is already in order
 		slices.SortFunc(all, func(x, y ports.Entry) int { return cmp.Compare(x.Key(), y.Key()) })
 	}
 	return all
@@ -87,8 +88,7 @@ func (a Archive) Digests(ctx context.Context, section ports.Section, keys ...str
 	return found, nil
 }
 
-// Put implements ports.Archive. Where it fails after some of the entries, those
-// stay.
+// Put implements ports.Archive. If it fails after some of the entries, those stay.
 func (a Archive) Put(ctx context.Context, section ports.Section, entries ...ports.Entry) error {
 	for _, e := range entries {
 		if err := a.enter(ctx, Put); err != nil {
@@ -119,11 +119,11 @@ func (a Archive) put(section ports.Section, e ports.Entry) error {
 		}
 		a.people[e.Key()] = *e.User
 	default:
-		if slices.ContainsFunc(a.feed, func(v event.Feed) bool { return v.Seq == e.Event.Seq }) {
+		if slices.ContainsFunc(a.feed, func(v event.Event) bool { return v.Seq == e.Event.Seq }) {
 			return taken
 		}
 		a.feed = append(a.feed, *e.Event)
-		slices.SortFunc(a.feed, func(x, y event.Feed) int { return cmp.Compare(x.Seq, y.Seq) })
+		slices.SortFunc(a.feed, func(x, y event.Event) int { return cmp.Compare(x.Seq, y.Seq) })
 	}
 	return nil
 }
@@ -146,7 +146,7 @@ func (a Archive) Remove(ctx context.Context, section ports.Section, keys ...stri
 	case ports.UserSection:
 		maps.DeleteFunc(a.people, func(key string, _ ports.StoredUser) bool { return slices.Contains(keys, key) })
 	default:
-		a.feed = slices.DeleteFunc(a.feed, func(v event.Feed) bool { return gone(ports.Entry{Event: &v}) })
+		a.feed = slices.DeleteFunc(a.feed, func(v event.Event) bool { return gone(ports.Entry{Event: &v}) })
 	}
 	return a.enter(ctx, RemoveDone)
 }

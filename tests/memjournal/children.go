@@ -9,7 +9,7 @@ import (
 	"patchbay/ports"
 )
 
-// Attach implements ports.Journal: the record and its children at once.
+// Attach implements ports.Journal: it writes the record and its children atomically.
 func (j *Journal) Attach(ctx context.Context, parent *ports.Record, children ...*ports.Record) error {
 	if err := ports.Attachable(parent, children); err != nil {
 		return err

@@ -3,7 +3,7 @@ package memjournal_test
 import (
 	"testing"
 
-	"patchbay/adapters/sys"
+	"patchbay/adapters/clock"
 	"patchbay/tests/contract"
 	"patchbay/tests/memjournal"
 )
@@ -13,13 +13,13 @@ func TestContract(t *testing.T) {
 	t.Run("journal", func(t *testing.T) {
 		t.Parallel()
 		contract.Journal(t, contract.InMemory, func(*testing.T) contract.JournalHarness {
-			return contract.JournalHarness{Journal: memjournal.New(sys.Clock{})}
+			return contract.JournalHarness{Journal: memjournal.New(clock.System{})}
 		})
 	})
 	t.Run("archive", func(t *testing.T) {
 		t.Parallel()
 		contract.Archive(t, func(*testing.T) contract.ArchiveHarness {
-			j := memjournal.New(sys.Clock{})
+			j := memjournal.New(clock.System{})
 			return contract.ArchiveHarness{Archive: memjournal.Archive{Journal: j}, Journal: j}
 		})
 	})

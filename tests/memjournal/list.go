@@ -30,7 +30,7 @@ func (j *Journal) List(ctx context.Context, tenant, kind string, filter ports.Fi
 	return ports.PageOfRecords(found, false), nil
 }
 
-// selected returns copies of what matches, in the list's order.
+// selected returns copies of the matching records, in the order of List.
 func (j *Journal) selected(tenant, kind string, f ports.Filter, wanted func(ports.Record) bool) []ports.Record {
 	j.mu.Lock()
 	defer j.mu.Unlock()
@@ -48,7 +48,7 @@ func (j *Journal) selected(tenant, kind string, f ports.Filter, wanted func(port
 	return found
 }
 
-// place is where a record stands in a list.
+// place returns the position of a record in a list.
 func place(r ports.Record) ports.Cursor {
 	if r.Index.Created.IsZero() {
 		return ports.Cursor{ID: r.ID}

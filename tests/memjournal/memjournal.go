@@ -1,5 +1,5 @@
-// Package memjournal is a journal in memory, for tests of what sits above the
-// journal. It keeps the port's contract exactly, and can be told to fail.
+// Package memjournal is a journal in memory for tests of the code above the journal. It meets the
+// port's contract exactly, and can be made to fail.
 package memjournal
 
 import (
@@ -17,11 +17,11 @@ import (
 
 var _ ports.Journal = (*Journal)(nil)
 
-// Names of the moments at which Journal.Fail is asked. All but Saved
-// and those that say so are before the call has done anything.
+// The operations with which Journal.Fail is called. Except for Saved and those marked as such, they
+// name the moment before the call has done anything.
 const (
 	Save    = "save"  // of one record; nothing is written if it fails
-	Saved   = "saved" // after one record was written: its answer is lost
+	Saved   = "saved" // after one record was written: the result is lost
 	Get     = "get"
 	Find    = "find"
 	List    = "list"
@@ -35,19 +35,19 @@ const (
 	Sweep   = "sweep"
 	Count   = "count"
 
-	Scan       = "scan" // and those below: of an Archive
+	Scan       = "scan" // from here on: of an Archive
 	Digests    = "digests"
 	Put        = "put"  // of one entry
-	PutDone    = "done" // after all were put: the answer is lost
+	PutDone    = "done" // after all were put: the result is lost
 	Remove     = "remove"
-	RemoveDone = "removed" // after it was done: the answer is lost
+	RemoveDone = "removed" // after it was done: the result is lost
 )
 
-// Journal keeps records in memory. It publishes events with the save itself.
+// Journal keeps records in memory. Save itself publishes the events.
 type Journal struct {
-	// Fail is asked at each moment named above and may return the error that
-	// the caller shall have; nil lets the call go on. It is called by several
-	// goroutines at once and must be set before the journal is shared.
+	// Fail is called with each operation named above. It may return the error that the caller gets;
+	// nil lets the call continue. It is called by several goroutines at once and must be set before
+	// the journal is shared.
 	Fail func(op string) error
 
 	clock ports.Clock
@@ -55,7 +55,7 @@ type Journal struct {
 	mu      sync.Mutex
 	records map[name]ports.Record
 	unique  map[unique]name
-	feed    []event.Feed
+	feed    []event.Event
 	people  map[string]ports.StoredUser // by key, for an Archive
 }
 
@@ -67,12 +67,12 @@ type unique struct {
 	value string
 }
 
-// New makes an empty journal. clock decides what is due.
+// New returns an empty journal. clock decides what is due.
 func New(clock ports.Clock) *Journal {
 	return &Journal{clock: clock, records: map[name]ports.Record{}, unique: map[unique]name{}, people: map[string]ports.StoredUser{}}
 }
 
-// enter refuses a call whose context has ended, or that shall fail.
+// enter returns an error if the context has ended or if Fail returns one.
 func (j *Journal) enter(ctx context.Context, op string) error {
 	if err := ctx.Err(); err != nil {
 		return fault.Wrap(fault.Unavailable, "memjournal."+op, err)
@@ -96,8 +96,8 @@ func (j *Journal) save(ctx context.Context, r *ports.Record) error {
 	return j.saveAnd(ctx, Save, r, nil, func() {})
 }
 
-// saveAnd saves a record and, where that is not refused and no child of it is there,
-// does more at once.
+// saveAnd saves a record and calls more, atomically. It does nothing if the save is refused or if
+// one of the children already exists.
 func (j *Journal) saveAnd(ctx context.Context, op string, r *ports.Record, children []*ports.Record, more func()) error {
 	if err := r.Storable(); err != nil {
 		return err
@@ -124,7 +124,7 @@ func (j *Journal) write(r ports.Record, more func()) error {
 	j.mu.Lock()
 	defer j.mu.Unlock()
 	at := name{r.Tenant, r.Kind, r.ID}
-	// A record that is absent has Rev 0, which is the Rev of an insert.
+	// An absent record has Rev 0, which is also the Rev of an insert.
 	old := j.records[at]
 	if old.Rev != r.Rev || j.taken(at, ports.ByIdem, r.Idem) || j.taken(at, ports.ByRef, r.Ref) {
 		return fault.New(fault.Conflict, "record_conflict", "the record is taken or has changed")
@@ -152,7 +152,7 @@ func (j *Journal) last() int64 {
 	return j.feed[len(j.feed)-1].Seq
 }
 
-// keep puts a record with its unique values.
+// keep stores a record with its unique values.
 func (j *Journal) keep(at name, r ports.Record) {
 	if r.Idem != "" {
 		j.unique[unique{r.Kind, ports.ByIdem, r.Idem}] = at
@@ -163,7 +163,7 @@ func (j *Journal) keep(at name, r ports.Record) {
 	j.records[at] = r
 }
 
-// remove removes a record and gives up its unique values.
+// remove removes a record and its unique values.
 func (j *Journal) remove(r ports.Record) {
 	delete(j.unique, unique{r.Kind, ports.ByIdem, r.Idem})
 	delete(j.unique, unique{r.Kind, ports.ByRef, r.Ref})
@@ -242,13 +242,13 @@ func (j *Journal) Publish(ctx context.Context, _ int) (int, error) {
 }
 
 // Feed implements ports.Journal.
-func (j *Journal) Feed(ctx context.Context, tenant string, after int64, n int) ([]event.Feed, error) {
+func (j *Journal) Feed(ctx context.Context, tenant string, after int64, n int) ([]event.Event, error) {
 	if err := j.enter(ctx, Feed); err != nil {
 		return nil, err
 	}
 	j.mu.Lock()
 	defer j.mu.Unlock()
-	var events []event.Feed
+	var events []event.Event
 	pager := ports.NewPager(n)
 	for _, e := range j.feed {
 		if (tenant == ports.AllTenants || e.Tenant == tenant) && e.Seq > after {
@@ -291,10 +291,10 @@ func (j *Journal) Count(ctx context.Context, limit int, sets ...ports.Set) ([]po
 // Ping implements ports.Journal.
 func (j *Journal) Ping(ctx context.Context) error { return j.enter(ctx, Ping) }
 
-// stored is a time as stores keep it.
+// stored returns a time with the precision of a store.
 func stored(t time.Time) time.Time { return t.UTC().Truncate(time.Microsecond) }
 
-// clone keeps what is stored out of the hands of callers.
+// clone copies a record, so that callers and the journal do not share memory.
 func clone(r ports.Record) ports.Record {
 	r.Body, r.Content = bytes.Clone(r.Body), bytes.Clone(r.Content)
 	return r

@@ -3,7 +3,7 @@ package memjournal_test
 import (
 	"testing"
 
-	"patchbay/adapters/sys"
+	"patchbay/adapters/clock"
 	"patchbay/core/fault"
 	"patchbay/ports"
 	"patchbay/tests/memjournal"
@@ -22,7 +22,7 @@ func TestFail(t *testing.T) {
 	} {
 		t.Run(row.name, func(t *testing.T) {
 			t.Parallel()
-			j := memjournal.New(sys.Clock{})
+			j := memjournal.New(clock.System{})
 			j.Fail = func(op string) error {
 				if op == row.moment {
 					return fault.New(row.kind, "told_to", "the test said so")

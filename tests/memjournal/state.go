@@ -10,29 +10,29 @@ import (
 	"patchbay/ports"
 )
 
-// State is all that a journal holds, as a backup has it.
+// State is the whole content of a journal, as a backup contains it.
 type State struct {
 	records map[name]ports.Record
 	unique  map[unique]name
-	feed    []event.Feed
+	feed    []event.Event
 }
 
-// State returns what the journal holds now.
+// State returns the current content of the journal.
 func (j *Journal) State() State {
 	j.mu.Lock()
 	defer j.mu.Unlock()
 	return State{maps.Clone(j.records), maps.Clone(j.unique), slices.Clone(j.feed)}
 }
 
-// Restore puts an earlier state back.
+// Restore replaces the content with an earlier State.
 func (j *Journal) Restore(s State) {
 	j.mu.Lock()
 	defer j.mu.Unlock()
 	j.records, j.unique, j.feed = maps.Clone(s.records), maps.Clone(s.unique), slices.Clone(s.feed)
 }
 
-// Records are all records, by name. Their bodies are the journal's own, and must not
-// be changed.
+// Records returns all records, ordered by name. Their bodies are the journal's own and must not be
+// modified.
 func (j *Journal) Records() []ports.Record {
 	j.mu.Lock()
 	defer j.mu.Unlock()
@@ -46,7 +46,7 @@ func (j *Journal) Records() []ports.Record {
 	return all
 }
 
-// Next is when the next record is due in one of the queues, whoever has claimed it.
+// Next returns when the next record is due in one of the queues, whether or not it is claimed.
 func (j *Journal) Next(queue func(name string) bool) (due time.Time, ok bool) {
 	j.mu.Lock()
 	defer j.mu.Unlock()

@@ -1,5 +1,5 @@
-// Package mongod gives tests a MongoDB: the one that TEST_MONGODB_URI names, or
-// FerretDB, which is built and started here. A test without either fails.
+// Package mongod provides a MongoDB for tests: the server that TEST_MONGODB_URI names, or FerretDB,
+// which it builds and starts. If neither is available, the test fails.
 package mongod
 
 import (
@@ -12,8 +12,7 @@ import (
 	"patchbay/tests/program"
 )
 
-// URI is where the server answers. It is started once, and ends with the test
-// process.
+// URI returns the URI of the server. The server is started once and ends with the test process.
 func URI(t testing.TB) string {
 	t.Helper()
 	uri, err := start()
@@ -25,7 +24,7 @@ func URI(t testing.TB) string {
 
 var databases atomic.Int64
 
-// Database is a name that no other test uses.
+// Database returns the name of a database that no other test uses.
 func Database() string { return fmt.Sprintf("test_%d_%d", os.Getpid(), databases.Add(1)) }
 
 var start = sync.OnceValues(func() (string, error) {

@@ -1,5 +1,4 @@
-// Package openapi holds requests and answers of the gateway against its own
-// OpenAPI document.
+// Package openapi checks the gateway's requests and responses against its own OpenAPI document.
 package openapi
 
 import (
@@ -18,8 +17,8 @@ import (
 	"github.com/getkin/kin-openapi/routers/gorillamux"
 )
 
-// Checker sends requests, and fails where one or its answer is not as the
-// document says. It may be used at once from anywhere.
+// Checker is an http.RoundTripper that returns an error if a request or its response does not match
+// the document. It is safe for concurrent use.
 type Checker struct {
 	router routers.Router
 	next   http.RoundTripper
@@ -38,7 +37,7 @@ func Load(path string, next http.RoundTripper) (*Checker, error) {
 	if err := document.Validate(context.Background()); err != nil {
 		return nil, err
 	}
-	document.Servers = nil // any host will do
+	document.Servers = nil // accept any host
 	router, err := gorillamux.NewRouter(document)
 	if err != nil {
 		return nil, err
@@ -46,13 +45,13 @@ func Load(path string, next http.RoundTripper) (*Checker, error) {
 	return &Checker{router, next}, nil
 }
 
-// ErrUndocumented is in the error of a request or an answer that is not as the
-// document says.
+// ErrUndocumented is wrapped by the error for a request or response that does not match the
+// document.
 var ErrUndocumented = errors.New("not as documented")
 
 type wrongKey struct{}
 
-// Wrong marks a request that is wrong on purpose: only its answer is checked.
+// Wrong marks a request as invalid on purpose: only its response is checked.
 func Wrong(ctx context.Context) context.Context { return context.WithValue(ctx, wrongKey{}, true) }
 
 // RoundTrip implements http.RoundTripper.
@@ -91,8 +90,8 @@ func (c *Checker) RoundTrip(r *http.Request) (*http.Response, error) {
 	return resp, nil
 }
 
-// request checks a request. It returns nil where the document has no such
-// operation.
+// request checks a request. It returns nil if the document has no such operation and the path is
+// not below /api/.
 func (c *Checker) request(r *http.Request, body []byte) (*openapi3filter.RequestValidationInput, error) {
 	route, params, err := c.router.FindRoute(r)
 	if err != nil {

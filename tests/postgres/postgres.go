@@ -1,6 +1,5 @@
-// Package postgres gives tests a PostgreSQL server of their own: the programs that
-// are installed here, on a directory that goes with the test process. A test
-// without them fails.
+// Package postgres starts PostgreSQL servers for tests, each with its own data directory, from the
+// programs that are installed on this machine. If the programs are not installed, the test fails.
 package postgres
 
 import (
@@ -24,8 +23,7 @@ import (
 	"github.com/jackc/pgx/v5"
 )
 
-// startLimit bounds each step of the start. On a loaded machine initdb has taken
-// 13 s.
+// startLimit bounds each step of the start. On a loaded machine initdb has taken 13 s.
 const startLimit = 2 * time.Minute
 
 // Server is a running server.
@@ -33,7 +31,7 @@ type Server struct {
 	Port    uint16
 	dir     string
 	bin     string
-	account *syscall.Credential // nil for our own
+	account *syscall.Credential // nil: the account of this process
 	setup   Setup
 	cmd     *exec.Cmd
 	done    chan struct{}
@@ -43,16 +41,16 @@ type Server struct {
 // Username is the superuser of every server; it needs no password.
 const Username = "patchbay"
 
-// Setup is what a server has beside the ordinary.
+// Setup is the additional configuration of a server.
 type Setup struct {
-	Settings []string          // as in postgresql.conf: "ssl=on"
-	Files    map[string][]byte // in the directory of its data, by name
+	Settings []string          // lines of postgresql.conf, such as "ssl=on"
+	Files    map[string][]byte // files in the data directory, by name
 }
 
 var shared = sync.OnceValues(func() (*Server, error) { return launch(Setup{Settings: []string{"fsync=off"}}) })
 
-// Shared is a server for all tests of the process. It is quick, and would not
-// survive the end of the machine.
+// Shared returns a server that all tests of the process share. It runs without fsync: it is fast,
+// but its data would not survive a crash of the machine.
 func Shared(t testing.TB) *Server {
 	t.Helper()
 	s, err := shared()
@@ -62,10 +60,10 @@ func Shared(t testing.TB) *Server {
 	return s
 }
 
-// Start is a server for one test, which keeps its promises and may be killed.
+// Start starts a server for one test. It is durable and may be killed.
 func Start(t testing.TB) *Server { return StartWith(t, Setup{}) }
 
-// StartWith is a server for one test as that wants it.
+// StartWith starts a server for one test with the given setup.
 func StartWith(t testing.TB, setup Setup) *Server {
 	t.Helper()
 	s, err := launch(setup)
@@ -74,13 +72,13 @@ func StartWith(t testing.TB, setup Setup) *Server {
 	}
 	t.Cleanup(func() {
 		s.Kill()
-		_ = os.RemoveAll(s.dir) // nobody else uses it
+		_ = os.RemoveAll(s.dir) // only this server uses it
 	})
 	return s
 }
 
-// Standby is a second server, which has all that this one has, follows it and only
-// reads: until it is promoted (SELECT pg_promote()).
+// Standby starts a second server that replicates this one. It is read-only until it is promoted
+// (SELECT pg_promote()).
 func (s *Server) Standby(t testing.TB) *Server {
 	t.Helper()
 	standby, err := s.follow()
@@ -89,7 +87,7 @@ func (s *Server) Standby(t testing.TB) *Server {
 	}
 	t.Cleanup(func() {
 		standby.Kill()
-		_ = os.RemoveAll(standby.dir) // nobody else uses it
+		_ = os.RemoveAll(standby.dir) // only this server uses it
 	})
 	return standby
 }
@@ -117,7 +115,7 @@ func (s *Server) follow() (*Server, error) {
 
 var databases atomic.Int64
 
-// Database makes an empty database, and returns its name.
+// Database creates an empty database and returns its name.
 func (s *Server) Database(t testing.TB) string {
 	t.Helper()
 	name := fmt.Sprintf("test_%d", databases.Add(1))
@@ -127,7 +125,7 @@ func (s *Server) Database(t testing.TB) string {
 	return name
 }
 
-// Connect opens a connection to a database, for the rest of the test.
+// Connect opens a connection to a database until the test ends.
 func (s *Server) Connect(t testing.TB, database string) *pgx.Conn {
 	t.Helper()
 	c, err := s.connect(t.Context(), database)
@@ -138,7 +136,7 @@ func (s *Server) Connect(t testing.TB, database string) *pgx.Conn {
 	return c
 }
 
-// Exec does a statement in a database, with names put into it as by fmt.Sprintf.
+// Exec executes a statement in a database. names are inserted as by fmt.Sprintf.
 func (s *Server) Exec(t testing.TB, database, statement string, names ...any) {
 	t.Helper()
 	c, err := s.connect(t.Context(), database)
@@ -155,7 +153,7 @@ func (s *Server) connect(ctx context.Context, database string) (*pgx.Conn, error
 	return pgx.Connect(ctx, fmt.Sprintf("host=127.0.0.1 port=%d user=%s database=%s sslmode=disable connect_timeout=5", s.Port, Username, database))
 }
 
-// launch makes a directory of data and starts a server on it.
+// launch creates a data directory and starts a server on it.
 func launch(setup Setup) (*Server, error) {
 	bin, err := programs()
 	if err != nil {
@@ -165,7 +163,7 @@ func launch(setup Setup) (*Server, error) {
 	if err != nil {
 		return nil, err
 	}
-	dir, err := os.MkdirTemp("", "pg") // short: a socket's path has 107 bytes
+	dir, err := os.MkdirTemp("", "pg") // short: the path of a socket has at most 107 bytes
 	if err != nil {
 		return nil, err
 	}
@@ -191,7 +189,7 @@ func launch(setup Setup) (*Server, error) {
 	return s, s.run()
 }
 
-// own gives a path to the account that the server runs as.
+// own changes the owner of a path to the account that the server runs as.
 func (s *Server) own(path string) error {
 	if s.account == nil {
 		return nil
@@ -201,8 +199,8 @@ func (s *Server) own(path string) error {
 
 func (s *Server) data() string { return filepath.Join(s.dir, "data") }
 
-// Command prepares one of the server's own programs, as a client of the server
-// and in its directory.
+// Command prepares one of the server's own programs as a client of the server. It runs in the
+// server's directory.
 func (s *Server) Command(ctx context.Context, program string, args ...string) *exec.Cmd {
 	cmd := s.command(ctx, program, args...)
 	cmd.Env = append(os.Environ(), "PGHOST=127.0.0.1", "PGPORT="+strconv.Itoa(int(s.Port)), "PGUSER="+Username)
@@ -212,12 +210,12 @@ func (s *Server) Command(ctx context.Context, program string, args ...string) *e
 func (s *Server) command(ctx context.Context, program string, args ...string) *exec.Cmd {
 	cmd := exec.CommandContext(ctx, filepath.Join(s.bin, program), args...)
 	cmd.Dir = s.dir
-	// It ends with this process, whichever way that ends.
+	// The server ends with this process, however that ends.
 	cmd.SysProcAttr = &syscall.SysProcAttr{Credential: s.account, Pdeathsig: syscall.SIGQUIT}
 	return cmd
 }
 
-// run starts the server on its data, and waits until it answers.
+// run starts the server on its data and waits until it responds.
 func (s *Server) run() error {
 	args := []string{
 		"-D", s.data(), "-p", strconv.Itoa(int(s.Port)), "-c", "listen_addresses=127.0.0.1", "-c", "unix_socket_directories=" + s.dir,
@@ -255,13 +253,13 @@ func (s *Server) run() error {
 	}
 }
 
-// Kill ends the server at once, without a checkpoint ("immediate").
+// Kill stops the server at once, without a checkpoint ("immediate").
 func (s *Server) Kill() {
-	_ = s.cmd.Process.Signal(syscall.SIGQUIT) // it may have ended
+	_ = s.cmd.Process.Signal(syscall.SIGQUIT) // it may have ended already
 	<-s.done
 }
 
-// Restart starts it again on the same data.
+// Restart starts the server again on the same data.
 func (s *Server) Restart(t testing.TB) {
 	t.Helper()
 	if err := s.run(); err != nil {
@@ -269,8 +267,8 @@ func (s *Server) Restart(t testing.TB) {
 	}
 }
 
-// programs finds the directory of the server's programs: that of PATH, or where
-// Debian keeps them, the newest version first.
+// programs returns the directory of the server's programs: the one in PATH, or the newest version
+// in Debian's directories.
 func programs() (string, error) {
 	if path, err := exec.LookPath("postgres"); err == nil {
 		if path, err = filepath.EvalSymlinks(path); err == nil {
@@ -285,8 +283,8 @@ func programs() (string, error) {
 	return filepath.Dir(found[len(found)-1]), nil
 }
 
-// unprivileged is the account that the server runs as, where ours is root's, which
-// it refuses.
+// unprivileged returns the account that the server runs as if this process runs as root, which
+// PostgreSQL refuses.
 func unprivileged() (*syscall.Credential, error) {
 	if os.Getuid() != 0 {
 		return nil, nil //nolint:nilnil // our own will do

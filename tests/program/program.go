@@ -1,5 +1,4 @@
-// Package program builds and starts the programs that tests need beside them,
-// each from a module of its own.
+// Package program builds and starts the programs that tests need. Each is in its own module.
 package program
 
 import (
@@ -13,12 +12,13 @@ import (
 	"strings"
 )
 
-// run starts a program, and ends it when standard input ends: many would go on.
+// run starts a program and kills it when standard input ends, because many programs would not end
+// by themselves.
 const run = `"$0" "$@" & pid=$!; cat >/dev/null; kill $pid`
 
-// Start builds a package in a module, a directory below tests, and starts it. It
-// ends with this process. found looks for what the program is to say before it is
-// ready, line by line.
+// Start builds a package of a module, which is a directory below tests, and starts it. The program
+// ends with this process. Start passes each line of its output to found until that recognizes the
+// line with which the program is ready.
 func Start(module, pkg string, args []string, found func(line string) (string, bool)) (string, error) {
 	dir, err := os.MkdirTemp("", "program")
 	if err != nil {
@@ -53,8 +53,8 @@ func Start(module, pkg string, args []string, found func(line string) (string, b
 		}
 		if said, ok := found(strings.TrimSpace(line)); ok {
 			go func() {
-				_, _ = io.Copy(io.Discard, lines) // what else it says is of no interest
-				_ = in.Close()                    // held open until here: the program ends when it closes
+				_, _ = io.Copy(io.Discard, lines) // the rest of the output is not needed
+				_ = in.Close()                    // kept open until here: closing it ends the program
 			}()
 			return said, nil
 		}

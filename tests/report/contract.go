@@ -10,11 +10,11 @@ import (
 	"text/tabwriter"
 )
 
-// contractRow is one suite run against one adapter.
+// contractRow is a suite and an adapter that runs it.
 type contractRow struct{ suite, adapter string }
 
-// rowOf tells the cases of the contract suites by their names: each adapter's
-// package runs them as TestContract/<suite>/<case>.
+// rowOf recognizes the cases of the contract suites by their names: each adapter's package runs
+// them as TestContract/<suite>/<case>.
 func rowOf(pkg, test string) (contractRow, bool) {
 	parts := strings.SplitN(test, "/", 3)
 	if len(parts) < 3 || parts[0] != "TestContract" {

@@ -1,11 +1,11 @@
-// Command report runs go test and says what ran: a line a package, whatever
-// failed in full, how many cases of the contract suites ran on each adapter,
-// which judges from outside were at hand, what was counted, and last a line with the totals alone.
+// Command report runs go test and prints what ran: one line per package, the full output of
+// failures, the number of contract cases per adapter, which external references were available, the
+// reported counts, and a last line with only the totals.
 //
 //	go run ./tests/report [go test's flags] ./...
 //
-// It exits with 1 if a test failed or was skipped, if a package did not build,
-// or if nothing ran: a suite that skips what it cannot do proves nothing.
+// It exits with 1 if a test failed or was skipped, if a package did not build, or if nothing ran: a
+// suite that skips what it cannot check proves nothing.
 package main
 
 import (
@@ -28,9 +28,9 @@ func main() {
 	}
 }
 
-// run gives args to go test and reports on what it prints.
+// run runs go test with args and reports on its output.
 func run(ctx context.Context, args []string) (ok bool, err error) {
-	// Not from the cache: it does not see the programs that tests build and run.
+	// -count=1 disables the cache, which does not see the programs that tests build and run.
 	cmd := exec.CommandContext(ctx, "go", append([]string{"test", "-json", "-count=1"}, args...)...)
 	cmd.Stderr = os.Stderr
 	events, err := cmd.StdoutPipe()

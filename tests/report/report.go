@@ -10,54 +10,54 @@ import (
 	"strings"
 )
 
-// judge is the attribute by which a test says whether something outside of the
-// project, that it holds its work against, was at hand: "NAME: present".
+// judge is the attribute with which a test reports whether an external reference that it compares
+// its results with was available: "NAME: present".
 const judge = "judge"
 
-// count is the attribute by which a test says what it has counted.
+// count is the attribute with which a test reports a count.
 const count = "count"
 
 // event is a line of go test -json: see go doc test2json and go help buildjson.
 type event struct {
 	Action      string
 	Package     string
-	ImportPath  string // in place of Package, for what the compiler says
-	Test        string // empty where the package as a whole is meant
+	ImportPath  string // instead of Package for compiler output
+	Test        string // empty for the package as a whole
 	Elapsed     float64
 	Output      string
 	FailedBuild string // the ImportPath of the build that failed
 	Key, Value  string // of an attribute: see testing.T.Attr
 }
 
-// report takes in events and prints what matters of them.
+// report reads events and prints a summary.
 type report struct {
 	out      io.Writer
 	packages map[string]*results
-	builds   map[string]string // import path → what the compiler said
+	builds   map[string]string // import path → compiler output
 	tally    tally
 	contract map[contractRow]tally
-	judges   map[string]bool // what tests said of them
+	judges   map[string]bool // as reported by tests
 	counts   []string        // by test
 }
 
-// results are those of a package under way.
+// results are the results of a package that is running.
 type results struct {
-	tests  []*test // in the order in which they began
+	tests  []*test // in the order in which they started
 	byName map[string]*test
-	output strings.Builder // what no test said
+	output strings.Builder // output that belongs to no test
 	cached bool
 }
 
-// test is one test or subtest. One with subtests is a group and not counted,
-// unless it fails although none of its subtests does.
+// test is a test or subtest. A test with subtests is a group, which is not counted unless it fails
+// although none of its subtests does.
 type test struct {
 	name    string
-	verdict string // pass, fail, skip; empty while it runs
+	verdict string // pass, fail or skip; empty while it runs
 	group   bool
 	output  strings.Builder
 }
 
-// tally counts tests, and packages that failed without a test that did.
+// tally counts tests, and packages that failed without a failed test.
 type tally struct{ passed, failed, skipped int }
 
 func (t *tally) add(o tally) {
@@ -76,8 +76,7 @@ func newReport(out io.Writer) *report {
 	}
 }
 
-// read takes in events until the end of r. A line that is no event is printed
-// as it is.
+// read reads events until the end of r. A line that is not an event is printed unchanged.
 func (r *report) read(events io.Reader) error {
 	lines := bufio.NewReader(events)
 	for {
@@ -148,7 +147,7 @@ func (p *results) begin(name string) {
 
 func (p *results) note(name, output string) {
 	if strings.HasPrefix(output, "=== ") {
-		return // === RUN and its like: the verdicts say it
+		return // === RUN and similar lines: the verdicts contain the same
 	}
 	if t := p.byName[name]; t != nil {
 		t.output.WriteString(output)
@@ -158,7 +157,7 @@ func (p *results) note(name, output string) {
 	p.cached = p.cached || strings.HasPrefix(output, "ok") && strings.HasSuffix(output, "(cached)\n")
 }
 
-// close reports on a package that has ended.
+// close prints the result of a package that has ended.
 func (r *report) close(e event, p *results) {
 	if len(p.tests) == 0 && e.Action != "fail" {
 		return // it has no tests
@@ -168,7 +167,7 @@ func (r *report) close(e event, p *results) {
 	for _, t := range p.tests {
 		one := p.count(t)
 		n.add(one)
-		if t.verdict != "pass" { // groups too: a panic's trace is often with them
+		if t.verdict != "pass" { // also for groups: they often have the trace of a panic
 			fmt.Fprintf(&loud, "\n=== %s\n%s", t.name, t.output.String())
 		}
 		if row, ok := rowOf(e.Package, t.name); ok {
@@ -179,7 +178,7 @@ func (r *report) close(e event, p *results) {
 	}
 	if e.Action == "fail" {
 		if n.failed == 0 {
-			n.failed = 1 // it did not build, or ended outside of any test
+			n.failed = 1 // it did not build, or ended outside of a test
 		}
 		fmt.Fprintf(&loud, "\n%s%s", r.builds[e.FailedBuild], p.output.String())
 	}
@@ -194,8 +193,8 @@ func (r *report) close(e event, p *results) {
 	}
 }
 
-// count says what a test adds to the totals. One without a verdict was cut off:
-// by a panic, by the time-out or by os.Exit.
+// count returns what a test adds to the totals. A test without a verdict was cut off by a panic,
+// the timeout or os.Exit.
 func (p *results) count(t *test) tally {
 	switch {
 	case t.group && (t.verdict == "pass" || p.failedBelow(t)):
@@ -237,12 +236,12 @@ func (t tally) String() string {
 	return s
 }
 
-// finish prints the tables and the totals, given how go test itself ended, and
-// says whether all is well.
+// finish prints the tables and the totals, and returns whether everything passed. goTest is the
+// error of go test itself.
 func (r *report) finish(goTest error) (ok bool) {
 	if goTest != nil && r.tally.failed == 0 {
 		fmt.Fprintf(r.out, "go test: %v\n", goTest)
-		r.tally.failed = 1 // a wrong pattern or flag: it never came to a test
+		r.tally.failed = 1 // a wrong pattern or flag: no test was run
 	}
 	r.printContract()
 	for _, said := range slices.Sorted(slices.Values(r.counts)) {

@@ -17,13 +17,13 @@ import (
 	"patchbay/tests/mailsim"
 )
 
-// Event is one of the events that SendGrid sends by webhook.
+// Event is an event that SendGrid sends by webhook.
 type Event map[string]any
 
-// Signer is the key by which an account signs its webhooks.
+// Signer holds the private key with which an account signs its webhooks.
 type Signer struct{ key *ecdsa.PrivateKey }
 
-// NewSigner makes a key.
+// NewSigner generates a key.
 func NewSigner() *Signer {
 	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
 	if err != nil {
@@ -32,7 +32,7 @@ func NewSigner() *Signer {
 	return &Signer{key}
 }
 
-// PublicKey is the key that verifies, as SendGrid's settings show it.
+// PublicKey returns the verification key in the form that SendGrid's settings show.
 func (s *Signer) PublicKey() string {
 	der, err := x509.MarshalPKIXPublicKey(&s.key.PublicKey)
 	if err != nil {
@@ -41,7 +41,7 @@ func (s *Signer) PublicKey() string {
 	return base64.StdEncoding.EncodeToString(der)
 }
 
-// Sign gives the headers with which a body goes out that was signed at a moment.
+// Sign returns the signature headers of a body that is signed at the given time.
 func (s *Signer) Sign(body []byte, at time.Time) map[string]string {
 	timestamp := strconv.FormatInt(at.Unix(), 10)
 	sum := sha256.Sum256(append([]byte(timestamp), body...))
@@ -55,7 +55,7 @@ func (s *Signer) Sign(body []byte, at time.Time) map[string]string {
 	}
 }
 
-// Batch is the body of a webhook, which SendGrid ends with CR LF.
+// Batch returns the body of a webhook. SendGrid ends it with CR LF.
 func Batch(events ...Event) []byte {
 	var b bytes.Buffer
 	e := json.NewEncoder(&b)
@@ -66,8 +66,8 @@ func Batch(events ...Event) []byte {
 	return append(bytes.TrimSuffix(b.Bytes(), []byte("\n")), "\r\n"...)
 }
 
-// EventOf is one about a letter that the account has taken, with what is beside the usual.
-func EventOf(l mailsim.Letter, name, recipient string, at time.Time, more ...Event) Event {
+// EventOf returns an event about a delivered message, with the fields of more added.
+func EventOf(l mailsim.Message, name, recipient string, at time.Time, more ...Event) Event {
 	e := Event{
 		"event": name, "email": recipient, "timestamp": at.Unix(),
 		"sg_event_id": rand.Text(), "sg_message_id": l.Reference + ".recvd-5f5fc76c-kmzbl-18-9.0",

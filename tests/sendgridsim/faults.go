@@ -9,37 +9,38 @@ import (
 	"patchbay/tests/faultserver"
 )
 
-// SendGrid's own answers when it does not take the mail.
+// SendGrid's own responses to mail that it does not accept.
 
-// BadRecipient is a 400 about an address, which it quotes.
+// BadRecipient answers 400 about an address, which the message quotes.
 func BadRecipient() faultserver.Mishap {
 	return says(http.StatusBadRequest, "Does not contain a valid address: ada@example.com", nil)
 }
 
-// Unauthorized is a 401 about the key.
+// Unauthorized answers 401 about the API key.
 func Unauthorized() faultserver.Mishap {
 	return says(http.StatusUnauthorized, "The provided authorization grant is invalid, expired, or revoked", nil)
 }
 
-// UnverifiedSender is a 403 about the sender, as a request from one is answered.
+// UnverifiedSender answers 403 about the sender, like the simulator itself for an unverified
+// sender.
 func UnverifiedSender() faultserver.Mishap {
 	return faultserver.Answer(http.StatusForbidden, jsonHeader, errorBody(unverified.message, unverified.field))
 }
 
-// KeyWithoutScope is a 403 about the key, which may not send.
+// KeyWithoutScope answers 403 about an API key that may not send.
 func KeyWithoutScope() faultserver.Mishap { return says(http.StatusForbidden, "access forbidden", nil) }
 
-// Suspended is a 403 about the account.
+// Suspended answers 403 about the suspended account.
 func Suspended() faultserver.Mishap {
 	return says(http.StatusForbidden, "Your account has been suspended. Please contact support.", nil)
 }
 
-// CreditsExceeded is a 401 about the account, which is used up.
+// CreditsExceeded answers 401 about an account without credits.
 func CreditsExceeded() faultserver.Mishap {
 	return says(http.StatusUnauthorized, "Maximum credits exceeded", nil)
 }
 
-// RateLimited is a 429 that says when the count begins again.
+// RateLimited answers 429 with the time at which the limit is reset.
 func RateLimited(after time.Duration) faultserver.Mishap {
 	return says(http.StatusTooManyRequests, "too many requests", map[string]string{
 		"X-RateLimit-Limit": "600", "X-RateLimit-Remaining": "0",
@@ -47,20 +48,20 @@ func RateLimited(after time.Duration) faultserver.Mishap {
 	})
 }
 
-// ServiceUnavailable is a 503.
+// ServiceUnavailable answers 503.
 func ServiceUnavailable() faultserver.Mishap {
 	return says(http.StatusServiceUnavailable, "service unavailable", nil)
 }
 
-// ServerError is a 500 that is no JSON.
+// ServerError answers 500 with a body that is not JSON.
 func ServerError() faultserver.Mishap {
 	return faultserver.Answer(http.StatusInternalServerError, nil, "<html>oops</html>")
 }
 
-// Sandboxed is the 200 of a mail that goes nowhere.
+// Sandboxed answers 200, as for mail in sandbox mode, which is not delivered.
 func Sandboxed() faultserver.Mishap { return faultserver.Answer(http.StatusOK, nil, "") }
 
-// Says is an answer of this status in SendGrid's own words.
+// Says answers with this status and an error in SendGrid's format.
 func Says(status int) faultserver.Mishap { return says(status, "No.", nil) }
 
 var jsonHeader = map[string]string{"Content-Type": "application/json"}

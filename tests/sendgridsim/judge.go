@@ -10,15 +10,15 @@ import (
 	"github.com/getkin/kin-openapi/openapi3"
 )
 
-// variable names SendGrid's own description of its API, version 3, which is no
-// part of this project.
+// variable is the environment variable with the path of SendGrid's own description of its API,
+// version 3. The file is not part of this project.
 const variable = "SENDGRID_OPENAPI"
 
-// Judge is that description. Where it is absent, nil, nothing is judged.
+// Judge is SendGrid's own API description. A nil Judge accepts every request.
 type Judge struct{ schema *openapi3.Schema }
 
-// TheJudge is the one that the environment names, nil where it names none. One
-// that cannot be read fails the test.
+// TheJudge returns the description that the environment variable names, or nil if it is not set. If
+// the file cannot be read, the test fails.
 func TheJudge(t testing.TB) *Judge {
 	t.Helper()
 	judge, err := load()
@@ -44,9 +44,8 @@ var load = sync.OnceValues(func() (*Judge, error) {
 	return &Judge{body.Value.Content.Get("application/json").Schema.Value}, nil
 })
 
-// Request holds the body of a request to /v3/mail/send against the description.
-// What that has wrong is not asked: custom_args at the top, of which it says that
-// they are a string.
+// Request checks the body of a request to /v3/mail/send against the description. It skips a mistake
+// in the description: the top-level custom_args, whose type it gives as string.
 func (j *Judge) Request(body []byte) error {
 	if j == nil {
 		return nil

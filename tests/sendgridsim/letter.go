@@ -10,10 +10,10 @@ import (
 	"strings"
 	"time"
 
-	"patchbay/core/message"
+	"patchbay/core/email"
 )
 
-// The limits of the API: "Mail Send", "Limitations".
+// The limits of the API, from the section "Limitations" of "Mail Send".
 const (
 	maxBytes      = 30 << 20
 	maxRecipients = 1000
@@ -22,8 +22,7 @@ const (
 	maxAhead      = 72 * time.Hour
 )
 
-// letter is the part of a request that Patchbay may use. Anything else in it is
-// refused.
+// letter contains the request fields that Patchbay may use. Any other field is refused.
 type letter struct {
 	From             mailbox           `json:"from"`
 	Subject          string            `json:"subject"`
@@ -69,7 +68,7 @@ type attachment struct {
 	ContentID   string `json:"content_id"`
 }
 
-// wrong is what SendGrid says of a request that it refuses.
+// wrong is an error in a request, as SendGrid describes it.
 type wrong struct{ message, field string }
 
 func parse(body []byte) (letter, *wrong) {
@@ -82,7 +81,7 @@ func parse(body []byte) (letter, *wrong) {
 	return l, nil
 }
 
-// reserved are headers that cannot be overridden.
+// reserved are the headers that a request may not override.
 var reserved = []string{
 	"x-sg-id", "x-sg-eid", "received", "dkim-signature", "content-type", "content-transfer-encoding",
 	"to", "from", "subject", "reply-to", "cc", "bcc",
@@ -184,7 +183,7 @@ func (p personalization) check(field, subject string) *wrong {
 	return nil
 }
 
-// everybody is who gets it.
+// everybody returns the addresses of all recipients.
 func (p personalization) everybody() []string {
 	var all []string
 	for _, m := range slices.Concat(p.To, p.Cc, p.Bcc) {
@@ -202,14 +201,14 @@ func (m mailbox) check() *wrong {
 	return nil
 }
 
-func (m mailbox) address() message.Address { return message.Address{Email: m.Email, Name: m.Name} }
+func (m mailbox) address() email.Address { return email.Address{Email: m.Email, Name: m.Name} }
 
-// message is what SendGrid makes of it for one personalization.
-func (l letter) message(p personalization) message.Message {
-	m := message.Message{From: l.From.address(), Subject: l.Subject, Headers: map[string]string{}, CreatedAt: time.Now()}
+// message returns the message that SendGrid sends for one personalization.
+func (l letter) message(p personalization) email.Message {
+	m := email.Message{From: l.From.address(), Subject: l.Subject, Headers: map[string]string{}, CreatedAt: time.Now()}
 	for _, list := range []struct {
 		from []mailbox
-		to   *[]message.Address
+		to   *[]email.Address
 	}{{p.To, &m.To}, {p.Cc, &m.Cc}, {append(l.replyTo(), l.ReplyToList...), &m.ReplyTo}} {
 		for _, one := range list.from {
 			*list.to = append(*list.to, one.address())
@@ -230,8 +229,8 @@ func (l letter) message(p personalization) message.Message {
 		}
 	}
 	for _, a := range l.Attachments {
-		raw, _ := base64.StdEncoding.DecodeString(a.Content) // check has read it
-		file := message.Attachment{Filename: a.Filename, ContentType: a.Type, Content: raw}
+		raw, _ := base64.StdEncoding.DecodeString(a.Content) // check has validated it
+		file := email.Attachment{Filename: a.Filename, ContentType: a.Type, Content: raw}
 		if a.Disposition == "inline" {
 			file.ContentID = a.ContentID
 		}

@@ -1,7 +1,6 @@
-// Package sendgridsim is a SendGrid of our own for tests: it takes mail as
-// SendGrid's API v3 does, refuses what that refuses, delivers into a mailbox, and
-// goes wrong when it is told to. Where SENDGRID_OPENAPI names SendGrid's own
-// description, that judges each request as well.
+// Package sendgridsim simulates SendGrid for tests: it accepts mail as SendGrid's API v3 does,
+// refuses what that refuses, delivers into a mailbox, and fails when told to. If SENDGRID_OPENAPI
+// names SendGrid's own API description, each request is also checked against it.
 package sendgridsim
 
 import (
@@ -18,10 +17,10 @@ import (
 	"patchbay/tests/mailsim"
 )
 
-// Options are what an account may be given. Zero means the default.
+// Options are the options of an account. Zero means the default.
 type Options struct {
-	Key string // its API key; one of its own by default
-	// Senders are the addresses that are verified; nil where every one is.
+	Key string // the API key; a random one by default
+	// Senders are the verified addresses. If it is nil, every address is verified.
 	Senders []string
 }
 
@@ -43,8 +42,8 @@ func Start(t testing.TB, o Options) *Sim {
 	return s
 }
 
-// New opens an account that nobody serves, and no other judges: it is called as the
-// http.Handler that it is, without a network.
+// New opens an account without a server and without a Judge. It is called directly as an
+// http.Handler.
 func New(o Options) *Sim {
 	s := &Sim{key: o.Key, senders: o.Senders}
 	if s.key == "" {
@@ -53,7 +52,7 @@ func New(o Options) *Sim {
 	return s
 }
 
-// Key is the account's API key.
+// Key returns the account's API key.
 func (s *Sim) Key() string { return s.key }
 
 // ServeHTTP implements http.Handler.
@@ -101,7 +100,7 @@ func (s *Sim) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		var raw bytes.Buffer
 		err := rfc5322.Write(&raw, l.message(p))
 		if err == nil {
-			err = s.Deliver(mailsim.Letter{Raw: raw.Bytes(), To: p.everybody(), Reference: id, Variables: p.CustomArgs})
+			err = s.Deliver(mailsim.Message{Raw: raw.Bytes(), To: p.everybody(), Reference: id, Variables: p.CustomArgs})
 		}
 		if err != nil {
 			refuse(w, http.StatusBadRequest, err.Error(), "")
@@ -112,13 +111,13 @@ func (s *Sim) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	w.WriteHeader(http.StatusAccepted)
 }
 
-// unverified is what is wrong with a sender that is not verified.
+// unverified is the error for a sender that is not verified.
 var unverified = wrong{
 	"The from address does not match a verified Sender Identity. Mail cannot be sent until this error is resolved. Visit " +
 		"https://sendgrid.com/docs/for-developers/sending-email/sender-identity/ to see the Sender Identity requirements", "from",
 }
 
-// errorBody is how SendGrid says what is wrong.
+// errorBody returns an error response in SendGrid's format.
 func errorBody(message, field string) string {
 	one := map[string]any{"message": message, "field": nil, "help": nil}
 	if field != "" {
@@ -134,5 +133,5 @@ func errorBody(message, field string) string {
 func refuse(w http.ResponseWriter, status int, message, field string) {
 	w.Header().Set("Content-Type", "application/json")
 	w.WriteHeader(status)
-	_, _ = io.WriteString(w, errorBody(message, field)) // the client may have left
+	_, _ = io.WriteString(w, errorBody(message, field)) // the client may have gone
 }

@@ -1,6 +1,6 @@
-// Package stripemock gives tests Stripe's own mock, stripe-mock: it holds requests
-// against Stripe's description of its API, and answers with samples. It remembers
-// nothing. A test without it fails.
+// Package stripemock provides Stripe's own mock server, stripe-mock, for tests. It checks requests
+// against Stripe's description of its API and answers with samples; it is stateless. If it is not
+// available, the test fails.
 package stripemock
 
 import (
@@ -11,7 +11,7 @@ import (
 	"patchbay/tests/program"
 )
 
-// URL is where it answers. It is built and started once, and ends with the test
+// URL returns the URL of the server. The server is built and started once, and ends with the test
 // process.
 func URL(t testing.TB) string {
 	t.Helper()
@@ -23,7 +23,7 @@ func URL(t testing.TB) string {
 }
 
 var start = sync.OnceValues(func() (string, error) {
-	// Without an address for HTTPS it would listen for that everywhere.
+	// Without an address for HTTPS it would listen on all interfaces.
 	args := []string{"-http-addr", "127.0.0.1:0", "-https-addr", "127.0.0.1:0"}
 	return program.Start("stripemock/server", "github.com/stripe/stripe-mock", args, func(line string) (string, bool) {
 		address, ok := strings.CutPrefix(line, "Listening for HTTP at address: ")

@@ -12,8 +12,8 @@ import (
 	"patchbay/core/payment"
 )
 
-// accounts are those that one address serves. Each has books of its own, and is
-// known by its secret key.
+// accounts are the accounts that one address serves. Each has its own book and is identified by its
+// secret key.
 type accounts struct {
 	mu    sync.Mutex
 	byKey map[string]*Sim
@@ -40,7 +40,7 @@ func (all *accounts) open(ctx context.Context, o Options) *Sim {
 	return s
 }
 
-// answer lets the account answer that the request's key is of.
+// answer passes the request to the account whose secret key it carries.
 func (all *accounts) answer(r *http.Request) (a answered, replayed bool) {
 	key, _ := strings.CutPrefix(r.Header.Get("Authorization"), "Bearer ")
 	all.mu.Lock()
@@ -60,18 +60,18 @@ func (s *Sim) Open(t testing.TB, o Options) *Sim {
 	return other
 }
 
-// Account is the account's id: acct_…
+// Account returns the account's id: acct_…
 func (s *Sim) Account() string { return s.account }
 
-// Key is the account's secret key.
+// Key returns the account's secret key.
 func (s *Sim) Key() string {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	return s.key
 }
 
-// Roll gives the account a new secret key. The one before is refused from then
-// on; what was done under an idempotency key stays known.
+// Roll replaces the account's secret key and returns the new one. The old key is refused from then
+// on; saved idempotency keys are kept.
 func (s *Sim) Roll() (key string) {
 	key = "sk_test_" + rand.Text()
 	s.mu.Lock()
@@ -85,14 +85,14 @@ func (s *Sim) Roll() (key string) {
 	return key
 }
 
-// Restrict keeps the account's key from reading the account itself.
+// Restrict makes the account's key unable to read the account itself.
 func (s *Sim) Restrict() {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.limited = true
 }
 
-// self is the account that the key is of.
+// self answers with the account of the key.
 func (s *Sim) self(q *request) (object, *failure) {
 	if s.limited {
 		return nil, forbidden(s.account)

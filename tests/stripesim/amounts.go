@@ -8,15 +8,15 @@ import (
 	"patchbay/core/money"
 )
 
-// What Stripe takes, in its own amounts: docs.stripe.com/currencies. Nothing here is
-// read from what the gateway knows of it, but which currencies there are.
+// The amounts that Stripe accepts, in Stripe's units: docs.stripe.com/currencies. Except for the
+// list of currencies, nothing here comes from the gateway's own code.
 
-// minimum is the least that it takes of some currencies.
+// minimum is the minimum amount of some currencies.
 var minimum = map[string]int64{
 	"usd": 50, "eur": 50, "gbp": 30, "jpy": 50, "krw": 50, "aed": 200, "huf": 17500, "ron": 200, "thb": 1000, "czk": 1500,
 }
 
-// maximum is the most that it takes, of the currencies that are not in longer.
+// maximum is the maximum amount of the currencies that are not in longer.
 const maximum = 99_999_999
 
 var longer = map[string]int64{
@@ -24,9 +24,9 @@ var longer = map[string]int64{
 }
 
 var (
-	// threeDecimals are taken with a last digit of 0.
+	// threeDecimals have three decimals, of which the last must be 0.
 	threeDecimals = []string{"bhd", "jod", "kwd", "omr", "tnd"}
-	// whole are taken with two decimals, which are always 00.
+	// whole have two decimals, which must be 00.
 	whole = []string{"isk", "ugx"}
 )
 
@@ -48,7 +48,7 @@ func checkAmount(amount int64, currency string) *failure {
 	return checkMultiple("amount", amount, currency)
 }
 
-// checkMultiple refuses an amount that there is not in its currency.
+// checkMultiple refuses an amount that is not a multiple of the currency's smallest amount.
 func checkMultiple(param string, amount int64, currency string) *failure {
 	of := int64(1)
 	switch {

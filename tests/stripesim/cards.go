@@ -2,12 +2,12 @@ package stripesim
 
 import "strings"
 
-// card is what a payment method leads to: docs.stripe.com/testing.
+// card describes what happens to a payment with a payment method: docs.stripe.com/testing.
 type card struct {
 	code, declineCode string
 	authenticate      bool
-	bank              bool   // it takes days, and gives back by refunds of another form
-	refund            string // how its refunds begin, succeeded where empty
+	bank              bool   // the payment takes days, and its refunds have ids of another form
+	refund            string // the first status of its refunds; succeeded if empty
 }
 
 var cards = map[string]card{
@@ -26,7 +26,7 @@ var cards = map[string]card{
 	"pendingRefund":                       {refund: "pending"},
 }
 
-// cardOf finds what a payment method is: pm_card_chargeDeclined, or
+// cardOf finds the card of a payment method, such as pm_card_chargeDeclined or
 // pm_card_visa_chargeDeclined.
 func cardOf(method string) (card, bool) {
 	if method == "pm_usBankAccount_success" {

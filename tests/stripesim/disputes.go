@@ -6,13 +6,13 @@ import (
 	"time"
 )
 
-// dispute is a buyer's objection to a charge.
+// dispute is a dispute of a charge.
 type dispute struct {
 	id      string
 	amount  int64
 	created time.Time
 	status  string
-	moved   []object // withdrawn, and reinstated
+	moved   []object // balance transactions: withdrawn, reinstated
 }
 
 func (i *intent) disputeObject(d *dispute) object {
@@ -23,7 +23,7 @@ func (i *intent) disputeObject(d *dispute) object {
 	}
 }
 
-// Dispute is the buyer who objects to what was taken.
+// Dispute opens a dispute over the received amount of an intent, as a buyer does.
 func (s *Sim) Dispute(t testing.TB, reference string) (id string) {
 	t.Helper()
 	s.mu.Lock()
@@ -37,8 +37,8 @@ func (s *Sim) Dispute(t testing.TB, reference string) (id string) {
 	return d.id
 }
 
-// Decide ends a dispute, or moves it on: under_review, won or lost. What is won comes
-// back.
+// Decide sets the status of a dispute: under_review, won or lost. When it is won, the money is
+// reinstated.
 func (s *Sim) Decide(t testing.TB, id, status string) {
 	t.Helper()
 	s.mu.Lock()

@@ -6,10 +6,10 @@ import (
 	"net/http"
 )
 
-// failure is an error as Stripe tells it.
+// failure is an error in Stripe's format.
 type failure struct {
 	status   int
-	executed bool // the request was begun, so that its key is used up
+	executed bool // execution had begun, so that the idempotency key is used up
 
 	Type        string `json:"type"`
 	Code        string `json:"code,omitempty"`
@@ -28,12 +28,12 @@ func refuse(f *failure) answered {
 	return answered{f.status, body}
 }
 
-// invalid is a request that fails validation.
+// invalid is the error for a request that fails validation.
 func invalid(code, param, message string) *failure {
 	return &failure{status: http.StatusBadRequest, Type: "invalid_request_error", Code: code, Param: param, Message: message}
 }
 
-// impossible is a request that the state of things does not allow.
+// impossible is the error for a request that the object's state does not allow.
 func impossible(code, param, message string) *failure {
 	f := invalid(code, param, message)
 	f.executed = true
@@ -54,7 +54,7 @@ func unauthorized(key string) *failure {
 	return &failure{status: http.StatusUnauthorized, Type: "invalid_request_error", Message: message}
 }
 
-// forbidden is what a restricted key gets.
+// forbidden is the error for a restricted key.
 func forbidden(account string) *failure {
 	return &failure{
 		status: http.StatusForbidden, Type: "invalid_request_error",
@@ -80,7 +80,7 @@ func serverError() *failure {
 	return &failure{status: http.StatusInternalServerError, Type: "api_error", Message: "An unknown error occurred"}
 }
 
-// state is what the status of an intent does not allow.
+// state is the error for an action that the intent's status does not allow.
 func (i *intent) state(doing string) *failure {
 	f := impossible("payment_intent_unexpected_state", "",
 		"You cannot "+doing+" this PaymentIntent because it has a status of "+string(i.status)+".")

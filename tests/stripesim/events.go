@@ -14,13 +14,13 @@ import (
 	"patchbay/core/payment"
 )
 
-// Event is news of the account, as it is sent.
+// Event is an event of the account, as it is sent by webhook.
 type Event struct {
 	ID, Type string
 	Body     []byte
 }
 
-// tell makes an event about an object as it is now.
+// tell creates an event with the current state of an object.
 func (s *Sim) tell(kind string, about object, key string) {
 	e := Event{ID: newID("evt"), Type: kind}
 	body, err := json.Marshal(object{
@@ -36,15 +36,15 @@ func (s *Sim) tell(kind string, about object, key string) {
 	s.news = make(chan struct{})
 }
 
-// Events are all so far, the oldest first.
+// Events returns all events so far, oldest first.
 func (s *Sim) Events() []Event {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	return slices.Clone(s.events)
 }
 
-// Notify sends each event of the account there, one after the other, until it is
-// taken. It ends with the test.
+// Notify sends the account's events to a URL, in order, each until it is accepted. It ends with the
+// test.
 func (s *Sim) Notify(url, secret string) {
 	go func() {
 		for n := 0; s.ctx.Err() == nil; {
@@ -68,7 +68,7 @@ func (s *Sim) Notify(url, secret string) {
 	}()
 }
 
-// Send sends one event, signed with a secret, and returns the status of the answer.
+// Send sends one event, signed with the secret, and returns the status of the response.
 func (s *Sim) Send(ctx context.Context, e Event, url, secret string) (status int, err error) {
 	req, err := http.NewRequestWithContext(ctx, http.MethodPost, url, bytes.NewReader(e.Body))
 	if err != nil {
@@ -85,7 +85,7 @@ func (s *Sim) Send(ctx context.Context, e Event, url, secret string) (status int
 	return resp.StatusCode, resp.Body.Close()
 }
 
-// Pay is the buyer who confirms an intent in the browser.
+// Pay confirms an intent as a buyer does in the browser.
 func (s *Sim) Pay(t testing.TB, reference, method string) {
 	t.Helper()
 	s.mu.Lock()

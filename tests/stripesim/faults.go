@@ -21,36 +21,36 @@ func On(a payment.Action) func(*http.Request, []byte) bool {
 	}
 }
 
-// Stripe's own answers when it does not do what was asked.
+// Stripe's own responses to requests that it does not execute.
 
-// ServerError is a 500.
+// ServerError answers 500.
 func ServerError() faultserver.Mishap { return says(serverError(), nil) }
 
-// Unauthorized is a 401.
+// Unauthorized answers 401.
 func Unauthorized() faultserver.Mishap { return says(unauthorized("sk_test_other"), nil) }
 
-// Forbidden is a 403, as for a restricted key.
+// Forbidden answers 403, as for a restricted key.
 func Forbidden() faultserver.Mishap {
 	return says(&failure{
 		status: http.StatusForbidden, Type: "invalid_request_error", Message: "The provided key does not have the required permissions.",
 	}, nil)
 }
 
-// RateLimited is a 429 that says when to come again.
+// RateLimited answers 429 with a Retry-After header.
 func RateLimited(after time.Duration) faultserver.Mishap {
 	return says(&failure{
 		status: http.StatusTooManyRequests, Type: "invalid_request_error", Code: "rate_limit", Message: "Too many requests.",
 	}, map[string]string{"Retry-After": strconv.Itoa(int(after / time.Second))})
 }
 
-// LockTimeout is a 429 about one object.
+// LockTimeout answers 429 with the code lock_timeout, about one object.
 func LockTimeout() faultserver.Mishap {
 	return says(&failure{
 		status: http.StatusTooManyRequests, Type: "invalid_request_error", Code: "lock_timeout", Message: "This object cannot be accessed right now.",
 	}, nil)
 }
 
-// Says is a refusal of this status, type and code in Stripe's own words.
+// Says answers with an error of this status, type and code in Stripe's format.
 func Says(status int, kind, code string) faultserver.Mishap {
 	return says(&failure{status: status, Type: kind, Code: code, Message: "No."}, nil)
 }
@@ -63,19 +63,19 @@ func says(f *failure, header map[string]string) faultserver.Mishap {
 	return faultserver.Answer(f.status, all, string(refuse(f).body))
 }
 
-// What stands between may answer too.
+// Responses that may also come from a proxy in between.
 
-// BadGateway is a 502 in HTML.
+// BadGateway answers 502 with an HTML page.
 func BadGateway() faultserver.Mishap {
 	return faultserver.Answer(http.StatusBadGateway, map[string]string{"Content-Type": "text/html"}, "<html><body>502 Bad Gateway</body></html>")
 }
 
-// EmptyError is a 500 without a body.
+// EmptyError answers 500 without a body.
 func EmptyError() faultserver.Mishap {
 	return faultserver.Answer(http.StatusInternalServerError, nil, "")
 }
 
-// Malformed is a 200 that is no JSON.
+// Malformed answers 200 with a body that is not valid JSON.
 func Malformed() faultserver.Mishap {
 	return faultserver.Answer(http.StatusOK, map[string]string{"Content-Type": "application/json"}, `{"id":"pi_`)
 }

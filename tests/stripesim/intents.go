@@ -11,7 +11,7 @@ import (
 	"patchbay/core/payment"
 )
 
-// intent is a payment intent and its charges. Its amounts are as Stripe counts them.
+// intent is a payment intent and its charges. Its amounts are in Stripe's units.
 type intent struct {
 	id, key       string
 	secret        string
@@ -20,7 +20,7 @@ type intent struct {
 	amount        int64
 	currency      string
 	captureMethod string
-	redirects     bool // the buyer may be sent away, so that confirming needs a return_url
+	redirects     bool // the buyer may be redirected, so that confirming needs a return_url
 	customer      string
 	method        string
 	description   string
@@ -34,7 +34,7 @@ type intent struct {
 	disputes      []*dispute
 }
 
-// charge is one try to take the money.
+// charge is one attempt to charge the buyer.
 type charge struct {
 	id       string
 	captured bool
@@ -100,7 +100,7 @@ func (q *request) checkCreate() *failure {
 	return checkMethod(q.text("payment_method"))
 }
 
-// missingInBody is for what a parameter names: 400, not 404.
+// missingInBody is the error for an object that a parameter names: 400, not 404.
 func missingInBody(param, what, id string) *failure {
 	f := missing(param, what, id)
 	f.status = http.StatusBadRequest
@@ -114,7 +114,7 @@ func checkMethod(method string) *failure {
 	return nil
 }
 
-// confirmable refuses what Stripe does not confirm.
+// confirmable returns an error if Stripe would not confirm the intent.
 func (i *intent) confirmable() *failure {
 	switch {
 	case i.status != payment.RequiresPaymentMethod && i.status != payment.RequiresConfirmation && i.status != payment.RequiresAction:
@@ -138,7 +138,7 @@ func (s *Sim) confirm(q *request) (object, *failure) {
 	if f != nil {
 		return nil, f
 	}
-	asked := *i // what is refused changes nothing
+	asked := *i // a refused request changes nothing
 	if method := q.text("payment_method"); method != "" {
 		asked.method = method
 	}
@@ -155,7 +155,8 @@ func (s *Sim) confirm(q *request) (object, *failure) {
 	return i.object(expanded), nil
 }
 
-// charge asks the issuer. The error is a decline, which leaves the intent.
+// charge makes a charge with the intent's payment method. The error is a decline; the intent
+// remains.
 func (s *Sim) charge(i *intent, key string) *failure {
 	c, _ := cardOf(i.method)
 	i.failure, i.status = nil, payment.RequiresAction
@@ -190,8 +191,8 @@ func (s *Sim) charge(i *intent, key string) *failure {
 	return nil
 }
 
-// take moves the money. What is not taken of an authorisation is released, for
-// which Stripe makes a refund.
+// take captures an amount. The rest of the authorisation is released, which Stripe represents as a
+// refund.
 func (s *Sim) take(i *intent, amount int64, key string) {
 	i.status, i.received, i.capturable, i.charge.captured = payment.Succeeded, amount, 0, true
 	s.release(i, i.amount-amount, key)
@@ -243,7 +244,7 @@ func (s *Sim) retrieve(q *request) (object, *failure) {
 	return i.object(expanded), nil
 }
 
-// subject is the intent that the path names.
+// subject returns the intent that the path names.
 func (s *Sim) subject(q *request) (i *intent, expanded bool, f *failure) {
 	expanded, f = q.expands("latest_charge")
 	if i = s.find(q.id); f == nil && i == nil {

@@ -9,17 +9,17 @@ import (
 	"patchbay/core/payment"
 )
 
-// FailAfterCommit lets the next request of this action be done, and answered 500.
-// As at Stripe, that is its answer under its key from then on.
+// FailAfterCommit makes the next request of this action execute, and answers it with 500. As at
+// Stripe, the 500 is saved under the idempotency key and replayed from then on.
 func (s *Sim) FailAfterCommit(a payment.Action) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.failing[a] = true
 }
 
-// Hold keeps requests of this action under way, whether or not somebody waits for
-// their answers, until they are released. A repeat meanwhile is told so. Arrived is
-// closed when the first of them is there.
+// Hold blocks requests of this action before they are executed, until they are released, also if
+// their clients have gone. A request with the same key gets idempotency_key_in_use meanwhile.
+// arrived is closed when the first of them has arrived.
 func (s *Sim) Hold(a payment.Action) (arrived <-chan struct{}, release func()) {
 	came, released := make(chan struct{}), make(chan struct{})
 	h := &hold{arrive: sync.OnceFunc(func() { close(came) }), released: released}
@@ -39,7 +39,8 @@ type hold struct {
 	released <-chan struct{}
 }
 
-// wait keeps a request under way; where nothing is held, others may come in between.
+// wait blocks a request until it is released. If nothing is held, it only yields, so that other
+// requests can run in between.
 func (h *hold) wait(ctx context.Context) {
 	if h == nil {
 		runtime.Gosched()
@@ -52,27 +53,27 @@ func (h *hold) wait(ctx context.Context) {
 	}
 }
 
-// KeyKept is how long Stripe keeps what was answered under a key.
+// KeyKept is how long Stripe keeps an idempotency key.
 const KeyKept = 24 * time.Hour
 
-// saved is what a key stands for.
+// saved is a stored idempotency key and its response.
 type saved struct {
 	at          time.Time
 	fingerprint string
-	under       bool // the first request is still under way
+	under       bool // the first request is still being executed
 	answer      answered
 }
 
-// Forget lets the account forget a key, as Stripe may once it is KeyKept old: the
-// next request under it is a new one.
+// Forget removes an idempotency key, as Stripe may once it is KeyKept old. The next request with it
+// is a new one.
 func (s *Sim) Forget(key string) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	delete(s.keys, key)
 }
 
-// once does a request once a key, for as long as that is kept. What fails before
-// it began is not saved.
+// once executes a request once per idempotency key, for as long as the key is kept. An error before
+// execution began is not saved.
 func (s *Sim) once(q *request) (a answered, replayed bool) {
 	s.mu.Lock()
 	defer s.mu.Unlock()

@@ -73,7 +73,7 @@ func (s *Sim) list(q *request) (object, *failure) {
 	return q.page("/v1/payment_intents", "payment_intent", all)
 }
 
-// within reports whether a time is in the window that the request names.
+// within reports whether a time is in the range that the request's parameters give.
 func (q *request) within(param string, at int64) bool {
 	for suffix, outside := range map[string]func(bound int64) bool{
 		"[gt]": func(b int64) bool { return at <= b }, "[gte]": func(b int64) bool { return at < b },
@@ -86,7 +86,7 @@ func (q *request) within(param string, at int64) bool {
 	return true
 }
 
-// page cuts out what the request asks for: docs.stripe.com/api/pagination.
+// page returns the page that the request asks for: docs.stripe.com/api/pagination.
 func (q *request) page(url, what string, all []object) (object, *failure) {
 	limit := 10
 	if q.form.Has("limit") {

@@ -2,11 +2,11 @@ package stripesim
 
 import "patchbay/core/payment"
 
-// object is one of Stripe's, as it goes out.
+// object is a Stripe object, ready to be marshalled.
 type object = map[string]any
 
-// object gives an intent as Stripe does, with its latest charge in full where that
-// is wanted.
+// object returns an intent in Stripe's format. With expanded, it contains the latest charge instead
+// of its id.
 func (i *intent) object(expanded bool) object {
 	methods := object{"enabled": true, "allow_redirects": "always"}
 	if !i.redirects {
@@ -33,7 +33,7 @@ func (i *intent) object(expanded bool) object {
 	return o
 }
 
-// next is what the buyer must do.
+// next returns next_action: what the buyer must do.
 func (i *intent) next() any {
 	switch {
 	case i.status != payment.RequiresAction:

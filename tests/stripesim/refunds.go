@@ -7,18 +7,18 @@ import (
 	"patchbay/core/payment"
 )
 
-// refund is money given back, or what a capture has released.
+// refund is a refund, or the part of an authorisation that a capture or cancellation has released.
 type refund struct {
 	id       string
 	amount   int64
 	created  time.Time
 	metadata map[string]string
 	reason   string
-	status   string // succeeded where empty
+	status   string // succeeded if empty
 	released bool
 }
 
-// live reports whether the money is with the buyer, or on its way.
+// live reports whether the buyer has the money or will get it.
 func (r *refund) live() bool { return r.status != "failed" && r.status != "canceled" }
 
 func (i *intent) refundObject(r *refund) object {
@@ -39,7 +39,7 @@ func (i *intent) refundObject(r *refund) object {
 	return o
 }
 
-// giveBack makes a refund. A bank's has an id of another form.
+// giveBack makes a refund. A refund to a bank account has an id of another form.
 func (s *Sim) giveBack(i *intent, amount int64, q *request) *refund {
 	c, _ := cardOf(i.method)
 	prefix := "re"
@@ -57,7 +57,7 @@ func (s *Sim) giveBack(i *intent, amount int64, q *request) *refund {
 	return r
 }
 
-// release lets go of what was authorised, for which Stripe makes a refund too.
+// release releases an authorised amount, which Stripe represents as a refund too.
 func (s *Sim) release(i *intent, amount int64, key string) {
 	if amount <= 0 {
 		return
@@ -68,7 +68,7 @@ func (s *Sim) release(i *intent, amount int64, key string) {
 	s.tell("refund.created", i.refundObject(r), key)
 }
 
-// GiveBack is a refund made at the dashboard.
+// GiveBack makes a refund in the dashboard.
 func (s *Sim) GiveBack(t testing.TB, reference string, amount int64) (id string) {
 	t.Helper()
 	s.mu.Lock()
@@ -80,7 +80,7 @@ func (s *Sim) GiveBack(t testing.TB, reference string, amount int64) (id string)
 	return s.giveBack(i, amount, nil).id
 }
 
-// Take is a capture made at the dashboard.
+// Take makes a capture in the dashboard.
 func (s *Sim) Take(t testing.TB, reference string, amount int64) {
 	t.Helper()
 	s.mu.Lock()
@@ -92,7 +92,7 @@ func (s *Sim) Take(t testing.TB, reference string, amount int64) {
 	s.take(i, amount, "")
 }
 
-// Clear is the bank that pays, days after.
+// Clear completes a bank payment, which takes days.
 func (s *Sim) Clear(t testing.TB, reference string) {
 	t.Helper()
 	s.mu.Lock()
@@ -105,7 +105,7 @@ func (s *Sim) Clear(t testing.TB, reference string) {
 	s.take(i, i.amount, "")
 }
 
-// Conclude lets a refund end otherwise than it began: succeeded, failed or canceled.
+// Conclude changes the status of a refund: succeeded, failed or canceled.
 func (s *Sim) Conclude(t testing.TB, refund, status string) {
 	t.Helper()
 	s.mu.Lock()
@@ -122,7 +122,7 @@ func (s *Sim) Conclude(t testing.TB, refund, status string) {
 	t.Fatalf("stripesim: there is no %s", refund)
 }
 
-// known is an intent that must be there.
+// known returns an intent, and fails the test if it does not exist.
 func (s *Sim) known(t testing.TB, reference string) *intent {
 	t.Helper()
 	i := s.find(reference)

@@ -11,7 +11,7 @@ import (
 	"patchbay/core/payment"
 )
 
-// request is one call of the API.
+// request is one API request.
 type request struct {
 	endpoint
 	id          string // of the object in the path
@@ -20,12 +20,12 @@ type request struct {
 	form        url.Values
 }
 
-// endpoint is what a path stands for.
+// endpoint is an endpoint of the API.
 type endpoint struct {
 	method string
 	path   *regexp.Regexp
-	action payment.Action // empty for one that only reads
-	params string         // those that it knows, without their indices
+	action payment.Action // empty for a read
+	params string         // the names of its parameters, without indices
 	serve  func(s *Sim, q *request) (object, *failure)
 }
 
@@ -48,7 +48,7 @@ var endpoints = []endpoint{
 	{"GET", regexp.MustCompile(`^/v1/refunds$`), "", "ending_before expand limit payment_intent starting_after", (*Sim).refunds},
 }
 
-// enums are the values that some parameters may have.
+// enums are the allowed values of some parameters.
 var enums = map[string][]string{
 	"capture_method": {"automatic", "automatic_async", "manual"},
 	"automatic_payment_methods[allow_redirects]": {"always", "never"},
@@ -58,7 +58,7 @@ var enums = map[string][]string{
 	"reason":                                     {"duplicate", "fraudulent", "requested_by_customer"},
 }
 
-// integers are the parameters that are whole numbers.
+// integers are the integer parameters.
 var integers = []string{
 	"amount", "amount_to_capture", "limit", "created[gt]", "created[gte]", "created[lt]", "created[lte]",
 }
@@ -85,7 +85,7 @@ func newRequest(r *http.Request) (*request, *failure) {
 
 var index = regexp.MustCompile(`^(expand)\[\d*\]$|^(metadata)\[[^\[\]]*\]$`)
 
-// check refuses what no endpoint of Stripe's takes.
+// check refuses a request that no endpoint of Stripe's accepts.
 func (q *request) check() *failure {
 	if len(q.key) > 255 {
 		return invalid("", "", "Idempotency keys may be at most 255 characters long.")
@@ -116,7 +116,7 @@ func (q *request) check() *failure {
 	return q.checkMetadata()
 }
 
-// checkMetadata keeps to Stripe's limits: docs.stripe.com/api/metadata.
+// checkMetadata enforces Stripe's limits: docs.stripe.com/api/metadata.
 func (q *request) checkMetadata() *failure {
 	all := q.metadata()
 	if len(all) > 50 {
@@ -142,14 +142,14 @@ func (q *request) metadata() map[string]string {
 
 func (q *request) text(name string) string { return q.form.Get(name) }
 
-// number is 0 where the parameter is absent; check has read it.
+// number returns an integer parameter, or 0 if it is absent. check has validated it.
 func (q *request) number(name string) int64 {
 	n, _ := strconv.ParseInt(q.form.Get(name), 10, 64)
 	return n
 }
 
-// expands reports whether a field is to be an object in place of its id. What
-// else is to be expanded is refused.
+// expands reports whether a field is to be expanded to an object. Expanding any other field is
+// refused.
 func (q *request) expands(field string) (bool, *failure) {
 	found := false
 	for param, values := range q.form {

@@ -1,10 +1,9 @@
-// Package stripesim is a Stripe of our own for tests: it keeps accounts as Stripe
-// does, replays what was answered under a key, signs webhooks, enforces what
-// Stripe enforces of the part of its API that Patchbay uses, and goes wrong when
-// it is told to.
+// Package stripesim simulates Stripe for tests: it keeps accounts, replays the responses saved
+// under idempotency keys, signs webhooks, enforces Stripe's rules for the part of the API that
+// Patchbay uses, and fails when told to.
 //
-// Sources: docs.stripe.com/api, version 2023-10-16. tests/stripemock holds it
-// against Stripe's own description.
+// Sources: docs.stripe.com/api, version 2023-10-16. A test compares it with Stripe's own mock
+// server (tests/stripemock).
 package stripesim
 
 import (
@@ -24,10 +23,10 @@ import (
 // Version is the version of Stripe's API.
 const Version = "2023-10-16"
 
-// Options are what an account may be given. Zero means the default.
+// Options are the options of an account. Zero means the default.
 type Options struct {
-	Key     string           // its secret key; one of its own by default
-	Account string           // its id, acct_…; one of its own by default
+	Key     string           // the secret key; a random one by default
+	Account string           // the id, acct_…; a random one by default
 	Now     func() time.Time // time.Now by default
 	Skew    time.Duration    // how far Stripe's clock is ahead of Now
 }
@@ -35,7 +34,7 @@ type Options struct {
 // Sim is one account at Stripe.
 type Sim struct {
 	*faultserver.Server
-	accounts *accounts // that are served at the same address
+	accounts *accounts // all accounts served at the same address
 	account  string
 	now      func() time.Time
 	ctx      context.Context //nolint:containedctx // it ends with the test: what goes on in the background
@@ -60,15 +59,14 @@ func Start(t testing.TB, o Options) *Sim {
 	return s
 }
 
-// New opens an account that nobody serves: it is called as the http.Handler that it
-// is, without a network.
+// New opens an account without a server. It is called directly as an http.Handler.
 func New(o Options) *Sim {
 	all := &accounts{byKey: map[string]*Sim{}}
 	return all.open(context.Background(), o)
 }
 
-// Book is the account's own book, newest first: each intent, whether or not its
-// maker knows of it. Its amounts are Stripe's own.
+// Book returns the account's intents, newest first, also those whose creator got no response.
+// Amounts are in Stripe's units.
 func (s *Sim) Book() []payment.BookEntry {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -79,8 +77,7 @@ func (s *Sim) Book() []payment.BookEntry {
 	return book
 }
 
-// ServeHTTP implements http.Handler. It is the account that the key is of which
-// answers.
+// ServeHTTP implements http.Handler. The account whose key the request carries answers it.
 func (s *Sim) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	w.Header().Set("Request-Id", "req_"+rand.Text())
 	w.Header().Set("Date", s.now().UTC().Format(http.TimeFormat))
@@ -90,10 +87,10 @@ func (s *Sim) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	}
 	w.Header().Set("Content-Type", "application/json")
 	w.WriteHeader(a.status)
-	_, _ = w.Write(a.body) // the client may have left
+	_, _ = w.Write(a.body) // the client may have gone
 }
 
-// answered is a status and a body.
+// answered is the status and the body of a response.
 type answered struct {
 	status int
 	body   []byte
@@ -116,7 +113,7 @@ func (s *Sim) answer(r *http.Request) (a answered, replayed bool) {
 	return s.once(q)
 }
 
-// do does a request, and says whether it began to be executed.
+// do executes a request and reports whether execution had begun.
 func (s *Sim) do(q *request) (a answered, began bool) {
 	object, e := q.serve(s, q)
 	if e != nil {

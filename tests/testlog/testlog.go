@@ -1,4 +1,4 @@
-// Package testlog is a log that a test reads while others write to it.
+// Package testlog is a log that a test can read while others write to it.
 package testlog
 
 import (
@@ -6,7 +6,7 @@ import (
 	"sync"
 )
 
-// Buffer is an [io.Writer] for any number of goroutines. Its zero value is empty.
+// Buffer is an [io.Writer] that is safe for concurrent use. Its zero value is empty.
 type Buffer struct {
 	mu sync.Mutex
 	b  bytes.Buffer
@@ -19,14 +19,14 @@ func (b *Buffer) Write(p []byte) (int, error) {
 	return b.b.Write(p)
 }
 
-// String is all that was written, or that was since Take.
+// String returns everything written since the last Take.
 func (b *Buffer) String() string {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	return b.b.String()
 }
 
-// Take is what String is, and begins anew.
+// Take returns the same as String and empties the buffer.
 func (b *Buffer) Take() string {
 	b.mu.Lock()
 	defer b.mu.Unlock()

@@ -1,5 +1,5 @@
-// Package catchermail keeps mail as files instead of sending it, for trying
-// things out. What it keeps is what a mail server would have been given.
+// Package catchermail stores mail as files instead of sending it, for testing. The files
+// hold what a mail server would have received.
 package catchermail
 
 import (
@@ -13,21 +13,21 @@ import (
 	"strings"
 	"sync"
 
+	"patchbay/core/email"
 	"patchbay/core/fault"
-	"patchbay/core/message"
 	"patchbay/ports"
 )
 
 var _ ports.Mailer = (*Catcher)(nil)
 
-// Options says where mail is kept.
+// Options configures a Catcher.
 type Options struct {
 	Name string // the configured name
-	Path string // of the directory, which is made if it is not there
-	Keep int    // newest messages kept
+	Path string // the directory, which is created if it does not exist
+	Keep int    // number of newest messages kept
 }
 
-// Catcher keeps mail.
+// Catcher stores mail.
 type Catcher struct {
 	Options
 	mu    sync.Mutex
@@ -37,7 +37,7 @@ type Catcher struct {
 
 const ending = ".eml"
 
-// New opens the directory. Unavailable: it cannot be written to.
+// New opens the directory. It returns Unavailable if the directory cannot be written to.
 func New(o Options) (*Catcher, error) {
 	if err := os.MkdirAll(o.Path, 0o700); err != nil {
 		return nil, fault.Wrap(fault.Unavailable, "catchermail.open", err)
@@ -50,7 +50,7 @@ func New(o Options) (*Catcher, error) {
 		return nil, fault.Wrap(fault.Unavailable, "catchermail.open", err)
 	}
 	c := &Catcher{Options: o, next: 1}
-	for _, e := range entries { // sorted by name, so by number
+	for _, e := range entries { // sorted by name, and so by number
 		if n, ok := number(e.Name()); ok {
 			c.names = append(c.names, e.Name())
 			c.next = n + 1
@@ -59,8 +59,8 @@ func New(o Options) (*Catcher, error) {
 	return c, nil
 }
 
-// writable makes a file in a directory and removes it. Mail that could not be written
-// would wait in the queue, and nobody would know why.
+// writable checks that files can be created in a directory. Otherwise mail would wait in
+// the queue without a visible reason.
 func writable(dir string) error {
 	f, err := os.CreateTemp(dir, "writable-*.part")
 	if err != nil {
@@ -69,8 +69,8 @@ func writable(dir string) error {
 	return errors.Join(f.Close(), os.Remove(f.Name()))
 }
 
-// fileName has the number first, so that names sort by age, and the message's
-// id, so that a message that comes twice is seen twice.
+// fileName starts with the number, so that names sort by age, and includes the message's
+// id, so that a message received twice can be recognised.
 func fileName(n int64, id string) string { return fmt.Sprintf("%010d-%s%s", n, id, ending) }
 
 func number(name string) (n int64, ok bool) {
@@ -83,21 +83,20 @@ func number(name string) (n int64, ok bool) {
 func (c *Catcher) Name() string { return c.Options.Name }
 
 // Features implements ports.Mailer.
-func (c *Catcher) Features() message.Features {
-	return message.Features{Attachments: true, Inline: true, Headers: true, Tags: message.MaxTags, Metadata: true, MultiReply: true}
+func (c *Catcher) Features() email.Features {
+	return email.Features{Attachments: true, Inline: true, Headers: true, Tags: email.MaxTags, Metadata: true, MultiReply: true}
 }
 
-// Send implements ports.Mailer. The file is on disk, under its name, when it
-// returns.
-func (c *Catcher) Send(ctx context.Context, m message.Message) (message.Receipt, error) {
+// Send implements ports.Mailer. When it returns, the file is on disk under its name.
+func (c *Catcher) Send(ctx context.Context, m email.Message) (email.Receipt, error) {
 	if ctx.Err() != nil {
-		return message.Receipt{}, fault.Wrap(fault.Canceled, "catchermail.send", ctx.Err())
+		return email.Receipt{}, fault.Wrap(fault.Canceled, "catchermail.send", ctx.Err())
 	}
 	name := c.reserve(m.ID)
 	if err := c.store(name, m); err != nil {
-		return message.Receipt{}, err
+		return email.Receipt{}, err
 	}
-	return message.Receipt{Reference: name}, c.prune(name)
+	return email.Receipt{Reference: name}, c.prune(name)
 }
 
 func (c *Catcher) reserve(id string) string {
@@ -108,9 +107,9 @@ func (c *Catcher) reserve(id string) string {
 	return name
 }
 
-// store writes a file that is there whole or not at all. Until it has its name
-// nothing was accepted; after that, a failure leaves it unknown.
-func (c *Catcher) store(name string, m message.Message) error {
+// store writes a complete file or none. Before the file has its name nothing was accepted;
+// after that, an error leaves the outcome unknown.
+func (c *Catcher) store(name string, m email.Message) error {
 	path := filepath.Join(c.Path, name)
 	if err := writeSynced(path+".part", m); err != nil {
 		if removed := os.Remove(path + ".part"); !fault.Is(err, fault.Invalid) {
@@ -131,9 +130,9 @@ func (c *Catcher) store(name string, m message.Message) error {
 	return nil
 }
 
-// writeSynced writes a message straight into a file: a large one is large enough without
-// a copy of it. Invalid: it cannot be written, wherever it goes.
-func writeSynced(path string, m message.Message) error {
+// writeSynced writes a message directly to a file, because a large message should not be
+// copied in memory. It returns Invalid if the message cannot be written anywhere.
+func writeSynced(path string, m email.Message) error {
 	f, err := os.OpenFile(path, os.O_CREATE|os.O_EXCL|os.O_WRONLY, 0o600) //nolint:gosec // in the operator's own directory
 	if err != nil {
 		return err
@@ -141,12 +140,12 @@ func writeSynced(path string, m message.Message) error {
 	return writeTo(f, m)
 }
 
-// buffers are for mail of any size: a new one for each would cost a small message more
-// than all else that is done with it.
+// buffers holds the write buffers. For a small message, allocating a new one would cost
+// more than all other work.
 var buffers = sync.Pool{New: func() any { return bufio.NewWriterSize(nil, 64<<10) }}
 
-// writeTo writes a message into a file, has it on disk, and closes it.
-func writeTo(f *os.File, m message.Message) error {
+// writeTo writes a message to a file, syncs it to disk, and closes it.
+func writeTo(f *os.File, m email.Message) error {
 	to := &sink{file: f}
 	w := buffers.Get().(*bufio.Writer) //nolint:errcheck,forcetypeassert // nothing else is in it
 	defer buffers.Put(w)
@@ -159,7 +158,7 @@ func writeTo(f *os.File, m message.Message) error {
 	return errors.Join(err, flushed, f.Sync(), f.Close())
 }
 
-// sink is a file that remembers why it could not be written.
+// sink is a file that remembers its first write error.
 type sink struct {
 	file *os.File
 	err  error
@@ -173,8 +172,8 @@ func (s *sink) Write(p []byte) (n int, err error) {
 	return n, err
 }
 
-// prune notes a new file and drops the oldest beyond Keep. A file that will not
-// go is no reason to say that the message was not taken.
+// prune records a new file and removes the oldest beyond Keep. If a file cannot be removed,
+// the message still counts as accepted.
 func (c *Catcher) prune(name string) error {
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -189,12 +188,12 @@ func (c *Catcher) prune(name string) error {
 }
 
 // List describes the newest messages, newest first.
-func (c *Catcher) List(limit int) ([]message.Caught, error) {
+func (c *Catcher) List(limit int) ([]email.Caught, error) {
 	c.mu.Lock()
 	names := slices.Clone(c.names[max(0, len(c.names)-limit):])
 	c.mu.Unlock()
 	slices.Reverse(names)
-	caught := make([]message.Caught, 0, len(names))
+	caught := make([]email.Caught, 0, len(names))
 	for _, name := range names {
 		one, err := describe(filepath.Join(c.Path, name))
 		if errors.Is(err, os.ErrNotExist) {
@@ -208,7 +207,7 @@ func (c *Catcher) List(limit int) ([]message.Caught, error) {
 	return caught, nil
 }
 
-// Read returns a message as it was kept. NotFound.
+// Read returns a message as it was stored. It returns NotFound if there is none.
 func (c *Catcher) Read(name string) ([]byte, error) {
 	if _, ok := number(name); !ok || filepath.Base(name) != name {
 		return nil, fault.New(fault.NotFound, "no_such_message", "there is no such message")

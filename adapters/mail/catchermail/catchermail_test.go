@@ -9,8 +9,8 @@ import (
 	"time"
 
 	"patchbay/adapters/mail/catchermail"
+	"patchbay/core/email"
 	"patchbay/core/fault"
-	"patchbay/core/message"
 )
 
 func open(t *testing.T, dir string, keep int) *catchermail.Catcher {
@@ -36,8 +36,8 @@ func files(t *testing.T, dir string) (names []string) {
 
 func send(t *testing.T, c *catchermail.Catcher, id string) {
 	t.Helper()
-	_, err := c.Send(t.Context(), message.Message{
-		ID: id, From: message.Address{Email: "shop@example.com"}, To: []message.Address{{Email: "ada@example.com", Name: "Ädä"}},
+	_, err := c.Send(t.Context(), email.Message{
+		ID: id, From: email.Address{Email: "shop@example.com"}, To: []email.Address{{Email: "ada@example.com", Name: "Ädä"}},
 		Subject: "Hello " + id, Text: "Hello", MessageID: id + "@example.com", CreatedAt: time.Now(),
 	})
 	if err != nil {
@@ -118,8 +118,8 @@ func TestADirectoryThatCannotBeWritten(t *testing.T) {
 	if err := os.Remove(dir); err != nil {
 		t.Fatal(err)
 	}
-	_, err := c.Send(t.Context(), message.Message{
-		ID: "msg_a", From: message.Address{Email: "shop@example.com"}, To: []message.Address{{Email: "ada@example.com"}}, Subject: "s", Text: "t",
+	_, err := c.Send(t.Context(), email.Message{
+		ID: "msg_a", From: email.Address{Email: "shop@example.com"}, To: []email.Address{{Email: "ada@example.com"}}, Subject: "s", Text: "t",
 	})
 	if !fault.Is(err, fault.Unavailable) || strings.Contains(err.Error(), "ada@example.com") {
 		t.Errorf("%v", err)

@@ -4,8 +4,8 @@ import (
 	"os"
 	"testing"
 
+	"patchbay/core/email"
 	"patchbay/core/fault"
-	"patchbay/core/message"
 )
 
 // A disk that is full says nothing of the message: it is tried again, and not refused.
@@ -15,9 +15,9 @@ func TestAFullDiskIsNotTheMessagesFault(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	m := message.Message{
-		ID: "msg_a", MessageID: "msg_a@example.com", From: message.Address{Email: "shop@example.com"}, To: []message.Address{{Email: "ada@example.com"}},
-		Subject: "s", Text: "t", Attachments: []message.Attachment{{Filename: "a", ContentType: "text/plain", Content: make([]byte, 1<<20)}},
+	m := email.Message{
+		ID: "msg_a", MessageID: "msg_a@example.com", From: email.Address{Email: "shop@example.com"}, To: []email.Address{{Email: "ada@example.com"}},
+		Subject: "s", Text: "t", Attachments: []email.Attachment{{Filename: "a", ContentType: "text/plain", Content: make([]byte, 1<<20)}},
 	}
 	if err := writeTo(f, m); err == nil || fault.Is(err, fault.Invalid) {
 		t.Errorf("%v", err)

@@ -9,12 +9,12 @@ import (
 	"strings"
 
 	"patchbay/adapters/mail/rfc5322"
-	"patchbay/core/message"
+	"patchbay/core/email"
 )
 
-// write gives the message as a mail server gets it, but with its tags and
-// metadata in headers: there is no provider to keep them.
-func write(w io.Writer, m message.Message) error {
+// write writes the message as a mail server receives it, but with its tags and metadata in
+// headers, because there is no provider to store them.
+func write(w io.Writer, m email.Message) error {
 	headers := maps.Clone(m.Headers)
 	if headers == nil {
 		headers = make(map[string]string)
@@ -29,20 +29,20 @@ func write(w io.Writer, m message.Message) error {
 	return rfc5322.Write(w, m)
 }
 
-// describe reads the headers of a kept message.
-func describe(path string) (message.Caught, error) {
+// describe reads the headers of a stored message.
+func describe(path string) (email.Caught, error) {
 	f, err := os.Open(path) //nolint:gosec // in the operator's own directory
 	if err != nil {
-		return message.Caught{}, err
+		return email.Caught{}, err
 	}
 	defer f.Close() //nolint:errcheck // only read
 	info, err := f.Stat()
 	if err != nil {
-		return message.Caught{}, err
+		return email.Caught{}, err
 	}
 	m, err := mail.ReadMessage(f)
 	if err != nil {
-		return message.Caught{}, err
+		return email.Caught{}, err
 	}
 	decode := func(header string) string {
 		text, err := new(mime.WordDecoder).DecodeHeader(m.Header.Get(header))
@@ -51,7 +51,7 @@ func describe(path string) (message.Caught, error) {
 		}
 		return text
 	}
-	return message.Caught{
+	return email.Caught{
 		Name: info.Name(), From: decode("From"), To: decode("To"), Subject: decode("Subject"),
 		Size: info.Size(), At: info.ModTime().UTC(),
 	}, nil

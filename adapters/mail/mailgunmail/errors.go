@@ -9,15 +9,15 @@ import (
 
 	"patchbay/adapters/httpclient"
 	"patchbay/adapters/mail/refusal"
+	"patchbay/core/email"
 	"patchbay/core/fault"
-	"patchbay/core/message"
 )
 
-// table is what Mailgun's own refusals mean. It tells most of them by words alone, with
-// 400 or 403: of the sender, of a domain that may send to few, of the account. An unknown
-// domain is a mistake in our configuration, and so as bad as a wrong key: others must
-// send until somebody has mended it. 420 is Mailgun's own, for a domain that has sent to
-// as many as it may for now.
+// table maps Mailgun's refusals to their meaning. Mailgun distinguishes most of them only
+// by words, with status 400 or 403: about the sender, about a domain that may send to few
+// recipients, or about the account. An unknown domain is a mistake in our configuration,
+// and so counts like a wrong key: other providers must send until it is fixed. 420 is
+// Mailgun's own status for a domain that has reached its sending limit.
 var table = []refusal.Rule{
 	{Status: []int{400, 403}, Words: []string{"from parameter"}, Means: refusal.BadSender},
 	{Status: []int{400, 403}, Words: []string{"'from'"}, Means: refusal.BadSender},
@@ -46,15 +46,15 @@ var table = []refusal.Rule{
 	{Status: []int{503}, Means: refusal.Away},
 }
 
-// failure maps an exchange to an error, nil where Mailgun has taken the mail: with
-// 200 and an id.
+// failure maps an exchange to an error. It returns nil if Mailgun has accepted the message,
+// with status 200 and an id.
 //
-// A refusal counts in Mailgun's own words alone: what stands between refuses with
-// any status, also once Mailgun has taken the mail. A 503 of its own is not accepted.
-// Any other 5xx, a connection that broke, and what nobody has heard of prove nothing;
-// nor does a 200 without an id, such as "Mailgun Magnificent API", which Mailgun
-// says wherever nothing is: the library does not show its text.
-func (g *Mailer) failure(m message.Message, x *httpclient.Exchange, id string, err error) error {
+// Only a refusal in Mailgun's own words counts: an intermediary may refuse with any status,
+// even after Mailgun has accepted the message. A 503 from Mailgun means not accepted. Any
+// other 5xx, a broken connection, and an unknown response prove nothing. A 200 without an
+// id proves nothing either, such as "Mailgun Magnificent API", which Mailgun returns at
+// unknown paths: the library does not show its text.
+func (g *Mailer) failure(m email.Message, x *httpclient.Exchange, id string, err error) error {
 	var wire *url.Error
 	switch {
 	case x.Status() != 0:
@@ -75,10 +75,10 @@ func (g *Mailer) failure(m message.Message, x *httpclient.Exchange, id string, e
 	return g.named(f)
 }
 
-// said is what Mailgun itself says is wrong, nothing where the answer is none of
-// Mailgun's. Mailgun speaks JSON with a message; or the plain "Forbidden" of its 401,
-// which anybody might say, but not for this realm.
-func (g *Mailer) said(m message.Message, x *httpclient.Exchange) []refusal.Said {
+// said returns what Mailgun itself says is wrong, or nil if the response is not from
+// Mailgun. Mailgun sends JSON with a message, or the plain text "Forbidden" with a 401;
+// anybody may send that text, but not with this realm.
+func (g *Mailer) said(m email.Message, x *httpclient.Exchange) []refusal.Said {
 	var body struct {
 		Message string `json:"message"`
 	}
@@ -96,7 +96,7 @@ func (g *Mailer) fault(kind fault.Kind, code, message string, err error) *fault.
 	return g.named(&fault.Error{Kind: kind, Code: code, Message: message, Err: err})
 }
 
-// named tells where an error comes from.
+// named sets the operation and the provider in an error.
 func (g *Mailer) named(f *fault.Error) *fault.Error {
 	f.Op, f.Provider = "mailgunmail.send", g.name
 	return f

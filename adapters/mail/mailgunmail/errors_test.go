@@ -14,15 +14,15 @@ import (
 
 	"patchbay/adapters/httpclient"
 	"patchbay/adapters/mail/mailgunmail"
+	"patchbay/core/email"
 	"patchbay/core/fault"
-	"patchbay/core/message"
 )
 
 const canary = "key-canary"
 
-func letter() message.Message {
-	return message.Message{
-		ID: "msg_1", From: message.Address{Email: "shop@example.com"}, To: []message.Address{{Email: "ada@example.com"}},
+func letter() email.Message {
+	return email.Message{
+		ID: "msg_1", From: email.Address{Email: "shop@example.com"}, To: []email.Address{{Email: "ada@example.com"}},
 		Subject: "Hello", Text: "Hello Ada", MessageID: "msg_1@example.com", CreatedAt: time.Now(),
 	}
 }
@@ -131,11 +131,11 @@ func TestWhatAnAnswerMeans(t *testing.T) {
 func TestWhatIsAsked(t *testing.T) {
 	t.Parallel()
 	full := letter()
-	full.To = append(full.To, message.Address{Email: "eve@bücher.example", Name: "Eve"})
-	full.Cc, full.Bcc = []message.Address{{Email: "cc@example.com"}}, []message.Address{{Email: "audit@example.com"}}
+	full.To = append(full.To, email.Address{Email: "eve@bücher.example", Name: "Eve"})
+	full.Cc, full.Bcc = []email.Address{{Email: "cc@example.com"}}, []email.Address{{Email: "audit@example.com"}}
 	full.Tags, full.Metadata = []string{"welcome", "trial"}, map[string]string{"order": "17"}
 	for name, c := range map[string]struct {
-		m    message.Message
+		m    email.Message
 		want string
 	}{
 		"the least":  {letter(), "to=[ada@example.com] v:patchbay_message=[msg_1]"},

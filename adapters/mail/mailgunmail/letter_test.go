@@ -13,8 +13,8 @@ import (
 
 	"patchbay/adapters/httpclient"
 	"patchbay/adapters/mail/mailgunmail"
+	"patchbay/core/email"
 	"patchbay/core/fault"
-	"patchbay/core/message"
 	"patchbay/tests/mailgunsim"
 )
 
@@ -31,18 +31,18 @@ func patient(t *testing.T, sim *mailgunsim.Sim) *mailgunmail.Mailer {
 }
 
 // full has all that a message may have.
-func full() message.Message {
+func full() email.Message {
 	one := letter()
 	one.CreatedAt = time.Date(2026, 3, 1, 12, 0, 0, 0, time.UTC)
-	one.To = append(one.To, message.Address{Email: "eve@bücher.example"})
-	one.Cc = []message.Address{{Email: "cc@example.com", Name: "C, C"}}
-	one.Bcc = []message.Address{{Email: "bcc@bücher.example"}}
-	one.ReplyTo = []message.Address{{Email: "r1@example.com", Name: "R"}, {Email: "r2@example.com"}}
+	one.To = append(one.To, email.Address{Email: "eve@bücher.example"})
+	one.Cc = []email.Address{{Email: "cc@example.com", Name: "C, C"}}
+	one.Bcc = []email.Address{{Email: "bcc@bücher.example"}}
+	one.ReplyTo = []email.Address{{Email: "r1@example.com", Name: "R"}, {Email: "r2@example.com"}}
 	one.HTML = "<p>Hello %recipient.name% {{name}} ü</p>"
 	one.Headers = map[string]string{"X-A": "v"}
 	one.Tags = []string{"a", "b", "c"}
 	one.Metadata = map[string]string{"order": `{"n": 17}`, "note": "\"quoted\" \\n <ü>"}
-	one.Attachments = []message.Attachment{{Filename: "a.pdf", ContentType: "application/pdf", Content: []byte("%PDF")}}
+	one.Attachments = []email.Attachment{{Filename: "a.pdf", ContentType: "application/pdf", Content: []byte("%PDF")}}
 	return one
 }
 
@@ -55,9 +55,9 @@ func TestAllOfAMessageIsSaid(t *testing.T) {
 	if _, err := patient(t, sim).Send(t.Context(), one); err != nil {
 		t.Fatal(err)
 	}
-	sent := sim.Letters()[0]
+	sent := sim.Messages()[0]
 	everybody := []string{"ada@example.com", "eve@xn--bcher-kva.example", "cc@example.com", "bcc@xn--bcher-kva.example"}
-	kept := map[string]string{message.IDVariable: one.ID, "order": one.Metadata["order"], "note": one.Metadata["note"]}
+	kept := map[string]string{email.IDVariable: one.ID, "order": one.Metadata["order"], "note": one.Metadata["note"]}
 	if !slices.Equal(sent.To, everybody) || !maps.Equal(sent.Variables, kept) {
 		t.Errorf("%q %q", sent.To, sent.Variables)
 	}
@@ -73,7 +73,7 @@ func TestAllOfAMessageIsSaid(t *testing.T) {
 			t.Errorf("%s: %q, want %q", name, got, value)
 		}
 	}
-	for _, private := range []string{"bcc@", message.IDVariable, "17}", "X-Tag"} {
+	for _, private := range []string{"bcc@", email.IDVariable, "17}", "X-Tag"} {
 		if bytes.Contains(sent.Raw, []byte(private)) {
 			t.Errorf("%q is told to all: %s", private, sent.Raw)
 		}
@@ -88,13 +88,13 @@ func TestAThousandRecipientsAreTaken(t *testing.T) {
 	t.Parallel()
 	sim := mailgunsim.Start(t, mailgunsim.Options{})
 	one := letter()
-	for i := range message.MaxRecipients - 1 {
-		one.Bcc = append(one.Bcc, message.Address{Email: fmt.Sprintf("u%d@example.com", i)})
+	for i := range email.MaxRecipients - 1 {
+		one.Bcc = append(one.Bcc, email.Address{Email: fmt.Sprintf("u%d@example.com", i)})
 	}
 	if _, err := patient(t, sim).Send(t.Context(), one); err != nil {
 		t.Fatal(err)
 	}
-	if letters := sim.Letters(); len(letters) != 1 || len(letters[0].To) != message.MaxRecipients {
+	if letters := sim.Messages(); len(letters) != 1 || len(letters[0].To) != email.MaxRecipients {
 		t.Errorf("%d messages, of which the first goes to %d", len(letters), len(letters[0].To))
 	}
 }
@@ -120,7 +120,7 @@ func TestWhatFeaturesDeclareIsTaken(t *testing.T) {
 	}
 	one.HTML, one.Text = strings.Repeat("é", 1<<18), strings.Repeat("é", 1<<18) // 1 MB, three times that when it is encoded
 	half := bytes.Repeat([]byte{0xff}, f.MaxAttachments/2)
-	one.Attachments = []message.Attachment{
+	one.Attachments = []email.Attachment{
 		{Filename: "a.bin", ContentType: "application/octet-stream", Content: half},
 		{Filename: "b.bin", ContentType: "application/octet-stream", Content: half},
 	}
@@ -137,11 +137,11 @@ func TestMoreThanFeaturesDeclareIsRefusedBeforeItIsSent(t *testing.T) {
 	sim := mailgunsim.Start(t, mailgunsim.Options{})
 	m := patient(t, sim)
 	f := m.Features()
-	for param, use := range map[string]func(*message.Message){
-		"tags":     func(one *message.Message) { one.Tags = make([]string, f.Tags+1) },
-		"metadata": func(one *message.Message) { one.Metadata = map[string]string{"a": strings.Repeat("v", f.MaxMetadata)} },
-		"attachments": func(one *message.Message) {
-			one.Attachments = []message.Attachment{{Content: make([]byte, f.MaxAttachments+1)}}
+	for param, use := range map[string]func(*email.Message){
+		"tags":     func(one *email.Message) { one.Tags = make([]string, f.Tags+1) },
+		"metadata": func(one *email.Message) { one.Metadata = map[string]string{"a": strings.Repeat("v", f.MaxMetadata)} },
+		"attachments": func(one *email.Message) {
+			one.Attachments = []email.Attachment{{Content: make([]byte, f.MaxAttachments+1)}}
 		},
 	} {
 		one := letter()

@@ -1,9 +1,9 @@
-// Package mailgunmail is a domain at Mailgun, by Mailgun's own library for Go.
+// Package mailgunmail is a domain at Mailgun. It uses Mailgun's own library for Go.
 //
-// A message goes out as MIME (POST /v3/{domain}/messages.mime): what the recipient
-// gets is what every other provider would send, with its Message-ID, its Date, the
-// types of its files and the ids of its pictures. Mailgun's form has no place for
-// most of these.
+// A message is sent as MIME (POST /v3/{domain}/messages.mime), so that the recipient gets
+// the same message as from every other provider, including its Message-ID, its Date, the
+// types of its files and the ids of its pictures. Mailgun's form has no fields for most of
+// these.
 //
 // Source: Mailgun's reference, "Messages".
 package mailgunmail
@@ -21,33 +21,34 @@ import (
 
 	"patchbay/adapters/httpclient"
 	"patchbay/adapters/mail/rfc5322"
+	"patchbay/core/email"
 	"patchbay/core/fault"
-	"patchbay/core/message"
 	"patchbay/ports"
 )
 
 var _ ports.Mailer = (*Mailer)(nil)
 
-// DefaultBaseURL is where Mailgun answers, outside of the EU.
+// DefaultBaseURL is the URL of Mailgun's API outside the EU.
 const DefaultBaseURL = "https://api.mailgun.net"
 
-// Options are what a domain needs.
+// Options configures a domain.
 type Options struct {
 	Name   string // as configured
 	Domain string // mg.example.com
 	APIKey string
-	// HTTP says where Mailgun is, and bounds what is asked of it. Its BaseURL is
-	// DefaultBaseURL where empty.
+	// HTTP holds the base URL and the limits of requests. An empty BaseURL means
+	// DefaultBaseURL.
 	HTTP httpclient.Options
 }
 
-// Mailer is one domain at Mailgun. It repeats nothing: Mailgun knows no keys.
+// Mailer is one domain at Mailgun. It does not retry, because Mailgun has no idempotency
+// keys.
 type Mailer struct {
 	name, domain, key, base string
 	http                    *http.Client
 }
 
-// New makes a Mailer, and calls nothing.
+// New returns a Mailer. It makes no call.
 func New(o Options) (*Mailer, error) {
 	if o.Name == "" || o.Domain == "" || o.APIKey == "" {
 		return nil, fault.New(fault.Invalid, "missing_setting", "a domain at Mailgun needs a name, the domain and an API key")
@@ -64,11 +65,12 @@ func New(o Options) (*Mailer, error) {
 	}
 	return &Mailer{
 		name: o.Name, domain: o.Domain, key: o.APIKey, http: client.HTTP(),
-		base: strings.TrimSuffix(strings.TrimSuffix(o.HTTP.BaseURL, "/"), "/v3"), // some write the version too
+		base: strings.TrimSuffix(strings.TrimSuffix(o.HTTP.BaseURL, "/"), "/v3"), // some configurations include the version
 	}, nil
 }
 
-// foreign tells what is in no domain. The library would refuse each message.
+// foreign reports characters that no domain contains. The library would refuse each
+// message.
 func foreign(r rune) bool {
 	return (r < 'a' || r > 'z') && (r < 'A' || r > 'Z') && (r < '0' || r > '9') && r != '-' && r != '.'
 }
@@ -76,40 +78,40 @@ func foreign(r rune) bool {
 // Name implements ports.Mailer.
 func (g *Mailer) Name() string { return g.name }
 
-// Features implements ports.Mailer. Mailgun takes three tags, 16 kB of tags and
-// variables, and 25 MB once the message is encoded: files grow by more than a
-// third, and a body that is not in ASCII to three times its size.
-func (g *Mailer) Features() message.Features {
-	return message.Features{
+// Features implements ports.Mailer. Mailgun accepts three tags, 16 kB of tags and
+// variables, and 25 MB of encoded message: files grow by more than a third, and a body that
+// is not ASCII up to three times.
+func (g *Mailer) Features() email.Features {
+	return email.Features{
 		Attachments: true, Inline: true, Headers: true, Tags: 3, Metadata: true, MultiReply: true,
 		MaxMetadata: 15_000, MaxAttachments: 15 << 20,
 	}
 }
 
 // Send implements ports.Mailer.
-func (g *Mailer) Send(ctx context.Context, m message.Message) (message.Receipt, error) {
+func (g *Mailer) Send(ctx context.Context, m email.Message) (email.Receipt, error) {
 	if err := g.Features().Carry(m); err != nil {
-		return message.Receipt{}, err
+		return email.Receipt{}, err
 	}
-	// Of its own for each message: the library keeps what it last asked in it.
+	// A new client for each message, because the library stores its last request in it.
 	api := mailgun.NewMailgun(g.domain, g.key)
 	api.SetAPIBase(g.base + "/v3")
 	api.SetClient(g.http)
 	letter, err := g.letter(m)
 	if err != nil {
-		return message.Receipt{}, err
+		return email.Receipt{}, err
 	}
 	ctx, x := httpclient.Record(ctx)
 	_, id, err := api.Send(ctx, letter)
 	if f := g.failure(m, x, id, err); f != nil {
-		return message.Receipt{}, f
+		return email.Receipt{}, f
 	}
-	return message.Receipt{Reference: strings.Trim(id, "<>")}, nil
+	return email.Receipt{Reference: strings.Trim(id, "<>")}, nil
 }
 
-// letter is the message as MIME, with the envelope: everybody who is to get it,
-// whom its headers name or not. Invalid.
-func (g *Mailer) letter(m message.Message) (*mailgun.Message, error) {
+// letter returns the message as MIME, with the envelope: all recipients, including those
+// that no header names. It returns Invalid if the message cannot be written.
+func (g *Mailer) letter(m email.Message) (*mailgun.Message, error) {
 	if err := m.Safe(); err != nil {
 		return nil, err
 	}
@@ -121,7 +123,8 @@ func (g *Mailer) letter(m message.Message) (*mailgun.Message, error) {
 	if err != nil {
 		return nil, err
 	}
-	// All at once: AddRecipient counts ten more than there are in a MIME message.
+	// All recipients at once: for a MIME message, AddRecipient counts ten more than there
+	// are.
 	letter := mailgun.NewMIMEMessage(io.NopCloser(&raw), to...)
 	if err := letter.AddTag(m.Tags...); err != nil {
 		return nil, g.fault(fault.Unsupported, "feature_unsupported", "the provider takes at most three tags", nil)
@@ -139,8 +142,8 @@ func (g *Mailer) letter(m message.Message) (*mailgun.Message, error) {
 	return letter, nil
 }
 
-// everybody is whom the message goes to, each of them once.
-func everybody(m message.Message) ([]string, error) {
+// everybody returns all recipients of the message, each once.
+func everybody(m email.Message) ([]string, error) {
 	var to []string
 	seen := make(map[string]bool)
 	for _, a := range slices.Concat(m.To, m.Cc, m.Bcc) {

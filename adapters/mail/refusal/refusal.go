@@ -1,9 +1,9 @@
-// Package refusal says what it means when a mail provider does not take a message, by
-// a table that each adapter has of its provider's answers: whether the fault is the
-// message's, its sender's, its recipient's, or that of the account at the provider.
+// Package refusal interprets the responses with which a mail provider refuses a message.
+// Each adapter has a table of its provider's responses, which tells whether the cause is
+// the message, its sender, its recipient, or the account at the provider.
 //
-// What is about one message must never be held against the provider, and what is about
-// the account must never be held against a message.
+// A refusal of one message must never count against the provider, and a problem of the
+// account must never count against a message.
 package refusal
 
 import (
@@ -12,26 +12,26 @@ import (
 	"slices"
 	"strings"
 
+	"patchbay/core/email"
 	"patchbay/core/fault"
-	"patchbay/core/message"
 )
 
-// Meaning is what follows from an answer.
+// Meaning is the interpretation of a response.
 type Meaning struct {
 	Kind    fault.Kind
 	Code    string
 	Message string
-	// Lasting tells that asking this provider again for this message is of no use.
+	// Lasting means that retrying this message at this provider is of no use.
 	Lasting bool
 }
 
-// What an answer may mean.
+// The meanings of responses.
 var (
-	// About the message: no provider would take it.
+	// About the message: no provider would accept it.
 	Message   = Meaning{Kind: fault.Invalid, Code: "rejected", Message: "the provider refuses this message"}
 	Recipient = Meaning{Kind: fault.Invalid, Code: "recipient_rejected", Message: "the provider refuses a recipient of this message"}
 
-	// About the message at this provider: another one may take it.
+	// About the message at this provider: another provider may accept it.
 	Sender = Meaning{
 		Kind: fault.Refused, Code: "sender_not_verified", Lasting: true,
 		Message: "the sender of this message is not verified at the provider",
@@ -47,7 +47,7 @@ var (
 	// Unclear is a refusal in words that are not in the table.
 	Unclear = Meaning{Kind: fault.Refused, Code: "provider_refused", Message: "the provider does not let the gateway send this"}
 
-	// About the account: every message fails until somebody mends it.
+	// About the account: every message fails until a person fixes it.
 	Credentials = Meaning{Kind: fault.Unauthorized, Code: "provider_misconfigured", Message: "the provider refused the gateway's credentials"}
 	Address     = Meaning{
 		Kind: fault.Unauthorized, Code: "provider_misconfigured",
@@ -56,15 +56,15 @@ var (
 	Suspended = Meaning{Kind: fault.Unauthorized, Code: "account_suspended", Message: "the account at the provider may not send"}
 	Exhausted = Meaning{Kind: fault.QuotaExceeded, Code: "quota_exceeded", Message: "the account at the provider is used up"}
 
-	// About the moment.
+	// Temporary conditions.
 	TooFast = Meaning{Kind: fault.RateLimited, Code: "rate_limit", Message: "the provider asks for fewer requests"}
 	Away    = Meaning{Kind: fault.Unavailable, Code: "unavailable", Message: "the provider is not available; nothing was sent"}
 
-	// Nothing is proved.
+	// Nothing means that the response proves nothing.
 	Nothing = Meaning{Kind: fault.UnknownOutcome, Code: "no_answer", Message: "the provider gave no answer that can be trusted"}
 )
 
-// Error is the failure that a Meaning stands for.
+// Error returns the failure for a Meaning.
 func (m Meaning) Error(answer *fault.Answer, err error) *fault.Error {
 	return &fault.Error{Kind: m.Kind, Code: m.Code, Message: m.Message, NoRetry: m.Lasting, Answer: answer, Err: err}
 }
@@ -72,16 +72,16 @@ func (m Meaning) Error(answer *fault.Answer, err error) *fault.Error {
 // Rule is a line of a table.
 type Rule struct {
 	Status []int
-	Field  string   // what the field that is told to be wrong is, or lies in; any where empty
-	Words  []string // what the text has in it, all of them, in lower case
+	Field  string   // the field reported as wrong, or its parent; empty matches any field
+	Words  []string // texts that the message must contain, all of them, in lower case
 	Means  Meaning
 }
 
-// Said is one thing that a provider says is wrong.
+// Said is one error that a provider reports.
 type Said struct{ Field, Words string }
 
-// Read gives the meaning of the first rule of a table that fits anything that was said,
-// and what it fits; Nothing, and the first that was said, where there is none.
+// Read returns the meaning of the first rule of a table that matches any of the reported
+// errors, and that error. If no rule matches it returns Nothing and the first error.
 func Read(table []Rule, status int, said []Said) (Meaning, Said) {
 	for _, r := range table {
 		if !slices.Contains(r.Status, status) {
@@ -108,21 +108,22 @@ func (r Rule) fits(one Said) bool {
 }
 
 const (
-	maxWords = 300 // characters of a provider's words that are kept
+	maxWords = 300 // characters kept of a provider's text
 	maxField = 100
 	blank    = "[…]"
 )
 
-// Blank takes out of what a provider says whatever it quotes of the message, and the
-// secrets of the account; what is left is bounded and on one line. A table is read after
-// that: nobody can make a provider say what the gateway takes for the provider's own.
-func Blank(one Said, m message.Message, secrets ...string) Said {
+// Blank removes from a provider's error everything that it quotes from the message, and the
+// secrets of the account. The result is bounded and on one line. The table is applied after
+// that, so that a message cannot make a provider return text that the gateway takes for the
+// provider's own.
+func Blank(one Said, m email.Message, secrets ...string) Said {
 	quoted := append(secrets, m.Lines()...)
-	slices.SortFunc(quoted, func(a, b string) int { return cmp.Compare(len(b), len(a)) }) // the longest first
+	slices.SortFunc(quoted, func(a, b string) int { return cmp.Compare(len(b), len(a)) }) // longest first
 	return Said{Field: short(blanked(one.Field, quoted), maxField), Words: short(blanked(one.Words, quoted), maxWords)}
 }
 
-// quotedLocal is an address whose local part is quoted: there may be spaces in it.
+// quotedLocal matches an address with a quoted local part, which may contain spaces.
 var quotedLocal = regexp.MustCompile(`"[^"]*"(@|%40)[^\s"'<>(),;]+`)
 
 func blanked(text string, quoted []string) string {
@@ -141,14 +142,14 @@ func blanked(text string, quoted []string) string {
 	return strings.Join(words, " ")
 }
 
-// telling reports whether a text of the message is more than a word such as a provider
-// uses itself: a tag "domain" must not blank that in "the domain is not verified".
+// telling reports whether a text of the message is more than a word that a provider may use
+// itself: a tag "domain" must not blank that word in "the domain is not verified".
 func telling(q string) bool {
 	word := !strings.ContainsFunc(q, func(r rune) bool { return r < 'a' || r > 'z' })
 	return len(q) >= 3 && (!word || len(q) >= 12)
 }
 
-// address blanks an address in a word, and leaves the punctuation around it.
+// address blanks an address in a word, and keeps the punctuation around it.
 func address(word string) string {
 	const around = "\"'<>()[]{},;:.!?`"
 	start := len(word) - len(strings.TrimLeft(word, around))

@@ -6,8 +6,8 @@ import (
 	"unicode/utf8"
 
 	"patchbay/adapters/mail/refusal"
+	"patchbay/core/email"
 	"patchbay/core/fault"
-	"patchbay/core/message"
 )
 
 func TestTheFirstRuleThatFitsDecides(t *testing.T) {
@@ -62,8 +62,8 @@ func TestWhatEachMeaningAllows(t *testing.T) {
 
 func TestWhatIsQuotedIsBlanked(t *testing.T) {
 	t.Parallel()
-	m := message.Message{
-		From: message.Address{Email: "shop@example.com", Name: "The Shop"}, To: []message.Address{{Email: `"ada l"@example.com`, Name: "Ada"}},
+	m := email.Message{
+		From: email.Address{Email: "shop@example.com", Name: "The Shop"}, To: []email.Address{{Email: `"ada l"@example.com`, Name: "Ada"}},
 		Subject: "Your secret order", Tags: []string{"domain", "Spring"}, Metadata: map[string]string{"customer": "17-4711"},
 		Headers: map[string]string{"X-Very-Own": "is not allowed to send"},
 	}

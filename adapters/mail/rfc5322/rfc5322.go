@@ -1,4 +1,4 @@
-// Package rfc5322 writes a message as mail servers exchange it.
+// Package rfc5322 writes a message in the format of Internet mail.
 package rfc5322
 
 import (
@@ -11,16 +11,16 @@ import (
 	gomail "github.com/wneessen/go-mail"
 	"golang.org/x/net/idna"
 
+	"patchbay/core/email"
 	"patchbay/core/fault"
-	"patchbay/core/message"
 )
 
-// Write writes the message (RFC 5322, MIME): text before html, and no trace of bcc,
-// tags and metadata, which are for the provider. The same message has the same
-// Message-ID and Date each time.
+// Write writes the message (RFC 5322, MIME): text before html, without bcc, tags and
+// metadata, which are for the provider. The same message gets the same Message-ID and Date
+// each time.
 //
-// Invalid: it cannot be written.
-func Write(w io.Writer, m message.Message) error {
+// It returns Invalid if the message cannot be written.
+func Write(w io.Writer, m email.Message) error {
 	out := gomail.NewMsg(gomail.WithNoDefaultUserAgent())
 	if err := address(out, m); err != nil {
 		return unwritable("rfc5322.address")
@@ -49,15 +49,15 @@ func Write(w io.Writer, m message.Message) error {
 	return nil
 }
 
-// unwritable keeps the library's words to itself: they may quote an address.
+// unwritable omits the library's error text, because it may quote an address.
 func unwritable(op string) error {
 	return &fault.Error{Kind: fault.Invalid, Op: op, Code: "unwritable", Message: "the message cannot be written"}
 }
 
-// ASCII gives an address with its domain as the DNS has it (RFC 5891): whoever
-// carries it need not know other scripts. A domain that is in ASCII already stays
-// as it is, with what the rules for other scripts would not let pass: underscores,
-// an address in brackets. Invalid.
+// ASCII returns an address with its domain in the form that the DNS uses (RFC 5891), so
+// that mail servers need not support other scripts. A domain that is already ASCII is not
+// changed, because the rules for other scripts would reject underscores and addresses in
+// brackets. It returns Invalid for an address that is not valid.
 func ASCII(email string) (string, error) {
 	local, domain, ok := cut(email)
 	if !ok {
@@ -73,7 +73,7 @@ func ASCII(email string) (string, error) {
 	return local + "@" + domain, nil
 }
 
-// cut parts an address at its last @: before it, one may stand in quotes.
+// cut splits an address at its last @, because a quoted local part may contain one.
 func cut(email string) (local, domain string, ok bool) {
 	at := strings.LastIndexByte(email, '@')
 	if at < 1 {
@@ -82,8 +82,8 @@ func cut(email string) (local, domain string, ok bool) {
 	return email[:at], email[at+1:], true
 }
 
-func address(out *gomail.Msg, m message.Message) error {
-	from, err := formatted([]message.Address{m.From})
+func address(out *gomail.Msg, m email.Message) error {
+	from, err := formatted([]email.Address{m.From})
 	if err != nil {
 		return err
 	}
@@ -92,7 +92,7 @@ func address(out *gomail.Msg, m message.Message) error {
 	}
 	for _, one := range []struct {
 		set  func(...string) error
-		list []message.Address
+		list []email.Address
 	}{{out.To, m.To}, {out.Cc, m.Cc}} {
 		list, err := formatted(one.list)
 		if err != nil {
@@ -106,13 +106,13 @@ func address(out *gomail.Msg, m message.Message) error {
 	}
 	replyTo, err := formatted(m.ReplyTo)
 	if len(replyTo) > 0 {
-		// The library takes one address here; the header may have several.
+		// The library accepts one address here; the header may have several.
 		out.SetGenHeader("Reply-To", strings.Join(replyTo, ", "))
 	}
 	return err
 }
 
-func formatted(list []message.Address) ([]string, error) {
+func formatted(list []email.Address) ([]string, error) {
 	out := make([]string, len(list))
 	for i, a := range list {
 		ascii, err := ASCII(a.Email)
@@ -124,12 +124,12 @@ func formatted(list []message.Address) ([]string, error) {
 	return out, nil
 }
 
-func attach(out *gomail.Msg, a message.Attachment) {
+func attach(out *gomail.Msg, a email.Attachment) {
 	options := []gomail.FileOption{gomail.WithFileContentType(gomail.ContentType(a.ContentType))}
 	if a.ContentID != "" {
 		options = append(options, gomail.WithFileContentID("<"+a.ContentID+">"))
 		out.EmbedReadSeeker(a.Filename, bytes.NewReader(a.Content), options...)
 		return
 	}
-	out.AttachReadSeeker(a.Filename, bytes.NewReader(a.Content), options...) // a plain reader it copies
+	out.AttachReadSeeker(a.Filename, bytes.NewReader(a.Content), options...) // a plain reader would be copied
 }

@@ -8,16 +8,16 @@ import (
 	"time"
 
 	"patchbay/adapters/mail/rfc5322"
+	"patchbay/core/email"
 	"patchbay/core/fault"
-	"patchbay/core/message"
 )
 
 func TestTheSameMessageHasTheSameNameAndDate(t *testing.T) {
 	t.Parallel()
 	day := time.Date(2026, 11, 24, 12, 30, 0, 0, time.UTC)
-	m := message.Message{
-		From: message.Address{Email: "shop@example.com"}, To: []message.Address{{Email: "ada@bücher.example"}},
-		Bcc: []message.Address{{Email: "audit@example.com"}}, Subject: "Hello", Text: "Hello", MessageID: "msg_1@example.com",
+	m := email.Message{
+		From: email.Address{Email: "shop@example.com"}, To: []email.Address{{Email: "ada@bücher.example"}},
+		Bcc: []email.Address{{Email: "audit@example.com"}}, Subject: "Hello", Text: "Hello", MessageID: "msg_1@example.com",
 		CreatedAt: day, Tags: []string{"internal"}, Metadata: map[string]string{"order": "4711"},
 	}
 	for range 2 {

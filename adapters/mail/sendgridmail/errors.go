@@ -8,13 +8,13 @@ import (
 
 	"patchbay/adapters/httpclient"
 	"patchbay/adapters/mail/refusal"
+	"patchbay/core/email"
 	"patchbay/core/fault"
-	"patchbay/core/message"
 )
 
-// table is what SendGrid's own refusals mean. Of what SendGrid says of a sender, the
-// field is the surest; 403 is also how it refuses a key without the right to send, and an
-// account.
+// table maps SendGrid's refusals to their meaning. For errors about a sender, the field is
+// the most reliable; 403 is also how SendGrid refuses a key without permission to send, and
+// an account.
 var table = []refusal.Rule{
 	{Status: []int{403}, Field: "from", Means: refusal.Sender},
 	{Status: []int{400, 403}, Words: []string{"verified sender identity"}, Means: refusal.Sender},
@@ -36,19 +36,19 @@ var table = []refusal.Rule{
 	{Status: []int{503}, Means: refusal.Away},
 }
 
-// failure maps an exchange to an error, nil where SendGrid has taken the mail.
+// failure maps an exchange to an error. It returns nil if SendGrid has accepted the
+// message.
 //
-// SendGrid takes mail with 202 alone; its sandbox answers 200 and sends nothing. A
-// refusal counts in SendGrid's own words alone, as its JSON is: what stands between
-// refuses with any status, also once SendGrid has taken the mail. A 503 of its own
-// is not accepted. Any other 5xx, a connection that broke, and what nobody has heard
-// of prove nothing.
-func (s *Mailer) failure(m message.Message, x *httpclient.Exchange, err error) error {
+// SendGrid accepts mail only with 202; its sandbox answers 200 and sends nothing. Only a
+// refusal in SendGrid's own JSON counts: an intermediary may refuse with any status, even
+// after SendGrid has accepted the message. A 503 from SendGrid means not accepted. Any
+// other 5xx, a broken connection, and an unknown response prove nothing.
+func (s *Mailer) failure(m email.Message, x *httpclient.Exchange, err error) error {
 	if err != nil && x.Status() == 0 {
 		return s.named(x.Unanswered(err))
 	}
 	if x.Status() == http.StatusAccepted {
-		return nil // also where the rest of the answer is lost
+		return nil // also if the rest of the response is lost
 	}
 	means, said := refusal.Read(table, x.Status(), s.said(m, x))
 	f := means.Error(
@@ -59,9 +59,9 @@ func (s *Mailer) failure(m message.Message, x *httpclient.Exchange, err error) e
 	return s.named(f)
 }
 
-// said is what SendGrid itself says is wrong, nothing where the answer is none of
-// SendGrid's.
-func (s *Mailer) said(m message.Message, x *httpclient.Exchange) (all []refusal.Said) {
+// said returns what SendGrid itself says is wrong, or nil if the response is not from
+// SendGrid.
+func (s *Mailer) said(m email.Message, x *httpclient.Exchange) (all []refusal.Said) {
 	var body struct {
 		Errors []struct {
 			Message string `json:"message"`
@@ -79,8 +79,8 @@ func (s *Mailer) said(m message.Message, x *httpclient.Exchange) (all []refusal.
 	return all
 }
 
-// retryAfter is what the answer asks for: in the usual header, or, with SendGrid's
-// 429, as the time at which its count begins again.
+// retryAfter returns the wait that the response asks for: in the usual header or, with
+// SendGrid's 429, as the time at which its limit resets.
 func retryAfter(x *httpclient.Exchange, now time.Time) time.Duration {
 	if after := x.RetryAfter(); after > 0 || x.Status() != http.StatusTooManyRequests {
 		return after
@@ -92,7 +92,7 @@ func retryAfter(x *httpclient.Exchange, now time.Time) time.Duration {
 	return min(max(time.Unix(reset, 0).Sub(now), 0), time.Hour)
 }
 
-// named tells where an error comes from.
+// named sets the operation and the provider in an error.
 func (s *Mailer) named(f *fault.Error) *fault.Error {
 	f.Op, f.Provider = "sendgridmail.send", s.name
 	return f

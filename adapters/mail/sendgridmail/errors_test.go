@@ -13,15 +13,15 @@ import (
 
 	"patchbay/adapters/httpclient"
 	"patchbay/adapters/mail/sendgridmail"
+	"patchbay/core/email"
 	"patchbay/core/fault"
-	"patchbay/core/message"
 )
 
 const canary = "SG.canary"
 
-func letter() message.Message {
-	return message.Message{
-		ID: "msg_1", From: message.Address{Email: "shop@example.com"}, To: []message.Address{{Email: "ada@example.com"}},
+func letter() email.Message {
+	return email.Message{
+		ID: "msg_1", From: email.Address{Email: "shop@example.com"}, To: []email.Address{{Email: "ada@example.com"}},
 		Subject: "Hello", Text: "Hello Ada", MessageID: "msg_1@example.com", CreatedAt: time.Now(),
 	}
 }
@@ -191,17 +191,17 @@ func TestTheReferenceIsSendGrids(t *testing.T) {
 func TestWhatIsAsked(t *testing.T) {
 	t.Parallel()
 	full := letter()
-	full.To = append(full.To, message.Address{Email: "eve@bücher.example", Name: "Eve"})
-	full.Bcc = []message.Address{{Email: "audit@example.com"}}
-	full.ReplyTo = []message.Address{{Email: "help@example.com"}}
+	full.To = append(full.To, email.Address{Email: "eve@bücher.example", Name: "Eve"})
+	full.Bcc = []email.Address{{Email: "audit@example.com"}}
+	full.ReplyTo = []email.Address{{Email: "help@example.com"}}
 	full.HTML, full.Headers = "<p>Hello</p>", map[string]string{"X-Campaign": "7"}
 	full.Tags, full.Metadata = []string{"welcome"}, map[string]string{"order": "17"}
-	full.Attachments = []message.Attachment{
+	full.Attachments = []email.Attachment{
 		{Filename: "a.pdf", ContentType: "application/pdf", Content: []byte("PDF")},
 		{Filename: "logo.png", ContentType: "image/png", ContentID: "logo", Content: []byte("PNG")},
 	}
 	for name, c := range map[string]struct {
-		m    message.Message
+		m    email.Message
 		want string
 	}{
 		"the least": {letter(), `{"content":[{"type":"text/plain","value":"Hello Ada"}],"from":{"email":"shop@example.com"},` +

@@ -6,24 +6,25 @@ import (
 	"github.com/sendgrid/sendgrid-go/helpers/mail"
 
 	"patchbay/adapters/mail/rfc5322"
-	"patchbay/core/message"
+	"patchbay/core/email"
 )
 
-// letterOf writes the message as SendGrid takes it: one personalization, so that
-// those in to see each other. What is empty is left out. Invalid.
-func letterOf(m message.Message) (*mail.SGMailV3, error) {
+// letterOf returns the message in SendGrid's format: one personalization, so that the
+// recipients in To see each other. Empty fields are left out. It returns Invalid if the
+// message is not valid.
+func letterOf(m email.Message) (*mail.SGMailV3, error) {
 	if err := m.Safe(); err != nil {
 		return nil, err
 	}
 	letter, all := mail.NewV3Mail(), mail.NewPersonalization()
 	for _, list := range []struct {
 		add  func(...*mail.Email)
-		from []message.Address
+		from []email.Address
 	}{
 		{all.AddTos, m.To},
 		{all.AddCCs, m.Cc},
 		{all.AddBCCs, m.Bcc},
-		{func(from ...*mail.Email) { letter.SetFrom(from[0]) }, []message.Address{m.From}},
+		{func(from ...*mail.Email) { letter.SetFrom(from[0]) }, []email.Address{m.From}},
 		{func(to ...*mail.Email) { replyTo(letter, to) }, m.ReplyTo},
 	} {
 		mailboxes, err := mailboxesOf(list.from)
@@ -61,12 +62,12 @@ func replyTo(letter *mail.SGMailV3, to []*mail.Email) {
 	case 0:
 	case 1:
 		letter.SetReplyTo(to[0])
-	default: // SendGrid refuses both
+	default: // SendGrid refuses both fields together
 		letter.SetReplyToList(to)
 	}
 }
 
-func mailboxesOf(list []message.Address) ([]*mail.Email, error) {
+func mailboxesOf(list []email.Address) ([]*mail.Email, error) {
 	out := make([]*mail.Email, len(list))
 	for i, a := range list {
 		ascii, err := rfc5322.ASCII(a.Email)
@@ -78,7 +79,7 @@ func mailboxesOf(list []message.Address) ([]*mail.Email, error) {
 	return out, nil
 }
 
-func attachment(a message.Attachment) *mail.Attachment {
+func attachment(a email.Attachment) *mail.Attachment {
 	out := mail.NewAttachment().SetContent(base64.StdEncoding.EncodeToString(a.Content)).
 		SetType(a.ContentType).SetFilename(a.Filename).SetDisposition("attachment")
 	if a.ContentID != "" {

@@ -1,5 +1,4 @@
-// Package sendgridmail is an account at SendGrid, by SendGrid's own library for
-// Go.
+// Package sendgridmail is an account at SendGrid. It uses SendGrid's own library for Go.
 //
 // Source: the mail send API, version 3, and its limits.
 package sendgridmail
@@ -14,32 +13,33 @@ import (
 	"github.com/sendgrid/sendgrid-go/helpers/mail"
 
 	"patchbay/adapters/httpclient"
+	"patchbay/core/email"
 	"patchbay/core/fault"
-	"patchbay/core/message"
 	"patchbay/ports"
 )
 
 var _ ports.Mailer = (*Mailer)(nil)
 
-// DefaultBaseURL is where SendGrid answers, outside of the EU.
+// DefaultBaseURL is the URL of SendGrid's API outside the EU.
 const DefaultBaseURL = "https://api.sendgrid.com"
 
-// Options are what an account needs.
+// Options configures an account.
 type Options struct {
 	Name   string // as configured
 	APIKey string // SG.…
-	// HTTP says where SendGrid is, and bounds what is asked of it. Its BaseURL is
-	// DefaultBaseURL where empty.
+	// HTTP holds the base URL and the limits of requests. An empty BaseURL means
+	// DefaultBaseURL.
 	HTTP httpclient.Options
 }
 
-// Mailer is one account at SendGrid. It repeats nothing: SendGrid knows no keys.
+// Mailer is one account at SendGrid. It does not retry, because SendGrid has no idempotency
+// keys.
 type Mailer struct {
 	name, key, base string
 	http            *rest.Client
 }
 
-// New makes a Mailer, and calls nothing.
+// New returns a Mailer. It makes no call.
 func New(o Options) (*Mailer, error) {
 	if o.Name == "" || o.APIKey == "" {
 		return nil, fault.New(fault.Invalid, "missing_setting", "an account at SendGrid needs a name and an API key")
@@ -59,30 +59,30 @@ func New(o Options) (*Mailer, error) {
 // Name implements ports.Mailer.
 func (s *Mailer) Name() string { return s.name }
 
-// Features implements ports.Mailer. SendGrid takes ten categories, and 10,000
-// bytes of arguments, quotes and our id included.
-func (s *Mailer) Features() message.Features {
-	return message.Features{
+// Features implements ports.Mailer. SendGrid accepts ten categories, and 10,000 bytes of
+// arguments, including quotes and our id.
+func (s *Mailer) Features() email.Features {
+	return email.Features{
 		Attachments: true, Inline: true, Headers: true, Tags: 10, Metadata: true, MultiReply: true, MaxMetadata: 9_000,
 	}
 }
 
 // Send implements ports.Mailer.
-func (s *Mailer) Send(ctx context.Context, m message.Message) (message.Receipt, error) {
+func (s *Mailer) Send(ctx context.Context, m email.Message) (email.Receipt, error) {
 	if err := s.Features().Carry(m); err != nil {
-		return message.Receipt{}, err
+		return email.Receipt{}, err
 	}
 	letter, err := letterOf(m)
 	if err != nil {
-		return message.Receipt{}, err
+		return email.Receipt{}, err
 	}
-	// A client of the library's own is shared by all, and has no time-out.
+	// The library's own client is shared, and has no timeout.
 	req := sendgrid.GetRequest(s.key, "/v3/mail/send", s.base)
 	req.Method, req.Body = rest.Post, mail.GetRequestBody(letter)
 	ctx, x := httpclient.Record(ctx)
 	_, err = s.http.SendWithContext(ctx, req)
 	if f := s.failure(m, x, err); f != nil {
-		return message.Receipt{}, f
+		return email.Receipt{}, f
 	}
-	return message.Receipt{Reference: x.Header("X-Message-Id")}, nil
+	return email.Receipt{Reference: x.Header("X-Message-Id")}, nil
 }

@@ -8,17 +8,17 @@ import (
 	"patchbay/core/payment"
 )
 
-// refundTakes is how long a refund is under way that is not done at once.
+// refundTakes is how long a refund takes that is not completed at once.
 const refundTakes = 5 * time.Second
 
-// turn is what becomes of a refund after a while.
+// turn is a later change of a refund's status.
 type turn struct {
 	Refund int // index into the intent's refunds
 	At     time.Time
 	Status string
 }
 
-// elapse brings the intent to where it is by now.
+// elapse applies the changes that are due by now.
 func (i *intent) elapse(now time.Time) {
 	var left []turn
 	for _, t := range i.Later {
@@ -40,7 +40,7 @@ func (i *intent) turn(t turn) {
 	}
 }
 
-// given is how many refunds have reached the buyer, or are about to.
+// given returns the number of refunds that have reached the buyer, or are about to.
 func (i *intent) given() (count int) {
 	for _, r := range i.Refunds {
 		if r.Status != "failed" {
@@ -50,7 +50,7 @@ func (i *intent) given() (count int) {
 	return count
 }
 
-// refund gives money back. Conflict; Invalid.
+// refund refunds an amount. It returns Conflict or Invalid.
 func (i *intent) refund(reference string, now time.Time, r payment.RefundRequest) error {
 	left := i.AmountCaptured - i.AmountRefunded
 	switch {
@@ -72,7 +72,7 @@ func (i *intent) refund(reference string, now time.Time, r payment.RefundRequest
 		Reference: reference, Intent: i.Reference, Amount: r.Amount, Currency: i.Currency,
 		Status: "succeeded", Metadata: maps.Clone(r.Metadata), CreatedAt: now, Total: i.AmountRefunded,
 	}
-	c, _ := cardOf(i.PaymentMethod) // it was charged, so it is known
+	c, _ := cardOf(i.PaymentMethod) // it was charged, so the card is known
 	if c.refund == "succeeded" {
 		made.Status = "pending"
 	}
@@ -90,8 +90,8 @@ func (i *intent) refund(reference string, now time.Time, r payment.RefundRequest
 	return nil
 }
 
-// release lets go of what was authorised and is not taken. Stripe makes a refund of
-// its own for that.
+// release releases the part of an authorisation that is not captured. Stripe creates a
+// refund of its own for that.
 func (i *intent) release(amount int64, now time.Time) {
 	if amount > 0 {
 		i.Released = &payment.ProviderRefund{
@@ -101,7 +101,7 @@ func (i *intent) release(amount int64, now time.Time) {
 	}
 }
 
-// dispute is opened by the buyers of some cards as soon as they have paid.
+// dispute opens the dispute that the buyers of some cards open as soon as they have paid.
 func (i *intent) dispute(now time.Time) {
 	c, _ := cardOf(i.PaymentMethod)
 	if c.dispute == "" {
@@ -125,7 +125,7 @@ func (i *intent) dispute(now time.Time) {
 	i.Disputes = append(i.Disputes, d)
 }
 
-// The shapes of Stripe's API, as far as anybody here reads them.
+// The objects of Stripe's API, with the fields that are read here.
 type (
 	stripeRefund struct {
 		ID            string            `json:"id"`

@@ -5,8 +5,8 @@ import (
 	"testing/synctest"
 	"time"
 
+	"patchbay/adapters/clock"
 	"patchbay/adapters/payments/mockpay"
-	"patchbay/adapters/sys"
 	"patchbay/core/payment"
 	"patchbay/tests/memjournal"
 )
@@ -34,7 +34,7 @@ func TestRefundsThatTakeTheirTime(t *testing.T) {
 		t.Run(method, func(t *testing.T) {
 			t.Parallel()
 			synctest.Test(t, func(t *testing.T) {
-				g := open(t, mockpay.Options{Journal: memjournal.New(sys.Clock{})})
+				g := open(t, mockpay.Options{Journal: memjournal.New(clock.System{})})
 				ref := pays(t, g, method).Reference
 				made, err := g.Refund(t.Context(), payment.RefundRequest{Key: "r", Reference: ref, Amount: 400, Currency: "usd"})
 				if err != nil || made.Status != want.first || made.Total != 400 {
@@ -53,7 +53,7 @@ func TestRefundsThatTakeTheirTime(t *testing.T) {
 
 func TestDisputesThatBuyersOpen(t *testing.T) {
 	t.Parallel()
-	g := open(t, mockpay.Options{Journal: memjournal.New(sys.Clock{})})
+	g := open(t, mockpay.Options{Journal: memjournal.New(clock.System{})})
 	for method, want := range map[string]payment.Dispute{
 		"pm_card_createDispute":                   {Status: "needs_response", Reason: "fraudulent", FundsWithdrawn: true},
 		"pm_card_createDisputeProductNotReceived": {Status: "needs_response", Reason: "product_not_received", FundsWithdrawn: true},

@@ -9,7 +9,7 @@ import (
 	"patchbay/ports"
 )
 
-// recordKind is what the book's records are in the journal.
+// recordKind is the kind of the book's records in the journal.
 const recordKind = "mock_intent"
 
 func (g *Gateway) tenant() string { return "provider:" + g.Name() }
@@ -24,7 +24,7 @@ func (g *Gateway) newRecord(i *intent, key string) ports.Record {
 	}
 }
 
-// load reads an intent and its record. NotFound.
+// load reads an intent and its record. It returns NotFound if there is none.
 func (g *Gateway) load(ctx context.Context, reference string) (ports.Record, *intent, error) {
 	if err := ctx.Err(); err != nil {
 		return ports.Record{}, nil, fault.Wrap(fault.Canceled, "", err)
@@ -40,7 +40,7 @@ func (g *Gateway) load(ctx context.Context, reference string) (ports.Record, *in
 	return record, i, err
 }
 
-// read gives the intent of a record as it is by now.
+// read decodes the intent of a record, with the changes that are due by now.
 func (g *Gateway) read(r ports.Record) (*intent, error) {
 	i, err := decode(r)
 	if err == nil {
@@ -57,8 +57,8 @@ func decode(r ports.Record) (*intent, error) {
 	return &i, nil
 }
 
-// save stores an intent with the events of the request. Conflict: it has
-// changed since it was read.
+// save stores an intent with the events of the request. It returns Conflict if the intent
+// has changed since it was read.
 func (g *Gateway) save(ctx context.Context, r *ports.Record, i *intent, m mishap) error {
 	if g.o.Endpoint != nil {
 		i.post(g.o.IDs.New, g.o.Clock.Now(), m)
@@ -75,8 +75,8 @@ func (g *Gateway) save(ctx context.Context, r *ports.Record, i *intent, m mishap
 	return nil
 }
 
-// list pages through the journal, newest first. Those that are too new are
-// skipped, and the first that is too old ends the list.
+// list pages through the journal, newest first. It skips intents that are too new, and ends
+// at the first that is too old.
 func (g *Gateway) list(ctx context.Context, r payment.ListRequest) (payment.IntentPage, error) {
 	if r.Limit < 1 || r.Limit > 100 {
 		return payment.IntentPage{}, fault.InvalidParam("limit", "parameter_invalid", "limit must be 1 to 100")
@@ -114,8 +114,8 @@ func (g *Gateway) page(ctx context.Context, cursor string, limit int) (ports.Rec
 	return g.o.Journal.List(ctx, g.tenant(), recordKind, ports.Filter{}, cursor, limit)
 }
 
-// Book reads the provider's own account of its charges, newest first, limit of
-// them after the cursor. Invalid: the cursor is not one of ours.
+// Book returns the provider's own record of its charges, newest first, up to limit after
+// the cursor. It returns Invalid for a cursor that Book did not return.
 func (g *Gateway) Book(ctx context.Context, cursor string, limit int) (payment.BookPage, error) {
 	records, err := g.page(ctx, cursor, limit)
 	if err != nil {
@@ -137,8 +137,8 @@ func (g *Gateway) Book(ctx context.Context, cursor string, limit int) (payment.B
 	return book, nil
 }
 
-// schedule puts the record into the queue until its events are delivered. One
-// that a worker holds stays with it: the worker looks again when it saves.
+// schedule puts the record into the queue until its events are delivered. It leaves a
+// claimed record alone, because the worker calls schedule again when it saves.
 func (i *intent) schedule(r *ports.Record) {
 	if r.Owner != "" {
 		return

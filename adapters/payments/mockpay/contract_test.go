@@ -4,8 +4,9 @@ import (
 	"log/slog"
 	"testing"
 
+	"patchbay/adapters/clock"
+	"patchbay/adapters/ids"
 	"patchbay/adapters/payments/mockpay"
-	"patchbay/adapters/sys"
 	"patchbay/core/payment"
 	"patchbay/tests/contract"
 	"patchbay/tests/memjournal"
@@ -44,7 +45,7 @@ func TestContract(t *testing.T) {
 		contract.Payments(t, func(t *testing.T) contract.PaymentsHarness {
 			var log testlog.Buffer
 			g := open(t, mockpay.Options{
-				Journal:  memjournal.New(sys.Clock{}),
+				Journal:  memjournal.New(clock.System{}),
 				Endpoint: func() string { return "" }, WebhookSecret: secret,
 				Log: slog.New(slog.NewTextHandler(&log, nil)),
 			})
@@ -59,9 +60,9 @@ func TestContract(t *testing.T) {
 // open makes an account with what the options leave out.
 func open(t *testing.T, o mockpay.Options) *mockpay.Gateway {
 	t.Helper()
-	o.Name, o.IDs = "mock", sys.IDs{}
+	o.Name, o.IDs = "mock", ids.UUIDs{}
 	if o.Clock == nil {
-		o.Clock = sys.Clock{}
+		o.Clock = clock.System{}
 	}
 	if o.Log == nil {
 		o.Log = slog.New(slog.DiscardHandler)

@@ -9,27 +9,27 @@ import (
 	"patchbay/core/payment"
 )
 
-// apiVersion is the version of Stripe's API whose shapes the events have.
+// apiVersion is the version of Stripe's API that the events use.
 const apiVersion = "2023-10-16"
 
-// news is an event as it happened, with the object as it was just then.
+// news is an event that has happened, with the object as it was then.
 type news struct {
 	kind   string
 	object json.RawMessage
-	at     time.Time // zero: now
+	at     time.Time // zero means now
 }
 
-// webhookEvent is an event on its way to the endpoint. Body is frozen: each try
+// webhookEvent is an event to be delivered to the endpoint. Body is fixed: each attempt
 // sends the same bytes.
 type webhookEvent struct {
-	Seq      int             // tells the two entries of a duplicate apart
+	Seq      int             // distinguishes the two entries of a duplicate
 	ID       string          // evt_mock_…
 	Body     json.RawMessage //
 	Failures int             `json:",omitempty"`
 	Due      time.Time
 }
 
-// tell notes an event about the intent as it is now.
+// tell adds an event about the intent in its present state.
 func (i *intent) tell(kind string) {
 	var object any = i.stripeIntent()
 	if strings.HasPrefix(kind, "charge.") {
@@ -38,12 +38,12 @@ func (i *intent) tell(kind string) {
 	i.news = append(i.news, news{kind: kind, object: mustMarshal(object)})
 }
 
-// tellOf notes an event about another object.
+// tellOf adds an event about another object.
 func (i *intent) tellOf(kind string, object any, at time.Time) {
 	i.news = append(i.news, news{kind: kind, object: mustMarshal(object), at: at})
 }
 
-// post puts the request's events into the outbox, as the mishap has it.
+// post puts the request's events into the outbox, as the mishap requires.
 func (i *intent) post(newID func(prefix string) string, now time.Time, m mishap) {
 	var batch []webhookEvent
 	for _, n := range i.news {
@@ -77,7 +77,7 @@ func (i *intent) post(newID func(prefix string) string, now time.Time, m mishap)
 	i.news = nil
 }
 
-// The shapes of Stripe's API, as far as anybody here reads them.
+// The objects of Stripe's API, with the fields that are read here.
 type (
 	stripeEvent struct {
 		ID         string          `json:"id"`
@@ -187,14 +187,15 @@ func (i *intent) stripeCharge() stripeCharge {
 		Metadata: metadata(i.Metadata), Paid: true, PaymentIntent: i.Reference,
 		Refunded: i.AmountRefunded == i.AmountCaptured, Status: "succeeded",
 	}
-	if i.Released != nil { // Stripe counts it
+	if i.Released != nil { // Stripe includes it in the refunded amount
 		c.AmountRefunded += i.stripes(i.Released.Amount)
 	}
 	return c
 }
 
-// stripes is an amount as Stripe writes it. Every amount of an intent has one, as it
-// was checked on the way in; what an earlier mock took all the same stays as it is.
+// stripes converts an amount to Stripe's representation. Every amount of an intent has one,
+// because it was checked when it was accepted; an amount that an earlier version of the
+// mock accepted without one stays as it is.
 func (i *intent) stripes(amount int64) int64 {
 	if theirs, err := money.ToStripe(amount, i.Currency); err == nil {
 		return theirs
@@ -202,7 +203,8 @@ func (i *intent) stripes(amount int64) int64 {
 	return amount
 }
 
-// chargeID is made from the intent's: the mock has one charge an intent.
+// chargeID derives the charge's id from the intent's, because the mock has one charge per
+// intent.
 func (i *intent) chargeID() string { return "ch_" + strings.TrimPrefix(i.Reference, "pi_") }
 
 func optional(s string) *string {
@@ -212,7 +214,7 @@ func optional(s string) *string {
 	return &s
 }
 
-// metadata is an object at Stripe, never null.
+// metadata returns an object, never null, as Stripe does.
 func metadata(m map[string]string) map[string]string {
 	if m == nil {
 		return map[string]string{}
@@ -220,7 +222,7 @@ func metadata(m map[string]string) map[string]string {
 	return m
 }
 
-// mustMarshal is for our own types, which always have a JSON form.
+// mustMarshal is for our own types, which can always be marshaled.
 func mustMarshal(v any) json.RawMessage {
 	text, err := json.Marshal(v)
 	if err != nil {

@@ -10,30 +10,29 @@ import (
 	"patchbay/core/payment"
 )
 
-// intent is a payment intent and all that was ever asked of it. It is stored
-// as one record, so that a request's effect, its answer and its events are one
-// commit.
+// intent is a payment intent with all its requests. It is stored as one record, so that a
+// request's effect, its answer and its events are one commit.
 type intent struct {
 	payment.Intent
 	Customer      string                   `json:",omitempty"`
 	PaymentMethod string                   `json:",omitempty"`
 	ReturnURL     string                   `json:",omitempty"` // of the latest confirm
-	Redirects     bool                     `json:",omitempty"` // the buyer may be sent away
+	Redirects     bool                     `json:",omitempty"` // the buyer may be redirected
 	Description   string                   `json:",omitempty"`
 	CaptureMethod payment.CaptureMethod    //
-	Charged       bool                     `json:",omitempty"` // a charge was tried
+	Charged       bool                     `json:",omitempty"` // a charge was attempted
 	Refunds       []payment.ProviderRefund `json:",omitempty"`
-	Released      *payment.ProviderRefund  `json:",omitempty"` // what was authorised and not taken
+	Released      *payment.ProviderRefund  `json:",omitempty"` // the part of the authorisation that was not captured
 	Disputes      []payment.Dispute        `json:",omitempty"`
-	Later         []turn                   `json:",omitempty"` // what becomes of refunds
+	Later         []turn                   `json:",omitempty"` // pending changes of refunds
 	Requests      []answered               `json:",omitempty"` // oldest first; the first is the create
 	Outbox        []webhookEvent           `json:",omitempty"` // events not delivered yet
 	LastEvent     int                      `json:",omitempty"` // Seq of the newest event
 
-	news []news // events of the request that is being served
+	news []news // events of the current request
 }
 
-// newIntent makes an intent that nothing has been asked of. Invalid.
+// newIntent returns a new intent. It returns Invalid if the request is not valid.
 func newIntent(reference, secret string, now time.Time, r payment.CreateRequest) (*intent, error) {
 	if err := checkCreate(r); err != nil {
 		return nil, err
@@ -59,7 +58,7 @@ func newIntent(reference, secret string, now time.Time, r payment.CreateRequest)
 }
 
 func checkCreate(r payment.CreateRequest) error {
-	// Stripe takes every currency it knows, whichever the gateway accepts.
+	// Stripe accepts every currency it knows, whichever the gateway accepts.
 	if err := money.Check(r.Amount, r.Currency, []money.Currency{r.Currency}); err != nil {
 		return err
 	}
@@ -76,7 +75,7 @@ func checkCreate(r payment.CreateRequest) error {
 	return checkMetadata(r.Metadata)
 }
 
-// checkMetadata keeps to Stripe's limits.
+// checkMetadata enforces Stripe's limits.
 func checkMetadata(m map[string]string) error {
 	if len(m) > 50 {
 		return fault.InvalidParam("metadata", "metadata_too_large", "metadata takes at most 50 keys")
@@ -90,8 +89,8 @@ func checkMetadata(m map[string]string) error {
 	return nil
 }
 
-// confirm asks the issuer for the money. Invalid; Declined, with the intent
-// changed all the same; Conflict.
+// confirm requests the money from the issuer. It returns Invalid, Conflict, or Declined;
+// with Declined the intent has changed nevertheless.
 func (i *intent) confirm(method, returnURL string, now time.Time) error {
 	switch i.Status {
 	case payment.RequiresPaymentMethod, payment.RequiresConfirmation, payment.RequiresAction:
@@ -130,8 +129,8 @@ func (i *intent) confirm(method, returnURL string, now time.Time) error {
 	return nil
 }
 
-// authenticate waits for the buyer. Nobody answers at the address: the way on
-// is to confirm with another payment method, or to cancel.
+// authenticate makes the intent wait for the buyer. Nothing answers at the address: the
+// intent can only be confirmed with another payment method, or canceled.
 func (i *intent) authenticate() {
 	i.Status = payment.RequiresAction
 	i.NextAction = &payment.NextAction{Type: "use_stripe_sdk"}
@@ -143,7 +142,7 @@ func (i *intent) authenticate() {
 	i.tell("payment_intent.requires_action")
 }
 
-// decline refuses the card, which leaves the intent, as at Stripe.
+// decline declines the card, which is then removed from the intent, as at Stripe.
 func (i *intent) decline(c card) error {
 	i.Charged, i.Status, i.PaymentMethod = true, payment.RequiresPaymentMethod, ""
 	i.Failure = &payment.Failure{
@@ -155,7 +154,7 @@ func (i *intent) decline(c card) error {
 	}
 }
 
-// take moves the money. What is not taken of an authorisation is released.
+// take captures the money, and releases the rest of the authorisation.
 func (i *intent) take(amount int64, now time.Time) {
 	i.release(i.Amount-amount, now)
 	i.Status, i.AmountCaptured, i.AmountCapturable = payment.Succeeded, amount, 0
@@ -163,7 +162,8 @@ func (i *intent) take(amount int64, now time.Time) {
 	i.dispute(now)
 }
 
-// capture takes what was authorised, all of it if amount is 0. Conflict; Invalid.
+// capture captures an authorised amount, all of it if amount is 0. It returns Conflict or
+// Invalid.
 func (i *intent) capture(amount int64, now time.Time) error {
 	switch {
 	case i.Status != payment.RequiresCapture:
@@ -182,7 +182,7 @@ func (i *intent) capture(amount int64, now time.Time) error {
 	return nil
 }
 
-// cancel gives the intent up. Conflict.
+// cancel cancels the intent. It returns Conflict.
 func (i *intent) cancel(now time.Time) error {
 	if i.Status == payment.Succeeded || i.Status == payment.Canceled {
 		return i.unexpected(payment.Cancel)

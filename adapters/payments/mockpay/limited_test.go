@@ -4,8 +4,8 @@ import (
 	"context"
 	"testing"
 
+	"patchbay/adapters/clock"
 	"patchbay/adapters/payments/mockpay"
-	"patchbay/adapters/sys"
 	"patchbay/core/fault"
 	"patchbay/core/payment"
 	"patchbay/ports"
@@ -44,7 +44,7 @@ func (limited) List(context.Context, payment.ListRequest) (payment.IntentPage, e
 func TestContractOfALimitedProvider(t *testing.T) {
 	t.Parallel()
 	contract.Payments(t, func(t *testing.T) contract.PaymentsHarness {
-		g := open(t, mockpay.Options{Journal: memjournal.New(sys.Clock{})})
+		g := open(t, mockpay.Options{Journal: memjournal.New(clock.System{})})
 		return contract.PaymentsHarness{
 			Gateway: limited{g}, Account: "mock:mock", Fail: token, Secrets: []string{secret},
 			Log:  func() string { return "" },

@@ -1,19 +1,20 @@
-// Package mockpay is a payment provider for trying things out: it answers as
-// Stripe does, remembers everything durably, sends signed webhooks, and fails
-// in every way that is asked of it. No money moves.
+// Package mockpay is a payment provider for testing: it answers as Stripe does, stores
+// everything durably, sends signed webhooks, and simulates faults on request. No money
+// moves.
 //
-// What a payment method does is in tokens.go: Stripe's test cards, and tokens
-// "pm_mock_…" for faults. A fault after the commit leaves the effect, so that a
-// repeat under the same key has its result. The faults refused, 429, 401 and 403
-// do nothing, as often as they are asked; timeout_before does nothing the first
-// time a key is seen, and a repeat succeeds. pm_mock_hang commits and then
-// gives no answer until the caller's context ends (at most hangLimit).
+// The behaviour of the payment methods is defined in tokens.go: Stripe's test cards, and
+// tokens "pm_mock_…" for faults. A fault after the commit leaves the effect in place, so
+// that a retry under the same key returns its result. The faults refused, 429, 401 and 403
+// have no effect, however often they occur; timeout_before has no effect the first time a
+// key is used, and a retry succeeds. pm_mock_hang commits and then does not answer until
+// the caller's context ends (at most hangLimit).
 //
-// A request is worded in JSON, its key in it, and a repeat must be worded alike.
+// The body of a request is JSON that includes its key, and a repeat must have the same
+// body.
 //
-// Keys: a create's key is known to the whole account, any other to the intent
-// that it was used on. A request that is refused without effect (Invalid,
-// Conflict) does not use up its key, as at Stripe.
+// Keys: a create's key is known to the whole account, any other key to the intent that it
+// was used on. A request that is refused without effect (Invalid, Conflict) does not use up
+// its key, as at Stripe.
 package mockpay
 
 import (
@@ -34,36 +35,36 @@ var _ ports.PaymentGateway = (*Gateway)(nil)
 // hangLimit bounds pm_mock_hang for callers without a deadline.
 const hangLimit = time.Minute
 
-// Options are what a mock account needs. All are required but Fault and those
-// for webhooks.
+// Options configures a mock account. All fields are required except Fault and those for
+// webhooks.
 type Options struct {
 	Name    string
 	Journal ports.Journal
 	Clock   ports.Clock
 	IDs     ports.IDs
 	Log     *slog.Logger
-	// Fault, where set, befalls every create: a name from the table in
-	// tokens.go, such as "refused" or "500_committed".
+	// Fault, if set, applies to every create: a name from the table in tokens.go, such as
+	// "refused" or "500_committed".
 	Fault string
-	// Endpoint tells where webhooks go, once that is known; until then it
-	// returns an empty string. Nil: no webhooks are sent.
+	// Endpoint returns the URL for webhooks, or "" until it is known. If Endpoint is nil,
+	// no webhooks are sent.
 	Endpoint func() string
 	// WebhookSecret signs them: whsec_… Required with Endpoint.
 	WebhookSecret string
-	// Wake, where set, is called when there are webhooks to deliver.
+	// Wake, if set, is called when there are webhooks to deliver.
 	Wake func()
-	// HTTPClient sends them; where nil, one of its own, which keeps as many connections as
-	// there are webhooks under way at once.
+	// HTTPClient sends the webhooks. If nil, a client is created that keeps as many
+	// connections as there are concurrent webhooks.
 	HTTPClient *http.Client
 }
 
 // Gateway is one account at the mock provider.
 type Gateway struct {
 	o      Options
-	mishap mishap // of every create
+	mishap mishap // applies to every create
 }
 
-// New opens an account. Its book is in the journal, and outlives the process.
+// New opens an account. Its book is stored in the journal.
 func New(o Options) (*Gateway, error) {
 	g := &Gateway{o: o}
 	if o.Fault != "" {
@@ -87,14 +88,14 @@ func New(o Options) (*Gateway, error) {
 // Name implements ports.PaymentGateway.
 func (g *Gateway) Name() string { return g.o.Name }
 
-// Capabilities implements ports.PaymentGateway: the mock can do everything.
+// Capabilities implements ports.PaymentGateway. The mock supports everything.
 func (g *Gateway) Capabilities() payment.Capabilities {
 	return payment.Capabilities{
 		ManualCapture: true, PartialCapture: true, Refunds: true, PartialRefunds: true, List: true,
 	}
 }
 
-// Account implements ports.PaymentGateway: there is one to a name.
+// Account implements ports.PaymentGateway. There is one account per name.
 func (g *Gateway) Account(context.Context) (string, error) { return "mock:" + g.Name(), nil }
 
 // Compose implements ports.PaymentGateway.
@@ -172,7 +173,7 @@ func (g *Gateway) Refunds(ctx context.Context, reference string) ([]payment.Prov
 	if err != nil {
 		return nil, g.named(q, err)
 	}
-	if i.Released != nil { // nothing can be given back before it was taken
+	if i.Released != nil { // a release precedes all refunds
 		return append([]payment.ProviderRefund{*i.Released}, i.Refunds...), nil
 	}
 	return i.Refunds, nil
@@ -194,7 +195,7 @@ func (g *Gateway) List(ctx context.Context, r payment.ListRequest) (payment.Inte
 	return page, g.named(request{action: "list"}, err)
 }
 
-// named tells where an error comes from.
+// named sets the operation and the provider in an error.
 func (g *Gateway) named(q request, err error) error {
 	if err == nil {
 		return nil

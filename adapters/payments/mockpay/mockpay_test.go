@@ -9,8 +9,8 @@ import (
 	"testing/synctest"
 	"time"
 
+	"patchbay/adapters/clock"
 	"patchbay/adapters/payments/mockpay"
-	"patchbay/adapters/sys"
 	"patchbay/core/fault"
 	"patchbay/core/payment"
 	"patchbay/tests/memjournal"
@@ -22,7 +22,7 @@ func paid(key, method string) payment.CreateRequest {
 
 func TestTestCards(t *testing.T) {
 	t.Parallel()
-	g := open(t, mockpay.Options{Journal: memjournal.New(sys.Clock{})})
+	g := open(t, mockpay.Options{Journal: memjournal.New(clock.System{})})
 	for n, row := range []struct{ method, want string }{
 		{"pm_card_visa", "succeeded"},
 		{"pm_card_mastercard", "succeeded"},
@@ -67,7 +67,7 @@ func TestTestCards(t *testing.T) {
 
 func TestRefusedCreatesLeaveNothing(t *testing.T) {
 	t.Parallel()
-	g := open(t, mockpay.Options{Journal: memjournal.New(sys.Clock{})})
+	g := open(t, mockpay.Options{Journal: memjournal.New(clock.System{})})
 	many := map[string]string{}
 	for n := range 51 {
 		many[strconv.Itoa(n)] = "x"
@@ -107,7 +107,7 @@ func TestRefusedCreatesLeaveNothing(t *testing.T) {
 
 func TestTheBookOutlivesTheProcess(t *testing.T) {
 	t.Parallel()
-	journal := memjournal.New(sys.Clock{})
+	journal := memjournal.New(clock.System{})
 	first, err := open(t, mockpay.Options{Journal: journal}).Create(t.Context(), paid("k", "pm_card_visa"))
 	must(t, err)
 	again := open(t, mockpay.Options{Journal: journal})
@@ -123,7 +123,7 @@ func TestTheBookOutlivesTheProcess(t *testing.T) {
 
 func TestTwoChargesForOnePaymentAreTwoEntries(t *testing.T) {
 	t.Parallel()
-	g := open(t, mockpay.Options{Journal: memjournal.New(sys.Clock{})})
+	g := open(t, mockpay.Options{Journal: memjournal.New(clock.System{})})
 	for _, key := range []string{"a", "b"} {
 		r := paid(key, "pm_card_visa")
 		r.Metadata = map[string]string{payment.MetaPayment: "pay_1"}
@@ -162,7 +162,7 @@ func TestAConfiguredFaultBefallsEveryCreate(t *testing.T) {
 	} {
 		t.Run(row.fault, func(t *testing.T) {
 			t.Parallel()
-			g := open(t, mockpay.Options{Journal: memjournal.New(sys.Clock{}), Fault: row.fault})
+			g := open(t, mockpay.Options{Journal: memjournal.New(clock.System{}), Fault: row.fault})
 			_, err := g.Create(t.Context(), paid("k", "pm_card_visa"))
 			if !fault.Is(err, row.kind) {
 				t.Errorf("Create: %v, want %v", err, row.kind)
@@ -222,7 +222,7 @@ func TestFailuresOfTheJournal(t *testing.T) {
 	} {
 		t.Run(row.name, func(t *testing.T) {
 			t.Parallel()
-			journal := memjournal.New(sys.Clock{})
+			journal := memjournal.New(clock.System{})
 			var calls atomic.Int64
 			journal.Fail = func(op string) error { return row.fail(op, calls.Add(1)) }
 			_, err := open(t, mockpay.Options{Journal: journal}).Create(t.Context(), paid("k", "pm_card_visa"))
@@ -235,7 +235,7 @@ func TestFailuresOfTheJournal(t *testing.T) {
 
 func TestAnIntentThatAlwaysChangesIsGivenUp(t *testing.T) {
 	t.Parallel()
-	journal := memjournal.New(sys.Clock{})
+	journal := memjournal.New(clock.System{})
 	var contended atomic.Bool
 	journal.Fail = func(op string) error {
 		if op == memjournal.Save && contended.Load() {
@@ -255,7 +255,7 @@ func TestAnIntentThatAlwaysChangesIsGivenUp(t *testing.T) {
 
 func TestAnIntentTakesOnlySoManyRequests(t *testing.T) {
 	t.Parallel()
-	g := open(t, mockpay.Options{Journal: memjournal.New(sys.Clock{})})
+	g := open(t, mockpay.Options{Journal: memjournal.New(clock.System{})})
 	i, err := g.Create(t.Context(), paid("k", "pm_card_visa"))
 	must(t, err)
 	refund := func(n int) error {
@@ -274,7 +274,7 @@ func TestAnIntentTakesOnlySoManyRequests(t *testing.T) {
 func TestHangEndsWithoutADeadlineToo(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
-		g := open(t, mockpay.Options{Journal: memjournal.New(sys.Clock{})})
+		g := open(t, mockpay.Options{Journal: memjournal.New(clock.System{})})
 		start := time.Now()
 		_, err := g.Create(t.Context(), paid("k", "pm_mock_hang"))
 		if !fault.Is(err, fault.UnknownOutcome) || time.Since(start) != time.Minute {

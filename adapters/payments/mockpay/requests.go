@@ -12,23 +12,23 @@ import (
 	"patchbay/ports"
 )
 
-// Bounds on one intent.
+// Limits of one intent.
 const (
-	saveTries   = 100 // of one request, while others change the intent
-	maxRequests = 100 // that an intent remembers
+	saveTries   = 100 // attempts to save one request while others change the intent
+	maxRequests = 100 // requests stored with an intent
 )
 
-// request is one call, as far as all kinds of calls are alike.
+// request holds what all kinds of calls have in common.
 type request struct {
 	action      payment.Action
 	key         string
 	reference   string
 	fingerprint string
-	method      string // the payment method that a confirm brings
+	method      string // the payment method of a confirm
 }
 
-// answered is a request that had an effect, with what it was answered. Metadata
-// and refunds never change, so they are stored once, with the intent.
+// answered is a request that had an effect, with its answer. Metadata and refunds never
+// change, so they are stored only once, with the intent.
 type answered struct {
 	Key         string
 	Fingerprint string
@@ -36,12 +36,12 @@ type answered struct {
 	Refund      payment.ProviderRefund `json:"-"`
 	RefundAt    int                    `json:",omitempty"` // index into the intent's refunds
 	Declined    *payment.Failure       `json:",omitempty"`
-	Failed      bool                   `json:",omitempty"` // a repeat is a server error
+	Failed      bool                   `json:",omitempty"` // a repeat gets a server error
 }
 
-// newRequest reads a request as its body has it, or words it where there is none.
-// Its fingerprint is that of the body, so that what was sent before is the same
-// request also where this version would word it otherwise. Invalid.
+// newRequest reads a request from its body, or composes the body if there is none. The
+// fingerprint is that of the body, so that a request sent before stays the same even if
+// this version would compose it differently. It returns Invalid if the body cannot be read.
 func newRequest[R payment.Change](a payment.Action, key, reference, body string, asked R) (request, R, error) {
 	q := request{action: a, key: key, reference: reference}
 	if body == "" {
@@ -58,8 +58,8 @@ func newRequest[R payment.Change](a payment.Action, key, reference, body string,
 	return q, asked, nil
 }
 
-// repeated returns the answer that the intent remembers under the key, a mismatch
-// where that was to another request.
+// repeated returns the answer that the intent has stored for the key, or a mismatch if the
+// key was used for another request.
 func (i *intent) repeated(q request) (answered, bool, error) {
 	for _, a := range i.Requests {
 		switch {
@@ -77,7 +77,7 @@ func (i *intent) repeated(q request) (answered, bool, error) {
 	return answered{}, false, nil
 }
 
-// mismatch says that the key was used, and not what for.
+// mismatch reports that the key was used for another request.
 func mismatch() error {
 	return &fault.Error{
 		Kind: fault.UnknownOutcome, Code: "idempotency_mismatch", Message: "this key was used for another request",
@@ -85,8 +85,8 @@ func mismatch() error {
 	}
 }
 
-// err is the error of the first answer, which only one that was declined or
-// failed has.
+// err returns the error of the first answer, which is nil unless the request was declined
+// or failed.
 func (a answered) err() error {
 	if a.Failed {
 		return unknown("server_error")
@@ -99,7 +99,7 @@ func (a answered) err() error {
 	}
 }
 
-// remember keeps the answer to a request with the intent that it changed.
+// remember stores the answer to a request with the intent that it changed.
 func (i *intent) remember(q request, declined error, m mishap) answered {
 	a := answered{Key: q.key, Fingerprint: q.fingerprint, Intent: i.Intent}
 	if q.action == payment.Refund {
@@ -116,7 +116,7 @@ func (i *intent) remember(q request, declined error, m mishap) answered {
 	return a
 }
 
-// check refuses what no provider would look at.
+// check refuses requests that no provider would process.
 func (q request) check(ctx context.Context) error {
 	if err := ctx.Err(); err != nil {
 		return fault.Wrap(fault.Canceled, "", err)
@@ -127,7 +127,7 @@ func (q request) check(ctx context.Context) error {
 	return nil
 }
 
-// create makes an intent, once a key.
+// create creates an intent, once per key.
 func (g *Gateway) create(ctx context.Context, q request, r payment.CreateRequest) (answered, error) {
 	if err := q.check(ctx); err != nil {
 		return answered{}, err
@@ -162,7 +162,7 @@ func (g *Gateway) create(ctx context.Context, q request, r payment.CreateRequest
 	return g.after(ctx, a, m, err, declined)
 }
 
-// created looks for what was made under the key.
+// created looks up the intent that was created under the key.
 func (g *Gateway) created(ctx context.Context, q request) (answered, bool, error) {
 	record, err := g.o.Journal.Find(ctx, recordKind, ports.ByIdem, g.idem(q.key))
 	switch {
@@ -178,9 +178,9 @@ func (g *Gateway) created(ctx context.Context, q request) (answered, bool, error
 	return i.repeated(q)
 }
 
-// createdMeanwhile is for a create that found its key taken as it saved: by now
-// something has been made under the key, so no failure to read it may look as
-// if nothing had been done.
+// createdMeanwhile handles a create whose key was taken when it was saved: an intent now
+// exists under the key, so an error of reading it must not look as if nothing had been
+// done.
 func (g *Gateway) createdMeanwhile(ctx context.Context, q request) (answered, error) {
 	a, found, err := g.created(ctx, q)
 	if found {
@@ -189,8 +189,8 @@ func (g *Gateway) createdMeanwhile(ctx context.Context, q request) (answered, er
 	return answered{}, fault.Wrap(fault.UnknownOutcome, "", err)
 }
 
-// act changes an intent, once a key. do may be called again on a fresh copy
-// where others changed the intent meanwhile.
+// act changes an intent, once per key. do is called again on a fresh copy if others changed
+// the intent meanwhile.
 func (g *Gateway) act(ctx context.Context, q request, do func(*intent) error) (answered, error) {
 	if err := q.check(ctx); err != nil {
 		return answered{}, err
@@ -231,12 +231,12 @@ func (g *Gateway) act(ctx context.Context, q request, do func(*intent) error) (a
 	}
 }
 
-// refused reports whether a request came to nothing. A declined one did not:
-// it changed the intent.
+// refused reports whether a request had no effect. A declined request is not refused,
+// because it changed the intent.
 func refused(err error) bool { return err != nil && !fault.Is(err, fault.Declined) }
 
-// mishap is what the request meets: a confirm by the method it brings, the
-// others by the method of the intent.
+// mishap returns the mishap of a request: for a confirm by its own payment method,
+// otherwise by the method of the intent.
 func (i *intent) mishap(q request) mishap {
 	if q.action == payment.Confirm {
 		return mishapOf(q.method, q.action)
@@ -244,7 +244,7 @@ func (i *intent) mishap(q request) mishap {
 	return mishapOf(i.PaymentMethod, q.action)
 }
 
-// before is the mishap of a request that nothing is done of.
+// before returns the mishap of a request that has no effect.
 func (g *Gateway) before(ctx context.Context, q request, m mishap) error {
 	if m.err == nil || m.committed {
 		return nil
@@ -252,7 +252,7 @@ func (g *Gateway) before(ctx context.Context, q request, m mishap) error {
 	if !m.once {
 		return m.err
 	}
-	// A record is what makes it once a key, also for another process.
+	// A record makes it happen once per key, also across processes.
 	err := g.o.Journal.Save(ctx, &ports.Record{
 		Tenant: g.tenant(), Kind: "mock_fault", ID: q.key, Body: []byte("{}"),
 	})[0]
@@ -265,7 +265,7 @@ func (g *Gateway) before(ctx context.Context, q request, m mishap) error {
 	return err
 }
 
-// after answers a request that was saved, or the mishap of one.
+// after returns the answer to a request that was saved, or its mishap.
 func (g *Gateway) after(ctx context.Context, a answered, m mishap, saved, declined error) (answered, error) {
 	switch {
 	case saved != nil:

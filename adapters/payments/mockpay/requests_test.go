@@ -3,8 +3,8 @@ package mockpay_test
 import (
 	"testing"
 
+	"patchbay/adapters/clock"
 	"patchbay/adapters/payments/mockpay"
-	"patchbay/adapters/sys"
 	"patchbay/core/payment"
 	"patchbay/tests/memjournal"
 )
@@ -13,7 +13,7 @@ import (
 // earlier versions did.
 func TestHowARequestIsWorded(t *testing.T) {
 	t.Parallel()
-	g := open(t, mockpay.Options{Journal: memjournal.New(sys.Clock{})})
+	g := open(t, mockpay.Options{Journal: memjournal.New(clock.System{})})
 	for want, change := range map[string]payment.Change{
 		`{"Key":"k","Amount":7,"Currency":"usd","Customer":"cus_1","PaymentMethod":"pm_1","Description":"d","ReturnURL":"https://a.example",` +
 			`"Confirm":true,"CaptureMethod":"manual","Metadata":{"a":"1","b":"2"}}`: payment.CreateRequest{

@@ -8,19 +8,19 @@ import (
 	"patchbay/core/payment"
 )
 
-// card is how the issuer of a test card answers. The zero card pays.
+// card is the behaviour of a test card's issuer. The zero card pays.
 type card struct {
-	code, declineCode string // with either, the issuer refuses
-	authenticate      bool   // the buyer must act first
+	code, declineCode string // if either is set, the issuer declines
+	authenticate      bool   // the buyer must authenticate first
 
-	// Afterwards: how its refunds end, after a while, where not at once; the status and
-	// the reason of the dispute that its buyer opens.
+	// What happens later: the final status of refunds that are not completed at once; the
+	// status and the reason of the dispute that the buyer opens.
 	refund          string
 	dispute, reason string
 }
 
-// cards are Stripe's test payment methods without their prefix "pm_card_", and
-// without the "visa_" that some have.
+// cards maps Stripe's test payment methods, without their prefix "pm_card_" and without the
+// "visa_" that some have.
 var cards = map[string]card{
 	"visa":       {},
 	"mastercard": {},
@@ -47,33 +47,32 @@ var cards = map[string]card{
 	"createDisputeInquiry":            {dispute: "warning_needs_response", reason: "fraudulent"},
 }
 
-// decided are tokens of our own for disputes that are decided at once.
+// decided maps our own tokens for disputes that are decided at once.
 var decided = map[string]card{
 	"pm_mock_dispute_won":  {dispute: "won", reason: "fraudulent"},
 	"pm_mock_dispute_lost": {dispute: "lost", reason: "fraudulent"},
 }
 
-// mishap is what goes wrong with a request or with its webhooks.
+// mishap is a fault of a request or of its webhooks.
 type mishap struct {
-	err *fault.Error // nil: the request itself goes well
-	// committed: it goes wrong after everything was done and stored, so that a
-	// repeat under the same key has the result.
+	err *fault.Error // nil if the request itself succeeds
+	// committed means that the fault occurs after everything was done and stored, so that a
+	// retry under the same key returns the result.
 	committed bool
-	// once: only the first request under a key meets it.
+	// once means that only the first request under a key fails.
 	once bool
-	// kept: a repeat under the same key meets it again, as Stripe's repeats do
-	// whatever was answered first.
+	// kept means that a repeat under the same key fails in the same way, because Stripe
+	// repeats the first answer whatever it was.
 	kept bool
-	// hang: there is no answer before the caller gives up.
+	// hang means that there is no answer before the caller gives up.
 	hang bool
-	// twice and backwards are what becomes of the request's webhooks.
+	// twice duplicates the request's webhooks, and backwards reverses their order.
 	twice, backwards bool
 }
 
-// mishaps are by the name that the configuration uses. A payment method
-// "pm_mock_<name>" brings one upon the create or confirm that carries it;
-// "pm_mock_<action>_<name>", where the action is capture, cancel or refund,
-// upon each such request on the intent.
+// mishaps maps the names that the configuration uses. A payment method "pm_mock_<name>"
+// causes the mishap for the create or confirm that carries it; "pm_mock_<action>_<name>",
+// where the action is capture, cancel or refund, for each such request on the intent.
 var mishaps = map[string]mishap{
 	"refused": {err: fault.New(fault.Unavailable, "connection_refused", "the connection was refused")},
 	"429": {err: &fault.Error{
@@ -97,8 +96,8 @@ func unknown(code string) *fault.Error {
 
 const mockPrefix = "pm_mock_"
 
-// mishapOf returns what a payment method brings upon an action, the zero mishap
-// where nothing.
+// mishapOf returns the mishap that a payment method causes for an action, or the zero
+// mishap.
 func mishapOf(method string, a payment.Action) mishap {
 	name, ok := strings.CutPrefix(method, mockPrefix)
 	if ok && a != payment.Create && a != payment.Confirm {
@@ -110,7 +109,8 @@ func mishapOf(method string, a payment.Action) mishap {
 	return mishaps[name]
 }
 
-// cardOf resolves a payment method. Invalid where there is none of that name.
+// cardOf returns the card of a payment method. It returns Invalid if there is none of that
+// name.
 func cardOf(method string) (card, error) {
 	if name, ok := strings.CutPrefix(method, "pm_card_"); ok {
 		if c, ok := cards[name]; ok {

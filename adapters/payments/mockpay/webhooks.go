@@ -15,7 +15,7 @@ import (
 	"patchbay/ports"
 )
 
-// The queue in which intents with undelivered events wait.
+// The queue of intents with undelivered events.
 const (
 	WebhookQueue = "mock_webhooks"
 	// WebhookLease is longer than HandleWebhook takes.
@@ -24,18 +24,18 @@ const (
 
 const (
 	postTimeout  = 5 * time.Second
-	postsPerTurn = 8 // of one intent: together well within the lease
+	postsPerTurn = 8 // for one intent: together well within the lease
 )
 
-// retries are the waits after a delivery that failed. After the last the event
-// is dropped: it stays to be seen by Retrieve.
+// retries are the waits after failed deliveries. After the last one the event is dropped,
+// and the change can only be seen by Retrieve.
 var retries = []time.Duration{
 	time.Second, 5 * time.Second, 30 * time.Second, 5 * time.Minute,
 	time.Hour, 6 * time.Hour, 24 * time.Hour,
 }
 
-// HandleWebhook delivers the events of one intent that are due. It is the
-// function of a worker on WebhookQueue.
+// HandleWebhook delivers the due events of one intent. It is the handler of a worker on
+// WebhookQueue.
 func (g *Gateway) HandleWebhook(ctx context.Context, c ports.Claim) error {
 	i, err := decode(c.Record)
 	if err != nil {
@@ -49,13 +49,13 @@ func (g *Gateway) HandleWebhook(ctx context.Context, c ports.Claim) error {
 		}
 	}
 	if err := g.settle(ctx, c, i, outcomes); err != nil {
-		// The lease runs out, and the events go out once more.
+		// The lease expires, and the events are sent again.
 		g.o.Log.WarnContext(ctx, "mock's webhooks are not settled", "intent", c.ID, "error", err)
 	}
 	return nil
 }
 
-// settle stores what became of the deliveries, by Seq, and gives the claim back.
+// settle stores the results of the deliveries, by Seq, and releases the claim.
 func (g *Gateway) settle(ctx context.Context, c ports.Claim, i *intent, outcomes map[int]error) error {
 	record := c.Record
 	for range saveTries {
@@ -86,8 +86,8 @@ func (g *Gateway) logDropped(dropped []webhookEvent, outcomes map[int]error) {
 	}
 }
 
-// delivered takes what was delivered out of the outbox, and what failed too
-// often, which it returns.
+// delivered removes delivered events from the outbox, and those that failed too often,
+// which it returns.
 func (i *intent) delivered(outcomes map[int]error, now time.Time) (dropped []webhookEvent) {
 	var left []webhookEvent
 	for _, w := range i.Outbox {
@@ -108,7 +108,7 @@ func (i *intent) delivered(outcomes map[int]error, now time.Time) (dropped []web
 	return dropped
 }
 
-// deliver posts one event, signed anew as Stripe does at each try.
+// deliver posts one event. The signature is new for each attempt, as at Stripe.
 func (g *Gateway) deliver(ctx context.Context, w webhookEvent) error {
 	endpoint := g.o.Endpoint()
 	if endpoint == "" {
@@ -132,8 +132,7 @@ func (g *Gateway) deliver(ctx context.Context, w webhookEvent) error {
 	if response.StatusCode/100 != 2 {
 		return fmt.Errorf("the endpoint answered %s", response.Status)
 	}
-	// The status alone decides; the body is read so that the connection can be
-	// used again.
+	// Only the status counts; the body is read so that the connection can be reused.
 	_, _ = io.CopyN(io.Discard, response.Body, 4<<10)
 	return nil
 }

@@ -18,10 +18,10 @@ import (
 	"github.com/stripe/stripe-go/v76"
 	"github.com/stripe/stripe-go/v76/webhook"
 
+	"patchbay/adapters/clock"
 	"patchbay/adapters/payments/mockpay"
-	"patchbay/adapters/sys"
 	"patchbay/core/payment"
-	"patchbay/core/queue"
+	"patchbay/core/worker"
 	"patchbay/ports"
 	"patchbay/tests/memjournal"
 	"patchbay/tests/testlog"
@@ -162,7 +162,7 @@ func TestEventsHaveStripesForm(t *testing.T) {
 	var refunded stripe.Charge
 	for n, object := range []any{&created, &succeeded, &refunded} {
 		must(t, json.Unmarshal(events[n].Data.Raw, object))
-		if got := events[n]; got.APIVersion != "2023-10-16" || got.Livemode || got.Created != e.clock.Now().Unix() {
+		if got := events[n]; got.APIVersion != "2023-10-16" || got.Livemode || got.Created != e.setClock.Now().Unix() {
 			t.Errorf("event %+v, want version 2023-10-16, test mode, created now", got)
 		}
 	}
@@ -191,12 +191,12 @@ func TestFailedDeliveriesAreRetriedThenDropped(t *testing.T) {
 	for n, wait := range []time.Duration{
 		time.Second, 5 * time.Second, 30 * time.Second, 5 * time.Minute, time.Hour, 6 * time.Hour, 24 * time.Hour,
 	} {
-		e.clock.add(wait - time.Microsecond)
+		e.setClock.add(wait - time.Microsecond)
 		e.turn(t)
 		if got := e.tries(); got != n+1 {
 			t.Fatalf("%d tries before %v had passed, want %d", got, wait, n+1)
 		}
-		e.clock.add(time.Microsecond)
+		e.setClock.add(time.Microsecond)
 		e.turn(t)
 		if got := e.tries(); got != n+2 {
 			t.Fatalf("%d tries after %v, want %d", got, wait, n+2)
@@ -211,7 +211,7 @@ func TestFailedDeliveriesAreRetriedThenDropped(t *testing.T) {
 	if !strings.Contains(e.log.String(), "mock drops a webhook") || !strings.Contains(e.log.String(), events[0].ID) {
 		t.Errorf("log %q, want the event that was dropped", e.log.String())
 	}
-	e.clock.add(1000 * time.Hour)
+	e.setClock.add(1000 * time.Hour)
 	e.turn(t)
 	if got := e.tries(); got != 8 {
 		t.Errorf("%d tries in the end, want 8", got)
@@ -226,7 +226,7 @@ func TestEventsWaitForTheEndpointToBeKnown(t *testing.T) {
 	e.create(t, "pm_card_visa")
 	e.turn(t)
 	e.url = url
-	e.clock.add(time.Second)
+	e.setClock.add(time.Second)
 	e.turn(t)
 	if got := len(e.types()); got != 2 {
 		t.Errorf("%d events, want 2", got)
@@ -268,19 +268,19 @@ func TestAWorkerDelivers(t *testing.T) {
 		told <- r.Header.Get("Stripe-Signature")
 	}))
 	t.Cleanup(server.Close)
-	var worker queue.Worker
-	journal := memjournal.New(sys.Clock{})
+	var deliveries worker.Worker
+	journal := memjournal.New(clock.System{})
 	g := open(t, mockpay.Options{
 		Journal: journal, Endpoint: func() string { return server.URL }, WebhookSecret: secret,
-		HTTPClient: server.Client(), Wake: worker.Nudge,
+		HTTPClient: server.Client(), Wake: deliveries.Nudge,
 	})
-	worker = queue.Worker{
+	deliveries = worker.Worker{
 		Journal: journal, Queue: mockpay.WebhookQueue, Owner: "test", Lease: mockpay.WebhookLease,
 		Idle: time.Hour, Limit: 4, Handle: g.HandleWebhook, Log: slog.New(slog.DiscardHandler),
 	}
 	ctx, stop := context.WithCancel(t.Context())
 	var running sync.WaitGroup
-	running.Go(func() { worker.Run(ctx) })
+	running.Go(func() { deliveries.Run(ctx) })
 	_, err := g.Create(t.Context(), paid("k", "pm_card_visa"))
 	must(t, err)
 	for range 2 {
@@ -314,12 +314,12 @@ func TestWakeIsCalledWhenThereIsSomethingToTell(t *testing.T) {
 // endpoint is a gateway's own webhook endpoint, and the mock that calls it. A
 // test drives it turn by turn, on a clock of its own.
 type endpoint struct {
-	gateway *mockpay.Gateway
-	journal *memjournal.Journal
-	clock   *clock
-	log     testlog.Buffer
-	url     string
-	woken   atomic.Int64
+	gateway  *mockpay.Gateway
+	journal  *memjournal.Journal
+	setClock *setClock
+	log      testlog.Buffer
+	url      string
+	woken    atomic.Int64
 
 	mu     sync.Mutex
 	status func() int
@@ -329,13 +329,13 @@ type endpoint struct {
 
 func newEndpoint(t *testing.T) *endpoint {
 	t.Helper()
-	e := &endpoint{clock: &clock{now: time.Now().UTC().Truncate(time.Second)}}
+	e := &endpoint{setClock: &setClock{now: time.Now().UTC().Truncate(time.Second)}}
 	server := httptest.NewServer(http.HandlerFunc(e.serve))
 	t.Cleanup(server.Close)
 	e.url = server.URL
-	e.journal = memjournal.New(e.clock)
+	e.journal = memjournal.New(e.setClock)
 	e.gateway = open(t, mockpay.Options{
-		Journal: e.journal, Clock: e.clock,
+		Journal: e.journal, Clock: e.setClock,
 		Endpoint: func() string { return e.url }, WebhookSecret: secret,
 		HTTPClient: server.Client(), Wake: func() { e.woken.Add(1) },
 		Log: slog.New(slog.NewTextHandler(&e.log, nil)),
@@ -415,18 +415,18 @@ func (e *endpoint) types() []string {
 }
 
 // clock stands still until it is told otherwise.
-type clock struct {
+type setClock struct {
 	mu  sync.Mutex
 	now time.Time
 }
 
-func (c *clock) Now() time.Time {
+func (c *setClock) Now() time.Time {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	return c.now
 }
 
-func (c *clock) add(d time.Duration) {
+func (c *setClock) add(d time.Duration) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	c.now = c.now.Add(d)

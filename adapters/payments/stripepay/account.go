@@ -8,7 +8,8 @@ import (
 	"github.com/stripe/stripe-go/v76"
 )
 
-// Account implements ports.PaymentGateway. It never changes, and is asked for once.
+// Account implements ports.PaymentGateway. The account never changes, so it is requested
+// only once.
 func (g *Gateway) Account(ctx context.Context) (string, error) {
 	if known := g.account.Load(); known != nil {
 		return *known, nil

@@ -6,10 +6,11 @@ import (
 	"patchbay/core/money"
 )
 
-// Every amount that goes to Stripe is written by counted, and every one that comes
-// from it is read by minor: in between, amounts are in the minor units of ISO 4217.
+// Amounts sent to Stripe are converted by counted, and amounts received from it by minor.
+// All other amounts are in the minor units of ISO 4217.
 
-// counted writes an amount as Stripe counts it. Invalid: Stripe cannot express it.
+// counted converts an amount to Stripe's representation. It returns Invalid if Stripe
+// cannot express it.
 func counted(amount int64, c money.Currency) (*int64, error) {
 	theirs, err := money.ToStripe(amount, c)
 	if err != nil {
@@ -18,8 +19,8 @@ func counted(amount int64, c money.Currency) (*int64, error) {
 	return &theirs, nil
 }
 
-// minor puts amounts as we count them in place of Stripe's. It is not ok where one
-// of them is none.
+// minor converts amounts in place from Stripe's representation. ok is false if one of them
+// is not a valid amount.
 func minor(c stripe.Currency, amounts ...*int64) (ok bool) {
 	for _, amount := range amounts {
 		if *amount, ok = money.FromStripe(*amount, money.Currency(c)); !ok {

@@ -13,14 +13,15 @@ import (
 	"patchbay/core/payment"
 )
 
-// charge is asked for with every intent: it tells what was given back.
+// charge is expanded in every intent, because it tells the refunded amount.
 var charge = stripe.StringSlice([]string{"latest_charge"})
 
-// refunded is asked for with every refund: it tells what was given back by then.
+// refunded is expanded in every refund, because it tells the amount refunded by then.
 var refunded = stripe.StringSlice([]string{"charge"})
 
-// Compose implements ports.PaymentGateway: it is the form that goes to Stripe,
-// without what is in its path. Invalid: an amount that Stripe cannot express.
+// Compose implements ports.PaymentGateway. It returns the form that is sent to Stripe,
+// without the values in the path. It returns Invalid for an amount that Stripe cannot
+// express.
 func (g *Gateway) Compose(change payment.Change) (string, error) {
 	var params any
 	var err error
@@ -68,9 +69,9 @@ func createParams(r payment.CreateRequest) (*stripe.PaymentIntentParams, error) 
 	if r.Confirm {
 		p.Confirm, p.ReturnURL = stripe.Bool(true), optional(r.ReturnURL)
 	}
-	// Without an address to return to, Stripe refuses to confirm here what might send
-	// the buyer away: since 2023-08-16 that must be ruled out by the request. A page
-	// in the buyer's browser gives an address of its own.
+	// Without a return URL, Stripe refuses a server-side confirm that might redirect the
+	// buyer: since 2023-08-16 the request must rule that out. A page in the buyer's browser
+	// supplies a return URL of its own.
 	if !r.MayRedirect() {
 		p.AutomaticPaymentMethods.AllowRedirects = stripe.String("never")
 	}
@@ -91,8 +92,8 @@ type prepared struct {
 	values *form.Values
 }
 
-// prepare makes a call's request of its body, or of the change where there is none
-// yet. Without a key the library would make one, a new one for each try.
+// prepare builds a call's request from its stored body, or from the change if there is none
+// yet. Without a key the library would generate a new one for each attempt.
 func (c call) prepare(key, body string, change payment.Change) (prepared, error) {
 	if key == "" || len(key) > 255 {
 		return prepared{}, c.fault(fault.Invalid, "idempotency_key_invalid", "a key has 1 to 255 characters", nil)
@@ -111,8 +112,8 @@ func (c call) prepare(key, body string, change payment.Change) (prepared, error)
 	return prepared{c, key, values}, nil
 }
 
-// parse reads a form, its parameters in the order that they are written: what
-// the library makes of them is the same form again.
+// parse parses a form and keeps the order of its parameters, so that the library encodes
+// the same form again.
 func parse(body string) (*form.Values, error) {
 	values := new(form.Values)
 	for parameter := range strings.SplitSeq(body, "&") {
@@ -129,7 +130,7 @@ func parse(body string) (*form.Values, error) {
 	return values, nil
 }
 
-// post sends the request, and reads the answer into it.
+// post sends the request, and decodes the response into answer.
 func (p prepared) post(path string, answer stripe.LastResponseSetter) error {
 	return p.g.backend.CallRaw(http.MethodPost, path, p.g.secretKey, p.values,
 		&stripe.Params{Context: p.ctx, IdempotencyKey: stripe.String(p.key)}, answer)

@@ -5,9 +5,9 @@ import (
 	"testing"
 	"time"
 
-	"patchbay/adapters/failover"
 	"patchbay/adapters/httpclient"
 	"patchbay/adapters/payments/stripepay"
+	"patchbay/adapters/resilience"
 	"patchbay/core/payment"
 	"patchbay/ports"
 	"patchbay/tests/contract"
@@ -38,10 +38,10 @@ func TestContract(t *testing.T) {
 	})
 	t.Run("payments within a policy", func(t *testing.T) {
 		t.Parallel()
-		policy := failover.Default
+		policy := resilience.Default
 		policy.Attempts = 1 // the suite makes one call fail, and wants to see it
 		contract.Payments(t, harness(func(g *stripepay.Gateway) ports.PaymentGateway {
-			return failover.NewGateway(g, failover.Options{Policy: policy})
+			return resilience.NewGateway(g, resilience.Options{Policy: policy})
 		}))
 	})
 }

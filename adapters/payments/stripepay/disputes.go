@@ -28,14 +28,14 @@ func (g *Gateway) Disputes(ctx context.Context, reference string) ([]payment.Dis
 	if err := list.Err(); err != nil {
 		return nil, c.failure(err)
 	}
-	if list.Meta().URL == "" { // an answer that is no list would be taken for an empty one
+	if list.Meta().URL == "" { // otherwise a response that is not a list would look like an empty one
 		return nil, c.unreadable()
 	}
 	slices.Reverse(all)
 	return all, nil
 }
 
-// disputeOf reads a dispute. It is not ok where what came back is none.
+// disputeOf converts a dispute. ok is false if the object is not a valid dispute.
 func disputeOf(d *stripe.Dispute) (out payment.Dispute, ok bool) {
 	if d == nil || d.ID == "" || d.Object != "dispute" {
 		return payment.Dispute{}, false

@@ -13,37 +13,37 @@ import (
 	"patchbay/core/payment"
 )
 
-// codeState is the code of what an intent's state forbids.
+// codeState is the code for an operation that the intent's state does not allow.
 const codeState = "unexpected_state"
 
-// stateCodes are Stripe's codes for what the state of an intent, or of its charge,
-// does not allow.
+// stateCodes are Stripe's codes for operations that the state of an intent, or of its
+// charge, does not allow.
 var stateCodes = map[stripe.ErrorCode]bool{
 	stripe.ErrorCodePaymentIntentUnexpectedState: true, stripe.ErrorCodeChargeAlreadyCaptured: true,
 	stripe.ErrorCodeChargeAlreadyRefunded: true, stripe.ErrorCodeChargeExpiredForCapture: true,
 	stripe.ErrorCodeChargeDisputed: true,
 }
 
-// params are the names that callers know for Stripe's parameters.
+// params maps Stripe's parameters to the names that callers know.
 var params = map[string]string{
 	"amount": "amount", "amount_to_capture": "amount", "currency": "currency", "customer": "customerId",
 	"payment_method": "paymentMethod", "return_url": "returnUrl", "metadata": "metadata",
 	"description": "description", "capture_method": "captureMethod",
 }
 
-// types are those of Stripe's own errors, also of older versions of its API.
+// types are the types of Stripe's own errors, including older versions of its API.
 var types = map[stripe.ErrorType]bool{
 	stripe.ErrorTypeAPI: true, stripe.ErrorTypeCard: true, stripe.ErrorTypeIdempotency: true, stripe.ErrorTypeInvalidRequest: true,
 	"authentication_error": true, "permission_error": true, "rate_limit_error": true,
 }
 
-// failure maps what the library returned. Only what Stripe itself says, or that
-// nothing was written, proves that nothing was done; the rest is unknown: a 5xx,
-// a connection that broke, an answer that is none of Stripe's. What stands between
-// refuses with any status, also once Stripe has done what was asked.
+// failure maps the library's error. Only an error from Stripe itself, or the fact that
+// nothing was written, proves that nothing was done; otherwise the outcome is unknown:
+// after a 5xx, a broken connection, or a response that is not from Stripe. An intermediary
+// may refuse with any status, even after Stripe has executed the request.
 //
-// The library loses the status of an answer that it cannot read, and quotes it:
-// the status is the exchange's, and such a text is left out.
+// The library loses the status of a response that it cannot read, and quotes the response
+// in its error. So the status is taken from the exchange, and such a text is left out.
 func (c call) failure(err error) error {
 	e := c.spoken(err)
 	status := c.exchange.Status()
@@ -64,12 +64,12 @@ func (c call) failure(err error) error {
 	}
 	f.RetryAfter = c.exchange.RetryAfter()
 	f.Answer = c.answer(e)
-	// Stripe says where asking again is of no use.
+	// Stripe says when a retry is of no use.
 	f.NoRetry = f.NoRetry || c.exchange.Header("Stripe-Should-Retry") == "false"
 	return f
 }
 
-// answer is what came back, nil where nothing did. The words are Stripe's own alone.
+// answer returns the response, or nil if there was none. The words are only Stripe's own.
 func (c call) answer(e *stripe.Error) *fault.Answer {
 	status := c.exchange.Status()
 	if status == 0 {
@@ -82,7 +82,7 @@ func (c call) answer(e *stripe.Error) *fault.Answer {
 	return a
 }
 
-// spoken is Stripe's own error, nil where the answer is none of Stripe's.
+// spoken returns Stripe's own error, or nil if the response is not from Stripe.
 func (c call) spoken(err error) *stripe.Error {
 	var e *stripe.Error
 	var said struct {
@@ -96,11 +96,11 @@ func (c call) spoken(err error) *stripe.Error {
 	return e
 }
 
-// refused is an answer of Stripe's own with a status of 400 to 499.
+// refused maps one of Stripe's own errors with a status of 400 to 499.
 func (c call) refused(e *stripe.Error) *fault.Error {
 	switch {
 	case e.Type == stripe.ErrorTypeIdempotency:
-		// It was used, by a request of which nothing is known here.
+		// The key was used by a request of which nothing is known here.
 		f := c.fault(fault.UnknownOutcome, "idempotency_mismatch", "this key was used for another request", nil)
 		f.Blameless, f.NoRetry = true, true
 		return f
@@ -120,14 +120,14 @@ func (c call) refused(e *stripe.Error) *fault.Error {
 		return c.unreadable()
 	case e.Code == stripe.ErrorCodeResourceMissing && (e.Param == "intent" || e.Param == "payment_intent"):
 		return c.fault(fault.NotFound, string(e.Code), "the provider has no such payment", nil)
-	case e.HTTPStatusCode == http.StatusNotFound && e.Code == "": // an address that is none of Stripe's API
+	case e.HTTPStatusCode == http.StatusNotFound && e.Code == "": // a URL that is not part of Stripe's API
 		return c.unreadable()
 	}
 	return c.invalid(e)
 }
 
-// proves reports whether an intent is the one that this very request made or asked
-// to confirm, and has taken nothing.
+// proves reports whether an intent is the one that this very request created or tried to
+// confirm, and no money was taken for it.
 func (c call) proves(pi *stripe.PaymentIntent) bool {
 	i, ok := c.g.intentOf(pi)
 	switch {
@@ -139,7 +139,8 @@ func (c call) proves(pi *stripe.PaymentIntent) bool {
 	return c.operation != "" && i.Metadata[payment.MetaOperation] == c.operation
 }
 
-// invalid is a request that Stripe would never do, or not in this state.
+// invalid maps an error for a request that Stripe would never execute, or not in this
+// state.
 func (c call) invalid(e *stripe.Error) *fault.Error {
 	kind, code := fault.Invalid, word(string(e.Code))
 	switch {
@@ -150,7 +151,7 @@ func (c call) invalid(e *stripe.Error) *fault.Error {
 	case stateCodes[e.Code], c.op == "refund" && e.Code == "" && e.Param == "payment_intent":
 		kind, code = fault.Conflict, codeState
 	case c.op == "create" && (e.Param == "currency" || e.Param == "capture_method"):
-		kind, code = fault.Unsupported, cmp.Or(code, e.Param+"_unsupported") // this account cannot do that
+		kind, code = fault.Unsupported, cmp.Or(code, e.Param+"_unsupported") // this account does not support it
 	case c.op == "refund" && e.Code == "" && e.Param == "amount": // more than is left: Stripe has no code for it
 		code = string(stripe.ErrorCodeAmountTooLarge)
 	case code == "":
@@ -166,8 +167,8 @@ func withoutMethod(pi *stripe.PaymentIntent) bool {
 	return pi == nil || pi.Status == stripe.PaymentIntentStatusRequiresPaymentMethod
 }
 
-// declined is the intent that a decline leaves. One that another request made is
-// not given as this one's.
+// declined returns the intent after a decline. It does not return an intent that another
+// request created.
 func (c call) declined(err error) payment.Intent {
 	e := c.spoken(err)
 	if e == nil || e.Type != stripe.ErrorTypeCard && e.HTTPStatusCode != http.StatusPaymentRequired {
@@ -180,7 +181,7 @@ func (c call) declined(err error) payment.Intent {
 	return i
 }
 
-// unreadable is an answer that proves nothing.
+// unreadable returns the fault for a response that proves nothing.
 func (c call) unreadable() *fault.Error {
 	return c.fault(fault.UnknownOutcome, "no_answer", "the provider gave no answer that can be trusted",
 		fmt.Errorf("the answer is %d %s", c.exchange.Status(), http.StatusText(c.exchange.Status())))
@@ -190,13 +191,13 @@ func (c call) fault(kind fault.Kind, code, message string, err error) *fault.Err
 	return c.named(&fault.Error{Kind: kind, Code: code, Message: message, Err: err})
 }
 
-// named tells where an error comes from.
+// named sets the operation and the provider in an error.
 func (c call) named(f *fault.Error) *fault.Error {
 	f.Op, f.Provider = "stripepay."+c.op, c.g.name
 	return f
 }
 
-// word is a code of Stripe's, or nothing where it does not look like one.
+// word returns a code of Stripe's, or "" if it does not look like one.
 func word(code string) string {
 	if len(code) > 64 || strings.ContainsFunc(code, func(r rune) bool { return (r < 'a' || r > 'z') && (r < '0' || r > '9') && r != '_' }) {
 		return ""
@@ -204,5 +205,5 @@ func word(code string) string {
 	return code
 }
 
-// scrub keeps the key out of words that are not ours.
+// scrub removes the secret key from texts that are not ours.
 func (c call) scrub(message string) string { return strings.ReplaceAll(message, c.g.secretKey, "…") }

@@ -11,8 +11,8 @@ import (
 	"patchbay/core/payment"
 )
 
-// Refunds implements ports.PaymentGateway. Stripe lists the newest first. Among
-// them is what a partial capture released, which nobody asked for.
+// Refunds implements ports.PaymentGateway. Stripe lists the newest first. The list includes
+// the release of a partial capture, which nobody requested.
 func (g *Gateway) Refunds(ctx context.Context, reference string) ([]payment.ProviderRefund, error) {
 	c := g.begin(ctx, "refunds")
 	p := &stripe.RefundListParams{PaymentIntent: stripe.String(reference)}
@@ -37,8 +37,7 @@ func (g *Gateway) Refunds(ctx context.Context, reference string) ([]payment.Prov
 	return all, nil
 }
 
-// List implements ports.PaymentGateway. Its cursor is the last intent of the page
-// before.
+// List implements ports.PaymentGateway. Its cursor is the last intent of the previous page.
 func (g *Gateway) List(ctx context.Context, r payment.ListRequest) (payment.IntentPage, error) {
 	c := g.begin(ctx, "list")
 	p := &stripe.PaymentIntentListParams{
@@ -59,7 +58,7 @@ func (g *Gateway) List(ctx context.Context, r payment.ListRequest) (payment.Inte
 	if err := list.Err(); err != nil {
 		return payment.IntentPage{}, c.failure(err)
 	}
-	if list.Meta().URL == "" { // an answer that is no list would be taken for an empty one
+	if list.Meta().URL == "" { // otherwise a response that is not a list would look like an empty one
 		return payment.IntentPage{}, c.unreadable()
 	}
 	if n := len(page.Intents); n > 0 && list.Meta().HasMore {
@@ -71,7 +70,7 @@ func (g *Gateway) List(ctx context.Context, r payment.ListRequest) (payment.Inte
 	return page, nil
 }
 
-// second is an end of a window, 0 for none.
+// second returns a bound of a time range, or 0 for none.
 func second(t time.Time) int64 {
 	if t.IsZero() {
 		return 0

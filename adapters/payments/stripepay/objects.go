@@ -11,15 +11,15 @@ import (
 	"patchbay/core/payment"
 )
 
-// statuses are those of an intent.
+// statuses are the known statuses of an intent.
 var statuses = map[payment.Status]bool{
 	payment.RequiresPaymentMethod: true, payment.RequiresConfirmation: true, payment.RequiresAction: true,
 	payment.Processing: true, payment.RequiresCapture: true, payment.Succeeded: true, payment.Canceled: true,
 }
 
-// intentOf reads an intent. It is not ok where what came back is none. A status that
-// Stripe should add could mean anything; so the intent is under way, and is asked for
-// again.
+// intentOf converts an intent. ok is false if the object is not a valid intent. A status
+// that Stripe may add later could mean anything, so such an intent counts as processing,
+// and is retrieved again.
 func (g *Gateway) intentOf(pi *stripe.PaymentIntent) (payment.Intent, bool) {
 	if pi == nil || !strings.HasPrefix(pi.ID, "pi_") || pi.Object != "payment_intent" || pi.Amount <= 0 || pi.Status == "" {
 		return payment.Intent{}, false
@@ -56,8 +56,9 @@ func (g *Gateway) intentOf(pi *stripe.PaymentIntent) (payment.Intent, bool) {
 	return i, true
 }
 
-// refundOf reads a refund of an intent. Its id may have any form: re_… for a card's,
-// pyr_… for a bank's. It is not ok where what came back is none, or another intent's.
+// refundOf converts a refund of an intent. Its id may have any form: re_… for a card, pyr_…
+// for a bank. ok is false if the object is not a valid refund, or belongs to another
+// intent.
 func refundOf(r *stripe.Refund, intent string) (payment.ProviderRefund, bool) {
 	if r == nil || r.ID == "" || r.Object != "refund" || r.PaymentIntent != nil && r.PaymentIntent.ID != intent {
 		return payment.ProviderRefund{}, false
@@ -80,16 +81,16 @@ func refundOf(r *stripe.Refund, intent string) (payment.ProviderRefund, bool) {
 	return out, true
 }
 
-// odd is an answer with an object of Stripe's that cannot be taken for the one that was
-// asked for. It proves nothing. Where there is one at all, named by an id, it says nothing
-// of how well Stripe is.
+// odd returns the fault for a response with an object that cannot be the requested one. It
+// proves nothing. If there is an object with an id, the fault does not count against
+// Stripe.
 func (c call) odd(named bool) *fault.Error {
 	f := c.unreadable()
 	f.Blameless = named
 	return f
 }
 
-// instant is a time of Stripe's, zero where there is none.
+// instant converts a time of Stripe's, or returns zero if there is none.
 func instant(seconds int64) time.Time {
 	if seconds == 0 {
 		return time.Time{}

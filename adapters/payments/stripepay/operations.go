@@ -35,7 +35,7 @@ func (g *Gateway) Cancel(ctx context.Context, r payment.CancelRequest) (payment.
 	return g.begin(ctx, "cancel").change(r.Key, r.Body, r.Reference, r)
 }
 
-// change does what the call is named after to an intent that is there.
+// change executes the operation of the call on an existing intent.
 func (c call) change(key, body, reference string, r payment.Change) (payment.Intent, error) {
 	p, err := c.prepare(key, body, r)
 	if err != nil {
@@ -69,7 +69,7 @@ func (g *Gateway) Retrieve(ctx context.Context, reference string) (payment.Inten
 	return c.about(reference)(g.api.PaymentIntents.Get(reference, &stripe.PaymentIntentParams{Params: c.read(), Expand: charge}))
 }
 
-// intent reads what Stripe answered. A declined intent comes with its error.
+// intent converts Stripe's response. A declined intent is returned together with its error.
 func (c call) intent(pi *stripe.PaymentIntent, err error) (payment.Intent, error) {
 	if err != nil {
 		return c.declined(err), c.failure(err)
@@ -81,8 +81,7 @@ func (c call) intent(pi *stripe.PaymentIntent, err error) (payment.Intent, error
 	return i, nil
 }
 
-// about does the same for an intent that is known: an answer about another one
-// proves nothing.
+// about is like intent for a known intent: a response about another intent proves nothing.
 func (c call) about(reference string) func(*stripe.PaymentIntent, error) (payment.Intent, error) {
 	c.reference = reference
 	return func(pi *stripe.PaymentIntent, err error) (payment.Intent, error) {

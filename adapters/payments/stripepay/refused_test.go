@@ -6,8 +6,8 @@ import (
 	"strings"
 	"testing"
 
-	"patchbay/adapters/failover"
 	"patchbay/adapters/payments/stripepay"
+	"patchbay/adapters/resilience"
 	"patchbay/core/fault"
 	"patchbay/core/payment"
 	"patchbay/tests/faultserver"
@@ -102,9 +102,9 @@ func TestARefusalAfterAnUnknownTryIsNoProof(t *testing.T) {
 				faultserver.Fault{Match: stripesim.On(payment.Create), After: true, Mishap: faultserver.Page(502)},
 				faultserver.Fault{Match: stripesim.On(payment.Create), Mishap: refusal, Standing: true},
 			)
-			policy := failover.Default
+			policy := resilience.Default
 			policy.Backoff.Initial = 1
-			_, err := failover.NewGateway(open(t, sim), failover.Options{Policy: policy}).Create(t.Context(), charge())
+			_, err := resilience.NewGateway(open(t, sim), resilience.Options{Policy: policy}).Create(t.Context(), charge())
 			if !fault.Is(err, fault.UnknownOutcome) || len(sim.Requests()) < 2 || len(sim.Book()) != 1 {
 				t.Errorf("%v after %d requests, book %+v", err, len(sim.Requests()), sim.Book())
 			}
@@ -197,7 +197,7 @@ func TestRefusalsOfOneCallerLeaveTheProviderToAll(t *testing.T) {
 			sim := stripesim.Start(t, stripesim.Options{})
 			theirs := func(_ *http.Request, body []byte) bool { return strings.Contains(string(body), "cus_foreign") }
 			sim.Inject(faultserver.Fault{Match: theirs, Mishap: refusal.mishap, Standing: true})
-			g := failover.NewGateway(open(t, sim), failover.Options{Policy: failover.Default})
+			g := resilience.NewGateway(open(t, sim), resilience.Options{Policy: resilience.Default})
 			for n := range 40 {
 				r := charge()
 				r.Key, r.Customer = fmt.Sprint("k", n), "cus_foreign"

@@ -1,7 +1,7 @@
-// Package stripepay is an account at Stripe, by Stripe's own library for Go.
+// Package stripepay is an account at Stripe. It uses Stripe's own library for Go.
 //
-// Sources: docs.stripe.com/api (version 2023-10-16), and beneath it "Errors",
-// "Idempotent requests" and "Low-level error handling".
+// Sources: docs.stripe.com/api (version 2023-10-16), and its sections "Errors", "Idempotent
+// requests" and "Low-level error handling".
 package stripepay
 
 import (
@@ -20,22 +20,22 @@ import (
 
 var _ ports.PaymentGateway = (*Gateway)(nil)
 
-// DefaultBaseURL is where Stripe answers.
+// DefaultBaseURL is the URL of Stripe's API.
 const DefaultBaseURL = "https://api.stripe.com"
 
-// Options are what an account needs.
+// Options configures an account.
 type Options struct {
 	Name           string // as configured
 	SecretKey      string // sk_… or rk_…
 	PublishableKey string // pk_…, for confirming in a browser; may be empty
-	Account        string // acct_…; where it is empty, Stripe is asked for it
-	// HTTP says where Stripe is, and bounds what is asked of it. Its BaseURL is
-	// DefaultBaseURL where empty.
+	Account        string // acct_…; if empty, Stripe is asked for it
+	// HTTP holds the base URL and the limits of requests. An empty BaseURL means
+	// DefaultBaseURL.
 	HTTP httpclient.Options
 }
 
-// Gateway is one account at Stripe. It repeats nothing by itself: that is for
-// whoever counts the tries.
+// Gateway is one account at Stripe. It does not retry: the caller that counts the attempts
+// does.
 type Gateway struct {
 	name           string
 	secretKey      string
@@ -45,7 +45,7 @@ type Gateway struct {
 	account        atomic.Pointer[string] // nil until it is known
 }
 
-// New makes a Gateway, and calls nothing.
+// New returns a Gateway. It makes no call.
 func New(o Options) (*Gateway, error) {
 	if o.Name == "" || o.SecretKey == "" {
 		return nil, fault.New(fault.Invalid, "missing_setting", "an account at Stripe needs a name and a secret key")
@@ -60,7 +60,7 @@ func New(o Options) (*Gateway, error) {
 	if err != nil {
 		return nil, fmt.Errorf("stripepay: %w", err)
 	}
-	// A configuration each: the library writes into it.
+	// A configuration each, because the library modifies it.
 	backend := func(sort stripe.SupportedBackend) stripe.Backend {
 		return stripe.GetBackendWithConfig(sort, &stripe.BackendConfig{
 			URL: stripe.String(o.HTTP.BaseURL), HTTPClient: hc.HTTP(), MaxNetworkRetries: stripe.Int64(0),
@@ -83,22 +83,22 @@ func New(o Options) (*Gateway, error) {
 // Name implements ports.PaymentGateway.
 func (g *Gateway) Name() string { return g.name }
 
-// Capabilities implements ports.PaymentGateway: Stripe can do everything.
+// Capabilities implements ports.PaymentGateway. Stripe supports everything.
 func (g *Gateway) Capabilities() payment.Capabilities {
 	return payment.Capabilities{
 		ManualCapture: true, PartialCapture: true, Refunds: true, PartialRefunds: true, List: true,
 	}
 }
 
-// call is one request to Stripe: its context, and what was seen of it.
+// call is one request to Stripe, with its context and the recorded exchange.
 type call struct {
 	g        *Gateway
 	op       string
 	ctx      context.Context //nolint:containedctx // it ends with the call
 	exchange *httpclient.Exchange
 
-	operation string // what a create carries as payment.MetaOperation
-	reference string // of the intent that it is about
+	operation string // the value of payment.MetaOperation in a create
+	reference string // of the intent that the call is about
 }
 
 func (g *Gateway) begin(ctx context.Context, op string) call {

@@ -17,21 +17,22 @@ import (
 	"patchbay/ports"
 )
 
-// Archive lays the store open.
+// Archive returns access to all entries of the store, for copies.
 func (s *Store) Archive() ports.Archive { return archive{s} }
 
 var _ ports.Archive = archive{}
 
 type archive struct{ *Store }
 
-// archiveTimeout is that of one call: it moves much, and nobody waits for an answer.
+// archiveTimeout is the timeout of one call. It is long because a call moves much data, and
+// no client waits for it.
 const archiveTimeout = 30 * time.Second
 
-// shelf is how a section is stored.
+// shelf defines how a section is stored.
 type shelf struct {
 	in *mongo.Collection
 	id func(key string) any
-	// read reads an entry. Of a loose child it gives the key of its record too.
+	// read reads an entry. For a loose child it also returns the key of its record.
 	read  func(c *mongo.Cursor) (e ports.Entry, looseOf string, err error)
 	write func(e ports.Entry) (any, error)
 }
@@ -48,7 +49,7 @@ func (a archive) shelf(section ports.Section) shelf {
 	return shelf{a.feed, func(key string) any { return ports.ParseFeedKey(key) }, readEntry, makeEntry}
 }
 
-// Scan implements ports.Archive. A child whose record did not come is not there.
+// Scan implements ports.Archive. It omits children whose record does not exist.
 func (a archive) Scan(ctx context.Context, section ports.Section, after string, limit int) ([]ports.Entry, string, error) {
 	ctx, cancel := context.WithTimeout(ctx, archiveTimeout)
 	defer cancel()
@@ -61,7 +62,7 @@ func (a archive) Scan(ctx context.Context, section ports.Section, after string, 
 	defer found.Close(context.WithoutCancel(ctx)) //nolint:errcheck // read to the end, or far enough
 	var page []ports.Entry
 	var next string
-	loose := map[string]string{} // keys of children, and of their records
+	loose := map[string]string{} // maps keys of children to those of their records
 	for size := 0; size < ports.ArchivePage && found.Next(ctx); {
 		e, parent, err := s.read(found)
 		if err != nil {
@@ -117,7 +118,7 @@ func (a archive) Digests(ctx context.Context, section ports.Section, keys ...str
 }
 
 func (s shelf) among(keys []string) bson.D {
-	if len(keys) == 1 { // FerretDB finds one quickly, and several by reading all
+	if len(keys) == 1 { // FerretDB finds a single id quickly, but several only by reading all documents
 		return bson.D{{Key: "_id", Value: s.id(keys[0])}}
 	}
 	ids := make(bson.A, len(keys))
@@ -127,8 +128,8 @@ func (s shelf) among(keys []string) bson.D {
 	return bson.D{{Key: "_id", Value: bson.D{{Key: "$in", Value: ids}}}}
 }
 
-// orphans leaves of loose children those whose record is not there: as Sweep sees
-// it.
+// orphans reduces loose to the children whose record does not exist, by the same rule as
+// Sweep.
 func (a archive) orphans(ctx context.Context, loose map[string]string) error {
 	if len(loose) == 0 {
 		return nil
@@ -167,8 +168,8 @@ func (a archive) Put(ctx context.Context, section ports.Section, entries ...port
 	return writeFault("mongostore.put", err)
 }
 
-// tie lets records know that they have children, before those are there: whether
-// they come with them, are there already, or come to a record that is.
+// tie records that records have children before the children are inserted: children in the
+// same call, existing ones, and new children of existing records.
 func (a archive) tie(ctx context.Context, docs []any) error {
 	names, tenants := make(bson.A, 0, len(docs)), make(bson.A, 0, len(docs))
 	parents := map[string]bool{} // keys of records that have children
@@ -260,7 +261,7 @@ func makePerson(e ports.Entry) (any, error) {
 	}
 	p.Told = map[string][]told{}
 	if u.Deleted {
-		p.Email, p.Metadata, p.Deleted, p.Trace = nobodys+p.Key, nil, true, true
+		p.Email, p.Metadata, p.Deleted, p.Trace = noTenant+p.Key, nil, true, true
 	}
 	if u.Original != nil {
 		if p.Original, err = json.Marshal(u.Original); err != nil {

@@ -13,8 +13,8 @@ import (
 	"patchbay/ports"
 )
 
-// Attach implements ports.Journal. A child is loose until its record is there: a
-// process that ends in between leaves what Sweep removes.
+// Attach implements ports.Journal. A child is loose until its record exists. If the process
+// ends in between, Sweep removes the loose children.
 func (j journal) Attach(ctx context.Context, parent *ports.Record, children ...*ports.Record) error {
 	if err := ports.Attachable(parent, children); err != nil {
 		return err
@@ -37,8 +37,8 @@ func (j journal) Attach(ctx context.Context, parent *ports.Record, children ...*
 	return nil
 }
 
-// putLoose writes a child. One that a process before has left, of the same record
-// and with the same body, will do.
+// putLoose inserts a child. A child of the same record with the same body, left by an
+// earlier process, is accepted.
 func (j journal) putLoose(ctx context.Context, c *ports.Record) error {
 	d := inserted(c)
 	d.Loose = true
@@ -56,8 +56,8 @@ func (j journal) putLoose(ctx context.Context, c *ports.Record) error {
 	return nil
 }
 
-// fasten ties children to their record, which is there. It may have come so late
-// that some of them were swept: they are written again.
+// fasten ties children to their record, which exists. If the record was written so late
+// that some children were swept, they are inserted again.
 func (j journal) fasten(ctx context.Context, parent *ports.Record, children []*ports.Record) error {
 	res, err := j.records.UpdateMany(ctx, childrenOf(parent), bson.D{{Key: "$set", Value: bson.D{{Key: "loose", Value: false}}}})
 	if err != nil {
@@ -78,8 +78,8 @@ func childrenOf(parent *ports.Record) bson.D {
 	return bson.D{{Key: "tenant", Value: parent.Tenant}, {Key: "parent", Value: parent.Name()}}
 }
 
-// Detach implements ports.Journal. The children are loose before their record gives
-// them up: whatever of this is not done is done by Sweep.
+// Detach implements ports.Journal. The children become loose before their record is saved
+// without them. Sweep completes a Detach that was interrupted.
 func (j journal) Detach(ctx context.Context, parent *ports.Record) error {
 	if err := j.loosen(ctx, parent); err != nil {
 		return err
@@ -94,10 +94,10 @@ func (j journal) Detach(ctx context.Context, parent *ports.Record) error {
 	return nil
 }
 
-// loosen lets Sweep look at the children of a record that is about to give them up.
+// loosen lets Sweep check the children of a record that is about to be saved without them.
 func (j journal) loosen(ctx context.Context, parent *ports.Record) error {
 	_, err := j.records.UpdateMany(ctx, childrenOf(parent), bson.D{{Key: "$set", Value: bson.D{{Key: "loose", Value: true}}}})
-	return readFault("mongostore.loosen", err) // that it may be done is of no account
+	return readFault("mongostore.loosen", err) // an unknown outcome does no harm here
 }
 
 // Sweep implements ports.Journal.
@@ -120,7 +120,7 @@ func (j journal) Sweep(ctx context.Context, before time.Time, n int) (int, error
 	return swept, nil
 }
 
-// sweep removes a loose child, or ties it to its record where that has children.
+// sweep removes a loose child, or ties it to its record if the record has children.
 func (j journal) sweep(ctx context.Context, d document) (gone bool, err error) {
 	one := bson.D{{Key: "_id", Value: d.Key}, {Key: "loose", Value: true}}
 	var parent document

@@ -6,8 +6,9 @@ import (
 	"testing"
 	"time"
 
+	"patchbay/adapters/clock"
+	"patchbay/adapters/ids"
 	"patchbay/adapters/storage/mongostore"
-	"patchbay/adapters/sys"
 	"patchbay/ports"
 	"patchbay/tests/contract"
 	"patchbay/tests/mongod"
@@ -18,7 +19,7 @@ const patience = 20 * time.Second
 
 func onServer(t testing.TB, database string) mongostore.Options {
 	t.Helper()
-	return mongostore.Options{URI: mongod.URI(t), Database: database, Clock: sys.Clock{}, IDs: sys.IDs{}, Timeout: patience}
+	return mongostore.Options{URI: mongod.URI(t), Database: database, Clock: clock.System{}, IDs: ids.UUIDs{}, Timeout: patience}
 }
 
 func open(t *testing.T, database string) *mongostore.Store {
@@ -44,7 +45,7 @@ func place(t testing.TB) string {
 func TestMain(m *testing.M) {
 	contract.Main(m, func(ctx context.Context, place string, clock ports.Clock) (ports.Journal, error) {
 		uri, database, _ := strings.Cut(place, " ")
-		s, err := mongostore.Open(ctx, mongostore.Options{URI: uri, Database: database, Clock: clock, IDs: sys.IDs{}, Timeout: patience})
+		s, err := mongostore.Open(ctx, mongostore.Options{URI: uri, Database: database, Clock: clock, IDs: ids.UUIDs{}, Timeout: patience})
 		if err != nil {
 			return nil, err
 		}

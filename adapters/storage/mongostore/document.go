@@ -11,37 +11,37 @@ import (
 	"patchbay/ports"
 )
 
-// document is a record as it is stored. Idem and Ref are there in every
-// document, since a unique index counts absent values as equal.
+// document is a record as it is stored. Idem and Ref are present in every document, because
+// a unique index counts absent values as equal.
 type document struct {
 	Key      string `bson:"_id"` // kind|tenant|id
 	Tenant   string `bson:"tenant"`
 	Kind     string `bson:"kind"`
 	ID       string `bson:"id"`
-	Parent   string `bson:"parent"`   // kind|id, empty for one that stands alone
-	Loose    bool   `bson:"loose"`    // a child whose record is perhaps not there
-	Children int    `bson:"children"` // how many it has; 1 for any number where they were put by an archive
+	Parent   string `bson:"parent"`   // kind|id, empty for a record without parent
+	Loose    bool   `bson:"loose"`    // a child whose record may not exist
+	Children int    `bson:"children"` // number of children; 1 for any number if the record was written by an archive
 	Rev      int64  `bson:"rev"`
-	Idem     string `bson:"idem"` // kind|idem, or the document's own
+	Idem     string `bson:"idem"` // kind|idem, or derived from the document's own key
 	Ref      string `bson:"ref"`
 	Status   string `bson:"status"`
 	Customer string `bson:"customer"`
-	Created  int64  `bson:"created"` // microseconds since 1970: a date of BSON has milliseconds
+	Created  int64  `bson:"created"` // microseconds since 1970: a BSON date has milliseconds
 	Queue    string `bson:"queue"`
 	Due      int64  `bson:"due"`
 	Owner    string `bson:"owner"`
-	Flag     string `bson:"flag,omitempty"` // kind|flag, absent for none
+	Flag     string `bson:"flag,omitempty"` // kind|flag, absent if there is none
 	Flagged  int64  `bson:"flagged,omitempty"`
 	Body     []byte `bson:"body"`
-	// Content is absent from lists, which see by Large that there is one.
+	// Content is left out of lists, which detect it by Large.
 	Content []byte `bson:"content,omitempty"`
 	Large   bool   `bson:"large,omitempty"`
-	// Told waits to be published: events by the revision that brought them.
+	// Told holds the events that wait to be published, by the revision that added them.
 	Told map[string][]told `bson:"told"`
 	Tell bool              `bson:"tell"` // whether Told has any
 }
 
-// told is an event of the feed, stored with its record first.
+// told is an event of the feed, which is first stored with its record.
 type told struct {
 	ID      string `bson:"id"`
 	Tenant  string `bson:"tenant"`
@@ -53,25 +53,25 @@ type told struct {
 
 func key(tenant, kind, id string) string { return kind + "|" + tenant + "|" + id }
 
-// parentKey is the key of the record that a child names.
+// parentKey returns the key of a child's record.
 func parentKey(tenant, parent string) string {
 	kind, id, _ := strings.Cut(parent, "|")
 	return key(tenant, kind, id)
 }
 
-// nobodys stands before the key of a document in place of a kind, where it has
-// no value of its own in a unique field.
-const nobodys = "-|"
+// noTenant is the prefix of the document's own key, in place of a kind, in a unique field
+// that has no value.
+const noTenant = "-|"
 
 func unique(r *ports.Record, value string) string {
 	if value == "" {
-		return nobodys + key(r.Tenant, r.Kind, r.ID)
+		return noTenant + key(r.Tenant, r.Kind, r.ID)
 	}
 	return r.Kind + "|" + value
 }
 
 func value(kind, unique string) string {
-	if len(unique) >= len(nobodys) && unique[:len(nobodys)] == nobodys {
+	if len(unique) >= len(noTenant) && unique[:len(noTenant)] == noTenant {
 		return ""
 	}
 	return unique[len(kind)+1:]
@@ -84,7 +84,7 @@ func flag(kind, flag string) string {
 	return kind + "|" + flag
 }
 
-// inserted is a new record's document.
+// inserted returns the document of a new record.
 func inserted(r *ports.Record) document {
 	d := document{
 		Key: key(r.Tenant, r.Kind, r.ID), Tenant: r.Tenant, Kind: r.Kind, ID: r.ID, Parent: r.Parent, Rev: 1,
@@ -99,8 +99,8 @@ func inserted(r *ports.Record) document {
 	return d
 }
 
-// replaced is what a save changes. Events of earlier saves stay: they may wait
-// to be published still.
+// replaced returns the fields that a save changes. Events of earlier saves stay, because
+// they may not be published yet.
 func replaced(r *ports.Record) bson.M {
 	set := bson.M{
 		"rev": r.Rev + 1, "idem": unique(r, r.Idem), "ref": unique(r, r.Ref),
@@ -116,7 +116,7 @@ func replaced(r *ports.Record) bson.M {
 	return set
 }
 
-func tell(events []event.Feed) []told {
+func tell(events []event.Event) []told {
 	list := make([]told, len(events))
 	for i, e := range events {
 		list[i] = told{ID: e.ID, Tenant: e.Tenant, Type: e.Type, Subject: e.Subject, At: micros(e.At), Data: e.Data}

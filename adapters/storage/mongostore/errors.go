@@ -9,7 +9,7 @@ import (
 	"patchbay/core/fault"
 )
 
-// readFault gives a failed read its Kind: nothing was to be written.
+// readFault assigns a Kind to the error of a read, which has changed nothing.
 func readFault(op string, err error) error {
 	switch {
 	case err == nil:
@@ -20,7 +20,7 @@ func readFault(op string, err error) error {
 	return fault.Wrap(fault.Unavailable, op, err)
 }
 
-// writeFault gives a failed write its Kind.
+// writeFault assigns a Kind to the error of a write.
 func writeFault(op string, err error) error {
 	if err == nil {
 		return nil
@@ -31,7 +31,7 @@ func writeFault(op string, err error) error {
 	return fault.Wrap(writeKind(err), op, err)
 }
 
-// Codes of the server, from its error_codes.yml.
+// Error codes of the server, from its error_codes.yml.
 const (
 	internalError     = 1
 	unauthorized      = 13
@@ -42,9 +42,9 @@ const (
 	writeConflict     = 112
 )
 
-// writeKind says Unavailable only where the write cannot have been made: no
-// server was found, no connection was had, or a server refused the command
-// before it ran. Whatever else goes wrong on the way is unknown.
+// writeKind returns Unavailable only if the write cannot have been executed: no server was
+// found, no connection was available, or the server refused the command before it ran.
+// After any other error the outcome is unknown.
 func writeKind(err error) fault.Kind {
 	var selection topology.ServerSelectionError
 	var queue topology.WaitQueueTimeoutError

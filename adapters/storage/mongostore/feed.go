@@ -14,11 +14,11 @@ import (
 	"patchbay/ports"
 )
 
-// entry is an event in the feed. Seq as the key makes the feed gapless: whoever
-// publishes inserts at last+1, and of two that do one is refused.
+// entry is an event in the feed. Seq as the key makes the feed gapless: a publisher inserts
+// at last+1, and if two do, one is refused.
 type entry struct {
 	Seq     int64  `bson:"_id"`
-	ID      string `bson:"event"` // unique: an event that was published is not published again
+	ID      string `bson:"event"` // unique: a published event is not published again
 	Tenant  string `bson:"tenant"`
 	Type    string `bson:"type"`
 	Subject string `bson:"subject"`
@@ -26,8 +26,8 @@ type entry struct {
 	Data    []byte `bson:"data"`
 }
 
-// Publish implements ports.Journal. It may end between its steps, and several
-// may be at it: events that are in the feed already are passed over.
+// Publish implements ports.Journal. It may be interrupted between its steps, and several
+// processes may run it at once: events that are already in the feed are skipped.
 func (j journal) Publish(ctx context.Context, n int) (int, error) {
 	moved, err := j.publish(ctx, j.records, n)
 	if err != nil || moved == n {
@@ -37,7 +37,7 @@ func (j journal) Publish(ctx context.Context, n int) (int, error) {
 	return moved + more, err
 }
 
-// teller is a document of either sort that has something to tell.
+// teller is a document of either collection that has events to publish.
 type teller struct {
 	Key  string            `bson:"_id"`
 	Rev  int64             `bson:"rev"`
@@ -54,7 +54,7 @@ func (j journal) publish(ctx context.Context, from *mongo.Collection, n int) (in
 		return 0, err
 	}
 	for i := range docs {
-		// One that has changed meanwhile has perhaps more to tell: it stays.
+		// A document that has changed meanwhile may have more events, and keeps them.
 		_, err := from.UpdateOne(ctx, bson.D{{Key: "_id", Value: docs[i].Key}, {Key: "rev", Value: docs[i].Rev}},
 			bson.D{{Key: "$set", Value: bson.D{{Key: "told", Value: bson.D{}}, {Key: "tell", Value: false}}}})
 		if err != nil {
@@ -64,7 +64,7 @@ func (j journal) publish(ctx context.Context, from *mongo.Collection, n int) (in
 	return len(docs), nil
 }
 
-// untold lists what records have to tell, by record and revision.
+// untold lists the events of documents, by document and revision.
 func untold(docs []teller) (list []told) {
 	for _, d := range docs {
 		for _, rev := range slices.SortedFunc(maps.Keys(d.Told), byNumber) {
@@ -78,8 +78,8 @@ func byNumber(a, b string) int {
 	return cmp.Or(cmp.Compare(len(a), len(b)), cmp.Compare(a, b))
 }
 
-// insert appends to the feed what is not in it. Every refusal means that another
-// publisher went on, so that it ends.
+// insert appends the events that are not in the feed yet. Each refusal means that another
+// publisher has made progress, so the loop ends.
 func (j journal) insert(ctx context.Context, list []told) error {
 	for {
 		fresh, err := j.fresh(ctx, list)
@@ -93,7 +93,7 @@ func (j journal) insert(ctx context.Context, list []told) error {
 	}
 }
 
-// fresh gives the events that are not in the feed yet their numbers.
+// fresh assigns numbers to the events that are not in the feed yet.
 func (j journal) fresh(ctx context.Context, list []told) ([]any, error) {
 	ids := make([]string, len(list))
 	for i, e := range list {
@@ -130,7 +130,7 @@ func (j journal) entries(ctx context.Context, filter bson.D, o *options.FindOpti
 }
 
 // Feed implements ports.Journal.
-func (j journal) Feed(ctx context.Context, tenant string, after int64, n int) ([]event.Feed, error) {
+func (j journal) Feed(ctx context.Context, tenant string, after int64, n int) ([]event.Event, error) {
 	filter := bson.D{{Key: "_id", Value: bson.D{{Key: "$gt", Value: after}}}}
 	if tenant != ports.AllTenants {
 		filter = append(filter, bson.E{Key: "tenant", Value: tenant})
@@ -139,7 +139,7 @@ func (j journal) Feed(ctx context.Context, tenant string, after int64, n int) ([
 	if err != nil {
 		return nil, err
 	}
-	var events []event.Feed
+	var events []event.Event
 	pager := ports.NewPager(n)
 	for _, e := range list {
 		if !pager.Take(len(e.Data)) {
@@ -150,6 +150,6 @@ func (j journal) Feed(ctx context.Context, tenant string, after int64, n int) ([
 	return events, nil
 }
 
-func (e entry) event() event.Feed {
-	return event.Feed{Seq: e.Seq, ID: e.ID, Tenant: e.Tenant, Type: e.Type, Subject: e.Subject, At: moment(e.At), Data: e.Data}
+func (e entry) event() event.Event {
+	return event.Event{Seq: e.Seq, ID: e.ID, Tenant: e.Tenant, Type: e.Type, Subject: e.Subject, At: moment(e.At), Data: e.Data}
 }

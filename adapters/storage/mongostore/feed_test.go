@@ -19,7 +19,7 @@ func TestAnEventWhosePublisherDiedIsToldOnce(t *testing.T) {
 	}
 	t.Cleanup(func() { _ = s.Close() })
 	j := journal{s}
-	r := ports.Record{Tenant: "t", Kind: "k", ID: "1", Body: []byte("b"), Events: []event.Feed{{ID: "fev_1", Tenant: "t"}}}
+	r := ports.Record{Tenant: "t", Kind: "k", ID: "1", Body: []byte("b"), Events: []event.Event{{ID: "fev_1", Tenant: "t"}}}
 	if err := j.Save(t.Context(), &r)[0]; err != nil {
 		t.Fatal(err)
 	}
@@ -30,7 +30,7 @@ func TestAnEventWhosePublisherDiedIsToldOnce(t *testing.T) {
 	if err := j.insert(t.Context(), untold([]teller{dead})); err != nil {
 		t.Fatal(err)
 	}
-	r.Events = []event.Feed{{ID: "fev_2", Tenant: "t"}}
+	r.Events = []event.Event{{ID: "fev_2", Tenant: "t"}}
 	if err := j.Save(t.Context(), &r)[0]; err != nil {
 		t.Fatal(err)
 	}

@@ -26,8 +26,8 @@ func (j journal) Save(ctx context.Context, records ...*ports.Record) []error {
 	return errs
 }
 
-// save writes a record. children is how many it has from now on, nil where that
-// stays as it is.
+// save writes a record. children is the new number of its children, or nil if it does not
+// change.
 func (j journal) save(ctx context.Context, r *ports.Record, children *int) error {
 	if err := r.Storable(); err != nil {
 		return err
@@ -72,8 +72,8 @@ func (j journal) replace(ctx context.Context, r *ports.Record, children *int) er
 	return nil
 }
 
-// taken tells whether another record has a unique value of this one. FerretDB
-// calls that an internal error where a change, not an insert, would take it.
+// taken reports whether another record has a unique value of this one. FerretDB reports
+// that as an internal error for an update, but not for an insert.
 func (j journal) taken(ctx context.Context, r *ports.Record) bool {
 	n, err := j.records.CountDocuments(ctx, bson.D{
 		{Key: "$or", Value: bson.A{bson.D{{Key: "idem", Value: unique(r, r.Idem)}}, bson.D{{Key: "ref", Value: unique(r, r.Ref)}}}},
@@ -89,7 +89,7 @@ func (j journal) Get(ctx context.Context, tenant, kind, id string) (ports.Record
 
 // Find implements ports.Journal.
 func (j journal) Find(ctx context.Context, kind string, by ports.Unique, value string) (ports.Record, error) {
-	return j.one(ctx, string(by), kind+"|"+value) // nobody has kind|
+	return j.one(ctx, string(by), kind+"|"+value) // no record has the value kind|
 }
 
 func (j journal) one(ctx context.Context, field, value string) (ports.Record, error) {
@@ -100,8 +100,7 @@ func (j journal) one(ctx context.Context, field, value string) (ports.Record, er
 	return d.record(), nil
 }
 
-// Claim implements ports.Journal. Each claim is one atomic change of one
-// document.
+// Claim implements ports.Journal. Each claim is one atomic change of one document.
 func (j journal) Claim(ctx context.Context, queue, owner string, lease time.Duration, n int, except ...string) ([]ports.Claim, error) {
 	now, err := j.now(ctx)
 	if err != nil {
@@ -121,7 +120,7 @@ func (j journal) Claim(ctx context.Context, queue, owner string, lease time.Dura
 		var d document
 		err := readFault("mongostore.claim", j.records.FindOneAndUpdate(ctx, due, take, longest).Decode(&d))
 		if fault.Is(err, fault.NotFound) || err != nil && len(claims) > 0 {
-			break // what is claimed must be worked on: the failure will show again
+			break // records already claimed must be processed; the error will occur again
 		}
 		if err != nil {
 			return nil, err
@@ -154,7 +153,7 @@ func (j journal) Count(ctx context.Context, limit int, sets ...ports.Set) ([]por
 		if err != nil && !fault.Is(err, fault.NotFound) {
 			return nil, err
 		}
-		counts[i].First = moment(max(first.Due, first.Flagged)) // one of them was read
+		counts[i].First = moment(max(first.Due, first.Flagged)) // only one of them was read
 	}
 	return counts, nil
 }

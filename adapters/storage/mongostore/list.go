@@ -56,7 +56,7 @@ func (u users) List(ctx context.Context, tenant, after string, limit int) (user.
 	return ports.PageOfUsers(all, more), nil
 }
 
-// before selects what comes after the cursor in a list that is newest first.
+// before selects the documents after the cursor in a list ordered newest first.
 func before(c ports.Cursor) bson.E {
 	return bson.E{Key: "$or", Value: bson.A{
 		bson.D{{Key: "created", Value: bson.D{{Key: "$lt", Value: c.Created}}}},
@@ -64,13 +64,13 @@ func before(c ports.Cursor) bson.E {
 	}}
 }
 
-// newestFirst asks for one entry more than the limit, which tells whether more follow.
+// newestFirst requests one entry more than the limit, which tells whether more follow.
 func newestFirst(limit int) *options.FindOptions {
 	return options.Find().SetSort(bson.D{{Key: "created", Value: -1}, {Key: "id", Value: -1}}).SetLimit(int64(max(limit, 1)) + 1)
 }
 
-// paged reads one page, an entry at a time: what comes after its end is not read. entry
-// gives an entry with its bytes.
+// paged reads one page, one entry at a time, and nothing beyond its end. entry returns an
+// entry and its size in bytes.
 func paged[D, E any](ctx context.Context, from *mongo.Collection, op string, filter bson.D, o *options.FindOptions, entry func(D) (E, int, error)) (all []E, more bool, err error) {
 	found, err := from.Find(ctx, filter, o)
 	if err != nil {

@@ -14,12 +14,12 @@ import (
 	"patchbay/core/fault"
 )
 
-// version is of what the documents hold and how they are found. A store that was
-// used by a newer one is not opened.
+// version is the version of the documents and indexes. A store that was used by a newer
+// version is not opened.
 const version = 4
 
-// index is an index of a collection. Unique ones are over one scalar field each:
-// real servers and their look-alikes treat others differently.
+// index is an index of a collection. Each unique index is over one scalar field, because
+// MongoDB and compatible servers differ in other cases.
 type index struct {
 	keys   bson.D
 	unique bool
@@ -40,7 +40,7 @@ func by(fields ...string) index {
 
 func once(field string) index { return index{keys: by(field).keys, unique: true} }
 
-// name is the one that a server gives it.
+// name returns the name that a server gives the index.
 func (i index) name() string {
 	parts := make([]string, len(i.keys))
 	for n, k := range i.keys {
@@ -49,8 +49,9 @@ func (i index) name() string {
 	return strings.Join(parts, "_")
 }
 
-// migrate makes the indexes that are not there, unless this version has done so.
-// Several processes may be at it. Where the store must exist, some version has made it.
+// migrate creates missing indexes, unless this version has already done so. Several
+// processes may run it at once. If the store must exist, it must have been created by some
+// version.
 func (s *Store) migrate(ctx context.Context, db *mongo.Database, existing bool) error {
 	prefix, found, err := named(ctx, db)
 	if err != nil {
@@ -89,12 +90,14 @@ func (s *Store) migrate(ctx context.Context, db *mongo.Database, existing bool) 
 	return writeFault("mongostore.migrate", err)
 }
 
-// own begins the names of our collections: a program beside us may have a user, too.
+// own is the prefix of our collections' names, because another program in the database may
+// have a collection named user, too.
 const own = "patchbay_"
 
-// named is what the names of the collections begin with, and the version that has made
-// them; 0 for none. Those of an earlier version began with nothing, and keep their names:
-// a gateway of it that still runs would make them anew, without an index.
+// named returns the prefix of the collections' names, and the version that created them, or
+// 0 if there are none. Collections of an earlier version have no prefix and keep their
+// names: a gateway of that version that still runs would create them again, without
+// indexes.
 func named(ctx context.Context, db *mongo.Database) (prefix string, found int, err error) {
 	for _, prefix := range []string{own, ""} {
 		var store struct {
@@ -111,17 +114,17 @@ func named(ctx context.Context, db *mongo.Database) (prefix string, found int, e
 	return own, 0, nil
 }
 
-// mark gives users of version 1 what Purge finds them by.
+// mark sets the field by which Purge finds users of version 1.
 func (s *Store) mark(ctx context.Context) error {
 	_, err := s.people.UpdateMany(ctx, bson.D{{Key: "$or", Value: bson.A{
 		bson.D{{Key: "deleted", Value: true}},
-		bson.D{{Key: "idem", Value: bson.D{{Key: "$gte", Value: taken}, {Key: "$lt", Value: taken[:1] + "}"}}}}, // all that begin with it
+		bson.D{{Key: "idem", Value: bson.D{{Key: "$gte", Value: taken}, {Key: "$lt", Value: taken[:1] + "}"}}}}, // all values with this prefix
 	}}}, bson.D{{Key: "$set", Value: bson.D{{Key: "trace", Value: true}}}})
 	return writeFault("mongostore.migrate", err)
 }
 
-// ensure makes indexes that are not there: FerretDB ends the connection of whoever
-// makes one that is.
+// ensure creates missing indexes. It does not create existing ones, because FerretDB closes
+// the connection then.
 func ensure(ctx context.Context, c *mongo.Collection, indexes []index) error {
 	there, err := c.Indexes().ListSpecifications(ctx)
 	if err != nil {

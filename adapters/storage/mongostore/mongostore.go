@@ -1,8 +1,8 @@
-// Package mongostore keeps the journal and the users in a MongoDB, one document
-// each. It asks for no transaction, no change stream and no index that is partial,
-// compound and unique, or over an array: a standalone server does.
+// Package mongostore keeps the journal and the users in a MongoDB database, one document
+// each. It needs no transactions, no change streams, and no index that is partial, compound
+// and unique, or over an array: a standalone server suffices.
 //
-// A write is answered when a majority has it in its journal on disk.
+// A write returns when a majority has it in its journal on disk.
 package mongostore
 
 import (
@@ -23,19 +23,19 @@ import (
 	"patchbay/ports"
 )
 
-// Options says what to open.
+// Options configures Open.
 type Options struct {
 	Host               string
 	Port               int
 	Database           string
-	Username, Password string        // of a user in the database admin; none where empty
-	URI                string        // in place of Host and Port, for tests
-	TLS                *tls.Config   // nil for none
-	Min, Max           uint64        // connections; 0 for the driver's own
-	Idle               time.Duration // how long one may be idle; 0 for ever
-	Existing           bool          // only what is a store already; else its indexes are made
-	Timeout            time.Duration // of one call; 3 s where 0
-	Clock              ports.Clock   // of users; leases run by the database's own
+	Username, Password string        // of a user in the database admin; empty for no authentication
+	URI                string        // instead of Host and Port, for tests
+	TLS                *tls.Config   // nil for no TLS
+	Min, Max           uint64        // connections; 0 for the driver's defaults
+	Idle               time.Duration // how long a connection may be idle; 0 for ever
+	Existing           bool          // only open an existing store; otherwise its indexes are created
+	Timeout            time.Duration // of one call; 0 means 3 s
+	Clock              ports.Clock   // for users; leases use the database's own clock
 	IDs                ports.IDs
 }
 
@@ -48,16 +48,17 @@ type Store struct {
 	timeout                     time.Duration
 }
 
-// The time-outs of one call, as for every database: the search for a server and
-// the dial; and the whole of it.
+// The timeouts of one call, as for every database: connectTimeout for server selection and
+// connecting, queryTimeout for the whole call.
 const (
 	connectTimeout = 3 * time.Second
 	queryTimeout   = 3 * time.Second
 )
 
-// Open connects, and makes the indexes that are not there yet. NotFound with code
-// no_store: the database is no store yet, and shall be one. Unavailable; Invalid
-// with code store_newer: a newer version has been here.
+// Open connects, and creates missing indexes.
+//
+// NotFound with code no_store: the database is not a store yet, and must be one.
+// Unavailable; Invalid with code store_newer: a newer version has used the database.
 func Open(ctx context.Context, o Options) (*Store, error) {
 	if o.URI == "" {
 		o.URI = "mongodb://" + net.JoinHostPort(o.Host, strconv.Itoa(o.Port)) + "/"
@@ -89,20 +90,20 @@ func Open(ctx context.Context, o Options) (*Store, error) {
 	return s, nil
 }
 
-// Close ends the connections, once the calls under way are answered.
+// Close closes the connections after the calls in progress are answered.
 func (s *Store) Close() error {
 	ctx, cancel := context.WithTimeout(context.Background(), s.timeout)
 	defer cancel()
 	return s.client.Disconnect(ctx)
 }
 
-// Users gives the store as a repository of users.
+// Users returns the store as a repository of users.
 func (s *Store) Users() ports.UserRepository { return users{s} }
 
-// Journal gives the store as a journal.
+// Journal returns the store as a journal.
 func (s *Store) Journal() ports.Journal { return journal{s} }
 
-// now is the database's own clock, by which leases run, in microseconds.
+// now returns the time of the database's own clock, which leases use, in microseconds.
 func (s *Store) now(ctx context.Context) (int64, error) {
 	var hello struct {
 		LocalTime time.Time `bson:"localTime"`

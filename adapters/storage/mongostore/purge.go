@@ -10,13 +10,14 @@ import (
 	"patchbay/ports"
 )
 
-// oldest reads the oldest first.
+// oldest returns options that read the oldest documents first.
 func oldest(n int) *options.FindOptions {
 	return options.Find().SetSort(bson.D{{Key: "created", Value: 1}}).SetLimit(int64(n))
 }
 
 // Purge implements ports.Journal. A record that has changed meanwhile stays, and its
-// children with it: they are loose before it goes, and Sweep does what is not done.
+// children with it. The children become loose before the record is removed, and Sweep
+// completes an interrupted Purge.
 func (j journal) Purge(ctx context.Context, tenant, kind string, before time.Time, n int) (int, error) {
 	old, err := all[document](ctx, j.records, "mongostore.purge", bson.D{
 		{Key: "kind", Value: kind},
@@ -39,7 +40,7 @@ func (j journal) Purge(ctx context.Context, tenant, kind string, before time.Tim
 	return purged, nil
 }
 
-// purge removes a record that is as it was read, and then its children.
+// purge removes a record if it has not changed since it was read, and then its children.
 func (j journal) purge(ctx context.Context, r ports.Record, parent bool) (gone int, err error) {
 	if parent {
 		if err := j.loosen(ctx, &r); err != nil {
@@ -78,7 +79,7 @@ func (u users) Purge(ctx context.Context, before time.Time, n int) (int, error) 
 			done = res.DeletedCount
 		} else {
 			res, err := u.people.UpdateOne(ctx, as, bson.D{{Key: "$set", Value: bson.D{
-				{Key: "idem", Value: nobodys + p.Key}, {Key: "fingerprint", Value: ""}, {Key: "original", Value: nil}, {Key: "trace", Value: false},
+				{Key: "idem", Value: noTenant + p.Key}, {Key: "fingerprint", Value: ""}, {Key: "original", Value: nil}, {Key: "trace", Value: false},
 			}}})
 			if err != nil {
 				return purged, writeFault("mongostore.purge", err)

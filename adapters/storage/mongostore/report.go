@@ -4,9 +4,9 @@ import (
 	"log/slog"
 )
 
-// report takes what the driver says of itself, which it does where variables of the
-// environment ask for it, such as MONGODB_LOG_ALL, and would write to the standard error.
-// What goes with the words may be a document, and is left out.
+// report receives the driver's log messages. The driver logs if environment variables such
+// as MONGODB_LOG_ALL request it, by default to standard error. The values that come with a
+// message may include a document, and are dropped.
 type report struct{}
 
 // Info implements options.LogSink.

@@ -10,7 +10,7 @@ import (
 
 	"patchbay/core/event"
 	"patchbay/core/fault"
-	"patchbay/core/idem"
+	"patchbay/core/idempotency"
 	"patchbay/core/user"
 	"patchbay/ports"
 )
@@ -65,7 +65,7 @@ func (u users) person(ctx context.Context, field, value string) (person, error) 
 }
 
 // Create implements ports.UserRepository.
-func (u users) Create(ctx context.Context, n user.User, key idem.Key) error {
+func (u users) Create(ctx context.Context, n user.User, key idempotency.Key) error {
 	p, err := newPerson(n, key)
 	if err != nil {
 		return err
@@ -85,9 +85,9 @@ func (u users) Create(ctx context.Context, n user.User, key idem.Key) error {
 	}
 }
 
-// inTheWay says which of a new user's unique values is taken, nil where none is any
+// inTheWay reports which unique value of a new user already exists, or nil if none does any
 // more.
-func (u users) inTheWay(ctx context.Context, n user.User, key idem.Key) error {
+func (u users) inTheWay(ctx context.Context, n user.User, key idempotency.Key) error {
 	if !key.Empty() {
 		if _, err := u.FindByKey(ctx, key.Scoped); !fault.Is(err, fault.NotFound) {
 			return orElse(err, fault.New(fault.Conflict, "key_taken", "the idempotency key is taken"))
@@ -111,8 +111,8 @@ func orElse(err, otherwise error) error {
 
 var errEmailTaken = &fault.Error{Kind: fault.Conflict, Code: "email_taken", Param: "email", Message: "another user has this email"}
 
-// Update implements ports.UserRepository. What another has changed between the read
-// and the write is read again.
+// Update implements ports.UserRepository. If the user has changed between the read and the
+// write, it starts over.
 func (u users) Update(ctx context.Context, tenant, id string, patch user.Patch, ifVersion int64) (user.User, error) {
 	for {
 		p, before, err := u.current(ctx, tenant, id, ifVersion)
@@ -138,7 +138,7 @@ func (u users) Update(ctx context.Context, tenant, id string, patch user.Patch, 
 	}
 }
 
-// current reads a user, at the version that is asked for.
+// current reads a user, and checks its version.
 func (u users) current(ctx context.Context, tenant, id string, ifVersion int64) (person, user.User, error) {
 	p, err := u.person(ctx, "_id", personKey(tenant, id))
 	switch {
@@ -153,14 +153,14 @@ func (u users) current(ctx context.Context, tenant, id string, ifVersion int64) 
 	return p, found, err
 }
 
-// change makes a change to a user who is as they were read. It is not done where
-// they are not.
-func (u users) change(ctx context.Context, p person, set bson.M, news []event.Feed) (done bool, err error) {
+// change changes a user if it has not changed since it was read. done reports whether it
+// did.
+func (u users) change(ctx context.Context, p person, set bson.M, news []event.Event) (done bool, err error) {
 	if err := ctx.Err(); err != nil {
 		return false, fault.Wrap(fault.Unavailable, "mongostore.user", err)
 	}
 	set["rev"], set["tell"], set[fmt.Sprint("told.", p.Rev+1)] = p.Rev+1, true, tell(news)
-	as := bson.D{{Key: "_id", Value: p.Key}, {Key: "rev", Value: p.Rev}, {Key: "idem", Value: p.Idem}} // Purge leaves rev alone
+	as := bson.D{{Key: "_id", Value: p.Key}, {Key: "rev", Value: p.Rev}, {Key: "idem", Value: p.Idem}} // Purge does not change rev
 	res, err := u.people.UpdateOne(ctx, as, bson.M{"$set": set})
 	if isInternal(err) && u.another(ctx, p, set["email"]) {
 		return false, errEmailTaken
@@ -171,7 +171,7 @@ func (u users) change(ctx context.Context, p person, set bson.M, news []event.Fe
 	return res.MatchedCount > 0, nil
 }
 
-// another tells whether somebody else has the address. FerretDB calls that an
+// another reports whether another user has the email address. FerretDB reports that as an
 // internal error.
 func (u users) another(ctx context.Context, p person, email any) bool {
 	n, err := u.people.CountDocuments(ctx, bson.D{{Key: "email", Value: email}, {Key: "_id", Value: bson.D{{Key: "$ne", Value: p.Key}}}})
@@ -193,23 +193,23 @@ func (u users) Delete(ctx context.Context, tenant, id string, ifVersion int64) e
 	}
 }
 
-// news tells the feed of a change. Readers fetch the user: the feed holds
-// nothing personal.
-func (u users) news(what string, n user.User) []event.Feed {
-	return []event.Feed{{
+// news returns the event for a change of a user. It holds no personal data: readers of the
+// feed fetch the user.
+func (u users) news(what string, n user.User) []event.Event {
+	return []event.Event{{
 		ID: u.ids.New("fev"), Tenant: n.Tenant, Type: "user." + what, Subject: n.ID, At: n.UpdatedAt,
 		Data: fmt.Appendf(nil, `{"version":%d}`, n.Version),
 	}}
 }
 
-// person is a user as they are stored. Email and Idem are there in every document,
-// since a unique index counts absent values as equal. Metadata is JSON: its keys
-// may hold what a field's name may not.
+// person is a user as it is stored. Email and Idem are present in every document, because a
+// unique index counts absent values as equal. Metadata is JSON, because its keys may
+// contain characters that a field name may not.
 type person struct {
 	Key         string            `bson:"_id"` // tenant|id
 	Tenant      string            `bson:"tenant"`
 	ID          string            `bson:"id"`
-	Email       string            `bson:"email"` // tenant|email, or the document's own
+	Email       string            `bson:"email"` // tenant|email, or derived from the document's own key
 	Name        string            `bson:"name"`
 	Metadata    []byte            `bson:"metadata"`
 	Rev         int64             `bson:"rev"` // the version
@@ -217,19 +217,19 @@ type person struct {
 	Updated     int64             `bson:"updated"`
 	Idem        string            `bson:"idem"`
 	Fingerprint string            `bson:"fingerprint"`
-	Original    []byte            `bson:"original"` // as created, once it has changed, for repeats of Idem
+	Original    []byte            `bson:"original"` // the user as created, once it has changed, for repeats of Idem
 	Deleted     bool              `bson:"deleted"`
-	Trace       bool              `bson:"trace"` // has a key or is deleted: Purge has something to do
+	Trace       bool              `bson:"trace"` // has a key or is deleted: Purge must handle it
 	Told        map[string][]told `bson:"told"`
 	Tell        bool              `bson:"tell"`
 }
 
 func personKey(tenant, id string) string { return tenant + "|" + id }
 
-// taken stands before the key under which a user was created.
+// taken is the prefix of the idempotency key with which a user was created.
 const taken = "k|"
 
-func newPerson(n user.User, key idem.Key) (person, error) {
+func newPerson(n user.User, key idempotency.Key) (person, error) {
 	metadata, err := json.Marshal(n.Metadata)
 	if err != nil {
 		return person{}, fault.Wrap(fault.Invalid, "mongostore.user", err)
@@ -239,7 +239,7 @@ func newPerson(n user.User, key idem.Key) (person, error) {
 		Rev: n.Version, Created: micros(n.CreatedAt), Updated: micros(n.UpdatedAt), Idem: taken + key.Scoped, Fingerprint: key.Fingerprint, Trace: true,
 	}
 	if key.Empty() {
-		p.Idem, p.Trace = nobodys+p.Key, false
+		p.Idem, p.Trace = noTenant+p.Key, false
 	}
 	return p, nil
 }
@@ -249,7 +249,7 @@ func (p person) user() (user.User, error) {
 		ID: p.ID, Tenant: p.Tenant, Email: p.Email[len(p.Tenant)+1:], Name: p.Name, Version: p.Rev,
 		CreatedAt: moment(p.Created), UpdatedAt: moment(p.Updated),
 	}
-	if string(p.Metadata) == "null" { // so it is written where there is none
+	if string(p.Metadata) == "null" { // the stored form of no metadata
 		return u, nil
 	}
 	var err error
@@ -257,14 +257,14 @@ func (p person) user() (user.User, error) {
 	return u, err
 }
 
-// become is what changes from before to after.
+// become returns the fields that change from before to after.
 func (p person) become(before, after user.User) (bson.M, error) {
 	metadata, err := json.Marshal(after.Metadata)
 	if err != nil {
 		return nil, fault.Wrap(fault.Invalid, "mongostore.user", err)
 	}
 	set := bson.M{"email": p.Tenant + "|" + after.Email, "name": after.Name, "metadata": metadata, "updated": micros(after.UpdatedAt)}
-	if p.Original == nil && p.Idem != nobodys+p.Key {
+	if p.Original == nil && p.Idem != noTenant+p.Key {
 		original, err := json.Marshal(before)
 		if err != nil {
 			return nil, fault.Wrap(fault.Internal, "mongostore.user", err)
@@ -274,9 +274,9 @@ func (p person) become(before, after user.User) (bson.M, error) {
 	return set, nil
 }
 
-// forget is what changes when a user is deleted: nothing personal stays.
+// forget returns the fields that change when a user is deleted: no personal data stays.
 func (p person) forget(at time.Time) bson.M {
 	return bson.M{
-		"email": nobodys + p.Key, "name": "", "metadata": nil, "original": nil, "updated": micros(at), "deleted": true, "trace": true,
+		"email": noTenant + p.Key, "name": "", "metadata": nil, "original": nil, "updated": micros(at), "deleted": true, "trace": true,
 	}
 }

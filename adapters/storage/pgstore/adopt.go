@@ -12,8 +12,8 @@ import (
 //go:embed adopt.sql
 var adoptTables string
 
-// earlier are the columns of the tables of the first version, by name. Any later one
-// that had these names has them too.
+// earlier maps the names of the first version's tables to their columns. All later versions
+// that used these names have these columns too.
 var earlier = map[string][]string{
 	"record":           {"kind", "tenant", "id", "rev", "idem", "ref", "status", "customer", "created", "queue", "due", "owner", "body"},
 	"told":             {"n", "tenant", "id", "type", "subject", "at", "data"},
@@ -23,9 +23,9 @@ var earlier = map[string][]string{
 	"goose_db_version": {"version_id", "is_applied"},
 }
 
-// adopt takes over the tables of an earlier version, and reports whether there are tables
-// of ours then. What other programs have under the same names is left alone: all tables
-// must be there, with the columns that they had.
+// adopt renames the tables of an earlier version, and reports whether our tables exist
+// afterwards. Tables of other programs under the same names are not touched: all tables
+// must exist, with the columns that they had.
 func adopt(ctx context.Context, pool *pgxpool.Pool) (ours bool, err error) {
 	err = pgx.BeginFunc(ctx, pool, func(tx pgx.Tx) error {
 		if err := tx.QueryRow(ctx, `SELECT to_regclass($1) IS NOT NULL`, migrationsTable).Scan(&ours); err != nil || ours {
@@ -49,7 +49,7 @@ func adopt(ctx context.Context, pool *pgxpool.Pool) (ours bool, err error) {
 	return ours, readFault("pgstore.adopt", err)
 }
 
-// columnsOf lists the columns of what is a table and has a name of an earlier version.
+// columnsOf lists the columns of the tables that have a name of an earlier version.
 func columnsOf(ctx context.Context, tx pgx.Tx) (map[string][]string, error) {
 	names := make([]string, 0, len(earlier))
 	for name := range earlier {

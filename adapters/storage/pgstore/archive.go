@@ -13,18 +13,19 @@ import (
 	"patchbay/ports"
 )
 
-// Archive lays the store open.
+// Archive returns access to all entries of the store, for copies.
 func (s *Store) Archive() ports.Archive { return archive{s} }
 
 var _ ports.Archive = archive{}
 
 type archive struct{ *Store }
 
-// archiveTimeout is that of one call: it moves much, and nobody waits for an answer.
+// archiveTimeout is the timeout of one call. It is long because a call moves much data, and
+// no client waits for it.
 const archiveTimeout = 30 * time.Second
 
-// table is how a section is stored. scan takes the parts of a key and a limit; the
-// other statements take arrays, a column each.
+// table defines how a section is stored. scan takes the parts of a key and a limit; the
+// other statements take arrays, one for each column.
 type table struct {
 	parts                  func(key string) []any
 	scan, get, put, remove string
@@ -34,15 +35,15 @@ type table struct {
 }
 
 const (
-	// recordPage ends with the record that makes it larger than $5 bytes.
+	// recordPage returns records up to the one that makes the page larger than $5 bytes.
 	recordPage = `SELECT ` + recordColumns + ` FROM (
 			SELECT *, sum(bytes) OVER (ORDER BY kind, tenant, id ROWS UNBOUNDED PRECEDING) - bytes AS before FROM (
 				SELECT *, octet_length(body) + coalesce(octet_length(content), 0) AS bytes FROM patchbay_record WHERE (kind, tenant, id) > ($1, $2, $3) ORDER BY kind, tenant, id LIMIT $4
 			) AS page
 		) AS sized WHERE before < $5 ORDER BY kind, tenant, id`
-	// Those of the keys that are there. Each is the next in the order of the primary key:
-	// what has just been put is not analyzed yet, and the planner would take another
-	// index, by which it reads all of a kind.
+	// recordsNamed and usersNamed find the rows of those keys that exist. Each looks up the
+	// next row in the order of the primary key: newly inserted rows are not analyzed yet,
+	// and the planner would use another index and read all records of a kind.
 	recordsNamed = `FROM unnest($1::text[], $2::text[], $3::text[]) AS k (kind, tenant, id)
 		CROSS JOIN LATERAL (SELECT ctid AS at, kind, tenant, id FROM patchbay_record WHERE (kind, tenant, id) >= (k.kind, k.tenant, k.id)
 			ORDER BY kind, tenant, id LIMIT 1) AS r WHERE (r.kind, r.tenant, r.id) = (k.kind, k.tenant, k.id)`
@@ -122,7 +123,7 @@ func (a archive) Scan(ctx context.Context, section ports.Section, after string, 
 	return page, page[len(page)-1].Key(), nil
 }
 
-// Digests implements ports.Archive. One entry at a time is held.
+// Digests implements ports.Archive. It holds one entry at a time in memory.
 func (a archive) Digests(ctx context.Context, section ports.Section, keys ...string) (map[string]ports.Digest, error) {
 	t := tables[section]
 	found := make(map[string]ports.Digest, len(keys))
@@ -136,7 +137,7 @@ func (a archive) Digests(ctx context.Context, section ports.Section, keys ...str
 	return found, err
 }
 
-// Put implements ports.Archive: all of it in one statement.
+// Put implements ports.Archive. It stores all entries with one statement.
 func (a archive) Put(ctx context.Context, section ports.Section, entries ...ports.Entry) error {
 	t := tables[section]
 	args, err := t.columns(entries)
@@ -159,7 +160,7 @@ func (a archive) read(ctx context.Context, op, query string, args []any, scan fu
 	})
 }
 
-// change does a statement that changes many rows, and says how many.
+// change executes a statement that changes many rows and returns their number.
 func (a archive) change(ctx context.Context, op, query string, args []any) error {
 	return a.patiently(ctx, op, func(ctx context.Context, c *pgxpool.Conn) error {
 		var n int64
@@ -167,7 +168,7 @@ func (a archive) change(ctx context.Context, op, query string, args []any) error
 	})
 }
 
-// patiently lends a connection to one call.
+// patiently runs one call with a connection of the pool.
 func (a archive) patiently(ctx context.Context, op string, call func(ctx context.Context, c *pgxpool.Conn) error) error {
 	ctx, cancel := context.WithTimeout(ctx, archiveTimeout)
 	defer cancel()
@@ -271,7 +272,7 @@ func userArrays(entries []ports.Entry) ([]any, error) {
 }
 
 func eventArrays(entries []ports.Entry) ([]any, error) {
-	events := make([]event.Feed, len(entries))
+	events := make([]event.Event, len(entries))
 	seqs := make([]int64, len(entries))
 	for i, e := range entries {
 		events[i], seqs[i] = *e.Event, e.Event.Seq

@@ -18,44 +18,44 @@ import (
 )
 
 const (
-	lanes      = 2        // that calls of one kind go out by: one more shares less, one less waits for each commit
+	lanes      = 2        // concurrent statements of one kind: with one more fewer calls share, with one less each waits for the previous commit
 	maxBatch   = 64       // calls in one batch
-	maxWaiting = 512      // calls of one kind; more go out alone, as far as the pool has connections
-	maxShared  = 64 << 10 // bytes of a record that shares
+	maxWaiting = 512      // waiting calls of one kind; further ones run alone, as far as the pool has connections
+	maxShared  = 64 << 10 // largest record, in bytes, that shares a statement
 
-	// patience is how long a call may keep its lane, and a batch wait for a row that
-	// another transaction holds. It is less than Postgres takes to look for a
-	// deadlock.
+	// patience is how long a call may keep its lane, and how long a batch may wait for a
+	// row lock of another transaction. It is less than the time after which Postgres checks
+	// for a deadlock.
 	patience = 500 * time.Millisecond
 )
 
-// impatient ends a transaction that waits for a lock for longer than patience.
+// impatient makes a transaction fail that waits for a lock for longer than patience.
 var impatient = fmt.Sprintf(`SELECT set_config('lock_timeout', '%dms', true)`, patience.Milliseconds())
 
 // gather lets calls of one kind share a statement, and so a round trip, a plan and a
-// commit. A call that finds a lane free goes out at once and alone. What comes in
-// while the lanes are busy goes out together by the next that gets free.
+// commit. A call that finds a free lane runs at once and alone. Calls that arrive while the
+// lanes are busy run together on the next lane that becomes free.
 //
-// No call harms another. Where Postgres refuses a batch, nothing of it was done: each
-// call is made alone by its own caller. A batch whose outcome is unknown is unknown
+// No call affects another. If Postgres refuses a batch, nothing of it was executed, and
+// each caller makes its own call alone. If the outcome of a batch is unknown, it is unknown
 // to all of its callers.
 type gather[Q, A any] struct {
 	alone    func(ctx context.Context, ask Q) (A, error)
 	together func(ctx context.Context, all []*call[Q, A]) error
-	left     fault.Kind // what became of a call under way, to a caller who has left
+	left     fault.Kind // the Kind for a caller that gives up while its call is in progress
 	lanes    int
 
 	mu      sync.Mutex
-	busy    int // of the lanes
+	busy    int // lanes in use
 	waiting []*call[Q, A]
 }
 
-// call is one of a batch. Its answer is good once done is closed.
+// call is one call of a batch. Its answer is valid once done is closed.
 type call[Q, A any] struct {
 	ask    Q
 	answer A
 	err    error
-	again  bool // it was not made, and is to be made alone
+	again  bool // it was not executed, and must be made alone
 	done   chan struct{}
 }
 
@@ -93,8 +93,8 @@ func (g *gather[Q, A]) do(ctx context.Context, ask Q) (A, error) {
 	return c.answer, c.err
 }
 
-// enter takes a lane where one is free, else a place among those that wait, else
-// neither.
+// enter takes a free lane if there is one, or else a place in the queue if there is room,
+// or else neither.
 func (g *gather[Q, A]) enter(ask Q) (c *call[Q, A], free bool) {
 	g.mu.Lock()
 	defer g.mu.Unlock()
@@ -110,7 +110,7 @@ func (g *gather[Q, A]) enter(ask Q) (c *call[Q, A], free bool) {
 	return c, false
 }
 
-// withdraw takes back a call that has not gone out.
+// withdraw removes a call that has not been sent from the queue.
 func (g *gather[Q, A]) withdraw(c *call[Q, A]) bool {
 	g.mu.Lock()
 	defer g.mu.Unlock()
@@ -123,7 +123,7 @@ func (g *gather[Q, A]) withdraw(c *call[Q, A]) bool {
 	return false
 }
 
-// hold keeps a lane that was taken, until the call is answered or takes too long.
+// hold keeps a lane until the call is answered or takes longer than patience.
 func (g *gather[Q, A]) hold() (release func()) {
 	timer := time.AfterFunc(patience, g.leave)
 	return func() {
@@ -133,7 +133,7 @@ func (g *gather[Q, A]) hold() (release func()) {
 	}
 }
 
-// leave gives a lane to those that wait, or back.
+// leave passes a lane to waiting calls, or frees it.
 func (g *gather[Q, A]) leave() {
 	g.mu.Lock()
 	defer g.mu.Unlock()
@@ -153,8 +153,8 @@ func (g *gather[Q, A]) leave() {
 	g.waiting = g.waiting[n:]
 }
 
-// send makes the calls of a batch. Their context is nobody's own: one caller who
-// gives up must not undo the calls of the others.
+// send makes the calls of a batch. Its context belongs to no caller: a caller that gives up
+// must not undo the calls of the others.
 func (g *gather[Q, A]) send(all []*call[Q, A]) {
 	defer g.hold()()
 	ctx := context.Background()
@@ -170,15 +170,15 @@ func (g *gather[Q, A]) send(all []*call[Q, A]) {
 	}
 }
 
-// undone reports whether an error says that Postgres itself gave up a batch, and
-// with it all that it had done.
+// undone reports whether an error means that Postgres itself aborted a batch, and so rolled
+// back all of it.
 func undone(err error) bool {
 	var e *pgconn.PgError
 	return errors.As(err, &e) && refusal(e.Code) != fault.UnknownOutcome
 }
 
-// distinct leaves out of a batch what has the same key as a call before it: from what
-// was written it could not be told which of them was. It is made alone.
+// distinct removes calls from a batch that have the same key as an earlier call: the result
+// could not tell which of them was executed. The removed calls are made alone.
 func distinct[Q, A any, K comparable](all []*call[Q, A], key func(Q) K) []*call[Q, A] {
 	seen := make(map[K]bool, len(all))
 	var first []*call[Q, A]
@@ -192,7 +192,7 @@ func distinct[Q, A any, K comparable](all []*call[Q, A], key func(Q) K) []*call[
 	return first
 }
 
-// column is one value of all calls of a batch.
+// column returns one value of each call of a batch.
 func column[Q, A, T any](all []*call[Q, A], of func(Q) T) []T {
 	values := make([]T, len(all))
 	for i, c := range all {
@@ -201,16 +201,16 @@ func column[Q, A, T any](all []*call[Q, A], of func(Q) T) []T {
 	return values
 }
 
-// statement is one of a batch. Its rows are the numbers, from 1, of the calls that it
-// has made.
+// statement is one statement of a batch. It returns the numbers, from 1, of the calls that
+// it has executed.
 type statement[Q any] struct {
 	query string
 	args  []any
 	calls []*call[Q, bool]
 }
 
-// commit sends statements in one pipeline, which is one transaction. Nothing that
-// they have answered counts if it fails.
+// commit sends statements in one pipeline, which is one transaction. If it fails, none of
+// their results count.
 func commit[Q any](ctx context.Context, s *Store, op string, statements ...statement[Q]) error {
 	batch := new(pgx.Batch)
 	batch.Queue(impatient)
@@ -229,8 +229,8 @@ func commit[Q any](ctx context.Context, s *Store, op string, statements ...state
 	})
 }
 
-// tellsAll is tells for a statement that writes many rows and lists as made those
-// that were: the first array says which row an event is of.
+// tellsAll is tells for a statement that writes many rows and returns the numbers of the
+// written rows as made. The first array holds the row number of each event.
 const tellsAll = `, t AS (INSERT INTO patchbay_told (tenant, id, type, subject, at, data)
 		SELECT e.tenant, e.id, e.type, e.subject, e.at, e.data
 		FROM unnest($%N::bigint[], $%T::text[], $%I::text[], $%Y::text[], $%S::text[], $%A::bigint[], $%D::bytea[]) WITH ORDINALITY
@@ -241,8 +241,8 @@ func tellingAll(statement string, n int) string {
 	return numbered(statement, tellsAll, "NTIYSAD", n)
 }
 
-// columnsOfAll gives the events of each row as arrays.
-func columnsOfAll(rows [][]event.Feed) []any {
+// columnsOfAll returns the events of all rows as arrays.
+func columnsOfAll(rows [][]event.Event) []any {
 	var of []int64
 	for i, events := range rows {
 		for range events {

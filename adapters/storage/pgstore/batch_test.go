@@ -13,10 +13,11 @@ import (
 
 	"github.com/jackc/pgx/v5"
 
-	"patchbay/adapters/sys"
+	"patchbay/adapters/clock"
+	"patchbay/adapters/ids"
 	"patchbay/core/event"
 	"patchbay/core/fault"
-	"patchbay/core/idem"
+	"patchbay/core/idempotency"
 	"patchbay/core/user"
 	"patchbay/ports"
 	"patchbay/tests/postgres"
@@ -35,7 +36,7 @@ func fresh(t *testing.T) *Store {
 func openAt(t *testing.T, port uint16, database string) (*Store, error) {
 	s, err := Open(t.Context(), Options{
 		Host: "127.0.0.1", Port: port, Database: database, Username: postgres.Username, Max: 12, Idle: time.Minute,
-		Clock: sys.Clock{}, IDs: sys.IDs{},
+		Clock: clock.System{}, IDs: ids.UUIDs{},
 	})
 	if err == nil {
 		t.Cleanup(func() { _ = s.Close() })
@@ -70,7 +71,7 @@ func until(done func() bool) {
 }
 
 func record(id string) *ports.Record {
-	return &ports.Record{Tenant: "t", Kind: "thing", ID: id, Body: []byte("body"), Events: []event.Feed{{ID: "fev_" + id, Tenant: "t"}}}
+	return &ports.Record{Tenant: "t", Kind: "thing", ID: id, Body: []byte("body"), Events: []event.Event{{ID: "fev_" + id, Tenant: "t"}}}
 }
 
 // saveAll saves records in one batch, and gives their errors.
@@ -129,7 +130,7 @@ func TestSavesShareACommit(t *testing.T) {
 	var records []*ports.Record
 	for i := range maxBatch {
 		r := record(fmt.Sprint(i))
-		r.Events = append(r.Events, event.Feed{ID: "second_" + r.ID, Tenant: "t"})
+		r.Events = append(r.Events, event.Event{ID: "second_" + r.ID, Tenant: "t"})
 		records = append(records, r)
 	}
 	for round := range 2 { // they are inserted, and then replaced: each tells twice
@@ -152,7 +153,7 @@ func TestUsersShareACommit(t *testing.T) {
 	t.Parallel()
 	s := fresh(t)
 	create := func(id, email, key string) error {
-		return s.Users().Create(t.Context(), user.User{ID: id, Tenant: "t", Email: email, Version: 1}, idem.Key{Scoped: key})
+		return s.Users().Create(t.Context(), user.User{ID: id, Tenant: "t", Email: email, Version: 1}, idempotency.Key{Scoped: key})
 	}
 	release := occupy(t, &s.created, 4)
 	var all sync.WaitGroup
@@ -323,7 +324,7 @@ func TestReadsShareAStatement(t *testing.T) {
 	t.Parallel()
 	s := fresh(t)
 	for _, tenant := range []string{"t", "u"} {
-		if err := s.Users().Create(t.Context(), user.User{ID: "usr_1", Tenant: tenant, Email: tenant + "@example.com", Version: 1}, idem.Key{}); err != nil {
+		if err := s.Users().Create(t.Context(), user.User{ID: "usr_1", Tenant: tenant, Email: tenant + "@example.com", Version: 1}, idempotency.Key{}); err != nil {
 			t.Fatal(err)
 		}
 	}

@@ -7,7 +7,7 @@ import (
 	"patchbay/ports"
 )
 
-// What belongs together is written by one statement, as everything is.
+// A record and its children are written by one statement, like everything else.
 var (
 	attachRecord = telling(insertion+`, c AS (INSERT INTO patchbay_record (rev, parent, tenant, kind, id, status, customer, created, queue, due, owner, body)
 		SELECT 1, $16, $2, e.* FROM s, (SELECT kind, id, status, customer, created, nullif(queue, ''), due, owner, body FROM unnest($17::text[], $18::text[],
@@ -55,7 +55,7 @@ func (j journal) Attach(ctx context.Context, parent *ports.Record, children ...*
 	return nil
 }
 
-// rows gives records as arrays, a column each.
+// rows returns records as arrays, one for each column.
 func rows(records []*ports.Record) []any {
 	var kinds, ids, statuses, customers, queues, owners []string
 	var created, due []int64
@@ -83,7 +83,8 @@ func (j journal) Purge(ctx context.Context, tenant, kind string, before time.Tim
 	return int(purged), err
 }
 
-// Sweep implements ports.Journal: no child comes without its record.
+// Sweep implements ports.Journal. It does nothing, because no child is stored without its
+// record.
 func (j journal) Sweep(context.Context, time.Time, int) (int, error) { return 0, nil }
 
 // Purge implements ports.UserRepository.

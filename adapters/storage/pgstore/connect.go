@@ -11,7 +11,7 @@ import (
 	"github.com/jackc/pgx/v5/pgxpool"
 )
 
-// settings are those of the pool and its connections.
+// settings returns the settings of the pool and its connections.
 func settings(o Options) (*pgxpool.Config, error) {
 	c, err := bare()
 	if err != nil {
@@ -20,9 +20,11 @@ func settings(o Options) (*pgxpool.Config, error) {
 	conn := c.ConnConfig
 	conn.Host, conn.Port, conn.Database, conn.User, conn.Password = o.Host, o.Port, o.Database, o.Username, o.Password
 	conn.TLSConfig, conn.Fallbacks, conn.ConnectTimeout = o.TLS, nil, connectTimeout
-	// Texts are sent and read as UTF-8, whatever the database or the role has by default.
+	// Texts are sent and read as UTF-8, whatever the default of the database or the role
+	// is.
 	conn.RuntimeParams = map[string]string{"application_name": "patchbay", "client_encoding": "UTF8"}
-	// A server that only reads is not the one, also where the host's name stands for several.
+	// A read-only server is not the primary, also if the host name stands for several
+	// servers.
 	conn.ValidateConnect = pgconn.ValidateConnectTargetSessionAttrsReadWrite
 	c.MinConns, c.MaxConns, c.MaxConnIdleTime = o.Min, max(o.Max, 1), o.Idle
 	c.MaxConnLifetime, c.MaxConnLifetimeJitter = longest, spread
@@ -32,10 +34,10 @@ func settings(o Options) (*pgxpool.Config, error) {
 
 var parsing sync.Mutex
 
-// bare gives the settings of a connection that says nothing. pgx makes them only by
-// reading the variables that psql does (PGHOST, PGSERVICE, PGTARGETSESSIONATTRS) and
-// files in the home directory, some of which it does not let one override. So the
-// variables are taken away while it reads, and it is told that there are no files.
+// bare returns the settings of a connection without any environment. pgx creates settings
+// only by reading the variables that psql reads (PGHOST, PGSERVICE, PGTARGETSESSIONATTRS)
+// and files in the home directory, some of which cannot be overridden. bare therefore
+// removes the variables while pgx reads them, and tells it that there are no files.
 func bare() (*pgxpool.Config, error) {
 	parsing.Lock()
 	defer parsing.Unlock()
@@ -52,12 +54,12 @@ func bare() (*pgxpool.Config, error) {
 	return pgxpool.ParseConfig("host=127.0.0.1 user=none password=none passfile='' sslmode=disable sslrootcert='' sslcert='' sslkey=''")
 }
 
-// mode is how statements are sent. A server that answers itself keeps them prepared
-// by name, and does not plan each anew. A pooler gives each transaction another
-// server, where the name would not be known: there, they are only described once.
+// mode determines how statements are sent. A server that is reached directly keeps them
+// prepared by name, and does not plan them each time. A pooler assigns another server to
+// each transaction, where the name would be unknown, so there they are only described once.
 //
-// Who answers is told by the process that a connection is opened to, and the one
-// that a query runs in: a pooler makes the first up.
+// A pooler is detected by comparing the process id sent when a connection is opened, which
+// a pooler invents, with that of the process that executes a query.
 func mode(ctx context.Context, config *pgx.ConnConfig) (pgx.QueryExecMode, error) {
 	conn := config.Copy()
 	conn.DefaultQueryExecMode = pgx.QueryExecModeExec

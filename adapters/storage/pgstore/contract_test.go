@@ -6,8 +6,9 @@ import (
 	"testing"
 	"time"
 
+	"patchbay/adapters/clock"
+	"patchbay/adapters/ids"
 	"patchbay/adapters/storage/pgstore"
-	"patchbay/adapters/sys"
 	"patchbay/ports"
 	"patchbay/tests/contract"
 	"patchbay/tests/postgres"
@@ -16,13 +17,13 @@ import (
 func options(port uint16, database string, clock ports.Clock) pgstore.Options {
 	return pgstore.Options{
 		Host: "127.0.0.1", Port: port, Database: database, Username: postgres.Username, Max: 8, Idle: time.Minute,
-		Clock: clock, IDs: sys.IDs{},
+		Clock: clock, IDs: ids.UUIDs{},
 	}
 }
 
 func open(t testing.TB, s *postgres.Server, database string) *pgstore.Store {
 	t.Helper()
-	store, err := pgstore.Open(t.Context(), options(s.Port, database, sys.Clock{}))
+	store, err := pgstore.Open(t.Context(), options(s.Port, database, clock.System{}))
 	if err != nil {
 		t.Fatal(err)
 	}

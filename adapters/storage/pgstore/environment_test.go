@@ -5,8 +5,8 @@ import (
 	"path/filepath"
 	"testing"
 
+	"patchbay/adapters/clock"
 	"patchbay/adapters/storage/pgstore"
-	"patchbay/adapters/sys"
 	"patchbay/ports"
 	"patchbay/tests/postgres"
 )
@@ -47,7 +47,7 @@ func TestTheEnvironmentIsNeverRead(t *testing.T) {
 	for name, value := range variables {
 		t.Run(name, func(t *testing.T) {
 			t.Setenv(name, value)
-			store, err := pgstore.Open(t.Context(), options(s.Port, databases[name], sys.Clock{}))
+			store, err := pgstore.Open(t.Context(), options(s.Port, databases[name], clock.System{}))
 			if err != nil {
 				t.Fatal(err)
 			}

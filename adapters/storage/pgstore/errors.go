@@ -8,7 +8,7 @@ import (
 	"patchbay/core/fault"
 )
 
-// readFault gives a failed read its Kind: nothing was to be written.
+// readFault assigns a Kind to the error of a read, which has changed nothing.
 func readFault(op string, err error) error {
 	var e *pgconn.PgError
 	var f *fault.Error
@@ -25,10 +25,10 @@ func readFault(op string, err error) error {
 	return fault.Wrap(fault.Unavailable, op, err)
 }
 
-// writeFault gives a failed write its Kind. What Postgres itself refuses has left
-// no trace: each write is one statement. What was not sent has not, either. All
-// else is unknown: also the end of the server, which may come after the commit
-// and before the answer.
+// writeFault assigns a Kind to the error of a write. A write that Postgres itself refuses
+// has changed nothing, because each write is one statement. A write that was not sent has
+// changed nothing, either. All other outcomes are unknown, also if the server ended, which
+// may happen after the commit and before the answer.
 func writeFault(op string, err error) error {
 	var e *pgconn.PgError
 	var connect *pgconn.ConnectError
@@ -43,13 +43,13 @@ func writeFault(op string, err error) error {
 	return fault.Wrap(fault.UnknownOutcome, op, err)
 }
 
-// refusal is the Kind of an error that Postgres tells, by its SQLSTATE
-// (PostgreSQL's manual, appendix A).
+// refusal returns the Kind for an error reported by Postgres, by its SQLSTATE (PostgreSQL's
+// manual, appendix A).
 func refusal(state string) fault.Kind {
 	switch state {
 	case "23505": // unique_violation
 		return fault.Conflict
-	case "22021", "22P05": // a text that is none in the database's encoding
+	case "22021", "22P05": // a text that is not valid in the database's encoding
 		return fault.Invalid
 	case "25006": // read_only_sql_transaction: a standby
 		return fault.Unavailable
@@ -64,9 +64,9 @@ func refusal(state string) fault.Kind {
 	switch state[:2] {
 	case "28": // invalid authorization
 		return fault.Unauthorized
-	case "40", "53", "55": // rolled back, no resources, a lock that was not to be had
+	case "40", "53", "55": // rolled back, insufficient resources, lock not available
 		return fault.Unavailable
-	case "54": // what is to be stored is beyond a limit of the server
+	case "54": // the data exceeds a limit of the server
 		return fault.Invalid
 	case "22", "23", "42": // the statement or its data
 		return fault.Internal
@@ -74,8 +74,8 @@ func refusal(state string) fault.Kind {
 	return fault.UnknownOutcome // 57P0x, 08, 58, XX: the server or the connection ended
 }
 
-// ousted reports whether an error says that the server is not the one to write to: it
-// only reads, it is going down, or it is not up yet.
+// ousted reports whether an error means that the server does not accept writes: it is
+// read-only, shutting down, or not started yet.
 func ousted(err error) bool {
 	var e *pgconn.PgError
 	if !errors.As(err, &e) {

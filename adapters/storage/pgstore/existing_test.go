@@ -3,8 +3,8 @@ package pgstore_test
 import (
 	"testing"
 
+	"patchbay/adapters/clock"
 	"patchbay/adapters/storage/pgstore"
-	"patchbay/adapters/sys"
 	"patchbay/core/fault"
 	"patchbay/tests/postgres"
 )
@@ -13,7 +13,7 @@ func TestAStoreThatMustExistIsNotMade(t *testing.T) {
 	t.Parallel()
 	s := postgres.Shared(t)
 	existing := func(database string) error {
-		o := options(s.Port, database, sys.Clock{})
+		o := options(s.Port, database, clock.System{})
 		o.Existing = true
 		store, err := pgstore.Open(t.Context(), o)
 		if err == nil {

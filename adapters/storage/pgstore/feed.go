@@ -11,11 +11,11 @@ import (
 	"patchbay/ports"
 )
 
-// publishing is the lock under which one process at a time appends to the feed.
+// publishing is the lock that lets one process at a time append to the feed.
 const publishing = migrating + 1
 
-// Publish implements ports.Journal. Numbers are given under a lock that ends with
-// the commit: they have no gaps, and none comes after a higher one.
+// Publish implements ports.Journal. Sequence numbers are assigned under a lock that is held
+// until the commit, so they have no gaps and become visible in order.
 func (j journal) Publish(ctx context.Context, n int) (moved int, err error) {
 	const move = `WITH last AS (SELECT coalesce(max(seq), 0) AS seq FROM patchbay_feed), moved AS (
 			DELETE FROM patchbay_told WHERE n IN (SELECT n FROM patchbay_told ORDER BY n LIMIT $1) RETURNING *
@@ -25,9 +25,10 @@ func (j journal) Publish(ctx context.Context, n int) (moved int, err error) {
 	if waiting, err := j.waiting(ctx); err != nil || !waiting {
 		return 0, err
 	}
-	// The lock is a statement of its own: the one after it must see what the process
-	// before us has committed. Both are sent at once, and are one transaction: the
-	// lock never waits for this process, which may be stopped at any moment.
+	// The lock is a statement of its own, because the next statement must see what the
+	// previous process has committed. Both are sent together as one transaction, so the
+	// lock is never held while waiting for this process, which may be stopped at any
+	// moment.
 	var both pgx.Batch
 	both.Queue(`SELECT pg_advisory_xact_lock($1)`, int64(publishing))
 	both.Queue(move, n).QueryRow(func(row pgx.Row) error { return row.Scan(&moved) })
@@ -37,7 +38,8 @@ func (j journal) Publish(ctx context.Context, n int) (moved int, err error) {
 	return moved, err
 }
 
-// waiting looks first, without a lock: mostly there is nothing to tell.
+// waiting checks without a lock whether there is anything to publish, because mostly there
+// is not.
 func (j journal) waiting(ctx context.Context) (some bool, err error) {
 	err = j.row(ctx, "pgstore.publish", `SELECT EXISTS (SELECT 1 FROM patchbay_told)`, nil, func(row pgx.Row) error { return row.Scan(&some) })
 	return some, err
@@ -46,7 +48,7 @@ func (j journal) waiting(ctx context.Context) (some bool, err error) {
 const feedEntries = `SELECT seq, tenant, id, type, subject, at, data FROM patchbay_feed WHERE `
 
 // Feed implements ports.Journal.
-func (j journal) Feed(ctx context.Context, tenant string, after int64, n int) (events []event.Feed, err error) {
+func (j journal) Feed(ctx context.Context, tenant string, after int64, n int) (events []event.Event, err error) {
 	query, args := feedEntries+`tenant = $3 AND seq > $1 ORDER BY seq LIMIT $2`, []any{after, n, tenant}
 	if tenant == ports.AllTenants {
 		query, args = feedEntries+`seq > $1 ORDER BY seq LIMIT $2`, args[:2]
@@ -62,8 +64,8 @@ func (j journal) Feed(ctx context.Context, tenant string, after int64, n int) (e
 	return events, err
 }
 
-func scanEvent(row pgx.Row) (event.Feed, error) {
-	var e event.Feed
+func scanEvent(row pgx.Row) (event.Event, error) {
+	var e event.Event
 	var at int64
 	err := row.Scan(&e.Seq, &e.Tenant, &e.ID, &e.Type, &e.Subject, &at, (*[]byte)(&e.Data))
 	e.At = moment(at)

@@ -10,8 +10,8 @@ import (
 	"testing"
 	"time"
 
+	"patchbay/adapters/clock"
 	"patchbay/adapters/storage/pgstore"
-	"patchbay/adapters/sys"
 	"patchbay/core/event"
 	"patchbay/ports"
 	"patchbay/tests/postgres"
@@ -99,7 +99,7 @@ func TestAProcessThatIsStoppedWhileItPublishesHoldsUpNobody(t *testing.T) {
 	server := postgres.Shared(t)
 	database := server.Database(t)
 	between := stopAt(t, server.Port, "patchbaz") // the number of the lock, in bytes: a prepared statement is sent without its text
-	o := options(between.port(), database, sys.Clock{})
+	o := options(between.port(), database, clock.System{})
 	o.Max = 2
 	store, err := pgstore.Open(t.Context(), o)
 	if err != nil {
@@ -108,8 +108,8 @@ func TestAProcessThatIsStoppedWhileItPublishesHoldsUpNobody(t *testing.T) {
 	stopped, other := store.Journal(), open(t, server, database).Journal()
 	tell := func(id string) {
 		t.Helper()
-		news := event.Feed{ID: "fev_" + id, Tenant: "t", Type: "thing.changed", Subject: id, At: time.Now()}
-		r := &ports.Record{Tenant: "t", Kind: "thing", ID: id, Body: []byte("body"), Events: []event.Feed{news}}
+		news := event.Event{ID: "fev_" + id, Tenant: "t", Type: "thing.changed", Subject: id, At: time.Now()}
+		r := &ports.Record{Tenant: "t", Kind: "thing", ID: id, Body: []byte("body"), Events: []event.Event{news}}
 		if err := other.Save(t.Context(), r)[0]; err != nil {
 			t.Fatal(err)
 		}

@@ -26,13 +26,13 @@ const (
 	recordColumns = shownColumns + `, content, false`
 	listedColumns = shownColumns + `, NULL::bytea, content IS NOT NULL`
 
-	// tells puts into told what a save has to tell, if it is made. Its arrays
-	// are the last parameters.
+	// tells inserts the events of a save into patchbay_told if the save succeeds. Its
+	// arrays are the last parameters.
 	tells = `, t AS (INSERT INTO patchbay_told (tenant, id, type, subject, at, data)
 		SELECT e.* FROM s, unnest($%T::text[], $%I::text[], $%Y::text[], $%S::text[], $%A::bigint[], $%D::bytea[]) AS e)
 		SELECT count(*) FROM s`
 
-	// now is the database's own clock, by which leases run.
+	// now is the database's own clock, which leases use.
 	now = `(extract(epoch FROM clock_timestamp()) * 1000000)::bigint`
 )
 
@@ -82,7 +82,7 @@ func (j journal) save(ctx context.Context, r *ports.Record) error {
 	return saving(r, saved, err)
 }
 
-// values are the first parameters of a statement that writes a record.
+// values returns the first parameters of a statement that writes a record.
 func (journal) values(r *ports.Record) ([]any, error) {
 	if err := r.Storable(); err != nil {
 		return nil, err
@@ -93,7 +93,7 @@ func (journal) values(r *ports.Record) ([]any, error) {
 	}, nil
 }
 
-// optional is how bytes are stored that may be absent.
+// optional returns nil for empty bytes, which are stored as NULL.
 func optional(b []byte) []byte {
 	if len(b) == 0 {
 		return nil
@@ -101,13 +101,13 @@ func optional(b []byte) []byte {
 	return b
 }
 
-// once writes a record by a statement, with what it has to tell.
+// once writes a record and its events with one statement.
 func (j journal) once(ctx context.Context, r *ports.Record, statement string, args []any) error {
 	n, err := j.write(ctx, "pgstore.save", statement, append(args, columns(r.Events)...)...)
 	return saving(r, n > 0, err)
 }
 
-// saving is what a save comes to.
+// saving returns the result of a save.
 func saving(r *ports.Record, saved bool, err error) error {
 	if !saved && err == nil || fault.Is(err, fault.Conflict) {
 		return errRecordConflict
@@ -118,8 +118,8 @@ func saving(r *ports.Record, saved bool, err error) error {
 	return err
 }
 
-// columns gives events as arrays, a column each.
-func columns(events []event.Feed) []any {
+// columns returns events as arrays, one for each column.
+func columns(events []event.Event) []any {
 	var tenants, ids, types, subjects []string
 	var at []int64
 	var data [][]byte
@@ -163,8 +163,8 @@ func scanRecord(row pgx.Row, more ...any) (ports.Record, error) {
 	return r, err
 }
 
-// Claim implements ports.Journal. What another is claiming at this moment is passed
-// over.
+// Claim implements ports.Journal. It skips records that another process is claiming at the
+// same time.
 func (j journal) Claim(ctx context.Context, queue, owner string, lease time.Duration, n int, except ...string) ([]ports.Claim, error) {
 	const query = `WITH ready AS (
 			SELECT kind, tenant, id, due AS since, owner AS before FROM patchbay_record
@@ -189,7 +189,7 @@ func (j journal) Claim(ctx context.Context, queue, owner string, lease time.Dura
 		}))
 	})
 	if err != nil {
-		return nil, err // what was claimed all the same comes due again
+		return nil, err // records claimed nevertheless come due again
 	}
 	slices.SortFunc(all, func(a, b claim) int { return cmp.Compare(a.since, b.since) })
 	var claims []ports.Claim

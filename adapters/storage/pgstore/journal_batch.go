@@ -12,11 +12,10 @@ import (
 	"patchbay/ports"
 )
 
-// recordID is what a read of a record asks for.
+// recordID identifies a record to be read.
 type recordID struct{ kind, tenant, id string }
 
-// change is a record to be saved, with the first parameters of the statement that
-// does it.
+// change is a record to be saved, with the first parameters of the statement that saves it.
 type change struct {
 	ports.Record
 	args []any
@@ -77,8 +76,8 @@ func (s *Store) saveRecord(ctx context.Context, c change) (bool, error) {
 	return n > 0, err
 }
 
-// saveRecords inserts first, and each in the order of keys and ids: two gateways that
-// save the same records wait for each other in one direction only.
+// saveRecords inserts first, and each in the order of keys and ids, so that two gateways
+// that save the same records do not deadlock.
 func (s *Store) saveRecords(ctx context.Context, all []*call[change, bool]) error {
 	all = distinct(all, func(c change) recordID { return recordID{c.Kind, c.Tenant, c.ID} })
 	slices.SortFunc(all, func(a, b *call[change, bool]) int {
@@ -111,5 +110,5 @@ func recordColumnsOf(all []*call[change, bool]) []any {
 		column(all, func(c change) []byte { return c.Body }),
 		column(all, func(c change) []byte { return optional(c.Content) }), number(func(c change) int64 { return c.Rev }),
 	}
-	return append(args, columnsOfAll(column(all, func(c change) []event.Feed { return c.Events }))...)
+	return append(args, columnsOfAll(column(all, func(c change) []event.Event { return c.Events }))...)
 }

@@ -11,10 +11,10 @@ import (
 
 const newestFirst = ` ORDER BY created DESC, id DESC`
 
-// paged selects the rows of one page: of those that a query finds, newest first, up to
-// a limit, and none after those that have PageBytes together, which are not sent. bytes
-// is how many a row has. The two are the parameters n and n + 1. The last column tells
-// of each row whether another follows.
+// paged returns the statement for one page of the rows that query finds, newest first. The
+// page has at most limit rows and ends with the row with which it reaches PageBytes;
+// further rows are not sent. bytes is the size of a row. The limit and PageBytes are the
+// parameters n and n + 1. The last column tells whether another row follows.
 func paged(columns, bytes, query string, n int) string {
 	limit, size := `$`+itoa(n), `$`+itoa(n+1)
 	return `SELECT ` + columns + `, more FROM (

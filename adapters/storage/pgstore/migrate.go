@@ -16,16 +16,16 @@ import (
 //go:embed migrations/*.sql
 var migrations embed.FS
 
-// migrating is the lock under which one process at a time changes the tables.
+// migrating is the lock that lets one process at a time change the tables.
 const migrating = 0x7061746368626179 // "patchbay"
 
-// migrationsTable says which migrations were done. Its name and those of all tables are
-// our own: other programs use goose, too.
+// migrationsTable records which migrations were done. Its name and those of all tables are
+// specific to this program, because other programs use goose, too.
 const migrationsTable = "patchbay_migrations"
 
-// migrate brings the tables up to date; where the store must exist there must be some. The
-// lock is a transaction's, which is kept open meanwhile: a session's would not hold behind
-// PgBouncer.
+// migrate brings the tables up to date. If the store must exist, it requires existing
+// tables. The lock belongs to a transaction that stays open meanwhile, because a lock of a
+// session would not work behind PgBouncer.
 func migrate(ctx context.Context, pool *pgxpool.Pool, existing bool) error {
 	tx, err := pool.Begin(ctx)
 	if err != nil {

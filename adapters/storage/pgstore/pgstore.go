@@ -1,10 +1,10 @@
-// Package pgstore keeps the journal and the users in a PostgreSQL database, for one
-// gateway or several.
+// Package pgstore keeps the journal and the users in a PostgreSQL database, for one gateway
+// or several.
 //
-// Each write is one statement, and so one commit and one round trip. What comes in
-// while others are under way shares a statement with others of its kind: see gather.
-// No state is kept in a session, and no statement is prepared by name but where the
-// server answers itself: it works behind PgBouncer in transaction mode.
+// Each write is one statement, and so one commit and one round trip. Calls that arrive
+// while others are in progress share a statement with others of their kind: see gather. The
+// store keeps no state in a session, and prepares statements by name only if the server is
+// reached directly, so it works behind PgBouncer in transaction mode.
 package pgstore
 
 import (
@@ -21,28 +21,28 @@ import (
 	"patchbay/ports"
 )
 
-// The time-outs of one call.
+// The timeouts of one call.
 const (
 	connectTimeout = 3 * time.Second
 	queryTimeout   = 3 * time.Second
-	acquireTimeout = time.Second // of a connection, where all are in use
+	acquireTimeout = time.Second // for a connection, if all are in use
 )
 
-// A connection is closed after longest, and up to spread more, so that not all are made
-// anew at once: what leads to the server may lead to another by then.
+// A connection is closed after longest plus up to spread, so that not all are reopened at
+// once. The address may lead to another server by then.
 const longest, spread = 10 * time.Minute, 2 * time.Minute
 
-// Options says what to open.
+// Options configures Open.
 type Options struct {
 	Host               string
 	Port               uint16
 	Database           string
 	Username, Password string
-	TLS                *tls.Config // nil for none
+	TLS                *tls.Config // nil for no TLS
 	Min, Max           int32       // connections
 	Idle               time.Duration
-	Existing           bool        // only what is a store already; else its tables are made
-	Clock              ports.Clock // of users; leases run by the database's own
+	Existing           bool        // only open an existing store; otherwise its tables are created
+	Clock              ports.Clock // for users; leases use the database's own clock
 	IDs                ports.IDs
 }
 
@@ -52,17 +52,19 @@ type Store struct {
 	ids   ports.IDs
 	pool  *pgxpool.Pool
 
-	// What is asked for most shares statements.
+	// The most frequent calls share statements.
 	found   gather[userID, user.User]
 	created gather[newUser, bool]
 	kept    gather[recordID, ports.Record]
 	saved   gather[change, bool]
 }
 
-// Open connects, and brings the tables up to date: one process at a time, while
-// others wait. NotFound with code no_store: the database is no store yet, and shall be
-// one. Unavailable; Unauthorized; Invalid with code store_newer: the tables
-// were made by a newer version.
+// Open connects, and brings the tables up to date: one process at a time, while others
+// wait.
+//
+// NotFound with code no_store: the database is not a store yet, and must be one.
+// Unavailable; Unauthorized; Invalid with code store_newer: the tables were created by a
+// newer version.
 func Open(ctx context.Context, o Options) (*Store, error) {
 	c, err := settings(o)
 	if err != nil {
@@ -87,20 +89,20 @@ func Open(ctx context.Context, o Options) (*Store, error) {
 	return s, nil
 }
 
-// Close ends the connections, once the calls under way are answered.
+// Close closes the connections after the calls in progress are answered.
 func (s *Store) Close() error {
 	s.pool.Close()
 	return nil
 }
 
-// Journal gives the store as a journal.
+// Journal returns the store as a journal.
 func (s *Store) Journal() ports.Journal { return journal{s} }
 
-// Users gives the store as a repository of users.
+// Users returns the store as a repository of users.
 func (s *Store) Users() ports.UserRepository { return users{s} }
 
-// with lends a connection to one call. Its error is Unavailable where there is
-// none to be had: nothing was sent.
+// with runs one call with a connection. Its error is Unavailable if no connection is
+// available: nothing was sent.
 func (s *Store) with(ctx context.Context, op string, call func(ctx context.Context, c *pgxpool.Conn) error) error {
 	waiting, cancel := context.WithTimeout(ctx, acquireTimeout)
 	defer cancel()
@@ -114,10 +116,10 @@ func (s *Store) with(ctx context.Context, op string, call func(ctx context.Conte
 	return s.judged(call(working, c))
 }
 
-// judged closes all connections where an error says that the server is not, or will not
-// be, the one to write to: after a failover the old one may stay up, and would refuse
-// each write and answer each read with what was. Those in use are closed when they are
-// given back.
+// judged closes all connections if an error means that the server does not, or will soon
+// not, accept writes: after a failover the old server may stay up, and would refuse each
+// write and answer reads with old data. Connections in use are closed when they are
+// returned.
 func (s *Store) judged(err error) error {
 	if ousted(err) {
 		s.pool.Reset()
@@ -132,7 +134,7 @@ func (s *Store) row(ctx context.Context, op, query string, args []any, scan func
 	})
 }
 
-// rows reads many.
+// rows reads any number of rows.
 func (s *Store) rows(ctx context.Context, op, query string, args []any, scan func(pgx.Rows) error) error {
 	return s.with(ctx, op, func(ctx context.Context, c *pgxpool.Conn) error {
 		return readFault(op, each(ctx, c, query, args, scan))
@@ -153,7 +155,7 @@ func each(ctx context.Context, c *pgxpool.Conn, query string, args []any, scan f
 	return rows.Err()
 }
 
-// write does one statement that changes something, and returns of how many rows.
+// write executes one statement that changes data, and returns the number of rows.
 func (s *Store) write(ctx context.Context, op, query string, args ...any) (n int64, err error) {
 	err = s.with(ctx, op, func(ctx context.Context, c *pgxpool.Conn) error {
 		return writeFault(op, c.QueryRow(ctx, query, args...).Scan(&n))
@@ -161,7 +163,7 @@ func (s *Store) write(ctx context.Context, op, query string, args ...any) (n int
 	return n, err
 }
 
-// micros is how times are stored: microseconds since 1970, 0 for no time.
+// micros returns how a time is stored: microseconds since 1970, 0 for no time.
 func micros(t time.Time) int64 {
 	if t.IsZero() {
 		return 0
@@ -176,5 +178,5 @@ func moment(micros int64) time.Time {
 	return time.UnixMicro(micros).UTC()
 }
 
-// nothing reports whether an error says that there was no row.
+// nothing reports whether an error means that there was no row.
 func nothing(err error) bool { return errors.Is(err, pgx.ErrNoRows) }

@@ -13,8 +13,9 @@ import (
 	"testing"
 	"time"
 
+	"patchbay/adapters/clock"
+	"patchbay/adapters/ids"
 	"patchbay/adapters/storage/pgstore"
-	"patchbay/adapters/sys"
 	"patchbay/config"
 	"patchbay/core/fault"
 	"patchbay/tests/postgres"
@@ -137,7 +138,7 @@ func TestTLS(t *testing.T) {
 				in = plain.Database(t)
 			}
 			store, err := pgstore.Open(t.Context(), pgstore.Options{
-				Host: d.Host, Port: c.server.Port, Database: in, Username: c.account, TLS: secure, Max: 2, Idle: time.Minute, Clock: sys.Clock{}, IDs: sys.IDs{},
+				Host: d.Host, Port: c.server.Port, Database: in, Username: c.account, TLS: secure, Max: 2, Idle: time.Minute, Clock: clock.System{}, IDs: ids.UUIDs{},
 			})
 			if c.ok != (err == nil) || err != nil && !fault.Is(err, c.want) {
 				t.Errorf("%v, want %s, or in: %v", err, c.want, c.ok)

@@ -9,7 +9,7 @@ import (
 
 	"patchbay/core/event"
 	"patchbay/core/fault"
-	"patchbay/core/idem"
+	"patchbay/core/idempotency"
 	"patchbay/core/user"
 	"patchbay/ports"
 )
@@ -22,7 +22,7 @@ const (
 	userColumns = `id, tenant, coalesce(email, ''), name, metadata, version, created, updated`
 	userByID    = `SELECT ` + userColumns + ` FROM patchbay_person WHERE tenant = $1 AND id = $2 AND NOT deleted`
 	userByEmail = `SELECT ` + userColumns + ` FROM patchbay_person WHERE tenant = $1 AND email = $2`
-	idTaken     = `SELECT 1 FROM patchbay_person WHERE tenant = $1 AND id = $2` // a deleted one's too
+	idTaken     = `SELECT 1 FROM patchbay_person WHERE tenant = $1 AND id = $2` // deleted users count, too
 	userByKey   = `SELECT ` + userColumns + `, fingerprint, original, deleted FROM patchbay_person WHERE idem = $1`
 )
 
@@ -64,7 +64,7 @@ func (u users) FindByKey(ctx context.Context, scoped string) (c user.Creation, e
 }
 
 // Create implements ports.UserRepository.
-func (u users) Create(ctx context.Context, n user.User, key idem.Key) error {
+func (u users) Create(ctx context.Context, n user.User, key idempotency.Key) error {
 	metadata, err := encode(n.Metadata)
 	if err != nil {
 		return err
@@ -80,9 +80,9 @@ func (u users) Create(ctx context.Context, n user.User, key idem.Key) error {
 	}
 }
 
-// taken says which of a new user's unique values is in the way, nil where none is
-// any more.
-func (u users) taken(ctx context.Context, n user.User, key idem.Key) error {
+// taken reports which unique value of a new user already exists, or nil if none does any
+// more.
+func (u users) taken(ctx context.Context, n user.User, key idempotency.Key) error {
 	if !key.Empty() {
 		if _, err := u.FindByKey(ctx, key.Scoped); !fault.Is(err, fault.NotFound) {
 			return orElse(err, fault.New(fault.Conflict, "key_taken", "the idempotency key is taken"))
@@ -107,8 +107,8 @@ func orElse(err, otherwise error) error {
 
 var errEmailTaken = &fault.Error{Kind: fault.Conflict, Code: "email_taken", Param: "email", Message: "another user has this email"}
 
-// Update implements ports.UserRepository. What another has changed between the read
-// and the write is read again.
+// Update implements ports.UserRepository. If the user has changed between the read and the
+// write, it starts over.
 func (u users) Update(ctx context.Context, tenant, id string, patch user.Patch, ifVersion int64) (user.User, error) {
 	for {
 		before, err := u.current(ctx, tenant, id, ifVersion)
@@ -144,7 +144,7 @@ func (u users) replace(ctx context.Context, before, after user.User) (bool, erro
 	return n > 0, err
 }
 
-// current reads a user, at the version that is asked for.
+// current reads a user, and checks its version.
 func (u users) current(ctx context.Context, tenant, id string, ifVersion int64) (user.User, error) {
 	found, err := u.FindByID(ctx, tenant, id)
 	if err == nil && ifVersion != 0 && found.Version != ifVersion {
@@ -170,10 +170,10 @@ func (u users) Delete(ctx context.Context, tenant, id string, ifVersion int64) e
 	}
 }
 
-// news tells the feed of a change. Readers fetch the user: the feed holds
-// nothing personal.
-func (u users) news(what string, n user.User) []event.Feed {
-	return []event.Feed{{
+// news returns the event for a change of a user. It holds no personal data: readers of the
+// feed fetch the user.
+func (u users) news(what string, n user.User) []event.Event {
+	return []event.Event{{
 		ID: u.ids.New("fev"), Tenant: n.Tenant, Type: "user." + what, Subject: n.ID, At: n.UpdatedAt,
 		Data: fmt.Appendf(nil, `{"version":%d}`, n.Version),
 	}}
@@ -216,7 +216,7 @@ func scanCreation(row pgx.Row) (user.Creation, error) {
 	return c, err
 }
 
-// encode gives metadata as JSON, nothing where there is none.
+// encode returns metadata as JSON, or nil if there is none.
 func encode(metadata map[string]string) ([]byte, error) {
 	if len(metadata) == 0 {
 		return nil, nil

@@ -9,19 +9,19 @@ import (
 
 	"patchbay/core/event"
 	"patchbay/core/fault"
-	"patchbay/core/idem"
+	"patchbay/core/idempotency"
 	"patchbay/core/user"
 )
 
-// userID is what a read of a user asks for.
+// userID identifies a user to be read.
 type userID struct{ tenant, id string }
 
-// newUser is a user to be made.
+// newUser is a user to be created.
 type newUser struct {
 	user.User
 	metadata []byte
-	key      idem.Key
-	news     []event.Feed
+	key      idempotency.Key
+	news     []event.Event
 }
 
 const usersByID = `SELECT ` + userColumns + `, n FROM unnest($1::text[], $2::text[]) WITH ORDINALITY AS k (tenant, id, n)
@@ -60,8 +60,8 @@ func (s *Store) createUser(ctx context.Context, n newUser) (bool, error) {
 	return made > 0, err
 }
 
-// createUsers makes users in the order of their emails: two gateways that make the
-// same ones wait for each other in one direction only.
+// createUsers creates users in the order of their email addresses, so that two gateways
+// that create the same ones do not deadlock.
 func (s *Store) createUsers(ctx context.Context, all []*call[newUser, bool]) error {
 	all = distinct(all, func(n newUser) userID { return userID{n.Tenant, n.ID} })
 	slices.SortFunc(all, func(a, b *call[newUser, bool]) int { return cmp.Compare(a.ask.Email, b.ask.Email) })
@@ -72,6 +72,6 @@ func (s *Store) createUsers(ctx context.Context, all []*call[newUser, bool]) err
 		column(all, func(n newUser) int64 { return micros(n.CreatedAt) }), column(all, func(n newUser) int64 { return micros(n.UpdatedAt) }),
 		column(all, func(n newUser) string { return n.key.Scoped }), column(all, func(n newUser) string { return n.key.Fingerprint }),
 	}
-	args = append(args, columnsOfAll(column(all, func(n newUser) []event.Feed { return n.news }))...)
+	args = append(args, columnsOfAll(column(all, func(n newUser) []event.Event { return n.news }))...)
 	return commit(ctx, s, "pgstore.user", statement[newUser]{insertUsers, args, all})
 }

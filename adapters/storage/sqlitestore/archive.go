@@ -8,15 +8,15 @@ import (
 	"patchbay/ports"
 )
 
-// Archive lays the store open.
+// Archive returns access to all entries of the store, for copies.
 func (s *Store) Archive() ports.Archive { return archive{s} }
 
 var _ ports.Archive = archive{}
 
 type archive struct{ *Store }
 
-// table is how a section is stored. The statements take the parts of a key, in the
-// order of the primary key; scan takes a limit after them.
+// table defines how a section is stored. The statements take the parts of a key in the
+// order of the primary key; scan also takes a limit.
 type table struct {
 	parts             func(key string) []any
 	scan, get, remove string
@@ -113,7 +113,7 @@ func (a archive) Digests(ctx context.Context, section ports.Section, keys ...str
 	return found, nil
 }
 
-// Put implements ports.Archive: all of it in one commit.
+// Put implements ports.Archive. It stores all entries in one commit.
 func (a archive) Put(ctx context.Context, section ports.Section, entries ...ports.Entry) error {
 	t := tables[section]
 	all := make([][]any, len(entries))
@@ -136,8 +136,8 @@ func (a archive) Remove(ctx context.Context, section ports.Section, keys ...stri
 	return a.change(ctx, t.remove, all)
 }
 
-// change does a statement again and again, in one commit. The writer counts the
-// feed's numbers by itself: it must read which is the last one now.
+// change executes a statement for each set of arguments, in one commit. The writer keeps
+// the feed's last number in memory, and must read it again afterwards.
 func (a archive) change(ctx context.Context, query string, all [][]any) error {
 	return a.writer.submit(ctx, func(b *batch) error {
 		stmt, err := b.w.conn.PrepareContext(b, query)

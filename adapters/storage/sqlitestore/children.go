@@ -8,7 +8,7 @@ import (
 	"patchbay/ports"
 )
 
-// Attach implements ports.Journal: the record and its children are one write.
+// Attach implements ports.Journal. The record and its children are one write.
 func (j journal) Attach(ctx context.Context, parent *ports.Record, children ...*ports.Record) error {
 	if err := ports.Attachable(parent, children); err != nil {
 		return err
@@ -42,7 +42,7 @@ func (j journal) Detach(ctx context.Context, parent *ports.Record) error {
 	})
 }
 
-// with saves a record and, where that is not refused, does more in the same write.
+// with saves a record and, if that is not refused, runs more in the same write.
 func (j journal) with(ctx context.Context, r *ports.Record, more func(b *batch) error) error {
 	var refused error
 	err := j.writer.submit(ctx, func(b *batch) (err error) {
@@ -80,7 +80,8 @@ func (j journal) Purge(ctx context.Context, tenant, kind string, before time.Tim
 	return int(purged), nil
 }
 
-// Sweep implements ports.Journal: no child comes without its record.
+// Sweep implements ports.Journal. It does nothing, because no child is stored without its
+// record.
 func (j journal) Sweep(context.Context, time.Time, int) (int, error) { return 0, nil }
 
 // Purge implements ports.UserRepository.

@@ -5,15 +5,16 @@ import (
 	"path/filepath"
 	"testing"
 
+	"patchbay/adapters/clock"
+	"patchbay/adapters/ids"
 	"patchbay/adapters/storage/sqlitestore"
-	"patchbay/adapters/sys"
 	"patchbay/ports"
 	"patchbay/tests/contract"
 )
 
 func open(t testing.TB, path string) *sqlitestore.Store {
 	t.Helper()
-	s, err := sqlitestore.Open(t.Context(), sqlitestore.Options{Path: path, Clock: sys.Clock{}, IDs: sys.IDs{}})
+	s, err := sqlitestore.Open(t.Context(), sqlitestore.Options{Path: path, Clock: clock.System{}, IDs: ids.UUIDs{}})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -33,7 +34,7 @@ func place(t testing.TB) string {
 
 func TestMain(m *testing.M) {
 	contract.Main(m, func(ctx context.Context, place string, clock ports.Clock) (ports.Journal, error) {
-		s, err := sqlitestore.Open(ctx, sqlitestore.Options{Path: place, Clock: clock, IDs: sys.IDs{}})
+		s, err := sqlitestore.Open(ctx, sqlitestore.Options{Path: place, Clock: clock, IDs: ids.UUIDs{}})
 		if err != nil {
 			return nil, err
 		}

@@ -11,8 +11,8 @@ import (
 	"patchbay/core/fault"
 )
 
-// classify gives an error of SQLite its Kind. All of them are seen before the
-// commit, whose own failure is judged by committed.
+// classify assigns a Kind to an error of SQLite. All these errors occur before the commit;
+// an error of the commit itself is an UnknownOutcome.
 func classify(op string, err error) error {
 	if err == nil {
 		return nil
@@ -30,7 +30,7 @@ func kindOf(err error) fault.Kind {
 	case !errors.As(err, &e):
 		return fault.Unavailable
 	}
-	switch e.Code() & 0xff { // the primary code; the rest only refines it
+	switch e.Code() & 0xff { // the primary code; the other bits only refine it
 	case lib.SQLITE_CONSTRAINT:
 		return fault.Conflict
 	case lib.SQLITE_TOOBIG, lib.SQLITE_MISMATCH, lib.SQLITE_RANGE:

@@ -7,15 +7,16 @@ import (
 	"path/filepath"
 	"testing"
 
+	"patchbay/adapters/clock"
+	"patchbay/adapters/ids"
 	"patchbay/adapters/storage/sqlitestore"
-	"patchbay/adapters/sys"
 	"patchbay/core/fault"
 )
 
 func TestAStoreThatMustExistIsNotMade(t *testing.T) {
 	t.Parallel()
 	existing := func(path string) (*sqlitestore.Store, error) {
-		return sqlitestore.Open(t.Context(), sqlitestore.Options{Path: path, Existing: true, Clock: sys.Clock{}, IDs: sys.IDs{}})
+		return sqlitestore.Open(t.Context(), sqlitestore.Options{Path: path, Existing: true, Clock: clock.System{}, IDs: ids.UUIDs{}})
 	}
 	path := filepath.Join(t.TempDir(), "data", "store.db")
 	if _, err := existing(path); !fault.Is(err, fault.NotFound) || fault.From(err).Code != "no_store" {

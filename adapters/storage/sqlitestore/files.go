@@ -11,21 +11,21 @@ import (
 	"patchbay/core/fault"
 )
 
-// suffixes are what the names of a store's files have after that of the database:
-// SQLite's own, and that of the lock.
+// suffixes are the suffixes of a store's files after the name of the database: those of
+// SQLite, and that of the lock.
 var suffixes = []string{"", "-wal", "-shm", "-journal", lockSuffix}
 
 const lockSuffix = ".lock"
 
-// prepare makes the directory and the file so that nobody else may read them, and
-// returns the file's own path, which no symbolic link leads to. A file that is there is
-// not opened: to close it again would give up the locks that SQLite has on it elsewhere
-// in this process. https://www.sqlite.org/howtocorrupt.html
+// prepare creates the directory and the file so that only the owner can read them, and
+// returns the file's absolute path with symbolic links resolved. An existing file is not
+// opened: closing it would release the locks that SQLite holds on it elsewhere in this
+// process. https://www.sqlite.org/howtocorrupt.html
 //
-// For the same reason there is no lock on the file itself that would show by which names
-// it is open, and one with a second name (a hard link) is refused: SQLite keeps the log
-// beside the name that a file is opened by, so that two names are two stores that write
-// one file.
+// For the same reason there is no lock on the file itself that would show under which names
+// it is open. A file with a second name (a hard link) is therefore refused: SQLite keeps
+// the log next to the name by which a file is opened, so with two names there would be two
+// stores that write one file.
 func prepare(path string) (string, error) {
 	if err := make600(path); err != nil {
 		return "", fault.Wrap(fault.Unavailable, "sqlitestore.open", err)
@@ -48,16 +48,16 @@ func prepare(path string) (string, error) {
 	return own, nil
 }
 
-// errNoStore refuses what is not a store yet.
+// errNoStore reports a file that is not a store yet.
 var errNoStore = fault.New(fault.NotFound, "no_store", "there is no store")
 
-// there reports whether a path names a file that something was written to.
+// there reports whether path names a non-empty file.
 func there(path string) bool {
 	info, err := os.Stat(path)
-	return !errors.Is(err, fs.ErrNotExist) && (err != nil || info.Size() > 0) // what cannot be looked at is not said to be missing
+	return !errors.Is(err, fs.ErrNotExist) && (err != nil || info.Size() > 0) // a file that cannot be examined is not reported as missing
 }
 
-// make600 makes a file and its directory, where they are not there.
+// make600 creates a file and its directory if they do not exist.
 func make600(path string) error {
 	if _, err := os.Stat(path); !errors.Is(err, fs.ErrNotExist) {
 		return err
@@ -72,8 +72,8 @@ func make600(path string) error {
 	return f.Close()
 }
 
-// Holds reports whether what a path names, or would name if it were made, is a file of
-// the store at another: the database itself by whatever link, its log, its lock.
+// Holds reports whether path is, or would be if it were created, a file of the store at
+// store: the database itself through any link, its log, or its lock.
 func Holds(store, path string) bool {
 	for _, own := range slices.Compact([]string{store, resolved(store)}) {
 		for _, suffix := range suffixes {
@@ -85,7 +85,7 @@ func Holds(store, path string) bool {
 	return false
 }
 
-// resolved is where symbolic links lead to, or the path itself where that cannot be told.
+// resolved returns path with symbolic links resolved, or path itself if that fails.
 func resolved(path string) string {
 	if own, err := filepath.EvalSymlinks(path); err == nil {
 		return own

@@ -8,8 +8,9 @@ import (
 	"path/filepath"
 	"testing"
 
+	"patchbay/adapters/clock"
+	"patchbay/adapters/ids"
 	"patchbay/adapters/storage/sqlitestore"
-	"patchbay/adapters/sys"
 	"patchbay/core/fault"
 	"patchbay/ports"
 )
@@ -104,7 +105,7 @@ func TestAFileIsOpenOnceWhateverItIsCalled(t *testing.T) {
 			path := place(t)
 			first := open(t, path)
 			other := link(t, path)
-			second, err := sqlitestore.Open(t.Context(), sqlitestore.Options{Path: other, Clock: sys.Clock{}, IDs: sys.IDs{}})
+			second, err := sqlitestore.Open(t.Context(), sqlitestore.Options{Path: other, Clock: clock.System{}, IDs: ids.UUIDs{}})
 			if err == nil {
 				_ = second.Close()
 				t.Fatal("both are open")

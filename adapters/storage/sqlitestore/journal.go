@@ -29,7 +29,7 @@ func (j journal) Save(ctx context.Context, records ...*ports.Record) []error {
 		return nil
 	})
 	if err != nil {
-		// The writer may still be at it: errs is its own.
+		// The writer may still be running: errs belongs to it.
 		failed := make([]error, len(records))
 		for i := range failed {
 			failed[i] = err
@@ -44,7 +44,7 @@ func (j journal) Save(ctx context.Context, records ...*ports.Record) []error {
 	return errs
 }
 
-// save writes one record. refused is why the data forbids it.
+// save writes one record. refused is the reason if the data does not allow it.
 func (b *batch) save(r *ports.Record) (refused, err error) {
 	if err := r.Storable(); err != nil {
 		return err, nil
@@ -68,7 +68,7 @@ func (b *batch) save(r *ports.Record) (refused, err error) {
 	return nil, b.publish(r.Events)
 }
 
-// optional is how bytes are stored that may be absent.
+// optional returns nil for empty bytes, which are stored as NULL.
 func optional(b []byte) any {
 	if len(b) == 0 {
 		return nil
@@ -98,7 +98,7 @@ func (j journal) Find(ctx context.Context, kind string, by ports.Unique, value s
 	return scanRecord(stmt.QueryRowContext(quick(ctx), kind, value))
 }
 
-// quick takes the end off a context: for a read of one row, which takes
+// quick removes cancellation from a context. For a read of one row, which takes
 // microseconds, the driver would start two goroutines to watch for it.
 func quick(ctx context.Context) context.Context { return context.WithoutCancel(ctx) }
 
@@ -121,7 +121,8 @@ func (j journal) Claim(ctx context.Context, queue, owner string, lease time.Dura
 	}
 	now := j.clock.Now()
 	due := dueFrom{queue: queue, now: micros(now), except: string(passed)}
-	// Looking first spares the writer an empty transaction, and the way past the others.
+	// Checking first spares the writer an empty transaction, and the scan past the excluded
+	// tenants.
 	err = j.reader.firstDue.QueryRowContext(quick(ctx), due.queue, due.now, due.except).Scan(&due.first)
 	if fault.Is(classify("", err), fault.NotFound) {
 		return nil, nil
@@ -140,7 +141,8 @@ func (j journal) Claim(ctx context.Context, queue, owner string, lease time.Dura
 	return claims, nil
 }
 
-// dueFrom is what is due in a queue, the first of it found already.
+// dueFrom selects the due records of a queue, starting at the first one, which was found
+// before.
 type dueFrom struct {
 	queue, except string // a list of tenants
 	first, now    int64
@@ -198,7 +200,7 @@ func (j journal) Ping(ctx context.Context) error {
 	})
 }
 
-// micros is how times are stored: microseconds since 1970, 0 for no time.
+// micros returns how a time is stored: microseconds since 1970, 0 for no time.
 func micros(t time.Time) int64 {
 	if t.IsZero() {
 		return 0

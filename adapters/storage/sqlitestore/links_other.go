@@ -4,5 +4,5 @@ package sqlitestore
 
 import "io/fs"
 
-// links is how many names a file has: here nobody tells.
+// links returns 1, because this system does not report the number of hard links.
 func links(fs.FileInfo) uint64 { return 1 }

@@ -32,7 +32,7 @@ func (j journal) List(ctx context.Context, tenant, kind string, f ports.Filter, 
 	return ports.PageOfRecords(all, more), classify("sqlitestore.list", rows.Err())
 }
 
-// listQuery asks for one entry more than the limit, to know whether more follow.
+// listQuery requests one entry more than the limit, to find out whether more follow.
 func listQuery(tenant, kind string, f ports.Filter, c ports.Cursor, limit int) (query string, args []any) {
 	where := "kind = ? AND tenant = ? AND (created, id) < (?, ?)"
 	args = []any{kind, tenant, c.Created, c.ID}

@@ -15,9 +15,9 @@ import (
 //go:embed migrations/*.sql
 var migrations embed.FS
 
-// migrate brings the tables up to date. It refuses a file of a newer version,
-// whose tables it would not understand, one of another program, and, where the store
-// must exist, one without tables.
+// migrate brings the tables up to date. It refuses a file of a newer version, whose tables
+// it would not understand, a file of another program, and, if the store must exist, a file
+// without tables.
 func migrate(ctx context.Context, db *sql.DB, existing bool) error {
 	if err := foreign(ctx, db, existing); err != nil {
 		return err
@@ -45,8 +45,8 @@ func migrate(ctx context.Context, db *sql.DB, existing bool) error {
 	return nil
 }
 
-// foreign refuses a file that has tables, and not ours, or none where the store must
-// exist.
+// foreign refuses a file with tables of another program, or without tables if the store
+// must exist.
 func foreign(ctx context.Context, db *sql.DB, existing bool) error {
 	var tables, columns int
 	err := db.QueryRowContext(ctx, `SELECT

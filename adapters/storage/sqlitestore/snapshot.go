@@ -17,15 +17,16 @@ import (
 
 var _ ports.Snapshots = (*Store)(nil)
 
-// besides is what the names of snapshots have after that of the file.
+// besides is the suffix of a snapshot's name after that of the file.
 const besides = ".snapshot-"
 
-// A snapshot says in its header that it is one: whoever opens it later as a store
-// knows that time has passed by it. https://www.sqlite.org/fileformat2.html
+// isSnapshot is the application id in the header of a snapshot. A process that later opens
+// the snapshot as a store thus knows that it is an older copy.
+// https://www.sqlite.org/fileformat2.html
 const isSnapshot = 0x70626370 // "pbcp"
 
-// Snapshot implements ports.Snapshots. It is written beside the file by a reader of
-// its own, and has no name any more when it is returned.
+// Snapshot implements ports.Snapshots. The snapshot is written next to the database file
+// over a connection of its own, and its name is already removed when it is returned.
 func (s *Store) Snapshot(ctx context.Context) (ports.Snapshot, error) {
 	if !s.snapshot.TryLock() {
 		return nil, fault.New(fault.Conflict, "backup_running", "another copy is being made")
@@ -38,7 +39,7 @@ func (s *Store) Snapshot(ctx context.Context) (ports.Snapshot, error) {
 	return &snapshot{File: f, release: sync.OnceFunc(s.snapshot.Unlock)}, nil
 }
 
-// vacuum writes what is there at this moment into a file that nobody else can read.
+// vacuum writes the present content of the store to a file that only the owner can read.
 func (s *Store) vacuum(ctx context.Context) (_ *os.File, err error) {
 	f, err := os.CreateTemp(filepath.Dir(s.path), filepath.Base(s.path)+besides+"*") // 0600
 	if err != nil {
@@ -63,7 +64,7 @@ func (s *Store) vacuum(ctx context.Context) (_ *os.File, err error) {
 	return f, classify("sqlitestore.snapshot", label(ctx, f.Name()))
 }
 
-// label writes into the header of a snapshot that it is one. Nothing is left beside it.
+// label marks a file as a snapshot in its header. It leaves no other file next to it.
 func label(ctx context.Context, path string) error {
 	db, err := sql.Open("sqlite", fmt.Sprintf("file:%s?_pragma=journal_mode(MEMORY)", (&url.URL{Path: path}).EscapedPath()))
 	if err != nil {
@@ -73,15 +74,15 @@ func label(ctx context.Context, path string) error {
 	return errors.Join(err, db.Close())
 }
 
-// Older reports whether the file is a snapshot that was put in the place of a store,
-// and not known for one yet.
+// Older reports whether the file is a snapshot that was put in the place of a store, and
+// Known has not been called since.
 func (s *Store) Older(ctx context.Context) (bool, error) {
 	var id int64
 	err := s.reads.QueryRowContext(ctx, "PRAGMA application_id").Scan(&id)
 	return id == isSnapshot, classify("sqlitestore.older", err)
 }
 
-// Known takes note that the file is known for what it is.
+// Known records that the older copy has been noticed.
 func (s *Store) Known(ctx context.Context) error {
 	return s.writer.submit(ctx, func(b *batch) error {
 		_, err := b.w.conn.ExecContext(b, "PRAGMA application_id = 0")
@@ -89,8 +90,8 @@ func (s *Store) Known(ctx context.Context) error {
 	})
 }
 
-// removeSnapshots removes those of a process that was killed while it wrote them.
-// The file is locked by us.
+// removeSnapshots removes snapshots left by a process that was killed while it wrote them.
+// The caller holds the lock of the store.
 func removeSnapshots(path string) error {
 	all, err := os.ReadDir(filepath.Dir(path))
 	for _, one := range all {
@@ -101,7 +102,7 @@ func removeSnapshots(path string) error {
 	return err
 }
 
-// snapshot is a file without a name, which goes when it is closed.
+// snapshot is a file without a name, which is deleted when it is closed.
 type snapshot struct {
 	*os.File
 	release func()
@@ -122,8 +123,8 @@ func (s *snapshot) Close() error {
 	return s.File.Close()
 }
 
-// Check reads a file that no process has open from end to end, and changes nothing.
-// Invalid: it is damaged, or not one of ours.
+// Check reads a whole file that no process has open, and changes nothing. Invalid: it is
+// damaged, or not a store.
 func Check(ctx context.Context, path string) error {
 	db, err := sql.Open("sqlite", fmt.Sprintf("file:%s?mode=ro&immutable=1", (&url.URL{Path: path}).EscapedPath()))
 	if err != nil {

@@ -1,9 +1,9 @@
-// Package sqlitestore keeps the journal and the users in one SQLite file. It
-// needs no server and no C compiler.
+// Package sqlitestore keeps the journal and the users in one SQLite file. It needs no
+// server and no C compiler.
 //
-// A write is answered when it is on disk: WAL with synchronous=FULL. The file is
-// opened by one process, under a lock, and written by one goroutine, which puts
-// all writes that came in during the last commit into the next one.
+// A write returns when it is on disk: WAL with synchronous=FULL. One process opens the
+// file, under a lock, and one goroutine writes it. It puts all writes that arrived during
+// the last commit into the next one.
 package sqlitestore
 
 import (
@@ -22,11 +22,11 @@ import (
 	"patchbay/ports"
 )
 
-// Options says what to open.
+// Options configures Open.
 type Options struct {
 	Path string // of the file
-	// Existing opens only what is a store already. Else the file is made where it is not
-	// there, with its directory.
+	// Existing opens only an existing store. Otherwise the file and its directory are
+	// created if they do not exist.
 	Existing bool
 	Clock    ports.Clock
 	IDs      ports.IDs
@@ -41,17 +41,15 @@ type Store struct {
 	reads    *sql.DB
 	reader   statements
 	writer   *writer
-	snapshot sync.Mutex // one at a time: it takes as much disk as the file
+	snapshot sync.Mutex // one at a time: a snapshot takes as much disk space as the file
 }
 
-// Open opens the file, or makes it, and brings its tables up to date. Leases
-// that an earlier process held are void: whatever it had claimed comes due at
-// once, as expired.
+// Open opens or creates the file, and brings its tables up to date. Leases of an earlier
+// process are void: its claims become due at once, as expired.
 //
-// NotFound with code no_store: it is no store yet, and shall be one. Unavailable with
-// code store_locked: another process has it open. Invalid with
-// code store_newer: it was made by a newer version; with code store_linked: it has
-// more names than one.
+// NotFound with code no_store: it is not a store yet, and must exist. Unavailable with code
+// store_locked: another process has it open. Invalid with code store_newer: it was created
+// by a newer version; with code store_linked: it has more than one name.
 func Open(ctx context.Context, o Options) (*Store, error) {
 	if o.Existing && !there(o.Path) {
 		return nil, errNoStore
@@ -96,7 +94,7 @@ func open(ctx context.Context, o Options) (*Store, error) {
 	if err != nil {
 		return nil, errors.Join(classify("sqlitestore.open", err), w.close())
 	}
-	// Each connection costs memory; more than the processors gain nothing.
+	// Each connection costs memory, and more connections than processors gain nothing.
 	pool := max(2, min(runtime.GOMAXPROCS(0), 8))
 	reads.SetMaxOpenConns(pool)
 	reads.SetMaxIdleConns(pool)
@@ -112,19 +110,19 @@ func dsn(path, more string) string {
 		(&url.URL{Path: path}).EscapedPath(), more)
 }
 
-// Close finishes the writes that were handed over, and closes the file, which then
-// holds all of the store: nothing is left in a log beside it.
+// Close completes the submitted writes, and closes the file, which then holds the whole
+// store: no log is left next to it.
 func (s *Store) Close() error {
 	s.writer.finish()
 	return errors.Join(s.reads.Close(), s.writer.close(), s.lock.Unlock())
 }
 
-// Commits counts the commits since the store was opened: far fewer than writes
-// where many come at once.
+// Commits returns the number of commits since the store was opened: far fewer than writes
+// if many arrive at once.
 func (s *Store) Commits() int64 { return s.writer.commits.Load() }
 
-// Journal gives the store as a journal.
+// Journal returns the store as a journal.
 func (s *Store) Journal() ports.Journal { return journal{s} }
 
-// Users gives the store as a repository of users.
+// Users returns the store as a repository of users.
 func (s *Store) Users() ports.UserRepository { return users{s} }

@@ -10,10 +10,11 @@ import (
 	"testing"
 	"time"
 
+	"patchbay/adapters/clock"
+	"patchbay/adapters/ids"
 	"patchbay/adapters/storage/sqlitestore"
-	"patchbay/adapters/sys"
 	"patchbay/core/fault"
-	"patchbay/core/idem"
+	"patchbay/core/idempotency"
 	"patchbay/core/user"
 	"patchbay/ports"
 )
@@ -38,7 +39,7 @@ func TestAFileOfANewerVersionIsRefused(t *testing.T) {
 	if err := db.Close(); err != nil {
 		t.Fatal(err)
 	}
-	_, err = sqlitestore.Open(t.Context(), sqlitestore.Options{Path: path, Clock: sys.Clock{}, IDs: sys.IDs{}})
+	_, err = sqlitestore.Open(t.Context(), sqlitestore.Options{Path: path, Clock: clock.System{}, IDs: ids.UUIDs{}})
 	if fault.From(err).Code != "store_newer" {
 		t.Fatalf("%v", err)
 	}
@@ -63,7 +64,7 @@ func TestAFileOfAnotherProgramIsRefused(t *testing.T) {
 	if err := db.Close(); err != nil {
 		t.Fatal(err)
 	}
-	_, err = sqlitestore.Open(t.Context(), sqlitestore.Options{Path: path, Clock: sys.Clock{}, IDs: sys.IDs{}})
+	_, err = sqlitestore.Open(t.Context(), sqlitestore.Options{Path: path, Clock: clock.System{}, IDs: ids.UUIDs{}})
 	if fault.From(err).Code != "store_foreign" {
 		t.Fatalf("%v", err)
 	}
@@ -177,7 +178,7 @@ func seed(b *testing.B, s *sqlitestore.Store, n int) []user.User {
 	b.Helper()
 	list := make([]user.User, n)
 	for i := range list {
-		u, err := user.New(sys.IDs{}.New("usr"), "t", fmt.Sprintf("u%d@example.com", i), "Ada", map[string]string{"plan": "free"}, time.Now())
+		u, err := user.New(ids.UUIDs{}.New("usr"), "t", fmt.Sprintf("u%d@example.com", i), "Ada", map[string]string{"plan": "free"}, time.Now())
 		if err != nil {
 			b.Fatal(err)
 		}
@@ -186,7 +187,7 @@ func seed(b *testing.B, s *sqlitestore.Store, n int) []user.User {
 	var all sync.WaitGroup
 	for _, u := range list {
 		all.Go(func() {
-			if err := s.Users().Create(b.Context(), u, idem.Key{}); err != nil {
+			if err := s.Users().Create(b.Context(), u, idempotency.Key{}); err != nil {
 				b.Error(err)
 			}
 		})
@@ -213,9 +214,9 @@ func BenchmarkUserCreate64(b *testing.B) {
 	b.SetParallelism(32)
 	b.RunParallel(func(p *testing.PB) {
 		for p.Next() {
-			id := sys.IDs{}.New("usr")
+			id := ids.UUIDs{}.New("usr")
 			u := user.User{ID: id, Tenant: "t", Email: id + "@example.com", Name: "Ada", Version: 1}
-			if err := s.Users().Create(b.Context(), u, idem.Key{}); err != nil {
+			if err := s.Users().Create(b.Context(), u, idempotency.Key{}); err != nil {
 				b.Error(err)
 			}
 		}

@@ -9,19 +9,19 @@ import (
 const (
 	shownColumns  = `tenant, kind, id, coalesce(parent, ''), rev, coalesce(idem, ''), coalesce(ref, ''), status, customer, created, coalesce(queue, ''), due, owner, coalesce(flag, ''), flagged, body`
 	recordColumns = shownColumns + `, content, false`
-	// Of a content, which is behind all columns of its row that have much, a list reads only
-	// that it is there.
+	// A list reads only whether there is a content, which is stored behind all other
+	// columns of a row.
 	listedColumns = shownColumns + `, NULL, coalesce(length(content), 0) > 0`
 
-	// old are records that Purge removes, and traces what it removes of users.
+	// old selects the records that Purge removes, and traces the data of users that it
+	// removes.
 	old    = `FROM record WHERE kind = ? AND tenant = ? AND created < ? AND queue IS NULL ORDER BY created LIMIT ?`
 	traces = `FROM user WHERE (idem IS NOT NULL OR deleted = 1) AND created < ? ORDER BY created LIMIT ?`
 
 	userColumns = `id, tenant, coalesce(email, ''), name, metadata, version, created, updated`
 )
 
-// statements are prepared once for the connection that writes and once for the
-// pool that reads.
+// statements are prepared once for the writing connection and once for the pool of readers.
 type statements struct {
 	insertRecord, updateRecord, getRecord, findIdem, findRef *sql.Stmt
 	attach, detach, purgeChildren, purge                     *sql.Stmt
@@ -35,8 +35,8 @@ type statements struct {
 	all []*sql.Stmt
 }
 
-// close ends the statements. A connection stays open for as long as it has one, and
-// database/sql ends only those of a pool.
+// close closes the statements. A connection stays open as long as it has one, and
+// database/sql closes only those of a pool.
 func (s *statements) close() error {
 	errs := make([]error, len(s.all))
 	for i, one := range s.all {

@@ -7,7 +7,7 @@ import (
 
 	"patchbay/core/event"
 	"patchbay/core/fault"
-	"patchbay/core/idem"
+	"patchbay/core/idempotency"
 	"patchbay/core/user"
 	"patchbay/ports"
 )
@@ -32,7 +32,7 @@ func (u users) FindByKey(ctx context.Context, scoped string) (user.Creation, err
 }
 
 // Create implements ports.UserRepository.
-func (u users) Create(ctx context.Context, n user.User, key idem.Key) error {
+func (u users) Create(ctx context.Context, n user.User, key idempotency.Key) error {
 	metadata, err := encode(n.Metadata)
 	if err != nil {
 		return err
@@ -57,8 +57,8 @@ func (u users) Create(ctx context.Context, n user.User, key idem.Key) error {
 	return refused
 }
 
-// taken says which of a new user's unique values is in the way.
-func (b *batch) taken(n user.User, key idem.Key) error {
+// taken reports which unique value of a new user already exists.
+func (b *batch) taken(n user.User, key idempotency.Key) error {
 	if !key.Empty() {
 		if _, err := scanCreation(b.userByKey.QueryRowContext(b, key.Scoped)); err == nil {
 			return fault.New(fault.Conflict, "key_taken", "the idempotency key is taken")
@@ -72,8 +72,8 @@ func (b *batch) taken(n user.User, key idem.Key) error {
 
 var errEmailTaken = &fault.Error{Kind: fault.Conflict, Code: "email_taken", Param: "email", Message: "another user has this email"}
 
-// Update implements ports.UserRepository. It reads within the write: no other
-// change can come between.
+// Update implements ports.UserRepository. It reads within the write, so no other change can
+// come in between.
 func (u users) Update(ctx context.Context, tenant, id string, patch user.Patch, ifVersion int64) (user.User, error) {
 	now := u.clock.Now()
 	var changed user.User
@@ -99,7 +99,7 @@ func (u users) Update(ctx context.Context, tenant, id string, patch user.Patch, 
 	return changed, nil
 }
 
-func (b *batch) replace(before, after user.User, news []event.Feed, refused *error) error {
+func (b *batch) replace(before, after user.User, news []event.Event, refused *error) error {
 	metadata, err := encode(after.Metadata)
 	if err != nil {
 		return err
@@ -120,7 +120,7 @@ func (b *batch) replace(before, after user.User, news []event.Feed, refused *err
 	return b.publish(news)
 }
 
-// current reads a user within the write, at the version that is asked for.
+// current reads a user within the write, and checks its version.
 func (b *batch) current(tenant, id string, ifVersion int64) (user.User, error) {
 	u, err := scanUser(b.userByID.QueryRowContext(b, tenant, id))
 	if err == nil && ifVersion != 0 && u.Version != ifVersion {
@@ -177,10 +177,10 @@ func (u users) List(ctx context.Context, tenant, after string, limit int) (user.
 	return ports.PageOfUsers(all, more), classify("sqlitestore.users", rows.Err())
 }
 
-// news tells the feed of a change. Readers fetch the user: the feed holds
-// nothing personal.
-func (u users) news(what string, n user.User) []event.Feed {
-	return []event.Feed{{
+// news returns the event for a change of a user. It holds no personal data: readers of the
+// feed fetch the user.
+func (u users) news(what string, n user.User) []event.Event {
+	return []event.Event{{
 		ID: u.ids.New("fev"), Tenant: n.Tenant, Type: "user." + what, Subject: n.ID, At: n.UpdatedAt,
 		Data: fmt.Appendf(nil, `{"version":%d}`, n.Version),
 	}}
@@ -223,7 +223,7 @@ func scanCreation(row scanner) (user.Creation, error) {
 	return c, err
 }
 
-// encode gives metadata as JSON, nothing where there is none.
+// encode returns metadata as JSON, or nil if there is none.
 func encode(metadata map[string]string) ([]byte, error) {
 	if len(metadata) == 0 {
 		return nil, nil

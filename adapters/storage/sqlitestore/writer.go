@@ -14,16 +14,16 @@ import (
 
 const (
 	maxBatch = 256  // writes in one commit
-	maxQueue = 1024 // writes that wait; more wait at the door, until their context ends
+	maxQueue = 1024 // queued writes; a further one blocks until there is room, or its context ends
 )
 
-// writer is the one goroutine that writes. Concurrent writes share a commit:
-// under synchronous=FULL the fsync is nearly all of the cost.
+// writer is the single goroutine that writes. Concurrent writes share a commit: with
+// synchronous=FULL the fsync is nearly all of the cost.
 //
-// A write needs no savepoint of its own. What the data is expected to refuse is
-// the first statement of a write, and SQLite undoes a refused statement by
-// itself. If anything else fails, the batch is rolled back and its writes are
-// done again, each in a commit of its own, so that one cannot harm another.
+// A write needs no savepoint. A refusal that the data is expected to cause occurs in the
+// first statement of a write, and SQLite undoes a refused statement by itself. If anything
+// else fails, the batch is rolled back and its writes are repeated, each in its own commit,
+// so that one cannot harm another.
 type writer struct {
 	db      *sql.DB
 	conn    *sql.Conn
@@ -32,20 +32,20 @@ type writer struct {
 	quit    chan struct{}
 	stopped chan struct{}
 	once    sync.Once
-	seq     int64 // of the last event in the feed, -1 where it must be read
+	seq     int64 // number of the last event in the feed, -1 if it must be read
 	commits atomic.Int64
 }
 
-// write is something to be done within the shared transaction. do returns an
-// error only where the transaction must be given up, and may be called twice.
+// write is work to be done within the shared transaction. do returns an error only if the
+// transaction must be rolled back, and may be called twice.
 type write struct {
 	do   func(b *batch) error
 	err  error
 	done chan struct{}
 }
 
-// batch is what a write works with. Its context is not the caller's: one caller
-// who gives up must not undo the writes of the others.
+// batch is the transaction that a write works in. Its context is not the caller's: a caller
+// that gives up must not undo the writes of the others.
 type batch struct {
 	context.Context
 	*statements
@@ -70,7 +70,7 @@ func startWriter(ctx context.Context, db *sql.DB, clock ports.Clock) (*writer, e
 	}
 	go func() {
 		defer close(w.stopped)
-		// Callers of what was in hand at a panic are told that its outcome is unknown.
+		// The callers of writes in progress at a panic get an unknown outcome.
 		for guard.Do(func() error { w.run(); return nil }) != nil {
 			w.seq = -1
 		}
@@ -78,8 +78,8 @@ func startWriter(ctx context.Context, db *sql.DB, clock ports.Clock) (*writer, e
 	return w, nil
 }
 
-// submit waits until do is committed. Once handed over it is done whatever
-// becomes of ctx: then its outcome is unknown to the caller.
+// submit waits until do is committed. Once submitted, do is executed even if ctx ends; its
+// outcome is then unknown to the caller.
 func (w *writer) submit(ctx context.Context, do func(b *batch) error) error {
 	one := &write{do: do, done: make(chan struct{})}
 	select {
@@ -100,7 +100,7 @@ func (w *writer) submit(ctx context.Context, do func(b *batch) error) error {
 	case <-one.done:
 		return one.err
 	default:
-		return errClosed // it came too late to be taken
+		return errClosed // submitted too late to be executed
 	}
 }
 
@@ -126,7 +126,7 @@ func (w *writer) run() {
 	}
 }
 
-// answer tells each write what became of it.
+// answer reports the result to each write.
 func (w *writer) answer(all []*write, err error) {
 	together := len(all) > 1 && err != nil && !fault.Is(err, fault.UnknownOutcome)
 	for _, one := range all {
@@ -138,7 +138,7 @@ func (w *writer) answer(all []*write, err error) {
 	}
 }
 
-// gather takes what has come in meanwhile. It never waits for more: a lone
+// gather takes the writes that have arrived meanwhile. It never waits for more, so a single
 // write is not delayed.
 func (w *writer) gather(all []*write) []*write {
 	for len(all) < maxBatch {
@@ -152,8 +152,8 @@ func (w *writer) gather(all []*write) []*write {
 	return all
 }
 
-// commit does all writes in one transaction. An error of the commit itself is an
-// UnknownOutcome; with any other, and after a panic, the transaction is rolled back.
+// commit executes all writes in one transaction. An error of the commit itself is an
+// UnknownOutcome; after any other error, and after a panic, the transaction is rolled back.
 func (w *writer) commit(all []*write) error {
 	err := guard.Do(func() error { return w.transact(all) })
 	if err != nil {
@@ -198,14 +198,14 @@ func (w *writer) rollback(ctx context.Context, cause error) error {
 	return classify("sqlitestore.write", cause)
 }
 
-// finish ends the goroutine when all that was handed over is written.
+// finish stops the goroutine after all submitted writes are done.
 func (w *writer) finish() {
 	w.once.Do(func() { close(w.quit) })
 	<-w.stopped
 }
 
-// close moves what is in the log into the file, and closes it. Nobody reads it any
-// more: SQLite does this by itself only where the last to close is one who may write.
+// close moves the log into the file, and closes it. There are no readers any more. SQLite
+// does this by itself only if the last connection to close is one that may write.
 func (w *writer) close() error {
 	w.finish()
 	return errors.Join(w.checkpoint(), classify("sqlitestore.close", errors.Join(w.stmts.close(), w.conn.Close(), w.db.Close())))

@@ -7,7 +7,8 @@ import (
 	"sync"
 	"testing"
 
-	"patchbay/adapters/sys"
+	"patchbay/adapters/clock"
+	"patchbay/adapters/ids"
 	"patchbay/core/event"
 	"patchbay/core/fault"
 	"patchbay/ports"
@@ -16,13 +17,13 @@ import (
 // Writes that share a commit stand or fall each by itself.
 func TestOneWriteThatFailsHarmsNoOther(t *testing.T) {
 	t.Parallel()
-	s, err := Open(t.Context(), Options{Path: filepath.Join(t.TempDir(), "store.db"), Clock: sys.Clock{}, IDs: sys.IDs{}})
+	s, err := Open(t.Context(), Options{Path: filepath.Join(t.TempDir(), "store.db"), Clock: clock.System{}, IDs: ids.UUIDs{}})
 	if err != nil {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { _ = s.Close() })
 	record := func(id string) *ports.Record {
-		return &ports.Record{Tenant: "t", Kind: "thing", ID: id, Body: []byte("body"), Events: []event.Feed{{ID: "fev_" + id, Tenant: "t"}}}
+		return &ports.Record{Tenant: "t", Kind: "thing", ID: id, Body: []byte("body"), Events: []event.Event{{ID: "fev_" + id, Tenant: "t"}}}
 	}
 	// The writer is held up, so that all of them get into one batch.
 	entered, release := make(chan struct{}), make(chan struct{})

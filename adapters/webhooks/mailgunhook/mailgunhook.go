@@ -1,8 +1,8 @@
-// Package mailgunhook recognises webhooks in Mailgun's form, for every domain that sends
-// them, and reads what they tell of a message.
+// Package mailgunhook verifies webhooks in Mailgun's format, for every domain that sends
+// them, and reads the mail events in them.
 //
-// Only a time and a token are signed, and not what is told. So a token counts once: who
-// has seen a delivery cannot send it again with other news.
+// Mailgun signs only a time and a token, not the event. So a token is accepted once, and
+// somebody who has seen a delivery cannot send it again with another event.
 //
 // Source: Mailgun's reference, "Webhooks" and "Securing Webhooks".
 package mailgunhook
@@ -18,23 +18,22 @@ import (
 
 	"github.com/mailgun/mailgun-go/v4"
 
-	"patchbay/core/event"
 	"patchbay/core/fault"
+	"patchbay/core/webhook"
 	"patchbay/ports"
 )
 
 const (
-	// Tolerance is how old a delivery may be. Mailgun tries for 8 hours, and its
-	// signature is that of the first try.
+	// Tolerance is the largest age of a delivery. Mailgun retries for 8 hours with the
+	// signature of the first attempt.
 	Tolerance = 9 * time.Hour
-	// Ahead is how far its clock may be before ours.
+	// Ahead is how far Mailgun's clock may be ahead of ours.
 	Ahead = 5 * time.Minute
-	// maxToken is more bytes than a token has.
+	// maxToken exceeds the length of any token, in bytes.
 	maxToken = 200
 )
 
-// Account is a provider with the keys that its webhooks are signed with: two while a key
-// is changed.
+// Account is a provider with the keys that sign its webhooks: two during a rotation.
 type Account struct {
 	Provider string // the configured name
 	Keys     []string
@@ -51,8 +50,8 @@ var (
 	_ ports.MailReader = (*Hook)(nil)
 )
 
-// New makes a Hook. A key that is empty, or that two accounts share, is Invalid: an event
-// must speak for one account only.
+// New returns a Hook. It returns Invalid if a key is empty, or shared by two accounts: an
+// event must be valid for one account only.
 func New(clock ports.Clock, accounts ...Account) (*Hook, error) {
 	owner := make(map[string]string)
 	for _, a := range accounts {
@@ -69,11 +68,11 @@ func New(clock ports.Clock, accounts ...Account) (*Hook, error) {
 	return &Hook{accounts: accounts, clock: clock}, nil
 }
 
-// CheckHeaders implements ports.Verifier. All that is signed is in the body.
+// CheckHeaders implements ports.Verifier. All signed data is in the body.
 func (h *Hook) CheckHeaders(func(string) string) error { return nil }
 
 // Verify implements ports.Verifier.
-func (h *Hook) Verify(body []byte, _ func(string) string) ([]event.Webhook, error) {
+func (h *Hook) Verify(body []byte, _ func(string) string) ([]webhook.Event, error) {
 	var p mailgun.WebhookPayload
 	if err := json.Unmarshal(body, &p); err != nil {
 		return nil, refused("the body has no signature")
@@ -87,14 +86,14 @@ func (h *Hook) Verify(body []byte, _ func(string) string) ([]event.Webhook, erro
 			api.SetWebhookSigningKey(key)
 			if fits, err := api.VerifyWebhookSignature(p.Signature); fits && err == nil {
 				e, err := parse(a.Provider, p)
-				return []event.Webhook{e}, err
+				return []webhook.Event{e}, err
 			}
 		}
 	}
 	return nil, refused("no signature fits")
 }
 
-// fresh checks the time of a signature, which the library does not look at.
+// fresh checks the time of a signature, which the library does not check.
 func (h *Hook) fresh(s mailgun.Signature) error {
 	seconds, err := strconv.ParseInt(s.TimeStamp, 10, 64)
 	if err != nil || s.Token == "" || len(s.Token) > maxToken {
@@ -109,29 +108,29 @@ func (h *Hook) fresh(s mailgun.Signature) error {
 func refused(why string) error { return fault.New(fault.Invalid, "invalid_signature", why) }
 
 // parse reads the envelope of an event.
-func parse(provider string, p mailgun.WebhookPayload) (event.Webhook, error) {
+func parse(provider string, p mailgun.WebhookPayload) (webhook.Event, error) {
 	var e struct {
 		ID        string  `json:"id"`
 		Event     string  `json:"event"`
 		Timestamp float64 `json:"timestamp"`
 	}
 	if err := unmarshal(p.EventData, &e); err != nil || e.Event == "" || e.Timestamp < 0 || e.Timestamp > lastSecond {
-		return event.Webhook{}, fault.New(fault.Invalid, "invalid_payload", "the body is not an event")
+		return webhook.Event{}, fault.New(fault.Invalid, "invalid_payload", "the body is not an event")
 	}
 	if e.ID == "" {
 		sum := sha256.Sum256(bytes.TrimSpace(p.EventData))
 		e.ID = "mg_" + hex.EncodeToString(sum[:16])
 	}
-	return event.Webhook{
+	return webhook.Event{
 		Provider: provider, ID: e.ID, Type: e.Event, Created: moment(e.Timestamp).Truncate(time.Second),
 		Object: slices.Clone(json.RawMessage(p.EventData)), Token: p.Signature.Token,
 	}, nil
 }
 
-// lastSecond is the end of the year 9999, after which RFC 3339 has no times.
+// lastSecond is the end of the year 9999, the last time in RFC 3339.
 const lastSecond = 253402300799
 
-// moment is a time as Mailgun writes it: seconds with a fraction.
+// moment converts a time of Mailgun's: seconds with a fraction.
 func moment(seconds float64) time.Time {
 	return time.UnixMicro(int64(seconds * 1e6)).UTC()
 }

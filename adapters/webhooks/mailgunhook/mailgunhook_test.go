@@ -7,8 +7,8 @@ import (
 	"github.com/mailgun/mailgun-go/v4"
 
 	"patchbay/adapters/webhooks/mailgunhook"
+	"patchbay/core/email"
 	"patchbay/core/fault"
-	"patchbay/core/message"
 	"patchbay/tests/contract"
 	"patchbay/tests/mailgunsim"
 	"patchbay/tests/mailsim"
@@ -31,7 +31,7 @@ func hookOf(t testing.TB, accounts ...mailgunhook.Account) *mailgunhook.Hook {
 
 func none(string) string { return "" }
 
-var letter = mailsim.Letter{Reference: "ref@mg.example.com", Variables: map[string]string{
+var letter = mailsim.Message{Reference: "ref@mg.example.com", Variables: map[string]string{
 	"patchbay_message": "msg_1", "patchbay_tenant": "acme", "patchbay_attempt": "att_1", "order": "17",
 }}
 
@@ -106,20 +106,20 @@ func TestWhatAnEventTells(t *testing.T) {
 	for _, c := range []struct {
 		name, sent   string
 		more         []more
-		event        message.Event
+		event        email.Event
 		code, reason string
 	}{
-		{"accepted", "accepted", nil, message.EventProcessed, "", ""},
-		{"delivered", "delivered", []more{status(more{"code": 250, "message": "OK"})}, message.EventDelivered, "", ""},
-		{"failed for good", "failed", []more{{"severity": "permanent", "reason": "bounce"}, status(more{"code": 550, "enhanced-code": "5.1.1", "message": "5.1.1 <ada@example.com> unknown"})}, message.EventBounced, "5.1.1", "5.1.1 <[…]> unknown"},
-		{"failed, with a code in words", "failed", []more{{"severity": "permanent"}, status(more{"code": "550", "description": "no such user"})}, message.EventBounced, "550", "no such user"},
-		{"failed for now", "failed", []more{{"severity": "temporary", "reason": "greylisted"}, status(more{"code": 451})}, message.EventDeferred, "451", "greylisted"},
-		{"not tried: it bounced before", "failed", []more{{"severity": "permanent", "reason": "suppress-bounce"}, status(more{"code": 605, "message": "Not delivering to previously bounced address"})}, message.EventRejected, "605", "suppress-bounce Not delivering to previously bounced address"},
-		{"rejected", "rejected", []more{{"reject": more{"reason": "Sandbox", "description": ""}}}, message.EventRejected, "", "Sandbox"},
-		{"complained", "complained", nil, message.EventComplained, "", ""},
-		{"opened", "opened", []more{{"ip": "192.0.2.1"}}, message.EventOpened, "", ""},
-		{"clicked", "clicked", []more{{"url": "https://example.com"}}, message.EventClicked, "", ""},
-		{"unsubscribed", "unsubscribed", nil, message.EventUnsubscribed, "", ""},
+		{"accepted", "accepted", nil, email.EventProcessed, "", ""},
+		{"delivered", "delivered", []more{status(more{"code": 250, "message": "OK"})}, email.EventDelivered, "", ""},
+		{"failed for good", "failed", []more{{"severity": "permanent", "reason": "bounce"}, status(more{"code": 550, "enhanced-code": "5.1.1", "message": "5.1.1 <ada@example.com> unknown"})}, email.EventBounced, "5.1.1", "5.1.1 <[…]> unknown"},
+		{"failed, with a code in words", "failed", []more{{"severity": "permanent"}, status(more{"code": "550", "description": "no such user"})}, email.EventBounced, "550", "no such user"},
+		{"failed for now", "failed", []more{{"severity": "temporary", "reason": "greylisted"}, status(more{"code": 451})}, email.EventDeferred, "451", "greylisted"},
+		{"not tried: it bounced before", "failed", []more{{"severity": "permanent", "reason": "suppress-bounce"}, status(more{"code": 605, "message": "Not delivering to previously bounced address"})}, email.EventRejected, "605", "suppress-bounce Not delivering to previously bounced address"},
+		{"rejected", "rejected", []more{{"reject": more{"reason": "Sandbox", "description": ""}}}, email.EventRejected, "", "Sandbox"},
+		{"complained", "complained", nil, email.EventComplained, "", ""},
+		{"opened", "opened", []more{{"ip": "192.0.2.1"}}, email.EventOpened, "", ""},
+		{"clicked", "clicked", []more{{"url": "https://example.com"}}, email.EventClicked, "", ""},
+		{"unsubscribed", "unsubscribed", nil, email.EventUnsubscribed, "", ""},
 		{"stored", "stored", nil, "", "", ""},
 	} {
 		t.Run(c.name, func(t *testing.T) {
@@ -129,12 +129,12 @@ func TestWhatAnEventTells(t *testing.T) {
 				t.Fatal(err)
 			}
 			n, ok, err := hook.News(events[0])
-			want := message.News{
+			want := email.News{
 				Event: c.event, Tenant: "acme", Message: "msg_1", Attempt: "att_1", Reference: "ref@mg.example.com", Recipient: "ada@example.com",
 				Code: c.code, Reason: c.reason, At: now,
 			}
 			if c.event == "" {
-				want = message.News{}
+				want = email.News{}
 			}
 			if err != nil || ok != (c.event != "") || n != want {
 				t.Errorf("%+v, %v, %v", n, ok, err)

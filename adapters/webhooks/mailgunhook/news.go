@@ -8,19 +8,19 @@ import (
 	"github.com/go-json-experiment/json/jsontext"
 
 	"patchbay/adapters/mail/refusal"
-	"patchbay/core/event"
+	"patchbay/core/email"
 	"patchbay/core/fault"
-	"patchbay/core/message"
+	"patchbay/core/webhook"
 )
 
-// object is the part of an event that matters here. Those of the library are whole, and
-// fail at any part that has changed.
+// object is the part of an event that is used here. The types of the library include
+// everything, and fail if any part has changed.
 type object struct {
 	Event     string  `json:"event"`
 	Recipient string  `json:"recipient"`
 	Timestamp float64 `json:"timestamp"`
-	Severity  string  `json:"severity"` // of a failed one: permanent or temporary
-	Reason    string  `json:"reason"`   // of a failed one: a word, such as suppress-bounce
+	Severity  string  `json:"severity"` // of a failed event: permanent or temporary
+	Reason    string  `json:"reason"`   // of a failed event: a word, such as suppress-bounce
 	Status    struct {
 		Code         text `json:"code"`
 		EnhancedCode text `json:"enhanced-code"`
@@ -39,20 +39,20 @@ type object struct {
 	Variables jsontext.Value `json:"user-variables"`
 }
 
-// unmarshal tells members apart by case, and takes none twice: what a caller has put beside
-// our marks must not take their place.
+// unmarshal is case-sensitive and refuses duplicate members, so that variables set by a
+// caller cannot replace our marks.
 func unmarshal(raw []byte, into any) error {
 	return json.Unmarshal(raw, into, jsontext.AllowInvalidUTF8(true))
 }
 
-// marks are those of a message, among its variables.
+// marks are the marks of a message among its variables.
 type marks struct {
 	Message text `json:"patchbay_message"`
 	Tenant  text `json:"patchbay_tenant"`
 	Attempt text `json:"patchbay_attempt"`
 }
 
-// text is a text, or what Mailgun has taken for a number.
+// text is a string, or a value that Mailgun has converted to a number.
 type text string
 
 // UnmarshalJSON implements json.Unmarshaler.
@@ -65,57 +65,58 @@ func (t *text) UnmarshalJSON(raw []byte) error {
 	return nil
 }
 
-// names are Mailgun's, but for failed. Others, such as stored, tell of no mail of ours.
-var names = map[string]message.Event{
-	"accepted": message.EventProcessed, "rejected": message.EventRejected, "delivered": message.EventDelivered,
-	"complained": message.EventComplained, "opened": message.EventOpened, "clicked": message.EventClicked,
-	"unsubscribed": message.EventUnsubscribed,
+// names maps Mailgun's events, except failed. Other events, such as stored, are not about
+// mail that we send.
+var names = map[string]email.Event{
+	"accepted": email.EventProcessed, "rejected": email.EventRejected, "delivered": email.EventDelivered,
+	"complained": email.EventComplained, "opened": email.EventOpened, "clicked": email.EventClicked,
+	"unsubscribed": email.EventUnsubscribed,
 }
 
 // News implements ports.MailReader.
-func (h *Hook) News(e event.Webhook) (message.News, bool, error) {
+func (h *Hook) News(e webhook.Event) (email.News, bool, error) {
 	var o object
 	if err := unmarshal(e.Object, &o); err != nil {
-		return message.News{}, false, fault.New(fault.Invalid, "invalid_payload", "the object of an event cannot be read")
+		return email.News{}, false, fault.New(fault.Invalid, "invalid_payload", "the object of an event cannot be read")
 	}
 	name, ok := o.name()
 	if !ok {
-		return message.News{}, false, nil
+		return email.News{}, false, nil
 	}
 	var m marks
-	if o.Variables.Kind() == '{' { // none of them is an empty list
+	if o.Variables.Kind() == '{' { // without variables it is an empty list
 		if err := unmarshal(o.Variables, &m); err != nil {
-			return message.News{}, false, fault.New(fault.Invalid, "invalid_payload", "the variables of an event cannot be read")
+			return email.News{}, false, fault.New(fault.Invalid, "invalid_payload", "the variables of an event cannot be read")
 		}
 	}
-	n := message.News{
+	n := email.News{
 		Event: name, Tenant: string(m.Tenant), Message: string(m.Message), Attempt: string(m.Attempt),
 		Reference: strings.Trim(o.Message.Headers.MessageID, "<>"), Recipient: o.Recipient, At: moment(o.Timestamp),
 	}
-	if name == message.EventBounced || name == message.EventRejected || name == message.EventDeferred {
+	if name == email.EventBounced || name == email.EventRejected || name == email.EventDeferred {
 		n.Code = string(cmp.Or(o.Status.EnhancedCode, o.Status.Code))
-		n.Reason = refusal.Blank(refusal.Said{Words: o.why()}, message.Message{}).Words
+		n.Reason = refusal.Blank(refusal.Said{Words: o.why()}, email.Message{}).Words
 	}
 	return n, true, nil
 }
 
-// name is what has happened. What Mailgun did not try, since the address is on a list of
-// its own, it calls failed too.
-func (o object) name() (message.Event, bool) {
+// name returns what has happened. Mailgun also reports failed if it did not try, because
+// the address is on one of its suppression lists.
+func (o object) name() (email.Event, bool) {
 	if o.Event != "failed" {
 		name, ok := names[o.Event]
 		return name, ok
 	}
 	switch {
 	case o.Severity == "temporary":
-		return message.EventDeferred, true
+		return email.EventDeferred, true
 	case strings.HasPrefix(o.Reason, "suppress-"):
-		return message.EventRejected, true
+		return email.EventRejected, true
 	}
-	return message.EventBounced, true
+	return email.EventBounced, true
 }
 
-// why is the reason in words, where there are any.
+// why returns the reason in words, if there is one.
 func (o object) why() string {
 	said := cmp.Or(string(o.Status.Message), string(o.Status.Description), o.Reject.Description, o.Reject.Reason)
 	if said == "" || strings.HasPrefix(o.Reason, "suppress-") {

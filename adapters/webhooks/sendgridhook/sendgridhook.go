@@ -1,5 +1,5 @@
-// Package sendgridhook recognises webhooks in SendGrid's form, for every account that
-// sends them, and reads what they tell of a message.
+// Package sendgridhook verifies webhooks in SendGrid's format, for every account that sends
+// them, and reads the mail events in them.
 //
 // Source: SendGrid's reference, "Event Webhook" and "Event Webhook Security Features".
 package sendgridhook
@@ -20,20 +20,21 @@ import (
 
 	"github.com/sendgrid/sendgrid-go/helpers/eventwebhook"
 
-	"patchbay/core/event"
 	"patchbay/core/fault"
+	"patchbay/core/webhook"
 	"patchbay/ports"
 )
 
 const (
-	// Tolerance is how old a delivery may be. SendGrid tries for 24 hours, and its
-	// signature is that of the first try. What comes again meanwhile is no news.
+	// Tolerance is the largest age of a delivery. SendGrid retries for 24 hours with the
+	// signature of the first attempt. An event that arrives again within that time is a
+	// duplicate.
 	Tolerance = 25 * time.Hour
-	// Ahead is how far its clock may be before ours.
+	// Ahead is how far SendGrid's clock may be ahead of ours.
 	Ahead = 5 * time.Minute
 )
 
-// Account is a provider with the keys that verify its webhooks: two while a key is changed.
+// Account is a provider with the keys that verify its webhooks: two during a rotation.
 type Account struct {
 	Provider string   // the configured name
 	Keys     []string // as SendGrid shows them: base64 of a PKIX public key
@@ -55,8 +56,8 @@ var (
 	_ ports.MailReader = (*Hook)(nil)
 )
 
-// New makes a Hook. A key that is none of ECDSA on P-256, or that two accounts share, is
-// Invalid: an event must speak for one account only.
+// New returns a Hook. It returns Invalid if a key is not an ECDSA key on P-256, or shared
+// by two accounts: an event must be valid for one account only.
 func New(clock ports.Clock, accounts ...Account) (*Hook, error) {
 	h := &Hook{clock: clock}
 	owner := make(map[string]string)
@@ -80,7 +81,8 @@ func New(clock ports.Clock, accounts ...Account) (*Hook, error) {
 
 var errKey = fault.New(fault.Invalid, "invalid_key", "not a public key of ECDSA on P-256")
 
-// parseKey is the library's, which panics at a key of another kind.
+// parseKey checks the type of a key before it calls the library, which panics at a key of
+// another type.
 func parseKey(text string) (*ecdsa.PublicKey, error) {
 	der, err := base64.StdEncoding.DecodeString(text)
 	if err != nil {
@@ -116,7 +118,7 @@ func signature(der []byte) bool {
 }
 
 // Verify implements ports.Verifier.
-func (h *Hook) Verify(body []byte, get func(string) string) ([]event.Webhook, error) {
+func (h *Hook) Verify(body []byte, get func(string) string) ([]webhook.Event, error) {
 	if err := h.CheckHeaders(get); err != nil {
 		return nil, err
 	}
@@ -133,37 +135,37 @@ func (h *Hook) Verify(body []byte, get func(string) string) ([]event.Webhook, er
 
 func refused(why string) error { return fault.New(fault.Invalid, "invalid_signature", why) }
 
-// parse takes the events out of a body, each once. One that is of no known shape is an
-// event too, and does not hold back the others.
-func parse(provider string, body []byte) ([]event.Webhook, error) {
+// parse returns the events in a body, each once. An event of an unknown form is returned,
+// too, so that it does not hold back the others.
+func parse(provider string, body []byte) ([]webhook.Event, error) {
 	var all []json.RawMessage
 	if err := json.Unmarshal(body, &all); err != nil || all == nil {
 		return nil, fault.New(fault.Invalid, "invalid_payload", "the body is not a list of events")
 	}
-	events := make([]event.Webhook, 0, len(all))
+	events := make([]webhook.Event, 0, len(all))
 	seen := make(map[string]bool, len(all))
 	for _, raw := range all {
-		o, _ := read(raw) // what cannot be read has no type, and is refused when it is applied
+		o, _ := read(raw) // an event that cannot be read has no type, and is refused when it is applied
 		id := o.identity(raw)
 		if seen[id] {
 			continue
 		}
 		seen[id] = true
-		events = append(events, event.Webhook{
+		events = append(events, webhook.Event{
 			Provider: provider, ID: id, Type: o.Event, Created: time.Unix(o.Timestamp, 0).UTC(), Object: slices.Clone(raw),
 		})
 	}
 	return events, nil
 }
 
-// identity names a piece of news. It is made of what is told: SendGrid's own sg_event_id
-// has been seen to be another when an event is sent again.
+// identity returns the id of an event, derived from its content. SendGrid's own sg_event_id
+// has been seen to change when an event is sent again.
 func (o object) identity(raw []byte) string {
 	told := []any{o.Event, strings.ToLower(o.Email), o.Timestamp, o.MessageID, o.Message, o.Attempt, string(o.Try), o.URL}
 	if o.Event == "" {
 		told = []any{string(raw)}
 	}
-	text, _ := json.Marshal(told) // texts and a number
+	text, _ := json.Marshal(told) // strings and a number
 	sum := sha256.Sum256(text)
 	return "sg_" + hex.EncodeToString(sum[:16])
 }

@@ -13,9 +13,9 @@ import (
 	"time"
 
 	"patchbay/adapters/webhooks/sendgridhook"
-	"patchbay/core/event"
+	"patchbay/core/email"
 	"patchbay/core/fault"
-	"patchbay/core/message"
+	"patchbay/core/webhook"
 	"patchbay/tests/mailsim"
 	"patchbay/tests/sendgridsim"
 )
@@ -57,8 +57,8 @@ func TestVerifyWhatSendGridHasSigned(t *testing.T) {
 		t.Fatalf("%+v, %v", events, err)
 	}
 	n, ok, err := hook.News(events[0])
-	want := message.News{
-		Event: message.EventRejected, Reference: "LRzXl_NHStOGhQ4kofSm_A", Recipient: "hello@world.com",
+	want := email.News{
+		Event: email.EventRejected, Reference: "LRzXl_NHStOGhQ4kofSm_A", Recipient: "hello@world.com",
 		Reason: "Bounced Address", At: time.Unix(1600112492, 0).UTC(),
 	}
 	if err != nil || !ok || n != want {
@@ -116,7 +116,7 @@ func TestAnEventSpeaksForTheAccountWhoseKeyVerifiedIt(t *testing.T) {
 }
 
 // read verifies a batch, and returns its events.
-func read(t *testing.T, body []byte) (*sendgridhook.Hook, []event.Webhook) {
+func read(t *testing.T, body []byte) (*sendgridhook.Hook, []webhook.Event) {
 	t.Helper()
 	signer := sendgridsim.NewSigner()
 	hook := hookOf(t, now, sendgridhook.Account{Provider: "sendgrid", Keys: []string{signer.PublicKey()}})
@@ -128,7 +128,7 @@ func read(t *testing.T, body []byte) (*sendgridhook.Hook, []event.Webhook) {
 	return hook, events
 }
 
-var letter = mailsim.Letter{Reference: "ref", Variables: map[string]string{
+var letter = mailsim.Message{Reference: "ref", Variables: map[string]string{
 	"patchbay_message": "msg_1", "patchbay_tenant": "acme", "patchbay_attempt": "att_1", "order": "17",
 }}
 
@@ -196,31 +196,31 @@ func TestWhatAnEventTells(t *testing.T) {
 	for _, c := range []struct {
 		name         string
 		more         more
-		event        message.Event
+		event        email.Event
 		code, reason string
 	}{
-		{"processed", nil, message.EventProcessed, "", ""},
-		{"deferred", more{"response": "451 4.7.1 <ada@example.com>: try again", "attempt": "3"}, message.EventDeferred, "", "451 4.7.1 <[…]>: try again"},
-		{"delivered", more{"response": "250 OK"}, message.EventDelivered, "", ""},
-		{"bounce", more{"reason": "550 5.1.1 ada@example.com unknown", "status": "5.1.1", "type": "bounce"}, message.EventBounced, "5.1.1", "550 5.1.1 […] unknown"},
-		{"dropped", more{"reason": "Bounced Address", "status": "5.0.0"}, message.EventRejected, "5.0.0", "Bounced Address"},
-		{"spamreport", more{"Patchbay_message": "msg_2", "PATCHBAY_TENANT": "other", "Patchbay_attempt": "", "Event": "open"}, message.EventComplained, "", ""},
-		{"open", more{"ip": "192.0.2.1", "useragent": "x"}, message.EventOpened, "", ""},
-		{"click", more{"url": "https://example.com"}, message.EventClicked, "", ""},
-		{"unsubscribe", nil, message.EventUnsubscribed, "", ""},
-		{"group_unsubscribe", more{"asm_group_id": 1}, message.EventUnsubscribed, "", ""},
+		{"processed", nil, email.EventProcessed, "", ""},
+		{"deferred", more{"response": "451 4.7.1 <ada@example.com>: try again", "attempt": "3"}, email.EventDeferred, "", "451 4.7.1 <[…]>: try again"},
+		{"delivered", more{"response": "250 OK"}, email.EventDelivered, "", ""},
+		{"bounce", more{"reason": "550 5.1.1 ada@example.com unknown", "status": "5.1.1", "type": "bounce"}, email.EventBounced, "5.1.1", "550 5.1.1 […] unknown"},
+		{"dropped", more{"reason": "Bounced Address", "status": "5.0.0"}, email.EventRejected, "5.0.0", "Bounced Address"},
+		{"spamreport", more{"Patchbay_message": "msg_2", "PATCHBAY_TENANT": "other", "Patchbay_attempt": "", "Event": "open"}, email.EventComplained, "", ""},
+		{"open", more{"ip": "192.0.2.1", "useragent": "x"}, email.EventOpened, "", ""},
+		{"click", more{"url": "https://example.com"}, email.EventClicked, "", ""},
+		{"unsubscribe", nil, email.EventUnsubscribed, "", ""},
+		{"group_unsubscribe", more{"asm_group_id": 1}, email.EventUnsubscribed, "", ""},
 		{"group_resubscribe", more{"asm_group_id": 1}, "", "", ""},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			t.Parallel()
 			hook, events := read(t, sendgridsim.Batch(sendgridsim.EventOf(letter, c.name, "ada@example.com", now, c.more)))
 			n, ok, err := hook.News(events[0])
-			want := message.News{
+			want := email.News{
 				Event: c.event, Tenant: "acme", Message: "msg_1", Attempt: "att_1", Reference: "ref", Recipient: "ada@example.com",
 				Code: c.code, Reason: c.reason, At: now,
 			}
 			if c.event == "" {
-				want = message.News{}
+				want = email.News{}
 			}
 			if err != nil || ok != (c.event != "") || n != want {
 				t.Errorf("%+v, %v, %v", n, ok, err)

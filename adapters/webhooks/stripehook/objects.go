@@ -7,7 +7,7 @@ import (
 	"patchbay/core/payment"
 )
 
-// refund is the part of Stripe's Refund that matters here.
+// refund is the part of Stripe's Refund that is used here.
 type refund struct {
 	ID            string            `json:"id"`
 	PaymentIntent string            `json:"payment_intent"`
@@ -20,7 +20,7 @@ type refund struct {
 	Created       int64             `json:"created"`
 }
 
-// domain is not ok where the amount is none.
+// domain converts the refund. ok is false if the amount is not valid.
 func (o refund) domain() (r payment.ProviderRefund, ok bool) {
 	if !minor(o.Currency, &o.Amount) {
 		return payment.ProviderRefund{}, false
@@ -31,7 +31,7 @@ func (o refund) domain() (r payment.ProviderRefund, ok bool) {
 	}, true
 }
 
-// dispute is the part of Stripe's Dispute that matters here.
+// dispute is the part of Stripe's Dispute that is used here.
 type dispute struct {
 	ID              string         `json:"id"`
 	PaymentIntent   string         `json:"payment_intent"`
@@ -62,7 +62,7 @@ func (o dispute) domain() (d payment.Dispute, ok bool) {
 	}, true
 }
 
-// instant is a time of Stripe's, zero where there is none.
+// instant converts a time of Stripe's, or returns zero if there is none.
 func instant(seconds int64) time.Time {
 	if seconds == 0 {
 		return time.Time{}

@@ -4,13 +4,13 @@ import (
 	"encoding/json"
 	"strings"
 
-	"patchbay/core/event"
 	"patchbay/core/fault"
 	"patchbay/core/money"
 	"patchbay/core/payment"
+	"patchbay/core/webhook"
 )
 
-// intent is the part of Stripe's PaymentIntent that matters here.
+// intent is the part of Stripe's PaymentIntent that is used here.
 type intent struct {
 	ID               string            `json:"id"`
 	Status           payment.Status    `json:"status"`
@@ -33,7 +33,7 @@ type intent struct {
 	} `json:"next_action"`
 }
 
-// charge is the part of Stripe's Charge that matters here.
+// charge is the part of Stripe's Charge that is used here.
 type charge struct {
 	PaymentIntent  string            `json:"payment_intent"`
 	Amount         int64             `json:"amount"`
@@ -43,16 +43,15 @@ type charge struct {
 	Metadata       map[string]string `json:"metadata"`
 }
 
-// Payment implements ports.PaymentReader for the events payment_intent.*,
-// charge.refunded, and those of refunds and disputes. What was made of a charge
-// without an intent is not ours.
-func (h *Hook) Payment(e event.Webhook) (payment.Intent, bool, error) {
+// Payment implements ports.PaymentReader for the events payment_intent.*, charge.refunded,
+// and those of refunds and disputes. Events about a charge without an intent are not ours.
+func (h *Hook) Payment(e webhook.Event) (payment.Intent, bool, error) {
 	i, ok, err := read(e)
 	i.Key = e.Key
 	return i, ok, err
 }
 
-func read(e event.Webhook) (payment.Intent, bool, error) {
+func read(e webhook.Event) (payment.Intent, bool, error) {
 	switch {
 	case strings.HasPrefix(e.Type, "payment_intent."):
 		var o intent
@@ -69,7 +68,7 @@ func read(e event.Webhook) (payment.Intent, bool, error) {
 		if err := json.Unmarshal(e.Object, &o); err != nil {
 			return payment.Intent{}, false, unreadable(e)
 		}
-		// A charge may be made without an intent; such a one is not ours.
+		// A charge may have been created without an intent; then it is not ours.
 		if o.PaymentIntent == "" {
 			return payment.Intent{}, false, nil
 		}
@@ -102,7 +101,7 @@ func read(e event.Webhook) (payment.Intent, bool, error) {
 	return payment.Intent{}, false, nil
 }
 
-// domain is not ok where an amount is none.
+// domain converts the intent. ok is false if an amount is not valid.
 func (o intent) domain() (i payment.Intent, ok bool) {
 	if !minor(o.Currency, &o.Amount, &o.AmountCapturable, &o.AmountReceived) {
 		return payment.Intent{}, false
@@ -132,7 +131,7 @@ func (o charge) domain() (i payment.Intent, ok bool) {
 	}, true
 }
 
-// minor puts amounts as we count them in place of Stripe's.
+// minor converts amounts in place from Stripe's representation.
 func minor(c money.Currency, amounts ...*int64) (ok bool) {
 	for _, amount := range amounts {
 		if *amount, ok = money.FromStripe(*amount, c); !ok {
@@ -142,6 +141,6 @@ func minor(c money.Currency, amounts ...*int64) (ok bool) {
 	return true
 }
 
-func unreadable(e event.Webhook) error {
+func unreadable(e webhook.Event) error {
 	return fault.New(fault.Invalid, "invalid_payload", "the object of a "+e.Type+" event cannot be read")
 }

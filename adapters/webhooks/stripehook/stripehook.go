@@ -1,5 +1,5 @@
-// Package stripehook recognises webhooks in Stripe's form, for every account
-// that sends them, and reads what they say of a payment.
+// Package stripehook verifies webhooks in Stripe's format, for every account that sends
+// them, and reads the payments in them.
 //
 // Source: docs.stripe.com/webhooks (signatures), API version 2023-10-16.
 package stripehook
@@ -10,23 +10,22 @@ import (
 	"strings"
 	"time"
 
-	"github.com/stripe/stripe-go/v76/webhook"
+	stripe "github.com/stripe/stripe-go/v76/webhook"
 
-	"patchbay/core/event"
 	"patchbay/core/fault"
+	"patchbay/core/webhook"
 	"patchbay/ports"
 )
 
 const (
 	header = "Stripe-Signature"
-	// Tolerance is how far the time of a signature may be from ours, both ways.
-	// Stripe's libraries check only the past; a signature from the future could
-	// be replayed for as long.
+	// Tolerance is the largest difference between the time of a signature and ours, in both
+	// directions. Stripe's libraries check only the past; a signature from the future could
+	// be replayed for that much longer.
 	Tolerance = 5 * time.Minute
 )
 
-// Account is a provider with the secrets that its webhooks are signed with: two
-// while a secret is changed.
+// Account is a provider with the secrets that sign its webhooks: two during a rotation.
 type Account struct {
 	Provider string // the configured name
 	Secrets  []string
@@ -43,8 +42,8 @@ var (
 	_ ports.PaymentReader = (*Hook)(nil)
 )
 
-// New makes a Hook. A secret that is empty, or that two accounts share, is
-// Invalid: an event must speak for one account only.
+// New returns a Hook. It returns Invalid if a secret is empty, or shared by two accounts:
+// an event must be valid for one account only.
 func New(clock ports.Clock, accounts ...Account) (*Hook, error) {
 	owner := make(map[string]string)
 	for _, a := range accounts {
@@ -66,23 +65,23 @@ func New(clock ports.Clock, accounts ...Account) (*Hook, error) {
 func (h *Hook) CheckHeaders(get func(string) string) error { return h.fresh(get(header)) }
 
 // Verify implements ports.Verifier.
-func (h *Hook) Verify(body []byte, get func(string) string) ([]event.Webhook, error) {
+func (h *Hook) Verify(body []byte, get func(string) string) ([]webhook.Event, error) {
 	signature := get(header)
 	if err := h.fresh(signature); err != nil {
 		return nil, err
 	}
 	for _, a := range h.accounts {
 		for _, secret := range a.Secrets {
-			if webhook.ValidatePayloadIgnoringTolerance(body, signature, secret) == nil {
+			if stripe.ValidatePayloadIgnoringTolerance(body, signature, secret) == nil {
 				e, err := parse(a.Provider, body)
-				return []event.Webhook{e}, err
+				return []webhook.Event{e}, err
 			}
 		}
 	}
 	return nil, refused("no signature fits")
 }
 
-// fresh checks the time of a signature, which the library checks one way only.
+// fresh checks the time of a signature, which the library checks in one direction only.
 func (h *Hook) fresh(signature string) error {
 	at, ok := timestamp(signature)
 	if !ok {
@@ -94,7 +93,8 @@ func (h *Hook) fresh(signature string) error {
 	return nil
 }
 
-// timestamp reads t=. A header with two is refused: which one was signed?
+// timestamp reads t=. It refuses a header with two, because it is unclear which one was
+// signed.
 func timestamp(signature string) (at time.Time, ok bool) {
 	for part := range strings.SplitSeq(signature, ",") {
 		value, found := strings.CutPrefix(part, "t=")
@@ -113,7 +113,7 @@ func timestamp(signature string) (at time.Time, ok bool) {
 func refused(why string) error { return fault.New(fault.Invalid, "invalid_signature", why) }
 
 // parse reads the envelope of an event.
-func parse(provider string, body []byte) (event.Webhook, error) {
+func parse(provider string, body []byte) (webhook.Event, error) {
 	var e struct {
 		ID      string `json:"id"`
 		Type    string `json:"type"`
@@ -121,17 +121,17 @@ func parse(provider string, body []byte) (event.Webhook, error) {
 		Data    struct {
 			Object json.RawMessage `json:"object"`
 		} `json:"data"`
-		// Before 2017-05-25 only the request's id was told.
+		// Before 2017-05-25 this was only the request's id.
 		Request json.RawMessage `json:"request"`
 	}
 	if err := json.Unmarshal(body, &e); err != nil || e.ID == "" || e.Type == "" {
-		return event.Webhook{}, fault.New(fault.Invalid, "invalid_payload", "the body is not an event")
+		return webhook.Event{}, fault.New(fault.Invalid, "invalid_payload", "the body is not an event")
 	}
 	var request struct {
 		Key string `json:"idempotency_key"`
 	}
-	_ = json.Unmarshal(e.Request, &request) // where it is of another shape, it tells no key
-	return event.Webhook{
+	_ = json.Unmarshal(e.Request, &request) // in another form it has no key
+	return webhook.Event{
 		Provider: provider, ID: e.ID, Type: e.Type, Created: time.Unix(e.Created, 0).UTC(), Object: e.Data.Object, Key: request.Key,
 	}, nil
 }

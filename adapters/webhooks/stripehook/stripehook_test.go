@@ -6,12 +6,12 @@ import (
 	"testing"
 	"time"
 
-	"github.com/stripe/stripe-go/v76/webhook"
+	stripe "github.com/stripe/stripe-go/v76/webhook"
 
 	"patchbay/adapters/webhooks/stripehook"
-	"patchbay/core/event"
 	"patchbay/core/fault"
 	"patchbay/core/payment"
+	"patchbay/core/webhook"
 	"patchbay/tests/contract"
 )
 
@@ -25,7 +25,7 @@ const body = `{"id":"evt_1","type":"payment_intent.succeeded","created":17000000
 
 // sign gives the header for a body, as Stripe's own library makes it.
 func sign(body, secret string, at time.Time) string {
-	return webhook.GenerateTestSignedPayload(&webhook.UnsignedPayload{
+	return stripe.GenerateTestSignedPayload(&stripe.UnsignedPayload{
 		Payload: []byte(body), Secret: secret, Timestamp: at,
 	}).Header
 }
@@ -171,14 +171,14 @@ func TestPayment(t *testing.T) {
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
 			t.Parallel()
-			got, ok, err := hook.Payment(event.Webhook{Type: tt.kind, Object: []byte(tt.object)})
+			got, ok, err := hook.Payment(webhook.Event{Type: tt.kind, Object: []byte(tt.object)})
 			got.Metadata = nil
 			if err != nil || ok != tt.ok || ok && fmt.Sprint(got) != fmt.Sprint(tt.want) {
 				t.Errorf("%+v, %v, %v; want %+v", got, ok, err, tt.want)
 			}
 		})
 	}
-	for name, e := range map[string]event.Webhook{
+	for name, e := range map[string]webhook.Event{
 		"an object of the wrong shape": {Type: "payment_intent.succeeded", Object: []byte(`[]`)},
 		"a part of a króna":            {Type: "payment_intent.succeeded", Object: []byte(`{"id":"pi_1","amount":550,"currency":"isk"}`)},
 		"a refunded part of a króna":   {Type: "charge.refunded", Object: []byte(`{"payment_intent":"pi_1","amount_refunded":550,"currency":"isk"}`)},

@@ -1,0 +1,81 @@
+package adminapi
+
+import (
+	"context"
+	"time"
+
+	"github.com/gofiber/fiber/v2"
+)
+
+// Storage describes the store and its fallback.
+type Storage struct {
+	Store   Store    `json:"store"`
+	Standby *Standby `json:"standby,omitempty"`
+	Spool   *Spool   `json:"spool,omitempty"`
+	// SetAside is nil if nothing is set aside, or if it cannot be read.
+	SetAside *SetAside `json:"setAside,omitempty"`
+}
+
+// SetAside describes the records whose handling failed repeatedly and that wait for a
+// person. Records holds the latest of them.
+type SetAside struct {
+	Count   int           `json:"count"`
+	Records []AsideRecord `json:"records"`
+}
+
+// AsideRecord is one record that is set aside. Record is TENANT/KIND/ID.
+type AsideRecord struct {
+	Record string    `json:"record"`
+	Queue  string    `json:"queue"` // the queue it waited in
+	Reason string    `json:"reason"`
+	Tries  int       `json:"tries"`
+	Since  time.Time `json:"since"`
+	Last   time.Time `json:"last"`
+}
+
+// PutBack requests that a record be handled again.
+type PutBack struct {
+	Record string `json:"record"`
+}
+
+// Store describes one store. Problem is the Kind of its last error.
+type Store struct {
+	Provider  string `json:"provider"`
+	Type      string `json:"type"`
+	Available bool   `json:"available"`
+	Problem   string `json:"problem,omitempty"`
+}
+
+// Standby describes the copy of the users. It is available while it may be read.
+type Standby struct {
+	Store
+	AsOf time.Time `json:"asOf,omitzero"`
+}
+
+// Spool describes the records held on this machine for the store.
+type Spool struct {
+	Path    string    `json:"path"`
+	Held    int       `json:"held"`
+	Oldest  time.Time `json:"oldest,omitzero"`
+	Refused int       `json:"refused"`
+}
+
+func (c *Server) storage(f *fiber.Ctx, _ *act) error {
+	ctx, cancel := context.WithTimeout(context.Background(), 5*time.Second)
+	defer cancel()
+	return f.JSON(c.Storage(ctx))
+}
+
+func (c *Server) putBack(f *fiber.Ctx, a *act) error {
+	var p PutBack
+	if err := decode(f, &p, "the body does not name a record"); err != nil {
+		return err
+	}
+	a.about("record", p.Record)
+	ctx, cancel := context.WithTimeout(context.Background(), 5*time.Second)
+	defer cancel()
+	if err := c.PutBack(ctx, p.Record); err != nil {
+		return err
+	}
+	return f.SendStatus(fiber.StatusNoContent)
+}

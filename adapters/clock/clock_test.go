@@ -1,0 +1,34 @@
+package clock_test
+
+import (
+	"testing"
+	"time"
+
+	"patchbay/adapters/clock"
+)
+
+func TestNow(t *testing.T) {
+	t.Parallel()
+	before := time.Now().Add(-time.Microsecond) // it is rounded down
+	now := clock.System{}.Now()
+	if now.Before(before) || now.After(time.Now()) {
+		t.Errorf("%s is not now", now)
+	}
+	// Stores keep microseconds and no zone: what is read back must be equal.
+	if now.Location() != time.UTC || now.Nanosecond()%1000 != 0 {
+		t.Errorf("%s is not in UTC and whole microseconds", now)
+	}
+	if now != now.Round(0) { // with ==, which sees a monotonic reading
+		t.Errorf("%s would not be itself after being stored", now)
+	}
+}
+
+// Not in parallel: the zone of the machine is one for all tests.
+func TestNowIsUTCWhereverTheMachineIs(t *testing.T) {
+	old := time.Local
+	t.Cleanup(func() { time.Local = old })
+	time.Local = time.FixedZone("elsewhere", 5*3600)
+	if now := (clock.System{}).Now(); now.Location() != time.UTC {
+		t.Errorf("%s", now)
+	}
+}

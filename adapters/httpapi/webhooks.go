@@ -1,0 +1,25 @@
+package httpapi
+
+import (
+	"strings"
+
+	"github.com/gofiber/fiber/v2"
+
+	"patchbay/adapters/httpapi/api"
+)
+
+// receiveWebhook passes on the body unchanged, because the signature covers its bytes.
+func (s *Server) receiveWebhook(r *request) error {
+	delivery, err := s.Webhooks.Open(strings.Clone(r.Params("route")), func(name string) string { return r.Get(name) })
+	if err != nil {
+		return err
+	}
+	body, err := r.raw()
+	if err != nil {
+		return err
+	}
+	if err := delivery.Receive(r.ctx, body); err != nil {
+		return err
+	}
+	return r.answer(fiber.StatusOK, api.Received{Received: true})
+}

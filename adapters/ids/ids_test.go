@@ -1,0 +1,53 @@
+package ids_test
+
+import (
+	"regexp"
+	"slices"
+	"sync"
+	"testing"
+
+	"patchbay/adapters/ids"
+)
+
+var shape = regexp.MustCompile(`^pay_[0-9abcdefghjkmnpqrstvwxyz]{26}$`)
+
+func TestIDsAreShapedAndSortByTime(t *testing.T) {
+	t.Parallel()
+	made := make([]string, 10_000)
+	for i := range made {
+		made[i] = ids.UUIDs{}.New("pay")
+	}
+	for _, id := range made {
+		if !shape.MatchString(id) {
+			t.Fatalf("%q", id)
+		}
+	}
+	if !slices.IsSorted(made) {
+		t.Error("a later identifier sorts before an earlier one")
+	}
+}
+
+func TestIDsAreUnique(t *testing.T) {
+	t.Parallel()
+	const goroutines, each = 16, 5000
+	var mu sync.Mutex
+	seen := make(map[string]bool, goroutines*each)
+	var all sync.WaitGroup
+	for range goroutines {
+		all.Go(func() {
+			made := make([]string, each)
+			for i := range made {
+				made[i] = ids.UUIDs{}.New("evt")
+			}
+			mu.Lock()
+			defer mu.Unlock()
+			for _, id := range made {
+				seen[id] = true
+			}
+		})
+	}
+	all.Wait()
+	if len(seen) != goroutines*each {
+		t.Errorf("%d identifiers, %d of them different", goroutines*each, len(seen))
+	}
+}

@@ -1,0 +1,77 @@
+package resilience
+
+import (
+	"time"
+
+	"github.com/failsafe-go/failsafe-go"
+	"github.com/failsafe-go/failsafe-go/retrypolicy"
+
+	"patchbay/adapters/httpclient"
+	"patchbay/core/fault"
+)
+
+// calls holds the state of one operation's attempts.
+type calls struct {
+	*guard
+	sort
+	op       string
+	deadline time.Time
+	tries    int
+	last     error // of the last attempt
+	unknown  error // of the first attempt whose outcome is unknown
+}
+
+// note records an attempt. left tells that its caller has given up.
+func (c *calls) note(err error, took time.Duration, left bool) error {
+	c.tries++
+	e := Event{Op: c.op, Decision: Tried, Attempt: c.tries, Took: took}
+	if err != nil {
+		if e.Counts = !left && blames(fault.From(err)); e.Counts {
+			err = c.blame(err)
+		}
+		e.Failed, e.Kind, e.Err = true, fault.KindOf(err), err
+		if e.Kind == fault.UnknownOutcome && c.unknown == nil {
+			c.unknown = err
+		}
+	}
+	c.last = err
+	c.tell(e)
+	c.refusing(e)
+	return err
+}
+
+// refusing reports when a provider refuses many requests in a row. A single refusal says
+// nothing about the provider, but so many need a person's attention.
+func (c *calls) refusing(e Event) {
+	switch {
+	case !e.Failed && c.refused.Load() != 0:
+		c.refused.Store(0)
+	case e.Failed && e.Kind == fault.Refused && c.refused.Add(1)%refusedInARow == 0:
+		c.tell(Event{Op: c.op, Decision: Refusing, Failed: true, Kind: e.Kind, Err: e.Err})
+	}
+}
+
+// retries returns the retry policy of one operation, because it depends on the deadline.
+// Errors from the policies themselves are not retried.
+func (c *calls) retries() retrypolicy.RetryPolicy[any] {
+	var wait time.Duration
+	return retrypolicy.NewBuilder[any]().
+		HandleIf(func(_ any, err error) bool {
+			if err == nil || err != c.last { //nolint:errorlint // this very one, unwrapped
+				return false
+			}
+			f := fault.From(err)
+			if f.NoRetry || !c.again(f.Kind) {
+				return false
+			}
+			wait = httpclient.Wait(c.tries, c.policy.Backoff.Initial, c.policy.Backoff.Max, f.RetryAfter)
+			return wait < time.Until(c.deadline)
+		}).
+		WithMaxAttempts(c.policy.Attempts).
+		WithDelayFunc(func(failsafe.ExecutionAttempt[any]) time.Duration {
+			c.tell(Event{Op: c.op, Decision: Retried, Failed: true, Kind: fault.KindOf(c.last), Attempt: c.tries, Wait: wait})
+			return wait
+		}).
+		WithBudget(c.budget).
+		ReturnLastFailure().Build()
+}

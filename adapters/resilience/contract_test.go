@@ -1,0 +1,156 @@
+package resilience_test
+
+import (
+	"context"
+	"log/slog"
+	"os"
+	"path/filepath"
+	"testing"
+
+	"patchbay/adapters/clock"
+	"patchbay/adapters/ids"
+	"patchbay/adapters/mail/catchermail"
+	"patchbay/adapters/payments/mockpay"
+	"patchbay/adapters/resilience"
+	"patchbay/adapters/storage/sqlitestore"
+	"patchbay/core/payment"
+	"patchbay/ports"
+	"patchbay/tests/contract"
+	"patchbay/tests/memjournal"
+	"patchbay/tests/testlog"
+)
+
+const secret = "whsec_mock_contract"
+
+// once is the default but for retries: the suite makes one call fail and wants
+// to see it.
+func once() resilience.Options {
+	policy := resilience.Default
+	policy.Attempts = 1
+	return resilience.Options{Policy: policy}
+}
+
+// faults are the mock's names of the suite's.
+var faults = map[contract.PaymentFault]string{
+	contract.FaultRefused:       "refused",
+	contract.FaultTimeoutBefore: "timeout_before",
+	contract.FaultTimeoutAfter:  "timeout_after_commit",
+	contract.FaultServerError:   "500_committed",
+	contract.FaultReset:         "reset",
+	contract.FaultMalformed:     "malformed",
+	contract.FaultHang:          "hang",
+	contract.FaultRateLimited:   "429",
+	contract.FaultUnauthorized:  "401",
+	contract.FaultForbidden:     "403",
+	contract.FaultPage:          "malformed", // the mock has nobody in between
+}
+
+func token(_ *testing.T, a payment.Action, f contract.PaymentFault) string {
+	if a == payment.Create || a == payment.Confirm {
+		return "pm_mock_" + faults[f]
+	}
+	return "pm_mock_" + string(a) + "_" + faults[f]
+}
+
+// sqlite is a store within the policy of stores.
+func sqlite(path string, clock ports.Clock) *resilience.Storage {
+	return resilience.NewStorage("local", func(ctx context.Context) (resilience.Store, error) {
+		store, err := sqlitestore.Open(ctx, sqlitestore.Options{Path: path, Clock: clock, IDs: ids.UUIDs{}})
+		if err != nil {
+			return resilience.Store{}, err
+		}
+		return resilience.Store{Journal: store.Journal(), Users: store.Users(), Close: store.Close}, nil
+	}, resilience.Options{Policy: resilience.DefaultStorage})
+}
+
+func place(t testing.TB) string {
+	t.Helper()
+	return filepath.Join(t.TempDir(), "store.db")
+}
+
+func TestMain(m *testing.M) {
+	contract.Main(m, func(ctx context.Context, place string, clock ports.Clock) (ports.Journal, error) {
+		s := sqlite(place, clock)
+		return s.Journal(), s.Open(ctx)
+	})
+}
+
+func onSQLite(t *testing.T) *resilience.Storage {
+	t.Helper()
+	s := sqlite(place(t), clock.System{})
+	if err := s.Open(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = s.Close() })
+	return s
+}
+
+func TestContract(t *testing.T) {
+	t.Parallel()
+	t.Run("payments", func(t *testing.T) {
+		t.Parallel()
+		contract.Payments(t, func(t *testing.T) contract.PaymentsHarness {
+			var log testlog.Buffer
+			mock, err := mockpay.New(mockpay.Options{
+				Name: "mock", IDs: ids.UUIDs{}, Clock: clock.System{}, Journal: memjournal.New(clock.System{}),
+				Endpoint: func() string { return "" }, WebhookSecret: secret, Log: slog.New(slog.NewTextHandler(&log, nil)),
+			})
+			if err != nil {
+				t.Fatal(err)
+			}
+			return contract.PaymentsHarness{
+				Gateway: resilience.NewGateway(mock, once()), Account: "mock:mock", Fail: token, Secrets: []string{secret}, Log: log.String,
+				Book: func(t *testing.T) []payment.BookEntry {
+					page, err := mock.Book(t.Context(), "", 100)
+					if err != nil || page.Next != "" {
+						t.Fatalf("%v, more: %q", err, page.Next)
+					}
+					return page.Entries
+				},
+			}
+		})
+	})
+	t.Run("journal", func(t *testing.T) {
+		t.Parallel()
+		contract.Journal(t, contract.Processes{Make: place}, func(t *testing.T) contract.JournalHarness {
+			return contract.JournalHarness{Journal: onSQLite(t).Journal()}
+		})
+	})
+	t.Run("users", func(t *testing.T) {
+		t.Parallel()
+		contract.Users(t, func(t *testing.T) contract.UsersHarness {
+			s := onSQLite(t)
+			return contract.UsersHarness{Users: s.Users(), Journal: s.Journal()}
+		})
+	})
+	t.Run("mail", func(t *testing.T) {
+		t.Parallel()
+		contract.Mail(t, func(t *testing.T) contract.MailHarness {
+			dir := filepath.Join(t.TempDir(), "mail")
+			catcher, err := catchermail.New(catchermail.Options{Name: "catcher", Path: dir, Keep: 1000})
+			if err != nil {
+				t.Fatal(err)
+			}
+			return contract.MailHarness{
+				Mailer:    resilience.NewMailer(catcher, once()),
+				Delivered: func(t *testing.T) [][]byte { return read(t, dir) },
+			}
+		})
+	})
+}
+
+func read(t *testing.T, dir string) (all [][]byte) {
+	t.Helper()
+	names, err := filepath.Glob(filepath.Join(dir, "*.eml"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, name := range names {
+		raw, err := os.ReadFile(name)
+		if err != nil {
+			t.Fatal(err)
+		}
+		all = append(all, raw)
+	}
+	return all
+}

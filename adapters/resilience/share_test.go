@@ -1,0 +1,106 @@
+package resilience_test
+
+import (
+	"context"
+	"fmt"
+	"sync"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"patchbay/adapters/resilience"
+	"patchbay/core/fault"
+	"patchbay/ports"
+)
+
+// bulkheadOf8 runs a test with a provider of 8 places whose calls hang until the
+// test ends, but for those that are quick. hang makes calls of a tenant, and returns
+// once each has a place or was refused.
+func bulkheadOf8(t *testing.T, test func(t *testing.T, r *rig, hang func(tenant string, n int))) {
+	t.Helper()
+	within(t, func(p *resilience.Policy) { p.Bulkhead, p.Timeout, p.Deadline = 8, 24*time.Hour, 24*time.Hour }, func(t *testing.T, r *rig) {
+		release := make(chan struct{})
+		r.provider.becomes(func(ctx context.Context, _ int) error {
+			if ctx.Value(hangs{}) != nil {
+				<-release
+			}
+			return nil
+		})
+		var all sync.WaitGroup
+		test(t, r, func(tenant string, n int) {
+			for range n {
+				all.Go(func() { _ = r.pay(context.WithValue(ports.WithTenant(t.Context(), tenant), hangs{}, true)) })
+			}
+			<-time.After(time.Second) // longer than a call waits for a place
+			synctest.Wait()
+		})
+		close(release)
+		all.Wait()
+	})
+}
+
+type hangs struct{}
+
+// quick makes a call that does not hang, and wants it to be made or refused.
+func quick(t *testing.T, r *rig, tenant string, want bool) {
+	t.Helper()
+	err := r.pay(ports.WithTenant(t.Context(), tenant))
+	if want && err != nil || !want && !fault.Is(err, fault.Overloaded) {
+		t.Errorf("a call of %q: %v, want it made: %v", tenant, err, want)
+	}
+}
+
+func TestATenantThatIsAloneMayHaveAllPlaces(t *testing.T) {
+	for _, tenant := range []string{"default", ""} {
+		t.Run(fmt.Sprintf("%q", tenant), func(t *testing.T) {
+			bulkheadOf8(t, func(t *testing.T, r *rig, hang func(string, int)) {
+				hang(tenant, 7)
+				quick(t, r, tenant, true)
+				hang(tenant, 1)
+				quick(t, r, tenant, false)
+			})
+		})
+	}
+}
+
+func TestWhereThereAreOthersATenantLeavesThemPlaces(t *testing.T) {
+	bulkheadOf8(t, func(t *testing.T, r *rig, hang func(string, int)) {
+		quick(t, r, "quick", true)
+		hang("slow", 100)
+		if n := r.provider.calls() - 1; n != 4 {
+			t.Errorf("the slow one holds %d of 8 places, want half", n)
+		}
+		quick(t, r, "slow", false)
+		quick(t, r, "quick", true)
+		hang("slower", 100)
+		if n := r.provider.calls() - 2; n != 6 {
+			t.Errorf("the slow ones hold %d of 8 places", n)
+		}
+		for range 100 {
+			quick(t, r, "quick", true)
+		}
+		quick(t, r, "", true) // nobody's: a sweep, say
+	})
+}
+
+// Nobody knows of a tenant before its first call. If another has all places, it
+// waits for one as everybody does; then the places are shared.
+func TestTheFirstCallOfAnotherMakesThemShared(t *testing.T) {
+	bulkheadOf8(t, func(t *testing.T, r *rig, hang func(string, int)) {
+		hang("slow", 7)
+		quick(t, r, "quick", true)
+		quick(t, r, "slow", false)
+		quick(t, r, "quick", true)
+	})
+}
+
+func TestATenantThatHasBeenAloneForAnHourHasAllPlacesAgain(t *testing.T) {
+	bulkheadOf8(t, func(t *testing.T, r *rig, hang func(string, int)) {
+		quick(t, r, "quick", true)
+		hang("slow", 4)
+		quick(t, r, "slow", false)
+		<-time.After(time.Hour)
+		hang("slow", 3)
+		quick(t, r, "slow", true)
+	})
+}

@@ -1,7 +1,0 @@
-//go:build !clockstep
-
-package sys
-
-import "time"
-
-func now() time.Time { return time.Now() }

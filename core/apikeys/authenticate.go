@@ -1,0 +1,175 @@
+package apikeys
+
+import (
+	"context"
+	"crypto/hmac"
+	"encoding/json"
+	"errors"
+	"strings"
+	"sync"
+	"time"
+
+	"patchbay/core/fault"
+	"patchbay/ports"
+)
+
+const (
+	// fresh is how long a cached key is used without reading the journal, and so the time after
+	// which a revocation is effective everywhere.
+	fresh = 10 * time.Second
+	// stale is how long a key from the cache or from this machine is used while the journal cannot
+	// be read, so that the gateway's fallbacks still have authenticated callers.
+	stale = time.Hour
+	// kept is the age at which this machine's copy of a key is written again.
+	kept     = 10 * time.Minute
+	cacheMax = 10_000
+)
+
+// errRefused does not say which part of a token was wrong.
+var errRefused = fault.New(fault.Unauthorized, "invalid_api_key", "the API key is not valid")
+
+// endedError refuses a revoked or expired key. Its message says no more than errRefused.
+type endedError struct {
+	error
+	key string
+}
+
+func (e endedError) Unwrap() error { return e.error }
+
+// EndedKey returns the id of the key that was refused because it was revoked or has expired, for
+// the log; empty for any other error.
+func EndedKey(err error) string {
+	var e endedError
+	_ = errors.As(err, &e)
+	return e.key
+}
+
+// Authenticate returns the identity that a token authenticates. Unauthorized; Unavailable.
+func (s *Service) Authenticate(ctx context.Context, token string) (Identity, error) {
+	id, secret, ok := strings.Cut(strings.TrimPrefix(token, prefix), "_")
+	if !ok || !strings.HasPrefix(token, prefix) || len(token) > 256 {
+		return Identity{}, errRefused
+	}
+	k, err := s.key(ctx, "key_"+id)
+	if fault.Is(err, fault.NotFound) {
+		return Identity{}, errRefused
+	}
+	if err != nil {
+		return Identity{}, err
+	}
+	if !hmac.Equal(s.hash(secret), k.Hash) || strings.HasPrefix(k.Tenant, ours) {
+		return Identity{}, errRefused
+	}
+	if !k.Usable(s.Clock.Now()) {
+		return Identity{}, endedError{errRefused, k.ID}
+	}
+	return Identity{Tenant: k.Tenant, KeyID: k.ID, Scopes: k.Scopes}, nil
+}
+
+// key reads a key, from the cache if that is fresh.
+func (s *Service) key(ctx context.Context, id string) (Key, error) {
+	now := s.Clock.Now()
+	cached, ok := s.cache.get(id)
+	if ok && now.Sub(cached.at) < fresh {
+		return cached.key, nil
+	}
+	r, err := s.Journal.Get(ctx, "", kind, id)
+	switch {
+	case fault.Is(err, fault.Unavailable) && ok && now.Sub(cached.at) < stale:
+		return cached.key, nil
+	case fault.Is(err, fault.Unavailable):
+		if k, ok := s.recall(ctx, id, now); ok {
+			return k, nil
+		}
+		return Key{}, err
+	case err != nil:
+		return Key{}, err
+	}
+	k, err := decode(r)
+	if err != nil {
+		return Key{}, err
+	}
+	e := entry{key: k, at: now, kept: cached.kept}
+	if now.Sub(e.kept) >= kept || !k.RevokedAt.Equal(cached.key.RevokedAt) {
+		s.keep(ctx, k, now)
+		e.kept = now
+	}
+	s.cache.put(e)
+	return k, nil
+}
+
+// local is this machine's copy of a key, and when it was read from the journal.
+type local struct {
+	Key Key       `json:"key"`
+	At  time.Time `json:"at"`
+}
+
+// keep stores a key on this machine. If that fails, the key is merely unknown after a restart
+// without the journal.
+func (s *Service) keep(ctx context.Context, k Key, now time.Time) {
+	if s.Local == nil {
+		return
+	}
+	body, err := json.Marshal(local{k, now})
+	if err != nil {
+		return
+	}
+	r, err := s.Local.Get(ctx, "", kind, k.ID)
+	if err != nil {
+		r = ports.Record{Kind: kind, ID: k.ID}
+	}
+	r.Body, r.Index.Created = body, now
+	_ = s.Local.Save(ctx, &r)
+}
+
+// recall returns this machine's copy of a key if it is not stale.
+func (s *Service) recall(ctx context.Context, id string, now time.Time) (Key, bool) {
+	if s.Local == nil {
+		return Key{}, false
+	}
+	ctx, cancel := ports.Grace(ctx)
+	defer cancel()
+	r, err := s.Local.Get(ctx, "", kind, id)
+	if err != nil {
+		return Key{}, false
+	}
+	l, err := ports.Decode(r, func(l local) bool { return l.Key.ID == id })
+	if err != nil || now.Sub(l.At) >= stale {
+		return Key{}, false
+	}
+	return l.Key, true
+}
+
+// cache holds only keys that exist, so that guesses cannot fill it.
+type cache struct {
+	mu      sync.RWMutex
+	entries map[string]entry
+}
+
+type entry struct {
+	key  Key
+	at   time.Time // when it was read from the journal
+	kept time.Time // when it was last written to this machine
+}
+
+func (c *cache) get(id string) (entry, bool) {
+	c.mu.RLock()
+	defer c.mu.RUnlock()
+	e, ok := c.entries[id]
+	return e, ok
+}
+
+func (c *cache) put(e entry) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.entries == nil || len(c.entries) >= cacheMax {
+		c.entries = make(map[string]entry)
+	}
+	c.entries[e.key.ID] = e
+}
+
+func (c *cache) drop(id string) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	delete(c.entries, id)
+}

@@ -1,0 +1,242 @@
+package email
+
+import (
+	"fmt"
+	"mime"
+	"net/mail"
+	"slices"
+	"strings"
+	"time"
+	"unicode"
+	"unicode/utf8"
+
+	"patchbay/core/fault"
+)
+
+// Draft is a message that a caller wants to send.
+type Draft struct {
+	From        Address // the zero Address means the configured sender
+	To          []Address
+	Cc          []Address
+	Bcc         []Address
+	ReplyTo     []Address
+	Subject     string
+	HTML        string
+	Text        string
+	Headers     map[string]string
+	Attachments []Attachment
+	Tags        []string
+	Metadata    map[string]string
+	SendAt      time.Time
+	Delivery    Delivery // empty means the configured promise
+}
+
+// Limits of a message. Every provider accepts messages within them.
+const (
+	MaxRecipients  = 1000           // to, cc and bcc together
+	MaxSubject     = 998            // characters, RFC 5322 §2.1.1
+	MaxBody        = 1 << 20        // bytes, html and text together
+	MaxAttachments = 20 << 20       // bytes, all of them
+	MaxTags        = 10             // entries
+	MaxMetadata    = 20             // entries
+	Horizon        = 72 * time.Hour // how far ahead sendAt may be
+	maxHeaders     = 30             // entries
+	maxLine        = 998            // characters of a header
+	maxAddress     = 254            // RFC 5321 §4.5.3.1.3
+	maxName        = 200            // characters
+)
+
+// Check returns Invalid, with the name of the field in the API, unless every provider could
+// accept the draft. It ensures that no value can break out of its header (header injection).
+func (d Draft) Check(now time.Time) error {
+	if err := d.checkAddresses(); err != nil {
+		return err
+	}
+	switch {
+	case d.Subject == "" || utf8.RuneCountInString(d.Subject) > MaxSubject || !oneLine(d.Subject):
+		return fault.InvalidParam("subject", "invalid_subject", "subject must be 1 to 998 characters on one line")
+	case d.HTML == "" && d.Text == "":
+		return fault.InvalidParam("html", "body_missing", "a message needs html or text")
+	case len(d.HTML)+len(d.Text) > MaxBody:
+		return fault.InvalidParam("html", "body_too_large", "html and text take at most 1 MB together")
+	case d.SendAt.After(now.Add(Horizon)):
+		return fault.InvalidParam("sendAt", "too_far_ahead", "sendAt may be at most 72 hours ahead")
+	case d.Delivery != "" && d.Delivery != AtLeastOnce && d.Delivery != AtMostOnce:
+		return fault.InvalidParam("delivery", "invalid_delivery", "delivery must be at_least_once or at_most_once")
+	}
+	if err := d.checkHeaders(); err != nil {
+		return err
+	}
+	if err := d.checkAttachments(); err != nil {
+		return err
+	}
+	return d.checkLabels()
+}
+
+func (d Draft) checkAddresses() error {
+	seen := make(map[string]bool)
+	for _, list := range []struct {
+		name      string
+		addresses []Address
+	}{{"to", d.To}, {"cc", d.Cc}, {"bcc", d.Bcc}} {
+		for i, a := range list.addresses {
+			param := fmt.Sprintf("%s[%d]", list.name, i)
+			if err := a.check(param); err != nil {
+				return err
+			}
+			key := strings.ToLower(a.Email)
+			if seen[key] {
+				return fault.InvalidParam(param, "duplicate_recipient", "an address may stand only once in to, cc and bcc")
+			}
+			seen[key] = true
+		}
+	}
+	for i, a := range d.ReplyTo {
+		param := fmt.Sprintf("replyTo[%d]", i)
+		if err := a.check(param); err != nil {
+			return err
+		}
+		if slices.ContainsFunc(d.ReplyTo[:i], func(o Address) bool { return strings.EqualFold(o.Email, a.Email) }) {
+			return fault.InvalidParam(param, "duplicate_recipient", "an address may stand only once in replyTo")
+		}
+	}
+	if d.From != (Address{}) {
+		if err := d.From.check("from"); err != nil {
+			return err
+		}
+	}
+	switch {
+	case len(d.To) == 0:
+		return fault.InvalidParam("to", "recipients_missing", "a message needs at least one recipient in to")
+	case len(seen) > MaxRecipients:
+		return fault.InvalidParam("to", "too_many_recipients", "a message takes at most 1000 recipients in all")
+	}
+	return nil
+}
+
+func (a Address) check(param string) error {
+	parsed, err := mail.ParseAddress(a.Email)
+	if err != nil || parsed.Address != a.Email || len(a.Email) > maxAddress || strings.ContainsFunc(a.Email, invisible) {
+		return fault.InvalidParam(param, "invalid_address", "an address must look like ada@example.com")
+	}
+	if utf8.RuneCountInString(a.Name) > maxName || !oneLine(a.Name) {
+		return fault.InvalidParam(param, "invalid_name", "a display name takes at most 200 characters on one line")
+	}
+	return nil
+}
+
+// ParseAddress parses "ada@example.com" or "Ada <ada@example.com>". The result satisfies the
+// rules of Draft.Check. They are checked on the decoded name: a name may be an encoded word (RFC
+// 2047), which may contain line breaks that the text itself does not.
+func ParseAddress(s string) (Address, error) {
+	parsed, err := mail.ParseAddress(s)
+	if err != nil || !oneLine(s) {
+		return Address{}, fault.New(fault.Invalid, "invalid_address", "an address must look like ada@example.com or Ada <ada@example.com>")
+	}
+	a := Address{Email: parsed.Address, Name: parsed.Name}
+	if err := a.check(""); err != nil {
+		return Address{}, err
+	}
+	return a, nil
+}
+
+// ours are the headers that are derived from other fields, or set by mail servers.
+var ours = map[string]bool{
+	"from": true, "to": true, "cc": true, "bcc": true, "reply-to": true, "sender": true, "subject": true,
+	"date": true, "message-id": true, "mime-version": true, "return-path": true, "received": true,
+	"dkim-signature": true, "authentication-results": true,
+}
+
+// orders are prefixes of headers that control providers or mail servers: such a header can drop
+// a message, redirect it, or mark it as another message.
+var orders = []string{"x-mailgun-", "x-smtpapi", "x-msys-api", "x-ses-", "x-pm-", "x-postmark", "x-mc-", "resent-", "apparently-"}
+
+// reservedMetadata is the prefix of the metadata names that the gateway uses for its own marks.
+// It is compared without regard to case, because not every system that handles the message
+// distinguishes case.
+const reservedMetadata = "patchbay_"
+
+func (d Draft) checkHeaders() error {
+	if len(d.Headers) > maxHeaders {
+		return fault.InvalidParam("headers", "too_many_headers", "a message takes at most 30 headers of its own")
+	}
+	for name, value := range d.Headers {
+		lower := strings.ToLower(name)
+		switch {
+		case !token(name) || len(name) > 76:
+			return fault.InvalidParam("headers", "invalid_header", "a header's name takes letters, digits and hyphens")
+		case ours[lower] || strings.HasPrefix(lower, "content-"):
+			return fault.InvalidParam("headers."+name, "forbidden_header", "this header is made from other fields")
+		case slices.ContainsFunc(orders, func(prefix string) bool { return strings.HasPrefix(lower, prefix) }):
+			return fault.InvalidParam("headers."+name, "forbidden_header", "this header would tell a provider what to do with the message")
+		case !oneLine(value) || utf8.RuneCountInString(value) > maxLine:
+			return fault.InvalidParam("headers."+name, "invalid_header", "a header's value takes at most 998 characters on one line")
+		}
+	}
+	return nil
+}
+
+func (d Draft) checkAttachments() error {
+	total := 0
+	for i, a := range d.Attachments {
+		param := fmt.Sprintf("attachments[%d]", i)
+		total += len(a.Content)
+		_, _, err := mime.ParseMediaType(a.ContentType)
+		switch {
+		case a.Filename == "" || len(a.Filename) > 255 || !oneLine(a.Filename) || strings.ContainsAny(a.Filename, `/\`):
+			return fault.InvalidParam(param+".filename", "invalid_filename", "an attachment needs a plain file name")
+		case err != nil || !oneLine(a.ContentType):
+			return fault.InvalidParam(param+".contentType", "invalid_content_type", "contentType must be a media type such as application/pdf")
+		case len(a.ContentID) > 255 || strings.ContainsAny(a.ContentID, "<> ") || !oneLine(a.ContentID):
+			return fault.InvalidParam(param+".contentId", "invalid_content_id", "contentId takes at most 255 characters without spaces and brackets")
+		case total > MaxAttachments:
+			return fault.InvalidParam("attachments", "attachments_too_large", "attachments take at most 20 MB together")
+		}
+	}
+	return nil
+}
+
+func (d Draft) checkLabels() error {
+	if len(d.Tags) > MaxTags {
+		return fault.InvalidParam("tags", "too_many_tags", "a message takes at most 10 tags")
+	}
+	for i, tag := range d.Tags {
+		if slices.Contains(d.Tags[:i], tag) {
+			return fault.InvalidParam(fmt.Sprintf("tags[%d]", i), "duplicate_tag", "a tag may stand only once")
+		}
+		if tag == "" || len(tag) > 128 || !oneLine(tag) {
+			return fault.InvalidParam(fmt.Sprintf("tags[%d]", i), "invalid_tag", "a tag takes 1 to 128 characters on one line")
+		}
+	}
+	if len(d.Metadata) > MaxMetadata {
+		return fault.InvalidParam("metadata", "too_many_keys", "metadata takes at most 20 keys")
+	}
+	for k, v := range d.Metadata {
+		if strings.HasPrefix(strings.ToLower(k), reservedMetadata) {
+			return fault.InvalidParam("metadata", "reserved_metadata", "metadata may not begin with patchbay_, with which the gateway marks its mail")
+		}
+		if !token(k) || len(k) > 40 || utf8.RuneCountInString(v) > 500 || !oneLine(v) {
+			return fault.InvalidParam("metadata", "invalid_metadata",
+				"metadata keys take 1 to 40 letters, digits and hyphens; values 500 characters on one line")
+		}
+	}
+	return nil
+}
+
+// oneLine reports whether s is valid UTF-8 without line breaks and other control characters,
+// which could break out of a header.
+func oneLine(s string) bool {
+	return utf8.ValidString(s) && !strings.ContainsFunc(s, func(r rune) bool {
+		return unicode.IsControl(r) && r != '\t' || r == '\u2028' || r == '\u2029'
+	})
+}
+
+// invisible reports whether r cannot be seen in an address, so that two addresses would look the
+// same, or replaces bytes that are not valid UTF-8.
+func invisible(r rune) bool { return !unicode.IsPrint(r) || r == utf8.RuneError }
+
+func token(s string) bool {
+	return s != "" && !strings.ContainsFunc(s, func(r rune) bool {
+		return !('a' <= r && r <= 'z' || 'A' <= r && r <= 'Z' || '0' <= r && r <= '9' || r == '-' || r == '_')
+	})
+}

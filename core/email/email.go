@@ -1,0 +1,210 @@
+// Package email is the domain of email: a message, its recipients, and the
+// attempts to send it.
+package email
+
+import (
+	"slices"
+	"time"
+
+	"patchbay/core/idempotency"
+)
+
+// Status is the state of a message.
+type Status string
+
+// The statuses of a message.
+const (
+	Queued    Status = "queued"    // accepted, waits for its SendAt or for a provider
+	Sending   Status = "sending"   // an attempt is in progress
+	Sent      Status = "sent"      // a provider has accepted it
+	Delivered Status = "delivered" // each recipient's server has accepted it too
+	Failed    Status = "failed"    // refused permanently, or given up after the last attempt
+	Unknown   Status = "unknown"   // at_most_once, and an attempt was ambiguous
+	Canceled  Status = "canceled"
+)
+
+// Known reports whether s is one of the statuses.
+func (s Status) Known() bool {
+	switch s {
+	case Queued, Sending, Sent, Delivered, Failed, Unknown, Canceled:
+		return true
+	}
+	return false
+}
+
+// Delivery says what to do when the outcome of an attempt is unknown: send again (the message
+// may arrive twice), or not (it may never arrive).
+type Delivery string
+
+// The delivery promises.
+const (
+	AtLeastOnce Delivery = "at_least_once"
+	AtMostOnce  Delivery = "at_most_once"
+)
+
+// Address is a mailbox with an optional display name.
+type Address struct {
+	Email string `json:"email"`
+	Name  string `json:"name,omitempty"`
+}
+
+// Message is one email of a tenant. All To recipients see each other.
+type Message struct {
+	ID          string            `json:"id"` // msg_…
+	Tenant      string            `json:"tenant"`
+	Status      Status            `json:"status"`
+	From        Address           `json:"from"`
+	To          []Address         `json:"to"`
+	Cc          []Address         `json:"cc,omitempty"`
+	Bcc         []Address         `json:"bcc,omitempty"`
+	ReplyTo     []Address         `json:"replyTo,omitempty"`
+	Subject     string            `json:"subject"`
+	HTML        string            `json:"html,omitempty"`
+	Text        string            `json:"text,omitempty"` // derived from HTML if the caller gave none
+	Headers     map[string]string `json:"headers,omitempty"`
+	Attachments []Attachment      `json:"attachments,omitempty"`
+	Tags        []string          `json:"tags,omitempty"`
+	Metadata    map[string]string `json:"metadata,omitempty"`
+	// Parts is how many additional records hold the contents of the attachments; 0 if the
+	// message's own record holds them.
+	Parts    int       `json:"parts,omitempty"`
+	SendAt   time.Time `json:"sendAt,omitzero"`
+	Delivery Delivery  `json:"delivery"`
+	// MessageID is the RFC 5322 Message-ID without angle brackets. It is the same for every
+	// provider and every attempt.
+	MessageID string `json:"messageId"`
+
+	Recipients []Recipient `json:"recipients"`
+	Attempts   []Attempt   `json:"attempts"` // oldest first
+	// Failures counts the failed attempts since a person last queued the message; it is the
+	// position in the retry schedule.
+	Failures int `json:"failures"`
+	// Earlier counts the attempts made before a person last queued the message.
+	Earlier int `json:"earlier,omitempty"`
+	// Next is the provider to ask next, if the message has failed over to it; empty means the
+	// first provider that can carry the message.
+	Next        string          `json:"next,omitempty"`
+	Key         string          `json:"key,omitempty"` // the caller's idempotency key
+	Fingerprint string          `json:"fingerprint,omitempty"`
+	KeyAge      idempotency.Age `json:"keyAge,omitzero"` // how much of the key's retention has passed
+	CreatedAt   time.Time       `json:"createdAt"`
+	UpdatedAt   time.Time       `json:"updatedAt"`
+	PurgedAt    time.Time       `json:"purgedAt,omitzero"` // when its text and files were removed because of their age
+	ErasedAt    time.Time       `json:"erasedAt,omitzero"` // when its content was erased on a person's request
+	// Restore is when the store had last been restored from an older copy at the time the message
+	// was last queued; the zero time if it never was. Nil means unknown: the message was written
+	// by an earlier version.
+	Restore *time.Time `json:"restore,omitempty"`
+}
+
+// Attempted reports whether the message has an attempt with this id.
+func (m Message) Attempted(id string) bool {
+	return slices.ContainsFunc(m.Attempts, func(a Attempt) bool { return a.ID == id })
+}
+
+// ProviderOf returns the provider of an attempt, or "" if there is no such attempt.
+func (m Message) ProviderOf(attempt string) string {
+	for _, a := range m.Attempts {
+		if a.ID == attempt {
+			return a.Provider
+		}
+	}
+	return ""
+}
+
+// Any reports whether any attempt has this outcome.
+func (m Message) Any(o Outcome) bool {
+	return slices.ContainsFunc(m.Attempts, func(a Attempt) bool { return a.Outcome == o })
+}
+
+// RefusedBy reports whether the provider has refused the message permanently since a person last
+// queued it.
+func (m Message) RefusedBy(provider string) bool {
+	return slices.ContainsFunc(m.Attempts[min(m.Earlier, len(m.Attempts)):], func(a Attempt) bool {
+		return a.Provider == provider && a.Outcome == RefusedHere
+	})
+}
+
+// Attachment is a file. With a ContentID it is inline: <img src="cid:…">.
+type Attachment struct {
+	Filename    string `json:"filename"`
+	ContentType string `json:"contentType"`
+	ContentID   string `json:"contentId,omitempty"`
+	Size        int    `json:"size,omitempty"` // bytes of Content
+	Content     []byte `json:"content"`        // base64 in JSON; may be stored in separate records, see Message.Parts
+}
+
+// Recipient is one address and what became of the message there.
+type Recipient struct {
+	Email string `json:"email"`
+	// Status is the status of the message or, once a provider has reported on a copy for this
+	// recipient, the Event of the best copy; see Fate.
+	Status Status `json:"status"`
+	Fates  []Fate `json:"fates,omitempty"` // one per copy that a provider has reported on
+}
+
+// Outcome is how an attempt ended.
+type Outcome string
+
+// The outcomes of an attempt. Only Attempting and Ambiguous leave open whether mail was sent.
+const (
+	Attempting       Outcome = "attempting" // durable before the call; after a crash it means Ambiguous
+	Accepted         Outcome = "accepted"
+	RejectedMessage  Outcome = "rejected_message"  // the message is refused permanently, at any provider
+	RefusedHere      Outcome = "refused_here"      // this provider refuses this message permanently; another may accept it
+	ProviderUnusable Outcome = "provider_unusable" // a problem of the account: credentials, quota, domain
+	NotAccepted      Outcome = "not_accepted"      // proved: nothing was sent
+	Ambiguous        Outcome = "ambiguous"
+)
+
+// Attempt is one attempt to send a message through one provider.
+type Attempt struct {
+	ID        string    `json:"id"`       // att_…
+	Provider  string    `json:"provider"` // empty if no provider could carry the message
+	Outcome   Outcome   `json:"outcome"`
+	Reference string    `json:"reference,omitempty"` // the provider's id of the message
+	Marked    bool      `json:"marked,omitempty"`    // the message carries the attempt's id; false for mail of an earlier version
+	Code      string    `json:"code,omitempty"`
+	Message   string    `json:"message,omitempty"` // without addresses and secrets
+	Answer    *Answer   `json:"answer,omitempty"`  // the provider's response, if there was one and it did not accept the message
+	StartedAt time.Time `json:"startedAt"`
+	EndedAt   time.Time `json:"endedAt,omitzero"`
+}
+
+// Answer is the response of a provider that did not accept a message, without addresses and
+// secrets.
+type Answer struct {
+	Status int    `json:"status"`          // HTTP status
+	Field  string `json:"field,omitempty"` // the field that is wrong, by the provider's name for it
+	Words  string `json:"words,omitempty"`
+}
+
+// Receipt is a provider's response to a message that it has accepted.
+type Receipt struct {
+	Reference string // the provider's id of the message, empty if it gives none
+}
+
+// Features says what a mail provider supports beyond a plain message. A message that needs
+// anything else is refused with Unsupported before it is sent.
+type Features struct {
+	Attachments bool
+	Inline      bool // attachments with a ContentID
+	Headers     bool
+	Tags        int // maximum number
+	Metadata    bool
+	MultiReply  bool // more than one ReplyTo
+
+	// Limits lower than those of Draft.Check; 0 means no lower limit.
+	MaxMetadata    int // bytes of names and values
+	MaxAttachments int // bytes of all files, before encoding
+}
+
+// Caught is a message stored by a mail catcher.
+type Caught struct {
+	Name    string // name of the .eml file
+	From    string
+	To      string
+	Subject string
+	Size    int64 // bytes
+	At      time.Time
+}

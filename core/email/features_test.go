@@ -1,0 +1,111 @@
+package email_test
+
+import (
+	"strings"
+	"testing"
+
+	"patchbay/core/email"
+	"patchbay/core/fault"
+)
+
+var everything = email.Features{Attachments: true, Inline: true, Headers: true, Tags: 1, Metadata: true, MultiReply: true}
+
+// Each feature is needed by what uses it, and by nothing else.
+func TestCarry(t *testing.T) {
+	t.Parallel()
+	inline := file("logo.png")
+	inline.ContentID = "logo"
+	tests := []struct {
+		name  string
+		uses  email.Message
+		param string
+		lacks func(*email.Features) // which of everything
+	}{
+		{"an attachment", email.Message{Attachments: []email.Attachment{file("a")}}, "attachments", func(f *email.Features) { f.Attachments = false }},
+		{"an inline file", email.Message{Attachments: []email.Attachment{inline}}, "attachments", func(f *email.Features) { f.Inline = false }},
+		{"an inline file beside an attachment", email.Message{Attachments: []email.Attachment{inline, file("a")}}, "attachments", func(f *email.Features) { f.Inline = false }},
+		{"a header", email.Message{Headers: map[string]string{"X-A": "v"}}, "headers", func(f *email.Features) { f.Headers = false }},
+		{"a tag", email.Message{Tags: []string{"a"}}, "tags", func(f *email.Features) { f.Tags = 0 }},
+		{"metadata", email.Message{Metadata: map[string]string{"a": "v"}}, "metadata", func(f *email.Features) { f.Metadata = false }},
+		{"two to reply to", email.Message{ReplyTo: list("r", 2)}, "replyTo", func(f *email.Features) { f.MultiReply = false }},
+	}
+	for _, tt := range tests {
+		t.Run(tt.name, func(t *testing.T) {
+			t.Parallel()
+			less := everything
+			tt.lacks(&less)
+			err := less.Carry(tt.uses)
+			if f := fault.From(err); !fault.Is(err, fault.Unsupported) || f.Code != "feature_unsupported" || f.Param != tt.param {
+				t.Errorf("without it: %v, want unsupported (feature_unsupported) at %s", err, tt.param)
+			}
+			if err := everything.Carry(tt.uses); err != nil {
+				t.Errorf("with all features: %v", err)
+			}
+			for _, other := range tests {
+				if other.name != tt.name && other.param != tt.param {
+					if err := less.Carry(other.uses); err != nil {
+						t.Errorf("what lacks only %q refuses %q: %v", tt.name, other.name, err)
+					}
+				}
+			}
+		})
+	}
+}
+
+func TestEveryProviderCarriesAPlainMessage(t *testing.T) {
+	t.Parallel()
+	m := email.Message{ReplyTo: list("r", 1), Cc: list("c", 2), Bcc: list("b", 2), HTML: "<p>", Text: "t"}
+	if err := (email.Features{}).Carry(m); err != nil {
+		t.Error(err)
+	}
+	files := email.Message{Attachments: []email.Attachment{file("a")}}
+	if err := (email.Features{Attachments: true}).Carry(files); err != nil {
+		t.Errorf("a file that is not inline, where inline files are not carried: %v", err)
+	}
+}
+
+// As much as a provider says it takes is carried, and no more; without a limit
+// as much as a message may have.
+func TestCarryWithinLimits(t *testing.T) {
+	t.Parallel()
+	tests := []struct {
+		name, param string
+		limited     func(*email.Features)
+		use         func(n int) email.Message
+		limit       int
+	}{
+		{"bytes of files", "attachments", func(f *email.Features) { f.MaxAttachments = 1000 }, func(n int) email.Message {
+			return email.Message{Attachments: []email.Attachment{{Content: make([]byte, n-1)}, {Content: make([]byte, 1)}}}
+		}, 1000},
+		{"bytes of metadata", "metadata", func(f *email.Features) { f.MaxMetadata = 100 }, func(n int) email.Message {
+			return email.Message{Metadata: map[string]string{"ab": strings.Repeat("v", n-3), "c": ""}}
+		}, 100},
+	}
+	for _, tt := range tests {
+		t.Run(tt.name, func(t *testing.T) {
+			t.Parallel()
+			limited := everything
+			tt.limited(&limited)
+			if err := limited.Carry(tt.use(tt.limit)); err != nil {
+				t.Errorf("as much as allowed: %v", err)
+			}
+			err := limited.Carry(tt.use(tt.limit + 1))
+			if f := fault.From(err); !fault.Is(err, fault.Unsupported) || f.Param != tt.param {
+				t.Errorf("one more than allowed: %v, want unsupported at %s", err, tt.param)
+			}
+			if err := everything.Carry(tt.use(tt.limit + 1)); err != nil {
+				t.Errorf("without a limit: %v", err)
+			}
+		})
+	}
+}
+
+func TestAttempted(t *testing.T) {
+	t.Parallel()
+	m := email.Message{Attempts: []email.Attempt{{ID: "att_1"}, {ID: "att_2"}}}
+	for id, want := range map[string]bool{"att_1": true, "att_2": true, "att_3": false, "": false} {
+		if got := m.Attempted(id); got != want {
+			t.Errorf("Attempted(%q) = %v", id, got)
+		}
+	}
+}

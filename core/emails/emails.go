@@ -1,0 +1,210 @@
+// Package emails accepts email, sends it through providers, retries it and finally gives it up.
+// An accepted message is on disk, and each attempt is on disk before it begins.
+package emails
+
+import (
+	"context"
+	"log/slog"
+	"math/rand/v2"
+	"strings"
+	"time"
+
+	"patchbay/core/email"
+	"patchbay/core/fault"
+	"patchbay/core/guard"
+	"patchbay/core/idempotency"
+	"patchbay/core/worker"
+	"patchbay/ports"
+)
+
+const (
+	// Kind is the kind of a message's record in the journal.
+	Kind      = "message"
+	queueName = "mail" // messages not sent yet, in one queue per provider
+
+	attemptDeadline = 30 * time.Second // for one call to one provider
+	saveDeadline    = 10 * time.Second
+	// Messages sent at the same time through one provider: directly after they were accepted, and
+	// from the provider's queue. One tenant alone gets at most half of the latter.
+	atOnce, queuedAtOnce = 32, 32
+)
+
+// schedule says when a message that no provider accepted is retried. After the last retry the
+// message fails for good, unless a person retries it.
+var schedule = worker.Backoff{
+	5 * time.Second, 5 * time.Minute, 30 * time.Minute, 2 * time.Hour, 5 * time.Hour, 10 * time.Hour, 10 * time.Hour,
+}
+
+// Options configures a Service.
+type Options struct {
+	Journal ports.Journal
+	Mailers []ports.Mailer // in order of preference
+	Text    ports.TextRenderer
+	Clock   ports.Clock
+	IDs     ports.IDs
+	From    email.Address  // default for drafts without a sender
+	Promise email.Delivery // default for drafts without a delivery promise
+	// Retention is how long the text and the files of a message are kept after it was accepted,
+	// once it no longer waits to be sent; 0 means forever.
+	Retention time.Duration
+	Names     Names  // makes the ids of messages accepted under idempotency keys
+	Owner     string // identifies this process; unique among those that share the journal
+	Log       *slog.Logger
+	// Events reads the webhook events of each provider, by the provider's name.
+	Events map[string]ports.MailReader
+	// Mailbox returns an address in the form that providers use, with its domain in ASCII.
+	// Invalid.
+	Mailbox func(email string) (ascii string, err error)
+	// Unmarked is the tenant of mail sent by an earlier version, which did not mark mail with its
+	// tenant.
+	Unmarked string
+	// Told counts webhook events by what became of them: the event, or the reason why it is
+	// ignored. It may be nil.
+	Told func(provider, what string)
+	// Restored returns when the journal was last restored from an older copy, the zero time if it
+	// never was. The time is not known before the journal was reached for the first time. A nil
+	// func means that it never was restored.
+	Restored func() (at time.Time, known bool)
+}
+
+// Service sends email.
+type Service struct {
+	Options
+	queues  *worker.Set // one per provider
+	ageing  *worker.Worker
+	places  places
+	rooms   map[string]room // by provider
+	running guard.Group
+	lease   time.Duration
+}
+
+// New returns a Service. Waiting messages are sent only while Run runs.
+func New(o Options) *Service {
+	s := &Service{Options: o, places: places{}, rooms: map[string]room{}, running: guard.Group{Log: o.Log}}
+	var names []string
+	for _, mailer := range o.Mailers {
+		names = append(names, mailer.Name())
+		s.places[mailer.Name()] = make(chan struct{}, atOnce)
+		s.rooms[mailer.Name()] = newRoom()
+	}
+	s.lease = time.Duration(len(o.Mailers))*(attemptDeadline+saveDeadline) + saveDeadline
+	s.queues = worker.NewSet(queueName, names, func(name string) *worker.Worker {
+		return &worker.Worker{
+			Journal: o.Journal, Queue: name, Owner: o.Owner, Lease: s.lease,
+			Idle: time.Second, Limit: queuedAtOnce, Fair: true, Handle: s.handle, Log: o.Log,
+		}
+	})
+	s.ageing = &worker.Worker{
+		Journal: o.Journal, Queue: restQueue, Owner: o.Owner, Lease: time.Minute,
+		Idle: time.Minute, Limit: 4, Handle: s.age, Log: o.Log,
+	}
+	return s
+}
+
+// Run sends waiting messages until ctx ends, then waits for the sends in progress.
+func (s *Service) Run(ctx context.Context) {
+	ageing := guard.Group{Log: s.Log}
+	ageing.Keep(ctx, "mail at rest", s.ageing.Run)
+	s.queues.Run(ctx)
+	ageing.Wait()
+	s.running.Wait()
+}
+
+// Accept accepts a message, once per idempotency key. When it returns, the message is on disk;
+// it is sent in the background. A repeated request returns the message in its current state,
+// with replayed set.
+//
+// Invalid; Unsupported: no provider can carry it; Conflict with idempotency.CodeMismatch or code
+// message_erased; Unavailable; UnknownOutcome.
+func (s *Service) Accept(ctx context.Context, tenant string, d email.Draft, key idempotency.Key) (m email.Message, replayed bool, err error) {
+	now := s.Clock.Now()
+	if err := d.Check(now); err != nil {
+		return email.Message{}, false, err
+	}
+	m, err = s.accept(ctx, s.draft(s.id(key), tenant, d, key, now))
+	if !fault.Is(err, fault.Conflict) || key.Empty() {
+		return m, false, err
+	}
+	m, err = s.repeat(ctx, key)
+	if fault.Is(err, fault.NotFound) {
+		// The key has expired since, but the id derived from it still names the earlier message.
+		m, err = s.accept(ctx, s.draft(s.IDs.New("msg"), tenant, d, key, now))
+		return m, false, err
+	}
+	return m, err == nil, err
+}
+
+// accept stores a new message and sends it. A message that the journal could only hold comes out
+// of the queue once the store is back.
+func (s *Service) accept(ctx context.Context, st stored) (email.Message, error) {
+	now := st.message.CreatedAt
+	if err := s.carriable(st.message); err != nil {
+		return email.Message{}, err
+	}
+	first := s.first(st.message)
+	st.record.Queue = s.queues.Queue(first)
+	placed := !st.record.Due.After(now) && s.places.take(first)
+	if placed {
+		worker.Hold(&st.record, s.Owner, now.Add(s.lease))
+	}
+	err := s.insert(ctx, &st)
+	if err == nil && !st.record.Held {
+		s.dispatch(ctx, st, first, placed)
+		return st.message, nil
+	}
+	if placed {
+		s.places.release(first)
+	}
+	return st.message, err
+}
+
+func (s *Service) draft(id, tenant string, d email.Draft, key idempotency.Key, now time.Time) stored {
+	m := email.Message{
+		ID: id, Tenant: tenant, Status: email.Queued, From: d.From, To: d.To, Cc: d.Cc, Bcc: d.Bcc,
+		ReplyTo: d.ReplyTo, Subject: d.Subject, HTML: d.HTML, Text: d.Text, Headers: d.Headers,
+		Attachments: d.Attachments, Tags: d.Tags, Metadata: d.Metadata, SendAt: d.SendAt, Delivery: d.Delivery,
+		Key: key.Scoped, Fingerprint: key.Fingerprint, CreatedAt: now,
+	}
+	s.note(&m)
+	if m.From == (email.Address{}) {
+		m.From = s.From
+	}
+	if m.Delivery == "" {
+		m.Delivery = s.Promise
+	}
+	if m.Text == "" {
+		m.Text = s.Text.Text(m.HTML)
+	}
+	m.MessageID = m.ID + "@" + m.From.Email[strings.LastIndexByte(m.From.Email, '@')+1:]
+	for _, list := range [][]email.Address{m.To, m.Cc, m.Bcc} {
+		for _, a := range list {
+			m.Recipients = append(m.Recipients, email.Recipient{Email: a.Email, Status: email.Queued})
+		}
+	}
+	due := now
+	if m.SendAt.After(now) {
+		due = m.SendAt
+	}
+	return stored{message: m, record: ports.Record{Idem: key.Scoped, Due: due}}
+}
+
+// repeat answers a request whose idempotency key is taken.
+func (s *Service) repeat(ctx context.Context, key idempotency.Key) (email.Message, error) {
+	r, err := s.Journal.Find(ctx, Kind, ports.ByIdem, key.Scoped)
+	if err != nil {
+		return email.Message{}, err
+	}
+	st, err := decode(r)
+	if err != nil {
+		return email.Message{}, err
+	}
+	if err := key.Match(st.message.Fingerprint); err != nil || st.message.ErasedAt.IsZero() {
+		return st.message, err
+	}
+	return email.Message{}, errErased
+}
+
+// jitter varies d by up to a tenth, to spread out the messages that one outage delayed.
+func jitter(d time.Duration) time.Duration {
+	return d - d/10 + rand.N(d/5+1) //nolint:gosec // not a secret
+}

@@ -1,0 +1,322 @@
+package emails_test
+
+import (
+	"context"
+	"sync"
+	"sync/atomic"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"patchbay/core/email"
+	"patchbay/core/fault"
+	"patchbay/core/idempotency"
+	"patchbay/tests/memjournal"
+)
+
+func TestAMessageIsSentAtOnce(t *testing.T) {
+	within(t, nil, nil, nil, func(t *testing.T, r rig) {
+		m := r.accept(t, draft())
+		if m.Status != email.Queued || m.Text != "Hello" || m.From.Email != "shop@example.com" {
+			t.Fatalf("%+v", m)
+		}
+		synctest.Wait()
+		m = r.get(t, m.ID)
+		if m.Status != email.Sent || outcomes(m) != "first:accepted " || r.first.copies(m.ID) != 1 || m.Recipients[0].Status != email.Sent {
+			t.Fatalf("%+v", m)
+		}
+	})
+}
+
+func TestOneKeyOneCopy(t *testing.T) {
+	within(t, nil, nil, nil, func(t *testing.T, r rig) {
+		var all sync.WaitGroup
+		ids := make(chan string, 20)
+		for range 20 {
+			all.Go(func() {
+				m, _, err := r.Accept(t.Context(), tenant, draft(), key("k"))
+				if err != nil {
+					t.Error(err)
+				}
+				ids <- m.ID
+			})
+		}
+		all.Wait()
+		close(ids)
+		synctest.Wait()
+		first := <-ids
+		for id := range ids {
+			if id != first {
+				t.Fatalf("two messages under one key: %s and %s", first, id)
+			}
+		}
+		if n := r.first.copies(first); n != 1 {
+			t.Fatalf("%d copies", n)
+		}
+		if _, replayed, err := r.Accept(t.Context(), tenant, draft(), key("k")); err != nil || !replayed {
+			t.Fatalf("repeat: %v, %v", replayed, err)
+		}
+		other := idempotency.New(tenant, "POST /api/emails", "k", []byte("b"))
+		if _, _, err := r.Accept(t.Context(), tenant, draft(), other); fault.From(err).Code != idempotency.CodeMismatch {
+			t.Fatalf("other body: %v", err)
+		}
+	})
+}
+
+func TestWhatBecomesOfAFailure(t *testing.T) {
+	tests := []struct {
+		name     string
+		delivery email.Delivery
+		first    func(int) error
+		second   func(int) error
+		wait     time.Duration
+		status   email.Status
+		attempts string
+		copies   int
+	}{
+		{"a refused message fails at once, and nobody else is asked", email.AtLeastOnce, always(fault.Invalid), nil, time.Second, email.Failed, "first:rejected_message ", 0},
+		{"refused credentials: the next provider", email.AtLeastOnce, always(fault.Unauthorized), nil, time.Second, email.Sent, "first:provider_unusable second:accepted ", 1},
+		{"used-up credits: the next provider", email.AtLeastOnce, always(fault.QuotaExceeded), nil, time.Second, email.Sent, "first:provider_unusable second:accepted ", 1},
+		{"not reachable: the next provider", email.AtMostOnce, always(fault.Unavailable), nil, time.Second, email.Sent, "first:not_accepted second:accepted ", 1},
+		{"nobody reachable: later", email.AtMostOnce, once(fault.Unavailable), once(fault.RateLimited), 10 * time.Second, email.Sent, "first:not_accepted second:not_accepted first:accepted ", 1},
+		{"ambiguous, at most once: left alone", email.AtMostOnce, always(fault.UnknownOutcome), nil, 48 * time.Hour, email.Unknown, "first:ambiguous ", 1},
+		{"ambiguous, at least once: the next provider, and shown", email.AtLeastOnce, always(fault.UnknownOutcome), nil, time.Second, email.Sent, "first:ambiguous second:accepted ", 2},
+		{"ambiguous everywhere, at least once: later", email.AtLeastOnce, once(fault.UnknownOutcome), once(fault.UnknownOutcome), 10 * time.Second, email.Sent, "first:ambiguous second:ambiguous first:accepted ", 3},
+		{"an unknown domain: the next provider", email.AtMostOnce, always(fault.NotFound), nil, time.Second, email.Sent, "first:provider_unusable second:accepted ", 1},
+		{"a request that it refuses: the next provider", email.AtMostOnce, always(fault.Refused), nil, time.Second, email.Sent, "first:provider_unusable second:accepted ", 1},
+		{"a request that everybody refuses, for a reason that may pass: later", email.AtMostOnce, once(fault.Refused), once(fault.Refused), 10 * time.Second, email.Sent, "first:provider_unusable second:provider_unusable first:accepted ", 1},
+		{"a sender that it refuses: the next provider", email.AtMostOnce, refuses, nil, time.Second, email.Sent, "first:refused_here second:accepted ", 1},
+		{"a sender that everybody refuses: failed at once", email.AtLeastOnce, refuses, refuses, time.Second, email.Failed, "first:refused_here second:refused_here ", 0},
+		{"a sender that one refuses while another is away: later, at the other alone", email.AtLeastOnce, refuses, once(fault.Unavailable), 10 * time.Second, email.Sent, "first:refused_here second:not_accepted second:accepted ", 1},
+		{"a sender that one refuses once the other was away: later, at the other alone", email.AtLeastOnce, once(fault.Unavailable), refuses, 10 * time.Second, email.Sent, "first:not_accepted second:refused_here first:accepted ", 1},
+		{"our own overload: later, at the same provider", email.AtLeastOnce, once(fault.Overloaded), nil, 10 * time.Second, email.Sent, "first:not_accepted first:accepted ", 1},
+		{"a mistake of an adapter counts as ambiguous", email.AtMostOnce, always(fault.Internal), nil, time.Second, email.Unknown, "first:ambiguous ", 0},
+	}
+	for _, tt := range tests {
+		t.Run(tt.name, func(t *testing.T) {
+			within(t, tt.first, tt.second, nil, func(t *testing.T, r rig) {
+				d := draft()
+				d.Delivery = tt.delivery
+				m := r.accept(t, d)
+				<-time.After(tt.wait)
+				m = r.get(t, m.ID)
+				if copies := r.first.copies(m.ID) + r.second.copies(m.ID); m.Status != tt.status || outcomes(m) != tt.attempts || copies != tt.copies {
+					t.Errorf("%s after %s, %d copies; want %s after %s, %d", m.Status, outcomes(m), copies, tt.status, tt.attempts, tt.copies)
+				}
+			})
+		})
+	}
+}
+
+// What the provider answered stays with the attempt. A person who queues the message
+// again asks everybody anew.
+func TestAMessageThatEveryProviderRefused(t *testing.T) {
+	within(t, refuses, refuses, nil, func(t *testing.T, r rig) {
+		m := r.accept(t, draft())
+		synctest.Wait()
+		m = r.get(t, m.ID)
+		last := m.Attempts[len(m.Attempts)-1]
+		if m.Status != email.Failed || last.Code != "sender_not_verified" || last.Answer == nil ||
+			*last.Answer != (email.Answer{Status: 403, Field: "from", Words: "does not match a verified sender"}) {
+			t.Fatalf("%s, %+v", m.Status, last)
+		}
+		r.second.mu.Lock()
+		r.second.fail = nil
+		r.second.mu.Unlock()
+		if _, err := r.Retry(t.Context(), tenant, m.ID); err != nil {
+			t.Fatal(err)
+		}
+		synctest.Wait()
+		const want = "first:refused_here second:refused_here first:refused_here second:accepted "
+		if m = r.get(t, m.ID); m.Status != email.Sent || outcomes(m) != want {
+			t.Errorf("%s after %s", m.Status, outcomes(m))
+		}
+	})
+}
+
+func TestAProviderThatIsLeftAloneIsNotAsked(t *testing.T) {
+	within(t, nil, nil, nil, func(t *testing.T, r rig) {
+		open := fault.New(fault.Unavailable, "breaker_open", "it keeps failing")
+		r.first.leaveAlone(open)
+		for range 2 {
+			m := r.accept(t, draft())
+			<-time.After(time.Second)
+			if m = r.get(t, m.ID); outcomes(m) != "second:accepted " || r.first.tried() != 0 {
+				t.Errorf("%s, %d tries at the first", outcomes(m), r.first.tried())
+			}
+		}
+		r.first.leaveAlone(nil)
+		m := r.accept(t, draft())
+		<-time.After(time.Second)
+		if m = r.get(t, m.ID); outcomes(m) != "first:accepted " {
+			t.Errorf("it is back: %s", outcomes(m))
+		}
+		r.first.leaveAlone(open)
+		r.second.leaveAlone(open)
+		m = r.accept(t, draft())
+		<-time.After(time.Second)
+		if m = r.get(t, m.ID); outcomes(m) != "first:accepted " {
+			t.Errorf("where all would refuse, they are asked: %s", outcomes(m))
+		}
+	})
+}
+
+func TestDeadAfterEightTriesAndRetriedByAPerson(t *testing.T) {
+	within(t, always(fault.Unavailable), func(try int) error {
+		if try <= 8 {
+			return fault.New(fault.Unavailable, "scripted", "")
+		}
+		return nil
+	}, nil, func(t *testing.T, r rig) {
+		m := r.accept(t, draft())
+		<-time.After(40 * time.Hour)
+		m = r.get(t, m.ID)
+		if m.Status != email.Failed || len(m.Attempts) != 16 {
+			t.Fatalf("%s after %d attempts", m.Status, len(m.Attempts))
+		}
+		if _, err := r.Cancel(t.Context(), tenant, m.ID); fault.From(err).Code != "unexpected_state" {
+			t.Fatalf("cancel of a dead one: %v", err)
+		}
+		if again, err := r.Retry(t.Context(), tenant, m.ID); err != nil || again.Status != email.Queued {
+			t.Fatalf("%+v, %v", again, err)
+		}
+		<-time.After(time.Second)
+		if m = r.get(t, m.ID); m.Status != email.Sent {
+			t.Fatalf("%s", m.Status)
+		}
+	})
+}
+
+// A process that ends between an attempt and its outcome leaves it ambiguous.
+// Here the journal fails at that moment, and the lease runs out.
+func TestInterruptedAttempt(t *testing.T) {
+	tests := []struct {
+		delivery email.Delivery
+		status   email.Status
+		copies   int
+	}{{email.AtMostOnce, email.Unknown, 1}, {email.AtLeastOnce, email.Sent, 2}}
+	for _, tt := range tests {
+		t.Run(string(tt.delivery), func(t *testing.T) {
+			var saves atomic.Int64
+			interrupted := func(op string) error {
+				if op == memjournal.Save && saves.Add(1) == 3 { // accepted, begun, and now the outcome
+					return fault.New(fault.Internal, "scripted", "")
+				}
+				return nil
+			}
+			within(t, nil, nil, interrupted, func(t *testing.T, r rig) {
+				d := draft()
+				d.Delivery = tt.delivery
+				m := r.accept(t, d)
+				<-time.After(5 * time.Minute)
+				m = r.get(t, m.ID)
+				if m.Status != tt.status || r.first.copies(m.ID) != tt.copies || m.Attempts[0].Outcome != email.Ambiguous {
+					t.Errorf("%s after %s, %d copies", m.Status, outcomes(m), r.first.copies(m.ID))
+				}
+			})
+		})
+	}
+}
+
+func TestNothingIsSentThatIsNotStored(t *testing.T) {
+	for i, name := range []string{"the message", "the attempt"} {
+		t.Run(name, func(t *testing.T) {
+			var saves atomic.Int64
+			fail := func(op string) error {
+				if op == memjournal.Save && saves.Add(1) == int64(i+1) {
+					return fault.New(fault.Unavailable, "scripted", "")
+				}
+				return nil
+			}
+			within(t, nil, nil, fail, func(t *testing.T, r rig) {
+				m, _, err := r.Accept(t.Context(), tenant, draft(), key("k"))
+				synctest.Wait()
+				if r.first.tried() != 0 {
+					t.Fatalf("%d tries without a record of them (%v)", r.first.tried(), err)
+				}
+				<-time.After(5 * time.Minute) // the lease of what was accepted runs out
+				if want := i; r.first.copies(m.ID) != want {
+					t.Fatalf("%d copies, want %d", r.first.copies(m.ID), want)
+				}
+			})
+		})
+	}
+}
+
+func TestALostAnswerOfTheJournal(t *testing.T) {
+	for nth := range int64(3) {
+		t.Run([]string{"to the message", "to the attempt", "to the outcome"}[nth], func(t *testing.T) {
+			var saved atomic.Int64
+			lost := func(op string) error {
+				if op == memjournal.Saved && saved.Add(1) == nth+1 {
+					return fault.New(fault.UnknownOutcome, "scripted", "")
+				}
+				return nil
+			}
+			within(t, nil, nil, lost, func(t *testing.T, r rig) {
+				m := r.accept(t, draft())
+				synctest.Wait()
+				if got := r.get(t, m.ID); got.Status != email.Sent || r.first.copies(m.ID) != 1 {
+					t.Errorf("%s after %s, %d copies", got.Status, outcomes(got), r.first.copies(m.ID))
+				}
+			})
+		})
+	}
+}
+
+// The answer is lost, and with it the caller's time.
+func TestAMessageIsRereadThoughItsTimeIsUp(t *testing.T) {
+	var end context.CancelFunc // set before anything is saved
+	var saved atomic.Int64
+	lost := func(op string) error {
+		if op == memjournal.Saved && saved.Add(1) == 1 {
+			end()
+			return fault.New(fault.UnknownOutcome, "scripted", "")
+		}
+		return nil
+	}
+	within(t, nil, nil, lost, func(t *testing.T, r rig) {
+		var ctx context.Context
+		ctx, end = context.WithCancel(t.Context())
+		m, _, err := r.Accept(ctx, tenant, draft(), idempotency.Key{})
+		synctest.Wait()
+		if err != nil || r.first.copies(m.ID) != 1 {
+			t.Errorf("%v, %d copies", err, r.first.copies(m.ID))
+		}
+	})
+}
+
+func TestAMessageWaitsForItsTime(t *testing.T) {
+	within(t, nil, nil, nil, func(t *testing.T, r rig) {
+		d := draft()
+		d.SendAt = time.Now().Add(time.Hour)
+		sent, canceled := r.accept(t, d), r.accept(t, d)
+		if _, err := r.Cancel(t.Context(), tenant, canceled.ID); err != nil {
+			t.Fatal(err)
+		}
+		<-time.After(59 * time.Minute)
+		if r.first.tried() != 0 {
+			t.Fatal("it went out early")
+		}
+		<-time.After(2 * time.Minute)
+		if r.first.copies(sent.ID) != 1 || r.first.copies(canceled.ID) != 0 {
+			t.Fatalf("%d and %d copies", r.first.copies(sent.ID), r.first.copies(canceled.ID))
+		}
+	})
+}
+
+func TestOnlyProvidersThatCanCarryItAreAsked(t *testing.T) {
+	within(t, nil, nil, nil, func(t *testing.T, r rig) {
+		d := draft()
+		d.Tags = []string{"welcome"} // the first provider has no tags
+		m := r.accept(t, d)
+		synctest.Wait()
+		if got := r.get(t, m.ID); outcomes(got) != "second:accepted " {
+			t.Errorf("%s", outcomes(got))
+		}
+		d.Attachments = []email.Attachment{{Filename: "a", ContentType: "text/plain"}}
+		if _, _, err := r.Accept(t.Context(), tenant, d, idempotency.Key{}); !fault.Is(err, fault.Unsupported) {
+			t.Errorf("what nobody can carry: %v", err)
+		}
+	})
+}

@@ -1,0 +1,108 @@
+package emails
+
+import (
+	"context"
+
+	"patchbay/core/email"
+	"patchbay/core/fault"
+	"patchbay/core/user"
+	"patchbay/ports"
+)
+
+// pageSize is the number of messages read at a time; each may be large.
+const pageSize = 20
+
+var (
+	errErased = fault.New(fault.Conflict, "message_erased", "what this message said was erased")
+	errBusy   = fault.New(fault.Conflict, "message_busy", "it is being sent")
+)
+
+// Traces passes every message that has an address of the person to found. No index leads to
+// them, so it reads all messages of the tenant, and passes the number read to looked.
+func (s *Service) Traces(ctx context.Context, p user.Person, looked func(int) error, found func(user.Trace) error) error {
+	return ports.Walk(ctx, s.Journal, p.Tenant, Kind, pageSize, func(page []ports.Record) error {
+		for _, r := range page {
+			st, err := decode(r)
+			if err != nil {
+				return err
+			}
+			if !st.message.Concerns(p.Has) {
+				continue
+			}
+			if r.Partial {
+				if st, err = s.load(ctx, r.Tenant, r.ID); fault.Is(err, fault.NotFound) {
+					continue // purged in the meantime
+				}
+			}
+			if err == nil {
+				err = found(s.trace(st, p))
+			}
+			if err != nil {
+				return err
+			}
+		}
+		return looked(len(page))
+	})
+}
+
+func (s *Service) trace(st stored, p user.Person) user.Trace {
+	t := user.Trace{
+		ID: st.message.ID, View: view(st.message),
+		Erase: func(ctx context.Context) error { return s.erase(ctx, st, p) },
+	}
+	if st.busy() {
+		t.Pending = errBusy.Message
+	}
+	return t
+}
+
+// erase removes the content of a message, its files and the person's data. A waiting message is
+// canceled by the same save.
+func (s *Service) erase(ctx context.Context, st stored, p user.Person) error {
+	return s.update(ctx, &st, func(st *stored) error {
+		if st.busy() {
+			return errBusy
+		}
+		if st.message.Status == email.Queued {
+			s.park(st, email.Canceled)
+		}
+		st.message.Erase(p.Has, s.Clock.Now())
+		return nil
+	})
+}
+
+// busy reports whether the message is being sent, or may be at any moment.
+func (st *stored) busy() bool {
+	return st.message.Status == email.Sending || st.message.Status == email.Queued && st.record.Owner != ""
+}
+
+// Personal returns a view of the message in a record if it has an address of the person.
+func Personal(r ports.Record, p user.Person) (shown any, ok bool) {
+	st, err := decode(r)
+	if err != nil || r.Tenant != p.Tenant || !st.message.Concerns(p.Has) {
+		return nil, false
+	}
+	return view(st.message), true
+}
+
+// shown is a message as it is disclosed to a person: files are described, without their
+// contents.
+type shown struct {
+	email.Message
+	Attachments []file `json:"attachments,omitempty"`
+}
+
+type file struct {
+	Filename    string `json:"filename"`
+	ContentType string `json:"contentType"`
+	Size        int    `json:"size"` // bytes
+}
+
+func view(m email.Message) shown {
+	v := shown{Message: m}
+	for _, a := range m.Attachments {
+		v.Attachments = append(v.Attachments, file{a.Filename, a.ContentType, max(a.Size, len(a.Content))})
+	}
+	v.Message.Attachments = nil
+	return v
+}

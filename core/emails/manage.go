@@ -1,0 +1,105 @@
+package emails
+
+import (
+	"context"
+
+	"patchbay/core/email"
+	"patchbay/core/fault"
+	"patchbay/ports"
+)
+
+// Page is one page of a list, newest first. Next is empty on the last page.
+type Page struct {
+	Messages []email.Message
+	Next     string
+}
+
+// Get returns a message. NotFound, also for a message of another tenant.
+func (s *Service) Get(ctx context.Context, tenant, id string) (email.Message, error) {
+	st, err := s.load(ctx, tenant, id)
+	return st.message, err
+}
+
+// List returns messages newest first; an empty status selects all.
+func (s *Service) List(ctx context.Context, tenant string, status email.Status, cursor string, limit int) (Page, error) {
+	records, err := s.Journal.List(ctx, tenant, Kind, ports.Filter{Status: string(status)}, cursor, limit)
+	if err != nil {
+		return Page{}, err
+	}
+	page := Page{Messages: make([]email.Message, 0, len(records.Records)), Next: records.Next}
+	for _, r := range records.Records {
+		st, err := decode(r)
+		if err != nil {
+			return Page{}, err
+		}
+		page.Messages = append(page.Messages, st.message)
+	}
+	return page, nil
+}
+
+// Retry requeues a message that failed or whose outcome is unknown: a person decides that it may
+// be sent (again). NotFound; Conflict with code unexpected_state or message_erased.
+func (s *Service) Retry(ctx context.Context, tenant, id string) (email.Message, error) {
+	return s.move(ctx, tenant, id, "retried", func(st *stored) bool {
+		if !st.message.PurgedAt.IsZero() || st.message.Status != email.Failed && st.message.Status != email.Unknown {
+			return false
+		}
+		st.message.Failures, st.message.Earlier = 0, len(st.message.Attempts)
+		s.wait(st, s.Clock.Now())
+		return true
+	})
+}
+
+// Cancel stops a waiting message. NotFound; Conflict with code unexpected_state: it is being
+// sent or was sent; or with code message_erased.
+func (s *Service) Cancel(ctx context.Context, tenant, id string) (email.Message, error) {
+	return s.move(ctx, tenant, id, "canceled", func(st *stored) bool {
+		// A claimed message may be sent at any moment.
+		if st.message.Status != email.Queued || st.record.Owner != "" {
+			return false
+		}
+		s.park(st, email.Canceled)
+		return true
+	})
+}
+
+var errHeld = fault.New(fault.Unavailable, "message_held", "the message is safe and waits for the store; it cannot be changed before")
+
+func (s *Service) move(ctx context.Context, tenant, id, what string, change func(*stored) bool) (email.Message, error) {
+	st, err := s.load(ctx, tenant, id)
+	if err != nil {
+		return email.Message{}, err
+	}
+	if st.record.Held {
+		return email.Message{}, errHeld
+	}
+	var before email.Status
+	err = s.update(ctx, &st, func(st *stored) error {
+		now := st.message.Status
+		switch {
+		case !st.message.ErasedAt.IsZero():
+			return errErased
+		case change(st):
+			before = now
+			return nil
+		case before != "" && now != before: // the earlier save succeeded, only its response was lost
+			return errMoved
+		}
+		return unexpected(st.message, what)
+	})
+	if err != nil && err != errMoved { //nolint:errorlint // our own sentinel, returned as it is
+		return email.Message{}, err
+	}
+	s.queues.Nudge(st.record.Queue)
+	return st.message, nil
+}
+
+// errMoved says that an earlier save has already changed the status of the message.
+var errMoved = fault.New(fault.Conflict, "message_moved", "the message was moved")
+
+func unexpected(m email.Message, what string) error {
+	if !m.PurgedAt.IsZero() {
+		return fault.New(fault.Conflict, "message_purged", "the text of this message is not kept any more; it cannot be "+what)
+	}
+	return fault.New(fault.Conflict, "unexpected_state", "a message that is "+string(m.Status)+" cannot be "+what)
+}

@@ -1,0 +1,58 @@
+package events
+
+import (
+	"crypto/sha256"
+	"encoding/binary"
+	"fmt"
+	"strconv"
+	"strings"
+
+	"patchbay/core/event"
+	"patchbay/core/fault"
+)
+
+// cursor is a position in the feed: after the event with number seq and digest mark. Its text
+// form is "seq.mark", both in base 36, and opaque to readers.
+type cursor struct {
+	seq int64 // 0 before the first event
+	// mark is empty before the first event, and in cursors issued by earlier versions. Those are
+	// accepted without checking the event.
+	mark string
+}
+
+// markLength is the number of base 36 digits of 64 bits.
+const markLength = 13
+
+// markOf returns a digest of an event's id. Ids are random, so no two events have the same.
+func markOf(e event.Event) string {
+	sum := sha256.Sum256([]byte(e.ID))
+	return fmt.Sprintf("%0*s", markLength, strconv.FormatUint(binary.BigEndian.Uint64(sum[:]), 36))
+}
+
+func cursorAfter(e event.Event) cursor { return cursor{e.Seq, markOf(e)} }
+
+func (c cursor) String() string {
+	seq := strconv.FormatInt(c.seq, 36)
+	if c.mark == "" {
+		return seq
+	}
+	return seq + "." + c.mark
+}
+
+func parseCursor(s string) (cursor, error) {
+	if s == "" {
+		return cursor{}, nil
+	}
+	number, mark, marked := strings.Cut(s, ".")
+	seq, err := strconv.ParseInt(number, 36, 64)
+	if err != nil || seq < 0 || marked && (seq == 0 || !isMark(mark)) {
+		return cursor{}, fault.InvalidParam("cursor", "invalid_cursor", "cursor must be a nextCursor of this list")
+	}
+	return cursor{seq, mark}, nil
+}
+
+func isMark(s string) bool {
+	return len(s) == markLength && !strings.ContainsFunc(s, func(r rune) bool {
+		return (r < '0' || r > '9') && (r < 'a' || r > 'z')
+	})
+}

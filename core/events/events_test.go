@@ -1,0 +1,236 @@
+package events_test
+
+import (
+	"fmt"
+	"slices"
+	"strconv"
+	"strings"
+	"testing"
+
+	"patchbay/adapters/clock"
+	"patchbay/core/event"
+	"patchbay/core/events"
+	"patchbay/core/fault"
+	"patchbay/ports"
+	"patchbay/tests/memjournal"
+)
+
+// rig is a feed on a journal in memory.
+type rig struct {
+	*events.Service
+	journal *memjournal.Journal
+	told    int
+}
+
+func newRig() *rig {
+	journal := memjournal.New(clock.System{})
+	return &rig{Service: events.New(journal), journal: journal}
+}
+
+// tell puts n events of a tenant into the feed, whose ids count all that was told.
+func (r *rig) tell(t *testing.T, tenant string, n int) {
+	t.Helper()
+	for range n {
+		r.told++
+		id := fmt.Sprint("fev_", r.told)
+		record := &ports.Record{Tenant: tenant, Kind: "k", ID: id, Body: []byte("{}"), Events: []event.Event{{ID: id, Tenant: tenant}}}
+		if err := r.journal.Save(t.Context(), record)[0]; err != nil {
+			t.Fatal(err)
+		}
+	}
+}
+
+// wantPage reads a page and returns the cursor after it. want are the numbers of
+// the events, in order.
+func (r *rig) wantPage(t *testing.T, tenant, cursor string, limit int, want ...int) (next string) {
+	t.Helper()
+	read, next, err := r.Read(t.Context(), tenant, cursor, limit)
+	if err != nil {
+		t.Fatal(err)
+	}
+	var got []string
+	for _, e := range read {
+		got = append(got, e.ID)
+	}
+	var ids []string
+	for _, n := range want {
+		ids = append(ids, fmt.Sprint("fev_", n))
+	}
+	if !slices.Equal(got, ids) {
+		t.Errorf("after %q: %v, want %v", cursor, got, ids)
+	}
+	if next == "" {
+		t.Errorf("after %q: no cursor; a reader that begins again with none reads all again", cursor)
+	}
+	return next
+}
+
+func TestPagesAreOldestFirstAndMeet(t *testing.T) {
+	t.Parallel()
+	r := newRig()
+	r.tell(t, "acme", 5)
+	next := r.wantPage(t, "acme", "", 2, 1, 2)
+	next = r.wantPage(t, "acme", next, 2, 3, 4)
+	next = r.wantPage(t, "acme", next, 2, 5)
+	r.wantPage(t, "acme", "", 100, 1, 2, 3, 4, 5)
+	r.wantPage(t, "acme", next, 2)
+}
+
+// A reader that is at the end waits there: what comes next is all it gets.
+func TestTheEndIsWhereWhatComesNextWillBe(t *testing.T) {
+	t.Parallel()
+	r := newRig()
+	begin := r.wantPage(t, "acme", "", 10)
+	r.tell(t, "acme", 2)
+	end := r.wantPage(t, "acme", begin, 10, 1, 2)
+	if again := r.wantPage(t, "acme", end, 10); again != end {
+		t.Errorf("the end moved from %q to %q with nothing told", end, again)
+	}
+	r.tell(t, "acme", 1)
+	r.wantPage(t, "acme", end, 10, 3)
+}
+
+// The numbers of the feed are one row over all tenants; what each sees of it is
+// its own, and a cursor of another tenant's opens nothing.
+func TestATenantReadsItsOwn(t *testing.T) {
+	t.Parallel()
+	r := newRig()
+	r.tell(t, "acme", 1)
+	r.tell(t, "umbrella", 2)
+	r.tell(t, "acme", 1)
+	r.tell(t, "umbrella", 1)
+	theirs := r.wantPage(t, "umbrella", "", 10, 2, 3, 5)
+	next := r.wantPage(t, "acme", "", 1, 1)
+	r.wantPage(t, "acme", next, 10, 4)
+	r.wantGone(t, "acme", theirs)
+	r.wantPage(t, "nobody", "", 10)
+	r.wantPage(t, "", "", 10)
+}
+
+// Cursors of versions that put no digest into them are taken whatever event is at their place,
+// and exchanged for one that has it. Where none is, an older copy was put back.
+func TestCursorsOfEarlierVersions(t *testing.T) {
+	t.Parallel()
+	r := newRig()
+	r.tell(t, "acme", 40)
+	for _, tt := range []struct {
+		cursor string
+		want   []int
+	}{
+		{"0", []int{1, 2}},
+		{"a", []int{11, 12}},  // 10 in base 36
+		{"10", []int{37, 38}}, // 36
+		{"14", nil},           // the last
+	} {
+		if next := r.wantPage(t, "acme", tt.cursor, 2, tt.want...); !strings.Contains(next, ".") {
+			t.Errorf("%q leads to %q", tt.cursor, next)
+		}
+	}
+	r.wantGone(t, "acme", "15")
+	r.wantGone(t, "acme", "zz")
+}
+
+// wantGone wants a cursor to be refused since what it points at is not there.
+func (r *rig) wantGone(t *testing.T, tenant, cursor string) {
+	t.Helper()
+	read, next, err := r.Read(t.Context(), tenant, cursor, 10)
+	if !fault.Is(err, fault.Conflict) || fault.From(err).Code != events.CodeGone || read != nil || next != "" {
+		t.Errorf("%q: %v, %q, %v; want %s", cursor, read, next, err, events.CodeGone)
+	}
+}
+
+// An older copy of the store is put back, and the feed goes on from there.
+func TestACursorIntoWhatAnOlderCopyDoesNotHaveIsGone(t *testing.T) {
+	t.Parallel()
+	before, after := newRig(), newRig()
+	before.tell(t, "acme", 5)
+	after.tell(t, "acme", 3)
+	known := before.wantPage(t, "acme", "", 3, 1, 2, 3)
+	fourth := before.wantPage(t, "acme", known, 1, 4)
+	last := before.wantPage(t, "acme", fourth, 10, 5)
+
+	after.wantGone(t, "acme", fourth) // absent
+	after.wantGone(t, "acme", last)
+	if end := after.wantPage(t, "acme", known, 10); end != known {
+		t.Errorf("what the copy has is at %q, was at %q", end, known)
+	}
+	after.told = 100 // what happens from now on is other than it was
+	after.tell(t, "acme", 4)
+	after.wantGone(t, "acme", fourth) // another
+	after.wantGone(t, "acme", last)
+	after.wantPage(t, "acme", known, 10, 101, 102, 103, 104)
+	after.wantPage(t, "acme", "", 10, 1, 2, 3, 101, 102, 103, 104)
+}
+
+// A reader to whom nothing has been told yet has missed nothing, whatever was put back.
+func TestTheCursorBeforeTheFirstEventIsNeverGone(t *testing.T) {
+	t.Parallel()
+	before, after := newRig(), newRig()
+	begin := before.wantPage(t, "acme", "", 10)
+	after.tell(t, "umbrella", 2)
+	after.tell(t, "acme", 1)
+	after.wantPage(t, "acme", begin, 10, 3)
+}
+
+// An event so large that it fills a page does not hide what comes after it.
+func TestALargeEventIsPassed(t *testing.T) {
+	t.Parallel()
+	r := newRig()
+	large := event.Event{ID: "fev_1", Tenant: "acme", Data: []byte(`"` + strings.Repeat("x", ports.PageBytes) + `"`)}
+	record := &ports.Record{Tenant: "acme", Kind: "k", ID: "large", Body: []byte("{}"), Events: []event.Event{large}}
+	if err := r.journal.Save(t.Context(), record)[0]; err != nil {
+		t.Fatal(err)
+	}
+	r.told = 1
+	r.tell(t, "acme", 2)
+	r.wantPage(t, "acme", r.wantPage(t, "acme", "", 1, 1), 10, 2, 3)
+}
+
+func TestACursorOfOthersIsRefused(t *testing.T) {
+	t.Parallel()
+	r := newRig()
+	for _, cursor := range []string{
+		"-1", "-zz", "!", "1.5", "a b", " 1", "é", "\x00", strings.Repeat("z", 14),
+		".", "1.", ".0000000000000", "0.0000000000000", "-1.0000000000000", "1.000000000000", "1.00000000000000", "1.000000000000Z", "1.0000000000000.0",
+	} {
+		if read, next, err := r.Read(t.Context(), "acme", cursor, 10); !fault.Is(err, fault.Invalid) ||
+			fault.From(err).Param != "cursor" || fault.From(err).Code != "invalid_cursor" || read != nil || next != "" {
+			t.Errorf("%q: %v, %q, %v; want invalid (invalid_cursor) at cursor", cursor, read, next, err)
+		}
+	}
+}
+
+func TestAJournalThatFailsIsNotTheEnd(t *testing.T) {
+	t.Parallel()
+	r := newRig()
+	r.tell(t, "acme", 1)
+	r.journal.Fail = func(string) error { return fault.New(fault.Unavailable, "scripted", "") }
+	if read, next, err := r.Read(t.Context(), "acme", "", 10); !fault.Is(err, fault.Unavailable) || read != nil || next != "" {
+		t.Errorf("%v, %q, %v; want unavailable", read, next, err)
+	}
+}
+
+// A cursor is one of ours or refused, and one that is taken is given back as it is
+// when nothing came.
+func FuzzCursor(f *testing.F) {
+	r := newRig()
+	for _, seed := range []string{"", "0", "1", "10", "zz", "-1", "+1", "Z", "1y2p0ij32e8e7", "1y2p0ij32e8e8", "!", "1.0000000000000", "a.zzzzzzzzzzzzz", "."} {
+		f.Add(seed)
+	}
+	f.Fuzz(func(t *testing.T, cursor string) {
+		_, next, err := r.Read(t.Context(), "acme", cursor, 10)
+		if err != nil {
+			if !fault.Is(err, fault.Invalid) && fault.From(err).Code != events.CodeGone {
+				t.Errorf("%q: %v", cursor, err)
+			}
+			return
+		}
+		at, err := strconv.ParseInt(next, 36, 64)
+		if here, _ := strconv.ParseInt(cursor, 36, 64); err != nil || at != here || at < 0 {
+			t.Fatalf("%q: next is %q (%v)", cursor, next, err)
+		}
+		if again := r.wantPage(t, "acme", next, 10); again != next {
+			t.Errorf("%q leads to %q, and that to %q", cursor, next, again)
+		}
+	})
+}

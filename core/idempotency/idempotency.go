@@ -1,0 +1,85 @@
+// Package idempotency holds idempotency keys, which make a repeated request have one effect.
+package idempotency
+
+import (
+	"crypto/hmac"
+	"crypto/sha256"
+	"encoding/base32"
+	"encoding/hex"
+	"strings"
+	"time"
+
+	"patchbay/core/fault"
+)
+
+// Codes of the two conflicts on a key.
+const (
+	CodeMismatch = "idempotency_key_reused"    // another request was made under the same key
+	CodeInFlight = "idempotency_key_in_flight" // the first request has no answer yet
+)
+
+// Kept is how long a key is kept after its request was last tried or has ended. After that
+// the key is unknown, and a request under it is a new one.
+const Kept = 72 * time.Hour
+
+// Key is a caller's idempotency key within its scope, with a digest of the request, which
+// tells a repeat from another request under the same key. The zero Key means that the caller
+// gave none.
+type Key struct {
+	Scoped      string // "tenant|route|digest of the key", unique
+	Fingerprint string // hex SHA-256
+}
+
+// New scopes a caller's key. route is the method and the path of the request. Neither it nor
+// tenant contains a bar or a zero byte, so that scopes are distinct. Only a digest of the key
+// itself is kept, since callers may have put a person's name into it. canonical is the
+// request's body in a form in which equal requests are equal bytes. An empty value gives the
+// zero Key.
+func New(tenant, route, value string, canonical []byte) Key {
+	if value == "" {
+		return Key{}
+	}
+	digest := sha256.Sum256([]byte(value))
+	h := sha256.New()
+	h.Write([]byte(route))
+	h.Write([]byte{0})
+	h.Write(canonical)
+	return Key{
+		Scoped:      strings.Join([]string{tenant, route, hex.EncodeToString(digest[:])}, "|"),
+		Fingerprint: hex.EncodeToString(h.Sum(nil)),
+	}
+}
+
+// ids is Crockford's alphabet (crockford.com/base32), in which all IDs are written.
+var ids = base32.NewEncoding("0123456789abcdefghjkmnpqrstvwxyz").WithPadding(base32.NoPadding)
+
+// Digest returns an ID that anybody can derive from the key. Earlier versions gave such IDs
+// to messages, and Digest finds those messages.
+func (k Key) Digest(prefix string) string {
+	sum := sha256.Sum256([]byte(k.Scoped))
+	return prefix + "_" + ids.EncodeToString(sum[:16])
+}
+
+// Derive returns a name that only the holder of secret can derive from the key and parts. It
+// is always the same: 26 characters of Crockford's alphabet.
+func (k Key) Derive(secret []byte, parts ...string) string {
+	h := hmac.New(sha256.New, secret)
+	h.Write([]byte(k.Scoped))
+	for _, part := range parts {
+		h.Write([]byte{0})
+		h.Write([]byte(part))
+	}
+	return ids.EncodeToString(h.Sum(nil)[:16])
+}
+
+// Empty reports whether the caller gave no key.
+func (k Key) Empty() bool { return k.Scoped == "" }
+
+// Match returns Conflict with CodeMismatch unless the stored fingerprint is that of this
+// request.
+func (k Key) Match(fingerprint string) error {
+	if k.Fingerprint == fingerprint {
+		return nil
+	}
+	return fault.New(fault.Conflict, CodeMismatch, "this idempotency key was used for another request")
+}

@@ -1,0 +1,176 @@
+package payments
+
+import (
+	"context"
+	"maps"
+	"slices"
+	"sync"
+	"time"
+
+	"patchbay/core/fault"
+	"patchbay/core/guard"
+	"patchbay/core/payment"
+	"patchbay/ports"
+)
+
+const (
+	// takenAtOnce is how many payments of one provider are attached concurrently.
+	takenAtOnce = 8
+	// takeInAtMost is the longest wait before a failed attach is tried again.
+	takeInAtMost = 10 * time.Minute
+)
+
+// takeIn merges the selected intents that were found after a restore into the store.
+// Failures are tried again with growing waits. An intent that cannot be attached is logged.
+func (s *Service) takeIn(ctx context.Context, which func(trace) bool) {
+	var left []trace
+	s.before.mu.Lock()
+	for _, t := range s.before.made {
+		left = append(left, t)
+	}
+	for _, t := range s.before.second {
+		left = append(left, t)
+	}
+	s.before.mu.Unlock()
+	left = slices.DeleteFunc(left, func(t trace) bool { return !which(t) })
+	for wait := blind; len(left) > 0; wait = min(2*wait, takeInAtMost) {
+		if left = s.attachAll(ctx, left); len(left) > 0 && !pause(ctx, wait) {
+			return
+		}
+	}
+}
+
+// attachAll attaches the intents, and returns those that must be tried again.
+func (s *Service) attachAll(ctx context.Context, found []trace) (left []trace) {
+	todo := make(chan trace)
+	var mu sync.Mutex
+	work := guard.Group{Log: s.Log}
+	for range takenAtOnce {
+		work.Go("payments before the store was put back", func() {
+			for t := range todo {
+				if again := s.attached(ctx, t); again {
+					mu.Lock()
+					left = append(left, t)
+					mu.Unlock()
+				}
+			}
+		})
+	}
+	for _, t := range found {
+		todo <- t
+	}
+	close(todo)
+	work.Wait()
+	return left
+}
+
+// attached attaches one intent, and reports whether it must be tried again.
+func (s *Service) attached(ctx context.Context, t trace) (again bool) {
+	err := ctx.Err()
+	if err == nil {
+		err = guard.Do(func() error { return s.attach(ctx, t) })
+	}
+	if err != nil && ctx.Err() == nil {
+		s.Log.WarnContext(ctx, "what a provider holds of a payment is not taken in", "payment", t.id, "tenant", t.tenant,
+			"provider", t.Provider, "error", err)
+	}
+	return err != nil && !fault.Is(err, fault.NotFound) && !fault.Is(err, fault.Conflict)
+}
+
+// attach gives a payment the intent that was found for it. If the store does not have the
+// payment, attach makes it. Conflict: the intent belongs to another payment or another
+// account.
+func (s *Service) attach(ctx context.Context, t trace) error {
+	var doubt ports.Doubt
+	for {
+		st, err := s.load(ctx, t.tenant, t.id)
+		absent := fault.Is(err, fault.NotFound)
+		if err != nil && !absent {
+			return err
+		}
+		if absent {
+			st = stored{payment: s.blank(t)}
+		}
+		p := &st.payment
+		switch op := p.Open(); {
+		case absent:
+			if err := s.ask(ctx, &st); err != nil {
+				return err
+			}
+		case !t.over && s.hasAnother(p, t):
+			if !s.reviewSecond(p, t) {
+				return nil
+			}
+		case p.ProviderReference != "" && !s.outdated(p):
+			return nil
+		case p.ProviderReference != "":
+			return s.renew(ctx, t.tenant, t.id)
+		case op != nil && op.Request.Made != nil:
+			return nil
+		case op != nil: // the next try of the open operation adopts the intent
+			op.Request.Made = &t.Made
+		default:
+			p.Provider, p.ProviderReference, p.Account = t.Provider, t.Reference, s.account(t.Provider)
+			if err := s.ask(ctx, &st); err != nil {
+				return err
+			}
+		}
+		err = s.save(ctx, &st)
+		again := fault.Is(err, fault.Conflict) || fault.Is(err, fault.UnknownOutcome)
+		if err = doubt.Over(err); !again || ctx.Err() != nil {
+			return err
+		}
+		if absent && s.taken(ctx, t) {
+			return errForeign(t.Reference)
+		}
+	}
+}
+
+// hasAnother reports whether a payment has, or is about to adopt, an intent other than the
+// one that was found.
+func (s *Service) hasAnother(p *payment.Payment, t trace) bool {
+	own, account := payment.Made{Provider: p.Provider, Reference: p.ProviderReference}, p.Account
+	if op := p.Open(); own.Reference == "" && op != nil && op.Request.Made != nil {
+		own, account = *op.Request.Made, s.account(op.Request.Made.Provider)
+	}
+	same := t.Reference == own.Reference && account != "" && account == s.account(t.Provider) // the same account under another name
+	return own.Reference != "" && own != t.Made && !same
+}
+
+// reviewSecond marks a payment for review because the buyer may have paid a second intent
+// too. It returns false if the payment has that review already.
+func (s *Service) reviewSecond(p *payment.Payment, t trace) (news bool) {
+	if t.Provider != p.Provider {
+		return p.Review(payment.ReviewOtherAccount, t.Provider+": "+t.Reference, s.Clock.Now())
+	}
+	return p.Review(payment.ReviewSecondIntent, t.Reference, s.Clock.Now())
+}
+
+// taken reports whether another payment has the intent.
+func (s *Service) taken(ctx context.Context, t trace) bool {
+	r, err := s.Journal.Find(ctx, kind, ports.ByRef, reference(t.Provider, t.Reference))
+	return err == nil && r.ID != t.id
+}
+
+// blank returns a payment that the store does not have, before it is filled from its provider.
+func (s *Service) blank(t trace) payment.Payment {
+	account := s.account(t.Provider)
+	return payment.Payment{
+		ID: t.id, Tenant: t.tenant, Status: payment.Processing, Provider: t.Provider, ProviderReference: t.Reference, Account: account,
+		CaptureMethod: payment.CaptureAutomatic, Found: true,
+		Operations: []payment.Operation{{
+			ID: s.IDs.New("op"), Action: payment.Create, Provider: t.Provider, Account: account, Outcome: payment.Unknown, Turn: 1,
+		}},
+	}
+}
+
+// fill sets the fields of a new payment from its intent.
+func fill(p *payment.Payment, i payment.Intent) {
+	p.Amount, p.Currency, p.CreatedAt, p.CustomerID = i.Amount, i.Currency, i.CreatedAt, i.Metadata[payment.MetaUser]
+	p.Operations[0].ProviderKey, p.Operations[0].StartedAt = i.Metadata[payment.MetaOperation], i.CreatedAt
+	if i.Status == payment.RequiresCapture {
+		p.CaptureMethod = payment.CaptureManual
+	}
+	p.Metadata = maps.Clone(i.Metadata)
+	maps.DeleteFunc(p.Metadata, func(name, _ string) bool { return payment.Reserved(name) })
+}

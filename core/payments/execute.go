@@ -1,0 +1,212 @@
+package payments
+
+import (
+	"context"
+	"slices"
+	"sync"
+	"time"
+
+	"patchbay/core/fault"
+	"patchbay/core/payment"
+	"patchbay/core/worker"
+	"patchbay/ports"
+)
+
+// reply coordinates a waiting caller and the work in the background. Either the caller
+// gets the result of the work, or it was told early that the work continues, and then the
+// gateway completes it. This is decided before a refusal is saved, so that the saved state
+// says who tries again.
+type reply struct {
+	mu              sync.Mutex
+	early, answered bool
+}
+
+// leave records that the caller leaves with an early answer. It returns false while a
+// refusal is being saved for the caller.
+func (r *reply) leave() bool {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.early = !r.answered
+	return r.early
+}
+
+// answer records that the caller gets a refusal. It returns false if the caller has left.
+func (r *reply) answer() bool {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.answered = !r.early
+	return r.answered
+}
+
+// goOn records that the work continues after all.
+func (r *reply) goOn() {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.answered = false
+}
+
+func (r *reply) left() bool {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return r.early
+}
+
+// run calls the provider for an operation that has been saved. The work outlives the
+// caller. If it has not ended by the given time, the caller gets the payment as it is then.
+func (s *Service) run(ctx context.Context, by time.Time, st stored, id string) (Result, error) {
+	early := Result{Payment: st.payment, Operation: *st.payment.Operation(id)}
+	if !early.Operation.Outcome.Open() {
+		return early, failure(early.Operation)
+	}
+	st.payment.Operations = slices.Clone(st.payment.Operations)
+	type end struct {
+		result Result
+		err    error
+	}
+	done := make(chan end, 1)
+	work := context.WithoutCancel(ctx)
+	var to reply
+	s.calls.Go("call for a payment", func() {
+		result, err := s.execute(work, st, id, &to)
+		done <- end{result, err}
+	})
+	late := time.NewTimer(by.Sub(s.Clock.Now()))
+	defer late.Stop()
+	select {
+	case e := <-done:
+		return e.result, e.err
+	case <-late.C:
+	}
+	until := s.Clock.Now().Add(saveWithin)
+	for !to.leave() {
+		select {
+		case e := <-done:
+			return e.result, e.err
+		case <-time.After(saveWithin / 30):
+		}
+		if s.Clock.Now().After(until) { // the refusal may or may not have been saved
+			return early, fault.New(fault.UnknownOutcome, "outcome_not_saved", "the provider has answered, and it could not be kept yet; ask again under the same key")
+		}
+	}
+	return early, nil
+}
+
+// execute calls the provider and saves its answer. If it is proved that nothing was done,
+// it goes to the next provider, until the deadline.
+func (s *Service) execute(ctx context.Context, st stored, id string, to *reply) (Result, error) {
+	working, cancel := context.WithTimeout(ctx, callDeadline)
+	defer cancel()
+	for {
+		a := answer{err: errLate}
+		if s.Clock.Now().Add(st.ahead).Before(st.record.Due) { // this only saves a call; keys and claims make a second call harmless
+			a = s.call(working, st.payment, *st.payment.Operation(id))
+		}
+		refused := outcomeOf(a.err) == payment.NotSent || outcomeOf(a.err) == payment.NotExecuted
+		next, err := s.conclude(ctx, &st, id, a, working.Err() == nil, !refused && to.left() || refused && !to.answer())
+		op := *st.payment.Operation(id)
+		switch {
+		case fault.From(err).Code == codeForeign:
+			s.disown(ctx, &st, id)
+			op = *st.payment.Operation(id)
+			return Result{Payment: st.payment, Operation: op}, nil
+		case err != nil:
+			// The provider has answered, but the answer cannot be saved, so it cannot be given to
+			// the caller as final. When the lease ends, the resolver asks again under the same key.
+			s.Log.ErrorContext(ctx, "outcome of a payment is not saved", "payment", st.payment.ID, "tenant", st.payment.Tenant, "operation", id, "error", err)
+			op.Outcome, st.payment.Status = payment.Unknown, payment.Processing
+			return Result{Payment: st.payment, Operation: op}, nil
+		case next != "":
+			id = next
+			to.goOn()
+			continue
+		case beyond(&op) && s.readjust(working, &st, op):
+			to.goOn()
+			continue
+		}
+		if op = *st.payment.Operation(id); op.Outcome.Open() {
+			s.nudge(op.Provider)
+		}
+		return Result{Payment: st.payment, Operation: op}, s.refusal(&st.payment, op, a.err)
+	}
+}
+
+// refusal returns the error of an operation that has just ended. Its RetryAfter is that of
+// the provider that a repeat asks first.
+func (s *Service) refusal(p *payment.Payment, op payment.Operation, err error) error {
+	said := failure(op)
+	if said == nil || err == nil {
+		return said
+	}
+	f := fault.From(said)
+	f.RetryAfter = fault.From(err).RetryAfter
+	if wait := ports.Wait(s.eligible(p, op.Request)); op.Creates() && wait > 0 {
+		f.RetryAfter = wait
+	}
+	return f
+}
+
+// errLate is the failure of a process that was paused until its claim had ended, before it
+// called a provider.
+var errLate = fault.New(fault.Canceled, "claim_over", "the gateway was stopped before it could ask the provider; nothing was done")
+
+// conclude saves an answer, and with it the operation to call next, if there is one.
+// accepted means that the caller has been answered 202.
+func (s *Service) conclude(ctx context.Context, st *stored, id string, a answer, inTime, accepted bool) (next string, err error) {
+	saving, cancel := context.WithTimeout(ctx, lease-callDeadline)
+	defer cancel()
+	st.cause = a.err
+	ours := worker.LeaseOf(st.record)
+	var began mark // the next operation
+	err = s.updateBy(saving, ports.Insist, st, func(st *stored) error {
+		p := &st.payment
+		if began.in(p) && p.Operation(began.id).Outcome == payment.Calling {
+			return nil // it was saved, and only the answer was lost
+		}
+		next = ""
+		op, held := p.Operation(id), ours.On(st.record)
+		if op == nil {
+			return nil
+		}
+		s.take(st, op, a, held)
+		if !held {
+			return nil
+		}
+		if op.Account == "" {
+			s.know(p, op)
+		}
+		if accepted && op.AcceptedAt.IsZero() {
+			op.AcceptedAt = s.Clock.Now()
+		}
+		switch {
+		case op.Outcome == payment.Waiting: // take has postponed it until it is known what the providers hold
+		case op.Outcome.Open():
+			s.release(st, s.Clock.Now()) // the resolver continues at once
+		case inTime && s.moveOn(p, *op, len(st.record.Body), a.err):
+			p.Open().AcceptedAt = op.AcceptedAt
+			began = markOf(p.Open())
+			next = began.id
+			s.hold(st)
+		case !op.AcceptedAt.IsZero() && retryable(op):
+			s.postpone(st, op)
+		}
+		return nil
+	})
+	return next, err
+}
+
+// postpone keeps an accepted operation that did nothing open, so that it is tried again in
+// the background.
+func (s *Service) postpone(st *stored, op *payment.Operation) {
+	op.Outcome = payment.Waiting
+	if now := s.Clock.Now(); op.Request.Made != nil && now.Sub(op.StartedAt) > reviewAfter { // an intent that exists is not given up
+		st.payment.Review(payment.ReviewUnknown, op.ID, now)
+	}
+	if op.Action == payment.Create || op.Action == payment.Confirm {
+		st.payment.Status, st.payment.Error = payment.Processing, nil
+	}
+	wait, _ := retries.After(min(max(op.Tries, 1), len(retries)))
+	s.release(st, s.Clock.Now().Add(wait))
+	if able := s.eligible(&st.payment, op.Request); op.Creates() && len(able) > 0 { // the next try begins at the first eligible provider, so it waits in that provider's queue
+		st.record.Queue = s.queues.Queue(able[0].Name())
+	}
+}

@@ -1,0 +1,86 @@
+package payments
+
+import (
+	"context"
+	"slices"
+	"time"
+
+	"patchbay/core/fault"
+	"patchbay/core/idempotency"
+	"patchbay/core/payment"
+	"patchbay/ports"
+)
+
+// restQueue is the queue of payments without an open operation. They wait for their
+// callers' keys to expire, or, if something is open at their provider, for the next sweep.
+const restQueue = "payments_rest"
+
+// rest puts a payment without an open operation into restQueue. It is due when its next key
+// expires or its provider is to be asked, whichever is first.
+func (s *Service) rest(st *stored) {
+	r := &st.record
+	r.Queue, r.Owner, r.Due = "", "", time.Time{}
+	wait := func(due time.Time) {
+		if r.Queue == "" || due.Before(r.Due) {
+			r.Queue, r.Due = restQueue, due
+		}
+	}
+	for _, op := range st.payment.Operations {
+		if op.Key != "" {
+			wait(op.Age.Due(s.keptUntil(&op)))
+		}
+	}
+	if due := sweepDue(&st.payment); !due.IsZero() {
+		wait(due)
+	}
+}
+
+// keptUntil returns until when an operation's key is kept: for idempotency.Kept after the
+// operation was last begun or ended. If the operation is from an older copy of the store,
+// the key may have been used again later, so the time counts from the restore.
+func (s *Service) keptUntil(op *payment.Operation) time.Time {
+	last := lastOf(op)
+	if at := s.restoredAt(); op.KnownSince.Before(at) && last.Before(at) {
+		last = at
+	}
+	return last.Add(idempotency.Kept)
+}
+
+// lastOf returns when an operation was last begun or ended.
+func lastOf(op *payment.Operation) time.Time {
+	if last := op.LastTry(); !op.EndedAt.After(last) {
+		return last
+	}
+	return op.EndedAt
+}
+
+// age asks the provider about a payment if that is due, and counts the time of its keys. It
+// removes the keys that have expired, with the answers that were given under them.
+func (s *Service) age(ctx context.Context, c ports.Claim) error {
+	st, err := decode(c.Record)
+	if err != nil {
+		return err
+	}
+	p := &st.payment
+	now := s.ageing.Taken(c)
+	st.ahead = now.Sub(s.Clock.Now())
+	if due := sweepDue(p); !due.IsZero() && !now.Before(due) {
+		if err := s.sweep(ctx, &st); err != nil {
+			s.Log.WarnContext(ctx, "provider does not tell how a payment stands; it is asked again", "payment", c.ID, "tenant", c.Tenant, "error", err)
+		}
+	}
+	for i := range p.Operations {
+		if op := &p.Operations[i]; op.Key != "" && op.Age.Count(s.keptUntil(op), now) {
+			op.Key, op.Fingerprint, op.Age = "", "", idempotency.Age{}
+			op.Unremember()
+		}
+	}
+	if !slices.ContainsFunc(p.Operations, func(op payment.Operation) bool { return op.Key == st.record.Idem }) {
+		st.record.Idem = ""
+	}
+	// Conflict: the payment was changed in the meantime; it will be claimed here again.
+	if err := s.save(ctx, &st); err != nil && !fault.Is(err, fault.Conflict) {
+		s.Log.WarnContext(ctx, "keys of a payment are not given up; it is tried again", "payment", c.ID, "tenant", c.Tenant, "error", err)
+	}
+	return nil
+}

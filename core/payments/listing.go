@@ -1,0 +1,213 @@
+package payments
+
+import (
+	"context"
+	"sync"
+	"time"
+
+	"patchbay/core/guard"
+	"patchbay/core/payment"
+	"patchbay/ports"
+)
+
+const (
+	// pad is how far beyond the time of an operation its intent is looked for, since clocks
+	// may be wrong or be set.
+	pad = 6 * time.Hour
+	// kept is how long a finished listing may answer those who looked for something in it. An
+	// interrupted listing may continue for as long after its last page.
+	kept = 10 * time.Minute
+)
+
+// listing looks for the intents of all unknown creates of one provider together. One walk
+// through what the provider holds, newest first, serves all who asked before it began. An
+// interrupted walk continues where it stopped.
+type listing struct {
+	gateway ports.PaymentGateway
+	clock   ports.Clock
+	spawn   func(func())
+
+	mu      sync.Mutex
+	walking bool
+	err     error // error of the last page
+	last    *walk // the walk that has ended
+	now     *walk // the walk that is in progress or was interrupted
+	next    *walk // for those who asked after the present walk began
+	moved   chan struct{}
+}
+
+// walk is one pass through the provider's intents.
+type walk struct {
+	sought map[string]*sought // by the provider's key
+	began  time.Time          // by our clock; zero before the first page
+	moved  time.Time          // by our clock: when the last page came; zero before the first
+	at     time.Time          // when the walk began, by the provider's clock
+	from   time.Time          // how far back to go, by the provider's clock
+	cursor string
+	done   bool
+}
+
+// sought is an intent that is looked for. It was not made before since, by our clock, nor
+// after seen, the first look, by the provider's clock. told is when the last walk that did
+// not find it began, by the provider's clock.
+type sought struct {
+	since, seen, told time.Time
+	reference         string
+}
+
+// found is the reference of an intent, empty if there is none. at is when the walk began, by
+// the provider's clock.
+type found struct {
+	reference string
+	at        time.Time
+}
+
+func newListing(g ports.PaymentGateway, clock ports.Clock, spawn func(func())) *listing {
+	return &listing{gateway: g, clock: clock, spawn: spawn, moved: make(chan struct{})}
+}
+
+// find looks for the intent that was made under a key, in a walk that begins after the last
+// try. Errors as for ports.PaymentGateway.List, or the error of ctx if the walk takes longer.
+// A later call then continues with the same walk.
+func (l *listing) find(ctx context.Context, key string, tried time.Time, s sought) (found, error) {
+	if l == nil {
+		return found{}, errAccount
+	}
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	var w *walk
+	for began := false; ; {
+		if w == nil || !w.done && w != l.now && w != l.next { // that walk was given up
+			w = l.join(key, tried, s)
+		}
+		one := w.sought[key]
+		switch {
+		case one.reference != "" || w.done:
+			return found{one.reference, w.at}, nil
+		case !l.walking && began:
+			return found{}, l.err
+		case !l.walking:
+			l.walking, began = true, true
+			l.spawn(l.walk)
+		}
+		moved := l.moved
+		l.mu.Unlock()
+		select {
+		case <-moved:
+			began = true
+		case <-ctx.Done():
+		}
+		l.mu.Lock()
+		if err := ctx.Err(); err != nil {
+			return found{}, err
+		}
+	}
+}
+
+// join returns the walk that answers for a key: one that looks for it and began after the
+// last try, else the next walk.
+func (l *listing) join(key string, tried time.Time, s sought) *walk {
+	now := l.clock.Now()
+	for _, w := range []*walk{l.last, l.now} {
+		if w != nil && w.sought[key] != nil && !w.began.Before(tried) && !w.old(now) && w.later(s.told) {
+			return w
+		}
+	}
+	if l.next == nil {
+		l.next = &walk{sought: make(map[string]*sought)}
+	}
+	if l.next.sought[key] == nil {
+		l.next.sought[key] = &s
+	}
+	if w := l.now; !l.walking && (w == nil || w.old(now)) {
+		l.now, l.next = l.next, nil
+		return l.now
+	}
+	return l.next
+}
+
+// later reports whether the walk began after told, the start of the last walk that answered
+// for the same intent, by the provider's clock. Only then does it count as a further look.
+func (w *walk) later(told time.Time) bool { return w.at.IsZero() || w.at.After(told) }
+
+// old reports whether a walk is too old to continue or to answer anything. A walk that
+// makes progress is never too old, however long it takes.
+func (w *walk) old(now time.Time) bool {
+	age := now.Sub(w.moved)
+	return !w.moved.IsZero() && (age >= kept || age < 0)
+}
+
+// walk continues the present walk, and then the next, until nobody waits or the provider
+// fails.
+func (l *listing) walk() {
+	for l.step() {
+	}
+}
+
+// step reads a page.
+func (l *listing) step() bool {
+	l.mu.Lock()
+	w := l.now
+	r := payment.ListRequest{From: w.from, Cursor: w.cursor, Limit: 100}
+	if w.cursor == "" { // how far back to go depends on the provider's clock, which the first page tells
+		r.From, w.began = time.Unix(1, 0), l.clock.Now()
+	}
+	l.mu.Unlock()
+	ctx, cancel := context.WithTimeout(context.Background(), callDeadline)
+	defer cancel()
+	var page payment.IntentPage
+	err := guard.Do(func() (err error) { // so that a panic is reported to those who wait, too
+		page, err = l.gateway.List(ctx, r)
+		return err
+	})
+
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	close(l.moved)
+	l.moved = make(chan struct{})
+	if l.err = err; err != nil {
+		l.walking = false
+		return false
+	}
+	if w.cursor == "" {
+		w.start(page.Now)
+	}
+	w.moved = l.clock.Now()
+	w.take(page)
+	if w.done {
+		l.last, l.now, l.next = w, l.next, nil
+	}
+	l.walking = l.now != nil
+	return l.walking
+}
+
+// start sets how far back the walk goes, from the difference between the clocks.
+func (w *walk) start(provider time.Time) {
+	if provider.IsZero() {
+		provider = w.began
+	}
+	w.at = provider
+	w.from = provider
+	ahead := provider.Sub(w.began)
+	for _, s := range w.sought {
+		from := s.since.Add(ahead)
+		if !s.seen.IsZero() && s.seen.Before(from) {
+			from = s.seen
+		}
+		if from = from.Add(-pad); from.Before(w.from) {
+			w.from = from
+		}
+	}
+}
+
+// take records what a page shows.
+func (w *walk) take(page payment.IntentPage) {
+	for _, i := range page.Intents {
+		if s := w.sought[i.Metadata[payment.MetaOperation]]; s != nil {
+			s.reference = i.Reference
+		}
+	}
+	last := len(page.Intents) - 1
+	w.cursor = page.Next
+	w.done = page.Next == "" || last >= 0 && page.Intents[last].CreatedAt.Before(w.from)
+}

@@ -1,0 +1,87 @@
+package payments
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+
+	"patchbay/core/fault"
+	"patchbay/core/payment"
+	"patchbay/core/webhook"
+	"patchbay/ports"
+)
+
+// ApplyWebhook merges a verified event into its payment. It changes only payments that are
+// held by the account whose secret verified the event. Applying an event twice or late
+// changes nothing. If the event is incomplete or may be stale, ApplyWebhook asks the
+// provider for the present state.
+//
+// NotFound: the store does not have the payment (yet). Invalid: the event cannot be read.
+// Otherwise the errors of the journal and, if it was asked, of the provider.
+func (s *Service) ApplyWebhook(ctx context.Context, e webhook.Event) (a webhook.Applied, err error) {
+	intent, ok, err := s.Events.Payment(e)
+	if err != nil || !ok {
+		return a, err
+	}
+	var doubt ports.Doubt
+	for {
+		st, err := s.subject(ctx, e.Provider, intent)
+		if err != nil {
+			return a, err
+		}
+		p := &st.payment
+		if found, err := s.locate(ctx, p); err != nil {
+			return a, err
+		} else if found {
+			continue
+		}
+		a.Erased = !p.ErasedAt.IsZero()
+		if reason, detail := stranger(p, e.Provider, intent); reason != "" {
+			if p.Review(reason, detail, s.Clock.Now()) {
+				s.Log.WarnContext(ctx, "webhook does not fit its payment", "webhook", e.ID, "payment", p.ID, "tenant", p.Tenant, "reason", reason)
+			}
+		} else if p.Merge(intent) {
+			if err := s.ask(ctx, &st); err != nil {
+				return a, err
+			}
+		}
+		if unchanged(st) {
+			return a, nil
+		}
+		err = s.save(ctx, &st)
+		again := fault.Is(err, fault.Conflict) || fault.Is(err, fault.UnknownOutcome)
+		if err = doubt.Over(err); !again || ctx.Err() != nil {
+			return a, err
+		}
+	}
+}
+
+// stranger returns the reason for a review if an intent names a payment but is not its own.
+// Such an intent is never merged. A person must check whether the buyer has paid twice.
+func stranger(p *payment.Payment, provider string, i payment.Intent) (reason, detail string) {
+	switch {
+	case p.Provider != provider:
+		return payment.ReviewOtherAccount, provider + ": " + i.Reference
+	case p.ProviderReference != "" && p.ProviderReference != i.Reference, p.ProviderReference == "" && !p.Made(i):
+		return payment.ReviewSecondIntent, i.Reference
+	}
+	return "", ""
+}
+
+// subject finds the payment of an intent by the provider's reference. If the event came
+// before the answer of the call, it finds it by the metadata of the intent.
+func (s *Service) subject(ctx context.Context, provider string, i payment.Intent) (stored, error) {
+	r, err := s.Journal.Find(ctx, kind, ports.ByRef, reference(provider, i.Reference))
+	if fault.Is(err, fault.NotFound) && i.Metadata[payment.MetaPayment] != "" {
+		r, err = s.Journal.Get(ctx, i.Metadata[payment.MetaTenant], kind, i.Metadata[payment.MetaPayment])
+	}
+	if err != nil {
+		return stored{}, err
+	}
+	return decode(r)
+}
+
+func unchanged(st stored) bool {
+	body, err := json.Marshal(st.payment)
+	return err == nil && bytes.Equal(body, st.record.Body)
+}

@@ -1,0 +1,78 @@
+package spool
+
+import (
+	"context"
+
+	"patchbay/core/fault"
+	"patchbay/core/user"
+	"patchbay/ports"
+)
+
+var errWaits = fault.New(fault.Conflict, "record_held", "it waits in the spool for the database")
+
+// Traces passes to found the records of a person that are held, or that the store has refused.
+// Moved records are no longer here. looked gets the number of records read.
+func (s *Spool) Traces(ctx context.Context, p user.Person, looked func(int) error, found func(user.Trace) error) error {
+	return ports.Walk(ctx, s.Local, "", heldKind, pageSize, func(page []ports.Record) error {
+		for _, w := range page {
+			if err := s.look(ctx, w, p, found); err != nil {
+				return err
+			}
+		}
+		return looked(len(page))
+	})
+}
+
+// has reports whether a parcel still has its content.
+func has(w ports.Record) bool { return w.Index.Status == stateHeld || w.Index.Status == stateRefused }
+
+func (s *Spool) look(ctx context.Context, w ports.Record, p user.Person, found func(user.Trace) error) error {
+	if !has(w) {
+		return nil
+	}
+	w, err := s.Local.Get(ctx, "", heldKind, w.ID)
+	if err != nil || !has(w) { // it was moved in the meantime
+		return err
+	}
+	r, err := unwrap(w)
+	if err != nil {
+		return err
+	}
+	personal := s.Personal[r.Kind]
+	if personal == nil {
+		return nil
+	}
+	view, ok := personal(r.Record, p)
+	if !ok {
+		return nil
+	}
+	t := user.Trace{ID: w.ID, View: view, Erase: func(ctx context.Context) error { return s.erase(ctx, w.ID) }}
+	if w.Index.Status == stateHeld {
+		t.Pending = errWaits.Message
+	}
+	return found(t)
+}
+
+// erase removes the content of a record that the store has refused; such a record is never
+// processed.
+func (s *Spool) erase(ctx context.Context, id string) error {
+	w, err := s.Local.Get(ctx, "", heldKind, id)
+	if err != nil {
+		return err
+	}
+	switch w.Index.Status {
+	case stateHeld:
+		return errWaits
+	case stateRefused:
+	default:
+		return nil
+	}
+	w.Index.Status, w.Queue, w.Body, w.Content = stateErased, "", empty, nil
+	if err := s.Local.Save(ctx, &w)[0]; err != nil {
+		return err
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.refused--
+	return nil
+}

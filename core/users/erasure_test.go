@@ -1,0 +1,92 @@
+package users_test
+
+import (
+	"fmt"
+	"strings"
+	"testing"
+
+	"patchbay/core/fault"
+	"patchbay/core/idempotency"
+	"patchbay/core/user"
+	"patchbay/core/users"
+	"patchbay/ports"
+)
+
+func TestAPersonIsKnownByIDAndByEmail(t *testing.T) {
+	r := newRig(t)
+	u, _, err := r.Create(t.Context(), tenant, ada, idempotency.Key{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	both := user.Person{Tenant: tenant, UserID: u.ID, Emails: []string{"ada@example.com"}}
+	for _, row := range []struct {
+		name, tenant, id, email string
+		want                    user.Person
+	}{
+		{"by id", tenant, u.ID, "", both},
+		{"by email, written in any way", tenant, "", " ADA@example.com", both},
+		{"an id that nobody has", tenant, "usr_gone", "", user.Person{Tenant: tenant, UserID: "usr_gone"}},
+		{"an email that nobody has", tenant, "", "Bob@example.com", user.Person{Tenant: tenant, Emails: []string{"bob@example.com"}}},
+		{"another tenant's", "other", u.ID, "", user.Person{Tenant: "other", UserID: u.ID}},
+	} {
+		got, err := r.Person(t.Context(), row.tenant, row.id, row.email)
+		if err != nil || fmt.Sprint(got) != fmt.Sprint(row.want) {
+			t.Errorf("%s: %+v, %v", row.name, got, err)
+		}
+	}
+	r.repository.find = fault.New(fault.Unavailable, "scripted", "")
+	if _, err := r.Person(t.Context(), tenant, u.ID, ""); !fault.Is(err, fault.Unavailable) {
+		t.Errorf("while the store is gone: %v", err)
+	}
+}
+
+// The copy follows by the feed. Afterwards nothing is left in it but the id.
+func TestAnErasedUserIsGoneFromTheStandby(t *testing.T) {
+	withStandby(t, func(t *testing.T, p *pair) {
+		u, _, err := p.Create(t.Context(), tenant, users.NewUser{Email: "ada@example.com", Name: "Ada", Metadata: map[string]string{"a": "Lovelace"}}, idempotency.Key{})
+		if err != nil {
+			t.Fatal(err)
+		}
+		p.rename(t, u.ID, "lovelace@example.com")
+		p.settle()
+		if copied := p.copies(t); !strings.Contains(copied, "lovelace@example.com") {
+			t.Fatal(copied)
+		}
+		p.store.gone.Store(false)
+		who, err := p.Person(t.Context(), tenant, u.ID, "")
+		if err != nil {
+			t.Fatal(err)
+		}
+		looked := func(int) error { return nil }
+		err = p.Traces(t.Context(), who, looked, func(one user.Trace) error {
+			for range 2 {
+				if err := one.Erase(t.Context()); err != nil {
+					return err
+				}
+			}
+			return nil
+		})
+		if err != nil {
+			t.Fatal(err)
+		}
+		p.settle()
+		if copied := p.copies(t); strings.Contains(strings.ToLower(copied), "ada") || strings.Contains(copied, "ovelace") || !strings.Contains(copied, u.ID) {
+			t.Error(copied)
+		}
+	})
+}
+
+// copies is all that the other store has of users.
+func (p *pair) copies(t *testing.T) (all string) {
+	t.Helper()
+	err := ports.Walk(t.Context(), p.copy, tenant, "user_copy", 10, func(page []ports.Record) error {
+		for _, one := range page {
+			all += fmt.Sprintf("%s %q %+v %s\n", one.ID, one.Ref, one.Index, one.Body)
+		}
+		return nil
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return all
+}

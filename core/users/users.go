@@ -1,0 +1,91 @@
+// Package users creates, reads, changes and deletes users. A user is created once per
+// idempotency key.
+package users
+
+import (
+	"context"
+
+	"patchbay/core/fault"
+	"patchbay/core/idempotency"
+	"patchbay/core/user"
+	"patchbay/ports"
+)
+
+// Service manages users.
+type Service struct {
+	users   ports.UserRepository
+	standby *Standby // nil if there is none
+	clock   ports.Clock
+	ids     ports.IDs
+}
+
+// New returns a Service on a repository. standby may be nil.
+func New(users ports.UserRepository, standby *Standby, clock ports.Clock, ids ports.IDs) *Service {
+	return &Service{users: users, standby: standby, clock: clock, ids: ids}
+}
+
+// NewUser is the user that a caller wants to create.
+type NewUser struct {
+	Email    string
+	Name     string
+	Metadata map[string]string
+}
+
+// Create creates a user, once per idempotency key. A repeated request returns the user as it was
+// created, with replayed set.
+//
+// Invalid; Conflict with code email_taken, user_deleted (created under this key and deleted
+// since) or idempotency.CodeMismatch; Unavailable; UnknownOutcome.
+func (s *Service) Create(ctx context.Context, tenant string, n NewUser, key idempotency.Key) (u user.User, replayed bool, err error) {
+	u, err = user.New(s.ids.New("usr"), tenant, n.Email, n.Name, n.Metadata, s.clock.Now())
+	if err != nil {
+		return user.User{}, false, err
+	}
+	err = s.users.Create(ctx, u, key)
+	switch {
+	case err == nil:
+		return u, false, nil
+	case fault.Is(err, fault.UnknownOutcome):
+		// The response to the commit was lost. Only this call uses the id, so if it exists the
+		// commit succeeded.
+		if stored, rerr := s.reread(ctx, tenant, u.ID); rerr == nil {
+			return stored, false, nil
+		}
+	case !key.Empty() && fault.Is(err, fault.Conflict) && fault.From(err).Code == "key_taken":
+		u, err = s.repeat(ctx, key)
+		return u, err == nil, err
+	}
+	return user.User{}, false, err
+}
+
+func (s *Service) repeat(ctx context.Context, key idempotency.Key) (user.User, error) {
+	c, err := s.users.FindByKey(ctx, key.Scoped)
+	if err != nil {
+		return user.User{}, err
+	}
+	if err := key.Match(c.Fingerprint); err != nil {
+		return user.User{}, err
+	}
+	if c.Deleted {
+		return user.User{}, fault.New(fault.Conflict, "user_deleted", "the user created under this key has been deleted")
+	}
+	return c.User, nil
+}
+
+// Get reads a user. NotFound.
+func (s *Service) Get(ctx context.Context, tenant, id string, c Consistency) (user.User, Source, error) {
+	return read(ctx, s, c, func(ctx context.Context, from reader) (user.User, error) { return from.FindByID(ctx, tenant, id) })
+}
+
+// FindByEmail reads a user by email, which need not be normalised. NotFound.
+func (s *Service) FindByEmail(ctx context.Context, tenant, email string, c Consistency) (user.User, Source, error) {
+	email = user.NormalizeEmail(email)
+	return read(ctx, s, c, func(ctx context.Context, from reader) (user.User, error) { return from.FindByEmail(ctx, tenant, email) })
+}
+
+// List reads users, newest first. Invalid: the cursor is not one of ours.
+func (s *Service) List(ctx context.Context, tenant, cursor string, limit int, c Consistency) (user.Page, Source, error) {
+	return read(ctx, s, c, func(ctx context.Context, from reader) (user.Page, error) {
+		return from.List(ctx, tenant, cursor, limit)
+	})
+}

@@ -1,0 +1,127 @@
+package webhooks
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"maps"
+	"slices"
+	"time"
+
+	"patchbay/core/event"
+	"patchbay/core/fault"
+	"patchbay/core/user"
+	"patchbay/core/webhook"
+	"patchbay/ports"
+)
+
+const pageSize = 100 // events read at a time
+
+var errWaits = fault.New(fault.Conflict, "event_waits", "it waits to be applied")
+
+// Traces passes to found every event about the person's data, every event that names the person,
+// and every event about erased data, because nothing tells any more whose that was. It reads all
+// events, and passes the number read to looked.
+func (s *Service) Traces(ctx context.Context, p user.Person, looked func(int) error, found func(user.Trace) error) error {
+	for _, route := range slices.Sorted(maps.Keys(s.Routes)) {
+		err := ports.Walk(ctx, s.Journal, route, Kind, pageSize, func(page []ports.Record) error {
+			for _, r := range page {
+				if err := s.look(ctx, r, p, found); err != nil {
+					return err
+				}
+			}
+			return looked(len(page))
+		})
+		if err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func (s *Service) look(ctx context.Context, r ports.Record, p user.Person, found func(user.Trace) error) error {
+	e, err := decode(r)
+	if err != nil {
+		return err
+	}
+	if !e.ErasedAt.IsZero() {
+		return nil
+	}
+	of, err := s.Routes[r.Tenant].Subject(ctx, e.Event, p)
+	if fault.Is(err, fault.NotFound) {
+		of, err = event.Subject{Tenant: p.Tenant}, nil
+	}
+	if err != nil || of.Tenant != p.Tenant {
+		return err
+	}
+	t := user.Trace{ID: r.ID, Erase: func(ctx context.Context) error { return s.erase(ctx, r) }}
+	switch {
+	case of.Theirs || names(e.Event, p):
+		t.View = shown{e.Event, r.Index.Status}
+	case !of.Erased:
+		return nil
+	}
+	if r.Index.Status == stateWaiting {
+		t.Pending = errWaits.Message
+	}
+	return found(t)
+}
+
+// erase removes the content of an event that no longer waits to be applied.
+func (s *Service) erase(ctx context.Context, r ports.Record) error {
+	return ports.Update(ctx, ports.Edit{
+		Try: ports.Once,
+		Change: func() error {
+			if r.Index.Status == stateWaiting {
+				return errWaits
+			}
+			e, err := decode(r)
+			if err != nil {
+				return err
+			}
+			return e.erase(&r, s.Clock.Now())
+		},
+		Save: func() error { return s.Journal.Save(ctx, &r)[0] },
+		Reload: func(error) (final, err error) {
+			fresh, err := s.Journal.Get(ctx, r.Tenant, Kind, r.ID)
+			if err == nil {
+				r = fresh
+			}
+			return nil, err
+		},
+	})
+}
+
+func (e *entry) erase(r *ports.Record, now time.Time) error {
+	e.Event.Object, e.ErasedAt = nil, now
+	return e.encode(r)
+}
+
+// Personal returns a view of the event in a record if it names the person.
+func Personal(r ports.Record, p user.Person) (view any, ok bool) {
+	e, err := decode(r)
+	if err != nil || !names(e.Event, p) {
+		return nil, false
+	}
+	return shown{e.Event, r.Index.Status}, true
+}
+
+// shown is an event as it is disclosed to a person.
+type shown struct {
+	webhook.Event
+	State string `json:"state"`
+}
+
+// names reports whether any string in the event's object is the id or an address of the person.
+func names(e webhook.Event, p user.Person) bool {
+	d := json.NewDecoder(bytes.NewReader(e.Object))
+	for {
+		token, err := d.Token()
+		if err != nil { // the end, or invalid JSON: such an event cannot be applied
+			return false
+		}
+		if text, ok := token.(string); ok && p.Is(text) {
+			return true
+		}
+	}
+}

@@ -1,0 +1,59 @@
+package webhooks_test
+
+import (
+	"context"
+	"log/slog"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"patchbay/adapters/clock"
+	"patchbay/core/fault"
+	"patchbay/core/user"
+	"patchbay/core/webhooks"
+	"patchbay/core/worker"
+	"patchbay/ports"
+	"patchbay/tests/memjournal"
+)
+
+// An event that cannot be decoded is kept as it came: nothing is applied of it, and nobody
+// writes over it, neither its worker nor who erases a person's data.
+func TestAnEventThatCannotBeDecodedIsKeptAsItCame(t *testing.T) {
+	t.Parallel()
+	for _, body := range []string{
+		`null`, `{}`, `[]`, `{"id":"pay_1","amount":100}`, `{"event":"of a version to come"}`, `{"event":{"provider":"acme","id":"other"}}`,
+		`{"recordVersion":2,"event":{"provider":"acme","id":"1","object":{"a":1}}}`,
+	} {
+		t.Run(body, func(t *testing.T) {
+			t.Parallel()
+			synctest.Test(t, func(t *testing.T) {
+				journal := memjournal.New(clock.System{})
+				waits := &ports.Record{
+					Tenant: "acme", Kind: webhooks.Kind, ID: "acme:1", Body: []byte(body), Queue: "webhooks", Due: time.Now(), Index: ports.Index{Status: "waiting"},
+				}
+				if err := journal.Save(t.Context(), waits)[0]; err != nil {
+					t.Fatal(err)
+				}
+				e := &effects{tries: map[string]int{}, done: map[string]int{}}
+				s := webhooks.New(webhooks.Options{
+					Journal: journal, Clock: clock.System{}, Owner: "one", Log: slog.New(slog.DiscardHandler), Accounts: []string{"acme"},
+					Routes: map[string]webhooks.Route{"acme": {Verifier: verifier{}, Apply: e.apply}},
+				})
+				ctx, stop := context.WithTimeout(t.Context(), 8*time.Hour) // it is set aside after seven
+				defer stop()
+				s.Run(ctx)
+				r, err := journal.Get(t.Context(), "acme", webhooks.Kind, "acme:1")
+				if err != nil || string(r.Body) != body || r.Queue != worker.Aside || r.Index.Status != "waiting" || len(e.tries) != 0 {
+					t.Errorf("%s in %q, %s; %v applied, %v", r.Body, r.Queue, r.Index.Status, e.tries, err)
+				}
+				err = s.Traces(t.Context(), user.Person{Tenant: "t"}, func(int) error { return nil }, func(user.Trace) error { return nil })
+				if !fault.Is(err, fault.Internal) || fault.From(err).Code != ports.CodeUndecodable {
+					t.Errorf("whether it is the person's: %v", err)
+				}
+				if r, _ := journal.Get(t.Context(), "acme", webhooks.Kind, "acme:1"); string(r.Body) != body {
+					t.Errorf("it is %s then", r.Body)
+				}
+			})
+		})
+	}
+}

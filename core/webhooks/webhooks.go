@@ -1,0 +1,246 @@
+// Package webhooks receives webhooks: each event is verified, stored once and applied once. A
+// provider gets its 2xx response when the event is on disk.
+package webhooks
+
+import (
+	"context"
+	"encoding/json"
+	"log/slog"
+	"time"
+
+	"patchbay/core/event"
+	"patchbay/core/fault"
+	"patchbay/core/guard"
+	"patchbay/core/logging"
+	"patchbay/core/user"
+	"patchbay/core/webhook"
+	"patchbay/core/worker"
+	"patchbay/ports"
+)
+
+const (
+	// Kind is the kind of an event's record in the journal.
+	Kind      = "webhook"
+	queueName = "webhooks" // events not applied yet, in one queue per account
+
+	applyDeadline = 30 * time.Second
+	lease         = applyDeadline + 15*time.Second
+	// Events of one account applied at the same time: directly after they were stored, and from
+	// its queue.
+	atOnce, queuedAtOnce = 64, 16
+)
+
+// schedule says when an event that could not be applied is retried: its payment may be created
+// later, or a store may recover. After the last retry the event is dead, and the queue moves on.
+var schedule = worker.Backoff{
+	time.Second, 10 * time.Second, time.Minute, 5 * time.Minute, time.Hour, 6 * time.Hour, 24 * time.Hour, 48 * time.Hour,
+}
+
+// States of a stored event.
+const (
+	stateWaiting = "waiting"
+	stateApplied = "applied"
+	stateDead    = "dead"    // not applied after the last retry, or it never can be
+	stateIgnored = "ignored" // what it is about is not here; it was meant for another installation
+)
+
+// Route is the endpoint for the webhooks of one family of providers.
+type Route struct {
+	Verifier ports.Verifier
+	// Apply applies an event to what it is about. It must be idempotent. NotFound and every
+	// transient error is retried; Invalid is not. If what the event is about was erased, only the
+	// event's name is kept once it does not wait any more. The News of an event are published
+	// once.
+	Apply func(ctx context.Context, e webhook.Event) (webhook.Applied, error)
+	// Patience is how long an event waits for what it is about while that is NotFound. After that
+	// the event is ignored as meant for another installation, and Ignored is called. If it is 0,
+	// NotFound is retried like any other error.
+	Patience time.Duration
+	Ignored  func(e webhook.Event)
+	// Subject reports whether what an event is about is the person's. NotFound: it is about
+	// nothing that is stored here.
+	Subject func(ctx context.Context, e webhook.Event, p user.Person) (event.Subject, error)
+}
+
+// Options configures a Service.
+type Options struct {
+	Journal  ports.Journal
+	Routes   map[string]Route // by the last segment of the path: "stripe"
+	Accounts []string         // names of the accounts that send events
+	Clock    ports.Clock
+	Owner    string // identifies this process; unique among those that share the journal
+	Log      *slog.Logger
+}
+
+// Service receives webhooks.
+type Service struct {
+	Options
+	queues  *worker.Set // one per account
+	places  map[string]chan struct{}
+	running guard.Group
+	aside   logging.Repeated // an unknown event type may come in large numbers
+}
+
+// New returns a Service. Waiting events are applied only while Run runs.
+func New(o Options) *Service {
+	s := &Service{Options: o, places: map[string]chan struct{}{}, running: guard.Group{Log: o.Log}}
+	s.aside = logging.Repeated{Log: o.Log, Level: slog.LevelError, Text: "webhook is set aside"}
+	for _, account := range o.Accounts {
+		s.places[account] = make(chan struct{}, atOnce)
+	}
+	s.queues = worker.NewSet(queueName, o.Accounts, func(name string) *worker.Worker {
+		return &worker.Worker{
+			Journal: o.Journal, Queue: name, Owner: o.Owner, Lease: lease,
+			Idle: time.Second, Limit: queuedAtOnce, Handle: s.handle, Log: o.Log,
+		}
+	})
+	return s
+}
+
+// Run applies waiting events until ctx ends, then waits for those in progress.
+func (s *Service) Run(ctx context.Context) {
+	s.queues.Run(ctx)
+	s.running.Wait()
+}
+
+// Purge removes up to n events that were received before a time and no longer wait. It returns
+// how many it removed, 0 when none are left.
+func (s *Service) Purge(ctx context.Context, before time.Time, n int) (int, error) {
+	for route := range s.Routes {
+		if purged, err := s.Journal.Purge(ctx, route, Kind, before, n); purged > 0 || err != nil {
+			return purged, err
+		}
+	}
+	return 0, nil
+}
+
+// entry is a stored event.
+type entry struct {
+	Event webhook.Event `json:"event"`
+	Tries int           `json:"tries,omitempty"`
+	Last  string        `json:"last,omitempty"` // Kind of the last failure
+	// ErasedAt is when the content of the event was erased.
+	ErasedAt time.Time `json:"erasedAt,omitzero"`
+}
+
+func decode(r ports.Record) (entry, error) {
+	return ports.Decode(r, func(e entry) bool { return nameOf(e.Event) == r.ID })
+}
+
+// nameOf returns the id of an event's record. It is derived from the provider's id, so that
+// storing a repeated event is a Conflict.
+func nameOf(e webhook.Event) string { return e.Provider + ":" + e.ID }
+
+func (e *entry) encode(r *ports.Record) error {
+	body, err := json.Marshal(e)
+	if err != nil {
+		return fault.Wrap(fault.Invalid, "webhooks.encode", err)
+	}
+	r.Body = body
+	return nil
+}
+
+// Delivery is a webhook whose body may be read: its route exists and its headers are acceptable.
+type Delivery struct {
+	service  *Service
+	route    string
+	verifier ports.Verifier
+	header   func(string) string
+}
+
+// Open checks the route and the headers of a webhook. A body can only be passed to the Delivery
+// that it returns, so no body is read that would be refused anyway.
+//
+// NotFound: no such route. Invalid: see ports.Verifier.
+func (s *Service) Open(route string, header func(string) string) (Delivery, error) {
+	r, ok := s.Routes[route]
+	if !ok {
+		return Delivery{}, fault.New(fault.NotFound, "no_such_route", "no provider sends webhooks here")
+	}
+	if err := r.Verifier.CheckHeaders(header); err != nil {
+		return Delivery{}, err
+	}
+	return Delivery{service: s, route: route, verifier: r.Verifier, header: header}, nil
+}
+
+// Receive verifies a webhook and stores its events. When it returns nil, they are on disk, and
+// receiving any of them again changes nothing.
+//
+// Invalid: not signed by a configured account, see ports.Verifier. Unavailable, UnknownOutcome:
+// the events may not be stored; the provider must send them again.
+func (d Delivery) Receive(ctx context.Context, body []byte) error {
+	events, err := d.verifier.Verify(body, d.header)
+	if err != nil {
+		return err
+	}
+	return d.service.store(ctx, d.route, events)
+}
+
+// store saves events to the journal. An event that gets a place to be applied at once is claimed
+// by this process. A failure of one event does not keep the others from being saved.
+func (s *Service) store(ctx context.Context, route string, events []webhook.Event) error {
+	now := s.Clock.Now()
+	records, placed := make([]*ports.Record, len(events)), make([]bool, len(events))
+	for i, e := range events {
+		record := &ports.Record{
+			Tenant: route, Kind: Kind, ID: nameOf(e), Idem: token(route, e),
+			Index: ports.Index{Status: stateWaiting, Created: now}, Queue: s.queues.Queue(e.Provider), Due: now,
+		}
+		if err := (&entry{Event: e}).encode(record); err != nil {
+			return err
+		}
+		records[i] = record
+	}
+	for i, e := range events {
+		if placed[i] = s.take(e.Provider); placed[i] {
+			records[i].Owner, records[i].Due = s.Owner, now.Add(lease)
+		}
+	}
+	var failed error
+	for i, err := range s.Journal.Save(ctx, records...) {
+		s.stored(ctx, *records[i], events[i], placed[i], err)
+		stored := err == nil || fault.Is(err, fault.Conflict) // Conflict: it was stored before
+		if !stored && (failed == nil || fault.Is(err, fault.UnknownOutcome)) {
+			failed = err
+		}
+	}
+	return failed
+}
+
+// token returns the idempotency value that makes a second delivery with the same single-use
+// token a Conflict.
+func token(route string, e webhook.Event) string {
+	if e.Token == "" {
+		return ""
+	}
+	return route + "|" + e.Provider + "|" + e.Token
+}
+
+// stored continues after the save of an event: it applies the event in its place, or wakes its
+// queue.
+func (s *Service) stored(ctx context.Context, record ports.Record, e webhook.Event, placed bool, err error) {
+	switch {
+	case err == nil && placed && !record.Held:
+		background := context.WithoutCancel(ctx)
+		s.running.Go("webhooks", func() {
+			defer s.release(e.Provider)
+			s.apply(background, record, entry{Event: e})
+		})
+	case placed:
+		s.release(e.Provider)
+	case err == nil && !record.Held:
+		s.queues.Nudge(record.Queue)
+	}
+}
+
+// take takes a place of an account if one is free.
+func (s *Service) take(account string) bool {
+	select {
+	case s.places[account] <- struct{}{}:
+		return true
+	default: // also for an unknown account
+		return false
+	}
+}
+
+func (s *Service) release(account string) { <-s.places[account] }

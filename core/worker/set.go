@@ -1,0 +1,170 @@
+package worker
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"maps"
+	"slices"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"patchbay/core/fault"
+	"patchbay/core/guard"
+	"patchbay/ports"
+)
+
+const (
+	setTenant = "queues" // tenant of the records of this package
+	setKind   = "queue_set"
+
+	refresh = time.Minute // how often a Set looks for providers of other processes
+)
+
+// Set serves one queue for each of several providers, such as "mail:brevo". Each queue has a
+// worker and places of its own, so that a provider that hangs does not delay the others. A Set
+// also serves the plain queue, "mail". That holds records from before there was a queue for
+// each provider, and records that are for no provider.
+//
+// A provider may be removed from the configuration while records wait for it. So the journal
+// keeps a list of all providers that ever had a queue, and every process serves all of them. A
+// record is put into a provider's queue only once the provider is in that list.
+type Set struct {
+	name      string
+	providers []string
+	worker    func(queue string) *Worker
+	plain     *Worker
+	enrolled  atomic.Bool
+
+	mu      sync.Mutex
+	workers map[string]*Worker // by queue
+}
+
+// NewSet returns a Set. worker returns the Worker of the queue with the given name. It is also
+// called for queues of providers that are no longer configured.
+func NewSet(name string, providers []string, worker func(queue string) *Worker) *Set {
+	s := &Set{name: name, providers: providers, worker: worker, workers: map[string]*Worker{}}
+	s.plain, _ = s.add(name)
+	for _, p := range providers {
+		s.add(s.queue(p))
+	}
+	return s
+}
+
+func (s *Set) queue(provider string) string { return s.name + ":" + provider }
+
+// Queue returns the queue for records that wait for a provider: the provider's own queue if it
+// has one, else the plain queue.
+func (s *Set) Queue(provider string) string {
+	if s.enrolled.Load() && slices.Contains(s.providers, provider) {
+		return s.queue(provider)
+	}
+	return s.name
+}
+
+// Provider returns the provider of a queue, "" for the plain queue.
+func (s *Set) Provider(queue string) string {
+	if p, ok := strings.CutPrefix(queue, s.queue("")); ok {
+		return p
+	}
+	return ""
+}
+
+// Queues lists the queues that are served, sorted.
+func (s *Set) Queues() []string {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return slices.Sorted(maps.Keys(s.workers))
+}
+
+// Nudge makes the worker of a queue look for due records at once. It never blocks.
+func (s *Set) Nudge(queue string) {
+	s.mu.Lock()
+	w := s.workers[queue]
+	s.mu.Unlock()
+	if w != nil {
+		w.Nudge()
+	}
+}
+
+// add adds the worker of a queue if there is none.
+func (s *Set) add(queue string) (w *Worker, added bool) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.workers[queue] != nil {
+		return s.workers[queue], false
+	}
+	w = s.worker(queue)
+	s.workers[queue] = w
+	return w, true
+}
+
+// Run serves the queues until ctx ends. It then waits for the claims in progress.
+func (s *Set) Run(ctx context.Context) {
+	running := guard.Group{Log: s.plain.Log}
+	defer running.Wait()
+	for _, w := range s.all() {
+		running.Keep(ctx, "queue", w.Run)
+	}
+	for ctx.Err() == nil {
+		wait := s.plain.Idle
+		if known, err := s.enrol(ctx); err == nil {
+			wait = refresh
+			s.enrolled.Store(true)
+			for _, p := range known {
+				if w, added := s.add(s.queue(p)); added {
+					running.Keep(ctx, "queue", w.Run)
+				}
+			}
+		}
+		select {
+		case <-ctx.Done():
+		case <-time.After(wait):
+		}
+	}
+}
+
+func (s *Set) all() (all []*Worker) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for _, w := range s.workers {
+		all = append(all, w)
+	}
+	return all
+}
+
+// roll is the journal's list of all providers that ever had a queue. A new one is empty.
+type roll struct {
+	Providers []string `json:"providers"`
+}
+
+// enrol adds the providers of this Set to the journal's list, and returns all providers in
+// the list.
+func (s *Set) enrol(ctx context.Context) ([]string, error) {
+	journal := s.plain.Journal
+	r, err := journal.Get(ctx, setTenant, setKind, s.name)
+	if fault.Is(err, fault.NotFound) {
+		r, err = ports.Record{Tenant: setTenant, Kind: setKind, ID: s.name, Body: []byte(`{}`), Index: ports.Index{Created: time.Unix(0, 0)}}, nil
+	}
+	if err != nil {
+		return nil, err
+	}
+	list, err := ports.Decode(r, func(roll) bool { return true })
+	if err != nil {
+		return nil, err
+	}
+	before := len(list.Providers)
+	for _, p := range s.providers {
+		if !slices.Contains(list.Providers, p) {
+			list.Providers = append(list.Providers, p)
+		}
+	}
+	if len(list.Providers) == before {
+		return list.Providers, nil
+	}
+	var merr error
+	r.Body, merr = json.Marshal(list)
+	return list.Providers, errors.Join(merr, journal.Save(ctx, &r)[0])
+}

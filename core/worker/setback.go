@@ -1,0 +1,133 @@
+package worker
+
+import (
+	"context"
+	"log/slog"
+	"time"
+
+	"patchbay/core/fault"
+	"patchbay/ports"
+)
+
+const (
+	setbackKind = "setback" // kind of the records that count setbacks, under setTenant
+
+	// Aside is the queue of the records that are set aside, and of their setbacks. No worker
+	// serves it. A record in a queue is not purged.
+	Aside = "set_aside"
+
+	// forgotten is the time without a setback after which the count of a record restarts.
+	forgotten = 48 * time.Hour
+	// settingBack is how long saving a setback may take.
+	settingBack = 10 * time.Second
+)
+
+// setbacks is the schedule by which a record that could not be handled is postponed. After the
+// last entry it is set aside. It is postponed for its lease at least, since what a worker had
+// begun before it panicked may still be in progress.
+var setbacks = Backoff{10 * time.Second, time.Minute, 10 * time.Minute, time.Hour, 6 * time.Hour}
+
+// The states of a setback.
+const (
+	statePutOff   = "put_off"
+	stateSetAside = "set_aside"
+	stateDone     = "done" // the record was put back
+)
+
+// Setback says how often a record could not be handled, and where it waited. It is a record
+// of its own. So the record that it is about stays the same, byte for byte, and a restart does
+// not reset the count.
+type Setback struct {
+	Tenant string    `json:"tenant"`
+	Kind   string    `json:"kind"`
+	ID     string    `json:"id"`
+	Queue  string    `json:"queue"` // the queue in which the record waited
+	Count  int       `json:"count"`
+	Reason string    `json:"reason"` // code of the last error: panic, undecodable_record …
+	Since  time.Time `json:"since"`  // time of the first setback
+	Last   time.Time `json:"last"`   // time of the last; all times here are by the store's clock
+}
+
+// Name returns the name of the setback of a record.
+func (b Setback) Name() string { return b.Tenant + "|" + b.Kind + "|" + b.ID }
+
+func (b Setback) attrs() []slog.Attr {
+	return []slog.Attr{
+		slog.String("queue", b.Queue), slog.String("record", b.Kind+":"+b.ID), slog.String("tenant", b.Tenant),
+		slog.Int("count", b.Count),
+	}
+}
+
+// setBack postpones a claim that could not be handled, or sets it aside. It changes only where
+// the record waits. What was open or unknown in the record stays so.
+func (w *Worker) setBack(ctx context.Context, c ports.Claim, cause error) {
+	ctx, cancel := context.WithTimeout(ctx, settingBack)
+	defer cancel()
+	now := w.Taken(c)
+	b, err := w.count(ctx, c, now, cause)
+	attrs := append(b.attrs(), slog.Any("error", cause))
+	if err != nil {
+		w.Log.LogAttrs(ctx, slog.LevelError, "record could not be handled, and that is not kept", append(attrs, slog.String("cause", err.Error()))...)
+		return // the lease ends, and the record is handled again
+	}
+	wait, again := setbacks.After(b.Count)
+	if again {
+		w.Log.LogAttrs(ctx, slog.LevelError, "record could not be handled: it is put off", attrs...)
+	} else {
+		w.Log.LogAttrs(ctx, slog.LevelError, "record could not be handled time and again: it is set aside until somebody puts it back", attrs...)
+	}
+	if err := w.move(ctx, c, now.Add(max(wait, w.Lease)), again); err != nil && err != errElsewhere { //nolint:errorlint // our own sentinel, returned as it is
+		w.Log.LogAttrs(ctx, slog.LevelError, "record is not put off", append(b.attrs(), slog.Any("error", err))...)
+	}
+}
+
+// count counts one more setback of a record. If it returns without error, the count is saved.
+func (w *Worker) count(ctx context.Context, c ports.Claim, now time.Time, cause error) (Setback, error) {
+	b := Setback{Tenant: c.Tenant, Kind: c.Kind, ID: c.ID, Queue: c.Queue}
+	s, err := readSetback(ctx, w.Journal, b)
+	counted := false
+	change := func() error {
+		if s.Last.Equal(now) && counted { // it was saved, and only the answer was lost
+			return nil
+		}
+		if now.Sub(s.Last) > forgotten {
+			s.Setback = b
+			s.Since = now
+		}
+		s.Queue, s.Last, s.Reason, counted = c.Queue, now, fault.From(cause).Code, true
+		s.Count++
+		_, again := setbacks.After(s.Count)
+		return s.become(again)
+	}
+	if err == nil {
+		err = s.update(ctx, w.Journal, change)
+	}
+	return s.Setback, err
+}
+
+// move moves a record in its queue, or out of it, if this worker still has the claim. What the
+// worker has saved before it failed is kept.
+func (w *Worker) move(ctx context.Context, c ports.Claim, due time.Time, again bool) error {
+	r := c.Record
+	return ports.Update(ctx, ports.Edit{
+		Try: ports.Insist,
+		Change: func() error {
+			if r.Owner != w.Owner || r.Queue != c.Queue {
+				return errElsewhere
+			}
+			if r.Owner = ""; again {
+				r.Due = due
+			} else {
+				r.Queue, r.Due = Aside, time.Time{}
+			}
+			return nil
+		},
+		Save: func() error { return w.Journal.Save(ctx, &r)[0] },
+		Reload: func(error) (final, err error) {
+			r, err = w.Journal.Get(ctx, c.Tenant, c.Kind, c.ID)
+			return nil, err
+		},
+	})
+}
+
+var errElsewhere = fault.New(fault.Conflict, "record_elsewhere", "the record does not wait there any more")
