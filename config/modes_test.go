@@ -8,8 +8,8 @@ import (
 	"patchbay/config"
 )
 
-// real are types with settings that tell whether they are of an account for tests.
-func real() []config.Type {
+// providers are types with settings that tell whether they are of an account for tests.
+func providers() []config.Type {
 	return append(types(),
 		config.Type{Name: "stripe", Sort: config.ForPayments, Settings: func() any { return &config.Stripe{BaseURL: "https://api.stripe.com"} }},
 		config.Type{Name: "sendgrid", Sort: config.ForMail, Settings: func() any { return &config.SendGrid{BaseURL: "https://api.sendgrid.com"} }},
@@ -58,7 +58,7 @@ func TestProvidersOfOneListAreAllLiveOrNone(t *testing.T) {
 			if strings.Contains(name, "cannot be read") {
 				text += "  broken: {type: stripe, secret_key: \"${MISSING}\"}\n"
 			}
-			_, err := loadWith(t, text, real(), "LIVE=sk_live_1", "RESTRICTED=rk_live_1", "TEST=rk_test_1", "KEY=k")
+			_, err := loadWith(t, text, providers(), "LIVE=sk_live_1", "RESTRICTED=rk_live_1", "TEST=rk_test_1", "KEY=k")
 			got := fmt.Sprint(err)
 			if row.mixed == "" && strings.Contains(got, "is live") || !strings.Contains(got, row.mixed) {
 				t.Errorf("got %s, want %q", got, row.mixed)

@@ -147,7 +147,7 @@ var buffers = sync.Pool{New: func() any { return bufio.NewWriterSize(nil, 64<<10
 // writeTo writes a message to a file, syncs it to disk, and closes it.
 func writeTo(f *os.File, m email.Message) error {
 	to := &sink{file: f}
-	w := buffers.Get().(*bufio.Writer) //nolint:errcheck,forcetypeassert // nothing else is in it
+	w := buffers.Get().(*bufio.Writer) // nothing else is in it
 	defer buffers.Put(w)
 	w.Reset(to)
 	err := write(w, m)
