@@ -18,7 +18,7 @@ import (
 // repeated around the end of the reading, on a store that is slow.
 func TestARepeatWhileTheProviderIsReadIsNotTakenForTheUseInTheCopy(t *testing.T) {
 	t.Parallel()
-	for wait := time.Duration(0); wait < 8*time.Second; wait += 500 * time.Millisecond {
+	for wait := time.Duration(0); wait < 8*time.Second; wait += 2 * time.Second {
 		for _, slow := range []string{memjournal.Get, memjournal.Find} {
 			t.Run(fmt.Sprintf("%s later, slow %s", wait, slow), func(t *testing.T) {
 				within(t, func(t *testing.T, r *rig) {
@@ -62,7 +62,6 @@ func TestAKeyIsAnsweredDuringTheReadingWhereItHadNotExpired(t *testing.T) {
 		"an hour old": {time.Hour, true},
 		"65 hours":    {65 * time.Hour, true},
 		"67 hours":    {67 * time.Hour, false},
-		"a week":      {168 * time.Hour, false},
 	} {
 		t.Run(name, func(t *testing.T) {
 			within(t, func(t *testing.T, r *rig) {
