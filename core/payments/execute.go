@@ -155,7 +155,7 @@ func (s *Service) conclude(ctx context.Context, st *stored, id string, a answer,
 	saving, cancel := context.WithTimeout(ctx, lease-callDeadline)
 	defer cancel()
 	st.cause = a.err
-	ours := worker.LeaseOf(st.record)
+	ours, try := worker.LeaseOf(st.record), markOf(st.payment.Operation(id))
 	var began mark // the next operation
 	err = s.updateBy(saving, ports.Insist, st, func(st *stored) error {
 		p := &st.payment
@@ -163,7 +163,7 @@ func (s *Service) conclude(ctx context.Context, st *stored, id string, a answer,
 			return nil // it was saved, and only the answer was lost
 		}
 		next = ""
-		op, held := p.Operation(id), ours.On(st.record)
+		op, held := p.Operation(id), ours.On(st.record) && try.in(p) // another try may have begun in the same instant
 		if op == nil {
 			return nil
 		}

@@ -190,7 +190,7 @@ func (s *Service) investigate(ctx context.Context, st stored, id string) error {
 	op.Stale = op.Stale || s.aged(op) || op.Creates() && s.expired(p)
 	var a answer
 	var l sight
-	ours := worker.LeaseOf(st.record)
+	ours, try := worker.LeaseOf(st.record), markOf(&op)
 	made, err := s.madeUnseen(&p, &op)
 	if err == nil {
 		_, err = s.asked(op)
@@ -205,7 +205,7 @@ func (s *Service) investigate(ctx context.Context, st stored, id string) error {
 	saving, stop := context.WithTimeout(ctx, lease-callDeadline)
 	defer stop()
 	err = s.updateBy(saving, ports.Insist, &st, func(st *stored) error {
-		now, held := st.payment.Operation(id), ours.On(st.record)
+		now, held := st.payment.Operation(id), ours.On(st.record) && try.in(&st.payment)
 		if now == nil {
 			return nil
 		}
