@@ -169,6 +169,9 @@ func (s *Service) conclude(ctx context.Context, st *stored, id string, a answer,
 		}
 		s.take(st, op, a, held)
 		if !held {
+			if op.Outcome.Open() && op.AcceptedAt.IsZero() {
+				op.AcceptedAt = s.Clock.Now() // the caller of this try is answered 202, whoever ends the other
+			}
 			return nil
 		}
 		if op.Account == "" {

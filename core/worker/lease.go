@@ -11,8 +11,9 @@ const leaseUnit = time.Millisecond
 
 // Lease is a process's claim on a record: the right to decide what becomes of its work. A
 // process that is paused for longer than its lease loses it without noticing. So each such
-// decision is a save that succeeds only while the record still has the lease. The zero Lease
-// is on no record.
+// decision is a save that succeeds only while the record still has the lease. Two leases of
+// one owner that end in the same millisecond are equal: what can be begun again under one
+// record compares which try it was, too. The zero Lease is on no record.
 type Lease struct {
 	owner string
 	until time.Time // it tells two leases of one owner apart
