@@ -5,7 +5,7 @@ import (
 	"strconv"
 	"time"
 
-	"patchbay/tests/faultserver"
+	"patchbay/adapters/simulators/faultserver"
 )
 
 // realm is the WWW-Authenticate header of Mailgun's 401, whose body is not JSON.

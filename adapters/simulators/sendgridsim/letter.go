@@ -24,15 +24,15 @@ const (
 
 // letter contains the request fields that Patchbay may use. Any other field is refused.
 type letter struct {
-	From             mailbox           `json:"from"`
+	From             party             `json:"from"`
 	Subject          string            `json:"subject"`
 	Personalizations []personalization `json:"personalizations"`
 	Content          []content         `json:"content"`
 	Attachments      []attachment      `json:"attachments"`
 	Headers          map[string]string `json:"headers"`
 	Categories       []string          `json:"categories"`
-	ReplyTo          *mailbox          `json:"reply_to"`
-	ReplyToList      []mailbox         `json:"reply_to_list"`
+	ReplyTo          *party            `json:"reply_to"`
+	ReplyToList      []party           `json:"reply_to_list"`
 	SendAt           int64             `json:"send_at"`
 	MailSettings     struct {
 		SandboxMode struct {
@@ -42,15 +42,15 @@ type letter struct {
 }
 
 type personalization struct {
-	To         []mailbox         `json:"to"`
-	Cc         []mailbox         `json:"cc"`
-	Bcc        []mailbox         `json:"bcc"`
+	To         []party           `json:"to"`
+	Cc         []party           `json:"cc"`
+	Bcc        []party           `json:"bcc"`
 	Subject    string            `json:"subject"`
 	Headers    map[string]string `json:"headers"`
 	CustomArgs map[string]string `json:"custom_args"`
 }
 
-type mailbox struct {
+type party struct {
 	Email string `json:"email"`
 	Name  string `json:"name"`
 }
@@ -129,11 +129,11 @@ func twice(list []string) bool {
 	return len(slices.Compact(sorted)) < len(list)
 }
 
-func (l letter) replyTo() []mailbox {
+func (l letter) replyTo() []party {
 	if l.ReplyTo == nil {
 		return nil
 	}
-	return []mailbox{*l.ReplyTo}
+	return []party{*l.ReplyTo}
 }
 
 func (l letter) checkParts() *wrong {
@@ -192,7 +192,7 @@ func (p personalization) everybody() []string {
 	return all
 }
 
-func (m mailbox) check() *wrong {
+func (m party) check() *wrong {
 	parsed, err := mail.ParseAddress(m.Email)
 	ascii := strings.IndexFunc(m.Email, func(r rune) bool { return r > 127 }) < 0
 	if err != nil || parsed.Address != m.Email || !ascii {
@@ -201,13 +201,13 @@ func (m mailbox) check() *wrong {
 	return nil
 }
 
-func (m mailbox) address() email.Address { return email.Address{Email: m.Email, Name: m.Name} }
+func (m party) address() email.Address { return email.Address{Email: m.Email, Name: m.Name} }
 
 // message returns the message that SendGrid sends for one personalization.
 func (l letter) message(p personalization) email.Message {
 	m := email.Message{From: l.From.address(), Subject: l.Subject, Headers: map[string]string{}, CreatedAt: time.Now()}
 	for _, list := range []struct {
-		from []mailbox
+		from []party
 		to   *[]email.Address
 	}{{p.To, &m.To}, {p.Cc, &m.Cc}, {append(l.replyTo(), l.ReplyToList...), &m.ReplyTo}} {
 		for _, one := range list.from {

@@ -14,7 +14,7 @@ import (
 
 	"github.com/sendgrid/sendgrid-go/helpers/eventwebhook"
 
-	"patchbay/tests/mailsim"
+	"patchbay/adapters/simulators/mailbox"
 )
 
 // Event is an event that SendGrid sends by webhook.
@@ -67,7 +67,7 @@ func Batch(events ...Event) []byte {
 }
 
 // EventOf returns an event about a delivered message, with the fields of more added.
-func EventOf(l mailsim.Message, name, recipient string, at time.Time, more ...Event) Event {
+func EventOf(l mailbox.Message, name, recipient string, at time.Time, more ...Event) Event {
 	e := Event{
 		"event": name, "email": recipient, "timestamp": at.Unix(),
 		"sg_event_id": rand.Text(), "sg_message_id": l.Reference + ".recvd-5f5fc76c-kmzbl-18-9.0",

@@ -9,8 +9,8 @@ import (
 	"strings"
 	"testing"
 
+	"patchbay/adapters/simulators/stripesim"
 	"patchbay/tests/stripemock"
-	"patchbay/tests/stripesim"
 )
 
 // request is one that is made at the simulator and at Stripe's own mock.

@@ -1,9 +1,9 @@
 package stripesim
 
 import (
-	"testing"
 	"time"
 
+	"patchbay/adapters/simulators/faultserver"
 	"patchbay/core/payment"
 )
 
@@ -69,7 +69,7 @@ func (s *Sim) release(i *intent, amount int64, key string) {
 }
 
 // GiveBack makes a refund in the dashboard.
-func (s *Sim) GiveBack(t testing.TB, reference string, amount int64) (id string) {
+func (s *Sim) GiveBack(t faultserver.T, reference string, amount int64) (id string) {
 	t.Helper()
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -81,7 +81,7 @@ func (s *Sim) GiveBack(t testing.TB, reference string, amount int64) (id string)
 }
 
 // Take makes a capture in the dashboard.
-func (s *Sim) Take(t testing.TB, reference string, amount int64) {
+func (s *Sim) Take(t faultserver.T, reference string, amount int64) {
 	t.Helper()
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -93,7 +93,7 @@ func (s *Sim) Take(t testing.TB, reference string, amount int64) {
 }
 
 // Clear completes a bank payment, which takes days.
-func (s *Sim) Clear(t testing.TB, reference string) {
+func (s *Sim) Clear(t faultserver.T, reference string) {
 	t.Helper()
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -106,7 +106,7 @@ func (s *Sim) Clear(t testing.TB, reference string) {
 }
 
 // Conclude changes the status of a refund: succeeded, failed or canceled.
-func (s *Sim) Conclude(t testing.TB, refund, status string) {
+func (s *Sim) Conclude(t faultserver.T, refund, status string) {
 	t.Helper()
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -123,7 +123,7 @@ func (s *Sim) Conclude(t testing.TB, refund, status string) {
 }
 
 // known returns an intent, and fails the test if it does not exist.
-func (s *Sim) known(t testing.TB, reference string) *intent {
+func (s *Sim) known(t faultserver.T, reference string) *intent {
 	t.Helper()
 	i := s.find(reference)
 	if i == nil {

@@ -2,8 +2,9 @@ package stripesim
 
 import (
 	"slices"
-	"testing"
 	"time"
+
+	"patchbay/adapters/simulators/faultserver"
 )
 
 // dispute is a dispute of a charge.
@@ -24,7 +25,7 @@ func (i *intent) disputeObject(d *dispute) object {
 }
 
 // Dispute opens a dispute over the received amount of an intent, as a buyer does.
-func (s *Sim) Dispute(t testing.TB, reference string) (id string) {
+func (s *Sim) Dispute(t faultserver.T, reference string) (id string) {
 	t.Helper()
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -39,7 +40,7 @@ func (s *Sim) Dispute(t testing.TB, reference string) (id string) {
 
 // Decide sets the status of a dispute: under_review, won or lost. When it is won, the money is
 // reinstated.
-func (s *Sim) Decide(t testing.TB, id, status string) {
+func (s *Sim) Decide(t faultserver.T, id, status string) {
 	t.Helper()
 	s.mu.Lock()
 	defer s.mu.Unlock()

@@ -5,18 +5,27 @@ package faultserver
 
 import (
 	"bytes"
+	"context"
 	"io"
 	"net"
 	"net/http"
-	"net/http/httptest"
 	"slices"
 	"sync"
-	"testing"
 )
+
+// T is the part of testing.TB that simulators need. They are used outside of tests too, so they do
+// not import testing.
+type T interface {
+	Helper()
+	Context() context.Context
+	Cleanup(end func())
+	Errorf(format string, args ...any)
+	Fatalf(format string, args ...any)
+}
 
 // Server serves a handler until its test ends.
 type Server struct {
-	t       testing.TB
+	t       T
 	address string
 	handler http.Handler
 
@@ -39,7 +48,7 @@ type Request struct {
 
 // Start serves the handler until the test ends. The handler gets each request with its body already
 // read, and can read the body again.
-func Start(t testing.TB, h http.Handler) *Server {
+func Start(t T, h http.Handler) *Server {
 	t.Helper()
 	address, release, err := Reserve()
 	if err != nil {
@@ -171,7 +180,7 @@ func (s *Server) serve(w http.ResponseWriter, r *http.Request) {
 	}
 	e := exchange{w: w, r: r, healed: healed, refuse: s.Refuse}
 	if fault.After {
-		e.answer = httptest.NewRecorder()
+		e.answer = &recorder{status: http.StatusOK, header: http.Header{}}
 		s.handler.ServeHTTP(e.answer, r)
 	}
 	fault.Mishap(e)

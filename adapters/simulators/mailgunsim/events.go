@@ -9,7 +9,7 @@ import (
 	"strconv"
 	"time"
 
-	"patchbay/tests/mailsim"
+	"patchbay/adapters/simulators/mailbox"
 )
 
 // Event is an event that Mailgun sends by webhook.
@@ -41,7 +41,7 @@ func Body(s Signature, e Event) []byte {
 }
 
 // EventOf returns an event about a delivered message, with the fields of more added.
-func EventOf(l mailsim.Message, name, recipient string, at time.Time, more ...Event) Event {
+func EventOf(l mailbox.Message, name, recipient string, at time.Time, more ...Event) Event {
 	e := Event{
 		"event": name, "id": rand.Text(), "timestamp": float64(at.UnixMicro()) / 1e6, "recipient": recipient,
 		"user-variables": l.Variables, "message": Event{"headers": Event{"message-id": l.Reference}},

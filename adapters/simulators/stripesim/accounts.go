@@ -6,9 +6,9 @@ import (
 	"net/http"
 	"strings"
 	"sync"
-	"testing"
 	"time"
 
+	"patchbay/adapters/simulators/faultserver"
 	"patchbay/core/payment"
 )
 
@@ -53,7 +53,7 @@ func (all *accounts) answer(r *http.Request) (a answered, replayed bool) {
 }
 
 // Open opens another account at the same address.
-func (s *Sim) Open(t testing.TB, o Options) *Sim {
+func (s *Sim) Open(t faultserver.T, o Options) *Sim {
 	t.Helper()
 	other := s.accounts.open(t.Context(), o)
 	other.Server = s.Server

@@ -6,7 +6,7 @@ import (
 	"strconv"
 	"time"
 
-	"patchbay/tests/faultserver"
+	"patchbay/adapters/simulators/faultserver"
 )
 
 // SendGrid's own responses to mail that it does not accept.

@@ -1,4 +1,4 @@
-// Package mailgunsim simulates Mailgun for tests: it accepts MIME messages as Mailgun's API v3
+// Package mailgunsim simulates Mailgun: it accepts MIME messages as Mailgun's API v3
 // does, refuses what that refuses, delivers into a mailbox, and fails when told to.
 //
 // Mailgun's own mock server (mailgun.NewMockServer) does not support MIME messages.
@@ -12,10 +12,9 @@ import (
 	"net/http"
 	"slices"
 	"strings"
-	"testing"
 
-	"patchbay/tests/faultserver"
-	"patchbay/tests/mailsim"
+	"patchbay/adapters/simulators/faultserver"
+	"patchbay/adapters/simulators/mailbox"
 )
 
 // Options are the options of a domain. Zero means the default.
@@ -29,14 +28,21 @@ type Options struct {
 // Sim is one domain at Mailgun.
 type Sim struct {
 	*faultserver.Server
-	mailsim.Mailbox
+	mailbox.Mailbox
 	key, domain string
 	senders     []string
 }
 
 // Start opens a domain and serves it until the test ends.
-func Start(t testing.TB, o Options) *Sim {
+func Start(t faultserver.T, o Options) *Sim {
 	t.Helper()
+	s := New(o)
+	s.Server = faultserver.Start(t, s)
+	return s
+}
+
+// New opens a domain without a server. It is called directly as an http.Handler.
+func New(o Options) *Sim {
 	s := &Sim{key: o.Key, domain: o.Domain, senders: o.Senders}
 	if s.key == "" {
 		s.key = "key-" + rand.Text()
@@ -44,7 +50,6 @@ func Start(t testing.TB, o Options) *Sim {
 	if s.domain == "" {
 		s.domain = "mg.example.com"
 	}
-	s.Server = faultserver.Start(t, s)
 	return s
 }
 
@@ -91,7 +96,7 @@ func (s *Sim) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	}
 	id := rand.Text() + "@" + s.domain
 	if !slices.Equal(f.values["o:testmode"], []string{"yes"}) {
-		if err := s.Deliver(mailsim.Message{Raw: f.message, To: f.values["to"], Reference: id, Variables: f.variables()}); err != nil {
+		if err := s.Deliver(mailbox.Message{Raw: f.message, To: f.values["to"], Reference: id, Variables: f.variables()}); err != nil {
 			refuse(w, http.StatusBadRequest, err.Error())
 			return
 		}

@@ -1,4 +1,4 @@
-// Package stripesim simulates Stripe for tests: it keeps accounts, replays the responses saved
+// Package stripesim simulates Stripe: it keeps accounts, replays the responses saved
 // under idempotency keys, signs webhooks, enforces Stripe's rules for the part of the API that
 // Patchbay uses, and fails when told to.
 //
@@ -13,11 +13,10 @@ import (
 	"net/http"
 	"slices"
 	"sync"
-	"testing"
 	"time"
 
+	"patchbay/adapters/simulators/faultserver"
 	"patchbay/core/payment"
-	"patchbay/tests/faultserver"
 )
 
 // Version is the version of Stripe's API.
@@ -51,7 +50,7 @@ type Sim struct {
 }
 
 // Start opens an account and serves it until the test ends.
-func Start(t testing.TB, o Options) *Sim {
+func Start(t faultserver.T, o Options) *Sim {
 	t.Helper()
 	s := New(o)
 	s.ctx = t.Context()

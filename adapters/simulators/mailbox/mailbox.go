@@ -1,6 +1,5 @@
-// Package mailsim contains what the simulators of mail providers share: the mailbox of delivered
-// messages.
-package mailsim
+// Package mailbox keeps the mail that a simulated mail provider has delivered.
+package mailbox
 
 import (
 	"bytes"

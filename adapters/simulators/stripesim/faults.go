@@ -5,8 +5,8 @@ import (
 	"strconv"
 	"time"
 
+	"patchbay/adapters/simulators/faultserver"
 	"patchbay/core/payment"
-	"patchbay/tests/faultserver"
 )
 
 // On matches the requests of an action.

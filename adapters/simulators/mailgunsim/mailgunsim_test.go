@@ -9,7 +9,7 @@ import (
 	"strings"
 	"testing"
 
-	"patchbay/tests/mailgunsim"
+	"patchbay/adapters/simulators/mailgunsim"
 )
 
 const letter = "From: shop@example.com\r\nTo: ada@example.com\r\nSubject: Hello\r\nDate: Tue, 24 Nov 2026 12:00:00 +0000\r\n" +

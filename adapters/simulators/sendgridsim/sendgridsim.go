@@ -1,6 +1,5 @@
-// Package sendgridsim simulates SendGrid for tests: it accepts mail as SendGrid's API v3 does,
-// refuses what that refuses, delivers into a mailbox, and fails when told to. If SENDGRID_OPENAPI
-// names SendGrid's own API description, each request is also checked against it.
+// Package sendgridsim simulates SendGrid: it accepts mail as SendGrid's API v3 does,
+// refuses what that refuses, delivers into a mailbox, and fails when told to.
 package sendgridsim
 
 import (
@@ -10,11 +9,10 @@ import (
 	"io"
 	"net/http"
 	"slices"
-	"testing"
 
 	"patchbay/adapters/mail/rfc5322"
-	"patchbay/tests/faultserver"
-	"patchbay/tests/mailsim"
+	"patchbay/adapters/simulators/faultserver"
+	"patchbay/adapters/simulators/mailbox"
 )
 
 // Options are the options of an account. Zero means the default.
@@ -22,30 +20,33 @@ type Options struct {
 	Key string // the API key; a random one by default
 	// Senders are the verified addresses. If it is nil, every address is verified.
 	Senders []string
+	// Check is a further check of the bodies of requests. It may be nil.
+	Check func(body []byte) error
 }
 
 // Sim is one account at SendGrid.
 type Sim struct {
 	*faultserver.Server
-	mailsim.Mailbox
+	mailbox.Mailbox
 	key     string
 	senders []string
-	judge   *Judge
+	check   func(body []byte) error
 }
 
 // Start opens an account and serves it until the test ends.
-func Start(t testing.TB, o Options) *Sim {
+func Start(t faultserver.T, o Options) *Sim {
 	t.Helper()
 	s := New(o)
-	s.judge = TheJudge(t)
 	s.Server = faultserver.Start(t, s)
 	return s
 }
 
-// New opens an account without a server and without a Judge. It is called directly as an
-// http.Handler.
+// New opens an account without a server. It is called directly as an http.Handler.
 func New(o Options) *Sim {
-	s := &Sim{key: o.Key, senders: o.Senders}
+	s := &Sim{key: o.Key, senders: o.Senders, check: o.Check}
+	if s.check == nil {
+		s.check = func([]byte) error { return nil }
+	}
 	if s.key == "" {
 		s.key = "SG." + rand.Text()
 	}
@@ -75,7 +76,7 @@ func (s *Sim) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		refuse(w, http.StatusRequestEntityTooLarge, "Payload too large", "")
 		return
 	}
-	if err := s.judge.Request(body); err != nil {
+	if err := s.check(body); err != nil {
 		refuse(w, http.StatusBadRequest, "SendGrid's own description refuses it: "+err.Error(), "")
 		return
 	}
@@ -100,7 +101,7 @@ func (s *Sim) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		var raw bytes.Buffer
 		err := rfc5322.Write(&raw, l.message(p))
 		if err == nil {
-			err = s.Deliver(mailsim.Message{Raw: raw.Bytes(), To: p.everybody(), Reference: id, Variables: p.CustomArgs})
+			err = s.Deliver(mailbox.Message{Raw: raw.Bytes(), To: p.everybody(), Reference: id, Variables: p.CustomArgs})
 		}
 		if err != nil {
 			refuse(w, http.StatusBadRequest, err.Error(), "")

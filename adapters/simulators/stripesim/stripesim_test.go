@@ -13,8 +13,8 @@ import (
 
 	"github.com/stripe/stripe-go/v76/webhook"
 
+	"patchbay/adapters/simulators/stripesim"
 	"patchbay/core/payment"
-	"patchbay/tests/stripesim"
 )
 
 const paid = create + "&payment_method=pm_card_visa&confirm=true"

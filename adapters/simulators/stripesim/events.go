@@ -6,11 +6,11 @@ import (
 	"encoding/json"
 	"net/http"
 	"slices"
-	"testing"
 	"time"
 
 	"github.com/stripe/stripe-go/v76/webhook"
 
+	"patchbay/adapters/simulators/faultserver"
 	"patchbay/core/payment"
 )
 
@@ -86,7 +86,7 @@ func (s *Sim) Send(ctx context.Context, e Event, url, secret string) (status int
 }
 
 // Pay confirms an intent as a buyer does in the browser.
-func (s *Sim) Pay(t testing.TB, reference, method string) {
+func (s *Sim) Pay(t faultserver.T, reference, method string) {
 	t.Helper()
 	s.mu.Lock()
 	defer s.mu.Unlock()

@@ -11,7 +11,7 @@ import (
 	"syscall"
 	"testing"
 
-	"patchbay/tests/faultserver"
+	"patchbay/adapters/simulators/faultserver"
 )
 
 // counting answers with how many requests it has served, and their body.

@@ -1,10 +1,10 @@
 package faultserver
 
 import (
+	"bytes"
 	"fmt"
 	"net"
 	"net/http"
-	"net/http/httptest"
 )
 
 // Fault is a failure of a request.
@@ -22,10 +22,26 @@ type Mishap func(e exchange)
 type exchange struct {
 	w      http.ResponseWriter
 	r      *http.Request
-	answer *httptest.ResponseRecorder // nil if the handler was not called
+	answer *recorder // nil if the handler was not called
 	healed <-chan struct{}
 	refuse func()
 }
+
+// recorder is a http.ResponseWriter that keeps the response.
+type recorder struct {
+	status int
+	header http.Header
+	body   bytes.Buffer
+}
+
+// Header implements http.ResponseWriter.
+func (r *recorder) Header() http.Header { return r.header }
+
+// WriteHeader implements http.ResponseWriter.
+func (r *recorder) WriteHeader(status int) { r.status = status }
+
+// Write implements http.ResponseWriter.
+func (r *recorder) Write(p []byte) (int, error) { return r.body.Write(p) }
 
 // Reset resets the connection, as a crashed server does.
 func Reset() Mishap {
@@ -75,9 +91,9 @@ func Truncate() Mishap {
 		if conn == nil {
 			return
 		}
-		body := e.answer.Body.Bytes()
+		body := e.answer.body.Bytes()
 		_, _ = fmt.Fprintf(conn, "HTTP/1.1 %d %s\r\nContent-Type: %s\r\nContent-Length: %d\r\n\r\n%s",
-			e.answer.Code, http.StatusText(e.answer.Code), e.answer.Header().Get("Content-Type"), len(body), body[:len(body)/2])
+			e.answer.status, http.StatusText(e.answer.status), e.answer.Header().Get("Content-Type"), len(body), body[:len(body)/2])
 		_ = conn.Close()
 	}
 }
@@ -90,9 +106,9 @@ func Unsolicited(body string) Mishap {
 		if conn == nil {
 			return
 		}
-		_, _ = fmt.Fprintf(conn, "HTTP/1.1 %d %s\r\nContent-Length: %d\r\n", e.answer.Code, http.StatusText(e.answer.Code), e.answer.Body.Len())
+		_, _ = fmt.Fprintf(conn, "HTTP/1.1 %d %s\r\nContent-Length: %d\r\n", e.answer.status, http.StatusText(e.answer.status), e.answer.body.Len())
 		_ = e.answer.Header().Write(conn)
-		_, _ = fmt.Fprintf(conn, "\r\n%s", e.answer.Body.Bytes())
+		_, _ = fmt.Fprintf(conn, "\r\n%s", e.answer.body.Bytes())
 		_, _ = fmt.Fprintf(conn, "HTTP/1.1 200 OK\r\nContent-Length: %d\r\n\r\n%s", len(body), body)
 		_ = conn.Close()
 	}

@@ -5,23 +5,19 @@ import (
 	"fmt"
 	"io"
 	"net/http"
-	"os"
 	"strings"
 	"testing"
 
-	"patchbay/tests/sendgridsim"
+	"patchbay/adapters/simulators/sendgridsim"
+	"patchbay/tests/sendgridapi"
 )
 
 // SendGrid's own description is no part of the project: the run says whether it
 // was there.
 func TestTheJudge(t *testing.T) {
 	t.Parallel()
-	judge := sendgridsim.TheJudge(t)
-	path := os.Getenv("SENDGRID_OPENAPI")
-	if judge == nil {
-		if path != "" {
-			t.Fatal("it is named, and not read")
-		}
+	check := sendgridapi.Check(t)
+	if !sendgridapi.Named() {
 		t.Attr("judge", "SendGrid's OpenAPI: absent, SENDGRID_OPENAPI does not name it")
 		return
 	}
@@ -34,11 +30,11 @@ func TestTheJudge(t *testing.T) {
 		letter(map[string]any{"from": map[string]any{"name": "Ada"}}):   false,
 		`{}`: false,
 	} {
-		if err := judge.Request([]byte(body)); (err == nil) != fits {
+		if err := check([]byte(body)); (err == nil) != fits {
 			t.Errorf("%s: %v", body, err)
 		}
 	}
-	s := sendgridsim.Start(t, sendgridsim.Options{})
+	s := sendgridsim.Start(t, sendgridsim.Options{Check: check})
 	typeless := map[string]any{"content": "YQ==", "filename": "a", "type": ""} // which the judge alone refuses
 	if status, _, answer := send(t, s, s.Key(), letter(map[string]any{"attachments": []any{typeless}})); status != 400 {
 		t.Errorf("the simulator does not ask it: %d %s", status, answer)
@@ -101,7 +97,7 @@ func send(t *testing.T, s *sendgridsim.Sim, key, body string) (status int, heade
 
 func TestMailIsTaken(t *testing.T) {
 	t.Parallel()
-	s := sendgridsim.Start(t, sendgridsim.Options{})
+	s := sendgridsim.Start(t, sendgridsim.Options{Check: sendgridapi.Check(t)})
 	status, header, _ := send(t, s, s.Key(), letter(nil))
 	if status != 202 || header.Get("X-Message-Id") == "" || len(s.Delivered()) != 1 {
 		t.Errorf("%d %v, %d delivered", status, header, len(s.Delivered()))
@@ -142,14 +138,14 @@ func TestWhatIsRefused(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			s := sendgridsim.Start(t, sendgridsim.Options{})
+			s := sendgridsim.Start(t, sendgridsim.Options{Check: sendgridapi.Check(t)})
 			status, _, answer := send(t, s, s.Key(), letter(change))
 			if status != 400 || !strings.Contains(answer, `"errors"`) || len(s.Delivered()) != 0 {
 				t.Errorf("%d %s", status, answer)
 			}
 		})
 	}
-	s := sendgridsim.Start(t, sendgridsim.Options{})
+	s := sendgridsim.Start(t, sendgridsim.Options{Check: sendgridapi.Check(t)})
 	if status, _, _ := send(t, s, "SG.other", letter(nil)); status != 401 {
 		t.Errorf("another key: %d", status)
 	}

@@ -7,8 +7,8 @@ import (
 	"testing"
 	"time"
 
+	"patchbay/adapters/simulators/stripesim"
 	"patchbay/core/payment"
-	"patchbay/tests/stripesim"
 )
 
 // clock is one that a test puts forward.

@@ -7,7 +7,7 @@ import (
 	"testing"
 	"time"
 
-	"patchbay/tests/stripesim"
+	"patchbay/adapters/simulators/stripesim"
 )
 
 // get asks with a key, and returns the answer's date too.
