@@ -1,17 +1,17 @@
-package contract
+package journaltest
 
 import (
 	"bytes"
 	"fmt"
 	"maps"
 	"slices"
-	"strings"
 	"testing"
 	"time"
 
 	"patchbay/core/fault"
-	"patchbay/core/user"
 	"patchbay/ports"
+	"patchbay/tests/contract/internal/fixture"
+	"patchbay/tests/contract/internal/suite"
 )
 
 // listEndsByBytes lists records of which some are large: the records of a page before its last one
@@ -20,17 +20,17 @@ func listEndsByBytes(t *testing.T, j ports.Journal) {
 	const small, large = 1000, 550_000
 	var want []string
 	for i, size := range []int{small, large, small, large, small} {
-		r := record(fmt.Sprint("r", i))
+		r := fixture.Record(fmt.Sprint("r", i))
 		r.Body = bytes.Repeat([]byte{byte(i)}, size)
-		r.Index.Created = day.Add(time.Duration(i) * time.Second)
-		save(t, j, &r)
+		r.Index.Created = fixture.Day.Add(time.Duration(i) * time.Second)
+		fixture.Save(t, j, &r)
 		want = append(want, r.ID)
 	}
 	slices.Reverse(want)
 	var seen []string
 	pages := 0
 	for cursor := ""; ; pages++ {
-		page, err := j.List(t.Context(), tenant, kind, ports.Filter{}, cursor, 100)
+		page, err := j.List(t.Context(), fixture.Tenant, fixture.Kind, ports.Filter{}, cursor, 100)
 		if err != nil || len(page.Records) == 0 {
 			t.Fatalf("page %d: %d records, %v", pages, len(page.Records), err)
 		}
@@ -57,13 +57,13 @@ func listEndsByBytes(t *testing.T, j ports.Journal) {
 func contentLeftOut(t *testing.T, j ports.Journal) {
 	const ref, idem = "provider:object", "tenant|route|key"
 	content := bytes.Repeat([]byte{0, 0xff, '"'}, 20_000)
-	r := record("large")
-	r.Content, r.Idem, r.Ref, r.Queue, r.Due = content, idem, ref, "q", day
-	plain := record("plain")
-	save(t, j, &r)
-	save(t, j, &plain)
+	r := fixture.Record("large")
+	r.Content, r.Idem, r.Ref, r.Queue, r.Due = content, idem, ref, "q", fixture.Day
+	plain := fixture.Record("plain")
+	fixture.Save(t, j, &r)
+	fixture.Save(t, j, &plain)
 
-	page, err := j.List(t.Context(), tenant, kind, ports.Filter{}, "", 10)
+	page, err := j.List(t.Context(), fixture.Tenant, fixture.Kind, ports.Filter{}, "", 10)
 	if err != nil || len(page.Records) != 2 {
 		t.Fatalf("%+v, %v", page, err)
 	}
@@ -73,9 +73,9 @@ func contentLeftOut(t *testing.T, j ports.Journal) {
 		}
 	}
 	whole := map[string]func() (ports.Record, error){
-		"Get":          func() (ports.Record, error) { return j.Get(t.Context(), tenant, kind, "large") },
-		"Find by idem": func() (ports.Record, error) { return j.Find(t.Context(), kind, ports.ByIdem, idem) },
-		"Find by ref":  func() (ports.Record, error) { return j.Find(t.Context(), kind, ports.ByRef, ref) },
+		"Get":          func() (ports.Record, error) { return j.Get(t.Context(), fixture.Tenant, fixture.Kind, "large") },
+		"Find by idem": func() (ports.Record, error) { return j.Find(t.Context(), fixture.Kind, ports.ByIdem, idem) },
+		"Find by ref":  func() (ports.Record, error) { return j.Find(t.Context(), fixture.Kind, ports.ByRef, ref) },
 	}
 	for _, how := range slices.Sorted(maps.Keys(whole)) {
 		got, err := whole[how]()
@@ -89,59 +89,28 @@ func contentLeftOut(t *testing.T, j ports.Journal) {
 	}
 	claimed := claims[0].Record
 	claimed.Content = []byte("shorter")
-	save(t, j, &claimed)
-	if got, err := j.Get(t.Context(), tenant, kind, "large"); err != nil || string(got.Content) != "shorter" {
+	fixture.Save(t, j, &claimed)
+	if got, err := j.Get(t.Context(), fixture.Tenant, fixture.Kind, "large"); err != nil || string(got.Content) != "shorter" {
 		t.Errorf("saved again: %q, %v", got.Content, err)
 	}
 	claimed.Content = nil
-	save(t, j, &claimed)
-	if page, err = j.List(t.Context(), tenant, kind, ports.Filter{}, "", 10); err != nil || page.Records[0].Partial {
+	fixture.Save(t, j, &claimed)
+	if page, err = j.List(t.Context(), fixture.Tenant, fixture.Kind, ports.Filter{}, "", 10); err != nil || page.Records[0].Partial {
 		t.Errorf("without content: %+v, %v", page.Records[0], err)
 	}
 }
 
 func partialRefused(t *testing.T, j ports.Journal) {
-	r := record("large")
+	r := fixture.Record("large")
 	r.Content = []byte("content")
-	save(t, j, &r)
-	page, err := j.List(t.Context(), tenant, kind, ports.Filter{}, "", 1)
+	fixture.Save(t, j, &r)
+	page, err := j.List(t.Context(), fixture.Tenant, fixture.Kind, ports.Filter{}, "", 1)
 	if err != nil || len(page.Records) != 1 {
 		t.Fatalf("%+v, %v", page, err)
 	}
-	wantKind(t, j.Save(t.Context(), &page.Records[0])[0], fault.Invalid)
-	wantKind(t, j.Detach(t.Context(), &page.Records[0]), fault.Invalid)
-	if got, err := j.Get(t.Context(), tenant, kind, "large"); err != nil || string(got.Content) != "content" || got.Rev != 1 {
+	suite.WantKind(t, j.Save(t.Context(), &page.Records[0])[0], fault.Invalid)
+	suite.WantKind(t, j.Detach(t.Context(), &page.Records[0]), fault.Invalid)
+	if got, err := j.Get(t.Context(), fixture.Tenant, fixture.Kind, "large"); err != nil || string(got.Content) != "content" || got.Rev != 1 {
 		t.Errorf("%+v, %v", got, err)
-	}
-}
-
-func usersEndByBytes(t *testing.T, h UsersHarness) {
-	metadata := map[string]string{}
-	for i := range user.MaxMetadata {
-		metadata[fmt.Sprint("k", i)] = strings.Repeat("\U0001F389", user.MaxMetadataValue)
-	}
-	var want []string
-	for i := range 12 { // of 100 kB each
-		u := newUser(t, fmt.Sprint(i), fmt.Sprintf("u%d@example.com", i))
-		u.Metadata, u.CreatedAt = metadata, day.Add(time.Duration(i)*time.Second)
-		want = append(want, create(t, h, u).ID)
-	}
-	slices.Reverse(want)
-	var seen []string
-	pages := 0
-	for cursor := ""; ; pages++ {
-		page, err := h.Users.List(t.Context(), tenant, cursor, 100)
-		if err != nil || len(page.Users) == 0 || len(page.Users) > 11 {
-			t.Fatalf("page %d: %d users, %v", pages, len(page.Users), err)
-		}
-		for _, u := range page.Users {
-			seen = append(seen, u.ID)
-		}
-		if cursor = page.Next; cursor == "" {
-			break
-		}
-	}
-	if !slices.Equal(seen, want) || pages == 0 {
-		t.Errorf("%v on %d pages, want %v", seen, pages+1, want)
 	}
 }

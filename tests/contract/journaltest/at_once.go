@@ -1,4 +1,4 @@
-package contract
+package journaltest
 
 import (
 	"fmt"
@@ -8,17 +8,18 @@ import (
 
 	"patchbay/core/fault"
 	"patchbay/ports"
+	"patchbay/tests/contract/internal/fixture"
 )
 
 func changesAtOnce(t *testing.T, j ports.Journal) {
-	r := record("a")
+	r := fixture.Record("a")
 	r.Body = []byte("x")
-	save(t, j, &r)
+	fixture.Save(t, j, &r)
 	var all sync.WaitGroup
 	for range 20 {
 		all.Go(func() {
 			for {
-				r, err := j.Get(t.Context(), tenant, kind, "a")
+				r, err := j.Get(t.Context(), fixture.Tenant, fixture.Kind, "a")
 				if err != nil {
 					t.Error(err)
 					return
@@ -36,7 +37,7 @@ func changesAtOnce(t *testing.T, j ports.Journal) {
 		})
 	}
 	all.Wait()
-	if got := get(t, j, "a"); string(got.Body) != strings.Repeat("x", 21) || got.Rev != 21 {
+	if got := fixture.Get(t, j, "a"); string(got.Body) != strings.Repeat("x", 21) || got.Rev != 21 {
 		t.Errorf("%d changes at revision %d", len(got.Body)-1, got.Rev)
 	}
 }
@@ -46,7 +47,7 @@ func insertsAtOnce(t *testing.T, j ports.Journal) {
 	won := make(chan string, 20)
 	for i := range 20 {
 		all.Go(func() {
-			r := record(fmt.Sprint("r", i))
+			r := fixture.Record(fmt.Sprint("r", i))
 			r.Idem = "one"
 			switch err := j.Save(t.Context(), &r)[0]; {
 			case err == nil:
@@ -57,7 +58,7 @@ func insertsAtOnce(t *testing.T, j ports.Journal) {
 		})
 	}
 	all.Wait()
-	got, err := j.Find(t.Context(), kind, ports.ByIdem, "one")
+	got, err := j.Find(t.Context(), fixture.Kind, ports.ByIdem, "one")
 	if len(won) != 1 || err != nil || got.ID != <-won {
 		t.Errorf("%d won; stored is %s, %v", len(won), got.ID, err)
 	}

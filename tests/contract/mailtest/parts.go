@@ -1,4 +1,4 @@
-package contract
+package mailtest
 
 import (
 	"mime"
@@ -7,32 +7,32 @@ import (
 
 	"patchbay/core/email"
 	"patchbay/core/fault"
+	"patchbay/tests/contract/internal/suite"
 )
 
-func mailHTML(t *testing.T, h MailHarness) {
+func htmlAlone(t *testing.T, h Harness) {
 	m := message()
 	m.Text, m.HTML = "", "<p>Hello Ada</p>"
-	if _, body := send(t, h, m); len(body) != 1 || body[0].kind != "text/html" {
-		t.Errorf("%+v", body)
-	}
+	_, body := send(t, h, m)
+	suite.Equal(t, "the types of the parts", types(body), []string{"text/html"})
 }
 
 // Draft.Check requires a file name. Even if that check is missing, the file must be refused or
 // delivered, never dropped.
-func mailNameless(t *testing.T, h MailHarness) {
+func nameless(t *testing.T, h Harness) {
 	m := message()
 	m.Attachments = []email.Attachment{{ContentType: "application/pdf", Content: []byte("PDF")}}
 	if !h.Mailer.Features().Attachments {
-		refused(t, h, m)
+		wantUnsupported(t, h, m)
 		return
 	}
 	if _, err := h.Mailer.Send(t.Context(), m); err != nil {
-		wantKind(t, err, fault.Invalid)
+		suite.WantKind(t, err, fault.Invalid)
 		return
 	}
 	delivered := h.Delivered(t)
 	if len(delivered) != 1 {
-		t.Fatalf("%d messages were delivered", len(delivered))
+		t.Fatalf("%d messages were delivered, want 1", len(delivered))
 	}
 	got := parse(t, delivered[0])
 	for _, p := range parts(t, got.Header, got.Body) {
@@ -40,10 +40,10 @@ func mailNameless(t *testing.T, h MailHarness) {
 			return
 		}
 	}
-	t.Errorf("the file is not in it:\n%s", delivered[0])
+	t.Errorf("no part of the message has the content of the file:\n%s", delivered[0])
 }
 
-func mailAttachment(t *testing.T, h MailHarness) {
+func attachment(t *testing.T, h Harness) {
 	m := message()
 	content := make([]byte, 100_000)
 	for i := range content {
@@ -51,7 +51,7 @@ func mailAttachment(t *testing.T, h MailHarness) {
 	}
 	m.Attachments = []email.Attachment{{Filename: "Rechnung ü.pdf", ContentType: "application/pdf", Content: content}}
 	if !h.Mailer.Features().Attachments {
-		refused(t, h, m)
+		wantUnsupported(t, h, m)
 		return
 	}
 	_, body := send(t, h, m)
@@ -61,17 +61,22 @@ func mailAttachment(t *testing.T, h MailHarness) {
 		t.Fatal(err)
 	}
 	name, err := new(mime.WordDecoder).DecodeHeader(params["filename"])
-	if err != nil || name != "Rechnung ü.pdf" || last.kind != "application/pdf" || last.content != string(content) {
-		t.Errorf("%v %q, %d bytes, %v", last.header, name, len(last.content), err)
+	if err != nil {
+		t.Fatal(err)
+	}
+	suite.Equal(t, "the file name", name, "Rechnung ü.pdf")
+	suite.Equal(t, "the type", last.kind, "application/pdf")
+	if last.content != string(content) {
+		t.Errorf("the content has %d bytes, want the %d bytes of the file", len(last.content), len(content))
 	}
 }
 
-func mailInline(t *testing.T, h MailHarness) {
+func inline(t *testing.T, h Harness) {
 	m := message()
 	m.HTML = `<img src="cid:logo">`
 	m.Attachments = []email.Attachment{{Filename: "logo.png", ContentType: "image/png", ContentID: "logo", Content: []byte("PNG")}}
 	if !h.Mailer.Features().Inline {
-		refused(t, h, m)
+		wantUnsupported(t, h, m)
 		return
 	}
 	_, body := send(t, h, m)
@@ -80,5 +85,5 @@ func mailInline(t *testing.T, h MailHarness) {
 			return
 		}
 	}
-	t.Errorf("%+v", body)
+	t.Errorf("parts %+v, want one of type image/png with Content-ID <logo>", body)
 }

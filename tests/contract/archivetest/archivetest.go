@@ -1,4 +1,7 @@
-package contract
+// Package archivetest is the contract suite of ports.Archive, by which a store is copied to another
+// one. Every store runs it from a test called TestContract; a store with users also runs RunUsers.
+// docs/contract.md lists the cases.
+package archivetest
 
 import (
 	"bytes"
@@ -13,35 +16,29 @@ import (
 	"patchbay/core/event"
 	"patchbay/core/fault"
 	"patchbay/ports"
+	"patchbay/tests/contract/internal/fixture"
+	"patchbay/tests/contract/internal/suite"
 )
 
-// ArchiveHarness is an empty store for one case: its archive and its journal.
-type ArchiveHarness struct {
+// Harness is an empty store for one case: its archive and its journal.
+type Harness struct {
 	Archive ports.Archive
 	Journal ports.Journal
 }
 
-// Archive runs the suite for ports.Archive. open makes an empty store.
-func Archive(t *testing.T, open func(t *testing.T) ArchiveHarness) {
-	for _, c := range []struct {
-		name string
-		run  func(t *testing.T, from, to ArchiveHarness)
-	}{
-		{"an empty store has nothing", nothingThere},
-		{"every record comes across as it is", recordsMoved},
-		{"children come across with their record, and go with it", childrenMoved},
-		{"what waits and what is claimed waits and is claimed there", queuesMoved},
-		{"the feed goes on after its last number", feedMoved},
-		{"a page ends with its limit, and where it is large", pagesBounded},
-		{"what is taken is refused", putRefused},
-		{"a value that went from one record to another comes across", valueMoved},
-		{"what is named is removed, and nothing else", removedByName},
-	} {
-		t.Run(c.name, func(t *testing.T) {
-			t.Parallel()
-			c.run(t, open(t), open(t))
-		})
-	}
+// copying is the harness of a case that copies one store to another.
+type copying[H any] struct{ from, to H }
+
+// Run runs the suite. open makes an empty store.
+func Run(t *testing.T, open func(t *testing.T) Harness) { runCopying(t, cases, open) }
+
+func runCopying[H any](t *testing.T, cases []suite.Case[copying[H]], open func(t *testing.T) H) {
+	suite.Run(t, cases, func(t *testing.T) copying[H] { return copying[H]{open(t), open(t)} })
+}
+
+// between makes the function of a case of one that takes both stores.
+func between[H any](run func(t *testing.T, from, to H)) func(t *testing.T, c copying[H]) {
+	return func(t *testing.T, c copying[H]) { run(t, c.from, c.to) }
 }
 
 // scan reads all entries of a section in pages of three.
@@ -93,7 +90,7 @@ func move(t *testing.T, from, to ports.Archive, section ports.Section) {
 	}
 }
 
-func nothingThere(t *testing.T, from, _ ArchiveHarness) {
+func nothingThere(t *testing.T, from, _ Harness) {
 	for _, section := range ports.Sections() {
 		if all := scan(t, from.Archive, section); len(all) != 0 {
 			t.Errorf("%s: %v", section, keysOf(all))
@@ -104,27 +101,27 @@ func nothingThere(t *testing.T, from, _ ArchiveHarness) {
 	}
 }
 
-func recordsMoved(t *testing.T, from, to ArchiveHarness) {
-	full := record("full")
+func recordsMoved(t *testing.T, from, to Harness) {
+	full := fixture.Record("full")
 	full.Idem, full.Ref = "acme|route|k", "stripe:pi_1"
-	full.Index = ports.Index{Status: "open", Customer: "cus_1", Created: day.Add(123457 * time.Microsecond), Flag: "open", Flagged: day.Add(time.Microsecond)}
-	again := record("again")
-	theirs := record("full")
-	theirs.Tenant = other
-	nobodys := record("of no tenant|with bars|in it")
+	full.Index = ports.Index{Status: "open", Customer: "cus_1", Created: fixture.Day.Add(123457 * time.Microsecond), Flag: "open", Flagged: fixture.Day.Add(time.Microsecond)}
+	again := fixture.Record("again")
+	theirs := fixture.Record("full")
+	theirs.Tenant = fixture.Other
+	nobodys := fixture.Record("of no tenant|with bars|in it")
 	nobodys.Tenant = ""
-	foreign := record("Łovelace 李 🎉")
+	foreign := fixture.Record("Łovelace 李 🎉")
 	foreign.Kind, foreign.Idem, foreign.Index.Customer = "more things", "ключ%_'\"", "schlüssel"
-	large := record("large")
+	large := fixture.Record("large")
 	large.Content = bytes.Repeat([]byte{0, 0xff, '"'}, 100_000)
 	large.Body = make([]byte, 1<<20)
 	for i := range large.Body {
 		large.Body[i] = byte(i * i >> 8)
 	}
 	for _, r := range []*ports.Record{&full, &again, &theirs, &nobodys, &foreign, &large} {
-		save(t, from.Journal, r)
+		fixture.Save(t, from.Journal, r)
 	}
-	save(t, from.Journal, &again) // now at revision 2
+	fixture.Save(t, from.Journal, &again) // now at revision 2
 	move(t, from.Archive, to.Archive, ports.RecordSection)
 
 	for _, want := range []ports.Record{full, again, theirs, nobodys, foreign, large} {
@@ -133,27 +130,27 @@ func recordsMoved(t *testing.T, from, to ArchiveHarness) {
 			t.Errorf("%s: %v, %d bytes, %+v", want.ID, err, len(got.Body), got.Index)
 		}
 	}
-	if got, err := to.Journal.Find(t.Context(), kind, ports.ByRef, "stripe:pi_1"); err != nil || got.ID != "full" {
+	if got, err := to.Journal.Find(t.Context(), fixture.Kind, ports.ByRef, "stripe:pi_1"); err != nil || got.ID != "full" {
 		t.Errorf("%+v, %v", got, err)
 	}
-	if ids, _ := listed(t, to.Journal, ports.Filter{Status: "open", Customer: "cus_1"}, "", 9); fmt.Sprint(ids) != "[full]" {
+	if ids, _ := fixture.List(t, to.Journal, ports.Filter{Status: "open", Customer: "cus_1"}, "", 9); fmt.Sprint(ids) != "[full]" {
 		t.Errorf("listed: %v", ids)
 	}
-	wantCounted(t, to.Journal, "[1 from 1µs]", ports.Set{Kind: kind, Flag: "open"})
-	stale, twin := again, record("twin")
+	fixture.WantCounted(t, to.Journal, "[1 from 1µs]", ports.Set{Kind: fixture.Kind, Flag: "open"})
+	stale, twin := again, fixture.Record("twin")
 	stale.Rev, twin.Idem = 1, full.Idem
-	wantKind(t, to.Journal.Save(t.Context(), &stale)[0], fault.Conflict)
-	wantKind(t, to.Journal.Save(t.Context(), &twin)[0], fault.Conflict)
-	save(t, to.Journal, &again)
-	if got := get(t, to.Journal, "again"); got.Rev != 3 {
+	suite.WantKind(t, to.Journal.Save(t.Context(), &stale)[0], fault.Conflict)
+	suite.WantKind(t, to.Journal.Save(t.Context(), &twin)[0], fault.Conflict)
+	fixture.Save(t, to.Journal, &again)
+	if got := fixture.Get(t, to.Journal, "again"); got.Rev != 3 {
 		t.Errorf("a save made revision %d of 2", got.Rev)
 	}
 }
 
-func childrenMoved(t *testing.T, from, to ArchiveHarness) {
-	attach(t, from.Journal, "early", 2)
-	attach(t, from.Journal, "late", 2)
-	attach(t, from.Journal, "whole", 2)
+func childrenMoved(t *testing.T, from, to Harness) {
+	fixture.Attach(t, from.Journal, "early", 2)
+	fixture.Attach(t, from.Journal, "late", 2)
+	fixture.Attach(t, from.Journal, "whole", 2)
 	// Children before their record, after it and with it: stores differ in their order.
 	entries := scan(t, from.Archive, ports.RecordSection)
 	part := func(of func(r *ports.Record) bool) (some []ports.Entry) {
@@ -165,9 +162,9 @@ func childrenMoved(t *testing.T, from, to ArchiveHarness) {
 		return some
 	}
 	for _, some := range [][]ports.Entry{
-		part(func(r *ports.Record) bool { return r.Parent == kind+"|early" }), part(func(r *ports.Record) bool { return r.ID == "early" }),
-		part(func(r *ports.Record) bool { return r.ID == "late" }), part(func(r *ports.Record) bool { return r.Parent == kind+"|late" }),
-		part(func(r *ports.Record) bool { return r.ID == "whole" || r.Parent == kind+"|whole" }),
+		part(func(r *ports.Record) bool { return r.Parent == fixture.Kind+"|early" }), part(func(r *ports.Record) bool { return r.ID == "early" }),
+		part(func(r *ports.Record) bool { return r.ID == "late" }), part(func(r *ports.Record) bool { return r.Parent == fixture.Kind+"|late" }),
+		part(func(r *ports.Record) bool { return r.ID == "whole" || r.Parent == fixture.Kind+"|whole" }),
 	} {
 		if err := to.Archive.Put(t.Context(), ports.RecordSection, some...); err != nil {
 			t.Fatal(err)
@@ -176,53 +173,53 @@ func childrenMoved(t *testing.T, from, to ArchiveHarness) {
 	if got := digests(scan(t, to.Archive, ports.RecordSection)); !maps.Equal(got, digests(entries)) {
 		t.Errorf("%v", got)
 	}
-	sweep(t, to.Journal)
-	if got := offspring(t, to.Journal); len(got) != 6 {
+	fixture.Sweep(t, to.Journal)
+	if got := fixture.ChildIDs(t, to.Journal); len(got) != 6 {
 		t.Fatalf("after a sweep: %v", got)
 	}
-	late := get(t, to.Journal, "late")
+	late := fixture.Get(t, to.Journal, "late")
 	if err := to.Journal.Detach(t.Context(), &late); err != nil {
 		t.Fatal(err)
 	}
-	if got := offspring(t, to.Journal); len(got) != 4 {
+	if got := fixture.ChildIDs(t, to.Journal); len(got) != 4 {
 		t.Errorf("after one was detached: %v", got)
 	}
-	if n, err := to.Journal.Purge(t.Context(), tenant, kind, day.Add(time.Hour), 3); err != nil || n != 3 {
+	if n, err := to.Journal.Purge(t.Context(), fixture.Tenant, fixture.Kind, fixture.Day.Add(time.Hour), 3); err != nil || n != 3 {
 		t.Fatalf("purged %d, %v", n, err)
 	}
-	if got := offspring(t, to.Journal); len(got) != 0 {
+	if got := fixture.ChildIDs(t, to.Journal); len(got) != 0 {
 		t.Errorf("left of records that are gone: %v", got)
 	}
 }
 
-func queuesMoved(t *testing.T, from, to ArchiveHarness) {
-	waiting(t, from.Journal, "due", day)
-	if c := claim(t, from.Journal, "dead", time.Millisecond, 1); len(c) != 1 {
+func queuesMoved(t *testing.T, from, to Harness) {
+	fixture.Enqueue(t, from.Journal, "due", fixture.Day)
+	if c := fixture.Claim(t, from.Journal, "dead", time.Millisecond, 1); len(c) != 1 {
 		t.Fatalf("%+v", c)
 	}
-	waiting(t, from.Journal, "mine", day)
+	fixture.Enqueue(t, from.Journal, "mine", fixture.Day)
 	var mine ports.Claim
-	soon(t, "the other is claimed", func() bool {
-		for _, c := range claim(t, from.Journal, "me", long, 1) {
+	suite.Eventually(t, "the other is claimed", func() bool {
+		for _, c := range fixture.Claim(t, from.Journal, "me", fixture.Lease, 1) {
 			if c.ID == "mine" {
 				mine = c
 			}
 		}
 		return mine.ID != ""
 	})
-	waiting(t, from.Journal, "free", day.Add(time.Second))
-	waiting(t, from.Journal, "far", time.Now().Add(time.Hour))
+	fixture.Enqueue(t, from.Journal, "free", fixture.Day.Add(time.Second))
+	fixture.Enqueue(t, from.Journal, "far", time.Now().Add(time.Hour))
 	// The claim on "due" is lost. The test does not check the one by "me" again.
 	move(t, from.Archive, to.Archive, ports.RecordSection)
-	got := get(t, to.Journal, "mine")
-	if got.Owner != "me" || !got.Due.Equal(mine.Due) || got.Rev != mine.Rev || got.Queue != queue {
+	got := fixture.Get(t, to.Journal, "mine")
+	if got.Owner != "me" || !got.Due.Equal(mine.Due) || got.Rev != mine.Rev || got.Queue != fixture.Queue {
 		t.Errorf("%+v", got)
 	}
 	mine.Queue, mine.Owner = "", ""
-	save(t, to.Journal, &mine.Record) // the claim is also valid in the copy
+	fixture.Save(t, to.Journal, &mine.Record) // the claim is also valid in the copy
 	seen := map[string]bool{}
-	soon(t, "what is due is claimed", func() bool {
-		for _, c := range claim(t, to.Journal, "heir", long, 5) {
+	suite.Eventually(t, "what is due is claimed", func() bool {
+		for _, c := range fixture.Claim(t, to.Journal, "next", fixture.Lease, 5) {
 			seen[c.ID] = true
 			if c.Expired == (c.ID == "free") {
 				t.Errorf("%s is expired: %v", c.ID, c.Expired)
@@ -235,32 +232,32 @@ func queuesMoved(t *testing.T, from, to ArchiveHarness) {
 	}
 }
 
-func feedMoved(t *testing.T, from, to ArchiveHarness) {
+func feedMoved(t *testing.T, from, to Harness) {
 	for i := range 5 {
-		r := record(fmt.Sprint(i))
-		r.Events = []event.Event{note(tenant, r.ID, i), note(other, r.ID, i+100)}
+		r := fixture.Record(fmt.Sprint(i))
+		r.Events = []event.Event{fixture.Event(fixture.Tenant, r.ID, i), fixture.Event(fixture.Other, r.ID, i+100)}
 		if i == 3 {
 			r.Events[0].Data = nil
 		}
-		save(t, from.Journal, &r)
+		fixture.Save(t, from.Journal, &r)
 	}
-	publish(t, from.Journal)
+	fixture.Publish(t, from.Journal)
 	if err := to.Journal.Ping(t.Context()); err != nil { // a store that has been written to before
 		t.Fatal(err)
 	}
 	for _, section := range []ports.Section{ports.RecordSection, ports.FeedSection} {
 		move(t, from.Archive, to.Archive, section)
 	}
-	if got, want := fmt.Sprint(feed(t, to.Journal, ports.AllTenants)), fmt.Sprint(feed(t, from.Journal, ports.AllTenants)); got != want {
+	if got, want := fmt.Sprint(fixture.Feed(t, to.Journal, ports.AllTenants)), fmt.Sprint(fixture.Feed(t, from.Journal, ports.AllTenants)); got != want {
 		t.Errorf("%s, want %s", got, want)
 	}
 	goesOn := func(id string, want int64) {
 		t.Helper()
-		r := record(id)
-		r.Events = []event.Event{note(tenant, r.ID, int(want))}
-		save(t, to.Journal, &r)
-		publish(t, to.Journal)
-		all := feed(t, to.Journal, ports.AllTenants)
+		r := fixture.Record(id)
+		r.Events = []event.Event{fixture.Event(fixture.Tenant, r.ID, int(want))}
+		fixture.Save(t, to.Journal, &r)
+		fixture.Publish(t, to.Journal)
+		all := fixture.Feed(t, to.Journal, ports.AllTenants)
 		if last := all[len(all)-1]; last.Seq != want || last.Subject != r.ID {
 			t.Errorf("it goes on with %+v, want number %d", last, want)
 		}
@@ -272,11 +269,11 @@ func feedMoved(t *testing.T, from, to ArchiveHarness) {
 	goesOn("again", 11)
 }
 
-func pagesBounded(t *testing.T, from, _ ArchiveHarness) {
+func pagesBounded(t *testing.T, from, _ Harness) {
 	for i := range 5 {
-		r := record(fmt.Sprint(i))
+		r := fixture.Record(fmt.Sprint(i))
 		r.Body = bytes.Repeat([]byte{byte(i)}, ports.ArchivePage/2)
-		save(t, from.Journal, &r)
+		fixture.Save(t, from.Journal, &r)
 	}
 	var sizes []int
 	for after := ""; ; {
@@ -295,13 +292,13 @@ func pagesBounded(t *testing.T, from, _ ArchiveHarness) {
 	ended, cancel := context.WithCancel(t.Context())
 	cancel()
 	_, _, err := from.Archive.Scan(ended, ports.RecordSection, "", 4)
-	wantKind(t, err, fault.Unavailable)
+	suite.WantKind(t, err, fault.Unavailable)
 }
 
-func putRefused(t *testing.T, from, to ArchiveHarness) {
-	r := record("a")
+func putRefused(t *testing.T, from, to Harness) {
+	r := fixture.Record("a")
 	r.Idem, r.Ref = "i", "r"
-	save(t, from.Journal, &r)
+	fixture.Save(t, from.Journal, &r)
 	move(t, from.Archive, to.Archive, ports.RecordSection)
 	for name, change := range map[string]func(r *ports.Record){
 		"the id":   func(*ports.Record) {},
@@ -320,37 +317,37 @@ func putRefused(t *testing.T, from, to ArchiveHarness) {
 	}
 }
 
-func valueMoved(t *testing.T, from, to ArchiveHarness) {
-	a, b := record("a"), record("b")
+func valueMoved(t *testing.T, from, to Harness) {
+	a, b := fixture.Record("a"), fixture.Record("b")
 	a.Idem, b.Idem = "one", "two"
-	save(t, from.Journal, &a)
-	save(t, from.Journal, &b)
+	fixture.Save(t, from.Journal, &a)
+	fixture.Save(t, from.Journal, &b)
 	move(t, from.Archive, to.Archive, ports.RecordSection)
 	a.Idem = ""
-	save(t, from.Journal, &a)
+	fixture.Save(t, from.Journal, &a)
 	b.Idem = "one"
-	save(t, from.Journal, &b)
+	fixture.Save(t, from.Journal, &b)
 	a.Idem = "two"
-	save(t, from.Journal, &a)
+	fixture.Save(t, from.Journal, &a)
 	if err := to.Archive.Remove(t.Context(), ports.RecordSection, keysOf(scan(t, to.Archive, ports.RecordSection))...); err != nil {
 		t.Fatal(err)
 	}
 	move(t, from.Archive, to.Archive, ports.RecordSection)
-	if got, err := to.Journal.Find(t.Context(), kind, ports.ByIdem, "one"); err != nil || got.ID != "b" {
+	if got, err := to.Journal.Find(t.Context(), fixture.Kind, ports.ByIdem, "one"); err != nil || got.ID != "b" {
 		t.Errorf("%+v, %v", got, err)
 	}
 }
 
-func removedByName(t *testing.T, from, _ ArchiveHarness) {
-	for _, of := range []string{tenant, other} {
+func removedByName(t *testing.T, from, _ Harness) {
+	for _, of := range []string{fixture.Tenant, fixture.Other} {
 		for _, id := range []string{"a", "b", "c"} {
-			r := record(id)
-			r.Tenant, r.Idem, r.Events = of, of+id, []event.Event{note(of, of+id, 1)}
-			save(t, from.Journal, &r)
+			r := fixture.Record(id)
+			r.Tenant, r.Idem, r.Events = of, of+id, []event.Event{fixture.Event(of, of+id, 1)}
+			fixture.Save(t, from.Journal, &r)
 		}
 	}
-	publish(t, from.Journal)
-	gone := []string{ports.RecordKey(kind, tenant, "a"), ports.RecordKey(kind, other, "b"), ports.RecordKey(kind, tenant, "nobody")}
+	fixture.Publish(t, from.Journal)
+	gone := []string{ports.RecordKey(fixture.Kind, fixture.Tenant, "a"), ports.RecordKey(fixture.Kind, fixture.Other, "b"), ports.RecordKey(fixture.Kind, fixture.Tenant, "nobody")}
 	if err := from.Archive.Remove(t.Context(), ports.RecordSection, gone...); err != nil {
 		t.Fatal(err)
 	}
@@ -363,7 +360,7 @@ func removedByName(t *testing.T, from, _ ArchiveHarness) {
 	if got := strings.Join(keysOf(scan(t, from.Archive, ports.FeedSection)), " "); got != "1 3 4 5 6" {
 		t.Errorf("left: %s", got)
 	}
-	again := record("a")
-	again.Idem = tenant + "a"
-	save(t, from.Journal, &again) // its unique values are free again
+	again := fixture.Record("a")
+	again.Idem = fixture.Tenant + "a"
+	fixture.Save(t, from.Journal, &again) // its unique values are free again
 }

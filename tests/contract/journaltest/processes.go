@@ -1,4 +1,4 @@
-package contract
+package journaltest
 
 import (
 	"context"
@@ -13,6 +13,8 @@ import (
 
 	"patchbay/core/fault"
 	"patchbay/ports"
+	"patchbay/tests/contract/internal/fixture"
+	"patchbay/tests/contract/internal/suite"
 )
 
 // Processes declares how processes share a store. The suite checks that whatever is not declared is
@@ -30,31 +32,51 @@ type Processes struct {
 // InMemory declares a store in the memory of its process, which no other process can open.
 var InMemory = Processes{}
 
-// run runs the cases that apply to what is declared.
-func (p Processes) run(t *testing.T) {
-	type testCase struct {
-		name string
-		run  func(t *testing.T, place string)
-	}
-	cases := []testCase{
-		{"a second process is refused while the first has it open", secondRefused},
-		{"what a process had claimed when it was killed is due at once", leasesVoid},
-	}
+// placeCase is a case on an empty store that no process has open, given by its place.
+type placeCase = suite.Case[string]
+
+// exclusiveCases are those of a store that one process can have open.
+var exclusiveCases = []placeCase{
+	{
+		Name: "a second process is refused",
+		Doc:  "While a process has the store open, another one is refused with Unavailable and the code store_locked, until the first has ended.",
+		Run:  secondRefused,
+	},
+	{
+		Name: "claims of a killed process are due at once",
+		Doc:  "What a process had claimed when it was killed can be claimed as soon as the store is opened again, and is marked as expired.",
+		Run:  leasesVoid,
+	},
+}
+
+// sharedCases are those of a store that several processes can have open.
+var sharedCases = []placeCase{
+	{
+		Name: "claims never overlap between processes",
+		Doc:  "Of three processes that claim at the same time no two get the same record, and every record is claimed.",
+		Run:  processesApart,
+	},
+	{
+		Name: "a process that was stopped beyond its lease cannot save",
+		Doc:  "A process that goes on after its lease expired, and whose record another one has finished, is refused with Conflict.",
+		Run:  stoppedBeyondLease,
+	},
+	{
+		Name: "leases run by the clock of the store",
+		Doc:  "A process whose clock is an hour fast or slow claims neither early nor late, and its leases have the right length.",
+		Run:  storesOwnClock,
+	},
+}
+
+// cases returns the cases that apply to what is declared.
+func (p Processes) cases() []placeCase {
 	switch {
 	case p.Make == nil:
-		return
+		return nil
 	case p.Share:
-		cases = []testCase{
-			{"claims never overlap between three processes", processesApart},
-			{"a process that is stopped beyond its lease cannot save when it goes on", stoppedBeyondLease},
-			{"leases run by the store's own clock", storesOwnClock},
-		}
-	}
-	for _, c := range cases {
-		t.Run(c.name, func(t *testing.T) {
-			t.Parallel()
-			c.run(t, p.Make(t))
-		})
+		return sharedCases
+	default:
+		return exclusiveCases
 	}
 }
 
@@ -133,7 +155,7 @@ func (p *process) tell(t *testing.T, o order) {
 	t.Helper()
 	o.Owner = p.name
 	if err := p.in.Encode(o); err != nil {
-		t.Fatalf("%s does not listen: %v", p.name, err)
+		t.Fatalf("%s does not take orders: %v", p.name, err)
 	}
 }
 
@@ -158,8 +180,8 @@ func (p *process) do(t *testing.T, o order) answer {
 
 func (p *process) put(t *testing.T, id string, due time.Time) {
 	t.Helper()
-	r := record(id)
-	r.Queue, r.Due = queue, due
+	r := fixture.Record(id)
+	r.Queue, r.Due = fixture.Queue, due
 	p.do(t, order{Do: toPut, Record: r})
 }
 
@@ -174,7 +196,7 @@ func processesApart(t *testing.T, place string) {
 	const records, portion = 96, 3
 	all := []*process{join(t, "first", place, 0), join(t, "second", place, 0), join(t, "third", place, 0)}
 	for i := range records {
-		all[i%len(all)].put(t, fmt.Sprint("r", i), day)
+		all[i%len(all)].put(t, fmt.Sprint("r", i), fixture.Day)
 	}
 	owners := make(map[string]string)
 	own := func(p *process, claims []ports.Claim) {
@@ -186,14 +208,14 @@ func processesApart(t *testing.T, place string) {
 		}
 	}
 	for _, p := range all {
-		claims := p.claim(t, long)
+		claims := p.claim(t, fixture.Lease)
 		if len(claims) == 0 {
 			t.Errorf("%s claimed nothing", p.name)
 		}
 		own(p, claims)
 	}
 	for _, p := range all {
-		p.tell(t, order{Do: toDrain, Lease: long, N: portion})
+		p.tell(t, order{Do: toDrain, Lease: fixture.Lease, N: portion})
 	}
 	for _, p := range all {
 		a := p.answer(t)
@@ -210,25 +232,25 @@ func processesApart(t *testing.T, place string) {
 // The stopped process has received the order to save. It saves as soon as it continues, and does
 // not know that its lease has expired.
 func stoppedBeyondLease(t *testing.T, place string) {
-	stopped, heir := join(t, "stopped", place, 0), join(t, "heir", place, 0)
-	heir.put(t, "a", day)
+	stopped, next := join(t, "stopped", place, 0), join(t, "next", place, 0)
+	next.put(t, "a", fixture.Day)
 	if claims := stopped.claim(t, 200*time.Millisecond); len(claims) != 1 {
 		t.Fatalf("%+v", claims)
 	}
 	stopped.stop(t)
 	stopped.tell(t, order{Do: toFinish, ID: "a", Body: []byte("too late")})
 	var claims []ports.Claim
-	soon(t, "the lease runs out", func() bool {
-		claims = heir.claim(t, long)
+	suite.Eventually(t, "the lease runs out", func() bool {
+		claims = next.claim(t, fixture.Lease)
 		return len(claims) == 1
 	})
 	if !claims[0].Expired {
-		t.Error("the heir is not told that somebody had begun")
+		t.Error("the claim of an expired lease is not marked as expired")
 	}
-	heir.do(t, order{Do: toFinish, ID: "a", Body: []byte("the heir's")})
+	next.do(t, order{Do: toFinish, ID: "a", Body: []byte("the next owner's")})
 	stopped.signal(t, syscall.SIGCONT)
-	wantKind(t, stopped.answer(t).Failed.err(), fault.Conflict)
-	if r := stopped.do(t, order{Do: toGet, ID: "a"}).Record; string(r.Body) != "the heir's" || r.Queue != "" {
+	suite.WantKind(t, stopped.answer(t).Failed.err(), fault.Conflict)
+	if r := stopped.do(t, order{Do: toGet, ID: "a"}).Record; string(r.Body) != "the next owner's" || r.Queue != "" {
 		t.Errorf("%+v, with %s", r, r.Body)
 	}
 }
@@ -240,7 +262,7 @@ func storesOwnClock(t *testing.T, place string) {
 	want := func(who *process, lease time.Duration, want string) []ports.Claim {
 		t.Helper()
 		claims := who.claim(t, lease)
-		if got := strings.Join(ids(claims), " "); got != want {
+		if got := strings.Join(fixture.IDs(claims), " "); got != want {
 			t.Fatalf("%s claimed %q, want %q", who.name, got, want)
 		}
 		return claims
@@ -252,13 +274,13 @@ func storesOwnClock(t *testing.T, place string) {
 	if late := c.Due.Sub(now); late < time.Hour/2 || late > time.Hour*3/4 {
 		t.Errorf("a lease of 30 minutes ends in %s", late)
 	}
-	want(fast, long, "")
-	want(right, long, "")
+	want(fast, fixture.Lease, "")
+	want(right, fixture.Lease, "")
 
-	right.put(t, "short", day)
+	right.put(t, "short", fixture.Day)
 	want(fast, 30*time.Millisecond, "short")
-	soon(t, "the lease runs out", func() bool {
-		claims := slow.claim(t, long)
+	suite.Eventually(t, "the lease runs out", func() bool {
+		claims := slow.claim(t, fixture.Lease)
 		return len(claims) == 1 && claims[0].ID == "short" && claims[0].Expired
 	})
 }
@@ -269,20 +291,20 @@ func secondRefused(t *testing.T, place string) {
 	if f := fault.From(err); err == nil || f.Kind != fault.Unavailable || f.Code != "store_locked" {
 		t.Errorf("%v, want %s with code store_locked", err, fault.Unavailable)
 	}
-	first.put(t, "a", day) // the first still works
+	first.put(t, "a", fixture.Day) // the first still works
 	first.kill()
 	join(t, "third", place, 0).do(t, order{Do: toGet, ID: "a"})
 }
 
 func leasesVoid(t *testing.T, place string) {
 	dead := join(t, "dead", place, 0)
-	dead.put(t, "a", day)
-	if claims := dead.claim(t, long); len(claims) != 1 {
+	dead.put(t, "a", fixture.Day)
+	if claims := dead.claim(t, fixture.Lease); len(claims) != 1 {
 		t.Fatalf("%+v", claims)
 	}
 	dead.kill()
-	claims := join(t, "heir", place, 0).claim(t, long)
-	if fmt.Sprint(ids(claims)) != "[a]" || !claims[0].Expired {
+	claims := join(t, "next", place, 0).claim(t, fixture.Lease)
+	if fmt.Sprint(fixture.IDs(claims)) != "[a]" || !claims[0].Expired {
 		t.Errorf("%+v", claims)
 	}
 }

@@ -1,4 +1,4 @@
-package contract
+package journaltest
 
 import (
 	"context"
@@ -10,6 +10,7 @@ import (
 
 	"patchbay/core/fault"
 	"patchbay/ports"
+	"patchbay/tests/contract/internal/fixture"
 )
 
 // The environment variables of a worker: the place of its store, and the error of its clock.
@@ -22,8 +23,8 @@ const (
 // process.
 type Opener func(ctx context.Context, place string, clock ports.Clock) (ports.Journal, error)
 
-// Main is for TestMain. It runs the tests of the package or, in a process that a suite has started
-// as a worker, executes the suite's orders.
+// Main is for TestMain of the package that calls Run. It runs the tests of the package or, in a
+// process that the suite has started as a worker, executes the suite's orders.
 func Main(m *testing.M, open Opener) {
 	if place := os.Getenv(envPlace); place != "" {
 		work(open, place)
@@ -116,10 +117,10 @@ func (w worker) do(ctx context.Context, o order) answer {
 	case toPut:
 		return answer{Failed: failed(w.journal.Save(ctx, &o.Record)[0])}
 	case toGet:
-		r, err := w.journal.Get(ctx, tenant, kind, o.ID)
+		r, err := w.journal.Get(ctx, fixture.Tenant, fixture.Kind, o.ID)
 		return answer{Record: r, Failed: failed(err)}
 	case toClaim:
-		claims, err := w.journal.Claim(ctx, queue, o.Owner, o.Lease, o.N)
+		claims, err := w.journal.Claim(ctx, fixture.Queue, o.Owner, o.Lease, o.N)
 		for _, c := range claims {
 			w.claimed[c.ID] = c.Record
 		}
@@ -140,7 +141,7 @@ func (w worker) drain(ctx context.Context, o order) (a answer) {
 	for range 4 {
 		all.Go(func() {
 			for {
-				claims, err := w.journal.Claim(ctx, queue, o.Owner, o.Lease, o.N)
+				claims, err := w.journal.Claim(ctx, fixture.Queue, o.Owner, o.Lease, o.N)
 				mu.Lock()
 				a.Claims = append(a.Claims, claims...)
 				if err != nil {
