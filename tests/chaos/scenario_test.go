@@ -19,61 +19,61 @@ import (
 	"patchbay/tests/stripesim"
 )
 
-// street is a shop whose payments go to two accounts at Stripe and whose mail goes to
-// SendGrid and Mailgun, all of them on sockets of their own, and all of them sick.
-type street struct {
+// scenario is a shop whose payments go to two accounts at Stripe and whose mail goes to SendGrid and
+// Mailgun. All four are simulated, and all four fail at times.
+type scenario struct {
 	*gateway.Shop
-	all      fleet // the shop's gateway, and its twin where there is one
+	all      fleet // the shop's gateway, and the second one if there is one
 	sendgrid *sendgridsim.Sim
 	mailgun  *mailgunsim.Sim
 	store    database
 	seed     uint64
-	luck     *luck
-	clock    time.Duration // how far the gateways' clocks are off
-	passed   atomic.Int64  // time that has passed for the accounts as well
+	random   *lockedRand
+	clock    time.Duration // the offset of the gateways' clocks
+	passed   atomic.Int64  // the time by which the clocks of the Stripe accounts were advanced
 
-	mu        sync.Mutex
-	problems  map[string][]string // examples, by what is wrong
-	requests  []*errand           // all that were answered for good, in order
-	window    bool                // what is accepted now may be forgotten
-	replaying bool                // what was forgotten is repeated
-	older     bool                // an older file was put back
-	gate      sync.RWMutex        // held by who asks; closed while an older file is put back
+	mu          sync.Mutex
+	problems    map[string][]string // examples by kind of problem
+	requests    []*keyedRequest     // those that have a final answer, in order
+	afterBackup bool                // between backup and restore: what is accepted now will be forgotten
+	replaying   bool                // the keys are being repeated after a restore
+	restored    bool                // an older file was restored
+	gate        sync.RWMutex        // read-locked by each request, locked during a restore
 }
 
-// luck is random numbers for many.
-type luck struct {
+// lockedRand is a source of random numbers for several goroutines.
+type lockedRand struct {
 	mu sync.Mutex
 	r  *rand.Rand
 }
 
-func (l *luck) under(n float64) bool {
+func (l *lockedRand) under(n float64) bool {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	return l.r.Float64() < n
 }
 
-func (l *luck) n(n int) int {
+func (l *lockedRand) n(n int) int {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	return l.r.IntN(n)
 }
 
-// streetPolicies give up on a try after a second, and leave nobody alone for long.
-var streetPolicies = []string{
+// scenarioPolicies end a try after a second, and open breakers for a second only.
+var scenarioPolicies = []string{
 	"default: {timeout: 1s, deadline: 5s, backoff: {initial: 50ms, max: 200ms}, breaker: {minimum_calls: 200, open: 1s}}",
 }
 
-func newStreet(t *testing.T, seed uint64, settings string) *street {
+func newScenario(t *testing.T, seed uint64, settings string) *scenario {
 	t.Helper()
-	s := &street{
+	s := &scenario{
 		seed:     seed,
 		sendgrid: sendgridsim.Start(t, sendgridsim.Options{}), mailgun: mailgunsim.Start(t, mailgunsim.Options{}),
-		luck: &luck{r: rand.New(rand.NewPCG(seed, 0))}, problems: map[string][]string{},
+		random: &lockedRand{r: rand.New(rand.NewPCG(seed, 0))}, problems: map[string][]string{},
 	}
 	s.Shop = gateway.NewShop(t, gateway.ShopOptions{
 		Now:      func() time.Time { return time.Now().Add(time.Duration(s.passed.Load())) },
-		Database: settings, Policies: streetPolicies, Mail: []string{"sendgrid", "mailgun"},
+		Database: settings, Policies: scenarioPolicies, Mail: []string{"sendgrid", "mailgun"},
 		Others: []string{
 			fmt.Sprintf("sendgrid: {type: sendgrid, api_key: \"${SENDGRID_KEY}\", base_url: %q}", s.sendgrid.URL()),
 			fmt.Sprintf("mailgun: {type: mailgun, domain: %s, api_key: \"${MAILGUN_KEY}\", base_url: %q}", s.mailgun.Domain(), s.mailgun.URL()),
@@ -85,21 +85,23 @@ func newStreet(t *testing.T, seed uint64, settings string) *street {
 	return s
 }
 
-// sick is a provider that can be made ill.
-type sick interface {
+// faultyProvider is a simulated provider that can be made to fail.
+type faultyProvider interface {
 	Inject(faults ...faultserver.Fault)
 	Refuse()
 	Resume()
 	Heal()
 }
 
-func (s *street) providers() []sick { return []sick{s.First, s.Second, s.sendgrid, s.mailgun} }
+func (s *scenario) providers() []faultyProvider {
+	return []faultyProvider{s.First, s.Second, s.sendgrid, s.mailgun}
+}
 
-// sicken has things go wrong at all providers: before and after a request was done, in
-// the provider's own words and in those of what stands between.
-func (s *street) sicken() {
+// injectFaults lets all providers fail at random: before and after a request was executed, with
+// their own errors and with pages of a proxy.
+func (s *scenario) injectFaults() {
 	chance := func(n float64) func(*http.Request, []byte) bool {
-		return func(*http.Request, []byte) bool { return s.luck.under(n) }
+		return func(*http.Request, []byte) bool { return s.random.under(n) }
 	}
 	page := func(status int) faultserver.Mishap {
 		return faultserver.Answer(status, map[string]string{"Content-Type": "text/html"}, "<html><body>Blocked</body></html>")
@@ -123,30 +125,30 @@ func (s *street) sicken() {
 	s.sendgrid.Inject(faultserver.Fault{Match: chance(0.02), Standing: true, Mishap: sendgridsim.RateLimited(time.Second)})
 }
 
-// wrong notes what is wrong, with a few examples.
-func (s *street) wrong(what, example string, args ...any) {
+// problem records a problem, with an example.
+func (s *scenario) problem(what, example string, args ...any) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.problems[what] = append(s.problems[what], fmt.Sprintf(example, args...))
 }
 
-// judge fails the test where something was wrong.
-func (s *street) judge(t *testing.T) {
+// report fails the test if there was a problem, with up to three examples of each kind.
+func (s *scenario) report(t *testing.T) {
 	t.Helper()
 	for _, what := range slices.Sorted(maps.Keys(s.problems)) {
 		examples := s.problems[what]
-		t.Errorf("%s: %d, such as %s", what, len(examples), examples[:min(3, len(examples))])
+		t.Errorf("%s: got %d, want 0, such as %s", what, len(examples), examples[:min(3, len(examples))])
 	}
 }
 
-// charge is an entry in an account's book.
+// charge is a payment intent at an account.
 type charge struct {
 	payment.BookEntry
 	account string
 }
 
-// books are what both accounts have: the charges of each order, captured or held.
-func (s *street) books() (charges map[string][]charge) {
+// charges returns the charges of each order at both accounts, captured or held.
+func (s *scenario) charges() (charges map[string][]charge) {
 	charges = map[string][]charge{}
 	for name, account := range map[string]*stripesim.Sim{"first": s.First, "second": s.Second} {
 		for _, e := range account.Book() {
@@ -158,8 +160,8 @@ func (s *street) books() (charges map[string][]charge) {
 	return charges
 }
 
-// letters counts the copies of each message that went out.
-func (s *street) letters() map[string]int {
+// mailCopies counts the copies of each email that the mail providers have accepted.
+func (s *scenario) mailCopies() map[string]int {
 	copies := map[string]int{}
 	for _, l := range slices.Concat(s.sendgrid.Messages(), s.mailgun.Messages()) {
 		copies[l.Variables["order"]]++

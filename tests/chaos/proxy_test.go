@@ -12,13 +12,13 @@ import (
 	"github.com/rs/zerolog"
 )
 
-// line is the way from the gateways to a database, which can be made sick.
-type line struct{ proxy *toxiproxy.Proxy }
+// dbProxy is a proxy between the gateways and a database that can disturb connections.
+type dbProxy struct{ proxy *toxiproxy.Proxy }
 
-func newLine(t *testing.T, to uint16) line {
+func newProxy(t *testing.T, to uint16) dbProxy {
 	t.Helper()
 	server := toxiproxy.NewServer(toxiproxy.NewMetricsContainer(nil), zerolog.Nop())
-	l := line{toxiproxy.NewProxy(server, "line", "127.0.0.1:0", fmt.Sprintf("127.0.0.1:%d", to))}
+	l := dbProxy{toxiproxy.NewProxy(server, "database", "127.0.0.1:0", fmt.Sprintf("127.0.0.1:%d", to))}
 	if err := l.proxy.Start(); err != nil {
 		t.Fatal(err)
 	}
@@ -26,7 +26,7 @@ func newLine(t *testing.T, to uint16) line {
 	return l
 }
 
-func (l line) port(t *testing.T) uint16 {
+func (l dbProxy) port(t *testing.T) uint16 {
 	t.Helper()
 	_, text, err := net.SplitHostPort(l.proxy.Listen)
 	if err != nil {
@@ -39,8 +39,8 @@ func (l line) port(t *testing.T) uint16 {
 	return uint16(port)
 }
 
-// sicken adds toxics, as toxiproxy's own API takes them.
-func (l line) sicken(t *testing.T, toxics ...string) {
+// addToxics adds toxics, written as toxiproxy's own API takes them.
+func (l dbProxy) addToxics(t *testing.T, toxics ...string) {
 	t.Helper()
 	for _, one := range toxics {
 		if _, err := l.proxy.Toxics.AddToxicJson(strings.NewReader(one)); err != nil {
@@ -49,5 +49,5 @@ func (l line) sicken(t *testing.T, toxics ...string) {
 	}
 }
 
-// heal removes them.
-func (l line) heal() { l.proxy.Toxics.ResetToxics(context.Background()) }
+// removeToxics removes all of them.
+func (l dbProxy) removeToxics() { l.proxy.Toxics.ResetToxics(context.Background()) }

@@ -17,10 +17,10 @@ import (
 )
 
 const (
-	shortOutage = 5 * time.Second
-	longOutage  = 75 * time.Second
-	healing     = time.Minute // after which what the provider shows is known
-	buyers      = 32
+	shortOutage  = 5 * time.Second
+	longOutage   = 75 * time.Second
+	settleWithin = time.Minute // within which outcomes that the provider shows are known
+	callers      = 32
 )
 
 // TestWhatAnOutageLeftBehindIsSettled checks that, with the default policies, a payment whose
@@ -34,11 +34,11 @@ func TestWhatAnOutageLeftBehindIsSettled(t *testing.T) {
 	s := gateway.NewShop(t, gateway.ShopOptions{Policies: []string{"payments: {}"}})
 	s.Restart(t)
 	var mu sync.Mutex
-	accepted := map[string]string{} // ids by order
+	accepted := map[string]string{} // id by order
 	var answered atomic.Int64
 	ctx, stop := context.WithCancel(t.Context())
 	var load sync.WaitGroup
-	for b := range buyers {
+	for b := range callers {
 		load.Go(func() {
 			for n := 0; ctx.Err() == nil; n++ {
 				order := fmt.Sprintf("order-%d-%d", b, n)
@@ -53,12 +53,12 @@ func TestWhatAnOutageLeftBehindIsSettled(t *testing.T) {
 				}
 				select {
 				case <-ctx.Done():
-				case <-time.After(100 * time.Millisecond): // somebody else comes
+				case <-time.After(100 * time.Millisecond): // then the next order
 				}
 			}
 		})
 	}
-	gateway.Eventually(t, time.Minute, "there is load", func() bool { return answered.Load() > 5*buyers })
+	gateway.Eventually(t, time.Minute, "there is load", func() bool { return answered.Load() > 5*callers })
 	for _, account := range []*stripesim.Sim{s.First, s.Second} {
 		account.Inject(
 			faultserver.Fault{Match: stripesim.On(payment.Create), Standing: true, After: true, Mishap: faultserver.Reset()},
@@ -71,7 +71,7 @@ func TestWhatAnOutageLeftBehindIsSettled(t *testing.T) {
 	wait(t, length)
 	stop()
 	load.Wait()
-	left := map[string]bool{} // whose outcome the provider shows
+	left := map[string]bool{} // payments in processing whose outcome the provider shows
 	for _, e := range append(s.First.Book(), s.Second.Book()...) {
 		if id := accepted[e.Metadata["order"]]; id != "" && s.Do(t, "GET", "/api/payments/"+id, nil).Text("status") == "processing" {
 			left[id] = true
@@ -81,21 +81,21 @@ func TestWhatAnOutageLeftBehindIsSettled(t *testing.T) {
 	s.Second.Heal()
 	healed := time.Now()
 	if len(left) == 0 {
-		t.Fatal("the outage left nothing behind")
+		t.Fatal("got no payment in processing after the outage, want some")
 	}
 	n, longest := len(left), time.Duration(0)
-	gateway.Eventually(t, 2*healing, "a minute is over", func() bool {
+	gateway.Eventually(t, 2*settleWithin, "a minute is over", func() bool {
 		for id := range left {
 			if s.Do(t, "GET", "/api/payments/"+id, nil).Text("status") == "succeeded" {
 				longest = time.Since(healed)
 				delete(left, id)
 			}
 		}
-		return len(left) == 0 || time.Since(healed) > healing
+		return len(left) == 0 || time.Since(healed) > settleWithin
 	})
 	t.Attr("count", fmt.Sprintf("after %s without a provider: %d payments whose outcome it shows, %d settled within %s, the last after %s",
-		length, n, n-len(left), healing, longest.Round(time.Millisecond)))
+		length, n, n-len(left), settleWithin, longest.Round(time.Millisecond)))
 	if len(left) > 0 {
-		t.Errorf("%d are not settled within %s", len(left), healing)
+		t.Errorf("payments not settled within %s: got %d, want 0", settleWithin, len(left))
 	}
 }

@@ -19,54 +19,54 @@ import (
 )
 
 const (
-	askers = 3                      // of each: who pays, who writes, who signs up, who changes, who reads
-	pace   = 100 * time.Millisecond // between what one asks and what it asks next
+	callersOfAKind = 3                      // of each kind: payments, emails, users, changes of users, reads
+	pace           = 100 * time.Millisecond // between two requests of a caller
 )
 
-// How long whoever asks may wait: as long as the policy of the store says, or as long
-// as a payment takes at the most, and a second more.
+// How long an answer may take: as long as the policy of the store says, or as long as a payment
+// takes at most, and a second more.
 const (
 	deadline        = 3 * time.Second
 	paymentDeadline = 8 * time.Second
 	more            = time.Second
 )
 
-// ward is a gateway whose database is sick, and those who ask it all the same.
-type ward struct {
+// faultyDatabase is a gateway whose connection to its database has faults, and its callers.
+type faultyDatabase struct {
 	*gateway.Gateway
 	server   *postgres.Server
 	database string
-	way      line
+	proxy    dbProxy
 	promises *promises
-	next     map[string]*atomic.Int64 // by path: number of what is asked for
+	next     map[string]*atomic.Int64 // the number of the next object, by path
 	changers []changer
 
 	mu    sync.Mutex
-	fault fault // nothing is wrong where it has no name
+	fault fault // without a name there is no fault
 	since time.Time
-	toll  toll
+	tally tally
 }
 
-// toll is what a fault comes to.
-type toll struct {
+// tally counts the answers during a fault.
+type tally struct {
 	done, refused, mail     int
 	longest, longestPayment time.Duration
 }
 
-// changer is a user, and what was last answered of its changes.
+// changer is a user whose metadata counts up, with the last answer to a change.
 type changer struct {
 	id      string
 	version int64
 	count   int
 }
 
-func startWard(t *testing.T, settings string) *ward {
+func startFaultyDatabase(t *testing.T, settings string) *faultyDatabase {
 	t.Helper()
-	w := &ward{server: postgres.Start(t), promises: newPromises(), changers: make([]changer, askers), next: map[string]*atomic.Int64{}}
+	w := &faultyDatabase{server: postgres.Start(t), promises: newPromises(), changers: make([]changer, callersOfAKind), next: map[string]*atomic.Int64{}}
 	for path := range bodies {
 		w.next[path] = new(atomic.Int64)
 	}
-	w.way, w.database = newLine(t, w.server.Port), w.server.Database(t)
+	w.proxy, w.database = newProxy(t, w.server.Port), w.server.Database(t)
 	w.Gateway = gateway.Configured(t, fmt.Sprintf(`
 storage: {provider: postgres}
 providers:
@@ -74,8 +74,8 @@ providers:
   mock: {type: mock, webhook_secrets: ["${MOCK_WEBHOOK_SECRET}"]}
   catcher: {type: catcher, keep: 1000000}
 policies:
-  payments: {breaker: {open: 1s}} # the mock has its book in the database that is sick
-`, w.way.port(t), w.database, postgres.Username, settings), "MOCK_WEBHOOK_SECRET="+gateway.Secret)
+  payments: {breaker: {open: 1s}} # the mock keeps its charges in the faulty database
+`, w.proxy.port(t), w.database, postgres.Username, settings), "MOCK_WEBHOOK_SECRET="+gateway.Secret)
 	w.Restart(t)
 	for i := range w.changers {
 		w.changers[i].id = w.Do(t, "POST", "/api/users", map[string]any{"email": fmt.Sprintf("changer%d@example.com", i)}).Text("id")
@@ -83,20 +83,20 @@ policies:
 	return w
 }
 
-// suffers says what is wrong from now on, and returns what it came to before.
-func (w *ward) suffers(f fault) toll {
+// setFault says which fault there is from now on, and returns the tally of the time before.
+func (w *faultyDatabase) setFault(f fault) tally {
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	before := w.toll
-	w.fault, w.since, w.toll = f, time.Now(), toll{}
+	before := w.tally
+	w.fault, w.since, w.tally = f, time.Now(), tally{}
 	return before
 }
 
-// load asks for everything until stop is called.
-func (w *ward) load(t *testing.T) (stop func()) {
+// load makes requests of every kind until stop is called.
+func (w *faultyDatabase) load(t *testing.T) (stop func()) {
 	ctx, cancel := context.WithCancel(t.Context())
 	var all sync.WaitGroup
-	for i := range askers {
+	for i := range callersOfAKind {
 		for path := range bodies {
 			all.Go(func() { w.create(ctx, t, path) })
 		}
@@ -109,16 +109,16 @@ func (w *ward) load(t *testing.T) (stop func()) {
 	}
 }
 
-// answered waits for so many new promises.
-func (w *ward) answered(t *testing.T, n int) {
+// waitForAnswers waits until n more creations are answered 2xx.
+func (w *faultyDatabase) waitForAnswers(t *testing.T, n int) {
 	t.Helper()
 	target := w.promises.count() + n
 	gateway.Eventually(t, time.Minute, "enough is answered", func() bool { return w.promises.count() >= target })
 }
 
-// create asks for one thing after another until it is answered, each under a key of
-// its own.
-func (w *ward) create(ctx context.Context, t *testing.T, path string) {
+// create creates one object after another, each under a key of its own, and repeats each until it
+// is answered 2xx.
+func (w *faultyDatabase) create(ctx context.Context, t *testing.T, path string) {
 	for ctx.Err() == nil {
 		n := int(w.next[path].Add(1))
 		key := fmt.Sprint("key-", n)
@@ -132,8 +132,8 @@ func (w *ward) create(ctx context.Context, t *testing.T, path string) {
 	}
 }
 
-// change counts a user up, again and again until it is answered.
-func (w *ward) change(ctx context.Context, t *testing.T, c *changer) {
+// change increases the count of a user, and repeats each change until it is answered.
+func (w *faultyDatabase) change(ctx context.Context, t *testing.T, c *changer) {
 	for ctx.Err() == nil {
 		a, ok := w.ask(ctx, t, http.MethodPatch, "/api/users/"+c.id, fmt.Sprintf(`{"metadata":{"count":"%d"}}`, c.count+1))
 		if !ok || a.Status != http.StatusOK {
@@ -141,14 +141,14 @@ func (w *ward) change(ctx context.Context, t *testing.T, c *changer) {
 		}
 		c.count++
 		if v := a.Number("version"); a.Text("metadata", "count") != strconv.Itoa(c.count) || v <= c.version {
-			t.Errorf("%s was at version %d, and is after its change: %s", c.id, c.version, a.Body)
+			t.Errorf("%s after a change: got %s, want count %d and a version above %d", c.id, a.Body, c.count, c.version)
 		}
 		c.version = a.Number("version")
 	}
 }
 
-// read reads what was promised, and asks whether the gateway lives.
-func (w *ward) read(ctx context.Context, t *testing.T) {
+// read reads objects that were answered 2xx, the feed, the users and the health check.
+func (w *faultyDatabase) read(ctx context.Context, t *testing.T) {
 	for ctx.Err() == nil {
 		for _, path := range append(w.promises.some(), "/healthz", "/api/events", "/api/users") {
 			w.ask(ctx, t, http.MethodGet, path, "")
@@ -156,12 +156,12 @@ func (w *ward) read(ctx context.Context, t *testing.T) {
 	}
 }
 
-// some picks one promise of each sort.
+// some returns the path of one object of each kind.
 func (p *promises) some() (paths []string) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	for path, ids := range p.kept {
-		for id := range ids { // Go begins anywhere
+		for id := range ids { // in random order
 			paths = append(paths, path+"/"+id)
 			break
 		}
@@ -169,8 +169,9 @@ func (p *promises) some() (paths []string) {
 	return paths
 }
 
-// ask asks once, at a pace, and judges the answer. It is not ok where the test is over.
-func (w *ward) ask(ctx context.Context, t *testing.T, method, path, body string, headers ...gateway.Header) (gateway.Answer, bool) {
+// ask makes one request, checks the answer and waits for a moment. ok is false if there is no answer
+// or the test is over.
+func (w *faultyDatabase) ask(ctx context.Context, t *testing.T, method, path, body string, headers ...gateway.Header) (gateway.Answer, bool) {
 	began := time.Now()
 	if body != "" {
 		headers = append(headers, gateway.Header{"Content-Type": "application/json"})
@@ -180,10 +181,10 @@ func (w *ward) ask(ctx context.Context, t *testing.T, method, path, body string,
 		return a, false
 	}
 	if err != nil {
-		t.Errorf("%s %s: %v", method, path, err)
+		t.Errorf("%s %s: got error %v, want an answer", method, path, err)
 		return a, false
 	}
-	w.judge(t, method, path, began, time.Since(began), a)
+	w.check(t, method, path, began, time.Since(began), a)
 	select {
 	case <-ctx.Done():
 	case <-time.After(pace/2 + rand.N(pace)):
@@ -191,8 +192,8 @@ func (w *ward) ask(ctx context.Context, t *testing.T, method, path, body string,
 	return a, true
 }
 
-// judge holds an answer against what is promised of a sick database.
-func (w *ward) judge(t *testing.T, method, path string, began time.Time, took time.Duration, a gateway.Answer) {
+// check compares an answer with what is promised while the database is faulty.
+func (w *faultyDatabase) check(t *testing.T, method, path string, began time.Time, took time.Duration, a gateway.Answer) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	pays := method == http.MethodPost && path == "/api/payments"
@@ -200,35 +201,35 @@ func (w *ward) judge(t *testing.T, method, path string, began time.Time, took ti
 	switch {
 	case path == "/healthz":
 		limit = more
-	case w.fault.hole && began.After(w.since):
+	case w.fault.silent && began.After(w.since):
 		limit = deadline
 	case pays:
 		limit = paymentDeadline + more
 	}
 	if took > limit {
-		t.Errorf("%s: %s %s took %s: %d %s", w.fault.name, method, path, took, a.Status, a.Body)
+		t.Errorf("%s: %s %s took %s, want at most %s: %d %s", w.fault.name, method, path, took, limit, a.Status, a.Body)
 	}
 	switch {
 	case a.Status < 300:
-		w.toll.done++
+		w.tally.done++
 		if method == http.MethodPost && path == "/api/emails" {
-			w.toll.mail++
+			w.tally.mail++
 		}
 	case a.Status == http.StatusServiceUnavailable && a.Header.Get("Retry-After") != "" && path != "/healthz":
-		w.toll.refused++
+		w.tally.refused++
 	case a.Status == http.StatusConflict && a.Code() == "idempotency_key_in_flight":
 	default:
-		t.Errorf("%s: %s %s: %d %s, Retry-After %q", w.fault.name, method, path, a.Status, a.Body, a.Header.Get("Retry-After"))
+		t.Errorf("%s: %s %s: got %d %s with Retry-After %q, want 2xx, 503 with Retry-After, or a key in flight", w.fault.name, method, path, a.Status, a.Body, a.Header.Get("Retry-After"))
 	}
 	if pays {
-		w.toll.longestPayment = max(w.toll.longestPayment, took)
+		w.tally.longestPayment = max(w.tally.longestPayment, took)
 	} else {
-		w.toll.longest = max(w.toll.longest, took)
+		w.tally.longest = max(w.tally.longest, took)
 	}
 }
 
-// lost is how many answers of the database were lost of what may have been written.
-func (w *ward) lost(t *testing.T) (n int) {
+// lost returns how many writes have an unknown outcome, because the answer of the database was lost.
+func (w *faultyDatabase) lost(t *testing.T) (n int) {
 	t.Helper()
 	for _, m := range unknown.FindAllStringSubmatch(string(w.Ask(t, "/metrics").Body), -1) {
 		one, err := strconv.Atoi(m[1])
@@ -242,21 +243,20 @@ func (w *ward) lost(t *testing.T) (n int) {
 
 var unknown = regexp.MustCompile(`(?m)^patchbay_calls_total\{op="[\w ]+",outcome="unknown_outcome",provider="postgres"\} (\d+)$`)
 
-// calm waits until a gateway that nobody asks anything has no more goroutines than it
-// had, but for one a connection that the test has left open, and returns how many.
-func (w *ward) calm(t *testing.T, level int) (now int) {
+// waitForGoroutines waits until an idle gateway has no more goroutines than level, besides those of
+// connections that the test has left open, and returns how many it has.
+func (w *faultyDatabase) waitForGoroutines(t *testing.T, idleGoroutines int) (now int) {
 	t.Helper()
-	const few = 5 * askers
-	gateway.Eventually(t, 30*time.Second, fmt.Sprintf("there are %d goroutines again", level), func() bool {
+	const few = 5 * callersOfAKind
+	gateway.Eventually(t, 30*time.Second, fmt.Sprintf("there are %d goroutines again", idleGoroutines), func() bool {
 		now = w.goroutines(t)
-		return now <= level+few
+		return now <= idleGoroutines+few
 	})
 	return now
 }
 
-// level is how many goroutines a gateway has that nobody asks anything: the fewest of
-// a second.
-func (w *ward) level(t *testing.T) int {
+// idleGoroutines returns how many goroutines an idle gateway has: the fewest within a second.
+func (w *faultyDatabase) idleGoroutines(t *testing.T) int {
 	t.Helper()
 	least, end := math.MaxInt, time.Now().Add(time.Second)
 	gateway.Eventually(t, time.Minute, "a second is over", func() bool {
@@ -266,7 +266,7 @@ func (w *ward) level(t *testing.T) int {
 	return least
 }
 
-func (w *ward) goroutines(t *testing.T) int {
+func (w *faultyDatabase) goroutines(t *testing.T) int {
 	t.Helper()
 	n, err := strconv.Atoi(w.Metric(t, "go_goroutines"))
 	if err != nil {
@@ -275,12 +275,12 @@ func (w *ward) goroutines(t *testing.T) int {
 	return n
 }
 
-// reconcile holds what was promised against what is there.
-func (w *ward) reconcile(t *testing.T) {
+// reconcile compares what was answered 2xx with what is stored.
+func (w *faultyDatabase) reconcile(t *testing.T) {
 	t.Helper()
 	gateway.Eventually(t, 10*time.Second, "the spool is empty", func() bool { return w.Metric(t, "patchbay_spool_held") == "0" })
 	if refused := w.Metric(t, "patchbay_spool_refused"); refused != "0" {
-		t.Errorf("there are %s in the spool that the database would not take", refused)
+		t.Errorf("records of the spool that the database refused: got %s, want 0", refused)
 	}
 	overdue(t, onServer(w.server.Connect(t, w.database)))
 	fleet{w.Gateway}.reconcile(t, w.promises)
@@ -291,7 +291,7 @@ func (w *ward) reconcile(t *testing.T) {
 			email, _ := u["email"].(string)
 			id, _ := u["id"].(string)
 			if other, twice := byEmail[email]; twice {
-				t.Errorf("%s is the email of %s and of %s", email, id, other)
+				t.Errorf("%s is the email of %s and of %s, want one user", email, id, other)
 			}
 			byEmail[email] = id
 		}
@@ -301,13 +301,13 @@ func (w *ward) reconcile(t *testing.T) {
 	}
 	for id, key := range w.promises.kept["/api/users"] {
 		if email := "u" + strings.TrimPrefix(key, "key-") + "@example.com"; byEmail[email] != id {
-			t.Errorf("%s was promised as %s, and is %q", email, id, byEmail[email])
+			t.Errorf("the user of %s: got %q, want %s", email, byEmail[email], id)
 		}
 	}
 	for _, c := range w.changers {
 		u := w.Do(t, "GET", "/api/users/"+c.id, nil)
 		if n, err := strconv.Atoi(u.Text("metadata", "count")); err != nil || n != c.count && n != c.count+1 || u.Number("version") < c.version {
-			t.Errorf("counted to %d at version %d, and now: %s", c.count, c.version, u.Body)
+			t.Errorf("got %s, want a count of %d or one more, at version %d or later", u.Body, c.count, c.version)
 		}
 	}
 }
