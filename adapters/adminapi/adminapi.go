@@ -18,14 +18,10 @@ import (
 	"github.com/valyala/fasthttp"
 
 	"patchbay/adapters/wire"
-	"patchbay/core/apikeys"
 	"patchbay/core/email"
 	"patchbay/core/fault"
 	"patchbay/core/logging"
 	"patchbay/core/payment"
-	"patchbay/core/payments"
-	"patchbay/core/personaldata"
-	"patchbay/ports"
 )
 
 // Mailbox stores caught mail.
@@ -44,22 +40,16 @@ type Book interface {
 
 // Options configures a Server. Mailbox and Book are nil if there is none.
 type Options struct {
+	Service
 	Identity Identity
 	// KeysRequired means that callers of the API need a key; caught mail is then not open
 	// to everybody on the machine.
 	KeysRequired bool
-	APIKeys      *apikeys.Service
-	PersonalData *personaldata.Service
-	Payments     *payments.Service
 	Mailbox      Mailbox
 	Book         Book
 	API          string // the base URL of the API, for links
-	Storage      func(ctx context.Context) Storage
-	PutBack      func(ctx context.Context, record string) error
 	Metrics      http.Handler
-	// Backup takes a snapshot of the store. It is nil if the store cannot be backed up.
-	Backup func(ctx context.Context) (ports.Snapshot, error)
-	Log    *slog.Logger
+	Log          *slog.Logger
 }
 
 // Server serves the admin listener.
@@ -117,17 +107,13 @@ func (c *Server) routes() {
 	if c.KeysRequired {
 		c.mailPages()
 	}
-	c.handle(fiber.MethodPost, "/admin/links", "console.link", c.makeLink)
-	c.handle(fiber.MethodGet, "/admin/storage", "storage.status", c.storage)
-	c.handle(fiber.MethodPost, "/admin/storage/put-back", "record.put_back", c.putBack)
-	c.handle(fiber.MethodGet, "/admin/storage/backup", "storage.backup", c.backup)
-	c.handle(fiber.MethodPost, "/admin/data/export", "data.export", c.exportData)
-	c.handle(fiber.MethodPost, "/admin/data/erase", "data.erase", c.eraseData)
-	c.handle(fiber.MethodGet, "/admin/payments/review", "payment.review", c.listReviews)
-	c.handle(fiber.MethodPost, "/admin/payments/:id/resolve", "payment.resolve", c.resolvePayment)
-	c.handle(fiber.MethodGet, "/admin/keys", "key.list", c.listKeys)
-	c.handle(fiber.MethodPost, "/admin/keys", "key.create", c.createKey)
-	c.handle(fiber.MethodDelete, "/admin/keys/:id", "key.revoke", c.revokeKey)
+	handle(c, linkEndpoint, func(_ context.Context, a *act, _ none) (Link, error) { return c.SignInLink(a.by), nil })
+	c.keyRoutes()
+	c.storageRoutes()
+	stream(c, exportEndpoint, dataLines(c.ExportData))
+	stream(c, eraseEndpoint, dataLines(c.EraseData))
+	stream(c, reviewEndpoint, c.listReviews)
+	handle(c, resolveEndpoint, c.resolvePayment)
 }
 
 func (c *Server) mailPages() {

@@ -3,13 +3,9 @@ package adminapi
 import (
 	"context"
 	"encoding/json"
-	"strings"
 	"time"
 
-	"github.com/gofiber/fiber/v2"
-
 	"patchbay/core/apikeys"
-	"patchbay/core/fault"
 )
 
 // NewKey requests an API key. Without Scopes the key has all scopes. TTL is a duration such
@@ -53,55 +49,23 @@ type CreatedKey struct {
 	Key   KeyView `json:"key"`
 }
 
-// View returns the view of a key.
-func View(k apikeys.Key) KeyView {
+func view(k apikeys.Key) KeyView {
 	return KeyView{
 		ID: k.ID, Tenant: k.Tenant, Name: k.Name, Scopes: k.Scopes,
 		CreatedAt: k.CreatedAt, ExpiresAt: k.ExpiresAt, RevokedAt: k.RevokedAt,
 	}
 }
 
-func (c *Server) createKey(f *fiber.Ctx, a *act) error {
-	var n NewKey
-	if err := decode(f, &n, "the body is not a request for a key"); err != nil {
-		return err
-	}
-	var ttl time.Duration
-	if n.TTL != "" {
-		var err error
-		if ttl, err = time.ParseDuration(n.TTL); err != nil {
-			return fault.InvalidParam("ttl", "invalid_ttl", "ttl must be a duration such as 720h")
-		}
-		if ttl <= 0 {
-			return apikeys.ErrTTL
-		}
-	}
-	a.about("tenant", n.Tenant)
-	token, key, err := c.APIKeys.Create(context.Background(), n.Tenant, n.Name, n.Scopes, ttl)
-	if err != nil {
-		return err
-	}
-	a.about("key", key.ID)
-	return f.Status(fiber.StatusCreated).JSON(CreatedKey{Token: token, Key: View(key)})
-}
-
-func (c *Server) listKeys(f *fiber.Ctx, _ *act) error {
-	keys, err := c.APIKeys.List(context.Background())
-	if err != nil {
-		return err
-	}
-	views := make([]KeyView, len(keys))
-	for i, k := range keys {
-		views[i] = View(k)
-	}
-	return f.JSON(views)
-}
-
-func (c *Server) revokeKey(f *fiber.Ctx, a *act) error {
-	id := strings.Clone(f.Params("id"))
-	a.about("key", id)
-	if err := c.APIKeys.Revoke(context.Background(), id); err != nil {
-		return err
-	}
-	return f.SendStatus(fiber.StatusNoContent)
+func (c *Server) keyRoutes() {
+	handle(c, listEndpoint, func(ctx context.Context, _ *act, _ none) ([]KeyView, error) { return c.ListKeys(ctx) })
+	handle(c, createEndpoint, func(ctx context.Context, a *act, n NewKey) (CreatedKey, error) {
+		a.about("tenant", n.Tenant)
+		created, err := c.CreateKey(ctx, n)
+		a.about("key", created.Key.ID)
+		return created, err
+	})
+	handle(c, revokeEndpoint, func(ctx context.Context, a *act, _ none) (none, error) {
+		a.about("key", a.id)
+		return none{}, c.RevokeKey(ctx, a.id)
+	})
 }

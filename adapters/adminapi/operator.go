@@ -96,6 +96,7 @@ func named(account string) string {
 type act struct {
 	*Server
 	name   string // a short name, such as key.revoke
+	id     string // from the path
 	by     string
 	object []slog.Attr // what it acts on
 	later  bool        // it ends after its handler has returned
@@ -114,7 +115,7 @@ func (a *act) end(err error) { logging.Act(a.running, a.Log, a.name, a.by, err, 
 func (c *Server) handle(method, path, name string, serve func(*fiber.Ctx, *act) error) {
 	c.app.Add(method, path, func(f *fiber.Ctx) error {
 		operator, _ := f.Locals(operatorValue).(string)
-		a := &act{Server: c, name: name, by: operator}
+		a := &act{Server: c, name: name, id: strings.Clone(f.Params("id")), by: operator}
 		err := serve(f, a)
 		if err != nil || !a.later {
 			a.end(err)

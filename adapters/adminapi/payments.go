@@ -1,17 +1,10 @@
 package adminapi
 
 import (
-	"bufio"
 	"context"
-	"encoding/json"
-	"strings"
 	"time"
 
-	"github.com/gofiber/fiber/v2"
-
-	"patchbay/core/apikeys"
 	"patchbay/core/payment"
-	"patchbay/core/payments"
 )
 
 // Verdict settles a payment of a tenant.
@@ -20,11 +13,6 @@ type Verdict struct {
 	Verdict   string `json:"verdict"`
 	Reference string `json:"reference,omitempty"`
 	Note      string `json:"note,omitempty"`
-}
-
-// Request returns the verdict as a request to the use case.
-func (v Verdict) Request() payments.SettleRequest {
-	return payments.SettleRequest{Verdict: payments.Verdict(v.Verdict), Reference: v.Reference, Note: v.Note, By: Operator}
 }
 
 // Settled answers a Verdict.
@@ -53,28 +41,8 @@ type ReviewLine struct {
 	Error  string  `json:"error,omitempty"`
 }
 
-// InReview reports the payments of all tenants that need a person.
-func InReview(ctx context.Context, keys *apikeys.Service, payments *payments.Service, tell func(ReviewLine) error) error {
-	tenants, err := keys.Tenants(ctx)
-	if err != nil {
-		return err
-	}
-	looked := func(n int) error { return tell(ReviewLine{Looked: n}) }
-	found := func(p payment.Payment) error {
-		for _, r := range reviews(p) {
-			if err := tell(ReviewLine{Review: &r}); err != nil {
-				return err
-			}
-		}
-		return nil
-	}
-	for _, tenant := range tenants {
-		if err := payments.InReview(ctx, tenant, looked, found); err != nil {
-			return err
-		}
-	}
-	return nil
-}
+func (l ReviewLine) failure() string { return l.Error }
+func (l ReviewLine) last() bool      { return l.Done }
 
 // reviews returns the open reviews of a payment.
 func reviews(p payment.Payment) (open []Review) {
@@ -92,37 +60,13 @@ func reviews(p payment.Payment) (open []Review) {
 	return open
 }
 
-// listReviews answers with a line for each review for as long as the list takes. It ends
-// when the client stops reading, or when the listener is shut down.
-func (c *Server) listReviews(f *fiber.Ctx, a *act) error {
-	a.later = true
-	conn := f.Context().Conn()
-	f.Set(fiber.HeaderContentType, "application/x-ndjson")
-	f.Context().SetBodyStreamWriter(func(w *bufio.Writer) {
-		lines := &lines{conn: conn, w: w, to: json.NewEncoder(w)}
-		last := ReviewLine{Done: true}
-		err := InReview(c.running, c.APIKeys, c.Payments, func(l ReviewLine) error { return lines.send(l) })
-		if err != nil {
-			last = ReviewLine{Error: reason(err)}
-		}
-		a.end(err)
-		_ = lines.send(last) // a client that does not receive it knows that the list is not complete
-	})
-	return nil
+func (c *Server) listReviews(ctx context.Context, _ *act, _ none, send func(ReviewLine) error) (ReviewLine, error) {
+	return ReviewLine{Done: true}, c.Reviews(ctx, send)
 }
 
-func (c *Server) resolvePayment(f *fiber.Ctx, a *act) error {
-	var v Verdict
-	if err := decode(f, &v, "the body is not a verdict"); err != nil {
-		return err
-	}
-	id := strings.Clone(f.Params("id"))
+func (c *Server) resolvePayment(ctx context.Context, a *act, v Verdict) (Settled, error) {
 	a.about("tenant", v.Tenant)
-	a.about("payment", id)
+	a.about("payment", a.id)
 	a.about("verdict", v.Verdict)
-	p, err := c.Payments.Settle(context.Background(), v.Tenant, id, v.Request())
-	if err != nil {
-		return err
-	}
-	return f.JSON(Settled{ID: p.ID, Status: p.Status})
+	return c.ResolvePayment(ctx, a.id, v)
 }

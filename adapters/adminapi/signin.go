@@ -57,10 +57,6 @@ func cookieName(f *fiber.Ctx) string {
 	return "patchbay_console_" + port
 }
 
-func (c *Server) makeLink(f *fiber.Ctx, a *act) error {
-	return f.Status(fiber.StatusCreated).JSON(c.SignInLink(a.by))
-}
-
 // tokens identifies operators by tokens that are valid for a limited time. It stores
 // digests only, so that reading the memory of the process grants no access.
 type tokens struct {

@@ -3,8 +3,6 @@ package adminapi
 import (
 	"context"
 	"time"
-
-	"github.com/gofiber/fiber/v2"
 )
 
 // Storage describes the store and its fallback.
@@ -60,22 +58,20 @@ type Spool struct {
 	Refused int       `json:"refused"`
 }
 
-func (c *Server) storage(f *fiber.Ctx, _ *act) error {
-	ctx, cancel := context.WithTimeout(context.Background(), 5*time.Second)
-	defer cancel()
-	return f.JSON(c.Storage(ctx))
-}
+// storeLimit is how long the store may take for its status, or to put a record back.
+const storeLimit = 5 * time.Second
 
-func (c *Server) putBack(f *fiber.Ctx, a *act) error {
-	var p PutBack
-	if err := decode(f, &p, "the body does not name a record"); err != nil {
-		return err
-	}
-	a.about("record", p.Record)
-	ctx, cancel := context.WithTimeout(context.Background(), 5*time.Second)
-	defer cancel()
-	if err := c.PutBack(ctx, p.Record); err != nil {
-		return err
-	}
-	return f.SendStatus(fiber.StatusNoContent)
+func (c *Server) storageRoutes() {
+	handle(c, statusEndpoint, func(ctx context.Context, _ *act, _ none) (Storage, error) {
+		ctx, cancel := context.WithTimeout(ctx, storeLimit)
+		defer cancel()
+		return c.StorageStatus(ctx)
+	})
+	handle(c, putBackEndpoint, func(ctx context.Context, a *act, p PutBack) (none, error) {
+		a.about("record", p.Record)
+		ctx, cancel := context.WithTimeout(ctx, storeLimit)
+		defer cancel()
+		return none{}, c.PutBackRecord(ctx, p.Record)
+	})
+	c.handle(backupEndpoint.method, backupEndpoint.path, backupEndpoint.action, c.backup)
 }

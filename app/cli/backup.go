@@ -10,6 +10,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"patchbay/adapters/adminapi"
 	"patchbay/adapters/storage/sqlitestore"
 	"patchbay/app"
 )
@@ -39,7 +40,9 @@ func storageBackup(load loader) *cobra.Command {
 			if err != nil {
 				return err
 			}
-			size, err := keep(cmd.Context(), to, force, func(f io.Writer) error { return backUp(cmd.Context(), g, f) })
+			size, err := keep(cmd.Context(), to, force, func(f io.Writer) error {
+				return g.do(app.ReadOnly, func(ctx context.Context, o adminapi.Operations) error { return o.WriteBackup(ctx, f) })
+			})
 			if err != nil {
 				return err
 			}
@@ -52,12 +55,6 @@ func storageBackup(load loader) *cobra.Command {
 	cmd.Flags().BoolVar(&force, "force", false, "take the place of a file that is there")
 	_ = cmd.MarkFlagRequired("to") // there is one of this name
 	return cmd
-}
-
-// backUp writes a backup of the store, through the running gateway or directly if none
-// runs.
-func backUp(ctx context.Context, g *gateway, to io.Writer) error {
-	return g.or(g.fetch(ctx, "/admin/storage/backup", to), func() error { return app.Backup(ctx, g.config, to) })
 }
 
 // replaceable refuses to replace a file that is not a SQLite database, and so cannot be an

@@ -2,7 +2,6 @@ package cli
 
 import (
 	"fmt"
-	"net/http"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -18,15 +17,15 @@ func openConsole(load loader) *cobra.Command {
 			if err != nil {
 				return err
 			}
-			var link adminapi.Link
-			err = g.ask(cmd.Context(), http.MethodPost, "/admin/links", nil, &link)
-			if absent(err) {
-				return fmt.Errorf("no gateway runs at %s: the console is a part of `patchbay serve`", g.address)
+			address := g.config.Server.AdminAddress
+			link, err := g.client.SignInLink(cmd.Context())
+			if adminapi.NotRunning(err) {
+				return fmt.Errorf("no gateway runs at %s: the console is a part of `patchbay serve`", address)
 			}
 			if err != nil {
 				return err
 			}
-			fmt.Fprintf(cmd.OutOrStdout(), "http://%s%s\n", g.address, link.Path)
+			fmt.Fprintf(cmd.OutOrStdout(), "http://%s%s\n", address, link.Path)
 			cmd.PrintErrf("it can be used once, until %s\n", link.ExpiresAt.Local().Format(time.TimeOnly))
 			return nil
 		},

@@ -2,10 +2,11 @@ package cli
 
 import (
 	"bufio"
+	"cmp"
+	"context"
 	"errors"
 	"fmt"
 	"io"
-	"net/http"
 	"os"
 	"text/tabwriter"
 	"time"
@@ -47,8 +48,9 @@ func exportData(load loader) *cobra.Command {
 			}
 			return into(file, cmd.OutOrStdout(), func(to io.Writer) error {
 				document := personaldata.NewDocument(to)
-				_, err := people(cmd, g, "/admin/data/export", r, document.Add, func(s *personaldata.Service, tell func(personaldata.News) error) (personaldata.Report, error) {
-					return s.Export(cmd.Context(), r.Who, tell)
+				err := g.do(app.ReadWrite, func(ctx context.Context, o adminapi.Operations) error {
+					_, err := o.ExportData(ctx, r, showProgress(cmd, document.Add))
+					return err
 				})
 				if err != nil {
 					return err
@@ -100,8 +102,10 @@ func eraseData(load loader) *cobra.Command {
 				}
 				return nil
 			}
-			report, err := people(cmd, g, "/admin/data/erase", r, pending, func(s *personaldata.Service, tell func(personaldata.News) error) (personaldata.Report, error) {
-				return s.Erase(cmd.Context(), r.Who, r.Rehearsal, tell)
+			var report personaldata.Report
+			err = g.do(app.ReadWrite, func(ctx context.Context, o adminapi.Operations) (err error) {
+				report, err = o.EraseData(ctx, r, showProgress(cmd, pending))
+				return err
 			})
 			if err != nil {
 				return fmt.Errorf("%w; run it again, it goes on from there", err)
@@ -132,37 +136,16 @@ func printReport(to io.Writer, report personaldata.Report) error {
 	return table.Flush()
 }
 
-// people asks the gateway if one runs, because it holds the store; otherwise it opens the
-// store itself. It reports its progress on standard error.
-func people(cmd *cobra.Command, g *gateway, path string, r adminapi.DataRequest, tell func(personaldata.News) error,
-	offline func(*personaldata.Service, func(personaldata.News) error) (personaldata.Report, error),
-) (report personaldata.Report, err error) {
+// showProgress returns a function that passes on what it is told, and from time to time
+// prints how much has been read.
+func showProgress(cmd *cobra.Command, tell func(personaldata.News) error) func(personaldata.News) error {
 	place, said := "", time.Now()
-	shown := func(n personaldata.News) error {
-		if n.Place != "" {
-			place = n.Place
-		}
+	return func(n personaldata.News) error {
+		place = cmp.Or(n.Place, place)
 		if n.Looked > 0 && time.Since(said) > progressEvery {
 			cmd.PrintErrf("%s: %d looked at\n", place, n.Looked)
 			said = time.Now()
 		}
 		return tell(n)
 	}
-	err = follow(cmd.Context(), g, http.MethodPost, path, r, func(line adminapi.DataLine) (bool, error) {
-		switch {
-		case line.Error != "":
-			return false, errors.New(line.Error)
-		case line.Report != nil:
-			report = *line.Report
-			return true, nil
-		}
-		return false, shown(line.News)
-	})
-	err = g.or(err, func() error {
-		return app.WithPersonalData(cmd.Context(), g.config, func(s *personaldata.Service) (err error) {
-			report, err = offline(s, shown)
-			return err
-		})
-	})
-	return report, err
 }

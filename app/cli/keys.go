@@ -3,15 +3,12 @@ package cli
 import (
 	"context"
 	"fmt"
-	"net/http"
-	"net/url"
 	"text/tabwriter"
 	"time"
 
 	"github.com/spf13/cobra"
 
 	"patchbay/adapters/adminapi"
-	"patchbay/app"
 	"patchbay/core/apikeys"
 )
 
@@ -33,9 +30,8 @@ func createKey(load loader) *cobra.Command {
 				}
 			}
 			var created adminapi.CreatedKey
-			err := manageKeys(cmd, load, http.MethodPost, "/admin/keys", n, &created, func(ctx context.Context, s *apikeys.Service) error {
-				token, key, err := s.Create(ctx, n.Tenant, n.Name, n.Scopes, ttl)
-				created = adminapi.CreatedKey{Token: token, Key: adminapi.View(key)}
+			err := load.do(cmd, func(ctx context.Context, o adminapi.Operations) (err error) {
+				created, err = o.CreateKey(ctx, n)
 				return err
 			})
 			if err != nil {
@@ -58,11 +54,8 @@ func listKeys(load loader) *cobra.Command {
 		Use: "list", Short: "List API keys", Args: cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			var views []adminapi.KeyView
-			err := manageKeys(cmd, load, http.MethodGet, "/admin/keys", nil, &views, func(ctx context.Context, s *apikeys.Service) error {
-				list, err := s.List(ctx)
-				for _, k := range list {
-					views = append(views, adminapi.View(k))
-				}
+			err := load.do(cmd, func(ctx context.Context, o adminapi.Operations) (err error) {
+				views, err = o.ListKeys(ctx)
 				return err
 			})
 			if err != nil {
@@ -96,22 +89,7 @@ func revokeKey(load loader) *cobra.Command {
 	return &cobra.Command{
 		Use: "revoke ID", Short: "End an API key", Args: cobra.ExactArgs(1),
 		RunE: func(cmd *cobra.Command, args []string) error {
-			return manageKeys(cmd, load, http.MethodDelete, "/admin/keys/"+url.PathEscape(args[0]), nil, nil, func(ctx context.Context, s *apikeys.Service) error {
-				return s.Revoke(ctx, args[0])
-			})
+			return load.do(cmd, func(ctx context.Context, o adminapi.Operations) error { return o.RevokeKey(ctx, args[0]) })
 		},
 	}
-}
-
-// manageKeys asks the gateway if one runs, because it holds the store; otherwise it opens
-// the store itself.
-func manageKeys(cmd *cobra.Command, load loader, method, path string, in, out any, alone func(context.Context, *apikeys.Service) error) error {
-	g, err := load.gateway(cmd)
-	if err != nil {
-		return err
-	}
-	ctx := cmd.Context()
-	return g.or(g.ask(ctx, method, path, in, out), func() error {
-		return app.WithKeys(ctx, g.config, func(s *apikeys.Service) error { return alone(ctx, s) })
-	})
 }

@@ -4,8 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"net/http"
-	"net/url"
 	"text/tabwriter"
 	"time"
 
@@ -27,10 +25,6 @@ func reviewPayments(load loader) *cobra.Command {
 	return &cobra.Command{
 		Use: "review", Short: "List the payments that need a person, of all tenants", Args: cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
-			g, err := load.gateway(cmd)
-			if err != nil {
-				return err
-			}
 			table := tabwriter.NewWriter(cmd.OutOrStdout(), 0, 8, 2, ' ', 0)
 			fmt.Fprintln(table, "PAYMENT\tTENANT\tPROVIDER\tSTATUS\tSINCE\tREASON\tDETAIL")
 			looked, said := 0, time.Now()
@@ -44,28 +38,13 @@ func reviewPayments(load loader) *cobra.Command {
 				}
 				return nil
 			}
-			if err := inReview(cmd.Context(), g, tell); err != nil {
+			err := load.do(cmd, func(ctx context.Context, o adminapi.Operations) error { return o.Reviews(ctx, tell) })
+			if err != nil {
 				return err // a partial list would look complete
 			}
 			return table.Flush()
 		},
 	}
-}
-
-// inReview asks the gateway if one runs, because it holds the store; otherwise it opens the
-// store itself.
-func inReview(ctx context.Context, g *gateway, tell func(adminapi.ReviewLine) error) error {
-	err := follow(ctx, g, http.MethodGet, "/admin/payments/review", nil, func(l adminapi.ReviewLine) (bool, error) {
-		if l.Error != "" {
-			return false, errors.New(l.Error)
-		}
-		return l.Done, tell(l)
-	})
-	return g.or(err, func() error {
-		return app.WithPayments(ctx, g.config, func(s *payments.Service, keys *apikeys.Service) error {
-			return adminapi.InReview(ctx, keys, s, tell)
-		})
-	})
 }
 
 func resolvePayment(load loader) *cobra.Command {
@@ -77,7 +56,14 @@ func resolvePayment(load loader) *cobra.Command {
 			if err != nil {
 				return err
 			}
-			settled, err := resolve(cmd.Context(), g, args[0], v)
+			if v.Verdict == string(payments.Executed) {
+				g.needed = errors.New("what was executed is read at the provider: start the gateway first")
+			}
+			var settled adminapi.Settled
+			err = g.do(app.ReadWrite, func(ctx context.Context, o adminapi.Operations) (err error) {
+				settled, err = o.ResolvePayment(ctx, args[0], v)
+				return err
+			})
 			if err != nil {
 				return err
 			}
@@ -91,21 +77,4 @@ func resolvePayment(load loader) *cobra.Command {
 	cmd.Flags().StringVar(&v.Tenant, "tenant", apikeys.DefaultTenant, "whose payment it is")
 	cobra.CheckErr(cmd.MarkFlagRequired("verdict")) // the flag is there
 	return cmd
-}
-
-// resolve asks the gateway. If none runs it opens the store itself, except for verdicts
-// that need the provider.
-func resolve(ctx context.Context, g *gateway, id string, v adminapi.Verdict) (settled adminapi.Settled, err error) {
-	err = g.ask(ctx, http.MethodPost, "/admin/payments/"+url.PathEscape(id)+"/resolve", v, &settled)
-	err = g.or(err, func() error {
-		if v.Verdict == string(payments.Executed) {
-			return errors.New("what was executed is read at the provider: start the gateway first")
-		}
-		return app.WithPayments(ctx, g.config, func(s *payments.Service, _ *apikeys.Service) error {
-			p, err := s.Settle(ctx, v.Tenant, id, v.Request())
-			settled = adminapi.Settled{ID: p.ID, Status: p.Status}
-			return err
-		})
-	})
-	return settled, err
 }

@@ -1,9 +1,9 @@
 package cli
 
 import (
+	"context"
 	"fmt"
 	"io"
-	"net/http"
 	"text/tabwriter"
 	"time"
 
@@ -45,14 +45,23 @@ func storageStatus(load loader) *cobra.Command {
 				return err
 			}
 			var view adminapi.Storage
-			err = g.or(g.ask(cmd.Context(), http.MethodGet, "/admin/storage", nil, &view), func() (err error) {
-				view, err = app.StorageStatus(cmd.Context(), g.config)
+			err = g.do(app.ReadOnly, func(ctx context.Context, o adminapi.Operations) (err error) {
+				view, err = o.StorageStatus(ctx)
 				return err
 			})
 			if err != nil {
 				return err
 			}
 			return printStorage(g.config.Mask.Writer(cmd.OutOrStdout()), view)
+		},
+	}
+}
+
+func storagePutBack(load loader) *cobra.Command {
+	return &cobra.Command{
+		Use: "put-back RECORD", Short: "Have a record handled again that is set aside", Args: cobra.ExactArgs(1),
+		RunE: func(cmd *cobra.Command, args []string) error {
+			return load.do(cmd, func(ctx context.Context, o adminapi.Operations) error { return o.PutBackRecord(ctx, args[0]) })
 		},
 	}
 }
