@@ -23,19 +23,11 @@ import (
 
 var discard = logging.Discard()
 
-// Access says whether a command may change the store.
-type Access bool
-
-// The accesses. Only ReadWrite marks the store as in use.
-const (
-	ReadOnly  Access = true
-	ReadWrite Access = false
-)
-
 // Offline opens the store and its fallback for one piece of work while no gateway runs on the
 // store. It creates neither a store nor the secrets of an installation: otherwise a command
-// would report that a store is empty although it had just been created. No provider is called.
-func Offline(ctx context.Context, c *config.Config, access Access, work func(adminapi.Service) error) error {
+// would report that a store is empty although it had just been created. If the work is
+// readOnly, the store is not marked as in use. No provider is called.
+func Offline(ctx context.Context, c *config.Config, readOnly bool, work func(*adminapi.Service) error) error {
 	opened := new(closers)
 	var service adminapi.Service
 	err := fx.New(
@@ -43,14 +35,14 @@ func Offline(ctx context.Context, c *config.Config, access Access, work func(adm
 		fx.Provide(func() (environment, error) {
 			own, err := Secrets(c)
 			s := environmentOf(c, discard, own)
-			s.existing, s.readOnly = true, access == ReadOnly
+			s.existing, s.readOnly = true, readOnly
 			return s, err
 		}),
 		fx.Populate(&service),
 	).Err()
 	switch {
 	case err == nil:
-		err = work(service)
+		err = work(&service)
 	case noStore(dig.RootCause(err)):
 		err = missing(c.Provider[c.Storage.Provider])
 	default:

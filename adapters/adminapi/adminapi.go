@@ -107,13 +107,13 @@ func (c *Server) routes() {
 	if c.KeysRequired {
 		c.mailPages()
 	}
-	handle(c, linkEndpoint, func(_ context.Context, a *act, _ none) (Link, error) { return c.SignInLink(a.by), nil })
-	c.keyRoutes()
-	c.storageRoutes()
-	stream(c, exportEndpoint, dataLines(c.ExportData))
-	stream(c, eraseEndpoint, dataLines(c.EraseData))
-	stream(c, reviewEndpoint, c.listReviews)
-	handle(c, resolveEndpoint, c.resolvePayment)
+	c.handle(SignIn.route, c.makeLink)
+	c.handle(backupRoute, c.backup)
+	for _, e := range []interface{ register(c *Server) }{
+		StorageStatus, PutBackRecord, ExportData, EraseData, ListReviews, ResolvePayment, ListKeys, CreateKey, RevokeKey,
+	} {
+		e.register(c)
+	}
 }
 
 func (c *Server) mailPages() {

@@ -3,6 +3,9 @@ package adminapi
 import (
 	"cmp"
 	"context"
+	"errors"
+	"fmt"
+	"io"
 	"net"
 	"time"
 
@@ -14,6 +17,36 @@ import (
 
 // partLimit is how long the client may take to receive each part of a backup.
 const partLimit = 10 * time.Second
+
+var backupRoute = route{method: fiber.MethodGet, path: "/admin/storage/backup", action: "storage.backup"}
+
+// WriteBackup writes a backup of the store of a running gateway. An answer that is shorter
+// than its Content-Length is an error.
+func (c *Client) WriteBackup(ctx context.Context, to io.Writer) error {
+	resp, err := c.send(c.request(ctx, backupRoute, nil))
+	if err != nil {
+		return err
+	}
+	defer resp.Body.Close() //nolint:errcheck // only read
+	if resp.ContentLength < 0 {
+		return fmt.Errorf("the gateway at %s does not say how long it is", c.address)
+	}
+	_, err = io.Copy(to, resp.Body)
+	return err
+}
+
+// WriteBackup writes the store as one file.
+func (s *Service) WriteBackup(ctx context.Context, to io.Writer) error {
+	if s.Backup == nil {
+		return fault.New(fault.Unsupported, "no_snapshots", "the store is not a file")
+	}
+	shot, err := s.Backup(ctx)
+	if err != nil {
+		return err
+	}
+	_, err = io.Copy(to, shot)
+	return errors.Join(err, shot.Close())
+}
 
 // backup streams a snapshot of the store. The length is sent first, so that a client can
 // detect a truncated backup.

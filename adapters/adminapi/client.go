@@ -2,6 +2,7 @@ package adminapi
 
 import (
 	"bufio"
+	"bytes"
 	"context"
 	"crypto/rand"
 	"encoding/hex"
@@ -16,8 +17,6 @@ import (
 	"strings"
 	"syscall"
 	"time"
-
-	"patchbay/core/personaldata"
 )
 
 const (
@@ -28,9 +27,7 @@ const (
 	callLimit = 10 * time.Second
 )
 
-// Client implements Operations by requests to the admin listener of a running gateway.
-//
-// The secret is sent only on connections on which the gateway has proved its identity: another
+// Client sends requests to the admin listener of a running gateway. The secret is sent only on connections on which the gateway has proved its identity: another
 // program, or the gateway of another installation, may listen at the address.
 type Client struct {
 	address   string
@@ -146,16 +143,34 @@ func (c *Client) send(req *http.Request, err error) (*http.Response, error) {
 	return nil, fmt.Errorf("the gateway at %s refused: %s", c.address, strings.TrimSpace(resp.Status+" "+failed.Error.Message))
 }
 
-// call sends a request that is answered at once.
-func call[In, Out any](ctx context.Context, c *Client, e endpoint[In, Out], id string, in In) (out Out, err error) {
+// request returns a request to a route, with a body if the route has one.
+func (c *Client) request(ctx context.Context, r route, in any) (*http.Request, error) {
+	path, body := r.path, new(bytes.Buffer)
+	if named, ok := in.(interface{ id() *string }); ok {
+		path = strings.Replace(path, ":id", url.PathEscape(*named.id()), 1)
+	}
+	if r.wrong != "" {
+		if err := json.NewEncoder(body).Encode(in); err != nil {
+			return nil, err
+		}
+	}
+	req, err := http.NewRequestWithContext(ctx, r.method, "http://"+c.address+path, body)
+	if err == nil && r.wrong != "" {
+		req.Header.Set("Content-Type", "application/json")
+	}
+	return req, err
+}
+
+// Call sends a request to a running gateway.
+func (e Endpoint[In, Out]) Call(ctx context.Context, c *Client, in In) (out Out, err error) {
 	ctx, cancel := context.WithTimeout(ctx, callLimit)
 	defer cancel()
-	resp, err := c.send(e.request(ctx, c.address, id, in))
+	resp, err := c.send(c.request(ctx, e.route, &in))
 	if err != nil {
 		return out, err
 	}
 	defer resp.Body.Close() //nolint:errcheck // only read
-	if empty(out) {
+	if e.status == http.StatusNoContent {
 		return out, nil
 	}
 	raw, err := io.ReadAll(io.LimitReader(resp.Body, 1<<20))
@@ -168,23 +183,16 @@ func call[In, Out any](ctx context.Context, c *Client, e endpoint[In, Out], id s
 	return out, nil
 }
 
-// line is a line of an answer that may take long.
-type line interface {
-	failure() string // why the work ended, if it failed
-	last() bool
-}
-
-// follow sends a request for work that may take long, and calls each for every line of the
-// answer up to the last.
-func follow[In any, Line line](ctx context.Context, c *Client, e endpoint[In, Line], in In, each func(Line) error) error {
-	resp, err := c.send(e.request(ctx, c.address, "", in))
+// Call sends a request to a running gateway, and calls each for every line of the answer.
+func (e Stream[In, L]) Call(ctx context.Context, c *Client, in In, each func(L) error) error {
+	resp, err := c.send(c.request(ctx, e.route, &in))
 	if err != nil {
 		return err
 	}
 	defer resp.Body.Close() //nolint:errcheck // only read
 	lines := json.NewDecoder(resp.Body)
 	for {
-		var l Line
+		var l L
 		if err := lines.Decode(&l); err != nil {
 			return fmt.Errorf("the gateway at %s ended before it was done: %w", c.address, err)
 		}
@@ -195,82 +203,4 @@ func follow[In any, Line line](ctx context.Context, c *Client, e endpoint[In, Li
 			return err
 		}
 	}
-}
-
-// SignInLink returns a link that signs a browser in to the console.
-func (c *Client) SignInLink(ctx context.Context) (Link, error) {
-	return call(ctx, c, linkEndpoint, "", none{})
-}
-
-// CreateKey implements Operations.
-func (c *Client) CreateKey(ctx context.Context, n NewKey) (CreatedKey, error) {
-	return call(ctx, c, createEndpoint, "", n)
-}
-
-// ListKeys implements Operations.
-func (c *Client) ListKeys(ctx context.Context) ([]KeyView, error) {
-	return call(ctx, c, listEndpoint, "", none{})
-}
-
-// RevokeKey implements Operations.
-func (c *Client) RevokeKey(ctx context.Context, id string) error {
-	_, err := call(ctx, c, revokeEndpoint, id, none{})
-	return err
-}
-
-// ExportData implements Operations.
-func (c *Client) ExportData(ctx context.Context, r DataRequest, tell func(personaldata.News) error) (personaldata.Report, error) {
-	return c.followData(ctx, exportEndpoint, r, tell)
-}
-
-// EraseData implements Operations.
-func (c *Client) EraseData(ctx context.Context, r DataRequest, tell func(personaldata.News) error) (personaldata.Report, error) {
-	return c.followData(ctx, eraseEndpoint, r, tell)
-}
-
-func (c *Client) followData(ctx context.Context, e endpoint[DataRequest, DataLine], r DataRequest, tell func(personaldata.News) error) (report personaldata.Report, err error) {
-	err = follow(ctx, c, e, r, func(l DataLine) error {
-		if l.Report != nil {
-			report = *l.Report
-			return nil
-		}
-		return tell(l.News)
-	})
-	return report, err
-}
-
-// Reviews implements Operations.
-func (c *Client) Reviews(ctx context.Context, tell func(ReviewLine) error) error {
-	return follow(ctx, c, reviewEndpoint, none{}, tell)
-}
-
-// ResolvePayment implements Operations.
-func (c *Client) ResolvePayment(ctx context.Context, id string, v Verdict) (Settled, error) {
-	return call(ctx, c, resolveEndpoint, id, v)
-}
-
-// StorageStatus implements Operations.
-func (c *Client) StorageStatus(ctx context.Context) (Storage, error) {
-	return call(ctx, c, statusEndpoint, "", none{})
-}
-
-// PutBackRecord implements Operations.
-func (c *Client) PutBackRecord(ctx context.Context, record string) error {
-	_, err := call(ctx, c, putBackEndpoint, "", PutBack{Record: record})
-	return err
-}
-
-// WriteBackup implements Operations. An answer that is shorter than its Content-Length is an
-// error.
-func (c *Client) WriteBackup(ctx context.Context, to io.Writer) error {
-	resp, err := c.send(backupEndpoint.request(ctx, c.address, "", none{}))
-	if err != nil {
-		return err
-	}
-	defer resp.Body.Close() //nolint:errcheck // only read
-	if resp.ContentLength < 0 {
-		return fmt.Errorf("the gateway at %s does not say how long it is", c.address)
-	}
-	_, err = io.Copy(to, resp.Body)
-	return err
 }

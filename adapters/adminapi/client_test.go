@@ -26,11 +26,41 @@ func (r *rig) client(of adminapi.Identity) (c *adminapi.Client, connected *int) 
 	return adminapi.NewClient(r.host, of, func() { *connected++ }), connected
 }
 
-// A command gets the same result from a running gateway as from the store itself.
-func TestClientAndServiceDoTheSame(t *testing.T) {
+// both calls an endpoint by the client and does its work on the service, and returns what
+// both answer.
+func both[In, Out any](t *testing.T, c *adminapi.Client, s *adminapi.Service, e adminapi.Endpoint[In, Out], in In) (called, done Out) {
+	t.Helper()
+	called, err := e.Call(t.Context(), c, in)
+	done, err2 := e.Do(t.Context(), s, in)
+	if err := errors.Join(err, err2); err != nil {
+		t.Errorf("%T: %v", in, err)
+	}
+	return called, done
+}
+
+// bothFollow is like both, for the lines of a stream.
+func bothFollow[In any, L adminapi.Line](t *testing.T, c *adminapi.Client, s *adminapi.Service, e adminapi.Stream[In, L], in In) (called, done []L) {
+	t.Helper()
+	err := e.Call(t.Context(), c, in, func(l L) error { called = append(called, l); return nil })
+	err2 := e.Do(t.Context(), s, in, func(l L) error { done = append(done, l); return nil })
+	if err := errors.Join(err, err2); err != nil {
+		t.Errorf("%T: %v", in, err)
+	}
+	return called, done
+}
+
+func wantSame(t *testing.T, what string, called, done any) {
+	t.Helper()
+	if !reflect.DeepEqual(called, done) {
+		t.Errorf("%s: the gateway answers %+v, and on the store it is %+v", what, called, done)
+	}
+}
+
+// A command gets the same answer from a running gateway as from the store itself.
+func TestAnEndpointAnswersTheSameThroughTheGatewayAndOnTheStore(t *testing.T) {
 	t.Parallel()
 	j, erased, text := memjournal.New(clock.System{}), 0, strings.Repeat("patchbay ", 1<<12)
-	service := adminapi.Service{
+	s := &adminapi.Service{
 		PersonalData: personaldata.New(one(&erased)),
 		Payments: payments.New(payments.Options{
 			Journal: j, Clock: clock.System{}, IDs: ids.UUIDs{}, Owner: "one", Log: slog.New(slog.DiscardHandler),
@@ -48,71 +78,52 @@ func TestClientAndServiceDoTheSame(t *testing.T) {
 			return &shot{strings.NewReader(text), int64(len(text)), make(chan struct{})}, nil
 		},
 	}
-	r := serve(t, adminapi.Options{Service: service})
-	service.APIKeys = r.access
+	r := serve(t, adminapi.Options{Service: *s})
+	s.APIKeys = r.access
 	keep(t, j, "default", "pay_1", func(p *payment.Payment) { p.Review(payment.ReviewUnknown, "op_1", noon) })
-	client, connected := r.client(secret)
-	all := map[string]adminapi.Operations{"client": client, "service": service}
-	var keys []string
-	for name, o := range all {
-		created, err := o.CreateKey(t.Context(), adminapi.NewKey{Tenant: "default", Name: name, Scopes: []string{"users:read"}, TTL: "720h"})
-		if err != nil || !strings.HasPrefix(created.Token, "pb_live_") || created.Key.Name != name {
-			t.Errorf("%s: CreateKey returned %+v, %v", name, created, err)
-		}
-		keys = append(keys, created.Key.ID)
-	}
-	for i, name := range []string{"client", "service"} {
-		if err := all[name].RevokeKey(t.Context(), keys[i]); err != nil {
-			t.Errorf("%s: RevokeKey: %v", name, err)
+	c, connected := r.client(secret)
+
+	first, second := both(t, c, s, adminapi.CreateKey, adminapi.NewKey{Tenant: "default", Name: "n", Scopes: []string{"users:read"}, TTL: "720h"})
+	for _, k := range []adminapi.CreatedKey{first, second} {
+		if !strings.HasPrefix(k.Token, "pb_live_") || k.Key.Name != "n" || k.Key.ExpiresAt.IsZero() {
+			t.Errorf("a key was created as %+v", k)
 		}
 	}
-	type results struct {
-		Keys          []adminapi.KeyView
-		Status        adminapi.Storage
-		Backup        string
-		Export, Erase personaldata.Report
-		News          []personaldata.News
-		Reviews       []adminapi.Review
+	both(t, c, s, adminapi.RevokeKey, adminapi.KeyID{ID: first.Key.ID})
+	keys, same := both(t, c, s, adminapi.ListKeys, adminapi.None{})
+	if wantSame(t, "the keys", keys, same); len(keys) != 2 {
+		t.Errorf("%d keys are listed, want 2", len(keys))
 	}
-	got := map[string]results{}
-	for name, o := range all {
-		var res results
-		var errs [7]error
-		var backup bytes.Buffer
-		person := adminapi.DataRequest{Who: personaldata.Who{Tenant: "acme", UserID: "usr_1"}}
-		tell := func(n personaldata.News) error { res.News = append(res.News, n); return nil }
-		res.Keys, errs[0] = o.ListKeys(t.Context())
-		res.Status, errs[1] = o.StorageStatus(t.Context())
-		errs[2] = o.PutBackRecord(t.Context(), "default/email/msg_1")
-		errs[3] = o.WriteBackup(t.Context(), &backup)
-		res.Backup = backup.String()
-		res.Export, errs[4] = o.ExportData(t.Context(), person, tell)
-		res.Erase, errs[5] = o.EraseData(t.Context(), person, tell)
-		errs[6] = o.Reviews(t.Context(), func(l adminapi.ReviewLine) error {
-			if l.Review != nil {
-				res.Reviews = append(res.Reviews, *l.Review)
-			}
-			return nil
-		})
-		if err := errors.Join(errs[:]...); err != nil {
-			t.Errorf("%s: %v", name, err)
-		}
-		got[name] = res
+	status, sameStatus := both(t, c, s, adminapi.StorageStatus, adminapi.None{})
+	if wantSame(t, "the status", status, sameStatus); status.Store.Provider != "local" {
+		t.Errorf("the status is %+v", status)
 	}
-	if len(got["client"].Keys) != 2 || len(got["client"].Reviews) != 1 || got["client"].Backup != text || len(got["client"].News) == 0 || erased != 2 {
-		t.Errorf("%+v; %d erased", got["client"], erased)
-	}
-	if !reflect.DeepEqual(got["client"], got["service"]) {
-		t.Errorf("the client returned\n%+v\nand the service\n%+v", got["client"], got["service"])
-	}
-	verdict := adminapi.Verdict{Tenant: "default", Verdict: "not_executed"}
-	for _, name := range []string{"client", "service"} { // a second time it changes nothing
-		if settled, err := all[name].ResolvePayment(t.Context(), "pay_1", verdict); err != nil || settled != (adminapi.Settled{ID: "pay_1", Status: payment.Succeeded}) {
-			t.Errorf("%s: ResolvePayment returned %+v, %v", name, settled, err)
+	both(t, c, s, adminapi.PutBackRecord, adminapi.PutBack{Record: "default/email/msg_1"})
+
+	person := adminapi.DataRequest{Who: personaldata.Who{Tenant: "acme", UserID: "usr_1"}}
+	for _, e := range []adminapi.Stream[adminapi.DataRequest, adminapi.DataLine]{adminapi.ExportData, adminapi.EraseData} {
+		called, done := bothFollow(t, c, s, e, person)
+		if wantSame(t, "a person's data", called, done); len(called) == 0 || called[len(called)-1].Report == nil {
+			t.Errorf("the last line has no report: %+v", called)
 		}
 	}
-	if link, err := client.SignInLink(t.Context()); err != nil || !strings.HasPrefix(link.Path, "/?sign_in_once=") {
-		t.Errorf("SignInLink returned %+v, %v", link, err)
+	if erased != 2 {
+		t.Errorf("%d times erased, want 2", erased)
+	}
+	reviews, sameReviews := bothFollow(t, c, s, adminapi.ListReviews, adminapi.None{})
+	if wantSame(t, "the reviews", reviews, sameReviews); len(reviews) != 3 || !reviews[2].Done || reviews[0].Review.Payment != "pay_1" {
+		t.Errorf("the lines are %+v", reviews)
+	}
+	settled, again := both(t, c, s, adminapi.ResolvePayment, adminapi.Verdict{ID: "pay_1", Tenant: "default", Verdict: "not_executed"})
+	if wantSame(t, "a verdict", settled, again); settled.ID != "pay_1" {
+		t.Errorf("settled as %+v", settled)
+	}
+	var called, done bytes.Buffer
+	if err := errors.Join(c.WriteBackup(t.Context(), &called), s.WriteBackup(t.Context(), &done)); err != nil || called.String() != text || done.String() != text {
+		t.Errorf("backups of %d and %d bytes, want %d: %v", called.Len(), done.Len(), len(text), err)
+	}
+	if link, err := adminapi.SignIn.Call(t.Context(), c, adminapi.None{}); err != nil || !strings.HasPrefix(link.Path, "/?sign_in_once=") {
+		t.Errorf("the link is %+v, %v", link, err)
 	}
 	if *connected == 0 {
 		t.Error("connected was not called")
@@ -127,10 +138,9 @@ func TestClientReportsRefusals(t *testing.T) {
 		do   func() error
 		want string
 	}{
-		"a request that is wrong": {func() error { _, err := client.CreateKey(t.Context(), adminapi.NewKey{}); return err }, "refused: 400 Bad Request"},
+		"a request that is wrong": {func() error { _, err := adminapi.CreateKey.Call(t.Context(), client, adminapi.NewKey{}); return err }, "refused: 400 Bad Request"},
 		"work that fails": {func() error {
-			_, err := client.ExportData(t.Context(), adminapi.DataRequest{Who: personaldata.Who{Tenant: "acme", UserID: "usr_1"}}, nil)
-			return err
+			return adminapi.ExportData.Call(t.Context(), client, adminapi.DataRequest{Who: personaldata.Who{Tenant: "acme", UserID: "usr_1"}}, nil)
 		}, "they were looked for"},
 		"a backup that fails": {func() error { return client.WriteBackup(t.Context(), &bytes.Buffer{}) }, "refused: 500"},
 	} {
@@ -152,7 +162,7 @@ func TestClientSendsNothingToAnotherGateway(t *testing.T) {
 		want string
 	}{"another installation": {other, "has not proved to be the gateway"}, "another store": {store, "serves another store"}} {
 		client, connected := r.client(row.of)
-		if _, err := client.ListKeys(t.Context()); err == nil || !strings.Contains(err.Error(), row.want) || *connected != 0 {
+		if _, err := adminapi.ListKeys.Call(t.Context(), client, adminapi.None{}); err == nil || !strings.Contains(err.Error(), row.want) || *connected != 0 {
 			t.Errorf("%s: %v after %d connections", name, err, *connected)
 		}
 	}
@@ -171,7 +181,7 @@ func TestNotRunning(t *testing.T) {
 	if err := l.Close(); err != nil {
 		t.Fatal(err)
 	}
-	if _, err := adminapi.NewClient(address, secret, func() {}).ListKeys(t.Context()); !adminapi.NotRunning(err) {
+	if _, err := adminapi.ListKeys.Call(t.Context(), adminapi.NewClient(address, secret, func() {}), adminapi.None{}); !adminapi.NotRunning(err) {
 		t.Errorf("nothing listens: %v", err)
 	}
 }

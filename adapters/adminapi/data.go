@@ -3,6 +3,8 @@ package adminapi
 import (
 	"context"
 
+	"github.com/gofiber/fiber/v2"
+
 	"patchbay/core/personaldata"
 )
 
@@ -11,6 +13,14 @@ import (
 type DataRequest struct {
 	personaldata.Who
 	Rehearsal bool `json:"rehearsal,omitempty"`
+}
+
+func (r DataRequest) describe(a *act) {
+	a.about("tenant", r.Tenant)
+	a.about("user", r.UserID) // never the email address
+	if r.Rehearsal {
+		a.name += "_rehearsal"
+	}
 }
 
 // DataLine is one line of the answer to a DataRequest. The last line has the Report or an
@@ -24,16 +34,26 @@ type DataLine struct {
 func (l DataLine) failure() string { return l.Error }
 func (l DataLine) last() bool      { return l.Report != nil }
 
-// dataLines returns how a DataRequest is answered by work.
-func dataLines(work func(context.Context, DataRequest, func(personaldata.News) error) (personaldata.Report, error),
-) func(context.Context, *act, DataRequest, func(DataLine) error) (DataLine, error) {
-	return func(ctx context.Context, a *act, r DataRequest, send func(DataLine) error) (DataLine, error) {
-		a.about("tenant", r.Tenant)
-		a.about("user", r.UserID) // never the email address
-		if r.Rehearsal {
-			a.name += "_rehearsal"
-		}
-		report, err := work(ctx, r, func(n personaldata.News) error { return send(DataLine{News: n}) })
+const wrongPerson = "the body does not say whose data is meant"
+
+// ExportData exports everything that is kept of a person.
+var ExportData = Stream[DataRequest, DataLine]{
+	route{method: fiber.MethodPost, path: "/admin/data/export", action: "data.export", wrong: wrongPerson},
+	func(ctx context.Context, s *Service, r DataRequest, send func(DataLine) error) (DataLine, error) {
+		report, err := s.PersonalData.Export(ctx, r.Who, news(send))
 		return DataLine{Report: &report}, err
-	}
+	},
+}
+
+// EraseData erases everything that is kept of a person.
+var EraseData = Stream[DataRequest, DataLine]{
+	route{method: fiber.MethodPost, path: "/admin/data/erase", action: "data.erase", wrong: wrongPerson},
+	func(ctx context.Context, s *Service, r DataRequest, send func(DataLine) error) (DataLine, error) {
+		report, err := s.PersonalData.Erase(ctx, r.Who, r.Rehearsal, news(send))
+		return DataLine{Report: &report}, err
+	},
+}
+
+func news(send func(DataLine) error) func(personaldata.News) error {
+	return func(n personaldata.News) error { return send(DataLine{News: n}) }
 }

@@ -2,98 +2,109 @@ package adminapi
 
 import (
 	"bufio"
-	"bytes"
 	"context"
 	"encoding/json"
 	"net"
-	"net/http"
-	"net/url"
 	"strings"
 	"time"
 
 	"github.com/gofiber/fiber/v2"
 
+	"patchbay/core/apikeys"
 	"patchbay/core/fault"
+	"patchbay/core/payments"
+	"patchbay/core/personaldata"
+	"patchbay/ports"
 )
 
-// endpoint is a request that only an operator may make, as Server and Client share it. In is
-// the type of the request's body; Out is that of the answer's, or of each line of the answer.
-// Both are none if there is no body.
-type endpoint[In, Out any] struct {
+// Service holds the use cases that endpoints are carried out by.
+type Service struct {
+	APIKeys      *apikeys.Service
+	PersonalData *personaldata.Service
+	Payments     *payments.Service
+	Storage      func(ctx context.Context) Storage
+	PutBack      func(ctx context.Context, record string) error
+	// Backup takes a snapshot of the store. It is nil if the store cannot be backed up.
+	Backup func(ctx context.Context) (ports.Snapshot, error)
+}
+
+// Endpoint is a request that only an operator may make: to a running gateway, by Call, or
+// carried out on the store itself, by Do. In is the request, and Out the answer.
+type Endpoint[In, Out any] struct {
+	route
+	Do func(ctx context.Context, s *Service, in In) (Out, error)
+}
+
+// Stream is like Endpoint, for work that may take long. The answer is one Line after the
+// other; the last one is what do returns, or has an error. Without such a line the work is not
+// complete.
+type Stream[In any, L Line] struct {
+	route
+	do func(ctx context.Context, s *Service, in In, send func(L) error) (last L, err error)
+}
+
+// None is the request or the answer of an endpoint that has none.
+type None struct{}
+
+type route struct {
 	method, path string // the path may have the parameter :id
 	action       string // for the log
-	status       int
-	wrong        string // the message for a body that is not an In
+	status       int    // of the answer; 204 if it has no body
+	wrong        string // the message for a wrong body; empty if the request has no body
+	limit        time.Duration
+	// ReadOnly means that the store is only read, and not marked as in use for it.
+	ReadOnly bool
 }
 
-type none struct{}
+// Line is a line of the answer of a Stream.
+type Line interface {
+	failure() string // why the work failed, if it did
+	last() bool
+}
 
-func empty(v any) bool { _, is := v.(none); return is }
-
-var (
-	linkEndpoint    = endpoint[none, Link]{http.MethodPost, "/admin/links", "console.link", http.StatusCreated, ""}
-	statusEndpoint  = endpoint[none, Storage]{http.MethodGet, "/admin/storage", "storage.status", http.StatusOK, ""}
-	putBackEndpoint = endpoint[PutBack, none]{http.MethodPost, "/admin/storage/put-back", "record.put_back", http.StatusNoContent, "the body does not name a record"}
-	backupEndpoint  = endpoint[none, none]{http.MethodGet, "/admin/storage/backup", "storage.backup", http.StatusOK, ""}
-	exportEndpoint  = endpoint[DataRequest, DataLine]{http.MethodPost, "/admin/data/export", "data.export", http.StatusOK, wrongPerson}
-	eraseEndpoint   = endpoint[DataRequest, DataLine]{http.MethodPost, "/admin/data/erase", "data.erase", http.StatusOK, wrongPerson}
-	reviewEndpoint  = endpoint[none, ReviewLine]{http.MethodGet, "/admin/payments/review", "payment.review", http.StatusOK, ""}
-	resolveEndpoint = endpoint[Verdict, Settled]{http.MethodPost, "/admin/payments/:id/resolve", "payment.resolve", http.StatusOK, "the body is not a verdict"}
-	listEndpoint    = endpoint[none, []KeyView]{http.MethodGet, "/admin/keys", "key.list", http.StatusOK, ""}
-	createEndpoint  = endpoint[NewKey, CreatedKey]{http.MethodPost, "/admin/keys", "key.create", http.StatusCreated, "the body is not a request for a key"}
-	revokeEndpoint  = endpoint[none, none]{http.MethodDelete, "/admin/keys/:id", "key.revoke", http.StatusNoContent, ""}
-)
-
-const wrongPerson = "the body does not say whose data is meant"
-
-func (e endpoint[In, Out]) request(ctx context.Context, address, id string, in In) (*http.Request, error) {
-	var body bytes.Buffer
-	if !empty(in) {
-		if err := json.NewEncoder(&body).Encode(in); err != nil {
-			return nil, err
+// receive returns a request, and adds to the act what it is about.
+func receive[In any](r route, f *fiber.Ctx, a *act) (in In, err error) {
+	if r.wrong != "" {
+		if err := decode(f, &in, r.wrong); err != nil {
+			return in, err
 		}
 	}
-	path := strings.Replace(e.path, ":id", url.PathEscape(id), 1)
-	req, err := http.NewRequestWithContext(ctx, e.method, "http://"+address+path, &body)
-	if err == nil && !empty(in) {
-		req.Header.Set(fiber.HeaderContentType, fiber.MIMEApplicationJSON)
+	if named, ok := any(&in).(interface{ id() *string }); ok {
+		*named.id() = strings.Clone(f.Params("id"))
 	}
-	return req, err
+	a.describe(in)
+	return in, nil
 }
 
-// read returns the body of a request.
-func (e endpoint[In, Out]) read(f *fiber.Ctx) (in In, err error) {
-	if !empty(in) {
-		err = decode(f, &in, e.wrong)
-	}
-	return in, err
-}
-
-// handle registers an endpoint. Each request to it is an act, which is about the object with
-// the path's id.
-func handle[In, Out any](c *Server, e endpoint[In, Out], do func(ctx context.Context, a *act, in In) (Out, error)) {
-	c.handle(e.method, e.path, e.action, func(f *fiber.Ctx, a *act) error {
-		in, err := e.read(f)
+func (e Endpoint[In, Out]) register(c *Server) {
+	c.handle(e.route, func(f *fiber.Ctx, a *act) error {
+		in, err := receive[In](e.route, f, a)
 		if err != nil {
 			return err
 		}
-		out, err := do(context.Background(), a, in)
+		ctx := context.Background()
+		if e.limit > 0 {
+			var cancel context.CancelFunc
+			ctx, cancel = context.WithTimeout(ctx, e.limit)
+			defer cancel()
+		}
+		out, err := e.Do(ctx, &c.Service, in)
 		if err != nil {
 			return err
 		}
-		if empty(out) {
+		a.describe(out)
+		if e.status == fiber.StatusNoContent {
 			return f.SendStatus(e.status)
 		}
 		return f.Status(e.status).JSON(out)
 	})
 }
 
-// stream registers an endpoint that answers with lines for as long as the work takes. It ends
-// when the client stops reading, or when the listener is shut down. The last line is what do
-// returns, or has an error; without it the work is not complete.
-func stream[In, Line any](c *Server, e endpoint[In, Line], do func(ctx context.Context, a *act, in In, send func(Line) error) (last Line, err error)) {
-	c.handle(e.method, e.path, e.action, func(f *fiber.Ctx, a *act) error {
-		in, err := e.read(f)
+// register registers a Stream. It ends when the client stops reading, or when the listener is
+// shut down.
+func (e Stream[In, L]) register(c *Server) {
+	c.handle(e.route, func(f *fiber.Ctx, a *act) error {
+		in, err := receive[In](e.route, f, a)
 		if err != nil {
 			return err
 		}
@@ -103,7 +114,7 @@ func stream[In, Line any](c *Server, e endpoint[In, Line], do func(ctx context.C
 		f.Context().SetBodyStreamWriter(func(w *bufio.Writer) {
 			lines := &lineWriter{conn: conn, w: w, to: json.NewEncoder(w)}
 			var last any
-			last, err := do(c.running, a, in, func(l Line) error { return lines.send(l) })
+			last, err := e.do(c.running, &c.Service, in, func(l L) error { return lines.send(l) })
 			if err != nil {
 				last = fiber.Map{"error": reason(err)}
 			}
@@ -114,7 +125,16 @@ func stream[In, Line any](c *Server, e endpoint[In, Line], do func(ctx context.C
 	})
 }
 
-// lineLimit is how long the client may take to receive one line of a stream.
+// Do carries out the work on the store itself, and calls each for every line.
+func (e Stream[In, L]) Do(ctx context.Context, s *Service, in In, each func(L) error) error {
+	last, err := e.do(ctx, s, in, each)
+	if err != nil {
+		return err
+	}
+	return each(last)
+}
+
+// lineLimit is how long the client may take to receive one line.
 const lineLimit = 30 * time.Second
 
 // lineWriter sends each line at once. Each line has its own write deadline, because the

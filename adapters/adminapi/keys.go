@@ -5,7 +5,10 @@ import (
 	"encoding/json"
 	"time"
 
+	"github.com/gofiber/fiber/v2"
+
 	"patchbay/core/apikeys"
+	"patchbay/core/fault"
 )
 
 // NewKey requests an API key. Without Scopes the key has all scopes. TTL is a duration such
@@ -16,6 +19,8 @@ type NewKey struct {
 	Scopes Scopes `json:"scopes,omitzero"`
 	TTL    string `json:"ttl,omitempty"`
 }
+
+func (n NewKey) describe(a *act) { a.about("tenant", n.Tenant) }
 
 // Scopes are the scopes of a key. null means none: a program that means to set scopes but
 // has none must not get a key with all scopes.
@@ -49,23 +54,57 @@ type CreatedKey struct {
 	Key   KeyView `json:"key"`
 }
 
+func (k CreatedKey) describe(a *act) { a.about("key", k.Key.ID) }
+
+// KeyID names a key.
+type KeyID struct{ ID string }
+
+func (k *KeyID) id() *string    { return &k.ID }
+func (k KeyID) describe(a *act) { a.about("key", k.ID) }
+
+// CreateKey makes an API key.
+var CreateKey = Endpoint[NewKey, CreatedKey]{
+	route{method: fiber.MethodPost, path: "/admin/keys", action: "key.create", status: fiber.StatusCreated, wrong: "the body is not a request for a key"},
+	func(ctx context.Context, s *Service, n NewKey) (CreatedKey, error) {
+		var ttl time.Duration
+		if n.TTL != "" {
+			var err error
+			if ttl, err = time.ParseDuration(n.TTL); err != nil {
+				return CreatedKey{}, fault.InvalidParam("ttl", "invalid_ttl", "ttl must be a duration such as 720h")
+			}
+			if ttl <= 0 {
+				return CreatedKey{}, apikeys.ErrTTL
+			}
+		}
+		token, key, err := s.APIKeys.Create(ctx, n.Tenant, n.Name, n.Scopes, ttl)
+		return CreatedKey{Token: token, Key: view(key)}, err
+	},
+}
+
+// ListKeys lists the API keys of all tenants.
+var ListKeys = Endpoint[None, []KeyView]{
+	route{method: fiber.MethodGet, path: "/admin/keys", action: "key.list", status: fiber.StatusOK},
+	func(ctx context.Context, s *Service, _ None) ([]KeyView, error) {
+		keys, err := s.APIKeys.List(ctx)
+		views := make([]KeyView, len(keys))
+		for i, k := range keys {
+			views[i] = view(k)
+		}
+		return views, err
+	},
+}
+
+// RevokeKey revokes an API key.
+var RevokeKey = Endpoint[KeyID, None]{
+	route{method: fiber.MethodDelete, path: "/admin/keys/:id", action: "key.revoke", status: fiber.StatusNoContent},
+	func(ctx context.Context, s *Service, k KeyID) (None, error) {
+		return None{}, s.APIKeys.Revoke(ctx, k.ID)
+	},
+}
+
 func view(k apikeys.Key) KeyView {
 	return KeyView{
 		ID: k.ID, Tenant: k.Tenant, Name: k.Name, Scopes: k.Scopes,
 		CreatedAt: k.CreatedAt, ExpiresAt: k.ExpiresAt, RevokedAt: k.RevokedAt,
 	}
-}
-
-func (c *Server) keyRoutes() {
-	handle(c, listEndpoint, func(ctx context.Context, _ *act, _ none) ([]KeyView, error) { return c.ListKeys(ctx) })
-	handle(c, createEndpoint, func(ctx context.Context, a *act, n NewKey) (CreatedKey, error) {
-		a.about("tenant", n.Tenant)
-		created, err := c.CreateKey(ctx, n)
-		a.about("key", created.Key.ID)
-		return created, err
-	})
-	handle(c, revokeEndpoint, func(ctx context.Context, a *act, _ none) (none, error) {
-		a.about("key", a.id)
-		return none{}, c.RevokeKey(ctx, a.id)
-	})
 }

@@ -96,7 +96,6 @@ func named(account string) string {
 type act struct {
 	*Server
 	name   string // a short name, such as key.revoke
-	id     string // from the path
 	by     string
 	object []slog.Attr // what it acts on
 	later  bool        // it ends after its handler has returned
@@ -109,13 +108,20 @@ func (a *act) about(name, id string) {
 	}
 }
 
+// describe adds what a request or an answer says about an act.
+func (a *act) describe(v any) {
+	if d, ok := v.(interface{ describe(a *act) }); ok {
+		d.describe(a)
+	}
+}
+
 func (a *act) end(err error) { logging.Act(a.running, a.Log, a.name, a.by, err, a.object...) }
 
 // handle registers a route for operators. Each request to it is an act.
-func (c *Server) handle(method, path, name string, serve func(*fiber.Ctx, *act) error) {
-	c.app.Add(method, path, func(f *fiber.Ctx) error {
+func (c *Server) handle(r route, serve func(*fiber.Ctx, *act) error) {
+	c.app.Add(r.method, r.path, func(f *fiber.Ctx) error {
 		operator, _ := f.Locals(operatorValue).(string)
-		a := &act{Server: c, name: name, id: strings.Clone(f.Params("id")), by: operator}
+		a := &act{Server: c, name: r.action, by: operator}
 		err := serve(f, a)
 		if err != nil || !a.later {
 			a.end(err)

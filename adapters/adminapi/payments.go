@@ -4,15 +4,27 @@ import (
 	"context"
 	"time"
 
+	"github.com/gofiber/fiber/v2"
+
 	"patchbay/core/payment"
+	"patchbay/core/payments"
 )
 
 // Verdict settles a payment of a tenant.
 type Verdict struct {
+	ID        string `json:"-"`
 	Tenant    string `json:"tenant"`
 	Verdict   string `json:"verdict"`
 	Reference string `json:"reference,omitempty"`
 	Note      string `json:"note,omitempty"`
+}
+
+func (v *Verdict) id() *string { return &v.ID }
+
+func (v Verdict) describe(a *act) {
+	a.about("tenant", v.Tenant)
+	a.about("payment", v.ID)
+	a.about("verdict", v.Verdict)
 }
 
 // Settled answers a Verdict.
@@ -60,13 +72,39 @@ func reviews(p payment.Payment) (open []Review) {
 	return open
 }
 
-func (c *Server) listReviews(ctx context.Context, _ *act, _ none, send func(ReviewLine) error) (ReviewLine, error) {
-	return ReviewLine{Done: true}, c.Reviews(ctx, send)
+// ListReviews lists the payments of all tenants that need a person.
+var ListReviews = Stream[None, ReviewLine]{
+	route{method: fiber.MethodGet, path: "/admin/payments/review", action: "payment.review"},
+	func(ctx context.Context, s *Service, _ None, send func(ReviewLine) error) (ReviewLine, error) {
+		tenants, err := s.APIKeys.Tenants(ctx)
+		if err != nil {
+			return ReviewLine{}, err
+		}
+		looked := func(n int) error { return send(ReviewLine{Looked: n}) }
+		found := func(p payment.Payment) error {
+			for _, r := range reviews(p) {
+				if err := send(ReviewLine{Review: &r}); err != nil {
+					return err
+				}
+			}
+			return nil
+		}
+		for _, tenant := range tenants {
+			if err := s.Payments.InReview(ctx, tenant, looked, found); err != nil {
+				return ReviewLine{}, err
+			}
+		}
+		return ReviewLine{Done: true}, nil
+	},
 }
 
-func (c *Server) resolvePayment(ctx context.Context, a *act, v Verdict) (Settled, error) {
-	a.about("tenant", v.Tenant)
-	a.about("payment", a.id)
-	a.about("verdict", v.Verdict)
-	return c.ResolvePayment(ctx, a.id, v)
+// ResolvePayment settles a payment by the verdict of a person.
+var ResolvePayment = Endpoint[Verdict, Settled]{
+	route{method: fiber.MethodPost, path: "/admin/payments/:id/resolve", action: "payment.resolve", status: fiber.StatusOK, wrong: "the body is not a verdict"},
+	func(ctx context.Context, s *Service, v Verdict) (Settled, error) {
+		p, err := s.Payments.Settle(ctx, v.Tenant, v.ID, payments.SettleRequest{
+			Verdict: payments.Verdict(v.Verdict), Reference: v.Reference, Note: v.Note, By: Operator,
+		})
+		return Settled{ID: p.ID, Status: p.Status}, err
+	},
 }

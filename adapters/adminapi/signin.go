@@ -57,6 +57,13 @@ func cookieName(f *fiber.Ctx) string {
 	return "patchbay_console_" + port
 }
 
+// SignIn makes a SignInLink. Only a running gateway can.
+var SignIn = Endpoint[None, Link]{route: route{method: fiber.MethodPost, path: "/admin/links", action: "console.link", status: fiber.StatusCreated}}
+
+func (c *Server) makeLink(f *fiber.Ctx, a *act) error {
+	return f.Status(SignIn.status).JSON(c.SignInLink(a.by))
+}
+
 // tokens identifies operators by tokens that are valid for a limited time. It stores
 // digests only, so that reading the memory of the process grants no access.
 type tokens struct {

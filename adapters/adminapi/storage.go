@@ -3,6 +3,8 @@ package adminapi
 import (
 	"context"
 	"time"
+
+	"github.com/gofiber/fiber/v2"
 )
 
 // Storage describes the store and its fallback.
@@ -36,6 +38,8 @@ type PutBack struct {
 	Record string `json:"record"`
 }
 
+func (p PutBack) describe(a *act) { a.about("record", p.Record) }
+
 // Store describes one store. Problem is the Kind of its last error.
 type Store struct {
 	Provider  string `json:"provider"`
@@ -58,20 +62,20 @@ type Spool struct {
 	Refused int       `json:"refused"`
 }
 
-// storeLimit is how long the store may take for its status, or to put a record back.
+// storeLimit is how long the store of a gateway may take for its status, or to put a record
+// back.
 const storeLimit = 5 * time.Second
 
-func (c *Server) storageRoutes() {
-	handle(c, statusEndpoint, func(ctx context.Context, _ *act, _ none) (Storage, error) {
-		ctx, cancel := context.WithTimeout(ctx, storeLimit)
-		defer cancel()
-		return c.StorageStatus(ctx)
-	})
-	handle(c, putBackEndpoint, func(ctx context.Context, a *act, p PutBack) (none, error) {
-		a.about("record", p.Record)
-		ctx, cancel := context.WithTimeout(ctx, storeLimit)
-		defer cancel()
-		return none{}, c.PutBackRecord(ctx, p.Record)
-	})
-	c.handle(backupEndpoint.method, backupEndpoint.path, backupEndpoint.action, c.backup)
+// StorageStatus describes the store and its fallback.
+var StorageStatus = Endpoint[None, Storage]{
+	route{method: fiber.MethodGet, path: "/admin/storage", action: "storage.status", status: fiber.StatusOK, limit: storeLimit, ReadOnly: true},
+	func(ctx context.Context, s *Service, _ None) (Storage, error) { return s.Storage(ctx), nil },
+}
+
+// PutBackRecord makes a record that is set aside available for handling again.
+var PutBackRecord = Endpoint[PutBack, None]{
+	route{method: fiber.MethodPost, path: "/admin/storage/put-back", action: "record.put_back", status: fiber.StatusNoContent, wrong: "the body does not name a record", limit: storeLimit},
+	func(ctx context.Context, s *Service, p PutBack) (None, error) {
+		return None{}, s.PutBack(ctx, p.Record)
+	},
 }

@@ -41,7 +41,7 @@ func storageBackup(load loader) *cobra.Command {
 				return err
 			}
 			size, err := keep(cmd.Context(), to, force, func(f io.Writer) error {
-				return g.do(app.ReadOnly, func(ctx context.Context, o adminapi.Operations) error { return o.WriteBackup(ctx, f) })
+				return g.instead(g.client.WriteBackup(cmd.Context(), f), true, func(s *adminapi.Service) error { return s.WriteBackup(cmd.Context(), f) })
 			})
 			if err != nil {
 				return err

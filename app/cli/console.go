@@ -18,7 +18,7 @@ func openConsole(load loader) *cobra.Command {
 				return err
 			}
 			address := g.config.Server.AdminAddress
-			link, err := g.client.SignInLink(cmd.Context())
+			link, err := adminapi.SignIn.Call(cmd.Context(), g.client, adminapi.None{})
 			if adminapi.NotRunning(err) {
 				return fmt.Errorf("no gateway runs at %s: the console is a part of `patchbay serve`", address)
 			}

@@ -3,7 +3,6 @@ package cli
 import (
 	"bufio"
 	"cmp"
-	"context"
 	"errors"
 	"fmt"
 	"io"
@@ -14,7 +13,6 @@ import (
 	"github.com/spf13/cobra"
 
 	"patchbay/adapters/adminapi"
-	"patchbay/app"
 	"patchbay/core/personaldata"
 )
 
@@ -48,11 +46,7 @@ func exportData(load loader) *cobra.Command {
 			}
 			return into(file, cmd.OutOrStdout(), func(to io.Writer) error {
 				document := personaldata.NewDocument(to)
-				err := g.do(app.ReadWrite, func(ctx context.Context, o adminapi.Operations) error {
-					_, err := o.ExportData(ctx, r, showProgress(cmd, document.Add))
-					return err
-				})
-				if err != nil {
+				if err := follow(g, adminapi.ExportData, r, showProgress(cmd, document.Add)); err != nil {
 					return err
 				}
 				return document.Close()
@@ -103,9 +97,12 @@ func eraseData(load loader) *cobra.Command {
 				return nil
 			}
 			var report personaldata.Report
-			err = g.do(app.ReadWrite, func(ctx context.Context, o adminapi.Operations) (err error) {
-				report, err = o.EraseData(ctx, r, showProgress(cmd, pending))
-				return err
+			show := showProgress(cmd, pending)
+			err = follow(g, adminapi.EraseData, r, func(l adminapi.DataLine) error {
+				if l.Report != nil {
+					report = *l.Report
+				}
+				return show(l)
 			})
 			if err != nil {
 				return fmt.Errorf("%w; run it again, it goes on from there", err)
@@ -136,11 +133,12 @@ func printReport(to io.Writer, report personaldata.Report) error {
 	return table.Flush()
 }
 
-// showProgress returns a function that passes on what it is told, and from time to time
-// prints how much has been read.
-func showProgress(cmd *cobra.Command, tell func(personaldata.News) error) func(personaldata.News) error {
+// showProgress returns a function that passes on the news of each line, and from time to
+// time prints how much has been read.
+func showProgress(cmd *cobra.Command, tell func(personaldata.News) error) func(adminapi.DataLine) error {
 	place, said := "", time.Now()
-	return func(n personaldata.News) error {
+	return func(l adminapi.DataLine) error {
+		n := l.News
 		place = cmp.Or(n.Place, place)
 		if n.Looked > 0 && time.Since(said) > progressEvery {
 			cmd.PrintErrf("%s: %d looked at\n", place, n.Looked)

@@ -1,8 +1,6 @@
 package cli
 
 import (
-	"context"
-
 	"github.com/spf13/cobra"
 
 	"patchbay/adapters/adminapi"
@@ -53,26 +51,41 @@ func (g *gateway) name(how string) {
 	}
 }
 
-// do does the work of a command through the gateway if one runs, because it holds the store,
-// and otherwise on the store itself.
-func (g *gateway) do(access app.Access, work func(context.Context, adminapi.Operations) error) error {
-	ctx := g.cmd.Context()
-	err := work(ctx, g.client)
-	if !adminapi.NotRunning(err) {
-		return err
+// instead does the work of a command on the store itself if the gateway could not be asked
+// because none runs. A gateway that runs holds the store.
+func (g *gateway) instead(asked error, readOnly bool, work func(*adminapi.Service) error) error {
+	if !adminapi.NotRunning(asked) {
+		return asked
 	}
 	g.name("opened by this command, since no gateway runs at " + g.config.Server.AdminAddress)
 	if g.needed != nil {
 		return g.needed
 	}
-	return app.Offline(ctx, g.config, access, func(s adminapi.Service) error { return work(ctx, s) })
+	return app.Offline(g.cmd.Context(), g.config, readOnly, work)
 }
 
-// do loads the configuration of a command, and does its work on the store. See gateway.do.
-func (load loader) do(cmd *cobra.Command, work func(context.Context, adminapi.Operations) error) error {
+// ask asks the gateway, or does the work instead.
+func ask[In, Out any](g *gateway, e adminapi.Endpoint[In, Out], in In) (out Out, err error) {
+	ctx := g.cmd.Context()
+	out, err = e.Call(ctx, g.client, in)
+	err = g.instead(err, e.ReadOnly, func(s *adminapi.Service) (err error) {
+		out, err = e.Do(ctx, s, in)
+		return err
+	})
+	return out, err
+}
+
+// ask asks the gateway of a command's configuration, or does the work instead.
+func askFor[In, Out any](cmd *cobra.Command, load loader, e adminapi.Endpoint[In, Out], in In) (out Out, err error) {
 	g, err := load.gateway(cmd)
 	if err != nil {
-		return err
+		return out, err
 	}
-	return g.do(app.ReadWrite, work)
+	return ask(g, e, in)
+}
+
+// follow is like ask, and calls each for every line of the answer.
+func follow[In any, Line adminapi.Line](g *gateway, e adminapi.Stream[In, Line], in In, each func(Line) error) error {
+	ctx := g.cmd.Context()
+	return g.instead(e.Call(ctx, g.client, in, each), false, func(s *adminapi.Service) error { return e.Do(ctx, s, in, each) })
 }

@@ -1,7 +1,6 @@
 package cli
 
 import (
-	"context"
 	"fmt"
 	"text/tabwriter"
 	"time"
@@ -29,11 +28,7 @@ func createKey(load loader) *cobra.Command {
 					return apikeys.ErrTTL
 				}
 			}
-			var created adminapi.CreatedKey
-			err := load.do(cmd, func(ctx context.Context, o adminapi.Operations) (err error) {
-				created, err = o.CreateKey(ctx, n)
-				return err
-			})
+			created, err := askFor(cmd, load, adminapi.CreateKey, n)
 			if err != nil {
 				return err
 			}
@@ -53,11 +48,7 @@ func listKeys(load loader) *cobra.Command {
 	return &cobra.Command{
 		Use: "list", Short: "List API keys", Args: cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
-			var views []adminapi.KeyView
-			err := load.do(cmd, func(ctx context.Context, o adminapi.Operations) (err error) {
-				views, err = o.ListKeys(ctx)
-				return err
-			})
+			views, err := askFor(cmd, load, adminapi.ListKeys, adminapi.None{})
 			if err != nil {
 				return err
 			}
@@ -89,7 +80,8 @@ func revokeKey(load loader) *cobra.Command {
 	return &cobra.Command{
 		Use: "revoke ID", Short: "End an API key", Args: cobra.ExactArgs(1),
 		RunE: func(cmd *cobra.Command, args []string) error {
-			return load.do(cmd, func(ctx context.Context, o adminapi.Operations) error { return o.RevokeKey(ctx, args[0]) })
+			_, err := askFor(cmd, load, adminapi.RevokeKey, adminapi.KeyID{ID: args[0]})
+			return err
 		},
 	}
 }

@@ -1,7 +1,6 @@
 package cli
 
 import (
-	"context"
 	"errors"
 	"fmt"
 	"text/tabwriter"
@@ -10,7 +9,6 @@ import (
 	"github.com/spf13/cobra"
 
 	"patchbay/adapters/adminapi"
-	"patchbay/app"
 	"patchbay/core/apikeys"
 	"patchbay/core/payments"
 )
@@ -25,6 +23,10 @@ func reviewPayments(load loader) *cobra.Command {
 	return &cobra.Command{
 		Use: "review", Short: "List the payments that need a person, of all tenants", Args: cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
+			g, err := load.gateway(cmd)
+			if err != nil {
+				return err
+			}
 			table := tabwriter.NewWriter(cmd.OutOrStdout(), 0, 8, 2, ' ', 0)
 			fmt.Fprintln(table, "PAYMENT\tTENANT\tPROVIDER\tSTATUS\tSINCE\tREASON\tDETAIL")
 			looked, said := 0, time.Now()
@@ -38,8 +40,7 @@ func reviewPayments(load loader) *cobra.Command {
 				}
 				return nil
 			}
-			err := load.do(cmd, func(ctx context.Context, o adminapi.Operations) error { return o.Reviews(ctx, tell) })
-			if err != nil {
+			if err := follow(g, adminapi.ListReviews, adminapi.None{}, tell); err != nil {
 				return err // a partial list would look complete
 			}
 			return table.Flush()
@@ -59,11 +60,8 @@ func resolvePayment(load loader) *cobra.Command {
 			if v.Verdict == string(payments.Executed) {
 				g.needed = errors.New("what was executed is read at the provider: start the gateway first")
 			}
-			var settled adminapi.Settled
-			err = g.do(app.ReadWrite, func(ctx context.Context, o adminapi.Operations) (err error) {
-				settled, err = o.ResolvePayment(ctx, args[0], v)
-				return err
-			})
+			v.ID = args[0]
+			settled, err := ask(g, adminapi.ResolvePayment, v)
 			if err != nil {
 				return err
 			}

@@ -1,7 +1,6 @@
 package cli
 
 import (
-	"context"
 	"fmt"
 	"io"
 	"text/tabwriter"
@@ -44,11 +43,7 @@ func storageStatus(load loader) *cobra.Command {
 			if err != nil {
 				return err
 			}
-			var view adminapi.Storage
-			err = g.do(app.ReadOnly, func(ctx context.Context, o adminapi.Operations) (err error) {
-				view, err = o.StorageStatus(ctx)
-				return err
-			})
+			view, err := ask(g, adminapi.StorageStatus, adminapi.None{})
 			if err != nil {
 				return err
 			}
@@ -61,7 +56,8 @@ func storagePutBack(load loader) *cobra.Command {
 	return &cobra.Command{
 		Use: "put-back RECORD", Short: "Have a record handled again that is set aside", Args: cobra.ExactArgs(1),
 		RunE: func(cmd *cobra.Command, args []string) error {
-			return load.do(cmd, func(ctx context.Context, o adminapi.Operations) error { return o.PutBackRecord(ctx, args[0]) })
+			_, err := askFor(cmd, load, adminapi.PutBackRecord, adminapi.PutBack{Record: args[0]})
+			return err
 		},
 	}
 }
