@@ -178,24 +178,11 @@ func answerTo(err error) (status int, code, text string) {
 	case errors.As(err, &ours) && ours.Kind == fault.NotFound:
 		status, code, text = fiber.StatusNotFound, "not_found", cmp.Or(ours.Message, "there is no such thing")
 	case errors.As(err, &ours) && ours.Kind != fault.Internal:
-		status, code, text = statusOf(ours.Kind), ours.Code, ours.Message
-		if code == "" {
-			code = ours.Kind.String()
-		}
-		if text == "" {
-			text = "it cannot be done at present"
-		}
+		status = cmp.Or(statuses[ours.Kind], fiber.StatusServiceUnavailable)
+		code, text = cmp.Or(ours.Code, ours.Kind.String()), cmp.Or(ours.Message, "it cannot be done at present")
 	}
 	return status, code, text
 }
 
-func statusOf(k fault.Kind) int {
-	switch k {
-	case fault.Invalid:
-		return fiber.StatusBadRequest
-	case fault.Conflict:
-		return fiber.StatusConflict
-	default:
-		return fiber.StatusServiceUnavailable
-	}
-}
+// statuses are the statuses of errors, except for 503.
+var statuses = map[fault.Kind]int{fault.Invalid: fiber.StatusBadRequest, fault.Conflict: fiber.StatusConflict}

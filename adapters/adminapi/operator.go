@@ -73,7 +73,7 @@ func (c *Server) identify(f *fiber.Ctx) (operator string, err error) {
 		return named(f.Get(OperatorHeader)), nil
 	}
 	if cookie := f.Cookies(cookieName(f)); cookie != "" {
-		if operator, ok := c.sessions.of(cookie); ok {
+		if operator, ok := c.sessions.of(cookie, false); ok {
 			return operator, nil
 		}
 		return "", &refusal{fiber.StatusUnauthorized, "signed_out", "this browser is not signed in any more", howBrowser}

@@ -13,6 +13,7 @@ import (
 	"patchbay/adapters/adminapi"
 	"patchbay/adapters/storage/sqlitestore"
 	"patchbay/app"
+	"patchbay/config"
 )
 
 func storageBackup(load loader) *cobra.Command {
@@ -20,11 +21,7 @@ func storageBackup(load loader) *cobra.Command {
 	var force bool
 	cmd := &cobra.Command{
 		Use: "backup", Short: "Keep a copy of a SQLite store, while the gateway runs or not", Args: cobra.NoArgs,
-		RunE: func(cmd *cobra.Command, _ []string) error {
-			c, err := load(cmd)
-			if err != nil {
-				return err
-			}
+		RunE: load.with(func(cmd *cobra.Command, c *config.Config) error {
 			if tool := c.Provider[c.Storage.Provider].Type.Dump; tool != "" {
 				return fmt.Errorf("%q is a database server: keep copies of it with %s", c.Storage.Provider, tool)
 			}
@@ -49,7 +46,7 @@ func storageBackup(load loader) *cobra.Command {
 			fmt.Fprintf(cmd.OutOrStdout(), "%s\t%d bytes\n", to, size)
 			cmd.PrintErrf("keep installation.json with it, from %s\n", c.DataDir())
 			return nil
-		},
+		}),
 	}
 	cmd.Flags().StringVar(&to, "to", "", "the file")
 	cmd.Flags().BoolVar(&force, "force", false, "take the place of a file that is there")

@@ -20,13 +20,17 @@ type gateway struct {
 	needed error
 }
 
-// gateway loads the configuration of a command, and returns its gateway.
-func (load loader) gateway(cmd *cobra.Command) (*gateway, error) {
-	c, err := load(cmd)
-	if err != nil {
-		return nil, err
+// asking returns the function of a command that asks the gateway of its configuration.
+func (load loader) asking(run func(g *gateway, args []string) error) func(*cobra.Command, []string) error {
+	return func(cmd *cobra.Command, args []string) error {
+		return load.with(func(cmd *cobra.Command, c *config.Config) error {
+			g, err := gatewayOf(cmd, c)
+			if err != nil {
+				return err
+			}
+			return run(g, args)
+		})(cmd, args)
 	}
-	return gatewayOf(cmd, c)
 }
 
 // gatewayOf returns the gateway of a configuration. It fails if the installation does not
@@ -73,15 +77,6 @@ func ask[In, Out any](g *gateway, e adminapi.Endpoint[In, Out], in In) (out Out,
 		return err
 	})
 	return out, err
-}
-
-// ask asks the gateway of a command's configuration, or does the work instead.
-func askFor[In, Out any](cmd *cobra.Command, load loader, e adminapi.Endpoint[In, Out], in In) (out Out, err error) {
-	g, err := load.gateway(cmd)
-	if err != nil {
-		return out, err
-	}
-	return ask(g, e, in)
 }
 
 // follow is like ask, and calls each for every line of the answer.

@@ -22,17 +22,13 @@ func paymentsCommand(load loader) *cobra.Command {
 func reviewPayments(load loader) *cobra.Command {
 	return &cobra.Command{
 		Use: "review", Short: "List the payments that need a person, of all tenants", Args: cobra.NoArgs,
-		RunE: func(cmd *cobra.Command, _ []string) error {
-			g, err := load.gateway(cmd)
-			if err != nil {
-				return err
-			}
-			table := tabwriter.NewWriter(cmd.OutOrStdout(), 0, 8, 2, ' ', 0)
+		RunE: load.asking(func(g *gateway, _ []string) error {
+			table := tabwriter.NewWriter(g.cmd.OutOrStdout(), 0, 8, 2, ' ', 0)
 			fmt.Fprintln(table, "PAYMENT\tTENANT\tPROVIDER\tSTATUS\tSINCE\tREASON\tDETAIL")
 			looked, said := 0, time.Now()
 			tell := func(l adminapi.ReviewLine) error {
 				if looked += l.Looked; time.Since(said) > progressEvery {
-					cmd.PrintErrf("%d looked at\n", looked)
+					g.cmd.PrintErrf("%d looked at\n", looked)
 					said = time.Now()
 				}
 				if r := l.Review; r != nil {
@@ -44,7 +40,7 @@ func reviewPayments(load loader) *cobra.Command {
 				return err // a partial list would look complete
 			}
 			return table.Flush()
-		},
+		}),
 	}
 }
 
@@ -52,11 +48,7 @@ func resolvePayment(load loader) *cobra.Command {
 	var v adminapi.Verdict
 	cmd := &cobra.Command{
 		Use: "resolve PAYMENT", Short: "Settle a payment with what you saw at its provider", Args: cobra.ExactArgs(1),
-		RunE: func(cmd *cobra.Command, args []string) error {
-			g, err := load.gateway(cmd)
-			if err != nil {
-				return err
-			}
+		RunE: load.asking(func(g *gateway, args []string) error {
 			if v.Verdict == string(payments.Executed) {
 				g.needed = errors.New("what was executed is read at the provider: start the gateway first")
 			}
@@ -65,9 +57,9 @@ func resolvePayment(load loader) *cobra.Command {
 			if err != nil {
 				return err
 			}
-			fmt.Fprintf(cmd.OutOrStdout(), "%s is settled: %s\n", settled.ID, settled.Status)
+			fmt.Fprintf(g.cmd.OutOrStdout(), "%s is settled: %s\n", settled.ID, settled.Status)
 			return nil
-		},
+		}),
 	}
 	cmd.Flags().StringVar(&v.Verdict, "verdict", "", "executed, not_executed, or noted where nothing is unknown")
 	cmd.Flags().StringVar(&v.Reference, "reference", "", "the provider's object that the operation made, for executed: pi_… or re_…")
