@@ -3,6 +3,7 @@ package config
 import (
 	"errors"
 	"fmt"
+	"maps"
 	"net/netip"
 	"os"
 	"reflect"
@@ -201,11 +202,7 @@ func (s *source) referred(name string) (value, mistake string) {
 
 // suggest names the setting that was probably meant, or lists all.
 func suggest(key string, fields map[string]reflect.Value) string {
-	names := make([]string, 0, len(fields))
-	for name := range fields {
-		names = append(names, name)
-	}
-	slices.Sort(names)
+	names := slices.Sorted(maps.Keys(fields))
 	for _, name := range names {
 		if distance(key, name) <= 2 {
 			return fmt.Sprintf("; did you mean %s?", name)

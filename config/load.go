@@ -3,6 +3,7 @@ package config
 import (
 	"context"
 	"fmt"
+	"maps"
 	"net"
 	"reflect"
 	"regexp"
@@ -160,7 +161,7 @@ func (s *source) checkProviders(c *Config, written map[string]any, types []Type)
 		if ok {
 			c.Provider[name] = p
 		}
-		if ok && p.Type.Sort == ForStorage {
+		if p.Type.Sort == ForStorage {
 			c.Stores[name] = p
 		}
 	}
@@ -175,11 +176,7 @@ func (s *source) checkProviders(c *Config, written map[string]any, types []Type)
 		s.checkModes("mail", c.Mail.Providers, modes)
 	}
 	used := slices.Concat(c.Payments.Providers, c.Mail.Providers, []string{c.Storage.Provider, c.Storage.Standby})
-	for name := range c.Provider {
-		if !slices.Contains(used, name) {
-			delete(c.Provider, name)
-		}
-	}
+	maps.DeleteFunc(c.Provider, func(name string, _ Provider) bool { return !slices.Contains(used, name) })
 	s.checkWebhooks(c)
 }
 
@@ -222,12 +219,8 @@ func (s *source) provider(name string, written any, types []Type) (Provider, boo
 		return Provider{}, false
 	}
 	settings := types[i].Settings()
-	rest := make(map[string]any, len(m))
-	for key, value := range m {
-		if key != "type" {
-			rest[key] = value
-		}
-	}
+	rest := maps.Clone(m)
+	delete(rest, "type")
 	before := len(s.mistakes)
 	s.decode(path, rest, reflect.ValueOf(settings).Elem())
 	if c, ok := settings.(interface{ Check() (path, text string) }); ok && len(s.mistakes) == before {

@@ -2,6 +2,7 @@ package logging
 
 import (
 	"log/slog"
+	"slices"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -208,13 +209,8 @@ func (o *Outage) tell(level slog.Level, msg string, attrs ...slog.Attr) {
 }
 
 func (t tally) attrs() []slog.Attr {
-	attrs := []slog.Attr{slog.Int("failed", t.failed)}
-	for _, a := range []slog.Attr{slog.Int("passed_over", t.passed), slog.Int("folded", t.folded)} {
-		if a.Value.Int64() > 0 {
-			attrs = append(attrs, a)
-		}
-	}
-	return attrs
+	attrs := []slog.Attr{slog.Int("failed", t.failed), slog.Int("passed_over", t.passed), slog.Int("folded", t.folded)}
+	return slices.DeleteFunc(attrs, func(a slog.Attr) bool { return a.Key != "failed" && a.Value.Int64() == 0 })
 }
 
 // goesOn logs an outage that continues. It logs nothing if nothing was counted since the last
