@@ -33,7 +33,7 @@ func Run(ctx context.Context, c *config.Config, logTo io.Writer) error {
 	l, flush := logger(c, logTo)
 	defer flush()
 	opened, under := new(closers), new(underway)
-	hearLibraries(l.Logger)
+	captureLibraryLogs(l.Logger)
 	defer ignoreHangup(l.Logger)()
 	gateway := fx.New(
 		fx.Supply(c, opened, under),

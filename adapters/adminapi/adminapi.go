@@ -148,7 +148,7 @@ func (c *Server) Shutdown(ctx context.Context) error {
 func (c *Server) fail(f *fiber.Ctx, err error) error {
 	var r *refusal
 	if errors.As(err, &r) {
-		c.tell(f, r)
+		c.logRefusal(f, r)
 		if f.Status(r.status); r.status == fiber.StatusUnauthorized && f.Accepts(fiber.MIMEApplicationJSON, fiber.MIMETextHTML) == fiber.MIMETextHTML {
 			return render(f, "sign-in", map[string]any{"Why": r.why, "Options": c.Options})
 		}

@@ -130,8 +130,8 @@ func (c *Server) handle(r route, serve func(*fiber.Ctx, *act) error) {
 	})
 }
 
-// tell logs a refused request.
-func (c *Server) tell(f *fiber.Ctx, r *refusal) {
+// logRefusal logs a refused request.
+func (c *Server) logRefusal(f *fiber.Ctx, r *refusal) {
 	c.refusals.Note(c.running, r.code, slog.String("code", r.code), slog.String("listener", "admin"),
 		slog.String("method", f.Method()), slog.Int("status", r.status))
 }

@@ -27,7 +27,7 @@ type Log struct {
 // New returns a Log that writes to a handler. The secrets are never written, in whatever text
 // they occur.
 func New(to slog.Handler, secrets ...string) Log {
-	h := &handler{next: to, cleaner: cleaner{secrets: telling(secrets)}, outages: new(Outages)}
+	h := &handler{next: to, cleaner: cleaner{secrets: secretForms(secrets)}, outages: new(Outages)}
 	h.outages.write = func(level slog.Level, msg string, attrs ...slog.Attr) {
 		if to.Enabled(context.Background(), level) {
 			r := slog.NewRecord(time.Now(), level, msg, 0) //nolint:forbidigo // as slog does
@@ -199,10 +199,10 @@ func Act(ctx context.Context, log *slog.Logger, action, by string, err error, ob
 	log.LogAttrs(ctx, slog.LevelInfo, "administrative act", attrs...)
 }
 
-// telling returns the texts to blank, the longest first because one may contain another. Secrets
+// secretForms returns the texts to blank, the longest first because one may contain another. Secrets
 // of only a few characters are left out, since they would blank half of the log. Each secret is
 // also blanked in its URL-encoded and quoted forms.
-func telling(secrets []string) (all []string) {
+func secretForms(secrets []string) (all []string) {
 	for _, s := range secrets {
 		if len(s) >= minSecret {
 			quoted := strconv.Quote(s)
