@@ -7,6 +7,8 @@ const (
 	types    = base + " core/email core/event core/payment core/user core/webhook"
 	useCases = "core/apikeys core/emails core/events core/payments core/personaldata core/retention core/spool core/users core/webhooks"
 	outbound = types + " ports adapters/httpclient"
+
+	simulators = types + " adapters/simulators/faultserver adapters/simulators/mailbox"
 )
 
 // fx is for app alone: everything else is built by plain constructors.
@@ -57,6 +59,14 @@ var rules = []rule{
 	{"adapters/mail/sendgridmail", outbound + " adapters/mail/refusal adapters/mail/rfc5322", "github.com/sendgrid/sendgrid-go github.com/sendgrid/rest"},
 	{"adapters/payments/mockpay", outbound, "github.com/stripe/stripe-go/v76/webhook"},
 	{"adapters/payments/stripepay", outbound, "github.com/stripe/stripe-go/v76"},
+
+	// Simulators of providers: for tests, for `patchbay simulate`, and for the mock.
+	{"adapters/simulators/faultserver", "", ""},
+	{"adapters/simulators/mailbox", "", ""},
+	{"adapters/simulators/sendgridsim", simulators + " adapters/mail/rfc5322", "github.com/sendgrid/sendgrid-go/helpers/eventwebhook"},
+	{"adapters/simulators/mailgunsim", simulators, ""},
+	{"adapters/simulators/stripesim", simulators, "github.com/stripe/stripe-go/v76/webhook"},
+
 	{"adapters/metrics", "", "github.com/prometheus/client_golang"},
 	{"adapters/htmltext", outbound, "github.com/k3a/html2text"},
 	{"adapters/storage/mongostore", outbound, "go.mongodb.org/mongo-driver"},
@@ -84,7 +94,7 @@ var rules = []rule{
 
 	// What tests are made of. A suite or a fake knows the port, not those who
 	// implement it; whole programs know the gateway as its callers do.
-	{"tests/contract", types + " ports", ""},
+	{"tests/contract/...", types + " ports tests/contract/...", ""},
 	{"tests/memjournal", types + " ports", ""},
 	{"tests/...", "core/... ports adapters/... config app/... tests/...", anything},
 }
