@@ -30,7 +30,7 @@ func TestARequestHasOneDeadline(t *testing.T) {
 	r.fail.Store(&note)
 	a := r.do(t, http.MethodPost, "/api/users", `{"email":"ada@example.com"}`, asJSON, header{"Authorization": "Bearer " + token})
 	if until := r.users.last(t).until; a.status != 201 || until.IsZero() || until.After((<-asked).Add(deadline)) {
-		t.Errorf("%d %s, until %s", a.status, a.body, until)
+		t.Errorf("got %d %s, until %s, want 201 and a time within the deadline", a.status, a.body, until)
 	}
 }
 
@@ -60,6 +60,6 @@ func TestFindingTheCallerHasADeadline(t *testing.T) {
 	token := r.key(t)
 	a := r.do(t, http.MethodGet, "/api/users", "", header{"Authorization": "Bearer " + token})
 	if a.status != 503 || a.header.Get("Retry-After") == "" || a.err.Code != fault.Unavailable.String() {
-		t.Errorf("%d %s", a.status, a.body)
+		t.Errorf("got %d %s, want 503, a Retry-After, code %v", a.status, a.body, fault.Unavailable.String())
 	}
 }

@@ -37,7 +37,7 @@ func (r *rig) document(t *testing.T) document {
 	t.Helper()
 	var d document
 	if err := json.Unmarshal([]byte(r.do(t, "GET", "/openapi.json", "").body), &d); err != nil || len(d.Paths) < 10 {
-		t.Fatalf("%d paths, %v", len(d.Paths), err)
+		t.Fatalf("%d paths, %v, want at least 10 paths", len(d.Paths), err)
 	}
 	return d
 }
@@ -84,7 +84,7 @@ func TestTheDocumentNamesTheParametersOfEveryRoute(t *testing.T) {
 		}
 	}
 	if len(inQuery) < 5 {
-		t.Fatalf("%v", inQuery)
+		t.Fatalf("got %v, want at least 5 inQuery", inQuery)
 	}
 	for _, o := range d.operations(t) {
 		if !strings.HasPrefix(o.path, "/api/") || strings.HasPrefix(o.path, "/api/webhooks/") {
@@ -116,7 +116,7 @@ func TestThePageShowsTheParameters(t *testing.T) {
 		}
 		for _, p := range o.parameters {
 			if !strings.Contains(articles[at], "<code>"+p.Name) {
-				t.Errorf("%s %s is shown without %s", o.method, o.path, p.Name)
+				t.Errorf("%s %s is shown without %s, want %q in it", o.method, o.path, p.Name, "<code>"+p.Name)
 			}
 		}
 	}
@@ -127,7 +127,7 @@ func TestTheDocumentNamesTheStatuses(t *testing.T) {
 	d := serve(t).document(t)
 	payments, emails := d.Components.Schemas["PaymentStatus"].Enum, d.Components.Schemas["MessageStatus"].Enum
 	if len(payments) != 7 || len(emails) != 7 {
-		t.Fatalf("%v, %v", payments, emails)
+		t.Fatalf("got %v, %v, want 7 payments, 7 emails", payments, emails)
 	}
 	for _, s := range payments {
 		if !payment.Status(s).Known() {

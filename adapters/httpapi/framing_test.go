@@ -45,11 +45,11 @@ func TestFramingThatIsRefused(t *testing.T) {
 			// After a request that is taken, and before one that must not be.
 			got := r.converse(t, get+"Host: localhost\r\n\r\n"+row.head+"\r\n{}"+get+"Host: localhost\r\n\r\n")
 			if len(got) != 2 || got[0].status != 200 {
-				t.Fatalf("%d answers: %+v", len(got), got)
+				t.Fatalf("%d answers: got %+v, want 2 entries, 200", len(got), got)
 			}
 			got[1].refused(t, 400, "bad_request", "")
 			if !got[1].last {
-				t.Errorf("%v", got[1].header)
+				t.Errorf("got %v, want the last answer of its connection", got[1].header)
 			}
 		})
 	}
@@ -117,7 +117,7 @@ func troubles() []trouble {
 
 // Whatever the route and whatever is wrong: no byte of one request is ever another's.
 // Every answer names its request, and there are never more answers than requests.
-func TestNoByteOfARequestIsAnothers(t *testing.T) {
+func TestNoByteOfARequestIsReadAsAnotherRequest(t *testing.T) {
 	t.Parallel()
 	var server *httpapi.Server
 	r := serve(t, func(s *httpapi.Server) { server, s.KeysRequired = s, true })
@@ -150,7 +150,7 @@ func TestNoByteOfARequestIsAnothers(t *testing.T) {
 	t.Cleanup(func() {
 		for _, c := range r.users.all() {
 			if c.id == "usr_smuggled" {
-				t.Errorf("a body was taken for a request: %+v", c)
+				t.Errorf("a body was taken for a request: got %+v, want other than usr_smuggled", c)
 			}
 		}
 	})
@@ -160,7 +160,7 @@ func TestNoByteOfARequestIsAnothers(t *testing.T) {
 func checkOrder(t *testing.T, name string, got []answer, status int) {
 	t.Helper()
 	if len(got) == 0 || len(got) > 2 {
-		t.Errorf("%s: %d answers", name, len(got))
+		t.Errorf("%s: got %d answers, want 1 or 2", name, len(got))
 		return
 	}
 	for i, want := range []string{"outer", "after"}[:len(got)] {
@@ -176,7 +176,7 @@ func checkOrder(t *testing.T, name string, got []answer, status int) {
 
 // Its answer reaches a client that sends all of its body before it reads, even when
 // most of that is never wanted.
-func TestAnswersReachWhoStillSends(t *testing.T) {
+func TestAnswersReachAClientThatIsStillSending(t *testing.T) {
 	t.Parallel()
 	r := serve(t, func(s *httpapi.Server) { s.KeysRequired = true })
 	for _, row := range []struct{ name, head string }{
@@ -195,7 +195,7 @@ func TestAnswersReachWhoStillSends(t *testing.T) {
 				t.Fatalf("the server stopped reading: %v", err)
 			}
 			if got := answers(t, c); len(got) != 1 || got[0].status < 400 || !got[0].last {
-				t.Errorf("%+v", got)
+				t.Errorf("got %+v, want 1 entry, status at least 400, the last answer of its connection", got)
 			}
 		})
 	}
@@ -234,11 +234,11 @@ func TestExpect(t *testing.T) {
 			in := bufio.NewReader(c)
 			first, err := in.Peek(len(row.first))
 			if string(first) != row.first || err != nil {
-				t.Fatalf("%q %v", first, err)
+				t.Fatalf("got %q %v, want first %v", first, err, row.first)
 			}
 			if row.closes {
 				if got := answers(t, in); len(got) != 1 || !got[0].last {
-					t.Errorf("%+v", got)
+					t.Errorf("got %+v, want 1 entry, the last answer of its connection", got)
 				}
 				return
 			}
@@ -277,12 +277,12 @@ func TestTooManyConnections(t *testing.T) {
 					t.Fatal(err)
 				}
 				if resp, err := http.ReadResponse(bufio.NewReader(c), nil); err != nil || resp.StatusCode != 200 {
-					t.Fatalf("%+v %v", resp, err)
+					t.Fatalf("got %+v %v, want 200", resp, err)
 				}
 			}
 			got := r.converse(t, "GET /healthz HTTP/1.1\r\nHost: localhost\r\n\r\n")
 			if len(got) != 1 {
-				t.Fatalf("%+v", got)
+				t.Fatalf("got %+v, want 1 entry", got)
 			}
 			got[0].refused(t, row.status, "too_many_connections", "")
 		})

@@ -98,7 +98,7 @@ func (b *bench) check(t *testing.T, stream string) {
 	defer b.mu.Unlock()
 	b.total += len(b.taken)
 	if len(b.disputes) > 0 {
-		t.Fatalf("%q, of %q", b.disputes, stream)
+		t.Fatalf("%q, of %q, want no disputes", b.disputes, stream)
 	}
 	want := requests(stream)
 	if len(b.taken) > len(want) {
@@ -106,7 +106,7 @@ func (b *bench) check(t *testing.T, stream string) {
 	}
 	for i, got := range b.taken {
 		if w := want[i]; got.method != w.method || got.target != w.target || got.id != w.id {
-			t.Fatalf("request %d was taken for %+v, and was %+v, in %q", i, got, w, stream)
+			t.Fatalf("request %d was taken for %+v, and was %+v, in %q, want method %v, target %v, id %v", i, got, w, stream, w.method, w.target, w.id)
 		}
 	}
 	bodies := b.hooks.seen()[hooks:]
@@ -116,7 +116,7 @@ func (b *bench) check(t *testing.T, stream string) {
 		}
 	}
 	if len(bodies) > 0 {
-		t.Fatalf("a body was read that was not sent: %q in %q", bodies[0], stream)
+		t.Fatalf("a body was read that was not sent: %q in %q, want no bodies", bodies[0], stream)
 	}
 	b.count(t, answers, stream)
 }
@@ -145,7 +145,7 @@ func (b *bench) count(t *testing.T, answers []byte, stream string) {
 		finals++
 	}
 	if in.Buffered() > 0 || finals < len(b.taken) || finals > len(b.taken)+1 {
-		t.Fatalf("%d answers to %d requests, %d bytes left, in %q: %q", finals, len(b.taken), in.Buffered(), stream, answers)
+		t.Fatalf("%d answers to %d requests, %d bytes left, in %q: got %q, want no buffered, finals at most %v", finals, len(b.taken), in.Buffered(), stream, answers, len(b.taken)+1)
 	}
 }
 
@@ -206,7 +206,7 @@ func TestMutatedStreams(t *testing.T) {
 	}
 	t.Logf("%d bytes in %d streams; %d requests were taken", done, streams, b.total)
 	if b.total < streams/2 {
-		t.Errorf("only %d requests were taken of %d streams: they are not worth sending", b.total, streams)
+		t.Errorf("only %d requests were taken of %d streams: they are not worth sending, want at least %v", b.total, streams, streams/2)
 	}
 }
 

@@ -76,7 +76,7 @@ func FuzzParseKey(f *testing.F) {
 		case err != nil:
 			return
 		case key == "":
-			t.Fatalf("%q is no key, and not refused", header)
+			t.Fatalf("%q gives no key, want a refusal", header)
 		case len(key) > 255 || strings.ContainsFunc(key, func(c rune) bool { return c < ' ' || c > '~' }):
 			t.Fatalf("%q gives the key %q", header, key)
 		}
@@ -128,7 +128,7 @@ func TestOneIdempotencyKeyOrNone(t *testing.T) {
 			if !row.ok {
 				a.refused(t, 400, "invalid_idempotency_key", "Idempotency-Key")
 				if len(r.users.all()) != before {
-					t.Error("the repository was asked")
+					t.Errorf("the repository was asked, want %v calls", before)
 				}
 				return
 			}

@@ -60,10 +60,10 @@ func TestNullIsRefused(t *testing.T) {
 		})
 	}
 	if p := r.stored(t, id); p.AmountRefunded != 0 || len(p.Operations) != 1 {
-		t.Errorf("something was done: %+v", p)
+		t.Errorf("something was done: got %+v, want amount refunded 0, 1 operation", p)
 	}
 	if calls := r.users.all(); len(calls) != 0 {
-		t.Errorf("the repository was asked: %+v", calls)
+		t.Errorf("the repository was asked: got %+v, want no calls", calls)
 	}
 }
 
@@ -73,7 +73,7 @@ func TestNullAsTextIsText(t *testing.T) {
 	r := serve(t)
 	a := r.do(t, "POST", "/api/users", `{"email":"null@example.com","name":"null","metadata":{"null":" null "}}`, asJSON)
 	if got := r.users.last(t).user; a.status != 201 || got.Email != "null@example.com" || got.Name != "null" || got.Metadata["null"] != " null " {
-		t.Errorf("%d %s: %+v", a.status, a.body, got)
+		t.Errorf("%d %s: got %+v, want 201, email null@example.com, name null, null \" null \"", a.status, a.body, got)
 	}
 	r.do(t, "POST", "/api/users", `{"null":1}`, asJSON).refused(t, 400, "unknown_field", "null")
 }
@@ -99,7 +99,7 @@ func TestAPatchIsAMergePatch(t *testing.T) {
 				a := r.do(t, "PATCH", "/api/users/usr_1", row.body, header{"Content-Type": kind})
 				got, err := json.Marshal(r.users.last(t).patch)
 				if a.status != 200 || err != nil || string(got) != row.patch {
-					t.Errorf("%d %s: %s, %v", a.status, a.body, got, err)
+					t.Errorf("%d %s: got %s, %v, want 200, %v", a.status, a.body, got, err, row.patch)
 				}
 			}
 		})
@@ -119,13 +119,13 @@ func TestAPatchIsAMergePatch(t *testing.T) {
 		r.do(t, "PATCH", "/api/users/usr_1", row.body, asJSON).refused(t, 400, row.code, row.param)
 	}
 	if calls := r.users.all()[before:]; len(calls) != 0 {
-		t.Errorf("the repository was asked: %+v", calls)
+		t.Errorf("the repository was asked: got %+v, want no calls", calls)
 	}
 	for _, method := range []string{"POST", "PATCH"} {
 		path := map[string]string{"POST": "/api/users", "PATCH": "/api/users/usr_1"}[method]
 		a := r.do(t, method, path, ada, header{"Content-Type": "application/merge-patch+json"})
 		if want := map[string]int{"POST": 415, "PATCH": 200}[method]; a.status != want {
-			t.Errorf("%s: %s", method, fmt.Sprint(a.status, a.body))
+			t.Errorf("%s: got %s, want %v", method, fmt.Sprint(a.status, a.body), want)
 		}
 	}
 }

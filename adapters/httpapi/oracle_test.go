@@ -142,7 +142,7 @@ func agrees(t *testing.T, stream string) {
 			return
 		}
 		if got.Method != want.method || got.RequestURI != want.target || string(body) != want.body {
-			t.Fatalf("net/http reads %s %s with %q, not %+v, from %q", got.Method, got.RequestURI, body, want, stream)
+			t.Fatalf("net/http reads %s %s with %q, not %+v, from %q, want method %v, request uri %v, %v", got.Method, got.RequestURI, body, want, stream, want.method, want.target, want.body)
 		}
 	}
 }

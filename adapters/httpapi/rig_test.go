@@ -180,7 +180,7 @@ func (a answer) refused(t *testing.T, status int, code, param string) {
 	}
 	if a.err.Type == "" || a.err.Message == "" || a.err.RequestID == "" || a.err.RequestID != a.header.Get("X-Request-Id") ||
 		a.header.Get("Content-Type") != "application/json" {
-		t.Errorf("not the shape of an error: %v %s", a.header, a.body)
+		t.Errorf("not the shape of an error: got %v %s, want a type, a message, some request id, request id %v, Content-Type application/json", a.header, a.body, a.header.Get("X-Request-Id"))
 	}
 }
 

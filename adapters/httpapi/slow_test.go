@@ -68,7 +68,7 @@ func TestSlowClientsAreClosed(t *testing.T) {
 	}
 	t.Run("and are no users", func(t *testing.T) {
 		if calls := r.users.all(); len(calls) != 0 {
-			t.Errorf("%+v", calls)
+			t.Errorf("got %+v, want no calls", calls)
 		}
 	})
 }

@@ -241,7 +241,7 @@ func TestTwoSpellingsHaveOneEffect(t *testing.T) {
 				}
 			}
 			if answers[row.status] < spellings/10 || answers[400] == 0 || answers[404] == 0 {
-				t.Errorf("not tried enough: %v", answers)
+				t.Errorf("not tried enough: got %v, want at least %v with the expected status, some 400 and some 404", answers, spellings/10)
 			}
 			all := r.payments(t)
 			if len(all) != 1 || row.count(all[0]) != 1 {
@@ -276,7 +276,7 @@ func TestTwoSpellingsHaveOneFingerprint(t *testing.T) {
 		}
 	}
 	if len(all) < spellings/10 || all[0].key == "" {
-		t.Errorf("seed %d: not tried enough: %+v", seed, all)
+		t.Errorf("seed %d: not tried enough: got %+v, want at least %v with a key", seed, all, spellings/10)
 	}
 }
 
@@ -294,7 +294,7 @@ func (r *rig) prepare(t *testing.T, with map[string]any) string {
 	a := r.do(t, "POST", "/api/payments", string(raw), asJSON)
 	var p struct{ ID string }
 	if err := json.Unmarshal([]byte(a.body), &p); err != nil || a.status != 201 {
-		t.Fatalf("%d %s, %v", a.status, a.body, err)
+		t.Fatalf("got %d %s, %v, want 201", a.status, a.body, err)
 	}
 	return p.ID
 }

@@ -40,7 +40,7 @@ func (r *rig) pay(t *testing.T) string {
 	a := r.do(t, "POST", "/api/payments", `{"amount":1000,"currency":"usd","paymentMethod":"pm_card_visa","confirm":true}`, asJSON)
 	var p struct{ ID string }
 	if err := json.Unmarshal([]byte(a.body), &p); err != nil || a.status != 201 {
-		t.Fatalf("%d %s, %v", a.status, a.body, err)
+		t.Fatalf("got %d %s, %v, want 201", a.status, a.body, err)
 	}
 	return p.ID
 }
@@ -108,12 +108,12 @@ func TestPathsAreStrict(t *testing.T) {
 			if row.status == 404 {
 				a.refused(t, 404, "not_found", "")
 				if calls := r.users.all()[before:]; len(calls) != 0 {
-					t.Errorf("the repository was asked: %+v", calls)
+					t.Errorf("the repository was asked: got %+v, want no calls", calls)
 				}
 				return
 			}
 			if got := r.users.last(t); a.status != row.status || got.id != "usr_1" {
-				t.Errorf("%d %s: %+v", a.status, a.body, got)
+				t.Errorf("%d %s: got %+v, want %v, id usr_1", a.status, a.body, got, row.status)
 			}
 		})
 	}
@@ -129,7 +129,7 @@ func TestTheScopeOfAKeyIsTheCanonicalPath(t *testing.T) {
 	refund := func(path, key string) {
 		t.Helper()
 		if a := r.do(t, "POST", path, `{"amount":100}`, asJSON, header{"Idempotency-Key": key}); a.status != 201 {
-			t.Fatalf("%d %s", a.status, a.body)
+			t.Fatalf("got %d %s, want 201", a.status, a.body)
 		}
 	}
 	refund(path, "one")
@@ -157,7 +157,7 @@ func TestAKeyCountsForOnePath(t *testing.T) {
 	for _, id := range []string{first, second} {
 		a := r.do(t, "POST", "/api/payments/"+id+"/refunds", `{"amount":100}`, asJSON, header{"Idempotency-Key": "k"})
 		if a.status != 201 || a.header.Get("Idempotency-Replayed") != "" {
-			t.Errorf("%s: %d %s", id, a.status, a.body)
+			t.Errorf("%s: got %d %s, want 201, no Idempotency-Replayed", id, a.status, a.body)
 		}
 	}
 }
@@ -191,15 +191,15 @@ func TestUnknownParametersAreRefused(t *testing.T) {
 	r.do(t, "POST", "/api/users?dryRun=true", ada, asJSON).refused(t, 400, "unknown_parameter", "dryRun")
 	r.do(t, "DELETE", "/api/users/usr_1?really=no", "").refused(t, 400, "unknown_parameter", "really")
 	if calls := r.users.all(); len(calls) != 0 {
-		t.Errorf("the repository was asked: %+v", calls)
+		t.Errorf("the repository was asked: got %+v, want no calls", calls)
 	}
 	for _, target := range []string{"/api/users?", "/api/users?&", "/api/users?&limit=5&", "/healthz?t=1", "/readyz?t=1"} {
 		if a := r.do(t, "GET", target, ""); a.status != 200 {
-			t.Errorf("%s: %d %s", target, a.status, a.body)
+			t.Errorf("%s: got %d %s, want 200", target, a.status, a.body)
 		}
 	}
 	if a := r.do(t, "POST", "/api/webhooks/stripe?source=live", "{}"); a.status != 200 {
-		t.Errorf("a webhook whose URL was given a parameter: %d %s", a.status, a.body)
+		t.Errorf("a webhook whose URL was given a parameter: got %d %s, want 200", a.status, a.body)
 	}
 }
 

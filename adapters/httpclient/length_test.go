@@ -65,10 +65,10 @@ func TestABodyOfKnownLengthIsNotSentInChunks(t *testing.T) {
 			}
 			defer resp.Body.Close()
 			if resp.StatusCode != http.StatusOK || len(s.bodies) != 1 || s.bodies[0] != text {
-				t.Errorf("%d, and %d bodies", resp.StatusCode, len(s.bodies))
+				t.Errorf("%d, and %d bodies, want %d, 1 body, %v", resp.StatusCode, len(s.bodies), http.StatusOK, text)
 			}
 			if req.ContentLength != 0 {
-				t.Error("the caller's request was changed")
+				t.Error("the caller's request was changed, want it as it was")
 			}
 		})
 	}
@@ -97,6 +97,6 @@ func TestABodyOfUnknownLengthIsSentAsItComes(t *testing.T) {
 	}
 	defer resp.Body.Close()
 	if got != "achunked" {
-		t.Errorf("%q", got)
+		t.Errorf("got %q, want achunked", got)
 	}
 }

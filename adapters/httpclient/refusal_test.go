@@ -35,7 +35,7 @@ func refused(t *testing.T, status int, contentType, body string) *httpclient.Exc
 	}
 	defer resp.Body.Close()
 	if read, err := io.ReadAll(resp.Body); err != nil || string(read) != body {
-		t.Fatalf("read %d bytes of %d: %v", len(read), len(body), err)
+		t.Fatalf("read %d bytes of %d: got %v, want read %v", len(read), len(body), err, body)
 	}
 	return x
 }
@@ -78,7 +78,7 @@ func TestWhatARefusalSays(t *testing.T) {
 	}
 }
 
-func TestWhatWasNotAnsweredRefusesNothing(t *testing.T) {
+func TestWithoutAnAnswerThereIsNoRefusal(t *testing.T) {
 	t.Parallel()
 	_, x := httpclient.Record(t.Context())
 	var said any

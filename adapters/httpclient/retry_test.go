@@ -101,7 +101,7 @@ func TestWhatIsRepeated(t *testing.T) {
 					t.Fatalf("%d tries, %v", len(s.at), err)
 				}
 				if same := slices.Compact(slices.Clone(s.seen)); len(same) != 1 {
-					t.Fatalf("the tries differ: %q", s.seen)
+					t.Fatalf("the tries differ: got %q, want the same request each time", s.seen)
 				}
 				if tt.req.Header != nil && s.seen[0] != "POST k1 1" {
 					t.Fatal(s.seen[0])
@@ -162,7 +162,7 @@ func TestWaitsBetweenTries(t *testing.T) {
 			virtual(t, httpclient.Options{}, s.ServeHTTP, func(t *testing.T, c *httpclient.Client, _ *memory) {
 				err := c.Do(t.Context(), httpclient.Request{Method: "POST"})
 				if !fault.Is(err, fault.RateLimited) || len(s.at) != 3 {
-					t.Fatalf("%d tries, %v", len(s.at), err)
+					t.Fatalf("%d tries, %v, want kind %v, 3 tries", len(s.at), err, fault.RateLimited)
 				}
 				if tt.most == nil {
 					tt.most = tt.least
@@ -186,7 +186,7 @@ func TestEndOfTheContextEndsTheWait(t *testing.T) {
 		err := c.Do(ctx, httpclient.Request{})
 		f := fault.From(err)
 		if took := time.Since(start); took != 5*time.Second || len(s.at) != 1 || f.Kind != fault.UnknownOutcome || f.RetryAfter != 20*time.Second {
-			t.Fatalf("%+v after %s and %d tries", f, took, len(s.at))
+			t.Fatalf("%+v after %s and %d tries, want %v, 1 try, kind %v, retry after %v", f, took, len(s.at), 5*time.Second, fault.UnknownOutcome, 20*time.Second)
 		}
 	})
 }
@@ -211,7 +211,7 @@ func TestEndOfTheContextDuringATry(t *testing.T) {
 		start := time.Now()
 		err := c.Do(ctx, httpclient.Request{})
 		if f := fault.From(err); f.Kind != fault.RateLimited || time.Since(start) != 7*time.Second {
-			t.Errorf("%+v after %s", f, time.Since(start))
+			t.Errorf("%+v after %s, want kind %v, after %v", f, time.Since(start), fault.RateLimited, 7*time.Second)
 		}
 		_ = m.Close()
 	})
@@ -223,7 +223,7 @@ func TestEndOfTheContextBeforeTheCall(t *testing.T) {
 		ctx, cancel := context.WithCancel(t.Context())
 		cancel()
 		if err := c.Do(ctx, httpclient.Request{}); !fault.Is(err, fault.Canceled) || m.dials.Load() != 0 {
-			t.Fatalf("%v after %d dials", err, m.dials.Load())
+			t.Fatalf("%v after %d dials, want kind %v, dials 0", err, m.dials.Load(), fault.Canceled)
 		}
 	})
 }
@@ -309,7 +309,7 @@ func FuzzParseRetryAfter(f *testing.F) {
 		now := noon.Add(time.Duration(shift))
 		got := httpclient.ParseRetryAfter(value, now)
 		if got < 0 || got > httpclient.LongestRetryAfter {
-			t.Fatalf("%q: %s", value, got)
+			t.Fatalf("%q: got %s, want at least 0, at most %v", value, got, httpclient.LongestRetryAfter)
 		}
 		if again := httpclient.ParseRetryAfter(" "+value+" ", now); again != got {
 			t.Fatalf("%q: %s, and %s with blanks", value, got, again)

@@ -40,7 +40,7 @@ func TestConnectionClosedBeforeTheRequest(t *testing.T) {
 					ctx, x := httpclient.Record(t.Context())
 					status, _, err := send(ctx, t, c, tt.method, o.BaseURL, tt.body, nil)
 					if err != nil || status != http.StatusOK || !x.Written() {
-						t.Fatalf("request %d: status %d, written %t, %v", n, status, x.Written(), err)
+						t.Fatalf("request %d: status %d, written %t, %v, want %d, written", n, status, x.Written(), err, http.StatusOK)
 					}
 				}
 			})
@@ -92,7 +92,7 @@ func TestConnectionThatTakesNothingIsNotWrittenTo(t *testing.T) {
 			ctx, x := httpclient.Record(t.Context())
 			_, _, err := send(ctx, t, client(t, o), http.MethodPost, o.BaseURL, "x", nil)
 			if err == nil || x.Written() != tt.written {
-				t.Fatalf("written %t: %v", x.Written(), err)
+				t.Fatalf("written %t: got %v, want an error, written %v", x.Written(), err, tt.written)
 			}
 		})
 	}
@@ -108,7 +108,7 @@ func (f *failing) Write([]byte) (int, error) { return f.takes, io.ErrClosedPipe 
 // net/http takes an idempotency key for leave to send a request again that had
 // left on a kept connection. It would do so uncounted, and unseen by whoever
 // must know what was sent.
-func TestWhatHasLeftIsNotSentAgainUnasked(t *testing.T) {
+func TestARequestThatHasLeftIsNotSentAgain(t *testing.T) {
 	t.Parallel()
 	for _, key := range []string{"Idempotency-Key", "X-Idempotency-Key"} {
 		for _, body := range []string{"", `{"in":1}`} {

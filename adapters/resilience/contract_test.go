@@ -106,7 +106,7 @@ func TestContract(t *testing.T) {
 				Book: func(t *testing.T) []payment.BookEntry {
 					page, err := mock.Book(t.Context(), "", 100)
 					if err != nil || page.Next != "" {
-						t.Fatalf("%v, more: %q", err, page.Next)
+						t.Fatalf("%v, more: got %q, want no next", err, page.Next)
 					}
 					return page.Entries
 				},

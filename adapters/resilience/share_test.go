@@ -50,7 +50,7 @@ func quick(t *testing.T, r *rig, tenant string, want bool) {
 	}
 }
 
-func TestATenantThatIsAloneMayHaveAllPlaces(t *testing.T) {
+func TestATenantAloneMayUseAllPlaces(t *testing.T) {
 	for _, tenant := range []string{"default", ""} {
 		t.Run(fmt.Sprintf("%q", tenant), func(t *testing.T) {
 			bulkheadOf8(t, func(t *testing.T, r *rig, hang func(string, int)) {
@@ -63,7 +63,7 @@ func TestATenantThatIsAloneMayHaveAllPlaces(t *testing.T) {
 	}
 }
 
-func TestWhereThereAreOthersATenantLeavesThemPlaces(t *testing.T) {
+func TestATenantLeavesPlacesToOthers(t *testing.T) {
 	bulkheadOf8(t, func(t *testing.T, r *rig, hang func(string, int)) {
 		quick(t, r, "quick", true)
 		hang("slow", 100)
@@ -74,7 +74,7 @@ func TestWhereThereAreOthersATenantLeavesThemPlaces(t *testing.T) {
 		quick(t, r, "quick", true)
 		hang("slower", 100)
 		if n := r.provider.calls() - 2; n != 6 {
-			t.Errorf("the slow ones hold %d of 8 places", n)
+			t.Errorf("the slow ones hold %d of 8 places, want 6", n)
 		}
 		for range 100 {
 			quick(t, r, "quick", true)
@@ -85,7 +85,7 @@ func TestWhereThereAreOthersATenantLeavesThemPlaces(t *testing.T) {
 
 // Nobody knows of a tenant before its first call. If another has all places, it
 // waits for one as everybody does; then the places are shared.
-func TestTheFirstCallOfAnotherMakesThemShared(t *testing.T) {
+func TestPlacesAreSharedFromTheFirstCallOfAnotherTenant(t *testing.T) {
 	bulkheadOf8(t, func(t *testing.T, r *rig, hang func(string, int)) {
 		hang("slow", 7)
 		quick(t, r, "quick", true)
@@ -94,7 +94,7 @@ func TestTheFirstCallOfAnotherMakesThemShared(t *testing.T) {
 	})
 }
 
-func TestATenantThatHasBeenAloneForAnHourHasAllPlacesAgain(t *testing.T) {
+func TestATenantAloneForAnHourMayUseAllPlacesAgain(t *testing.T) {
 	bulkheadOf8(t, func(t *testing.T, r *rig, hang func(string, int)) {
 		quick(t, r, "quick", true)
 		hang("slow", 4)

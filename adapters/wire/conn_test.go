@@ -45,7 +45,7 @@ func TestHeadsComeOneAtATime(t *testing.T) {
 		says(client, one+"\r\n"+two+two)
 		for i, want := range []string{one, two, two} {
 			if got := head(t, c); got != want {
-				t.Fatalf("head %d is %q", i+1, got)
+				t.Fatalf("head %d is %q, want %v", i+1, got, want)
 			}
 			c.answered()
 		}
@@ -58,10 +58,10 @@ func TestNothingIsReadAfterARefusal(t *testing.T) {
 		c, client := pair(t)
 		says(client, "GET / HTTP/1.1\r\n\r\nGET / HTTP/1.1\r\nHost: a\r\n\r\n")
 		if got := head(t, c); got != refusedHead || c.answered() {
-			t.Errorf("%q, and it goes on", got)
+			t.Errorf("%q, and it goes on, want %v, not answered", got, refusedHead)
 		}
 		if got := head(t, c); got != "" {
-			t.Errorf("%q after it", got)
+			t.Errorf("%q after it, want none", got)
 		}
 	})
 }
@@ -77,7 +77,7 @@ func TestAHeadIsNotReadTwice(t *testing.T) {
 		}
 		// fasthttp has the whole head. If it wants more, it understands it otherwise.
 		if n, err := c.Read(room); err != io.EOF { //nolint:errorlint // as a reader has it
-			t.Errorf("%q %v after a whole head", room[:n], err)
+			t.Errorf("%q %v after a whole head, want %v", room[:n], err, io.EOF)
 		}
 	})
 }
@@ -112,10 +112,10 @@ func TestBodies(t *testing.T) {
 				head(t, c)
 				got, err := io.ReadAll(io.LimitReader(&c.body, int64(row.read)))
 				if string(got) != row.want || err != nil {
-					t.Errorf("%q %v", got, err)
+					t.Errorf("got %q %v, want %v", got, err, row.want)
 				}
 				if c.answered() != row.goesOn {
-					t.Errorf("goes on: %t", !row.goesOn)
+					t.Errorf("goes on: got %t, want answered %v", !row.goesOn, row.goesOn)
 				}
 				if got := head(t, c); (got != after) == row.goesOn || got != "" && got != after {
 					t.Errorf("the next head is %q", got)
@@ -125,7 +125,7 @@ func TestBodies(t *testing.T) {
 	}
 }
 
-func TestBodiesThatAreNotWhole(t *testing.T) {
+func TestIncompleteBodiesAreRefused(t *testing.T) {
 	t.Parallel()
 	for _, row := range []struct {
 		name, framing, sent string
@@ -174,7 +174,7 @@ func TestBodiesThatAreNotWhole(t *testing.T) {
 					t.Errorf("%v, want %v", err, row.want)
 				}
 				if c.answered() || head(t, c) != "" {
-					t.Error("another request may follow")
+					t.Error("another request may follow, want not answered, no head")
 				}
 			})
 		})
@@ -200,7 +200,7 @@ func TestBodiesHaveABound(t *testing.T) {
 					_, err = io.ReadAll(&c.body)
 				}
 				if !errors.Is(err, errBodySize) || c.answered() {
-					t.Errorf("%v, and it goes on", err)
+					t.Errorf("%v, and it goes on, want error %v, not answered", err, errBodySize)
 				}
 			})
 		})
@@ -216,13 +216,13 @@ func TestLineFeedsAloneAreRefusedAtOnce(t *testing.T) {
 			says(client, text)
 			begun := time.Now()
 			if head(t, c); c.refusal == nil || c.refusal.Status != 400 || time.Since(begun) != 0 {
-				t.Errorf("%q: %v after %s", text, c.refusal, time.Since(begun))
+				t.Errorf("%q: %v after %s, want a refusal, 400, after 0", text, c.refusal, time.Since(begun))
 			}
 		})
 	}
 }
 
-func TestABodyIsAskedForWhenItIsWanted(t *testing.T) {
+func TestContinueIsSentWhenTheBodyIsRead(t *testing.T) {
 	t.Parallel()
 	for _, row := range []struct{ name, ahead, want string }{
 		{"by a client that waits", "", "HTTP/1.1 100 Continue\r\n\r\n"},
@@ -243,7 +243,7 @@ func TestABodyIsAskedForWhenItIsWanted(t *testing.T) {
 				got, err := io.ReadAll(&c.body)
 				synctest.Wait()
 				if string(got) != "hello" || err != nil || heard.String() != row.want || !c.answered() {
-					t.Errorf("%q %v, and the client heard %q", got, err, heard.String())
+					t.Errorf("%q %v, and the client heard %q, want hello, heard %v, answered", got, err, heard.String(), row.want)
 				}
 			})
 		})
@@ -293,7 +293,7 @@ func TestSlowClients(t *testing.T) {
 					t.Errorf("%v, want %v", err, row.want)
 				}
 				if c.answered() != (row.want == nil) {
-					t.Errorf("goes on: %t", row.want != nil)
+					t.Errorf("goes on: got %t, want answered %v", row.want != nil, (row.want == nil))
 				}
 			})
 		})
@@ -307,14 +307,14 @@ func TestIdleConnections(t *testing.T) {
 		c, client := pair(t)
 		begun := time.Now()
 		if got := head(t, c); got != "" || time.Since(begun) != Defaults.HeadTime {
-			t.Errorf("new: %q after %s", got, time.Since(begun))
+			t.Errorf("new: %q after %s, want none, after %v", got, time.Since(begun), Defaults.HeadTime)
 		}
 		says(client, "GET / HTTP/1.1\r\nHost: a\r\n\r\n\r\n") // an empty line is nothing
 		head(t, c)
 		c.answered()
 		begun = time.Now()
 		if got := head(t, c); got != "" || time.Since(begun) != Defaults.Idle {
-			t.Errorf("between two requests: %q after %s", got, time.Since(begun))
+			t.Errorf("between two requests: %q after %s, want none, after %v", got, time.Since(begun), Defaults.Idle)
 		}
 	})
 }

@@ -19,7 +19,7 @@ func TestTheHostsOfThisMachine(t *testing.T) {
 		"localhost,shop.example": false, "localhost shop.example": false, "localhost/": false, "local\x00host": false,
 	} {
 		if got := loopback([]byte(host)); got != want {
-			t.Errorf("%q: %v", host, got)
+			t.Errorf("%q: got %v, want %v", host, got, want)
 		}
 	}
 }
@@ -45,7 +45,7 @@ func TestALinkIsFollowedFromAnotherPageOfThisMachine(t *testing.T) {
 			t.Fatal(err)
 		}
 		if why := NotLocal(&r); (why == "") != row.followed {
-			t.Errorf("%s: %q", row.name, why)
+			t.Errorf("%s: got %q, want %v", row.name, why, row.followed)
 		}
 	}
 }

@@ -77,7 +77,7 @@ func TestPagesAreOldestFirstAndMeet(t *testing.T) {
 }
 
 // A reader that is at the end waits there: what comes next is all it gets.
-func TestTheEndIsWhereWhatComesNextWillBe(t *testing.T) {
+func TestTheCursorAtTheEndLeadsToTheNextEvent(t *testing.T) {
 	t.Parallel()
 	r := newRig()
 	begin := r.wantPage(t, "acme", "", 10)
@@ -123,7 +123,7 @@ func TestCursorsOfEarlierVersions(t *testing.T) {
 		{"14", nil},           // the last
 	} {
 		if next := r.wantPage(t, "acme", tt.cursor, 2, tt.want...); !strings.Contains(next, ".") {
-			t.Errorf("%q leads to %q", tt.cursor, next)
+			t.Errorf("%q leads to %q, want \".\" in it", tt.cursor, next)
 		}
 	}
 	r.wantGone(t, "acme", "15")
@@ -173,7 +173,7 @@ func TestTheCursorBeforeTheFirstEventIsNeverGone(t *testing.T) {
 }
 
 // An event so large that it fills a page does not hide what comes after it.
-func TestALargeEventIsPassed(t *testing.T) {
+func TestALargeEventDoesNotHideTheNext(t *testing.T) {
 	t.Parallel()
 	r := newRig()
 	large := event.Event{ID: "fev_1", Tenant: "acme", Data: []byte(`"` + strings.Repeat("x", ports.PageBytes) + `"`)}
@@ -200,7 +200,7 @@ func TestACursorOfOthersIsRefused(t *testing.T) {
 	}
 }
 
-func TestAJournalThatFailsIsNotTheEnd(t *testing.T) {
+func TestAFailingJournalReturnsItsError(t *testing.T) {
 	t.Parallel()
 	r := newRig()
 	r.tell(t, "acme", 1)
@@ -227,7 +227,7 @@ func FuzzCursor(f *testing.F) {
 		}
 		at, err := strconv.ParseInt(next, 36, 64)
 		if here, _ := strconv.ParseInt(cursor, 36, 64); err != nil || at != here || at < 0 {
-			t.Fatalf("%q: next is %q (%v)", cursor, next, err)
+			t.Fatalf("%q: next is %q (%v), want %v", cursor, next, err, here)
 		}
 		if again := r.wantPage(t, "acme", next, 10); again != next {
 			t.Errorf("%q leads to %q, and that to %q", cursor, next, again)

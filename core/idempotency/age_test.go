@@ -74,14 +74,14 @@ func TestAKeyIsKeptForItsTimeAndLosesOneStepAtMostByAWrongClock(t *testing.T) {
 				t.Errorf("kept for %s, want %s to %s", kept, tt.least, tt.most)
 			}
 			if times != 3 {
-				t.Errorf("it came up %d times", times)
+				t.Errorf("it came up %d times, want 3", times)
 			}
 		})
 	}
 }
 
 // A key that is used again is kept from then on, whatever was counted before.
-func TestAKeyThatIsUsedAgainHasAllItsTimeAgain(t *testing.T) {
+func TestAKeyThatIsUsedAgainIsKeptForItsWholeTime(t *testing.T) {
 	t.Parallel()
 	var age idempotency.Age
 	until := used.Add(idempotency.Kept)
@@ -92,7 +92,7 @@ func TestAKeyThatIsUsedAgainHasAllItsTimeAgain(t *testing.T) {
 	}
 	until = until.Add(50 * time.Hour)
 	if due := age.Due(until); !due.Equal(used.Add(74 * time.Hour)) {
-		t.Errorf("the next step is due at %s", due)
+		t.Errorf("the next step is due at %s, want %v", due, used.Add(74*time.Hour))
 	}
 	for i := range 2 {
 		if age.Count(until, used.Add(time.Duration(i+4)*24*time.Hour)) {

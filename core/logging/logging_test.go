@@ -99,7 +99,7 @@ func TestNothingPrivateComesThrough(t *testing.T) {
 			}
 			for _, part := range []string{"example.com", "bücher", "lovelace", secret, "hunter2", "00112233", "51Hx", "AbCdEf", "ghijkl", "abcdefghij", "XyZ", "quotes", "spaces", "pw-of-db"} {
 				if strings.Contains(got, part) {
-					t.Errorf("%s in %s: %s", name, where, got)
+					t.Errorf("%s in %s: got %s, want no %q in it", name, where, got, part)
 				}
 			}
 			if len(got) > 4000 && where != "a panic" || len(got) > 5000 {
@@ -137,7 +137,7 @@ func TestVersionsOfModulesAreNoAddresses(t *testing.T) {
 	log, p := newLog(slog.LevelInfo)
 	log.Error("panic", "error", "github.com/gofiber/fiber/v2@v2.52.15/router.go:145")
 	if got := p.lines(); !strings.Contains(got[0], "fiber/v2@v2.52.15/router.go:145") {
-		t.Errorf("%q", got)
+		t.Errorf("got %q, want \"fiber/v2@v2.52.15/router.go:145\" in it", got)
 	}
 	for _, address := range []string{"ada@v1.2.example.com", "a/da@v1.2example.com", "a/da@v1.2.3.example.com"} {
 		log.Error("panic", "error", "to "+address)

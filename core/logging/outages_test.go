@@ -108,7 +108,7 @@ func TestOneSortOfCallThatFailsIsAnOutage(t *testing.T) {
 		after(time.Minute)
 		got := p.lines()
 		if len(got) != 3 || !strings.Contains(got[0], "outage began") || !strings.Contains(got[2], "for=1m0s") {
-			t.Errorf("%s", strings.Join(got, "\n"))
+			t.Errorf("got %s, want 3 entries, \"outage began\" in it, \"for=1m0s\" in it", strings.Join(got, "\n"))
 		}
 		for range 10 {
 			o.Failed("purge", errDown)
@@ -120,7 +120,7 @@ func TestOneSortOfCallThatFailsIsAnOutage(t *testing.T) {
 }
 
 // What works now and then is not up.
-func TestWhatFlapsIsOneOutage(t *testing.T) {
+func TestAFlappingProviderIsOneOutage(t *testing.T) {
 	watched(t, func(t *testing.T, _ logging.Log, o *logging.Outage, p *page) {
 		for range 90 {
 			for range 3 {
@@ -132,7 +132,7 @@ func TestWhatFlapsIsOneOutage(t *testing.T) {
 		after(time.Minute)
 		got := p.lines()
 		if len(got) != 3 || !strings.Contains(got[2], "outage ended") || !strings.Contains(got[2], "for=1m29s") {
-			t.Errorf("%s", strings.Join(got, "\n"))
+			t.Errorf("got %s, want 3 entries, \"outage ended\" in it, \"for=1m29s\" in it", strings.Join(got, "\n"))
 		}
 	})
 }
@@ -154,14 +154,14 @@ func TestWhatIsLeftAloneIsDownUntilItIsUp(t *testing.T) {
 		o.Worked("claim")
 		after(10 * time.Minute)
 		if got := p.lines(); len(got) != 1 {
-			t.Errorf("nobody asks, and nothing is to be told: %q", got)
+			t.Errorf("nobody asks, and nothing is to be told: got %q, want 1 entry", got)
 		}
 		o.Up()
 		after(10 * time.Second)
 		want(t, p.lines(), `level=INFO msg="outage ended" of=database provider=postgres for=10m0s failed=0`)
 		o.Down(errDown)
 		if got := p.lines(); len(got) != 1 || !strings.Contains(got[0], "outage began") {
-			t.Errorf("the next: %q", got)
+			t.Errorf("the next: got %q, want 1 entry, \"outage began\" in it", got)
 		}
 	})
 }
@@ -184,12 +184,12 @@ func TestWhatAnOutageRepeatsIsFolded(t *testing.T) {
 			}
 		}
 		if fmt.Sprint(counts) != "map[is not saved:3 payment is refused:100]" {
-			t.Errorf("%v", counts)
+			t.Errorf("got %v, want \"map[is not saved:3 payment is refused:100]\"", counts)
 		}
 		o.Failed("claim", errDown)
 		after(time.Minute)
 		if got := p.lines(); len(got) != 1 || !strings.Contains(got[0], "folded=197") {
-			t.Errorf("what was folded is not counted: %q", got)
+			t.Errorf("what was folded is not counted: got %q, want 1 entry, \"folded=197\" in it", got)
 		}
 	})
 }
@@ -200,7 +200,7 @@ func TestWithoutAnOutageNothingIsFolded(t *testing.T) {
 			log.Warn("queue is not served", "queue", "mail", "error", errDown)
 		}
 		if n := len(p.lines()); n != 50 {
-			t.Errorf("%d lines of 50", n)
+			t.Errorf("%d lines of 50, want 50", n)
 		}
 	})
 }
@@ -218,13 +218,13 @@ func TestWhatAnOutageLeavesBehindIsFoldedToo(t *testing.T) {
 		after(time.Minute)
 		got := p.lines()
 		if len(got) != 4 || !strings.Contains(got[3], "folded=37") {
-			t.Errorf("%s", strings.Join(got, "\n"))
+			t.Errorf("got %s, want 4 entries, \"folded=37\" in it", strings.Join(got, "\n"))
 		}
 		for i := range 40 {
 			log.Info("outcome of a payment is known", "payment", fmt.Sprint("pay_", i), "provider", "postgres")
 		}
 		if n := len(p.lines()); n != 40 {
-			t.Errorf("a minute later %d lines of 40", n)
+			t.Errorf("a minute later %d lines of 40, want 40", n)
 		}
 	})
 }
@@ -239,7 +239,7 @@ func TestWhatIsFoldedStandsInTheLogAtDebug(t *testing.T) {
 		p.lines()
 		log.Warn("queue is not served", "queue", "mail", "error", errDown)
 		if got := p.lines(); len(got) != 1 || !strings.HasPrefix(got[0], "level=DEBUG") {
-			t.Errorf("%q", got)
+			t.Errorf("got %q, want 1 entry, beginning with \"level=DEBUG\"", got)
 		}
 	})
 }
@@ -264,7 +264,7 @@ func TestWhatHappensOftenIsCounted(t *testing.T) {
 			r.Note(t.Context(), fmt.Sprint(i))
 		}
 		if n := len(p.lines()); n > 70 {
-			t.Errorf("%d different things are told apart", n)
+			t.Errorf("%d different things are told apart, want at most 70", n)
 		}
 	})
 }

@@ -29,7 +29,7 @@ func TestWhatIsCountedKeepsItsOwnWords(t *testing.T) {
 		<-time.After(time.Minute + time.Second)
 		synctest.Wait()
 		if line := page.String(); !strings.Contains(line, "count=1 request=req_refused") {
-			t.Errorf("after a minute: %s", line)
+			t.Errorf("after a minute: got %s, want \"count=1 request=req_refused\" in it", line)
 		}
 		<-time.After(2 * time.Minute) // nothing more comes, and it ends
 	})

@@ -24,7 +24,7 @@ func TestTheCurrenciesAreThoseThatStripeCharges(t *testing.T) {
 	for _, c := range money.All() {
 		got = append(got, string(c))
 		if !c.Known() {
-			t.Errorf("%s is not known", c)
+			t.Errorf("%s is not known, though it is listed", c)
 		}
 	}
 	if !slices.Equal(got, want) {
@@ -32,7 +32,7 @@ func TestTheCurrenciesAreThoseThatStripeCharges(t *testing.T) {
 	}
 	for _, c := range []money.Currency{"", "USD", "us", "usd ", "btc", "zzz", "hrk", "mro"} {
 		if c.Known() {
-			t.Errorf("%q is known", c)
+			t.Errorf("%q is known, though it is not listed", c)
 		}
 	}
 }
@@ -82,11 +82,11 @@ func TestBounds(t *testing.T) {
 			}
 			theirs, err := money.ToStripe(amount, c)
 			if err != nil || theirs < 1 || len(money.Format(theirs, "jpy")) > len("999999999999 JPY") {
-				t.Errorf("%s: Stripe is asked for %d, %v", money.Format(amount, c), theirs, err)
+				t.Errorf("%s: Stripe is asked for %d, %v, want at least 1, in at most %v characters", money.Format(amount, c), theirs, err, len("999999999999 JPY"))
 			}
 		}
 		if err := money.Check(c.Maximum()+1, c, accepted); fault.From(err).Code != "amount_too_large" {
-			t.Errorf("%s: %v", money.Format(c.Maximum()+1, c), err)
+			t.Errorf("%s: got %v, want amount_too_large", money.Format(c.Maximum()+1, c), err)
 		}
 	}
 }

@@ -109,7 +109,7 @@ func FuzzStripe(f *testing.F) {
 			return
 		}
 		if back, ok := money.FromStripe(theirs, c); !ok || back != amount {
-			t.Fatalf("%s is %d at Stripe, which is %d, %v here", money.Format(amount, c), theirs, back, ok)
+			t.Fatalf("%s is %d at Stripe, which is %d, %v here, want %v", money.Format(amount, c), theirs, back, ok, amount)
 		}
 	})
 }

@@ -31,12 +31,12 @@ func TestAPersonIsKnownByIDAndByEmail(t *testing.T) {
 	} {
 		got, err := r.Person(t.Context(), row.tenant, row.id, row.email)
 		if err != nil || fmt.Sprint(got) != fmt.Sprint(row.want) {
-			t.Errorf("%s: %+v, %v", row.name, got, err)
+			t.Errorf("%s: got %+v, %v, want %v", row.name, got, err, fmt.Sprint(row.want))
 		}
 	}
 	r.repository.find = fault.New(fault.Unavailable, "scripted", "")
 	if _, err := r.Person(t.Context(), tenant, u.ID, ""); !fault.Is(err, fault.Unavailable) {
-		t.Errorf("while the store is gone: %v", err)
+		t.Errorf("while the store is gone: got %v, want kind %v", err, fault.Unavailable)
 	}
 }
 

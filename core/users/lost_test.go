@@ -104,6 +104,6 @@ func TestACreationWhoseCallerHasLeftIsReread(t *testing.T) {
 	defer leave()
 	r.repository.after, r.repository.late = scripted(fault.UnknownOutcome), leave
 	if u, _, err := r.Create(ctx, tenant, ada, idempotency.Key{}); err != nil || u.Email != "ada@example.com" {
-		t.Errorf("%+v, %v", u, err)
+		t.Errorf("got %+v, %v, want email ada@example.com", u, err)
 	}
 }

@@ -38,7 +38,7 @@ func TestAfterAnOlderStoreWasPutBackTheCopyIsMadeAnew(t *testing.T) {
 				}
 				p.settle()
 				if got, err := p.copied(t, renamed.ID); err != nil || got.Email != "another@example.com" {
-					t.Fatalf("%+v, %v", got, err)
+					t.Fatalf("got %+v, %v, want email another@example.com", got, err)
 				}
 				p.stop()
 
@@ -54,14 +54,14 @@ func TestAfterAnOlderStoreWasPutBackTheCopyIsMadeAnew(t *testing.T) {
 				p.settle()
 				for _, u := range all {
 					if got, err := p.copied(t, u.ID); err != nil || got.Email != u.Email || got.Version != u.Version {
-						t.Errorf("%s: %+v, %v", u.Email, got, err)
+						t.Errorf("%s: got %+v, %v, want version %v", u.Email, got, err, u.Version)
 					}
 				}
 				if got, err := p.copied(t, gone.ID); !fault.Is(err, fault.NotFound) {
-					t.Errorf("whom the store does not have: %+v, %v", got, err)
+					t.Errorf("whom the store does not have: got %+v, %v, want kind %v", got, err, fault.NotFound)
 				}
 				if asOf, err := p.AsOf(); err != nil || time.Since(asOf) > time.Minute {
-					t.Errorf("as of %s, %v", asOf, err)
+					t.Errorf("as of %s, %v, want within %v", asOf, err, time.Minute)
 				}
 			})
 		})
@@ -97,7 +97,7 @@ func TestACopyThatIsMadeAnewIsNotRead(t *testing.T) {
 		<-time.After(3 * time.Second)
 		synctest.Wait()
 		if asOf, err := p.AsOf(); !fault.Is(err, fault.Unavailable) {
-			t.Errorf("it is as of %s, %v", asOf, err)
+			t.Errorf("it is as of %s, %v, want kind %v", asOf, err, fault.Unavailable)
 		}
 		p.meanwhile(func() { p.copy.Fail = nil })
 		<-time.After(3 * time.Second)
@@ -106,7 +106,7 @@ func TestACopyThatIsMadeAnewIsNotRead(t *testing.T) {
 			t.Error(err)
 		}
 		if got, err := p.copied(t, kept.ID); err != nil || got.Email != kept.Email {
-			t.Errorf("%+v, %v", got, err)
+			t.Errorf("got %+v, %v, want email %v", got, err, kept.Email)
 		}
 	})
 }

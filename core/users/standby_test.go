@@ -184,7 +184,7 @@ func TestUsersAreReadFromTheStandbyWhileTheirStoreIsGone(t *testing.T) {
 		}
 		p.rename(t, two.ID, "deux@example.com")
 		if _, source, err := p.Get(t.Context(), tenant, one.ID, users.Available); err != nil || !source.AsOf.IsZero() {
-			t.Errorf("while the store is there: %v, %v", source, err)
+			t.Errorf("while the store is there: got %v, %v, want no AsOf", source, err)
 		}
 		<-time.After(2500 * time.Millisecond)
 		last := time.Now()
@@ -195,19 +195,19 @@ func TestUsersAreReadFromTheStandbyWhileTheirStoreIsGone(t *testing.T) {
 			t.Errorf("%+v as of %s, %v", u, source.AsOf, err)
 		}
 		if u, source, err := p.Service.FindByEmail(t.Context(), tenant, "ONE@example.com", users.Available); err != nil || u.ID != one.ID || source.AsOf.IsZero() {
-			t.Errorf("by email: %+v, %v", u, err)
+			t.Errorf("by email: got %+v, %v, want ID %v, an AsOf", u, err, one.ID)
 		}
 		page, source, err := p.Service.List(t.Context(), tenant, "", 10, users.Available)
 		if err != nil || len(page.Users) != 2 || source.AsOf.IsZero() {
-			t.Errorf("list: %+v, %v", page, err)
+			t.Errorf("list: got %+v, %v, want 2 users, an AsOf", page, err)
 		}
 		for name, id := range map[string]string{"deleted": gone.ID, "never there": "usr_nobody"} {
 			if _, source, err := p.Get(t.Context(), tenant, id, users.Available); !fault.Is(err, fault.NotFound) || source.AsOf.IsZero() {
-				t.Errorf("%s: %v, %v", name, source, err)
+				t.Errorf("%s: got %v, %v, want kind %v, an AsOf", name, source, err, fault.NotFound)
 			}
 		}
 		if _, _, err := p.Get(t.Context(), "globex", one.ID, users.Available); !fault.Is(err, fault.NotFound) {
-			t.Errorf("another tenant's: %v", err)
+			t.Errorf("another tenant's: got %v, want kind %v", err, fault.NotFound)
 		}
 		if _, source, err := p.Get(t.Context(), tenant, one.ID, users.Strong); !fault.Is(err, fault.Unavailable) || !source.AsOf.IsZero() {
 			t.Errorf("who wants what is certain: %v", err)
@@ -227,7 +227,7 @@ func TestTheStandbyIsReadThoughTheTimeIsUp(t *testing.T) {
 		ctx, end := context.WithCancel(t.Context())
 		end()
 		if got, source, err := p.Get(ctx, tenant, u.ID, users.Available); err != nil || got.ID != u.ID || source.AsOf.IsZero() {
-			t.Errorf("%+v as of %s, %v", got, source.AsOf, err)
+			t.Errorf("%+v as of %s, %v, want ID %v, an AsOf", got, source.AsOf, err, u.ID)
 		}
 	})
 }
@@ -266,10 +266,10 @@ func TestACopyThatWasTooFarBehindIsNotRead(t *testing.T) {
 		<-time.After(2 * time.Minute) // the store goes on without its copy
 		p.store.gone.Store(true)
 		if _, _, err := p.Get(t.Context(), tenant, u.ID, users.Available); !fault.Is(err, fault.Unavailable) {
-			t.Errorf("%v, the copy is %s behind", err, p.Lag())
+			t.Errorf("%v, the copy is %s behind, want kind %v", err, p.Lag(), fault.Unavailable)
 		}
 		if n := p.lines("too far behind"); n != 1 {
-			t.Errorf("the log says %d times that the copy is too far behind", n)
+			t.Errorf("the log says %d times that the copy is too far behind, want 1", n)
 		}
 		p.store.gone.Store(false)
 		p.fails.Store(false)
@@ -345,7 +345,7 @@ func TestSeveralFeedOneCopy(t *testing.T) {
 			want, werr := p.store.FindByID(t.Context(), tenant, u.ID)
 			got, gerr := p.copied(t, u.ID)
 			if fault.KindOf(werr) != fault.KindOf(gerr) || got.Version != want.Version || got.Email != want.Email {
-				t.Errorf("copy %+v, %v; store %+v, %v", got, gerr, want, werr)
+				t.Errorf("copy %+v, %v; store %+v, %v, want kind %v, version %v, email %v", got, gerr, want, werr, fault.KindOf(gerr), want.Version, want.Email)
 			}
 		}
 		stop()

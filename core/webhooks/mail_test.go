@@ -94,15 +94,15 @@ func TestAnEventThatIsNotOursIsIgnored(t *testing.T) {
 		b.deliver(t, "evt_foreign evt_early")
 		<-time.After(5 * time.Minute)
 		if len(b.ignored) != 1 || b.ignored[0] != "evt_foreign" {
-			t.Fatalf("%q", b.ignored)
+			t.Fatalf("got %q, want only evt_foreign", b.ignored)
 		}
 		tries, _ := b.count("evt_foreign")
 		<-time.After(4 * 24 * time.Hour)
 		if again, _ := b.count("evt_foreign"); again != tries || tries < 3 {
-			t.Errorf("%d tries, then %d", tries, again)
+			t.Errorf("%d tries, then %d, want tries at least 3", tries, again)
 		}
 		if _, done := b.count("evt_early"); done != 1 {
-			t.Errorf("the early one was applied %d times", done)
+			t.Errorf("the early one was applied %d times, want 1", done)
 		}
 	})
 }
@@ -119,7 +119,7 @@ func TestAnEventOfASenderIsTriedAgainWhileTheStoreIsAway(t *testing.T) {
 		b.deliver(t, "evt_1")
 		<-time.After(24 * time.Hour)
 		if _, done := b.count("evt_1"); done != 1 || len(b.ignored) != 0 {
-			t.Errorf("applied %d times, ignored %q", done, b.ignored)
+			t.Errorf("applied %d times, ignored %q, want done 1, no ignored", done, b.ignored)
 		}
 	})
 }
@@ -139,7 +139,7 @@ func TestATokenIsTakenOnce(t *testing.T) {
 				<-time.After(time.Hour)
 				_, first := b.count("evt_1")
 				if _, other := b.count("evt_2"); first != 1 || other != 0 {
-					t.Errorf("applied %d and %d times", first, other)
+					t.Errorf("applied %d and %d times, want 1 and 0", first, other)
 				}
 			})
 		})
@@ -159,13 +159,13 @@ func TestABatchIsStoredOneByOne(t *testing.T) {
 	atLetterbox(t, nil, fail, func(t *testing.T, b *letterbox) {
 		const body = "evt_1 evt_2 evt_3"
 		if err := deliver(t.Context(), b.Service, "acme", []byte(body), signed); !fault.Is(err, fault.Unavailable) {
-			t.Fatalf("%v", err)
+			t.Fatalf("got %v, want kind %v", err, fault.Unavailable)
 		}
 		b.deliver(t, body)
 		<-time.After(time.Hour)
 		for _, id := range []string{"evt_1", "evt_2", "evt_3"} {
 			if tries, done := b.count(id); tries != 1 || done != 1 {
-				t.Errorf("%s: applied %d times in %d tries", id, done, tries)
+				t.Errorf("%s: applied %d times in %d tries, want tries 1, done 1", id, done, tries)
 			}
 		}
 	})
@@ -173,7 +173,7 @@ func TestABatchIsStoredOneByOne(t *testing.T) {
 
 // The note that an event is applied is lost, and it is applied again: the feed has its
 // news once, with the note.
-func TestNewsIsTheFeedsWithTheNote(t *testing.T) {
+func TestAnEventIsPublishedOnceThoughItsNoteIsLost(t *testing.T) {
 	var saves atomic.Int64
 	fail := func(op string) error {
 		if op == memjournal.Save && saves.Add(1) == 2 {
@@ -190,7 +190,7 @@ func TestNewsIsTheFeedsWithTheNote(t *testing.T) {
 		}
 		events, err := b.journal.Feed(t.Context(), ports.AllTenants, 0, 100)
 		if _, done := b.count("evt_1"); err != nil || done != 2 || len(events) != 1 || events[0].Tenant != "shop" {
-			t.Errorf("applied %d times, %+v, %v", done, events, err)
+			t.Errorf("applied %d times, %+v, %v, want done 2, 1 event, tenant shop", done, events, err)
 		}
 	})
 }

@@ -137,7 +137,7 @@ func TestEventsAreAppliedThoughTheirQueueIsNotTheOneTheyWouldHaveNow(t *testing.
 			d.failWith(nil)
 			r, err := d.journal.Get(t.Context(), "acme", webhooks.Kind, "healthy:evt")
 			if r.Queue != "webhooks:healthy" || err != nil {
-				t.Fatalf("it waits in %q, %v", r.Queue, err)
+				t.Fatalf("it waits in %q, %v, want queue webhooks:healthy", r.Queue, err)
 			}
 			r.Queue = "webhooks"
 			if err := d.journal.Save(t.Context(), &r)[0]; err != nil {

@@ -133,7 +133,7 @@ func TestOneEventManyTimesHasOneEffect(t *testing.T) {
 		all.Wait()
 		synctest.Wait()
 		if tries, done := r.count("evt_1"); tries != 1 || done != 1 {
-			t.Fatalf("applied %d times in %d tries", done, tries)
+			t.Fatalf("applied %d times in %d tries, want tries 1, done 1", done, tries)
 		}
 	})
 }
@@ -148,18 +148,18 @@ func TestWhatIsNotSignedIsNotStored(t *testing.T) {
 		}
 		synctest.Wait()
 		if tries, _ := r.count("evt_1"); tries != 0 {
-			t.Fatal("an event without a right signature was applied")
+			t.Fatal("an event without a valid signature was applied, want none")
 		}
 	})
 }
 
-func TestHeadersAreJudgedBeforeTheBody(t *testing.T) {
+func TestHeadersAreCheckedBeforeTheBodyIsRead(t *testing.T) {
 	within(t, nil, nil, func(t *testing.T, r rig) {
 		if _, err := r.Open("acme", func(string) string { return "old" }); fault.From(err).Code != "invalid_signature" {
-			t.Errorf("with an old signature: %v", err)
+			t.Errorf("with an old signature: got %v, want invalid_signature", err)
 		}
 		if _, err := r.Open("nobody", signed); fault.From(err).Code != "no_such_route" {
-			t.Errorf("on a route that is not there: %v", err)
+			t.Errorf("on a route that is not there: got %v, want no_such_route", err)
 		}
 		if _, err := r.Open("acme", signed); err != nil {
 			t.Errorf("with a fresh signature: %v", err)
@@ -180,12 +180,12 @@ func TestAnEventBeforeItsPaymentIsTriedAgain(t *testing.T) {
 		}
 		<-time.After(2 * time.Minute)
 		if tries, done := r.count("evt_1"); tries != 4 || done != 1 {
-			t.Fatalf("applied %d times in %d tries", done, tries)
+			t.Fatalf("applied %d times in %d tries, want tries 4, done 1", done, tries)
 		}
 	})
 }
 
-func TestPoisonIsGivenUpAndTheQueueMoves(t *testing.T) {
+func TestAnEventThatAlwaysFailsIsGivenUpAndTheQueueMoves(t *testing.T) {
 	poison := func(id string, _ int) error {
 		switch id {
 		case "evt_unreadable":
@@ -225,7 +225,7 @@ func TestAStoreThatFailsAsksTheProviderToSendAgain(t *testing.T) {
 		}
 		synctest.Wait()
 		if _, done := r.count("evt_1"); done != 1 {
-			t.Fatalf("applied %d times", done)
+			t.Fatalf("applied %d times, want 1", done)
 		}
 	})
 }

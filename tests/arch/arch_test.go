@@ -46,7 +46,7 @@ func TestEveryPackageKeepsItsRule(t *testing.T) {
 		t.Fatal(err)
 	}
 	if files < 20 {
-		t.Fatalf("only %d files were seen: the walk is broken", files)
+		t.Fatalf("only %d files were seen: the walk is broken, want at least 20", files)
 	}
 }
 
@@ -164,7 +164,7 @@ func TestCheckAllowsWhatIsRight(t *testing.T) {
 		t.Run(c.name, func(t *testing.T) {
 			t.Parallel()
 			if got := inspect(t, c.file, c.src); len(got) > 0 {
-				t.Errorf("got %q", got)
+				t.Errorf("got %q, want none", got)
 			}
 		})
 	}

@@ -119,7 +119,7 @@ func written(t *testing.T) lines {
 	delete(l.words, "")
 	delete(l.attributes, "")
 	if len(l.words) < 50 || len(l.attributes) < 30 {
-		t.Fatalf("%d lines with %d attributes: the program has more", len(l.words), len(l.attributes))
+		t.Fatalf("%d lines with %d attributes: the program has more, want at least 50 words, at least 30 attributes", len(l.words), len(l.attributes))
 	}
 	return l
 }
@@ -159,7 +159,7 @@ func TestEveryLineOfTheLogIsExplained(t *testing.T) {
 	}
 	for row := range rows {
 		if words[row] == "" {
-			t.Errorf("docs/operations.md explains %q, which nothing writes", row)
+			t.Errorf("docs/operations.md explains %q, which nothing writes, want some", row)
 		}
 	}
 }

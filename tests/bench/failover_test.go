@@ -30,10 +30,10 @@ func BenchmarkOpenBreaker(b *testing.B) {
 			conns, a, z, float64(z.p50)/float64(a.p50))
 	}
 	if n := len(healthy.Second.Book()); n != 0 {
-		b.Errorf("%d healthy payments went to the second", n)
+		b.Errorf("%d healthy payments went to the second, want 0", n)
 	}
 	if n := len(open.First.Requests()); n != 0 {
-		b.Errorf("%d requests reached the provider that was to be left alone", n)
+		b.Errorf("%d requests reached the provider that was to be left alone, want 0", n)
 	}
 	fmt.Printf("\nconnections, and payments with the first provider well and left alone\n%s", out.String())
 }

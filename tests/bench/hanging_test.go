@@ -182,7 +182,7 @@ func (h *hub) ask(b *testing.B, path, body string) []byte {
 	req.Header.SetContentType("application/json")
 	req.SetBodyString(body)
 	if err := h.client.Do(req, resp); err != nil || resp.StatusCode() >= 300 {
-		b.Errorf("%s: %v %d %s", path, err, resp.StatusCode(), resp.Body())
+		b.Errorf("%s: got %v %d %s, want status code below 300", path, err, resp.StatusCode(), resp.Body())
 	}
 	return bytes.Clone(resp.Body())
 }

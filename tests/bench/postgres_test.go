@@ -93,7 +93,7 @@ func (p *pgbench) run(b *testing.B, clients int, script ...string) figure {
 	p.program(b, "pgbench", args...)
 	logs, err := filepath.Glob(prefix + "*")
 	if err != nil || len(logs) == 0 {
-		b.Fatalf("pgbench left no log: %v", err)
+		b.Fatalf("pgbench left no log: got %v, want some logs", err)
 	}
 	var times []time.Duration
 	for _, path := range logs {

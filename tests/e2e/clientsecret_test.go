@@ -35,7 +35,7 @@ func (d *cashDesk) opens(t *testing.T, key string, more object) (p gateway.Answe
 	p = d.Do(t, "POST", "/api/payments", asked(more), d.write, gateway.Key(key))
 	secrets = []string{p.Text("clientSecret"), p.Text("publishableKey")}
 	if p.Status != 201 || secrets[0] == "" || secrets[1] == "" {
-		t.Fatalf("%d %s", p.Status, p.Body)
+		t.Fatalf("got %d %s, want 201 and two secrets", p.Status, p.Body)
 	}
 	if url := p.Text("nextAction", "url"); url != "" {
 		secrets = append(secrets, url)
@@ -61,7 +61,7 @@ var toAct = map[string]object{
 	},
 }
 
-func TestOnlyWhoMayPaySeesWithWhat(t *testing.T) {
+func TestOnlyAKeyThatMayPaySeesTheClientSecret(t *testing.T) {
 	t.Parallel()
 	d := newCashDesk(t)
 	for name, more := range toAct {
@@ -122,7 +122,7 @@ func TestAPaymentThatIsFinalHasNoClientSecret(t *testing.T) {
 				again := d.Do(t, "POST", "/api/payments", asked(more), d.write, gateway.Key(key))
 				shows(t, "the key repeated", again, 201, false, secrets)
 				if again.Text("status") != p.Text("status") || again.Text("nextAction", "type") != p.Text("nextAction", "type") {
-					t.Errorf("the first answer was %s, and is %s", p.Body, again.Body)
+					t.Errorf("the first answer was %s, and is %s, want %v, nextAction.type %v", p.Body, again.Body, p.Text("status"), p.Text("nextAction", "type"))
 				}
 			})
 		}
@@ -142,7 +142,7 @@ func TestAPaymentThatIsFinalHasNoClientSecret(t *testing.T) {
 	for _, row := range kept {
 		for _, secret := range all {
 			if strings.Contains(row[0], secret) {
-				t.Errorf("the secret is kept: %s", row[0])
+				t.Errorf("the secret is kept: got %s, want no %q in it", row[0], secret)
 			}
 		}
 	}

@@ -75,14 +75,14 @@ func TestConnectionsAreFewerThanFiles(t *testing.T) {
 		t.Errorf("answers to %d connections: %v", manyConnections, statuses)
 	}
 	if a := g.Ask(t, "/mock/charges"); a.Status != 200 {
-		t.Errorf("the admin listener has no file left: %d %s", a.Status, a.Body)
+		t.Errorf("the admin listener has no file left: got %d %s, want 200", a.Status, a.Body)
 	}
 	for _, c := range open {
 		_ = c.Close()
 	}
 	goesOn(t, g)
 	if strings.Contains(g.Log(), "too many open files") {
-		t.Errorf("the files were used up:\n%s", g.Log())
+		t.Errorf("the files were used up, want no \"too many open files\" in it:\n%s", g.Log())
 	}
 }
 
@@ -95,10 +95,10 @@ func TestConnectionsOfOneAddressAreFewer(t *testing.T) {
 		statuses[status]++
 	}
 	if statuses[200] != 96 || statuses[429] == 0 {
-		t.Errorf("answers to 120 connections: %v", statuses)
+		t.Errorf("answers to 120 connections: got %v, want 96 of 200 and others of 429", statuses)
 	}
 	if _, status := knock(t, g, "127.0.0.3", 10*time.Second); status != 200 {
-		t.Errorf("another address: %d", status)
+		t.Errorf("another address: got %d, want 200", status)
 	}
 }
 
@@ -121,11 +121,11 @@ func TestAGatewayWithoutFilesWaits(t *testing.T) {
 		}
 	}
 	if served < 200 || served >= fewFiles {
-		t.Errorf("%d connections were served", served)
+		t.Errorf("%d connections were served, want at least 200 and fewer than %v", served, fewFiles)
 	}
 	for _, words := range []string{"connections cannot be accepted; they wait", "too many open files"} {
 		if n := strings.Count(g.Log(), words); n != 1 {
-			t.Errorf("the log has %q %d times:\n%s", words, n, g.Log())
+			t.Errorf("the log has %q %d times, want 1:\n%s", words, n, g.Log())
 		}
 	}
 	for _, c := range open {
@@ -141,6 +141,6 @@ func TestAGatewayWithoutFilesWaits(t *testing.T) {
 func goesOn(t *testing.T, g *gateway.Gateway) {
 	t.Helper()
 	if a := g.Do(t, "POST", "/api/payments", pay("pm_card_visa"), gateway.Key("goes on")); a.Status != 201 {
-		t.Errorf("%d %s", a.Status, a.Body)
+		t.Errorf("got %d %s, want 201", a.Status, a.Body)
 	}
 }

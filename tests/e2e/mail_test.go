@@ -72,7 +72,7 @@ func (p *post) send(t testing.TB, key string, more ...object) gateway.Answer {
 	}
 	m := p.Do(t, "POST", "/api/emails", body, gateway.Key(key))
 	if m.Status != 202 {
-		t.Fatalf("%d %s", m.Status, m.Body)
+		t.Fatalf("got %d %s, want 202", m.Status, m.Body)
 	}
 	return m
 }
@@ -128,7 +128,7 @@ func TestMailGoesToTheNextProviderWhereTheFirstDidNotTakeIt(t *testing.T) {
 			c.befalls(p)
 			p.becomes(t, p.send(t, "k"), "sent", c.tries)
 			if n := len(p.sendgrid.Delivered()) + len(p.mailgun.Delivered()); n != 1 {
-				t.Errorf("%d copies", n)
+				t.Errorf("got %d copies, want 1", n)
 			}
 		})
 	}
@@ -180,7 +180,7 @@ func TestABadRecipientConcernsItsMessageAlone(t *testing.T) {
 			p.becomes(t, p.send(t, "good"), "sent", c.first+" accepted")
 			wantCopies(t, "the first", first, 1)
 			if n := len(second.Requests()); n != 0 {
-				t.Errorf("%d requests went to the second", n)
+				t.Errorf("%d requests went to the second, want 0", n)
 			}
 		})
 	}
@@ -196,7 +196,7 @@ func TestMailSkipsAnOpenBreakerAndReturns(t *testing.T) {
 	p.sendgrid.Resume()
 	p.becomes(t, p.send(t, "skipped"), "sent", "mailgun accepted")
 	if n := len(p.sendgrid.Requests()); n != 0 {
-		t.Errorf("%d requests reached SendGrid", n)
+		t.Errorf("%d requests reached SendGrid, want 0", n)
 	}
 	n := 0
 	gateway.Eventually(t, 10*time.Second, "mail goes through SendGrid again", func() bool {
@@ -207,7 +207,7 @@ func TestMailSkipsAnOpenBreakerAndReturns(t *testing.T) {
 	})
 }
 
-func TestMailThatMayHaveGoneOut(t *testing.T) {
+func TestMailWithAnUnknownOutcomeFollowsItsDeliveryMode(t *testing.T) {
 	t.Parallel()
 	type ending struct{ name, delivery, status, tries string }
 	for _, c := range []struct {
@@ -241,9 +241,9 @@ func TestMailThatMayHaveGoneOut(t *testing.T) {
 	}
 }
 
-// TestTheMagnificentAPITakesNoMail checks that a 200 for a path outside Mailgun's API, which
+// TestASuccessOutsideOfMailgunsAPIIsNotAccepted checks that a 200 for a path outside Mailgun's API, which
 // Mailgun sends for any such path, does not count as accepted.
-func TestTheMagnificentAPITakesNoMail(t *testing.T) {
+func TestASuccessOutsideOfMailgunsAPIIsNotAccepted(t *testing.T) {
 	t.Parallel()
 	p := newPost(t, "mailgun, sendgrid")
 	p.mailgun.Inject(standing(mailgunsim.Magnificent()))
@@ -251,7 +251,7 @@ func TestTheMagnificentAPITakesNoMail(t *testing.T) {
 	sent(t, p.Gateway, m.Text("id"))
 	last := p.Do(t, "GET", "/api/emails/"+m.Text("id"), nil)
 	if tries := attempts(last); !strings.HasSuffix(tries, ", sendgrid accepted") || strings.Contains(tries, "mailgun accepted") {
-		t.Errorf("attempts %q", tries)
+		t.Errorf("attempts %q, want tries ending in \", sendgrid accepted\", no \"mailgun accepted\" in it", tries)
 	}
 	wantCopies(t, "SendGrid", p.sendgrid, 1)
 }
@@ -283,12 +283,12 @@ func TestTwentyAtOnceUnderOneKeyAreOneCopy(t *testing.T) {
 	all.Wait()
 	for _, id := range ids {
 		if id != ids[0] {
-			t.Fatalf("ids %v", ids)
+			t.Fatalf("ids %v, want the same for each", ids)
 		}
 	}
 	sent(t, p.Gateway, ids[0])
 	if n := len(p.sendgrid.Delivered()) + len(p.mailgun.Delivered()); n != 1 {
-		t.Errorf("%d copies", n)
+		t.Errorf("got %d copies, want 1", n)
 	}
 }
 
@@ -303,7 +303,7 @@ func TestEachProviderCarriesTheSameMessage(t *testing.T) {
 			sent(t, p.Gateway, m.Text("id"))
 			delivered := append(p.sendgrid.Delivered(), p.mailgun.Delivered()...)
 			if len(delivered) != 1 {
-				t.Fatalf("%d copies", len(delivered))
+				t.Fatalf("got %d copies, want 1 delivered", len(delivered))
 			}
 			for _, want := range []string{"Thank you.", "X-Campaign: 7", "help@example.com", "shop@example.com", "Your order"} {
 				if !strings.Contains(string(delivered[0]), want) {

@@ -54,7 +54,7 @@ func lastOf(t testing.TB, letters []mailsim.Message) mailsim.Message {
 func (p *post) takes(t testing.TB, path string, body []byte, headers gateway.Header) {
 	t.Helper()
 	if a := p.webhook(t, path, body, headers); a.Status != 200 {
-		t.Errorf("%d %s", a.Status, a.Body)
+		t.Errorf("got %d %s, want 200", a.Status, a.Body)
 	}
 }
 
@@ -99,7 +99,7 @@ func (p *post) told(t testing.TB, m gateway.Answer, event string, want int) {
 	}
 	gateway.Eventually(t, 10*time.Second, "the feed tells of "+event, func() bool { return count() >= want })
 	if n := count(); n != want {
-		t.Errorf("%d times %s in the feed", n, event)
+		t.Errorf("%d times %s in the feed, want %v", n, event, want)
 	}
 }
 
@@ -134,16 +134,16 @@ func TestAnUnknownEmailIsResolvedByItsProvider(t *testing.T) {
 			p.recipient(t, m, 0, c.recipient)
 			p.told(t, m, "sent", 1)
 			if n := len(p.sendgrid.Delivered()) + len(p.mailgun.Delivered()); n != 1 {
-				t.Errorf("%d copies", n)
+				t.Errorf("got %d copies, want 1", n)
 			}
 			if log := p.Log(); !strings.Contains(log, `msg="outcome of an email is known"`) || strings.Contains(log, "ada@example.com") {
-				t.Errorf("%s", log)
+				t.Errorf("got %s, want msg=\"outcome of an email is known\" in it, no \"ada@example.com\" in it", log)
 			}
 		})
 	}
 }
 
-func TestWhatBecameOfAnEmailIsShown(t *testing.T) {
+func TestTheFateOfAnEmailIsShown(t *testing.T) {
 	t.Parallel()
 	for provider, words := range map[string]map[string]news{
 		"sendgrid": {
@@ -168,28 +168,28 @@ func TestWhatBecameOfAnEmailIsShown(t *testing.T) {
 			p.tells(t, provider, words["bounced"], words["strange"], words["delivered"], ada, words["opened"])
 			shown := p.recipient(t, m, 0, "bounced")
 			if shown["reason"] != "550 5.1.1 <[…]> no such user" || shown["code"] != "5.1.1" || shown["provider"] != provider || shown["at"] == nil {
-				t.Errorf("%v", shown)
+				t.Errorf("got %v, want reason \"550 5.1.1 <[…]> no such user\", code 5.1.1, provider %v, an at", shown, provider)
 			}
 			p.recipient(t, m, 1, "delivered")
 			p.told(t, m, "bounced", 1)
 			p.told(t, m, "opened", 1)
 			if got := p.Do(t, "GET", "/api/emails/"+m.Text("id"), nil); got.Text("status") != "sent" {
-				t.Errorf("%s", got.Body)
+				t.Errorf("got %s, want sent", got.Body)
 			}
 			events := string(p.Do(t, "GET", "/api/events?limit=100", nil).Body)
 			if strings.Contains(events, "@example.com") || !strings.Contains(events, "no such user") {
-				t.Errorf("%s", events)
+				t.Errorf("got %s, want no \"@example.com\" in it, \"no such user\" in it", events)
 			}
 			if n := p.Metric(t, fmt.Sprintf(`patchbay_mail_events_total{event="ignored_unknown_type",provider=%q}`, provider)); n != "1" {
-				t.Errorf("%q events of an unknown type are counted", n)
+				t.Errorf("%q events of an unknown type are counted, want 1", n)
 			}
 		})
 	}
 }
 
-// TestTheSameNewsManyTimesIsOne checks that an event that SendGrid sends repeatedly, each time with
+// TestARepeatedSendGridEventCountsOnce checks that an event that SendGrid sends repeatedly, each time with
 // another id, counts as one.
-func TestTheSameNewsManyTimesIsOne(t *testing.T) {
+func TestARepeatedSendGridEventCountsOnce(t *testing.T) {
 	t.Parallel()
 	p := newPost(t, "sendgrid")
 	m := p.send(t, "k")
@@ -236,7 +236,7 @@ func TestAMailWebhookThatIsNotRight(t *testing.T) {
 		"Mailgun's, of a stranger":  {"/api/webhooks/mailgun", mailgun(mailgunsim.Sign("other", now)), nil},
 	} {
 		if a := p.webhook(t, c.path, c.body, c.headers); a.Status != 400 || a.Code() != "invalid_signature" {
-			t.Errorf("%s: %d %s", name, a.Status, a.Body)
+			t.Errorf("%s: got %d %s, want 400, code invalid_signature", name, a.Status, a.Body)
 		}
 	}
 	// Rightly signed by an account that did not send the message: taken, and counted.
@@ -289,7 +289,7 @@ func TestAnOldMailWebhookIsRefusedBeforeItsBody(t *testing.T) {
 	}
 	defer resp.Body.Close()
 	if resp.StatusCode != 400 {
-		t.Errorf("%d", resp.StatusCode)
+		t.Errorf("got %d, want 400", resp.StatusCode)
 	}
 }
 
@@ -304,7 +304,7 @@ func TestAnUnsolicitedAnswerIsInTheLog(t *testing.T) {
 	gateway.Eventually(t, 10*time.Second, "it is in the log", func() bool { return strings.Contains(p.Log(), "Unsolicited response") })
 	for line := range strings.Lines(p.Log()) {
 		if !strings.HasPrefix(line, "time=") || strings.Contains(line, "pounds") || strings.Contains(line, "ada@") {
-			t.Errorf("%s", line)
+			t.Errorf("got %s, want line beginning with \"time=\", no \"pounds\" in it, no \"ada@\" in it", line)
 		}
 	}
 }
@@ -342,7 +342,7 @@ func TestAHeadThatIsRefusedIsNotInTheLog(t *testing.T) {
 	}
 	for line := range strings.Lines(g.Log()) {
 		if !strings.HasPrefix(line, "time=") || strings.Contains(line, "pb_secret") {
-			t.Errorf("%s", line)
+			t.Errorf("got %s, want line beginning with \"time=\", no \"pb_secret\" in it", line)
 		}
 	}
 }

@@ -31,7 +31,7 @@ func TestMemoryIsBoundedUnderLoad(t *testing.T) {
 	for range 100 {
 		status, _, body := postMail(t, g, mailOf(page, nil))
 		if status != http.StatusAccepted {
-			t.Fatalf("%d %s", status, body)
+			t.Fatalf("got %d %s, want %d", status, body, http.StatusAccepted)
 		}
 		ids = append(ids, idOf(t, body))
 	}
@@ -55,7 +55,7 @@ func TestMemoryIsBoundedUnderLoad(t *testing.T) {
 	var served atomic.Int64
 	large := mailOf("<p>a large one</p>", bytes.Repeat([]byte{0, 1, 2, 0xff, 0xfe}, 39<<20/10))
 	if len(large) < 25<<20 {
-		t.Fatalf("the mail has %d bytes", len(large))
+		t.Fatalf("the mail has %d bytes, want at least %v large", len(large), 25<<20)
 	}
 	for range 4 {
 		all.Go(func() {
@@ -75,7 +75,7 @@ func TestMemoryIsBoundedUnderLoad(t *testing.T) {
 		return true
 	})
 	if peak := g.PeakMemory(t); peak > maxBusyMemory {
-		t.Errorf("the gateway took %d MB", peak>>20)
+		t.Errorf("the gateway took %d MB, want at most %v", peak>>20, maxBusyMemory)
 	} else {
 		t.Logf("the gateway took %d MB", peak>>20)
 	}

@@ -88,7 +88,7 @@ func (m *mover) moved(t *testing.T, from, to string) {
 	t.Helper()
 	out, err := m.command(t, "storage", "copy", "--from", from, "--to", to)
 	if err != nil || !strings.Contains(out, "the two are equal") {
-		t.Fatalf("%s to %s: %v\n%s", from, to, err, out)
+		t.Fatalf("%s to %s: got %v, want \"the two are equal\" in it:\n%s", from, to, err, out)
 	}
 	sums := map[string]string{}
 	for line := range strings.Lines(out) {
@@ -100,7 +100,7 @@ func (m *mover) moved(t *testing.T, from, to string) {
 		}
 	}
 	if len(sums) != 3 {
-		t.Errorf("%s to %s:\n%s", from, to, out)
+		t.Errorf("%s to %s, want 3 sums:\n%s", from, to, out)
 	}
 }
 
@@ -108,7 +108,7 @@ func (m *mover) moved(t *testing.T, from, to string) {
 func (m *mover) refused(t *testing.T, from, to, why string) {
 	t.Helper()
 	if out, err := m.command(t, "storage", "copy", "--from", from, "--to", to); err == nil || !strings.Contains(out, why) {
-		t.Errorf("%s to %s: %v, it does not say %q\n%s", from, to, err, why, out)
+		t.Errorf("%s to %s: %v, it does not say %q, want an error:\n%s", from, to, err, why, out)
 	}
 }
 
@@ -131,7 +131,7 @@ func (m *mover) fill(t *testing.T) {
 	canceled := m.ask(t, "/api/payments", "canceled", pay("pm_card_visa", object{"captureMethod": "manual"}))
 	told := event("evt_moving", "payment_intent.canceled", intent(canceled.Text("providerReference"), "canceled", 0))
 	if a := deliver(t, m.Gateway, told, time.Now()); a.Status != 200 {
-		t.Fatalf("%d %s", a.Status, a.Body)
+		t.Fatalf("got %d %s, want 200", a.Status, a.Body)
 	}
 	m.ask(t, "/api/emails", "mail", letter("now"))
 	m.ask(t, "/api/emails", "large", object{"to": []string{"ada@example.com"}, "subject": "large", "text": strings.Repeat("é ", 100_000)})
@@ -196,17 +196,17 @@ func (m *mover) asBefore(t *testing.T) {
 	for _, r := range m.asked {
 		again := m.do(t, "POST", r.path, r.body, gateway.Key(r.key))
 		if again.Status != r.answer.Status || again.Header.Get("Idempotency-Replayed") != "true" || again.Text("id") != r.answer.Text("id") {
-			t.Errorf("%s again: %d %s\nwas %d %s", r.key, again.Status, again.Body, r.answer.Status, r.answer.Body)
+			t.Errorf("%s again: got %d %s, want Idempotency-Replayed true, id %v:\nwas %d %s", r.key, again.Status, again.Body, r.answer.Text("id"), r.answer.Status, r.answer.Body)
 		}
 	}
 	if a := m.do(t, "POST", "/api/users", eve, gateway.Key("eve")); a.Code() != "user_deleted" {
-		t.Errorf("the key of a user who is deleted: %d %s", a.Status, a.Body)
+		t.Errorf("the key of a user who is deleted: got %d %s, want code user_deleted", a.Status, a.Body)
 	}
 	if n := len(m.Charges(t)); n != charges {
 		t.Errorf("%d charges became %d", charges, n)
 	}
 	if a := m.do(t, "GET", "/api/users", nil, gateway.Header{}); a.Status != 200 {
-		t.Errorf("the API key is void: %d", a.Status)
+		t.Errorf("the API key is void: got %d, want 200", a.Status)
 	}
 }
 
@@ -259,7 +259,7 @@ func TestEverythingMovesFromStoreToStore(t *testing.T) {
 	m.asBefore(t)
 	for _, id := range late {
 		if a := m.do(t, "GET", "/api/users/"+id, nil); a.Status != 200 {
-			t.Errorf("%s, who was accepted: %d", id, a.Status)
+			t.Errorf("%s, who was accepted: got %d, want 200", id, a.Status)
 		}
 	}
 	m.read = m.answers(t)
@@ -313,7 +313,7 @@ func (m *mover) notServed(t *testing.T, why string) {
 	t.Helper()
 	for _, command := range [][]string{{"serve"}, {"keys", "list"}} {
 		if out, err := m.command(t, command...); err == nil || !strings.Contains(out, why) {
-			t.Errorf("%v: %v\n%s", command, err, out)
+			t.Errorf("%v: got %v, want an error, %q in it:\n%s", command, err, why, out)
 		}
 	}
 }
@@ -322,19 +322,19 @@ func (m *mover) notServed(t *testing.T, why string) {
 func (m *mover) goesOn(t *testing.T) {
 	t.Helper()
 	if a := m.do(t, "POST", "/api/payments/"+m.held+"/capture", object{}); a.Status != 200 || a.Text("status") != "succeeded" {
-		t.Errorf("a capture: %d %s", a.Status, a.Body)
+		t.Errorf("a capture: got %d %s, want 200, succeeded", a.Status, a.Body)
 	}
 	if a := m.do(t, "POST", "/api/emails/"+m.later+"/cancel", object{}); a.Status != 200 || a.Text("status") != "canceled" {
-		t.Errorf("a cancellation: %d %s", a.Status, a.Body)
+		t.Errorf("a cancellation: got %d %s, want 200, canceled", a.Status, a.Body)
 	}
 	if a := m.ask(t, "/api/users", "new", object{"email": "new@example.com"}); a.Status != 201 {
-		t.Errorf("%d %s", a.Status, a.Body)
+		t.Errorf("got %d %s, want 201", a.Status, a.Body)
 	}
 	one, err := os.ReadFile(filepath.Join(m.Dir, "data", "first", "installation.json"))
 	for _, dir := range []string{"data", "data/last"} {
 		other, err2 := os.ReadFile(filepath.Join(m.Dir, dir, "installation.json"))
 		if err != nil || err2 != nil || string(one) != string(other) {
-			t.Errorf("%s has other secrets: %v, %v", dir, err, err2)
+			t.Errorf("%s has other secrets: got %v, %v, want one %v", dir, err, err2, string(other))
 		}
 	}
 }
@@ -356,11 +356,11 @@ providers:
 	m.moved(t, "first", "last")
 	m.notServed(t, "patchbay storage reopen")
 	if out, err := m.command(t, "storage", "reopen"); err != nil || !strings.Contains(out, "it can be served from again; never serve from last beside it") {
-		t.Fatalf("%v\n%s", err, out)
+		t.Fatalf("got %v, want \"it can be served from again; never serve from last beside it\" in it:\n%s", err, out)
 	}
 	m.Restart(t)
 	if a := m.Do(t, "GET", "/api/payments/"+paid.Text("id"), nil); a.Status != 200 {
-		t.Errorf("%d %s", a.Status, a.Body)
+		t.Errorf("got %d %s, want 200", a.Status, a.Body)
 	}
 	m.stop(t)
 	m.unusable(t, "last", "first")
@@ -370,7 +370,7 @@ providers:
 	m.stop(t)
 	m.on("first")
 	if out, err := m.command(t, "storage", "reopen"); err == nil || !strings.Contains(out, `"last" has been served from`) {
-		t.Errorf("%v\n%s", err, out)
+		t.Errorf("got %v, want an error, \"last\" has been served from in it:\n%s", err, out)
 	}
 	if out, err := m.command(t, "storage", "reopen", "--force"); err != nil {
 		t.Errorf("%v\n%s", err, out)

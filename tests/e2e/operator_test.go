@@ -51,11 +51,11 @@ func TestAnotherUserOfTheMachineCanDoNothingAtTheAdminListener(t *testing.T) {
 		{"GET", "/", ""},
 	} {
 		if a := anybody(t, g, one.method, one.path, one.body); a.Status != 401 || !strings.Contains(string(a.Body), "patchbay console") {
-			t.Errorf("%s %s: %d %s", one.method, one.path, a.Status, a.Body)
+			t.Errorf("%s %s: got %d %s, want 401, \"patchbay console\" in it", one.method, one.path, a.Status, a.Body)
 		}
 	}
 	if info, err := os.Stat(g.Data("installation.json")); err != nil || info.Mode().Perm() != 0o600 {
-		t.Errorf("the secret: %v, %v", info, err)
+		t.Errorf("the secret: got %v, %v, want perm 0o600", info, err)
 	}
 	if out, _, code := command(t, g, "keys", "list"); code != 0 || strings.Count(out, "\n") != 1 {
 		t.Errorf("%d %s", code, out)
@@ -66,7 +66,7 @@ func TestAnotherUserOfTheMachineCanDoNothingAtTheAdminListener(t *testing.T) {
 		}
 	}
 	if n := strings.Count(g.Log(), "credential is refused"); n != 1 {
-		t.Errorf("%d lines", n)
+		t.Errorf("got %d lines, want 1", n)
 	}
 }
 
@@ -75,11 +75,11 @@ func TestTheLogsOwnLinkSignsABrowserIn(t *testing.T) {
 	g := gateway.Start(t)
 	at := regexp.MustCompile(`msg="console ready[^"]*" url="?(http://127\.0\.0\.1:\d+)(/\?sign_in_once=[A-Z2-7]+)`).FindStringSubmatch(g.Log())
 	if at == nil || at[1] != g.Admin {
-		t.Fatalf("%s", g.Log())
+		t.Fatalf("got %s, want the address %v", g.Log(), g.Admin)
 	}
 	printed, told, code := command(t, g, "console")
 	if code != 0 || !strings.HasPrefix(printed, g.Admin+"/?sign_in_once=") || !strings.Contains(told, "once, until ") {
-		t.Fatalf("%d %s%s", code, printed, told)
+		t.Fatalf("got %d %s%s, want 0, a URL beginning with %v, \"once, until \" in it", code, printed, told, g.Admin+"/?sign_in_once=")
 	}
 	browser := &http.Client{CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }, Timeout: 20 * time.Second}
 	for _, link := range []string{g.Admin + at[2], strings.TrimSpace(printed)} {
@@ -94,7 +94,7 @@ func TestTheLogsOwnLinkSignsABrowserIn(t *testing.T) {
 			}
 			if cookies := resp.Cookies(); want == http.StatusSeeOther {
 				if a := anybody(t, g, "GET", "/admin/keys", "", gateway.Header{"Cookie": cookies[0].Name + "=" + cookies[0].Value}); a.Status != 200 {
-					t.Errorf("%d %s", a.Status, a.Body)
+					t.Errorf("got %d %s, want 200", a.Status, a.Body)
 				}
 			}
 		}
@@ -114,14 +114,14 @@ func TestACommandDoesNotActOnAnotherInstallation(t *testing.T) {
 	for _, args := range []string{"keys create --name mine", "keys list", "storage status", "data erase --email ada@example.com --yes", "storage backup --to kept.db", "payments review", "console"} {
 		_, told, code := command(t, mine, strings.Fields(args)...)
 		if code != 1 || !strings.Contains(told, "has not proved to be the gateway of this installation") || !strings.Contains(told, mine.Data("patchbay.db")) {
-			t.Errorf("%s: %d %s", args, code, told)
+			t.Errorf("%s: got %d %s, want 1, \"has not proved to be the gateway of this installation\" in it, %q in it", args, code, told, mine.Data("patchbay.db"))
 		}
 	}
 	if strings.Contains(theirs.Log(), "administrative act") || strings.Contains(theirs.Log(), "credential is refused") {
-		t.Errorf("%s", theirs.Log())
+		t.Errorf("got %s, want no \"administrative act\" in it, no \"credential is refused\" in it", theirs.Log())
 	}
 	if out, _, code := command(t, theirs, "keys", "list"); code != 0 || strings.Contains(out, "mine") {
-		t.Errorf("%d %s", code, out)
+		t.Errorf("got %d %s, want 0, no \"mine\" in it", code, out)
 	}
 }
 
@@ -141,7 +141,7 @@ func TestACommandDoesNotActOnACopyOfItsStore(t *testing.T) {
 		t.Errorf("%d %s", code, told)
 	}
 	if out, _, code := command(t, trial, "keys", "list"); code != 0 || strings.Contains(out, "mine") {
-		t.Errorf("%d %s", code, out)
+		t.Errorf("got %d %s, want 0, no \"mine\" in it", code, out)
 	}
 }
 
@@ -151,7 +151,7 @@ func TestACommandInAnEmptyDirectoryFailsAndMakesNothing(t *testing.T) {
 	for _, args := range []string{"data export --email ada@example.com", "keys list", "storage status", "keys create --name n", "payments review"} {
 		out, told, code := command(t, g, strings.Fields(args)...)
 		if code != 1 || strings.Contains(out, "{") || !strings.Contains(told, "there is no store: sqlite "+g.Data("patchbay.db")) {
-			t.Errorf("%s: %d %s%s", args, code, out, told)
+			t.Errorf("%s: got %d %s%s, want 1, no \"{\" in it, %q in it", args, code, out, told, "there is no store: sqlite "+g.Data("patchbay.db"))
 		}
 	}
 	if _, err := os.Stat(g.Data("")); !os.IsNotExist(err) {
@@ -170,7 +170,7 @@ func TestAStoreOnAServerIsMadeOnlyWhenItIsAskedFor(t *testing.T) {
 			t.Parallel()
 			g := gateway.Configured(t, "storage: {provider: db}\nproviders: {db: "+database+"}\nauth: {mode: required}\n")
 			if _, told, code := command(t, g, "keys", "list"); code != 1 || !strings.Contains(told, "no installation.json in "+g.Data("")) {
-				t.Errorf("%d %s", code, told)
+				t.Errorf("got %d %s, want 1, %q in it", code, told, "no installation.json in "+g.Data(""))
 			}
 			other := gateway.New(t)
 			if _, told, code := command(t, other, "storage", "create"); code != 0 {
@@ -179,7 +179,7 @@ func TestAStoreOnAServerIsMadeOnlyWhenItIsAskedFor(t *testing.T) {
 			g.TakeSecrets(t, other)
 			for _, args := range []string{"keys list", "keys create --name n", "data export --email ada@example.com", "storage status", "payments review"} {
 				if _, told, code := command(t, g, strings.Fields(args)...); code != 1 || !strings.Contains(told, "there is no store: ") {
-					t.Errorf("%s: %d %s", args, code, told)
+					t.Errorf("%s: got %d %s, want 1, \"there is no store: \" in it", args, code, told)
 				}
 			}
 			if _, told, code := command(t, g, "storage", "create"); code != 0 {
@@ -187,17 +187,17 @@ func TestAStoreOnAServerIsMadeOnlyWhenItIsAskedFor(t *testing.T) {
 			}
 			token, told, code := command(t, g, "keys", "create", "--name", "first")
 			if code != 0 || !strings.Contains(told, "opened by this command") {
-				t.Fatalf("%d %s", code, told)
+				t.Fatalf("got %d %s, want 0, \"opened by this command\" in it", code, told)
 			}
 			if _, err := os.Stat(g.Data("spool.db")); !os.IsNotExist(err) {
 				t.Errorf("a spool was made: %v", err)
 			}
 			g.Restart(t)
 			if a := g.Do(t, "GET", "/api/users", nil, gateway.Header{"Authorization": "Bearer " + strings.TrimSpace(token)}); a.Status != 200 {
-				t.Errorf("%d %s", a.Status, a.Body)
+				t.Errorf("got %d %s, want 200", a.Status, a.Body)
 			}
 			if _, told, code := command(t, g, "storage", "status"); code != 0 || !strings.Contains(told, "asked of the gateway at ") {
-				t.Errorf("%d %s", code, told)
+				t.Errorf("got %d %s, want 0, \"asked of the gateway at \" in it", code, told)
 			}
 		})
 	}

@@ -82,16 +82,16 @@ func (l life) after(t *testing.T, do caller) {
 	t.Helper()
 	m := do(t, "GET", "/api/emails/"+l.email.Text("id"), nil)
 	if m.Text("erasedAt") == "" || m.Text("subject") != "erased" || m.Text("status") != "sent" || !strings.Contains(string(m.Body), "bob@example.com") {
-		t.Errorf("the email: %s", m.Body)
+		t.Errorf("the email: got %s, want an erasedAt, subject erased, sent, \"bob@example.com\" in it", m.Body)
 	}
 	if m := do(t, "GET", "/api/emails/"+l.later.Text("id"), nil); m.Text("erasedAt") == "" || m.Text("status") != "canceled" {
-		t.Errorf("the email that waited: %s", m.Body)
+		t.Errorf("the email that waited: got %s, want an erasedAt, canceled", m.Body)
 	}
 	path := "/api/payments/" + l.payment.Text("id")
 	p := do(t, "GET", path, nil)
 	if p.Text("erasedAt") == "" || p.Text("customerId") != "" || p.Number("amount") != 1999 || p.Number("amountRefunded") != 500 ||
 		p.Text("providerReference") != l.payment.Text("providerReference") || p.Text("createdAt") != l.payment.Text("createdAt") {
-		t.Errorf("the payment: %s", p.Body)
+		t.Errorf("the payment: got %s, want an erasedAt, no customerId, amount 1999, amountRefunded 500, providerReference %v, createdAt %v", p.Body, l.payment.Text("providerReference"), l.payment.Text("createdAt"))
 	}
 	for _, row := range []struct {
 		name   string
@@ -108,7 +108,7 @@ func (l life) after(t *testing.T, do caller) {
 		{"all given back", do(t, "POST", path+"/refunds", object{"amount": 1}), 409, "unexpected_state"},
 	} {
 		if row.answer.Status != row.status || row.answer.Code() != row.code {
-			t.Errorf("%s: %d %s", row.name, row.answer.Status, row.answer.Body)
+			t.Errorf("%s: got %d %s, want %v, code %v", row.name, row.answer.Status, row.answer.Body, row.status, row.code)
 		}
 	}
 }
@@ -153,11 +153,11 @@ func TestAPersonIsHandedOutAndErased(t *testing.T) {
 
 	file := filepath.Join(g.Dir, "ada.json")
 	if out, text, code := data(t, g, "export", "--email", "ADA@example.com", "--to", file); code != 0 || out != "" {
-		t.Fatalf("%d %s%s", code, out, text)
+		t.Fatalf("got %d %s%s, want 0 and no output", code, out, text)
 	}
 	info, err := os.Stat(file)
 	if err != nil || info.Mode().Perm() != 0o600 {
-		t.Errorf("%v, %v", info.Mode(), err)
+		t.Errorf("got %v, %v, want perm 0o600", info.Mode(), err)
 	}
 	raw, _ := os.ReadFile(file)
 	var all struct {
@@ -165,18 +165,18 @@ func TestAPersonIsHandedOutAndErased(t *testing.T) {
 		Messages, Payments, Webhooks, Users []map[string]any
 	}
 	if err := json.Unmarshal(raw, &all); err != nil || all.Person.UserID != id || len(all.Messages) != 2 || len(all.Payments) != 1 || len(all.Webhooks) < 2 || len(all.Users) != 1 {
-		t.Errorf("%v\n%s", err, raw)
+		t.Errorf("got %v, want user id %v, 2 messages, 1 payment, at least 2 webhooks, 1 user:\n%s", err, id, raw)
 	}
 	if _, text, code := data(t, g, "export", "--user", id, "--to", file); code != 1 || !strings.Contains(text, "exists") {
-		t.Errorf("a file that is there: %d %s", code, text)
+		t.Errorf("a file that is there: got %d %s, want 1, \"exists\" in it", code, text)
 	}
 
 	out, text, code := data(t, g, "erase", "--user", id)
 	if code != 0 || !strings.Contains(text, "nothing was changed") || !strings.Contains(out, "users") {
-		t.Errorf("%d %s%s", code, out, text)
+		t.Errorf("got %d %s%s, want 0, \"nothing was changed\" in it, \"users\" in it", code, out, text)
 	}
 	if m := g.Do(t, "GET", "/api/emails/"+l.later.Text("id"), nil); m.Text("status") != "queued" || m.Text("erasedAt") != "" {
-		t.Errorf("without --yes something has changed: %s", m.Body)
+		t.Errorf("without --yes something has changed: got %s, want queued, no erasedAt", m.Body)
 	}
 	t.Log(erase(t, g, "--user", id))
 	l.after(t, plain(g))
@@ -185,7 +185,7 @@ func TestAPersonIsHandedOutAndErased(t *testing.T) {
 	}
 	// What is there of her nobody finds any more, and nobody can read in the file.
 	if out, _, code := data(t, g, "export", "--email", "ada@example.com"); code != 0 || strings.Contains(out, "msg_") || strings.Contains(out, "pay_") {
-		t.Errorf("%d %s", code, out)
+		t.Errorf("got %d %s, want 0, no \"msg_\" in it, no \"pay_\" in it", code, out)
 	}
 	nothingOf(t, "the store", tables(t, "sqlite", filepath.Join(g.Dir, "data", "patchbay.db")))
 }
@@ -204,11 +204,11 @@ func TestAPersonIsErasedWhileNoGatewayRuns(t *testing.T) {
 	}
 	store := filepath.Join(g.Dir, "data", "patchbay.db")
 	if all := tables(t, "sqlite", store); !strings.Contains(all, "record message_part") || !strings.Contains(all, hers) || !strings.Contains(all, "Ada@Example.com") {
-		t.Fatal("it would not be found")
+		t.Fatalf("it would not be found, want \"record message_part\" in it, %q in it, \"Ada@Example.com\" in it", hers)
 	}
 	out, text, _ := data(t, g, "erase", "--yes", "--email", "ada@example.com")
 	if !strings.Contains(out, "messages") {
-		t.Fatalf("%s%s", out, text)
+		t.Fatalf("got %s%s, want \"messages\" in it", out, text)
 	}
 	g.Restart(t)
 	erase(t, g, "--user", l.user.Text("id"))
@@ -235,7 +235,7 @@ func TestAPersonIsErasedFromDatabaseStandbyAndSpool(t *testing.T) {
 	gateway.Eventually(t, 20*time.Second, "the database has refused it", func() bool { return o.spooled(t, "refused") == 1 })
 	t.Log(erase(t, o.Gateway, "--user", l.user.Text("id")))
 	if o.spooled(t, "refused") != 0 {
-		t.Errorf("%s", o.AskAsOperator(t, "/admin/storage").Body)
+		t.Errorf("got %s, want 0", o.AskAsOperator(t, "/admin/storage").Body)
 	}
 	l.after(t, o.do)
 	o.fed(t)
@@ -279,7 +279,7 @@ func tables(t *testing.T, driver, source string) string {
 		}
 	}
 	if len(names) < 4 || !strings.Contains(all.String(), "record ") {
-		t.Fatalf("nothing is stored: %s", all.String())
+		t.Fatalf("nothing is stored: got %s, want at least 4 names, \"record \" in it", all.String())
 	}
 	return all.String()
 }

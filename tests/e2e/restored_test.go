@@ -67,7 +67,7 @@ func TestMailAfterAnOlderFileWasPutBack(t *testing.T) {
 				p.becomes(t, once, "unknown", "sendgrid not_accepted")
 				p.becomes(t, twice, "sent", "sendgrid not_accepted, sendgrid accepted")
 				if a := p.Do(t, "GET", "/api/emails/"+later.Text("id"), nil); a.Text("status") != "queued" {
-					t.Errorf("what is not due: %s", a.Body)
+					t.Errorf("what is not due: got %s, want queued", a.Body)
 				}
 				if at := p.Metric(t, "patchbay_store_restored_timestamp_seconds"); at == "0" {
 					t.Error("no metric tells of it")
@@ -125,14 +125,14 @@ providers:
 	g.Env = append(environ[:len(environ):len(environ)], "PATCHBAY_STORAGE__PROVIDER=fresh")
 	g.Restart(t)
 	if at := g.Metric(t, "patchbay_store_restored_timestamp_seconds"); at == "" || at == "0" {
-		t.Errorf("it was put back at %q", at)
+		t.Errorf("it was put back at %q, want a time", at)
 	}
 }
 
-// TestAProviderThatIsTakenOutBeforeARestoreHoldsPaymentsUp checks a restore after a provider was
+// TestPaymentsOfARemovedProviderAreUnknownAfterARestore checks a restore after a provider was
 // removed from the configuration. The payments made there since the backup are unknown, so nothing
 // is charged at another provider until the operator allows it.
-func TestAProviderThatIsTakenOutBeforeARestoreHoldsPaymentsUp(t *testing.T) {
+func TestPaymentsOfARemovedProviderAreUnknownAfterARestore(t *testing.T) {
 	t.Parallel()
 	g := gateway.Configured(t, "payments: {providers: [first, second]}\nproviders: {first: {type: mock}, second: {type: mock}}\n")
 	environ := g.Env

@@ -94,7 +94,7 @@ func mishaps() map[string]func(account) {
 	return all
 }
 
-func TestNoSecretIsEverToldOrKept(t *testing.T) {
+func TestNoSecretIsLoggedAnsweredOrStored(t *testing.T) {
 	t.Parallel()
 	c := newCanary(t)
 	for name, befall := range mishaps() {
@@ -113,13 +113,13 @@ func TestNoSecretIsEverToldOrKept(t *testing.T) {
 	c.said["the log"] = c.Log()
 	c.files(t)
 	if len(c.said) < 100 {
-		t.Fatalf("only %d things were said: the test is broken", len(c.said))
+		t.Fatalf("only %d things were said: the test is broken, want at least 100 said", len(c.said))
 	}
 	for where, text := range c.said {
 		for what, secret := range c.secrets {
 			if strings.Contains(text, secret) {
 				i := strings.Index(text, secret)
-				t.Errorf("%s is in %s: …%q…", what, where, text[max(0, i-80):min(len(text), i+20)])
+				t.Errorf("%s is in %s: …%q…, want no %q in it", what, where, text[max(0, i-80):min(len(text), i+20)], secret)
 			}
 		}
 	}
@@ -130,7 +130,7 @@ func (c *canary) money(t *testing.T, name string, befall func(account)) {
 	t.Helper()
 	held := c.ask(t, "is well", "POST", "/api/payments", pay("pm_card_visa", object{"captureMethod": "manual"}))
 	if held.Status != 201 {
-		t.Fatalf("before it %s: %d %s", name, held.Status, held.Body)
+		t.Fatalf("before it %s: got %d %s, want 201", name, held.Status, held.Body)
 	}
 	path := "/api/payments/" + held.Text("id")
 	for _, step := range []struct {

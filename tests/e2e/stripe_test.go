@@ -97,12 +97,12 @@ func TestAPaymentGoesToTheNextProviderWhereTheFirstProvablyDidNothing(t *testing
 			p := s.pay(t)
 			if p.Status != 201 || p.Text("status") != "succeeded" || p.Text("provider") != "stripe-eu" ||
 				attempts(p) != "stripe "+c.outcome+", stripe-eu succeeded" {
-				t.Fatalf("%d %s", p.Status, p.Body)
+				t.Fatalf("got %d %s, want 201, succeeded, provider stripe-eu, attempts %v", p.Status, p.Body, "stripe "+c.outcome+", stripe-eu succeeded")
 			}
 			s.wantCharges(t, 0, 1)
 			again := s.pay(t)
 			if again.Status != 201 || again.Text("id") != p.Text("id") || again.Header.Get("Idempotency-Replayed") != "true" {
-				t.Errorf("repeated: %d %s", again.Status, again.Body)
+				t.Errorf("repeated: got %d %s, want 201, id %v, Idempotency-Replayed true", again.Status, again.Body, p.Text("id"))
 			}
 			s.wantCharges(t, 0, 1)
 		})
@@ -117,7 +117,7 @@ func TestAnOpenBreakerIsSkippedAndTrafficReturns(t *testing.T) {
 	body := anywhere()
 	for n := range 3 {
 		if p := s.Do(t, "POST", "/api/payments", body, key(n)); p.Status != 201 || p.Text("provider") != "stripe-eu" {
-			t.Fatalf("%d %s", p.Status, p.Body)
+			t.Fatalf("got %d %s, want 201, provider stripe-eu", p.Status, p.Body)
 		}
 	}
 	s.First.Resume() // it is well again, and nobody knows
@@ -126,10 +126,10 @@ func TestAnOpenBreakerIsSkippedAndTrafficReturns(t *testing.T) {
 	left, _ := list[0].(object)
 	if p.Status != 201 || attempts(p) != "stripe not_sent, stripe-eu succeeded" || fmt.Sprint(left["error"]) == "" ||
 		!strings.Contains(fmt.Sprint(left["error"]), "breaker_open") {
-		t.Fatalf("%d %s", p.Status, p.Body)
+		t.Fatalf("got %d %s, want 201, attempts \"stripe not_sent, stripe-eu succeeded\", an error, \"breaker_open\" in it", p.Status, p.Body)
 	}
 	if n := len(s.First.Requests()); n != 0 {
-		t.Errorf("%d requests reached the first", n)
+		t.Errorf("%d requests reached the first, want 0", n)
 	}
 	n := 4
 	gateway.Eventually(t, 10*time.Second, "payments go to the first again", func() bool {
@@ -191,11 +191,11 @@ func TestAPaymentThatMayHaveBeenTakenStaysWithItsProvider(t *testing.T) {
 			s.First.Heal()
 			done := settled(t, s.Gateway, p.Text("id"), "succeeded")
 			if done.Text("provider") != "stripe" || done.Number("amountCaptured") != 1999 {
-				t.Errorf("%s", done.Body)
+				t.Errorf("got %s, want provider stripe, amountCaptured 1999", done.Body)
 			}
 			s.wantCharges(t, 1, 0)
 			if n := len(s.Second.Requests()); n != 0 {
-				t.Errorf("%d requests went to the second: %+v", n, s.Second.Requests())
+				t.Errorf("%d requests went to the second: got %+v, want 0", n, s.Second.Requests())
 			}
 		})
 	}
@@ -208,7 +208,7 @@ func TestRetryAfterIsWaitedFor(t *testing.T) {
 	begin := time.Now()
 	p := s.pay(t)
 	if waited := time.Since(begin); p.Status != 201 || p.Text("provider") != "stripe" || waited < time.Second {
-		t.Fatalf("after %s: %d %s", waited, p.Status, p.Body)
+		t.Fatalf("after %s: got %d %s, want 201, provider stripe, waited at least %v", waited, p.Status, p.Body, time.Second)
 	}
 	s.wantCharges(t, 1, 0)
 }
@@ -218,11 +218,11 @@ func TestADeclinedCardGoesNowhereElse(t *testing.T) {
 	s := newShop(t)
 	p := s.pay(t, object{"paymentMethods": object{"stripe": "pm_card_chargeDeclinedInsufficientFunds", "stripe-eu": "pm_card_visa"}})
 	if p.Status != 402 || p.Text("error", "decline_code") != "insufficient_funds" || p.Text("error", "type") != "card_error" {
-		t.Fatalf("%d %s", p.Status, p.Body)
+		t.Fatalf("got %d %s, want 402, error.decline_code insufficient_funds, error.type card_error", p.Status, p.Body)
 	}
 	s.wantCharges(t, 0, 0)
 	if n := len(s.Second.Requests()); n != 0 {
-		t.Errorf("%d requests went to the second", n)
+		t.Errorf("%d requests went to the second, want 0", n)
 	}
 }
 
@@ -232,15 +232,15 @@ func TestACardOfOneAccountIsNotTakenToAnother(t *testing.T) {
 	s.First.Refuse()
 	p := s.Do(t, "POST", "/api/payments", pay("pm_card_visa"), gateway.Key("k"))
 	if p.Status != 503 || p.Header.Get("Retry-After") == "" || p.Text("error", "payment_id") == "" {
-		t.Fatalf("%d %s", p.Status, p.Body)
+		t.Fatalf("got %d %s, want 503, a Retry-After, an error.payment_id", p.Status, p.Body)
 	}
 	if n := len(s.Second.Requests()); n != 0 {
-		t.Errorf("%d requests went to the second", n)
+		t.Errorf("%d requests went to the second, want 0", n)
 	}
 	s.First.Resume()
 	again := s.Do(t, "POST", "/api/payments", pay("pm_card_visa"), gateway.Key("k"))
 	if again.Status != 201 || again.Text("id") != p.Text("error", "payment_id") || again.Text("provider") != "stripe" {
-		t.Fatalf("%d %s", again.Status, again.Body)
+		t.Fatalf("got %d %s, want 201, id %v, provider stripe", again.Status, again.Body, p.Text("error", "payment_id"))
 	}
 	s.wantCharges(t, 1, 0)
 }
@@ -252,12 +252,12 @@ func TestWithEveryProviderDownTheSameKeyTriesAgain(t *testing.T) {
 	s.Second.Refuse()
 	p := s.pay(t)
 	if p.Status != 503 || p.Header.Get("Retry-After") == "" || p.Text("error", "type") != "api_error" {
-		t.Fatalf("%d %s", p.Status, p.Body)
+		t.Fatalf("got %d %s, want 503, a Retry-After, error.type api_error", p.Status, p.Body)
 	}
 	s.Second.Resume()
 	again := s.pay(t)
 	if again.Status != 201 || again.Text("id") != p.Text("error", "payment_id") || again.Text("provider") != "stripe-eu" {
-		t.Fatalf("%d %s", again.Status, again.Body)
+		t.Fatalf("got %d %s, want 201, id %v, provider stripe-eu", again.Status, again.Body, p.Text("error", "payment_id"))
 	}
 	s.wantCharges(t, 0, 1)
 }
@@ -268,11 +268,11 @@ func TestOperationsGoToThePaymentsOwnProvider(t *testing.T) {
 	s.First.Refuse()
 	held := s.pay(t, object{"captureMethod": "manual"})
 	if held.Status != 201 || held.Text("status") != "requires_capture" || held.Text("provider") != "stripe-eu" {
-		t.Fatalf("%d %s", held.Status, held.Body)
+		t.Fatalf("got %d %s, want 201, requires_capture, provider stripe-eu", held.Status, held.Body)
 	}
 	open := s.Do(t, "POST", "/api/payments", object{"amount": 500, "currency": "eur", "confirmation": "server"}, gateway.Key("open"))
 	if open.Status != 201 || open.Text("provider") != "stripe-eu" {
-		t.Fatalf("%d %s", open.Status, open.Body)
+		t.Fatalf("got %d %s, want 201, provider stripe-eu", open.Status, open.Body)
 	}
 	s.First.Resume()
 	for _, c := range []struct{ path, status string }{
@@ -284,19 +284,19 @@ func TestOperationsGoToThePaymentsOwnProvider(t *testing.T) {
 			body = object{"paymentMethod": "pm_card_visa"}
 		}
 		if p := s.Do(t, "POST", "/api/payments/"+c.path, body); p.Status != 200 || p.Text("status") != c.status {
-			t.Errorf("%s: %d %s", c.path, p.Status, p.Body)
+			t.Errorf("%s: got %d %s, want 200, %v", c.path, p.Status, p.Body, c.status)
 		}
 	}
 	if r := s.Do(t, "POST", "/api/payments/"+held.Text("id")+"/refunds", object{"amount": 700}); r.Status != 201 || r.Text("status") != "succeeded" {
-		t.Errorf("%d %s", r.Status, r.Body)
+		t.Errorf("got %d %s, want 201, succeeded", r.Status, r.Body)
 	}
 	s.Second.Refuse()
 	if r := s.Do(t, "POST", "/api/payments/"+held.Text("id")+"/refunds", object{"amount": 100}); r.Status != 503 {
-		t.Errorf("its provider is down: %d %s", r.Status, r.Body)
+		t.Errorf("its provider is down: got %d %s, want 503", r.Status, r.Body)
 	}
 	s.wantCharges(t, 0, 2)
 	if n := len(s.First.Requests()); n != 0 {
-		t.Errorf("%d requests went to the first", n)
+		t.Errorf("%d requests went to the first, want 0", n)
 	}
 }
 
@@ -309,12 +309,12 @@ func TestOwnOverloadIsNoReasonToGoElsewhere(t *testing.T) {
 	gateway.Eventually(t, 10*time.Second, "the first payment is under way", func() bool { return len(s.First.Requests()) == 1 })
 	p := s.Do(t, "POST", "/api/payments", anywhere(), gateway.Key("second"))
 	if p.Status != 429 || p.Header.Get("Retry-After") == "" {
-		t.Errorf("%d %s", p.Status, p.Body)
+		t.Errorf("got %d %s, want 429, a Retry-After", p.Status, p.Body)
 	}
 	s.First.Heal()
 	settled(t, s.Gateway, (<-slow).Text("id"), "succeeded")
 	if n := len(s.Second.Requests()); n != 0 {
-		t.Errorf("%d requests went to the second", n)
+		t.Errorf("%d requests went to the second, want 0", n)
 	}
 	s.wantCharges(t, 1, 0)
 }
@@ -327,22 +327,22 @@ func TestAWebhookSettlesWhatIsUnknown(t *testing.T) {
 	s.First.Inject(committed(faultserver.Hang()), standing(faultserver.Hang()))
 	p := s.pay(t)
 	if p.Status != 202 || p.Text("status") != "processing" {
-		t.Fatalf("%d %s", p.Status, p.Body)
+		t.Fatalf("got %d %s, want 202, processing", p.Status, p.Body)
 	}
 	s.First.Notify(s.Base+"/api/webhooks/stripe", gateway.FirstSecret)
 	if done := settled(t, s.Gateway, p.Text("id"), "succeeded"); attempts(done) != "stripe succeeded" {
-		t.Errorf("%s", done.Body)
+		t.Errorf("got %s, want attempts \"stripe succeeded\"", done.Body)
 	}
 	s.wantCharges(t, 1, 0)
 }
 
-func TestTheBuyersOwnConfirmationIsHeardOf(t *testing.T) {
+func TestAConfirmationByTheBuyerIsSeen(t *testing.T) {
 	t.Parallel()
 	s := newShop(t)
 	s.First.Notify(s.Base+"/api/webhooks/stripe", gateway.FirstSecret)
 	p := s.Do(t, "POST", "/api/payments", object{"amount": 500, "currency": "eur"}, gateway.Key("k"))
 	if p.Status != 201 || p.Text("publishableKey") != "pk_test_first" || p.Text("clientSecret") == "" {
-		t.Fatalf("%d %s", p.Status, p.Body)
+		t.Fatalf("got %d %s, want 201, publishableKey pk_test_first, a clientSecret", p.Status, p.Body)
 	}
 	s.First.Pay(t, p.Text("providerReference"), "pm_card_visa") // in the browser, past the gateway
 	settled(t, s.Gateway, p.Text("id"), "succeeded")
@@ -360,7 +360,7 @@ func TestAnEventSpeaksOnlyForTheAccountThatSignedIt(t *testing.T) {
 		{gateway.FirstSecret, "succeeded"},
 	} {
 		if status, err := s.First.Send(t.Context(), paid, hook, c.secret); status != 200 || err != nil {
-			t.Fatalf("%d %v", status, err)
+			t.Fatalf("got %d %v, want 200", status, err)
 		}
 		if c.secret == gateway.SecondSecret {
 			gateway.Eventually(t, 10*time.Second, "the event is applied", func() bool { return strings.Contains(s.Log(), "webhook does not fit its payment") })

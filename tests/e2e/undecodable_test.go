@@ -105,20 +105,20 @@ func TestWhatCannotBeDecodedStaysAsItIs(t *testing.T) {
 	}
 	for i, ask := range asked {
 		if a := ask(); a.Status != 500 {
-			t.Errorf("request %d: %d %s", i, a.Status, a.Body)
+			t.Errorf("request %d: got %d %s, want 500", i, a.Status, a.Body)
 		}
 	}
 	for _, key := range keys {
 		id, _, _ := strings.Cut(strings.TrimPrefix(key, "pb_live_"), ".")
 		if out, err := g.Command(t, append([]string{"keys", "revoke", id}, g.Args...)...).CombinedOutput(); err == nil {
-			t.Errorf("a key that cannot be decoded is revoked: %s", out)
+			t.Errorf("a key that cannot be decoded is revoked: got %s, want an error", out)
 		}
 	}
 	if after := fmt.Sprintf("%s", read(t, db, bodies)); after != before {
 		t.Errorf("they were\n%s\nand are\n%s", before, after)
 	}
 	if n := strings.Count(g.Log(), "undecodable_record"); n < 3*len(spoilt) {
-		t.Errorf("the log tells of it %d times", n)
+		t.Errorf("the log tells of it %d times, want at least %v", n, 3*len(spoilt))
 	}
 }
 
@@ -135,7 +135,7 @@ func TestWhatIsSetAsideIsShownAndPutBack(t *testing.T) {
 	g.Do(t, "POST", "/api/payments", pay("pm_card_visa"))
 	gateway.Eventually(t, patience, "its events are applied", applied)
 	if n := g.Metric(t, "patchbay_records_set_aside"); n != "0" {
-		t.Errorf("%s are set aside before", n)
+		t.Errorf("%s are set aside before, want 0", n)
 	}
 	if err := g.Stop(); err != nil {
 		t.Fatal(err)
@@ -157,10 +157,10 @@ func TestWhatIsSetAsideIsShownAndPutBack(t *testing.T) {
 	for _, when := range []string{"while the gateway runs", "while it does not"} {
 		out, err := command("storage", "status")
 		if err != nil || !strings.Contains(out, record) || !strings.Contains(out, "undecodable_record, 6 times") {
-			t.Errorf("%s: %v\n%s", when, err, out)
+			t.Errorf("%s: got %v, want %q in it, \"undecodable_record, 6 times\" in it:\n%s", when, err, record, out)
 		}
 		if out, err := command("storage", "put-back", "stripe/webhook/other"); err == nil {
-			t.Errorf("%s, what is not set aside: %s", when, out)
+			t.Errorf("%s, what is not set aside: got %s, want an error", when, out)
 		}
 		if err := g.Stop(); err != nil && when == "while the gateway runs" {
 			t.Fatal(err)
@@ -173,9 +173,9 @@ func TestWhatIsSetAsideIsShownAndPutBack(t *testing.T) {
 	}
 	gateway.Eventually(t, patience, "it is applied", applied)
 	if n := g.Metric(t, "patchbay_records_set_aside"); n != "0" {
-		t.Errorf("%s are set aside", n)
+		t.Errorf("%s are set aside, want 0", n)
 	}
 	if out, err := command("storage", "status"); err != nil || strings.Contains(out, record) {
-		t.Errorf("%v\n%s", err, out)
+		t.Errorf("got %v, want no %q in it:\n%s", err, record, out)
 	}
 }

@@ -127,7 +127,7 @@ func isUpgraded(t *testing.T, version string) {
 				}
 			}
 			if refunded["paid"] != 500 || refunded["returning"] != 300 {
-				t.Errorf("refunded: %v", refunded)
+				t.Errorf("refunded: got %v, want paid 500, returning 300", refunded)
 			}
 			for _, sent := range []string{">Welcome<", ">Once<"} { // by the version before
 				if page := string(g.Ask(t, "/catcher").Body); strings.Contains(page, sent) {
@@ -137,12 +137,12 @@ func isUpgraded(t *testing.T, version string) {
 			other := asked[0].Body
 			other["amount"] = 2000
 			if a := g.Do(t, "POST", asked[0].Path, other, gateway.Key(asked[0].Key)); a.Status != 422 {
-				t.Errorf("another body: %d %s", a.Status, a.Body)
+				t.Errorf("another body: got %d %s, want 422", a.Status, a.Body)
 			}
 			if waiting := g.Do(t, "GET", "/api/payments?status=requires_capture", nil).Data(); len(waiting) != 1 {
-				t.Errorf("%d payments wait for their capture", len(waiting))
+				t.Errorf("%d payments wait for their capture, want 1 waiting", len(waiting))
 			} else if id, _ := waiting[0]["id"].(string); g.Do(t, "POST", "/api/payments/"+id+"/capture", object{}).Text("status") != "succeeded" {
-				t.Errorf("%s is not captured", id)
+				t.Errorf("%s is not captured, want succeeded", id)
 			}
 		})
 	}
