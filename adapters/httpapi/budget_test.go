@@ -35,8 +35,8 @@ func TestNoCallerHasMoreThanHalfOfTheBudget(t *testing.T) {
 	})
 }
 
-// Whoever knows the address of a webhook can send any number of bodies, from any
-// number of addresses: that is in the way of no caller with a key.
+// Whoever knows the address of a webhook can send any number of bodies from any number of
+// addresses. That must not block callers with a key.
 func TestCallersWithoutAKeyHaveAQuarterTogether(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
@@ -81,7 +81,7 @@ func TestReleasedBytesGoToWhoeverWaits(t *testing.T) {
 	})
 }
 
-// open sends the head of a request with its beginning, and leaves it there.
+// open sends the head of a request and the beginning of its body, and then stops.
 func (r *rig) open(t *testing.T, path, length, begun string) io.Writer {
 	t.Helper()
 	c := r.dial(t)

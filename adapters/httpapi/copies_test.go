@@ -10,8 +10,8 @@ import (
 	"testing"
 )
 
-// fiber hands out strings that lie in its buffers, and uses those again for the
-// next request. Whatever is kept beyond a request must be a copy.
+// Fiber returns strings that lie in its buffers, and reuses the buffers for the next request.
+// Whatever is kept beyond a request must be a copy.
 func TestWhatOutlivesARequestIsACopy(t *testing.T) {
 	t.Parallel()
 	r := serve(t)
@@ -19,7 +19,7 @@ func TestWhatOutlivesARequestIsACopy(t *testing.T) {
 	first, other := long("first"), long("OTHER")
 	requests := func(tag string) {
 		t.Helper()
-		// One connection: each request lies where the one before it lay.
+		// On one connection each request lies in the memory of the one before.
 		client := &http.Client{Transport: &http.Transport{MaxConnsPerHost: 1}}
 		defer client.CloseIdleConnections()
 		for _, one := range []struct{ method, path, body string }{
@@ -70,7 +70,7 @@ func TestWhatOutlivesARequestIsACopy(t *testing.T) {
 	}
 }
 
-// shown prints calls with what their pointers lead to, into memory of its own.
+// shown formats calls, including what their pointers lead to, into memory of its own.
 func shown(calls []call) string {
 	var b strings.Builder
 	for _, c := range calls {

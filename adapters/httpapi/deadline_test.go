@@ -13,8 +13,8 @@ import (
 	"patchbay/tests/memjournal"
 )
 
-// One deadline is over all that a request asks of the store: what finding the caller
-// has taken is not there for the rest.
+// One deadline bounds everything that a request asks of the store: the time that finding the
+// caller has taken is not available for the rest.
 func TestARequestHasOneDeadline(t *testing.T) {
 	t.Parallel()
 	const deadline = time.Minute
@@ -34,7 +34,7 @@ func TestARequestHasOneDeadline(t *testing.T) {
 	}
 }
 
-// A client may send slowly. That is not the store's time.
+// A client may send slowly. That takes none of the store's time.
 func TestTheTimeOfTheBodyDoesNotCount(t *testing.T) {
 	t.Parallel()
 	const deadline = 100 * time.Millisecond
@@ -53,7 +53,7 @@ func TestTheTimeOfTheBodyDoesNotCount(t *testing.T) {
 	}
 }
 
-// A store that does not say who the caller is ends the request in time.
+// A store that does not return the caller ends the request in time.
 func TestFindingTheCallerHasADeadline(t *testing.T) {
 	t.Parallel()
 	r := serve(t, func(s *httpapi.Server) { s.Deadline = time.Nanosecond })

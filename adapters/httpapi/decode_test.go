@@ -10,8 +10,8 @@ import (
 
 const ada = `{"email":"ada@example.com"}`
 
-// The end-to-end tests hold bad input to its status; here it is told apart by
-// what programs read: the code and the field.
+// The end-to-end tests check the status for bad input; these check what programs read: the code
+// and the field.
 func TestDecodeIsStrict(t *testing.T) {
 	t.Parallel()
 	r := serve(t)

@@ -12,7 +12,7 @@ import (
 	"patchbay/core/payment"
 )
 
-// parameter is one of the document.
+// parameter is a parameter of the OpenAPI document.
 type parameter struct {
 	Ref      string `json:"$ref"`
 	Name, In string
@@ -24,7 +24,7 @@ type described struct {
 	parameters   []parameter
 }
 
-// document is what the API says of itself.
+// document returns the OpenAPI document that the API serves.
 type document struct {
 	Paths      map[string]map[string]json.RawMessage
 	Components struct {
@@ -72,7 +72,7 @@ func (d document) operations(t *testing.T) []described {
 	return all
 }
 
-// A parameter that the document names is taken, and no other is.
+// A parameter that the document names is accepted, and no other is.
 func TestTheDocumentNamesTheParametersOfEveryRoute(t *testing.T) {
 	t.Parallel()
 	r, _ := shop(t)

@@ -16,11 +16,11 @@ import (
 	"patchbay/tests/testlog"
 )
 
-// canary stands for what an error knows and a caller must not.
+// canary stands for something that an error contains and a caller must not see.
 const canary = "postgres-password-hunter2"
 
-// kinds is what callers branch on. A Kind without a row fails the test, so that
-// nobody adds one without saying what it is over HTTP.
+// kinds has the status of each Kind. A Kind without a row fails the test, so that a new one gets a
+// status.
 var kinds = map[fault.Kind]struct {
 	status int
 	kind   string // of the error
@@ -61,7 +61,7 @@ func TestEveryKindHasAStatus(t *testing.T) {
 			if strings.Contains(a.body, canary) {
 				t.Errorf("the cause got out: got %s, want no %q in it", a.body, canary)
 			}
-			// What a caller is not told, the operator must be.
+			// The operator must see what the caller must not.
 			logged := strings.Contains(r.log.String(), "request="+a.err.RequestID)
 			if logged != (want.status >= 500) {
 				t.Errorf("logged: %v, at status %d, want %v", logged, want.status, (want.status >= 500))
@@ -150,7 +150,7 @@ func TestRetryAfter(t *testing.T) {
 	}
 }
 
-// A thief who learns that a card is reported stolen tries the next one.
+// A thief who learns that a card is reported stolen would try the next one.
 func TestWhyACardWasRefused(t *testing.T) {
 	t.Parallel()
 	r := serve(t)

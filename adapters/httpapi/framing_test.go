@@ -14,8 +14,8 @@ import (
 	"patchbay/adapters/wire"
 )
 
-// What RFC 9112 lets two programs read in two ways is read by nobody, and ends the
-// connection: what follows on it may be a request or a body.
+// Whatever two programs may read differently according to RFC 9112 is refused, and the connection
+// ends: what follows on it may be a request or a body.
 func TestFramingThatIsRefused(t *testing.T) {
 	t.Parallel()
 	r := serve(t)
@@ -42,7 +42,7 @@ func TestFramingThatIsRefused(t *testing.T) {
 	} {
 		t.Run(row.name, func(t *testing.T) {
 			t.Parallel()
-			// After a request that is taken, and before one that must not be.
+			// Sent after a request that is accepted, and before one that must not be read.
 			got := r.converse(t, get+"Host: localhost\r\n\r\n"+row.head+"\r\n{}"+get+"Host: localhost\r\n\r\n")
 			if len(got) != 2 || got[0].status != 200 {
 				t.Fatalf("%d answers: got %+v, want 2 entries, 200", len(got), got)
@@ -55,8 +55,8 @@ func TestFramingThatIsRefused(t *testing.T) {
 	}
 }
 
-// converse sends all it has on one connection, and returns the answers until the
-// server closes it. It reads as it sends: the server may answer at any time.
+// converse sends text on one connection and returns the answers until the server closes it. It
+// reads while it sends, because the server may answer at any time.
 func (r *rig) converse(t *testing.T, text string) []answer {
 	t.Helper()
 	c := r.dial(t)
@@ -85,10 +85,10 @@ func answers(t *testing.T, c io.Reader) (all []answer) {
 	}
 }
 
-// inner is a request in a body. Whatever its answer, the id would show it.
+// inner is a request in a body. Any answer to it would show its id.
 const inner = "DELETE /api/users/usr_smuggled HTTP/1.1\r\nHost: localhost\r\nX-Request-Id: smuggled\r\n\r\n"
 
-// trouble is a way for a request to be answered before its body is read.
+// trouble is a reason for which a request is answered before its body is read.
 type trouble struct {
 	name   string
 	change func(method, path string) (string, string)
@@ -115,8 +115,8 @@ func troubles() []trouble {
 	}
 }
 
-// Whatever the route and whatever is wrong: no byte of one request is ever another's.
-// Every answer names its request, and there are never more answers than requests.
+// Whatever the route and whatever is wrong: no byte of one request is read as another's, every
+// answer names its request, and there are never more answers than requests.
 func TestNoByteOfARequestIsReadAsAnotherRequest(t *testing.T) {
 	t.Parallel()
 	var server *httpapi.Server
@@ -134,7 +134,7 @@ func TestNoByteOfARequestIsReadAsAnotherRequest(t *testing.T) {
 					for _, framed := range []string{
 						fmt.Sprintf("Content-Length: %d\r\n\r\n%s", len(body), body),
 						fmt.Sprintf("Transfer-Encoding: chunked\r\n\r\n%x\r\n%s\r\n0\r\n\r\n", len(body), body),
-						// Longer than what comes: the next request is in it.
+						// The length is larger than the body: the next request is in it.
 						fmt.Sprintf("Content-Length: %d\r\n\r\n%s", 40<<20, body),
 					} {
 						head := fmt.Sprintf("%s %s HTTP/1.1\r\nHost: localhost\r\nX-Request-Id: outer\r\n%s",
@@ -156,7 +156,8 @@ func TestNoByteOfARequestIsReadAsAnotherRequest(t *testing.T) {
 	})
 }
 
-// checkOrder wants the answer to the outer request, and perhaps that to the one after.
+// checkOrder checks that the answers are those to the outer request and possibly to the one after
+// it.
 func checkOrder(t *testing.T, name string, got []answer, status int) {
 	t.Helper()
 	if len(got) == 0 || len(got) > 2 {
@@ -164,7 +165,7 @@ func checkOrder(t *testing.T, name string, got []answer, status int) {
 		return
 	}
 	for i, want := range []string{"outer", "after"}[:len(got)] {
-		// A head that only the framing refuses has no id of its own.
+		// If only the framing of a head is wrong, its answer has an id of the server's.
 		if id := got[i].header.Get("X-Request-Id"); id != want && got[i].status < 400 || id == "smuggled" {
 			t.Errorf("%s: answer %d is %q's: %d %s", name, i+1, id, got[i].status, got[i].body)
 		}
@@ -174,8 +175,8 @@ func checkOrder(t *testing.T, name string, got []answer, status int) {
 	}
 }
 
-// Its answer reaches a client that sends all of its body before it reads, even when
-// most of that is never wanted.
+// The answer reaches a client that sends its whole body before it reads, even if most of the body
+// is not needed.
 func TestAnswersReachAClientThatIsStillSending(t *testing.T) {
 	t.Parallel()
 	r := serve(t, func(s *httpapi.Server) { s.KeysRequired = true })
@@ -201,13 +202,13 @@ func TestAnswersReachAClientThatIsStillSending(t *testing.T) {
 	}
 }
 
-// endless is a body without end.
+// endless is a body without an end.
 type endless struct{}
 
 func (endless) Read(p []byte) (int, error) { return len(p), nil }
 
-// A client that waits for 100 Continue gets it when the route wants the body, and the
-// last answer at once when it does not.
+// A client that waits for 100 Continue gets it if the route needs the body, and the final answer
+// at once if it does not.
 func TestExpect(t *testing.T) {
 	t.Parallel()
 	r := serve(t, func(s *httpapi.Server) { s.KeysRequired = true })
@@ -254,7 +255,7 @@ func TestExpect(t *testing.T) {
 	}
 }
 
-// Who is beyond the cap hears so, in the one shape; the others do not notice.
+// A client beyond the limit gets an error in JSON, and the others are not affected.
 func TestTooManyConnections(t *testing.T) {
 	t.Parallel()
 	for _, row := range []struct {

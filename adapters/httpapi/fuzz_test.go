@@ -20,8 +20,8 @@ import (
 	"patchbay/adapters/httpapi"
 )
 
-// seeds are streams of requests, most of them with something between two of them that
-// could be taken for either's.
+// seeds are streams of requests, most of them with something between two requests that could be
+// read as a part of either.
 var seeds = []string{
 	"GET /healthz HTTP/1.1\r\nHost: a\r\nX-Request-Id: one\r\n\r\n",
 	"GET /api/users/1 HTTP/1.1\r\nHost: a\r\nX-Request-Id: get\r\nContent-Length: 5\r\n\r\nhello",
@@ -37,7 +37,7 @@ var seeds = []string{
 	"POST http://a/api/webhooks/stripe HTTP/1.1\r\nHost: a\r\nX-Request-Id: whole\r\nContent-Length: 0\r\n\r\n",
 }
 
-// pieces are put into streams.
+// pieces are inserted into streams.
 var pieces = []string{
 	"\r\n", "\n", "\r", " ", "\t", ":", ",", ";", "\x00", "\x0b", "0", "1", "5", "a", "+", "-",
 	"Content-Length: 5\r\n", "Content-Length: 6\r\n", "Content-Length: 5, 5\r\n", "Content-Length:\t5 \r\n", "Content-Length : 5\r\n",
@@ -50,7 +50,7 @@ var pieces = []string{
 	" HTTP/1.1", "http://b", "//", "%", "hello",
 }
 
-// bench is a server that is watched while streams are sent to it.
+// bench is a server whose reading of requests is recorded while streams are sent to it.
 type bench struct {
 	*rig
 	mu       sync.Mutex
@@ -84,7 +84,7 @@ func watch(t testing.TB) *bench {
 	return b
 }
 
-// check sends a stream, and compares what the server took for requests with what was sent.
+// check sends a stream, and compares the requests that the server read with those that were sent.
 func (b *bench) check(t *testing.T, stream string) {
 	t.Helper()
 	if strings.Contains(stream, "refused.invalid") {
@@ -121,7 +121,8 @@ func (b *bench) check(t *testing.T, stream string) {
 	b.count(t, answers, stream)
 }
 
-// count wants an answer to each request that was taken, and one to what was refused.
+// count checks that each request that was read has an answer, and one that was refused has one
+// too.
 func (b *bench) count(t *testing.T, answers []byte, stream string) {
 	t.Helper()
 	in := bufio.NewReader(bytes.NewReader(answers))
@@ -149,7 +150,7 @@ func (b *bench) count(t *testing.T, answers []byte, stream string) {
 	}
 }
 
-// plainID reports whether the server says an id back.
+// plainID reports whether the server repeats an id in its answer.
 func plainID(id string) bool {
 	return id != "" && len(id) <= 64 && strings.Trim(id, "abcdefghijklmnopqrstuvwxyz0123456789") == ""
 }
@@ -175,8 +176,8 @@ func (b *bench) exchange(t *testing.T, stream string) []byte {
 	return answers
 }
 
-// FuzzFraming looks for bytes that the server takes for a request, or for a body,
-// and that were sent as something else.
+// FuzzFraming looks for bytes that the server reads as a request or as a body, and that were sent
+// as something else.
 func FuzzFraming(f *testing.F) {
 	for i := range seeds {
 		f.Add([]byte(seeds[i] + seeds[(i+1)%len(seeds)]))
@@ -185,8 +186,8 @@ func FuzzFraming(f *testing.F) {
 	f.Fuzz(func(t *testing.T, stream []byte) { b.check(t, string(stream)) })
 }
 
-// TestMutatedStreams is the same with mutations that know what HTTP is made of. How many
-// bytes of them is PATCHBAY_FRAMING_BYTES.
+// TestMutatedStreams does the same with mutations made of parts of HTTP. PATCHBAY_FRAMING_BYTES is
+// the number of bytes.
 func TestMutatedStreams(t *testing.T) {
 	t.Parallel()
 	volume := 300_000
@@ -210,7 +211,7 @@ func TestMutatedStreams(t *testing.T) {
 	}
 }
 
-// mutated is some requests with up to five changes.
+// mutated returns some requests with up to five changes.
 func mutated(random *rand.Rand) string {
 	var s []byte
 	for range 1 + random.IntN(4) {

@@ -11,8 +11,8 @@ import (
 	"patchbay/adapters/httpapi"
 )
 
-// What would make a connection something else than one of HTTP/1 is not taken for it, by
-// us or by a proxy that waits for our yes. What follows is a request, or is not read.
+// An upgrade or another protocol is not accepted, neither by the server nor by a proxy that waits
+// for its consent. What follows is a request, or is not read.
 func TestAConnectionCannotBeUpgraded(t *testing.T) {
 	t.Parallel()
 	r := serve(t, func(s *httpapi.Server) { s.KeysRequired = true })
@@ -51,7 +51,7 @@ func TestAConnectionCannotBeUpgraded(t *testing.T) {
 	}
 }
 
-// What comes after a body is no header: who checks headers on the way has not seen it.
+// Trailers are no headers: a proxy that checks headers has not seen them.
 func TestTrailersAreNoHeaders(t *testing.T) {
 	t.Parallel()
 	r := serve(t, func(s *httpapi.Server) { s.KeysRequired = true })
@@ -76,13 +76,13 @@ func TestTrailersAreNoHeaders(t *testing.T) {
 			t.Errorf("a trailer was taken for a key: got %+v, want none", c)
 		}
 	}
-	// A key that does count is not replaced by one that comes late.
+	// A valid key is not replaced by one in a trailer.
 	if a := send(bearer, "Authorization: Bearer nonsense\r\nContent-Type: text/plain\r\nContent-Length: 3\r\nHost: b\r\n"); a.status != 201 {
 		t.Errorf("got %d %s, want 201", a.status, a.body)
 	}
 }
 
-// Who sends two keys may have shown one to a proxy and mean the other.
+// A client that sends two keys may have shown one to a proxy and mean the other.
 func TestTwoAuthorizationHeadersAreRefused(t *testing.T) {
 	t.Parallel()
 	r := serve(t)
@@ -120,7 +120,7 @@ func TestExcessiveLengthsAreRefused(t *testing.T) {
 	}
 }
 
-// A client that has said all that it will say is answered.
+// A client that has closed its side after the request is answered.
 func TestHalfClosedConnections(t *testing.T) {
 	t.Parallel()
 	r := serve(t)
@@ -159,7 +159,7 @@ func TestHalfClosedConnections(t *testing.T) {
 	}
 }
 
-// All at once, some with bodies that nobody wants: each is answered, in order.
+// All requests are sent at once, some with bodies that are not needed; each is answered, in order.
 func TestPipelinedRequestsAreAnsweredInOrder(t *testing.T) {
 	t.Parallel()
 	r := serve(t)

@@ -61,8 +61,8 @@ func TestParseKey(t *testing.T) {
 	}
 }
 
-// Whatever comes in, a key that is taken can stand in a record and a log, and
-// is the same key when it is written by the standard.
+// Whatever is sent: a key that is accepted can be stored and logged, and is the same key when it
+// is written as the standard demands.
 func FuzzParseKey(f *testing.F) {
 	for _, seed := range []string{`k`, `"k"`, `"`, `""`, `"\""`, `"a\\"`, `\"`, "a\tb", "\xff", `schön`, strings.Repeat("k", 256)} {
 		f.Add(seed)
@@ -86,8 +86,8 @@ func FuzzParseKey(f *testing.F) {
 	})
 }
 
-// A caller who sends an Idempotency-Key believes to be protected by it. What is
-// not exactly one key is refused, and nothing is done.
+// A caller who sends an Idempotency-Key relies on it. Anything but exactly one valid key is
+// refused, and nothing is executed.
 func TestOneIdempotencyKeyOrNone(t *testing.T) {
 	t.Parallel()
 	r := serve(t)

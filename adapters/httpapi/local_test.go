@@ -8,8 +8,8 @@ import (
 	"patchbay/adapters/httpapi"
 )
 
-// calls are the routes that want a key where one is required, each with what it
-// needs to be served, and the pages.
+// calls are the routes that need a key if keys are required, each with a request that it serves,
+// and the pages.
 var calls = []struct{ method, path, body string }{
 	{"GET", "/api/users", ""},
 	{"GET", "/api/users/usr_1", ""},
@@ -21,7 +21,7 @@ var calls = []struct{ method, path, body string }{
 	{"GET", "/openapi.json", ""},
 }
 
-// ask sends a request with headers of its own, its Host among them.
+// ask sends a request with these headers, among them Host.
 func (r *rig) ask(t *testing.T, method, target, headers, body string) answer {
 	t.Helper()
 	text := fmt.Sprintf("%s %s HTTP/1.1\r\n%s", method, target, headers)
@@ -31,8 +31,8 @@ func (r *rig) ask(t *testing.T, method, target, headers, body string) answer {
 	return r.raw(t, text+"Connection: close\r\n\r\n"+body)
 }
 
-// Where no key is required, a proxy on this machine, or a page in a browser on it,
-// must not make the API everybody's.
+// If no key is required, neither a proxy on this machine nor a web page in a browser on it may
+// open the API to others.
 func TestWithoutAKeyOnlyThisMachineIsServed(t *testing.T) {
 	t.Parallel()
 	r := serve(t)
@@ -107,7 +107,7 @@ func TestWithoutAKeyOnlyThisMachineIsServed(t *testing.T) {
 					t.Errorf("%s %s with a key: got %d %s, want below 300", c.method, c.path, a.status, a.body)
 				}
 			}
-			// What is signed, and what says nothing of anybody, is for all.
+			// Signed webhooks, and paths that show nothing about anybody, are open to all.
 			for _, c := range []struct{ method, path, body string }{{"GET", "/healthz", ""}, {"GET", "/readyz", ""}, {"POST", "/api/webhooks/stripe", "{}"}} {
 				if a := r.ask(t, c.method, c.path, row.headers, c.body); a.status != 200 {
 					t.Errorf("%s %s: got %d %s, want 200", c.method, c.path, a.status, a.body)
@@ -138,7 +138,8 @@ func TestWithoutAKeyOnlyThisMachineIsServed(t *testing.T) {
 	})
 }
 
-// A page cannot send JSON to another origin unasked, but a POST without a body.
+// A page cannot send JSON to another origin without its consent, but it can send a POST without a
+// body.
 func TestWithoutAKeyAPostWithoutABodyIsJudgedByItsOrigin(t *testing.T) {
 	t.Parallel()
 	r, _ := shop(t)
@@ -157,7 +158,7 @@ func TestWithoutAKeyAPostWithoutABodyIsJudgedByItsOrigin(t *testing.T) {
 	}
 }
 
-// Where keys are required they are what counts, wherever a request comes from.
+// If keys are required, only they count, wherever a request comes from.
 func TestWithKeysRequiredAnyOriginIsServed(t *testing.T) {
 	t.Parallel()
 	r := serve(t, func(s *httpapi.Server) { s.KeysRequired = true })
@@ -173,8 +174,8 @@ func TestWithKeysRequiredAnyOriginIsServed(t *testing.T) {
 	}
 }
 
-// A key that is sent is checked, though none is required: a caller who was given
-// a key must notice that it is revoked.
+// A key that is sent is checked even if none is required: a caller with a key must notice that it
+// was revoked.
 func TestAKeyThatIsSentIsChecked(t *testing.T) {
 	t.Parallel()
 	r := serve(t)

@@ -6,8 +6,8 @@ import (
 	"testing"
 )
 
-// A decoder makes a zero value of null, and the zero value of an amount is all of
-// it. So null is refused in every POST, wherever it stands and whatever it is for.
+// A decoder turns null into a zero value, and a zero amount means the whole amount. So null is
+// refused in every POST, at every place.
 func TestNullIsRefused(t *testing.T) {
 	t.Parallel()
 	r, _ := shop(t)
@@ -67,7 +67,7 @@ func TestNullIsRefused(t *testing.T) {
 	}
 }
 
-// Null is told from text of that name, and from what has the name null.
+// Null is distinguished from the text "null" and from a field of that name.
 func TestNullAsTextIsText(t *testing.T) {
 	t.Parallel()
 	r := serve(t)
@@ -78,7 +78,7 @@ func TestNullAsTextIsText(t *testing.T) {
 	r.do(t, "POST", "/api/users", `{"null":1}`, asJSON).refused(t, 400, "unknown_field", "null")
 }
 
-// RFC 7396: null takes away what is optional, and what is absent stays.
+// RFC 7396: null removes an optional field, and an absent field stays as it is.
 func TestAPatchIsAMergePatch(t *testing.T) {
 	t.Parallel()
 	r := serve(t)

@@ -58,7 +58,7 @@ func TestIfMatch(t *testing.T) {
 	}
 }
 
-// A page that a caller did not ask for hides what comes after it.
+// A page that a caller did not ask for would hide what comes after it.
 func TestLimitAndCursor(t *testing.T) {
 	t.Parallel()
 	r := serve(t)

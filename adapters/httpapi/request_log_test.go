@@ -24,7 +24,7 @@ import (
 	"patchbay/tests/testlog"
 )
 
-// telling serves the API with a log that tells of each request.
+// telling serves the API with a log that has a line for each request.
 func telling(t *testing.T, level slog.Level, changes ...func(*httpapi.Server)) (*rig, *testlog.Buffer) {
 	t.Helper()
 	log := new(testlog.Buffer)
@@ -39,7 +39,7 @@ func telling(t *testing.T, level slog.Level, changes ...func(*httpapi.Server)) (
 	return r, log
 }
 
-// about gives the lines with these words, without the time and what differs each time.
+// about returns the lines that contain these words, without the time and what differs in each run.
 func about(log *testlog.Buffer, words string) (lines []string) {
 	for line := range strings.Lines(log.String()) {
 		if strings.Contains(line, words) {
@@ -83,7 +83,7 @@ func TestEachRequestHasALine(t *testing.T) {
 	}
 }
 
-// What comes to no handler has a line all the same, and no other.
+// A request that reaches no handler has a line too, and only one.
 func TestWhatIsNoRequestHasALine(t *testing.T) {
 	t.Parallel()
 	post := "POST /api/users HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\n"
@@ -128,7 +128,7 @@ func TestWhatIsNoRequestHasALine(t *testing.T) {
 	}
 }
 
-// A trusted proxy names whom the line is about; from anybody else it is who connects.
+// A trusted proxy names the client in the line; otherwise it is the address that connects.
 func TestTheLineNamesTheClient(t *testing.T) {
 	t.Parallel()
 	for _, row := range []struct{ name, trusted, want string }{
@@ -162,8 +162,7 @@ func TestProbesAreLoggedAtDebug(t *testing.T) {
 	}
 }
 
-// Who tries keys, or sends webhooks that nobody signed, is told of at once, and then once
-// a minute.
+// Attempts with unknown keys or unsigned webhooks are logged at once, and then once a minute.
 func TestRefusedCredentialsAreLogged(t *testing.T) {
 	t.Parallel()
 	r := serve(t, func(s *httpapi.Server) {
@@ -181,14 +180,14 @@ func TestRefusedCredentialsAreLogged(t *testing.T) {
 	}
 }
 
-// unsigned finds no signature right.
+// unsigned is a verifier that accepts no signature.
 type unsigned struct{ *verifier }
 
 func (unsigned) Verify([]byte, func(string) string) ([]webhook.Event, error) {
 	return nil, fault.New(fault.Invalid, "invalid_signature", "no signature is right")
 }
 
-// What a person does through the API is told with who did it, and with the request.
+// What a person does through the API is logged with that person and the request.
 func TestActionsOfPeopleAreLogged(t *testing.T) {
 	t.Parallel()
 	r, log := telling(t, slog.LevelInfo)

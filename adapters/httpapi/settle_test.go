@@ -17,7 +17,7 @@ import (
 
 var noon = time.Date(2026, 7, 1, 12, 0, 0, 0, time.UTC)
 
-// register serves the payments of the rig's journal. No provider is configured.
+// register serves the payments of the rig's journal, without any provider.
 func register(t *testing.T) *rig {
 	t.Helper()
 	var r *rig
@@ -27,8 +27,7 @@ func register(t *testing.T) *rig {
 	return r
 }
 
-// keep stores a payment of which a refund is as given, in the midst of its claim where
-// there is an owner.
+// keep stores a payment with this refund. With an owner, it is claimed.
 func (r *rig) keep(t *testing.T, tenant, owner string, due time.Time, refund payment.Operation) {
 	t.Helper()
 	refund.ID, refund.Action, refund.Provider, refund.Amount = "op_2", payment.Refund, "stripe", 250
@@ -135,7 +134,7 @@ func TestInvalidVerdictsAreRefused(t *testing.T) {
 	}
 }
 
-// Whoever takes payments has no say in what became of them.
+// A key that may take payments may not settle their outcome.
 func TestAVerdictNeedsAScopeOfItsOwn(t *testing.T) {
 	t.Parallel()
 	r := register(t)

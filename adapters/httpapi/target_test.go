@@ -17,7 +17,7 @@ import (
 	"patchbay/ports"
 )
 
-// shop serves payments at a mock of a provider, whose book is in the journal too.
+// shop serves payments at the mock, whose charges are in the same journal.
 func shop(t *testing.T) (*rig, *mockpay.Gateway) {
 	t.Helper()
 	var server *httpapi.Server
@@ -34,7 +34,7 @@ func shop(t *testing.T) (*rig, *mockpay.Gateway) {
 	return r, gateway
 }
 
-// pay makes a payment of 1000 cents that has succeeded, and returns its id.
+// pay creates a payment of 1000 cents that succeeds, and returns its id.
 func (r *rig) pay(t *testing.T) string {
 	t.Helper()
 	a := r.do(t, "POST", "/api/payments", `{"amount":1000,"currency":"usd","paymentMethod":"pm_card_visa","confirm":true}`, asJSON)
@@ -45,7 +45,7 @@ func (r *rig) pay(t *testing.T) string {
 	return p.ID
 }
 
-// stored is a payment as it is in the journal.
+// stored returns a payment as it is in the journal.
 func (r *rig) stored(t *testing.T, id string) payment.Payment {
 	t.Helper()
 	record, err := r.journal.Get(t.Context(), "default", "payment", id)
@@ -59,7 +59,7 @@ func (r *rig) stored(t *testing.T, id string) payment.Payment {
 	return p
 }
 
-// There is one spelling of a path, but for the id, which may be percent-encoded.
+// A path has one spelling, except that the id may be percent-encoded.
 func TestPathsAreStrict(t *testing.T) {
 	t.Parallel()
 	r := serve(t)
@@ -119,8 +119,8 @@ func TestPathsAreStrict(t *testing.T) {
 	}
 }
 
-// What a key is stored under is that of earlier versions, byte for byte: what was
-// done under it there is not done again.
+// A key is stored under the same bytes as in earlier versions, so that what was done under it then
+// is not done again.
 func TestTheScopeOfAKeyIsTheCanonicalPath(t *testing.T) {
 	t.Parallel()
 	r, _ := shop(t)
@@ -149,7 +149,7 @@ func TestTheScopeOfAKeyIsTheCanonicalPath(t *testing.T) {
 	}
 }
 
-// A key that was used for one payment is another for the next one.
+// A key that was used for one payment is another key for the next payment.
 func TestAKeyCountsForOnePath(t *testing.T) {
 	t.Parallel()
 	r, _ := shop(t)
@@ -162,7 +162,7 @@ func TestAKeyCountsForOnePath(t *testing.T) {
 	}
 }
 
-// A filter that is misspelled would list everything.
+// A misspelled filter would list everything.
 func TestUnknownParametersAreRefused(t *testing.T) {
 	t.Parallel()
 	r := serve(t)
@@ -203,7 +203,7 @@ func TestUnknownParametersAreRefused(t *testing.T) {
 	}
 }
 
-// A status that there is not would list nothing, which looks like an answer.
+// An unknown status would list nothing, which looks like an answer.
 func TestUnknownStatusesAreRefused(t *testing.T) {
 	t.Parallel()
 	r, _ := shop(t)

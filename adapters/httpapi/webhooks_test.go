@@ -8,8 +8,8 @@ import (
 	"testing"
 )
 
-// What cannot be taken is refused while its body is still on its way: none of these
-// sends the rest of it before it has read the answer.
+// A webhook that cannot be accepted is refused while its body is still being sent: none of these
+// clients sends the rest before it has read the answer.
 func TestAWebhookIsRefusedBeforeItsBodyIsRead(t *testing.T) {
 	t.Parallel()
 	r := serve(t)

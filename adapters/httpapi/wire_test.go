@@ -10,7 +10,7 @@ import (
 	"time"
 )
 
-// dial opens a connection on which a test may say anything.
+// dial opens a connection on which a test can send anything.
 func (r *rig) dial(t *testing.T) net.Conn {
 	t.Helper()
 	c, err := new(net.Dialer).DialContext(t.Context(), "tcp", r.address)
@@ -24,7 +24,7 @@ func (r *rig) dial(t *testing.T) net.Conn {
 	return c
 }
 
-// raw sends bytes on a connection of their own and reads the first answer.
+// raw sends bytes on a new connection and reads the first answer.
 func (r *rig) raw(t *testing.T, text string) answer {
 	t.Helper()
 	c := r.dial(t)
@@ -104,7 +104,7 @@ func TestRequestID(t *testing.T) {
 	}
 }
 
-// Also those answers that no route has made.
+// This includes answers that no route has made.
 func TestEveryAnswerHasItsHeaders(t *testing.T) {
 	t.Parallel()
 	r := serve(t)
@@ -136,8 +136,8 @@ func TestEveryAnswerHasItsHeaders(t *testing.T) {
 	}
 }
 
-// What the server refuses before any route is refused in the one shape, with a
-// code that programs can know, and without saying back what it was sent.
+// What the server refuses before any route is refused with a JSON error, with a code for programs,
+// and without repeating what was sent.
 func TestWhatIsNotHTTPIsRefusedWithAJSONError(t *testing.T) {
 	t.Parallel()
 	r := serve(t)

@@ -18,7 +18,7 @@ import (
 	"patchbay/core/fault"
 )
 
-// guarded is a server that takes one token, and notes what came with which.
+// guarded is a server that accepts one token and records the token of each request.
 type guarded struct {
 	*httptest.Server
 	mu   sync.Mutex
@@ -113,7 +113,7 @@ func TestRefusedTokenStands(t *testing.T) {
 	}
 }
 
-// refusing has a token, and never another.
+// refusing is a token source that never gets another token.
 type refusing string
 
 func (r refusing) Token(context.Context) (string, error)           { return string(r), nil }
@@ -174,7 +174,7 @@ func TestTokenIsForTheConfiguredHostAlone(t *testing.T) {
 	}
 	a := newAuthority(t)
 	here, there := newRaw(t, nil, note(&base)), newRaw(t, nil, note(&port))
-	// One address under two schemes: the network of the second leads elsewhere.
+	// One address under two schemes: the network of the second leads to another server.
 	secured := newRaw(t, a.server(t, "127.0.0.1", time.Now().Add(time.Hour)), note(&scheme))
 	dial := func(ctx context.Context, network, address string) (net.Conn, error) {
 		if network == "tcp" && ctx.Value(elsewhere{}) != nil {
@@ -242,8 +242,8 @@ type closed struct {
 
 func (c *closed) Close() error { c.closed.Store(true); return nil }
 
-// The token endpoint's request is not the caller's, even where it is made with
-// the caller's context; and a request that was refused was not processed.
+// The request to the token endpoint is not the caller's, even though it uses the caller's context;
+// and a request that was refused was not processed.
 func TestOnlyTheLastRequestCounts(t *testing.T) {
 	t.Parallel()
 	endpoint := newRaw(t, nil, says(fine))

@@ -78,7 +78,7 @@ func TestAnswersAreBounded(t *testing.T) {
 			if tt.fits && err != nil || !tt.fits && !fault.Is(err, fault.UnknownOutcome) {
 				t.Error(err)
 			}
-			// Two answers, and for each what a buffer of net/http holds.
+			// Two answers, and what a buffer of net/http holds for each.
 			if read.Load() > 2*(limit+8<<10) {
 				t.Errorf("%d bytes came through the network, want at most %v", read.Load(), 2*(limit+8<<10))
 			}
@@ -86,7 +86,7 @@ func TestAnswersAreBounded(t *testing.T) {
 	}
 }
 
-// flood writes until nobody reads any more, 2 GB at most.
+// flood writes until the client stops reading, at most 2 GB.
 func flood(w io.Writer) {
 	part := make([]byte, 32<<10)
 	for range 2 << 30 / len(part) {

@@ -94,7 +94,7 @@ func TestWhatCannotBeSentIsInvalid(t *testing.T) {
 			})
 		})
 	}
-	// Without a path in the base URL a bad one follows the host directly.
+	// Without a path in the base URL an invalid path would follow the host directly.
 	m := newMemory()
 	c := client(t, httpclient.Options{BaseURL: "http://api.test"}.Over(m.Dial))
 	for _, path := range []string{"@other.test", ".other.test", ":1", "users"} {

@@ -12,7 +12,7 @@ import (
 	"patchbay/adapters/httpclient"
 )
 
-// strict is a server that takes no body in chunks, and what it was sent.
+// strict is a server that refuses chunked bodies, and records those that it accepts.
 type strict struct {
 	*httptest.Server
 	mu     sync.Mutex
@@ -36,13 +36,13 @@ func newStrict(t *testing.T) *strict {
 	return s
 }
 
-// reader is a body that net/http knows nothing of.
+// reader is a body whose length net/http does not know.
 type reader struct{ io.Reader }
 
 func (reader) Close() error { return nil }
 
-// A body that is in memory goes out with its length, however an SDK hands it over, and
-// again where the connection was stale.
+// A body that is in memory is sent with its length, whatever type an SDK passes it as, and also
+// when it is sent again because the connection was stale.
 func TestABodyOfKnownLengthIsNotSentInChunks(t *testing.T) {
 	t.Parallel()
 	for name, text := range map[string]string{"short": "a=b", "empty": "", "long": strings.Repeat("x", 1<<20)} {
@@ -74,7 +74,7 @@ func TestABodyOfKnownLengthIsNotSentInChunks(t *testing.T) {
 	}
 }
 
-// What is made as it goes cannot be known before.
+// The length of a generated body cannot be known before.
 func TestABodyOfUnknownLengthIsSentAsItComes(t *testing.T) {
 	t.Parallel()
 	var got string

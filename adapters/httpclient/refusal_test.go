@@ -10,8 +10,7 @@ import (
 	"patchbay/adapters/httpclient"
 )
 
-// refused is what is known of an exchange that was answered so, once its answer was
-// read.
+// refused returns the Exchange of a request that got this answer, after the answer was read.
 func refused(t *testing.T, status int, contentType, body string) *httpclient.Exchange {
 	t.Helper()
 	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {

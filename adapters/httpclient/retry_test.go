@@ -17,8 +17,8 @@ import (
 	"patchbay/core/fault"
 )
 
-// script answers one request after the other, and notes when each came and
-// what it held. The last step is for all that follow.
+// script answers one request after the other, and records the time and the body of each. The last
+// step applies to all further requests.
 type script struct {
 	steps []func(http.ResponseWriter)
 	at    []time.Time
@@ -32,7 +32,7 @@ func (s *script) ServeHTTP(w http.ResponseWriter, req *http.Request) {
 	s.steps[min(len(s.at), len(s.steps))-1](w)
 }
 
-// waits are the times between the tries.
+// waits returns the times between the tries.
 func (s *script) waits() (waits []time.Duration) {
 	for n := 1; n < len(s.at); n++ {
 		waits = append(waits, s.at[n].Sub(s.at[n-1]))
@@ -53,7 +53,7 @@ func later(code int, when string) func(http.ResponseWriter) {
 
 func done(w http.ResponseWriter) { _, _ = io.WriteString(w, "{}") }
 
-// gone ends the connection without an answer.
+// gone closes the connection without an answer.
 func gone(http.ResponseWriter) { panic(http.ErrAbortHandler) }
 
 func steps(s ...func(http.ResponseWriter)) []func(http.ResponseWriter) { return s }
@@ -111,7 +111,7 @@ func TestWhatIsRepeated(t *testing.T) {
 	}
 }
 
-// Once a try was unknown, what the next one shows of itself proves nothing.
+// Once a try had an unknown outcome, the failure of the next one proves nothing about it.
 func TestLaterTriesDoNotHideAnUnknownOutcome(t *testing.T) {
 	keyed := http.Header{"Idempotency-Key": {"k1"}}
 	tests := []struct {
@@ -191,7 +191,7 @@ func TestEndOfTheContextEndsTheWait(t *testing.T) {
 	})
 }
 
-// What was learned before counts for more than that the caller gave up.
+// A known outcome is returned even if the caller has given up.
 func TestEndOfTheContextDuringATry(t *testing.T) {
 	s := &script{steps: steps(func(w http.ResponseWriter) {
 		w.Header().Set("Connection", "close") // so that the second try dials
@@ -255,7 +255,7 @@ func TestWaitDoublesAndSpreads(t *testing.T) {
 			wait := httpclient.Wait(attempt, time.Second, 5*time.Second, 0)
 			low, high = min(low, wait), max(high, wait)
 		}
-		// That 2,000 of them leave out a twentieth has odds of 1 to 10^44.
+		// The probability that 2,000 of them leave out a twentieth of the range is 10^-44.
 		if low > most/20 || high < most-most/20 || high > most {
 			t.Errorf("try %d waits %s to %s, want 0 to %s", attempt, low, high, most)
 		}
@@ -314,7 +314,7 @@ func FuzzParseRetryAfter(f *testing.F) {
 		if again := httpclient.ParseRetryAfter(" "+value+" ", now); again != got {
 			t.Fatalf("%q: %s, and %s with blanks", value, got, again)
 		}
-		// Later, a date asks for no more, and a number for the same.
+		// Later, a date demands no further wait, and a number demands the same.
 		if after := httpclient.ParseRetryAfter(value, now.Add(time.Second)); after > got {
 			t.Fatalf("%q: %s, and a second later %s", value, got, after)
 		}

@@ -15,7 +15,7 @@ import (
 
 var errDown = errors.New("the token endpoint is down")
 
-// issuer is a token endpoint: t1, t2 and so on, each good for life.
+// issuer is a token endpoint. It issues t1, t2 and so on.
 type issuer struct {
 	fetches atomic.Int64
 	life    time.Duration // 0 for tokens without an end
@@ -106,8 +106,8 @@ func TestTokenIsFetchedOnceForAll(t *testing.T) {
 	}
 }
 
-// Somebody's late news of the token before must not keep those from a new one
-// whom the present one was refused.
+// A late report that an earlier token was refused must not keep a caller whose current token was
+// refused from getting a new one.
 func TestARefusedTokenIsNotUsedAgain(t *testing.T) {
 	i := &issuer{}
 	issued(t, i, func(t *testing.T, tokens *httpclient.Tokens) {
@@ -213,7 +213,7 @@ func TestEmptyTokenIsAFailure(t *testing.T) {
 	})
 }
 
-// Where every token is refused, another one at every request does not help.
+// If every token is refused, fetching another one for each request does not help.
 func TestRefusedTokensAreNotReplacedWithoutEnd(t *testing.T) {
 	i := &issuer{}
 	issued(t, i, func(t *testing.T, tokens *httpclient.Tokens) {

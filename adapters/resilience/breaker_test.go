@@ -11,7 +11,7 @@ import (
 	"patchbay/core/payment"
 )
 
-// one try a call, so that calls can be counted.
+// single allows one try for each call, so that calls can be counted.
 func single(p *resilience.Policy) { p.Attempts = 1 }
 
 func TestWhatOpensTheBreaker(t *testing.T) {
@@ -49,8 +49,8 @@ func TestBlamelessFailuresAreNotCounted(t *testing.T) {
 	})
 }
 
-// One caller's requests, each refused for itself, leave the provider to all others;
-// a person is told while nothing else is done there.
+// If the requests of one caller are refused, the provider stays available to all others. An
+// operator is notified if nothing else is done there meanwhile.
 func TestRefusalsInARowAreLogged(t *testing.T) {
 	within(t, single, func(t *testing.T, r *rig) {
 		told := func() (n int) {
@@ -213,7 +213,7 @@ func TestAnAccountAtFaultIsLeftAloneForLong(t *testing.T) {
 	})
 }
 
-// An own limit is no failure of the provider.
+// Our own limit is no failure of the provider.
 func TestOverloadDoesNotOpenTheBreaker(t *testing.T) {
 	within(t, func(p *resilience.Policy) { p.Bulkhead, p.Attempts = 1, 1 }, func(t *testing.T, r *rig) {
 		entered, release := make(chan struct{}), make(chan struct{})
@@ -232,7 +232,7 @@ func TestOverloadDoesNotOpenTheBreaker(t *testing.T) {
 	})
 }
 
-// BenchmarkPolicies is what the policies cost a call that does nothing.
+// BenchmarkPolicies measures what the policies cost for a call that does nothing.
 func BenchmarkPolicies(b *testing.B) {
 	g := resilience.NewGateway(&instant{}, resilience.Options{Policy: resilience.Default})
 	b.ReportAllocs()

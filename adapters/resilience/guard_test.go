@@ -17,10 +17,10 @@ import (
 	"patchbay/ports"
 )
 
-// script answers the nth call, from 1.
+// script returns the result of the nth call, counted from 1.
 type script func(ctx context.Context, n int) error
 
-// provider counts calls, and answers them by its script.
+// provider counts calls and answers them by its script.
 type provider struct {
 	ports.PaymentGateway
 	mu     sync.Mutex
@@ -67,7 +67,7 @@ func (m mailbox) Send(ctx context.Context, _ email.Message) (email.Receipt, erro
 	return email.Receipt{Reference: "1"}, m.call(ctx)
 }
 
-// rig is a provider within the default policy, on virtual time.
+// rig is a provider with the default policy, on virtual time.
 type rig struct {
 	provider *provider
 	gateway  *resilience.Gateway
@@ -148,7 +148,7 @@ func TestWhatIsTriedAgain(t *testing.T) {
 	}
 }
 
-// Once one try was unknown, a failure that proves nothing about it leaves it so.
+// Once one try had an unknown outcome, a failure that proves nothing about it leaves it unknown.
 func TestAnErrorThatForbidsRetriesIsNotRetried(t *testing.T) {
 	within(t, nil, func(t *testing.T, r *rig) {
 		r.provider.becomes(func(context.Context, int) error {
@@ -329,7 +329,7 @@ func TestTheBulkhead(t *testing.T) {
 	})
 }
 
-// A storm of a hundred callers, all of whose calls fail after a second.
+// storm makes calls by a hundred callers, all of which fail after a second.
 func storm(t *testing.T, r *rig) (calls int) {
 	t.Helper()
 	r.provider.becomes(func(ctx context.Context, _ int) error {
@@ -355,7 +355,7 @@ func TestRetriesAreBoundedDuringAnOutage(t *testing.T) {
 	t.Parallel()
 	t.Run("by the budget, where no breaker helps", func(t *testing.T) {
 		within(t, func(p *resilience.Policy) { p.Breaker.MinimumCalls = 10_000 }, func(t *testing.T, r *rig) {
-			// A fifth of those under way at a time, and each may have two.
+			// A fifth of the calls in progress may be retries, and each call may have two.
 			if n := storm(t, r); n > 140 || !slices.Contains(r.told(), resilience.Spared) {
 				t.Errorf("%d calls for 100; %v, want at most 140, %q in it", n, r.told(), resilience.Spared)
 			}

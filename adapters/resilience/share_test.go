@@ -13,9 +13,8 @@ import (
 	"patchbay/ports"
 )
 
-// bulkheadOf8 runs a test with a provider of 8 places whose calls hang until the
-// test ends, but for those that are quick. hang makes calls of a tenant, and returns
-// once each has a place or was refused.
+// bulkheadOf8 runs a test with a provider of 8 places whose calls hang until the test ends, except
+// quick ones. hang makes calls of a tenant, and returns once each has a place or was refused.
 func bulkheadOf8(t *testing.T, test func(t *testing.T, r *rig, hang func(tenant string, n int))) {
 	t.Helper()
 	within(t, func(p *resilience.Policy) { p.Bulkhead, p.Timeout, p.Deadline = 8, 24*time.Hour, 24*time.Hour }, func(t *testing.T, r *rig) {
@@ -41,7 +40,7 @@ func bulkheadOf8(t *testing.T, test func(t *testing.T, r *rig, hang func(tenant 
 
 type hangs struct{}
 
-// quick makes a call that does not hang, and wants it to be made or refused.
+// quick makes a call that does not hang, and checks whether it is made or refused.
 func quick(t *testing.T, r *rig, tenant string, want bool) {
 	t.Helper()
 	err := r.pay(ports.WithTenant(t.Context(), tenant))
@@ -83,8 +82,8 @@ func TestATenantLeavesPlacesToOthers(t *testing.T) {
 	})
 }
 
-// Nobody knows of a tenant before its first call. If another has all places, it
-// waits for one as everybody does; then the places are shared.
+// A tenant is unknown before its first call. If another one has all places, it waits for one like
+// every caller; then the places are shared.
 func TestPlacesAreSharedFromTheFirstCallOfAnotherTenant(t *testing.T) {
 	bulkheadOf8(t, func(t *testing.T, r *rig, hang func(string, int)) {
 		hang("slow", 7)

@@ -14,7 +14,7 @@ import (
 	"patchbay/tests/memjournal"
 )
 
-// store is a journal that fails as told, on virtual time.
+// store is a journal that fails on demand, on virtual time.
 type store struct {
 	*resilience.Storage
 	asked atomic.Int64 // saves that came through
@@ -45,7 +45,7 @@ func onVirtualTime(t *testing.T, test func(t *testing.T, s *store)) {
 	})
 }
 
-// watched lets the store be watched for the rest of a test.
+// watched runs the health check of the store for the rest of a test.
 func (s *store) watched(t *testing.T) {
 	ctx, stop := context.WithCancel(t.Context())
 	done := make(chan struct{})
@@ -94,7 +94,7 @@ func TestWhatAStoreDidNotDoIsTriedAgain(t *testing.T) {
 	}
 }
 
-// Whoever has waited for a connection, in vain, does not wait twice.
+// A caller that has waited for a connection in vain does not wait twice.
 func TestAWaitForAConnectionIsNotRepeated(t *testing.T) {
 	onVirtualTime(t, func(t *testing.T, s *store) {
 		if err := s.Open(t.Context()); err != nil {
@@ -135,7 +135,7 @@ func TestAnUnavailableStoreIsSkippedUntilItAnswers(t *testing.T) {
 	})
 }
 
-// Whoever makes two calls waits for one time-out, not for two.
+// A caller that makes two calls waits for one timeout, not for two.
 func TestAHangingStoreCostsOneTimeout(t *testing.T) {
 	onVirtualTime(t, func(t *testing.T, s *store) {
 		if err := s.Open(t.Context()); err != nil {

@@ -11,7 +11,7 @@ import (
 	"time"
 )
 
-// pair is a connection and the client at its other end, on virtual time.
+// pair is a connection and its client, on virtual time.
 func pair(t *testing.T) (c *Conn, client net.Conn) {
 	t.Helper()
 	server, client := net.Pipe()
@@ -20,10 +20,10 @@ func pair(t *testing.T) (c *Conn, client net.Conn) {
 	return c, client
 }
 
-// says writes as far as the server reads.
+// says writes until the server stops reading.
 func says(client net.Conn, text string) { go io.WriteString(client, text) }
 
-// head reads what fasthttp would: a head, in one read.
+// head reads a head in one read, as fasthttp does.
 func head(t *testing.T, c *Conn) string {
 	t.Helper()
 	room := make([]byte, Defaults.Head)
@@ -75,7 +75,8 @@ func TestAHeadIsNotReadTwice(t *testing.T) {
 		if _, err := c.Read(room); err != nil {
 			t.Fatal(err)
 		}
-		// fasthttp has the whole head. If it wants more, it understands it otherwise.
+		// fasthttp gets the whole head at once. If it asks for more, it has read the head
+		// differently.
 		if n, err := c.Read(room); err != io.EOF { //nolint:errorlint // as a reader has it
 			t.Errorf("%q %v after a whole head, want %v", room[:n], err, io.EOF)
 		}
@@ -207,7 +208,7 @@ func TestBodiesHaveABound(t *testing.T) {
 	}
 }
 
-// A client that waits for its answer hears at once that a line is none.
+// A client that waits for an answer gets it as soon as a line is malformed.
 func TestLineFeedsAloneAreRefusedAtOnce(t *testing.T) {
 	t.Parallel()
 	for _, text := range []string{"GET / HTTP/1.1\nHost: a\n\n", "GET / HTTP/1.1\r\nHost: a\r\n\n", "\n"} {
@@ -250,7 +251,7 @@ func TestContinueIsSentWhenTheBodyIsRead(t *testing.T) {
 	}
 }
 
-// Each of these is what a client does until the server has had enough.
+// Each of these is sent by a client until the server closes the connection.
 func TestSlowClients(t *testing.T) {
 	t.Parallel()
 	post := "POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 3000000\r\n\r\n"
@@ -300,7 +301,7 @@ func TestSlowClients(t *testing.T) {
 	}
 }
 
-// A client that says nothing has no answer to wait for.
+// A client that sends nothing gets no answer.
 func TestIdleConnections(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {

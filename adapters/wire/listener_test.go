@@ -15,7 +15,7 @@ import (
 	"time"
 )
 
-// scripted accepts what it is told to, and then nothing more.
+// scripted is a net.Listener that returns the given connections and errors, and then blocks.
 type scripted struct {
 	net.Listener
 	steps []any // an error, or the address of a client
@@ -49,14 +49,14 @@ func failure(cause error) error {
 	return &net.OpError{Op: "accept", Net: "tcp", Err: os.NewSyscallError("accept4", cause)}
 }
 
-// listenTo is a Listener of what is scripted, and its log.
+// listenTo returns a Listener over a scripted one, and its log.
 func listenTo(o Options, steps ...any) (*Listener, *bytes.Buffer) {
 	var log bytes.Buffer
 	o.Limits, o.Log = Defaults, slog.New(slog.NewTextHandler(&log, nil))
 	return Listen(&scripted{steps: steps}, o), &log
 }
 
-// An error from Accept would end the server, and the process with it.
+// An error from Accept would end the server and thereby the process.
 func TestAcceptWaitsForFiles(t *testing.T) {
 	t.Parallel()
 	for _, cause := range []error{
@@ -97,7 +97,7 @@ func TestAcceptEndsWithItsListener(t *testing.T) {
 	}
 }
 
-// A gateway that stops does not wait for files.
+// A gateway that is stopping does not wait for file descriptors.
 func TestCloseEndsTheWaitForFiles(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
@@ -123,7 +123,7 @@ func TestCloseEndsTheWaitForFiles(t *testing.T) {
 	})
 }
 
-// accepted says of each client whether it is let in (true) or turned away.
+// accepted returns for each client whether it is accepted or refused.
 func accepted(t *testing.T, l *Listener) (conns []*Conn, in []bool) {
 	t.Helper()
 	for {
@@ -190,7 +190,7 @@ func TestClosedConnectionsMakeRoom(t *testing.T) {
 	}
 }
 
-// Those who are told that there is no room take some themselves.
+// Connections that are refused use file descriptors as well, until they are closed.
 func TestRefusalsOfConnectionsAreBounded(t *testing.T) {
 	t.Parallel()
 	var steps []any

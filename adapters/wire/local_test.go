@@ -8,7 +8,7 @@ import (
 	"github.com/valyala/fasthttp"
 )
 
-// Those that are malformed, too: whatever reads them before, or does not.
+// Malformed addresses are included, because not every caller has checked them before.
 func TestTheHostsOfThisMachine(t *testing.T) {
 	t.Parallel()
 	for host, want := range map[string]bool{
@@ -24,7 +24,7 @@ func TestTheHostsOfThisMachine(t *testing.T) {
 	}
 }
 
-// What is refused besides is shown where it is used, at the API and at the admin listener.
+// Further refusals are tested where they are used: in httpapi and adminapi.
 func TestALinkIsFollowedFromAnotherPageOfThisMachine(t *testing.T) {
 	t.Parallel()
 	const link = "Host: localhost:8080\r\nSec-Fetch-Mode: navigate\r\nSec-Fetch-Dest: document\r\n"

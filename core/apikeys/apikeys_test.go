@@ -108,8 +108,8 @@ func TestCreate(t *testing.T) {
 	})
 }
 
-// Whoever reads the journal, or a backup of it, gets in nowhere: the secret is
-// not there, and what is there can't be compared with guesses without the pepper.
+// Whoever reads the journal or a backup of it gets no access: it has no secret, and its digests
+// cannot be compared with guesses without the pepper.
 func TestTheSecretIsNotInTheJournal(t *testing.T) {
 	within(t, func(t *testing.T, r *rig) {
 		token, k := r.create(t, "acme", 0)

@@ -29,7 +29,7 @@ func TestAuthenticate(t *testing.T) {
 	})
 }
 
-// All are refused in the same words: nobody learns which part was right.
+// All are refused with the same words, so that nobody learns which part was right.
 func TestAuthenticateRefuses(t *testing.T) {
 	tests := []struct {
 		name string
@@ -90,8 +90,8 @@ func TestTheSecretOfOneKeyIsNotAnothers(t *testing.T) {
 	})
 }
 
-// Keys belong to the installation. What a tenant could ever store under the same
-// kind and id is not a key.
+// Keys belong to the installation. A record that a tenant could store under the same kind and id
+// is not a key.
 func TestARecordOfATenantIsNotAKey(t *testing.T) {
 	within(t, func(t *testing.T, r *rig) {
 		token, k := r.create(t, "acme", 0)
@@ -121,8 +121,8 @@ func TestAKeyExpires(t *testing.T) {
 	})
 }
 
-// The id finds the record; comparing secrets is left to a comparison in constant
-// time. Nothing else is read, and for a short while not even that.
+// The id finds the record, and the secrets are compared in constant time. Nothing else is read,
+// and for a short while not even that.
 func TestAuthenticateReadsOneRecord(t *testing.T) {
 	within(t, func(t *testing.T, r *rig) {
 		token, _ := r.create(t, "acme", 0)
@@ -164,7 +164,7 @@ func TestARevocationIsKnownElsewhereAfterTenSeconds(t *testing.T) {
 	})
 }
 
-// While the journal is down, its fallbacks need callers: those who were known.
+// While the journal is down, callers that were known before are accepted, so that fallbacks work.
 func TestWithoutTheJournal(t *testing.T) {
 	within(t, func(t *testing.T, r *rig) {
 		known, _ := r.create(t, "acme", 0)
@@ -251,7 +251,7 @@ func TestAfterARestartWithoutTheJournal(t *testing.T) {
 	})
 }
 
-// The store has taken all the time that there was, and has not answered.
+// The store has used up the whole deadline without an answer.
 func TestAKnownKeyIsAcceptedAfterTheDeadlineOfTheStore(t *testing.T) {
 	within(t, func(t *testing.T, r *rig) {
 		r.local = memjournal.New(clock.System{})
@@ -268,7 +268,7 @@ func TestAKnownKeyIsAcceptedAfterTheDeadlineOfTheStore(t *testing.T) {
 	})
 }
 
-// A key in use is not written to this machine with each request.
+// The use of a key is not written with each request.
 func TestAKeyInUseIsKeptSeldom(t *testing.T) {
 	within(t, func(t *testing.T, r *rig) {
 		var saves int
@@ -371,7 +371,7 @@ func TestAllows(t *testing.T) {
 	}
 }
 
-// Of all texts, one is the key.
+// Of all texts, only the key itself is accepted.
 func FuzzAuthenticate(f *testing.F) {
 	r := newRig()
 	token, k, err := r.Create(f.Context(), "acme", "n", nil, 0)
@@ -383,7 +383,7 @@ func FuzzAuthenticate(f *testing.F) {
 		f.Add(seed)
 	}
 	f.Fuzz(func(t *testing.T, text string) {
-		// The id and the secret are new in each run: seeds can only name them.
+		// Id and secret are new in each run, so seeds can only name them.
 		text = strings.NewReplacer("id", id, "secret", secretOf(token)).Replace(text)
 		if text != token {
 			wantRefused(t, r.Service, text)
@@ -395,7 +395,8 @@ func FuzzAuthenticate(f *testing.F) {
 	})
 }
 
-// Earlier versions made keys for any tenant: one for the mock's would open its book.
+// Earlier versions made keys for any tenant: one for the mock's would have given access to its
+// records.
 func TestAKeyOfAnInternalTenantIsRefused(t *testing.T) {
 	within(t, func(t *testing.T, r *rig) {
 		token, k := r.create(t, "acme", 0)

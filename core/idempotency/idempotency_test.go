@@ -10,8 +10,8 @@ import (
 
 const route = "POST /api/payments"
 
-// The form is stored with what was created under the key: another form would
-// forget every key.
+// The form is stored with what was created under the key: with another form, all earlier keys
+// would be unknown.
 func TestScopedIsTenantRouteAndDigest(t *testing.T) {
 	t.Parallel()
 	k := idempotency.New("acme", route, "order-17", []byte("{}"))
@@ -74,9 +74,9 @@ func TestNoKeyIsTheZeroKey(t *testing.T) {
 	}
 }
 
-// Two callers never share a key by accident, and two requests never share a
-// fingerprint: tenants and routes are ours, without bars and zero bytes; keys
-// and bodies are anything.
+// Two callers never share a key by accident, and two requests never share a fingerprint. Tenants
+// and routes are ours and contain neither bars nor zero bytes; keys and bodies may contain
+// anything.
 func FuzzNew(f *testing.F) {
 	f.Add("a", "r", "k", "b", "a", "r", "k|", "b")
 	f.Add("a", "r", "r|k", "b", "a", "r", "k", "b")

@@ -19,8 +19,8 @@ const (
 	spaced = `with "quotes" and spaces/`
 )
 
-// Whoever writes a line: no address, no secret and no body comes through, under
-// whatever name and in whatever text.
+// Whatever is logged: no address, no secret and no body gets into a line, under any attribute and
+// in any text.
 func TestNothingPrivateComesThrough(t *testing.T) {
 	t.Parallel()
 	private := map[string]string{
@@ -131,7 +131,7 @@ func TestWhatALineSays(t *testing.T) {
 	)
 }
 
-// Where a mistake of ours happened is told with the files of its modules.
+// The place of a mistake of ours is logged with the files of its modules.
 func TestVersionsOfModulesAreNoAddresses(t *testing.T) {
 	t.Parallel()
 	log, p := newLog(slog.LevelInfo)

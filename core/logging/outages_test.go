@@ -17,7 +17,7 @@ import (
 // page is a log that a test reads.
 type page struct{ testlog.Buffer }
 
-// lines gives what was written since it was last asked, without the time.
+// lines returns what was written since the last call, without the time.
 func (p *page) lines() []string {
 	text := strings.TrimSpace(p.Take())
 	if text == "" {
@@ -41,7 +41,7 @@ var errDown = &fault.Error{
 	Kind: fault.Unavailable, Op: "pgstore.claim", Provider: "postgres", Err: errors.New("connection refused"),
 }
 
-// watched runs a test with one thing that may be down, on virtual time.
+// watched runs a test with one operation that may be down, on virtual time.
 func watched(t *testing.T, test func(t *testing.T, log logging.Log, o *logging.Outage, p *page)) {
 	t.Helper()
 	t.Parallel()
@@ -95,8 +95,8 @@ func TestAFailureNowAndThenIsNoOutage(t *testing.T) {
 	})
 }
 
-// What fails each time is down, however well the rest goes; and what is done seldom says
-// nothing of the rest.
+// An operation that fails each time is down, even if others succeed; and an operation that is
+// rarely called says nothing about the others.
 func TestOneSortOfCallThatFailsIsAnOutage(t *testing.T) {
 	watched(t, func(t *testing.T, _ logging.Log, o *logging.Outage, p *page) {
 		for range 60 {
@@ -119,7 +119,7 @@ func TestOneSortOfCallThatFailsIsAnOutage(t *testing.T) {
 	})
 }
 
-// What works now and then is not up.
+// An operation that succeeds now and then is not up.
 func TestAFlappingProviderIsOneOutage(t *testing.T) {
 	watched(t, func(t *testing.T, _ logging.Log, o *logging.Outage, p *page) {
 		for range 90 {
@@ -146,8 +146,8 @@ func TestAnAccountThatIsRefusedIsAnOutageAtOnce(t *testing.T) {
 	})
 }
 
-// A provider that is left alone is down also while nobody calls it; and a probe that
-// goes well does not end it.
+// A provider that is skipped is down also while nobody calls it; and a probe that succeeds does
+// not end the outage.
 func TestWhatIsLeftAloneIsDownUntilItIsUp(t *testing.T) {
 	watched(t, func(t *testing.T, _ logging.Log, o *logging.Outage, p *page) {
 		o.Down(errDown)
@@ -205,7 +205,7 @@ func TestWithoutAnOutageNothingIsFolded(t *testing.T) {
 	})
 }
 
-// What an outage has left behind comes to its end after it, all at once.
+// Operations that an outage left behind end after it, all at once.
 func TestWhatAnOutageLeavesBehindIsFoldedToo(t *testing.T) {
 	watched(t, func(t *testing.T, log logging.Log, o *logging.Outage, p *page) {
 		o.Down(errDown)

@@ -12,7 +12,7 @@ import (
 	"patchbay/tests/testlog"
 )
 
-// A server reads its next request into the memory of the one before. What is counted for a
+// A server reads its next request into the memory of the one before. The line that sums up a
 // minute names the request that was refused, not the one that came after it.
 func TestWhatIsCountedKeepsItsOwnWords(t *testing.T) {
 	t.Parallel()

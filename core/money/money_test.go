@@ -104,8 +104,7 @@ func TestCheck(t *testing.T) {
 	}
 }
 
-// No amount is lost or made by writing it: without the point, the digits are
-// the minor units again.
+// Formatting changes no amount: without the point, the digits are the minor units.
 func FuzzFormat(f *testing.F) {
 	for _, amount := range []int64{0, 1, -1, 99, 100, -100, 1234, money.Max, math.MaxInt64, math.MinInt64} {
 		for i := range exact {

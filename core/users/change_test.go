@@ -59,8 +59,7 @@ func TestDelete(t *testing.T) {
 	r.wantUsers(t, 0)
 }
 
-// The key outlives the user: a request that comes again, late, must not bring
-// back somebody who asked to be forgotten.
+// The key outlives the user: a late repeat must not create a user again who asked to be erased.
 func TestADeletedUserIsNotCreatedAgainUnderItsKey(t *testing.T) {
 	r := newRig(t)
 	u := r.create(t, ada, key("k", "a"))

@@ -40,7 +40,7 @@ func TestAPersonIsKnownByIDAndByEmail(t *testing.T) {
 	}
 }
 
-// The copy follows by the feed. Afterwards nothing is left in it but the id.
+// The copy follows by the feed. Afterwards only the id is left in it.
 func TestAnErasedUserIsGoneFromTheStandby(t *testing.T) {
 	withStandby(t, func(t *testing.T, p *pair) {
 		u, _, err := p.Create(t.Context(), tenant, users.NewUser{Email: "ada@example.com", Name: "Ada", Metadata: map[string]string{"a": "Lovelace"}}, idempotency.Key{})
@@ -76,7 +76,7 @@ func TestAnErasedUserIsGoneFromTheStandby(t *testing.T) {
 	})
 }
 
-// copies is all that the other store has of users.
+// copies returns everything that the other store has of users.
 func (p *pair) copies(t *testing.T) (all string) {
 	t.Helper()
 	err := ports.Walk(t.Context(), p.copy, tenant, "user_copy", 10, func(page []ports.Record) error {

@@ -13,8 +13,8 @@ import (
 	"patchbay/tests/memjournal"
 )
 
-// The copy has come further than the store in whose place an older one was put, or by another
-// way. It is made anew: it is never read as what the store had before.
+// The copy is ahead of the restored store, or has other changes. It is made anew, and never read
+// as if it were the state of the store.
 func TestAfterAnOlderStoreWasPutBackTheCopyIsMadeAnew(t *testing.T) {
 	t.Parallel()
 	for name, more := range map[string]int{"its feed is shorter": 0, "its feed is as long by now": 5, "its feed is longer by now": 20} {
@@ -68,8 +68,8 @@ func TestAfterAnOlderStoreWasPutBackTheCopyIsMadeAnew(t *testing.T) {
 	}
 }
 
-// While it is made anew it is not read: a server's store may be put back under a gateway that
-// runs.
+// While the copy is made anew it is not read: the store of a server may be restored under a
+// running gateway.
 func TestACopyThatIsMadeAnewIsNotRead(t *testing.T) {
 	withStandby(t, func(t *testing.T, p *pair) {
 		p.create(t, "a@example.com")

@@ -24,7 +24,7 @@ import (
 	"patchbay/tests/testlog"
 )
 
-// primary is a real store that can be gone.
+// primary is a real store that can be made unavailable.
 type primary struct {
 	ports.UserRepository
 	feed ports.Journal
@@ -54,7 +54,7 @@ func (p *primary) List(ctx context.Context, tenant, cursor string, limit int) (u
 	return p.UserRepository.List(ctx, tenant, cursor, limit)
 }
 
-// gate is the feed of the store, which is gone with it.
+// gate is the feed of the store, which is unavailable together with it.
 type gate struct {
 	ports.Journal
 	store *primary
@@ -75,12 +75,12 @@ type pair struct {
 	copy  *memjournal.Journal
 	fails atomic.Bool // the copy
 	stop  func()
-	// meanwhile changes what the feeding works with while it does not run.
+	// meanwhile changes what the feeding uses while it does not run.
 	meanwhile func(change func())
 	log       testlog.Buffer
 }
 
-// lines counts those of the log with these words.
+// lines counts the lines of the log that contain these words.
 func (p *pair) lines(words string) int {
 	return strings.Count(p.log.String(), words)
 }
@@ -90,7 +90,7 @@ func newPair(t *testing.T) *pair {
 	return newPairOn(t, filepath.Join(t.TempDir(), "users.db"), memjournal.New(clock.System{}))
 }
 
-// newPairOn is newPair with a file and a copy that may have been there before.
+// newPairOn is newPair with a file and a copy that may exist already.
 func newPairOn(t *testing.T, file string, copied *memjournal.Journal) *pair {
 	t.Helper()
 	store, err := sqlitestore.Open(t.Context(), sqlitestore.Options{Path: file, Clock: clock.System{}, IDs: ids.UUIDs{}})
@@ -121,7 +121,7 @@ func newPairOn(t *testing.T, file string, copied *memjournal.Journal) *pair {
 	return p
 }
 
-// feeds has the standby feed its copy until halt is called.
+// feeds lets the standby feed its copy until halt is called.
 func (p *pair) feeds(t *testing.T) (halt func()) {
 	ctx, cancel := context.WithCancel(t.Context())
 	var running sync.WaitGroup
@@ -170,7 +170,7 @@ func (p *pair) rename(t *testing.T, id, email string) {
 	}
 }
 
-// settle gives the copy time to be fed, and then takes the store away.
+// settle waits until the copy is fed, and then makes the store unavailable.
 func (p *pair) settle() {
 	<-time.After(2500 * time.Millisecond)
 	p.store.gone.Store(true)
@@ -219,7 +219,7 @@ func TestUsersAreReadFromTheStandbyWhileTheirStoreIsGone(t *testing.T) {
 	})
 }
 
-// The store has taken all the time that there was, and has not answered.
+// The store has used up the whole deadline without an answer.
 func TestTheStandbyIsReadThoughTheTimeIsUp(t *testing.T) {
 	withStandby(t, func(t *testing.T, p *pair) {
 		u := p.create(t, "one@example.com")
@@ -293,8 +293,8 @@ func TestACopyThatWasNeverFedIsNotRead(t *testing.T) {
 	})
 }
 
-// An email goes from user to user, faster than the copy is fed: whoever has it in
-// the copy has lost it since.
+// An email moves from user to user faster than the copy is fed: the user who has it in the copy
+// has lost it meanwhile.
 func TestEmailsChangeHandsFasterThanTheCopyIsFed(t *testing.T) {
 	withStandby(t, func(t *testing.T, p *pair) {
 		var all []user.User
@@ -317,7 +317,7 @@ func TestEmailsChangeHandsFasterThanTheCopyIsFed(t *testing.T) {
 	})
 }
 
-// Several gateways feed one copy while users come and go.
+// Several gateways feed one copy while users are created and deleted.
 func TestSeveralFeedOneCopy(t *testing.T) {
 	withStandby(t, func(t *testing.T, p *pair) {
 		ctx, stop := context.WithCancel(t.Context())

@@ -120,7 +120,7 @@ func (r *rig) create(t *testing.T, n users.NewUser, k idempotency.Key) user.User
 	return u
 }
 
-// wantUsers counts the users that are there.
+// wantUsers checks the number of users.
 func (r *rig) wantUsers(t *testing.T, want int) {
 	t.Helper()
 	page, _, err := r.List(t.Context(), tenant, "", 100, users.Strong)
@@ -264,7 +264,7 @@ func TestWithoutTheStoreNothingIsCreated(t *testing.T) {
 	r.wantUsers(t, 0)
 }
 
-// That the key is taken says that there was a user, not which.
+// A taken key says that there was a user, but not which.
 func TestARepeatWhoseUserCannotBeReadReturnsTheError(t *testing.T) {
 	r := newRig(t)
 	r.create(t, ada, key("k", "a"))

@@ -16,8 +16,8 @@ import (
 	"patchbay/tests/memjournal"
 )
 
-// An event that cannot be decoded is kept as it came: nothing is applied of it, and nobody
-// writes over it, neither its worker nor who erases a person's data.
+// An event that cannot be decoded is kept as it came: it is not applied, and neither its worker
+// nor an erasure changes it.
 func TestAnEventThatCannotBeDecodedIsKeptAsItCame(t *testing.T) {
 	t.Parallel()
 	for _, body := range []string{

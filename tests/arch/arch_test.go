@@ -1,6 +1,6 @@
-// Package arch holds the import rule: who may import whom. It reads the files
-// themselves: go list would leave out what build tags hide, and a cached result
-// of a test that ran it would not notice a change.
+// Package arch checks the import rule: which package may import which. It reads the files
+// themselves: go list would leave out files with build tags, and a cached test result would not
+// notice a change.
 package arch
 
 import (
@@ -50,8 +50,8 @@ func TestEveryPackageKeepsItsRule(t *testing.T) {
 	}
 }
 
-// skipped are the directories that go test ./... leaves out, and modules of
-// their own.
+// skipped reports whether a directory is one that go test ./... leaves out, or a module of its
+// own.
 func skipped(root fs.FS, dir string) bool {
 	if dir == "." {
 		return false

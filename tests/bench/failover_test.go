@@ -9,8 +9,8 @@ import (
 	"patchbay/tests/gateway"
 )
 
-// BenchmarkOpenBreaker is what a payment costs while its first provider is left
-// alone, as a ratio to what it costs while all is well.
+// BenchmarkOpenBreaker measures the cost of a payment while the breaker of its first provider is
+// open, as a ratio to the cost with a healthy one.
 func BenchmarkOpenBreaker(b *testing.B) {
 	policies := "payments: {attempts: 1, breaker: {minimum_calls: 1, open: 1h}}"
 	healthy, open := gateway.StartShop(b, policies), gateway.StartShop(b, policies)

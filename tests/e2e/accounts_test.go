@@ -12,7 +12,7 @@ import (
 	"patchbay/tests/stripesim"
 )
 
-// shopOn is a gateway in front of one account, known by its key alone.
+// shopOn is a gateway with one Stripe account, which is identified by its key alone.
 func shopOn(t testing.TB, sim *stripesim.Sim, more string) *gateway.Gateway {
 	t.Helper()
 	g := gateway.Configured(t, fmt.Sprintf(`

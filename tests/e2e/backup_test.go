@@ -13,7 +13,7 @@ import (
 	"patchbay/tests/gateway"
 )
 
-// load creates users until it is told to end, and keeps what was acknowledged.
+// load creates users until it is stopped, and records those that were acknowledged.
 type load struct {
 	mu      sync.Mutex
 	made    map[string]string // ids by email
@@ -49,7 +49,7 @@ func startLoad(t *testing.T, g *gateway.Gateway, key gateway.Header) *load {
 	return l
 }
 
-// acknowledged is what has been so far.
+// acknowledged returns the users that were acknowledged so far.
 func (l *load) acknowledged() map[string]string {
 	l.mu.Lock()
 	defer l.mu.Unlock()
@@ -117,7 +117,7 @@ func TestABackupUnderLoadIsRestored(t *testing.T) {
 	}
 }
 
-// wantOnly wants the copy for its owner alone, and nothing else to be left of it.
+// wantOnly checks that only the owner can read the copy, and that no temporary file is left.
 func wantOnly(t *testing.T, file, data string) {
 	t.Helper()
 	if info, err := os.Stat(file); err != nil || info.Mode() != 0o600 {
@@ -130,7 +130,7 @@ func wantOnly(t *testing.T, file, data string) {
 	}
 }
 
-// restore starts a gateway on a copy, with the secrets of the one that made it.
+// restore starts a gateway on a copy, with the secrets of the gateway that made it.
 func restore(t *testing.T, from *gateway.Gateway, file string) *gateway.Gateway {
 	t.Helper()
 	g := gateway.New(t)

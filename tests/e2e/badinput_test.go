@@ -122,7 +122,7 @@ func TestBadInput(t *testing.T) {
 	})
 }
 
-// shaped holds an answer against the one shape of errors.
+// shaped checks that an answer has the common format of errors.
 func shaped(t *testing.T, a gateway.Answer, status int, param string) {
 	t.Helper()
 	e, _ := a.JSON["error"].(map[string]any)

@@ -8,7 +8,7 @@ import (
 	"patchbay/tests/gateway"
 )
 
-// cashDesk is a shop with a key for each scope. Its payments wait for the buyer.
+// cashDesk is a gateway with an API key for each scope, whose payments wait for the buyer.
 type cashDesk struct {
 	shop
 	write, read, resolve gateway.Header
@@ -29,7 +29,7 @@ func newCashDesk(t *testing.T) *cashDesk {
 	return d
 }
 
-// opens makes a payment that the buyer is to confirm, and gives what lets him.
+// opens creates a payment that the buyer is to confirm, and returns its client secrets.
 func (d *cashDesk) opens(t *testing.T, key string, more object) (p gateway.Answer, secrets []string) {
 	t.Helper()
 	p = d.Do(t, "POST", "/api/payments", asked(more), d.write, gateway.Key(key))
@@ -43,7 +43,7 @@ func (d *cashDesk) opens(t *testing.T, key string, more object) (p gateway.Answe
 	return p, secrets
 }
 
-// shows fails the test unless an answer has all of the secrets, or none.
+// shows fails the test unless an answer contains all of the secrets, or none.
 func shows(t *testing.T, what string, a gateway.Answer, status int, want bool, secrets []string) {
 	t.Helper()
 	for _, secret := range secrets {
@@ -53,7 +53,7 @@ func shows(t *testing.T, what string, a gateway.Answer, status int, want bool, s
 	}
 }
 
-// toAct are payments on which the buyer has to do something.
+// toAct are payments that need an action of the buyer.
 var toAct = map[string]object{
 	"to be confirmed in the browser": nil,
 	"sent away to be authenticated": {

@@ -84,7 +84,7 @@ func TestOffLoopbackAKeyIsNeeded(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	// Every address of the machine; the test itself talks to loopback only.
+	// This listens on every address of the machine; the test connects to loopback only.
 	g.Env = append(g.Env, "PATCHBAY_SERVER__ADDRESS=0.0.0.0:"+port)
 	out, err := g.Command(t, append([]string{"serve"}, g.Args...)...).CombinedOutput()
 	if err == nil || !strings.Contains(string(out), "patchbay keys create") {

@@ -20,7 +20,7 @@ const (
 	manyConnections = 260
 )
 
-// limited starts a gateway that may have so many files open, connections among them.
+// limited starts a gateway that may have this many open files, including connections.
 func limited(t *testing.T, files int, env ...string) *gateway.Gateway {
 	t.Helper()
 	binary, err := gateway.Binary()
@@ -38,8 +38,8 @@ func limited(t *testing.T, files int, env ...string) *gateway.Gateway {
 	return g
 }
 
-// knock opens a connection from an address of this machine and asks for something. The
-// status is 0 where the gateway says nothing for a while, or ends the connection.
+// knock opens a connection from an address of this machine and makes a request. The status is 0 if
+// the gateway does not answer for a while, or closes the connection.
 func knock(t *testing.T, g *gateway.Gateway, from string, wait time.Duration) (c net.Conn, status int) {
 	t.Helper()
 	d := net.Dialer{LocalAddr: &net.TCPAddr{IP: net.ParseIP(from)}}
@@ -70,7 +70,7 @@ func TestConnectionsAreFewerThanFiles(t *testing.T) {
 		open = append(open, c)
 		statuses[status]++
 	}
-	// A quarter of the files is kept back. The gateway's own client may have one more.
+	// A quarter of the files is reserved. The gateway's own client may use one more.
 	if statuses[200] < 190 || statuses[200] > 192 || statuses[503] == 0 || statuses[200]+statuses[503]+statuses[0] != manyConnections {
 		t.Errorf("answers to %d connections: %v", manyConnections, statuses)
 	}
@@ -137,7 +137,7 @@ func TestAGatewayWithoutFilesWaits(t *testing.T) {
 	})
 }
 
-// goesOn takes a payment.
+// goesOn checks that the gateway accepts a payment.
 func goesOn(t *testing.T, g *gateway.Gateway) {
 	t.Helper()
 	if a := g.Do(t, "POST", "/api/payments", pay("pm_card_visa"), gateway.Key("goes on")); a.Status != 201 {

@@ -14,7 +14,7 @@ import (
 	"patchbay/tests/gateway"
 )
 
-// paid is a payment that has been made, and the path of its refunds.
+// paid returns a payment that has succeeded, and the path of its refunds.
 func paid(t *testing.T, g *gateway.Gateway) (id, refunds string) {
 	t.Helper()
 	p := g.Do(t, "POST", "/api/payments", pay("pm_card_visa"))
@@ -24,7 +24,7 @@ func paid(t *testing.T, g *gateway.Gateway) (id, refunds string) {
 	return p.Text("id"), "/api/payments/" + p.Text("id") + "/refunds"
 }
 
-// keyed is the header of a request with a body and an idempotency key.
+// keyed returns the headers of a request with a body and an idempotency key.
 func keyed(key string) gateway.Header {
 	return gateway.Header{"Content-Type": "application/json", "Idempotency-Key": key}
 }
@@ -146,7 +146,7 @@ func TestAnIdempotencyKeyThatIsNoneIsRefused(t *testing.T) {
 	}
 }
 
-// raw sends bytes to a gateway, and gives the status of the answer.
+// raw sends bytes to a gateway, and returns the status and the body of the answer.
 func raw(t *testing.T, g *gateway.Gateway, text string) (status int, body string) {
 	t.Helper()
 	c, err := new(net.Dialer).DialContext(t.Context(), "tcp", strings.TrimPrefix(g.Base, "http://"))

@@ -109,7 +109,7 @@ func TestEmail(t *testing.T) {
 	})
 }
 
-// firstPart is the text of a message's first part.
+// firstPart returns the text of a message's first part.
 func firstPart(t *testing.T, m *mail.Message) string {
 	t.Helper()
 	_, params, err := mime.ParseMediaType(m.Header.Get("Content-Type"))

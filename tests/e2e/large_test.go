@@ -15,7 +15,7 @@ import (
 	"patchbay/tests/gateway"
 )
 
-// largest is all the metadata that a payment may have, in characters that take the most
+// largest returns the most metadata that a payment may have, in the characters that take the most
 // bytes.
 func largest() map[string]string {
 	m := map[string]string{}
@@ -25,7 +25,7 @@ func largest() map[string]string {
 	return m
 }
 
-// maxRecord is what the record of a payment has at most: a document of MongoDB ends at 16 MB.
+// maxRecord is the limit for the record of a payment: a MongoDB document has at most 16 MB.
 const maxRecord = 4 << 20
 
 // TestAHundredOperationsOnOnePaymentAreOneSmallRecord makes ninety-nine refunds of one payment and
@@ -85,7 +85,7 @@ func TestAHundredOperationsOnOnePaymentAreOneSmallRecord(t *testing.T) {
 
 var ofMongo = regexp.MustCompile(`port: (\d+), database: (\w+)`)
 
-// recordSize is how many bytes a payment has where it is stored.
+// recordSize returns the size of a payment's record in bytes.
 func recordSize(t *testing.T, g *gateway.Gateway, store, id string) int {
 	t.Helper()
 	if at := ofMongo.FindStringSubmatch(store); at != nil {
@@ -103,7 +103,7 @@ func recordSize(t *testing.T, g *gateway.Gateway, store, id string) int {
 	return len(rows[0][0])
 }
 
-// documentSize is how many bytes a document of MongoDB has.
+// documentSize returns the size of a MongoDB document in bytes.
 func documentSize(t *testing.T, uri, database, id string) int {
 	t.Helper()
 	client, err := mongo.Connect(t.Context(), options.Client().ApplyURI(uri))

@@ -14,7 +14,7 @@ import (
 	"patchbay/tests/sendgridsim"
 )
 
-// post is a gateway in front of SendGrid and Mailgun.
+// post is a gateway with SendGrid and Mailgun.
 type post struct {
 	*gateway.Gateway
 	sendgrid *sendgridsim.Sim
@@ -23,7 +23,7 @@ type post struct {
 	signing  string              // the key of Mailgun's
 }
 
-// provider is what the tests need of each.
+// provider is what the tests need of a simulated provider.
 type provider interface {
 	Refuse()
 	Resume()
@@ -33,14 +33,14 @@ type provider interface {
 	Delivered() [][]byte
 }
 
-// newPost makes one whose providers are asked in this order. A try has a second,
-// and there is one.
+// newPost starts a gateway whose providers are tried in this order, with one attempt of at most a
+// second each.
 func newPost(t testing.TB, order string, policies ...string) *post {
 	t.Helper()
 	return newPostOf(t, sendgridsim.Options{}, mailgunsim.Options{}, order, policies...)
 }
 
-// newPostOf makes one whose accounts at the providers are as given.
+// newPostOf starts a gateway with these accounts.
 func newPostOf(t testing.TB, sendgrid sendgridsim.Options, mailgun mailgunsim.Options, order string, policies ...string) *post {
 	t.Helper()
 	p := &post{
@@ -77,7 +77,7 @@ func (p *post) send(t testing.TB, key string, more ...object) gateway.Answer {
 	return m
 }
 
-// becomes waits until the message has this status, and holds its attempts.
+// becomes waits until the message has this status, and checks its attempts.
 func (p *post) becomes(t testing.TB, m gateway.Answer, status, tries string) {
 	t.Helper()
 	var last gateway.Answer

@@ -17,13 +17,13 @@ import (
 	"patchbay/tests/sendgridsim"
 )
 
-// news is what a provider tells of a letter and a recipient, in words of its own.
+// news is an event about a recipient in a provider's own words.
 type news struct {
 	name, to string
 	more     object
 }
 
-// tells has a provider send news of the last letter it has taken, signed now.
+// tells makes a provider send an event about the last message that it accepted, signed now.
 func (p *post) tells(t testing.TB, provider string, list ...news) {
 	t.Helper()
 	if provider == "sendgrid" {
@@ -50,7 +50,7 @@ func lastOf(t testing.TB, letters []mailsim.Message) mailsim.Message {
 	return letters[len(letters)-1]
 }
 
-// takes wants a webhook to be answered 200.
+// takes checks that a webhook is answered 200.
 func (p *post) takes(t testing.TB, path string, body []byte, headers gateway.Header) {
 	t.Helper()
 	if a := p.webhook(t, path, body, headers); a.Status != 200 {
@@ -63,7 +63,7 @@ func (p *post) webhook(t testing.TB, path string, body []byte, headers gateway.H
 	return p.Wrong(t, "POST", path, body, gateway.Header{"Content-Type": "application/json"}, headers)
 }
 
-// recipient waits until somebody's status is this, and returns what is shown.
+// recipient waits until a recipient has this status, and returns what the API shows of it.
 func (p *post) recipient(t testing.TB, m gateway.Answer, place int, status string) object {
 	t.Helper()
 	var shown object
@@ -75,7 +75,7 @@ func (p *post) recipient(t testing.TB, m gateway.Answer, place int, status strin
 	return shown
 }
 
-// feed are the types of the events of a message, the oldest first.
+// feed returns the types of the events of a message, oldest first.
 func (p *post) feed(t testing.TB, m gateway.Answer) (types []string) {
 	t.Helper()
 	for _, e := range p.Do(t, "GET", "/api/events?limit=100", nil).Data() {
@@ -86,7 +86,7 @@ func (p *post) feed(t testing.TB, m gateway.Answer) (types []string) {
 	return types
 }
 
-// told waits until the feed has so many events of a type.
+// told waits until the feed has this many events of a type.
 func (p *post) told(t testing.TB, m gateway.Answer, event string, want int) {
 	t.Helper()
 	count := func() (n int) {
@@ -239,7 +239,8 @@ func TestAMailWebhookThatIsNotRight(t *testing.T) {
 			t.Errorf("%s: got %d %s, want 400, code invalid_signature", name, a.Status, a.Body)
 		}
 	}
-	// Rightly signed by an account that did not send the message: taken, and counted.
+	// It is correctly signed by an account that did not send the message, so it is accepted and
+	// counted.
 	p.takes(t, "/api/webhooks/mailgun", mailgun(mailgunsim.Sign(p.signing, now)), nil)
 	gateway.Eventually(t, 10*time.Second, "it is counted", func() bool {
 		return p.Metric(t, `patchbay_mail_events_total{event="ignored_other_account",provider="mailgun"}`) == "1"
@@ -259,7 +260,7 @@ func TestATokenOfMailgunsIsTakenOnce(t *testing.T) {
 	p.takes(t, "/api/webhooks/mailgun", mailgunsim.Body(signature, mailgunsim.EventOf(letter, "delivered", "ada@example.com", time.Now())), nil)
 	p.recipient(t, m, 0, "delivered")
 	p.takes(t, "/api/webhooks/mailgun", mailgunsim.Body(signature, mailgunsim.EventOf(letter, "complained", "ada@example.com", time.Now())), nil)
-	// What comes after it is applied after it, in all likelihood.
+	// The event after it is very likely applied after it.
 	p.tells(t, "mailgun", news{"opened", "ada@example.com", nil})
 	p.told(t, m, "opened", 1)
 	p.recipient(t, m, 0, "delivered")

@@ -19,8 +19,8 @@ var (
 	variants = regexp.MustCompile(`_(bucket|sum|count)$`) // of a histogram
 )
 
-// shown lists what a gateway serves beside what its library adds: the type and the
-// labels of each metric.
+// shown returns the metrics that a gateway serves besides those of its library: type and labels by
+// name.
 func shown(t *testing.T, g *gateway.Gateway) map[string]string {
 	t.Helper()
 	text := string(g.Ask(t, "/metrics").Body)
@@ -43,7 +43,7 @@ func shown(t *testing.T, g *gateway.Gateway) map[string]string {
 	return all
 }
 
-// documented lists what the manual says that it serves.
+// documented returns the metrics that the manual describes.
 func documented(t *testing.T) map[string]string {
 	t.Helper()
 	text, err := os.ReadFile(filepath.Join(gateway.Root(), "docs", "operations.md"))
@@ -68,8 +68,8 @@ var (
 	advice  = regexp.MustCompile("(?m)^\\| `(Patchbay\\w+)` \\|")
 )
 
-// wantRules holds the example of Prometheus's rules against what is served, and the manual
-// against the rules.
+// wantRules compares the example of Prometheus's rules with the metrics that are served, and the
+// manual with the rules.
 func wantRules(t *testing.T, g *gateway.Gateway, served map[string]string) {
 	t.Helper()
 	read := func(name string) string {
@@ -101,8 +101,8 @@ func wantRules(t *testing.T, g *gateway.Gateway, served map[string]string) {
 	}
 }
 
-// The database goes and comes back, and the metrics say so. They are what the
-// manual says that they are.
+// TestMetrics stops the database and starts it again, and checks that the metrics show it, and
+// that they are those of the manual.
 func TestMetrics(t *testing.T) {
 	t.Parallel()
 	o := startOutage(t, "{type: sqlite, path: data/mirror.db}")

@@ -12,7 +12,7 @@ import (
 	"patchbay/tests/stripesim"
 )
 
-// oneStripe is a gateway in front of one account, which takes every currency.
+// oneStripe is a gateway with one Stripe account that accepts every currency.
 func oneStripe(t testing.TB) (*gateway.Gateway, *stripesim.Sim) {
 	t.Helper()
 	sim := stripesim.Start(t, stripesim.Options{})
@@ -26,7 +26,7 @@ providers:
 	return g, sim
 }
 
-// posted are the forms of what was asked of Stripe's intents, refunds left out.
+// posted returns the forms that were sent to Stripe about payment intents, without refunds.
 func posted(t testing.TB, sim *stripesim.Sim) (forms []url.Values) {
 	t.Helper()
 	for _, r := range sim.Requests() {
@@ -68,7 +68,7 @@ func TestAnAmountIsTheSameHoweverStripeCounts(t *testing.T) {
 		if r.Status != 201 || r.Number("amount") != row.part || r.Text("status") != "succeeded" {
 			t.Errorf("%s: got %d %s, want 201, amount %v, succeeded", row.currency, r.Status, r.Body, row.part)
 		}
-		// Here, and when the account's events have told the same.
+		// Checked now, and again after the account's events have arrived.
 		gateway.Eventually(t, 10*time.Second, "the events are applied", func() bool {
 			after := g.Do(t, "GET", "/api/payments/"+p.Text("id"), nil)
 			return after.Number("amountCaptured") == row.amount && after.Number("amountRefunded") == row.part

@@ -16,7 +16,7 @@ import (
 	"patchbay/tests/postgres"
 )
 
-// mover is a gateway that serves from one of four stores, with keys required.
+// mover is a gateway that uses one of four stores and requires API keys.
 type mover struct {
 	*gateway.Gateway
 	key     gateway.Header
@@ -27,7 +27,7 @@ type mover struct {
 	later   string // an email that is not due
 }
 
-// request is one that was made under a key, and its answer.
+// request is a request under an idempotency key, and its answer.
 type request struct {
 	path, key string
 	body      object
@@ -55,7 +55,7 @@ providers:
 	return m
 }
 
-// on makes a store the one in use.
+// on selects the store that the gateway uses.
 func (m *mover) on(store string) {
 	m.Env = append(m.environ[:len(m.environ):len(m.environ)], "PATCHBAY_STORAGE__PROVIDER="+store)
 }
@@ -65,7 +65,7 @@ func (m *mover) do(t *testing.T, method, path string, body any, headers ...gatew
 	return m.Do(t, method, path, body, append(headers, m.key)...)
 }
 
-// ask makes a request under a key.
+// ask makes a request under an idempotency key.
 func (m *mover) ask(t *testing.T, path, key string, body object) gateway.Answer {
 	t.Helper()
 	a := m.do(t, "POST", path, body, gateway.Key(key))
@@ -76,14 +76,14 @@ func (m *mover) ask(t *testing.T, path, key string, body object) gateway.Answer 
 	return a
 }
 
-// command runs one, and returns both of its outputs.
+// command runs a command, and returns both of its outputs.
 func (m *mover) command(t *testing.T, args ...string) (string, error) {
 	t.Helper()
 	out, err := m.Command(t, append(args, m.Args...)...).CombinedOutput()
 	return string(out), err
 }
 
-// moved copies, and wants both to be equal.
+// moved copies a store, and checks that both are equal.
 func (m *mover) moved(t *testing.T, from, to string) {
 	t.Helper()
 	out, err := m.command(t, "storage", "copy", "--from", from, "--to", to)
@@ -104,7 +104,7 @@ func (m *mover) moved(t *testing.T, from, to string) {
 	}
 }
 
-// refused copies, and wants that to be refused.
+// refused checks that a copy is refused.
 func (m *mover) refused(t *testing.T, from, to, why string) {
 	t.Helper()
 	if out, err := m.command(t, "storage", "copy", "--from", from, "--to", to); err == nil || !strings.Contains(out, why) {
@@ -114,7 +114,7 @@ func (m *mover) refused(t *testing.T, from, to, why string) {
 
 var eve = object{"email": "eve@example.com"}
 
-// fill has every kind of thing stored.
+// fill stores objects of every kind.
 func (m *mover) fill(t *testing.T) {
 	t.Helper()
 	ada := m.ask(t, "/api/users", "ada", object{"email": "ada@example.com", "name": "Ada Łovelace 李", "metadata": object{"plan": "free", "a.b": "$c"}})
@@ -156,7 +156,7 @@ func (m *mover) get(t *testing.T, path string) string {
 	return fmt.Sprint(a.Status, " ", a.Header.Get("ETag"), " ", string(a.Body))
 }
 
-// answers is all that can be read.
+// answers returns the answers to all reads.
 func (m *mover) answers(t *testing.T) map[string]string {
 	t.Helper()
 	all := map[string]string{}
@@ -184,7 +184,7 @@ func (m *mover) answers(t *testing.T) map[string]string {
 	return all
 }
 
-// asBefore wants everything to be answered as it was, and repeats to be replayed.
+// asBefore checks that all reads are answered as before, and that repeats are replayed.
 func (m *mover) asBefore(t *testing.T) {
 	t.Helper()
 	charges := len(m.Charges(t))
@@ -244,7 +244,7 @@ func TestEverythingMovesFromStoreToStore(t *testing.T) {
 	m.asBefore(t)
 	m.refused(t, "first", "postgres", "it is in use, or was")
 
-	// While a gateway works on it, and then without.
+	// Once while a gateway uses the store, and once without.
 	late, changed := m.moveUnderLoad(t, "postgres", "mongo")
 	m.stop(t)
 	t.Logf("%d users came meanwhile; it took notice: %v", len(late), changed)
@@ -254,7 +254,7 @@ func TestEverythingMovesFromStoreToStore(t *testing.T) {
 	m.moved(t, "postgres", "mongo")
 	m.on("mongo")
 	m.Restart(t)
-	// There are more users and events by now: the lists of them are others.
+	// By now there are more users and events, so their lists differ.
 	maps.DeleteFunc(m.read, func(path, _ string) bool { return path == "/api/users" || strings.HasPrefix(path, "/api/events") })
 	m.asBefore(t)
 	for _, id := range late {
@@ -272,8 +272,8 @@ func TestEverythingMovesFromStoreToStore(t *testing.T) {
 	m.goesOn(t)
 }
 
-// moveUnderLoad copies while users are created, and returns their ids, and whether
-// it took notice.
+// moveUnderLoad copies a store while users are created. It returns their ids, and whether the copy
+// noticed.
 func (m *mover) moveUnderLoad(t *testing.T, from, to string) (ids []string, changed bool) {
 	t.Helper()
 	end := make(chan struct{})
@@ -301,14 +301,14 @@ func (m *mover) moveUnderLoad(t *testing.T, from, to string) (ids []string, chan
 	return ids, err != nil
 }
 
-// unusable wants an unfinished copy not to be served from.
+// unusable checks that the gateway does not start on an unfinished copy.
 func (m *mover) unusable(t *testing.T, store, of string) {
 	t.Helper()
 	m.on(store)
 	m.notServed(t, `it is an unfinished copy of "`+of+`"`)
 }
 
-// notServed wants the store in use to be refused.
+// notServed checks that the gateway does not start on the store that was moved.
 func (m *mover) notServed(t *testing.T, why string) {
 	t.Helper()
 	for _, command := range [][]string{{"serve"}, {"keys", "list"}} {
@@ -318,7 +318,7 @@ func (m *mover) notServed(t *testing.T, why string) {
 	}
 }
 
-// goesOn wants what had begun on the first store to end well on the last.
+// goesOn checks that operations begun on the first store are completed on the last.
 func (m *mover) goesOn(t *testing.T) {
 	t.Helper()
 	if a := m.do(t, "POST", "/api/payments/"+m.held+"/capture", object{}); a.Status != 200 || a.Text("status") != "succeeded" {

@@ -15,7 +15,7 @@ import (
 	"patchbay/tests/postgres"
 )
 
-// command runs a command on a gateway's configuration.
+// command runs a command with a gateway's configuration.
 func command(t *testing.T, g *gateway.Gateway, args ...string) (stdout, stderr string, code int) {
 	t.Helper()
 	cmd := g.Command(t, append(args, g.Args...)...)
@@ -29,7 +29,7 @@ func command(t *testing.T, g *gateway.Gateway, args ...string) (stdout, stderr s
 	return out.String(), errs.String(), cmd.ProcessState.ExitCode()
 }
 
-// anybody asks the admin listener without the secret.
+// anybody makes a request to the admin listener without the secret.
 func anybody(t *testing.T, g *gateway.Gateway, method, path, body string, headers ...gateway.Header) gateway.Answer {
 	t.Helper()
 	a, err := gateway.Send(context.Background(), method, g.Admin+path, []byte(body), headers...)

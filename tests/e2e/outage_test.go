@@ -14,7 +14,7 @@ import (
 	"patchbay/tests/postgres"
 )
 
-// outage is a gateway on a Postgres that dies, with keys required.
+// outage is a gateway on a PostgreSQL server that can be killed, with API keys required.
 type outage struct {
 	*gateway.Gateway
 	server *postgres.Server
@@ -43,7 +43,7 @@ func (o *outage) do(t *testing.T, method, path string, body any, headers ...gate
 	return o.Do(t, method, path, body, append(headers, o.key)...)
 }
 
-// within asks as do does, and wants the answer in time.
+// within makes a request, and checks that the answer comes in time.
 func (o *outage) within(t *testing.T, limit time.Duration, method, path string, body any, headers ...gateway.Header) gateway.Answer {
 	t.Helper()
 	asked := time.Now()
@@ -83,14 +83,14 @@ func letter(subject string) object {
 	return object{"to": []string{"ada@example.com"}, "subject": subject, "text": "Hello"}
 }
 
-// laden is a letter with a file that is too large for the message's own record.
+// laden is an email with a file that is too large for the message's own record.
 func laden(subject string) object {
 	l := letter(subject)
 	l["attachments"] = []object{{"filename": "book.txt", "contentType": "text/plain", "content": bytes.Repeat([]byte("Hello. "), 100_000)}}
 	return l
 }
 
-// enclosed wants the file to have gone out whole.
+// enclosed checks that the file was sent complete.
 func (o *outage) enclosed(t *testing.T, id string) {
 	t.Helper()
 	files, err := filepath.Glob(filepath.Join(o.Dir, "data", "mail", "*-"+id+".eml"))
@@ -170,7 +170,7 @@ func (o *outage) goesAndComesBack(t *testing.T) {
 	if a := o.do(t, "GET", "/api/users/"+ada.Text("id"), nil); a.Status != 200 || a.Header.Get("X-Data-Source") != "" {
 		t.Errorf("%d from %q, want 200, no X-Data-Source", a.Status, a.Header.Get("X-Data-Source"))
 	}
-	// Another mail under the key of one that was sent: it is not lost, and not sent.
+	// A different email under the key of one that was sent is neither lost nor sent.
 	if changed.Text("id") != other.Text("id") || o.spooled(t, "refused") != 1 || !strings.Contains(o.Log(), "something else under this name") {
 		t.Errorf("%s: %s", changed.Body, o.AskAsOperator(t, "/admin/storage").Body)
 	}
@@ -197,7 +197,7 @@ func (o *outage) reads(t *testing.T, ada, gone gateway.Answer) {
 	}
 }
 
-// accepts has mail and an event taken without the database.
+// accepts checks that an email and an event are accepted without the database.
 func (o *outage) accepts(t *testing.T, before, waiting gateway.Answer) (id string) {
 	t.Helper()
 	first := o.within(t, 3*time.Second, "POST", "/api/emails", letter("one"), gateway.Key("one"))
@@ -229,7 +229,7 @@ func (o *outage) accepts(t *testing.T, before, waiting gateway.Answer) (id strin
 	return first.Text("id")
 }
 
-// refuses has what moves money or changes users refused, at once.
+// refuses checks that payments and changes of users are refused at once.
 func (o *outage) refuses(t *testing.T) {
 	t.Helper()
 	for path, body := range map[string]object{"/api/payments": pay("pm_card_visa", nil), "/api/users": {"email": "new@example.com"}} {

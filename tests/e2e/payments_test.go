@@ -126,8 +126,8 @@ func TestPayment(t *testing.T) {
 	t.Run("whose outcome is unknown ends with one charge", func(t *testing.T) {
 		for _, token := range []string{"pm_mock_timeout_after_commit", "pm_mock_500_committed", "pm_mock_reset", "pm_mock_timeout_before"} {
 			p := g.Do(t, "POST", "/api/payments", pay(token), gateway.Key(token))
-			// A repeat under the same key has the answer at once. Where the
-			// provider repeats its 500, a webhook or a look has it, perhaps later.
+			// A repeat under the same key gets the answer at once. If the provider repeats its
+			// 500, the answer comes by a webhook or a lookup, possibly later.
 			if p.Status != 201 && (p.Status != 202 || token != "pm_mock_500_committed") {
 				t.Fatalf("%s: %d %s", token, p.Status, p.Body)
 			}

@@ -21,17 +21,17 @@ import (
 	"patchbay/tests/postgres"
 )
 
-// hers is in everything that says something of Ada, in one spelling or another.
+// hers is a text that occurs in everything about Ada, in one spelling or another.
 const hers = "Lovelace"
 
-// life is what a shop has of Ada.
+// life holds the objects of Ada.
 type life struct {
 	user, email, later, payment, refund gateway.Answer
 }
 
 type caller func(t *testing.T, method, path string, body any, headers ...gateway.Header) gateway.Answer
 
-// plain calls a gateway that asks for no key.
+// plain makes requests to a gateway that requires no key.
 func plain(g *gateway.Gateway) caller {
 	return func(t *testing.T, method, path string, body any, headers ...gateway.Header) gateway.Answer {
 		t.Helper()
@@ -77,7 +77,7 @@ func live(t *testing.T, do caller) (l life) {
 	return l
 }
 
-// after holds what callers see of an erased person.
+// after checks what callers see of an erased person.
 func (l life) after(t *testing.T, do caller) {
 	t.Helper()
 	m := do(t, "GET", "/api/emails/"+l.email.Text("id"), nil)
@@ -126,10 +126,11 @@ func data(t *testing.T, g *gateway.Gateway, args ...string) (stdout, stderr stri
 	return out.String(), text.String(), cmd.ProcessState.ExitCode()
 }
 
-// erase erases, as often as it takes until nothing is under way any more.
+// erase repeats the erasure until no operation of the person is in progress.
 func erase(t *testing.T, g *gateway.Gateway, who ...string) (report string) {
 	t.Helper()
-	// What was under way when the database went is claimed until its lease is over.
+	// An operation that was in progress when the database was killed is claimed until its lease
+	// ends.
 	gateway.Eventually(t, 90*time.Second, "everything is erased", func() bool {
 		out, text, code := data(t, g, append([]string{"erase", "--yes"}, who...)...)
 		if code == 1 && !strings.Contains(text, "run it again later") {
@@ -183,7 +184,7 @@ func TestAPersonIsHandedOutAndErased(t *testing.T) {
 	if err := g.Stop(); err != nil {
 		t.Fatal(err)
 	}
-	// What is there of her nobody finds any more, and nobody can read in the file.
+	// What remains of her cannot be found, and cannot be read in the file.
 	if out, _, code := data(t, g, "export", "--email", "ada@example.com"); code != 0 || strings.Contains(out, "msg_") || strings.Contains(out, "pay_") {
 		t.Errorf("got %d %s, want 0, no \"msg_\" in it, no \"pay_\" in it", code, out)
 	}
@@ -254,7 +255,7 @@ func TestAPersonIsErasedFromDatabaseStandbyAndSpool(t *testing.T) {
 	}
 }
 
-// tables is all that stands in the tables of a store, but for the mock's book: it is a
+// tables returns the contents of the tables of a store, without the mock's charges: they are a
 // provider's.
 func tables(t *testing.T, driver, source string) string {
 	t.Helper()
@@ -317,7 +318,7 @@ func read(t *testing.T, db *sql.DB, query string) (all [][]string) {
 
 var encoded = regexp.MustCompile(`"(?:answer|content|Body)":"([A-Za-z0-9+/=]+)"`)
 
-// nothingOf fails where anything says something of Ada.
+// nothingOf checks that no text says anything about Ada.
 func nothingOf(t *testing.T, where, all string) {
 	t.Helper()
 	for _, part := range encoded.FindAllStringSubmatch(all, -1) {

@@ -17,10 +17,10 @@ import (
 	"patchbay/tests/stripesim"
 )
 
-// quick gives up on a try after a second, and leaves no provider alone.
+// quick ends a try after a second, and keeps breakers closed.
 const quick = "payments: {timeout: 1s, backoff: {initial: 50ms, max: 100ms}, breaker: {minimum_calls: 1000}}"
 
-// only is the id of the one payment there is.
+// only returns the id of the only payment.
 func only(t *testing.T, g *gateway.Gateway) string {
 	t.Helper()
 	list := g.Do(t, "GET", "/api/payments", nil).Data()
@@ -73,7 +73,7 @@ func TestALateRepeatOfACreateThatDidNothing(t *testing.T) {
 	}
 }
 
-// gone lets a create be done whose answer is lost, and anything else fail.
+// gone lets creates be executed and loses their answers, and lets everything else fail.
 func gone() []faultserver.Fault {
 	return []faultserver.Fault{
 		{Match: stripesim.On(payment.Create), Standing: true, After: true, Mishap: faultserver.Reset()},
@@ -81,12 +81,12 @@ func gone() []faultserver.Fault {
 	}
 }
 
-// busy answers creates that there are too many.
+// busy answers creates with 429.
 func busy(after time.Duration) faultserver.Fault {
 	return faultserver.Fault{Match: stripesim.On(payment.Create), Standing: true, Mishap: stripesim.RateLimited(after)}
 }
 
-// stalled is a create whose first try waits for what the provider has asked for.
+// stalled is a create whose first try waits as long as the provider has asked.
 type stalled struct {
 	shop
 	key   gateway.Header
@@ -111,8 +111,8 @@ func stall(t *testing.T, s shop) stalled {
 	return w
 }
 
-// lost waits until another worker has asked again, by this gateway, and its answer is
-// lost; from then on there are too many.
+// lost waits until another worker has sent the request again, by this gateway, and its answer is
+// lost; all later requests get 429.
 func (w stalled) lost(t *testing.T, at *gateway.Gateway) {
 	t.Helper()
 	gateway.Eventually(t, 30*time.Second, "another has asked, and knows nothing", func() bool {
@@ -122,7 +122,7 @@ func (w stalled) lost(t *testing.T, at *gateway.Gateway) {
 	w.First.Inject(busy(0), standing(faultserver.Reset()))
 }
 
-// once wants the payment to end as one charge.
+// once checks that the payment ends as one charge.
 func (w stalled) once(t *testing.T, at *gateway.Gateway) {
 	t.Helper()
 	<-w.done

@@ -74,8 +74,8 @@ func TestTheDocumentSaysWhichPostsTakeAKey(t *testing.T) {
 	}
 }
 
-// postsWithKeys are the POSTs of the document but for the webhooks, and whether it
-// says that they take a key.
+// postsWithKeys returns the POSTs of the document except the webhooks, and whether it says that
+// they take a key.
 func postsWithKeys(t *testing.T, g *gateway.Gateway) map[string]bool {
 	t.Helper()
 	var document struct {

@@ -12,7 +12,7 @@ import (
 	"patchbay/tests/stripesim"
 )
 
-// lost makes the outcome of every refund that the gateway asks for unknown, for good.
+// lost makes the outcome of every refund unknown for good.
 func lost(sim *stripesim.Sim) {
 	refunds := stripesim.On(payment.Refund)
 	sim.Inject(faultserver.Fault{
@@ -23,7 +23,7 @@ func lost(sim *stripesim.Sim) {
 	})
 }
 
-// verdict gives a person's, as soon as no call is under way.
+// verdict settles an operation as an operator does, as soon as no call is in progress.
 func verdict(t *testing.T, g *gateway.Gateway, path string, body object) (last gateway.Answer) {
 	t.Helper()
 	gateway.Eventually(t, 20*time.Second, "no call is under way", func() bool {
@@ -133,7 +133,7 @@ func TestPaymentsAreReviewedAndResolvedFromTheCommandLine(t *testing.T) {
 		t.Errorf("%s", a.Body)
 	}
 
-	// While no gateway runs the command opens the store itself.
+	// Without a gateway the command opens the store itself.
 	if err := g.Stop(); err != nil {
 		t.Fatal(err)
 	}

@@ -11,7 +11,7 @@ import (
 	"patchbay/tests/gateway"
 )
 
-// seen waits until the gateway has kept beside its store how far the feed has come.
+// seen waits until the gateway has stored, beside its store, how far the feed has come.
 func seen(t *testing.T, g *gateway.Gateway) {
 	t.Helper()
 	gateway.Eventually(t, 20*time.Second, "the feed is followed", func() bool {
@@ -77,7 +77,7 @@ func TestMailAfterAnOlderFileWasPutBack(t *testing.T) {
 			if n := len(p.sendgrid.Delivered()); n != 3 {
 				t.Errorf("%d messages went out, want one of the first, and two of the second", n)
 			}
-			// What comes later is as ever.
+			// Later messages are not affected.
 			p.Restart(t)
 			p.becomes(t, p.send(t, "new", object{"delivery": "at_most_once"}), "sent", "sendgrid accepted")
 		})

@@ -18,7 +18,8 @@ import (
 	"patchbay/tests/stripesim"
 )
 
-// canary is a gateway with keys of all providers, and all that it has ever said.
+// canary is a gateway with keys of all providers, and everything that it has answered, logged and
+// written.
 type canary struct {
 	*gateway.Gateway
 	stripe   *stripesim.Sim
@@ -57,7 +58,7 @@ policies:
 	return c
 }
 
-// ask keeps what was answered.
+// ask makes a request and records the answer.
 func (c *canary) ask(t testing.TB, name, method, path string, body any) gateway.Answer {
 	t.Helper()
 	a := c.Do(t, method, path, body)
@@ -67,13 +68,13 @@ func (c *canary) ask(t testing.TB, name, method, path string, body any) gateway.
 	return a
 }
 
-// account is a provider, and the key that it is sent and may quote.
+// account is a provider, and the key that it gets and may quote.
 type account struct {
 	*faultserver.Server
 	key string
 }
 
-// mishaps are what may befall a provider, among them answers that quote its key.
+// mishaps are the faults of a provider, among them answers that quote its key.
 func mishaps() map[string]func(account) {
 	all := map[string]func(account){"refuses": func(a account) { a.Refuse() }}
 	befalls := func(name string, f faultserver.Fault) { all[name] = func(a account) { a.Inject(f) } }
@@ -125,7 +126,7 @@ func TestNoSecretIsLoggedAnsweredOrStored(t *testing.T) {
 	}
 }
 
-// money lets it befall each operation on a payment.
+// money makes each operation on a payment meet the fault.
 func (c *canary) money(t *testing.T, name string, befall func(account)) {
 	t.Helper()
 	held := c.ask(t, "is well", "POST", "/api/payments", pay("pm_card_visa", object{"captureMethod": "manual"}))
@@ -152,7 +153,7 @@ func (c *canary) money(t *testing.T, name string, befall func(account)) {
 	c.ask(t, name, "GET", path, nil)
 }
 
-// letters lets it befall both mail providers.
+// letters makes an email meet the fault at both providers.
 func (c *canary) letters(t *testing.T, name string, befall func(account)) {
 	t.Helper()
 	befall(account{c.sendgrid.Server, c.sendgrid.Key()})
@@ -166,7 +167,7 @@ func (c *canary) letters(t *testing.T, name string, befall func(account)) {
 	c.mailgun.Heal()
 }
 
-// files reads all that the gateway has written.
+// files reads all files that the gateway has written.
 func (c *canary) files(t *testing.T) {
 	t.Helper()
 	err := filepath.WalkDir(c.Dir, func(path string, entry fs.DirEntry, err error) error {

@@ -11,14 +11,14 @@ import (
 	"patchbay/tests/sendgridsim"
 )
 
-// verified is the sender that the gateway's providers know.
+// verified is the sender that the providers know.
 const verified = "shop@example.com"
 
 func knownSender() (sendgridsim.Options, mailgunsim.Options) {
 	return sendgridsim.Options{Senders: []string{verified}}, mailgunsim.Options{Senders: []string{verified}}
 }
 
-// answer is what the last attempt tells of the provider's answer.
+// answer returns the provider's answer in the last attempt.
 func answer(m gateway.Answer) map[string]any {
 	list, _ := m.JSON["attempts"].([]any)
 	if len(list) == 0 {

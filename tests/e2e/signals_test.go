@@ -52,7 +52,7 @@ func TestTheStartTellsWhatIsServed(t *testing.T) {
 	})
 }
 
-// hanging is a shop of which a payment is under way at a provider that says nothing.
+// hanging is a gateway with a payment in progress at a provider that does not answer.
 func hanging(t *testing.T) shop {
 	t.Helper()
 	s := newShop(t, "payments: {timeout: 30s}")

@@ -12,8 +12,7 @@ import (
 	"patchbay/tests/stripesim"
 )
 
-// shop is one whose gateway gives up on a try after a second, and tries again
-// soon.
+// shop starts a gateway that ends a try after a second and retries soon.
 type shop struct{ *gateway.Shop }
 
 func newShop(t testing.TB, policies ...string) shop {
@@ -36,7 +35,7 @@ func (s shop) pay(t testing.TB, more ...object) gateway.Answer {
 	return s.Do(t, "POST", "/api/payments", anywhere(more...), gateway.Key(t.Name()))
 }
 
-// attempts says who was asked, in order, and how it ended.
+// attempts returns the providers that were tried, in order, each with the outcome.
 func attempts(a gateway.Answer) string {
 	var said []string
 	list, _ := a.JSON["attempts"].([]any)
@@ -47,7 +46,7 @@ func attempts(a gateway.Answer) string {
 	return strings.Join(said, ", ")
 }
 
-// wantCharges holds how often each account has taken the money.
+// wantCharges checks how often each account has charged.
 func (s shop) wantCharges(t testing.TB, first, second int) {
 	t.Helper()
 	for _, account := range []struct {
@@ -71,7 +70,7 @@ func standing(m faultserver.Mishap) faultserver.Fault {
 	return faultserver.Fault{Standing: true, Mishap: m}
 }
 
-// committed befalls the next create after it was done.
+// committed applies a fault to the next create after it was executed.
 func committed(m faultserver.Mishap) faultserver.Fault {
 	return faultserver.Fault{Match: stripesim.On(payment.Create), After: true, Mishap: m}
 }

@@ -10,11 +10,11 @@ import (
 	"patchbay/tests/gateway"
 )
 
-// spoilt are bodies that this version cannot decode: of no type, of another, and of a version
-// to come.
+// spoilt are bodies that this version cannot decode: of no type, of another type, and of a later
+// version.
 var spoilt = []string{`null`, `{"url": "https://example.com"}`, `{"recordVersion": 99, "id": ["of a version to come"]}`}
 
-// patience is for a machine on which much else is under way.
+// patience allows for a busy machine.
 const patience = time.Minute
 
 // open opens the store of a gateway that may be running.
@@ -140,7 +140,7 @@ func TestWhatIsSetAsideIsShownAndPutBack(t *testing.T) {
 	if err := g.Stop(); err != nil {
 		t.Fatal(err)
 	}
-	// It waits, cannot be decoded, and has been tried five times already.
+	// It waits, cannot be decoded, and was tried five times.
 	event := read(t, db, `SELECT id, hex(body) FROM record WHERE kind = 'webhook'`)[0]
 	execute(t, db, `UPDATE record SET body = 'null', queue = 'webhooks', due = 0, owner = '', status = 'waiting' WHERE kind = 'webhook' AND id = ?1`, event[0])
 	now := time.Now().UTC() // what is old is removed

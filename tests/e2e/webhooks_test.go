@@ -101,8 +101,8 @@ func TestWebhook(t *testing.T) {
 	})
 }
 
-// flush waits until an event that was delivered now has had its effect: so
-// have, in all likelihood, those before.
+// flush waits until an event that is delivered now has had its effect: those before it have very
+// likely had theirs.
 func flush(t *testing.T, g *gateway.Gateway) {
 	t.Helper()
 	p := g.Do(t, "POST", "/api/payments", pay("pm_card_visa", object{"captureMethod": "manual"}))
