@@ -38,9 +38,9 @@ func limited(t *testing.T, files int, env ...string) *gateway.Gateway {
 	return g
 }
 
-// knock opens a connection from an address of this machine and makes a request. The status is 0 if
+// connectFrom opens a connection from an address of this machine and makes a request. The status is 0 if
 // the gateway does not answer for a while, or closes the connection.
-func knock(t *testing.T, g *gateway.Gateway, from string, wait time.Duration) (c net.Conn, status int) {
+func connectFrom(t *testing.T, g *gateway.Gateway, from string, wait time.Duration) (c net.Conn, status int) {
 	t.Helper()
 	d := net.Dialer{LocalAddr: &net.TCPAddr{IP: net.ParseIP(from)}}
 	c, err := d.DialContext(t.Context(), "tcp", strings.TrimPrefix(g.Base, "http://"))
@@ -66,7 +66,7 @@ func TestConnectionsAreFewerThanFiles(t *testing.T) {
 	statuses := make(map[int]int)
 	var open []net.Conn
 	for n := range manyConnections {
-		c, status := knock(t, g, fmt.Sprint("127.0.0.", 2+n%5), 10*time.Second)
+		c, status := connectFrom(t, g, fmt.Sprint("127.0.0.", 2+n%5), 10*time.Second)
 		open = append(open, c)
 		statuses[status]++
 	}
@@ -91,13 +91,13 @@ func TestConnectionsOfOneAddressAreFewer(t *testing.T) {
 	g := limited(t, fewFiles)
 	statuses := make(map[int]int)
 	for range 120 {
-		_, status := knock(t, g, "127.0.0.2", 10*time.Second)
+		_, status := connectFrom(t, g, "127.0.0.2", 10*time.Second)
 		statuses[status]++
 	}
 	if statuses[200] != 96 || statuses[429] == 0 {
 		t.Errorf("answers to 120 connections: got %v, want 96 of 200 and others of 429", statuses)
 	}
-	if _, status := knock(t, g, "127.0.0.3", 10*time.Second); status != 200 {
+	if _, status := connectFrom(t, g, "127.0.0.3", 10*time.Second); status != 200 {
 		t.Errorf("another address: got %d, want 200", status)
 	}
 }
@@ -114,7 +114,7 @@ func TestAGatewayWithoutFilesWaits(t *testing.T) {
 		if strings.Contains(g.Log(), "connections cannot be accepted") {
 			wait = time.Millisecond // there is none for it
 		}
-		c, status := knock(t, g, "127.0.0.2", wait)
+		c, status := connectFrom(t, g, "127.0.0.2", wait)
 		open = append(open, c)
 		if status == 200 {
 			served++

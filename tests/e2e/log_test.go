@@ -34,8 +34,8 @@ func TestNoLineHasAnAddressASecretOrABody(t *testing.T) {
 	c := newCanary(t)
 	for name, mishap := range plantedAnswers() {
 		befall := func(a account) { a.Inject(once(mishap)) }
-		c.money(t, name, befall)
-		c.letters(t, name, befall)
+		c.failPayments(t, name, befall)
+		c.failMail(t, name, befall)
 	}
 	c.plantRequests(t)
 	if err := c.Stop(); err != nil {
@@ -74,7 +74,7 @@ func plantedAnswers() map[string]faultserver.Mishap {
 
 // plantRequests sends valid and invalid requests with the planted texts in each place that a
 // caller writes.
-func (c *canary) plantRequests(t *testing.T) {
+func (c *secretsRun) plantRequests(t *testing.T) {
 	t.Helper()
 	metadata := object{"note": planted, "body": plantedBody}
 	own := gateway.Header{"X-Request-Id": plantedAddress, "User-Agent": planted, "Referer": planted, "Cookie": planted}

@@ -14,8 +14,8 @@ import (
 	"patchbay/tests/sendgridsim"
 )
 
-// post is a gateway with SendGrid and Mailgun.
-type post struct {
+// mailGateway is a gateway with SendGrid and Mailgun.
+type mailGateway struct {
 	*gateway.Gateway
 	sendgrid *sendgridsim.Sim
 	mailgun  *mailgunsim.Sim
@@ -33,17 +33,17 @@ type provider interface {
 	Delivered() [][]byte
 }
 
-// newPost starts a gateway whose providers are tried in this order, with one attempt of at most a
+// newMailGateway starts a gateway whose providers are tried in this order, with one attempt of at most a
 // second each.
-func newPost(t testing.TB, order string, policies ...string) *post {
+func newMailGateway(t testing.TB, order string, policies ...string) *mailGateway {
 	t.Helper()
-	return newPostOf(t, sendgridsim.Options{}, mailgunsim.Options{}, order, policies...)
+	return newMailGatewayOf(t, sendgridsim.Options{}, mailgunsim.Options{}, order, policies...)
 }
 
-// newPostOf starts a gateway with these accounts.
-func newPostOf(t testing.TB, sendgrid sendgridsim.Options, mailgun mailgunsim.Options, order string, policies ...string) *post {
+// newMailGatewayOf starts a gateway with these accounts.
+func newMailGatewayOf(t testing.TB, sendgrid sendgridsim.Options, mailgun mailgunsim.Options, order string, policies ...string) *mailGateway {
 	t.Helper()
-	p := &post{
+	p := &mailGateway{
 		sendgrid: sendgridsim.Start(t, sendgrid), mailgun: mailgunsim.Start(t, mailgun), signer: sendgridsim.NewSigner(), signing: rand.Text(),
 	}
 	if len(policies) == 0 {
@@ -62,7 +62,7 @@ policies:
 	return p
 }
 
-func (p *post) send(t testing.TB, key string, more ...object) gateway.Answer {
+func (p *mailGateway) send(t testing.TB, key string, more ...object) gateway.Answer {
 	t.Helper()
 	body := object{"to": []string{"Ada <ada@example.com>"}, "subject": "Your order", "html": "<p>Thank you.</p>"}
 	for _, m := range more {
@@ -78,7 +78,7 @@ func (p *post) send(t testing.TB, key string, more ...object) gateway.Answer {
 }
 
 // becomes waits until the message has this status, and checks its attempts.
-func (p *post) becomes(t testing.TB, m gateway.Answer, status, tries string) {
+func (p *mailGateway) becomes(t testing.TB, m gateway.Answer, status, tries string) {
 	t.Helper()
 	var last gateway.Answer
 	gateway.Eventually(t, 20*time.Second, "the message is "+status, func() bool {
@@ -105,12 +105,12 @@ func TestMailGoesToTheNextProviderWhereTheFirstDidNotTakeIt(t *testing.T) {
 	t.Parallel()
 	type row struct {
 		name, order, tries string
-		befalls            func(p *post)
+		inject             func(p *mailGateway)
 	}
 	both := func(name, outcome string, sendgrid, mailgun func(provider)) []row {
 		return []row{
-			{"SendGrid " + name, "sendgrid, mailgun", "sendgrid " + outcome + ", mailgun accepted", func(p *post) { sendgrid(p.sendgrid) }},
-			{"Mailgun " + name, "mailgun, sendgrid", "mailgun " + outcome + ", sendgrid accepted", func(p *post) { mailgun(p.mailgun) }},
+			{"SendGrid " + name, "sendgrid, mailgun", "sendgrid " + outcome + ", mailgun accepted", func(p *mailGateway) { sendgrid(p.sendgrid) }},
+			{"Mailgun " + name, "mailgun, sendgrid", "mailgun " + outcome + ", sendgrid accepted", func(p *mailGateway) { mailgun(p.mailgun) }},
 		}
 	}
 	refuse := func(p provider) { p.Refuse() }
@@ -124,8 +124,8 @@ func TestMailGoesToTheNextProviderWhereTheFirstDidNotTakeIt(t *testing.T) {
 	for _, c := range rows {
 		t.Run(c.name, func(t *testing.T) {
 			t.Parallel()
-			p := newPost(t, c.order)
-			c.befalls(p)
+			p := newMailGateway(t, c.order)
+			c.inject(p)
 			p.becomes(t, p.send(t, "k"), "sent", c.tries)
 			if n := len(p.sendgrid.Delivered()) + len(p.mailgun.Delivered()); n != 1 {
 				t.Errorf("got %d copies, want 1", n)
@@ -142,7 +142,7 @@ func TestAProxysPageIsNoRefusalOfMail(t *testing.T) {
 	for order, first := range map[string]string{"sendgrid, mailgun": "sendgrid", "mailgun, sendgrid": "mailgun"} {
 		t.Run(first, func(t *testing.T) {
 			t.Parallel()
-			p := newPost(t, order, "mail: {attempts: 3, backoff: {initial: 1ms, max: 2ms}, breaker: {minimum_calls: 1000}}")
+			p := newMailGateway(t, order, "mail: {attempts: 3, backoff: {initial: 1ms, max: 2ms}, breaker: {minimum_calls: 1000}}")
 			for n, status := range []int{400, 401, 402, 403, 404, 405, 413, 429, 503} {
 				for _, of := range []provider{p.sendgrid, p.mailgun} {
 					of.Heal()
@@ -166,14 +166,14 @@ func TestABadRecipientConcernsItsMessageAlone(t *testing.T) {
 		first  string
 		order  string
 		mishap faultserver.Mishap
-		of     func(p *post) (first, second provider)
+		of     func(p *mailGateway) (first, second provider)
 	}{
-		{"sendgrid", "sendgrid, mailgun", sendgridsim.BadRecipient(), func(p *post) (provider, provider) { return p.sendgrid, p.mailgun }},
-		{"mailgun", "mailgun, sendgrid", mailgunsim.BadRecipient(), func(p *post) (provider, provider) { return p.mailgun, p.sendgrid }},
+		{"sendgrid", "sendgrid, mailgun", sendgridsim.BadRecipient(), func(p *mailGateway) (provider, provider) { return p.sendgrid, p.mailgun }},
+		{"mailgun", "mailgun, sendgrid", mailgunsim.BadRecipient(), func(p *mailGateway) (provider, provider) { return p.mailgun, p.sendgrid }},
 	} {
 		t.Run(c.first, func(t *testing.T) {
 			t.Parallel()
-			p := newPost(t, c.order, "mail: {attempts: 1, breaker: {minimum_calls: 1, failure_rate: 1}}")
+			p := newMailGateway(t, c.order, "mail: {attempts: 1, breaker: {minimum_calls: 1, failure_rate: 1}}")
 			first, second := c.of(p)
 			first.Inject(once(c.mishap))
 			p.becomes(t, p.send(t, "bad"), "failed", c.first+" rejected_message")
@@ -188,7 +188,7 @@ func TestABadRecipientConcernsItsMessageAlone(t *testing.T) {
 
 func TestMailSkipsAnOpenBreakerAndReturns(t *testing.T) {
 	t.Parallel()
-	p := newPost(t, "sendgrid, mailgun", "mail: {attempts: 1, breaker: {minimum_calls: 2, open: 1s}}")
+	p := newMailGateway(t, "sendgrid, mailgun", "mail: {attempts: 1, breaker: {minimum_calls: 2, open: 1s}}")
 	p.sendgrid.Refuse()
 	for n := range 2 {
 		p.becomes(t, p.send(t, fmt.Sprint("down", n)), "sent", "sendgrid not_accepted, mailgun accepted")
@@ -214,7 +214,7 @@ func TestMailWithAnUnknownOutcomeFollowsItsDeliveryMode(t *testing.T) {
 		name          string
 		order         string
 		first, second string
-		befalls       func(first provider)
+		inject        func(first provider)
 	}{
 		{"SendGrid took it, then reset", "sendgrid, mailgun", "sendgrid", "mailgun", func(f provider) { f.Inject(after(faultserver.Reset())) }},
 		{"SendGrid took it, then hung", "sendgrid, mailgun", "sendgrid", "mailgun", func(f provider) { f.Inject(after(faultserver.Hang())) }},
@@ -227,12 +227,12 @@ func TestMailWithAnUnknownOutcomeFollowsItsDeliveryMode(t *testing.T) {
 		} {
 			t.Run(c.name+", "+e.name, func(t *testing.T) {
 				t.Parallel()
-				p := newPost(t, c.order)
+				p := newMailGateway(t, c.order)
 				first, second := provider(p.sendgrid), provider(p.mailgun)
 				if c.first == "mailgun" {
 					first, second = second, first
 				}
-				c.befalls(first)
+				c.inject(first)
 				p.becomes(t, p.send(t, "k", object{"delivery": e.delivery}), e.status, e.tries)
 				wantCopies(t, "the first", first, 1)
 				wantCopies(t, "the second", second, strings.Count(e.tries, "accepted"))
@@ -245,7 +245,7 @@ func TestMailWithAnUnknownOutcomeFollowsItsDeliveryMode(t *testing.T) {
 // Mailgun sends for any such path, does not count as accepted.
 func TestASuccessOutsideOfMailgunsAPIIsNotAccepted(t *testing.T) {
 	t.Parallel()
-	p := newPost(t, "mailgun, sendgrid")
+	p := newMailGateway(t, "mailgun, sendgrid")
 	p.mailgun.Inject(standing(mailgunsim.Magnificent()))
 	m := p.send(t, "k")
 	sent(t, p.Gateway, m.Text("id"))
@@ -258,7 +258,7 @@ func TestASuccessOutsideOfMailgunsAPIIsNotAccepted(t *testing.T) {
 
 func TestWithEveryMailProviderDownMailWaits(t *testing.T) {
 	t.Parallel()
-	p := newPost(t, "sendgrid, mailgun")
+	p := newMailGateway(t, "sendgrid, mailgun")
 	p.sendgrid.Refuse()
 	p.mailgun.Refuse()
 	m := p.send(t, "k")
@@ -273,7 +273,7 @@ func TestWithEveryMailProviderDownMailWaits(t *testing.T) {
 
 func TestTwentyAtOnceUnderOneKeyAreOneCopy(t *testing.T) {
 	t.Parallel()
-	p := newPost(t, "sendgrid, mailgun")
+	p := newMailGateway(t, "sendgrid, mailgun")
 	p.sendgrid.Inject(once(sendgridsim.ServiceUnavailable()))
 	ids := make([]string, 20)
 	var all sync.WaitGroup
@@ -298,7 +298,7 @@ func TestEachProviderCarriesTheSameMessage(t *testing.T) {
 	for _, order := range []string{"sendgrid, mailgun", "mailgun, sendgrid"} {
 		t.Run(order, func(t *testing.T) {
 			t.Parallel()
-			p := newPost(t, order)
+			p := newMailGateway(t, order)
 			m := p.send(t, "k", object{"headers": object{"X-Campaign": "7"}, "replyTo": []string{"help@example.com"}})
 			sent(t, p.Gateway, m.Text("id"))
 			delivered := append(p.sendgrid.Delivered(), p.mailgun.Delivered()...)

@@ -17,28 +17,28 @@ import (
 	"patchbay/tests/sendgridsim"
 )
 
-// news is an event about a recipient in a provider's own words.
-type news struct {
+// providerEvent is an event about a recipient in a provider's own words.
+type providerEvent struct {
 	name, to string
 	more     object
 }
 
-// tells makes a provider send an event about the last message that it accepted, signed now.
-func (p *post) tells(t testing.TB, provider string, list ...news) {
+// sendEvent makes a provider send an event about the last message that it accepted, signed now.
+func (p *mailGateway) sendEvent(t testing.TB, provider string, list ...providerEvent) {
 	t.Helper()
 	if provider == "sendgrid" {
-		letter := lastOf(t, p.sendgrid.Messages())
+		message := lastOf(t, p.sendgrid.Messages())
 		var events []sendgridsim.Event
 		for _, n := range list {
-			events = append(events, sendgridsim.EventOf(letter, n.name, n.to, time.Now(), sendgridsim.Event(n.more)))
+			events = append(events, sendgridsim.EventOf(message, n.name, n.to, time.Now(), sendgridsim.Event(n.more)))
 		}
 		body := sendgridsim.Batch(events...)
-		p.takes(t, "/api/webhooks/sendgrid", body, p.signer.Sign(body, time.Now()))
+		p.wantAccepted(t, "/api/webhooks/sendgrid", body, p.signer.Sign(body, time.Now()))
 		return
 	}
 	for _, n := range list {
 		event := mailgunsim.EventOf(lastOf(t, p.mailgun.Messages()), n.name, n.to, time.Now(), mailgunsim.Event(n.more))
-		p.takes(t, "/api/webhooks/mailgun", mailgunsim.Body(mailgunsim.Sign(p.signing, time.Now()), event), nil)
+		p.wantAccepted(t, "/api/webhooks/mailgun", mailgunsim.Body(mailgunsim.Sign(p.signing, time.Now()), event), nil)
 	}
 }
 
@@ -50,21 +50,21 @@ func lastOf(t testing.TB, letters []mailsim.Message) mailsim.Message {
 	return letters[len(letters)-1]
 }
 
-// takes checks that a webhook is answered 200.
-func (p *post) takes(t testing.TB, path string, body []byte, headers gateway.Header) {
+// wantAccepted checks that a webhook is answered 200.
+func (p *mailGateway) wantAccepted(t testing.TB, path string, body []byte, headers gateway.Header) {
 	t.Helper()
 	if a := p.webhook(t, path, body, headers); a.Status != 200 {
 		t.Errorf("got %d %s, want 200", a.Status, a.Body)
 	}
 }
 
-func (p *post) webhook(t testing.TB, path string, body []byte, headers gateway.Header) gateway.Answer {
+func (p *mailGateway) webhook(t testing.TB, path string, body []byte, headers gateway.Header) gateway.Answer {
 	t.Helper()
 	return p.Wrong(t, "POST", path, body, gateway.Header{"Content-Type": "application/json"}, headers)
 }
 
 // recipient waits until a recipient has this status, and returns what the API shows of it.
-func (p *post) recipient(t testing.TB, m gateway.Answer, place int, status string) object {
+func (p *mailGateway) recipient(t testing.TB, m gateway.Answer, place int, status string) object {
 	t.Helper()
 	var shown object
 	gateway.Eventually(t, 20*time.Second, "the recipient is "+status, func() bool {
@@ -76,7 +76,7 @@ func (p *post) recipient(t testing.TB, m gateway.Answer, place int, status strin
 }
 
 // feed returns the types of the events of a message, oldest first.
-func (p *post) feed(t testing.TB, m gateway.Answer) (types []string) {
+func (p *mailGateway) feed(t testing.TB, m gateway.Answer) (types []string) {
 	t.Helper()
 	for _, e := range p.Do(t, "GET", "/api/events?limit=100", nil).Data() {
 		if e["subject"] == m.Text("id") {
@@ -86,8 +86,8 @@ func (p *post) feed(t testing.TB, m gateway.Answer) (types []string) {
 	return types
 }
 
-// told waits until the feed has this many events of a type.
-func (p *post) told(t testing.TB, m gateway.Answer, event string, want int) {
+// waitForEvents waits until the feed has this many events of a type.
+func (p *mailGateway) waitForEvents(t testing.TB, m gateway.Answer, event string, want int) {
 	t.Helper()
 	count := func() (n int) {
 		for _, e := range p.feed(t, m) {
@@ -110,29 +110,29 @@ func TestAnUnknownEmailIsResolvedByItsProvider(t *testing.T) {
 	t.Parallel()
 	for _, c := range []struct {
 		first     string
-		event     news
+		event     providerEvent
 		status    string
 		recipient string
 	}{
-		{"sendgrid", news{"processed", "ada@example.com", nil}, "sent", "sent"},
-		{"sendgrid", news{"delivered", "ada@example.com", nil}, "delivered", "delivered"},
-		{"sendgrid", news{"bounce", "ada@example.com", object{"reason": "550 no such user", "status": "5.1.1"}}, "sent", "bounced"},
-		{"mailgun", news{"accepted", "ada@example.com", nil}, "sent", "sent"},
-		{"mailgun", news{"delivered", "ada@example.com", nil}, "delivered", "delivered"},
-		{"mailgun", news{"failed", "ada@example.com", object{"severity": "permanent", "delivery-status": object{"code": 550}}}, "sent", "bounced"},
+		{"sendgrid", providerEvent{"processed", "ada@example.com", nil}, "sent", "sent"},
+		{"sendgrid", providerEvent{"delivered", "ada@example.com", nil}, "delivered", "delivered"},
+		{"sendgrid", providerEvent{"bounce", "ada@example.com", object{"reason": "550 no such user", "status": "5.1.1"}}, "sent", "bounced"},
+		{"mailgun", providerEvent{"accepted", "ada@example.com", nil}, "sent", "sent"},
+		{"mailgun", providerEvent{"delivered", "ada@example.com", nil}, "delivered", "delivered"},
+		{"mailgun", providerEvent{"failed", "ada@example.com", object{"severity": "permanent", "delivery-status": object{"code": 550}}}, "sent", "bounced"},
 	} {
 		t.Run(c.first+" tells "+c.event.name, func(t *testing.T) {
 			t.Parallel()
 			order := map[string]string{"sendgrid": "sendgrid, mailgun", "mailgun": "mailgun, sendgrid"}[c.first]
-			p := newPost(t, order)
+			p := newMailGateway(t, order)
 			p.sendgrid.Inject(after(faultserver.Reset()))
 			p.mailgun.Inject(after(faultserver.Reset()))
 			m := p.send(t, "k", object{"delivery": "at_most_once"})
 			p.becomes(t, m, "unknown", c.first+" ambiguous")
-			p.tells(t, c.first, c.event)
+			p.sendEvent(t, c.first, c.event)
 			p.becomes(t, m, c.status, c.first+" accepted")
 			p.recipient(t, m, 0, c.recipient)
-			p.told(t, m, "sent", 1)
+			p.waitForEvents(t, m, "sent", 1)
 			if n := len(p.sendgrid.Delivered()) + len(p.mailgun.Delivered()); n != 1 {
 				t.Errorf("got %d copies, want 1", n)
 			}
@@ -145,7 +145,7 @@ func TestAnUnknownEmailIsResolvedByItsProvider(t *testing.T) {
 
 func TestTheFateOfAnEmailIsShown(t *testing.T) {
 	t.Parallel()
-	for provider, words := range map[string]map[string]news{
+	for provider, words := range map[string]map[string]providerEvent{
 		"sendgrid": {
 			"bounced":   {"bounce", "ada@example.com", object{"reason": "550 5.1.1 <ada@example.com> no such user", "status": "5.1.1"}},
 			"delivered": {"delivered", "eve@xn--bcher-kva.example", nil},
@@ -161,18 +161,18 @@ func TestTheFateOfAnEmailIsShown(t *testing.T) {
 	} {
 		t.Run(provider, func(t *testing.T) {
 			t.Parallel()
-			p := newPost(t, provider)
+			p := newMailGateway(t, provider)
 			m := p.send(t, "k", object{"cc": []string{"eve@bücher.example"}})
 			p.becomes(t, m, "sent", provider+" accepted")
-			ada := news{"delivered", "ada@example.com", nil}
-			p.tells(t, provider, words["bounced"], words["strange"], words["delivered"], ada, words["opened"])
+			ada := providerEvent{"delivered", "ada@example.com", nil}
+			p.sendEvent(t, provider, words["bounced"], words["strange"], words["delivered"], ada, words["opened"])
 			shown := p.recipient(t, m, 0, "bounced")
 			if shown["reason"] != "550 5.1.1 <[…]> no such user" || shown["code"] != "5.1.1" || shown["provider"] != provider || shown["at"] == nil {
 				t.Errorf("got %v, want reason \"550 5.1.1 <[…]> no such user\", code 5.1.1, provider %v, an at", shown, provider)
 			}
 			p.recipient(t, m, 1, "delivered")
-			p.told(t, m, "bounced", 1)
-			p.told(t, m, "opened", 1)
+			p.waitForEvents(t, m, "bounced", 1)
+			p.waitForEvents(t, m, "opened", 1)
 			if got := p.Do(t, "GET", "/api/emails/"+m.Text("id"), nil); got.Text("status") != "sent" {
 				t.Errorf("got %s, want sent", got.Body)
 			}
@@ -191,33 +191,33 @@ func TestTheFateOfAnEmailIsShown(t *testing.T) {
 // another id, counts as one.
 func TestARepeatedSendGridEventCountsOnce(t *testing.T) {
 	t.Parallel()
-	p := newPost(t, "sendgrid")
+	p := newMailGateway(t, "sendgrid")
 	m := p.send(t, "k")
 	p.becomes(t, m, "sent", "sendgrid accepted")
-	at, letter := time.Now(), lastOf(t, p.sendgrid.Messages())
+	at, message := time.Now(), lastOf(t, p.sendgrid.Messages())
 	var all sync.WaitGroup
 	for range 46 {
 		all.Go(func() {
-			body := sendgridsim.Batch(sendgridsim.EventOf(letter, "open", "ada@example.com", at), sendgridsim.EventOf(letter, "delivered", "ada@example.com", at))
-			p.takes(t, "/api/webhooks/sendgrid", body, p.signer.Sign(body, at))
+			body := sendgridsim.Batch(sendgridsim.EventOf(message, "open", "ada@example.com", at), sendgridsim.EventOf(message, "delivered", "ada@example.com", at))
+			p.wantAccepted(t, "/api/webhooks/sendgrid", body, p.signer.Sign(body, at))
 		})
 	}
 	all.Wait()
 	p.becomes(t, m, "delivered", "sendgrid accepted")
-	p.told(t, m, "opened", 1)
-	p.told(t, m, "delivered", 1)
+	p.waitForEvents(t, m, "opened", 1)
+	p.waitForEvents(t, m, "delivered", 1)
 }
 
 func TestAMailWebhookThatIsNotRight(t *testing.T) {
 	t.Parallel()
-	p := newPost(t, "sendgrid, mailgun")
+	p := newMailGateway(t, "sendgrid, mailgun")
 	m := p.send(t, "k")
 	p.becomes(t, m, "sent", "sendgrid accepted")
-	letter := lastOf(t, p.sendgrid.Messages())
-	body := sendgridsim.Batch(sendgridsim.EventOf(letter, "bounce", "ada@example.com", time.Now()))
+	message := lastOf(t, p.sendgrid.Messages())
+	body := sendgridsim.Batch(sendgridsim.EventOf(message, "bounce", "ada@example.com", time.Now()))
 	now := time.Now()
 	mailgun := func(s mailgunsim.Signature) []byte {
-		return mailgunsim.Body(s, mailgunsim.EventOf(letter, "failed", "ada@example.com", now, mailgunsim.Event{"severity": "permanent"}))
+		return mailgunsim.Body(s, mailgunsim.EventOf(message, "failed", "ada@example.com", now, mailgunsim.Event{"severity": "permanent"}))
 	}
 	forged := mailgunsim.Sign(p.signing, now)
 	forged.Token += "x"
@@ -241,7 +241,7 @@ func TestAMailWebhookThatIsNotRight(t *testing.T) {
 	}
 	// It is correctly signed by an account that did not send the message, so it is accepted and
 	// counted.
-	p.takes(t, "/api/webhooks/mailgun", mailgun(mailgunsim.Sign(p.signing, now)), nil)
+	p.wantAccepted(t, "/api/webhooks/mailgun", mailgun(mailgunsim.Sign(p.signing, now)), nil)
 	gateway.Eventually(t, 10*time.Second, "it is counted", func() bool {
 		return p.Metric(t, `patchbay_mail_events_total{event="ignored_other_account",provider="mailgun"}`) == "1"
 	})
@@ -253,25 +253,25 @@ func TestAMailWebhookThatIsNotRight(t *testing.T) {
 // Mailgun's signature does not cover the event.
 func TestATokenOfMailgunsIsTakenOnce(t *testing.T) {
 	t.Parallel()
-	p := newPost(t, "mailgun")
+	p := newMailGateway(t, "mailgun")
 	m := p.send(t, "k")
 	p.becomes(t, m, "sent", "mailgun accepted")
-	signature, letter := mailgunsim.Sign(p.signing, time.Now()), lastOf(t, p.mailgun.Messages())
-	p.takes(t, "/api/webhooks/mailgun", mailgunsim.Body(signature, mailgunsim.EventOf(letter, "delivered", "ada@example.com", time.Now())), nil)
+	signature, message := mailgunsim.Sign(p.signing, time.Now()), lastOf(t, p.mailgun.Messages())
+	p.wantAccepted(t, "/api/webhooks/mailgun", mailgunsim.Body(signature, mailgunsim.EventOf(message, "delivered", "ada@example.com", time.Now())), nil)
 	p.recipient(t, m, 0, "delivered")
-	p.takes(t, "/api/webhooks/mailgun", mailgunsim.Body(signature, mailgunsim.EventOf(letter, "complained", "ada@example.com", time.Now())), nil)
+	p.wantAccepted(t, "/api/webhooks/mailgun", mailgunsim.Body(signature, mailgunsim.EventOf(message, "complained", "ada@example.com", time.Now())), nil)
 	// The event after it is very likely applied after it.
-	p.tells(t, "mailgun", news{"opened", "ada@example.com", nil})
-	p.told(t, m, "opened", 1)
+	p.sendEvent(t, "mailgun", providerEvent{"opened", "ada@example.com", nil})
+	p.waitForEvents(t, m, "opened", 1)
 	p.recipient(t, m, 0, "delivered")
-	p.told(t, m, "complained", 0)
+	p.waitForEvents(t, m, "complained", 0)
 }
 
 // TestAnOldMailWebhookIsRefusedBeforeItsBody checks that a webhook whose headers show that it is
 // too old is refused without reading its body.
 func TestAnOldMailWebhookIsRefusedBeforeItsBody(t *testing.T) {
 	t.Parallel()
-	p := newPost(t, "sendgrid")
+	p := newMailGateway(t, "sendgrid")
 	conn, err := new(net.Dialer).DialContext(t.Context(), "tcp", strings.TrimPrefix(p.Base, "http://"))
 	if err != nil {
 		t.Fatal(err)
@@ -298,7 +298,7 @@ func TestAnOldMailWebhookIsRefusedBeforeItsBody(t *testing.T) {
 // unsolicited response of a provider is in the gateway's log, without the content of the response.
 func TestAnUnsolicitedAnswerIsInTheLog(t *testing.T) {
 	t.Parallel()
-	p := newPost(t, "sendgrid")
+	p := newMailGateway(t, "sendgrid")
 	p.sendgrid.Inject(after(faultserver.Unsolicited("ada@example.com owes 5 pounds")))
 	m := p.send(t, "k")
 	p.becomes(t, m, "sent", "sendgrid accepted")

@@ -16,8 +16,8 @@ import (
 	"patchbay/tests/postgres"
 )
 
-// mover is a gateway that uses one of four stores and requires API keys.
-type mover struct {
+// movingGateway is a gateway that uses one of four stores and requires API keys.
+type movingGateway struct {
 	*gateway.Gateway
 	key     gateway.Header
 	environ []string
@@ -34,14 +34,14 @@ type request struct {
 	answer    gateway.Answer
 }
 
-func newMover(t *testing.T) *mover {
+func newMover(t *testing.T) *movingGateway {
 	t.Helper()
 	server := postgres.Shared(t)
 	u, err := url.Parse(mongod.URI(t))
 	if err != nil {
 		t.Fatal(err)
 	}
-	m := &mover{Gateway: gateway.Configured(t, fmt.Sprintf(`
+	m := &movingGateway{Gateway: gateway.Configured(t, fmt.Sprintf(`
 auth: {mode: required}
 providers:
   first: {type: sqlite, path: data/first/patchbay.db}
@@ -56,17 +56,17 @@ providers:
 }
 
 // on selects the store that the gateway uses.
-func (m *mover) on(store string) {
+func (m *movingGateway) on(store string) {
 	m.Env = append(m.environ[:len(m.environ):len(m.environ)], "PATCHBAY_STORAGE__PROVIDER="+store)
 }
 
-func (m *mover) do(t *testing.T, method, path string, body any, headers ...gateway.Header) gateway.Answer {
+func (m *movingGateway) do(t *testing.T, method, path string, body any, headers ...gateway.Header) gateway.Answer {
 	t.Helper()
 	return m.Do(t, method, path, body, append(headers, m.key)...)
 }
 
 // ask makes a request under an idempotency key.
-func (m *mover) ask(t *testing.T, path, key string, body object) gateway.Answer {
+func (m *movingGateway) ask(t *testing.T, path, key string, body object) gateway.Answer {
 	t.Helper()
 	a := m.do(t, "POST", path, body, gateway.Key(key))
 	if a.Status >= 300 && a.Status != 402 {
@@ -77,14 +77,14 @@ func (m *mover) ask(t *testing.T, path, key string, body object) gateway.Answer 
 }
 
 // command runs a command, and returns both of its outputs.
-func (m *mover) command(t *testing.T, args ...string) (string, error) {
+func (m *movingGateway) command(t *testing.T, args ...string) (string, error) {
 	t.Helper()
 	out, err := m.Command(t, append(args, m.Args...)...).CombinedOutput()
 	return string(out), err
 }
 
 // moved copies a store, and checks that both are equal.
-func (m *mover) moved(t *testing.T, from, to string) {
+func (m *movingGateway) moved(t *testing.T, from, to string) {
 	t.Helper()
 	out, err := m.command(t, "storage", "copy", "--from", from, "--to", to)
 	if err != nil || !strings.Contains(out, "the two are equal") {
@@ -105,7 +105,7 @@ func (m *mover) moved(t *testing.T, from, to string) {
 }
 
 // refused checks that a copy is refused.
-func (m *mover) refused(t *testing.T, from, to, why string) {
+func (m *movingGateway) refused(t *testing.T, from, to, why string) {
 	t.Helper()
 	if out, err := m.command(t, "storage", "copy", "--from", from, "--to", to); err == nil || !strings.Contains(out, why) {
 		t.Errorf("%s to %s: %v, it does not say %q, want an error:\n%s", from, to, err, why, out)
@@ -115,7 +115,7 @@ func (m *mover) refused(t *testing.T, from, to, why string) {
 var eve = object{"email": "eve@example.com"}
 
 // fill stores objects of every kind.
-func (m *mover) fill(t *testing.T) {
+func (m *movingGateway) fill(t *testing.T) {
 	t.Helper()
 	ada := m.ask(t, "/api/users", "ada", object{"email": "ada@example.com", "name": "Ada Łovelace 李", "metadata": object{"plan": "free", "a.b": "$c"}})
 	gone := m.do(t, "POST", "/api/users", eve, gateway.Key("eve"))
@@ -129,8 +129,8 @@ func (m *mover) fill(t *testing.T) {
 	m.ask(t, "/api/payments", "declined", pay("pm_card_chargeDeclined"))
 	m.held = m.ask(t, "/api/payments", "held", pay("pm_card_visa", object{"captureMethod": "manual"})).Text("id")
 	canceled := m.ask(t, "/api/payments", "canceled", pay("pm_card_visa", object{"captureMethod": "manual"}))
-	told := event("evt_moving", "payment_intent.canceled", intent(canceled.Text("providerReference"), "canceled", 0))
-	if a := deliver(t, m.Gateway, told, time.Now()); a.Status != 200 {
+	canceledEvent := event("evt_moving", "payment_intent.canceled", intent(canceled.Text("providerReference"), "canceled", 0))
+	if a := deliver(t, m.Gateway, canceledEvent, time.Now()); a.Status != 200 {
 		t.Fatalf("got %d %s, want 200", a.Status, a.Body)
 	}
 	m.ask(t, "/api/emails", "mail", letter("now"))
@@ -150,14 +150,14 @@ func (m *mover) fill(t *testing.T) {
 	}
 }
 
-func (m *mover) get(t *testing.T, path string) string {
+func (m *movingGateway) get(t *testing.T, path string) string {
 	t.Helper()
 	a := m.do(t, "GET", path, nil)
 	return fmt.Sprint(a.Status, " ", a.Header.Get("ETag"), " ", string(a.Body))
 }
 
 // answers returns the answers to all reads.
-func (m *mover) answers(t *testing.T) map[string]string {
+func (m *movingGateway) answers(t *testing.T) map[string]string {
 	t.Helper()
 	all := map[string]string{}
 	get := func(path string) gateway.Answer {
@@ -185,7 +185,7 @@ func (m *mover) answers(t *testing.T) map[string]string {
 }
 
 // asBefore checks that all reads are answered as before, and that repeats are replayed.
-func (m *mover) asBefore(t *testing.T) {
+func (m *movingGateway) asBefore(t *testing.T) {
 	t.Helper()
 	charges := len(m.Charges(t))
 	for path, want := range m.read {
@@ -210,7 +210,7 @@ func (m *mover) asBefore(t *testing.T) {
 	}
 }
 
-func (m *mover) stop(t *testing.T) {
+func (m *movingGateway) stop(t *testing.T) {
 	t.Helper()
 	if err := m.Stop(); err != nil {
 		t.Fatalf("%v\n%s", err, m.Log())
@@ -274,7 +274,7 @@ func TestEverythingMovesFromStoreToStore(t *testing.T) {
 
 // moveUnderLoad copies a store while users are created. It returns their ids, and whether the copy
 // noticed.
-func (m *mover) moveUnderLoad(t *testing.T, from, to string) (ids []string, changed bool) {
+func (m *movingGateway) moveUnderLoad(t *testing.T, from, to string) (ids []string, changed bool) {
 	t.Helper()
 	end := make(chan struct{})
 	var load sync.WaitGroup
@@ -302,14 +302,14 @@ func (m *mover) moveUnderLoad(t *testing.T, from, to string) (ids []string, chan
 }
 
 // unusable checks that the gateway does not start on an unfinished copy.
-func (m *mover) unusable(t *testing.T, store, of string) {
+func (m *movingGateway) unusable(t *testing.T, store, of string) {
 	t.Helper()
 	m.on(store)
 	m.notServed(t, `it is an unfinished copy of "`+of+`"`)
 }
 
 // notServed checks that the gateway does not start on the store that was moved.
-func (m *mover) notServed(t *testing.T, why string) {
+func (m *movingGateway) notServed(t *testing.T, why string) {
 	t.Helper()
 	for _, command := range [][]string{{"serve"}, {"keys", "list"}} {
 		if out, err := m.command(t, command...); err == nil || !strings.Contains(out, why) {
@@ -319,7 +319,7 @@ func (m *mover) notServed(t *testing.T, why string) {
 }
 
 // goesOn checks that operations begun on the first store are completed on the last.
-func (m *mover) goesOn(t *testing.T) {
+func (m *movingGateway) goesOn(t *testing.T) {
 	t.Helper()
 	if a := m.do(t, "POST", "/api/payments/"+m.held+"/capture", object{}); a.Status != 200 || a.Text("status") != "succeeded" {
 		t.Errorf("a capture: got %d %s, want 200, succeeded", a.Status, a.Body)
@@ -343,7 +343,7 @@ func (m *mover) goesOn(t *testing.T) {
 // that the copy is not served from then on.
 func TestAStoreThatWasMovedIsServedFromAgain(t *testing.T) {
 	t.Parallel()
-	m := &mover{Gateway: gateway.Configured(t, `
+	m := &movingGateway{Gateway: gateway.Configured(t, `
 providers:
   first: {type: sqlite, path: data/first/patchbay.db}
   last: {type: sqlite, path: data/last/patchbay.db}

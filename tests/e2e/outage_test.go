@@ -83,15 +83,15 @@ func letter(subject string) object {
 	return object{"to": []string{"ada@example.com"}, "subject": subject, "text": "Hello"}
 }
 
-// laden is an email with a file that is too large for the message's own record.
-func laden(subject string) object {
+// largeEmail is an email with a file that is too large for the message's own record.
+func largeEmail(subject string) object {
 	l := letter(subject)
 	l["attachments"] = []object{{"filename": "book.txt", "contentType": "text/plain", "content": bytes.Repeat([]byte("Hello. "), 100_000)}}
 	return l
 }
 
-// enclosed checks that the file was sent complete.
-func (o *outage) enclosed(t *testing.T, id string) {
+// wantFileSent checks that the file was sent complete.
+func (o *outage) wantFileSent(t *testing.T, id string) {
 	t.Helper()
 	files, err := filepath.Glob(filepath.Join(o.Dir, "data", "mail", "*-"+id+".eml"))
 	if err != nil || len(files) != 1 {
@@ -142,7 +142,7 @@ func (o *outage) goesAndComesBack(t *testing.T) {
 	if again := o.do(t, "POST", "/api/emails", letter("one"), gateway.Key("one")); again.Text("id") != one {
 		t.Errorf("after a restart the key stands for %s, not %s", again.Text("id"), one)
 	}
-	two := o.do(t, "POST", "/api/emails", laden("two"), gateway.Key("two")).Text("id")
+	two := o.do(t, "POST", "/api/emails", largeEmail("two"), gateway.Key("two")).Text("id")
 	if o.spooled(t, "held") != 5 { // before, one, its keyless twin, two, the event
 		t.Errorf("got %s, want 5", o.AskAsOperator(t, "/admin/storage").Body)
 	}
@@ -156,14 +156,14 @@ func (o *outage) goesAndComesBack(t *testing.T) {
 		gateway.Eventually(t, 10*time.Second, name+" goes out", func() bool { return o.copies(t, id) > 0 })
 		body := letter(name)
 		if name == "two" {
-			body = laden(name)
+			body = largeEmail(name)
 		}
 		again := o.do(t, "POST", "/api/emails", body, gateway.Key(name))
 		if n := o.copies(t, id); n != 1 || again.Text("id") != id || again.Header.Get("Idempotency-Replayed") != "true" {
 			t.Errorf("%s: %d copies; its key stands for %s, not %s, want 1, Idempotency-Replayed true", name, n, again.Text("id"), id)
 		}
 	}
-	o.enclosed(t, two)
+	o.wantFileSent(t, two)
 	gateway.Eventually(t, 10*time.Second, "the event has its effect", func() bool {
 		return o.do(t, "GET", "/api/payments/"+waiting.Text("id"), nil).Text("status") == "canceled"
 	})

@@ -21,11 +21,11 @@ import (
 	"patchbay/tests/postgres"
 )
 
-// hers is a text that occurs in everything about Ada, in one spelling or another.
-const hers = "Lovelace"
+// mark is a text that occurs in everything about Ada, in one spelling or another.
+const mark = "Lovelace"
 
-// life holds the objects of Ada.
-type life struct {
+// personData holds the objects of Ada.
+type personData struct {
 	user, email, later, payment, refund gateway.Answer
 }
 
@@ -46,26 +46,26 @@ var (
 
 func mailToAda() object {
 	return object{
-		"to": []string{"Ada <Ada@Example.com>"}, "cc": []string{"bob@example.com"}, "subject": "Dear " + hers, "html": "<p>" + hers + "</p>",
-		"attachments": []object{{"filename": "letter.txt", "contentType": "text/plain", "content": []byte(hers)}}, "metadata": object{"who": hers},
+		"to": []string{"Ada <Ada@Example.com>"}, "cc": []string{"bob@example.com"}, "subject": "Dear " + mark, "html": "<p>" + mark + "</p>",
+		"attachments": []object{{"filename": "letter.txt", "contentType": "text/plain", "content": []byte(mark)}}, "metadata": object{"who": mark},
 	}
 }
 
 func paymentOf(id string) object {
 	return object{
 		"amount": 1999, "currency": "usd", "paymentMethod": "pm_card_visa", "confirm": true, "customerId": id,
-		"description": "for " + hers, "metadata": object{"email": "ada@example.com"}, "returnUrl": "https://shop.example/" + hers,
+		"description": "for " + mark, "metadata": object{"email": "ada@example.com"}, "returnUrl": "https://shop.example/" + mark,
 	}
 }
 
-func live(t *testing.T, do caller) (l life) {
+func live(t *testing.T, do caller) (l personData) {
 	t.Helper()
-	l.user = do(t, "POST", "/api/users", object{"email": "ada@example.com", "name": hers, "metadata": object{"a": hers}}, gateway.Key("signup ada@example.com"))
-	do(t, "PATCH", "/api/users/"+l.user.Text("id"), object{"name": "Ada " + hers})
+	l.user = do(t, "POST", "/api/users", object{"email": "ada@example.com", "name": mark, "metadata": object{"a": mark}}, gateway.Key("signup ada@example.com"))
+	do(t, "PATCH", "/api/users/"+l.user.Text("id"), object{"name": "Ada " + mark})
 	l.email = do(t, "POST", "/api/emails", mailToAda(), mailKey)
 	waits := mailToAda()
 	waits["sendAt"] = time.Now().Add(time.Hour)
-	waits["attachments"] = []object{{"filename": "large.txt", "contentType": "text/plain", "content": []byte(strings.Repeat(hers, 30_000))}}
+	waits["attachments"] = []object{{"filename": "large.txt", "contentType": "text/plain", "content": []byte(strings.Repeat(mark, 30_000))}}
 	l.later = do(t, "POST", "/api/emails", waits)
 	l.payment = do(t, "POST", "/api/payments", paymentOf(l.user.Text("id")), payKey)
 	l.refund = do(t, "POST", "/api/payments/"+l.payment.Text("id")+"/refunds", object{"amount": 500}, gateway.Key("refund of Lovelace"))
@@ -78,7 +78,7 @@ func live(t *testing.T, do caller) (l life) {
 }
 
 // after checks what callers see of an erased person.
-func (l life) after(t *testing.T, do caller) {
+func (l personData) after(t *testing.T, do caller) {
 	t.Helper()
 	m := do(t, "GET", "/api/emails/"+l.email.Text("id"), nil)
 	if m.Text("erasedAt") == "" || m.Text("subject") != "erased" || m.Text("status") != "sent" || !strings.Contains(string(m.Body), "bob@example.com") {
@@ -204,8 +204,8 @@ func TestAPersonIsErasedWhileNoGatewayRuns(t *testing.T) {
 		t.Fatal(err)
 	}
 	store := filepath.Join(g.Dir, "data", "patchbay.db")
-	if all := tables(t, "sqlite", store); !strings.Contains(all, "record message_part") || !strings.Contains(all, hers) || !strings.Contains(all, "Ada@Example.com") {
-		t.Fatalf("it would not be found, want \"record message_part\" in it, %q in it, \"Ada@Example.com\" in it", hers)
+	if all := tables(t, "sqlite", store); !strings.Contains(all, "record message_part") || !strings.Contains(all, mark) || !strings.Contains(all, "Ada@Example.com") {
+		t.Fatalf("it would not be found, want \"record message_part\" in it, %q in it, \"Ada@Example.com\" in it", mark)
 	}
 	out, text, _ := data(t, g, "erase", "--yes", "--email", "ada@example.com")
 	if !strings.Contains(out, "messages") {
@@ -230,7 +230,7 @@ func TestAPersonIsErasedFromDatabaseStandbyAndSpool(t *testing.T) {
 	o.fed(t)
 	o.server.Kill()
 	other := mailToAda()
-	other["text"] = "another, for " + hers
+	other["text"] = "another, for " + mark
 	gateway.Eventually(t, 10*time.Second, "mail is kept", func() bool { return o.do(t, "POST", "/api/emails", other, mailKey).Status == 202 })
 	o.server.Restart(t)
 	gateway.Eventually(t, 20*time.Second, "the database has refused it", func() bool { return o.spooled(t, "refused") == 1 })
@@ -327,7 +327,7 @@ func nothingOf(t *testing.T, where, all string) {
 		}
 	}
 	low := strings.ToLower(all)
-	for _, text := range []string{strings.ToLower(hers), "ada@example.com"} {
+	for _, text := range []string{strings.ToLower(mark), "ada@example.com"} {
 		if at := strings.Index(low, text); at >= 0 {
 			t.Errorf("%s has %q: %s", where, text, all[max(0, at-400):min(len(all), at+200)])
 		}

@@ -28,13 +28,13 @@ func seen(t *testing.T, g *gateway.Gateway) {
 // due; it is shown as unknown.
 func TestMailAfterAnOlderFileWasPutBack(t *testing.T) {
 	t.Parallel()
-	for name, keep := range map[string]func(t *testing.T, p *post) (kept string){
-		"a backup": func(t *testing.T, p *post) string {
+	for name, keep := range map[string]func(t *testing.T, p *mailGateway) (kept string){
+		"a backup": func(t *testing.T, p *mailGateway) string {
 			file := filepath.Join(t.TempDir(), "kept.db")
 			p.Backup(t, file)
 			return file
 		},
-		"a copy of its files": func(t *testing.T, p *post) string {
+		"a copy of its files": func(t *testing.T, p *mailGateway) string {
 			dir := t.TempDir()
 			stop(t, p)
 			p.CopyStore(t, dir)
@@ -44,7 +44,7 @@ func TestMailAfterAnOlderFileWasPutBack(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			p := newPost(t, "sendgrid")
+			p := newMailGateway(t, "sendgrid")
 			p.sendgrid.Refuse()
 			once := p.send(t, "once", object{"delivery": "at_most_once"})
 			twice := p.send(t, "twice", object{"delivery": "at_least_once"})
@@ -84,7 +84,7 @@ func TestMailAfterAnOlderFileWasPutBack(t *testing.T) {
 	}
 }
 
-func stop(t *testing.T, p *post) {
+func stop(t *testing.T, p *mailGateway) {
 	t.Helper()
 	if err := p.Stop(); err != nil {
 		t.Fatal(err)

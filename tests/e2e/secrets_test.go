@@ -18,24 +18,24 @@ import (
 	"patchbay/tests/stripesim"
 )
 
-// canary is a gateway with keys of all providers, and everything that it has answered, logged and
+// secretsRun is a gateway with keys of all providers, and everything that it has answered, logged and
 // written.
-type canary struct {
+type secretsRun struct {
 	*gateway.Gateway
 	stripe   *stripesim.Sim
 	sendgrid *sendgridsim.Sim
 	mailgun  *mailgunsim.Sim
 	secrets  map[string]string // by what they are
 
-	mu   sync.Mutex
-	said map[string]string
+	mu      sync.Mutex
+	outputs map[string]string
 }
 
-func newCanary(t *testing.T) *canary {
+func newCanary(t *testing.T) *secretsRun {
 	t.Helper()
-	c := &canary{
+	c := &secretsRun{
 		stripe: stripesim.Start(t, stripesim.Options{}), sendgrid: sendgridsim.Start(t, sendgridsim.Options{}),
-		mailgun: mailgunsim.Start(t, mailgunsim.Options{}), said: map[string]string{},
+		mailgun: mailgunsim.Start(t, mailgunsim.Options{}), outputs: map[string]string{},
 	}
 	c.secrets = map[string]string{
 		"Stripe's key": c.stripe.Key(), "SendGrid's key": c.sendgrid.Key(), "Mailgun's key": c.mailgun.Key(),
@@ -59,12 +59,12 @@ policies:
 }
 
 // ask makes a request and records the answer.
-func (c *canary) ask(t testing.TB, name, method, path string, body any) gateway.Answer {
+func (c *secretsRun) ask(t testing.TB, name, method, path string, body any) gateway.Answer {
 	t.Helper()
 	a := c.Do(t, method, path, body)
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	c.said["the answer to "+method+" "+path+" while it "+name] += fmt.Sprintln(a.Header, string(a.Body))
+	c.outputs["the answer to "+method+" "+path+" while it "+name] += fmt.Sprintln(a.Header, string(a.Body))
 	return a
 }
 
@@ -74,8 +74,8 @@ type account struct {
 	key string
 }
 
-// mishaps are the faults of a provider, among them answers that quote its key.
-func mishaps() map[string]func(account) {
+// faults are the faults of a provider, among them answers that quote its key.
+func faults() map[string]func(account) {
 	all := map[string]func(account){"refuses": func(a account) { a.Refuse() }}
 	befalls := func(name string, f faultserver.Fault) { all[name] = func(a account) { a.Inject(f) } }
 	befalls("resets", once(faultserver.Reset()))
@@ -98,25 +98,25 @@ func mishaps() map[string]func(account) {
 func TestNoSecretIsLoggedAnsweredOrStored(t *testing.T) {
 	t.Parallel()
 	c := newCanary(t)
-	for name, befall := range mishaps() {
-		c.money(t, name, befall)
-		c.letters(t, name, befall)
+	for name, befall := range faults() {
+		c.failPayments(t, name, befall)
+		c.failMail(t, name, befall)
 	}
 	for _, path := range []string{"/api/payments", "/api/emails", "/api/events", "/api/events?limit=100", "/readyz", "/openapi.json"} {
 		c.ask(t, "is read", "GET", path, nil)
 	}
 	for _, path := range []string{"/", "/admin/keys"} {
-		c.said["the page "+path] = string(c.Gateway.AskAsOperator(t, path).Body)
+		c.outputs["the page "+path] = string(c.Gateway.AskAsOperator(t, path).Body)
 	}
 	if err := c.Stop(); err != nil {
 		t.Error(err)
 	}
-	c.said["the log"] = c.Log()
+	c.outputs["the log"] = c.Log()
 	c.files(t)
-	if len(c.said) < 100 {
-		t.Fatalf("only %d things were said: the test is broken, want at least 100 said", len(c.said))
+	if len(c.outputs) < 100 {
+		t.Fatalf("only %d things were said: the test is broken, want at least 100 said", len(c.outputs))
 	}
-	for where, text := range c.said {
+	for where, text := range c.outputs {
 		for what, secret := range c.secrets {
 			if strings.Contains(text, secret) {
 				i := strings.Index(text, secret)
@@ -126,8 +126,8 @@ func TestNoSecretIsLoggedAnsweredOrStored(t *testing.T) {
 	}
 }
 
-// money makes each operation on a payment meet the fault.
-func (c *canary) money(t *testing.T, name string, befall func(account)) {
+// failPayments makes each operation on a payment meet the fault.
+func (c *secretsRun) failPayments(t *testing.T, name string, befall func(account)) {
 	t.Helper()
 	held := c.ask(t, "is well", "POST", "/api/payments", pay("pm_card_visa", object{"captureMethod": "manual"}))
 	if held.Status != 201 {
@@ -153,8 +153,8 @@ func (c *canary) money(t *testing.T, name string, befall func(account)) {
 	c.ask(t, name, "GET", path, nil)
 }
 
-// letters makes an email meet the fault at both providers.
-func (c *canary) letters(t *testing.T, name string, befall func(account)) {
+// failMail makes an email meet the fault at both providers.
+func (c *secretsRun) failMail(t *testing.T, name string, befall func(account)) {
 	t.Helper()
 	befall(account{c.sendgrid.Server, c.sendgrid.Key()})
 	befall(account{c.mailgun.Server, c.mailgun.Key()})
@@ -168,20 +168,20 @@ func (c *canary) letters(t *testing.T, name string, befall func(account)) {
 }
 
 // files reads all files that the gateway has written.
-func (c *canary) files(t *testing.T) {
+func (c *secretsRun) files(t *testing.T) {
 	t.Helper()
 	err := filepath.WalkDir(c.Dir, func(path string, entry fs.DirEntry, err error) error {
 		if err != nil || entry.IsDir() {
 			return err
 		}
 		raw, err := os.ReadFile(path)
-		c.said["the file "+entry.Name()] += string(raw)
+		c.outputs["the file "+entry.Name()] += string(raw)
 		return err
 	})
 	if err != nil {
 		t.Fatal(err)
 	}
-	if c.said["the file patchbay.db"] == "" {
+	if c.outputs["the file patchbay.db"] == "" {
 		t.Fatal("there is no database")
 	}
 }

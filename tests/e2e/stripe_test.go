@@ -79,7 +79,7 @@ func TestAPaymentGoesToTheNextProviderWhereTheFirstProvablyDidNothing(t *testing
 	t.Parallel()
 	for _, c := range []struct {
 		name    string
-		befalls func(first *stripesim.Sim)
+		inject  func(first *stripesim.Sim)
 		outcome string
 	}{
 		{"refuses connections", func(f *stripesim.Sim) { f.Refuse() }, "not_sent"},
@@ -92,7 +92,7 @@ func TestAPaymentGoesToTheNextProviderWhereTheFirstProvablyDidNothing(t *testing
 		t.Run(c.name, func(t *testing.T) {
 			t.Parallel()
 			s := newShop(t)
-			c.befalls(s.First)
+			c.inject(s.First)
 			p := s.pay(t)
 			if p.Status != 201 || p.Text("status") != "succeeded" || p.Text("provider") != "stripe-eu" ||
 				attempts(p) != "stripe "+c.outcome+", stripe-eu succeeded" {
@@ -140,9 +140,9 @@ func TestAnOpenBreakerIsSkippedAndTrafficReturns(t *testing.T) {
 func TestAPaymentThatMayHaveBeenTakenStaysWithItsProvider(t *testing.T) {
 	t.Parallel()
 	for _, c := range []struct {
-		name    string
-		befalls func(first *stripesim.Sim)
-		heals   bool // only later, after the answer
+		name   string
+		inject func(first *stripesim.Sim)
+		heals  bool // only later, after the answer
 	}{
 		{"hangs after it committed", func(f *stripesim.Sim) { f.Inject(committed(faultserver.Hang())) }, false},
 		{"resets after it committed", func(f *stripesim.Sim) { f.Inject(committed(faultserver.Reset())) }, false},
@@ -176,7 +176,7 @@ func TestAPaymentThatMayHaveBeenTakenStaysWithItsProvider(t *testing.T) {
 		t.Run(c.name, func(t *testing.T) {
 			t.Parallel()
 			s := newShop(t)
-			c.befalls(s.First)
+			c.inject(s.First)
 			p := s.pay(t)
 			switch {
 			case p.Status == 201 && !c.heals && p.Text("status") == "succeeded":

@@ -10,9 +10,9 @@ import (
 	"patchbay/tests/gateway"
 )
 
-// spoilt are bodies that this version cannot decode: of no type, of another type, and of a later
+// undecodable are bodies that this version cannot decode: of no type, of another type, and of a later
 // version.
-var spoilt = []string{`null`, `{"url": "https://example.com"}`, `{"recordVersion": 99, "id": ["of a version to come"]}`}
+var undecodable = []string{`null`, `{"url": "https://example.com"}`, `{"recordVersion": 99, "id": ["of a version to come"]}`}
 
 // patience allows for a busy machine.
 const patience = time.Minute
@@ -53,7 +53,7 @@ func TestWhatCannotBeDecodedStaysAsItIs(t *testing.T) {
 		asked = append(asked, func() gateway.Answer { return g.Do(t, method, path, body) })
 	}
 	var keys []string
-	for i := range spoilt {
+	for i := range undecodable {
 		paid := "/api/payments/" + g.Do(t, "POST", "/api/payments", pay("pm_card_visa")).Text("id")
 		mail := "/api/emails/" + g.Do(t, "POST", "/api/emails", letter(fmt.Sprint("letter", i))).Text("id")
 		user := "/api/users/" + g.Do(t, "POST", "/api/users", object{"email": fmt.Sprintf("u%d@example.com", i), "metadata": object{"a": "b"}}).Text("id")
@@ -74,20 +74,20 @@ func TestWhatCannotBeDecodedStaysAsItIs(t *testing.T) {
 	db := open(t, g)
 	count := func(query string) int { t.Helper(); return number(t, db, query) }
 	gateway.Eventually(t, patience, "all is done", func() bool {
-		return count(`SELECT count(*) FROM record WHERE kind = 'message' AND status = 'sent'`) == len(spoilt) &&
-			count(`SELECT count(*) FROM record WHERE kind = 'webhook' AND status = 'applied'`) >= len(spoilt)
+		return count(`SELECT count(*) FROM record WHERE kind = 'message' AND status = 'sent'`) == len(undecodable) &&
+			count(`SELECT count(*) FROM record WHERE kind = 'webhook' AND status = 'applied'`) >= len(undecodable)
 	})
 	if err := g.Stop(); err != nil {
 		t.Fatal(err)
 	}
 	kinds := map[string]string{"payment": "payments", "message": "mail", "webhook": "webhooks", "api_key": ""}
 	for kind, queue := range kinds {
-		for i, body := range spoilt {
+		for i, body := range undecodable {
 			execute(t, db, `UPDATE record SET body = ?1, content = NULL, queue = nullif(?2, ''), due = 0, owner = '', status = CASE kind WHEN 'webhook' THEN 'waiting' ELSE status END
 				WHERE kind = ?3 AND id = (SELECT id FROM record WHERE kind = ?3 ORDER BY created, id LIMIT 1 OFFSET ?4)`, []byte(body), queue, kind, i)
 		}
 	}
-	for i, body := range spoilt {
+	for i, body := range undecodable {
 		if i == 1 {
 			body = `[]` // of metadata any object of texts is right
 		}
@@ -100,7 +100,7 @@ func TestWhatCannotBeDecodedStaysAsItIs(t *testing.T) {
 	g.Restart(t)
 	for _, kind := range []string{"payment", "message", "webhook"} {
 		gateway.Eventually(t, patience, "each "+kind+" is put off", func() bool {
-			return count(`SELECT count(*) FROM record WHERE kind = 'setback' AND id LIKE '%|`+kind+`|%'`) == len(spoilt)
+			return count(`SELECT count(*) FROM record WHERE kind = 'setback' AND id LIKE '%|`+kind+`|%'`) == len(undecodable)
 		})
 	}
 	for i, ask := range asked {
@@ -117,8 +117,8 @@ func TestWhatCannotBeDecodedStaysAsItIs(t *testing.T) {
 	if after := fmt.Sprintf("%s", read(t, db, bodies)); after != before {
 		t.Errorf("they were\n%s\nand are\n%s", before, after)
 	}
-	if n := strings.Count(g.Log(), "undecodable_record"); n < 3*len(spoilt) {
-		t.Errorf("the log tells of it %d times, want at least %v", n, 3*len(spoilt))
+	if n := strings.Count(g.Log(), "undecodable_record"); n < 3*len(undecodable) {
+		t.Errorf("the log tells of it %d times, want at least %v", n, 3*len(undecodable))
 	}
 }
 
