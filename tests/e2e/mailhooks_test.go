@@ -45,7 +45,7 @@ func (p *mailGateway) sendEvent(t testing.TB, provider string, list ...providerE
 func lastOf(t testing.TB, letters []mailsim.Message) mailsim.Message {
 	t.Helper()
 	if len(letters) == 0 {
-		t.Fatal("the provider has no letter")
+		t.Fatal("got no message at the provider, want one")
 	}
 	return letters[len(letters)-1]
 }
@@ -333,7 +333,7 @@ func TestAHeadThatIsRefusedIsNotInTheLog(t *testing.T) {
 			t.Fatalf("%s: %v", name, err)
 		}
 		if resp.StatusCode != 400 && resp.StatusCode != 505 {
-			t.Errorf("%s: %d", name, resp.StatusCode)
+			t.Errorf("%s: got %d, want 400 or 505", name, resp.StatusCode)
 		}
 		resp.Body.Close()
 		conn.Close()

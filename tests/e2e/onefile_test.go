@@ -21,7 +21,7 @@ func TestAfterAStopTheStoreIsOneFile(t *testing.T) {
 	paid := g.Do(t, "POST", "/api/payments", pay("pm_card_visa"), gateway.Key("paid"))
 	mail := g.Do(t, "POST", "/api/emails", letter("mail"), gateway.Key("mail"))
 	if user.Status != 201 || paid.Status != 201 || mail.Status != 202 {
-		t.Fatal(user, paid, mail)
+		t.Fatalf("got %v, %v and %v, want 201, 201 and 202", user, paid, mail)
 	}
 	if err := g.Stop(); err != nil {
 		t.Fatal(err)

@@ -95,7 +95,7 @@ func (o *outage) wantFileSent(t *testing.T, id string) {
 	t.Helper()
 	files, err := filepath.Glob(filepath.Join(o.Dir, "data", "mail", "*-"+id+".eml"))
 	if err != nil || len(files) != 1 {
-		t.Fatal(files, err)
+		t.Fatalf("got the files %v, error %v, want one", files, err)
 	}
 	raw, err := os.ReadFile(files[0])
 	if err != nil || len(raw) < 700_000 {
@@ -140,7 +140,7 @@ func (o *outage) goesAndComesBack(t *testing.T) {
 	o.Kill()
 	o.Restart(t) // without its database
 	if again := o.do(t, "POST", "/api/emails", letter("one"), gateway.Key("one")); again.Text("id") != one {
-		t.Errorf("after a restart the key stands for %s, not %s", again.Text("id"), one)
+		t.Errorf("the key after a restart: got %s, want %s", again.Text("id"), one)
 	}
 	two := o.do(t, "POST", "/api/emails", largeEmail("two"), gateway.Key("two")).Text("id")
 	if o.spooled(t, "held") != 5 { // before, one, its keyless twin, two, the event
@@ -172,7 +172,7 @@ func (o *outage) goesAndComesBack(t *testing.T) {
 	}
 	// A different email under the key of one that was sent is neither lost nor sent.
 	if changed.Text("id") != other.Text("id") || o.spooled(t, "refused") != 1 || !strings.Contains(o.Log(), "something else under this name") {
-		t.Errorf("%s: %s", changed.Body, o.AskAsOperator(t, "/admin/storage").Body)
+		t.Errorf("got %s, want the id of the first email, one refused record and a line in the log: %s", changed.Body, o.AskAsOperator(t, "/admin/storage").Body)
 	}
 }
 

@@ -115,7 +115,7 @@ func TestWhatCannotBeDecodedStaysAsItIs(t *testing.T) {
 		}
 	}
 	if after := fmt.Sprintf("%s", read(t, db, bodies)); after != before {
-		t.Errorf("they were\n%s\nand are\n%s", before, after)
+		t.Errorf("the records: got\n%s\nwant\n%s", after, before)
 	}
 	if n := strings.Count(g.Log(), "undecodable_record"); n < 3*len(undecodable) {
 		t.Errorf("the log tells of it %d times, want at least %v", n, 3*len(undecodable))
