@@ -8,10 +8,11 @@ import (
 	"testing"
 	"time"
 
-	"patchbay/tests/faultserver"
+	"patchbay/adapters/simulators/faultserver"
+	"patchbay/adapters/simulators/mailgunsim"
+	"patchbay/adapters/simulators/sendgridsim"
 	"patchbay/tests/gateway"
-	"patchbay/tests/mailgunsim"
-	"patchbay/tests/sendgridsim"
+	"patchbay/tests/sendgridapi"
 )
 
 // mailGateway is a gateway with SendGrid and Mailgun.
@@ -43,6 +44,7 @@ func newMailGateway(t testing.TB, order string, policies ...string) *mailGateway
 // newMailGatewayOf starts a gateway with these accounts.
 func newMailGatewayOf(t testing.TB, sendgrid sendgridsim.Options, mailgun mailgunsim.Options, order string, policies ...string) *mailGateway {
 	t.Helper()
+	sendgrid.Check = sendgridapi.Check(t)
 	p := &mailGateway{
 		sendgrid: sendgridsim.Start(t, sendgrid), mailgun: mailgunsim.Start(t, mailgun), signer: sendgridsim.NewSigner(), signing: rand.Text(),
 	}

@@ -10,11 +10,11 @@ import (
 	"testing"
 	"time"
 
-	"patchbay/tests/faultserver"
+	"patchbay/adapters/simulators/faultserver"
+	"patchbay/adapters/simulators/mailbox"
+	"patchbay/adapters/simulators/mailgunsim"
+	"patchbay/adapters/simulators/sendgridsim"
 	"patchbay/tests/gateway"
-	"patchbay/tests/mailgunsim"
-	"patchbay/tests/mailsim"
-	"patchbay/tests/sendgridsim"
 )
 
 // providerEvent is an event about a recipient in a provider's own words.
@@ -42,7 +42,7 @@ func (p *mailGateway) sendEvent(t testing.TB, provider string, list ...providerE
 	}
 }
 
-func lastOf(t testing.TB, letters []mailsim.Message) mailsim.Message {
+func lastOf(t testing.TB, letters []mailbox.Message) mailbox.Message {
 	t.Helper()
 	if len(letters) == 0 {
 		t.Fatal("got no message at the provider, want one")

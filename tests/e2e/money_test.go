@@ -7,9 +7,9 @@ import (
 	"testing"
 	"time"
 
+	"patchbay/adapters/simulators/stripesim"
 	"patchbay/core/money"
 	"patchbay/tests/gateway"
-	"patchbay/tests/stripesim"
 )
 
 // oneStripe is a gateway with one Stripe account that accepts every currency.

@@ -11,11 +11,12 @@ import (
 	"testing"
 	"time"
 
-	"patchbay/tests/faultserver"
+	"patchbay/adapters/simulators/faultserver"
+	"patchbay/adapters/simulators/mailgunsim"
+	"patchbay/adapters/simulators/sendgridsim"
+	"patchbay/adapters/simulators/stripesim"
 	"patchbay/tests/gateway"
-	"patchbay/tests/mailgunsim"
-	"patchbay/tests/sendgridsim"
-	"patchbay/tests/stripesim"
+	"patchbay/tests/sendgridapi"
 )
 
 // secretsRun is a gateway with keys of all providers, and everything that it has answered, logged and
@@ -34,7 +35,7 @@ type secretsRun struct {
 func newCanary(t *testing.T) *secretsRun {
 	t.Helper()
 	c := &secretsRun{
-		stripe: stripesim.Start(t, stripesim.Options{}), sendgrid: sendgridsim.Start(t, sendgridsim.Options{}),
+		stripe: stripesim.Start(t, stripesim.Options{}), sendgrid: sendgridsim.Start(t, sendgridsim.Options{Check: sendgridapi.Check(t)}),
 		mailgun: mailgunsim.Start(t, mailgunsim.Options{}), outputs: map[string]string{},
 	}
 	c.secrets = map[string]string{

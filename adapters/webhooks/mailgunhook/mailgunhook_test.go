@@ -6,12 +6,12 @@ import (
 
 	"github.com/mailgun/mailgun-go/v4"
 
+	"patchbay/adapters/simulators/mailbox"
+	"patchbay/adapters/simulators/mailgunsim"
 	"patchbay/adapters/webhooks/mailgunhook"
 	"patchbay/core/email"
 	"patchbay/core/fault"
 	"patchbay/tests/contract/webhooktest"
-	"patchbay/tests/mailgunsim"
-	"patchbay/tests/mailsim"
 )
 
 var now = time.Unix(1_700_000_000, 0).UTC()
@@ -31,7 +31,7 @@ func hookOf(t testing.TB, accounts ...mailgunhook.Account) *mailgunhook.Hook {
 
 func none(string) string { return "" }
 
-var letter = mailsim.Message{Reference: "ref@mg.example.com", Variables: map[string]string{
+var letter = mailbox.Message{Reference: "ref@mg.example.com", Variables: map[string]string{
 	"patchbay_message": "msg_1", "patchbay_tenant": "acme", "patchbay_attempt": "att_1", "order": "17",
 }}
 

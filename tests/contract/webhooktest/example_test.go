@@ -4,9 +4,9 @@ import (
 	"testing"
 	"time"
 
+	"patchbay/adapters/simulators/sendgridsim"
 	"patchbay/adapters/webhooks/sendgridhook"
 	"patchbay/tests/contract/webhooktest"
-	"patchbay/tests/sendgridsim"
 )
 
 type clock time.Time
