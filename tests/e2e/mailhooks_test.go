@@ -42,12 +42,12 @@ func (p *mailGateway) sendEvent(t testing.TB, provider string, list ...providerE
 	}
 }
 
-func lastOf(t testing.TB, letters []mailbox.Message) mailbox.Message {
+func lastOf(t testing.TB, messages []mailbox.Message) mailbox.Message {
 	t.Helper()
-	if len(letters) == 0 {
+	if len(messages) == 0 {
 		t.Fatal("got no message at the provider, want one")
 	}
-	return letters[len(letters)-1]
+	return messages[len(messages)-1]
 }
 
 // wantAccepted checks that a webhook is answered 200.

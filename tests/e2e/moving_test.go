@@ -133,9 +133,9 @@ func (m *movingGateway) fill(t *testing.T) {
 	if a := deliver(t, m.Gateway, canceledEvent, time.Now()); a.Status != 200 {
 		t.Fatalf("got %d %s, want 200", a.Status, a.Body)
 	}
-	m.ask(t, "/api/emails", "mail", letter("now"))
+	m.ask(t, "/api/emails", "mail", emailBody("now"))
 	m.ask(t, "/api/emails", "large", object{"to": []string{"ada@example.com"}, "subject": "large", "text": strings.Repeat("é ", 100_000)})
-	later := letter("later")
+	later := emailBody("later")
 	later["sendAt"] = time.Now().Add(2 * time.Hour).UTC().Format(time.RFC3339)
 	m.later = m.ask(t, "/api/emails", "later", later).Text("id")
 	for path, status := range map[string]string{"/api/payments/" + paid.Text("id"): "succeeded", "/api/payments/" + canceled.Text("id"): "canceled"} {
