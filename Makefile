@@ -108,7 +108,7 @@ generate: ## models of the API from its OpenAPI document
 
 .PHONY: interop-vectors
 interop-vectors: tests/interop/node_modules ## sign the webhooks that the Go tests read (node, npm)
-	node tests/interop/vectors.mjs > adapters/webhooks/stripehook/testdata/stripe-node.json
+	node tests/interop/vectors.mjs > adapters/payments/stripepay/testdata/stripe-node.json
 
 .PHONY: help
 help:

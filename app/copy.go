@@ -88,11 +88,7 @@ func openExisting(ctx context.Context, opened *closers, p config.Provider, s env
 // openSide opens a store without a resilience policy. An error ends the copy, which resumes
 // when it is run again.
 func openSide(ctx context.Context, opened *closers, p config.Provider, s environment) (storecopy.Side, error) {
-	e, err := find(p)
-	if err != nil {
-		return storecopy.Side{}, err
-	}
-	store, err := openStore(ctx, e, p, s)
+	store, err := openStore(ctx, p, s)
 	if fault.Is(err, fault.Unavailable) && fault.From(err).Code == "store_locked" {
 		return storecopy.Side{}, fmt.Errorf("%w; stop the gateway that runs on it first", err)
 	}

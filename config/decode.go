@@ -1,6 +1,7 @@
 package config
 
 import (
+	"encoding"
 	"errors"
 	"fmt"
 	"net/netip"
@@ -11,6 +12,8 @@ import (
 	"strconv"
 	"strings"
 	"time"
+
+	"patchbay/config/setting"
 )
 
 // decode fills a struct from the written settings. Every key must be that of a field, and
@@ -33,12 +36,18 @@ func (s *source) decode(path string, written any, into reflect.Value) {
 		switch {
 		case !known:
 			s.mistake(at, "is not a setting%s", suggest(key, fields))
-		case field.Kind() == reflect.Struct && field.Type() != reflect.TypeFor[Secret]():
+		case mapping(field):
 			s.decode(at, value, field)
 		default:
 			s.set(at, value, field)
 		}
 	}
+}
+
+// mapping reports whether a field is itself a mapping of settings.
+func mapping(field reflect.Value) bool {
+	_, text := field.Addr().Interface().(encoding.TextUnmarshaler)
+	return field.Kind() == reflect.Struct && field.Type() != reflect.TypeFor[setting.Secret]() && !text
 }
 
 // set sets one field.
@@ -52,13 +61,13 @@ func (s *source) set(path string, written any, into reflect.Value) {
 		s.unreadable(path, "must be a single value")
 		return
 	}
-	_, secret := into.Interface().(Secret)
+	_, secret := into.Interface().(setting.Secret)
 	text, ok := s.expand(path, raw, secret)
 	if !ok {
 		return
 	}
 	switch into.Interface().(type) {
-	case Secret:
+	case setting.Secret:
 		if !s.fromEnv[path] && !whole.MatchString(raw) {
 			s.unreadable(path, "is a secret and must not be in the file; write ${NAME} or ${file:/path}")
 			return
@@ -67,34 +76,7 @@ func (s *source) set(path string, written any, into reflect.Value) {
 			s.unreadable(path, "is empty")
 			return
 		}
-		into.Set(reflect.ValueOf(NewSecret(text)))
-		return
-	case Idle:
-		if ms, err := strconv.ParseUint(text, 10, 32); err == nil {
-			text = fmt.Sprint(ms, "ms")
-		}
-		d, err := time.ParseDuration(text)
-		if err != nil || d < 0 {
-			s.unreadable(path, "%q is neither a duration such as 30s nor a number of milliseconds", text)
-			return
-		}
-		into.SetInt(int64(d))
-		return
-	case Age:
-		d, err := parseAge(text)
-		if err != nil {
-			s.unreadable(path, "%q is not an age; write for example 90d or 72h, or off", text)
-			return
-		}
-		into.SetInt(int64(d))
-		return
-	case Size:
-		n, err := parseSize(text)
-		if err != nil {
-			s.unreadable(path, "%q is not a size; write for example 256MB or 1GB", text)
-			return
-		}
-		into.SetInt(int64(n))
+		into.Set(reflect.ValueOf(setting.NewSecret(text)))
 		return
 	case netip.Prefix:
 		network, err := parseNetwork(text)
@@ -111,6 +93,12 @@ func (s *source) set(path string, written any, into reflect.Value) {
 			return
 		}
 		into.SetInt(int64(d))
+		return
+	}
+	if own, ok := into.Addr().Interface().(encoding.TextUnmarshaler); ok {
+		if err := own.UnmarshalText([]byte(text)); err != nil {
+			s.unreadable(path, "%q %v", text, err)
+		}
 		return
 	}
 	switch into.Kind() {

@@ -1,6 +1,10 @@
 package config
 
-import "reflect"
+import (
+	"reflect"
+
+	"patchbay/config/setting"
+)
 
 // Secrets returns the secrets of all providers, so that they can be removed from texts
 // written by others.
@@ -16,7 +20,7 @@ func (c *Config) Secrets() []string {
 
 func secretsOf(v reflect.Value, all []string) []string {
 	if v.IsValid() && v.CanInterface() {
-		if s, ok := v.Interface().(Secret); ok {
+		if s, ok := v.Interface().(setting.Secret); ok {
 			if s.Reveal() != "" {
 				all = append(all, s.Reveal())
 			}

@@ -7,6 +7,8 @@ const (
 	types    = base + " core/email core/event core/payment core/user core/webhook"
 	useCases = "core/apikeys core/emails core/events core/payments core/personaldata core/retention core/spool core/users core/webhooks"
 	outbound = types + " ports adapters/httpclient"
+	provider = outbound + " adapters/provider config/setting"
+	mail     = provider + " adapters/mail/refusal adapters/mail/rfc5322"
 )
 
 // fx is for app alone: everything else is built by plain constructors.
@@ -50,23 +52,25 @@ var rules = []rule{
 	// message is written, which those for mail share.
 	{"adapters/httpclient", types + " ports", "github.com/failsafe-go/failsafe-go golang.org/x/sync"},
 	{"adapters/resilience", outbound, "github.com/failsafe-go/failsafe-go"},
-	{"adapters/mail/rfc5322", outbound, "github.com/wneessen/go-mail golang.org/x/net/idna"},
-	{"adapters/mail/catchermail", outbound + " adapters/mail/rfc5322", ""},
-	{"adapters/mail/refusal", types, ""},
-	{"adapters/mail/mailgunmail", outbound + " adapters/mail/refusal adapters/mail/rfc5322", "github.com/mailgun/mailgun-go/v4"},
-	{"adapters/mail/sendgridmail", outbound + " adapters/mail/refusal adapters/mail/rfc5322", "github.com/sendgrid/sendgrid-go github.com/sendgrid/rest"},
-	{"adapters/payments/mockpay", outbound, "github.com/stripe/stripe-go/v76/webhook"},
-	{"adapters/payments/stripepay", outbound, "github.com/stripe/stripe-go/v76"},
 	{"adapters/metrics", "", "github.com/prometheus/client_golang"},
 	{"adapters/htmltext", outbound, "github.com/k3a/html2text"},
-	{"adapters/storage/mongostore", outbound, "go.mongodb.org/mongo-driver"},
-	{"adapters/storage/pgstore", outbound, "github.com/jackc/pgx/v5 github.com/pressly/goose/v3"},
-	{"adapters/storage/sqlitestore", outbound, "modernc.org/sqlite github.com/pressly/goose/v3 github.com/gofrs/flock golang.org/x/sync"},
 	{"adapters/clock", outbound, ""},
 	{"adapters/ids", outbound, "github.com/google/uuid"},
-	{"adapters/webhooks/mailgunhook", outbound + " adapters/mail/refusal", "github.com/mailgun/mailgun-go/v4 github.com/go-json-experiment/json"},
-	{"adapters/webhooks/sendgridhook", outbound + " adapters/mail/refusal", "github.com/sendgrid/sendgrid-go/helpers/eventwebhook github.com/go-json-experiment/json"},
-	{"adapters/webhooks/stripehook", outbound, "github.com/stripe/stripe-go/v76/webhook"},
+	{"adapters/provider", outbound + " config/setting", ""},
+
+	// Providers. A new one needs no line: the last rule of its sort is for it.
+	{"adapters/mail/rfc5322", outbound, "github.com/wneessen/go-mail golang.org/x/net/idna"},
+	{"adapters/mail/refusal", types, ""},
+	{"adapters/mail/mailgunmail", mail, "github.com/mailgun/mailgun-go/v4 github.com/go-json-experiment/json"},
+	{"adapters/mail/sendgridmail", mail, "github.com/sendgrid/sendgrid-go github.com/sendgrid/rest github.com/go-json-experiment/json"},
+	{"adapters/mail/...", mail, unclaimed},
+	{"adapters/payments/mockpay", provider, "github.com/stripe/stripe-go/v76/webhook"},
+	{"adapters/payments/stripepay", provider, "github.com/stripe/stripe-go/v76"},
+	{"adapters/payments/...", provider, unclaimed},
+	{"adapters/storage/mongostore", provider, "go.mongodb.org/mongo-driver"},
+	{"adapters/storage/pgstore", provider, "github.com/jackc/pgx/v5 github.com/pressly/goose/v3"},
+	{"adapters/storage/sqlitestore", provider, "modernc.org/sqlite github.com/pressly/goose/v3 github.com/gofrs/flock golang.org/x/sync"},
+	{"adapters/storage/...", provider, unclaimed},
 
 	// Inbound adapters: the core, and the connections that requests come on.
 	{"adapters/wire", "core/fault core/guard", "github.com/valyala/fasthttp"},
@@ -77,25 +81,31 @@ var rules = []rule{
 	},
 	{"adapters/adminapi", types + " ports core/logging " + useCases + " adapters/wire", "github.com/gofiber/fiber/v2 github.com/valyala/fasthttp github.com/go-json-experiment/json"},
 
-	{"config", types, "github.com/knadh/koanf go.yaml.in/yaml/v3"},
+	{"config/setting", "", ""},
+	{"config", types + " config/setting", "github.com/knadh/koanf go.yaml.in/yaml/v3"},
 
 	// Composition: whatever it takes.
-	{"app/...", "core/... ports adapters/... config app/...", anything},
+	{"app/...", "core/... ports adapters/... config/... app/...", anything},
 
 	// What tests are made of. A suite or a fake knows the port, not those who
 	// implement it; whole programs know the gateway as its callers do.
 	{"tests/contract", types + " ports", ""},
 	{"tests/memjournal", types + " ports", ""},
-	{"tests/...", "core/... ports adapters/... config app/... tests/...", anything},
+	{"tests/...", "core/... ports adapters/... config/... app/... tests/...", anything},
 }
 
-// anything is every package of others, but for fx outside of app.
-const anything = "*"
+const (
+	// anything is every package of others, but for fx outside of app.
+	anything = "*"
+	// unclaimed is every package of others that no rule names: an SDK of a provider is that
+	// provider's alone.
+	unclaimed = "?"
+)
 
 // inTests is what test files may import beside what their package may, and
 // any package of others: the suites, and real neighbours in place of mocks, but
 // not the composition.
-const inTests = "core/... ports adapters/... config tests/..."
+const inTests = "core/... ports adapters/... config/... tests/..."
 
 // badNames say nothing about what a package is for.
 const badNames = "common helper helpers misc shared util utils"

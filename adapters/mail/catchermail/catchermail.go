@@ -23,8 +23,7 @@ var _ ports.Mailer = (*Catcher)(nil)
 // Options configures a Catcher.
 type Options struct {
 	Name string // the configured name
-	Path string // the directory, which is created if it does not exist
-	Keep int    // number of newest messages kept
+	Settings
 }
 
 // Catcher stores mail.

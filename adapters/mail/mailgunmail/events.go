@@ -1,4 +1,4 @@
-package mailgunhook
+package mailgunmail
 
 import (
 	"cmp"

@@ -1,4 +1,4 @@
-package config
+package setting
 
 import (
 	"cmp"
@@ -13,7 +13,7 @@ import (
 	"time"
 )
 
-// Database is a store of type postgres or mongo: a server and a database on it.
+// Database holds the settings of a store on a database server.
 type Database struct {
 	URL            Secret `config:"url"` // scheme://username:password@host:port/database, instead of those five settings
 	Host           string `config:"host"`
@@ -42,6 +42,25 @@ type Pool struct {
 // Idle is how long a connection may be idle: a duration, or a plain number of milliseconds.
 type Idle time.Duration
 
+// UnmarshalText implements encoding.TextUnmarshaler.
+func (i *Idle) UnmarshalText(text []byte) error {
+	if ms, err := strconv.ParseUint(string(text), 10, 32); err == nil {
+		*i = Idle(time.Duration(ms) * time.Millisecond)
+		return nil
+	}
+	d, err := time.ParseDuration(string(text))
+	if err != nil || d < 0 {
+		return errors.New("is neither a duration such as 30s nor a number of milliseconds")
+	}
+	*i = Idle(d)
+	return nil
+}
+
+// Address implements Addressed.
+func (d *Database) Address() string { return d.server() + "/" + d.Database }
+
+func (d *Database) server() string { return net.JoinHostPort(d.Host, strconv.Itoa(d.Port)) }
+
 // StandardDatabase returns the default settings for a database server whose URLs have the
 // given scheme.
 func StandardDatabase(scheme string, port int) *Database {
@@ -66,7 +85,7 @@ func (d *Database) Check() (path, text string) {
 		return "port", "must be 1 to 65535"
 	case d.Database == "":
 		return "database", "must be written"
-	case !d.SSL && !d.AllowPlaintext && !Loopback(net.JoinHostPort(d.Host, strconv.Itoa(d.Port))):
+	case !d.SSL && !d.AllowPlaintext && !Loopback(d.server()):
 		return "ssl", "may be false only for a server on this machine; write allow_plaintext: true beside it if the way there is safe"
 	case (d.CertFile == "") != (d.KeyFile == ""):
 		return "cert_file", "and key_file belong together"

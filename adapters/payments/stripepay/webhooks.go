@@ -1,8 +1,4 @@
-// Package stripehook verifies webhooks in Stripe's format, for every account that sends
-// them, and reads the payments in them.
-//
-// Source: docs.stripe.com/webhooks (signatures), API version 2023-10-16.
-package stripehook
+package stripepay
 
 import (
 	"encoding/json"
@@ -10,8 +6,9 @@ import (
 	"strings"
 	"time"
 
-	stripe "github.com/stripe/stripe-go/v76/webhook"
+	signed "github.com/stripe/stripe-go/v76/webhook"
 
+	"patchbay/adapters/provider"
 	"patchbay/core/fault"
 	"patchbay/core/webhook"
 	"patchbay/ports"
@@ -25,40 +22,18 @@ const (
 	Tolerance = 5 * time.Minute
 )
 
-// Account is a provider with the secrets that sign its webhooks: two during a rotation.
-type Account struct {
-	Provider string // the configured name
-	Secrets  []string
-}
-
-// Hook verifies and reads webhooks.
+// Hook verifies webhooks in Stripe's format, for every account that sends them, and reads
+// the payments in them.
+//
+// Source: docs.stripe.com/webhooks (signatures).
 type Hook struct {
-	accounts []Account
+	accounts []provider.Account
 	clock    ports.Clock
 }
 
-var (
-	_ ports.Verifier      = (*Hook)(nil)
-	_ ports.PaymentReader = (*Hook)(nil)
-)
-
-// New returns a Hook. It returns Invalid if a secret is empty, or shared by two accounts:
-// an event must be valid for one account only.
-func New(clock ports.Clock, accounts ...Account) (*Hook, error) {
-	owner := make(map[string]string)
-	for _, a := range accounts {
-		for _, secret := range a.Secrets {
-			if secret == "" {
-				return nil, fault.New(fault.Invalid, "empty_secret", "a webhook secret of "+a.Provider+" is empty")
-			}
-			if other, taken := owner[secret]; taken && other != a.Provider {
-				return nil, fault.New(fault.Invalid, "shared_secret",
-					a.Provider+" and "+other+" have the same webhook secret")
-			}
-			owner[secret] = a.Provider
-		}
-	}
-	return &Hook{accounts: accounts, clock: clock}, nil
+// NewHook returns a Hook. It returns Invalid if a secret is empty, or shared by two accounts.
+func NewHook(clock ports.Clock, accounts ...provider.Account) (provider.PaymentHook, error) {
+	return &Hook{accounts: accounts, clock: clock}, provider.Distinct(accounts...)
 }
 
 // CheckHeaders implements ports.Verifier.
@@ -72,8 +47,8 @@ func (h *Hook) Verify(body []byte, get func(string) string) ([]webhook.Event, er
 	}
 	for _, a := range h.accounts {
 		for _, secret := range a.Secrets {
-			if stripe.ValidatePayloadIgnoringTolerance(body, signature, secret) == nil {
-				e, err := parse(a.Provider, body)
+			if signed.ValidatePayloadIgnoringTolerance(body, signature, secret) == nil {
+				e, err := parseEvent(a.Provider, body)
 				return []webhook.Event{e}, err
 			}
 		}
@@ -113,7 +88,7 @@ func timestamp(signature string) (at time.Time, ok bool) {
 func refused(why string) error { return fault.New(fault.Invalid, "invalid_signature", why) }
 
 // parse reads the envelope of an event.
-func parse(provider string, body []byte) (webhook.Event, error) {
+func parseEvent(provider string, body []byte) (webhook.Event, error) {
 	var e struct {
 		ID      string `json:"id"`
 		Type    string `json:"type"`

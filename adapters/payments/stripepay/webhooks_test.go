@@ -1,4 +1,4 @@
-package stripehook_test
+package stripepay_test
 
 import (
 	"fmt"
@@ -8,7 +8,8 @@ import (
 
 	stripe "github.com/stripe/stripe-go/v76/webhook"
 
-	"patchbay/adapters/webhooks/stripehook"
+	"patchbay/adapters/payments/stripepay"
+	"patchbay/adapters/provider"
 	"patchbay/core/fault"
 	"patchbay/core/payment"
 	"patchbay/core/webhook"
@@ -57,9 +58,9 @@ func TestVerify(t *testing.T) {
 		{"an empty header", body, "", ""},
 		{"a v1 that is not hex", body, fmt.Sprintf("t=%d,v1=zz", now.Unix()), ""},
 	}
-	hook, err := stripehook.New(clock(now),
-		stripehook.Account{Provider: "acme", Secrets: []string{"whsec_new", "whsec_old"}},
-		stripehook.Account{Provider: "acme-eu", Secrets: []string{"whsec_eu"}})
+	hook, err := stripepay.NewHook(clock(now),
+		provider.Account{Provider: "acme", Secrets: []string{"whsec_new", "whsec_old"}},
+		provider.Account{Provider: "acme-eu", Secrets: []string{"whsec_eu"}})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -82,7 +83,7 @@ func TestVerify(t *testing.T) {
 
 func TestSignedButNoEvent(t *testing.T) {
 	t.Parallel()
-	hook, _ := stripehook.New(clock(now), stripehook.Account{Provider: "acme", Secrets: []string{"whsec_1"}})
+	hook, _ := stripepay.NewHook(clock(now), provider.Account{Provider: "acme", Secrets: []string{"whsec_1"}})
 	for _, body := range []string{"", "[]", "{}", `{"id":"evt_1"}`, "{"} {
 		if _, err := hook.Verify([]byte(body), func(string) string { return sign(body, "whsec_1", now) }); fault.From(err).Code != "invalid_payload" {
 			t.Errorf("%q: %v", body, err)
@@ -92,11 +93,11 @@ func TestSignedButNoEvent(t *testing.T) {
 
 func TestSecretsThatSpeakForNobodyOrForTwo(t *testing.T) {
 	t.Parallel()
-	if _, err := stripehook.New(clock(now), stripehook.Account{Provider: "acme", Secrets: []string{""}}); !fault.Is(err, fault.Invalid) {
+	if _, err := stripepay.NewHook(clock(now), provider.Account{Provider: "acme", Secrets: []string{""}}); !fault.Is(err, fault.Invalid) {
 		t.Errorf("empty: %v", err)
 	}
-	_, err := stripehook.New(clock(now),
-		stripehook.Account{Provider: "acme", Secrets: []string{"whsec_1"}}, stripehook.Account{Provider: "acme-eu", Secrets: []string{"whsec_1"}})
+	_, err := stripepay.NewHook(clock(now),
+		provider.Account{Provider: "acme", Secrets: []string{"whsec_1"}}, provider.Account{Provider: "acme-eu", Secrets: []string{"whsec_1"}})
 	if !fault.Is(err, fault.Invalid) || strings.Contains(err.Error(), "whsec_1") {
 		t.Errorf("shared: %v", err)
 	}
@@ -167,7 +168,7 @@ func TestPayment(t *testing.T) {
 		{"a refund of a charge without an intent", "charge.refunded", `{"id":"ch_1","payment_intent":null}`, payment.Intent{}, false},
 		{"another type", "customer.created", `{"id":"cus_1"}`, payment.Intent{}, false},
 	}
-	hook, _ := stripehook.New(clock(now))
+	hook, _ := stripepay.NewHook(clock(now))
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
 			t.Parallel()
@@ -192,7 +193,7 @@ func TestPayment(t *testing.T) {
 // The key tells which request an event is the effect of.
 func TestTheKeyOfTheRequestIsRead(t *testing.T) {
 	t.Parallel()
-	hook, _ := stripehook.New(clock(now), stripehook.Account{Provider: "acme", Secrets: []string{"whsec_1"}})
+	hook, _ := stripepay.NewHook(clock(now), provider.Account{Provider: "acme", Secrets: []string{"whsec_1"}})
 	for request, want := range map[string]string{
 		`{"id":"req_1","idempotency_key":"pbk_1"}`: "pbk_1", `{"id":null,"idempotency_key":null}`: "", `"req_1"`: "", `null`: "",
 	} {
@@ -211,7 +212,7 @@ func TestTheKeyOfTheRequestIsRead(t *testing.T) {
 func FuzzVerify(f *testing.F) {
 	f.Add([]byte(body), sign(body, "whsec_other", now))
 	f.Add([]byte(""), "t=1,v1=")
-	hook, _ := stripehook.New(clock(now), stripehook.Account{Provider: "acme", Secrets: []string{"whsec_1"}})
+	hook, _ := stripepay.NewHook(clock(now), provider.Account{Provider: "acme", Secrets: []string{"whsec_1"}})
 	f.Fuzz(func(t *testing.T, body []byte, header string) {
 		if _, err := hook.Verify(body, func(string) string { return header }); err == nil {
 			t.Errorf("accepted %q for %q", header, body)
@@ -219,19 +220,17 @@ func FuzzVerify(f *testing.F) {
 	})
 }
 
-func TestContract(t *testing.T) {
+// verifierContract runs the suite for what verifies webhooks.
+func verifierContract(t *testing.T) {
 	t.Parallel()
-	hook, err := stripehook.New(clock(now), stripehook.Account{Provider: "acme", Secrets: []string{"whsec_1"}})
+	hook, err := stripepay.NewHook(clock(now), provider.Account{Provider: "acme", Secrets: []string{"whsec_1"}})
 	if err != nil {
 		t.Fatal(err)
 	}
-	t.Run("verifier", func(t *testing.T) {
-		t.Parallel()
-		contract.Verifier(t, contract.VerifierHarness{
-			Verifier: hook, Now: now, Tolerance: stripehook.Tolerance, ByHeaders: true, CoversBody: true,
-			Sign: func(at time.Time) ([]byte, map[string]string) {
-				return []byte(body), map[string]string{"Stripe-Signature": sign(body, "whsec_1", at)}
-			},
-		})
+	contract.Verifier(t, contract.VerifierHarness{
+		Verifier: hook, Now: now, Tolerance: stripepay.Tolerance, ByHeaders: true, CoversBody: true,
+		Sign: func(at time.Time) ([]byte, map[string]string) {
+			return []byte(body), map[string]string{"Stripe-Signature": sign(body, "whsec_1", at)}
+		},
 	})
 }

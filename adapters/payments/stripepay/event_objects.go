@@ -1,14 +1,12 @@
-package stripehook
+package stripepay
 
 import (
-	"time"
-
 	"patchbay/core/money"
 	"patchbay/core/payment"
 )
 
-// refund is the part of Stripe's Refund that is used here.
-type refund struct {
+// refundObject is the part of Stripe's Refund that is used here.
+type refundObject struct {
 	ID            string            `json:"id"`
 	PaymentIntent string            `json:"payment_intent"`
 	Amount        int64             `json:"amount"`
@@ -20,19 +18,19 @@ type refund struct {
 	Created       int64             `json:"created"`
 }
 
-// domain converts the refund. ok is false if the amount is not valid.
-func (o refund) domain() (r payment.ProviderRefund, ok bool) {
-	if !minor(o.Currency, &o.Amount) {
-		return payment.ProviderRefund{}, false
+// intent returns the intent of the refund, with the refund.
+func (o *refundObject) intent() (i payment.Intent, ok bool) {
+	if o.ID == "" || !minor(o.Currency, &o.Amount) {
+		return payment.Intent{}, false
 	}
-	return payment.ProviderRefund{
+	return payment.Intent{Reference: o.PaymentIntent, Refunds: []payment.ProviderRefund{{
 		Reference: o.ID, Intent: o.PaymentIntent, Amount: o.Amount, Currency: o.Currency, Status: o.Status,
 		Reason: o.Reason, Failure: o.FailureReason, Metadata: o.Metadata, CreatedAt: instant(o.Created),
-	}, true
+	}}}, true
 }
 
-// dispute is the part of Stripe's Dispute that is used here.
-type dispute struct {
+// disputeObject is the part of Stripe's Dispute that is used here.
+type disputeObject struct {
 	ID              string         `json:"id"`
 	PaymentIntent   string         `json:"payment_intent"`
 	Amount          int64          `json:"amount"`
@@ -48,24 +46,17 @@ type dispute struct {
 	} `json:"balance_transactions"`
 }
 
-func (o dispute) domain() (d payment.Dispute, ok bool) {
-	if !minor(o.Currency, &o.Amount) {
-		return payment.Dispute{}, false
+// intent returns the intent of the dispute, with the dispute.
+func (o *disputeObject) intent() (i payment.Intent, ok bool) {
+	if o.ID == "" || !minor(o.Currency, &o.Amount) {
+		return payment.Intent{}, false
 	}
 	moved := make([]int64, len(o.BalanceTransactions))
 	for i, t := range o.BalanceTransactions {
 		moved[i] = t.Amount
 	}
-	return payment.Dispute{
+	return payment.Intent{Reference: o.PaymentIntent, Disputed: true, Disputes: []payment.Dispute{{
 		Reference: o.ID, Amount: o.Amount, Currency: o.Currency, Reason: o.Reason, Status: o.Status,
 		DueBy: instant(o.EvidenceDetails.DueBy), FundsWithdrawn: payment.Withdrawn(moved...), CreatedAt: instant(o.Created),
-	}, true
-}
-
-// instant converts a time of Stripe's, or returns zero if there is none.
-func instant(seconds int64) time.Time {
-	if seconds == 0 {
-		return time.Time{}
-	}
-	return time.Unix(seconds, 0).UTC()
+	}}}, true
 }

@@ -1,4 +1,4 @@
-package config
+package setting
 
 import (
 	"errors"
@@ -28,20 +28,26 @@ func (a Age) String() string {
 	}
 }
 
-func parseAge(text string) (Age, error) {
-	if text == "off" {
-		return 0, nil
+var errAge = errors.New("is not an age; write for example 90d or 72h, or off")
+
+// UnmarshalText implements encoding.TextUnmarshaler.
+func (a *Age) UnmarshalText(text []byte) error {
+	if string(text) == "off" {
+		*a = 0
+		return nil
 	}
-	if number, ok := strings.CutSuffix(text, "d"); ok {
+	if number, ok := strings.CutSuffix(string(text), "d"); ok {
 		days, err := strconv.Atoi(number)
 		if err != nil || days < 1 || days > maxDays {
-			return 0, errors.New("not so many days")
+			return errAge
 		}
-		return Age(time.Duration(days) * day), nil
+		*a = Age(time.Duration(days) * day)
+		return nil
 	}
-	d, err := time.ParseDuration(text)
+	d, err := time.ParseDuration(string(text))
 	if err != nil || d <= 0 {
-		return 0, errors.New("not a duration")
+		return errAge
 	}
-	return Age(d), nil
+	*a = Age(d)
+	return nil
 }

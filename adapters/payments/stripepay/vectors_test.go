@@ -1,4 +1,4 @@
-package stripehook_test
+package stripepay_test
 
 import (
 	_ "embed"
@@ -6,7 +6,8 @@ import (
 	"testing"
 	"time"
 
-	"patchbay/adapters/webhooks/stripehook"
+	"patchbay/adapters/payments/stripepay"
+	"patchbay/adapters/provider"
 	"patchbay/core/fault"
 )
 
@@ -27,8 +28,8 @@ func TestVerifyWhatStripesNodeLibrarySigned(t *testing.T) {
 	for _, v := range vectors {
 		t.Run(v.Name, func(t *testing.T) {
 			t.Parallel()
-			hook, err := stripehook.New(clock(time.Unix(v.Timestamp, 0)),
-				stripehook.Account{Provider: "acme", Secrets: []string{v.Secret}})
+			hook, err := stripepay.NewHook(clock(time.Unix(v.Timestamp, 0)),
+				provider.Account{Provider: "acme", Secrets: []string{v.Secret}})
 			if err != nil {
 				t.Fatal(err)
 			}

@@ -1,4 +1,4 @@
-package stripehook
+package stripepay
 
 import (
 	"encoding/json"
@@ -10,8 +10,8 @@ import (
 	"patchbay/core/webhook"
 )
 
-// intent is the part of Stripe's PaymentIntent that is used here.
-type intent struct {
+// intentObject is the part of Stripe's PaymentIntent that is used here.
+type intentObject struct {
 	ID               string            `json:"id"`
 	Status           payment.Status    `json:"status"`
 	Amount           int64             `json:"amount"`
@@ -33,8 +33,8 @@ type intent struct {
 	} `json:"next_action"`
 }
 
-// charge is the part of Stripe's Charge that is used here.
-type charge struct {
+// chargeObject is the part of Stripe's Charge that is used here.
+type chargeObject struct {
 	PaymentIntent  string            `json:"payment_intent"`
 	Amount         int64             `json:"amount"`
 	AmountCaptured int64             `json:"amount_captured"`
@@ -52,58 +52,33 @@ func (h *Hook) Payment(e webhook.Event) (payment.Intent, bool, error) {
 }
 
 func read(e webhook.Event) (payment.Intent, bool, error) {
+	// ok is false if the object is not valid.
+	var o interface {
+		intent() (i payment.Intent, ok bool)
+	}
 	switch {
 	case strings.HasPrefix(e.Type, "payment_intent."):
-		var o intent
-		if err := json.Unmarshal(e.Object, &o); err != nil || o.ID == "" {
-			return payment.Intent{}, false, unreadable(e)
-		}
-		i, ok := o.domain()
-		if !ok {
-			return payment.Intent{}, false, unreadable(e)
-		}
-		return i, true, nil
+		o = new(intentObject)
 	case e.Type == "charge.refunded":
-		var o charge
-		if err := json.Unmarshal(e.Object, &o); err != nil {
-			return payment.Intent{}, false, unreadable(e)
-		}
-		// A charge may have been created without an intent; then it is not ours.
-		if o.PaymentIntent == "" {
-			return payment.Intent{}, false, nil
-		}
-		i, ok := o.domain()
-		if !ok {
-			return payment.Intent{}, false, unreadable(e)
-		}
-		return i, true, nil
+		o = new(chargeObject)
 	case strings.HasPrefix(e.Type, "refund."), strings.HasPrefix(e.Type, "charge.refund."):
-		var o refund
-		if err := json.Unmarshal(e.Object, &o); err != nil || o.ID == "" {
-			return payment.Intent{}, false, unreadable(e)
-		}
-		r, ok := o.domain()
-		if !ok {
-			return payment.Intent{}, false, unreadable(e)
-		}
-		return payment.Intent{Reference: o.PaymentIntent, Refunds: []payment.ProviderRefund{r}}, o.PaymentIntent != "", nil
+		o = new(refundObject)
 	case strings.HasPrefix(e.Type, "charge.dispute."):
-		var o dispute
-		if err := json.Unmarshal(e.Object, &o); err != nil || o.ID == "" {
-			return payment.Intent{}, false, unreadable(e)
-		}
-		d, ok := o.domain()
-		if !ok {
-			return payment.Intent{}, false, unreadable(e)
-		}
-		return payment.Intent{Reference: o.PaymentIntent, Disputed: true, Disputes: []payment.Dispute{d}}, o.PaymentIntent != "", nil
+		o = new(disputeObject)
+	default:
+		return payment.Intent{}, false, nil
 	}
-	return payment.Intent{}, false, nil
+	if err := json.Unmarshal(e.Object, o); err == nil {
+		if i, ok := o.intent(); ok {
+			return i, i.Reference != "", nil
+		}
+	}
+	return payment.Intent{}, false, fault.New(fault.Invalid, "invalid_payload", "the object of a "+e.Type+" event cannot be read")
 }
 
-// domain converts the intent. ok is false if an amount is not valid.
-func (o intent) domain() (i payment.Intent, ok bool) {
-	if !minor(o.Currency, &o.Amount, &o.AmountCapturable, &o.AmountReceived) {
+// intent converts the object.
+func (o *intentObject) intent() (i payment.Intent, ok bool) {
+	if o.ID == "" || !minor(o.Currency, &o.Amount, &o.AmountCapturable, &o.AmountReceived) {
 		return payment.Intent{}, false
 	}
 	i = payment.Intent{
@@ -120,7 +95,12 @@ func (o intent) domain() (i payment.Intent, ok bool) {
 	return i, true
 }
 
-func (o charge) domain() (i payment.Intent, ok bool) {
+// intent returns what a charge says about its intent. A charge may have been created
+// without one.
+func (o *chargeObject) intent() (i payment.Intent, ok bool) {
+	if o.PaymentIntent == "" {
+		return payment.Intent{}, true
+	}
 	if !minor(o.Currency, &o.Amount, &o.AmountCaptured, &o.AmountRefunded) {
 		return payment.Intent{}, false
 	}
@@ -129,18 +109,4 @@ func (o charge) domain() (i payment.Intent, ok bool) {
 		AmountCaptured: o.AmountCaptured,
 		AmountRefunded: payment.GivenBack(o.Amount, o.AmountCaptured, o.AmountRefunded), Metadata: o.Metadata,
 	}, true
-}
-
-// minor converts amounts in place from Stripe's representation.
-func minor(c money.Currency, amounts ...*int64) (ok bool) {
-	for _, amount := range amounts {
-		if *amount, ok = money.FromStripe(*amount, c); !ok {
-			return false
-		}
-	}
-	return true
-}
-
-func unreadable(e webhook.Event) error {
-	return fault.New(fault.Invalid, "invalid_payload", "the object of a "+e.Type+" event cannot be read")
 }

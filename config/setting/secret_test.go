@@ -1,4 +1,4 @@
-package config_test
+package setting_test
 
 import (
 	"bytes"
@@ -11,7 +11,9 @@ import (
 
 	"go.yaml.in/yaml/v3"
 
+	"patchbay/adapters/payments/mockpay"
 	"patchbay/config"
+	"patchbay/config/setting"
 )
 
 // canary is what must be seen nowhere.
@@ -20,23 +22,23 @@ const canary = "whsec_canary"
 // holders are the places in which a secret gets into a log by accident. What
 // fmt does differs between them: it calls no method of an unexported field.
 func holders() map[string]any {
-	s := config.NewSecret(canary)
-	type exported struct{ Secret config.Secret }
-	type unexported struct{ secret config.Secret }
+	s := setting.NewSecret(canary)
+	type exported struct{ Secret setting.Secret }
+	type unexported struct{ secret setting.Secret }
 	return map[string]any{
 		"itself":              s,
 		"a pointer":           &s,
 		"an exported field":   exported{s},
 		"an unexported field": unexported{s},
 		"a pointer to one":    &unexported{s},
-		"a list":              []config.Secret{s},
-		"a list in a field":   struct{ list []config.Secret }{[]config.Secret{s}},
-		"a value of a map":    map[string]config.Secret{"a": s},
-		"a key of a map":      map[config.Secret]int{s: 1},
+		"a list":              []setting.Secret{s},
+		"a list in a field":   struct{ list []setting.Secret }{[]setting.Secret{s}},
+		"a value of a map":    map[string]setting.Secret{"a": s},
+		"a key of a map":      map[setting.Secret]int{s: 1},
 		"an error's argument": fmt.Errorf("refused: %v", s),
-		"settings":            &config.Mock{WebhookSecrets: []config.Secret{s}},
+		"settings":            &mockpay.Settings{WebhookSecrets: []setting.Secret{s}},
 		"a configuration": config.Config{Provider: map[string]config.Provider{
-			"mock": {Settings: config.Mock{WebhookSecrets: []config.Secret{s}}},
+			"mock": {Settings: mockpay.Settings{WebhookSecrets: []setting.Secret{s}}},
 		}},
 	}
 }
@@ -59,7 +61,7 @@ func TestNoFormatterPrintsASecret(t *testing.T) {
 	}
 	printers["YAML"] = func(v any) (text string) {
 		defer func() {
-			if refused := recover(); refused != nil { // its way with a function, which config.Type has
+			if refused := recover(); refused != nil { // its way with a function, which setting.Type has
 				text = fmt.Sprint(refused)
 			}
 		}()
@@ -89,7 +91,7 @@ func TestNoFormatterPrintsASecret(t *testing.T) {
 
 func TestASecretSaysThatItIsOne(t *testing.T) {
 	t.Parallel()
-	s := config.NewSecret(canary)
+	s := setting.NewSecret(canary)
 	text, err := s.MarshalText()
 	if err != nil {
 		t.Fatal(err)
@@ -105,10 +107,10 @@ func TestASecretSaysThatItIsOne(t *testing.T) {
 
 func TestASecretIsRevealedToWhoeverNeedsIt(t *testing.T) {
 	t.Parallel()
-	if got := config.NewSecret(canary).Reveal(); got != canary {
+	if got := setting.NewSecret(canary).Reveal(); got != canary {
 		t.Errorf("got %q", got)
 	}
-	if got := (config.Secret{}).Reveal(); got != "" {
+	if got := (setting.Secret{}).Reveal(); got != "" {
 		t.Errorf("no secret reveals %q", got)
 	}
 }

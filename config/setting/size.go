@@ -1,4 +1,4 @@
-package config
+package setting
 
 import (
 	"errors"
@@ -24,15 +24,19 @@ func (s Size) String() string {
 	return strconv.FormatInt(int64(s/megabyte), 10) + "MB"
 }
 
-func parseSize(text string) (Size, error) {
+var errSize = errors.New("is not a size; write for example 256MB or 1GB")
+
+// UnmarshalText implements encoding.TextUnmarshaler.
+func (s *Size) UnmarshalText(text []byte) error {
 	for unit, bytes := range map[string]Size{"MB": megabyte, "GB": gigabyte} {
-		if number, ok := strings.CutSuffix(text, unit); ok {
+		if number, ok := strings.CutSuffix(string(text), unit); ok {
 			n, err := strconv.ParseInt(number, 10, 32)
 			if err != nil || n < 1 || Size(n) > maxSize/bytes {
-				return 0, errors.New("not so many")
+				return errSize
 			}
-			return Size(n) * bytes, nil
+			*s = Size(n) * bytes
+			return nil
 		}
 	}
-	return 0, errors.New("not a size")
+	return errSize
 }

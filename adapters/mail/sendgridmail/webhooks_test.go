@@ -1,4 +1,4 @@
-package sendgridhook_test
+package sendgridmail_test
 
 import (
 	"crypto/ecdsa"
@@ -12,10 +12,12 @@ import (
 	"testing"
 	"time"
 
-	"patchbay/adapters/webhooks/sendgridhook"
+	"patchbay/adapters/mail/sendgridmail"
+	"patchbay/adapters/provider"
 	"patchbay/core/email"
 	"patchbay/core/fault"
 	"patchbay/core/webhook"
+	"patchbay/tests/contract"
 	"patchbay/tests/mailsim"
 	"patchbay/tests/sendgridsim"
 )
@@ -26,9 +28,9 @@ type clock time.Time
 
 func (c clock) Now() time.Time { return time.Time(c) }
 
-func hookOf(t testing.TB, at time.Time, accounts ...sendgridhook.Account) *sendgridhook.Hook {
+func hookOf(t testing.TB, at time.Time, accounts ...provider.Account) provider.MailHook {
 	t.Helper()
-	hook, err := sendgridhook.New(clock(at), accounts...)
+	hook, err := sendgridmail.NewHook(clock(at), accounts...)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -51,7 +53,7 @@ func official(name string) string {
 
 func TestVerifyWhatSendGridHasSigned(t *testing.T) {
 	t.Parallel()
-	hook := hookOf(t, time.Unix(1600112502, 0), sendgridhook.Account{Provider: "sendgrid", Keys: []string{sendgridsim.NewSigner().PublicKey(), officialKey}})
+	hook := hookOf(t, time.Unix(1600112502, 0), provider.Account{Provider: "sendgrid", Secrets: []string{sendgridsim.NewSigner().PublicKey(), officialKey}})
 	events, err := hook.Verify([]byte(officialBody), official)
 	if err != nil || len(events) != 1 || events[0].Provider != "sendgrid" || events[0].Type != "dropped" {
 		t.Fatalf("%+v, %v", events, err)
@@ -89,12 +91,12 @@ func TestAKeyThatIsNone(t *testing.T) {
 	for name, key := range map[string]string{
 		"empty": "", "no base64": "?", "no key": "aGVsbG8=", "of another curve": pkix(&other.PublicKey), "of RSA": pkix(&old.PublicKey),
 	} {
-		if _, err := sendgridhook.New(clock(now), sendgridhook.Account{Provider: "a", Keys: []string{key}}); fault.From(err).Code != "invalid_key" {
+		if _, err := sendgridmail.NewHook(clock(now), provider.Account{Provider: "a", Secrets: []string{key}}); fault.From(err).Code != "invalid_key" {
 			t.Errorf("%s: %v", name, err)
 		}
 	}
 	shared := []string{officialKey}
-	_, err = sendgridhook.New(clock(now), sendgridhook.Account{Provider: "a", Keys: shared}, sendgridhook.Account{Provider: "b", Keys: shared})
+	_, err = sendgridmail.NewHook(clock(now), provider.Account{Provider: "a", Secrets: shared}, provider.Account{Provider: "b", Secrets: shared})
 	if fault.From(err).Code != "shared_secret" {
 		t.Errorf("of two accounts: %v", err)
 	}
@@ -103,8 +105,8 @@ func TestAKeyThatIsNone(t *testing.T) {
 func TestAnEventSpeaksForTheAccountWhoseKeyVerifiedIt(t *testing.T) {
 	t.Parallel()
 	first, second := sendgridsim.NewSigner(), sendgridsim.NewSigner()
-	hook := hookOf(t, now, sendgridhook.Account{Provider: "first", Keys: []string{first.PublicKey()}},
-		sendgridhook.Account{Provider: "second", Keys: []string{second.PublicKey()}})
+	hook := hookOf(t, now, provider.Account{Provider: "first", Secrets: []string{first.PublicKey()}},
+		provider.Account{Provider: "second", Secrets: []string{second.PublicKey()}})
 	body := sendgridsim.Batch(sendgridsim.Event{"event": "open"})
 	for name, signer := range map[string]*sendgridsim.Signer{"first": first, "second": second} {
 		headers := signer.Sign(body, now)
@@ -115,11 +117,25 @@ func TestAnEventSpeaksForTheAccountWhoseKeyVerifiedIt(t *testing.T) {
 	}
 }
 
+// verifierContract runs the suite for what verifies webhooks.
+func verifierContract(t *testing.T) {
+	t.Parallel()
+	signer := sendgridsim.NewSigner()
+	contract.Verifier(t, contract.VerifierHarness{
+		Verifier: hookOf(t, now, provider.Account{Provider: "sendgrid", Secrets: []string{signer.PublicKey()}}),
+		Now:      now, Tolerance: sendgridmail.Tolerance, ByHeaders: true, CoversBody: true,
+		Sign: func(at time.Time) ([]byte, map[string]string) {
+			body := sendgridsim.Batch(sendgridsim.Event{"event": "delivered", "email": "ada@example.com"})
+			return body, signer.Sign(body, at)
+		},
+	})
+}
+
 // read verifies a batch, and returns its events.
-func read(t *testing.T, body []byte) (*sendgridhook.Hook, []webhook.Event) {
+func read(t *testing.T, body []byte) (provider.MailHook, []webhook.Event) {
 	t.Helper()
 	signer := sendgridsim.NewSigner()
-	hook := hookOf(t, now, sendgridhook.Account{Provider: "sendgrid", Keys: []string{signer.PublicKey()}})
+	hook := hookOf(t, now, provider.Account{Provider: "sendgrid", Secrets: []string{signer.PublicKey()}})
 	headers := signer.Sign(body, now)
 	events, err := hook.Verify(body, func(h string) string { return headers[h] })
 	if err != nil {
@@ -128,7 +144,7 @@ func read(t *testing.T, body []byte) (*sendgridhook.Hook, []webhook.Event) {
 	return hook, events
 }
 
-var letter = mailsim.Message{Reference: "ref", Variables: map[string]string{
+var told = mailsim.Message{Reference: "ref", Variables: map[string]string{
 	"patchbay_message": "msg_1", "patchbay_tenant": "acme", "patchbay_attempt": "att_1", "order": "17",
 }}
 
@@ -136,7 +152,7 @@ var letter = mailsim.Message{Reference: "ref", Variables: map[string]string{
 func TestTheSameNewsTwiceIsOne(t *testing.T) {
 	t.Parallel()
 	one := func(more sendgridsim.Event) sendgridsim.Event {
-		return sendgridsim.EventOf(letter, "click", "ada@example.com", now, sendgridsim.Event{"url": "https://example.com/a"}, more)
+		return sendgridsim.EventOf(told, "click", "ada@example.com", now, sendgridsim.Event{"url": "https://example.com/a"}, more)
 	}
 	for _, c := range []struct {
 		name   string
@@ -165,7 +181,7 @@ func TestTheSameNewsTwiceIsOne(t *testing.T) {
 // Each event of a batch stands for itself: what is new, and what is no event, holds nobody back.
 func TestABatch(t *testing.T) {
 	t.Parallel()
-	body := sendgridsim.Batch(sendgridsim.EventOf(letter, "delivered", "ada@example.com", now), sendgridsim.EventOf(letter, "teleported", "ada@example.com", now))
+	body := sendgridsim.Batch(sendgridsim.EventOf(told, "delivered", "ada@example.com", now), sendgridsim.EventOf(told, "teleported", "ada@example.com", now))
 	body = []byte(strings.Replace(string(body), "[", `[null, 1, "x", {}, {"event": 7}, {"event": "open", "timestamp": "soon"}, {"event": "open", "timestamp": 99999999999999}, {"event": "open", "event": "open"}, `, 1))
 	hook, events := read(t, body)
 	var got []string
@@ -180,7 +196,7 @@ func TestABatch(t *testing.T) {
 	for _, wrong := range []string{"", "{}", "null", `"x"`, "[1"} {
 		signer := sendgridsim.NewSigner()
 		headers := signer.Sign([]byte(wrong), now)
-		hook := hookOf(t, now, sendgridhook.Account{Provider: "sendgrid", Keys: []string{signer.PublicKey()}})
+		hook := hookOf(t, now, provider.Account{Provider: "sendgrid", Secrets: []string{signer.PublicKey()}})
 		if _, err := hook.Verify([]byte(wrong), func(h string) string { return headers[h] }); fault.From(err).Code != "invalid_payload" {
 			t.Errorf("%q: %v", wrong, err)
 		}
@@ -213,7 +229,7 @@ func TestWhatAnEventTells(t *testing.T) {
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			t.Parallel()
-			hook, events := read(t, sendgridsim.Batch(sendgridsim.EventOf(letter, c.name, "ada@example.com", now, c.more)))
+			hook, events := read(t, sendgridsim.Batch(sendgridsim.EventOf(told, c.name, "ada@example.com", now, c.more)))
 			n, ok, err := hook.News(events[0])
 			want := email.News{
 				Event: c.event, Tenant: "acme", Message: "msg_1", Attempt: "att_1", Reference: "ref", Recipient: "ada@example.com",
@@ -233,7 +249,7 @@ func FuzzVerify(f *testing.F) {
 	f.Add([]byte(officialBody), officialSignature, officialTimestamp)
 	f.Add([]byte("[]"), "MAYCAQECAQE=", "1600112502")
 	f.Add([]byte("[]"), "MAA=", "1e9")
-	hook := hookOf(f, time.Unix(1600112502, 0), sendgridhook.Account{Provider: "acme", Keys: []string{sendgridsim.NewSigner().PublicKey()}})
+	hook := hookOf(f, time.Unix(1600112502, 0), provider.Account{Provider: "acme", Secrets: []string{sendgridsim.NewSigner().PublicKey()}})
 	f.Fuzz(func(t *testing.T, body []byte, signature, timestamp string) {
 		get := func(name string) string {
 			if strings.HasSuffix(name, "Signature") {

@@ -1,4 +1,4 @@
-package config
+package setting
 
 import "log/slog"
 
@@ -8,7 +8,8 @@ import "log/slog"
 // such as %d, and prints the field's content.
 type Secret struct{ value *string }
 
-const hidden = "[secret]"
+// Hidden is what is printed in place of a secret.
+const Hidden = "[secret]"
 
 // NewSecret returns a Secret with a value.
 func NewSecret(value string) Secret { return Secret{&value} }
@@ -22,13 +23,13 @@ func (s Secret) Reveal() string {
 }
 
 // String implements fmt.Stringer.
-func (Secret) String() string { return hidden }
+func (Secret) String() string { return Hidden }
 
 // GoString implements fmt.GoStringer, for %#v.
-func (Secret) GoString() string { return hidden }
+func (Secret) GoString() string { return Hidden }
 
 // MarshalText implements encoding.TextMarshaler, which JSON and YAML use too.
-func (Secret) MarshalText() ([]byte, error) { return []byte(hidden), nil }
+func (Secret) MarshalText() ([]byte, error) { return []byte(Hidden), nil }
 
 // LogValue implements slog.LogValuer.
-func (Secret) LogValue() slog.Value { return slog.StringValue(hidden) }
+func (Secret) LogValue() slog.Value { return slog.StringValue(Hidden) }

@@ -1,11 +1,4 @@
-// Package mailgunhook verifies webhooks in Mailgun's format, for every domain that sends
-// them, and reads the mail events in them.
-//
-// Mailgun signs only a time and a token, not the event. So a token is accepted once, and
-// somebody who has seen a delivery cannot send it again with another event.
-//
-// Source: Mailgun's reference, "Webhooks" and "Securing Webhooks".
-package mailgunhook
+package mailgunmail
 
 import (
 	"bytes"
@@ -18,6 +11,7 @@ import (
 
 	"github.com/mailgun/mailgun-go/v4"
 
+	"patchbay/adapters/provider"
 	"patchbay/core/fault"
 	"patchbay/core/webhook"
 	"patchbay/ports"
@@ -33,39 +27,21 @@ const (
 	maxToken = 200
 )
 
-// Account is a provider with the keys that sign its webhooks: two during a rotation.
-type Account struct {
-	Provider string // the configured name
-	Keys     []string
-}
-
-// Hook verifies and reads webhooks.
+// Hook verifies webhooks in Mailgun's format, for every domain that sends them, and reads
+// the mail events in them.
+//
+// Mailgun signs only a time and a token, not the event. So a token is accepted once, and
+// somebody who has seen a delivery cannot send it again with another event.
+//
+// Source: Mailgun's reference, "Webhooks" and "Securing Webhooks".
 type Hook struct {
-	accounts []Account
+	accounts []provider.Account
 	clock    ports.Clock
 }
 
-var (
-	_ ports.Verifier   = (*Hook)(nil)
-	_ ports.MailReader = (*Hook)(nil)
-)
-
-// New returns a Hook. It returns Invalid if a key is empty, or shared by two accounts: an
-// event must be valid for one account only.
-func New(clock ports.Clock, accounts ...Account) (*Hook, error) {
-	owner := make(map[string]string)
-	for _, a := range accounts {
-		for _, key := range a.Keys {
-			if key == "" {
-				return nil, fault.New(fault.Invalid, "empty_secret", "a webhook key of "+a.Provider+" is empty")
-			}
-			if other, taken := owner[key]; taken && other != a.Provider {
-				return nil, fault.New(fault.Invalid, "shared_secret", a.Provider+" and "+other+" have the same webhook key")
-			}
-			owner[key] = a.Provider
-		}
-	}
-	return &Hook{accounts: accounts, clock: clock}, nil
+// NewHook returns a Hook. It returns Invalid if a key is empty, or shared by two accounts.
+func NewHook(clock ports.Clock, accounts ...provider.Account) (provider.MailHook, error) {
+	return &Hook{accounts: accounts, clock: clock}, provider.Distinct(accounts...)
 }
 
 // CheckHeaders implements ports.Verifier. All signed data is in the body.
@@ -81,7 +57,7 @@ func (h *Hook) Verify(body []byte, _ func(string) string) ([]webhook.Event, erro
 		return nil, err
 	}
 	for _, a := range h.accounts {
-		for _, key := range a.Keys {
+		for _, key := range a.Secrets {
 			api := mailgun.NewMailgun("", "")
 			api.SetWebhookSigningKey(key)
 			if fits, err := api.VerifyWebhookSignature(p.Signature); fits && err == nil {

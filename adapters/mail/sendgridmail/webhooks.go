@@ -1,8 +1,4 @@
-// Package sendgridhook verifies webhooks in SendGrid's format, for every account that sends
-// them, and reads the mail events in them.
-//
-// Source: SendGrid's reference, "Event Webhook" and "Event Webhook Security Features".
-package sendgridhook
+package sendgridmail
 
 import (
 	"crypto/ecdsa"
@@ -20,6 +16,7 @@ import (
 
 	"github.com/sendgrid/sendgrid-go/helpers/eventwebhook"
 
+	"patchbay/adapters/provider"
 	"patchbay/core/fault"
 	"patchbay/core/webhook"
 	"patchbay/ports"
@@ -34,13 +31,10 @@ const (
 	Ahead = 5 * time.Minute
 )
 
-// Account is a provider with the keys that verify its webhooks: two during a rotation.
-type Account struct {
-	Provider string   // the configured name
-	Keys     []string // as SendGrid shows them: base64 of a PKIX public key
-}
-
-// Hook verifies and reads webhooks.
+// Hook verifies webhooks in SendGrid's format, for every account that sends them, and reads
+// the mail events in them.
+//
+// Source: SendGrid's reference, "Event Webhook" and "Event Webhook Security Features".
 type Hook struct {
 	accounts []account
 	clock    ports.Clock
@@ -51,32 +45,23 @@ type account struct {
 	keys     []*ecdsa.PublicKey
 }
 
-var (
-	_ ports.Verifier   = (*Hook)(nil)
-	_ ports.MailReader = (*Hook)(nil)
-)
-
-// New returns a Hook. It returns Invalid if a key is not an ECDSA key on P-256, or shared
-// by two accounts: an event must be valid for one account only.
-func New(clock ports.Clock, accounts ...Account) (*Hook, error) {
+// NewHook returns a Hook. The secrets of an account are its public keys as SendGrid shows
+// them: base64 of a PKIX public key. It returns Invalid if a key is not an ECDSA key on
+// P-256, or shared by two accounts.
+func NewHook(clock ports.Clock, accounts ...provider.Account) (provider.MailHook, error) {
 	h := &Hook{clock: clock}
-	owner := make(map[string]string)
 	for _, a := range accounts {
 		one := account{provider: a.Provider}
-		for _, text := range a.Keys {
+		for _, text := range a.Secrets {
 			key, err := parseKey(text)
 			if err != nil {
 				return nil, fault.New(fault.Invalid, "invalid_key", "a webhook key of "+a.Provider+" is no public key of SendGrid's")
 			}
-			if other, taken := owner[text]; taken && other != a.Provider {
-				return nil, fault.New(fault.Invalid, "shared_secret", a.Provider+" and "+other+" have the same webhook key")
-			}
-			owner[text] = a.Provider
 			one.keys = append(one.keys, key)
 		}
 		h.accounts = append(h.accounts, one)
 	}
-	return h, nil
+	return h, provider.Distinct(accounts...)
 }
 
 var errKey = fault.New(fault.Invalid, "invalid_key", "not a public key of ECDSA on P-256")

@@ -1,4 +1,4 @@
-package sendgridhook
+package sendgridmail
 
 import (
 	"strings"

@@ -1,4 +1,4 @@
-package mailgunhook_test
+package mailgunmail_test
 
 import (
 	"testing"
@@ -6,7 +6,8 @@ import (
 
 	"github.com/mailgun/mailgun-go/v4"
 
-	"patchbay/adapters/webhooks/mailgunhook"
+	"patchbay/adapters/mail/mailgunmail"
+	"patchbay/adapters/provider"
 	"patchbay/core/email"
 	"patchbay/core/fault"
 	"patchbay/tests/contract"
@@ -20,9 +21,9 @@ type clock time.Time
 
 func (c clock) Now() time.Time { return time.Time(c) }
 
-func hookOf(t testing.TB, accounts ...mailgunhook.Account) *mailgunhook.Hook {
+func hookOf(t testing.TB, accounts ...provider.Account) provider.MailHook {
 	t.Helper()
-	hook, err := mailgunhook.New(clock(now), accounts...)
+	hook, err := mailgunmail.NewHook(clock(now), accounts...)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -31,21 +32,19 @@ func hookOf(t testing.TB, accounts ...mailgunhook.Account) *mailgunhook.Hook {
 
 func none(string) string { return "" }
 
-var letter = mailsim.Message{Reference: "ref@mg.example.com", Variables: map[string]string{
+var told = mailsim.Message{Reference: "ref@mg.example.com", Variables: map[string]string{
 	"patchbay_message": "msg_1", "patchbay_tenant": "acme", "patchbay_attempt": "att_1", "order": "17",
 }}
 
-func TestContract(t *testing.T) {
+// verifierContract runs the suite for what verifies webhooks.
+func verifierContract(t *testing.T) {
 	t.Parallel()
-	hook := hookOf(t, mailgunhook.Account{Provider: "mailgun", Keys: []string{"key-old", "key-new"}})
-	t.Run("verifier", func(t *testing.T) {
-		t.Parallel()
-		contract.Verifier(t, contract.VerifierHarness{
-			Verifier: hook, Now: now, Tolerance: mailgunhook.Tolerance,
-			Sign: func(at time.Time) ([]byte, map[string]string) {
-				return mailgunsim.Body(mailgunsim.Sign("key-new", at), mailgunsim.EventOf(letter, "delivered", "ada@example.com", at)), nil
-			},
-		})
+	contract.Verifier(t, contract.VerifierHarness{
+		Verifier: hookOf(t, provider.Account{Provider: "mailgun", Secrets: []string{"key-old", "key-new"}}),
+		Now:      now, Tolerance: mailgunmail.Tolerance,
+		Sign: func(at time.Time) ([]byte, map[string]string) {
+			return mailgunsim.Body(mailgunsim.Sign("key-new", at), mailgunsim.EventOf(told, "delivered", "ada@example.com", at)), nil
+		},
 	})
 }
 
@@ -63,10 +62,10 @@ func TestTheSimulatorSignsAsMailgunDoes(t *testing.T) {
 
 func TestAnEventSpeaksForTheDomainWhoseKeySignedIt(t *testing.T) {
 	t.Parallel()
-	hook := hookOf(t, mailgunhook.Account{Provider: "first", Keys: []string{"one"}}, mailgunhook.Account{Provider: "second", Keys: []string{"two", "three"}})
+	hook := hookOf(t, provider.Account{Provider: "first", Secrets: []string{"one"}}, provider.Account{Provider: "second", Secrets: []string{"two", "three"}})
 	for key, provider := range map[string]string{"one": "first", "two": "second", "three": "second"} {
 		s := mailgunsim.Sign(key, now)
-		e := mailgunsim.EventOf(letter, "delivered", "ada@example.com", now)
+		e := mailgunsim.EventOf(told, "delivered", "ada@example.com", now)
 		events, err := hook.Verify(mailgunsim.Body(s, e), none)
 		if err != nil || len(events) != 1 || events[0].Provider != provider || events[0].Token != s.Token || events[0].ID != e["id"] {
 			t.Errorf("%s: %+v, %v", key, events, err)
@@ -75,17 +74,17 @@ func TestAnEventSpeaksForTheDomainWhoseKeySignedIt(t *testing.T) {
 	if _, err := hook.Verify(mailgunsim.Body(mailgunsim.Sign("four", now), mailgunsim.Event{"event": "opened"}), none); fault.From(err).Code != "invalid_signature" {
 		t.Errorf("of nobody's key: %v", err)
 	}
-	if _, err := mailgunhook.New(clock(now), mailgunhook.Account{Provider: "a", Keys: []string{"x"}}, mailgunhook.Account{Provider: "b", Keys: []string{"x"}}); fault.From(err).Code != "shared_secret" {
+	if _, err := mailgunmail.NewHook(clock(now), provider.Account{Provider: "a", Secrets: []string{"x"}}, provider.Account{Provider: "b", Secrets: []string{"x"}}); fault.From(err).Code != "shared_secret" {
 		t.Errorf("a key of two: %v", err)
 	}
-	if _, err := mailgunhook.New(clock(now), mailgunhook.Account{Provider: "a", Keys: []string{""}}); fault.From(err).Code != "empty_secret" {
+	if _, err := mailgunmail.NewHook(clock(now), provider.Account{Provider: "a", Secrets: []string{""}}); fault.From(err).Code != "empty_secret" {
 		t.Errorf("an empty key: %v", err)
 	}
 }
 
 func TestWhatIsSignedAndNoEvent(t *testing.T) {
 	t.Parallel()
-	hook := hookOf(t, mailgunhook.Account{Provider: "mailgun", Keys: []string{"key"}})
+	hook := hookOf(t, provider.Account{Provider: "mailgun", Secrets: []string{"key"}})
 	for _, data := range []mailgunsim.Event{nil, {}, {"event": 7}} {
 		if _, err := hook.Verify(mailgunsim.Body(mailgunsim.Sign("key", now), data), none); fault.From(err).Code != "invalid_payload" {
 			t.Errorf("%v: %v", data, err)
@@ -100,7 +99,7 @@ func TestWhatIsSignedAndNoEvent(t *testing.T) {
 
 func TestWhatAnEventTells(t *testing.T) {
 	t.Parallel()
-	hook := hookOf(t, mailgunhook.Account{Provider: "mailgun", Keys: []string{"key"}})
+	hook := hookOf(t, provider.Account{Provider: "mailgun", Secrets: []string{"key"}})
 	type more = mailgunsim.Event
 	status := func(more mailgunsim.Event) mailgunsim.Event { return mailgunsim.Event{"delivery-status": more} }
 	for _, c := range []struct {
@@ -124,7 +123,7 @@ func TestWhatAnEventTells(t *testing.T) {
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			t.Parallel()
-			events, err := hook.Verify(mailgunsim.Body(mailgunsim.Sign("key", now), mailgunsim.EventOf(letter, c.sent, "ada@example.com", now, c.more...)), none)
+			events, err := hook.Verify(mailgunsim.Body(mailgunsim.Sign("key", now), mailgunsim.EventOf(told, c.sent, "ada@example.com", now, c.more...)), none)
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -146,7 +145,7 @@ func TestWhatAnEventTells(t *testing.T) {
 // Mailgun writes a list where there are no variables, and may take a text for a number.
 func TestTheMarksOfAMessage(t *testing.T) {
 	t.Parallel()
-	hook := hookOf(t, mailgunhook.Account{Provider: "mailgun", Keys: []string{"key"}})
+	hook := hookOf(t, provider.Account{Provider: "mailgun", Secrets: []string{"key"}})
 	for name, c := range map[string]struct {
 		variables any
 		want      string
@@ -156,7 +155,7 @@ func TestTheMarksOfAMessage(t *testing.T) {
 		"in other letters": {map[string]any{"patchbay_message": "msg_1", "patchbay_tenant": "acme", "patchbay_Tenant": "other"}, "acme"},
 		"a number":         {map[string]any{"patchbay_message": "msg_1", "patchbay_tenant": 17}, "17"},
 	} {
-		e := mailgunsim.EventOf(letter, "delivered", "ada@example.com", now, mailgunsim.Event{"user-variables": c.variables})
+		e := mailgunsim.EventOf(told, "delivered", "ada@example.com", now, mailgunsim.Event{"user-variables": c.variables})
 		events, err := hook.Verify(mailgunsim.Body(mailgunsim.Sign("key", now), e), none)
 		if err != nil {
 			t.Fatal(err)
@@ -170,7 +169,7 @@ func TestTheMarksOfAMessage(t *testing.T) {
 func FuzzVerify(f *testing.F) {
 	f.Add(mailgunsim.Body(mailgunsim.Sign("other", now), mailgunsim.Event{"event": "opened"}))
 	f.Add([]byte(`{"signature": {"timestamp": "1700000000", "token": "x", "signature": ""}}`))
-	hook := hookOf(f, mailgunhook.Account{Provider: "acme", Keys: []string{"key"}})
+	hook := hookOf(f, provider.Account{Provider: "acme", Secrets: []string{"key"}})
 	f.Fuzz(func(t *testing.T, body []byte) {
 		if _, err := hook.Verify(body, none); err == nil {
 			t.Errorf("accepted %q", body)
