@@ -1,4 +1,4 @@
-package app
+package app_test
 
 import (
 	"go/ast"
@@ -15,16 +15,17 @@ import (
 	"patchbay/adapters/mail/catchermail"
 	"patchbay/adapters/payments/stripepay"
 	"patchbay/adapters/provider"
+	"patchbay/app"
 	"patchbay/config/setting"
 	"patchbay/ports"
 )
 
 func TestTheCatalogueIsCompleteAndUnambiguous(t *testing.T) {
 	t.Parallel()
-	if err := provider.Check(Types()); err != nil {
+	if err := provider.Check(app.Types()); err != nil {
 		t.Error(err)
 	}
-	for _, e := range catalogue {
+	for _, e := range app.Types() {
 		// Settings that two providers share would make the second one's the first's.
 		if d := e.Description(); d.Settings() == d.Settings() {
 			t.Errorf("%s makes no settings of its own for each provider", d.Name)
@@ -63,11 +64,11 @@ func TestAFurtherTypeThatIsWrongIsAnError(t *testing.T) {
 		"a format that nothing reads": {[]setting.Described{acme(func(m *provider.Mail) { m.Webhooks.Format = "acme" })}, `"acme": no type of provider for mail reads webhooks of the format "acme"`},
 		"a format of payments":        {[]setting.Described{acme(func(m *provider.Mail) { m.Webhooks.Format = stripepay.Provider.Webhooks.Format })}, `"acme": no type of provider for mail reads webhooks of the format "stripe"`},
 	} {
-		c1, err := Load("", nil, c.further...)
+		c1, err := app.Load("", nil, c.further...)
 		if (err == nil) != (c.want == "") || err != nil && !strings.Contains(err.Error(), c.want) {
 			t.Errorf("%s: %v, want %q", name, err, c.want)
 		}
-		if err == nil && len(c1.Types) != len(catalogue)+len(c.further) {
+		if err == nil && len(c1.Types) != len(app.Types())+len(c.further) {
 			t.Errorf("%s: the configuration has %d types", name, len(c1.Types))
 		}
 	}
@@ -79,11 +80,11 @@ func TestAnUnknownTypeIsToldWhichThereAre(t *testing.T) {
 	if err := os.WriteFile(file, []byte("providers: {mine: {type: sqlight}}\n"), 0o600); err != nil {
 		t.Fatal(err)
 	}
-	_, err := Load(file, nil)
+	_, err := app.Load(file, nil)
 	if err == nil || !strings.Contains(err.Error(), `"sqlight"`) {
 		t.Fatalf("%v", err)
 	}
-	for _, e := range catalogue {
+	for _, e := range app.Types() {
 		if !strings.Contains(err.Error(), e.Description().Name) {
 			t.Errorf("%v does not name %s", err, e.Description().Name)
 		}
@@ -93,10 +94,10 @@ func TestAnUnknownTypeIsToldWhichThereAre(t *testing.T) {
 // Every adapter that can be configured runs the suite of its port.
 func TestEveryTypeIsHeldToItsContract(t *testing.T) {
 	t.Parallel()
-	for _, e := range catalogue {
+	for _, e := range app.Types() {
 		t.Run(e.Description().Name, func(t *testing.T) {
 			t.Parallel()
-			name := path.Join("..", folder(e), "contract_test.go")
+			name := path.Join(folder(e), "contract_test.go")
 			f, err := parser.ParseFile(token.NewFileSet(), name, nil, 0)
 			if err != nil {
 				t.Fatal(err)
@@ -113,7 +114,7 @@ func folder(e setting.Described) string {
 	function := runtime.FuncForPC(reflect.ValueOf(e).FieldByName("New").Pointer()).Name() // patchbay/adapters/mail/acmemail.init.func2
 	dir, name := path.Split(strings.TrimPrefix(function, "patchbay/"))
 	name, _, _ = strings.Cut(name, ".")
-	return dir + name
+	return path.Join("..", dir, name)
 }
 
 func isTestContract(d ast.Decl) bool {

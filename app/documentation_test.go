@@ -3,6 +3,7 @@ package app_test
 import (
 	"crypto/x509"
 	"encoding/pem"
+	"flag"
 	"fmt"
 	"net/http/httptest"
 	"os"
@@ -132,6 +133,61 @@ func compare(t *testing.T, table, prefix string, want []entry) {
 	}
 	for path := range rows {
 		t.Errorf("%s has a row for %s%s, which is not a setting", manual, prefix, path)
+	}
+}
+
+var update = flag.Bool("update", false, "write what the documentation has from the folders of the adapters")
+
+// replaced returns a text with what stands between two lines replaced.
+func replaced(t *testing.T, text, from, to, by string) string {
+	t.Helper()
+	before, rest, begins := strings.Cut(text, from)
+	_, after, ends := strings.Cut(rest, to)
+	if !begins || !ends {
+		t.Fatalf("nothing stands between %q and %q", from, to)
+	}
+	return before + from + by + to + after
+}
+
+// The reference of a type of provider, with an example, stands in the folder of its adapter,
+// in a file that bears the name of the type.
+func TestThePagesShowWhatTheFoldersOfTheAdaptersHave(t *testing.T) {
+	t.Parallel()
+	c, err := app.Load("", nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	var reference, shown strings.Builder
+	for _, e := range app.Types() {
+		name := e.Description().Name
+		text := page(t, filepath.Join(folder(e), name+".md"))
+		fmt.Fprintf(&reference, "### `%s`\n\n%s\n", name, text)
+		_, block, _ := strings.Cut(text, "```yaml\n")
+		block, _, found := strings.Cut(block, "```\n")
+		if !found {
+			t.Fatalf("%s has no example in YAML", name)
+		}
+		key, _, _ := strings.Cut(block, ":")
+		for line := range strings.Lines(block) {
+			if _, builtin := c.Provider[key]; !builtin { // it is shown, but not there
+				indent := len(line) - len(strings.TrimLeft(line, " "))
+				line = line[:indent] + "# " + line[indent:]
+			}
+			shown.WriteString("  " + line)
+		}
+	}
+	for path, want := range map[string]string{
+		manual:  replaced(t, page(t, manual), "by make generate. -->\n\n", "## Policies\n", reference.String()),
+		example: replaced(t, page(t, example), "\nproviders:\n", "\n# How long to wait", shown.String()),
+	} {
+		if *update {
+			if err := os.WriteFile(path, []byte(want), 0o600); err != nil {
+				t.Fatal(err)
+			}
+		}
+		if page(t, path) != want {
+			t.Errorf("%s does not show what the folders of the adapters have: run make generate", path)
+		}
 	}
 }
 
