@@ -15,9 +15,9 @@ import (
 	fiberlog "github.com/gofiber/fiber/v2/log"
 	"github.com/valyala/fasthttp"
 
+	"patchbay/adapters/simulators/faultserver"
 	"patchbay/adapters/wire"
 	"patchbay/config"
-	"patchbay/tests/faultserver"
 	"patchbay/tests/testlog"
 )
 

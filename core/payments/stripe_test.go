@@ -15,13 +15,13 @@ import (
 	"patchbay/adapters/ids"
 	"patchbay/adapters/payments/stripepay"
 	registered "patchbay/adapters/provider"
+	"patchbay/adapters/simulators/stripesim"
 	"patchbay/core/idempotency"
 	"patchbay/core/payment"
 	"patchbay/core/payments"
 	"patchbay/core/webhook"
 	"patchbay/ports"
 	"patchbay/tests/memjournal"
-	"patchbay/tests/stripesim"
 )
 
 // atStripe is a payments.Service at Stripe's simulator, which hears of what happens there only when

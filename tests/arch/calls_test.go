@@ -38,12 +38,12 @@ func calls(fset *token.FileSet, name string, tree *ast.File) []string {
 	return wrong
 }
 
-// gateways reports whether a file is of the gateway, and not of what tests it or of the
-// place where goroutines are guarded.
+// gateways reports whether a file is of the gateway, and not of what tests it, of a simulated
+// provider, or of the place where goroutines are guarded.
 func gateways(name string) bool {
 	for _, dir := range []string{"core/", "adapters/", "app/", "config/"} {
 		if strings.HasPrefix(name, dir) {
-			return name != "core/guard/guard.go" && name != "app/cli/run.go"
+			return !strings.HasPrefix(name, "adapters/simulators/") && name != "core/guard/guard.go" && name != "app/cli/run.go"
 		}
 	}
 	return false

@@ -9,6 +9,8 @@ const (
 	outbound = types + " ports adapters/httpclient"
 	provider = outbound + " adapters/provider config/setting"
 	mail     = provider + " adapters/mail/refusal adapters/mail/rfc5322"
+
+	simulators = types + " adapters/simulators/faultserver adapters/simulators/mailbox"
 )
 
 // fx is for app alone: everything else is built by plain constructors.
@@ -52,6 +54,13 @@ var rules = []rule{
 	// message is written, which those for mail share.
 	{"adapters/httpclient", types + " ports", "github.com/failsafe-go/failsafe-go golang.org/x/sync"},
 	{"adapters/resilience", outbound, "github.com/failsafe-go/failsafe-go"},
+	// Simulators of providers: for tests, for `patchbay simulate`, and for the mock.
+	{"adapters/simulators/faultserver", "", ""},
+	{"adapters/simulators/mailbox", "", ""},
+	{"adapters/simulators/sendgridsim", simulators + " adapters/mail/rfc5322", "github.com/sendgrid/sendgrid-go/helpers/eventwebhook"},
+	{"adapters/simulators/mailgunsim", simulators, ""},
+	{"adapters/simulators/stripesim", simulators, "github.com/stripe/stripe-go/v76/webhook"},
+
 	{"adapters/metrics", "", "github.com/prometheus/client_golang"},
 	{"adapters/htmltext", outbound, "github.com/k3a/html2text"},
 	{"adapters/clock", outbound, ""},

@@ -10,10 +10,10 @@ import (
 	"testing"
 	"time"
 
+	"patchbay/adapters/simulators/faultserver"
+	"patchbay/adapters/simulators/stripesim"
 	"patchbay/core/payment"
-	"patchbay/tests/faultserver"
 	"patchbay/tests/gateway"
-	"patchbay/tests/stripesim"
 )
 
 const (

@@ -11,12 +11,13 @@ import (
 	"testing"
 	"time"
 
+	"patchbay/adapters/simulators/faultserver"
+	"patchbay/adapters/simulators/mailgunsim"
+	"patchbay/adapters/simulators/sendgridsim"
+	"patchbay/adapters/simulators/stripesim"
 	"patchbay/core/payment"
-	"patchbay/tests/faultserver"
 	"patchbay/tests/gateway"
-	"patchbay/tests/mailgunsim"
-	"patchbay/tests/sendgridsim"
-	"patchbay/tests/stripesim"
+	"patchbay/tests/sendgridapi"
 )
 
 // street is a shop whose payments go to two accounts at Stripe and whose mail goes to
@@ -68,7 +69,7 @@ func newStreet(t *testing.T, seed uint64, settings string) *street {
 	t.Helper()
 	s := &street{
 		seed:     seed,
-		sendgrid: sendgridsim.Start(t, sendgridsim.Options{}), mailgun: mailgunsim.Start(t, mailgunsim.Options{}),
+		sendgrid: sendgridsim.Start(t, sendgridsim.Options{Check: sendgridapi.Check(t)}), mailgun: mailgunsim.Start(t, mailgunsim.Options{}),
 		luck: &luck{r: rand.New(rand.NewPCG(seed, 0))}, problems: map[string][]string{},
 	}
 	s.Shop = gateway.NewShop(t, gateway.ShopOptions{

@@ -17,10 +17,10 @@ import (
 	"patchbay/adapters/payments/stripepay"
 	"patchbay/adapters/provider"
 	"patchbay/adapters/resilience"
+	"patchbay/adapters/simulators/stripesim"
 	"patchbay/core/payment"
 	"patchbay/core/payments"
 	"patchbay/ports"
-	"patchbay/tests/stripesim"
 )
 
 const (

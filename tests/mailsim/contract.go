@@ -1,3 +1,4 @@
+// Package mailsim runs the suites of mail providers on their simulators.
 package mailsim
 
 import (
@@ -5,9 +6,10 @@ import (
 	"time"
 
 	"patchbay/adapters/resilience"
+	"patchbay/adapters/simulators/faultserver"
+	"patchbay/adapters/simulators/mailbox"
 	"patchbay/ports"
 	"patchbay/tests/contract"
-	"patchbay/tests/faultserver"
 )
 
 // Patience is how long the mailers under test must wait for a response.
@@ -17,7 +19,7 @@ const Patience = 2 * time.Second
 type Provider interface {
 	Key() string
 	Delivered() [][]byte
-	Messages() []Message
+	Messages() []mailbox.Message
 	Requests() []faultserver.Request
 	Connections() int
 	Inject(faults ...faultserver.Fault)

@@ -6,10 +6,10 @@ import (
 
 	"patchbay/adapters/httpclient"
 	"patchbay/adapters/mail/mailgunmail"
+	"patchbay/adapters/simulators/faultserver"
+	"patchbay/adapters/simulators/mailgunsim"
 	"patchbay/ports"
 	"patchbay/tests/contract"
-	"patchbay/tests/faultserver"
-	"patchbay/tests/mailgunsim"
 	"patchbay/tests/mailsim"
 )
 

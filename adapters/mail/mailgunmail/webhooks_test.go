@@ -8,11 +8,11 @@ import (
 
 	"patchbay/adapters/mail/mailgunmail"
 	"patchbay/adapters/provider"
+	"patchbay/adapters/simulators/mailbox"
+	"patchbay/adapters/simulators/mailgunsim"
 	"patchbay/core/email"
 	"patchbay/core/fault"
 	"patchbay/tests/contract"
-	"patchbay/tests/mailgunsim"
-	"patchbay/tests/mailsim"
 )
 
 var now = time.Unix(1_700_000_000, 0).UTC()
@@ -32,7 +32,7 @@ func hookOf(t testing.TB, accounts ...provider.Account) provider.MailHook {
 
 func none(string) string { return "" }
 
-var told = mailsim.Message{Reference: "ref@mg.example.com", Variables: map[string]string{
+var told = mailbox.Message{Reference: "ref@mg.example.com", Variables: map[string]string{
 	"patchbay_message": "msg_1", "patchbay_tenant": "acme", "patchbay_attempt": "att_1", "order": "17",
 }}
 

@@ -6,18 +6,19 @@ import (
 
 	"patchbay/adapters/httpclient"
 	"patchbay/adapters/mail/sendgridmail"
+	"patchbay/adapters/simulators/faultserver"
+	"patchbay/adapters/simulators/sendgridsim"
 	"patchbay/ports"
 	"patchbay/tests/contract"
-	"patchbay/tests/faultserver"
 	"patchbay/tests/mailsim"
-	"patchbay/tests/sendgridsim"
+	"patchbay/tests/sendgridapi"
 )
 
 func TestContract(t *testing.T) {
 	t.Parallel()
 	t.Run("verifier", verifierContract)
 	mailsim.Contract(t, faults, func(t *testing.T) (ports.Mailer, mailsim.Provider) {
-		sim := sendgridsim.Start(t, sendgridsim.Options{})
+		sim := sendgridsim.Start(t, sendgridsim.Options{Check: sendgridapi.Check(t)})
 		m, err := sendgridmail.New(sendgridmail.Options{
 			Name: "sendgrid", APIKey: sim.Key(), HTTP: httpclient.Options{BaseURL: sim.URL(), Timeout: mailsim.Patience},
 		})

@@ -14,12 +14,12 @@ import (
 
 	"patchbay/adapters/mail/sendgridmail"
 	"patchbay/adapters/provider"
+	"patchbay/adapters/simulators/mailbox"
+	"patchbay/adapters/simulators/sendgridsim"
 	"patchbay/core/email"
 	"patchbay/core/fault"
 	"patchbay/core/webhook"
 	"patchbay/tests/contract"
-	"patchbay/tests/mailsim"
-	"patchbay/tests/sendgridsim"
 )
 
 var now = time.Unix(1_700_000_000, 0).UTC()
@@ -144,7 +144,7 @@ func read(t *testing.T, body []byte) (provider.MailHook, []webhook.Event) {
 	return hook, events
 }
 
-var told = mailsim.Message{Reference: "ref", Variables: map[string]string{
+var told = mailbox.Message{Reference: "ref", Variables: map[string]string{
 	"patchbay_message": "msg_1", "patchbay_tenant": "acme", "patchbay_attempt": "att_1", "order": "17",
 }}
 
