@@ -12,7 +12,7 @@ import (
 	"patchbay/adapters/simulators/mailgunsim"
 	"patchbay/core/email"
 	"patchbay/core/fault"
-	"patchbay/tests/contract"
+	"patchbay/tests/contract/webhooktest"
 )
 
 var now = time.Unix(1_700_000_000, 0).UTC()
@@ -39,7 +39,7 @@ var told = mailbox.Message{Reference: "ref@mg.example.com", Variables: map[strin
 // verifierContract runs the suite for what verifies webhooks.
 func verifierContract(t *testing.T) {
 	t.Parallel()
-	contract.Verifier(t, contract.VerifierHarness{
+	webhooktest.Run(t, webhooktest.Harness{
 		Verifier: hookOf(t, provider.Account{Provider: "mailgun", Secrets: []string{"key-old", "key-new"}}),
 		Now:      now, Tolerance: mailgunmail.Tolerance,
 		Sign: func(at time.Time) ([]byte, map[string]string) {

@@ -19,7 +19,7 @@ import (
 	"patchbay/core/email"
 	"patchbay/core/fault"
 	"patchbay/core/webhook"
-	"patchbay/tests/contract"
+	"patchbay/tests/contract/webhooktest"
 )
 
 var now = time.Unix(1_700_000_000, 0).UTC()
@@ -121,7 +121,7 @@ func TestAnEventSpeaksForTheAccountWhoseKeyVerifiedIt(t *testing.T) {
 func verifierContract(t *testing.T) {
 	t.Parallel()
 	signer := sendgridsim.NewSigner()
-	contract.Verifier(t, contract.VerifierHarness{
+	webhooktest.Run(t, webhooktest.Harness{
 		Verifier: hookOf(t, now, provider.Account{Provider: "sendgrid", Secrets: []string{signer.PublicKey()}}),
 		Now:      now, Tolerance: sendgridmail.Tolerance, ByHeaders: true, CoversBody: true,
 		Sign: func(at time.Time) ([]byte, map[string]string) {

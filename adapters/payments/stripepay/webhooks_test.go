@@ -13,7 +13,7 @@ import (
 	"patchbay/core/fault"
 	"patchbay/core/payment"
 	"patchbay/core/webhook"
-	"patchbay/tests/contract"
+	"patchbay/tests/contract/webhooktest"
 )
 
 type clock time.Time
@@ -227,7 +227,7 @@ func verifierContract(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	contract.Verifier(t, contract.VerifierHarness{
+	webhooktest.Run(t, webhooktest.Harness{
 		Verifier: hook, Now: now, Tolerance: stripepay.Tolerance, ByHeaders: true, CoversBody: true,
 		Sign: func(at time.Time) ([]byte, map[string]string) {
 			return []byte(body), map[string]string{"Stripe-Signature": sign(body, "whsec_1", at)}

@@ -13,7 +13,7 @@ import (
 	"patchbay/adapters/simulators/mailbox"
 	"patchbay/config/setting"
 	"patchbay/ports"
-	"patchbay/tests/contract"
+	"patchbay/tests/contract/mailtest"
 	"patchbay/tests/mailsim"
 )
 
@@ -67,19 +67,19 @@ func says(status int, code string) faultserver.Fault {
 }
 
 // faults are Acme's ways to fail.
-var faults = map[contract.MailFault]faultserver.Fault{
-	contract.MailRejected:     says(400, "invalid_recipient"),
-	contract.MailUnauthorized: says(401, "invalid_key"),
-	contract.MailExhausted:    says(402, "quota_exceeded"),
-	contract.MailSender:       says(403, "sender_not_verified"),
-	contract.MailSuspended:    says(403, "account_suspended"),
-	contract.MailRateLimited:  says(429, "too_many_requests"),
-	contract.MailUnavailable:  says(503, "maintenance"),
-	contract.MailServerError:  {Mishap: faultserver.Answer(500, nil, "?")},
-	contract.MailMalformed:    {After: true, Mishap: faultserver.Answer(202, nil, "?")},
-	contract.MailNoSuccess:    {Mishap: faultserver.Answer(200, nil, `{"id": "1"}`)},
-	contract.MailResetBefore:  {Mishap: faultserver.Reset()},
-	contract.MailResetAfter:   {After: true, Mishap: faultserver.Reset()},
-	contract.MailHangsAfter:   {After: true, Mishap: faultserver.Hang()},
-	contract.MailHangsForever: {Mishap: faultserver.Hang()},
+var faults = map[mailtest.Fault]faultserver.Fault{
+	mailtest.Rejected:      says(400, "invalid_recipient"),
+	mailtest.Unauthorized:  says(401, "invalid_key"),
+	mailtest.Exhausted:     says(402, "quota_exceeded"),
+	mailtest.SenderRefused: says(403, "sender_not_verified"),
+	mailtest.Suspended:     says(403, "account_suspended"),
+	mailtest.RateLimited:   says(429, "too_many_requests"),
+	mailtest.Unavailable:   says(503, "maintenance"),
+	mailtest.ServerError:   {Mishap: faultserver.Answer(500, nil, "?")},
+	mailtest.Malformed:     {After: true, Mishap: faultserver.Answer(202, nil, "?")},
+	mailtest.NoSuccess:     {Mishap: faultserver.Answer(200, nil, `{"id": "1"}`)},
+	mailtest.ResetBefore:   {Mishap: faultserver.Reset()},
+	mailtest.ResetAfter:    {After: true, Mishap: faultserver.Reset()},
+	mailtest.HangsAfter:    {After: true, Mishap: faultserver.Hang()},
+	mailtest.HangsForever:  {Mishap: faultserver.Hang()},
 }
