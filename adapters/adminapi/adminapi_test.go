@@ -236,7 +236,7 @@ func TestPagesEscapeWhatStrangersWrote(t *testing.T) {
 func TestCaughtMailIsShownAsText(t *testing.T) {
 	t.Parallel()
 	dir := t.TempDir()
-	catcher, err := catchermail.New(catchermail.Options{Name: "catcher", Settings: catchermail.Settings{Path: filepath.Join(dir, "mail"), Keep: 10}})
+	catcher, err := catchermail.New(catchermail.Options{Name: "catcher", Path: filepath.Join(dir, "mail"), Keep: 10})
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -130,7 +130,7 @@ func TestContract(t *testing.T) {
 		t.Parallel()
 		mailtest.Run(t, func(t *testing.T) mailtest.Harness {
 			dir := filepath.Join(t.TempDir(), "mail")
-			catcher, err := catchermail.New(catchermail.Options{Name: "catcher", Settings: catchermail.Settings{Path: dir, Keep: 1000}})
+			catcher, err := catchermail.New(catchermail.Options{Name: "catcher", Path: dir, Keep: 1000})
 			if err != nil {
 				t.Fatal(err)
 			}

@@ -23,7 +23,8 @@ var _ ports.Mailer = (*Catcher)(nil)
 // Options configures a Catcher.
 type Options struct {
 	Name string // the configured name
-	Settings
+	Path string // the directory, which is created if it does not exist
+	Keep int    // number of newest messages kept
 }
 
 // Catcher stores mail.

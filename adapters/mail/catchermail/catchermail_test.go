@@ -15,7 +15,7 @@ import (
 
 func open(t *testing.T, dir string, keep int) *catchermail.Catcher {
 	t.Helper()
-	c, err := catchermail.New(catchermail.Options{Name: "catcher", Settings: catchermail.Settings{Path: dir, Keep: keep}})
+	c, err := catchermail.New(catchermail.Options{Name: "catcher", Path: dir, Keep: keep})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -54,7 +54,7 @@ func TestADirectoryThatCannotBeWrittenIsRefused(t *testing.T) {
 	}
 	// In /proc nobody can make a file, not even root, though its directories can be read.
 	for _, path := range []string{"/proc/self/fdinfo", "/proc/self/mail", file, filepath.Join(file, "mail")} {
-		if _, err := catchermail.New(catchermail.Options{Name: "catcher", Settings: catchermail.Settings{Path: path, Keep: 1}}); !fault.Is(err, fault.Unavailable) {
+		if _, err := catchermail.New(catchermail.Options{Name: "catcher", Path: path, Keep: 1}); !fault.Is(err, fault.Unavailable) {
 			t.Errorf("%s: %v", path, err)
 		}
 	}
@@ -127,7 +127,7 @@ func TestADirectoryThatCannotBeWritten(t *testing.T) {
 	if err := os.WriteFile(dir, nil, 0o600); err != nil {
 		t.Fatal(err)
 	}
-	if _, err := catchermail.New(catchermail.Options{Name: "catcher", Settings: catchermail.Settings{Path: dir, Keep: 10}}); !fault.Is(err, fault.Unavailable) {
+	if _, err := catchermail.New(catchermail.Options{Name: "catcher", Path: dir, Keep: 10}); !fault.Is(err, fault.Unavailable) {
 		t.Errorf("%v", err)
 	}
 }

@@ -10,13 +10,14 @@ import (
 var Provider = provider.Mail{
 	Type: setting.Type{Name: "catcher", Simulated: true, Settings: func() any { return &Settings{Path: "data/mail", Keep: 1000} }},
 	New: func(e provider.Environment) (ports.Mailer, error) {
-		return New(Options{Name: e.Name, Settings: *e.Settings.(*Settings)})
+		s := e.Settings.(*Settings)
+		return New(Options{Name: e.Name, Path: s.Path, Keep: s.Keep})
 	},
 }
 
 // Settings are those of a catcher.
 type Settings struct {
-	Path string `config:"path"` // the directory, which is created if it does not exist
+	Path string `config:"path"` // the directory
 	Keep int    `config:"keep"` // number of newest messages kept
 }
 
