@@ -4,6 +4,7 @@ import (
 	"encoding"
 	"errors"
 	"fmt"
+	"maps"
 	"net/netip"
 	"os"
 	"reflect"
@@ -36,18 +37,12 @@ func (s *source) decode(path string, written any, into reflect.Value) {
 		switch {
 		case !known:
 			s.mistake(at, "is not a setting%s", suggest(key, fields))
-		case mapping(field):
+		case field.Kind() == reflect.Struct && field.Type() != reflect.TypeFor[setting.Secret]():
 			s.decode(at, value, field)
 		default:
 			s.set(at, value, field)
 		}
 	}
-}
-
-// mapping reports whether a field is itself a mapping of settings.
-func mapping(field reflect.Value) bool {
-	_, text := field.Addr().Interface().(encoding.TextUnmarshaler)
-	return field.Kind() == reflect.Struct && field.Type() != reflect.TypeFor[setting.Secret]() && !text
 }
 
 // set sets one field.
@@ -66,60 +61,62 @@ func (s *source) set(path string, written any, into reflect.Value) {
 	if !ok {
 		return
 	}
-	switch into.Interface().(type) {
-	case setting.Secret:
-		if !s.fromEnv[path] && !whole.MatchString(raw) {
+	if secret {
+		switch {
+		case !s.fromEnv[path] && !whole.MatchString(raw):
 			s.unreadable(path, "is a secret and must not be in the file; write ${NAME} or ${file:/path}")
-			return
-		}
-		if text == "" {
+		case text == "":
 			s.unreadable(path, "is empty")
-			return
+		default:
+			into.Set(reflect.ValueOf(setting.NewSecret(text)))
 		}
-		into.Set(reflect.ValueOf(setting.NewSecret(text)))
 		return
+	}
+	value, wrong, err := parse(text, into)
+	if err != nil {
+		s.unreadable(path, "%q %s", text, wrong)
+		return
+	}
+	into.Set(reflect.ValueOf(value).Convert(into.Type()))
+}
+
+// parse returns the value of a text for a setting. wrong is what is said of a text that has
+// none.
+func parse(text string, field reflect.Value) (value any, wrong string, err error) {
+	switch field.Interface().(type) {
 	case netip.Prefix:
-		network, err := parseNetwork(text)
-		if err != nil {
-			s.unreadable(path, "%q is neither an address nor a network such as 10.0.0.0/8", text)
-			return
-		}
-		into.Set(reflect.ValueOf(network))
-		return
+		value, err = parseNetwork(text)
+		return value, "is neither an address nor a network such as 10.0.0.0/8", err
 	case time.Duration:
-		d, err := time.ParseDuration(text)
-		if err != nil || d < 0 {
-			s.unreadable(path, "%q is not a duration; write for example 10s or 72h", text)
-			return
-		}
-		into.SetInt(int64(d))
-		return
+		value, err = parseDuration(text)
+		return value, "is not a duration; write for example 10s or 72h", err
 	}
-	if own, ok := into.Addr().Interface().(encoding.TextUnmarshaler); ok {
-		if err := own.UnmarshalText([]byte(text)); err != nil {
-			s.unreadable(path, "%q %v", text, err)
-		}
-		return
+	if own, ok := field.Addr().Interface().(encoding.TextUnmarshaler); ok {
+		err = own.UnmarshalText([]byte(text))
+		return field.Interface(), fmt.Sprint(err), err
 	}
-	switch into.Kind() {
+	switch field.Kind() {
 	case reflect.String:
-		into.SetString(text)
+		return text, "", nil
 	case reflect.Bool:
 		if text != "true" && text != "false" {
-			s.unreadable(path, "%q must be true or false", text)
-			return
+			err = errors.New("not a boolean")
 		}
-		into.SetBool(text == "true")
+		return text == "true", "must be true or false", err
 	case reflect.Int:
-		n, err := strconv.Atoi(text)
-		if err != nil {
-			s.unreadable(path, "%q is not a whole number", text)
-			return
-		}
-		into.SetInt(int64(n))
+		value, err = strconv.Atoi(text)
+		return value, "is not a whole number", err
 	default:
-		panic(fmt.Sprintf("config: a setting of type %s", into.Type())) // a programming error, found by any test
+		panic(fmt.Sprintf("config: a setting of type %s", field.Type())) // a programming error, found by any test
 	}
+}
+
+func parseDuration(text string) (time.Duration, error) {
+	d, err := time.ParseDuration(text)
+	if err == nil && d < 0 {
+		err = errors.New("below zero")
+	}
+	return d, err
 }
 
 // parseNetwork parses a network, or an address as the network of this address only.
@@ -191,7 +188,7 @@ func (s *source) referred(name string) (value, mistake string) {
 		}
 		return strings.TrimRight(string(content), "\r\n"), ""
 	}
-	value, set := s.lookup(name)
+	value, set := Variable(s.environ, name)
 	if !set {
 		return "", "the environment has no " + name
 	}
@@ -200,11 +197,7 @@ func (s *source) referred(name string) (value, mistake string) {
 
 // suggest names the setting that was probably meant, or lists all.
 func suggest(key string, fields map[string]reflect.Value) string {
-	names := make([]string, 0, len(fields))
-	for name := range fields {
-		names = append(names, name)
-	}
-	slices.Sort(names)
+	names := slices.Sorted(maps.Keys(fields))
 	for _, name := range names {
 		if distance(key, name) <= 2 {
 			return fmt.Sprintf("; did you mean %s?", name)

@@ -51,11 +51,10 @@ func (s *source) checkSettings(c *Config) {
 	if c.Server.AdminAddress == c.Server.Address && addressed(c.Server.Address) && !strings.HasSuffix(c.Server.Address, ":0") {
 		s.mistake("server.admin_address", "must not be server.address: the two listen apart")
 	}
-	s.checkCount("server.max_connections", c.Server.MaxConnections)
-	s.checkCount("server.max_connections_per_address", c.Server.MaxConnectionsPerAddress)
-	if c.Server.Memory < minMemory && !s.unread["server.memory"] {
-		s.mistake("server.memory", "%s is too little for the largest mail; it must be at least %s", c.Server.Memory, minMemory)
+	for path, n := range map[string]int{"server.max_connections": c.Server.MaxConnections, "server.max_connections_per_address": c.Server.MaxConnectionsPerAddress} {
+		s.require(n >= 0, path, "%d must not be below 0", n)
 	}
+	s.require(c.Server.Memory >= minMemory, "server.memory", "%s is too little for the largest mail; it must be at least %s", c.Server.Memory, minMemory)
 	s.oneOf("auth.mode", c.Auth.Mode, "auto", "required", "off")
 	if c.Auth.Mode == "off" && addressed(c.Server.Address) && !setting.Loopback(c.Server.Address) {
 		s.mistake("auth.mode", "may be off only on a loopback address; write auto")
@@ -63,29 +62,16 @@ func (s *source) checkSettings(c *Config) {
 	s.oneOf("mail.delivery", string(c.Mail.Delivery), "at_least_once", "at_most_once")
 	s.oneOf("log.level", c.Log.Level, "debug", "info", "warn", "error")
 	s.oneOf("log.format", c.Log.Format, "text", "json")
-	if _, err := email.ParseAddress(c.Mail.From); err != nil && !s.unread["mail.from"] {
-		s.mistake("mail.from", "%q is not an address such as shop@example.com", c.Mail.From)
-	}
-	if len(c.Payments.Currencies) == 0 && !s.unread["payments.currencies"] {
-		s.mistake("payments.currencies", "must name at least one currency")
-	}
+	_, err := email.ParseAddress(c.Mail.From)
+	s.require(err == nil, "mail.from", "%q is not an address such as shop@example.com", c.Mail.From)
+	s.require(len(c.Payments.Currencies) > 0, "payments.currencies", "must name at least one currency")
 	for i, currency := range c.Payments.Currencies {
-		if at := fmt.Sprintf("payments.currencies[%d]", i); !currency.Known() && !s.unread[at] {
-			s.mistake(at, "%q is not a known currency; write for example %s", currency, money.Default[0])
-		}
-	}
-}
-
-func (s *source) checkCount(path string, n int) {
-	if n < 0 && !s.unread[path] {
-		s.mistake(path, "%d must not be below 0", n)
+		s.require(currency.Known(), fmt.Sprintf("payments.currencies[%d]", i), "%q is not a known currency; write for example %s", currency, money.Default[0])
 	}
 }
 
 func (s *source) checkAddress(path, address string) {
-	if !addressed(address) && !s.unread[path] {
-		s.mistake(path, "%q is not an address such as 127.0.0.1:8080", address)
-	}
+	s.require(addressed(address), path, "%q is not an address such as 127.0.0.1:8080", address)
 }
 
 func addressed(address string) bool {
@@ -98,9 +84,7 @@ func addressed(address string) bool {
 }
 
 func (s *source) oneOf(path, value string, allowed ...string) {
-	if !slices.Contains(allowed, value) && !s.unread[path] {
-		s.mistake(path, "%q must be one of %s", value, strings.Join(allowed, ", "))
-	}
+	s.require(slices.Contains(allowed, value), path, "%q must be one of %s", value, strings.Join(allowed, ", "))
 }
 
 // checkStandby checks the fallback of the store.
@@ -111,13 +95,8 @@ func (s *source) checkStandby(c *Config, kinds map[string]setting.Type) {
 			s.mistake("storage.standby", "%q is storage.provider too: name another store", name)
 		}
 	}
-	if c.Storage.StandbyMaxLag < time.Second && !s.unread["storage.standby_max_lag"] {
-		s.mistake("storage.standby_max_lag", "must be at least 1s")
-	}
-	if r := c.Storage.Retention; r != 0 && time.Duration(r) < idempotency.Kept && !s.unread["storage.retention"] {
-		s.mistake("storage.retention", "must be at least 72h, for as long as idempotency keys are kept, or off")
-	}
-	if c.Storage.Spool == "" && !s.unread["storage.spool"] {
-		s.mistake("storage.spool", "must name a file, such as data/spool.db, or be off")
-	}
+	r := time.Duration(c.Storage.Retention)
+	s.require(c.Storage.StandbyMaxLag >= time.Second, "storage.standby_max_lag", "must be at least 1s")
+	s.require(r == 0 || r >= idempotency.Kept, "storage.retention", "must be at least 72h, for as long as idempotency keys are kept, or off")
+	s.require(c.Storage.Spool != "", "storage.spool", "must name a file, such as data/spool.db, or be off")
 }

@@ -61,7 +61,7 @@ func (s *source) checkProviders(c *Config, written map[string]any, types []setti
 		if ok {
 			c.Provider[name] = p
 		}
-		if ok && p.Type.Sort == setting.ForStorage {
+		if p.Type.Sort == setting.ForStorage {
 			c.Stores[name] = p
 		}
 	}
@@ -76,11 +76,7 @@ func (s *source) checkProviders(c *Config, written map[string]any, types []setti
 		s.checkModes("mail", c.Mail.Providers, modes)
 	}
 	used := slices.Concat(c.Payments.Providers, c.Mail.Providers, []string{c.Storage.Provider, c.Storage.Standby})
-	for name := range c.Provider {
-		if !slices.Contains(used, name) {
-			delete(c.Provider, name)
-		}
-	}
+	maps.DeleteFunc(c.Provider, func(name string, _ Provider) bool { return !slices.Contains(used, name) })
 	s.checkWebhooks(c)
 }
 
@@ -110,12 +106,8 @@ func (s *source) provider(name string, written any, types []setting.Described) (
 	}
 	p := Provider{Name: name, Type: types[i].Description(), From: types[i]}
 	p.Settings = p.Type.Settings()
-	rest := make(map[string]any, len(m))
-	for key, value := range m {
-		if key != "type" {
-			rest[key] = value
-		}
-	}
+	rest := maps.Clone(m)
+	delete(rest, "type")
 	before := len(s.mistakes)
 	s.decode(path, rest, reflect.ValueOf(p.Settings).Elem())
 	if c, ok := p.Settings.(setting.Checks); ok && len(s.mistakes) == before {
@@ -136,9 +128,7 @@ func typeNames(types []setting.Described) string {
 
 // checkList checks a list of providers that replace each other on failure.
 func (s *source) checkList(path string, sort setting.Sort, names []string, kinds map[string]setting.Type) {
-	if len(names) == 0 && !s.unread[path] {
-		s.mistake(path, "must name at least one provider")
-	}
+	s.require(len(names) > 0, path, "must name at least one provider")
 	seen := map[string]bool{}
 	for i, name := range names {
 		if s.unread[fmt.Sprintf("%s[%d]", path, i)] || s.unread[path] {

@@ -10,8 +10,8 @@
 //	}
 //
 // A field is a string, a bool, an int, a time.Duration, a struct, a type of this package,
-// another type that implements [encoding.TextUnmarshaler], or a list of one of them. A field
-// with the tag "-" is not a setting.
+// another type that is no struct and implements [encoding.TextUnmarshaler], or a list of one
+// of them. A field with the tag "-" is not a setting.
 package setting
 
 import "net"

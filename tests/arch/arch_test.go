@@ -135,7 +135,7 @@ func TestCheckFindsViolations(t *testing.T) {
 		},
 		{
 			"a record that is read in a way of its own", "core/webhooks/w.go", "package webhooks\nfunc f(r R) { json.Unmarshal(r.Body, nil) }",
-			"core/webhooks/w.go:2: json.Unmarshal: what a store keeps is read by ports.Decode alone",
+			"core/webhooks/w.go:2: json.Unmarshal: what a store keeps is read by core/record alone",
 		},
 		{
 			"a package without a rule", "core/billing/b.go", `package billing`,
