@@ -50,7 +50,7 @@ var catalog = []entry{
 			if err != nil {
 				return Storage{}, err
 			}
-			return Storage{Journal: store.Journal(), Users: store.Users(), Archive: store.Archive(), Snapshots: store, aged: store, Closer: store}, nil
+			return Storage{Journal: store, Users: store.Users(), Archive: store, Snapshots: store, aged: store, Closer: store}, nil
 		},
 	},
 	{
@@ -68,7 +68,7 @@ var catalog = []entry{
 			if err != nil {
 				return Storage{}, err
 			}
-			return Storage{Journal: store.Journal(), Users: store.Users(), Archive: store.Archive(), Closer: store}, nil
+			return Storage{Journal: store, Users: store.Users(), Archive: store, Closer: store}, nil
 		},
 	},
 	{
@@ -86,7 +86,7 @@ var catalog = []entry{
 			if err != nil {
 				return Storage{}, err
 			}
-			return Storage{Journal: store.Journal(), Users: store.Users(), Archive: store.Archive(), Closer: store}, nil
+			return Storage{Journal: store, Users: store.Users(), Archive: store, Closer: store}, nil
 		},
 	},
 	{

@@ -59,7 +59,7 @@ func sqlite(path string, clock ports.Clock) *resilience.Storage {
 		if err != nil {
 			return resilience.Store{}, err
 		}
-		return resilience.Store{Journal: store.Journal(), Users: store.Users(), Close: store.Close}, nil
+		return resilience.Store{Journal: store, Users: store.Users(), Close: store.Close}, nil
 	}, resilience.Options{Policy: resilience.DefaultStorage})
 }
 
@@ -71,7 +71,7 @@ func place(t testing.TB) string {
 func TestMain(m *testing.M) {
 	contract.Main(m, func(ctx context.Context, place string, clock ports.Clock) (ports.Journal, error) {
 		s := sqlite(place, clock)
-		return s.Journal(), s.Open(ctx)
+		return s, s.Open(ctx)
 	})
 }
 
@@ -113,14 +113,14 @@ func TestContract(t *testing.T) {
 	t.Run("journal", func(t *testing.T) {
 		t.Parallel()
 		contract.Journal(t, contract.Processes{Make: place}, func(t *testing.T) contract.JournalHarness {
-			return contract.JournalHarness{Journal: onSQLite(t).Journal()}
+			return contract.JournalHarness{Journal: onSQLite(t)}
 		})
 	})
 	t.Run("users", func(t *testing.T) {
 		t.Parallel()
 		contract.Users(t, func(t *testing.T) contract.UsersHarness {
 			s := onSQLite(t)
-			return contract.UsersHarness{Users: s.Users(), Journal: s.Journal()}
+			return contract.UsersHarness{Users: s.Users(), Journal: s}
 		})
 	})
 	t.Run("mail", func(t *testing.T) {

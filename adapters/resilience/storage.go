@@ -28,7 +28,7 @@ type Store struct {
 	Close   func() error
 }
 
-// Storage is a store within a policy. Calls that are proved not to have been executed are
+// Storage is a store within a policy, and is its journal. Calls that are proved not to have been executed are
 // retried. A store that does not answer is not called until it does. The store may be
 // unavailable from the beginning.
 type Storage struct {
@@ -114,9 +114,6 @@ func (s *Storage) Available() error {
 	}
 	return s.guard.available()
 }
-
-// Journal returns the store's journal.
-func (s *Storage) Journal() ports.Journal { return journal{s} }
 
 // Users returns the store's users.
 func (s *Storage) Users() ports.UserRepository { return users{s} }

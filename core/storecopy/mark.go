@@ -31,7 +31,7 @@ const (
 const attempts = 10
 
 type mark struct {
-	journal ports.Journal
+	journal ports.Records
 	record  ports.Record
 	from    origin
 }
@@ -103,7 +103,7 @@ func (r Restore) again(at, written time.Time, providers []string) Restore {
 }
 
 // readMark reads a store's mark. A new store gets one without a state.
-func readMark(ctx context.Context, j ports.Journal, clock ports.Clock) (mark, error) {
+func readMark(ctx context.Context, j ports.Records, clock ports.Clock) (mark, error) {
 	r, err := j.Get(ctx, "", markKind, markID)
 	if fault.Is(err, fault.NotFound) {
 		return mark{journal: j, record: ports.Record{Kind: markKind, ID: markID, Index: ports.Index{Created: clock.Now()}, Body: []byte(`{}`)}}, nil
@@ -180,7 +180,7 @@ func Use(ctx context.Context, j ports.Journal, clock ports.Clock, older bool, pa
 // Recalled records in the store that the payments which the providers have are in it again,
 // after the restore at the given time. If there was a later restore, it changes nothing. Errors
 // as for the store.
-func Recalled(ctx context.Context, j ports.Journal, clock ports.Clock, at time.Time) (err error) {
+func Recalled(ctx context.Context, j ports.Records, clock ports.Clock, at time.Time) (err error) {
 	for range attempts {
 		var m mark
 		if m, err = readMark(ctx, j, clock); err != nil {

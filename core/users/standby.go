@@ -23,7 +23,7 @@ const (
 // StandbyOptions configures a Standby. Users and Feed belong to the store that is copied.
 type StandbyOptions struct {
 	Users  ports.UserRepository
-	Feed   ports.Journal
+	Feed   ports.Feed
 	Copy   ports.Journal // belongs to the other store
 	Clock  ports.Clock
 	MaxLag time.Duration // how far the copy may have been behind when the store was last reached

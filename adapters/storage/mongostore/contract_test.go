@@ -49,7 +49,7 @@ func TestMain(m *testing.M) {
 		if err != nil {
 			return nil, err
 		}
-		return s.Journal(), nil
+		return s, nil
 	})
 }
 
@@ -58,14 +58,14 @@ func TestContract(t *testing.T) {
 	t.Run("journal", func(t *testing.T) {
 		t.Parallel()
 		contract.Journal(t, contract.Processes{Share: true, Make: place}, func(t *testing.T) contract.JournalHarness {
-			return contract.JournalHarness{Journal: open(t, mongod.Database()).Journal()}
+			return contract.JournalHarness{Journal: open(t, mongod.Database())}
 		})
 	})
 	t.Run("users", func(t *testing.T) {
 		t.Parallel()
 		contract.Users(t, func(t *testing.T) contract.UsersHarness {
 			s := open(t, mongod.Database())
-			return contract.UsersHarness{Users: s.Users(), Journal: s.Journal()}
+			return contract.UsersHarness{Users: s.Users(), Journal: s}
 		})
 	})
 	t.Run("archive", func(t *testing.T) {
@@ -73,7 +73,7 @@ func TestContract(t *testing.T) {
 		laidOpen := func(t *testing.T) contract.ArchivedUsersHarness {
 			s := open(t, mongod.Database())
 			return contract.ArchivedUsersHarness{
-				ArchiveHarness: contract.ArchiveHarness{Archive: s.Archive(), Journal: s.Journal()}, Users: s.Users(),
+				ArchiveHarness: contract.ArchiveHarness{Archive: s, Journal: s}, Users: s.Users(),
 			}
 		}
 		contract.Archive(t, func(t *testing.T) contract.ArchiveHarness { return laidOpen(t).ArchiveHarness })

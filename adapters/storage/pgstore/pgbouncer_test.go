@@ -96,13 +96,13 @@ func TestBehindPgBouncer(t *testing.T) {
 	t.Run("journal", func(t *testing.T) {
 		place := func(t testing.TB) string { return fmt.Sprint(port, " ", server.Database(t)) }
 		contract.Journal(t, contract.Processes{Share: true, Make: place}, func(t *testing.T) contract.JournalHarness {
-			return contract.JournalHarness{Journal: through(t, port, server.Database(t)).Journal()}
+			return contract.JournalHarness{Journal: through(t, port, server.Database(t))}
 		})
 	})
 	t.Run("users", func(t *testing.T) {
 		contract.Users(t, func(t *testing.T) contract.UsersHarness {
 			s := through(t, port, server.Database(t))
-			return contract.UsersHarness{Users: s.Users(), Journal: s.Journal()}
+			return contract.UsersHarness{Users: s.Users(), Journal: s}
 		})
 	})
 	t.Run("no statement is kept by name", func(t *testing.T) {
