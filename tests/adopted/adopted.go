@@ -10,6 +10,7 @@ import (
 
 	"patchbay/core/event"
 	"patchbay/core/fault"
+	"patchbay/core/record"
 	"patchbay/ports"
 )
 
@@ -37,7 +38,7 @@ func found(t *testing.T, store ports.Journal, kind, key string) ports.Record {
 	if err != nil {
 		t.Fatalf("%s of key %s: got %v, want it found", kind, key, err)
 	}
-	if _, err := ports.Decode(r, func(v struct{ ID string }) bool { return v.ID == r.ID }); err != nil {
+	if _, err := record.Decode(r, func(v struct{ ID string }) bool { return v.ID == r.ID }); err != nil {
 		t.Errorf("body of the %s of key %s: %v", kind, key, err)
 	}
 	return r

@@ -16,11 +16,11 @@ import (
 	"patchbay/adapters/httpclient"
 	"patchbay/adapters/payments/stripepay"
 	"patchbay/adapters/resilience"
+	"patchbay/adapters/simulators/stripesim"
 	"patchbay/adapters/webhooks/stripehook"
 	"patchbay/core/payment"
 	"patchbay/core/payments"
 	"patchbay/ports"
-	"patchbay/tests/stripesim"
 )
 
 const (

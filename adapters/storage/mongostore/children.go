@@ -11,13 +11,14 @@ import (
 
 	"patchbay/adapters/storage/table"
 	"patchbay/core/fault"
+	"patchbay/core/record"
 	"patchbay/ports"
 )
 
 // Attach implements ports.Children. A child is loose until its record exists. If the process
 // ends in between, Sweep removes the loose children.
 func (s *Store) Attach(ctx context.Context, parent *ports.Record, children ...*ports.Record) error {
-	if err := ports.Attachable(parent, children); err != nil {
+	if err := record.Attachable(parent, children); err != nil {
 		return err
 	}
 	for _, c := range children {

@@ -9,6 +9,7 @@ import (
 
 	"patchbay/adapters/storage/table"
 	"patchbay/core/fault"
+	"patchbay/core/record"
 	"patchbay/ports"
 )
 
@@ -26,7 +27,7 @@ func (s *Store) Save(ctx context.Context, records ...*ports.Record) []error {
 // save writes a record. children is the new number of its children, or nil if it does not
 // change.
 func (s *Store) save(ctx context.Context, r *ports.Record, children *int) error {
-	if err := r.Storable(); err != nil {
+	if err := record.Storable(r); err != nil {
 		return err
 	}
 	if err := ctx.Err(); err != nil {

@@ -11,6 +11,7 @@ import (
 	"patchbay/adapters/storage/table"
 	"patchbay/core/fault"
 	"patchbay/core/idempotency"
+	"patchbay/core/record"
 	"patchbay/core/user"
 	"patchbay/ports"
 )
@@ -184,7 +185,7 @@ func (p person) user() (user.User, error) {
 		return u, nil
 	}
 	var err error
-	u.Metadata, err = ports.DecodeMetadata(p.Metadata)
+	u.Metadata, err = record.DecodeMetadata(p.Metadata)
 	return u, err
 }
 
@@ -222,7 +223,7 @@ func (p person) stored() (s ports.StoredUser, err error) {
 	}
 	if s.User, err = p.user(); err == nil && p.Original != nil {
 		var first user.User
-		first, err = ports.DecodeUser(p.Original, p.ID)
+		first, err = record.DecodeUser(p.Original, p.ID)
 		s.Original = &first
 	}
 	return s, err

@@ -5,6 +5,7 @@ import (
 	"time"
 
 	"patchbay/adapters/storage/table"
+	"patchbay/core/record"
 	"patchbay/ports"
 )
 
@@ -18,7 +19,7 @@ const (
 
 // Attach implements ports.Children.
 func (s *Store) Attach(ctx context.Context, parent *ports.Record, children ...*ports.Record) error {
-	if err := ports.Attachable(parent, children); err != nil {
+	if err := record.Attachable(parent, children); err != nil {
 		return err
 	}
 	if len(children) == 0 {

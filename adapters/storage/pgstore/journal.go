@@ -12,6 +12,7 @@ import (
 	"patchbay/adapters/storage/table"
 	"patchbay/core/event"
 	"patchbay/core/fault"
+	"patchbay/core/record"
 	"patchbay/ports"
 )
 
@@ -60,7 +61,7 @@ func (s *Store) save(ctx context.Context, r *ports.Record) (err error) {
 
 // values returns what a save of a record writes.
 func values(r *ports.Record) ([]any, error) {
-	if err := r.Storable(); err != nil {
+	if err := record.Storable(r); err != nil {
 		return nil, err
 	}
 	all := table.RecordValues(r, r.Rev+1)

@@ -6,12 +6,13 @@ import (
 
 	"patchbay/adapters/storage/table"
 	"patchbay/core/fault"
+	"patchbay/core/record"
 	"patchbay/ports"
 )
 
 // Attach implements ports.Children. The record and its children are one write.
 func (s *Store) Attach(ctx context.Context, parent *ports.Record, children ...*ports.Record) error {
-	if err := ports.Attachable(parent, children); err != nil {
+	if err := record.Attachable(parent, children); err != nil {
 		return err
 	}
 	err := s.with(ctx, parent, func(b *batch) error {

@@ -8,6 +8,7 @@ import (
 
 	"patchbay/adapters/storage/table"
 	"patchbay/core/fault"
+	"patchbay/core/record"
 	"patchbay/ports"
 )
 
@@ -43,7 +44,7 @@ func (s *Store) Save(ctx context.Context, records ...*ports.Record) []error {
 
 // save writes one record. refused is the reason if the data does not allow it.
 func (b *batch) save(r *ports.Record) (refused, err error) {
-	if err := r.Storable(); err != nil {
+	if err := record.Storable(r); err != nil {
 		return err, nil
 	}
 	stmt, values := b.insertRecord, table.RecordValues(r, r.Rev+1)

@@ -6,6 +6,7 @@ import (
 	"patchbay/core/event"
 	"patchbay/core/fault"
 	"patchbay/core/idempotency"
+	"patchbay/core/record"
 	"patchbay/core/user"
 	"patchbay/ports"
 )
@@ -95,7 +96,7 @@ func ScanUser(row Row, more ...any) (user.User, error) {
 	}
 	u.CreatedAt, u.UpdatedAt = Moment(created), Moment(updated)
 	if raw != nil {
-		u.Metadata, err = ports.DecodeMetadata(raw)
+		u.Metadata, err = record.DecodeMetadata(raw)
 	}
 	return u, err
 }
@@ -125,7 +126,7 @@ func scanStored(row Row) (ports.StoredUser, error) {
 	if s.User, err = ScanUser(row, &s.Key.Fingerprint, &original, &s.Deleted, &s.Key.Scoped); err != nil || original == nil {
 		return s, err
 	}
-	first, err := ports.DecodeUser(original, s.User.ID)
+	first, err := record.DecodeUser(original, s.User.ID)
 	s.Original = &first
 	return s, err
 }
