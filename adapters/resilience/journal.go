@@ -16,10 +16,7 @@ var _ ports.Journal = (*Storage)(nil)
 // retried: some of them may have been saved.
 func (s *Storage) Save(ctx context.Context, records ...*ports.Record) []error {
 	if len(records) == 1 {
-		_, err := callStore(ctx, s, "save", func(ctx context.Context, o *Store) (any, error) {
-			return nil, o.Journal.Save(ctx, records[0])[0]
-		})
-		return []error{err}
+		return []error{s.do(ctx, "save", func(ctx context.Context, o *Store) error { return o.Journal.Save(ctx, records[0])[0] })}
 	}
 	errs, err := callStore(ctx, s, "save", func(ctx context.Context, o *Store) ([]error, error) {
 		errs := o.Journal.Save(ctx, records...)
@@ -47,16 +44,12 @@ func once(err error) error {
 
 // Attach implements ports.Children.
 func (s *Storage) Attach(ctx context.Context, parent *ports.Record, children ...*ports.Record) error {
-	_, err := callStore(ctx, s, "attach", func(ctx context.Context, o *Store) (any, error) {
-		return nil, o.Journal.Attach(ctx, parent, children...)
-	})
-	return err
+	return s.do(ctx, "attach", func(ctx context.Context, o *Store) error { return o.Journal.Attach(ctx, parent, children...) })
 }
 
 // Detach implements ports.Children.
 func (s *Storage) Detach(ctx context.Context, parent *ports.Record) error {
-	_, err := callStore(ctx, s, "detach", func(ctx context.Context, o *Store) (any, error) { return nil, o.Journal.Detach(ctx, parent) })
-	return err
+	return s.do(ctx, "detach", func(ctx context.Context, o *Store) error { return o.Journal.Detach(ctx, parent) })
 }
 
 // Get implements ports.Records.
@@ -120,6 +113,5 @@ func (s *Storage) Count(ctx context.Context, limit int, sets ...ports.Set) ([]po
 
 // Ping implements ports.Maintenance.
 func (s *Storage) Ping(ctx context.Context) error {
-	_, err := callStore(ctx, s, "ping", func(ctx context.Context, o *Store) (any, error) { return nil, o.Journal.Ping(ctx) })
-	return err
+	return s.do(ctx, "ping", func(ctx context.Context, o *Store) error { return o.Journal.Ping(ctx) })
 }

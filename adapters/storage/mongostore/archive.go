@@ -44,36 +44,17 @@ func (s *Store) shelf(section ports.Section) shelf {
 }
 
 // Scan implements ports.Archive. It omits children whose record does not exist.
-func (s *Store) Scan(ctx context.Context, section ports.Section, after string, limit int) ([]ports.Entry, string, error) {
-	ctx, cancel := context.WithTimeout(ctx, archiveTimeout)
-	defer cancel()
+func (s *Store) Scan(ctx context.Context, section ports.Section, after string, limit int) (page []ports.Entry, next string, err error) {
 	in := s.shelf(section)
-	found, err := in.of.Find(ctx, bson.D{{Key: "_id", Value: bson.D{{Key: "$gt", Value: in.id(after)}}}},
-		options.Find().SetSort(bson.D{{Key: "_id", Value: 1}}).SetLimit(int64(limit)))
-	if err != nil {
-		return nil, "", readFault("mongostore.scan", err)
-	}
-	defer found.Close(context.WithoutCancel(ctx)) //nolint:errcheck // read to the end, or far enough
-	var page []ports.Entry
-	var next string
-	loose := map[string]string{} // maps keys of children to those of their records
-	for size := 0; size < ports.ArchivePage && found.Next(ctx); {
-		e, parent, err := in.read(found)
-		if err != nil {
-			return nil, "", err
-		}
+	size := 0
+	loose, err := s.archived(ctx, in, bson.D{{Key: "_id", Value: bson.D{{Key: "$gt", Value: in.id(after)}}}}, int64(limit), func(e ports.Entry) bool {
 		page, next = append(page, e), e.Key()
 		if e.Record != nil {
 			size += e.Record.Size()
 		}
-		if parent != "" {
-			loose[next] = parent
-		}
-	}
-	if err := found.Err(); err != nil {
-		return nil, "", readFault("mongostore.scan", err)
-	}
-	if err := s.orphans(ctx, loose); err != nil {
+		return size < ports.ArchivePage
+	})
+	if err != nil {
 		return nil, "", err
 	}
 	return slices.DeleteFunc(page, func(e ports.Entry) bool { return loose[e.Key()] != "" }), next, nil
@@ -81,34 +62,50 @@ func (s *Store) Scan(ctx context.Context, section ports.Section, after string, l
 
 // Digests implements ports.Archive.
 func (s *Store) Digests(ctx context.Context, section ports.Section, keys ...string) (map[string]ports.Digest, error) {
-	ctx, cancel := context.WithTimeout(ctx, archiveTimeout)
-	defer cancel()
 	in := s.shelf(section)
-	found, err := in.of.Find(ctx, in.among(keys))
-	if err != nil {
-		return nil, readFault("mongostore.digests", err)
-	}
-	defer found.Close(context.WithoutCancel(ctx)) //nolint:errcheck // read to the end, or failed
 	digests := make(map[string]ports.Digest, len(keys))
-	loose := map[string]string{}
-	for found.Next(ctx) {
-		e, parent, err := in.read(found)
-		if err != nil {
-			return nil, err
-		}
+	loose, err := s.archived(ctx, in, in.among(keys), 0, func(e ports.Entry) bool {
 		digests[e.Key()] = e.Digest()
-		if parent != "" {
-			loose[e.Key()] = parent
-		}
-	}
-	if err := found.Err(); err != nil {
-		return nil, readFault("mongostore.digests", err)
-	}
-	if err := s.orphans(ctx, loose); err != nil {
+		return true
+	})
+	if err != nil {
 		return nil, err
 	}
 	maps.DeleteFunc(digests, func(key string, _ ports.Digest) bool { return loose[key] != "" })
 	return digests, nil
+}
+
+// archived passes the entries that a filter selects to each until that returns false: all of them,
+// or up to a limit in the order of their keys. It returns the keys of those that are children
+// without a record.
+func (s *Store) archived(ctx context.Context, in shelf, filter bson.D, limit int64, each func(ports.Entry) bool) (orphans map[string]string, err error) {
+	const op = "mongostore.scan"
+	ctx, cancel := context.WithTimeout(ctx, archiveTimeout)
+	defer cancel()
+	o := options.Find()
+	if limit > 0 {
+		o.SetSort(bson.D{{Key: "_id", Value: 1}}).SetLimit(limit)
+	}
+	found, err := in.of.Find(ctx, filter, o)
+	if err != nil {
+		return nil, readFault(op, err)
+	}
+	defer found.Close(context.WithoutCancel(ctx)) //nolint:errcheck // read to the end, or far enough
+	loose := map[string]string{}                  // maps keys of children to those of their records
+	for more := true; more && found.Next(ctx); {
+		e, parent, err := in.read(found)
+		if err != nil {
+			return nil, err
+		}
+		if parent != "" {
+			loose[e.Key()] = parent
+		}
+		more = each(e)
+	}
+	if err := found.Err(); err != nil {
+		return nil, readFault(op, err)
+	}
+	return loose, s.orphans(ctx, loose)
 }
 
 func (s shelf) among(keys []string) bson.D {

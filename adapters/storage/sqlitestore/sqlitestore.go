@@ -118,10 +118,6 @@ func (s *Store) Close() error {
 	return errors.Join(s.reads.Close(), s.writer.close(), s.lock.Unlock())
 }
 
-// Commits returns the number of commits since the store was opened: far fewer than writes
-// if many arrive at once.
-func (s *Store) Commits() int64 { return s.writer.commits.Load() }
-
 // Users returns the store as a repository of users.
 func (s *Store) Users() ports.UserRepository {
 	return table.Users{UserTable: people{s}, Clock: s.clock, IDs: s.ids}
