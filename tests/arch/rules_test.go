@@ -1,7 +1,7 @@
 package arch
 
-// Sets of packages of our own, for the table. Names are separated by blanks;
-// "x/..." is x and all below it.
+// Sets of our own packages, for the table. Names are separated by blanks; "x/..." is x and all
+// packages below it.
 const (
 	base     = "core/fault core/guard core/idempotency core/money"
 	types    = base + " core/email core/event core/payment core/user core/webhook"
@@ -12,15 +12,15 @@ const (
 	simulators = types + " adapters/simulators/faultserver adapters/simulators/mailbox"
 )
 
-// fx is for app alone: everything else is built by plain constructors.
+// fx is imported by app alone: everything else has plain constructors.
 const fx = "go.uber.org/fx"
 
-// A rule says what one package may import beside the standard library: which
-// of our own, and which of others. A name of others covers what is below it.
+// A rule says what a package may import besides the standard library: which of our own packages,
+// and which others. A name of others includes the packages below it.
 type rule struct{ pkg, ours, others string }
 
-// rules are those of the import rule in README.md, "How it is built". The first
-// that matches a package is its rule; a package without one fails the test.
+// rules are the import rule of README.md, "How it is built". The first that matches a package
+// applies; a package without a rule fails the test.
 var rules = []rule{
 	// The domain: the standard library only.
 	{"core/fault", "", ""},
@@ -36,7 +36,7 @@ var rules = []rule{
 	{"ports", types, ""},
 	{"core/record", types + " ports", ""},
 
-	// Use cases know no other use case; core/worker is what they have in common.
+	// Use cases import no other use case; what they share is in core/worker.
 	{"core/worker", kept, ""},
 	{"core/apikeys", kept + " core/worker", ""},
 	{"core/payments", kept + " core/worker", ""},
@@ -49,9 +49,8 @@ var rules = []rule{
 	{"core/retention", types + " ports core/worker", ""},
 	{"core/spool", kept + " core/worker", ""},
 
-	// Outbound adapters: the core's types, their port and their own SDK; no
-	// use case, and no other adapter but the HTTP client they share, and how a
-	// message is written, which those for mail share.
+	// Outbound adapters import the core's types, their port and their own SDK, but no use case,
+	// and no other adapter except the shared HTTP client and, for mail, the writing of messages.
 	{"adapters/httpclient", types + " ports", "github.com/failsafe-go/failsafe-go golang.org/x/sync"},
 	{"adapters/resilience", outbound, "github.com/failsafe-go/failsafe-go"},
 	{"adapters/mail/rfc5322", outbound, "github.com/wneessen/go-mail golang.org/x/net/idna"},
@@ -81,7 +80,7 @@ var rules = []rule{
 	{"adapters/webhooks/sendgridhook", outbound + " adapters/mail/refusal", "github.com/sendgrid/sendgrid-go/helpers/eventwebhook github.com/go-json-experiment/json"},
 	{"adapters/webhooks/stripehook", outbound, "github.com/stripe/stripe-go/v76/webhook"},
 
-	// Inbound adapters: the core, and the connections that requests come on.
+	// Inbound adapters import the core, and the connections that requests come on.
 	{"adapters/wire", "core/fault core/guard", "github.com/valyala/fasthttp"},
 	{"adapters/httpapi/api", "", "github.com/oapi-codegen/runtime github.com/go-json-experiment/json"},
 	{
@@ -92,23 +91,22 @@ var rules = []rule{
 
 	{"config", types, "github.com/knadh/koanf go.yaml.in/yaml/v3"},
 
-	// Composition: whatever it takes.
+	// Composition may import everything.
 	{"app/...", "core/... ports adapters/... config app/...", anything},
 
-	// What tests are made of. A suite or a fake knows the port, not those who
-	// implement it; whole programs know the gateway as its callers do.
+	// Test support. A suite or a double imports the port, not its implementations; tests of the
+	// whole program import everything.
 	{"tests/contract/...", types + " ports tests/contract/...", ""},
 	{"tests/memjournal", kept, ""},
 	{"tests/...", "core/... ports adapters/... config app/... tests/...", anything},
 }
 
-// anything is every package of others, but for fx outside of app.
+// anything is every package of others, except fx outside of app.
 const anything = "*"
 
-// inTests is what test files may import beside what their package may, and
-// any package of others: the suites, and real neighbours in place of mocks, but
-// not the composition.
+// inTests is what test files may import besides what their package may and besides any package of
+// others: the suites and real implementations, but not the composition.
 const inTests = "core/... ports adapters/... config tests/..."
 
-// badNames say nothing about what a package is for.
+// badNames are package names that do not say what a package is for.
 const badNames = "common helper helpers misc shared util utils"
