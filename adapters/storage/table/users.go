@@ -82,14 +82,15 @@ func orElse(err, otherwise error) error {
 }
 
 // Update implements ports.UserRepository.
-func (u Users) Update(ctx context.Context, tenant, id string, patch user.Patch, ifVersion int64) (after user.User, err error) {
+func (u Users) Update(ctx context.Context, tenant, id string, patch user.Patch, ifVersion int64) (user.User, error) {
 	now := u.Clock.Now()
-	err = u.change(ctx, tenant, id, ifVersion, func(before user.User) (c Changed, err error) {
+	var after user.User
+	err := u.change(ctx, tenant, id, ifVersion, func(before user.User) (c Changed, err error) {
 		after, err = before.Apply(patch, now)
 		return Changed{User: after, News: u.news("updated", after)}, err
 	})
 	if err != nil {
-		return user.User{}, err
+		return user.User{}, err // the write may still be running: after belongs to it
 	}
 	return after, nil
 }
