@@ -144,11 +144,11 @@ func runWorkers(l fx.Lifecycle, u useCases, mock mockWorker, store Storage, f fa
 }
 
 // publish moves events to the feed until ctx ends.
-func publish(ctx context.Context, journal ports.Journal, log *slog.Logger) {
+func publish(ctx context.Context, feed ports.Feed, log *slog.Logger) {
 	ticker := time.NewTicker(idle)
 	defer ticker.Stop()
 	for {
-		moved, err := journal.Publish(ctx, publishing)
+		moved, err := feed.Publish(ctx, publishing)
 		if err != nil && ctx.Err() == nil {
 			log.WarnContext(ctx, "events are not published to the feed", "error", err)
 		}

@@ -77,9 +77,10 @@ var rules = []rule{
 	{"adapters/payments/mockpay", provider + " core/record", "github.com/stripe/stripe-go/v76/webhook"},
 	{"adapters/payments/stripepay", provider, "github.com/stripe/stripe-go/v76"},
 	{"adapters/payments/...", provider, unclaimed},
-	{"adapters/storage/mongostore", provider + " core/record", "go.mongodb.org/mongo-driver"},
-	{"adapters/storage/pgstore", provider + " core/record", "github.com/jackc/pgx/v5 github.com/pressly/goose/v3"},
-	{"adapters/storage/sqlitestore", provider + " core/record", "modernc.org/sqlite github.com/pressly/goose/v3 github.com/gofrs/flock golang.org/x/sync"},
+	{"adapters/storage/table", outbound + " core/record", "github.com/pressly/goose/v3"},
+	{"adapters/storage/mongostore", provider + " core/record adapters/storage/table", "go.mongodb.org/mongo-driver"},
+	{"adapters/storage/pgstore", provider + " core/record adapters/storage/table", "github.com/jackc/pgx/v5 github.com/pressly/goose/v3"},
+	{"adapters/storage/sqlitestore", provider + " core/record adapters/storage/table", "modernc.org/sqlite github.com/pressly/goose/v3 github.com/gofrs/flock golang.org/x/sync"},
 	{"adapters/storage/...", provider + " core/record", unclaimed},
 
 	// Inbound adapters import the core, and the connections that requests come on.
