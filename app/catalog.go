@@ -97,7 +97,7 @@ var catalog = []entry{
 			settings := p.Settings.(*config.Mock)
 			return mockpay.New(mockpay.Options{
 				Name: p.Name, Journal: s.journal, Clock: s.clock, IDs: s.ids, Log: s.log, Fault: settings.Fault,
-				Endpoint: s.endpoint, WebhookSecret: s.webhookSecrets(p)[0], Wake: s.wake,
+				Approval: s.approval, Endpoint: s.endpoint, WebhookSecret: s.webhookSecrets(p)[0], Wake: s.wake,
 			})
 		},
 	},

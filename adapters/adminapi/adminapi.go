@@ -42,7 +42,7 @@ type Book interface {
 	Book(ctx context.Context, cursor string, limit int) (payment.BookPage, error)
 }
 
-// Options configures a Server. Mailbox and Book are nil if there is none.
+// Options configures a Server. Mailbox, Book and Approvals are nil if there is none.
 type Options struct {
 	Identity Identity
 	// KeysRequired means that callers of the API need a key; caught mail is then not open
@@ -53,6 +53,7 @@ type Options struct {
 	Payments     *payments.Service
 	Mailbox      Mailbox
 	Book         Book
+	Approvals    Approvals
 	API          string // the base URL of the API, for links
 	Storage      func(ctx context.Context) Storage
 	PutBack      func(ctx context.Context, record string) error
@@ -117,6 +118,7 @@ func (c *Server) routes() {
 	if c.KeysRequired {
 		c.mailPages()
 	}
+	c.approvalRoutes()
 	c.handle(fiber.MethodPost, "/admin/links", "console.link", c.makeLink)
 	c.handle(fiber.MethodGet, "/admin/storage", "storage.status", c.storage)
 	c.handle(fiber.MethodPost, "/admin/storage/put-back", "record.put_back", c.putBack)

@@ -1,5 +1,5 @@
 // Package cli implements the command line: serve, check, console, keys, storage, payments,
-// data, version.
+// data, simulate, version.
 package cli
 
 import (
@@ -61,7 +61,7 @@ func command(environ []string) *cobra.Command {
 		}
 		return c, err
 	}
-	root.AddCommand(serve(load), check(load), openConsole(load), keys(load), storage(load), paymentsCommand(load), data(load), version())
+	root.AddCommand(serve(load), check(load), openConsole(load), keys(load), storage(load), paymentsCommand(load), data(load), simulate(), version())
 	makeStrict(root)
 	return root
 }

@@ -57,7 +57,7 @@ var rules = []rule{
 	{"adapters/mail/refusal", types, ""},
 	{"adapters/mail/mailgunmail", outbound + " adapters/mail/refusal adapters/mail/rfc5322", "github.com/mailgun/mailgun-go/v4"},
 	{"adapters/mail/sendgridmail", outbound + " adapters/mail/refusal adapters/mail/rfc5322", "github.com/sendgrid/sendgrid-go github.com/sendgrid/rest"},
-	{"adapters/payments/mockpay", outbound, "github.com/stripe/stripe-go/v76/webhook"},
+	{"adapters/payments/mockpay", outbound + " adapters/payments/stripepay adapters/simulators/stripesim", ""}, // the mock alone may import both
 	{"adapters/payments/stripepay", outbound, "github.com/stripe/stripe-go/v76"},
 
 	// Simulators of providers: for tests, for `patchbay simulate`, and for the mock.
