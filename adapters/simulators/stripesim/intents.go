@@ -132,7 +132,7 @@ func (s *Sim) charge(r *Record, key string, approved bool) *Failure {
 	case c.code != "":
 		return s.decline(r, key, &Failure{
 			status: 402, executed: true, about: true, Type: "card_error", Code: c.code, DeclineCode: c.declineCode,
-			Message: "Your card was declined.", Charge: at.Charge.ID,
+			Message: "the card was declined", Charge: at.Charge.ID,
 		})
 	case c.bank:
 		at.Status = payment.Processing

@@ -11,7 +11,7 @@ import (
 	"patchbay/adapters/webhooks/mailgunhook"
 	"patchbay/core/email"
 	"patchbay/core/fault"
-	"patchbay/tests/contract"
+	"patchbay/tests/contract/webhooktest"
 )
 
 var now = time.Unix(1_700_000_000, 0).UTC()
@@ -40,7 +40,7 @@ func TestContract(t *testing.T) {
 	hook := hookOf(t, mailgunhook.Account{Provider: "mailgun", Keys: []string{"key-old", "key-new"}})
 	t.Run("verifier", func(t *testing.T) {
 		t.Parallel()
-		contract.Verifier(t, contract.VerifierHarness{
+		webhooktest.Run(t, webhooktest.Harness{
 			Verifier: hook, Now: now, Tolerance: mailgunhook.Tolerance,
 			Sign: func(at time.Time) ([]byte, map[string]string) {
 				return mailgunsim.Body(mailgunsim.Sign("key-new", at), mailgunsim.EventOf(letter, "delivered", "ada@example.com", at)), nil
