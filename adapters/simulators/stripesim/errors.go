@@ -117,6 +117,7 @@ func bookFailure(err error) answered {
 	switch fault.KindOf(err) {
 	case fault.Unavailable, fault.Canceled:
 		return answered{lost: refused, err: err}
+	default:
+		return answered{lost: silent, err: err}
 	}
-	return answered{lost: silent, err: err}
 }

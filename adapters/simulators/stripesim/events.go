@@ -68,12 +68,16 @@ func (r *Record) arrange(after int, m *mishap) {
 	from := len(r.Outbox) - (r.LastSeq - after)
 	batch := append([]Pending(nil), r.Outbox[from:]...)
 	r.Outbox, r.LastSeq = r.Outbox[:from], after
+	times := 1
+	if m.twice {
+		times = 2
+	}
 	for n := range batch {
 		p := batch[n]
 		if m.backwards {
 			p = batch[len(batch)-1-n]
 		}
-		for range map[bool]int{false: 1, true: 2}[m.twice] {
+		for range times {
 			r.LastSeq++
 			p.Seq = r.LastSeq
 			r.Outbox = append(r.Outbox, p)

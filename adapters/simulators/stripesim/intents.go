@@ -2,6 +2,7 @@ package stripesim
 
 import (
 	"context"
+	"net/http"
 	"strings"
 
 	"patchbay/core/fault"
@@ -68,7 +69,7 @@ func (q *request) checkCreate() *Failure {
 // missingInBody is the error for an object that a parameter names: 400, not 404.
 func missingInBody(param, what, id string) *Failure {
 	f := missing(param, what, id)
-	f.status = 400
+	f.status = http.StatusBadRequest
 	return f
 }
 
@@ -131,7 +132,7 @@ func (s *Sim) charge(r *Record, key string, approved bool) *Failure {
 	switch {
 	case c.code != "":
 		return s.decline(r, key, &Failure{
-			status: 402, executed: true, about: true, Type: "card_error", Code: c.code, DeclineCode: c.declineCode,
+			status: http.StatusPaymentRequired, executed: true, about: true, Type: "card_error", Code: c.code, DeclineCode: c.declineCode,
 			Message: "the card was declined", Charge: at.Charge.ID,
 		})
 	case c.bank:

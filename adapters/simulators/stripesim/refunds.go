@@ -52,7 +52,7 @@ func (s *Sim) giveBack(r *Record, amount int64, q *request) Refund {
 	if q != nil {
 		made.Metadata, made.Reason, key = q.metadata(), q.text("reason"), q.key
 	}
-	s.append(r, made, key)
+	s.addRefund(r, made, key)
 	if c.becomes != "" && s.refundTakes > 0 {
 		t := Turn{Refund: len(r.Refunds) - 1, At: s.now().Add(s.refundTakes), Status: c.becomes}
 		r.Turns = append(r.Turns, t)
@@ -66,11 +66,11 @@ func (s *Sim) giveBack(r *Record, amount int64, q *request) Refund {
 // release releases an authorised amount, which Stripe represents as a refund too.
 func (s *Sim) release(r *Record, amount int64, key string) {
 	if amount > 0 {
-		s.append(r, Refund{ID: s.newID("re"), Amount: amount, Created: s.now(), Status: "succeeded", Released: true}, key)
+		s.addRefund(r, Refund{ID: s.newID("re"), Amount: amount, Created: s.now(), Status: "succeeded", Released: true}, key)
 	}
 }
 
-func (s *Sim) append(r *Record, made Refund, key string) {
+func (s *Sim) addRefund(r *Record, made Refund, key string) {
 	r.Refunds = append(r.Refunds, made)
 	r.count()
 	s.emit(r, "charge.refunded", key)

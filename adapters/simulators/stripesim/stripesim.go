@@ -115,6 +115,7 @@ func (s *Sim) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	case hangs:
 		hang(r.Context())
 		panic(http.ErrAbortHandler)
+	case answers, garbled:
 	}
 	s.head(w.Header(), a, replayed)
 	w.WriteHeader(a.status)

@@ -59,6 +59,7 @@ func (t Transport) RoundTrip(req *http.Request) (*http.Response, error) {
 	case hangs:
 		hang(ctx)
 		return nil, lostTo(ctx.Err(), "no response came")
+	case answers, refused, garbled:
 	}
 	h := make(http.Header, 6)
 	t.Sim.head(h, a, replayed)
