@@ -52,7 +52,7 @@ var approvalPage = template.Must(template.Must(templates.Clone()).Parse(approval
 func (c *Server) approvalRoutes() {
 	const path = "/mock/payments/:provider/:reference"
 	c.app.Get(path, c.showApproval)
-	c.handle(fiber.MethodPost, path, "mock.approve", c.approve)
+	c.handle(route{method: fiber.MethodPost, path: path, action: "mock.approve"}, c.approve)
 }
 
 // showApproval shows the page with the payment. The page's own form is sent with its origin, by

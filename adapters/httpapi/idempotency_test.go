@@ -61,8 +61,8 @@ func TestParseKey(t *testing.T) {
 	}
 }
 
-// Whatever comes in, a key that is taken can stand in a record and a log, and
-// is the same key when it is written by the standard.
+// Whatever is sent: a key that is accepted can be stored and logged, and is the same key when it
+// is written as the standard demands.
 func FuzzParseKey(f *testing.F) {
 	for _, seed := range []string{`k`, `"k"`, `"`, `""`, `"\""`, `"a\\"`, `\"`, "a\tb", "\xff", `schön`, strings.Repeat("k", 256)} {
 		f.Add(seed)
@@ -76,7 +76,7 @@ func FuzzParseKey(f *testing.F) {
 		case err != nil:
 			return
 		case key == "":
-			t.Fatalf("%q is no key, and not refused", header)
+			t.Fatalf("%q gives no key, want a refusal", header)
 		case len(key) > 255 || strings.ContainsFunc(key, func(c rune) bool { return c < ' ' || c > '~' }):
 			t.Fatalf("%q gives the key %q", header, key)
 		}
@@ -86,8 +86,8 @@ func FuzzParseKey(f *testing.F) {
 	})
 }
 
-// A caller who sends an Idempotency-Key believes to be protected by it. What is
-// not exactly one key is refused, and nothing is done.
+// A caller who sends an Idempotency-Key relies on it. Anything but exactly one valid key is
+// refused, and nothing is executed.
 func TestOneIdempotencyKeyOrNone(t *testing.T) {
 	t.Parallel()
 	r := serve(t)
@@ -128,7 +128,7 @@ func TestOneIdempotencyKeyOrNone(t *testing.T) {
 			if !row.ok {
 				a.refused(t, 400, "invalid_idempotency_key", "Idempotency-Key")
 				if len(r.users.all()) != before {
-					t.Error("the repository was asked")
+					t.Errorf("the repository was asked, want %v calls", before)
 				}
 				return
 			}

@@ -7,6 +7,7 @@ import (
 
 	"patchbay/core/fault"
 	"patchbay/core/idempotency"
+	"patchbay/core/record"
 	"patchbay/core/user"
 	"patchbay/core/users"
 	"patchbay/ports"
@@ -31,16 +32,16 @@ func TestAPersonIsKnownByIDAndByEmail(t *testing.T) {
 	} {
 		got, err := r.Person(t.Context(), row.tenant, row.id, row.email)
 		if err != nil || fmt.Sprint(got) != fmt.Sprint(row.want) {
-			t.Errorf("%s: %+v, %v", row.name, got, err)
+			t.Errorf("%s: got %+v, %v, want %v", row.name, got, err, fmt.Sprint(row.want))
 		}
 	}
 	r.repository.find = fault.New(fault.Unavailable, "scripted", "")
 	if _, err := r.Person(t.Context(), tenant, u.ID, ""); !fault.Is(err, fault.Unavailable) {
-		t.Errorf("while the store is gone: %v", err)
+		t.Errorf("while the store is gone: got %v, want kind %v", err, fault.Unavailable)
 	}
 }
 
-// The copy follows by the feed. Afterwards nothing is left in it but the id.
+// The copy follows by the feed. Afterwards only the id is left in it.
 func TestAnErasedUserIsGoneFromTheStandby(t *testing.T) {
 	withStandby(t, func(t *testing.T, p *pair) {
 		u, _, err := p.Create(t.Context(), tenant, users.NewUser{Email: "ada@example.com", Name: "Ada", Metadata: map[string]string{"a": "Lovelace"}}, idempotency.Key{})
@@ -76,13 +77,11 @@ func TestAnErasedUserIsGoneFromTheStandby(t *testing.T) {
 	})
 }
 
-// copies is all that the other store has of users.
+// copies returns everything that the other store has of users.
 func (p *pair) copies(t *testing.T) (all string) {
 	t.Helper()
-	err := ports.Walk(t.Context(), p.copy, tenant, "user_copy", 10, func(page []ports.Record) error {
-		for _, one := range page {
-			all += fmt.Sprintf("%s %q %+v %s\n", one.ID, one.Ref, one.Index, one.Body)
-		}
+	err := record.Raw(p.copy, "user_copy").Walk(t.Context(), tenant, ports.Filter{}, nil, func(one ports.Record) error {
+		all += fmt.Sprintf("%s %q %+v %s\n", one.ID, one.Ref, one.Index, one.Body)
 		return nil
 	})
 	if err != nil {

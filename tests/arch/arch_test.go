@@ -1,6 +1,6 @@
-// Package arch holds the import rule: who may import whom. It reads the files
-// themselves: go list would leave out what build tags hide, and a cached result
-// of a test that ran it would not notice a change.
+// Package arch checks the import rule: which package may import which. It reads the files
+// themselves: go list would leave out files with build tags, and a cached test result would not
+// notice a change.
 package arch
 
 import (
@@ -46,12 +46,12 @@ func TestEveryPackageKeepsItsRule(t *testing.T) {
 		t.Fatal(err)
 	}
 	if files < 20 {
-		t.Fatalf("only %d files were seen: the walk is broken", files)
+		t.Fatalf("only %d files were seen: the walk is broken, want at least 20", files)
 	}
 }
 
-// skipped are the directories that go test ./... leaves out, and modules of
-// their own.
+// skipped reports whether a directory is one that go test ./... leaves out, or a module of its
+// own.
 func skipped(root fs.FS, dir string) bool {
 	if dir == "." {
 		return false
@@ -123,7 +123,7 @@ func TestCheckFindsViolations(t *testing.T) {
 		},
 		{
 			"a record that is read in a way of its own", "core/webhooks/w.go", "package webhooks\nfunc f(r R) { json.Unmarshal(r.Body, nil) }",
-			"core/webhooks/w.go:2: json.Unmarshal: what a store keeps is read by ports.Decode alone",
+			"core/webhooks/w.go:2: json.Unmarshal: what a store keeps is read by core/record alone",
 		},
 		{
 			"a package without a rule", "core/billing/b.go", `package billing`,
@@ -164,7 +164,7 @@ func TestCheckAllowsWhatIsRight(t *testing.T) {
 		t.Run(c.name, func(t *testing.T) {
 			t.Parallel()
 			if got := inspect(t, c.file, c.src); len(got) > 0 {
-				t.Errorf("got %q", got)
+				t.Errorf("got %q, want none", got)
 			}
 		})
 	}

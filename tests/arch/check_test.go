@@ -13,7 +13,7 @@ import (
 
 const module = "patchbay"
 
-// file is what the rules look at in a file.
+// file is the part of a source file that the rules look at.
 type file struct {
 	dir     string // from the module's root: that is the package, without the module's name
 	name    string
@@ -44,7 +44,7 @@ func read(name string, src []byte) (file, error) {
 	return f, nil
 }
 
-// check returns what is wrong with a file, a line each.
+// check returns the violations in a file, one in a line.
 func check(f file) []string {
 	wrong := slices.Clone(f.calls)
 	if slices.Contains(strings.Fields(badNames), strings.TrimSuffix(f.pkg, "_test")) {

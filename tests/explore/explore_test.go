@@ -185,7 +185,7 @@ func tell(t *testing.T, all []result) {
 		fmt.Printf("%-60s %9d %9d %9d %6d %d\n", r.Scenario, r.Steps, r.Histories, r.States, r.Bound, len(r.Found))
 		sum.Steps, sum.Histories, sum.States = sum.Steps+r.Steps, sum.Histories+r.Histories, sum.States+r.States
 		if r.Diverged > 0 {
-			t.Errorf("%s: %d histories could not be run again", r.Scenario, r.Diverged)
+			t.Errorf("%s: %d histories could not be run again, want none", r.Scenario, r.Diverged)
 		}
 		slices.SortStableFunc(r.Found, func(a, b Violation) int { return a.Departures - b.Departures })
 		said := map[string]bool{}

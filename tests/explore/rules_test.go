@@ -83,7 +83,7 @@ func (e Edit) without(t *testing.T) (file, source string) {
 		t.Fatal(err)
 	}
 	if strings.Count(string(raw), e.Is) != 1 {
-		t.Fatalf("%s has not once: %s", e.File, e.Is)
+		t.Fatalf("%s has not once: got %s, want it 1 times", e.File, e.Is)
 	}
 	return file, strings.Replace(string(raw), e.Is, e.Without, 1)
 }

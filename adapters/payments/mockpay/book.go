@@ -7,6 +7,7 @@ import (
 
 	"patchbay/adapters/simulators/stripesim"
 	"patchbay/core/fault"
+	"patchbay/core/record"
 	"patchbay/ports"
 )
 
@@ -71,8 +72,8 @@ func (b book) page(ctx context.Context, cursor, customer string, n int) ([]*stri
 		return nil, "", err
 	}
 	all := make([]*stripesim.Record, len(page.Records))
-	for n, record := range page.Records {
-		if all[n], err = read(record, nil); err != nil {
+	for n, r := range page.Records {
+		if all[n], err = read(r, nil); err != nil {
 			return nil, "", err
 		}
 	}
@@ -82,9 +83,9 @@ func (b book) page(ctx context.Context, cursor, customer string, n int) ([]*stri
 // Save implements stripesim.Book. The events are delivered by HandleWebhook.
 func (b book) Save(ctx context.Context, r *stripesim.Record) error {
 	i := &r.Intent
-	record, known := r.Handle.(ports.Record)
+	kept, known := r.Handle.(ports.Record)
 	if !known {
-		record = ports.Record{
+		kept = ports.Record{
 			Tenant: b.tenant(), Kind: recordKind, ID: i.ID, Idem: b.idem(i.Key), Ref: b.provider + ":" + i.ID,
 			Index: ports.Index{Customer: i.Customer, Created: i.Created},
 		}
@@ -92,17 +93,17 @@ func (b book) Save(ctx context.Context, r *stripesim.Record) error {
 	if !b.tells {
 		r.Outbox = nil
 	}
-	schedule(&record, r.Outbox)
-	record.Index.Status = string(i.State.Status)
+	schedule(&kept, r.Outbox)
+	kept.Index.Status = string(i.State.Status)
 	var err error
-	if record.Body, err = json.Marshal(r); err != nil {
+	if kept.Body, err = json.Marshal(r); err != nil {
 		return fault.Wrap(fault.Internal, "mockpay.save", err)
 	}
-	if err := b.journal.Save(ctx, &record)[0]; err != nil {
+	if err := b.journal.Save(ctx, &kept)[0]; err != nil {
 		return err
 	}
-	r.Handle = record
-	if b.wake != nil && record.Queue != "" {
+	r.Handle = kept
+	if b.wake != nil && kept.Queue != "" {
 		b.wake()
 	}
 	return nil
@@ -133,18 +134,18 @@ func schedule(r *ports.Record, outbox []stripesim.Pending) {
 
 // read decodes a record. One that an earlier version has written is converted, and is saved in the
 // new form by its next change.
-func read(record ports.Record, err error) (*stripesim.Record, error) {
+func read(from ports.Record, err error) (*stripesim.Record, error) {
 	if err != nil {
 		return nil, err
 	}
-	r, err := ports.Decode(record, func(r stored) bool { return r.Intent.ID == record.ID || r.Reference == record.ID })
+	r, err := record.Decode(from, func(r stored) bool { return r.Intent.ID == from.ID || r.Reference == from.ID })
 	if err != nil {
 		return nil, err
 	}
 	if r.Reference != "" {
-		return readEarlier(record)
+		return readEarlier(from)
 	}
-	r.Handle = record
+	r.Handle = from
 	return &r.Record, nil
 }
 

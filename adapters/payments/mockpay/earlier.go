@@ -13,6 +13,7 @@ import (
 	"patchbay/core/fault"
 	"patchbay/core/money"
 	"patchbay/core/payment"
+	"patchbay/core/record"
 	"patchbay/ports"
 )
 
@@ -106,13 +107,13 @@ type earlierIntent struct {
 }
 
 // readEarlier converts a record of such a version.
-func readEarlier(record ports.Record) (*stripesim.Record, error) {
-	e, err := ports.Decode(record, func(e earlierIntent) bool { return e.Reference == record.ID })
+func readEarlier(from ports.Record) (*stripesim.Record, error) {
+	e, err := record.Decode(from, func(e earlierIntent) bool { return e.Reference == from.ID })
 	if err != nil {
 		return nil, err
 	}
 	r := &stripesim.Record{
-		Handle: record, LastSeq: e.LastEvent,
+		Handle: from, LastSeq: e.LastEvent,
 		Intent: stripesim.Intent{
 			ID: e.Reference, Secret: e.ClientSecret, Created: e.CreatedAt, Amount: e.stripes(e.Amount), Currency: string(e.Currency),
 			CaptureMethod: string(e.CaptureMethod), Redirects: e.Redirects, Customer: e.Customer, Description: e.Description,

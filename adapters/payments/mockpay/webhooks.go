@@ -58,9 +58,9 @@ func (g *Gateway) settle(ctx context.Context, c ports.Claim, r *stripesim.Record
 	quiet.wake = nil // the worker itself looks for what is due next
 	for range saveTries {
 		dropped := delivered(r, outcomes, g.o.Clock.Now())
-		if record := r.Handle.(ports.Record); record.Owner == c.Owner {
-			record.Owner = ""
-			r.Handle = record
+		if kept := r.Handle.(ports.Record); kept.Owner == c.Owner {
+			kept.Owner = ""
+			r.Handle = kept
 		}
 		err := quiet.Save(ctx, r)
 		if err == nil {

@@ -127,7 +127,7 @@ func TestBehindPgBouncer(t *testing.T) {
 		for i, s := range stores {
 			var records []*ports.Record
 			for n := range maxBatch {
-				records = append(records, record(fmt.Sprint(i, "-", n)))
+				records = append(records, newRecord(fmt.Sprint(i, "-", n)))
 			}
 			if err := errors.Join(saveAll(t, s, records...)...); err != nil {
 				t.Error(err)

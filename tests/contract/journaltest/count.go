@@ -57,7 +57,7 @@ func countsFlagged(t *testing.T, j ports.Journal) {
 	fixture.WantCounted(t, j, "[3 from 1m0s 1 from 0s 1 from -1h0m0s]", open, done, theirs)
 
 	if got := fixture.Get(t, j, "first").Index; got != first.Index {
-		t.Errorf("read as %+v", got)
+		t.Errorf("read as %+v, want %v", got, first.Index)
 	}
 	page, err := j.List(t.Context(), fixture.Tenant, fixture.Kind, ports.Filter{}, "", 9)
 	if err != nil {

@@ -45,7 +45,7 @@ func TestLinesAreThoseOfSlog(t *testing.T) {
 		r.AddAttrs(attrs...)
 		for _, json := range []bool{false, true} {
 			var got, want bytes.Buffer
-			to := &heldLines{to: &got}
+			to := &lineBuffer{to: &got}
 			options := &slog.HandlerOptions{Level: slog.LevelInfo}
 			var std slog.Handler = slog.NewTextHandler(&want, options)
 			if json {
@@ -74,7 +74,7 @@ func TestLinesAreThoseOfSlog(t *testing.T) {
 // the handlers of log/slog.
 func BenchmarkRequestLine(b *testing.B) {
 	secrets := []string{"sk_live_51HxAbCdEfGhIjKl", "whsec_0123456789abcdef", "SG.0123456789", "a-password-of-a-database"}
-	held := &heldLines{to: io.Discard}
+	held := &lineBuffer{to: io.Discard}
 	for name, to := range map[string]slog.Handler{
 		"text": &lineHandler{to: held, now: new(second)}, "json": &lineHandler{to: held, json: true, now: new(second)},
 		"slog's text": slog.NewTextHandler(held, nil), "slog's json": slog.NewJSONHandler(held, nil),

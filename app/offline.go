@@ -10,45 +10,45 @@ import (
 	"path/filepath"
 	"strconv"
 
+	"go.uber.org/dig"
+	"go.uber.org/fx"
+
 	"patchbay/adapters/adminapi"
 	"patchbay/app/secrets"
 	"patchbay/config"
 	"patchbay/core/fault"
 	"patchbay/core/logging"
+	"patchbay/ports"
 )
 
 var discard = logging.Discard()
 
-// work is a piece of work that runs while no gateway runs.
-type work func(Storage, fallback, environment) error
-
-// alone opens the store and its fallback for one piece of work while no gateway runs on the
+// Offline opens the store and its fallback for one piece of work while no gateway runs on the
 // store. It creates neither a store nor the secrets of an installation: otherwise a command
-// would report that a store is empty although it had just been created.
-func alone(ctx context.Context, c *config.Config, do work) error {
-	return command(ctx, c, false, do)
-}
-
-// look is like alone, for work that changes nothing. It does not mark the store as in use.
-func look(ctx context.Context, c *config.Config, do work) error {
-	return command(ctx, c, true, do)
-}
-
-func command(ctx context.Context, c *config.Config, looking bool, do work) error {
-	secrets, err := Secrets(c)
-	if err != nil {
-		return err
-	}
-	s := environmentOf(c, discard, secrets)
-	s.existing, s.readOnly = true, looking
-	l := new(closers)
-	store, f, err := openStorage(l, c, s)
-	if err == nil {
-		err = do(store, f, s)
-	} else if noStore(err) {
+// would report that a store is empty although it had just been created. If the work is
+// readOnly, the store is not marked as in use. No provider is called.
+func Offline(ctx context.Context, c *config.Config, readOnly bool, work func(*adminapi.Service) error) error {
+	opened := new(closers)
+	var service adminapi.Service
+	err := fx.New(
+		services, unlogged, fx.Supply(c, opened, []ports.PaymentGateway(nil), []ports.Mailer(nil)),
+		fx.Provide(func() (environment, error) {
+			own, err := Secrets(c)
+			s := environmentOf(c, discard, own)
+			s.existing, s.readOnly = true, readOnly
+			return s, err
+		}),
+		fx.Populate(&service),
+	).Err()
+	switch {
+	case err == nil:
+		err = work(&service)
+	case noStore(dig.RootCause(err)):
 		err = missing(c.Provider[c.Storage.Provider])
+	default:
+		err = dig.RootCause(err)
 	}
-	return errors.Join(err, l.close(ctx))
+	return errors.Join(err, opened.close(ctx))
 }
 
 // errNotMade reports a store that does not exist yet; the next start of the gateway creates
@@ -117,26 +117,13 @@ func Identity(c *config.Config, secrets secrets.Secrets) adminapi.Identity {
 	}
 }
 
-// StorageStatus describes the store, and the data held for it, while no gateway runs.
-func StorageStatus(ctx context.Context, c *config.Config) (adminapi.Storage, error) {
-	var view adminapi.Storage
-	err := look(ctx, c, func(store Storage, f fallback, _ environment) error {
-		view = f.status(ctx, c, store)
-		return nil
-	})
-	return view, err
-}
-
 // CreateStorage creates the empty store of a configuration, and the secrets of the
 // installation if there are none.
 func CreateStorage(ctx context.Context, c *config.Config) (err error) {
 	p := c.Provider[c.Storage.Provider]
-	s := environmentOf(c, discard, secrets.Secrets{})
-	s.readOnly = true // the store is not marked as in use: another store may be copied into it
-	opened := new(closers)
-	defer func() { err = errors.Join(err, opened.close(ctx)) }()
-	s.existing = true
-	switch _, err := openSide(ctx, opened, p, s); {
+	stores := newSides(c)
+	defer func() { err = errors.Join(err, stores.close(ctx)) }()
+	switch _, err := stores.open(ctx, p, existing); {
 	case err == nil, fault.From(err).Code == "store_locked":
 		return fmt.Errorf("there is a store already: %s", StoreName(p))
 	case !noStore(err):
@@ -145,7 +132,6 @@ func CreateStorage(ctx context.Context, c *config.Config) (err error) {
 	if _, err := secrets.Open(c.DataDir()); err != nil {
 		return err
 	}
-	s.existing = false
-	_, err = openSide(ctx, opened, p, s)
+	_, err = stores.open(ctx, p, created)
 	return err
 }

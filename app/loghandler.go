@@ -20,7 +20,7 @@ import (
 // request. The attributes it receives are already sanitized: strings, numbers, booleans,
 // durations and times.
 type lineHandler struct {
-	to    *heldLines
+	to    *lineBuffer
 	level slog.Level
 	json  bool
 	attrs []slog.Attr // added to each line

@@ -16,44 +16,44 @@ import (
 )
 
 const (
-	shoppers = 64     // at once, each with a connection of its own
+	clients  = 64     // at the same time, each with its own connection
 	requests = 10_000 // at least, through each proxy
 )
 
-// tally is what became of the calls.
-type tally struct {
+// results records the calls of all clients.
+type results struct {
 	mu       sync.Mutex
 	sent     map[string]bool // ids
 	answered map[string]bool
 	requests int
 	kinds    map[string]int
-	strange  map[int]int // answers to what can be read in two ways, by status; 0 where there was none
+	strange  map[int]int // answers to ambiguous calls, by status; 0 if there was none
 	payments map[string]int
 }
 
-// Through kept connections each caller hears what is its own, whatever the others send,
-// and nothing is done that nobody has asked for.
-func TestNoAnswerIsAnothers(t *testing.T) {
+// Over persistent connections each client gets the answers to its own requests, whatever the others
+// send, and the gateway executes no request that was not sent.
+func TestEachClientGetsItsOwnAnswers(t *testing.T) {
 	for name, start := range proxies {
 		t.Run(name, func(t *testing.T) {
-			g, key := guarded(t)
-			tap := startTap(t, strings.TrimPrefix(g.Base, "http://"))
-			p := start(t, tap.address)
-			all := &tally{sent: map[string]bool{}, answered: map[string]bool{}, kinds: map[string]int{}, strange: map[int]int{}, payments: map[string]int{}}
+			g, key := startGuarded(t)
+			rec := startRecorder(t, strings.TrimPrefix(g.Base, "http://"))
+			p := start(t, rec.address)
+			all := &results{sent: map[string]bool{}, answered: map[string]bool{}, kinds: map[string]int{}, strange: map[int]int{}, payments: map[string]int{}}
 			var done sync.WaitGroup
-			for i := range shoppers {
-				done.Go(func() { shop(t, i, p.address, key, all) })
+			for i := range clients {
+				done.Go(func() { runClient(t, i, p.address, key, all) })
 			}
 			done.Wait()
 			all.check(t, g)
-			checkConnections(t, p, tap)
+			checkConnections(t, p, rec)
 		})
 	}
 }
 
-// shop makes calls, one after the other, until there were enough.
-func shop(t *testing.T, i int, address, key string, all *tally) {
-	s := &shopper{random: rand.New(rand.NewPCG(12, uint64(i))), key: "Authorization: Bearer " + key, name: fmt.Sprintf("s%d", i)}
+// runClient makes one call after the other until there are enough.
+func runClient(t *testing.T, i int, address, key string, all *results) {
+	s := &apiClient{random: rand.New(rand.NewPCG(12, uint64(i))), key: "Authorization: Bearer " + key, name: fmt.Sprintf("s%d", i)}
 	c := &caller{address: address}
 	defer c.close()
 	var bag []int
@@ -64,7 +64,7 @@ func shop(t *testing.T, i int, address, key string, all *tally) {
 		s.n++
 		id := fmt.Sprintf("%s-%d", s.name, s.n)
 		kind := kinds[bag[s.random.IntN(len(bag))]]
-		switch { // the first two make what others need
+		switch { // the first two create the objects that the others need
 		case s.n == 1:
 			kind = kinds[0]
 		case s.user == "":
@@ -72,7 +72,7 @@ func shop(t *testing.T, i int, address, key string, all *tally) {
 		}
 		one := kind.make(s, id)
 		all.send(kind.name, one)
-		got, err := c.say(one.text, one.methods...)
+		got, err := c.exchange(one.text, one.methods...)
 		if one.spoils {
 			c.close()
 		}
@@ -80,7 +80,7 @@ func shop(t *testing.T, i int, address, key string, all *tally) {
 			t.Errorf("%s: %v", kind.name, err)
 			continue
 		}
-		if err := all.hear(one, got); err != nil {
+		if err := all.compare(one, got); err != nil {
 			t.Errorf("%s: %v: %v", kind.name, err, got)
 		}
 	}
@@ -91,13 +91,13 @@ func shop(t *testing.T, i int, address, key string, all *tally) {
 	}
 }
 
-func (a *tally) count() int {
+func (a *results) count() int {
 	a.mu.Lock()
 	defer a.mu.Unlock()
 	return a.requests
 }
 
-func (a *tally) send(kind string, c call) {
+func (a *results) send(kind string, c call) {
 	a.mu.Lock()
 	defer a.mu.Unlock()
 	a.kinds[kind]++
@@ -107,30 +107,30 @@ func (a *tally) send(kind string, c call) {
 	}
 }
 
-// hear holds answers against the call they are to.
-func (a *tally) hear(c call, got []gateway.Answer) error {
+// compare compares answers with their call.
+func (a *results) compare(c call, got []gateway.Answer) error {
 	a.mu.Lock()
 	defer a.mu.Unlock()
 	if c.strange {
 		status := 0
 		for _, one := range got {
 			status = one.Status
-			// A proxy that refuses it itself names no request; nor has a head that the
-			// gateway refuses an id of its own.
+			// If the proxy refuses the call itself, its answer has no request id. If the gateway
+			// refuses the head, the id is one that it made.
 			id := one.Header.Get("X-Request-Id")
 			if id != "" && id != c.ids[0] && !strings.HasPrefix(id, "req_") || status < 400 {
-				return fmt.Errorf("the answer is %s's", id)
+				return fmt.Errorf("the answer is to %s", id)
 			}
 		}
 		a.strange[status]++
 		return nil
 	}
 	if len(got) != len(c.ids) {
-		return fmt.Errorf("%d answers", len(got))
+		return fmt.Errorf("got %d answers, want %d", len(got), len(c.ids))
 	}
 	for i, one := range got {
 		if id := one.Header.Get("X-Request-Id"); id != c.ids[i] {
-			return fmt.Errorf("the answer is %q's, not %q's", id, c.ids[i])
+			return fmt.Errorf("the answer is to %q, want %q", id, c.ids[i])
 		}
 		if one.Status != c.status[i] {
 			return fmt.Errorf("answer %d is %d, want %d", i+1, one.Status, c.status[i])
@@ -145,9 +145,9 @@ var (
 	retry  = regexp.MustCompile(`tries=\S+, |retries=\+?[1-9]|status=50[24]`)
 )
 
-// check holds what the gateway says it has served against what was sent: each answer is to
-// one request, and no request is made of another's body.
-func (a *tally) check(t *testing.T, g *gateway.Gateway) {
+// check compares the requests in the gateway's log with those that were sent: each was served at
+// most once, and none was read out of the body of another.
+func (a *results) check(t *testing.T, g *gateway.Gateway) {
 	t.Helper()
 	times := make(map[string]int)
 	gateway.Eventually(t, patience, "all that was answered is in the log", func() bool {
@@ -161,18 +161,18 @@ func (a *tally) check(t *testing.T, g *gateway.Gateway) {
 		switch {
 		case strings.HasPrefix(id, "req_"): // the mock's webhooks, and heads that were refused
 		case !a.sent[id]:
-			t.Errorf("the gateway has served %s, which nobody has sent", id)
+			t.Errorf("the gateway has served %s, want only requests that were sent", id)
 		case n > 1:
-			t.Errorf("the gateway has served %s %d times", id, n)
+			t.Errorf("the gateway has served %s %d times, want at most 1", id, n)
 		}
 	}
-	if t.Logf("%d requests in %d calls, %d answered, each with its own; those that can be read in two ways %v, by status; %d heads refused by the gateway",
+	if t.Logf("%d requests in %d calls, %d answered, each with its own; ambiguous ones %v, by status; %d heads refused by the gateway",
 		a.requests, sum(a.kinds), len(a.answered), a.strange, strings.Count(g.Log(), "msg=request method=- ")); a.requests < requests || len(a.answered) < requests*9/10 {
-		t.Error("they are too few")
+		t.Errorf("they are too few, want requests at least %v, at least %v answered", requests, requests*9/10)
 	}
 	for _, kind := range kinds {
 		if a.kinds[kind.name] == 0 {
-			t.Errorf("%s was not sent", kind.name)
+			t.Errorf("%s was not sent, want some", kind.name)
 		}
 	}
 	charges := g.Charges(t)
@@ -193,10 +193,10 @@ func sum(counts map[string]int) (n int) {
 	return n
 }
 
-// checkConnections counts what became of the connections between the two. The gateway ends
-// none without having said so in its last answer, so that no proxy sends a request on one
-// that ends; then none has to be sent again.
-func checkConnections(t *testing.T, p *proxy, tap *tap) {
+// checkConnections checks the connections between proxy and gateway. The gateway announces the end
+// of each in its last answer, so that no proxy sends a request on a connection that is being closed
+// and has to send it again.
+func checkConnections(t *testing.T, p *proxy, rec *recorder) {
 	t.Helper()
 	var retries []string
 	for line := range strings.Lines(p.log()) {
@@ -204,16 +204,16 @@ func checkConnections(t *testing.T, p *proxy, tap *tap) {
 			retries = append(retries, line)
 		}
 	}
-	f := tap.figures()
-	t.Logf("%d connections to the gateway carried %d answers, %d at most; the gateway closed %d of them as it had said, %d unsaid; the proxy %d; %d requests were tried again or in vain",
-		f.links, f.answers, f.mostOfOne, f.announced, len(f.unannounced), f.byProxy, len(retries))
+	f := rec.figures()
+	t.Logf("%d connections to the gateway carried %d answers, %d at most; the gateway closed %d of them announced and %d unannounced, the proxy %d; %d requests were tried again or failed",
+		f.connections, f.answers, f.mostOfOne, f.announced, len(f.unannounced), f.byProxy, len(retries))
 	if f.mostOfOne < 50 {
 		t.Error("connections are not kept")
 	}
 	if len(retries) > 0 {
-		t.Errorf("the proxy has tried again, or in vain:\n%s", strings.Join(retries[:min(len(retries), 20)], ""))
+		t.Errorf("the proxy has tried requests again or failed, want no retries:\n%s", strings.Join(retries[:min(len(retries), 20)], ""))
 	}
 	for _, k := range f.unannounced[:min(len(f.unannounced), 5)] {
-		t.Errorf("the gateway has ended a connection of %s, silent since %s, after\n%.2000s", k.silence.Sub(k.began), k.silence, k.said)
+		t.Errorf("the gateway has closed a connection of %s, silent since %s, without announcing it, after\n%.2000s", k.silence.Sub(k.began), k.silence, k.received)
 	}
 }
