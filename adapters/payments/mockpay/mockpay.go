@@ -17,6 +17,7 @@ import (
 	"fmt"
 	"log/slog"
 	"net/http"
+	"slices"
 	"time"
 
 	"patchbay/adapters/httpclient"
@@ -69,7 +70,7 @@ type Gateway struct {
 
 // New opens an account. Its book is stored in the journal.
 func New(o Options) (*Gateway, error) {
-	if o.Fault != "" && !stripesim.IsFault(o.Fault) {
+	if o.Fault != "" && !slices.Contains(stripesim.Faults(), o.Fault) {
 		return nil, fmt.Errorf("mockpay: unknown fault %q", o.Fault)
 	}
 	if o.Endpoint != nil && o.WebhookSecret == "" {

@@ -17,7 +17,9 @@ package stripesim
 import (
 	"context"
 	"crypto/rand"
+	"maps"
 	"net/http"
+	"slices"
 	"sync"
 	"time"
 
@@ -46,12 +48,12 @@ type Options struct {
 	// RefundTakes is how long a refund is pending that is not completed at once. If it is zero, such
 	// a refund stays as it is until Conclude.
 	RefundTakes time.Duration
-	// Fault is the name of a fault that befalls every create: see IsFault.
+	// Fault is the name of a fault that befalls every create: one of Faults.
 	Fault string
 }
 
-// IsFault reports whether there is a fault of this name.
-func IsFault(name string) bool { return mishaps[name] != nil }
+// Faults returns the names of all faults.
+func Faults() []string { return slices.Sorted(maps.Keys(mishaps)) }
 
 // Sim is one account at Stripe.
 type Sim struct {
