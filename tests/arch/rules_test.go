@@ -74,7 +74,7 @@ var rules = []rule{
 	{"adapters/mail/mailgunmail", mail, "github.com/mailgun/mailgun-go/v4 github.com/go-json-experiment/json"},
 	{"adapters/mail/sendgridmail", mail, "github.com/sendgrid/sendgrid-go github.com/sendgrid/rest github.com/go-json-experiment/json"},
 	{"adapters/mail/...", mail, unclaimed},
-	{"adapters/payments/mockpay", provider + " core/record", "github.com/stripe/stripe-go/v76/webhook"},
+	{"adapters/payments/mockpay", provider + " core/record adapters/payments/stripepay adapters/simulators/stripesim", ""}, // the mock alone may import both
 	{"adapters/payments/stripepay", provider, "github.com/stripe/stripe-go/v76"},
 	{"adapters/payments/...", provider, unclaimed},
 	{"adapters/storage/table", outbound + " core/record", "github.com/pressly/goose/v3"},
