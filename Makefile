@@ -103,12 +103,13 @@ format: $(LINT) ## gofumpt and gci, in place
 	$(LINT) fmt ./...
 
 .PHONY: generate
-generate: ## models of the API from its OpenAPI document
+generate: ## models of the API from its OpenAPI document; the reference of providers from their folders
 	$(GO) generate ./...
+	$(GO) test -count=1 -run TestThePagesShowWhatTheFolders ./app -update
 
 .PHONY: interop-vectors
 interop-vectors: tests/interop/node_modules ## sign the webhooks that the Go tests read (node, npm)
-	node tests/interop/vectors.mjs > adapters/webhooks/stripehook/testdata/stripe-node.json
+	node tests/interop/vectors.mjs > adapters/payments/stripepay/testdata/stripe-node.json
 
 .PHONY: help
 help:

@@ -90,6 +90,18 @@ func TestCheckFindsViolations(t *testing.T) {
 			"adapters/mail/catchermail/c.go: imports modernc.org/sqlite",
 		},
 		{
+			"an adapter without a rule of its own imports another one's SDK", "adapters/mail/acmemail/a.go", `package acmemail; import _ "github.com/stripe/stripe-go/v76/form"`,
+			"adapters/mail/acmemail/a.go: imports github.com/stripe/stripe-go/v76/form",
+		},
+		{
+			"an adapter imports the configuration", "adapters/mail/acmemail/a.go", `package acmemail; import _ "patchbay/config"`,
+			"adapters/mail/acmemail/a.go: imports patchbay/config",
+		},
+		{
+			"a setting imports a library", "config/setting/s.go", `package setting; import _ "go.yaml.in/yaml/v3"`,
+			"config/setting/s.go: imports go.yaml.in/yaml/v3",
+		},
+		{
 			"a name that only begins like a permitted one", "adapters/storage/sqlitestore/s.go", `package sqlitestore; import _ "modernc.org/sqlite3"`,
 			"adapters/storage/sqlitestore/s.go: imports modernc.org/sqlite3",
 		},
@@ -153,6 +165,7 @@ func TestCheckAllowsWhatIsRight(t *testing.T) {
 		{"the standard library", "core/money/m.go", `package money; import _ "math/big"`},
 		{"a use case imports the worker", "core/webhooks/w.go", `package webhooks; import _ "patchbay/core/worker"`},
 		{"an adapter imports a part of its SDK", "adapters/storage/sqlitestore/s.go", `package sqlitestore; import _ "modernc.org/sqlite/lib"`},
+		{"an adapter without a rule of its own", "adapters/mail/acmemail/a.go", `package acmemail; import (_ "patchbay/adapters/provider"; _ "patchbay/config/setting"; _ "example.com/acme")`},
 		{"a test imports its own package", "adapters/clock/c_test.go", `package clock_test; import _ "patchbay/adapters/clock"`},
 		{
 			"a test imports a suite and a real neighbour", "adapters/payments/mockpay/m_test.go",

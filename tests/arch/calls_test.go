@@ -43,7 +43,7 @@ func calls(fset *token.FileSet, name string, tree *ast.File) []string {
 func gateways(name string) bool {
 	for _, dir := range []string{"core/", "adapters/", "app/", "config/"} {
 		if strings.HasPrefix(name, dir) {
-			return !strings.HasPrefix(name, "adapters/simulators/") && name != "core/guard/guard.go" && name != "app/cmd/patchbay/main.go"
+			return !strings.HasPrefix(name, "adapters/simulators/") && name != "core/guard/guard.go" && name != "app/cli/run.go"
 		}
 	}
 	return false

@@ -77,10 +77,16 @@ func allowed(f file, r rule, imported string) bool {
 		return true
 	case imported == fx || strings.HasPrefix(imported, fx+"/"):
 		return covers("app/...", f.dir)
+	case r.others == unclaimed:
+		return test || !slices.ContainsFunc(rules, func(other rule) bool { return names(other, imported) })
 	default:
-		return test || r.others == anything ||
-			slices.ContainsFunc(strings.Fields(r.others), func(lib string) bool { return covers(lib+"/...", imported) })
+		return test || r.others == anything || names(r, imported)
 	}
+}
+
+// names reports whether a rule names a package of others.
+func names(r rule, imported string) bool {
+	return slices.ContainsFunc(strings.Fields(r.others), func(lib string) bool { return covers(lib+"/...", imported) })
 }
 
 // within reports whether one of a set of packages covers pkg.

@@ -8,6 +8,8 @@ const (
 	useCases = "core/apikeys core/emails core/events core/payments core/personaldata core/retention core/spool core/users core/webhooks"
 	kept     = types + " ports core/record" // what use cases and stores keep records by
 	outbound = types + " ports adapters/httpclient"
+	provider = outbound + " adapters/provider config/setting"
+	mail     = provider + " adapters/mail/refusal adapters/mail/rfc5322"
 
 	simulators = types + " adapters/simulators/faultserver adapters/simulators/mailbox"
 )
@@ -53,14 +55,6 @@ var rules = []rule{
 	// and no other adapter except the shared HTTP client and, for mail, the writing of messages.
 	{"adapters/httpclient", types + " ports", "github.com/failsafe-go/failsafe-go golang.org/x/sync"},
 	{"adapters/resilience", outbound, "github.com/failsafe-go/failsafe-go"},
-	{"adapters/mail/rfc5322", outbound, "github.com/wneessen/go-mail golang.org/x/net/idna"},
-	{"adapters/mail/catchermail", outbound + " adapters/mail/rfc5322", ""},
-	{"adapters/mail/refusal", types, ""},
-	{"adapters/mail/mailgunmail", outbound + " adapters/mail/refusal adapters/mail/rfc5322", "github.com/mailgun/mailgun-go/v4"},
-	{"adapters/mail/sendgridmail", outbound + " adapters/mail/refusal adapters/mail/rfc5322", "github.com/sendgrid/sendgrid-go github.com/sendgrid/rest"},
-	{"adapters/payments/mockpay", outbound + " core/record", "github.com/stripe/stripe-go/v76/webhook"},
-	{"adapters/payments/stripepay", outbound, "github.com/stripe/stripe-go/v76"},
-
 	// Simulators of providers: for tests, for `patchbay simulate`, and for the mock.
 	{"adapters/simulators/faultserver", "", ""},
 	{"adapters/simulators/mailbox", "", ""},
@@ -70,15 +64,24 @@ var rules = []rule{
 
 	{"adapters/metrics", "", "github.com/prometheus/client_golang"},
 	{"adapters/htmltext", outbound, "github.com/k3a/html2text"},
-	{"adapters/storage/table", outbound + " core/record", "github.com/pressly/goose/v3"},
-	{"adapters/storage/mongostore", outbound + " core/record adapters/storage/table", "go.mongodb.org/mongo-driver"},
-	{"adapters/storage/pgstore", outbound + " core/record adapters/storage/table", "github.com/jackc/pgx/v5 github.com/pressly/goose/v3"},
-	{"adapters/storage/sqlitestore", outbound + " core/record adapters/storage/table", "modernc.org/sqlite github.com/pressly/goose/v3 github.com/gofrs/flock golang.org/x/sync"},
 	{"adapters/clock", outbound, ""},
 	{"adapters/ids", outbound, "github.com/google/uuid"},
-	{"adapters/webhooks/mailgunhook", outbound + " adapters/mail/refusal", "github.com/mailgun/mailgun-go/v4 github.com/go-json-experiment/json"},
-	{"adapters/webhooks/sendgridhook", outbound + " adapters/mail/refusal", "github.com/sendgrid/sendgrid-go/helpers/eventwebhook github.com/go-json-experiment/json"},
-	{"adapters/webhooks/stripehook", outbound, "github.com/stripe/stripe-go/v76/webhook"},
+	{"adapters/provider", outbound + " config/setting", ""},
+
+	// Providers. A new one needs no line: the last rule of its sort is for it.
+	{"adapters/mail/rfc5322", outbound, "github.com/wneessen/go-mail golang.org/x/net/idna"},
+	{"adapters/mail/refusal", types, ""},
+	{"adapters/mail/mailgunmail", mail, "github.com/mailgun/mailgun-go/v4 github.com/go-json-experiment/json"},
+	{"adapters/mail/sendgridmail", mail, "github.com/sendgrid/sendgrid-go github.com/sendgrid/rest github.com/go-json-experiment/json"},
+	{"adapters/mail/...", mail, unclaimed},
+	{"adapters/payments/mockpay", provider + " core/record", "github.com/stripe/stripe-go/v76/webhook"},
+	{"adapters/payments/stripepay", provider, "github.com/stripe/stripe-go/v76"},
+	{"adapters/payments/...", provider, unclaimed},
+	{"adapters/storage/table", outbound + " core/record", "github.com/pressly/goose/v3"},
+	{"adapters/storage/mongostore", provider + " core/record adapters/storage/table", "go.mongodb.org/mongo-driver"},
+	{"adapters/storage/pgstore", provider + " core/record adapters/storage/table", "github.com/jackc/pgx/v5 github.com/pressly/goose/v3"},
+	{"adapters/storage/sqlitestore", provider + " core/record adapters/storage/table", "modernc.org/sqlite github.com/pressly/goose/v3 github.com/gofrs/flock golang.org/x/sync"},
+	{"adapters/storage/...", provider + " core/record adapters/storage/table", unclaimed},
 
 	// Inbound adapters import the core, and the connections that requests come on.
 	{"adapters/wire", "core/fault core/guard", "github.com/valyala/fasthttp"},
@@ -89,24 +92,30 @@ var rules = []rule{
 	},
 	{"adapters/adminapi", types + " ports core/logging " + useCases + " adapters/wire", "github.com/gofiber/fiber/v2 github.com/valyala/fasthttp github.com/go-json-experiment/json"},
 
-	{"config", types, "github.com/knadh/koanf go.yaml.in/yaml/v3"},
+	{"config/setting", "", ""},
+	{"config", types + " config/setting", "github.com/knadh/koanf go.yaml.in/yaml/v3"},
 
 	// Composition may import everything.
-	{"app/...", "core/... ports adapters/... config app/...", anything},
+	{"app/...", "core/... ports adapters/... config/... app/...", anything},
 
 	// Test support. A suite or a double imports the port, not its implementations; tests of the
 	// whole program import everything.
 	{"tests/contract/...", types + " ports tests/contract/...", ""},
 	{"tests/memjournal", kept, ""},
-	{"tests/...", "core/... ports adapters/... config app/... tests/...", anything},
+	{"tests/...", "core/... ports adapters/... config/... app/... tests/...", anything},
 }
 
-// anything is every package of others, except fx outside of app.
-const anything = "*"
+const (
+	// anything is every package of others, except fx outside of app.
+	anything = "*"
+	// unclaimed is every package of others that no rule names: an SDK of a provider is that
+	// provider's alone.
+	unclaimed = "?"
+)
 
 // inTests is what test files may import besides what their package may and besides any package of
 // others: the suites and real implementations, but not the composition.
-const inTests = "core/... ports adapters/... config tests/..."
+const inTests = "core/... ports adapters/... config/... tests/..."
 
 // badNames are package names that do not say what a package is for.
 const badNames = "common helper helpers misc shared util utils"
