@@ -81,7 +81,7 @@ var rules = []rule{
 	{"adapters/storage/mongostore", provider + " core/record adapters/storage/table", "go.mongodb.org/mongo-driver"},
 	{"adapters/storage/pgstore", provider + " core/record adapters/storage/table", "github.com/jackc/pgx/v5 github.com/pressly/goose/v3"},
 	{"adapters/storage/sqlitestore", provider + " core/record adapters/storage/table", "modernc.org/sqlite github.com/pressly/goose/v3 github.com/gofrs/flock golang.org/x/sync"},
-	{"adapters/storage/...", provider + " core/record", unclaimed},
+	{"adapters/storage/...", provider + " core/record adapters/storage/table", unclaimed},
 
 	// Inbound adapters import the core, and the connections that requests come on.
 	{"adapters/wire", "core/fault core/guard", "github.com/valyala/fasthttp"},
