@@ -2,6 +2,7 @@ package httpapi_test
 
 import (
 	"bufio"
+	"context"
 	"io"
 	"log/slog"
 	"net/http"
@@ -184,7 +185,7 @@ func TestRefusedCredentialsAreTold(t *testing.T) {
 // unsigned finds no signature right.
 type unsigned struct{ *verifier }
 
-func (unsigned) Verify([]byte, func(string) string) ([]webhook.Event, error) {
+func (unsigned) Verify(context.Context, []byte, func(string) string) ([]webhook.Event, error) {
 	return nil, fault.New(fault.Invalid, "invalid_signature", "no signature is right")
 }
 

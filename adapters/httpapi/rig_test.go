@@ -276,7 +276,7 @@ func (v *verifier) CheckHeaders(header func(string) string) error {
 	return nil
 }
 
-func (v *verifier) Verify(body []byte, _ func(string) string) ([]webhook.Event, error) {
+func (v *verifier) Verify(_ context.Context, body []byte, _ func(string) string) ([]webhook.Event, error) {
 	v.mu.Lock()
 	defer v.mu.Unlock()
 	v.bodies = append(v.bodies, body) // not a copy, on purpose

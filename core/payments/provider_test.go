@@ -30,8 +30,9 @@ type provider struct {
 	listed        []*payment.Intent // newest first
 	refunds       map[string]payment.ProviderRefund
 	byKey         map[string]string
-	atOnce        bool  // it can only take money at once
-	unworded      error // what comes of wording a create
+	atOnce        bool                  // it can only take money at once
+	shape         *payment.Capabilities // what it declares instead of the usual
+	unworded      error                 // what comes of wording a create
 	disputes      []payment.Dispute
 	refundsBegin  string // their status; succeeded where empty
 	looked        func() // called at each look at an intent
@@ -81,7 +82,13 @@ func newProvider(name string) *provider {
 func (p *provider) Name() string { return p.name }
 
 func (p *provider) Capabilities() payment.Capabilities {
-	return payment.Capabilities{ManualCapture: !p.atOnce, Refunds: true, PartialRefunds: true, List: true}
+	if p.shape != nil {
+		return *p.shape
+	}
+	return payment.Capabilities{
+		ManualCapture: !p.atOnce, Refunds: true, PartialRefunds: true, InBrowser: true,
+		Keys: payment.Keys{Kept: 24 * time.Hour}, Lookup: payment.Lookup{List: true},
+	}
 }
 
 // Account is that of the name.

@@ -169,7 +169,7 @@ func (s *Service) Open(route string, header func(string) string) (Delivery, erro
 // Invalid: not signed by a configured account, see ports.Verifier. Unavailable, UnknownOutcome:
 // the events may not be stored; the provider must send them again.
 func (d Delivery) Receive(ctx context.Context, body []byte) error {
-	events, err := d.verifier.Verify(body, d.header)
+	events, err := d.verifier.Verify(ctx, body, d.header)
 	if err != nil {
 		return err
 	}

@@ -85,6 +85,7 @@ var rules = []rule{
 	// What tests are made of. A suite or a fake knows the port, not those who
 	// implement it; whole programs know the gateway as its callers do.
 	{"tests/contract", types + " ports", ""},
+	{"tests/contract/paymenttest", types + " ports", ""},
 	{"tests/memjournal", types + " ports", ""},
 	{"tests/...", "core/... ports adapters/... config app/... tests/...", anything},
 }

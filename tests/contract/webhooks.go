@@ -58,7 +58,7 @@ func Verifier(t *testing.T, h VerifierHarness) {
 			t.Parallel()
 			body, header := c.sign(c.at)
 			get := func(name string) string { return header[name] }
-			_, err := h.Verifier.Verify(body, get)
+			_, err := h.Verifier.Verify(t.Context(), body, get)
 			wantSigned(t, "the whole of it", err, c.ok)
 			// CheckHeaders must find what the headers prove; the rest is left to Verify.
 			wantSigned(t, "the headers", h.Verifier.CheckHeaders(get), c.headers || !h.ByHeaders)

@@ -252,7 +252,7 @@ func (d *monetary) deliver(ctx context.Context, p *process, event int) {
 			Payload: all[event].Body, Secret: signed + accounts[n], Timestamp: p.Now(),
 		}).Header
 		t := p.service.(teller)
-		news, err := t.hook.Verify(all[event].Body, func(string) string { return header })
+		news, err := t.hook.Verify(ctx, all[event].Body, func(string) string { return header })
 		if err != nil {
 			panic(err)
 		}

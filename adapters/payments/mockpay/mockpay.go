@@ -88,10 +88,13 @@ func New(o Options) (*Gateway, error) {
 // Name implements ports.PaymentGateway.
 func (g *Gateway) Name() string { return g.o.Name }
 
-// Capabilities implements ports.PaymentGateway. The mock supports everything.
+// Capabilities implements ports.PaymentGateway. A key is kept as long as its intent.
 func (g *Gateway) Capabilities() payment.Capabilities {
 	return payment.Capabilities{
-		ManualCapture: true, PartialCapture: true, Refunds: true, PartialRefunds: true, List: true,
+		ManualCapture: true, PartialCapture: true, Refunds: true, PartialRefunds: true, InBrowser: true, Redirect: true,
+		Keys:     payment.Keys{Kept: 24 * time.Hour, ReplaysErrors: true},
+		Lookup:   payment.Lookup{List: true},
+		Metadata: payment.MetadataLimits{Keys: 50, Key: 40, Value: 500},
 	}
 }
 
@@ -191,6 +194,9 @@ func (g *Gateway) Disputes(ctx context.Context, reference string) ([]payment.Dis
 
 // List implements ports.PaymentGateway.
 func (g *Gateway) List(ctx context.Context, r payment.ListRequest) (payment.IntentPage, error) {
+	if r.Operation != "" {
+		return payment.IntentPage{}, g.named(request{action: "list"}, fault.New(fault.Unsupported, "lookup_unsupported", "the mock does not look for an operation"))
+	}
 	page, err := g.list(ctx, r)
 	return page, g.named(request{action: "list"}, err)
 }

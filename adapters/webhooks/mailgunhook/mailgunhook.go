@@ -9,6 +9,7 @@ package mailgunhook
 
 import (
 	"bytes"
+	"context"
 	"crypto/sha256"
 	"encoding/hex"
 	"encoding/json"
@@ -72,7 +73,7 @@ func New(clock ports.Clock, accounts ...Account) (*Hook, error) {
 func (h *Hook) CheckHeaders(func(string) string) error { return nil }
 
 // Verify implements ports.Verifier.
-func (h *Hook) Verify(body []byte, _ func(string) string) ([]webhook.Event, error) {
+func (h *Hook) Verify(_ context.Context, body []byte, _ func(string) string) ([]webhook.Event, error) {
 	var p mailgun.WebhookPayload
 	if err := json.Unmarshal(body, &p); err != nil {
 		return nil, refused("the body has no signature")

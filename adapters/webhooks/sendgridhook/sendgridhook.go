@@ -5,6 +5,7 @@
 package sendgridhook
 
 import (
+	"context"
 	"crypto/ecdsa"
 	"crypto/elliptic"
 	"crypto/sha256"
@@ -118,7 +119,7 @@ func signature(der []byte) bool {
 }
 
 // Verify implements ports.Verifier.
-func (h *Hook) Verify(body []byte, get func(string) string) ([]webhook.Event, error) {
+func (h *Hook) Verify(_ context.Context, body []byte, get func(string) string) ([]webhook.Event, error) {
 	if err := h.CheckHeaders(get); err != nil {
 		return nil, err
 	}

@@ -5,6 +5,7 @@
 package stripehook
 
 import (
+	"context"
 	"encoding/json"
 	"strconv"
 	"strings"
@@ -65,7 +66,7 @@ func New(clock ports.Clock, accounts ...Account) (*Hook, error) {
 func (h *Hook) CheckHeaders(get func(string) string) error { return h.fresh(get(header)) }
 
 // Verify implements ports.Verifier.
-func (h *Hook) Verify(body []byte, get func(string) string) ([]webhook.Event, error) {
+func (h *Hook) Verify(_ context.Context, body []byte, get func(string) string) ([]webhook.Event, error) {
 	signature := get(header)
 	if err := h.fresh(signature); err != nil {
 		return nil, err

@@ -1,4 +1,4 @@
-package contract
+package paymenttest
 
 import (
 	"sync"
@@ -9,51 +9,52 @@ import (
 
 const idempotencyMismatch = "idempotency_mismatch"
 
-// paymentKeys checks idempotency keys.
-var paymentKeys = []paymentCase{
-	{name: "23 same key and body: same id, one charge", run: func(p *paymentTest) {
-		r := p.request("pm_card_visa")
+// keyCases checks idempotency keys.
+var keyCases = []testCase{
+	{name: "same key and body: same id, one charge", run: func(p *suite) {
+		r := p.request(p.Methods.Pays)
 		first, second := p.create(r), p.create(r)
 		if first.Reference != second.Reference || second.Status != payment.Succeeded {
 			p.Errorf("repeat: %s %s, want %s succeeded", second.Reference, second.Status, first.Reference)
 		}
 		p.entry()
-		p.wantCharged(paymentAmount)
+		p.wantCharged(usual)
 	}},
-	{name: "23 a repeated decline is declined again, by the same intent", run: func(p *paymentTest) {
-		r := p.request("pm_card_visa_chargeDeclinedInsufficientFunds")
+	{name: "a repeated decline is declined again, by the same intent", run: func(p *suite) {
+		d := p.Declines[len(p.Declines)-1]
+		r := p.request(d.Method)
 		r.Metadata = operationMetadata("op_23")
 		first, err := p.Gateway.Create(p.Context(), r)
-		p.wantErr(err, fault.Declined, "card_declined")
+		p.wantErr(err, fault.Declined, d.Code)
 		second, err := p.Gateway.Create(p.Context(), r)
-		p.wantErr(err, fault.Declined, "card_declined")
-		if second.Reference != first.Reference || fault.From(err).DeclineCode != "insufficient_funds" || !fault.From(err).Proven {
-			p.Errorf("repeat: %s %v, want %s insufficient_funds", second.Reference, err, first.Reference)
+		p.wantErr(err, fault.Declined, d.Code)
+		if second.Reference != first.Reference || d.DeclineCode != "" && fault.From(err).DeclineCode != d.DeclineCode || !fault.From(err).Proven {
+			p.Errorf("repeat: %s %v, want %s %+v", second.Reference, err, first.Reference, d)
 		}
 		p.entry()
 	}},
-	{name: "23 a capture's key repeated: one capture, the first answer", needs: partialCapture, run: func(p *paymentTest) {
-		r := payment.CaptureRequest{Key: paymentKey(), Reference: p.authorise().Reference, Amount: 600, Currency: "usd"}
+	{name: "a capture's key repeated: one capture, the first answer", needs: partialCapture, run: func(p *suite) {
+		r := payment.CaptureRequest{Key: newKey(), Reference: p.authorise().Reference, Amount: 600, Currency: "usd"}
 		for range 2 {
 			i, err := p.Gateway.Capture(p.Context(), r)
 			if err != nil {
 				p.Fatalf("Capture: %v", err)
 			}
-			p.wantAmounts(i, 0, 600, 0)
+			p.wantAmounts(p.ended(payment.Capture, i), 0, 600, 0)
 		}
 		p.wantCharged(600)
 	}},
-	{name: "24 same key, other amount: mismatch", run: func(p *paymentTest) {
-		r := p.request("pm_card_visa")
+	{name: "same key, other amount: mismatch", run: func(p *suite) {
+		r := p.request(p.Methods.Pays)
 		p.create(r)
 		r.Amount++
 		_, err := p.Gateway.Create(p.Context(), r)
 		p.wantErr(err, fault.UnknownOutcome, idempotencyMismatch)
 		p.entry()
-		p.wantCharged(paymentAmount)
+		p.wantCharged(usual)
 	}},
-	{name: "25 same key, other operation: mismatch", run: func(p *paymentTest) {
-		r := p.request("pm_card_visa")
+	{name: "same key, other operation: mismatch", run: func(p *suite) {
+		r := p.request(p.Methods.Pays)
 		r.Confirm = false
 		i := p.create(r)
 		_, err := p.Gateway.Confirm(p.Context(), payment.ConfirmRequest{Key: r.Key, Reference: i.Reference})
@@ -63,8 +64,8 @@ var paymentKeys = []paymentCase{
 		p.wantErr(err, fault.UnknownOutcome, idempotencyMismatch)
 		p.wantStatus(p.retrieve(i.Reference), payment.RequiresConfirmation)
 	}},
-	{name: "26 50 concurrent creates under one key: one charge", run: func(p *paymentTest) {
-		r := p.request("pm_card_visa")
+	{name: "50 concurrent creates under one key: one charge", run: func(p *suite) {
+		r := p.request(p.Methods.Pays)
 		var (
 			wait       sync.WaitGroup
 			references [50]string
@@ -87,9 +88,9 @@ var paymentKeys = []paymentCase{
 			}
 		}
 		p.entry()
-		p.wantCharged(paymentAmount)
+		p.wantCharged(usual)
 	}},
-	{name: "27 20 concurrent refunds under keys of their own: never more than was paid", needs: partialRefunds, run: func(p *paymentTest) {
+	{name: "20 concurrent refunds under keys of their own: never more than was paid", needs: partialRefunds, run: func(p *suite) {
 		reference := p.paid().Reference
 		var wait sync.WaitGroup
 		for range 20 {
@@ -101,6 +102,7 @@ var paymentKeys = []paymentCase{
 			})
 		}
 		wait.Wait()
+		p.settle()
 		e := p.entry()
 		if e.Refunded > e.Captured || e.Refunded != int64(e.Refunds)*300 || e.Refunds == 0 {
 			p.Errorf("%d refunds, %d of %d given back", e.Refunds, e.Refunded, e.Captured)

@@ -1,4 +1,4 @@
-package contract
+package paymenttest
 
 import (
 	"fmt"
@@ -9,25 +9,25 @@ import (
 	"patchbay/core/payment"
 )
 
-// paymentReads checks reads of intents.
-var paymentReads = []paymentCase{
-	{name: "20 retrieve gives what create gave", run: func(p *paymentTest) {
+// readCases checks reads of intents.
+var readCases = []testCase{
+	{name: "retrieve gives what create gave", run: func(p *suite) {
 		made := p.paid()
 		read := p.retrieve(made.Reference)
 		if read.Reference != made.Reference || read.Status != made.Status || read.Amount != made.Amount ||
 			read.Currency != made.Currency || !read.CreatedAt.Equal(made.CreatedAt) {
 			p.Errorf("retrieved %+v, created %+v", read, made)
 		}
-		p.wantAmounts(read, 0, paymentAmount, 0)
+		p.wantAmounts(read, 0, usual, 0)
 	}},
-	{name: "20 the account is the same each time, and is named", run: func(p *paymentTest) {
+	{name: "the account is the same each time, and is named", run: func(p *suite) {
 		for range 2 {
 			if id, err := p.Gateway.Account(p.Context()); err != nil || id != p.Account {
 				p.Errorf("Account: %q, %v, want %q", id, err, p.Account)
 			}
 		}
 	}},
-	{name: "21 what does not exist is not found", run: func(p *paymentTest) {
+	{name: "what does not exist is not found", run: func(p *suite) {
 		const absent = "pi_contract_absent"
 		ctx, g := p.Context(), p.Gateway
 		for _, row := range []struct {
@@ -37,12 +37,12 @@ var paymentReads = []paymentCase{
 			{"retrieve", func() error { _, err := g.Retrieve(ctx, absent); return err }},
 			{"confirm", func() error {
 				_, err := g.Confirm(ctx, payment.ConfirmRequest{
-					Key: paymentKey(), Reference: absent, PaymentMethod: "pm_card_visa",
+					Key: newKey(), Reference: absent, PaymentMethod: p.Methods.Pays,
 				})
 				return err
 			}},
 			{"cancel", func() error {
-				_, err := g.Cancel(ctx, payment.CancelRequest{Key: paymentKey(), Reference: absent})
+				_, err := g.Cancel(ctx, payment.CancelRequest{Key: newKey(), Reference: absent})
 				return err
 			}},
 		} {
@@ -51,18 +51,18 @@ var paymentReads = []paymentCase{
 			}
 		}
 	}},
-	{name: "21 capturing what does not exist is not found", needs: manualCapture, run: func(p *paymentTest) {
+	{name: "capturing what does not exist is not found", needs: manualCapture, run: func(p *suite) {
 		p.wantErr(p.captureErr("pi_contract_absent", 0), fault.NotFound, "")
 	}},
-	{name: "21 refunds of what does not exist are not found", needs: refunds, run: func(p *paymentTest) {
+	{name: "refunds of what does not exist are not found", needs: refunds, run: func(p *suite) {
 		p.wantErr(p.refundErr("pi_contract_absent", 1), fault.NotFound, "")
 		_, err := p.Gateway.Refunds(p.Context(), "pi_contract_absent")
 		p.wantErr(err, fault.NotFound, "")
 	}},
-	{name: "22 list pages by cursor, newest first, each once", needs: listing, run: func(p *paymentTest) {
+	{name: "list pages by cursor, newest first, each once", needs: listing, run: func(p *suite) {
 		var made []string
 		for n := range 5 {
-			r := p.request("pm_card_visa")
+			r := p.request(p.Methods.Pays)
 			r.Metadata = operationMetadata(fmt.Sprintf("op_22_%d", n))
 			made = append(made, p.create(r).Reference)
 		}
@@ -91,7 +91,7 @@ var paymentReads = []paymentCase{
 			p.Errorf("listed %v, made %v", references, made)
 		}
 	}},
-	{name: "22 a cursor goes on where it stopped, though newer ones were made meanwhile", needs: listing, run: func(p *paymentTest) {
+	{name: "a cursor goes on where it stopped, though newer ones were made meanwhile", needs: listing, run: func(p *suite) {
 		first, second := p.paid(), p.paid()
 		page := p.list(time.Time{}, time.Time{}, "", 1)
 		third := p.paid()
@@ -101,13 +101,13 @@ var paymentReads = []paymentCase{
 			p.Errorf("listed %+v, then %+v; want %s, then %s, and %s in neither", page, rest, second.Reference, first.Reference, third.Reference)
 		}
 	}},
-	{name: "22 list says what time it is for the provider", needs: listing, run: func(p *paymentTest) {
+	{name: "list says what time it is for the provider", needs: listing, run: func(p *suite) {
 		made := p.paid().CreatedAt
 		if now := p.list(time.Time{}, time.Time{}, "", 1).Now; now.Before(made.Truncate(time.Second)) || now.After(made.Add(time.Minute)) {
 			p.Errorf("it is %s, right after %s", now, made)
 		}
 	}},
-	{name: "22 list keeps to its window, ends included", needs: listing, run: func(p *paymentTest) {
+	{name: "list keeps to its window, ends included", needs: listing, run: func(p *suite) {
 		at := p.paid().CreatedAt
 		for _, row := range []struct {
 			name     string
@@ -126,7 +126,7 @@ var paymentReads = []paymentCase{
 			}
 		}
 	}},
-	{name: "22 a cursor that is not the provider's is invalid", needs: listing, run: func(p *paymentTest) {
+	{name: "a cursor that is not the provider's is invalid", needs: listing, run: func(p *suite) {
 		p.paid()
 		_, err := p.Gateway.List(p.Context(), payment.ListRequest{
 			To: time.Now().Add(time.Hour), Cursor: "not a cursor", Limit: 1,
@@ -135,7 +135,7 @@ var paymentReads = []paymentCase{
 	}},
 }
 
-func (p *paymentTest) list(from, to time.Time, cursor string, limit int) payment.IntentPage {
+func (p *suite) list(from, to time.Time, cursor string, limit int) payment.IntentPage {
 	p.Helper()
 	page, err := p.Gateway.List(p.Context(), payment.ListRequest{From: from, To: to, Cursor: cursor, Limit: limit})
 	if err != nil {

@@ -1,4 +1,4 @@
-package contract
+package paymenttest
 
 import (
 	"strings"
@@ -7,15 +7,15 @@ import (
 	"patchbay/core/payment"
 )
 
-// paymentBodies checks how a gateway composes the bodies of requests.
-var paymentBodies = []paymentCase{
-	{name: "composing calls nothing, and is the same each time", run: func(p *paymentTest) {
-		made := p.request("pm_card_visa")
+// bodyCases checks how a gateway composes the bodies of requests.
+var bodyCases = []testCase{
+	{name: "composing calls nothing, and is the same each time", run: func(p *suite) {
+		made := p.request(p.Methods.Pays)
 		made.Metadata = map[string]string{"b": "2", "a": "1", "c": "3"}
 		bodies := map[string]bool{}
 		for _, change := range []payment.Change{
 			made,
-			payment.ConfirmRequest{Key: "k", Reference: "pi_contract", PaymentMethod: "pm_card_visa", ReturnURL: "https://shop.example.com/ä?b=c&d"},
+			payment.ConfirmRequest{Key: "k", Reference: "pi_contract", PaymentMethod: p.Methods.Pays, ReturnURL: "https://shop.example.com/ä?b=c&d"},
 			payment.CaptureRequest{Key: "k", Reference: "pi_contract", Amount: 7, Currency: "usd"},
 			payment.RefundRequest{Key: "k", Reference: "pi_contract", Amount: 7, Currency: "usd", Metadata: made.Metadata},
 			payment.CancelRequest{Key: "k", Reference: "pi_contract"},
@@ -35,8 +35,8 @@ var paymentBodies = []paymentCase{
 			p.Errorf("book %+v, want it empty", book)
 		}
 	}},
-	{name: "what was composed is what goes out without it", run: func(p *paymentTest) {
-		r := p.request("pm_card_visa")
+	{name: "what was composed is what goes out without it", run: func(p *suite) {
+		r := p.request(p.Methods.Pays)
 		r.Metadata = operationMetadata("op_body")
 		first := p.create(r)
 		r.Body = p.compose(r)
@@ -45,17 +45,17 @@ var paymentBodies = []paymentCase{
 		}
 		p.entry()
 	}},
-	{name: "it is the body that is done", run: func(p *paymentTest) {
-		r := p.request("pm_card_visa")
+	{name: "it is the body that is done", run: func(p *suite) {
+		r := p.request(p.Methods.Pays)
 		r.Body = p.compose(r)
 		r.Description, r.Metadata = "worded otherwise by now", operationMetadata("op_body")
 		if made := p.create(r); made.Metadata[payment.MetaOperation] != "" {
 			p.Errorf("made with %v", made.Metadata)
 		}
-		p.wantCharged(paymentAmount)
+		p.wantCharged(usual)
 	}},
-	{name: "a repeat of the body has the first result, whatever the request says by now", run: func(p *paymentTest) {
-		r := p.request("pm_card_visa")
+	{name: "a repeat of the body has the first result, whatever the request says by now", run: func(p *suite) {
+		r := p.request(p.Methods.Pays)
 		r.Body = p.compose(r)
 		first := p.create(r)
 		r.Description = "worded otherwise by now"
@@ -64,8 +64,8 @@ var paymentBodies = []paymentCase{
 		}
 		p.entry()
 	}},
-	{name: "another body under the key is a mismatch", run: func(p *paymentTest) {
-		r := p.request("pm_card_visa")
+	{name: "another body under the key is a mismatch", run: func(p *suite) {
+		r := p.request(p.Methods.Pays)
 		r.Body = p.compose(r)
 		p.create(r)
 		r.Body = ""
@@ -76,8 +76,8 @@ var paymentBodies = []paymentCase{
 		}
 		p.entry()
 	}},
-	{name: "a refund is repeated by its body", needs: partialRefunds, run: func(p *paymentTest) {
-		r := payment.RefundRequest{Key: paymentKey(), Reference: p.paid().Reference, Amount: 300, Currency: "usd"}
+	{name: "a refund is repeated by its body", needs: partialRefunds, run: func(p *suite) {
+		r := payment.RefundRequest{Key: newKey(), Reference: p.paid().Reference, Amount: 300, Currency: "usd"}
 		r.Body = p.compose(r)
 		for range 2 {
 			if refund, err := p.Gateway.Refund(p.Context(), r); err != nil || refund.Amount != 300 {
@@ -85,12 +85,13 @@ var paymentBodies = []paymentCase{
 			}
 			r.Metadata = operationMetadata("worded otherwise by now")
 		}
+		p.settle()
 		if e := p.entry(); e.Refunds != 1 || e.Refunded != 300 {
 			p.Errorf("%d refunds of %d", e.Refunds, e.Refunded)
 		}
 	}},
-	{name: "a body that cannot be read is invalid, and nothing is sent", run: func(p *paymentTest) {
-		r := p.request("pm_card_visa")
+	{name: "a body that cannot be read is invalid, and nothing is sent", run: func(p *suite) {
+		r := p.request(p.Methods.Pays)
 		r.Body = "amount=%zz" + strings.Repeat("{", 3)
 		_, err := p.Gateway.Create(p.Context(), r)
 		p.wantErr(err, fault.Invalid, "body_invalid")
@@ -100,7 +101,7 @@ var paymentBodies = []paymentCase{
 	}},
 }
 
-func (p *paymentTest) compose(change payment.Change) string {
+func (p *suite) compose(change payment.Change) string {
 	p.Helper()
 	body, err := p.Gateway.Compose(change)
 	if err != nil {

@@ -1,0 +1,97 @@
+package orderpay_test
+
+import (
+	"net/http"
+	"testing"
+	"time"
+
+	"patchbay/adapters/httpclient"
+	"patchbay/adapters/resilience"
+	"patchbay/core/payment"
+	"patchbay/ports"
+	"patchbay/tests/contract/paymenttest"
+	"patchbay/tests/faultserver"
+	"patchbay/tests/orderpay"
+)
+
+var methods = paymenttest.Methods{
+	Pays: orderpay.Pays, NeedsBuyer: orderpay.NeedsBuyer,
+	Declines: []paymenttest.Decline{
+		{Name: "a decline", Method: orderpay.Declined, Code: "declined", DeclineCode: "issuer_declined"},
+		{Name: "no funds", Method: orderpay.NoFunds, Code: "declined", DeclineCode: "insufficient_funds"},
+	},
+}
+
+const lag = 50 * time.Millisecond
+
+func TestContract(t *testing.T) {
+	t.Parallel()
+	t.Run("payments", func(t *testing.T) {
+		t.Parallel()
+		paymenttest.Run(t, methods, harness(func(g *orderpay.Gateway) ports.PaymentGateway { return g }))
+	})
+	t.Run("payments within a policy", func(t *testing.T) {
+		t.Parallel()
+		policy := resilience.Default
+		policy.Attempts = 1 // the suite makes one call fail, and wants to see it
+		paymenttest.Run(t, methods, harness(func(g *orderpay.Gateway) ports.PaymentGateway {
+			return resilience.NewGateway(g, resilience.Options{Policy: policy})
+		}))
+	})
+}
+
+func harness(within func(*orderpay.Gateway) ports.PaymentGateway) func(t *testing.T) paymenttest.Harness {
+	return func(t *testing.T) paymenttest.Harness {
+		sim := orderpay.Start(t, orderpay.Options{Lag: lag})
+		g, err := orderpay.NewGateway(orderpay.GatewayOptions{
+			Name: "orders", Key: sim.Key(), Lag: lag, HTTP: httpclient.Options{BaseURL: sim.URL(), Timeout: 2 * time.Second},
+		})
+		if err != nil {
+			t.Fatal(err)
+		}
+		return paymenttest.Harness{
+			Gateway: within(g), Account: sim.Merchant(), Secrets: []string{sim.Key()},
+			Log:     func() string { return "" }, // the adapter does not log
+			Book:    func(*testing.T) []payment.BookEntry { return sim.Book() },
+			Settle:  func(*testing.T) { sim.Settle() },
+			Approve: func(t *testing.T, reference string) { sim.Approve(t, reference) },
+			Fail: func(_ *testing.T, a payment.Action, f paymenttest.Fault) string {
+				sim.Heal()
+				fail(sim, a, f)
+				return orderpay.Pays
+			},
+		}
+	}
+}
+
+// fail lets the fault befall the next request of the action.
+func fail(sim *orderpay.Sim, a payment.Action, f paymenttest.Fault) {
+	before := func(m faultserver.Mishap) {
+		sim.Inject(faultserver.Fault{Match: orderpay.On(a), Mishap: m})
+	}
+	after := func(m faultserver.Mishap) {
+		sim.Inject(faultserver.Fault{Match: orderpay.On(a), After: true, Mishap: m})
+	}
+	switch f {
+	case paymenttest.FaultRefused:
+		sim.Refuse()
+	case paymenttest.FaultTimeoutBefore:
+		before(faultserver.Hang())
+	case paymenttest.FaultTimeoutAfter, paymenttest.FaultHang:
+		after(faultserver.Hang())
+	case paymenttest.FaultServerError:
+		after(orderpay.ServerError())
+	case paymenttest.FaultReset:
+		after(faultserver.Reset())
+	case paymenttest.FaultMalformed:
+		after(faultserver.Truncate())
+	case paymenttest.FaultRateLimited:
+		before(orderpay.Says(http.StatusTooManyRequests, "rate_limited"))
+	case paymenttest.FaultUnauthorized:
+		before(orderpay.Says(http.StatusUnauthorized, "unauthorized"))
+	case paymenttest.FaultForbidden:
+		before(orderpay.Says(http.StatusForbidden, "forbidden"))
+	case paymenttest.FaultPage:
+		after(faultserver.Page(http.StatusForbidden))
+	}
+}
