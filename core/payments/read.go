@@ -46,6 +46,9 @@ func (s *Service) listReference(ctx context.Context, tenant string, f Filter) (P
 	for _, g := range s.Gateways {
 		r, err := s.Journal.Find(ctx, kind, ports.ByRef, reference(g.Name(), f.Reference))
 		if fault.Is(err, fault.NotFound) {
+			r, err = s.ofObject(ctx, g.Name(), f.Reference)
+		}
+		if fault.Is(err, fault.NotFound) {
 			continue
 		}
 		if err != nil {
