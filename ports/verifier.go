@@ -28,6 +28,19 @@ type Verifier interface {
 	Verify(ctx context.Context, body []byte, header func(name string) string) ([]webhook.Event, error)
 }
 
+// Acknowledger is implemented by a Verifier whose provider expects an answer of its own to the
+// webhooks that were received: other providers get 200 and a JSON object.
+type Acknowledger interface {
+	Acknowledge() Acknowledgement
+}
+
+// Acknowledgement is the answer to a webhook whose events are stored.
+type Acknowledgement struct {
+	Status      int
+	ContentType string
+	Body        string
+}
+
 // PaymentReader reads what a verified event says about a payment.
 type PaymentReader interface {
 	// Payment returns the intent that an event is about, with those of its refunds and disputes

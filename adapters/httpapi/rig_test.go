@@ -62,7 +62,7 @@ func serve(t testing.TB, change ...func(*httpapi.Server)) *rig {
 		APIKeys: r.access,
 		Webhooks: webhooks.New(webhooks.Options{
 			Journal: r.journal, Clock: clock.System{}, Owner: "one", Log: log,
-			Routes: map[string]webhooks.Route{"stripe": {Verifier: r.hooks}},
+			Routes: map[string]webhooks.Route{"stripe": {Verifier: r.hooks}, "pleased": {Verifier: &pleased{}}},
 		}),
 		IDs: ids.UUIDs{}, Deadline: patience, Log: log,
 		Ready: func(context.Context) (string, error) {

@@ -177,7 +177,12 @@ func (p *provider) Confirm(ctx context.Context, r payment.ConfirmRequest) (payme
 
 func (p *provider) Capture(ctx context.Context, r payment.CaptureRequest) (payment.Intent, error) {
 	return p.change(ctx, payment.Capture, r.Reference, func(i *payment.Intent) {
-		i.Status, i.AmountCaptured, i.AmountCapturable = payment.Succeeded, i.Amount, 0
+		i.Objects = append(slices.Clip(i.Objects), payment.Object{Kind: "capture", Reference: "cap_" + i.Reference})
+		if i.AmountCapturable = 0; !p.Capabilities().Ends(payment.Capture) {
+			i.Status = payment.Processing
+			return
+		}
+		i.Status, i.AmountCaptured = payment.Succeeded, i.Amount
 		if r.Amount != 0 {
 			i.AmountCaptured = r.Amount
 		}
@@ -250,8 +255,15 @@ func (p *provider) Disputes(context.Context, string) ([]payment.Dispute, error) 
 }
 
 func (p *provider) List(_ context.Context, r payment.ListRequest) (payment.IntentPage, error) {
+	can := p.Capabilities().Lookup
 	p.mu.Lock()
 	defer p.mu.Unlock()
+	if r.Operation != "" && can.Operation && p.blind == nil {
+		return p.madeUnder(r.Operation), nil
+	}
+	if !can.List {
+		return payment.IntentPage{}, fault.New(fault.Unsupported, "list_unsupported", "")
+	}
 	p.pages++
 	if p.blind != nil {
 		return payment.IntentPage{}, p.blind
@@ -280,6 +292,24 @@ func (p *provider) List(_ context.Context, r payment.ListRequest) (payment.Inten
 		}
 	}
 	return page, nil
+}
+
+// madeUnder is what was made under a key. p.mu is held.
+func (p *provider) madeUnder(key string) payment.IntentPage {
+	page := payment.IntentPage{Now: p.now()}
+	for _, i := range p.intents {
+		if i.Metadata[payment.MetaOperation] == key {
+			page.Intents = append(page.Intents, *i)
+		}
+	}
+	return page
+}
+
+// turn changes an intent, as the provider does by itself.
+func (p *provider) turn(reference string, into func(*payment.Intent)) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	into(p.intents[reference])
 }
 
 // captured is how often buyers were charged.
@@ -319,6 +349,9 @@ func (p *provider) givenBack() (sum int64) {
 func (p *provider) Payment(e webhook.Event) (payment.Intent, bool, error) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
+	if e.Type == "object" {
+		return payment.Intent{Object: e.ID}, true, nil
+	}
 	i, ok := p.intents[e.ID]
 	if !ok {
 		return payment.Intent{}, false, nil

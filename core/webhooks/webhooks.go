@@ -176,6 +176,16 @@ func (d Delivery) Receive(ctx context.Context, body []byte) error {
 	return d.service.store(ctx, d.route, events)
 }
 
+// Acknowledgement returns the answer that the provider expects after Receive has returned nil. ok is
+// false for a provider that expects nothing in particular.
+func (d Delivery) Acknowledgement() (answer ports.Acknowledgement, ok bool) {
+	own, ok := d.verifier.(ports.Acknowledger)
+	if ok {
+		answer = own.Acknowledge()
+	}
+	return answer, ok
+}
+
 // store saves events to the journal. An event that gets a place to be applied at once is claimed
 // by this process. A failure of one event does not keep the others from being saved.
 func (s *Service) store(ctx context.Context, route string, events []webhook.Event) error {

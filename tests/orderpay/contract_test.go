@@ -64,6 +64,11 @@ func harness(within func(*orderpay.Gateway) ports.PaymentGateway) func(t *testin
 	}
 }
 
+// request is one for a payment.
+func request() payment.CreateRequest {
+	return payment.CreateRequest{Key: "key", Amount: 2000, Currency: "usd", PaymentMethod: orderpay.Pays, Confirm: true}
+}
+
 // fail lets the fault befall the next request of the action.
 func fail(sim *orderpay.Sim, a payment.Action, f paymenttest.Fault) {
 	before := func(m faultserver.Mishap) {

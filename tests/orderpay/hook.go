@@ -97,6 +97,7 @@ type Hook struct {
 var (
 	_ ports.Verifier      = (*Hook)(nil)
 	_ ports.PaymentReader = (*Hook)(nil)
+	_ ports.Acknowledger  = (*Hook)(nil)
 )
 
 // NewHook returns a Hook for the account with this configured name.
@@ -136,6 +137,11 @@ func (h *Hook) Verify(ctx context.Context, body []byte, get func(string) string)
 		return nil, fault.New(fault.Invalid, "invalid_payload", "the body is not an event")
 	}
 	return []webhook.Event{{Provider: h.provider, ID: e.ID, Type: e.Type, Object: body}}, nil
+}
+
+// Acknowledge implements ports.Acknowledger.
+func (h *Hook) Acknowledge() ports.Acknowledgement {
+	return ports.Acknowledgement{Status: http.StatusAccepted, ContentType: "text/plain", Body: "[accepted]"}
 }
 
 // key returns a key of the provider, and fetches one that is not known yet.
