@@ -14,7 +14,6 @@ import (
 
 	"go.uber.org/dig"
 	"go.uber.org/fx"
-	"go.uber.org/fx/fxevent"
 
 	"patchbay/config"
 	"patchbay/core/guard"
@@ -34,14 +33,13 @@ func Run(ctx context.Context, c *config.Config, logTo io.Writer) error {
 	l, flush := logger(c, logTo)
 	defer flush()
 	opened, under := new(closers), new(underway)
-	hearLibraries(l.Logger)
+	captureLibraryLogs(l.Logger)
 	defer ignoreHangup(l.Logger)()
 	gateway := fx.New(
 		fx.Supply(c, opened, under),
 		fx.Provide(func() (logging.Log, *slog.Logger) { return l, l.Logger }),
-		fx.WithLogger(func() fxevent.Logger { return fxevent.NopLogger }),
 		fx.StartTimeout(startLimit), fx.StopTimeout(drainLimit),
-		modules,
+		modules, unlogged,
 	)
 	if err := gateway.Err(); err != nil {
 		return errors.Join(dig.RootCause(err), opened.close(ctx))

@@ -1,17 +1,13 @@
 package app
 
 import (
-	"context"
-	"errors"
 	"fmt"
-	"io"
 	"maps"
 	"slices"
 
 	"patchbay/adapters/storage/sqlitestore"
 	"patchbay/app/secrets"
 	"patchbay/config"
-	"patchbay/core/fault"
 )
 
 // Spare returns an error if path names a file that a gateway works with, also through a
@@ -30,19 +26,4 @@ func Spare(c *config.Config, path string) error {
 		return fmt.Errorf("%s is a file of the spool: name another", path)
 	}
 	return nil
-}
-
-// Backup writes the store as one file while no gateway runs on it.
-func Backup(ctx context.Context, c *config.Config, to io.Writer) error {
-	return look(ctx, c, func(store Storage, _ fallback, _ environment) error {
-		if store.Snapshots == nil {
-			return fault.New(fault.Unsupported, "no_snapshots", "the store is not a file")
-		}
-		shot, err := store.Snapshots.Snapshot(ctx)
-		if err != nil {
-			return err
-		}
-		_, err = io.Copy(to, shot)
-		return errors.Join(err, shot.Close())
-	})
 }

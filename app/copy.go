@@ -10,8 +10,6 @@ import (
 
 	"go.uber.org/fx"
 
-	"patchbay/adapters/clock"
-	"patchbay/adapters/ids"
 	"patchbay/app/secrets"
 	"patchbay/config"
 	"patchbay/core/fault"
@@ -46,20 +44,19 @@ func CopyStorage(ctx context.Context, c *config.Config, from, to string, progres
 	if err != nil {
 		return done, err
 	}
-	s := environment{clock: clock.System{}, ids: ids.UUIDs{}, log: discard.Logger, outages: discard.Outages, readOnly: true}
-	opened := new(closers)
-	defer func() { err = errors.Join(err, opened.close(ctx)) }()
-	options := storecopy.Options{Clock: s.clock, Progress: progress, Ready: func() error {
+	stores := newSides(c)
+	defer func() { err = errors.Join(err, stores.close(ctx)) }()
+	options := storecopy.Options{Clock: stores.clock, Progress: progress, Ready: func() error {
 		if !needed {
 			return nil
 		}
 		done.Brought = true
 		return secrets.Bring(source.DataDir(), target.DataDir())
 	}}
-	if options.From, err = openExisting(ctx, opened, source, s); err != nil {
+	if options.From, err = stores.openExisting(ctx, source); err != nil {
 		return done, err
 	}
-	if options.To, err = openSide(ctx, opened, target, s); err != nil {
+	if options.To, err = stores.open(ctx, target, created); err != nil {
 		return done, err
 	}
 	done.Report, err = storecopy.Copy(ctx, options)
@@ -75,31 +72,48 @@ func storeNamed(c *config.Config, name string) (config.Provider, error) {
 	return p, nil
 }
 
-// openExisting is like openSide for a store that is read. It does not create the store.
-func openExisting(ctx context.Context, opened *closers, p config.Provider, s environment) (storecopy.Side, error) {
-	s.existing = true
-	side, err := openSide(ctx, opened, p, s)
+// sides opens stores that are not served from, without a resilience policy and without
+// marking them as in use: another store may be copied into them.
+type sides struct {
+	closers
+	environment
+}
+
+func newSides(c *config.Config) *sides {
+	s := environmentOf(c, discard, secrets.Secrets{})
+	s.readOnly = true
+	return &sides{environment: s}
+}
+
+// Whether a store must exist, or is created.
+const (
+	existing = true
+	created  = false
+)
+
+// openExisting opens a store that is read.
+func (s *sides) openExisting(ctx context.Context, p config.Provider) (storecopy.Side, error) {
+	side, err := s.open(ctx, p, existing)
 	if noStore(err) {
 		err = missing(p)
 	}
 	return side, err
 }
 
-// openSide opens a store without a resilience policy. An error ends the copy, which resumes
-// when it is run again.
-func openSide(ctx context.Context, opened *closers, p config.Provider, s environment) (storecopy.Side, error) {
+func (s *sides) open(ctx context.Context, p config.Provider, exists bool) (storecopy.Side, error) {
 	e, err := find(p)
 	if err != nil {
 		return storecopy.Side{}, err
 	}
-	store, err := openStore(ctx, e, p, s)
+	s.existing = exists
+	store, err := openStore(ctx, e, p, s.environment)
 	if fault.Is(err, fault.Unavailable) && fault.From(err).Code == "store_locked" {
 		return storecopy.Side{}, fmt.Errorf("%w; stop the gateway that runs on it first", err)
 	}
 	if err != nil {
 		return storecopy.Side{}, err
 	}
-	opened.Append(fx.StopHook(store.Close))
+	s.Append(fx.StopHook(store.Close))
 	older, err := (&restored{store: p.Name, dir: p.DataDir()}).older(ctx, store)
 	return storecopy.Side{Name: p.Name, Journal: store.Journal, Archive: store.Archive, Older: older}, err
 }

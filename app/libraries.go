@@ -12,12 +12,12 @@ import (
 	"patchbay/core/logging"
 )
 
-// hearLibraries sends the log output of libraries to the gateway's log. It sets the default
+// captureLibraryLogs sends the log output of libraries to the gateway's log. It sets the default
 // logger of slog, and with it the output of package log, to which net/http and goose write.
 // Packages wire and mongostore redirect fasthttp and the MongoDB driver there, which would
-// otherwise write to standard error. hearLibraries must be called before any of these is
+// otherwise write to standard error. captureLibraryLogs must be called before any of these is
 // created. The other libraries (sqlite, pgx, the clients of providers, fx) do not log.
-func hearLibraries(log *slog.Logger) {
+func captureLibraryLogs(log *slog.Logger) {
 	h := newReports(log)
 	slog.SetDefault(slog.New(h))
 	fiberlog.SetOutput(slog.NewLogLogger(h, slog.LevelWarn).Writer())

@@ -15,9 +15,9 @@ import (
 	fiberlog "github.com/gofiber/fiber/v2/log"
 	"github.com/valyala/fasthttp"
 
+	"patchbay/adapters/simulators/faultserver"
 	"patchbay/adapters/wire"
 	"patchbay/config"
-	"patchbay/tests/faultserver"
 	"patchbay/tests/testlog"
 )
 
@@ -74,7 +74,7 @@ func ask(t *testing.T, url string) error {
 func TestWhatLibrariesWriteIsInTheLog(t *testing.T) { //nolint:paralleltest // as it says
 	to := &lines{more: make(chan struct{}, 1)}
 	l, _ := logger(&config.Config{Log: config.Log{Level: "info", Format: "text"}}, to)
-	hearLibraries(l.Logger)
+	captureLibraryLogs(l.Logger)
 	const private = "ada@example.com owes 5 pounds"
 
 	for name, c := range map[string]struct {

@@ -35,8 +35,8 @@ const (
 	publishing = 100
 )
 
-// services holds every use case.
-type services struct {
+// useCases holds every use case.
+type useCases struct {
 	fx.In
 	Payments  *payments.Service
 	Accounts  *payments.KnownAccounts
@@ -48,7 +48,7 @@ type services struct {
 	APIKeys   *apikeys.Service
 }
 
-func newAPI(c *config.Config, u services, store Storage, f fallback, s environment) *httpapi.Server {
+func newAPI(c *config.Config, u useCases, store Storage, f fallback, s environment) *httpapi.Server {
 	most := cmp.Or(c.Server.MaxConnections, wire.DefaultMax())
 	return httpapi.New(httpapi.Options{
 		Connections:    wire.Options{Max: most, MaxPerAddress: cmp.Or(c.Server.MaxConnectionsPerAddress, (most+1)/2), Log: s.log},
@@ -58,20 +58,25 @@ func newAPI(c *config.Config, u services, store Storage, f fallback, s environme
 	})
 }
 
-func newAdminAPI(c *config.Config, keys *apikeys.Service, people *personaldata.Service, pay *payments.Service, store Storage, f fallback, gateways accounts,
-	mailers mailProviders, s environment,
-) *adminapi.Server {
-	aside := setbacksOf(store, f)
-	aside.show(s)
-	o := adminapi.Options{
-		Identity: Identity(c, s.secrets), KeysRequired: c.KeysRequired(), APIKeys: keys, PersonalData: people, Payments: pay, API: "http://" + c.Server.Address, Metrics: s.metrics.Handler(), Log: s.log,
+// newOperations returns what an operator may do with the store.
+func newOperations(c *config.Config, keys *apikeys.Service, people *personaldata.Service, pay *payments.Service, store Storage, f fallback, s environment) adminapi.Service {
+	o := adminapi.Service{
+		APIKeys: keys, PersonalData: people, Payments: pay,
 		Storage: func(ctx context.Context) adminapi.Storage { return f.status(ctx, c, store) },
 		PutBack: func(ctx context.Context, record string) error {
-			return aside.putBack(ctx, record, s.clock.Now())
+			return setbacksOf(store, f).putBack(ctx, record, s.clock.Now())
 		},
 	}
 	if store.Snapshots != nil {
 		o.Backup = store.Snapshots.Snapshot
+	}
+	return o
+}
+
+func newAdminAPI(c *config.Config, operations adminapi.Service, store Storage, f fallback, gateways accounts, mailers mailProviders, s environment) *adminapi.Server {
+	setbacksOf(store, f).show(s)
+	o := adminapi.Options{
+		Service: operations, Identity: Identity(c, s.secrets), KeysRequired: c.KeysRequired(), API: "http://" + c.Server.Address, Metrics: s.metrics.Handler(), Log: s.log,
 	}
 	if m := mailbox(mailers); m != nil {
 		o.Mailbox = m
@@ -104,7 +109,7 @@ func requireKey(c *config.Config, keys *apikeys.Service, f fallback, log *slog.L
 }
 
 // runWorkers runs the background workers.
-func runWorkers(l fx.Lifecycle, u services, mock mockWorker, store Storage, f fallback, s environment) {
+func runWorkers(l fx.Lifecycle, u useCases, mock mockWorker, store Storage, f fallback, s environment) {
 	ctx, stop := context.WithCancel(context.Background())
 	running := guard.Group{Log: s.log}
 	l.Append(fx.Hook{

@@ -12,14 +12,14 @@ import (
 )
 
 const (
-	holdFor  = 5 * time.Millisecond
-	holdMost = 256 << 10 // bytes
+	bufferTime  = 5 * time.Millisecond
+	bufferLimit = 256 << 10 // bytes
 )
 
 // logger returns a log with the configured level and format that contains no secrets of the
 // configuration. The lines of requests are written within 5 ms, or when flush is called.
 func logger(c *config.Config, out io.Writer) (l logging.Log, flush func()) {
-	to := &heldLines{to: out}
+	to := &lineBuffer{to: out}
 	var level slog.Level
 	if err := level.UnmarshalText([]byte(c.Log.Level)); err != nil {
 		level = slog.LevelInfo // the configuration has checked it
@@ -27,10 +27,10 @@ func logger(c *config.Config, out io.Writer) (l logging.Log, flush func()) {
 	return logging.New(&lineHandler{to: to, level: level, json: c.Log.Format == "json", now: new(second)}, c.Secrets()...), to.flush
 }
 
-// heldLines buffers lines for up to 5 ms and writes them together: writing the line of each
+// lineBuffer buffers lines for up to 5 ms and writes them together: writing the line of each
 // request separately takes longer than building it. A caller waits for the output only when
-// the buffer exceeds holdMost.
-type heldLines struct {
+// the buffer exceeds bufferLimit.
+type lineBuffer struct {
 	to io.Writer
 
 	mu     sync.Mutex
@@ -40,18 +40,18 @@ type heldLines struct {
 }
 
 // Write implements io.Writer.
-func (h *heldLines) Write(line []byte) (int, error) {
-	switch held := h.hold(line); {
+func (h *lineBuffer) Write(line []byte) (int, error) {
+	switch held := h.add(line); {
 	case held == len(line): // the first line in the buffer
-		time.AfterFunc(holdFor, func() { _ = guard.Do(func() error { h.flush(); return nil }) })
-	case held > holdMost:
+		time.AfterFunc(bufferTime, func() { _ = guard.Do(func() error { h.flush(); return nil }) })
+	case held > bufferLimit:
 		h.flush()
 	}
 	return len(line), nil
 }
 
-// hold appends a line to the buffer, and returns the buffer's size in bytes.
-func (h *heldLines) hold(line []byte) int {
+// add appends a line to the buffer, and returns the buffer's size in bytes.
+func (h *lineBuffer) add(line []byte) int {
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	h.lines = append(h.lines, line...)
@@ -59,7 +59,7 @@ func (h *heldLines) hold(line []byte) int {
 }
 
 // flush writes the buffered lines.
-func (h *heldLines) flush() {
+func (h *lineBuffer) flush() {
 	h.output.Lock()
 	defer h.output.Unlock()
 	h.mu.Lock()

@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"go.uber.org/fx"
+	"go.uber.org/fx/fxevent"
 
 	"patchbay/adapters/clock"
 	"patchbay/adapters/htmltext"
@@ -38,13 +39,20 @@ import (
 	"patchbay/ports"
 )
 
+// services are the use cases on the store, for the gateway and for the commands that work
+// while none runs. Only those that are needed are made.
+var services = fx.Provide(openStorage, newAPIKeys, newHooks, newAccounts, newPayments, newEmails, newWebhooks, newUsers, newPersonalData, newOperations)
+
 // modules is the whole gateway. Components that start first stop last: the store outlives
 // the workers, and the workers outlive the listeners.
 var modules = fx.Options(
-	fx.Provide(newEnvironment, openServed, newAPIKeys, newGateways, newMailers, newHooks,
-		newAccounts, newPayments, newEmails, newWebhooks, newUsers, newRetention, newEvents, newPersonalData, newAPI, newAdminAPI),
+	services,
+	fx.Provide(newEnvironment, newGateways, newMailers, newRetention, newEvents, newAPI, newAdminAPI),
 	fx.Invoke(announce, requireKey, showBacklog, runWorkers, listen),
 )
+
+// unlogged keeps fx from writing to the log.
+var unlogged = fx.WithLogger(func() fxevent.Logger { return fxevent.NopLogger })
 
 // environment holds what adapters and services are built with.
 type environment struct {

@@ -21,11 +21,7 @@ func within(p config.Provider, s environment, as role) resilience.Options {
 	return resilience.Options{
 		Policy: resilience.Policy{
 			Timeout: c.Timeout, Deadline: c.Deadline, Attempts: c.Attempts,
-			Backoff: resilience.Backoff{Initial: c.Backoff.Initial, Max: c.Backoff.Max}, RetryBudget: c.RetryBudget,
-			Breaker: resilience.Breaker{
-				FailureRate: c.Breaker.FailureRate, MinimumCalls: c.Breaker.MinimumCalls, Window: c.Breaker.Window, Open: c.Breaker.Open,
-			},
-			Bulkhead: c.Bulkhead,
+			Backoff: resilience.Backoff(c.Backoff), RetryBudget: c.RetryBudget, Breaker: resilience.Breaker(c.Breaker), Bulkhead: c.Bulkhead,
 		},
 		Observe: func(e resilience.Event) {
 			tell.observe(e)
@@ -52,15 +48,13 @@ func outbound(p config.Provider, baseURL string) httpclient.Options {
 // decisions are the decisions about a call that are counted.
 var decisions = []string{string(resilience.Retried), string(resilience.Spared), string(resilience.Skipped), string(resilience.Overloaded), string(resilience.Refusing)}
 
+var breakers = map[resilience.Decision]metrics.State{resilience.Opened: metrics.Open, resilience.Probing: metrics.Probing, resilience.Closed: metrics.Closed}
+
 // measure updates the metrics for an event at a provider.
 func measure(m *metrics.Metrics, e resilience.Event) {
 	switch e.Decision {
-	case resilience.Opened:
-		m.Breaker(e.Provider, metrics.Open)
-	case resilience.Probing:
-		m.Breaker(e.Provider, metrics.Probing)
-	case resilience.Closed:
-		m.Breaker(e.Provider, metrics.Closed)
+	case resilience.Opened, resilience.Probing, resilience.Closed:
+		m.Breaker(e.Provider, breakers[e.Decision])
 	case resilience.Tried:
 		outcome := metrics.OK
 		if e.Failed {

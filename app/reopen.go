@@ -4,8 +4,6 @@ import (
 	"context"
 	"errors"
 
-	"patchbay/adapters/clock"
-	"patchbay/adapters/ids"
 	"patchbay/config"
 	"patchbay/core/storecopy"
 )
@@ -20,20 +18,18 @@ func ReopenStorage(ctx context.Context, c *config.Config, name string, force boo
 	if err != nil {
 		return "", err
 	}
-	s := environment{clock: clock.System{}, ids: ids.UUIDs{}, log: discard.Logger, outages: discard.Outages, readOnly: true}
-	opened := new(closers)
-	defer func() { err = errors.Join(err, opened.close(ctx)) }()
-	store, err := openExisting(ctx, opened, p, s)
+	stores := newSides(c)
+	defer func() { err = errors.Join(err, stores.close(ctx)) }()
+	store, err := stores.openExisting(ctx, p)
 	if err != nil {
 		return "", err
 	}
-	if moved, err = storecopy.MovedTo(ctx, store.Journal, s.clock); err != nil {
+	if moved, err = storecopy.MovedTo(ctx, store.Journal, stores.clock); err != nil {
 		return "", err
 	}
 	copied := storecopy.Side{Name: moved}
 	if to, there := c.Stores[moved]; there {
-		s.existing = true
-		side, err := openSide(ctx, opened, to, s)
+		side, err := stores.open(ctx, to, existing)
 		if err != nil && !noStore(err) && !force {
 			return moved, err
 		}
@@ -41,5 +37,5 @@ func ReopenStorage(ctx context.Context, c *config.Config, name string, force boo
 			copied = side
 		}
 	}
-	return moved, storecopy.Reopen(ctx, store, copied, s.clock, force)
+	return moved, storecopy.Reopen(ctx, store, copied, stores.clock, force)
 }

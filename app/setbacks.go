@@ -6,7 +6,6 @@ import (
 	"time"
 
 	"patchbay/adapters/adminapi"
-	"patchbay/config"
 	"patchbay/core/fault"
 	"patchbay/core/worker"
 )
@@ -79,13 +78,5 @@ func (all setbacks) show(s environment) {
 		defer cancel()
 		list, err := all.setAside(ctx)
 		return len(list), err
-	})
-}
-
-// PutBack makes a record that is set aside available for handling again, while no gateway
-// runs.
-func PutBack(ctx context.Context, c *config.Config, path string) error {
-	return alone(ctx, c, func(store Storage, f fallback, s environment) error {
-		return setbacksOf(store, f).putBack(ctx, path, s.clock.Now())
 	})
 }

@@ -3,7 +3,6 @@ package app
 import (
 	"context"
 	"log/slog"
-	"sync"
 	"time"
 
 	"patchbay/core/guard"
@@ -12,25 +11,17 @@ import (
 // stillEvery is how often a long stop logs what it is waiting for.
 const stillEvery = 5 * time.Second
 
-// underway counts the work in progress that a stop waits for.
+// underway counts the work in progress that a stop waits for. It is complete before the
+// gateway starts.
 type underway struct {
-	mu       sync.Mutex
 	requests []func() int // in progress at the API
 	calls    []func() int // in progress at providers
 }
 
-func (u *underway) addRequests(count func() int) { u.add(&u.requests, count) }
-func (u *underway) addCalls(count func() int)    { u.add(&u.calls, count) }
-
-func (u *underway) add(to *[]func() int, count func() int) {
-	u.mu.Lock()
-	defer u.mu.Unlock()
-	*to = append(*to, count)
-}
+func (u *underway) addRequests(count func() int) { u.requests = append(u.requests, count) }
+func (u *underway) addCalls(count func() int)    { u.calls = append(u.calls, count) }
 
 func (u *underway) attrs() []slog.Attr {
-	u.mu.Lock()
-	defer u.mu.Unlock()
 	return []slog.Attr{slog.Int("requests", sum(u.requests)), slog.Int("calls", sum(u.calls))}
 }
 

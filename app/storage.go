@@ -32,22 +32,17 @@ type fallback struct {
 	local   ports.Journal // the spool's journal on this machine
 }
 
-// openServed opens the store for a gateway. The store is closed when the gateway stops. If
-// the gateway cannot be built, opened closes it.
-func openServed(l fx.Lifecycle, opened *closers, c *config.Config, s environment) (Storage, fallback, error) {
-	l.Append(fx.StopHook(opened.close))
-	return openStorage(opened, c, s)
-}
-
-// openStorage opens the store and its fallback. The store may be unavailable if a spool
-// from an earlier process exists.
-func openStorage(l fx.Lifecycle, c *config.Config, s environment) (Storage, fallback, error) {
+// openStorage opens the store and its fallback. They are closed when the gateway stops, or by
+// opened if no gateway is started. The store may be unavailable if a spool from an earlier
+// process exists.
+func openStorage(gateway fx.Lifecycle, opened *closers, c *config.Config, s environment) (Storage, fallback, error) {
+	gateway.Append(fx.StopHook(opened.close))
 	ctx, cancel := context.WithTimeout(context.Background(), startLimit)
 	defer cancel()
 	var f fallback
-	store, err := f.open(ctx, l, c, s)
+	store, err := f.open(ctx, opened, c, s)
 	if err == nil && c.Storage.Standby != "" {
-		err = f.openStandby(ctx, l, c, store, s)
+		err = f.openStandby(ctx, opened, c, store, s)
 	}
 	f.show(s)
 	return store, f, err
@@ -239,7 +234,7 @@ func (f fallback) status(ctx context.Context, c *config.Config, store Storage) a
 	return view
 }
 
-// closers is a lifecycle without a start. The command that opened it closes it.
+// closers closes what was opened, in the reverse order. It implements fx.Lifecycle.
 type closers []fx.Hook
 
 // Append implements fx.Lifecycle.

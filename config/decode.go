@@ -3,6 +3,7 @@ package config
 import (
 	"errors"
 	"fmt"
+	"maps"
 	"net/netip"
 	"os"
 	"reflect"
@@ -57,81 +58,70 @@ func (s *source) set(path string, written any, into reflect.Value) {
 	if !ok {
 		return
 	}
-	switch into.Interface().(type) {
-	case Secret:
-		if !s.fromEnv[path] && !whole.MatchString(raw) {
+	if secret {
+		switch {
+		case !s.fromEnv[path] && !whole.MatchString(raw):
 			s.unreadable(path, "is a secret and must not be in the file; write ${NAME} or ${file:/path}")
-			return
-		}
-		if text == "" {
+		case text == "":
 			s.unreadable(path, "is empty")
-			return
+		default:
+			into.Set(reflect.ValueOf(NewSecret(text)))
 		}
-		into.Set(reflect.ValueOf(NewSecret(text)))
 		return
+	}
+	value, wrong, err := parse(text, into)
+	if err != nil {
+		s.unreadable(path, "%q %s", text, wrong)
+		return
+	}
+	into.Set(reflect.ValueOf(value).Convert(into.Type()))
+}
+
+// parse returns the value of a text for a setting. wrong is what is said of a text that has
+// none.
+func parse(text string, setting reflect.Value) (value any, wrong string, err error) {
+	switch setting.Interface().(type) {
 	case Idle:
-		if ms, err := strconv.ParseUint(text, 10, 32); err == nil {
+		if ms, nan := strconv.ParseUint(text, 10, 32); nan == nil {
 			text = fmt.Sprint(ms, "ms")
 		}
-		d, err := time.ParseDuration(text)
-		if err != nil || d < 0 {
-			s.unreadable(path, "%q is neither a duration such as 30s nor a number of milliseconds", text)
-			return
-		}
-		into.SetInt(int64(d))
-		return
+		value, err = parseDuration(text)
+		return value, "is neither a duration such as 30s nor a number of milliseconds", err
 	case Age:
-		d, err := parseAge(text)
-		if err != nil {
-			s.unreadable(path, "%q is not an age; write for example 90d or 72h, or off", text)
-			return
-		}
-		into.SetInt(int64(d))
-		return
+		value, err = parseAge(text)
+		return value, "is not an age; write for example 90d or 72h, or off", err
 	case Size:
-		n, err := parseSize(text)
-		if err != nil {
-			s.unreadable(path, "%q is not a size; write for example 256MB or 1GB", text)
-			return
-		}
-		into.SetInt(int64(n))
-		return
+		value, err = parseSize(text)
+		return value, "is not a size; write for example 256MB or 1GB", err
 	case netip.Prefix:
-		network, err := parseNetwork(text)
-		if err != nil {
-			s.unreadable(path, "%q is neither an address nor a network such as 10.0.0.0/8", text)
-			return
-		}
-		into.Set(reflect.ValueOf(network))
-		return
+		value, err = parseNetwork(text)
+		return value, "is neither an address nor a network such as 10.0.0.0/8", err
 	case time.Duration:
-		d, err := time.ParseDuration(text)
-		if err != nil || d < 0 {
-			s.unreadable(path, "%q is not a duration; write for example 10s or 72h", text)
-			return
-		}
-		into.SetInt(int64(d))
-		return
+		value, err = parseDuration(text)
+		return value, "is not a duration; write for example 10s or 72h", err
 	}
-	switch into.Kind() {
+	switch setting.Kind() {
 	case reflect.String:
-		into.SetString(text)
+		return text, "", nil
 	case reflect.Bool:
 		if text != "true" && text != "false" {
-			s.unreadable(path, "%q must be true or false", text)
-			return
+			err = errors.New("not a boolean")
 		}
-		into.SetBool(text == "true")
+		return text == "true", "must be true or false", err
 	case reflect.Int:
-		n, err := strconv.Atoi(text)
-		if err != nil {
-			s.unreadable(path, "%q is not a whole number", text)
-			return
-		}
-		into.SetInt(int64(n))
+		value, err = strconv.Atoi(text)
+		return value, "is not a whole number", err
 	default:
-		panic(fmt.Sprintf("config: a setting of type %s", into.Type())) // a programming error, found by any test
+		panic(fmt.Sprintf("config: a setting of type %s", setting.Type())) // a programming error, found by any test
 	}
+}
+
+func parseDuration(text string) (time.Duration, error) {
+	d, err := time.ParseDuration(text)
+	if err == nil && d < 0 {
+		err = errors.New("below zero")
+	}
+	return d, err
 }
 
 // parseNetwork parses a network, or an address as the network of this address only.
@@ -203,7 +193,7 @@ func (s *source) referred(name string) (value, mistake string) {
 		}
 		return strings.TrimRight(string(content), "\r\n"), ""
 	}
-	value, set := s.lookup(name)
+	value, set := Variable(s.environ, name)
 	if !set {
 		return "", "the environment has no " + name
 	}
@@ -212,11 +202,7 @@ func (s *source) referred(name string) (value, mistake string) {
 
 // suggest names the setting that was probably meant, or lists all.
 func suggest(key string, fields map[string]reflect.Value) string {
-	names := make([]string, 0, len(fields))
-	for name := range fields {
-		names = append(names, name)
-	}
-	slices.Sort(names)
+	names := slices.Sorted(maps.Keys(fields))
 	for _, name := range names {
 		if distance(key, name) <= 2 {
 			return fmt.Sprintf("; did you mean %s?", name)

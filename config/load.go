@@ -3,6 +3,7 @@ package config
 import (
 	"context"
 	"fmt"
+	"maps"
 	"net"
 	"reflect"
 	"regexp"
@@ -104,11 +105,10 @@ func (s *source) checkSettings(c *Config) {
 	if c.Server.AdminAddress == c.Server.Address && addressed(c.Server.Address) && !strings.HasSuffix(c.Server.Address, ":0") {
 		s.mistake("server.admin_address", "must not be server.address: the two listen apart")
 	}
-	s.checkCount("server.max_connections", c.Server.MaxConnections)
-	s.checkCount("server.max_connections_per_address", c.Server.MaxConnectionsPerAddress)
-	if c.Server.Memory < minMemory && !s.unread["server.memory"] {
-		s.mistake("server.memory", "%s is too little for the largest mail; it must be at least %s", c.Server.Memory, minMemory)
+	for path, n := range map[string]int{"server.max_connections": c.Server.MaxConnections, "server.max_connections_per_address": c.Server.MaxConnectionsPerAddress} {
+		s.require(n >= 0, path, "%d must not be below 0", n)
 	}
+	s.require(c.Server.Memory >= minMemory, "server.memory", "%s is too little for the largest mail; it must be at least %s", c.Server.Memory, minMemory)
 	s.oneOf("auth.mode", c.Auth.Mode, "auto", "required", "off")
 	if c.Auth.Mode == "off" && addressed(c.Server.Address) && !Loopback(c.Server.Address) {
 		s.mistake("auth.mode", "may be off only on a loopback address; write auto")
@@ -116,29 +116,16 @@ func (s *source) checkSettings(c *Config) {
 	s.oneOf("mail.delivery", string(c.Mail.Delivery), "at_least_once", "at_most_once")
 	s.oneOf("log.level", c.Log.Level, "debug", "info", "warn", "error")
 	s.oneOf("log.format", c.Log.Format, "text", "json")
-	if _, err := email.ParseAddress(c.Mail.From); err != nil && !s.unread["mail.from"] {
-		s.mistake("mail.from", "%q is not an address such as shop@example.com", c.Mail.From)
-	}
-	if len(c.Payments.Currencies) == 0 && !s.unread["payments.currencies"] {
-		s.mistake("payments.currencies", "must name at least one currency")
-	}
+	_, err := email.ParseAddress(c.Mail.From)
+	s.require(err == nil, "mail.from", "%q is not an address such as shop@example.com", c.Mail.From)
+	s.require(len(c.Payments.Currencies) > 0, "payments.currencies", "must name at least one currency")
 	for i, currency := range c.Payments.Currencies {
-		if at := fmt.Sprintf("payments.currencies[%d]", i); !currency.Known() && !s.unread[at] {
-			s.mistake(at, "%q is not a known currency; write for example %s", currency, money.Default[0])
-		}
-	}
-}
-
-func (s *source) checkCount(path string, n int) {
-	if n < 0 && !s.unread[path] {
-		s.mistake(path, "%d must not be below 0", n)
+		s.require(currency.Known(), fmt.Sprintf("payments.currencies[%d]", i), "%q is not a known currency; write for example %s", currency, money.Default[0])
 	}
 }
 
 func (s *source) checkAddress(path, address string) {
-	if !addressed(address) && !s.unread[path] {
-		s.mistake(path, "%q is not an address such as 127.0.0.1:8080", address)
-	}
+	s.require(addressed(address), path, "%q is not an address such as 127.0.0.1:8080", address)
 }
 
 func addressed(address string) bool {
@@ -151,9 +138,7 @@ func addressed(address string) bool {
 }
 
 func (s *source) oneOf(path, value string, allowed ...string) {
-	if !slices.Contains(allowed, value) && !s.unread[path] {
-		s.mistake(path, "%q must be one of %s", value, strings.Join(allowed, ", "))
-	}
+	s.require(slices.Contains(allowed, value), path, "%q must be one of %s", value, strings.Join(allowed, ", "))
 }
 
 // checkProviders reads every configured provider, and checks the lists that use them.
@@ -176,7 +161,7 @@ func (s *source) checkProviders(c *Config, written map[string]any, types []Type)
 		if ok {
 			c.Provider[name] = p
 		}
-		if ok && p.Type.Sort == ForStorage {
+		if p.Type.Sort == ForStorage {
 			c.Stores[name] = p
 		}
 	}
@@ -191,11 +176,7 @@ func (s *source) checkProviders(c *Config, written map[string]any, types []Type)
 		s.checkModes("mail", c.Mail.Providers, modes)
 	}
 	used := slices.Concat(c.Payments.Providers, c.Mail.Providers, []string{c.Storage.Provider, c.Storage.Standby})
-	for name := range c.Provider {
-		if !slices.Contains(used, name) {
-			delete(c.Provider, name)
-		}
-	}
+	maps.DeleteFunc(c.Provider, func(name string, _ Provider) bool { return !slices.Contains(used, name) })
 	s.checkWebhooks(c)
 }
 
@@ -207,15 +188,10 @@ func (s *source) checkStandby(c *Config, kinds map[string]Type) {
 			s.mistake("storage.standby", "%q is storage.provider too: name another store", name)
 		}
 	}
-	if c.Storage.StandbyMaxLag < time.Second && !s.unread["storage.standby_max_lag"] {
-		s.mistake("storage.standby_max_lag", "must be at least 1s")
-	}
-	if r := c.Storage.Retention; r != 0 && time.Duration(r) < idempotency.Kept && !s.unread["storage.retention"] {
-		s.mistake("storage.retention", "must be at least 72h, for as long as idempotency keys are kept, or off")
-	}
-	if c.Storage.Spool == "" && !s.unread["storage.spool"] {
-		s.mistake("storage.spool", "must name a file, such as data/spool.db, or be off")
-	}
+	r := time.Duration(c.Storage.Retention)
+	s.require(c.Storage.StandbyMaxLag >= time.Second, "storage.standby_max_lag", "must be at least 1s")
+	s.require(r == 0 || r >= idempotency.Kept, "storage.retention", "must be at least 72h, for as long as idempotency keys are kept, or off")
+	s.require(c.Storage.Spool != "", "storage.spool", "must name a file, such as data/spool.db, or be off")
 }
 
 // providerName matches names that can also be part of a variable's name. A name has no
@@ -243,12 +219,8 @@ func (s *source) provider(name string, written any, types []Type) (Provider, boo
 		return Provider{}, false
 	}
 	settings := types[i].Settings()
-	rest := make(map[string]any, len(m))
-	for key, value := range m {
-		if key != "type" {
-			rest[key] = value
-		}
-	}
+	rest := maps.Clone(m)
+	delete(rest, "type")
 	before := len(s.mistakes)
 	s.decode(path, rest, reflect.ValueOf(settings).Elem())
 	if c, ok := settings.(interface{ Check() (path, text string) }); ok && len(s.mistakes) == before {
@@ -269,9 +241,7 @@ func typeNames(types []Type) string {
 
 // checkList checks a list of providers that replace each other on failure.
 func (s *source) checkList(path string, sort Sort, names []string, kinds map[string]Type) {
-	if len(names) == 0 && !s.unread[path] {
-		s.mistake(path, "must name at least one provider")
-	}
+	s.require(len(names) > 0, path, "must name at least one provider")
 	seen := map[string]bool{}
 	for i, name := range names {
 		if s.unread[fmt.Sprintf("%s[%d]", path, i)] || s.unread[path] {

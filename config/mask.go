@@ -51,8 +51,8 @@ type used struct {
 	secret           bool // the setting is a secret by its type
 }
 
-// telling matches names of variables that indicate a secret.
-var telling = regexp.MustCompile(`(?i)(^|_)(SECRET|PASSWORD|PASSWD|PASSPHRASE|PASS|PWD|TOKEN|KEY|APIKEY|CREDENTIALS?|PRIVATE|DSN|SIGNING|PEPPER)S?(_|$)`)
+// secretName matches names of variables that indicate a secret.
+var secretName = regexp.MustCompile(`(?i)(^|_)(SECRET|PASSWORD|PASSWD|PASSPHRASE|PASS|PWD|TOKEN|KEY|APIKEY|CREDENTIALS?|PRIVATE|DSN|SIGNING|PEPPER)S?(_|$)`)
 
 // mask hides the references that are secrets: those to a file, to a variable that is also
 // used for a secret setting, and to a variable whose name indicates a secret.
@@ -60,7 +60,7 @@ func (s *source) mask() Mask {
 	secrets := map[string]bool{}
 	for _, u := range s.used {
 		secrets[u.reference] = secrets[u.reference] || u.secret ||
-			strings.HasPrefix(u.reference, filePrefix) || telling.MatchString(u.reference)
+			strings.HasPrefix(u.reference, filePrefix) || secretName.MatchString(u.reference)
 	}
 	var texts []string
 	for _, u := range s.used {

@@ -1,6 +1,7 @@
 package config
 
 import (
+	"cmp"
 	"fmt"
 	"slices"
 	"strings"
@@ -38,10 +39,7 @@ func (m Mistakes) Error() string {
 
 func (m Mistakes) sorted() Mistakes {
 	slices.SortStableFunc(m, func(a, b Mistake) int {
-		if a.Line != b.Line {
-			return a.Line - b.Line
-		}
-		return strings.Compare(a.Path, b.Path)
+		return cmp.Or(a.Line-b.Line, strings.Compare(a.Path, b.Path))
 	})
 	return m
 }

@@ -1,6 +1,7 @@
 package config
 
 import (
+	"maps"
 	"reflect"
 	"slices"
 	"strings"
@@ -77,10 +78,7 @@ const defaultPolicy = "default"
 // checkPolicies reads every policy that is written, and computes the policy of each
 // provider in use: default, then the integration's, then the provider's, key by key.
 func (s *source) checkPolicies(c *Config, written map[string]any) {
-	named := []string{defaultPolicy}
-	for _, name := range integrations {
-		named = append(named, name)
-	}
+	named := append(slices.Collect(maps.Values(integrations)), defaultPolicy)
 	for name, p := range c.Provider {
 		if bounded(p) {
 			named = append(named, name)
@@ -115,14 +113,10 @@ func (s *source) checkPolicies(c *Config, written map[string]any) {
 
 func (s *source) checkPolicy(path string, p Policy) {
 	duration := func(key string, value, most time.Duration) {
-		if at := join(path, key); (value <= 0 || value > most) && !s.unread[at] {
-			s.mistake(at, "must be more than 0s and at most %s", most)
-		}
+		s.require(value > 0 && value <= most, join(path, key), "must be more than 0s and at most %s", most)
 	}
 	number := func(key string, value, least, most int) {
-		if at := join(path, key); (value < least || value > most) && !s.unread[at] {
-			s.mistake(at, "must be %d to %d", least, most)
-		}
+		s.require(value >= least && value <= most, join(path, key), "must be %d to %d", least, most)
 	}
 	duration("timeout", p.Timeout, maxDeadline)
 	duration("deadline", p.Deadline, maxDeadline)

@@ -8,39 +8,28 @@ func (c *Config) Secrets() []string {
 	var all []string
 	for _, providers := range []map[string]Provider{c.Provider, c.Stores} {
 		for _, p := range providers {
-			all = secretsOf(reflect.ValueOf(p.Settings), all)
+			all = append(all, secretsOf(reflect.Indirect(reflect.ValueOf(p.Settings)))...)
 		}
 	}
 	return all
 }
 
-func secretsOf(v reflect.Value, all []string) []string {
-	if v.IsValid() && v.CanInterface() {
-		if s, ok := v.Interface().(Secret); ok {
-			if s.Reveal() != "" {
-				all = append(all, s.Reveal())
-			}
-			return all
-		}
-	}
-	switch v.Kind() {
-	case reflect.Pointer, reflect.Interface:
-		if !v.IsNil() {
-			all = secretsOf(v.Elem(), all)
-		}
-	case reflect.Struct:
-		for i := range v.NumField() {
-			all = secretsOf(v.Field(i), all)
-		}
-	case reflect.Slice, reflect.Array:
+// secretsOf returns the secrets in a setting, a list of settings or a struct of settings.
+func secretsOf(v reflect.Value) (all []string) {
+	switch s, ok := reflect.TypeAssert[Secret](v); {
+	case ok && s.Reveal() != "":
+		all = []string{s.Reveal()}
+	case ok:
+	case v.Kind() == reflect.Slice:
 		for i := range v.Len() {
-			all = secretsOf(v.Index(i), all)
+			all = append(all, secretsOf(v.Index(i))...)
 		}
-	case reflect.Map:
-		for _, key := range v.MapKeys() {
-			all = secretsOf(v.MapIndex(key), all)
+	case v.Kind() == reflect.Struct:
+		for i := range v.NumField() {
+			if v.Field(i).CanInterface() {
+				all = append(all, secretsOf(v.Field(i))...)
+			}
 		}
-	default:
 	}
 	return all
 }

@@ -46,6 +46,13 @@ func (s *source) unreadable(path, format string, args ...any) {
 	s.mistake(path, format, args...)
 }
 
+// require records a mistake unless ok, or unless the value could not be read.
+func (s *source) require(ok bool, path, format string, args ...any) {
+	if !ok && !s.unread[path] {
+		s.mistake(path, format, args...)
+	}
+}
+
 // origin returns where a path, or the nearest part of it, was written.
 func (s *source) origin(path string) (file string, line int) {
 	for ; path != ""; path = parent(path) {
@@ -223,9 +230,9 @@ func (s *source) value(path string, n *yaml.Node) any {
 	return n.Value
 }
 
-// lookup returns the value of an environment variable.
-func (s *source) lookup(name string) (string, bool) {
-	for _, entry := range s.environ {
+// Variable returns the value of an environment variable.
+func Variable(environ []string, name string) (value string, set bool) {
+	for _, entry := range environ {
 		if value, ok := strings.CutPrefix(entry, name+"="); ok && name != "" {
 			return value, true
 		}

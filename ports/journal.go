@@ -7,7 +7,6 @@ import (
 	"time"
 
 	"patchbay/core/event"
-	"patchbay/core/fault"
 )
 
 // Record is one aggregate as the journal stores it: a body that only its owner can read, and a
@@ -52,30 +51,6 @@ func (r *Record) Name() string { return r.Kind + "|" + r.ID }
 
 // Size returns the approximate size of the record in memory, in bytes.
 func (r *Record) Size() int { return len(r.Body) + len(r.Content) }
-
-// Storable returns Invalid unless the record can be saved.
-func (r *Record) Storable() error {
-	switch {
-	case r.ID == "" || r.Kind == "" || len(r.Body) == 0:
-		return fault.New(fault.Invalid, "invalid_record", "a record needs an id, a kind and a body")
-	case r.Partial:
-		return fault.New(fault.Invalid, "partial_record", "a record from a list is read again before it is saved: it has more than the list shows")
-	}
-	return nil
-}
-
-// Attachable returns Invalid unless a record can be attached with its children.
-func Attachable(parent *Record, children []*Record) error {
-	for _, c := range children {
-		if c.ID == "" || c.Kind == "" || len(c.Body) == 0 || c.Tenant != parent.Tenant || c.Rev != 0 || c.Idem != "" || c.Ref != "" || len(c.Events)+len(c.Content) > 0 {
-			return fault.New(fault.Invalid, "invalid_child", "a child is new, of the record's tenant, and has an id, a kind and a body; no content, no key, no reference and no events")
-		}
-	}
-	if parent.Rev != 0 {
-		return fault.New(fault.Invalid, "invalid_record", "only a new record is attached")
-	}
-	return nil
-}
 
 // Index has the columns by which records are listed and counted.
 type Index struct {
@@ -136,7 +111,7 @@ type Journal interface {
 	// entry per record, nil if it was saved.
 	//
 	// Conflict: the ID, Idem or Ref is taken, or Rev is no longer current. The error does not say
-	// which: use Find or Get. Invalid: see Record.Storable.
+	// which: use Find or Get. Invalid: see record.Storable.
 	Save(ctx context.Context, records ...*Record) []error
 
 	// Attach saves a new record with its children, which are new records too, for data that is too

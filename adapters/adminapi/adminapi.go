@@ -18,14 +18,10 @@ import (
 	"github.com/valyala/fasthttp"
 
 	"patchbay/adapters/wire"
-	"patchbay/core/apikeys"
 	"patchbay/core/email"
 	"patchbay/core/fault"
 	"patchbay/core/logging"
 	"patchbay/core/payment"
-	"patchbay/core/payments"
-	"patchbay/core/personaldata"
-	"patchbay/ports"
 )
 
 // Mailbox stores caught mail.
@@ -44,22 +40,16 @@ type Book interface {
 
 // Options configures a Server. Mailbox and Book are nil if there is none.
 type Options struct {
+	Service
 	Identity Identity
 	// KeysRequired means that callers of the API need a key; caught mail is then not open
 	// to everybody on the machine.
 	KeysRequired bool
-	APIKeys      *apikeys.Service
-	PersonalData *personaldata.Service
-	Payments     *payments.Service
 	Mailbox      Mailbox
 	Book         Book
 	API          string // the base URL of the API, for links
-	Storage      func(ctx context.Context) Storage
-	PutBack      func(ctx context.Context, record string) error
 	Metrics      http.Handler
-	// Backup takes a snapshot of the store. It is nil if the store cannot be backed up.
-	Backup func(ctx context.Context) (ports.Snapshot, error)
-	Log    *slog.Logger
+	Log          *slog.Logger
 }
 
 // Server serves the admin listener.
@@ -117,17 +107,13 @@ func (c *Server) routes() {
 	if c.KeysRequired {
 		c.mailPages()
 	}
-	c.handle(fiber.MethodPost, "/admin/links", "console.link", c.makeLink)
-	c.handle(fiber.MethodGet, "/admin/storage", "storage.status", c.storage)
-	c.handle(fiber.MethodPost, "/admin/storage/put-back", "record.put_back", c.putBack)
-	c.handle(fiber.MethodGet, "/admin/storage/backup", "storage.backup", c.backup)
-	c.handle(fiber.MethodPost, "/admin/data/export", "data.export", c.exportData)
-	c.handle(fiber.MethodPost, "/admin/data/erase", "data.erase", c.eraseData)
-	c.handle(fiber.MethodGet, "/admin/payments/review", "payment.review", c.listReviews)
-	c.handle(fiber.MethodPost, "/admin/payments/:id/resolve", "payment.resolve", c.resolvePayment)
-	c.handle(fiber.MethodGet, "/admin/keys", "key.list", c.listKeys)
-	c.handle(fiber.MethodPost, "/admin/keys", "key.create", c.createKey)
-	c.handle(fiber.MethodDelete, "/admin/keys/:id", "key.revoke", c.revokeKey)
+	c.handle(SignIn.route, c.makeLink)
+	c.handle(backupRoute, c.backup)
+	for _, e := range []interface{ register(c *Server) }{
+		StorageStatus, PutBackRecord, ExportData, EraseData, ListReviews, ResolvePayment, ListKeys, CreateKey, RevokeKey,
+	} {
+		e.register(c)
+	}
 }
 
 func (c *Server) mailPages() {
@@ -162,7 +148,7 @@ func (c *Server) Shutdown(ctx context.Context) error {
 func (c *Server) fail(f *fiber.Ctx, err error) error {
 	var r *refusal
 	if errors.As(err, &r) {
-		c.tell(f, r)
+		c.logRefusal(f, r)
 		if f.Status(r.status); r.status == fiber.StatusUnauthorized && f.Accepts(fiber.MIMEApplicationJSON, fiber.MIMETextHTML) == fiber.MIMETextHTML {
 			return render(f, "sign-in", map[string]any{"Why": r.why, "Options": c.Options})
 		}
@@ -192,24 +178,11 @@ func answerTo(err error) (status int, code, text string) {
 	case errors.As(err, &ours) && ours.Kind == fault.NotFound:
 		status, code, text = fiber.StatusNotFound, "not_found", cmp.Or(ours.Message, "there is no such thing")
 	case errors.As(err, &ours) && ours.Kind != fault.Internal:
-		status, code, text = statusOf(ours.Kind), ours.Code, ours.Message
-		if code == "" {
-			code = ours.Kind.String()
-		}
-		if text == "" {
-			text = "it cannot be done at present"
-		}
+		status = cmp.Or(statuses[ours.Kind], fiber.StatusServiceUnavailable)
+		code, text = cmp.Or(ours.Code, ours.Kind.String()), cmp.Or(ours.Message, "it cannot be done at present")
 	}
 	return status, code, text
 }
 
-func statusOf(k fault.Kind) int {
-	switch k {
-	case fault.Invalid:
-		return fiber.StatusBadRequest
-	case fault.Conflict:
-		return fiber.StatusConflict
-	default:
-		return fiber.StatusServiceUnavailable
-	}
-}
+// statuses are the statuses of errors, except for 503.
+var statuses = map[fault.Kind]int{fault.Invalid: fiber.StatusBadRequest, fault.Conflict: fiber.StatusConflict}

@@ -363,7 +363,7 @@ func TestMetricsAreServed(t *testing.T) {
 // A mistake of ours ends the request, not the process with all that is under way in it.
 func TestAPanicEndsTheRequestAlone(t *testing.T) {
 	t.Parallel()
-	r := serve(t, adminapi.Options{Storage: func(context.Context) adminapi.Storage { panic("no storage") }})
+	r := serve(t, adminapi.Options{Service: adminapi.Service{Storage: func(context.Context) adminapi.Storage { panic("no storage") }}})
 	if a := r.do(t, "GET", "/admin/storage", ""); a.status != 500 || strings.Contains(a.body, "no storage") {
 		t.Errorf("%d %s", a.status, a.body)
 	}

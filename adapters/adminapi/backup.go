@@ -3,6 +3,9 @@ package adminapi
 import (
 	"cmp"
 	"context"
+	"errors"
+	"fmt"
+	"io"
 	"net"
 	"time"
 
@@ -12,8 +15,38 @@ import (
 	"patchbay/ports"
 )
 
-// patience is how long the client may take to receive each part of a backup.
-const patience = 10 * time.Second
+// partLimit is how long the client may take to receive each part of a backup.
+const partLimit = 10 * time.Second
+
+var backupRoute = route{method: fiber.MethodGet, path: "/admin/storage/backup", action: "storage.backup"}
+
+// WriteBackup writes a backup of the store of a running gateway. An answer that is shorter
+// than its Content-Length is an error.
+func (c *Client) WriteBackup(ctx context.Context, to io.Writer) error {
+	resp, err := c.send(c.request(ctx, backupRoute, nil))
+	if err != nil {
+		return err
+	}
+	defer resp.Body.Close() //nolint:errcheck // only read
+	if resp.ContentLength < 0 {
+		return fmt.Errorf("the gateway at %s does not say how long it is", c.address)
+	}
+	_, err = io.Copy(to, resp.Body)
+	return err
+}
+
+// WriteBackup writes the store as one file.
+func (s *Service) WriteBackup(ctx context.Context, to io.Writer) error {
+	if s.Backup == nil {
+		return fault.New(fault.Unsupported, "no_snapshots", "the store is not a file")
+	}
+	shot, err := s.Backup(ctx)
+	if err != nil {
+		return err
+	}
+	_, err = io.Copy(to, shot)
+	return errors.Join(err, shot.Close())
+}
 
 // backup streams a snapshot of the store. The length is sent first, so that a client can
 // detect a truncated backup.
@@ -27,13 +60,13 @@ func (c *Server) backup(f *fiber.Ctx, a *act) error {
 	}
 	f.Set(fiber.HeaderContentType, "application/vnd.sqlite3")
 	a.later = true
-	f.Context().SetBodyStream(&stream{Snapshot: shot, serving: c.running, conn: f.Context().Conn(), act: a, left: shot.Size()}, int(shot.Size()))
+	f.Context().SetBodyStream(&download{Snapshot: shot, serving: c.running, conn: f.Context().Conn(), act: a, left: shot.Size()}, int(shot.Size()))
 	return nil
 }
 
-// stream is a snapshot that is being sent. It ends when a part takes longer than patience,
+// download is a snapshot that is being sent. It ends when a part takes longer than partLimit,
 // or when the gateway stops.
-type stream struct {
+type download struct {
 	ports.Snapshot
 	serving context.Context //nolint:containedctx // it is read outside of the handler
 	conn    net.Conn
@@ -42,28 +75,28 @@ type stream struct {
 }
 
 // Read implements io.Reader.
-func (s *stream) Read(b []byte) (int, error) {
-	if err := s.serving.Err(); err != nil {
+func (d *download) Read(b []byte) (int, error) {
+	if err := d.serving.Err(); err != nil {
 		return 0, err
 	}
-	if err := s.conn.SetWriteDeadline(time.Now().Add(patience)); err != nil {
+	if err := d.conn.SetWriteDeadline(time.Now().Add(partLimit)); err != nil {
 		return 0, err
 	}
-	n, err := s.Snapshot.Read(b)
-	s.left -= int64(n)
+	n, err := d.Snapshot.Read(b)
+	d.left -= int64(n)
 	return n, err
 }
 
 // Close implements io.Closer.
-func (s *stream) Close() error {
-	err := s.Snapshot.Close()
-	s.act.end(cmp.Or(err, s.cut()))
+func (d *download) Close() error {
+	err := d.Snapshot.Close()
+	d.act.end(cmp.Or(err, d.cut()))
 	return err
 }
 
 // cut returns an error if the client did not receive everything.
-func (s *stream) cut() error {
-	if s.left == 0 {
+func (d *download) cut() error {
+	if d.left == 0 {
 		return nil
 	}
 	return fault.New(fault.Canceled, "cut_off", "it was not read to its end")

@@ -27,7 +27,7 @@ func (s *shot) Close() error { close(s.closed); return nil }
 
 func backups(of io.Reader, size int64) (adminapi.Options, *shot) {
 	s := &shot{of, size, make(chan struct{})}
-	return adminapi.Options{Backup: func(context.Context) (ports.Snapshot, error) { return s, nil }}, s
+	return adminapi.Options{Service: adminapi.Service{Backup: func(context.Context) (ports.Snapshot, error) { return s, nil }}}, s
 }
 
 func TestABackupIsStreamed(t *testing.T) {
@@ -45,10 +45,10 @@ func TestABackupIsStreamed(t *testing.T) {
 func TestABackupThatIsNotMade(t *testing.T) {
 	t.Parallel()
 	made := false
-	some := adminapi.Options{Backup: func(context.Context) (ports.Snapshot, error) {
+	some := adminapi.Options{Service: adminapi.Service{Backup: func(context.Context) (ports.Snapshot, error) {
 		made = true
 		return nil, fault.New(fault.Conflict, "backup_running", "another copy is being made")
-	}}
+	}}}
 	if got := serve(t, adminapi.Options{}).do(t, "GET", "/admin/storage/backup", ""); got.status != 501 {
 		t.Errorf("a store that has none: %d %s", got.status, got.body)
 	}

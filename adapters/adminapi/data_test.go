@@ -40,7 +40,7 @@ func one(erased *int) keeper {
 func TestDataIsToldLineByLine(t *testing.T) {
 	t.Parallel()
 	erased := 0
-	r := serve(t, adminapi.Options{PersonalData: personaldata.New(one(&erased))})
+	r := serve(t, adminapi.Options{Service: adminapi.Service{PersonalData: personaldata.New(one(&erased))}})
 	const first = `{"person":{"tenant":"acme","userId":"usr_1","emails":[""]}}` + "\n" + `{"place":"users"}` + "\n" + `{"looked":7}` + "\n"
 	for _, row := range []struct{ name, path, body, want string }{
 		{
@@ -79,9 +79,9 @@ func TestDataIsToldLineByLine(t *testing.T) {
 
 func TestWhatGoesWrongWithDataIsTheLastLine(t *testing.T) {
 	t.Parallel()
-	r := serve(t, adminapi.Options{PersonalData: personaldata.New(keeper{func(context.Context, user.Person, func(int) error, func(user.Trace) error) error {
+	r := serve(t, adminapi.Options{Service: adminapi.Service{PersonalData: personaldata.New(keeper{func(context.Context, user.Person, func(int) error, func(user.Trace) error) error {
 		return fault.New(fault.Unavailable, "gone", "the database is gone")
-	}})})
+	}})}})
 	a := r.do(t, "POST", "/admin/data/export", `{"tenant":"acme","userId":"usr_1"}`)
 	if !strings.HasSuffix(a.body, `{"error":"the database is gone"}`+"\n") {
 		t.Errorf("%s", a.body)
@@ -117,7 +117,7 @@ func TestNothingIsLookedForInVain(t *testing.T) {
 			reading := make(chan struct{})
 			// In a test of its own: it shuts the console down when it ends.
 			t.Run("while it is read", func(t *testing.T) {
-				r := serve(t, adminapi.Options{PersonalData: personaldata.New(endless(ended))})
+				r := serve(t, adminapi.Options{Service: adminapi.Service{PersonalData: personaldata.New(endless(ended))}})
 				req, err := http.NewRequestWithContext(ctx, http.MethodPost, r.base+"/admin/data/export", strings.NewReader(`{"tenant":"acme","userId":"usr_1"}`))
 				if err != nil {
 					t.Fatal(err)

@@ -11,6 +11,6 @@ func (c *Server) NewLink() string { token, _ := c.links.add(Operator); return to
 
 func (c *Server) NewSession() string { token, _ := c.sessions.add(Operator); return token }
 
-func (c *Server) LinkOpens(token string) bool { _, ok := c.links.take(token); return ok }
+func (c *Server) LinkOpens(token string) bool { _, ok := c.links.of(token, true); return ok }
 
-func (c *Server) SessionHolds(token string) bool { _, ok := c.sessions.of(token); return ok }
+func (c *Server) SessionHolds(token string) bool { _, ok := c.sessions.of(token, false); return ok }

@@ -3,7 +3,6 @@ package adminapi
 import (
 	"context"
 	"encoding/json"
-	"strings"
 	"time"
 
 	"github.com/gofiber/fiber/v2"
@@ -20,6 +19,8 @@ type NewKey struct {
 	Scopes Scopes `json:"scopes,omitzero"`
 	TTL    string `json:"ttl,omitempty"`
 }
+
+func (n NewKey) describe(a *act) { a.about("tenant", n.Tenant) }
 
 // Scopes are the scopes of a key. null means none: a program that means to set scopes but
 // has none must not get a key with all scopes.
@@ -53,55 +54,57 @@ type CreatedKey struct {
 	Key   KeyView `json:"key"`
 }
 
-// View returns the view of a key.
-func View(k apikeys.Key) KeyView {
+func (k CreatedKey) describe(a *act) { a.about("key", k.Key.ID) }
+
+// KeyID names a key.
+type KeyID struct{ ID string }
+
+func (k *KeyID) id() *string    { return &k.ID }
+func (k KeyID) describe(a *act) { a.about("key", k.ID) }
+
+// CreateKey makes an API key.
+var CreateKey = Endpoint[NewKey, CreatedKey]{
+	route{method: fiber.MethodPost, path: "/admin/keys", action: "key.create", status: fiber.StatusCreated, wrong: "the body is not a request for a key"},
+	func(ctx context.Context, s *Service, n NewKey) (CreatedKey, error) {
+		var ttl time.Duration
+		if n.TTL != "" {
+			var err error
+			if ttl, err = time.ParseDuration(n.TTL); err != nil {
+				return CreatedKey{}, fault.InvalidParam("ttl", "invalid_ttl", "ttl must be a duration such as 720h")
+			}
+			if ttl <= 0 {
+				return CreatedKey{}, apikeys.ErrTTL
+			}
+		}
+		token, key, err := s.APIKeys.Create(ctx, n.Tenant, n.Name, n.Scopes, ttl)
+		return CreatedKey{Token: token, Key: view(key)}, err
+	},
+}
+
+// ListKeys lists the API keys of all tenants.
+var ListKeys = Endpoint[None, []KeyView]{
+	route{method: fiber.MethodGet, path: "/admin/keys", action: "key.list", status: fiber.StatusOK},
+	func(ctx context.Context, s *Service, _ None) ([]KeyView, error) {
+		keys, err := s.APIKeys.List(ctx)
+		views := make([]KeyView, len(keys))
+		for i, k := range keys {
+			views[i] = view(k)
+		}
+		return views, err
+	},
+}
+
+// RevokeKey revokes an API key.
+var RevokeKey = Endpoint[KeyID, None]{
+	route{method: fiber.MethodDelete, path: "/admin/keys/:id", action: "key.revoke", status: fiber.StatusNoContent},
+	func(ctx context.Context, s *Service, k KeyID) (None, error) {
+		return None{}, s.APIKeys.Revoke(ctx, k.ID)
+	},
+}
+
+func view(k apikeys.Key) KeyView {
 	return KeyView{
 		ID: k.ID, Tenant: k.Tenant, Name: k.Name, Scopes: k.Scopes,
 		CreatedAt: k.CreatedAt, ExpiresAt: k.ExpiresAt, RevokedAt: k.RevokedAt,
 	}
-}
-
-func (c *Server) createKey(f *fiber.Ctx, a *act) error {
-	var n NewKey
-	if err := decode(f, &n, "the body is not a request for a key"); err != nil {
-		return err
-	}
-	var ttl time.Duration
-	if n.TTL != "" {
-		var err error
-		if ttl, err = time.ParseDuration(n.TTL); err != nil {
-			return fault.InvalidParam("ttl", "invalid_ttl", "ttl must be a duration such as 720h")
-		}
-		if ttl <= 0 {
-			return apikeys.ErrTTL
-		}
-	}
-	a.about("tenant", n.Tenant)
-	token, key, err := c.APIKeys.Create(context.Background(), n.Tenant, n.Name, n.Scopes, ttl)
-	if err != nil {
-		return err
-	}
-	a.about("key", key.ID)
-	return f.Status(fiber.StatusCreated).JSON(CreatedKey{Token: token, Key: View(key)})
-}
-
-func (c *Server) listKeys(f *fiber.Ctx, _ *act) error {
-	keys, err := c.APIKeys.List(context.Background())
-	if err != nil {
-		return err
-	}
-	views := make([]KeyView, len(keys))
-	for i, k := range keys {
-		views[i] = View(k)
-	}
-	return f.JSON(views)
-}
-
-func (c *Server) revokeKey(f *fiber.Ctx, a *act) error {
-	id := strings.Clone(f.Params("id"))
-	a.about("key", id)
-	if err := c.APIKeys.Revoke(context.Background(), id); err != nil {
-		return err
-	}
-	return f.SendStatus(fiber.StatusNoContent)
 }

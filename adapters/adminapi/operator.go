@@ -73,7 +73,7 @@ func (c *Server) identify(f *fiber.Ctx) (operator string, err error) {
 		return named(f.Get(OperatorHeader)), nil
 	}
 	if cookie := f.Cookies(cookieName(f)); cookie != "" {
-		if operator, ok := c.sessions.of(cookie); ok {
+		if operator, ok := c.sessions.of(cookie, false); ok {
 			return operator, nil
 		}
 		return "", &refusal{fiber.StatusUnauthorized, "signed_out", "this browser is not signed in any more", howBrowser}
@@ -108,13 +108,20 @@ func (a *act) about(name, id string) {
 	}
 }
 
+// describe adds what a request or an answer says about an act.
+func (a *act) describe(v any) {
+	if d, ok := v.(interface{ describe(a *act) }); ok {
+		d.describe(a)
+	}
+}
+
 func (a *act) end(err error) { logging.Act(a.running, a.Log, a.name, a.by, err, a.object...) }
 
 // handle registers a route for operators. Each request to it is an act.
-func (c *Server) handle(method, path, name string, serve func(*fiber.Ctx, *act) error) {
-	c.app.Add(method, path, func(f *fiber.Ctx) error {
+func (c *Server) handle(r route, serve func(*fiber.Ctx, *act) error) {
+	c.app.Add(r.method, r.path, func(f *fiber.Ctx) error {
 		operator, _ := f.Locals(operatorValue).(string)
-		a := &act{Server: c, name: name, by: operator}
+		a := &act{Server: c, name: r.action, by: operator}
 		err := serve(f, a)
 		if err != nil || !a.later {
 			a.end(err)
@@ -123,8 +130,8 @@ func (c *Server) handle(method, path, name string, serve func(*fiber.Ctx, *act) 
 	})
 }
 
-// tell logs a refused request.
-func (c *Server) tell(f *fiber.Ctx, r *refusal) {
+// logRefusal logs a refused request.
+func (c *Server) logRefusal(f *fiber.Ctx, r *refusal) {
 	c.refusals.Note(c.running, r.code, slog.String("code", r.code), slog.String("listener", "admin"),
 		slog.String("method", f.Method()), slog.Int("status", r.status))
 }

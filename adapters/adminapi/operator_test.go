@@ -28,13 +28,15 @@ var everybody = []string{"/healthz", "/metrics", adminapi.ProofPath, "/mock/char
 func whole() adminapi.Options {
 	return adminapi.Options{
 		Mailbox: mailbox{}, Book: &book{}, Metrics: http.NotFoundHandler(), API: "http://127.0.0.1:8080",
-		PutBack:      func(context.Context, string) error { return errors.New("it was put back") },
-		Storage:      func(context.Context) adminapi.Storage { return adminapi.Storage{} },
-		Backup:       func(context.Context) (ports.Snapshot, error) { return nil, errors.New("it was made") },
-		PersonalData: personaldata.New(nobodysData{}),
-		Payments: payments.New(payments.Options{
-			Journal: memjournal.New(clock.System{}), Clock: clock.System{}, IDs: ids.UUIDs{}, Log: slog.New(slog.DiscardHandler),
-		}),
+		Service: adminapi.Service{
+			PutBack:      func(context.Context, string) error { return errors.New("it was put back") },
+			Storage:      func(context.Context) adminapi.Storage { return adminapi.Storage{} },
+			Backup:       func(context.Context) (ports.Snapshot, error) { return nil, errors.New("it was made") },
+			PersonalData: personaldata.New(nobodysData{}),
+			Payments: payments.New(payments.Options{
+				Journal: memjournal.New(clock.System{}), Clock: clock.System{}, IDs: ids.UUIDs{}, Log: slog.New(slog.DiscardHandler),
+			}),
+		},
 	}
 }
 

@@ -1,30 +1,30 @@
 package adminapi
 
 import (
-	"bufio"
 	"context"
-	"encoding/json"
-	"strings"
 	"time"
 
 	"github.com/gofiber/fiber/v2"
 
-	"patchbay/core/apikeys"
 	"patchbay/core/payment"
 	"patchbay/core/payments"
 )
 
 // Verdict settles a payment of a tenant.
 type Verdict struct {
+	ID        string `json:"-"`
 	Tenant    string `json:"tenant"`
 	Verdict   string `json:"verdict"`
 	Reference string `json:"reference,omitempty"`
 	Note      string `json:"note,omitempty"`
 }
 
-// Request returns the verdict as a request to the use case.
-func (v Verdict) Request() payments.SettleRequest {
-	return payments.SettleRequest{Verdict: payments.Verdict(v.Verdict), Reference: v.Reference, Note: v.Note, By: Operator}
+func (v *Verdict) id() *string { return &v.ID }
+
+func (v Verdict) describe(a *act) {
+	a.about("tenant", v.Tenant)
+	a.about("payment", v.ID)
+	a.about("verdict", v.Verdict)
 }
 
 // Settled answers a Verdict.
@@ -53,28 +53,8 @@ type ReviewLine struct {
 	Error  string  `json:"error,omitempty"`
 }
 
-// InReview reports the payments of all tenants that need a person.
-func InReview(ctx context.Context, keys *apikeys.Service, payments *payments.Service, tell func(ReviewLine) error) error {
-	tenants, err := keys.Tenants(ctx)
-	if err != nil {
-		return err
-	}
-	looked := func(n int) error { return tell(ReviewLine{Looked: n}) }
-	found := func(p payment.Payment) error {
-		for _, r := range reviews(p) {
-			if err := tell(ReviewLine{Review: &r}); err != nil {
-				return err
-			}
-		}
-		return nil
-	}
-	for _, tenant := range tenants {
-		if err := payments.InReview(ctx, tenant, looked, found); err != nil {
-			return err
-		}
-	}
-	return nil
-}
+func (l ReviewLine) failure() string { return l.Error }
+func (l ReviewLine) last() bool      { return l.Done }
 
 // reviews returns the open reviews of a payment.
 func reviews(p payment.Payment) (open []Review) {
@@ -92,37 +72,39 @@ func reviews(p payment.Payment) (open []Review) {
 	return open
 }
 
-// listReviews answers with a line for each review for as long as the list takes. It ends
-// when the client stops reading, or when the listener is shut down.
-func (c *Server) listReviews(f *fiber.Ctx, a *act) error {
-	a.later = true
-	conn := f.Context().Conn()
-	f.Set(fiber.HeaderContentType, "application/x-ndjson")
-	f.Context().SetBodyStreamWriter(func(w *bufio.Writer) {
-		lines := &lines{conn: conn, w: w, to: json.NewEncoder(w)}
-		last := ReviewLine{Done: true}
-		err := InReview(c.running, c.APIKeys, c.Payments, func(l ReviewLine) error { return lines.send(l) })
+// ListReviews lists the payments of all tenants that need a person.
+var ListReviews = Stream[None, ReviewLine]{
+	route{method: fiber.MethodGet, path: "/admin/payments/review", action: "payment.review"},
+	func(ctx context.Context, s *Service, _ None, send func(ReviewLine) error) (ReviewLine, error) {
+		tenants, err := s.APIKeys.Tenants(ctx)
 		if err != nil {
-			last = ReviewLine{Error: reason(err)}
+			return ReviewLine{}, err
 		}
-		a.end(err)
-		_ = lines.send(last) // a client that does not receive it knows that the list is not complete
-	})
-	return nil
+		looked := func(n int) error { return send(ReviewLine{Looked: n}) }
+		found := func(p payment.Payment) error {
+			for _, r := range reviews(p) {
+				if err := send(ReviewLine{Review: &r}); err != nil {
+					return err
+				}
+			}
+			return nil
+		}
+		for _, tenant := range tenants {
+			if err := s.Payments.InReview(ctx, tenant, looked, found); err != nil {
+				return ReviewLine{}, err
+			}
+		}
+		return ReviewLine{Done: true}, nil
+	},
 }
 
-func (c *Server) resolvePayment(f *fiber.Ctx, a *act) error {
-	var v Verdict
-	if err := decode(f, &v, "the body is not a verdict"); err != nil {
-		return err
-	}
-	id := strings.Clone(f.Params("id"))
-	a.about("tenant", v.Tenant)
-	a.about("payment", id)
-	a.about("verdict", v.Verdict)
-	p, err := c.Payments.Settle(context.Background(), v.Tenant, id, v.Request())
-	if err != nil {
-		return err
-	}
-	return f.JSON(Settled{ID: p.ID, Status: p.Status})
+// ResolvePayment settles a payment by the verdict of a person.
+var ResolvePayment = Endpoint[Verdict, Settled]{
+	route{method: fiber.MethodPost, path: "/admin/payments/:id/resolve", action: "payment.resolve", status: fiber.StatusOK, wrong: "the body is not a verdict"},
+	func(ctx context.Context, s *Service, v Verdict) (Settled, error) {
+		p, err := s.Payments.Settle(ctx, v.Tenant, v.ID, payments.SettleRequest{
+			Verdict: payments.Verdict(v.Verdict), Reference: v.Reference, Note: v.Note, By: Operator,
+		})
+		return Settled{ID: p.ID, Status: p.Status}, err
+	},
 }

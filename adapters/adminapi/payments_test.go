@@ -40,9 +40,9 @@ func keep(t *testing.T, j *memjournal.Journal, tenant, id string, change func(*p
 func TestPaymentsThatNeedAPersonAreListedAndSettled(t *testing.T) {
 	t.Parallel()
 	j := memjournal.New(clock.System{})
-	r := serve(t, adminapi.Options{Payments: payments.New(payments.Options{
+	r := serve(t, adminapi.Options{Service: adminapi.Service{Payments: payments.New(payments.Options{
 		Journal: j, Clock: clock.System{}, IDs: ids.UUIDs{}, Owner: "one", Log: slog.New(slog.DiscardHandler),
-	})})
+	})}})
 	keep(t, j, "default", "pay_1", func(p *payment.Payment) { p.Review(payment.ReviewUnknown, "op_1", noon) })
 	keep(t, j, "default", "pay_2", func(*payment.Payment) {})
 	keep(t, j, "acme", "pay_3", func(p *payment.Payment) { p.NeedsReview = true }) // by a version that kept no reasons
@@ -88,7 +88,7 @@ func TestPaymentsThatNeedAPersonAreListedAndSettled(t *testing.T) {
 func TestAListOfReviewsThatIsNotWholeSaysSo(t *testing.T) {
 	t.Parallel()
 	j := memjournal.New(clock.System{})
-	r := serve(t, adminapi.Options{Payments: payments.New(payments.Options{Journal: j, Clock: clock.System{}, IDs: ids.UUIDs{}, Log: slog.New(slog.DiscardHandler)})})
+	r := serve(t, adminapi.Options{Service: adminapi.Service{Payments: payments.New(payments.Options{Journal: j, Clock: clock.System{}, IDs: ids.UUIDs{}, Log: slog.New(slog.DiscardHandler)})}})
 	if err := j.Save(t.Context(), &ports.Record{Tenant: "default", Kind: "payment", ID: "pay_1", Body: []byte("{")})[0]; err != nil {
 		t.Fatal(err)
 	}

@@ -4,6 +4,7 @@ import (
 	"crypto/rand"
 	"crypto/sha256"
 	"net"
+	"slices"
 	"sync"
 	"time"
 
@@ -39,7 +40,7 @@ func (c *Server) SignInLink(operator string) Link {
 // signIn accepts a link and identifies the browser by a cookie from then on. Scripts cannot
 // read the cookie, and pages of other sites do not cause it to be sent.
 func (c *Server) signIn(f *fiber.Ctx) error {
-	operator, ok := c.links.take(f.Query(signInOnce))
+	operator, ok := c.links.of(f.Query(signInOnce), true)
 	if !ok {
 		return &refusal{fiber.StatusUnauthorized, "link_used", "the link was used already, or is too old", howBrowser}
 	}
@@ -57,8 +58,11 @@ func cookieName(f *fiber.Ctx) string {
 	return "patchbay_console_" + port
 }
 
+// SignIn makes a SignInLink. Only a running gateway can.
+var SignIn = Endpoint[None, Link]{route: route{method: fiber.MethodPost, path: "/admin/links", action: "console.link", status: fiber.StatusCreated}}
+
 func (c *Server) makeLink(f *fiber.Ctx, a *act) error {
-	return f.Status(fiber.StatusCreated).JSON(c.SignInLink(a.by))
+	return f.Status(SignIn.status).JSON(c.SignInLink(a.by))
 }
 
 // tokens identifies operators by tokens that are valid for a limited time. It stores
@@ -89,36 +93,18 @@ func (t *tokens) add(operator string) (token string, until time.Time) {
 	return token, until
 }
 
-// of returns the operator of a token.
-func (t *tokens) of(token string) (operator string, ok bool) {
+// of returns the operator of a token. take means that the token is removed.
+func (t *tokens) of(token string, take bool) (operator string, ok bool) {
+	digest := sha256.Sum256([]byte(token))
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	i, ok := t.find(token)
-	if !ok {
-		return "", false
-	}
-	return t.all[i].operator, true
-}
-
-// take is like of, and removes the token.
-func (t *tokens) take(token string) (operator string, ok bool) {
-	t.mu.Lock()
-	defer t.mu.Unlock()
-	i, ok := t.find(token)
-	if !ok {
+	i := slices.IndexFunc(t.all, func(g grant) bool { return g.digest == digest })
+	if i < 0 || !time.Now().Before(t.all[i].until) {
 		return "", false
 	}
 	operator = t.all[i].operator
-	t.all = append(t.all[:i:i], t.all[i+1:]...)
-	return operator, true
-}
-
-func (t *tokens) find(token string) (i int, ok bool) {
-	digest, now := sha256.Sum256([]byte(token)), time.Now()
-	for i, g := range t.all {
-		if g.digest == digest {
-			return i, now.Before(g.until)
-		}
+	if take {
+		t.all = slices.Delete(t.all, i, i+1)
 	}
-	return 0, false
+	return operator, true
 }

@@ -38,6 +38,8 @@ type PutBack struct {
 	Record string `json:"record"`
 }
 
+func (p PutBack) describe(a *act) { a.about("record", p.Record) }
+
 // Store describes one store. Problem is the Kind of its last error.
 type Store struct {
 	Provider  string `json:"provider"`
@@ -60,22 +62,20 @@ type Spool struct {
 	Refused int       `json:"refused"`
 }
 
-func (c *Server) storage(f *fiber.Ctx, _ *act) error {
-	ctx, cancel := context.WithTimeout(context.Background(), 5*time.Second)
-	defer cancel()
-	return f.JSON(c.Storage(ctx))
+// storeLimit is how long the store of a gateway may take for its status, or to put a record
+// back.
+const storeLimit = 5 * time.Second
+
+// StorageStatus describes the store and its fallback.
+var StorageStatus = Endpoint[None, Storage]{
+	route{method: fiber.MethodGet, path: "/admin/storage", action: "storage.status", status: fiber.StatusOK, limit: storeLimit, ReadOnly: true},
+	func(ctx context.Context, s *Service, _ None) (Storage, error) { return s.Storage(ctx), nil },
 }
 
-func (c *Server) putBack(f *fiber.Ctx, a *act) error {
-	var p PutBack
-	if err := decode(f, &p, "the body does not name a record"); err != nil {
-		return err
-	}
-	a.about("record", p.Record)
-	ctx, cancel := context.WithTimeout(context.Background(), 5*time.Second)
-	defer cancel()
-	if err := c.PutBack(ctx, p.Record); err != nil {
-		return err
-	}
-	return f.SendStatus(fiber.StatusNoContent)
+// PutBackRecord makes a record that is set aside available for handling again.
+var PutBackRecord = Endpoint[PutBack, None]{
+	route{method: fiber.MethodPost, path: "/admin/storage/put-back", action: "record.put_back", status: fiber.StatusNoContent, wrong: "the body does not name a record", limit: storeLimit},
+	func(ctx context.Context, s *Service, p PutBack) (None, error) {
+		return None{}, s.PutBack(ctx, p.Record)
+	},
 }

@@ -44,37 +44,40 @@ type Metrics struct {
 func New() *Metrics {
 	m := &Metrics{
 		registry: prometheus.NewRegistry(),
-		calls: prometheus.NewCounterVec(prometheus.CounterOpts{
-			Name: "patchbay_calls_total", Help: "Tries at a provider, by how they ended.",
-		}, []string{"provider", "op", "outcome"}),
 		seconds: prometheus.NewHistogramVec(prometheus.HistogramOpts{
 			Name: "patchbay_call_seconds", Help: "How long a try at a provider took.", Buckets: buckets,
 		}, []string{"provider", "op"}),
-		decisions: prometheus.NewCounterVec(prometheus.CounterOpts{
-			Name: "patchbay_decisions_total", Help: "What the policy of a provider decided about calls.",
-		}, []string{"provider", "decision"}),
 		breakers: prometheus.NewGaugeVec(prometheus.GaugeOpts{
 			Name: "patchbay_breaker_state", Help: "The breaker of a provider: 0 closed, 1 probing, 2 open.",
 		}, []string{"provider"}),
-		reviews: prometheus.NewCounterVec(prometheus.CounterOpts{
-			Name: "patchbay_reviews_total", Help: "Payments that have come to need a person, by why.",
-		}, []string{"provider", "reason"}),
-		told: prometheus.NewCounterVec(prometheus.CounterOpts{
-			Name: "patchbay_mail_events_total", Help: "What mail providers have told by webhook, or why it was ignored.",
-		}, []string{"provider", "event"}),
 	}
-	m.registry.MustRegister(m.calls, m.seconds, m.decisions, m.breakers, m.reviews, m.told,
-		collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
+	m.calls = m.counter("patchbay_calls_total", "Tries at a provider, by how they ended.", "op", "outcome")
+	m.decisions = m.counter("patchbay_decisions_total", "What the policy of a provider decided about calls.", "decision")
+	m.reviews = m.counter("patchbay_reviews_total", "Payments that have come to need a person, by why.", "reason")
+	m.told = m.counter("patchbay_mail_events_total", "What mail providers have told by webhook, or why it was ignored.", "event")
+	m.registry.MustRegister(m.seconds, m.breakers, collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
 	return m
+}
+
+// counter registers counts by provider and further labels.
+func (m *Metrics) counter(name, help string, labels ...string) *prometheus.CounterVec {
+	c := prometheus.NewCounterVec(prometheus.CounterOpts{Name: name, Help: help}, append([]string{"provider"}, labels...))
+	m.registry.MustRegister(c)
+	return c
+}
+
+// zero makes counts of 0 visible.
+func zero(counts *prometheus.CounterVec, provider string, values []string) {
+	for _, v := range values {
+		counts.WithLabelValues(provider, v).Add(0)
+	}
 }
 
 // Add registers a provider before anything is called there: its breaker is closed, and the
 // counts of the decisions are 0.
 func (m *Metrics) Add(provider string, decisions ...string) {
 	m.breakers.WithLabelValues(provider).Set(float64(Closed))
-	for _, d := range decisions {
-		m.decisions.WithLabelValues(provider, d).Add(0)
-	}
+	zero(m.decisions, provider, decisions)
 }
 
 // Tried counts an attempt at a provider.
@@ -94,11 +97,7 @@ func (m *Metrics) Breaker(provider string, s State) {
 }
 
 // AddReviews registers a payment provider with counts of 0.
-func (m *Metrics) AddReviews(provider string, reasons ...string) {
-	for _, r := range reasons {
-		m.reviews.WithLabelValues(provider, r).Add(0)
-	}
-}
+func (m *Metrics) AddReviews(provider string, reasons ...string) { zero(m.reviews, provider, reasons) }
 
 // Reviewed counts a payment that has come to need a person.
 func (m *Metrics) Reviewed(provider, reason string) {
@@ -106,11 +105,7 @@ func (m *Metrics) Reviewed(provider, reason string) {
 }
 
 // AddTold registers a mail provider with counts of 0.
-func (m *Metrics) AddTold(provider string, events ...string) {
-	for _, e := range events {
-		m.told.WithLabelValues(provider, e).Add(0)
-	}
-}
+func (m *Metrics) AddTold(provider string, events ...string) { zero(m.told, provider, events) }
 
 // Told counts an event that a mail provider has reported by webhook, or the reason why it
 // was ignored.

@@ -15,8 +15,10 @@ import (
 	"patchbay/adapters/storage/sqlitestore"
 	"patchbay/core/payment"
 	"patchbay/ports"
-	"patchbay/tests/contract"
+	"patchbay/tests/contract/journaltest"
+	"patchbay/tests/contract/mailtest"
 	"patchbay/tests/contract/paymenttest"
+	"patchbay/tests/contract/usertest"
 	"patchbay/tests/memjournal"
 	"patchbay/tests/testlog"
 )
@@ -70,7 +72,7 @@ func place(t testing.TB) string {
 }
 
 func TestMain(m *testing.M) {
-	contract.Main(m, func(ctx context.Context, place string, clock ports.Clock) (ports.Journal, error) {
+	journaltest.Main(m, func(ctx context.Context, place string, clock ports.Clock) (ports.Journal, error) {
 		s := sqlite(place, clock)
 		return s.Journal(), s.Open(ctx)
 	})
@@ -126,26 +128,26 @@ func TestContract(t *testing.T) {
 	})
 	t.Run("journal", func(t *testing.T) {
 		t.Parallel()
-		contract.Journal(t, contract.Processes{Make: place}, func(t *testing.T) contract.JournalHarness {
-			return contract.JournalHarness{Journal: onSQLite(t).Journal()}
+		journaltest.Run(t, journaltest.Processes{Make: place}, func(t *testing.T) journaltest.Harness {
+			return journaltest.Harness{Journal: onSQLite(t).Journal()}
 		})
 	})
 	t.Run("users", func(t *testing.T) {
 		t.Parallel()
-		contract.Users(t, func(t *testing.T) contract.UsersHarness {
+		usertest.Run(t, func(t *testing.T) usertest.Harness {
 			s := onSQLite(t)
-			return contract.UsersHarness{Users: s.Users(), Journal: s.Journal()}
+			return usertest.Harness{Users: s.Users(), Journal: s.Journal()}
 		})
 	})
 	t.Run("mail", func(t *testing.T) {
 		t.Parallel()
-		contract.Mail(t, func(t *testing.T) contract.MailHarness {
+		mailtest.Run(t, func(t *testing.T) mailtest.Harness {
 			dir := filepath.Join(t.TempDir(), "mail")
 			catcher, err := catchermail.New(catchermail.Options{Name: "catcher", Path: dir, Keep: 1000})
 			if err != nil {
 				t.Fatal(err)
 			}
-			return contract.MailHarness{
+			return mailtest.Harness{
 				Mailer:    resilience.NewMailer(catcher, once()),
 				Delivered: func(t *testing.T) [][]byte { return read(t, dir) },
 			}

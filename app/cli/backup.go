@@ -10,8 +10,10 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"patchbay/adapters/adminapi"
 	"patchbay/adapters/storage/sqlitestore"
 	"patchbay/app"
+	"patchbay/config"
 )
 
 func storageBackup(load loader) *cobra.Command {
@@ -19,11 +21,7 @@ func storageBackup(load loader) *cobra.Command {
 	var force bool
 	cmd := &cobra.Command{
 		Use: "backup", Short: "Keep a copy of a SQLite store, while the gateway runs or not", Args: cobra.NoArgs,
-		RunE: func(cmd *cobra.Command, _ []string) error {
-			c, err := load(cmd)
-			if err != nil {
-				return err
-			}
+		RunE: load.with(func(cmd *cobra.Command, c *config.Config) error {
 			if tool := c.Provider[c.Storage.Provider].Type.Dump; tool != "" {
 				return fmt.Errorf("%q is a database server: keep copies of it with %s", c.Storage.Provider, tool)
 			}
@@ -39,25 +37,21 @@ func storageBackup(load loader) *cobra.Command {
 			if err != nil {
 				return err
 			}
-			size, err := keep(cmd.Context(), to, force, func(f io.Writer) error { return backUp(cmd.Context(), g, f) })
+			size, err := keep(cmd.Context(), to, force, func(f io.Writer) error {
+				return g.instead(g.client.WriteBackup(cmd.Context(), f), true, func(s *adminapi.Service) error { return s.WriteBackup(cmd.Context(), f) })
+			})
 			if err != nil {
 				return err
 			}
 			fmt.Fprintf(cmd.OutOrStdout(), "%s\t%d bytes\n", to, size)
 			cmd.PrintErrf("keep installation.json with it, from %s\n", c.DataDir())
 			return nil
-		},
+		}),
 	}
 	cmd.Flags().StringVar(&to, "to", "", "the file")
 	cmd.Flags().BoolVar(&force, "force", false, "take the place of a file that is there")
 	_ = cmd.MarkFlagRequired("to") // there is one of this name
 	return cmd
-}
-
-// backUp writes a backup of the store, through the running gateway or directly if none
-// runs.
-func backUp(ctx context.Context, g *gateway, to io.Writer) error {
-	return g.or(g.fetch(ctx, "/admin/storage/backup", to), func() error { return app.Backup(ctx, g.config, to) })
 }
 
 // replaceable refuses to replace a file that is not a SQLite database, and so cannot be an

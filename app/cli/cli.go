@@ -9,7 +9,6 @@ import (
 	"fmt"
 	"io"
 	"runtime/debug"
-	"slices"
 	"strings"
 
 	"github.com/spf13/cobra"
@@ -44,7 +43,7 @@ func command(environ []string) *cobra.Command {
 	}
 	root.SetVersionTemplate("patchbay {{.Version}}\n")
 	var file string
-	named, set := variable(environ, "PATCHBAY_CONFIG")
+	named, set := config.Variable(environ, "PATCHBAY_CONFIG")
 	root.PersistentFlags().StringVar(&file, "config", named, "configuration file; without one the defaults are used (also PATCHBAY_CONFIG)")
 	load := func(cmd *cobra.Command) (*config.Config, error) {
 		if set && file == "" {
@@ -69,27 +68,30 @@ func command(environ []string) *cobra.Command {
 // loader reads the configuration, and prints its mistakes.
 type loader func(*cobra.Command) (*config.Config, error)
 
+// with returns the function of a command that needs the configuration.
+func (load loader) with(run func(*cobra.Command, *config.Config) error) func(*cobra.Command, []string) error {
+	return func(cmd *cobra.Command, _ []string) error {
+		c, err := load(cmd)
+		if err != nil {
+			return err
+		}
+		return run(cmd, c)
+	}
+}
+
 func serve(load loader) *cobra.Command {
 	return &cobra.Command{
 		Use: "serve", Short: "Run the gateway", Args: cobra.NoArgs,
-		RunE: func(cmd *cobra.Command, _ []string) error {
-			c, err := load(cmd)
-			if err != nil {
-				return err
-			}
+		RunE: load.with(func(cmd *cobra.Command, c *config.Config) error {
 			return app.Run(cmd.Context(), c, cmd.ErrOrStderr())
-		},
+		}),
 	}
 }
 
 func check(load loader) *cobra.Command {
 	return &cobra.Command{
 		Use: "check", Short: "Read the configuration, and name every mistake in it", Args: cobra.NoArgs,
-		RunE: func(cmd *cobra.Command, _ []string) error {
-			c, err := load(cmd)
-			if err != nil {
-				return err
-			}
+		RunE: load.with(func(cmd *cobra.Command, c *config.Config) error {
 			to := c.Mask.Writer(cmd.OutOrStdout())
 			fmt.Fprintln(to, "the configuration is right")
 			fmt.Fprintf(to, "  API       %s, keys %s\n", c.Server.Address, map[bool]string{true: "required", false: "not required"}[c.KeysRequired()])
@@ -98,7 +100,7 @@ func check(load loader) *cobra.Command {
 			fmt.Fprintf(to, "  mail      %s\n", describe(c, c.Mail.Providers))
 			fmt.Fprintf(to, "  storage   %s: %s\n", describe(c, []string{c.Storage.Provider}), app.StorePlace(c))
 			return nil
-		},
+		}),
 	}
 }
 
@@ -122,13 +124,4 @@ func programVersion() string {
 		return cmp.Or(Version, info.Main.Version, "unknown")
 	}
 	return cmp.Or(Version, "unknown")
-}
-
-// variable looks up an environment variable.
-func variable(environ []string, name string) (value string, set bool) {
-	i := slices.IndexFunc(environ, func(e string) bool { return strings.HasPrefix(e, name+"=") })
-	if i < 0 {
-		return "", false
-	}
-	return environ[i][len(name)+1:], true
 }

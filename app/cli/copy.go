@@ -18,11 +18,7 @@ func storageCopy(load loader) *cobra.Command {
 	var from, to string
 	cmd := &cobra.Command{
 		Use: "copy", Short: "Move all that one store holds into another, and prove that it is there", Args: cobra.NoArgs,
-		RunE: func(cmd *cobra.Command, _ []string) error {
-			c, err := load(cmd)
-			if err != nil {
-				return err
-			}
+		RunE: load.with(func(cmd *cobra.Command, c *config.Config) error {
 			cmd.PrintErrf("from %s to %s\n", nameOf(c, from), nameOf(c, to))
 			show := newProgress(cmd.ErrOrStderr())
 			done, err := app.CopyStorage(cmd.Context(), c, from, to, show.report)
@@ -43,7 +39,7 @@ func storageCopy(load loader) *cobra.Command {
 				cmd.PrintErrf("there is no installation.json in %s: put that of the gateway there, or every API key is void\n", done.Secrets)
 			}
 			return nil
-		},
+		}),
 	}
 	cmd.Flags().StringVar(&from, "from", "", "the provider whose store is copied")
 	cmd.Flags().StringVar(&to, "to", "", "the provider whose store is to hold the same: empty, or a copy that was begun before")

@@ -2,10 +2,10 @@ package cli
 
 import (
 	"bufio"
+	"cmp"
 	"errors"
 	"fmt"
 	"io"
-	"net/http"
 	"os"
 	"text/tabwriter"
 	"time"
@@ -13,7 +13,6 @@ import (
 	"github.com/spf13/cobra"
 
 	"patchbay/adapters/adminapi"
-	"patchbay/app"
 	"patchbay/core/personaldata"
 )
 
@@ -40,22 +39,15 @@ func exportData(load loader) *cobra.Command {
 	var file string
 	cmd := &cobra.Command{
 		Use: "export", Short: "Print everything that is kept of a person, as JSON", Args: cobra.NoArgs,
-		RunE: func(cmd *cobra.Command, _ []string) error {
-			g, err := load.gateway(cmd)
-			if err != nil {
-				return err
-			}
-			return into(file, cmd.OutOrStdout(), func(to io.Writer) error {
+		RunE: load.asking(func(g *gateway, _ []string) error {
+			return into(file, g.cmd.OutOrStdout(), func(to io.Writer) error {
 				document := personaldata.NewDocument(to)
-				_, err := people(cmd, g, "/admin/data/export", r, document.Add, func(s *personaldata.Service, tell func(personaldata.News) error) (personaldata.Report, error) {
-					return s.Export(cmd.Context(), r.Who, tell)
-				})
-				if err != nil {
+				if err := follow(g, adminapi.ExportData, r, showProgress(g.cmd, document.Add)); err != nil {
 					return err
 				}
 				return document.Close()
 			})
-		},
+		}),
 	}
 	person(cmd, &r.Who)
 	cmd.Flags().StringVar(&file, "to", "", "a new file for it, which nobody else can read; standard output where absent")
@@ -88,35 +80,36 @@ func eraseData(load loader) *cobra.Command {
 	var yes bool
 	cmd := &cobra.Command{
 		Use: "erase", Short: "Erase everything that is kept of a person", Args: cobra.NoArgs,
-		RunE: func(cmd *cobra.Command, _ []string) error {
-			g, err := load.gateway(cmd)
-			if err != nil {
-				return err
-			}
+		RunE: load.asking(func(g *gateway, _ []string) error {
 			r.Rehearsal = !yes
 			pending := func(n personaldata.News) error {
 				if n.Pending != nil {
-					cmd.PrintErrf("not yet: %s: %s\n", n.Pending.ID, n.Pending.Why)
+					g.cmd.PrintErrf("not yet: %s: %s\n", n.Pending.ID, n.Pending.Why)
 				}
 				return nil
 			}
-			report, err := people(cmd, g, "/admin/data/erase", r, pending, func(s *personaldata.Service, tell func(personaldata.News) error) (personaldata.Report, error) {
-				return s.Erase(cmd.Context(), r.Who, r.Rehearsal, tell)
+			var report personaldata.Report
+			show := showProgress(g.cmd, pending)
+			err := follow(g, adminapi.EraseData, r, func(l adminapi.DataLine) error {
+				if l.Report != nil {
+					report = *l.Report
+				}
+				return show(l)
 			})
 			if err != nil {
 				return fmt.Errorf("%w; run it again, it goes on from there", err)
 			}
-			if err := printReport(cmd.OutOrStdout(), report); err != nil {
+			if err := printReport(g.cmd.OutOrStdout(), report); err != nil {
 				return err
 			}
 			switch n := report.Pending(); {
 			case !yes:
-				cmd.PrintErrln("nothing was changed; with --yes it is erased")
+				g.cmd.PrintErrln("nothing was changed; with --yes it is erased")
 			case n > 0:
 				return fmt.Errorf("%d of it cannot be erased yet; run it again later", n)
 			}
 			return nil
-		},
+		}),
 	}
 	person(cmd, &r.Who)
 	cmd.Flags().BoolVar(&yes, "yes", false, "erase it; without this it is only said what would be")
@@ -132,37 +125,17 @@ func printReport(to io.Writer, report personaldata.Report) error {
 	return table.Flush()
 }
 
-// people asks the gateway if one runs, because it holds the store; otherwise it opens the
-// store itself. It reports its progress on standard error.
-func people(cmd *cobra.Command, g *gateway, path string, r adminapi.DataRequest, tell func(personaldata.News) error,
-	offline func(*personaldata.Service, func(personaldata.News) error) (personaldata.Report, error),
-) (report personaldata.Report, err error) {
+// showProgress returns a function that passes on the news of each line, and from time to
+// time prints how much has been read.
+func showProgress(cmd *cobra.Command, tell func(personaldata.News) error) func(adminapi.DataLine) error {
 	place, said := "", time.Now()
-	shown := func(n personaldata.News) error {
-		if n.Place != "" {
-			place = n.Place
-		}
+	return func(l adminapi.DataLine) error {
+		n := l.News
+		place = cmp.Or(n.Place, place)
 		if n.Looked > 0 && time.Since(said) > progressEvery {
 			cmd.PrintErrf("%s: %d looked at\n", place, n.Looked)
 			said = time.Now()
 		}
 		return tell(n)
 	}
-	err = follow(cmd.Context(), g, http.MethodPost, path, r, func(line adminapi.DataLine) (bool, error) {
-		switch {
-		case line.Error != "":
-			return false, errors.New(line.Error)
-		case line.Report != nil:
-			report = *line.Report
-			return true, nil
-		}
-		return false, shown(line.News)
-	})
-	err = g.or(err, func() error {
-		return app.WithPersonalData(cmd.Context(), g.config, func(s *personaldata.Service) (err error) {
-			report, err = offline(s, shown)
-			return err
-		})
-	})
-	return report, err
 }

@@ -1,17 +1,13 @@
 package cli
 
 import (
-	"context"
 	"fmt"
-	"net/http"
-	"net/url"
 	"text/tabwriter"
 	"time"
 
 	"github.com/spf13/cobra"
 
 	"patchbay/adapters/adminapi"
-	"patchbay/app"
 	"patchbay/core/apikeys"
 )
 
@@ -26,25 +22,23 @@ func createKey(load loader) *cobra.Command {
 	var ttl time.Duration
 	cmd := &cobra.Command{
 		Use: "create", Short: "Make an API key, and print it once", Args: cobra.NoArgs,
-		RunE: func(cmd *cobra.Command, _ []string) error {
+		PreRunE: func(cmd *cobra.Command, _ []string) error {
 			if cmd.Flags().Changed("ttl") {
 				if n.TTL = ttl.String(); ttl <= 0 { // 0 may come from an unset variable
 					return apikeys.ErrTTL
 				}
 			}
-			var created adminapi.CreatedKey
-			err := manageKeys(cmd, load, http.MethodPost, "/admin/keys", n, &created, func(ctx context.Context, s *apikeys.Service) error {
-				token, key, err := s.Create(ctx, n.Tenant, n.Name, n.Scopes, ttl)
-				created = adminapi.CreatedKey{Token: token, Key: adminapi.View(key)}
-				return err
-			})
+			return nil
+		},
+		RunE: load.asking(func(g *gateway, _ []string) error {
+			created, err := ask(g, adminapi.CreateKey, n)
 			if err != nil {
 				return err
 			}
-			fmt.Fprintln(cmd.OutOrStdout(), created.Token)
-			cmd.PrintErrf("key %s of tenant %s; it is not shown again\n", created.Key.ID, created.Key.Tenant)
+			fmt.Fprintln(g.cmd.OutOrStdout(), created.Token)
+			g.cmd.PrintErrf("key %s of tenant %s; it is not shown again\n", created.Key.ID, created.Key.Tenant)
 			return nil
-		},
+		}),
 	}
 	cmd.Flags().StringVar(&n.Name, "name", "", "what the key is for")
 	cmd.Flags().StringVar(&n.Tenant, "tenant", "default", "whose data it opens")
@@ -56,25 +50,18 @@ func createKey(load loader) *cobra.Command {
 func listKeys(load loader) *cobra.Command {
 	return &cobra.Command{
 		Use: "list", Short: "List API keys", Args: cobra.NoArgs,
-		RunE: func(cmd *cobra.Command, _ []string) error {
-			var views []adminapi.KeyView
-			err := manageKeys(cmd, load, http.MethodGet, "/admin/keys", nil, &views, func(ctx context.Context, s *apikeys.Service) error {
-				list, err := s.List(ctx)
-				for _, k := range list {
-					views = append(views, adminapi.View(k))
-				}
-				return err
-			})
+		RunE: load.asking(func(g *gateway, _ []string) error {
+			views, err := ask(g, adminapi.ListKeys, adminapi.None{})
 			if err != nil {
 				return err
 			}
-			table := tabwriter.NewWriter(cmd.OutOrStdout(), 0, 8, 2, ' ', 0)
+			table := tabwriter.NewWriter(g.cmd.OutOrStdout(), 0, 8, 2, ' ', 0)
 			fmt.Fprintln(table, "ID\tTENANT\tNAME\tSCOPES\tSTATE")
 			for _, k := range views {
 				fmt.Fprintf(table, "%s\t%s\t%s\t%v\t%s\n", k.ID, k.Tenant, k.Name, k.Scopes, state(k))
 			}
 			return table.Flush()
-		},
+		}),
 	}
 }
 
@@ -95,23 +82,9 @@ func minute(at time.Time) string { return at.UTC().Format("2006-01-02 15:04 UTC"
 func revokeKey(load loader) *cobra.Command {
 	return &cobra.Command{
 		Use: "revoke ID", Short: "End an API key", Args: cobra.ExactArgs(1),
-		RunE: func(cmd *cobra.Command, args []string) error {
-			return manageKeys(cmd, load, http.MethodDelete, "/admin/keys/"+url.PathEscape(args[0]), nil, nil, func(ctx context.Context, s *apikeys.Service) error {
-				return s.Revoke(ctx, args[0])
-			})
-		},
+		RunE: load.asking(func(g *gateway, args []string) error {
+			_, err := ask(g, adminapi.RevokeKey, adminapi.KeyID{ID: args[0]})
+			return err
+		}),
 	}
-}
-
-// manageKeys asks the gateway if one runs, because it holds the store; otherwise it opens
-// the store itself.
-func manageKeys(cmd *cobra.Command, load loader, method, path string, in, out any, alone func(context.Context, *apikeys.Service) error) error {
-	g, err := load.gateway(cmd)
-	if err != nil {
-		return err
-	}
-	ctx := cmd.Context()
-	return g.or(g.ask(ctx, method, path, in, out), func() error {
-		return app.WithKeys(ctx, g.config, func(s *apikeys.Service) error { return alone(ctx, s) })
-	})
 }

@@ -6,6 +6,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"patchbay/app"
+	"patchbay/config"
 )
 
 func storageReopen(load loader) *cobra.Command {
@@ -13,11 +14,7 @@ func storageReopen(load loader) *cobra.Command {
 	var force bool
 	cmd := &cobra.Command{
 		Use: "reopen", Short: "Serve again from a store that was moved to another, and not from that", Args: cobra.NoArgs,
-		RunE: func(cmd *cobra.Command, _ []string) error {
-			c, err := load(cmd)
-			if err != nil {
-				return err
-			}
+		RunE: load.with(func(cmd *cobra.Command, c *config.Config) error {
 			cmd.PrintErrf("store: %s, opened by this command\n", nameOf(c, cmp.Or(provider, c.Storage.Provider)))
 			moved, err := app.ReopenStorage(cmd.Context(), c, provider, force)
 			if err != nil {
@@ -25,7 +22,7 @@ func storageReopen(load loader) *cobra.Command {
 			}
 			cmd.PrintErrf("it can be served from again; never serve from %s beside it\n", moved)
 			return nil
-		},
+		}),
 	}
 	cmd.Flags().StringVar(&provider, "provider", "", "the provider whose store it is; without one that in use")
 	cmd.Flags().BoolVar(&force, "force", false, "though the copy has been served from, or is not at hand: what it has accepted is not in this one")

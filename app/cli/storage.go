@@ -3,7 +3,6 @@ package cli
 import (
 	"fmt"
 	"io"
-	"net/http"
 	"text/tabwriter"
 	"time"
 
@@ -11,6 +10,7 @@ import (
 
 	"patchbay/adapters/adminapi"
 	"patchbay/app"
+	"patchbay/config"
 )
 
 func storage(load loader) *cobra.Command {
@@ -22,38 +22,36 @@ func storage(load loader) *cobra.Command {
 func storageCreate(load loader) *cobra.Command {
 	return &cobra.Command{
 		Use: "create", Short: "Make the store, empty, so that keys can be made before the first start", Args: cobra.NoArgs,
-		RunE: func(cmd *cobra.Command, _ []string) error {
-			c, err := load(cmd)
-			if err != nil {
-				return err
-			}
+		RunE: load.with(func(cmd *cobra.Command, c *config.Config) error {
 			if err := app.CreateStorage(cmd.Context(), c); err != nil {
 				return err
 			}
 			cmd.PrintErrf("store: %s, made by this command\n", app.StoreName(c.Provider[c.Storage.Provider]))
 			return nil
-		},
+		}),
 	}
 }
 
 func storageStatus(load loader) *cobra.Command {
 	return &cobra.Command{
 		Use: "status", Short: "Say how the store is, its standby, and what is kept for it", Args: cobra.NoArgs,
-		RunE: func(cmd *cobra.Command, _ []string) error {
-			g, err := load.gateway(cmd)
+		RunE: load.asking(func(g *gateway, _ []string) error {
+			view, err := ask(g, adminapi.StorageStatus, adminapi.None{})
 			if err != nil {
 				return err
 			}
-			var view adminapi.Storage
-			err = g.or(g.ask(cmd.Context(), http.MethodGet, "/admin/storage", nil, &view), func() (err error) {
-				view, err = app.StorageStatus(cmd.Context(), g.config)
-				return err
-			})
-			if err != nil {
-				return err
-			}
-			return printStorage(g.config.Mask.Writer(cmd.OutOrStdout()), view)
-		},
+			return printStorage(g.config.Mask.Writer(g.cmd.OutOrStdout()), view)
+		}),
+	}
+}
+
+func storagePutBack(load loader) *cobra.Command {
+	return &cobra.Command{
+		Use: "put-back RECORD", Short: "Have a record handled again that is set aside", Args: cobra.ExactArgs(1),
+		RunE: load.asking(func(g *gateway, args []string) error {
+			_, err := ask(g, adminapi.PutBackRecord, adminapi.PutBack{Record: args[0]})
+			return err
+		}),
 	}
 }
 

@@ -18,27 +18,22 @@ func makeStrict(root *cobra.Command) {
 	root.InitDefaultCompletionCmd()
 	root.SetFlagErrorFunc(unknownFlag)
 	root.PersistentPreRunE = notEmpty
-	for cmd := range withSubcommands(root) {
-		cmd.Args = unknownCommand
-		cmd.DisableFlagsInUseLine = true
-		cmd.RunE = func(cmd *cobra.Command, _ []string) error { return cmd.Help() }
-		for _, sub := range cmd.Commands() {
-			if sub.Name() == "help" {
-				sub.Run, sub.RunE = nil, help
-			}
-		}
-	}
+	refuseUnknown(root)
 }
 
-// withSubcommands yields the commands of a tree that have subcommands.
-func withSubcommands(cmd *cobra.Command) func(yield func(*cobra.Command) bool) {
-	return func(yield func(*cobra.Command) bool) {
-		if !cmd.HasSubCommands() || !yield(cmd) {
-			return
+// refuseUnknown makes each command that has subcommands print its help, unless it is given an
+// unknown word.
+func refuseUnknown(cmd *cobra.Command) {
+	if !cmd.HasSubCommands() {
+		return
+	}
+	cmd.Args, cmd.DisableFlagsInUseLine = unknownCommand, true
+	cmd.RunE = func(cmd *cobra.Command, _ []string) error { return cmd.Help() }
+	for _, sub := range cmd.Commands() {
+		if sub.Name() == "help" {
+			sub.Run, sub.RunE = nil, help
 		}
-		for _, sub := range cmd.Commands() {
-			withSubcommands(sub)(yield)
-		}
+		refuseUnknown(sub)
 	}
 }
 

@@ -83,20 +83,12 @@ func invent() (Secrets, error) {
 
 // create writes a complete file or none, and never replaces an existing one.
 func create(path string, s Secrets) error {
-	raw, err := json.Marshal(s)
+	temp, err := writeTemp(path, s, (*os.File).Sync)
 	if err != nil {
 		return err
 	}
-	f, err := os.CreateTemp(filepath.Dir(path), fileName+".*") // 0600
-	if err != nil {
-		return err
-	}
-	defer os.Remove(f.Name()) //nolint:errcheck // it has its second name by then, or is of no use
-	_, err = f.Write(raw)
-	if err := errors.Join(err, f.Sync(), f.Close()); err != nil {
-		return err
-	}
-	if err := os.Link(f.Name(), path); err != nil { // unlike a rename, it fails where the file exists
+	defer os.Remove(temp)                       //nolint:errcheck // it has its second name by then, or is of no use
+	if err := os.Link(temp, path); err != nil { // unlike a rename, it fails where the file exists
 		return err
 	}
 	dir, err := os.Open(filepath.Dir(path))
@@ -104,4 +96,16 @@ func create(path string, s Secrets) error {
 		return err
 	}
 	return errors.Join(dir.Sync(), dir.Close())
+}
+
+// writeTemp writes a value as JSON to a new file beside path, and returns the file's name.
+func writeTemp(path string, v any, sync func(*os.File) error) (name string, err error) {
+	f, err := os.CreateTemp(filepath.Dir(path), filepath.Base(path)+".*") // 0600
+	if err != nil {
+		return "", err
+	}
+	if err = errors.Join(json.NewEncoder(f).Encode(v), sync(f), f.Close()); err != nil {
+		err = errors.Join(err, os.Remove(f.Name()))
+	}
+	return f.Name(), err
 }

@@ -2,7 +2,6 @@ package secrets
 
 import (
 	"encoding/json"
-	"errors"
 	"os"
 	"path/filepath"
 
@@ -30,17 +29,10 @@ func readSeen(dir string) map[string]storecopy.Point {
 func See(dir, store string, p storecopy.Point) error {
 	all := readSeen(dir)
 	all[store] = p
-	raw, err := json.Marshal(all)
+	path := filepath.Join(dir, seenName)
+	temp, err := writeTemp(path, all, func(*os.File) error { return nil })
 	if err != nil {
 		return err
 	}
-	f, err := os.CreateTemp(dir, seenName+".*") // 0600
-	if err != nil {
-		return err
-	}
-	_, err = f.Write(raw)
-	if err := errors.Join(err, f.Close()); err != nil {
-		return errors.Join(err, os.Remove(f.Name()))
-	}
-	return os.Rename(f.Name(), filepath.Join(dir, seenName))
+	return os.Rename(temp, path)
 }

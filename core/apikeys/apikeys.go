@@ -7,7 +7,6 @@ import (
 	"crypto/rand"
 	"crypto/sha256"
 	"encoding/hex"
-	"encoding/json"
 	"fmt"
 	"regexp"
 	"slices"
@@ -17,13 +16,13 @@ import (
 	"unicode/utf8"
 
 	"patchbay/core/fault"
+	"patchbay/core/record"
 	"patchbay/ports"
 )
 
 const (
-	kind    = "api_key" // kind of a key's record in the journal
-	prefix  = "pb_live_"
-	pageMax = 100
+	kind   = "api_key" // kind of a key's record in the journal
+	prefix = "pb_live_"
 
 	statusActive  = "active"
 	statusRevoked = "revoked"
@@ -85,11 +84,19 @@ type Options struct {
 // Service creates and checks keys.
 type Service struct {
 	Options
+	keys  record.Repository[record.Entry[Key]]
+	local record.Repository[record.Entry[local]] // of no use without Options.Local
 	cache cache
 }
 
 // New returns a Service.
-func New(o Options) *Service { return &Service{Options: o} }
+func New(o Options) *Service {
+	return &Service{
+		Options: o,
+		keys:    record.Of(o.Journal, kind, func(k Key, id string) bool { return k.ID == id }),
+		local:   record.Of(o.Local, kind, func(l local, id string) bool { return l.Key.ID == id }),
+	}
+}
 
 // Create creates a key. The token is returned once and never stored. ttl 0 means that the key
 // does not expire; nil scopes means all. Invalid: an unknown scope or an empty list of scopes;
@@ -112,7 +119,9 @@ func (s *Service) Create(ctx context.Context, tenant, name string, scopes []stri
 	}
 	text := hex.EncodeToString(secret)
 	k.Hash = s.hash(text)
-	if err := s.save(ctx, k, 0); err != nil {
+	e := s.keys.New("", k.ID)
+	e.Value, e.Record.Index = k, ports.Index{Status: statusActive, Created: now}
+	if err := s.keys.Save(ctx, &e); err != nil {
 		return "", Key{}, err
 	}
 	return prefix + strings.TrimPrefix(k.ID, "key_") + "_" + text, k, nil
@@ -151,31 +160,11 @@ func checkNew(tenant, name string, scopes []string, ttl time.Duration) error {
 	return nil
 }
 
-func (s *Service) save(ctx context.Context, k Key, rev int64) error {
-	body, err := json.Marshal(k)
-	if err != nil {
-		return fault.Wrap(fault.Internal, "apikeys.save", err)
-	}
-	status := statusActive
-	if !k.RevokedAt.IsZero() {
-		status = statusRevoked
-	}
-	return s.Journal.Save(ctx, &ports.Record{
-		Kind: kind, ID: k.ID, Rev: rev, Body: body, Index: ports.Index{Status: status, Created: k.CreatedAt},
-	})[0]
-}
-
 // List returns all keys, newest first.
 func (s *Service) List(ctx context.Context) ([]Key, error) {
 	var keys []Key
-	err := ports.Walk(ctx, s.Journal, "", kind, pageMax, func(page []ports.Record) error {
-		for _, r := range page {
-			k, err := decode(r)
-			if err != nil {
-				return err
-			}
-			keys = append(keys, k)
-		}
+	err := s.keys.Walk(ctx, "", ports.Filter{}, nil, func(k record.Entry[Key]) error {
+		keys = append(keys, k.Value)
 		return nil
 	})
 	if err != nil {
@@ -201,23 +190,25 @@ func (s *Service) Tenants(ctx context.Context) ([]string, error) {
 
 // Revoke revokes a key. Other processes notice within a few seconds. NotFound.
 func (s *Service) Revoke(ctx context.Context, id string) error {
-	r, err := s.Journal.Get(ctx, "", kind, id)
+	k, err := s.keys.Get(ctx, "", id)
 	if fault.Is(err, fault.NotFound) {
 		return fault.New(fault.NotFound, "no_such_key", fmt.Sprintf("there is no API key %.64q", id))
 	}
 	if err != nil {
 		return err
 	}
-	k, err := decode(r)
-	if err != nil || !k.RevokedAt.IsZero() {
-		return err
-	}
-	k.RevokedAt = s.Clock.Now()
-	if err := s.save(ctx, k, r.Rev); err != nil {
+	err = s.keys.Update(ctx, &k, func(k *record.Entry[Key]) error {
+		if !k.Value.RevokedAt.IsZero() {
+			return record.ErrUnchanged
+		}
+		k.Value.RevokedAt, k.Record.Index.Status = s.Clock.Now(), statusRevoked
+		return nil
+	})
+	if err != nil {
 		return err
 	}
 	s.cache.drop(id)
-	s.keep(ctx, k, s.Clock.Now())
+	s.keep(ctx, k.Value, s.Clock.Now())
 	return nil
 }
 
@@ -226,10 +217,6 @@ func (s *Service) Any(ctx context.Context) (bool, error) {
 	keys, err := s.List(ctx)
 	now := s.Clock.Now()
 	return slices.ContainsFunc(keys, func(k Key) bool { return k.Usable(now) }), err
-}
-
-func decode(r ports.Record) (Key, error) {
-	return ports.Decode(r, func(k Key) bool { return k.ID == r.ID })
 }
 
 func (s *Service) hash(secret string) []byte {

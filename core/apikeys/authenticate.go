@@ -3,14 +3,13 @@ package apikeys
 import (
 	"context"
 	"crypto/hmac"
-	"encoding/json"
 	"errors"
 	"strings"
 	"sync"
 	"time"
 
 	"patchbay/core/fault"
-	"patchbay/ports"
+	"patchbay/core/record"
 )
 
 const (
@@ -73,7 +72,7 @@ func (s *Service) key(ctx context.Context, id string) (Key, error) {
 	if ok && now.Sub(cached.at) < fresh {
 		return cached.key, nil
 	}
-	r, err := s.Journal.Get(ctx, "", kind, id)
+	stored, err := s.keys.Get(ctx, "", id)
 	switch {
 	case fault.Is(err, fault.Unavailable) && ok && now.Sub(cached.at) < stale:
 		return cached.key, nil
@@ -85,10 +84,7 @@ func (s *Service) key(ctx context.Context, id string) (Key, error) {
 	case err != nil:
 		return Key{}, err
 	}
-	k, err := decode(r)
-	if err != nil {
-		return Key{}, err
-	}
+	k := stored.Value
 	e := entry{key: k, at: now, kept: cached.kept}
 	if now.Sub(e.kept) >= kept || !k.RevokedAt.Equal(cached.key.RevokedAt) {
 		s.keep(ctx, k, now)
@@ -110,16 +106,10 @@ func (s *Service) keep(ctx context.Context, k Key, now time.Time) {
 	if s.Local == nil {
 		return
 	}
-	body, err := json.Marshal(local{k, now})
-	if err != nil {
-		return
-	}
-	r, err := s.Local.Get(ctx, "", kind, k.ID)
-	if err != nil {
-		r = ports.Record{Kind: kind, ID: k.ID}
-	}
-	r.Body, r.Index.Created = body, now
-	_ = s.Local.Save(ctx, &r)
+	_, _ = s.local.Put(ctx, "", k.ID, func(l *record.Entry[local]) error {
+		l.Value, l.Record.Index.Created = local{k, now}, now
+		return nil
+	})
 }
 
 // recall returns this machine's copy of a key if it is not stale.
@@ -127,17 +117,13 @@ func (s *Service) recall(ctx context.Context, id string, now time.Time) (Key, bo
 	if s.Local == nil {
 		return Key{}, false
 	}
-	ctx, cancel := ports.Grace(ctx)
+	ctx, cancel := record.Grace(ctx)
 	defer cancel()
-	r, err := s.Local.Get(ctx, "", kind, id)
-	if err != nil {
+	l, err := s.local.Get(ctx, "", id)
+	if err != nil || now.Sub(l.Value.At) >= stale {
 		return Key{}, false
 	}
-	l, err := ports.Decode(r, func(l local) bool { return l.Key.ID == id })
-	if err != nil || now.Sub(l.At) >= stale {
-		return Key{}, false
-	}
-	return l.Key, true
+	return l.Value.Key, true
 }
 
 // cache holds only keys that exist, so that guesses cannot fill it.

@@ -6,6 +6,7 @@ import (
 
 	"patchbay/core/email"
 	"patchbay/core/fault"
+	"patchbay/core/record"
 	"patchbay/ports"
 )
 
@@ -64,13 +65,13 @@ func marshal(v any) ([]byte, error) {
 // record from a list yields the message without its content, unless that is small enough to be
 // in the body.
 func decode(r ports.Record) (stored, error) {
-	m, err := ports.Decode(r, func(m email.Message) bool { return m.ID == r.ID })
+	m, err := record.Decode(r, func(m email.Message) bool { return m.ID == r.ID })
 	if err != nil {
 		return stored{}, err
 	}
 	if len(r.Content) > 0 {
 		var rest content
-		if err := ports.DecodeJSON("content of a message", r.Content, &rest); err != nil {
+		if err := record.DecodeJSON("content of a message", r.Content, &rest); err != nil {
 			return stored{}, err
 		}
 		m.HTML, m.Text, m.Headers, m.Attachments = rest.HTML, rest.Text, rest.Headers, rest.Attachments

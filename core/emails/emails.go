@@ -13,6 +13,7 @@ import (
 	"patchbay/core/fault"
 	"patchbay/core/guard"
 	"patchbay/core/idempotency"
+	"patchbay/core/record"
 	"patchbay/core/worker"
 	"patchbay/ports"
 )
@@ -70,17 +71,19 @@ type Options struct {
 // Service sends email.
 type Service struct {
 	Options
-	queues  *worker.Set // one per provider
-	ageing  *worker.Worker
-	places  places
-	rooms   map[string]room // by provider
-	running guard.Group
-	lease   time.Duration
+	messages record.Repository[stored]
+	queues   *worker.Set // one per provider
+	ageing   *worker.Worker
+	places   places
+	rooms    map[string]room // by provider
+	running  guard.Group
+	lease    time.Duration
 }
 
 // New returns a Service. Waiting messages are sent only while Run runs.
 func New(o Options) *Service {
 	s := &Service{Options: o, places: places{}, rooms: map[string]room{}, running: guard.Group{Log: o.Log}}
+	s.messages = s.repository()
 	var names []string
 	for _, mailer := range o.Mailers {
 		names = append(names, mailer.Name())
@@ -190,11 +193,7 @@ func (s *Service) draft(id, tenant string, d email.Draft, key idempotency.Key, n
 
 // repeat answers a request whose idempotency key is taken.
 func (s *Service) repeat(ctx context.Context, key idempotency.Key) (email.Message, error) {
-	r, err := s.Journal.Find(ctx, Kind, ports.ByIdem, key.Scoped)
-	if err != nil {
-		return email.Message{}, err
-	}
-	st, err := decode(r)
+	st, err := s.messages.Find(ctx, ports.ByIdem, key.Scoped)
 	if err != nil {
 		return email.Message{}, err
 	}

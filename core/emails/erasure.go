@@ -9,9 +9,6 @@ import (
 	"patchbay/ports"
 )
 
-// pageSize is the number of messages read at a time; each may be large.
-const pageSize = 20
-
 var (
 	errErased = fault.New(fault.Conflict, "message_erased", "what this message said was erased")
 	errBusy   = fault.New(fault.Conflict, "message_busy", "it is being sent")
@@ -20,28 +17,20 @@ var (
 // Traces passes every message that has an address of the person to found. No index leads to
 // them, so it reads all messages of the tenant, and passes the number read to looked.
 func (s *Service) Traces(ctx context.Context, p user.Person, looked func(int) error, found func(user.Trace) error) error {
-	return ports.Walk(ctx, s.Journal, p.Tenant, Kind, pageSize, func(page []ports.Record) error {
-		for _, r := range page {
-			st, err := decode(r)
-			if err != nil {
-				return err
-			}
-			if !st.message.Concerns(p.Has) {
-				continue
-			}
-			if r.Partial {
-				if st, err = s.load(ctx, r.Tenant, r.ID); fault.Is(err, fault.NotFound) {
-					continue // purged in the meantime
-				}
-			}
-			if err == nil {
-				err = found(s.trace(st, p))
-			}
-			if err != nil {
-				return err
-			}
+	return s.messages.Walk(ctx, p.Tenant, ports.Filter{}, looked, func(st stored) (err error) {
+		if !st.message.Concerns(p.Has) {
+			return nil
 		}
-		return looked(len(page))
+		if st.record.Partial {
+			st, err = s.messages.Get(ctx, p.Tenant, st.record.ID)
+		}
+		switch {
+		case fault.Is(err, fault.NotFound): // purged in the meantime
+			return nil
+		case err != nil:
+			return err
+		}
+		return found(s.trace(st, p))
 	})
 }
 
@@ -59,7 +48,7 @@ func (s *Service) trace(st stored, p user.Person) user.Trace {
 // erase removes the content of a message, its files and the person's data. A waiting message is
 // canceled by the same save.
 func (s *Service) erase(ctx context.Context, st stored, p user.Person) error {
-	return s.update(ctx, &st, func(st *stored) error {
+	return s.messages.Update(ctx, &st, func(st *stored) error {
 		if st.busy() {
 			return errBusy
 		}

@@ -19,6 +19,7 @@ import (
 	"patchbay/core/emails"
 	"patchbay/core/fault"
 	"patchbay/core/idempotency"
+	"patchbay/core/record"
 	"patchbay/ports"
 	"patchbay/tests/memjournal"
 )
@@ -115,8 +116,8 @@ func (h *house) stored(t *testing.T, id string) ports.Record {
 func (h *house) parts(t *testing.T) int {
 	t.Helper()
 	n := 0
-	err := ports.Walk(t.Context(), h.journal, tenant, "message_part", 100, func(page []ports.Record) error {
-		n += len(page)
+	err := record.Raw(h.journal, "message_part").Walk(t.Context(), tenant, ports.Filter{}, nil, func(ports.Record) error {
+		n++
 		return nil
 	})
 	if err != nil {

@@ -9,6 +9,7 @@ import (
 
 	"patchbay/core/email"
 	"patchbay/core/event"
+	"patchbay/core/record"
 	"patchbay/core/worker"
 )
 
@@ -20,13 +21,13 @@ type heard struct {
 	news    bool   // whether an event new to the feed is published
 }
 
-// hear applies news to a message. errSettled: the news changes nothing in it.
+// hear applies news to a message. record.ErrUnchanged: the news changes nothing in it.
 func (s *Service) hear(st *stored, provider string, n email.News) (heard, error) {
 	m := &st.message
 	h := heard{come: string(n.Event), attempt: attemptOf(m, provider, n.Attempt)}
 	if h.attempt == "" {
 		h.come = OtherAccount
-		return h, errSettled
+		return h, record.ErrUnchanged
 	}
 	// The news proves that the provider accepted the message, even if its response never arrived.
 	err := s.merge(st, worker.Lease{}, outcome{id: h.attempt, receipt: email.Receipt{Reference: n.Reference}}, nil)

@@ -5,6 +5,7 @@ import (
 
 	"patchbay/core/email"
 	"patchbay/core/fault"
+	"patchbay/core/record"
 	"patchbay/ports"
 )
 
@@ -16,25 +17,18 @@ type Page struct {
 
 // Get returns a message. NotFound, also for a message of another tenant.
 func (s *Service) Get(ctx context.Context, tenant, id string) (email.Message, error) {
-	st, err := s.load(ctx, tenant, id)
+	st, err := s.messages.Get(ctx, tenant, id)
 	return st.message, err
 }
 
 // List returns messages newest first; an empty status selects all.
 func (s *Service) List(ctx context.Context, tenant string, status email.Status, cursor string, limit int) (Page, error) {
-	records, err := s.Journal.List(ctx, tenant, Kind, ports.Filter{Status: string(status)}, cursor, limit)
-	if err != nil {
-		return Page{}, err
+	all, next, err := s.messages.List(ctx, tenant, ports.Filter{Status: string(status)}, cursor, limit)
+	page := Page{Messages: make([]email.Message, len(all)), Next: next}
+	for i, st := range all {
+		page.Messages[i] = st.message
 	}
-	page := Page{Messages: make([]email.Message, 0, len(records.Records)), Next: records.Next}
-	for _, r := range records.Records {
-		st, err := decode(r)
-		if err != nil {
-			return Page{}, err
-		}
-		page.Messages = append(page.Messages, st.message)
-	}
-	return page, nil
+	return page, err
 }
 
 // Retry requeues a message that failed or whose outcome is unknown: a person decides that it may
@@ -66,7 +60,7 @@ func (s *Service) Cancel(ctx context.Context, tenant, id string) (email.Message,
 var errHeld = fault.New(fault.Unavailable, "message_held", "the message is safe and waits for the store; it cannot be changed before")
 
 func (s *Service) move(ctx context.Context, tenant, id, what string, change func(*stored) bool) (email.Message, error) {
-	st, err := s.load(ctx, tenant, id)
+	st, err := s.messages.Get(ctx, tenant, id)
 	if err != nil {
 		return email.Message{}, err
 	}
@@ -74,7 +68,7 @@ func (s *Service) move(ctx context.Context, tenant, id, what string, change func
 		return email.Message{}, errHeld
 	}
 	var before email.Status
-	err = s.update(ctx, &st, func(st *stored) error {
+	err = s.messages.Update(ctx, &st, func(st *stored) error {
 		now := st.message.Status
 		switch {
 		case !st.message.ErasedAt.IsZero():
@@ -83,19 +77,16 @@ func (s *Service) move(ctx context.Context, tenant, id, what string, change func
 			before = now
 			return nil
 		case before != "" && now != before: // the earlier save succeeded, only its response was lost
-			return errMoved
+			return record.ErrUnchanged
 		}
 		return unexpected(st.message, what)
 	})
-	if err != nil && err != errMoved { //nolint:errorlint // our own sentinel, returned as it is
+	if err != nil {
 		return email.Message{}, err
 	}
 	s.queues.Nudge(st.record.Queue)
 	return st.message, nil
 }
-
-// errMoved says that an earlier save has already changed the status of the message.
-var errMoved = fault.New(fault.Conflict, "message_moved", "the message was moved")
 
 func unexpected(m email.Message, what string) error {
 	if !m.PurgedAt.IsZero() {

@@ -8,6 +8,7 @@ import (
 	"patchbay/core/email"
 	"patchbay/core/event"
 	"patchbay/core/fault"
+	"patchbay/core/record"
 	"patchbay/ports"
 )
 
@@ -25,12 +26,16 @@ type stored struct {
 	news    []event.Event // events about recipients, not published yet
 }
 
-func (s *Service) load(ctx context.Context, tenant, id string) (stored, error) {
-	r, err := s.Journal.Get(ctx, tenant, Kind, id)
-	if err != nil {
-		return stored{}, err
+// repository returns the Repository of the messages. Files never change. If the response of a save
+// was lost, it is not known whether that save removed them.
+func (s *Service) repository() record.Repository[stored] {
+	return record.Repository[stored]{
+		Journal: s.Journal, Kind: Kind, Decode: decode, Save: s.save,
+		Record: func(st *stored) *ports.Record { return &st.record },
+		Keep: func(before, fresh *stored) {
+			fresh.files, fresh.parts, fresh.cause = before.files, max(before.parts, fresh.parts), before.cause
+		},
 	}
-	return decode(r)
 }
 
 // save writes a message. Records of files that the message no longer refers to are removed with
@@ -97,63 +102,24 @@ func (s *Service) news(m *email.Message, now email.Status) event.Event {
 // errTaken says that the message is stored already and another process or request works on it.
 var errTaken = fault.New(fault.Conflict, "message_taken", "the message is there already")
 
-// insert stores a new message. If the response was lost, it reads the message to see whether it
-// was stored. The stored message may come from another request with the same key.
+// insert stores a new message with its parts. The stored message may come from another request
+// with the same key.
 func (s *Service) insert(ctx context.Context, st *stored) error {
-	parts := pack(st)
-	err := s.write(st, func(r *ports.Record) error {
-		if len(parts) > 0 {
-			return s.Journal.Attach(ctx, r, parts...)
+	messages, parts := s.messages, pack(st)
+	messages.Save = func(ctx context.Context, st *stored) error {
+		return s.write(st, func(r *ports.Record) error {
+			if len(parts) > 0 {
+				return s.Journal.Attach(ctx, r, parts...)
+			}
+			return s.Journal.Save(ctx, r)[0]
+		})
+	}
+	return messages.Insert(ctx, st, func(there *stored) error {
+		if there.record.Rev > 1 || there.message.Fingerprint != st.message.Fingerprint {
+			return errTaken
 		}
-		return s.Journal.Save(ctx, r)[0]
+		return nil // whichever process begins an attempt first sends it
 	})
-	if !fault.Is(err, fault.UnknownOutcome) {
-		return err
-	}
-	ctx, cancel := ports.Grace(ctx)
-	defer cancel()
-	fresh, rerr := s.load(ctx, st.message.Tenant, st.message.ID)
-	if rerr != nil {
-		return err
-	}
-	if fresh.record.Rev > 1 || fresh.message.Fingerprint != st.message.Fingerprint {
-		return errTaken
-	}
-	st.become(fresh) // whichever process begins an attempt first sends it
-	return nil
-}
-
-// update applies change and saves, repeating both after a conflict with another writer. change
-// must not make any calls, and may run several times.
-func (s *Service) update(ctx context.Context, st *stored, change func(*stored) error) error {
-	return s.updateBy(ctx, ports.Once, st, change)
-}
-
-// updateBy is like update; try makes each call of the journal.
-func (s *Service) updateBy(ctx context.Context, try func(context.Context, func() error) error, st *stored, change func(*stored) error) error {
-	return ports.Update(ctx, ports.Edit{
-		Try:    try,
-		Change: func() error { return change(st) },
-		Save:   func() error { return s.save(ctx, st) },
-		Reload: func(failed error) (final, err error) {
-			fresh, err := s.load(ctx, st.message.Tenant, st.message.ID)
-			if err != nil {
-				return nil, err
-			}
-			if fresh.record.Held {
-				return failed, nil
-			}
-			st.become(fresh)
-			return nil, nil
-		},
-	})
-}
-
-// become takes over what was read again. Files never change. If the response of a save was lost,
-// it is not known whether that save removed them.
-func (st *stored) become(fresh stored) {
-	fresh.files, fresh.parts, fresh.cause = st.files, max(st.parts, fresh.parts), st.cause
-	*st = fresh
 }
 
 // park takes a message out of the queue: it is not sent any more, and only waits for removals.

@@ -191,9 +191,10 @@ func (s *Service) begin(ctx context.Context, st *stored, provider string) (id st
 	})
 	err = s.save(ctx, st)
 	if fault.Is(err, fault.UnknownOutcome) {
-		fresh, rerr := s.load(ctx, st.message.Tenant, st.message.ID)
+		fresh, rerr := s.messages.Get(ctx, st.message.Tenant, st.message.ID)
 		if rerr == nil && fresh.message.Attempted(id) && ours.On(fresh.record) {
-			st.become(fresh)
+			s.messages.Keep(st, &fresh)
+			*st = fresh
 			return id, nil
 		}
 	}

@@ -2,18 +2,14 @@ package emails
 
 import (
 	"context"
-	"errors"
 	"slices"
 	"time"
 
 	"patchbay/core/email"
 	"patchbay/core/fault"
+	"patchbay/core/record"
 	"patchbay/core/worker"
-	"patchbay/ports"
 )
-
-// errSettled says that an outcome changes nothing and is not saved.
-var errSettled = fault.New(fault.Conflict, "outcome_settled", "the outcome was saved before, or came too late")
 
 // conclude saves how an attempt ended, and what becomes of the message.
 func (s *Service) conclude(ctx context.Context, st *stored, id string, r email.Receipt, err error) error {
@@ -31,15 +27,16 @@ func (s *Service) settle(ctx context.Context, st *stored, id string, r email.Rec
 	defer cancel()
 	st.cause = err
 	ours := worker.LeaseOf(st.record)
-	serr := s.updateBy(ctx, ports.Insist, st, func(st *stored) error {
-		return s.merge(st, ours, outcome{id, r, err}, decide)
+	var settled error
+	serr := s.messages.Insisting().Update(ctx, st, func(st *stored) error {
+		settled = s.merge(st, ours, outcome{id, r, err}, decide)
+		return settled
 	})
 	switch {
-	case errors.Is(serr, errSettled):
-		s.Log.DebugContext(ctx, "outcome of an email is no news", "email", st.message.ID, "attempt", id)
-		return nil
 	case serr != nil:
 		s.Log.ErrorContext(ctx, "outcome of an email is not saved", "email", st.message.ID, "tenant", st.message.Tenant, "attempt", id, "error", serr)
+	case settled != nil: // it was saved before, or came too late
+		s.Log.DebugContext(ctx, "outcome of an email is no news", "email", st.message.ID, "attempt", id)
 	}
 	return serr
 }
@@ -51,14 +48,14 @@ type outcome struct {
 	err     error
 }
 
-// merge applies an outcome to a message. It returns errSettled if the outcome changes nothing,
+// merge applies an outcome to a message. It returns record.ErrUnchanged if the outcome changes nothing,
 // or if it is a failure and ours no longer holds. An acceptance needs no claim, and decide is
 // not called for it.
 func (s *Service) merge(st *stored, ours worker.Lease, o outcome, decide func(*stored)) error {
 	accepted := o.id != "" && o.err == nil
 	n := slices.IndexFunc(st.message.Attempts, func(a email.Attempt) bool { return a.ID == o.id })
 	if !accepted && !ours.On(st.record) || n >= 0 && ended(st.message.Attempts[n], accepted) {
-		return errSettled
+		return record.ErrUnchanged
 	}
 	if n >= 0 {
 		finish(&st.message.Attempts[n], o.receipt, o.err, s.Clock.Now())

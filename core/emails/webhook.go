@@ -2,7 +2,6 @@ package emails
 
 import (
 	"context"
-	"errors"
 	"time"
 
 	"patchbay/core/email"
@@ -59,11 +58,11 @@ func (s *Service) ApplyWebhook(ctx context.Context, e webhook.Event) (webhook.Ap
 		return webhook.Applied{}, err
 	}
 	var h heard
-	err = s.update(ctx, &st, func(st *stored) (err error) {
+	err = s.messages.Update(ctx, &st, func(st *stored) (err error) {
 		h, err = s.hear(st, e.Provider, n)
 		return err
 	})
-	if err != nil && !errors.Is(err, errSettled) {
+	if err != nil {
 		return webhook.Applied{}, err
 	}
 	s.count(e.Provider, h.come)
@@ -99,7 +98,7 @@ func (s *Service) subject(ctx context.Context, n email.News) (stored, error) {
 	if tenant == "" {
 		tenant = s.Unmarked
 	}
-	st, err := s.load(ctx, tenant, n.Message)
+	st, err := s.messages.Get(ctx, tenant, n.Message)
 	if err == nil && st.record.Held {
 		return stored{}, errHeld
 	}

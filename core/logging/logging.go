@@ -13,6 +13,7 @@ import (
 	"net/url"
 	"slices"
 	"strconv"
+	"strings"
 	"sync"
 	"time"
 )
@@ -26,11 +27,15 @@ type Log struct {
 // New returns a Log that writes to a handler. The secrets are never written, in whatever text
 // they occur.
 func New(to slog.Handler, secrets ...string) Log {
-	c := cleaner{secrets: telling(secrets)}
-	outages := &Outages{write: func(level slog.Level, msg string, attrs ...slog.Attr) {
-		write(context.Background(), to, c, level, msg, attrs)
-	}}
-	return Log{Logger: slog.New(&handler{next: to, cleaner: c, outages: outages}), Outages: outages}
+	h := &handler{next: to, cleaner: cleaner{secrets: secretForms(secrets)}, outages: new(Outages)}
+	h.outages.write = func(level slog.Level, msg string, attrs ...slog.Attr) {
+		if to.Enabled(context.Background(), level) {
+			r := slog.NewRecord(time.Now(), level, msg, 0) //nolint:forbidigo // as slog does
+			r.AddAttrs(attrs...)
+			_ = h.write(context.Background(), r) // there is nowhere to report the error
+		}
+	}
+	return Log{Logger: slog.New(h), Outages: h.outages}
 }
 
 // Discard returns a Log that discards everything.
@@ -56,6 +61,11 @@ func (h *handler) Handle(ctx context.Context, r slog.Record) error {
 			return nil
 		}
 	}
+	return h.write(ctx, r)
+}
+
+// write cleans a line and writes it.
+func (h *handler) write(ctx context.Context, r slog.Record) error {
 	var all [16]slog.Attr // enough for most lines, without an allocation
 	attrs := all[:0]
 	given := func(key string) bool { return has(&r, key) }
@@ -131,22 +141,6 @@ func (h *handler) WithAttrs(attrs []slog.Attr) slog.Handler {
 // names.
 func (h *handler) WithGroup(string) slog.Handler { return h }
 
-// write writes a line without folding it.
-func write(ctx context.Context, to slog.Handler, c cleaner, level slog.Level, msg string, attrs []slog.Attr) {
-	if !to.Enabled(ctx, level) {
-		return
-	}
-	r := slog.NewRecord(time.Now(), level, msg, 0) //nolint:forbidigo // as slog does
-	var clean []slog.Attr
-	for _, a := range attrs {
-		clean = c.add(clean, a, func(key string) bool {
-			return slices.ContainsFunc(attrs, func(a slog.Attr) bool { return a.Key == key })
-		})
-	}
-	r.AddAttrs(clean...)
-	_ = to.Handle(ctx, r) // there is nowhere to report the error
-}
-
 // Caller is who made the request that a line is about.
 type Caller struct {
 	Request string // id of the request
@@ -155,16 +149,11 @@ type Caller struct {
 }
 
 func (c Caller) attrs() []slog.Attr {
-	if c == (Caller{}) {
+	if c == (Caller{}) { // as most lines in the background
 		return nil
 	}
-	var attrs []slog.Attr
-	for _, a := range []slog.Attr{slog.String("request", c.Request), slog.String("tenant", c.Tenant), slog.String("key", c.Key)} {
-		if a.Value.String() != "" {
-			attrs = append(attrs, a)
-		}
-	}
-	return attrs
+	attrs := []slog.Attr{slog.String("request", c.Request), slog.String("tenant", c.Tenant), slog.String("key", c.Key)}
+	return slices.DeleteFunc(attrs, func(a slog.Attr) bool { return a.Value.String() == "" })
 }
 
 type callerKey struct{}
@@ -210,20 +199,18 @@ func Act(ctx context.Context, log *slog.Logger, action, by string, err error, ob
 	log.LogAttrs(ctx, slog.LevelInfo, "administrative act", attrs...)
 }
 
-// telling returns the texts to blank, the longest first because one may contain another. Secrets
+// secretForms returns the texts to blank, the longest first because one may contain another. Secrets
 // of only a few characters are left out, since they would blank half of the log. Each secret is
 // also blanked in its URL-encoded and quoted forms.
-func telling(secrets []string) (all []string) {
+func secretForms(secrets []string) (all []string) {
 	for _, s := range secrets {
 		if len(s) >= minSecret {
 			quoted := strconv.Quote(s)
 			all = append(all, s, url.QueryEscape(s), url.PathEscape(s), quoted[1:len(quoted)-1])
 		}
 	}
-	slices.Sort(all)
-	all = slices.Compact(all)
-	slices.SortFunc(all, func(a, b string) int { return cmp.Compare(len(b), len(a)) })
-	return all
+	slices.SortFunc(all, func(a, b string) int { return cmp.Or(len(b)-len(a), strings.Compare(a, b)) })
+	return slices.Compact(all)
 }
 
 const minSecret = 6

@@ -2,6 +2,7 @@ package logging
 
 import (
 	"log/slog"
+	"slices"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -138,7 +139,7 @@ func (o *Outage) Up() {
 	o.mu.Lock()
 	defer o.mu.Unlock()
 	o.down = false
-	o.well()
+	o.recover()
 }
 
 // Worked records a call that succeeded.
@@ -150,7 +151,7 @@ func (o *Outage) Worked(op string) {
 	defer o.mu.Unlock()
 	delete(o.rows, op)
 	if o.open {
-		o.well()
+		o.recover()
 		return
 	}
 	now := time.Now() //nolint:forbidigo // as above
@@ -191,7 +192,7 @@ func (o *Outage) begin(cause row) {
 		attrs = append(attrs, slog.String("effect", o.effect))
 	}
 	o.tell(slog.LevelError, "outage began", attrs...)
-	o.timer = o.after(again, o.goesOn)
+	o.timer = o.after(again, o.continues)
 }
 
 // after calls f after d.
@@ -208,18 +209,13 @@ func (o *Outage) tell(level slog.Level, msg string, attrs ...slog.Attr) {
 }
 
 func (t tally) attrs() []slog.Attr {
-	attrs := []slog.Attr{slog.Int("failed", t.failed)}
-	for _, a := range []slog.Attr{slog.Int("passed_over", t.passed), slog.Int("folded", t.folded)} {
-		if a.Value.Int64() > 0 {
-			attrs = append(attrs, a)
-		}
-	}
-	return attrs
+	attrs := []slog.Attr{slog.Int("failed", t.failed), slog.Int("passed_over", t.passed), slog.Int("folded", t.folded)}
+	return slices.DeleteFunc(attrs, func(a slog.Attr) bool { return a.Key != "failed" && a.Value.Int64() == 0 })
 }
 
-// goesOn logs an outage that continues. It logs nothing if nothing was counted since the last
+// continues logs an outage that continues. It logs nothing if nothing was counted since the last
 // line.
-func (o *Outage) goesOn() {
+func (o *Outage) continues() {
 	o.mu.Lock()
 	defer o.mu.Unlock()
 	if !o.open {
@@ -234,9 +230,9 @@ func (o *Outage) goesOn() {
 	o.tell(slog.LevelWarn, "outage goes on", append([]slog.Attr{slog.Duration("for", lasts)}, o.now.attrs()...)...)
 }
 
-// well records that something works again, and schedules the end of the outage, since it may
+// recover records that something works again, and schedules the end of the outage, since it may
 // fail again in a moment.
-func (o *Outage) well() {
+func (o *Outage) recover() {
 	if !o.open || o.down {
 		return
 	}

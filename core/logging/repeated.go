@@ -39,8 +39,7 @@ func (r *Repeated) Note(ctx context.Context, key string, attrs ...slog.Attr) {
 	if r.all[key] == nil && len(r.all) >= maxRepetitions {
 		key = "other"
 	}
-	one := r.all[key]
-	if one != nil {
+	if one := r.all[key]; one != nil {
 		one.count++
 		one.attrs = copied(attrs)
 		r.mu.Unlock()

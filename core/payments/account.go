@@ -2,13 +2,13 @@ package payments
 
 import (
 	"context"
-	"encoding/json"
 	"log/slog"
 	"sync"
 	"time"
 
 	"patchbay/core/fault"
 	"patchbay/core/guard"
+	"patchbay/core/record"
 	"patchbay/ports"
 )
 
@@ -20,7 +20,6 @@ const (
 	accountWaitMax = time.Minute
 	accountRefused = time.Hour   // wait if the provider refuses to report its account
 	accountPending = time.Minute // how long an account counts as pending
-	accountSaves   = 5           // attempts to save while other processes save the same record
 )
 
 // Accounts knows which account the configured name of a provider means, such as acct_… at
@@ -36,7 +35,7 @@ type Accounts interface {
 // for as long as the same credential is used, so the account is known at once after a
 // restart.
 type KnownAccounts struct {
-	journal  ports.Journal
+	kept     record.Repository[record.Entry[identity]]
 	gateways []ports.PaymentGateway
 	digests  map[string]string
 	clock    ports.Clock
@@ -54,7 +53,8 @@ var _ Accounts = (*KnownAccounts)(nil)
 // digest is not kept.
 func NewAccounts(journal ports.Journal, gateways []ports.PaymentGateway, digests map[string]string, clock ports.Clock, log *slog.Logger) *KnownAccounts {
 	return &KnownAccounts{
-		journal: journal, gateways: gateways, digests: digests, clock: clock, log: log,
+		kept:     record.Of(journal, accountKind, func(i identity, _ string) bool { return i.Account != "" }),
+		gateways: gateways, digests: digests, clock: clock, log: log,
 		known: make(map[string]string), final: make(map[string]bool),
 	}
 }
@@ -145,23 +145,14 @@ type identity struct {
 func (a *KnownAccounts) recall(ctx context.Context, provider string) (before string) {
 	ctx, cancel := context.WithTimeout(ctx, accountTimeout)
 	defer cancel()
-	_, kept, err := a.kept(ctx, provider)
+	kept, err := a.kept.Get(ctx, "", provider)
 	if err != nil {
 		return ""
 	}
-	if kept.Credential != "" && kept.Credential == a.digests[provider] {
-		a.set(provider, kept.Account)
+	if kept.Value.Credential != "" && kept.Value.Credential == a.digests[provider] {
+		a.set(provider, kept.Value.Account)
 	}
-	return kept.Account
-}
-
-func (a *KnownAccounts) kept(ctx context.Context, provider string) (ports.Record, identity, error) {
-	r, err := a.journal.Get(ctx, "", accountKind, provider)
-	if err != nil {
-		return r, identity{}, err
-	}
-	kept, err := ports.Decode(r, func(i identity) bool { return i.Account != "" })
-	return r, kept, err
+	return kept.Value.Account
 }
 
 // keep adopts the account that the provider reported. If the journal cannot store it, the
@@ -179,27 +170,15 @@ func (a *KnownAccounts) keep(ctx context.Context, provider, id, before string) {
 	if a.digests[provider] == "" {
 		return
 	}
-	if err := a.save(ctx, provider, identity{id, a.digests[provider]}); err != nil && ctx.Err() == nil {
+	_, err := a.kept.Put(ctx, "", provider, func(kept *record.Entry[identity]) error {
+		kept.Value = identity{id, a.digests[provider]}
+		if kept.Record.Rev == 0 {
+			kept.Record.Index.Created = a.clock.Now()
+		}
+		return nil
+	})
+	if err != nil && ctx.Err() == nil {
 		a.log.WarnContext(ctx, "provider's account is not kept", "provider", provider, "error", err)
-	}
-}
-
-func (a *KnownAccounts) save(ctx context.Context, provider string, i identity) error {
-	body, err := json.Marshal(i)
-	if err != nil {
-		return fault.Wrap(fault.Internal, "payments.account", err)
-	}
-	for try := 1; ; try++ {
-		r, _, err := a.kept(ctx, provider)
-		if fault.Is(err, fault.NotFound) {
-			r = ports.Record{Kind: accountKind, ID: provider, Index: ports.Index{Created: a.clock.Now()}}
-		} else if err != nil {
-			return err
-		}
-		r.Body = body
-		if err = a.journal.Save(ctx, &r)[0]; !fault.Is(err, fault.Conflict) || try == accountSaves {
-			return err
-		}
 	}
 }
 

@@ -6,7 +6,7 @@ import (
 	"slices"
 
 	"patchbay/core/payment"
-	"patchbay/ports"
+	"patchbay/core/record"
 )
 
 // freeze stores the answer for repeats of each key whose operation has ended: the payment
@@ -37,7 +37,7 @@ func (st *stored) freeze() error {
 		}
 		if before == nil {
 			before = new(payment.Payment)
-			if err := ports.DecodeJSON("payment", st.record.Body, before); err != nil {
+			if err := record.DecodeJSON("payment", st.record.Body, before); err != nil {
 				return err
 			}
 		}
@@ -73,7 +73,7 @@ func answerOf(now payment.Payment, op payment.Operation) (payment.Payment, error
 // earlier reads an answer that an earlier version has stored: the whole payment.
 func earlier(now payment.Payment, op payment.Operation) (payment.Payment, error) {
 	var then payment.Payment
-	if err := ports.DecodeJSON("answer of a payment", op.Answer, &then); err != nil {
+	if err := record.DecodeJSON("answer of a payment", op.Answer, &then); err != nil {
 		return payment.Payment{}, err
 	}
 	if now.Status.Terminal() {

@@ -1,6 +1,7 @@
 package payments
 
 import (
+	"cmp"
 	"context"
 	"maps"
 	"slices"
@@ -10,7 +11,7 @@ import (
 	"patchbay/core/fault"
 	"patchbay/core/guard"
 	"patchbay/core/payment"
-	"patchbay/ports"
+	"patchbay/core/record"
 )
 
 const (
@@ -81,49 +82,30 @@ func (s *Service) attached(ctx context.Context, t trace) (again bool) {
 // payment, attach makes it. Conflict: the intent belongs to another payment or another
 // account.
 func (s *Service) attach(ctx context.Context, t trace) error {
-	var doubt ports.Doubt
-	for {
-		st, err := s.load(ctx, t.tenant, t.id)
-		absent := fault.Is(err, fault.NotFound)
-		if err != nil && !absent {
-			return err
-		}
-		if absent {
-			st = stored{payment: s.blank(t)}
-		}
+	records := s.records
+	records.New = func(string, string) stored { return stored{payment: s.blank(t)} }
+	_, err := records.Put(ctx, t.tenant, t.id, func(st *stored) error {
 		p := &st.payment
 		switch op := p.Open(); {
-		case absent:
-			if err := s.ask(ctx, &st); err != nil {
-				return err
-			}
+		case st.record.Rev == 0: // the store does not have it
+			return s.ask(ctx, st)
 		case !t.over && s.hasAnother(p, t):
 			if !s.reviewSecond(p, t) {
-				return nil
+				return record.ErrUnchanged
 			}
-		case p.ProviderReference != "" && !s.outdated(p):
-			return nil
-		case p.ProviderReference != "":
-			return s.renew(ctx, t.tenant, t.id)
-		case op != nil && op.Request.Made != nil:
-			return nil
+		case p.ProviderReference != "" && s.outdated(p):
+			return cmp.Or(s.renew(ctx, t.tenant, t.id), record.ErrUnchanged)
+		case p.ProviderReference != "", op != nil && op.Request.Made != nil:
+			return record.ErrUnchanged
 		case op != nil: // the next try of the open operation adopts the intent
 			op.Request.Made = &t.Made
 		default:
 			p.Provider, p.ProviderReference, p.Account = t.Provider, t.Reference, s.account(t.Provider)
-			if err := s.ask(ctx, &st); err != nil {
-				return err
-			}
+			return s.ask(ctx, st)
 		}
-		err = s.save(ctx, &st)
-		again := fault.Is(err, fault.Conflict) || fault.Is(err, fault.UnknownOutcome)
-		if err = doubt.Over(err); !again || ctx.Err() != nil {
-			return err
-		}
-		if absent && s.taken(ctx, t) {
-			return errForeign(t.Reference)
-		}
-	}
+		return nil
+	})
+	return err
 }
 
 // hasAnother reports whether a payment has, or is about to adopt, an intent other than the
@@ -144,12 +126,6 @@ func (s *Service) reviewSecond(p *payment.Payment, t trace) (news bool) {
 		return p.Review(payment.ReviewOtherAccount, t.Provider+": "+t.Reference, s.Clock.Now())
 	}
 	return p.Review(payment.ReviewSecondIntent, t.Reference, s.Clock.Now())
-}
-
-// taken reports whether another payment has the intent.
-func (s *Service) taken(ctx context.Context, t trace) bool {
-	r, err := s.Journal.Find(ctx, kind, ports.ByRef, reference(t.Provider, t.Reference))
-	return err == nil && r.ID != t.id
 }
 
 // blank returns a payment that the store does not have, before it is filled from its provider.

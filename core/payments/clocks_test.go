@@ -11,7 +11,7 @@ import (
 	"patchbay/core/idempotency"
 	"patchbay/core/payment"
 	"patchbay/core/payments"
-	"patchbay/ports"
+	"patchbay/core/record"
 	"patchbay/tests/memjournal"
 )
 
@@ -163,9 +163,9 @@ func TestAKeyThatAnEarlierVersionHasLeftIsNotGivenUpByOneReading(t *testing.T) {
 			within(t, func(t *testing.T, r *rig) {
 				first := r.paid(t)
 				var p payment.Payment
-				record, err := r.journal.Get(t.Context(), tenant, "payment", first.ID)
+				stored, err := r.journal.Get(t.Context(), tenant, "payment", first.ID)
 				if err == nil {
-					err = ports.DecodeJSON("payment", record.Body, &p)
+					err = record.DecodeJSON("payment", stored.Body, &p)
 				}
 				if err != nil {
 					t.Fatal(err)
@@ -173,11 +173,11 @@ func TestAKeyThatAnEarlierVersionHasLeftIsNotGivenUpByOneReading(t *testing.T) {
 				ended := time.Now().Add(due - idempotency.Kept)
 				op := &p.Operations[0]
 				op.Age, op.StartedAt, op.EndedAt = idempotency.Age{}, ended, ended
-				if record.Body, err = json.Marshal(p); err != nil {
+				if stored.Body, err = json.Marshal(p); err != nil {
 					t.Fatal(err)
 				}
-				record.Due = ended.Add(idempotency.Kept)
-				if err := r.journal.Save(t.Context(), &record)[0]; err != nil {
+				stored.Due = ended.Add(idempotency.Kept)
+				if err := r.journal.Save(t.Context(), &stored)[0]; err != nil {
 					t.Fatal(err)
 				}
 				<-time.After(max(due, 0) + 47*time.Hour)

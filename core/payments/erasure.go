@@ -12,28 +12,17 @@ import (
 	"patchbay/ports"
 )
 
-const pageSize = 50 // payments that are read at once
-
 var errErased = fault.New(fault.Conflict, "payment_erased", "what this payment said of a person was erased, and what was answered with it")
 
 // Traces calls found for every payment whose customer is the person, or whose metadata
 // names the person. It reads all payments of the tenant, and calls looked with how many
 // it has read.
 func (s *Service) Traces(ctx context.Context, p user.Person, looked func(int) error, found func(user.Trace) error) error {
-	return ports.Walk(ctx, s.Journal, p.Tenant, kind, pageSize, func(page []ports.Record) error {
-		for _, r := range page {
-			st, err := decode(r)
-			if err != nil {
-				return err
-			}
-			if !st.payment.Concerns(p.Is) {
-				continue
-			}
-			if err := found(s.trace(st)); err != nil {
-				return err
-			}
+	return s.records.Walk(ctx, p.Tenant, ports.Filter{}, looked, func(st stored) error {
+		if !st.payment.Concerns(p.Is) {
+			return nil
 		}
-		return looked(len(page))
+		return found(s.trace(st))
 	})
 }
 

@@ -157,7 +157,7 @@ func (s *Service) conclude(ctx context.Context, st *stored, id string, a answer,
 	st.cause = a.err
 	ours, try := worker.LeaseOf(st.record), markOf(st.payment.Operation(id))
 	var began mark // the next operation
-	err = s.updateBy(saving, ports.Insist, st, func(st *stored) error {
+	err = s.insist(saving, st, func(st *stored) error {
 		p := &st.payment
 		if began.in(p) && p.Operation(began.id).Outcome == payment.Calling {
 			return nil // it was saved, and only the answer was lost

@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 
 	"patchbay/core/fault"
+	"patchbay/core/record"
 	"patchbay/ports"
 )
 
@@ -35,15 +36,15 @@ func (s *Service) index(ctx context.Context, st *stored) error {
 	return nil
 }
 
-// ofObject finds the record of the payment that has an object of a provider. NotFound.
-func (s *Service) ofObject(ctx context.Context, provider, object string) (ports.Record, error) {
+// ofObject finds the payment that has an object of a provider. NotFound.
+func (s *Service) ofObject(ctx context.Context, provider, object string) (stored, error) {
 	r, err := s.Journal.Find(ctx, objectKind, ports.ByRef, reference(provider, object))
 	if err != nil {
-		return r, err
+		return stored{}, err
 	}
-	of, err := ports.Decode(r, func(o owner) bool { return o.Payment != "" })
+	of, err := record.Decode(r, func(o owner) bool { return o.Payment != "" })
 	if err != nil {
-		return r, err
+		return stored{}, err
 	}
-	return s.Journal.Get(ctx, r.Tenant, kind, of.Payment)
+	return s.load(ctx, r.Tenant, of.Payment)
 }

@@ -7,6 +7,7 @@ import (
 
 	"patchbay/core/fault"
 	"patchbay/core/payment"
+	"patchbay/core/record"
 	"patchbay/core/webhook"
 	"patchbay/ports"
 )
@@ -23,20 +24,17 @@ func (s *Service) ApplyWebhook(ctx context.Context, e webhook.Event) (a webhook.
 	if err != nil || !ok {
 		return a, err
 	}
-	var doubt ports.Doubt
-	for {
-		st, err := s.subject(ctx, e.Provider, intent)
-		if err != nil {
-			return a, err
+	st, err := s.subject(ctx, e.Provider, intent)
+	if err != nil {
+		return a, err
+	}
+	err = s.update(ctx, &st, func(st *stored) error {
+		if err := s.locate(ctx, st); err != nil {
+			return err
 		}
 		p := &st.payment
 		if intent.Object != "" {
 			intent.Reference = p.ProviderReference
-		}
-		if found, err := s.locate(ctx, p); err != nil {
-			return a, err
-		} else if found {
-			continue
 		}
 		a.Erased = !p.ErasedAt.IsZero()
 		if reason, detail := stranger(p, e.Provider, intent); reason != "" {
@@ -44,19 +42,13 @@ func (s *Service) ApplyWebhook(ctx context.Context, e webhook.Event) (a webhook.
 				s.Log.WarnContext(ctx, "webhook does not fit its payment", "webhook", e.ID, "payment", p.ID, "tenant", p.Tenant, "reason", reason)
 			}
 		} else if p.Merge(intent) || intent.Object != "" {
-			if err := s.ask(ctx, &st); err != nil {
-				return a, err
+			if err := s.ask(ctx, st); err != nil {
+				return err
 			}
 		}
-		if unchanged(st) {
-			return a, nil
-		}
-		err = s.save(ctx, &st)
-		again := fault.Is(err, fault.Conflict) || fault.Is(err, fault.UnknownOutcome)
-		if err = doubt.Over(err); !again || ctx.Err() != nil {
-			return a, err
-		}
-	}
+		return st.changed()
+	})
+	return a, err
 }
 
 // stranger returns the reason for a review if an intent names a payment but is not its own.
@@ -75,20 +67,20 @@ func stranger(p *payment.Payment, provider string, i payment.Intent) (reason, de
 // object of the payment. If the event came
 // before the answer of the call, it finds it by the metadata of the intent.
 func (s *Service) subject(ctx context.Context, provider string, i payment.Intent) (stored, error) {
-	r, err := s.Journal.Find(ctx, kind, ports.ByRef, reference(provider, i.Reference))
+	st, err := s.records.Find(ctx, ports.ByRef, reference(provider, i.Reference))
 	if fault.Is(err, fault.NotFound) && i.Object != "" {
-		r, err = s.ofObject(ctx, provider, i.Object)
+		st, err = s.ofObject(ctx, provider, i.Object)
 	}
 	if fault.Is(err, fault.NotFound) && i.Metadata[payment.MetaPayment] != "" {
-		r, err = s.Journal.Get(ctx, i.Metadata[payment.MetaTenant], kind, i.Metadata[payment.MetaPayment])
+		return s.load(ctx, i.Metadata[payment.MetaTenant], i.Metadata[payment.MetaPayment])
 	}
-	if err != nil {
-		return stored{}, err
-	}
-	return decode(r)
+	return st, err
 }
 
-func unchanged(st stored) bool {
-	body, err := json.Marshal(st.payment)
-	return err == nil && bytes.Equal(body, st.record.Body)
+// changed returns record.ErrUnchanged if the payment is as it is stored.
+func (st *stored) changed() error {
+	if body, err := json.Marshal(st.payment); err == nil && bytes.Equal(body, st.record.Body) {
+		return record.ErrUnchanged
+	}
+	return nil
 }

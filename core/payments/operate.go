@@ -100,10 +100,8 @@ func (s *Service) operate(ctx context.Context, tenant, id string, key idempotenc
 	if st.payment.Under(key.Scoped) != nil {
 		return s.repeat(ctx, by, st, key)
 	}
-	if found, err := s.locate(ctx, &st.payment); err != nil {
+	if err := s.locate(ctx, &st); err != nil {
 		return Result{Payment: st.payment}, err
-	} else if found {
-		return s.operate(ctx, tenant, id, key, begin)
 	}
 	result, err := s.start(ctx, by, st, key.Scoped, func(p *payment.Payment) error {
 		if p.Under(key.Scoped) != nil {

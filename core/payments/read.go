@@ -25,36 +25,24 @@ func (s *Service) List(ctx context.Context, tenant string, f Filter, cursor stri
 	if f.Reference != "" {
 		return s.listReference(ctx, tenant, f)
 	}
-	records, err := s.Journal.List(ctx, tenant, kind,
-		ports.Filter{Status: string(f.Status), Customer: f.CustomerID}, cursor, limit)
-	if err != nil {
-		return Page{}, err
+	all, next, err := s.records.List(ctx, tenant, ports.Filter{Status: string(f.Status), Customer: f.CustomerID}, cursor, limit)
+	page := Page{Payments: make([]payment.Payment, len(all)), Next: next}
+	for i, st := range all {
+		page.Payments[i] = st.payment
 	}
-	page := Page{Payments: make([]payment.Payment, 0, len(records.Records)), Next: records.Next}
-	for _, r := range records.Records {
-		st, err := decode(r)
-		if err != nil {
-			return Page{}, err
-		}
-		page.Payments = append(page.Payments, st.payment)
-	}
-	return page, nil
+	return page, err
 }
 
 func (s *Service) listReference(ctx context.Context, tenant string, f Filter) (Page, error) {
 	var page Page
 	for _, g := range s.Gateways {
-		r, err := s.Journal.Find(ctx, kind, ports.ByRef, reference(g.Name(), f.Reference))
+		st, err := s.records.Find(ctx, ports.ByRef, reference(g.Name(), f.Reference))
 		if fault.Is(err, fault.NotFound) {
-			r, err = s.ofObject(ctx, g.Name(), f.Reference)
+			st, err = s.ofObject(ctx, g.Name(), f.Reference)
 		}
 		if fault.Is(err, fault.NotFound) {
 			continue
 		}
-		if err != nil {
-			return Page{}, err
-		}
-		st, err := decode(r)
 		if err != nil {
 			return Page{}, err
 		}

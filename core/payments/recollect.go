@@ -265,21 +265,26 @@ func (s *Service) reclaim(ctx context.Context, tenant string, r CreateRequest, k
 }
 
 // locate attaches the intent that was found after a restore to a payment that has no intent
-// in the store. It reports whether the payment must be read again. Errors as for madeBefore,
-// also while the open operation of the payment has not adopted the intent yet.
-func (s *Service) locate(ctx context.Context, p *payment.Payment) (found bool, err error) {
-	if p.ProviderReference != "" {
-		return false, nil
+// in the store, and reads the payment again. Errors as for madeBefore, also while the open
+// operation of the payment has not adopted the intent yet.
+func (s *Service) locate(ctx context.Context, st *stored) error {
+	for st.payment.ProviderReference == "" {
+		p := st.payment
+		made, err := s.madeBefore(p.ID)
+		if made == nil || err != nil {
+			return err
+		}
+		if err := s.attach(ctx, trace{Made: *made, id: p.ID, tenant: p.Tenant}); err != nil {
+			return err
+		}
+		if p.Open() != nil {
+			return errRecollecting()
+		}
+		fresh, err := s.load(ctx, p.Tenant, p.ID)
+		if err != nil {
+			return err
+		}
+		*st = fresh
 	}
-	made, err := s.madeBefore(p.ID)
-	if made == nil || err != nil {
-		return false, err
-	}
-	if err := s.attach(ctx, trace{Made: *made, id: p.ID, tenant: p.Tenant}); err != nil {
-		return true, err
-	}
-	if p.Open() != nil {
-		return true, errRecollecting()
-	}
-	return true, nil
+	return nil
 }

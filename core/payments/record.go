@@ -8,6 +8,7 @@ import (
 	"patchbay/core/fault"
 	"patchbay/core/idempotency"
 	"patchbay/core/payment"
+	"patchbay/core/record"
 	"patchbay/ports"
 )
 
@@ -25,7 +26,7 @@ type stored struct {
 }
 
 func decode(r ports.Record) (stored, error) {
-	p, err := ports.Decode(r, func(p payment.Payment) bool { return p.ID == r.ID })
+	p, err := record.Decode(r, func(p payment.Payment) bool { return p.ID == r.ID })
 	if err != nil {
 		return stored{}, err
 	}
@@ -94,32 +95,24 @@ func (s *Service) save(ctx context.Context, st *stored) error {
 	return nil
 }
 
-// update applies change until it is saved: after a conflict it reads the payment again.
-// change must be idempotent and must not call other systems, since it may run several times.
-// After an error st holds what could not be saved.
-func (s *Service) update(ctx context.Context, st *stored, change func(*stored) error) error {
-	return s.updateBy(ctx, ports.Once, st, change)
+// repository returns the Repository of the payments.
+func (s *Service) repository() record.Repository[stored] {
+	return record.Repository[stored]{
+		Journal: s.Journal, Kind: kind, Decode: decode, Save: s.save,
+		Record: func(st *stored) *ports.Record { return &st.record },
+		Keep:   func(before, fresh *stored) { fresh.ahead, fresh.cause = before.ahead, before.cause },
+		Taken:  func(st *stored) error { return errForeign(st.payment.ProviderReference) },
+	}
 }
 
-// updateBy is update with a function that makes each call of the journal.
-func (s *Service) updateBy(ctx context.Context, try func(context.Context, func() error) error, st *stored, change func(*stored) error) error {
-	return ports.Update(ctx, ports.Edit{
-		Try:    try,
-		Change: func() error { return change(st) },
-		Save:   func() error { return s.save(ctx, st) },
-		Reload: func(failed error) (final, err error) {
-			fresh, err := s.load(ctx, st.payment.Tenant, st.payment.ID)
-			if err != nil {
-				return nil, err
-			}
-			if fault.Is(failed, fault.Conflict) && fresh.record.Rev == st.record.Rev { // no concurrent change: the conflict is on the reference
-				final = errForeign(st.payment.ProviderReference)
-			}
-			fresh.ahead, fresh.cause = st.ahead, st.cause
-			*st = fresh
-			return final, nil
-		},
-	})
+// update applies change until it is saved: see record.Repository.
+func (s *Service) update(ctx context.Context, st *stored, change func(*stored) error) error {
+	return s.records.Update(ctx, st, change)
+}
+
+// insist is update for an outcome that must not get lost.
+func (s *Service) insist(ctx context.Context, st *stored, change func(*stored) error) error {
+	return s.records.Insisting().Update(ctx, st, change)
 }
 
 // errForeign returns the error for a provider's object that belongs to another payment.
@@ -130,38 +123,20 @@ func errForeign(reference string) error {
 const codeForeign = "foreign_object"
 
 func (s *Service) load(ctx context.Context, tenant, id string) (stored, error) {
-	r, err := s.Journal.Get(ctx, tenant, kind, id)
-	if err != nil {
-		return stored{}, err
-	}
-	return decode(r)
+	return s.records.Get(ctx, tenant, id)
 }
 
-// insert stores a new payment. If the answer was lost, it reads the payment to find out
-// whether it was stored.
+// insert stores a new payment.
 func (s *Service) insert(ctx context.Context, st *stored) error {
-	err := s.save(ctx, st)
-	if !fault.Is(err, fault.UnknownOutcome) {
-		return err
-	}
-	ctx, cancel := ports.Grace(ctx)
-	defer cancel()
-	fresh, rerr := s.load(ctx, st.payment.Tenant, st.payment.ID)
-	if rerr != nil {
-		return err
-	}
-	if op := fresh.payment.Operation(st.payment.Operations[0].ID); op == nil {
-		return fault.New(fault.Conflict, "payment_taken", "another request made the payment of this key")
-	}
-	*st = fresh
-	return nil
+	return s.records.Insert(ctx, st, func(there *stored) error {
+		if there.payment.Operation(st.payment.Operations[0].ID) == nil {
+			return fault.New(fault.Conflict, "payment_taken", "another request made the payment of this key")
+		}
+		return nil
+	})
 }
 
 // byKey finds the payment that was created under a caller's key.
 func (s *Service) byKey(ctx context.Context, key idempotency.Key) (stored, error) {
-	r, err := s.Journal.Find(ctx, kind, ports.ByIdem, key.Scoped)
-	if err != nil {
-		return stored{}, err
-	}
-	return decode(r)
+	return s.records.Find(ctx, ports.ByIdem, key.Scoped)
 }

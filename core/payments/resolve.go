@@ -102,7 +102,7 @@ func (s *Service) retry(ctx context.Context, st stored, id string) error {
 	var began mark
 	saving, cancel := context.WithTimeout(ctx, lease-callDeadline)
 	defer cancel()
-	err := s.updateBy(saving, ports.Insist, &st, func(st *stored) error {
+	err := s.insist(saving, &st, func(st *stored) error {
 		p, op := &st.payment, st.payment.Operation(id)
 		if began.in(p) && p.Operation(began.id).Outcome == payment.Calling {
 			return nil
@@ -210,7 +210,7 @@ func (s *Service) investigate(ctx context.Context, st stored, id string) error {
 	st.cause = a.err
 	saving, stop := context.WithTimeout(ctx, lease-callDeadline)
 	defer stop()
-	err = s.updateBy(saving, ports.Insist, &st, func(st *stored) error {
+	err = s.insist(saving, &st, func(st *stored) error {
 		now, held := st.payment.Operation(id), ours.On(st.record) && try.in(&st.payment)
 		if now == nil {
 			return nil
@@ -244,7 +244,7 @@ func (s *Service) investigate(ctx context.Context, st stored, id string) error {
 func (s *Service) disown(ctx context.Context, st *stored, id string) {
 	saving, cancel := context.WithTimeout(ctx, lease-callDeadline)
 	defer cancel()
-	err := s.updateBy(saving, ports.Insist, st, func(st *stored) error {
+	err := s.insist(saving, st, func(st *stored) error {
 		if op := st.payment.Operation(id); op != nil && op.Outcome.Open() {
 			op.Outcome, op.Unsure = payment.Unknown, true
 			st.payment.Review(payment.ReviewForeign, id, s.Clock.Now())

@@ -8,6 +8,7 @@ import (
 	"patchbay/core/guard"
 	"patchbay/core/money"
 	"patchbay/core/payment"
+	"patchbay/core/record"
 	"patchbay/core/worker"
 	"patchbay/ports"
 )
@@ -54,6 +55,7 @@ type Options struct {
 // Service makes payments. Its methods are safe for concurrent use.
 type Service struct {
 	Options
+	records  record.Repository[stored]
 	queues   *worker.Set
 	ageing   *worker.Worker
 	listings map[string]*listing
@@ -72,6 +74,7 @@ func New(o Options) *Service {
 		Options: o, listings: make(map[string]*listing), calls: guard.Group{Log: o.Log},
 		noticed: make(chan struct{}, 1),
 	}
+	s.records = s.repository()
 	names := make([]string, len(o.Gateways))
 	for i, g := range o.Gateways {
 		names[i] = g.Name()

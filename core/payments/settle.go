@@ -160,19 +160,10 @@ func (s *Service) refundSeen(ctx context.Context, g ports.PaymentGateway, op *pa
 // InReview calls found for each of the tenant's payments that needs a review, newest first.
 // It reads all payments of the tenant, and calls looked with how many it has read.
 func (s *Service) InReview(ctx context.Context, tenant string, looked func(int) error, found func(payment.Payment) error) error {
-	return ports.Walk(ctx, s.Journal, tenant, kind, pageSize, func(page []ports.Record) error {
-		for _, r := range page {
-			st, err := decode(r)
-			if err != nil {
-				return err
-			}
-			if !st.payment.NeedsReview {
-				continue
-			}
-			if err := found(st.payment); err != nil {
-				return err
-			}
+	return s.records.Walk(ctx, tenant, ports.Filter{}, looked, func(st stored) error {
+		if !st.payment.NeedsReview {
+			return nil
 		}
-		return looked(len(page))
+		return found(st.payment)
 	})
 }

@@ -14,6 +14,7 @@ import (
 	"patchbay/adapters/httpclient"
 	"patchbay/adapters/ids"
 	"patchbay/adapters/payments/stripepay"
+	"patchbay/adapters/simulators/stripesim"
 	"patchbay/adapters/webhooks/stripehook"
 	"patchbay/core/idempotency"
 	"patchbay/core/payment"
@@ -21,7 +22,6 @@ import (
 	"patchbay/core/webhook"
 	"patchbay/ports"
 	"patchbay/tests/memjournal"
-	"patchbay/tests/stripesim"
 )
 
 // atStripe is a payments.Service at Stripe's simulator, which hears of what happens there only when

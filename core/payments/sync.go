@@ -6,6 +6,7 @@ import (
 
 	"patchbay/core/fault"
 	"patchbay/core/payment"
+	"patchbay/core/record"
 	"patchbay/ports"
 )
 
@@ -17,30 +18,26 @@ const askDeadline = 10 * time.Second
 //
 // NotFound; otherwise the errors of the journal and the provider.
 func (s *Service) Sync(ctx context.Context, tenant, id string) (payment.Payment, error) {
-	var doubt ports.Doubt
-	for {
-		st, err := s.find(ctx, tenant, id)
-		if err == nil {
-			s.hasten(ctx, &st)
-		}
-		if op := st.payment.Open(); err == nil && op != nil {
-			_, err = s.asked(*op)
-		}
-		if err != nil || st.payment.ProviderReference == "" {
-			return st.payment, err
-		}
-		if err := s.ask(ctx, &st); err != nil {
-			return st.payment, err
-		}
-		if unchanged(st) {
-			return st.payment, nil
-		}
-		err = s.save(ctx, &st)
-		again := fault.Is(err, fault.Conflict) || fault.Is(err, fault.UnknownOutcome)
-		if err = doubt.Over(err); !again || ctx.Err() != nil {
-			return st.payment, err
-		}
+	st, err := s.find(ctx, tenant, id)
+	if err != nil {
+		return st.payment, err
 	}
+	s.hasten(ctx, &st)
+	err = s.update(ctx, &st, func(st *stored) error {
+		if op := st.payment.Open(); op != nil {
+			if _, err := s.asked(*op); err != nil {
+				return err
+			}
+		}
+		if st.payment.ProviderReference == "" {
+			return record.ErrUnchanged
+		}
+		if err := s.ask(ctx, st); err != nil {
+			return err
+		}
+		return st.changed()
+	})
+	return st.payment, err
 }
 
 // ask merges all that the provider knows of a payment into st. st was read before. It may be

@@ -5,13 +5,13 @@ import (
 	"strings"
 	"testing"
 
+	"patchbay/adapters/simulators/faultserver"
+	"patchbay/adapters/simulators/stripesim"
 	"patchbay/core/fault"
 	"patchbay/core/idempotency"
 	"patchbay/core/payment"
 	"patchbay/core/payments"
 	"patchbay/core/webhook"
-	"patchbay/tests/faultserver"
-	"patchbay/tests/stripesim"
 )
 
 func TestADeclineIsOneWhoeverBringsIt(t *testing.T) {

@@ -26,6 +26,7 @@ import (
 	"patchbay/core/payment"
 	"patchbay/core/payments"
 	"patchbay/core/personaldata"
+	"patchbay/core/record"
 	"patchbay/core/user"
 	"patchbay/core/users"
 	"patchbay/core/webhook"
@@ -291,10 +292,8 @@ func (r *rig) dump(t *testing.T) string {
 	t.Helper()
 	var all bytes.Buffer
 	for _, where := range [][2]string{{tenant, "message"}, {tenant, "message_part"}, {tenant, "payment"}, {"stripe", "webhook"}, {"mail", "webhook"}, {"other", "message"}} {
-		err := ports.Walk(t.Context(), r.journal, where[0], where[1], 100, func(page []ports.Record) error {
-			for _, one := range page {
-				fmt.Fprintf(&all, "%s %s %s %s %+v %s\n", one.ID, one.Idem, one.Ref, one.Parent, one.Index, one.Body)
-			}
+		err := record.Raw(r.journal, where[1]).Walk(t.Context(), where[0], ports.Filter{}, nil, func(one ports.Record) error {
+			fmt.Fprintf(&all, "%s %s %s %s %+v %s\n", one.ID, one.Idem, one.Ref, one.Parent, one.Index, one.Body)
 			return nil
 		})
 		if err != nil {

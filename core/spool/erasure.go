@@ -4,6 +4,7 @@ import (
 	"context"
 
 	"patchbay/core/fault"
+	"patchbay/core/record"
 	"patchbay/core/user"
 	"patchbay/ports"
 )
@@ -13,14 +14,7 @@ var errWaits = fault.New(fault.Conflict, "record_held", "it waits in the spool f
 // Traces passes to found the records of a person that are held, or that the store has refused.
 // Moved records are no longer here. looked gets the number of records read.
 func (s *Spool) Traces(ctx context.Context, p user.Person, looked func(int) error, found func(user.Trace) error) error {
-	return ports.Walk(ctx, s.Local, "", heldKind, pageSize, func(page []ports.Record) error {
-		for _, w := range page {
-			if err := s.look(ctx, w, p, found); err != nil {
-				return err
-			}
-		}
-		return looked(len(page))
-	})
+	return record.Raw(s.Local, heldKind).Walk(ctx, "", ports.Filter{}, looked, func(w ports.Record) error { return s.look(ctx, w, p, found) })
 }
 
 // has reports whether a parcel still has its content.

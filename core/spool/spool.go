@@ -15,6 +15,7 @@ import (
 	"time"
 
 	"patchbay/core/fault"
+	"patchbay/core/record"
 	"patchbay/core/user"
 	"patchbay/ports"
 )
@@ -27,7 +28,6 @@ const (
 	localDeadline = 3 * time.Second
 	maxHeld       = 100_000
 	maxBytes      = 4 << 30
-	pageSize      = 4 // each may have 20 MB of files
 )
 
 // States of a held record. A moved record stays for a while.
@@ -97,14 +97,12 @@ var (
 // Open returns a Spool, including the records held by an earlier process.
 func Open(ctx context.Context, o Options) (*Spool, error) {
 	s := &Spool{Journal: o.Store, Options: o, held: map[string]waiting{}, keys: map[string]bool{}}
-	err := ports.Walk(ctx, o.Local, "", heldKind, pageSize, func(page []ports.Record) error {
-		for _, w := range page {
-			switch w.Index.Status {
-			case stateHeld:
-				s.note(w)
-			case stateRefused:
-				s.refused++
-			}
+	err := record.Raw(o.Local, heldKind).Walk(ctx, "", ports.Filter{}, nil, func(w ports.Record) error {
+		switch w.Index.Status {
+		case stateHeld:
+			s.note(w)
+		case stateRefused:
+			s.refused++
 		}
 		return nil
 	})
@@ -225,7 +223,7 @@ type label struct {
 
 // weight returns the size of a parcel in bytes. Parcels of an earlier version have no label.
 func weight(w ports.Record) int {
-	l, err := ports.Decode(w, func(l label) bool { return l.Bytes > 0 })
+	l, err := record.Decode(w, func(l label) bool { return l.Bytes > 0 })
 	if err != nil {
 		return len(w.Body)
 	}
@@ -236,7 +234,7 @@ func unwrap(w ports.Record) (parcel, error) {
 	if len(w.Content) > 0 { // otherwise it was held by an earlier version
 		w.Body = w.Content
 	}
-	return ports.Decode(w, func(p parcel) bool { return name(p.Tenant, p.Kind, p.ID) == w.ID })
+	return record.Decode(w, func(p parcel) bool { return name(p.Tenant, p.Kind, p.ID) == w.ID })
 }
 
 func name(tenant, kind, id string) string { return tenant + "|" + kind + "|" + id }

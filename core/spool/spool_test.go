@@ -17,7 +17,7 @@ import (
 	"patchbay/core/spool"
 	"patchbay/core/user"
 	"patchbay/ports"
-	"patchbay/tests/contract"
+	"patchbay/tests/contract/journaltest"
 	"patchbay/tests/memjournal"
 )
 
@@ -113,7 +113,7 @@ const soon = 2 * time.Second // longer than the spool takes to see that the stor
 
 func TestTheSpoolIsAJournal(t *testing.T) {
 	t.Parallel()
-	contract.Journal(t, contract.InMemory, func(t *testing.T) contract.JournalHarness {
+	journaltest.Run(t, journaltest.InMemory, func(t *testing.T) journaltest.Harness {
 		s, err := spool.Open(t.Context(), spool.Options{
 			Store: memjournal.New(clock.System{}), Local: memjournal.New(clock.System{}), Clock: clock.System{}, Log: slog.New(slog.DiscardHandler),
 			Same: map[string]func(a, b ports.Record) bool{"thing": func(a, b ports.Record) bool { return true }},
@@ -121,7 +121,7 @@ func TestTheSpoolIsAJournal(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		return contract.JournalHarness{Journal: s}
+		return journaltest.Harness{Journal: s}
 	})
 }
 

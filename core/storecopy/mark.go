@@ -2,13 +2,13 @@ package storecopy
 
 import (
 	"context"
-	"encoding/json"
 	"fmt"
 	"slices"
 	"time"
 
 	"patchbay/core/fault"
 	"patchbay/core/idempotency"
+	"patchbay/core/record"
 	"patchbay/ports"
 )
 
@@ -27,14 +27,8 @@ const (
 	moved      = "moved"
 )
 
-// attempts limits how often a mark is read again when others write it at the same time.
-const attempts = 10
-
-type mark struct {
-	journal ports.Journal
-	record  ports.Record
-	from    origin
-}
+// mark is the mark of a store. Its state is the status of its record.
+type mark = record.Entry[origin]
 
 // origin is the body of a mark. Stores have the names of their providers.
 type origin struct {
@@ -102,35 +96,34 @@ func (r Restore) again(at, written time.Time, providers []string) Restore {
 	return next
 }
 
-// readMark reads a store's mark. A new store gets one without a state.
+// marks returns the Repository of a store's mark. A new store gets one without a state.
+func marks(j ports.Journal, clock ports.Clock) record.Repository[mark] {
+	marks := record.Of(j, markKind, func(origin, string) bool { return true })
+	blank := marks.New
+	marks.New = func(tenant, id string) mark {
+		m := blank(tenant, id)
+		m.Record.Index.Created = clock.Now()
+		return m
+	}
+	return marks
+}
+
 func readMark(ctx context.Context, j ports.Journal, clock ports.Clock) (mark, error) {
-	r, err := j.Get(ctx, "", markKind, markID)
-	if fault.Is(err, fault.NotFound) {
-		return mark{journal: j, record: ports.Record{Kind: markKind, ID: markID, Index: ports.Index{Created: clock.Now()}, Body: []byte(`{}`)}}, nil
-	}
-	if err != nil {
-		return mark{}, err
-	}
-	from, err := ports.Decode(r, func(origin) bool { return true })
-	return mark{j, r, from}, err
+	return marks(j, clock).Open(ctx, "", markID)
 }
 
-func (m mark) state() string { return m.record.Index.Status }
-
-// origin returns the body of the mark.
-func (m mark) origin() origin { return m.from }
-
-// with returns the mark with a changed body.
-func (m mark) with(change func(*origin)) mark {
-	change(&m.from)
-	m.record.Body, _ = json.Marshal(m.from) // it can always be encoded
-	return m
+// changeMark changes a store's mark, and repeats that if somebody else has written it.
+func changeMark(ctx context.Context, j ports.Journal, clock ports.Clock, change func(*mark) error) (origin, error) {
+	m, err := marks(j, clock).Put(ctx, "", markID, change)
+	return m.Value, err
 }
 
-// become writes the mark, unless somebody else has written it since it was read.
-func (m *mark) become(ctx context.Context, state string) error {
-	m.record.Index.Status = state
-	err := m.journal.Save(ctx, &m.record)[0]
+func state(m mark) string { return m.Record.Index.Status }
+
+// become writes a mark with a state, unless somebody else has written it since it was read.
+func become(ctx context.Context, j ports.Journal, m *mark, state string) error {
+	m.Record.Index.Status = state
+	err := marks(j, nil).Save(ctx, m)
 	if fault.Is(err, fault.Conflict) {
 		return fault.New(fault.Conflict, "target_taken", "another command is copying into the target, or a gateway has begun to use it")
 	}
@@ -144,68 +137,55 @@ func (m *mark) become(ctx context.Context, state string) error {
 // Conflict with code unfinished_copy or store_moved: the store must not be used. Otherwise as
 // for the store.
 func Use(ctx context.Context, j ports.Journal, clock ports.Clock, older bool, payments ...string) (restored Restore, err error) {
-	for range attempts {
-		var m mark
-		if m, err = readMark(ctx, j, clock); err != nil {
-			return Restore{}, err
+	o, err := changeMark(ctx, j, clock, func(m *mark) error {
+		if err := usable(*m); err != nil {
+			return err
 		}
-		if err := m.usable(); err != nil {
-			return Restore{}, err
-		}
-		switch before := m.origin().Payments; {
-		case m.state() == inUse && !older && (len(payments) == 0 || slices.Equal(before, payments)):
-			return m.origin().Restore, nil
-		case older || m.origin().Older:
+		o := &m.Value
+		before := o.Payments
+		switch {
+		case state(*m) == inUse && !older && (len(payments) == 0 || slices.Equal(before, payments)):
+			return record.ErrUnchanged
+		case older || o.Older:
 			written, err := writtenAt(ctx, j)
 			if err != nil {
-				return Restore{}, err
+				return err
 			}
-			m = m.with(func(o *origin) {
-				o.Restore, o.Older = o.again(clock.Now(), written, slices.Concat(before, payments)), false
-			})
+			o.Restore, o.Older = o.again(clock.Now(), written, slices.Concat(before, payments)), false
 		}
 		if len(payments) > 0 {
-			m = m.with(func(o *origin) { o.Payments = payments })
+			o.Payments = payments
 		}
-		if err = m.become(ctx, inUse); err == nil {
-			return m.origin().Restore, nil
-		}
-		if !fault.Is(err, fault.Conflict) && !fault.Is(err, fault.UnknownOutcome) {
-			return Restore{}, err
-		}
-	}
-	return Restore{}, err
+		m.Record.Index.Status = inUse
+		return nil
+	})
+	return o.Restore, err
 }
 
 // Recalled records in the store that the payments which the providers have are in it again,
 // after the restore at the given time. If there was a later restore, it changes nothing. Errors
 // as for the store.
-func Recalled(ctx context.Context, j ports.Journal, clock ports.Clock, at time.Time) (err error) {
-	for range attempts {
-		var m mark
-		if m, err = readMark(ctx, j, clock); err != nil {
-			return err
+func Recalled(ctx context.Context, j ports.Journal, clock ports.Clock, at time.Time) error {
+	_, err := changeMark(ctx, j, clock, func(m *mark) error {
+		o := &m.Value
+		if !o.Unrecalled || !o.At.Equal(at) {
+			return record.ErrUnchanged
 		}
-		if r := m.origin().Restore; !r.Unrecalled || !r.At.Equal(at) {
-			return nil
-		}
-		m = m.with(func(o *origin) { o.Unrecalled, o.Providers = false, nil })
-		if err = m.become(ctx, m.state()); !fault.Is(err, fault.Conflict) && !fault.Is(err, fault.UnknownOutcome) {
-			return err
-		}
-	}
+		o.Unrecalled, o.Providers = false, nil
+		return nil
+	})
 	return err
 }
 
-func (m mark) usable() error {
-	switch m.state() {
+func usable(m mark) error {
+	switch state(m) {
 	case unfinished:
 		return fault.New(fault.Conflict, "unfinished_copy", fmt.Sprintf(
-			"it is an unfinished copy of %q: run `patchbay storage copy` again until it says that the two are equal", m.origin().Of))
+			"it is an unfinished copy of %q: run `patchbay storage copy` again until it says that the two are equal", m.Value.Of))
 	case moved:
 		return fault.New(fault.Conflict, "store_moved", fmt.Sprintf(
 			"it was moved to %q, and both would answer to the same keys: write storage.provider: %[1]s. "+
-				"To serve from this one again, and not from that, run `patchbay storage reopen`", m.origin().To))
+				"To serve from this one again, and not from that, run `patchbay storage reopen`", m.Value.To))
 	}
 	return nil
 }

@@ -20,8 +20,8 @@ func Reopen(ctx context.Context, store, copied Side, clock ports.Clock, force bo
 	if err != nil {
 		return err
 	}
-	to := source.origin().To
-	if source.state() != moved {
+	to := source.Value.To
+	if state(source) != moved {
 		return fault.New(fault.Conflict, "store_not_moved", fmt.Sprintf("%q was not moved: nothing is to be done", store.Name))
 	}
 	if copied.Journal != nil {
@@ -31,8 +31,8 @@ func Reopen(ctx context.Context, store, copied Side, clock ports.Clock, force bo
 	} else if !force {
 		return fault.New(fault.Conflict, "copy_used", fmt.Sprintf("%q is not at hand: see that no gateway serves from it, and give --force", to))
 	}
-	source = source.with(func(o *origin) { o.To = "" })
-	return source.become(ctx, inUse)
+	source.Value.To = ""
+	return become(ctx, store.Journal, &source, inUse)
 }
 
 // disown marks a finished copy as an unfinished one.
@@ -41,9 +41,9 @@ func disown(ctx context.Context, store, copied Side, clock ports.Clock, force bo
 	switch {
 	case err != nil:
 		return err
-	case target.state() == finished && target.origin().Of == store.Name:
-		return target.become(ctx, unfinished)
-	case target.state() == unfinished || target.state() == "" || force:
+	case state(target) == finished && target.Value.Of == store.Name:
+		return become(ctx, copied.Journal, &target, unfinished)
+	case state(target) == unfinished || state(target) == "" || force:
 		return nil
 	}
 	return fault.New(fault.Conflict, "copy_used", fmt.Sprintf(
@@ -53,8 +53,8 @@ func disown(ctx context.Context, store, copied Side, clock ports.Clock, force bo
 // MovedTo returns the name of the provider that a store was moved to, empty if it was not moved.
 func MovedTo(ctx context.Context, j ports.Journal, clock ports.Clock) (string, error) {
 	m, err := readMark(ctx, j, clock)
-	if err != nil || m.state() != moved {
+	if err != nil || state(m) != moved {
 		return "", err
 	}
-	return m.origin().To, nil
+	return m.Value.To, nil
 }

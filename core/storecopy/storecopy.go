@@ -92,26 +92,18 @@ func Copy(ctx context.Context, o Options) (Report, error) {
 	if err := m.leave(ctx); err != nil {
 		return report, err
 	}
-	target = target.with(func(o *origin) {
-		before := source.origin()
-		o.Restore, o.Payments, o.Older = before.Restore, before.Payments, before.Older || m.From.Older
-	})
-	return report, target.become(ctx, finished)
+	before := source.Value
+	target.Value.Restore, target.Value.Payments, target.Value.Older = before.Restore, before.Payments, before.Older || m.From.Older
+	return report, become(ctx, m.To.Journal, &target, finished)
 }
 
 // leave marks the source as moved. A gateway already running on it continues until it is
 // stopped; what it accepts until then is copied when Copy is run again.
-func (m *move) leave(ctx context.Context) (err error) {
-	for range attempts {
-		var source mark
-		if source, err = readMark(ctx, m.From.Journal, m.Clock); err != nil {
-			return err
-		}
-		source = source.with(func(o *origin) { o.To = m.To.Name })
-		if err = source.become(ctx, moved); !fault.Is(err, fault.Conflict) && !fault.Is(err, fault.UnknownOutcome) {
-			return err
-		}
-	}
+func (m *move) leave(ctx context.Context) error {
+	_, err := changeMark(ctx, m.From.Journal, m.Clock, func(source *mark) error {
+		source.Value.To, source.Record.Index.Status = m.To.Name, moved
+		return nil
+	})
 	return err
 }
 
@@ -126,10 +118,10 @@ func (m *move) begin(ctx context.Context) (source, target mark, err error) {
 	if source, err = readMark(ctx, m.From.Journal, m.Clock); err != nil {
 		return source, target, err
 	}
-	switch to := source.origin().To; {
-	case source.state() == unfinished:
-		err = fault.New(fault.Conflict, "source_unfinished", fmt.Sprintf("%q is itself an unfinished copy, of %q", m.From.Name, source.origin().Of))
-	case source.state() == moved && to != m.To.Name:
+	switch to := source.Value.To; {
+	case state(source) == unfinished:
+		err = fault.New(fault.Conflict, "source_unfinished", fmt.Sprintf("%q is itself an unfinished copy, of %q", m.From.Name, source.Value.Of))
+	case state(source) == moved && to != m.To.Name:
 		err = fault.New(fault.Conflict, "source_moved", fmt.Sprintf("%q was moved to %q: copy from there", m.From.Name, to))
 	default:
 		target, err = m.admitted(ctx)
@@ -137,7 +129,7 @@ func (m *move) begin(ctx context.Context) (source, target mark, err error) {
 	if err != nil {
 		return source, target, err
 	}
-	if err := target.become(ctx, unfinished); err != nil {
+	if err := become(ctx, m.To.Journal, &target, unfinished); err != nil {
 		return source, target, err
 	}
 	for {
@@ -158,13 +150,13 @@ func (m *move) admitted(ctx context.Context) (mark, error) {
 	switch {
 	case err != nil:
 		return mark{}, err
-	case target.state() == inUse:
+	case state(target) == inUse:
 		return mark{}, used("it is in use, or was; name an empty database")
-	case target.state() == moved:
-		return mark{}, used(fmt.Sprintf("it was in use, and moved to %q; name an empty database", target.origin().To))
-	case target.state() != "" && target.origin().Of != m.From.Name:
-		return mark{}, used(fmt.Sprintf("it is a copy of %q; name an empty database", target.origin().Of))
-	case target.state() != "":
+	case state(target) == moved:
+		return mark{}, used(fmt.Sprintf("it was in use, and moved to %q; name an empty database", target.Value.To))
+	case state(target) != "" && target.Value.Of != m.From.Name:
+		return mark{}, used(fmt.Sprintf("it is a copy of %q; name an empty database", target.Value.Of))
+	case state(target) != "":
 		return target, nil
 	}
 	for _, section := range ports.Sections() {
@@ -176,7 +168,8 @@ func (m *move) admitted(ctx context.Context) (mark, error) {
 			return mark{}, used("it holds data, and is not a copy; name an empty database")
 		}
 	}
-	return target.with(func(o *origin) { o.Of = m.From.Name }), nil
+	target.Value.Of = m.From.Name
+	return target, nil
 }
 
 // remove removes entries from the target that the source does not have with the same content.

@@ -5,8 +5,8 @@ import (
 	"maps"
 
 	"patchbay/core/fault"
+	"patchbay/core/record"
 	"patchbay/core/user"
-	"patchbay/ports"
 )
 
 // Update applies a patch. ifVersion 0 means any version. NotFound; Invalid; Conflict with code
@@ -40,7 +40,7 @@ func (s *Service) Delete(ctx context.Context, tenant, id string, ifVersion int64
 
 // reread reads a user from the store itself after a change whose response was lost.
 func (s *Service) reread(ctx context.Context, tenant, id string) (user.User, error) {
-	ctx, cancel := ports.Grace(ctx)
+	ctx, cancel := record.Grace(ctx)
 	defer cancel()
 	return s.users.FindByID(ctx, tenant, id)
 }

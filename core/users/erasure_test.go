@@ -7,6 +7,7 @@ import (
 
 	"patchbay/core/fault"
 	"patchbay/core/idempotency"
+	"patchbay/core/record"
 	"patchbay/core/user"
 	"patchbay/core/users"
 	"patchbay/ports"
@@ -79,10 +80,8 @@ func TestAnErasedUserIsGoneFromTheStandby(t *testing.T) {
 // copies is all that the other store has of users.
 func (p *pair) copies(t *testing.T) (all string) {
 	t.Helper()
-	err := ports.Walk(t.Context(), p.copy, tenant, "user_copy", 10, func(page []ports.Record) error {
-		for _, one := range page {
-			all += fmt.Sprintf("%s %q %+v %s\n", one.ID, one.Ref, one.Index, one.Body)
-		}
+	err := record.Raw(p.copy, "user_copy").Walk(t.Context(), tenant, ports.Filter{}, nil, func(one ports.Record) error {
+		all += fmt.Sprintf("%s %q %+v %s\n", one.ID, one.Ref, one.Index, one.Body)
 		return nil
 	})
 	if err != nil {

@@ -3,12 +3,12 @@ package users
 import (
 	"cmp"
 	"context"
-	"encoding/json"
 	"strings"
 	"time"
 
 	"patchbay/core/event"
 	"patchbay/core/fault"
+	"patchbay/core/record"
 	"patchbay/ports"
 )
 
@@ -53,7 +53,8 @@ func (s *Standby) tell(ctx context.Context, was bool) (behind bool) {
 	return behind
 }
 
-// state is the progress of the copy: it has the events up to Seq, and all changes before AsOf.
+// state is the progress of the copy, which no two gateways may make at once: each save is refused
+// with Conflict if another gateway has updated the copy further. The copy has the events up to Seq, and all changes before AsOf.
 // ID is the id of the event at Seq, empty in states written by earlier versions.
 type state struct {
 	Seq  int64     `json:"seq"`
@@ -69,10 +70,11 @@ type state struct {
 // themselves are read from the store, so the order of events and repeats do not matter.
 func (s *Standby) feed(ctx context.Context) error {
 	now := s.Clock.Now()
-	at, record, err := s.load(ctx)
+	stored, err := s.states.Open(ctx, "", stateID)
 	if err != nil {
 		return err
 	}
+	at := &stored.Value
 	if now.Sub(at.AsOf) < feedEvery/2 { // another gateway has just done it
 		s.note(at.AsOf, at.AsOf)
 		return nil
@@ -87,7 +89,7 @@ func (s *Standby) feed(ctx context.Context) error {
 			break
 		}
 	}
-	if at, err = s.check(ctx, &record, at); err != nil {
+	if err := s.check(ctx, &stored); err != nil {
 		return err
 	}
 	tenants := map[string]bool{}
@@ -110,7 +112,7 @@ func (s *Standby) feed(ctx context.Context) error {
 		if at.Anew { // a rebuild is saved only as a whole
 			continue
 		}
-		if err := s.save(ctx, &record, at); err != nil {
+		if err := s.states.Save(ctx, &stored); err != nil {
 			return err
 		}
 	}
@@ -120,49 +122,44 @@ func (s *Standby) feed(ctx context.Context) error {
 		}
 	}
 	at.AsOf, at.Anew = now, false
-	if err := s.save(ctx, &record, at); err != nil {
+	if err := s.states.Save(ctx, &stored); err != nil {
 		return err
 	}
 	s.note(now, now)
 	return nil
 }
 
-// check returns where to continue: at the beginning if the event at which the copy stands is
-// missing from the feed or is another one. Then the store was restored from an older copy of
-// itself.
-func (s *Standby) check(ctx context.Context, r *ports.Record, at state) (state, error) {
+// check sets the state back to the beginning if the event at which the copy stands is missing from
+// the feed or is another one. Then the store was restored from an older copy of itself.
+func (s *Standby) check(ctx context.Context, stored *record.Entry[state]) error {
+	at := &stored.Value
 	if at.Seq > 0 && at.ID != "" {
 		events, err := s.Feed.Feed(ctx, ports.AllTenants, at.Seq-1, 1)
 		if err != nil || len(events) > 0 && events[0].ID == at.ID {
-			return at, err
+			return err
 		}
 		s.Log.WarnContext(ctx, "standby is a copy of what the store was before an older copy of it was put back; it is made anew")
-		at = state{Anew: true}
-		if err := s.save(ctx, r, at); err != nil {
-			return at, err
+		*at = state{Anew: true}
+		if err := s.states.Save(ctx, stored); err != nil {
+			return err
 		}
 	}
 	if at.Anew {
 		s.forget()
 	}
-	return at, nil
+	return nil
 }
 
 // clear removes the users of these tenants that the store does not have from the copy. Tenants
 // without events in the feed are not visited.
 func (s *Standby) clear(ctx context.Context, tenants map[string]bool) error {
 	for tenant := range tenants {
-		err := ports.Walk(ctx, s.Copy, tenant, copyKind, feedBatch, func(page []ports.Record) error {
-			for _, r := range page {
-				_, err := s.Users.FindByID(ctx, tenant, r.ID)
-				if fault.Is(err, fault.NotFound) {
-					err = s.refresh(ctx, tenant, r.ID, true)
-				}
-				if err != nil {
-					return err
-				}
+		err := s.copies.Walk(ctx, tenant, ports.Filter{}, nil, func(c record.Entry[copied]) error {
+			_, err := s.Users.FindByID(ctx, tenant, c.Record.ID)
+			if fault.Is(err, fault.NotFound) {
+				err = s.refresh(ctx, tenant, c.Record.ID, true)
 			}
-			return nil
+			return err
 		})
 		if err != nil {
 			return err
@@ -188,28 +185,6 @@ func (s *Standby) note(asOf, reached time.Time) {
 	if reached.After(s.reached) {
 		s.reached = reached
 	}
-}
-
-func (s *Standby) load(ctx context.Context) (state, ports.Record, error) {
-	r, err := s.Copy.Get(ctx, "", stateKind, stateID)
-	if fault.Is(err, fault.NotFound) {
-		return state{}, ports.Record{Kind: stateKind, ID: stateID}, nil
-	}
-	if err != nil {
-		return state{}, ports.Record{}, err
-	}
-	at, err := ports.Decode(r, func(at state) bool { return at.Seq > 0 || at.Anew || !at.AsOf.IsZero() })
-	return at, r, err
-}
-
-// save stores how far the copy is. Conflict: another gateway has updated it further.
-func (s *Standby) save(ctx context.Context, r *ports.Record, at state) error {
-	body, err := json.Marshal(at)
-	if err != nil {
-		return fault.Wrap(fault.Internal, "users.copy", err)
-	}
-	r.Body = body
-	return s.Copy.Save(ctx, r)[0]
 }
 
 func (s *Standby) refreshAll(ctx context.Context, events []event.Event, anew bool) error {
@@ -260,62 +235,44 @@ func (s *Standby) copy(ctx context.Context, tenant, id string, anew bool) (displ
 	if err != nil && !gone {
 		return "", err
 	}
-	r, err := s.Copy.Get(ctx, tenant, copyKind, id)
-	switch {
-	case fault.Is(err, fault.NotFound):
-		r = ports.Record{Tenant: tenant, Kind: copyKind, ID: id}
-	case err != nil:
-		return "", err
-	default:
-		before, err := decode(r)
-		// A deleted user never comes back.
-		if err != nil || !anew && (before.Deleted || !gone && !before.Stale && before.User.Version >= u.Version) {
-			return "", err
-		}
-	}
-	if err := fill(&r, copied{User: u, Deleted: gone}); err != nil {
+	c, err := s.copies.Open(ctx, tenant, id)
+	if err != nil {
 		return "", err
 	}
-	err = s.Copy.Save(ctx, &r)[0]
+	// A deleted user never comes back.
+	if before := c.Value; c.Record.Rev > 0 && !anew && (before.Deleted || !gone && !before.Stale && before.User.Version >= u.Version) {
+		return "", nil
+	}
+	err = s.put(ctx, &c, copied{User: u, Deleted: gone})
 	if !fault.Is(err, fault.Conflict) || gone {
 		return "", err
 	}
-	displaced, derr := s.displace(ctx, r.Ref, id)
+	displaced, derr := s.displace(ctx, c.Record.Ref, id)
 	return displaced, cmp.Or(derr, err)
 }
 
 // displace removes an email from the user that has it in the copy.
 func (s *Standby) displace(ctx context.Context, ref, by string) (string, error) {
-	holder, err := s.Copy.Find(ctx, copyKind, ports.ByRef, ref)
-	if fault.Is(err, fault.NotFound) || err == nil && holder.ID == by {
+	holder, err := s.copies.Find(ctx, ports.ByRef, ref)
+	if fault.Is(err, fault.NotFound) || err == nil && holder.Record.ID == by {
 		return "", nil
 	}
 	if err != nil {
 		return "", err
 	}
-	c, err := decode(holder)
-	if err != nil {
-		return "", err
-	}
+	c := holder.Value
 	c.Stale = true
-	if err := fill(&holder, c); err != nil {
-		return "", err
-	}
-	return holder.ID, s.Copy.Save(ctx, &holder)[0]
+	return holder.Record.ID, s.put(ctx, &holder, c)
 }
 
-func fill(r *ports.Record, c copied) error {
-	r.Ref, r.Index = "", ports.Index{Status: deleted}
+// put stores a user in the copy, with the columns by which it is found.
+func (s *Standby) put(ctx context.Context, e *record.Entry[copied], c copied) error {
+	e.Value, e.Record.Ref, e.Record.Index = c, "", ports.Index{Status: deleted}
 	if !c.Deleted {
-		r.Index = ports.Index{Status: present, Created: c.User.CreatedAt}
+		e.Record.Index = ports.Index{Status: present, Created: c.User.CreatedAt}
 	}
 	if !c.Deleted && !c.Stale {
-		r.Ref = address(c.User.Tenant, c.User.Email)
+		e.Record.Ref = address(c.User.Tenant, c.User.Email)
 	}
-	body, err := json.Marshal(c)
-	if err != nil {
-		return fault.Wrap(fault.Internal, "users.copy", err)
-	}
-	r.Body = body
-	return nil
+	return s.copies.Save(ctx, e)
 }

@@ -5,6 +5,7 @@ import (
 	"time"
 
 	"patchbay/core/fault"
+	"patchbay/core/record"
 	"patchbay/core/user"
 	"patchbay/ports"
 )
@@ -46,7 +47,7 @@ func read[T any](ctx context.Context, s *Service, c Consistency, from func(conte
 	if late != nil {
 		return out, Source{}, err
 	}
-	ctx, cancel := ports.Grace(ctx)
+	ctx, cancel := record.Grace(ctx)
 	defer cancel()
 	instead, serr := from(ctx, s.standby)
 	if fault.Is(serr, fault.Unavailable) {

@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"patchbay/core/fault"
+	"patchbay/core/record"
 	"patchbay/core/user"
 	"patchbay/ports"
 )
@@ -34,6 +35,8 @@ type StandbyOptions struct {
 // unavailable.
 type Standby struct {
 	StandbyOptions
+	copies record.Repository[record.Entry[copied]]
+	states record.Repository[record.Entry[state]]
 
 	mu      sync.RWMutex
 	asOf    time.Time // all changes before it are in the copy
@@ -41,7 +44,13 @@ type Standby struct {
 }
 
 // NewStandby returns a Standby. It is updated only while Run runs.
-func NewStandby(o StandbyOptions) *Standby { return &Standby{StandbyOptions: o} }
+func NewStandby(o StandbyOptions) *Standby {
+	return &Standby{
+		StandbyOptions: o,
+		copies:         record.Of(o.Copy, copyKind, func(c copied, id string) bool { return c.Deleted || c.User.ID == id }),
+		states:         record.Of(o.Copy, stateKind, func(at state, _ string) bool { return at.Seq > 0 || at.Anew || !at.AsOf.IsZero() }),
+	}
+}
 
 // copied is a user as it is stored in the copy.
 type copied struct {
@@ -72,43 +81,28 @@ func (s *Standby) Lag() time.Duration {
 
 // FindByID reads a user from the copy. NotFound; Unavailable.
 func (s *Standby) FindByID(ctx context.Context, tenant, id string) (user.User, error) {
-	return open(s.Copy.Get(ctx, tenant, copyKind, id))
+	return open(s.copies.Get(ctx, tenant, id))
 }
 
 // FindByEmail reads a user from the copy by normalised email. NotFound; Unavailable.
 func (s *Standby) FindByEmail(ctx context.Context, tenant, email string) (user.User, error) {
-	return open(s.Copy.Find(ctx, copyKind, ports.ByRef, address(tenant, email)))
+	return open(s.copies.Find(ctx, ports.ByRef, address(tenant, email)))
 }
 
 // List reads users from the copy, newest first. Its cursors are interchangeable with those of
 // the store. Invalid; Unavailable.
 func (s *Standby) List(ctx context.Context, tenant, cursor string, limit int) (user.Page, error) {
-	records, err := s.Copy.List(ctx, tenant, copyKind, ports.Filter{Status: present}, cursor, limit)
-	if err != nil {
-		return user.Page{}, err
+	all, next, err := s.copies.List(ctx, tenant, ports.Filter{Status: present}, cursor, limit)
+	page := user.Page{Next: next}
+	for _, c := range all {
+		page.Users = append(page.Users, c.Value.User)
 	}
-	page := user.Page{Next: records.Next}
-	for _, r := range records.Records {
-		u, err := open(r, nil)
-		if err != nil {
-			return user.Page{}, err
-		}
-		page.Users = append(page.Users, u)
-	}
-	return page, nil
+	return page, err
 }
 
-func open(r ports.Record, err error) (user.User, error) {
-	if err != nil {
-		return user.User{}, err
-	}
-	c, err := decode(r)
-	if err == nil && c.Deleted {
+func open(c record.Entry[copied], err error) (user.User, error) {
+	if err == nil && c.Value.Deleted {
 		err = fault.New(fault.NotFound, "user_not_found", "there is no such user")
 	}
-	return c.User, err
-}
-
-func decode(r ports.Record) (copied, error) {
-	return ports.Decode(r, func(c copied) bool { return c.Deleted || c.User.ID == r.ID })
+	return c.Value.User, err
 }

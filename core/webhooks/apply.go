@@ -12,26 +12,25 @@ import (
 
 // handle applies a waiting event. A record that cannot be decoded is left unchanged.
 func (s *Service) handle(ctx context.Context, c ports.Claim) error {
-	e, err := decode(c.Record)
+	st, err := s.events.Decode(c.Record)
 	if err == nil {
-		s.apply(ctx, c.Record, e)
+		s.apply(ctx, st)
 	}
 	return err
 }
 
 // apply applies a stored event and saves the outcome. After a crash between the two it is
 // applied again, which changes nothing.
-func (s *Service) apply(ctx context.Context, r ports.Record, e entry) {
-	a, err := s.try(ctx, r.Tenant, e)
-	s.settle(&r, &e, err)
+func (s *Service) apply(ctx context.Context, st stored) {
+	r, e := &st.Record, &st.Value
+	a, err := s.try(ctx, r.Tenant, *e)
+	s.settle(r, e, err)
 	r.Events = a.News
-	s.report(ctx, r, e, err)
+	s.report(ctx, *r, *e, err)
 	if a.Erased && r.Index.Status != stateWaiting {
-		if err := e.erase(&r, s.Clock.Now()); err != nil {
-			s.Log.ErrorContext(ctx, "webhook is not erased", "webhook", r.ID, "error", err)
-		}
+		e.erase(s.Clock.Now())
 	}
-	if err := s.Journal.Save(ctx, &r)[0]; err != nil {
+	if err := s.events.Save(ctx, &st); err != nil {
 		// The lease expires, and the event is applied again.
 		s.Log.WarnContext(ctx, "outcome of a webhook is not saved; it is applied again", "webhook", r.ID, "error", err)
 		return
@@ -80,7 +79,6 @@ func (s *Service) settle(r *ports.Record, e *entry, err error) {
 	}
 	e.Tries++
 	e.Last = fault.KindOf(err).String()
-	_ = e.encode(r) // an entry can always be encoded
 	wait, ok := schedule.After(e.Tries)
 	patience := s.Routes[r.Tenant].Patience
 	if patience > 0 && fault.Is(err, fault.NotFound) && !s.Clock.Now().Add(wait).Before(r.Index.Created.Add(patience)) {

@@ -15,8 +15,6 @@ import (
 	"patchbay/ports"
 )
 
-const pageSize = 100 // events read at a time
-
 var errWaits = fault.New(fault.Conflict, "event_waits", "it waits to be applied")
 
 // Traces passes to found every event about the person's data, every event that names the person,
@@ -24,14 +22,7 @@ var errWaits = fault.New(fault.Conflict, "event_waits", "it waits to be applied"
 // events, and passes the number read to looked.
 func (s *Service) Traces(ctx context.Context, p user.Person, looked func(int) error, found func(user.Trace) error) error {
 	for _, route := range slices.Sorted(maps.Keys(s.Routes)) {
-		err := ports.Walk(ctx, s.Journal, route, Kind, pageSize, func(page []ports.Record) error {
-			for _, r := range page {
-				if err := s.look(ctx, r, p, found); err != nil {
-					return err
-				}
-			}
-			return looked(len(page))
-		})
+		err := s.events.Walk(ctx, route, ports.Filter{}, looked, func(st stored) error { return s.look(ctx, st, p, found) })
 		if err != nil {
 			return err
 		}
@@ -39,11 +30,8 @@ func (s *Service) Traces(ctx context.Context, p user.Person, looked func(int) er
 	return nil
 }
 
-func (s *Service) look(ctx context.Context, r ports.Record, p user.Person, found func(user.Trace) error) error {
-	e, err := decode(r)
-	if err != nil {
-		return err
-	}
+func (s *Service) look(ctx context.Context, st stored, p user.Person, found func(user.Trace) error) error {
+	r, e := st.Record, st.Value
 	if !e.ErasedAt.IsZero() {
 		return nil
 	}
@@ -54,7 +42,7 @@ func (s *Service) look(ctx context.Context, r ports.Record, p user.Person, found
 	if err != nil || of.Tenant != p.Tenant {
 		return err
 	}
-	t := user.Trace{ID: r.ID, Erase: func(ctx context.Context) error { return s.erase(ctx, r) }}
+	t := user.Trace{ID: r.ID, Erase: func(ctx context.Context) error { return s.erase(ctx, st) }}
 	switch {
 	case of.Theirs || names(e.Event, p):
 		t.View = shown{e.Event, r.Index.Status}
@@ -68,42 +56,25 @@ func (s *Service) look(ctx context.Context, r ports.Record, p user.Person, found
 }
 
 // erase removes the content of an event that no longer waits to be applied.
-func (s *Service) erase(ctx context.Context, r ports.Record) error {
-	return ports.Update(ctx, ports.Edit{
-		Try: ports.Once,
-		Change: func() error {
-			if r.Index.Status == stateWaiting {
-				return errWaits
-			}
-			e, err := decode(r)
-			if err != nil {
-				return err
-			}
-			return e.erase(&r, s.Clock.Now())
-		},
-		Save: func() error { return s.Journal.Save(ctx, &r)[0] },
-		Reload: func(error) (final, err error) {
-			fresh, err := s.Journal.Get(ctx, r.Tenant, Kind, r.ID)
-			if err == nil {
-				r = fresh
-			}
-			return nil, err
-		},
+func (s *Service) erase(ctx context.Context, st stored) error {
+	return s.events.Update(ctx, &st, func(st *stored) error {
+		if st.Record.Index.Status == stateWaiting {
+			return errWaits
+		}
+		st.Value.erase(s.Clock.Now())
+		return nil
 	})
 }
 
-func (e *entry) erase(r *ports.Record, now time.Time) error {
-	e.Event.Object, e.ErasedAt = nil, now
-	return e.encode(r)
-}
+func (e *entry) erase(now time.Time) { e.Event.Object, e.ErasedAt = nil, now }
 
 // Personal returns a view of the event in a record if it names the person.
 func Personal(r ports.Record, p user.Person) (view any, ok bool) {
-	e, err := decode(r)
-	if err != nil || !names(e.Event, p) {
+	st, err := repository(nil).Decode(r)
+	if err != nil || !names(st.Value.Event, p) {
 		return nil, false
 	}
-	return shown{e.Event, r.Index.Status}, true
+	return shown{st.Value.Event, r.Index.Status}, true
 }
 
 // shown is an event as it is disclosed to a person.

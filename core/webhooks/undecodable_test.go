@@ -9,6 +9,7 @@ import (
 
 	"patchbay/adapters/clock"
 	"patchbay/core/fault"
+	"patchbay/core/record"
 	"patchbay/core/user"
 	"patchbay/core/webhooks"
 	"patchbay/core/worker"
@@ -47,7 +48,7 @@ func TestAnEventThatCannotBeDecodedIsKeptAsItCame(t *testing.T) {
 					t.Errorf("%s in %q, %s; %v applied, %v", r.Body, r.Queue, r.Index.Status, e.tries, err)
 				}
 				err = s.Traces(t.Context(), user.Person{Tenant: "t"}, func(int) error { return nil }, func(user.Trace) error { return nil })
-				if !fault.Is(err, fault.Internal) || fault.From(err).Code != ports.CodeUndecodable {
+				if !fault.Is(err, fault.Internal) || fault.From(err).Code != record.CodeUndecodable {
 					t.Errorf("whether it is the person's: %v", err)
 				}
 				if r, _ := journal.Get(t.Context(), "acme", webhooks.Kind, "acme:1"); string(r.Body) != body {

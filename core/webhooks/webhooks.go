@@ -4,7 +4,6 @@ package webhooks
 
 import (
 	"context"
-	"encoding/json"
 	"log/slog"
 	"time"
 
@@ -12,6 +11,7 @@ import (
 	"patchbay/core/fault"
 	"patchbay/core/guard"
 	"patchbay/core/logging"
+	"patchbay/core/record"
 	"patchbay/core/user"
 	"patchbay/core/webhook"
 	"patchbay/core/worker"
@@ -75,6 +75,7 @@ type Options struct {
 // Service receives webhooks.
 type Service struct {
 	Options
+	events  record.Repository[stored]
 	queues  *worker.Set // one per account
 	places  map[string]chan struct{}
 	running guard.Group
@@ -83,7 +84,7 @@ type Service struct {
 
 // New returns a Service. Waiting events are applied only while Run runs.
 func New(o Options) *Service {
-	s := &Service{Options: o, places: map[string]chan struct{}{}, running: guard.Group{Log: o.Log}}
+	s := &Service{Options: o, events: repository(o.Journal), places: map[string]chan struct{}{}, running: guard.Group{Log: o.Log}}
 	s.aside = logging.Repeated{Log: o.Log, Level: slog.LevelError, Text: "webhook is set aside"}
 	for _, account := range o.Accounts {
 		s.places[account] = make(chan struct{}, atOnce)
@@ -123,22 +124,17 @@ type entry struct {
 	ErasedAt time.Time `json:"erasedAt,omitzero"`
 }
 
-func decode(r ports.Record) (entry, error) {
-	return ports.Decode(r, func(e entry) bool { return nameOf(e.Event) == r.ID })
+// stored is an entry with its record.
+type stored = record.Entry[entry]
+
+// repository returns the Repository of the events in a journal, which may be nil to only decode.
+func repository(j ports.Journal) record.Repository[stored] {
+	return record.Of(j, Kind, func(e entry, id string) bool { return nameOf(e.Event) == id })
 }
 
 // nameOf returns the id of an event's record. It is derived from the provider's id, so that
 // storing a repeated event is a Conflict.
 func nameOf(e webhook.Event) string { return e.Provider + ":" + e.ID }
-
-func (e *entry) encode(r *ports.Record) error {
-	body, err := json.Marshal(e)
-	if err != nil {
-		return fault.Wrap(fault.Invalid, "webhooks.encode", err)
-	}
-	r.Body = body
-	return nil
-}
 
 // Delivery is a webhook whose body may be read: its route exists and its headers are acceptable.
 type Delivery struct {
@@ -190,16 +186,16 @@ func (d Delivery) Acknowledgement() (answer ports.Acknowledgement, ok bool) {
 // by this process. A failure of one event does not keep the others from being saved.
 func (s *Service) store(ctx context.Context, route string, events []webhook.Event) error {
 	now := s.Clock.Now()
-	records, placed := make([]*ports.Record, len(events)), make([]bool, len(events))
+	all, records, placed := make([]stored, len(events)), make([]*ports.Record, len(events)), make([]bool, len(events))
 	for i, e := range events {
-		record := &ports.Record{
+		all[i] = stored{Value: entry{Event: e}, Record: ports.Record{
 			Tenant: route, Kind: Kind, ID: nameOf(e), Idem: token(route, e),
 			Index: ports.Index{Status: stateWaiting, Created: now}, Queue: s.queues.Queue(e.Provider), Due: now,
+		}}
+		if err := all[i].Encode(); err != nil {
+			return fault.Wrap(fault.Invalid, "webhooks.encode", err)
 		}
-		if err := (&entry{Event: e}).encode(record); err != nil {
-			return err
-		}
-		records[i] = record
+		records[i] = &all[i].Record
 	}
 	for i, e := range events {
 		if placed[i] = s.take(e.Provider); placed[i] {
@@ -208,9 +204,9 @@ func (s *Service) store(ctx context.Context, route string, events []webhook.Even
 	}
 	var failed error
 	for i, err := range s.Journal.Save(ctx, records...) {
-		s.stored(ctx, *records[i], events[i], placed[i], err)
-		stored := err == nil || fault.Is(err, fault.Conflict) // Conflict: it was stored before
-		if !stored && (failed == nil || fault.Is(err, fault.UnknownOutcome)) {
+		s.saved(ctx, all[i], placed[i], err)
+		there := err == nil || fault.Is(err, fault.Conflict) // Conflict: it was stored before
+		if !there && (failed == nil || fault.Is(err, fault.UnknownOutcome)) {
 			failed = err
 		}
 	}
@@ -226,20 +222,21 @@ func token(route string, e webhook.Event) string {
 	return route + "|" + e.Provider + "|" + e.Token
 }
 
-// stored continues after the save of an event: it applies the event in its place, or wakes its
+// saved continues after the save of an event: it applies the event in its place, or wakes its
 // queue.
-func (s *Service) stored(ctx context.Context, record ports.Record, e webhook.Event, placed bool, err error) {
+func (s *Service) saved(ctx context.Context, st stored, placed bool, err error) {
+	account := st.Value.Event.Provider
 	switch {
-	case err == nil && placed && !record.Held:
+	case err == nil && placed && !st.Record.Held:
 		background := context.WithoutCancel(ctx)
 		s.running.Go("webhooks", func() {
-			defer s.release(e.Provider)
-			s.apply(background, record, entry{Event: e})
+			defer s.release(account)
+			s.apply(background, st)
 		})
 	case placed:
-		s.release(e.Provider)
-	case err == nil && !record.Held:
-		s.queues.Nudge(record.Queue)
+		s.release(account)
+	case err == nil && !st.Record.Held:
+		s.queues.Nudge(st.Record.Queue)
 	}
 }
 

@@ -2,8 +2,6 @@ package worker
 
 import (
 	"context"
-	"encoding/json"
-	"errors"
 	"maps"
 	"slices"
 	"strings"
@@ -11,9 +9,8 @@ import (
 	"sync/atomic"
 	"time"
 
-	"patchbay/core/fault"
 	"patchbay/core/guard"
-	"patchbay/ports"
+	"patchbay/core/record"
 )
 
 const (
@@ -143,28 +140,20 @@ type roll struct {
 // enrol adds the providers of this Set to the journal's list, and returns all providers in
 // the list.
 func (s *Set) enrol(ctx context.Context) ([]string, error) {
-	journal := s.plain.Journal
-	r, err := journal.Get(ctx, setTenant, setKind, s.name)
-	if fault.Is(err, fault.NotFound) {
-		r, err = ports.Record{Tenant: setTenant, Kind: setKind, ID: s.name, Body: []byte(`{}`), Index: ports.Index{Created: time.Unix(0, 0)}}, nil
-	}
+	rolls := record.Of(s.plain.Journal, setKind, func(roll, string) bool { return true })
+	list, err := rolls.Open(ctx, setTenant, s.name)
 	if err != nil {
 		return nil, err
 	}
-	list, err := ports.Decode(r, func(roll) bool { return true })
-	if err != nil {
-		return nil, err
-	}
-	before := len(list.Providers)
+	known := list.Value.Providers
 	for _, p := range s.providers {
-		if !slices.Contains(list.Providers, p) {
-			list.Providers = append(list.Providers, p)
+		if !slices.Contains(known, p) {
+			known = append(known, p)
 		}
 	}
-	if len(list.Providers) == before {
-		return list.Providers, nil
+	if len(known) > len(list.Value.Providers) {
+		list.Value.Providers, list.Record.Index.Created = known, time.Unix(0, 0)
+		err = rolls.Save(ctx, &list)
 	}
-	var merr error
-	r.Body, merr = json.Marshal(list)
-	return list.Providers, errors.Join(merr, journal.Save(ctx, &r)[0])
+	return known, err
 }

@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"patchbay/core/fault"
+	"patchbay/core/record"
 	"patchbay/ports"
 )
 
@@ -76,7 +77,7 @@ func (w *Worker) setBack(ctx context.Context, c ports.Claim, cause error) {
 	} else {
 		w.Log.LogAttrs(ctx, slog.LevelError, "record could not be handled time and again: it is set aside until somebody puts it back", attrs...)
 	}
-	if err := w.move(ctx, c, now.Add(max(wait, w.Lease)), again); err != nil && err != errElsewhere { //nolint:errorlint // our own sentinel, returned as it is
+	if err := w.move(ctx, c, now.Add(max(wait, w.Lease)), again); err != nil {
 		w.Log.LogAttrs(ctx, slog.LevelError, "record is not put off", append(b.attrs(), slog.Any("error", err))...)
 	}
 }
@@ -84,50 +85,39 @@ func (w *Worker) setBack(ctx context.Context, c ports.Claim, cause error) {
 // count counts one more setback of a record. If it returns without error, the count is saved.
 func (w *Worker) count(ctx context.Context, c ports.Claim, now time.Time, cause error) (Setback, error) {
 	b := Setback{Tenant: c.Tenant, Kind: c.Kind, ID: c.ID, Queue: c.Queue}
-	s, err := readSetback(ctx, w.Journal, b)
 	counted := false
-	change := func() error {
-		if s.Last.Equal(now) && counted { // it was saved, and only the answer was lost
-			return nil
+	s, err := setbacksIn(w.Journal).Put(ctx, setTenant, b.Name(), func(s *record.Entry[Setback]) error {
+		if s.Value.Last.Equal(now) && counted { // it was saved, and only the answer was lost
+			return record.ErrUnchanged
 		}
-		if now.Sub(s.Last) > forgotten {
-			s.Setback = b
-			s.Since = now
+		if now.Sub(s.Value.Last) > forgotten {
+			s.Value = b
+			s.Value.Since = now
 		}
-		s.Queue, s.Last, s.Reason, counted = c.Queue, now, fault.From(cause).Code, true
-		s.Count++
-		_, again := setbacks.After(s.Count)
-		return s.become(again)
-	}
-	if err == nil {
-		err = s.update(ctx, w.Journal, change)
-	}
-	return s.Setback, err
+		s.Value.Queue, s.Value.Last, s.Value.Reason, counted = c.Queue, now, fault.From(cause).Code, true
+		s.Value.Count++
+		s.Record.Index, s.Record.Queue = ports.Index{Status: statePutOff, Created: now}, ""
+		if _, again := setbacks.After(s.Value.Count); !again {
+			s.Record.Index.Status, s.Record.Queue = stateSetAside, Aside
+		}
+		return nil
+	})
+	return s.Value, err
 }
 
 // move moves a record in its queue, or out of it, if this worker still has the claim. What the
 // worker has saved before it failed is kept.
 func (w *Worker) move(ctx context.Context, c ports.Claim, due time.Time, again bool) error {
 	r := c.Record
-	return ports.Update(ctx, ports.Edit{
-		Try: ports.Insist,
-		Change: func() error {
-			if r.Owner != w.Owner || r.Queue != c.Queue {
-				return errElsewhere
-			}
-			if r.Owner = ""; again {
-				r.Due = due
-			} else {
-				r.Queue, r.Due = Aside, time.Time{}
-			}
-			return nil
-		},
-		Save: func() error { return w.Journal.Save(ctx, &r)[0] },
-		Reload: func(error) (final, err error) {
-			r, err = w.Journal.Get(ctx, c.Tenant, c.Kind, c.ID)
-			return nil, err
-		},
+	return record.Raw(w.Journal, c.Kind).Insisting().Update(ctx, &r, func(r *ports.Record) error {
+		if r.Owner != w.Owner || r.Queue != c.Queue {
+			return record.ErrUnchanged
+		}
+		if r.Owner = ""; again {
+			r.Due = due
+		} else {
+			r.Queue, r.Due = Aside, time.Time{}
+		}
+		return nil
 	})
 }
-
-var errElsewhere = fault.New(fault.Conflict, "record_elsewhere", "the record does not wait there any more")

@@ -14,6 +14,7 @@ import (
 	"patchbay/adapters/clock"
 	"patchbay/core/fault"
 	"patchbay/core/logging"
+	"patchbay/core/record"
 	"patchbay/core/worker"
 	"patchbay/ports"
 	"patchbay/tests/memjournal"
@@ -94,7 +95,7 @@ func TestARecordThatCannotBeHandledIsPutOffAndSetAsideInTheEnd(t *testing.T) {
 		"a panic":               func(context.Context, ports.Claim) error { panic("no such thing") },
 		"an index out of range": func(_ context.Context, c ports.Claim) error { return []error{}[len(c.ID)] },
 		"what cannot be decoded": func(_ context.Context, c ports.Claim) error {
-			_, err := ports.Decode(c.Record, func(struct{}) bool { return true })
+			_, err := record.Decode(c.Record, func(struct{}) bool { return true })
 			return err
 		},
 	} {
@@ -122,7 +123,7 @@ func TestARecordThatCannotBeHandledIsPutOffAndSetAsideInTheEnd(t *testing.T) {
 				}
 				wantReason := "panic"
 				if strings.Contains(name, "decoded") {
-					wantReason = ports.CodeUndecodable
+					wantReason = record.CodeUndecodable
 				}
 				if all[0].Reason != wantReason {
 					t.Errorf("for %q", all[0].Reason)

@@ -106,8 +106,8 @@ func TestCheckFindsViolations(t *testing.T) {
 			"core/payments/p_test.go: imports patchbay/app",
 		},
 		{
-			"a suite imports an adapter", "tests/contract/c.go", `package contract; import _ "patchbay/adapters/clock"`,
-			"tests/contract/c.go: imports patchbay/adapters/clock",
+			"a suite imports an adapter", "tests/contract/mailtest/m.go", `package mailtest; import _ "patchbay/adapters/clock"`,
+			"tests/contract/mailtest/m.go: imports patchbay/adapters/clock",
 		},
 		{
 			"a goroutine of its own", "core/webhooks/w.go", "package webhooks\nfunc f() { go g() }",
@@ -123,7 +123,7 @@ func TestCheckFindsViolations(t *testing.T) {
 		},
 		{
 			"a record that is read in a way of its own", "core/webhooks/w.go", "package webhooks\nfunc f(r R) { json.Unmarshal(r.Body, nil) }",
-			"core/webhooks/w.go:2: json.Unmarshal: what a store keeps is read by ports.Decode alone",
+			"core/webhooks/w.go:2: json.Unmarshal: what a store keeps is read by core/record alone",
 		},
 		{
 			"a package without a rule", "core/billing/b.go", `package billing`,
@@ -156,7 +156,7 @@ func TestCheckAllowsWhatIsRight(t *testing.T) {
 		{"a test imports its own package", "adapters/clock/c_test.go", `package clock_test; import _ "patchbay/adapters/clock"`},
 		{
 			"a test imports a suite and a real neighbour", "adapters/payments/mockpay/m_test.go",
-			`package mockpay; import (_ "patchbay/tests/contract"; _ "patchbay/adapters/storage/sqlitestore")`,
+			`package mockpay; import (_ "patchbay/tests/contract/mailtest"; _ "patchbay/adapters/storage/sqlitestore")`,
 		},
 		{"app imports fx", "app/app.go", `package app; import _ "go.uber.org/fx"`},
 		{"a method named init", "adapters/clock/c.go", `package clock; type t int; func (t) init() {}`},

@@ -30,7 +30,7 @@ func calls(fset *token.FileSet, name string, tree *ast.File) []string {
 			case isCall(n, "time", "AfterFunc") && !guarded(n) && !exempt(name, timers):
 				report(n.Pos(), "time.AfterFunc: take guard.AfterFunc, a panic ends the process")
 			case isCall(n, "json", "Unmarshal") && keepsRecords(name) && !exempt(name, requests):
-				report(n.Pos(), "json.Unmarshal: what a store keeps is read by ports.Decode alone")
+				report(n.Pos(), "json.Unmarshal: what a store keeps is read by core/record alone")
 			}
 		}
 		return true
@@ -38,19 +38,23 @@ func calls(fset *token.FileSet, name string, tree *ast.File) []string {
 	return wrong
 }
 
-// gateways reports whether a file is of the gateway, and not of what tests it or of the
-// place where goroutines are guarded.
+// gateways reports whether a file is of the gateway, and not of what tests it, of a simulated
+// provider, or of the place where goroutines are guarded.
 func gateways(name string) bool {
 	for _, dir := range []string{"core/", "adapters/", "app/", "config/"} {
 		if strings.HasPrefix(name, dir) {
-			return name != "core/guard/guard.go" && name != "app/cmd/patchbay/main.go"
+			return !strings.HasPrefix(name, "adapters/simulators/") && name != "core/guard/guard.go" && name != "app/cmd/patchbay/main.go"
 		}
 	}
 	return false
 }
 
-// keepsRecords reports whether a file is of a package that reads what a store keeps.
+// keepsRecords reports whether a file is of a package that reads what a store keeps, beside
+// core/record itself.
 func keepsRecords(name string) bool {
+	if strings.HasPrefix(name, "core/record/") {
+		return false
+	}
 	for _, dir := range []string{"core/", "adapters/storage/", "adapters/payments/mockpay/"} {
 		if strings.HasPrefix(name, dir) {
 			return true

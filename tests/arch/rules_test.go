@@ -6,7 +6,10 @@ const (
 	base     = "core/fault core/guard core/idempotency core/money"
 	types    = base + " core/email core/event core/payment core/user core/webhook"
 	useCases = "core/apikeys core/emails core/events core/payments core/personaldata core/retention core/spool core/users core/webhooks"
+	kept     = types + " ports core/record" // what use cases and stores keep records by
 	outbound = types + " ports adapters/httpclient"
+
+	simulators = types + " adapters/simulators/faultserver adapters/simulators/mailbox"
 )
 
 // fx is for app alone: everything else is built by plain constructors.
@@ -31,19 +34,20 @@ var rules = []rule{
 	{"core/guard", "core/fault", ""},
 	{"core/logging", "core/fault core/guard", ""},
 	{"ports", types, ""},
+	{"core/record", types + " ports", ""},
 
 	// Use cases know no other use case; core/worker is what they have in common.
-	{"core/worker", types + " ports", ""},
-	{"core/apikeys", types + " ports core/worker", ""},
-	{"core/payments", types + " ports core/worker", ""},
-	{"core/storecopy", types + " ports", ""},
-	{"core/users", types + " ports core/worker", ""},
+	{"core/worker", kept, ""},
+	{"core/apikeys", kept + " core/worker", ""},
+	{"core/payments", kept + " core/worker", ""},
+	{"core/storecopy", kept, ""},
+	{"core/users", kept + " core/worker", ""},
 	{"core/events", types + " ports core/worker", ""},
-	{"core/webhooks", types + " ports core/worker core/logging", ""},
-	{"core/emails", types + " ports core/worker", ""},
+	{"core/webhooks", kept + " core/worker core/logging", ""},
+	{"core/emails", kept + " core/worker", ""},
 	{"core/personaldata", types + " ports core/worker", ""},
 	{"core/retention", types + " ports core/worker", ""},
-	{"core/spool", types + " ports core/worker", ""},
+	{"core/spool", kept + " core/worker", ""},
 
 	// Outbound adapters: the core's types, their port and their own SDK; no
 	// use case, and no other adapter but the HTTP client they share, and how a
@@ -55,13 +59,21 @@ var rules = []rule{
 	{"adapters/mail/refusal", types, ""},
 	{"adapters/mail/mailgunmail", outbound + " adapters/mail/refusal adapters/mail/rfc5322", "github.com/mailgun/mailgun-go/v4"},
 	{"adapters/mail/sendgridmail", outbound + " adapters/mail/refusal adapters/mail/rfc5322", "github.com/sendgrid/sendgrid-go github.com/sendgrid/rest"},
-	{"adapters/payments/mockpay", outbound, "github.com/stripe/stripe-go/v76/webhook"},
+	{"adapters/payments/mockpay", outbound + " core/record", "github.com/stripe/stripe-go/v76/webhook"},
 	{"adapters/payments/stripepay", outbound, "github.com/stripe/stripe-go/v76"},
+
+	// Simulators of providers: for tests, for `patchbay simulate`, and for the mock.
+	{"adapters/simulators/faultserver", "", ""},
+	{"adapters/simulators/mailbox", "", ""},
+	{"adapters/simulators/sendgridsim", simulators + " adapters/mail/rfc5322", "github.com/sendgrid/sendgrid-go/helpers/eventwebhook"},
+	{"adapters/simulators/mailgunsim", simulators, ""},
+	{"adapters/simulators/stripesim", simulators, "github.com/stripe/stripe-go/v76/webhook"},
+
 	{"adapters/metrics", "", "github.com/prometheus/client_golang"},
 	{"adapters/htmltext", outbound, "github.com/k3a/html2text"},
-	{"adapters/storage/mongostore", outbound, "go.mongodb.org/mongo-driver"},
-	{"adapters/storage/pgstore", outbound, "github.com/jackc/pgx/v5 github.com/pressly/goose/v3"},
-	{"adapters/storage/sqlitestore", outbound, "modernc.org/sqlite github.com/pressly/goose/v3 github.com/gofrs/flock golang.org/x/sync"},
+	{"adapters/storage/mongostore", outbound + " core/record", "go.mongodb.org/mongo-driver"},
+	{"adapters/storage/pgstore", outbound + " core/record", "github.com/jackc/pgx/v5 github.com/pressly/goose/v3"},
+	{"adapters/storage/sqlitestore", outbound + " core/record", "modernc.org/sqlite github.com/pressly/goose/v3 github.com/gofrs/flock golang.org/x/sync"},
 	{"adapters/clock", outbound, ""},
 	{"adapters/ids", outbound, "github.com/google/uuid"},
 	{"adapters/webhooks/mailgunhook", outbound + " adapters/mail/refusal", "github.com/mailgun/mailgun-go/v4 github.com/go-json-experiment/json"},
@@ -84,9 +96,8 @@ var rules = []rule{
 
 	// What tests are made of. A suite or a fake knows the port, not those who
 	// implement it; whole programs know the gateway as its callers do.
-	{"tests/contract", types + " ports", ""},
-	{"tests/contract/paymenttest", types + " ports", ""},
-	{"tests/memjournal", types + " ports", ""},
+	{"tests/contract/...", types + " ports tests/contract/...", ""},
+	{"tests/memjournal", kept, ""},
 	{"tests/...", "core/... ports adapters/... config app/... tests/...", anything},
 }
 

@@ -13,11 +13,12 @@ import (
 
 	"github.com/valyala/fasthttp"
 
-	"patchbay/tests/faultserver"
+	"patchbay/adapters/simulators/faultserver"
+	"patchbay/adapters/simulators/mailgunsim"
+	"patchbay/adapters/simulators/sendgridsim"
+	"patchbay/adapters/simulators/stripesim"
 	"patchbay/tests/gateway"
-	"patchbay/tests/mailgunsim"
-	"patchbay/tests/sendgridsim"
-	"patchbay/tests/stripesim"
+	"patchbay/tests/sendgridapi"
 )
 
 const (
@@ -60,7 +61,7 @@ func startHub(b *testing.B) *hub {
 		mailgun: mailgunsim.Start(b, mailgunsim.Options{}), stripe: stripesim.Start(b, stripesim.Options{}),
 		sent: map[string]time.Time{}, arrived: map[string]time.Time{},
 	}
-	sendgrid, stripe := sendgridsim.Start(b, sendgridsim.Options{}), stripesim.Start(b, stripesim.Options{})
+	sendgrid, stripe := sendgridsim.Start(b, sendgridsim.Options{Check: sendgridapi.Check(b)}), stripesim.Start(b, stripesim.Options{})
 	sendgrid.Inject(faultserver.Fault{Standing: true, Match: func(_ *http.Request, body []byte) bool {
 		h.arrives(body)
 		return false // nothing befalls it

@@ -1,5 +1,5 @@
-// Package chaos_test kills the gateway under load, and then asks whether it has
-// kept what it promised.
+// Package chaos_test kills, stops and disturbs gateways, databases and providers under load, and
+// then compares what callers were answered with what is stored and what the providers did.
 package chaos_test
 
 import (
@@ -22,8 +22,8 @@ import (
 
 const (
 	kills     = 6  // without PATCHBAY_CHAOS_KILLS
-	clients   = 12 // of which a third pay, a third write, a third sign up
-	perLife   = 60 // answers before a kill: an idle gateway loses nothing
+	clients   = 12 // a third of them create payments, a third emails, a third users
+	perLife   = 60 // at least so many answers between two kills, since an idle gateway loses nothing
 	mailLimit = 20 * time.Second
 )
 
@@ -37,7 +37,7 @@ func TestMain(m *testing.M) {
 	m.Run()
 }
 
-// promises are what was answered 2xx, by id, with the key it was asked under.
+// promises are the creations that were answered 2xx, with their idempotency keys.
 type promises struct {
 	mu   sync.Mutex
 	kept map[string]map[string]string // path → id → key
@@ -70,7 +70,7 @@ var bodies = map[string]string{
 	"/api/users":    `{"email":%q}`,
 }
 
-// methods are charged at once, or after an answer that was lost.
+// methods are the payment methods: charged at once, or with a lost answer.
 var methods = []string{"pm_card_visa", "pm_card_visa", "pm_mock_timeout_after_commit", "pm_mock_timeout_before"}
 
 func body(path string, n int) string {
@@ -83,8 +83,8 @@ func body(path string, n int) string {
 	return fmt.Sprintf(bodies[path], fmt.Sprintf("u%d@example.com", n))
 }
 
-// client asks for one thing after another until it is answered, each under a
-// key of its own, through every restart.
+// client creates one object after another, each under a key of its own, and repeats each until it
+// is answered 2xx, through every restart.
 func client(ctx context.Context, t *testing.T, g *gateway.Gateway, path string, id, of int, p *promises) {
 	for n := id; ctx.Err() == nil; n += of {
 		key := fmt.Sprint("key-", n)
@@ -96,17 +96,19 @@ func client(ctx context.Context, t *testing.T, g *gateway.Gateway, path string, 
 				break
 			}
 			if err == nil && a.Status != http.StatusConflict && a.Status != http.StatusServiceUnavailable {
-				t.Errorf("%s %s: %d %s", path, key, a.Status, a.Body)
+				t.Errorf("POST %s under %s: got %d %s, want 2xx, 409 or 503", path, key, a.Status, a.Body)
 				return
 			}
 			select {
 			case <-ctx.Done():
-			case <-time.After(20 * time.Millisecond): // it is down, or at it
+			case <-time.After(20 * time.Millisecond): // it is down, or working on the request
 			}
 		}
 	}
 }
 
+// TestKilledUnderLoad kills a gateway on SQLite repeatedly. Whatever was answered 2xx is stored once
+// afterwards, every email goes out and every payment is charged once.
 func TestKilledUnderLoad(t *testing.T) {
 	t.Parallel()
 	rounds := kills
@@ -129,29 +131,30 @@ func TestKilledUnderLoad(t *testing.T) {
 	}
 	for range rounds {
 		target := p.count() + perLife + random.IntN(perLife)
-		gateway.Eventually(t, 30*time.Second, "enough is answered", func() bool { return p.count() >= target })
+		gateway.Eventually(t, 30*time.Second, "enough requests are answered", func() bool { return p.count() >= target })
 		g.Kill()
 		g.Restart(t)
 	}
 	stop()
 	all.Wait()
-	g.Kill() // once more, with nobody waiting for an answer
+	g.Kill() // once more, without load
 	g.Restart(t)
 	overdue(t, inFile(t, filepath.Join(g.Dir, "data", "patchbay.db")))
 	reconcile(t, g, p)
-	t.Logf("seed %d: %d kills; %d payments, %d emails, %d users answered 2xx, all of them there", seed, rounds+1,
+	t.Logf("seed %d: %d kills; %d payments, %d emails, %d users answered 2xx, all of them stored", seed, rounds+1,
 		len(p.kept["/api/payments"]), len(p.kept["/api/emails"]), len(p.kept["/api/users"]))
 }
 
+// reconcile compares what was answered 2xx with what is stored and with the mock's charges.
 func reconcile(t *testing.T, g *gateway.Gateway, p *promises) {
 	for path, ids := range p.kept {
 		byKey := make(map[string]string)
 		for id, key := range ids {
 			if a := g.Do(t, "GET", path+"/"+id, nil); a.Status != 200 {
-				t.Errorf("%s/%s was answered 2xx and is lost: %d", path, id, a.Status)
+				t.Errorf("GET %s/%s, which was answered 2xx: got %d, want 200", path, id, a.Status)
 			}
 			if other, twice := byKey[key]; twice {
-				t.Errorf("%s: key %s made both %s and %s", path, key, id, other)
+				t.Errorf("%s: key %s made %s and %s, want one", path, key, id, other)
 			}
 			byKey[key] = id
 		}
@@ -170,15 +173,15 @@ func reconcile(t *testing.T, g *gateway.Gateway, p *promises) {
 	book := g.Charges(t)
 	for id, charges := range book {
 		if len(charges) > 1 {
-			t.Errorf("payment %s was charged %d times", id, len(charges))
+			t.Errorf("payment %s: got %d charges, want at most 1", id, len(charges))
 		}
 	}
 	for id := range p.kept["/api/payments"] {
 		if len(book[id]) != 1 {
-			t.Errorf("payment %s stands %d times in the mock's book", id, len(book[id]))
+			t.Errorf("payment %s: got %d charges, want 1", id, len(book[id]))
 		}
 	}
 	if strings.Contains(g.Log(), "panic") || strings.Contains(g.Log(), "level=ERROR") {
-		t.Errorf("the gateway complains:\n%s", g.Log())
+		t.Errorf("the log has a panic or an error, want neither:\n%s", g.Log())
 	}
 }

@@ -17,16 +17,16 @@ import (
 )
 
 const (
-	leases   = 50 * time.Second // is longer than any lease of the gateway
-	patience = 2 * time.Second  // of a client with a gateway that says nothing
-	// settling is longer than the first three looks at an outcome that is not known.
+	beyondLeases = 50 * time.Second // longer than any lease of a gateway
+	patience     = 2 * time.Second  // how long a client waits for a gateway that does not answer
+	// settling is longer than the waits before the first three lookups of an unknown outcome.
 	settling = 8 * time.Minute
 )
 
 // fleet is several gateways on one database.
 type fleet []*gateway.Gateway
 
-// startFleet starts n gateways on a database, which is the settings of a provider.
+// startFleet starts n gateways on a database, given by its settings.
 func startFleet(t *testing.T, n int, database string) fleet {
 	t.Helper()
 	all := make(fleet, n)
@@ -60,8 +60,8 @@ func share(t *testing.T, from, to *gateway.Gateway) {
 	}
 }
 
-// client asks as client does, of any gateway that answers. One that is stopped
-// says nothing: it is given up after a while.
+// client does what the function client does, at any gateway of the fleet. It stops waiting for one
+// that does not answer.
 func (f fleet) client(ctx context.Context, t *testing.T, path string, id, of int, p *promises) {
 	for n := id; ctx.Err() == nil; n += of {
 		key := fmt.Sprint("key-", n)
@@ -76,18 +76,18 @@ func (f fleet) client(ctx context.Context, t *testing.T, path string, id, of int
 				break
 			}
 			if err == nil && a.Status != http.StatusConflict && a.Status != http.StatusServiceUnavailable && a.Status != http.StatusTooManyRequests {
-				t.Errorf("%s %s: %d %s", path, key, a.Status, a.Body)
+				t.Errorf("POST %s under %s: got %d %s, want 2xx, 409, 429 or 503", path, key, a.Status, a.Body)
 				return
 			}
 			select {
 			case <-ctx.Done():
-			case <-time.After(20 * time.Millisecond): // it is down, or at it
+			case <-time.After(20 * time.Millisecond): // it is down, or working on the request
 			}
 		}
 	}
 }
 
-// load asks for everything, by n clients each, until stop is called.
+// load creates objects of every kind, by n clients each, until stop is called.
 func (f fleet) load(t *testing.T, p *promises, n int) (stop func()) {
 	ctx, cancel := context.WithCancel(t.Context())
 	var all sync.WaitGroup
@@ -113,11 +113,11 @@ func TestOneOfThreeIsKilledAndOneIsStopped(t *testing.T) {
 	for name, c := range map[string]struct {
 		database func(t *testing.T) string
 		clients  int           // of each kind
-		portion  int           // answers between one thing and the next
-		thinks   time.Duration // at the most, a client of whom a history is kept
+		portion  int           // answers between two incidents
+		thinks   time.Duration // the longest pause between two requests of a client with a history
 	}{
 		"on Postgres": {onPostgres, 4, 200, 100 * time.Millisecond},
-		"on Mongo":    {func(t *testing.T) string { return gateway.OnMongo(t) }, 1, 15, 600 * time.Millisecond}, // FerretDB does one thing at a time
+		"on Mongo":    {func(t *testing.T) string { return gateway.OnMongo(t) }, 1, 15, 600 * time.Millisecond}, // FerretDB executes one command at a time
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
@@ -135,14 +135,14 @@ func onPostgres(t *testing.T) string {
 
 func (f fleet) killAndStop(t *testing.T, clients, portion int, thinks time.Duration) {
 	p := newPromises()
-	h, end := f.histories(t, 4, thinks)
+	h, end := f.startHistories(t, 4, thinks)
 	stop := f.load(t, p, clients)
 	more := func(what string, n int, count func() int) {
 		t.Helper()
 		target := count() + n
 		gateway.Eventually(t, time.Minute, what, func() bool { return count() >= target })
 	}
-	more("enough is answered", portion, p.count)
+	more("enough requests are answered", portion, p.count)
 	f[1].Kill()
 	f[2].Pause(t)
 	paused := time.Now()
@@ -150,7 +150,7 @@ func (f fleet) killAndStop(t *testing.T, clients, portion int, thinks time.Durat
 	f[1].Restart(t)
 	more("two answer", portion, p.count)
 	stop()
-	gateway.Eventually(t, leases+time.Minute, "all leases of the stopped one have run out", func() bool { return time.Since(paused) > leases })
+	gateway.Eventually(t, beyondLeases+time.Minute, "all leases of the stopped one have run out", func() bool { return time.Since(paused) > beyondLeases })
 	f[2].Resume(t)
 	more("users are worked on", portion, h.count)
 	end()
@@ -169,18 +169,18 @@ func TestTheDatabaseIsKilledUnderLoad(t *testing.T) {
 	stop := f.load(t, p, clients/len(bodies))
 	for range 3 {
 		target := p.count() + 200
-		gateway.Eventually(t, time.Minute, "enough is answered", func() bool { return p.count() >= target })
+		gateway.Eventually(t, time.Minute, "enough requests are answered", func() bool { return p.count() >= target })
 		server.Kill()
 		for path, text := range map[string]string{"/api/payments": body("/api/payments", 0), "/api/users": body("/api/users", 0)} {
 			asked := time.Now()
 			a, err := gateway.Send(t.Context(), http.MethodPost, f[0].Base+path, []byte(text), gateway.Header{"Content-Type": "application/json"})
 			if err != nil || a.Status != http.StatusServiceUnavailable || a.Header.Get("Retry-After") == "" || time.Since(asked) > 5*time.Second {
-				t.Errorf("%s without a database, after %s: %d %s, %v", path, time.Since(asked), a.Status, a.Body, err)
+				t.Errorf("%s without a database: got %d %s, error %v, after %s, want 503 with Retry-After within 5s", path, a.Status, a.Body, err, time.Since(asked))
 			}
 		}
 		server.Restart(t)
 		back := time.Now()
-		before := p.of("/api/users") // mail is taken without the database
+		before := p.of("/api/users") // emails are accepted without the database
 		gateway.Eventually(t, 10*time.Second, "service is back", func() bool { return p.of("/api/users") > before })
 		t.Logf("answers again after %s", time.Since(back).Round(time.Millisecond))
 	}
@@ -189,8 +189,8 @@ func TestTheDatabaseIsKilledUnderLoad(t *testing.T) {
 	f.reconcile(t, p)
 }
 
-// reconcile holds what was promised against what is there, and against the books
-// of the providers.
+// reconcile compares what was answered 2xx with what is stored and with what the mock and the
+// catcher did.
 func (f fleet) reconcile(t *testing.T, p *promises) {
 	t.Helper()
 	g := f[0]
@@ -198,10 +198,10 @@ func (f fleet) reconcile(t *testing.T, p *promises) {
 		byKey := make(map[string]string)
 		for id, key := range ids {
 			if status := f.status(t, path+"/"+id); status != 200 {
-				t.Errorf("%s/%s was answered 2xx and is lost: %d", path, id, status)
+				t.Errorf("GET %s/%s, which was answered 2xx: got %d, want 200", path, id, status)
 			}
 			if other, twice := byKey[key]; twice {
-				t.Errorf("%s: key %s made both %s and %s", path, key, id, other)
+				t.Errorf("%s: key %s made %s and %s, want one", path, key, id, other)
 			}
 			byKey[key] = id
 		}
@@ -221,19 +221,19 @@ func (f fleet) reconcile(t *testing.T, p *promises) {
 	book := g.Charges(t)
 	for id, charges := range book {
 		if len(charges) > 1 {
-			t.Errorf("payment %s was charged %d times", id, len(charges))
+			t.Errorf("payment %s: got %d charges, want at most 1", id, len(charges))
 		}
 	}
 	for id := range p.kept["/api/payments"] {
 		if len(book[id]) != 1 {
-			t.Errorf("payment %s stands %d times in the mock's book", id, len(book[id]))
+			t.Errorf("payment %s: got %d charges, want 1", id, len(book[id]))
 		}
 	}
 	twice, all := 0, f.copies(t)
 	for id := range p.kept["/api/emails"] {
 		copies, shown := all[id], attempts(sent[id], "accepted")+attempts(sent[id], "ambiguous")
 		if copies == 0 || copies > shown {
-			t.Errorf("email %s went out %d times, and says so of %d attempts: %s", id, copies, shown, sent[id].Body)
+			t.Errorf("email %s went out %d times, want at least once and at most as often as its %d attempts that may have sent it: %s", id, copies, shown, sent[id].Body)
 		}
 		if copies > 1 {
 			twice++
@@ -241,14 +241,14 @@ func (f fleet) reconcile(t *testing.T, p *promises) {
 	}
 	for _, one := range f {
 		if strings.Contains(one.Log(), "panic") {
-			t.Errorf("a gateway complains:\n%s", one.Log())
+			t.Errorf("a log has a panic, want none:\n%s", one.Log())
 		}
 	}
-	t.Logf("%d payments, %d emails (%d of them twice, and said so), %d users answered 2xx, all of them there", len(p.kept["/api/payments"]),
+	t.Logf("%d payments, %d emails (%d of them twice, as their attempts say), %d users answered 2xx, all of them stored", len(p.kept["/api/payments"]),
 		len(p.kept["/api/emails"]), twice, len(p.kept["/api/users"]))
 }
 
-// status is that of a read, which waits for a database that is busy.
+// status returns the status of a read, which is repeated while the database is busy.
 func (f fleet) status(t *testing.T, path string) (status int) {
 	t.Helper()
 	gateway.Eventually(t, time.Minute, path+" is read", func() bool {
@@ -258,8 +258,8 @@ func (f fleet) status(t *testing.T, path string) (status int) {
 	return status
 }
 
-// attempts counts those of an email that ended in one way. One in doubt is accepted
-// once a process that was stopped brings the provider's answer.
+// attempts counts the attempts of an email with one outcome. An ambiguous one becomes accepted once
+// a process that was stopped continues and has the provider's answer.
 func attempts(email gateway.Answer, outcome string) (n int) {
 	list, _ := email.JSON["attempts"].([]any)
 	for _, v := range list {

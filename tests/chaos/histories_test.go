@@ -22,34 +22,34 @@ import (
 )
 
 const (
-	emails     = 6 // few, so that clients meet
+	emails     = 6 // few, so that requests for one address overlap
 	checkLimit = 20 * time.Second
 )
 
-// history is what clients have asked of the users of a few emails, and what they
-// were told. Each email is a history of its own: no user changes its email.
+// history records the requests of clients for the users of a few email addresses, and the answers.
+// Each address has a history of its own, because no user changes its address.
 type history struct {
 	fleet fleet
 	began time.Time
 
 	mu       sync.Mutex
 	ops      map[string][]porcupine.Operation // by email
-	known    map[string]account               // by email: who was last seen
-	ids      map[string]string                // of each user, by its key
+	known    map[string]account               // the user last seen, by email
+	ids      map[string]string                // of each user, by its idempotency key
 	doubtful int
 	seq      int
 }
 
-// account is what a client must know of a user to ask for it.
+// account is what a client knows of a user.
 type account struct {
 	person
 	id   string
 	gone bool
 }
 
-// histories lets n clients work until stop is called, each of which thinks for a
-// while before it asks again.
-func (f fleet) histories(t *testing.T, n int, thinks time.Duration) (h *history, stop func()) {
+// startHistories lets n clients make requests until stop is called, with a random pause of up to
+// thinks between two requests.
+func (f fleet) startHistories(t *testing.T, n int, thinks time.Duration) (h *history, stop func()) {
 	h = &history{
 		fleet: f, began: time.Now(), ops: make(map[string][]porcupine.Operation), known: make(map[string]account),
 		ids: make(map[string]string),
@@ -73,7 +73,7 @@ func (f fleet) histories(t *testing.T, n int, thinks time.Duration) (h *history,
 	}
 }
 
-// count is how many operations there have been.
+// count returns the number of operations.
 func (h *history) count() (n int) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
@@ -83,7 +83,7 @@ func (h *history) count() (n int) {
 	return n
 }
 
-// step asks for something that fits what is known of one of the emails.
+// step makes a request that fits what is known of the user of a random address.
 func (h *history) step(t *testing.T, client int) {
 	address := fmt.Sprintf("history%d@example.com", rand.IntN(emails))
 	h.mu.Lock()
@@ -110,14 +110,14 @@ func (h *history) step(t *testing.T, client int) {
 	}
 	for again := 0; ; again++ { // a create is repeated under its key until it is answered, but not for ever
 		r, known := h.ask(t, client, address, who.id, q)
-		if known && r.said != "" || q.do != create || again == 5 {
+		if known && r.outcome != "" || q.do != create || again == 5 {
 			return
 		}
 	}
 }
 
-// ask does one request at any gateway, and keeps what is to be kept of it. known is
-// false where nothing was done.
+// ask makes one request at any gateway and adds it to the history. known is false if it had no
+// effect and told nothing.
 func (h *history) ask(t *testing.T, client int, address, id string, q request) (r reply, known bool) {
 	g := h.fleet[rand.IntN(len(h.fleet))]
 	method, path, body, headers := q.http(address, id)
@@ -126,14 +126,14 @@ func (h *history) ask(t *testing.T, client int, address, id string, q request) (
 	called := time.Since(h.began)
 	a, err := gateway.Send(ctx, method, g.Base+path, body, headers...)
 	returned := time.Since(h.began)
-	r, id, known = understand(t, q, a, err)
+	r, id, known = parseAnswer(t, q, a, err)
 	if !known {
 		return r, false
 	}
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	op := porcupine.Operation{ClientId: client, Input: q, Output: r, Call: int64(called), Return: int64(returned)}
-	if r.said == "" {
+	if r.outcome == "" {
 		op.Return = never
 		h.doubtful++
 	}
@@ -142,9 +142,9 @@ func (h *history) ask(t *testing.T, client int, address, id string, q request) (
 	return r, true
 }
 
-// learn keeps who has the email, for the next to ask.
+// learn keeps which user has the address, for the next request.
 func (h *history) learn(t *testing.T, address, id string, q request, r reply) {
-	if who := h.known[address]; r.said == absent && q.by == who.by || r.said == done && q.do == remove && q.by == who.by {
+	if who := h.known[address]; r.outcome == absent && q.by == who.by || r.outcome == done && q.do == remove && q.by == who.by {
 		who.gone = true
 		h.known[address] = who
 	}
@@ -152,13 +152,13 @@ func (h *history) learn(t *testing.T, address, id string, q request, r reply) {
 		return
 	}
 	if before, ok := h.ids[r.seen.by]; ok && before != id {
-		t.Errorf("key %s made both %s and %s", r.seen.by, before, id)
+		t.Errorf("key %s made %s and %s, want one user", r.seen.by, before, id)
 	}
 	h.ids[r.seen.by] = id
 	h.known[address] = account{r.seen, id, false}
 }
 
-// http is a request as it is sent.
+// http returns a request as it is sent.
 func (q request) http(address, id string) (method, path string, body []byte, headers []gateway.Header) {
 	if q.version != 0 {
 		headers = append(headers, gateway.Header{"If-Match": fmt.Sprintf(`"v%d"`, q.version)})
@@ -178,12 +178,12 @@ func (q request) http(address, id string) (method, path string, body []byte, hea
 	case change:
 		method, path = http.MethodPatch, "/api/users/"+id
 	}
-	body, _ = json.Marshal(fields) // of strings
+	body, _ = json.Marshal(fields) // strings can always be encoded
 	return method, path, body, append(headers, gateway.Header{"Content-Type": "application/json"})
 }
 
-// understand reads an answer. known is false where nothing was done, or only read.
-func understand(t *testing.T, q request, a gateway.Answer, err error) (r reply, id string, known bool) {
+// parseAnswer reads an answer. known is false if the request had no effect and told nothing.
+func parseAnswer(t *testing.T, q request, a gateway.Answer, err error) (r reply, id string, known bool) {
 	var dial *net.OpError
 	reads := q.do == read || q.do == find
 	switch {
@@ -199,19 +199,19 @@ func understand(t *testing.T, q request, a gateway.Answer, err error) (r reply, 
 	case a.Status == http.StatusServiceUnavailable, a.Status == http.StatusTooManyRequests:
 		return reply{}, "", false
 	case a.Status == http.StatusNoContent:
-		return reply{said: done}, "", true
+		return reply{outcome: done}, "", true
 	case a.Status == http.StatusNotFound:
-		return reply{said: absent}, "", true
+		return reply{outcome: absent}, "", true
 	case a.Status == http.StatusPreconditionFailed, a.Status == http.StatusConflict:
-		return reply{said: a.Code()}, "", true
+		return reply{outcome: a.Code()}, "", true
 	case a.Status >= 300:
-		t.Errorf("%s: %d %s", q.do, a.Status, a.Body)
+		t.Errorf("%s: got an unexpected %d %s", q.do, a.Status, a.Body)
 		return reply{}, "", false
 	}
 	u := a.JSON
 	if q.do == find {
 		if len(a.Data()) == 0 {
-			return reply{said: absent}, "", true
+			return reply{outcome: absent}, "", true
 		}
 		u = a.Data()[0]
 	}
@@ -219,8 +219,8 @@ func understand(t *testing.T, q request, a gateway.Answer, err error) (r reply, 
 	return reply{done, person{seen.Text("metadata", "by"), seen.Text("name"), seen.Number("version")}}, seen.Text("id"), true
 }
 
-// check looks at every email once more, and then asks whether there is an order in
-// which one gateway alone could have done all of it.
+// check reads every address once more, and then checks that each history is linearizable: that one
+// gateway alone could have given the same answers in some order.
 func (h *history) check(t *testing.T) {
 	t.Helper()
 	for n := range emails {
@@ -235,15 +235,15 @@ func (h *history) check(t *testing.T) {
 	for address, ops := range h.ops {
 		longest = max(longest, len(ops))
 		if got := porcupine.CheckOperationsTimeout(users, ops, checkLimit); got != porcupine.Ok {
-			t.Errorf("the history of %s is %s:\n%s", address, got, written(ops))
+			t.Errorf("the history of %s: got %s, want Ok:\n%s", address, got, format(ops))
 		}
 	}
 	t.Logf("%d operations on the users of %d emails, at most %d on one; of %d the outcome is not known; checked in %s",
 		h.count(), len(h.ops), longest, h.doubtful, time.Since(began).Round(time.Millisecond))
 }
 
-// written is a history for people, in the order of the requests.
-func written(ops []porcupine.Operation) string {
+// format returns a history as text, in the order of the requests.
+func format(ops []porcupine.Operation) string {
 	ops = slices.SortedFunc(slices.Values(ops), func(a, b porcupine.Operation) int { return cmp.Compare(a.Call, b.Call) })
 	var b strings.Builder
 	for _, op := range ops {

@@ -10,7 +10,7 @@ import (
 	"patchbay/tests/gateway"
 )
 
-// wait is a time in which others work.
+// wait waits while others work.
 func wait(t *testing.T, d time.Duration) {
 	t.Helper()
 	began := time.Now()
@@ -18,15 +18,15 @@ func wait(t *testing.T, d time.Duration) {
 }
 
 // stall stops a whole process for a while.
-func (s *street) stall(t *testing.T, g *gateway.Gateway, d time.Duration) {
+func (s *scenario) stall(t *testing.T, g *gateway.Gateway, d time.Duration) {
 	t.Helper()
 	g.Pause(t)
 	wait(t, d)
 	g.Resume(t)
 }
 
-// step sets the clocks of all gateways so far off.
-func (s *street) step(t *testing.T, off time.Duration) {
+// step sets the offset of the clocks of all gateways.
+func (s *scenario) step(t *testing.T, off time.Duration) {
 	t.Helper()
 	s.clock = off
 	for _, g := range s.all {
@@ -34,8 +34,8 @@ func (s *street) step(t *testing.T, off time.Duration) {
 	}
 }
 
-// outage lets no provider be reached.
-func (s *street) outage(t *testing.T, d time.Duration) {
+// outage makes all providers unreachable for a while.
+func (s *scenario) outage(t *testing.T, d time.Duration) {
 	t.Helper()
 	for _, p := range s.providers() {
 		p.Refuse()
@@ -46,18 +46,17 @@ func (s *street) outage(t *testing.T, d time.Duration) {
 	}
 }
 
-// backup keeps a copy. What is accepted from now on is not in it.
-func (s *street) backup(t *testing.T, file string) {
+// backup makes a copy of the store. What is accepted from now on is not in it.
+func (s *scenario) backup(t *testing.T, file string) {
 	t.Helper()
 	s.mu.Lock()
-	s.window = true
+	s.afterBackup = true
 	s.mu.Unlock()
 	s.Backup(t, file)
 }
 
-// putBack puts the copy in the place of the store, and repeats every key that was
-// answered.
-func (s *street) putBack(t *testing.T, file string) {
+// restoreBackup replaces the store by the copy, and repeats every key that has a final answer.
+func (s *scenario) restoreBackup(t *testing.T, file string) {
 	t.Helper()
 	s.gate.Lock()
 	if err := s.Stop(); err != nil {
@@ -66,24 +65,24 @@ func (s *street) putBack(t *testing.T, file string) {
 	s.PutBack(t, file)
 	s.Restart(t)
 	s.mu.Lock()
-	s.window, s.replaying, s.older = false, true, true
+	s.afterBackup, s.replaying, s.restored = false, true, true
 	all := slices.Clone(s.requests)
 	s.mu.Unlock()
 	s.gate.Unlock()
 	ctx, cancel := context.WithTimeout(t.Context(), 2*time.Minute)
 	defer cancel()
-	s.repeat(ctx, all, "after an older file was put back")
+	s.repeat(ctx, all, "after an older file was restored")
 	s.mu.Lock()
 	s.replaying = false
 	s.mu.Unlock()
 }
 
-// streetSettles bounds the wait for what never ends.
-const streetSettles = 2 * time.Minute
+// settleLimit is after how long an operation counts as never ending.
+const settleLimit = 2 * time.Minute
 
-// settle heals everything and lets time pass until nothing waits. Nobody asks anything
-// in it. At the end a payment may have been looked for for hours.
-func (s *street) settle(t *testing.T) {
+// settle ends all faults and advances the clocks until nothing waits. There is no load. By the
+// gateways' clocks a payment may have been looked up for hours.
+func (s *scenario) settle(t *testing.T) {
 	t.Helper()
 	for _, p := range s.providers() {
 		p.Heal()
@@ -97,19 +96,19 @@ func (s *street) settle(t *testing.T) {
 		}
 		return all
 	}
-	gateway.Eventually(t, streetSettles+time.Minute, "it settles", func() bool {
-		if time.Since(last) < look {
+	gateway.Eventually(t, settleLimit+time.Minute, "everything has settled", func() bool {
+		if time.Since(last) < pollEvery {
 			return false
 		}
 		last = time.Now()
 		left := open()
-		if len(left) > 0 && time.Since(began) > streetSettles {
-			s.wrong("what never ends", "%v", left)
+		if len(left) > 0 && time.Since(began) > settleLimit {
+			s.problem("operations that never end", "%v", left)
 			return true
 		}
 		s.passed.Add(int64(20 * time.Minute))
 		s.step(t, s.clock+20*time.Minute)
-		if _, err := s.store(t.Context(), hasten); err != nil {
+		if _, err := s.store(t.Context(), makeDue); err != nil {
 			t.Fatal(err)
 		}
 		return len(left) == 0

@@ -13,22 +13,22 @@ import (
 	"patchbay/tests/postgres"
 )
 
-// How much there is without PATCHBAY_CHAOS_PAYMENTS, in each of the two tests.
+// The extent of each test unless PATCHBAY_CHAOS_PAYMENTS is set.
 const (
 	fewPayments = 150
 	shortStall  = time.Second
 	longStall   = time.Minute // longer than any lease
 )
 
-// extent is how much a test does.
+// extent is how much load and how many faults a test has.
 type extent struct {
-	payments int           // and as many messages
-	every    int           // hundredths of them between two incidents
+	payments int           // and as many emails
+	every    int           // percent of them between two incidents
 	stall    time.Duration // of a whole process
 	outage   time.Duration
 }
 
-func theExtent(t *testing.T) extent {
+func extentOf(t *testing.T) extent {
 	t.Helper()
 	text := os.Getenv("PATCHBAY_CHAOS_PAYMENTS")
 	if text == "" {
@@ -42,7 +42,7 @@ func theExtent(t *testing.T) extent {
 }
 
 // seeded is PATCHBAY_CHAOS_SEED, or one that no other run has.
-func seeded(t *testing.T) uint64 {
+func seedOf(t *testing.T) uint64 {
 	t.Helper()
 	text := os.Getenv("PATCHBAY_CHAOS_SEED")
 	seed := uint64(time.Now().UnixNano())
@@ -56,30 +56,29 @@ func seeded(t *testing.T) uint64 {
 	return seed
 }
 
-// incident is something that befalls a street.
+// incident is a fault of a scenario.
 type incident struct {
 	name string
 	do   func()
 }
 
-// live has shoppers at work while one incident comes after another, each when so many
-// hundredths are done.
-func (s *street) live(t *testing.T, e extent, next func(at int) incident) {
+// run makes the payments and emails of the extent, with one incident after each e.every percent.
+func (s *scenario) run(t *testing.T, e extent, next func(at int) incident) {
 	t.Helper()
 	ctx, cancel := context.WithTimeout(t.Context(), 12*time.Minute)
 	defer cancel()
-	s.sicken()
-	done, wait := s.shoppers(ctx, e.payments)
+	s.injectFaults()
+	done, wait := s.startCallers(ctx, e.payments)
 	count := map[string]int{}
 	for at := e.every; at < 100; at += e.every {
 		i := next(at)
-		gateway.Eventually(t, 10*time.Minute, fmt.Sprintf("%d of 100 are done", at), func() bool { return int(done.Load())*100 >= at*2*e.payments })
+		gateway.Eventually(t, 10*time.Minute, fmt.Sprintf("%d percent are done", at), func() bool { return int(done.Load())*100 >= at*2*e.payments })
 		i.do()
 		count[i.name]++
 	}
 	wait()
 	if ctx.Err() != nil {
-		s.wrong("not all was answered in time", "%d of %d", done.Load(), 2*e.payments)
+		s.problem("requests without an answer in time", "%d of %d are answered", done.Load(), 2*e.payments)
 	}
 	t.Attr("count", fmt.Sprintf("seed %d: %v", s.seed, count))
 }
@@ -88,28 +87,28 @@ func (s *street) live(t *testing.T, e extent, next func(at int) incident) {
 // stopped for a while, and an older file is restored.
 func TestMoneyAndMailOnAFile(t *testing.T) {
 	t.Parallel()
-	e, seed := theExtent(t), seeded(t)
-	s := newStreet(t, seed, "")
+	e, seed := extentOf(t), seedOf(t)
+	s := newScenario(t, seed, "")
 	s.Restart(t)
 	s.store = inFile(t, s.Data("patchbay.db"))
 	kept := filepath.Join(t.TempDir(), "kept.db")
-	s.live(t, e, func(at int) incident {
+	s.run(t, e, func(at int) incident {
 		switch {
 		case at == 20:
 			return incident{"backups", func() { s.backup(t, kept) }}
 		case at == 50:
-			return incident{"older files", func() { s.putBack(t, kept) }}
+			return incident{"older files", func() { s.restoreBackup(t, kept) }}
 		case at == 60:
 			return incident{"stalls of " + e.stall.String(), func() { s.stall(t, s.Gateway, e.stall) }}
 		case at == 40, at == 90:
 			return incident{"outages", func() { s.outage(t, e.outage) }}
 		case at%20 == 10:
-			return incident{"steps of the clock", func() { s.step(t, time.Duration(s.luck.n(240)-120)*time.Minute) }}
+			return incident{"steps of the clock", func() { s.step(t, time.Duration(s.random.n(240)-120)*time.Minute) }}
 		}
 		return incident{"kills", func() { s.Kill(); s.Restart(t) }}
 	})
 	s.settle(t)
-	s.late(t)
+	s.repeatAllKeys(t)
 	s.reconcile(t)
 }
 
@@ -117,10 +116,10 @@ func TestMoneyAndMailOnAFile(t *testing.T) {
 // longer than its leases, while the other continues, and the accounts send webhooks.
 func TestMoneyAndMailOnTwoGateways(t *testing.T) {
 	t.Parallel()
-	e, seed := theExtent(t), seeded(t)
+	e, seed := extentOf(t), seedOf(t)
 	server := postgres.Start(t)
 	name := server.Database(t)
-	s := newStreet(t, seed, gateway.OnPostgres(server, name))
+	s := newScenario(t, seed, gateway.OnPostgres(server, name))
 	s.Restart(t)
 	twin := s.Twin(t)
 	twin.OwnClock(t)
@@ -129,7 +128,7 @@ func TestMoneyAndMailOnTwoGateways(t *testing.T) {
 	s.store = onServer(server.Connect(t, name))
 	s.First.Notify(s.Base+"/api/webhooks/stripe", gateway.FirstSecret)
 	s.Second.Notify(twin.Base+"/api/webhooks/stripe", gateway.SecondSecret)
-	s.live(t, e, func(at int) incident {
+	s.run(t, e, func(at int) incident {
 		g := s.all[at/e.every%2]
 		switch at {
 		case 40, 70:
@@ -140,15 +139,15 @@ func TestMoneyAndMailOnTwoGateways(t *testing.T) {
 		return incident{"kills", func() { g.Kill(); g.Restart(t) }}
 	})
 	s.settle(t)
-	s.late(t)
+	s.repeatAllKeys(t)
 	s.reconcile(t)
 }
 
-// late repeats every key after all has settled. Nothing is charged for it.
-func (s *street) late(t *testing.T) {
+// repeatAllKeys repeats every key after everything has settled. That must charge nothing.
+func (s *scenario) repeatAllKeys(t *testing.T) {
 	t.Helper()
 	charges := func() (n int) {
-		for _, entries := range s.books() {
+		for _, entries := range s.charges() {
 			n += len(entries)
 		}
 		return n
@@ -156,30 +155,29 @@ func (s *street) late(t *testing.T) {
 	before := charges()
 	ctx, cancel := context.WithTimeout(t.Context(), 30*time.Second+time.Duration(len(s.requests))*20*time.Millisecond)
 	defer cancel()
-	s.repeat(ctx, s.requests, "after all has settled")
+	s.repeat(ctx, s.requests, "after everything has settled")
 	if now := charges(); now != before {
-		s.wrong("late repeats that charge", "%d charges became %d", before, now)
+		s.problem("repeats that charged", "got %d charges, want %d", now, before)
 	}
 }
 
 const doubled = "payments doubled"
 
-// reconcile holds what was answered against what is there, and against the providers'
-// own books.
-func (s *street) reconcile(t *testing.T) {
+// reconcile compares the answers with what is stored and with what the providers did.
+func (s *scenario) reconcile(t *testing.T) {
 	t.Helper()
-	books, copies := s.books(), s.letters()
+	charges, copies := s.charges(), s.mailCopies()
 	var payments, mails, unknown, twice, forgotten, forgottenTwice int
-	for order, entries := range books {
+	for order, entries := range charges {
 		if len(entries) > 1 {
-			s.wrong(doubled, "%s: %s %s and %s %s", order, entries[0].account, entries[0].Key, entries[1].account, entries[1].Key)
+			s.problem(doubled, "%s: %s %s and %s %s", order, entries[0].account, entries[0].Key, entries[1].account, entries[1].Key)
 		}
 	}
 	for _, r := range s.requests {
 		switch {
 		case r.path == "/api/payments":
 			payments++
-			s.checkPayment(t, r, books[r.key])
+			s.checkPayment(t, r, charges[r.key])
 		case r.mail():
 			mails++
 			status := s.read(t, "/api/emails/"+r.id).Text("status")
@@ -192,14 +190,14 @@ func (s *street) reconcile(t *testing.T) {
 				continue
 			}
 			switch {
-			case status == "unknown" && r.once():
+			case status == "unknown" && r.atMostOnce():
 				unknown++
 			case status != "sent" || n == 0:
-				s.wrong("mail lost", "%s is %s, %d copies", r.key, status, n)
+				s.problem("lost emails", "%s is %s, %d copies", r.key, status, n)
 			}
 			switch {
-			case n > 1 && r.once():
-				s.wrong("mail that went out twice, and must not", "%s: %d copies", r.key, n)
+			case n > 1 && r.atMostOnce():
+				s.problem("emails under at_most_once that went out twice", "%s: %d copies", r.key, n)
 			case n > 1:
 				twice++
 			}
@@ -207,32 +205,32 @@ func (s *street) reconcile(t *testing.T) {
 	}
 	t.Attr("count", fmt.Sprintf("%d payments, %d of them charged, %d doubled; %d emails, %d of them unknown under at_most_once, "+
 		"%d twice under at_least_once; %d more emails were accepted after the backup, %d of them went out twice",
-		payments, len(books), len(s.problems[doubled]), mails-forgotten, unknown, twice, forgotten, forgottenTwice))
-	s.judge(t)
+		payments, len(charges), len(s.problems[doubled]), mails-forgotten, unknown, twice, forgotten, forgottenTwice))
+	s.report(t)
 }
 
-// checkPayment holds one payment against what its caller was told, and what was charged.
-func (s *street) checkPayment(t *testing.T, r *errand, charges []charge) {
+// checkPayment compares one payment with the answer to its caller and with its charges.
+func (s *scenario) checkPayment(t *testing.T, r *keyedRequest, charges []charge) {
 	if r.id == "" { // declined
 		if len(charges) > 0 {
-			s.wrong("a decline that was charged", "%s", r.key)
+			s.problem("declined payments that were charged", "%s", r.key)
 		}
 		return
 	}
 	now := s.read(t, "/api/payments/"+r.id)
 	switch status := now.Text("status"); {
 	case now.Status != 200:
-		s.wrong("payments lost", "%s: %d", r.key, now.Status)
+		s.problem("lost payments", "%s: got %d, want 200", r.key, now.Status)
 	case (status == "succeeded" || status == "requires_capture") != (len(charges) > 0):
-		s.wrong("payments that are not as they were charged", "%s has the charges %+v, and is %s", r.key, charges, now.Body)
+		s.problem("payments whose status differs from their charges", "%s has the charges %+v, and is %s", r.key, charges, now.Body)
 	case len(charges) == 1 && (now.Number("amountCaptured") != charges[0].Captured || now.Number("amountRefunded") != charges[0].Refunded):
-		s.wrong("amounts that are not the provider's", "%s: %s, %+v", r.key, now.Body, charges[0])
+		s.problem("payments whose amounts differ from the provider's", "%s: got %s, want %+v", r.key, now.Body, charges[0])
 	case r.state == "succeeded" && status != "succeeded":
-		s.wrong("a success that is none any more", "%s is %s", r.key, status)
+		s.problem("successes that did not stay", "%s is %s", r.key, status)
 	}
 }
 
-func (s *street) read(t *testing.T, path string) (a gateway.Answer) {
+func (s *scenario) read(t *testing.T, path string) (a gateway.Answer) {
 	t.Helper()
 	gateway.Eventually(t, time.Minute, path+" is read", func() bool {
 		a = s.Do(t, "GET", path, nil)

@@ -13,14 +13,13 @@ import (
 	"patchbay/tests/gateway"
 )
 
-// hasten makes what waits for its time due: payments and mail, in the queues of each
-// provider.
-const hasten = "UPDATE %s SET due = 1 WHERE queue IN ('payments', 'mail') OR queue LIKE 'payments:%%' OR queue LIKE 'mail:%%'"
+// makeDue makes every waiting payment and email due, in the queues of each provider.
+const makeDue = "UPDATE %s SET due = 1 WHERE queue IN ('payments', 'mail') OR queue LIKE 'payments:%%' OR queue LIKE 'mail:%%'"
 
-const look = 2 * time.Second // between two looks, for the gateways to be at it
+const pollEvery = 2 * time.Second // gives the gateways time to work between two polls
 
-// database does a statement on the table of records, whose name it puts in, and returns
-// of how many rows.
+// database executes a statement on the table of records, whose name it inserts, and returns the
+// number of rows.
 type database func(ctx context.Context, statement string) (int64, error)
 
 func onServer(c *pgx.Conn) database {
@@ -46,18 +45,17 @@ func inFile(t *testing.T, path string) database {
 	}
 }
 
-// overdue lets the time pass after which what waits is taken up, until nothing waits:
-// leases of what was given up half-way, and the waits between tries, the second of
-// which takes minutes. Nobody asks anything at this time.
+// overdue makes waiting records due until nothing waits: leases of interrupted work, and the waits
+// between tries, of which the second takes minutes. There is no load at this time.
 func overdue(t *testing.T, do database) {
 	t.Helper()
 	var last time.Time
 	gateway.Eventually(t, settling, "nothing waits", func() bool {
-		if time.Since(last) < look {
+		if time.Since(last) < pollEvery {
 			return false
 		}
 		last = time.Now()
-		waiting, err := do(t.Context(), hasten)
+		waiting, err := do(t.Context(), makeDue)
 		if err != nil {
 			t.Fatal(err)
 		}

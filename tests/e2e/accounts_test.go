@@ -7,9 +7,9 @@ import (
 	"testing"
 	"time"
 
-	"patchbay/tests/faultserver"
+	"patchbay/adapters/simulators/faultserver"
+	"patchbay/adapters/simulators/stripesim"
 	"patchbay/tests/gateway"
-	"patchbay/tests/stripesim"
 )
 
 // shopOn is a gateway in front of one account, known by its key alone.

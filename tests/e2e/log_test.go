@@ -6,7 +6,7 @@ import (
 	"strings"
 	"testing"
 
-	"patchbay/tests/faultserver"
+	"patchbay/adapters/simulators/faultserver"
 	"patchbay/tests/gateway"
 )
 

@@ -8,10 +8,11 @@ import (
 	"testing"
 	"time"
 
-	"patchbay/tests/faultserver"
+	"patchbay/adapters/simulators/faultserver"
+	"patchbay/adapters/simulators/mailgunsim"
+	"patchbay/adapters/simulators/sendgridsim"
 	"patchbay/tests/gateway"
-	"patchbay/tests/mailgunsim"
-	"patchbay/tests/sendgridsim"
+	"patchbay/tests/sendgridapi"
 )
 
 // post is a gateway in front of SendGrid and Mailgun.
@@ -43,6 +44,7 @@ func newPost(t testing.TB, order string, policies ...string) *post {
 // newPostOf makes one whose accounts at the providers are as given.
 func newPostOf(t testing.TB, sendgrid sendgridsim.Options, mailgun mailgunsim.Options, order string, policies ...string) *post {
 	t.Helper()
+	sendgrid.Check = sendgridapi.Check(t)
 	p := &post{
 		sendgrid: sendgridsim.Start(t, sendgrid), mailgun: mailgunsim.Start(t, mailgun), signer: sendgridsim.NewSigner(), signing: rand.Text(),
 	}

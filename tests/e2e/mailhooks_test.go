@@ -10,11 +10,11 @@ import (
 	"testing"
 	"time"
 
-	"patchbay/tests/faultserver"
+	"patchbay/adapters/simulators/faultserver"
+	"patchbay/adapters/simulators/mailbox"
+	"patchbay/adapters/simulators/mailgunsim"
+	"patchbay/adapters/simulators/sendgridsim"
 	"patchbay/tests/gateway"
-	"patchbay/tests/mailgunsim"
-	"patchbay/tests/mailsim"
-	"patchbay/tests/sendgridsim"
 )
 
 // news is what a provider tells of a letter and a recipient, in words of its own.
@@ -42,7 +42,7 @@ func (p *post) tells(t testing.TB, provider string, list ...news) {
 	}
 }
 
-func lastOf(t testing.TB, letters []mailsim.Message) mailsim.Message {
+func lastOf(t testing.TB, letters []mailbox.Message) mailbox.Message {
 	t.Helper()
 	if len(letters) == 0 {
 		t.Fatal("the provider has no letter")

@@ -7,9 +7,9 @@ import (
 	"testing"
 	"time"
 
+	"patchbay/adapters/simulators/stripesim"
 	"patchbay/core/money"
 	"patchbay/tests/gateway"
-	"patchbay/tests/stripesim"
 )
 
 // oneStripe is a gateway in front of one account, which takes every currency.

@@ -10,11 +10,11 @@ import (
 	"testing"
 	"time"
 
+	"patchbay/adapters/simulators/faultserver"
+	"patchbay/adapters/simulators/stripesim"
 	"patchbay/core/payment"
-	"patchbay/tests/faultserver"
 	"patchbay/tests/gateway"
 	"patchbay/tests/postgres"
-	"patchbay/tests/stripesim"
 )
 
 // quick gives up on a try after a second, and leaves no provider alone.

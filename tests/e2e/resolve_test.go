@@ -6,10 +6,10 @@ import (
 	"testing"
 	"time"
 
+	"patchbay/adapters/simulators/faultserver"
+	"patchbay/adapters/simulators/stripesim"
 	"patchbay/core/payment"
-	"patchbay/tests/faultserver"
 	"patchbay/tests/gateway"
-	"patchbay/tests/stripesim"
 )
 
 // lost makes the outcome of every refund that the gateway asks for unknown, for good.

@@ -11,11 +11,12 @@ import (
 	"testing"
 	"time"
 
-	"patchbay/tests/faultserver"
+	"patchbay/adapters/simulators/faultserver"
+	"patchbay/adapters/simulators/mailgunsim"
+	"patchbay/adapters/simulators/sendgridsim"
+	"patchbay/adapters/simulators/stripesim"
 	"patchbay/tests/gateway"
-	"patchbay/tests/mailgunsim"
-	"patchbay/tests/sendgridsim"
-	"patchbay/tests/stripesim"
+	"patchbay/tests/sendgridapi"
 )
 
 // canary is a gateway with keys of all providers, and all that it has ever said.
@@ -33,7 +34,7 @@ type canary struct {
 func newCanary(t *testing.T) *canary {
 	t.Helper()
 	c := &canary{
-		stripe: stripesim.Start(t, stripesim.Options{}), sendgrid: sendgridsim.Start(t, sendgridsim.Options{}),
+		stripe: stripesim.Start(t, stripesim.Options{}), sendgrid: sendgridsim.Start(t, sendgridsim.Options{Check: sendgridapi.Check(t)}),
 		mailgun: mailgunsim.Start(t, mailgunsim.Options{}), said: map[string]string{},
 	}
 	c.secrets = map[string]string{

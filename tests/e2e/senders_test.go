@@ -6,9 +6,9 @@ import (
 	"testing"
 	"time"
 
+	"patchbay/adapters/simulators/mailgunsim"
+	"patchbay/adapters/simulators/sendgridsim"
 	"patchbay/tests/gateway"
-	"patchbay/tests/mailgunsim"
-	"patchbay/tests/sendgridsim"
 )
 
 // verified is the sender that the gateway's providers know.

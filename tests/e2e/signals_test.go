@@ -9,10 +9,10 @@ import (
 	"testing"
 	"time"
 
+	"patchbay/adapters/simulators/faultserver"
+	"patchbay/adapters/simulators/stripesim"
 	"patchbay/core/payment"
-	"patchbay/tests/faultserver"
 	"patchbay/tests/gateway"
-	"patchbay/tests/stripesim"
 )
 
 func wantLines(t *testing.T, log string, lines ...string) {

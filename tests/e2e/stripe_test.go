@@ -6,10 +6,10 @@ import (
 	"testing"
 	"time"
 
+	"patchbay/adapters/simulators/faultserver"
+	"patchbay/adapters/simulators/stripesim"
 	"patchbay/core/payment"
-	"patchbay/tests/faultserver"
 	"patchbay/tests/gateway"
-	"patchbay/tests/stripesim"
 )
 
 // shop is one whose gateway gives up on a try after a second, and tries again

@@ -90,8 +90,9 @@ func taken(t *testing.T, g *gateway.Gateway) (charges map[string]int, refunded m
 // the upgrade and days later.
 func TestAStoreOfThePreviousVersion(t *testing.T) { isUpgraded(t, "previous") }
 
-// TestAStoreOfAnEarlierVersion checks the same for an older version.
-func TestAStoreOfAnEarlierVersion(t *testing.T) { isUpgraded(t, "earlier") }
+// TestAStoreOfAnEarlierVersion and TestAStoreOfTheEarliestVersion check the same for older versions.
+func TestAStoreOfAnEarlierVersion(t *testing.T)   { isUpgraded(t, "earlier") }
+func TestAStoreOfTheEarliestVersion(t *testing.T) { isUpgraded(t, "earliest") }
 
 func isUpgraded(t *testing.T, version string) {
 	t.Helper()

@@ -12,11 +12,11 @@ import (
 	"patchbay/adapters/httpclient"
 	"patchbay/adapters/mail/sendgridmail"
 	"patchbay/adapters/resilience"
+	"patchbay/adapters/simulators/sendgridsim"
 	"patchbay/core/email"
 	"patchbay/core/emails"
 	"patchbay/core/fault"
 	"patchbay/ports"
-	"patchbay/tests/sendgridsim"
 )
 
 // mail is the domain of the real mail code with simulators in memory.

@@ -7,11 +7,11 @@ import (
 	"maps"
 	"slices"
 
+	"patchbay/adapters/simulators/stripesim"
 	"patchbay/core/fault"
 	"patchbay/core/idempotency"
 	"patchbay/core/payment"
 	"patchbay/ports"
-	"patchbay/tests/stripesim"
 )
 
 // monitor compares the responses to callers and the states of payments with the providers' books.

@@ -16,7 +16,7 @@ import (
 	"testing"
 	"time"
 
-	"patchbay/tests/faultserver"
+	"patchbay/adapters/simulators/faultserver"
 	"patchbay/tests/testlog"
 )
 

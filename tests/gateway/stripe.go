@@ -6,7 +6,7 @@ import (
 	"testing"
 	"time"
 
-	"patchbay/tests/stripesim"
+	"patchbay/adapters/simulators/stripesim"
 )
 
 // The secrets with which the two accounts of a Shop sign their webhooks.

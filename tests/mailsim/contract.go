@@ -1,3 +1,4 @@
+// Package mailsim runs the suites of mail providers on their simulators.
 package mailsim
 
 import (
@@ -5,9 +6,11 @@ import (
 	"time"
 
 	"patchbay/adapters/resilience"
+	"patchbay/adapters/simulators/faultserver"
+	"patchbay/adapters/simulators/mailbox"
+	"patchbay/core/email"
 	"patchbay/ports"
-	"patchbay/tests/contract"
-	"patchbay/tests/faultserver"
+	"patchbay/tests/contract/mailtest"
 )
 
 // Patience is how long the mailers under test must wait for a response.
@@ -17,7 +20,7 @@ const Patience = 2 * time.Second
 type Provider interface {
 	Key() string
 	Delivered() [][]byte
-	Messages() []Message
+	Messages() []mailbox.Message
 	Requests() []faultserver.Request
 	Connections() int
 	Inject(faults ...faultserver.Fault)
@@ -28,23 +31,23 @@ type Provider interface {
 // Contract runs the suites for a mailer and its provider, also with the resilience policy around
 // the mailer. faults maps each fault of the suite, except a refused connection, to the provider's
 // way of causing it.
-func Contract(t *testing.T, faults map[contract.MailFault]faultserver.Fault, open func(t *testing.T) (ports.Mailer, Provider)) {
-	harness := func(t *testing.T) contract.MailOutcomesHarness {
+func Contract(t *testing.T, faults map[mailtest.Fault]faultserver.Fault, open func(t *testing.T) (ports.Mailer, Provider)) {
+	harness := func(t *testing.T) mailtest.NetworkHarness {
 		mailer, provider := open(t)
-		return contract.MailOutcomesHarness{
-			MailHarness: contract.MailHarness{
+		return mailtest.NetworkHarness{
+			Harness: mailtest.Harness{
 				Mailer: mailer, Delivered: func(*testing.T) [][]byte { return provider.Delivered() },
 			},
-			Requests:    func() int { return len(provider.Requests()) },
+			Attempts:    func() int { return len(provider.Requests()) },
 			Connections: provider.Connections,
-			Kept: func() (all []contract.MailKept) {
+			Kept: func() (all []mailtest.Kept) {
 				for _, l := range provider.Messages() {
-					all = append(all, contract.MailKept{To: l.To, Variables: l.Variables})
+					all = append(all, mailtest.Kept{To: l.To, Variables: l.Variables})
 				}
 				return all
 			},
 			Secrets: []string{provider.Key()},
-			Fail: func(t *testing.T, f contract.MailFault) {
+			Fail: func(t *testing.T, f mailtest.Fault, _ *email.Message) {
 				provider.Heal()
 				fault, ok := faults[f]
 				status, paged := f.Page()
@@ -53,9 +56,9 @@ func Contract(t *testing.T, faults map[contract.MailFault]faultserver.Fault, ope
 					provider.Inject(fault)
 				case paged:
 					provider.Inject(faultserver.Fault{After: true, Mishap: faultserver.Page(status)})
-				case f == contract.MailRefused:
+				case f == mailtest.Refused:
 					provider.Refuse()
-				case f != "":
+				case f != mailtest.None:
 					t.Fatalf("the harness has no fault %s", f)
 				}
 			},
@@ -65,15 +68,15 @@ func Contract(t *testing.T, faults map[contract.MailFault]faultserver.Fault, ope
 	policy.Attempts = 1 // the suite makes one call fail and must see its error
 	t.Run("mail", func(t *testing.T) {
 		t.Parallel()
-		contract.Mail(t, func(t *testing.T) contract.MailHarness { return harness(t).MailHarness })
+		mailtest.Run(t, func(t *testing.T) mailtest.Harness { return harness(t).Harness })
 	})
 	t.Run("mail outcomes", func(t *testing.T) {
 		t.Parallel()
-		contract.MailOutcomes(t, harness)
+		mailtest.RunNetwork(t, mailtest.Network{}, harness)
 	})
 	t.Run("mail outcomes within a policy", func(t *testing.T) {
 		t.Parallel()
-		contract.MailOutcomes(t, func(t *testing.T) contract.MailOutcomesHarness {
+		mailtest.RunNetwork(t, mailtest.Network{}, func(t *testing.T) mailtest.NetworkHarness {
 			h := harness(t)
 			h.Mailer = resilience.NewMailer(h.Mailer, resilience.Options{Policy: policy})
 			return h

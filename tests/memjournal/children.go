@@ -6,12 +6,13 @@ import (
 	"slices"
 	"time"
 
+	"patchbay/core/record"
 	"patchbay/ports"
 )
 
 // Attach implements ports.Journal: it writes the record and its children atomically.
 func (j *Journal) Attach(ctx context.Context, parent *ports.Record, children ...*ports.Record) error {
-	if err := ports.Attachable(parent, children); err != nil {
+	if err := record.Attachable(parent, children); err != nil {
 		return err
 	}
 	err := j.saveAnd(ctx, Attach, parent, children, func() {

@@ -4,7 +4,8 @@ import (
 	"testing"
 
 	"patchbay/adapters/clock"
-	"patchbay/tests/contract"
+	"patchbay/tests/contract/archivetest"
+	"patchbay/tests/contract/journaltest"
 	"patchbay/tests/memjournal"
 )
 
@@ -12,15 +13,15 @@ func TestContract(t *testing.T) {
 	t.Parallel()
 	t.Run("journal", func(t *testing.T) {
 		t.Parallel()
-		contract.Journal(t, contract.InMemory, func(*testing.T) contract.JournalHarness {
-			return contract.JournalHarness{Journal: memjournal.New(clock.System{})}
+		journaltest.Run(t, journaltest.InMemory, func(*testing.T) journaltest.Harness {
+			return journaltest.Harness{Journal: memjournal.New(clock.System{})}
 		})
 	})
 	t.Run("archive", func(t *testing.T) {
 		t.Parallel()
-		contract.Archive(t, func(*testing.T) contract.ArchiveHarness {
+		archivetest.Run(t, func(*testing.T) archivetest.Harness {
 			j := memjournal.New(clock.System{})
-			return contract.ArchiveHarness{Archive: memjournal.Archive{Journal: j}, Journal: j}
+			return archivetest.Harness{Archive: memjournal.Archive{Journal: j}, Journal: j}
 		})
 	})
 }

@@ -12,6 +12,7 @@ import (
 
 	"patchbay/core/event"
 	"patchbay/core/fault"
+	"patchbay/core/record"
 	"patchbay/ports"
 )
 
@@ -99,7 +100,7 @@ func (j *Journal) save(ctx context.Context, r *ports.Record) error {
 // saveAnd saves a record and calls more, atomically. It does nothing if the save is refused or if
 // one of the children already exists.
 func (j *Journal) saveAnd(ctx context.Context, op string, r *ports.Record, children []*ports.Record, more func()) error {
-	if err := r.Storable(); err != nil {
+	if err := record.Storable(r); err != nil {
 		return err
 	}
 	if err := j.enter(ctx, op); err != nil {

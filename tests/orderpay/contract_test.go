@@ -1,7 +1,6 @@
 package orderpay_test
 
 import (
-	"net/http"
 	"testing"
 	"time"
 
@@ -10,7 +9,6 @@ import (
 	"patchbay/core/payment"
 	"patchbay/ports"
 	"patchbay/tests/contract/paymenttest"
-	"patchbay/tests/faultserver"
 	"patchbay/tests/orderpay"
 )
 
@@ -56,8 +54,7 @@ func harness(within func(*orderpay.Gateway) ports.PaymentGateway) func(t *testin
 			Settle:  func(*testing.T) { sim.Settle() },
 			Approve: func(t *testing.T, reference string) { sim.Approve(t, reference) },
 			Fail: func(_ *testing.T, a payment.Action, f paymenttest.Fault) string {
-				sim.Heal()
-				fail(sim, a, f)
+				sim.Befall(a, f)
 				return orderpay.Pays
 			},
 		}
@@ -67,36 +64,4 @@ func harness(within func(*orderpay.Gateway) ports.PaymentGateway) func(t *testin
 // request is one for a payment.
 func request() payment.CreateRequest {
 	return payment.CreateRequest{Key: "key", Amount: 2000, Currency: "usd", PaymentMethod: orderpay.Pays, Confirm: true}
-}
-
-// fail lets the fault befall the next request of the action.
-func fail(sim *orderpay.Sim, a payment.Action, f paymenttest.Fault) {
-	before := func(m faultserver.Mishap) {
-		sim.Inject(faultserver.Fault{Match: orderpay.On(a), Mishap: m})
-	}
-	after := func(m faultserver.Mishap) {
-		sim.Inject(faultserver.Fault{Match: orderpay.On(a), After: true, Mishap: m})
-	}
-	switch f {
-	case paymenttest.FaultRefused:
-		sim.Refuse()
-	case paymenttest.FaultTimeoutBefore:
-		before(faultserver.Hang())
-	case paymenttest.FaultTimeoutAfter, paymenttest.FaultHang:
-		after(faultserver.Hang())
-	case paymenttest.FaultServerError:
-		after(orderpay.ServerError())
-	case paymenttest.FaultReset:
-		after(faultserver.Reset())
-	case paymenttest.FaultMalformed:
-		after(faultserver.Truncate())
-	case paymenttest.FaultRateLimited:
-		before(orderpay.Says(http.StatusTooManyRequests, "rate_limited"))
-	case paymenttest.FaultUnauthorized:
-		before(orderpay.Says(http.StatusUnauthorized, "unauthorized"))
-	case paymenttest.FaultForbidden:
-		before(orderpay.Says(http.StatusForbidden, "forbidden"))
-	case paymenttest.FaultPage:
-		after(faultserver.Page(http.StatusForbidden))
-	}
 }

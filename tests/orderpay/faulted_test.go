@@ -17,8 +17,9 @@ import (
 	"patchbay/tests/orderpay"
 )
 
-// Without PATCHBAY_FAULTED_PAYMENTS.
-const fewPayments = 200
+// inOneTown is how many payments are made in one town, with a seed of its own. There is one town
+// without PATCHBAY_FAULTED_PAYMENTS.
+const inOneTown = 200
 
 // How long the test takes, on virtual time: most payments are made in the first quarter of an hour,
 // the others when the provider of orders is back after an outage in which it forgets its keys.
@@ -35,14 +36,33 @@ const (
 // it compares what callers were told, and what the store has, with the providers' own books.
 func TestFaultedPaymentsBesideStripe(t *testing.T) {
 	t.Parallel()
-	n, seed := fewPayments, uint64(time.Now().UnixNano())
+	n, seed := inOneTown, uint64(time.Now().UnixNano())
 	if text := os.Getenv("PATCHBAY_FAULTED_PAYMENTS"); text != "" {
 		n = int(number(t, text))
 	}
 	if text := os.Getenv("PATCHBAY_CHAOS_SEED"); text != "" {
 		seed = number(t, text)
 	}
-	t.Logf("seed %d", seed)
+	var all sums
+	for ; n > 0; n -= inOneTown {
+		t.Run(fmt.Sprintf("seed %d", seed), func(t *testing.T) { all.add(live(t, seed, min(n, inOneTown))) })
+		seed++
+	}
+	t.Attr("count", fmt.Sprintf("%d payments, %d charged, %d doubled, %d lost, %d need review; %d faults, %d kills, %d events lost",
+		all.payments, all.charged, all.doubled, all.lost, all.reviews, all.faults, all.kills, all.events))
+}
+
+// sums counts what has happened.
+type sums struct{ payments, charged, doubled, lost, reviews, faults, kills, events int }
+
+func (s *sums) add(o sums) {
+	s.payments, s.charged, s.doubled, s.lost = s.payments+o.payments, s.charged+o.charged, s.doubled+o.doubled, s.lost+o.lost
+	s.reviews, s.faults, s.kills, s.events = s.reviews+o.reviews, s.faults+o.faults, s.kills+o.kills, s.events+o.events
+}
+
+// live makes n payments in a town.
+func live(t *testing.T, seed uint64, n int) (counted sums) {
+	t.Helper()
 	synctest.Test(t, func(t *testing.T) {
 		w := newTown(t, seed)
 		w.boot()
@@ -57,12 +77,13 @@ func TestFaultedPaymentsBesideStripe(t *testing.T) {
 		}
 		all.Wait()
 		<-time.After(aftermath)
-		w.reconcile(t, seed, shoppers)
+		counted = w.reconcile(t, shoppers)
 		stop()
 		last := w.process.Load()
 		last.stop()
 		<-last.done
 	})
+	return counted
 }
 
 func number(t *testing.T, text string) uint64 {
@@ -234,10 +255,10 @@ func (w *town) charged() map[string][]payment.BookEntry {
 }
 
 // reconcile compares what callers were told, what the store has, and the providers' books.
-func (w *town) reconcile(t *testing.T, seed uint64, shoppers []*shopper) {
+func (w *town) reconcile(t *testing.T, shoppers []*shopper) sums {
 	t.Helper()
 	charged := w.charged()
-	var doubled, lost, reviews int
+	all := sums{payments: len(shoppers), charged: len(charged)}
 	places := map[string]int{}
 	for _, s := range shoppers {
 		entries := charged[s.order()]
@@ -245,20 +266,21 @@ func (w *town) reconcile(t *testing.T, seed uint64, shoppers []*shopper) {
 		case why == "":
 			places[p.Provider+" "+string(p.Status)]++
 			if p.NeedsReview {
-				reviews++
+				all.reviews++
 			}
 		case len(entries) > 1 || len(entries) == 1 && entries[0].Refunds > 1:
-			doubled++
+			all.doubled++
 			t.Errorf("payment %s doubled: %s", s.order(), why)
 		default:
-			lost++
+			all.lost++
 			t.Errorf("payment %s lost: %s", s.order(), why)
 		}
 	}
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	t.Attr("count", fmt.Sprintf("seed %d: %d payments, %d charged, %d doubled, %d lost, %d need review; %v; %v",
-		seed, len(shoppers), len(charged), doubled, lost, reviews, places, w.counts))
+	t.Logf("%v; %v", places, w.counts)
+	all.faults, all.kills, all.events = w.counts["faults"], w.counts["kills"], w.counts["events lost"]
+	return all
 }
 
 // wrong returns the payment of a shopper, and what is wrong with it.

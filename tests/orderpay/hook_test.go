@@ -7,10 +7,10 @@ import (
 
 	"patchbay/adapters/clock"
 	"patchbay/adapters/httpclient"
+	"patchbay/adapters/simulators/faultserver"
 	"patchbay/core/fault"
 	"patchbay/core/webhook"
 	"patchbay/core/webhooks"
-	"patchbay/tests/faultserver"
 	"patchbay/tests/memjournal"
 	"patchbay/tests/orderpay"
 )

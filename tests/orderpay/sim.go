@@ -19,9 +19,9 @@ import (
 	"testing"
 	"time"
 
+	"patchbay/adapters/simulators/faultserver"
 	"patchbay/core/money"
 	"patchbay/core/payment"
-	"patchbay/tests/faultserver"
 )
 
 // KeyKept is for how long the provider remembers a Request-Id.

@@ -22,6 +22,7 @@ import (
 	"patchbay/adapters/ids"
 	"patchbay/adapters/payments/stripepay"
 	"patchbay/adapters/resilience"
+	"patchbay/adapters/simulators/stripesim"
 	"patchbay/adapters/webhooks/stripehook"
 	"patchbay/core/fault"
 	"patchbay/core/payment"
@@ -30,7 +31,6 @@ import (
 	"patchbay/ports"
 	"patchbay/tests/memjournal"
 	"patchbay/tests/orderpay"
-	"patchbay/tests/stripesim"
 )
 
 const (

@@ -5,16 +5,16 @@ import (
 	"path/filepath"
 	"testing"
 
-	"patchbay/tests/contract"
+	"patchbay/tests/contract/mailtest"
 )
 
 func TestContract(t *testing.T) {
 	t.Parallel()
 	t.Run("mail", func(t *testing.T) {
 		t.Parallel()
-		contract.Mail(t, func(t *testing.T) contract.MailHarness {
+		mailtest.Run(t, func(t *testing.T) mailtest.Harness {
 			dir := filepath.Join(t.TempDir(), "mail")
-			return contract.MailHarness{
+			return mailtest.Harness{
 				Mailer: open(t, dir, 1000),
 				Delivered: func(t *testing.T) (all [][]byte) {
 					for _, name := range files(t, dir) {

@@ -6,10 +6,10 @@ import (
 
 	"patchbay/adapters/httpclient"
 	"patchbay/adapters/mail/mailgunmail"
+	"patchbay/adapters/simulators/faultserver"
+	"patchbay/adapters/simulators/mailgunsim"
 	"patchbay/ports"
-	"patchbay/tests/contract"
-	"patchbay/tests/faultserver"
-	"patchbay/tests/mailgunsim"
+	"patchbay/tests/contract/mailtest"
 	"patchbay/tests/mailsim"
 )
 
@@ -27,19 +27,19 @@ func TestContract(t *testing.T) {
 	})
 }
 
-var faults = map[contract.MailFault]faultserver.Fault{
-	contract.MailRejected:     {Mishap: mailgunsim.BadRecipient()},
-	contract.MailUnauthorized: {Mishap: mailgunsim.Unauthorized()},
-	contract.MailSender:       {Mishap: mailgunsim.BadSender()},
-	contract.MailSuspended:    {Mishap: mailgunsim.Suspended()},
-	contract.MailExhausted:    {Mishap: mailgunsim.PaymentRequired()},
-	contract.MailRateLimited:  {Mishap: mailgunsim.RateLimited(time.Minute)},
-	contract.MailUnavailable:  {Mishap: mailgunsim.ServiceUnavailable()},
-	contract.MailServerError:  {Mishap: mailgunsim.ServerError()},
-	contract.MailMalformed:    {After: true, Mishap: faultserver.Answer(200, nil, `{"id":`)},
-	contract.MailNoSuccess:    {Mishap: mailgunsim.Magnificent()},
-	contract.MailResetBefore:  {Mishap: faultserver.Reset()},
-	contract.MailResetAfter:   {After: true, Mishap: faultserver.Reset()},
-	contract.MailHangsAfter:   {After: true, Mishap: faultserver.Hang()},
-	contract.MailHangsForever: {Mishap: faultserver.Hang()},
+var faults = map[mailtest.Fault]faultserver.Fault{
+	mailtest.Rejected:      {Mishap: mailgunsim.BadRecipient()},
+	mailtest.Unauthorized:  {Mishap: mailgunsim.Unauthorized()},
+	mailtest.SenderRefused: {Mishap: mailgunsim.BadSender()},
+	mailtest.Suspended:     {Mishap: mailgunsim.Suspended()},
+	mailtest.Exhausted:     {Mishap: mailgunsim.PaymentRequired()},
+	mailtest.RateLimited:   {Mishap: mailgunsim.RateLimited(time.Minute)},
+	mailtest.Unavailable:   {Mishap: mailgunsim.ServiceUnavailable()},
+	mailtest.ServerError:   {Mishap: mailgunsim.ServerError()},
+	mailtest.Malformed:     {After: true, Mishap: faultserver.Answer(200, nil, `{"id":`)},
+	mailtest.NoSuccess:     {Mishap: mailgunsim.Magnificent()},
+	mailtest.ResetBefore:   {Mishap: faultserver.Reset()},
+	mailtest.ResetAfter:    {After: true, Mishap: faultserver.Reset()},
+	mailtest.HangsAfter:    {After: true, Mishap: faultserver.Hang()},
+	mailtest.HangsForever:  {Mishap: faultserver.Hang()},
 }

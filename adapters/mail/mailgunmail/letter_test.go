@@ -13,9 +13,9 @@ import (
 
 	"patchbay/adapters/httpclient"
 	"patchbay/adapters/mail/mailgunmail"
+	"patchbay/adapters/simulators/mailgunsim"
 	"patchbay/core/email"
 	"patchbay/core/fault"
-	"patchbay/tests/mailgunsim"
 )
 
 // patient waits as long as a large message takes.

@@ -6,17 +6,18 @@ import (
 
 	"patchbay/adapters/httpclient"
 	"patchbay/adapters/mail/sendgridmail"
+	"patchbay/adapters/simulators/faultserver"
+	"patchbay/adapters/simulators/sendgridsim"
 	"patchbay/ports"
-	"patchbay/tests/contract"
-	"patchbay/tests/faultserver"
+	"patchbay/tests/contract/mailtest"
 	"patchbay/tests/mailsim"
-	"patchbay/tests/sendgridsim"
+	"patchbay/tests/sendgridapi"
 )
 
 func TestContract(t *testing.T) {
 	t.Parallel()
 	mailsim.Contract(t, faults, func(t *testing.T) (ports.Mailer, mailsim.Provider) {
-		sim := sendgridsim.Start(t, sendgridsim.Options{})
+		sim := sendgridsim.Start(t, sendgridsim.Options{Check: sendgridapi.Check(t)})
 		m, err := sendgridmail.New(sendgridmail.Options{
 			Name: "sendgrid", APIKey: sim.Key(), HTTP: httpclient.Options{BaseURL: sim.URL(), Timeout: mailsim.Patience},
 		})
@@ -27,19 +28,19 @@ func TestContract(t *testing.T) {
 	})
 }
 
-var faults = map[contract.MailFault]faultserver.Fault{
-	contract.MailRejected:     {Mishap: sendgridsim.BadRecipient()},
-	contract.MailUnauthorized: {Mishap: sendgridsim.Unauthorized()},
-	contract.MailSender:       {Mishap: sendgridsim.UnverifiedSender()},
-	contract.MailSuspended:    {Mishap: sendgridsim.Suspended()},
-	contract.MailExhausted:    {Mishap: sendgridsim.CreditsExceeded()},
-	contract.MailRateLimited:  {Mishap: sendgridsim.RateLimited(time.Minute)},
-	contract.MailUnavailable:  {Mishap: sendgridsim.ServiceUnavailable()},
-	contract.MailServerError:  {Mishap: sendgridsim.ServerError()},
-	contract.MailMalformed:    {After: true, Mishap: faultserver.Answer(201, nil, "?")},
-	contract.MailNoSuccess:    {Mishap: sendgridsim.Sandboxed()},
-	contract.MailResetBefore:  {Mishap: faultserver.Reset()},
-	contract.MailResetAfter:   {After: true, Mishap: faultserver.Reset()},
-	contract.MailHangsAfter:   {After: true, Mishap: faultserver.Hang()},
-	contract.MailHangsForever: {Mishap: faultserver.Hang()},
+var faults = map[mailtest.Fault]faultserver.Fault{
+	mailtest.Rejected:      {Mishap: sendgridsim.BadRecipient()},
+	mailtest.Unauthorized:  {Mishap: sendgridsim.Unauthorized()},
+	mailtest.SenderRefused: {Mishap: sendgridsim.UnverifiedSender()},
+	mailtest.Suspended:     {Mishap: sendgridsim.Suspended()},
+	mailtest.Exhausted:     {Mishap: sendgridsim.CreditsExceeded()},
+	mailtest.RateLimited:   {Mishap: sendgridsim.RateLimited(time.Minute)},
+	mailtest.Unavailable:   {Mishap: sendgridsim.ServiceUnavailable()},
+	mailtest.ServerError:   {Mishap: sendgridsim.ServerError()},
+	mailtest.Malformed:     {After: true, Mishap: faultserver.Answer(201, nil, "?")},
+	mailtest.NoSuccess:     {Mishap: sendgridsim.Sandboxed()},
+	mailtest.ResetBefore:   {Mishap: faultserver.Reset()},
+	mailtest.ResetAfter:    {After: true, Mishap: faultserver.Reset()},
+	mailtest.HangsAfter:    {After: true, Mishap: faultserver.Hang()},
+	mailtest.HangsForever:  {Mishap: faultserver.Hang()},
 }

@@ -6,6 +6,7 @@ import (
 
 	"patchbay/core/fault"
 	"patchbay/core/payment"
+	"patchbay/core/record"
 	"patchbay/ports"
 )
 
@@ -50,7 +51,7 @@ func (g *Gateway) read(r ports.Record) (*intent, error) {
 }
 
 func decode(r ports.Record) (*intent, error) {
-	i, err := ports.Decode(r, func(i intent) bool { return i.Reference == r.ID })
+	i, err := record.Decode(r, func(i intent) bool { return i.Reference == r.ID })
 	if err != nil {
 		return nil, err
 	}

@@ -9,10 +9,10 @@ import (
 
 	"patchbay/adapters/httpclient"
 	"patchbay/adapters/payments/stripepay"
+	"patchbay/adapters/simulators/faultserver"
+	"patchbay/adapters/simulators/stripesim"
 	"patchbay/core/fault"
 	"patchbay/core/payment"
-	"patchbay/tests/faultserver"
-	"patchbay/tests/stripesim"
 )
 
 func TestTheAccountIsReadOnce(t *testing.T) {

@@ -8,12 +8,12 @@ import (
 	"patchbay/adapters/httpclient"
 	"patchbay/adapters/payments/stripepay"
 	"patchbay/adapters/resilience"
+	"patchbay/adapters/simulators/faultserver"
+	"patchbay/adapters/simulators/stripesim"
 	"patchbay/core/money"
 	"patchbay/core/payment"
 	"patchbay/ports"
 	"patchbay/tests/contract/paymenttest"
-	"patchbay/tests/faultserver"
-	"patchbay/tests/stripesim"
 )
 
 // patience is how long the gateways under test wait for an answer.

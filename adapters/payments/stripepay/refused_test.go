@@ -8,10 +8,10 @@ import (
 
 	"patchbay/adapters/payments/stripepay"
 	"patchbay/adapters/resilience"
+	"patchbay/adapters/simulators/faultserver"
+	"patchbay/adapters/simulators/stripesim"
 	"patchbay/core/fault"
 	"patchbay/core/payment"
-	"patchbay/tests/faultserver"
-	"patchbay/tests/stripesim"
 )
 
 // What stands between refuses with any status, whether or not Stripe has done what

@@ -13,6 +13,7 @@ import (
 	"go.mongodb.org/mongo-driver/mongo/options"
 
 	"patchbay/core/fault"
+	"patchbay/core/record"
 	"patchbay/core/user"
 	"patchbay/ports"
 )
@@ -247,7 +248,7 @@ func readPerson(c *mongo.Cursor) (ports.Entry, string, error) {
 	var err error
 	if u.User, err = p.user(); err == nil && p.Original != nil {
 		var first user.User
-		first, err = ports.DecodeUser(p.Original, p.ID)
+		first, err = record.DecodeUser(p.Original, p.ID)
 		u.Original = &first
 	}
 	return ports.Entry{User: &u}, "", err

@@ -10,13 +10,14 @@ import (
 	"go.mongodb.org/mongo-driver/mongo/options"
 
 	"patchbay/core/fault"
+	"patchbay/core/record"
 	"patchbay/ports"
 )
 
 // Attach implements ports.Journal. A child is loose until its record exists. If the process
 // ends in between, Sweep removes the loose children.
 func (j journal) Attach(ctx context.Context, parent *ports.Record, children ...*ports.Record) error {
-	if err := ports.Attachable(parent, children); err != nil {
+	if err := record.Attachable(parent, children); err != nil {
 		return err
 	}
 	for _, c := range children {

@@ -10,7 +10,9 @@ import (
 	"patchbay/adapters/ids"
 	"patchbay/adapters/storage/mongostore"
 	"patchbay/ports"
-	"patchbay/tests/contract"
+	"patchbay/tests/contract/archivetest"
+	"patchbay/tests/contract/journaltest"
+	"patchbay/tests/contract/usertest"
 	"patchbay/tests/mongod"
 )
 
@@ -43,7 +45,7 @@ func place(t testing.TB) string {
 }
 
 func TestMain(m *testing.M) {
-	contract.Main(m, func(ctx context.Context, place string, clock ports.Clock) (ports.Journal, error) {
+	journaltest.Main(m, func(ctx context.Context, place string, clock ports.Clock) (ports.Journal, error) {
 		uri, database, _ := strings.Cut(place, " ")
 		s, err := mongostore.Open(ctx, mongostore.Options{URI: uri, Database: database, Clock: clock, IDs: ids.UUIDs{}, Timeout: patience})
 		if err != nil {
@@ -57,26 +59,26 @@ func TestContract(t *testing.T) {
 	t.Parallel()
 	t.Run("journal", func(t *testing.T) {
 		t.Parallel()
-		contract.Journal(t, contract.Processes{Share: true, Make: place}, func(t *testing.T) contract.JournalHarness {
-			return contract.JournalHarness{Journal: open(t, mongod.Database()).Journal()}
+		journaltest.Run(t, journaltest.Processes{Share: true, Make: place}, func(t *testing.T) journaltest.Harness {
+			return journaltest.Harness{Journal: open(t, mongod.Database()).Journal()}
 		})
 	})
 	t.Run("users", func(t *testing.T) {
 		t.Parallel()
-		contract.Users(t, func(t *testing.T) contract.UsersHarness {
+		usertest.Run(t, func(t *testing.T) usertest.Harness {
 			s := open(t, mongod.Database())
-			return contract.UsersHarness{Users: s.Users(), Journal: s.Journal()}
+			return usertest.Harness{Users: s.Users(), Journal: s.Journal()}
 		})
 	})
 	t.Run("archive", func(t *testing.T) {
 		t.Parallel()
-		laidOpen := func(t *testing.T) contract.ArchivedUsersHarness {
+		laidOpen := func(t *testing.T) archivetest.UsersHarness {
 			s := open(t, mongod.Database())
-			return contract.ArchivedUsersHarness{
-				ArchiveHarness: contract.ArchiveHarness{Archive: s.Archive(), Journal: s.Journal()}, Users: s.Users(),
+			return archivetest.UsersHarness{
+				Harness: archivetest.Harness{Archive: s.Archive(), Journal: s.Journal()}, Users: s.Users(),
 			}
 		}
-		contract.Archive(t, func(t *testing.T) contract.ArchiveHarness { return laidOpen(t).ArchiveHarness })
-		contract.ArchivedUsers(t, laidOpen)
+		archivetest.Run(t, func(t *testing.T) archivetest.Harness { return laidOpen(t).Harness })
+		archivetest.RunUsers(t, laidOpen)
 	})
 }

@@ -8,6 +8,7 @@ import (
 	"go.mongodb.org/mongo-driver/mongo/options"
 
 	"patchbay/core/fault"
+	"patchbay/core/record"
 	"patchbay/ports"
 )
 
@@ -29,7 +30,7 @@ func (j journal) Save(ctx context.Context, records ...*ports.Record) []error {
 // save writes a record. children is the new number of its children, or nil if it does not
 // change.
 func (j journal) save(ctx context.Context, r *ports.Record, children *int) error {
-	if err := r.Storable(); err != nil {
+	if err := record.Storable(r); err != nil {
 		return err
 	}
 	if err := ctx.Err(); err != nil {

@@ -11,6 +11,7 @@ import (
 	"patchbay/core/event"
 	"patchbay/core/fault"
 	"patchbay/core/idempotency"
+	"patchbay/core/record"
 	"patchbay/core/user"
 	"patchbay/ports"
 )
@@ -51,7 +52,7 @@ func (u users) FindByKey(ctx context.Context, scoped string) (user.Creation, err
 	case p.Deleted:
 		c.User = user.User{ID: p.ID, Tenant: p.Tenant}
 	case p.Original != nil:
-		c.User, err = ports.DecodeUser(p.Original, p.ID)
+		c.User, err = record.DecodeUser(p.Original, p.ID)
 	default:
 		c.User, err = p.user()
 	}
@@ -253,7 +254,7 @@ func (p person) user() (user.User, error) {
 		return u, nil
 	}
 	var err error
-	u.Metadata, err = ports.DecodeMetadata(p.Metadata)
+	u.Metadata, err = record.DecodeMetadata(p.Metadata)
 	return u, err
 }
 

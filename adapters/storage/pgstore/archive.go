@@ -10,6 +10,7 @@ import (
 
 	"patchbay/core/event"
 	"patchbay/core/fault"
+	"patchbay/core/record"
 	"patchbay/ports"
 )
 
@@ -217,7 +218,7 @@ func readStoredUser(row pgx.Row) (ports.Entry, error) {
 		return ports.Entry{}, err
 	}
 	if original != nil {
-		first, err := ports.DecodeUser(original, u.User.ID)
+		first, err := record.DecodeUser(original, u.User.ID)
 		if err != nil {
 			return ports.Entry{}, err
 		}

@@ -70,7 +70,7 @@ func until(done func() bool) {
 	}
 }
 
-func record(id string) *ports.Record {
+func newRecord(id string) *ports.Record {
 	return &ports.Record{Tenant: "t", Kind: "thing", ID: id, Body: []byte("body"), Events: []event.Event{{ID: "fev_" + id, Tenant: "t"}}}
 }
 
@@ -129,7 +129,7 @@ func TestSavesShareACommit(t *testing.T) {
 	s := fresh(t)
 	var records []*ports.Record
 	for i := range maxBatch {
-		r := record(fmt.Sprint(i))
+		r := newRecord(fmt.Sprint(i))
 		r.Events = append(r.Events, event.Event{ID: "second_" + r.ID, Tenant: "t"})
 		records = append(records, r)
 	}
@@ -185,15 +185,15 @@ func TestUsersShareACommit(t *testing.T) {
 func TestOneSaveThatFailsHarmsNoOther(t *testing.T) {
 	t.Parallel()
 	s := fresh(t)
-	owner, mover := record("owner"), record("mover")
+	owner, mover := newRecord("owner"), newRecord("mover")
 	owner.Ref = "taken"
 	if err := errors.Join(s.Journal().Save(t.Context(), owner, mover)...); err != nil {
 		t.Fatal(err)
 	}
 	mover.Ref = "taken" // which Postgres refuses with an error
-	broken := record("bro\x00ken")
-	twins := []*ports.Record{record("twin"), record("twin")}
-	errs := saveAll(t, s, record("a"), mover, record("b"), broken, twins[0], twins[1], record("c"))
+	broken := newRecord("bro\x00ken")
+	twins := []*ports.Record{newRecord("twin"), newRecord("twin")}
+	errs := saveAll(t, s, newRecord("a"), mover, newRecord("b"), broken, twins[0], twins[1], newRecord("c"))
 	for _, i := range []int{0, 2, 6} {
 		if errs[i] != nil {
 			t.Errorf("a good one: %v", errs[i])
@@ -215,7 +215,7 @@ func TestOneSaveThatFailsHarmsNoOther(t *testing.T) {
 func TestOneOfTwinsIsSaved(t *testing.T) {
 	t.Parallel()
 	s := fresh(t)
-	twins := []*ports.Record{record("twin"), record("twin")}
+	twins := []*ports.Record{newRecord("twin"), newRecord("twin")}
 	errs := saveAll(t, s, twins...)
 	if (errs[0] == nil) == (errs[1] == nil) || twins[0].Rev+twins[1].Rev != 1 {
 		t.Errorf("%v, %v", errs[0], errs[1])
@@ -230,13 +230,13 @@ func TestACallerWhoLeavesHarmsNoOther(t *testing.T) {
 	leaving, leave := context.WithCancel(t.Context())
 	var all sync.WaitGroup
 	all.Go(func() {
-		if err := s.Journal().Save(leaving, record("x"))[0]; !fault.Is(err, fault.UnknownOutcome) {
+		if err := s.Journal().Save(leaving, newRecord("x"))[0]; !fault.Is(err, fault.UnknownOutcome) {
 			t.Errorf("who left while it was under way: %v", err)
 		}
 		end()
 	})
 	all.Go(func() {
-		if err := s.Journal().Save(t.Context(), record("y"))[0]; err != nil {
+		if err := s.Journal().Save(t.Context(), newRecord("y"))[0]; err != nil {
 			t.Errorf("who stayed: %v", err)
 		}
 	})
@@ -255,13 +255,13 @@ func TestACallerWhoLeavesEarlyWritesNothing(t *testing.T) {
 	release := occupy(t, &s.saved, 1)
 	leaving, leave := context.WithCancel(t.Context())
 	left := make(chan error, 1)
-	go func() { left <- s.Journal().Save(leaving, record("early"))[0] }()
+	go func() { left <- s.Journal().Save(leaving, newRecord("early"))[0] }()
 	until(func() bool { s.saved.mu.Lock(); defer s.saved.mu.Unlock(); return len(s.saved.waiting) == 1 })
 	leave()
 	if err := <-left; !fault.Is(err, fault.Unavailable) {
 		t.Errorf("%v", err)
 	}
-	go func() { _ = s.Journal().Save(t.Context(), record("later")) }()
+	go func() { _ = s.Journal().Save(t.Context(), newRecord("later")) }()
 	release()
 	until(func() bool { return s.number(t, `SELECT count(*) FROM patchbay_record WHERE id = 'later'`) == 1 })
 	if n := s.number(t, `SELECT count(*) FROM patchbay_record`); n != 1 {
@@ -278,12 +278,12 @@ func TestALockIsWaitedForAlone(t *testing.T) {
 	release := occupy(t, &s.saved, 2)
 	var all sync.WaitGroup
 	all.Go(func() {
-		if err := s.Journal().Save(t.Context(), record("x"))[0]; err != nil {
+		if err := s.Journal().Save(t.Context(), newRecord("x"))[0]; err != nil {
 			t.Errorf("who wants what is held: %v", err)
 		}
 	})
 	all.Go(func() {
-		if err := s.Journal().Save(t.Context(), record("y"))[0]; err != nil {
+		if err := s.Journal().Save(t.Context(), newRecord("y"))[0]; err != nil {
 			t.Errorf("who wants nothing of it: %v", err)
 		}
 		end() // only now
@@ -297,7 +297,7 @@ func TestABatchWhoseConnectionEndsIsUnknown(t *testing.T) {
 	s := fresh(t)
 	end := s.hold(t, insertX)
 	release := occupy(t, &s.saved, 2)
-	records := []*ports.Record{record("x"), record("y")}
+	records := []*ports.Record{newRecord("x"), newRecord("y")}
 	var all sync.WaitGroup
 	for _, r := range records {
 		all.Go(func() {
@@ -355,7 +355,7 @@ func TestReadsShareAStatement(t *testing.T) {
 func TestRecordsAreReadTogether(t *testing.T) {
 	t.Parallel()
 	s := fresh(t)
-	if err := s.Journal().Save(t.Context(), record("a"))[0]; err != nil {
+	if err := s.Journal().Save(t.Context(), newRecord("a"))[0]; err != nil {
 		t.Fatal(err)
 	}
 	release := occupy(t, &s.kept, 3)

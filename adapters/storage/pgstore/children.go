@@ -4,6 +4,7 @@ import (
 	"context"
 	"time"
 
+	"patchbay/core/record"
 	"patchbay/ports"
 )
 
@@ -38,7 +39,7 @@ const (
 
 // Attach implements ports.Journal.
 func (j journal) Attach(ctx context.Context, parent *ports.Record, children ...*ports.Record) error {
-	if err := ports.Attachable(parent, children); err != nil {
+	if err := record.Attachable(parent, children); err != nil {
 		return err
 	}
 	args, err := j.values(parent)

@@ -12,6 +12,7 @@ import (
 
 	"patchbay/core/event"
 	"patchbay/core/fault"
+	"patchbay/core/record"
 	"patchbay/ports"
 )
 
@@ -84,7 +85,7 @@ func (j journal) save(ctx context.Context, r *ports.Record) error {
 
 // values returns the first parameters of a statement that writes a record.
 func (journal) values(r *ports.Record) ([]any, error) {
-	if err := r.Storable(); err != nil {
+	if err := record.Storable(r); err != nil {
 		return nil, err
 	}
 	return []any{

@@ -17,7 +17,8 @@ import (
 	"github.com/jackc/pgx/v5"
 
 	"patchbay/ports"
-	"patchbay/tests/contract"
+	"patchbay/tests/contract/journaltest"
+	"patchbay/tests/contract/usertest"
 	"patchbay/tests/postgres"
 )
 
@@ -95,14 +96,14 @@ func TestBehindPgBouncer(t *testing.T) {
 	port := startPgBouncer(t, server)
 	t.Run("journal", func(t *testing.T) {
 		place := func(t testing.TB) string { return fmt.Sprint(port, " ", server.Database(t)) }
-		contract.Journal(t, contract.Processes{Share: true, Make: place}, func(t *testing.T) contract.JournalHarness {
-			return contract.JournalHarness{Journal: through(t, port, server.Database(t)).Journal()}
+		journaltest.Run(t, journaltest.Processes{Share: true, Make: place}, func(t *testing.T) journaltest.Harness {
+			return journaltest.Harness{Journal: through(t, port, server.Database(t)).Journal()}
 		})
 	})
 	t.Run("users", func(t *testing.T) {
-		contract.Users(t, func(t *testing.T) contract.UsersHarness {
+		usertest.Run(t, func(t *testing.T) usertest.Harness {
 			s := through(t, port, server.Database(t))
-			return contract.UsersHarness{Users: s.Users(), Journal: s.Journal()}
+			return usertest.Harness{Users: s.Users(), Journal: s.Journal()}
 		})
 	})
 	t.Run("no statement is kept by name", func(t *testing.T) {
@@ -126,7 +127,7 @@ func TestBehindPgBouncer(t *testing.T) {
 		for i, s := range stores {
 			var records []*ports.Record
 			for n := range maxBatch {
-				records = append(records, record(fmt.Sprint(i, "-", n)))
+				records = append(records, newRecord(fmt.Sprint(i, "-", n)))
 			}
 			if err := errors.Join(saveAll(t, s, records...)...); err != nil {
 				t.Error(err)

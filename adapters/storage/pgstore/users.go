@@ -10,6 +10,7 @@ import (
 	"patchbay/core/event"
 	"patchbay/core/fault"
 	"patchbay/core/idempotency"
+	"patchbay/core/record"
 	"patchbay/core/user"
 	"patchbay/ports"
 )
@@ -189,7 +190,7 @@ func scanUser(row pgx.Row, more ...any) (user.User, error) {
 	}
 	u.CreatedAt, u.UpdatedAt = moment(created), moment(updated)
 	if raw != nil {
-		metadata, err := ports.DecodeMetadata(raw)
+		metadata, err := record.DecodeMetadata(raw)
 		if err != nil {
 			return user.User{}, err
 		}
@@ -209,7 +210,7 @@ func scanCreation(row pgx.Row) (user.Creation, error) {
 	case c.Deleted:
 		c.User = user.User{ID: u.ID, Tenant: u.Tenant}
 	case original != nil:
-		c.User, err = ports.DecodeUser(original, u.ID)
+		c.User, err = record.DecodeUser(original, u.ID)
 	default:
 		c.User = u
 	}

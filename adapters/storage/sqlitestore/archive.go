@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 
 	"patchbay/core/fault"
+	"patchbay/core/record"
 	"patchbay/ports"
 )
 
@@ -175,7 +176,7 @@ func readStoredUser(row scanner) (ports.Entry, error) {
 		return ports.Entry{}, err
 	}
 	if original != nil {
-		first, err := ports.DecodeUser(original, u.User.ID)
+		first, err := record.DecodeUser(original, u.User.ID)
 		if err != nil {
 			return ports.Entry{}, err
 		}

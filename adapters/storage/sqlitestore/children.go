@@ -5,12 +5,13 @@ import (
 	"time"
 
 	"patchbay/core/fault"
+	"patchbay/core/record"
 	"patchbay/ports"
 )
 
 // Attach implements ports.Journal. The record and its children are one write.
 func (j journal) Attach(ctx context.Context, parent *ports.Record, children ...*ports.Record) error {
-	if err := ports.Attachable(parent, children); err != nil {
+	if err := record.Attachable(parent, children); err != nil {
 		return err
 	}
 	err := j.with(ctx, parent, func(b *batch) error {

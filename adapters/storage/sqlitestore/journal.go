@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"patchbay/core/fault"
+	"patchbay/core/record"
 	"patchbay/ports"
 )
 
@@ -46,7 +47,7 @@ func (j journal) Save(ctx context.Context, records ...*ports.Record) []error {
 
 // save writes one record. refused is the reason if the data does not allow it.
 func (b *batch) save(r *ports.Record) (refused, err error) {
-	if err := r.Storable(); err != nil {
+	if err := record.Storable(r); err != nil {
 		return err, nil
 	}
 	stmt := b.insertRecord

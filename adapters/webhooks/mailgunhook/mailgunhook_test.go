@@ -6,12 +6,12 @@ import (
 
 	"github.com/mailgun/mailgun-go/v4"
 
+	"patchbay/adapters/simulators/mailbox"
+	"patchbay/adapters/simulators/mailgunsim"
 	"patchbay/adapters/webhooks/mailgunhook"
 	"patchbay/core/email"
 	"patchbay/core/fault"
-	"patchbay/tests/contract"
-	"patchbay/tests/mailgunsim"
-	"patchbay/tests/mailsim"
+	"patchbay/tests/contract/webhooktest"
 )
 
 var now = time.Unix(1_700_000_000, 0).UTC()
@@ -31,7 +31,7 @@ func hookOf(t testing.TB, accounts ...mailgunhook.Account) *mailgunhook.Hook {
 
 func none(string) string { return "" }
 
-var letter = mailsim.Message{Reference: "ref@mg.example.com", Variables: map[string]string{
+var letter = mailbox.Message{Reference: "ref@mg.example.com", Variables: map[string]string{
 	"patchbay_message": "msg_1", "patchbay_tenant": "acme", "patchbay_attempt": "att_1", "order": "17",
 }}
 
@@ -40,7 +40,7 @@ func TestContract(t *testing.T) {
 	hook := hookOf(t, mailgunhook.Account{Provider: "mailgun", Keys: []string{"key-old", "key-new"}})
 	t.Run("verifier", func(t *testing.T) {
 		t.Parallel()
-		contract.Verifier(t, contract.VerifierHarness{
+		webhooktest.Run(t, webhooktest.Harness{
 			Verifier: hook, Now: now, Tolerance: mailgunhook.Tolerance,
 			Sign: func(at time.Time) ([]byte, map[string]string) {
 				return mailgunsim.Body(mailgunsim.Sign("key-new", at), mailgunsim.EventOf(letter, "delivered", "ada@example.com", at)), nil

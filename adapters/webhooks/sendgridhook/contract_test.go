@@ -4,9 +4,9 @@ import (
 	"testing"
 	"time"
 
+	"patchbay/adapters/simulators/sendgridsim"
 	"patchbay/adapters/webhooks/sendgridhook"
-	"patchbay/tests/contract"
-	"patchbay/tests/sendgridsim"
+	"patchbay/tests/contract/webhooktest"
 )
 
 func TestContract(t *testing.T) {
@@ -15,7 +15,7 @@ func TestContract(t *testing.T) {
 	hook := hookOf(t, now, sendgridhook.Account{Provider: "sendgrid", Keys: []string{signer.PublicKey()}})
 	t.Run("verifier", func(t *testing.T) {
 		t.Parallel()
-		contract.Verifier(t, contract.VerifierHarness{
+		webhooktest.Run(t, webhooktest.Harness{
 			Verifier: hook, Now: now, Tolerance: sendgridhook.Tolerance, ByHeaders: true, CoversBody: true,
 			Sign: func(at time.Time) ([]byte, map[string]string) {
 				body := sendgridsim.Batch(sendgridsim.Event{"event": "delivered", "email": "ada@example.com"})

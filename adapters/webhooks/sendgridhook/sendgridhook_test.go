@@ -12,12 +12,12 @@ import (
 	"testing"
 	"time"
 
+	"patchbay/adapters/simulators/mailbox"
+	"patchbay/adapters/simulators/sendgridsim"
 	"patchbay/adapters/webhooks/sendgridhook"
 	"patchbay/core/email"
 	"patchbay/core/fault"
 	"patchbay/core/webhook"
-	"patchbay/tests/mailsim"
-	"patchbay/tests/sendgridsim"
 )
 
 var now = time.Unix(1_700_000_000, 0).UTC()
@@ -128,7 +128,7 @@ func read(t *testing.T, body []byte) (*sendgridhook.Hook, []webhook.Event) {
 	return hook, events
 }
 
-var letter = mailsim.Message{Reference: "ref", Variables: map[string]string{
+var letter = mailbox.Message{Reference: "ref", Variables: map[string]string{
 	"patchbay_message": "msg_1", "patchbay_tenant": "acme", "patchbay_attempt": "att_1", "order": "17",
 }}
 

@@ -12,7 +12,7 @@ import (
 	"patchbay/core/fault"
 	"patchbay/core/payment"
 	"patchbay/core/webhook"
-	"patchbay/tests/contract"
+	"patchbay/tests/contract/webhooktest"
 )
 
 type clock time.Time
@@ -227,7 +227,7 @@ func TestContract(t *testing.T) {
 	}
 	t.Run("verifier", func(t *testing.T) {
 		t.Parallel()
-		contract.Verifier(t, contract.VerifierHarness{
+		webhooktest.Run(t, webhooktest.Harness{
 			Verifier: hook, Now: now, Tolerance: stripehook.Tolerance, ByHeaders: true, CoversBody: true,
 			Sign: func(at time.Time) ([]byte, map[string]string) {
 				return []byte(body), map[string]string{"Stripe-Signature": sign(body, "whsec_1", at)}

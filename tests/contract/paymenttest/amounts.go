@@ -1,6 +1,8 @@
 package paymenttest
 
 import (
+	"strings"
+
 	"patchbay/core/fault"
 	"patchbay/core/money"
 	"patchbay/core/payment"
@@ -16,44 +18,54 @@ var amountCases = []testCase{
 	amountCase("MGA has two decimals, and no minor unit at Stripe", "mga", 500_000, 100),
 	amountCase("HUF has two decimals", "huf", 17_550, 45),
 	amountCase("USD has two decimals", "usd", 2000, 1),
-	{name: "an amount that there is not is refused", run: func(p *suite) {
-		for c, amount := range map[money.Currency]int64{"kwd": 35_201, "bhd": 1009, "mga": 550} {
-			if !p.Gateway.Capabilities().Counts(c) {
-				p.wantNoCurrency(c, amount)
-				continue
+	{
+		name: "an amount that there is not is refused",
+		doc:  "An amount with more decimals than the provider can count is refused with amount_too_precise at amount.",
+		run: func(p *suite) {
+			for c, amount := range map[money.Currency]int64{"kwd": 35_201, "bhd": 1009, "mga": 550} {
+				if !p.Gateway.Capabilities().Counts(c) {
+					p.wantNoCurrency(c, amount)
+					continue
+				}
+				r := p.request(p.Methods.Pays)
+				r.Amount, r.Currency = amount, c
+				_, err := p.Gateway.Create(p.Context(), r)
+				p.wantImpossible(err)
+			}
+			p.wantCharged(0)
+		},
+	},
+	{
+		name:  "a part that there is not is neither captured nor refunded",
+		doc:   "The same holds for the amount of a capture and of a refund.",
+		needs: manualCapture,
+		run: func(p *suite) {
+			if !p.Gateway.Capabilities().Counts("kwd") {
+				p.wantNoCurrency("kwd", 35_200)
+				return
 			}
 			r := p.request(p.Methods.Pays)
-			r.Amount, r.Currency = amount, c
-			_, err := p.Gateway.Create(p.Context(), r)
+			r.Amount, r.Currency, r.CaptureMethod = 35_200, "kwd", payment.CaptureManual
+			reference := p.create(r).Reference
+			_, err := p.Gateway.Capture(p.Context(), payment.CaptureRequest{Key: newKey(), Reference: reference, Amount: 101, Currency: "kwd"})
 			p.wantImpossible(err)
-		}
-		p.wantCharged(0)
-	}},
-	{name: "a part that there is not is neither captured nor refunded", needs: manualCapture, run: func(p *suite) {
-		if !p.Gateway.Capabilities().Counts("kwd") {
-			p.wantNoCurrency("kwd", 35_200)
-			return
-		}
-		r := p.request(p.Methods.Pays)
-		r.Amount, r.Currency, r.CaptureMethod = 35_200, "kwd", payment.CaptureManual
-		reference := p.create(r).Reference
-		_, err := p.Gateway.Capture(p.Context(), payment.CaptureRequest{Key: newKey(), Reference: reference, Amount: 101, Currency: "kwd"})
-		p.wantImpossible(err)
-		p.wantCharged(0)
-		_, err = p.Gateway.Capture(p.Context(), payment.CaptureRequest{Key: newKey(), Reference: reference, Currency: "kwd"})
-		if err != nil {
-			p.Fatalf("Capture: %v", err)
-		}
-		if p.Gateway.Capabilities().PartialRefunds {
-			_, err = p.Gateway.Refund(p.Context(), payment.RefundRequest{Key: newKey(), Reference: reference, Amount: 101, Currency: "kwd"})
-			p.wantImpossible(err)
-		}
-	}},
+			p.wantCharged(0)
+			_, err = p.Gateway.Capture(p.Context(), payment.CaptureRequest{Key: newKey(), Reference: reference, Currency: "kwd"})
+			if err != nil {
+				p.Fatalf("Capture: %v", err)
+			}
+			if p.Gateway.Capabilities().PartialRefunds {
+				_, err = p.Gateway.Refund(p.Context(), payment.RefundRequest{Key: newKey(), Reference: reference, Amount: 101, Currency: "kwd"})
+				p.wantImpossible(err)
+			}
+		},
+	},
 }
 
 // amountCase checks an amount, and a part of it, in everything that a gateway returns.
 func amountCase(name string, c money.Currency, amount, part int64) testCase {
-	return testCase{name: name, run: func(p *suite) {
+	doc := "An amount in " + strings.ToUpper(string(c)) + ", captured, refunded and read, is the same in minor units in each answer, and in the book."
+	return testCase{name: name, doc: doc, run: func(p *suite) {
 		if !p.Gateway.Capabilities().Counts(c) {
 			p.wantNoCurrency(c, amount)
 			return

@@ -89,13 +89,15 @@ type Decline struct{ Name, Method, Code, DeclineCode string }
 
 // Run runs the suite.
 func Run(t *testing.T, methods Methods, open func(t *testing.T) Harness) {
-	for _, cases := range [][]testCase{
-		lifecycleCases, laterCases, amountCases, declineCases(methods), refusalCases, refundCases, readCases, keyCases, bodyCases,
-		outcomeCases, declaredCases,
-	} {
-		for _, c := range cases {
+	for _, group := range cases(methods) {
+		for _, c := range group {
 			t.Run(c.name, func(t *testing.T) {
 				t.Parallel()
+				t.Cleanup(func() {
+					if t.Failed() {
+						t.Logf("the contract demands: %s", c.doc)
+					}
+				})
 				p := &suite{T: t, Harness: open(t), Methods: methods}
 				if c.needs.declared != nil && !c.needs.declared(p.Gateway.Capabilities()) {
 					p.unsupported(c.needs)
@@ -107,8 +109,16 @@ func Run(t *testing.T, methods Methods, open func(t *testing.T) Harness) {
 	}
 }
 
+func cases(methods Methods) [][]testCase {
+	return [][]testCase{
+		lifecycleCases, laterCases, amountCases, declineCases(methods), refusalCases, refundCases, readCases, keyCases, bodyCases,
+		outcomeCases, declaredCases,
+	}
+}
+
 type testCase struct {
 	name  string
+	doc   string // one sentence that says what must hold
 	needs capability
 	run   func(p *suite)
 }

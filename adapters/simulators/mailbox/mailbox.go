@@ -1,0 +1,50 @@
+// Package mailbox keeps the mail that a simulated mail provider has delivered.
+package mailbox
+
+import (
+	"bytes"
+	"net/mail"
+	"slices"
+	"sync"
+)
+
+// Message is a message that a provider has accepted.
+type Message struct {
+	Raw       []byte            // as a mail server receives it
+	To        []string          // all recipients, whether or not the headers name them
+	Reference string            // the provider's id of the message
+	Variables map[string]string // what the provider stores with it and includes in its events
+}
+
+// Mailbox keeps the delivered messages.
+type Mailbox struct {
+	mu   sync.Mutex
+	mail []Message
+}
+
+// Deliver stores a message. It returns an error if the message cannot be parsed.
+func (m *Mailbox) Deliver(l Message) error {
+	if _, err := mail.ReadMessage(bytes.NewReader(l.Raw)); err != nil {
+		return err
+	}
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	m.mail = append(m.mail, l)
+	return nil
+}
+
+// Messages returns all messages so far, oldest first.
+func (m *Mailbox) Messages() []Message {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	return slices.Clone(m.mail)
+}
+
+// Delivered returns the raw messages.
+func (m *Mailbox) Delivered() [][]byte {
+	var all [][]byte
+	for _, l := range m.Messages() {
+		all = append(all, l.Raw)
+	}
+	return all
+}

@@ -1,0 +1,81 @@
+package stripesim
+
+import (
+	"net/http"
+	"strconv"
+	"time"
+
+	"patchbay/adapters/simulators/faultserver"
+	"patchbay/core/payment"
+)
+
+// On matches the requests of an action.
+func On(a payment.Action) func(*http.Request, []byte) bool {
+	return func(r *http.Request, _ []byte) bool {
+		for _, e := range endpoints {
+			if e.action == a && e.method == r.Method && e.path.MatchString(r.URL.Path) {
+				return true
+			}
+		}
+		return false
+	}
+}
+
+// Stripe's own responses to requests that it does not execute.
+
+// ServerError answers 500.
+func ServerError() faultserver.Mishap { return says(serverError(), nil) }
+
+// Unauthorized answers 401.
+func Unauthorized() faultserver.Mishap { return says(unauthorized("sk_test_other"), nil) }
+
+// Forbidden answers 403, as for a restricted key.
+func Forbidden() faultserver.Mishap {
+	return says(&failure{
+		status: http.StatusForbidden, Type: "invalid_request_error", Message: "The provided key does not have the required permissions.",
+	}, nil)
+}
+
+// RateLimited answers 429 with a Retry-After header.
+func RateLimited(after time.Duration) faultserver.Mishap {
+	return says(&failure{
+		status: http.StatusTooManyRequests, Type: "invalid_request_error", Code: "rate_limit", Message: "Too many requests.",
+	}, map[string]string{"Retry-After": strconv.Itoa(int(after / time.Second))})
+}
+
+// LockTimeout answers 429 with the code lock_timeout, about one object.
+func LockTimeout() faultserver.Mishap {
+	return says(&failure{
+		status: http.StatusTooManyRequests, Type: "invalid_request_error", Code: "lock_timeout", Message: "This object cannot be accessed right now.",
+	}, nil)
+}
+
+// Says answers with an error of this status, type and code in Stripe's format.
+func Says(status int, kind, code string) faultserver.Mishap {
+	return says(&failure{status: status, Type: kind, Code: code, Message: "No."}, nil)
+}
+
+func says(f *failure, header map[string]string) faultserver.Mishap {
+	all := map[string]string{"Content-Type": "application/json"}
+	for name, value := range header {
+		all[name] = value
+	}
+	return faultserver.Answer(f.status, all, string(refuse(f).body))
+}
+
+// Responses that may also come from a proxy in between.
+
+// BadGateway answers 502 with an HTML page.
+func BadGateway() faultserver.Mishap {
+	return faultserver.Answer(http.StatusBadGateway, map[string]string{"Content-Type": "text/html"}, "<html><body>502 Bad Gateway</body></html>")
+}
+
+// EmptyError answers 500 without a body.
+func EmptyError() faultserver.Mishap {
+	return faultserver.Answer(http.StatusInternalServerError, nil, "")
+}
+
+// Malformed answers 200 with a body that is not valid JSON.
+func Malformed() faultserver.Mishap {
+	return faultserver.Answer(http.StatusOK, map[string]string{"Content-Type": "application/json"}, `{"id":"pi_`)
+}

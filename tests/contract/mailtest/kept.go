@@ -1,0 +1,148 @@
+package mailtest
+
+import (
+	"fmt"
+	"maps"
+	"slices"
+	"testing"
+
+	"patchbay/core/email"
+	"patchbay/core/fault"
+	"patchbay/tests/contract/internal/suite"
+)
+
+func everyRecipient(t *testing.T, h NetworkHarness) {
+	m := message()
+	m.To = append(m.To, email.Address{Email: "eve@example.com", Name: "Eve"})
+	m.Cc = []email.Address{{Email: "cc@example.com"}}
+	m.Bcc = []email.Address{{Email: "bcc@example.com"}, {Email: "audit@example.com"}}
+	if _, err := h.Mailer.Send(t.Context(), m); err != nil {
+		t.Fatal(err)
+	}
+	want := []string{"ada@example.com", "audit@example.com", "bcc@example.com", "cc@example.com", "eve@example.com"}
+	suite.Equal(t, "recipients at the provider", slices.Sorted(slices.Values(h.onlyKept(t).To)), want)
+}
+
+// onlyKept returns what the provider keeps of the only message.
+func (h NetworkHarness) onlyKept(t *testing.T) Kept {
+	t.Helper()
+	kept := h.Kept()
+	if len(kept) != 1 {
+		t.Fatalf("the provider keeps %d messages, want 1: %+v", len(kept), kept)
+	}
+	return kept[0]
+}
+
+// Draft.Check refuses duplicate recipients. Even if that check is missing, nobody must get two
+// copies.
+func duplicateRecipient(t *testing.T, h NetworkHarness) {
+	m := message()
+	m.Cc = []email.Address{{Email: "Ada@Example.com"}}
+	if _, err := h.Mailer.Send(t.Context(), m); err != nil {
+		suite.WantKind(t, err, fault.Invalid)
+		wantDelivered(t, h.Harness, 0)
+		return
+	}
+	if to := h.onlyKept(t).To; len(to) != 1 {
+		t.Errorf("recipients at the provider: %v, want the address once", to)
+	}
+}
+
+func undeclaredNoAttempt(t *testing.T, h NetworkHarness) {
+	features := h.Mailer.Features()
+	file := email.Attachment{Filename: "a.txt", ContentType: "text/plain", Content: []byte("a")}
+	inline := file
+	inline.ContentID = "a"
+	sent := 0
+	for name, use := range map[string]func(*email.Message){
+		"attachments":      func(m *email.Message) { m.Attachments = []email.Attachment{file} },
+		"inline files":     func(m *email.Message) { m.Attachments = []email.Attachment{inline} },
+		"headers":          func(m *email.Message) { m.Headers = map[string]string{"X-A": "b"} },
+		"as many tags":     func(m *email.Message) { m.Tags = tags(features.Tags) },
+		"more tags":        func(m *email.Message) { m.Tags = tags(features.Tags + 1) },
+		"metadata":         func(m *email.Message) { m.Metadata = map[string]string{"a": "b"} },
+		"as much metadata": func(m *email.Message) { m.Metadata = metadata(min(features.MaxMetadata, 38_000)) },
+		"more metadata":    func(m *email.Message) { m.Metadata = metadata(features.MaxMetadata + 20) },
+		"two to be replied to": func(m *email.Message) {
+			m.ReplyTo = []email.Address{{Email: "a@example.com"}, {Email: "b@example.com"}}
+		},
+	} {
+		m := message()
+		use(&m)
+		_, err := h.Mailer.Send(t.Context(), m)
+		switch declared := features.Carry(m) == nil; {
+		case !declared:
+			suite.WantKind(t, err, fault.Unsupported)
+		case err != nil:
+			t.Errorf("%s are declared: error %v, want none", name, err)
+		default:
+			sent++
+		}
+	}
+	suite.Equal(t, "attempts", h.Attempts(), sent)
+	wantDelivered(t, h.Harness, sent)
+}
+
+func tags(n int) []string {
+	list := make([]string, n)
+	for i := range list {
+		list[i] = fmt.Sprint("tag-", i)
+	}
+	return list
+}
+
+// metadata returns twenty entries of n bytes in total, or slightly fewer. Each value has at least
+// one byte.
+func metadata(n int) map[string]string {
+	all := make(map[string]string)
+	for i := range 20 {
+		name := fmt.Sprintf("key-%02d", i)
+		all[name] = fmt.Sprintf("%0*d", max(1, n/20-len(name)), i)
+	}
+	return all
+}
+
+// marksAndMetadata sends three messages. Each gets a reference of its own, unless the provider gives
+// none.
+func marksAndMetadata(n Network) func(t *testing.T, h NetworkHarness) {
+	return func(t *testing.T, h NetworkHarness) {
+		if n.NoMarks && h.Mailer.Features().Metadata {
+			t.Fatal("the mailer declares metadata, and the harness that the provider keeps none")
+		}
+		seen := make(map[string]bool)
+		for i := range 3 {
+			m := message()
+			m.ID, m.Tenant = fmt.Sprint("msg_", i), "acme"
+			m.Attempts = []email.Attempt{{ID: "att_0", Outcome: email.Ambiguous}, {ID: fmt.Sprint("att_1", i), Outcome: email.Attempting}}
+			m.MessageID = m.ID + "@example.com"
+			if h.Mailer.Features().Metadata {
+				m.Metadata = map[string]string{"order": fmt.Sprint("17-", i), "note": `"quoted" – {"a":1} \n <b>`}
+			}
+			receipt, err := h.Mailer.Send(t.Context(), m)
+			if err != nil {
+				t.Fatal(err)
+			}
+			if given := receipt.Reference != "" && !seen[receipt.Reference]; given == n.NoReference {
+				t.Errorf("reference %q after %v; the provider gives none: %v", receipt.Reference, seen, n.NoReference)
+			}
+			seen[receipt.Reference] = true
+			kept := h.Kept()
+			if len(kept) != i+1 {
+				t.Fatalf("the provider keeps %d messages, want %d: %+v", len(kept), i+1, kept)
+			}
+			if !n.NoMarks {
+				wantVariables(t, kept[i].Variables, m)
+			}
+		}
+	}
+}
+
+// wantVariables checks that the provider keeps the metadata of a message and Patchbay's marks.
+func wantVariables(t *testing.T, got map[string]string, m email.Message) {
+	t.Helper()
+	want := map[string]string{email.IDVariable: m.ID, email.TenantVariable: m.Tenant, email.AttemptVariable: m.Attempts[1].ID}
+	maps.Copy(want, m.Metadata)
+	for name, value := range want {
+		suite.Equal(t, "the variable "+name, got[name], value)
+	}
+}

@@ -1,0 +1,103 @@
+package mailtest
+
+import (
+	"fmt"
+	"slices"
+	"strconv"
+	"strings"
+	"testing"
+
+	"patchbay/core/email"
+)
+
+// Network describes the protocol by which an adapter reaches its provider. The zero value demands
+// every case of the suite: that of a provider's API over HTTP.
+type Network struct {
+	// NotHTTP means that the protocol is not HTTP, so that no proxy answers with a page of its own.
+	NotHTTP bool
+	// Lacks lists the faults that the protocol or the provider cannot express: some of Suspended,
+	// Exhausted, RateLimited and NoSuccess. Every other fault can befall any provider.
+	Lacks []Fault
+	// NoRetryAfter means that the provider does not say when a rate-limited message can be sent.
+	NoRetryAfter bool
+	// NoReference means that the provider gives no id of its own to a message.
+	NoReference bool
+	// NoMarks means that the provider keeps neither metadata nor Patchbay's marks with a message.
+	NoMarks bool
+}
+
+// has reports whether a fault can befall the provider.
+func (n Network) has(f Fault) bool {
+	_, paged := f.Page()
+	return !slices.Contains(n.Lacks, f) && !(paged && n.NotHTTP)
+}
+
+func (n Network) check(t *testing.T) {
+	t.Helper()
+	for _, f := range n.Lacks {
+		if !slices.Contains([]Fault{Suspended, Exhausted, RateLimited, NoSuccess}, f) {
+			t.Errorf("the harness lacks %q, which can befall any provider", f)
+		}
+	}
+}
+
+// NetworkHarness is a mailer with its own account at a provider that is reached over a network and
+// whose state the suite can read.
+type NetworkHarness struct {
+	Harness
+	// Attempts counts how often the mailer has tried to hand over a message: the HTTP requests or
+	// SMTP transactions that reached the provider, complete or not.
+	Attempts func() int
+	// Connections counts the connections that carried these attempts. It is nil for an adapter that
+	// opens a connection for each message.
+	Connections func() int
+	// Kept returns what the provider keeps of each delivered message besides the message itself,
+	// oldest first.
+	Kept func() []Kept
+	// Fail makes the next attempt end in a fault, and no other one; with None no attempt fails. It
+	// may change the message with which the suite makes that attempt, for instance give it a
+	// recipient that the provider's sandbox rejects.
+	Fail func(t *testing.T, f Fault, m *email.Message)
+	// Secrets are the account's credentials.
+	Secrets []string
+}
+
+// Kept is what a provider keeps of a message.
+type Kept struct {
+	To        []string          // all recipients, including bcc
+	Variables map[string]string // the metadata and Patchbay's marks
+}
+
+// Fault is a failure between a mailer and its provider.
+type Fault string
+
+// The faults that a harness causes. "Left" means that the whole message was sent.
+const (
+	None          Fault = ""
+	Refused       Fault = "refused"       // the connection is refused
+	Rejected      Fault = "rejected"      // the message is rejected permanently; the error text quotes an address
+	Unauthorized  Fault = "unauthorized"  // the provider refuses the credentials
+	SenderRefused Fault = "sender"        // the provider refuses the sender of this message
+	Suspended     Fault = "suspended"     // the account is suspended and may not send
+	Exhausted     Fault = "exhausted"     // the account has used up its quota
+	RateLimited   Fault = "rate_limited"  // too many messages; to be tried again in a minute
+	Unavailable   Fault = "unavailable"   // the provider says that it cannot work at present
+	ServerError   Fault = "server_error"  // left, then an answer that says nothing about the message
+	Malformed     Fault = "malformed"     // accepted, then an answer that cannot be read
+	NoSuccess     Fault = "no_success"    // an answer of success whose meaning is that nothing was accepted
+	ResetBefore   Fault = "reset_before"  // left, then the connection is reset with nothing done
+	ResetAfter    Fault = "reset_after"   // accepted, then the connection is reset
+	HangsAfter    Fault = "hangs_after"   // accepted, then no answer
+	HangsForever  Fault = "hangs_forever" // left, then no answer and nothing done
+)
+
+// Page is a fault over HTTP: the provider accepts the mail, then a proxy answers with its own page
+// and this status.
+func Page(status int) Fault { return Fault(fmt.Sprint("page_", status)) }
+
+// Page returns the status of a Page.
+func (f Fault) Page() (status int, ok bool) {
+	text, ok := strings.CutPrefix(string(f), "page_")
+	status, err := strconv.Atoi(text)
+	return status, ok && err == nil
+}
