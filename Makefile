@@ -48,7 +48,7 @@ interop: build tests/interop/node_modules ## webhooks signed by Stripe's library
 	@$(GO) run ./tests/report -tags interop ./tests/proxies
 
 .PHONY: chaos
-chaos: build ## kill -9, stalls, steps of the clock, older files and sick databases under load, more and longer than in make test
+chaos: build ## kill -9, stalls, steps of the clock, older files and faulty databases under load, more and longer than in make test
 	PATCHBAY_CHAOS_KILLS=30 PATCHBAY_CHAOS_SICK=15s PATCHBAY_CHAOS_PAYMENTS=5000 $(GO) run ./tests/report -count=1 -timeout=30m ./tests/chaos
 	PATCHBAY_FAULTED_PAYMENTS=2000 $(GO) run ./tests/report -count=1 -timeout=30m -run TestFaulted ./tests/orderpay
 
@@ -104,12 +104,13 @@ format: $(LINT) ## gofumpt and gci, in place
 	$(LINT) fmt ./...
 
 .PHONY: generate
-generate: ## models of the API from its OpenAPI document
+generate: ## models of the API from its OpenAPI document; the reference of providers from their folders
 	$(GO) generate ./...
+	$(GO) test -count=1 -run TestThePagesShowWhatTheFolders ./app -update
 
 .PHONY: interop-vectors
 interop-vectors: tests/interop/node_modules ## sign the webhooks that the Go tests read (node, npm)
-	node tests/interop/vectors.mjs > adapters/webhooks/stripehook/testdata/stripe-node.json
+	node tests/interop/vectors.mjs > adapters/payments/stripepay/testdata/stripe-node.json
 
 .PHONY: help
 help:

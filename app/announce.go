@@ -7,6 +7,7 @@ import (
 
 	"patchbay/app/secrets"
 	"patchbay/config"
+	"patchbay/config/setting"
 )
 
 // announce logs the configuration in use: where data is stored, and which providers are
@@ -14,8 +15,8 @@ import (
 func announce(c *config.Config, log *slog.Logger) {
 	p := c.Provider[c.Storage.Provider]
 	attrs := []any{"provider", p.Name, "type", p.Type.Name}
-	if s, ok := p.Settings.(*config.SQLite); ok {
-		attrs = append(attrs, "path", absolute(s.Path))
+	if s, ok := p.Settings.(setting.Placed); ok {
+		attrs = append(attrs, "path", absolute(s.Place()))
 	}
 	log.Info("data is kept in this store", attrs...)
 	log.Info("secrets of this installation are kept here", "path", absolute(c.DataDir()))
@@ -31,13 +32,17 @@ func announce(c *config.Config, log *slog.Logger) {
 	log.Info("payments are made at these providers, in this order", "providers", modes(c, c.Payments.Providers))
 	log.Info("mail is sent by these providers, in this order", "providers", modes(c, c.Mail.Providers))
 	for _, name := range c.Payments.Providers {
-		if _, mock := c.Provider[name].Settings.(*config.Mock); mock {
+		if c.Provider[name].Type.Simulated {
 			log.Warn("payment provider is a mock: no money moves", "provider", name)
 		}
 	}
 	for _, name := range c.Mail.Providers {
-		if caught, ok := c.Provider[name].Settings.(*config.Catcher); ok {
-			log.Warn("mail is caught: nothing is sent", "provider", name, "path", absolute(caught.Path))
+		if p := c.Provider[name]; p.Type.Simulated {
+			attrs := []any{"provider", name}
+			if s, ok := p.Settings.(setting.Placed); ok {
+				attrs = append(attrs, "path", absolute(s.Place()))
+			}
+			log.Warn("mail is caught: nothing is sent", attrs...)
 		}
 	}
 }

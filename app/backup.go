@@ -8,6 +8,7 @@ import (
 	"patchbay/adapters/storage/sqlitestore"
 	"patchbay/app/secrets"
 	"patchbay/config"
+	"patchbay/config/setting"
 )
 
 // Spare returns an error if path names a file that a gateway works with, also through a
@@ -15,7 +16,7 @@ import (
 func Spare(c *config.Config, path string) error {
 	for _, name := range slices.Sorted(maps.Keys(c.Stores)) {
 		p := c.Stores[name]
-		if s, file := p.Settings.(*config.SQLite); file && sqlitestore.Holds(s.Path, path) {
+		if s, file := p.Settings.(setting.Placed); file && sqlitestore.Holds(s.Place(), path) {
 			return fmt.Errorf("%s is a file of the store %q itself: name another", path, name)
 		}
 		if secrets.Holds(p.DataDir(), path) {

@@ -1,65 +1,75 @@
-package app
+package app_test
 
 import (
 	"go/ast"
 	"go/parser"
 	"go/token"
-	"io/fs"
 	"os"
 	"path"
+	"reflect"
+	"runtime"
 	"slices"
-	"strconv"
 	"strings"
 	"testing"
 
-	"patchbay/config"
+	"patchbay/adapters/mail/catchermail"
+	"patchbay/adapters/payments/stripepay"
+	"patchbay/adapters/provider"
+	"patchbay/app"
+	"patchbay/config/setting"
+	"patchbay/ports"
 )
 
-// factories counts the factories of an entry, and says what they make.
-func (e entry) factories() (n int, sort config.Sort) {
-	if e.storage != nil {
-		n, sort = n+1, config.ForStorage
-	}
-	if e.payment != nil {
-		n, sort = n+1, config.ForPayments
-	}
-	if e.mail != nil {
-		n, sort = n+1, config.ForMail
-	}
-	return n, sort
-}
-
-func TestEveryTypeHasOneFactoryAndANameOfItsOwn(t *testing.T) {
+func TestTheCatalogueIsCompleteAndUnambiguous(t *testing.T) {
 	t.Parallel()
-	seen := make(map[string]bool)
-	for _, e := range catalog {
-		if e.Name == "" || seen[e.Name] {
-			t.Errorf("%q is no name, or another's", e.Name)
-		}
-		seen[e.Name] = true
-		if n, sort := e.factories(); n != 1 || sort != e.Sort {
-			t.Errorf("%s, for %s, has %d factories, for %s", e.Name, e.Sort, n, sort)
-		}
+	if err := provider.Check(app.Types()); err != nil {
+		t.Error(err)
+	}
+	for _, e := range app.Types() {
 		// Settings that two providers share would make the second one's the first's.
-		if e.Settings == nil || e.Settings() == e.Settings() {
-			t.Errorf("%s makes no settings of its own for each provider", e.Name)
+		if d := e.Description(); d.Settings() == d.Settings() {
+			t.Errorf("%s makes no settings of its own for each provider", d.Name)
 		}
 	}
 }
 
-func TestTheConfigurationKnowsTheCatalogue(t *testing.T) {
+func TestAFurtherTypeThatIsWrongIsAnError(t *testing.T) {
 	t.Parallel()
-	types := Types()
-	if len(types) != len(catalog) {
-		t.Fatalf("%d types, %d entries", len(types), len(catalog))
-	}
-	for i, e := range catalog {
-		if types[i].Name != e.Name {
-			t.Errorf("%s is shown as %s", e.Name, types[i].Name)
+	acme := func(change func(m *provider.Mail)) provider.Mail {
+		m := provider.Mail{
+			Type: setting.Type{Name: "acme", Settings: func() any { return &catchermail.Settings{} }},
+			New:  func(provider.Environment) (ports.Mailer, error) { return nil, nil },
 		}
-		found, err := find(config.Provider{Name: "any", Type: types[i]})
-		if n, sort := found.factories(); err != nil || found.Name != e.Name || n != 1 || sort != e.Sort {
-			t.Errorf("%s: found %s, %v", e.Name, found.Name, err)
+		change(&m)
+		return m
+	}
+	hook := func(ports.Clock, ...provider.Account) (provider.MailHook, error) { return nil, nil }
+	for name, c := range map[string]struct {
+		further []setting.Described
+		want    string // a part of the error, empty for none
+	}{
+		"a right one":    {[]setting.Described{acme(func(*provider.Mail) {})}, ""},
+		"no name":        {[]setting.Described{acme(func(m *provider.Mail) { m.Name = "" })}, `"" is not a name`},
+		"a wrong name":   {[]setting.Described{acme(func(m *provider.Mail) { m.Name = "Acme Mail" })}, `"Acme Mail" is not a name`},
+		"a name twice":   {[]setting.Described{acme(func(*provider.Mail) {}), acme(func(*provider.Mail) {})}, `two types of provider called "acme"`},
+		"another's name": {[]setting.Described{acme(func(m *provider.Mail) { m.Name = "stripe" })}, `two types of provider called "stripe"`},
+		"no factory":     {[]setting.Described{acme(func(m *provider.Mail) { m.New = nil })}, `"acme" must be a provider.Payment`},
+		"no settings":    {[]setting.Described{acme(func(m *provider.Mail) { m.Settings = nil })}, `"acme" must be a provider.Payment`},
+		"only described": {[]setting.Described{acme(func(*provider.Mail) {}).Type}, `"acme" must be a provider.Payment`},
+		"webhooks":       {[]setting.Described{acme(func(m *provider.Mail) { m.Webhooks.Format, m.Webhooks.New = "acme", hook })}, ""},
+		"another's format": {
+			[]setting.Described{acme(func(m *provider.Mail) { m.Webhooks.Format, m.Webhooks.New = "stripe", hook })}, `"acme": another type reads webhooks of the format "stripe"`,
+		},
+		"webhooks without a format":   {[]setting.Described{acme(func(m *provider.Mail) { m.Webhooks.New = hook })}, `"acme": "" is not a name for a format`},
+		"a format that nothing reads": {[]setting.Described{acme(func(m *provider.Mail) { m.Webhooks.Format = "acme" })}, `"acme": no type of provider for mail reads webhooks of the format "acme"`},
+		"a format of payments":        {[]setting.Described{acme(func(m *provider.Mail) { m.Webhooks.Format = stripepay.Provider.Webhooks.Format })}, `"acme": no type of provider for mail reads webhooks of the format "stripe"`},
+	} {
+		c1, err := app.Load("", nil, c.further...)
+		if (err == nil) != (c.want == "") || err != nil && !strings.Contains(err.Error(), c.want) {
+			t.Errorf("%s: %v, want %q", name, err, c.want)
+		}
+		if err == nil && len(c1.Types) != len(app.Types())+len(c.further) {
+			t.Errorf("%s: the configuration has %d types", name, len(c1.Types))
 		}
 	}
 }
@@ -70,174 +80,44 @@ func TestAnUnknownTypeIsToldWhichThereAre(t *testing.T) {
 	if err := os.WriteFile(file, []byte("providers: {mine: {type: sqlight}}\n"), 0o600); err != nil {
 		t.Fatal(err)
 	}
-	_, configured := config.Load(file, nil, Types())
-	_, found := find(config.Provider{Name: "mine", Type: config.Type{Name: "sqlight"}})
-	for _, err := range []error{configured, found} {
-		if err == nil || !strings.Contains(err.Error(), `"sqlight"`) {
-			t.Fatalf("%v", err)
-		}
-		for _, e := range catalog {
-			if !strings.Contains(err.Error(), e.Name) {
-				t.Errorf("%v does not name %s", err, e.Name)
-			}
+	_, err := app.Load(file, nil)
+	if err == nil || !strings.Contains(err.Error(), `"sqlight"`) {
+		t.Fatalf("%v", err)
+	}
+	for _, e := range app.Types() {
+		if !strings.Contains(err.Error(), e.Description().Name) {
+			t.Errorf("%v does not name %s", err, e.Description().Name)
 		}
 	}
 }
 
-// An adapter that anybody can configure keeps its port's contract, or it is
-// only thought to. What the factories call is read from the source: most could
-// not be called here, for want of a server or of a key.
+// Every adapter that can be configured runs the suite of its port.
 func TestEveryTypeIsHeldToItsContract(t *testing.T) {
 	t.Parallel()
-	adapters := adaptersOf(t, os.DirFS("."))
-	if len(adapters) != len(catalog) {
-		t.Fatalf("the source has %d entries, the catalogue %d", len(adapters), len(catalog))
-	}
-	for _, e := range catalog {
-		t.Run(e.Name, func(t *testing.T) {
+	for _, e := range app.Types() {
+		t.Run(e.Description().Name, func(t *testing.T) {
 			t.Parallel()
-			if len(adapters[e.Name]) == 0 {
-				t.Fatal("its factory makes no adapter")
+			name := path.Join(folder(e), "contract_test.go")
+			f, err := parser.ParseFile(token.NewFileSet(), name, nil, 0)
+			if err != nil {
+				t.Fatal(err)
 			}
-			for _, adapter := range adapters[e.Name] {
-				name := path.Join(adapter, "contract_test.go")
-				f, err := parser.ParseFile(token.NewFileSet(), path.Join("..", name), nil, 0)
-				if err != nil {
-					t.Fatal(err)
-				}
-				if !slices.ContainsFunc(f.Decls, isTestContract) {
-					t.Errorf("%s has no func TestContract(t *testing.T)", name)
-				}
+			if !slices.ContainsFunc(f.Decls, isTestContract) {
+				t.Errorf("%s has no func TestContract(t *testing.T)", name)
 			}
 		})
 	}
+}
+
+// folder returns the folder of a type: that of the function that makes its providers.
+func folder(e setting.Described) string {
+	function := runtime.FuncForPC(reflect.ValueOf(e).FieldByName("New").Pointer()).Name() // patchbay/adapters/mail/acmemail.init.func2
+	dir, name := path.Split(strings.TrimPrefix(function, "patchbay/"))
+	name, _, _ = strings.Cut(name, ".")
+	return path.Join("..", dir, name)
 }
 
 func isTestContract(d ast.Decl) bool {
 	f, ok := d.(*ast.FuncDecl)
 	return ok && f.Recv == nil && f.Name.Name == "TestContract" && len(f.Type.Params.List) == 1
-}
-
-// adaptersOf maps the name of each entry in the catalogue's source to the
-// packages of adapters that its factory calls, itself or through functions of
-// this package.
-func adaptersOf(t *testing.T, dir fs.FS) map[string][]string {
-	t.Helper()
-	source := readSource(t, dir)
-	out := make(map[string][]string)
-	for _, element := range source.catalog.Elts {
-		var name string
-		var adapters []string
-		for _, field := range element.(*ast.CompositeLit).Elts {
-			pair := field.(*ast.KeyValueExpr)
-			switch key := pair.Key.(*ast.Ident).Name; key {
-			case "Type":
-				name = nameIn(t, pair.Value)
-			case "storage", "payment", "mail":
-				adapters = source.calls(pair.Value, make(map[string]bool))
-			default:
-				t.Fatalf("an entry has a field %s, which this test does not know", key)
-			}
-		}
-		out[name] = append(out[name], adapters...)
-	}
-	return out
-}
-
-// nameIn reads Name out of config.Type{...}.
-func nameIn(t *testing.T, e ast.Expr) string {
-	t.Helper()
-	for _, field := range e.(*ast.CompositeLit).Elts {
-		pair := field.(*ast.KeyValueExpr)
-		if pair.Key.(*ast.Ident).Name == "Name" {
-			name, err := strconv.Unquote(pair.Value.(*ast.BasicLit).Value)
-			if err != nil {
-				t.Fatal(err)
-			}
-			return name
-		}
-	}
-	t.Fatal("a type has no name")
-	return ""
-}
-
-// source is what this package says.
-type source struct {
-	catalog *ast.CompositeLit
-	funcs   map[string]*ast.FuncDecl
-	imports map[string]string // of adapters, by the name under which they are used
-}
-
-func readSource(t *testing.T, dir fs.FS) source {
-	t.Helper()
-	s := source{funcs: make(map[string]*ast.FuncDecl), imports: make(map[string]string)}
-	names, err := fs.Glob(dir, "*.go")
-	if err != nil {
-		t.Fatal(err)
-	}
-	for _, name := range names {
-		raw, err := fs.ReadFile(dir, name)
-		if err != nil {
-			t.Fatal(err)
-		}
-		f, err := parser.ParseFile(token.NewFileSet(), name, raw, 0)
-		if err != nil {
-			t.Fatal(err)
-		}
-		for _, i := range f.Imports {
-			imported := strings.Trim(i.Path.Value, `"`)
-			if adapter, ok := strings.CutPrefix(imported, "patchbay/"); ok && strings.HasPrefix(adapter, "adapters/") {
-				as := path.Base(imported)
-				if i.Name != nil {
-					as = i.Name.Name
-				}
-				s.imports[as] = adapter
-			}
-		}
-		ast.Inspect(f, func(n ast.Node) bool {
-			switch n := n.(type) {
-			case *ast.FuncDecl:
-				if n.Recv == nil {
-					s.funcs[n.Name.Name] = n
-				}
-			case *ast.ValueSpec:
-				if n.Names[0].Name == "catalog" {
-					s.catalog, _ = n.Values[0].(*ast.CompositeLit)
-				}
-			}
-			return true
-		})
-	}
-	if s.catalog == nil {
-		t.Fatal("there is no catalogue in the source")
-	}
-	return s
-}
-
-// calls lists the adapters of a sort (adapters/mail/x, not adapters/x, which
-// serve them all) whose functions are called in a piece of source.
-func (s source) calls(in ast.Node, seen map[string]bool) (adapters []string) {
-	ast.Inspect(in, func(n ast.Node) bool {
-		switch n := n.(type) {
-		case *ast.SelectorExpr:
-			of, ok := n.X.(*ast.Ident)
-			if adapter := s.imports[nameOf(of, ok)]; strings.Count(adapter, "/") == 2 && !slices.Contains(adapters, adapter) {
-				adapters = append(adapters, adapter)
-			}
-		case *ast.Ident:
-			if f := s.funcs[n.Name]; f != nil && !seen[n.Name] {
-				seen[n.Name] = true
-				adapters = append(adapters, s.calls(f.Body, seen)...)
-			}
-		}
-		return true
-	})
-	return adapters
-}
-
-func nameOf(i *ast.Ident, ok bool) string {
-	if !ok {
-		return ""
-	}
-	return i.Name
 }

@@ -101,12 +101,8 @@ func (s *sides) openExisting(ctx context.Context, p config.Provider) (storecopy.
 }
 
 func (s *sides) open(ctx context.Context, p config.Provider, exists bool) (storecopy.Side, error) {
-	e, err := find(p)
-	if err != nil {
-		return storecopy.Side{}, err
-	}
 	s.existing = exists
-	store, err := openStore(ctx, e, p, s.environment)
+	store, err := openStore(ctx, p, s.environment)
 	if fault.Is(err, fault.Unavailable) && fault.From(err).Code == "store_locked" {
 		return storecopy.Side{}, fmt.Errorf("%w; stop the gateway that runs on it first", err)
 	}

@@ -3,6 +3,7 @@ package app_test
 import (
 	"crypto/x509"
 	"encoding/pem"
+	"flag"
 	"fmt"
 	"net/http/httptest"
 	"os"
@@ -13,28 +14,30 @@ import (
 	"testing"
 	"time"
 
+	"patchbay/adapters/payments/mockpay"
 	"patchbay/app"
 	"patchbay/config"
+	"patchbay/config/setting"
 	"patchbay/core/apikeys"
 	"patchbay/core/money"
 )
 
-// setting is a key that the decoder knows, and its value where nothing is
+// entry is a key that the decoder knows, and its value where nothing is
 // written.
-type setting struct {
+type entry struct {
 	path, standard string
 }
 
 // known lists the settings in a struct as the decoder sees them: by their tags.
-func known(prefix string, v reflect.Value) (all []setting) {
+func known(prefix string, v reflect.Value) (all []entry) {
 	for i := range v.NumField() {
 		field, name := v.Field(i), v.Type().Field(i).Tag.Get("config")
 		switch path := prefix + name; {
 		case name == "-":
-		case field.Kind() == reflect.Struct && field.Type() != reflect.TypeFor[config.Secret]():
+		case field.Kind() == reflect.Struct && field.Type() != reflect.TypeFor[setting.Secret]():
 			all = append(all, known(path+".", field)...)
 		default:
-			all = append(all, setting{path, standard(field)})
+			all = append(all, entry{path, standard(field)})
 		}
 	}
 	return all
@@ -44,9 +47,9 @@ func known(prefix string, v reflect.Value) (all []setting) {
 func standard(v reflect.Value) string {
 	switch {
 	case v.Kind() == reflect.Bool:
-	case v.IsZero() || v.Type() == reflect.TypeFor[config.Secret]():
+	case v.IsZero() || v.Type() == reflect.TypeFor[setting.Secret]():
 		return ""
-	case v.Type() == reflect.TypeFor[time.Duration](), v.Type() == reflect.TypeFor[config.Idle]():
+	case v.Type() == reflect.TypeFor[time.Duration](), v.Type() == reflect.TypeFor[setting.Idle]():
 		return time.Duration(v.Int()).String()
 	case v.Kind() == reflect.Slice:
 		return strings.ReplaceAll(fmt.Sprint(v.Interface()), " ", ", ")
@@ -54,19 +57,27 @@ func standard(v reflect.Value) string {
 	return fmt.Sprint(v.Interface())
 }
 
+// types are the descriptions of all types of providers.
+func types() (all []setting.Type) {
+	for _, t := range app.Types() {
+		all = append(all, t.Description())
+	}
+	return all
+}
+
 // general are the settings outside of providers.
-func general(t *testing.T) []setting {
+func general(t *testing.T) []entry {
 	t.Helper()
-	c, err := config.Load("", nil, app.Types())
+	c, err := app.Load("", nil)
 	if err != nil {
 		t.Fatal(err)
 	}
 	return known("", reflect.ValueOf(c).Elem())
 }
 
-func ofType(p config.Type) []setting { return known("", reflect.ValueOf(p.Settings()).Elem()) }
+func ofType(p setting.Type) []entry { return known("", reflect.ValueOf(p.Settings()).Elem()) }
 
-func policy() []setting { return known("", reflect.ValueOf(config.StandardPolicy())) }
+func policy() []entry { return known("", reflect.ValueOf(config.StandardPolicy())) }
 
 func variable(path string) string {
 	return "PATCHBAY_" + strings.ToUpper(strings.ReplaceAll(path, ".", "__"))
@@ -99,7 +110,7 @@ func chapter(t *testing.T, text, heading string) string {
 var row = regexp.MustCompile("(?m)^\\| `([^`]+)` \\| ([^|]*) \\| `([^`]+)` \\| [^|]+ \\|$")
 
 // compare holds a table against what the decoder knows, both ways.
-func compare(t *testing.T, table, prefix string, want []setting) {
+func compare(t *testing.T, table, prefix string, want []entry) {
 	t.Helper()
 	type cells struct{ standard, variable string }
 	rows := map[string]cells{}
@@ -125,12 +136,67 @@ func compare(t *testing.T, table, prefix string, want []setting) {
 	}
 }
 
+var update = flag.Bool("update", false, "write what the documentation has from the folders of the adapters")
+
+// replaced returns a text with what stands between two lines replaced.
+func replaced(t *testing.T, text, from, to, by string) string {
+	t.Helper()
+	before, rest, begins := strings.Cut(text, from)
+	_, after, ends := strings.Cut(rest, to)
+	if !begins || !ends {
+		t.Fatalf("nothing stands between %q and %q", from, to)
+	}
+	return before + from + by + to + after
+}
+
+// The reference of a type of provider, with an example, stands in the folder of its adapter,
+// in a file that bears the name of the type.
+func TestThePagesShowWhatTheFoldersOfTheAdaptersHave(t *testing.T) {
+	t.Parallel()
+	c, err := app.Load("", nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	var reference, shown strings.Builder
+	for _, e := range app.Types() {
+		name := e.Description().Name
+		text := page(t, filepath.Join(folder(e), name+".md"))
+		fmt.Fprintf(&reference, "### `%s`\n\n%s\n", name, text)
+		_, block, _ := strings.Cut(text, "```yaml\n")
+		block, _, found := strings.Cut(block, "```\n")
+		if !found {
+			t.Fatalf("%s has no example in YAML", name)
+		}
+		key, _, _ := strings.Cut(block, ":")
+		for line := range strings.Lines(block) {
+			if _, builtin := c.Provider[key]; !builtin { // it is shown, but not there
+				indent := len(line) - len(strings.TrimLeft(line, " "))
+				line = line[:indent] + "# " + line[indent:]
+			}
+			shown.WriteString("  " + line)
+		}
+	}
+	for path, want := range map[string]string{
+		manual:  replaced(t, page(t, manual), "by make generate. -->\n\n", "## Policies\n", reference.String()),
+		example: replaced(t, page(t, example), "\nproviders:\n", "\n# How long to wait", shown.String()),
+	} {
+		if *update {
+			if err := os.WriteFile(path, []byte(want), 0o600); err != nil {
+				t.Fatal(err)
+			}
+		}
+		if page(t, path) != want {
+			t.Errorf("%s does not show what the folders of the adapters have: run make generate", path)
+		}
+	}
+}
+
 func TestEverySettingIsDocumented(t *testing.T) {
 	t.Parallel()
 	text := page(t, manual)
 	compare(t, chapter(t, text, "## Settings"), "", general(t))
 	compare(t, chapter(t, text, "## Policies"), "policies.default.", policy())
-	for _, p := range app.Types() {
+	for _, p := range types() {
 		compare(t, chapter(t, text, "### `"+p.Name+"`"), "providers.name.", ofType(p))
 	}
 }
@@ -161,7 +227,7 @@ func amountOf(c money.Currency) string {
 func TestEveryFaultAndScopeIsDocumented(t *testing.T) {
 	t.Parallel()
 	text := page(t, manual)
-	_, refusal := (&config.Mock{Fault: "none"}).Check()
+	_, refusal := (&mockpay.Settings{Fault: "none"}).Check()
 	faults := strings.Split(strings.TrimPrefix(refusal, "is not one of "), ", ")
 	if len(faults) < 2 {
 		t.Fatalf("no faults in %q", refusal)
@@ -184,11 +250,11 @@ const example = "../docs/patchbay.example.yaml"
 // Whoever copies the example gets what they would have without it.
 func TestTheExampleIsTheDefaults(t *testing.T) {
 	t.Parallel()
-	nothing, err := config.Load("", nil, app.Types())
+	nothing, err := app.Load("", nil)
 	if err != nil {
 		t.Fatal(err)
 	}
-	c, err := config.Load(example, nil, app.Types())
+	c, err := app.Load(example, nil)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -203,6 +269,7 @@ func TestTheExampleIsTheDefaults(t *testing.T) {
 	}
 	c.Provider, nothing.Provider = nil, nil // their types hold functions, which are never equal
 	c.Stores, nothing.Stores = nil, nil
+	c.Types, nothing.Types = nil, nil
 	if !reflect.DeepEqual(c, nothing) {
 		t.Errorf("it says %+v, the defaults are %+v", c, nothing)
 	}
@@ -229,7 +296,7 @@ func TestTheReadmesProvidersAreRight(t *testing.T) {
 		}
 		environ = append(environ, fmt.Sprintf("%s=secret_%d", name[1], i))
 	}
-	c, err := config.Load(file, environ, app.Types())
+	c, err := app.Load(file, environ)
 	if err != nil || len(c.Payments.Providers) != 2 || len(c.Mail.Providers) != 2 {
 		t.Errorf("%v, %+v", err, c)
 	}
@@ -255,11 +322,11 @@ func TestTheExampleHasEverySetting(t *testing.T) {
 		"MOCK_WEBHOOK_SECRET=whsec_new", "STRIPE_SECRET_KEY=sk_test", "STRIPE_WEBHOOK_SECRET=whsec_stripe",
 		"SENDGRID_API_KEY=SG.test", "SENDGRID_WEBHOOK_KEY=" + publicKey, "MAILGUN_API_KEY=key-test", "MAILGUN_SIGNING_KEY=key-hook", "DB_PASSWORD=test", "MONGO_URL=mongodb://ada:test@db/shop",
 	}
-	if _, err := config.Load(file, environ, app.Types()); err != nil {
+	if _, err := app.Load(file, environ); err != nil {
 		t.Error(err)
 	}
 	all := append(general(t), policy()...)
-	for _, p := range app.Types() {
+	for _, p := range types() {
 		all = append(all, ofType(p)...)
 	}
 	for _, s := range all {

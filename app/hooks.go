@@ -1,82 +1,113 @@
 package app
 
 import (
-	"errors"
-	"maps"
 	"slices"
 
-	"patchbay/adapters/webhooks/mailgunhook"
-	"patchbay/adapters/webhooks/sendgridhook"
-	"patchbay/adapters/webhooks/stripehook"
+	"patchbay/adapters/provider"
 	"patchbay/config"
 	"patchbay/core/emails"
+	"patchbay/core/payment"
 	"patchbay/core/payments"
+	"patchbay/core/webhook"
 	"patchbay/core/webhooks"
 	"patchbay/ports"
 )
 
-// hooks verifies and parses the webhooks of each format.
+// hooks verifies and reads the webhooks of each format.
 type hooks struct {
-	stripe   *stripehook.Hook
-	sendgrid *sendgridhook.Hook
-	mailgun  *mailgunhook.Hook
-	mail     map[string]ports.MailReader // by provider name
-	accounts []string                    // the providers that can send events: all that can have a webhook secret
+	payments map[string]provider.PaymentHook // by format
+	mail     map[string]provider.MailHook    // by format
+	formats  map[string]string               // by provider: all that can have a webhook secret
+	accounts []string                        // those providers, in their order
 }
 
-func newHooks(c *config.Config, s environment) (h hooks, err error) {
-	var stripe []stripehook.Account
-	for _, name := range c.Payments.Providers {
-		secrets := s.webhookSecrets(c.Provider[name])
-		if len(secrets) == 0 {
-			s.log.Warn("provider has no webhook_secrets: what its buyers do is not heard of", "provider", name)
-		}
-		stripe = append(stripe, stripehook.Account{Provider: name, Secrets: secrets})
-	}
-	var sendgrid []sendgridhook.Account
-	var mailgun []mailgunhook.Account
-	for _, name := range c.Mail.Providers {
+func newHooks(c *config.Config, s environment) (hooks, error) {
+	h := hooks{payments: make(map[string]provider.PaymentHook), mail: make(map[string]provider.MailHook), formats: make(map[string]string)}
+	of := make(map[string][]provider.Account) // by format
+	for _, name := range slices.Concat(c.Payments.Providers, c.Mail.Providers) {
 		p := c.Provider[name]
-		keys := s.webhookSecrets(p)
-		switch p.Settings.(type) {
-		case *config.SendGrid:
-			sendgrid = append(sendgrid, sendgridhook.Account{Provider: name, Keys: keys})
-		case *config.Mailgun:
-			mailgun = append(mailgun, mailgunhook.Account{Provider: name, Keys: keys})
-		default:
+		var format string
+		pays := false
+		switch t := p.From.(type) {
+		case provider.Payment:
+			format, pays = t.Webhooks.Format, true
+		case provider.Mail:
+			format = t.Webhooks.Format
+		}
+		if format == "" {
 			continue
 		}
-		if len(keys) == 0 {
+		secrets := s.webhookSecrets(p)
+		switch {
+		case len(secrets) > 0:
+		case pays:
+			s.log.Warn("provider has no webhook_secrets: what its buyers do is not heard of", "provider", name)
+		default:
 			s.log.Warn("provider has no keys for webhooks: what becomes of its mail is not heard of", "provider", name)
 		}
+		of[format] = append(of[format], provider.Account{Provider: name, Secrets: secrets})
+		h.formats[name], h.accounts = format, append(h.accounts, name)
 	}
-	var errs [3]error
-	h.stripe, errs[0] = stripehook.New(s.clock, stripe...)
-	h.sendgrid, errs[1] = sendgridhook.New(s.clock, sendgrid...)
-	h.mailgun, errs[2] = mailgunhook.New(s.clock, mailgun...)
-	h.mail = make(map[string]ports.MailReader)
-	for _, a := range sendgrid {
-		h.mail[a.Provider] = h.sendgrid
+	for _, t := range c.Types {
+		var err error
+		switch t := t.(type) {
+		case provider.Payment:
+			err = open(h.payments, t.Webhooks, s.clock, of)
+		case provider.Mail:
+			err = open(h.mail, t.Webhooks, s.clock, of)
+		}
+		if err != nil {
+			return hooks{}, err
+		}
 	}
-	for _, a := range mailgun {
-		h.mail[a.Provider] = h.mailgun
+	return h, nil
+}
+
+// open adds the hook of a type for all accounts of its format, if the type has one.
+func open[Hook any](to map[string]Hook, w provider.Webhooks[Hook], clock ports.Clock, of map[string][]provider.Account) (err error) {
+	if w.New != nil {
+		to[w.Format], err = w.New(clock, of[w.Format]...)
 	}
-	h.accounts = slices.Concat(c.Payments.Providers, slices.Sorted(maps.Keys(h.mail)))
-	return h, errors.Join(errs[:]...)
+	return err
+}
+
+// Payment implements ports.PaymentReader for the events of every provider. The provider of
+// an event received earlier may not be configured any more; then each format is tried.
+func (h hooks) Payment(e webhook.Event) (i payment.Intent, ok bool, err error) {
+	if hook, configured := h.payments[h.formats[e.Provider]]; configured {
+		return hook.Payment(e)
+	}
+	for _, hook := range h.payments {
+		if i, ok, err = hook.Payment(e); ok {
+			break
+		}
+	}
+	return i, ok, err
+}
+
+// mailReaders returns what reads the events of each mail provider, by its name.
+func (h hooks) mailReaders() map[string]ports.MailReader {
+	all := make(map[string]ports.MailReader)
+	for name, format := range h.formats {
+		if hook, ok := h.mail[format]; ok {
+			all[name] = hook
+		}
+	}
+	return all
 }
 
 // routes returns the routes of all formats, whichever providers are configured: events
 // received earlier must still be applied and erased.
 func (h hooks) routes(pay *payments.Service, mail *emails.Service) map[string]webhooks.Route {
-	ofMail := func(v ports.Verifier) webhooks.Route {
-		return webhooks.Route{
-			Verifier: v, Apply: mail.ApplyWebhook, Subject: mail.Subject,
+	all := make(map[string]webhooks.Route)
+	for format, hook := range h.payments {
+		all[format] = webhooks.Route{Verifier: hook, Apply: pay.ApplyWebhook, Subject: pay.Subject}
+	}
+	for format, hook := range h.mail {
+		all[format] = webhooks.Route{
+			Verifier: hook, Apply: mail.ApplyWebhook, Subject: mail.Subject,
 			Patience: emails.EventPatience, Ignored: mail.IgnoreWebhook,
 		}
 	}
-	return map[string]webhooks.Route{
-		"stripe":   {Verifier: h.stripe, Apply: pay.ApplyWebhook, Subject: pay.Subject},
-		"sendgrid": ofMail(h.sendgrid),
-		"mailgun":  ofMail(h.mailgun),
-	}
+	return all
 }

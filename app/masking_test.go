@@ -9,9 +9,8 @@ import (
 	"strings"
 	"testing"
 
-	"patchbay/app"
 	"patchbay/app/cli"
-	"patchbay/config"
+	"patchbay/config/setting"
 )
 
 const canary = `hunter2"canary/é`
@@ -71,7 +70,7 @@ func TestNoSettingShowsASecretThatIsReferredTo(t *testing.T) {
 			for _, s := range policy() {
 				check(t, file, "policies.default."+s.path, value)
 			}
-			for _, p := range app.Types() {
+			for _, p := range types() {
 				file := write(strings.ReplaceAll(name, " ", "-")+"-"+p.Name,
 					fmt.Sprintf("providers: {other: {type: mock, webhook_secrets: [\"${ALSO}\"]}, one: {type: %s}}\n", p.Name))
 				for _, s := range notSecret(p) {
@@ -83,13 +82,13 @@ func TestNoSettingShowsASecretThatIsReferredTo(t *testing.T) {
 }
 
 // notSecret are the settings of a type that are no secrets.
-func notSecret(p config.Type) (paths []string) {
+func notSecret(p setting.Type) (paths []string) {
 	v := reflect.ValueOf(p.Settings()).Elem()
 	for i := range v.NumField() {
 		f := v.Type().Field(i)
 		name, t := f.Tag.Get("config"), f.Type
 		switch {
-		case name == "-" || t == reflect.TypeFor[config.Secret]() || t == reflect.TypeFor[[]config.Secret]():
+		case name == "-" || t == reflect.TypeFor[setting.Secret]() || t == reflect.TypeFor[[]setting.Secret]():
 		case t.Kind() == reflect.Struct:
 			for j := range t.NumField() {
 				paths = append(paths, name+"."+t.Field(j).Tag.Get("config"))

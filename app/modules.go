@@ -24,6 +24,7 @@ import (
 	"patchbay/adapters/resilience"
 	"patchbay/app/secrets"
 	"patchbay/config"
+	"patchbay/config/setting"
 	"patchbay/core/apikeys"
 	"patchbay/core/email"
 	"patchbay/core/emails"
@@ -99,15 +100,18 @@ func (s environment) endpoint() string {
 }
 
 // webhookSecrets returns the secrets that verify a provider's webhooks: the configured ones
-// or, for a mock without any, one derived from the installation's secret.
+// or, for a simulated provider without any, one derived from the installation's secret.
 func (s environment) webhookSecrets(p config.Provider) []string {
 	var all []string
-	if signs, ok := p.Settings.(config.Signs); ok {
-		for _, one := range signs.Webhooks() {
-			all = append(all, one.Reveal())
-		}
+	signs, ok := p.Settings.(setting.Signs)
+	if !ok {
+		return nil
 	}
-	if _, mock := p.Settings.(*config.Mock); mock && len(all) == 0 {
+	_, secrets := signs.Signing()
+	for _, one := range secrets {
+		all = append(all, one.Reveal())
+	}
+	if p.Type.Simulated && len(all) == 0 {
 		return []string{s.secrets.MockWebhook + p.Name} // different for each provider
 	}
 	return all
@@ -116,7 +120,7 @@ func (s environment) webhookSecrets(p config.Provider) []string {
 // credential returns a digest, under this installation's secret, of the credential that
 // identifies the account to a provider. It is empty if the provider has none.
 func (s environment) credential(p config.Provider) string {
-	settings, ok := p.Settings.(config.Identifies)
+	settings, ok := p.Settings.(setting.Identifies)
 	if !ok {
 		return ""
 	}
@@ -153,11 +157,7 @@ func newGateways(c *config.Config, store Storage, under *underway, s environment
 	var gateways []ports.PaymentGateway
 	for i, name := range c.Payments.Providers {
 		p := c.Provider[name]
-		e, err := find(p)
-		if err != nil {
-			return nil, nil, mockWorker{}, err
-		}
-		gateway, err := e.payment(p, s)
+		gateway, err := s.newGateway(p)
 		if err != nil {
 			return nil, nil, mockWorker{}, fmt.Errorf("payment provider %q: %w", name, err)
 		}
@@ -191,11 +191,7 @@ func newMailers(c *config.Config, under *underway, s environment) (mailProviders
 	var mailers []ports.Mailer
 	for i, name := range c.Mail.Providers {
 		p := c.Provider[name]
-		e, err := find(p)
-		if err != nil {
-			return nil, nil, err
-		}
-		mailer, err := e.mail(p)
+		mailer, err := s.newMailer(p)
 		if err != nil {
 			return nil, nil, fmt.Errorf("mail provider %q: %w", name, err)
 		}
@@ -221,7 +217,7 @@ func newPayments(c *config.Config, store Storage, gateways []ports.PaymentGatewa
 	s environment,
 ) *payments.Service {
 	service := payments.New(payments.Options{
-		Journal: store.Journal, Gateways: gateways, Accounts: known, Events: h.stripe, Clock: s.clock, IDs: s.ids,
+		Journal: store.Journal, Gateways: gateways, Accounts: known, Events: h, Clock: s.clock, IDs: s.ids,
 		Currencies: c.Payments.Currencies, Secret: s.secrets.For("payment keys"), Owner: s.owner, Log: s.log,
 		Reviewed: s.metrics.Reviewed, Restored: s.restored.restore, SkipAfterRestore: c.Payments.SkipAfterRestore,
 		Recalled: func(ctx context.Context, at time.Time) error {
@@ -240,7 +236,7 @@ func newEmails(c *config.Config, store Storage, mailers []ports.Mailer, h hooks,
 	return emails.New(emails.Options{
 		Journal: store.Journal, Mailers: mailers, Text: htmltext.Text{}, Clock: s.clock, IDs: s.ids,
 		From: from, Promise: c.Mail.Delivery, Retention: time.Duration(c.Storage.Retention), Owner: s.owner, Log: s.log,
-		Names: s.messageNames(), Events: h.mail, Mailbox: rfc5322.ASCII, Unmarked: apikeys.DefaultTenant,
+		Names: s.messageNames(), Events: h.mailReaders(), Mailbox: rfc5322.ASCII, Unmarked: apikeys.DefaultTenant,
 		Told: s.metrics.Told, Restored: s.restored.known,
 	}), nil
 }

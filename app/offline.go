@@ -5,10 +5,8 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
-	"net"
 	"os"
 	"path/filepath"
-	"strconv"
 
 	"go.uber.org/dig"
 	"go.uber.org/fx"
@@ -16,6 +14,7 @@ import (
 	"patchbay/adapters/adminapi"
 	"patchbay/app/secrets"
 	"patchbay/config"
+	"patchbay/config/setting"
 	"patchbay/core/fault"
 	"patchbay/core/logging"
 	"patchbay/ports"
@@ -71,8 +70,8 @@ func Secrets(c *config.Config) (secrets.Secrets, error) {
 		return secrets, err
 	}
 	p := c.Provider[c.Storage.Provider]
-	if s, file := p.Settings.(*config.SQLite); file {
-		if _, err := os.Stat(s.Path); errors.Is(err, fs.ErrNotExist) {
+	if s, file := p.Settings.(setting.Placed); file {
+		if _, err := os.Stat(s.Place()); errors.Is(err, fs.ErrNotExist) {
 			return secrets, missing(p)
 		}
 	}
@@ -84,14 +83,14 @@ func Secrets(c *config.Config) (secrets.Secrets, error) {
 // symbolic links resolved, or "postgres db:5432/patchbay".
 func StoreName(p config.Provider) string {
 	switch s := p.Settings.(type) {
-	case *config.SQLite:
-		path := absolute(s.Path)
+	case setting.Placed:
+		path := absolute(s.Place())
 		if own, err := filepath.EvalSymlinks(path); err == nil {
 			path = own
 		}
 		return p.Type.Name + " " + path
-	case *config.Database:
-		return p.Type.Name + " " + net.JoinHostPort(s.Host, strconv.Itoa(s.Port)) + "/" + s.Database
+	case setting.Addressed:
+		return p.Type.Name + " " + s.Address()
 	}
 	return p.Type.Name
 }
@@ -100,8 +99,8 @@ func StoreName(p config.Provider) string {
 // exists. It contacts no server.
 func StorePlace(c *config.Config) string {
 	p := c.Provider[c.Storage.Provider]
-	if s, file := p.Settings.(*config.SQLite); file {
-		if _, err := os.Stat(s.Path); errors.Is(err, fs.ErrNotExist) {
+	if s, file := p.Settings.(setting.Placed); file {
+		if _, err := os.Stat(s.Place()); errors.Is(err, fs.ErrNotExist) {
 			return StoreName(p) + ", which is not made yet"
 		}
 	}

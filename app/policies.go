@@ -3,7 +3,6 @@ package app
 import (
 	"time"
 
-	"patchbay/adapters/httpclient"
 	"patchbay/adapters/metrics"
 	"patchbay/adapters/resilience"
 	"patchbay/config"
@@ -37,12 +36,6 @@ func storeDeadline(c *config.Config) time.Duration {
 		return p.Policy.Deadline
 	}
 	return fileDeadline
-}
-
-// outbound returns the HTTP options for a provider. An attempt ends with the policy's
-// timeout. The client keeps one connection for each concurrent call.
-func outbound(p config.Provider, baseURL string) httpclient.Options {
-	return httpclient.Options{BaseURL: baseURL, Timeout: p.Policy.Timeout, MaxConns: p.Policy.Bulkhead}
 }
 
 // decisions are the decisions about a call that are counted.

@@ -15,15 +15,6 @@ import (
 	"patchbay/ports"
 )
 
-// aged is a store that can detect that it is an older copy of itself that was put in its
-// place.
-type aged interface {
-	// Older reports whether the store is an older copy and Known has not been called since.
-	Older(ctx context.Context) (bool, error)
-	// Known records that the older copy has been noticed.
-	Known(ctx context.Context) error
-}
-
 // restored detects that an older copy of the store was restored: the copy reports it
 // itself, or its feed is behind the position recorded in the installation's directory.
 type restored struct {
@@ -94,8 +85,8 @@ func (r *restored) use(ctx context.Context, name string, store Storage, clock po
 		return nil
 	}
 	r.warn(ctx)
-	if store.aged != nil {
-		err = store.aged.Known(ctx)
+	if store.Aged != nil {
+		err = store.Aged.Known(ctx)
 	}
 	if err == nil {
 		err = r.startOver(ctx, store.Journal)
@@ -129,8 +120,8 @@ func (r *restored) notice(ctx context.Context, journal ports.Journal, clock port
 }
 
 func (r *restored) older(ctx context.Context, store Storage) (bool, error) {
-	if store.aged != nil {
-		if older, err := store.aged.Older(ctx); older || err != nil {
+	if store.Aged != nil {
+		if older, err := store.Aged.Older(ctx); older || err != nil {
 			return older, err
 		}
 	}

@@ -113,7 +113,7 @@ func TestARestoreThatAnotherGatewayHasNoticedIsKnown(t *testing.T) {
 		synctest.Wait()
 		other := newRestored(&config.Config{}, logging.Discard().Logger)
 		other.dir = t.TempDir()
-		if err := other.use(t.Context(), "", Storage{Journal: journal, aged: put{}}, clock.System{}); err != nil {
+		if err := other.use(t.Context(), "", Storage{Journal: journal, Aged: put{}}, clock.System{}); err != nil {
 			t.Fatal(err)
 		}
 		<-time.After(following + time.Second)
@@ -187,7 +187,7 @@ func TestARestoreThatIsKnownWhenTheStoreIsOpenedLateIsTold(t *testing.T) {
 		tell(t, journal, "one")
 		before := &follower{restored: newRestored(local(), logging.Discard().Logger)}
 		before.dir = t.TempDir()
-		if err := before.use(t.Context(), "local", Storage{Journal: journal, aged: put{}}, clock.System{}); err != nil {
+		if err := before.use(t.Context(), "local", Storage{Journal: journal, Aged: put{}}, clock.System{}); err != nil {
 			t.Fatal(err)
 		}
 		var gone atomic.Bool

@@ -91,12 +91,8 @@ func openSpool(ctx context.Context, store, local ports.Journal, s environment) (
 // openBounded opens a store, wrapped in its policy if it is a server. A store that is not
 // available is returned together with the error: it may be opened later.
 func openBounded(ctx context.Context, l fx.Lifecycle, p config.Provider, s environment, as role) (Storage, *resilience.Storage, error) {
-	e, err := find(p)
-	if err != nil {
-		return Storage{}, nil, err
-	}
 	if !p.Type.Server {
-		store, err := openStore(ctx, e, p, s)
+		store, err := openStore(ctx, p, s)
 		if err != nil {
 			return Storage{}, nil, err
 		}
@@ -106,7 +102,7 @@ func openBounded(ctx context.Context, l fx.Lifecycle, p config.Provider, s envir
 		return store, nil, nil
 	}
 	bounded := resilience.NewStorage(p.Name, func(ctx context.Context) (resilience.Store, error) {
-		store, err := openStore(ctx, e, p, s)
+		store, err := openStore(ctx, p, s)
 		if err != nil {
 			return resilience.Store{}, err
 		}
@@ -123,8 +119,8 @@ func observed(name string, store resilience.Store, s environment, as role) *resi
 
 // openStore opens a store and marks it as in use, so that nothing is copied into it from
 // then on. It refuses a store that is an unfinished copy.
-func openStore(ctx context.Context, e entry, p config.Provider, s environment) (Storage, error) {
-	store, err := e.storage(ctx, p, s)
+func openStore(ctx context.Context, p config.Provider, s environment) (Storage, error) {
+	store, err := s.newStore(ctx, p)
 	if err != nil {
 		return Storage{}, fmt.Errorf("storage %q: %w", p.Name, err)
 	}

@@ -3,11 +3,11 @@
 package config
 
 import (
-	"net"
 	"net/netip"
 	"path/filepath"
 	"time"
 
+	"patchbay/config/setting"
 	"patchbay/core/email"
 	"patchbay/core/money"
 )
@@ -22,6 +22,7 @@ type Config struct {
 	Log      Log                 `config:"log"`
 	Provider map[string]Provider `config:"-"` // the providers in use, by name
 	Stores   map[string]Provider `config:"-"` // all storage providers, in use or not; without policies
+	Types    []setting.Described `config:"-"` // as they were passed to Load
 	Mask     Mask                `config:"-"` // for any output that shows the configuration or errors
 }
 
@@ -37,7 +38,7 @@ type Server struct {
 	MaxConnectionsPerAddress int `config:"max_connections_per_address"`
 	// Memory is the memory that the process should use in total, as far as it can control
 	// that.
-	Memory Size `config:"memory"`
+	Memory setting.Size `config:"memory"`
 }
 
 // Auth defines whether callers need a key: "auto" (unless the address is loopback),
@@ -72,7 +73,7 @@ type Storage struct {
 	Standby       string        `config:"standby"` // a second store with a copy of the users; empty for none
 	StandbyMaxLag time.Duration `config:"standby_max_lag"`
 	Spool         string        `config:"spool"`     // a file on this machine, or off
-	Retention     Age           `config:"retention"` // of the texts and files of emails, and of webhooks
+	Retention     setting.Age   `config:"retention"` // of the texts and files of emails, and of webhooks
 }
 
 // Log defines what is logged: level debug, info, warn or error; format text or json.
@@ -82,29 +83,9 @@ type Log struct {
 	Requests bool   `config:"requests"` // a line for each request
 }
 
-// SQLite is a provider of type sqlite.
-type SQLite struct {
-	Path string `config:"path"`
-}
-
-// Mock is a payment provider of type mock.
-type Mock struct {
-	// Fault makes every new payment fail, to test what follows: see docs/configuration.md.
-	Fault string `config:"fault"`
-	// WebhookSecrets verify the mock's webhooks; it signs with the first. Without any, a
-	// random one of this installation is used.
-	WebhookSecrets []Secret `config:"webhook_secrets"`
-}
-
-// Catcher is a mail provider of type catcher.
-type Catcher struct {
-	Path string `config:"path"` // the directory
-	Keep int    `config:"keep"` // number of newest messages kept
-}
-
 // KeysRequired reports whether callers need a key.
 func (c *Config) KeysRequired() bool {
-	return c.Auth.Mode == "required" || c.Auth.Mode == "auto" && !Loopback(c.Server.Address)
+	return c.Auth.Mode == "required" || c.Auth.Mode == "auto" && !setting.Loopback(c.Server.Address)
 }
 
 // Spool returns the file that stores webhooks and mail while the store is not available. It
@@ -125,20 +106,10 @@ func (c *Config) DataDir() string { return c.Provider[c.Storage.Provider].DataDi
 
 // DataDir returns the directory of the secrets of an installation with this store.
 func (p Provider) DataDir() string {
-	if s, ok := p.Settings.(*SQLite); ok {
-		return filepath.Dir(s.Path)
+	if s, ok := p.Settings.(setting.Placed); ok {
+		return filepath.Dir(s.Place())
 	}
 	return "data"
-}
-
-// Loopback reports whether an address can be reached from this machine only.
-func Loopback(address string) bool {
-	host, _, err := net.SplitHostPort(address)
-	if err != nil {
-		return false
-	}
-	ip := net.ParseIP(host)
-	return host == "localhost" || ip != nil && ip.IsLoopback()
 }
 
 // defaults returns the default configuration in the form in which a file is read.
@@ -160,12 +131,6 @@ func defaults() map[string]any {
 	}
 }
 
-// builtin returns the providers that exist without being configured. A configured provider
-// replaces the builtin one of its name, and has its type unless it specifies another.
-func builtin() map[string]any {
-	return map[string]any{
-		"mock":    map[string]any{"type": "mock"},
-		"catcher": map[string]any{"type": "catcher"},
-		"local":   map[string]any{"type": "sqlite"},
-	}
-}
+// builtin are the types of the providers that exist without being configured. A configured
+// provider replaces the builtin one of its name, and has its type unless it specifies another.
+var builtin = map[string]string{"mock": "mock", "catcher": "catcher", "local": "sqlite"}

@@ -9,7 +9,12 @@ import (
 	"testing"
 	"time"
 
+	"patchbay/adapters/mail/catchermail"
+	"patchbay/adapters/payments/mockpay"
+	"patchbay/adapters/storage/pgstore"
+	"patchbay/adapters/storage/sqlitestore"
 	"patchbay/config"
+	"patchbay/config/setting"
 	"patchbay/core/email"
 	"patchbay/core/money"
 )
@@ -17,13 +22,13 @@ import (
 // acme is a real provider, which the catalogue of today has none of, with a
 // setting of each type that a setting can have.
 type acme struct {
-	Text     string          `config:"text"`
-	Number   int             `config:"number"`
-	Wait     time.Duration   `config:"wait"`
-	Password config.Secret   `config:"password"`
-	List     []string        `config:"list"`
-	Secrets  []config.Secret `config:"secrets"`
-	Pool     pool            `config:"pool"`
+	Text     string           `config:"text"`
+	Number   int              `config:"number"`
+	Wait     time.Duration    `config:"wait"`
+	Password setting.Secret   `config:"password"`
+	List     []string         `config:"list"`
+	Secrets  []setting.Secret `config:"secrets"`
+	Pool     pool             `config:"pool"`
 }
 
 type pool struct {
@@ -39,20 +44,11 @@ func (a *acme) Check() (path, text string) {
 	return "", ""
 }
 
-// types are those of the catalogue, and acme. That the catalogue's own have
-// these defaults is tested in app.
-func types() []config.Type {
-	return []config.Type{
-		{Name: "sqlite", Sort: config.ForStorage, Settings: func() any { return &config.SQLite{Path: "data/patchbay.db"} }},
-		{Name: "mock", Sort: config.ForPayments, Simulated: true, Settings: func() any { return &config.Mock{} }},
-		{Name: "catcher", Sort: config.ForMail, Simulated: true, Settings: func() any {
-			return &config.Catcher{Path: "data/mail", Keep: 1000}
-		}},
-		{
-			Name: "postgres", Sort: config.ForStorage, Server: true,
-			Settings: func() any { return config.StandardDatabase("postgres", 5432) },
-		},
-		{Name: "acme", Sort: config.ForPayments, Settings: func() any { return &acme{Number: 7, Pool: pool{Max: 20}} }},
+// types are some of the catalogue, and acme.
+func types() []setting.Described {
+	return []setting.Described{
+		sqlitestore.Provider, mockpay.Provider, catchermail.Provider, pgstore.Provider,
+		setting.Type{Name: "acme", Sort: setting.ForPayments, Settings: func() any { return &acme{Number: 7, Pool: pool{Max: 20}} }},
 	}
 }
 
@@ -63,7 +59,7 @@ func load(t testing.TB, text string, environ ...string) (*config.Config, error) 
 }
 
 // loadWith is load with other types.
-func loadWith(t testing.TB, text string, types []config.Type, environ ...string) (*config.Config, error) {
+func loadWith(t testing.TB, text string, types []setting.Described, environ ...string) (*config.Config, error) {
 	t.Helper()
 	path := filepath.Join(t.TempDir(), "patchbay.yaml")
 	if err := os.WriteFile(path, []byte(text), 0o600); err != nil {
@@ -105,13 +101,13 @@ func TestNothingConfiguredIsAGatewayOnThisMachine(t *testing.T) {
 		t.Fatal(err)
 	}
 	providers := c.Provider
-	c.Provider, c.Stores = nil, nil
+	c.Provider, c.Stores, c.Types = nil, nil, nil
 	want := &config.Config{
 		Server:   config.Server{Address: "127.0.0.1:8080", AdminAddress: "127.0.0.1:8081", Memory: 256 << 20},
 		Auth:     config.Auth{Mode: "auto"},
 		Payments: config.Payments{Providers: []string{"mock"}, Currencies: money.Default},
 		Mail:     config.Mail{Providers: []string{"catcher"}, From: "patchbay@localhost.localdomain", Delivery: email.AtLeastOnce},
-		Storage:  config.Storage{Provider: "local", StandbyMaxLag: time.Minute, Spool: "data/spool.db", Retention: config.Age(90 * 24 * time.Hour)},
+		Storage:  config.Storage{Provider: "local", StandbyMaxLag: time.Minute, Spool: "data/spool.db", Retention: setting.Age(90 * 24 * time.Hour)},
 		Log:      config.Log{Level: "info", Format: "text", Requests: true},
 	}
 	if !reflect.DeepEqual(c, want) {
@@ -179,8 +175,8 @@ providers:
 `, "GREETING=hello", "NAME=Ada=Lovelace", "ONE=1", "TWO=2")
 	got := settings[*acme](t, c, "shop")
 	want := &acme{
-		Text: "hello, Ada=Lovelace", Number: 42, Wait: 90 * time.Second, Password: config.NewSecret("from a file"),
-		List: []string{"a", "b, c"}, Secrets: []config.Secret{config.NewSecret("1"), config.NewSecret("2")},
+		Text: "hello, Ada=Lovelace", Number: 42, Wait: 90 * time.Second, Password: setting.NewSecret("from a file"),
+		List: []string{"a", "b, c"}, Secrets: []setting.Secret{setting.NewSecret("1"), setting.NewSecret("2")},
 		Pool: pool{Max: 20},
 	}
 	if !reflect.DeepEqual(got, want) {
@@ -221,21 +217,6 @@ func TestWhichProvidersThereAre(t *testing.T) {
 		}
 		if !reflect.DeepEqual(got, tt.want) {
 			t.Errorf("%s: got %v, want %v", tt.name, got, tt.want)
-		}
-	}
-}
-
-func TestLoopback(t *testing.T) {
-	t.Parallel()
-	// What is in doubt is not loopback: then keys are asked for.
-	for address, want := range map[string]bool{
-		"127.0.0.1:8080": true, "127.8.9.1:1": true, "[::1]:8080": true, "localhost:8080": true, "[::ffff:127.0.0.1]:80": true,
-		"0.0.0.0:8080": false, "[::]:8080": false, ":8080": false, "10.0.0.1:80": false, "192.168.1.2:80": false,
-		"example.com:80": false, "localhost.example.com:80": false, "127.0.0.1.example.com:80": false, "127.1:80": false,
-		"2130706433:80": false, "127.0.0.1": false, "localhost": false, "::1": false, "": false, "[::1%lo]:80": false,
-	} {
-		if got := config.Loopback(address); got != want {
-			t.Errorf("%q: got %v", address, got)
 		}
 	}
 }

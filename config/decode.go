@@ -1,6 +1,7 @@
 package config
 
 import (
+	"encoding"
 	"errors"
 	"fmt"
 	"maps"
@@ -12,6 +13,8 @@ import (
 	"strconv"
 	"strings"
 	"time"
+
+	"patchbay/config/setting"
 )
 
 // decode fills a struct from the written settings. Every key must be that of a field, and
@@ -34,7 +37,7 @@ func (s *source) decode(path string, written any, into reflect.Value) {
 		switch {
 		case !known:
 			s.mistake(at, "is not a setting%s", suggest(key, fields))
-		case field.Kind() == reflect.Struct && field.Type() != reflect.TypeFor[Secret]():
+		case field.Kind() == reflect.Struct && field.Type() != reflect.TypeFor[setting.Secret]():
 			s.decode(at, value, field)
 		default:
 			s.set(at, value, field)
@@ -53,7 +56,7 @@ func (s *source) set(path string, written any, into reflect.Value) {
 		s.unreadable(path, "must be a single value")
 		return
 	}
-	_, secret := into.Interface().(Secret)
+	_, secret := into.Interface().(setting.Secret)
 	text, ok := s.expand(path, raw, secret)
 	if !ok {
 		return
@@ -65,7 +68,7 @@ func (s *source) set(path string, written any, into reflect.Value) {
 		case text == "":
 			s.unreadable(path, "is empty")
 		default:
-			into.Set(reflect.ValueOf(NewSecret(text)))
+			into.Set(reflect.ValueOf(setting.NewSecret(text)))
 		}
 		return
 	}
@@ -79,20 +82,8 @@ func (s *source) set(path string, written any, into reflect.Value) {
 
 // parse returns the value of a text for a setting. wrong is what is said of a text that has
 // none.
-func parse(text string, setting reflect.Value) (value any, wrong string, err error) {
-	switch setting.Interface().(type) {
-	case Idle:
-		if ms, nan := strconv.ParseUint(text, 10, 32); nan == nil {
-			text = fmt.Sprint(ms, "ms")
-		}
-		value, err = parseDuration(text)
-		return value, "is neither a duration such as 30s nor a number of milliseconds", err
-	case Age:
-		value, err = parseAge(text)
-		return value, "is not an age; write for example 90d or 72h, or off", err
-	case Size:
-		value, err = parseSize(text)
-		return value, "is not a size; write for example 256MB or 1GB", err
+func parse(text string, field reflect.Value) (value any, wrong string, err error) {
+	switch field.Interface().(type) {
 	case netip.Prefix:
 		value, err = parseNetwork(text)
 		return value, "is neither an address nor a network such as 10.0.0.0/8", err
@@ -100,7 +91,11 @@ func parse(text string, setting reflect.Value) (value any, wrong string, err err
 		value, err = parseDuration(text)
 		return value, "is not a duration; write for example 10s or 72h", err
 	}
-	switch setting.Kind() {
+	if own, ok := field.Addr().Interface().(encoding.TextUnmarshaler); ok {
+		err = own.UnmarshalText([]byte(text))
+		return field.Interface(), fmt.Sprint(err), err
+	}
+	switch field.Kind() {
 	case reflect.String:
 		return text, "", nil
 	case reflect.Bool:
@@ -112,7 +107,7 @@ func parse(text string, setting reflect.Value) (value any, wrong string, err err
 		value, err = strconv.Atoi(text)
 		return value, "is not a whole number", err
 	default:
-		panic(fmt.Sprintf("config: a setting of type %s", setting.Type())) // a programming error, found by any test
+		panic(fmt.Sprintf("config: a setting of type %s", field.Type())) // a programming error, found by any test
 	}
 }
 

@@ -8,9 +8,15 @@ import (
 	"testing"
 	"time"
 
+	"patchbay/adapters/mail/catchermail"
+	"patchbay/adapters/payments/mockpay"
+	"patchbay/adapters/storage/sqlitestore"
 	"patchbay/config"
 	"patchbay/core/money"
 )
+
+// canary is what must be seen nowhere.
+const canary = "whsec_canary"
 
 func TestTheEnvironmentOverridesTheFile(t *testing.T) {
 	t.Parallel()
@@ -64,10 +70,10 @@ providers:
 			return []string{s[0].Reveal(), s[1].Reveal()}, []string{"one", "two"}
 		}},
 		{"a builtin provider that the file does not have", "PATCHBAY_PROVIDERS__CATCHER__KEEP=5", func(t *testing.T, c *config.Config) (got, want any) {
-			return settings[*config.Catcher](t, c, "catcher"), &config.Catcher{Path: "data/mail", Keep: 5}
+			return settings[*catchermail.Settings](t, c, "catcher"), &catchermail.Settings{Path: "data/mail", Keep: 5}
 		}},
 		{"a builtin provider that the file has", "PATCHBAY_PROVIDERS__LOCAL__PATH=p.db", func(t *testing.T, c *config.Config) (got, want any) {
-			return settings[*config.SQLite](t, c, "local").Path, "p.db"
+			return settings[*sqlitestore.Settings](t, c, "local").Path, "p.db"
 		}},
 		{"a variable that is no setting", "PATCHBAY_SERVER_ADDRESS=127.0.0.1:4", func(_ *testing.T, c *config.Config) (got, want any) {
 			return c.Server.Address, "127.0.0.1:1"
@@ -109,7 +115,7 @@ func TestTheEnvironmentAloneIsEnough(t *testing.T) {
 func TestAVariableMeansTheProviderThatItSpells(t *testing.T) {
 	t.Parallel()
 	c := mustLoad(t, "payments: {providers: [a-b, a_b]}\nproviders: {a-b: {type: mock}, a_b: {type: mock}}", "PATCHBAY_PROVIDERS__A_B__FAULT=refused")
-	if settings[*config.Mock](t, c, "a-b").Fault != "" || settings[*config.Mock](t, c, "a_b").Fault != "refused" {
+	if settings[*mockpay.Settings](t, c, "a-b").Fault != "" || settings[*mockpay.Settings](t, c, "a_b").Fault != "refused" {
 		t.Error("it was taken for the other")
 	}
 }

@@ -6,6 +6,7 @@ import (
 	"testing"
 
 	"patchbay/config"
+	"patchbay/config/setting"
 )
 
 // FuzzLoad holds that any file and any variable either make a configuration
@@ -60,7 +61,7 @@ func whole(t *testing.T, c *config.Config) {
 			}
 		}
 	}
-	if !config.Loopback(c.Server.AdminAddress) || !config.Loopback(c.Server.Address) && !c.KeysRequired() {
+	if !setting.Loopback(c.Server.AdminAddress) || !setting.Loopback(c.Server.Address) && !c.KeysRequired() {
 		t.Errorf("it is open to everybody: %+v", c.Server)
 	}
 }

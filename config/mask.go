@@ -9,6 +9,8 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+
+	"patchbay/config/setting"
 )
 
 // Mask hides the values that references to secrets have put into settings that are not
@@ -71,7 +73,7 @@ func (s *source) mask() Mask {
 	slices.SortFunc(texts, func(a, b string) int { return len(b) - len(a) }) // longer texts first, so that a part of another one comes after it
 	var pairs []string
 	for _, text := range slices.Compact(texts) {
-		pairs = append(pairs, text, hidden)
+		pairs = append(pairs, text, setting.Hidden)
 	}
 	if pairs == nil {
 		return Mask{}
@@ -83,11 +85,11 @@ func (s *source) mask() Mask {
 // errors and URLs, and the parts that those take out of an address.
 func spellings(value string) (all []string) {
 	parts := []string{value, strings.TrimRight(value, "/"), strings.TrimSpace(value)}
-	if host, _, err := net.SplitHostPort(value); err == nil && !Loopback(value) {
+	if host, _, err := net.SplitHostPort(value); err == nil && !setting.Loopback(value) {
 		parts = append(parts, host)
 	}
 	if u, err := url.Parse(value); err == nil && u.Host != "" {
-		if !Loopback(net.JoinHostPort(u.Hostname(), "80")) {
+		if !setting.Loopback(net.JoinHostPort(u.Hostname(), "80")) {
 			parts = append(parts, u.Host, u.Hostname())
 		}
 		password, _ := u.User.Password()

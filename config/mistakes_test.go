@@ -135,8 +135,8 @@ func TestMistakesInValues(t *testing.T) {
 			"file:1: providers.local.path: must name a file, such as data/patchbay.db",
 		}},
 		{"a fault that is none", "providers:\n  mock:\n    type: mock\n    fault: boom\n", []string{
-			"file:4: providers.mock.fault: is not one of refused, 429, 401, 403, timeout_before, timeout_after_commit, " +
-				"500_committed, reset, malformed, hang, duplicate_webhook, reordered_webhook",
+			"file:4: providers.mock.fault: is not one of 401, 403, 429, 500_committed, duplicate_webhook, hang, malformed, " +
+				"refused, reordered_webhook, reset, timeout_after_commit, timeout_before",
 		}},
 		{"a duration without a unit", "providers: {a: {type: acme, text: x, wait: 10}}", []string{
 			`file:1: providers.a.wait: "10" is not a duration; write for example 10s or 72h`,

@@ -5,16 +5,15 @@ import (
 	"strings"
 	"testing"
 
-	"patchbay/config"
+	"patchbay/adapters/mail/mailgunmail"
+	"patchbay/adapters/mail/sendgridmail"
+	"patchbay/adapters/payments/stripepay"
+	"patchbay/config/setting"
 )
 
 // providers are types with settings that tell whether they are of an account for tests.
-func providers() []config.Type {
-	return append(types(),
-		config.Type{Name: "stripe", Sort: config.ForPayments, Settings: func() any { return &config.Stripe{BaseURL: "https://api.stripe.com"} }},
-		config.Type{Name: "sendgrid", Sort: config.ForMail, Settings: func() any { return &config.SendGrid{BaseURL: "https://api.sendgrid.com"} }},
-		config.Type{Name: "mailgun", Sort: config.ForMail, Settings: func() any { return &config.Mailgun{BaseURL: "https://api.mailgun.net"} }},
-	)
+func providers() []setting.Described {
+	return append(types(), stripepay.Provider, sendgridmail.Provider, mailgunmail.Provider)
 }
 
 const allProviders = `

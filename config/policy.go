@@ -6,6 +6,8 @@ import (
 	"slices"
 	"strings"
 	"time"
+
+	"patchbay/config/setting"
 )
 
 // Policy bounds the calls of a provider: see docs/configuration.md, "Policies".
@@ -58,20 +60,20 @@ func StandardStoragePolicy() Policy {
 // override it, the weakest first. The policy named default, for calls of providers over the
 // internet, does not apply to a database.
 func layers(p Provider) (standard Policy, names []string) {
-	if p.Type.Sort == ForStorage {
-		return StandardStoragePolicy(), []string{integrations[ForStorage], p.Name}
+	if p.Type.Sort == setting.ForStorage {
+		return StandardStoragePolicy(), []string{integrations[setting.ForStorage], p.Name}
 	}
 	return StandardPolicy(), []string{defaultPolicy, integrations[p.Type.Sort], p.Name}
 }
 
 // bounded reports whether a provider has a policy.
-func bounded(p Provider) bool { return p.Type.Sort != ForStorage || p.Type.Server }
+func bounded(p Provider) bool { return p.Type.Sort != setting.ForStorage || p.Type.Server }
 
 // maxDeadline is the longest time for one operation. Leases depend on it.
 const maxDeadline = 30 * time.Second
 
 // integrations are the names of the policies of each sort of providers.
-var integrations = map[Sort]string{ForPayments: "payments", ForMail: "mail", ForStorage: "storage"}
+var integrations = map[setting.Sort]string{setting.ForPayments: "payments", setting.ForMail: "mail", setting.ForStorage: "storage"}
 
 const defaultPolicy = "default"
 

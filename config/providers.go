@@ -1,162 +1,171 @@
 package config
 
 import (
-	"crypto/ecdsa"
-	"crypto/elliptic"
-	"crypto/x509"
-	"encoding/base64"
 	"fmt"
 	"maps"
-	"net"
-	"net/url"
+	"reflect"
 	"regexp"
 	"slices"
 	"strings"
+
+	"patchbay/config/setting"
 )
 
-// Stripe is a payment provider of type stripe: one account.
-type Stripe struct {
-	SecretKey      Secret   `config:"secret_key"`
-	PublishableKey string   `config:"publishable_key"` // for confirming in a browser
-	Account        string   `config:"account"`         // acct_…; if empty, the key must be allowed to read it
-	WebhookSecrets []Secret `config:"webhook_secrets"` // whsec_…; several during a rotation
-	BaseURL        string   `config:"base_url"`
+// Provider is a configured provider.
+type Provider struct {
+	Name     string
+	Type     setting.Type
+	From     setting.Described // what describes Type, as it was passed to Load
+	Settings any               // the filled value from Type.Settings
+	Policy   Policy            // for all providers but a store on this machine
 }
 
-// Tests is implemented by settings that may be those of a test account, or of a simulator
-// on this machine.
-type Tests interface{ Test() bool }
+// Mode tells whether a provider's operations have an effect in the real world.
+type Mode string
 
-// Test implements Tests. Stripe's keys contain the mode.
-func (s *Stripe) Test() bool {
-	return strings.Contains(s.SecretKey.Reveal(), "_test_") || onThisMachine(s.BaseURL)
-}
+// The modes of providers. The providers of one list are all live, or none is.
+const (
+	Simulated Mode = "simulated"
+	Test      Mode = "test" // a test account, or a simulator on this machine
+	Live      Mode = "live"
+)
 
-// Test implements Tests.
-func (s *SendGrid) Test() bool { return onThisMachine(s.BaseURL) }
-
-// Test implements Tests.
-func (m *Mailgun) Test() bool { return onThisMachine(m.BaseURL) }
-
-// onThisMachine reports whether a URL has a loopback address.
-func onThisMachine(base string) bool {
-	u, err := url.Parse(base)
-	return err == nil && Loopback(net.JoinHostPort(u.Hostname(), "0"))
-}
-
-// Signs is implemented by the settings of providers that sign their webhooks. Webhooks
-// returns the secrets, any of which may have signed a webhook.
-type Signs interface {
-	Webhooks() []Secret
-	setting() string // the name of the setting
-}
-
-// Webhooks implements Signs.
-func (s *Stripe) Webhooks() []Secret { return s.WebhookSecrets }
-func (*Stripe) setting() string      { return "webhook_secrets" }
-
-// Webhooks implements Signs.
-func (m *Mock) Webhooks() []Secret { return m.WebhookSecrets }
-func (*Mock) setting() string      { return "webhook_secrets" }
-
-// Webhooks implements Signs. The public keys verify the signatures.
-func (s *SendGrid) Webhooks() []Secret {
-	keys := make([]Secret, len(s.WebhookPublicKeys))
-	for i, key := range s.WebhookPublicKeys {
-		keys[i] = NewSecret(key)
+// Mode returns the provider's mode.
+func (p Provider) Mode() Mode {
+	if p.Type.Simulated {
+		return Simulated
 	}
-	return keys
-}
-func (*SendGrid) setting() string { return "webhook_public_keys" }
-
-// Webhooks implements Signs.
-func (m *Mailgun) Webhooks() []Secret { return m.WebhookSigningKeys }
-func (*Mailgun) setting() string      { return "webhook_signing_keys" }
-
-// Identifies is implemented by settings that identify the account at a provider: the same
-// Credential always means the same account. It is secret.
-type Identifies interface{ Credential() string }
-
-// Credential implements Identifies.
-func (s *Stripe) Credential() string {
-	return strings.Join([]string{s.BaseURL, s.SecretKey.Reveal(), s.Account}, "\n")
-}
-
-// SendGrid is a mail provider of type sendgrid.
-type SendGrid struct {
-	APIKey            Secret   `config:"api_key"`
-	WebhookPublicKeys []string `config:"webhook_public_keys"` // base64; several during a rotation
-	BaseURL           string   `config:"base_url"`
-}
-
-// Mailgun is a mail provider of type mailgun.
-type Mailgun struct {
-	Domain             string   `config:"domain"`
-	APIKey             Secret   `config:"api_key"`
-	WebhookSigningKeys []Secret `config:"webhook_signing_keys"` // several during a rotation
-	BaseURL            string   `config:"base_url"`
-}
-
-var stripeAccount = regexp.MustCompile(`^acct_[A-Za-z0-9]+$`)
-
-// Check reports settings with which Stripe cannot work.
-func (s *Stripe) Check() (path, text string) {
-	switch {
-	case s.SecretKey.Reveal() == "":
-		return "secret_key", "must be written"
-	case s.Account != "" && !stripeAccount.MatchString(s.Account):
-		return "account", "must be the id of an account, such as acct_1032D82eZvKYlo2C"
+	if tests, ok := p.Settings.(setting.Tests); ok && tests.Test() {
+		return Test
 	}
-	return "base_url", checkBaseURL(s.BaseURL)
+	return Live
 }
 
-// Check reports settings with which SendGrid cannot work.
-func (s *SendGrid) Check() (path, text string) {
-	if s.APIKey.Reveal() == "" {
-		return "api_key", "must be written"
+// checkProviders reads every configured provider, and checks the lists that use them.
+func (s *source) checkProviders(c *Config, written map[string]any, types []setting.Described) {
+	all := make(map[string]any)
+	for name, kind := range builtin {
+		all[name] = map[string]any{"type": kind}
 	}
-	for i, key := range s.WebhookPublicKeys {
-		if !publicKey(key) {
-			return fmt.Sprintf("webhook_public_keys[%d]", i), "must be the public key that SendGrid shows: base64 of a key for ECDSA on P-256"
+	for name, settings := range written {
+		if m, ok := settings.(map[string]any); ok && m["type"] == nil && builtin[name] != "" {
+			m["type"] = builtin[name]
+		}
+		all[name] = settings
+	}
+	kinds, modes := make(map[string]setting.Type, len(all)), make(map[string]Mode, len(all))
+	for name, settings := range all {
+		before := len(s.mistakes)
+		p, ok := s.provider(name, settings, types)
+		kinds[name] = p.Type
+		if ok && len(s.mistakes) == before { // else its settings may not say
+			modes[name] = p.Mode()
+		}
+		if ok {
+			c.Provider[name] = p
+		}
+		if p.Type.Sort == setting.ForStorage {
+			c.Stores[name] = p
 		}
 	}
-	return "base_url", checkBaseURL(s.BaseURL)
+	s.checkList("payments.providers", setting.ForPayments, c.Payments.Providers, kinds)
+	s.checkList("mail.providers", setting.ForMail, c.Mail.Providers, kinds)
+	s.checkList("storage.provider", setting.ForStorage, []string{c.Storage.Provider}, kinds)
+	s.checkStandby(c, kinds)
+	if !c.Payments.AllowMixed {
+		s.checkModes("payments", c.Payments.Providers, modes)
+	}
+	if !c.Mail.AllowMixed {
+		s.checkModes("mail", c.Mail.Providers, modes)
+	}
+	used := slices.Concat(c.Payments.Providers, c.Mail.Providers, []string{c.Storage.Provider, c.Storage.Standby})
+	maps.DeleteFunc(c.Provider, func(name string, _ Provider) bool { return !slices.Contains(used, name) })
+	s.checkWebhooks(c)
 }
 
-func publicKey(text string) bool {
-	der, err := base64.StdEncoding.DecodeString(text)
-	if err != nil {
-		return false
+// providerName matches names that can also be part of a variable's name. A name has no
+// "__", because that separates names there.
+var providerName = regexp.MustCompile(`^[a-z0-9]+([_-][a-z0-9]+)*$`)
+
+func (s *source) provider(name string, written any, types []setting.Described) (Provider, bool) {
+	path := "providers." + name
+	if !providerName.MatchString(name) || reserved(name) {
+		s.mistake(path, "%q is not a name for a provider; write for example stripe-eu", name)
 	}
-	parsed, err := x509.ParsePKIXPublicKey(der)
-	key, ok := parsed.(*ecdsa.PublicKey)
-	return err == nil && ok && key.Curve == elliptic.P256()
+	m, ok := written.(map[string]any)
+	if !ok {
+		s.mistake(path, "must be a mapping with a type")
+		return Provider{}, false
+	}
+	kind, single := m["type"].(string)
+	if !single {
+		s.mistake(join(path, "type"), "must say one of %s", typeNames(types))
+		return Provider{}, false
+	}
+	i := slices.IndexFunc(types, func(t setting.Described) bool { return t.Description().Name == kind })
+	if i < 0 {
+		s.mistake(join(path, "type"), "%q is not a type of provider; there is %s", kind, typeNames(types))
+		return Provider{}, false
+	}
+	p := Provider{Name: name, Type: types[i].Description(), From: types[i]}
+	p.Settings = p.Type.Settings()
+	rest := maps.Clone(m)
+	delete(rest, "type")
+	before := len(s.mistakes)
+	s.decode(path, rest, reflect.ValueOf(p.Settings).Elem())
+	if c, ok := p.Settings.(setting.Checks); ok && len(s.mistakes) == before {
+		if at, text := c.Check(); text != "" {
+			s.mistake(join(path, at), "%s", text)
+		}
+	}
+	return p, true
 }
 
-var domain = regexp.MustCompile(`^[A-Za-z0-9.-]+$`)
-
-// Check reports settings with which Mailgun cannot work.
-func (m *Mailgun) Check() (path, text string) {
-	switch {
-	case m.Domain == "":
-		return "domain", "must be written"
-	case !domain.MatchString(m.Domain):
-		return "domain", "must be a domain, such as mg.example.com"
-	case m.APIKey.Reveal() == "":
-		return "api_key", "must be written"
+func typeNames(types []setting.Described) string {
+	names := make([]string, len(types))
+	for i, t := range types {
+		names[i] = t.Description().Name
 	}
-	return "base_url", checkBaseURL(m.BaseURL)
+	return strings.Join(names, ", ")
 }
 
-// checkBaseURL requires https, because the key is sent with each request. http is allowed
-// on this machine.
-func checkBaseURL(text string) string {
-	u, err := url.Parse(text)
-	local := err == nil && u.Scheme == "http" && Loopback(net.JoinHostPort(u.Hostname(), "80"))
-	if err != nil || u.Host == "" || u.User != nil || u.RawQuery != "" || u.Scheme != "https" && !local {
-		return "must be an https URL, such as https://api.example.com"
+// checkList checks a list of providers that replace each other on failure.
+func (s *source) checkList(path string, sort setting.Sort, names []string, kinds map[string]setting.Type) {
+	s.require(len(names) > 0, path, "must name at least one provider")
+	seen := map[string]bool{}
+	for i, name := range names {
+		if s.unread[fmt.Sprintf("%s[%d]", path, i)] || s.unread[path] {
+			continue
+		}
+		kind, there := kinds[name]
+		switch {
+		case !there:
+			s.mistake(path, "there is no provider %q; add it under providers", name)
+		case seen[name]:
+			s.mistake(path, "names %q twice", name)
+		case kind.Name != "" && kind.Sort != sort:
+			s.mistake(path, "%q is a provider for %s", name, kind.Sort)
+		}
+		seen[name] = true
 	}
-	return ""
+}
+
+// checkModes checks that the providers of a list are all live, or none is. Otherwise
+// operations meant for one kind could reach the other.
+func (s *source) checkModes(path string, names []string, modes map[string]Mode) {
+	var live, other string
+	for _, name := range names {
+		switch modes[name] {
+		case Live:
+			live = name
+		case Simulated, Test:
+			other = name
+		}
+	}
+	if live != "" && other != "" {
+		s.mistake(path+".providers", "%q is live and %q is not (%s): what is meant for one would go to the other; for tests, write %s.allow_mixed: true",
+			live, other, modes[other], path)
+	}
 }
 
 // checkWebhooks refuses a secret that two providers share: an event signed with it would be
@@ -164,16 +173,17 @@ func checkBaseURL(text string) string {
 func (s *source) checkWebhooks(c *Config) {
 	owner := map[string]string{}
 	for _, name := range slices.Sorted(maps.Keys(c.Provider)) {
-		signs, ok := c.Provider[name].Settings.(Signs)
+		signs, ok := c.Provider[name].Settings.(setting.Signs)
 		if !ok {
 			continue
 		}
-		for i, secret := range signs.Webhooks() {
+		key, secrets := signs.Signing()
+		for i, secret := range secrets {
 			if secret.Reveal() == "" { // a missing secret is reported elsewhere
 				continue
 			}
 			if other, taken := owner[secret.Reveal()]; taken && other != name {
-				s.mistake(fmt.Sprintf("providers.%s.%s[%d]", name, signs.setting(), i),
+				s.mistake(fmt.Sprintf("providers.%s.%s[%d]", name, key, i),
 					"is a secret of %q too: an event must speak for one account", other)
 			}
 			owner[secret.Reveal()] = name

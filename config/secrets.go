@@ -1,6 +1,10 @@
 package config
 
-import "reflect"
+import (
+	"reflect"
+
+	"patchbay/config/setting"
+)
 
 // Secrets returns the secrets of all providers, so that they can be removed from texts
 // written by others.
@@ -16,7 +20,7 @@ func (c *Config) Secrets() []string {
 
 // secretsOf returns the secrets in a setting, a list of settings or a struct of settings.
 func secretsOf(v reflect.Value) (all []string) {
-	switch s, ok := reflect.TypeAssert[Secret](v); {
+	switch s, ok := reflect.TypeAssert[setting.Secret](v); {
 	case ok && s.Reveal() != "":
 		all = []string{s.Reveal()}
 	case ok:

@@ -3,12 +3,12 @@ package config_test
 import (
 	"testing"
 
-	"patchbay/config"
+	"patchbay/config/setting"
 )
 
 func TestASizeIsInMegabytesOrGigabytes(t *testing.T) {
 	t.Parallel()
-	for written, want := range map[string]config.Size{"256MB": 256 << 20, "1GB": 1 << 30, "1024MB": 1 << 30, "1500MB": 1500 << 20, "1024GB": 1 << 40} {
+	for written, want := range map[string]setting.Size{"256MB": 256 << 20, "1GB": 1 << 30, "1024MB": 1 << 30, "1500MB": 1500 << 20, "1024GB": 1 << 40} {
 		c, err := load(t, "server: {memory: "+written+"}")
 		if err != nil {
 			t.Errorf("%s: %v", written, err)

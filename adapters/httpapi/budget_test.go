@@ -22,7 +22,7 @@ func TestNoCallerHasMoreThanHalfOfTheBudget(t *testing.T) {
 			t.Fatal("half of it is refused")
 		}
 		if _, ok := b.Reserve(t.Context(), "acme", 1); ok {
-			t.Error("a caller has more than half")
+			t.Error("a caller has more than half, want not ok")
 		}
 		began := time.Now()
 		if _, ok := b.Reserve(t.Context(), "other", 50); !ok || time.Since(began) > 0 {
@@ -35,8 +35,8 @@ func TestNoCallerHasMoreThanHalfOfTheBudget(t *testing.T) {
 	})
 }
 
-// Whoever knows the address of a webhook can send any number of bodies, from any
-// number of addresses: that is in the way of no caller with a key.
+// Whoever knows the address of a webhook can send any number of bodies from any number of
+// addresses. That must not block callers with a key.
 func TestCallersWithoutAKeyHaveAQuarterTogether(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
@@ -51,7 +51,7 @@ func TestCallersWithoutAKeyHaveAQuarterTogether(t *testing.T) {
 			}
 		}
 		if held != 200 {
-			t.Errorf("they have %d of 800", held)
+			t.Errorf("they have %d of 800, want 200", held)
 		}
 		if _, ok := b.Reserve(t.Context(), "acme", 400); !ok {
 			t.Error("a tenant does not get its half")
@@ -59,7 +59,7 @@ func TestCallersWithoutAKeyHaveAQuarterTogether(t *testing.T) {
 	})
 }
 
-func TestWhoWaitsGetsWhatIsGivenBack(t *testing.T) {
+func TestReleasedBytesGoToWhoeverWaits(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		b := httpapi.NewBodyBudget(100)
@@ -76,12 +76,12 @@ func TestWhoWaitsGetsWhatIsGivenBack(t *testing.T) {
 		release()
 		(<-got)()
 		if n := b.Callers(); n != 0 {
-			t.Errorf("%d callers are remembered that have nothing", n)
+			t.Errorf("%d callers are remembered that have nothing, want 0", n)
 		}
 	})
 }
 
-// open sends the head of a request with its beginning, and leaves it there.
+// open sends the head of a request and the beginning of its body, and then stops.
 func (r *rig) open(t *testing.T, path, length, begun string) io.Writer {
 	t.Helper()
 	c := r.dial(t)
@@ -117,13 +117,13 @@ func TestBodiesInFlightHaveABudget(t *testing.T) {
 				t.Error("no Retry-After")
 			}
 			if log := r.log.String(); !strings.Contains(log, "level=WARN") || !strings.Contains(log, "code=bodies_in_flight") || strings.Contains(log, "level=ERROR") {
-				t.Errorf("the log says %s", log)
+				t.Errorf("the log says %s, want \"level=WARN\" in it, \"code=bodies_in_flight\" in it, no \"level=ERROR\" in it", log)
 			}
 			if a := r.do(t, http.MethodPost, "/api/users", user, asJSON); a.status != 201 {
-				t.Errorf("a small body: %d %s", a.status, a.body)
+				t.Errorf("a small body: got %d %s, want 201", a.status, a.body)
 			}
 			if a := r.do(t, http.MethodPost, "/api/users", padded, asJSON, header{"Authorization": "Bearer " + r.key(t)}); a.status != 201 {
-				t.Errorf("another tenant: %d %s", a.status, a.body)
+				t.Errorf("another tenant: got %d %s, want 201", a.status, a.body)
 			}
 
 			end := padded[large-10:]
@@ -138,10 +138,10 @@ func TestBodiesInFlightHaveABudget(t *testing.T) {
 				t.Fatal(err)
 			}
 			if a := read(t, resp); a.status != 201 {
-				t.Errorf("the first: %d %s", a.status, a.body)
+				t.Errorf("the first: got %d %s, want 201", a.status, a.body)
 			}
 			if a := r.do(t, http.MethodPost, "/api/users", padded, asJSON); a.status != 201 {
-				t.Errorf("when the first has ended: %d %s", a.status, a.body)
+				t.Errorf("when the first has ended: got %d %s, want 201", a.status, a.body)
 			}
 		})
 	}

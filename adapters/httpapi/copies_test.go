@@ -10,8 +10,8 @@ import (
 	"testing"
 )
 
-// fiber hands out strings that lie in its buffers, and uses those again for the
-// next request. Whatever is kept beyond a request must be a copy.
+// Fiber returns strings that lie in its buffers, and reuses the buffers for the next request.
+// Whatever is kept beyond a request must be a copy.
 func TestWhatOutlivesARequestIsACopy(t *testing.T) {
 	t.Parallel()
 	r := serve(t)
@@ -19,7 +19,7 @@ func TestWhatOutlivesARequestIsACopy(t *testing.T) {
 	first, other := long("first"), long("OTHER")
 	requests := func(tag string) {
 		t.Helper()
-		// One connection: each request lies where the one before it lay.
+		// On one connection each request lies in the memory of the one before.
 		client := &http.Client{Transport: &http.Transport{MaxConnsPerHost: 1}}
 		defer client.CloseIdleConnections()
 		for _, one := range []struct{ method, path, body string }{
@@ -43,7 +43,7 @@ func TestWhatOutlivesARequestIsACopy(t *testing.T) {
 			}
 			body, err := io.ReadAll(resp.Body)
 			if err != nil || resp.StatusCode >= 300 {
-				t.Fatalf("%s %s: %d %s, %v", one.method, one.path, resp.StatusCode, body, err)
+				t.Fatalf("%s %s: got %d %s, %v, want status below 300", one.method, one.path, resp.StatusCode, body, err)
 			}
 			if err := resp.Body.Close(); err != nil {
 				t.Fatal(err)
@@ -53,11 +53,11 @@ func TestWhatOutlivesARequestIsACopy(t *testing.T) {
 	requests(first)
 	kept := r.users.all()
 	if len(kept) != 6 || len(r.hooks.seen()) != 1 {
-		t.Fatalf("%d calls, %d webhooks", len(kept), len(r.hooks.seen()))
+		t.Fatalf("%d calls, %d webhooks, want 6 kept, 1 seen", len(kept), len(r.hooks.seen()))
 	}
 	before, hook := shown(kept), bytes.Clone(r.hooks.seen()[0])
 	if strings.Count(before, first) < 12 || string(hook) != first {
-		t.Fatalf("the first requests are not in what was kept: %s, %s", before, hook)
+		t.Fatalf("the first requests are not in what was kept: got %s, %s, want it at least 12 times, hook %v", before, hook, first)
 	}
 	for range 20 {
 		requests(other)
@@ -66,11 +66,11 @@ func TestWhatOutlivesARequestIsACopy(t *testing.T) {
 		t.Errorf("changed by later requests:\n%s\n%s", before, after)
 	}
 	if !bytes.Equal(r.hooks.seen()[0], hook) {
-		t.Errorf("a webhook's body was changed by later requests: %s", r.hooks.seen()[0])
+		t.Errorf("a webhook's body was changed by later requests: got %s, want %q", r.hooks.seen()[0], hook)
 	}
 }
 
-// shown prints calls with what their pointers lead to, into memory of its own.
+// shown formats calls, including what their pointers lead to, into memory of its own.
 func shown(calls []call) string {
 	var b strings.Builder
 	for _, c := range calls {

@@ -13,8 +13,8 @@ import (
 	"patchbay/tests/memjournal"
 )
 
-// One deadline is over all that a request asks of the store: what finding the caller
-// has taken is not there for the rest.
+// One deadline bounds everything that a request asks of the store: the time that finding the
+// caller has taken is not available for the rest.
 func TestARequestHasOneDeadline(t *testing.T) {
 	t.Parallel()
 	const deadline = time.Minute
@@ -30,11 +30,11 @@ func TestARequestHasOneDeadline(t *testing.T) {
 	r.fail.Store(&note)
 	a := r.do(t, http.MethodPost, "/api/users", `{"email":"ada@example.com"}`, asJSON, header{"Authorization": "Bearer " + token})
 	if until := r.users.last(t).until; a.status != 201 || until.IsZero() || until.After((<-asked).Add(deadline)) {
-		t.Errorf("%d %s, until %s", a.status, a.body, until)
+		t.Errorf("got %d %s, until %s, want 201 and a time within the deadline", a.status, a.body, until)
 	}
 }
 
-// A client may send slowly. That is not the store's time.
+// A client may send slowly. That takes none of the store's time.
 func TestTheTimeOfTheBodyDoesNotCount(t *testing.T) {
 	t.Parallel()
 	const deadline = 100 * time.Millisecond
@@ -53,13 +53,13 @@ func TestTheTimeOfTheBodyDoesNotCount(t *testing.T) {
 	}
 }
 
-// A store that does not say who the caller is ends the request in time.
+// A store that does not return the caller ends the request in time.
 func TestFindingTheCallerHasADeadline(t *testing.T) {
 	t.Parallel()
 	r := serve(t, func(s *httpapi.Server) { s.Deadline = time.Nanosecond })
 	token := r.key(t)
 	a := r.do(t, http.MethodGet, "/api/users", "", header{"Authorization": "Bearer " + token})
 	if a.status != 503 || a.header.Get("Retry-After") == "" || a.err.Code != fault.Unavailable.String() {
-		t.Errorf("%d %s", a.status, a.body)
+		t.Errorf("got %d %s, want 503, a Retry-After, code %v", a.status, a.body, fault.Unavailable.String())
 	}
 }

@@ -10,8 +10,8 @@ import (
 
 const ada = `{"email":"ada@example.com"}`
 
-// The end-to-end tests hold bad input to its status; here it is told apart by
-// what programs read: the code and the field.
+// The end-to-end tests check the status for bad input; these check what programs read: the code
+// and the field.
 func TestDecodeIsStrict(t *testing.T) {
 	t.Parallel()
 	r := serve(t)
@@ -42,7 +42,7 @@ func TestDecodeIsStrict(t *testing.T) {
 		})
 	}
 	if calls := r.users.all(); len(calls) != 0 {
-		t.Errorf("the repository was asked: %+v", calls)
+		t.Errorf("the repository was asked: got %+v, want no calls", calls)
 	}
 }
 
@@ -80,7 +80,7 @@ func TestEncodedBodiesAreRefused(t *testing.T) {
 		}
 	}
 	if len(r.users.all()) != 0 || len(r.hooks.seen()) != 0 {
-		t.Error("a body that was refused was read")
+		t.Error("a body that was refused was read, want neither body nor call")
 	}
 }
 
@@ -125,22 +125,22 @@ func TestIdempotencyKeyIsScopedToTheCall(t *testing.T) {
 			headers = append(headers, header{"Idempotency-Key": key})
 		}
 		if a := r.do(t, "POST", "/api/users", body, headers...); a.status != 201 {
-			t.Fatalf("%d %s", a.status, a.body)
+			t.Fatalf("got %d %s, want 201", a.status, a.body)
 		}
 		return r.users.last(t)
 	}
 	first := post(`{"email":"ada@example.com","name":"Ada"}`, "k")
 	if first.key != idempotency.New("default", "POST /api/users", "k", nil).Scoped || len(first.print) != 64 {
-		t.Fatalf("%+v", first)
+		t.Fatalf("got %+v, want key %v, a print of 64 characters", first, idempotency.New("default", "POST /api/users", "k", nil).Scoped)
 	}
 	if same := post("{ \"name\":\"\\u0041da\",\n\"email\":\"ada@example.com\" }", `"k"`); same.key != first.key || same.print != first.print {
-		t.Errorf("the same request in other bytes: %+v", same)
+		t.Errorf("the same request in other bytes: got %+v, want key %v, print %v", same, first.key, first.print)
 	}
 	if other := post(`{"email":"ada@example.com","name":"Eve"}`, "k"); other.key != first.key || other.print == first.print {
-		t.Errorf("another request: %+v", other)
+		t.Errorf("another request: got %+v, want key %v, print other than %v", other, first.key, first.print)
 	}
 	if none := post(ada, ""); none.key != "" || none.print != "" {
-		t.Errorf("no key: %+v", none)
+		t.Errorf("no key: got %+v, want no key, no print", none)
 	}
 	r.do(t, "POST", "/api/users", ada, asJSON, header{"Idempotency-Key": strings.Repeat("k", 256)}).
 		refused(t, 400, "invalid_idempotency_key", "Idempotency-Key")

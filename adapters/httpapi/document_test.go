@@ -12,7 +12,7 @@ import (
 	"patchbay/core/payment"
 )
 
-// parameter is one of the document.
+// parameter is a parameter of the OpenAPI document.
 type parameter struct {
 	Ref      string `json:"$ref"`
 	Name, In string
@@ -24,7 +24,7 @@ type described struct {
 	parameters   []parameter
 }
 
-// document is what the API says of itself.
+// document returns the OpenAPI document that the API serves.
 type document struct {
 	Paths      map[string]map[string]json.RawMessage
 	Components struct {
@@ -37,7 +37,7 @@ func (r *rig) document(t *testing.T) document {
 	t.Helper()
 	var d document
 	if err := json.Unmarshal([]byte(r.do(t, "GET", "/openapi.json", "").body), &d); err != nil || len(d.Paths) < 10 {
-		t.Fatalf("%d paths, %v", len(d.Paths), err)
+		t.Fatalf("%d paths, %v, want at least 10 paths", len(d.Paths), err)
 	}
 	return d
 }
@@ -72,7 +72,7 @@ func (d document) operations(t *testing.T) []described {
 	return all
 }
 
-// A parameter that the document names is taken, and no other is.
+// A parameter that the document names is accepted, and no other is.
 func TestTheDocumentNamesTheParametersOfEveryRoute(t *testing.T) {
 	t.Parallel()
 	r, _ := shop(t)
@@ -84,7 +84,7 @@ func TestTheDocumentNamesTheParametersOfEveryRoute(t *testing.T) {
 		}
 	}
 	if len(inQuery) < 5 {
-		t.Fatalf("%v", inQuery)
+		t.Fatalf("got %v, want at least 5 inQuery", inQuery)
 	}
 	for _, o := range d.operations(t) {
 		if !strings.HasPrefix(o.path, "/api/") || strings.HasPrefix(o.path, "/api/webhooks/") {
@@ -116,7 +116,7 @@ func TestThePageShowsTheParameters(t *testing.T) {
 		}
 		for _, p := range o.parameters {
 			if !strings.Contains(articles[at], "<code>"+p.Name) {
-				t.Errorf("%s %s is shown without %s", o.method, o.path, p.Name)
+				t.Errorf("%s %s is shown without %s, want %q in it", o.method, o.path, p.Name, "<code>"+p.Name)
 			}
 		}
 	}
@@ -127,7 +127,7 @@ func TestTheDocumentNamesTheStatuses(t *testing.T) {
 	d := serve(t).document(t)
 	payments, emails := d.Components.Schemas["PaymentStatus"].Enum, d.Components.Schemas["MessageStatus"].Enum
 	if len(payments) != 7 || len(emails) != 7 {
-		t.Fatalf("%v, %v", payments, emails)
+		t.Fatalf("got %v, %v, want 7 payments, 7 emails", payments, emails)
 	}
 	for _, s := range payments {
 		if !payment.Status(s).Known() {

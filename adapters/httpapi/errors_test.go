@@ -16,11 +16,11 @@ import (
 	"patchbay/tests/testlog"
 )
 
-// canary stands for what an error knows and a caller must not.
+// canary stands for something that an error contains and a caller must not see.
 const canary = "postgres-password-hunter2"
 
-// kinds is what callers branch on. A Kind without a row fails the test, so that
-// nobody adds one without saying what it is over HTTP.
+// kinds has the status of each Kind. A Kind without a row fails the test, so that a new one gets a
+// status.
 var kinds = map[fault.Kind]struct {
 	status int
 	kind   string // of the error
@@ -42,13 +42,13 @@ var kinds = map[fault.Kind]struct {
 	fault.Overloaded:     {429, "api_error", "overloaded"},
 }
 
-func TestEveryKindHasItsAnswer(t *testing.T) {
+func TestEveryKindHasAStatus(t *testing.T) {
 	t.Parallel()
 	r := serve(t)
 	for _, kind := range fault.Kinds() {
 		want, ok := kinds[kind]
 		if !ok {
-			t.Errorf("%s has no row", kind)
+			t.Errorf("%s has no row in the table", kind)
 			continue
 		}
 		t.Run(kind.String(), func(t *testing.T) {
@@ -59,17 +59,17 @@ func TestEveryKindHasItsAnswer(t *testing.T) {
 				t.Errorf("type %s, want %s", a.err.Type, want.kind)
 			}
 			if strings.Contains(a.body, canary) {
-				t.Errorf("the cause got out: %s", a.body)
+				t.Errorf("the cause got out: got %s, want no %q in it", a.body, canary)
 			}
-			// What a caller is not told, the operator must be.
+			// The operator must see what the caller must not.
 			logged := strings.Contains(r.log.String(), "request="+a.err.RequestID)
 			if logged != (want.status >= 500) {
-				t.Errorf("logged: %v, at status %d", logged, want.status)
+				t.Errorf("logged: %v, at status %d, want %v", logged, want.status, (want.status >= 500))
 			}
 		})
 	}
 	if !strings.Contains(r.log.String(), canary) {
-		t.Error("the log does not say the cause")
+		t.Errorf("the log does not say the cause, want %q in it", canary)
 	}
 }
 
@@ -87,7 +87,7 @@ func TestTextThatIsNotForCallersStaysInside(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			r.failing(err)
 			if a := r.do(t, "GET", "/readyz", ""); a.status < 500 || strings.Contains(a.body+fmt.Sprint(a.header), canary) {
-				t.Errorf("%d %v %s", a.status, a.header, a.body)
+				t.Errorf("got %d %v %s, want status at least 500, no %q in it", a.status, a.header, a.body, canary)
 			}
 		})
 	}
@@ -100,7 +100,7 @@ func TestCodeMessageAndParamAreShown(t *testing.T) {
 	a := r.do(t, "GET", "/readyz", "")
 	a.refused(t, 400, "invalid_address", "to[0]")
 	if a.err.Message != "an address must look like ada@example.com" {
-		t.Errorf("%s", a.body)
+		t.Errorf("got %s, want \"an address must look like ada@example.com\"", a.body)
 	}
 }
 
@@ -150,7 +150,7 @@ func TestRetryAfter(t *testing.T) {
 	}
 }
 
-// A thief who learns that a card is reported stolen tries the next one.
+// A thief who learns that a card is reported stolen would try the next one.
 func TestWhyACardWasRefused(t *testing.T) {
 	t.Parallel()
 	r := serve(t)
@@ -190,6 +190,6 @@ func TestAPanicEndsTheRequestAlone(t *testing.T) {
 		}
 	}
 	if a := r.do(t, "GET", "/healthz", ""); a.status != 200 {
-		t.Errorf("after it: %d %s", a.status, a.body)
+		t.Errorf("after it: got %d %s, want 200", a.status, a.body)
 	}
 }

@@ -12,43 +12,43 @@ import (
 	"patchbay/adapters/wire"
 )
 
-// ParseKey reads an Idempotency-Key.
+// ParseKey parses an Idempotency-Key.
 var ParseKey = parseKey
 
-// SetLimits makes a server that does not serve yet less patient than the one
-// that is sold: nobody waits five seconds for a test.
+// SetLimits shortens the time limits of a server that does not serve yet, so that tests do not
+// wait for seconds.
 func (s *Server) SetLimits(change func(*wire.Limits)) { change(&s.Connections.Limits) }
 
-// SetBodyPatience makes requests wait less for memory, for the same reason.
+// SetBodyPatience shortens the wait for memory, for the same reason.
 func (s *Server) SetBodyPatience(d time.Duration) { s.bodies.patience = d }
 
 // BodyBudget bounds the bodies in memory.
 type BodyBudget = bodyBudget
 
-// NewBodyBudget makes a budget of some bytes.
+// NewBodyBudget makes a budget of n bytes.
 var NewBodyBudget = newBodyBudget
 
-// Reserve takes bytes for a tenant.
+// Reserve reserves bytes for a tenant.
 func (b *bodyBudget) Reserve(ctx context.Context, tenant string, n int64) (release func(), ok bool) {
 	return b.reserve(ctx, caller{known: true, name: tenant}, n)
 }
 
-// ReserveFor takes bytes for an address of which nothing more is known.
+// ReserveFor reserves bytes for an address whose tenant is not known.
 func (b *bodyBudget) ReserveFor(ctx context.Context, address string, n int64) (release func(), ok bool) {
 	return b.reserve(ctx, caller{name: address}, n)
 }
 
-// Callers is how many callers have, or wait for, anything.
+// Callers returns how many callers hold bytes or wait for some.
 func (b *bodyBudget) Callers() int {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	return len(b.callers)
 }
 
-// SetBodyBytes gives a server that does not serve yet another budget.
+// SetBodyBytes sets the budget of a server that does not serve yet.
 func (s *Server) SetBodyBytes(n int64) { s.bodies = newBodyBudget(n) }
 
-// AwaitBodies waits until so many callers have bodies that count.
+// AwaitBodies waits until n callers hold bytes.
 func (s *Server) AwaitBodies(t *testing.T, callers int) {
 	t.Helper()
 	end := time.NewTimer(20 * time.Second)
@@ -74,11 +74,11 @@ func (s *Server) Routes() (all []fiber.Route) {
 	return all
 }
 
-// SetLogger has the library that reads requests after package wire say there what it
-// does not understand.
+// SetLogger sets where the library that reads requests after package wire logs what it does not
+// understand.
 func (s *Server) SetLogger(l fasthttp.Logger) { s.app.Server().Logger = l }
 
-// Tap shows each request to a test before the server looks at it.
+// Tap passes each request to a test before the server reads it.
 func (s *Server) Tap(see func(*fasthttp.RequestCtx)) {
 	next := s.app.Server().Handler
 	s.app.Server().Handler = func(ctx *fasthttp.RequestCtx) {
@@ -87,5 +87,5 @@ func (s *Server) Tap(see func(*fasthttp.RequestCtx)) {
 	}
 }
 
-// Client is whom the server takes a request to be from.
+// Client returns the address that the server takes for the client of a request.
 func (s *Server) Client(ctx *fasthttp.RequestCtx) netip.Addr { return s.client(ctx) }

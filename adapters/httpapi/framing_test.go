@@ -14,8 +14,8 @@ import (
 	"patchbay/adapters/wire"
 )
 
-// What RFC 9112 lets two programs read in two ways is read by nobody, and ends the
-// connection: what follows on it may be a request or a body.
+// Whatever two programs may read differently according to RFC 9112 is refused, and the connection
+// ends: what follows on it may be a request or a body.
 func TestFramingThatIsRefused(t *testing.T) {
 	t.Parallel()
 	r := serve(t)
@@ -42,21 +42,21 @@ func TestFramingThatIsRefused(t *testing.T) {
 	} {
 		t.Run(row.name, func(t *testing.T) {
 			t.Parallel()
-			// After a request that is taken, and before one that must not be.
+			// Sent after a request that is accepted, and before one that must not be read.
 			got := r.converse(t, get+"Host: localhost\r\n\r\n"+row.head+"\r\n{}"+get+"Host: localhost\r\n\r\n")
 			if len(got) != 2 || got[0].status != 200 {
-				t.Fatalf("%d answers: %+v", len(got), got)
+				t.Fatalf("%d answers: got %+v, want 2 entries, 200", len(got), got)
 			}
 			got[1].refused(t, 400, "bad_request", "")
 			if !got[1].last {
-				t.Errorf("%v", got[1].header)
+				t.Errorf("got %v, want the last answer of its connection", got[1].header)
 			}
 		})
 	}
 }
 
-// converse sends all it has on one connection, and returns the answers until the
-// server closes it. It reads as it sends: the server may answer at any time.
+// converse sends text on one connection and returns the answers until the server closes it. It
+// reads while it sends, because the server may answer at any time.
 func (r *rig) converse(t *testing.T, text string) []answer {
 	t.Helper()
 	c := r.dial(t)
@@ -85,10 +85,10 @@ func answers(t *testing.T, c io.Reader) (all []answer) {
 	}
 }
 
-// inner is a request in a body. Whatever its answer, the id would show it.
+// inner is a request in a body. Any answer to it would show its id.
 const inner = "DELETE /api/users/usr_smuggled HTTP/1.1\r\nHost: localhost\r\nX-Request-Id: smuggled\r\n\r\n"
 
-// trouble is a way for a request to be answered before its body is read.
+// trouble is a reason for which a request is answered before its body is read.
 type trouble struct {
 	name   string
 	change func(method, path string) (string, string)
@@ -115,9 +115,9 @@ func troubles() []trouble {
 	}
 }
 
-// Whatever the route and whatever is wrong: no byte of one request is ever another's.
-// Every answer names its request, and there are never more answers than requests.
-func TestNoByteOfARequestIsAnothers(t *testing.T) {
+// Whatever the route and whatever is wrong: no byte of one request is read as another's, every
+// answer names its request, and there are never more answers than requests.
+func TestNoByteOfARequestIsReadAsAnotherRequest(t *testing.T) {
 	t.Parallel()
 	var server *httpapi.Server
 	r := serve(t, func(s *httpapi.Server) { server, s.KeysRequired = s, true })
@@ -134,7 +134,7 @@ func TestNoByteOfARequestIsAnothers(t *testing.T) {
 					for _, framed := range []string{
 						fmt.Sprintf("Content-Length: %d\r\n\r\n%s", len(body), body),
 						fmt.Sprintf("Transfer-Encoding: chunked\r\n\r\n%x\r\n%s\r\n0\r\n\r\n", len(body), body),
-						// Longer than what comes: the next request is in it.
+						// The length is larger than the body: the next request is in it.
 						fmt.Sprintf("Content-Length: %d\r\n\r\n%s", 40<<20, body),
 					} {
 						head := fmt.Sprintf("%s %s HTTP/1.1\r\nHost: localhost\r\nX-Request-Id: outer\r\n%s",
@@ -150,21 +150,22 @@ func TestNoByteOfARequestIsAnothers(t *testing.T) {
 	t.Cleanup(func() {
 		for _, c := range r.users.all() {
 			if c.id == "usr_smuggled" {
-				t.Errorf("a body was taken for a request: %+v", c)
+				t.Errorf("a body was taken for a request: got %+v, want other than usr_smuggled", c)
 			}
 		}
 	})
 }
 
-// checkOrder wants the answer to the outer request, and perhaps that to the one after.
+// checkOrder checks that the answers are those to the outer request and possibly to the one after
+// it.
 func checkOrder(t *testing.T, name string, got []answer, status int) {
 	t.Helper()
 	if len(got) == 0 || len(got) > 2 {
-		t.Errorf("%s: %d answers", name, len(got))
+		t.Errorf("%s: got %d answers, want 1 or 2", name, len(got))
 		return
 	}
 	for i, want := range []string{"outer", "after"}[:len(got)] {
-		// A head that only the framing refuses has no id of its own.
+		// If only the framing of a head is wrong, its answer has an id of the server's.
 		if id := got[i].header.Get("X-Request-Id"); id != want && got[i].status < 400 || id == "smuggled" {
 			t.Errorf("%s: answer %d is %q's: %d %s", name, i+1, id, got[i].status, got[i].body)
 		}
@@ -174,9 +175,9 @@ func checkOrder(t *testing.T, name string, got []answer, status int) {
 	}
 }
 
-// Its answer reaches a client that sends all of its body before it reads, even when
-// most of that is never wanted.
-func TestAnswersReachWhoStillSends(t *testing.T) {
+// The answer reaches a client that sends its whole body before it reads, even if most of the body
+// is not needed.
+func TestAnswersReachAClientThatIsStillSending(t *testing.T) {
 	t.Parallel()
 	r := serve(t, func(s *httpapi.Server) { s.KeysRequired = true })
 	for _, row := range []struct{ name, head string }{
@@ -195,19 +196,19 @@ func TestAnswersReachWhoStillSends(t *testing.T) {
 				t.Fatalf("the server stopped reading: %v", err)
 			}
 			if got := answers(t, c); len(got) != 1 || got[0].status < 400 || !got[0].last {
-				t.Errorf("%+v", got)
+				t.Errorf("got %+v, want 1 entry, status at least 400, the last answer of its connection", got)
 			}
 		})
 	}
 }
 
-// endless is a body without end.
+// endless is a body without an end.
 type endless struct{}
 
 func (endless) Read(p []byte) (int, error) { return len(p), nil }
 
-// A client that waits for 100 Continue gets it when the route wants the body, and the
-// last answer at once when it does not.
+// A client that waits for 100 Continue gets it if the route needs the body, and the final answer
+// at once if it does not.
 func TestExpect(t *testing.T) {
 	t.Parallel()
 	r := serve(t, func(s *httpapi.Server) { s.KeysRequired = true })
@@ -234,11 +235,11 @@ func TestExpect(t *testing.T) {
 			in := bufio.NewReader(c)
 			first, err := in.Peek(len(row.first))
 			if string(first) != row.first || err != nil {
-				t.Fatalf("%q %v", first, err)
+				t.Fatalf("got %q %v, want first %v", first, err, row.first)
 			}
 			if row.closes {
 				if got := answers(t, in); len(got) != 1 || !got[0].last {
-					t.Errorf("%+v", got)
+					t.Errorf("got %+v, want 1 entry, the last answer of its connection", got)
 				}
 				return
 			}
@@ -254,7 +255,7 @@ func TestExpect(t *testing.T) {
 	}
 }
 
-// Who is beyond the cap hears so, in the one shape; the others do not notice.
+// A client beyond the limit gets an error in JSON, and the others are not affected.
 func TestTooManyConnections(t *testing.T) {
 	t.Parallel()
 	for _, row := range []struct {
@@ -277,12 +278,12 @@ func TestTooManyConnections(t *testing.T) {
 					t.Fatal(err)
 				}
 				if resp, err := http.ReadResponse(bufio.NewReader(c), nil); err != nil || resp.StatusCode != 200 {
-					t.Fatalf("%+v %v", resp, err)
+					t.Fatalf("got %+v %v, want 200", resp, err)
 				}
 			}
 			got := r.converse(t, "GET /healthz HTTP/1.1\r\nHost: localhost\r\n\r\n")
 			if len(got) != 1 {
-				t.Fatalf("%+v", got)
+				t.Fatalf("got %+v, want 1 entry", got)
 			}
 			got[0].refused(t, row.status, "too_many_connections", "")
 		})

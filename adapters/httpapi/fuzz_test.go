@@ -20,8 +20,8 @@ import (
 	"patchbay/adapters/httpapi"
 )
 
-// seeds are streams of requests, most of them with something between two of them that
-// could be taken for either's.
+// seeds are streams of requests, most of them with something between two requests that could be
+// read as a part of either.
 var seeds = []string{
 	"GET /healthz HTTP/1.1\r\nHost: a\r\nX-Request-Id: one\r\n\r\n",
 	"GET /api/users/1 HTTP/1.1\r\nHost: a\r\nX-Request-Id: get\r\nContent-Length: 5\r\n\r\nhello",
@@ -37,7 +37,7 @@ var seeds = []string{
 	"POST http://a/api/webhooks/stripe HTTP/1.1\r\nHost: a\r\nX-Request-Id: whole\r\nContent-Length: 0\r\n\r\n",
 }
 
-// pieces are put into streams.
+// pieces are inserted into streams.
 var pieces = []string{
 	"\r\n", "\n", "\r", " ", "\t", ":", ",", ";", "\x00", "\x0b", "0", "1", "5", "a", "+", "-",
 	"Content-Length: 5\r\n", "Content-Length: 6\r\n", "Content-Length: 5, 5\r\n", "Content-Length:\t5 \r\n", "Content-Length : 5\r\n",
@@ -50,7 +50,7 @@ var pieces = []string{
 	" HTTP/1.1", "http://b", "//", "%", "hello",
 }
 
-// bench is a server that is watched while streams are sent to it.
+// bench is a server whose reading of requests is recorded while streams are sent to it.
 type bench struct {
 	*rig
 	mu       sync.Mutex
@@ -84,7 +84,7 @@ func watch(t testing.TB) *bench {
 	return b
 }
 
-// check sends a stream, and compares what the server took for requests with what was sent.
+// check sends a stream, and compares the requests that the server read with those that were sent.
 func (b *bench) check(t *testing.T, stream string) {
 	t.Helper()
 	if strings.Contains(stream, "refused.invalid") {
@@ -98,7 +98,7 @@ func (b *bench) check(t *testing.T, stream string) {
 	defer b.mu.Unlock()
 	b.total += len(b.taken)
 	if len(b.disputes) > 0 {
-		t.Fatalf("%q, of %q", b.disputes, stream)
+		t.Fatalf("%q, of %q, want no disputes", b.disputes, stream)
 	}
 	want := requests(stream)
 	if len(b.taken) > len(want) {
@@ -106,7 +106,7 @@ func (b *bench) check(t *testing.T, stream string) {
 	}
 	for i, got := range b.taken {
 		if w := want[i]; got.method != w.method || got.target != w.target || got.id != w.id {
-			t.Fatalf("request %d was taken for %+v, and was %+v, in %q", i, got, w, stream)
+			t.Fatalf("request %d was taken for %+v, and was %+v, in %q, want method %v, target %v, id %v", i, got, w, stream, w.method, w.target, w.id)
 		}
 	}
 	bodies := b.hooks.seen()[hooks:]
@@ -116,12 +116,13 @@ func (b *bench) check(t *testing.T, stream string) {
 		}
 	}
 	if len(bodies) > 0 {
-		t.Fatalf("a body was read that was not sent: %q in %q", bodies[0], stream)
+		t.Fatalf("a body was read that was not sent: %q in %q, want no bodies", bodies[0], stream)
 	}
 	b.count(t, answers, stream)
 }
 
-// count wants an answer to each request that was taken, and one to what was refused.
+// count checks that each request that was read has an answer, and one that was refused has one
+// too.
 func (b *bench) count(t *testing.T, answers []byte, stream string) {
 	t.Helper()
 	in := bufio.NewReader(bytes.NewReader(answers))
@@ -145,11 +146,11 @@ func (b *bench) count(t *testing.T, answers []byte, stream string) {
 		finals++
 	}
 	if in.Buffered() > 0 || finals < len(b.taken) || finals > len(b.taken)+1 {
-		t.Fatalf("%d answers to %d requests, %d bytes left, in %q: %q", finals, len(b.taken), in.Buffered(), stream, answers)
+		t.Fatalf("%d answers to %d requests, %d bytes left, in %q: got %q, want no buffered, finals at most %v", finals, len(b.taken), in.Buffered(), stream, answers, len(b.taken)+1)
 	}
 }
 
-// plainID reports whether the server says an id back.
+// plainID reports whether the server repeats an id in its answer.
 func plainID(id string) bool {
 	return id != "" && len(id) <= 64 && strings.Trim(id, "abcdefghijklmnopqrstuvwxyz0123456789") == ""
 }
@@ -175,8 +176,8 @@ func (b *bench) exchange(t *testing.T, stream string) []byte {
 	return answers
 }
 
-// FuzzFraming looks for bytes that the server takes for a request, or for a body,
-// and that were sent as something else.
+// FuzzFraming looks for bytes that the server reads as a request or as a body, and that were sent
+// as something else.
 func FuzzFraming(f *testing.F) {
 	for i := range seeds {
 		f.Add([]byte(seeds[i] + seeds[(i+1)%len(seeds)]))
@@ -185,8 +186,8 @@ func FuzzFraming(f *testing.F) {
 	f.Fuzz(func(t *testing.T, stream []byte) { b.check(t, string(stream)) })
 }
 
-// TestMutatedStreams is the same with mutations that know what HTTP is made of. How many
-// bytes of them is PATCHBAY_FRAMING_BYTES.
+// TestMutatedStreams does the same with mutations made of parts of HTTP. PATCHBAY_FRAMING_BYTES is
+// the number of bytes.
 func TestMutatedStreams(t *testing.T) {
 	t.Parallel()
 	volume := 300_000
@@ -206,11 +207,11 @@ func TestMutatedStreams(t *testing.T) {
 	}
 	t.Logf("%d bytes in %d streams; %d requests were taken", done, streams, b.total)
 	if b.total < streams/2 {
-		t.Errorf("only %d requests were taken of %d streams: they are not worth sending", b.total, streams)
+		t.Errorf("only %d requests were taken of %d streams: they are not worth sending, want at least %v", b.total, streams, streams/2)
 	}
 }
 
-// mutated is some requests with up to five changes.
+// mutated returns some requests with up to five changes.
 func mutated(random *rand.Rand) string {
 	var s []byte
 	for range 1 + random.IntN(4) {

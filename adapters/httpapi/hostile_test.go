@@ -11,9 +11,9 @@ import (
 	"patchbay/adapters/httpapi"
 )
 
-// What would make a connection something else than one of HTTP/1 is not taken for it, by
-// us or by a proxy that waits for our yes. What follows is a request, or is not read.
-func TestAConnectionStaysOneOfHTTP1(t *testing.T) {
+// An upgrade or another protocol is not accepted, neither by the server nor by a proxy that waits
+// for its consent. What follows is a request, or is not read.
+func TestAConnectionCannotBeUpgraded(t *testing.T) {
 	t.Parallel()
 	r := serve(t, func(s *httpapi.Server) { s.KeysRequired = true })
 	after := "GET /healthz HTTP/1.1\r\nHost: localhost\r\nX-Request-Id: after\r\n\r\n"
@@ -45,13 +45,13 @@ func TestAConnectionStaysOneOfHTTP1(t *testing.T) {
 				t.Fatalf("%d answers: %+v", len(got), got)
 			}
 			if strings.Contains(fmt.Sprint(got[0]), canary) {
-				t.Errorf("it is said back: %+v", got[0])
+				t.Errorf("it is said back: got %+v, want no %q in it", got[0], canary)
 			}
 		})
 	}
 }
 
-// What comes after a body is no header: who checks headers on the way has not seen it.
+// Trailers are no headers: a proxy that checks headers has not seen them.
 func TestTrailersAreNoHeaders(t *testing.T) {
 	t.Parallel()
 	r := serve(t, func(s *httpapi.Server) { s.KeysRequired = true })
@@ -64,26 +64,26 @@ func TestTrailersAreNoHeaders(t *testing.T) {
 	bearer := "Authorization: Bearer " + token + "\r\n"
 	send("Trailer: Authorization\r\n", bearer).refused(t, 401, "unauthorized", "")
 	if n := len(r.users.all()); n != 0 {
-		t.Fatalf("%d users were made by a key that came after the body", n)
+		t.Fatalf("%d users were made by a key that came after the body, want 0", n)
 	}
 	for range 2 {
 		if a := send(bearer+"Trailer: Idempotency-Key\r\n", "Idempotency-Key: k\r\n"); a.status != 201 || a.header.Get("Idempotency-Replayed") != "" {
-			t.Errorf("%d %v %s", a.status, a.header, a.body)
+			t.Errorf("got %d %v %s, want 201, no Idempotency-Replayed", a.status, a.header, a.body)
 		}
 	}
 	for _, c := range r.users.all() {
 		if c.key != "" {
-			t.Errorf("a trailer was taken for a key: %+v", c)
+			t.Errorf("a trailer was taken for a key: got %+v, want none", c)
 		}
 	}
-	// A key that does count is not replaced by one that comes late.
+	// A valid key is not replaced by one in a trailer.
 	if a := send(bearer, "Authorization: Bearer nonsense\r\nContent-Type: text/plain\r\nContent-Length: 3\r\nHost: b\r\n"); a.status != 201 {
-		t.Errorf("%d %s", a.status, a.body)
+		t.Errorf("got %d %s, want 201", a.status, a.body)
 	}
 }
 
-// Who sends two keys may have shown one to a proxy and mean the other.
-func TestOneAuthorizationOnly(t *testing.T) {
+// A client that sends two keys may have shown one to a proxy and mean the other.
+func TestTwoAuthorizationHeadersAreRefused(t *testing.T) {
 	t.Parallel()
 	r := serve(t)
 	good := "Authorization: Bearer " + r.key(t) + "\r\n"
@@ -92,7 +92,7 @@ func TestOneAuthorizationOnly(t *testing.T) {
 	}
 }
 
-func TestLengthsThatNobodySends(t *testing.T) {
+func TestExcessiveLengthsAreRefused(t *testing.T) {
 	t.Parallel()
 	r := serve(t)
 	post := "POST /api/users HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\n"
@@ -113,14 +113,14 @@ func TestLengthsThatNobodySends(t *testing.T) {
 			t.Parallel()
 			got := r.converse(t, row.text)
 			if len(got) != 1 || !got[0].last {
-				t.Fatalf("%+v", got)
+				t.Fatalf("got %+v, want 1 entry, the last answer of its connection", got)
 			}
 			got[0].refused(t, row.status, row.code, "")
 		})
 	}
 }
 
-// A client that has said all that it will say is answered.
+// A client that has closed its side after the request is answered.
 func TestHalfClosedConnections(t *testing.T) {
 	t.Parallel()
 	r := serve(t)
@@ -155,12 +155,12 @@ func TestHalfClosedConnections(t *testing.T) {
 		})
 	}
 	if calls := r.users.all(); len(calls) != 0 {
-		t.Errorf("half a body made a user: %+v", calls)
+		t.Errorf("half a body made a user: got %+v, want no calls", calls)
 	}
 }
 
-// All at once, some with bodies that nobody wants: each is answered, in order.
-func TestManyRequestsInOnePiece(t *testing.T) {
+// All requests are sent at once, some with bodies that are not needed; each is answered, in order.
+func TestPipelinedRequestsAreAnsweredInOrder(t *testing.T) {
 	t.Parallel()
 	r := serve(t)
 	var text strings.Builder
@@ -181,7 +181,7 @@ func TestManyRequestsInOnePiece(t *testing.T) {
 	}
 	for n, a := range got {
 		if want := []int{200, 404, 400}[n%3]; a.header.Get("X-Request-Id") != fmt.Sprint("r", n) || a.status != want {
-			t.Fatalf("answer %d is %d, to %s", n, a.status, a.header.Get("X-Request-Id"))
+			t.Fatalf("answer %d is %d, to %s, want X-Request-Id %v, %v", n, a.status, a.header.Get("X-Request-Id"), fmt.Sprint("r", n), want)
 		}
 	}
 }

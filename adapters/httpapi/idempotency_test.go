@@ -52,17 +52,17 @@ func TestParseKey(t *testing.T) {
 			t.Parallel()
 			got, err := httpapi.ParseKey(row.header)
 			if got != row.want || (err == nil) != row.ok {
-				t.Fatalf("%q, %v", got, err)
+				t.Fatalf("got %q, error %v, want %q, valid %v", got, err, row.want, row.ok)
 			}
 			if f := fault.From(err); !row.ok && (f.Kind != fault.Invalid || f.Code != "invalid_idempotency_key" || f.Param != "Idempotency-Key") {
-				t.Errorf("%v", err)
+				t.Errorf("got %v, want kind %s with code invalid_idempotency_key", err, fault.Invalid)
 			}
 		})
 	}
 }
 
-// Whatever comes in, a key that is taken can stand in a record and a log, and
-// is the same key when it is written by the standard.
+// Whatever is sent: a key that is accepted can be stored and logged, and is the same key when it
+// is written as the standard demands.
 func FuzzParseKey(f *testing.F) {
 	for _, seed := range []string{`k`, `"k"`, `"`, `""`, `"\""`, `"a\\"`, `\"`, "a\tb", "\xff", `schön`, strings.Repeat("k", 256)} {
 		f.Add(seed)
@@ -72,22 +72,22 @@ func FuzzParseKey(f *testing.F) {
 		key, err := httpapi.ParseKey(header)
 		switch {
 		case err != nil && (key != "" || !fault.Is(err, fault.Invalid)):
-			t.Fatalf("%q refused with %q, %v", header, key, err)
+			t.Fatalf("%q: got key %q, error %v, want no key and kind %s", header, key, err, fault.Invalid)
 		case err != nil:
 			return
 		case key == "":
-			t.Fatalf("%q is no key, and not refused", header)
+			t.Fatalf("%q gives no key, want a refusal", header)
 		case len(key) > 255 || strings.ContainsFunc(key, func(c rune) bool { return c < ' ' || c > '~' }):
-			t.Fatalf("%q gives the key %q", header, key)
+			t.Fatalf("%q: got key %q, want at most 255 printable ASCII characters", header, key)
 		}
 		if again, err := httpapi.ParseKey(`"` + quote.Replace(key) + `"`); err != nil || again != key {
-			t.Fatalf("%q is %q, and in quotes %q, %v", header, key, again, err)
+			t.Fatalf("%q in quotes: got %q, error %v, want %q", header, again, err, key)
 		}
 	})
 }
 
-// A caller who sends an Idempotency-Key believes to be protected by it. What is
-// not exactly one key is refused, and nothing is done.
+// A caller who sends an Idempotency-Key relies on it. Anything but exactly one valid key is
+// refused, and nothing is executed.
 func TestOneIdempotencyKeyOrNone(t *testing.T) {
 	t.Parallel()
 	r := serve(t)
@@ -128,7 +128,7 @@ func TestOneIdempotencyKeyOrNone(t *testing.T) {
 			if !row.ok {
 				a.refused(t, 400, "invalid_idempotency_key", "Idempotency-Key")
 				if len(r.users.all()) != before {
-					t.Error("the repository was asked")
+					t.Errorf("the repository was asked, want %v calls", before)
 				}
 				return
 			}

@@ -8,8 +8,8 @@ import (
 	"patchbay/adapters/httpapi"
 )
 
-// calls are the routes that want a key where one is required, each with what it
-// needs to be served, and the pages.
+// calls are the routes that need a key if keys are required, each with a request that it serves,
+// and the pages.
 var calls = []struct{ method, path, body string }{
 	{"GET", "/api/users", ""},
 	{"GET", "/api/users/usr_1", ""},
@@ -21,7 +21,7 @@ var calls = []struct{ method, path, body string }{
 	{"GET", "/openapi.json", ""},
 }
 
-// ask sends a request with headers of its own, its Host among them.
+// ask sends a request with these headers, among them Host.
 func (r *rig) ask(t *testing.T, method, target, headers, body string) answer {
 	t.Helper()
 	text := fmt.Sprintf("%s %s HTTP/1.1\r\n%s", method, target, headers)
@@ -31,8 +31,8 @@ func (r *rig) ask(t *testing.T, method, target, headers, body string) answer {
 	return r.raw(t, text+"Connection: close\r\n\r\n"+body)
 }
 
-// Where no key is required, a proxy on this machine, or a page in a browser on it,
-// must not make the API everybody's.
+// If no key is required, neither a proxy on this machine nor a web page in a browser on it may
+// open the API to others.
 func TestWithoutAKeyOnlyThisMachineIsServed(t *testing.T) {
 	t.Parallel()
 	r := serve(t)
@@ -92,25 +92,25 @@ func TestWithoutAKeyOnlyThisMachineIsServed(t *testing.T) {
 				a := r.ask(t, c.method, c.path, row.headers, c.body)
 				if row.served {
 					if a.status >= 300 {
-						t.Errorf("%s %s: %d %s", c.method, c.path, a.status, a.body)
+						t.Errorf("%s %s: got %d %s, want below 300", c.method, c.path, a.status, a.body)
 					}
 					continue
 				}
 				a.refused(t, 403, "api_key_needed", "")
 				if !strings.Contains(a.err.Message, "patchbay keys create") {
-					t.Errorf("it does not say how to make a key: %s", a.err.Message)
+					t.Errorf("it does not say how to make a key: got %s, want \"patchbay keys create\" in it", a.err.Message)
 				}
 				if asked := r.users.all()[before:]; len(asked) != 0 {
-					t.Errorf("%s %s was done: %+v", c.method, c.path, asked)
+					t.Errorf("%s %s was done: got %+v, want no asked", c.method, c.path, asked)
 				}
 				if a := r.ask(t, c.method, c.path, row.headers+token, c.body); a.status >= 300 {
-					t.Errorf("%s %s with a key: %d %s", c.method, c.path, a.status, a.body)
+					t.Errorf("%s %s with a key: got %d %s, want below 300", c.method, c.path, a.status, a.body)
 				}
 			}
-			// What is signed, and what says nothing of anybody, is for all.
+			// Signed webhooks, and paths that show nothing about anybody, are open to all.
 			for _, c := range []struct{ method, path, body string }{{"GET", "/healthz", ""}, {"GET", "/readyz", ""}, {"POST", "/api/webhooks/stripe", "{}"}} {
 				if a := r.ask(t, c.method, c.path, row.headers, c.body); a.status != 200 {
-					t.Errorf("%s %s: %d %s", c.method, c.path, a.status, a.body)
+					t.Errorf("%s %s: got %d %s, want 200", c.method, c.path, a.status, a.body)
 				}
 			}
 		})
@@ -118,7 +118,7 @@ func TestWithoutAKeyOnlyThisMachineIsServed(t *testing.T) {
 	t.Run("a link on a page of this machine, to another page", func(t *testing.T) {
 		headers := local + "Sec-Fetch-Site: same-site\r\nSec-Fetch-Mode: navigate\r\nSec-Fetch-Dest: document\r\n"
 		if a := r.ask(t, "GET", "/docs", headers, ""); a.status != 200 {
-			t.Errorf("%d %s", a.status, a.body)
+			t.Errorf("got %d %s, want 200", a.status, a.body)
 		}
 		r.ask(t, "POST", "/api/users", headers, ada).refused(t, 403, "api_key_needed", "")
 	})
@@ -130,15 +130,16 @@ func TestWithoutAKeyOnlyThisMachineIsServed(t *testing.T) {
 		r.raw(t, "GET /api/users HTTP/1.0\r\nHost: 127.0.0.1:8080\r\nConnection: close\r\n\r\n").refused(t, 403, "api_key_needed", "")
 		r.raw(t, "GET /api/users HTTP/1.0\r\n\r\n").refused(t, 403, "api_key_needed", "")
 		if a := r.raw(t, "GET /healthz HTTP/1.0\r\n\r\n"); a.status != 200 {
-			t.Errorf("a probe: %d %s", a.status, a.body)
+			t.Errorf("a probe: got %d %s, want 200", a.status, a.body)
 		}
 		if a := r.raw(t, "GET /api/users HTTP/1.0\r\nHost: 127.0.0.1:8080\r\n"+token+"\r\n"); a.status != 200 {
-			t.Errorf("with a key: %d %s", a.status, a.body)
+			t.Errorf("with a key: got %d %s, want 200", a.status, a.body)
 		}
 	})
 }
 
-// A page cannot send JSON to another origin unasked, but a POST without a body.
+// A page cannot send JSON to another origin without its consent, but it can send a POST without a
+// body.
 func TestWithoutAKeyAPostWithoutABodyIsJudgedByItsOrigin(t *testing.T) {
 	t.Parallel()
 	r, _ := shop(t)
@@ -150,14 +151,14 @@ func TestWithoutAKeyAPostWithoutABodyIsJudgedByItsOrigin(t *testing.T) {
 	r.raw(t, "POST "+path+" HTTP/1.1\r\n"+local+"Origin: https://shop.example\r\nContent-Type: text/plain\r\n"+
 		"Transfer-Encoding: chunked\r\nConnection: close\r\n\r\n0\r\n\r\n").refused(t, 403, "api_key_needed", "")
 	if p := r.stored(t, id); p.AmountRefunded != 0 {
-		t.Fatalf("%d was refunded", p.AmountRefunded)
+		t.Fatalf("got %d was refunded, want 0", p.AmountRefunded)
 	}
 	if a := r.ask(t, "POST", path, local+"Content-Length: 0\r\n", ""); a.status != 201 {
-		t.Errorf("of this machine: %d %s", a.status, a.body)
+		t.Errorf("of this machine: got %d %s, want 201", a.status, a.body)
 	}
 }
 
-// Where keys are required they are what counts, wherever a request comes from.
+// If keys are required, only they count, wherever a request comes from.
 func TestWithKeysRequiredAnyOriginIsServed(t *testing.T) {
 	t.Parallel()
 	r := serve(t, func(s *httpapi.Server) { s.KeysRequired = true })
@@ -165,16 +166,16 @@ func TestWithKeysRequiredAnyOriginIsServed(t *testing.T) {
 	for _, c := range calls {
 		a := r.ask(t, c.method, c.path, headers, c.body)
 		if open := c.path == "/docs" || c.path == "/openapi.json"; open && a.status != 200 || !open && a.status != 401 {
-			t.Errorf("%s %s without a key: %d %s", c.method, c.path, a.status, a.body)
+			t.Errorf("%s %s without a key: got %d %s, want 200 for the document and its page, otherwise 401", c.method, c.path, a.status, a.body)
 		}
 		if a := r.ask(t, c.method, c.path, headers+"Authorization: Bearer "+r.key(t)+"\r\n", c.body); a.status >= 300 {
-			t.Errorf("%s %s with one: %d %s", c.method, c.path, a.status, a.body)
+			t.Errorf("%s %s with one: got %d %s, want below 300", c.method, c.path, a.status, a.body)
 		}
 	}
 }
 
-// A key that is sent is checked, though none is required: a caller who was given
-// a key must notice that it is revoked.
+// A key that is sent is checked even if none is required: a caller with a key must notice that it
+// was revoked.
 func TestAKeyThatIsSentIsChecked(t *testing.T) {
 	t.Parallel()
 	r := serve(t)
@@ -183,6 +184,6 @@ func TestAKeyThatIsSentIsChecked(t *testing.T) {
 		a.refused(t, 401, "unauthorized", "")
 	}
 	if asked := r.users.all(); len(asked) != 0 {
-		t.Errorf("it was done: %+v", asked)
+		t.Errorf("it was done: got %+v, want no asked", asked)
 	}
 }

@@ -6,8 +6,8 @@ import (
 	"testing"
 )
 
-// A decoder makes a zero value of null, and the zero value of an amount is all of
-// it. So null is refused in every POST, wherever it stands and whatever it is for.
+// A decoder turns null into a zero value, and a zero amount means the whole amount. So null is
+// refused in every POST, at every place.
 func TestNullIsRefused(t *testing.T) {
 	t.Parallel()
 	r, _ := shop(t)
@@ -60,25 +60,25 @@ func TestNullIsRefused(t *testing.T) {
 		})
 	}
 	if p := r.stored(t, id); p.AmountRefunded != 0 || len(p.Operations) != 1 {
-		t.Errorf("something was done: %+v", p)
+		t.Errorf("something was done: got %+v, want amount refunded 0, 1 operation", p)
 	}
 	if calls := r.users.all(); len(calls) != 0 {
-		t.Errorf("the repository was asked: %+v", calls)
+		t.Errorf("the repository was asked: got %+v, want no calls", calls)
 	}
 }
 
-// Null is told from text of that name, and from what has the name null.
+// Null is distinguished from the text "null" and from a field of that name.
 func TestNullAsTextIsText(t *testing.T) {
 	t.Parallel()
 	r := serve(t)
 	a := r.do(t, "POST", "/api/users", `{"email":"null@example.com","name":"null","metadata":{"null":" null "}}`, asJSON)
 	if got := r.users.last(t).user; a.status != 201 || got.Email != "null@example.com" || got.Name != "null" || got.Metadata["null"] != " null " {
-		t.Errorf("%d %s: %+v", a.status, a.body, got)
+		t.Errorf("%d %s: got %+v, want 201, email null@example.com, name null, null \" null \"", a.status, a.body, got)
 	}
 	r.do(t, "POST", "/api/users", `{"null":1}`, asJSON).refused(t, 400, "unknown_field", "null")
 }
 
-// RFC 7396: null takes away what is optional, and what is absent stays.
+// RFC 7396: null removes an optional field, and an absent field stays as it is.
 func TestAPatchIsAMergePatch(t *testing.T) {
 	t.Parallel()
 	r := serve(t)
@@ -99,7 +99,7 @@ func TestAPatchIsAMergePatch(t *testing.T) {
 				a := r.do(t, "PATCH", "/api/users/usr_1", row.body, header{"Content-Type": kind})
 				got, err := json.Marshal(r.users.last(t).patch)
 				if a.status != 200 || err != nil || string(got) != row.patch {
-					t.Errorf("%d %s: %s, %v", a.status, a.body, got, err)
+					t.Errorf("%d %s: got %s, %v, want 200, %v", a.status, a.body, got, err, row.patch)
 				}
 			}
 		})
@@ -119,13 +119,13 @@ func TestAPatchIsAMergePatch(t *testing.T) {
 		r.do(t, "PATCH", "/api/users/usr_1", row.body, asJSON).refused(t, 400, row.code, row.param)
 	}
 	if calls := r.users.all()[before:]; len(calls) != 0 {
-		t.Errorf("the repository was asked: %+v", calls)
+		t.Errorf("the repository was asked: got %+v, want no calls", calls)
 	}
 	for _, method := range []string{"POST", "PATCH"} {
 		path := map[string]string{"POST": "/api/users", "PATCH": "/api/users/usr_1"}[method]
 		a := r.do(t, method, path, ada, header{"Content-Type": "application/merge-patch+json"})
 		if want := map[string]int{"POST": 415, "PATCH": 200}[method]; a.status != want {
-			t.Errorf("%s: %s", method, fmt.Sprint(a.status, a.body))
+			t.Errorf("%s: got %s, want %v", method, fmt.Sprint(a.status, a.body), want)
 		}
 	}
 }

@@ -26,8 +26,8 @@ var (
 	chunkLine   = regexp.MustCompile(`^([0-9A-Fa-f]{1,15})[ \t]*(;[^\r\n]*)?$`)
 )
 
-// requests reads a stream as RFC 9112 has it, as far as there is one way to read it.
-// It is written to be seen to be right, and has nothing in common with the server.
+// requests reads a stream as RFC 9112 demands, as far as there is one way to read it. It is
+// written to be obviously right, and shares no code with the server.
 func requests(stream string) (all []sent) {
 	for {
 		one, rest, ok := request(strings.TrimPrefix(stream, "\r\n"))
@@ -107,7 +107,7 @@ func chunked(stream string) (body, rest string, whole bool) {
 	}
 }
 
-// afterTrailers is what follows the trailers, nothing where they do not end.
+// afterTrailers returns what follows the trailers, or nothing if they do not end.
 func afterTrailers(stream string) string {
 	for {
 		line, after, ok := strings.Cut(stream, "\r\n")
@@ -121,8 +121,8 @@ func afterTrailers(stream string) string {
 	}
 }
 
-// agrees holds the reading against that of net/http, where that has one: it takes more,
-// but what both take must be the same.
+// agrees compares the reading with that of net/http, which accepts more; what both accept must be
+// the same.
 func agrees(t *testing.T, stream string) {
 	t.Helper()
 	in := bufio.NewReader(strings.NewReader(stream))
@@ -142,7 +142,7 @@ func agrees(t *testing.T, stream string) {
 			return
 		}
 		if got.Method != want.method || got.RequestURI != want.target || string(body) != want.body {
-			t.Fatalf("net/http reads %s %s with %q, not %+v, from %q", got.Method, got.RequestURI, body, want, stream)
+			t.Fatalf("net/http reads %s %s with %q, not %+v, from %q, want method %v, request uri %v, %v", got.Method, got.RequestURI, body, want, stream, want.method, want.target, want.body)
 		}
 	}
 }

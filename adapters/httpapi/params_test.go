@@ -44,21 +44,21 @@ func TestIfMatch(t *testing.T) {
 				patch.refused(t, 412, "version_mismatch", "")
 				remove.refused(t, 412, "version_mismatch", "")
 				if len(calls) != 0 {
-					t.Errorf("the repository was asked: %+v", calls)
+					t.Errorf("the repository was asked: got %+v, want no calls", calls)
 				}
 				return
 			}
 			if patch.status != 200 || remove.status != 204 || patch.header.Get("ETag") != `"v7"` {
-				t.Fatalf("%d %s, %d %s", patch.status, patch.body, remove.status, remove.body)
+				t.Fatalf("got %d %s, %d %s, want 200, 204, ETag \"v7\"", patch.status, patch.body, remove.status, remove.body)
 			}
 			if len(calls) != 2 || calls[0].version != row.version || calls[1].version != row.version {
-				t.Errorf("%+v", calls)
+				t.Errorf("got %+v, want 2 calls, version %v", calls, row.version)
 			}
 		})
 	}
 }
 
-// A page that a caller did not ask for hides what comes after it.
+// A page that a caller did not ask for would hide what comes after it.
 func TestLimitAndCursor(t *testing.T) {
 	t.Parallel()
 	r := serve(t)
@@ -87,14 +87,14 @@ func TestLimitAndCursor(t *testing.T) {
 				return
 			}
 			if got := r.users.last(t); a.status != 200 || got.op != "List" || got.limit != row.limit || got.cursor != "" {
-				t.Errorf("%d %s: %+v", a.status, a.body, got)
+				t.Errorf("%d %s: got %+v, want 200, op List, limit %v, no cursor", a.status, a.body, got, row.limit)
 			}
 		})
 	}
 	for _, cursor := range []string{"abc", "a b&c=d", "ä/+%", strings.Repeat("x", 4000)} {
 		a := r.do(t, "GET", "/api/users?limit=5&cursor="+url.QueryEscape(cursor), "")
 		if got := r.users.last(t); a.status != 200 || got.cursor != cursor || got.limit != 5 {
-			t.Errorf("%q: %d %+v", cursor, a.status, got)
+			t.Errorf("%q: got %d %+v, want 200, limit 5", cursor, a.status, got)
 		}
 	}
 	for _, cursor := range []string{"-1", "not a number", "zzzzzzzzzzzzzzzzzz"} {

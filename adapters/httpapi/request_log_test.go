@@ -25,7 +25,7 @@ import (
 	"patchbay/tests/testlog"
 )
 
-// telling serves the API with a log that tells of each request.
+// telling serves the API with a log that has a line for each request.
 func telling(t *testing.T, level slog.Level, changes ...func(*httpapi.Server)) (*rig, *testlog.Buffer) {
 	t.Helper()
 	log := new(testlog.Buffer)
@@ -40,7 +40,7 @@ func telling(t *testing.T, level slog.Level, changes ...func(*httpapi.Server)) (
 	return r, log
 }
 
-// about gives the lines with these words, without the time and what differs each time.
+// about returns the lines that contain these words, without the time and what differs in each run.
 func about(log *testlog.Buffer, words string) (lines []string) {
 	for line := range strings.Lines(log.String()) {
 		if strings.Contains(line, words) {
@@ -80,11 +80,11 @@ func TestEachRequestHasALine(t *testing.T) {
 		}
 	}
 	if failed := about(log, "ERROR"); len(failed) > 0 { // none of it is a mistake of ours
-		t.Errorf("%q", failed)
+		t.Errorf("got %q, want no failed", failed)
 	}
 }
 
-// What comes to no handler has a line all the same, and no other.
+// A request that reaches no handler has a line too, and only one.
 func TestWhatIsNoRequestHasALine(t *testing.T) {
 	t.Parallel()
 	post := "POST /api/users HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\n"
@@ -115,21 +115,21 @@ func TestWhatIsNoRequestHasALine(t *testing.T) {
 					t.Fatal(err)
 				}
 				if resp, err := http.ReadResponse(bufio.NewReader(first), nil); err != nil || resp.StatusCode != 200 {
-					t.Fatalf("%+v %v", resp, err)
+					t.Fatalf("got %+v %v, want 200", resp, err)
 				}
 			}
 			if a := r.raw(t, row.text); a.header.Get("Retry-After") != row.after {
-				t.Errorf("Retry-After is %q", a.header.Get("Retry-After"))
+				t.Errorf("Retry-After is %q, want Retry-After %v", a.header.Get("Retry-After"), row.after)
 			}
 			gateway.Eventually(t, patience, "it is told", func() bool { return len(about(log, "msg=request ")) > 0 })
 			if got := about(log, "request"); len(got) != 1 || got[0] != "INFO msg=request "+row.want {
-				t.Errorf("%q", got)
+				t.Errorf("got %q, want 1 entry, %v", got, "INFO msg=request "+row.want)
 			}
 		})
 	}
 }
 
-// A trusted proxy names whom the line is about; from anybody else it is who connects.
+// A trusted proxy names the client in the line; otherwise it is the address that connects.
 func TestTheLineNamesTheClient(t *testing.T) {
 	t.Parallel()
 	for _, row := range []struct{ name, trusted, want string }{
@@ -150,22 +150,21 @@ func TestRequestsHaveNoLinesWhereTheyShallHaveNone(t *testing.T) {
 	r := serve(t, func(s *httpapi.Server) { s.Log = slog.New(slog.NewTextHandler(log, nil)) })
 	r.do(t, "GET", "/api/users/usr_1", "")
 	if log.String() != "" {
-		t.Errorf("%s", log.String())
+		t.Errorf("got %s, want none", log.String())
 	}
 }
 
-func TestProbesAreToldAtDebug(t *testing.T) {
+func TestProbesAreLoggedAtDebug(t *testing.T) {
 	t.Parallel()
 	r, log := telling(t, slog.LevelDebug)
 	r.do(t, "GET", "/healthz", "")
 	if got := about(log, "route=/healthz"); len(got) != 1 || !strings.HasPrefix(got[0], "DEBUG") {
-		t.Errorf("%q", got)
+		t.Errorf("got %q, want 1 entry, beginning with DEBUG", got)
 	}
 }
 
-// Who tries keys, or sends webhooks that nobody signed, is told of at once, and then once
-// a minute.
-func TestRefusedCredentialsAreTold(t *testing.T) {
+// Attempts with unknown keys or unsigned webhooks are logged at once, and then once a minute.
+func TestRefusedCredentialsAreLogged(t *testing.T) {
 	t.Parallel()
 	r := serve(t, func(s *httpapi.Server) {
 		s.Webhooks.Routes["stripe"] = webhooks.Route{Verifier: unsigned{&verifier{}}}
@@ -175,22 +174,22 @@ func TestRefusedCredentialsAreTold(t *testing.T) {
 		r.do(t, "POST", "/api/webhooks/stripe", `{}`, asJSON)
 	}
 	if got := about(&r.log, "credential is refused"); len(got) != 1 || !strings.Contains(got[0], "WARN") || !strings.Contains(got[0], "code=unauthorized") || !strings.Contains(got[0], "client=127.0.0.1") || strings.Contains(got[0], "secretsecret") {
-		t.Errorf("%q", got)
+		t.Errorf("got %q, want 1 entry, \"WARN\" in it, \"code=unauthorized\" in it, \"client=127.0.0.1\" in it, no \"secretsecret\" in it", got)
 	}
 	if got := about(&r.log, "signature of a webhook is refused"); len(got) != 1 || !strings.Contains(got[0], "type=stripe") {
-		t.Errorf("%q", got)
+		t.Errorf("got %q, want 1 entry, \"type=stripe\" in it", got)
 	}
 }
 
-// unsigned finds no signature right.
+// unsigned is a verifier that accepts no signature.
 type unsigned struct{ *verifier }
 
 func (unsigned) Verify(context.Context, []byte, func(string) string) ([]webhook.Event, error) {
 	return nil, fault.New(fault.Invalid, "invalid_signature", "no signature is right")
 }
 
-// What a person does through the API is told with who did it, and with the request.
-func TestActsAreTold(t *testing.T) {
+// What a person does through the API is logged with that person and the request.
+func TestActionsOfPeopleAreLogged(t *testing.T) {
 	t.Parallel()
 	r, log := telling(t, slog.LevelInfo)
 	bearer := header{"Authorization": "Bearer " + r.key(t), "X-Request-Id": "mine", "Content-Type": "application/json"}
@@ -199,7 +198,7 @@ func TestActsAreTold(t *testing.T) {
 	r.do(t, "POST", "/api/payments/pay_1/cancel", "", bearer)
 	got := about(log, "administrative act")
 	if len(got) != 3 {
-		t.Fatalf("%q in\n%s", got, log.String())
+		t.Fatalf("%q in, want 3 entries:\n%s", got, log.String())
 	}
 	for i, action := range []string{"payment.resolve", "payment.sync", "payment.cancel"} {
 		want := `WARN msg="administrative act failed" request=mine tenant=acme key=_ action=` + action + ` by=_ payment=pay_1`

@@ -29,11 +29,10 @@ import (
 	"patchbay/tests/testlog"
 )
 
-// patience is how long a test waits for what must come.
+// patience is how long a test waits for something that must happen.
 const patience = 20 * time.Second
 
-// rig is the API on a loopback port, in front of things that remember what they
-// were handed.
+// rig is the API on a loopback port, in front of doubles that record their calls.
 type rig struct {
 	base, address string
 	users         *repository
@@ -107,12 +106,12 @@ func (r *rig) key(t *testing.T) string {
 	return token
 }
 
-// failing makes /readyz fail, the plainest way for an error to become an answer.
+// failing makes /readyz fail, the simplest way to turn an error into an answer.
 func (r *rig) failing(err error) { r.ready.Store(&err) }
 
 type header map[string]string
 
-// asJSON is the header of what is sent to most routes.
+// asJSON is the header of most requests.
 var asJSON = header{"Content-Type": "application/json"}
 
 type answer struct {
@@ -123,7 +122,7 @@ type answer struct {
 	err    problem // of an error
 }
 
-// problem is the one shape of errors.
+// problem is the JSON of an error.
 type problem struct {
 	Type        string
 	Code        string
@@ -172,7 +171,7 @@ func read(t *testing.T, resp *http.Response) answer {
 	return a
 }
 
-// refused holds an answer against the one shape of errors.
+// refused checks an answer that is an error.
 func (a answer) refused(t *testing.T, status int, code, param string) {
 	t.Helper()
 	if a.status != status || a.err.Code != code || a.err.Param != param {
@@ -180,11 +179,11 @@ func (a answer) refused(t *testing.T, status int, code, param string) {
 	}
 	if a.err.Type == "" || a.err.Message == "" || a.err.RequestID == "" || a.err.RequestID != a.header.Get("X-Request-Id") ||
 		a.header.Get("Content-Type") != "application/json" {
-		t.Errorf("not the shape of an error: %v %s", a.header, a.body)
+		t.Errorf("not the shape of an error: got %v %s, want a type, a message, some request id, request id %v, Content-Type application/json", a.header, a.body, a.header.Get("X-Request-Id"))
 	}
 }
 
-// repository is a repository of users that keeps everything it is handed.
+// repository is a repository of users that records all calls.
 type repository struct {
 	ports.UserRepository // what nobody asks for here
 
@@ -192,7 +191,7 @@ type repository struct {
 	calls []call
 }
 
-// call is what the API made of a request.
+// call is a recorded call.
 type call struct {
 	op                            string
 	tenant, id, email, key, print string
@@ -216,12 +215,12 @@ func (p *repository) all() []call {
 	return append([]call(nil), p.calls...)
 }
 
-// last is what came with the latest request.
+// last returns the latest call.
 func (p *repository) last(t *testing.T) call {
 	t.Helper()
 	all := p.all()
 	if len(all) == 0 {
-		t.Fatal("the request did not get to the repository")
+		t.Fatal("got no call of the repository, want one")
 	}
 	return all[len(all)-1]
 }
@@ -262,13 +261,13 @@ func (p *repository) List(_ context.Context, tenant, cursor string, limit int) (
 	return user.Page{}, nil
 }
 
-// verifier keeps the bodies it is shown, and finds no event in them.
+// verifier records the bodies that it gets, and finds no event in them.
 type verifier struct {
 	mu     sync.Mutex
 	bodies [][]byte
 }
 
-// CheckHeaders refuses what says of itself that it is old.
+// CheckHeaders refuses a webhook whose header says that it is old.
 func (v *verifier) CheckHeaders(header func(string) string) error {
 	if header("Stripe-Signature") == "old" {
 		return fault.New(fault.Invalid, "invalid_signature", "it is too old")
@@ -283,7 +282,7 @@ func (v *verifier) Verify(_ context.Context, body []byte, _ func(string) string)
 	return nil, nil
 }
 
-// seen lists the bodies themselves, not copies.
+// seen returns the bodies themselves, not copies.
 func (v *verifier) seen() [][]byte {
 	v.mu.Lock()
 	defer v.mu.Unlock()

@@ -17,7 +17,7 @@ import (
 
 var noon = time.Date(2026, 7, 1, 12, 0, 0, 0, time.UTC)
 
-// register serves the payments of the rig's journal. No provider is configured.
+// register serves the payments of the rig's journal, without any provider.
 func register(t *testing.T) *rig {
 	t.Helper()
 	var r *rig
@@ -27,8 +27,7 @@ func register(t *testing.T) *rig {
 	return r
 }
 
-// keep stores a payment of which a refund is as given, in the midst of its claim where
-// there is an owner.
+// keep stores a payment with this refund. With an owner, it is claimed.
 func (r *rig) keep(t *testing.T, tenant, owner string, due time.Time, refund payment.Operation) {
 	t.Helper()
 	refund.ID, refund.Action, refund.Provider, refund.Amount = "op_2", payment.Refund, "stripe", 250
@@ -51,7 +50,7 @@ func (r *rig) keep(t *testing.T, tenant, owner string, due time.Time, refund pay
 	}
 }
 
-func TestAPaymentTellsHowItsOperationsStand(t *testing.T) {
+func TestAPaymentShowsTheStateOfItsOperations(t *testing.T) {
 	t.Parallel()
 	next := time.Now().Add(time.Hour).UTC().Truncate(time.Second)
 	for _, row := range []struct {
@@ -82,11 +81,11 @@ func TestAPaymentTellsHowItsOperationsStand(t *testing.T) {
 			a := r.do(t, "GET", "/api/payments/pay_1", "")
 			for _, text := range row.says {
 				if a.status != 200 || !strings.Contains(a.body, text) {
-					t.Errorf("%d %s\nwithout %s", a.status, a.body, text)
+					t.Errorf("got %d %s, want 200:\nwithout %s", a.status, a.body, text)
 				}
 			}
 			if row.silent != "" && strings.Contains(a.body, row.silent) {
-				t.Errorf("it tells of %s: %s", row.silent, a.body)
+				t.Errorf("got %s, want no %s in it", a.body, row.silent)
 			}
 		})
 	}
@@ -102,16 +101,16 @@ func TestAVerdictSettlesAnUnknownOutcome(t *testing.T) {
 	a := r.do(t, "POST", resolve, verdict, asJSON)
 	for _, text := range []string{`"outcome":"not_executed"`, `"by":"local"`, `"note":"it is not in the dashboard"`, `"reason":"unknown_outcome"`, `"verdict":"not_executed"`} {
 		if a.status != 200 || !strings.Contains(a.body, text) {
-			t.Errorf("%d %s\nwithout %s", a.status, a.body, text)
+			t.Errorf("got %d %s, want 200:\nwithout %s", a.status, a.body, text)
 		}
 	}
 	if again := r.do(t, "POST", resolve, verdict, asJSON); again.status != 200 || again.body != a.body {
-		t.Errorf("once more: %d %s", again.status, again.body)
+		t.Errorf("once more: got %d %s, want 200, body %v", again.status, again.body, a.body)
 	}
 	r.do(t, "POST", resolve, `{"verdict":"executed"}`, asJSON).refused(t, 409, "nothing_unknown", "")
 }
 
-func TestVerdictsThatAreNotTaken(t *testing.T) {
+func TestInvalidVerdictsAreRefused(t *testing.T) {
 	t.Parallel()
 	for _, row := range []struct {
 		name, owner, body string
@@ -135,7 +134,7 @@ func TestVerdictsThatAreNotTaken(t *testing.T) {
 	}
 }
 
-// Whoever takes payments has no say in what became of them.
+// A key that may take payments may not settle their outcome.
 func TestAVerdictNeedsAScopeOfItsOwn(t *testing.T) {
 	t.Parallel()
 	r := register(t)
@@ -154,6 +153,6 @@ func TestAVerdictNeedsAScopeOfItsOwn(t *testing.T) {
 	r.do(t, "POST", resolve, verdict, asJSON, other).refused(t, 404, "record_not_found", "")
 	ada, id := with("acme", "payments:resolve")
 	if a := r.do(t, "POST", resolve, verdict, asJSON, ada); a.status != 200 || !strings.Contains(a.body, `"by":"`+id+`"`) {
-		t.Errorf("%d %s", a.status, a.body)
+		t.Errorf("got %d %s, want 200, %q in it", a.status, a.body, `"by":"`+id+`"`)
 	}
 }

@@ -11,8 +11,8 @@ import (
 	"patchbay/adapters/wire"
 )
 
-// A client that sends next to nothing, or nothing, holds a connection only for a
-// short time: otherwise a few thousand of them are an outage.
+// A client that sends next to nothing holds a connection only for a short time: otherwise a few
+// thousand of them would be an outage.
 func TestSlowClientsAreClosed(t *testing.T) {
 	t.Parallel()
 	r := serve(t, func(s *httpapi.Server) {
@@ -56,10 +56,10 @@ func TestSlowClientsAreClosed(t *testing.T) {
 					}
 				}()
 			}
-			// Reading ends when the server closes, or after the test's patience.
+			// Reading ends when the server closes the connection, or after the test's patience.
 			got, err := io.ReadAll(c)
 			if err != nil && strings.Contains(err.Error(), "timeout") {
-				t.Fatalf("still open: %v, after %q", err, got)
+				t.Fatalf("got error %v after %q, want a closed connection", err, got)
 			}
 			if row.status != "" && !strings.HasPrefix(string(got), "HTTP/1.1 "+row.status) {
 				t.Errorf("%v %q, want %s", err, got, row.status)
@@ -68,7 +68,7 @@ func TestSlowClientsAreClosed(t *testing.T) {
 	}
 	t.Run("and are no users", func(t *testing.T) {
 		if calls := r.users.all(); len(calls) != 0 {
-			t.Errorf("%+v", calls)
+			t.Errorf("got %+v, want no calls", calls)
 		}
 	})
 }

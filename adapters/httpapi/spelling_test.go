@@ -14,8 +14,8 @@ import (
 	"patchbay/ports"
 )
 
-// speller writes one request in the many ways in which it may be sent, and in some
-// in which it may not.
+// speller writes one request in the many ways in which it may be sent, and in some in which it may
+// not.
 type speller struct{ *rand.Rand }
 
 func (s speller) one(of ...string) string { return of[s.IntN(len(of))] }
@@ -23,7 +23,7 @@ func (s speller) one(of ...string) string { return of[s.IntN(len(of))] }
 // maybe is true once in n times.
 func (s speller) maybe(n int) bool { return s.IntN(n) == 0 }
 
-// path spells a path. Most spellings are none that is served.
+// path spells a path. Most spellings are not served.
 func (s speller) path(path, id string) string {
 	at := s.IntN(len(path))
 	switch s.IntN(16) {
@@ -61,8 +61,8 @@ func (s speller) path(path, id string) string {
 
 func (s speller) percent(c byte) string { return fmt.Sprintf(s.one("%%%02x", "%%%02X"), c) }
 
-// key spells the header of an idempotency key. once reports whether it holds one
-// key, and so may be served.
+// key spells the header of an idempotency key. once reports whether the header has exactly one
+// key, so that the request may be served.
 func (s speller) key(key string) (header string, once bool) {
 	name := s.one("Idempotency-Key", "idempotency-key", "IDEMPOTENCY-KEY", "iDEMPOTENCY-kEY")
 	bare := key
@@ -111,7 +111,7 @@ func (s speller) body(value any) string {
 	return blank() + text + blank()
 }
 
-// number spells a whole number, seldom in another form than that of whole numbers.
+// number spells a whole number, seldom in another form.
 func (s speller) number(n int) string {
 	if s.maybe(12) {
 		return fmt.Sprintf(s.one("%d.0", "%de0", "%dE+0", "%d.00e-0", "0%d", "+%d"), n)
@@ -140,7 +140,7 @@ func (s speller) text(text string) string {
 	return `"` + b.String() + `"`
 }
 
-// framed is a body with its headers, in one piece or in chunks.
+// framed returns a body with its headers, with a length or in chunks.
 func (s speller) framed(body string) string {
 	kind := s.one("Content-Type: application/json\r\n", "content-type:application/json\r\n", "Content-Type: Application/JSON; charset=utf-8\r\n")
 	if s.maybe(2) {
@@ -163,8 +163,8 @@ func (s speller) request(path, id, key string, body any) (text string, once bool
 	return "POST " + s.path(path, id) + " HTTP/1.1\r\n" + strings.Join(headers, "") + s.framed(s.body(body)), once
 }
 
-// However a request is spelled: it is refused, or it is the request that was made
-// under its key.
+// However a request is spelled: it is refused, or it is the request that was first made under its
+// key.
 func TestTwoSpellingsHaveOneEffect(t *testing.T) {
 	t.Parallel()
 	const spellings = 200
@@ -237,22 +237,22 @@ func TestTwoSpellingsHaveOneEffect(t *testing.T) {
 					first = a.body
 				case a.status == 400 || a.status == 404:
 				default:
-					t.Fatalf("%d %s, after %s, for\n%s", a.status, a.body, first, text)
+					t.Fatalf("got %d %s, want the first answer %s or a refusal, for\n%s", a.status, a.body, first, text)
 				}
 			}
 			if answers[row.status] < spellings/10 || answers[400] == 0 || answers[404] == 0 {
-				t.Errorf("not tried enough: %v", answers)
+				t.Errorf("not tried enough: got %v, want at least %v with the expected status, some 400 and some 404", answers, spellings/10)
 			}
 			all := r.payments(t)
 			if len(all) != 1 || row.count(all[0]) != 1 {
-				t.Errorf("%d payments: %+v", len(all), all)
+				t.Errorf("got %d payments, want 1 with one effect: %+v", len(all), all)
 			}
 		})
 	}
 }
 
-// What is sent with a key is told from another request under the same key, however
-// each is spelled.
+// A request under a key is distinguished from another request under the same key, however each is
+// spelled.
 func TestTwoSpellingsHaveOneFingerprint(t *testing.T) {
 	t.Parallel()
 	const spellings = 200
@@ -266,21 +266,21 @@ func TestTwoSpellingsHaveOneFingerprint(t *testing.T) {
 		a := r.raw(t, text)
 		made := len(r.users.all()) > before
 		if !(a.status == 201 && once && made || (a.status == 400 || a.status == 404) && !made) {
-			t.Fatalf("seed %d: %d %s for\n%s", seed, a.status, a.body, text)
+			t.Fatalf("seed %d: got %d %s, want 201 for a valid spelling, otherwise 400 or 404, for\n%s", seed, a.status, a.body, text)
 		}
 	}
 	all := r.users.all()
 	for _, c := range all {
 		if c.op != "FindByKey" && (c.key != all[0].key || c.print != all[0].print || c.user.Name != "Ada / 𝄞") {
-			t.Fatalf("seed %d: %+v, then %+v", seed, all[0], c)
+			t.Fatalf("seed %d: got %+v, want the key, fingerprint and name of %+v", seed, c, all[0])
 		}
 	}
 	if len(all) < spellings/10 || all[0].key == "" {
-		t.Errorf("seed %d: not tried enough: %+v", seed, all)
+		t.Errorf("seed %d: not tried enough: got %+v, want at least %v with a key", seed, all, spellings/10)
 	}
 }
 
-// prepare makes a payment of 2000 cents, and returns its id.
+// prepare creates a payment of 2000 cents, and returns its id.
 func (r *rig) prepare(t *testing.T, with map[string]any) string {
 	t.Helper()
 	body := map[string]any{"amount": 2000, "currency": "usd", "paymentMethod": "pm_card_visa"}
@@ -294,12 +294,12 @@ func (r *rig) prepare(t *testing.T, with map[string]any) string {
 	a := r.do(t, "POST", "/api/payments", string(raw), asJSON)
 	var p struct{ ID string }
 	if err := json.Unmarshal([]byte(a.body), &p); err != nil || a.status != 201 {
-		t.Fatalf("%d %s, %v", a.status, a.body, err)
+		t.Fatalf("got %d %s, %v, want 201", a.status, a.body, err)
 	}
 	return p.ID
 }
 
-// payments are all that were made.
+// payments returns all payments that were created.
 func (r *rig) payments(t *testing.T) []payment.Payment {
 	t.Helper()
 	list, err := r.journal.List(t.Context(), "default", "payment", ports.Filter{}, "", 100)

@@ -17,7 +17,7 @@ import (
 	"patchbay/ports"
 )
 
-// shop serves payments at a mock of a provider, whose book is in the journal too.
+// shop serves payments at the mock, whose charges are in the same journal.
 func shop(t *testing.T) (*rig, *mockpay.Gateway) {
 	t.Helper()
 	var server *httpapi.Server
@@ -34,18 +34,18 @@ func shop(t *testing.T) (*rig, *mockpay.Gateway) {
 	return r, gateway
 }
 
-// pay makes a payment of 1000 cents that has succeeded, and returns its id.
+// pay creates a payment of 1000 cents that succeeds, and returns its id.
 func (r *rig) pay(t *testing.T) string {
 	t.Helper()
 	a := r.do(t, "POST", "/api/payments", `{"amount":1000,"currency":"usd","paymentMethod":"pm_card_visa","confirm":true}`, asJSON)
 	var p struct{ ID string }
 	if err := json.Unmarshal([]byte(a.body), &p); err != nil || a.status != 201 {
-		t.Fatalf("%d %s, %v", a.status, a.body, err)
+		t.Fatalf("got %d %s, %v, want 201", a.status, a.body, err)
 	}
 	return p.ID
 }
 
-// stored is a payment as it is in the journal.
+// stored returns a payment as it is in the journal.
 func (r *rig) stored(t *testing.T, id string) payment.Payment {
 	t.Helper()
 	record, err := r.journal.Get(t.Context(), "default", "payment", id)
@@ -59,7 +59,7 @@ func (r *rig) stored(t *testing.T, id string) payment.Payment {
 	return p
 }
 
-// There is one spelling of a path, but for the id, which may be percent-encoded.
+// A path has one spelling, except that the id may be percent-encoded.
 func TestPathsAreStrict(t *testing.T) {
 	t.Parallel()
 	r := serve(t)
@@ -108,19 +108,19 @@ func TestPathsAreStrict(t *testing.T) {
 			if row.status == 404 {
 				a.refused(t, 404, "not_found", "")
 				if calls := r.users.all()[before:]; len(calls) != 0 {
-					t.Errorf("the repository was asked: %+v", calls)
+					t.Errorf("the repository was asked: got %+v, want no calls", calls)
 				}
 				return
 			}
 			if got := r.users.last(t); a.status != row.status || got.id != "usr_1" {
-				t.Errorf("%d %s: %+v", a.status, a.body, got)
+				t.Errorf("%d %s: got %+v, want %v, id usr_1", a.status, a.body, got, row.status)
 			}
 		})
 	}
 }
 
-// What a key is stored under is that of earlier versions, byte for byte: what was
-// done under it there is not done again.
+// A key is stored under the same bytes as in earlier versions, so that what was done under it then
+// is not done again.
 func TestTheScopeOfAKeyIsTheCanonicalPath(t *testing.T) {
 	t.Parallel()
 	r, _ := shop(t)
@@ -129,7 +129,7 @@ func TestTheScopeOfAKeyIsTheCanonicalPath(t *testing.T) {
 	refund := func(path, key string) {
 		t.Helper()
 		if a := r.do(t, "POST", path, `{"amount":100}`, asJSON, header{"Idempotency-Key": key}); a.status != 201 {
-			t.Fatalf("%d %s", a.status, a.body)
+			t.Fatalf("got %d %s, want 201", a.status, a.body)
 		}
 	}
 	refund(path, "one")
@@ -149,7 +149,7 @@ func TestTheScopeOfAKeyIsTheCanonicalPath(t *testing.T) {
 	}
 }
 
-// A key that was used for one payment is another for the next one.
+// A key that was used for one payment is another key for the next payment.
 func TestAKeyCountsForOnePath(t *testing.T) {
 	t.Parallel()
 	r, _ := shop(t)
@@ -157,12 +157,12 @@ func TestAKeyCountsForOnePath(t *testing.T) {
 	for _, id := range []string{first, second} {
 		a := r.do(t, "POST", "/api/payments/"+id+"/refunds", `{"amount":100}`, asJSON, header{"Idempotency-Key": "k"})
 		if a.status != 201 || a.header.Get("Idempotency-Replayed") != "" {
-			t.Errorf("%s: %d %s", id, a.status, a.body)
+			t.Errorf("%s: got %d %s, want 201, no Idempotency-Replayed", id, a.status, a.body)
 		}
 	}
 }
 
-// A filter that is misspelled would list everything.
+// A misspelled filter would list everything.
 func TestUnknownParametersAreRefused(t *testing.T) {
 	t.Parallel()
 	r := serve(t)
@@ -191,19 +191,19 @@ func TestUnknownParametersAreRefused(t *testing.T) {
 	r.do(t, "POST", "/api/users?dryRun=true", ada, asJSON).refused(t, 400, "unknown_parameter", "dryRun")
 	r.do(t, "DELETE", "/api/users/usr_1?really=no", "").refused(t, 400, "unknown_parameter", "really")
 	if calls := r.users.all(); len(calls) != 0 {
-		t.Errorf("the repository was asked: %+v", calls)
+		t.Errorf("the repository was asked: got %+v, want no calls", calls)
 	}
 	for _, target := range []string{"/api/users?", "/api/users?&", "/api/users?&limit=5&", "/healthz?t=1", "/readyz?t=1"} {
 		if a := r.do(t, "GET", target, ""); a.status != 200 {
-			t.Errorf("%s: %d %s", target, a.status, a.body)
+			t.Errorf("%s: got %d %s, want 200", target, a.status, a.body)
 		}
 	}
 	if a := r.do(t, "POST", "/api/webhooks/stripe?source=live", "{}"); a.status != 200 {
-		t.Errorf("a webhook whose URL was given a parameter: %d %s", a.status, a.body)
+		t.Errorf("a webhook whose URL was given a parameter: got %d %s, want 200", a.status, a.body)
 	}
 }
 
-// A status that there is not would list nothing, which looks like an answer.
+// An unknown status would list nothing, which looks like an answer.
 func TestUnknownStatusesAreRefused(t *testing.T) {
 	t.Parallel()
 	r, _ := shop(t)

@@ -10,9 +10,9 @@ import (
 	"patchbay/ports"
 )
 
-// What cannot be taken is refused while its body is still on its way: none of these
-// sends the rest of it before it has read the answer.
-func TestAWebhookIsJudgedBeforeItsBody(t *testing.T) {
+// A webhook that cannot be accepted is refused while its body is still being sent: none of these
+// clients sends the rest before it has read the answer.
+func TestAWebhookIsRefusedBeforeItsBodyIsRead(t *testing.T) {
 	t.Parallel()
 	r := serve(t)
 	for _, row := range []struct {
@@ -37,12 +37,12 @@ func TestAWebhookIsJudgedBeforeItsBody(t *testing.T) {
 			}
 			read(t, resp).refused(t, row.status, row.code, "")
 			if !resp.Close {
-				t.Error("the connection stays, with a body on it that nobody has read")
+				t.Error("the connection stays, with a body on it that nobody has read; want it closed")
 			}
 		})
 	}
 	if bodies := r.hooks.seen(); len(bodies) != 0 {
-		t.Errorf("%d bodies were read", len(bodies))
+		t.Errorf("%d bodies were read, want no bodies", len(bodies))
 	}
 }
 

@@ -10,7 +10,7 @@ import (
 	"time"
 )
 
-// dial opens a connection on which a test may say anything.
+// dial opens a connection on which a test can send anything.
 func (r *rig) dial(t *testing.T) net.Conn {
 	t.Helper()
 	c, err := new(net.Dialer).DialContext(t.Context(), "tcp", r.address)
@@ -24,7 +24,7 @@ func (r *rig) dial(t *testing.T) net.Conn {
 	return c
 }
 
-// raw sends bytes on a connection of their own and reads the first answer.
+// raw sends bytes on a new connection and reads the first answer.
 func (r *rig) raw(t *testing.T, text string) answer {
 	t.Helper()
 	c := r.dial(t)
@@ -38,7 +38,7 @@ func (r *rig) raw(t *testing.T, text string) answer {
 	return read(t, resp)
 }
 
-func TestWhatIsNotThere(t *testing.T) {
+func TestUnknownPathsAndMethodsAreRefused(t *testing.T) {
 	t.Parallel()
 	r := serve(t)
 	for _, row := range []struct {
@@ -60,10 +60,10 @@ func TestWhatIsNotThere(t *testing.T) {
 			a := r.do(t, row.method, row.path, "")
 			a.refused(t, row.status, row.code, "")
 			if a.err.Type != "validation_error" || strings.Contains(a.body, "<script>") {
-				t.Errorf("%s", a.body)
+				t.Errorf("got %s, want type validation_error, no \"<script>\" in it", a.body)
 			}
 			if allow := a.header.Get("Allow"); (allow != "") != (row.status == 405) {
-				t.Errorf("Allow: %q", allow)
+				t.Errorf("Allow: got %q, want %v", allow, (row.status == 405))
 			}
 		})
 	}
@@ -93,10 +93,10 @@ func TestRequestID(t *testing.T) {
 				a := r.do(t, "GET", path, "", header{"X-Request-Id": row.given})
 				got := a.header.Get("X-Request-Id")
 				if row.kept && got != row.given || !row.kept && (!strings.HasPrefix(got, "req_") || made[got]) {
-					t.Errorf("%s: %q for %q", path, got, row.given)
+					t.Errorf("%s: got the id %q for %q, kept: want %v", path, got, row.given, row.kept)
 				}
 				if path == "/nothing" && a.err.RequestID != got {
-					t.Errorf("%s is not in %s", got, a.body)
+					t.Errorf("got %s, want the request id %s in it", a.body, got)
 				}
 				made[got] = true
 			}
@@ -104,7 +104,7 @@ func TestRequestID(t *testing.T) {
 	}
 }
 
-// Also those answers that no route has made.
+// This includes answers that no route has made.
 func TestEveryAnswerHasItsHeaders(t *testing.T) {
 	t.Parallel()
 	r := serve(t)
@@ -125,20 +125,20 @@ func TestEveryAnswerHasItsHeaders(t *testing.T) {
 	}
 	for name, a := range answers {
 		if a.header.Get("X-Content-Type-Options") != "nosniff" || a.header.Get("Cache-Control") != "no-store" || a.header.Get("X-Request-Id") == "" {
-			t.Errorf("%s: %d %v", name, a.status, a.header)
+			t.Errorf("%s: got %d %v, want X-Content-Type-Options nosniff, Cache-Control no-store, a X-Request-Id", name, a.status, a.header)
 		}
 		if a.header.Get("Server") != "" {
-			t.Errorf("%s names its server: %q", name, a.header.Get("Server"))
+			t.Errorf("%s names its server: got %q, want no Server", name, a.header.Get("Server"))
 		}
 	}
 	if csp := answers["the page"].header.Get("Content-Security-Policy"); !strings.HasPrefix(csp, "default-src 'none'") || strings.Contains(csp, "script") {
-		t.Errorf("the page may run scripts: %q", csp)
+		t.Errorf("the page may run scripts: got %q, want csp beginning with \"default-src 'none'\", no \"script\" in it", csp)
 	}
 }
 
-// What the server refuses before any route is refused in the one shape, with a
-// code that programs can know, and without saying back what it was sent.
-func TestWhatIsNotHTTPIsRefusedInTheOneShape(t *testing.T) {
+// What the server refuses before any route is refused with a JSON error, with a code for programs,
+// and without repeating what was sent.
+func TestWhatIsNotHTTPIsRefusedWithAJSONError(t *testing.T) {
 	t.Parallel()
 	r := serve(t)
 	for _, row := range []struct {
@@ -155,7 +155,7 @@ func TestWhatIsNotHTTPIsRefusedInTheOneShape(t *testing.T) {
 			a := r.raw(t, row.text)
 			a.refused(t, row.status, row.code, "")
 			if strings.Contains(a.body, canary) {
-				t.Errorf("%s", a.body)
+				t.Errorf("got %s, want no %q in it", a.body, canary)
 			}
 		})
 	}

@@ -18,7 +18,7 @@ import (
 	"patchbay/core/fault"
 )
 
-// guarded is a server that takes one token, and notes what came with which.
+// guarded is a server that accepts one token and records the token of each request.
 type guarded struct {
 	*httptest.Server
 	mu   sync.Mutex
@@ -71,10 +71,10 @@ func TestRefusedTokenIsRefreshedAndTheRequestSentAgain(t *testing.T) {
 			ctx, x := httpclient.Record(t.Context())
 			status, _, err := send(ctx, t, c, tt.method, g.URL, tt.body, nil)
 			if err != nil || status != tt.status || g.saw() != tt.want {
-				t.Fatalf("status %d: %s; %v", status, g.saw(), err)
+				t.Fatalf("status %d: got %s; %v, want %v, saw %v", status, g.saw(), err, tt.status, tt.want)
 			}
 			if !x.Written() || x.Status() != tt.status || (x.Header("X-Refused") == "yes") != (tt.status == 401) {
-				t.Fatalf("the record is of the first request: %d", x.Status())
+				t.Fatalf("got the record of the first request with %d, want that of the last with %d", x.Status(), tt.status)
 			}
 		})
 	}
@@ -107,13 +107,13 @@ func TestRefusedTokenStands(t *testing.T) {
 			defer resp.Body.Close()
 			body, err := io.ReadAll(resp.Body)
 			if resp.StatusCode != 401 || string(body) != "{}" || err != nil || g.saw() != "POST Bearer t1 b" {
-				t.Fatalf("status %d, %q, %v: %s", resp.StatusCode, body, err, g.saw())
+				t.Fatalf("status %d, %q, %v: got %s, want 401, \"{}\", saw \"POST Bearer t1 b\"", resp.StatusCode, body, err, g.saw())
 			}
 		})
 	}
 }
 
-// refusing has a token, and never another.
+// refusing is a token source that never gets another token.
 type refusing string
 
 func (r refusing) Token(context.Context) (string, error)           { return string(r), nil }
@@ -152,11 +152,11 @@ func TestHundredRefusedMakeOneFetch(t *testing.T) {
 	}
 	all.Wait()
 	if i.fetches.Load() != 2 || len(seen) != 2*callers {
-		t.Fatalf("%d fetches with the first, %d requests", i.fetches.Load(), len(seen))
+		t.Fatalf("%d fetches with the first, %d requests, want fetches 2, %v seen", i.fetches.Load(), len(seen), 2*callers)
 	}
 	for request, times := range seen {
 		if times != 1 {
-			t.Errorf("%s: %d times", request, times)
+			t.Errorf("%s: got %d times, want 1", request, times)
 		}
 	}
 }
@@ -174,7 +174,7 @@ func TestTokenIsForTheConfiguredHostAlone(t *testing.T) {
 	}
 	a := newAuthority(t)
 	here, there := newRaw(t, nil, note(&base)), newRaw(t, nil, note(&port))
-	// One address under two schemes: the network of the second leads elsewhere.
+	// One address under two schemes: the network of the second leads to another server.
 	secured := newRaw(t, a.server(t, "127.0.0.1", time.Now().Add(time.Hour)), note(&scheme))
 	dial := func(ctx context.Context, network, address string) (net.Conn, error) {
 		if network == "tcp" && ctx.Value(elsewhere{}) != nil {
@@ -193,14 +193,14 @@ func TestTokenIsForTheConfiguredHostAlone(t *testing.T) {
 		{"another scheme", "https://" + here.address, "", context.WithValue(t.Context(), elsewhere{}, true), &scheme},
 	} {
 		if _, _, err := send(tt.ctx, t, c, http.MethodPost, tt.url, "x", nil); err != nil || *tt.seen.Load() != tt.want {
-			t.Errorf("%s: %v, %v", tt.name, tt.seen.Load(), err)
+			t.Errorf("%s: got %v, %v, want seen %v", tt.name, tt.seen.Load(), err, tt.want)
 		}
 	}
 }
 
 type elsewhere struct{}
 
-func TestNoTokenNoRequest(t *testing.T) {
+func TestWithoutATokenNoRequestIsSent(t *testing.T) {
 	t.Parallel()
 	tests := []struct {
 		name string
@@ -220,16 +220,16 @@ func TestNoTokenNoRequest(t *testing.T) {
 			c := client(t, httpclient.Options{BaseURL: g.URL, Tokens: tokens, Attempts: 1})
 			err := c.Do(t.Context(), httpclient.Request{Method: http.MethodPost, In: 1})
 			if !fault.Is(err, tt.want) || !errors.Is(err, tt.err) || strings.Contains(err.Error(), "canary") || g.saw() != "" {
-				t.Fatalf("%v, and the host saw %s", err, g.saw())
+				t.Fatalf("%v, and the host saw %s, want kind %v, error %v, no \"canary\" in it, no saw", err, g.saw(), tt.want, tt.err)
 			}
 			body := &closed{Reader: strings.NewReader("b")}
 			req, _ := http.NewRequestWithContext(t.Context(), http.MethodPost, g.URL, body)
 			if resp, err := c.HTTP().Do(req); err == nil {
 				_ = resp.Body.Close()
-				t.Fatal("sent")
+				t.Fatal("sent, want an error")
 			}
 			if !body.closed.Load() {
-				t.Fatal("the body was left open")
+				t.Fatal("got an open body, want it closed")
 			}
 		})
 	}
@@ -242,8 +242,8 @@ type closed struct {
 
 func (c *closed) Close() error { c.closed.Store(true); return nil }
 
-// The token endpoint's request is not the caller's, even where it is made with
-// the caller's context; and a request that was refused was not processed.
+// The request to the token endpoint is not the caller's, even though it uses the caller's context;
+// and a request that was refused was not processed.
 func TestOnlyTheLastRequestCounts(t *testing.T) {
 	t.Parallel()
 	endpoint := newRaw(t, nil, says(fine))
@@ -270,7 +270,7 @@ func TestOnlyTheLastRequestCounts(t *testing.T) {
 			ctx, x := httpclient.Record(t.Context())
 			_, _, err := send(ctx, t, client(t, o), http.MethodPost, tt.base, "x", nil)
 			if err == nil || x.Written() || x.Status() != 0 || x.Kind(err) != fault.Unavailable {
-				t.Fatalf("written %t, status %d: %v", x.Written(), x.Status(), err)
+				t.Fatalf("got written %t, status %d, error %v, want kind %s with nothing written", x.Written(), x.Status(), err, fault.Unavailable)
 			}
 		})
 	}

@@ -71,22 +71,22 @@ func TestAnswersAreBounded(t *testing.T) {
 			}))
 			_, answer, err := send(t.Context(), t, c, http.MethodGet, o.BaseURL, "", nil)
 			if errors.Is(err, httpclient.ErrAnswerTooLarge) == tt.fits || len(answer) > limit || tt.fits && len(answer) != limit {
-				t.Errorf("%d bytes: %v", len(answer), err)
+				t.Errorf("got %d bytes, error %v, want at most %d, complete: %v", len(answer), err, limit, tt.fits)
 			}
 			var out string
 			err = c.Do(t.Context(), httpclient.Request{Out: &out})
 			if tt.fits && err != nil || !tt.fits && !fault.Is(err, fault.UnknownOutcome) {
 				t.Error(err)
 			}
-			// Two answers, and for each what a buffer of net/http holds.
+			// Two answers, and what a buffer of net/http holds for each.
 			if read.Load() > 2*(limit+8<<10) {
-				t.Errorf("%d bytes came through the network", read.Load())
+				t.Errorf("%d bytes came through the network, want at most %v", read.Load(), 2*(limit+8<<10))
 			}
 		})
 	}
 }
 
-// flood writes until nobody reads any more, 2 GB at most.
+// flood writes until the client stops reading, at most 2 GB.
 func flood(w io.Writer) {
 	part := make([]byte, 32<<10)
 	for range 2 << 30 / len(part) {
@@ -137,7 +137,7 @@ func TestSlowAnswersAreCut(t *testing.T) {
 						want = httpclient.DefaultTimeout
 					}
 					if took := time.Since(start); took != want || !fault.Is(err, fault.UnknownOutcome) {
-						t.Fatalf("%v after %s", err, took)
+						t.Fatalf("%v after %s, want took %v, kind %v", err, took, want, fault.UnknownOutcome)
 					}
 				})
 			})
@@ -161,13 +161,13 @@ func TestNoRedirectIsFollowed(t *testing.T) {
 					c := client(t, o)
 					got, _, err := send(t.Context(), t, c, method, o.BaseURL, "x", nil)
 					if err != nil || got != status {
-						t.Fatalf("status %d, %v", got, err)
+						t.Fatalf("status %d, %v, want %v", got, err, status)
 					}
 					if err := c.Do(t.Context(), httpclient.Request{Method: method}); !fault.Is(err, fault.Invalid) {
 						t.Fatal(err)
 					}
 					if r.requests.Load() != 2 || other.requests.Load() != 0 {
-						t.Fatalf("%d requests, %d elsewhere", r.requests.Load(), other.requests.Load())
+						t.Fatalf("%d requests, %d elsewhere, want requests 2, requests 0", r.requests.Load(), other.requests.Load())
 					}
 				})
 			}

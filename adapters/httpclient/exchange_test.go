@@ -15,7 +15,7 @@ import (
 	"patchbay/core/fault"
 )
 
-// The secrets of the failing exchanges. None may show in an error.
+// The secrets of the failing exchanges. None may appear in an error.
 const (
 	canaryToken    = "canary-token"
 	canaryPassword = "canary-password"
@@ -24,8 +24,8 @@ const (
 	canaryBody     = "canary-body"
 )
 
-// failure is one way in which an exchange fails. written says whether a byte
-// of the request left; status is that of the answer, 0 where there is none.
+// failure is one way in which an exchange fails. written says whether a byte of the request left;
+// status is that of the answer, 0 if there is none.
 type failure struct {
 	name    string
 	written bool
@@ -35,8 +35,8 @@ type failure struct {
 	ctx     func(t *testing.T) context.Context
 }
 
-// failures are all of them. What a server does after the request is done over
-// plain connections and over TLS.
+// failures are all of them. A failure after the request is tried over plain connections and over
+// TLS.
 func failures() []failure {
 	all := []failure{
 		{name: "refused dial", kind: fault.Unavailable, options: func(t *testing.T) httpclient.Options {
@@ -142,8 +142,8 @@ func handshake(host string, left time.Duration, known bool) func(t *testing.T) h
 	}
 }
 
-// greeter says its piece to whoever connects, and ends the connection once the
-// other side has spoken.
+// greeter sends its text to whoever connects, and closes the connection once the client has sent
+// something.
 func greeter(t *testing.T, words string) string {
 	t.Helper()
 	l := listen(t)
@@ -161,7 +161,7 @@ func greeter(t *testing.T, words string) string {
 	return l.Addr().String()
 }
 
-// tried is a failure as an SDK meets it, and as Do tells it.
+// tried is a failure as an SDK sees it, and as Do reports it.
 type tried struct {
 	x         *httpclient.Exchange
 	status    int
@@ -180,8 +180,8 @@ func (f failure) try(t *testing.T) tried {
 	if f.ctx != nil {
 		ctx = f.ctx(t)
 	}
-	// A client each: the second request would find the first one's connection
-	// kept, or closed, as it happens.
+	// Each failure has a client of its own: a second request might find the first one's connection
+	// kept or closed.
 	sdk, own := client(t, o), client(t, o)
 	var got tried
 	recorded, x := httpclient.Record(ctx)
@@ -200,7 +200,7 @@ func TestWhatWasWrittenIsKnown(t *testing.T) {
 			t.Parallel()
 			got := f.try(t)
 			if got.x.Written() != f.written || got.status != f.status && got.err == nil || got.x.Status() != f.status {
-				t.Errorf("written %t, status %d and recorded %d: %v", got.x.Written(), got.status, got.x.Status(), got.err)
+				t.Errorf("got written %t, status %d and recorded %d, error %v, want written %t and status %d", got.x.Written(), got.status, got.x.Status(), got.err, f.written, f.status)
 			}
 			if f.status == 0 && got.x.Kind(got.err) != f.kind {
 				t.Errorf("kind %s, want %s: %v", got.x.Kind(got.err), f.kind, got.err)
@@ -212,7 +212,7 @@ func TestWhatWasWrittenIsKnown(t *testing.T) {
 	}
 }
 
-func TestNoErrorTellsASecret(t *testing.T) {
+func TestNoErrorContainsASecret(t *testing.T) {
 	t.Parallel()
 	for _, f := range failures() {
 		t.Run(f.name, func(t *testing.T) {
@@ -229,7 +229,7 @@ func TestNoErrorTellsASecret(t *testing.T) {
 	}
 }
 
-// Not parallel: it counts what the whole process runs.
+// Not parallel, because it counts the goroutines of the whole process.
 func TestFailuresLeaveNothingBehind(t *testing.T) {
 	before := runtime.NumGoroutine()
 	for _, f := range failures() {
@@ -242,7 +242,7 @@ func TestFailuresLeaveNothingBehind(t *testing.T) {
 		case <-poll.C:
 		case <-end:
 			stacks := make([]byte, 1<<16)
-			t.Fatalf("%d goroutines, %d before:\n%s", runtime.NumGoroutine(), before, stacks[:runtime.Stack(stacks, true)])
+			t.Fatalf("got %d goroutines, want %d as before:\n%s", runtime.NumGoroutine(), before, stacks[:runtime.Stack(stacks, true)])
 		}
 	}
 }
@@ -256,19 +256,19 @@ func TestCanceledAfterTheRequestIsUnknown(t *testing.T) {
 	})
 	err := client(t, plain(r.address)).Do(ctx, httpclient.Request{Method: http.MethodPost})
 	if !fault.Is(err, fault.UnknownOutcome) || r.requests.Load() != 1 {
-		t.Fatalf("%v after %d requests", err, r.requests.Load())
+		t.Fatalf("%v after %d requests, want kind %v, requests 1", err, r.requests.Load(), fault.UnknownOutcome)
 	}
 }
 
-// An SDK may make several requests with one context. The second one's failure
-// says nothing of the first.
+// An SDK may make several requests with one context. The failure of the second says nothing about
+// the first.
 func TestOneRequestWrittenIsEnough(t *testing.T) {
 	t.Parallel()
 	r := newRaw(t, nil, says("HTTP/1.1 429 Slow\r\nRetry-After: 7\r\nX-Id: 1\r\nContent-Length: 0\r\n\r\n"))
 	c := client(t, plain(r.address))
 	ctx, x := httpclient.Record(t.Context())
 	if x.Status() != 0 || x.Header("X-Id") != "" || x.Written() {
-		t.Fatal("known before the request")
+		t.Fatal("got a record before the request, want none")
 	}
 	_, _, err := send(ctx, t, c, http.MethodPost, "http://"+r.address, "", nil)
 	if err != nil || x.Status() != 429 || x.RetryAfter() != 7*time.Second || x.Header("x-id") != "1" {

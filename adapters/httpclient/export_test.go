@@ -5,13 +5,13 @@ import (
 	"net"
 )
 
-// Over gives the options a network of the test's own.
+// Over returns the options with the test's own network.
 func (o Options) Over(d func(ctx context.Context, network, address string) (net.Conn, error)) Options {
 	o.dial = d
 	return o
 }
 
-// What the tests hold the package to.
+// The limits that tests check.
 const (
 	LongestRetryAfter = longest
 	LongestWait       = longestWait

@@ -45,7 +45,7 @@ func TestJSONInAndOut(t *testing.T) {
 				var out user
 				tt.req.Out = &out
 				if err := c.Do(t.Context(), tt.req); err != nil || out.Name != "Bob" || seen != tt.want {
-					t.Fatalf("%+v in, %+v out, %v", seen, out, err)
+					t.Fatalf("%+v in, %+v out, %v, want name Bob, seen %v", seen, out, err, tt.want)
 				}
 			})
 		})
@@ -66,7 +66,7 @@ func TestAnswerOfNoInterest(t *testing.T) {
 				}
 				kept := 7
 				if err := c.Do(t.Context(), httpclient.Request{Method: "POST", Out: &kept}); name == "no content" && (err != nil || kept != 7) {
-					t.Fatalf("%d, %v", kept, err)
+					t.Fatalf("got %d, error %v, want 7 unchanged", kept, err)
 				}
 			})
 		})
@@ -89,17 +89,17 @@ func TestWhatCannotBeSentIsInvalid(t *testing.T) {
 			virtual(t, httpclient.Options{}, nil, func(t *testing.T, c *httpclient.Client, m *memory) {
 				err := c.Do(t.Context(), req)
 				if !fault.Is(err, fault.Invalid) || strings.Contains(err.Error(), "canary") || m.dials.Load() != 0 {
-					t.Fatalf("%v after %d dials", err, m.dials.Load())
+					t.Fatalf("%v after %d dials, want kind %v, no \"canary\" in it, dials 0", err, m.dials.Load(), fault.Invalid)
 				}
 			})
 		})
 	}
-	// Without a path in the base URL a bad one follows the host directly.
+	// Without a path in the base URL an invalid path would follow the host directly.
 	m := newMemory()
 	c := client(t, httpclient.Options{BaseURL: "http://api.test"}.Over(m.Dial))
 	for _, path := range []string{"@other.test", ".other.test", ":1", "users"} {
 		if err := c.Do(t.Context(), httpclient.Request{Path: path}); !fault.Is(err, fault.Invalid) || m.dials.Load() != 0 {
-			t.Errorf("%s: %v", path, err)
+			t.Errorf("%s: got %v, want kind %v, dials 0", path, err, fault.Invalid)
 		}
 	}
 }
@@ -128,7 +128,7 @@ func TestKindsByStatus(t *testing.T) {
 			}, func(t *testing.T, c *httpclient.Client, _ *memory) {
 				err := c.Do(t.Context(), httpclient.Request{Method: "POST", Out: new(json.RawMessage)})
 				if f := fault.From(err); f.Kind != kind || status > 199 && f.RetryAfter != 7*time.Second || strings.Contains(err.Error(), "canary") {
-					t.Fatalf("%+v", f)
+					t.Fatalf("got %+v, want kind %v and the RetryAfter of the answer", f, kind)
 				}
 			})
 		})

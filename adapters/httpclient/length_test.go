@@ -12,7 +12,7 @@ import (
 	"patchbay/adapters/httpclient"
 )
 
-// strict is a server that takes no body in chunks, and what it was sent.
+// strict is a server that refuses chunked bodies, and records those that it accepts.
 type strict struct {
 	*httptest.Server
 	mu     sync.Mutex
@@ -36,13 +36,13 @@ func newStrict(t *testing.T) *strict {
 	return s
 }
 
-// reader is a body that net/http knows nothing of.
+// reader is a body whose length net/http does not know.
 type reader struct{ io.Reader }
 
 func (reader) Close() error { return nil }
 
-// A body that is in memory goes out with its length, however an SDK hands it over, and
-// again where the connection was stale.
+// A body that is in memory is sent with its length, whatever type an SDK passes it as, and also
+// when it is sent again because the connection was stale.
 func TestABodyOfKnownLengthIsNotSentInChunks(t *testing.T) {
 	t.Parallel()
 	for name, text := range map[string]string{"short": "a=b", "empty": "", "long": strings.Repeat("x", 1<<20)} {
@@ -65,16 +65,16 @@ func TestABodyOfKnownLengthIsNotSentInChunks(t *testing.T) {
 			}
 			defer resp.Body.Close()
 			if resp.StatusCode != http.StatusOK || len(s.bodies) != 1 || s.bodies[0] != text {
-				t.Errorf("%d, and %d bodies", resp.StatusCode, len(s.bodies))
+				t.Errorf("%d, and %d bodies, want %d, 1 body, %v", resp.StatusCode, len(s.bodies), http.StatusOK, text)
 			}
 			if req.ContentLength != 0 {
-				t.Error("the caller's request was changed")
+				t.Error("the caller's request was changed, want it as it was")
 			}
 		})
 	}
 }
 
-// What is made as it goes cannot be known before.
+// The length of a generated body cannot be known before.
 func TestABodyOfUnknownLengthIsSentAsItComes(t *testing.T) {
 	t.Parallel()
 	var got string
@@ -97,6 +97,6 @@ func TestABodyOfUnknownLengthIsSentAsItComes(t *testing.T) {
 	}
 	defer resp.Body.Close()
 	if got != "achunked" {
-		t.Errorf("%q", got)
+		t.Errorf("got %q, want achunked", got)
 	}
 }

@@ -10,8 +10,7 @@ import (
 	"patchbay/adapters/httpclient"
 )
 
-// refused is what is known of an exchange that was answered so, once its answer was
-// read.
+// refused returns the Exchange of a request that got this answer, after the answer was read.
 func refused(t *testing.T, status int, contentType, body string) *httpclient.Exchange {
 	t.Helper()
 	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
@@ -35,7 +34,7 @@ func refused(t *testing.T, status int, contentType, body string) *httpclient.Exc
 	}
 	defer resp.Body.Close()
 	if read, err := io.ReadAll(resp.Body); err != nil || string(read) != body {
-		t.Fatalf("read %d bytes of %d: %v", len(read), len(body), err)
+		t.Fatalf("read %d bytes of %d: got %v, want read %v", len(read), len(body), err, body)
 	}
 	return x
 }
@@ -78,11 +77,11 @@ func TestWhatARefusalSays(t *testing.T) {
 	}
 }
 
-func TestWhatWasNotAnsweredRefusesNothing(t *testing.T) {
+func TestWithoutAnAnswerThereIsNoRefusal(t *testing.T) {
 	t.Parallel()
 	_, x := httpclient.Record(t.Context())
 	var said any
 	if x.Refusal() != "" || x.DecodeRefusal(&said) {
-		t.Errorf("%q %v", x.Refusal(), said)
+		t.Errorf("got %q, %v, want no refusal", x.Refusal(), said)
 	}
 }

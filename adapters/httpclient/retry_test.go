@@ -17,8 +17,8 @@ import (
 	"patchbay/core/fault"
 )
 
-// script answers one request after the other, and notes when each came and
-// what it held. The last step is for all that follow.
+// script answers one request after the other, and records the time and the body of each. The last
+// step applies to all further requests.
 type script struct {
 	steps []func(http.ResponseWriter)
 	at    []time.Time
@@ -32,7 +32,7 @@ func (s *script) ServeHTTP(w http.ResponseWriter, req *http.Request) {
 	s.steps[min(len(s.at), len(s.steps))-1](w)
 }
 
-// waits are the times between the tries.
+// waits returns the times between the tries.
 func (s *script) waits() (waits []time.Duration) {
 	for n := 1; n < len(s.at); n++ {
 		waits = append(waits, s.at[n].Sub(s.at[n-1]))
@@ -53,7 +53,7 @@ func later(code int, when string) func(http.ResponseWriter) {
 
 func done(w http.ResponseWriter) { _, _ = io.WriteString(w, "{}") }
 
-// gone ends the connection without an answer.
+// gone closes the connection without an answer.
 func gone(http.ResponseWriter) { panic(http.ErrAbortHandler) }
 
 func steps(s ...func(http.ResponseWriter)) []func(http.ResponseWriter) { return s }
@@ -98,20 +98,20 @@ func TestWhatIsRepeated(t *testing.T) {
 				m.refuse.Store(tt.refuse)
 				err := c.Do(t.Context(), tt.req)
 				if len(s.at) != tt.tries || (err == nil) != (tt.want == fault.Internal) || err != nil && !fault.Is(err, tt.want) {
-					t.Fatalf("%d tries, %v", len(s.at), err)
+					t.Fatalf("got %d tries, error %v, want %d, kind %v", len(s.at), err, tt.tries, tt.want)
 				}
 				if same := slices.Compact(slices.Clone(s.seen)); len(same) != 1 {
-					t.Fatalf("the tries differ: %q", s.seen)
+					t.Fatalf("the tries differ: got %q, want the same request each time", s.seen)
 				}
 				if tt.req.Header != nil && s.seen[0] != "POST k1 1" {
-					t.Fatal(s.seen[0])
+					t.Fatalf("got %q, want POST k1 1", s.seen[0])
 				}
 			})
 		})
 	}
 }
 
-// Once a try was unknown, what the next one shows of itself proves nothing.
+// Once a try had an unknown outcome, the failure of the next one proves nothing about it.
 func TestLaterTriesDoNotHideAnUnknownOutcome(t *testing.T) {
 	keyed := http.Header{"Idempotency-Key": {"k1"}}
 	tests := []struct {
@@ -162,7 +162,7 @@ func TestWaitsBetweenTries(t *testing.T) {
 			virtual(t, httpclient.Options{}, s.ServeHTTP, func(t *testing.T, c *httpclient.Client, _ *memory) {
 				err := c.Do(t.Context(), httpclient.Request{Method: "POST"})
 				if !fault.Is(err, fault.RateLimited) || len(s.at) != 3 {
-					t.Fatalf("%d tries, %v", len(s.at), err)
+					t.Fatalf("%d tries, %v, want kind %v, 3 tries", len(s.at), err, fault.RateLimited)
 				}
 				if tt.most == nil {
 					tt.most = tt.least
@@ -186,12 +186,12 @@ func TestEndOfTheContextEndsTheWait(t *testing.T) {
 		err := c.Do(ctx, httpclient.Request{})
 		f := fault.From(err)
 		if took := time.Since(start); took != 5*time.Second || len(s.at) != 1 || f.Kind != fault.UnknownOutcome || f.RetryAfter != 20*time.Second {
-			t.Fatalf("%+v after %s and %d tries", f, took, len(s.at))
+			t.Fatalf("%+v after %s and %d tries, want %v, 1 try, kind %v, retry after %v", f, took, len(s.at), 5*time.Second, fault.UnknownOutcome, 20*time.Second)
 		}
 	})
 }
 
-// What was learned before counts for more than that the caller gave up.
+// A known outcome is returned even if the caller has given up.
 func TestEndOfTheContextDuringATry(t *testing.T) {
 	s := &script{steps: steps(func(w http.ResponseWriter) {
 		w.Header().Set("Connection", "close") // so that the second try dials
@@ -211,7 +211,7 @@ func TestEndOfTheContextDuringATry(t *testing.T) {
 		start := time.Now()
 		err := c.Do(ctx, httpclient.Request{})
 		if f := fault.From(err); f.Kind != fault.RateLimited || time.Since(start) != 7*time.Second {
-			t.Errorf("%+v after %s", f, time.Since(start))
+			t.Errorf("%+v after %s, want kind %v, after %v", f, time.Since(start), fault.RateLimited, 7*time.Second)
 		}
 		_ = m.Close()
 	})
@@ -223,7 +223,7 @@ func TestEndOfTheContextBeforeTheCall(t *testing.T) {
 		ctx, cancel := context.WithCancel(t.Context())
 		cancel()
 		if err := c.Do(ctx, httpclient.Request{}); !fault.Is(err, fault.Canceled) || m.dials.Load() != 0 {
-			t.Fatalf("%v after %d dials", err, m.dials.Load())
+			t.Fatalf("%v after %d dials, want kind %v, dials 0", err, m.dials.Load(), fault.Canceled)
 		}
 	})
 }
@@ -237,10 +237,10 @@ func TestWaitIsBounded(t *testing.T) {
 		wait := httpclient.Wait(attempt, initial, most, after)
 		asked := min(max(after, 0), httpclient.LongestWait)
 		if wait < asked || wait > max(most, 0) && wait != asked {
-			t.Fatalf("Wait(%d, %s, %s, %s) = %s", attempt, initial, most, after, wait)
+			t.Fatalf("Wait(%d, %s, %s, %s) = %s, want at least what was asked and at most the longest", attempt, initial, most, after, wait)
 		}
 		if attempt <= 1 && wait > max(initial, 0) && wait != asked {
-			t.Fatalf("the first wait is %s of %s", wait, initial)
+			t.Fatalf("the first wait: got %s, want at most %s", wait, initial)
 		}
 	}
 }
@@ -255,7 +255,7 @@ func TestWaitDoublesAndSpreads(t *testing.T) {
 			wait := httpclient.Wait(attempt, time.Second, 5*time.Second, 0)
 			low, high = min(low, wait), max(high, wait)
 		}
-		// That 2,000 of them leave out a twentieth has odds of 1 to 10^44.
+		// The probability that 2,000 of them leave out a twentieth of the range is 10^-44.
 		if low > most/20 || high < most-most/20 || high > most {
 			t.Errorf("try %d waits %s to %s, want 0 to %s", attempt, low, high, most)
 		}
@@ -309,14 +309,14 @@ func FuzzParseRetryAfter(f *testing.F) {
 		now := noon.Add(time.Duration(shift))
 		got := httpclient.ParseRetryAfter(value, now)
 		if got < 0 || got > httpclient.LongestRetryAfter {
-			t.Fatalf("%q: %s", value, got)
+			t.Fatalf("%q: got %s, want at least 0, at most %v", value, got, httpclient.LongestRetryAfter)
 		}
 		if again := httpclient.ParseRetryAfter(" "+value+" ", now); again != got {
-			t.Fatalf("%q: %s, and %s with blanks", value, got, again)
+			t.Fatalf("%q with blanks: got %s, want %s", value, again, got)
 		}
-		// Later, a date asks for no more, and a number for the same.
+		// Later, a date demands no further wait, and a number demands the same.
 		if after := httpclient.ParseRetryAfter(value, now.Add(time.Second)); after > got {
-			t.Fatalf("%q: %s, and a second later %s", value, got, after)
+			t.Fatalf("%q a second later: got %s, want at most %s", value, after, got)
 		}
 	})
 }

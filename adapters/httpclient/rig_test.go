@@ -23,7 +23,7 @@ import (
 	"patchbay/adapters/httpclient"
 )
 
-// patience is how long a test waits in real time for what must come.
+// patience is how long a test waits in real time for something that must happen.
 const patience = 20 * time.Second
 
 // authority signs the certificates of one test.
@@ -63,8 +63,7 @@ func sign(t *testing.T, template *x509.Certificate, by *authority) (*ecdsa.Priva
 	return key, cert
 }
 
-// server is the configuration of one with a certificate for host, which is a
-// name or an address.
+// server returns the configuration of a server with a certificate for host, a name or an address.
 func (a *authority) server(t *testing.T, host string, until time.Time) *tls.Config {
 	t.Helper()
 	template := &x509.Certificate{SerialNumber: big.NewInt(2), NotBefore: until.Add(-2 * time.Hour), NotAfter: until}
@@ -86,11 +85,11 @@ func (a *authority) client() *tls.Config {
 	return &tls.Config{RootCAs: pool, MinVersion: tls.VersionTLS12}
 }
 
-// A peer answers one request on its connection; nth counts the requests on it,
-// from 1. It keeps the connection where it returns true.
+// A peer answers one request on its connection; nth counts the requests on it from 1. The
+// connection is kept if it returns true.
 type peer func(c net.Conn, req *http.Request, nth int) (keep bool)
 
-// raw is a server that may break every rule of HTTP.
+// raw is a server that can violate any rule of HTTP.
 type raw struct {
 	address  string
 	requests atomic.Int64
@@ -106,7 +105,7 @@ func listen(t *testing.T) net.Listener {
 	return l
 }
 
-// newRaw serves on a real socket, over TLS where there is a configuration.
+// newRaw serves on a real socket, over TLS if there is a configuration.
 func newRaw(t *testing.T, secure *tls.Config, answer peer) *raw {
 	t.Helper()
 	l := listen(t)
@@ -142,7 +141,7 @@ func (r *raw) serve(c net.Conn, answer peer) {
 	}
 }
 
-// says answers with these bytes and ends the connection.
+// says answers with these bytes and closes the connection.
 func says(answer string) peer {
 	return func(c net.Conn, _ *http.Request, _ int) bool {
 		_, _ = io.WriteString(c, answer)
@@ -152,7 +151,7 @@ func says(answer string) peer {
 
 const fine = "HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\n{}"
 
-// reset ends the connection with RST.
+// reset closes the connection with an RST.
 func reset(c net.Conn, _ *http.Request, _ int) bool {
 	if layer, ok := c.(*tls.Conn); ok {
 		c = layer.NetConn()
@@ -162,14 +161,13 @@ func reset(c net.Conn, _ *http.Request, _ int) bool {
 	return false
 }
 
-// hang waits until the client goes.
+// hang waits until the client closes the connection.
 func hang(c net.Conn, _ *http.Request, _ int) bool {
 	_, _ = c.Read(make([]byte, 1))
 	return false
 }
 
-// memory is a network of pipes. What is written to a pipe was read by the
-// other side: nothing lies in between.
+// memory is a network of pipes without buffers: a write returns once the other side has read it.
 type memory struct {
 	conns  chan net.Conn
 	closed chan struct{}

@@ -14,10 +14,9 @@ import (
 	"patchbay/core/fault"
 )
 
-// A server may end a kept connection at any time, also when the next request
-// is about to be written. Nothing of it left then, so it is no unknown outcome,
-// and it goes out on a new connection. The network is one of pipes: no byte can
-// be under way in it.
+// A server may close a kept connection at any time, also when the next request is about to be
+// written. If nothing of it left, its outcome is not unknown, and it is sent on a new connection.
+// The network is one of pipes, in which no byte can be in transit.
 func TestConnectionClosedBeforeTheRequest(t *testing.T) {
 	for _, over := range []bool{false, true} {
 		for _, tt := range []struct{ name, method, body string }{
@@ -40,7 +39,7 @@ func TestConnectionClosedBeforeTheRequest(t *testing.T) {
 					ctx, x := httpclient.Record(t.Context())
 					status, _, err := send(ctx, t, c, tt.method, o.BaseURL, tt.body, nil)
 					if err != nil || status != http.StatusOK || !x.Written() {
-						t.Fatalf("request %d: status %d, written %t, %v", n, status, x.Written(), err)
+						t.Fatalf("request %d: status %d, written %t, %v, want %d, written", n, status, x.Written(), err, http.StatusOK)
 					}
 				}
 			})
@@ -48,9 +47,9 @@ func TestConnectionClosedBeforeTheRequest(t *testing.T) {
 	}
 }
 
-// closing answers one request on each connection as if it kept it, and ends it
-// at once. Over TLS it says so, and takes as much as the client's alert needs in
-// return: of a request that is less than can be deciphered.
+// closing answers one request on each connection as if it kept it, and closes it at once. Over TLS
+// it sends an alert, and then reads as much as the client's alert needs, which is less than a
+// request.
 func closing(m *memory, config *tls.Config) {
 	answer := func(c net.Conn, _ *http.Request, _ int) bool {
 		_, _ = io.WriteString(c, fine)
@@ -72,7 +71,7 @@ func closing(m *memory, config *tls.Config) {
 	}
 }
 
-// A connection that fails while it is written to has taken bytes or has not.
+// A connection that fails during a write may or may not have accepted bytes.
 func TestConnectionThatTakesNothingIsNotWrittenTo(t *testing.T) {
 	t.Parallel()
 	for _, tt := range []struct {
@@ -92,7 +91,7 @@ func TestConnectionThatTakesNothingIsNotWrittenTo(t *testing.T) {
 			ctx, x := httpclient.Record(t.Context())
 			_, _, err := send(ctx, t, client(t, o), http.MethodPost, o.BaseURL, "x", nil)
 			if err == nil || x.Written() != tt.written {
-				t.Fatalf("written %t: %v", x.Written(), err)
+				t.Fatalf("written %t: got %v, want an error, written %v", x.Written(), err, tt.written)
 			}
 		})
 	}
@@ -105,10 +104,9 @@ type failing struct {
 
 func (f *failing) Write([]byte) (int, error) { return f.takes, io.ErrClosedPipe }
 
-// net/http takes an idempotency key for leave to send a request again that had
-// left on a kept connection. It would do so uncounted, and unseen by whoever
-// must know what was sent.
-func TestWhatHasLeftIsNotSentAgainUnasked(t *testing.T) {
+// net/http sends a request with an idempotency key again if it failed on a kept connection. Such a
+// repeat would be neither counted nor recorded, and the caller must know what was sent.
+func TestARequestThatHasLeftIsNotSentAgain(t *testing.T) {
 	t.Parallel()
 	for _, key := range []string{"Idempotency-Key", "X-Idempotency-Key"} {
 		for _, body := range []string{"", `{"in":1}`} {
@@ -154,9 +152,9 @@ func notAgain(t *testing.T, key, body string, over bool, last peer) {
 	ctx, x := httpclient.Record(t.Context())
 	_, _, err := send(ctx, t, c, http.MethodPost, o.BaseURL, body, header)
 	if err == nil || !x.Written() || x.Kind(err) != fault.UnknownOutcome || r.requests.Load() != 2 {
-		t.Fatalf("written %t after %d requests: %v", x.Written(), r.requests.Load(), err)
+		t.Fatalf("got written %t after %d requests, error %v, want written after 2 with kind %s", x.Written(), r.requests.Load(), err, fault.UnknownOutcome)
 	}
 	if first, second := <-keys, <-keys; first != "k1" || second != "k1" || header.Get(key) != "k1" {
-		t.Fatalf("sent under the keys %q and %q, the caller's is %q", first, second, header)
+		t.Fatalf("got the keys %q and %q, want k1 twice, as the caller's %q", first, second, header)
 	}
 }

@@ -15,7 +15,7 @@ import (
 
 var errDown = errors.New("the token endpoint is down")
 
-// issuer is a token endpoint: t1, t2 and so on, each good for life.
+// issuer is a token endpoint. It issues t1, t2 and so on.
 type issuer struct {
 	fetches atomic.Int64
 	life    time.Duration // 0 for tokens without an end
@@ -68,7 +68,7 @@ func TestTokenIsKept(t *testing.T) {
 		}
 	})
 	if i.fetches.Load() != 1 {
-		t.Fatalf("%d fetches", i.fetches.Load())
+		t.Fatalf("got %d fetches, want 1", i.fetches.Load())
 	}
 }
 
@@ -90,25 +90,25 @@ func TestTokenIsFetchedOnceForAll(t *testing.T) {
 							got, err = tokens.Refresh(t.Context(), "t1")
 						}
 						if got != want || err != nil {
-							t.Errorf("%q, %v", got, err)
+							t.Errorf("got %q, %v, want %v", got, err, want)
 						}
 					})
 				}
 				all.Wait()
 				if got, err := tokens.Refresh(t.Context(), "t0"); got != want || err != nil {
-					t.Errorf("one who comes late: %q, %v", got, err)
+					t.Errorf("one who comes late: got %q, %v, want %v", got, err, want)
 				}
 				if n := fmt.Sprint("t", i.fetches.Load()); n != want {
-					t.Errorf("%d fetches", i.fetches.Load())
+					t.Errorf("got %d fetches, want %v", i.fetches.Load(), want)
 				}
 			})
 		})
 	}
 }
 
-// Somebody's late news of the token before must not keep those from a new one
-// whom the present one was refused.
-func TestNobodyIsGivenTheTokenThatWasRefused(t *testing.T) {
+// A late report that an earlier token was refused must not keep a caller whose current token was
+// refused from getting a new one.
+func TestARefusedTokenIsNotUsedAgain(t *testing.T) {
 	i := &issuer{}
 	issued(t, i, func(t *testing.T, tokens *httpclient.Tokens) {
 		wants(t, tokens, "t1")
@@ -119,7 +119,7 @@ func TestNobodyIsGivenTheTokenThatWasRefused(t *testing.T) {
 				all.Go(func() { _, _ = tokens.Refresh(t.Context(), old) })
 				all.Go(func() {
 					if got, err := tokens.Refresh(t.Context(), present); got == present || err != nil {
-						t.Errorf("%q for %q, %v", got, present, err)
+						t.Errorf("got %q, error %v, want another token than %q", got, err, present)
 					}
 				})
 			}
@@ -145,19 +145,19 @@ func TestTokenIsRenewedBeforeItsEnd(t *testing.T) {
 				<-time.After(tt.from - time.Millisecond)
 				wants(t, tokens, "t1")
 				if i.fetches.Load() != 1 {
-					t.Fatal("renewed too early")
+					t.Fatal("renewed too early, want 1 fetch")
 				}
 				<-time.After(time.Millisecond)
 				start := time.Now()
 				wants(t, tokens, "t1")
 				wants(t, tokens, "t1")
 				if time.Since(start) != 0 {
-					t.Fatal("a caller waited for a token that was not needed yet")
+					t.Fatal("a caller waited for a token that was not needed yet, want no wait")
 				}
 				<-time.After(2 * time.Second)
 				wants(t, tokens, "t2")
 				if i.fetches.Load() != 2 {
-					t.Fatalf("%d fetches", i.fetches.Load())
+					t.Fatalf("got %d fetches, want 2", i.fetches.Load())
 				}
 			})
 		})
@@ -174,18 +174,18 @@ func TestEndpointIsDown(t *testing.T) {
 			wants(t, tokens, "t1")
 		}
 		if n := i.fetches.Load(); n < 3 || n > 12 {
-			t.Fatalf("%d fetches in the last half minute", n)
+			t.Fatalf("%d fetches in the last half minute, want at least 3, at most 12", n)
 		}
 		before := i.fetches.Load()
 		<-time.After(time.Second)
 		for range 600 * 10 {
 			<-time.After(100 * time.Millisecond)
 			if got, err := tokens.Token(t.Context()); got != "" || !errors.Is(err, errDown) {
-				t.Fatalf("%q after its end, %v", got, err)
+				t.Fatalf("%q after its end, %v, want none, error %v", got, err, errDown)
 			}
 		}
 		if n := i.fetches.Load() - before; n < 600/5-2 || n > 600/5+2 {
-			t.Fatalf("%d fetches in ten minutes", n)
+			t.Fatalf("%d fetches in ten minutes, want at least %v, at most %v", n, 600/5-2, 600/5+2)
 		}
 		i.down.Store(false)
 		<-time.After(httpclient.LastPause)
@@ -208,12 +208,12 @@ func TestEmptyTokenIsAFailure(t *testing.T) {
 	i.empty.Store(true)
 	issued(t, i, func(t *testing.T, tokens *httpclient.Tokens) {
 		if got, err := tokens.Token(t.Context()); err == nil {
-			t.Fatalf("%q", got)
+			t.Fatalf("got %q, want an error", got)
 		}
 	})
 }
 
-// Where every token is refused, another one at every request does not help.
+// If every token is refused, fetching another one for each request does not help.
 func TestRefusedTokensAreNotReplacedWithoutEnd(t *testing.T) {
 	i := &issuer{}
 	issued(t, i, func(t *testing.T, tokens *httpclient.Tokens) {
@@ -223,12 +223,12 @@ func TestRefusedTokensAreNotReplacedWithoutEnd(t *testing.T) {
 			<-time.After(100 * time.Millisecond)
 		}
 		if n := i.fetches.Load(); n < 10 || n > 12 {
-			t.Fatalf("%d fetches in 10 s", n)
+			t.Fatalf("%d fetches in 10 s, want at least 10, at most 12", n)
 		}
 	})
 }
 
-func TestOneWhoGivesUpDoesNotEndItForOthers(t *testing.T) {
+func TestACallerThatGivesUpDoesNotEndTheFetchForOthers(t *testing.T) {
 	i := &issuer{takes: 3 * time.Second}
 	issued(t, i, func(t *testing.T, tokens *httpclient.Tokens) {
 		ctx, cancel := context.WithTimeout(t.Context(), time.Second)
@@ -238,14 +238,14 @@ func TestOneWhoGivesUpDoesNotEndItForOthers(t *testing.T) {
 		first.Go(func() {
 			_, err := tokens.Token(ctx)
 			if !errors.Is(err, context.DeadlineExceeded) || time.Since(start) != time.Second {
-				t.Errorf("%v after %s", err, time.Since(start))
+				t.Errorf("%v after %s, want error %v, after %v", err, time.Since(start), context.DeadlineExceeded, time.Second)
 			}
 		})
 		synctest.Wait() // it is the one who began the fetch
 		wants(t, tokens, "t1")
 		first.Wait()
 		if i.fetches.Load() != 1 || time.Since(start) != i.takes {
-			t.Fatalf("%d fetches, %s", i.fetches.Load(), time.Since(start))
+			t.Fatalf("%d fetches, %s, want fetches 1, after %v", i.fetches.Load(), time.Since(start), i.takes)
 		}
 	})
 }
@@ -255,7 +255,7 @@ func TestFetchWithoutAnAnswerEnds(t *testing.T) {
 	issued(t, i, func(t *testing.T, tokens *httpclient.Tokens) {
 		start := time.Now()
 		if _, err := tokens.Token(t.Context()); !errors.Is(err, context.DeadlineExceeded) || time.Since(start) != 10*time.Second {
-			t.Fatalf("%v after %s", err, time.Since(start))
+			t.Fatalf("%v after %s, want error %v, after %v", err, time.Since(start), context.DeadlineExceeded, 10*time.Second)
 		}
 	})
 }

@@ -11,7 +11,7 @@ import (
 	"patchbay/core/payment"
 )
 
-// one try a call, so that calls can be counted.
+// single allows one try for each call, so that calls can be counted.
 func single(p *resilience.Policy) { p.Attempts = 1 }
 
 func TestWhatOpensTheBreaker(t *testing.T) {
@@ -28,14 +28,14 @@ func TestWhatOpensTheBreaker(t *testing.T) {
 					t.Fatalf("opened %t, want %t", opened, want)
 				}
 				if opened && r.provider.calls() != 10 {
-					t.Errorf("it opened after %d calls", r.provider.calls())
+					t.Errorf("the breaker opened after %d calls, want 10", r.provider.calls())
 				}
 			})
 		})
 	}
 }
 
-func TestWhatIsNobodysFaultIsNotCounted(t *testing.T) {
+func TestBlamelessFailuresAreNotCounted(t *testing.T) {
 	within(t, single, func(t *testing.T, r *rig) {
 		r.provider.becomes(func(context.Context, int) error {
 			return &fault.Error{Kind: fault.UnknownOutcome, Blameless: true}
@@ -44,14 +44,14 @@ func TestWhatIsNobodysFaultIsNotCounted(t *testing.T) {
 			_ = r.pay(t.Context())
 		}
 		if err := r.gateway.Available(); err != nil || r.provider.calls() != 30 {
-			t.Errorf("%v after %d calls", err, r.provider.calls())
+			t.Errorf("%v after %d calls, want calls 30", err, r.provider.calls())
 		}
 	})
 }
 
-// One caller's requests, each refused for itself, leave the provider to all others;
-// a person is told while nothing else is done there.
-func TestRefusalsInARowAreTold(t *testing.T) {
+// If the requests of one caller are refused, the provider stays available to all others. An
+// operator is notified if nothing else is done there meanwhile.
+func TestRefusalsInARowAreLogged(t *testing.T) {
 	within(t, single, func(t *testing.T, r *rig) {
 		told := func() (n int) {
 			for _, d := range r.told() {
@@ -77,11 +77,11 @@ func TestRefusalsInARowAreTold(t *testing.T) {
 			}
 		}
 		if n := told(); n != 0 {
-			t.Errorf("told %d times, though others went well between", n)
+			t.Errorf("told %d times, though others went well between, want 0", n)
 		}
 		refuse(40)
 		if n := told(); n != 2 {
-			t.Errorf("told %d times of 40 in a row", n)
+			t.Errorf("told %d times of 40 in a row, want 2", n)
 		}
 	})
 }
@@ -100,12 +100,12 @@ func TestACallerWhoLeavesIsNoFailureOfTheProvider(t *testing.T) {
 						time.AfterFunc(100*time.Millisecond, cancel)
 					}
 					if err := r.pay(ctx); !fault.Is(err, fault.UnknownOutcome) && leaves {
-						t.Fatalf("%v", err)
+						t.Fatalf("got %v, want kind %s", err, fault.UnknownOutcome)
 					}
 					cancel()
 				}
 				if opened := r.gateway.Available() != nil; opened == leaves {
-					t.Errorf("opened %t", opened)
+					t.Errorf("opened %t, want the opposite of %v", opened, leaves)
 				}
 			})
 		})
@@ -136,7 +136,7 @@ func TestTheBreakerNeedsHalfOfTenCalls(t *testing.T) {
 					_ = r.pay(t.Context())
 				}
 				if open := r.gateway.Available() != nil; open != c.open {
-					t.Errorf("open: %t", open)
+					t.Errorf("open: got %t, want %v", open, c.open)
 				}
 			})
 		})
@@ -150,7 +150,7 @@ func TestTheBreakerNeedsHalfOfTenCalls(t *testing.T) {
 			<-time.After(time.Minute)
 			_ = r.pay(t.Context())
 			if r.gateway.Available() != nil {
-				t.Error("it is open")
+				t.Error("the breaker is open, want it closed")
 			}
 		})
 	})
@@ -166,10 +166,10 @@ func TestAnOpenBreakerIsSkippedAndHeals(t *testing.T) {
 		err := r.pay(t.Context())
 		f := fault.From(err)
 		if f.Kind != fault.Unavailable || f.Code != "breaker_open" || f.RetryAfter != 30*time.Second || r.provider.calls() != 10 || time.Since(start) != 0 {
-			t.Fatalf("%v with %s, %d calls", err, f.RetryAfter, r.provider.calls())
+			t.Fatalf("%v with %s, %d calls, want kind %v, code breaker_open, retry after %v, calls 10, after 0", err, f.RetryAfter, r.provider.calls(), fault.Unavailable, 30*time.Second)
 		}
 		if r.told()[len(r.told())-1] != resilience.Skipped {
-			t.Errorf("%v", r.told())
+			t.Errorf("got %v, want %v", r.told(), resilience.Skipped)
 		}
 
 		<-time.After(30 * time.Second)
@@ -180,7 +180,7 @@ func TestAnOpenBreakerIsSkippedAndHeals(t *testing.T) {
 			_ = r.pay(t.Context())
 		}
 		if probes := r.provider.calls() - 10; probes < 2 || probes > 3 {
-			t.Errorf("%d probes while it still fails", probes)
+			t.Errorf("%d probes while it still fails, want probes at least 2, probes at most 3", probes)
 		}
 
 		r.provider.becomes(good)
@@ -191,7 +191,7 @@ func TestAnOpenBreakerIsSkippedAndHeals(t *testing.T) {
 			}
 		}
 		if !slices.Contains(r.told(), resilience.Probing) || !slices.Contains(r.told(), resilience.Closed) {
-			t.Errorf("%v", r.told())
+			t.Errorf("got %v, want %q in it, %q in it", r.told(), resilience.Probing, resilience.Closed)
 		}
 	})
 }
@@ -204,7 +204,7 @@ func TestAnAccountAtFaultIsLeftAloneForLong(t *testing.T) {
 		}
 		<-time.After(299 * time.Second)
 		if err := r.gateway.Available(); fault.From(err).RetryAfter != time.Second {
-			t.Errorf("after 299 s: %v", err)
+			t.Errorf("after 299 s: got %v, want %v", err, time.Second)
 		}
 		<-time.After(time.Second)
 		if err := r.gateway.Available(); err != nil {
@@ -213,7 +213,7 @@ func TestAnAccountAtFaultIsLeftAloneForLong(t *testing.T) {
 	})
 }
 
-// An own limit is no failure of the provider.
+// Our own limit is no failure of the provider.
 func TestOverloadDoesNotOpenTheBreaker(t *testing.T) {
 	within(t, func(p *resilience.Policy) { p.Bulkhead, p.Attempts = 1, 1 }, func(t *testing.T, r *rig) {
 		entered, release := make(chan struct{}), make(chan struct{})
@@ -232,7 +232,7 @@ func TestOverloadDoesNotOpenTheBreaker(t *testing.T) {
 	})
 }
 
-// BenchmarkPolicies is what the policies cost a call that does nothing.
+// BenchmarkPolicies measures what the policies cost for a call that does nothing.
 func BenchmarkPolicies(b *testing.B) {
 	g := resilience.NewGateway(&instant{}, resilience.Options{Policy: resilience.Default})
 	b.ReportAllocs()

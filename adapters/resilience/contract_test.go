@@ -25,15 +25,15 @@ import (
 
 const secret = "whsec_mock_contract"
 
-// once is the default but for retries: the suite makes one call fail and wants
-// to see it.
+// once is the default policy without retries: the suite makes one call fail and must see its
+// error.
 func once() resilience.Options {
 	policy := resilience.Default
 	policy.Attempts = 1
 	return resilience.Options{Policy: policy}
 }
 
-// faults are the mock's names of the suite's.
+// faults maps the suite's faults to the mock's names.
 var faults = map[paymenttest.Fault]string{
 	paymenttest.FaultRefused:       "refused",
 	paymenttest.FaultTimeoutBefore: "timeout_before",
@@ -119,7 +119,7 @@ func TestContract(t *testing.T) {
 				Book: func(t *testing.T) []payment.BookEntry {
 					page, err := mock.Book(t.Context(), "", 100)
 					if err != nil || page.Next != "" {
-						t.Fatalf("%v, more: %q", err, page.Next)
+						t.Fatalf("%v, more: got %q, want no next", err, page.Next)
 					}
 					return page.Entries
 				},

@@ -17,10 +17,10 @@ import (
 	"patchbay/ports"
 )
 
-// script answers the nth call, from 1.
+// script returns the result of the nth call, counted from 1.
 type script func(ctx context.Context, n int) error
 
-// provider counts calls, and answers them by its script.
+// provider counts calls and answers them by its script.
 type provider struct {
 	ports.PaymentGateway
 	mu     sync.Mutex
@@ -71,7 +71,7 @@ func (m mailbox) Send(ctx context.Context, _ email.Message) (email.Receipt, erro
 	return email.Receipt{Reference: "1"}, m.call(ctx)
 }
 
-// rig is a provider within the default policy, on virtual time.
+// rig is a provider with the default policy, on virtual time.
 type rig struct {
 	provider *provider
 	gateway  *resilience.Gateway
@@ -172,14 +172,14 @@ func TestWithoutKeysOnlyWhatDidNothingIsTriedAgain(t *testing.T) {
 	}
 }
 
-// Once one try was unknown, a failure that proves nothing about it leaves it so.
-func TestWhoeverAsksNotToBeAskedAgainIsNot(t *testing.T) {
+// Once one try had an unknown outcome, a failure that proves nothing about it leaves it unknown.
+func TestAnErrorThatForbidsRetriesIsNotRetried(t *testing.T) {
 	within(t, nil, func(t *testing.T, r *rig) {
 		r.provider.becomes(func(context.Context, int) error {
 			return &fault.Error{Kind: fault.UnknownOutcome, NoRetry: true}
 		})
 		if err := r.pay(t.Context()); !fault.Is(err, fault.UnknownOutcome) || r.provider.calls() != 1 {
-			t.Errorf("%v after %d calls", err, r.provider.calls())
+			t.Errorf("%v after %d calls, want kind %v, calls 1", err, r.provider.calls(), fault.UnknownOutcome)
 		}
 	})
 }
@@ -205,7 +205,7 @@ func TestUnknownIsSticky(t *testing.T) {
 				return &fault.Error{Kind: fault.Declined, Proven: true}
 			})
 			if err := r.pay(t.Context()); !fault.Is(err, fault.Declined) || r.provider.calls() != 2 {
-				t.Errorf("%v after %d calls", err, r.provider.calls())
+				t.Errorf("%v after %d calls, want kind %v, calls 2", err, r.provider.calls(), fault.Declined)
 			}
 		})
 	})
@@ -219,7 +219,7 @@ func TestUnknownIsSticky(t *testing.T) {
 			})
 			err := r.pay(t.Context())
 			if f := fault.From(err); f.Kind != fault.UnknownOutcome || f.RetryAfter != 7*time.Second || !strings.Contains(err.Error(), "conflict") {
-				t.Errorf("%v, to be tried again after %s", err, f.RetryAfter)
+				t.Errorf("%v, to be tried again after %s, want kind %v, retry after %v, \"conflict\" in it", err, f.RetryAfter, fault.UnknownOutcome, 7*time.Second)
 			}
 		})
 	})
@@ -227,7 +227,7 @@ func TestUnknownIsSticky(t *testing.T) {
 		within(t, nil, func(t *testing.T, r *rig) {
 			r.provider.becomes(fails(fault.UnknownOutcome, fault.NotFound))
 			if _, err := r.gateway.Retrieve(t.Context(), "pi_1"); !fault.Is(err, fault.NotFound) {
-				t.Errorf("%v", err)
+				t.Errorf("got %v, want kind %v", err, fault.NotFound)
 			}
 		})
 	})
@@ -236,7 +236,7 @@ func TestUnknownIsSticky(t *testing.T) {
 			r.provider.becomes(fails(fault.RateLimited, fault.UnknownOutcome, fault.RateLimited))
 			_, err := r.mailer.Send(t.Context(), email.Message{})
 			if !fault.Is(err, fault.UnknownOutcome) || r.provider.calls() != 2 {
-				t.Errorf("%v after %d calls", err, r.provider.calls())
+				t.Errorf("%v after %d calls, want kind %v, calls 2", err, r.provider.calls(), fault.UnknownOutcome)
 			}
 		})
 	})
@@ -244,7 +244,7 @@ func TestUnknownIsSticky(t *testing.T) {
 		within(t, nil, func(t *testing.T, r *rig) {
 			r.provider.becomes(fails(fault.UnknownOutcome, fault.Unavailable))
 			if err := r.pay(t.Context()); err != nil || r.provider.calls() != 3 {
-				t.Errorf("%v after %d calls", err, r.provider.calls())
+				t.Errorf("%v after %d calls, want calls 3", err, r.provider.calls())
 			}
 		})
 	})
@@ -252,7 +252,7 @@ func TestUnknownIsSticky(t *testing.T) {
 		within(t, func(p *resilience.Policy) { p.Breaker.MinimumCalls = 1 }, func(t *testing.T, r *rig) {
 			r.provider.becomes(always(fault.UnknownOutcome))
 			if err := r.pay(t.Context()); !fault.Is(err, fault.UnknownOutcome) || r.provider.calls() != 1 {
-				t.Errorf("%v after %d calls", err, r.provider.calls())
+				t.Errorf("%v after %d calls, want kind %v, calls 1", err, r.provider.calls(), fault.UnknownOutcome)
 			}
 		})
 	})
@@ -279,7 +279,7 @@ func TestTheWaitBetweenTries(t *testing.T) {
 				start := time.Now()
 				err := r.pay(t.Context())
 				if took := time.Since(start); err == nil || r.provider.calls() != c.calls || took < c.least || took > c.most {
-					t.Errorf("%v after %d calls in %s", err, r.provider.calls(), took)
+					t.Errorf("%v after %d calls in %s, want an error, calls %v, took at least %v, took at most %v", err, r.provider.calls(), took, c.calls, c.least, c.most)
 				}
 			})
 		})
@@ -298,10 +298,10 @@ func TestTimeIsBounded(t *testing.T) {
 			start := time.Now()
 			err := r.pay(t.Context())
 			if !fault.Is(err, fault.UnknownOutcome) || time.Since(start) > 30*time.Second || r.provider.calls() < 2 {
-				t.Errorf("%v after %d calls in %s", err, r.provider.calls(), time.Since(start))
+				t.Errorf("%v after %d calls in %s, want kind %v, within %v, calls at least 2", err, r.provider.calls(), time.Since(start), fault.UnknownOutcome, 30*time.Second)
 			}
 			if second := r.provider.at[1].Sub(r.provider.at[0]); second < 10*time.Second || second > 11*time.Second {
-				t.Errorf("the second try came after %s", second)
+				t.Errorf("the second try came after %s, want at least %v, at most %v", second, 10*time.Second, 11*time.Second)
 			}
 		})
 	})
@@ -312,7 +312,7 @@ func TestTimeIsBounded(t *testing.T) {
 			r.provider.becomes(hang)
 			start := time.Now()
 			if err := r.pay(ctx); !fault.Is(err, fault.UnknownOutcome) || time.Since(start) != 3*time.Second || r.provider.calls() != 1 {
-				t.Errorf("%v after %d calls in %s", err, r.provider.calls(), time.Since(start))
+				t.Errorf("%v after %d calls in %s, want kind %v, after %v, calls 1", err, r.provider.calls(), time.Since(start), fault.UnknownOutcome, 3*time.Second)
 			}
 		})
 	})
@@ -321,7 +321,7 @@ func TestTimeIsBounded(t *testing.T) {
 			ctx, cancel := context.WithCancel(t.Context())
 			cancel()
 			if err := r.pay(ctx); !fault.Is(err, fault.Canceled) || r.provider.calls() != 0 {
-				t.Errorf("%v after %d calls", err, r.provider.calls())
+				t.Errorf("%v after %d calls, want kind %v, calls 0", err, r.provider.calls(), fault.Canceled)
 			}
 		})
 	})
@@ -343,7 +343,7 @@ func TestTheBulkhead(t *testing.T) {
 		start := time.Now()
 		err := r.pay(t.Context())
 		if f := fault.From(err); f.Kind != fault.Overloaded || f.RetryAfter == 0 || r.provider.calls() != 2 || time.Since(start) > time.Second {
-			t.Errorf("%v after %s, %d calls", err, time.Since(start), r.provider.calls())
+			t.Errorf("%v after %s, %d calls, want kind %v, a RetryAfter, calls 2, within %v", err, time.Since(start), r.provider.calls(), fault.Overloaded, time.Second)
 		}
 		close(release)
 		all.Wait()
@@ -353,7 +353,7 @@ func TestTheBulkhead(t *testing.T) {
 	})
 }
 
-// A storm of a hundred callers, all of whose calls fail after a second.
+// storm makes calls by a hundred callers, all of which fail after a second.
 func storm(t *testing.T, r *rig) (calls int) {
 	t.Helper()
 	r.provider.becomes(func(ctx context.Context, _ int) error {
@@ -375,26 +375,26 @@ func storm(t *testing.T, r *rig) (calls int) {
 	return r.provider.calls()
 }
 
-func TestRetriesDoNotMakeTroubleWorse(t *testing.T) {
+func TestRetriesAreBoundedDuringAnOutage(t *testing.T) {
 	t.Parallel()
 	t.Run("by the budget, where no breaker helps", func(t *testing.T) {
 		within(t, func(p *resilience.Policy) { p.Breaker.MinimumCalls = 10_000 }, func(t *testing.T, r *rig) {
-			// A fifth of those under way at a time, and each may have two.
+			// A fifth of the calls in progress may be retries, and each call may have two.
 			if n := storm(t, r); n > 140 || !slices.Contains(r.told(), resilience.Spared) {
-				t.Errorf("%d calls for 100; %v", n, r.told())
+				t.Errorf("%d calls for 100; %v, want at most 140, %q in it", n, r.told(), resilience.Spared)
 			}
 		})
 	})
 	t.Run("by the breaker too", func(t *testing.T) {
 		within(t, nil, func(t *testing.T, r *rig) {
 			if n := storm(t, r); n > 120 {
-				t.Errorf("%d calls for 100", n)
+				t.Errorf("%d calls for 100, want at most 120", n)
 			}
 		})
 	})
 }
 
-func TestEveryDecisionIsTold(t *testing.T) {
+func TestEveryDecisionIsReported(t *testing.T) {
 	within(t, nil, func(t *testing.T, r *rig) {
 		r.provider.becomes(func(ctx context.Context, n int) error {
 			<-time.After(time.Duration(n) * time.Second)
@@ -410,12 +410,12 @@ func TestEveryDecisionIsTold(t *testing.T) {
 		first, last := r.events[0], r.events[2]
 		if first.Provider != "acme" || first.Op != "create" || !first.Failed || first.Kind != fault.Unavailable || first.Attempt != 1 ||
 			first.Took != time.Second || last.Failed || last.Attempt != 2 || last.Took != 2*time.Second {
-			t.Errorf("%+v", r.events)
+			t.Errorf("got %+v, want a failed create at acme of kind %v, attempt 1 of %v, and then a successful attempt 2 of %v", r.events, fault.Unavailable, time.Second, 2*time.Second)
 		}
 	})
 }
 
-func TestTheLastFailureIsGivenAsItWas(t *testing.T) {
+func TestTheLastFailureIsReturnedUnchanged(t *testing.T) {
 	within(t, nil, func(t *testing.T, r *rig) {
 		own := errors.New("cause")
 		r.provider.becomes(func(context.Context, int) error {
@@ -423,7 +423,7 @@ func TestTheLastFailureIsGivenAsItWas(t *testing.T) {
 		})
 		i, err := r.gateway.Create(t.Context(), payment.CreateRequest{})
 		if f := fault.From(err); f.DeclineCode != "lost_card" || !errors.Is(err, own) || i.Reference != "pi_1" {
-			t.Errorf("%+v, %v", i, err)
+			t.Errorf("got %+v, %v, want decline code lost_card, error %v, reference pi_1", i, err, own)
 		}
 	})
 }

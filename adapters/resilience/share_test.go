@@ -13,9 +13,8 @@ import (
 	"patchbay/ports"
 )
 
-// bulkheadOf8 runs a test with a provider of 8 places whose calls hang until the
-// test ends, but for those that are quick. hang makes calls of a tenant, and returns
-// once each has a place or was refused.
+// bulkheadOf8 runs a test with a provider of 8 places whose calls hang until the test ends, except
+// quick ones. hang makes calls of a tenant, and returns once each has a place or was refused.
 func bulkheadOf8(t *testing.T, test func(t *testing.T, r *rig, hang func(tenant string, n int))) {
 	t.Helper()
 	within(t, func(p *resilience.Policy) { p.Bulkhead, p.Timeout, p.Deadline = 8, 24*time.Hour, 24*time.Hour }, func(t *testing.T, r *rig) {
@@ -41,7 +40,7 @@ func bulkheadOf8(t *testing.T, test func(t *testing.T, r *rig, hang func(tenant 
 
 type hangs struct{}
 
-// quick makes a call that does not hang, and wants it to be made or refused.
+// quick makes a call that does not hang, and checks whether it is made or refused.
 func quick(t *testing.T, r *rig, tenant string, want bool) {
 	t.Helper()
 	err := r.pay(ports.WithTenant(t.Context(), tenant))
@@ -50,7 +49,7 @@ func quick(t *testing.T, r *rig, tenant string, want bool) {
 	}
 }
 
-func TestATenantThatIsAloneMayHaveAllPlaces(t *testing.T) {
+func TestATenantAloneMayUseAllPlaces(t *testing.T) {
 	for _, tenant := range []string{"default", ""} {
 		t.Run(fmt.Sprintf("%q", tenant), func(t *testing.T) {
 			bulkheadOf8(t, func(t *testing.T, r *rig, hang func(string, int)) {
@@ -63,7 +62,7 @@ func TestATenantThatIsAloneMayHaveAllPlaces(t *testing.T) {
 	}
 }
 
-func TestWhereThereAreOthersATenantLeavesThemPlaces(t *testing.T) {
+func TestATenantLeavesPlacesToOthers(t *testing.T) {
 	bulkheadOf8(t, func(t *testing.T, r *rig, hang func(string, int)) {
 		quick(t, r, "quick", true)
 		hang("slow", 100)
@@ -74,7 +73,7 @@ func TestWhereThereAreOthersATenantLeavesThemPlaces(t *testing.T) {
 		quick(t, r, "quick", true)
 		hang("slower", 100)
 		if n := r.provider.calls() - 2; n != 6 {
-			t.Errorf("the slow ones hold %d of 8 places", n)
+			t.Errorf("the slow ones hold %d of 8 places, want 6", n)
 		}
 		for range 100 {
 			quick(t, r, "quick", true)
@@ -83,9 +82,9 @@ func TestWhereThereAreOthersATenantLeavesThemPlaces(t *testing.T) {
 	})
 }
 
-// Nobody knows of a tenant before its first call. If another has all places, it
-// waits for one as everybody does; then the places are shared.
-func TestTheFirstCallOfAnotherMakesThemShared(t *testing.T) {
+// A tenant is unknown before its first call. If another one has all places, it waits for one like
+// every caller; then the places are shared.
+func TestPlacesAreSharedFromTheFirstCallOfAnotherTenant(t *testing.T) {
 	bulkheadOf8(t, func(t *testing.T, r *rig, hang func(string, int)) {
 		hang("slow", 7)
 		quick(t, r, "quick", true)
@@ -94,7 +93,7 @@ func TestTheFirstCallOfAnotherMakesThemShared(t *testing.T) {
 	})
 }
 
-func TestATenantThatHasBeenAloneForAnHourHasAllPlacesAgain(t *testing.T) {
+func TestATenantAloneForAnHourMayUseAllPlacesAgain(t *testing.T) {
 	bulkheadOf8(t, func(t *testing.T, r *rig, hang func(string, int)) {
 		quick(t, r, "quick", true)
 		hang("slow", 4)

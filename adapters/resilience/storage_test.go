@@ -14,7 +14,7 @@ import (
 	"patchbay/tests/memjournal"
 )
 
-// store is a journal that fails as told, on virtual time.
+// store is a journal that fails on demand, on virtual time.
 type store struct {
 	*resilience.Storage
 	asked atomic.Int64 // saves that came through
@@ -45,7 +45,7 @@ func onVirtualTime(t *testing.T, test func(t *testing.T, s *store)) {
 	})
 }
 
-// watched lets the store be watched for the rest of a test.
+// watched runs the health check of the store for the rest of a test.
 func (s *store) watched(t *testing.T) {
 	ctx, stop := context.WithCancel(t.Context())
 	done := make(chan struct{})
@@ -94,8 +94,8 @@ func TestWhatAStoreDidNotDoIsTriedAgain(t *testing.T) {
 	}
 }
 
-// Whoever has waited for a connection, in vain, does not wait twice.
-func TestWhatWasWaitedForIsNotTriedAgain(t *testing.T) {
+// A caller that has waited for a connection in vain does not wait twice.
+func TestAWaitForAConnectionIsNotRepeated(t *testing.T) {
 	onVirtualTime(t, func(t *testing.T, s *store) {
 		if err := s.Open(t.Context()); err != nil {
 			t.Fatal(err)
@@ -106,12 +106,12 @@ func TestWhatWasWaitedForIsNotTriedAgain(t *testing.T) {
 		})
 		start := time.Now()
 		if err := s.save(t, "a"); !fault.Is(err, fault.Unavailable) || time.Since(start) != time.Second {
-			t.Errorf("%v after %s", err, time.Since(start))
+			t.Errorf("%v after %s, want kind %v, after %v", err, time.Since(start), fault.Unavailable, time.Second)
 		}
 	})
 }
 
-func TestAStoreThatIsGoneIsLeftAloneUntilItAnswers(t *testing.T) {
+func TestAnUnavailableStoreIsSkippedUntilItAnswers(t *testing.T) {
 	onVirtualTime(t, func(t *testing.T, s *store) {
 		if err := s.Open(t.Context()); err != nil {
 			t.Fatal(err)
@@ -122,10 +122,10 @@ func TestAStoreThatIsGoneIsLeftAloneUntilItAnswers(t *testing.T) {
 		<-time.After(time.Second)
 		before := s.asked.Load()
 		if err := s.save(t, "a"); !fault.Is(err, fault.Unavailable) || s.asked.Load() != before {
-			t.Errorf("%v, and it was asked %d times", err, s.asked.Load()-before)
+			t.Errorf("%v, and it was asked %d times, want kind %v, asked %v", err, s.asked.Load()-before, fault.Unavailable, before)
 		}
 		if s.Available() == nil {
-			t.Error("it says that it is available")
+			t.Error("Available: got nil, want an error")
 		}
 		s.fail(nil)
 		<-time.After(time.Second)
@@ -135,8 +135,8 @@ func TestAStoreThatIsGoneIsLeftAloneUntilItAnswers(t *testing.T) {
 	})
 }
 
-// Whoever makes two calls waits for one time-out, not for two.
-func TestAStoreThatHangsIsFoundOutWithinACall(t *testing.T) {
+// A caller that makes two calls waits for one timeout, not for two.
+func TestAHangingStoreCostsOneTimeout(t *testing.T) {
 	onVirtualTime(t, func(t *testing.T, s *store) {
 		if err := s.Open(t.Context()); err != nil {
 			t.Fatal(err)
@@ -154,11 +154,11 @@ func TestAStoreThatHangsIsFoundOutWithinACall(t *testing.T) {
 		start := time.Now()
 		for range 2 {
 			if err := s.save(t, "a"); err == nil {
-				t.Error("it was saved")
+				t.Error("it was saved, want an error")
 			}
 		}
 		if took := time.Since(start); took > 3500*time.Millisecond {
-			t.Errorf("two calls took %s", took)
+			t.Errorf("two calls took %s, want at most %v", took, 3500*time.Millisecond)
 		}
 		s.fail(nil)
 		<-time.After(5 * time.Second)
@@ -172,7 +172,7 @@ func TestAStoreThatCannotBeOpenedIsOpenedLater(t *testing.T) {
 			t.Fatal(err)
 		}
 		if err := s.save(t, "a"); !fault.Is(err, fault.Unavailable) {
-			t.Errorf("before it is open: %v", err)
+			t.Errorf("before it is open: got %v, want kind %v", err, fault.Unavailable)
 		}
 		s.watched(t)
 		<-time.After(time.Second)
@@ -192,12 +192,12 @@ func TestSeveralRecordsAreSavedEachForItself(t *testing.T) {
 		one, two := &ports.Record{Kind: "thing", ID: "a", Body: []byte("x")}, &ports.Record{Kind: "thing", ID: "b", Body: []byte("x")}
 		if errs := s.Journal().Save(t.Context(), one, &ports.Record{Kind: "thing", ID: "a", Body: []byte("x")}, two); errs[0] != nil ||
 			!fault.Is(errs[1], fault.Conflict) || errs[2] != nil || two.Rev != 1 {
-			t.Errorf("%v", errs)
+			t.Errorf("got %v, want the second alone of kind %v", errs, fault.Conflict)
 		}
 		s.fail(failing(fault.Unavailable))
 		before := s.asked.Load()
 		if errs := s.Journal().Save(t.Context(), one, two); !fault.Is(errs[0], fault.Unavailable) || !fault.Is(errs[1], fault.Unavailable) || s.asked.Load() != before+2 {
-			t.Errorf("%v after %d", errs, s.asked.Load()-before)
+			t.Errorf("%v after %d, want kind %v, asked %v", errs, s.asked.Load()-before, fault.Unavailable, before+2)
 		}
 	})
 }

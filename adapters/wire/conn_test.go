@@ -11,7 +11,7 @@ import (
 	"time"
 )
 
-// pair is a connection and the client at its other end, on virtual time.
+// pair is a connection and its client, on virtual time.
 func pair(t *testing.T) (c *Conn, client net.Conn) {
 	t.Helper()
 	server, client := net.Pipe()
@@ -20,10 +20,10 @@ func pair(t *testing.T) (c *Conn, client net.Conn) {
 	return c, client
 }
 
-// says writes as far as the server reads.
+// says writes until the server stops reading.
 func says(client net.Conn, text string) { go io.WriteString(client, text) }
 
-// head reads what fasthttp would: a head, in one read.
+// head reads a head in one read, as fasthttp does.
 func head(t *testing.T, c *Conn) string {
 	t.Helper()
 	room := make([]byte, Defaults.Head)
@@ -32,7 +32,7 @@ func head(t *testing.T, c *Conn) string {
 		return "" // closed
 	}
 	if !c.serve(1 << 30) {
-		t.Fatal("the head was not handed out whole")
+		t.Fatal("got a part of the head, want all of it")
 	}
 	return string(room[:n])
 }
@@ -45,7 +45,7 @@ func TestHeadsComeOneAtATime(t *testing.T) {
 		says(client, one+"\r\n"+two+two)
 		for i, want := range []string{one, two, two} {
 			if got := head(t, c); got != want {
-				t.Fatalf("head %d is %q", i+1, got)
+				t.Fatalf("head %d is %q, want %v", i+1, got, want)
 			}
 			c.answered()
 		}
@@ -58,10 +58,10 @@ func TestNothingIsReadAfterARefusal(t *testing.T) {
 		c, client := pair(t)
 		says(client, "GET / HTTP/1.1\r\n\r\nGET / HTTP/1.1\r\nHost: a\r\n\r\n")
 		if got := head(t, c); got != refusedHead || c.answered() {
-			t.Errorf("%q, and it goes on", got)
+			t.Errorf("%q, and it goes on, want %v, not answered", got, refusedHead)
 		}
 		if got := head(t, c); got != "" {
-			t.Errorf("%q after it", got)
+			t.Errorf("%q after it, want none", got)
 		}
 	})
 }
@@ -75,9 +75,10 @@ func TestAHeadIsNotReadTwice(t *testing.T) {
 		if _, err := c.Read(room); err != nil {
 			t.Fatal(err)
 		}
-		// fasthttp has the whole head. If it wants more, it understands it otherwise.
+		// fasthttp gets the whole head at once. If it asks for more, it has read the head
+		// differently.
 		if n, err := c.Read(room); err != io.EOF { //nolint:errorlint // as a reader has it
-			t.Errorf("%q %v after a whole head", room[:n], err)
+			t.Errorf("%q %v after a whole head, want %v", room[:n], err, io.EOF)
 		}
 	})
 }
@@ -112,20 +113,20 @@ func TestBodies(t *testing.T) {
 				head(t, c)
 				got, err := io.ReadAll(io.LimitReader(&c.body, int64(row.read)))
 				if string(got) != row.want || err != nil {
-					t.Errorf("%q %v", got, err)
+					t.Errorf("got %q %v, want %v", got, err, row.want)
 				}
 				if c.answered() != row.goesOn {
-					t.Errorf("goes on: %t", !row.goesOn)
+					t.Errorf("goes on: got %t, want answered %v", !row.goesOn, row.goesOn)
 				}
 				if got := head(t, c); (got != after) == row.goesOn || got != "" && got != after {
-					t.Errorf("the next head is %q", got)
+					t.Errorf("the next head: got %q, want %q: %v", got, after, row.goesOn)
 				}
 			})
 		})
 	}
 }
 
-func TestBodiesThatAreNotWhole(t *testing.T) {
+func TestIncompleteBodiesAreRefused(t *testing.T) {
 	t.Parallel()
 	for _, row := range []struct {
 		name, framing, sent string
@@ -174,7 +175,7 @@ func TestBodiesThatAreNotWhole(t *testing.T) {
 					t.Errorf("%v, want %v", err, row.want)
 				}
 				if c.answered() || head(t, c) != "" {
-					t.Error("another request may follow")
+					t.Error("another request may follow, want not answered, no head")
 				}
 			})
 		})
@@ -200,14 +201,14 @@ func TestBodiesHaveABound(t *testing.T) {
 					_, err = io.ReadAll(&c.body)
 				}
 				if !errors.Is(err, errBodySize) || c.answered() {
-					t.Errorf("%v, and it goes on", err)
+					t.Errorf("%v, and it goes on, want error %v, not answered", err, errBodySize)
 				}
 			})
 		})
 	}
 }
 
-// A client that waits for its answer hears at once that a line is none.
+// A client that waits for an answer gets it as soon as a line is malformed.
 func TestLineFeedsAloneAreRefusedAtOnce(t *testing.T) {
 	t.Parallel()
 	for _, text := range []string{"GET / HTTP/1.1\nHost: a\n\n", "GET / HTTP/1.1\r\nHost: a\r\n\n", "\n"} {
@@ -216,13 +217,13 @@ func TestLineFeedsAloneAreRefusedAtOnce(t *testing.T) {
 			says(client, text)
 			begun := time.Now()
 			if head(t, c); c.refusal == nil || c.refusal.Status != 400 || time.Since(begun) != 0 {
-				t.Errorf("%q: %v after %s", text, c.refusal, time.Since(begun))
+				t.Errorf("%q: %v after %s, want a refusal, 400, after 0", text, c.refusal, time.Since(begun))
 			}
 		})
 	}
 }
 
-func TestABodyIsAskedForWhenItIsWanted(t *testing.T) {
+func TestContinueIsSentWhenTheBodyIsRead(t *testing.T) {
 	t.Parallel()
 	for _, row := range []struct{ name, ahead, want string }{
 		{"by a client that waits", "", "HTTP/1.1 100 Continue\r\n\r\n"},
@@ -243,14 +244,14 @@ func TestABodyIsAskedForWhenItIsWanted(t *testing.T) {
 				got, err := io.ReadAll(&c.body)
 				synctest.Wait()
 				if string(got) != "hello" || err != nil || heard.String() != row.want || !c.answered() {
-					t.Errorf("%q %v, and the client heard %q", got, err, heard.String())
+					t.Errorf("%q %v, and the client heard %q, want hello, heard %v, answered", got, err, heard.String(), row.want)
 				}
 			})
 		})
 	}
 }
 
-// Each of these is what a client does until the server has had enough.
+// Each of these is sent by a client until the server closes the connection.
 func TestSlowClients(t *testing.T) {
 	t.Parallel()
 	post := "POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 3000000\r\n\r\n"
@@ -293,28 +294,28 @@ func TestSlowClients(t *testing.T) {
 					t.Errorf("%v, want %v", err, row.want)
 				}
 				if c.answered() != (row.want == nil) {
-					t.Errorf("goes on: %t", row.want != nil)
+					t.Errorf("goes on: got %t, want answered %v", row.want != nil, (row.want == nil))
 				}
 			})
 		})
 	}
 }
 
-// A client that says nothing has no answer to wait for.
+// A client that sends nothing gets no answer.
 func TestIdleConnections(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		c, client := pair(t)
 		begun := time.Now()
 		if got := head(t, c); got != "" || time.Since(begun) != Defaults.HeadTime {
-			t.Errorf("new: %q after %s", got, time.Since(begun))
+			t.Errorf("new: %q after %s, want none, after %v", got, time.Since(begun), Defaults.HeadTime)
 		}
 		says(client, "GET / HTTP/1.1\r\nHost: a\r\n\r\n\r\n") // an empty line is nothing
 		head(t, c)
 		c.answered()
 		begun = time.Now()
 		if got := head(t, c); got != "" || time.Since(begun) != Defaults.Idle {
-			t.Errorf("between two requests: %q after %s", got, time.Since(begun))
+			t.Errorf("between two requests: %q after %s, want none, after %v", got, time.Since(begun), Defaults.Idle)
 		}
 	})
 }

@@ -47,11 +47,11 @@ func TestHeads(t *testing.T) {
 			for line := range strings.SplitSeq(string(out), "\r\n") {
 				name, _, _ := strings.Cut(strings.ToLower(line), ":")
 				if name == "content-length" || name == "transfer-encoding" || name == "expect" {
-					t.Errorf("%q is for nobody else", line)
+					t.Errorf("%q is for nobody else, want no header that describes the body", line)
 				}
 			}
 			if !strings.HasSuffix(string(out), "\r\n\r\n") || !strings.HasPrefix(row.head, string(out[:10])) {
-				t.Errorf("%q of %q", out, row.head)
+				t.Errorf("%q of %q, want ending in %q, head beginning with %v", out, row.head, "\r\n\r\n", string(out[:10]))
 			}
 		})
 	}

@@ -15,7 +15,7 @@ import (
 	"time"
 )
 
-// scripted accepts what it is told to, and then nothing more.
+// scripted is a net.Listener that returns the given connections and errors, and then blocks.
 type scripted struct {
 	net.Listener
 	steps []any // an error, or the address of a client
@@ -49,14 +49,14 @@ func failure(cause error) error {
 	return &net.OpError{Op: "accept", Net: "tcp", Err: os.NewSyscallError("accept4", cause)}
 }
 
-// listenTo is a Listener of what is scripted, and its log.
+// listenTo returns a Listener over a scripted one, and its log.
 func listenTo(o Options, steps ...any) (*Listener, *bytes.Buffer) {
 	var log bytes.Buffer
 	o.Limits, o.Log = Defaults, slog.New(slog.NewTextHandler(&log, nil))
 	return Listen(&scripted{steps: steps}, o), &log
 }
 
-// An error from Accept would end the server, and the process with it.
+// An error from Accept would end the server and thereby the process.
 func TestAcceptWaitsForFiles(t *testing.T) {
 	t.Parallel()
 	for _, cause := range []error{
@@ -77,10 +77,10 @@ func TestAcceptWaitsForFiles(t *testing.T) {
 				}
 				defer c.Close()
 				if took := time.Since(begun); took < time.Minute || took > 100*longestPause {
-					t.Errorf("100 failures in %s", took)
+					t.Errorf("100 failures in %s, want took at least %v, took at most %v", took, time.Minute, 100*longestPause)
 				}
 				if lines := strings.Count(log.String(), "\n"); lines != 2 || !strings.Contains(log.String(), cause.Error()) {
-					t.Errorf("one outage is %d lines:\n%s", lines, log)
+					t.Errorf("one outage is %d lines, want 2, %q in it:\n%s", lines, cause.Error(), log)
 				}
 			})
 		})
@@ -92,12 +92,12 @@ func TestAcceptEndsWithItsListener(t *testing.T) {
 	for _, cause := range []error{net.ErrClosed, syscall.EBADF, syscall.EINVAL} {
 		l, log := listenTo(Options{}, failure(cause), "192.0.2.1")
 		if c, err := l.Accept(); !errors.Is(err, cause) || log.Len() > 0 {
-			t.Errorf("%v %v, and %q after %v", c, err, log, cause)
+			t.Errorf("%v %v, and %q after %v, want a connection and an empty log", c, err, log, cause)
 		}
 	}
 }
 
-// A gateway that stops does not wait for files.
+// A gateway that is stopping does not wait for file descriptors.
 func TestCloseEndsTheWaitForFiles(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
@@ -118,12 +118,12 @@ func TestCloseEndsTheWaitForFiles(t *testing.T) {
 			t.Error(err)
 		}
 		if err := <-ended; !errors.Is(err, net.ErrClosed) || time.Since(begun) > 0 {
-			t.Errorf("%v after %s", err, time.Since(begun))
+			t.Errorf("%v after %s, want error %v, within 0", err, time.Since(begun), net.ErrClosed)
 		}
 	})
 }
 
-// accepted says of each client whether it is let in (true) or turned away.
+// accepted returns for each client whether it is accepted or refused.
 func accepted(t *testing.T, l *Listener) (conns []*Conn, in []bool) {
 	t.Helper()
 	for {
@@ -133,7 +133,7 @@ func accepted(t *testing.T, l *Listener) (conns []*Conn, in []bool) {
 		}
 		w, ok := c.(*Conn)
 		if !ok {
-			t.Fatalf("a %T", c)
+			t.Fatalf("got a connection of type %T, want one that the listener wraps", c)
 		}
 		t.Cleanup(func() { _ = w.Close() })
 		conns, in = append(conns, w), append(in, w.refusal == nil)
@@ -186,12 +186,12 @@ func TestClosedConnectionsMakeRoom(t *testing.T) {
 	}
 	l.Listener = &scripted{steps: []any{"192.0.2.1", "192.0.2.2", "192.0.2.3"}}
 	if _, in := accepted(t, l); !in[0] || !in[1] || in[2] || l.extra != 1 {
-		t.Errorf("%v, %d turned away", in, l.extra)
+		t.Errorf("got %v with %d refused, want two accepted and one refused", in, l.extra)
 	}
 }
 
-// Those who are told that there is no room take some themselves.
-func TestFewAreTurnedAwayAtATime(t *testing.T) {
+// Connections that are refused use file descriptors as well, until they are closed.
+func TestRefusalsOfConnectionsAreBounded(t *testing.T) {
 	t.Parallel()
 	var steps []any
 	for range 1000 {
@@ -199,7 +199,7 @@ func TestFewAreTurnedAwayAtATime(t *testing.T) {
 	}
 	l, log := listenTo(Options{Max: 1}, steps...)
 	if conns, _ := accepted(t, l); len(conns) != 1+turnedAway || strings.Count(log.String(), "\n") != 1 {
-		t.Errorf("%d connections; %s", len(conns), log)
+		t.Errorf("got %d connections, want %d, and one line: %s", len(conns), 1+turnedAway, log)
 	}
 }
 
@@ -208,7 +208,7 @@ func TestFullListenersWaitLess(t *testing.T) {
 	proxy := netip.MustParseAddr("192.0.2.9")
 	l, _ := listenTo(Options{Max: 4, Trusted: func(a netip.Addr) bool { return a == proxy }}, "192.0.2.1", "192.0.2.1", "192.0.2.1", "192.0.2.9")
 	if l.idle() != Defaults.Idle {
-		t.Error("an empty one is in a hurry")
+		t.Errorf("an empty one is in a hurry, want idle %v", Defaults.Idle)
 	}
 	conns, _ := accepted(t, l)
 	for i, c := range conns {

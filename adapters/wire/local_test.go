@@ -8,7 +8,7 @@ import (
 	"github.com/valyala/fasthttp"
 )
 
-// Those that are malformed, too: whatever reads them before, or does not.
+// Malformed addresses are included, because not every caller has checked them before.
 func TestTheHostsOfThisMachine(t *testing.T) {
 	t.Parallel()
 	for host, want := range map[string]bool{
@@ -19,12 +19,12 @@ func TestTheHostsOfThisMachine(t *testing.T) {
 		"localhost,shop.example": false, "localhost shop.example": false, "localhost/": false, "local\x00host": false,
 	} {
 		if got := loopback([]byte(host)); got != want {
-			t.Errorf("%q: %v", host, got)
+			t.Errorf("%q: got %v, want %v", host, got, want)
 		}
 	}
 }
 
-// What is refused besides is shown where it is used, at the API and at the admin listener.
+// Further refusals are tested where they are used: in httpapi and adminapi.
 func TestALinkIsFollowedFromAnotherPageOfThisMachine(t *testing.T) {
 	t.Parallel()
 	const link = "Host: localhost:8080\r\nSec-Fetch-Mode: navigate\r\nSec-Fetch-Dest: document\r\n"
@@ -45,7 +45,7 @@ func TestALinkIsFollowedFromAnotherPageOfThisMachine(t *testing.T) {
 			t.Fatal(err)
 		}
 		if why := NotLocal(&r); (why == "") != row.followed {
-			t.Errorf("%s: %q", row.name, why)
+			t.Errorf("%s: got %q, want %v", row.name, why, row.followed)
 		}
 	}
 }

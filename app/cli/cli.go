@@ -15,6 +15,7 @@ import (
 
 	"patchbay/app"
 	"patchbay/config"
+	"patchbay/config/setting"
 )
 
 // Version is set when a release is built.
@@ -23,9 +24,10 @@ var Version = ""
 // errMistakes means that the mistakes have already been printed.
 var errMistakes = errors.New("the configuration has mistakes")
 
-// Main runs a command line and returns the exit code: 0 done, 1 failed.
-func Main(ctx context.Context, args, environ []string, stdout, stderr io.Writer) int {
-	root := command(environ)
+// Main runs a command line and returns the exit code: 0 done, 1 failed. further is as for
+// Run.
+func Main(ctx context.Context, args, environ []string, stdout, stderr io.Writer, further ...setting.Described) int {
+	root := command(environ, further...)
 	root.SetArgs(args)
 	root.SetOut(stdout)
 	root.SetErr(stderr)
@@ -36,7 +38,7 @@ func Main(ctx context.Context, args, environ []string, stdout, stderr io.Writer)
 	return 0
 }
 
-func command(environ []string) *cobra.Command {
+func command(environ []string, further ...setting.Described) *cobra.Command {
 	root := &cobra.Command{
 		Use: "patchbay", Short: "One HTTP API in front of payment providers, mail providers and users",
 		Version: programVersion(), SilenceErrors: true, SilenceUsage: true,
@@ -49,7 +51,7 @@ func command(environ []string) *cobra.Command {
 		if set && file == "" {
 			return nil, errors.New("PATCHBAY_CONFIG is empty: name a file, or unset it")
 		}
-		c, err := config.Load(file, environ, app.Types())
+		c, err := app.Load(file, environ, further...)
 		var mistakes config.Mistakes
 		if errors.As(err, &mistakes) {
 			cmd.PrintErrln(mistakes.Error())
@@ -60,9 +62,20 @@ func command(environ []string) *cobra.Command {
 		}
 		return c, err
 	}
-	root.AddCommand(serve(load), check(load), openConsole(load), keys(load), storage(load), paymentsCommand(load), data(load), version())
+	root.AddCommand(serve(load), check(load), openConsole(load), version(),
+		group("keys", "Make, list and revoke API keys", createKey(load), listKeys(load), revokeKey(load)),
+		group("storage", "Look after what is stored", storageCreate(load), storageStatus(load), storageCopy(load), storageReopen(load), storageBackup(load), storagePutBack(load)),
+		group("payments", "List and settle payments that need a person", reviewPayments(load), resolvePayment(load)),
+		group("data", "Hand out or erase what is kept of a person", exportData(load), eraseData(load)))
 	makeStrict(root)
 	return root
+}
+
+// group returns a command that only has subcommands.
+func group(use, short string, subs ...*cobra.Command) *cobra.Command {
+	cmd := &cobra.Command{Use: use, Short: short}
+	cmd.AddCommand(subs...)
+	return cmd
 }
 
 // loader reads the configuration, and prints its mistakes.

@@ -9,13 +9,12 @@ import (
 
 	"patchbay/adapters/adminapi"
 	"patchbay/app"
-	"patchbay/config"
 )
 
 // identity is what the commands on the configuration know.
 func (r *rig) identity(t *testing.T) adminapi.Identity {
 	t.Helper()
-	c, err := config.Load(r.file, r.environ, app.Types())
+	c, err := app.Load(r.file, r.environ)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -100,23 +100,23 @@ func TestCreate(t *testing.T) {
 		}
 		if k.Tenant != "acme" || k.Name != "a key" || !slices.Equal(k.Scopes, []string{"payments:read"}) ||
 			!k.CreatedAt.Equal(time.Now()) || !k.ExpiresAt.Equal(time.Now().Add(time.Hour)) || !k.RevokedAt.IsZero() {
-			t.Errorf("%+v", k)
+			t.Errorf("got %+v, want tenant acme, name \"a key\", %v, created at %v, expires at %v, no revoked at", k, []string{"payments:read"}, time.Now(), time.Now().Add(time.Hour))
 		}
 		if other, _ := r.create(t, "acme", 0); secretOf(other) == secretOf(token) {
-			t.Error("two keys have one secret")
+			t.Errorf("two keys have one secret, want other than %v", secretOf(token))
 		}
 	})
 }
 
-// Whoever reads the journal, or a backup of it, gets in nowhere: the secret is
-// not there, and what is there can't be compared with guesses without the pepper.
+// Whoever reads the journal or a backup of it gets no access: it has no secret, and its digests
+// cannot be compared with guesses without the pepper.
 func TestTheSecretIsNotInTheJournal(t *testing.T) {
 	within(t, func(t *testing.T, r *rig) {
 		token, k := r.create(t, "acme", 0)
 		secret := secretOf(token)
 		record := r.record(t, k.ID)
 		if dump := fmt.Sprintf("%+v %s", record, record.Body); strings.Contains(dump, secret) {
-			t.Errorf("the secret %s is in %s", secret, dump)
+			t.Errorf("got %s, want no secret %s in it", dump, secret)
 		}
 		var stored apikeys.Key
 		if err := json.Unmarshal(record.Body, &stored); err != nil {
@@ -128,7 +128,7 @@ func TestTheSecretIsNotInTheJournal(t *testing.T) {
 			t.Errorf("hash %x, want HMAC-SHA-256 of the secret under the pepper", stored.Hash)
 		}
 		if _, err := r.another([]byte("another pepper")).Authenticate(t.Context(), token); !fault.Is(err, fault.Unauthorized) {
-			t.Errorf("under another pepper: %v", err)
+			t.Errorf("under another pepper: got %v, want kind %v", err, fault.Unauthorized)
 		}
 	})
 }
@@ -200,7 +200,7 @@ func TestAKeyThatIsNotStoredIsNotShown(t *testing.T) {
 			within(t, func(t *testing.T, r *rig) {
 				r.failing(memjournal.Save, kind)
 				if token, k, err := r.Create(t.Context(), "acme", "n", nil, 0); !fault.Is(err, kind) || token != "" || k.ID != "" {
-					t.Errorf("%q, %+v, %v", token, k, err)
+					t.Errorf("got %q, %+v, %v, want kind %v, no token, no ID", token, k, err, kind)
 				}
 			})
 		})
@@ -218,26 +218,26 @@ func TestRevoke(t *testing.T) {
 			t.Fatal(err)
 		}
 		if _, err := r.Authenticate(t.Context(), token); !fault.Is(err, fault.Unauthorized) {
-			t.Errorf("at once, where it was revoked: %v", err)
+			t.Errorf("at once, where it was revoked: got %v, want kind %v", err, fault.Unauthorized)
 		}
 		first := r.record(t, k.ID)
 		if first.Index.Status != "revoked" {
-			t.Errorf("listed as %q", first.Index.Status)
+			t.Errorf("listed as %q, want revoked", first.Index.Status)
 		}
 		<-time.After(time.Second)
 		if err := r.Revoke(t.Context(), k.ID); err != nil {
 			t.Errorf("again: %v", err)
 		}
 		if again := r.record(t, k.ID); again.Rev != first.Rev {
-			t.Errorf("revoked again at another time: %s", again.Body)
+			t.Errorf("revoked again at another time: got %s, want %v", again.Body, first.Rev)
 		}
 		if err := r.Revoke(t.Context(), "key_nobody"); !fault.Is(err, fault.NotFound) {
-			t.Errorf("a key that is not there: %v", err)
+			t.Errorf("a key that is not there: got %v, want kind %v", err, fault.NotFound)
 		}
 	})
 }
 
-func TestARevocationThatIsNotStoredIsSaid(t *testing.T) {
+func TestARevocationThatIsNotStoredReturnsTheError(t *testing.T) {
 	within(t, func(t *testing.T, r *rig) {
 		token, k := r.create(t, "acme", 0)
 		r.failing(memjournal.Save, fault.Unavailable)
@@ -253,7 +253,7 @@ func TestARevocationThatIsNotStoredIsSaid(t *testing.T) {
 func TestList(t *testing.T) {
 	within(t, func(t *testing.T, r *rig) {
 		if some, err := r.Any(t.Context()); err != nil || some {
-			t.Errorf("Any() of none = %v, %v", some, err)
+			t.Errorf("Any() of none = %v, %v, want false", some, err)
 		}
 		var want []string
 		for range 205 { // three pages
@@ -276,26 +276,26 @@ func TestList(t *testing.T) {
 	})
 }
 
-func TestAnyCountsOnlyWhatLetsSomebodyIn(t *testing.T) {
+func TestAnyCountsOnlyValidKeys(t *testing.T) {
 	within(t, func(t *testing.T, r *rig) {
 		_, revoked := r.create(t, "acme", 0)
 		if err := r.Revoke(t.Context(), revoked.ID); err != nil {
 			t.Fatal(err)
 		}
 		if some, err := r.Any(t.Context()); err != nil || some {
-			t.Errorf("Any() with a revoked key = %v, %v", some, err)
+			t.Errorf("Any() with a revoked key = %v, %v, want false", some, err)
 		}
 		r.create(t, "acme", time.Hour)
 		if some, err := r.Any(t.Context()); err != nil || !some {
-			t.Errorf("Any() with a key = %v, %v", some, err)
+			t.Errorf("Any() with a key = %v, %v, want true", some, err)
 		}
 		<-time.After(time.Hour)
 		if some, err := r.Any(t.Context()); err != nil || some {
-			t.Errorf("Any() with an expired key = %v, %v", some, err)
+			t.Errorf("Any() with an expired key = %v, %v, want false", some, err)
 		}
 		r.failing(memjournal.List, fault.Unavailable)
 		if some, err := r.Any(t.Context()); !fault.Is(err, fault.Unavailable) || some {
-			t.Errorf("Any() without the journal = %v, %v", some, err)
+			t.Errorf("Any() without the journal = %v, %v, want kind %v, false", some, err, fault.Unavailable)
 		}
 	})
 }
@@ -309,7 +309,7 @@ func TestTenants(t *testing.T) {
 			t.Fatal(err)
 		}
 		if got, err := r.Tenants(t.Context()); err != nil || !slices.Equal(got, []string{"acme", "default", "zoo"}) {
-			t.Errorf("%v, %v", got, err)
+			t.Errorf("got %v, %v, want %v", got, err, []string{"acme", "default", "zoo"})
 		}
 	})
 }

@@ -21,15 +21,15 @@ func TestAuthenticate(t *testing.T) {
 		other, _ := r.create(t, "umbrella", 0)
 		who, err := r.Authenticate(t.Context(), token)
 		if err != nil || who.Tenant != "acme" || who.KeyID != k.ID || !slices.Equal(who.Scopes, []string{"payments:read", "emails:write"}) {
-			t.Errorf("%+v, %v", who, err)
+			t.Errorf("got %+v, %v, want tenant acme, key id %v, %v", who, err, k.ID, []string{"payments:read", "emails:write"})
 		}
 		if who, err := r.Authenticate(t.Context(), other); err != nil || who.Tenant != "umbrella" || !slices.Equal(who.Scopes, []string{apikeys.All}) {
-			t.Errorf("a key without scopes has all, in its own tenant: %+v, %v", who, err)
+			t.Errorf("a key without scopes has all, in its own tenant: got %+v, %v, want tenant umbrella, %v", who, err, []string{apikeys.All})
 		}
 	})
 }
 
-// All are refused in the same words: nobody learns which part was right.
+// All are refused with the same words, so that nobody learns which part was right.
 func TestAuthenticateRefuses(t *testing.T) {
 	tests := []struct {
 		name string
@@ -77,7 +77,7 @@ func wantRefused(t *testing.T, s *apikeys.Service, token string) {
 		t.Errorf("%q: %v, want unauthorized and no more said", token, err)
 	}
 	if who.Tenant != "" || who.KeyID != "" || len(who.Scopes) != 0 {
-		t.Errorf("%q: %+v beside the error", token, who)
+		t.Errorf("%q: %+v beside the error, want no tenant, no key id, no scopes", token, who)
 	}
 }
 
@@ -90,8 +90,8 @@ func TestTheSecretOfOneKeyIsNotAnothers(t *testing.T) {
 	})
 }
 
-// Keys belong to the installation. What a tenant could ever store under the same
-// kind and id is not a key.
+// Keys belong to the installation. A record that a tenant could store under the same kind and id
+// is not a key.
 func TestARecordOfATenantIsNotAKey(t *testing.T) {
 	within(t, func(t *testing.T, r *rig) {
 		token, k := r.create(t, "acme", 0)
@@ -121,8 +121,8 @@ func TestAKeyExpires(t *testing.T) {
 	})
 }
 
-// The id finds the record; comparing secrets is left to a comparison in constant
-// time. Nothing else is read, and for a short while not even that.
+// The id finds the record, and the secrets are compared in constant time. Nothing else is read,
+// and for a short while not even that.
 func TestAuthenticateReadsOneRecord(t *testing.T) {
 	within(t, func(t *testing.T, r *rig) {
 		token, _ := r.create(t, "acme", 0)
@@ -164,7 +164,7 @@ func TestARevocationIsKnownElsewhereAfterTenSeconds(t *testing.T) {
 	})
 }
 
-// While the journal is down, its fallbacks need callers: those who were known.
+// While the journal is down, callers that were known before are accepted, so that fallbacks work.
 func TestWithoutTheJournal(t *testing.T) {
 	within(t, func(t *testing.T, r *rig) {
 		known, _ := r.create(t, "acme", 0)
@@ -190,7 +190,7 @@ func TestWithoutTheJournal(t *testing.T) {
 		unavailable("one that was revoked here", revoked)
 		<-time.After(time.Hour - time.Microsecond)
 		if who, err := r.Authenticate(t.Context(), known); err != nil || who.Tenant != "acme" {
-			t.Errorf("one that was known less than an hour ago: %+v, %v", who, err)
+			t.Errorf("one that was known less than an hour ago: got %+v, %v, want tenant acme", who, err)
 		}
 		wantRefused(t, r.Service, short) // its time ran out meanwhile
 		wantRefused(t, r.Service, known+"0")
@@ -227,32 +227,32 @@ func TestAfterARestartWithoutTheJournal(t *testing.T) {
 		restarted := r.another(pepper)
 		<-time.After(30 * time.Minute)
 		if who, err := restarted.Authenticate(t.Context(), known); err != nil || who.Tenant != "acme" {
-			t.Errorf("one that was used before: %+v, %v", who, err)
+			t.Errorf("one that was used before: got %+v, %v, want tenant acme", who, err)
 		}
 		for _, token := range []string{ended, revoked, elsewhere, known + "0"} {
 			wantRefused(t, restarted, token)
 		}
 		if _, err := restarted.Authenticate(t.Context(), stranger); !fault.Is(err, fault.Unavailable) {
-			t.Errorf("one that was never used: %v", err)
+			t.Errorf("one that was never used: got %v, want kind %v", err, fault.Unavailable)
 		}
 		<-time.After(30 * time.Minute)
 		if _, err := restarted.Authenticate(t.Context(), known); !fault.Is(err, fault.Unavailable) {
-			t.Errorf("one that was used an hour ago: %v", err)
+			t.Errorf("one that was used an hour ago: got %v, want kind %v", err, fault.Unavailable)
 		}
 		page, err := local.List(t.Context(), "", kind, ports.Filter{}, "", 100)
 		if err != nil || len(page.Records) != 4 {
-			t.Fatalf("%d kept, %v", len(page.Records), err)
+			t.Fatalf("%d kept, %v, want 4 records", len(page.Records), err)
 		}
 		for _, kept := range page.Records {
 			if strings.Contains(string(kept.Body), secretOf(known)) {
-				t.Error("a secret is kept")
+				t.Error("got the secret in the cache, want none")
 			}
 		}
 	})
 }
 
-// The store has taken all the time that there was, and has not answered.
-func TestAKeyIsKnownHereThoughTheTimeIsUp(t *testing.T) {
+// The store has used up the whole deadline without an answer.
+func TestAKnownKeyIsAcceptedAfterTheDeadlineOfTheStore(t *testing.T) {
 	within(t, func(t *testing.T, r *rig) {
 		r.local = memjournal.New(clock.System{})
 		r.Service = r.another(pepper)
@@ -263,12 +263,12 @@ func TestAKeyIsKnownHereThoughTheTimeIsUp(t *testing.T) {
 		ctx, end := context.WithCancel(t.Context())
 		end()
 		if who, err := r.another(pepper).Authenticate(ctx, token); err != nil || who.Tenant != "acme" {
-			t.Errorf("%+v, %v", who, err)
+			t.Errorf("got %+v, %v, want tenant acme", who, err)
 		}
 	})
 }
 
-// A key in use is not written to this machine with each request.
+// The use of a key is not written with each request.
 func TestAKeyInUseIsKeptSeldom(t *testing.T) {
 	within(t, func(t *testing.T, r *rig) {
 		var saves int
@@ -289,13 +289,13 @@ func TestAKeyInUseIsKeptSeldom(t *testing.T) {
 			<-time.After(time.Second)
 		}
 		if saves < 5 || saves > 7 {
-			t.Errorf("%d writes in an hour", saves)
+			t.Errorf("%d writes in an hour, want saves at least 5, saves at most 7", saves)
 		}
 	})
 }
 
 // Only "unavailable" is a reason to trust the cache.
-func TestAKeyThatCannotBeReadLetsNobodyIn(t *testing.T) {
+func TestAnUndecodableKeyIsRefused(t *testing.T) {
 	for _, kind := range []fault.Kind{fault.Internal, fault.UnknownOutcome, fault.Overloaded} {
 		t.Run(kind.String(), func(t *testing.T) {
 			within(t, func(t *testing.T, r *rig) {
@@ -313,7 +313,7 @@ func TestAKeyThatCannotBeReadLetsNobodyIn(t *testing.T) {
 	}
 }
 
-func TestAKeyThatIsGoneLetsNobodyIn(t *testing.T) {
+func TestARemovedKeyIsRefused(t *testing.T) {
 	within(t, func(t *testing.T, r *rig) {
 		token, _ := r.create(t, "acme", 0)
 		if _, err := r.Authenticate(t.Context(), token); err != nil {
@@ -325,7 +325,7 @@ func TestAKeyThatIsGoneLetsNobodyIn(t *testing.T) {
 	})
 }
 
-func TestARecordThatIsNoKeyLetsNobodyIn(t *testing.T) {
+func TestARecordThatIsNoKeyIsRefused(t *testing.T) {
 	within(t, func(t *testing.T, r *rig) {
 		token, k := r.create(t, "acme", 0)
 		record := r.record(t, k.ID)
@@ -365,13 +365,13 @@ func TestAllows(t *testing.T) {
 		t.Run(tt.name, func(t *testing.T) {
 			t.Parallel()
 			if got := (apikeys.Identity{Scopes: tt.scopes}).Allows(tt.asked); got != tt.want {
-				t.Errorf("%v allows %s: %v", tt.scopes, tt.asked, got)
+				t.Errorf("%v allows %s: got %v, want %v", tt.scopes, tt.asked, got, tt.want)
 			}
 		})
 	}
 }
 
-// Of all texts, one is the key.
+// Of all texts, only the key itself is accepted.
 func FuzzAuthenticate(f *testing.F) {
 	r := newRig()
 	token, k, err := r.Create(f.Context(), "acme", "n", nil, 0)
@@ -383,20 +383,21 @@ func FuzzAuthenticate(f *testing.F) {
 		f.Add(seed)
 	}
 	f.Fuzz(func(t *testing.T, text string) {
-		// The id and the secret are new in each run: seeds can only name them.
+		// Id and secret are new in each run, so seeds can only name them.
 		text = strings.NewReplacer("id", id, "secret", secretOf(token)).Replace(text)
 		if text != token {
 			wantRefused(t, r.Service, text)
 			return
 		}
 		if who, err := r.Authenticate(t.Context(), text); err != nil || who.KeyID != k.ID {
-			t.Errorf("%+v, %v", who, err)
+			t.Errorf("got %+v, %v, want key id %v", who, err, k.ID)
 		}
 	})
 }
 
-// Earlier versions made keys for any tenant: one for the mock's would open its book.
-func TestAKeyForWhatIsTheGatewaysOwnOpensNothing(t *testing.T) {
+// Earlier versions made keys for any tenant: one for the mock's would have given access to its
+// records.
+func TestAKeyOfAnInternalTenantIsRefused(t *testing.T) {
 	within(t, func(t *testing.T, r *rig) {
 		token, k := r.create(t, "acme", 0)
 		record := r.record(t, k.ID)
@@ -405,7 +406,7 @@ func TestAKeyForWhatIsTheGatewaysOwnOpensNothing(t *testing.T) {
 			t.Fatal(err)
 		}
 		if who, err := r.Authenticate(t.Context(), token); !fault.Is(err, fault.Unauthorized) {
-			t.Errorf("%+v, %v", who, err)
+			t.Errorf("got %+v, %v, want kind %v", who, err, fault.Unauthorized)
 		}
 	})
 }

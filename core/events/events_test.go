@@ -27,7 +27,7 @@ func newRig() *rig {
 	return &rig{Service: events.New(journal), journal: journal}
 }
 
-// tell puts n events of a tenant into the feed, whose ids count all that was told.
+// tell adds n events of a tenant to the feed. Their ids count all events.
 func (r *rig) tell(t *testing.T, tenant string, n int) {
 	t.Helper()
 	for range n {
@@ -40,8 +40,8 @@ func (r *rig) tell(t *testing.T, tenant string, n int) {
 	}
 }
 
-// wantPage reads a page and returns the cursor after it. want are the numbers of
-// the events, in order.
+// wantPage reads a page and returns the cursor after it. want are the numbers of its events, in
+// order.
 func (r *rig) wantPage(t *testing.T, tenant, cursor string, limit int, want ...int) (next string) {
 	t.Helper()
 	read, next, err := r.Read(t.Context(), tenant, cursor, limit)
@@ -60,7 +60,7 @@ func (r *rig) wantPage(t *testing.T, tenant, cursor string, limit int, want ...i
 		t.Errorf("after %q: %v, want %v", cursor, got, ids)
 	}
 	if next == "" {
-		t.Errorf("after %q: no cursor; a reader that begins again with none reads all again", cursor)
+		t.Errorf("after %q: got no cursor, want one: a reader without one reads everything again", cursor)
 	}
 	return next
 }
@@ -76,22 +76,22 @@ func TestPagesAreOldestFirstAndMeet(t *testing.T) {
 	r.wantPage(t, "acme", next, 2)
 }
 
-// A reader that is at the end waits there: what comes next is all it gets.
-func TestTheEndIsWhereWhatComesNextWillBe(t *testing.T) {
+// A reader at the end of the feed gets exactly the events that come after it.
+func TestTheCursorAtTheEndLeadsToTheNextEvent(t *testing.T) {
 	t.Parallel()
 	r := newRig()
 	begin := r.wantPage(t, "acme", "", 10)
 	r.tell(t, "acme", 2)
 	end := r.wantPage(t, "acme", begin, 10, 1, 2)
 	if again := r.wantPage(t, "acme", end, 10); again != end {
-		t.Errorf("the end moved from %q to %q with nothing told", end, again)
+		t.Errorf("the cursor at the end: got %q, want %q", again, end)
 	}
 	r.tell(t, "acme", 1)
 	r.wantPage(t, "acme", end, 10, 3)
 }
 
-// The numbers of the feed are one row over all tenants; what each sees of it is
-// its own, and a cursor of another tenant's opens nothing.
+// The numbers of the feed count the events of all tenants; each tenant sees its own, and cannot
+// use the cursor of another.
 func TestATenantReadsItsOwn(t *testing.T) {
 	t.Parallel()
 	r := newRig()
@@ -107,8 +107,9 @@ func TestATenantReadsItsOwn(t *testing.T) {
 	r.wantPage(t, "", "", 10)
 }
 
-// Cursors of versions that put no digest into them are taken whatever event is at their place,
-// and exchanged for one that has it. Where none is, an older copy was put back.
+// Cursors of versions that put no digest into them are accepted whatever event is at their place,
+// and replaced by one with a digest. If there is no event at their place, an older copy was
+// restored.
 func TestCursorsOfEarlierVersions(t *testing.T) {
 	t.Parallel()
 	r := newRig()
@@ -123,14 +124,14 @@ func TestCursorsOfEarlierVersions(t *testing.T) {
 		{"14", nil},           // the last
 	} {
 		if next := r.wantPage(t, "acme", tt.cursor, 2, tt.want...); !strings.Contains(next, ".") {
-			t.Errorf("%q leads to %q", tt.cursor, next)
+			t.Errorf("%q leads to %q, want \".\" in it", tt.cursor, next)
 		}
 	}
 	r.wantGone(t, "acme", "15")
 	r.wantGone(t, "acme", "zz")
 }
 
-// wantGone wants a cursor to be refused since what it points at is not there.
+// wantGone checks that a cursor is refused because its event does not exist.
 func (r *rig) wantGone(t *testing.T, tenant, cursor string) {
 	t.Helper()
 	read, next, err := r.Read(t.Context(), tenant, cursor, 10)
@@ -139,7 +140,7 @@ func (r *rig) wantGone(t *testing.T, tenant, cursor string) {
 	}
 }
 
-// An older copy of the store is put back, and the feed goes on from there.
+// An older copy of the store is restored, and the feed continues from there.
 func TestACursorIntoWhatAnOlderCopyDoesNotHaveIsGone(t *testing.T) {
 	t.Parallel()
 	before, after := newRig(), newRig()
@@ -152,7 +153,7 @@ func TestACursorIntoWhatAnOlderCopyDoesNotHaveIsGone(t *testing.T) {
 	after.wantGone(t, "acme", fourth) // absent
 	after.wantGone(t, "acme", last)
 	if end := after.wantPage(t, "acme", known, 10); end != known {
-		t.Errorf("what the copy has is at %q, was at %q", end, known)
+		t.Errorf("the cursor of an event of the copy: got %q, want %q", end, known)
 	}
 	after.told = 100 // what happens from now on is other than it was
 	after.tell(t, "acme", 4)
@@ -162,7 +163,7 @@ func TestACursorIntoWhatAnOlderCopyDoesNotHaveIsGone(t *testing.T) {
 	after.wantPage(t, "acme", "", 10, 1, 2, 3, 101, 102, 103, 104)
 }
 
-// A reader to whom nothing has been told yet has missed nothing, whatever was put back.
+// A reader that has received nothing yet has missed nothing, whatever was restored.
 func TestTheCursorBeforeTheFirstEventIsNeverGone(t *testing.T) {
 	t.Parallel()
 	before, after := newRig(), newRig()
@@ -173,7 +174,7 @@ func TestTheCursorBeforeTheFirstEventIsNeverGone(t *testing.T) {
 }
 
 // An event so large that it fills a page does not hide what comes after it.
-func TestALargeEventIsPassed(t *testing.T) {
+func TestALargeEventDoesNotHideTheNext(t *testing.T) {
 	t.Parallel()
 	r := newRig()
 	large := event.Event{ID: "fev_1", Tenant: "acme", Data: []byte(`"` + strings.Repeat("x", ports.PageBytes) + `"`)}
@@ -200,7 +201,7 @@ func TestACursorOfOthersIsRefused(t *testing.T) {
 	}
 }
 
-func TestAJournalThatFailsIsNotTheEnd(t *testing.T) {
+func TestAFailingJournalReturnsItsError(t *testing.T) {
 	t.Parallel()
 	r := newRig()
 	r.tell(t, "acme", 1)
@@ -210,8 +211,8 @@ func TestAJournalThatFailsIsNotTheEnd(t *testing.T) {
 	}
 }
 
-// A cursor is one of ours or refused, and one that is taken is given back as it is
-// when nothing came.
+// A cursor is one of ours or refused, and a cursor that is accepted is returned unchanged if there
+// are no new events.
 func FuzzCursor(f *testing.F) {
 	r := newRig()
 	for _, seed := range []string{"", "0", "1", "10", "zz", "-1", "+1", "Z", "1y2p0ij32e8e7", "1y2p0ij32e8e8", "!", "1.0000000000000", "a.zzzzzzzzzzzzz", "."} {
@@ -221,16 +222,16 @@ func FuzzCursor(f *testing.F) {
 		_, next, err := r.Read(t.Context(), "acme", cursor, 10)
 		if err != nil {
 			if !fault.Is(err, fault.Invalid) && fault.From(err).Code != events.CodeGone {
-				t.Errorf("%q: %v", cursor, err)
+				t.Errorf("%q: got %v, want kind %s or code %s", cursor, err, fault.Invalid, events.CodeGone)
 			}
 			return
 		}
 		at, err := strconv.ParseInt(next, 36, 64)
 		if here, _ := strconv.ParseInt(cursor, 36, 64); err != nil || at != here || at < 0 {
-			t.Fatalf("%q: next is %q (%v)", cursor, next, err)
+			t.Fatalf("%q: next is %q (%v), want %v", cursor, next, err, here)
 		}
 		if again := r.wantPage(t, "acme", next, 10); again != next {
-			t.Errorf("%q leads to %q, and that to %q", cursor, next, again)
+			t.Errorf("%q leads to %q: got %q next, want the same", cursor, next, again)
 		}
 	})
 }

@@ -10,8 +10,8 @@ import (
 
 var used = time.Date(2026, 3, 1, 12, 0, 0, 123456789, time.UTC)
 
-// life has what rests with a key come up whenever that is due by the store's clock, which is
-// wrong by what skew says, and tells for how long the key is kept, and how often it came up.
+// life processes a record whenever it is due by the store's clock, which is off by skew, and
+// returns how long its key is kept and how often it was processed.
 func life(t *testing.T, from time.Time, skew func(now time.Time) time.Duration) (kept time.Duration, times int) {
 	t.Helper()
 	var age idempotency.Age
@@ -34,7 +34,7 @@ func life(t *testing.T, from time.Time, skew func(now time.Time) time.Duration) 
 			t.Fatal(err)
 		}
 	}
-	t.Fatal("it is kept for ever")
+	t.Fatal("got a record without an age, want one: it would be kept forever")
 	return 0, 0
 }
 
@@ -42,7 +42,7 @@ func TestAKeyIsKeptForItsTimeAndLosesOneStepAtMostByAWrongClock(t *testing.T) {
 	t.Parallel()
 	const day = 24 * time.Hour
 	right := func(time.Time) time.Duration { return 0 }
-	// while gives a clock that is wrong from one time after the key was used to another.
+	// while returns a clock that is off from one time after the use of the key to another.
 	while := func(from, to, by time.Duration) func(time.Time) time.Duration {
 		return func(now time.Time) time.Duration {
 			if age := now.Sub(used); age >= from && age < to {
@@ -74,47 +74,47 @@ func TestAKeyIsKeptForItsTimeAndLosesOneStepAtMostByAWrongClock(t *testing.T) {
 				t.Errorf("kept for %s, want %s to %s", kept, tt.least, tt.most)
 			}
 			if times != 3 {
-				t.Errorf("it came up %d times", times)
+				t.Errorf("it came up %d times, want 3", times)
 			}
 		})
 	}
 }
 
 // A key that is used again is kept from then on, whatever was counted before.
-func TestAKeyThatIsUsedAgainHasAllItsTimeAgain(t *testing.T) {
+func TestAKeyThatIsUsedAgainIsKeptForItsWholeTime(t *testing.T) {
 	t.Parallel()
 	var age idempotency.Age
 	until := used.Add(idempotency.Kept)
 	for i := range 2 {
 		if age.Count(until, used.Add(time.Duration(i+1)*24*time.Hour)) {
-			t.Fatalf("given up at step %d", i+1)
+			t.Fatalf("got the key given up at step %d, want it kept", i+1)
 		}
 	}
 	until = until.Add(50 * time.Hour)
 	if due := age.Due(until); !due.Equal(used.Add(74 * time.Hour)) {
-		t.Errorf("the next step is due at %s", due)
+		t.Errorf("the next step is due at %s, want %v", due, used.Add(74*time.Hour))
 	}
 	for i := range 2 {
 		if age.Count(until, used.Add(time.Duration(i+4)*24*time.Hour)) {
-			t.Fatalf("given up at step %d after it was used again", i+1)
+			t.Fatalf("got the key given up at step %d after it was used again, want it kept", i+1)
 		}
 	}
 	if !age.Count(until, used.Add(6*24*time.Hour)) {
-		t.Error("it is kept for longer than its time")
+		t.Error("got the key kept beyond its time, want it given up")
 	}
 }
 
-// Coming up for another reason counts nothing.
+// Processing the record for another reason counts nothing.
 func TestNoStepIsCountedBeforeItIsOver(t *testing.T) {
 	t.Parallel()
 	var age idempotency.Age
 	until := used.Add(idempotency.Kept)
 	for now := used; now.Before(used.Add(72 * time.Hour)); now = now.Add(time.Hour) {
 		if age.Count(until, now) {
-			t.Fatalf("given up after %s", now.Sub(used))
+			t.Fatalf("got the key given up after %s, want it kept", now.Sub(used))
 		}
 	}
 	if !age.Count(until, used.Add(72*time.Hour)) {
-		t.Errorf("%d steps after 72 hours", age.Steps)
+		t.Errorf("got %d steps after 72 hours, want the key given up", age.Steps)
 	}
 }

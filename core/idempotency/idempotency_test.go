@@ -10,8 +10,8 @@ import (
 
 const route = "POST /api/payments"
 
-// The form is stored with what was created under the key: another form would
-// forget every key.
+// The form is stored with what was created under the key: with another form, all earlier keys
+// would be unknown.
 func TestScopedIsTenantRouteAndDigest(t *testing.T) {
 	t.Parallel()
 	k := idempotency.New("acme", route, "order-17", []byte("{}"))
@@ -20,7 +20,7 @@ func TestScopedIsTenantRouteAndDigest(t *testing.T) {
 		t.Errorf("Scoped = %q, want %q", k.Scoped, want)
 	}
 	if k.Empty() {
-		t.Error("Empty() of a key that was given")
+		t.Error("Empty() of a key that was given, want not empty")
 	}
 }
 
@@ -47,7 +47,7 @@ func TestNew(t *testing.T) {
 		t.Run(tt.name, func(t *testing.T) {
 			t.Parallel()
 			if same := tt.key.Scoped == first.Scoped; same != tt.sameKey {
-				t.Errorf("Scoped = %q beside %q, the same: %v", tt.key.Scoped, first.Scoped, same)
+				t.Errorf("Scoped = %q beside %q, the same: got %v, want %v", tt.key.Scoped, first.Scoped, same, tt.sameKey)
 			}
 			if same := tt.key.Fingerprint == first.Fingerprint; same != tt.sameBody {
 				t.Errorf("the same fingerprint: %v, want %v", same, tt.sameBody)
@@ -74,9 +74,9 @@ func TestNoKeyIsTheZeroKey(t *testing.T) {
 	}
 }
 
-// Two callers never share a key by accident, and two requests never share a
-// fingerprint: tenants and routes are ours, without bars and zero bytes; keys
-// and bodies are anything.
+// Two callers never share a key by accident, and two requests never share a fingerprint. Tenants
+// and routes are ours and contain neither bars nor zero bytes; keys and bodies may contain
+// anything.
 func FuzzNew(f *testing.F) {
 	f.Add("a", "r", "k", "b", "a", "r", "k|", "b")
 	f.Add("a", "r", "r|k", "b", "a", "r", "k", "b")
@@ -90,10 +90,10 @@ func FuzzNew(f *testing.F) {
 		one := idempotency.New(tenant1, route1, key1, []byte(body1))
 		two := idempotency.New(tenant2, route2, key2, []byte(body2))
 		if same := tenant1 == tenant2 && route1 == route2 && key1 == key2; same != (one.Scoped == two.Scoped) {
-			t.Errorf("%q and %q", one.Scoped, two.Scoped)
+			t.Errorf("%q and %q, want %v", one.Scoped, two.Scoped, (one.Scoped == two.Scoped))
 		}
 		if same := route1 == route2 && body1 == body2; same != (one.Fingerprint == two.Fingerprint) {
-			t.Errorf("fingerprints %s of %q %q and %s of %q %q", one.Fingerprint, route1, body1, two.Fingerprint, route2, body2)
+			t.Errorf("fingerprints %s of %q %q and %s of %q %q, want %v", one.Fingerprint, route1, body1, two.Fingerprint, route2, body2, (one.Fingerprint == two.Fingerprint))
 		}
 		if len(one.Fingerprint) != 64 || strings.Trim(one.Fingerprint, "0123456789abcdef") != "" {
 			t.Errorf("fingerprint %q, want 64 hexadecimal digits", one.Fingerprint)

@@ -19,8 +19,8 @@ const (
 	spaced = `with "quotes" and spaces/`
 )
 
-// Whoever writes a line: no address, no secret and no body comes through, under
-// whatever name and in whatever text.
+// Whatever is logged: no address, no secret and no body gets into a line, under any attribute and
+// in any text.
 func TestNothingPrivateComesThrough(t *testing.T) {
 	t.Parallel()
 	private := map[string]string{
@@ -95,15 +95,15 @@ func TestNothingPrivateComesThrough(t *testing.T) {
 				continue
 			}
 			if got == "" {
-				t.Fatalf("%s in %s: nothing was written", name, where)
+				t.Fatalf("%s in %s: got no line, want one", name, where)
 			}
 			for _, part := range []string{"example.com", "bücher", "lovelace", secret, "hunter2", "00112233", "51Hx", "AbCdEf", "ghijkl", "abcdefghij", "XyZ", "quotes", "spaces", "pw-of-db"} {
 				if strings.Contains(got, part) {
-					t.Errorf("%s in %s: %s", name, where, got)
+					t.Errorf("%s in %s: got %s, want no %q in it", name, where, got, part)
 				}
 			}
 			if len(got) > 4000 && where != "a panic" || len(got) > 5000 {
-				t.Errorf("%s in %s: %d bytes", name, where, len(got))
+				t.Errorf("%s in %s: got %d bytes, want at most 4000, or 5000 for a panic", name, where, len(got))
 			}
 		}
 	}
@@ -131,13 +131,13 @@ func TestWhatALineSays(t *testing.T) {
 	)
 }
 
-// Where a mistake of ours happened is told with the files of its modules.
+// The place of a mistake of ours is logged with the files of its modules.
 func TestVersionsOfModulesAreNoAddresses(t *testing.T) {
 	t.Parallel()
 	log, p := newLog(slog.LevelInfo)
 	log.Error("panic", "error", "github.com/gofiber/fiber/v2@v2.52.15/router.go:145")
 	if got := p.lines(); !strings.Contains(got[0], "fiber/v2@v2.52.15/router.go:145") {
-		t.Errorf("%q", got)
+		t.Errorf("got %q, want \"fiber/v2@v2.52.15/router.go:145\" in it", got)
 	}
 	for _, address := range []string{"ada@v1.2.example.com", "a/da@v1.2example.com", "a/da@v1.2.3.example.com"} {
 		log.Error("panic", "error", "to "+address)

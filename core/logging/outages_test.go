@@ -17,7 +17,7 @@ import (
 // page is a log that a test reads.
 type page struct{ testlog.Buffer }
 
-// lines gives what was written since it was last asked, without the time.
+// lines returns what was written since the last call, without the time.
 func (p *page) lines() []string {
 	text := strings.TrimSpace(p.Take())
 	if text == "" {
@@ -41,7 +41,7 @@ var errDown = &fault.Error{
 	Kind: fault.Unavailable, Op: "pgstore.claim", Provider: "postgres", Err: errors.New("connection refused"),
 }
 
-// watched runs a test with one thing that may be down, on virtual time.
+// watched runs a test with one operation that may be down, on virtual time.
 func watched(t *testing.T, test func(t *testing.T, log logging.Log, o *logging.Outage, p *page)) {
 	t.Helper()
 	t.Parallel()
@@ -95,8 +95,8 @@ func TestAFailureNowAndThenIsNoOutage(t *testing.T) {
 	})
 }
 
-// What fails each time is down, however well the rest goes; and what is done seldom says
-// nothing of the rest.
+// An operation that fails each time is down, even if others succeed; and an operation that is
+// rarely called says nothing about the others.
 func TestOneSortOfCallThatFailsIsAnOutage(t *testing.T) {
 	watched(t, func(t *testing.T, _ logging.Log, o *logging.Outage, p *page) {
 		for range 60 {
@@ -108,7 +108,7 @@ func TestOneSortOfCallThatFailsIsAnOutage(t *testing.T) {
 		after(time.Minute)
 		got := p.lines()
 		if len(got) != 3 || !strings.Contains(got[0], "outage began") || !strings.Contains(got[2], "for=1m0s") {
-			t.Errorf("%s", strings.Join(got, "\n"))
+			t.Errorf("got %s, want 3 entries, \"outage began\" in it, \"for=1m0s\" in it", strings.Join(got, "\n"))
 		}
 		for range 10 {
 			o.Failed("purge", errDown)
@@ -119,8 +119,8 @@ func TestOneSortOfCallThatFailsIsAnOutage(t *testing.T) {
 	})
 }
 
-// What works now and then is not up.
-func TestWhatFlapsIsOneOutage(t *testing.T) {
+// An operation that succeeds now and then is not up.
+func TestAFlappingProviderIsOneOutage(t *testing.T) {
 	watched(t, func(t *testing.T, _ logging.Log, o *logging.Outage, p *page) {
 		for range 90 {
 			for range 3 {
@@ -132,7 +132,7 @@ func TestWhatFlapsIsOneOutage(t *testing.T) {
 		after(time.Minute)
 		got := p.lines()
 		if len(got) != 3 || !strings.Contains(got[2], "outage ended") || !strings.Contains(got[2], "for=1m29s") {
-			t.Errorf("%s", strings.Join(got, "\n"))
+			t.Errorf("got %s, want 3 entries, \"outage ended\" in it, \"for=1m29s\" in it", strings.Join(got, "\n"))
 		}
 	})
 }
@@ -146,22 +146,22 @@ func TestAnAccountThatIsRefusedIsAnOutageAtOnce(t *testing.T) {
 	})
 }
 
-// A provider that is left alone is down also while nobody calls it; and a probe that
-// goes well does not end it.
+// A provider that is skipped is down also while nobody calls it; and a probe that succeeds does
+// not end the outage.
 func TestWhatIsLeftAloneIsDownUntilItIsUp(t *testing.T) {
 	watched(t, func(t *testing.T, _ logging.Log, o *logging.Outage, p *page) {
 		o.Down(errDown)
 		o.Worked("claim")
 		after(10 * time.Minute)
 		if got := p.lines(); len(got) != 1 {
-			t.Errorf("nobody asks, and nothing is to be told: %q", got)
+			t.Errorf("nobody asks, and nothing is to be told: got %q, want 1 entry", got)
 		}
 		o.Up()
 		after(10 * time.Second)
 		want(t, p.lines(), `level=INFO msg="outage ended" of=database provider=postgres for=10m0s failed=0`)
 		o.Down(errDown)
 		if got := p.lines(); len(got) != 1 || !strings.Contains(got[0], "outage began") {
-			t.Errorf("the next: %q", got)
+			t.Errorf("the next: got %q, want 1 entry, \"outage began\" in it", got)
 		}
 	})
 }
@@ -184,12 +184,12 @@ func TestWhatAnOutageRepeatsIsFolded(t *testing.T) {
 			}
 		}
 		if fmt.Sprint(counts) != "map[is not saved:3 payment is refused:100]" {
-			t.Errorf("%v", counts)
+			t.Errorf("got %v, want \"map[is not saved:3 payment is refused:100]\"", counts)
 		}
 		o.Failed("claim", errDown)
 		after(time.Minute)
 		if got := p.lines(); len(got) != 1 || !strings.Contains(got[0], "folded=197") {
-			t.Errorf("what was folded is not counted: %q", got)
+			t.Errorf("what was folded is not counted: got %q, want 1 entry, \"folded=197\" in it", got)
 		}
 	})
 }
@@ -200,12 +200,12 @@ func TestWithoutAnOutageNothingIsFolded(t *testing.T) {
 			log.Warn("queue is not served", "queue", "mail", "error", errDown)
 		}
 		if n := len(p.lines()); n != 50 {
-			t.Errorf("%d lines of 50", n)
+			t.Errorf("%d lines of 50, want 50", n)
 		}
 	})
 }
 
-// What an outage has left behind comes to its end after it, all at once.
+// Operations that an outage left behind end after it, all at once.
 func TestWhatAnOutageLeavesBehindIsFoldedToo(t *testing.T) {
 	watched(t, func(t *testing.T, log logging.Log, o *logging.Outage, p *page) {
 		o.Down(errDown)
@@ -218,13 +218,13 @@ func TestWhatAnOutageLeavesBehindIsFoldedToo(t *testing.T) {
 		after(time.Minute)
 		got := p.lines()
 		if len(got) != 4 || !strings.Contains(got[3], "folded=37") {
-			t.Errorf("%s", strings.Join(got, "\n"))
+			t.Errorf("got %s, want 4 entries, \"folded=37\" in it", strings.Join(got, "\n"))
 		}
 		for i := range 40 {
 			log.Info("outcome of a payment is known", "payment", fmt.Sprint("pay_", i), "provider", "postgres")
 		}
 		if n := len(p.lines()); n != 40 {
-			t.Errorf("a minute later %d lines of 40", n)
+			t.Errorf("a minute later %d lines of 40, want 40", n)
 		}
 	})
 }
@@ -239,7 +239,7 @@ func TestWhatIsFoldedStandsInTheLogAtDebug(t *testing.T) {
 		p.lines()
 		log.Warn("queue is not served", "queue", "mail", "error", errDown)
 		if got := p.lines(); len(got) != 1 || !strings.HasPrefix(got[0], "level=DEBUG") {
-			t.Errorf("%q", got)
+			t.Errorf("got %q, want 1 entry, beginning with \"level=DEBUG\"", got)
 		}
 	})
 }
@@ -264,7 +264,7 @@ func TestWhatHappensOftenIsCounted(t *testing.T) {
 			r.Note(t.Context(), fmt.Sprint(i))
 		}
 		if n := len(p.lines()); n > 70 {
-			t.Errorf("%d different things are told apart", n)
+			t.Errorf("%d different things are told apart, want at most 70", n)
 		}
 	})
 }

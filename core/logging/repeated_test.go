@@ -12,7 +12,7 @@ import (
 	"patchbay/tests/testlog"
 )
 
-// A server reads its next request into the memory of the one before. What is counted for a
+// A server reads its next request into the memory of the one before. The line that sums up a
 // minute names the request that was refused, not the one that came after it.
 func TestWhatIsCountedKeepsItsOwnWords(t *testing.T) {
 	t.Parallel()
@@ -29,7 +29,7 @@ func TestWhatIsCountedKeepsItsOwnWords(t *testing.T) {
 		<-time.After(time.Minute + time.Second)
 		synctest.Wait()
 		if line := page.String(); !strings.Contains(line, "count=1 request=req_refused") {
-			t.Errorf("after a minute: %s", line)
+			t.Errorf("after a minute: got %s, want \"count=1 request=req_refused\" in it", line)
 		}
 		<-time.After(2 * time.Minute) // nothing more comes, and it ends
 	})

@@ -9,7 +9,7 @@ import (
 	"patchbay/core/money"
 )
 
-// What Stripe charges, as its page lists it, with the three-decimal currencies.
+// The currencies that Stripe charges according to its documentation, with the three-decimal ones.
 const charged = `usd aed afn all amd ang aoa ars aud awg azn bam bbd bdt bgn bif bmd bnd bob brl bsd bwp byn bzd cad cdf chf clp
 cny cop crc cve czk djf dkk dop dzd egp etb eur fjd fkp gbp gel gip gmd gnf gtq gyd hkd hnl htg huf idr ils inr isk jmd jpy kes
 kgs khr kmf krw kyd kzt lak lbp lkr lrd lsl mad mdl mga mkd mmk mnt mop mur mvr mwk mxn myr mzn nad ngn nio nok npr nzd pab pen
@@ -24,7 +24,7 @@ func TestTheCurrenciesAreThoseThatStripeCharges(t *testing.T) {
 	for _, c := range money.All() {
 		got = append(got, string(c))
 		if !c.Known() {
-			t.Errorf("%s is not known", c)
+			t.Errorf("%s: got unknown, want known", c)
 		}
 	}
 	if !slices.Equal(got, want) {
@@ -32,12 +32,12 @@ func TestTheCurrenciesAreThoseThatStripeCharges(t *testing.T) {
 	}
 	for _, c := range []money.Currency{"", "USD", "us", "usd ", "btc", "zzz", "hrk", "mro"} {
 		if c.Known() {
-			t.Errorf("%q is known", c)
+			t.Errorf("%q: got known, want unknown", c)
 		}
 	}
 }
 
-// A wrong exponent charges a hundred times too much. ISO 4217, list one.
+// A wrong exponent would charge a hundred times too much. ISO 4217, list one.
 func TestExponents(t *testing.T) {
 	t.Parallel()
 	const none = "bif clp djf gnf isk jpy kmf krw pyg rwf ugx vnd vuv xaf xof xpf"
@@ -71,7 +71,7 @@ func TestMinimum(t *testing.T) {
 	}
 }
 
-// The least and the most of each currency can be charged, and no more.
+// The minimum and the maximum of each currency can be charged, and nothing beyond.
 func TestBounds(t *testing.T) {
 	t.Parallel()
 	for _, c := range money.All() {
@@ -82,11 +82,11 @@ func TestBounds(t *testing.T) {
 			}
 			theirs, err := money.ToStripe(amount, c)
 			if err != nil || theirs < 1 || len(money.Format(theirs, "jpy")) > len("999999999999 JPY") {
-				t.Errorf("%s: Stripe is asked for %d, %v", money.Format(amount, c), theirs, err)
+				t.Errorf("%s: Stripe is asked for %d, %v, want at least 1, in at most %v characters", money.Format(amount, c), theirs, err, len("999999999999 JPY"))
 			}
 		}
 		if err := money.Check(c.Maximum()+1, c, accepted); fault.From(err).Code != "amount_too_large" {
-			t.Errorf("%s: %v", money.Format(c.Maximum()+1, c), err)
+			t.Errorf("%s: got %v, want amount_too_large", money.Format(c.Maximum()+1, c), err)
 		}
 	}
 }

@@ -104,8 +104,7 @@ func TestCheck(t *testing.T) {
 	}
 }
 
-// No amount is lost or made by writing it: without the point, the digits are
-// the minor units again.
+// Formatting changes no amount: without the point, the digits are the minor units.
 func FuzzFormat(f *testing.F) {
 	for _, amount := range []int64{0, 1, -1, 99, 100, -100, 1234, money.Max, math.MaxInt64, math.MinInt64} {
 		for i := range exact {
@@ -117,11 +116,11 @@ func FuzzFormat(f *testing.F) {
 		text := money.Format(amount, c.currency)
 		number, code, ok := strings.Cut(text, " ")
 		if !ok || code != strings.ToUpper(string(c.currency)) {
-			t.Fatalf("%q does not end in the currency", text)
+			t.Fatalf("got %q, want it to end in %v", text, strings.ToUpper(string(c.currency)))
 		}
 		whole, part, _ := strings.Cut(number, ".")
 		if len(part) != c.digits || strings.TrimPrefix(whole, "-") == "" {
-			t.Fatalf("%q, want %d digits after the point and some before", text, c.digits)
+			t.Fatalf("%q, want %d digits after the point and a before", text, c.digits)
 		}
 		if got, err := strconv.ParseInt(whole+part, 10, 64); err != nil || got != amount {
 			t.Fatalf("%q holds %d (%v), want %d", text, got, err, amount)

@@ -8,7 +8,7 @@ import (
 	"patchbay/core/money"
 )
 
-// What docs.stripe.com/currencies gives as examples, and the rows of its tables.
+// The examples and the table rows of docs.stripe.com/currencies.
 func TestHowStripeCounts(t *testing.T) {
 	t.Parallel()
 	tests := []struct {
@@ -94,7 +94,7 @@ func TestWhatStripeWrites(t *testing.T) {
 	}
 }
 
-// No amount is lost or made on the way to Stripe and back.
+// No amount changes on the way to Stripe and back.
 func FuzzStripe(f *testing.F) {
 	all := money.All()
 	for i := range all {
@@ -109,7 +109,7 @@ func FuzzStripe(f *testing.F) {
 			return
 		}
 		if back, ok := money.FromStripe(theirs, c); !ok || back != amount {
-			t.Fatalf("%s is %d at Stripe, which is %d, %v here", money.Format(amount, c), theirs, back, ok)
+			t.Fatalf("%s is %d at Stripe, which is %d, %v here, want %v", money.Format(amount, c), theirs, back, ok, amount)
 		}
 	})
 }

@@ -14,8 +14,8 @@ import (
 	"patchbay/adapters/httpclient"
 	"patchbay/adapters/ids"
 	"patchbay/adapters/payments/stripepay"
+	registered "patchbay/adapters/provider"
 	"patchbay/adapters/simulators/stripesim"
-	"patchbay/adapters/webhooks/stripehook"
 	"patchbay/core/idempotency"
 	"patchbay/core/payment"
 	"patchbay/core/payments"
@@ -29,7 +29,7 @@ import (
 type atStripe struct {
 	*payments.Service
 	sim       *stripesim.Sim
-	hook      *stripehook.Hook
+	hook      registered.PaymentHook
 	journal   *memjournal.Journal
 	delivered map[string]bool
 
@@ -48,7 +48,7 @@ func openAtStripe(t *testing.T) *atStripe {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if tl.hook, err = stripehook.New(clock.System{}, stripehook.Account{Provider: "acme", Secrets: []string{whsec}}); err != nil {
+	if tl.hook, err = stripepay.NewHook(clock.System{}, registered.Account{Provider: "acme", Secrets: []string{whsec}}); err != nil {
 		t.Fatal(err)
 	}
 	tl.Service = payments.New(payments.Options{

@@ -17,8 +17,9 @@ import (
 	"patchbay/adapters/htmltext"
 	"patchbay/adapters/ids"
 	"patchbay/adapters/payments/mockpay"
+	"patchbay/adapters/payments/stripepay"
+	"patchbay/adapters/provider"
 	"patchbay/adapters/storage/sqlitestore"
-	"patchbay/adapters/webhooks/stripehook"
 	"patchbay/core/email"
 	"patchbay/core/emails"
 	"patchbay/core/fault"
@@ -133,7 +134,7 @@ func newRig(t *testing.T) *rig {
 	if err != nil {
 		t.Fatal(err)
 	}
-	hook, err := stripehook.New(clock.System{}, stripehook.Account{Provider: "mock", Secrets: []string{"whsec"}})
+	hook, err := stripepay.NewHook(clock.System{}, provider.Account{Provider: "mock", Secrets: []string{"whsec"}})
 	if err != nil {
 		t.Fatal(err)
 	}

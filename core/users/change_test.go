@@ -19,7 +19,7 @@ func TestUpdate(t *testing.T) {
 
 	changed, err := r.Update(t.Context(), tenant, u.ID, user.Patch{Name: set("Countess")}, 1)
 	if err != nil || changed.Name != "Countess" || changed.Version != 2 || changed.Email != u.Email {
-		t.Fatalf("%+v, %v", changed, err)
+		t.Fatalf("got %+v, %v, want name Countess, version 2, email %v", changed, err, u.Email)
 	}
 	_, err = r.Update(t.Context(), tenant, u.ID, user.Patch{Name: set("too late")}, 1)
 	wantCode(t, err, fault.Conflict, "version_mismatch")
@@ -28,16 +28,16 @@ func TestUpdate(t *testing.T) {
 	_, err = r.Update(t.Context(), tenant, u.ID, user.Patch{Email: set("nobody")}, 0)
 	wantCode(t, err, fault.Invalid, "invalid_email")
 	if _, err = r.Update(t.Context(), tenant, "usr_nobody", user.Patch{}, 0); !fault.Is(err, fault.NotFound) {
-		t.Errorf("a user that is not there: %v", err)
+		t.Errorf("a user that is not there: got %v, want kind %v", err, fault.NotFound)
 	}
 	if got, _, err := r.Get(t.Context(), tenant, u.ID, users.Strong); err != nil || got.Name != "Countess" || got.Version != 2 || got.Email != u.Email {
-		t.Errorf("what was refused has changed the user: %+v, %v", got, err)
+		t.Errorf("what was refused has changed the user: got %+v, %v, want name Countess, version 2, email %v", got, err, u.Email)
 	}
 	if got, err := r.Update(t.Context(), tenant, u.ID, user.Patch{Name: set("any version")}, 0); err != nil || got.Version != 3 {
-		t.Errorf("%+v, %v", got, err)
+		t.Errorf("got %+v, %v, want version 3", got, err)
 	}
 	if got, _, err := r.Get(t.Context(), tenant, eve.ID, users.Strong); err != nil || got.Version != 1 {
-		t.Errorf("another user has changed: %+v, %v", got, err)
+		t.Errorf("another user has changed: got %+v, %v, want version 1", got, err)
 	}
 }
 
@@ -59,8 +59,7 @@ func TestDelete(t *testing.T) {
 	r.wantUsers(t, 0)
 }
 
-// The key outlives the user: a request that comes again, late, must not bring
-// back somebody who asked to be forgotten.
+// The key outlives the user: a late repeat must not create a user again who asked to be erased.
 func TestADeletedUserIsNotCreatedAgainUnderItsKey(t *testing.T) {
 	r := newRig(t)
 	u := r.create(t, ada, key("k", "a"))
@@ -70,7 +69,7 @@ func TestADeletedUserIsNotCreatedAgainUnderItsKey(t *testing.T) {
 	again, replayed, err := r.Create(t.Context(), tenant, ada, key("k", "a"))
 	wantCode(t, err, fault.Conflict, "user_deleted")
 	if replayed || again.ID != "" {
-		t.Errorf("%+v, replayed %v beside the error", again, replayed)
+		t.Errorf("%+v, replayed %v beside the error, want not replayed, no ID", again, replayed)
 	}
 	_, _, err = r.Create(t.Context(), tenant, ada, key("k", "b"))
 	wantCode(t, err, fault.Conflict, idempotency.CodeMismatch)
@@ -78,7 +77,7 @@ func TestADeletedUserIsNotCreatedAgainUnderItsKey(t *testing.T) {
 
 	fresh, replayed, err := r.Create(t.Context(), tenant, ada, key("l", "a"))
 	if err != nil || replayed || fresh.ID == u.ID {
-		t.Errorf("under another key, with the email that is free again: %+v, replayed %v, %v", fresh, replayed, err)
+		t.Errorf("under another key, with the email that is free again: %+v, replayed %v, %v, want not replayed, ID other than %v", fresh, replayed, err, u.ID)
 	}
 }
 
@@ -90,10 +89,10 @@ func TestNothingPersonalIsLeftUnderTheKey(t *testing.T) {
 	}
 	left, err := r.repository.FindByKey(t.Context(), key("k", "a").Scoped)
 	if err != nil || !left.Deleted || left.User.ID != u.ID {
-		t.Fatalf("%+v, %v", left, err)
+		t.Fatalf("got %+v, %v, want deleted, ID %v", left, err, u.ID)
 	}
 	if left.User.Email != "" || left.User.Name != "" || left.User.Metadata != nil {
-		t.Errorf("left: %+v", left.User)
+		t.Errorf("left: got %+v, want no email, no name, metadata nil", left.User)
 	}
 }
 
@@ -108,7 +107,7 @@ func TestList(t *testing.T) {
 	for cursor, pages := "", 0; ; pages++ {
 		page, _, err := r.List(t.Context(), tenant, cursor, 2, users.Strong)
 		if err != nil || len(page.Users) > 2 || pages > 3 {
-			t.Fatalf("%+v, %v", page, err)
+			t.Fatalf("got %+v, %v, want at most 2 users, pages at most 3", page, err)
 		}
 		for _, u := range page.Users {
 			got = append(got, u.ID)
@@ -121,6 +120,6 @@ func TestList(t *testing.T) {
 		t.Errorf("%v, want %v", got, want)
 	}
 	if _, _, err := r.List(t.Context(), tenant, "not one of ours", 2, users.Strong); !fault.Is(err, fault.Invalid) {
-		t.Errorf("a cursor of others: %v", err)
+		t.Errorf("a cursor of others: got %v, want kind %v", err, fault.Invalid)
 	}
 }

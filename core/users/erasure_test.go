@@ -32,16 +32,16 @@ func TestAPersonIsKnownByIDAndByEmail(t *testing.T) {
 	} {
 		got, err := r.Person(t.Context(), row.tenant, row.id, row.email)
 		if err != nil || fmt.Sprint(got) != fmt.Sprint(row.want) {
-			t.Errorf("%s: %+v, %v", row.name, got, err)
+			t.Errorf("%s: got %+v, %v, want %v", row.name, got, err, fmt.Sprint(row.want))
 		}
 	}
 	r.repository.find = fault.New(fault.Unavailable, "scripted", "")
 	if _, err := r.Person(t.Context(), tenant, u.ID, ""); !fault.Is(err, fault.Unavailable) {
-		t.Errorf("while the store is gone: %v", err)
+		t.Errorf("while the store is gone: got %v, want kind %v", err, fault.Unavailable)
 	}
 }
 
-// The copy follows by the feed. Afterwards nothing is left in it but the id.
+// The copy follows by the feed. Afterwards only the id is left in it.
 func TestAnErasedUserIsGoneFromTheStandby(t *testing.T) {
 	withStandby(t, func(t *testing.T, p *pair) {
 		u, _, err := p.Create(t.Context(), tenant, users.NewUser{Email: "ada@example.com", Name: "Ada", Metadata: map[string]string{"a": "Lovelace"}}, idempotency.Key{})
@@ -51,7 +51,7 @@ func TestAnErasedUserIsGoneFromTheStandby(t *testing.T) {
 		p.rename(t, u.ID, "lovelace@example.com")
 		p.settle()
 		if copied := p.copies(t); !strings.Contains(copied, "lovelace@example.com") {
-			t.Fatal(copied)
+			t.Fatalf("got %s, want lovelace@example.com in it", copied)
 		}
 		p.store.gone.Store(false)
 		who, err := p.Person(t.Context(), tenant, u.ID, "")
@@ -72,12 +72,12 @@ func TestAnErasedUserIsGoneFromTheStandby(t *testing.T) {
 		}
 		p.settle()
 		if copied := p.copies(t); strings.Contains(strings.ToLower(copied), "ada") || strings.Contains(copied, "ovelace") || !strings.Contains(copied, u.ID) {
-			t.Error(copied)
+			t.Errorf("got %s, want the id alone", copied)
 		}
 	})
 }
 
-// copies is all that the other store has of users.
+// copies returns everything that the other store has of users.
 func (p *pair) copies(t *testing.T) (all string) {
 	t.Helper()
 	err := record.Raw(p.copy, "user_copy").Walk(t.Context(), tenant, ports.Filter{}, nil, func(one ports.Record) error {

@@ -9,7 +9,7 @@ import (
 	"patchbay/core/user"
 )
 
-// write is what a caller asks for of a user at version 1.
+// write is a change that a caller makes to a user at version 1.
 type write func(ctx context.Context, r *rig, id string) error
 
 func update(p user.Patch, ifVersion int64) write {
@@ -26,8 +26,8 @@ func remove(ifVersion int64) write {
 	return func(ctx context.Context, r *rig, id string) error { return r.Delete(ctx, tenant, id, ifVersion) }
 }
 
-// A change whose answer was lost is looked for: it is done where its effect is
-// there and can only be ours, and stays unknown otherwise.
+// If the answer to a change was lost, the user is read again: the change is done if its effect is
+// there and can only be ours; otherwise it stays unknown.
 func TestAChangeWhoseAnswerWasLost(t *testing.T) {
 	unknown := scripted(fault.UnknownOutcome)
 	patch := user.Patch{
@@ -97,13 +97,13 @@ func TestAChangeWhoseAnswerWasLost(t *testing.T) {
 	}
 }
 
-// So it is with a creation.
+// The same holds for a creation.
 func TestACreationWhoseCallerHasLeftIsReread(t *testing.T) {
 	r := newRig(t)
 	ctx, leave := context.WithCancel(t.Context())
 	defer leave()
 	r.repository.after, r.repository.late = scripted(fault.UnknownOutcome), leave
 	if u, _, err := r.Create(ctx, tenant, ada, idempotency.Key{}); err != nil || u.Email != "ada@example.com" {
-		t.Errorf("%+v, %v", u, err)
+		t.Errorf("got %+v, %v, want email ada@example.com", u, err)
 	}
 }

@@ -13,8 +13,8 @@ import (
 	"patchbay/tests/memjournal"
 )
 
-// The copy has come further than the store in whose place an older one was put, or by another
-// way. It is made anew: it is never read as what the store had before.
+// The copy is ahead of the restored store, or has other changes. It is made anew, and never read
+// as if it were the state of the store.
 func TestAfterAnOlderStoreWasPutBackTheCopyIsMadeAnew(t *testing.T) {
 	t.Parallel()
 	for name, more := range map[string]int{"its feed is shorter": 0, "its feed is as long by now": 5, "its feed is longer by now": 20} {
@@ -38,7 +38,7 @@ func TestAfterAnOlderStoreWasPutBackTheCopyIsMadeAnew(t *testing.T) {
 				}
 				p.settle()
 				if got, err := p.copied(t, renamed.ID); err != nil || got.Email != "another@example.com" {
-					t.Fatalf("%+v, %v", got, err)
+					t.Fatalf("got %+v, %v, want email another@example.com", got, err)
 				}
 				p.stop()
 
@@ -54,22 +54,22 @@ func TestAfterAnOlderStoreWasPutBackTheCopyIsMadeAnew(t *testing.T) {
 				p.settle()
 				for _, u := range all {
 					if got, err := p.copied(t, u.ID); err != nil || got.Email != u.Email || got.Version != u.Version {
-						t.Errorf("%s: %+v, %v", u.Email, got, err)
+						t.Errorf("%s: got %+v, %v, want version %v", u.Email, got, err, u.Version)
 					}
 				}
 				if got, err := p.copied(t, gone.ID); !fault.Is(err, fault.NotFound) {
-					t.Errorf("whom the store does not have: %+v, %v", got, err)
+					t.Errorf("whom the store does not have: got %+v, %v, want kind %v", got, err, fault.NotFound)
 				}
 				if asOf, err := p.AsOf(); err != nil || time.Since(asOf) > time.Minute {
-					t.Errorf("as of %s, %v", asOf, err)
+					t.Errorf("as of %s, %v, want within %v", asOf, err, time.Minute)
 				}
 			})
 		})
 	}
 }
 
-// While it is made anew it is not read: a server's store may be put back under a gateway that
-// runs.
+// While the copy is made anew it is not read: the store of a server may be restored under a
+// running gateway.
 func TestACopyThatIsMadeAnewIsNotRead(t *testing.T) {
 	withStandby(t, func(t *testing.T, p *pair) {
 		p.create(t, "a@example.com")
@@ -97,7 +97,7 @@ func TestACopyThatIsMadeAnewIsNotRead(t *testing.T) {
 		<-time.After(3 * time.Second)
 		synctest.Wait()
 		if asOf, err := p.AsOf(); !fault.Is(err, fault.Unavailable) {
-			t.Errorf("it is as of %s, %v", asOf, err)
+			t.Errorf("it is as of %s, %v, want kind %v", asOf, err, fault.Unavailable)
 		}
 		p.meanwhile(func() { p.copy.Fail = nil })
 		<-time.After(3 * time.Second)
@@ -106,7 +106,7 @@ func TestACopyThatIsMadeAnewIsNotRead(t *testing.T) {
 			t.Error(err)
 		}
 		if got, err := p.copied(t, kept.ID); err != nil || got.Email != kept.Email {
-			t.Errorf("%+v, %v", got, err)
+			t.Errorf("got %+v, %v, want email %v", got, err, kept.Email)
 		}
 	})
 }

@@ -24,7 +24,7 @@ import (
 	"patchbay/tests/testlog"
 )
 
-// primary is a real store that can be gone.
+// primary is a real store that can be made unavailable.
 type primary struct {
 	ports.UserRepository
 	feed ports.Journal
@@ -54,7 +54,7 @@ func (p *primary) List(ctx context.Context, tenant, cursor string, limit int) (u
 	return p.UserRepository.List(ctx, tenant, cursor, limit)
 }
 
-// gate is the feed of the store, which is gone with it.
+// gate is the feed of the store, which is unavailable together with it.
 type gate struct {
 	ports.Journal
 	store *primary
@@ -75,12 +75,12 @@ type pair struct {
 	copy  *memjournal.Journal
 	fails atomic.Bool // the copy
 	stop  func()
-	// meanwhile changes what the feeding works with while it does not run.
+	// meanwhile changes what the feeding uses while it does not run.
 	meanwhile func(change func())
 	log       testlog.Buffer
 }
 
-// lines counts those of the log with these words.
+// lines counts the lines of the log that contain these words.
 func (p *pair) lines(words string) int {
 	return strings.Count(p.log.String(), words)
 }
@@ -90,7 +90,7 @@ func newPair(t *testing.T) *pair {
 	return newPairOn(t, filepath.Join(t.TempDir(), "users.db"), memjournal.New(clock.System{}))
 }
 
-// newPairOn is newPair with a file and a copy that may have been there before.
+// newPairOn is newPair with a file and a copy that may exist already.
 func newPairOn(t *testing.T, file string, copied *memjournal.Journal) *pair {
 	t.Helper()
 	store, err := sqlitestore.Open(t.Context(), sqlitestore.Options{Path: file, Clock: clock.System{}, IDs: ids.UUIDs{}})
@@ -121,7 +121,7 @@ func newPairOn(t *testing.T, file string, copied *memjournal.Journal) *pair {
 	return p
 }
 
-// feeds has the standby feed its copy until halt is called.
+// feeds lets the standby feed its copy until halt is called.
 func (p *pair) feeds(t *testing.T) (halt func()) {
 	ctx, cancel := context.WithCancel(t.Context())
 	var running sync.WaitGroup
@@ -170,7 +170,7 @@ func (p *pair) rename(t *testing.T, id, email string) {
 	}
 }
 
-// settle gives the copy time to be fed, and then takes the store away.
+// settle waits until the copy is fed, and then makes the store unavailable.
 func (p *pair) settle() {
 	<-time.After(2500 * time.Millisecond)
 	p.store.gone.Store(true)
@@ -184,7 +184,7 @@ func TestUsersAreReadFromTheStandbyWhileTheirStoreIsGone(t *testing.T) {
 		}
 		p.rename(t, two.ID, "deux@example.com")
 		if _, source, err := p.Get(t.Context(), tenant, one.ID, users.Available); err != nil || !source.AsOf.IsZero() {
-			t.Errorf("while the store is there: %v, %v", source, err)
+			t.Errorf("while the store is there: got %v, %v, want no AsOf", source, err)
 		}
 		<-time.After(2500 * time.Millisecond)
 		last := time.Now()
@@ -192,22 +192,22 @@ func TestUsersAreReadFromTheStandbyWhileTheirStoreIsGone(t *testing.T) {
 
 		u, source, err := p.Get(t.Context(), tenant, two.ID, users.Available)
 		if err != nil || u.Email != "deux@example.com" || u.Version != 2 || last.Sub(source.AsOf) > 2*time.Second || source.AsOf.After(last) {
-			t.Errorf("%+v as of %s, %v", u, source.AsOf, err)
+			t.Errorf("got %+v as of %s, error %v, want deux@example.com at version 2, at most 2s before %s", u, source.AsOf, err, last)
 		}
 		if u, source, err := p.Service.FindByEmail(t.Context(), tenant, "ONE@example.com", users.Available); err != nil || u.ID != one.ID || source.AsOf.IsZero() {
-			t.Errorf("by email: %+v, %v", u, err)
+			t.Errorf("by email: got %+v, %v, want ID %v, an AsOf", u, err, one.ID)
 		}
 		page, source, err := p.Service.List(t.Context(), tenant, "", 10, users.Available)
 		if err != nil || len(page.Users) != 2 || source.AsOf.IsZero() {
-			t.Errorf("list: %+v, %v", page, err)
+			t.Errorf("list: got %+v, %v, want 2 users, an AsOf", page, err)
 		}
 		for name, id := range map[string]string{"deleted": gone.ID, "never there": "usr_nobody"} {
 			if _, source, err := p.Get(t.Context(), tenant, id, users.Available); !fault.Is(err, fault.NotFound) || source.AsOf.IsZero() {
-				t.Errorf("%s: %v, %v", name, source, err)
+				t.Errorf("%s: got %v, %v, want kind %v, an AsOf", name, source, err, fault.NotFound)
 			}
 		}
 		if _, _, err := p.Get(t.Context(), "globex", one.ID, users.Available); !fault.Is(err, fault.NotFound) {
-			t.Errorf("another tenant's: %v", err)
+			t.Errorf("another tenant's: got %v, want kind %v", err, fault.NotFound)
 		}
 		if _, source, err := p.Get(t.Context(), tenant, one.ID, users.Strong); !fault.Is(err, fault.Unavailable) || !source.AsOf.IsZero() {
 			t.Errorf("who wants what is certain: %v", err)
@@ -219,7 +219,7 @@ func TestUsersAreReadFromTheStandbyWhileTheirStoreIsGone(t *testing.T) {
 	})
 }
 
-// The store has taken all the time that there was, and has not answered.
+// The store has used up the whole deadline without an answer.
 func TestTheStandbyIsReadThoughTheTimeIsUp(t *testing.T) {
 	withStandby(t, func(t *testing.T, p *pair) {
 		u := p.create(t, "one@example.com")
@@ -227,7 +227,7 @@ func TestTheStandbyIsReadThoughTheTimeIsUp(t *testing.T) {
 		ctx, end := context.WithCancel(t.Context())
 		end()
 		if got, source, err := p.Get(ctx, tenant, u.ID, users.Available); err != nil || got.ID != u.ID || source.AsOf.IsZero() {
-			t.Errorf("%+v as of %s, %v", got, source.AsOf, err)
+			t.Errorf("%+v as of %s, %v, want ID %v, an AsOf", got, source.AsOf, err, u.ID)
 		}
 	})
 }
@@ -266,10 +266,10 @@ func TestACopyThatWasTooFarBehindIsNotRead(t *testing.T) {
 		<-time.After(2 * time.Minute) // the store goes on without its copy
 		p.store.gone.Store(true)
 		if _, _, err := p.Get(t.Context(), tenant, u.ID, users.Available); !fault.Is(err, fault.Unavailable) {
-			t.Errorf("%v, the copy is %s behind", err, p.Lag())
+			t.Errorf("%v, the copy is %s behind, want kind %v", err, p.Lag(), fault.Unavailable)
 		}
 		if n := p.lines("too far behind"); n != 1 {
-			t.Errorf("the log says %d times that the copy is too far behind", n)
+			t.Errorf("the log says %d times that the copy is too far behind, want 1", n)
 		}
 		p.store.gone.Store(false)
 		p.fails.Store(false)
@@ -278,7 +278,7 @@ func TestACopyThatWasTooFarBehindIsNotRead(t *testing.T) {
 			t.Errorf("when it has caught up: %v", err)
 		}
 		if n := p.lines("standby may be read again"); n != 1 || p.lines("too far behind") != 1 {
-			t.Errorf("the log says %d times that it has caught up:\n%s", n, p.log.String())
+			t.Errorf("got %d lines that it has caught up, want 1 and 1 that it is behind:\n%s", n, p.log.String())
 		}
 	})
 }
@@ -293,8 +293,8 @@ func TestACopyThatWasNeverFedIsNotRead(t *testing.T) {
 	})
 }
 
-// An email goes from user to user, faster than the copy is fed: whoever has it in
-// the copy has lost it since.
+// An email moves from user to user faster than the copy is fed: the user who has it in the copy
+// has lost it meanwhile.
 func TestEmailsChangeHandsFasterThanTheCopyIsFed(t *testing.T) {
 	withStandby(t, func(t *testing.T, p *pair) {
 		var all []user.User
@@ -317,7 +317,7 @@ func TestEmailsChangeHandsFasterThanTheCopyIsFed(t *testing.T) {
 	})
 }
 
-// Several gateways feed one copy while users come and go.
+// Several gateways feed one copy while users are created and deleted.
 func TestSeveralFeedOneCopy(t *testing.T) {
 	withStandby(t, func(t *testing.T, p *pair) {
 		ctx, stop := context.WithCancel(t.Context())
@@ -345,7 +345,7 @@ func TestSeveralFeedOneCopy(t *testing.T) {
 			want, werr := p.store.FindByID(t.Context(), tenant, u.ID)
 			got, gerr := p.copied(t, u.ID)
 			if fault.KindOf(werr) != fault.KindOf(gerr) || got.Version != want.Version || got.Email != want.Email {
-				t.Errorf("copy %+v, %v; store %+v, %v", got, gerr, want, werr)
+				t.Errorf("copy %+v, %v; store %+v, %v, want kind %v, version %v, email %v", got, gerr, want, werr, fault.KindOf(gerr), want.Version, want.Email)
 			}
 		}
 		stop()

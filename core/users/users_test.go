@@ -120,7 +120,7 @@ func (r *rig) create(t *testing.T, n users.NewUser, k idempotency.Key) user.User
 	return u
 }
 
-// wantUsers counts the users that are there.
+// wantUsers checks the number of users.
 func (r *rig) wantUsers(t *testing.T, want int) {
 	t.Helper()
 	page, _, err := r.List(t.Context(), tenant, "", 100, users.Strong)
@@ -143,7 +143,7 @@ func TestCreate(t *testing.T) {
 	u, replayed, err := r.Create(t.Context(), tenant, ada, idempotency.Key{})
 	if err != nil || replayed || u.Tenant != tenant || u.Email != "ada@example.com" || u.Version != 1 || u.Metadata["plan"] != "pro" ||
 		time.Since(u.CreatedAt) > time.Minute {
-		t.Fatalf("%+v, replayed %v, %v", u, replayed, err)
+		t.Fatalf("%+v, replayed %v, %v, want not replayed, tenant %v, email ada@example.com, version 1, plan pro, created within %v", u, replayed, err, tenant, time.Minute)
 	}
 	for name, find := range map[string]func() (user.User, error){
 		"by id": func() (user.User, error) { return r.get(t, u.ID) },
@@ -153,7 +153,7 @@ func TestCreate(t *testing.T) {
 		},
 	} {
 		if got, err := find(); err != nil || got.ID != u.ID || got.Email != u.Email {
-			t.Errorf("%s: %+v, %v", name, got, err)
+			t.Errorf("%s: got %+v, %v, want ID %v, email %v", name, got, err, u.ID, u.Email)
 		}
 	}
 }
@@ -185,7 +185,7 @@ func TestARepeatGetsTheUserAsItWasCreated(t *testing.T) {
 	}
 	again, replayed, err := r.Create(t.Context(), tenant, ada, key("k", "a"))
 	if err != nil || !replayed || again.ID != first.ID || again.Name != "Ada" || again.Version != 1 {
-		t.Errorf("%+v, replayed %v, %v", again, replayed, err)
+		t.Errorf("%+v, replayed %v, %v, want replayed, ID %v, name Ada, version 1", again, replayed, err, first.ID)
 	}
 	r.wantUsers(t, 1)
 }
@@ -197,7 +197,7 @@ func TestAnotherBodyUnderTheKeyIsRefused(t *testing.T) {
 	u, replayed, err := r.Create(t.Context(), tenant, other, key("k", "b"))
 	wantCode(t, err, fault.Conflict, idempotency.CodeMismatch)
 	if replayed || u.ID != "" {
-		t.Errorf("%+v, replayed %v beside the error: that is somebody else's user", u, replayed)
+		t.Errorf("%+v, replayed %v beside the error: that is somebody else's user, want not replayed, no ID", u, replayed)
 	}
 	r.wantUsers(t, 1)
 }
@@ -209,7 +209,7 @@ func TestAnEmailIsOneUsers(t *testing.T) {
 		u, replayed, err := r.Create(t.Context(), tenant, users.NewUser{Email: " ADA@example.com"}, k)
 		wantCode(t, err, fault.Conflict, "email_taken")
 		if replayed || u.ID != "" {
-			t.Errorf("%s: %+v, replayed %v beside the error", name, u, replayed)
+			t.Errorf("%s: %+v, replayed %v beside the error, want not replayed, no ID", name, u, replayed)
 		}
 	}
 	r.wantUsers(t, 1)
@@ -221,10 +221,10 @@ func TestAKeyIsFreeAfterARefusal(t *testing.T) {
 	u, _, err := r.Create(t.Context(), tenant, users.NewUser{Email: "ada"}, key("k", "a"))
 	wantCode(t, err, fault.Invalid, "invalid_email")
 	if u.ID != "" {
-		t.Errorf("%+v beside the error", u)
+		t.Errorf("%+v beside the error, want none", u)
 	}
 	if _, replayed, err := r.Create(t.Context(), tenant, ada, key("k", "b")); err != nil || replayed {
-		t.Errorf("replayed %v, %v", replayed, err)
+		t.Errorf("replayed %v, %v, want not replayed", replayed, err)
 	}
 }
 
@@ -233,7 +233,7 @@ func TestACommitWhoseAnswerWasLostIsReread(t *testing.T) {
 	r.repository.after = scripted(fault.UnknownOutcome)
 	u, replayed, err := r.Create(t.Context(), tenant, ada, key("k", "a"))
 	if err != nil || replayed || u.Email != "ada@example.com" {
-		t.Errorf("%+v, replayed %v, %v", u, replayed, err)
+		t.Errorf("%+v, replayed %v, %v, want not replayed, email ada@example.com", u, replayed, err)
 	}
 	r.wantUsers(t, 1)
 }
@@ -247,7 +247,7 @@ func TestWhatCannotBeRereadStaysUnknown(t *testing.T) {
 	}
 	r.repository.after, r.repository.find = nil, nil
 	if _, replayed, err := r.Create(t.Context(), tenant, ada, key("k", "a")); err != nil || !replayed {
-		t.Errorf("the same key again: replayed %v, %v", replayed, err)
+		t.Errorf("the same key again: replayed %v, %v, want replayed", replayed, err)
 	}
 	r.wantUsers(t, 1)
 }
@@ -264,8 +264,8 @@ func TestWithoutTheStoreNothingIsCreated(t *testing.T) {
 	r.wantUsers(t, 0)
 }
 
-// That the key is taken says that there was a user, not which.
-func TestARepeatThatCannotBeReadIsNoAnswer(t *testing.T) {
+// A taken key says that there was a user, but not which.
+func TestARepeatWhoseUserCannotBeReadReturnsTheError(t *testing.T) {
 	r := newRig(t)
 	r.create(t, ada, key("k", "a"))
 	r.repository.find = scripted(fault.Unavailable)

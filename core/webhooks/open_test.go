@@ -10,8 +10,7 @@ import (
 	"patchbay/core/webhooks"
 )
 
-// What waits to be applied, and what is set aside, is counted, and told once it has waited
-// for long.
+// Events that wait or are set aside are counted, and logged once they have waited for long.
 func TestWhatCannotBeAppliedIsCountedAndTold(t *testing.T) {
 	tell := func(fails func(string, int) error, after time.Duration, parked, aside int, lines ...string) func(t *testing.T) {
 		return func(t *testing.T) {

@@ -18,7 +18,7 @@ import (
 	"patchbay/tests/memjournal"
 )
 
-// accounts takes "account:id" as an event of an account.
+// accounts reads the body "account:id" as an event of an account.
 type accounts struct{}
 
 func (accounts) CheckHeaders(func(string) string) error { return nil }
@@ -28,9 +28,9 @@ func (accounts) Verify(_ context.Context, body []byte, _ func(string) string) ([
 	return []webhook.Event{{Provider: account, ID: id, Object: []byte(`{}`)}}, nil
 }
 
-// desk is a webhooks.Service at work, whose events of the account "hanging" take all the time
-// that they have.
-type desk struct {
+// accountEvents is a webhooks.Service whose events of the account "hanging" take all the time that
+// they are given.
+type accountEvents struct {
 	*webhooks.Service
 	journal *memjournal.Journal
 	start   time.Time
@@ -41,18 +41,18 @@ type desk struct {
 	fail error // of those that do not hang
 }
 
-func atDesk(t *testing.T, test func(t *testing.T, d *desk)) {
+func withAccountEvents(t *testing.T, test func(t *testing.T, d *accountEvents)) {
 	t.Helper()
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
-		d := &desk{journal: memjournal.New(clock.System{}), start: time.Now(), done: map[string]time.Duration{}}
+		d := &accountEvents{journal: memjournal.New(clock.System{}), start: time.Now(), done: map[string]time.Duration{}}
 		d.open(t, "hanging", "healthy")
 		test(t, d)
 		d.stop()
 	})
 }
 
-func (d *desk) open(t *testing.T, names ...string) {
+func (d *accountEvents) open(t *testing.T, names ...string) {
 	t.Helper()
 	s := webhooks.New(webhooks.Options{
 		Journal: d.journal, Accounts: names, Clock: clock.System{}, Owner: ids.UUIDs{}.New("own"), Log: slog.New(slog.DiscardHandler),
@@ -65,7 +65,7 @@ func (d *desk) open(t *testing.T, names ...string) {
 	d.Service, d.stop = s, func() { cancel(); <-ended }
 }
 
-func (d *desk) apply(ctx context.Context, e webhook.Event) (webhook.Applied, error) {
+func (d *accountEvents) apply(ctx context.Context, e webhook.Event) (webhook.Applied, error) {
 	if e.Provider == "hanging" {
 		<-ctx.Done()
 		return webhook.Applied{}, fault.Wrap(fault.Unavailable, "scripted", ctx.Err())
@@ -78,20 +78,20 @@ func (d *desk) apply(ctx context.Context, e webhook.Event) (webhook.Applied, err
 	return webhook.Applied{}, d.fail
 }
 
-func (d *desk) receive(t *testing.T, event string) {
+func (d *accountEvents) receive(t *testing.T, event string) {
 	t.Helper()
 	if err := deliver(t.Context(), d.Service, "acme", []byte(event), signed); err != nil {
 		t.Fatal(err)
 	}
 }
 
-func (d *desk) failWith(err error) {
+func (d *accountEvents) failWith(err error) {
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	d.fail = err
 }
 
-func (d *desk) wantApplied(t *testing.T, id string, by time.Duration) {
+func (d *accountEvents) wantApplied(t *testing.T, id string, by time.Duration) {
 	t.Helper()
 	<-time.After(by - time.Since(d.start))
 	synctest.Wait()
@@ -104,7 +104,7 @@ func (d *desk) wantApplied(t *testing.T, id string, by time.Duration) {
 
 func TestEventsOfAnAccountWaitForNoOthers(t *testing.T) {
 	t.Run("that come", func(t *testing.T) {
-		atDesk(t, func(t *testing.T, d *desk) {
+		withAccountEvents(t, func(t *testing.T, d *accountEvents) {
 			for i := range 200 {
 				d.receive(t, fmt.Sprint("hanging:", i))
 			}
@@ -114,7 +114,7 @@ func TestEventsOfAnAccountWaitForNoOthers(t *testing.T) {
 		})
 	})
 	t.Run("that are tried again", func(t *testing.T) {
-		atDesk(t, func(t *testing.T, d *desk) {
+		withAccountEvents(t, func(t *testing.T, d *accountEvents) {
 			d.failWith(fault.New(fault.NotFound, "no_such_record", ""))
 			d.receive(t, "healthy:evt")
 			synctest.Wait()
@@ -130,14 +130,14 @@ func TestEventsOfAnAccountWaitForNoOthers(t *testing.T) {
 func TestEventsAreAppliedThoughTheirQueueIsNotTheOneTheyWouldHaveNow(t *testing.T) {
 	notYet := fault.New(fault.NotFound, "no_such_record", "")
 	t.Run("of the previous version, which had one for all", func(t *testing.T) {
-		atDesk(t, func(t *testing.T, d *desk) {
+		withAccountEvents(t, func(t *testing.T, d *accountEvents) {
 			d.failWith(notYet)
 			d.receive(t, "healthy:evt")
 			synctest.Wait()
 			d.failWith(nil)
 			r, err := d.journal.Get(t.Context(), "acme", webhooks.Kind, "healthy:evt")
 			if r.Queue != "webhooks:healthy" || err != nil {
-				t.Fatalf("it waits in %q, %v", r.Queue, err)
+				t.Fatalf("it waits in %q, %v, want queue webhooks:healthy", r.Queue, err)
 			}
 			r.Queue = "webhooks"
 			if err := d.journal.Save(t.Context(), &r)[0]; err != nil {
@@ -147,7 +147,7 @@ func TestEventsAreAppliedThoughTheirQueueIsNotTheOneTheyWouldHaveNow(t *testing.
 		})
 	})
 	t.Run("the account is not configured any more", func(t *testing.T) {
-		atDesk(t, func(t *testing.T, d *desk) {
+		withAccountEvents(t, func(t *testing.T, d *accountEvents) {
 			d.failWith(notYet)
 			d.receive(t, "healthy:evt")
 			synctest.Wait()

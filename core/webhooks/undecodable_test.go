@@ -17,8 +17,8 @@ import (
 	"patchbay/tests/memjournal"
 )
 
-// An event that cannot be decoded is kept as it came: nothing is applied of it, and nobody
-// writes over it, neither its worker nor who erases a person's data.
+// An event that cannot be decoded is kept as it came: it is not applied, and neither its worker
+// nor an erasure changes it.
 func TestAnEventThatCannotBeDecodedIsKeptAsItCame(t *testing.T) {
 	t.Parallel()
 	for _, body := range []string{
@@ -45,14 +45,14 @@ func TestAnEventThatCannotBeDecodedIsKeptAsItCame(t *testing.T) {
 				s.Run(ctx)
 				r, err := journal.Get(t.Context(), "acme", webhooks.Kind, "acme:1")
 				if err != nil || string(r.Body) != body || r.Queue != worker.Aside || r.Index.Status != "waiting" || len(e.tries) != 0 {
-					t.Errorf("%s in %q, %s; %v applied, %v", r.Body, r.Queue, r.Index.Status, e.tries, err)
+					t.Errorf("%s in %q, %s; %v applied, %v, want body %v, queue %v, waiting, no tries", r.Body, r.Queue, r.Index.Status, e.tries, err, body, worker.Aside)
 				}
 				err = s.Traces(t.Context(), user.Person{Tenant: "t"}, func(int) error { return nil }, func(user.Trace) error { return nil })
 				if !fault.Is(err, fault.Internal) || fault.From(err).Code != record.CodeUndecodable {
-					t.Errorf("whether it is the person's: %v", err)
+					t.Errorf("whether it is the person's: got %v, want kind %v, code %v", err, fault.Internal, record.CodeUndecodable)
 				}
 				if r, _ := journal.Get(t.Context(), "acme", webhooks.Kind, "acme:1"); string(r.Body) != body {
-					t.Errorf("it is %s then", r.Body)
+					t.Errorf("it is %s then, want %v", r.Body, body)
 				}
 			})
 		})

@@ -20,7 +20,7 @@ import (
 	"patchbay/tests/memjournal"
 )
 
-// verifier takes "id" or "id id" as a body: each word is an event.
+// verifier reads a body of the form "id" or "id id": each word is an event.
 type verifier struct{}
 
 func (verifier) CheckHeaders(header func(string) string) error {
@@ -44,12 +44,13 @@ func (verifier) Verify(_ context.Context, body []byte, header func(string) strin
 func signed(string) string   { return "right" }
 func unsigned(string) string { return "" }
 
-// effects counts how often each event was applied, and fails as told.
+// effects counts how often each event was applied, and fails on demand.
 type effects struct {
 	mu    sync.Mutex
 	tries map[string]int
 	done  map[string]int
-	// erased says of which events the payment was; news are what each has the feed told.
+	// erased has the events of the payment that was erased; news are the events that each adds to
+	// the feed.
 	erased map[string]bool
 	news   map[string][]event.Event
 	fail   func(id string, try int) error
@@ -74,7 +75,7 @@ func (e *effects) count(id string) (tries, done int) {
 	return e.tries[id], e.done[id]
 }
 
-// deliver hands over a webhook as the HTTP server does: the body comes last.
+// deliver passes a webhook on as the HTTP server does: the body is read last.
 func deliver(ctx context.Context, s *webhooks.Service, route string, body []byte, header func(string) string) error {
 	d, err := s.Open(route, header)
 	if err != nil {
@@ -89,8 +90,8 @@ type rig struct {
 	log *bytes.Buffer
 }
 
-// within runs a test on virtual time with the worker at work. journalFail is
-// asked by the journal.
+// within runs a test on virtual time with the worker running. The journal calls journalFail before
+// each operation.
 func within(t *testing.T, fail func(id string, try int) error, journalFail func(op string) error, test func(t *testing.T, r rig)) {
 	t.Helper()
 	t.Parallel()
@@ -133,7 +134,7 @@ func TestOneEventManyTimesHasOneEffect(t *testing.T) {
 		all.Wait()
 		synctest.Wait()
 		if tries, done := r.count("evt_1"); tries != 1 || done != 1 {
-			t.Fatalf("applied %d times in %d tries", done, tries)
+			t.Fatalf("applied %d times in %d tries, want tries 1, done 1", done, tries)
 		}
 	})
 }
@@ -148,18 +149,18 @@ func TestWhatIsNotSignedIsNotStored(t *testing.T) {
 		}
 		synctest.Wait()
 		if tries, _ := r.count("evt_1"); tries != 0 {
-			t.Fatal("an event without a right signature was applied")
+			t.Fatal("an event without a valid signature was applied, want none")
 		}
 	})
 }
 
-func TestHeadersAreJudgedBeforeTheBody(t *testing.T) {
+func TestHeadersAreCheckedBeforeTheBodyIsRead(t *testing.T) {
 	within(t, nil, nil, func(t *testing.T, r rig) {
 		if _, err := r.Open("acme", func(string) string { return "old" }); fault.From(err).Code != "invalid_signature" {
-			t.Errorf("with an old signature: %v", err)
+			t.Errorf("with an old signature: got %v, want invalid_signature", err)
 		}
 		if _, err := r.Open("nobody", signed); fault.From(err).Code != "no_such_route" {
-			t.Errorf("on a route that is not there: %v", err)
+			t.Errorf("on a route that is not there: got %v, want no_such_route", err)
 		}
 		if _, err := r.Open("acme", signed); err != nil {
 			t.Errorf("with a fresh signature: %v", err)
@@ -180,12 +181,12 @@ func TestAnEventBeforeItsPaymentIsTriedAgain(t *testing.T) {
 		}
 		<-time.After(2 * time.Minute)
 		if tries, done := r.count("evt_1"); tries != 4 || done != 1 {
-			t.Fatalf("applied %d times in %d tries", done, tries)
+			t.Fatalf("applied %d times in %d tries, want tries 4, done 1", done, tries)
 		}
 	})
 }
 
-func TestPoisonIsGivenUpAndTheQueueMoves(t *testing.T) {
+func TestAnEventThatAlwaysFailsIsGivenUpAndTheQueueMoves(t *testing.T) {
 	poison := func(id string, _ int) error {
 		switch id {
 		case "evt_unreadable":
@@ -225,13 +226,13 @@ func TestAStoreThatFailsAsksTheProviderToSendAgain(t *testing.T) {
 		}
 		synctest.Wait()
 		if _, done := r.count("evt_1"); done != 1 {
-			t.Fatalf("applied %d times", done)
+			t.Fatalf("applied %d times, want 1", done)
 		}
 	})
 }
 
-// A crash between the effect and the note of it applies the event again: the
-// effect itself must bear that.
+// After a crash between the effect and its note the event is applied again; the effect must
+// tolerate that.
 func TestACrashBeforeTheNoteAppliesAgain(t *testing.T) {
 	var saves atomic.Int64
 	fail := func(op string) error {

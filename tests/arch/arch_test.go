@@ -1,6 +1,6 @@
-// Package arch holds the import rule: who may import whom. It reads the files
-// themselves: go list would leave out what build tags hide, and a cached result
-// of a test that ran it would not notice a change.
+// Package arch checks the import rule: which package may import which. It reads the files
+// themselves: go list would leave out files with build tags, and a cached test result would not
+// notice a change.
 package arch
 
 import (
@@ -46,12 +46,12 @@ func TestEveryPackageKeepsItsRule(t *testing.T) {
 		t.Fatal(err)
 	}
 	if files < 20 {
-		t.Fatalf("only %d files were seen: the walk is broken", files)
+		t.Fatalf("only %d files were seen: the walk is broken, want at least 20", files)
 	}
 }
 
-// skipped are the directories that go test ./... leaves out, and modules of
-// their own.
+// skipped reports whether a directory is one that go test ./... leaves out, or a module of its
+// own.
 func skipped(root fs.FS, dir string) bool {
 	if dir == "." {
 		return false
@@ -88,6 +88,18 @@ func TestCheckFindsViolations(t *testing.T) {
 		{
 			"an adapter imports another one's SDK", "adapters/mail/catchermail/c.go", `package catchermail; import _ "modernc.org/sqlite"`,
 			"adapters/mail/catchermail/c.go: imports modernc.org/sqlite",
+		},
+		{
+			"an adapter without a rule of its own imports another one's SDK", "adapters/mail/acmemail/a.go", `package acmemail; import _ "github.com/stripe/stripe-go/v76/form"`,
+			"adapters/mail/acmemail/a.go: imports github.com/stripe/stripe-go/v76/form",
+		},
+		{
+			"an adapter imports the configuration", "adapters/mail/acmemail/a.go", `package acmemail; import _ "patchbay/config"`,
+			"adapters/mail/acmemail/a.go: imports patchbay/config",
+		},
+		{
+			"a setting imports a library", "config/setting/s.go", `package setting; import _ "go.yaml.in/yaml/v3"`,
+			"config/setting/s.go: imports go.yaml.in/yaml/v3",
 		},
 		{
 			"a name that only begins like a permitted one", "adapters/storage/sqlitestore/s.go", `package sqlitestore; import _ "modernc.org/sqlite3"`,
@@ -153,6 +165,7 @@ func TestCheckAllowsWhatIsRight(t *testing.T) {
 		{"the standard library", "core/money/m.go", `package money; import _ "math/big"`},
 		{"a use case imports the worker", "core/webhooks/w.go", `package webhooks; import _ "patchbay/core/worker"`},
 		{"an adapter imports a part of its SDK", "adapters/storage/sqlitestore/s.go", `package sqlitestore; import _ "modernc.org/sqlite/lib"`},
+		{"an adapter without a rule of its own", "adapters/mail/acmemail/a.go", `package acmemail; import (_ "patchbay/adapters/provider"; _ "patchbay/config/setting"; _ "example.com/acme")`},
 		{"a test imports its own package", "adapters/clock/c_test.go", `package clock_test; import _ "patchbay/adapters/clock"`},
 		{
 			"a test imports a suite and a real neighbour", "adapters/payments/mockpay/m_test.go",
@@ -164,7 +177,7 @@ func TestCheckAllowsWhatIsRight(t *testing.T) {
 		t.Run(c.name, func(t *testing.T) {
 			t.Parallel()
 			if got := inspect(t, c.file, c.src); len(got) > 0 {
-				t.Errorf("got %q", got)
+				t.Errorf("got %q, want none", got)
 			}
 		})
 	}

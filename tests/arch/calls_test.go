@@ -7,8 +7,8 @@ import (
 	"strings"
 )
 
-// calls returns what a file of the gateway itself does in a way of its own, where there is
-// one way for all: a line each.
+// calls returns the calls in a file of the gateway that must be made in one common way and are
+// not, one in a line.
 func calls(fset *token.FileSet, name string, tree *ast.File) []string {
 	if strings.HasSuffix(name, "_test.go") || !gateways(name) {
 		return nil
@@ -38,18 +38,18 @@ func calls(fset *token.FileSet, name string, tree *ast.File) []string {
 	return wrong
 }
 
-// gateways reports whether a file is of the gateway, and not of what tests it, of a simulated
-// provider, or of the place where goroutines are guarded.
+// gateways reports whether a file belongs to the gateway, and not to its tests, to a simulated
+// provider, or to core/guard.
 func gateways(name string) bool {
 	for _, dir := range []string{"core/", "adapters/", "app/", "config/"} {
 		if strings.HasPrefix(name, dir) {
-			return !strings.HasPrefix(name, "adapters/simulators/") && name != "core/guard/guard.go" && name != "app/cmd/patchbay/main.go"
+			return !strings.HasPrefix(name, "adapters/simulators/") && name != "core/guard/guard.go" && name != "app/cli/run.go"
 		}
 	}
 	return false
 }
 
-// keepsRecords reports whether a file is of a package that reads what a store keeps, beside
+// keepsRecords reports whether a file belongs to a package that reads records of a store, except
 // core/record itself.
 func keepsRecords(name string) bool {
 	if strings.HasPrefix(name, "core/record/") {
@@ -63,11 +63,11 @@ func keepsRecords(name string) bool {
 	return false
 }
 
-// What may be done otherwise, and why.
+// The exceptions, and why.
 var (
-	// timers call a function of a few lines that takes a lock and gives it back.
+	// Timers call a function of a few lines that takes a lock and releases it.
 	timers = []string{"adapters/storage/pgstore/batch.go"}
-	// requests reads what was sent to it, not what is kept.
+	// Requests are read from the network, not from the store.
 	requests = []string{"adapters/payments/mockpay/requests.go"}
 )
 
@@ -108,7 +108,7 @@ func isCall(c *ast.CallExpr, pkg, name string) bool {
 	return ok && x.Name == pkg
 }
 
-// isWaitGroupGo reports whether a call is x.Go(f): that of guard.Group says what it does, too.
+// isWaitGroupGo reports whether a call has the form x.Go(f). This includes that of guard.Group.
 func isWaitGroupGo(c *ast.CallExpr) bool {
 	s, ok := c.Fun.(*ast.SelectorExpr)
 	return ok && s.Sel.Name == "Go" && len(c.Args) == 1

@@ -13,7 +13,7 @@ import (
 
 const module = "patchbay"
 
-// file is what the rules look at in a file.
+// file is the part of a source file that the rules look at.
 type file struct {
 	dir     string // from the module's root: that is the package, without the module's name
 	name    string
@@ -44,7 +44,7 @@ func read(name string, src []byte) (file, error) {
 	return f, nil
 }
 
-// check returns what is wrong with a file, a line each.
+// check returns the violations in a file, one in a line.
 func check(f file) []string {
 	wrong := slices.Clone(f.calls)
 	if slices.Contains(strings.Fields(badNames), strings.TrimSuffix(f.pkg, "_test")) {
@@ -77,10 +77,16 @@ func allowed(f file, r rule, imported string) bool {
 		return true
 	case imported == fx || strings.HasPrefix(imported, fx+"/"):
 		return covers("app/...", f.dir)
+	case r.others == unclaimed:
+		return test || !slices.ContainsFunc(rules, func(other rule) bool { return names(other, imported) })
 	default:
-		return test || r.others == anything ||
-			slices.ContainsFunc(strings.Fields(r.others), func(lib string) bool { return covers(lib+"/...", imported) })
+		return test || r.others == anything || names(r, imported)
 	}
+}
+
+// names reports whether a rule names a package of others.
+func names(r rule, imported string) bool {
+	return slices.ContainsFunc(strings.Fields(r.others), func(lib string) bool { return covers(lib+"/...", imported) })
 }
 
 // within reports whether one of a set of packages covers pkg.

@@ -16,20 +16,20 @@ import (
 	"patchbay/core/logging"
 )
 
-// lines are what the program may write to its log: the words of each line, and the names
-// of attributes, each with where it stands.
+// lines are the lines that the program may write to its log: the message of each, and the names of
+// attributes, each with its place in the source.
 type lines struct{ words, attributes map[string]string }
 
-// paired are the methods whose arguments, from the one with this number on, are words,
-// then names and values in turn.
+// paired has the logging methods that take a message as the argument with this number, and then
+// names and values in turn.
 var paired = map[string]int{
 	"Info": 0, "Warn": 0, "Error": 0, "InfoContext": 1, "WarnContext": 1, "ErrorContext": 1, "Debug": 0, "DebugContext": 1,
 }
 
-// attributed are those that take words after this many arguments, and then attributes.
+// attributed has those that take a message after this many arguments, and then attributes.
 var attributed = map[string]int{"LogAttrs": 2, "NewRecord": 2, "tell": 1}
 
-// constructors of attributes take a name first.
+// constructors of attributes take the name first.
 var constructors = []string{"String", "Int", "Int64", "Bool", "Duration", "Time", "Any"}
 
 func (l lines) read(set *token.FileSet, tree *ast.File) {
@@ -72,7 +72,7 @@ func (l lines) call(f *ast.SelectorExpr, args []ast.Expr, at func(ast.Node) stri
 	}
 }
 
-// logs reports whether an expression is a log by its name.
+// logs reports whether the name of an expression is that of a log.
 func logs(x ast.Expr) bool {
 	switch x := x.(type) {
 	case *ast.Ident:
@@ -83,7 +83,7 @@ func logs(x ast.Expr) bool {
 	return false
 }
 
-// literal is the text of a constant, empty for anything else.
+// literal returns the text of a constant, or "" for any other expression.
 func literal(x ast.Expr) string {
 	l, ok := x.(*ast.BasicLit)
 	if !ok || l.Kind != token.STRING {
@@ -96,7 +96,7 @@ func literal(x ast.Expr) string {
 	return text
 }
 
-// written reads the program.
+// written reads the log lines out of the source of the program.
 func written(t *testing.T) lines {
 	t.Helper()
 	l := lines{map[string]string{}, map[string]string{}}
@@ -119,12 +119,12 @@ func written(t *testing.T) lines {
 	delete(l.words, "")
 	delete(l.attributes, "")
 	if len(l.words) < 50 || len(l.attributes) < 30 {
-		t.Fatalf("%d lines with %d attributes: the program has more", len(l.words), len(l.attributes))
+		t.Fatalf("%d lines with %d attributes: the program has more, want at least 50 words, at least 30 attributes", len(l.words), len(l.attributes))
 	}
 	return l
 }
 
-// What the log does not know it withholds: such a line says nothing.
+// The log withholds attributes that it does not know, so that such a line would be useless.
 func TestEveryAttributeOfTheLogIsKnown(t *testing.T) {
 	t.Parallel()
 	for name, at := range written(t).attributes {
@@ -134,11 +134,11 @@ func TestEveryAttributeOfTheLogIsKnown(t *testing.T) {
 	}
 }
 
-// explained is the first cell of a row: words in code, with two marks where they have one
-// themselves.
+// explained matches the first cell of a row: a message in code, with two backquotes if it contains
+// one.
 var explained = regexp.MustCompile("(?m)^\\| (?:`([^`]+)`|``(.+?)``) \\|")
 
-// An operator finds each line in the manual, with what it means and what to do.
+// The manual explains each line of the log, and what to do.
 func TestEveryLineOfTheLogIsExplained(t *testing.T) {
 	t.Parallel()
 	text, err := os.ReadFile(filepath.Join("..", "..", "docs", "operations.md"))
@@ -159,7 +159,7 @@ func TestEveryLineOfTheLogIsExplained(t *testing.T) {
 	}
 	for row := range rows {
 		if words[row] == "" {
-			t.Errorf("docs/operations.md explains %q, which nothing writes", row)
+			t.Errorf("docs/operations.md explains %q, which nothing writes, want some", row)
 		}
 	}
 }

@@ -1,26 +1,28 @@
 package arch
 
-// Sets of packages of our own, for the table. Names are separated by blanks;
-// "x/..." is x and all below it.
+// Sets of our own packages, for the table. Names are separated by blanks; "x/..." is x and all
+// packages below it.
 const (
 	base     = "core/fault core/guard core/idempotency core/money"
 	types    = base + " core/email core/event core/payment core/user core/webhook"
 	useCases = "core/apikeys core/emails core/events core/payments core/personaldata core/retention core/spool core/users core/webhooks"
 	kept     = types + " ports core/record" // what use cases and stores keep records by
 	outbound = types + " ports adapters/httpclient"
+	provider = outbound + " adapters/provider config/setting"
+	mail     = provider + " adapters/mail/refusal adapters/mail/rfc5322"
 
 	simulators = types + " adapters/simulators/faultserver adapters/simulators/mailbox"
 )
 
-// fx is for app alone: everything else is built by plain constructors.
+// fx is imported by app alone: everything else has plain constructors.
 const fx = "go.uber.org/fx"
 
-// A rule says what one package may import beside the standard library: which
-// of our own, and which of others. A name of others covers what is below it.
+// A rule says what a package may import besides the standard library: which of our own packages,
+// and which others. A name of others includes the packages below it.
 type rule struct{ pkg, ours, others string }
 
-// rules are those of the import rule in README.md, "How it is built". The first
-// that matches a package is its rule; a package without one fails the test.
+// rules are the import rule of README.md, "How it is built". The first that matches a package
+// applies; a package without a rule fails the test.
 var rules = []rule{
 	// The domain: the standard library only.
 	{"core/fault", "", ""},
@@ -36,7 +38,7 @@ var rules = []rule{
 	{"ports", types, ""},
 	{"core/record", types + " ports", ""},
 
-	// Use cases know no other use case; core/worker is what they have in common.
+	// Use cases import no other use case; what they share is in core/worker.
 	{"core/worker", kept, ""},
 	{"core/apikeys", kept + " core/worker", ""},
 	{"core/payments", kept + " core/worker", ""},
@@ -49,19 +51,10 @@ var rules = []rule{
 	{"core/retention", types + " ports core/worker", ""},
 	{"core/spool", kept + " core/worker", ""},
 
-	// Outbound adapters: the core's types, their port and their own SDK; no
-	// use case, and no other adapter but the HTTP client they share, and how a
-	// message is written, which those for mail share.
+	// Outbound adapters import the core's types, their port and their own SDK, but no use case,
+	// and no other adapter except the shared HTTP client and, for mail, the writing of messages.
 	{"adapters/httpclient", types + " ports", "github.com/failsafe-go/failsafe-go golang.org/x/sync"},
 	{"adapters/resilience", outbound, "github.com/failsafe-go/failsafe-go"},
-	{"adapters/mail/rfc5322", outbound, "github.com/wneessen/go-mail golang.org/x/net/idna"},
-	{"adapters/mail/catchermail", outbound + " adapters/mail/rfc5322", ""},
-	{"adapters/mail/refusal", types, ""},
-	{"adapters/mail/mailgunmail", outbound + " adapters/mail/refusal adapters/mail/rfc5322", "github.com/mailgun/mailgun-go/v4"},
-	{"adapters/mail/sendgridmail", outbound + " adapters/mail/refusal adapters/mail/rfc5322", "github.com/sendgrid/sendgrid-go github.com/sendgrid/rest"},
-	{"adapters/payments/mockpay", outbound + " core/record", "github.com/stripe/stripe-go/v76/webhook"},
-	{"adapters/payments/stripepay", outbound, "github.com/stripe/stripe-go/v76"},
-
 	// Simulators of providers: for tests, for `patchbay simulate`, and for the mock.
 	{"adapters/simulators/faultserver", "", ""},
 	{"adapters/simulators/mailbox", "", ""},
@@ -71,16 +64,25 @@ var rules = []rule{
 
 	{"adapters/metrics", "", "github.com/prometheus/client_golang"},
 	{"adapters/htmltext", outbound, "github.com/k3a/html2text"},
-	{"adapters/storage/mongostore", outbound + " core/record", "go.mongodb.org/mongo-driver"},
-	{"adapters/storage/pgstore", outbound + " core/record", "github.com/jackc/pgx/v5 github.com/pressly/goose/v3"},
-	{"adapters/storage/sqlitestore", outbound + " core/record", "modernc.org/sqlite github.com/pressly/goose/v3 github.com/gofrs/flock golang.org/x/sync"},
 	{"adapters/clock", outbound, ""},
 	{"adapters/ids", outbound, "github.com/google/uuid"},
-	{"adapters/webhooks/mailgunhook", outbound + " adapters/mail/refusal", "github.com/mailgun/mailgun-go/v4 github.com/go-json-experiment/json"},
-	{"adapters/webhooks/sendgridhook", outbound + " adapters/mail/refusal", "github.com/sendgrid/sendgrid-go/helpers/eventwebhook github.com/go-json-experiment/json"},
-	{"adapters/webhooks/stripehook", outbound, "github.com/stripe/stripe-go/v76/webhook"},
+	{"adapters/provider", outbound + " config/setting", ""},
 
-	// Inbound adapters: the core, and the connections that requests come on.
+	// Providers. A new one needs no line: the last rule of its sort is for it.
+	{"adapters/mail/rfc5322", outbound, "github.com/wneessen/go-mail golang.org/x/net/idna"},
+	{"adapters/mail/refusal", types, ""},
+	{"adapters/mail/mailgunmail", mail, "github.com/mailgun/mailgun-go/v4 github.com/go-json-experiment/json"},
+	{"adapters/mail/sendgridmail", mail, "github.com/sendgrid/sendgrid-go github.com/sendgrid/rest github.com/go-json-experiment/json"},
+	{"adapters/mail/...", mail, unclaimed},
+	{"adapters/payments/mockpay", provider + " core/record", "github.com/stripe/stripe-go/v76/webhook"},
+	{"adapters/payments/stripepay", provider, "github.com/stripe/stripe-go/v76"},
+	{"adapters/payments/...", provider, unclaimed},
+	{"adapters/storage/mongostore", provider + " core/record", "go.mongodb.org/mongo-driver"},
+	{"adapters/storage/pgstore", provider + " core/record", "github.com/jackc/pgx/v5 github.com/pressly/goose/v3"},
+	{"adapters/storage/sqlitestore", provider + " core/record", "modernc.org/sqlite github.com/pressly/goose/v3 github.com/gofrs/flock golang.org/x/sync"},
+	{"adapters/storage/...", provider + " core/record", unclaimed},
+
+	// Inbound adapters import the core, and the connections that requests come on.
 	{"adapters/wire", "core/fault core/guard", "github.com/valyala/fasthttp"},
 	{"adapters/httpapi/api", "", "github.com/oapi-codegen/runtime github.com/go-json-experiment/json"},
 	{
@@ -89,25 +91,30 @@ var rules = []rule{
 	},
 	{"adapters/adminapi", types + " ports core/logging " + useCases + " adapters/wire", "github.com/gofiber/fiber/v2 github.com/valyala/fasthttp github.com/go-json-experiment/json"},
 
-	{"config", types, "github.com/knadh/koanf go.yaml.in/yaml/v3"},
+	{"config/setting", "", ""},
+	{"config", types + " config/setting", "github.com/knadh/koanf go.yaml.in/yaml/v3"},
 
-	// Composition: whatever it takes.
-	{"app/...", "core/... ports adapters/... config app/...", anything},
+	// Composition may import everything.
+	{"app/...", "core/... ports adapters/... config/... app/...", anything},
 
-	// What tests are made of. A suite or a fake knows the port, not those who
-	// implement it; whole programs know the gateway as its callers do.
+	// Test support. A suite or a double imports the port, not its implementations; tests of the
+	// whole program import everything.
 	{"tests/contract/...", types + " ports tests/contract/...", ""},
 	{"tests/memjournal", kept, ""},
-	{"tests/...", "core/... ports adapters/... config app/... tests/...", anything},
+	{"tests/...", "core/... ports adapters/... config/... app/... tests/...", anything},
 }
 
-// anything is every package of others, but for fx outside of app.
-const anything = "*"
+const (
+	// anything is every package of others, except fx outside of app.
+	anything = "*"
+	// unclaimed is every package of others that no rule names: an SDK of a provider is that
+	// provider's alone.
+	unclaimed = "?"
+)
 
-// inTests is what test files may import beside what their package may, and
-// any package of others: the suites, and real neighbours in place of mocks, but
-// not the composition.
-const inTests = "core/... ports adapters/... config tests/..."
+// inTests is what test files may import besides what their package may and besides any package of
+// others: the suites and real implementations, but not the composition.
+const inTests = "core/... ports adapters/... config/... tests/..."
 
-// badNames say nothing about what a package is for.
+// badNames are package names that do not say what a package is for.
 const badNames = "common helper helpers misc shared util utils"

@@ -1,6 +1,6 @@
-// Package bench_test measures the real binary over HTTP, each figure beside a
-// floor that was measured in the same run, with the same load generator: what
-// the machine gives a program that does nothing else. `make bench` runs it.
+// Package bench_test measures the real binary over HTTP. Beside each figure stands a floor,
+// measured in the same run with the same load generator: what the machine achieves with a program
+// that does nothing else. `make bench` runs it.
 package bench_test
 
 import (
@@ -23,20 +23,20 @@ const (
 	starts = 9
 )
 
-// task is one thing that callers do, and what it is measured against.
+// task is a kind of request, and the floor that it is compared with.
 type task struct {
 	name   string
 	method string
 	path   string
 	body   func(n int64) (body []byte, signature string)
 	status int
-	// The floor: a bare handler where commits is 0, else so many bare group
-	// commits of rows of size bytes.
+	// The floor: a bare handler if commits is 0, otherwise this many bare group commits of rows of
+	// size bytes.
 	commits, size int
 	goal          string
 }
 
-// text is a body with a number of its own in it.
+// text returns a body that contains a unique number.
 func text(format string) func(int64) ([]byte, string) {
 	return func(n int64) ([]byte, string) { return fmt.Appendf(nil, format, n), "" }
 }
@@ -51,7 +51,7 @@ func tasks(user string) []task {
 	}
 }
 
-// signed is an event that nobody has sent before, about nothing of ours.
+// signed returns a new event about an object that is not ours.
 func signed(n int64) (body []byte, signature string) {
 	body = fmt.Appendf(nil, `{"id":"evt_%d","object":"event","api_version":"2023-10-16","created":1700000000,`+
 		`"type":"customer.created","data":{"object":{"id":"cus_%d","object":"customer","email":null,"metadata":{}}}}`, n, n)
@@ -87,8 +87,8 @@ func line(out *strings.Builder, t task, conns int, ours, floor figure) {
 	out.WriteString("\n")
 }
 
-// measure takes turns between the gateway and the floor, so that both meet the
-// same machine.
+// measure measures the gateway and the floor in turn, so that the state of the machine affects
+// both.
 func measure(b *testing.B, g *gateway.Gateway, bare string, t task, conns int, numbers *atomic.Int64) (ours, floor figure) {
 	var all, floors []figure
 	var commits *commitFloor
@@ -106,7 +106,7 @@ func measure(b *testing.B, g *gateway.Gateway, bare string, t task, conns int, n
 	return median(all), median(floors)
 }
 
-// caller sends a task's requests, a connection a worker.
+// caller sends a task's requests, with a connection for each worker.
 func caller(address string, conns int, t task) func(worker int, number int64) error {
 	clients := make([]*fasthttp.HostClient, conns)
 	for i := range clients {
@@ -134,7 +134,7 @@ func caller(address string, conns int, t task) func(worker int, number int64) er
 	}
 }
 
-// process measures what the process itself costs.
+// process measures the memory and the start of the process.
 func process(b *testing.B, out *strings.Builder) {
 	g := gateway.Start(b)
 	var took []time.Duration

@@ -9,8 +9,8 @@ import (
 	"patchbay/tests/gateway"
 )
 
-// BenchmarkOpenBreaker is what a payment costs while its first provider is left
-// alone, as a ratio to what it costs while all is well.
+// BenchmarkOpenBreaker measures the cost of a payment while the breaker of its first provider is
+// open, as a ratio to the cost with a healthy one.
 func BenchmarkOpenBreaker(b *testing.B) {
 	policies := "payments: {attempts: 1, breaker: {minimum_calls: 1, open: 1h}}"
 	healthy, open := gateway.StartShop(b, policies), gateway.StartShop(b, policies)
@@ -30,10 +30,10 @@ func BenchmarkOpenBreaker(b *testing.B) {
 			conns, a, z, float64(z.p50)/float64(a.p50))
 	}
 	if n := len(healthy.Second.Book()); n != 0 {
-		b.Errorf("%d healthy payments went to the second", n)
+		b.Errorf("%d healthy payments went to the second, want 0", n)
 	}
 	if n := len(open.First.Requests()); n != 0 {
-		b.Errorf("%d requests reached the provider that was to be left alone", n)
+		b.Errorf("%d requests reached the provider that was to be left alone, want 0", n)
 	}
 	fmt.Printf("\nconnections, and payments with the first provider well and left alone\n%s", out.String())
 }

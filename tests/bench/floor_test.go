@@ -18,8 +18,7 @@ import (
 
 const floorVariable = "PATCHBAY_BENCH_FLOOR"
 
-// TestMain is the bare fiber handler too, in a process of its own as the
-// gateway is.
+// TestMain also runs the bare fiber handler, in a process of its own as the gateway is.
 func TestMain(m *testing.M) {
 	if answer := os.Getenv(floorVariable); answer != "" {
 		serveFloor(answer)
@@ -43,7 +42,7 @@ func serveFloor(answer string) {
 	panic(app.Listener(l))
 }
 
-// httpFloor starts the bare handler, which answers everything with these bytes.
+// httpFloor starts the bare handler, which answers every request with these bytes.
 func httpFloor(b *testing.B, answer string) (address string) {
 	b.Helper()
 	cmd := exec.Command(os.Args[0])
@@ -67,9 +66,9 @@ func httpFloor(b *testing.B, answer string) (address string) {
 	return strings.TrimSpace(line)
 }
 
-// commitFloor is a bare group commit: rows of the same size, in a table with a
-// key and one more index, and an event for each; what came in during the last
-// commit goes into the next. There is no HTTP in it.
+// commitFloor is a bare group commit: rows of the same size, in a table with a key and one more
+// index, and an event for each. Rows that arrive during a commit go into the next. There is no
+// HTTP in it.
 type commitFloor struct {
 	queue chan *row
 	size  int
@@ -149,7 +148,7 @@ func (f *commitFloor) commit(db *sql.DB, all []*row, body, note []byte) error {
 	return tx.Commit()
 }
 
-// write waits for as many commits as a request does, one after the other.
+// write waits for as many commits as a request makes, one after the other.
 func (f *commitFloor) write(number int64, commits int) error {
 	for i := range commits {
 		r := &row{number: number*8 + int64(i), done: make(chan error, 1)}

@@ -27,10 +27,9 @@ const (
 	arriveBy   = 60 * time.Second
 )
 
-// BenchmarkHangingProvider is how long a healthy provider's mail and payments take
-// while another one hangs, as a ratio to what they take while that is well too. Both
-// gateways have the same traffic, which goes to both of the providers; no breaker
-// opens.
+// BenchmarkHangingProvider measures how long mail and payments of a healthy provider take while
+// another one hangs, as a ratio to how long they take while both are healthy. Both gateways have
+// the same traffic, which goes to both providers; no breaker opens.
 func BenchmarkHangingProvider(b *testing.B) {
 	var out strings.Builder
 	well, hanging := startHub(b), startHub(b)
@@ -43,8 +42,8 @@ func BenchmarkHangingProvider(b *testing.B) {
 	fmt.Printf("\na healthy provider while another is well, and while it hangs\n%s", out.String())
 }
 
-// hub is a gateway in front of two accounts each for mail and payments. Mail with
-// many tags is for the second alone.
+// hub is a gateway with two accounts each for mail and payments. Mail with many tags can only go
+// through the second.
 type hub struct {
 	address            string
 	client             *fasthttp.HostClient
@@ -85,25 +84,25 @@ policies:
 	return h
 }
 
-// arrives notes when a message with a number of its own in its subject came.
+// arrives records when a message with a number in its subject arrived.
 func (h *hub) arrives(body []byte) {
-	var letter struct {
+	var message struct {
 		Subject          string                     `json:"subject"`
 		Personalizations []struct{ Subject string } `json:"personalizations"`
 	}
-	_ = json.Unmarshal(body, &letter) // ours
-	for _, p := range letter.Personalizations {
-		letter.Subject = max(letter.Subject, p.Subject)
+	_ = json.Unmarshal(body, &message) // ours
+	for _, p := range message.Personalizations {
+		message.Subject = max(message.Subject, p.Subject)
 	}
 	h.mu.Lock()
 	defer h.mu.Unlock()
-	if _, twice := h.arrived[letter.Subject]; !twice {
-		h.arrived[letter.Subject] = time.Now()
+	if _, twice := h.arrived[message.Subject]; !twice {
+		h.arrived[message.Subject] = time.Now()
 	}
 }
 
-// measure has the same traffic all the time: to the first providers, and to the
-// healthy ones, of which it is taken how long each takes.
+// measure makes the same traffic all the time: to the first providers, and to the healthy ones,
+// which are timed.
 func (h *hub) measure(b *testing.B) [3]figure {
 	b.Helper()
 	stop := make(chan struct{})
@@ -134,7 +133,7 @@ func (h *hub) measure(b *testing.B) [3]figure {
 	return [3]figure{figureOf(mails), figureOf(h.payments), figureOf(h.refunded)}
 }
 
-// every does something in this rhythm, however long it takes, and waits for all.
+// every calls a function at this interval, however long it takes, and waits for all calls.
 func every(d time.Duration, stop <-chan struct{}, do func(n int)) {
 	var all sync.WaitGroup
 	defer all.Wait()
@@ -183,12 +182,12 @@ func (h *hub) ask(b *testing.B, path, body string) []byte {
 	req.Header.SetContentType("application/json")
 	req.SetBodyString(body)
 	if err := h.client.Do(req, resp); err != nil || resp.StatusCode() >= 300 {
-		b.Errorf("%s: %v %d %s", path, err, resp.StatusCode(), resp.Body())
+		b.Errorf("%s: got %v %d %s, want status code below 300", path, err, resp.StatusCode(), resp.Body())
 	}
 	return bytes.Clone(resp.Body())
 }
 
-// mails tells how long each took, waiting a while for those that are not there.
+// mails returns how long each message took, and waits a while for those that have not arrived.
 func (h *hub) mails() (all []time.Duration) {
 	deadline := time.Now().Add(arriveBy)
 	for waiting := true; waiting && time.Now().Before(deadline); {
@@ -212,7 +211,7 @@ func (h *hub) mails() (all []time.Duration) {
 	return all
 }
 
-// figureOf sums up how long things took that came in a rhythm.
+// figureOf summarizes the times of calls at a fixed interval.
 func figureOf(times []time.Duration) figure {
 	if len(times) == 0 {
 		return figure{}

@@ -9,7 +9,7 @@ import (
 	"time"
 )
 
-// figure is what one way of working reached.
+// figure is the result of a measurement.
 type figure struct {
 	perSecond float64
 	p50, p99  time.Duration
@@ -25,8 +25,7 @@ const (
 	maxCalls = 200_000 // in one round, whatever happens
 )
 
-// load calls do from n goroutines for a while. do gets a number that no other
-// call gets.
+// load calls do from n goroutines for a while, each time with a unique number.
 func load(b *testing.B, n int, numbers *atomic.Int64, do func(worker int, number int64) error) figure {
 	b.Helper()
 	run := func(d time.Duration) (all []time.Duration, took time.Duration) {
@@ -61,7 +60,7 @@ func load(b *testing.B, n int, numbers *atomic.Int64, do func(worker int, number
 	}
 }
 
-// median is the figure in the middle by rate.
+// median returns the figure with the median rate.
 func median(figures []figure) figure {
 	slices.SortFunc(figures, func(a, b figure) int { return int(a.perSecond - b.perSecond) })
 	return figures[len(figures)/2]

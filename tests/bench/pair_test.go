@@ -16,9 +16,9 @@ const (
 	pairConns = 16
 )
 
-// BenchmarkBesideAnotherBinary measures each task at 16 connections on the gateway as it
-// is and on another binary, PATCHBAY_BENCH_OTHER, in turn, so that both meet the same
-// machine, and prints the ratio of each pair. `make bench-pair` runs it.
+// BenchmarkBesideAnotherBinary measures each task at 16 connections on this gateway and on another
+// binary, PATCHBAY_BENCH_OTHER, in turn, so that the state of the machine affects both, and prints
+// the ratio of each pair. `make bench-pair` runs it.
 func BenchmarkBesideAnotherBinary(b *testing.B) {
 	other := os.Getenv("PATCHBAY_BENCH_OTHER")
 	if other == "" {
@@ -45,8 +45,8 @@ func BenchmarkBesideAnotherBinary(b *testing.B) {
 	}
 }
 
-// alone measures a task on a gateway that has the machine to itself: what another still
-// had to do after its load, such as to deliver webhooks, would slow it down.
+// alone measures a task on a gateway that has the machine to itself: another one might still have
+// work to do after its load, such as delivering webhooks.
 func alone(b *testing.B, program string, n int) figure {
 	g := gateway.New(b)
 	g.Program = program

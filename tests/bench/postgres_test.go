@@ -17,16 +17,15 @@ import (
 	"patchbay/tests/postgres"
 )
 
-// likeUser is what pgbench writes: a row of the size of a user, in a table with a
-// key and one more unique index. Each is a commit of its own.
+// likeUser is what pgbench writes: a row of the size of a user, in a table with a key and one more
+// unique index. Each is a commit of its own.
 const likeUser = `\set n random(1, 9000000000000000000)
 INSERT INTO item (id, name, body) VALUES ('usr_' || :n, 'u' || :n || '@example.com', repeat('x', 150));
 `
 
-// BenchmarkPostgres measures a gateway whose store is a PostgreSQL server against
-// pgbench on the same server, which fsyncs. The gateway is asked by the load
-// generator of this package, over HTTP; pgbench is its own, and speaks to the
-// server at once. All of them share this machine.
+// BenchmarkPostgres compares a gateway whose store is a PostgreSQL server with pgbench on the same
+// server, which fsyncs. The load generator of this package calls the gateway over HTTP; pgbench is
+// its own load generator and connects to the server directly. All of them share this machine.
 func BenchmarkPostgres(b *testing.B) {
 	server := postgres.Start(b)
 	g := gateway.Configured(b, fmt.Sprintf("storage: {provider: postgres}\nproviders:\n"+
@@ -63,7 +62,7 @@ func BenchmarkPostgres(b *testing.B) {
 		"\n(%d rounds of %s each, the median; the load over HTTP is made by this test, pgbench makes its own)\n%s", rounds, round, out.String())
 }
 
-// pgbench is the floor: a client that does nothing but ask the server.
+// pgbench is the floor: a client that only queries the server.
 type pgbench struct {
 	server   *postgres.Server
 	database string
@@ -84,7 +83,7 @@ func newPgbench(b *testing.B, server *postgres.Server) *pgbench {
 	return p
 }
 
-// run is one round. The time of each transaction is in a log.
+// run is one round. It returns the time of each transaction from pgbench's log.
 func (p *pgbench) run(b *testing.B, clients int, script ...string) figure {
 	b.Helper()
 	prefix := filepath.Join(p.dir, "times")
@@ -93,7 +92,7 @@ func (p *pgbench) run(b *testing.B, clients int, script ...string) figure {
 	p.program(b, "pgbench", args...)
 	logs, err := filepath.Glob(prefix + "*")
 	if err != nil || len(logs) == 0 {
-		b.Fatalf("pgbench left no log: %v", err)
+		b.Fatalf("pgbench left no log: got %v, want some logs", err)
 	}
 	var times []time.Duration
 	for _, path := range logs {
@@ -106,8 +105,8 @@ func (p *pgbench) run(b *testing.B, clients int, script ...string) figure {
 	return figure{perSecond: float64(len(times)) / round.Seconds(), p50: times[len(times)/2], p99: times[len(times)*99/100]}
 }
 
-// transactions reads a log of pgbench: the third column is how long a transaction
-// took, in microseconds.
+// transactions reads a log of pgbench: the third column is the time of a transaction in
+// microseconds.
 func transactions(b *testing.B, path string) (times []time.Duration) {
 	b.Helper()
 	raw, err := os.ReadFile(path)

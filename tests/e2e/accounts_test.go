@@ -12,7 +12,7 @@ import (
 	"patchbay/tests/gateway"
 )
 
-// shopOn is a gateway in front of one account, known by its key alone.
+// shopOn is a gateway with one Stripe account, which is identified by its key alone.
 func shopOn(t testing.TB, sim *stripesim.Sim, more string) *gateway.Gateway {
 	t.Helper()
 	g := gateway.Configured(t, fmt.Sprintf(`
@@ -54,7 +54,7 @@ func TestAnotherAccountUnderTheSameNameIsNotAsked(t *testing.T) {
 		return g.Do(t, "POST", "/api/payments", pay("pm_card_visa"), gateway.Key("lost"))
 	}
 	if a := pays(); a.Status != 202 || len(first.Book()) != 1 {
-		t.Fatalf("%d %s, with %d intents", a.Status, a.Body, len(first.Book()))
+		t.Fatalf("got %d %s, with %d intents, want 202, 1 book entry", a.Status, a.Body, len(first.Book()))
 	}
 
 	withKey(t, g, second.Key())
@@ -62,7 +62,7 @@ func TestAnotherAccountUnderTheSameNameIsNotAsked(t *testing.T) {
 	knows(second.Account())
 	a := pays()
 	if a.Status != 202 || len(second.Book()) != 0 {
-		t.Errorf("of another account: %d %s, with %d intents", a.Status, a.Body, len(second.Book()))
+		t.Errorf("of another account: got %d %s, with %d intents, want 202, no book entries", a.Status, a.Body, len(second.Book()))
 	}
 	gateway.Eventually(t, 20*time.Second, "a person is asked for", func() bool {
 		return bytes.Contains(g.Do(t, "GET", "/api/payments/"+a.Text("id"), nil).Body, []byte(`"needsReview":true`))
@@ -74,7 +74,7 @@ func TestAnotherAccountUnderTheSameNameIsNotAsked(t *testing.T) {
 		return a.Status == 201
 	})
 	if a.Text("status") != "succeeded" || len(first.Book()) != 1 || len(second.Book()) != 0 {
-		t.Errorf("%s, with %d intents, and %d at the other account", a.Body, len(first.Book()), len(second.Book()))
+		t.Errorf("%s, with %d intents, and %d at the other account, want succeeded, 1 book entry, no book entries", a.Body, len(first.Book()), len(second.Book()))
 	}
 }
 
@@ -90,13 +90,13 @@ func TestAKeyThatMayNotReadItsAccountPays(t *testing.T) {
 		return strings.Contains(g.Log(), "account is not known yet")
 	})
 	if a := g.Do(t, "POST", "/api/payments", pay("pm_card_visa"), gateway.Key("a")); a.Status != 201 {
-		t.Errorf("%d %s", a.Status, a.Body)
+		t.Errorf("got %d %s, want 201", a.Status, a.Body)
 	}
 	configured := shopOn(t, sim, ", account: "+sim.Account())
 	gateway.Eventually(t, 10*time.Second, "the account is known", func() bool {
 		return strings.Contains(configured.Log(), sim.Account())
 	})
 	if strings.Contains(configured.Log(), "not known") {
-		t.Errorf("it was asked for:\n%s", configured.Log())
+		t.Errorf("it was asked for, want no \"not known\" in it:\n%s", configured.Log())
 	}
 }

@@ -13,7 +13,7 @@ import (
 	"patchbay/tests/gateway"
 )
 
-// load creates users until it is told to end, and keeps what was acknowledged.
+// load creates users until it is stopped, and records those that were acknowledged.
 type load struct {
 	mu      sync.Mutex
 	made    map[string]string // ids by email
@@ -37,7 +37,7 @@ func startLoad(t *testing.T, g *gateway.Gateway, key gateway.Header) *load {
 				a := g.Do(t, "POST", "/api/users", object{"email": email}, key, gateway.Key(email))
 				l.slowest.Store(max(l.slowest.Load(), int64(time.Since(asked))))
 				if a.Status != 201 {
-					t.Errorf("%s: %d %s", email, a.Status, a.Body)
+					t.Errorf("%s: got %d %s, want 201", email, a.Status, a.Body)
 					return
 				}
 				l.mu.Lock()
@@ -49,7 +49,7 @@ func startLoad(t *testing.T, g *gateway.Gateway, key gateway.Header) *load {
 	return l
 }
 
-// acknowledged is what has been so far.
+// acknowledged returns the users that were acknowledged so far.
 func (l *load) acknowledged() map[string]string {
 	l.mu.Lock()
 	defer l.mu.Unlock()
@@ -76,7 +76,7 @@ func TestABackupUnderLoadIsRestored(t *testing.T) {
 	paid := g.Do(t, "POST", "/api/payments", pay("pm_card_visa"), key, gateway.Key("paid"))
 	for i := range 8 { // some megabytes
 		if a := g.Do(t, "POST", "/api/emails", object{"to": []string{"a@example.com"}, "subject": fmt.Sprint(i), "text": strings.Repeat("x", 900_000)}, key); a.Status != 202 {
-			t.Fatalf("%d %s", a.Status, a.Body)
+			t.Fatalf("got %d %s, want 202", a.Status, a.Body)
 		}
 	}
 	l := startLoad(t, g, key)
@@ -92,7 +92,7 @@ func TestABackupUnderLoadIsRestored(t *testing.T) {
 	}
 	during := l.acknowledged()
 	if out, err := backup(); err == nil || !strings.Contains(out, "is there already") {
-		t.Errorf("it is overwritten: %v\n%s", err, out)
+		t.Errorf("it is overwritten: got %v, want an error, \"is there already\" in it:\n%s", err, out)
 	}
 	if out, err := backup("--force"); err != nil {
 		t.Errorf("%v\n%s", err, out)
@@ -100,7 +100,7 @@ func TestABackupUnderLoadIsRestored(t *testing.T) {
 	l.stop()
 	t.Logf("%d acknowledged before the first, %d more while it ran; the slowest answer took %s", len(before), len(during)-len(before), time.Duration(l.slowest.Load()))
 	if len(during) == len(before) {
-		t.Error("nothing was written while it ran")
+		t.Error("got no user that was written while the backup ran, want some")
 	}
 	if err := g.Stop(); err != nil {
 		t.Fatal(err)
@@ -109,28 +109,28 @@ func TestABackupUnderLoadIsRestored(t *testing.T) {
 	g2 := restore(t, g, file)
 	for email, id := range during { // the second began after these
 		if a := g2.Do(t, "POST", "/api/users", object{"email": email}, key, gateway.Key(email)); a.Text("id") != id || a.Header.Get("Idempotency-Replayed") != "true" {
-			t.Fatalf("%s: %d %s, was %s", email, a.Status, a.Body, id)
+			t.Fatalf("%s: got %d %s, was %s, want Idempotency-Replayed true", email, a.Status, a.Body, id)
 		}
 	}
 	if a := g2.Do(t, "POST", "/api/payments", pay("pm_card_visa"), key, gateway.Key("paid")); a.Text("id") != paid.Text("id") || a.Header.Get("Idempotency-Replayed") != "true" {
-		t.Errorf("%d %s", a.Status, a.Body)
+		t.Errorf("got %d %s, want id %v, Idempotency-Replayed true", a.Status, a.Body, paid.Text("id"))
 	}
 }
 
-// wantOnly wants the copy for its owner alone, and nothing else to be left of it.
+// wantOnly checks that only the owner can read the copy, and that no temporary file is left.
 func wantOnly(t *testing.T, file, data string) {
 	t.Helper()
 	if info, err := os.Stat(file); err != nil || info.Mode() != 0o600 {
-		t.Errorf("%v, %v", info, err)
+		t.Errorf("got %v, %v, want mode 0o600", info, err)
 	}
 	for _, pattern := range []string{file + ".*", filepath.Join(data, "*snapshot*")} {
 		if left, err := filepath.Glob(pattern); err != nil || len(left) > 0 {
-			t.Errorf("%v, %v", left, err)
+			t.Errorf("got %v, %v, want no left", left, err)
 		}
 	}
 }
 
-// restore starts a gateway on a copy, with the secrets of the one that made it.
+// restore starts a gateway on a copy, with the secrets of the gateway that made it.
 func restore(t *testing.T, from *gateway.Gateway, file string) *gateway.Gateway {
 	t.Helper()
 	g := gateway.New(t)
@@ -162,7 +162,7 @@ func TestABackupWithoutAGateway(t *testing.T) {
 	file := filepath.Join(g.Dir, "kept.db")
 	out, err := g.Command(t, append([]string{"storage", "backup", "--to", file}, g.Args...)...).CombinedOutput()
 	if err != nil || !strings.Contains(string(out), "opened by this command, since no gateway runs") {
-		t.Fatalf("%v\n%s", err, out)
+		t.Fatalf("got %v, want \"opened by this command, since no gateway runs\" in it:\n%s", err, out)
 	}
 	wantOnly(t, file, filepath.Join(g.Dir, "data"))
 	raw, err := os.ReadFile(file)
@@ -174,6 +174,6 @@ func TestABackupWithoutAGateway(t *testing.T) {
 	}
 	g.Restart(t)
 	if a := g.Do(t, "GET", "/api/users/"+u.Text("id"), nil); a.Status != 200 {
-		t.Errorf("%d", a.Status)
+		t.Errorf("got %d, want 200", a.Status)
 	}
 }

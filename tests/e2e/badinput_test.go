@@ -109,20 +109,20 @@ func TestBadInput(t *testing.T) {
 	t.Run("leaves nothing behind", func(t *testing.T) {
 		for _, path := range []string{"/api/payments", "/api/users", "/api/emails", "/api/events"} {
 			if list := g.Do(t, "GET", path, nil); len(list.Data()) != 0 {
-				t.Errorf("%s: %s", path, list.Body)
+				t.Errorf("%s: got %s, want no items", path, list.Body)
 			}
 		}
 	})
 	t.Run("takes little memory", func(t *testing.T) {
 		peak := g.PeakMemory(t)
 		if peak > maxMemory {
-			t.Errorf("%d MB", peak>>20)
+			t.Errorf("got %d MB, want at most %v", peak>>20, maxMemory)
 		}
 		t.Logf("peak %d MB", peak>>20)
 	})
 }
 
-// shaped holds an answer against the one shape of errors.
+// shaped checks that an answer has the common format of errors.
 func shaped(t *testing.T, a gateway.Answer, status int, param string) {
 	t.Helper()
 	e, _ := a.JSON["error"].(map[string]any)
@@ -134,7 +134,7 @@ func shaped(t *testing.T, a gateway.Answer, status int, param string) {
 	}
 	for name := range e {
 		if !strings.Contains("type code message param request_id", name) {
-			t.Errorf("the error has a field %q", name)
+			t.Errorf("the error has a field %q, want only those of the document", name)
 		}
 	}
 }

@@ -8,15 +8,15 @@ import (
 	"patchbay/tests/gateway"
 )
 
-// cashDesk is a shop with a key for each scope. Its payments wait for the buyer.
-type cashDesk struct {
+// keyedGateway is a gateway with an API key for each scope, whose payments wait for the buyer.
+type keyedGateway struct {
 	shop
 	write, read, resolve gateway.Header
 }
 
-func newCashDesk(t *testing.T) *cashDesk {
+func newCashDesk(t *testing.T) *keyedGateway {
 	t.Helper()
-	d := &cashDesk{shop: newShop(t)}
+	d := &keyedGateway{shop: newShop(t)}
 	d.First.Notify(d.Base+"/api/webhooks/stripe", gateway.FirstSecret)
 	for scope, key := range map[string]*gateway.Header{"payments:write,payments:read": &d.write, "payments:read,events:read": &d.read, "payments:resolve": &d.resolve} {
 		args := append([]string{"keys", "create", "--name", "test", "--tenant", "default", "--scopes", scope}, d.Args...)
@@ -29,13 +29,13 @@ func newCashDesk(t *testing.T) *cashDesk {
 	return d
 }
 
-// opens makes a payment that the buyer is to confirm, and gives what lets him.
-func (d *cashDesk) opens(t *testing.T, key string, more object) (p gateway.Answer, secrets []string) {
+// createUnconfirmed creates a payment that the buyer is to confirm, and returns its client secrets.
+func (d *keyedGateway) createUnconfirmed(t *testing.T, key string, more object) (p gateway.Answer, secrets []string) {
 	t.Helper()
 	p = d.Do(t, "POST", "/api/payments", asked(more), d.write, gateway.Key(key))
 	secrets = []string{p.Text("clientSecret"), p.Text("publishableKey")}
 	if p.Status != 201 || secrets[0] == "" || secrets[1] == "" {
-		t.Fatalf("%d %s", p.Status, p.Body)
+		t.Fatalf("got %d %s, want 201 and two secrets", p.Status, p.Body)
 	}
 	if url := p.Text("nextAction", "url"); url != "" {
 		secrets = append(secrets, url)
@@ -43,8 +43,8 @@ func (d *cashDesk) opens(t *testing.T, key string, more object) (p gateway.Answe
 	return p, secrets
 }
 
-// shows fails the test unless an answer has all of the secrets, or none.
-func shows(t *testing.T, what string, a gateway.Answer, status int, want bool, secrets []string) {
+// wantSecrets fails the test unless an answer contains all of the secrets, or none.
+func wantSecrets(t *testing.T, what string, a gateway.Answer, status int, want bool, secrets []string) {
 	t.Helper()
 	for _, secret := range secrets {
 		if a.Status != status || strings.Contains(string(a.Body), secret) != want {
@@ -53,32 +53,32 @@ func shows(t *testing.T, what string, a gateway.Answer, status int, want bool, s
 	}
 }
 
-// toAct are payments on which the buyer has to do something.
-var toAct = map[string]object{
+// actionMethods are payments that need an action of the buyer.
+var actionMethods = map[string]object{
 	"to be confirmed in the browser": nil,
 	"sent away to be authenticated": {
 		"paymentMethod": "pm_card_authenticationRequired", "confirm": true, "returnUrl": "https://shop.example/back",
 	},
 }
 
-func TestOnlyWhoMayPaySeesWithWhat(t *testing.T) {
+func TestOnlyAKeyThatMayPaySeesTheClientSecret(t *testing.T) {
 	t.Parallel()
 	d := newCashDesk(t)
-	for name, more := range toAct {
+	for name, more := range actionMethods {
 		t.Run(name, func(t *testing.T) {
-			p, secrets := d.opens(t, name, more)
+			p, secrets := d.createUnconfirmed(t, name, more)
 			path, status := "/api/payments/"+p.Text("id"), p.Text("status")
 			for _, read := range []string{path, "/api/payments", "/api/payments?status=" + status, "/api/payments?reference=" + p.Text("providerReference")} {
-				shows(t, "to a reader, "+read, d.Do(t, "GET", read, nil, d.read), 200, false, secrets)
-				shows(t, "to who may pay, "+read, d.Do(t, "GET", read, nil, d.write), 200, true, secrets)
+				wantSecrets(t, "to a reader, "+read, d.Do(t, "GET", read, nil, d.read), 200, false, secrets)
+				wantSecrets(t, "to who may pay, "+read, d.Do(t, "GET", read, nil, d.write), 200, true, secrets)
 			}
 			if want := p.Text("nextAction", "type"); d.Do(t, "GET", path, nil, d.read).Text("nextAction", "type") != want {
 				t.Errorf("a reader does not see that the buyer has to %s", want)
 			}
-			shows(t, "asked for again", d.Do(t, "POST", path+"/sync", nil, d.write), 200, true, secrets)
-			shows(t, "the key repeated", d.Do(t, "POST", "/api/payments", asked(more), d.write, gateway.Key(name)), 201, true, secrets)
-			shows(t, "where no key is needed", d.Do(t, "GET", path, nil), 200, true, secrets)
-			shows(t, "the feed", d.Do(t, "GET", "/api/events?limit=100", nil, d.read), 200, false, secrets)
+			wantSecrets(t, "asked for again", d.Do(t, "POST", path+"/sync", nil, d.write), 200, true, secrets)
+			wantSecrets(t, "the key repeated", d.Do(t, "POST", "/api/payments", asked(more), d.write, gateway.Key(name)), 201, true, secrets)
+			wantSecrets(t, "where no key is needed", d.Do(t, "GET", path, nil), 200, true, secrets)
+			wantSecrets(t, "the feed", d.Do(t, "GET", "/api/events?limit=100", nil, d.read), 200, false, secrets)
 		})
 	}
 }
@@ -102,27 +102,27 @@ func TestAPaymentThatIsFinalHasNoClientSecret(t *testing.T) {
 		},
 		"canceled": func(t *testing.T, p gateway.Answer) {
 			secrets := []string{p.Text("clientSecret"), p.Text("publishableKey")}
-			shows(t, "the answer of the cancel", d.Do(t, "POST", "/api/payments/"+p.Text("id")+"/cancel", nil, d.write, gateway.Key("cancel"+p.Text("id"))), 200, false, secrets)
+			wantSecrets(t, "the answer of the cancel", d.Do(t, "POST", "/api/payments/"+p.Text("id")+"/cancel", nil, d.write, gateway.Key("cancel"+p.Text("id"))), 200, false, secrets)
 		},
 	}
 	var all []string
 	for end, comeTo := range ends {
-		for name, more := range toAct {
+		for name, more := range actionMethods {
 			t.Run(name+", then "+end, func(t *testing.T) {
 				key := name + end
-				p, secrets := d.opens(t, key, more)
+				p, secrets := d.createUnconfirmed(t, key, more)
 				all = append(all, secrets[0])
 				comeTo(t, p)
 				path := "/api/payments/" + p.Text("id")
 				settled(t, d.Gateway, p.Text("id"), end)
 				for _, read := range []string{path, "/api/payments?status=" + end, "/api/payments?reference=" + p.Text("providerReference")} {
-					shows(t, "read", d.Do(t, "GET", read, nil, d.write), 200, false, secrets)
+					wantSecrets(t, "read", d.Do(t, "GET", read, nil, d.write), 200, false, secrets)
 				}
-				shows(t, "asked for again", d.Do(t, "POST", path+"/sync", nil, d.write), 200, false, secrets)
+				wantSecrets(t, "asked for again", d.Do(t, "POST", path+"/sync", nil, d.write), 200, false, secrets)
 				again := d.Do(t, "POST", "/api/payments", asked(more), d.write, gateway.Key(key))
-				shows(t, "the key repeated", again, 201, false, secrets)
+				wantSecrets(t, "the key repeated", again, 201, false, secrets)
 				if again.Text("status") != p.Text("status") || again.Text("nextAction", "type") != p.Text("nextAction", "type") {
-					t.Errorf("the first answer was %s, and is %s", p.Body, again.Body)
+					t.Errorf("the first answer was %s, and is %s, want %v, nextAction.type %v", p.Body, again.Body, p.Text("status"), p.Text("nextAction", "type"))
 				}
 			})
 		}
@@ -142,7 +142,7 @@ func TestAPaymentThatIsFinalHasNoClientSecret(t *testing.T) {
 	for _, row := range kept {
 		for _, secret := range all {
 			if strings.Contains(row[0], secret) {
-				t.Errorf("the secret is kept: %s", row[0])
+				t.Errorf("the secret is kept: got %s, want no %q in it", row[0], secret)
 			}
 		}
 	}

@@ -34,7 +34,7 @@ func TestTheClockCanBeSetInABuildForTestsOnly(t *testing.T) {
 		made := g.Do(t, "POST", "/api/users", object{"email": off.String() + "@example.com"}).Text("createdAt")
 		at, err := time.Parse(time.RFC3339, made)
 		if late := time.Since(at.Add(-off)).Abs(); err != nil || late > 30*time.Second {
-			t.Errorf("%s: a user is made at %s, %v", off, made, err)
+			t.Errorf("%s: a user is made at %s, %v, want late at most %v", off, made, err, 30*time.Second)
 		}
 	}
 }

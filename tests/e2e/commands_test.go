@@ -39,7 +39,7 @@ func TestEveryMistakeIsNamedAtOnce(t *testing.T) {
 	for _, command := range []string{"check", "serve"} {
 		out, err := g.Command(t, command, "--config", file).CombinedOutput()
 		if err == nil {
-			t.Errorf("%s accepts it", command)
+			t.Errorf("%s accepts it, want an error", command)
 		}
 		for _, want := range []string{
 			"file.yaml:2: server.adress: is not a setting; did you mean address?",
@@ -84,11 +84,11 @@ func TestOffLoopbackAKeyIsNeeded(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	// Every address of the machine; the test itself talks to loopback only.
+	// This listens on every address of the machine; the test connects to loopback only.
 	g.Env = append(g.Env, "PATCHBAY_SERVER__ADDRESS=0.0.0.0:"+port)
 	out, err := g.Command(t, append([]string{"serve"}, g.Args...)...).CombinedOutput()
 	if err == nil || !strings.Contains(string(out), "patchbay keys create") {
-		t.Fatalf("it serves without a key: %v\n%s", err, out)
+		t.Fatalf("it serves without a key: got %v, want an error, \"patchbay keys create\" in it:\n%s", err, out)
 	}
 	create := func(args ...string) gateway.Header {
 		cmd := g.Command(t, append(append([]string{"keys", "create"}, args...), g.Args...)...)
@@ -105,7 +105,7 @@ func TestOffLoopbackAKeyIsNeeded(t *testing.T) {
 
 	u := g.Do(t, "POST", "/api/users", object{"email": "ada@example.com"}, all)
 	if u.Status != 201 {
-		t.Fatalf("%d %s", u.Status, u.Body)
+		t.Fatalf("got %d %s, want 201", u.Status, u.Body)
 	}
 	path := "/api/users/" + u.Text("id")
 	tests := []struct {
@@ -129,7 +129,7 @@ func TestOffLoopbackAKeyIsNeeded(t *testing.T) {
 	}
 	list, err := g.Command(t, append([]string{"keys", "list"}, g.Args...)...).Output()
 	if err != nil || strings.Count(string(list), "valid") != 3 || strings.Contains(string(list), "pb_live_") {
-		t.Errorf("%v\n%s", err, list)
+		t.Errorf("got %v, want \"valid\" 3 times, no \"pb_live_\" in it:\n%s", err, list)
 	}
 	for line := range strings.Lines(string(list)) {
 		if strings.Contains(line, "reader") {
@@ -139,13 +139,13 @@ func TestOffLoopbackAKeyIsNeeded(t *testing.T) {
 		}
 	}
 	if a := g.Do(t, "GET", path, nil, reader); a.Status != 401 {
-		t.Errorf("a revoked key: %d", a.Status)
+		t.Errorf("a revoked key: got %d, want 401", a.Status)
 	}
 	database, err := os.ReadFile(filepath.Join(g.Dir, "data", "patchbay.db"))
 	wal, _ := os.ReadFile(filepath.Join(g.Dir, "data", "patchbay.db-wal"))
 	secret := all["Authorization"][len(all["Authorization"])-64:]
 	if err != nil || strings.Contains(string(database)+string(wal), secret) {
-		t.Errorf("the database holds the secret of a key (%v)", err)
+		t.Errorf("the database holds the secret of a key (%v), want no %q in it", err, secret)
 	}
 }
 
@@ -156,7 +156,7 @@ func TestOneProcessHasTheDatabase(t *testing.T) {
 	second.Dir = g.Dir
 	out, err := second.Command(t, append([]string{"serve"}, second.Args...)...).CombinedOutput()
 	if err == nil || !strings.Contains(string(out), "open in another process") {
-		t.Errorf("%v\n%s", err, out)
+		t.Errorf("got %v, want an error, \"open in another process\" in it:\n%s", err, out)
 	}
 }
 
@@ -177,7 +177,7 @@ func TestADirectoryThatCannotBeWrittenIsRefusedAtTheStart(t *testing.T) {
 			g := gateway.Configured(t, row.config)
 			out, err := g.Command(t, append([]string{"serve"}, g.Args...)...).CombinedOutput()
 			if err == nil || !strings.Contains(string(out), row.says) || strings.Contains(string(out), "gateway ready") {
-				t.Errorf("%v\n%s", err, out)
+				t.Errorf("got %v, want an error, %q in it, no \"gateway ready\" in it:\n%s", err, row.says, out)
 			}
 		})
 	}
@@ -188,7 +188,7 @@ func TestCheckSaysWhatIsConfigured(t *testing.T) {
 	g := gateway.New(t)
 	out, err := g.Command(t, append([]string{"check"}, g.Args...)...).Output()
 	if err != nil || !strings.Contains(string(out), "payments  mock (mock)") || strings.Contains(string(out), gateway.Secret) {
-		t.Errorf("%v\n%s", err, out)
+		t.Errorf("got %v, want \"payments  mock (mock)\" in it, no %q in it:\n%s", err, gateway.Secret, out)
 	}
 }
 
@@ -199,6 +199,6 @@ func TestStorageCreateBesideAGateway(t *testing.T) {
 	g := gateway.Start(t)
 	out, err := g.Command(t, append([]string{"storage", "create"}, g.Args...)...).CombinedOutput()
 	if err == nil || !strings.Contains(string(out), "there is a store already: sqlite ") {
-		t.Errorf("%v: %s", err, out)
+		t.Errorf("%v: got %s, want an error, \"there is a store already: sqlite \" in it", err, out)
 	}
 }

@@ -20,7 +20,7 @@ const (
 	manyConnections = 260
 )
 
-// limited starts a gateway that may have so many files open, connections among them.
+// limited starts a gateway that may have this many open files, including connections.
 func limited(t *testing.T, files int, env ...string) *gateway.Gateway {
 	t.Helper()
 	binary, err := gateway.Binary()
@@ -38,9 +38,9 @@ func limited(t *testing.T, files int, env ...string) *gateway.Gateway {
 	return g
 }
 
-// knock opens a connection from an address of this machine and asks for something. The
-// status is 0 where the gateway says nothing for a while, or ends the connection.
-func knock(t *testing.T, g *gateway.Gateway, from string, wait time.Duration) (c net.Conn, status int) {
+// connectFrom opens a connection from an address of this machine and makes a request. The status is 0 if
+// the gateway does not answer for a while, or closes the connection.
+func connectFrom(t *testing.T, g *gateway.Gateway, from string, wait time.Duration) (c net.Conn, status int) {
 	t.Helper()
 	d := net.Dialer{LocalAddr: &net.TCPAddr{IP: net.ParseIP(from)}}
 	c, err := d.DialContext(t.Context(), "tcp", strings.TrimPrefix(g.Base, "http://"))
@@ -66,23 +66,23 @@ func TestConnectionsAreFewerThanFiles(t *testing.T) {
 	statuses := make(map[int]int)
 	var open []net.Conn
 	for n := range manyConnections {
-		c, status := knock(t, g, fmt.Sprint("127.0.0.", 2+n%5), 10*time.Second)
+		c, status := connectFrom(t, g, fmt.Sprint("127.0.0.", 2+n%5), 10*time.Second)
 		open = append(open, c)
 		statuses[status]++
 	}
-	// A quarter of the files is kept back. The gateway's own client may have one more.
+	// A quarter of the files is reserved. The gateway's own client may use one more.
 	if statuses[200] < 190 || statuses[200] > 192 || statuses[503] == 0 || statuses[200]+statuses[503]+statuses[0] != manyConnections {
-		t.Errorf("answers to %d connections: %v", manyConnections, statuses)
+		t.Errorf("answers to %d connections: got %v, want 190 to 192 of 200 and the others of 503 or none", manyConnections, statuses)
 	}
 	if a := g.Ask(t, "/mock/charges"); a.Status != 200 {
-		t.Errorf("the admin listener has no file left: %d %s", a.Status, a.Body)
+		t.Errorf("the admin listener has no file left: got %d %s, want 200", a.Status, a.Body)
 	}
 	for _, c := range open {
 		_ = c.Close()
 	}
 	goesOn(t, g)
 	if strings.Contains(g.Log(), "too many open files") {
-		t.Errorf("the files were used up:\n%s", g.Log())
+		t.Errorf("the files were used up, want no \"too many open files\" in it:\n%s", g.Log())
 	}
 }
 
@@ -91,14 +91,14 @@ func TestConnectionsOfOneAddressAreFewer(t *testing.T) {
 	g := limited(t, fewFiles)
 	statuses := make(map[int]int)
 	for range 120 {
-		_, status := knock(t, g, "127.0.0.2", 10*time.Second)
+		_, status := connectFrom(t, g, "127.0.0.2", 10*time.Second)
 		statuses[status]++
 	}
 	if statuses[200] != 96 || statuses[429] == 0 {
-		t.Errorf("answers to 120 connections: %v", statuses)
+		t.Errorf("answers to 120 connections: got %v, want 96 of 200 and others of 429", statuses)
 	}
-	if _, status := knock(t, g, "127.0.0.3", 10*time.Second); status != 200 {
-		t.Errorf("another address: %d", status)
+	if _, status := connectFrom(t, g, "127.0.0.3", 10*time.Second); status != 200 {
+		t.Errorf("another address: got %d, want 200", status)
 	}
 }
 
@@ -114,18 +114,18 @@ func TestAGatewayWithoutFilesWaits(t *testing.T) {
 		if strings.Contains(g.Log(), "connections cannot be accepted") {
 			wait = time.Millisecond // there is none for it
 		}
-		c, status := knock(t, g, "127.0.0.2", wait)
+		c, status := connectFrom(t, g, "127.0.0.2", wait)
 		open = append(open, c)
 		if status == 200 {
 			served++
 		}
 	}
 	if served < 200 || served >= fewFiles {
-		t.Errorf("%d connections were served", served)
+		t.Errorf("%d connections were served, want at least 200 and fewer than %v", served, fewFiles)
 	}
 	for _, words := range []string{"connections cannot be accepted; they wait", "too many open files"} {
 		if n := strings.Count(g.Log(), words); n != 1 {
-			t.Errorf("the log has %q %d times:\n%s", words, n, g.Log())
+			t.Errorf("the log has %q %d times, want 1:\n%s", words, n, g.Log())
 		}
 	}
 	for _, c := range open {
@@ -137,10 +137,10 @@ func TestAGatewayWithoutFilesWaits(t *testing.T) {
 	})
 }
 
-// goesOn takes a payment.
+// goesOn checks that the gateway accepts a payment.
 func goesOn(t *testing.T, g *gateway.Gateway) {
 	t.Helper()
 	if a := g.Do(t, "POST", "/api/payments", pay("pm_card_visa"), gateway.Key("goes on")); a.Status != 201 {
-		t.Errorf("%d %s", a.Status, a.Body)
+		t.Errorf("got %d %s, want 201", a.Status, a.Body)
 	}
 }

@@ -39,12 +39,12 @@ func TestACursorAfterAnOlderBackupWasPutBack(t *testing.T) {
 	wantGone := func(when string) {
 		t.Helper()
 		if a := read(lost); a.Status != 410 || a.Code() != "cursor_gone" {
-			t.Errorf("%s: %d %s", when, a.Status, a.Body)
+			t.Errorf("%s: got %d %s, want 410, code cursor_gone", when, a.Status, a.Body)
 		}
 	}
 	wantGone("its event is absent")
 	if a := read(backed); a.Status != 200 || len(a.Data()) != 0 || a.Text("nextCursor") != backed {
-		t.Errorf("a cursor into what was kept: %d %s", a.Status, a.Body)
+		t.Errorf("a cursor into what was kept: got %d %s, want 200, no items, nextCursor %v", a.Status, a.Body, backed)
 	}
 	for _, email := range []string{"d@example.com", "e@example.com", "f@example.com"} {
 		create(email)

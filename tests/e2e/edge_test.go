@@ -14,17 +14,17 @@ import (
 	"patchbay/tests/gateway"
 )
 
-// paid is a payment that has been made, and the path of its refunds.
+// paid returns a payment that has succeeded, and the path of its refunds.
 func paid(t *testing.T, g *gateway.Gateway) (id, refunds string) {
 	t.Helper()
 	p := g.Do(t, "POST", "/api/payments", pay("pm_card_visa"))
 	if p.Status != 201 {
-		t.Fatalf("%d %s", p.Status, p.Body)
+		t.Fatalf("got %d %s, want 201", p.Status, p.Body)
 	}
 	return p.Text("id"), "/api/payments/" + p.Text("id") + "/refunds"
 }
 
-// keyed is the header of a request with a body and an idempotency key.
+// keyed returns the headers of a request with a body and an idempotency key.
 func keyed(key string) gateway.Header {
 	return gateway.Header{"Content-Type": "application/json", "Idempotency-Key": key}
 }
@@ -48,11 +48,11 @@ func TestNullMovesNoMoney(t *testing.T) {
 	} {
 		a := g.Wrong(t, "POST", row.path, []byte(row.body), keyed("null"))
 		if shaped(t, a, 400, row.param); a.Code() != "null_not_allowed" {
-			t.Errorf("%s %s: %s", row.path, row.body, a.Body)
+			t.Errorf("%s %s: got %s, want code null_not_allowed", row.path, row.body, a.Body)
 		}
 	}
 	if c := g.Charges(t); len(c) != 2 || c[id][0].Refunded != 0 || c[held.Text("id")][0].Captured != 0 {
-		t.Errorf("%+v", c)
+		t.Errorf("got %+v, want 2 entries, refunded 0, captured 0", c)
 	}
 }
 
@@ -66,18 +66,18 @@ func TestNullInAPatchClears(t *testing.T) {
 		return g.Wrong(t, "PATCH", path, []byte(body), gateway.Header{"Content-Type": "application/json"})
 	}
 	if a := patch(`{"metadata":{"a":null}}`); a.Status != 200 || a.Text("metadata", "b") != "2" || strings.Contains(string(a.Body), `"a":`) {
-		t.Errorf("a key of metadata: %d %s", a.Status, a.Body)
+		t.Errorf("a key of metadata: got %d %s, want 200, metadata.b 2, no \"a\": in it", a.Status, a.Body)
 	}
 	if a := patch(`{"name":null}`); a.Status != 200 || a.Text("name") != "" || a.Text("metadata", "b") != "2" {
-		t.Errorf("the name: %d %s", a.Status, a.Body)
+		t.Errorf("the name: got %d %s, want 200, no name, metadata.b 2", a.Status, a.Body)
 	}
 	for _, body := range []string{`{"email":null}`, `null`} {
 		if a := patch(body); a.Status != 400 {
-			t.Errorf("%s: %d %s", body, a.Status, a.Body)
+			t.Errorf("%s: got %d %s, want 400", body, a.Status, a.Body)
 		}
 	}
 	if a := g.Do(t, "GET", path, nil); a.Number("version") != 3 || a.Text("email") != "ada@example.com" {
-		t.Errorf("%s", a.Body)
+		t.Errorf("got %s, want version 3, email ada@example.com", a.Body)
 	}
 }
 
@@ -91,12 +91,12 @@ func TestOneKeyAtSeveralSpellingsIsOneEffect(t *testing.T) {
 		"/api/payments": 201, "/api/payments/": 404, "/API/payments": 404, "/api/payments//": 404, "//api/payments": 404, "/api/%70ayments": 404,
 	} {
 		if a := g.Wrong(t, "POST", path, body, keyed("order")); a.Status != status {
-			t.Errorf("%s: %d %s", path, a.Status, a.Body)
+			t.Errorf("%s: got %d %s, want %v", path, a.Status, a.Body, status)
 		}
 	}
 	charges := g.Charges(t)
 	if len(charges) != 1 {
-		t.Fatalf("%d charges", len(charges))
+		t.Fatalf("got %d charges, want 1 charge", len(charges))
 	}
 	for id := range charges {
 		encoded := fmt.Sprintf("pay%%5F%s", strings.TrimPrefix(id, "pay_"))
@@ -105,11 +105,11 @@ func TestOneKeyAtSeveralSpellingsIsOneEffect(t *testing.T) {
 			"/api/payments//" + id + "/refunds": 404, "/api/Payments/" + id + "/refunds": 404, "/api/payments/" + strings.ToUpper(id) + "/refunds": 404,
 		} {
 			if a := g.Wrong(t, "POST", path, []byte(`{"amount":100}`), keyed("refund")); a.Status != status {
-				t.Errorf("%s: %d %s", path, a.Status, a.Body)
+				t.Errorf("%s: got %d %s, want %v", path, a.Status, a.Body, status)
 			}
 		}
 		if c := g.Charges(t)[id]; len(c) != 1 || c[0].Refunded != 100 {
-			t.Errorf("%+v", c)
+			t.Errorf("got %+v, want 1 entry, refunded 100", c)
 		}
 	}
 }
@@ -135,18 +135,18 @@ func TestAnIdempotencyKeyThatIsNoneIsRefused(t *testing.T) {
 		}
 		answer, err := io.ReadAll(resp.Body)
 		if err != nil || resp.StatusCode != 400 || !strings.Contains(string(answer), `"invalid_idempotency_key"`) {
-			t.Errorf("%s: %d %s, %v", name, resp.StatusCode, answer, err)
+			t.Errorf("%s: got %d %s, %v, want 400, \"invalid_idempotency_key\" in it", name, resp.StatusCode, answer, err)
 		}
 		if err := resp.Body.Close(); err != nil {
 			t.Error(err)
 		}
 	}
 	if c := g.Charges(t)[id]; len(c) != 1 || c[0].Refunded != 0 {
-		t.Errorf("%+v", c)
+		t.Errorf("got %+v, want 1 entry, refunded 0", c)
 	}
 }
 
-// raw sends bytes to a gateway, and gives the status of the answer.
+// raw sends bytes to a gateway, and returns the status and the body of the answer.
 func raw(t *testing.T, g *gateway.Gateway, text string) (status int, body string) {
 	t.Helper()
 	c, err := new(net.Dialer).DialContext(t.Context(), "tcp", strings.TrimPrefix(g.Base, "http://"))
@@ -183,15 +183,15 @@ func TestAKeylessGatewayAnswersToItsOwnNameAlone(t *testing.T) {
 	} {
 		got, body := raw(t, g, "POST "+refunds+" HTTP/1.1\r\n"+head+"\r\nContent-Length: 0\r\nContent-Type: text/plain\r\n\r\n")
 		if got != status || !strings.Contains(body, "patchbay keys create") {
-			t.Errorf("%q: %d %s", head, got, body)
+			t.Errorf("%q: got %d %s, want %v, \"patchbay keys create\" in it", head, got, body, status)
 		}
 	}
 	if c := g.Charges(t)[id]; len(c) != 1 || c[0].Refunded != 0 {
-		t.Errorf("%+v", c)
+		t.Errorf("got %+v, want 1 entry, refunded 0", c)
 	}
 	for _, host := range []string{"localhost", "localhost:8080", "127.0.0.1", "127.9.9.9:1", "[::1]:8080"} {
 		if got, body := raw(t, g, "GET /api/payments HTTP/1.1\r\nHost: "+host+"\r\n\r\n"); got != 200 {
-			t.Errorf("%s: %d %s", host, got, body)
+			t.Errorf("%s: got %d %s, want 200", host, got, body)
 		}
 	}
 }
@@ -228,10 +228,10 @@ func TestFilesComeOverASlowLine(t *testing.T) {
 	defer resp.Body.Close()
 	answer, err := io.ReadAll(resp.Body)
 	if err != nil || resp.StatusCode != 202 {
-		t.Fatalf("after %s: %d %s, %v", time.Since(began), resp.StatusCode, answer, err)
+		t.Fatalf("after %s: got %d %s, %v, want 202", time.Since(began), resp.StatusCode, answer, err)
 	}
 	if took := time.Since(began); took < 8*time.Second {
-		t.Errorf("the line is not slow: %s", took)
+		t.Errorf("the line is not slow: got %s, want at least %v", took, 8*time.Second)
 	}
 	sent(t, g, idOf(t, answer))
 }

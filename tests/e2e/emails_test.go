@@ -33,18 +33,18 @@ func TestEmail(t *testing.T) {
 		"html": "<h1>Hello</h1><p>Good to see you.</p>", "headers": object{"X-Campaign": "7"},
 	}, gateway.Key("k"))
 	if m.Status != 202 || !strings.HasPrefix(m.Text("id"), "msg_") {
-		t.Fatalf("%d %s", m.Status, m.Body)
+		t.Fatalf("got %d %s, want 202, id beginning with msg_", m.Status, m.Body)
 	}
 	done := sent(t, g, m.Text("id"))
 	attempts, _ := done.JSON["attempts"].([]any)
 	if len(attempts) != 1 || !strings.Contains(string(done.Body), `"outcome":"accepted"`) || !strings.Contains(string(done.Body), `"provider":"catcher"`) {
-		t.Fatalf("%s", done.Body)
+		t.Fatalf("got %s, want 1 attempt, \"outcome\":\"accepted\" in it, \"provider\":\"catcher\" in it", done.Body)
 	}
 
 	t.Run("is kept by the catcher and listed on its page", func(t *testing.T) {
 		page := string(g.Ask(t, "/catcher").Body)
 		if !strings.Contains(page, "Grüße") || !strings.Contains(page, "ada@example.com") {
-			t.Fatalf("%s", page)
+			t.Fatalf("got %s, want \"Grüße\" in it, \"ada@example.com\" in it", page)
 		}
 		_, rest, _ := strings.Cut(page, `href="/catcher/`)
 		name, _, _ := strings.Cut(rest, `"`)
@@ -54,10 +54,10 @@ func TestEmail(t *testing.T) {
 			t.Fatalf("%v\n%s", err, raw.Body)
 		}
 		if strings.Contains(string(raw.Body), "audit@example.com") || kept.Header.Get("X-Campaign") != "7" {
-			t.Errorf("%s", raw.Body)
+			t.Errorf("got %s, want no \"audit@example.com\" in it, X-Campaign 7", raw.Body)
 		}
 		if text := firstPart(t, kept); !strings.Contains(text, "Good to see you.") || strings.Contains(text, "<p>") {
-			t.Errorf("the derived text is %q", text)
+			t.Errorf("the derived text is %q, want \"Good to see you.\" in it, no \"<p>\" in it", text)
 		}
 	})
 
@@ -67,18 +67,18 @@ func TestEmail(t *testing.T) {
 		for range 20 {
 			all.Go(func() {
 				if a := g.Do(t, "POST", "/api/emails", body, gateway.Key("once")); a.Status != 202 {
-					t.Errorf("%d %s", a.Status, a.Body)
+					t.Errorf("got %d %s, want 202", a.Status, a.Body)
 				}
 			})
 		}
 		all.Wait()
 		sent(t, g, g.Do(t, "POST", "/api/emails", body, gateway.Key("once")).Text("id"))
 		if n := strings.Count(string(g.Ask(t, "/catcher").Body), ">Once<"); n != 1 {
-			t.Errorf("%d copies", n)
+			t.Errorf("got %d copies, want 1", n)
 		}
 		other := g.Do(t, "POST", "/api/emails", object{"to": []string{"eve@example.com"}, "subject": "Other", "text": "Once"}, gateway.Key("once"))
 		if other.Status != 422 {
-			t.Errorf("other body: %d %s", other.Status, other.Body)
+			t.Errorf("other body: got %d %s, want 422", other.Status, other.Body)
 		}
 	})
 
@@ -88,28 +88,28 @@ func TestEmail(t *testing.T) {
 		})
 		path := "/api/emails/" + later.Text("id")
 		if got := g.Do(t, "POST", path+"/retry", nil); got.Status != 409 {
-			t.Errorf("retry of a queued one: %d", got.Status)
+			t.Errorf("retry of a queued one: got %d, want 409", got.Status)
 		}
 		if got := g.Do(t, "POST", path+"/cancel", nil); got.Status != 200 || got.Text("status") != "canceled" {
-			t.Errorf("%d %s", got.Status, got.Body)
+			t.Errorf("got %d %s, want 200, canceled", got.Status, got.Body)
 		}
 		if got := g.Do(t, "POST", path+"/cancel", nil); got.Status != 409 {
-			t.Errorf("twice: %d", got.Status)
+			t.Errorf("twice: got %d, want 409", got.Status)
 		}
 		if list := g.Do(t, "GET", "/api/emails?status=canceled", nil); len(list.Data()) != 1 {
-			t.Errorf("%s", list.Body)
+			t.Errorf("got %s, want 1 item", list.Body)
 		}
 	})
 
 	t.Run("tells the feed", func(t *testing.T) {
 		feed := string(g.Do(t, "GET", "/api/events?limit=100", nil).Body)
 		if !strings.Contains(feed, "message.sent") || strings.Contains(feed, "@example.com") {
-			t.Errorf("%s", feed)
+			t.Errorf("got %s, want \"message.sent\" in it, no \"@example.com\" in it", feed)
 		}
 	})
 }
 
-// firstPart is the text of a message's first part.
+// firstPart returns the text of a message's first part.
 func firstPart(t *testing.T, m *mail.Message) string {
 	t.Helper()
 	_, params, err := mime.ParseMediaType(m.Header.Get("Content-Type"))
@@ -121,7 +121,7 @@ func firstPart(t *testing.T, m *mail.Message) string {
 		t.Fatal(err)
 	}
 	if !strings.HasPrefix(part.Header.Get("Content-Type"), "text/plain") {
-		t.Errorf("the first part is %s", part.Header.Get("Content-Type"))
+		t.Errorf("the first part is %s, want Content-Type beginning with text/plain", part.Header.Get("Content-Type"))
 	}
 	raw, err := io.ReadAll(quotedprintable.NewReader(part))
 	if err != nil {

@@ -35,14 +35,14 @@ providers:
 	if _, err := rand.Read(content); err != nil {
 		t.Fatal(err)
 	}
-	sent := letter("files")
+	sent := emailBody("files")
 	sent["attachments"] = []object{
 		{"filename": "large.bin", "contentType": "application/octet-stream", "content": content[:500<<10]},
 		{"filename": "small.bin", "contentType": "application/octet-stream", "content": content[500<<10:]},
 	}
 	a := g.Do(t, "POST", "/api/emails", sent)
 	if a.Status != 202 {
-		t.Fatalf("%d %s", a.Status, a.Body)
+		t.Fatalf("got %d %s, want 202", a.Status, a.Body)
 	}
 	var files []string
 	gateway.Eventually(t, 30*time.Second, "it goes out", func() bool {
@@ -57,7 +57,7 @@ providers:
 	for name, want := range map[string][]byte{"large.bin": content[:500<<10], "small.bin": content[500<<10:]} {
 		text := base64.StdEncoding.EncodeToString(want)
 		if !strings.Contains(string(raw), name) || !bytes.Contains(got, []byte(text)) {
-			t.Errorf("%s did not arrive whole", name)
+			t.Errorf("%s did not arrive whole, want %q in it", name, text)
 		}
 	}
 }

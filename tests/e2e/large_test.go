@@ -15,7 +15,7 @@ import (
 	"patchbay/tests/gateway"
 )
 
-// largest is all the metadata that a payment may have, in characters that take the most
+// largest returns the most metadata that a payment may have, in the characters that take the most
 // bytes.
 func largest() map[string]string {
 	m := map[string]string{}
@@ -25,7 +25,7 @@ func largest() map[string]string {
 	return m
 }
 
-// maxRecord is what the record of a payment has at most: a document of MongoDB ends at 16 MB.
+// maxRecord is the limit for the record of a payment: a MongoDB document has at most 16 MB.
 const maxRecord = 4 << 20
 
 // TestAHundredOperationsOnOnePaymentAreOneSmallRecord makes ninety-nine refunds of one payment and
@@ -44,7 +44,7 @@ func TestAHundredOperationsOnOnePaymentAreOneSmallRecord(t *testing.T) {
 			request := pay("pm_card_visa", object{"amount": 100_000, "metadata": largest()})
 			created := g.Do(t, "POST", "/api/payments", request, gateway.Key("create"))
 			if created.Status != 201 {
-				t.Fatalf("%d %s", created.Status, created.Body)
+				t.Fatalf("got %d %s, want 201", created.Status, created.Body)
 			}
 			path := "/api/payments/" + created.Text("id") + "/refunds"
 			answers := map[string]gateway.Answer{}
@@ -56,26 +56,26 @@ func TestAHundredOperationsOnOnePaymentAreOneSmallRecord(t *testing.T) {
 				})
 			}
 			if a := g.Do(t, "POST", path, object{"amount": 1}, gateway.Key("one more")); a.Status != 409 || a.Code() != "too_many_operations" {
-				t.Errorf("one more: %d %s", a.Status, a.Body)
+				t.Errorf("one more: got %d %s, want 409, code too_many_operations", a.Status, a.Body)
 			}
 			if again := g.Do(t, "POST", "/api/payments", request, gateway.Key("create")); string(again.Body) != string(created.Body) {
-				t.Errorf("the create was answered\n%s\nand is\n%s", created.Body, again.Body)
+				t.Errorf("the create was answered, want %v:\n%s\nand is\n%s", string(created.Body), created.Body, again.Body)
 			}
 			for n := range 99 {
 				key := fmt.Sprint("refund", n)
 				again := g.Do(t, "POST", path, object{"amount": 1 + n}, gateway.Key(key))
 				if again.Header.Get("Idempotency-Replayed") != "true" || string(again.Body) != string(answers[key].Body) {
-					t.Errorf("%s was answered\n%s\nand is\n%s", key, answers[key].Body, again.Body)
+					t.Errorf("%s was answered, want Idempotency-Replayed true, body %v:\n%s\nand is\n%s", key, string(answers[key].Body), answers[key].Body, again.Body)
 				}
 			}
 			if now := g.Do(t, "GET", "/api/payments/"+created.Text("id"), nil); now.Number("amountRefunded") != 99*100/2 {
-				t.Errorf("%d was given back", now.Number("amountRefunded"))
+				t.Errorf("%d was given back, want amountRefunded %v", now.Number("amountRefunded"), 99*100/2)
 			}
 			if err := g.Stop(); err != nil {
 				t.Fatal(err)
 			}
 			if size := recordSize(t, g, store, created.Text("id")); size > maxRecord/4 {
-				t.Errorf("its record has %d bytes", size)
+				t.Errorf("its record has %d bytes, want at most %v", size, maxRecord/4)
 			} else {
 				t.Logf("its record has %d bytes", size)
 			}
@@ -85,7 +85,7 @@ func TestAHundredOperationsOnOnePaymentAreOneSmallRecord(t *testing.T) {
 
 var ofMongo = regexp.MustCompile(`port: (\d+), database: (\w+)`)
 
-// recordSize is how many bytes a payment has where it is stored.
+// recordSize returns the size of a payment's record in bytes.
 func recordSize(t *testing.T, g *gateway.Gateway, store, id string) int {
 	t.Helper()
 	if at := ofMongo.FindStringSubmatch(store); at != nil {
@@ -98,12 +98,12 @@ func recordSize(t *testing.T, g *gateway.Gateway, store, id string) int {
 	defer db.Close()
 	rows := read(t, db, "SELECT body FROM record WHERE kind = 'payment'")
 	if len(rows) != 1 {
-		t.Fatalf("%d payments are kept", len(rows))
+		t.Fatalf("%d payments are kept, want 1 row", len(rows))
 	}
 	return len(rows[0][0])
 }
 
-// documentSize is how many bytes a document of MongoDB has.
+// documentSize returns the size of a MongoDB document in bytes.
 func documentSize(t *testing.T, uri, database, id string) int {
 	t.Helper()
 	client, err := mongo.Connect(t.Context(), options.Client().ApplyURI(uri))
@@ -121,6 +121,6 @@ func documentSize(t *testing.T, uri, database, id string) int {
 			return len(raw)
 		}
 	}
-	t.Fatalf("%s is in none of %v", id, names)
+	t.Fatalf("got no document %s in %v, want one", id, names)
 	return 0
 }

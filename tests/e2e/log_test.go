@@ -10,20 +10,21 @@ import (
 	"patchbay/tests/gateway"
 )
 
-// What is planted wherever a caller or a provider may write something.
+// The address and the secret that requests and answers contain wherever a caller or a provider may
+// write text.
 const (
 	plantedAddress = "Planted.Person@private.example"
 	plantedSecret  = "sk_live_plantedSecret0123456789"
 	plantedBody    = "planted-words-of-a-body"
 )
 
-// planted are an address and a secret in the forms in which they come.
+// planted are the address and the secret in the forms in which they may occur.
 var planted = strings.Join([]string{
 	plantedAddress, "mailto:" + plantedAddress, strings.ReplaceAll(plantedAddress, "@", "%40"), `"planted person"@private.example`,
 	plantedSecret, "Bearer planted.token.0123456789",
 }, " ")
 
-// traces are what none of it may leave.
+// traces are texts that must not appear in the log.
 var traces = []string{"private.example", "planted", "Planted", base64.StdEncoding.EncodeToString([]byte(plantedBody))}
 
 // TestNoLineHasAnAddressASecretOrABody checks that no log line at level debug contains an address,
@@ -33,8 +34,8 @@ func TestNoLineHasAnAddressASecretOrABody(t *testing.T) {
 	c := newCanary(t)
 	for name, mishap := range plantedAnswers() {
 		befall := func(a account) { a.Inject(once(mishap)) }
-		c.money(t, name, befall)
-		c.letters(t, name, befall)
+		c.failPayments(t, name, befall)
+		c.failMail(t, name, befall)
 	}
 	c.plantRequests(t)
 	if err := c.Stop(); err != nil {
@@ -46,19 +47,19 @@ func TestNoLineHasAnAddressASecretOrABody(t *testing.T) {
 		"signature of a webhook is refused", "code=unknown_parameter", "outage began", "administrative act",
 	} {
 		if !strings.Contains(log, words) {
-			t.Errorf("the run was to bring about the line %q", words)
+			t.Errorf("got no line with %q, want one", words)
 		}
 	}
 	for line := range strings.Lines(log) {
 		for _, trace := range traces {
 			if strings.Contains(line, trace) {
-				t.Errorf("%q is in the line %s", trace, line)
+				t.Errorf("got %q in the line %s, want no trace of it", trace, line)
 			}
 		}
 	}
 }
 
-// plantedAnswers are answers of providers that quote what was planted.
+// plantedAnswers are answers of providers that quote the planted texts.
 func plantedAnswers() map[string]faultserver.Mishap {
 	all := map[string]faultserver.Mishap{
 		"shows a page": faultserver.Answer(502, map[string]string{"Content-Type": "text/html"}, "<html>"+planted+" "+plantedBody),
@@ -71,8 +72,9 @@ func plantedAnswers() map[string]faultserver.Mishap {
 	return all
 }
 
-// plantRequests sends what is right and wrong, with it in each place that a caller writes.
-func (c *canary) plantRequests(t *testing.T) {
+// plantRequests sends valid and invalid requests with the planted texts in each place that a
+// caller writes.
+func (c *secretsRun) plantRequests(t *testing.T) {
 	t.Helper()
 	metadata := object{"note": planted, "body": plantedBody}
 	own := gateway.Header{"X-Request-Id": plantedAddress, "User-Agent": planted, "Referer": planted, "Cookie": planted}

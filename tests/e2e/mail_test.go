@@ -15,8 +15,8 @@ import (
 	"patchbay/tests/sendgridapi"
 )
 
-// post is a gateway in front of SendGrid and Mailgun.
-type post struct {
+// mailGateway is a gateway with SendGrid and Mailgun.
+type mailGateway struct {
 	*gateway.Gateway
 	sendgrid *sendgridsim.Sim
 	mailgun  *mailgunsim.Sim
@@ -24,7 +24,7 @@ type post struct {
 	signing  string              // the key of Mailgun's
 }
 
-// provider is what the tests need of each.
+// provider is what the tests need of a simulated provider.
 type provider interface {
 	Refuse()
 	Resume()
@@ -34,18 +34,18 @@ type provider interface {
 	Delivered() [][]byte
 }
 
-// newPost makes one whose providers are asked in this order. A try has a second,
-// and there is one.
-func newPost(t testing.TB, order string, policies ...string) *post {
+// newMailGateway starts a gateway whose providers are tried in this order, with one attempt of at most a
+// second each.
+func newMailGateway(t testing.TB, order string, policies ...string) *mailGateway {
 	t.Helper()
-	return newPostOf(t, sendgridsim.Options{}, mailgunsim.Options{}, order, policies...)
+	return newMailGatewayOf(t, sendgridsim.Options{}, mailgunsim.Options{}, order, policies...)
 }
 
-// newPostOf makes one whose accounts at the providers are as given.
-func newPostOf(t testing.TB, sendgrid sendgridsim.Options, mailgun mailgunsim.Options, order string, policies ...string) *post {
+// newMailGatewayOf starts a gateway with these accounts.
+func newMailGatewayOf(t testing.TB, sendgrid sendgridsim.Options, mailgun mailgunsim.Options, order string, policies ...string) *mailGateway {
 	t.Helper()
 	sendgrid.Check = sendgridapi.Check(t)
-	p := &post{
+	p := &mailGateway{
 		sendgrid: sendgridsim.Start(t, sendgrid), mailgun: mailgunsim.Start(t, mailgun), signer: sendgridsim.NewSigner(), signing: rand.Text(),
 	}
 	if len(policies) == 0 {
@@ -64,7 +64,7 @@ policies:
 	return p
 }
 
-func (p *post) send(t testing.TB, key string, more ...object) gateway.Answer {
+func (p *mailGateway) send(t testing.TB, key string, more ...object) gateway.Answer {
 	t.Helper()
 	body := object{"to": []string{"Ada <ada@example.com>"}, "subject": "Your order", "html": "<p>Thank you.</p>"}
 	for _, m := range more {
@@ -74,13 +74,13 @@ func (p *post) send(t testing.TB, key string, more ...object) gateway.Answer {
 	}
 	m := p.Do(t, "POST", "/api/emails", body, gateway.Key(key))
 	if m.Status != 202 {
-		t.Fatalf("%d %s", m.Status, m.Body)
+		t.Fatalf("got %d %s, want 202", m.Status, m.Body)
 	}
 	return m
 }
 
-// becomes waits until the message has this status, and holds its attempts.
-func (p *post) becomes(t testing.TB, m gateway.Answer, status, tries string) {
+// becomes waits until the message has this status, and checks its attempts.
+func (p *mailGateway) becomes(t testing.TB, m gateway.Answer, status, tries string) {
 	t.Helper()
 	var last gateway.Answer
 	gateway.Eventually(t, 20*time.Second, "the message is "+status, func() bool {
@@ -107,12 +107,12 @@ func TestMailGoesToTheNextProviderWhereTheFirstDidNotTakeIt(t *testing.T) {
 	t.Parallel()
 	type row struct {
 		name, order, tries string
-		befalls            func(p *post)
+		inject             func(p *mailGateway)
 	}
 	both := func(name, outcome string, sendgrid, mailgun func(provider)) []row {
 		return []row{
-			{"SendGrid " + name, "sendgrid, mailgun", "sendgrid " + outcome + ", mailgun accepted", func(p *post) { sendgrid(p.sendgrid) }},
-			{"Mailgun " + name, "mailgun, sendgrid", "mailgun " + outcome + ", sendgrid accepted", func(p *post) { mailgun(p.mailgun) }},
+			{"SendGrid " + name, "sendgrid, mailgun", "sendgrid " + outcome + ", mailgun accepted", func(p *mailGateway) { sendgrid(p.sendgrid) }},
+			{"Mailgun " + name, "mailgun, sendgrid", "mailgun " + outcome + ", sendgrid accepted", func(p *mailGateway) { mailgun(p.mailgun) }},
 		}
 	}
 	refuse := func(p provider) { p.Refuse() }
@@ -126,11 +126,11 @@ func TestMailGoesToTheNextProviderWhereTheFirstDidNotTakeIt(t *testing.T) {
 	for _, c := range rows {
 		t.Run(c.name, func(t *testing.T) {
 			t.Parallel()
-			p := newPost(t, c.order)
-			c.befalls(p)
+			p := newMailGateway(t, c.order)
+			c.inject(p)
 			p.becomes(t, p.send(t, "k"), "sent", c.tries)
 			if n := len(p.sendgrid.Delivered()) + len(p.mailgun.Delivered()); n != 1 {
-				t.Errorf("%d copies", n)
+				t.Errorf("got %d copies, want 1", n)
 			}
 		})
 	}
@@ -144,7 +144,7 @@ func TestAProxysPageIsNoRefusalOfMail(t *testing.T) {
 	for order, first := range map[string]string{"sendgrid, mailgun": "sendgrid", "mailgun, sendgrid": "mailgun"} {
 		t.Run(first, func(t *testing.T) {
 			t.Parallel()
-			p := newPost(t, order, "mail: {attempts: 3, backoff: {initial: 1ms, max: 2ms}, breaker: {minimum_calls: 1000}}")
+			p := newMailGateway(t, order, "mail: {attempts: 3, backoff: {initial: 1ms, max: 2ms}, breaker: {minimum_calls: 1000}}")
 			for n, status := range []int{400, 401, 402, 403, 404, 405, 413, 429, 503} {
 				for _, of := range []provider{p.sendgrid, p.mailgun} {
 					of.Heal()
@@ -153,7 +153,7 @@ func TestAProxysPageIsNoRefusalOfMail(t *testing.T) {
 				m := p.send(t, fmt.Sprint("k", status), object{"delivery": "at_most_once"})
 				p.becomes(t, m, "unknown", first+" ambiguous")
 				if copies := len(p.sendgrid.Delivered()) + len(p.mailgun.Delivered()); copies != n+1 {
-					t.Fatalf("%d: %d copies of %d mails", status, copies, n+1)
+					t.Fatalf("status %d: got %d copies, want %d", status, copies, n+1)
 				}
 			}
 		})
@@ -168,21 +168,21 @@ func TestABadRecipientConcernsItsMessageAlone(t *testing.T) {
 		first  string
 		order  string
 		mishap faultserver.Mishap
-		of     func(p *post) (first, second provider)
+		of     func(p *mailGateway) (first, second provider)
 	}{
-		{"sendgrid", "sendgrid, mailgun", sendgridsim.BadRecipient(), func(p *post) (provider, provider) { return p.sendgrid, p.mailgun }},
-		{"mailgun", "mailgun, sendgrid", mailgunsim.BadRecipient(), func(p *post) (provider, provider) { return p.mailgun, p.sendgrid }},
+		{"sendgrid", "sendgrid, mailgun", sendgridsim.BadRecipient(), func(p *mailGateway) (provider, provider) { return p.sendgrid, p.mailgun }},
+		{"mailgun", "mailgun, sendgrid", mailgunsim.BadRecipient(), func(p *mailGateway) (provider, provider) { return p.mailgun, p.sendgrid }},
 	} {
 		t.Run(c.first, func(t *testing.T) {
 			t.Parallel()
-			p := newPost(t, c.order, "mail: {attempts: 1, breaker: {minimum_calls: 1, failure_rate: 1}}")
+			p := newMailGateway(t, c.order, "mail: {attempts: 1, breaker: {minimum_calls: 1, failure_rate: 1}}")
 			first, second := c.of(p)
 			first.Inject(once(c.mishap))
 			p.becomes(t, p.send(t, "bad"), "failed", c.first+" rejected_message")
 			p.becomes(t, p.send(t, "good"), "sent", c.first+" accepted")
 			wantCopies(t, "the first", first, 1)
 			if n := len(second.Requests()); n != 0 {
-				t.Errorf("%d requests went to the second", n)
+				t.Errorf("%d requests went to the second, want 0", n)
 			}
 		})
 	}
@@ -190,7 +190,7 @@ func TestABadRecipientConcernsItsMessageAlone(t *testing.T) {
 
 func TestMailSkipsAnOpenBreakerAndReturns(t *testing.T) {
 	t.Parallel()
-	p := newPost(t, "sendgrid, mailgun", "mail: {attempts: 1, breaker: {minimum_calls: 2, open: 1s}}")
+	p := newMailGateway(t, "sendgrid, mailgun", "mail: {attempts: 1, breaker: {minimum_calls: 2, open: 1s}}")
 	p.sendgrid.Refuse()
 	for n := range 2 {
 		p.becomes(t, p.send(t, fmt.Sprint("down", n)), "sent", "sendgrid not_accepted, mailgun accepted")
@@ -198,7 +198,7 @@ func TestMailSkipsAnOpenBreakerAndReturns(t *testing.T) {
 	p.sendgrid.Resume()
 	p.becomes(t, p.send(t, "skipped"), "sent", "mailgun accepted")
 	if n := len(p.sendgrid.Requests()); n != 0 {
-		t.Errorf("%d requests reached SendGrid", n)
+		t.Errorf("%d requests reached SendGrid, want 0", n)
 	}
 	n := 0
 	gateway.Eventually(t, 10*time.Second, "mail goes through SendGrid again", func() bool {
@@ -209,14 +209,14 @@ func TestMailSkipsAnOpenBreakerAndReturns(t *testing.T) {
 	})
 }
 
-func TestMailThatMayHaveGoneOut(t *testing.T) {
+func TestMailWithAnUnknownOutcomeFollowsItsDeliveryMode(t *testing.T) {
 	t.Parallel()
 	type ending struct{ name, delivery, status, tries string }
 	for _, c := range []struct {
 		name          string
 		order         string
 		first, second string
-		befalls       func(first provider)
+		inject        func(first provider)
 	}{
 		{"SendGrid took it, then reset", "sendgrid, mailgun", "sendgrid", "mailgun", func(f provider) { f.Inject(after(faultserver.Reset())) }},
 		{"SendGrid took it, then hung", "sendgrid, mailgun", "sendgrid", "mailgun", func(f provider) { f.Inject(after(faultserver.Hang())) }},
@@ -229,12 +229,12 @@ func TestMailThatMayHaveGoneOut(t *testing.T) {
 		} {
 			t.Run(c.name+", "+e.name, func(t *testing.T) {
 				t.Parallel()
-				p := newPost(t, c.order)
+				p := newMailGateway(t, c.order)
 				first, second := provider(p.sendgrid), provider(p.mailgun)
 				if c.first == "mailgun" {
 					first, second = second, first
 				}
-				c.befalls(first)
+				c.inject(first)
 				p.becomes(t, p.send(t, "k", object{"delivery": e.delivery}), e.status, e.tries)
 				wantCopies(t, "the first", first, 1)
 				wantCopies(t, "the second", second, strings.Count(e.tries, "accepted"))
@@ -243,24 +243,24 @@ func TestMailThatMayHaveGoneOut(t *testing.T) {
 	}
 }
 
-// TestTheMagnificentAPITakesNoMail checks that a 200 for a path outside Mailgun's API, which
+// TestASuccessOutsideOfMailgunsAPIIsNotAccepted checks that a 200 for a path outside Mailgun's API, which
 // Mailgun sends for any such path, does not count as accepted.
-func TestTheMagnificentAPITakesNoMail(t *testing.T) {
+func TestASuccessOutsideOfMailgunsAPIIsNotAccepted(t *testing.T) {
 	t.Parallel()
-	p := newPost(t, "mailgun, sendgrid")
+	p := newMailGateway(t, "mailgun, sendgrid")
 	p.mailgun.Inject(standing(mailgunsim.Magnificent()))
 	m := p.send(t, "k")
 	sent(t, p.Gateway, m.Text("id"))
 	last := p.Do(t, "GET", "/api/emails/"+m.Text("id"), nil)
 	if tries := attempts(last); !strings.HasSuffix(tries, ", sendgrid accepted") || strings.Contains(tries, "mailgun accepted") {
-		t.Errorf("attempts %q", tries)
+		t.Errorf("attempts %q, want tries ending in \", sendgrid accepted\", no \"mailgun accepted\" in it", tries)
 	}
 	wantCopies(t, "SendGrid", p.sendgrid, 1)
 }
 
 func TestWithEveryMailProviderDownMailWaits(t *testing.T) {
 	t.Parallel()
-	p := newPost(t, "sendgrid, mailgun")
+	p := newMailGateway(t, "sendgrid, mailgun")
 	p.sendgrid.Refuse()
 	p.mailgun.Refuse()
 	m := p.send(t, "k")
@@ -275,7 +275,7 @@ func TestWithEveryMailProviderDownMailWaits(t *testing.T) {
 
 func TestTwentyAtOnceUnderOneKeyAreOneCopy(t *testing.T) {
 	t.Parallel()
-	p := newPost(t, "sendgrid, mailgun")
+	p := newMailGateway(t, "sendgrid, mailgun")
 	p.sendgrid.Inject(once(sendgridsim.ServiceUnavailable()))
 	ids := make([]string, 20)
 	var all sync.WaitGroup
@@ -285,12 +285,12 @@ func TestTwentyAtOnceUnderOneKeyAreOneCopy(t *testing.T) {
 	all.Wait()
 	for _, id := range ids {
 		if id != ids[0] {
-			t.Fatalf("ids %v", ids)
+			t.Fatalf("ids %v, want the same for each", ids)
 		}
 	}
 	sent(t, p.Gateway, ids[0])
 	if n := len(p.sendgrid.Delivered()) + len(p.mailgun.Delivered()); n != 1 {
-		t.Errorf("%d copies", n)
+		t.Errorf("got %d copies, want 1", n)
 	}
 }
 
@@ -300,12 +300,12 @@ func TestEachProviderCarriesTheSameMessage(t *testing.T) {
 	for _, order := range []string{"sendgrid, mailgun", "mailgun, sendgrid"} {
 		t.Run(order, func(t *testing.T) {
 			t.Parallel()
-			p := newPost(t, order)
+			p := newMailGateway(t, order)
 			m := p.send(t, "k", object{"headers": object{"X-Campaign": "7"}, "replyTo": []string{"help@example.com"}})
 			sent(t, p.Gateway, m.Text("id"))
 			delivered := append(p.sendgrid.Delivered(), p.mailgun.Delivered()...)
 			if len(delivered) != 1 {
-				t.Fatalf("%d copies", len(delivered))
+				t.Fatalf("got %d copies, want 1 delivered", len(delivered))
 			}
 			for _, want := range []string{"Thank you.", "X-Campaign: 7", "help@example.com", "shop@example.com", "Your order"} {
 				if !strings.Contains(string(delivered[0]), want) {

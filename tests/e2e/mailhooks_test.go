@@ -17,54 +17,54 @@ import (
 	"patchbay/tests/gateway"
 )
 
-// news is what a provider tells of a letter and a recipient, in words of its own.
-type news struct {
+// providerEvent is an event about a recipient in a provider's own words.
+type providerEvent struct {
 	name, to string
 	more     object
 }
 
-// tells has a provider send news of the last letter it has taken, signed now.
-func (p *post) tells(t testing.TB, provider string, list ...news) {
+// sendEvent makes a provider send an event about the last message that it accepted, signed now.
+func (p *mailGateway) sendEvent(t testing.TB, provider string, list ...providerEvent) {
 	t.Helper()
 	if provider == "sendgrid" {
-		letter := lastOf(t, p.sendgrid.Messages())
+		message := lastOf(t, p.sendgrid.Messages())
 		var events []sendgridsim.Event
 		for _, n := range list {
-			events = append(events, sendgridsim.EventOf(letter, n.name, n.to, time.Now(), sendgridsim.Event(n.more)))
+			events = append(events, sendgridsim.EventOf(message, n.name, n.to, time.Now(), sendgridsim.Event(n.more)))
 		}
 		body := sendgridsim.Batch(events...)
-		p.takes(t, "/api/webhooks/sendgrid", body, p.signer.Sign(body, time.Now()))
+		p.wantAccepted(t, "/api/webhooks/sendgrid", body, p.signer.Sign(body, time.Now()))
 		return
 	}
 	for _, n := range list {
 		event := mailgunsim.EventOf(lastOf(t, p.mailgun.Messages()), n.name, n.to, time.Now(), mailgunsim.Event(n.more))
-		p.takes(t, "/api/webhooks/mailgun", mailgunsim.Body(mailgunsim.Sign(p.signing, time.Now()), event), nil)
+		p.wantAccepted(t, "/api/webhooks/mailgun", mailgunsim.Body(mailgunsim.Sign(p.signing, time.Now()), event), nil)
 	}
 }
 
-func lastOf(t testing.TB, letters []mailbox.Message) mailbox.Message {
+func lastOf(t testing.TB, messages []mailbox.Message) mailbox.Message {
 	t.Helper()
-	if len(letters) == 0 {
-		t.Fatal("the provider has no letter")
+	if len(messages) == 0 {
+		t.Fatal("got no message at the provider, want one")
 	}
-	return letters[len(letters)-1]
+	return messages[len(messages)-1]
 }
 
-// takes wants a webhook to be answered 200.
-func (p *post) takes(t testing.TB, path string, body []byte, headers gateway.Header) {
+// wantAccepted checks that a webhook is answered 200.
+func (p *mailGateway) wantAccepted(t testing.TB, path string, body []byte, headers gateway.Header) {
 	t.Helper()
 	if a := p.webhook(t, path, body, headers); a.Status != 200 {
-		t.Errorf("%d %s", a.Status, a.Body)
+		t.Errorf("got %d %s, want 200", a.Status, a.Body)
 	}
 }
 
-func (p *post) webhook(t testing.TB, path string, body []byte, headers gateway.Header) gateway.Answer {
+func (p *mailGateway) webhook(t testing.TB, path string, body []byte, headers gateway.Header) gateway.Answer {
 	t.Helper()
 	return p.Wrong(t, "POST", path, body, gateway.Header{"Content-Type": "application/json"}, headers)
 }
 
-// recipient waits until somebody's status is this, and returns what is shown.
-func (p *post) recipient(t testing.TB, m gateway.Answer, place int, status string) object {
+// recipient waits until a recipient has this status, and returns what the API shows of it.
+func (p *mailGateway) recipient(t testing.TB, m gateway.Answer, place int, status string) object {
 	t.Helper()
 	var shown object
 	gateway.Eventually(t, 20*time.Second, "the recipient is "+status, func() bool {
@@ -75,8 +75,8 @@ func (p *post) recipient(t testing.TB, m gateway.Answer, place int, status strin
 	return shown
 }
 
-// feed are the types of the events of a message, the oldest first.
-func (p *post) feed(t testing.TB, m gateway.Answer) (types []string) {
+// feed returns the types of the events of a message, oldest first.
+func (p *mailGateway) feed(t testing.TB, m gateway.Answer) (types []string) {
 	t.Helper()
 	for _, e := range p.Do(t, "GET", "/api/events?limit=100", nil).Data() {
 		if e["subject"] == m.Text("id") {
@@ -86,8 +86,8 @@ func (p *post) feed(t testing.TB, m gateway.Answer) (types []string) {
 	return types
 }
 
-// told waits until the feed has so many events of a type.
-func (p *post) told(t testing.TB, m gateway.Answer, event string, want int) {
+// waitForEvents waits until the feed has this many events of a type.
+func (p *mailGateway) waitForEvents(t testing.TB, m gateway.Answer, event string, want int) {
 	t.Helper()
 	count := func() (n int) {
 		for _, e := range p.feed(t, m) {
@@ -99,7 +99,7 @@ func (p *post) told(t testing.TB, m gateway.Answer, event string, want int) {
 	}
 	gateway.Eventually(t, 10*time.Second, "the feed tells of "+event, func() bool { return count() >= want })
 	if n := count(); n != want {
-		t.Errorf("%d times %s in the feed", n, event)
+		t.Errorf("%d times %s in the feed, want %v", n, event, want)
 	}
 }
 
@@ -110,42 +110,42 @@ func TestAnUnknownEmailIsResolvedByItsProvider(t *testing.T) {
 	t.Parallel()
 	for _, c := range []struct {
 		first     string
-		event     news
+		event     providerEvent
 		status    string
 		recipient string
 	}{
-		{"sendgrid", news{"processed", "ada@example.com", nil}, "sent", "sent"},
-		{"sendgrid", news{"delivered", "ada@example.com", nil}, "delivered", "delivered"},
-		{"sendgrid", news{"bounce", "ada@example.com", object{"reason": "550 no such user", "status": "5.1.1"}}, "sent", "bounced"},
-		{"mailgun", news{"accepted", "ada@example.com", nil}, "sent", "sent"},
-		{"mailgun", news{"delivered", "ada@example.com", nil}, "delivered", "delivered"},
-		{"mailgun", news{"failed", "ada@example.com", object{"severity": "permanent", "delivery-status": object{"code": 550}}}, "sent", "bounced"},
+		{"sendgrid", providerEvent{"processed", "ada@example.com", nil}, "sent", "sent"},
+		{"sendgrid", providerEvent{"delivered", "ada@example.com", nil}, "delivered", "delivered"},
+		{"sendgrid", providerEvent{"bounce", "ada@example.com", object{"reason": "550 no such user", "status": "5.1.1"}}, "sent", "bounced"},
+		{"mailgun", providerEvent{"accepted", "ada@example.com", nil}, "sent", "sent"},
+		{"mailgun", providerEvent{"delivered", "ada@example.com", nil}, "delivered", "delivered"},
+		{"mailgun", providerEvent{"failed", "ada@example.com", object{"severity": "permanent", "delivery-status": object{"code": 550}}}, "sent", "bounced"},
 	} {
 		t.Run(c.first+" tells "+c.event.name, func(t *testing.T) {
 			t.Parallel()
 			order := map[string]string{"sendgrid": "sendgrid, mailgun", "mailgun": "mailgun, sendgrid"}[c.first]
-			p := newPost(t, order)
+			p := newMailGateway(t, order)
 			p.sendgrid.Inject(after(faultserver.Reset()))
 			p.mailgun.Inject(after(faultserver.Reset()))
 			m := p.send(t, "k", object{"delivery": "at_most_once"})
 			p.becomes(t, m, "unknown", c.first+" ambiguous")
-			p.tells(t, c.first, c.event)
+			p.sendEvent(t, c.first, c.event)
 			p.becomes(t, m, c.status, c.first+" accepted")
 			p.recipient(t, m, 0, c.recipient)
-			p.told(t, m, "sent", 1)
+			p.waitForEvents(t, m, "sent", 1)
 			if n := len(p.sendgrid.Delivered()) + len(p.mailgun.Delivered()); n != 1 {
-				t.Errorf("%d copies", n)
+				t.Errorf("got %d copies, want 1", n)
 			}
 			if log := p.Log(); !strings.Contains(log, `msg="outcome of an email is known"`) || strings.Contains(log, "ada@example.com") {
-				t.Errorf("%s", log)
+				t.Errorf("got %s, want msg=\"outcome of an email is known\" in it, no \"ada@example.com\" in it", log)
 			}
 		})
 	}
 }
 
-func TestWhatBecameOfAnEmailIsShown(t *testing.T) {
+func TestTheFateOfAnEmailIsShown(t *testing.T) {
 	t.Parallel()
-	for provider, words := range map[string]map[string]news{
+	for provider, words := range map[string]map[string]providerEvent{
 		"sendgrid": {
 			"bounced":   {"bounce", "ada@example.com", object{"reason": "550 5.1.1 <ada@example.com> no such user", "status": "5.1.1"}},
 			"delivered": {"delivered", "eve@xn--bcher-kva.example", nil},
@@ -161,63 +161,63 @@ func TestWhatBecameOfAnEmailIsShown(t *testing.T) {
 	} {
 		t.Run(provider, func(t *testing.T) {
 			t.Parallel()
-			p := newPost(t, provider)
+			p := newMailGateway(t, provider)
 			m := p.send(t, "k", object{"cc": []string{"eve@bücher.example"}})
 			p.becomes(t, m, "sent", provider+" accepted")
-			ada := news{"delivered", "ada@example.com", nil}
-			p.tells(t, provider, words["bounced"], words["strange"], words["delivered"], ada, words["opened"])
+			ada := providerEvent{"delivered", "ada@example.com", nil}
+			p.sendEvent(t, provider, words["bounced"], words["strange"], words["delivered"], ada, words["opened"])
 			shown := p.recipient(t, m, 0, "bounced")
 			if shown["reason"] != "550 5.1.1 <[…]> no such user" || shown["code"] != "5.1.1" || shown["provider"] != provider || shown["at"] == nil {
-				t.Errorf("%v", shown)
+				t.Errorf("got %v, want reason \"550 5.1.1 <[…]> no such user\", code 5.1.1, provider %v, an at", shown, provider)
 			}
 			p.recipient(t, m, 1, "delivered")
-			p.told(t, m, "bounced", 1)
-			p.told(t, m, "opened", 1)
+			p.waitForEvents(t, m, "bounced", 1)
+			p.waitForEvents(t, m, "opened", 1)
 			if got := p.Do(t, "GET", "/api/emails/"+m.Text("id"), nil); got.Text("status") != "sent" {
-				t.Errorf("%s", got.Body)
+				t.Errorf("got %s, want sent", got.Body)
 			}
 			events := string(p.Do(t, "GET", "/api/events?limit=100", nil).Body)
 			if strings.Contains(events, "@example.com") || !strings.Contains(events, "no such user") {
-				t.Errorf("%s", events)
+				t.Errorf("got %s, want no \"@example.com\" in it, \"no such user\" in it", events)
 			}
 			if n := p.Metric(t, fmt.Sprintf(`patchbay_mail_events_total{event="ignored_unknown_type",provider=%q}`, provider)); n != "1" {
-				t.Errorf("%q events of an unknown type are counted", n)
+				t.Errorf("%q events of an unknown type are counted, want 1", n)
 			}
 		})
 	}
 }
 
-// TestTheSameNewsManyTimesIsOne checks that an event that SendGrid sends repeatedly, each time with
+// TestARepeatedSendGridEventCountsOnce checks that an event that SendGrid sends repeatedly, each time with
 // another id, counts as one.
-func TestTheSameNewsManyTimesIsOne(t *testing.T) {
+func TestARepeatedSendGridEventCountsOnce(t *testing.T) {
 	t.Parallel()
-	p := newPost(t, "sendgrid")
+	p := newMailGateway(t, "sendgrid")
 	m := p.send(t, "k")
 	p.becomes(t, m, "sent", "sendgrid accepted")
-	at, letter := time.Now(), lastOf(t, p.sendgrid.Messages())
+	at, message := time.Now(), lastOf(t, p.sendgrid.Messages())
 	var all sync.WaitGroup
 	for range 46 {
 		all.Go(func() {
-			body := sendgridsim.Batch(sendgridsim.EventOf(letter, "open", "ada@example.com", at), sendgridsim.EventOf(letter, "delivered", "ada@example.com", at))
-			p.takes(t, "/api/webhooks/sendgrid", body, p.signer.Sign(body, at))
+			body := sendgridsim.Batch(sendgridsim.EventOf(message, "open", "ada@example.com", at), sendgridsim.EventOf(message, "delivered", "ada@example.com", at))
+			p.wantAccepted(t, "/api/webhooks/sendgrid", body, p.signer.Sign(body, at))
 		})
 	}
 	all.Wait()
 	p.becomes(t, m, "delivered", "sendgrid accepted")
-	p.told(t, m, "opened", 1)
-	p.told(t, m, "delivered", 1)
+	p.waitForEvents(t, m, "opened", 1)
+	p.waitForEvents(t, m, "delivered", 1)
 }
 
 func TestAMailWebhookThatIsNotRight(t *testing.T) {
 	t.Parallel()
-	p := newPost(t, "sendgrid, mailgun")
+	p := newMailGateway(t, "sendgrid, mailgun")
 	m := p.send(t, "k")
 	p.becomes(t, m, "sent", "sendgrid accepted")
-	letter := lastOf(t, p.sendgrid.Messages())
-	body := sendgridsim.Batch(sendgridsim.EventOf(letter, "bounce", "ada@example.com", time.Now()))
+	message := lastOf(t, p.sendgrid.Messages())
+	body := sendgridsim.Batch(sendgridsim.EventOf(message, "bounce", "ada@example.com", time.Now()))
 	now := time.Now()
 	mailgun := func(s mailgunsim.Signature) []byte {
-		return mailgunsim.Body(s, mailgunsim.EventOf(letter, "failed", "ada@example.com", now, mailgunsim.Event{"severity": "permanent"}))
+		return mailgunsim.Body(s, mailgunsim.EventOf(message, "failed", "ada@example.com", now, mailgunsim.Event{"severity": "permanent"}))
 	}
 	forged := mailgunsim.Sign(p.signing, now)
 	forged.Token += "x"
@@ -236,11 +236,12 @@ func TestAMailWebhookThatIsNotRight(t *testing.T) {
 		"Mailgun's, of a stranger":  {"/api/webhooks/mailgun", mailgun(mailgunsim.Sign("other", now)), nil},
 	} {
 		if a := p.webhook(t, c.path, c.body, c.headers); a.Status != 400 || a.Code() != "invalid_signature" {
-			t.Errorf("%s: %d %s", name, a.Status, a.Body)
+			t.Errorf("%s: got %d %s, want 400, code invalid_signature", name, a.Status, a.Body)
 		}
 	}
-	// Rightly signed by an account that did not send the message: taken, and counted.
-	p.takes(t, "/api/webhooks/mailgun", mailgun(mailgunsim.Sign(p.signing, now)), nil)
+	// It is correctly signed by an account that did not send the message, so it is accepted and
+	// counted.
+	p.wantAccepted(t, "/api/webhooks/mailgun", mailgun(mailgunsim.Sign(p.signing, now)), nil)
 	gateway.Eventually(t, 10*time.Second, "it is counted", func() bool {
 		return p.Metric(t, `patchbay_mail_events_total{event="ignored_other_account",provider="mailgun"}`) == "1"
 	})
@@ -252,25 +253,25 @@ func TestAMailWebhookThatIsNotRight(t *testing.T) {
 // Mailgun's signature does not cover the event.
 func TestATokenOfMailgunsIsTakenOnce(t *testing.T) {
 	t.Parallel()
-	p := newPost(t, "mailgun")
+	p := newMailGateway(t, "mailgun")
 	m := p.send(t, "k")
 	p.becomes(t, m, "sent", "mailgun accepted")
-	signature, letter := mailgunsim.Sign(p.signing, time.Now()), lastOf(t, p.mailgun.Messages())
-	p.takes(t, "/api/webhooks/mailgun", mailgunsim.Body(signature, mailgunsim.EventOf(letter, "delivered", "ada@example.com", time.Now())), nil)
+	signature, message := mailgunsim.Sign(p.signing, time.Now()), lastOf(t, p.mailgun.Messages())
+	p.wantAccepted(t, "/api/webhooks/mailgun", mailgunsim.Body(signature, mailgunsim.EventOf(message, "delivered", "ada@example.com", time.Now())), nil)
 	p.recipient(t, m, 0, "delivered")
-	p.takes(t, "/api/webhooks/mailgun", mailgunsim.Body(signature, mailgunsim.EventOf(letter, "complained", "ada@example.com", time.Now())), nil)
-	// What comes after it is applied after it, in all likelihood.
-	p.tells(t, "mailgun", news{"opened", "ada@example.com", nil})
-	p.told(t, m, "opened", 1)
+	p.wantAccepted(t, "/api/webhooks/mailgun", mailgunsim.Body(signature, mailgunsim.EventOf(message, "complained", "ada@example.com", time.Now())), nil)
+	// The event after it is very likely applied after it.
+	p.sendEvent(t, "mailgun", providerEvent{"opened", "ada@example.com", nil})
+	p.waitForEvents(t, m, "opened", 1)
 	p.recipient(t, m, 0, "delivered")
-	p.told(t, m, "complained", 0)
+	p.waitForEvents(t, m, "complained", 0)
 }
 
 // TestAnOldMailWebhookIsRefusedBeforeItsBody checks that a webhook whose headers show that it is
 // too old is refused without reading its body.
 func TestAnOldMailWebhookIsRefusedBeforeItsBody(t *testing.T) {
 	t.Parallel()
-	p := newPost(t, "sendgrid")
+	p := newMailGateway(t, "sendgrid")
 	conn, err := new(net.Dialer).DialContext(t.Context(), "tcp", strings.TrimPrefix(p.Base, "http://"))
 	if err != nil {
 		t.Fatal(err)
@@ -289,7 +290,7 @@ func TestAnOldMailWebhookIsRefusedBeforeItsBody(t *testing.T) {
 	}
 	defer resp.Body.Close()
 	if resp.StatusCode != 400 {
-		t.Errorf("%d", resp.StatusCode)
+		t.Errorf("got %d, want 400", resp.StatusCode)
 	}
 }
 
@@ -297,14 +298,14 @@ func TestAnOldMailWebhookIsRefusedBeforeItsBody(t *testing.T) {
 // unsolicited response of a provider is in the gateway's log, without the content of the response.
 func TestAnUnsolicitedAnswerIsInTheLog(t *testing.T) {
 	t.Parallel()
-	p := newPost(t, "sendgrid")
+	p := newMailGateway(t, "sendgrid")
 	p.sendgrid.Inject(after(faultserver.Unsolicited("ada@example.com owes 5 pounds")))
 	m := p.send(t, "k")
 	p.becomes(t, m, "sent", "sendgrid accepted")
 	gateway.Eventually(t, 10*time.Second, "it is in the log", func() bool { return strings.Contains(p.Log(), "Unsolicited response") })
 	for line := range strings.Lines(p.Log()) {
 		if !strings.HasPrefix(line, "time=") || strings.Contains(line, "pounds") || strings.Contains(line, "ada@") {
-			t.Errorf("%s", line)
+			t.Errorf("got %s, want line beginning with \"time=\", no \"pounds\" in it, no \"ada@\" in it", line)
 		}
 	}
 }
@@ -332,7 +333,7 @@ func TestAHeadThatIsRefusedIsNotInTheLog(t *testing.T) {
 			t.Fatalf("%s: %v", name, err)
 		}
 		if resp.StatusCode != 400 && resp.StatusCode != 505 {
-			t.Errorf("%s: %d", name, resp.StatusCode)
+			t.Errorf("%s: got %d, want 400 or 505", name, resp.StatusCode)
 		}
 		resp.Body.Close()
 		conn.Close()
@@ -342,7 +343,7 @@ func TestAHeadThatIsRefusedIsNotInTheLog(t *testing.T) {
 	}
 	for line := range strings.Lines(g.Log()) {
 		if !strings.HasPrefix(line, "time=") || strings.Contains(line, "pb_secret") {
-			t.Errorf("%s", line)
+			t.Errorf("got %s, want line beginning with \"time=\", no \"pb_secret\" in it", line)
 		}
 	}
 }

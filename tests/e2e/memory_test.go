@@ -31,7 +31,7 @@ func TestMemoryIsBoundedUnderLoad(t *testing.T) {
 	for range 100 {
 		status, _, body := postMail(t, g, mailOf(page, nil))
 		if status != http.StatusAccepted {
-			t.Fatalf("%d %s", status, body)
+			t.Fatalf("got %d %s, want %d", status, body, http.StatusAccepted)
 		}
 		ids = append(ids, idOf(t, body))
 	}
@@ -55,7 +55,7 @@ func TestMemoryIsBoundedUnderLoad(t *testing.T) {
 	var served atomic.Int64
 	large := mailOf("<p>a large one</p>", bytes.Repeat([]byte{0, 1, 2, 0xff, 0xfe}, 39<<20/10))
 	if len(large) < 25<<20 {
-		t.Fatalf("the mail has %d bytes", len(large))
+		t.Fatalf("the mail has %d bytes, want at least %v large", len(large), 25<<20)
 	}
 	for range 4 {
 		all.Go(func() {
@@ -68,14 +68,14 @@ func TestMemoryIsBoundedUnderLoad(t *testing.T) {
 	close(ended)
 	bodies.Wait()
 	if served.Load() == 0 {
-		t.Error("each large mail was refused at first")
+		t.Error("got no large mail accepted at first, want some")
 	}
 	answers.Range(func(what, n any) bool {
 		t.Logf("open bodies: %d × %v", n.(*atomic.Int64).Load(), what)
 		return true
 	})
 	if peak := g.PeakMemory(t); peak > maxBusyMemory {
-		t.Errorf("the gateway took %d MB", peak>>20)
+		t.Errorf("the gateway took %d MB, want at most %v", peak>>20, maxBusyMemory)
 	} else {
 		t.Logf("the gateway took %d MB", peak>>20)
 	}
@@ -86,7 +86,7 @@ func count(answers *sync.Map, what string) {
 	n.(*atomic.Int64).Add(1)
 }
 
-// mailOf is the body of a request for a mail.
+// mailOf returns the body of a request for an email.
 func mailOf(html string, file []byte) []byte {
 	m := object{"to": []string{"ada@example.com"}, "subject": "Large", "html": html}
 	if file != nil {
@@ -105,8 +105,8 @@ func idOf(t *testing.T, body []byte) string {
 	return m.ID
 }
 
-// postMail sends a mail. The client that holds all against the OpenAPI document takes long
-// for one of 26 MB.
+// postMail sends an email. The client that checks everything against the OpenAPI document takes
+// long for one of 26 MB.
 func postMail(t *testing.T, g *gateway.Gateway, body []byte) (status int, header http.Header, answer []byte) {
 	t.Helper()
 	req, err := http.NewRequestWithContext(t.Context(), http.MethodPost, g.Base+"/api/emails", bytes.NewReader(body))
@@ -127,8 +127,8 @@ func postMail(t *testing.T, g *gateway.Gateway, body []byte) (status int, header
 	return resp.StatusCode, resp.Header, answer
 }
 
-// deliverLarge sends a mail until it is taken, and waits until it has gone out. It
-// reports whether it was taken the first time.
+// deliverLarge repeats an email until it is accepted, and waits until it is sent. It reports
+// whether it was accepted the first time.
 func deliverLarge(t *testing.T, g *gateway.Gateway, body []byte) (first bool) {
 	for try := 1; try <= 20; try++ {
 		status, header, answer := postMail(t, g, body)
@@ -143,16 +143,16 @@ func deliverLarge(t *testing.T, g *gateway.Gateway, body []byte) (first bool) {
 		case http.StatusServiceUnavailable:
 			wait, err := strconv.Atoi(header.Get("Retry-After"))
 			if err != nil {
-				t.Errorf("Retry-After: %q", header.Get("Retry-After"))
+				t.Errorf("Retry-After: got %q, want seconds", header.Get("Retry-After"))
 				return false
 			}
 			<-time.After(time.Duration(wait) * time.Second)
 		default:
-			t.Errorf("%d %s", status, answer)
+			t.Errorf("got %d %s, want 202 or 503", status, answer)
 			return false
 		}
 	}
-	t.Error("a large mail was refused every time")
+	t.Error("got a refusal each time, want the mail accepted")
 	return false
 }
 
@@ -177,13 +177,13 @@ func listAll(t *testing.T, g *gateway.Gateway, want int) {
 	}
 }
 
-// mailPage is what the test reads of a page.
+// mailPage is the part of a page that the test reads.
 type mailPage struct {
 	Data       []struct{ ID string }
 	NextCursor string
 }
 
-// listPage reads a page, however long a machine that is busy takes for it.
+// listPage reads a page, and repeats that while the machine is busy.
 func listPage(t *testing.T, g *gateway.Gateway, cursor string) (page mailPage, err error) {
 	for range 5 {
 		var req *http.Request
@@ -203,8 +203,8 @@ func listPage(t *testing.T, g *gateway.Gateway, cursor string) (page mailPage, e
 	return page, err
 }
 
-// openBody sends nearly all of a body of 5 MB to a webhook, and the end of it when the
-// test has ended. It returns what came back.
+// openBody sends nearly all of a body of 5 MB to a webhook, and the rest at the end of the test.
+// It returns the answer.
 func openBody(t *testing.T, g *gateway.Gateway, ended <-chan struct{}) string {
 	const size = 5 << 20
 	c, err := new(net.Dialer).DialContext(t.Context(), "tcp", strings.TrimPrefix(g.Base, "http://"))
@@ -228,9 +228,9 @@ func openBody(t *testing.T, g *gateway.Gateway, ended <-chan struct{}) string {
 	defer resp.Body.Close() // only read
 	switch {
 	case resp.StatusCode == http.StatusServiceUnavailable && resp.Header.Get("Retry-After") == "":
-		t.Error("503 without Retry-After")
+		t.Error("got 503 without Retry-After, want one")
 	case resp.StatusCode != http.StatusServiceUnavailable && resp.StatusCode != http.StatusBadRequest && resp.StatusCode != http.StatusRequestTimeout:
-		t.Errorf("an open body: %s", resp.Status)
+		t.Errorf("an unfinished body: got %s, want 400, 408 or 503", resp.Status)
 	}
 	return resp.Status
 }

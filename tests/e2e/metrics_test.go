@@ -19,8 +19,8 @@ var (
 	variants = regexp.MustCompile(`_(bucket|sum|count)$`) // of a histogram
 )
 
-// shown lists what a gateway serves beside what its library adds: the type and the
-// labels of each metric.
+// shown returns the metrics that a gateway serves besides those of its library: type and labels by
+// name.
 func shown(t *testing.T, g *gateway.Gateway) map[string]string {
 	t.Helper()
 	text := string(g.Ask(t, "/metrics").Body)
@@ -43,7 +43,7 @@ func shown(t *testing.T, g *gateway.Gateway) map[string]string {
 	return all
 }
 
-// documented lists what the manual says that it serves.
+// documented returns the metrics that the manual describes.
 func documented(t *testing.T) map[string]string {
 	t.Helper()
 	text, err := os.ReadFile(filepath.Join(gateway.Root(), "docs", "operations.md"))
@@ -68,8 +68,8 @@ var (
 	advice  = regexp.MustCompile("(?m)^\\| `(Patchbay\\w+)` \\|")
 )
 
-// wantRules holds the example of Prometheus's rules against what is served, and the manual
-// against the rules.
+// wantRules compares the example of Prometheus's rules with the metrics that are served, and the
+// manual with the rules.
 func wantRules(t *testing.T, g *gateway.Gateway, served map[string]string) {
 	t.Helper()
 	read := func(name string) string {
@@ -82,12 +82,12 @@ func wantRules(t *testing.T, g *gateway.Gateway, served map[string]string) {
 	rules := read("prometheus-rules.yaml")
 	for _, name := range named.FindAllString(rules, -1) {
 		if served[name] == "" {
-			t.Errorf("the rules name %s, which is not served", name)
+			t.Errorf("the rules name %s, which is not served, want some", name)
 		}
 	}
 	for _, series := range counted.FindAllString(rules, -1) {
 		if g.Metric(t, series) == "" {
-			t.Errorf("the rules name %s, which is not served", series)
+			t.Errorf("the rules name %s, which is not served, want some", series)
 		}
 	}
 	names := func(of *regexp.Regexp, text string) (all []string) {
@@ -97,19 +97,19 @@ func wantRules(t *testing.T, g *gateway.Gateway, served map[string]string) {
 		return all
 	}
 	if alerts, advised := names(alert, rules), names(advice, read("operations.md")); len(alerts) < 10 || !slices.Equal(alerts, advised) {
-		t.Errorf("the rules have %v, the manual %v", alerts, advised)
+		t.Errorf("the rules have %v, the manual %v, want at least 10 alerts", alerts, advised)
 	}
 }
 
-// The database goes and comes back, and the metrics say so. They are what the
-// manual says that they are.
+// TestMetrics stops the database and starts it again, and checks that the metrics show it, and
+// that they are those of the manual.
 func TestMetrics(t *testing.T) {
 	t.Parallel()
 	o := startOutage(t, "{type: sqlite, path: data/mirror.db}")
 	value := func(series string) string { return o.Metric(t, series) }
 	o.do(t, "POST", "/api/payments", pay("pm_card_visa", nil))
 	o.do(t, "POST", "/api/payments", pay("pm_card_chargeDeclined", nil))
-	sent := o.do(t, "POST", "/api/emails", letter("sent"))
+	sent := o.do(t, "POST", "/api/emails", emailBody("sent"))
 	gateway.Eventually(t, 10*time.Second, "it goes out", func() bool { return o.copies(t, sent.Text("id")) > 0 })
 	o.fed(t)
 	for series, want := range map[string]string{
@@ -135,11 +135,11 @@ func TestMetrics(t *testing.T) {
 		}
 	}
 	if lag := value("patchbay_standby_lag_seconds"); lag == "" || lag == "+Inf" {
-		t.Errorf("the standby is fed, and its lag is %q", lag)
+		t.Errorf("the standby is fed, and its lag is %q, want a number of seconds", lag)
 	}
 	for _, op := range []string{"save", "get", "claim", "publish"} {
 		if n := value(`patchbay_calls_total{op="` + op + `",outcome="ok",provider="postgres"}`); n == "" || n == "0" {
-			t.Errorf("%s: %q calls of the store", op, n)
+			t.Errorf("%s: %q calls of the store, want some", op, n)
 		}
 	}
 	got, want := shown(t, o.Gateway), documented(t)
@@ -150,14 +150,14 @@ func TestMetrics(t *testing.T) {
 	}
 	for name, what := range want {
 		if got[name] == "" {
-			t.Errorf("the manual has %s: %q, which is not served", name, what)
+			t.Errorf("the manual has %s: %q, which is not served, want some", name, what)
 		}
 	}
 	wantRules(t, o.Gateway, got)
 
 	o.server.Kill()
 	gateway.Eventually(t, 5*time.Second, "the breaker opens", func() bool { return value(`patchbay_breaker_state{provider="postgres"}`) == "2" })
-	o.do(t, "POST", "/api/emails", letter("held"))
+	o.do(t, "POST", "/api/emails", emailBody("held"))
 	gateway.Eventually(t, 5*time.Second, "it is held", func() bool {
 		return value("patchbay_spool_held") == "1" && value("patchbay_spool_oldest_seconds") != "0"
 	})
@@ -165,7 +165,7 @@ func TestMetrics(t *testing.T) {
 		return value("patchbay_store_counted") == "0" && value(`patchbay_open{of="payments_unknown"}`) == "" && value(`patchbay_queue_depth{queue="mail:catcher"}`) == ""
 	})
 	if n := value(`patchbay_decisions_total{decision="skipped",provider="postgres"}`); n == "0" {
-		t.Error("nobody was spared the wait")
+		t.Error("skipped calls: got 0, want some")
 	}
 	o.server.Restart(t)
 	gateway.Eventually(t, 10*time.Second, "all is well again", func() bool {

@@ -12,7 +12,7 @@ import (
 	"patchbay/tests/gateway"
 )
 
-// oneStripe is a gateway in front of one account, which takes every currency.
+// oneStripe is a gateway with one Stripe account that accepts every currency.
 func oneStripe(t testing.TB) (*gateway.Gateway, *stripesim.Sim) {
 	t.Helper()
 	sim := stripesim.Start(t, stripesim.Options{})
@@ -26,7 +26,7 @@ providers:
 	return g, sim
 }
 
-// posted are the forms of what was asked of Stripe's intents, refunds left out.
+// posted returns the forms that were sent to Stripe about payment intents, without refunds.
 func posted(t testing.TB, sim *stripesim.Sim) (forms []url.Values) {
 	t.Helper()
 	for _, r := range sim.Requests() {
@@ -61,14 +61,14 @@ func TestAnAmountIsTheSameHoweverStripeCounts(t *testing.T) {
 	} {
 		p := g.Do(t, "POST", "/api/payments", pay("pm_card_visa", object{"amount": row.amount, "currency": row.currency}))
 		if p.Status != 201 || p.Number("amount") != row.amount || p.Number("amountCaptured") != row.amount {
-			t.Errorf("%s: %d %s", row.currency, p.Status, p.Body)
+			t.Errorf("%s: got %d %s, want 201, amount %v, amountCaptured %v", row.currency, p.Status, p.Body, row.amount, row.amount)
 			continue
 		}
 		r := g.Do(t, "POST", "/api/payments/"+p.Text("id")+"/refunds", object{"amount": row.part})
 		if r.Status != 201 || r.Number("amount") != row.part || r.Text("status") != "succeeded" {
-			t.Errorf("%s: %d %s", row.currency, r.Status, r.Body)
+			t.Errorf("%s: got %d %s, want 201, amount %v, succeeded", row.currency, r.Status, r.Body, row.part)
 		}
-		// Here, and when the account's events have told the same.
+		// Checked now, and again after the account's events have arrived.
 		gateway.Eventually(t, 10*time.Second, "the events are applied", func() bool {
 			after := g.Do(t, "GET", "/api/payments/"+p.Text("id"), nil)
 			return after.Number("amountCaptured") == row.amount && after.Number("amountRefunded") == row.part
@@ -84,10 +84,10 @@ func TestAnAmountThatStripeCannotTakeIsRefusedFirst(t *testing.T) {
 	g, sim := oneStripe(t)
 	p := g.Do(t, "POST", "/api/payments", pay("pm_card_visa", object{"amount": 35_201, "currency": "kwd"}))
 	if p.Status != 400 || p.Code() != "amount_too_precise" || p.Text("error", "param") != "amount" {
-		t.Errorf("%d %s", p.Status, p.Body)
+		t.Errorf("got %d %s, want 400, code amount_too_precise, error.param amount", p.Status, p.Body)
 	}
 	if asked := posted(t, sim); len(asked) != 0 {
-		t.Errorf("Stripe was asked for %v", asked)
+		t.Errorf("Stripe was asked for %v, want no asked", asked)
 	}
 }
 
@@ -99,7 +99,7 @@ func TestAPaymentForTheBuyersBrowser(t *testing.T) {
 		delete(o, "confirm")
 		p := g.Do(t, "POST", "/api/payments", o)
 		if p.Status != 201 || p.Text("status") != "requires_confirmation" || p.Text("publishableKey") != "pk_test_first" {
-			t.Fatalf("%d %s", p.Status, p.Body)
+			t.Fatalf("got %d %s, want 201, requires_confirmation, publishableKey pk_test_first", p.Status, p.Body)
 		}
 		return p
 	}
@@ -107,26 +107,26 @@ func TestAPaymentForTheBuyersBrowser(t *testing.T) {
 
 	p := create(object{})
 	if p.Text("confirmation") != "client" || redirects() == "never" {
-		t.Errorf("%s: Stripe is to redirect %q", p.Body, redirects())
+		t.Errorf("%s: Stripe is to redirect %q, want confirmation client, a return_url", p.Body, redirects())
 	}
 	before := len(sim.Requests())
 	c := g.Do(t, "POST", "/api/payments/"+p.Text("id")+"/confirm", object{})
 	if c.Status != 400 || c.Code() != "return_url_required" || c.Text("error", "param") != "returnUrl" || len(sim.Requests()) != before {
-		t.Errorf("%d %s, and %d requests to Stripe", c.Status, c.Body, len(sim.Requests())-before)
+		t.Errorf("got %d %s, and %d requests to Stripe, want 400, code return_url_required, error.param returnUrl, %v requests", c.Status, c.Body, len(sim.Requests())-before, before)
 	}
 	c = g.Do(t, "POST", "/api/payments/"+p.Text("id")+"/confirm", object{"returnUrl": "https://shop.example/done"})
 	if c.Status != 200 || c.Text("status") != "succeeded" {
-		t.Errorf("%d %s", c.Status, c.Body)
+		t.Errorf("got %d %s, want 200, succeeded", c.Status, c.Body)
 	}
 
 	p = create(object{"confirmation": "server"})
 	c = g.Do(t, "POST", "/api/payments/"+p.Text("id")+"/confirm", object{})
 	if c.Status != 200 || c.Text("status") != "succeeded" || c.Text("confirmation") != "server" {
-		t.Errorf("%d %s", c.Status, c.Body)
+		t.Errorf("got %d %s, want 200, succeeded, confirmation server", c.Status, c.Body)
 	}
 
 	p = g.Do(t, "POST", "/api/payments", pay("pm_card_visa", object{"confirmation": "client"}))
 	if p.Status != 400 || p.Text("error", "param") != "confirmation" {
-		t.Errorf("%d %s", p.Status, p.Body)
+		t.Errorf("got %d %s, want 400, error.param confirmation", p.Status, p.Body)
 	}
 }

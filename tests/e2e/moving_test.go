@@ -16,8 +16,8 @@ import (
 	"patchbay/tests/postgres"
 )
 
-// mover is a gateway that serves from one of four stores, with keys required.
-type mover struct {
+// movingGateway is a gateway that uses one of four stores and requires API keys.
+type movingGateway struct {
 	*gateway.Gateway
 	key     gateway.Header
 	environ []string
@@ -27,21 +27,21 @@ type mover struct {
 	later   string // an email that is not due
 }
 
-// request is one that was made under a key, and its answer.
+// request is a request under an idempotency key, and its answer.
 type request struct {
 	path, key string
 	body      object
 	answer    gateway.Answer
 }
 
-func newMover(t *testing.T) *mover {
+func newMover(t *testing.T) *movingGateway {
 	t.Helper()
 	server := postgres.Shared(t)
 	u, err := url.Parse(mongod.URI(t))
 	if err != nil {
 		t.Fatal(err)
 	}
-	m := &mover{Gateway: gateway.Configured(t, fmt.Sprintf(`
+	m := &movingGateway{Gateway: gateway.Configured(t, fmt.Sprintf(`
 auth: {mode: required}
 providers:
   first: {type: sqlite, path: data/first/patchbay.db}
@@ -55,67 +55,67 @@ providers:
 	return m
 }
 
-// on makes a store the one in use.
-func (m *mover) on(store string) {
+// on selects the store that the gateway uses.
+func (m *movingGateway) on(store string) {
 	m.Env = append(m.environ[:len(m.environ):len(m.environ)], "PATCHBAY_STORAGE__PROVIDER="+store)
 }
 
-func (m *mover) do(t *testing.T, method, path string, body any, headers ...gateway.Header) gateway.Answer {
+func (m *movingGateway) do(t *testing.T, method, path string, body any, headers ...gateway.Header) gateway.Answer {
 	t.Helper()
 	return m.Do(t, method, path, body, append(headers, m.key)...)
 }
 
-// ask makes a request under a key.
-func (m *mover) ask(t *testing.T, path, key string, body object) gateway.Answer {
+// ask makes a request under an idempotency key.
+func (m *movingGateway) ask(t *testing.T, path, key string, body object) gateway.Answer {
 	t.Helper()
 	a := m.do(t, "POST", path, body, gateway.Key(key))
 	if a.Status >= 300 && a.Status != 402 {
-		t.Fatalf("%s: %d %s", key, a.Status, a.Body)
+		t.Fatalf("%s: got %d %s, want 2xx or 402", key, a.Status, a.Body)
 	}
 	m.asked = append(m.asked, request{path, key, body, a})
 	return a
 }
 
-// command runs one, and returns both of its outputs.
-func (m *mover) command(t *testing.T, args ...string) (string, error) {
+// command runs a command, and returns both of its outputs.
+func (m *movingGateway) command(t *testing.T, args ...string) (string, error) {
 	t.Helper()
 	out, err := m.Command(t, append(args, m.Args...)...).CombinedOutput()
 	return string(out), err
 }
 
-// moved copies, and wants both to be equal.
-func (m *mover) moved(t *testing.T, from, to string) {
+// moved copies a store, and checks that both are equal.
+func (m *movingGateway) moved(t *testing.T, from, to string) {
 	t.Helper()
 	out, err := m.command(t, "storage", "copy", "--from", from, "--to", to)
 	if err != nil || !strings.Contains(out, "the two are equal") {
-		t.Fatalf("%s to %s: %v\n%s", from, to, err, out)
+		t.Fatalf("%s to %s: got %v, want \"the two are equal\" in it:\n%s", from, to, err, out)
 	}
 	sums := map[string]string{}
 	for line := range strings.Lines(out) {
 		if f := strings.Fields(line); len(f) == 4 && len(f[3]) == 64 {
 			if before, twice := sums[f[0]]; twice && before != f[2]+f[3] {
-				t.Errorf("%s: %s and %s", f[0], before, f[2]+f[3])
+				t.Errorf("%s: got the sums %s and %s, want the same in both stores", f[0], before, f[2]+f[3])
 			}
 			sums[f[0]] = f[2] + f[3]
 		}
 	}
 	if len(sums) != 3 {
-		t.Errorf("%s to %s:\n%s", from, to, out)
+		t.Errorf("%s to %s, want 3 sums:\n%s", from, to, out)
 	}
 }
 
-// refused copies, and wants that to be refused.
-func (m *mover) refused(t *testing.T, from, to, why string) {
+// refused checks that a copy is refused.
+func (m *movingGateway) refused(t *testing.T, from, to, why string) {
 	t.Helper()
 	if out, err := m.command(t, "storage", "copy", "--from", from, "--to", to); err == nil || !strings.Contains(out, why) {
-		t.Errorf("%s to %s: %v, it does not say %q\n%s", from, to, err, why, out)
+		t.Errorf("%s to %s: %v, it does not say %q, want an error:\n%s", from, to, err, why, out)
 	}
 }
 
 var eve = object{"email": "eve@example.com"}
 
-// fill has every kind of thing stored.
-func (m *mover) fill(t *testing.T) {
+// fill stores objects of every kind.
+func (m *movingGateway) fill(t *testing.T) {
 	t.Helper()
 	ada := m.ask(t, "/api/users", "ada", object{"email": "ada@example.com", "name": "Ada Łovelace 李", "metadata": object{"plan": "free", "a.b": "$c"}})
 	gone := m.do(t, "POST", "/api/users", eve, gateway.Key("eve"))
@@ -129,13 +129,13 @@ func (m *mover) fill(t *testing.T) {
 	m.ask(t, "/api/payments", "declined", pay("pm_card_chargeDeclined"))
 	m.held = m.ask(t, "/api/payments", "held", pay("pm_card_visa", object{"captureMethod": "manual"})).Text("id")
 	canceled := m.ask(t, "/api/payments", "canceled", pay("pm_card_visa", object{"captureMethod": "manual"}))
-	told := event("evt_moving", "payment_intent.canceled", intent(canceled.Text("providerReference"), "canceled", 0))
-	if a := deliver(t, m.Gateway, told, time.Now()); a.Status != 200 {
-		t.Fatalf("%d %s", a.Status, a.Body)
+	canceledEvent := event("evt_moving", "payment_intent.canceled", intent(canceled.Text("providerReference"), "canceled", 0))
+	if a := deliver(t, m.Gateway, canceledEvent, time.Now()); a.Status != 200 {
+		t.Fatalf("got %d %s, want 200", a.Status, a.Body)
 	}
-	m.ask(t, "/api/emails", "mail", letter("now"))
+	m.ask(t, "/api/emails", "mail", emailBody("now"))
 	m.ask(t, "/api/emails", "large", object{"to": []string{"ada@example.com"}, "subject": "large", "text": strings.Repeat("é ", 100_000)})
-	later := letter("later")
+	later := emailBody("later")
 	later["sendAt"] = time.Now().Add(2 * time.Hour).UTC().Format(time.RFC3339)
 	m.later = m.ask(t, "/api/emails", "later", later).Text("id")
 	for path, status := range map[string]string{"/api/payments/" + paid.Text("id"): "succeeded", "/api/payments/" + canceled.Text("id"): "canceled"} {
@@ -150,14 +150,14 @@ func (m *mover) fill(t *testing.T) {
 	}
 }
 
-func (m *mover) get(t *testing.T, path string) string {
+func (m *movingGateway) get(t *testing.T, path string) string {
 	t.Helper()
 	a := m.do(t, "GET", path, nil)
 	return fmt.Sprint(a.Status, " ", a.Header.Get("ETag"), " ", string(a.Body))
 }
 
-// answers is all that can be read.
-func (m *mover) answers(t *testing.T) map[string]string {
+// answers returns the answers to all reads.
+func (m *movingGateway) answers(t *testing.T) map[string]string {
 	t.Helper()
 	all := map[string]string{}
 	get := func(path string) gateway.Answer {
@@ -184,8 +184,8 @@ func (m *mover) answers(t *testing.T) map[string]string {
 	return all
 }
 
-// asBefore wants everything to be answered as it was, and repeats to be replayed.
-func (m *mover) asBefore(t *testing.T) {
+// asBefore checks that all reads are answered as before, and that repeats are replayed.
+func (m *movingGateway) asBefore(t *testing.T) {
 	t.Helper()
 	charges := len(m.Charges(t))
 	for path, want := range m.read {
@@ -196,21 +196,21 @@ func (m *mover) asBefore(t *testing.T) {
 	for _, r := range m.asked {
 		again := m.do(t, "POST", r.path, r.body, gateway.Key(r.key))
 		if again.Status != r.answer.Status || again.Header.Get("Idempotency-Replayed") != "true" || again.Text("id") != r.answer.Text("id") {
-			t.Errorf("%s again: %d %s\nwas %d %s", r.key, again.Status, again.Body, r.answer.Status, r.answer.Body)
+			t.Errorf("%s again: got %d %s, want Idempotency-Replayed true, id %v:\nwas %d %s", r.key, again.Status, again.Body, r.answer.Text("id"), r.answer.Status, r.answer.Body)
 		}
 	}
 	if a := m.do(t, "POST", "/api/users", eve, gateway.Key("eve")); a.Code() != "user_deleted" {
-		t.Errorf("the key of a user who is deleted: %d %s", a.Status, a.Body)
+		t.Errorf("the key of a user who is deleted: got %d %s, want code user_deleted", a.Status, a.Body)
 	}
 	if n := len(m.Charges(t)); n != charges {
-		t.Errorf("%d charges became %d", charges, n)
+		t.Errorf("got %d charges, want %d", n, charges)
 	}
 	if a := m.do(t, "GET", "/api/users", nil, gateway.Header{}); a.Status != 200 {
-		t.Errorf("the API key is void: %d", a.Status)
+		t.Errorf("the API key is void: got %d, want 200", a.Status)
 	}
 }
 
-func (m *mover) stop(t *testing.T) {
+func (m *movingGateway) stop(t *testing.T) {
 	t.Helper()
 	if err := m.Stop(); err != nil {
 		t.Fatalf("%v\n%s", err, m.Log())
@@ -244,7 +244,7 @@ func TestEverythingMovesFromStoreToStore(t *testing.T) {
 	m.asBefore(t)
 	m.refused(t, "first", "postgres", "it is in use, or was")
 
-	// While a gateway works on it, and then without.
+	// Once while a gateway uses the store, and once without.
 	late, changed := m.moveUnderLoad(t, "postgres", "mongo")
 	m.stop(t)
 	t.Logf("%d users came meanwhile; it took notice: %v", len(late), changed)
@@ -254,12 +254,12 @@ func TestEverythingMovesFromStoreToStore(t *testing.T) {
 	m.moved(t, "postgres", "mongo")
 	m.on("mongo")
 	m.Restart(t)
-	// There are more users and events by now: the lists of them are others.
+	// By now there are more users and events, so their lists differ.
 	maps.DeleteFunc(m.read, func(path, _ string) bool { return path == "/api/users" || strings.HasPrefix(path, "/api/events") })
 	m.asBefore(t)
 	for _, id := range late {
 		if a := m.do(t, "GET", "/api/users/"+id, nil); a.Status != 200 {
-			t.Errorf("%s, who was accepted: %d", id, a.Status)
+			t.Errorf("%s, who was accepted: got %d, want 200", id, a.Status)
 		}
 	}
 	m.read = m.answers(t)
@@ -272,9 +272,9 @@ func TestEverythingMovesFromStoreToStore(t *testing.T) {
 	m.goesOn(t)
 }
 
-// moveUnderLoad copies while users are created, and returns their ids, and whether
-// it took notice.
-func (m *mover) moveUnderLoad(t *testing.T, from, to string) (ids []string, changed bool) {
+// moveUnderLoad copies a store while users are created. It returns their ids, and whether the copy
+// noticed.
+func (m *movingGateway) moveUnderLoad(t *testing.T, from, to string) (ids []string, changed bool) {
 	t.Helper()
 	end := make(chan struct{})
 	var load sync.WaitGroup
@@ -301,40 +301,40 @@ func (m *mover) moveUnderLoad(t *testing.T, from, to string) (ids []string, chan
 	return ids, err != nil
 }
 
-// unusable wants an unfinished copy not to be served from.
-func (m *mover) unusable(t *testing.T, store, of string) {
+// unusable checks that the gateway does not start on an unfinished copy.
+func (m *movingGateway) unusable(t *testing.T, store, of string) {
 	t.Helper()
 	m.on(store)
 	m.notServed(t, `it is an unfinished copy of "`+of+`"`)
 }
 
-// notServed wants the store in use to be refused.
-func (m *mover) notServed(t *testing.T, why string) {
+// notServed checks that the gateway does not start on the store that was moved.
+func (m *movingGateway) notServed(t *testing.T, why string) {
 	t.Helper()
 	for _, command := range [][]string{{"serve"}, {"keys", "list"}} {
 		if out, err := m.command(t, command...); err == nil || !strings.Contains(out, why) {
-			t.Errorf("%v: %v\n%s", command, err, out)
+			t.Errorf("%v: got %v, want an error, %q in it:\n%s", command, err, why, out)
 		}
 	}
 }
 
-// goesOn wants what had begun on the first store to end well on the last.
-func (m *mover) goesOn(t *testing.T) {
+// goesOn checks that operations begun on the first store are completed on the last.
+func (m *movingGateway) goesOn(t *testing.T) {
 	t.Helper()
 	if a := m.do(t, "POST", "/api/payments/"+m.held+"/capture", object{}); a.Status != 200 || a.Text("status") != "succeeded" {
-		t.Errorf("a capture: %d %s", a.Status, a.Body)
+		t.Errorf("a capture: got %d %s, want 200, succeeded", a.Status, a.Body)
 	}
 	if a := m.do(t, "POST", "/api/emails/"+m.later+"/cancel", object{}); a.Status != 200 || a.Text("status") != "canceled" {
-		t.Errorf("a cancellation: %d %s", a.Status, a.Body)
+		t.Errorf("a cancellation: got %d %s, want 200, canceled", a.Status, a.Body)
 	}
 	if a := m.ask(t, "/api/users", "new", object{"email": "new@example.com"}); a.Status != 201 {
-		t.Errorf("%d %s", a.Status, a.Body)
+		t.Errorf("got %d %s, want 201", a.Status, a.Body)
 	}
 	one, err := os.ReadFile(filepath.Join(m.Dir, "data", "first", "installation.json"))
 	for _, dir := range []string{"data", "data/last"} {
 		other, err2 := os.ReadFile(filepath.Join(m.Dir, dir, "installation.json"))
 		if err != nil || err2 != nil || string(one) != string(other) {
-			t.Errorf("%s has other secrets: %v, %v", dir, err, err2)
+			t.Errorf("%s has other secrets: got %v, %v, want one %v", dir, err, err2, string(other))
 		}
 	}
 }
@@ -343,7 +343,7 @@ func (m *mover) goesOn(t *testing.T) {
 // that the copy is not served from then on.
 func TestAStoreThatWasMovedIsServedFromAgain(t *testing.T) {
 	t.Parallel()
-	m := &mover{Gateway: gateway.Configured(t, `
+	m := &movingGateway{Gateway: gateway.Configured(t, `
 providers:
   first: {type: sqlite, path: data/first/patchbay.db}
   last: {type: sqlite, path: data/last/patchbay.db}
@@ -356,11 +356,11 @@ providers:
 	m.moved(t, "first", "last")
 	m.notServed(t, "patchbay storage reopen")
 	if out, err := m.command(t, "storage", "reopen"); err != nil || !strings.Contains(out, "it can be served from again; never serve from last beside it") {
-		t.Fatalf("%v\n%s", err, out)
+		t.Fatalf("got %v, want \"it can be served from again; never serve from last beside it\" in it:\n%s", err, out)
 	}
 	m.Restart(t)
 	if a := m.Do(t, "GET", "/api/payments/"+paid.Text("id"), nil); a.Status != 200 {
-		t.Errorf("%d %s", a.Status, a.Body)
+		t.Errorf("got %d %s, want 200", a.Status, a.Body)
 	}
 	m.stop(t)
 	m.unusable(t, "last", "first")
@@ -370,7 +370,7 @@ providers:
 	m.stop(t)
 	m.on("first")
 	if out, err := m.command(t, "storage", "reopen"); err == nil || !strings.Contains(out, `"last" has been served from`) {
-		t.Errorf("%v\n%s", err, out)
+		t.Errorf("got %v, want an error, \"last\" has been served from in it:\n%s", err, out)
 	}
 	if out, err := m.command(t, "storage", "reopen", "--force"); err != nil {
 		t.Errorf("%v\n%s", err, out)

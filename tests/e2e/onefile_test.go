@@ -19,9 +19,9 @@ func TestAfterAStopTheStoreIsOneFile(t *testing.T) {
 	g := gateway.Start(t)
 	user := g.Do(t, "POST", "/api/users", object{"email": "a@example.com"}, gateway.Key("user"))
 	paid := g.Do(t, "POST", "/api/payments", pay("pm_card_visa"), gateway.Key("paid"))
-	mail := g.Do(t, "POST", "/api/emails", letter("mail"), gateway.Key("mail"))
+	mail := g.Do(t, "POST", "/api/emails", emailBody("mail"), gateway.Key("mail"))
 	if user.Status != 201 || paid.Status != 201 || mail.Status != 202 {
-		t.Fatal(user, paid, mail)
+		t.Fatalf("got %v, %v and %v, want 201, 201 and 202", user, paid, mail)
 	}
 	if err := g.Stop(); err != nil {
 		t.Fatal(err)
@@ -39,7 +39,7 @@ func TestAfterAStopTheStoreIsOneFile(t *testing.T) {
 	other.Restart(t)
 	for path, made := range map[string]gateway.Answer{"/api/users/": user, "/api/payments/": paid, "/api/emails/": mail} {
 		if a := other.Do(t, "GET", path+made.Text("id"), nil); a.Status != 200 {
-			t.Errorf("%s in the copy: %d %s", path, a.Status, a.Body)
+			t.Errorf("%s in the copy: got %d %s, want 200", path, a.Status, a.Body)
 		}
 	}
 }
@@ -51,9 +51,9 @@ func TestAfterAStopTheSpoolIsOneFile(t *testing.T) {
 	g := gateway.Configured(t, "storage: {provider: db}\nproviders: {db: "+gateway.OnPostgres(server, server.Database(t))+"}\n")
 	g.Restart(t)
 	server.Kill()
-	kept := g.Do(t, "POST", "/api/emails", letter("kept"), gateway.Key("kept"))
+	kept := g.Do(t, "POST", "/api/emails", emailBody("kept"), gateway.Key("kept"))
 	if kept.Status != 202 {
-		t.Fatalf("%d %s", kept.Status, kept.Body)
+		t.Fatalf("got %d %s, want 202", kept.Status, kept.Body)
 	}
 	if err := g.Stop(); err != nil {
 		t.Fatal(err)
@@ -65,7 +65,7 @@ func wantAlone(t *testing.T, file string) {
 	t.Helper()
 	for _, beside := range []string{"-wal", "-shm"} {
 		if _, err := os.Stat(file + beside); !errors.Is(err, fs.ErrNotExist) {
-			t.Errorf("%s is there still (%v)", filepath.Base(file)+beside, err)
+			t.Errorf("%s is there still (%v), want error %v", filepath.Base(file)+beside, err, fs.ErrNotExist)
 		}
 	}
 }
@@ -86,7 +86,7 @@ func TestASecondGatewayThroughALinkIsRefused(t *testing.T) {
 				t.Errorf("%v\n%s", err, out)
 			}
 			if a := first.Do(t, "POST", "/api/users", object{"email": "a@example.com"}); a.Status != 201 {
-				t.Errorf("the first afterwards: %d %s", a.Status, a.Body)
+				t.Errorf("the first afterwards: got %d %s, want 201", a.Status, a.Body)
 			}
 		})
 	}

@@ -42,30 +42,30 @@ func TestPayment(t *testing.T) {
 	t.Run("is taken, read, refunded and listed", func(t *testing.T) {
 		p := g.Do(t, "POST", "/api/payments", pay("pm_card_visa", object{"metadata": object{"order": "17"}, "customerId": "usr_1"}))
 		if p.Status != 201 || p.Text("status") != "succeeded" || p.Number("amountCaptured") != 1999 || p.Text("metadata", "order") != "17" {
-			t.Fatalf("%d %s", p.Status, p.Body)
+			t.Fatalf("got %d %s, want 201, succeeded, amountCaptured 1999, metadata.order 17", p.Status, p.Body)
 		}
 		id := p.Text("id")
 		r := g.Do(t, "POST", "/api/payments/"+id+"/refunds", object{"amount": 500}, gateway.Key("r"))
 		if r.Status != 201 || r.Text("status") != "succeeded" || r.Number("amount") != 500 {
-			t.Fatalf("%d %s", r.Status, r.Body)
+			t.Fatalf("got %d %s, want 201, succeeded, amount 500", r.Status, r.Body)
 		}
 		again := g.Do(t, "POST", "/api/payments/"+id+"/refunds", object{"amount": 500}, gateway.Key("r"))
 		if again.Text("id") != r.Text("id") || again.Header.Get("Idempotency-Replayed") != "true" {
-			t.Fatalf("repeat: %s", again.Body)
+			t.Fatalf("repeat: got %s, want id %v, Idempotency-Replayed true", again.Body, r.Text("id"))
 		}
 		rest := g.Do(t, "POST", "/api/payments/"+id+"/refunds", nil)
 		if rest.Status != 201 || rest.Number("amount") != 1499 {
-			t.Fatalf("%d %s", rest.Status, rest.Body)
+			t.Fatalf("got %d %s, want 201, amount 1499", rest.Status, rest.Body)
 		}
 		if more := g.Do(t, "POST", "/api/payments/"+id+"/refunds", object{"amount": 1}); more.Status != 409 || more.Code() != "unexpected_state" {
-			t.Fatalf("beyond what is left: %d %s", more.Status, more.Body)
+			t.Fatalf("beyond what is left: got %d %s, want 409, code unexpected_state", more.Status, more.Body)
 		}
 		if list := g.Do(t, "GET", "/api/payments/"+id+"/refunds", nil); len(list.Data()) != 2 {
-			t.Fatalf("%s", list.Body)
+			t.Fatalf("got %s, want 2 items", list.Body)
 		}
 		for _, query := range []string{"reference=" + p.Text("providerReference"), "customerId=usr_1", "status=succeeded&customerId=usr_1"} {
 			if list := g.Do(t, "GET", "/api/payments?"+query, nil); len(list.Data()) != 1 || list.Data()[0]["id"] != id {
-				t.Errorf("%s: %s", query, list.Body)
+				t.Errorf("%s: got %s, want 1 item, id %v", query, list.Body, id)
 			}
 		}
 	})
@@ -79,11 +79,11 @@ func TestPayment(t *testing.T) {
 			p := g.Do(t, "POST", "/api/payments", pay(method))
 			if p.Status != 402 || p.Text("error", "type") != "card_error" || p.Text("error", "decline_code") != reason ||
 				!strings.HasPrefix(p.Text("error", "payment_id"), "pay_") || strings.Contains(string(p.Body), "stolen") {
-				t.Errorf("%s: %d %s", method, p.Status, p.Body)
+				t.Errorf("%s: got %d %s, want 402, error.type card_error, error.decline_code %v, error.payment_id beginning with pay_, no \"stolen\" in it", method, p.Status, p.Body, reason)
 			}
 			stored := g.Do(t, "GET", "/api/payments/"+p.Text("error", "payment_id"), nil)
 			if stored.Text("status") != "requires_payment_method" || strings.Contains(string(stored.Body), "stolen") {
-				t.Errorf("%s", stored.Body)
+				t.Errorf("got %s, want requires_payment_method, no \"stolen\" in it", stored.Body)
 			}
 		}
 	})
@@ -92,52 +92,52 @@ func TestPayment(t *testing.T) {
 		p := g.Do(t, "POST", "/api/payments", pay("pm_card_chargeDeclined"))
 		done := g.Do(t, "POST", "/api/payments/"+p.Text("error", "payment_id")+"/confirm", object{"paymentMethod": "pm_card_visa"})
 		if done.Status != 200 || done.Text("status") != "succeeded" {
-			t.Fatalf("%d %s", done.Status, done.Body)
+			t.Fatalf("got %d %s, want 200, succeeded", done.Status, done.Body)
 		}
 	})
 
 	t.Run("asks the buyer to act", func(t *testing.T) {
 		p := g.Do(t, "POST", "/api/payments", pay("pm_card_authenticationRequired"))
 		if p.Status != 201 || p.Text("status") != "requires_action" || p.Text("nextAction", "type") == "" {
-			t.Fatalf("%d %s", p.Status, p.Body)
+			t.Fatalf("got %d %s, want 201, requires_action, a nextAction.type", p.Status, p.Body)
 		}
 		if c := g.Do(t, "POST", "/api/payments/"+p.Text("id")+"/cancel", nil); c.Status != 200 || c.Text("status") != "canceled" {
-			t.Fatalf("%d %s", c.Status, c.Body)
+			t.Fatalf("got %d %s, want 200, canceled", c.Status, c.Body)
 		}
 	})
 
 	t.Run("is authorised and captured in part", func(t *testing.T) {
 		p := g.Do(t, "POST", "/api/payments", pay("pm_card_visa", object{"captureMethod": "manual"}))
 		if p.Text("status") != "requires_capture" || p.Number("amountCapturable") != 1999 {
-			t.Fatalf("%s", p.Body)
+			t.Fatalf("got %s, want requires_capture, amountCapturable 1999", p.Body)
 		}
 		path := "/api/payments/" + p.Text("id") + "/capture"
 		if c := g.Do(t, "POST", path, object{"amount": 2000}); c.Status != 400 || c.Text("error", "param") != "amount" {
-			t.Fatalf("too much: %d %s", c.Status, c.Body)
+			t.Fatalf("too much: got %d %s, want 400, error.param amount", c.Status, c.Body)
 		}
 		if c := g.Do(t, "POST", path, object{"amount": 700}); c.Status != 200 || c.Number("amountCaptured") != 700 || c.Text("status") != "succeeded" {
-			t.Fatalf("%d %s", c.Status, c.Body)
+			t.Fatalf("got %d %s, want 200, amountCaptured 700, succeeded", c.Status, c.Body)
 		}
 		if c := g.Do(t, "POST", path, nil); c.Status != 409 {
-			t.Fatalf("twice: %d %s", c.Status, c.Body)
+			t.Fatalf("twice: got %d %s, want 409", c.Status, c.Body)
 		}
 	})
 
 	t.Run("whose outcome is unknown ends with one charge", func(t *testing.T) {
 		for _, token := range []string{"pm_mock_timeout_after_commit", "pm_mock_500_committed", "pm_mock_reset", "pm_mock_timeout_before"} {
 			p := g.Do(t, "POST", "/api/payments", pay(token), gateway.Key(token))
-			// A repeat under the same key has the answer at once. Where the
-			// provider repeats its 500, a webhook or a look has it, perhaps later.
+			// A repeat under the same key gets the answer at once. If the provider repeats its
+			// 500, the answer comes by a webhook or a lookup, possibly later.
 			if p.Status != 201 && (p.Status != 202 || token != "pm_mock_500_committed") {
-				t.Fatalf("%s: %d %s", token, p.Status, p.Body)
+				t.Fatalf("%s: got %d %s, want 201, or 202 for pm_mock_500_committed", token, p.Status, p.Body)
 			}
 			settled(t, g, p.Text("id"), "succeeded")
 			if charges := g.Charges(t)[p.Text("id")]; len(charges) != 1 || charges[0].Captured != 1999 {
-				t.Errorf("%s: charges %+v", token, charges)
+				t.Errorf("%s: charges %+v, want 1 charge, captured 1999", token, charges)
 			}
 			again := g.Do(t, "POST", "/api/payments", pay(token), gateway.Key(token))
 			if again.Status != 201 || again.Text("status") != "succeeded" || again.Text("id") != p.Text("id") {
-				t.Errorf("%s, repeated: %d %s", token, again.Status, again.Body)
+				t.Errorf("%s, repeated: got %d %s, want 201, succeeded, id %v", token, again.Status, again.Body, p.Text("id"))
 			}
 		}
 	})
@@ -146,10 +146,10 @@ func TestPayment(t *testing.T) {
 		for _, token := range []string{"pm_mock_refused", "pm_mock_429"} {
 			p := g.Do(t, "POST", "/api/payments", pay(token), gateway.Key(token))
 			if p.Status != 503 || p.Header.Get("Retry-After") == "" || p.Text("error", "payment_id") == "" {
-				t.Errorf("%s: %d %s", token, p.Status, p.Body)
+				t.Errorf("%s: got %d %s, want 503, a Retry-After, an error.payment_id", token, p.Status, p.Body)
 			}
 			if again := g.Do(t, "POST", "/api/payments", pay(token), gateway.Key(token)); again.Header.Get("Idempotency-Replayed") != "" {
-				t.Errorf("%s: a failure that may pass was replayed", token)
+				t.Errorf("%s: a failure that may pass was replayed, want no Idempotency-Replayed", token)
 			}
 		}
 	})
@@ -158,7 +158,7 @@ func TestPayment(t *testing.T) {
 		start := time.Now()
 		p := g.Do(t, "POST", "/api/payments", pay("pm_mock_hang"))
 		if took := time.Since(start); p.Status != 202 || took > 9*time.Second {
-			t.Fatalf("%d after %s: %s", p.Status, took, p.Body)
+			t.Fatalf("%d after %s: got %s, want 202 within %v", p.Status, took, p.Body, 9*time.Second)
 		}
 	})
 
@@ -189,7 +189,7 @@ func TestFiftyPaymentsUnderOneKey(t *testing.T) {
 			case 409:
 				inFlight.Add(1)
 			default:
-				t.Errorf("%d %s", p.Status, p.Body)
+				t.Errorf("got %d %s, want 201 or 409", p.Status, p.Body)
 			}
 		})
 	}
@@ -199,13 +199,13 @@ func TestFiftyPaymentsUnderOneKey(t *testing.T) {
 		charges += len(list)
 	}
 	if len(ids) != 1 || charges != 1 || made.Load() < 1 {
-		t.Fatalf("%d payments, %d charges; %d answered 201, %d 409", len(ids), charges, made.Load(), inFlight.Load())
+		t.Fatalf("%d payments, %d charges; %d answered 201, %d 409, want 1 payment, 1 charge and at least one 201", len(ids), charges, made.Load(), inFlight.Load())
 	}
 	if list := g.Do(t, "GET", "/api/payments", nil); len(list.Data()) != 1 {
-		t.Fatalf("%s", list.Body)
+		t.Fatalf("got %s, want 1 item", list.Body)
 	}
 	if other := g.Do(t, "POST", "/api/payments", pay("pm_card_visa", object{"amount": 2000}), gateway.Key("one")); other.Status != 422 {
-		t.Fatalf("other body: %d %s", other.Status, other.Body)
+		t.Fatalf("other body: got %d %s, want 422", other.Status, other.Body)
 	}
 	t.Logf("50 requests: %d answered 201, %d 409; 1 payment, 1 charge", made.Load(), inFlight.Load())
 }
@@ -222,7 +222,7 @@ func TestAKeySurvivesARestart(t *testing.T) {
 	for path, body := range posts { // the same key on three routes is three keys
 		first[path] = g.Do(t, "POST", path, body, gateway.Key("same"))
 		if first[path].Status >= 300 || first[path].Header.Get("Idempotency-Replayed") != "" {
-			t.Fatalf("%s: %d %s", path, first[path].Status, first[path].Body)
+			t.Fatalf("%s: got %d %s, want status below 300, no Idempotency-Replayed", path, first[path].Status, first[path].Body)
 		}
 	}
 	declined := g.Do(t, "POST", "/api/payments", pay("pm_card_chargeDeclined"), gateway.Key("declined"))
@@ -233,19 +233,19 @@ func TestAKeySurvivesARestart(t *testing.T) {
 	for path, body := range posts {
 		again := g.Do(t, "POST", path, body, gateway.Key("same"))
 		if again.Status != first[path].Status || again.Header.Get("Idempotency-Replayed") != "true" || again.Text("id") != first[path].Text("id") {
-			t.Errorf("%s: %d %s", path, again.Status, again.Body)
+			t.Errorf("%s: got %d %s, want %v, Idempotency-Replayed true, id %v", path, again.Status, again.Body, first[path].Status, first[path].Text("id"))
 		}
 		if path != "/api/emails" && string(again.Body) != string(first[path].Body) { // a message is shown as it stands
-			t.Errorf("%s: another answer\n%s\n%s", path, first[path].Body, again.Body)
+			t.Errorf("%s repeated: got\n%s\nwant\n%s", path, again.Body, first[path].Body)
 		}
 		quoted := g.Do(t, "POST", path, body, gateway.Key(`"same"`))
 		if quoted.Text("id") != first[path].Text("id") {
-			t.Errorf("%s: the quoted key is another key", path)
+			t.Errorf("%s: the quoted key is another key, want id %v", path, first[path].Text("id"))
 		}
 	}
 	again := g.Do(t, "POST", "/api/payments", pay("pm_card_chargeDeclined"), gateway.Key("declined"))
 	if again.Status != 402 || again.Text("error", "payment_id") != declined.Text("error", "payment_id") || again.Header.Get("Idempotency-Replayed") != "true" {
-		t.Errorf("decline: %d %s", again.Status, again.Body)
+		t.Errorf("decline: got %d %s, want 402, error.payment_id %v, Idempotency-Replayed true", again.Status, again.Body, declined.Text("error", "payment_id"))
 	}
 }
 
@@ -288,7 +288,7 @@ func TestDrainFinishesWhatIsUnderWay(t *testing.T) {
 		made += len(charges)
 	}
 	if int64(made) != answered.Load() {
-		t.Errorf("%d charges, %d answered: %d requests were begun and not answered", made, answered.Load(), int64(made)-answered.Load())
+		t.Errorf("got %d charges, want %d, one for each answer: %d requests were begun and not answered", made, answered.Load(), int64(made)-answered.Load())
 	}
 	t.Logf("%d answered, %d connections closed while idle", answered.Load(), broken.Load())
 }

@@ -21,17 +21,17 @@ import (
 	"patchbay/tests/postgres"
 )
 
-// hers is in everything that says something of Ada, in one spelling or another.
-const hers = "Lovelace"
+// mark is a text that occurs in everything about Ada, in one spelling or another.
+const mark = "Lovelace"
 
-// life is what a shop has of Ada.
-type life struct {
+// personData holds the objects of Ada.
+type personData struct {
 	user, email, later, payment, refund gateway.Answer
 }
 
 type caller func(t *testing.T, method, path string, body any, headers ...gateway.Header) gateway.Answer
 
-// plain calls a gateway that asks for no key.
+// plain makes requests to a gateway that requires no key.
 func plain(g *gateway.Gateway) caller {
 	return func(t *testing.T, method, path string, body any, headers ...gateway.Header) gateway.Answer {
 		t.Helper()
@@ -46,52 +46,52 @@ var (
 
 func mailToAda() object {
 	return object{
-		"to": []string{"Ada <Ada@Example.com>"}, "cc": []string{"bob@example.com"}, "subject": "Dear " + hers, "html": "<p>" + hers + "</p>",
-		"attachments": []object{{"filename": "letter.txt", "contentType": "text/plain", "content": []byte(hers)}}, "metadata": object{"who": hers},
+		"to": []string{"Ada <Ada@Example.com>"}, "cc": []string{"bob@example.com"}, "subject": "Dear " + mark, "html": "<p>" + mark + "</p>",
+		"attachments": []object{{"filename": "letter.txt", "contentType": "text/plain", "content": []byte(mark)}}, "metadata": object{"who": mark},
 	}
 }
 
 func paymentOf(id string) object {
 	return object{
 		"amount": 1999, "currency": "usd", "paymentMethod": "pm_card_visa", "confirm": true, "customerId": id,
-		"description": "for " + hers, "metadata": object{"email": "ada@example.com"}, "returnUrl": "https://shop.example/" + hers,
+		"description": "for " + mark, "metadata": object{"email": "ada@example.com"}, "returnUrl": "https://shop.example/" + mark,
 	}
 }
 
-func live(t *testing.T, do caller) (l life) {
+func live(t *testing.T, do caller) (l personData) {
 	t.Helper()
-	l.user = do(t, "POST", "/api/users", object{"email": "ada@example.com", "name": hers, "metadata": object{"a": hers}}, gateway.Key("signup ada@example.com"))
-	do(t, "PATCH", "/api/users/"+l.user.Text("id"), object{"name": "Ada " + hers})
+	l.user = do(t, "POST", "/api/users", object{"email": "ada@example.com", "name": mark, "metadata": object{"a": mark}}, gateway.Key("signup ada@example.com"))
+	do(t, "PATCH", "/api/users/"+l.user.Text("id"), object{"name": "Ada " + mark})
 	l.email = do(t, "POST", "/api/emails", mailToAda(), mailKey)
 	waits := mailToAda()
 	waits["sendAt"] = time.Now().Add(time.Hour)
-	waits["attachments"] = []object{{"filename": "large.txt", "contentType": "text/plain", "content": []byte(strings.Repeat(hers, 30_000))}}
+	waits["attachments"] = []object{{"filename": "large.txt", "contentType": "text/plain", "content": []byte(strings.Repeat(mark, 30_000))}}
 	l.later = do(t, "POST", "/api/emails", waits)
 	l.payment = do(t, "POST", "/api/payments", paymentOf(l.user.Text("id")), payKey)
 	l.refund = do(t, "POST", "/api/payments/"+l.payment.Text("id")+"/refunds", object{"amount": 500}, gateway.Key("refund of Lovelace"))
 	for name, a := range map[string]gateway.Answer{"user": l.user, "email": l.email, "later": l.later, "payment": l.payment, "refund": l.refund} {
 		if a.Status/100 != 2 {
-			t.Fatalf("%s: %d %s", name, a.Status, a.Body)
+			t.Fatalf("%s: got %d %s, want 2xx", name, a.Status, a.Body)
 		}
 	}
 	return l
 }
 
-// after holds what callers see of an erased person.
-func (l life) after(t *testing.T, do caller) {
+// after checks what callers see of an erased person.
+func (l personData) after(t *testing.T, do caller) {
 	t.Helper()
 	m := do(t, "GET", "/api/emails/"+l.email.Text("id"), nil)
 	if m.Text("erasedAt") == "" || m.Text("subject") != "erased" || m.Text("status") != "sent" || !strings.Contains(string(m.Body), "bob@example.com") {
-		t.Errorf("the email: %s", m.Body)
+		t.Errorf("the email: got %s, want an erasedAt, subject erased, sent, \"bob@example.com\" in it", m.Body)
 	}
 	if m := do(t, "GET", "/api/emails/"+l.later.Text("id"), nil); m.Text("erasedAt") == "" || m.Text("status") != "canceled" {
-		t.Errorf("the email that waited: %s", m.Body)
+		t.Errorf("the email that waited: got %s, want an erasedAt, canceled", m.Body)
 	}
 	path := "/api/payments/" + l.payment.Text("id")
 	p := do(t, "GET", path, nil)
 	if p.Text("erasedAt") == "" || p.Text("customerId") != "" || p.Number("amount") != 1999 || p.Number("amountRefunded") != 500 ||
 		p.Text("providerReference") != l.payment.Text("providerReference") || p.Text("createdAt") != l.payment.Text("createdAt") {
-		t.Errorf("the payment: %s", p.Body)
+		t.Errorf("the payment: got %s, want an erasedAt, no customerId, amount 1999, amountRefunded 500, providerReference %v, createdAt %v", p.Body, l.payment.Text("providerReference"), l.payment.Text("createdAt"))
 	}
 	for _, row := range []struct {
 		name   string
@@ -108,7 +108,7 @@ func (l life) after(t *testing.T, do caller) {
 		{"all given back", do(t, "POST", path+"/refunds", object{"amount": 1}), 409, "unexpected_state"},
 	} {
 		if row.answer.Status != row.status || row.answer.Code() != row.code {
-			t.Errorf("%s: %d %s", row.name, row.answer.Status, row.answer.Body)
+			t.Errorf("%s: got %d %s, want %v, code %v", row.name, row.answer.Status, row.answer.Body, row.status, row.code)
 		}
 	}
 }
@@ -126,10 +126,11 @@ func data(t *testing.T, g *gateway.Gateway, args ...string) (stdout, stderr stri
 	return out.String(), text.String(), cmd.ProcessState.ExitCode()
 }
 
-// erase erases, as often as it takes until nothing is under way any more.
+// erase repeats the erasure until no operation of the person is in progress.
 func erase(t *testing.T, g *gateway.Gateway, who ...string) (report string) {
 	t.Helper()
-	// What was under way when the database went is claimed until its lease is over.
+	// An operation that was in progress when the database was killed is claimed until its lease
+	// ends.
 	gateway.Eventually(t, 90*time.Second, "everything is erased", func() bool {
 		out, text, code := data(t, g, append([]string{"erase", "--yes"}, who...)...)
 		if code == 1 && !strings.Contains(text, "run it again later") {
@@ -153,11 +154,11 @@ func TestAPersonIsHandedOutAndErased(t *testing.T) {
 
 	file := filepath.Join(g.Dir, "ada.json")
 	if out, text, code := data(t, g, "export", "--email", "ADA@example.com", "--to", file); code != 0 || out != "" {
-		t.Fatalf("%d %s%s", code, out, text)
+		t.Fatalf("got %d %s%s, want 0 and no output", code, out, text)
 	}
 	info, err := os.Stat(file)
 	if err != nil || info.Mode().Perm() != 0o600 {
-		t.Errorf("%v, %v", info.Mode(), err)
+		t.Errorf("got %v, %v, want perm 0o600", info.Mode(), err)
 	}
 	raw, _ := os.ReadFile(file)
 	var all struct {
@@ -165,27 +166,27 @@ func TestAPersonIsHandedOutAndErased(t *testing.T) {
 		Messages, Payments, Webhooks, Users []map[string]any
 	}
 	if err := json.Unmarshal(raw, &all); err != nil || all.Person.UserID != id || len(all.Messages) != 2 || len(all.Payments) != 1 || len(all.Webhooks) < 2 || len(all.Users) != 1 {
-		t.Errorf("%v\n%s", err, raw)
+		t.Errorf("got %v, want user id %v, 2 messages, 1 payment, at least 2 webhooks, 1 user:\n%s", err, id, raw)
 	}
 	if _, text, code := data(t, g, "export", "--user", id, "--to", file); code != 1 || !strings.Contains(text, "exists") {
-		t.Errorf("a file that is there: %d %s", code, text)
+		t.Errorf("a file that is there: got %d %s, want 1, \"exists\" in it", code, text)
 	}
 
 	out, text, code := data(t, g, "erase", "--user", id)
 	if code != 0 || !strings.Contains(text, "nothing was changed") || !strings.Contains(out, "users") {
-		t.Errorf("%d %s%s", code, out, text)
+		t.Errorf("got %d %s%s, want 0, \"nothing was changed\" in it, \"users\" in it", code, out, text)
 	}
 	if m := g.Do(t, "GET", "/api/emails/"+l.later.Text("id"), nil); m.Text("status") != "queued" || m.Text("erasedAt") != "" {
-		t.Errorf("without --yes something has changed: %s", m.Body)
+		t.Errorf("without --yes something has changed: got %s, want queued, no erasedAt", m.Body)
 	}
 	t.Log(erase(t, g, "--user", id))
 	l.after(t, plain(g))
 	if err := g.Stop(); err != nil {
 		t.Fatal(err)
 	}
-	// What is there of her nobody finds any more, and nobody can read in the file.
+	// What remains of her cannot be found, and cannot be read in the file.
 	if out, _, code := data(t, g, "export", "--email", "ada@example.com"); code != 0 || strings.Contains(out, "msg_") || strings.Contains(out, "pay_") {
-		t.Errorf("%d %s", code, out)
+		t.Errorf("got %d %s, want 0, no \"msg_\" in it, no \"pay_\" in it", code, out)
 	}
 	nothingOf(t, "the store", tables(t, "sqlite", filepath.Join(g.Dir, "data", "patchbay.db")))
 }
@@ -203,12 +204,12 @@ func TestAPersonIsErasedWhileNoGatewayRuns(t *testing.T) {
 		t.Fatal(err)
 	}
 	store := filepath.Join(g.Dir, "data", "patchbay.db")
-	if all := tables(t, "sqlite", store); !strings.Contains(all, "record message_part") || !strings.Contains(all, hers) || !strings.Contains(all, "Ada@Example.com") {
-		t.Fatal("it would not be found")
+	if all := tables(t, "sqlite", store); !strings.Contains(all, "record message_part") || !strings.Contains(all, mark) || !strings.Contains(all, "Ada@Example.com") {
+		t.Fatalf("it would not be found, want \"record message_part\" in it, %q in it, \"Ada@Example.com\" in it", mark)
 	}
 	out, text, _ := data(t, g, "erase", "--yes", "--email", "ada@example.com")
 	if !strings.Contains(out, "messages") {
-		t.Fatalf("%s%s", out, text)
+		t.Fatalf("got %s%s, want \"messages\" in it", out, text)
 	}
 	g.Restart(t)
 	erase(t, g, "--user", l.user.Text("id"))
@@ -229,13 +230,13 @@ func TestAPersonIsErasedFromDatabaseStandbyAndSpool(t *testing.T) {
 	o.fed(t)
 	o.server.Kill()
 	other := mailToAda()
-	other["text"] = "another, for " + hers
+	other["text"] = "another, for " + mark
 	gateway.Eventually(t, 10*time.Second, "mail is kept", func() bool { return o.do(t, "POST", "/api/emails", other, mailKey).Status == 202 })
 	o.server.Restart(t)
 	gateway.Eventually(t, 20*time.Second, "the database has refused it", func() bool { return o.spooled(t, "refused") == 1 })
 	t.Log(erase(t, o.Gateway, "--user", l.user.Text("id")))
 	if o.spooled(t, "refused") != 0 {
-		t.Errorf("%s", o.AskAsOperator(t, "/admin/storage").Body)
+		t.Errorf("got %s, want 0", o.AskAsOperator(t, "/admin/storage").Body)
 	}
 	l.after(t, o.do)
 	o.fed(t)
@@ -254,7 +255,7 @@ func TestAPersonIsErasedFromDatabaseStandbyAndSpool(t *testing.T) {
 	}
 }
 
-// tables is all that stands in the tables of a store, but for the mock's book: it is a
+// tables returns the contents of the tables of a store, without the mock's charges: they are a
 // provider's.
 func tables(t *testing.T, driver, source string) string {
 	t.Helper()
@@ -279,7 +280,7 @@ func tables(t *testing.T, driver, source string) string {
 		}
 	}
 	if len(names) < 4 || !strings.Contains(all.String(), "record ") {
-		t.Fatalf("nothing is stored: %s", all.String())
+		t.Fatalf("nothing is stored: got %s, want at least 4 names, \"record \" in it", all.String())
 	}
 	return all.String()
 }
@@ -317,7 +318,7 @@ func read(t *testing.T, db *sql.DB, query string) (all [][]string) {
 
 var encoded = regexp.MustCompile(`"(?:answer|content|Body)":"([A-Za-z0-9+/=]+)"`)
 
-// nothingOf fails where anything says something of Ada.
+// nothingOf checks that no text says anything about Ada.
 func nothingOf(t *testing.T, where, all string) {
 	t.Helper()
 	for _, part := range encoded.FindAllStringSubmatch(all, -1) {
@@ -326,9 +327,9 @@ func nothingOf(t *testing.T, where, all string) {
 		}
 	}
 	low := strings.ToLower(all)
-	for _, text := range []string{strings.ToLower(hers), "ada@example.com"} {
+	for _, text := range []string{strings.ToLower(mark), "ada@example.com"} {
 		if at := strings.Index(low, text); at >= 0 {
-			t.Errorf("%s has %q: %s", where, text, all[max(0, at-400):min(len(all), at+200)])
+			t.Errorf("%s: got %q, want no trace of it: %s", where, text, all[max(0, at-400):min(len(all), at+200)])
 		}
 	}
 }

@@ -17,10 +17,10 @@ import (
 	"patchbay/tests/postgres"
 )
 
-// quick gives up on a try after a second, and leaves no provider alone.
+// quick ends a try after a second, and keeps breakers closed.
 const quick = "payments: {timeout: 1s, backoff: {initial: 50ms, max: 100ms}, breaker: {minimum_calls: 1000}}"
 
-// only is the id of the one payment there is.
+// only returns the id of the only payment.
 func only(t *testing.T, g *gateway.Gateway) string {
 	t.Helper()
 	list := g.Do(t, "GET", "/api/payments", nil).Data()
@@ -50,7 +50,7 @@ func TestALateRepeatOfACreateThatDidNothing(t *testing.T) {
 			s.First.Refuse()
 			s.Second.Refuse()
 			if a := s.pay(t); a.Status != 503 {
-				t.Fatalf("%d %s", a.Status, a.Body)
+				t.Fatalf("got %d %s, want 503", a.Status, a.Body)
 			}
 			s.First.Resume()
 			s.Second.Resume()
@@ -60,12 +60,12 @@ func TestALateRepeatOfACreateThatDidNothing(t *testing.T) {
 				body = row.body
 			}
 			if a := s.Do(t, "POST", "/api/payments/"+id+"/"+row.action, body, gateway.Key("another")); a.Status != 200 || a.Text("status") != row.status {
-				t.Fatalf("%s: %d %s", row.action, a.Status, a.Body)
+				t.Fatalf("%s: got %d %s, want 200, %v", row.action, a.Status, a.Body, row.status)
 			}
 			for range 2 {
 				a := s.pay(t)
 				if a.Status != 201 || a.Text("id") != id || a.Text("status") != row.status || a.Header.Get("Idempotency-Replayed") != "true" {
-					t.Errorf("the create's key again: %d %s, replayed %q", a.Status, a.Body, a.Header.Get("Idempotency-Replayed"))
+					t.Errorf("the create's key again: got %d %s, replayed %q, want 201, id %v, %v, Idempotency-Replayed true", a.Status, a.Body, a.Header.Get("Idempotency-Replayed"), id, row.status)
 				}
 			}
 			s.wantCharges(t, row.charges, 0)
@@ -73,7 +73,7 @@ func TestALateRepeatOfACreateThatDidNothing(t *testing.T) {
 	}
 }
 
-// gone lets a create be done whose answer is lost, and anything else fail.
+// gone lets creates be executed and loses their answers, and lets everything else fail.
 func gone() []faultserver.Fault {
 	return []faultserver.Fault{
 		{Match: stripesim.On(payment.Create), Standing: true, After: true, Mishap: faultserver.Reset()},
@@ -81,12 +81,12 @@ func gone() []faultserver.Fault {
 	}
 }
 
-// busy answers creates that there are too many.
+// busy answers creates with 429.
 func busy(after time.Duration) faultserver.Fault {
 	return faultserver.Fault{Match: stripesim.On(payment.Create), Standing: true, Mishap: stripesim.RateLimited(after)}
 }
 
-// stalled is a create whose first try waits for what the provider has asked for.
+// stalled is a create whose first try waits as long as the provider has asked.
 type stalled struct {
 	shop
 	key   gateway.Header
@@ -111,8 +111,8 @@ func stall(t *testing.T, s shop) stalled {
 	return w
 }
 
-// lost waits until another worker has asked again, by this gateway, and its answer is
-// lost; from then on there are too many.
+// lost waits until another worker has sent the request again, by this gateway, and its answer is
+// lost; all later requests get 429.
 func (w stalled) lost(t *testing.T, at *gateway.Gateway) {
 	t.Helper()
 	gateway.Eventually(t, 30*time.Second, "another has asked, and knows nothing", func() bool {
@@ -122,7 +122,7 @@ func (w stalled) lost(t *testing.T, at *gateway.Gateway) {
 	w.First.Inject(busy(0), standing(faultserver.Reset()))
 }
 
-// once wants the payment to end as one charge.
+// once checks that the payment ends as one charge.
 func (w stalled) once(t *testing.T, at *gateway.Gateway) {
 	t.Helper()
 	<-w.done
@@ -139,7 +139,7 @@ func (w stalled) once(t *testing.T, at *gateway.Gateway) {
 	repeats := 0
 	gateway.Eventually(t, 40*time.Second, "the key is repeated", func() bool {
 		if a := at.Do(t, "POST", "/api/payments", anywhere(), w.key); a.Status >= 300 && a.Status != 409 {
-			t.Errorf("the key again: %d %s", a.Status, a.Body)
+			t.Errorf("the key repeated: got %d %s, want 2xx or 409", a.Status, a.Body)
 		}
 		repeats++
 		return repeats == 50
@@ -193,11 +193,11 @@ func TestAPageOfAProxyIsNoRefusal(t *testing.T) {
 			s := newShop(t)
 			s.First.Inject(committed(faultserver.Answer(status, map[string]string{"Content-Type": "text/html"}, "<html><body>Blocked</body></html>")))
 			if a := s.pay(t); a.Status >= 300 {
-				t.Errorf("%d %s", a.Status, a.Body)
+				t.Errorf("got %d %s, want status below 300", a.Status, a.Body)
 			}
 			settled(t, s.Gateway, only(t, s.Gateway), "succeeded")
 			if a := s.pay(t); a.Status >= 300 {
-				t.Errorf("again: %d %s", a.Status, a.Body)
+				t.Errorf("again: got %d %s, want status below 300", a.Status, a.Body)
 			}
 			s.wantCharges(t, 1, 0)
 		})
@@ -228,16 +228,16 @@ func TestAKeyThatIsUsedAgainAfterAnOlderFileWasPutBack(t *testing.T) {
 	for name, pair := range map[string][2]gateway.Answer{"payment": {paid, s.pay(t)}, "refund": {returned, refund()}} {
 		then, now := pair[0], pair[1]
 		if then.Status != 201 || now.Status != 201 || now.Text("providerReference") != then.Text("providerReference") {
-			t.Errorf("the %s was %d %s, and is %d %s", name, then.Status, then.Body, now.Status, now.Body)
+			t.Errorf("the %s was %d %s, and is %d %s, want 201, providerReference %v", name, then.Status, then.Body, now.Status, now.Body, then.Text("providerReference"))
 		}
 	}
 	if now := s.pay(t).Text("id"); now != paid.Text("id") {
-		t.Errorf("the payment was %s, and is %s", paid.Text("id"), now)
+		t.Errorf("the key after a restore: got %s, want %s", now, paid.Text("id"))
 	}
 	s.wantCharges(t, 2, 0)
 	for _, entry := range s.First.Book() {
 		if entry.Refunded > 500 {
-			t.Errorf("refunded twice: %+v", entry)
+			t.Errorf("refunded twice: got %+v, want at most 500", entry)
 		}
 	}
 }
@@ -260,7 +260,7 @@ func TestWhatTheProviderHasIsNeverAbsent(t *testing.T) {
 			pass := func(d time.Duration) { s.SetClock(t, time.Duration(off.Add(int64(d)))) }
 			s.First.Inject(gone()...)
 			if a := s.pay(t); a.Status != 202 {
-				t.Fatalf("%d %s", a.Status, a.Body)
+				t.Fatalf("got %d %s, want 202", a.Status, a.Body)
 			}
 			s.First.Refuse()
 			id := only(t, s.Gateway)
@@ -274,7 +274,7 @@ func TestWhatTheProviderHasIsNeverAbsent(t *testing.T) {
 					last = time.Now()
 					status := s.Do(t, "GET", "/api/payments/"+id, nil).Text("status")
 					if status != "processing" && status != "succeeded" {
-						t.Fatalf("it is %s: it counts as absent", status)
+						t.Fatalf("got status %s, want processing or succeeded: it counts as absent", status)
 					}
 					return done(status)
 				}
@@ -284,7 +284,7 @@ func TestWhatTheProviderHasIsNeverAbsent(t *testing.T) {
 			s.First.Heal()
 			gateway.Eventually(t, time.Minute, "it is found", later(2*time.Hour, func(status string) bool { return status == "succeeded" }))
 			if a := s.Do(t, "POST", "/api/payments/"+id+"/confirm", object{}, gateway.Key("another")); a.Status != 409 {
-				t.Errorf("a confirm: %d %s", a.Status, a.Body)
+				t.Errorf("a confirm: got %d %s, want 409", a.Status, a.Body)
 			}
 			s.wantCharges(t, 1, 0)
 		})

@@ -20,7 +20,7 @@ func TestTheDocumentSaysWhichPostsTakeAKey(t *testing.T) {
 			t.Helper()
 			a := g.Do(t, "POST", "/api/payments", pay("pm_card_visa", more))
 			if a.Status != 201 {
-				t.Fatalf("%d %s", a.Status, a.Body)
+				t.Fatalf("got %d %s, want 201", a.Status, a.Body)
 			}
 			return "/api/payments/" + a.Text("id") + "/" + operation
 		}
@@ -30,7 +30,7 @@ func TestTheDocumentSaysWhichPostsTakeAKey(t *testing.T) {
 			t.Helper()
 			a := g.Do(t, "POST", "/api/emails", object{"to": []string{"ada@example.com"}, "subject": "s", "text": "t", "sendAt": time.Now().Add(time.Hour)})
 			if a.Status != 202 {
-				t.Fatalf("%d %s", a.Status, a.Body)
+				t.Fatalf("got %d %s, want 202", a.Status, a.Body)
 			}
 			return "/api/emails/" + a.Text("id") + "/" + operation
 		}
@@ -56,7 +56,7 @@ func TestTheDocumentSaysWhichPostsTakeAKey(t *testing.T) {
 	for id, takes := range postsWithKeys(t, g) {
 		row, ok := rows[id]
 		if !ok {
-			t.Errorf("%s has no row", id)
+			t.Errorf("%s has no row in the table", id)
 			continue
 		}
 		t.Run(id, func(t *testing.T) {
@@ -65,17 +65,17 @@ func TestTheDocumentSaysWhichPostsTakeAKey(t *testing.T) {
 			first := g.Do(t, "POST", path, row.body, gateway.Key("of "+id))
 			again := g.Do(t, "POST", path, row.body, gateway.Key("of "+id))
 			if first.Header.Get("Idempotency-Replayed") != "" || (again.Header.Get("Idempotency-Replayed") == "true") != takes {
-				t.Errorf("the document says %v: %d %s, then %d %v %s", takes, first.Status, first.Body, again.Status, again.Header, again.Body)
+				t.Errorf("replayed, by the document: want %v, got %d %s, then %d %v %s", takes, first.Status, first.Body, again.Status, again.Header, again.Body)
 			}
 			if takes && first.Status >= 300 {
-				t.Errorf("%d %s", first.Status, first.Body)
+				t.Errorf("got %d %s, want 2xx", first.Status, first.Body)
 			}
 		})
 	}
 }
 
-// postsWithKeys are the POSTs of the document but for the webhooks, and whether it
-// says that they take a key.
+// postsWithKeys returns the POSTs of the document except the webhooks, and whether it says that
+// they take a key.
 func postsWithKeys(t *testing.T, g *gateway.Gateway) map[string]bool {
 	t.Helper()
 	var document struct {
@@ -113,7 +113,7 @@ func TestAKeylessGatewayIsOnlyForItsMachine(t *testing.T) {
 	g := gateway.Start(t)
 	p := g.Do(t, "POST", "/api/payments", pay("pm_card_visa"))
 	if p.Status != 201 {
-		t.Fatalf("%d %s", p.Status, p.Body)
+		t.Fatalf("got %d %s, want 201", p.Status, p.Body)
 	}
 	refunds := "/api/payments/" + p.Text("id") + "/refunds"
 	foreign := []gateway.Header{
@@ -123,11 +123,11 @@ func TestAKeylessGatewayIsOnlyForItsMachine(t *testing.T) {
 	}
 	for _, h := range foreign {
 		if a := g.Wrong(t, "POST", refunds, nil, h); a.Status != 403 || a.Code() != "api_key_needed" || !strings.Contains(a.Text("error", "message"), "patchbay keys create") {
-			t.Errorf("%v: %d %s", h, a.Status, a.Body)
+			t.Errorf("%v: got %d %s, want 403, code api_key_needed, \"patchbay keys create\" in it", h, a.Status, a.Body)
 		}
 	}
 	if c := g.Charges(t)[p.Text("id")]; len(c) != 1 || c[0].Refunded != 0 {
-		t.Fatalf("%+v", c)
+		t.Fatalf("got %+v, want 1 entry, refunded 0", c)
 	}
 	token, err := g.Command(t, append([]string{"keys", "create", "--name", "test"}, g.Args...)...).Output()
 	if err != nil {
@@ -135,6 +135,6 @@ func TestAKeylessGatewayIsOnlyForItsMachine(t *testing.T) {
 	}
 	key := gateway.Header{"Authorization": "Bearer " + strings.TrimSpace(string(token))}
 	if a := g.Do(t, "POST", refunds, object{"amount": 500}, key, foreign[0]); a.Status != 201 {
-		t.Errorf("with a key: %d %s", a.Status, a.Body)
+		t.Errorf("with a key: got %d %s, want 201", a.Status, a.Body)
 	}
 }

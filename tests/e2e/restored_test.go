@@ -11,7 +11,7 @@ import (
 	"patchbay/tests/gateway"
 )
 
-// seen waits until the gateway has kept beside its store how far the feed has come.
+// seen waits until the gateway has stored, beside its store, how far the feed has come.
 func seen(t *testing.T, g *gateway.Gateway) {
 	t.Helper()
 	gateway.Eventually(t, 20*time.Second, "the feed is followed", func() bool {
@@ -28,13 +28,13 @@ func seen(t *testing.T, g *gateway.Gateway) {
 // due; it is shown as unknown.
 func TestMailAfterAnOlderFileWasPutBack(t *testing.T) {
 	t.Parallel()
-	for name, keep := range map[string]func(t *testing.T, p *post) (kept string){
-		"a backup": func(t *testing.T, p *post) string {
+	for name, keep := range map[string]func(t *testing.T, p *mailGateway) (kept string){
+		"a backup": func(t *testing.T, p *mailGateway) string {
 			file := filepath.Join(t.TempDir(), "kept.db")
 			p.Backup(t, file)
 			return file
 		},
-		"a copy of its files": func(t *testing.T, p *post) string {
+		"a copy of its files": func(t *testing.T, p *mailGateway) string {
 			dir := t.TempDir()
 			stop(t, p)
 			p.CopyStore(t, dir)
@@ -44,7 +44,7 @@ func TestMailAfterAnOlderFileWasPutBack(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			p := newPost(t, "sendgrid")
+			p := newMailGateway(t, "sendgrid")
 			p.sendgrid.Refuse()
 			once := p.send(t, "once", object{"delivery": "at_most_once"})
 			twice := p.send(t, "twice", object{"delivery": "at_least_once"})
@@ -67,24 +67,24 @@ func TestMailAfterAnOlderFileWasPutBack(t *testing.T) {
 				p.becomes(t, once, "unknown", "sendgrid not_accepted")
 				p.becomes(t, twice, "sent", "sendgrid not_accepted, sendgrid accepted")
 				if a := p.Do(t, "GET", "/api/emails/"+later.Text("id"), nil); a.Text("status") != "queued" {
-					t.Errorf("what is not due: %s", a.Body)
+					t.Errorf("what is not due: got %s, want queued", a.Body)
 				}
 				if at := p.Metric(t, "patchbay_store_restored_timestamp_seconds"); at == "0" {
-					t.Error("no metric tells of it")
+					t.Error("the time of the restore: got 0, want one")
 				}
 				stop(t, p)
 			}
 			if n := len(p.sendgrid.Delivered()); n != 3 {
 				t.Errorf("%d messages went out, want one of the first, and two of the second", n)
 			}
-			// What comes later is as ever.
+			// Later messages are not affected.
 			p.Restart(t)
 			p.becomes(t, p.send(t, "new", object{"delivery": "at_most_once"}), "sent", "sendgrid accepted")
 		})
 	}
 }
 
-func stop(t *testing.T, p *post) {
+func stop(t *testing.T, p *mailGateway) {
 	t.Helper()
 	if err := p.Stop(); err != nil {
 		t.Fatal(err)
@@ -125,14 +125,14 @@ providers:
 	g.Env = append(environ[:len(environ):len(environ)], "PATCHBAY_STORAGE__PROVIDER=fresh")
 	g.Restart(t)
 	if at := g.Metric(t, "patchbay_store_restored_timestamp_seconds"); at == "" || at == "0" {
-		t.Errorf("it was put back at %q", at)
+		t.Errorf("it was put back at %q, want a time", at)
 	}
 }
 
-// TestAProviderThatIsTakenOutBeforeARestoreHoldsPaymentsUp checks a restore after a provider was
+// TestPaymentsOfARemovedProviderAreUnknownAfterARestore checks a restore after a provider was
 // removed from the configuration. The payments made there since the backup are unknown, so nothing
 // is charged at another provider until the operator allows it.
-func TestAProviderThatIsTakenOutBeforeARestoreHoldsPaymentsUp(t *testing.T) {
+func TestPaymentsOfARemovedProviderAreUnknownAfterARestore(t *testing.T) {
 	t.Parallel()
 	g := gateway.Configured(t, "payments: {providers: [first, second]}\nproviders: {first: {type: mock}, second: {type: mock}}\n")
 	environ := g.Env

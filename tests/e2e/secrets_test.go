@@ -19,23 +19,24 @@ import (
 	"patchbay/tests/sendgridapi"
 )
 
-// canary is a gateway with keys of all providers, and all that it has ever said.
-type canary struct {
+// secretsRun is a gateway with keys of all providers, and everything that it has answered, logged and
+// written.
+type secretsRun struct {
 	*gateway.Gateway
 	stripe   *stripesim.Sim
 	sendgrid *sendgridsim.Sim
 	mailgun  *mailgunsim.Sim
 	secrets  map[string]string // by what they are
 
-	mu   sync.Mutex
-	said map[string]string
+	mu      sync.Mutex
+	outputs map[string]string
 }
 
-func newCanary(t *testing.T) *canary {
+func newCanary(t *testing.T) *secretsRun {
 	t.Helper()
-	c := &canary{
+	c := &secretsRun{
 		stripe: stripesim.Start(t, stripesim.Options{}), sendgrid: sendgridsim.Start(t, sendgridsim.Options{Check: sendgridapi.Check(t)}),
-		mailgun: mailgunsim.Start(t, mailgunsim.Options{}), said: map[string]string{},
+		mailgun: mailgunsim.Start(t, mailgunsim.Options{}), outputs: map[string]string{},
 	}
 	c.secrets = map[string]string{
 		"Stripe's key": c.stripe.Key(), "SendGrid's key": c.sendgrid.Key(), "Mailgun's key": c.mailgun.Key(),
@@ -58,24 +59,24 @@ policies:
 	return c
 }
 
-// ask keeps what was answered.
-func (c *canary) ask(t testing.TB, name, method, path string, body any) gateway.Answer {
+// ask makes a request and records the answer.
+func (c *secretsRun) ask(t testing.TB, name, method, path string, body any) gateway.Answer {
 	t.Helper()
 	a := c.Do(t, method, path, body)
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	c.said["the answer to "+method+" "+path+" while it "+name] += fmt.Sprintln(a.Header, string(a.Body))
+	c.outputs["the answer to "+method+" "+path+" while it "+name] += fmt.Sprintln(a.Header, string(a.Body))
 	return a
 }
 
-// account is a provider, and the key that it is sent and may quote.
+// account is a provider, and the key that it gets and may quote.
 type account struct {
 	*faultserver.Server
 	key string
 }
 
-// mishaps are what may befall a provider, among them answers that quote its key.
-func mishaps() map[string]func(account) {
+// faults are the faults of a provider, among them answers that quote its key.
+func faults() map[string]func(account) {
 	all := map[string]func(account){"refuses": func(a account) { a.Refuse() }}
 	befalls := func(name string, f faultserver.Fault) { all[name] = func(a account) { a.Inject(f) } }
 	befalls("resets", once(faultserver.Reset()))
@@ -95,43 +96,43 @@ func mishaps() map[string]func(account) {
 	return all
 }
 
-func TestNoSecretIsEverToldOrKept(t *testing.T) {
+func TestNoSecretIsLoggedAnsweredOrStored(t *testing.T) {
 	t.Parallel()
 	c := newCanary(t)
-	for name, befall := range mishaps() {
-		c.money(t, name, befall)
-		c.letters(t, name, befall)
+	for name, befall := range faults() {
+		c.failPayments(t, name, befall)
+		c.failMail(t, name, befall)
 	}
 	for _, path := range []string{"/api/payments", "/api/emails", "/api/events", "/api/events?limit=100", "/readyz", "/openapi.json"} {
 		c.ask(t, "is read", "GET", path, nil)
 	}
 	for _, path := range []string{"/", "/admin/keys"} {
-		c.said["the page "+path] = string(c.Gateway.AskAsOperator(t, path).Body)
+		c.outputs["the page "+path] = string(c.Gateway.AskAsOperator(t, path).Body)
 	}
 	if err := c.Stop(); err != nil {
 		t.Error(err)
 	}
-	c.said["the log"] = c.Log()
+	c.outputs["the log"] = c.Log()
 	c.files(t)
-	if len(c.said) < 100 {
-		t.Fatalf("only %d things were said: the test is broken", len(c.said))
+	if len(c.outputs) < 100 {
+		t.Fatalf("only %d things were said: the test is broken, want at least 100 said", len(c.outputs))
 	}
-	for where, text := range c.said {
+	for where, text := range c.outputs {
 		for what, secret := range c.secrets {
 			if strings.Contains(text, secret) {
 				i := strings.Index(text, secret)
-				t.Errorf("%s is in %s: …%q…", what, where, text[max(0, i-80):min(len(text), i+20)])
+				t.Errorf("%s is in %s: …%q…, want no %q in it", what, where, text[max(0, i-80):min(len(text), i+20)], secret)
 			}
 		}
 	}
 }
 
-// money lets it befall each operation on a payment.
-func (c *canary) money(t *testing.T, name string, befall func(account)) {
+// failPayments makes each operation on a payment meet the fault.
+func (c *secretsRun) failPayments(t *testing.T, name string, befall func(account)) {
 	t.Helper()
 	held := c.ask(t, "is well", "POST", "/api/payments", pay("pm_card_visa", object{"captureMethod": "manual"}))
 	if held.Status != 201 {
-		t.Fatalf("before it %s: %d %s", name, held.Status, held.Body)
+		t.Fatalf("before it %s: got %d %s, want 201", name, held.Status, held.Body)
 	}
 	path := "/api/payments/" + held.Text("id")
 	for _, step := range []struct {
@@ -153,8 +154,8 @@ func (c *canary) money(t *testing.T, name string, befall func(account)) {
 	c.ask(t, name, "GET", path, nil)
 }
 
-// letters lets it befall both mail providers.
-func (c *canary) letters(t *testing.T, name string, befall func(account)) {
+// failMail makes an email meet the fault at both providers.
+func (c *secretsRun) failMail(t *testing.T, name string, befall func(account)) {
 	t.Helper()
 	befall(account{c.sendgrid.Server, c.sendgrid.Key()})
 	befall(account{c.mailgun.Server, c.mailgun.Key()})
@@ -167,21 +168,21 @@ func (c *canary) letters(t *testing.T, name string, befall func(account)) {
 	c.mailgun.Heal()
 }
 
-// files reads all that the gateway has written.
-func (c *canary) files(t *testing.T) {
+// files reads all files that the gateway has written.
+func (c *secretsRun) files(t *testing.T) {
 	t.Helper()
 	err := filepath.WalkDir(c.Dir, func(path string, entry fs.DirEntry, err error) error {
 		if err != nil || entry.IsDir() {
 			return err
 		}
 		raw, err := os.ReadFile(path)
-		c.said["the file "+entry.Name()] += string(raw)
+		c.outputs["the file "+entry.Name()] += string(raw)
 		return err
 	})
 	if err != nil {
 		t.Fatal(err)
 	}
-	if c.said["the file patchbay.db"] == "" {
-		t.Fatal("there is no database")
+	if c.outputs["the file patchbay.db"] == "" {
+		t.Fatal("got no file patchbay.db, want one")
 	}
 }

@@ -11,14 +11,14 @@ import (
 	"patchbay/tests/gateway"
 )
 
-// verified is the sender that the gateway's providers know.
+// verified is the sender that the providers know.
 const verified = "shop@example.com"
 
 func knownSender() (sendgridsim.Options, mailgunsim.Options) {
 	return sendgridsim.Options{Senders: []string{verified}}, mailgunsim.Options{Senders: []string{verified}}
 }
 
-// answer is what the last attempt tells of the provider's answer.
+// answer returns the provider's answer in the last attempt.
 func answer(m gateway.Answer) map[string]any {
 	list, _ := m.JSON["attempts"].([]any)
 	if len(list) == 0 {
@@ -29,15 +29,15 @@ func answer(m gateway.Answer) map[string]any {
 	return said
 }
 
-// TestABadSenderDelaysNobody sends 200 messages from an unverified sender. They fail at once, and
+// TestARefusedSenderDoesNotDelayOthers sends 200 messages from an unverified sender. They fail at once, and
 // meanwhile the messages of others are sent by the same provider.
-func TestABadSenderDelaysNobody(t *testing.T) {
+func TestARefusedSenderDoesNotDelayOthers(t *testing.T) {
 	t.Parallel()
 	for _, order := range []string{"sendgrid", "mailgun"} {
 		t.Run(order, func(t *testing.T) {
 			t.Parallel()
 			sendgrid, mailgun := knownSender()
-			p := newPostOf(t, sendgrid, mailgun, order, "mail: {attempts: 1, breaker: {minimum_calls: 1, failure_rate: 1}}")
+			p := newMailGatewayOf(t, sendgrid, mailgun, order, "mail: {attempts: 1, breaker: {minimum_calls: 1, failure_rate: 1}}")
 			const bad, good = 200, 20
 			var refused, fine []gateway.Answer
 			for n := range bad {
@@ -53,14 +53,14 @@ func TestABadSenderDelaysNobody(t *testing.T) {
 				p.becomes(t, m, "failed", order+" refused_here")
 			}
 			if n := len(p.sendgrid.Requests()) + len(p.mailgun.Requests()); n != bad+good {
-				t.Errorf("%d requests for %d mails", n, bad+good)
+				t.Errorf("got %d requests, want %d, one for each mail", n, bad+good)
 			}
 			log := p.Log()
 			if n := strings.Count(log, `msg="email failed"`); n != bad {
-				t.Errorf("%d lines in the log about %d mails", n, bad)
+				t.Errorf("got %d lines in the log, want %d, one for each refused mail", n, bad)
 			}
 			if strings.Contains(log, "elsewhere.example") {
-				t.Error("an address is in the log")
+				t.Error("got the recipient's address in the log, want no address")
 			}
 		})
 	}
@@ -82,7 +82,7 @@ func TestASenderIsTriedAtTheNextProvider(t *testing.T) {
 			} else {
 				sendgrid.Senders = nil
 			}
-			p := newPostOf(t, sendgrid, mailgun, order, "mail: {attempts: 1}")
+			p := newMailGatewayOf(t, sendgrid, mailgun, order, "mail: {attempts: 1}")
 			p.becomes(t, p.send(t, "k", object{"from": "eve@elsewhere.example", "delivery": "at_most_once"}), "sent", tries)
 		})
 	}
@@ -94,48 +94,48 @@ func TestAProvidersWordsReachTheCaller(t *testing.T) {
 	t.Parallel()
 	for _, c := range []struct {
 		name, order, status, code string
-		befalls                   func(p *post)
+		befalls                   func(p *mailGateway)
 		answer                    string
 	}{
 		{
 			"SendGrid, of a sender", "sendgrid", "failed", "sender_not_verified",
-			func(p *post) { p.sendgrid.Inject(once(sendgridsim.UnverifiedSender())) },
+			func(p *mailGateway) { p.sendgrid.Inject(once(sendgridsim.UnverifiedSender())) },
 			"map[field:from status:403 words:The from address does not match a verified Sender Identity.",
 		},
 		{
 			"SendGrid, of a recipient", "sendgrid", "failed", "recipient_rejected",
-			func(p *post) { p.sendgrid.Inject(once(sendgridsim.BadRecipient())) },
+			func(p *mailGateway) { p.sendgrid.Inject(once(sendgridsim.BadRecipient())) },
 			"map[status:400 words:Does not contain a valid address: […]]",
 		},
 		{
 			"SendGrid, of the account", "sendgrid", "queued", "account_suspended",
-			func(p *post) { p.sendgrid.Inject(standing(sendgridsim.Suspended())) },
+			func(p *mailGateway) { p.sendgrid.Inject(standing(sendgridsim.Suspended())) },
 			"map[status:403 words:Your account has been suspended.",
 		},
 		{
 			"Mailgun, of a sender", "mailgun", "failed", "sender_rejected",
-			func(p *post) { p.mailgun.Inject(once(mailgunsim.BadSender())) },
+			func(p *mailGateway) { p.mailgun.Inject(once(mailgunsim.BadSender())) },
 			"map[status:400 words:'from' parameter is not a valid address.",
 		},
 		{
 			"Mailgun, of a recipient", "mailgun", "failed", "recipient_rejected",
-			func(p *post) { p.mailgun.Inject(once(mailgunsim.BadRecipient())) },
+			func(p *mailGateway) { p.mailgun.Inject(once(mailgunsim.BadRecipient())) },
 			"map[status:400 words:'to' parameter is not a valid address: […]]",
 		},
 		{
 			"Mailgun, of its sandbox", "mailgun", "failed", "recipient_not_authorized",
-			func(p *post) { p.mailgun.Inject(once(mailgunsim.Sandboxed())) },
+			func(p *mailGateway) { p.mailgun.Inject(once(mailgunsim.Sandboxed())) },
 			"map[status:403 words:Domain mg.example.com is not allowed to send: Sandbox subdomains",
 		},
 		{
 			"Mailgun, of its domain", "mailgun", "queued", "account_suspended",
-			func(p *post) { p.mailgun.Inject(standing(mailgunsim.Unverified())) },
+			func(p *mailGateway) { p.mailgun.Inject(standing(mailgunsim.Unverified())) },
 			"map[status:403 words:The domain mg.example.com is not allowed to send:",
 		},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			t.Parallel()
-			p := newPost(t, c.order)
+			p := newMailGateway(t, c.order)
 			c.befalls(p)
 			m := p.send(t, "k")
 			var last gateway.Answer
@@ -154,7 +154,7 @@ func TestAProvidersWordsReachTheCaller(t *testing.T) {
 				gateway.Eventually(t, 10*time.Second, "a line tells of "+c.code, func() bool { return strings.Contains(p.Log(), "code="+c.code) })
 			}
 			if log := p.Log(); strings.Contains(log, "ada@example.com") {
-				t.Errorf("an address is in the log:\n%s", log)
+				t.Errorf("an address is in the log, want no \"ada@example.com\" in it:\n%s", log)
 			}
 		})
 	}

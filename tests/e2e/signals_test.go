@@ -19,7 +19,7 @@ func wantLines(t *testing.T, log string, lines ...string) {
 	t.Helper()
 	for _, line := range lines {
 		if !strings.Contains(log, line) {
-			t.Errorf("no line has %q:\n%s", line, log)
+			t.Errorf("got no line with %q, want one:\n%s", line, log)
 		}
 	}
 }
@@ -47,12 +47,12 @@ func TestTheStartTellsWhatIsServed(t *testing.T) {
 		s := newShop(t)
 		wantLines(t, s.Log(), `providers="stripe (stripe, test), stripe-eu (stripe, test)"`)
 		if strings.Contains(s.Log(), "is a mock") {
-			t.Errorf("the log says that Stripe is a mock:\n%s", s.Log())
+			t.Errorf("the log says that Stripe is a mock, want no \"is a mock\" in it:\n%s", s.Log())
 		}
 	})
 }
 
-// hanging is a shop of which a payment is under way at a provider that says nothing.
+// hanging is a gateway with a payment in progress at a provider that does not answer.
 func hanging(t *testing.T) shop {
 	t.Helper()
 	s := newShop(t, "payments: {timeout: 30s}")
@@ -68,7 +68,7 @@ func hanging(t *testing.T) shop {
 	return s
 }
 
-func TestAStopTellsWhatItWaitsForAndASecondSignalEndsIt(t *testing.T) {
+func TestAStopLogsWhatItWaitsForAndASecondSignalEndsIt(t *testing.T) {
 	t.Parallel()
 	stopping := func(t *testing.T, s shop, signal syscall.Signal) {
 		t.Helper()
@@ -86,7 +86,7 @@ func TestAStopTellsWhatItWaitsForAndASecondSignalEndsIt(t *testing.T) {
 			s.Signal(t, syscall.SIGTERM)
 			var ended *exec.ExitError
 			if err := s.Wait(20 * time.Second); !errors.As(err, &ended) || ended.ExitCode() != 1 {
-				t.Errorf("it ended with %v after %s", err, time.Since(began))
+				t.Errorf("got error %v after %s, want exit code 1", err, time.Since(began))
 			}
 			wantLines(t, s.Log(), "a second signal: ended at once")
 		})
@@ -98,7 +98,7 @@ func TestAStopTellsWhatItWaitsForAndASecondSignalEndsIt(t *testing.T) {
 		gateway.Eventually(t, 20*time.Second, "it says so again", func() bool { return strings.Contains(s.Log(), `msg="still stopping"`) })
 		s.First.Heal()
 		if err := s.Wait(60 * time.Second); err != nil {
-			t.Errorf("it ended with %v\n%s", err, s.Log())
+			t.Errorf("got error %v at the end, want none:\n%s", err, s.Log())
 		}
 		wantLines(t, s.Log(), "stopped; all that was under way is done")
 	})
@@ -114,7 +114,7 @@ func TestHangupEndsNothing(t *testing.T) {
 	}
 	gateway.Eventually(t, 20*time.Second, "it says that it takes no notice", func() bool { return strings.Contains(g.Log(), "signal=SIGHUP") })
 	if a := g.Do(t, "GET", "/readyz", nil); a.Status != 200 {
-		t.Errorf("%d after SIGHUP", a.Status)
+		t.Errorf("got %d after SIGHUP, want 200", a.Status)
 	}
 	if err := g.Stop(); err != nil {
 		t.Error(err)

@@ -12,8 +12,7 @@ import (
 	"patchbay/tests/gateway"
 )
 
-// shop is one whose gateway gives up on a try after a second, and tries again
-// soon.
+// shop starts a gateway that ends a try after a second and retries soon.
 type shop struct{ *gateway.Shop }
 
 func newShop(t testing.TB, policies ...string) shop {
@@ -36,7 +35,7 @@ func (s shop) pay(t testing.TB, more ...object) gateway.Answer {
 	return s.Do(t, "POST", "/api/payments", anywhere(more...), gateway.Key(t.Name()))
 }
 
-// attempts says who was asked, in order, and how it ended.
+// attempts returns the providers that were tried, in order, each with the outcome.
 func attempts(a gateway.Answer) string {
 	var said []string
 	list, _ := a.JSON["attempts"].([]any)
@@ -47,7 +46,7 @@ func attempts(a gateway.Answer) string {
 	return strings.Join(said, ", ")
 }
 
-// wantCharges holds how often each account has taken the money.
+// wantCharges checks how often each account has charged.
 func (s shop) wantCharges(t testing.TB, first, second int) {
 	t.Helper()
 	for _, account := range []struct {
@@ -71,7 +70,7 @@ func standing(m faultserver.Mishap) faultserver.Fault {
 	return faultserver.Fault{Standing: true, Mishap: m}
 }
 
-// committed befalls the next create after it was done.
+// committed applies a fault to the next create after it was executed.
 func committed(m faultserver.Mishap) faultserver.Fault {
 	return faultserver.Fault{Match: stripesim.On(payment.Create), After: true, Mishap: m}
 }
@@ -80,7 +79,7 @@ func TestAPaymentGoesToTheNextProviderWhereTheFirstProvablyDidNothing(t *testing
 	t.Parallel()
 	for _, c := range []struct {
 		name    string
-		befalls func(first *stripesim.Sim)
+		inject  func(first *stripesim.Sim)
 		outcome string
 	}{
 		{"refuses connections", func(f *stripesim.Sim) { f.Refuse() }, "not_sent"},
@@ -93,16 +92,16 @@ func TestAPaymentGoesToTheNextProviderWhereTheFirstProvablyDidNothing(t *testing
 		t.Run(c.name, func(t *testing.T) {
 			t.Parallel()
 			s := newShop(t)
-			c.befalls(s.First)
+			c.inject(s.First)
 			p := s.pay(t)
 			if p.Status != 201 || p.Text("status") != "succeeded" || p.Text("provider") != "stripe-eu" ||
 				attempts(p) != "stripe "+c.outcome+", stripe-eu succeeded" {
-				t.Fatalf("%d %s", p.Status, p.Body)
+				t.Fatalf("got %d %s, want 201, succeeded, provider stripe-eu, attempts %v", p.Status, p.Body, "stripe "+c.outcome+", stripe-eu succeeded")
 			}
 			s.wantCharges(t, 0, 1)
 			again := s.pay(t)
 			if again.Status != 201 || again.Text("id") != p.Text("id") || again.Header.Get("Idempotency-Replayed") != "true" {
-				t.Errorf("repeated: %d %s", again.Status, again.Body)
+				t.Errorf("repeated: got %d %s, want 201, id %v, Idempotency-Replayed true", again.Status, again.Body, p.Text("id"))
 			}
 			s.wantCharges(t, 0, 1)
 		})
@@ -117,7 +116,7 @@ func TestAnOpenBreakerIsSkippedAndTrafficReturns(t *testing.T) {
 	body := anywhere()
 	for n := range 3 {
 		if p := s.Do(t, "POST", "/api/payments", body, key(n)); p.Status != 201 || p.Text("provider") != "stripe-eu" {
-			t.Fatalf("%d %s", p.Status, p.Body)
+			t.Fatalf("got %d %s, want 201, provider stripe-eu", p.Status, p.Body)
 		}
 	}
 	s.First.Resume() // it is well again, and nobody knows
@@ -126,10 +125,10 @@ func TestAnOpenBreakerIsSkippedAndTrafficReturns(t *testing.T) {
 	left, _ := list[0].(object)
 	if p.Status != 201 || attempts(p) != "stripe not_sent, stripe-eu succeeded" || fmt.Sprint(left["error"]) == "" ||
 		!strings.Contains(fmt.Sprint(left["error"]), "breaker_open") {
-		t.Fatalf("%d %s", p.Status, p.Body)
+		t.Fatalf("got %d %s, want 201, attempts \"stripe not_sent, stripe-eu succeeded\", an error, \"breaker_open\" in it", p.Status, p.Body)
 	}
 	if n := len(s.First.Requests()); n != 0 {
-		t.Errorf("%d requests reached the first", n)
+		t.Errorf("%d requests reached the first, want 0", n)
 	}
 	n := 4
 	gateway.Eventually(t, 10*time.Second, "payments go to the first again", func() bool {
@@ -141,9 +140,9 @@ func TestAnOpenBreakerIsSkippedAndTrafficReturns(t *testing.T) {
 func TestAPaymentThatMayHaveBeenTakenStaysWithItsProvider(t *testing.T) {
 	t.Parallel()
 	for _, c := range []struct {
-		name    string
-		befalls func(first *stripesim.Sim)
-		heals   bool // only later, after the answer
+		name   string
+		inject func(first *stripesim.Sim)
+		heals  bool // only later, after the answer
 	}{
 		{"hangs after it committed", func(f *stripesim.Sim) { f.Inject(committed(faultserver.Hang())) }, false},
 		{"resets after it committed", func(f *stripesim.Sim) { f.Inject(committed(faultserver.Reset())) }, false},
@@ -177,25 +176,25 @@ func TestAPaymentThatMayHaveBeenTakenStaysWithItsProvider(t *testing.T) {
 		t.Run(c.name, func(t *testing.T) {
 			t.Parallel()
 			s := newShop(t)
-			c.befalls(s.First)
+			c.inject(s.First)
 			p := s.pay(t)
 			switch {
 			case p.Status == 201 && !c.heals && p.Text("status") == "succeeded":
 			case p.Status == 202 && p.Text("status") == "processing":
 			default:
-				t.Fatalf("%d %s", p.Status, p.Body)
+				t.Fatalf("got %d %s, want 201 succeeded or 202 processing", p.Status, p.Body)
 			}
 			if again := s.pay(t); again.Status != p.Status && again.Status != 409 || again.Status == p.Status && again.Text("id") != p.Text("id") {
-				t.Errorf("repeated: %d %s", again.Status, again.Body)
+				t.Errorf("repeated: got %d %s, want %d about the same payment, or 409", again.Status, again.Body, p.Status)
 			}
 			s.First.Heal()
 			done := settled(t, s.Gateway, p.Text("id"), "succeeded")
 			if done.Text("provider") != "stripe" || done.Number("amountCaptured") != 1999 {
-				t.Errorf("%s", done.Body)
+				t.Errorf("got %s, want provider stripe, amountCaptured 1999", done.Body)
 			}
 			s.wantCharges(t, 1, 0)
 			if n := len(s.Second.Requests()); n != 0 {
-				t.Errorf("%d requests went to the second: %+v", n, s.Second.Requests())
+				t.Errorf("%d requests went to the second: got %+v, want 0", n, s.Second.Requests())
 			}
 		})
 	}
@@ -208,7 +207,7 @@ func TestRetryAfterIsWaitedFor(t *testing.T) {
 	begin := time.Now()
 	p := s.pay(t)
 	if waited := time.Since(begin); p.Status != 201 || p.Text("provider") != "stripe" || waited < time.Second {
-		t.Fatalf("after %s: %d %s", waited, p.Status, p.Body)
+		t.Fatalf("after %s: got %d %s, want 201, provider stripe, waited at least %v", waited, p.Status, p.Body, time.Second)
 	}
 	s.wantCharges(t, 1, 0)
 }
@@ -218,11 +217,11 @@ func TestADeclinedCardGoesNowhereElse(t *testing.T) {
 	s := newShop(t)
 	p := s.pay(t, object{"paymentMethods": object{"stripe": "pm_card_chargeDeclinedInsufficientFunds", "stripe-eu": "pm_card_visa"}})
 	if p.Status != 402 || p.Text("error", "decline_code") != "insufficient_funds" || p.Text("error", "type") != "card_error" {
-		t.Fatalf("%d %s", p.Status, p.Body)
+		t.Fatalf("got %d %s, want 402, error.decline_code insufficient_funds, error.type card_error", p.Status, p.Body)
 	}
 	s.wantCharges(t, 0, 0)
 	if n := len(s.Second.Requests()); n != 0 {
-		t.Errorf("%d requests went to the second", n)
+		t.Errorf("%d requests went to the second, want 0", n)
 	}
 }
 
@@ -232,15 +231,15 @@ func TestACardOfOneAccountIsNotTakenToAnother(t *testing.T) {
 	s.First.Refuse()
 	p := s.Do(t, "POST", "/api/payments", pay("pm_card_visa"), gateway.Key("k"))
 	if p.Status != 503 || p.Header.Get("Retry-After") == "" || p.Text("error", "payment_id") == "" {
-		t.Fatalf("%d %s", p.Status, p.Body)
+		t.Fatalf("got %d %s, want 503, a Retry-After, an error.payment_id", p.Status, p.Body)
 	}
 	if n := len(s.Second.Requests()); n != 0 {
-		t.Errorf("%d requests went to the second", n)
+		t.Errorf("%d requests went to the second, want 0", n)
 	}
 	s.First.Resume()
 	again := s.Do(t, "POST", "/api/payments", pay("pm_card_visa"), gateway.Key("k"))
 	if again.Status != 201 || again.Text("id") != p.Text("error", "payment_id") || again.Text("provider") != "stripe" {
-		t.Fatalf("%d %s", again.Status, again.Body)
+		t.Fatalf("got %d %s, want 201, id %v, provider stripe", again.Status, again.Body, p.Text("error", "payment_id"))
 	}
 	s.wantCharges(t, 1, 0)
 }
@@ -252,12 +251,12 @@ func TestWithEveryProviderDownTheSameKeyTriesAgain(t *testing.T) {
 	s.Second.Refuse()
 	p := s.pay(t)
 	if p.Status != 503 || p.Header.Get("Retry-After") == "" || p.Text("error", "type") != "api_error" {
-		t.Fatalf("%d %s", p.Status, p.Body)
+		t.Fatalf("got %d %s, want 503, a Retry-After, error.type api_error", p.Status, p.Body)
 	}
 	s.Second.Resume()
 	again := s.pay(t)
 	if again.Status != 201 || again.Text("id") != p.Text("error", "payment_id") || again.Text("provider") != "stripe-eu" {
-		t.Fatalf("%d %s", again.Status, again.Body)
+		t.Fatalf("got %d %s, want 201, id %v, provider stripe-eu", again.Status, again.Body, p.Text("error", "payment_id"))
 	}
 	s.wantCharges(t, 0, 1)
 }
@@ -268,11 +267,11 @@ func TestOperationsGoToThePaymentsOwnProvider(t *testing.T) {
 	s.First.Refuse()
 	held := s.pay(t, object{"captureMethod": "manual"})
 	if held.Status != 201 || held.Text("status") != "requires_capture" || held.Text("provider") != "stripe-eu" {
-		t.Fatalf("%d %s", held.Status, held.Body)
+		t.Fatalf("got %d %s, want 201, requires_capture, provider stripe-eu", held.Status, held.Body)
 	}
 	open := s.Do(t, "POST", "/api/payments", object{"amount": 500, "currency": "eur", "confirmation": "server"}, gateway.Key("open"))
 	if open.Status != 201 || open.Text("provider") != "stripe-eu" {
-		t.Fatalf("%d %s", open.Status, open.Body)
+		t.Fatalf("got %d %s, want 201, provider stripe-eu", open.Status, open.Body)
 	}
 	s.First.Resume()
 	for _, c := range []struct{ path, status string }{
@@ -284,19 +283,19 @@ func TestOperationsGoToThePaymentsOwnProvider(t *testing.T) {
 			body = object{"paymentMethod": "pm_card_visa"}
 		}
 		if p := s.Do(t, "POST", "/api/payments/"+c.path, body); p.Status != 200 || p.Text("status") != c.status {
-			t.Errorf("%s: %d %s", c.path, p.Status, p.Body)
+			t.Errorf("%s: got %d %s, want 200, %v", c.path, p.Status, p.Body, c.status)
 		}
 	}
 	if r := s.Do(t, "POST", "/api/payments/"+held.Text("id")+"/refunds", object{"amount": 700}); r.Status != 201 || r.Text("status") != "succeeded" {
-		t.Errorf("%d %s", r.Status, r.Body)
+		t.Errorf("got %d %s, want 201, succeeded", r.Status, r.Body)
 	}
 	s.Second.Refuse()
 	if r := s.Do(t, "POST", "/api/payments/"+held.Text("id")+"/refunds", object{"amount": 100}); r.Status != 503 {
-		t.Errorf("its provider is down: %d %s", r.Status, r.Body)
+		t.Errorf("its provider is down: got %d %s, want 503", r.Status, r.Body)
 	}
 	s.wantCharges(t, 0, 2)
 	if n := len(s.First.Requests()); n != 0 {
-		t.Errorf("%d requests went to the first", n)
+		t.Errorf("%d requests went to the first, want 0", n)
 	}
 }
 
@@ -309,12 +308,12 @@ func TestOwnOverloadIsNoReasonToGoElsewhere(t *testing.T) {
 	gateway.Eventually(t, 10*time.Second, "the first payment is under way", func() bool { return len(s.First.Requests()) == 1 })
 	p := s.Do(t, "POST", "/api/payments", anywhere(), gateway.Key("second"))
 	if p.Status != 429 || p.Header.Get("Retry-After") == "" {
-		t.Errorf("%d %s", p.Status, p.Body)
+		t.Errorf("got %d %s, want 429, a Retry-After", p.Status, p.Body)
 	}
 	s.First.Heal()
 	settled(t, s.Gateway, (<-slow).Text("id"), "succeeded")
 	if n := len(s.Second.Requests()); n != 0 {
-		t.Errorf("%d requests went to the second", n)
+		t.Errorf("%d requests went to the second, want 0", n)
 	}
 	s.wantCharges(t, 1, 0)
 }
@@ -327,22 +326,22 @@ func TestAWebhookSettlesWhatIsUnknown(t *testing.T) {
 	s.First.Inject(committed(faultserver.Hang()), standing(faultserver.Hang()))
 	p := s.pay(t)
 	if p.Status != 202 || p.Text("status") != "processing" {
-		t.Fatalf("%d %s", p.Status, p.Body)
+		t.Fatalf("got %d %s, want 202, processing", p.Status, p.Body)
 	}
 	s.First.Notify(s.Base+"/api/webhooks/stripe", gateway.FirstSecret)
 	if done := settled(t, s.Gateway, p.Text("id"), "succeeded"); attempts(done) != "stripe succeeded" {
-		t.Errorf("%s", done.Body)
+		t.Errorf("got %s, want attempts \"stripe succeeded\"", done.Body)
 	}
 	s.wantCharges(t, 1, 0)
 }
 
-func TestTheBuyersOwnConfirmationIsHeardOf(t *testing.T) {
+func TestAConfirmationByTheBuyerIsSeen(t *testing.T) {
 	t.Parallel()
 	s := newShop(t)
 	s.First.Notify(s.Base+"/api/webhooks/stripe", gateway.FirstSecret)
 	p := s.Do(t, "POST", "/api/payments", object{"amount": 500, "currency": "eur"}, gateway.Key("k"))
 	if p.Status != 201 || p.Text("publishableKey") != "pk_test_first" || p.Text("clientSecret") == "" {
-		t.Fatalf("%d %s", p.Status, p.Body)
+		t.Fatalf("got %d %s, want 201, publishableKey pk_test_first, a clientSecret", p.Status, p.Body)
 	}
 	s.First.Pay(t, p.Text("providerReference"), "pm_card_visa") // in the browser, past the gateway
 	settled(t, s.Gateway, p.Text("id"), "succeeded")
@@ -360,7 +359,7 @@ func TestAnEventSpeaksOnlyForTheAccountThatSignedIt(t *testing.T) {
 		{gateway.FirstSecret, "succeeded"},
 	} {
 		if status, err := s.First.Send(t.Context(), paid, hook, c.secret); status != 200 || err != nil {
-			t.Fatalf("%d %v", status, err)
+			t.Fatalf("got %d %v, want 200", status, err)
 		}
 		if c.secret == gateway.SecondSecret {
 			gateway.Eventually(t, 10*time.Second, "the event is applied", func() bool { return strings.Contains(s.Log(), "webhook does not fit its payment") })

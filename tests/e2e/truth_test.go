@@ -19,7 +19,7 @@ func TestWhatHappensAtStripeIsShown(t *testing.T) {
 	s.First.GiveBack(t, ref, 300) // no webhook tells of it
 	rest := s.Do(t, "POST", path+"/refunds", nil, gateway.Key("rest"))
 	if rest.Status != 201 || rest.Number("amount") != 700 || rest.Text("status") != "succeeded" {
-		t.Fatalf("all that is left: %s", rest.Body)
+		t.Fatalf("all that is left: got %s, want 201, amount 700, succeeded", rest.Body)
 	}
 	list := s.Do(t, "GET", path+"/refunds", nil).Data()
 	if len(list) != 2 {
@@ -30,10 +30,10 @@ func TestWhatHappensAtStripeIsShown(t *testing.T) {
 	now := s.Do(t, "POST", path+"/sync", nil)
 	disputes, _ := now.JSON["disputes"].([]any)
 	if now.Status != 200 || now.Number("amountRefunded") != 1000 || len(disputes) != 1 {
-		t.Fatalf("after a question: %s", now.Body)
+		t.Fatalf("after a question: got %s, want 200, amountRefunded 1000, 1 dispute", now.Body)
 	}
 	if d, _ := disputes[0].(object); d["reference"] != dispute || d["status"] != "needs_response" || d["fundsWithdrawn"] != true || d["dueBy"] == nil {
-		t.Errorf("dispute %v", disputes[0])
+		t.Errorf("dispute %v, want reference %v, needs_response, fundsWithdrawn true, a dueBy", disputes[0], dispute)
 	}
 
 	s.First.Conclude(t, rest.Text("providerReference"), "failed")
@@ -55,6 +55,6 @@ func TestWhatHappensAtStripeIsShown(t *testing.T) {
 		}
 	}
 	if missing := s.Do(t, "POST", "/api/payments/pay_none/sync", nil); missing.Status != 404 {
-		t.Errorf("what there is not: %s", missing.Body)
+		t.Errorf("what there is not: got %s, want 404", missing.Body)
 	}
 }

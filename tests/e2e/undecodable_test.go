@@ -10,11 +10,11 @@ import (
 	"patchbay/tests/gateway"
 )
 
-// spoilt are bodies that this version cannot decode: of no type, of another, and of a version
-// to come.
-var spoilt = []string{`null`, `{"url": "https://example.com"}`, `{"recordVersion": 99, "id": ["of a version to come"]}`}
+// undecodable are bodies that this version cannot decode: of no type, of another type, and of a later
+// version.
+var undecodable = []string{`null`, `{"url": "https://example.com"}`, `{"recordVersion": 99, "id": ["of a version to come"]}`}
 
-// patience is for a machine on which much else is under way.
+// patience allows for a busy machine.
 const patience = time.Minute
 
 // open opens the store of a gateway that may be running.
@@ -53,9 +53,9 @@ func TestWhatCannotBeDecodedStaysAsItIs(t *testing.T) {
 		asked = append(asked, func() gateway.Answer { return g.Do(t, method, path, body) })
 	}
 	var keys []string
-	for i := range spoilt {
+	for i := range undecodable {
 		paid := "/api/payments/" + g.Do(t, "POST", "/api/payments", pay("pm_card_visa")).Text("id")
-		mail := "/api/emails/" + g.Do(t, "POST", "/api/emails", letter(fmt.Sprint("letter", i))).Text("id")
+		mail := "/api/emails/" + g.Do(t, "POST", "/api/emails", emailBody(fmt.Sprint("letter", i))).Text("id")
 		user := "/api/users/" + g.Do(t, "POST", "/api/users", object{"email": fmt.Sprintf("u%d@example.com", i), "metadata": object{"a": "b"}}).Text("id")
 		ask("GET", paid, nil)
 		ask("POST", paid+"/refunds", object{"amount": 1})
@@ -74,20 +74,20 @@ func TestWhatCannotBeDecodedStaysAsItIs(t *testing.T) {
 	db := open(t, g)
 	count := func(query string) int { t.Helper(); return number(t, db, query) }
 	gateway.Eventually(t, patience, "all is done", func() bool {
-		return count(`SELECT count(*) FROM record WHERE kind = 'message' AND status = 'sent'`) == len(spoilt) &&
-			count(`SELECT count(*) FROM record WHERE kind = 'webhook' AND status = 'applied'`) >= len(spoilt)
+		return count(`SELECT count(*) FROM record WHERE kind = 'message' AND status = 'sent'`) == len(undecodable) &&
+			count(`SELECT count(*) FROM record WHERE kind = 'webhook' AND status = 'applied'`) >= len(undecodable)
 	})
 	if err := g.Stop(); err != nil {
 		t.Fatal(err)
 	}
 	kinds := map[string]string{"payment": "payments", "message": "mail", "webhook": "webhooks", "api_key": ""}
 	for kind, queue := range kinds {
-		for i, body := range spoilt {
+		for i, body := range undecodable {
 			execute(t, db, `UPDATE record SET body = ?1, content = NULL, queue = nullif(?2, ''), due = 0, owner = '', status = CASE kind WHEN 'webhook' THEN 'waiting' ELSE status END
 				WHERE kind = ?3 AND id = (SELECT id FROM record WHERE kind = ?3 ORDER BY created, id LIMIT 1 OFFSET ?4)`, []byte(body), queue, kind, i)
 		}
 	}
-	for i, body := range spoilt {
+	for i, body := range undecodable {
 		if i == 1 {
 			body = `[]` // of metadata any object of texts is right
 		}
@@ -100,25 +100,25 @@ func TestWhatCannotBeDecodedStaysAsItIs(t *testing.T) {
 	g.Restart(t)
 	for _, kind := range []string{"payment", "message", "webhook"} {
 		gateway.Eventually(t, patience, "each "+kind+" is put off", func() bool {
-			return count(`SELECT count(*) FROM record WHERE kind = 'setback' AND id LIKE '%|`+kind+`|%'`) == len(spoilt)
+			return count(`SELECT count(*) FROM record WHERE kind = 'setback' AND id LIKE '%|`+kind+`|%'`) == len(undecodable)
 		})
 	}
 	for i, ask := range asked {
 		if a := ask(); a.Status != 500 {
-			t.Errorf("request %d: %d %s", i, a.Status, a.Body)
+			t.Errorf("request %d: got %d %s, want 500", i, a.Status, a.Body)
 		}
 	}
 	for _, key := range keys {
 		id, _, _ := strings.Cut(strings.TrimPrefix(key, "pb_live_"), ".")
 		if out, err := g.Command(t, append([]string{"keys", "revoke", id}, g.Args...)...).CombinedOutput(); err == nil {
-			t.Errorf("a key that cannot be decoded is revoked: %s", out)
+			t.Errorf("a key that cannot be decoded is revoked: got %s, want an error", out)
 		}
 	}
 	if after := fmt.Sprintf("%s", read(t, db, bodies)); after != before {
-		t.Errorf("they were\n%s\nand are\n%s", before, after)
+		t.Errorf("the records: got\n%s\nwant\n%s", after, before)
 	}
-	if n := strings.Count(g.Log(), "undecodable_record"); n < 3*len(spoilt) {
-		t.Errorf("the log tells of it %d times", n)
+	if n := strings.Count(g.Log(), "undecodable_record"); n < 3*len(undecodable) {
+		t.Errorf("the log tells of it %d times, want at least %v", n, 3*len(undecodable))
 	}
 }
 
@@ -135,12 +135,12 @@ func TestWhatIsSetAsideIsShownAndPutBack(t *testing.T) {
 	g.Do(t, "POST", "/api/payments", pay("pm_card_visa"))
 	gateway.Eventually(t, patience, "its events are applied", applied)
 	if n := g.Metric(t, "patchbay_records_set_aside"); n != "0" {
-		t.Errorf("%s are set aside before", n)
+		t.Errorf("%s are set aside before, want 0", n)
 	}
 	if err := g.Stop(); err != nil {
 		t.Fatal(err)
 	}
-	// It waits, cannot be decoded, and has been tried five times already.
+	// It waits, cannot be decoded, and was tried five times.
 	event := read(t, db, `SELECT id, hex(body) FROM record WHERE kind = 'webhook'`)[0]
 	execute(t, db, `UPDATE record SET body = 'null', queue = 'webhooks', due = 0, owner = '', status = 'waiting' WHERE kind = 'webhook' AND id = ?1`, event[0])
 	now := time.Now().UTC() // what is old is removed
@@ -157,10 +157,10 @@ func TestWhatIsSetAsideIsShownAndPutBack(t *testing.T) {
 	for _, when := range []string{"while the gateway runs", "while it does not"} {
 		out, err := command("storage", "status")
 		if err != nil || !strings.Contains(out, record) || !strings.Contains(out, "undecodable_record, 6 times") {
-			t.Errorf("%s: %v\n%s", when, err, out)
+			t.Errorf("%s: got %v, want %q in it, \"undecodable_record, 6 times\" in it:\n%s", when, err, record, out)
 		}
 		if out, err := command("storage", "put-back", "stripe/webhook/other"); err == nil {
-			t.Errorf("%s, what is not set aside: %s", when, out)
+			t.Errorf("%s, what is not set aside: got %s, want an error", when, out)
 		}
 		if err := g.Stop(); err != nil && when == "while the gateway runs" {
 			t.Fatal(err)
@@ -173,9 +173,9 @@ func TestWhatIsSetAsideIsShownAndPutBack(t *testing.T) {
 	}
 	gateway.Eventually(t, patience, "it is applied", applied)
 	if n := g.Metric(t, "patchbay_records_set_aside"); n != "0" {
-		t.Errorf("%s are set aside", n)
+		t.Errorf("%s are set aside, want 0", n)
 	}
 	if out, err := command("storage", "status"); err != nil || strings.Contains(out, record) {
-		t.Errorf("%v\n%s", err, out)
+		t.Errorf("got %v, want no %q in it:\n%s", err, record, out)
 	}
 }

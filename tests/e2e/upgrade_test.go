@@ -15,7 +15,7 @@ import (
 	"patchbay/tests/gateway"
 )
 
-// old is one of the requests that were made of the previous version.
+// old is a request that was made to an earlier version.
 type old struct {
 	Path   string `json:"path"`
 	Key    string `json:"key"`
@@ -25,7 +25,7 @@ type old struct {
 	Answer string `json:"answer"` // all of it, where it is known
 }
 
-// upgraded is a gateway on a store that a version before has left: see
+// upgraded is a gateway on a store that an earlier version has left: see
 // testdata/upgrade/README.md.
 func upgraded(t *testing.T, version string) (g *gateway.Gateway, asked []old, made time.Time) {
 	t.Helper()
@@ -70,7 +70,7 @@ func upgraded(t *testing.T, version string) (g *gateway.Gateway, asked []old, ma
 	return g, asked, made
 }
 
-// taken counts the charges of each order, and what was refunded of it.
+// taken returns the number of charges of each order, and how much of it was refunded.
 func taken(t *testing.T, g *gateway.Gateway) (charges map[string]int, refunded map[string]int64) {
 	t.Helper()
 	charges, refunded = map[string]int{}, map[string]int64{}
@@ -128,28 +128,28 @@ func isUpgraded(t *testing.T, version string) {
 				}
 			}
 			if refunded["paid"] != 500 || refunded["returning"] != 300 {
-				t.Errorf("refunded: %v", refunded)
+				t.Errorf("refunded: got %v, want paid 500, returning 300", refunded)
 			}
 			for _, sent := range []string{">Welcome<", ">Once<"} { // by the version before
 				if page := string(g.Ask(t, "/catcher").Body); strings.Contains(page, sent) {
-					t.Errorf("%s went out again: %s", sent, page)
+					t.Errorf("got a second copy of %s, want none: %s", sent, page)
 				}
 			}
 			other := asked[0].Body
 			other["amount"] = 2000
 			if a := g.Do(t, "POST", asked[0].Path, other, gateway.Key(asked[0].Key)); a.Status != 422 {
-				t.Errorf("another body: %d %s", a.Status, a.Body)
+				t.Errorf("another body: got %d %s, want 422", a.Status, a.Body)
 			}
 			if waiting := g.Do(t, "GET", "/api/payments?status=requires_capture", nil).Data(); len(waiting) != 1 {
-				t.Errorf("%d payments wait for their capture", len(waiting))
+				t.Errorf("%d payments wait for their capture, want 1 waiting", len(waiting))
 			} else if id, _ := waiting[0]["id"].(string); g.Do(t, "POST", "/api/payments/"+id+"/capture", object{}).Text("status") != "succeeded" {
-				t.Errorf("%s is not captured", id)
+				t.Errorf("%s is not captured, want succeeded", id)
 			}
 		})
 	}
 }
 
-// again repeats a request. What was under way is answered as it is now.
+// again repeats a request. An operation that was in progress gets its present answer.
 func (r old) again(t *testing.T, g *gateway.Gateway) {
 	t.Helper()
 	var a gateway.Answer
@@ -162,20 +162,19 @@ func (r old) again(t *testing.T, g *gateway.Gateway) {
 		status = 201
 	}
 	if a.Status != status || a.Text("id") != r.ID || status < 500 && a.Header.Get("Idempotency-Replayed") != "true" {
-		t.Errorf("%s %s: %d %s, replayed %q; it was %d %s", r.Path, r.Key, a.Status, a.Body, a.Header.Get("Idempotency-Replayed"), r.Status, r.ID)
+		t.Errorf("%s %s: %d %s, replayed %q; want %d %s, replayed", r.Path, r.Key, a.Status, a.Body, a.Header.Get("Idempotency-Replayed"), r.Status, r.ID)
 	}
 	if got, want := toThePublic(string(a.Body)), toThePublic(r.Answer); r.ended() && want != "" && got != want {
 		t.Errorf("%s %s was answered\n%s\nand is\n%s", r.Path, r.Key, want, got)
 	}
 }
 
-// ended reports whether the answer is that of a payment's operation that has ended, and so
-// the same for ever.
+// ended reports whether the answer is about an operation that has ended, and therefore final.
 func (r *old) ended() bool {
 	return strings.HasPrefix(r.Path, "/api/payments") && r.Status < 300 && r.Status != 202
 }
 
 var clientSecret = regexp.MustCompile(`,"(clientSecret|publishableKey)":"[^"]*"`)
 
-// toThePublic is an answer without what a payment loses once it is final.
+// toThePublic returns an answer without the fields that a payment loses once it is final.
 func toThePublic(answer string) string { return clientSecret.ReplaceAllString(answer, "") }

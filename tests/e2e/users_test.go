@@ -14,40 +14,40 @@ func TestUser(t *testing.T) {
 	g := gateway.Start(t)
 	u := g.Do(t, "POST", "/api/users", object{"email": " Ada@Example.COM ", "name": "Ada", "metadata": object{"plan": "free", "seat": "1"}})
 	if u.Status != 201 || u.Text("email") != "ada@example.com" || u.Header.Get("ETag") != `"v1"` {
-		t.Fatalf("%d %s", u.Status, u.Body)
+		t.Fatalf("got %d %s, want 201, email ada@example.com, ETag \"v1\"", u.Status, u.Body)
 	}
 	path := "/api/users/" + u.Text("id")
 
 	t.Run("is found by id and by email written in any way", func(t *testing.T) {
 		if got := g.Do(t, "GET", path, nil); string(got.Body) != string(u.Body) || got.Header.Get("ETag") != `"v1"` {
-			t.Errorf("%s", got.Body)
+			t.Errorf("got %s, want body %v, ETag \"v1\"", got.Body, string(u.Body))
 		}
 		if got := g.Do(t, "GET", "/api/users?email=ADA@example.com", nil); len(got.Data()) != 1 || got.Data()[0]["id"] != u.Text("id") {
-			t.Errorf("%s", got.Body)
+			t.Errorf("got %s, want 1 item, id %v", got.Body, u.Text("id"))
 		}
 		if got := g.Do(t, "GET", "/api/users?email=eve@example.com", nil); got.Status != 200 || len(got.Data()) != 0 {
-			t.Errorf("%d %s", got.Status, got.Body)
+			t.Errorf("got %d %s, want 200, no items", got.Status, got.Body)
 		}
 	})
 
 	t.Run("has an email of its own", func(t *testing.T) {
 		if got := g.Do(t, "POST", "/api/users", object{"email": "ADA@example.com"}); got.Status != 409 || got.Code() != "email_taken" {
-			t.Errorf("%d %s", got.Status, got.Body)
+			t.Errorf("got %d %s, want 409, code email_taken", got.Status, got.Body)
 		}
 	})
 
 	t.Run("is changed in part, by whoever has seen the present version", func(t *testing.T) {
 		got := g.Do(t, "PATCH", path, object{"metadata": object{"plan": "pro", "seat": nil}}, gateway.Header{"If-Match": `"v1"`})
 		if got.Status != 200 || got.Header.Get("ETag") != `"v2"` || got.Text("name") != "Ada" || got.Text("metadata", "plan") != "pro" || got.Text("metadata", "seat") != "" {
-			t.Fatalf("%d %s", got.Status, got.Body)
+			t.Fatalf("got %d %s, want 200, ETag \"v2\", name Ada, metadata.plan pro, no metadata.seat", got.Status, got.Body)
 		}
 		for _, stale := range []string{`"v1"`, `W/"v2"`, `"x"`} {
 			if got := g.Do(t, "PATCH", path, object{"name": "Eve"}, gateway.Header{"If-Match": stale}); got.Status != 412 {
-				t.Errorf("If-Match %s: %d %s", stale, got.Status, got.Body)
+				t.Errorf("If-Match %s: got %d %s, want 412", stale, got.Status, got.Body)
 			}
 		}
 		if got := g.Do(t, "PATCH", path, object{"name": ""}, gateway.Header{"If-Match": "*"}); got.Status != 200 || got.Text("name") != "" {
-			t.Errorf("%d %s", got.Status, got.Body)
+			t.Errorf("got %d %s, want 200, no name", got.Status, got.Body)
 		}
 	})
 
@@ -56,7 +56,7 @@ func TestUser(t *testing.T) {
 		for i := range 20 {
 			all.Go(func() {
 				if got := g.Do(t, "PATCH", path, object{"metadata": object{fmt.Sprint("k", i): "v"}}); got.Status != 200 {
-					t.Errorf("%d %s", got.Status, got.Body)
+					t.Errorf("got %d %s, want 200", got.Status, got.Body)
 				}
 			})
 		}
@@ -69,18 +69,18 @@ func TestUser(t *testing.T) {
 
 	t.Run("is deleted, and its email is free again", func(t *testing.T) {
 		if got := g.Do(t, "DELETE", path, nil, gateway.Header{"If-Match": `"v1"`}); got.Status != 412 {
-			t.Errorf("stale: %d", got.Status)
+			t.Errorf("stale: got %d, want 412", got.Status)
 		}
 		if got := g.Do(t, "DELETE", path, nil); got.Status != 204 || len(got.Body) != 0 {
-			t.Errorf("%d %s", got.Status, got.Body)
+			t.Errorf("got %d %s, want 204, no bytes of body", got.Status, got.Body)
 		}
 		for _, method := range []string{"GET", "DELETE"} {
 			if got := g.Do(t, method, path, nil); got.Status != 404 {
-				t.Errorf("%s: %d", method, got.Status)
+				t.Errorf("%s: got %d, want 404", method, got.Status)
 			}
 		}
 		if got := g.Do(t, "POST", "/api/users", object{"email": "ada@example.com"}); got.Status != 201 {
-			t.Errorf("%d %s", got.Status, got.Body)
+			t.Errorf("got %d %s, want 201", got.Status, got.Body)
 		}
 	})
 }
@@ -104,11 +104,11 @@ func TestUsersAreListedPageByPage(t *testing.T) {
 		g.Do(t, "POST", "/api/users", object{"email": fmt.Sprintf("late%d@example.com", len(seen))})
 	}
 	if fmt.Sprint(seen) != "[u6@example.com u5@example.com u4@example.com u3@example.com u2@example.com u1@example.com u0@example.com]" {
-		t.Errorf("%v", seen)
+		t.Errorf("got %v, want \"[u6@example.com u5@example.com u4@example.com u3@example.com u2@example.com u1@example.com u0@example.com]\"", seen)
 	}
 	for _, query := range []string{"limit=0", "limit=101", "limit=x", "cursor=nonsense"} {
 		if got := g.Wrong(t, "GET", "/api/users?"+query, nil); got.Status != 400 {
-			t.Errorf("%s: %d %s", query, got.Status, got.Body)
+			t.Errorf("%s: got %d %s, want 400", query, got.Status, got.Body)
 		}
 	}
 }
@@ -127,6 +127,6 @@ func TestOneEmailManyRequests(t *testing.T) {
 	}
 	all.Wait()
 	if made.Load() != 1 {
-		t.Errorf("%d users with one email", made.Load())
+		t.Errorf("%d users with one email, want 1", made.Load())
 	}
 }

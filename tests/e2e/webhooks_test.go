@@ -55,7 +55,7 @@ func TestWebhook(t *testing.T) {
 		}
 		for name, tt := range tests {
 			if a := deliver(t, g, body, tt.at, tt.change); a.Status != 400 || a.Code() != "invalid_signature" {
-				t.Errorf("%s: %d %s", name, a.Status, a.Body)
+				t.Errorf("%s: got %d %s, want 400, code invalid_signature", name, a.Status, a.Body)
 			}
 		}
 	})
@@ -66,7 +66,7 @@ func TestWebhook(t *testing.T) {
 		for range 200 {
 			all.Go(func() {
 				if a := deliver(t, g, body, time.Now()); a.Status != 200 {
-					t.Errorf("%d %s", a.Status, a.Body)
+					t.Errorf("got %d %s, want 200", a.Status, a.Body)
 				}
 			})
 		}
@@ -74,7 +74,7 @@ func TestWebhook(t *testing.T) {
 		settled(t, g, id, "succeeded")
 		feed := string(g.Do(t, "GET", "/api/events?limit=100", nil).Body)
 		if n := strings.Count(feed, "payment.succeeded"); n != 1 {
-			t.Errorf("%d effects", n)
+			t.Errorf("got %d effects, want 1", n)
 		}
 	})
 
@@ -82,33 +82,33 @@ func TestWebhook(t *testing.T) {
 		before := g.Do(t, "GET", "/api/payments/"+id, nil)
 		for i, status := range []string{"requires_payment_method", "canceled", "processing"} {
 			if a := deliver(t, g, event(fmt.Sprint("evt_late", i), "payment_intent.payment_failed", intent(reference, status, 0)), time.Now()); a.Status != 200 {
-				t.Errorf("%d %s", a.Status, a.Body)
+				t.Errorf("got %d %s, want 200", a.Status, a.Body)
 			}
 		}
 		flush(t, g)
 		if after := g.Do(t, "GET", "/api/payments/"+id, nil); string(after.Body) != string(before.Body) {
-			t.Errorf("%s", after.Body)
+			t.Errorf("got %s, want %v", after.Body, string(before.Body))
 		}
 	})
 
 	t.Run("of an unknown type, or about nothing of ours, is stored", func(t *testing.T) {
 		if a := deliver(t, g, event("evt_customer", "customer.created", `{"id":"cus_1"}`), time.Now()); a.Status != 200 {
-			t.Errorf("%d %s", a.Status, a.Body)
+			t.Errorf("got %d %s, want 200", a.Status, a.Body)
 		}
 		if a := deliver(t, g, event("evt_other", "payment_intent.succeeded", intent("pi_somebody_elses", "succeeded", 1)), time.Now()); a.Status != 200 {
-			t.Errorf("%d %s", a.Status, a.Body)
+			t.Errorf("got %d %s, want 200", a.Status, a.Body)
 		}
 	})
 }
 
-// flush waits until an event that was delivered now has had its effect: so
-// have, in all likelihood, those before.
+// flush waits until an event that is delivered now has had its effect: those before it have very
+// likely had theirs.
 func flush(t *testing.T, g *gateway.Gateway) {
 	t.Helper()
 	p := g.Do(t, "POST", "/api/payments", pay("pm_card_visa", object{"captureMethod": "manual"}))
 	body := event("evt_flush_"+p.Text("id"), "payment_intent.canceled", intent(p.Text("providerReference"), "canceled", 0))
 	if a := deliver(t, g, body, time.Now()); a.Status != 200 {
-		t.Fatalf("%d %s", a.Status, a.Body)
+		t.Fatalf("got %d %s, want 200", a.Status, a.Body)
 	}
 	settled(t, g, p.Text("id"), "canceled")
 }

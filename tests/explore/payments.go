@@ -15,9 +15,9 @@ import (
 
 	"patchbay/adapters/httpclient"
 	"patchbay/adapters/payments/stripepay"
+	"patchbay/adapters/provider"
 	"patchbay/adapters/resilience"
 	"patchbay/adapters/simulators/stripesim"
-	"patchbay/adapters/webhooks/stripehook"
 	"patchbay/core/payment"
 	"patchbay/core/payments"
 	"patchbay/ports"
@@ -44,7 +44,7 @@ type monetary struct {
 // teller is the part of a process that accepts events.
 type teller struct {
 	*payments.Service
-	hook *stripehook.Hook
+	hook provider.PaymentHook
 }
 
 func newPayments(w *world) domain {
@@ -161,7 +161,7 @@ func (w *world) policy() resilience.Policy {
 // open implements domain.
 func (d *monetary) open(p *process) {
 	var gateways []ports.PaymentGateway
-	var hooks []stripehook.Account
+	var hooks []provider.Account
 	for n, sim := range d.sims {
 		g, err := stripepay.New(stripepay.Options{
 			Name: accounts[n], SecretKey: sim.Key(),
@@ -178,9 +178,9 @@ func (d *monetary) open(p *process) {
 			worded = unlisted{worded}
 		}
 		gateways = append(gateways, resilience.NewGateway(worded, resilience.Options{Policy: d.world.policy()}))
-		hooks = append(hooks, stripehook.Account{Provider: accounts[n], Secrets: []string{signed + accounts[n]}})
+		hooks = append(hooks, provider.Account{Provider: accounts[n], Secrets: []string{signed + accounts[n]}})
 	}
-	hook, err := stripehook.New(p, hooks...)
+	hook, err := stripepay.NewHook(p, hooks...)
 	if err != nil {
 		panic(err)
 	}

@@ -8,7 +8,6 @@ import (
 	"testing"
 
 	"patchbay/app"
-	"patchbay/config"
 )
 
 // Data returns the path of a file in the gateway's data directory.
@@ -41,7 +40,7 @@ func (g *Gateway) FirstKey(t testing.TB) Header {
 // Operator returns the Authorization header of the operator for the admin listener.
 func (g *Gateway) Operator(t testing.TB) Header {
 	t.Helper()
-	c, err := config.Load("", []string{"PATCHBAY_PROVIDERS__LOCAL__PATH=" + g.Data("patchbay.db")}, app.Types())
+	c, err := app.Load("", []string{"PATCHBAY_PROVIDERS__LOCAL__PATH=" + g.Data("patchbay.db")})
 	if err != nil {
 		t.Fatal(err)
 	}

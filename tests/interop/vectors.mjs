@@ -1,5 +1,5 @@
 // Prints webhooks signed by Stripe's own library, for the Go tests of
-// adapters/webhooks/stripehook. Times are fixed, so that the output is too.
+// adapters/payments/stripepay. Times are fixed, so that the output is too.
 import { event, sign } from "./sign.mjs";
 
 const at = 1772366400; // 2026-03-01 12:00:00 UTC

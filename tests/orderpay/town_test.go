@@ -21,9 +21,9 @@ import (
 	"patchbay/adapters/httpclient"
 	"patchbay/adapters/ids"
 	"patchbay/adapters/payments/stripepay"
+	"patchbay/adapters/provider"
 	"patchbay/adapters/resilience"
 	"patchbay/adapters/simulators/stripesim"
-	"patchbay/adapters/webhooks/stripehook"
 	"patchbay/core/fault"
 	"patchbay/core/payment"
 	"patchbay/core/payments"
@@ -61,7 +61,7 @@ type process struct {
 	town *town
 	dead atomic.Bool
 	hook *orderpay.Hook
-	said *stripehook.Hook
+	said provider.PaymentHook
 	stop context.CancelFunc
 	done chan struct{}
 }
@@ -111,7 +111,7 @@ func (w *town) boot() {
 	first := within(g, err)
 	o, err := orderpay.NewGateway(orderpay.GatewayOptions{Name: atOrders, Key: w.orders.Key(), Lag: lookupLag, HTTP: line(atOrders, w.orders)})
 	second := within(o, err)
-	if p.said, err = stripehook.New(clock.System{}, stripehook.Account{Provider: atStripe, Secrets: []string{whsec}}); err != nil {
+	if p.said, err = stripepay.NewHook(clock.System{}, provider.Account{Provider: atStripe, Secrets: []string{whsec}}); err != nil {
 		w.t.Fatal(err)
 	}
 	if p.hook, err = orderpay.NewHook(atOrders, clock.System{}, line(atOrders, w.orders)); err != nil {

@@ -16,7 +16,7 @@ import (
 	"patchbay/tests/gateway"
 )
 
-// caller is a client with a connection that it keeps.
+// caller is a client with a persistent connection.
 type caller struct {
 	address string
 	from    string // an address of this machine to connect from; any by default
@@ -24,7 +24,7 @@ type caller struct {
 	in      *bufio.Reader
 }
 
-// errNoAnswer says that a connection ended where an answer should be.
+// errNoAnswer means that a connection ended before an answer.
 var errNoAnswer = errors.New("no answer")
 
 func (c *caller) connect() error {
@@ -50,9 +50,9 @@ func (c *caller) close() {
 	}
 }
 
-// say sends text as it is, and reads the answers to requests with these methods. It reads
-// as it sends: an answer may come at any time.
-func (c *caller) say(text string, methods ...string) (all []gateway.Answer, err error) {
+// exchange sends text as it is, and reads the answers to requests with these methods. It reads while
+// it sends, because an answer may come at any time.
+func (c *caller) exchange(text string, methods ...string) (all []gateway.Answer, err error) {
 	if err := c.connect(); err != nil {
 		return nil, err
 	}
@@ -62,7 +62,7 @@ func (c *caller) say(text string, methods ...string) (all []gateway.Answer, err 
 	sent, conn := make(chan struct{}), c.conn
 	go func() {
 		defer close(sent)
-		_, _ = io.WriteString(conn, text) // the proxy may answer, and close, before it has all
+		_, _ = io.WriteString(conn, text) // the proxy may answer and close before it has read everything
 	}()
 	closes := false
 	for _, method := range methods {
@@ -101,8 +101,8 @@ func (c *caller) read(method string) (a gateway.Answer, last bool, err error) {
 	}
 }
 
-// request writes a request. Its fields are lines; a body has its length, unless a line
-// says that it is chunked.
+// request writes a request with these header lines. A body is sent with its length, or in chunks if a
+// line says so.
 func request(method, path, id, body string, lines ...string) string {
 	var b strings.Builder
 	fmt.Fprintf(&b, "%s %s HTTP/1.1\r\nHost: api.example\r\nX-Request-Id: %s\r\n", method, path, id)

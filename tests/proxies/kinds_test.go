@@ -11,21 +11,21 @@ import (
 	"patchbay/tests/gateway"
 )
 
-// call is what one client says at once, and what it must hear.
+// call is what a client sends at once, and the answers that it must get.
 type call struct {
 	text    string
 	methods []string // of the requests in text
 	ids     []string // of them
 	status  []int    // of the answers
 	own     func(answers []gateway.Answer) error
-	spoils  bool // what follows on its connection could be taken for a part of it
-	// strange is a text that a proxy may take otherwise, or refuse by itself. There is
-	// perhaps no answer to it; there is none that is another's.
+	spoils  bool // what follows on its connection could be read as a part of it
+	// strange means that a proxy may read the text in another way, or refuse it itself. There may
+	// be no answer to it, but never the answer to another request.
 	strange bool
 }
 
-// shopper makes calls. It has things of its own at the gateway.
-type shopper struct {
+// apiClient makes calls. It has payments and a user of its own at the gateway.
+type apiClient struct {
 	random  *rand.Rand
 	key     string // the line of an API key
 	name    string
@@ -36,47 +36,47 @@ type shopper struct {
 	version string
 }
 
-// paid is a payment of the shopper's.
+// paid is a payment of the client.
 type paid struct {
-	id, n, text string // text is the request, but for its id
+	id, n, text string // text is the request without its id
 	refunded    int
 }
 
-// kinds are the calls there are, with how often each is made.
+// kinds are the kinds of calls, each with its relative frequency.
 var kinds = []struct {
 	name  string
 	share int
-	make  func(s *shopper, id string) call
+	make  func(s *apiClient, id string) call
 }{
-	{"a payment", 12, (*shopper).pay},
-	{"a payment in chunks", 6, (*shopper).payInChunks},
-	{"a payment again", 8, (*shopper).payAgain},
-	{"a payment that is read", 14, (*shopper).readPayment},
-	{"a refund", 5, (*shopper).refund},
-	{"a user", 5, (*shopper).createUser},
-	{"a user that is read", 8, (*shopper).readUser},
-	{"a user with an old version", 4, (*shopper).staleVersion},
-	{"an email with an attachment", 2, (*shopper).mail},
-	{"HEAD", 5, (*shopper).head},
-	{"the document", 1, (*shopper).document},
-	{"nothing there", 5, (*shopper).nothing},
-	{"another method", 4, (*shopper).anotherMethod},
-	{"a method of its own", 2, (*shopper).ownMethod},
-	{"no key, and a request in the body", 6, (*shopper).noKey},
-	{"no route, and a request in the body", 6, (*shopper).noRoute},
-	{"no route, and a long body in chunks", 3, (*shopper).longChunks},
-	{"a body on GET", 5, (*shopper).bodyOnGet},
-	{"an Idempotency-Key that is none", 4, (*shopper).badKey},
-	{"another type of content", 4, (*shopper).badType},
-	{"a body that is too large", 1, (*shopper).tooLarge},
-	{"a webhook that nobody signed", 4, (*shopper).webhook},
-	{"a client that waits to be asked", 3, (*shopper).waits},
-	{"two at once", 4, (*shopper).pipelined},
-	{"what can be read in two ways", 6, (*shopper).ambiguous},
-	{"a body that breaks off", 2, (*shopper).breaksOff},
+	{"a payment", 12, (*apiClient).pay},
+	{"a payment in chunks", 6, (*apiClient).payInChunks},
+	{"a payment again", 8, (*apiClient).payAgain},
+	{"a payment that is read", 14, (*apiClient).readPayment},
+	{"a refund", 5, (*apiClient).refund},
+	{"a user", 5, (*apiClient).createUser},
+	{"a user that is read", 8, (*apiClient).readUser},
+	{"a user with an old version", 4, (*apiClient).staleVersion},
+	{"an email with an attachment", 2, (*apiClient).mail},
+	{"HEAD", 5, (*apiClient).head},
+	{"the document", 1, (*apiClient).document},
+	{"an unknown user", 5, (*apiClient).nothing},
+	{"another method", 4, (*apiClient).anotherMethod},
+	{"an unknown method", 2, (*apiClient).ownMethod},
+	{"no key, and a request in the body", 6, (*apiClient).noKey},
+	{"no route, and a request in the body", 6, (*apiClient).noRoute},
+	{"no route, and a long body in chunks", 3, (*apiClient).longChunks},
+	{"a body on GET", 5, (*apiClient).bodyOnGet},
+	{"an invalid Idempotency-Key", 4, (*apiClient).badKey},
+	{"another type of content", 4, (*apiClient).badType},
+	{"a body that is too large", 1, (*apiClient).tooLarge},
+	{"an unsigned webhook", 4, (*apiClient).webhook},
+	{"Expect: 100-continue", 3, (*apiClient).waits},
+	{"two at once", 4, (*apiClient).pipelined},
+	{"an ambiguous request", 6, (*apiClient).ambiguous},
+	{"a body that breaks off", 2, (*apiClient).breaksOff},
 }
 
-func (s *shopper) one(method, path, id, body string, status int, own func(gateway.Answer) error, lines ...string) call {
+func (s *apiClient) one(method, path, id, body string, status int, own func(gateway.Answer) error, lines ...string) call {
 	return call{
 		text: request(method, path, id, body, append([]string{s.key}, lines...)...), methods: []string{method}, ids: []string{id}, status: []int{status},
 		own: func(all []gateway.Answer) error { return own(all[0]) },
@@ -85,7 +85,7 @@ func (s *shopper) one(method, path, id, body string, status int, own func(gatewa
 
 func anything(gateway.Answer) error { return nil }
 
-// has wants a text in the answer.
+// has checks a text in the answer.
 func has(want string, path ...string) func(gateway.Answer) error {
 	return func(a gateway.Answer) error {
 		if got := a.Text(path...); got != want {
@@ -95,17 +95,17 @@ func has(want string, path ...string) func(gateway.Answer) error {
 	}
 }
 
-// refused wants an error that names the request.
+// refused checks that the answer is an error that names the request.
 func refused(id, code string) func(gateway.Answer) error {
 	return func(a gateway.Answer) error {
 		if a.Text("error", "request_id") != id || code != "" && a.Text("error", "code") != code {
-			return fmt.Errorf("it is no %s of %s", code, id)
+			return fmt.Errorf("got %s, want error code %q for request %s", a.Body, code, id)
 		}
 		return nil
 	}
 }
 
-func (s *shopper) payment(id string, lines ...string) call {
+func (s *apiClient) payment(id string, lines ...string) call {
 	body := fmt.Sprintf(`{"amount":%d,"currency":"usd","paymentMethod":"pm_card_visa","confirm":true,"metadata":{"n":%q}}`, 1000+s.n, id)
 	text := request("POST", "/api/payments", "ID", body, append([]string{s.key, asJSON, "Idempotency-Key: " + id}, lines...)...)
 	return call{
@@ -117,32 +117,32 @@ func (s *shopper) payment(id string, lines ...string) call {
 	}
 }
 
-func (s *shopper) pay(id string) call         { return s.payment(id) }
-func (s *shopper) payInChunks(id string) call { return s.payment(id, inChunks) }
+func (s *apiClient) pay(id string) call         { return s.payment(id) }
+func (s *apiClient) payInChunks(id string) call { return s.payment(id, inChunks) }
 
-// some is a payment of the shopper's.
-func (s *shopper) some() *paid { return &s.paid[s.random.IntN(len(s.paid))] }
+// somePayment returns a random payment of the client.
+func (s *apiClient) somePayment() *paid { return &s.paid[s.random.IntN(len(s.paid))] }
 
-func (s *shopper) payAgain(id string) call {
-	p := s.some()
+func (s *apiClient) payAgain(id string) call {
+	p := s.somePayment()
 	return call{
 		text: strings.Replace(p.text, "ID", id, 1), methods: []string{"POST"}, ids: []string{id}, status: []int{201},
 		own: func(all []gateway.Answer) error {
 			if all[0].Header.Get("Idempotency-Replayed") != "true" {
-				return fmt.Errorf("it was done again")
+				return fmt.Errorf("got a new payment, want a replayed answer")
 			}
 			return has(p.id, "id")(all[0])
 		},
 	}
 }
 
-func (s *shopper) readPayment(id string) call {
-	p := s.some()
+func (s *apiClient) readPayment(id string) call {
+	p := s.somePayment()
 	return s.one("GET", "/api/payments/"+p.id, id, "", 200, has(p.n, "metadata", "n"))
 }
 
-func (s *shopper) refund(id string) call {
-	p := s.some()
+func (s *apiClient) refund(id string) call {
+	p := s.somePayment()
 	own := func(a gateway.Answer) error {
 		p.refunded++
 		return has(p.id, "paymentId")(a)
@@ -150,7 +150,7 @@ func (s *shopper) refund(id string) call {
 	return s.one("POST", "/api/payments/"+p.id+"/refunds", id, `{"amount":1}`, 201, own, asJSON, "Idempotency-Key: "+id)
 }
 
-func (s *shopper) createUser(id string) call {
+func (s *apiClient) createUser(id string) call {
 	email := id + "@example.com"
 	own := func(a gateway.Answer) error {
 		s.user, s.email, s.version = a.Text("id"), email, a.Header.Get("ETag")
@@ -159,91 +159,90 @@ func (s *shopper) createUser(id string) call {
 	return s.one("POST", "/api/users", id, `{"email":"`+email+`"}`, 201, own, asJSON)
 }
 
-func (s *shopper) readUser(id string) call {
+func (s *apiClient) readUser(id string) call {
 	return s.one("GET", "/api/users/"+s.user, id, "", 200, has(s.email, "email"))
 }
 
-func (s *shopper) staleVersion(id string) call {
+func (s *apiClient) staleVersion(id string) call {
 	return s.one("PATCH", "/api/users/"+s.user, id, `{"name":"Ada"}`, 412, refused(id, "version_mismatch"), asJSON, `If-Match: "v99"`)
 }
 
-func (s *shopper) mail(id string) call {
+func (s *apiClient) mail(id string) call {
 	raw, _ := json.Marshal(map[string]any{
 		"to": []string{id + "@example.com"}, "from": "shop@example.com", "subject": id, "text": "Hello",
 		"attachments": []any{map[string]string{"filename": "a.txt", "contentType": "text/plain", "content": strings.Repeat("QUFB", 50_000)}},
-	}) // it is a literal
+	}) // a literal can always be encoded
 	return s.one("POST", "/api/emails", id, string(raw), 202, anything, asJSON)
 }
 
-func (s *shopper) head(id string) call {
-	return s.one("HEAD", "/api/payments/"+s.some().id, id, "", 405, anything)
+func (s *apiClient) head(id string) call {
+	return s.one("HEAD", "/api/payments/"+s.somePayment().id, id, "", 405, anything)
 }
 
-func (s *shopper) document(id string) call {
+func (s *apiClient) document(id string) call {
 	return s.one("GET", "/openapi.json", id, "", 200, has("3.0.3", "openapi"))
 }
 
-func (s *shopper) nothing(id string) call {
+func (s *apiClient) nothing(id string) call {
 	return s.one("GET", "/api/users/usr_"+id, id, "", 404, refused(id, ""))
 }
 
-func (s *shopper) anotherMethod(id string) call {
+func (s *apiClient) anotherMethod(id string) call {
 	return s.one("PUT", "/api/payments", id, s.inner(), 405, refused(id, "method_not_allowed"), asJSON)
 }
 
-func (s *shopper) ownMethod(id string) call {
+func (s *apiClient) ownMethod(id string) call {
 	return s.one("BREW", "/api/payments", id, "", 501, refused(id, "not_implemented"))
 }
 
-// inner is a refund of the shopper's own payment, with the shopper's own key, which nobody
-// asks for: it is a body. It ends within a head, so that the head of the next request on
-// the connection would complete it.
-func (s *shopper) inner() string {
-	return strings.Repeat("A", 8192) + "POST /api/payments/" + s.some().id + "/refunds HTTP/1.1\r\nHost: x\r\nX-Request-Id: smuggled\r\nX: "
+// inner is a body that looks like a refund of the client's own payment. It ends within a head, so
+// that the head of the next request on the connection would complete it.
+func (s *apiClient) inner() string {
+	return strings.Repeat("A", 8192) + "POST /api/payments/" + s.somePayment().id + "/refunds HTTP/1.1\r\nHost: x\r\nX-Request-Id: smuggled\r\nX: "
 }
 
-func (s *shopper) noKey(id string) call {
+func (s *apiClient) noKey(id string) call {
 	body := s.inner()
 	text := request("POST", "/api/payments", id, body, asJSON)
 	return call{text: text, methods: []string{"POST"}, ids: []string{id}, status: []int{401}, own: func(all []gateway.Answer) error { return refused(id, "unauthorized")(all[0]) }}
 }
 
-func (s *shopper) noRoute(id string) call {
+func (s *apiClient) noRoute(id string) call {
 	return s.one("POST", "/nothing", id, s.inner(), 404, refused(id, "not_found"), asJSON)
 }
 
-func (s *shopper) longChunks(id string) call {
+func (s *apiClient) longChunks(id string) call {
 	body := strings.Repeat("A", 300<<10) + s.inner()
 	return s.one("POST", "/nothing", id, body, 404, refused(id, "not_found"), asJSON, inChunks)
 }
 
-func (s *shopper) bodyOnGet(id string) call {
-	p := s.some()
+func (s *apiClient) bodyOnGet(id string) call {
+	p := s.somePayment()
 	return s.one("GET", "/api/payments/"+p.id, id, s.inner(), 200, has(p.n, "metadata", "n"))
 }
 
-func (s *shopper) badKey(id string) call {
+func (s *apiClient) badKey(id string) call {
 	return s.one("POST", "/api/payments", id, s.inner(), 400, refused(id, "invalid_idempotency_key"), asJSON, `Idempotency-Key: "k";a=1`)
 }
 
-func (s *shopper) badType(id string) call {
+func (s *apiClient) badType(id string) call {
 	return s.one("POST", "/api/payments", id, s.inner(), 415, refused(id, ""), "Content-Type: text/plain")
 }
 
-func (s *shopper) tooLarge(id string) call {
+func (s *apiClient) tooLarge(id string) call {
 	return s.one("POST", "/api/payments", id, strings.Repeat("A", 1<<20)+s.inner(), 413, refused(id, "body_too_large"), asJSON)
 }
 
-func (s *shopper) webhook(id string) call {
+func (s *apiClient) webhook(id string) call {
 	return s.one("POST", "/api/webhooks/nobody", id, s.inner(), 404, refused(id, ""), asJSON)
 }
 
-func (s *shopper) waits(id string) call {
+func (s *apiClient) waits(id string) call {
 	return s.one("POST", "/nothing", id, s.inner(), 404, refused(id, "not_found"), "Expect: 100-continue")
 }
 
-func (s *shopper) pipelined(id string) call {
-	p := s.some()
+func (s *apiClient) pipelined(id string) call {
+	p := s.somePayment()
 	first, second := id+"a", id+"b"
 	return call{
 		text: request("GET", "/api/payments/"+p.id, first, "", s.key) + request("GET", "/api/users/usr_"+second, second, "", s.key), methods: []string{"GET", "GET"},
@@ -257,8 +256,8 @@ func (s *shopper) pipelined(id string) call {
 	}
 }
 
-// ambiguous is what issue 12 has of the kind, and more of it.
-func (s *shopper) ambiguous(id string) call {
+// ambiguous returns a request whose end or target can be read in more than one way.
+func (s *apiClient) ambiguous(id string) call {
 	text := request("POST", "/nothing", id, s.inner(), s.key, asJSON)
 	line := func(old, replaced string) string { return strings.Replace(text, old, replaced, 1) }
 	ways := []string{
@@ -287,7 +286,7 @@ func (s *shopper) ambiguous(id string) call {
 	return call{text: ways[s.random.IntN(len(ways))], methods: []string{"POST"}, ids: []string{id}, spoils: true, strange: true}
 }
 
-func (s *shopper) breaksOff(id string) call {
+func (s *apiClient) breaksOff(id string) call {
 	text := request("POST", "/nothing", id, s.inner(), s.key, asJSON)
 	return call{text: text[:len(text)-50], ids: []string{id}, spoils: true, strange: true}
 }

@@ -20,9 +20,9 @@ import (
 
 const patience = 30 * time.Second
 
-// documented is the one block of docs/proxy.md in a language, with an example's addresses
-// replaced: of old and new, in turn. Each must stand in it once.
-func documented(t *testing.T, language string, replace ...string) string {
+// documentedBlock returns the only block of docs/proxy.md in a language, with addresses replaced:
+// old and new in turn. Each old one must occur once.
+func documentedBlock(t *testing.T, language string, replace ...string) string {
 	t.Helper()
 	page, err := os.ReadFile(filepath.Join(gateway.Root(), "docs", "proxy.md"))
 	if err != nil {
@@ -30,24 +30,24 @@ func documented(t *testing.T, language string, replace ...string) string {
 	}
 	blocks := regexp.MustCompile("(?s)```"+language+"\n(.*?)```").FindAllSubmatch(page, -1)
 	if len(blocks) != 1 {
-		t.Fatalf("docs/proxy.md has %d blocks of %s", len(blocks), language)
+		t.Fatalf("docs/proxy.md has %d blocks of %s, want 1 block", len(blocks), language)
 	}
 	text := string(blocks[0][1])
 	for i := 0; i < len(replace); i += 2 {
 		if n := strings.Count(text, replace[i]); n != 1 {
-			t.Fatalf("docs/proxy.md has %q %d times in its block of %s", replace[i], n, language)
+			t.Fatalf("docs/proxy.md has %q %d times in its block of %s, want 1", replace[i], n, language)
 		}
 		text = strings.ReplaceAll(text, replace[i], replace[i+1])
 	}
 	return text
 }
 
-// guarded starts a gateway with the documented settings and some more, each a line, and
-// returns it with an API key.
-func guarded(t *testing.T, env ...string) (g *gateway.Gateway, key string) {
+// startGuarded starts a gateway with the documented settings and more variables, and returns it with
+// an API key.
+func startGuarded(t *testing.T, env ...string) (g *gateway.Gateway, key string) {
 	t.Helper()
-	g = gateway.Configured(t, documented(t, "yaml"), append(env, "PATCHBAY_AUTH__MODE=off")...)
-	g.Restart(t) // a gateway that asks for keys starts only when there is one
+	g = gateway.Configured(t, documentedBlock(t, "yaml"), append(env, "PATCHBAY_AUTH__MODE=off")...)
+	g.Restart(t) // a gateway that requires keys starts only if there is one
 	out, err := g.Command(t, append([]string{"keys", "create", "--name", "proxies"}, g.Args...)...).Output()
 	if err != nil {
 		t.Fatal(err)
@@ -64,17 +64,17 @@ func guarded(t *testing.T, env ...string) (g *gateway.Gateway, key string) {
 	return g, strings.TrimSpace(string(out))
 }
 
-// proxy is one that runs.
+// proxy is a running proxy.
 type proxy struct {
 	address string
 	log     func() string
 }
 
-// proxies start each kind of proxy in front of an address.
+// proxies has a function for each kind of proxy that starts it in front of an address.
 var proxies = map[string]func(t *testing.T, gateway string) *proxy{"nginx": startNginx, "HAProxy": startHAProxy}
 
-// startNginx adds to the documented block what stands in every nginx.conf, and a log that
-// has, of each request, all the connections to the gateway that it was tried on.
+// startNginx adds to the documented block what every nginx.conf needs, and a log with the statuses of
+// all tries of each request.
 func startNginx(t *testing.T, gateway string) *proxy {
 	t.Helper()
 	address := free(t)
@@ -93,15 +93,15 @@ http {
     access_log %[2]s/access.log tries;
 %s
 }
-`, user, dir, documented(t, "nginx", "listen 443;", "listen "+address+";", "server 127.0.0.1:8080;", "server "+gateway+";"))
+`, user, dir, documentedBlock(t, "nginx", "listen 443;", "listen "+address+";", "server 127.0.0.1:8080;", "server "+gateway+";"))
 	file := filepath.Join(dir, "nginx.conf")
 	errors := filepath.Join(dir, "error.log")
 	run(t, address, file, conf, "nginx", "-p", dir, "-e", errors, "-c", file)
 	return &proxy{address, func() string { return content(t, filepath.Join(dir, "access.log")) + content(t, errors) }}
 }
 
-// startHAProxy adds a log to the documented block: of each request how often it was tried
-// anew, and how its session ended.
+// startHAProxy adds a log to the documented block: how often each request was retried, and how its
+// session ended.
 func startHAProxy(t *testing.T, gateway string) *proxy {
 	t.Helper()
 	address := free(t)
@@ -113,16 +113,16 @@ global
 defaults
     log global
     log-format "status=%%ST retries=%%rc end=%%tsc line=%%{+Q}r"
-%s`, documented(t, "haproxy", "bind :443", "bind "+address, "127.0.0.1:8080", gateway))
+%s`, documentedBlock(t, "haproxy", "bind :443", "bind "+address, "127.0.0.1:8080", gateway))
 	log := run(t, address, file, conf, "haproxy", "-db", "-f", file)
 	return &proxy{address, log}
 }
 
-// run writes a configuration and starts a program with it, which the test stops.
+// run writes a configuration and starts a program with it until the test ends.
 func run(t *testing.T, address, file, conf, program string, args ...string) (log func() string) {
 	t.Helper()
 	path, err := exec.LookPath(program)
-	if err != nil { // Debian keeps it where only root looks
+	if err != nil { // Debian installs it where only the PATH of root leads
 		path, err = exec.LookPath("/usr/sbin/" + program)
 	}
 	if err != nil {
@@ -172,13 +172,13 @@ func content(t *testing.T, file string) string {
 	return string(raw)
 }
 
-// free is a loopback address that nobody listens at.
+// free returns a loopback address at which no process listens.
 func free(t *testing.T) string {
 	t.Helper()
 	l, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
 		t.Fatal(err)
 	}
-	defer l.Close() // only its number was wanted
+	defer l.Close() // only the port is needed
 	return l.Addr().String()
 }

@@ -13,15 +13,15 @@ import (
 	"patchbay/tests/gateway"
 )
 
-// As documented, a trusted proxy names its client, whatever that client says of itself,
-// and speaks for as many as there are. Nobody else does.
+// With the documented settings the gateway takes the client's address from a trusted proxy, whatever
+// the client claims, and from nobody else. A trusted proxy may have any number of connections.
 func TestTrustedProxies(t *testing.T) {
 	for name, start := range proxies {
 		t.Run(name, func(t *testing.T) {
-			g, key := guarded(t, "PATCHBAY_SERVER__MAX_CONNECTIONS_PER_ADDRESS=2")
+			g, key := startGuarded(t, "PATCHBAY_SERVER__MAX_CONNECTIONS_PER_ADDRESS=2")
 			direct := strings.TrimPrefix(g.Base, "http://")
-			tap := startTap(t, direct)
-			p := start(t, tap.address)
+			rec := startRecorder(t, direct)
+			p := start(t, rec.address)
 			made := "X-Forwarded-For: 203.0.113.7"
 			for _, row := range []struct{ name, at, from, made, client string }{
 				{"a client of the proxy", p.address, "127.0.0.2", "X: y", "127.0.0.2"},
@@ -36,10 +36,10 @@ func TestTrustedProxies(t *testing.T) {
 					defer c.close()
 					got := c.get(t, id, key, row.made)
 					if got.Status != 200 || got.Header.Get("X-Request-Id") != id {
-						t.Fatalf("%v", got)
+						t.Fatalf("got %v, want 200, X-Request-Id %v", got, id)
 					}
 					if client := clientOf(t, g, id); client != row.client {
-						t.Errorf("the log says it is %s, not %s", client, row.client)
+						t.Errorf("the log says it is %s, want %s", client, row.client)
 					}
 				})
 			}
@@ -51,38 +51,38 @@ func TestTrustedProxies(t *testing.T) {
 						defer c.close()
 						for n := range 20 {
 							text := request("GET", "/api/payments", fmt.Sprint("p", i, "-", n), "", "Authorization: Bearer "+key)
-							if got, err := c.say(text, "GET"); err != nil || got[0].Status != 200 {
-								t.Errorf("%v %v", got, err)
+							if got, err := c.exchange(text, "GET"); err != nil || got[0].Status != 200 {
+								t.Errorf("got %v %v, want 200", got, err)
 								return
 							}
 						}
 					})
 				}
-				if all.Wait(); tap.atOnce() <= 2 {
-					t.Errorf("%d at once show nothing", tap.atOnce())
+				if all.Wait(); rec.atOnce() <= 2 {
+					t.Errorf("%d connections at once, want more than 2", rec.atOnce())
 				}
 			})
-			t.Run("anybody else has no more than an address may have", func(t *testing.T) {
+			t.Run("another address has no more connections than the limit", func(t *testing.T) {
 				if n := hold(t, direct, "127.0.0.4", key); n != 2 {
-					t.Errorf("%d connections", n)
+					t.Errorf("got %d connections, want 2", n)
 				}
 			})
 		})
 	}
 }
 
-// A proxy that is not named is a client like others: it is taken for who calls, its
-// connections are counted, and what it says of its own clients is not believed.
+// A proxy that is not trusted is a client like any other: its address is the client's, its
+// connections are limited, and its X-Forwarded-For is ignored.
 func TestProxiesThatAreNotTrusted(t *testing.T) {
 	for name, start := range proxies {
 		t.Run(name, func(t *testing.T) {
-			g, key := guarded(t, "PATCHBAY_SERVER__TRUSTED_PROXIES=192.0.2.1", "PATCHBAY_SERVER__MAX_CONNECTIONS_PER_ADDRESS=8")
+			g, key := startGuarded(t, "PATCHBAY_SERVER__TRUSTED_PROXIES=192.0.2.1", "PATCHBAY_SERVER__MAX_CONNECTIONS_PER_ADDRESS=8")
 			p := start(t, strings.TrimPrefix(g.Base, "http://"))
 			c := &caller{address: p.address, from: "127.0.0.2"}
 			defer c.close()
 			c.get(t, "first", key, "X: y")
 			if client := clientOf(t, g, "first"); client != "127.0.0.1" {
-				t.Errorf("the log says it is %s", client)
+				t.Errorf("the log says it is %s, want 127.0.0.1", client)
 			}
 			var all sync.WaitGroup
 			var mu sync.Mutex
@@ -93,15 +93,15 @@ func TestProxiesThatAreNotTrusted(t *testing.T) {
 					defer c.close()
 					for n := range 20 {
 						text := request("GET", "/api/payments", fmt.Sprint("u", i, "-", n), "", "Authorization: Bearer "+key)
-						got, err := c.say(text, "GET")
+						got, err := c.exchange(text, "GET")
 						mu.Lock()
 						switch {
-						case errors.Is(err, errNoAnswer): // too many are turned away at once
+						case errors.Is(err, errNoAnswer): // many connections are refused at the same time
 							statuses[0]++
 						case err != nil:
 							t.Error(err)
 						case got[0].Status == 429 && got[0].Text("error", "code") != "too_many_connections":
-							t.Errorf("%v", got[0])
+							t.Errorf("got %v, want 429 with code too_many_connections", got[0])
 						default:
 							statuses[got[0].Status]++
 						}
@@ -110,13 +110,13 @@ func TestProxiesThatAreNotTrusted(t *testing.T) {
 				})
 			}
 			if all.Wait(); statuses[200] == 0 || statuses[429] == 0 {
-				t.Errorf("%v", statuses)
+				t.Errorf("got %v, want some 200 and some 429", statuses)
 			}
 		})
 	}
 }
 
-// Without keys everybody who comes through a proxy would be let in.
+// Without API keys everybody who comes through a proxy would have access.
 func TestAGatewayWithoutKeysAnswersNoProxy(t *testing.T) {
 	for name, start := range proxies {
 		t.Run(name, func(t *testing.T) {
@@ -124,10 +124,10 @@ func TestAGatewayWithoutKeysAnswersNoProxy(t *testing.T) {
 			p := start(t, strings.TrimPrefix(g.Base, "http://"))
 			for _, host := range []string{"api.example", "localhost"} {
 				c := &caller{address: p.address}
-				got, err := c.say(strings.Replace(request("GET", "/api/payments", "mine", ""), "api.example", host, 1), "GET")
+				got, err := c.exchange(strings.Replace(request("GET", "/api/payments", "mine", ""), "api.example", host, 1), "GET")
 				c.close()
 				if err != nil || got[0].Status != 403 || got[0].Text("error", "code") != "api_key_needed" {
-					t.Errorf("to %s: %v %v", host, got, err)
+					t.Errorf("to %s: got %v %v, want 403, error.code api_key_needed", host, got, err)
 				}
 			}
 		})
@@ -137,14 +137,14 @@ func TestAGatewayWithoutKeysAnswersNoProxy(t *testing.T) {
 // get lists payments.
 func (c *caller) get(t *testing.T, id, key, line string) gateway.Answer {
 	t.Helper()
-	got, err := c.say(request("GET", "/api/payments", id, "", "Authorization: Bearer "+key, line), "GET")
+	got, err := c.exchange(request("GET", "/api/payments", id, "", "Authorization: Bearer "+key, line), "GET")
 	if err != nil {
 		t.Fatal(err)
 	}
 	return got[0]
 }
 
-// clientOf is whom the log names as the client of a request.
+// clientOf returns the client of a request according to the log.
 func clientOf(t *testing.T, g *gateway.Gateway, id string) (client string) {
 	t.Helper()
 	line := regexp.MustCompile(`msg=request .*request=` + regexp.QuoteMeta(id) + ` client=(\S+)`)
@@ -158,21 +158,20 @@ func clientOf(t *testing.T, g *gateway.Gateway, id string) (client string) {
 	return client
 }
 
-// hold opens connections from an address until one is refused, and returns how many there
-// are.
+// hold opens connections from an address until one is refused, and returns how many are open.
 func hold(t *testing.T, address, from, key string) int {
 	t.Helper()
 	for n := 0; ; n++ {
 		c := &caller{address: address, from: from}
 		t.Cleanup(c.close)
-		got, err := c.say(request("GET", "/api/payments", fmt.Sprint("held-", n), "", "Authorization: Bearer "+key), "GET")
+		got, err := c.exchange(request("GET", "/api/payments", fmt.Sprint("held-", n), "", "Authorization: Bearer "+key), "GET")
 		switch {
 		case err != nil && !errors.Is(err, errNoAnswer):
 			t.Fatal(err)
 		case err == nil && got[0].Status == 200 && n < 10:
 			continue
 		case err == nil && (got[0].Status != 429 || got[0].Text("error", "code") != "too_many_connections"):
-			t.Errorf("%v", got[0])
+			t.Errorf("got %v, want 429 with code too_many_connections", got[0])
 		}
 		return n
 	}

@@ -15,6 +15,7 @@ import (
 
 func TestContract(t *testing.T) {
 	t.Parallel()
+	t.Run("verifier", verifierContract)
 	mailsim.Contract(t, faults, func(t *testing.T) (ports.Mailer, mailsim.Provider) {
 		sim := mailgunsim.Start(t, mailgunsim.Options{})
 		m, err := mailgunmail.New(mailgunmail.Options{

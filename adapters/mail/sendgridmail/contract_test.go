@@ -16,6 +16,7 @@ import (
 
 func TestContract(t *testing.T) {
 	t.Parallel()
+	t.Run("verifier", verifierContract)
 	mailsim.Contract(t, faults, func(t *testing.T) (ports.Mailer, mailsim.Provider) {
 		sim := sendgridsim.Start(t, sendgridsim.Options{Check: sendgridapi.Check(t)})
 		m, err := sendgridmail.New(sendgridmail.Options{

@@ -1,10 +1,6 @@
 package stripepay
 
-import (
-	"github.com/stripe/stripe-go/v76"
-
-	"patchbay/core/money"
-)
+import "patchbay/core/money"
 
 // Amounts sent to Stripe are converted by counted, and amounts received from it by minor.
 // All other amounts are in the minor units of ISO 4217.
@@ -21,7 +17,7 @@ func counted(amount int64, c money.Currency) (*int64, error) {
 
 // minor converts amounts in place from Stripe's representation. ok is false if one of them
 // is not a valid amount.
-func minor(c stripe.Currency, amounts ...*int64) (ok bool) {
+func minor[Currency ~string](c Currency, amounts ...*int64) (ok bool) {
 	for _, amount := range amounts {
 		if *amount, ok = money.FromStripe(*amount, money.Currency(c)); !ok {
 			return false

@@ -46,6 +46,7 @@ func open(t *testing.T, sim *stripesim.Sim) *stripepay.Gateway {
 
 func TestContract(t *testing.T) {
 	t.Parallel()
+	t.Run("verifier", verifierContract)
 	t.Run("payments", func(t *testing.T) {
 		t.Parallel()
 		paymenttest.Run(t, methods, harness(func(g *stripepay.Gateway) ports.PaymentGateway { return g }))

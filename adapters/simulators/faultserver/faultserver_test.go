@@ -50,11 +50,11 @@ func TestABodyInChunksIsRefused(t *testing.T) {
 	}
 	defer resp.Body.Close()
 	if resp.StatusCode != http.StatusLengthRequired || served.served.Load() != 0 {
-		t.Errorf("%d, %d served", resp.StatusCode, served.served.Load())
+		t.Errorf("%d, %d served, want %d, served 0", resp.StatusCode, served.served.Load(), http.StatusLengthRequired)
 	}
 }
 
-func TestAFaultBefallsTheNextRequestAlone(t *testing.T) {
+func TestAFaultAppliesToTheNextRequestOnly(t *testing.T) {
 	t.Parallel()
 	for _, c := range []struct {
 		name   string
@@ -94,10 +94,10 @@ func TestAFaultBefallsTheNextRequestAlone(t *testing.T) {
 				t.Errorf("%d %q %v, served %d", status, body, err, h.served.Load())
 			}
 			if status, body, err := post(t.Context(), s.URL()); status != 200 || body != fmt.Sprintf("%d hello", c.served+1) || err != nil {
-				t.Errorf("the next: %d %q %v", status, body, err)
+				t.Errorf("the next: got %d %q %v, want 200, %v", status, body, err, fmt.Sprintf("%d hello", c.served+1))
 			}
 			if n := len(s.Requests()); n != 2 {
-				t.Errorf("%d requests arrived", n)
+				t.Errorf("got %d requests arrived, want 2", n)
 			}
 		})
 	}
@@ -111,16 +111,16 @@ func TestAStandingFaultStaysUntilHeal(t *testing.T) {
 	s.Inject(faultserver.Fault{Standing: true, Mishap: faultserver.Answer(503, nil, "")})
 	for range 2 {
 		if status, _, err := post(t.Context(), s.URL()); status != 503 || err != nil {
-			t.Errorf("%d %v", status, err)
+			t.Errorf("got %d %v, want 503", status, err)
 		}
 	}
 	s.Heal()
 	if status, _, err := post(t.Context(), s.URL()); status != 200 || err != nil {
-		t.Errorf("healed: %d %v", status, err)
+		t.Errorf("healed: got %d %v, want 200", status, err)
 	}
 }
 
-func TestAFaultBefallsOnlyWhatItMatches(t *testing.T) {
+func TestAFaultAppliesOnlyToMatchingRequests(t *testing.T) {
 	t.Parallel()
 	s := faultserver.Start(t, new(counting))
 	s.Inject(faultserver.Fault{
@@ -132,12 +132,12 @@ func TestAFaultBefallsOnlyWhatItMatches(t *testing.T) {
 		status int
 	}{{"/a", 200}, {"/b", 500}, {"/b", 200}} {
 		if status, _, err := post(t.Context(), s.URL()+c.path); status != c.status || err != nil {
-			t.Errorf("%s: %d %v", c.path, status, err)
+			t.Errorf("%s: got %d %v, want %v", c.path, status, err, c.status)
 		}
 	}
 }
 
-func TestHangLetsGo(t *testing.T) {
+func TestHangEnds(t *testing.T) {
 	t.Parallel()
 	for _, c := range []struct {
 		name string
@@ -161,19 +161,19 @@ func TestHangLetsGo(t *testing.T) {
 			<-reached
 			c.end(s, leave)
 			if err := <-ended; err == nil {
-				t.Error("it was answered")
+				t.Error("it was answered, want an error")
 			}
 		})
 	}
 }
 
-func TestACrashIsARefusalFromThenOn(t *testing.T) {
+func TestAfterACrashConnectionsAreRefused(t *testing.T) {
 	t.Parallel()
 	h := new(counting)
 	s := faultserver.Start(t, h)
 	s.Inject(faultserver.Fault{After: true, Mishap: faultserver.Crash()})
 	if _, _, err := post(t.Context(), s.URL()); !errors.Is(err, syscall.ECONNRESET) || h.served.Load() != 1 {
-		t.Errorf("%v, served %d", err, h.served.Load())
+		t.Errorf("%v, served %d, want error %v, served 1", err, h.served.Load(), syscall.ECONNRESET)
 	}
 	if _, _, err := post(t.Context(), s.URL()); !errors.Is(err, syscall.ECONNREFUSED) {
 		t.Errorf("%v, want refused", err)
@@ -195,7 +195,7 @@ func TestRefuseAndResume(t *testing.T) {
 	}
 	s.Resume()
 	if status, _, err := post(t.Context(), url); status != 200 || err != nil {
-		t.Errorf("resumed: %d %v", status, err)
+		t.Errorf("resumed: got %d %v, want 200", status, err)
 	}
 }
 
@@ -220,11 +220,11 @@ func TestConnectionsAreCounted(t *testing.T) {
 	ask()
 	ask()
 	if n := server.Connections(); n != 1 {
-		t.Errorf("%d, where one was kept", n)
+		t.Errorf("%d, where one was kept, want 1", n)
 	}
 	own.CloseIdleConnections()
 	ask()
 	if n := server.Connections(); n != 2 {
-		t.Errorf("%d, where it was closed once", n)
+		t.Errorf("%d, where it was closed once, want 2", n)
 	}
 }

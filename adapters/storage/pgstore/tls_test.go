@@ -16,7 +16,7 @@ import (
 	"patchbay/adapters/clock"
 	"patchbay/adapters/ids"
 	"patchbay/adapters/storage/pgstore"
-	"patchbay/config"
+	"patchbay/config/setting"
 	"patchbay/core/fault"
 	"patchbay/tests/postgres"
 )
@@ -123,7 +123,7 @@ func TestTLS(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			d := config.StandardDatabase("postgres", int(c.server.Port))
+			d := setting.StandardDatabase("postgres", int(c.server.Port))
 			d.Host, d.SSL = c.host, !c.bare
 			d.CAFile, d.CertFile, d.KeyFile = file(t, c.ca), file(t, c.shows.cert), file(t, c.shows.key)
 			if path, text := d.Check(); path != "" {

@@ -50,7 +50,7 @@ func scan(t *testing.T, a ports.Archive, section ports.Section) (all []ports.Ent
 			t.Fatal(err)
 		}
 		if len(page) > 3 {
-			t.Fatalf("a page of %d", len(page))
+			t.Fatalf("a page of %d, want at most 3", len(page))
 		}
 		all = append(all, page...)
 		if after = next; after == "" {
@@ -82,21 +82,21 @@ func move(t *testing.T, from, to ports.Archive, section ports.Section) {
 	}
 	want, got := digests(entries), digests(scan(t, to, section))
 	if len(want) != len(entries) || !maps.Equal(want, got) {
-		t.Errorf("%s: %v of %d entries became %v", section, keysOf(entries), len(entries), slices.Sorted(maps.Keys(got)))
+		t.Errorf("%s: %v of %d entries became %v, want %v", section, keysOf(entries), len(entries), slices.Sorted(maps.Keys(got)), got)
 	}
 	asked, err := to.Digests(t.Context(), section, append(slices.Collect(maps.Keys(want)), "no|such|thing", "0")...)
 	if err != nil || !maps.Equal(want, asked) {
-		t.Errorf("%s: asked for by key: %v, %v", section, slices.Sorted(maps.Keys(asked)), err)
+		t.Errorf("%s: asked for by key: got %v, %v, want %v", section, slices.Sorted(maps.Keys(asked)), err, asked)
 	}
 }
 
 func nothingThere(t *testing.T, from, _ Harness) {
 	for _, section := range ports.Sections() {
 		if all := scan(t, from.Archive, section); len(all) != 0 {
-			t.Errorf("%s: %v", section, keysOf(all))
+			t.Errorf("%s: got %v, want 0 entries", section, keysOf(all))
 		}
 		if found, err := from.Archive.Digests(t.Context(), section, "a|b|c", "1"); err != nil || len(found) != 0 {
-			t.Errorf("%s: %v, %v", section, found, err)
+			t.Errorf("%s: got %v, %v, want none", section, found, err)
 		}
 	}
 }
@@ -127,14 +127,14 @@ func recordsMoved(t *testing.T, from, to Harness) {
 	for _, want := range []ports.Record{full, again, theirs, nobodys, foreign, large} {
 		got, err := to.Journal.Get(t.Context(), want.Tenant, want.Kind, want.ID)
 		if err != nil || got.Rev != want.Rev || got.Idem != want.Idem || got.Ref != want.Ref || got.Index != want.Index || !bytes.Equal(got.Body, want.Body) {
-			t.Errorf("%s: %v, %d bytes, %+v", want.ID, err, len(got.Body), got.Index)
+			t.Errorf("%s: %v, %d bytes, %+v, want %d bytes, revision %d, %q, %q, %+v", want.ID, err, len(got.Body), got.Index, len(want.Body), want.Rev, want.Idem, want.Ref, want.Index)
 		}
 	}
 	if got, err := to.Journal.Find(t.Context(), fixture.Kind, ports.ByRef, "stripe:pi_1"); err != nil || got.ID != "full" {
-		t.Errorf("%+v, %v", got, err)
+		t.Errorf("got %+v, %v, want ID full", got, err)
 	}
 	if ids, _ := fixture.List(t, to.Journal, ports.Filter{Status: "open", Customer: "cus_1"}, "", 9); fmt.Sprint(ids) != "[full]" {
-		t.Errorf("listed: %v", ids)
+		t.Errorf("listed: got %v, want \"[full]\"", ids)
 	}
 	fixture.WantCounted(t, to.Journal, "[1 from 1µs]", ports.Set{Kind: fixture.Kind, Flag: "open"})
 	stale, twin := again, fixture.Record("twin")
@@ -143,7 +143,7 @@ func recordsMoved(t *testing.T, from, to Harness) {
 	suite.WantKind(t, to.Journal.Save(t.Context(), &twin)[0], fault.Conflict)
 	fixture.Save(t, to.Journal, &again)
 	if got := fixture.Get(t, to.Journal, "again"); got.Rev != 3 {
-		t.Errorf("a save made revision %d of 2", got.Rev)
+		t.Errorf("a save made revision %d of 2, want 3", got.Rev)
 	}
 }
 
@@ -171,31 +171,31 @@ func childrenMoved(t *testing.T, from, to Harness) {
 		}
 	}
 	if got := digests(scan(t, to.Archive, ports.RecordSection)); !maps.Equal(got, digests(entries)) {
-		t.Errorf("%v", got)
+		t.Errorf("got %v, want %v", got, digests(entries))
 	}
 	fixture.Sweep(t, to.Journal)
 	if got := fixture.ChildIDs(t, to.Journal); len(got) != 6 {
-		t.Fatalf("after a sweep: %v", got)
+		t.Fatalf("after a sweep: got %v, want 6 entries", got)
 	}
 	late := fixture.Get(t, to.Journal, "late")
 	if err := to.Journal.Detach(t.Context(), &late); err != nil {
 		t.Fatal(err)
 	}
 	if got := fixture.ChildIDs(t, to.Journal); len(got) != 4 {
-		t.Errorf("after one was detached: %v", got)
+		t.Errorf("after one was detached: got %v, want 4 entries", got)
 	}
 	if n, err := to.Journal.Purge(t.Context(), fixture.Tenant, fixture.Kind, fixture.Day.Add(time.Hour), 3); err != nil || n != 3 {
-		t.Fatalf("purged %d, %v", n, err)
+		t.Fatalf("purged %d, %v, want 3", n, err)
 	}
 	if got := fixture.ChildIDs(t, to.Journal); len(got) != 0 {
-		t.Errorf("left of records that are gone: %v", got)
+		t.Errorf("left of records that are gone: got %v, want 0 entries", got)
 	}
 }
 
 func queuesMoved(t *testing.T, from, to Harness) {
 	fixture.Enqueue(t, from.Journal, "due", fixture.Day)
 	if c := fixture.Claim(t, from.Journal, "dead", time.Millisecond, 1); len(c) != 1 {
-		t.Fatalf("%+v", c)
+		t.Fatalf("got %+v, want 1 entry", c)
 	}
 	fixture.Enqueue(t, from.Journal, "mine", fixture.Day)
 	var mine ports.Claim
@@ -213,7 +213,7 @@ func queuesMoved(t *testing.T, from, to Harness) {
 	move(t, from.Archive, to.Archive, ports.RecordSection)
 	got := fixture.Get(t, to.Journal, "mine")
 	if got.Owner != "me" || !got.Due.Equal(mine.Due) || got.Rev != mine.Rev || got.Queue != fixture.Queue {
-		t.Errorf("%+v", got)
+		t.Errorf("got %+v, want owner me, due %v, rev %v, queue %v", got, mine.Due, mine.Rev, fixture.Queue)
 	}
 	mine.Queue, mine.Owner = "", ""
 	fixture.Save(t, to.Journal, &mine.Record) // the claim is also valid in the copy
@@ -222,13 +222,13 @@ func queuesMoved(t *testing.T, from, to Harness) {
 		for _, c := range fixture.Claim(t, to.Journal, "next", fixture.Lease, 5) {
 			seen[c.ID] = true
 			if c.Expired == (c.ID == "free") {
-				t.Errorf("%s is expired: %v", c.ID, c.Expired)
+				t.Errorf("%s is expired: got %v, want %v", c.ID, c.Expired, c.ID != "free")
 			}
 		}
 		return seen["free"]
 	})
 	if seen["far"] || seen["mine"] {
-		t.Errorf("claimed: %v", seen)
+		t.Errorf("claimed: got %v, want neither far nor mine", seen)
 	}
 }
 
@@ -287,7 +287,7 @@ func pagesBounded(t *testing.T, from, _ Harness) {
 		sizes = append(sizes, len(page))
 	}
 	if fmt.Sprint(sizes) != "[2 2 1]" {
-		t.Errorf("pages of %v", sizes)
+		t.Errorf("pages of %v, want \"[2 2 1]\"", sizes)
 	}
 	ended, cancel := context.WithCancel(t.Context())
 	cancel()
@@ -309,11 +309,11 @@ func putRefused(t *testing.T, from, to Harness) {
 		taken.Body = []byte("another")
 		change(&taken)
 		if err := to.Archive.Put(t.Context(), ports.RecordSection, ports.Entry{Record: &taken}); !fault.Is(err, fault.Conflict) {
-			t.Errorf("%s is taken: %v", name, err)
+			t.Errorf("%s is taken: got %v, want kind %v", name, err, fault.Conflict)
 		}
 	}
 	if got := scan(t, to.Archive, ports.RecordSection); len(got) != 1 || got[0].Digest() != (ports.Entry{Record: &r}).Digest() {
-		t.Errorf("%v", keysOf(got))
+		t.Errorf("got %v, want 1 entry, digest %v", keysOf(got), (ports.Entry{Record: &r}).Digest())
 	}
 }
 
@@ -334,7 +334,7 @@ func valueMoved(t *testing.T, from, to Harness) {
 	}
 	move(t, from.Archive, to.Archive, ports.RecordSection)
 	if got, err := to.Journal.Find(t.Context(), fixture.Kind, ports.ByIdem, "one"); err != nil || got.ID != "b" {
-		t.Errorf("%+v, %v", got, err)
+		t.Errorf("got %+v, %v, want ID b", got, err)
 	}
 }
 
@@ -355,10 +355,10 @@ func removedByName(t *testing.T, from, _ Harness) {
 		t.Fatal(err)
 	}
 	if got := strings.Join(keysOf(scan(t, from.Archive, ports.RecordSection)), " "); got != "thing|acme|b thing|acme|c thing|globex|a thing|globex|c" {
-		t.Errorf("left: %s", got)
+		t.Errorf("left: got %s, want \"thing|acme|b thing|acme|c thing|globex|a thing|globex|c\"", got)
 	}
 	if got := strings.Join(keysOf(scan(t, from.Archive, ports.FeedSection)), " "); got != "1 3 4 5 6" {
-		t.Errorf("left: %s", got)
+		t.Errorf("left: got %s, want \"1 3 4 5 6\"", got)
 	}
 	again := fixture.Record("a")
 	again.Idem = fixture.Tenant + "a"

@@ -40,11 +40,11 @@ func usersMoved(t *testing.T, from, to UsersHarness) {
 		byID, err := to.Users.FindByID(t.Context(), want.Tenant, want.ID)
 		byEmail, err2 := to.Users.FindByEmail(t.Context(), want.Tenant, want.Email)
 		if err != nil || err2 != nil || !fixture.SameUser(byID, want) || !fixture.SameUser(byEmail, want) {
-			t.Errorf("%s: %+v, %v; %+v, %v", want.ID, byID, err, byEmail, err2)
+			t.Errorf("%s: got %+v, %v; %+v, %v, want %+v", want.ID, byID, err, byEmail, err2, want)
 		}
 	}
 	if page, err := to.Users.List(t.Context(), fixture.Tenant, "", 9); err != nil || len(page.Users) != 3 || page.Users[2].ID != bare.ID {
-		t.Errorf("%+v, %v", page, err)
+		t.Errorf("got %+v, %v, want 3 users, ID %v", page, err, bare.ID)
 	}
 }
 
@@ -81,7 +81,7 @@ func creationsMoved(t *testing.T, from, to UsersHarness) {
 		want, err := from.Users.FindByKey(t.Context(), fixture.Key(id).Scoped)
 		got, err2 := to.Users.FindByKey(t.Context(), fixture.Key(id).Scoped)
 		if err != nil || err2 != nil || got.Deleted != want.Deleted || got.Fingerprint != want.Fingerprint || !fixture.SameUser(got.User, want.User) {
-			t.Errorf("%s: %+v, %v; was %+v, %v", id, got, err2, want, err)
+			t.Errorf("%s: %+v, %v; was %+v, %v, want deleted %v, fingerprint %v, %+v", id, got, err2, want, err, want.Deleted, want.Fingerprint, want.User)
 		}
 	}
 	for _, id := range []string{ids[2], unkeyed.ID} {
@@ -108,16 +108,16 @@ func usersLive(t *testing.T, from, to UsersHarness) {
 	suite.WantCode(t, err, fault.Conflict, "version_mismatch")
 	for i, id := range ids[:2] {
 		if got, err := to.Users.Update(t.Context(), fixture.Tenant, id, user.Patch{Name: fixture.Ptr("Bob")}, 0); err != nil || got.Version != int64(i+2) {
-			t.Errorf("%+v, %v", got, err)
+			t.Errorf("got %+v, %v, want version %v", got, err, int64(i+2))
 		}
 	}
 	// The originally created state survives a change, in either store.
 	if c, err := to.Users.FindByKey(t.Context(), fixture.Key("changed").Scoped); err != nil || c.User.Name != "Name of changed" || c.User.Version != 1 {
-		t.Errorf("%+v, %v", c, err)
+		t.Errorf("got %+v, %v, want name \"Name of changed\", version 1", c, err)
 	}
 	fixture.Publish(t, to.Journal)
 	if all := fixture.Feed(t, to.Journal, fixture.Tenant); len(all) != told+3 || all[told+2].Seq != int64(told+3) {
-		t.Errorf("%d events and %d more", told, len(all)-told)
+		t.Errorf("%d events and %d more, want %v in all, the last with number %v", told, len(all)-told, told+3, int64(told+3))
 	}
 	if n, err := to.Users.Purge(t.Context(), fixture.Day.Add(time.Hour), 10); err != nil || n != 3 {
 		t.Errorf("%d keys are given up, %v; want 3", n, err)
@@ -139,13 +139,13 @@ func usersRefused(t *testing.T, from, to UsersHarness) {
 		taken := *all[i].User
 		change(&taken)
 		if err := to.Archive.Put(t.Context(), ports.UserSection, ports.Entry{User: &taken}); !fault.Is(err, fault.Conflict) {
-			t.Errorf("%s is taken: %v", name, err)
+			t.Errorf("%s is taken: got %v, want kind %v", name, err, fault.Conflict)
 		}
 	}
 	if err := to.Archive.Remove(t.Context(), ports.UserSection, ports.UserKey(fixture.Tenant, "usr_deleted"), ports.UserKey(fixture.Other, "usr_changed")); err != nil {
 		t.Fatal(err)
 	}
 	if got := fmt.Sprint(keysOf(scan(t, to.Archive, ports.UserSection))); got != "[acme|usr_as created acme|usr_changed]" {
-		t.Errorf("left: %s", got)
+		t.Errorf("left: got %s, want \"[acme|usr_as created acme|usr_changed]\"", got)
 	}
 }

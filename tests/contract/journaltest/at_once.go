@@ -38,7 +38,7 @@ func changesAtOnce(t *testing.T, j ports.Journal) {
 	}
 	all.Wait()
 	if got := fixture.Get(t, j, "a"); string(got.Body) != strings.Repeat("x", 21) || got.Rev != 21 {
-		t.Errorf("%d changes at revision %d", len(got.Body)-1, got.Rev)
+		t.Errorf("got %d changes at revision %d, want 20 at revision 21", len(got.Body)-1, got.Rev)
 	}
 }
 
@@ -60,6 +60,6 @@ func insertsAtOnce(t *testing.T, j ports.Journal) {
 	all.Wait()
 	got, err := j.Find(t.Context(), fixture.Kind, ports.ByIdem, "one")
 	if len(won) != 1 || err != nil || got.ID != <-won {
-		t.Errorf("%d won; stored is %s, %v", len(won), got.ID, err)
+		t.Errorf("%d inserts succeeded, want 1; stored is %s, error %v, want the one that succeeded", len(won), got.ID, err)
 	}
 }

@@ -20,26 +20,26 @@ func attached(t *testing.T, j ports.Journal) {
 	list := fixture.Children("a", 3)
 	list[1].Queue, list[1].Due, list[1].Body = "others", fixture.Day.Add(time.Second), make([]byte, 4<<20)
 	if err := j.Attach(t.Context(), &r, list...); err != nil || r.Rev != 1 || list[2].Rev != 1 {
-		t.Fatalf("%v, at revisions %d and %d", err, r.Rev, list[2].Rev)
+		t.Fatalf("%v, at revisions %d and %d, want rev 1", err, r.Rev, list[2].Rev)
 	}
 	fixture.Sweep(t, j)
 	if got := fixture.Get(t, j, "a"); got.Idem != "i" || got.Ref != "r" || got.Queue != fixture.Queue || got.Parent != "" || string(got.Body) != "body of a" {
-		t.Errorf("%+v", got)
+		t.Errorf("got %+v, want idem i, ref r, queue %v, no parent, body \"body of a\"", got, fixture.Queue)
 	}
 	for i, c := range list {
 		got, err := j.Get(t.Context(), fixture.Tenant, fixture.ChildKind, c.ID)
 		if err != nil || got.Parent != fixture.Kind+"|a" || got.Rev != 1 || len(got.Body) != len(c.Body) || got.Queue != c.Queue || !got.Due.Equal(c.Due) {
-			t.Errorf("child %d: %v, %d bytes, parent %q, queue %q", i, err, len(got.Body), got.Parent, got.Queue)
+			t.Errorf("child %d: error %v, %d bytes, parent %q, queue %q, want parent %v, rev 1, %v bytes of body, queue %v, due %v", i, err, len(got.Body), got.Parent, got.Queue, fixture.Kind+"|a", len(c.Body), c.Queue, c.Due)
 		}
 	}
 	fixture.Publish(t, j)
 	if events := fixture.Feed(t, j, fixture.Tenant); len(events) != 1 {
-		t.Errorf("%+v", events)
+		t.Errorf("got %+v, want 1 event", events)
 	}
 	list[0].Body = []byte("changed")
 	fixture.Save(t, j, list[0])
 	if got, err := j.Get(t.Context(), fixture.Tenant, fixture.ChildKind, "a.0"); err != nil || string(got.Body) != "changed" || got.Parent != fixture.Kind+"|a" {
-		t.Errorf("a child is a record like any other: %+v, %v", got, err)
+		t.Errorf("a child is a record like any other: got %+v, %v, want body changed, parent %v", got, err, fixture.Kind+"|a")
 	}
 }
 
@@ -60,11 +60,11 @@ func attachRefused(t *testing.T, j ports.Journal) {
 		change(&r, list)
 		suite.WantKind(t, j.Attach(t.Context(), &r, list...), fault.Conflict)
 		if r.Rev != 0 {
-			t.Errorf("%s: revision %d", name, r.Rev)
+			t.Errorf("%s: revision %d, want 0", name, r.Rev)
 		}
 		fixture.Sweep(t, j)
 		if names := fixture.ChildIDs(t, j); fmt.Sprint(names) != "[x.0]" {
-			t.Errorf("%s: left are %v", name, names)
+			t.Errorf("%s: left are %v, want \"[x.0]\"", name, names)
 		}
 		_, err := j.Get(t.Context(), fixture.Tenant, fixture.Kind, "new")
 		suite.WantKind(t, err, fault.NotFound)
@@ -86,12 +86,12 @@ func attachInvalid(t *testing.T, j ports.Journal) {
 		list := fixture.Children("a", 1)
 		change(&r, list[0])
 		if err := j.Attach(t.Context(), &r, list...); !fault.Is(err, fault.Invalid) {
-			t.Errorf("%s: %v", name, err)
+			t.Errorf("%s: got %v, want kind %v", name, err, fault.Invalid)
 		}
 	}
 	fixture.Sweep(t, j)
 	if names := fixture.ChildIDs(t, j); len(names) != 0 {
-		t.Errorf("left are %v", names)
+		t.Errorf("left are %v, want none", names)
 	}
 }
 
@@ -112,7 +112,7 @@ func attachedAtOnce(t *testing.T, j ports.Journal) {
 	all.Wait()
 	fixture.Sweep(t, j)
 	if names := fixture.ChildIDs(t, j); won.Load() != 1 || fmt.Sprint(names) != "[a.1 a.0]" {
-		t.Errorf("%d won; there are %v", won.Load(), names)
+		t.Errorf("%d attached, with the children %v, want 1 with \"[a.1 a.0]\"", won.Load(), names)
 	}
 }
 
@@ -122,12 +122,12 @@ func detached(t *testing.T, j ports.Journal) {
 	stale := r
 	r.Body = []byte("alone")
 	if err := j.Detach(t.Context(), &r); err != nil || r.Rev != 2 {
-		t.Fatalf("%v at revision %d", err, r.Rev)
+		t.Fatalf("%v at revision %d, want rev 2", err, r.Rev)
 	}
 	suite.WantKind(t, j.Detach(t.Context(), &stale), fault.Conflict)
 	fixture.Sweep(t, j)
 	if got := fixture.Get(t, j, "a"); string(got.Body) != "alone" || fmt.Sprint(fixture.ChildIDs(t, j)) != "[b.0]" {
-		t.Errorf("%s; there are %v", got.Body, fixture.ChildIDs(t, j))
+		t.Errorf("got body %s and children %v, want alone and [b.0]", got.Body, fixture.ChildIDs(t, j))
 	}
 }
 
@@ -137,7 +137,7 @@ func refusedDetach(t *testing.T, j ports.Journal) {
 	suite.WantKind(t, j.Detach(t.Context(), &r), fault.Conflict)
 	fixture.Sweep(t, j)
 	if names := fixture.ChildIDs(t, j); len(names) != 2 {
-		t.Errorf("there are %v", names)
+		t.Errorf("children left: got %v, want 2", names)
 	}
 }
 
@@ -167,12 +167,12 @@ func purged(t *testing.T, j ports.Journal) {
 	}
 	purge(2, 2)
 	if names, _ := fixture.List(t, j, ports.Filter{}, "", 10); fmt.Sprint(names) != "[young old4 old3 old2 waits]" {
-		t.Errorf("the oldest go first: left are %v", names)
+		t.Errorf("the oldest go first: left are %v, want \"[young old4 old3 old2 waits]\"", names)
 	}
 	purge(10, 3)
 	purge(10, 0)
 	if names, _ := fixture.List(t, j, ports.Filter{}, "", 10); fmt.Sprint(names) != "[young waits]" || len(fixture.ChildIDs(t, j)) != 0 {
-		t.Errorf("left are %v, and of children %v", names, fixture.ChildIDs(t, j))
+		t.Errorf("left are %v, and of children %v, want \"[young waits]\" and no child", names, fixture.ChildIDs(t, j))
 	}
 	again := fixture.Record("again")
 	again.Idem = "old0"

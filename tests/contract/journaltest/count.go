@@ -57,7 +57,7 @@ func countsFlagged(t *testing.T, j ports.Journal) {
 	fixture.WantCounted(t, j, "[3 from 1m0s 1 from 0s 1 from -1h0m0s]", open, done, theirs)
 
 	if got := fixture.Get(t, j, "first").Index; got != first.Index {
-		t.Errorf("read as %+v", got)
+		t.Errorf("read as %+v, want %v", got, first.Index)
 	}
 	page, err := j.List(t.Context(), fixture.Tenant, fixture.Kind, ports.Filter{}, "", 9)
 	if err != nil {
@@ -65,7 +65,7 @@ func countsFlagged(t *testing.T, j ports.Journal) {
 	}
 	for _, r := range page.Records {
 		if r.ID == "first" && r.Index != first.Index {
-			t.Errorf("listed as %+v", r.Index)
+			t.Errorf("listed: got index %+v, want %+v", r.Index, first.Index)
 		}
 	}
 	first.Index.Flag, first.Index.Flagged = "", time.Time{}

@@ -44,10 +44,10 @@ func feedGapless(t *testing.T, j ports.Journal) {
 	last := make(map[string]string)
 	for i, e := range events {
 		if e.Seq != int64(i+1) {
-			t.Fatalf("event %d has the number %d", i+1, e.Seq)
+			t.Fatalf("event %d has the number %d, want %v", i+1, e.Seq, int64(i+1))
 		}
 		if e.Type != "thing.changed" || e.Tenant != fixture.Tenant || !e.At.Equal(fixture.Day) {
-			t.Errorf("%+v", e)
+			t.Errorf("got %+v, want type thing.changed, tenant %v, at %v", e, fixture.Tenant, fixture.Day)
 		}
 		last[e.Subject] += string(e.Data)
 	}
@@ -56,7 +56,7 @@ func feedGapless(t *testing.T, j ports.Journal) {
 	}
 	for subject, data := range last {
 		if data != `{"n":0}{"n":1}{"n":2}{"n":3}{"n":4}{"n":5}` {
-			t.Errorf("%s: %s", subject, data)
+			t.Errorf("%s: got %s, want {\"n\":0}{\"n\":1}{\"n\":2}{\"n\":3}{\"n\":4}{\"n\":5}", subject, data)
 		}
 	}
 }
@@ -71,10 +71,10 @@ func feedByTenant(t *testing.T, j ports.Journal) {
 	fixture.Publish(t, j)
 	mine, theirs, all := fixture.Feed(t, j, fixture.Tenant), fixture.Feed(t, j, fixture.Other), fixture.Feed(t, j, ports.AllTenants)
 	if len(mine) != 2 || len(theirs) != 1 || theirs[0].Subject != "r1" {
-		t.Errorf("%+v and %+v", mine, theirs)
+		t.Errorf("%+v and %+v, want 2 of the first tenant and r1 of the other", mine, theirs)
 	}
 	if len(all) != 3 || all[1].Tenant != fixture.Other || all[2].Seq != 3 {
-		t.Errorf("of all tenants: %+v", all)
+		t.Errorf("of all tenants: got %+v, want 3 entries, tenant %v, seq 3", all, fixture.Other)
 	}
 }
 
@@ -86,7 +86,7 @@ func feedOnlySaved(t *testing.T, j ports.Journal) {
 	suite.WantKind(t, j.Save(t.Context(), &again)[0], fault.Conflict)
 	fixture.Publish(t, j)
 	if events := fixture.Feed(t, j, fixture.Tenant); len(events) != 0 {
-		t.Errorf("%+v", events)
+		t.Errorf("got %+v, want no events", events)
 	}
 }
 
@@ -100,19 +100,19 @@ func feedReread(t *testing.T, j ports.Journal) {
 	}
 	fixture.Publish(t, j)
 	if n, err := j.Purge(t.Context(), fixture.Tenant, fixture.Kind, fixture.Day.Add(time.Hour), 9); n != 3 || err != nil {
-		t.Fatalf("%d purged, %v", n, err)
+		t.Fatalf("%d purged, %v, want 3", n, err)
 	}
 	for _, of := range []string{fixture.Tenant, fixture.Other, ports.AllTenants} {
 		all := fixture.Feed(t, j, of)
 		for i, e := range all {
 			again, err := j.Feed(t.Context(), of, e.Seq-1, len(all)+1)
 			if err != nil || len(again) != len(all)-i || again[0].Seq != e.Seq || again[0].ID != e.ID {
-				t.Errorf("from %d: %+v, %v", e.Seq, again, err)
+				t.Errorf("from %d: got %+v, %v, want %v events from %v", e.Seq, again, err, len(all)-i, e.ID)
 			}
 		}
 		last := all[len(all)-1].Seq
 		if beyond, err := j.Feed(t.Context(), of, last, 2); err != nil || len(beyond) != 0 {
-			t.Errorf("after the last: %+v, %v", beyond, err)
+			t.Errorf("after the last: got %+v, %v, want none", beyond, err)
 		}
 	}
 }

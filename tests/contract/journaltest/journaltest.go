@@ -47,7 +47,7 @@ func insertedIsRead(t *testing.T, j ports.Journal) {
 	for how, got := range map[string]ports.Record{"id": byID, "idem": byIdem, "ref": byRef} {
 		if got.ID != "a" || got.Rev != 1 || string(got.Body) != "body of a" || got.Idem != r.Idem || got.Ref != r.Ref ||
 			got.Index.Status != "open" || got.Index.Customer != "cus_1" || got.Queue != "" || got.Owner != "" || len(got.Events) != 0 {
-			t.Errorf("by %s: %+v", how, got)
+			t.Errorf("by %s: got %+v, want ID a, rev 1, body \"body of a\", idem %v, ref %v, open, customer cus_1, no queue, no owner, no events", how, got, r.Idem, r.Ref)
 		}
 	}
 	_, err = j.Get(t.Context(), fixture.Tenant, fixture.Kind, "b")
@@ -86,11 +86,11 @@ func taken(t *testing.T, j ports.Journal) {
 		change(&n)
 		rev := n.Rev
 		if err := j.Save(t.Context(), &n)[0]; !fault.Is(err, fault.Conflict) || n.Rev != rev {
-			t.Errorf("%s: %v, revision %d", name, err, n.Rev)
+			t.Errorf("%s: %v, revision %d, want kind %v, rev %v", name, err, n.Rev, fault.Conflict, rev)
 		}
 	}
 	if got := fixture.Get(t, j, "b"); got.Rev != 1 {
-		t.Errorf("a refused change was made: %+v", got)
+		t.Errorf("a refused change was made: got %+v, want 1", got)
 	}
 }
 
@@ -102,7 +102,7 @@ func uniqueByKind(t *testing.T, j ports.Journal) {
 	fixture.Save(t, j, &b)
 	got, err := j.Find(t.Context(), "another", ports.ByRef, "same")
 	if err != nil || got.Kind != "another" {
-		t.Errorf("%+v, %v", got, err)
+		t.Errorf("got %+v, %v, want kind another", got, err)
 	}
 }
 
@@ -116,7 +116,7 @@ func uniqueFreed(t *testing.T, j ports.Journal) {
 	b.Idem, b.Ref = "i", "r"
 	fixture.Save(t, j, &b)
 	if got, err := j.Find(t.Context(), fixture.Kind, ports.ByIdem, "i"); err != nil || got.ID != "b" {
-		t.Errorf("%+v, %v", got, err)
+		t.Errorf("got %+v, %v, want ID b", got, err)
 	}
 }
 
@@ -138,7 +138,7 @@ func staleRefused(t *testing.T, j ports.Journal) {
 	stale.Body = []byte("stale")
 	suite.WantKind(t, j.Save(t.Context(), &stale)[0], fault.Conflict)
 	if got := fixture.Get(t, j, "a"); got.Rev != 2 || string(got.Body) == "stale" {
-		t.Errorf("%+v", got)
+		t.Errorf("got %+v, want rev 2, body other than stale", got)
 	}
 }
 
@@ -151,7 +151,7 @@ func incompleteRefused(t *testing.T, j ports.Journal) {
 		r := fixture.Record("a")
 		change(&r)
 		if err := j.Save(t.Context(), &r)[0]; !fault.Is(err, fault.Invalid) {
-			t.Errorf("%s: %v", name, err)
+			t.Errorf("%s: got %v, want kind %v", name, err, fault.Invalid)
 		}
 	}
 }
@@ -162,12 +162,12 @@ func eachForItself(t *testing.T, j ports.Journal) {
 	a, again, b := fixture.Record("a"), fixture.Record("there"), fixture.Record("b")
 	errs := j.Save(t.Context(), &a, &again, &b)
 	if len(errs) != 3 || errs[0] != nil || !fault.Is(errs[1], fault.Conflict) || errs[2] != nil {
-		t.Fatalf("%v", errs)
+		t.Fatalf("got %v, want 3 errors, the second of kind %v and no other", errs, fault.Conflict)
 	}
 	fixture.Get(t, j, "a")
 	fixture.Get(t, j, "b")
 	if again.Rev != 0 || a.Rev != 1 {
-		t.Errorf("revisions %d and %d", again.Rev, a.Rev)
+		t.Errorf("revisions %d and %d, want rev 0, rev 1", again.Rev, a.Rev)
 	}
 }
 
@@ -177,7 +177,7 @@ func tenantsApart(t *testing.T, j ports.Journal) {
 	fixture.Save(t, j, &a)
 	fixture.Save(t, j, &b)
 	if got := fixture.Get(t, j, "a"); string(got.Body) != "body of a" {
-		t.Errorf("%s", got.Body)
+		t.Errorf("got %s, want \"body of a\"", got.Body)
 	}
 	c := fixture.Record("c")
 	fixture.Save(t, j, &c)
@@ -185,7 +185,7 @@ func tenantsApart(t *testing.T, j ports.Journal) {
 	suite.WantKind(t, err, fault.NotFound)
 	page, err := j.List(t.Context(), fixture.Other, fixture.Kind, ports.Filter{}, "", 10)
 	if err != nil || len(page.Records) != 1 || page.Records[0].Tenant != fixture.Other {
-		t.Errorf("%+v, %v", page, err)
+		t.Errorf("got %+v, %v, want 1 record, tenant %v", page, err, fixture.Other)
 	}
 }
 
@@ -197,13 +197,13 @@ func bodies(t *testing.T, j ports.Journal) {
 	}
 	fixture.Save(t, j, &r)
 	if got := fixture.Get(t, j, "a"); string(got.Body) != string(r.Body) {
-		t.Errorf("%d bytes came back otherwise", len(got.Body))
+		t.Errorf("got %d bytes, want the %d that were saved", len(got.Body), len(r.Body))
 	}
 	odd := fixture.Record(`o'"d; DROP TABLE record; {"$ne":""} ü`)
 	odd.Idem, odd.Index.Status = odd.ID, odd.ID
 	fixture.Save(t, j, &odd)
 	if got := fixture.Get(t, j, odd.ID); got.Idem != odd.ID || got.Index.Status != odd.ID {
-		t.Errorf("%+v", got)
+		t.Errorf("got %+v, want idem %v, %v", got, odd.ID, odd.ID)
 	}
 }
 
@@ -212,12 +212,12 @@ func microseconds(t *testing.T, j ports.Journal) {
 	r.Index.Created, r.Queue, r.Due = fixture.Day.Add(123456*time.Microsecond), fixture.Queue, fixture.Day.Add(time.Microsecond)
 	fixture.Save(t, j, &r)
 	if got := fixture.Get(t, j, "a"); !got.Index.Created.Equal(r.Index.Created) || !got.Due.Equal(r.Due) || got.Due.Location() != time.UTC {
-		t.Errorf("created %s, due %s", got.Index.Created, got.Due)
+		t.Errorf("created %s, due %s, want created %v, due %v, location %v", got.Index.Created, got.Due, r.Index.Created, r.Due, time.UTC)
 	}
 	n := fixture.Record("b")
 	fixture.Save(t, j, &n)
 	if got := fixture.Get(t, j, "b"); !got.Due.IsZero() {
-		t.Errorf("a due from nowhere: %s", got.Due)
+		t.Errorf("a due from nowhere: got %s, want no due", got.Due)
 	}
 }
 
@@ -227,7 +227,7 @@ func contextEnded(t *testing.T, j ports.Journal) {
 	r := fixture.Record("a")
 	err := j.Save(ctx, &r)[0]
 	if !fault.Is(err, fault.Unavailable) && !fault.Is(err, fault.UnknownOutcome) {
-		t.Errorf("save: %v", err)
+		t.Errorf("save: got %v, want kind %s or %s", err, fault.Unavailable, fault.UnknownOutcome)
 	}
 	if fault.Is(err, fault.Unavailable) { // Unavailable promises that nothing was written
 		_, err := j.Get(t.Context(), fixture.Tenant, fixture.Kind, "a")

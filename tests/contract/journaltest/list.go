@@ -57,7 +57,7 @@ func listGoesOn(t *testing.T, j ports.Journal) {
 func badCursor(t *testing.T, j ports.Journal) {
 	for _, cursor := range []string{"nonsense", "1", ".", "1.", ".x", "-.-", "' OR 1=1 --"} {
 		if _, err := j.List(t.Context(), fixture.Tenant, fixture.Kind, ports.Filter{}, cursor, 3); !fault.Is(err, fault.Invalid) {
-			t.Errorf("%q: %v", cursor, err)
+			t.Errorf("%q: got %v, want kind %v", cursor, err, fault.Invalid)
 		}
 	}
 }

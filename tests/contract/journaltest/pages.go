@@ -32,7 +32,7 @@ func listEndsByBytes(t *testing.T, j ports.Journal) {
 	for cursor := ""; ; pages++ {
 		page, err := j.List(t.Context(), fixture.Tenant, fixture.Kind, ports.Filter{}, cursor, 100)
 		if err != nil || len(page.Records) == 0 {
-			t.Fatalf("page %d: %d records, %v", pages, len(page.Records), err)
+			t.Fatalf("page %d: %d records, %v, want some records", pages, len(page.Records), err)
 		}
 		before := 0
 		for _, r := range page.Records[:len(page.Records)-1] {
@@ -42,7 +42,7 @@ func listEndsByBytes(t *testing.T, j ports.Journal) {
 			seen = append(seen, r.ID)
 		}
 		if before >= ports.PageBytes {
-			t.Errorf("page %d goes on after %d bytes", pages, before)
+			t.Errorf("page %d goes on after %d bytes, want fewer than %v", pages, before, ports.PageBytes)
 		}
 		if cursor = page.Next; cursor == "" {
 			break
@@ -65,11 +65,11 @@ func contentLeftOut(t *testing.T, j ports.Journal) {
 
 	page, err := j.List(t.Context(), fixture.Tenant, fixture.Kind, ports.Filter{}, "", 10)
 	if err != nil || len(page.Records) != 2 {
-		t.Fatalf("%+v, %v", page, err)
+		t.Fatalf("got %+v, %v, want 2 records", page, err)
 	}
 	for _, one := range page.Records {
 		if one.Content != nil || one.Partial != (one.ID == "large") || string(one.Body) != "body of "+one.ID {
-			t.Errorf("%s in a list: content of %d bytes, partial %v, body %q", one.ID, len(one.Content), one.Partial, one.Body)
+			t.Errorf("%s in a list: content of %d bytes, partial %v, body %q, want content nil, partial %v, body %v", one.ID, len(one.Content), one.Partial, one.Body, (one.ID == "large"), "body of "+one.ID)
 		}
 	}
 	whole := map[string]func() (ports.Record, error){
@@ -80,23 +80,23 @@ func contentLeftOut(t *testing.T, j ports.Journal) {
 	for _, how := range slices.Sorted(maps.Keys(whole)) {
 		got, err := whole[how]()
 		if err != nil || !bytes.Equal(got.Content, content) || got.Partial {
-			t.Errorf("%s: %d bytes, partial %v, %v", how, len(got.Content), got.Partial, err)
+			t.Errorf("%s: got %d bytes of content, partial %v, error %v, want %d bytes, not partial", how, len(got.Content), got.Partial, err, len(content))
 		}
 	}
 	claims, err := j.Claim(t.Context(), "q", "me", time.Minute, 1)
 	if err != nil || len(claims) != 1 || !bytes.Equal(claims[0].Content, content) {
-		t.Fatalf("%d claims, %v", len(claims), err)
+		t.Fatalf("got %d claims, error %v, want 1 claim with the whole content", len(claims), err)
 	}
 	claimed := claims[0].Record
 	claimed.Content = []byte("shorter")
 	fixture.Save(t, j, &claimed)
 	if got, err := j.Get(t.Context(), fixture.Tenant, fixture.Kind, "large"); err != nil || string(got.Content) != "shorter" {
-		t.Errorf("saved again: %q, %v", got.Content, err)
+		t.Errorf("saved again: got %q, %v, want content shorter", got.Content, err)
 	}
 	claimed.Content = nil
 	fixture.Save(t, j, &claimed)
 	if page, err = j.List(t.Context(), fixture.Tenant, fixture.Kind, ports.Filter{}, "", 10); err != nil || page.Records[0].Partial {
-		t.Errorf("without content: %+v, %v", page.Records[0], err)
+		t.Errorf("without content: got %+v, %v, want not partial", page.Records[0], err)
 	}
 }
 
@@ -106,11 +106,11 @@ func partialRefused(t *testing.T, j ports.Journal) {
 	fixture.Save(t, j, &r)
 	page, err := j.List(t.Context(), fixture.Tenant, fixture.Kind, ports.Filter{}, "", 1)
 	if err != nil || len(page.Records) != 1 {
-		t.Fatalf("%+v, %v", page, err)
+		t.Fatalf("got %+v, %v, want 1 record", page, err)
 	}
 	suite.WantKind(t, j.Save(t.Context(), &page.Records[0])[0], fault.Invalid)
 	suite.WantKind(t, j.Detach(t.Context(), &page.Records[0]), fault.Invalid)
 	if got, err := j.Get(t.Context(), fixture.Tenant, fixture.Kind, "large"); err != nil || string(got.Content) != "content" || got.Rev != 1 {
-		t.Errorf("%+v, %v", got, err)
+		t.Errorf("got %+v, %v, want content content, rev 1", got, err)
 	}
 }

@@ -140,7 +140,7 @@ func (p *process) stop(t *testing.T) {
 	p.signal(t, syscall.SIGSTOP)
 	var status syscall.WaitStatus
 	if _, err := syscall.Wait4(p.cmd.Process.Pid, &status, syscall.WUNTRACED, nil); err != nil || !status.Stopped() {
-		t.Fatalf("%s has not stopped: %v, %v", p.name, status, err)
+		t.Fatalf("%s has not stopped: got %v, %v, want stopped", p.name, status, err)
 	}
 }
 
@@ -202,7 +202,7 @@ func processesApart(t *testing.T, place string) {
 	own := func(p *process, claims []ports.Claim) {
 		for _, c := range claims {
 			if before, twice := owners[c.ID]; twice {
-				t.Errorf("%s was claimed by %s and by %s", c.ID, before, p.name)
+				t.Errorf("%s was claimed by %s and by %s, want once", c.ID, before, p.name)
 			}
 			owners[c.ID] = p.name
 		}
@@ -210,7 +210,7 @@ func processesApart(t *testing.T, place string) {
 	for _, p := range all {
 		claims := p.claim(t, fixture.Lease)
 		if len(claims) == 0 {
-			t.Errorf("%s claimed nothing", p.name)
+			t.Errorf("%s claimed nothing, want some claims", p.name)
 		}
 		own(p, claims)
 	}
@@ -225,7 +225,7 @@ func processesApart(t *testing.T, place string) {
 		own(p, a.Claims)
 	}
 	if len(owners) != records {
-		t.Errorf("%d of %d were claimed", len(owners), records)
+		t.Errorf("got %d claimed records, want %d", len(owners), records)
 	}
 }
 
@@ -235,7 +235,7 @@ func stoppedBeyondLease(t *testing.T, place string) {
 	stopped, next := join(t, "stopped", place, 0), join(t, "next", place, 0)
 	next.put(t, "a", fixture.Day)
 	if claims := stopped.claim(t, 200*time.Millisecond); len(claims) != 1 {
-		t.Fatalf("%+v", claims)
+		t.Fatalf("got %+v, want 1 claim", claims)
 	}
 	stopped.stop(t)
 	stopped.tell(t, order{Do: toFinish, ID: "a", Body: []byte("too late")})
@@ -245,13 +245,13 @@ func stoppedBeyondLease(t *testing.T, place string) {
 		return len(claims) == 1
 	})
 	if !claims[0].Expired {
-		t.Error("the claim of an expired lease is not marked as expired")
+		t.Error("got a claim that is not marked as expired, want the mark")
 	}
 	next.do(t, order{Do: toFinish, ID: "a", Body: []byte("the next owner's")})
 	stopped.signal(t, syscall.SIGCONT)
 	suite.WantKind(t, stopped.answer(t).Failed.err(), fault.Conflict)
 	if r := stopped.do(t, order{Do: toGet, ID: "a"}).Record; string(r.Body) != "the next owner's" || r.Queue != "" {
-		t.Errorf("%+v, with %s", r, r.Body)
+		t.Errorf("%+v, with %s, want body \"the next owner's\", no queue", r, r.Body)
 	}
 }
 
@@ -272,7 +272,7 @@ func storesOwnClock(t *testing.T, place string) {
 	right.put(t, "not yet", now.Add(time.Hour/2))
 	c := want(slow, time.Hour/2, "due")[0]
 	if late := c.Due.Sub(now); late < time.Hour/2 || late > time.Hour*3/4 {
-		t.Errorf("a lease of 30 minutes ends in %s", late)
+		t.Errorf("a lease of 30 minutes ends in %s, want at least %v, at most %v", late, time.Hour/2, time.Hour*3/4)
 	}
 	want(fast, fixture.Lease, "")
 	want(right, fixture.Lease, "")
@@ -300,11 +300,11 @@ func leasesVoid(t *testing.T, place string) {
 	dead := join(t, "dead", place, 0)
 	dead.put(t, "a", fixture.Day)
 	if claims := dead.claim(t, fixture.Lease); len(claims) != 1 {
-		t.Fatalf("%+v", claims)
+		t.Fatalf("got %+v, want 1 claim", claims)
 	}
 	dead.kill()
 	claims := join(t, "next", place, 0).claim(t, fixture.Lease)
 	if fmt.Sprint(fixture.IDs(claims)) != "[a]" || !claims[0].Expired {
-		t.Errorf("%+v", claims)
+		t.Errorf("got %+v, want a claim of a that is marked as expired", claims)
 	}
 }

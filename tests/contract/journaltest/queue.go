@@ -25,20 +25,20 @@ func claimDue(t *testing.T, j ports.Journal) {
 
 	claims := fixture.Claim(t, j, "me", fixture.Lease, 2)
 	if fmt.Sprint(fixture.IDs(claims)) != "[first second]" {
-		t.Fatalf("%v", fixture.IDs(claims))
+		t.Fatalf("got %v, want \"[first second]\"", fixture.IDs(claims))
 	}
 	c := claims[0]
 	if c.Owner != "me" || c.Expired || c.Rev != 2 || string(c.Body) != "body of first" || !c.Due.After(time.Now().Add(fixture.Lease/2)) {
-		t.Errorf("%+v", c)
+		t.Errorf("got %+v, want owner me, not expired, rev 2, body \"body of first\", due after %v", c, time.Now().Add(fixture.Lease/2))
 	}
 	if stored := fixture.Get(t, j, "first"); stored.Owner != "me" || stored.Rev != 2 || !stored.Due.Equal(c.Due) {
-		t.Errorf("%+v", stored)
+		t.Errorf("got %+v, want owner me, rev 2, due %v", stored, c.Due)
 	}
 	if rest := fixture.IDs(fixture.Claim(t, j, "me", fixture.Lease, 10)); fmt.Sprint(rest) != "[later]" {
-		t.Errorf("%v", rest)
+		t.Errorf("got %v, want \"[later]\"", rest)
 	}
 	if none := fixture.Claim(t, j, "me", fixture.Lease, 10); len(none) != 0 {
-		t.Errorf("%v", fixture.IDs(none))
+		t.Errorf("got %v, want none", fixture.IDs(none))
 	}
 }
 
@@ -52,7 +52,7 @@ func claimTellsTheTime(t *testing.T, j ports.Journal) {
 		c := fixture.Claim(t, j, "me", lease, 1)[0]
 		after := time.Now().Add(coarse)
 		if at := c.Due.Add(-lease); at.Before(before) || at.After(after) {
-			t.Errorf("taken at %s under a lease of %s, and not between %s and %s", at, lease, before, after)
+			t.Errorf("got a claim at %s under a lease of %s, want one between %s and %s", at, lease, before, after)
 		}
 	}
 }
@@ -80,7 +80,7 @@ func claimsApart(t *testing.T, j ports.Journal) {
 				mu.Lock()
 				for _, c := range claims {
 					if before, twice := owners[c.ID]; twice {
-						t.Errorf("%s was claimed by %s and by %s", c.ID, before, owner)
+						t.Errorf("%s was claimed by %s and by %s, want once", c.ID, before, owner)
 					}
 					owners[c.ID] = owner
 				}
@@ -90,7 +90,7 @@ func claimsApart(t *testing.T, j ports.Journal) {
 	}
 	all.Wait()
 	if len(owners) != records {
-		t.Errorf("%d of %d were claimed", len(owners), records)
+		t.Errorf("got %d claimed records, want %d", len(owners), records)
 	}
 }
 
@@ -115,20 +115,20 @@ func claimPassesOver(t *testing.T, j ports.Journal) {
 		return fmt.Sprint(fixture.IDs(claims))
 	}
 	if got := take(1, "busy", "its \"friend\""); got != "[other1]" {
-		t.Errorf("%s", got)
+		t.Errorf("got %s, want \"[other1]\"", got)
 	}
 	if got := take(3, "busy"); got != "[friend other2]" {
-		t.Errorf("%s", got)
+		t.Errorf("got %s, want \"[friend other2]\"", got)
 	}
 	if got := take(3, "busy"); got != "[]" {
-		t.Errorf("%s", got)
+		t.Errorf("got %s, want \"[]\"", got)
 	}
 	if got := take(2, "nobody"); got != "[busy0 busy1]" {
-		t.Errorf("%s", got)
+		t.Errorf("got %s, want \"[busy0 busy1]\"", got)
 	}
 	busy, err := j.Get(t.Context(), "busy", fixture.Kind, "busy2")
 	if err != nil || busy.Rev != 1 || busy.Owner != "" {
-		t.Errorf("passed over: %+v, %v", busy, err)
+		t.Errorf("passed over: got %+v, %v, want rev 1, no owner", busy, err)
 	}
 }
 
@@ -137,11 +137,11 @@ func leaseRunsOut(t *testing.T, j ports.Journal) {
 	fixture.Claim(t, j, "dead", 30*time.Millisecond, 1)
 	var again []ports.Claim
 	suite.Eventually(t, "the lease runs out", func() bool {
-		again = fixture.Claim(t, j, "heir", fixture.Lease, 1)
+		again = fixture.Claim(t, j, "next", fixture.Lease, 1)
 		return len(again) == 1
 	})
-	if c := again[0]; !c.Expired || c.Owner != "heir" || c.Rev != 3 {
-		t.Errorf("%+v", c)
+	if c := again[0]; !c.Expired || c.Owner != "next" || c.Rev != 3 {
+		t.Errorf("got %+v, want expired, owner next, rev 3", c)
 	}
 }
 
@@ -152,10 +152,10 @@ func leaseKept(t *testing.T, j ports.Journal) {
 	somebody.Body = []byte("news")
 	fixture.Save(t, j, &somebody)
 	if got := fixture.Get(t, j, "a"); got.Owner != "me" || !got.Due.Equal(c.Due) || got.Queue != fixture.Queue {
-		t.Errorf("%+v", got)
+		t.Errorf("got %+v, want owner me, due %v, queue %v", got, c.Due, fixture.Queue)
 	}
 	if more := fixture.Claim(t, j, "you", fixture.Lease, 1); len(more) != 0 {
-		t.Errorf("%v", fixture.IDs(more))
+		t.Errorf("got %v, want none", fixture.IDs(more))
 	}
 }
 
@@ -170,17 +170,17 @@ func queueCleared(t *testing.T, j ports.Journal) {
 	fixture.Save(t, j, &again)
 	next := fixture.Claim(t, j, "me", fixture.Lease, 2)
 	if fmt.Sprint(fixture.IDs(next)) != "[again]" || next[0].Expired {
-		t.Errorf("%+v", next)
+		t.Errorf("got %+v, want a claim of again that is not marked as expired", next)
 	}
 }
 
 func fence(t *testing.T, j ports.Journal) {
 	fixture.Enqueue(t, j, "a", fixture.Day)
 	dead := fixture.Claim(t, j, "dead", 30*time.Millisecond, 1)[0].Record
-	suite.Eventually(t, "the lease runs out", func() bool { return len(fixture.Claim(t, j, "heir", fixture.Lease, 1)) == 1 })
+	suite.Eventually(t, "the lease runs out", func() bool { return len(fixture.Claim(t, j, "next", fixture.Lease, 1)) == 1 })
 	dead.Body = []byte("too late")
 	suite.WantKind(t, j.Save(t.Context(), &dead)[0], fault.Conflict)
-	if got := fixture.Get(t, j, "a"); got.Owner != "heir" || string(got.Body) == "too late" {
-		t.Errorf("%+v", got)
+	if got := fixture.Get(t, j, "a"); got.Owner != "next" || string(got.Body) == "too late" {
+		t.Errorf("got %+v, want owner next, body other than \"too late\"", got)
 	}
 }

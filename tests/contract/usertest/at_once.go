@@ -29,7 +29,7 @@ func emailRace(t *testing.T, h Harness) {
 	}
 	all.Wait()
 	if made.Load() != 1 {
-		t.Errorf("%d users of one email", made.Load())
+		t.Errorf("%d users of one email, want 1", made.Load())
 	}
 }
 
@@ -71,6 +71,6 @@ func userChangesAtOnce(t *testing.T, h Harness) {
 	}
 	all.Wait()
 	if got, err := h.Users.FindByID(t.Context(), fixture.Tenant, u.ID); err != nil || len(got.Metadata) != 22 || got.Version != 21 {
-		t.Errorf("%+v, %v", got, err)
+		t.Errorf("got %+v, %v, want 22 metadata, version 21", got, err)
 	}
 }

@@ -28,7 +28,7 @@ func usersEndByBytes(t *testing.T, h Harness) {
 	for cursor := ""; ; pages++ {
 		page, err := h.Users.List(t.Context(), fixture.Tenant, cursor, 100)
 		if err != nil || len(page.Users) == 0 || len(page.Users) > 11 {
-			t.Fatalf("page %d: %d users, %v", pages, len(page.Users), err)
+			t.Fatalf("page %d: %d users, %v, want some users, at most 11 users", pages, len(page.Users), err)
 		}
 		for _, u := range page.Users {
 			seen = append(seen, u.ID)

@@ -34,7 +34,7 @@ func userFound(t *testing.T, h Harness) {
 	byID, err := h.Users.FindByID(t.Context(), fixture.Tenant, u.ID)
 	byEmail, err2 := h.Users.FindByEmail(t.Context(), fixture.Tenant, u.Email)
 	if err != nil || err2 != nil || !fixture.SameUser(byID, u) || !fixture.SameUser(byEmail, u) {
-		t.Errorf("%+v, %v; %+v, %v", byID, err, byEmail, err2)
+		t.Errorf("got %+v, %v; %+v, %v, want %+v", byID, err, byEmail, err2, u)
 	}
 }
 
@@ -50,7 +50,7 @@ func usersByTenant(t *testing.T, h Harness) {
 	theirs.Tenant = fixture.Other
 	fixture.CreateUser(t, h.Users, theirs)
 	if got, err := h.Users.FindByEmail(t.Context(), fixture.Other, "ada@example.com"); err != nil || got.ID != theirs.ID {
-		t.Errorf("%+v, %v", got, err)
+		t.Errorf("got %+v, %v, want ID %v", got, err, theirs.ID)
 	}
 	_, err := h.Users.FindByID(t.Context(), fixture.Other, mine.ID)
 	suite.WantKind(t, err, fault.NotFound)
@@ -58,7 +58,7 @@ func usersByTenant(t *testing.T, h Harness) {
 	suite.WantKind(t, err, fault.NotFound)
 	suite.WantKind(t, h.Users.Delete(t.Context(), fixture.Other, mine.ID, 0), fault.NotFound)
 	if page, err := h.Users.List(t.Context(), fixture.Other, "", 10); err != nil || len(page.Users) != 1 {
-		t.Errorf("%+v, %v", page, err)
+		t.Errorf("got %+v, %v, want 1 user", page, err)
 	}
 }
 
@@ -81,7 +81,7 @@ func keyKeepsCreation(t *testing.T, h Harness) {
 	for _, name := range []string{"Second", "Third"} {
 		c, err := h.Users.FindByKey(t.Context(), fixture.Key("k").Scoped)
 		if err != nil || !fixture.SameUser(c.User, u) || c.Fingerprint != fixture.Key("k").Fingerprint || c.Deleted {
-			t.Errorf("%+v, %v", c, err)
+			t.Errorf("got %+v, %v, want %+v, fingerprint %v, not deleted", c, err, u, fixture.Key("k").Fingerprint)
 		}
 		if _, err := h.Users.Update(t.Context(), fixture.Tenant, u.ID, user.Patch{Name: &name, Email: fixture.Ptr(name + "@example.com")}, 0); err != nil {
 			t.Fatal(err)
@@ -102,7 +102,7 @@ func deletedKeepsKey(t *testing.T, h Harness) {
 	}
 	c, err := h.Users.FindByKey(t.Context(), fixture.Key("k").Scoped)
 	if err != nil || !c.Deleted || c.User.ID != u.ID || c.User.Email != "" || c.User.Name != "" || len(c.User.Metadata) != 0 {
-		t.Errorf("%+v, %v", c, err)
+		t.Errorf("got %+v, %v, want deleted, ID %v, no email, no name, no metadata", c, err, u.ID)
 	}
 	suite.WantCode(t, h.Users.Create(t.Context(), fixture.NewUser(t, "b", "eve@example.com"), fixture.Key("k")), fault.Conflict, "key_taken")
 }
@@ -140,7 +140,7 @@ func usersPurged(t *testing.T, h Harness) {
 	}
 	for id, name := range map[string]string{"kept": "Name of kept", "keyed": "Name of keyed", "changed": "Eve"} {
 		if u, err := h.Users.FindByID(t.Context(), fixture.Tenant, "usr_"+id); err != nil || u.Name != name {
-			t.Errorf("%+v, %v", u, err)
+			t.Errorf("got %+v, %v, want name %v", u, err, name)
 		}
 	}
 	if _, err := h.Users.Update(t.Context(), fixture.Tenant, "usr_keyed", user.Patch{Name: fixture.Ptr("Bob")}, 1); err != nil {
@@ -156,13 +156,13 @@ func changeInPart(t *testing.T, h Harness) {
 	u := fixture.CreateUser(t, h.Users, fixture.NewUser(t, "a", "ada@example.com"))
 	got, err := h.Users.Update(t.Context(), fixture.Tenant, u.ID, user.Patch{Name: fixture.Ptr("")}, 1)
 	if err != nil || got.Name != "" || got.Email != u.Email || len(got.Metadata) != 2 || got.Version != 2 || !got.CreatedAt.Equal(fixture.Day) || !got.UpdatedAt.After(fixture.Day) {
-		t.Fatalf("%+v, %v", got, err)
+		t.Fatalf("got %+v, %v, want no name, email %v, 2 metadata, version 2, created at %v, updated at after %v", got, err, u.Email, fixture.Day, fixture.Day)
 	}
 	if got, err = h.Users.Update(t.Context(), fixture.Tenant, u.ID, user.Patch{Email: fixture.Ptr(" Eve@Example.com ")}, 0); err != nil || got.Email != "eve@example.com" {
-		t.Fatalf("%+v, %v", got, err)
+		t.Fatalf("got %+v, %v, want email eve@example.com", got, err)
 	}
 	if stored, err := h.Users.FindByEmail(t.Context(), fixture.Tenant, "eve@example.com"); err != nil || !fixture.SameUser(stored, got) {
-		t.Errorf("%+v, %v", stored, err)
+		t.Errorf("got %+v, %v, want %+v", stored, err, got)
 	}
 	_, err = h.Users.FindByEmail(t.Context(), fixture.Tenant, "ada@example.com")
 	suite.WantKind(t, err, fault.NotFound)
@@ -172,11 +172,11 @@ func metadataMerged(t *testing.T, h Harness) {
 	u := fixture.CreateUser(t, h.Users, fixture.NewUser(t, "a", "ada@example.com"))
 	got, err := h.Users.Update(t.Context(), fixture.Tenant, u.ID, user.Patch{Metadata: map[string]*string{"a": nil, "b": fixture.Ptr("3"), "c": fixture.Ptr("")}}, 0)
 	if err != nil || fmt.Sprint(got.Metadata) != "map[b:3 c:]" {
-		t.Errorf("%v, %v", got.Metadata, err)
+		t.Errorf("got %v, %v, want metadata \"map[b:3 c:]\"", got.Metadata, err)
 	}
 	stored, err := h.Users.FindByID(t.Context(), fixture.Tenant, u.ID)
 	if err != nil || !fixture.SameUser(stored, got) {
-		t.Errorf("%+v, %v", stored, err)
+		t.Errorf("got %+v, %v, want %+v", stored, err, got)
 	}
 }
 
@@ -202,11 +202,11 @@ func metadataCleared(t *testing.T, h Harness) {
 	} {
 		got, err := h.Users.Update(t.Context(), fixture.Tenant, u.ID, row.patch, 0)
 		if err != nil || fmt.Sprint(got.Metadata) != row.want {
-			t.Errorf("%+v: %v, %v", row.patch, got.Metadata, err)
+			t.Errorf("%+v: got %v, %v, want metadata %v", row.patch, got.Metadata, err, row.want)
 		}
 		stored, err := h.Users.FindByID(t.Context(), fixture.Tenant, u.ID)
 		if err != nil || !fixture.SameUser(stored, got) {
-			t.Errorf("%+v, %v", stored, err)
+			t.Errorf("got %+v, %v, want %+v", stored, err, got)
 		}
 	}
 }
@@ -232,7 +232,7 @@ func changeToTaken(t *testing.T, h Harness) {
 	_, err := h.Users.Update(t.Context(), fixture.Tenant, eve.ID, user.Patch{Email: fixture.Ptr("ada@example.com")}, 0)
 	suite.WantCode(t, err, fault.Conflict, "email_taken")
 	if stored, err := h.Users.FindByID(t.Context(), fixture.Tenant, eve.ID); err != nil || !fixture.SameUser(stored, eve) {
-		t.Errorf("%+v, %v", stored, err)
+		t.Errorf("got %+v, %v, want %+v", stored, err, eve)
 	}
 }
 
@@ -241,7 +241,7 @@ func invalidChange(t *testing.T, h Harness) {
 	_, err := h.Users.Update(t.Context(), fixture.Tenant, u.ID, user.Patch{Email: fixture.Ptr("nobody")}, 0)
 	suite.WantKind(t, err, fault.Invalid)
 	if stored, err := h.Users.FindByID(t.Context(), fixture.Tenant, u.ID); err != nil || !fixture.SameUser(stored, u) {
-		t.Errorf("%+v, %v", stored, err)
+		t.Errorf("got %+v, %v, want %+v", stored, err, u)
 	}
 }
 
@@ -296,7 +296,7 @@ func usersListed(t *testing.T, h Harness) {
 		}
 	}
 	if fmt.Sprint(seen) != "[6 5 4 3 2 1 0]" {
-		t.Errorf("%v", seen)
+		t.Errorf("got %v, want \"[6 5 4 3 2 1 0]\"", seen)
 	}
 }
 
@@ -315,7 +315,7 @@ func usersFeed(t *testing.T, h Harness) {
 	for _, e := range fixture.Feed(t, h.Journal, fixture.Tenant) {
 		told = append(told, e.Type+string(e.Data))
 		if e.Subject != u.ID || !strings.HasPrefix(e.ID, "fev_") {
-			t.Errorf("%+v", e)
+			t.Errorf("got %+v, want subject %v, ID beginning with fev_", e, u.ID)
 		}
 	}
 	if want := `[user.created{"version":1} user.updated{"version":2} user.deleted{"version":3}]`; fmt.Sprint(told) != want {
@@ -329,7 +329,7 @@ func usersInert(t *testing.T, h Harness) {
 	u.Metadata = map[string]string{`$where`: `1' OR '1'='1`, `a.b`: `{"$gt":""}`}
 	fixture.CreateUser(t, h.Users, u)
 	if got, err := h.Users.FindByID(t.Context(), fixture.Tenant, u.ID); err != nil || !fixture.SameUser(got, u) {
-		t.Errorf("%+v, %v", got, err)
+		t.Errorf("got %+v, %v, want %+v", got, err, u)
 	}
 	for _, text := range []string{`' OR '1'='1`, `%`, `{"$ne":""}`} {
 		_, err := h.Users.FindByID(t.Context(), fixture.Tenant, text)
@@ -345,6 +345,6 @@ func usersUnicode(t *testing.T, h Harness) {
 	u.Metadata = map[string]string{"long": strings.Repeat("é", user.MaxMetadataValue), "schlüssel": "значение"}
 	fixture.CreateUser(t, h.Users, u)
 	if got, err := h.Users.FindByID(t.Context(), fixture.Tenant, u.ID); err != nil || !fixture.SameUser(got, u) {
-		t.Errorf("%+v, %v", got, err)
+		t.Errorf("got %+v, %v, want %+v", got, err, u)
 	}
 }

@@ -4,8 +4,9 @@ import (
 	"testing"
 	"time"
 
+	"patchbay/adapters/mail/sendgridmail"
+	"patchbay/adapters/provider"
 	"patchbay/adapters/simulators/sendgridsim"
-	"patchbay/adapters/webhooks/sendgridhook"
 	"patchbay/tests/contract/webhooktest"
 )
 
@@ -20,14 +21,14 @@ func Example() {
 		t.Parallel()
 		now := time.Date(2026, 3, 1, 12, 0, 0, 0, time.UTC)
 		signer := sendgridsim.NewSigner()
-		hook, err := sendgridhook.New(clock(now), sendgridhook.Account{Provider: "sendgrid", Keys: []string{signer.PublicKey()}})
+		hook, err := sendgridmail.NewHook(clock(now), provider.Account{Provider: "sendgrid", Secrets: []string{signer.PublicKey()}})
 		if err != nil {
 			t.Fatal(err)
 		}
 		t.Run("verifier", func(t *testing.T) {
 			t.Parallel()
 			webhooktest.Run(t, webhooktest.Harness{
-				Verifier: hook, Now: now, Tolerance: sendgridhook.Tolerance, ByHeaders: true, CoversBody: true,
+				Verifier: hook, Now: now, Tolerance: sendgridmail.Tolerance, ByHeaders: true, CoversBody: true,
 				Sign: func(at time.Time) ([]byte, map[string]string) {
 					body := sendgridsim.Batch(sendgridsim.Event{"event": "delivered", "email": "ada@example.com"})
 					return body, signer.Sign(body, at)

@@ -1,0 +1,126 @@
+package mailgunmail
+
+import (
+	"cmp"
+	"strings"
+
+	"github.com/go-json-experiment/json"
+	"github.com/go-json-experiment/json/jsontext"
+
+	"patchbay/adapters/mail/refusal"
+	"patchbay/core/email"
+	"patchbay/core/fault"
+	"patchbay/core/webhook"
+)
+
+// object is the part of an event that is used here. The types of the library include
+// everything, and fail if any part has changed.
+type object struct {
+	Event     string  `json:"event"`
+	Recipient string  `json:"recipient"`
+	Timestamp float64 `json:"timestamp"`
+	Severity  string  `json:"severity"` // of a failed event: permanent or temporary
+	Reason    string  `json:"reason"`   // of a failed event: a word, such as suppress-bounce
+	Status    struct {
+		Code         text `json:"code"`
+		EnhancedCode text `json:"enhanced-code"`
+		Message      text `json:"message"`
+		Description  text `json:"description"`
+	} `json:"delivery-status"`
+	Reject struct {
+		Reason      string `json:"reason"`
+		Description string `json:"description"`
+	} `json:"reject"`
+	Message struct {
+		Headers struct {
+			MessageID string `json:"message-id"`
+		} `json:"headers"`
+	} `json:"message"`
+	Variables jsontext.Value `json:"user-variables"`
+}
+
+// unmarshal is case-sensitive and refuses duplicate members, so that variables set by a
+// caller cannot replace our marks.
+func unmarshal(raw []byte, into any) error {
+	return json.Unmarshal(raw, into, jsontext.AllowInvalidUTF8(true))
+}
+
+// marks are the marks of a message among its variables.
+type marks struct {
+	Message text `json:"patchbay_message"`
+	Tenant  text `json:"patchbay_tenant"`
+	Attempt text `json:"patchbay_attempt"`
+}
+
+// text is a string, or a value that Mailgun has converted to a number.
+type text string
+
+// UnmarshalJSON implements json.Unmarshaler.
+func (t *text) UnmarshalJSON(raw []byte) error {
+	var s string
+	if unmarshal(raw, &s) != nil {
+		s = string(raw)
+	}
+	*t = text(s)
+	return nil
+}
+
+// names maps Mailgun's events, except failed. Other events, such as stored, are not about
+// mail that we send.
+var names = map[string]email.Event{
+	"accepted": email.EventProcessed, "rejected": email.EventRejected, "delivered": email.EventDelivered,
+	"complained": email.EventComplained, "opened": email.EventOpened, "clicked": email.EventClicked,
+	"unsubscribed": email.EventUnsubscribed,
+}
+
+// News implements ports.MailReader.
+func (h *Hook) News(e webhook.Event) (email.News, bool, error) {
+	var o object
+	if err := unmarshal(e.Object, &o); err != nil {
+		return email.News{}, false, fault.New(fault.Invalid, "invalid_payload", "the object of an event cannot be read")
+	}
+	name, ok := o.name()
+	if !ok {
+		return email.News{}, false, nil
+	}
+	var m marks
+	if o.Variables.Kind() == '{' { // without variables it is an empty list
+		if err := unmarshal(o.Variables, &m); err != nil {
+			return email.News{}, false, fault.New(fault.Invalid, "invalid_payload", "the variables of an event cannot be read")
+		}
+	}
+	n := email.News{
+		Event: name, Tenant: string(m.Tenant), Message: string(m.Message), Attempt: string(m.Attempt),
+		Reference: strings.Trim(o.Message.Headers.MessageID, "<>"), Recipient: o.Recipient, At: moment(o.Timestamp),
+	}
+	if name == email.EventBounced || name == email.EventRejected || name == email.EventDeferred {
+		n.Code = string(cmp.Or(o.Status.EnhancedCode, o.Status.Code))
+		n.Reason = refusal.Blank(refusal.Said{Words: o.why()}, email.Message{}).Words
+	}
+	return n, true, nil
+}
+
+// name returns what has happened. Mailgun also reports failed if it did not try, because
+// the address is on one of its suppression lists.
+func (o object) name() (email.Event, bool) {
+	if o.Event != "failed" {
+		name, ok := names[o.Event]
+		return name, ok
+	}
+	switch {
+	case o.Severity == "temporary":
+		return email.EventDeferred, true
+	case strings.HasPrefix(o.Reason, "suppress-"):
+		return email.EventRejected, true
+	}
+	return email.EventBounced, true
+}
+
+// why returns the reason in words, if there is one.
+func (o object) why() string {
+	said := cmp.Or(string(o.Status.Message), string(o.Status.Description), o.Reject.Description, o.Reject.Reason)
+	if said == "" || strings.HasPrefix(o.Reason, "suppress-") {
+		return strings.TrimSpace(o.Reason + " " + said)
+	}
+	return said
+}

@@ -1,0 +1,29 @@
+package mailgunmail_test
+
+import (
+	"testing"
+
+	"patchbay/adapters/mail/mailgunmail"
+	"patchbay/config/setting"
+)
+
+func TestWhatSettingsMustHave(t *testing.T) {
+	t.Parallel()
+	key := setting.NewSecret("key")
+	const api = "https://api.example.com"
+	for name, c := range map[string]struct {
+		settings   mailgunmail.Settings
+		path, text string // nothing where it is right
+	}{
+		"a domain":          {mailgunmail.Settings{Domain: "mg.example.com", APIKey: key, BaseURL: api}, "", ""},
+		"no domain":         {mailgunmail.Settings{APIKey: key, BaseURL: api}, "domain", "must be written"},
+		"what is no domain": {mailgunmail.Settings{Domain: "https://mg.example.com", APIKey: key, BaseURL: api}, "domain", "must be a domain, such as mg.example.com"},
+		"no key":            {mailgunmail.Settings{Domain: "mg.example.com", BaseURL: api}, "api_key", "must be written"},
+		"no URL":            {mailgunmail.Settings{Domain: "d", APIKey: key, BaseURL: "api.example.com"}, "base_url", "must be an https URL, such as https://api.example.com"},
+	} {
+		path, text := c.settings.Check()
+		if text != c.text || text != "" && path != c.path {
+			t.Errorf("%s: %s %s, want %s %s", name, path, text, c.path, c.text)
+		}
+	}
+}

@@ -1,0 +1,79 @@
+package sendgridmail
+
+import (
+	"strings"
+	"time"
+
+	"github.com/go-json-experiment/json"
+	"github.com/go-json-experiment/json/jsontext"
+
+	"patchbay/adapters/mail/refusal"
+	"patchbay/core/email"
+	"patchbay/core/fault"
+	"patchbay/core/webhook"
+)
+
+// object is the part of an event that is used here. The marks of a message are members of
+// the same object.
+type object struct {
+	Event     string         `json:"event"`
+	Email     string         `json:"email"`
+	Timestamp int64          `json:"timestamp"`
+	MessageID string         `json:"sg_message_id"` // X-Message-Id, a dot, and the sending server
+	Try       jsontext.Value `json:"attempt"`       // of a deferred event, the number of the attempt
+	URL       string         `json:"url"`           // that was clicked
+	Status    string         `json:"status"`        // of SMTP: 5.1.1
+	Reason    string         `json:"reason"`        // of a bounced or dropped event
+	Response  string         `json:"response"`      // of the recipient's server
+
+	Message string `json:"patchbay_message"`
+	Tenant  string `json:"patchbay_tenant"`
+	Attempt string `json:"patchbay_attempt"`
+}
+
+// read decodes an event. It is case-sensitive and refuses duplicate members, so that
+// arguments set by a caller cannot replace our marks. The time must be one that JSON can
+// express.
+func read(raw []byte) (o object, ok bool) {
+	err := json.Unmarshal(raw, &o, jsontext.AllowInvalidUTF8(true))
+	if err != nil || o.Event == "" || o.Timestamp < 0 || o.Timestamp > lastSecond {
+		return object{}, false
+	}
+	return o, true
+}
+
+// lastSecond is the end of the year 9999, the last time in RFC 3339.
+const lastSecond = 253402300799
+
+// names maps SendGrid's events. Others, such as group_resubscribe, are not about a message.
+var names = map[string]email.Event{
+	"processed": email.EventProcessed, "deferred": email.EventDeferred, "delivered": email.EventDelivered,
+	"bounce": email.EventBounced, "dropped": email.EventRejected, "spamreport": email.EventComplained,
+	"open": email.EventOpened, "click": email.EventClicked,
+	"unsubscribe": email.EventUnsubscribed, "group_unsubscribe": email.EventUnsubscribed,
+}
+
+// News implements ports.MailReader.
+func (h *Hook) News(e webhook.Event) (email.News, bool, error) {
+	o, ok := read(e.Object)
+	if !ok {
+		return email.News{}, false, fault.New(fault.Invalid, "invalid_payload", "the object of an event cannot be read")
+	}
+	name, known := names[o.Event]
+	if !known {
+		return email.News{}, false, nil
+	}
+	reference, _, _ := strings.Cut(o.MessageID, ".")
+	n := email.News{
+		Event: name, Tenant: o.Tenant, Message: o.Message, Attempt: o.Attempt, Reference: reference,
+		Recipient: o.Email, At: time.Unix(o.Timestamp, 0).UTC(),
+	}
+	if name == email.EventBounced || name == email.EventRejected || name == email.EventDeferred {
+		words := o.Reason
+		if words == "" {
+			words = o.Response
+		}
+		n.Code, n.Reason = o.Status, refusal.Blank(refusal.Said{Words: words}, email.Message{}).Words
+	}
+	return n, true, nil
+}

@@ -1,0 +1,85 @@
+// Package setting holds what the settings of a provider are made of: secrets, ages, sizes,
+// URLs, and the description of a type of provider. It imports the standard library only, so
+// that adapters may import it.
+//
+// Settings are a pointer to a struct. The tag of a field is its key in the configuration:
+//
+//	type Settings struct {
+//		APIKey  setting.Secret  `config:"api_key"`
+//		BaseURL setting.BaseURL `config:"base_url"`
+//	}
+//
+// A field is a string, a bool, an int, a time.Duration, a struct, a type of this package,
+// another type that is no struct and implements [encoding.TextUnmarshaler], or a list of one
+// of them. A field with the tag "-" is not a setting.
+package setting
+
+import "net"
+
+// Sort is the purpose of a provider.
+type Sort string
+
+// The sorts of providers.
+const (
+	ForPayments Sort = "payments"
+	ForMail     Sort = "mail"
+	ForStorage  Sort = "storage"
+)
+
+// Type describes a type of provider.
+type Type struct {
+	Name string // as in the configuration: type: stripe
+	Sort Sort   // set by package adapters/provider
+	// Simulated providers have no effect outside the gateway.
+	Simulated bool
+	// Server means a store on a server, which may become unavailable while the gateway
+	// runs.
+	Server bool
+	// Dump is the server's own backup program. It is empty if the gateway makes backups.
+	Dump string
+	// Settings returns the type's settings with their defaults, to be filled.
+	Settings func() any
+}
+
+// Described is a type of provider, such as those of package adapters/provider.
+type Described interface{ Description() Type }
+
+// Description implements Described.
+func (t Type) Description() Type { return t }
+
+// Checks is implemented by settings that may be wrong although each of them can be read.
+// text is what is wrong, and what to write instead; it is empty if nothing is. path is the
+// key it is wrong at.
+type Checks interface{ Check() (path, text string) }
+
+// Tests is implemented by settings that may be those of a test account, or of a simulator
+// on this machine.
+type Tests interface{ Test() bool }
+
+// Signs is implemented by the settings of providers that sign their webhooks. Signing
+// returns the secrets, any of which may have signed a webhook, and the key of the setting.
+type Signs interface {
+	Signing() (key string, secrets []Secret)
+}
+
+// Identifies is implemented by settings that identify the account at a provider: the same
+// Credential always means the same account. It is secret.
+type Identifies interface{ Credential() string }
+
+// Placed is implemented by the settings of a provider that keeps its data in a file or a
+// directory of this machine. Place returns its path.
+type Placed interface{ Place() string }
+
+// Addressed is implemented by the settings of a store on a server. Address returns where it
+// is: host:port/database.
+type Addressed interface{ Address() string }
+
+// Loopback reports whether an address can be reached from this machine only.
+func Loopback(address string) bool {
+	host, _, err := net.SplitHostPort(address)
+	if err != nil {
+		return false
+	}
+	ip := net.ParseIP(host)
+	return host == "localhost" || ip != nil && ip.IsLoopback()
+}
