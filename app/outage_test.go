@@ -286,7 +286,10 @@ type account struct {
 
 func (a account) Name() string { return a.name }
 func (a account) Capabilities() payment.Capabilities {
-	return payment.Capabilities{ManualCapture: true, Refunds: true, List: true}
+	return payment.Capabilities{
+		ManualCapture: true, Refunds: true, InBrowser: true,
+		Keys: payment.Keys{Kept: time.Hour}, Lookup: payment.Lookup{List: true},
+	}
 }
 func (a account) Compose(payment.Change) (string, error)      { return "body", nil }
 func (a account) Account(ctx context.Context) (string, error) { return a.name, a.fails.met(ctx) }

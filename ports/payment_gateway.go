@@ -12,10 +12,13 @@ import (
 // (our credentials); Refused (this request, in the provider's own words; nothing was done);
 // UnknownOutcome (it may have been done; repeat under the same key or look it up); Overloaded;
 // Canceled (given up before anything was sent); Invalid (the provider refuses the request);
-// Unsupported (see Capabilities; nothing was sent). A repeat under the same key with the same
-// request returns the first result and has no second effect. A repeat with another request, or
-// for another operation, is UnknownOutcome with code idempotency_mismatch: the key was used, and
-// the response does not say what became of the first request.
+// Unsupported (see Capabilities; nothing was sent).
+//
+// For as long as Capabilities.Keys says, a repeat under the same key with the same request has no
+// second effect. It returns the first result, or, of an action that has failed with an error that
+// is not replayed, its present one. A repeat with another request, or for another operation, is
+// UnknownOutcome with code idempotency_mismatch: the key was used, and the response does not say
+// what became of the first request.
 //
 // Only a response of the provider itself proves that nothing was done: an error page of a proxy
 // is UnknownOutcome, whatever its status. Declined is Proven if it comes with the intent that
@@ -43,8 +46,9 @@ type PaymentGateway interface {
 	// unexpected_state if the intent's status does not allow it.
 	Confirm(ctx context.Context, r payment.ConfirmRequest) (payment.Intent, error)
 
-	// Capture captures what was authorised. NotFound; Conflict with code unexpected_state; Invalid
-	// with code amount_too_large.
+	// Capture captures what was authorised. If the intent it returns is Processing, the capture was
+	// accepted and its result comes later: the intent is then Succeeded, or RequiresCapture again.
+	// NotFound; Conflict with code unexpected_state; Invalid with code amount_too_large.
 	Capture(ctx context.Context, r payment.CaptureRequest) (payment.Intent, error)
 
 	// Cancel cancels an intent. NotFound; Conflict with code unexpected_state.
@@ -65,8 +69,9 @@ type PaymentGateway interface {
 	// none. NotFound.
 	Disputes(ctx context.Context, reference string) ([]payment.Dispute, error)
 
-	// List reads intents by time of creation. It is complete: everything committed before the call
-	// is included. A cursor continues where its page ended, whatever was created in the meantime.
+	// List reads intents by time of creation, or those of one operation: see Capabilities.Lookup. It
+	// is complete: everything that was committed before the call, except in the last Lookup.Lag, is
+	// included. A cursor continues where its page ended, whatever was created in the meantime.
 	// Invalid: the cursor is not one of the provider's.
 	List(ctx context.Context, r payment.ListRequest) (payment.IntentPage, error)
 }

@@ -1,6 +1,8 @@
 package ports
 
 import (
+	"context"
+
 	"patchbay/core/email"
 	"patchbay/core/payment"
 	"patchbay/core/webhook"
@@ -18,10 +20,25 @@ type Verifier interface {
 
 	// Verify checks the signature over the raw body and returns the events in it, each with the
 	// account whose secret verified it. header returns a request header by name, empty if absent.
+	// It may fetch a key or a certificate from the provider, and gives up when ctx ends.
 	//
 	// Invalid with code invalid_signature: the signature is missing, wrong, too old or from the
-	// future. Invalid with code invalid_payload: correctly signed, but not an event.
-	Verify(body []byte, header func(name string) string) ([]webhook.Event, error)
+	// future. Invalid with code invalid_payload: correctly signed, but not an event. Unavailable:
+	// the key could not be fetched; the provider must send the events again.
+	Verify(ctx context.Context, body []byte, header func(name string) string) ([]webhook.Event, error)
+}
+
+// Acknowledger is implemented by a Verifier whose provider expects an answer of its own to the
+// webhooks that were received: other providers get 200 and a JSON object.
+type Acknowledger interface {
+	Acknowledge() Acknowledgement
+}
+
+// Acknowledgement is the answer to a webhook whose events are stored.
+type Acknowledgement struct {
+	Status      int
+	ContentType string
+	Body        string
 }
 
 // PaymentReader reads what a verified event says about a payment.

@@ -2,6 +2,7 @@ package httpapi_test
 
 import (
 	"bufio"
+	"context"
 	"io"
 	"log/slog"
 	"net/http"
@@ -183,7 +184,7 @@ func TestRefusedCredentialsAreLogged(t *testing.T) {
 // unsigned is a verifier that accepts no signature.
 type unsigned struct{ *verifier }
 
-func (unsigned) Verify([]byte, func(string) string) ([]webhook.Event, error) {
+func (unsigned) Verify(context.Context, []byte, func(string) string) ([]webhook.Event, error) {
 	return nil, fault.New(fault.Invalid, "invalid_signature", "no signature is right")
 }
 

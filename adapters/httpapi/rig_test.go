@@ -61,7 +61,7 @@ func serve(t testing.TB, change ...func(*httpapi.Server)) *rig {
 		APIKeys: r.access,
 		Webhooks: webhooks.New(webhooks.Options{
 			Journal: r.journal, Clock: clock.System{}, Owner: "one", Log: log,
-			Routes: map[string]webhooks.Route{"stripe": {Verifier: r.hooks}},
+			Routes: map[string]webhooks.Route{"stripe": {Verifier: r.hooks}, "pleased": {Verifier: &pleased{}}},
 		}),
 		IDs: ids.UUIDs{}, Deadline: patience, Log: log,
 		Ready: func(context.Context) (string, error) {
@@ -275,7 +275,7 @@ func (v *verifier) CheckHeaders(header func(string) string) error {
 	return nil
 }
 
-func (v *verifier) Verify(body []byte, _ func(string) string) ([]webhook.Event, error) {
+func (v *verifier) Verify(_ context.Context, body []byte, _ func(string) string) ([]webhook.Event, error) {
 	v.mu.Lock()
 	defer v.mu.Unlock()
 	v.bodies = append(v.bodies, body) // not a copy, on purpose

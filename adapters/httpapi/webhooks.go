@@ -21,5 +21,9 @@ func (s *Server) receiveWebhook(r *request) error {
 	if err := delivery.Receive(r.ctx, body); err != nil {
 		return err
 	}
+	if own, ok := delivery.Acknowledgement(); ok {
+		r.Set(fiber.HeaderContentType, own.ContentType)
+		return r.Status(own.Status).SendString(own.Body)
+	}
 	return r.answer(fiber.StatusOK, api.Received{Received: true})
 }

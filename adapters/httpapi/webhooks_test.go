@@ -6,6 +6,8 @@ import (
 	"net/http"
 	"strings"
 	"testing"
+
+	"patchbay/ports"
 )
 
 // A webhook that cannot be accepted is refused while its body is still being sent: none of these
@@ -41,5 +43,26 @@ func TestAWebhookIsRefusedBeforeItsBodyIsRead(t *testing.T) {
 	}
 	if bodies := r.hooks.seen(); len(bodies) != 0 {
 		t.Errorf("%d bodies were read, want no bodies", len(bodies))
+	}
+}
+
+// pleased is a verifier whose provider expects an answer of its own.
+type pleased struct{ verifier }
+
+func (*pleased) Acknowledge() ports.Acknowledgement {
+	return ports.Acknowledgement{Status: http.StatusAccepted, ContentType: "text/plain", Body: "[accepted]"}
+}
+
+func TestAProviderDecidesTheAnswerToItsWebhooks(t *testing.T) {
+	t.Parallel()
+	r := serve(t)
+	for path, want := range map[string]string{
+		"/api/webhooks/stripe":  "200 application/json {\"received\":true}\n",
+		"/api/webhooks/pleased": "202 text/plain [accepted]",
+	} {
+		a := r.do(t, "POST", path, "{}")
+		if got := fmt.Sprintf("%d %s %s", a.status, a.header.Get("Content-Type"), a.body); got != want {
+			t.Errorf("%s: answered %q, want %q", path, got, want)
+		}
 	}
 }

@@ -15,9 +15,9 @@ import (
 	"patchbay/adapters/storage/sqlitestore"
 	"patchbay/core/payment"
 	"patchbay/ports"
-	"patchbay/tests/contract"
 	"patchbay/tests/contract/journaltest"
 	"patchbay/tests/contract/mailtest"
+	"patchbay/tests/contract/paymenttest"
 	"patchbay/tests/contract/usertest"
 	"patchbay/tests/memjournal"
 	"patchbay/tests/testlog"
@@ -34,21 +34,21 @@ func once() resilience.Options {
 }
 
 // faults maps the suite's faults to the mock's names.
-var faults = map[contract.PaymentFault]string{
-	contract.FaultRefused:       "refused",
-	contract.FaultTimeoutBefore: "timeout_before",
-	contract.FaultTimeoutAfter:  "timeout_after_commit",
-	contract.FaultServerError:   "500_committed",
-	contract.FaultReset:         "reset",
-	contract.FaultMalformed:     "malformed",
-	contract.FaultHang:          "hang",
-	contract.FaultRateLimited:   "429",
-	contract.FaultUnauthorized:  "401",
-	contract.FaultForbidden:     "403",
-	contract.FaultPage:          "malformed", // the mock has nobody in between
+var faults = map[paymenttest.Fault]string{
+	paymenttest.FaultRefused:       "refused",
+	paymenttest.FaultTimeoutBefore: "timeout_before",
+	paymenttest.FaultTimeoutAfter:  "timeout_after_commit",
+	paymenttest.FaultServerError:   "500_committed",
+	paymenttest.FaultReset:         "reset",
+	paymenttest.FaultMalformed:     "malformed",
+	paymenttest.FaultHang:          "hang",
+	paymenttest.FaultRateLimited:   "429",
+	paymenttest.FaultUnauthorized:  "401",
+	paymenttest.FaultForbidden:     "403",
+	paymenttest.FaultPage:          "malformed", // the mock has nobody in between
 }
 
-func token(_ *testing.T, a payment.Action, f contract.PaymentFault) string {
+func token(_ *testing.T, a payment.Action, f paymenttest.Fault) string {
 	if a == payment.Create || a == payment.Confirm {
 		return "pm_mock_" + faults[f]
 	}
@@ -88,11 +88,24 @@ func onSQLite(t *testing.T) *resilience.Storage {
 	return s
 }
 
+// methods are Stripe's test cards, which the mock has, too: docs.stripe.com/testing. Stripe documents a decline code only
+// for card_declined.
+var methods = paymenttest.Methods{
+	Pays: "pm_card_visa", NeedsBuyer: "pm_card_authenticationRequired",
+	Declines: []paymenttest.Decline{
+		{Name: "a decline", Method: "pm_card_visa_chargeDeclined", Code: "card_declined", DeclineCode: "generic_decline"},
+		{Name: "an expired card", Method: "pm_card_chargeDeclinedExpiredCard", Code: "expired_card"},
+		{Name: "a wrong CVC", Method: "pm_card_chargeDeclinedIncorrectCvc", Code: "incorrect_cvc"},
+		{Name: "a processing error", Method: "pm_card_chargeDeclinedProcessingError", Code: "processing_error"},
+		{Name: "insufficient funds", Method: "pm_card_visa_chargeDeclinedInsufficientFunds", Code: "card_declined", DeclineCode: "insufficient_funds"},
+	},
+}
+
 func TestContract(t *testing.T) {
 	t.Parallel()
 	t.Run("payments", func(t *testing.T) {
 		t.Parallel()
-		contract.Payments(t, func(t *testing.T) contract.PaymentsHarness {
+		paymenttest.Run(t, methods, func(t *testing.T) paymenttest.Harness {
 			var log testlog.Buffer
 			mock, err := mockpay.New(mockpay.Options{
 				Name: "mock", IDs: ids.UUIDs{}, Clock: clock.System{}, Journal: memjournal.New(clock.System{}),
@@ -101,7 +114,7 @@ func TestContract(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			return contract.PaymentsHarness{
+			return paymenttest.Harness{
 				Gateway: resilience.NewGateway(mock, once()), Account: "mock:mock", Fail: token, Secrets: []string{secret}, Log: log.String,
 				Book: func(t *testing.T) []payment.BookEntry {
 					page, err := mock.Book(t.Context(), "", 100)

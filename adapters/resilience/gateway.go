@@ -9,10 +9,11 @@ import (
 )
 
 // Gateway is a payment provider within a policy. A retry has the same idempotency key, so a
-// call whose outcome is unknown may be retried at the same provider.
+// call whose outcome is unknown may be retried at the same provider, if that remembers keys.
 type Gateway struct {
-	next  ports.PaymentGateway
-	guard *guard
+	next     ports.PaymentGateway
+	guard    *guard
+	changing sort
 }
 
 var (
@@ -22,7 +23,11 @@ var (
 
 // NewGateway decorates a payment provider.
 func NewGateway(next ports.PaymentGateway, o Options) *Gateway {
-	return &Gateway{next: next, guard: newGuard(next.Name(), o)}
+	g := &Gateway{next: next, guard: newGuard(next.Name(), o), changing: underKey}
+	if next.Capabilities().Keys.Kept == 0 {
+		g.changing.again = func(k fault.Kind) bool { return k.Rule().Retry && k != fault.UnknownOutcome }
+	}
+	return g
 }
 
 // underKey is for calls that may be retried under the same key. If the provider refuses a
@@ -68,27 +73,27 @@ func (g *Gateway) Compose(change payment.Change) (string, error) { return g.next
 
 // Create implements ports.PaymentGateway.
 func (g *Gateway) Create(ctx context.Context, r payment.CreateRequest) (payment.Intent, error) {
-	return ask(ctx, g, "create", underKey, func(ctx context.Context) (payment.Intent, error) { return g.next.Create(ctx, r) })
+	return ask(ctx, g, "create", g.changing, func(ctx context.Context) (payment.Intent, error) { return g.next.Create(ctx, r) })
 }
 
 // Confirm implements ports.PaymentGateway.
 func (g *Gateway) Confirm(ctx context.Context, r payment.ConfirmRequest) (payment.Intent, error) {
-	return ask(ctx, g, "confirm", underKey, func(ctx context.Context) (payment.Intent, error) { return g.next.Confirm(ctx, r) })
+	return ask(ctx, g, "confirm", g.changing, func(ctx context.Context) (payment.Intent, error) { return g.next.Confirm(ctx, r) })
 }
 
 // Capture implements ports.PaymentGateway.
 func (g *Gateway) Capture(ctx context.Context, r payment.CaptureRequest) (payment.Intent, error) {
-	return ask(ctx, g, "capture", underKey, func(ctx context.Context) (payment.Intent, error) { return g.next.Capture(ctx, r) })
+	return ask(ctx, g, "capture", g.changing, func(ctx context.Context) (payment.Intent, error) { return g.next.Capture(ctx, r) })
 }
 
 // Cancel implements ports.PaymentGateway.
 func (g *Gateway) Cancel(ctx context.Context, r payment.CancelRequest) (payment.Intent, error) {
-	return ask(ctx, g, "cancel", underKey, func(ctx context.Context) (payment.Intent, error) { return g.next.Cancel(ctx, r) })
+	return ask(ctx, g, "cancel", g.changing, func(ctx context.Context) (payment.Intent, error) { return g.next.Cancel(ctx, r) })
 }
 
 // Refund implements ports.PaymentGateway.
 func (g *Gateway) Refund(ctx context.Context, r payment.RefundRequest) (payment.ProviderRefund, error) {
-	return ask(ctx, g, "refund", underKey, func(ctx context.Context) (payment.ProviderRefund, error) { return g.next.Refund(ctx, r) })
+	return ask(ctx, g, "refund", g.changing, func(ctx context.Context) (payment.ProviderRefund, error) { return g.next.Refund(ctx, r) })
 }
 
 // Retrieve implements ports.PaymentGateway.

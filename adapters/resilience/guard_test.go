@@ -30,6 +30,10 @@ type provider struct {
 
 func (p *provider) Name() string { return "acme" }
 
+func (p *provider) Capabilities() payment.Capabilities {
+	return payment.Capabilities{Keys: payment.Keys{Kept: time.Hour}}
+}
+
 func (p *provider) call(ctx context.Context) error {
 	p.mu.Lock()
 	p.at = append(p.at, time.Now())
@@ -142,6 +146,26 @@ func TestWhatIsTriedAgain(t *testing.T) {
 				_, err := r.mailer.Send(t.Context(), email.Message{})
 				if n := r.provider.calls() - before; !fault.Is(err, kind) || n != mail {
 					t.Errorf("a mail: %v after %d calls, want %d", err, n, mail)
+				}
+			})
+		})
+	}
+}
+
+// forgetful remembers no keys.
+type forgetful struct{ *provider }
+
+func (forgetful) Capabilities() payment.Capabilities { return payment.Capabilities{} }
+
+func TestWithoutKeysOnlyWhatDidNothingIsTriedAgain(t *testing.T) {
+	t.Parallel()
+	for kind, want := range map[fault.Kind]int{fault.UnknownOutcome: 1, fault.Unavailable: resilience.Default.Attempts} {
+		t.Run(kind.String(), func(t *testing.T) {
+			within(t, nil, func(t *testing.T, r *rig) {
+				r.gateway = resilience.NewGateway(forgetful{r.provider}, resilience.Options{Policy: resilience.Default})
+				r.provider.becomes(func(context.Context, int) error { return fault.New(kind, "scripted", "") })
+				if err := r.pay(t.Context()); !fault.Is(err, kind) || r.provider.calls() != want {
+					t.Errorf("%v after %d calls, want %s after %d", err, r.provider.calls(), kind, want)
 				}
 			})
 		})

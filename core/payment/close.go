@@ -19,10 +19,17 @@ const (
 	sight                   // the present state, while no call is in progress
 )
 
-// close ends the open operation if the intent proves what became of it.
+// close ends the open operation, or a capture that is pending, if the intent proves what
+// became of it.
 func (p *Payment) close(i Intent, by evidence) {
+	if i.Status == "" {
+		return
+	}
+	if pending := p.pendingCapture(); pending != nil {
+		p.closeCapture(pending, i, by)
+	}
 	open := p.Open()
-	if open == nil || i.Status == "" {
+	if open == nil {
 		return
 	}
 	switch open.Action {
@@ -31,7 +38,7 @@ func (p *Payment) close(i Intent, by evidence) {
 	case Confirm:
 		open.closeConfirm(i, by)
 	case Capture:
-		p.closeCapture(open, i)
+		p.closeCapture(open, i, by)
 	case Cancel:
 		switch i.Status {
 		case Canceled:
@@ -85,8 +92,11 @@ func (op *Operation) closeConfirm(i Intent, by evidence) {
 	}
 }
 
-// closeCapture ends a capture. Somebody else may have captured, and another amount.
-func (p *Payment) closeCapture(op *Operation, i Intent) {
+// closeCapture ends a capture. Somebody else may have captured, and another amount. A
+// capture that the provider has accepted is pending while the intent is processing, and has
+// failed if the intent awaits its capture again. Events do not show that, since they may be
+// older than the capture.
+func (p *Payment) closeCapture(op *Operation, i Intent, by evidence) {
 	want := op.Amount
 	if want == 0 {
 		want = p.Amount
@@ -94,12 +104,27 @@ func (p *Payment) closeCapture(op *Operation, i Intent) {
 	switch {
 	case i.Status == Canceled:
 		op.impossible(i.Status)
+	case by != heard && op.Outcome == Pending && i.Status == RequiresCapture:
+		op.end(NotExecuted, "", &Failure{Code: "capture_failed", Message: "the provider could not complete the capture"})
+	case by != heard && i.Status == Processing:
+		op.end(Pending, "", nil)
 	case i.Status != Succeeded || i.AmountCaptured == 0:
 	case want == 0 || i.AmountCaptured == want:
 		op.end(Done, "", nil)
 	default:
 		op.impossible(i.Status)
 	}
+}
+
+// pendingCapture returns the capture whose result the provider will tell later, nil if there
+// is none.
+func (p *Payment) pendingCapture() *Operation {
+	for i := range p.Operations {
+		if op := &p.Operations[i]; op.Action == Capture && op.Outcome == Pending {
+			return op
+		}
+	}
+	return nil
 }
 
 func (op *Operation) decline(f *Failure) { op.end(Declined, fault.Declined.String(), f) }

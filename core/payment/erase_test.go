@@ -13,6 +13,7 @@ import (
 // from a person, or says who it was.
 var stays = []string{
 	"Account", "CaptureMethod", "Confirmation", "Currency", "Disputes.Currency", "Disputes.Reason", "Disputes.Reference", "Disputes.Status", "Error.Code", "Error.DeclineCode", "ID",
+	"Objects.Kind", "Objects.Reference",
 	"Operations.Account", "Operations.Action", "Operations.Before", "Operations.Error.Code", "Operations.Error.DeclineCode", "Operations.Fingerprint", "Operations.ID",
 	"Operations.Key", "Operations.Kind", "Operations.Outcome", "Operations.Provider", "Operations.ProviderKey",
 	"Operations.Reference", "Operations.Request.Reference",
@@ -60,7 +61,7 @@ func TestNewsBringsNothingBack(t *testing.T) {
 			canary.Fill(&i)
 			i.AmountCaptured, i.AmountRefunded = 7, 3
 			bring(&p, i)
-			news := []string{"Disputes.Currency", "Disputes.Reason", "Disputes.Reference", "Disputes.Status", "Error.Code", "Error.DeclineCode", "ProviderReference", "PublishableKey", "Status"}
+			news := []string{"Disputes.Currency", "Disputes.Reason", "Disputes.Reference", "Disputes.Status", "Error.Code", "Error.DeclineCode", "Objects.Kind", "Objects.Reference", "ProviderReference", "PublishableKey", "Status"}
 			left := slices.DeleteFunc(canary.Left(&p), func(path string) bool { return slices.Contains(news, path) })
 			if len(left) > 0 {
 				t.Errorf("it came back: %q", left)

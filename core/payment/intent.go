@@ -32,13 +32,24 @@ type Intent struct {
 	Metadata         map[string]string
 	CreatedAt        time.Time
 	Disputed         bool `json:",omitempty"` // a buyer has disputed the charge
+	// Objects are the other objects of the payment whose events do not name the intent.
+	Objects []Object `json:",omitempty"`
 
 	// The following are set for an event only. Key is the idempotency key of the request that
-	// caused it, empty if there is none or it is not known. Refunds and Disputes are those
-	// that the event is about.
+	// caused it, empty if there is none or it is not known. Object is the reference of the
+	// object that the event is about, if Reference is not known. Refunds and Disputes are
+	// those that the event is about.
 	Key      string           `json:"-"`
+	Object   string           `json:"-"`
 	Refunds  []ProviderRefund `json:"-"`
 	Disputes []Dispute        `json:"-"`
+}
+
+// Object is an object that a provider has made for a payment besides the intent, such as a
+// capture. Kind is the provider's own word for it.
+type Object struct {
+	Kind      string `json:"kind"`
+	Reference string `json:"reference"`
 }
 
 // GivenBack returns how much of the captured amount of a charge was refunded to the buyer.
@@ -141,11 +152,13 @@ type RefundRequest struct {
 }
 
 // ListRequest selects the provider's intents by creation time, From and To included, newest
-// first. A zero To means no end. Limit is 1 to 100.
+// first. A zero To means no end. Limit is 1 to 100. If Operation is set, it selects instead
+// the intents whose metadata has it as MetaOperation.
 type ListRequest struct {
-	From, To time.Time
-	Cursor   string
-	Limit    int
+	From, To  time.Time
+	Operation string
+	Cursor    string
+	Limit     int
 }
 
 // IntentPage is a part of a list. Next is empty at the end. Now is the time of the answer by
@@ -154,14 +167,4 @@ type IntentPage struct {
 	Intents []Intent
 	Next    string
 	Now     time.Time
-}
-
-// Capabilities says what a provider supports beyond creating, confirming, canceling and
-// retrieving. Other requests are refused with Unsupported.
-type Capabilities struct {
-	ManualCapture  bool // CaptureMethod manual, Capture
-	PartialCapture bool
-	Refunds        bool
-	PartialRefunds bool
-	List           bool
 }

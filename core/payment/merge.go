@@ -2,13 +2,15 @@ package payment
 
 import (
 	"fmt"
+	"slices"
 	"time"
 
 	"patchbay/core/money"
 )
 
 // final are the statuses that an event may set without asking the provider: a payment does
-// not go back from them to one of the others. The others are not taken from an event, since
+// not go back from them to one of the others, but from RequiresCapture to Processing while a
+// capture is pending. The others are not taken from an event, since
 // webhooks come late and out of order, and their `created` has whole seconds only.
 var final = map[Status]bool{RequiresCapture: true, Succeeded: true, Canceled: true}
 
@@ -34,6 +36,8 @@ func (p *Payment) Merge(i Intent) (stale bool) {
 		p.follow(i)
 	case i.Status == p.Status:
 		stale = p.differs(i)
+	case i.Status == RequiresCapture && p.pendingCapture() != nil: // from before the capture, or it has failed
+		stale = true
 	case final[i.Status]:
 		p.follow(i)
 	default:
@@ -136,6 +140,11 @@ func (p *Payment) identify(i Intent) {
 	}
 	if i.PublishableKey != "" {
 		p.PublishableKey = i.PublishableKey
+	}
+	for _, o := range i.Objects {
+		if !slices.Contains(p.Objects, o) {
+			p.Objects = append(slices.Clip(p.Objects), o)
+		}
 	}
 }
 

@@ -39,7 +39,7 @@ type Past struct {
 
 // Shown returns the payment without the fields that no answer shows.
 func (p Payment) Shown() Payment {
-	p.Past, p.AskAt, p.Asked, p.NextLookAt, p.KnownSince, p.Found = nil, time.Time{}, 0, time.Time{}, time.Time{}, false
+	p.Past, p.Objects, p.AskAt, p.Asked, p.NextLookAt, p.KnownSince, p.Found = nil, nil, time.Time{}, 0, time.Time{}, time.Time{}, false
 	p.Operations = slices.Clone(p.Operations)
 	for i, op := range p.Operations {
 		p.Operations[i] = Operation{

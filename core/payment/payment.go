@@ -94,6 +94,8 @@ type Payment struct {
 	// from the record and is not stored with the payment.
 	NextLookAt time.Time `json:"-"`
 
+	// Objects are the provider's other objects of the payment, such as captures.
+	Objects []Object `json:"objects,omitempty"`
 	// Refunds and Disputes are as the provider holds them, no matter who made them.
 	Refunds  []RefundEntry `json:"refunds,omitempty"`
 	Disputes []Dispute     `json:"disputes,omitempty"`

@@ -138,10 +138,13 @@ func (s *Service) change(p *payment.Payment, op *payment.Operation) payment.Chan
 	return creation(p, op)
 }
 
+// ourMetadata is how many keys creation adds at most to the caller's metadata.
+const ourMetadata = 4
+
 // creation returns the request that makes the payment's intent. Its metadata allows an
 // intent that is found later to be matched to its payment.
 func creation(p *payment.Payment, op *payment.Operation) payment.CreateRequest {
-	metadata := make(map[string]string, len(p.Metadata)+4)
+	metadata := make(map[string]string, len(p.Metadata)+ourMetadata)
 	maps.Copy(metadata, p.Metadata)
 	metadata[payment.MetaPayment], metadata[payment.MetaOperation] = p.ID, op.ProviderKey
 	metadata[payment.MetaTenant] = p.Tenant

@@ -19,7 +19,7 @@ type sight struct {
 
 // look asks the provider what it holds, without asking it to do anything. If nothing is
 // found an hour after the first look, by the provider's clock, the operation was not
-// executed.
+// executed. A provider that takes a while to show what it has done gets that much longer.
 func (s *Service) look(ctx context.Context, p payment.Payment, op payment.Operation) (answer, sight) {
 	g, err := s.asked(op)
 	if err != nil {
@@ -31,7 +31,7 @@ func (s *Service) look(ctx context.Context, p payment.Payment, op payment.Operat
 	if !l.told || a.looked {
 		return a, l
 	}
-	if since := l.at.Sub(op.LookedAt); op.Lookups > 0 && !op.LookedAt.IsZero() && since > absentAfter {
+	if since := l.at.Sub(op.LookedAt); op.Lookups > 0 && !op.LookedAt.IsZero() && since > absentAfter+g.Capabilities().Lookup.Lag {
 		a.absent, a.looked = true, true
 	}
 	a.err = fault.New(fault.UnknownOutcome, "", "nothing was found yet")
@@ -53,28 +53,60 @@ func (s *Service) see(ctx context.Context, g ports.PaymentGateway, p payment.Pay
 		a.looked = a.err == nil && !p.Judged(op, a.intent).Outcome.Open()
 	}
 	if a.err == nil || fault.Is(a.err, fault.NotFound) {
-		l.at, a.err = s.clockOf(ctx, g)
+		l.at, a.err = s.clockOf(ctx, g, op)
 		l.told = a.err == nil
 	}
 	a.looked = a.looked && l.told
 	return declinedIn(a, op), l
 }
 
-// seeIntent looks for the intent that a create has made.
+// codeHidden is the code of a look that is not possible: the provider shows an intent only
+// to those who know its reference.
+const codeHidden = "lookup_impossible"
+
+// seeIntent looks for the intent that a create has made, in the way that the provider offers.
 func (s *Service) seeIntent(ctx context.Context, g ports.PaymentGateway, op payment.Operation) (answer, sight) {
-	found, err := s.listings[op.Provider].find(ctx, op.ProviderKey, op.LastTry(), sought{since: op.StartedAt, seen: op.LookedAt, told: op.SeenAt})
+	var at found
+	var err error
+	switch can := g.Capabilities().Lookup; {
+	case can.List:
+		at, err = s.listings[op.Provider].find(ctx, op.ProviderKey, op.LastTry(), sought{since: op.StartedAt, seen: op.LookedAt, told: op.SeenAt})
+	case can.Operation:
+		at, err = s.made(ctx, g, op.ProviderKey)
+	default:
+		err = fault.New(fault.UnknownOutcome, codeHidden, "the provider cannot show what it has made")
+	}
 	if err != nil {
 		return answer{err: err}, sight{}
 	}
-	l := sight{told: true, at: found.at}
-	if found.reference == "" {
+	l := sight{told: true, at: at.at}
+	if at.reference == "" {
 		return answer{}, l
 	}
-	i, err := g.Retrieve(ctx, found.reference)
+	i, err := g.Retrieve(ctx, at.reference)
 	if err != nil {
 		return answer{err: err}, sight{}
 	}
 	return declinedIn(answer{intent: i, looked: true}, op), l
+}
+
+// made finds the intent that was made under a key. If a repeat of the key has made another
+// one, since the first could not be paid, the one that was not canceled counts.
+func (s *Service) made(ctx context.Context, g ports.PaymentGateway, key string) (found, error) {
+	at := found{at: s.Clock.Now()}
+	page, err := g.List(ctx, payment.ListRequest{Operation: key, Limit: 10})
+	if err != nil {
+		return found{}, err
+	}
+	if !page.Now.IsZero() {
+		at.at = page.Now
+	}
+	for _, i := range page.Intents {
+		if i.Metadata[payment.MetaOperation] == key && (at.reference == "" || i.Status != payment.Canceled) {
+			at.reference = i.Reference
+		}
+	}
+	return at, nil
 }
 
 // declinedIn turns the answer into a decline if the last try to pay the intent has failed.
@@ -86,9 +118,17 @@ func declinedIn(a answer, op payment.Operation) answer {
 }
 
 // clockOf returns the provider's time, or ours if the provider does not report its own.
-func (s *Service) clockOf(ctx context.Context, g ports.PaymentGateway) (time.Time, error) {
+func (s *Service) clockOf(ctx context.Context, g ports.PaymentGateway, op payment.Operation) (time.Time, error) {
 	now := s.Clock.Now()
-	page, err := g.List(ctx, payment.ListRequest{From: now.Add(-time.Minute), Limit: 1})
+	r := payment.ListRequest{From: now.Add(-time.Minute), Limit: 1}
+	switch can := g.Capabilities().Lookup; {
+	case can.List:
+	case can.Operation:
+		r = payment.ListRequest{Operation: op.ProviderKey, Limit: 1}
+	default:
+		return now, nil
+	}
+	page, err := g.List(ctx, r)
 	if err == nil && !page.Now.IsZero() {
 		now = page.Now
 	}

@@ -17,11 +17,12 @@ type told struct {
 	settled  int    // number of settled reviews
 	open     string // ID of the open operation
 	answered []string
+	objects  int // number of objects that are indexed
 	outcome  payment.Outcome
 }
 
 func known(p payment.Payment) told {
-	t := told{status: p.Status, refunded: p.AmountRefunded, reviews: len(p.Reviews), answered: answered(p)}
+	t := told{status: p.Status, refunded: p.AmountRefunded, reviews: len(p.Reviews), answered: answered(p), objects: len(p.Objects)}
 	if op := p.Open(); op != nil {
 		t.open, t.outcome = op.ID, op.Outcome
 	}

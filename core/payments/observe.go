@@ -33,12 +33,15 @@ func (s *Service) ApplyWebhook(ctx context.Context, e webhook.Event) (a webhook.
 			return err
 		}
 		p := &st.payment
+		if intent.Object != "" {
+			intent.Reference = p.ProviderReference
+		}
 		a.Erased = !p.ErasedAt.IsZero()
 		if reason, detail := stranger(p, e.Provider, intent); reason != "" {
 			if p.Review(reason, detail, s.Clock.Now()) {
 				s.Log.WarnContext(ctx, "webhook does not fit its payment", "webhook", e.ID, "payment", p.ID, "tenant", p.Tenant, "reason", reason)
 			}
-		} else if p.Merge(intent) {
+		} else if p.Merge(intent) || intent.Object != "" {
 			if err := s.ask(ctx, st); err != nil {
 				return err
 			}
@@ -60,10 +63,14 @@ func stranger(p *payment.Payment, provider string, i payment.Intent) (reason, de
 	return "", ""
 }
 
-// subject finds the payment of an intent by the provider's reference. If the event came
+// subject finds the payment of an intent by the provider's reference, or by that of another
+// object of the payment. If the event came
 // before the answer of the call, it finds it by the metadata of the intent.
 func (s *Service) subject(ctx context.Context, provider string, i payment.Intent) (stored, error) {
 	st, err := s.records.Find(ctx, ports.ByRef, reference(provider, i.Reference))
+	if fault.Is(err, fault.NotFound) && i.Object != "" {
+		st, err = s.ofObject(ctx, provider, i.Object)
+	}
 	if fault.Is(err, fault.NotFound) && i.Metadata[payment.MetaPayment] != "" {
 		return s.load(ctx, i.Metadata[payment.MetaTenant], i.Metadata[payment.MetaPayment])
 	}

@@ -146,7 +146,11 @@ func done(p *payment.Payment, op *payment.Operation, a answer) {
 		p.Replace(a.intent)
 		return
 	}
-	p.Answer(op, payment.Done, a.intent)
+	outcome := payment.Done
+	if op.Action == payment.Capture && a.intent.Status == payment.Processing {
+		outcome = payment.Pending
+	}
+	p.Answer(op, outcome, a.intent)
 }
 
 // fail ends an operation that did not do what was requested.

@@ -30,8 +30,9 @@ type provider struct {
 	listed        []*payment.Intent // newest first
 	refunds       map[string]payment.ProviderRefund
 	byKey         map[string]string
-	atOnce        bool  // it can only take money at once
-	unworded      error // what comes of wording a create
+	atOnce        bool                  // it can only take money at once
+	shape         *payment.Capabilities // what it declares instead of the usual
+	unworded      error                 // what comes of wording a create
 	disputes      []payment.Dispute
 	refundsBegin  string // their status; succeeded where empty
 	looked        func() // called at each look at an intent
@@ -81,7 +82,13 @@ func newProvider(name string) *provider {
 func (p *provider) Name() string { return p.name }
 
 func (p *provider) Capabilities() payment.Capabilities {
-	return payment.Capabilities{ManualCapture: !p.atOnce, Refunds: true, PartialRefunds: true, List: true}
+	if p.shape != nil {
+		return *p.shape
+	}
+	return payment.Capabilities{
+		ManualCapture: !p.atOnce, Refunds: true, PartialRefunds: true, InBrowser: true,
+		Keys: payment.Keys{Kept: 24 * time.Hour}, Lookup: payment.Lookup{List: true},
+	}
 }
 
 // Account is that of the name.
@@ -170,7 +177,12 @@ func (p *provider) Confirm(ctx context.Context, r payment.ConfirmRequest) (payme
 
 func (p *provider) Capture(ctx context.Context, r payment.CaptureRequest) (payment.Intent, error) {
 	return p.change(ctx, payment.Capture, r.Reference, func(i *payment.Intent) {
-		i.Status, i.AmountCaptured, i.AmountCapturable = payment.Succeeded, i.Amount, 0
+		i.Objects = append(slices.Clip(i.Objects), payment.Object{Kind: "capture", Reference: "cap_" + i.Reference})
+		if i.AmountCapturable = 0; !p.Capabilities().Ends(payment.Capture) {
+			i.Status = payment.Processing
+			return
+		}
+		i.Status, i.AmountCaptured = payment.Succeeded, i.Amount
 		if r.Amount != 0 {
 			i.AmountCaptured = r.Amount
 		}
@@ -243,8 +255,15 @@ func (p *provider) Disputes(context.Context, string) ([]payment.Dispute, error) 
 }
 
 func (p *provider) List(_ context.Context, r payment.ListRequest) (payment.IntentPage, error) {
+	can := p.Capabilities().Lookup
 	p.mu.Lock()
 	defer p.mu.Unlock()
+	if r.Operation != "" && can.Operation && p.blind == nil {
+		return p.madeUnder(r.Operation), nil
+	}
+	if !can.List {
+		return payment.IntentPage{}, fault.New(fault.Unsupported, "list_unsupported", "")
+	}
 	p.pages++
 	if p.blind != nil {
 		return payment.IntentPage{}, p.blind
@@ -273,6 +292,24 @@ func (p *provider) List(_ context.Context, r payment.ListRequest) (payment.Inten
 		}
 	}
 	return page, nil
+}
+
+// madeUnder is what was made under a key. p.mu is held.
+func (p *provider) madeUnder(key string) payment.IntentPage {
+	page := payment.IntentPage{Now: p.now()}
+	for _, i := range p.intents {
+		if i.Metadata[payment.MetaOperation] == key {
+			page.Intents = append(page.Intents, *i)
+		}
+	}
+	return page
+}
+
+// turn changes an intent, as the provider does by itself.
+func (p *provider) turn(reference string, into func(*payment.Intent)) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	into(p.intents[reference])
 }
 
 // captured is how often buyers were charged.
@@ -312,6 +349,9 @@ func (p *provider) givenBack() (sum int64) {
 func (p *provider) Payment(e webhook.Event) (payment.Intent, bool, error) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
+	if e.Type == "object" {
+		return payment.Intent{Object: e.ID}, true, nil
+	}
 	i, ok := p.intents[e.ID]
 	if !ok {
 		return payment.Intent{}, false, nil

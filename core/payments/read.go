@@ -38,6 +38,9 @@ func (s *Service) listReference(ctx context.Context, tenant string, f Filter) (P
 	for _, g := range s.Gateways {
 		st, err := s.records.Find(ctx, ports.ByRef, reference(g.Name(), f.Reference))
 		if fault.Is(err, fault.NotFound) {
+			st, err = s.ofObject(ctx, g.Name(), f.Reference)
+		}
+		if fault.Is(err, fault.NotFound) {
 			continue
 		}
 		if err != nil {

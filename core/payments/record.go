@@ -80,7 +80,11 @@ func (s *Service) save(ctx context.Context, st *stored) error {
 	if p.Open() == nil {
 		s.rest(st)
 	}
-	if err := s.Journal.Save(ctx, r)[0]; err != nil {
+	err = s.index(ctx, st)
+	if err == nil {
+		err = s.Journal.Save(ctx, r)[0]
+	}
+	if err != nil {
 		r.Body = before // the last body that is known to be stored
 		return err
 	}

@@ -12,11 +12,11 @@ import (
 )
 
 const (
-	// replayFor is how long a call may be repeated under its key. Later the provider may
-	// have forgotten the key, or the customer may have left.
+	// replayFor is how long a call may be repeated under its key, if its provider remembers
+	// the key for as long. Later the customer may have left.
 	replayFor = 15 * time.Minute
 	// absentAfter is how long an operation must not be found before it counts as not
-	// executed.
+	// executed, beside the time that its provider takes to show it.
 	absentAfter = time.Hour
 	// triedFor is how long an accepted operation that did nothing is tried again.
 	triedFor = 15 * time.Minute
@@ -30,8 +30,12 @@ var milestones = []time.Duration{
 }
 
 // nextLook returns the wait after a look that was answered, at an age since the first one.
-func nextLook(age time.Duration) time.Duration {
-	for _, m := range milestones {
+// lag is how long the provider takes to show what it has done.
+func nextLook(age, lag time.Duration) time.Duration {
+	for i, m := range milestones {
+		if i == len(milestones)-1 {
+			m += lag
+		}
 		if m > age {
 			return m - age
 		}
@@ -51,6 +55,8 @@ const (
 	hastened = 30 * time.Second
 	// elsewhere is the wait if the provider's name now means another account.
 	elsewhere = time.Hour
+	// hidden is the wait if the provider cannot show what it has made.
+	hidden = 24 * time.Hour
 )
 
 // retries is the schedule by which an accepted operation that did nothing is tried again.
@@ -283,8 +289,12 @@ func (s *Service) expired(p payment.Payment) bool {
 // aged reports whether the provider may have forgotten the key of an operation. If the clock
 // was set back, the key counts as forgotten, too.
 func (s *Service) aged(op payment.Operation) bool {
+	fresh := replayFor
+	if g, ok := s.gateway(op.Provider); ok {
+		fresh = min(fresh, g.Capabilities().Keys.Kept-callDeadline)
+	}
 	age := s.Clock.Now().Sub(op.LastTry())
-	return age >= replayFor || age < -time.Minute
+	return age >= fresh || age < -time.Minute
 }
 
 // reschedule sets when an operation is looked into next. Only a look that the provider
@@ -303,6 +313,10 @@ func (s *Service) reschedule(st *stored, op *payment.Operation, l sight, err err
 		st.payment.Review(payment.ReviewOtherAccount, op.ID, now)
 		s.release(st, now.Add(elsewhere))
 		return
+	case fault.From(err).Code == codeHidden && op.Stale: // nothing but an event or a person can tell
+		st.payment.Review(payment.ReviewUnknown, op.ID, now)
+		s.release(st, now.Add(hidden))
+		return
 	case !l.told:
 		asked := min(fault.From(err).RetryAfter, patience)
 		s.release(st, now.Add(min(max(blind, since/10, asked), blindest)))
@@ -313,7 +327,11 @@ func (s *Service) reschedule(st *stored, op *payment.Operation, l sight, err err
 		op.LookedAt = l.at
 	}
 	op.SeenAt = l.at
-	s.release(st, now.Add(nextLook(l.at.Sub(op.LookedAt))))
+	lag := time.Duration(0)
+	if g, ok := s.gateway(op.Provider); ok {
+		lag = g.Capabilities().Lookup.Lag
+	}
+	s.release(st, now.Add(nextLook(l.at.Sub(op.LookedAt), lag)))
 }
 
 // hasten has the open operation of a payment looked into now, because somebody has read the

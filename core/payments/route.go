@@ -1,6 +1,7 @@
 package payments
 
 import (
+	"cmp"
 	"slices"
 
 	"patchbay/core/fault"
@@ -27,11 +28,10 @@ func (s *Service) place(p *payment.Payment, a payment.Action, key idempotency.Ke
 		return err
 	}
 	able := s.eligible(p, r)
-	switch {
-	case len(able) > 0:
-	case len(s.addressed(r)) > 0: // at least one provider is named, but cannot do what is requested
-		return errCapture
-	default:
+	if len(able) == 0 {
+		if named := s.addressed(r); len(named) > 0 {
+			return lacking(p, r, named[0].Capabilities())
+		}
 		return fault.InvalidParam("paymentMethods", "no_provider_eligible",
 			"no provider has both a payment method and a customer here")
 	}
@@ -86,18 +86,50 @@ func (s *Service) placeAt(p *payment.Payment, a payment.Action, key idempotency.
 	return nil
 }
 
-// errCapture is the error if no provider supports the requested capture method.
-var errCapture = &fault.Error{
-	Kind: fault.Unsupported, Code: "capture_method_unsupported", Param: "captureMethod",
-	Message: "no provider that may make this payment can capture it later",
+// lacking returns what a provider lacks to make a payment, nil if it lacks nothing.
+func lacking(p *payment.Payment, r payment.Request, c payment.Capabilities) error {
+	switch {
+	case p.CaptureMethod == payment.CaptureManual && !c.ManualCapture:
+		return cannot("captureMethod", "capture_method_unsupported", "no provider that may make this payment can capture it later")
+	case !c.Counts(p.Currency):
+		return cannot("currency", "currency_unsupported", "no provider that may make this payment takes its currency")
+	case p.Confirmation == payment.ConfirmClient && !r.Confirm && !c.InBrowser && (!c.Redirect || r.ReturnURL == ""):
+		return cannot("returnUrl", "confirmation_unsupported",
+			"no provider that may make this payment lets a page of the caller confirm it; one that has a page of its own needs a returnUrl")
+	case !c.Metadata.Takes(p.Metadata, ourMetadata):
+		return cannot("metadata", "metadata_unsupported", "no provider that may make this payment takes as much metadata")
+	}
+	return nil
+}
+
+func cannot(param, code, message string) error {
+	return &fault.Error{Kind: fault.Unsupported, Code: code, Param: param, Message: message}
 }
 
 // eligible lists the providers that may create the payment's intent and support it. A
-// provider that does not support the request is skipped without a failure.
+// provider that does not support the request is skipped without a failure. If the payment is
+// to be captured later, those that cannot capture a part of it come last: nobody knows yet
+// how much it will be.
 func (s *Service) eligible(p *payment.Payment, r payment.Request) []ports.PaymentGateway {
-	return slices.DeleteFunc(s.addressed(r), func(g ports.PaymentGateway) bool {
-		return r.Made == nil && p.CaptureMethod == payment.CaptureManual && !g.Capabilities().ManualCapture
-	})
+	able := s.addressed(r)
+	if r.Made != nil {
+		return able
+	}
+	able = slices.DeleteFunc(able, func(g ports.PaymentGateway) bool { return lacking(p, r, g.Capabilities()) != nil })
+	if p.CaptureMethod == payment.CaptureManual {
+		slices.SortStableFunc(able, func(a, b ports.PaymentGateway) int {
+			return cmp.Compare(whole(a), whole(b))
+		})
+	}
+	return able
+}
+
+// whole is 1 for a provider that can capture only the whole amount.
+func whole(g ports.PaymentGateway) int {
+	if g.Capabilities().PartialCapture {
+		return 0
+	}
+	return 1
 }
 
 // addressed lists the providers that may create the intent. A provider needs a payment

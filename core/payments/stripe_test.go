@@ -84,7 +84,7 @@ func (tl *atStripe) deliver(t *testing.T, types ...string) {
 func (tl *atStripe) event(t *testing.T, e stripesim.Event) (out webhook.Event) {
 	t.Helper()
 	server := httptest.NewServer(http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) {
-		all, err := tl.hook.Verify(e.Body, r.Header.Get)
+		all, err := tl.hook.Verify(t.Context(), e.Body, r.Header.Get)
 		if err != nil || len(all) != 1 {
 			t.Errorf("%v", err)
 			return

@@ -61,7 +61,7 @@ type anybody struct{}
 
 func (anybody) CheckHeaders(func(string) string) error { return nil }
 
-func (anybody) Verify(body []byte, _ func(string) string) ([]webhook.Event, error) {
+func (anybody) Verify(_ context.Context, body []byte, _ func(string) string) ([]webhook.Event, error) {
 	var e webhook.Event
 	err := json.Unmarshal(body, &e)
 	return []webhook.Event{e}, err

@@ -24,7 +24,7 @@ type tokens struct{}
 
 func (tokens) CheckHeaders(func(string) string) error { return nil }
 
-func (tokens) Verify(body []byte, _ func(string) string) (events []webhook.Event, err error) {
+func (tokens) Verify(_ context.Context, body []byte, _ func(string) string) (events []webhook.Event, err error) {
 	for _, word := range strings.Fields(string(body)) {
 		id, token, _ := strings.Cut(word, "/")
 		events = append(events, webhook.Event{Provider: "acme", ID: id, Token: token, Object: []byte(`{}`)})

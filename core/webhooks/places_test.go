@@ -23,7 +23,7 @@ type accounts struct{}
 
 func (accounts) CheckHeaders(func(string) string) error { return nil }
 
-func (accounts) Verify(body []byte, _ func(string) string) ([]webhook.Event, error) {
+func (accounts) Verify(_ context.Context, body []byte, _ func(string) string) ([]webhook.Event, error) {
 	account, id, _ := strings.Cut(string(body), ":")
 	return []webhook.Event{{Provider: account, ID: id, Object: []byte(`{}`)}}, nil
 }

@@ -165,11 +165,21 @@ func (s *Service) Open(route string, header func(string) string) (Delivery, erro
 // Invalid: not signed by a configured account, see ports.Verifier. Unavailable, UnknownOutcome:
 // the events may not be stored; the provider must send them again.
 func (d Delivery) Receive(ctx context.Context, body []byte) error {
-	events, err := d.verifier.Verify(body, d.header)
+	events, err := d.verifier.Verify(ctx, body, d.header)
 	if err != nil {
 		return err
 	}
 	return d.service.store(ctx, d.route, events)
+}
+
+// Acknowledgement returns the answer that the provider expects after Receive has returned nil. ok is
+// false for a provider that expects nothing in particular.
+func (d Delivery) Acknowledgement() (answer ports.Acknowledgement, ok bool) {
+	own, ok := d.verifier.(ports.Acknowledger)
+	if ok {
+		answer = own.Acknowledge()
+	}
+	return answer, ok
 }
 
 // store saves events to the journal. An event that gets a place to be applied at once is claimed

@@ -30,7 +30,7 @@ func (verifier) CheckHeaders(header func(string) string) error {
 	return nil
 }
 
-func (verifier) Verify(body []byte, header func(string) string) ([]webhook.Event, error) {
+func (verifier) Verify(_ context.Context, body []byte, header func(string) string) ([]webhook.Event, error) {
 	if header("Signature") != "right" {
 		return nil, fault.New(fault.Invalid, "invalid_signature", "")
 	}

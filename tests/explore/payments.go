@@ -130,6 +130,25 @@ func (r reworded) Create(ctx context.Context, request payment.CreateRequest) (pa
 	return r.PaymentGateway.Create(ctx, request)
 }
 
+// unlisted is a provider of another shape: it cannot list its intents, but finds those that were made
+// under a key, and does not remember the key for long.
+type unlisted struct{ ports.PaymentGateway }
+
+// Capabilities implements ports.PaymentGateway.
+func (u unlisted) Capabilities() payment.Capabilities {
+	c := u.PaymentGateway.Capabilities()
+	c.Lookup, c.Keys.Kept = payment.Lookup{Operation: true, Lag: time.Minute}, 5*time.Minute
+	return c
+}
+
+// List implements ports.PaymentGateway.
+func (u unlisted) List(ctx context.Context, r payment.ListRequest) (payment.IntentPage, error) {
+	page, err := u.PaymentGateway.List(ctx, payment.ListRequest{Limit: 100})
+	page.Next = ""
+	page.Intents = slices.DeleteFunc(page.Intents, func(i payment.Intent) bool { return i.Metadata[payment.MetaOperation] != r.Operation })
+	return page, err
+}
+
 // policy has no jitter, which would not be a choice of the search, and a breaker that stays closed.
 func (w *world) policy() resilience.Policy {
 	return resilience.Policy{
@@ -154,6 +173,9 @@ func (d *monetary) open(p *process) {
 		var worded ports.PaymentGateway = g
 		if d.upgraded {
 			worded = reworded{g}
+		}
+		if d.world.scenario.Unlisted {
+			worded = unlisted{worded}
 		}
 		gateways = append(gateways, resilience.NewGateway(worded, resilience.Options{Policy: d.world.policy()}))
 		hooks = append(hooks, provider.Account{Provider: accounts[n], Secrets: []string{signed + accounts[n]}})
@@ -252,7 +274,7 @@ func (d *monetary) deliver(ctx context.Context, p *process, event int) {
 			Payload: all[event].Body, Secret: signed + accounts[n], Timestamp: p.Now(),
 		}).Header
 		t := p.service.(teller)
-		news, err := t.hook.Verify(all[event].Body, func(string) string { return header })
+		news, err := t.hook.Verify(ctx, all[event].Body, func(string) string { return header })
 		if err != nil {
 			panic(err)
 		}

@@ -176,7 +176,7 @@ var Rules = []Rule{
 		Name: "absence takes an hour",
 		Edits: []Edit{{
 			"core/payments/look.go",
-			"since > absentAfter {",
+			"since > absentAfter+g.Capabilities().Lookup.Lag {",
 			"since >= 0 {",
 		}},
 		Scenario: "a process stands still", Bound: 4, Wrong: "a charge of a payment that was answered canceled",

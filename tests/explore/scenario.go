@@ -21,6 +21,7 @@ type Scenario struct {
 	Refuses   string        // the default fate of requests to the first provider
 	Skew      time.Duration // of the provider's clock
 	Page      int           // how many intents a list returns at most; as requested if 0
+	Unlisted  bool          // the provider lists nothing, and finds the intent of an operation; keys are kept for five minutes
 
 	JournalFaults bool // journal calls can fail or lose their results
 	Stalls        bool // a process can stall for longer than its lease

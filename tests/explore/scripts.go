@@ -33,6 +33,10 @@ func Payments() []*Scenario {
 			Fates: every, Looks: peeks, JournalFaults: true, Slow: true,
 		},
 		{
+			Name: "create, again, at a provider that lists nothing", Acts: []Act{pays(0, "k1", good, ""), pays(1, "k1", good, "")},
+			Fates: few, Looks: peeks, Unlisted: true, Stalls: true,
+		},
+		{
 			Name: "create, again, each call tried twice", Acts: []Act{pays(0, "k1", good, ""), pays(1, "k1", good, "")},
 			Fates: every, Looks: peeks[:1], Attempts: 2,
 		},

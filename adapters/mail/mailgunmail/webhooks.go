@@ -2,6 +2,7 @@ package mailgunmail
 
 import (
 	"bytes"
+	"context"
 	"crypto/sha256"
 	"encoding/hex"
 	"encoding/json"
@@ -48,7 +49,7 @@ func NewHook(clock ports.Clock, accounts ...provider.Account) (provider.MailHook
 func (h *Hook) CheckHeaders(func(string) string) error { return nil }
 
 // Verify implements ports.Verifier.
-func (h *Hook) Verify(body []byte, _ func(string) string) ([]webhook.Event, error) {
+func (h *Hook) Verify(_ context.Context, body []byte, _ func(string) string) ([]webhook.Event, error) {
 	var p mailgun.WebhookPayload
 	if err := json.Unmarshal(body, &p); err != nil {
 		return nil, refused("the body has no signature")

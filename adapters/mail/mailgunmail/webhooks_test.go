@@ -66,12 +66,12 @@ func TestAnEventSpeaksForTheDomainWhoseKeySignedIt(t *testing.T) {
 	for key, provider := range map[string]string{"one": "first", "two": "second", "three": "second"} {
 		s := mailgunsim.Sign(key, now)
 		e := mailgunsim.EventOf(told, "delivered", "ada@example.com", now)
-		events, err := hook.Verify(mailgunsim.Body(s, e), none)
+		events, err := hook.Verify(t.Context(), mailgunsim.Body(s, e), none)
 		if err != nil || len(events) != 1 || events[0].Provider != provider || events[0].Token != s.Token || events[0].ID != e["id"] {
 			t.Errorf("%s: %+v, %v", key, events, err)
 		}
 	}
-	if _, err := hook.Verify(mailgunsim.Body(mailgunsim.Sign("four", now), mailgunsim.Event{"event": "opened"}), none); fault.From(err).Code != "invalid_signature" {
+	if _, err := hook.Verify(t.Context(), mailgunsim.Body(mailgunsim.Sign("four", now), mailgunsim.Event{"event": "opened"}), none); fault.From(err).Code != "invalid_signature" {
 		t.Errorf("of nobody's key: %v", err)
 	}
 	if _, err := mailgunmail.NewHook(clock(now), provider.Account{Provider: "a", Secrets: []string{"x"}}, provider.Account{Provider: "b", Secrets: []string{"x"}}); fault.From(err).Code != "shared_secret" {
@@ -86,12 +86,12 @@ func TestWhatIsSignedAndNoEvent(t *testing.T) {
 	t.Parallel()
 	hook := hookOf(t, provider.Account{Provider: "mailgun", Secrets: []string{"key"}})
 	for _, data := range []mailgunsim.Event{nil, {}, {"event": 7}} {
-		if _, err := hook.Verify(mailgunsim.Body(mailgunsim.Sign("key", now), data), none); fault.From(err).Code != "invalid_payload" {
+		if _, err := hook.Verify(t.Context(), mailgunsim.Body(mailgunsim.Sign("key", now), data), none); fault.From(err).Code != "invalid_payload" {
 			t.Errorf("%v: %v", data, err)
 		}
 	}
 	for _, body := range []string{"", "[]", "null", `{"event-data": {}}`, `{"signature": "x"}`, "timestamp=1&token=2&signature=3"} {
-		if _, err := hook.Verify([]byte(body), none); fault.From(err).Code != "invalid_signature" {
+		if _, err := hook.Verify(t.Context(), []byte(body), none); fault.From(err).Code != "invalid_signature" {
 			t.Errorf("%q: %v", body, err)
 		}
 	}
@@ -123,7 +123,7 @@ func TestWhatAnEventTells(t *testing.T) {
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			t.Parallel()
-			events, err := hook.Verify(mailgunsim.Body(mailgunsim.Sign("key", now), mailgunsim.EventOf(told, c.sent, "ada@example.com", now, c.more...)), none)
+			events, err := hook.Verify(t.Context(), mailgunsim.Body(mailgunsim.Sign("key", now), mailgunsim.EventOf(told, c.sent, "ada@example.com", now, c.more...)), none)
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -156,7 +156,7 @@ func TestTheMarksOfAMessage(t *testing.T) {
 		"a number":         {map[string]any{"patchbay_message": "msg_1", "patchbay_tenant": 17}, "17"},
 	} {
 		e := mailgunsim.EventOf(told, "delivered", "ada@example.com", now, mailgunsim.Event{"user-variables": c.variables})
-		events, err := hook.Verify(mailgunsim.Body(mailgunsim.Sign("key", now), e), none)
+		events, err := hook.Verify(t.Context(), mailgunsim.Body(mailgunsim.Sign("key", now), e), none)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -171,7 +171,7 @@ func FuzzVerify(f *testing.F) {
 	f.Add([]byte(`{"signature": {"timestamp": "1700000000", "token": "x", "signature": ""}}`))
 	hook := hookOf(f, provider.Account{Provider: "acme", Secrets: []string{"key"}})
 	f.Fuzz(func(t *testing.T, body []byte) {
-		if _, err := hook.Verify(body, none); err == nil {
+		if _, err := hook.Verify(t.Context(), body, none); err == nil {
 			t.Errorf("accepted %q", body)
 		}
 	})

@@ -1,6 +1,7 @@
 package sendgridmail
 
 import (
+	"context"
 	"crypto/ecdsa"
 	"crypto/elliptic"
 	"crypto/sha256"
@@ -103,7 +104,7 @@ func signature(der []byte) bool {
 }
 
 // Verify implements ports.Verifier.
-func (h *Hook) Verify(body []byte, get func(string) string) ([]webhook.Event, error) {
+func (h *Hook) Verify(_ context.Context, body []byte, get func(string) string) ([]webhook.Event, error) {
 	if err := h.CheckHeaders(get); err != nil {
 		return nil, err
 	}

@@ -54,7 +54,7 @@ func official(name string) string {
 func TestVerifyWhatSendGridHasSigned(t *testing.T) {
 	t.Parallel()
 	hook := hookOf(t, time.Unix(1600112502, 0), provider.Account{Provider: "sendgrid", Secrets: []string{sendgridsim.NewSigner().PublicKey(), officialKey}})
-	events, err := hook.Verify([]byte(officialBody), official)
+	events, err := hook.Verify(t.Context(), []byte(officialBody), official)
 	if err != nil || len(events) != 1 || events[0].Provider != "sendgrid" || events[0].Type != "dropped" {
 		t.Fatalf("%+v, %v", events, err)
 	}
@@ -66,7 +66,7 @@ func TestVerifyWhatSendGridHasSigned(t *testing.T) {
 	if err != nil || !ok || n != want {
 		t.Errorf("%+v, %v, %v", n, ok, err)
 	}
-	if _, err := hook.Verify([]byte(strings.TrimSpace(officialBody)), official); fault.From(err).Code != "invalid_signature" {
+	if _, err := hook.Verify(t.Context(), []byte(strings.TrimSpace(officialBody)), official); fault.From(err).Code != "invalid_signature" {
 		t.Errorf("without the line's end: %v", err)
 	}
 }
@@ -110,7 +110,7 @@ func TestAnEventSpeaksForTheAccountWhoseKeyVerifiedIt(t *testing.T) {
 	body := sendgridsim.Batch(sendgridsim.Event{"event": "open"})
 	for name, signer := range map[string]*sendgridsim.Signer{"first": first, "second": second} {
 		headers := signer.Sign(body, now)
-		events, err := hook.Verify(body, func(h string) string { return headers[h] })
+		events, err := hook.Verify(t.Context(), body, func(h string) string { return headers[h] })
 		if err != nil || len(events) != 1 || events[0].Provider != name {
 			t.Errorf("%s: %+v, %v", name, events, err)
 		}
@@ -137,7 +137,7 @@ func read(t *testing.T, body []byte) (provider.MailHook, []webhook.Event) {
 	signer := sendgridsim.NewSigner()
 	hook := hookOf(t, now, provider.Account{Provider: "sendgrid", Secrets: []string{signer.PublicKey()}})
 	headers := signer.Sign(body, now)
-	events, err := hook.Verify(body, func(h string) string { return headers[h] })
+	events, err := hook.Verify(t.Context(), body, func(h string) string { return headers[h] })
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -197,7 +197,7 @@ func TestABatch(t *testing.T) {
 		signer := sendgridsim.NewSigner()
 		headers := signer.Sign([]byte(wrong), now)
 		hook := hookOf(t, now, provider.Account{Provider: "sendgrid", Secrets: []string{signer.PublicKey()}})
-		if _, err := hook.Verify([]byte(wrong), func(h string) string { return headers[h] }); fault.From(err).Code != "invalid_payload" {
+		if _, err := hook.Verify(t.Context(), []byte(wrong), func(h string) string { return headers[h] }); fault.From(err).Code != "invalid_payload" {
 			t.Errorf("%q: %v", wrong, err)
 		}
 	}
@@ -257,7 +257,7 @@ func FuzzVerify(f *testing.F) {
 			}
 			return timestamp
 		}
-		if _, err := hook.Verify(body, get); err == nil {
+		if _, err := hook.Verify(t.Context(), body, get); err == nil {
 			t.Errorf("accepted %q of %q for %q", signature, timestamp, body)
 		}
 	})

@@ -7,25 +7,36 @@ import (
 	"patchbay/adapters/clock"
 	"patchbay/adapters/payments/mockpay"
 	"patchbay/core/fault"
+	"patchbay/core/money"
 	"patchbay/core/payment"
 	"patchbay/ports"
-	"patchbay/tests/contract"
+	"patchbay/tests/contract/paymenttest"
 	"patchbay/tests/memjournal"
 )
 
-// limited is a provider that can only take money at once, and whose payments
-// cannot be listed.
+// limited is a provider that can only take euros and dollars, at once and on the server, and whose
+// payments cannot be found.
 type limited struct{ ports.PaymentGateway }
 
 var errUnsupported = fault.New(fault.Unsupported, "unsupported", "this provider cannot do that")
 
-func (limited) Capabilities() payment.Capabilities { return payment.Capabilities{} }
+func (l limited) Capabilities() payment.Capabilities {
+	all := l.PaymentGateway.Capabilities()
+	return payment.Capabilities{
+		Currencies: []money.Currency{"eur", "usd"}, Redirect: true, Keys: all.Keys, Metadata: all.Metadata,
+	}
+}
 
 func (l limited) Create(ctx context.Context, r payment.CreateRequest) (payment.Intent, error) {
-	if r.CaptureMethod == payment.CaptureManual {
+	switch {
+	case r.CaptureMethod == payment.CaptureManual, r.Confirmation == payment.ConfirmClient:
 		return payment.Intent{}, errUnsupported
+	case !l.Capabilities().Counts(r.Currency):
+		return payment.Intent{}, fault.New(fault.Unsupported, "currency_unsupported", "this provider does not take that currency")
 	}
-	return l.PaymentGateway.Create(ctx, r)
+	i, err := l.PaymentGateway.Create(ctx, r)
+	i.ClientSecret = ""
+	return i, err
 }
 
 func (limited) Capture(context.Context, payment.CaptureRequest) (payment.Intent, error) {
@@ -43,9 +54,9 @@ func (limited) List(context.Context, payment.ListRequest) (payment.IntentPage, e
 // The suite's other half: what is not declared must be refused.
 func TestContractOfALimitedProvider(t *testing.T) {
 	t.Parallel()
-	contract.Payments(t, func(t *testing.T) contract.PaymentsHarness {
+	paymenttest.Run(t, methods, func(t *testing.T) paymenttest.Harness {
 		g := open(t, mockpay.Options{Journal: memjournal.New(clock.System{})})
-		return contract.PaymentsHarness{
+		return paymenttest.Harness{
 			Gateway: limited{g}, Account: "mock:mock", Fail: token, Secrets: []string{secret},
 			Log:  func() string { return "" },
 			Book: func(t *testing.T) []payment.BookEntry { return book(t, g) },

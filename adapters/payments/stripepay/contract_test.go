@@ -10,13 +10,27 @@ import (
 	"patchbay/adapters/resilience"
 	"patchbay/adapters/simulators/faultserver"
 	"patchbay/adapters/simulators/stripesim"
+	"patchbay/core/money"
 	"patchbay/core/payment"
 	"patchbay/ports"
-	"patchbay/tests/contract"
+	"patchbay/tests/contract/paymenttest"
 )
 
 // patience is how long the gateways under test wait for an answer.
 const patience = 2 * time.Second
+
+// methods are Stripe's test cards: docs.stripe.com/testing. Stripe documents a decline code only
+// for card_declined.
+var methods = paymenttest.Methods{
+	Pays: "pm_card_visa", NeedsBuyer: "pm_card_authenticationRequired",
+	Declines: []paymenttest.Decline{
+		{Name: "a decline", Method: "pm_card_visa_chargeDeclined", Code: "card_declined", DeclineCode: "generic_decline"},
+		{Name: "an expired card", Method: "pm_card_chargeDeclinedExpiredCard", Code: "expired_card"},
+		{Name: "a wrong CVC", Method: "pm_card_chargeDeclinedIncorrectCvc", Code: "incorrect_cvc"},
+		{Name: "a processing error", Method: "pm_card_chargeDeclinedProcessingError", Code: "processing_error"},
+		{Name: "insufficient funds", Method: "pm_card_visa_chargeDeclinedInsufficientFunds", Code: "card_declined", DeclineCode: "insufficient_funds"},
+	},
+}
 
 func open(t *testing.T, sim *stripesim.Sim) *stripepay.Gateway {
 	t.Helper()
@@ -35,26 +49,27 @@ func TestContract(t *testing.T) {
 	t.Run("verifier", verifierContract)
 	t.Run("payments", func(t *testing.T) {
 		t.Parallel()
-		contract.Payments(t, harness(func(g *stripepay.Gateway) ports.PaymentGateway { return g }))
+		paymenttest.Run(t, methods, harness(func(g *stripepay.Gateway) ports.PaymentGateway { return g }))
 	})
 	t.Run("payments within a policy", func(t *testing.T) {
 		t.Parallel()
 		policy := resilience.Default
 		policy.Attempts = 1 // the suite makes one call fail, and wants to see it
-		contract.Payments(t, harness(func(g *stripepay.Gateway) ports.PaymentGateway {
+		paymenttest.Run(t, methods, harness(func(g *stripepay.Gateway) ports.PaymentGateway {
 			return resilience.NewGateway(g, resilience.Options{Policy: policy})
 		}))
 	})
 }
 
-func harness(within func(*stripepay.Gateway) ports.PaymentGateway) func(t *testing.T) contract.PaymentsHarness {
-	return func(t *testing.T) contract.PaymentsHarness {
+func harness(within func(*stripepay.Gateway) ports.PaymentGateway) func(t *testing.T) paymenttest.Harness {
+	return func(t *testing.T) paymenttest.Harness {
 		sim := stripesim.Start(t, stripesim.Options{})
-		return contract.PaymentsHarness{
+		return paymenttest.Harness{
 			Gateway: within(open(t, sim)), Account: sim.Account(), Secrets: []string{sim.Key()},
 			Log:  func() string { return "" }, // neither the adapter nor the library logs
-			Book: func(*testing.T) []payment.BookEntry { return sim.Book() }, CountsAsStripe: true,
-			Fail: func(_ *testing.T, a payment.Action, f contract.PaymentFault) string {
+			Book: func(*testing.T) []payment.BookEntry { return sim.Book() }, Counted: counted,
+			Approve: func(t *testing.T, reference string) { sim.Pay(t, reference, "pm_card_visa") },
+			Fail: func(_ *testing.T, a payment.Action, f paymenttest.Fault) string {
 				sim.Heal()
 				fail(sim, a, f)
 				return "pm_card_visa"
@@ -63,8 +78,20 @@ func harness(within func(*stripepay.Gateway) ports.PaymentGateway) func(t *testi
 	}
 }
 
+// counted returns an amount in Stripe's units, for the currencies whose units differ:
+// docs.stripe.com/currencies.
+func counted(amount int64, c money.Currency) int64 {
+	switch c {
+	case "isk", "ugx":
+		return amount * 100
+	case "mga":
+		return amount / 100
+	}
+	return amount
+}
+
 // fail lets the fault befall the next request of the action.
-func fail(sim *stripesim.Sim, a payment.Action, f contract.PaymentFault) {
+func fail(sim *stripesim.Sim, a payment.Action, f paymenttest.Fault) {
 	before := func(m faultserver.Mishap) {
 		sim.Inject(faultserver.Fault{Match: stripesim.On(a), Mishap: m})
 	}
@@ -72,25 +99,25 @@ func fail(sim *stripesim.Sim, a payment.Action, f contract.PaymentFault) {
 		sim.Inject(faultserver.Fault{Match: stripesim.On(a), After: true, Mishap: m})
 	}
 	switch f {
-	case contract.FaultRefused:
+	case paymenttest.FaultRefused:
 		sim.Refuse()
-	case contract.FaultTimeoutBefore:
+	case paymenttest.FaultTimeoutBefore:
 		before(faultserver.Hang())
-	case contract.FaultTimeoutAfter, contract.FaultHang:
+	case paymenttest.FaultTimeoutAfter, paymenttest.FaultHang:
 		after(faultserver.Hang())
-	case contract.FaultServerError:
+	case paymenttest.FaultServerError:
 		sim.FailAfterCommit(a)
-	case contract.FaultReset:
+	case paymenttest.FaultReset:
 		after(faultserver.Reset())
-	case contract.FaultMalformed:
+	case paymenttest.FaultMalformed:
 		after(stripesim.Malformed())
-	case contract.FaultRateLimited:
+	case paymenttest.FaultRateLimited:
 		before(stripesim.RateLimited(time.Second))
-	case contract.FaultUnauthorized:
+	case paymenttest.FaultUnauthorized:
 		before(stripesim.Unauthorized())
-	case contract.FaultForbidden:
+	case paymenttest.FaultForbidden:
 		before(stripesim.Forbidden())
-	case contract.FaultPage:
+	case paymenttest.FaultPage:
 		after(faultserver.Page(http.StatusForbidden))
 	}
 }

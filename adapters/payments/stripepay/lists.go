@@ -8,6 +8,7 @@ import (
 
 	"github.com/stripe/stripe-go/v76"
 
+	"patchbay/core/fault"
 	"patchbay/core/payment"
 )
 
@@ -40,6 +41,9 @@ func (g *Gateway) Refunds(ctx context.Context, reference string) ([]payment.Prov
 // List implements ports.PaymentGateway. Its cursor is the last intent of the previous page.
 func (g *Gateway) List(ctx context.Context, r payment.ListRequest) (payment.IntentPage, error) {
 	c := g.begin(ctx, "list")
+	if r.Operation != "" { // Stripe's search is too far behind to prove anything
+		return payment.IntentPage{}, c.fault(fault.Unsupported, "lookup_unsupported", "Stripe does not look for an operation", nil)
+	}
 	p := &stripe.PaymentIntentListParams{
 		CreatedRange: &stripe.RangeQueryParams{GreaterThanOrEqual: second(r.From), LesserThanOrEqual: second(r.To)},
 		Expand:       stripe.StringSlice([]string{"data.latest_charge"}),

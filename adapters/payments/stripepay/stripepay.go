@@ -8,6 +8,7 @@ import (
 	"context"
 	"fmt"
 	"sync/atomic"
+	"time"
 
 	"github.com/stripe/stripe-go/v76"
 	"github.com/stripe/stripe-go/v76/client"
@@ -83,10 +84,14 @@ func New(o Options) (*Gateway, error) {
 // Name implements ports.PaymentGateway.
 func (g *Gateway) Name() string { return g.name }
 
-// Capabilities implements ports.PaymentGateway. Stripe supports everything.
+// Capabilities implements ports.PaymentGateway. The limits are those of docs.stripe.com/api,
+// "Idempotent requests" and "Metadata".
 func (g *Gateway) Capabilities() payment.Capabilities {
 	return payment.Capabilities{
-		ManualCapture: true, PartialCapture: true, Refunds: true, PartialRefunds: true, List: true,
+		ManualCapture: true, PartialCapture: true, Refunds: true, PartialRefunds: true, InBrowser: true, Redirect: true,
+		Keys:     payment.Keys{Kept: 24 * time.Hour, ReplaysErrors: true},
+		Lookup:   payment.Lookup{List: true},
+		Metadata: payment.MetadataLimits{Keys: 50, Key: 40, Value: 500},
 	}
 }
 

@@ -34,11 +34,11 @@ func TestVerifyWhatStripesNodeLibrarySigned(t *testing.T) {
 				t.Fatal(err)
 			}
 			header := func(string) string { return v.Header }
-			events, err := hook.Verify([]byte(v.Payload), header)
+			events, err := hook.Verify(t.Context(), []byte(v.Payload), header)
 			if err != nil || len(events) != 1 || events[0].Provider != "acme" {
 				t.Errorf("as signed: %+v, %v", events, err)
 			}
-			if _, err := hook.Verify([]byte(v.Payload+" "), header); fault.From(err).Code != "invalid_signature" {
+			if _, err := hook.Verify(t.Context(), []byte(v.Payload+" "), header); fault.From(err).Code != "invalid_signature" {
 				t.Errorf("with a space more: %v; want it refused", err)
 			}
 		})

@@ -1,6 +1,7 @@
 package stripepay
 
 import (
+	"context"
 	"encoding/json"
 	"strconv"
 	"strings"
@@ -40,7 +41,7 @@ func NewHook(clock ports.Clock, accounts ...provider.Account) (provider.PaymentH
 func (h *Hook) CheckHeaders(get func(string) string) error { return h.fresh(get(header)) }
 
 // Verify implements ports.Verifier.
-func (h *Hook) Verify(body []byte, get func(string) string) ([]webhook.Event, error) {
+func (h *Hook) Verify(_ context.Context, body []byte, get func(string) string) ([]webhook.Event, error) {
 	signature := get(header)
 	if err := h.fresh(signature); err != nil {
 		return nil, err

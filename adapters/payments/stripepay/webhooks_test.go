@@ -67,7 +67,7 @@ func TestVerify(t *testing.T) {
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
 			t.Parallel()
-			events, err := hook.Verify([]byte(tt.body), func(string) string { return tt.header })
+			events, err := hook.Verify(t.Context(), []byte(tt.body), func(string) string { return tt.header })
 			if tt.provider == "" {
 				if fault.From(err).Code != "invalid_signature" || events != nil {
 					t.Fatalf("%+v, %v; want it refused", events, err)
@@ -85,7 +85,7 @@ func TestSignedButNoEvent(t *testing.T) {
 	t.Parallel()
 	hook, _ := stripepay.NewHook(clock(now), provider.Account{Provider: "acme", Secrets: []string{"whsec_1"}})
 	for _, body := range []string{"", "[]", "{}", `{"id":"evt_1"}`, "{"} {
-		if _, err := hook.Verify([]byte(body), func(string) string { return sign(body, "whsec_1", now) }); fault.From(err).Code != "invalid_payload" {
+		if _, err := hook.Verify(t.Context(), []byte(body), func(string) string { return sign(body, "whsec_1", now) }); fault.From(err).Code != "invalid_payload" {
 			t.Errorf("%q: %v", body, err)
 		}
 	}
@@ -198,7 +198,7 @@ func TestTheKeyOfTheRequestIsRead(t *testing.T) {
 		`{"id":"req_1","idempotency_key":"pbk_1"}`: "pbk_1", `{"id":null,"idempotency_key":null}`: "", `"req_1"`: "", `null`: "",
 	} {
 		body := `{"id":"evt_1","type":"payment_intent.succeeded","data":{"object":{"id":"pi_1"}},"request":` + request + `}`
-		events, err := hook.Verify([]byte(body), func(string) string { return sign(body, "whsec_1", now) })
+		events, err := hook.Verify(t.Context(), []byte(body), func(string) string { return sign(body, "whsec_1", now) })
 		if err != nil || events[0].Key != want {
 			t.Errorf("%s: %+v, %v", request, events, err)
 			continue
@@ -214,7 +214,7 @@ func FuzzVerify(f *testing.F) {
 	f.Add([]byte(""), "t=1,v1=")
 	hook, _ := stripepay.NewHook(clock(now), provider.Account{Provider: "acme", Secrets: []string{"whsec_1"}})
 	f.Fuzz(func(t *testing.T, body []byte, header string) {
-		if _, err := hook.Verify(body, func(string) string { return header }); err == nil {
+		if _, err := hook.Verify(t.Context(), body, func(string) string { return header }); err == nil {
 			t.Errorf("accepted %q for %q", header, body)
 		}
 	})

@@ -109,7 +109,7 @@ func withoutBody(t *testing.T, h Harness) {
 func (h Harness) want(t *testing.T, body []byte, header map[string]string, accepted, headersAccepted bool) {
 	t.Helper()
 	get := func(name string) string { return header[name] }
-	_, err := h.Verifier.Verify(body, get)
+	_, err := h.Verifier.Verify(t.Context(), body, get)
 	wantSigned(t, "Verify", err, accepted)
 	wantSigned(t, "CheckHeaders", h.Verifier.CheckHeaders(get), headersAccepted || !h.ByHeaders)
 }
