@@ -48,7 +48,7 @@ interop: build tests/interop/node_modules ## webhooks signed by Stripe's library
 	@$(GO) run ./tests/report -tags interop ./tests/proxies
 
 .PHONY: chaos
-chaos: build ## kill -9, stalls, steps of the clock, older files and sick databases under load, more and longer than in make test
+chaos: build ## kill -9, stalls, steps of the clock, older files and faulty databases under load, more and longer than in make test
 	PATCHBAY_CHAOS_KILLS=30 PATCHBAY_CHAOS_SICK=15s PATCHBAY_CHAOS_PAYMENTS=5000 $(GO) run ./tests/report -count=1 -timeout=30m ./tests/chaos
 
 EXPLORE_TIME ?= 10m

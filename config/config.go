@@ -131,12 +131,6 @@ func defaults() map[string]any {
 	}
 }
 
-// builtin returns the providers that exist without being configured. A configured provider
-// replaces the builtin one of its name, and has its type unless it specifies another.
-func builtin() map[string]any {
-	return map[string]any{
-		"mock":    map[string]any{"type": "mock"},
-		"catcher": map[string]any{"type": "catcher"},
-		"local":   map[string]any{"type": "sqlite"},
-	}
-}
+// builtin are the types of the providers that exist without being configured. A configured
+// provider replaces the builtin one of its name, and has its type unless it specifies another.
+var builtin = map[string]string{"mock": "mock", "catcher": "catcher", "local": "sqlite"}

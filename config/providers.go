@@ -43,10 +43,13 @@ func (p Provider) Mode() Mode {
 
 // checkProviders reads every configured provider, and checks the lists that use them.
 func (s *source) checkProviders(c *Config, written map[string]any, types []setting.Described) {
-	all := builtin()
+	all := make(map[string]any)
+	for name, kind := range builtin {
+		all[name] = map[string]any{"type": kind}
+	}
 	for name, settings := range written {
-		if m, ok := settings.(map[string]any); ok && m["type"] == nil && all[name] != nil {
-			m["type"] = all[name].(map[string]any)["type"]
+		if m, ok := settings.(map[string]any); ok && m["type"] == nil && builtin[name] != "" {
+			m["type"] = builtin[name]
 		}
 		all[name] = settings
 	}

@@ -62,26 +62,25 @@ type Line interface {
 	last() bool
 }
 
-// receive returns a request, and adds to the act what it is about.
-func receive[In any](r route, f *fiber.Ctx, a *act) (in In, err error) {
-	if r.wrong != "" {
-		if err := decode(f, &in, r.wrong); err != nil {
-			return in, err
+// handle registers a route whose requests are an In.
+func handle[In any](c *Server, r route, serve func(f *fiber.Ctx, a *act, in In) error) {
+	c.handle(r, func(f *fiber.Ctx, a *act) error {
+		var in In
+		if r.wrong != "" {
+			if err := decode(f, &in, r.wrong); err != nil {
+				return err
+			}
 		}
-	}
-	if named, ok := any(&in).(interface{ id() *string }); ok {
-		*named.id() = strings.Clone(f.Params("id"))
-	}
-	a.describe(in)
-	return in, nil
+		if named, ok := any(&in).(interface{ id() *string }); ok {
+			*named.id() = strings.Clone(f.Params("id"))
+		}
+		a.describe(in)
+		return serve(f, a, in)
+	})
 }
 
 func (e Endpoint[In, Out]) register(c *Server) {
-	c.handle(e.route, func(f *fiber.Ctx, a *act) error {
-		in, err := receive[In](e.route, f, a)
-		if err != nil {
-			return err
-		}
+	handle(c, e.route, func(f *fiber.Ctx, a *act, in In) error {
 		ctx := context.Background()
 		if e.limit > 0 {
 			var cancel context.CancelFunc
@@ -103,11 +102,7 @@ func (e Endpoint[In, Out]) register(c *Server) {
 // register registers a Stream. It ends when the client stops reading, or when the listener is
 // shut down.
 func (e Stream[In, L]) register(c *Server) {
-	c.handle(e.route, func(f *fiber.Ctx, a *act) error {
-		in, err := receive[In](e.route, f, a)
-		if err != nil {
-			return err
-		}
+	handle(c, e.route, func(f *fiber.Ctx, a *act, in In) error {
 		a.later = true
 		conn := f.Context().Conn()
 		f.Set(fiber.HeaderContentType, "application/x-ndjson")

@@ -28,12 +28,9 @@ type Scopes []string
 
 // UnmarshalJSON implements json.Unmarshaler.
 func (s *Scopes) UnmarshalJSON(raw []byte) error {
-	list := []string{}
+	var list []string
 	err := json.Unmarshal(raw, &list)
-	if list == nil {
-		list = []string{}
-	}
-	*s = list
+	*s = append(Scopes{}, list...)
 	return err
 }
 

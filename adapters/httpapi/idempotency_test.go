@@ -52,10 +52,10 @@ func TestParseKey(t *testing.T) {
 			t.Parallel()
 			got, err := httpapi.ParseKey(row.header)
 			if got != row.want || (err == nil) != row.ok {
-				t.Fatalf("%q, %v", got, err)
+				t.Fatalf("got %q, error %v, want %q, valid %v", got, err, row.want, row.ok)
 			}
 			if f := fault.From(err); !row.ok && (f.Kind != fault.Invalid || f.Code != "invalid_idempotency_key" || f.Param != "Idempotency-Key") {
-				t.Errorf("%v", err)
+				t.Errorf("got %v, want kind %s with code invalid_idempotency_key", err, fault.Invalid)
 			}
 		})
 	}
@@ -72,16 +72,16 @@ func FuzzParseKey(f *testing.F) {
 		key, err := httpapi.ParseKey(header)
 		switch {
 		case err != nil && (key != "" || !fault.Is(err, fault.Invalid)):
-			t.Fatalf("%q refused with %q, %v", header, key, err)
+			t.Fatalf("%q: got key %q, error %v, want no key and kind %s", header, key, err, fault.Invalid)
 		case err != nil:
 			return
 		case key == "":
 			t.Fatalf("%q gives no key, want a refusal", header)
 		case len(key) > 255 || strings.ContainsFunc(key, func(c rune) bool { return c < ' ' || c > '~' }):
-			t.Fatalf("%q gives the key %q", header, key)
+			t.Fatalf("%q: got key %q, want at most 255 printable ASCII characters", header, key)
 		}
 		if again, err := httpapi.ParseKey(`"` + quote.Replace(key) + `"`); err != nil || again != key {
-			t.Fatalf("%q is %q, and in quotes %q, %v", header, key, again, err)
+			t.Fatalf("%q in quotes: got %q, error %v, want %q", header, again, err, key)
 		}
 	})
 }

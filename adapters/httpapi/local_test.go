@@ -166,7 +166,7 @@ func TestWithKeysRequiredAnyOriginIsServed(t *testing.T) {
 	for _, c := range calls {
 		a := r.ask(t, c.method, c.path, headers, c.body)
 		if open := c.path == "/docs" || c.path == "/openapi.json"; open && a.status != 200 || !open && a.status != 401 {
-			t.Errorf("%s %s without a key: %d %s", c.method, c.path, a.status, a.body)
+			t.Errorf("%s %s without a key: got %d %s, want 200 for the document and its page, otherwise 401", c.method, c.path, a.status, a.body)
 		}
 		if a := r.ask(t, c.method, c.path, headers+"Authorization: Bearer "+r.key(t)+"\r\n", c.body); a.status >= 300 {
 			t.Errorf("%s %s with one: got %d %s, want below 300", c.method, c.path, a.status, a.body)

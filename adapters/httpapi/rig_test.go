@@ -220,7 +220,7 @@ func (p *repository) last(t *testing.T) call {
 	t.Helper()
 	all := p.all()
 	if len(all) == 0 {
-		t.Fatal("the request did not get to the repository")
+		t.Fatal("got no call of the repository, want one")
 	}
 	return all[len(all)-1]
 }

@@ -85,7 +85,7 @@ func TestAPaymentShowsTheStateOfItsOperations(t *testing.T) {
 				}
 			}
 			if row.silent != "" && strings.Contains(a.body, row.silent) {
-				t.Errorf("it tells of %s: %s", row.silent, a.body)
+				t.Errorf("got %s, want no %s in it", a.body, row.silent)
 			}
 		})
 	}

@@ -59,7 +59,7 @@ func TestSlowClientsAreClosed(t *testing.T) {
 			// Reading ends when the server closes the connection, or after the test's patience.
 			got, err := io.ReadAll(c)
 			if err != nil && strings.Contains(err.Error(), "timeout") {
-				t.Fatalf("still open: %v, after %q", err, got)
+				t.Fatalf("got error %v after %q, want a closed connection", err, got)
 			}
 			if row.status != "" && !strings.HasPrefix(string(got), "HTTP/1.1 "+row.status) {
 				t.Errorf("%v %q, want %s", err, got, row.status)

@@ -237,7 +237,7 @@ func TestTwoSpellingsHaveOneEffect(t *testing.T) {
 					first = a.body
 				case a.status == 400 || a.status == 404:
 				default:
-					t.Fatalf("%d %s, after %s, for\n%s", a.status, a.body, first, text)
+					t.Fatalf("got %d %s, want the first answer %s or a refusal, for\n%s", a.status, a.body, first, text)
 				}
 			}
 			if answers[row.status] < spellings/10 || answers[400] == 0 || answers[404] == 0 {
@@ -245,7 +245,7 @@ func TestTwoSpellingsHaveOneEffect(t *testing.T) {
 			}
 			all := r.payments(t)
 			if len(all) != 1 || row.count(all[0]) != 1 {
-				t.Errorf("%d payments: %+v", len(all), all)
+				t.Errorf("got %d payments, want 1 with one effect: %+v", len(all), all)
 			}
 		})
 	}
@@ -266,13 +266,13 @@ func TestTwoSpellingsHaveOneFingerprint(t *testing.T) {
 		a := r.raw(t, text)
 		made := len(r.users.all()) > before
 		if !(a.status == 201 && once && made || (a.status == 400 || a.status == 404) && !made) {
-			t.Fatalf("seed %d: %d %s for\n%s", seed, a.status, a.body, text)
+			t.Fatalf("seed %d: got %d %s, want 201 for a valid spelling, otherwise 400 or 404, for\n%s", seed, a.status, a.body, text)
 		}
 	}
 	all := r.users.all()
 	for _, c := range all {
 		if c.op != "FindByKey" && (c.key != all[0].key || c.print != all[0].print || c.user.Name != "Ada / 𝄞") {
-			t.Fatalf("seed %d: %+v, then %+v", seed, all[0], c)
+			t.Fatalf("seed %d: got %+v, want the key, fingerprint and name of %+v", seed, c, all[0])
 		}
 	}
 	if len(all) < spellings/10 || all[0].key == "" {

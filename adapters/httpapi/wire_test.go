@@ -93,10 +93,10 @@ func TestRequestID(t *testing.T) {
 				a := r.do(t, "GET", path, "", header{"X-Request-Id": row.given})
 				got := a.header.Get("X-Request-Id")
 				if row.kept && got != row.given || !row.kept && (!strings.HasPrefix(got, "req_") || made[got]) {
-					t.Errorf("%s: %q for %q", path, got, row.given)
+					t.Errorf("%s: got the id %q for %q, kept: want %v", path, got, row.given, row.kept)
 				}
 				if path == "/nothing" && a.err.RequestID != got {
-					t.Errorf("%s is not in %s", got, a.body)
+					t.Errorf("got %s, want the request id %s in it", a.body, got)
 				}
 				made[got] = true
 			}

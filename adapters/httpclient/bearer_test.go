@@ -74,7 +74,7 @@ func TestRefusedTokenIsRefreshedAndTheRequestSentAgain(t *testing.T) {
 				t.Fatalf("status %d: got %s; %v, want %v, saw %v", status, g.saw(), err, tt.status, tt.want)
 			}
 			if !x.Written() || x.Status() != tt.status || (x.Header("X-Refused") == "yes") != (tt.status == 401) {
-				t.Fatalf("the record is of the first request: %d", x.Status())
+				t.Fatalf("got the record of the first request with %d, want that of the last with %d", x.Status(), tt.status)
 			}
 		})
 	}
@@ -229,7 +229,7 @@ func TestWithoutATokenNoRequestIsSent(t *testing.T) {
 				t.Fatal("sent, want an error")
 			}
 			if !body.closed.Load() {
-				t.Fatal("the body was left open")
+				t.Fatal("got an open body, want it closed")
 			}
 		})
 	}
@@ -270,7 +270,7 @@ func TestOnlyTheLastRequestCounts(t *testing.T) {
 			ctx, x := httpclient.Record(t.Context())
 			_, _, err := send(ctx, t, client(t, o), http.MethodPost, tt.base, "x", nil)
 			if err == nil || x.Written() || x.Status() != 0 || x.Kind(err) != fault.Unavailable {
-				t.Fatalf("written %t, status %d: %v", x.Written(), x.Status(), err)
+				t.Fatalf("got written %t, status %d, error %v, want kind %s with nothing written", x.Written(), x.Status(), err, fault.Unavailable)
 			}
 		})
 	}

@@ -71,7 +71,7 @@ func TestAnswersAreBounded(t *testing.T) {
 			}))
 			_, answer, err := send(t.Context(), t, c, http.MethodGet, o.BaseURL, "", nil)
 			if errors.Is(err, httpclient.ErrAnswerTooLarge) == tt.fits || len(answer) > limit || tt.fits && len(answer) != limit {
-				t.Errorf("%d bytes: %v", len(answer), err)
+				t.Errorf("got %d bytes, error %v, want at most %d, complete: %v", len(answer), err, limit, tt.fits)
 			}
 			var out string
 			err = c.Do(t.Context(), httpclient.Request{Out: &out})

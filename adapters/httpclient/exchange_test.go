@@ -200,7 +200,7 @@ func TestWhatWasWrittenIsKnown(t *testing.T) {
 			t.Parallel()
 			got := f.try(t)
 			if got.x.Written() != f.written || got.status != f.status && got.err == nil || got.x.Status() != f.status {
-				t.Errorf("written %t, status %d and recorded %d: %v", got.x.Written(), got.status, got.x.Status(), got.err)
+				t.Errorf("got written %t, status %d and recorded %d, error %v, want written %t and status %d", got.x.Written(), got.status, got.x.Status(), got.err, f.written, f.status)
 			}
 			if f.status == 0 && got.x.Kind(got.err) != f.kind {
 				t.Errorf("kind %s, want %s: %v", got.x.Kind(got.err), f.kind, got.err)
@@ -242,7 +242,7 @@ func TestFailuresLeaveNothingBehind(t *testing.T) {
 		case <-poll.C:
 		case <-end:
 			stacks := make([]byte, 1<<16)
-			t.Fatalf("%d goroutines, %d before:\n%s", runtime.NumGoroutine(), before, stacks[:runtime.Stack(stacks, true)])
+			t.Fatalf("got %d goroutines, want %d as before:\n%s", runtime.NumGoroutine(), before, stacks[:runtime.Stack(stacks, true)])
 		}
 	}
 }
@@ -268,7 +268,7 @@ func TestOneRequestWrittenIsEnough(t *testing.T) {
 	c := client(t, plain(r.address))
 	ctx, x := httpclient.Record(t.Context())
 	if x.Status() != 0 || x.Header("X-Id") != "" || x.Written() {
-		t.Fatal("known before the request")
+		t.Fatal("got a record before the request, want none")
 	}
 	_, _, err := send(ctx, t, c, http.MethodPost, "http://"+r.address, "", nil)
 	if err != nil || x.Status() != 429 || x.RetryAfter() != 7*time.Second || x.Header("x-id") != "1" {

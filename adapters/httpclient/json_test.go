@@ -66,7 +66,7 @@ func TestAnswerOfNoInterest(t *testing.T) {
 				}
 				kept := 7
 				if err := c.Do(t.Context(), httpclient.Request{Method: "POST", Out: &kept}); name == "no content" && (err != nil || kept != 7) {
-					t.Fatalf("%d, %v", kept, err)
+					t.Fatalf("got %d, error %v, want 7 unchanged", kept, err)
 				}
 			})
 		})
@@ -128,7 +128,7 @@ func TestKindsByStatus(t *testing.T) {
 			}, func(t *testing.T, c *httpclient.Client, _ *memory) {
 				err := c.Do(t.Context(), httpclient.Request{Method: "POST", Out: new(json.RawMessage)})
 				if f := fault.From(err); f.Kind != kind || status > 199 && f.RetryAfter != 7*time.Second || strings.Contains(err.Error(), "canary") {
-					t.Fatalf("%+v", f)
+					t.Fatalf("got %+v, want kind %v and the RetryAfter of the answer", f, kind)
 				}
 			})
 		})

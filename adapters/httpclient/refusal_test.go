@@ -82,6 +82,6 @@ func TestWithoutAnAnswerThereIsNoRefusal(t *testing.T) {
 	_, x := httpclient.Record(t.Context())
 	var said any
 	if x.Refusal() != "" || x.DecodeRefusal(&said) {
-		t.Errorf("%q %v", x.Refusal(), said)
+		t.Errorf("got %q, %v, want no refusal", x.Refusal(), said)
 	}
 }

@@ -98,13 +98,13 @@ func TestWhatIsRepeated(t *testing.T) {
 				m.refuse.Store(tt.refuse)
 				err := c.Do(t.Context(), tt.req)
 				if len(s.at) != tt.tries || (err == nil) != (tt.want == fault.Internal) || err != nil && !fault.Is(err, tt.want) {
-					t.Fatalf("%d tries, %v", len(s.at), err)
+					t.Fatalf("got %d tries, error %v, want %d, kind %v", len(s.at), err, tt.tries, tt.want)
 				}
 				if same := slices.Compact(slices.Clone(s.seen)); len(same) != 1 {
 					t.Fatalf("the tries differ: got %q, want the same request each time", s.seen)
 				}
 				if tt.req.Header != nil && s.seen[0] != "POST k1 1" {
-					t.Fatal(s.seen[0])
+					t.Fatalf("got %q, want POST k1 1", s.seen[0])
 				}
 			})
 		})
@@ -237,10 +237,10 @@ func TestWaitIsBounded(t *testing.T) {
 		wait := httpclient.Wait(attempt, initial, most, after)
 		asked := min(max(after, 0), httpclient.LongestWait)
 		if wait < asked || wait > max(most, 0) && wait != asked {
-			t.Fatalf("Wait(%d, %s, %s, %s) = %s", attempt, initial, most, after, wait)
+			t.Fatalf("Wait(%d, %s, %s, %s) = %s, want at least what was asked and at most the longest", attempt, initial, most, after, wait)
 		}
 		if attempt <= 1 && wait > max(initial, 0) && wait != asked {
-			t.Fatalf("the first wait is %s of %s", wait, initial)
+			t.Fatalf("the first wait: got %s, want at most %s", wait, initial)
 		}
 	}
 }
@@ -312,11 +312,11 @@ func FuzzParseRetryAfter(f *testing.F) {
 			t.Fatalf("%q: got %s, want at least 0, at most %v", value, got, httpclient.LongestRetryAfter)
 		}
 		if again := httpclient.ParseRetryAfter(" "+value+" ", now); again != got {
-			t.Fatalf("%q: %s, and %s with blanks", value, got, again)
+			t.Fatalf("%q with blanks: got %s, want %s", value, again, got)
 		}
 		// Later, a date demands no further wait, and a number demands the same.
 		if after := httpclient.ParseRetryAfter(value, now.Add(time.Second)); after > got {
-			t.Fatalf("%q: %s, and a second later %s", value, got, after)
+			t.Fatalf("%q a second later: got %s, want at most %s", value, after, got)
 		}
 	})
 }

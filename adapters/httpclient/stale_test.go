@@ -152,9 +152,9 @@ func notAgain(t *testing.T, key, body string, over bool, last peer) {
 	ctx, x := httpclient.Record(t.Context())
 	_, _, err := send(ctx, t, c, http.MethodPost, o.BaseURL, body, header)
 	if err == nil || !x.Written() || x.Kind(err) != fault.UnknownOutcome || r.requests.Load() != 2 {
-		t.Fatalf("written %t after %d requests: %v", x.Written(), r.requests.Load(), err)
+		t.Fatalf("got written %t after %d requests, error %v, want written after 2 with kind %s", x.Written(), r.requests.Load(), err, fault.UnknownOutcome)
 	}
 	if first, second := <-keys, <-keys; first != "k1" || second != "k1" || header.Get(key) != "k1" {
-		t.Fatalf("sent under the keys %q and %q, the caller's is %q", first, second, header)
+		t.Fatalf("got the keys %q and %q, want k1 twice, as the caller's %q", first, second, header)
 	}
 }

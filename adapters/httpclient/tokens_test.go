@@ -119,7 +119,7 @@ func TestARefusedTokenIsNotUsedAgain(t *testing.T) {
 				all.Go(func() { _, _ = tokens.Refresh(t.Context(), old) })
 				all.Go(func() {
 					if got, err := tokens.Refresh(t.Context(), present); got == present || err != nil {
-						t.Errorf("%q for %q, %v", got, present, err)
+						t.Errorf("got %q, error %v, want another token than %q", got, err, present)
 					}
 				})
 			}

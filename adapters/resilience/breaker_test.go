@@ -28,7 +28,7 @@ func TestWhatOpensTheBreaker(t *testing.T) {
 					t.Fatalf("opened %t, want %t", opened, want)
 				}
 				if opened && r.provider.calls() != 10 {
-					t.Errorf("it opened after %d calls", r.provider.calls())
+					t.Errorf("the breaker opened after %d calls, want 10", r.provider.calls())
 				}
 			})
 		})
@@ -100,7 +100,7 @@ func TestACallerWhoLeavesIsNoFailureOfTheProvider(t *testing.T) {
 						time.AfterFunc(100*time.Millisecond, cancel)
 					}
 					if err := r.pay(ctx); !fault.Is(err, fault.UnknownOutcome) && leaves {
-						t.Fatalf("%v", err)
+						t.Fatalf("got %v, want kind %s", err, fault.UnknownOutcome)
 					}
 					cancel()
 				}

@@ -125,7 +125,7 @@ func TestAnUnavailableStoreIsSkippedUntilItAnswers(t *testing.T) {
 			t.Errorf("%v, and it was asked %d times, want kind %v, asked %v", err, s.asked.Load()-before, fault.Unavailable, before)
 		}
 		if s.Available() == nil {
-			t.Error("it says that it is available")
+			t.Error("Available: got nil, want an error")
 		}
 		s.fail(nil)
 		<-time.After(time.Second)

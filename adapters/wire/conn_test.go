@@ -32,7 +32,7 @@ func head(t *testing.T, c *Conn) string {
 		return "" // closed
 	}
 	if !c.serve(1 << 30) {
-		t.Fatal("the head was not handed out whole")
+		t.Fatal("got a part of the head, want all of it")
 	}
 	return string(room[:n])
 }
@@ -119,7 +119,7 @@ func TestBodies(t *testing.T) {
 					t.Errorf("goes on: got %t, want answered %v", !row.goesOn, row.goesOn)
 				}
 				if got := head(t, c); (got != after) == row.goesOn || got != "" && got != after {
-					t.Errorf("the next head is %q", got)
+					t.Errorf("the next head: got %q, want %q: %v", got, after, row.goesOn)
 				}
 			})
 		})

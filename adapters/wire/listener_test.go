@@ -186,7 +186,7 @@ func TestClosedConnectionsMakeRoom(t *testing.T) {
 	}
 	l.Listener = &scripted{steps: []any{"192.0.2.1", "192.0.2.2", "192.0.2.3"}}
 	if _, in := accepted(t, l); !in[0] || !in[1] || in[2] || l.extra != 1 {
-		t.Errorf("%v, %d turned away", in, l.extra)
+		t.Errorf("got %v with %d refused, want two accepted and one refused", in, l.extra)
 	}
 }
 
@@ -199,7 +199,7 @@ func TestRefusalsOfConnectionsAreBounded(t *testing.T) {
 	}
 	l, log := listenTo(Options{Max: 1}, steps...)
 	if conns, _ := accepted(t, l); len(conns) != 1+turnedAway || strings.Count(log.String(), "\n") != 1 {
-		t.Errorf("%d connections; %s", len(conns), log)
+		t.Errorf("got %d connections, want %d, and one line: %s", len(conns), 1+turnedAway, log)
 	}
 }
 

@@ -62,9 +62,20 @@ func command(environ []string, further ...setting.Described) *cobra.Command {
 		}
 		return c, err
 	}
-	root.AddCommand(serve(load), check(load), openConsole(load), keys(load), storage(load), paymentsCommand(load), data(load), version())
+	root.AddCommand(serve(load), check(load), openConsole(load), version(),
+		group("keys", "Make, list and revoke API keys", createKey(load), listKeys(load), revokeKey(load)),
+		group("storage", "Look after what is stored", storageCreate(load), storageStatus(load), storageCopy(load), storageReopen(load), storageBackup(load), storagePutBack(load)),
+		group("payments", "List and settle payments that need a person", reviewPayments(load), resolvePayment(load)),
+		group("data", "Hand out or erase what is kept of a person", exportData(load), eraseData(load)))
 	makeStrict(root)
 	return root
+}
+
+// group returns a command that only has subcommands.
+func group(use, short string, subs ...*cobra.Command) *cobra.Command {
+	cmd := &cobra.Command{Use: use, Short: short}
+	cmd.AddCommand(subs...)
+	return cmd
 }
 
 // loader reads the configuration, and prints its mistakes.

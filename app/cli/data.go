@@ -19,12 +19,6 @@ import (
 // progressEvery is how often a command reports its progress.
 const progressEvery = 2 * time.Second
 
-func data(load loader) *cobra.Command {
-	cmd := &cobra.Command{Use: "data", Short: "Hand out or erase what is kept of a person"}
-	cmd.AddCommand(exportData(load), eraseData(load))
-	return cmd
-}
-
 // person adds the flags that select whose data is meant.
 func person(cmd *cobra.Command, w *personaldata.Who) {
 	cmd.Flags().StringVar(&w.UserID, "user", "", "the user's id: usr_…")

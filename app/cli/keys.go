@@ -11,12 +11,6 @@ import (
 	"patchbay/core/apikeys"
 )
 
-func keys(load loader) *cobra.Command {
-	cmd := &cobra.Command{Use: "keys", Short: "Make, list and revoke API keys"}
-	cmd.AddCommand(createKey(load), listKeys(load), revokeKey(load))
-	return cmd
-}
-
 func createKey(load loader) *cobra.Command {
 	var n adminapi.NewKey
 	var ttl time.Duration

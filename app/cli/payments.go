@@ -13,12 +13,6 @@ import (
 	"patchbay/core/payments"
 )
 
-func paymentsCommand(load loader) *cobra.Command {
-	cmd := &cobra.Command{Use: "payments", Short: "List and settle payments that need a person"}
-	cmd.AddCommand(reviewPayments(load), resolvePayment(load))
-	return cmd
-}
-
 func reviewPayments(load loader) *cobra.Command {
 	return &cobra.Command{
 		Use: "review", Short: "List the payments that need a person, of all tenants", Args: cobra.NoArgs,

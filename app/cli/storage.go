@@ -13,12 +13,6 @@ import (
 	"patchbay/config"
 )
 
-func storage(load loader) *cobra.Command {
-	cmd := &cobra.Command{Use: "storage", Short: "Look after what is stored"}
-	cmd.AddCommand(storageCreate(load), storageStatus(load), storageCopy(load), storageReopen(load), storageBackup(load), storagePutBack(load))
-	return cmd
-}
-
 func storageCreate(load loader) *cobra.Command {
 	return &cobra.Command{
 		Use: "create", Short: "Make the store, empty, so that keys can be made before the first start", Args: cobra.NoArgs,

@@ -116,7 +116,7 @@ func TestTheSecretIsNotInTheJournal(t *testing.T) {
 		secret := secretOf(token)
 		record := r.record(t, k.ID)
 		if dump := fmt.Sprintf("%+v %s", record, record.Body); strings.Contains(dump, secret) {
-			t.Errorf("the secret %s is in %s", secret, dump)
+			t.Errorf("got %s, want no secret %s in it", dump, secret)
 		}
 		var stored apikeys.Key
 		if err := json.Unmarshal(record.Body, &stored); err != nil {

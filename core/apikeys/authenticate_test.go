@@ -245,7 +245,7 @@ func TestAfterARestartWithoutTheJournal(t *testing.T) {
 		}
 		for _, kept := range page.Records {
 			if strings.Contains(string(kept.Body), secretOf(known)) {
-				t.Error("a secret is kept")
+				t.Error("got the secret in the cache, want none")
 			}
 		}
 	})

@@ -60,7 +60,7 @@ func (r *rig) wantPage(t *testing.T, tenant, cursor string, limit int, want ...i
 		t.Errorf("after %q: %v, want %v", cursor, got, ids)
 	}
 	if next == "" {
-		t.Errorf("after %q: no cursor; a reader that begins again with none reads all again", cursor)
+		t.Errorf("after %q: got no cursor, want one: a reader without one reads everything again", cursor)
 	}
 	return next
 }
@@ -84,7 +84,7 @@ func TestTheCursorAtTheEndLeadsToTheNextEvent(t *testing.T) {
 	r.tell(t, "acme", 2)
 	end := r.wantPage(t, "acme", begin, 10, 1, 2)
 	if again := r.wantPage(t, "acme", end, 10); again != end {
-		t.Errorf("the end moved from %q to %q with nothing told", end, again)
+		t.Errorf("the cursor at the end: got %q, want %q", again, end)
 	}
 	r.tell(t, "acme", 1)
 	r.wantPage(t, "acme", end, 10, 3)
@@ -153,7 +153,7 @@ func TestACursorIntoWhatAnOlderCopyDoesNotHaveIsGone(t *testing.T) {
 	after.wantGone(t, "acme", fourth) // absent
 	after.wantGone(t, "acme", last)
 	if end := after.wantPage(t, "acme", known, 10); end != known {
-		t.Errorf("what the copy has is at %q, was at %q", end, known)
+		t.Errorf("the cursor of an event of the copy: got %q, want %q", end, known)
 	}
 	after.told = 100 // what happens from now on is other than it was
 	after.tell(t, "acme", 4)
@@ -222,7 +222,7 @@ func FuzzCursor(f *testing.F) {
 		_, next, err := r.Read(t.Context(), "acme", cursor, 10)
 		if err != nil {
 			if !fault.Is(err, fault.Invalid) && fault.From(err).Code != events.CodeGone {
-				t.Errorf("%q: %v", cursor, err)
+				t.Errorf("%q: got %v, want kind %s or code %s", cursor, err, fault.Invalid, events.CodeGone)
 			}
 			return
 		}
@@ -231,7 +231,7 @@ func FuzzCursor(f *testing.F) {
 			t.Fatalf("%q: next is %q (%v), want %v", cursor, next, err, here)
 		}
 		if again := r.wantPage(t, "acme", next, 10); again != next {
-			t.Errorf("%q leads to %q, and that to %q", cursor, next, again)
+			t.Errorf("%q leads to %q: got %q next, want the same", cursor, next, again)
 		}
 	})
 }

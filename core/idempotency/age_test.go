@@ -34,7 +34,7 @@ func life(t *testing.T, from time.Time, skew func(now time.Time) time.Duration) 
 			t.Fatal(err)
 		}
 	}
-	t.Fatal("it is kept for ever")
+	t.Fatal("got a record without an age, want one: it would be kept forever")
 	return 0, 0
 }
 
@@ -87,7 +87,7 @@ func TestAKeyThatIsUsedAgainIsKeptForItsWholeTime(t *testing.T) {
 	until := used.Add(idempotency.Kept)
 	for i := range 2 {
 		if age.Count(until, used.Add(time.Duration(i+1)*24*time.Hour)) {
-			t.Fatalf("given up at step %d", i+1)
+			t.Fatalf("got the key given up at step %d, want it kept", i+1)
 		}
 	}
 	until = until.Add(50 * time.Hour)
@@ -96,11 +96,11 @@ func TestAKeyThatIsUsedAgainIsKeptForItsWholeTime(t *testing.T) {
 	}
 	for i := range 2 {
 		if age.Count(until, used.Add(time.Duration(i+4)*24*time.Hour)) {
-			t.Fatalf("given up at step %d after it was used again", i+1)
+			t.Fatalf("got the key given up at step %d after it was used again, want it kept", i+1)
 		}
 	}
 	if !age.Count(until, used.Add(6*24*time.Hour)) {
-		t.Error("it is kept for longer than its time")
+		t.Error("got the key kept beyond its time, want it given up")
 	}
 }
 
@@ -111,10 +111,10 @@ func TestNoStepIsCountedBeforeItIsOver(t *testing.T) {
 	until := used.Add(idempotency.Kept)
 	for now := used; now.Before(used.Add(72 * time.Hour)); now = now.Add(time.Hour) {
 		if age.Count(until, now) {
-			t.Fatalf("given up after %s", now.Sub(used))
+			t.Fatalf("got the key given up after %s, want it kept", now.Sub(used))
 		}
 	}
 	if !age.Count(until, used.Add(72*time.Hour)) {
-		t.Errorf("%d steps after 72 hours", age.Steps)
+		t.Errorf("got %d steps after 72 hours, want the key given up", age.Steps)
 	}
 }

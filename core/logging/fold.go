@@ -37,14 +37,14 @@ func (o *Outages) folds(r *slog.Record) bool {
 	if fault.From(failure).Provider == "" && brought(fault.KindOf(failure)) && object && o.all[provider] != nil {
 		return o.all[provider].fold(r.Message, shown)
 	}
+	unfolded := 0
+	if object {
+		unfolded = shown
+	}
 	for f := range faults(failure) {
 		one := o.all[f.Provider]
-		switch {
-		case one == nil || !brought(f.Kind):
-		case object:
-			return one.fold(r.Message, shown)
-		default:
-			return one.fold(r.Message, 0)
+		if one != nil && brought(f.Kind) {
+			return one.fold(r.Message, unfolded)
 		}
 	}
 	return false

@@ -139,7 +139,7 @@ func (o *Outage) Up() {
 	o.mu.Lock()
 	defer o.mu.Unlock()
 	o.down = false
-	o.recover()
+	o.recovers()
 }
 
 // Worked records a call that succeeded.
@@ -151,7 +151,7 @@ func (o *Outage) Worked(op string) {
 	defer o.mu.Unlock()
 	delete(o.rows, op)
 	if o.open {
-		o.recover()
+		o.recovers()
 		return
 	}
 	now := time.Now() //nolint:forbidigo // as above
@@ -230,9 +230,9 @@ func (o *Outage) continues() {
 	o.tell(slog.LevelWarn, "outage goes on", append([]slog.Attr{slog.Duration("for", lasts)}, o.now.attrs()...)...)
 }
 
-// recover records that something works again, and schedules the end of the outage, since it may
+// recovers records that something works again, and schedules the end of the outage, since it may
 // fail again in a moment.
-func (o *Outage) recover() {
+func (o *Outage) recovers() {
 	if !o.open || o.down {
 		return
 	}

@@ -51,7 +51,7 @@ func TestAnErasedUserIsGoneFromTheStandby(t *testing.T) {
 		p.rename(t, u.ID, "lovelace@example.com")
 		p.settle()
 		if copied := p.copies(t); !strings.Contains(copied, "lovelace@example.com") {
-			t.Fatal(copied)
+			t.Fatalf("got %s, want lovelace@example.com in it", copied)
 		}
 		p.store.gone.Store(false)
 		who, err := p.Person(t.Context(), tenant, u.ID, "")
@@ -72,7 +72,7 @@ func TestAnErasedUserIsGoneFromTheStandby(t *testing.T) {
 		}
 		p.settle()
 		if copied := p.copies(t); strings.Contains(strings.ToLower(copied), "ada") || strings.Contains(copied, "ovelace") || !strings.Contains(copied, u.ID) {
-			t.Error(copied)
+			t.Errorf("got %s, want the id alone", copied)
 		}
 	})
 }

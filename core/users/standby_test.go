@@ -192,7 +192,7 @@ func TestUsersAreReadFromTheStandbyWhileTheirStoreIsGone(t *testing.T) {
 
 		u, source, err := p.Get(t.Context(), tenant, two.ID, users.Available)
 		if err != nil || u.Email != "deux@example.com" || u.Version != 2 || last.Sub(source.AsOf) > 2*time.Second || source.AsOf.After(last) {
-			t.Errorf("%+v as of %s, %v", u, source.AsOf, err)
+			t.Errorf("got %+v as of %s, error %v, want deux@example.com at version 2, at most 2s before %s", u, source.AsOf, err, last)
 		}
 		if u, source, err := p.Service.FindByEmail(t.Context(), tenant, "ONE@example.com", users.Available); err != nil || u.ID != one.ID || source.AsOf.IsZero() {
 			t.Errorf("by email: got %+v, %v, want ID %v, an AsOf", u, err, one.ID)
@@ -278,7 +278,7 @@ func TestACopyThatWasTooFarBehindIsNotRead(t *testing.T) {
 			t.Errorf("when it has caught up: %v", err)
 		}
 		if n := p.lines("standby may be read again"); n != 1 || p.lines("too far behind") != 1 {
-			t.Errorf("the log says %d times that it has caught up:\n%s", n, p.log.String())
+			t.Errorf("got %d lines that it has caught up, want 1 and 1 that it is behind:\n%s", n, p.log.String())
 		}
 	})
 }

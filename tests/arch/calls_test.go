@@ -38,7 +38,8 @@ func calls(fset *token.FileSet, name string, tree *ast.File) []string {
 	return wrong
 }
 
-// gateways reports whether a file belongs to the gateway, and not to its tests, to a simulator or to core/guard.
+// gateways reports whether a file belongs to the gateway, and not to its tests, to a simulated
+// provider, or to core/guard.
 func gateways(name string) bool {
 	for _, dir := range []string{"core/", "adapters/", "app/", "config/"} {
 		if strings.HasPrefix(name, dir) {
@@ -48,7 +49,8 @@ func gateways(name string) bool {
 	return false
 }
 
-// keepsRecords reports whether a file belongs to a package, other than core/record, that reads records of a store.
+// keepsRecords reports whether a file belongs to a package that reads records of a store, except
+// core/record itself.
 func keepsRecords(name string) bool {
 	if strings.HasPrefix(name, "core/record/") {
 		return false

@@ -86,18 +86,18 @@ policies:
 
 // arrives records when a message with a number in its subject arrived.
 func (h *hub) arrives(body []byte) {
-	var letter struct {
+	var message struct {
 		Subject          string                     `json:"subject"`
 		Personalizations []struct{ Subject string } `json:"personalizations"`
 	}
-	_ = json.Unmarshal(body, &letter) // ours
-	for _, p := range letter.Personalizations {
-		letter.Subject = max(letter.Subject, p.Subject)
+	_ = json.Unmarshal(body, &message) // ours
+	for _, p := range message.Personalizations {
+		message.Subject = max(message.Subject, p.Subject)
 	}
 	h.mu.Lock()
 	defer h.mu.Unlock()
-	if _, twice := h.arrived[letter.Subject]; !twice {
-		h.arrived[letter.Subject] = time.Now()
+	if _, twice := h.arrived[message.Subject]; !twice {
+		h.arrived[message.Subject] = time.Now()
 	}
 }
 

@@ -100,7 +100,7 @@ func TestABackupUnderLoadIsRestored(t *testing.T) {
 	l.stop()
 	t.Logf("%d acknowledged before the first, %d more while it ran; the slowest answer took %s", len(before), len(during)-len(before), time.Duration(l.slowest.Load()))
 	if len(during) == len(before) {
-		t.Error("nothing was written while it ran")
+		t.Error("got no user that was written while the backup ran, want some")
 	}
 	if err := g.Stop(); err != nil {
 		t.Fatal(err)

@@ -134,7 +134,7 @@ func shaped(t *testing.T, a gateway.Answer, status int, param string) {
 	}
 	for name := range e {
 		if !strings.Contains("type code message param request_id", name) {
-			t.Errorf("the error has a field %q", name)
+			t.Errorf("the error has a field %q, want only those of the document", name)
 		}
 	}
 }

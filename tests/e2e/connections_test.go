@@ -72,7 +72,7 @@ func TestConnectionsAreFewerThanFiles(t *testing.T) {
 	}
 	// A quarter of the files is reserved. The gateway's own client may use one more.
 	if statuses[200] < 190 || statuses[200] > 192 || statuses[503] == 0 || statuses[200]+statuses[503]+statuses[0] != manyConnections {
-		t.Errorf("answers to %d connections: %v", manyConnections, statuses)
+		t.Errorf("answers to %d connections: got %v, want 190 to 192 of 200 and the others of 503 or none", manyConnections, statuses)
 	}
 	if a := g.Ask(t, "/mock/charges"); a.Status != 200 {
 		t.Errorf("the admin listener has no file left: got %d %s, want 200", a.Status, a.Body)

@@ -35,7 +35,7 @@ providers:
 	if _, err := rand.Read(content); err != nil {
 		t.Fatal(err)
 	}
-	sent := letter("files")
+	sent := emailBody("files")
 	sent["attachments"] = []object{
 		{"filename": "large.bin", "contentType": "application/octet-stream", "content": content[:500<<10]},
 		{"filename": "small.bin", "contentType": "application/octet-stream", "content": content[500<<10:]},

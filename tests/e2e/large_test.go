@@ -121,6 +121,6 @@ func documentSize(t *testing.T, uri, database, id string) int {
 			return len(raw)
 		}
 	}
-	t.Fatalf("%s is in none of %v", id, names)
+	t.Fatalf("got no document %s in %v, want one", id, names)
 	return 0
 }

@@ -47,13 +47,13 @@ func TestNoLineHasAnAddressASecretOrABody(t *testing.T) {
 		"signature of a webhook is refused", "code=unknown_parameter", "outage began", "administrative act",
 	} {
 		if !strings.Contains(log, words) {
-			t.Errorf("the run was to bring about the line %q", words)
+			t.Errorf("got no line with %q, want one", words)
 		}
 	}
 	for line := range strings.Lines(log) {
 		for _, trace := range traces {
 			if strings.Contains(line, trace) {
-				t.Errorf("%q is in the line %s", trace, line)
+				t.Errorf("got %q in the line %s, want no trace of it", trace, line)
 			}
 		}
 	}

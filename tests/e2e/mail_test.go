@@ -153,7 +153,7 @@ func TestAProxysPageIsNoRefusalOfMail(t *testing.T) {
 				m := p.send(t, fmt.Sprint("k", status), object{"delivery": "at_most_once"})
 				p.becomes(t, m, "unknown", first+" ambiguous")
 				if copies := len(p.sendgrid.Delivered()) + len(p.mailgun.Delivered()); copies != n+1 {
-					t.Fatalf("%d: %d copies of %d mails", status, copies, n+1)
+					t.Fatalf("status %d: got %d copies, want %d", status, copies, n+1)
 				}
 			}
 		})

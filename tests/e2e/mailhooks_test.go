@@ -42,12 +42,12 @@ func (p *mailGateway) sendEvent(t testing.TB, provider string, list ...providerE
 	}
 }
 
-func lastOf(t testing.TB, letters []mailbox.Message) mailbox.Message {
+func lastOf(t testing.TB, messages []mailbox.Message) mailbox.Message {
 	t.Helper()
-	if len(letters) == 0 {
-		t.Fatal("the provider has no letter")
+	if len(messages) == 0 {
+		t.Fatal("got no message at the provider, want one")
 	}
-	return letters[len(letters)-1]
+	return messages[len(messages)-1]
 }
 
 // wantAccepted checks that a webhook is answered 200.
@@ -333,7 +333,7 @@ func TestAHeadThatIsRefusedIsNotInTheLog(t *testing.T) {
 			t.Fatalf("%s: %v", name, err)
 		}
 		if resp.StatusCode != 400 && resp.StatusCode != 505 {
-			t.Errorf("%s: %d", name, resp.StatusCode)
+			t.Errorf("%s: got %d, want 400 or 505", name, resp.StatusCode)
 		}
 		resp.Body.Close()
 		conn.Close()

@@ -68,7 +68,7 @@ func TestMemoryIsBoundedUnderLoad(t *testing.T) {
 	close(ended)
 	bodies.Wait()
 	if served.Load() == 0 {
-		t.Error("each large mail was refused at first")
+		t.Error("got no large mail accepted at first, want some")
 	}
 	answers.Range(func(what, n any) bool {
 		t.Logf("open bodies: %d × %v", n.(*atomic.Int64).Load(), what)
@@ -143,16 +143,16 @@ func deliverLarge(t *testing.T, g *gateway.Gateway, body []byte) (first bool) {
 		case http.StatusServiceUnavailable:
 			wait, err := strconv.Atoi(header.Get("Retry-After"))
 			if err != nil {
-				t.Errorf("Retry-After: %q", header.Get("Retry-After"))
+				t.Errorf("Retry-After: got %q, want seconds", header.Get("Retry-After"))
 				return false
 			}
 			<-time.After(time.Duration(wait) * time.Second)
 		default:
-			t.Errorf("%d %s", status, answer)
+			t.Errorf("got %d %s, want 202 or 503", status, answer)
 			return false
 		}
 	}
-	t.Error("a large mail was refused every time")
+	t.Error("got a refusal each time, want the mail accepted")
 	return false
 }
 
@@ -228,9 +228,9 @@ func openBody(t *testing.T, g *gateway.Gateway, ended <-chan struct{}) string {
 	defer resp.Body.Close() // only read
 	switch {
 	case resp.StatusCode == http.StatusServiceUnavailable && resp.Header.Get("Retry-After") == "":
-		t.Error("503 without Retry-After")
+		t.Error("got 503 without Retry-After, want one")
 	case resp.StatusCode != http.StatusServiceUnavailable && resp.StatusCode != http.StatusBadRequest && resp.StatusCode != http.StatusRequestTimeout:
-		t.Errorf("an open body: %s", resp.Status)
+		t.Errorf("an unfinished body: got %s, want 400, 408 or 503", resp.Status)
 	}
 	return resp.Status
 }

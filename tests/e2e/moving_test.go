@@ -70,7 +70,7 @@ func (m *movingGateway) ask(t *testing.T, path, key string, body object) gateway
 	t.Helper()
 	a := m.do(t, "POST", path, body, gateway.Key(key))
 	if a.Status >= 300 && a.Status != 402 {
-		t.Fatalf("%s: %d %s", key, a.Status, a.Body)
+		t.Fatalf("%s: got %d %s, want 2xx or 402", key, a.Status, a.Body)
 	}
 	m.asked = append(m.asked, request{path, key, body, a})
 	return a
@@ -94,7 +94,7 @@ func (m *movingGateway) moved(t *testing.T, from, to string) {
 	for line := range strings.Lines(out) {
 		if f := strings.Fields(line); len(f) == 4 && len(f[3]) == 64 {
 			if before, twice := sums[f[0]]; twice && before != f[2]+f[3] {
-				t.Errorf("%s: %s and %s", f[0], before, f[2]+f[3])
+				t.Errorf("%s: got the sums %s and %s, want the same in both stores", f[0], before, f[2]+f[3])
 			}
 			sums[f[0]] = f[2] + f[3]
 		}
@@ -133,9 +133,9 @@ func (m *movingGateway) fill(t *testing.T) {
 	if a := deliver(t, m.Gateway, canceledEvent, time.Now()); a.Status != 200 {
 		t.Fatalf("got %d %s, want 200", a.Status, a.Body)
 	}
-	m.ask(t, "/api/emails", "mail", letter("now"))
+	m.ask(t, "/api/emails", "mail", emailBody("now"))
 	m.ask(t, "/api/emails", "large", object{"to": []string{"ada@example.com"}, "subject": "large", "text": strings.Repeat("é ", 100_000)})
-	later := letter("later")
+	later := emailBody("later")
 	later["sendAt"] = time.Now().Add(2 * time.Hour).UTC().Format(time.RFC3339)
 	m.later = m.ask(t, "/api/emails", "later", later).Text("id")
 	for path, status := range map[string]string{"/api/payments/" + paid.Text("id"): "succeeded", "/api/payments/" + canceled.Text("id"): "canceled"} {
@@ -203,7 +203,7 @@ func (m *movingGateway) asBefore(t *testing.T) {
 		t.Errorf("the key of a user who is deleted: got %d %s, want code user_deleted", a.Status, a.Body)
 	}
 	if n := len(m.Charges(t)); n != charges {
-		t.Errorf("%d charges became %d", charges, n)
+		t.Errorf("got %d charges, want %d", n, charges)
 	}
 	if a := m.do(t, "GET", "/api/users", nil, gateway.Header{}); a.Status != 200 {
 		t.Errorf("the API key is void: got %d, want 200", a.Status)

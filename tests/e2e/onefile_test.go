@@ -19,9 +19,9 @@ func TestAfterAStopTheStoreIsOneFile(t *testing.T) {
 	g := gateway.Start(t)
 	user := g.Do(t, "POST", "/api/users", object{"email": "a@example.com"}, gateway.Key("user"))
 	paid := g.Do(t, "POST", "/api/payments", pay("pm_card_visa"), gateway.Key("paid"))
-	mail := g.Do(t, "POST", "/api/emails", letter("mail"), gateway.Key("mail"))
+	mail := g.Do(t, "POST", "/api/emails", emailBody("mail"), gateway.Key("mail"))
 	if user.Status != 201 || paid.Status != 201 || mail.Status != 202 {
-		t.Fatal(user, paid, mail)
+		t.Fatalf("got %v, %v and %v, want 201, 201 and 202", user, paid, mail)
 	}
 	if err := g.Stop(); err != nil {
 		t.Fatal(err)
@@ -51,7 +51,7 @@ func TestAfterAStopTheSpoolIsOneFile(t *testing.T) {
 	g := gateway.Configured(t, "storage: {provider: db}\nproviders: {db: "+gateway.OnPostgres(server, server.Database(t))+"}\n")
 	g.Restart(t)
 	server.Kill()
-	kept := g.Do(t, "POST", "/api/emails", letter("kept"), gateway.Key("kept"))
+	kept := g.Do(t, "POST", "/api/emails", emailBody("kept"), gateway.Key("kept"))
 	if kept.Status != 202 {
 		t.Fatalf("got %d %s, want 202", kept.Status, kept.Body)
 	}

@@ -62,7 +62,7 @@ func TestAnotherUserOfTheMachineCanDoNothingAtTheAdminListener(t *testing.T) {
 	}
 	for _, line := range []string{"credential is refused", "code=not_signed_in", `msg="administrative act" action=key.list by=operator`} {
 		if !strings.Contains(g.Log(), line) {
-			t.Errorf("the log does not say %q", line)
+			t.Errorf("got no line with %q in the log, want one", line)
 		}
 	}
 	if n := strings.Count(g.Log(), "credential is refused"); n != 1 {
@@ -190,7 +190,7 @@ func TestAStoreOnAServerIsMadeOnlyWhenItIsAskedFor(t *testing.T) {
 				t.Fatalf("got %d %s, want 0, \"opened by this command\" in it", code, stderr)
 			}
 			if _, err := os.Stat(g.Data("spool.db")); !os.IsNotExist(err) {
-				t.Errorf("a spool was made: %v", err)
+				t.Errorf("the spool: got error %v, want that it does not exist", err)
 			}
 			g.Restart(t)
 			if a := g.Do(t, "GET", "/api/users", nil, gateway.Header{"Authorization": "Bearer " + strings.TrimSpace(token)}); a.Status != 200 {

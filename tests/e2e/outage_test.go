@@ -79,13 +79,13 @@ func (o *outage) fed(t *testing.T) {
 	})
 }
 
-func letter(subject string) object {
+func emailBody(subject string) object {
 	return object{"to": []string{"ada@example.com"}, "subject": subject, "text": "Hello"}
 }
 
 // largeEmail is an email with a file that is too large for the message's own record.
 func largeEmail(subject string) object {
-	l := letter(subject)
+	l := emailBody(subject)
 	l["attachments"] = []object{{"filename": "book.txt", "contentType": "text/plain", "content": bytes.Repeat([]byte("Hello. "), 100_000)}}
 	return l
 }
@@ -95,7 +95,7 @@ func (o *outage) wantFileSent(t *testing.T, id string) {
 	t.Helper()
 	files, err := filepath.Glob(filepath.Join(o.Dir, "data", "mail", "*-"+id+".eml"))
 	if err != nil || len(files) != 1 {
-		t.Fatal(files, err)
+		t.Fatalf("got the files %v, error %v, want one", files, err)
 	}
 	raw, err := os.ReadFile(files[0])
 	if err != nil || len(raw) < 700_000 {
@@ -121,8 +121,8 @@ func (o *outage) goesAndComesBack(t *testing.T) {
 	ada := o.do(t, "POST", "/api/users", object{"email": "ada@example.com", "name": "Ada"})
 	gone := o.do(t, "POST", "/api/users", object{"email": "gone@example.com"})
 	o.do(t, "DELETE", "/api/users/"+gone.Text("id"), nil)
-	before := o.do(t, "POST", "/api/emails", letter("before"), gateway.Key("before"))
-	other := o.do(t, "POST", "/api/emails", letter("other"), gateway.Key("other"))
+	before := o.do(t, "POST", "/api/emails", emailBody("before"), gateway.Key("before"))
+	other := o.do(t, "POST", "/api/emails", emailBody("other"), gateway.Key("other"))
 	waiting := o.do(t, "POST", "/api/payments", object{"amount": 1999, "currency": "usd", "paymentMethod": "pm_card_visa", "captureMethod": "manual", "confirm": true})
 	o.fed(t)
 
@@ -139,14 +139,14 @@ func (o *outage) goesAndComesBack(t *testing.T) {
 
 	o.Kill()
 	o.Restart(t) // without its database
-	if again := o.do(t, "POST", "/api/emails", letter("one"), gateway.Key("one")); again.Text("id") != one {
-		t.Errorf("after a restart the key stands for %s, not %s", again.Text("id"), one)
+	if again := o.do(t, "POST", "/api/emails", emailBody("one"), gateway.Key("one")); again.Text("id") != one {
+		t.Errorf("the key after a restart: got %s, want %s", again.Text("id"), one)
 	}
 	two := o.do(t, "POST", "/api/emails", largeEmail("two"), gateway.Key("two")).Text("id")
 	if o.spooled(t, "held") != 5 { // before, one, its keyless twin, two, the event
 		t.Errorf("got %s, want 5", o.AskAsOperator(t, "/admin/storage").Body)
 	}
-	changed := o.do(t, "POST", "/api/emails", letter("changed"), gateway.Key("other"))
+	changed := o.do(t, "POST", "/api/emails", emailBody("changed"), gateway.Key("other"))
 
 	o.server.Restart(t)
 	back := time.Now()
@@ -154,7 +154,7 @@ func (o *outage) goesAndComesBack(t *testing.T) {
 	t.Logf("all is in the database %s after its return", time.Since(back).Round(time.Millisecond))
 	for name, id := range map[string]string{"before": before.Text("id"), "one": one, "two": two, "other": other.Text("id")} {
 		gateway.Eventually(t, 10*time.Second, name+" goes out", func() bool { return o.copies(t, id) > 0 })
-		body := letter(name)
+		body := emailBody(name)
 		if name == "two" {
 			body = largeEmail(name)
 		}
@@ -172,7 +172,7 @@ func (o *outage) goesAndComesBack(t *testing.T) {
 	}
 	// A different email under the key of one that was sent is neither lost nor sent.
 	if changed.Text("id") != other.Text("id") || o.spooled(t, "refused") != 1 || !strings.Contains(o.Log(), "something else under this name") {
-		t.Errorf("%s: %s", changed.Body, o.AskAsOperator(t, "/admin/storage").Body)
+		t.Errorf("got %s, want the id of the first email, one refused record and a line in the log: %s", changed.Body, o.AskAsOperator(t, "/admin/storage").Body)
 	}
 }
 
@@ -200,18 +200,18 @@ func (o *outage) reads(t *testing.T, ada, gone gateway.Answer) {
 // accepts checks that an email and an event are accepted without the database.
 func (o *outage) accepts(t *testing.T, before, waiting gateway.Answer) (id string) {
 	t.Helper()
-	first := o.within(t, 3*time.Second, "POST", "/api/emails", letter("one"), gateway.Key("one"))
-	again := o.within(t, time.Second, "POST", "/api/emails", letter("one"), gateway.Key("one"))
+	first := o.within(t, 3*time.Second, "POST", "/api/emails", emailBody("one"), gateway.Key("one"))
+	again := o.within(t, time.Second, "POST", "/api/emails", emailBody("one"), gateway.Key("one"))
 	if first.Status != 202 || again.Status != 202 || first.Text("id") != again.Text("id") || again.Header.Get("Idempotency-Replayed") != "true" {
 		t.Errorf("got %d %s, then %d %s, want 202, id %v, Idempotency-Replayed true", first.Status, first.Body, again.Status, again.Body, again.Text("id"))
 	}
-	if a := o.do(t, "POST", "/api/emails", letter("another"), gateway.Key("one")); a.Status != 422 {
+	if a := o.do(t, "POST", "/api/emails", emailBody("another"), gateway.Key("one")); a.Status != 422 {
 		t.Errorf("another mail under this key: got %d, want 422", a.Status)
 	}
-	if a := o.do(t, "POST", "/api/emails", letter("without a key")); a.Status != 202 {
+	if a := o.do(t, "POST", "/api/emails", emailBody("without a key")); a.Status != 202 {
 		t.Errorf("without a key: got %d, want 202", a.Status)
 	}
-	if a := o.do(t, "POST", "/api/emails", letter("before"), gateway.Key("before")); a.Status != 202 || a.Text("id") != before.Text("id") {
+	if a := o.do(t, "POST", "/api/emails", emailBody("before"), gateway.Key("before")); a.Status != 202 || a.Text("id") != before.Text("id") {
 		t.Errorf("a key from before: got %d %s, not %s, want 202", a.Status, a.Text("id"), before.Text("id"))
 	}
 	if a := o.do(t, "GET", "/api/emails/"+first.Text("id"), nil); a.Status != 200 || a.Text("status") != "queued" {

@@ -129,7 +129,7 @@ func TestPayment(t *testing.T) {
 			// A repeat under the same key gets the answer at once. If the provider repeats its
 			// 500, the answer comes by a webhook or a lookup, possibly later.
 			if p.Status != 201 && (p.Status != 202 || token != "pm_mock_500_committed") {
-				t.Fatalf("%s: %d %s", token, p.Status, p.Body)
+				t.Fatalf("%s: got %d %s, want 201, or 202 for pm_mock_500_committed", token, p.Status, p.Body)
 			}
 			settled(t, g, p.Text("id"), "succeeded")
 			if charges := g.Charges(t)[p.Text("id")]; len(charges) != 1 || charges[0].Captured != 1999 {
@@ -189,7 +189,7 @@ func TestFiftyPaymentsUnderOneKey(t *testing.T) {
 			case 409:
 				inFlight.Add(1)
 			default:
-				t.Errorf("%d %s", p.Status, p.Body)
+				t.Errorf("got %d %s, want 201 or 409", p.Status, p.Body)
 			}
 		})
 	}
@@ -236,7 +236,7 @@ func TestAKeySurvivesARestart(t *testing.T) {
 			t.Errorf("%s: got %d %s, want %v, Idempotency-Replayed true, id %v", path, again.Status, again.Body, first[path].Status, first[path].Text("id"))
 		}
 		if path != "/api/emails" && string(again.Body) != string(first[path].Body) { // a message is shown as it stands
-			t.Errorf("%s: another answer\n%s\n%s", path, first[path].Body, again.Body)
+			t.Errorf("%s repeated: got\n%s\nwant\n%s", path, again.Body, first[path].Body)
 		}
 		quoted := g.Do(t, "POST", path, body, gateway.Key(`"same"`))
 		if quoted.Text("id") != first[path].Text("id") {
@@ -288,7 +288,7 @@ func TestDrainFinishesWhatIsUnderWay(t *testing.T) {
 		made += len(charges)
 	}
 	if int64(made) != answered.Load() {
-		t.Errorf("%d charges, %d answered: %d requests were begun and not answered", made, answered.Load(), int64(made)-answered.Load())
+		t.Errorf("got %d charges, want %d, one for each answer: %d requests were begun and not answered", made, answered.Load(), int64(made)-answered.Load())
 	}
 	t.Logf("%d answered, %d connections closed while idle", answered.Load(), broken.Load())
 }

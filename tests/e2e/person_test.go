@@ -71,7 +71,7 @@ func live(t *testing.T, do caller) (l personData) {
 	l.refund = do(t, "POST", "/api/payments/"+l.payment.Text("id")+"/refunds", object{"amount": 500}, gateway.Key("refund of Lovelace"))
 	for name, a := range map[string]gateway.Answer{"user": l.user, "email": l.email, "later": l.later, "payment": l.payment, "refund": l.refund} {
 		if a.Status/100 != 2 {
-			t.Fatalf("%s: %d %s", name, a.Status, a.Body)
+			t.Fatalf("%s: got %d %s, want 2xx", name, a.Status, a.Body)
 		}
 	}
 	return l
@@ -329,7 +329,7 @@ func nothingOf(t *testing.T, where, all string) {
 	low := strings.ToLower(all)
 	for _, text := range []string{strings.ToLower(mark), "ada@example.com"} {
 		if at := strings.Index(low, text); at >= 0 {
-			t.Errorf("%s has %q: %s", where, text, all[max(0, at-400):min(len(all), at+200)])
+			t.Errorf("%s: got %q, want no trace of it: %s", where, text, all[max(0, at-400):min(len(all), at+200)])
 		}
 	}
 }

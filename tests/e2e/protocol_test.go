@@ -139,7 +139,7 @@ func (w stalled) once(t *testing.T, at *gateway.Gateway) {
 	repeats := 0
 	gateway.Eventually(t, 40*time.Second, "the key is repeated", func() bool {
 		if a := at.Do(t, "POST", "/api/payments", anywhere(), w.key); a.Status >= 300 && a.Status != 409 {
-			t.Errorf("the key again: %d %s", a.Status, a.Body)
+			t.Errorf("the key repeated: got %d %s, want 2xx or 409", a.Status, a.Body)
 		}
 		repeats++
 		return repeats == 50
@@ -232,7 +232,7 @@ func TestAKeyThatIsUsedAgainAfterAnOlderFileWasPutBack(t *testing.T) {
 		}
 	}
 	if now := s.pay(t).Text("id"); now != paid.Text("id") {
-		t.Errorf("the payment was %s, and is %s", paid.Text("id"), now)
+		t.Errorf("the key after a restore: got %s, want %s", now, paid.Text("id"))
 	}
 	s.wantCharges(t, 2, 0)
 	for _, entry := range s.First.Book() {
@@ -274,7 +274,7 @@ func TestWhatTheProviderHasIsNeverAbsent(t *testing.T) {
 					last = time.Now()
 					status := s.Do(t, "GET", "/api/payments/"+id, nil).Text("status")
 					if status != "processing" && status != "succeeded" {
-						t.Fatalf("it is %s: it counts as absent", status)
+						t.Fatalf("got status %s, want processing or succeeded: it counts as absent", status)
 					}
 					return done(status)
 				}

@@ -65,10 +65,10 @@ func TestTheDocumentSaysWhichPostsTakeAKey(t *testing.T) {
 			first := g.Do(t, "POST", path, row.body, gateway.Key("of "+id))
 			again := g.Do(t, "POST", path, row.body, gateway.Key("of "+id))
 			if first.Header.Get("Idempotency-Replayed") != "" || (again.Header.Get("Idempotency-Replayed") == "true") != takes {
-				t.Errorf("the document says %v: %d %s, then %d %v %s", takes, first.Status, first.Body, again.Status, again.Header, again.Body)
+				t.Errorf("replayed, by the document: want %v, got %d %s, then %d %v %s", takes, first.Status, first.Body, again.Status, again.Header, again.Body)
 			}
 			if takes && first.Status >= 300 {
-				t.Errorf("%d %s", first.Status, first.Body)
+				t.Errorf("got %d %s, want 2xx", first.Status, first.Body)
 			}
 		})
 	}

@@ -130,7 +130,7 @@ func TestPaymentsAreReviewedAndResolvedFromTheCommandLine(t *testing.T) {
 	}
 	a := g.Do(t, "GET", "/api/payments/"+ids[0], nil)
 	if !strings.Contains(string(a.Body), `"by":"operator"`) || strings.Contains(string(a.Body), `"needsReview"`) || listed(ids[0]) {
-		t.Errorf("%s", a.Body)
+		t.Errorf("got %s, want it settled by the operator and no longer listed", a.Body)
 	}
 
 	// Without a gateway the command opens the store itself.
@@ -138,7 +138,7 @@ func TestPaymentsAreReviewedAndResolvedFromTheCommandLine(t *testing.T) {
 		t.Fatal(err)
 	}
 	if !listed(ids[1]) {
-		t.Error("without a gateway it is not listed")
+		t.Error("without a gateway: got no entry for the payment, want one")
 	}
 	if out, err := command("resolve", ids[1], "--verdict", "not_executed"); err != nil || listed(ids[1]) {
 		t.Errorf("%v\n%s", err, out)

@@ -70,7 +70,7 @@ func TestMailAfterAnOlderFileWasPutBack(t *testing.T) {
 					t.Errorf("what is not due: got %s, want queued", a.Body)
 				}
 				if at := p.Metric(t, "patchbay_store_restored_timestamp_seconds"); at == "0" {
-					t.Error("no metric tells of it")
+					t.Error("the time of the restore: got 0, want one")
 				}
 				stop(t, p)
 			}

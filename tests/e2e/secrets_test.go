@@ -183,6 +183,6 @@ func (c *secretsRun) files(t *testing.T) {
 		t.Fatal(err)
 	}
 	if c.outputs["the file patchbay.db"] == "" {
-		t.Fatal("there is no database")
+		t.Fatal("got no file patchbay.db, want one")
 	}
 }

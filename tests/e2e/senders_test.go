@@ -53,14 +53,14 @@ func TestARefusedSenderDoesNotDelayOthers(t *testing.T) {
 				p.becomes(t, m, "failed", order+" refused_here")
 			}
 			if n := len(p.sendgrid.Requests()) + len(p.mailgun.Requests()); n != bad+good {
-				t.Errorf("%d requests for %d mails", n, bad+good)
+				t.Errorf("got %d requests, want %d, one for each mail", n, bad+good)
 			}
 			log := p.Log()
 			if n := strings.Count(log, `msg="email failed"`); n != bad {
-				t.Errorf("%d lines in the log about %d mails", n, bad)
+				t.Errorf("got %d lines in the log, want %d, one for each refused mail", n, bad)
 			}
 			if strings.Contains(log, "elsewhere.example") {
-				t.Error("an address is in the log")
+				t.Error("got the recipient's address in the log, want no address")
 			}
 		})
 	}

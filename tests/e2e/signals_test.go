@@ -19,7 +19,7 @@ func wantLines(t *testing.T, log string, lines ...string) {
 	t.Helper()
 	for _, line := range lines {
 		if !strings.Contains(log, line) {
-			t.Errorf("no line has %q:\n%s", line, log)
+			t.Errorf("got no line with %q, want one:\n%s", line, log)
 		}
 	}
 }
@@ -86,7 +86,7 @@ func TestAStopLogsWhatItWaitsForAndASecondSignalEndsIt(t *testing.T) {
 			s.Signal(t, syscall.SIGTERM)
 			var ended *exec.ExitError
 			if err := s.Wait(20 * time.Second); !errors.As(err, &ended) || ended.ExitCode() != 1 {
-				t.Errorf("it ended with %v after %s", err, time.Since(began))
+				t.Errorf("got error %v after %s, want exit code 1", err, time.Since(began))
 			}
 			wantLines(t, s.Log(), "a second signal: ended at once")
 		})
@@ -98,7 +98,7 @@ func TestAStopLogsWhatItWaitsForAndASecondSignalEndsIt(t *testing.T) {
 		gateway.Eventually(t, 20*time.Second, "it says so again", func() bool { return strings.Contains(s.Log(), `msg="still stopping"`) })
 		s.First.Heal()
 		if err := s.Wait(60 * time.Second); err != nil {
-			t.Errorf("it ended with %v\n%s", err, s.Log())
+			t.Errorf("got error %v at the end, want none:\n%s", err, s.Log())
 		}
 		wantLines(t, s.Log(), "stopped; all that was under way is done")
 	})

@@ -182,10 +182,10 @@ func TestAPaymentThatMayHaveBeenTakenStaysWithItsProvider(t *testing.T) {
 			case p.Status == 201 && !c.heals && p.Text("status") == "succeeded":
 			case p.Status == 202 && p.Text("status") == "processing":
 			default:
-				t.Fatalf("%d %s", p.Status, p.Body)
+				t.Fatalf("got %d %s, want 201 succeeded or 202 processing", p.Status, p.Body)
 			}
 			if again := s.pay(t); again.Status != p.Status && again.Status != 409 || again.Status == p.Status && again.Text("id") != p.Text("id") {
-				t.Errorf("repeated: %d %s", again.Status, again.Body)
+				t.Errorf("repeated: got %d %s, want %d about the same payment, or 409", again.Status, again.Body, p.Status)
 			}
 			s.First.Heal()
 			done := settled(t, s.Gateway, p.Text("id"), "succeeded")

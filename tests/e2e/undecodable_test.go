@@ -55,7 +55,7 @@ func TestWhatCannotBeDecodedStaysAsItIs(t *testing.T) {
 	var keys []string
 	for i := range undecodable {
 		paid := "/api/payments/" + g.Do(t, "POST", "/api/payments", pay("pm_card_visa")).Text("id")
-		mail := "/api/emails/" + g.Do(t, "POST", "/api/emails", letter(fmt.Sprint("letter", i))).Text("id")
+		mail := "/api/emails/" + g.Do(t, "POST", "/api/emails", emailBody(fmt.Sprint("letter", i))).Text("id")
 		user := "/api/users/" + g.Do(t, "POST", "/api/users", object{"email": fmt.Sprintf("u%d@example.com", i), "metadata": object{"a": "b"}}).Text("id")
 		ask("GET", paid, nil)
 		ask("POST", paid+"/refunds", object{"amount": 1})
@@ -115,7 +115,7 @@ func TestWhatCannotBeDecodedStaysAsItIs(t *testing.T) {
 		}
 	}
 	if after := fmt.Sprintf("%s", read(t, db, bodies)); after != before {
-		t.Errorf("they were\n%s\nand are\n%s", before, after)
+		t.Errorf("the records: got\n%s\nwant\n%s", after, before)
 	}
 	if n := strings.Count(g.Log(), "undecodable_record"); n < 3*len(undecodable) {
 		t.Errorf("the log tells of it %d times, want at least %v", n, 3*len(undecodable))

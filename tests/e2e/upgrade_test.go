@@ -132,7 +132,7 @@ func isUpgraded(t *testing.T, version string) {
 			}
 			for _, sent := range []string{">Welcome<", ">Once<"} { // by the version before
 				if page := string(g.Ask(t, "/catcher").Body); strings.Contains(page, sent) {
-					t.Errorf("%s went out again: %s", sent, page)
+					t.Errorf("got a second copy of %s, want none: %s", sent, page)
 				}
 			}
 			other := asked[0].Body
@@ -162,7 +162,7 @@ func (r old) again(t *testing.T, g *gateway.Gateway) {
 		status = 201
 	}
 	if a.Status != status || a.Text("id") != r.ID || status < 500 && a.Header.Get("Idempotency-Replayed") != "true" {
-		t.Errorf("%s %s: %d %s, replayed %q; it was %d %s", r.Path, r.Key, a.Status, a.Body, a.Header.Get("Idempotency-Replayed"), r.Status, r.ID)
+		t.Errorf("%s %s: %d %s, replayed %q; want %d %s, replayed", r.Path, r.Key, a.Status, a.Body, a.Header.Get("Idempotency-Replayed"), r.Status, r.ID)
 	}
 	if got, want := toThePublic(string(a.Body)), toThePublic(r.Answer); r.ended() && want != "" && got != want {
 		t.Errorf("%s %s was answered\n%s\nand is\n%s", r.Path, r.Key, want, got)

@@ -15,19 +15,18 @@ import (
 	"time"
 )
 
-// What the environment may say: how long to explore, in how many processes, and which
-// scenario alone.
+// The environment variables: how long to explore, in how many processes, and which scenario only.
 const (
-	varTime     = "PATCHBAY_EXPLORE_TIME" // 10m; the short form where empty
-	varPart     = "PATCHBAY_EXPLORE_PART" // 0/2, within such a process
-	varInto     = "PATCHBAY_EXPLORE_INTO" // the file for what it found
+	varTime     = "PATCHBAY_EXPLORE_TIME" // such as 10m; if empty, the short form
+	varPart     = "PATCHBAY_EXPLORE_PART" // such as 0/2: set by the test for its own processes
+	varInto     = "PATCHBAY_EXPLORE_INTO" // the file for the results of such a process
 	varScenario = "PATCHBAY_EXPLORE_SCENARIO"
 	varBound    = "PATCHBAY_EXPLORE_BOUND"
-	varFind     = "PATCHBAY_EXPLORE_FIND" // what ends a search once it is found
+	varFind     = "PATCHBAY_EXPLORE_FIND" // a text: the search ends once it has found a violation with it
 )
 
-// One goroutine after the other: two that are ready at once should go on in the same
-// order each time.
+// TestMain lets one goroutine run at a time, so that two that are ready continue in the same order
+// each time.
 func TestMain(m *testing.M) {
 	runtime.GOMAXPROCS(1)
 	os.Exit(m.Run())
@@ -41,8 +40,9 @@ func scenarios() []*Scenario {
 	return all
 }
 
-// TestExplore goes through all orders that depart from the usual one once, or as often
-// as the scenario bears in a second; with a time, through as many as it takes.
+// TestExplore runs each scenario in all orders that depart from the usual one at most as often as the
+// scenario's bound says. With PATCHBAY_EXPLORE_TIME it runs more orders until the time is up. No order
+// may violate a rule.
 func TestExplore(t *testing.T) {
 	d, err := time.ParseDuration(os.Getenv(varTime))
 	switch {
@@ -68,10 +68,10 @@ func short(t *testing.T) {
 		search.Until(t, time.Now().Add(5*time.Minute), bound)
 		all = append(all, resultOf(search))
 	}
-	tell(t, all)
+	report(t, all)
 }
 
-// result is what became of a search, or of the parts of one.
+// result is the result of a search, or the sum of its parts.
 type result struct {
 	Scenario                                          string
 	Steps, Histories, States, Merged, Diverged, Bound int
@@ -90,8 +90,7 @@ func resultOf(s *Search) result {
 	return r
 }
 
-// part explores one part of all scenarios until its time is up, each for as long as
-// the others.
+// part explores one part of all scenarios until its time is up. Each scenario gets the same time.
 func part(t *testing.T, d time.Duration) {
 	const slice = 200 * time.Millisecond
 	n, of, _ := strings.Cut(os.Getenv(varPart), "/")
@@ -125,7 +124,7 @@ func part(t *testing.T, d time.Duration) {
 	}
 }
 
-// parts explores in several processes at once.
+// parts explores in several processes at the same time, and adds up their results.
 func parts(t *testing.T, d time.Duration, of int) {
 	self, err := os.Executable()
 	if err != nil {
@@ -155,7 +154,7 @@ func parts(t *testing.T, d time.Duration, of int) {
 		}
 		sum = merge(sum, results)
 	}
-	tell(t, sum)
+	report(t, sum)
 }
 
 func merge(sum, more []result) []result {
@@ -176,8 +175,8 @@ func merge(sum, more []result) []result {
 	return sum
 }
 
-// tell prints what was done, and fails where something was wrong.
-func tell(t *testing.T, all []result) {
+// report prints the results, and fails the test for each violation.
+func report(t *testing.T, all []result) {
 	t.Helper()
 	var sum result
 	fmt.Printf("%-60s %9s %9s %9s %6s %s\n", "scenario", "steps", "histories", "states", "bound", "found")
@@ -188,12 +187,12 @@ func tell(t *testing.T, all []result) {
 			t.Errorf("%s: %d histories could not be run again, want none", r.Scenario, r.Diverged)
 		}
 		slices.SortStableFunc(r.Found, func(a, b Violation) int { return a.Departures - b.Departures })
-		said := map[string]bool{}
+		reported := map[string]bool{}
 		for _, v := range r.Found {
-			if !said[v.Wrong] {
-				t.Errorf("%s: %s", r.Scenario, v)
+			if !reported[v.Wrong] {
+				t.Errorf("%s: got a violation, want none: %s", r.Scenario, v)
 			}
-			said[v.Wrong] = true
+			reported[v.Wrong] = true
 		}
 	}
 	fmt.Printf("%-60s %9d %9d %9d\n", "in all", sum.Steps, sum.Histories, sum.States)

@@ -10,11 +10,11 @@ import (
 	"testing"
 )
 
-// TestRules takes out one rule after the other, and lets the search find what goes
-// wrong.
+// TestRules removes one rule after the other from the code, and checks that the search then finds the
+// violation that the rule prevents.
 func TestRules(t *testing.T) {
 	if os.Getenv(varScenario) != "" {
-		return // it is one of those searches
+		return // this process is one of those searches
 	}
 	for _, rule := range Rules {
 		for _, e := range rule.Edits {
@@ -26,7 +26,7 @@ func TestRules(t *testing.T) {
 		t.Run(rule.Name, func(t *testing.T) {
 			found, ok := rule.missed(t)
 			if ok || !strings.Contains(found, rule.Wrong) {
-				t.Fatalf("without it nothing is found that says %q:\n%s", rule.Wrong, found)
+				t.Fatalf("without the rule: got no violation with %q, want one:\n%s", rule.Wrong, found)
 			}
 			for line := range strings.Lines(found) {
 				if strings.Contains(line, rule.Wrong) {
@@ -38,8 +38,7 @@ func TestRules(t *testing.T) {
 	}
 }
 
-// missed searches the scenario of a rule without the rule. It is ok where nothing was
-// found.
+// missed searches the scenario of a rule without the rule. ok means that it found no violation.
 func (rule Rule) missed(t *testing.T) (found string, ok bool) {
 	t.Helper()
 	root, err := filepath.Abs("../..")
@@ -71,7 +70,7 @@ func (rule Rule) missed(t *testing.T) (found string, ok bool) {
 	return string(out), err == nil
 }
 
-// without is a file as it reads without a rule.
+// without returns a file as it reads without a rule.
 func (e Edit) without(t *testing.T) (file, source string) {
 	t.Helper()
 	file, err := filepath.Abs(filepath.Join("../..", e.File))
@@ -83,7 +82,7 @@ func (e Edit) without(t *testing.T) (file, source string) {
 		t.Fatal(err)
 	}
 	if strings.Count(string(raw), e.Is) != 1 {
-		t.Fatalf("%s has not once: got %s, want it 1 times", e.File, e.Is)
+		t.Fatalf("%s: want exactly once: %s", e.File, e.Is)
 	}
 	return file, strings.Replace(string(raw), e.Is, e.Without, 1)
 }

@@ -182,7 +182,7 @@ func (a *results) check(t *testing.T, g *gateway.Gateway) {
 		}
 	}
 	if len(charges) != len(a.payments) {
-		t.Errorf("%d charges for %d payments", len(charges), len(a.payments))
+		t.Errorf("got %d charges, want %d, one for each payment", len(charges), len(a.payments))
 	}
 }
 
@@ -208,7 +208,7 @@ func checkConnections(t *testing.T, p *proxy, rec *recorder) {
 	t.Logf("%d connections to the gateway carried %d answers, %d at most; the gateway closed %d of them announced and %d unannounced, the proxy %d; %d requests were tried again or failed",
 		f.connections, f.answers, f.mostOfOne, f.announced, len(f.unannounced), f.byProxy, len(retries))
 	if f.mostOfOne < 50 {
-		t.Error("connections are not kept")
+		t.Errorf("got at most %d answers on a connection, want at least 50", f.mostOfOne)
 	}
 	if len(retries) > 0 {
 		t.Errorf("the proxy has tried requests again or failed, want no retries:\n%s", strings.Join(retries[:min(len(retries), 20)], ""))

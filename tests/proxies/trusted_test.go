@@ -101,7 +101,7 @@ func TestProxiesThatAreNotTrusted(t *testing.T) {
 						case err != nil:
 							t.Error(err)
 						case got[0].Status == 429 && got[0].Text("error", "code") != "too_many_connections":
-							t.Errorf("%v", got[0])
+							t.Errorf("got %v, want 429 with code too_many_connections", got[0])
 						default:
 							statuses[got[0].Status]++
 						}
@@ -171,7 +171,7 @@ func hold(t *testing.T, address, from, key string) int {
 		case err == nil && got[0].Status == 200 && n < 10:
 			continue
 		case err == nil && (got[0].Status != 429 || got[0].Text("error", "code") != "too_many_connections"):
-			t.Errorf("%v", got[0])
+			t.Errorf("got %v, want 429 with code too_many_connections", got[0])
 		}
 		return n
 	}

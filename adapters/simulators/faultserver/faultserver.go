@@ -173,8 +173,8 @@ func (s *Server) serve(w http.ResponseWriter, r *http.Request) {
 		return // it did not arrive completely
 	}
 	r.Body = io.NopCloser(bytes.NewReader(body))
-	fault, healed, befallen := s.arrived(r, body)
-	if !befallen {
+	fault, healed, applies := s.arrived(r, body)
+	if !applies {
 		s.handler.ServeHTTP(w, r)
 		return
 	}
@@ -187,7 +187,7 @@ func (s *Server) serve(w http.ResponseWriter, r *http.Request) {
 }
 
 // arrived records a request and takes the fault that applies to it.
-func (s *Server) arrived(r *http.Request, body []byte) (fault Fault, healed <-chan struct{}, befallen bool) {
+func (s *Server) arrived(r *http.Request, body []byte) (fault Fault, healed <-chan struct{}, applies bool) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.requests = append(s.requests, Request{

@@ -127,7 +127,7 @@ func detached(t *testing.T, j ports.Journal) {
 	suite.WantKind(t, j.Detach(t.Context(), &stale), fault.Conflict)
 	fixture.Sweep(t, j)
 	if got := fixture.Get(t, j, "a"); string(got.Body) != "alone" || fmt.Sprint(fixture.ChildIDs(t, j)) != "[b.0]" {
-		t.Errorf("%s; there are %v", got.Body, fixture.ChildIDs(t, j))
+		t.Errorf("got body %s and children %v, want alone and [b.0]", got.Body, fixture.ChildIDs(t, j))
 	}
 }
 

@@ -65,7 +65,7 @@ func countsFlagged(t *testing.T, j ports.Journal) {
 	}
 	for _, r := range page.Records {
 		if r.ID == "first" && r.Index != first.Index {
-			t.Errorf("listed as %+v", r.Index)
+			t.Errorf("listed: got index %+v, want %+v", r.Index, first.Index)
 		}
 	}
 	first.Index.Flag, first.Index.Flagged = "", time.Time{}

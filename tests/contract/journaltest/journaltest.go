@@ -227,7 +227,7 @@ func contextEnded(t *testing.T, j ports.Journal) {
 	r := fixture.Record("a")
 	err := j.Save(ctx, &r)[0]
 	if !fault.Is(err, fault.Unavailable) && !fault.Is(err, fault.UnknownOutcome) {
-		t.Errorf("save: %v", err)
+		t.Errorf("save: got %v, want kind %s or %s", err, fault.Unavailable, fault.UnknownOutcome)
 	}
 	if fault.Is(err, fault.Unavailable) { // Unavailable promises that nothing was written
 		_, err := j.Get(t.Context(), fixture.Tenant, fixture.Kind, "a")

@@ -225,7 +225,7 @@ func processesApart(t *testing.T, place string) {
 		own(p, a.Claims)
 	}
 	if len(owners) != records {
-		t.Errorf("%d of %d were claimed", len(owners), records)
+		t.Errorf("got %d claimed records, want %d", len(owners), records)
 	}
 }
 
@@ -245,7 +245,7 @@ func stoppedBeyondLease(t *testing.T, place string) {
 		return len(claims) == 1
 	})
 	if !claims[0].Expired {
-		t.Error("the claim of an expired lease is not marked as expired")
+		t.Error("got a claim that is not marked as expired, want the mark")
 	}
 	next.do(t, order{Do: toFinish, ID: "a", Body: []byte("the next owner's")})
 	stopped.signal(t, syscall.SIGCONT)
@@ -305,6 +305,6 @@ func leasesVoid(t *testing.T, place string) {
 	dead.kill()
 	claims := join(t, "next", place, 0).claim(t, fixture.Lease)
 	if fmt.Sprint(fixture.IDs(claims)) != "[a]" || !claims[0].Expired {
-		t.Errorf("%+v", claims)
+		t.Errorf("got %+v, want a claim of a that is marked as expired", claims)
 	}
 }

@@ -52,7 +52,7 @@ func claimTellsTheTime(t *testing.T, j ports.Journal) {
 		c := fixture.Claim(t, j, "me", lease, 1)[0]
 		after := time.Now().Add(coarse)
 		if at := c.Due.Add(-lease); at.Before(before) || at.After(after) {
-			t.Errorf("taken at %s under a lease of %s, and not between %s and %s", at, lease, before, after)
+			t.Errorf("got a claim at %s under a lease of %s, want one between %s and %s", at, lease, before, after)
 		}
 	}
 }
@@ -90,7 +90,7 @@ func claimsApart(t *testing.T, j ports.Journal) {
 	}
 	all.Wait()
 	if len(owners) != records {
-		t.Errorf("%d of %d were claimed", len(owners), records)
+		t.Errorf("got %d claimed records, want %d", len(owners), records)
 	}
 }
 
@@ -170,7 +170,7 @@ func queueCleared(t *testing.T, j ports.Journal) {
 	fixture.Save(t, j, &again)
 	next := fixture.Claim(t, j, "me", fixture.Lease, 2)
 	if fmt.Sprint(fixture.IDs(next)) != "[again]" || next[0].Expired {
-		t.Errorf("%+v", next)
+		t.Errorf("got %+v, want a claim of again that is not marked as expired", next)
 	}
 }
 

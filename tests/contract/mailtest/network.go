@@ -16,7 +16,7 @@ type Network struct {
 	// NotHTTP means that the protocol is not HTTP, so that no proxy answers with a page of its own.
 	NotHTTP bool
 	// Lacks lists the faults that the protocol or the provider cannot express: some of Suspended,
-	// Exhausted, RateLimited and NoSuccess. Every other fault can befall any provider.
+	// Exhausted, RateLimited and NoSuccess. Every other fault can happen with any provider.
 	Lacks []Fault
 	// NoRetryAfter means that the provider does not say when a rate-limited message can be sent.
 	NoRetryAfter bool
@@ -26,7 +26,7 @@ type Network struct {
 	NoMarks bool
 }
 
-// has reports whether a fault can befall the provider.
+// has reports whether a fault can happen with the provider.
 func (n Network) has(f Fault) bool {
 	_, paged := f.Page()
 	return !slices.Contains(n.Lacks, f) && !(paged && n.NotHTTP)
@@ -36,7 +36,7 @@ func (n Network) check(t *testing.T) {
 	t.Helper()
 	for _, f := range n.Lacks {
 		if !slices.Contains([]Fault{Suspended, Exhausted, RateLimited, NoSuccess}, f) {
-			t.Errorf("the harness lacks %q, which can befall any provider", f)
+			t.Errorf("got %q in Lacks, want only faults that a protocol may lack", f)
 		}
 	}
 }

@@ -114,7 +114,7 @@ func (s *smtpServer) accept(to []string, raw []byte) {
 	s.mail = append(s.mail, accepted{to, raw})
 }
 
-// serve talks to one client until the session ends or its fault befalls it.
+// serve talks to one client until the session ends or its fault ends it.
 func (s *smtpServer) serve(conn net.Conn) {
 	defer conn.Close()
 	fault := s.begin()
