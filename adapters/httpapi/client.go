@@ -1,12 +1,18 @@
 package httpapi
 
 import (
+	"errors"
 	"net"
 	"net/netip"
+	"strconv"
 	"strings"
+	"time"
 
 	"github.com/gofiber/fiber/v2"
 	"github.com/valyala/fasthttp"
+
+	"patchbay/adapters/wire"
+	"patchbay/core/fault"
 )
 
 // client returns the address that a request comes from, or the zero Addr if it does not
@@ -68,4 +74,44 @@ func parseHop(text string) (netip.Addr, error) {
 	}
 	a, err := netip.ParseAddrPort(text)
 	return a.Addr().Unmap().WithZone(""), err
+}
+
+// makeKey is the end of each refusal of a caller without a key.
+const makeKey = "; make an API key with `patchbay keys create --name NAME` and send it as Authorization: Bearer"
+
+// checkLocal refuses a caller without an API key that is not on this machine, or that may
+// act for somebody else. If no key is required, the gateway listens on loopback only.
+func (r *request) checkLocal() error {
+	if why := wire.NotLocal(&r.Request().Header); why != "" {
+		return refuse(fiber.StatusForbidden, "api_key_needed", "without an API key, "+why+makeKey)
+	}
+	return nil
+}
+
+// connectionRetry is the Retry-After for a caller that could not get a connection.
+const connectionRetry = time.Second
+
+// answerUnread answers a request that could not be read, or whose handler panicked.
+func (s *Server) answerUnread(ctx *fasthttp.RequestCtx, reason *wire.Refusal) {
+	c := s.app.AcquireCtx(ctx)
+	defer s.app.ReleaseCtx(c)
+	if reason.Err != nil {
+		_ = s.fail(c, fault.Wrap(fault.Internal, "httpapi.panic", reason.Err)) // it writes to memory
+		t := traceOf(ctx)
+		s.line(ctx, t, ctx.Response.StatusCode(), time.Since(t.began))
+		return
+	}
+	if reason.Status == fiber.StatusTooManyRequests || reason.Status == fiber.StatusServiceUnavailable {
+		c.Set(fiber.HeaderRetryAfter, strconv.Itoa(int(connectionRetry.Seconds())))
+	}
+	_ = s.fail(c, unread(reason)) // as above
+}
+
+// unread converts the error of a request or body that could not be read.
+func unread(err error) error {
+	var r *wire.Refusal
+	if errors.As(err, &r) {
+		return refuse(r.Status, r.Code, r.Message)
+	}
+	return err
 }

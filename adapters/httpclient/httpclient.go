@@ -9,10 +9,18 @@ package httpclient
 
 import (
 	"crypto/tls"
+	"encoding/json"
+	"io"
+	"math/rand/v2"
+	"mime"
 	"net"
 	"net/http"
+	"net/http/httptrace"
 	"net/url"
 	"os"
+	"strconv"
+	"strings"
+	"sync"
 	"time"
 
 	"patchbay/core/fault"
@@ -112,4 +120,106 @@ func transport(o Options, base *url.URL) http.RoundTripper {
 		rt = &bearer{next: rt, tokens: o.Tokens, base: base}
 	}
 	return rt
+}
+
+const (
+	// longest is the longest Retry-After that is accepted.
+	longest = 24 * time.Hour
+	// longestWait is the longest Retry-After that is waited for while a caller waits.
+	longestWait = 30 * time.Second
+)
+
+// Wait returns the time between one attempt and the next: a random part of a backoff that
+// doubles from initial up to most, and at least what the response asked for. attempt counts
+// the attempts so far, from 1.
+func Wait(attempt int, initial, most, retryAfter time.Duration) time.Duration {
+	backoff := min(max(initial, 0), max(most, 0))
+	for ; attempt > 1 && 0 < backoff && backoff < most; attempt-- {
+		backoff = min(2*backoff, most)
+		if backoff < 0 { // overflow of Duration
+			backoff = most
+		}
+	}
+	spread := time.Duration(rand.Float64() * float64(backoff)) //nolint:gosec // jitter is no secret
+	return max(min(spread, backoff), min(retryAfter, longestWait))
+}
+
+// ParseRetryAfter parses a Retry-After, in seconds or as a date (RFC 9110 §10.2.3). It
+// returns 0 for a value that is invalid or in the past, and at most a day.
+func ParseRetryAfter(value string, now time.Time) time.Duration {
+	value = strings.TrimSpace(value)
+	if value != "" && strings.Trim(value, "0123456789") == "" {
+		seconds, err := strconv.ParseInt(value, 10, 64)
+		if err != nil { // more than an int64 holds
+			return longest
+		}
+		return time.Duration(min(seconds, int64(longest/time.Second))) * time.Second
+	}
+	at, err := http.ParseTime(value)
+	if err != nil {
+		return 0
+	}
+	return min(max(at.Sub(now), 0), longest)
+}
+
+// noted records the requests written by a wire, which has no connections to count bytes on.
+type noted struct{ next http.RoundTripper }
+
+// RoundTrip implements http.RoundTripper.
+func (n noted) RoundTrip(req *http.Request) (*http.Response, error) {
+	x := recordOf(req)
+	return n.next.RoundTrip(req.WithContext(httptrace.WithClientTrace(req.Context(), &httptrace.ClientTrace{
+		WroteRequest: func(info httptrace.WroteRequestInfo) {
+			if info.Err == nil {
+				x.written.Store(true)
+			}
+		},
+	})))
+}
+
+// maxRefusal is how many bytes of a refusal are kept.
+const maxRefusal = 64 << 10
+
+// refusal is the body of a response that is not a success. It keeps what is read of it, up
+// to maxRefusal.
+type refusal struct {
+	io.ReadCloser
+	mu   sync.Mutex
+	read []byte
+}
+
+// Read implements io.Reader.
+func (r *refusal) Read(p []byte) (int, error) {
+	n, err := r.ReadCloser.Read(p)
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.read = append(r.read, p[:min(n, maxRefusal-len(r.read))]...)
+	return n, err
+}
+
+func (r *refusal) kept() []byte {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return append([]byte(nil), r.read...)
+}
+
+// Refusal returns what was read of a response that is not a success, at most its first 64
+// kB, or "" if there is none.
+func (x *Exchange) Refusal() string {
+	if r := x.refusal.Load(); r != nil {
+		return string(r.kept())
+	}
+	return ""
+}
+
+// DecodeRefusal decodes a response that is not a success into v. It returns false if the
+// response is not JSON by its type and content: an intermediary sends text of its own.
+func (x *Exchange) DecodeRefusal(v any) bool {
+	r := x.refusal.Load()
+	return r != nil && isJSON(x.Header("Content-Type")) && json.Unmarshal(r.kept(), v) == nil
+}
+
+func isJSON(contentType string) bool {
+	kind, _, err := mime.ParseMediaType(contentType)
+	return err == nil && (kind == "application/json" || strings.HasPrefix(kind, "application/") && strings.HasSuffix(kind, "+json"))
 }

@@ -6,6 +6,7 @@ import (
 	"slices"
 	"time"
 
+	"patchbay/core/fault"
 	"patchbay/core/idempotency"
 )
 
@@ -207,4 +208,107 @@ type Caught struct {
 	Subject string
 	Size    int64 // bytes
 	At      time.Time
+}
+
+// Carry returns Unsupported, with the feature as Param, if the message uses a feature that the
+// provider lacks or exceeds one of its limits.
+func (f Features) Carry(m Message) error {
+	lacks := ""
+	switch {
+	case len(m.Attachments) > 0 && !f.Attachments, above(f.MaxAttachments, m.attached()):
+		lacks = "attachments"
+	case len(m.Headers) > 0 && !f.Headers:
+		lacks = "headers"
+	case len(m.Tags) > f.Tags:
+		lacks = "tags"
+	case len(m.Metadata) > 0 && !f.Metadata, above(f.MaxMetadata, m.noted()):
+		lacks = "metadata"
+	case len(m.ReplyTo) > 1 && !f.MultiReply:
+		lacks = "replyTo"
+	}
+	if !f.Inline {
+		for _, a := range m.Attachments {
+			if a.ContentID != "" {
+				lacks = "attachments"
+			}
+		}
+	}
+	if lacks == "" {
+		return nil
+	}
+	return &fault.Error{
+		Kind: fault.Unsupported, Code: "feature_unsupported", Param: lacks, Message: "no provider can carry " + lacks,
+	}
+}
+
+func above(limit, n int) bool { return limit > 0 && n > limit }
+
+func (m Message) attached() (n int) {
+	for _, a := range m.Attachments {
+		n += max(a.Size, len(a.Content))
+	}
+	return n
+}
+
+func (m Message) noted() (n int) {
+	for k, v := range m.Metadata {
+		n += len(k) + len(v)
+	}
+	return n
+}
+
+const (
+	// Erased replaces text that was erased on a person's request.
+	Erased = "erased"
+	// ErasedAddress replaces the person's address. It can never exist (RFC 2606).
+	ErasedAddress = Erased + "@" + erasedDomain
+	erasedDomain  = "erased.invalid"
+)
+
+// Erase removes the message's content, and the addresses that are the person's; the addresses of
+// others stay. What remains is that there was a message, when, and how each attempt to send it
+// ended.
+func (m *Message) Erase(theirs func(email string) bool, now time.Time) {
+	if m.ErasedAt.IsZero() { // a second person of the same message may ask later
+		m.ErasedAt = now
+	}
+	m.Subject, m.HTML, m.Text = Erased, "", ""
+	m.Headers, m.Attachments, m.Tags, m.Metadata, m.Parts = nil, nil, nil, nil, 0
+	if theirs(m.From.Email) {
+		m.MessageID = m.ID + "@" + erasedDomain // it contained the domain of the address
+		m.From = Address{Email: ErasedAddress}
+	}
+	for _, list := range [][]Address{m.To, m.Cc, m.Bcc, m.ReplyTo} {
+		for i := range list {
+			if theirs(list[i].Email) {
+				list[i] = Address{Email: ErasedAddress}
+			}
+		}
+	}
+	for i := range m.Recipients {
+		if r := &m.Recipients[i]; theirs(r.Email) {
+			r.Email = ErasedAddress
+		}
+		for n := range m.Recipients[i].Fates {
+			m.Recipients[i].Fates[n].Reason = ""
+		}
+	}
+	for i := range m.Attempts {
+		m.Attempts[i].Message, m.Attempts[i].Answer = "", nil
+	}
+}
+
+// Concerns reports whether one of the message's addresses is the person's.
+func (m *Message) Concerns(theirs func(email string) bool) bool {
+	if theirs(m.From.Email) {
+		return true
+	}
+	for _, list := range [][]Address{m.To, m.Cc, m.Bcc, m.ReplyTo} {
+		for _, a := range list {
+			if theirs(a.Email) {
+				return true
+			}
+		}
+	}
+	return false
 }

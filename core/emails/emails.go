@@ -207,3 +207,138 @@ func (s *Service) repeat(ctx context.Context, key idempotency.Key) (email.Messag
 func jitter(d time.Duration) time.Duration {
 	return d - d/10 + rand.N(d/5+1) //nolint:gosec // not a secret
 }
+
+// Flags of message records.
+const (
+	flagUnknown = "unknown" // it may have been sent, and is not sent again
+	flagAgain   = "again"   // an attempt failed, and it waits for the next one
+)
+
+// flagOf returns the flag under which a message is counted, and since when.
+func flagOf(m *email.Message) (flag string, since time.Time) {
+	n := len(m.Attempts)
+	switch {
+	case m.Status == email.Unknown && n == 0: // parked because the journal was restored
+		return flagUnknown, m.CreatedAt
+	case m.Status == email.Unknown:
+		return flagUnknown, m.Attempts[n-1].StartedAt
+	case m.Status == email.Queued && n > 0:
+		return flagAgain, m.Attempts[0].StartedAt
+	}
+	return "", time.Time{}
+}
+
+// UnknownSets selects the messages that may have been sent and are not sent again.
+func UnknownSets() []ports.Set { return []ports.Set{{Kind: Kind, Flag: flagUnknown}} }
+
+// AgainSets selects the messages that wait after a failed attempt.
+func AgainSets() []ports.Set { return []ports.Set{{Kind: Kind, Flag: flagAgain}} }
+
+// Queues lists the queues of messages.
+func (s *Service) Queues() []string { return append(s.queues.Queues(), restQueue) }
+
+const (
+	// sendingMB is how many megabytes of text and files may be sent at the same time through one
+	// provider: one of the largest mails, or several smaller ones. Encoding a mail takes several
+	// times its size in memory.
+	sendingMB = 24
+	// roomPatience is how long a message waits for room while it holds its place, and how long it
+	// is put off if it gets none.
+	roomPatience = 5 * time.Second
+)
+
+// room limits the memory of the messages being sent through one provider. Messages of less than
+// half a megabyte are not counted.
+type room struct {
+	turn chan struct{} // held while taking, so that two messages cannot deadlock with half of their room each
+	free chan struct{} // one token per megabyte in use
+}
+
+func newRoom() room {
+	return room{turn: make(chan struct{}, 1), free: make(chan struct{}, sendingMB)}
+}
+
+// take waits until there is room for a message. ok is false if that takes longer than
+// roomPatience.
+func (r room) take(ctx context.Context, m *email.Message) (leave func(), ok bool) {
+	ctx, cancel := context.WithTimeout(ctx, roomPatience)
+	defer cancel()
+	megabytes := min((size(m)+1<<19)>>20, sendingMB)
+	leave = func() { r.give(megabytes) }
+	if megabytes == 0 || r.free == nil { // no such provider: the message is only passed on
+		return func() {}, true
+	}
+	select {
+	case r.turn <- struct{}{}:
+		defer func() { <-r.turn }()
+	case <-ctx.Done():
+		return nil, false
+	}
+	for n := range megabytes {
+		select {
+		case r.free <- struct{}{}:
+		case <-ctx.Done():
+			r.give(n)
+			return nil, false
+		}
+	}
+	return leave, true
+}
+
+func (r room) give(megabytes int) {
+	for range megabytes {
+		<-r.free
+	}
+}
+
+// size returns the number of bytes of a message's text and files.
+func size(m *email.Message) int {
+	n := len(m.HTML) + len(m.Text)
+	for _, a := range m.Attachments {
+		n += max(a.Size, len(a.Content))
+	}
+	return n
+}
+
+// report logs what became of a message since it was last saved: that it failed or its outcome is
+// unknown, or where it goes after a failed attempt. before is the status that the feed knew
+// before.
+func (s *Service) report(ctx context.Context, before email.Status, st *stored) {
+	m := &st.message
+	failed, aside := st.cause, st.aside
+	st.cause, st.aside = nil, false
+	attrs := append([]slog.Attr{slog.String("email", m.ID), slog.String("tenant", m.Tenant)}, lastOf(m, failed)...)
+	changed := before != m.Status
+	switch {
+	case changed && m.Status == email.Failed && aside:
+		s.Log.LogAttrs(ctx, slog.LevelError, "email is set aside after its last attempt", append(attrs, slog.Int("attempts", len(m.Attempts)))...)
+	case changed && m.Status == email.Failed:
+		s.Log.LogAttrs(ctx, slog.LevelWarn, "email failed", attrs...)
+	case changed && m.Status == email.Unknown:
+		s.Log.LogAttrs(ctx, slog.LevelWarn, "outcome of an email is unknown; it is not sent again", attrs...)
+	case changed && before == email.Unknown && announced(m.Status) == email.Sent:
+		s.Log.LogAttrs(ctx, slog.LevelInfo, "outcome of an email is known", attrs...)
+	case failed == nil:
+	case m.Next != "":
+		s.Log.LogAttrs(ctx, slog.LevelWarn, "email goes to the next provider", append(attrs, slog.String("next", m.Next))...)
+	case m.Status == email.Queued:
+		s.Log.LogAttrs(ctx, slog.LevelWarn, "email is tried again later", append(attrs, slog.Time("due", st.record.Due))...)
+	}
+}
+
+// lastOf describes the last attempt of a message.
+func lastOf(m *email.Message, failed error) []slog.Attr {
+	n := len(m.Attempts)
+	if n == 0 {
+		return nil
+	}
+	a := m.Attempts[n-1]
+	attrs := []slog.Attr{slog.String("attempt", a.ID), slog.String("provider", a.Provider), slog.String("outcome", string(a.Outcome))}
+	if failed != nil {
+		return append(attrs, slog.Any("error", failed))
+	}
+	if a.Code != "" {
+		attrs = append(attrs, slog.String("code", a.Code))
+	}
+	return attrs
+}

@@ -7,6 +7,7 @@ import (
 
 	"patchbay/core/email"
 	"patchbay/core/fault"
+	"patchbay/core/record"
 	"patchbay/core/worker"
 	"patchbay/ports"
 )
@@ -235,5 +236,144 @@ func (s *Service) putOff(ctx context.Context, st *stored) {
 	s.decide(st, email.NotAccepted, 0)
 	if err := s.save(ctx, st); err != nil {
 		s.Log.ErrorContext(ctx, "email is not put off", "email", st.message.ID, "tenant", st.message.Tenant, "error", err)
+	}
+}
+
+// outcomes maps the Kind of an attempt's error to the attempt's outcome. A Kind that is not
+// listed means Ambiguous.
+var outcomes = map[fault.Kind]email.Outcome{
+	fault.Invalid:       email.RejectedMessage,
+	fault.NotFound:      email.ProviderUnusable, // the domain or the template is missing
+	fault.Unauthorized:  email.ProviderUnusable,
+	fault.QuotaExceeded: email.ProviderUnusable,
+	fault.Refused:       email.ProviderUnusable, // the reason can be fixed in the provider's account
+	fault.Unsupported:   email.NotAccepted,
+	fault.Unavailable:   email.NotAccepted,
+	fault.RateLimited:   email.NotAccepted,
+	fault.Overloaded:    email.NotAccepted,
+	fault.Canceled:      email.NotAccepted,
+}
+
+func outcomeOf(err error) email.Outcome {
+	if err == nil {
+		return email.Accepted
+	}
+	f := fault.From(err)
+	if f.Kind == fault.Refused && f.NoRetry {
+		return email.RefusedHere
+	}
+	if o, ok := outcomes[f.Kind]; ok {
+		return o
+	}
+	return email.Ambiguous
+}
+
+// errStranded is the failure of a message that no configured provider can carry any more.
+var errStranded = fault.New(fault.Unsupported, "no_provider", "none of the configured providers can carry this message")
+
+// carriable returns Unsupported unless one of the providers can carry the message. No part of a
+// message is ever dropped silently.
+func (s *Service) carriable(m email.Message) error {
+	if len(s.Mailers) == 0 {
+		return fault.New(fault.Unavailable, "no_mail_provider", "no mail provider is configured")
+	}
+	var first error
+	for _, mailer := range s.Mailers {
+		err := mailer.Features().Carry(m)
+		if err == nil {
+			return nil
+		}
+		if first == nil {
+			first = err
+		}
+	}
+	return first
+}
+
+// conclude saves how an attempt ended, and what becomes of the message.
+func (s *Service) conclude(ctx context.Context, st *stored, id string, r email.Receipt, err error) error {
+	return s.settle(ctx, st, id, r, err, func(st *stored) { s.decide(st, outcomeOf(err), retryAfter(err)) })
+}
+
+// settle saves how an attempt ended and, if the message was not sent, what decide makes of it.
+// id is empty if there was no attempt.
+//
+// An acceptance counts no matter which process reports it, and however late. A failure only says
+// that this one attempt did nothing, so it counts once, and only from the process that holds the
+// claim.
+func (s *Service) settle(ctx context.Context, st *stored, id string, r email.Receipt, err error, decide func(*stored)) error {
+	ctx, cancel := context.WithTimeout(ctx, saveDeadline)
+	defer cancel()
+	st.cause = err
+	ours := worker.LeaseOf(st.record)
+	var settled error
+	serr := s.messages.Insisting().Update(ctx, st, func(st *stored) error {
+		settled = s.merge(st, ours, outcome{id, r, err}, decide)
+		return settled
+	})
+	switch {
+	case serr != nil:
+		s.Log.ErrorContext(ctx, "outcome of an email is not saved", "email", st.message.ID, "tenant", st.message.Tenant, "attempt", id, "error", serr)
+	case settled != nil: // it was saved before, or came too late
+		s.Log.DebugContext(ctx, "outcome of an email is no news", "email", st.message.ID, "attempt", id)
+	}
+	return serr
+}
+
+// outcome is how an attempt ended. Its id is empty if there was no attempt.
+type outcome struct {
+	id      string
+	receipt email.Receipt
+	err     error
+}
+
+// merge applies an outcome to a message. It returns record.ErrUnchanged if the outcome changes nothing,
+// or if it is a failure and ours no longer holds. An acceptance needs no claim, and decide is
+// not called for it.
+func (s *Service) merge(st *stored, ours worker.Lease, o outcome, decide func(*stored)) error {
+	accepted := o.id != "" && o.err == nil
+	n := slices.IndexFunc(st.message.Attempts, func(a email.Attempt) bool { return a.ID == o.id })
+	if !accepted && !ours.On(st.record) || n >= 0 && ended(st.message.Attempts[n], accepted) {
+		return record.ErrUnchanged
+	}
+	if n >= 0 {
+		finish(&st.message.Attempts[n], o.receipt, o.err, s.Clock.Now())
+	}
+	switch {
+	case !st.message.Any(email.Accepted):
+		decide(st)
+	case !st.message.Any(email.Attempting): // otherwise the process with that attempt ends it first
+		s.park(st, st.message.Reached())
+	}
+	return nil
+}
+
+// ended reports whether an attempt has already ended, so that another outcome changes nothing.
+// An acceptance still changes an attempt that ended otherwise.
+func ended(a email.Attempt, accepted bool) bool {
+	if accepted {
+		return a.Outcome == email.Accepted
+	}
+	return a.Outcome != email.Attempting
+}
+
+func retryAfter(err error) time.Duration {
+	if err == nil {
+		return 0
+	}
+	return fault.From(err).RetryAfter
+}
+
+func finish(a *email.Attempt, r email.Receipt, err error, now time.Time) {
+	a.Outcome, a.Reference, a.EndedAt, a.Code, a.Message, a.Answer = outcomeOf(err), r.Reference, now, "", "", nil
+	if err != nil {
+		f := fault.From(err)
+		a.Code, a.Message = f.Code, f.Message
+		if a.Code == "" {
+			a.Code = f.Kind.String()
+		}
+		if f.Answer != nil {
+			a.Answer = &email.Answer{Status: f.Answer.Status, Field: f.Answer.Field, Words: f.Answer.Words}
+		}
 	}
 }

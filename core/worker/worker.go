@@ -129,3 +129,92 @@ func (b Backoff) After(n int) (wait time.Duration, ok bool) {
 	}
 	return b[n-1], true
 }
+
+// leaseUnit is the coarsest resolution in which a store keeps the end of a lease.
+const leaseUnit = time.Millisecond
+
+// Lease is a process's claim on a record: the right to decide what becomes of its work. A
+// process that is paused for longer than its lease loses it without noticing. So each such
+// decision is a save that succeeds only while the record still has the lease. Two leases of
+// one owner that end in the same millisecond are equal: what can be begun again under one
+// record compares which try it was, too. The zero Lease is on no record.
+type Lease struct {
+	owner string
+	until time.Time // it tells two leases of one owner apart
+}
+
+// Hold puts a lease on a record. It takes effect with the next save.
+func Hold(r *ports.Record, owner string, until time.Time) {
+	r.Owner, r.Due = owner, until.Truncate(leaseUnit)
+}
+
+// LeaseOf returns the lease that a record has.
+func LeaseOf(r ports.Record) Lease { return Lease{owner: r.Owner, until: r.Due.Truncate(leaseUnit)} }
+
+// On reports whether a record still has the lease.
+func (l Lease) On(r ports.Record) bool {
+	now := LeaseOf(r)
+	return l.owner != "" && now.owner == l.owner && now.until.Equal(l.until)
+}
+
+// places are the slots of a worker for claims that are being handled, and who holds them.
+type places struct {
+	fair  bool
+	freed chan struct{} // signaled when there is room again for a tenant that had none
+
+	mu   sync.Mutex
+	free int
+	held map[string]int // by tenant, if fair
+}
+
+func newPlaces(n int, fair bool) *places {
+	return &places{fair: fair, freed: make(chan struct{}, 1), free: n, held: map[string]int{}}
+}
+
+// room returns how many claims may be taken, of any tenant, and which tenants already have
+// their share. All n claims may be of one tenant: when it takes the last of them, it holds no
+// more places than are free.
+func (p *places) room() (n int, full []string) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return p.look()
+}
+
+func (p *places) look() (n int, full []string) {
+	if !p.fair {
+		return p.free, nil
+	}
+	most := 0 // the most places held by a tenant that may have more
+	for tenant, held := range p.held {
+		if held >= p.free {
+			full = append(full, tenant)
+		} else {
+			most = max(most, held)
+		}
+	}
+	return (p.free - most + 1) / 2, full
+}
+
+func (p *places) take(tenant string) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.free--
+	if p.fair {
+		p.held[tenant]++
+	}
+}
+
+func (p *places) put(tenant string) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if n, full := p.look(); n == 0 || len(full) > 0 {
+		select {
+		case p.freed <- struct{}{}:
+		default:
+		}
+	}
+	p.free++
+	if p.held[tenant]--; p.held[tenant] <= 0 {
+		delete(p.held, tenant)
+	}
+}

@@ -39,7 +39,7 @@ var Rules = []Rule{
 	{
 		Name: "only who holds the claim moves on or ends by a refusal",
 		Edits: []Edit{{
-			"core/worker/lease.go",
+			"core/worker/worker.go",
 			"return l.owner != \"\" && now.owner == l.owner && now.until.Equal(l.until)",
 			"return l.owner != now.owner || true",
 		}},

@@ -13,6 +13,8 @@ import (
 	"strings"
 	"sync"
 
+	"patchbay/adapters/provider"
+	"patchbay/config/setting"
 	"patchbay/core/email"
 	"patchbay/core/fault"
 	"patchbay/ports"
@@ -221,3 +223,32 @@ func (c *Catcher) Read(name string) ([]byte, error) {
 	}
 	return raw, nil
 }
+
+// Provider registers the type catcher.
+var Provider = provider.Mail{
+	Type: setting.Type{Name: "catcher", Simulated: true, Settings: func() any { return &Settings{Path: "data/mail", Keep: 1000} }},
+	New: func(e provider.Environment) (ports.Mailer, error) {
+		s := e.Settings.(*Settings)
+		return New(Options{Name: e.Name, Path: s.Path, Keep: s.Keep})
+	},
+}
+
+// Settings are those of a catcher.
+type Settings struct {
+	Path string `config:"path"` // the directory
+	Keep int    `config:"keep"` // number of newest messages kept
+}
+
+// Check implements setting.Checks.
+func (s *Settings) Check() (path, text string) {
+	switch {
+	case s.Path == "":
+		return "path", "must name a directory, such as data/mail"
+	case s.Keep < 1:
+		return "keep", "must be at least 1"
+	}
+	return "", ""
+}
+
+// Place implements setting.Placed.
+func (s *Settings) Place() string { return s.Path }

@@ -5,6 +5,7 @@ package sendgridmail
 
 import (
 	"context"
+	"encoding/base64"
 	"fmt"
 	"strings"
 
@@ -13,6 +14,9 @@ import (
 	"github.com/sendgrid/sendgrid-go/helpers/mail"
 
 	"patchbay/adapters/httpclient"
+	"patchbay/adapters/mail/rfc5322"
+	"patchbay/adapters/provider"
+	"patchbay/config/setting"
 	"patchbay/core/email"
 	"patchbay/core/fault"
 	"patchbay/ports"
@@ -85,4 +89,124 @@ func (s *Mailer) Send(ctx context.Context, m email.Message) (email.Receipt, erro
 		return email.Receipt{}, f
 	}
 	return email.Receipt{Reference: x.Header("X-Message-Id")}, nil
+}
+
+// Provider registers the type sendgrid.
+var Provider = provider.Mail{
+	Type: setting.Type{Name: "sendgrid", Settings: func() any { return &Settings{BaseURL: DefaultBaseURL} }},
+	New: func(e provider.Environment) (ports.Mailer, error) {
+		s := e.Settings.(*Settings)
+		return New(Options{Name: e.Name, APIKey: s.APIKey.Reveal(), HTTP: e.HTTP(s.BaseURL)})
+	},
+	Webhooks: provider.Webhooks[provider.MailHook]{Format: "sendgrid", New: NewHook},
+}
+
+// Settings are those of an account at SendGrid.
+type Settings struct {
+	APIKey            setting.Secret  `config:"api_key"`
+	WebhookPublicKeys []string        `config:"webhook_public_keys"` // base64; several during a rotation
+	BaseURL           setting.BaseURL `config:"base_url"`
+}
+
+// Check implements setting.Checks.
+func (s *Settings) Check() (path, text string) {
+	if s.APIKey.Reveal() == "" {
+		return "api_key", "must be written"
+	}
+	for i, key := range s.WebhookPublicKeys {
+		if _, err := parseKey(key); err != nil {
+			return fmt.Sprintf("webhook_public_keys[%d]", i), "must be the public key that SendGrid shows: base64 of a key for ECDSA on P-256"
+		}
+	}
+	return "base_url", s.BaseURL.Check()
+}
+
+// Test implements setting.Tests.
+func (s *Settings) Test() bool { return s.BaseURL.Local() }
+
+// Signing implements setting.Signs. The public keys verify the signatures.
+func (s *Settings) Signing() (key string, secrets []setting.Secret) {
+	for _, key := range s.WebhookPublicKeys {
+		secrets = append(secrets, setting.NewSecret(key))
+	}
+	return "webhook_public_keys", secrets
+}
+
+// letterOf returns the message in SendGrid's format: one personalization, so that the
+// recipients in To see each other. Empty fields are left out. It returns Invalid if the
+// message is not valid.
+func letterOf(m email.Message) (*mail.SGMailV3, error) {
+	if err := m.Safe(); err != nil {
+		return nil, err
+	}
+	letter, all := mail.NewV3Mail(), mail.NewPersonalization()
+	for _, list := range []struct {
+		add  func(...*mail.Email)
+		from []email.Address
+	}{
+		{all.AddTos, m.To},
+		{all.AddCCs, m.Cc},
+		{all.AddBCCs, m.Bcc},
+		{func(from ...*mail.Email) { letter.SetFrom(from[0]) }, []email.Address{m.From}},
+		{func(to ...*mail.Email) { replyTo(letter, to) }, m.ReplyTo},
+	} {
+		mailboxes, err := mailboxesOf(list.from)
+		if err != nil {
+			return nil, err
+		}
+		list.add(mailboxes...)
+	}
+	for key, value := range m.Marks() {
+		all.SetCustomArg(key, value)
+	}
+	for key, value := range m.Metadata {
+		all.SetCustomArg(key, value)
+	}
+	letter.AddPersonalizations(all)
+	letter.Subject = m.Subject
+	for _, part := range []struct{ kind, text string }{{"text/plain", m.Text}, {"text/html", m.HTML}} {
+		if part.text != "" {
+			letter.AddContent(mail.NewContent(part.kind, part.text))
+		}
+	}
+	for _, a := range m.Attachments {
+		letter.AddAttachment(attachment(a))
+	}
+	letter.AddCategories(m.Tags...)
+	letter.SetHeader("Message-ID", "<"+m.MessageID+">")
+	for name, value := range m.Headers {
+		letter.SetHeader(name, value)
+	}
+	return letter, nil
+}
+
+func replyTo(letter *mail.SGMailV3, to []*mail.Email) {
+	switch len(to) {
+	case 0:
+	case 1:
+		letter.SetReplyTo(to[0])
+	default: // SendGrid refuses both fields together
+		letter.SetReplyToList(to)
+	}
+}
+
+func mailboxesOf(list []email.Address) ([]*mail.Email, error) {
+	out := make([]*mail.Email, len(list))
+	for i, a := range list {
+		ascii, err := rfc5322.ASCII(a.Email)
+		if err != nil {
+			return nil, err
+		}
+		out[i] = mail.NewEmail(a.Name, ascii)
+	}
+	return out, nil
+}
+
+func attachment(a email.Attachment) *mail.Attachment {
+	out := mail.NewAttachment().SetContent(base64.StdEncoding.EncodeToString(a.Content)).
+		SetType(a.ContentType).SetFilename(a.Filename).SetDisposition("attachment")
+	if a.ContentID != "" {
+		out.SetDisposition("inline").SetContentID(a.ContentID)
+	}
+	return out
 }

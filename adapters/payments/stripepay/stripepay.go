@@ -7,6 +7,9 @@ package stripepay
 import (
 	"context"
 	"fmt"
+	"net/http"
+	"regexp"
+	"strings"
 	"sync/atomic"
 	"time"
 
@@ -14,7 +17,10 @@ import (
 	"github.com/stripe/stripe-go/v76/client"
 
 	"patchbay/adapters/httpclient"
+	"patchbay/adapters/provider"
+	"patchbay/config/setting"
 	"patchbay/core/fault"
+	"patchbay/core/money"
 	"patchbay/core/payment"
 	"patchbay/ports"
 )
@@ -112,3 +118,95 @@ func (g *Gateway) begin(ctx context.Context, op string) call {
 }
 
 func (c call) read() stripe.Params { return stripe.Params{Context: c.ctx} }
+
+// Provider registers the type stripe.
+var Provider = provider.Payment{
+	Type: setting.Type{Name: "stripe", Settings: func() any { return &Settings{BaseURL: DefaultBaseURL} }},
+	New: func(e provider.Environment) (ports.PaymentGateway, error) {
+		s := e.Settings.(*Settings)
+		return New(Options{
+			Name: e.Name, SecretKey: s.SecretKey.Reveal(), PublishableKey: s.PublishableKey, Account: s.Account, HTTP: e.HTTP(s.BaseURL),
+		})
+	},
+	Webhooks: provider.Webhooks[provider.PaymentHook]{Format: "stripe", New: NewHook},
+}
+
+// Settings are those of an account at Stripe.
+type Settings struct {
+	SecretKey      setting.Secret   `config:"secret_key"`
+	PublishableKey string           `config:"publishable_key"` // for confirming in a browser
+	Account        string           `config:"account"`         // acct_…; if empty, the key must be allowed to read it
+	WebhookSecrets []setting.Secret `config:"webhook_secrets"` // whsec_…; several during a rotation
+	BaseURL        setting.BaseURL  `config:"base_url"`
+}
+
+// Check implements setting.Checks.
+func (s *Settings) Check() (path, text string) {
+	switch {
+	case s.SecretKey.Reveal() == "":
+		return "secret_key", "must be written"
+	case s.Account != "" && !accountID.MatchString(s.Account):
+		return "account", "must be the id of an account, such as acct_1032D82eZvKYlo2C"
+	}
+	return "base_url", s.BaseURL.Check()
+}
+
+// Test implements setting.Tests. Stripe's keys contain the mode.
+func (s *Settings) Test() bool {
+	return strings.Contains(s.SecretKey.Reveal(), "_test_") || s.BaseURL.Local()
+}
+
+// Signing implements setting.Signs.
+func (s *Settings) Signing() (key string, secrets []setting.Secret) {
+	return "webhook_secrets", s.WebhookSecrets
+}
+
+// Credential implements setting.Identifies.
+func (s *Settings) Credential() string {
+	return strings.Join([]string{string(s.BaseURL), s.SecretKey.Reveal(), s.Account}, "\n")
+}
+
+// Account implements ports.PaymentGateway. The account never changes, so it is requested
+// only once.
+func (g *Gateway) Account(ctx context.Context) (string, error) {
+	if known := g.account.Load(); known != nil {
+		return *known, nil
+	}
+	c := g.begin(ctx, "account")
+	var account stripe.Account
+	base := c.read()
+	if err := g.backend.CallRaw(http.MethodGet, "/v1/account", g.secretKey, nil, &base, &account); err != nil {
+		return "", c.failure(err)
+	}
+	if !accountID.MatchString(account.ID) {
+		return "", c.unreadable()
+	}
+	g.account.Store(&account.ID)
+	return account.ID, nil
+}
+
+var accountID = regexp.MustCompile(`^acct_[A-Za-z0-9]{1,64}$`)
+
+// Amounts sent to Stripe are converted by counted, and amounts received from it by minor.
+// All other amounts are in the minor units of ISO 4217.
+
+// counted converts an amount to Stripe's representation. It returns Invalid if Stripe
+// cannot express it.
+func counted(amount int64, c money.Currency) (*int64, error) {
+	theirs, err := money.ToStripe(amount, c)
+	if err != nil {
+		return nil, err
+	}
+	return &theirs, nil
+}
+
+// minor converts amounts in place from Stripe's representation. ok is false if one of them
+// is not a valid amount.
+func minor[Currency ~string](c Currency, amounts ...*int64) (ok bool) {
+	for _, amount := range amounts {
+		if *amount, ok = money.FromStripe(*amount, money.Currency(c)); !ok {
+			return false
+		}
+	}
+	return true
+}
