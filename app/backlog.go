@@ -34,7 +34,7 @@ func showBacklog(u useCases, mock mockWorker, store Storage, s environment) {
 }
 
 // countBacklog counts all sets with one query to the store.
-func countBacklog(ctx context.Context, journal ports.Journal, queues []string, now time.Time) (metrics.Backlog, error) {
+func countBacklog(ctx context.Context, waiting ports.Queue, queues []string, now time.Time) (metrics.Backlog, error) {
 	b := metrics.Backlog{Queues: map[string]metrics.Count{}, Open: map[string]metrics.Count{}}
 	var sets []ports.Set
 	var into []func(ports.Count)
@@ -57,7 +57,7 @@ func countBacklog(ctx context.Context, journal ports.Journal, queues []string, n
 			ask(set, b.Open, name)
 		}
 	}
-	counts, err := journal.Count(ctx, countLimit, sets...)
+	counts, err := waiting.Count(ctx, countLimit, sets...)
 	if err != nil {
 		return metrics.Backlog{}, err
 	}

@@ -82,7 +82,7 @@ func newAdminAPI(c *config.Config, operations adminapi.Service, store Storage, f
 		o.Mailbox = m
 	}
 	if b := book(gateways); b != nil {
-		o.Book = b
+		o.Book, o.Approvals = b, gateways
 	}
 	return adminapi.New(o)
 }
@@ -144,11 +144,11 @@ func runWorkers(l fx.Lifecycle, u useCases, mock mockWorker, store Storage, f fa
 }
 
 // publish moves events to the feed until ctx ends.
-func publish(ctx context.Context, journal ports.Journal, log *slog.Logger) {
+func publish(ctx context.Context, feed ports.Feed, log *slog.Logger) {
 	ticker := time.NewTicker(idle)
 	defer ticker.Stop()
 	for {
-		moved, err := journal.Publish(ctx, publishing)
+		moved, err := feed.Publish(ctx, publishing)
 		if err != nil && ctx.Err() == nil {
 			log.WarnContext(ctx, "events are not published to the feed", "error", err)
 		}
@@ -193,6 +193,7 @@ func listen(l fx.Lifecycle, stop fx.Shutdowner, c *config.Config, api *httpapi.S
 	}
 	serve(c.Server.AdminAddress, "server.admin_address", admin, func(a net.Addr) {
 		base := "http://" + a.String()
+		s.admin.Store(&base)
 		link := admin.SignInLink(adminapi.Operator)
 		s.log.Info("console ready; the link signs a browser in, once; `patchbay console` makes another", "url", base+link.Path, "due", link.ExpiresAt)
 		if mailbox(mailers) != nil {

@@ -65,6 +65,7 @@ type environment struct {
 	secrets  secrets.Secrets
 	owner    string                  // of leases: identifies this process
 	base     *atomic.Pointer[string] // URL of the API, set once it listens
+	admin    *atomic.Pointer[string] // URL of the admin listener, set once it listens
 	journal  ports.Journal
 	wake     func() // wakes the worker that delivers the mock's webhooks
 	readOnly bool   // stores are only read, and not marked as in use
@@ -85,7 +86,7 @@ func newEnvironment(c *config.Config, log logging.Log) (environment, error) {
 func environmentOf(c *config.Config, log logging.Log, own secrets.Secrets) environment {
 	uuids := ids.UUIDs{}
 	return environment{
-		clock: clock.System{}, ids: uuids, log: log.Logger, outages: log.Outages, metrics: metrics.New(), secrets: own, owner: uuids.New("own"), base: new(atomic.Pointer[string]),
+		clock: clock.System{}, ids: uuids, log: log.Logger, outages: log.Outages, metrics: metrics.New(), secrets: own, owner: uuids.New("own"), base: new(atomic.Pointer[string]), admin: new(atomic.Pointer[string]),
 		restored: newRestored(c, log.Logger),
 	}
 }

@@ -200,12 +200,12 @@ func newWorld() *world {
 	db := w.store(s, "postgres", database, w.database)
 	other := w.store(s, "mirror", standby, w.mirror)
 	local := observed("spool", resilience.Store{Journal: gated{memjournal.New(s.clock), w.file}}, s, spoolFile)
-	held, err := openSpool(context.Background(), db.Journal(), local.Journal(), s)
+	held, err := openSpool(context.Background(), db, local, s)
 	if err != nil {
 		panic(err)
 	}
 	copied := users.NewStandby(users.StandbyOptions{
-		Users: db.Users(), Feed: held, Copy: other.Journal(), Clock: s.clock, MaxLag: time.Minute, Log: s.log,
+		Users: db.Users(), Feed: held, Copy: other, Clock: s.clock, MaxLag: time.Minute, Log: s.log,
 	})
 	policy := config.StandardPolicy()
 	gateways := []ports.PaymentGateway{

@@ -68,7 +68,7 @@ func (f *fallback) open(ctx context.Context, l fx.Lifecycle, c *config.Config, s
 		return Storage{}, fmt.Errorf("storage.spool: %w", err)
 	}
 	l.Append(fx.StopHook(held.Close))
-	f.local = observed("spool", resilience.Store{Journal: held.Journal()}, s, spoolFile).Journal()
+	f.local = observed("spool", resilience.Store{Journal: held}, s, spoolFile)
 	f.spool, err = openSpool(ctx, store.Journal, f.local, s)
 	store.Journal = f.spool
 	return store, err
@@ -98,7 +98,7 @@ func openBounded(ctx context.Context, l fx.Lifecycle, p config.Provider, s envir
 		}
 		l.Append(fx.StopHook(store.Close))
 		told := observed(p.Name, resilience.Store{Journal: store.Journal, Users: store.Users}, s, as)
-		store.Journal, store.Users = told.Journal(), told.Users()
+		store.Journal, store.Users = told, told.Users()
 		return store, nil, nil
 	}
 	bounded := resilience.NewStorage(p.Name, func(ctx context.Context) (resilience.Store, error) {
@@ -109,7 +109,7 @@ func openBounded(ctx context.Context, l fx.Lifecycle, p config.Provider, s envir
 		return resilience.Store{Journal: store.Journal, Users: store.Users, Close: store.Close}, nil
 	}, within(p, s, as))
 	l.Append(fx.StopHook(bounded.Close))
-	return Storage{Journal: bounded.Journal(), Users: bounded.Users(), Closer: bounded}, bounded, bounded.Open(ctx)
+	return Storage{Journal: bounded, Users: bounded.Users(), Closer: bounded}, bounded, bounded.Open(ctx)
 }
 
 // observed makes the log report failures of a store on this machine.

@@ -6,6 +6,8 @@ import (
 	"strings"
 	"testing"
 
+	"patchbay/adapters/clock"
+	"patchbay/adapters/ids"
 	"patchbay/adapters/payments/mockpay"
 	"patchbay/config"
 )
@@ -257,7 +259,7 @@ func TestEveryFaultIsTheMocks(t *testing.T) {
 	_, list, _ := strings.Cut(err.Error(), "is not one of ")
 	for fault := range strings.SplitSeq(list, ", ") {
 		mustLoad(t, "providers: {mock: {type: mock, fault: "+fault+"}}")
-		if _, err := mockpay.New(mockpay.Options{Fault: fault}); err != nil {
+		if _, err := mockpay.New(mockpay.Options{Name: "mock", Clock: clock.System{}, IDs: ids.UUIDs{}, Fault: fault}); err != nil {
 			t.Errorf("%q: %v", fault, err)
 		}
 	}

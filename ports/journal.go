@@ -100,11 +100,22 @@ type Filter struct {
 // AllTenants stands for every tenant. No tenant can have this name.
 const AllTenants = "|"
 
-// Journal stores aggregates. When a call returns, its effect is on disk.
+// Journal stores aggregates. When a call returns, its effect is on disk. It is the whole set of the
+// ports below: a store implements all of them, and a decorator wraps all of them. What uses a
+// journal asks for the smallest of the ports that it needs.
 //
 // Any method may return Unavailable (proved: nothing was written) and, where it writes,
 // UnknownOutcome (reread by id).
 type Journal interface {
+	Records
+	Children
+	Queue
+	Feed
+	Maintenance
+}
+
+// Records saves and reads records.
+type Records interface {
 	// Save writes each record independently: a failed one does not affect the others. A record
 	// with Rev 0 is inserted. Any other record replaces the stored one if that still has the same
 	// Rev (compare-and-swap). On success Rev is increased by one in place. The result has one
@@ -113,18 +124,6 @@ type Journal interface {
 	// Conflict: the ID, Idem or Ref is taken, or Rev is no longer current. The error does not say
 	// which: use Find or Get. Invalid: see record.Storable.
 	Save(ctx context.Context, records ...*Record) []error
-
-	// Attach saves a new record with its children, which are new records too, for data that is too
-	// large for one record. The parent decides: if it is refused, Sweep later removes the children
-	// that were written; once Attach returns nil, all of them are stored. A child that waits in a
-	// queue may come out of it before its parent is stored.
-	//
-	// Conflict: a name, an Idem or the Ref is taken. Invalid: as for Save, and for a child with an
-	// Idem, a Ref or events.
-	Attach(ctx context.Context, parent *Record, children ...*Record) error
-
-	// Detach saves a record as Save does, and removes its children.
-	Detach(ctx context.Context, parent *Record) error
 
 	// Get reads one record. NotFound.
 	Get(ctx context.Context, tenant, kind, id string) (Record, error)
@@ -137,7 +136,31 @@ type Journal interface {
 	// no Next. A record that exists during the whole listing is listed exactly once, whatever is
 	// added or removed in the meantime. Invalid: the cursor is not one of ours.
 	List(ctx context.Context, tenant, kind string, filter Filter, cursor string, limit int) (RecordPage, error)
+}
 
+// Children saves records with children: data that is too large for one record, such as the files of
+// a message. A child is read, claimed and listed as any other record.
+type Children interface {
+	// Attach saves a new record with its children, which are new records too, for data that is too
+	// large for one record. The parent decides: if it is refused, Sweep later removes the children
+	// that were written; once Attach returns nil, all of them are stored. A child that waits in a
+	// queue may come out of it before its parent is stored.
+	//
+	// Conflict: a name, an Idem or the Ref is taken. Invalid: as for Save, and for a child with an
+	// Idem, a Ref or events.
+	Attach(ctx context.Context, parent *Record, children ...*Record) error
+
+	// Detach saves a record as Save does, and removes its children.
+	Detach(ctx context.Context, parent *Record) error
+
+	// Sweep removes up to n children that were created before a time and whose parent was never
+	// stored, and returns how many. A store that writes a record and its children atomically has
+	// none.
+	Sweep(ctx context.Context, before time.Time, n int) (int, error)
+}
+
+// Queue hands out the records that wait.
+type Queue interface {
 	// Claim takes up to n due records from a queue, the longest due first. It sets their Owner,
 	// sets Due to the end of the lease by the store's own clock, and increases Rev by one. No two
 	// callers get the same record while a lease runs. A later Save decides what happens to the
@@ -145,6 +168,13 @@ type Journal interface {
 	// except are skipped, and not changed.
 	Claim(ctx context.Context, queue, owner string, lease time.Duration, n int, except ...string) ([]Claim, error)
 
+	// Count counts each of the sets by an index, up to a limit, without reading records. The
+	// result has one entry per set. First is exact even if N is the limit.
+	Count(ctx context.Context, limit int, sets ...Set) ([]Count, error)
+}
+
+// Feed is the events of all records and users, in one order.
+type Feed interface {
 	// Publish moves the events of up to n saved records into the feed, if they are not there yet,
 	// and returns the number of those records. A store that publishes with the save itself returns
 	// 0.
@@ -154,21 +184,15 @@ type Journal interface {
 	// It returns fewer if their data reach PageBytes together, and none only if there are no more.
 	// Seqs have no gaps over all tenants: once one has been read, no lower one is added.
 	Feed(ctx context.Context, tenant string, after int64, n int) ([]event.Event, error)
+}
 
+// Maintenance looks after a store.
+type Maintenance interface {
 	// Purge removes up to n records of a tenant and kind, with their children, that were created
 	// (Index.Created) before a time and wait in no queue, the oldest first. It returns how many it
 	// removed, 0 when none are left. A record whose events wait for Publish may stay until they
 	// are published.
 	Purge(ctx context.Context, tenant, kind string, before time.Time, n int) (int, error)
-
-	// Sweep removes up to n children that were created before a time and whose parent was never
-	// stored, and returns how many. A store that writes a record and its children atomically has
-	// none.
-	Sweep(ctx context.Context, before time.Time, n int) (int, error)
-
-	// Count counts each of the sets by an index, up to a limit, without reading records. The
-	// result has one entry per set. First is exact even if N is the limit.
-	Count(ctx context.Context, limit int, sets ...Set) ([]Count, error)
 
 	// Ping reports whether the store can be written to.
 	Ping(ctx context.Context) error

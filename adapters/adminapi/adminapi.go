@@ -38,7 +38,7 @@ type Book interface {
 	Book(ctx context.Context, cursor string, limit int) (payment.BookPage, error)
 }
 
-// Options configures a Server. Mailbox and Book are nil if there is none.
+// Options configures a Server. Mailbox, Book and Approvals are nil if there is none.
 type Options struct {
 	Service
 	Identity Identity
@@ -47,6 +47,7 @@ type Options struct {
 	KeysRequired bool
 	Mailbox      Mailbox
 	Book         Book
+	Approvals    Approvals
 	API          string // the base URL of the API, for links
 	Metrics      http.Handler
 	Log          *slog.Logger
@@ -107,6 +108,7 @@ func (c *Server) routes() {
 	if c.KeysRequired {
 		c.mailPages()
 	}
+	c.approvalRoutes()
 	c.handle(SignIn.route, c.makeLink)
 	c.handle(backupRoute, c.backup)
 	for _, e := range []interface{ register(c *Server) }{

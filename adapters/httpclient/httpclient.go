@@ -28,7 +28,7 @@ const (
 // Options configures a Client. Zero values mean the defaults.
 type Options struct {
 	BaseURL        string        // https://api.example.com/v1; if empty, the variable API_BASE_URL
-	Timeout        time.Duration // of one exchange, including the response body
+	Timeout        time.Duration // of one exchange, including the response body; none if negative
 	ConnectTimeout time.Duration // of dialing, and again of the TLS handshake
 	MaxAnswer      int64         // bytes of a response, after decompression
 	Tokens         TokenSource   // of the bearer token; nil for none
@@ -63,6 +63,9 @@ func New(o Options) (*Client, error) {
 		Transport:     transport(o, base),
 		CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
 		Timeout:       or(o.Timeout, DefaultTimeout),
+	}
+	if o.Timeout < 0 {
+		client.Timeout = 0
 	}
 	return &Client{base: base, http: client, attempts: or(o.Attempts, 3)}, nil
 }

@@ -65,11 +65,12 @@ type Environment struct {
 	Existing bool
 
 	// The rest is for payment providers that simulate one: the store, the secrets of the
-	// webhooks, the URL they are sent to ("" before the API listens), and what is called
-	// when there are some to send.
+	// webhooks, the URL they are sent to ("" before the API listens), the URL of the page on
+	// which a buyer approves a payment, and what is called when there are webhooks to send.
 	Journal  ports.Journal
 	Secrets  []string
 	Endpoint func() string
+	Approval func(provider, reference string) string
 	Wake     func()
 }
 

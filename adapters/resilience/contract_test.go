@@ -62,7 +62,7 @@ func sqlite(path string, clock ports.Clock) *resilience.Storage {
 		if err != nil {
 			return resilience.Store{}, err
 		}
-		return resilience.Store{Journal: store.Journal(), Users: store.Users(), Close: store.Close}, nil
+		return resilience.Store{Journal: store, Users: store.Users(), Close: store.Close}, nil
 	}, resilience.Options{Policy: resilience.DefaultStorage})
 }
 
@@ -74,7 +74,7 @@ func place(t testing.TB) string {
 func TestMain(m *testing.M) {
 	journaltest.Main(m, func(ctx context.Context, place string, clock ports.Clock) (ports.Journal, error) {
 		s := sqlite(place, clock)
-		return s.Journal(), s.Open(ctx)
+		return s, s.Open(ctx)
 	})
 }
 
@@ -129,14 +129,14 @@ func TestContract(t *testing.T) {
 	t.Run("journal", func(t *testing.T) {
 		t.Parallel()
 		journaltest.Run(t, journaltest.Processes{Make: place}, func(t *testing.T) journaltest.Harness {
-			return journaltest.Harness{Journal: onSQLite(t).Journal()}
+			return journaltest.Harness{Journal: onSQLite(t)}
 		})
 	})
 	t.Run("users", func(t *testing.T) {
 		t.Parallel()
 		usertest.Run(t, func(t *testing.T) usertest.Harness {
 			s := onSQLite(t)
-			return usertest.Harness{Users: s.Users(), Journal: s.Journal()}
+			return usertest.Harness{Users: s.Users(), Journal: s}
 		})
 	})
 	t.Run("mail", func(t *testing.T) {

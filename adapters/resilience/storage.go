@@ -28,7 +28,7 @@ type Store struct {
 	Close   func() error
 }
 
-// Storage is a store within a policy. Calls that are proved not to have been executed are
+// Storage is a store within a policy, and is its journal. Calls that are proved not to have been executed are
 // retried. A store that does not answer is not called until it does. The store may be
 // unavailable from the beginning.
 type Storage struct {
@@ -115,9 +115,6 @@ func (s *Storage) Available() error {
 	return s.guard.available()
 }
 
-// Journal returns the store's journal.
-func (s *Storage) Journal() ports.Journal { return journal{s} }
-
 // Users returns the store's users.
 func (s *Storage) Users() ports.UserRepository { return users{s} }
 
@@ -127,24 +124,32 @@ var storing = sort{again: notDone, settles: func(*fault.Error) bool { return fal
 
 var errNotOpen = fault.New(fault.Unavailable, "store_not_open", "the database has not been reached yet; nothing was done")
 
-// callStore makes a call to an open store. The ports of stores have no Canceled: a caller
-// that has given up gets Unavailable, because nothing was done.
-func callStore[T any](ctx context.Context, s *Storage, op string, call func(ctx context.Context, o *Store) (T, error)) (T, error) {
-	var out T
+// callStore makes a call that returns a value: see do.
+func callStore[T any](ctx context.Context, s *Storage, op string, call func(ctx context.Context, o *Store) (T, error)) (out T, err error) {
+	err = s.do(ctx, op, func(ctx context.Context, o *Store) (err error) {
+		out, err = call(ctx, o)
+		return err
+	})
+	return out, err
+}
+
+// do makes a call to an open store. The ports of stores have no Canceled: a caller that has
+// given up gets Unavailable, because nothing was done.
+func (s *Storage) do(ctx context.Context, op string, call func(ctx context.Context, o *Store) error) error {
 	opened := s.store.Load()
 	if s.observed != nil {
-		out, err := call(ctx, opened)
-		return out, s.observed.note(ctx, op, err)
+		return s.observed.note(ctx, op, call(ctx, opened))
 	}
 	if opened == nil {
 		s.guard.tell(Event{Op: op, Decision: Skipped})
 		missing := *errNotOpen
 		missing.Provider = s.guard.provider
-		return out, &missing
+		return &missing
 	}
-	err := s.guard.do(ctx, op, storing, func(ctx context.Context) (err error) {
+	err := s.guard.do(ctx, op, storing, func(ctx context.Context) error {
 		began := time.Now()
-		if out, err = call(ctx, opened); time.Since(began) > patience {
+		err := call(ctx, opened)
+		if time.Since(began) > patience {
 			err = once(err)
 		}
 		return err
@@ -152,5 +157,5 @@ func callStore[T any](ctx context.Context, s *Storage, op string, call func(ctx 
 	if fault.Is(err, fault.Canceled) {
 		err = fault.Wrap(fault.Unavailable, "resilience."+op, err)
 	}
-	return out, err
+	return err
 }

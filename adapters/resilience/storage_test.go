@@ -65,7 +65,7 @@ func failing(kind fault.Kind) func(string) error {
 }
 
 func (s *store) save(t *testing.T, id string) error {
-	return s.Journal().Save(t.Context(), &ports.Record{Kind: "thing", ID: id, Body: []byte("x")})[0]
+	return s.Save(t.Context(), &ports.Record{Kind: "thing", ID: id, Body: []byte("x")})[0]
 }
 
 func TestWhatAStoreDidNotDoIsTriedAgain(t *testing.T) {
@@ -190,13 +190,13 @@ func TestSeveralRecordsAreSavedEachForItself(t *testing.T) {
 			t.Fatal(err)
 		}
 		one, two := &ports.Record{Kind: "thing", ID: "a", Body: []byte("x")}, &ports.Record{Kind: "thing", ID: "b", Body: []byte("x")}
-		if errs := s.Journal().Save(t.Context(), one, &ports.Record{Kind: "thing", ID: "a", Body: []byte("x")}, two); errs[0] != nil ||
+		if errs := s.Save(t.Context(), one, &ports.Record{Kind: "thing", ID: "a", Body: []byte("x")}, two); errs[0] != nil ||
 			!fault.Is(errs[1], fault.Conflict) || errs[2] != nil || two.Rev != 1 {
 			t.Errorf("got %v, want the second alone of kind %v", errs, fault.Conflict)
 		}
 		s.fail(failing(fault.Unavailable))
 		before := s.asked.Load()
-		if errs := s.Journal().Save(t.Context(), one, two); !fault.Is(errs[0], fault.Unavailable) || !fault.Is(errs[1], fault.Unavailable) || s.asked.Load() != before+2 {
+		if errs := s.Save(t.Context(), one, two); !fault.Is(errs[0], fault.Unavailable) || !fault.Is(errs[1], fault.Unavailable) || s.asked.Load() != before+2 {
 			t.Errorf("%v after %d, want kind %v, asked %v", errs, s.asked.Load()-before, fault.Unavailable, before+2)
 		}
 	})

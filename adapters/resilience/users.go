@@ -32,8 +32,7 @@ func (u users) FindByKey(ctx context.Context, scoped string) (user.Creation, err
 
 // Create implements ports.UserRepository.
 func (u users) Create(ctx context.Context, n user.User, key idempotency.Key) error {
-	_, err := callStore(ctx, u.s, "create user", func(ctx context.Context, o *Store) (any, error) { return nil, o.Users.Create(ctx, n, key) })
-	return err
+	return u.s.do(ctx, "create user", func(ctx context.Context, o *Store) error { return o.Users.Create(ctx, n, key) })
 }
 
 // Update implements ports.UserRepository.
@@ -45,10 +44,7 @@ func (u users) Update(ctx context.Context, tenant, id string, patch user.Patch, 
 
 // Delete implements ports.UserRepository.
 func (u users) Delete(ctx context.Context, tenant, id string, ifVersion int64) error {
-	_, err := callStore(ctx, u.s, "delete user", func(ctx context.Context, o *Store) (any, error) {
-		return nil, o.Users.Delete(ctx, tenant, id, ifVersion)
-	})
-	return err
+	return u.s.do(ctx, "delete user", func(ctx context.Context, o *Store) error { return o.Users.Delete(ctx, tenant, id, ifVersion) })
 }
 
 // List implements ports.UserRepository.

@@ -1,5 +1,5 @@
 // Package cli implements the command line: serve, check, console, keys, storage, payments,
-// data, version.
+// data, simulate, version.
 package cli
 
 import (
@@ -62,7 +62,7 @@ func command(environ []string, further ...setting.Described) *cobra.Command {
 		}
 		return c, err
 	}
-	root.AddCommand(serve(load), check(load), openConsole(load), version(),
+	root.AddCommand(serve(load), check(load), openConsole(load), simulate(), version(),
 		group("keys", "Make, list and revoke API keys", createKey(load), listKeys(load), revokeKey(load)),
 		group("storage", "Look after what is stored", storageCreate(load), storageStatus(load), storageCopy(load), storageReopen(load), storageBackup(load), storagePutBack(load)),
 		group("payments", "List and settle payments that need a person", reviewPayments(load), resolvePayment(load)),

@@ -112,7 +112,7 @@ func TestAnUnfinishedCopyIsNotUsed(t *testing.T) {
 	r := newRig(t)
 	within(t, filepath.Join(r.dir, "data", "patchbay.db"), func(s *sqlitestore.Store) {
 		mark := ports.Record{Kind: "store", ID: "mark", Index: ports.Index{Status: "unfinished_copy"}, Body: []byte(`{"copyOf":"old"}`)}
-		if err := s.Journal().Save(t.Context(), &mark)[0]; err != nil {
+		if err := s.Save(t.Context(), &mark)[0]; err != nil {
 			t.Fatal(err)
 		}
 	})

@@ -14,10 +14,10 @@ import (
 const CodeGone = "cursor_gone"
 
 // Service reads the feed.
-type Service struct{ journal ports.Journal }
+type Service struct{ feed ports.Feed }
 
-// New returns a Service on a journal.
-func New(journal ports.Journal) *Service { return &Service{journal} }
+// New returns a Service on a feed.
+func New(feed ports.Feed) *Service { return &Service{feed} }
 
 // Read returns up to limit events of a tenant after the cursor, oldest first, and the cursor
 // after them. An empty cursor is the beginning of the feed. next is never empty: at the end of
@@ -54,10 +54,10 @@ func (s *Service) Read(ctx context.Context, tenant, cursor string, limit int) (e
 // limit events after it.
 func (s *Service) from(ctx context.Context, tenant string, seq int64, limit int) (at *event.Event, after []event.Event, err error) {
 	if seq == 0 {
-		after, err = s.journal.Feed(ctx, tenant, 0, limit)
+		after, err = s.feed.Feed(ctx, tenant, 0, limit)
 		return nil, after, err
 	}
-	all, err := s.journal.Feed(ctx, tenant, seq-1, limit+1)
+	all, err := s.feed.Feed(ctx, tenant, seq-1, limit+1)
 	if err != nil || len(all) == 0 {
 		return nil, nil, err
 	}
@@ -65,7 +65,7 @@ func (s *Service) from(ctx context.Context, tenant string, seq int64, limit int)
 		return nil, all[:min(len(all), limit)], nil
 	}
 	if at, after = &all[0], all[1:]; len(after) == 0 && len(at.Data) >= ports.PageBytes { // it alone has filled the page
-		after, err = s.journal.Feed(ctx, tenant, seq, limit)
+		after, err = s.feed.Feed(ctx, tenant, seq, limit)
 	}
 	return at, after, err
 }

@@ -51,7 +51,7 @@ var _ Accounts = (*KnownAccounts)(nil)
 // NewAccounts returns KnownAccounts. Its Run must be called, or no account becomes known.
 // The digests are those of the providers' credentials. The answer of a provider without a
 // digest is not kept.
-func NewAccounts(journal ports.Journal, gateways []ports.PaymentGateway, digests map[string]string, clock ports.Clock, log *slog.Logger) *KnownAccounts {
+func NewAccounts(journal ports.Records, gateways []ports.PaymentGateway, digests map[string]string, clock ports.Clock, log *slog.Logger) *KnownAccounts {
 	return &KnownAccounts{
 		kept:     record.Of(journal, accountKind, func(i identity, _ string) bool { return i.Account != "" }),
 		gateways: gateways, digests: digests, clock: clock, log: log,

@@ -21,7 +21,7 @@ const pageSize = 100
 //
 // Errors are those of the journal and of Decode.
 type Repository[T any] struct {
-	Journal ports.Journal
+	Journal ports.Records
 	Kind    string
 	// Decode reads a T from its record.
 	Decode func(ports.Record) (T, error)
@@ -56,7 +56,7 @@ func (e *Entry[V]) Encode() (err error) {
 
 // Of returns the Repository of a kind whose bodies are Vs. holds reports whether a value is the
 // one that belongs to the id of a record: see Decode.
-func Of[V any](j ports.Journal, kind string, holds func(v V, id string) bool) Repository[Entry[V]] {
+func Of[V any](j ports.Records, kind string, holds func(v V, id string) bool) Repository[Entry[V]] {
 	return Repository[Entry[V]]{
 		Journal: j, Kind: kind,
 		Decode: func(r ports.Record) (Entry[V], error) {
@@ -77,7 +77,7 @@ func Of[V any](j ports.Journal, kind string, holds func(v V, id string) bool) Re
 }
 
 // Raw returns the Repository of a kind whose bodies are not looked at.
-func Raw(j ports.Journal, kind string) Repository[ports.Record] {
+func Raw(j ports.Records, kind string) Repository[ports.Record] {
 	return Repository[ports.Record]{
 		Journal: j, Kind: kind,
 		Decode: func(r ports.Record) (ports.Record, error) { return r, nil },
@@ -112,7 +112,7 @@ func (r Repository[T]) decode(one ports.Record, err error) (v T, _ error) {
 	return r.Decode(one)
 }
 
-// List reads one page, newest first: see ports.Journal. A record with a Content is Partial: it is
+// List reads one page, newest first: see ports.Records. A record with a Content is Partial: it is
 // read again before it is saved.
 func (r Repository[T]) List(ctx context.Context, tenant string, f ports.Filter, cursor string, limit int) (page []T, next string, err error) {
 	records, err := r.Journal.List(ctx, tenant, r.Kind, f, cursor, limit)

@@ -112,7 +112,7 @@ func Open(ctx context.Context, o Options) (*Spool, error) {
 	return s, nil
 }
 
-// Save implements ports.Journal. A new record of a kind that may be held is held if the store is
+// Save implements ports.Records. A new record of a kind that may be held is held if the store is
 // unavailable, or if the outcome of the save is unknown.
 func (s *Spool) Save(ctx context.Context, records ...*ports.Record) []error {
 	errs := make([]error, len(records))
@@ -129,7 +129,7 @@ func (s *Spool) save(ctx context.Context, r *ports.Record) error {
 	return s.take(ctx, r, nil, func() error { return s.Store.Save(ctx, r)[0] })
 }
 
-// Attach implements ports.Journal. Like Save it may hold the record, with its children.
+// Attach implements ports.Children. Like Save it may hold the record, with its children.
 func (s *Spool) Attach(ctx context.Context, parent *ports.Record, children ...*ports.Record) error {
 	return s.take(ctx, parent, children, func() error { return s.Store.Attach(ctx, parent, children...) })
 }
@@ -246,7 +246,7 @@ func keyOf(kind, value string) string {
 	return kind + "|" + value
 }
 
-// Get implements ports.Journal. It returns a held record if the store does not have it, or is
+// Get implements ports.Records. It returns a held record if the store does not have it, or is
 // unavailable.
 func (s *Spool) Get(ctx context.Context, tenant, kind, id string) (ports.Record, error) {
 	return s.read(ctx, kind, func(ctx context.Context) (ports.Record, error) { return s.Store.Get(ctx, tenant, kind, id) },
@@ -255,7 +255,7 @@ func (s *Spool) Get(ctx context.Context, tenant, kind, id string) (ports.Record,
 		})
 }
 
-// Find implements ports.Journal. It reads held records as Get does.
+// Find implements ports.Records. It reads held records as Get does.
 func (s *Spool) Find(ctx context.Context, kind string, by ports.Unique, value string) (ports.Record, error) {
 	store := func(ctx context.Context) (ports.Record, error) { return s.Store.Find(ctx, kind, by, value) }
 	if by != ports.ByIdem {

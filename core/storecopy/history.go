@@ -17,7 +17,7 @@ type Point struct {
 
 // Behind reports whether a store is older than a point. The zero Point is older than every
 // store.
-func (p Point) Behind(ctx context.Context, j ports.Journal) (bool, error) {
+func (p Point) Behind(ctx context.Context, j ports.Feed) (bool, error) {
 	if p.Seq == 0 {
 		return false, nil
 	}
@@ -32,7 +32,7 @@ func (p Point) Behind(ctx context.Context, j ports.Journal) (bool, error) {
 //
 // Numbers have no gaps, so a search with doubling and halving steps finds the end in few reads,
 // however long the feed.
-func (p Point) Latest(ctx context.Context, j ports.Journal) (Point, error) {
+func (p Point) Latest(ctx context.Context, j ports.Feed) (Point, error) {
 	at, growing := p, true
 	for step := int64(1); step > 0; {
 		events, err := j.Feed(ctx, ports.AllTenants, at.Seq+step-1, 1)
@@ -55,7 +55,7 @@ func (p Point) Latest(ctx context.Context, j ports.Journal) (Point, error) {
 
 // writtenAt returns when the last event of a store's feed was written, the zero time if there is
 // none.
-func writtenAt(ctx context.Context, j ports.Journal) (time.Time, error) {
+func writtenAt(ctx context.Context, j ports.Feed) (time.Time, error) {
 	last, err := Point{}.Latest(ctx, j)
 	if err != nil || last.Seq == 0 {
 		return time.Time{}, err

@@ -97,7 +97,7 @@ func (r Restore) again(at, written time.Time, providers []string) Restore {
 }
 
 // marks returns the Repository of a store's mark. A new store gets one without a state.
-func marks(j ports.Journal, clock ports.Clock) record.Repository[mark] {
+func marks(j ports.Records, clock ports.Clock) record.Repository[mark] {
 	marks := record.Of(j, markKind, func(origin, string) bool { return true })
 	blank := marks.New
 	marks.New = func(tenant, id string) mark {
@@ -108,12 +108,12 @@ func marks(j ports.Journal, clock ports.Clock) record.Repository[mark] {
 	return marks
 }
 
-func readMark(ctx context.Context, j ports.Journal, clock ports.Clock) (mark, error) {
+func readMark(ctx context.Context, j ports.Records, clock ports.Clock) (mark, error) {
 	return marks(j, clock).Open(ctx, "", markID)
 }
 
 // changeMark changes a store's mark, and repeats that if somebody else has written it.
-func changeMark(ctx context.Context, j ports.Journal, clock ports.Clock, change func(*mark) error) (origin, error) {
+func changeMark(ctx context.Context, j ports.Records, clock ports.Clock, change func(*mark) error) (origin, error) {
 	m, err := marks(j, clock).Put(ctx, "", markID, change)
 	return m.Value, err
 }
@@ -121,7 +121,7 @@ func changeMark(ctx context.Context, j ports.Journal, clock ports.Clock, change 
 func state(m mark) string { return m.Record.Index.Status }
 
 // become writes a mark with a state, unless somebody else has written it since it was read.
-func become(ctx context.Context, j ports.Journal, m *mark, state string) error {
+func become(ctx context.Context, j ports.Records, m *mark, state string) error {
 	m.Record.Index.Status = state
 	err := marks(j, nil).Save(ctx, m)
 	if fault.Is(err, fault.Conflict) {
@@ -165,7 +165,7 @@ func Use(ctx context.Context, j ports.Journal, clock ports.Clock, older bool, pa
 // Recalled records in the store that the payments which the providers have are in it again,
 // after the restore at the given time. If there was a later restore, it changes nothing. Errors
 // as for the store.
-func Recalled(ctx context.Context, j ports.Journal, clock ports.Clock, at time.Time) error {
+func Recalled(ctx context.Context, j ports.Records, clock ports.Clock, at time.Time) error {
 	_, err := changeMark(ctx, j, clock, func(m *mark) error {
 		o := &m.Value
 		if !o.Unrecalled || !o.At.Equal(at) {

@@ -51,7 +51,7 @@ func disown(ctx context.Context, store, copied Side, clock ports.Clock, force bo
 }
 
 // MovedTo returns the name of the provider that a store was moved to, empty if it was not moved.
-func MovedTo(ctx context.Context, j ports.Journal, clock ports.Clock) (string, error) {
+func MovedTo(ctx context.Context, j ports.Records, clock ports.Clock) (string, error) {
 	m, err := readMark(ctx, j, clock)
 	if err != nil || state(m) != moved {
 		return "", err

@@ -24,8 +24,8 @@ const (
 // StandbyOptions configures a Standby. Users and Feed belong to the store that is copied.
 type StandbyOptions struct {
 	Users  ports.UserRepository
-	Feed   ports.Journal
-	Copy   ports.Journal // belongs to the other store
+	Feed   ports.Feed
+	Copy   ports.Records // belongs to the other store
 	Clock  ports.Clock
 	MaxLag time.Duration // how far the copy may have been behind when the store was last reached
 	Log    *slog.Logger

@@ -97,7 +97,7 @@ func newPairOn(t *testing.T, file string, copied *memjournal.Journal) *pair {
 	if err != nil {
 		t.Fatal(err)
 	}
-	p := &pair{store: &primary{UserRepository: store.Users(), feed: store.Journal()}, copy: copied}
+	p := &pair{store: &primary{UserRepository: store.Users(), feed: store}, copy: copied}
 	p.copy.Fail = func(op string) error {
 		if p.fails.Load() && op == memjournal.Save {
 			return errGone

@@ -128,7 +128,7 @@ type entry struct {
 type stored = record.Entry[entry]
 
 // repository returns the Repository of the events in a journal, which may be nil to only decode.
-func repository(j ports.Journal) record.Repository[stored] {
+func repository(j ports.Records) record.Repository[stored] {
 	return record.Of(j, Kind, func(e entry, id string) bool { return nameOf(e.Event) == id })
 }
 

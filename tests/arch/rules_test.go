@@ -74,13 +74,14 @@ var rules = []rule{
 	{"adapters/mail/mailgunmail", mail, "github.com/mailgun/mailgun-go/v4 github.com/go-json-experiment/json"},
 	{"adapters/mail/sendgridmail", mail, "github.com/sendgrid/sendgrid-go github.com/sendgrid/rest github.com/go-json-experiment/json"},
 	{"adapters/mail/...", mail, unclaimed},
-	{"adapters/payments/mockpay", provider + " core/record", "github.com/stripe/stripe-go/v76/webhook"},
+	{"adapters/payments/mockpay", provider + " core/record adapters/payments/stripepay adapters/simulators/stripesim", ""}, // the mock alone may import both
 	{"adapters/payments/stripepay", provider, "github.com/stripe/stripe-go/v76"},
 	{"adapters/payments/...", provider, unclaimed},
-	{"adapters/storage/mongostore", provider + " core/record", "go.mongodb.org/mongo-driver"},
-	{"adapters/storage/pgstore", provider + " core/record", "github.com/jackc/pgx/v5 github.com/pressly/goose/v3"},
-	{"adapters/storage/sqlitestore", provider + " core/record", "modernc.org/sqlite github.com/pressly/goose/v3 github.com/gofrs/flock golang.org/x/sync"},
-	{"adapters/storage/...", provider + " core/record", unclaimed},
+	{"adapters/storage/table", outbound + " core/record", "github.com/pressly/goose/v3"},
+	{"adapters/storage/mongostore", provider + " core/record adapters/storage/table", "go.mongodb.org/mongo-driver"},
+	{"adapters/storage/pgstore", provider + " core/record adapters/storage/table", "github.com/jackc/pgx/v5 github.com/pressly/goose/v3"},
+	{"adapters/storage/sqlitestore", provider + " core/record adapters/storage/table", "modernc.org/sqlite github.com/pressly/goose/v3 github.com/gofrs/flock golang.org/x/sync"},
+	{"adapters/storage/...", provider + " core/record adapters/storage/table", unclaimed},
 
 	// Inbound adapters import the core, and the connections that requests come on.
 	{"adapters/wire", "core/fault core/guard", "github.com/valyala/fasthttp"},

@@ -2,152 +2,155 @@ package mockpay
 
 import (
 	"context"
+	"encoding/json"
 	"time"
 
+	"patchbay/adapters/simulators/stripesim"
 	"patchbay/core/fault"
-	"patchbay/core/payment"
 	"patchbay/core/record"
 	"patchbay/ports"
 )
 
-// recordKind is the kind of the book's records in the journal.
-const recordKind = "mock_intent"
+const (
+	// recordKind is the kind of the book's records in the journal.
+	recordKind = "mock_intent"
+	// onceKind is the kind of the records of faults that happen once.
+	onceKind = "mock_fault"
+)
 
-func (g *Gateway) tenant() string { return "provider:" + g.Name() }
-
-func (g *Gateway) idem(key string) string { return g.Name() + "|" + key }
-
-func (g *Gateway) newRecord(i *intent, key string) ports.Record {
-	return ports.Record{
-		Tenant: g.tenant(), Kind: recordKind, ID: i.Reference,
-		Idem: g.idem(key), Ref: g.Name() + ":" + i.Reference,
-		Index: ports.Index{Customer: i.Customer, Created: i.CreatedAt},
-	}
+// book is a book in the journal.
+type book struct {
+	provider string
+	journal  ports.Journal
+	tells    bool // events are delivered
+	wake     func()
 }
 
-// load reads an intent and its record. It returns NotFound if there is none.
-func (g *Gateway) load(ctx context.Context, reference string) (ports.Record, *intent, error) {
-	if err := ctx.Err(); err != nil {
-		return ports.Record{}, nil, fault.Wrap(fault.Canceled, "", err)
+var _ stripesim.Book = book{}
+
+func (b book) tenant() string { return "provider:" + b.provider }
+
+func (b book) idem(key string) string { return b.provider + "|" + key }
+
+// Get implements stripesim.Book.
+func (b book) Get(ctx context.Context, id string) (*stripesim.Record, error) {
+	return read(b.journal.Get(ctx, b.tenant(), recordKind, id))
+}
+
+// ByKey implements stripesim.Book. It finds the keys of creates.
+func (b book) ByKey(ctx context.Context, key string) (*stripesim.Record, error) {
+	return read(b.journal.Find(ctx, recordKind, ports.ByIdem, b.idem(key)))
+}
+
+// List implements stripesim.Book.
+func (b book) List(ctx context.Context, after, customer string, n int) (all []*stripesim.Record, err error) {
+	cursor := ""
+	if after != "" {
+		r, err := b.Get(ctx, after)
+		if err != nil {
+			return nil, err
+		}
+		cursor = ports.Cursor{Created: r.Handle.(ports.Record).Index.Created.UnixMicro(), ID: after}.String()
 	}
-	record, err := g.o.Journal.Get(ctx, g.tenant(), recordKind, reference)
-	if fault.Is(err, fault.NotFound) {
-		return record, nil, fault.New(fault.NotFound, "resource_missing", "no such payment intent")
+	for len(all) < n {
+		records, next, err := b.page(ctx, cursor, customer, n-len(all))
+		if err != nil {
+			return nil, err
+		}
+		all = append(all, records...)
+		if cursor = next; cursor == "" {
+			break
+		}
 	}
+	return all, nil
+}
+
+// page reads a page of the journal.
+func (b book) page(ctx context.Context, cursor, customer string, n int) ([]*stripesim.Record, string, error) {
+	page, err := b.journal.List(ctx, b.tenant(), recordKind, ports.Filter{Customer: customer}, cursor, n)
 	if err != nil {
-		return record, nil, err
+		return nil, "", err
 	}
-	i, err := g.read(record)
-	return record, i, err
+	all := make([]*stripesim.Record, len(page.Records))
+	for n, r := range page.Records {
+		if all[n], err = read(r, nil); err != nil {
+			return nil, "", err
+		}
+	}
+	return all, page.Next, nil
 }
 
-// read decodes the intent of a record, with the changes that are due by now.
-func (g *Gateway) read(r ports.Record) (*intent, error) {
-	i, err := decode(r)
-	if err == nil {
-		i.elapse(g.o.Clock.Now())
+// Save implements stripesim.Book. The events are delivered by HandleWebhook.
+func (b book) Save(ctx context.Context, r *stripesim.Record) error {
+	i := &r.Intent
+	kept, known := r.Handle.(ports.Record)
+	if !known {
+		kept = ports.Record{
+			Tenant: b.tenant(), Kind: recordKind, ID: i.ID, Idem: b.idem(i.Key), Ref: b.provider + ":" + i.ID,
+			Index: ports.Index{Customer: i.Customer, Created: i.Created},
+		}
 	}
-	return i, err
-}
-
-func decode(r ports.Record) (*intent, error) {
-	i, err := record.Decode(r, func(i intent) bool { return i.Reference == r.ID })
-	if err != nil {
-		return nil, err
+	if !b.tells {
+		r.Outbox = nil
 	}
-	return &i, nil
-}
-
-// save stores an intent with the events of the request. It returns Conflict if the intent
-// has changed since it was read.
-func (g *Gateway) save(ctx context.Context, r *ports.Record, i *intent, m mishap) error {
-	if g.o.Endpoint != nil {
-		i.post(g.o.IDs.New, g.o.Clock.Now(), m)
+	schedule(&kept, r.Outbox)
+	kept.Index.Status = string(i.State.Status)
+	var err error
+	if kept.Body, err = json.Marshal(r); err != nil {
+		return fault.Wrap(fault.Internal, "mockpay.save", err)
 	}
-	i.schedule(r)
-	r.Index.Status = string(i.Status)
-	r.Body = mustMarshal(i)
-	if err := g.o.Journal.Save(ctx, r)[0]; err != nil {
+	if err := b.journal.Save(ctx, &kept)[0]; err != nil {
 		return err
 	}
-	if g.o.Wake != nil && r.Queue != "" {
-		g.o.Wake()
+	r.Handle = kept
+	if b.wake != nil && kept.Queue != "" {
+		b.wake()
 	}
 	return nil
 }
 
-// list pages through the journal, newest first. It skips intents that are too new, and ends
-// at the first that is too old.
-func (g *Gateway) list(ctx context.Context, r payment.ListRequest) (payment.IntentPage, error) {
-	if r.Limit < 1 || r.Limit > 100 {
-		return payment.IntentPage{}, fault.InvalidParam("limit", "parameter_invalid", "limit must be 1 to 100")
+// Once implements stripesim.Book. A record makes it happen once per key, also across processes.
+func (b book) Once(ctx context.Context, key string) (first bool, err error) {
+	err = b.journal.Save(ctx, &ports.Record{Tenant: b.tenant(), Kind: onceKind, ID: key, Body: []byte("{}")})[0]
+	if fault.Is(err, fault.Conflict) {
+		return false, nil
 	}
-	page := payment.IntentPage{Next: r.Cursor, Now: g.o.Clock.Now()}
-	for {
-		records, err := g.page(ctx, page.Next, r.Limit-len(page.Intents))
-		if err != nil {
-			return payment.IntentPage{}, err
-		}
-		page.Next = records.Next
-		for _, record := range records.Records {
-			i, err := g.read(record)
-			if err != nil {
-				return payment.IntentPage{}, err
-			}
-			if i.CreatedAt.Before(r.From) {
-				page.Next = ""
-				return page, nil
-			}
-			if r.To.IsZero() || !i.CreatedAt.After(r.To) {
-				page.Intents = append(page.Intents, i.Intent)
-			}
-		}
-		if page.Next == "" || len(page.Intents) == r.Limit {
-			return page, nil
-		}
-	}
+	return err == nil, err
 }
 
-func (g *Gateway) page(ctx context.Context, cursor string, limit int) (ports.RecordPage, error) {
-	if err := ctx.Err(); err != nil {
-		return ports.RecordPage{}, fault.Wrap(fault.Canceled, "", err)
-	}
-	return g.o.Journal.List(ctx, g.tenant(), recordKind, ports.Filter{}, cursor, limit)
-}
-
-// Book returns the provider's own record of its charges, newest first, up to limit after
-// the cursor. It returns Invalid for a cursor that Book did not return.
-func (g *Gateway) Book(ctx context.Context, cursor string, limit int) (payment.BookPage, error) {
-	records, err := g.page(ctx, cursor, limit)
-	if err != nil {
-		return payment.BookPage{}, g.named(request{action: "book"}, err)
-	}
-	book := payment.BookPage{Next: records.Next, Entries: []payment.BookEntry{}}
-	for _, record := range records.Records {
-		i, err := g.read(record)
-		if err != nil {
-			return payment.BookPage{}, g.named(request{action: "book"}, err)
-		}
-		book.Entries = append(book.Entries, payment.BookEntry{
-			Provider: g.Name(), Reference: i.Reference, Key: i.Requests[0].Key, Status: i.Status,
-			Amount: i.Amount, Currency: i.Currency, Captured: i.AmountCaptured,
-			Refunded: i.AmountRefunded, Refunds: i.given(),
-			Metadata: i.Metadata, CreatedAt: i.CreatedAt,
-		})
-	}
-	return book, nil
-}
-
-// schedule puts the record into the queue until its events are delivered. It leaves a
-// claimed record alone, because the worker calls schedule again when it saves.
-func (i *intent) schedule(r *ports.Record) {
+// schedule puts a record into the queue until its events are delivered. It leaves a claimed record
+// alone, because the worker calls schedule again when it saves.
+func schedule(r *ports.Record, outbox []stripesim.Pending) {
 	if r.Owner != "" {
 		return
 	}
 	r.Queue, r.Due = "", time.Time{}
-	for _, w := range i.Outbox {
-		if r.Queue == "" || w.Due.Before(r.Due) {
-			r.Queue, r.Due = WebhookQueue, w.Due
+	for n := range outbox {
+		if due := outbox[n].Due; r.Queue == "" || due.Before(r.Due) {
+			r.Queue, r.Due = WebhookQueue, due
 		}
 	}
+}
+
+// read decodes a record. One that an earlier version has written is converted, and is saved in the
+// new form by its next change.
+func read(from ports.Record, err error) (*stripesim.Record, error) {
+	if err != nil {
+		return nil, err
+	}
+	r, err := record.Decode(from, func(r stored) bool { return r.Intent.ID == from.ID || r.Reference == from.ID })
+	if err != nil {
+		return nil, err
+	}
+	if r.Reference != "" {
+		return readEarlier(from)
+	}
+	r.Handle = from
+	return &r.Record, nil
+}
+
+// stored is a record in the form of this version, and what tells one of an earlier version.
+type stored struct {
+	stripesim.Record
+	Reference string
 }

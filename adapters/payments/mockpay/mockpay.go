@@ -1,20 +1,14 @@
-// Package mockpay is a payment provider for testing: it answers as Stripe does, stores
-// everything durably, sends signed webhooks, and simulates faults on request. No money
-// moves.
+// Package mockpay is a payment provider for testing: the adapter for Stripe over a simulator of it
+// within the process. It answers as Stripe does, stores everything durably, sends signed webhooks,
+// and simulates faults on request. No money moves.
 //
-// The behaviour of the payment methods is defined in tokens.go: Stripe's test cards, and
-// tokens "pm_mock_…" for faults. A fault after the commit leaves the effect in place, so
-// that a retry under the same key returns its result. The faults refused, 429, 401 and 403
-// have no effect, however often they occur; timeout_before has no effect the first time a
-// key is used, and a retry succeeds. pm_mock_hang commits and then does not answer until
-// the caller's context ends (at most hangLimit).
+// The simulator's book lies in the gateway's journal: one record for each payment intent, which
+// holds the charge, the responses saved under idempotency keys and the events to be delivered. A
+// request is one compare-and-swap of that record, so that gateways that share a store share the
+// book.
 //
-// The body of a request is JSON that includes its key, and a repeat must have the same
-// body.
-//
-// Keys: a create's key is known to the whole account, any other key to the intent that it
-// was used on. A request that is refused without effect (Invalid, Conflict) does not use up
-// its key, as at Stripe.
+// Keys: a create's key is known to the whole account, any other key to the intent that it was
+// used on.
 package mockpay
 
 import (
@@ -23,19 +17,24 @@ import (
 	"fmt"
 	"log/slog"
 	"net/http"
+	"slices"
 	"time"
 
+	"patchbay/adapters/httpclient"
+	"patchbay/adapters/payments/stripepay"
+	"patchbay/adapters/simulators/stripesim"
 	"patchbay/core/fault"
+	"patchbay/core/money"
 	"patchbay/core/payment"
 	"patchbay/ports"
 )
 
 var _ ports.PaymentGateway = (*Gateway)(nil)
 
-// hangLimit bounds pm_mock_hang for callers without a deadline.
-const hangLimit = time.Minute
+// refundTakes is how long a refund takes that is not completed at once.
+const refundTakes = 5 * time.Second
 
-// Options configures a mock account. All fields are required except Fault and those for
+// Options configures a mock account. All fields are required except Fault, Approval and those for
 // webhooks.
 type Options struct {
 	Name    string
@@ -43,9 +42,12 @@ type Options struct {
 	Clock   ports.Clock
 	IDs     ports.IDs
 	Log     *slog.Logger
-	// Fault, if set, applies to every create: a name from the table in tokens.go, such as
+	// Fault, if set, applies to every create: the name of a fault of the simulator, such as
 	// "refused" or "500_committed".
 	Fault string
+	// Approval returns the address of the page on which a buyer approves a payment, or "" until it
+	// is known.
+	Approval func(provider, reference string) string
 	// Endpoint returns the URL for webhooks, or "" until it is known. If Endpoint is nil,
 	// no webhooks are sent.
 	Endpoint func() string
@@ -60,153 +62,148 @@ type Options struct {
 
 // Gateway is one account at the mock provider.
 type Gateway struct {
-	o      Options
-	mishap mishap // applies to every create
+	*stripepay.Gateway
+	o    Options
+	sim  *stripesim.Sim
+	book book
 }
 
 // New opens an account. Its book is stored in the journal.
 func New(o Options) (*Gateway, error) {
-	g := &Gateway{o: o}
-	if o.Fault != "" {
-		m, ok := mishaps[o.Fault]
-		if !ok {
-			return nil, fmt.Errorf("mockpay: unknown fault %q", o.Fault)
-		}
-		g.mishap = m
+	if o.Fault != "" && !slices.Contains(stripesim.Faults(), o.Fault) {
+		return nil, fmt.Errorf("mockpay: unknown fault %q", o.Fault)
 	}
 	if o.Endpoint != nil && o.WebhookSecret == "" {
 		return nil, errors.New("mockpay: webhooks need a secret")
 	}
-	if g.o.HTTPClient == nil {
+	if o.HTTPClient == nil {
 		keeping := http.DefaultTransport.(*http.Transport).Clone()
 		keeping.MaxIdleConnsPerHost = keeping.MaxIdleConns
-		g.o.HTTPClient = &http.Client{Transport: keeping}
+		o.HTTPClient = &http.Client{Transport: keeping}
 	}
-	return g, nil
+	g := &Gateway{o: o, book: book{provider: o.Name, journal: o.Journal, tells: o.Endpoint != nil, wake: o.Wake}}
+	options := stripesim.Options{
+		Now: o.Clock.Now, Book: g.book, RefundTakes: refundTakes, Fault: o.Fault,
+		NewID: func(prefix string) string { return o.IDs.New(prefixed(prefix)) },
+	}
+	if o.Approval != nil {
+		options.Approval = func(reference string) string { return o.Approval(o.Name, reference) }
+	}
+	g.sim = stripesim.New(options)
+	var err error
+	g.Gateway, err = stripepay.New(stripepay.Options{
+		Name: o.Name, SecretKey: g.sim.Key(), PublishableKey: "pk_mock_" + o.Name,
+		HTTP: httpclient.Options{BaseURL: "http://mock.invalid", Wire: stripesim.Transport{Sim: g.sim}, Timeout: -1},
+	})
+	return g, err
 }
 
-// Name implements ports.PaymentGateway.
-func (g *Gateway) Name() string { return g.o.Name }
-
-// Capabilities implements ports.PaymentGateway. A key is kept as long as its intent.
-func (g *Gateway) Capabilities() payment.Capabilities {
-	return payment.Capabilities{
-		ManualCapture: true, PartialCapture: true, Refunds: true, PartialRefunds: true, InBrowser: true, Redirect: true,
-		Keys:     payment.Keys{Kept: 24 * time.Hour, ReplaysErrors: true},
-		Lookup:   payment.Lookup{List: true},
-		Metadata: payment.MetadataLimits{Keys: 50, Key: 40, Value: 500},
+// prefixed marks the ids of objects that callers see.
+func prefixed(prefix string) string {
+	if prefix == "secret" {
+		return prefix
 	}
+	return prefix + "_mock"
 }
 
 // Account implements ports.PaymentGateway. There is one account per name.
 func (g *Gateway) Account(context.Context) (string, error) { return "mock:" + g.Name(), nil }
 
-// Compose implements ports.PaymentGateway.
-func (g *Gateway) Compose(change payment.Change) (string, error) {
-	return string(mustMarshal(change)), nil
-}
-
 // Create implements ports.PaymentGateway.
 func (g *Gateway) Create(ctx context.Context, r payment.CreateRequest) (payment.Intent, error) {
-	q, r, err := newRequest(payment.Create, r.Key, "", r.Body, r)
+	ctx, err := bodied(ctx, g, payment.Create, &r, &r.Key, &r.Body)
 	if err != nil {
-		return payment.Intent{}, g.named(q, err)
+		return payment.Intent{}, err
 	}
-	a, err := g.create(ctx, q, r)
-	return a.Intent, g.named(q, err)
+	return g.Gateway.Create(ctx, r)
 }
 
 // Confirm implements ports.PaymentGateway.
 func (g *Gateway) Confirm(ctx context.Context, r payment.ConfirmRequest) (payment.Intent, error) {
-	q, r, err := newRequest(payment.Confirm, r.Key, r.Reference, r.Body, r)
+	ctx, err := bodied(ctx, g, payment.Confirm, &r, &r.Key, &r.Body)
 	if err != nil {
-		return payment.Intent{}, g.named(q, err)
+		return payment.Intent{}, err
 	}
-	q.method = r.PaymentMethod
-	a, err := g.act(ctx, q, func(i *intent) error { return i.confirm(r.PaymentMethod, r.ReturnURL, g.o.Clock.Now()) })
-	return a.Intent, g.named(q, err)
+	return g.Gateway.Confirm(ctx, r)
 }
 
 // Capture implements ports.PaymentGateway.
 func (g *Gateway) Capture(ctx context.Context, r payment.CaptureRequest) (payment.Intent, error) {
-	q, r, err := newRequest(payment.Capture, r.Key, r.Reference, r.Body, r)
+	ctx, err := bodied(ctx, g, payment.Capture, &r, &r.Key, &r.Body)
 	if err != nil {
-		return payment.Intent{}, g.named(q, err)
+		return payment.Intent{}, err
 	}
-	a, err := g.act(ctx, q, func(i *intent) error { return i.capture(r.Amount, g.o.Clock.Now()) })
-	return a.Intent, g.named(q, err)
+	return g.Gateway.Capture(ctx, r)
 }
 
 // Cancel implements ports.PaymentGateway.
 func (g *Gateway) Cancel(ctx context.Context, r payment.CancelRequest) (payment.Intent, error) {
-	q, _, err := newRequest(payment.Cancel, r.Key, r.Reference, r.Body, r)
+	ctx, err := bodied(ctx, g, payment.Cancel, &r, &r.Key, &r.Body)
 	if err != nil {
-		return payment.Intent{}, g.named(q, err)
+		return payment.Intent{}, err
 	}
-	a, err := g.act(ctx, q, func(i *intent) error { return i.cancel(g.o.Clock.Now()) })
-	return a.Intent, g.named(q, err)
+	return g.Gateway.Cancel(ctx, r)
 }
 
 // Refund implements ports.PaymentGateway.
 func (g *Gateway) Refund(ctx context.Context, r payment.RefundRequest) (payment.ProviderRefund, error) {
-	q, r, err := newRequest(payment.Refund, r.Key, r.Reference, r.Body, r)
+	ctx, err := bodied(ctx, g, payment.Refund, &r, &r.Key, &r.Body)
 	if err != nil {
-		return payment.ProviderRefund{}, g.named(q, err)
+		return payment.ProviderRefund{}, err
 	}
-	a, err := g.act(ctx, q, func(i *intent) error {
-		return i.refund(g.o.IDs.New("re_mock"), g.o.Clock.Now(), r)
-	})
-	return a.Refund, g.named(q, err)
+	return g.Gateway.Refund(ctx, r)
 }
 
-// Retrieve implements ports.PaymentGateway.
-func (g *Gateway) Retrieve(ctx context.Context, reference string) (payment.Intent, error) {
-	q := request{action: "retrieve"}
-	_, i, err := g.load(ctx, reference)
+// Book returns the provider's own record of its charges, newest first, up to limit after
+// the cursor. It returns Invalid for a cursor that Book did not return.
+func (g *Gateway) Book(ctx context.Context, cursor string, limit int) (payment.BookPage, error) {
+	page := payment.BookPage{Entries: []payment.BookEntry{}}
+	records, next, err := g.book.page(ctx, cursor, "", limit)
 	if err != nil {
-		return payment.Intent{}, g.named(q, err)
+		return page, g.named("book", err)
 	}
-	return i.Intent, nil
+	page.Next = next
+	for _, r := range records {
+		page.Entries = append(page.Entries, g.entry(r))
+	}
+	return page, nil
 }
 
-// Refunds implements ports.PaymentGateway.
-func (g *Gateway) Refunds(ctx context.Context, reference string) ([]payment.ProviderRefund, error) {
-	q := request{action: "refunds"}
-	_, i, err := g.load(ctx, reference)
-	if err != nil {
-		return nil, g.named(q, err)
+// entry returns a record as an entry of the book, in minor units of ISO 4217.
+func (g *Gateway) entry(r *stripesim.Record) payment.BookEntry {
+	r.Elapse(g.o.Clock.Now())
+	e := r.Entry()
+	e.Provider = g.Name()
+	for _, amount := range []*int64{&e.Amount, &e.Captured, &e.Refunded} {
+		if minor, ok := money.FromStripe(*amount, e.Currency); ok {
+			*amount = minor
+		}
 	}
-	if i.Released != nil { // a release precedes all refunds
-		return append([]payment.ProviderRefund{*i.Released}, i.Refunds...), nil
-	}
-	return i.Refunds, nil
+	return e
 }
 
-// Disputes implements ports.PaymentGateway.
-func (g *Gateway) Disputes(ctx context.Context, reference string) ([]payment.Dispute, error) {
-	q := request{action: "disputes"}
-	_, i, err := g.load(ctx, reference)
+// Awaiting returns a payment as it stands in the book, with the address to which the buyer returns.
+// NotFound.
+func (g *Gateway) Awaiting(ctx context.Context, reference string) (e payment.BookEntry, returnURL string, err error) {
+	r, err := g.book.Get(ctx, reference)
 	if err != nil {
-		return nil, g.named(q, err)
+		return e, "", g.named("awaiting", err)
 	}
-	return i.Disputes, nil
+	return g.entry(r), r.Intent.State.ReturnURL, nil
 }
 
-// List implements ports.PaymentGateway.
-func (g *Gateway) List(ctx context.Context, r payment.ListRequest) (payment.IntentPage, error) {
-	if r.Operation != "" {
-		return payment.IntentPage{}, g.named(request{action: "list"}, fault.New(fault.Unsupported, "lookup_unsupported", "the mock does not look for an operation"))
-	}
-	page, err := g.list(ctx, r)
-	return page, g.named(request{action: "list"}, err)
+// Approve ends the buyer's approval of a payment: the buyer has approved it, or has not. NotFound;
+// Conflict: the payment does not wait for it.
+func (g *Gateway) Approve(ctx context.Context, reference string, approved bool) error {
+	return g.named("approve", g.sim.Approve(ctx, reference, approved))
 }
 
 // named sets the operation and the provider in an error.
-func (g *Gateway) named(q request, err error) error {
+func (g *Gateway) named(op string, err error) error {
 	if err == nil {
 		return nil
 	}
 	e := *fault.From(err)
-	e.Op, e.Provider = "mockpay."+string(q.action), g.Name()
+	e.Op, e.Provider = "mockpay."+op, g.Name()
 	return &e
 }

@@ -4,6 +4,7 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"sync"
 	"sync/atomic"
 	"testing"
 	"testing/synctest"
@@ -79,17 +80,16 @@ func TestRefusedCreatesLeaveNothing(t *testing.T) {
 		{"no key", "idempotency_key_invalid", func(r *payment.CreateRequest) { r.Key = "" }},
 		{"a key of 256", "idempotency_key_invalid", func(r *payment.CreateRequest) { r.Key = strings.Repeat("k", 256) }},
 		{"an unknown currency", "currency_not_supported", func(r *payment.CreateRequest) { r.Currency = "xxx" }},
-		{"amount 0", "amount_not_positive", func(r *payment.CreateRequest) { r.Amount = 0 }},
+		{"amount 0", "parameter_invalid_integer", func(r *payment.CreateRequest) { r.Amount = 0 }},
 		{"49 cents", "amount_too_small", func(r *payment.CreateRequest) { r.Amount = 49 }},
 		{"nine digits", "amount_too_large", func(r *payment.CreateRequest) { r.Amount = 100_000_000 }},
 		{"a fils, which there is not at Stripe", "amount_too_precise", func(r *payment.CreateRequest) { r.Amount, r.Currency = 35_201, "kwd" }},
 		{"a million krónur", "amount_too_large", func(r *payment.CreateRequest) { r.Amount, r.Currency = 1_000_000, "isk" }},
-		{"a confirm that may send the buyer away, to nowhere", "return_url_required", func(r *payment.CreateRequest) {
+		{"a confirm that may send the buyer away, to nowhere", "invalid_request", func(r *payment.CreateRequest) {
 			r.Confirmation = payment.ConfirmClient
 		}},
-		{"a capture method of no kind", "parameter_invalid", func(r *payment.CreateRequest) { r.CaptureMethod = "later" }},
-		{"51 keys of metadata", "metadata_too_large", func(r *payment.CreateRequest) { r.Metadata = many }},
-		{"a long metadata value", "metadata_too_large", func(r *payment.CreateRequest) {
+		{"51 keys of metadata", "invalid_request", func(r *payment.CreateRequest) { r.Metadata = many }},
+		{"a long metadata value", "invalid_request", func(r *payment.CreateRequest) {
 			r.Metadata = map[string]string{"a": strings.Repeat("x", 501)}
 		}},
 		{"confirming without a payment method", "payment_method_missing", func(r *payment.CreateRequest) { r.PaymentMethod = "" }},
@@ -99,6 +99,11 @@ func TestRefusedCreatesLeaveNothing(t *testing.T) {
 		if _, err := g.Create(t.Context(), r); !fault.Is(err, fault.Invalid) || fault.From(err).Code != row.code {
 			t.Errorf("%s: %v, want invalid (%s)", row.name, err, row.code)
 		}
+	}
+	r := paid("refused", "pm_card_visa")
+	r.CaptureMethod = "later"
+	if _, err := g.Create(t.Context(), r); !fault.Is(err, fault.Unsupported) || fault.From(err).Code != "capture_method_unsupported" {
+		t.Errorf("a capture method of no kind: %v, want unsupported (capture_method_unsupported)", err)
 	}
 	if entries := book(t, g); len(entries) != 0 {
 		t.Errorf("book %+v, want it empty", entries)
@@ -247,7 +252,7 @@ func TestAnIntentThatAlwaysChangesIsGivenUp(t *testing.T) {
 	i, err := g.Create(t.Context(), paid("k", "pm_card_visa"))
 	must(t, err)
 	contended.Store(true)
-	_, err = g.Refund(t.Context(), payment.RefundRequest{Key: "r", Reference: i.Reference, Amount: 1})
+	_, err = g.Refund(t.Context(), payment.RefundRequest{Key: "r", Reference: i.Reference, Amount: 1, Currency: "usd"})
 	if !fault.Is(err, fault.RateLimited) || fault.From(err).RetryAfter <= 0 {
 		t.Errorf("Refund: %v, want rate limited with a time to wait", err)
 	}
@@ -259,7 +264,7 @@ func TestAnIntentTakesOnlySoManyRequests(t *testing.T) {
 	i, err := g.Create(t.Context(), paid("k", "pm_card_visa"))
 	must(t, err)
 	refund := func(n int) error {
-		_, err := g.Refund(t.Context(), payment.RefundRequest{Key: strconv.Itoa(n), Reference: i.Reference, Amount: 1})
+		_, err := g.Refund(t.Context(), payment.RefundRequest{Key: strconv.Itoa(n), Reference: i.Reference, Amount: 1, Currency: "usd"})
 		return err
 	}
 	for n := range 99 {
@@ -281,4 +286,115 @@ func TestHangEndsWithoutADeadlineToo(t *testing.T) {
 			t.Errorf("%v after %v, want unknown after a minute", err, time.Since(start))
 		}
 	})
+}
+
+// The charge, the response saved under the key and the events are one commit.
+func TestARequestIsOneCommit(t *testing.T) {
+	t.Parallel()
+	journal := memjournal.New(clock.System{})
+	var saves atomic.Int64
+	journal.Fail = func(op string) error {
+		if op == memjournal.Save {
+			saves.Add(1)
+		}
+		return nil
+	}
+	g := open(t, mockpay.Options{Journal: journal, Endpoint: func() string { return "" }, WebhookSecret: secret})
+	commits := func(what string, want int64) {
+		t.Helper()
+		if got := saves.Swap(0); got != want {
+			t.Errorf("%s: %d commits, want %d", what, got, want)
+		}
+	}
+	i, err := g.Create(t.Context(), paid("k", "pm_card_visa"))
+	must(t, err)
+	commits("a payment", 1)
+	_, err = g.Create(t.Context(), paid("k", "pm_card_visa"))
+	must(t, err)
+	commits("its repeat", 0)
+	_, err = g.Refund(t.Context(), payment.RefundRequest{Key: "r", Reference: i.Reference, Amount: 400, Currency: "usd"})
+	must(t, err)
+	commits("a refund", 1)
+}
+
+// Gateways that share a store share the book.
+func TestTwoGatewaysOnOneStore(t *testing.T) {
+	t.Parallel()
+	journal := memjournal.New(clock.System{})
+	gateways := []*mockpay.Gateway{open(t, mockpay.Options{Journal: journal}), open(t, mockpay.Options{Journal: journal})}
+	i, err := gateways[0].Create(t.Context(), paid("k", "pm_card_visa"))
+	must(t, err)
+	var all sync.WaitGroup
+	var made atomic.Int64
+	for n := range 20 {
+		all.Go(func() {
+			g := gateways[n%2]
+			if again, err := g.Create(t.Context(), paid("k", "pm_card_visa")); err == nil && again.Reference != i.Reference {
+				t.Errorf("the key made %s, want %s", again.Reference, i.Reference)
+			}
+			other, err := g.Create(t.Context(), paid("other", "pm_card_visa"))
+			if err != nil && !fault.KindOf(err).Rule().Retry || err == nil && other.Reference == i.Reference {
+				t.Errorf("another key: %+v, %v", other, err)
+			}
+			_, err = g.Refund(t.Context(), payment.RefundRequest{Key: "r" + strconv.Itoa(n), Reference: i.Reference, Amount: 300, Currency: "usd"})
+			switch {
+			case err == nil:
+				made.Add(1)
+			case !fault.Is(err, fault.Invalid) && !fault.KindOf(err).Rule().Retry:
+				t.Errorf("Refund: %v", err)
+			}
+		})
+	}
+	all.Wait()
+	entries := book(t, gateways[1])
+	if len(entries) != 2 {
+		t.Fatalf("%d payments, want two", len(entries))
+	}
+	for _, e := range entries {
+		if e.Reference == i.Reference && (e.Refunds != 3 || made.Load() != 3 || e.Refunded != 900) {
+			t.Errorf("%d refunds of %d, %d were answered, want 3 of 900", e.Refunds, e.Refunded, made.Load())
+		}
+	}
+}
+
+func TestABuyerApproves(t *testing.T) {
+	t.Parallel()
+	journal := memjournal.New(clock.System{})
+	g := open(t, mockpay.Options{
+		Journal: journal, Approval: func(provider, reference string) string { return "http://console/" + provider + "/" + reference },
+	})
+	wait := func(key string, capture payment.CaptureMethod) payment.Intent {
+		t.Helper()
+		r := paid(key, "pm_card_authenticationRequired")
+		r.ReturnURL, r.CaptureMethod = "https://shop.example.com/back", capture
+		i, err := g.Create(t.Context(), r)
+		if err != nil || i.Status != payment.RequiresAction || i.NextAction == nil || i.NextAction.URL != "http://console/mock/"+i.Reference {
+			t.Fatalf("%+v, %v", i, err)
+		}
+		return i
+	}
+	for _, row := range []struct {
+		key      string
+		capture  payment.CaptureMethod
+		approved bool
+		want     payment.Status
+		captured int64
+	}{
+		{"approved", payment.CaptureAutomatic, true, payment.Succeeded, 1000},
+		{"approved, to be captured", payment.CaptureManual, true, payment.RequiresCapture, 0},
+		{"not approved", payment.CaptureAutomatic, false, payment.RequiresPaymentMethod, 0},
+	} {
+		i := wait(row.key, row.capture)
+		must(t, g.Approve(t.Context(), i.Reference, row.approved))
+		i, err := g.Retrieve(t.Context(), i.Reference)
+		if err != nil || i.Status != row.want || i.AmountCaptured != row.captured || i.NextAction != nil || (i.Failure == nil) != row.approved {
+			t.Errorf("%s: %+v, %v", row.key, i, err)
+		}
+		if err := g.Approve(t.Context(), i.Reference, true); !fault.Is(err, fault.Conflict) {
+			t.Errorf("%s, and again: %v, want a conflict", row.key, err)
+		}
+	}
+	if err := g.Approve(t.Context(), "pi_absent", true); !fault.Is(err, fault.NotFound) {
+		t.Errorf("a payment that there is not: %v", err)
+	}
 }

@@ -1,11 +1,11 @@
 package mockpay
 
 import (
-	"maps"
 	"slices"
 	"strings"
 
 	"patchbay/adapters/provider"
+	"patchbay/adapters/simulators/stripesim"
 	"patchbay/config/setting"
 	"patchbay/ports"
 )
@@ -16,7 +16,7 @@ var Provider = provider.Payment{
 	New: func(e provider.Environment) (ports.PaymentGateway, error) {
 		return New(Options{
 			Name: e.Name, Journal: e.Journal, Clock: e.Clock, IDs: e.IDs, Log: e.Log, Fault: e.Settings.(*Settings).Fault,
-			Endpoint: e.Endpoint, WebhookSecret: e.Secrets[0], Wake: e.Wake,
+			Approval: e.Approval, Endpoint: e.Endpoint, WebhookSecret: e.Secrets[0], Wake: e.Wake,
 		})
 	},
 	Webhooks: provider.Webhooks[provider.PaymentHook]{Format: "stripe"},
@@ -33,8 +33,8 @@ type Settings struct {
 
 // Check implements setting.Checks.
 func (s *Settings) Check() (path, text string) {
-	if _, known := mishaps[s.Fault]; s.Fault != "" && !known {
-		return "fault", "is not one of " + strings.Join(slices.Sorted(maps.Keys(mishaps)), ", ")
+	if s.Fault != "" && !slices.Contains(stripesim.Faults(), s.Fault) {
+		return "fault", "is not one of " + strings.Join(stripesim.Faults(), ", ")
 	}
 	return "", ""
 }

@@ -1,16 +1,12 @@
 package mockpay
 
 import (
-	"bytes"
 	"context"
-	"encoding/hex"
 	"fmt"
 	"io"
-	"net/http"
 	"time"
 
-	"github.com/stripe/stripe-go/v76/webhook"
-
+	"patchbay/adapters/simulators/stripesim"
 	"patchbay/core/fault"
 	"patchbay/ports"
 )
@@ -23,6 +19,7 @@ const (
 )
 
 const (
+	saveTries    = 100 // attempts to save the outcome of deliveries while others change the intent
 	postTimeout  = 5 * time.Second
 	postsPerTurn = 8 // for one intent: together well within the lease
 )
@@ -37,18 +34,18 @@ var retries = []time.Duration{
 // HandleWebhook delivers the due events of one intent. It is the handler of a worker on
 // WebhookQueue.
 func (g *Gateway) HandleWebhook(ctx context.Context, c ports.Claim) error {
-	i, err := decode(c.Record)
+	r, err := read(c.Record, nil)
 	if err != nil {
 		return err
 	}
 	outcomes := map[int]error{}
 	now := g.o.Clock.Now()
-	for _, w := range i.Outbox {
-		if len(outcomes) < postsPerTurn && !w.Due.After(now) {
-			outcomes[w.Seq] = g.deliver(ctx, w)
+	for n := range r.Outbox {
+		if p := &r.Outbox[n]; len(outcomes) < postsPerTurn && !p.Due.After(now) {
+			outcomes[p.Seq] = g.deliver(ctx, g.sim.Event(r, p))
 		}
 	}
-	if err := g.settle(ctx, c, i, outcomes); err != nil {
+	if err := g.settle(ctx, c, r, outcomes); err != nil {
 		// The lease expires, and the events are sent again.
 		g.o.Log.WarnContext(ctx, "mock's webhooks are not settled", "intent", c.ID, "error", err)
 	}
@@ -56,74 +53,66 @@ func (g *Gateway) HandleWebhook(ctx context.Context, c ports.Claim) error {
 }
 
 // settle stores the results of the deliveries, by Seq, and releases the claim.
-func (g *Gateway) settle(ctx context.Context, c ports.Claim, i *intent, outcomes map[int]error) error {
-	record := c.Record
+func (g *Gateway) settle(ctx context.Context, c ports.Claim, r *stripesim.Record, outcomes map[int]error) error {
+	quiet := g.book
+	quiet.wake = nil // the worker itself looks for what is due next
 	for range saveTries {
-		dropped := i.delivered(outcomes, g.o.Clock.Now())
-		if record.Owner == c.Owner {
-			record.Owner = ""
+		dropped := delivered(r, outcomes, g.o.Clock.Now())
+		if kept := r.Handle.(ports.Record); kept.Owner == c.Owner {
+			kept.Owner = ""
+			r.Handle = kept
 		}
-		i.schedule(&record)
-		record.Body = mustMarshal(i)
-		err := g.o.Journal.Save(ctx, &record)[0]
+		err := quiet.Save(ctx, r)
 		if err == nil {
-			g.logDropped(dropped, outcomes)
+			for _, p := range dropped {
+				g.o.Log.Warn("mock drops a webhook", "webhook", p.ID, "failures", p.Failures, "error", outcomes[p.Seq])
+			}
 			return nil
 		}
 		if !fault.Is(err, fault.Conflict) {
 			return err
 		}
-		if record, i, err = g.load(ctx, c.ID); err != nil {
+		if r, err = g.book.Get(ctx, c.ID); err != nil {
 			return err
 		}
 	}
 	return fault.New(fault.Conflict, "lock_timeout", "too many requests on one intent")
 }
 
-func (g *Gateway) logDropped(dropped []webhookEvent, outcomes map[int]error) {
-	for _, w := range dropped {
-		g.o.Log.Warn("mock drops a webhook", "webhook", w.ID, "failures", w.Failures, "error", outcomes[w.Seq])
-	}
-}
-
 // delivered removes delivered events from the outbox, and those that failed too often,
 // which it returns.
-func (i *intent) delivered(outcomes map[int]error, now time.Time) (dropped []webhookEvent) {
-	var left []webhookEvent
-	for _, w := range i.Outbox {
-		err, tried := outcomes[w.Seq]
+func delivered(r *stripesim.Record, outcomes map[int]error, now time.Time) (dropped []stripesim.Pending) {
+	var left []stripesim.Pending
+	for _, p := range r.Outbox {
+		err, tried := outcomes[p.Seq]
 		switch {
 		case !tried:
-			left = append(left, w)
+			left = append(left, p)
 		case err == nil:
-		case w.Failures == len(retries):
-			dropped = append(dropped, w)
+		case p.Failures == len(retries):
+			dropped = append(dropped, p)
 		default:
-			w.Due = now.Add(retries[w.Failures])
-			w.Failures++
-			left = append(left, w)
+			p.Due = now.Add(retries[p.Failures])
+			p.Failures++
+			left = append(left, p)
 		}
 	}
-	i.Outbox = left
+	r.Outbox = left
 	return dropped
 }
 
-// deliver posts one event. The signature is new for each attempt, as at Stripe.
-func (g *Gateway) deliver(ctx context.Context, w webhookEvent) error {
+// deliver posts one event.
+func (g *Gateway) deliver(ctx context.Context, e stripesim.Event) error {
 	endpoint := g.o.Endpoint()
 	if endpoint == "" {
 		return fault.New(fault.Unavailable, "no_endpoint", "the endpoint is not known yet")
 	}
 	ctx, cancel := context.WithTimeout(ctx, postTimeout)
 	defer cancel()
-	request, err := http.NewRequestWithContext(ctx, http.MethodPost, endpoint, bytes.NewReader(w.Body))
+	request, err := g.sim.Signed(ctx, e, endpoint, g.o.WebhookSecret)
 	if err != nil {
 		return err
 	}
-	now := g.o.Clock.Now()
-	request.Header.Set("Content-Type", "application/json; charset=utf-8")
-	request.Header.Set("Stripe-Signature", fmt.Sprintf("t=%d,v1=%s", now.Unix(),
-		hex.EncodeToString(webhook.ComputeSignature(now, w.Body, g.o.WebhookSecret))))
 	response, err := g.o.HTTPClient.Do(request)
 	if err != nil {
 		return err

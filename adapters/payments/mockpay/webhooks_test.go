@@ -76,10 +76,10 @@ func TestEachChangeIsTold(t *testing.T) {
 			"refunded",
 			payment.CreateRequest{Confirm: true, PaymentMethod: "pm_card_visa"},
 			func(t *testing.T, e *endpoint, reference string) {
-				_, err := e.gateway.Refund(t.Context(), payment.RefundRequest{Key: "k2", Reference: reference, Amount: 400})
+				_, err := e.gateway.Refund(t.Context(), payment.RefundRequest{Key: "k2", Reference: reference, Amount: 400, Currency: "usd"})
 				must(t, err)
 			},
-			[]string{"payment_intent.created", "payment_intent.succeeded", "charge.refunded"},
+			[]string{"payment_intent.created", "payment_intent.succeeded", "charge.refunded", "refund.created"},
 		},
 		{
 			"told twice on request",
@@ -153,7 +153,7 @@ func TestEventsHaveStripesForm(t *testing.T) {
 	t.Parallel()
 	e := newEndpoint(t)
 	reference := e.create(t, "pm_card_visa")
-	_, err := e.gateway.Refund(t.Context(), payment.RefundRequest{Key: "k2", Reference: reference, Amount: 400})
+	_, err := e.gateway.Refund(t.Context(), payment.RefundRequest{Key: "k2", Reference: reference, Amount: 400, Currency: "usd"})
 	must(t, err)
 	e.turn(t)
 
@@ -240,7 +240,7 @@ func TestAChangeDuringDeliveryIsNotLost(t *testing.T) {
 	e := newEndpoint(t)
 	reference := e.create(t, "pm_card_visa")
 	e.answer(func() int {
-		_, err := e.gateway.Refund(t.Context(), payment.RefundRequest{Key: "k2", Reference: reference, Amount: 400})
+		_, err := e.gateway.Refund(t.Context(), payment.RefundRequest{Key: "k2", Reference: reference, Amount: 400, Currency: "usd"})
 		if err != nil {
 			return http.StatusInternalServerError
 		}
@@ -252,7 +252,7 @@ func TestAChangeDuringDeliveryIsNotLost(t *testing.T) {
 	})
 	e.turn(t)
 	e.turn(t)
-	want := []string{"payment_intent.created", "payment_intent.succeeded", "charge.refunded"}
+	want := []string{"payment_intent.created", "payment_intent.succeeded", "charge.refunded", "refund.created"}
 	if got := e.types(); !slices.Equal(got, want) {
 		t.Errorf("told %v, want %v", got, want)
 	}

@@ -1,6 +1,7 @@
 package stripesim
 
 import (
+	"cmp"
 	"context"
 	"crypto/rand"
 	"net/http"
@@ -21,19 +22,27 @@ type accounts struct {
 
 func (all *accounts) open(ctx context.Context, o Options) *Sim {
 	s := &Sim{
-		accounts: all, account: o.Account, ctx: ctx, key: o.Key,
-		keys: map[string]*saved{}, news: make(chan struct{}), failing: map[payment.Action]bool{}, held: map[payment.Action]*hold{},
+		accounts: all, account: o.Account, ctx: ctx, key: o.Key, book: o.Book, refundTakes: o.RefundTakes, keyKept: KeyKept,
+		newID: o.NewID, approval: o.Approval, always: mishaps[o.Fault],
+		under: map[string]bool{}, failing: map[payment.Action]bool{}, held: map[payment.Action]*hold{},
 	}
 	if o.Now == nil {
 		o.Now = time.Now
 	}
 	s.now = func() time.Time { return o.Now().Add(o.Skew) }
-	if s.account == "" {
-		s.account = newID("acct")
+	if s.newID == nil {
+		s.newID = func(prefix string) string { return prefix + "_" + rand.Text() }
 	}
-	if s.key == "" {
-		s.key = "sk_test_" + rand.Text()
+	if s.approval == nil {
+		s.approval = func(reference string) string { return "https://hooks.stripe.com/3d_secure_2/" + reference }
 	}
+	if s.book == nil {
+		s.memory = newMemory()
+		s.memory.now, s.memory.render, s.book = s.now, s.Event, s.memory
+	} else {
+		s.keyKept = 0 // a Book may know keys for ever
+	}
+	s.account, s.key = cmp.Or(s.account, s.newID("acct")), cmp.Or(s.key, "sk_test_"+rand.Text())
 	all.mu.Lock()
 	defer all.mu.Unlock()
 	all.byKey[s.key] = s
@@ -93,15 +102,18 @@ func (s *Sim) Restrict() {
 }
 
 // self answers with the account of the key.
-func (s *Sim) self(q *request) (object, *failure) {
-	if s.limited {
-		return nil, forbidden(s.account)
+func (s *Sim) self(q *request) (any, *Failure, error) {
+	s.mu.Lock()
+	limited := s.limited
+	s.mu.Unlock()
+	if limited {
+		return nil, forbidden(s.account), nil
 	}
 	if _, f := q.expands(""); f != nil {
-		return nil, f
+		return nil, f, nil
 	}
-	return object{
-		"id": s.account, "object": "account", "business_type": nil, "charges_enabled": true, "country": "US", "default_currency": "usd",
-		"details_submitted": true, "email": nil, "metadata": object{}, "payouts_enabled": true, "type": "standard",
-	}, nil
+	return accountObject{
+		ID: s.account, Object: "account", Charges: true, Country: "US", Currency: "usd", Submitted: true,
+		Metadata: map[string]string{}, Payouts: true, Type: "standard",
+	}, nil, nil
 }

@@ -30,7 +30,7 @@ var (
 	whole = []string{"isk", "ugx"}
 )
 
-func checkAmount(amount int64, currency string) *failure {
+func checkAmount(amount int64, currency string) *Failure {
 	most := int64(maximum)
 	if n, ok := longer[currency]; ok {
 		most = n
@@ -49,7 +49,7 @@ func checkAmount(amount int64, currency string) *failure {
 }
 
 // checkMultiple refuses an amount that is not a multiple of the currency's smallest amount.
-func checkMultiple(param string, amount int64, currency string) *failure {
+func checkMultiple(param string, amount int64, currency string) *Failure {
 	of := int64(1)
 	switch {
 	case slices.Contains(threeDecimals, currency):

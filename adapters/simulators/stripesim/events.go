@@ -3,9 +3,8 @@ package stripesim
 import (
 	"bytes"
 	"context"
-	"encoding/json"
 	"net/http"
-	"slices"
+	"strings"
 	"time"
 
 	"github.com/stripe/stripe-go/v76/webhook"
@@ -20,64 +19,132 @@ type Event struct {
 	Body     []byte
 }
 
-// tell creates an event with the current state of an object.
-func (s *Sim) tell(kind string, about object, key string) {
-	e := Event{ID: newID("evt"), Type: kind}
-	body, err := json.Marshal(object{
-		"id": e.ID, "object": "event", "api_version": Version, "created": s.now().Unix(), "data": object{"object": about},
-		"livemode": false, "pending_webhooks": 1, "request": object{"id": newID("req"), "idempotency_key": orNull(key)}, "type": kind,
-	})
-	if err != nil {
-		panic(err)
+type (
+	eventObject struct {
+		ID         string       `json:"id"`
+		Object     string       `json:"object"`
+		APIVersion string       `json:"api_version"`
+		Created    int64        `json:"created"`
+		Data       eventData    `json:"data"`
+		Livemode   bool         `json:"livemode"`
+		Pending    int          `json:"pending_webhooks"`
+		Request    eventRequest `json:"request"`
+		Type       string       `json:"type"`
 	}
-	e.Body = body
-	s.events = append(s.events, e)
-	close(s.news)
-	s.news = make(chan struct{})
+	eventData struct {
+		Object any `json:"object"`
+	}
+	eventRequest struct {
+		ID  *string `json:"id"`
+		Key *string `json:"idempotency_key"`
+	}
+)
+
+// emit adds an event about the intent, or about its charge, in its present state.
+func (s *Sim) emit(r *Record, kind, key string) {
+	state := r.Intent.State
+	s.add(r, Pending{Type: kind, Key: key, State: &state})
 }
 
-// Events returns all events so far, oldest first.
-func (s *Sim) Events() []Event {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	return slices.Clone(s.events)
+// emitOf adds an event about another object. at is when it happens, now if it is zero.
+func (s *Sim) emitOf(r *Record, kind, key string, object any, at time.Time) {
+	s.add(r, Pending{Type: kind, Key: key, Object: mustMarshal(object), At: at})
 }
 
-// Notify sends the account's events to a URL, in order, each until it is accepted. It ends with the
-// test.
-func (s *Sim) Notify(url, secret string) {
-	go func() {
-		for n := 0; s.ctx.Err() == nil; {
-			s.mu.Lock()
-			all, news := s.events, s.news
-			s.mu.Unlock()
-			var again <-chan time.Time
-			if n < len(all) {
-				if status, err := s.Send(s.ctx, all[n], url, secret); err == nil && status < 300 {
-					n++
-					continue
-				}
-				again = time.After(50 * time.Millisecond)
-			}
-			select {
-			case <-again:
-			case <-news:
-			case <-s.ctx.Done():
-			}
+func (s *Sim) add(r *Record, p Pending) {
+	if p.At.IsZero() {
+		p.At = s.now()
+	}
+	r.LastSeq++
+	p.Seq, p.ID, p.Due = r.LastSeq, s.newID("evt"), p.At
+	r.Outbox = append(r.Outbox, p)
+}
+
+// arrange repeats and reverses the events after a Seq, as the mishap requires.
+func (r *Record) arrange(after int, m *mishap) {
+	if !m.twice && !m.backwards {
+		return
+	}
+	from := len(r.Outbox) - (r.LastSeq - after)
+	batch := append([]Pending(nil), r.Outbox[from:]...)
+	r.Outbox, r.LastSeq = r.Outbox[:from], after
+	times := 1
+	if m.twice {
+		times = 2
+	}
+	for n := range batch {
+		p := batch[n]
+		if m.backwards {
+			p = batch[len(batch)-1-n]
 		}
-	}()
+		for range times {
+			r.LastSeq++
+			p.Seq = r.LastSeq
+			r.Outbox = append(r.Outbox, p)
+		}
+	}
+}
+
+// Event renders an event that is not delivered yet. It is the same each time.
+func (s *Sim) Event(r *Record, p *Pending) Event {
+	if p.Body != nil {
+		return Event{ID: p.ID, Body: p.Body}
+	}
+	o := eventObject{
+		ID: p.ID, Object: "event", APIVersion: Version, Created: p.At.Unix(), Pending: 1, Type: p.Type,
+		Request: eventRequest{Key: orNull(p.Key)},
+	}
+	switch {
+	case p.State == nil:
+		o.Data.Object = p.Object
+	case strings.HasPrefix(p.Type, "charge."):
+		o.Data.Object = newChargeObject(&r.Intent, p.State)
+	default:
+		o.Data.Object = s.intentObject(&r.Intent, p.State, false)
+	}
+	return Event{ID: p.ID, Type: p.Type, Body: mustMarshal(o)}
+}
+
+// Events returns all events so far, oldest first, of an account that keeps its book in memory.
+func (s *Sim) Events() []Event {
+	events, _ := s.memory.told()
+	return events
+}
+
+// Notify sends the events of an account that keeps its book in memory to a URL, in order, each until
+// it is accepted. It ends with the test.
+func (s *Sim) Notify(url, secret string) {
+	go s.notify(s.ctx, url, secret)
+}
+
+// NotifyUntil is like Notify, until the context ends.
+func (s *Sim) NotifyUntil(ctx context.Context, url, secret string) { s.notify(ctx, url, secret) }
+
+func (s *Sim) notify(ctx context.Context, url, secret string) {
+	for n := 0; ctx.Err() == nil; {
+		all, news := s.memory.told()
+		var again <-chan time.Time
+		if n < len(all) {
+			if status, err := s.Send(ctx, all[n], url, secret); err == nil && status < 300 {
+				n++
+				continue
+			}
+			again = time.After(50 * time.Millisecond)
+		}
+		select {
+		case <-again:
+		case <-news:
+		case <-ctx.Done():
+		}
+	}
 }
 
 // Send sends one event, signed with the secret, and returns the status of the response.
 func (s *Sim) Send(ctx context.Context, e Event, url, secret string) (status int, err error) {
-	req, err := http.NewRequestWithContext(ctx, http.MethodPost, url, bytes.NewReader(e.Body))
+	req, err := s.Signed(ctx, e, url, secret)
 	if err != nil {
 		return 0, err
 	}
-	req.Header.Set("Content-Type", "application/json; charset=utf-8")
-	req.Header.Set("Stripe-Signature", webhook.GenerateTestSignedPayload(&webhook.UnsignedPayload{
-		Payload: e.Body, Secret: secret, Timestamp: s.now(),
-	}).Header)
 	resp, err := http.DefaultClient.Do(req)
 	if err != nil {
 		return 0, err
@@ -85,17 +152,27 @@ func (s *Sim) Send(ctx context.Context, e Event, url, secret string) (status int
 	return resp.StatusCode, resp.Body.Close()
 }
 
+// Signed returns the request that delivers an event. The signature is new for each attempt, as at
+// Stripe.
+func (s *Sim) Signed(ctx context.Context, e Event, url, secret string) (*http.Request, error) {
+	req, err := http.NewRequestWithContext(ctx, http.MethodPost, url, bytes.NewReader(e.Body))
+	if err != nil {
+		return nil, err
+	}
+	req.Header.Set("Content-Type", "application/json; charset=utf-8")
+	req.Header.Set("Stripe-Signature", webhook.GenerateTestSignedPayload(&webhook.UnsignedPayload{
+		Payload: e.Body, Secret: secret, Timestamp: s.now(),
+	}).Header)
+	return req, nil
+}
+
 // Pay confirms an intent as a buyer does in the browser.
 func (s *Sim) Pay(t faultserver.T, reference, method string) {
 	t.Helper()
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	i := s.find(reference)
-	if i == nil {
-		t.Fatalf("stripesim: there is no %s", reference)
-	}
-	i.method = method
-	if f := s.charge(i, ""); f != nil || i.status == payment.RequiresAction {
-		t.Fatalf("stripesim: %s does not pay", method)
-	}
+	s.touch(t, reference, func(r *Record) {
+		r.Intent.State.Method = method
+		if f := s.charge(r, "", false); f != nil || r.Intent.State.Status == payment.RequiresAction {
+			t.Fatalf("stripesim: %s does not pay", method)
+		}
+	})
 }

@@ -12,9 +12,11 @@ import (
 // On matches the requests of an action.
 func On(a payment.Action) func(*http.Request, []byte) bool {
 	return func(r *http.Request, _ []byte) bool {
-		for _, e := range endpoints {
-			if e.action == a && e.method == r.Method && e.path.MatchString(r.URL.Path) {
-				return true
+		for n := range endpoints {
+			if e := &endpoints[n]; e.action == a {
+				if _, ok := e.match(r.Method, r.URL.Path); ok {
+					return true
+				}
 			}
 		}
 		return false
@@ -30,32 +32,22 @@ func ServerError() faultserver.Mishap { return says(serverError(), nil) }
 func Unauthorized() faultserver.Mishap { return says(unauthorized("sk_test_other"), nil) }
 
 // Forbidden answers 403, as for a restricted key.
-func Forbidden() faultserver.Mishap {
-	return says(&failure{
-		status: http.StatusForbidden, Type: "invalid_request_error", Message: "The provided key does not have the required permissions.",
-	}, nil)
-}
+func Forbidden() faultserver.Mishap { return says(noPermission(), nil) }
 
 // RateLimited answers 429 with a Retry-After header.
 func RateLimited(after time.Duration) faultserver.Mishap {
-	return says(&failure{
-		status: http.StatusTooManyRequests, Type: "invalid_request_error", Code: "rate_limit", Message: "Too many requests.",
-	}, map[string]string{"Retry-After": strconv.Itoa(int(after / time.Second))})
+	return says(rateLimited(), map[string]string{"Retry-After": strconv.Itoa(int(after / time.Second))})
 }
 
 // LockTimeout answers 429 with the code lock_timeout, about one object.
-func LockTimeout() faultserver.Mishap {
-	return says(&failure{
-		status: http.StatusTooManyRequests, Type: "invalid_request_error", Code: "lock_timeout", Message: "This object cannot be accessed right now.",
-	}, nil)
-}
+func LockTimeout() faultserver.Mishap { return says(lockTimeout(), nil) }
 
 // Says answers with an error of this status, type and code in Stripe's format.
 func Says(status int, kind, code string) faultserver.Mishap {
-	return says(&failure{status: status, Type: kind, Code: code, Message: "No."}, nil)
+	return says(&Failure{status: status, Type: kind, Code: code, Message: "No."}, nil)
 }
 
-func says(f *failure, header map[string]string) faultserver.Mishap {
+func says(f *Failure, header map[string]string) faultserver.Mishap {
 	all := map[string]string{"Content-Type": "application/json"}
 	for name, value := range header {
 		all[name] = value
@@ -77,5 +69,5 @@ func EmptyError() faultserver.Mishap {
 
 // Malformed answers 200 with a body that is not valid JSON.
 func Malformed() faultserver.Mishap {
-	return faultserver.Answer(http.StatusOK, map[string]string{"Content-Type": "application/json"}, `{"id":"pi_`)
+	return faultserver.Answer(http.StatusOK, map[string]string{"Content-Type": "application/json"}, string(broken.body))
 }

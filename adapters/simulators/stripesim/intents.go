@@ -1,86 +1,52 @@
 package stripesim
 
 import (
-	"crypto/rand"
-	"maps"
+	"context"
 	"net/http"
 	"strings"
-	"time"
 
-	"patchbay/core/money"
+	"patchbay/core/fault"
 	"patchbay/core/payment"
 )
 
-// intent is a payment intent and its charges. Its amounts are in Stripe's units.
-type intent struct {
-	id, key       string
-	secret        string
-	created       time.Time
-	status        payment.Status
-	amount        int64
-	currency      string
-	captureMethod string
-	redirects     bool // the buyer may be redirected, so that confirming needs a return_url
-	customer      string
-	method        string
-	description   string
-	returnURL     string
-	metadata      map[string]string
-	capturable    int64
-	received      int64
-	failure       *failure // the last payment error
-	charge        *charge  // the latest
-	refunds       []*refund
-	disputes      []*dispute
-}
-
-// charge is one attempt to charge the buyer.
-type charge struct {
-	id       string
-	captured bool
-	paid     bool
-}
-
-func newID(prefix string) string { return prefix + "_" + rand.Text() }
-
-func (s *Sim) create(q *request) (object, *failure) {
+func (s *Sim) create(q *request, r *Record, saved *Saved) *Failure {
 	expanded, f := q.expands("latest_charge")
 	if f == nil {
 		f = q.checkCreate()
 	}
 	if f != nil {
-		return nil, f
+		return f
 	}
-	i := &intent{
-		id: newID("pi"), key: q.key, created: s.now(), status: payment.RequiresPaymentMethod,
-		amount: q.number("amount"), currency: strings.ToLower(q.text("currency")), captureMethod: q.text("capture_method"),
-		redirects: q.text("automatic_payment_methods[enabled]") != "true" || q.text("automatic_payment_methods[allow_redirects]") != "never",
-		customer:  q.text("customer"), method: q.text("payment_method"), description: q.text("description"),
-		returnURL: q.text("return_url"), metadata: q.metadata(),
+	i := Intent{
+		Key: q.key, Created: s.now(), Amount: q.number("amount"), Currency: strings.ToLower(q.text("currency")), CaptureMethod: q.text("capture_method"),
+		Redirects: q.text("automatic_payment_methods[enabled]") != "true" || q.text("automatic_payment_methods[allow_redirects]") != "never",
+		Customer:  q.text("customer"), Description: q.text("description"), Metadata: q.metadata(),
+		State: State{Status: payment.RequiresPaymentMethod, Method: q.text("payment_method"), ReturnURL: q.text("return_url")},
 	}
-	i.secret = i.id + "_secret_" + rand.Text()
-	if i.captureMethod == "" {
-		i.captureMethod = "automatic"
+	if i.CaptureMethod == "" {
+		i.CaptureMethod = "automatic"
 	}
-	if i.method != "" {
-		i.status = payment.RequiresConfirmation
+	if i.State.Method != "" {
+		i.State.Status = payment.RequiresConfirmation
 	}
-	if q.text("confirm") == "true" {
+	confirm := q.text("confirm") == "true"
+	if confirm {
 		if f := i.confirmable(); f != nil {
-			return nil, f
+			r.Intent = i // without an id: it is in the error, and not saved
+			return f
 		}
 	}
-	s.intents = append(s.intents, i)
-	s.tell("payment_intent.created", i.object(false), q.key)
-	if q.text("confirm") == "true" {
-		if f := s.charge(i, q.key); f != nil {
-			return nil, f
-		}
+	i.ID = s.newID("pi")
+	i.Secret = i.ID + "_" + s.newID("secret")
+	r.Intent, saved.Expanded = i, expanded
+	s.emit(r, "payment_intent.created", q.key)
+	if confirm {
+		return s.charge(r, q.key, false)
 	}
-	return i.object(expanded), nil
+	return nil
 }
 
-func (q *request) checkCreate() *failure {
+func (q *request) checkCreate() *Failure {
 	for _, name := range []string{"amount", "currency"} {
 		if q.text(name) == "" {
 			return invalid("parameter_missing", name, "Missing required param: "+name+".")
@@ -101,13 +67,13 @@ func (q *request) checkCreate() *failure {
 }
 
 // missingInBody is the error for an object that a parameter names: 400, not 404.
-func missingInBody(param, what, id string) *failure {
+func missingInBody(param, what, id string) *Failure {
 	f := missing(param, what, id)
 	f.status = http.StatusBadRequest
 	return f
 }
 
-func checkMethod(method string) *failure {
+func checkMethod(method string) *Failure {
 	if _, known := cardOf(method); method != "" && !known {
 		return missingInBody("payment_method", "PaymentMethod", method)
 	}
@@ -115,154 +81,150 @@ func checkMethod(method string) *failure {
 }
 
 // confirmable returns an error if Stripe would not confirm the intent.
-func (i *intent) confirmable() *failure {
+func (i *Intent) confirmable() *Failure {
 	switch {
-	case i.status != payment.RequiresPaymentMethod && i.status != payment.RequiresConfirmation && i.status != payment.RequiresAction:
+	case i.State.Status != payment.RequiresPaymentMethod && i.State.Status != payment.RequiresConfirmation && i.State.Status != payment.RequiresAction:
 		return i.state("confirm")
-	case i.method == "":
+	case i.State.Method == "":
 		f := impossible("payment_intent_unexpected_state", "", "You cannot confirm this PaymentIntent because it's missing a payment method.")
-		f.Intent = i.object(false)
+		f.about = true
 		return f
-	case i.redirects && i.returnURL == "":
+	case i.Redirects && i.State.ReturnURL == "":
 		return invalid("", "", "This PaymentIntent is configured to accept payment methods that may redirect your customer: "+
 			"provide a return_url, or set automatic_payment_methods[allow_redirects] to never.")
 	}
 	return nil
 }
 
-func (s *Sim) confirm(q *request) (object, *failure) {
-	i, expanded, f := s.subject(q)
+func (s *Sim) confirm(q *request, r *Record, saved *Saved) *Failure {
+	expanded, f := q.expands("latest_charge")
 	if f == nil {
 		f = checkMethod(q.text("payment_method"))
 	}
 	if f != nil {
-		return nil, f
-	}
-	asked := *i // a refused request changes nothing
-	if method := q.text("payment_method"); method != "" {
-		asked.method = method
-	}
-	if to := q.text("return_url"); to != "" {
-		asked.returnURL = to
-	}
-	if f := asked.confirmable(); f != nil {
-		return nil, f
-	}
-	*i = asked
-	if f := s.charge(i, q.key); f != nil {
-		return nil, f
-	}
-	return i.object(expanded), nil
-}
-
-// charge makes a charge with the intent's payment method. The error is a decline; the intent
-// remains.
-func (s *Sim) charge(i *intent, key string) *failure {
-	c, _ := cardOf(i.method)
-	i.failure, i.status = nil, payment.RequiresAction
-	if c.authenticate {
-		s.tell("payment_intent.requires_action", i.object(false), key)
-		return nil
-	}
-	i.charge = &charge{id: newID("ch")}
-	if c.code != "" {
-		f := &failure{
-			status: http.StatusPaymentRequired, executed: true, Type: "card_error", Code: c.code, DeclineCode: c.declineCode,
-			Message: "Your card was declined.", Charge: i.charge.id,
-		}
-		kept := *f
-		i.failure, i.status, i.method = &kept, payment.RequiresPaymentMethod, ""
-		f.Intent = i.object(false)
-		s.tell("payment_intent.payment_failed", f.Intent, key)
 		return f
 	}
-	if c.bank {
-		i.status = payment.Processing
-		s.tell("payment_intent.processing", i.object(false), key)
+	asked := r.Intent // a refused request changes nothing
+	if method := q.text("payment_method"); method != "" {
+		asked.State.Method = method
+	}
+	if to := q.text("return_url"); to != "" {
+		asked.State.ReturnURL = to
+	}
+	if f := asked.confirmable(); f != nil {
+		return f
+	}
+	r.Intent, saved.Expanded = asked, expanded
+	return s.charge(r, q.key, false)
+}
+
+// charge makes a charge with the intent's payment method. approved says that the buyer has approved
+// it already. The error is a decline; the intent remains.
+func (s *Sim) charge(r *Record, key string, approved bool) *Failure {
+	at := &r.Intent.State
+	c, _ := cardOf(at.Method)
+	at.Failure, at.Status = nil, payment.RequiresAction
+	if c.authenticate && !approved {
+		s.emit(r, "payment_intent.requires_action", key)
 		return nil
 	}
-	i.charge.paid = true
-	if i.captureMethod == "manual" {
-		i.status, i.capturable = payment.RequiresCapture, i.amount
-		s.tell("payment_intent.amount_capturable_updated", i.object(false), key)
+	at.Charge = Charge{ID: s.newID("ch")}
+	switch {
+	case c.code != "":
+		return s.decline(r, key, &Failure{
+			status: http.StatusPaymentRequired, executed: true, about: true, Type: "card_error", Code: c.code, DeclineCode: c.declineCode,
+			Message: "the card was declined", Charge: at.Charge.ID,
+		})
+	case c.bank:
+		at.Status = payment.Processing
+		s.emit(r, "payment_intent.processing", key)
 		return nil
 	}
-	s.take(i, i.amount, key)
+	at.Charge.Paid = true
+	if r.Intent.CaptureMethod == "manual" {
+		at.Status, at.Capturable = payment.RequiresCapture, r.Intent.Amount
+		s.emit(r, "payment_intent.amount_capturable_updated", key)
+		return nil
+	}
+	s.take(r, r.Intent.Amount, key)
 	return nil
 }
 
+// decline records a payment error. The payment method is removed from the intent.
+func (s *Sim) decline(r *Record, key string, f *Failure) *Failure {
+	at := &r.Intent.State
+	at.Failure, at.Status, at.Method = f, payment.RequiresPaymentMethod, ""
+	s.emit(r, "payment_intent.payment_failed", key)
+	return f
+}
+
 // take captures an amount. The rest of the authorisation is released, which Stripe represents as a
-// refund.
-func (s *Sim) take(i *intent, amount int64, key string) {
-	i.status, i.received, i.capturable, i.charge.captured = payment.Succeeded, amount, 0, true
-	s.release(i, i.amount-amount, key)
-	s.tell("payment_intent.succeeded", i.object(false), key)
+// refund. Some buyers open a dispute at once.
+func (s *Sim) take(r *Record, amount int64, key string) {
+	at := &r.Intent.State
+	at.Status, at.Received, at.Capturable, at.Charge.Captured = payment.Succeeded, amount, 0, true
+	s.release(r, r.Intent.Amount-amount, key)
+	s.emit(r, "payment_intent.succeeded", key)
+	if c, _ := cardOf(at.Method); c.dispute != "" {
+		s.dispute(r, c)
+	}
 }
 
-func (s *Sim) capture(q *request) (object, *failure) {
-	i, expanded, f := s.subject(q)
+func (s *Sim) capture(q *request, r *Record, saved *Saved) *Failure {
+	expanded, f := q.expands("latest_charge")
 	if f != nil {
-		return nil, f
+		return f
 	}
-	amount := q.number("amount_to_capture")
+	i, amount := &r.Intent, q.number("amount_to_capture")
 	switch {
-	case i.status != payment.RequiresCapture:
-		return nil, i.state("capture")
+	case i.State.Status != payment.RequiresCapture:
+		return i.state("capture")
 	case amount < 0:
-		return nil, invalid("parameter_invalid_integer", "amount_to_capture", "This value must be greater than or equal to 1.")
-	case amount > i.capturable:
-		return nil, impossible("amount_too_large", "amount_to_capture", "The amount to capture is greater than what was authorised.")
+		return invalid("parameter_invalid_integer", "amount_to_capture", "This value must be greater than or equal to 1.")
+	case amount > i.State.Capturable:
+		return impossible("amount_too_large", "amount_to_capture", "The amount to capture is greater than what was authorised.")
 	case amount == 0:
-		amount = i.capturable
+		amount = i.State.Capturable
 	}
-	if f := checkMultiple("amount_to_capture", amount, i.currency); f != nil {
-		return nil, f
+	if f := checkMultiple("amount_to_capture", amount, i.Currency); f != nil {
+		return f
 	}
-	s.take(i, amount, q.key)
-	return i.object(expanded), nil
+	saved.Expanded = expanded
+	s.take(r, amount, q.key)
+	return nil
 }
 
-func (s *Sim) cancel(q *request) (object, *failure) {
-	i, expanded, f := s.subject(q)
+func (s *Sim) cancel(q *request, r *Record, saved *Saved) *Failure {
+	expanded, f := q.expands("latest_charge")
 	if f != nil {
-		return nil, f
+		return f
 	}
-	if i.status.Terminal() {
-		return nil, i.state("cancel")
+	at := &r.Intent.State
+	if at.Status.Terminal() {
+		return r.Intent.state("cancel")
 	}
-	s.release(i, i.capturable, q.key)
-	i.status, i.capturable = payment.Canceled, 0
-	s.tell("payment_intent.canceled", i.object(false), q.key)
-	return i.object(expanded), nil
+	saved.Expanded = expanded
+	s.release(r, at.Capturable, q.key)
+	at.Status, at.Capturable = payment.Canceled, 0
+	s.emit(r, "payment_intent.canceled", q.key)
+	return nil
 }
 
-func (s *Sim) retrieve(q *request) (object, *failure) {
-	i, expanded, f := s.subject(q)
-	if f != nil {
-		return nil, f
-	}
-	return i.object(expanded), nil
-}
-
-// subject returns the intent that the path names.
-func (s *Sim) subject(q *request) (i *intent, expanded bool, f *failure) {
-	expanded, f = q.expands("latest_charge")
-	if i = s.find(q.id); f == nil && i == nil {
-		f = missing("intent", "payment_intent", q.id)
-	}
-	return i, expanded, f
-}
-
-func (i *intent) entry() payment.BookEntry {
-	e := payment.BookEntry{
-		Reference: i.id, Key: i.key, Status: i.status, Amount: i.amount, Currency: money.Currency(i.currency),
-		Captured: i.received, Metadata: maps.Clone(i.metadata), CreatedAt: i.created,
-	}
-	for _, r := range i.refunds {
-		if r.live() && !r.released {
-			e.Refunded += r.amount
-			e.Refunds++
+// Approve ends the buyer's approval of a payment that needs it: the buyer has approved it, or has
+// not. NotFound; Conflict: the payment does not wait for it.
+func (s *Sim) Approve(ctx context.Context, reference string, approved bool) error {
+	return s.update(ctx, reference, func(r *Record) error {
+		if r.Intent.State.Status != payment.RequiresAction {
+			return fault.New(fault.Conflict, "unexpected_state", "the payment does not wait for the buyer; it is "+string(r.Intent.State.Status))
 		}
-	}
-	return e
+		if approved {
+			s.charge(r, "", true)
+			return nil
+		}
+		s.decline(r, "", &Failure{
+			Type: "invalid_request_error", Code: "payment_intent_authentication_failure",
+			Message: "The provided PaymentMethod has failed authentication.",
+		})
+		return nil
+	})
 }

@@ -1,9 +1,12 @@
 package stripesim
 
 import (
+	"context"
+	"crypto/sha256"
+	"encoding/base64"
+	"io"
 	"net/http"
 	"net/url"
-	"regexp"
 	"slices"
 	"strconv"
 	"strings"
@@ -13,39 +16,56 @@ import (
 
 // request is one API request.
 type request struct {
-	endpoint
+	*endpoint
 	id          string // of the object in the path
 	key         string
 	fingerprint string
+	ctx         context.Context //nolint:containedctx // it ends with the request
+	earlier     func() string   // see WithEarlier
 	form        url.Values
 }
 
-// endpoint is an endpoint of the API.
+// endpoint is an endpoint of the API. One that changes something has an action and is served with
+// the record that it changes.
 type endpoint struct {
 	method string
-	path   *regexp.Regexp
-	action payment.Action // empty for a read
-	params string         // the names of its parameters, without indices
-	serve  func(s *Sim, q *request) (object, *failure)
+	path   string // {id} stands for the id of an object
+	action payment.Action
+	params string // the names of its parameters, without indices
+	names  string // the parameter that names the intent in an error
+	serve  func(s *Sim, q *request, r *Record, saved *Saved) *Failure
+	read   func(s *Sim, q *request) (any, *Failure, error)
 }
 
 var endpoints = []endpoint{
 	{
-		"POST", regexp.MustCompile(`^/v1/payment_intents$`), payment.Create,
-		"amount currency automatic_payment_methods[enabled] automatic_payment_methods[allow_redirects] capture_method confirm customer description expand metadata payment_method return_url", (*Sim).create,
+		method: "POST", path: "/v1/payment_intents", action: payment.Create, serve: (*Sim).create,
+		params: "amount currency automatic_payment_methods[enabled] automatic_payment_methods[allow_redirects] capture_method confirm customer description expand metadata payment_method return_url",
 	},
-	{"POST", regexp.MustCompile(`^/v1/payment_intents/([^/]+)/confirm$`), payment.Confirm, "expand payment_method return_url", (*Sim).confirm},
-	{"POST", regexp.MustCompile(`^/v1/payment_intents/([^/]+)/capture$`), payment.Capture, "amount_to_capture expand", (*Sim).capture},
-	{"POST", regexp.MustCompile(`^/v1/payment_intents/([^/]+)/cancel$`), payment.Cancel, "cancellation_reason expand", (*Sim).cancel},
-	{"GET", regexp.MustCompile(`^/v1/payment_intents/([^/]+)$`), "", "expand", (*Sim).retrieve},
 	{
-		"GET", regexp.MustCompile(`^/v1/payment_intents$`), "",
-		"created[gt] created[gte] created[lt] created[lte] customer ending_before expand limit starting_after", (*Sim).list,
+		method: "POST", path: "/v1/payment_intents/{id}/confirm", action: payment.Confirm, serve: (*Sim).confirm,
+		params: "expand payment_method return_url", names: "intent",
 	},
-	{"GET", regexp.MustCompile(`^/v1/account$`), "", "expand", (*Sim).self},
-	{"POST", regexp.MustCompile(`^/v1/refunds$`), payment.Refund, "amount expand metadata payment_intent reason", (*Sim).refund},
-	{"GET", regexp.MustCompile(`^/v1/disputes$`), "", "ending_before expand limit payment_intent starting_after", (*Sim).disputes},
-	{"GET", regexp.MustCompile(`^/v1/refunds$`), "", "ending_before expand limit payment_intent starting_after", (*Sim).refunds},
+	{
+		method: "POST", path: "/v1/payment_intents/{id}/capture", action: payment.Capture, serve: (*Sim).capture,
+		params: "amount_to_capture expand", names: "intent",
+	},
+	{
+		method: "POST", path: "/v1/payment_intents/{id}/cancel", action: payment.Cancel, serve: (*Sim).cancel,
+		params: "cancellation_reason expand", names: "intent",
+	},
+	{
+		method: "POST", path: "/v1/refunds", action: payment.Refund, serve: (*Sim).refund,
+		params: "amount expand metadata payment_intent reason", names: "payment_intent",
+	},
+	{method: "GET", path: "/v1/payment_intents/{id}", params: "expand", names: "intent", read: (*Sim).retrieve},
+	{
+		method: "GET", path: "/v1/payment_intents", read: (*Sim).list,
+		params: "created[gt] created[gte] created[lt] created[lte] customer ending_before expand limit starting_after",
+	},
+	{method: "GET", path: "/v1/account", params: "expand", read: (*Sim).self},
+	{method: "GET", path: "/v1/disputes", params: "ending_before expand limit payment_intent starting_after", read: (*Sim).disputes},
+	{method: "GET", path: "/v1/refunds", params: "ending_before expand limit payment_intent starting_after", read: (*Sim).refunds},
 }
 
 // enums are the allowed values of some parameters.
@@ -63,43 +83,116 @@ var integers = []string{
 	"amount", "amount_to_capture", "limit", "created[gt]", "created[gte]", "created[lt]", "created[lte]",
 }
 
-func newRequest(r *http.Request) (*request, *failure) {
-	if err := r.ParseForm(); err != nil {
-		return nil, invalid("", "", "Invalid request")
+// match reports whether an endpoint serves a path, and returns the id in it.
+func (e *endpoint) match(method, path string) (id string, ok bool) {
+	if e.method != method {
+		return "", false
 	}
-	for _, e := range endpoints {
-		if m := e.path.FindStringSubmatch(r.URL.Path); m != nil && e.method == r.Method {
-			q := &request{endpoint: e, form: r.Form, key: r.Header.Get("Idempotency-Key")}
-			if len(m) > 1 {
-				q.id = m[1]
-			}
-			q.fingerprint = r.Method + " " + r.URL.Path + "?" + r.Form.Encode()
-			return q, q.check()
+	before, after, named := strings.Cut(e.path, "{id}")
+	if !named {
+		return "", path == e.path
+	}
+	id, ok = strings.CutPrefix(path, before)
+	if !ok {
+		return "", false
+	}
+	id, ok = strings.CutSuffix(id, after)
+	return id, ok && id != "" && !strings.Contains(id, "/")
+}
+
+// newRequest reads a request. The parameters of a POST are in its body.
+func newRequest(r *http.Request) (*request, *Failure) {
+	for n := range endpoints {
+		id, ok := endpoints[n].match(r.Method, r.URL.Path)
+		if !ok {
+			continue
 		}
+		q := &request{endpoint: &endpoints[n], ctx: r.Context(), id: id, key: header(r.Header, "Idempotency-Key")}
+		said := r.URL.RawQuery
+		if r.Method == http.MethodPost && r.Body != nil {
+			body, err := io.ReadAll(r.Body)
+			if err != nil || said != "" {
+				return nil, invalid("", "", "Invalid request")
+			}
+			said = string(body)
+		}
+		var err error
+		if q.form, err = url.ParseQuery(said); err != nil {
+			return nil, invalid("", "", "Invalid request")
+		}
+		if q.key != "" {
+			q.fingerprint, q.earlier = fingerprint(r.Method+" "+r.URL.Path+"?"+q.form.Encode()), earlier(r.Context())
+		}
+		return q, q.check()
 	}
-	return nil, &failure{
+	return nil, &Failure{
 		status: http.StatusNotFound, Type: "invalid_request_error",
 		Message: "Unrecognized request URL (" + r.Method + ": " + r.URL.Path + ").",
 	}
 }
 
-var index = regexp.MustCompile(`^(expand)\[\d*\]$|^(metadata)\[[^\[\]]*\]$`)
+// header returns a header of a request, which may have come without being canonicalised.
+func header(h http.Header, name string) string {
+	if values := h[strings.ToLower(name)]; len(values) > 0 {
+		return values[0]
+	}
+	return h.Get(name)
+}
+
+// fingerprint identifies the parameters of a request, in whichever order.
+func fingerprint(of string) string {
+	sum := sha256.Sum256([]byte(of))
+	return base64.RawURLEncoding.EncodeToString(sum[:])
+}
+
+// same reports whether the request is the one to which a response was saved.
+func (q *request) same(saved *Saved) bool {
+	return saved.Fingerprint == q.fingerprint || q.earlier != nil && saved.Fingerprint == q.earlier()
+}
+
+// about returns the id of the intent that the request is about.
+func (q *request) about() string {
+	if q.action == payment.Refund {
+		return q.text("payment_intent")
+	}
+	return q.id
+}
+
+// generic returns the name of a parameter without its index, which only some have.
+func generic(param string) (name string, ok bool) {
+	name, index, indexed := strings.Cut(param, "[")
+	if name != "expand" && name != "metadata" {
+		return param, true
+	}
+	inner, closed := strings.CutSuffix(index, "]")
+	if !indexed || !closed || strings.ContainsAny(inner, "[]") {
+		return name, false
+	}
+	return name, name == "metadata" || strings.Trim(inner, "0123456789") == ""
+}
+
+// lists reports whether a list of words has one.
+func lists(words, word string) bool {
+	for w := range strings.SplitSeq(words, " ") {
+		if w == word {
+			return true
+		}
+	}
+	return false
+}
 
 // check refuses a request that no endpoint of Stripe's accepts.
-func (q *request) check() *failure {
+func (q *request) check() *Failure {
 	if len(q.key) > 255 {
 		return invalid("", "", "Idempotency keys may be at most 255 characters long.")
 	}
-	known := strings.Fields(q.params)
 	for param, values := range q.form {
-		name := param
-		if m := index.FindStringSubmatch(param); m != nil {
-			name = m[1] + m[2]
-		} else if slices.Contains([]string{"expand", "metadata"}, param) {
+		name, ok := generic(param)
+		if !ok {
 			return invalid("", param, "Invalid "+param)
 		}
 		switch allowed := enums[name]; {
-		case !slices.Contains(known, name):
+		case !lists(q.params, name):
 			return invalid("parameter_unknown", param, "Received unknown parameter: "+param)
 		case len(values) > 1:
 			return invalid("", param, "Received "+param+" twice")
@@ -113,11 +206,14 @@ func (q *request) check() *failure {
 			return invalid("parameter_invalid_empty", param, "You passed an empty string for '"+param+"'.")
 		}
 	}
+	if q.action == payment.Refund && q.about() == "" {
+		return invalid("parameter_missing", "payment_intent", "One of the following params should be provided: payment_intent.")
+	}
 	return q.checkMetadata()
 }
 
 // checkMetadata enforces Stripe's limits: docs.stripe.com/api/metadata.
-func (q *request) checkMetadata() *failure {
+func (q *request) checkMetadata() *Failure {
 	all := q.metadata()
 	if len(all) > 50 {
 		return invalid("", "metadata", "You can have up to 50 keys.")
@@ -150,7 +246,7 @@ func (q *request) number(name string) int64 {
 
 // expands reports whether a field is to be expanded to an object. Expanding any other field is
 // refused.
-func (q *request) expands(field string) (bool, *failure) {
+func (q *request) expands(field string) (bool, *Failure) {
 	found := false
 	for param, values := range q.form {
 		switch {

@@ -1,6 +1,14 @@
-// Package stripesim simulates Stripe: it keeps accounts, replays the responses saved
-// under idempotency keys, signs webhooks, enforces Stripe's rules for the part of the API that
-// Patchbay uses, and fails when told to.
+// Package stripesim simulates Stripe: it keeps accounts, replays the responses saved under
+// idempotency keys, signs webhooks, enforces Stripe's rules for the part of the API that Patchbay
+// uses, and fails when told to.
+//
+// It has three uses. Tests start it on a port of loopback (Start). The mock payment provider calls
+// it within the process (Transport), with a Book in the gateway's journal. `patchbay simulate
+// stripe` serves it alone (New).
+//
+// Besides Stripe's test payment methods it knows our own, "pm_mock_…", which cause faults: see
+// cards.go. A request that fails after its effect is repeated as at Stripe: under the same key it
+// gets the first result.
 //
 // Sources: docs.stripe.com/api, version 2023-10-16. A test compares it with Stripe's own mock
 // server (tests/stripemock).
@@ -9,13 +17,14 @@ package stripesim
 import (
 	"context"
 	"crypto/rand"
-	"encoding/json"
+	"maps"
 	"net/http"
 	"slices"
 	"sync"
 	"time"
 
 	"patchbay/adapters/simulators/faultserver"
+	"patchbay/core/fault"
 	"patchbay/core/payment"
 )
 
@@ -28,23 +37,43 @@ type Options struct {
 	Account string           // the id, acct_…; a random one by default
 	Now     func() time.Time // time.Now by default
 	Skew    time.Duration    // how far Stripe's clock is ahead of Now
+
+	// Book keeps the records; one in memory by default, which forgets a key after KeyKept.
+	Book Book
+	// NewID makes an id with a prefix, such as pi.
+	NewID func(prefix string) string
+	// Approval returns the address at which a buyer approves a payment; one of Stripe's by default,
+	// at which nothing answers.
+	Approval func(reference string) string
+	// RefundTakes is how long a refund is pending that is not completed at once. If it is zero, such
+	// a refund stays as it is until Conclude.
+	RefundTakes time.Duration
+	// Fault is the name of a fault that befalls every create: one of Faults.
+	Fault string
 }
+
+// Faults returns the names of all faults.
+func Faults() []string { return slices.Sorted(maps.Keys(mishaps)) }
 
 // Sim is one account at Stripe.
 type Sim struct {
 	*faultserver.Server
-	accounts *accounts // all accounts served at the same address
-	account  string
-	now      func() time.Time
-	ctx      context.Context //nolint:containedctx // it ends with the test: what goes on in the background
+	accounts    *accounts // all accounts served at the same address
+	account     string
+	ctx         context.Context //nolint:containedctx // it ends with the test: what goes on in the background
+	book        Book
+	memory      *memory // the book, if it is in memory
+	keyKept     time.Duration
+	refundTakes time.Duration
+	now         func() time.Time
+	newID       func(prefix string) string
+	approval    func(reference string) string
+	always      *mishap // befalls every create
 
 	mu      sync.Mutex
 	key     string
-	limited bool      // the key may not read its account
-	intents []*intent // oldest first
-	keys    map[string]*saved
-	events  []Event
-	news    chan struct{} // closed at each event
+	limited bool            // the key may not read its account
+	under   map[string]bool // the idempotency keys that are in use
 	failing map[payment.Action]bool
 	held    map[payment.Action]*hold
 }
@@ -58,7 +87,8 @@ func Start(t faultserver.T, o Options) *Sim {
 	return s
 }
 
-// New opens an account without a server. It is called directly as an http.Handler.
+// New opens an account without a server. It is called directly as an http.Handler, or by its
+// Transport.
 func New(o Options) *Sim {
 	all := &accounts{byKey: map[string]*Sim{}}
 	return all.open(context.Background(), o)
@@ -67,68 +97,119 @@ func New(o Options) *Sim {
 // Book returns the account's intents, newest first, also those whose creator got no response.
 // Amounts are in Stripe's units.
 func (s *Sim) Book() []payment.BookEntry {
-	s.mu.Lock()
-	defer s.mu.Unlock()
 	var book []payment.BookEntry
-	for _, i := range slices.Backward(s.intents) {
-		book = append(book, i.entry())
+	err := s.walk(s.ctx, "", "", pageLimit, func(r *Record) bool {
+		book = append(book, r.Entry())
+		return true
+	})
+	if err != nil {
+		panic(err) // a book in memory does not fail
 	}
 	return book
 }
 
 // ServeHTTP implements http.Handler. The account whose key the request carries answers it.
 func (s *Sim) ServeHTTP(w http.ResponseWriter, r *http.Request) {
-	w.Header().Set("Request-Id", "req_"+rand.Text())
-	w.Header().Set("Date", s.now().UTC().Format(http.TimeFormat))
 	a, replayed := s.accounts.answer(r)
-	if replayed {
-		w.Header().Set("Idempotent-Replayed", "true")
+	switch a.lost {
+	case refused, silent:
+		panic(http.ErrAbortHandler)
+	case hangs:
+		hang(r.Context())
+		panic(http.ErrAbortHandler)
+	case answers, garbled:
 	}
-	w.Header().Set("Content-Type", "application/json")
+	s.head(w.Header(), a, replayed)
 	w.WriteHeader(a.status)
 	_, _ = w.Write(a.body) // the client may have gone
 }
 
-// answered is the status and the body of a response.
+// head sets the headers of a response.
+func (s *Sim) head(h http.Header, a answered, replayed bool) {
+	h.Set("Request-Id", "req_"+rand.Text())
+	h.Set("Date", s.now().UTC().Format(http.TimeFormat))
+	h.Set("Content-Type", "application/json")
+	if replayed {
+		h.Set("Idempotent-Replayed", "true")
+	}
+	if a.wait != "" {
+		h.Set("Retry-After", a.wait)
+	}
+}
+
+// answered is a response, and what becomes of it.
 type answered struct {
 	status int
+	wait   string // the header Retry-After
 	body   []byte
+	lost   lost
+	err    error // of the Book, if that is why it is lost
 }
+
+func okay(object any) answered { return answered{status: http.StatusOK, body: mustMarshal(object)} }
 
 func (s *Sim) answer(r *http.Request) (a answered, replayed bool) {
 	if v := r.Header.Get("Stripe-Version"); v != "" && v != Version {
 		return refuse(invalid("", "", "Invalid Stripe API version: "+v)), false
 	}
-	q, e := newRequest(r)
-	if e != nil {
-		return refuse(e), false
+	q, f := newRequest(r)
+	if f != nil {
+		return refuse(f), false
 	}
-	if r.Method == http.MethodGet || q.key == "" {
-		s.mu.Lock()
-		defer s.mu.Unlock()
-		a, _ = s.do(q)
-		return a, false
+	if q.read == nil {
+		return s.change(r.Context(), q)
 	}
-	return s.once(q)
+	object, f, err := q.read(s, q)
+	switch {
+	case err != nil:
+		return bookFailure(err), false
+	case f != nil:
+		return refuse(f), false
+	}
+	return okay(object), false
 }
 
-// do executes a request and reports whether execution had begun.
-func (s *Sim) do(q *request) (a answered, began bool) {
-	object, e := q.serve(s, q)
-	if e != nil {
-		return refuse(e), e.executed
+// update changes the record of an intent. It returns NotFound, the error of change, or one of the
+// Book.
+func (s *Sim) update(ctx context.Context, reference string, change func(*Record) error) error {
+	for range saveTries {
+		r, err := s.get(ctx, reference)
+		if err != nil {
+			return err
+		}
+		if err := change(r); err != nil {
+			return err
+		}
+		if err := s.book.Save(ctx, r); !fault.Is(err, fault.Conflict) {
+			return err
+		}
 	}
-	body, err := json.Marshal(object)
-	if err != nil {
-		panic(err)
-	}
-	return answered{http.StatusOK, body}, true
+	return fault.New(fault.Conflict, "lock_timeout", "too many requests on one payment")
 }
 
-func (s *Sim) find(id string) *intent {
-	i := slices.IndexFunc(s.intents, func(i *intent) bool { return i.id == id })
-	if i < 0 {
+// touch is update for a test, which fails if there is no such intent.
+func (s *Sim) touch(t faultserver.T, reference string, change func(*Record)) {
+	t.Helper()
+	err := s.update(s.ctx, reference, func(r *Record) error {
+		change(r)
 		return nil
+	})
+	if err != nil {
+		t.Fatalf("stripesim: %s: %v", reference, err)
 	}
-	return s.intents[i]
+}
+
+// holder returns the intent of a record that holds something, and fails the test if none does.
+func (s *Sim) holder(t faultserver.T, what string, holds func(*Record) bool) (reference string) {
+	t.Helper()
+	err := s.walk(s.ctx, "", "", pageLimit, func(r *Record) bool {
+		if holds(r) {
+			reference = r.Intent.ID
+		}
+		return reference == ""
+	})
+	if err != nil || reference == "" {
+		t.Fatalf("stripesim: there is no %s: %v", what, err)
+	}
+	return reference
 }

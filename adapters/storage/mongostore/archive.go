@@ -5,25 +5,18 @@ import (
 	"encoding/json"
 	"maps"
 	"slices"
-	"strings"
 	"time"
 
 	"go.mongodb.org/mongo-driver/bson"
 	"go.mongodb.org/mongo-driver/mongo"
 	"go.mongodb.org/mongo-driver/mongo/options"
 
+	"patchbay/adapters/storage/table"
 	"patchbay/core/fault"
-	"patchbay/core/record"
-	"patchbay/core/user"
 	"patchbay/ports"
 )
 
-// Archive returns access to all entries of the store, for copies.
-func (s *Store) Archive() ports.Archive { return archive{s} }
-
-var _ ports.Archive = archive{}
-
-type archive struct{ *Store }
+var _ ports.Archive = (*Store)(nil)
 
 // archiveTimeout is the timeout of one call. It is long because a call moves much data, and
 // no client waits for it.
@@ -31,91 +24,88 @@ const archiveTimeout = 30 * time.Second
 
 // shelf defines how a section is stored.
 type shelf struct {
-	in *mongo.Collection
+	of *mongo.Collection
 	id func(key string) any
 	// read reads an entry. For a loose child it also returns the key of its record.
 	read  func(c *mongo.Cursor) (e ports.Entry, looseOf string, err error)
 	write func(e ports.Entry) (any, error)
 }
 
-func (a archive) shelf(section ports.Section) shelf {
+func (s *Store) shelf(section ports.Section) shelf {
 	same := func(key string) any { return key }
 	switch section {
 	case ports.RecordSection:
-		return shelf{a.records, same, readDocument, makeDocument}
+		return shelf{s.records, same, readDocument, makeDocument}
 	case ports.UserSection:
-		return shelf{a.people, same, readPerson, makePerson}
+		return shelf{s.people, same, readPerson, makePerson}
 	case ports.FeedSection:
 	}
-	return shelf{a.feed, func(key string) any { return ports.ParseFeedKey(key) }, readEntry, makeEntry}
+	return shelf{s.feed, func(key string) any { return ports.ParseFeedKey(key) }, readEntry, makeEntry}
 }
 
 // Scan implements ports.Archive. It omits children whose record does not exist.
-func (a archive) Scan(ctx context.Context, section ports.Section, after string, limit int) ([]ports.Entry, string, error) {
-	ctx, cancel := context.WithTimeout(ctx, archiveTimeout)
-	defer cancel()
-	s := a.shelf(section)
-	found, err := s.in.Find(ctx, bson.D{{Key: "_id", Value: bson.D{{Key: "$gt", Value: s.id(after)}}}},
-		options.Find().SetSort(bson.D{{Key: "_id", Value: 1}}).SetLimit(int64(limit)))
-	if err != nil {
-		return nil, "", readFault("mongostore.scan", err)
-	}
-	defer found.Close(context.WithoutCancel(ctx)) //nolint:errcheck // read to the end, or far enough
-	var page []ports.Entry
-	var next string
-	loose := map[string]string{} // maps keys of children to those of their records
-	for size := 0; size < ports.ArchivePage && found.Next(ctx); {
-		e, parent, err := s.read(found)
-		if err != nil {
-			return nil, "", err
-		}
+func (s *Store) Scan(ctx context.Context, section ports.Section, after string, limit int) (page []ports.Entry, next string, err error) {
+	in := s.shelf(section)
+	size := 0
+	loose, err := s.archived(ctx, in, bson.D{{Key: "_id", Value: bson.D{{Key: "$gt", Value: in.id(after)}}}}, int64(limit), func(e ports.Entry) bool {
 		page, next = append(page, e), e.Key()
 		if e.Record != nil {
 			size += e.Record.Size()
 		}
-		if parent != "" {
-			loose[next] = parent
-		}
-	}
-	if err := found.Err(); err != nil {
-		return nil, "", readFault("mongostore.scan", err)
-	}
-	if err := a.orphans(ctx, loose); err != nil {
+		return size < ports.ArchivePage
+	})
+	if err != nil {
 		return nil, "", err
 	}
 	return slices.DeleteFunc(page, func(e ports.Entry) bool { return loose[e.Key()] != "" }), next, nil
 }
 
 // Digests implements ports.Archive.
-func (a archive) Digests(ctx context.Context, section ports.Section, keys ...string) (map[string]ports.Digest, error) {
-	ctx, cancel := context.WithTimeout(ctx, archiveTimeout)
-	defer cancel()
-	s := a.shelf(section)
-	found, err := s.in.Find(ctx, s.among(keys))
-	if err != nil {
-		return nil, readFault("mongostore.digests", err)
-	}
-	defer found.Close(context.WithoutCancel(ctx)) //nolint:errcheck // read to the end, or failed
+func (s *Store) Digests(ctx context.Context, section ports.Section, keys ...string) (map[string]ports.Digest, error) {
+	in := s.shelf(section)
 	digests := make(map[string]ports.Digest, len(keys))
-	loose := map[string]string{}
-	for found.Next(ctx) {
-		e, parent, err := s.read(found)
-		if err != nil {
-			return nil, err
-		}
+	loose, err := s.archived(ctx, in, in.among(keys), 0, func(e ports.Entry) bool {
 		digests[e.Key()] = e.Digest()
-		if parent != "" {
-			loose[e.Key()] = parent
-		}
-	}
-	if err := found.Err(); err != nil {
-		return nil, readFault("mongostore.digests", err)
-	}
-	if err := a.orphans(ctx, loose); err != nil {
+		return true
+	})
+	if err != nil {
 		return nil, err
 	}
 	maps.DeleteFunc(digests, func(key string, _ ports.Digest) bool { return loose[key] != "" })
 	return digests, nil
+}
+
+// archived passes the entries that a filter selects to each until that returns false: all of them,
+// or up to a limit in the order of their keys. It returns the keys of those that are children
+// without a record.
+func (s *Store) archived(ctx context.Context, in shelf, filter bson.D, limit int64, each func(ports.Entry) bool) (orphans map[string]string, err error) {
+	const op = "mongostore.scan"
+	ctx, cancel := context.WithTimeout(ctx, archiveTimeout)
+	defer cancel()
+	o := options.Find()
+	if limit > 0 {
+		o.SetSort(bson.D{{Key: "_id", Value: 1}}).SetLimit(limit)
+	}
+	found, err := in.of.Find(ctx, filter, o)
+	if err != nil {
+		return nil, readFault(op, err)
+	}
+	defer found.Close(context.WithoutCancel(ctx)) //nolint:errcheck // read to the end, or far enough
+	loose := map[string]string{}                  // maps keys of children to those of their records
+	for more := true; more && found.Next(ctx); {
+		e, parent, err := in.read(found)
+		if err != nil {
+			return nil, err
+		}
+		if parent != "" {
+			loose[e.Key()] = parent
+		}
+		more = each(e)
+	}
+	if err := found.Err(); err != nil {
+		return nil, readFault(op, err)
+	}
+	return loose, s.orphans(ctx, loose)
 }
 
 func (s shelf) among(keys []string) bson.D {
@@ -131,11 +121,11 @@ func (s shelf) among(keys []string) bson.D {
 
 // orphans reduces loose to the children whose record does not exist, by the same rule as
 // Sweep.
-func (a archive) orphans(ctx context.Context, loose map[string]string) error {
+func (s *Store) orphans(ctx context.Context, loose map[string]string) error {
 	if len(loose) == 0 {
 		return nil
 	}
-	parents, err := all[document](ctx, a.records, "mongostore.scan", append(a.shelf(ports.RecordSection).among(slices.Collect(maps.Values(loose))),
+	parents, err := all[document](ctx, s.records, "mongostore.scan", append(s.shelf(ports.RecordSection).among(slices.Collect(maps.Values(loose))),
 		bson.E{Key: "children", Value: bson.D{{Key: "$gt", Value: 0}}}), options.Find().SetProjection(bson.D{{Key: "_id", Value: 1}}))
 	if err != nil {
 		return err
@@ -149,29 +139,29 @@ func (a archive) orphans(ctx context.Context, loose map[string]string) error {
 }
 
 // Put implements ports.Archive.
-func (a archive) Put(ctx context.Context, section ports.Section, entries ...ports.Entry) error {
+func (s *Store) Put(ctx context.Context, section ports.Section, entries ...ports.Entry) error {
 	ctx, cancel := context.WithTimeout(ctx, archiveTimeout)
 	defer cancel()
-	s := a.shelf(section)
+	in := s.shelf(section)
 	docs := make([]any, len(entries))
 	for i, e := range entries {
 		var err error
-		if docs[i], err = s.write(e); err != nil {
+		if docs[i], err = in.write(e); err != nil {
 			return err
 		}
 	}
 	if section == ports.RecordSection {
-		if err := a.tie(ctx, docs); err != nil {
+		if err := s.tie(ctx, docs); err != nil {
 			return err
 		}
 	}
-	_, err := s.in.InsertMany(ctx, docs)
+	_, err := in.of.InsertMany(ctx, docs)
 	return writeFault("mongostore.put", err)
 }
 
 // tie records that records have children before the children are inserted: children in the
 // same call, existing ones, and new children of existing records.
-func (a archive) tie(ctx context.Context, docs []any) error {
+func (s *Store) tie(ctx context.Context, docs []any) error {
 	names, tenants := make(bson.A, 0, len(docs)), make(bson.A, 0, len(docs))
 	parents := map[string]bool{} // keys of records that have children
 	for _, one := range docs {
@@ -182,13 +172,13 @@ func (a archive) tie(ctx context.Context, docs []any) error {
 		}
 	}
 	if len(parents) > 0 {
-		_, err := a.records.UpdateMany(ctx, a.shelf(ports.RecordSection).among(slices.Collect(maps.Keys(parents))),
+		_, err := s.records.UpdateMany(ctx, s.shelf(ports.RecordSection).among(slices.Collect(maps.Keys(parents))),
 			bson.D{{Key: "$max", Value: bson.D{{Key: "children", Value: 1}}}})
 		if err != nil {
 			return writeFault("mongostore.put", err)
 		}
 	}
-	children, err := all[document](ctx, a.records, "mongostore.put", bson.D{
+	children, err := all[document](ctx, s.records, "mongostore.put", bson.D{
 		{Key: "tenant", Value: bson.D{{Key: "$in", Value: tenants}}}, {Key: "parent", Value: bson.D{{Key: "$in", Value: names}}},
 	}, options.Find().SetProjection(bson.D{{Key: "tenant", Value: 1}, {Key: "parent", Value: 1}}))
 	if err != nil {
@@ -206,11 +196,11 @@ func (a archive) tie(ctx context.Context, docs []any) error {
 }
 
 // Remove implements ports.Archive.
-func (a archive) Remove(ctx context.Context, section ports.Section, keys ...string) error {
+func (s *Store) Remove(ctx context.Context, section ports.Section, keys ...string) error {
 	ctx, cancel := context.WithTimeout(ctx, archiveTimeout)
 	defer cancel()
-	s := a.shelf(section)
-	_, err := s.in.DeleteMany(ctx, s.among(keys))
+	in := s.shelf(section)
+	_, err := in.of.DeleteMany(ctx, in.among(keys))
 	return writeFault("mongostore.remove", err)
 }
 
@@ -237,20 +227,7 @@ func readPerson(c *mongo.Cursor) (ports.Entry, string, error) {
 	if err := c.Decode(&p); err != nil {
 		return ports.Entry{}, "", fault.Wrap(fault.Internal, "mongostore.scan", err)
 	}
-	u := ports.StoredUser{Deleted: p.Deleted}
-	if scoped, some := strings.CutPrefix(p.Idem, taken); some {
-		u.Key.Scoped, u.Key.Fingerprint = scoped, p.Fingerprint
-	}
-	if p.Deleted {
-		u.User = user.User{ID: p.ID, Tenant: p.Tenant, Version: p.Rev, CreatedAt: moment(p.Created), UpdatedAt: moment(p.Updated)}
-		return ports.Entry{User: &u}, "", nil
-	}
-	var err error
-	if u.User, err = p.user(); err == nil && p.Original != nil {
-		var first user.User
-		first, err = record.DecodeUser(p.Original, p.ID)
-		u.Original = &first
-	}
+	u, err := p.stored()
 	return ports.Entry{User: &u}, "", err
 }
 
@@ -283,5 +260,5 @@ func readEntry(c *mongo.Cursor) (ports.Entry, string, error) {
 
 func makeEntry(e ports.Entry) (any, error) {
 	v := e.Event
-	return entry{v.Seq, v.ID, v.Tenant, v.Type, v.Subject, micros(v.At), v.Data}, nil
+	return entry{v.Seq, v.ID, v.Tenant, v.Type, v.Subject, table.Micros(v.At), v.Data}, nil
 }

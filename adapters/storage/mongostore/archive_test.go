@@ -19,7 +19,7 @@ func TestALooseChildIsInTheArchiveOnceItsRecordIs(t *testing.T) {
 	if err := j.save(t.Context(), &alone, nil); err != nil {
 		t.Fatal(err)
 	}
-	a, key := j.Archive(), ports.RecordKey("part", "t", "1.0")
+	a, key := j, ports.RecordKey("part", "t", "1.0")
 	sees := func(want int, there bool) {
 		t.Helper()
 		seen := 0
@@ -52,14 +52,14 @@ func TestARecordKnowsOfAChildBeforeItIsThere(t *testing.T) {
 	j := fresh(t)
 	parent, child := family()
 	parent.Rev, child.Rev = 1, 1
-	if err := j.Archive().Put(t.Context(), ports.RecordSection, ports.Entry{Record: &parent}); err != nil {
+	if err := j.Put(t.Context(), ports.RecordSection, ports.Entry{Record: &parent}); err != nil {
 		t.Fatal(err)
 	}
 	d, err := makeDocument(ports.Entry{Record: &child})
 	if err != nil {
 		t.Fatal(err)
 	}
-	if err := archive(j).tie(t.Context(), []any{d}); err != nil {
+	if err := j.tie(t.Context(), []any{d}); err != nil {
 		t.Fatal(err)
 	}
 	var kept document

@@ -9,27 +9,28 @@ import (
 	"go.mongodb.org/mongo-driver/mongo"
 	"go.mongodb.org/mongo-driver/mongo/options"
 
+	"patchbay/adapters/storage/table"
 	"patchbay/core/fault"
 	"patchbay/core/record"
 	"patchbay/ports"
 )
 
-// Attach implements ports.Journal. A child is loose until its record exists. If the process
+// Attach implements ports.Children. A child is loose until its record exists. If the process
 // ends in between, Sweep removes the loose children.
-func (j journal) Attach(ctx context.Context, parent *ports.Record, children ...*ports.Record) error {
+func (s *Store) Attach(ctx context.Context, parent *ports.Record, children ...*ports.Record) error {
 	if err := record.Attachable(parent, children); err != nil {
 		return err
 	}
 	for _, c := range children {
 		c.Parent = parent.Name()
-		if err := j.putLoose(ctx, c); err != nil {
+		if err := s.putLoose(ctx, c); err != nil {
 			return err
 		}
 	}
-	if err := j.save(ctx, parent, new(len(children))); err != nil {
+	if err := s.save(ctx, parent, new(len(children))); err != nil {
 		return err
 	}
-	if err := j.fasten(ctx, parent, children); err != nil {
+	if err := s.fasten(ctx, parent, children); err != nil {
 		return err
 	}
 	for _, c := range children {
@@ -40,27 +41,27 @@ func (j journal) Attach(ctx context.Context, parent *ports.Record, children ...*
 
 // putLoose inserts a child. A child of the same record with the same body, left by an
 // earlier process, is accepted.
-func (j journal) putLoose(ctx context.Context, c *ports.Record) error {
+func (s *Store) putLoose(ctx context.Context, c *ports.Record) error {
 	d := inserted(c)
 	d.Loose = true
-	_, err := j.records.InsertOne(ctx, d)
+	_, err := s.records.InsertOne(ctx, d)
 	if !mongo.IsDuplicateKeyError(err) {
 		return writeFault("mongostore.attach", err)
 	}
-	there, err := j.Get(ctx, c.Tenant, c.Kind, c.ID)
+	there, err := s.Get(ctx, c.Tenant, c.Kind, c.ID)
 	if err != nil {
 		return err
 	}
 	if there.Parent != c.Parent || !bytes.Equal(there.Body, c.Body) {
-		return errRecordConflict
+		return table.ErrRecordConflict
 	}
 	return nil
 }
 
 // fasten ties children to their record, which exists. If the record was written so late
 // that some children were swept, they are inserted again.
-func (j journal) fasten(ctx context.Context, parent *ports.Record, children []*ports.Record) error {
-	res, err := j.records.UpdateMany(ctx, childrenOf(parent), bson.D{{Key: "$set", Value: bson.D{{Key: "loose", Value: false}}}})
+func (s *Store) fasten(ctx context.Context, parent *ports.Record, children []*ports.Record) error {
+	res, err := s.records.UpdateMany(ctx, childrenOf(parent), bson.D{{Key: "$set", Value: bson.D{{Key: "loose", Value: false}}}})
 	if err != nil {
 		return writeFault("mongostore.attach", err)
 	}
@@ -68,7 +69,7 @@ func (j journal) fasten(ctx context.Context, parent *ports.Record, children []*p
 		return nil
 	}
 	for _, c := range children {
-		if _, err := j.records.InsertOne(ctx, inserted(c)); err != nil && !mongo.IsDuplicateKeyError(err) {
+		if _, err := s.records.InsertOne(ctx, inserted(c)); err != nil && !mongo.IsDuplicateKeyError(err) {
 			return writeFault("mongostore.attach", err)
 		}
 	}
@@ -79,16 +80,16 @@ func childrenOf(parent *ports.Record) bson.D {
 	return bson.D{{Key: "tenant", Value: parent.Tenant}, {Key: "parent", Value: parent.Name()}}
 }
 
-// Detach implements ports.Journal. The children become loose before their record is saved
+// Detach implements ports.Children. The children become loose before their record is saved
 // without them. Sweep completes a Detach that was interrupted.
-func (j journal) Detach(ctx context.Context, parent *ports.Record) error {
-	if err := j.loosen(ctx, parent); err != nil {
+func (s *Store) Detach(ctx context.Context, parent *ports.Record) error {
+	if err := s.loosen(ctx, parent); err != nil {
 		return err
 	}
-	if err := j.save(ctx, parent, new(0)); err != nil {
+	if err := s.save(ctx, parent, new(0)); err != nil {
 		return err
 	}
-	_, err := j.records.DeleteMany(ctx, childrenOf(parent))
+	_, err := s.records.DeleteMany(ctx, childrenOf(parent))
 	if err != nil {
 		return nil //nolint:nilerr // the record is saved; Sweep removes them
 	}
@@ -96,21 +97,21 @@ func (j journal) Detach(ctx context.Context, parent *ports.Record) error {
 }
 
 // loosen lets Sweep check the children of a record that is about to be saved without them.
-func (j journal) loosen(ctx context.Context, parent *ports.Record) error {
-	_, err := j.records.UpdateMany(ctx, childrenOf(parent), bson.D{{Key: "$set", Value: bson.D{{Key: "loose", Value: true}}}})
+func (s *Store) loosen(ctx context.Context, parent *ports.Record) error {
+	_, err := s.records.UpdateMany(ctx, childrenOf(parent), bson.D{{Key: "$set", Value: bson.D{{Key: "loose", Value: true}}}})
 	return readFault("mongostore.loosen", err) // an unknown outcome does no harm here
 }
 
-// Sweep implements ports.Journal.
-func (j journal) Sweep(ctx context.Context, before time.Time, n int) (int, error) {
-	loose, err := all[document](ctx, j.records, "mongostore.sweep", bson.D{{Key: "loose", Value: true}, {Key: "created", Value: bson.D{{Key: "$lt", Value: micros(before)}}}},
+// Sweep implements ports.Children.
+func (s *Store) Sweep(ctx context.Context, before time.Time, n int) (int, error) {
+	loose, err := all[document](ctx, s.records, "mongostore.sweep", bson.D{{Key: "loose", Value: true}, {Key: "created", Value: bson.D{{Key: "$lt", Value: table.Micros(before)}}}},
 		options.Find().SetLimit(int64(n)).SetProjection(bson.D{{Key: "body", Value: 0}, {Key: "content", Value: 0}}))
 	if err != nil {
 		return 0, err
 	}
 	swept := 0
 	for _, d := range loose {
-		gone, err := j.sweep(ctx, d)
+		gone, err := s.sweep(ctx, d)
 		if err != nil {
 			return swept, err
 		}
@@ -122,18 +123,18 @@ func (j journal) Sweep(ctx context.Context, before time.Time, n int) (int, error
 }
 
 // sweep removes a loose child, or ties it to its record if the record has children.
-func (j journal) sweep(ctx context.Context, d document) (gone bool, err error) {
+func (s *Store) sweep(ctx context.Context, d document) (gone bool, err error) {
 	one := bson.D{{Key: "_id", Value: d.Key}, {Key: "loose", Value: true}}
 	var parent document
-	err = j.records.FindOne(ctx, bson.D{{Key: "_id", Value: parentKey(d.Tenant, d.Parent)}}).Decode(&parent)
+	err = s.records.FindOne(ctx, bson.D{{Key: "_id", Value: parentKey(d.Tenant, d.Parent)}}).Decode(&parent)
 	switch err = readFault("mongostore.sweep", err); {
 	case err == nil && parent.Children > 0:
-		_, err = j.records.UpdateOne(ctx, one, bson.D{{Key: "$set", Value: bson.D{{Key: "loose", Value: false}}}})
+		_, err = s.records.UpdateOne(ctx, one, bson.D{{Key: "$set", Value: bson.D{{Key: "loose", Value: false}}}})
 		return false, writeFault("mongostore.sweep", err)
 	case err != nil && !fault.Is(err, fault.NotFound):
 		return false, err
 	}
-	res, err := j.records.DeleteOne(ctx, one)
+	res, err := s.records.DeleteOne(ctx, one)
 	if err != nil {
 		return false, writeFault("mongostore.sweep", err)
 	}

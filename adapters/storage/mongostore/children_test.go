@@ -13,14 +13,14 @@ import (
 
 var made = time.Date(2026, 3, 1, 12, 0, 0, 0, time.UTC)
 
-func fresh(t *testing.T) journal {
+func fresh(t *testing.T) *Store {
 	t.Helper()
 	s, err := Open(t.Context(), Options{URI: mongod.URI(t), Database: mongod.Database()})
 	if err != nil {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { _ = s.Close() })
-	return journal{s}
+	return s
 }
 
 func family() (parent, child ports.Record) {
@@ -29,7 +29,7 @@ func family() (parent, child ports.Record) {
 	return parent, child
 }
 
-func sweeps(t *testing.T, j journal, before time.Time, want int) {
+func sweeps(t *testing.T, j *Store, before time.Time, want int) {
 	t.Helper()
 	if n, err := j.Sweep(t.Context(), before, 10); err != nil || n != want {
 		t.Errorf("%d swept, %v; want %d", n, err, want)

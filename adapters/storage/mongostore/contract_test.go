@@ -51,7 +51,7 @@ func TestMain(m *testing.M) {
 		if err != nil {
 			return nil, err
 		}
-		return s.Journal(), nil
+		return s, nil
 	})
 }
 
@@ -60,14 +60,14 @@ func TestContract(t *testing.T) {
 	t.Run("journal", func(t *testing.T) {
 		t.Parallel()
 		journaltest.Run(t, journaltest.Processes{Share: true, Make: place}, func(t *testing.T) journaltest.Harness {
-			return journaltest.Harness{Journal: open(t, mongod.Database()).Journal()}
+			return journaltest.Harness{Journal: open(t, mongod.Database())}
 		})
 	})
 	t.Run("users", func(t *testing.T) {
 		t.Parallel()
 		usertest.Run(t, func(t *testing.T) usertest.Harness {
 			s := open(t, mongod.Database())
-			return usertest.Harness{Users: s.Users(), Journal: s.Journal()}
+			return usertest.Harness{Users: s.Users(), Journal: s}
 		})
 	})
 	t.Run("archive", func(t *testing.T) {
@@ -75,7 +75,7 @@ func TestContract(t *testing.T) {
 		laidOpen := func(t *testing.T) archivetest.UsersHarness {
 			s := open(t, mongod.Database())
 			return archivetest.UsersHarness{
-				Harness: archivetest.Harness{Archive: s.Archive(), Journal: s.Journal()}, Users: s.Users(),
+				Harness: archivetest.Harness{Archive: s, Journal: s}, Users: s.Users(),
 			}
 		}
 		archivetest.Run(t, func(t *testing.T) archivetest.Harness { return laidOpen(t).Harness })

@@ -3,10 +3,10 @@ package mongostore
 import (
 	"strconv"
 	"strings"
-	"time"
 
 	"go.mongodb.org/mongo-driver/bson"
 
+	"patchbay/adapters/storage/table"
 	"patchbay/core/event"
 	"patchbay/ports"
 )
@@ -89,8 +89,8 @@ func inserted(r *ports.Record) document {
 	d := document{
 		Key: key(r.Tenant, r.Kind, r.ID), Tenant: r.Tenant, Kind: r.Kind, ID: r.ID, Parent: r.Parent, Rev: 1,
 		Idem: unique(r, r.Idem), Ref: unique(r, r.Ref),
-		Status: r.Index.Status, Customer: r.Index.Customer, Created: micros(r.Index.Created),
-		Queue: r.Queue, Due: micros(r.Due), Owner: r.Owner, Body: r.Body, Flag: flag(r.Kind, r.Index.Flag), Flagged: micros(r.Index.Flagged),
+		Status: r.Index.Status, Customer: r.Index.Customer, Created: table.Micros(r.Index.Created),
+		Queue: r.Queue, Due: table.Micros(r.Due), Owner: r.Owner, Body: r.Body, Flag: flag(r.Kind, r.Index.Flag), Flagged: table.Micros(r.Index.Flagged),
 		Content: r.Content, Large: len(r.Content) > 0, Told: map[string][]told{}, Tell: len(r.Events) > 0,
 	}
 	if d.Tell {
@@ -104,9 +104,9 @@ func inserted(r *ports.Record) document {
 func replaced(r *ports.Record) bson.M {
 	set := bson.M{
 		"rev": r.Rev + 1, "idem": unique(r, r.Idem), "ref": unique(r, r.Ref),
-		"status": r.Index.Status, "customer": r.Index.Customer, "created": micros(r.Index.Created),
-		"queue": r.Queue, "due": micros(r.Due), "owner": r.Owner, "body": r.Body,
-		"flag": flag(r.Kind, r.Index.Flag), "flagged": micros(r.Index.Flagged),
+		"status": r.Index.Status, "customer": r.Index.Customer, "created": table.Micros(r.Index.Created),
+		"queue": r.Queue, "due": table.Micros(r.Due), "owner": r.Owner, "body": r.Body,
+		"flag": flag(r.Kind, r.Index.Flag), "flagged": table.Micros(r.Index.Flagged),
 		"content": r.Content, "large": len(r.Content) > 0,
 	}
 	if len(r.Events) > 0 {
@@ -119,7 +119,7 @@ func replaced(r *ports.Record) bson.M {
 func tell(events []event.Event) []told {
 	list := make([]told, len(events))
 	for i, e := range events {
-		list[i] = told{ID: e.ID, Tenant: e.Tenant, Type: e.Type, Subject: e.Subject, At: micros(e.At), Data: e.Data}
+		list[i] = told{ID: e.ID, Tenant: e.Tenant, Type: e.Type, Subject: e.Subject, At: table.Micros(e.At), Data: e.Data}
 	}
 	return list
 }
@@ -128,24 +128,10 @@ func (d *document) record() ports.Record {
 	return ports.Record{
 		Tenant: d.Tenant, Kind: d.Kind, ID: d.ID, Parent: d.Parent, Rev: d.Rev, Idem: value(d.Kind, d.Idem), Ref: value(d.Kind, d.Ref),
 		Index: ports.Index{
-			Status: d.Status, Customer: d.Customer, Created: moment(d.Created),
-			Flag: strings.TrimPrefix(d.Flag, d.Kind+"|"), Flagged: moment(d.Flagged),
+			Status: d.Status, Customer: d.Customer, Created: table.Moment(d.Created),
+			Flag: strings.TrimPrefix(d.Flag, d.Kind+"|"), Flagged: table.Moment(d.Flagged),
 		},
-		Queue: d.Queue, Due: moment(d.Due), Owner: d.Owner, Body: d.Body,
+		Queue: d.Queue, Due: table.Moment(d.Due), Owner: d.Owner, Body: d.Body,
 		Content: d.Content, Partial: d.Large && len(d.Content) == 0,
 	}
-}
-
-func micros(t time.Time) int64 {
-	if t.IsZero() {
-		return 0
-	}
-	return t.UnixMicro()
-}
-
-func moment(micros int64) time.Time {
-	if micros == 0 {
-		return time.Time{}
-	}
-	return time.UnixMicro(micros).UTC()
 }

@@ -6,6 +6,7 @@ import (
 	"go.mongodb.org/mongo-driver/mongo"
 	"go.mongodb.org/mongo-driver/x/mongo/driver/topology"
 
+	"patchbay/adapters/storage/table"
 	"patchbay/core/fault"
 )
 
@@ -26,7 +27,7 @@ func writeFault(op string, err error) error {
 		return nil
 	}
 	if mongo.IsDuplicateKeyError(err) {
-		return errRecordConflict
+		return table.ErrRecordConflict
 	}
 	return fault.Wrap(writeKind(err), op, err)
 }

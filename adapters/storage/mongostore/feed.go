@@ -10,6 +10,7 @@ import (
 	"go.mongodb.org/mongo-driver/mongo"
 	"go.mongodb.org/mongo-driver/mongo/options"
 
+	"patchbay/adapters/storage/table"
 	"patchbay/core/event"
 	"patchbay/ports"
 )
@@ -26,14 +27,14 @@ type entry struct {
 	Data    []byte `bson:"data"`
 }
 
-// Publish implements ports.Journal. It may be interrupted between its steps, and several
+// Publish implements ports.Feed. It may be interrupted between its steps, and several
 // processes may run it at once: events that are already in the feed are skipped.
-func (j journal) Publish(ctx context.Context, n int) (int, error) {
-	moved, err := j.publish(ctx, j.records, n)
+func (s *Store) Publish(ctx context.Context, n int) (int, error) {
+	moved, err := s.publish(ctx, s.records, n)
 	if err != nil || moved == n {
 		return moved, err
 	}
-	more, err := j.publish(ctx, j.people, n-moved)
+	more, err := s.publish(ctx, s.people, n-moved)
 	return moved + more, err
 }
 
@@ -44,13 +45,13 @@ type teller struct {
 	Told map[string][]told `bson:"told"`
 }
 
-func (j journal) publish(ctx context.Context, from *mongo.Collection, n int) (int, error) {
+func (s *Store) publish(ctx context.Context, from *mongo.Collection, n int) (int, error) {
 	docs, err := all[teller](ctx, from, "mongostore.publish", bson.D{{Key: "tell", Value: true}}, options.Find().SetLimit(int64(n)).
 		SetProjection(bson.D{{Key: "rev", Value: 1}, {Key: "told", Value: 1}}))
 	if err != nil || len(docs) == 0 {
 		return 0, err
 	}
-	if err := j.insert(ctx, untold(docs)); err != nil {
+	if err := s.insert(ctx, untold(docs)); err != nil {
 		return 0, err
 	}
 	for i := range docs {
@@ -80,13 +81,13 @@ func byNumber(a, b string) int {
 
 // insert appends the events that are not in the feed yet. Each refusal means that another
 // publisher has made progress, so the loop ends.
-func (j journal) insert(ctx context.Context, list []told) error {
+func (s *Store) insert(ctx context.Context, list []told) error {
 	for {
-		fresh, err := j.fresh(ctx, list)
+		fresh, err := s.fresh(ctx, list)
 		if err != nil || len(fresh) == 0 {
 			return err
 		}
-		_, err = j.feed.InsertMany(ctx, fresh) // in order: it stops at the first refusal
+		_, err = s.feed.InsertMany(ctx, fresh) // in order: it stops at the first refusal
 		if !mongo.IsDuplicateKeyError(err) {
 			return writeFault("mongostore.publish", err)
 		}
@@ -94,12 +95,12 @@ func (j journal) insert(ctx context.Context, list []told) error {
 }
 
 // fresh assigns numbers to the events that are not in the feed yet.
-func (j journal) fresh(ctx context.Context, list []told) ([]any, error) {
+func (s *Store) fresh(ctx context.Context, list []told) ([]any, error) {
 	ids := make([]string, len(list))
 	for i, e := range list {
 		ids[i] = e.ID
 	}
-	there, err := j.entries(ctx, bson.D{{Key: "event", Value: bson.D{{Key: "$in", Value: ids}}}}, options.Find())
+	there, err := s.entries(ctx, bson.D{{Key: "event", Value: bson.D{{Key: "$in", Value: ids}}}}, options.Find())
 	if err != nil {
 		return nil, err
 	}
@@ -107,7 +108,7 @@ func (j journal) fresh(ctx context.Context, list []told) ([]any, error) {
 	for _, e := range there {
 		published[e.ID] = true
 	}
-	last, err := j.entries(ctx, bson.D{}, options.Find().SetSort(bson.D{{Key: "_id", Value: -1}}).SetLimit(1))
+	last, err := s.entries(ctx, bson.D{}, options.Find().SetSort(bson.D{{Key: "_id", Value: -1}}).SetLimit(1))
 	if err != nil {
 		return nil, err
 	}
@@ -125,17 +126,17 @@ func (j journal) fresh(ctx context.Context, list []told) ([]any, error) {
 	return fresh, nil
 }
 
-func (j journal) entries(ctx context.Context, filter bson.D, o *options.FindOptions) ([]entry, error) {
-	return all[entry](ctx, j.feed, "mongostore.feed", filter, o)
+func (s *Store) entries(ctx context.Context, filter bson.D, o *options.FindOptions) ([]entry, error) {
+	return all[entry](ctx, s.feed, "mongostore.feed", filter, o)
 }
 
-// Feed implements ports.Journal.
-func (j journal) Feed(ctx context.Context, tenant string, after int64, n int) ([]event.Event, error) {
+// Feed implements ports.Feed.
+func (s *Store) Feed(ctx context.Context, tenant string, after int64, n int) ([]event.Event, error) {
 	filter := bson.D{{Key: "_id", Value: bson.D{{Key: "$gt", Value: after}}}}
 	if tenant != ports.AllTenants {
 		filter = append(filter, bson.E{Key: "tenant", Value: tenant})
 	}
-	list, err := j.entries(ctx, filter, options.Find().SetSort(bson.D{{Key: "_id", Value: 1}}).SetLimit(int64(n)))
+	list, err := s.entries(ctx, filter, options.Find().SetSort(bson.D{{Key: "_id", Value: 1}}).SetLimit(int64(n)))
 	if err != nil {
 		return nil, err
 	}
@@ -151,5 +152,5 @@ func (j journal) Feed(ctx context.Context, tenant string, after int64, n int) ([
 }
 
 func (e entry) event() event.Event {
-	return event.Event{Seq: e.Seq, ID: e.ID, Tenant: e.Tenant, Type: e.Type, Subject: e.Subject, At: moment(e.At), Data: e.Data}
+	return event.Event{Seq: e.Seq, ID: e.ID, Tenant: e.Tenant, Type: e.Type, Subject: e.Subject, At: table.Moment(e.At), Data: e.Data}
 }

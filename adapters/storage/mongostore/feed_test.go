@@ -18,7 +18,7 @@ func TestAnEventWhosePublisherDiedIsToldOnce(t *testing.T) {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { _ = s.Close() })
-	j := journal{s}
+	j := s
 	r := ports.Record{Tenant: "t", Kind: "k", ID: "1", Body: []byte("b"), Events: []event.Event{{ID: "fev_1", Tenant: "t"}}}
 	if err := j.Save(t.Context(), &r)[0]; err != nil {
 		t.Fatal(err)

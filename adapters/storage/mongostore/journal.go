@@ -7,38 +7,35 @@ import (
 	"go.mongodb.org/mongo-driver/bson"
 	"go.mongodb.org/mongo-driver/mongo/options"
 
+	"patchbay/adapters/storage/table"
 	"patchbay/core/fault"
 	"patchbay/core/record"
 	"patchbay/ports"
 )
 
-var _ ports.Journal = journal{}
+var _ ports.Journal = (*Store)(nil)
 
-type journal struct{ *Store }
-
-var errRecordConflict = fault.New(fault.Conflict, "record_conflict", "the record is taken or has changed")
-
-// Save implements ports.Journal.
-func (j journal) Save(ctx context.Context, records ...*ports.Record) []error {
+// Save implements ports.Records.
+func (s *Store) Save(ctx context.Context, records ...*ports.Record) []error {
 	errs := make([]error, len(records))
 	for i, r := range records {
-		errs[i] = j.save(ctx, r, nil)
+		errs[i] = s.save(ctx, r, nil)
 	}
 	return errs
 }
 
 // save writes a record. children is the new number of its children, or nil if it does not
 // change.
-func (j journal) save(ctx context.Context, r *ports.Record, children *int) error {
+func (s *Store) save(ctx context.Context, r *ports.Record, children *int) error {
 	if err := record.Storable(r); err != nil {
 		return err
 	}
 	if err := ctx.Err(); err != nil {
 		return fault.Wrap(fault.Unavailable, "mongostore.save", err)
 	}
-	write := j.replace
+	write := s.replace
 	if r.Rev == 0 {
-		write = j.create
+		write = s.create
 	}
 	if err := write(ctx, r, children); err != nil {
 		return err
@@ -47,63 +44,63 @@ func (j journal) save(ctx context.Context, r *ports.Record, children *int) error
 	return nil
 }
 
-func (j journal) create(ctx context.Context, r *ports.Record, children *int) error {
+func (s *Store) create(ctx context.Context, r *ports.Record, children *int) error {
 	d := inserted(r)
 	if children != nil {
 		d.Children = *children
 	}
-	_, err := j.records.InsertOne(ctx, d)
+	_, err := s.records.InsertOne(ctx, d)
 	return writeFault("mongostore.insert", err)
 }
 
-func (j journal) replace(ctx context.Context, r *ports.Record, children *int) error {
+func (s *Store) replace(ctx context.Context, r *ports.Record, children *int) error {
 	set := replaced(r)
 	if children != nil {
 		set["children"] = *children
 	}
-	res, err := j.records.UpdateOne(ctx, bson.D{{Key: "_id", Value: key(r.Tenant, r.Kind, r.ID)}, {Key: "rev", Value: r.Rev}}, bson.M{"$set": set})
+	res, err := s.records.UpdateOne(ctx, bson.D{{Key: "_id", Value: key(r.Tenant, r.Kind, r.ID)}, {Key: "rev", Value: r.Rev}}, bson.M{"$set": set})
 	switch {
-	case isInternal(err) && j.taken(ctx, r):
-		return errRecordConflict
+	case isInternal(err) && s.taken(ctx, r):
+		return table.ErrRecordConflict
 	case err != nil:
 		return writeFault("mongostore.update", err)
 	case res.MatchedCount == 0:
-		return errRecordConflict
+		return table.ErrRecordConflict
 	}
 	return nil
 }
 
 // taken reports whether another record has a unique value of this one. FerretDB reports
 // that as an internal error for an update, but not for an insert.
-func (j journal) taken(ctx context.Context, r *ports.Record) bool {
-	n, err := j.records.CountDocuments(ctx, bson.D{
+func (s *Store) taken(ctx context.Context, r *ports.Record) bool {
+	n, err := s.records.CountDocuments(ctx, bson.D{
 		{Key: "$or", Value: bson.A{bson.D{{Key: "idem", Value: unique(r, r.Idem)}}, bson.D{{Key: "ref", Value: unique(r, r.Ref)}}}},
 		{Key: "_id", Value: bson.D{{Key: "$ne", Value: key(r.Tenant, r.Kind, r.ID)}}},
 	})
 	return err == nil && n > 0
 }
 
-// Get implements ports.Journal.
-func (j journal) Get(ctx context.Context, tenant, kind, id string) (ports.Record, error) {
-	return j.one(ctx, "_id", key(tenant, kind, id))
+// Get implements ports.Records.
+func (s *Store) Get(ctx context.Context, tenant, kind, id string) (ports.Record, error) {
+	return s.one(ctx, "_id", key(tenant, kind, id))
 }
 
-// Find implements ports.Journal.
-func (j journal) Find(ctx context.Context, kind string, by ports.Unique, value string) (ports.Record, error) {
-	return j.one(ctx, string(by), kind+"|"+value) // no record has the value kind|
+// Find implements ports.Records.
+func (s *Store) Find(ctx context.Context, kind string, by ports.Unique, value string) (ports.Record, error) {
+	return s.one(ctx, string(by), kind+"|"+value) // no record has the value kind|
 }
 
-func (j journal) one(ctx context.Context, field, value string) (ports.Record, error) {
+func (s *Store) one(ctx context.Context, field, value string) (ports.Record, error) {
 	var d document
-	if err := j.records.FindOne(ctx, bson.D{{Key: field, Value: value}}).Decode(&d); err != nil {
+	if err := s.records.FindOne(ctx, bson.D{{Key: field, Value: value}}).Decode(&d); err != nil {
 		return ports.Record{}, readFault("mongostore.record", err)
 	}
 	return d.record(), nil
 }
 
-// Claim implements ports.Journal. Each claim is one atomic change of one document.
-func (j journal) Claim(ctx context.Context, queue, owner string, lease time.Duration, n int, except ...string) ([]ports.Claim, error) {
-	now, err := j.now(ctx)
+// Claim implements ports.Queue. Each claim is one atomic change of one document.
+func (s *Store) Claim(ctx context.Context, queue, owner string, lease time.Duration, n int, except ...string) ([]ports.Claim, error) {
+	now, err := s.now(ctx)
 	if err != nil {
 		return nil, readFault("mongostore.clock", err)
 	}
@@ -119,7 +116,7 @@ func (j journal) Claim(ctx context.Context, queue, owner string, lease time.Dura
 	}
 	for len(claims) < n {
 		var d document
-		err := readFault("mongostore.claim", j.records.FindOneAndUpdate(ctx, due, take, longest).Decode(&d))
+		err := readFault("mongostore.claim", s.records.FindOneAndUpdate(ctx, due, take, longest).Decode(&d))
 		if fault.Is(err, fault.NotFound) || err != nil && len(claims) > 0 {
 			break // records already claimed must be processed; the error will occur again
 		}
@@ -127,21 +124,21 @@ func (j journal) Claim(ctx context.Context, queue, owner string, lease time.Dura
 			return nil, err
 		}
 		c := ports.Claim{Record: d.record(), Expired: d.Owner != ""}
-		c.Rev, c.Owner, c.Due = c.Rev+1, owner, moment(until)
+		c.Rev, c.Owner, c.Due = c.Rev+1, owner, table.Moment(until)
 		claims = append(claims, c)
 	}
 	return claims, nil
 }
 
-// Count implements ports.Journal.
-func (j journal) Count(ctx context.Context, limit int, sets ...ports.Set) ([]ports.Count, error) {
+// Count implements ports.Queue.
+func (s *Store) Count(ctx context.Context, limit int, sets ...ports.Set) ([]ports.Count, error) {
 	counts := make([]ports.Count, len(sets))
 	for i, set := range sets {
 		in, by := bson.D{{Key: "flag", Value: flag(set.Kind, set.Flag)}}, "flagged"
 		if set.Queue != "" {
 			in, by = bson.D{{Key: "queue", Value: set.Queue}}, "due"
 		}
-		n, err := j.records.CountDocuments(ctx, in, options.Count().SetLimit(int64(limit)))
+		n, err := s.records.CountDocuments(ctx, in, options.Count().SetLimit(int64(limit)))
 		if err != nil {
 			return nil, readFault("mongostore.count", err)
 		}
@@ -150,18 +147,18 @@ func (j journal) Count(ctx context.Context, limit int, sets ...ports.Set) ([]por
 		}
 		var first document
 		only := options.FindOne().SetSort(bson.D{{Key: by, Value: 1}}).SetProjection(bson.D{{Key: by, Value: 1}})
-		err = readFault("mongostore.count", j.records.FindOne(ctx, in, only).Decode(&first))
+		err = readFault("mongostore.count", s.records.FindOne(ctx, in, only).Decode(&first))
 		if err != nil && !fault.Is(err, fault.NotFound) {
 			return nil, err
 		}
-		counts[i].First = moment(max(first.Due, first.Flagged)) // only one of them was read
+		counts[i].First = table.Moment(max(first.Due, first.Flagged)) // only one of them was read
 	}
 	return counts, nil
 }
 
-// Ping implements ports.Journal by writing.
-func (j journal) Ping(ctx context.Context) error {
-	_, err := j.ping.UpdateOne(ctx, bson.D{{Key: "_id", Value: 1}}, bson.D{{Key: "$inc", Value: bson.D{{Key: "n", Value: int64(1)}}}},
+// Ping implements ports.Maintenance by writing.
+func (s *Store) Ping(ctx context.Context) error {
+	_, err := s.ping.UpdateOne(ctx, bson.D{{Key: "_id", Value: 1}}, bson.D{{Key: "$inc", Value: bson.D{{Key: "n", Value: int64(1)}}}},
 		options.Update().SetUpsert(true))
 	return readFault("mongostore.ping", err)
 }

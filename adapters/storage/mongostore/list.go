@@ -11,14 +11,14 @@ import (
 	"patchbay/ports"
 )
 
-// List implements ports.Journal.
-func (j journal) List(ctx context.Context, tenant, kind string, f ports.Filter, after string, limit int) (ports.RecordPage, error) {
+// List implements ports.Records.
+func (s *Store) List(ctx context.Context, tenant, kind string, f ports.Filter, after string, limit int) (ports.RecordPage, error) {
 	c, err := ports.ParseCursor(after)
 	if err != nil {
 		return ports.RecordPage{}, err
 	}
 	find := newestFirst(limit).SetProjection(bson.D{{Key: "content", Value: 0}})
-	all, more, err := paged(ctx, j.records, "mongostore.list", listed(tenant, kind, f, c), find, func(d document) (ports.Record, int, error) {
+	all, more, err := paged(ctx, s.records, "mongostore.list", listed(tenant, kind, f, c), find, func(d document) (ports.Record, int, error) {
 		r := d.record()
 		return r, r.Size(), nil
 	})
@@ -39,14 +39,14 @@ func listed(tenant, kind string, f ports.Filter, c ports.Cursor) bson.D {
 	return filter
 }
 
-// List implements ports.UserRepository.
-func (u users) List(ctx context.Context, tenant, after string, limit int) (user.Page, error) {
+// List implements table.UserTable.
+func (p people) List(ctx context.Context, tenant, after string, limit int) (user.Page, error) {
 	c, err := ports.ParseCursor(after)
 	if err != nil {
 		return user.Page{}, err
 	}
 	filter := bson.D{{Key: "tenant", Value: tenant}, {Key: "deleted", Value: false}, before(c)}
-	all, more, err := paged(ctx, u.people, "mongostore.users", filter, newestFirst(limit), func(p person) (user.User, int, error) {
+	all, more, err := paged(ctx, p.people, "mongostore.users", filter, newestFirst(limit), func(p person) (user.User, int, error) {
 		one, err := p.user()
 		return one, one.Size(), err
 	})

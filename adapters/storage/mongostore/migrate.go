@@ -11,12 +11,11 @@ import (
 	"go.mongodb.org/mongo-driver/mongo"
 	"go.mongodb.org/mongo-driver/mongo/options"
 
-	"patchbay/core/fault"
+	"patchbay/adapters/storage/table"
 )
 
-// version is the version of the documents and indexes. A store that was used by a newer
-// version is not opened.
-const version = 4
+// version is the version of the documents and indexes.
+const version = table.First
 
 // index is an index of a collection. Each unique index is over one scalar field, because
 // MongoDB and compatible servers differ in other cases.
@@ -49,9 +48,8 @@ func (i index) name() string {
 	return strings.Join(parts, "_")
 }
 
-// migrate creates missing indexes, unless this version has already done so. Several
-// processes may run it at once. If the store must exist, it must have been created by some
-// version.
+// migrate creates the indexes of a new store. Several processes may run it at once. A store of
+// another version is refused, and, if the store must exist, a database without one.
 func (s *Store) migrate(ctx context.Context, db *mongo.Database, existing bool) error {
 	prefix, found, err := named(ctx, db)
 	if err != nil {
@@ -62,11 +60,11 @@ func (s *Store) migrate(ctx context.Context, db *mongo.Database, existing bool) 
 	meta := db.Collection(prefix + "meta")
 	switch {
 	case existing && found == 0:
-		return fault.New(fault.NotFound, "no_store", "there is no store")
-	case found > version:
-		return fault.New(fault.Invalid, "store_newer", fmt.Sprintf("the database was used by a newer version: it is at %d, this one knows %d", found, version))
+		return table.ErrNoStore
 	case found == version:
 		return nil
+	case found != 0:
+		return table.WrongVersion(int64(found), version)
 	}
 	for _, of := range []struct {
 		collection *mongo.Collection
@@ -80,11 +78,6 @@ func (s *Store) migrate(ctx context.Context, db *mongo.Database, existing bool) 
 			return err
 		}
 	}
-	if found == 1 {
-		if err := s.mark(ctx); err != nil {
-			return err
-		}
-	}
 	_, err = meta.UpdateOne(ctx, bson.D{{Key: "_id", Value: "store"}}, bson.D{{Key: "$max", Value: bson.D{{Key: "version", Value: version}}}},
 		options.Update().SetUpsert(true))
 	return writeFault("mongostore.migrate", err)
@@ -95,9 +88,8 @@ func (s *Store) migrate(ctx context.Context, db *mongo.Database, existing bool) 
 const own = "patchbay_"
 
 // named returns the prefix of the collections' names, and the version that created them, or
-// 0 if there are none. Collections of an earlier version have no prefix and keep their
-// names: a gateway of that version that still runs would create them again, without
-// indexes.
+// 0 if there are none. Collections that the first programs made have no prefix, and keep their
+// names.
 func named(ctx context.Context, db *mongo.Database) (prefix string, found int, err error) {
 	for _, prefix := range []string{own, ""} {
 		var store struct {
@@ -112,15 +104,6 @@ func named(ctx context.Context, db *mongo.Database) (prefix string, found int, e
 		}
 	}
 	return own, 0, nil
-}
-
-// mark sets the field by which Purge finds users of version 1.
-func (s *Store) mark(ctx context.Context) error {
-	_, err := s.people.UpdateMany(ctx, bson.D{{Key: "$or", Value: bson.A{
-		bson.D{{Key: "deleted", Value: true}},
-		bson.D{{Key: "idem", Value: bson.D{{Key: "$gte", Value: taken}, {Key: "$lt", Value: taken[:1] + "}"}}}}, // all values with this prefix
-	}}}, bson.D{{Key: "$set", Value: bson.D{{Key: "trace", Value: true}}}})
-	return writeFault("mongostore.migrate", err)
 }
 
 // ensure creates missing indexes. It does not create existing ones, because FerretDB closes

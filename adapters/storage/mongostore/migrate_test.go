@@ -3,7 +3,6 @@ package mongostore_test
 import (
 	"sync"
 	"testing"
-	"time"
 
 	"go.mongodb.org/mongo-driver/bson"
 	"go.mongodb.org/mongo-driver/mongo"
@@ -24,7 +23,7 @@ func TestADatabaseIsOpenedAgainAndByMany(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		_ = s.Journal().Save(t.Context(), &r) // the second time it is there
+		_ = s.Save(t.Context(), &r) // the second time it is there
 		if err := s.Close(); err != nil {
 			t.Fatal(err)
 		}
@@ -38,11 +37,11 @@ func TestADatabaseIsOpenedAgainAndByMany(t *testing.T) {
 				return
 			}
 			defer s.Close()
-			if got, err := s.Journal().Get(t.Context(), "", "thing", "a"); err != nil || string(got.Body) != "x" {
+			if got, err := s.Get(t.Context(), "", "thing", "a"); err != nil || string(got.Body) != "x" {
 				t.Errorf("%+v, %v", got, err)
 			}
 			other := ports.Record{Kind: "thing", ID: "b", Body: []byte("x"), Idem: "k"}
-			if err := s.Journal().Save(t.Context(), &other)[0]; !fault.Is(err, fault.Conflict) {
+			if err := s.Save(t.Context(), &other)[0]; !fault.Is(err, fault.Conflict) {
 				t.Errorf("the unique index is gone: %v", err)
 			}
 		})
@@ -50,54 +49,22 @@ func TestADatabaseIsOpenedAgainAndByMany(t *testing.T) {
 	all.Wait()
 }
 
-func TestADatabaseOfANewerVersionIsNotOpened(t *testing.T) {
+func TestADatabaseOfAnotherVersionIsNotOpened(t *testing.T) {
 	t.Parallel()
-	o := onServer(t, mongod.Database())
-	client, err := mongo.Connect(t.Context(), options.Client().ApplyURI(o.URI))
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer client.Disconnect(t.Context())
-	if _, err := client.Database(o.Database).Collection("meta").InsertOne(t.Context(), bson.D{{Key: "_id", Value: "store"}, {Key: "version", Value: 1000}}); err != nil {
-		t.Fatal(err)
-	}
-	if _, err := mongostore.Open(t.Context(), o); !fault.Is(err, fault.Invalid) || fault.From(err).Code != "store_newer" {
-		t.Error(err)
-	}
-}
-
-// Users of version 1 do not say that they have keys to be given up.
-func TestUsersOfTheFirstVersionArePurgedToo(t *testing.T) {
-	t.Parallel()
-	o := onServer(t, mongod.Database())
-	client, err := mongo.Connect(t.Context(), options.Client().ApplyURI(o.URI))
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer client.Disconnect(t.Context())
-	db := client.Database(o.Database)
-	old := func(id, idem string, deleted bool) bson.M {
-		return bson.M{
-			"_id": "t|" + id, "tenant": "t", "id": id, "email": "-|t|" + id, "idem": idem, "deleted": deleted,
-			"rev": int64(1), "created": int64(1), "told": bson.M{}, "tell": false,
+	for version, code := range map[int]string{1: "store_older", 3: "store_older", 5: "store_newer", 1000: "store_newer"} {
+		o := onServer(t, mongod.Database())
+		client, err := mongo.Connect(t.Context(), options.Client().ApplyURI(o.URI))
+		if err != nil {
+			t.Fatal(err)
 		}
-	}
-	_, err = db.Collection("user").InsertMany(t.Context(), []any{
-		old("keyed", "k|t|route|key", false), old("deleted", "-|t|deleted", true), old("plain", "-|t|plain", false),
-	})
-	if err == nil {
-		_, err = db.Collection("meta").InsertOne(t.Context(), bson.D{{Key: "_id", Value: "store"}, {Key: "version", Value: 1}})
-	}
-	if err != nil {
-		t.Fatal(err)
-	}
-	s, err := mongostore.Open(t.Context(), o)
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() { _ = s.Close() })
-	if n, err := s.Users().Purge(t.Context(), time.Now(), 10); err != nil || n != 2 {
-		t.Errorf("%d purged, %v", n, err)
+		defer client.Disconnect(t.Context())
+		meta := client.Database(o.Database).Collection("meta")
+		if _, err := meta.InsertOne(t.Context(), bson.D{{Key: "_id", Value: "store"}, {Key: "version", Value: version}}); err != nil {
+			t.Fatal(err)
+		}
+		if _, err := mongostore.Open(t.Context(), o); !fault.Is(err, fault.Invalid) || fault.From(err).Code != code {
+			t.Errorf("version %d: got %v, want %s", version, err, code)
+		}
 	}
 }
 
@@ -123,8 +90,8 @@ func TestWhatOtherProgramsHaveIsLeftAlone(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		_ = s.Journal().Save(t.Context(), &ports.Record{Kind: "thing", ID: "a", Body: []byte("x")}) // the second time it is there
-		if _, err := s.Journal().Get(t.Context(), "", "thing", "a"); err != nil {
+		_ = s.Save(t.Context(), &ports.Record{Kind: "thing", ID: "a", Body: []byte("x")}) // the second time it is there
+		if _, err := s.Get(t.Context(), "", "thing", "a"); err != nil {
 			t.Error(err)
 		}
 		if err := s.Close(); err != nil {
@@ -149,7 +116,7 @@ func TestTheCollectionsOfAnEarlierVersionKeepTheirNames(t *testing.T) {
 	}
 	defer client.Disconnect(t.Context())
 	db := client.Database(o.Database)
-	if _, err := db.Collection("meta").InsertOne(t.Context(), bson.D{{Key: "_id", Value: "store"}, {Key: "version", Value: 2}}); err != nil {
+	if _, err := db.Collection("meta").InsertOne(t.Context(), bson.D{{Key: "_id", Value: "store"}, {Key: "version", Value: 4}}); err != nil {
 		t.Fatal(err)
 	}
 	s, err := mongostore.Open(t.Context(), o)
@@ -157,7 +124,7 @@ func TestTheCollectionsOfAnEarlierVersionKeepTheirNames(t *testing.T) {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { _ = s.Close() })
-	if err := s.Journal().Save(t.Context(), &ports.Record{Kind: "thing", ID: "a", Body: []byte("x")})[0]; err != nil {
+	if err := s.Save(t.Context(), &ports.Record{Kind: "thing", ID: "a", Body: []byte("x")})[0]; err != nil {
 		t.Fatal(err)
 	}
 	if n, err := db.Collection("record").CountDocuments(t.Context(), bson.D{}); err != nil || n != 1 {

@@ -20,6 +20,7 @@ import (
 	"go.mongodb.org/mongo-driver/mongo/readpref"
 	"go.mongodb.org/mongo-driver/mongo/writeconcern"
 
+	"patchbay/adapters/storage/table"
 	"patchbay/ports"
 )
 
@@ -39,12 +40,11 @@ type Options struct {
 	IDs                ports.IDs
 }
 
-// Store is an open database.
+// Store is an open database. It implements ports.Journal and ports.Archive.
 type Store struct {
 	client                      *mongo.Client
 	records, people, feed, ping *mongo.Collection
-	clock                       ports.Clock
-	ids                         ports.IDs
+	users                       table.Users
 	timeout                     time.Duration
 }
 
@@ -58,7 +58,8 @@ const (
 // Open connects, and creates missing indexes.
 //
 // NotFound with code no_store: the database is not a store yet, and must be one.
-// Unavailable; Invalid with code store_newer: a newer version has used the database.
+// Unavailable; Invalid with code store_newer: a newer version has used the database;
+// with code store_older: only one that is too old has.
 func Open(ctx context.Context, o Options) (*Store, error) {
 	if o.URI == "" {
 		o.URI = "mongodb://" + net.JoinHostPort(o.Host, strconv.Itoa(o.Port)) + "/"
@@ -83,7 +84,8 @@ func Open(ctx context.Context, o Options) (*Store, error) {
 		return nil, readFault("mongostore.open", err)
 	}
 	db := client.Database(o.Database)
-	s := &Store{client: client, clock: o.Clock, ids: o.IDs, timeout: o.Timeout}
+	s := &Store{client: client, timeout: o.Timeout}
+	s.users = table.Users{UserTable: people{s}, Clock: o.Clock, IDs: o.IDs}
 	if err := s.migrate(ctx, db, o.Existing); err != nil {
 		return nil, errors.Join(err, client.Disconnect(context.WithoutCancel(ctx)))
 	}
@@ -98,10 +100,7 @@ func (s *Store) Close() error {
 }
 
 // Users returns the store as a repository of users.
-func (s *Store) Users() ports.UserRepository { return users{s} }
-
-// Journal returns the store as a journal.
-func (s *Store) Journal() ports.Journal { return journal{s} }
+func (s *Store) Users() ports.UserRepository { return s.users }
 
 // now returns the time of the database's own clock, which leases use, in microseconds.
 func (s *Store) now(ctx context.Context) (int64, error) {

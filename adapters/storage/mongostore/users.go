@@ -4,11 +4,11 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
-	"time"
+	"strings"
 
 	"go.mongodb.org/mongo-driver/bson"
 
-	"patchbay/core/event"
+	"patchbay/adapters/storage/table"
 	"patchbay/core/fault"
 	"patchbay/core/idempotency"
 	"patchbay/core/record"
@@ -16,155 +16,110 @@ import (
 	"patchbay/ports"
 )
 
-var _ ports.UserRepository = users{}
+// people is the collection of users.
+type people struct{ *Store }
 
-type users struct{ *Store }
+// FindByID implements table.UserTable.
+func (p people) FindByID(ctx context.Context, tenant, id string) (user.User, error) {
+	_, found, err := p.present(ctx, tenant, id)
+	return found, err
+}
 
-// FindByID implements ports.UserRepository.
-func (u users) FindByID(ctx context.Context, tenant, id string) (user.User, error) {
-	p, err := u.person(ctx, "_id", personKey(tenant, id))
-	if err == nil && p.Deleted {
-		return user.User{}, fault.New(fault.NotFound, "", "")
+// present reads a user that is not deleted.
+func (p people) present(ctx context.Context, tenant, id string) (person, user.User, error) {
+	one, err := p.person(ctx, "_id", personKey(tenant, id))
+	if err == nil && one.Deleted {
+		err = fault.New(fault.NotFound, "", "")
 	}
+	if err != nil {
+		return person{}, user.User{}, err
+	}
+	found, err := one.user()
+	return one, found, err
+}
+
+// FindByEmail implements table.UserTable.
+func (p people) FindByEmail(ctx context.Context, tenant, email string) (user.User, error) {
+	one, err := p.person(ctx, "email", tenant+"|"+email)
 	if err != nil {
 		return user.User{}, err
 	}
-	return p.user()
+	return one.user()
 }
 
-// FindByEmail implements ports.UserRepository.
-func (u users) FindByEmail(ctx context.Context, tenant, email string) (user.User, error) {
-	p, err := u.person(ctx, "email", tenant+"|"+email)
-	if err != nil {
-		return user.User{}, err
-	}
-	return p.user()
-}
-
-// FindByKey implements ports.UserRepository.
-func (u users) FindByKey(ctx context.Context, scoped string) (user.Creation, error) {
-	p, err := u.person(ctx, "idem", taken+scoped)
+// FindByKey implements table.UserTable.
+func (p people) FindByKey(ctx context.Context, scoped string) (user.Creation, error) {
+	one, err := p.person(ctx, "idem", taken+scoped)
 	if err != nil {
 		return user.Creation{}, err
 	}
-	c := user.Creation{Fingerprint: p.Fingerprint, Deleted: p.Deleted}
-	switch {
-	case p.Deleted:
-		c.User = user.User{ID: p.ID, Tenant: p.Tenant}
-	case p.Original != nil:
-		c.User, err = record.DecodeUser(p.Original, p.ID)
-	default:
-		c.User, err = p.user()
-	}
-	return c, err
+	s, err := one.stored()
+	return table.CreationOf(s), err
 }
 
-func (u users) person(ctx context.Context, field, value string) (person, error) {
-	var p person
-	err := u.people.FindOne(ctx, bson.D{{Key: field, Value: value}}).Decode(&p)
-	return p, readFault("mongostore.user", err)
+// HasID implements table.UserTable.
+func (p people) HasID(ctx context.Context, tenant, id string) (bool, error) {
+	_, err := p.person(ctx, "_id", personKey(tenant, id))
+	if fault.Is(err, fault.NotFound) {
+		return false, nil
+	}
+	return err == nil, err
 }
 
-// Create implements ports.UserRepository.
-func (u users) Create(ctx context.Context, n user.User, key idempotency.Key) error {
-	p, err := newPerson(n, key)
-	if err != nil {
-		return err
-	}
-	p.Told, p.Tell = map[string][]told{"1": tell(u.news("created", n))}, true
-	for {
-		if err := ctx.Err(); err != nil {
-			return fault.Wrap(fault.Unavailable, "mongostore.user", err)
-		}
-		_, err = u.people.InsertOne(ctx, p)
-		if err = writeFault("mongostore.user", err); !fault.Is(err, fault.Conflict) {
-			return err
-		}
-		if err := u.inTheWay(ctx, n, key); err != nil {
-			return err
-		}
-	}
+func (p people) person(ctx context.Context, field, value string) (one person, err error) {
+	err = p.people.FindOne(ctx, bson.D{{Key: field, Value: value}}).Decode(&one)
+	return one, readFault("mongostore.user", err)
 }
 
-// inTheWay reports which unique value of a new user already exists, or nil if none does any
-// more.
-func (u users) inTheWay(ctx context.Context, n user.User, key idempotency.Key) error {
-	if !key.Empty() {
-		if _, err := u.FindByKey(ctx, key.Scoped); !fault.Is(err, fault.NotFound) {
-			return orElse(err, fault.New(fault.Conflict, "key_taken", "the idempotency key is taken"))
-		}
-	}
-	if _, err := u.FindByEmail(ctx, n.Tenant, n.Email); !fault.Is(err, fault.NotFound) {
-		return orElse(err, errEmailTaken)
-	}
-	if _, err := u.person(ctx, "_id", personKey(n.Tenant, n.ID)); !fault.Is(err, fault.NotFound) {
-		return orElse(err, fault.New(fault.Conflict, "id_taken", "the id is taken"))
-	}
-	return nil
-}
-
-func orElse(err, otherwise error) error {
-	if err != nil {
-		return err
-	}
-	return otherwise
-}
-
-var errEmailTaken = &fault.Error{Kind: fault.Conflict, Code: "email_taken", Param: "email", Message: "another user has this email"}
-
-// Update implements ports.UserRepository. If the user has changed between the read and the
-// write, it starts over.
-func (u users) Update(ctx context.Context, tenant, id string, patch user.Patch, ifVersion int64) (user.User, error) {
-	for {
-		p, before, err := u.current(ctx, tenant, id, ifVersion)
-		if err != nil {
-			return user.User{}, err
-		}
-		after, err := before.Apply(patch, u.clock.Now())
-		if err != nil {
-			return user.User{}, err
-		}
-		set, err := p.become(before, after)
-		if err != nil {
-			return user.User{}, err
-		}
-		switch done, err := u.change(ctx, p, set, u.news("updated", after)); {
-		case fault.Is(err, fault.Conflict):
-			return user.User{}, errEmailTaken
-		case err != nil:
-			return user.User{}, err
-		case done:
-			return after, nil
-		}
-	}
-}
-
-// current reads a user, and checks its version.
-func (u users) current(ctx context.Context, tenant, id string, ifVersion int64) (person, user.User, error) {
-	p, err := u.person(ctx, "_id", personKey(tenant, id))
-	switch {
-	case err != nil:
-		return p, user.User{}, err
-	case p.Deleted:
-		return p, user.User{}, fault.New(fault.NotFound, "", "")
-	case ifVersion != 0 && p.Rev != ifVersion:
-		return p, user.User{}, fault.New(fault.Conflict, "version_mismatch", fmt.Sprintf("the user is at version %d", p.Rev))
-	}
-	found, err := p.user()
-	return p, found, err
-}
-
-// change changes a user if it has not changed since it was read. done reports whether it
-// did.
-func (u users) change(ctx context.Context, p person, set bson.M, news []event.Event) (done bool, err error) {
+// Insert implements table.UserTable.
+func (p people) Insert(ctx context.Context, n table.NewUser) (bool, error) {
 	if err := ctx.Err(); err != nil {
 		return false, fault.Wrap(fault.Unavailable, "mongostore.user", err)
 	}
-	set["rev"], set["tell"], set[fmt.Sprint("told.", p.Rev+1)] = p.Rev+1, true, tell(news)
-	as := bson.D{{Key: "_id", Value: p.Key}, {Key: "rev", Value: p.Rev}, {Key: "idem", Value: p.Idem}} // Purge does not change rev
-	res, err := u.people.UpdateOne(ctx, as, bson.M{"$set": set})
-	if isInternal(err) && u.another(ctx, p, set["email"]) {
-		return false, errEmailTaken
+	one, err := newPerson(n.User, n.Key)
+	if err != nil {
+		return false, err
+	}
+	one.Told, one.Tell = map[string][]told{"1": tell(n.News)}, true
+	_, err = p.people.InsertOne(ctx, one)
+	if err = writeFault("mongostore.user", err); fault.Is(err, fault.Conflict) {
+		return false, nil
+	}
+	return err == nil, err
+}
+
+// Change implements table.UserTable. If the user has changed between the read and the write, it
+// starts over.
+func (p people) Change(ctx context.Context, tenant, id string, change func(before user.User) (table.Changed, error)) error {
+	for {
+		one, before, err := p.present(ctx, tenant, id)
+		if err != nil {
+			return err
+		}
+		after, err := change(before)
+		if err != nil {
+			return err
+		}
+		set, err := one.become(before, after)
+		if err != nil {
+			return err
+		}
+		if done, err := p.replace(ctx, one, set); err != nil || done {
+			return err
+		}
+	}
+}
+
+// replace changes a user if it has not changed since it was read. done reports whether it
+// did.
+func (p people) replace(ctx context.Context, one person, set bson.M) (done bool, err error) {
+	if err := ctx.Err(); err != nil {
+		return false, fault.Wrap(fault.Unavailable, "mongostore.user", err)
+	}
+	as := bson.D{{Key: "_id", Value: one.Key}, {Key: "rev", Value: one.Rev}, {Key: "idem", Value: one.Idem}} // Purge does not change rev
+	res, err := p.people.UpdateOne(ctx, as, bson.M{"$set": set})
+	if isInternal(err) && p.another(ctx, one, set["email"]) {
+		return false, table.ErrRecordConflict
 	}
 	if err != nil {
 		return false, writeFault("mongostore.user", err)
@@ -174,33 +129,9 @@ func (u users) change(ctx context.Context, p person, set bson.M, news []event.Ev
 
 // another reports whether another user has the email address. FerretDB reports that as an
 // internal error.
-func (u users) another(ctx context.Context, p person, email any) bool {
-	n, err := u.people.CountDocuments(ctx, bson.D{{Key: "email", Value: email}, {Key: "_id", Value: bson.D{{Key: "$ne", Value: p.Key}}}})
+func (p people) another(ctx context.Context, one person, email any) bool {
+	n, err := p.people.CountDocuments(ctx, bson.D{{Key: "email", Value: email}, {Key: "_id", Value: bson.D{{Key: "$ne", Value: one.Key}}}})
 	return err == nil && n > 0
-}
-
-// Delete implements ports.UserRepository.
-func (u users) Delete(ctx context.Context, tenant, id string, ifVersion int64) error {
-	for {
-		p, gone, err := u.current(ctx, tenant, id, ifVersion)
-		if err != nil {
-			return err
-		}
-		gone.Version, gone.UpdatedAt = gone.Version+1, u.clock.Now()
-		done, err := u.change(ctx, p, p.forget(gone.UpdatedAt), u.news("deleted", gone))
-		if err != nil || done {
-			return err
-		}
-	}
-}
-
-// news returns the event for a change of a user. It holds no personal data: readers of the
-// feed fetch the user.
-func (u users) news(what string, n user.User) []event.Event {
-	return []event.Event{{
-		ID: u.ids.New("fev"), Tenant: n.Tenant, Type: "user." + what, Subject: n.ID, At: n.UpdatedAt,
-		Data: fmt.Appendf(nil, `{"version":%d}`, n.Version),
-	}}
 }
 
 // person is a user as it is stored. Email and Idem are present in every document, because a
@@ -237,7 +168,7 @@ func newPerson(n user.User, key idempotency.Key) (person, error) {
 	}
 	p := person{
 		Key: personKey(n.Tenant, n.ID), Tenant: n.Tenant, ID: n.ID, Email: n.Tenant + "|" + n.Email, Name: n.Name, Metadata: metadata,
-		Rev: n.Version, Created: micros(n.CreatedAt), Updated: micros(n.UpdatedAt), Idem: taken + key.Scoped, Fingerprint: key.Fingerprint, Trace: true,
+		Rev: n.Version, Created: table.Micros(n.CreatedAt), Updated: table.Micros(n.UpdatedAt), Idem: taken + key.Scoped, Fingerprint: key.Fingerprint, Trace: true,
 	}
 	if key.Empty() {
 		p.Idem, p.Trace = noTenant+p.Key, false
@@ -248,7 +179,7 @@ func newPerson(n user.User, key idempotency.Key) (person, error) {
 func (p person) user() (user.User, error) {
 	u := user.User{
 		ID: p.ID, Tenant: p.Tenant, Email: p.Email[len(p.Tenant)+1:], Name: p.Name, Version: p.Rev,
-		CreatedAt: moment(p.Created), UpdatedAt: moment(p.Updated),
+		CreatedAt: table.Moment(p.Created), UpdatedAt: table.Moment(p.Updated),
 	}
 	if string(p.Metadata) == "null" { // the stored form of no metadata
 		return u, nil
@@ -258,26 +189,42 @@ func (p person) user() (user.User, error) {
 	return u, err
 }
 
-// become returns the fields that change from before to after.
-func (p person) become(before, after user.User) (bson.M, error) {
-	metadata, err := json.Marshal(after.Metadata)
+// become returns the fields that change from before to after. Of a deleted user no personal data
+// stays.
+func (p person) become(before user.User, after table.Changed) (bson.M, error) {
+	now, err := newPerson(after.User, idempotency.Key{})
 	if err != nil {
-		return nil, fault.Wrap(fault.Invalid, "mongostore.user", err)
+		return nil, err
 	}
-	set := bson.M{"email": p.Tenant + "|" + after.Email, "name": after.Name, "metadata": metadata, "updated": micros(after.UpdatedAt)}
-	if p.Original == nil && p.Idem != noTenant+p.Key {
-		original, err := json.Marshal(before)
-		if err != nil {
+	set := bson.M{
+		"email": now.Email, "name": now.Name, "metadata": now.Metadata, "updated": now.Updated,
+		"rev": p.Rev + 1, "tell": true, fmt.Sprint("told.", p.Rev+1): tell(after.News),
+	}
+	switch {
+	case after.Deleted:
+		set["email"], set["metadata"], set["original"], set["deleted"], set["trace"] = noTenant+p.Key, nil, nil, true, true
+	case p.Original == nil && p.Idem != noTenant+p.Key:
+		if set["original"], err = json.Marshal(before); err != nil {
 			return nil, fault.Wrap(fault.Internal, "mongostore.user", err)
 		}
-		set["original"] = original
 	}
 	return set, nil
 }
 
-// forget returns the fields that change when a user is deleted: no personal data stays.
-func (p person) forget(at time.Time) bson.M {
-	return bson.M{
-		"email": noTenant + p.Key, "name": "", "metadata": nil, "original": nil, "updated": micros(at), "deleted": true, "trace": true,
+// stored returns all that is known of a user.
+func (p person) stored() (s ports.StoredUser, err error) {
+	s.Deleted = p.Deleted
+	if scoped, some := strings.CutPrefix(p.Idem, taken); some {
+		s.Key = idempotency.Key{Scoped: scoped, Fingerprint: p.Fingerprint}
 	}
+	if p.Deleted {
+		s.User = user.User{ID: p.ID, Tenant: p.Tenant, Version: p.Rev, CreatedAt: table.Moment(p.Created), UpdatedAt: table.Moment(p.Updated)}
+		return s, nil
+	}
+	if s.User, err = p.user(); err == nil && p.Original != nil {
+		var first user.User
+		first, err = record.DecodeUser(p.Original, p.ID)
+		s.Original = &first
+	}
+	return s, err
 }

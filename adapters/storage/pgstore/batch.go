@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"slices"
 	"sync"
 	"time"
 
@@ -12,6 +11,7 @@ import (
 	"github.com/jackc/pgx/v5/pgconn"
 	"github.com/jackc/pgx/v5/pgxpool"
 
+	"patchbay/adapters/storage/table"
 	"patchbay/core/event"
 	"patchbay/core/fault"
 	"patchbay/core/guard"
@@ -192,21 +192,37 @@ func distinct[Q, A any, K comparable](all []*call[Q, A], key func(Q) K) []*call[
 	return first
 }
 
-// column returns one value of each call of a batch.
-func column[Q, A, T any](all []*call[Q, A], of func(Q) T) []T {
-	values := make([]T, len(all))
+// asks returns what the calls of a batch ask.
+func asks[Q, A any](all []*call[Q, A]) []Q {
+	each := make([]Q, len(all))
 	for i, c := range all {
-		values[i] = of(c.ask)
+		each[i] = c.ask
 	}
-	return values
+	return each
+}
+
+// several answers calls that each read one row. query returns rows with the number of the
+// call, from 1, as the last column.
+func several[Q, A any](ctx context.Context, s *Store, op, query string, all []*call[Q, A], key func(Q) []any, scan func(row table.Row, more ...any) (A, error)) error {
+	for _, c := range all {
+		c.err = fault.Wrap(fault.NotFound, op, pgx.ErrNoRows)
+	}
+	return s.rows(ctx, op, query, arrays(asks(all), key), func(row pgx.Rows) error {
+		var n int64
+		found, err := scan(row, &n)
+		if err == nil {
+			all[n-1].answer, all[n-1].err = found, nil
+		}
+		return err
+	})
 }
 
 // statement is one statement of a batch. It returns the numbers, from 1, of the calls that
-// it has executed.
+// it has executed. of returns what a call writes, and the events of it.
 type statement[Q any] struct {
 	query string
-	args  []any
 	calls []*call[Q, bool]
+	of    func(Q) (values []any, events []event.Event)
 }
 
 // commit sends statements in one pipeline, which is one transaction. If it fails, none of
@@ -215,7 +231,10 @@ func commit[Q any](ctx context.Context, s *Store, op string, statements ...state
 	batch := new(pgx.Batch)
 	batch.Queue(impatient)
 	for _, one := range statements {
-		batch.Queue(one.query, one.args...).Query(func(rows pgx.Rows) error {
+		if len(one.calls) == 0 {
+			continue
+		}
+		batch.Queue(one.query, one.args()...).Query(func(rows pgx.Rows) error {
 			var n int64
 			_, err := pgx.ForEachRow(rows, []any{&n}, func() error {
 				one.calls[n-1].answer = true
@@ -230,24 +249,24 @@ func commit[Q any](ctx context.Context, s *Store, op string, statements ...state
 }
 
 // tellsAll is tells for a statement that writes many rows and returns the numbers of the
-// written rows as made. The first array holds the row number of each event.
+// written rows as made. $1 is the row number of each event, and $2 to $7 are the events.
 const tellsAll = `, t AS (INSERT INTO patchbay_told (tenant, id, type, subject, at, data)
 		SELECT e.tenant, e.id, e.type, e.subject, e.at, e.data
-		FROM unnest($%N::bigint[], $%T::text[], $%I::text[], $%Y::text[], $%S::text[], $%A::bigint[], $%D::bytea[]) WITH ORDINALITY
+		FROM unnest($1::bigint[], $2::text[], $3::text[], $4::text[], $5::text[], $6::bigint[], $7::bytea[]) WITH ORDINALITY
 		AS e (n, tenant, id, type, subject, at, data, o) JOIN made USING (n) ORDER BY o)
 		SELECT n FROM made`
 
-func tellingAll(statement string, n int) string {
-	return numbered(statement, tellsAll, "NTIYSAD", n)
-}
-
-// columnsOfAll returns the events of all rows as arrays.
-func columnsOfAll(rows [][]event.Event) []any {
+// args returns the events of all calls, and then what they write.
+func (t statement[Q]) args() []any {
 	var of []int64
-	for i, events := range rows {
+	var news []event.Event
+	for i, q := range asks(t.calls) {
+		_, events := t.of(q)
 		for range events {
 			of = append(of, int64(i+1))
 		}
+		news = append(news, events...)
 	}
-	return append([]any{of}, columns(slices.Concat(rows...))...)
+	args := append([]any{of}, columns(news)...)
+	return append(args, arrays(asks(t.calls), func(q Q) []any { values, _ := t.of(q); return values })...)
 }

@@ -81,7 +81,7 @@ func saveAll(t *testing.T, s *Store, records ...*ports.Record) []error {
 	release := occupy(t, &s.saved, len(records))
 	var all sync.WaitGroup
 	for i, r := range records {
-		all.Go(func() { errs[i] = s.Journal().Save(t.Context(), r)[0] })
+		all.Go(func() { errs[i] = s.Save(t.Context(), r)[0] })
 	}
 	release()
 	all.Wait()
@@ -187,7 +187,7 @@ func TestOneSaveThatFailsHarmsNoOther(t *testing.T) {
 	s := fresh(t)
 	owner, mover := newRecord("owner"), newRecord("mover")
 	owner.Ref = "taken"
-	if err := errors.Join(s.Journal().Save(t.Context(), owner, mover)...); err != nil {
+	if err := errors.Join(s.Save(t.Context(), owner, mover)...); err != nil {
 		t.Fatal(err)
 	}
 	mover.Ref = "taken" // which Postgres refuses with an error
@@ -230,13 +230,13 @@ func TestACallerWhoLeavesHarmsNoOther(t *testing.T) {
 	leaving, leave := context.WithCancel(t.Context())
 	var all sync.WaitGroup
 	all.Go(func() {
-		if err := s.Journal().Save(leaving, newRecord("x"))[0]; !fault.Is(err, fault.UnknownOutcome) {
+		if err := s.Save(leaving, newRecord("x"))[0]; !fault.Is(err, fault.UnknownOutcome) {
 			t.Errorf("who left while it was under way: %v", err)
 		}
 		end()
 	})
 	all.Go(func() {
-		if err := s.Journal().Save(t.Context(), newRecord("y"))[0]; err != nil {
+		if err := s.Save(t.Context(), newRecord("y"))[0]; err != nil {
 			t.Errorf("who stayed: %v", err)
 		}
 	})
@@ -255,13 +255,13 @@ func TestACallerWhoLeavesEarlyWritesNothing(t *testing.T) {
 	release := occupy(t, &s.saved, 1)
 	leaving, leave := context.WithCancel(t.Context())
 	left := make(chan error, 1)
-	go func() { left <- s.Journal().Save(leaving, newRecord("early"))[0] }()
+	go func() { left <- s.Save(leaving, newRecord("early"))[0] }()
 	until(func() bool { s.saved.mu.Lock(); defer s.saved.mu.Unlock(); return len(s.saved.waiting) == 1 })
 	leave()
 	if err := <-left; !fault.Is(err, fault.Unavailable) {
 		t.Errorf("%v", err)
 	}
-	go func() { _ = s.Journal().Save(t.Context(), newRecord("later")) }()
+	go func() { _ = s.Save(t.Context(), newRecord("later")) }()
 	release()
 	until(func() bool { return s.number(t, `SELECT count(*) FROM patchbay_record WHERE id = 'later'`) == 1 })
 	if n := s.number(t, `SELECT count(*) FROM patchbay_record`); n != 1 {
@@ -278,12 +278,12 @@ func TestALockIsWaitedForAlone(t *testing.T) {
 	release := occupy(t, &s.saved, 2)
 	var all sync.WaitGroup
 	all.Go(func() {
-		if err := s.Journal().Save(t.Context(), newRecord("x"))[0]; err != nil {
+		if err := s.Save(t.Context(), newRecord("x"))[0]; err != nil {
 			t.Errorf("who wants what is held: %v", err)
 		}
 	})
 	all.Go(func() {
-		if err := s.Journal().Save(t.Context(), newRecord("y"))[0]; err != nil {
+		if err := s.Save(t.Context(), newRecord("y"))[0]; err != nil {
 			t.Errorf("who wants nothing of it: %v", err)
 		}
 		end() // only now
@@ -301,7 +301,7 @@ func TestABatchWhoseConnectionEndsIsUnknown(t *testing.T) {
 	var all sync.WaitGroup
 	for _, r := range records {
 		all.Go(func() {
-			if err := s.Journal().Save(t.Context(), r)[0]; !fault.Is(err, fault.UnknownOutcome) || r.Rev != 0 {
+			if err := s.Save(t.Context(), r)[0]; !fault.Is(err, fault.UnknownOutcome) || r.Rev != 0 {
 				t.Errorf("%s: revision %d, %v", r.ID, r.Rev, err)
 			}
 		})
@@ -355,7 +355,7 @@ func TestReadsShareAStatement(t *testing.T) {
 func TestRecordsAreReadTogether(t *testing.T) {
 	t.Parallel()
 	s := fresh(t)
-	if err := s.Journal().Save(t.Context(), newRecord("a"))[0]; err != nil {
+	if err := s.Save(t.Context(), newRecord("a"))[0]; err != nil {
 		t.Fatal(err)
 	}
 	release := occupy(t, &s.kept, 3)
@@ -363,7 +363,7 @@ func TestRecordsAreReadTogether(t *testing.T) {
 	var all sync.WaitGroup
 	for i, id := range ids {
 		all.Go(func() {
-			r, err := s.Journal().Get(t.Context(), "t", "thing", id)
+			r, err := s.Get(t.Context(), "t", "thing", id)
 			if there := i != 1; fault.Is(err, fault.NotFound) == there || there && string(r.Body) != "body" {
 				t.Errorf("%s: %+v, %v", id, r, err)
 			}

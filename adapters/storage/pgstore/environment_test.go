@@ -52,7 +52,7 @@ func TestTheEnvironmentIsNeverRead(t *testing.T) {
 				t.Fatal(err)
 			}
 			defer store.Close() // it always is
-			if err := store.Journal().Save(t.Context(), thing("one"))[0]; err != nil {
+			if err := store.Save(t.Context(), thing("one"))[0]; err != nil {
 				t.Error(err)
 			}
 			if got := os.Getenv(name); got != value {
@@ -76,10 +76,10 @@ func TestTextsAreInUTF8WhateverTheDefaultIs(t *testing.T) {
 			store := open(t, s, database)
 			r := thing("café €")
 			r.Idem, r.Index.Status = "ключ", "é"
-			if err := store.Journal().Save(t.Context(), r)[0]; err != nil {
+			if err := store.Save(t.Context(), r)[0]; err != nil {
 				t.Fatal(err)
 			}
-			got, err := store.Journal().Get(t.Context(), r.Tenant, r.Kind, r.ID)
+			got, err := store.Get(t.Context(), r.Tenant, r.Kind, r.ID)
 			if err != nil || got.ID != r.ID || got.Idem != r.Idem || got.Index.Status != r.Index.Status {
 				t.Errorf("%+v, %v", got, err)
 			}

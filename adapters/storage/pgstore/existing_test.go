@@ -31,9 +31,4 @@ func TestAStoreThatMustExistIsNotMade(t *testing.T) {
 	if err := existing(freshDatabase(t, s)); err != nil {
 		t.Errorf("where there is one: %v", err)
 	}
-	old := s.Database(t)
-	earlier(t, s, old, 2)
-	if err := existing(old); err != nil {
-		t.Errorf("where there is one of an earlier version: %v", err)
-	}
 }

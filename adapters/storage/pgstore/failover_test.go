@@ -74,7 +74,7 @@ func TestAfterAFailoverTheOldPrimaryIsLeftAtOnce(t *testing.T) {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { _ = store.Close() })
-	journal := store.Journal()
+	journal := store
 	var busy sync.WaitGroup
 	for i := range 8 { // so that there are kept connections
 		busy.Go(func() {

@@ -105,7 +105,7 @@ func TestAProcessThatIsStoppedWhileItPublishesHoldsUpNobody(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	stopped, other := store.Journal(), open(t, server, database).Journal()
+	stopped, other := store, open(t, server, database)
 	tell := func(id string) {
 		t.Helper()
 		news := event.Event{ID: "fev_" + id, Tenant: "t", Type: "thing.changed", Subject: id, At: time.Now()}

@@ -3,14 +3,13 @@ package pgstore
 import (
 	"context"
 	"embed"
-	"fmt"
-	"io/fs"
 
+	"github.com/jackc/pgx/v5"
 	"github.com/jackc/pgx/v5/pgxpool"
 	"github.com/jackc/pgx/v5/stdlib"
 	"github.com/pressly/goose/v3"
 
-	"patchbay/core/fault"
+	"patchbay/adapters/storage/table"
 )
 
 //go:embed migrations/*.sql
@@ -27,40 +26,30 @@ const migrationsTable = "patchbay_migrations"
 // tables. The lock belongs to a transaction that stays open meanwhile, because a lock of a
 // session would not work behind PgBouncer.
 func migrate(ctx context.Context, pool *pgxpool.Pool, existing bool) error {
-	tx, err := pool.Begin(ctx)
-	if err != nil {
-		return readFault("pgstore.migrate", err)
-	}
-	defer tx.Rollback(ctx) //nolint:errcheck // it has only the lock
-	if _, err := tx.Exec(ctx, `SELECT pg_advisory_xact_lock($1)`, int64(migrating)); err != nil {
-		return readFault("pgstore.migrate", err)
-	}
-	ours, err := adopt(ctx, pool)
-	if err != nil {
-		return err
-	}
-	if existing && !ours {
-		return fault.New(fault.NotFound, "no_store", "there is no store")
-	}
-	dir, err := fs.Sub(migrations, "migrations")
-	if err != nil {
-		return fault.Wrap(fault.Internal, "pgstore.migrate", err)
-	}
-	db := stdlib.OpenDBFromPool(pool)
-	defer db.Close() //nolint:errcheck // the pool stays
-	p, err := goose.NewProvider(goose.DialectPostgres, db, dir, goose.WithTableName(migrationsTable))
-	if err != nil {
-		return readFault("pgstore.migrate", err)
-	}
-	stored, err := p.GetDBVersion(ctx)
-	if err != nil {
-		return readFault("pgstore.migrate", err)
-	}
-	sources := p.ListSources()
-	if newest := sources[len(sources)-1].Version; stored > newest {
-		return fault.New(fault.Invalid, "store_newer", fmt.Sprintf(
-			"the database has version %d, this program knows only up to %d: run a newer program", stored, newest))
-	}
-	_, err = p.Up(ctx)
-	return readFault("pgstore.migrate", err)
+	return readFault("pgstore.migrate", pgx.BeginFunc(ctx, pool, func(tx pgx.Tx) error {
+		if _, err := tx.Exec(ctx, `SELECT pg_advisory_xact_lock($1)`, int64(migrating)); err != nil {
+			return err
+		}
+		ours, unnamed, err := there(ctx, tx)
+		switch {
+		case err != nil:
+			return err
+		case unnamed && !ours:
+			return table.WrongVersion(1, table.First)
+		case existing && !ours:
+			return table.ErrNoStore
+		}
+		db := stdlib.OpenDBFromPool(pool)
+		defer db.Close() //nolint:errcheck // the pool stays
+		return table.Migrate(ctx, goose.DialectPostgres, db, migrations, migrationsTable)
+	}))
+}
+
+// there reports whether the database has our tables, and whether it has those of the first
+// version, whose names had no prefix. Tables of other programs may have these names, too.
+func there(ctx context.Context, tx pgx.Tx) (ours, unnamed bool, err error) {
+	err = tx.QueryRow(ctx, `SELECT to_regclass($1) IS NOT NULL, (SELECT count(*) FROM pg_attribute JOIN pg_class c ON c.oid = attrelid
+		WHERE c.oid = to_regclass('record') AND c.relkind = 'r' AND attname = ANY ('{kind,tenant,id,rev,idem,queue,due,body}')) = 8`,
+		migrationsTable).Scan(&ours, &unnamed)
+	return ours, unnamed, err
 }

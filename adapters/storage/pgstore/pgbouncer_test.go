@@ -97,13 +97,13 @@ func TestBehindPgBouncer(t *testing.T) {
 	t.Run("journal", func(t *testing.T) {
 		place := func(t testing.TB) string { return fmt.Sprint(port, " ", server.Database(t)) }
 		journaltest.Run(t, journaltest.Processes{Share: true, Make: place}, func(t *testing.T) journaltest.Harness {
-			return journaltest.Harness{Journal: through(t, port, server.Database(t)).Journal()}
+			return journaltest.Harness{Journal: through(t, port, server.Database(t))}
 		})
 	})
 	t.Run("users", func(t *testing.T) {
 		usertest.Run(t, func(t *testing.T) usertest.Harness {
 			s := through(t, port, server.Database(t))
-			return usertest.Harness{Users: s.Users(), Journal: s.Journal()}
+			return usertest.Harness{Users: s.Users(), Journal: s}
 		})
 	})
 	t.Run("no statement is kept by name", func(t *testing.T) {

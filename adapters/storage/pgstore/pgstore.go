@@ -16,6 +16,7 @@ import (
 	"github.com/jackc/pgx/v5"
 	"github.com/jackc/pgx/v5/pgxpool"
 
+	"patchbay/adapters/storage/table"
 	"patchbay/core/fault"
 	"patchbay/core/user"
 	"patchbay/ports"
@@ -46,17 +47,16 @@ type Options struct {
 	IDs                ports.IDs
 }
 
-// Store is an open database.
+// Store is an open database. It implements ports.Journal and ports.Archive.
 type Store struct {
-	clock ports.Clock
-	ids   ports.IDs
 	pool  *pgxpool.Pool
+	users table.Users
 
 	// The most frequent calls share statements.
 	found   gather[userID, user.User]
-	created gather[newUser, bool]
+	created gather[*newUser, bool]
 	kept    gather[recordID, ports.Record]
-	saved   gather[change, bool]
+	saved   gather[*change, bool]
 }
 
 // Open connects, and brings the tables up to date: one process at a time, while others
@@ -64,7 +64,7 @@ type Store struct {
 //
 // NotFound with code no_store: the database is not a store yet, and must be one.
 // Unavailable; Unauthorized; Invalid with code store_newer: the tables were created by a
-// newer version.
+// newer version; with code store_older: by one that is too old.
 func Open(ctx context.Context, o Options) (*Store, error) {
 	c, err := settings(o)
 	if err != nil {
@@ -81,11 +81,12 @@ func Open(ctx context.Context, o Options) (*Store, error) {
 		pool.Close()
 		return nil, err
 	}
-	s := &Store{clock: o.Clock, ids: o.IDs, pool: pool}
+	s := &Store{pool: pool}
+	s.users = table.Users{UserTable: people{s}, Clock: o.Clock, IDs: o.IDs}
 	s.found = gather[userID, user.User]{alone: s.findUser, together: s.findUsers, left: fault.Unavailable, lanes: lanes}
 	s.kept = gather[recordID, ports.Record]{alone: s.getRecord, together: s.getRecords, left: fault.Unavailable, lanes: lanes}
-	s.created = gather[newUser, bool]{alone: s.createUser, together: s.createUsers, left: fault.UnknownOutcome, lanes: lanes}
-	s.saved = gather[change, bool]{alone: s.saveRecord, together: s.saveRecords, left: fault.UnknownOutcome, lanes: lanes}
+	s.created = gather[*newUser, bool]{alone: s.createUser, together: s.createUsers, left: fault.UnknownOutcome, lanes: lanes}
+	s.saved = gather[*change, bool]{alone: s.saveRecord, together: s.saveRecords, left: fault.UnknownOutcome, lanes: lanes}
 	return s, nil
 }
 
@@ -95,11 +96,8 @@ func (s *Store) Close() error {
 	return nil
 }
 
-// Journal returns the store as a journal.
-func (s *Store) Journal() ports.Journal { return journal{s} }
-
 // Users returns the store as a repository of users.
-func (s *Store) Users() ports.UserRepository { return users{s} }
+func (s *Store) Users() ports.UserRepository { return s.users }
 
 // with runs one call with a connection. Its error is Unavailable if no connection is
 // available: nothing was sent.
@@ -127,11 +125,20 @@ func (s *Store) judged(err error) error {
 	return err
 }
 
-// row reads one row.
+// row reads one row with a function of its own.
 func (s *Store) row(ctx context.Context, op, query string, args []any, scan func(pgx.Row) error) error {
 	return s.with(ctx, op, func(ctx context.Context, c *pgxpool.Conn) error {
 		return readFault(op, scan(c.QueryRow(ctx, query, args...)))
 	})
+}
+
+// one reads one row.
+func one[T any](ctx context.Context, s *Store, op, query string, scan func(row table.Row, more ...any) (T, error), args ...any) (found T, err error) {
+	err = s.row(ctx, op, query, args, func(row pgx.Row) (err error) {
+		found, err = scan(row)
+		return err
+	})
+	return found, err
 }
 
 // rows reads any number of rows.
@@ -161,21 +168,6 @@ func (s *Store) write(ctx context.Context, op, query string, args ...any) (n int
 		return writeFault(op, c.QueryRow(ctx, query, args...).Scan(&n))
 	})
 	return n, err
-}
-
-// micros returns how a time is stored: microseconds since 1970, 0 for no time.
-func micros(t time.Time) int64 {
-	if t.IsZero() {
-		return 0
-	}
-	return t.UnixMicro()
-}
-
-func moment(micros int64) time.Time {
-	if micros == 0 {
-		return time.Time{}
-	}
-	return time.UnixMicro(micros).UTC()
 }
 
 // nothing reports whether an error means that there was no row.

@@ -24,6 +24,6 @@ var Provider = provider.Storage{
 		if err != nil {
 			return provider.Store{}, err
 		}
-		return provider.Store{Journal: s.Journal(), Users: s.Users(), Archive: s.Archive(), Closer: s}, nil
+		return provider.Store{Journal: s, Users: s.Users(), Archive: s, Closer: s}, nil
 	},
 }

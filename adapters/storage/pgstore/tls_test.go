@@ -147,7 +147,7 @@ func TestTLS(t *testing.T) {
 				return
 			}
 			defer store.Close()
-			if err := store.Journal().Ping(t.Context()); err != nil {
+			if err := store.Ping(t.Context()); err != nil {
 				t.Error(err)
 			}
 		})

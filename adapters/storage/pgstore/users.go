@@ -1,230 +1,134 @@
 package pgstore
 
 import (
+	"cmp"
 	"context"
-	"encoding/json"
-	"fmt"
+	"slices"
+	"time"
 
 	"github.com/jackc/pgx/v5"
 
+	"patchbay/adapters/storage/table"
 	"patchbay/core/event"
-	"patchbay/core/fault"
-	"patchbay/core/idempotency"
-	"patchbay/core/record"
 	"patchbay/core/user"
-	"patchbay/ports"
 )
 
-var _ ports.UserRepository = users{}
+// people is the table of users.
+type people struct{ *Store }
 
-type users struct{ *Store }
+// userID identifies a user to be read.
+type userID struct{ tenant, id string }
+
+// newUser is a user to be created, with what is written.
+type newUser struct {
+	table.NewUser
+	values []any
+}
 
 const (
-	userColumns = `id, tenant, coalesce(email, ''), name, metadata, version, created, updated`
-	userByID    = `SELECT ` + userColumns + ` FROM patchbay_person WHERE tenant = $1 AND id = $2 AND NOT deleted`
-	userByEmail = `SELECT ` + userColumns + ` FROM patchbay_person WHERE tenant = $1 AND email = $2`
-	idTaken     = `SELECT 1 FROM patchbay_person WHERE tenant = $1 AND id = $2` // deleted users count, too
-	userByKey   = `SELECT ` + userColumns + `, fingerprint, original, deleted FROM patchbay_person WHERE idem = $1`
+	userByID    = `SELECT ` + table.UserColumns + ` FROM patchbay_person WHERE tenant = $1 AND id = $2 AND NOT deleted`
+	userByEmail = `SELECT ` + table.UserColumns + ` FROM patchbay_person WHERE tenant = $1 AND email = $2`
+	userByKey   = `SELECT ` + table.StoredColumns + ` FROM patchbay_person WHERE idem = $1`
+	usersByID   = `SELECT ` + table.UserColumns + `, n FROM unnest($1::text[], $2::text[]) WITH ORDINALITY AS k (tenant, id, n)
+		JOIN patchbay_person USING (tenant, id) WHERE NOT deleted`
+
+	insertUser = `WITH s AS (INSERT INTO patchbay_person (` + table.UserNames + `)
+		VALUES ($7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18) ON CONFLICT DO NOTHING RETURNING 1)` + tells
+	insertUsers = `WITH v AS (SELECT * FROM unnest($8::text[], $9::text[], $10::bigint[], $11::text[], $12::text[], $13::bytea[], $14::bigint[],
+		$15::bytea[], $16::boolean[], $17::bigint[], $18::text[], $19::text[]) WITH ORDINALITY AS v (` + table.UserNames + `, n)
+	), s AS (INSERT INTO patchbay_person (` + table.UserNames + `) SELECT ` + table.UserNames + ` FROM v ORDER BY n
+		ON CONFLICT DO NOTHING RETURNING tenant, id
+	), made AS (SELECT n FROM v JOIN s USING (tenant, id))` + tellsAll
+	changeUser = `WITH s AS (UPDATE patchbay_person SET version = $9, email = $10, name = $11, metadata = $12, updated = $13,
+		original = CASE WHEN idem IS NULL OR $15 THEN NULL ELSE coalesce(original, $14) END, deleted = $15
+		WHERE tenant = $7 AND id = $8 AND version = $9::bigint - 1 AND NOT deleted RETURNING 1)` + tells
 )
 
-var (
-	insertUser = telling(`WITH s AS (INSERT INTO patchbay_person (tenant, id, email, name, metadata, version, created, updated, idem, fingerprint, deleted)
-		VALUES ($1, $2, $3, $4, $5, $6, $7, $8, nullif($9,''), $10, false) ON CONFLICT DO NOTHING RETURNING 1)`, 10)
-	updateUser = telling(`WITH s AS (UPDATE patchbay_person SET email = $3, name = $4, metadata = $5, version = $6, updated = $7,
-		original = CASE WHEN idem IS NULL THEN NULL ELSE coalesce(original, $8) END
-		WHERE tenant = $1 AND id = $2 AND version = $9 AND NOT deleted RETURNING 1)`, 9)
-	deleteUser = telling(`WITH s AS (UPDATE patchbay_person SET email = NULL, name = '', metadata = NULL, original = NULL, version = version + 1,
-		updated = $3, deleted = true WHERE tenant = $1 AND id = $2 AND version = $4 AND NOT deleted RETURNING 1)`, 4)
-)
-
-// FindByID implements ports.UserRepository.
-func (u users) FindByID(ctx context.Context, tenant, id string) (user.User, error) {
-	return u.found.do(ctx, userID{tenant, id})
+// FindByID implements table.UserTable.
+func (p people) FindByID(ctx context.Context, tenant, id string) (user.User, error) {
+	return p.found.do(ctx, userID{tenant, id})
 }
 
-// FindByEmail implements ports.UserRepository.
-func (u users) FindByEmail(ctx context.Context, tenant, email string) (user.User, error) {
-	return u.one(ctx, userByEmail, tenant, email)
+func (s *Store) findUser(ctx context.Context, ask userID) (user.User, error) {
+	return one(ctx, s, "pgstore.user", userByID, table.ScanUser, ask.tenant, ask.id)
 }
 
-func (u users) one(ctx context.Context, query string, args ...any) (found user.User, err error) {
-	err = u.row(ctx, "pgstore.user", query, args, func(row pgx.Row) (err error) {
-		found, err = scanUser(row)
-		return err
-	})
-	return found, err
+func (s *Store) findUsers(ctx context.Context, all []*call[userID, user.User]) error {
+	return several(ctx, s, "pgstore.user", usersByID, all, func(k userID) []any { return []any{k.tenant, k.id} }, table.ScanUser)
 }
 
-// FindByKey implements ports.UserRepository.
-func (u users) FindByKey(ctx context.Context, scoped string) (c user.Creation, err error) {
-	err = u.row(ctx, "pgstore.user", userByKey, []any{scoped}, func(row pgx.Row) (err error) {
-		c, err = scanCreation(row)
-		return err
-	})
-	return c, err
+// FindByEmail implements table.UserTable.
+func (p people) FindByEmail(ctx context.Context, tenant, email string) (user.User, error) {
+	return one(ctx, p.Store, "pgstore.user", userByEmail, table.ScanUser, tenant, email)
 }
 
-// Create implements ports.UserRepository.
-func (u users) Create(ctx context.Context, n user.User, key idempotency.Key) error {
-	metadata, err := encode(n.Metadata)
-	if err != nil {
-		return err
-	}
-	for {
-		made, err := u.created.do(ctx, newUser{n, metadata, key, u.news("created", n)})
-		if err != nil || made {
-			return err
-		}
-		if err := u.taken(ctx, n, key); err != nil {
-			return err
-		}
-	}
+// FindByKey implements table.UserTable.
+func (p people) FindByKey(ctx context.Context, scoped string) (user.Creation, error) {
+	return one(ctx, p.Store, "pgstore.user", userByKey, table.ScanCreation, scoped)
 }
 
-// taken reports which unique value of a new user already exists, or nil if none does any
-// more.
-func (u users) taken(ctx context.Context, n user.User, key idempotency.Key) error {
-	if !key.Empty() {
-		if _, err := u.FindByKey(ctx, key.Scoped); !fault.Is(err, fault.NotFound) {
-			return orElse(err, fault.New(fault.Conflict, "key_taken", "the idempotency key is taken"))
-		}
-	}
-	if _, err := u.FindByEmail(ctx, n.Tenant, n.Email); !fault.Is(err, fault.NotFound) {
-		return orElse(err, errEmailTaken)
-	}
-	err := u.row(ctx, "pgstore.user", idTaken, []any{n.Tenant, n.ID}, func(row pgx.Row) error { return row.Scan(new(int)) })
-	if !fault.Is(err, fault.NotFound) {
-		return orElse(err, fault.New(fault.Conflict, "id_taken", "the id is taken"))
-	}
-	return nil
+// HasID implements table.UserTable.
+func (p people) HasID(ctx context.Context, tenant, id string) (there bool, err error) {
+	const query = `SELECT EXISTS (SELECT 1 FROM patchbay_person WHERE tenant = $1 AND id = $2)`
+	err = p.row(ctx, "pgstore.user", query, []any{tenant, id}, func(row pgx.Row) error { return row.Scan(&there) })
+	return there, err
 }
 
-func orElse(err, otherwise error) error {
-	if err != nil {
-		return err
-	}
-	return otherwise
-}
-
-var errEmailTaken = &fault.Error{Kind: fault.Conflict, Code: "email_taken", Param: "email", Message: "another user has this email"}
-
-// Update implements ports.UserRepository. If the user has changed between the read and the
-// write, it starts over.
-func (u users) Update(ctx context.Context, tenant, id string, patch user.Patch, ifVersion int64) (user.User, error) {
-	for {
-		before, err := u.current(ctx, tenant, id, ifVersion)
-		if err != nil {
-			return user.User{}, err
-		}
-		after, err := before.Apply(patch, u.clock.Now())
-		if err != nil {
-			return user.User{}, err
-		}
-		switch done, err := u.replace(ctx, before, after); {
-		case fault.Is(err, fault.Conflict):
-			return user.User{}, errEmailTaken
-		case err != nil:
-			return user.User{}, err
-		case done:
-			return after, nil
-		}
-	}
-}
-
-func (u users) replace(ctx context.Context, before, after user.User) (bool, error) {
-	metadata, err := encode(after.Metadata)
-	if err != nil {
+// Insert implements table.UserTable.
+func (p people) Insert(ctx context.Context, n table.NewUser) (made bool, err error) {
+	one := &newUser{NewUser: n}
+	if one.values, err = one.Values(); err != nil {
 		return false, err
 	}
-	original, err := json.Marshal(before)
-	if err != nil {
-		return false, fault.Wrap(fault.Internal, "pgstore.user", err)
-	}
-	args := []any{after.Tenant, after.ID, after.Email, after.Name, metadata, after.Version, micros(after.UpdatedAt), original, before.Version}
-	n, err := u.write(ctx, "pgstore.user", updateUser, append(args, columns(u.news("updated", after))...)...)
-	return n > 0, err
+	return p.created.do(ctx, one)
 }
 
-// current reads a user, and checks its version.
-func (u users) current(ctx context.Context, tenant, id string, ifVersion int64) (user.User, error) {
-	found, err := u.FindByID(ctx, tenant, id)
-	if err == nil && ifVersion != 0 && found.Version != ifVersion {
-		return found, fault.New(fault.Conflict, "version_mismatch", fmt.Sprintf("the user is at version %d", found.Version))
-	}
-	return found, err
+func (s *Store) createUser(ctx context.Context, n *newUser) (bool, error) {
+	made, err := s.write(ctx, "pgstore.user", insertUser, append(columns(n.News), n.values...)...)
+	return made > 0, err
 }
 
-// Delete implements ports.UserRepository.
-func (u users) Delete(ctx context.Context, tenant, id string, ifVersion int64) error {
+// createUsers creates users in the order of their email addresses, so that two gateways
+// that create the same ones do not deadlock.
+func (s *Store) createUsers(ctx context.Context, all []*call[*newUser, bool]) error {
+	all = distinct(all, func(n *newUser) userID { return userID{n.Tenant, n.ID} })
+	slices.SortFunc(all, func(a, b *call[*newUser, bool]) int { return cmp.Compare(a.ask.Email, b.ask.Email) })
+	return commit(ctx, s, "pgstore.user", statement[*newUser]{insertUsers, all, func(n *newUser) ([]any, []event.Event) { return n.values, n.News }})
+}
+
+// Change implements table.UserTable. If the user has changed between the read and the write,
+// it starts over.
+func (p people) Change(ctx context.Context, tenant, id string, change func(before user.User) (table.Changed, error)) error {
 	for {
-		gone, err := u.current(ctx, tenant, id, ifVersion)
+		before, err := p.FindByID(ctx, tenant, id)
 		if err != nil {
 			return err
 		}
-		at := gone.Version
-		gone.Version, gone.UpdatedAt = at+1, u.clock.Now()
-		args := []any{tenant, id, micros(gone.UpdatedAt), at}
-		n, err := u.write(ctx, "pgstore.user", deleteUser, append(args, columns(u.news("deleted", gone))...)...)
-		if err != nil || n > 0 {
+		after, err := change(before)
+		if err != nil {
+			return err
+		}
+		values, err := after.Values(before)
+		if err != nil {
+			return err
+		}
+		if n, err := p.write(ctx, "pgstore.user", changeUser, append(columns(after.News), values...)...); err != nil || n > 0 {
 			return err
 		}
 	}
 }
 
-// news returns the event for a change of a user. It holds no personal data: readers of the
-// feed fetch the user.
-func (u users) news(what string, n user.User) []event.Event {
-	return []event.Event{{
-		ID: u.ids.New("fev"), Tenant: n.Tenant, Type: "user." + what, Subject: n.ID, At: n.UpdatedAt,
-		Data: fmt.Appendf(nil, `{"version":%d}`, n.Version),
-	}}
-}
-
-func scanUser(row pgx.Row, more ...any) (user.User, error) {
-	var u user.User
-	var raw []byte
-	var created, updated int64
-	err := row.Scan(append([]any{&u.ID, &u.Tenant, &u.Email, &u.Name, &raw, &u.Version, &created, &updated}, more...)...)
-	if err != nil {
-		return user.User{}, err
-	}
-	u.CreatedAt, u.UpdatedAt = moment(created), moment(updated)
-	if raw != nil {
-		metadata, err := record.DecodeMetadata(raw)
-		if err != nil {
-			return user.User{}, err
-		}
-		u.Metadata = metadata
-	}
-	return u, nil
-}
-
-func scanCreation(row pgx.Row) (user.Creation, error) {
-	var c user.Creation
-	var original []byte
-	u, err := scanUser(row, &c.Fingerprint, &original, &c.Deleted)
-	if err != nil {
-		return user.Creation{}, err
-	}
-	switch {
-	case c.Deleted:
-		c.User = user.User{ID: u.ID, Tenant: u.Tenant}
-	case original != nil:
-		c.User, err = record.DecodeUser(original, u.ID)
-	default:
-		c.User = u
-	}
-	return c, err
-}
-
-// encode returns metadata as JSON, or nil if there is none.
-func encode(metadata map[string]string) ([]byte, error) {
-	if len(metadata) == 0 {
-		return nil, nil
-	}
-	raw, err := json.Marshal(metadata)
-	if err != nil {
-		return nil, fault.Wrap(fault.Invalid, "pgstore.user", err)
-	}
-	return raw, nil
+// Purge implements table.UserTable.
+func (p people) Purge(ctx context.Context, before time.Time, n int) (int, error) {
+	const query = `WITH old AS (
+			SELECT tenant, id, deleted FROM patchbay_person WHERE (idem IS NOT NULL OR deleted) AND created < $1
+			ORDER BY created LIMIT $2 FOR UPDATE SKIP LOCKED
+		), gone AS (
+			DELETE FROM patchbay_person p USING old WHERE old.deleted AND p.tenant = old.tenant AND p.id = old.id
+		), kept AS (
+			UPDATE patchbay_person p SET idem = NULL, fingerprint = '', original = NULL FROM old
+			WHERE NOT old.deleted AND p.tenant = old.tenant AND p.id = old.id
+		) SELECT count(*) FROM old`
+	purged, err := p.write(ctx, "pgstore.purge", query, table.Micros(before), n)
+	return int(purged), err
 }

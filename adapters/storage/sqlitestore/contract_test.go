@@ -40,7 +40,7 @@ func TestMain(m *testing.M) {
 		if err != nil {
 			return nil, err
 		}
-		return s.Journal(), nil
+		return s, nil
 	})
 }
 
@@ -49,14 +49,14 @@ func TestContract(t *testing.T) {
 	t.Run("journal", func(t *testing.T) {
 		t.Parallel()
 		journaltest.Run(t, journaltest.Processes{Make: place}, func(t *testing.T) journaltest.Harness {
-			return journaltest.Harness{Journal: fresh(t).Journal()}
+			return journaltest.Harness{Journal: fresh(t)}
 		})
 	})
 	t.Run("users", func(t *testing.T) {
 		t.Parallel()
 		usertest.Run(t, func(t *testing.T) usertest.Harness {
 			s := fresh(t)
-			return usertest.Harness{Users: s.Users(), Journal: s.Journal()}
+			return usertest.Harness{Users: s.Users(), Journal: s}
 		})
 	})
 	t.Run("archive", func(t *testing.T) {
@@ -64,7 +64,7 @@ func TestContract(t *testing.T) {
 		laidOpen := func(t *testing.T) archivetest.UsersHarness {
 			s := fresh(t)
 			return archivetest.UsersHarness{
-				Harness: archivetest.Harness{Archive: s.Archive(), Journal: s.Journal()}, Users: s.Users(),
+				Harness: archivetest.Harness{Archive: s, Journal: s}, Users: s.Users(),
 			}
 		}
 		archivetest.Run(t, func(t *testing.T) archivetest.Harness { return laidOpen(t).Harness })

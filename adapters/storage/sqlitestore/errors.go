@@ -14,8 +14,9 @@ import (
 // classify assigns a Kind to an error of SQLite. All these errors occur before the commit;
 // an error of the commit itself is an UnknownOutcome.
 func classify(op string, err error) error {
-	if err == nil {
-		return nil
+	var f *fault.Error
+	if err == nil || errors.As(err, &f) {
+		return err
 	}
 	return fault.Wrap(kindOf(err), op, err)
 }

@@ -35,7 +35,7 @@ func TestAStoreThatMustExistIsNotMade(t *testing.T) {
 		t.Errorf("it has written to it: %v, %v", info, err)
 	}
 	s := open(t, path)
-	put(t, s.Journal(), "a")
+	put(t, s, "a")
 	if err := s.Close(); err != nil {
 		t.Fatal(err)
 	}
@@ -44,7 +44,7 @@ func TestAStoreThatMustExistIsNotMade(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer s.Close()
-	if _, err := s.Journal().Get(t.Context(), "t", "k", "a"); err != nil {
+	if _, err := s.Get(t.Context(), "t", "k", "a"); err != nil {
 		t.Error(err)
 	}
 }

@@ -3,6 +3,7 @@ package sqlitestore
 import (
 	"context"
 
+	"patchbay/adapters/storage/table"
 	"patchbay/core/event"
 	"patchbay/ports"
 )
@@ -13,7 +14,8 @@ import (
 func (b *batch) publish(events []event.Event) error {
 	for _, e := range events {
 		b.w.seq++
-		if _, err := b.statements.publish.ExecContext(b, b.w.seq, e.Tenant, e.ID, e.Type, e.Subject, micros(e.At), []byte(e.Data)); err != nil {
+		e.Seq = b.w.seq
+		if _, err := b.statements.publish.ExecContext(b, table.EventValues(&e)...); err != nil {
 			return err
 		}
 	}
@@ -25,15 +27,15 @@ func (b *batch) count() error {
 	return b.w.conn.QueryRowContext(b, `SELECT coalesce(max(seq), 0) FROM feed`).Scan(&b.w.seq)
 }
 
-// Publish implements ports.Journal. It does nothing, because every save publishes its
+// Publish implements ports.Feed. It does nothing, because every save publishes its
 // events.
-func (j journal) Publish(context.Context, int) (int, error) { return 0, nil }
+func (s *Store) Publish(context.Context, int) (int, error) { return 0, nil }
 
-// Feed implements ports.Journal.
-func (j journal) Feed(ctx context.Context, tenant string, after int64, n int) ([]event.Event, error) {
-	statement, args := j.reader.feed, []any{tenant, after, n}
+// Feed implements ports.Feed.
+func (s *Store) Feed(ctx context.Context, tenant string, after int64, n int) ([]event.Event, error) {
+	statement, args := s.reader.feed, []any{tenant, after, n}
 	if tenant == ports.AllTenants {
-		statement, args = j.reader.feedOfAll, args[1:]
+		statement, args = s.reader.feedOfAll, args[1:]
 	}
 	rows, err := statement.QueryContext(ctx, args...)
 	if err != nil {
@@ -42,7 +44,7 @@ func (j journal) Feed(ctx context.Context, tenant string, after int64, n int) ([
 	defer rows.Close() //nolint:errcheck // read to the end, or failed
 	var events []event.Event
 	for pager := ports.NewPager(n); rows.Next(); {
-		e, err := scanEvent(rows)
+		e, err := table.ScanEvent(rows)
 		if err != nil {
 			return nil, classify("sqlitestore.feed", err)
 		}
@@ -52,12 +54,4 @@ func (j journal) Feed(ctx context.Context, tenant string, after int64, n int) ([
 		events = append(events, e)
 	}
 	return events, classify("sqlitestore.feed", rows.Err())
-}
-
-func scanEvent(row scanner) (event.Event, error) {
-	var e event.Event
-	var at int64
-	err := row.Scan(&e.Seq, &e.Tenant, &e.ID, &e.Type, &e.Subject, &at, (*[]byte)(&e.Data))
-	e.At = moment(at)
-	return e, err
 }

@@ -48,9 +48,6 @@ func prepare(path string) (string, error) {
 	return own, nil
 }
 
-// errNoStore reports a file that is not a store yet.
-var errNoStore = fault.New(fault.NotFound, "no_store", "there is no store")
-
 // there reports whether path names a non-empty file.
 func there(path string) bool {
 	info, err := os.Stat(path)

@@ -35,13 +35,13 @@ func TestAClosedStoreIsOneFile(t *testing.T) {
 		"that was written": func(t *testing.T, s *sqlitestore.Store) {
 			t.Helper()
 			for i := range 100 {
-				put(t, s.Journal(), fmt.Sprint(i))
+				put(t, s, fmt.Sprint(i))
 			}
 		},
 		"that was written, and read by many": func(t *testing.T, s *sqlitestore.Store) {
 			t.Helper()
-			put(t, s.Journal(), "1")
-			if _, err := s.Journal().List(t.Context(), "t", "k", ports.Filter{}, "", 10); err != nil {
+			put(t, s, "1")
+			if _, err := s.List(t.Context(), "t", "k", ports.Filter{}, "", 10); err != nil {
 				t.Fatal(err)
 			}
 		},
@@ -58,7 +58,7 @@ func TestAClosedStoreIsOneFile(t *testing.T) {
 			t.Parallel()
 			path := place(t)
 			s := open(t, path)
-			put(t, s.Journal(), "first")
+			put(t, s, "first")
 			use(t, s)
 			if err := s.Close(); err != nil {
 				t.Fatal(err)
@@ -68,7 +68,7 @@ func TestAClosedStoreIsOneFile(t *testing.T) {
 					t.Errorf("%s is there still (%v)", beside, err)
 				}
 			}
-			if _, err := open(t, copyOf(t, path)).Journal().Get(t.Context(), "t", "k", "first"); err != nil {
+			if _, err := open(t, copyOf(t, path)).Get(t.Context(), "t", "k", "first"); err != nil {
 				t.Errorf("it is not in a copy of the file: %v", err)
 			}
 		})
@@ -113,7 +113,7 @@ func TestAFileIsOpenOnceWhateverItIsCalled(t *testing.T) {
 			if code := fault.From(err).Code; code != "store_locked" && code != "store_linked" {
 				t.Errorf("%v", err)
 			}
-			put(t, first.Journal(), "it goes on")
+			put(t, first, "it goes on")
 		})
 	}
 }
@@ -133,11 +133,11 @@ func TestAStoreIsOpenedByALinkAndThenByItsName(t *testing.T) {
 	path := place(t)
 	link := linked(t, os.Symlink, path, place(t)) // to a file that is not there yet
 	first := open(t, link)
-	put(t, first.Journal(), "through the link")
+	put(t, first, "through the link")
 	if err := first.Close(); err != nil {
 		t.Fatal(err)
 	}
-	if _, err := open(t, path).Journal().Get(t.Context(), "t", "k", "through the link"); err != nil {
+	if _, err := open(t, path).Get(t.Context(), "t", "k", "through the link"); err != nil {
 		t.Error(err)
 	}
 }

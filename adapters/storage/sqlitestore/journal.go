@@ -6,21 +6,18 @@ import (
 	"encoding/json"
 	"time"
 
+	"patchbay/adapters/storage/table"
 	"patchbay/core/fault"
 	"patchbay/core/record"
 	"patchbay/ports"
 )
 
-var _ ports.Journal = journal{}
+var _ ports.Journal = (*Store)(nil)
 
-type journal struct{ *Store }
-
-var errRecordConflict = fault.New(fault.Conflict, "record_conflict", "the record is taken or has changed")
-
-// Save implements ports.Journal.
-func (j journal) Save(ctx context.Context, records ...*ports.Record) []error {
+// Save implements ports.Records.
+func (s *Store) Save(ctx context.Context, records ...*ports.Record) []error {
 	errs := make([]error, len(records))
-	err := j.writer.submit(ctx, func(b *batch) error {
+	err := s.writer.submit(ctx, func(b *batch) error {
 		for i, r := range records {
 			var err error
 			if errs[i], err = b.save(r); err != nil {
@@ -50,31 +47,18 @@ func (b *batch) save(r *ports.Record) (refused, err error) {
 	if err := record.Storable(r); err != nil {
 		return err, nil
 	}
-	stmt := b.insertRecord
-	args := [16]any{
-		r.Idem, r.Ref, r.Index.Status, r.Index.Customer, micros(r.Index.Created), r.Queue, micros(r.Due), r.Owner,
-		r.Index.Flag, micros(r.Index.Flagged), r.Body, optional(r.Content), r.Kind, r.Tenant, r.ID,
+	stmt, values := b.insertRecord, table.RecordValues(r, r.Rev+1)
+	if values = values[:len(values)-1]; r.Rev > 0 {
+		stmt, values = b.updateRecord, append(values[3:], values[:3]...)
 	}
-	n := 15
-	if r.Rev > 0 {
-		stmt, args[n], n = b.updateRecord, r.Rev, 16
-	}
-	changed, err := affected(stmt.ExecContext(b, args[:n]...))
+	changed, err := affected(stmt.ExecContext(b, values...))
 	if err != nil {
 		return nil, err
 	}
 	if !changed {
-		return errRecordConflict, nil
+		return table.ErrRecordConflict, nil
 	}
 	return nil, b.publish(r.Events)
-}
-
-// optional returns nil for empty bytes, which are stored as NULL.
-func optional(b []byte) any {
-	if len(b) == 0 {
-		return nil
-	}
-	return b
 }
 
 func affected(res sql.Result, err error) (bool, error) {
@@ -85,16 +69,16 @@ func affected(res sql.Result, err error) (bool, error) {
 	return n > 0, err
 }
 
-// Get implements ports.Journal.
-func (j journal) Get(ctx context.Context, tenant, kind, id string) (ports.Record, error) {
-	return scanRecord(j.reader.getRecord.QueryRowContext(quick(ctx), kind, tenant, id))
+// Get implements ports.Records.
+func (s *Store) Get(ctx context.Context, tenant, kind, id string) (ports.Record, error) {
+	return scanRecord(s.reader.getRecord.QueryRowContext(quick(ctx), kind, tenant, id))
 }
 
-// Find implements ports.Journal.
-func (j journal) Find(ctx context.Context, kind string, by ports.Unique, value string) (ports.Record, error) {
-	stmt := j.reader.findIdem
+// Find implements ports.Records.
+func (s *Store) Find(ctx context.Context, kind string, by ports.Unique, value string) (ports.Record, error) {
+	stmt := s.reader.findIdem
 	if by == ports.ByRef {
-		stmt = j.reader.findRef
+		stmt = s.reader.findRef
 	}
 	return scanRecord(stmt.QueryRowContext(quick(ctx), kind, value))
 }
@@ -103,28 +87,22 @@ func (j journal) Find(ctx context.Context, kind string, by ports.Unique, value s
 // microseconds, the driver would start two goroutines to watch for it.
 func quick(ctx context.Context) context.Context { return context.WithoutCancel(ctx) }
 
-type scanner interface{ Scan(to ...any) error }
-
-func scanRecord(row scanner) (ports.Record, error) {
-	var r ports.Record
-	var created, due, flagged int64
-	err := row.Scan(&r.Tenant, &r.Kind, &r.ID, &r.Parent, &r.Rev, &r.Idem, &r.Ref, &r.Index.Status, &r.Index.Customer,
-		&created, &r.Queue, &due, &r.Owner, &r.Index.Flag, &flagged, &r.Body, &r.Content, &r.Partial)
-	r.Index.Created, r.Index.Flagged, r.Due = moment(created), moment(flagged), moment(due)
+func scanRecord(row table.Row) (ports.Record, error) {
+	r, err := table.ScanRecord(row)
 	return r, classify("sqlitestore.record", err)
 }
 
-// Claim implements ports.Journal.
-func (j journal) Claim(ctx context.Context, queue, owner string, lease time.Duration, n int, except ...string) ([]ports.Claim, error) {
+// Claim implements ports.Queue.
+func (s *Store) Claim(ctx context.Context, queue, owner string, lease time.Duration, n int, except ...string) ([]ports.Claim, error) {
 	passed, err := json.Marshal(append([]string{}, except...))
 	if err != nil {
 		return nil, classify("sqlitestore.claim", err)
 	}
-	now := j.clock.Now()
-	due := dueFrom{queue: queue, now: micros(now), except: string(passed)}
+	now := s.clock.Now()
+	due := dueFrom{queue: queue, now: table.Micros(now), except: string(passed)}
 	// Checking first spares the writer an empty transaction, and the scan past the excluded
 	// tenants.
-	err = j.reader.firstDue.QueryRowContext(quick(ctx), due.queue, due.now, due.except).Scan(&due.first)
+	err = s.reader.firstDue.QueryRowContext(quick(ctx), due.queue, due.now, due.except).Scan(&due.first)
 	if fault.Is(classify("", err), fault.NotFound) {
 		return nil, nil
 	}
@@ -132,7 +110,7 @@ func (j journal) Claim(ctx context.Context, queue, owner string, lease time.Dura
 		return nil, classify("sqlitestore.claim", err)
 	}
 	var claims []ports.Claim
-	err = j.writer.submit(ctx, func(b *batch) (err error) {
+	err = s.writer.submit(ctx, func(b *batch) (err error) {
 		claims, err = b.claimDue(due, owner, now.Add(lease), n)
 		return err
 	})
@@ -168,50 +146,55 @@ func (b *batch) claimDue(due dueFrom, owner string, until time.Time, n int) ([]p
 	}
 	for i := range claims {
 		r := &claims[i].Record
-		if _, err := b.claim.ExecContext(b, owner, micros(until), r.Kind, r.Tenant, r.ID); err != nil {
+		if _, err := b.claim.ExecContext(b, owner, table.Micros(until), r.Kind, r.Tenant, r.ID); err != nil {
 			return nil, err
 		}
-		r.Rev, r.Owner, r.Due = r.Rev+1, owner, moment(micros(until))
+		r.Rev, r.Owner, r.Due = r.Rev+1, owner, table.Moment(table.Micros(until))
 	}
 	return claims, nil
 }
 
-// Count implements ports.Journal.
-func (j journal) Count(ctx context.Context, limit int, sets ...ports.Set) ([]ports.Count, error) {
+// Count implements ports.Queue.
+func (s *Store) Count(ctx context.Context, limit int, sets ...ports.Set) ([]ports.Count, error) {
 	counts := make([]ports.Count, len(sets))
 	for i, set := range sets {
-		stmt, args := j.reader.countFlag, []any{set.Kind, set.Flag, limit, set.Kind, set.Flag}
+		stmt, args := s.reader.countFlag, []any{set.Kind, set.Flag, limit, set.Kind, set.Flag}
 		if set.Queue != "" {
-			stmt, args = j.reader.countQueue, []any{set.Queue, limit, set.Queue}
+			stmt, args = s.reader.countQueue, []any{set.Queue, limit, set.Queue}
 		}
 		var first int64
 		if err := stmt.QueryRowContext(ctx, args...).Scan(&counts[i].N, &first); err != nil {
 			return nil, classify("sqlitestore.count", err)
 		}
-		counts[i].First = moment(first)
+		counts[i].First = table.Moment(first)
 	}
 	return counts, nil
 }
 
-// Ping implements ports.Journal by writing.
-func (j journal) Ping(ctx context.Context) error {
-	return j.writer.submit(ctx, func(b *batch) error {
-		_, err := b.ping.ExecContext(b, micros(j.clock.Now()))
+// Purge implements ports.Maintenance.
+func (s *Store) Purge(ctx context.Context, tenant, kind string, before time.Time, n int) (int, error) {
+	var purged int64
+	err := s.writer.submit(ctx, func(b *batch) error {
+		args := []any{kind, tenant, table.Micros(before), n}
+		if _, err := b.purgeChildren.ExecContext(b, args...); err != nil {
+			return err
+		}
+		gone, err := b.purge.ExecContext(b, args...)
+		if err == nil {
+			purged, err = gone.RowsAffected()
+		}
 		return err
 	})
+	if err != nil {
+		return 0, err
+	}
+	return int(purged), nil
 }
 
-// micros returns how a time is stored: microseconds since 1970, 0 for no time.
-func micros(t time.Time) int64 {
-	if t.IsZero() {
-		return 0
-	}
-	return t.UnixMicro()
-}
-
-func moment(micros int64) time.Time {
-	if micros == 0 {
-		return time.Time{}
-	}
-	return time.UnixMicro(micros).UTC()
+// Ping implements ports.Maintenance by writing.
+func (s *Store) Ping(ctx context.Context) error {
+	return s.writer.submit(ctx, func(b *batch) error {
+		_, err := b.ping.ExecContext(b, table.Micros(s.clock.Now()))
+		return err
+	})
 }

@@ -3,46 +3,65 @@ package sqlitestore
 import (
 	"context"
 
+	"patchbay/adapters/storage/table"
+	"patchbay/core/user"
 	"patchbay/ports"
 )
 
-// List implements ports.Journal.
-func (j journal) List(ctx context.Context, tenant, kind string, f ports.Filter, after string, limit int) (ports.RecordPage, error) {
-	c, err := ports.ParseCursor(after)
+// List implements ports.Records.
+func (s *Store) List(ctx context.Context, tenant, kind string, f ports.Filter, after string, limit int) (ports.RecordPage, error) {
+	where, args := "kind = ? AND tenant = ?", []any{kind, tenant}
+	if f.Status != "" {
+		where, args = where+" AND status = ?", append(args, f.Status)
+	}
+	if f.Customer != "" {
+		where, args = where+" AND customer = ? AND customer <> ''", append(args, f.Customer)
+	}
+	query := "SELECT " + table.ListedColumns + " FROM record WHERE " + where
+	all, more, err := page(ctx, s, query, args, after, limit, func(row table.Row) (ports.Record, int, error) {
+		r, err := table.ScanRecord(row)
+		return r, r.Size(), err
+	})
 	if err != nil {
 		return ports.RecordPage{}, err
 	}
-	query, args := listQuery(tenant, kind, f, c, limit)
-	rows, err := j.reads.QueryContext(ctx, query, args...)
-	if err != nil {
-		return ports.RecordPage{}, classify("sqlitestore.list", err)
-	}
-	defer rows.Close() //nolint:errcheck // read to the end, or failed
-	var all []ports.Record
-	more := false
-	for pager := ports.NewPager(limit); !more && rows.Next(); {
-		r, err := scanRecord(rows)
-		if err != nil {
-			return ports.RecordPage{}, err
-		}
-		if more = !pager.Take(r.Size()); !more {
-			all = append(all, r)
-		}
-	}
-	return ports.PageOfRecords(all, more), classify("sqlitestore.list", rows.Err())
+	return ports.PageOfRecords(all, more), nil
 }
 
-// listQuery requests one entry more than the limit, to find out whether more follow.
-func listQuery(tenant, kind string, f ports.Filter, c ports.Cursor, limit int) (query string, args []any) {
-	where := "kind = ? AND tenant = ? AND (created, id) < (?, ?)"
-	args = []any{kind, tenant, c.Created, c.ID}
-	if f.Status != "" {
-		where += " AND status = ?"
-		args = append(args, f.Status)
+// List implements table.UserTable.
+func (p people) List(ctx context.Context, tenant, after string, limit int) (user.Page, error) {
+	const query = "SELECT " + table.UserColumns + " FROM user WHERE tenant = ? AND deleted = 0"
+	all, more, err := page(ctx, p.Store, query, []any{tenant}, after, limit, func(row table.Row) (user.User, int, error) {
+		u, err := table.ScanUser(row)
+		return u, u.Size(), err
+	})
+	if err != nil {
+		return user.Page{}, err
 	}
-	if f.Customer != "" {
-		where += " AND customer = ? AND customer <> ''"
-		args = append(args, f.Customer)
+	return ports.PageOfUsers(all, more), nil
+}
+
+// page reads one page of the rows that query finds after the cursor, newest first. scan returns
+// an entry and its size. more reports whether the list continues: one entry more than the limit
+// is read to find that out.
+func page[E any](ctx context.Context, s *Store, query string, args []any, after string, limit int, scan func(table.Row) (E, int, error)) (all []E, more bool, err error) {
+	c, err := ports.ParseCursor(after)
+	if err != nil {
+		return nil, false, err
 	}
-	return "SELECT " + listedColumns + " FROM record WHERE " + where + " ORDER BY created DESC, id DESC LIMIT ?", append(args, limit+1)
+	rows, err := s.reads.QueryContext(ctx, query+" AND (created, id) < (?, ?) ORDER BY created DESC, id DESC LIMIT ?", append(args, c.Created, c.ID, limit+1)...)
+	if err != nil {
+		return nil, false, classify("sqlitestore.list", err)
+	}
+	defer rows.Close() //nolint:errcheck // read to the end, or failed
+	for pager := ports.NewPager(limit); !more && rows.Next(); {
+		one, size, err := scan(rows)
+		if err != nil {
+			return nil, false, classify("sqlitestore.list", err)
+		}
+		if more = !pager.Take(size); !more {
+			all = append(all, one)
+		}
+	}
+	return all, more, classify("sqlitestore.list", rows.Err())
 }

@@ -16,7 +16,7 @@ var Provider = provider.Storage{
 		if err != nil {
 			return provider.Store{}, err
 		}
-		return provider.Store{Journal: s.Journal(), Users: s.Users(), Archive: s.Archive(), Snapshots: s, Aged: s, Closer: s}, nil
+		return provider.Store{Journal: s, Users: s.Users(), Archive: s, Snapshots: s, Aged: s, Closer: s}, nil
 	},
 }
 

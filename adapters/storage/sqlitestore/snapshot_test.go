@@ -43,13 +43,13 @@ func TestASnapshotTakenWhileOthersWriteIsWhole(t *testing.T) {
 	dir := t.TempDir()
 	s := open(t, filepath.Join(dir, "store #1?.db"))
 	for i := range 200 {
-		put(t, s.Journal(), fmt.Sprint("before", i))
+		put(t, s, fmt.Sprint("before", i))
 	}
 	ctx, stop := context.WithCancel(t.Context())
 	var writing sync.WaitGroup
 	writing.Go(func() {
 		for i := 0; ctx.Err() == nil; i++ {
-			put(t, s.Journal(), fmt.Sprint("during", i))
+			put(t, s, fmt.Sprint("during", i))
 		}
 	})
 	shot, err := s.Snapshot(t.Context())
@@ -80,7 +80,7 @@ func TestASnapshotTakenWhileOthersWriteIsWhole(t *testing.T) {
 	}
 	restored := open(t, path)
 	for i := range 200 {
-		if _, err := restored.Journal().Get(t.Context(), "t", "k", fmt.Sprint("before", i)); err != nil {
+		if _, err := restored.Get(t.Context(), "t", "k", fmt.Sprint("before", i)); err != nil {
 			t.Fatalf("what was there before: %v", err)
 		}
 	}
@@ -96,7 +96,7 @@ func TestASnapshotThatIsGivenUpLeavesNothing(t *testing.T) {
 	dir := t.TempDir()
 	path := filepath.Join(dir, "store.db")
 	s := open(t, path)
-	put(t, s.Journal(), "a")
+	put(t, s, "a")
 	ended, cancel := context.WithCancel(t.Context())
 	cancel()
 	if _, err := s.Snapshot(ended); !fault.Is(err, fault.Unavailable) {
@@ -123,7 +123,7 @@ func TestCheck(t *testing.T) {
 	dir := t.TempDir()
 	s := open(t, filepath.Join(dir, "store.db"))
 	for i := range 50 {
-		put(t, s.Journal(), fmt.Sprint(i))
+		put(t, s, fmt.Sprint(i))
 	}
 	shot, err := s.Snapshot(t.Context())
 	if err != nil {

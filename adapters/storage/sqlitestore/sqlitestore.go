@@ -18,6 +18,7 @@ import (
 	"github.com/gofrs/flock"
 	_ "modernc.org/sqlite" // the driver "sqlite"
 
+	"patchbay/adapters/storage/table"
 	"patchbay/core/fault"
 	"patchbay/ports"
 )
@@ -32,7 +33,7 @@ type Options struct {
 	IDs      ports.IDs
 }
 
-// Store is an open file.
+// Store is an open file. It implements ports.Journal, ports.Archive and ports.Snapshots.
 type Store struct {
 	path     string
 	clock    ports.Clock
@@ -49,10 +50,10 @@ type Store struct {
 //
 // NotFound with code no_store: it is not a store yet, and must exist. Unavailable with code
 // store_locked: another process has it open. Invalid with code store_newer: it was created
-// by a newer version; with code store_linked: it has more than one name.
+// by a newer version; with code store_older: by one that is too old; with code store_linked: it has more than one name.
 func Open(ctx context.Context, o Options) (*Store, error) {
 	if o.Existing && !there(o.Path) {
-		return nil, errNoStore
+		return nil, table.ErrNoStore
 	}
 	path, err := prepare(o.Path)
 	if err != nil {
@@ -117,12 +118,7 @@ func (s *Store) Close() error {
 	return errors.Join(s.reads.Close(), s.writer.close(), s.lock.Unlock())
 }
 
-// Commits returns the number of commits since the store was opened: far fewer than writes
-// if many arrive at once.
-func (s *Store) Commits() int64 { return s.writer.commits.Load() }
-
-// Journal returns the store as a journal.
-func (s *Store) Journal() ports.Journal { return journal{s} }
-
 // Users returns the store as a repository of users.
-func (s *Store) Users() ports.UserRepository { return users{s} }
+func (s *Store) Users() ports.UserRepository {
+	return table.Users{UserTable: people{s}, Clock: s.clock, IDs: s.ids}
+}

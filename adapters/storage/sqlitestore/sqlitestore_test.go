@@ -74,7 +74,7 @@ func TestOnlyTheOwnerReadsTheFile(t *testing.T) {
 	t.Parallel()
 	dir := filepath.Join(t.TempDir(), "data")
 	s := open(t, filepath.Join(dir, "store.db"))
-	if err := s.Journal().Ping(t.Context()); err != nil {
+	if err := s.Ping(t.Context()); err != nil {
 		t.Fatal(err)
 	}
 	entries, err := os.ReadDir(dir)
@@ -101,7 +101,7 @@ func TestWritesAtOnceShareCommits(t *testing.T) {
 	for w := range writers {
 		all.Go(func() {
 			for n := range each {
-				if err := s.Journal().Save(t.Context(), thing(fmt.Sprintf("%d-%d", w, n)))[0]; err != nil {
+				if err := s.Save(t.Context(), thing(fmt.Sprintf("%d-%d", w, n)))[0]; err != nil {
 					t.Error(err)
 				}
 			}
@@ -123,7 +123,7 @@ func TestClosingFinishesWhatWasHandedOver(t *testing.T) {
 	for i := range 100 {
 		all.Go(func() {
 			id := fmt.Sprint(i)
-			switch err := s.Journal().Save(t.Context(), thing(id))[0]; {
+			switch err := s.Save(t.Context(), thing(id))[0]; {
 			case err == nil:
 				mu.Lock()
 				saved = append(saved, id)
@@ -137,12 +137,12 @@ func TestClosingFinishesWhatWasHandedOver(t *testing.T) {
 		t.Fatal(err)
 	}
 	all.Wait()
-	again := open(t, path).Journal()
+	again := open(t, path)
 	page, err := again.List(t.Context(), "t", "thing", ports.Filter{}, "", 200)
 	if err != nil || len(page.Records) != len(saved) {
 		t.Fatalf("%d stored, %d answered (%v)", len(page.Records), len(saved), err)
 	}
-	if err := s.Journal().Save(t.Context(), thing("late"))[0]; fault.From(err).Code != "store_closed" {
+	if err := s.Save(t.Context(), thing("late"))[0]; fault.From(err).Code != "store_closed" {
 		t.Errorf("%v", err)
 	}
 }
@@ -161,8 +161,8 @@ func TestACallerWhoGivesUpHarmsNobody(t *testing.T) {
 				ctx = t.Context()
 			}
 			r := thing(fmt.Sprint(i))
-			err := s.Journal().Save(ctx, r)[0]
-			_, gerr := s.Journal().Get(t.Context(), "t", "thing", r.ID)
+			err := s.Save(ctx, r)[0]
+			_, gerr := s.Get(t.Context(), "t", "thing", r.ID)
 			switch {
 			case err == nil && gerr != nil, fault.Is(err, fault.Unavailable) && gerr == nil:
 				t.Errorf("save says %v, get says %v", err, gerr)

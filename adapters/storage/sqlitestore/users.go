@@ -2,55 +2,68 @@ package sqlitestore
 
 import (
 	"context"
-	"encoding/json"
-	"fmt"
+	"time"
 
-	"patchbay/core/event"
-	"patchbay/core/fault"
-	"patchbay/core/idempotency"
-	"patchbay/core/record"
+	"patchbay/adapters/storage/table"
 	"patchbay/core/user"
-	"patchbay/ports"
 )
 
-var _ ports.UserRepository = users{}
+// people is the table of users.
+type people struct{ *Store }
 
-type users struct{ *Store }
-
-// FindByID implements ports.UserRepository.
-func (u users) FindByID(ctx context.Context, tenant, id string) (user.User, error) {
-	return scanUser(u.reader.userByID.QueryRowContext(quick(ctx), tenant, id))
+// FindByID implements table.UserTable.
+func (p people) FindByID(ctx context.Context, tenant, id string) (user.User, error) {
+	return scanUser(p.reader.userByID.QueryRowContext(quick(ctx), tenant, id))
 }
 
-// FindByEmail implements ports.UserRepository.
-func (u users) FindByEmail(ctx context.Context, tenant, email string) (user.User, error) {
-	return scanUser(u.reader.userByEmail.QueryRowContext(quick(ctx), tenant, email))
+// FindByEmail implements table.UserTable.
+func (p people) FindByEmail(ctx context.Context, tenant, email string) (user.User, error) {
+	return scanUser(p.reader.userByEmail.QueryRowContext(quick(ctx), tenant, email))
 }
 
-// FindByKey implements ports.UserRepository.
-func (u users) FindByKey(ctx context.Context, scoped string) (user.Creation, error) {
-	return scanCreation(u.reader.userByKey.QueryRowContext(quick(ctx), scoped))
+// FindByKey implements table.UserTable.
+func (p people) FindByKey(ctx context.Context, scoped string) (user.Creation, error) {
+	c, err := table.ScanCreation(p.reader.userByKey.QueryRowContext(quick(ctx), scoped))
+	return c, classify("sqlitestore.user", err)
 }
 
-// Create implements ports.UserRepository.
-func (u users) Create(ctx context.Context, n user.User, key idempotency.Key) error {
-	metadata, err := encode(n.Metadata)
+// HasID implements table.UserTable.
+func (p people) HasID(ctx context.Context, tenant, id string) (there bool, err error) {
+	err = p.reads.QueryRowContext(quick(ctx), `SELECT EXISTS (SELECT 1 FROM user WHERE tenant = ? AND id = ?)`, tenant, id).Scan(&there)
+	return there, classify("sqlitestore.user", err)
+}
+
+func scanUser(row table.Row) (user.User, error) {
+	u, err := table.ScanUser(row)
+	return u, classify("sqlitestore.user", err)
+}
+
+// Insert implements table.UserTable.
+func (p people) Insert(ctx context.Context, n table.NewUser) (bool, error) {
+	values, err := n.Values()
 	if err != nil {
-		return err
+		return false, err
 	}
-	var refused error
-	err = u.writer.submit(ctx, func(b *batch) error {
-		refused = nil
-		created, err := affected(b.insertUser.ExecContext(b, n.Tenant, n.ID, n.Email, n.Name, metadata,
-			n.Version, micros(n.CreatedAt), micros(n.UpdatedAt), key.Scoped, key.Fingerprint))
-		if err != nil {
+	made := false
+	err = p.writer.submit(ctx, func(b *batch) (err error) {
+		if made, err = affected(b.insertUser.ExecContext(b, values...)); err != nil || !made {
 			return err
 		}
-		if !created {
-			refused = b.taken(n, key)
-			return nil
-		}
-		return b.publish(u.news("created", n))
+		return b.publish(n.News)
+	})
+	if err != nil {
+		return false, err // the writer may still be running: made belongs to it
+	}
+	return made, nil
+}
+
+// Change implements table.UserTable. It reads within the write, so no other change can come in
+// between.
+func (p people) Change(ctx context.Context, tenant, id string, change func(before user.User) (table.Changed, error)) error {
+	var refused error
+	err := p.writer.submit(ctx, func(b *batch) (err error) {
+		refused, err = b.change(tenant, id, change)
+		return err
 	})
 	if err != nil {
 		return err
@@ -58,180 +71,51 @@ func (u users) Create(ctx context.Context, n user.User, key idempotency.Key) err
 	return refused
 }
 
-// taken reports which unique value of a new user already exists.
-func (b *batch) taken(n user.User, key idempotency.Key) error {
-	if !key.Empty() {
-		if _, err := scanCreation(b.userByKey.QueryRowContext(b, key.Scoped)); err == nil {
-			return fault.New(fault.Conflict, "key_taken", "the idempotency key is taken")
-		}
-	}
-	if _, err := scanUser(b.userByEmail.QueryRowContext(b, n.Tenant, n.Email)); err == nil {
-		return errEmailTaken
-	}
-	return fault.New(fault.Conflict, "id_taken", "the id is taken")
-}
-
-var errEmailTaken = &fault.Error{Kind: fault.Conflict, Code: "email_taken", Param: "email", Message: "another user has this email"}
-
-// Update implements ports.UserRepository. It reads within the write, so no other change can
-// come in between.
-func (u users) Update(ctx context.Context, tenant, id string, patch user.Patch, ifVersion int64) (user.User, error) {
-	now := u.clock.Now()
-	var changed user.User
-	var refused error
-	err := u.writer.submit(ctx, func(b *batch) error {
-		refused = nil
-		before, err := b.current(tenant, id, ifVersion)
-		if err == nil {
-			changed, err = before.Apply(patch, now)
-		}
-		if err != nil {
-			refused = err
-			return nil
-		}
-		return b.replace(before, changed, u.news("updated", changed), &refused)
-	})
-	if err == nil {
-		err = refused
-	}
+// change changes a user within the write. refused is the reason if that is not allowed.
+func (b *batch) change(tenant, id string, change func(before user.User) (table.Changed, error)) (refused, err error) {
+	before, err := scanUser(b.userByID.QueryRowContext(b, tenant, id))
 	if err != nil {
-		return user.User{}, err
+		return err, nil
 	}
-	return changed, nil
-}
-
-func (b *batch) replace(before, after user.User, news []event.Event, refused *error) error {
-	metadata, err := encode(after.Metadata)
+	after, err := change(before)
 	if err != nil {
-		return err
+		return err, nil
 	}
-	original, err := json.Marshal(before)
+	values, err := after.Values(before)
 	if err != nil {
-		return err
+		return err, nil
 	}
-	done, err := affected(b.updateUser.ExecContext(b, after.Email, after.Name, metadata, after.Version,
-		micros(after.UpdatedAt), original, after.Tenant, after.ID))
+	done, err := affected(b.changeUser.ExecContext(b, values...))
 	if err != nil {
-		return err
+		return nil, err
 	}
 	if !done {
-		*refused = errEmailTaken
-		return nil
+		return table.ErrRecordConflict, nil // the email is taken
 	}
-	return b.publish(news)
+	return nil, b.publish(after.News)
 }
 
-// current reads a user within the write, and checks its version.
-func (b *batch) current(tenant, id string, ifVersion int64) (user.User, error) {
-	u, err := scanUser(b.userByID.QueryRowContext(b, tenant, id))
-	if err == nil && ifVersion != 0 && u.Version != ifVersion {
-		return u, fault.New(fault.Conflict, "version_mismatch", fmt.Sprintf("the user is at version %d", u.Version))
-	}
-	return u, err
-}
-
-// Delete implements ports.UserRepository.
-func (u users) Delete(ctx context.Context, tenant, id string, ifVersion int64) error {
-	now := u.clock.Now()
-	var refused error
-	err := u.writer.submit(ctx, func(b *batch) error {
-		refused = nil
-		gone, err := b.current(tenant, id, ifVersion)
+// Purge implements table.UserTable.
+func (p people) Purge(ctx context.Context, before time.Time, n int) (int, error) {
+	var purged int64
+	err := p.writer.submit(ctx, func(b *batch) error {
+		gone, err := b.purgeDeleted.ExecContext(b, table.Micros(before), n)
 		if err != nil {
-			refused = err
-			return nil
-		}
-		if _, err := b.deleteUser.ExecContext(b, micros(now), tenant, id); err != nil {
 			return err
 		}
-		gone.Version, gone.UpdatedAt = gone.Version+1, now
-		return b.publish(u.news("deleted", gone))
+		if purged, err = gone.RowsAffected(); err != nil {
+			return err
+		}
+		given, err := b.purgeKeys.ExecContext(b, table.Micros(before), int64(n)-purged)
+		if err != nil {
+			return err
+		}
+		keys, err := given.RowsAffected()
+		purged += keys
+		return err
 	})
 	if err != nil {
-		return err
+		return 0, err
 	}
-	return refused
-}
-
-// List implements ports.UserRepository.
-func (u users) List(ctx context.Context, tenant, after string, limit int) (user.Page, error) {
-	c, err := ports.ParseCursor(after)
-	if err != nil {
-		return user.Page{}, err
-	}
-	rows, err := u.reader.listUsers.QueryContext(ctx, tenant, c.Created, c.ID, limit+1)
-	if err != nil {
-		return user.Page{}, classify("sqlitestore.users", err)
-	}
-	defer rows.Close() //nolint:errcheck // read to the end, or failed
-	var all []user.User
-	more := false
-	for pager := ports.NewPager(limit); !more && rows.Next(); {
-		one, err := scanUser(rows)
-		if err != nil {
-			return user.Page{}, err
-		}
-		if more = !pager.Take(one.Size()); !more {
-			all = append(all, one)
-		}
-	}
-	return ports.PageOfUsers(all, more), classify("sqlitestore.users", rows.Err())
-}
-
-// news returns the event for a change of a user. It holds no personal data: readers of the
-// feed fetch the user.
-func (u users) news(what string, n user.User) []event.Event {
-	return []event.Event{{
-		ID: u.ids.New("fev"), Tenant: n.Tenant, Type: "user." + what, Subject: n.ID, At: n.UpdatedAt,
-		Data: fmt.Appendf(nil, `{"version":%d}`, n.Version),
-	}}
-}
-
-func scanUser(row scanner, more ...any) (user.User, error) {
-	var u user.User
-	var raw []byte
-	var created, updated int64
-	err := row.Scan(append([]any{&u.ID, &u.Tenant, &u.Email, &u.Name, &raw, &u.Version, &created, &updated}, more...)...)
-	if err != nil {
-		return user.User{}, classify("sqlitestore.user", err)
-	}
-	u.CreatedAt, u.UpdatedAt = moment(created), moment(updated)
-	if raw != nil {
-		metadata, err := record.DecodeMetadata(raw)
-		if err != nil {
-			return user.User{}, err
-		}
-		u.Metadata = metadata
-	}
-	return u, nil
-}
-
-func scanCreation(row scanner) (user.Creation, error) {
-	var c user.Creation
-	var original []byte
-	u, err := scanUser(row, &c.Fingerprint, &original, &c.Deleted)
-	if err != nil {
-		return user.Creation{}, err
-	}
-	switch {
-	case c.Deleted:
-		c.User = user.User{ID: u.ID, Tenant: u.Tenant}
-	case original != nil:
-		c.User, err = record.DecodeUser(original, u.ID)
-	default:
-		c.User = u
-	}
-	return c, err
-}
-
-// encode returns metadata as JSON, or nil if there is none.
-func encode(metadata map[string]string) ([]byte, error) {
-	if len(metadata) == 0 {
-		return nil, nil
-	}
-	raw, err := json.Marshal(metadata)
-	if err != nil {
-		return nil, fault.Wrap(fault.Invalid, "sqlitestore.user", err)
-	}
-	return raw, nil
+	return int(purged), nil
 }

@@ -7,6 +7,7 @@ import (
 	"sync"
 	"sync/atomic"
 
+	"patchbay/adapters/storage/table"
 	"patchbay/core/fault"
 	"patchbay/core/guard"
 	"patchbay/ports"
@@ -65,7 +66,7 @@ func startWriter(ctx context.Context, db *sql.DB, clock ports.Clock) (*writer, e
 		return nil, errors.Join(err, w.stmts.close())
 	}
 	if _, err := conn.ExecContext(ctx, `UPDATE record SET due = min(due, ?) WHERE queue IS NOT NULL AND owner <> ''`,
-		micros(clock.Now())); err != nil {
+		table.Micros(clock.Now())); err != nil {
 		return nil, errors.Join(classify("sqlitestore.open", err), w.stmts.close())
 	}
 	go func() {

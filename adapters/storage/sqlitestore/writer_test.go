@@ -46,7 +46,7 @@ func TestOneWriteThatFailsHarmsNoOther(t *testing.T) {
 	good := []string{"a", "b", "c"}
 	for _, id := range good {
 		all.Go(func() {
-			if err := s.Journal().Save(t.Context(), record(id))[0]; err != nil {
+			if err := s.Save(t.Context(), record(id))[0]; err != nil {
 				t.Errorf("%s: %v", id, err)
 			}
 		})
@@ -57,14 +57,14 @@ func TestOneWriteThatFailsHarmsNoOther(t *testing.T) {
 	close(release)
 	all.Wait()
 	for _, id := range good {
-		if r, err := s.Journal().Get(t.Context(), "t", "thing", id); err != nil || r.Rev != 1 {
+		if r, err := s.Get(t.Context(), "t", "thing", id); err != nil || r.Rev != 1 {
 			t.Errorf("%s: revision %d, %v", id, r.Rev, err)
 		}
 	}
-	if _, err := s.Journal().Get(t.Context(), "t", "thing", "half"); !fault.Is(err, fault.NotFound) {
+	if _, err := s.Get(t.Context(), "t", "thing", "half"); !fault.Is(err, fault.NotFound) {
 		t.Errorf("half of the write that failed is there: %v", err)
 	}
-	if events, err := s.Journal().Feed(t.Context(), "t", 0, 10); err != nil || len(events) != 3 || events[2].Seq != 3 {
+	if events, err := s.Feed(t.Context(), "t", 0, 10); err != nil || len(events) != 3 || events[2].Seq != 3 {
 		t.Errorf("%+v, %v", events, err)
 	}
 }

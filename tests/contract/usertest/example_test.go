@@ -24,7 +24,7 @@ func Example() {
 					t.Fatal(err)
 				}
 				t.Cleanup(func() { _ = s.Close() })
-				return usertest.Harness{Users: s.Users(), Journal: s.Journal()}
+				return usertest.Harness{Users: s.Users(), Journal: s}
 			})
 		})
 	}

@@ -1,7 +1,11 @@
 -- +goose Up
--- Times are microseconds since 1970. An idem, ref, queue or email that is
--- absent is NULL, so that the unique indexes pass over it. Texts that lists are
--- ordered by compare as bytes, whatever the database's own order is.
+-- Makes the tables of a new store. Their version is 4: programs before this one made
+-- the same tables in four steps, and may open a store that this one has made.
+INSERT INTO patchbay_migrations (version_id, is_applied) VALUES (1, true), (2, true), (3, true);
+
+-- Times are microseconds since 1970. A parent, idem, ref, queue, flag or email that is
+-- absent is NULL, so that the indexes pass over it. Texts that lists are ordered by
+-- compare as bytes, whatever the database's own order is.
 CREATE TABLE patchbay_record (
   kind     text   COLLATE "C" NOT NULL,
   tenant   text   COLLATE "C" NOT NULL,
@@ -15,7 +19,11 @@ CREATE TABLE patchbay_record (
   queue    text   COLLATE "C",
   due      bigint NOT NULL,
   owner    text   NOT NULL,
+  flag     text   COLLATE "C", -- what somebody may have to look after
+  flagged  bigint NOT NULL DEFAULT 0, -- since when
   body     bytea  NOT NULL,
+  content  bytea, -- what lists leave out
+  parent   text   COLLATE "C", -- kind|id of the record that this one is a child of
   PRIMARY KEY (kind, tenant, id)
 );
 CREATE UNIQUE INDEX patchbay_record_idem ON patchbay_record (kind, idem) WHERE idem IS NOT NULL;
@@ -24,10 +32,11 @@ CREATE INDEX patchbay_record_queue ON patchbay_record (queue, due) WHERE queue I
 CREATE INDEX patchbay_record_list ON patchbay_record (kind, tenant, created, id);
 CREATE INDEX patchbay_record_status ON patchbay_record (kind, tenant, status, created, id);
 CREATE INDEX patchbay_record_customer ON patchbay_record (kind, tenant, customer, created, id) WHERE customer <> '';
+CREATE INDEX patchbay_record_parent ON patchbay_record (tenant, parent) WHERE parent IS NOT NULL;
+CREATE INDEX patchbay_record_flag ON patchbay_record (kind, flag, flagged) WHERE flag IS NOT NULL;
 
--- What a save has to tell waits here, and is moved to the feed: numbers given at
--- the save would have gaps where it is rolled back, and come late where another
--- commits first.
+-- The events of a save wait here, and are moved to the feed: numbers given at the save
+-- would have gaps where it is rolled back, and come late where another commits first.
 CREATE TABLE patchbay_told (
   n       bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
   tenant  text   NOT NULL,
@@ -69,12 +78,6 @@ CREATE TABLE patchbay_person (
 CREATE UNIQUE INDEX patchbay_person_email ON patchbay_person (tenant, email) WHERE email IS NOT NULL;
 CREATE UNIQUE INDEX patchbay_person_idem ON patchbay_person (idem) WHERE idem IS NOT NULL;
 CREATE INDEX patchbay_person_list ON patchbay_person (tenant, created, id) WHERE NOT deleted;
+CREATE INDEX patchbay_person_traces ON patchbay_person (created) WHERE idem IS NOT NULL OR deleted;
 
 CREATE TABLE patchbay_ping (one integer PRIMARY KEY CHECK (one = 1), at bigint NOT NULL);
-
--- +goose Down
-DROP TABLE patchbay_ping;
-DROP TABLE patchbay_person;
-DROP TABLE patchbay_feed;
-DROP TABLE patchbay_told;
-DROP TABLE patchbay_record;

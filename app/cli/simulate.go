@@ -1,0 +1,113 @@
+package cli
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"log/slog"
+	"net"
+	"net/http"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"patchbay/adapters/simulators/mailbox"
+	"patchbay/adapters/simulators/mailgunsim"
+	"patchbay/adapters/simulators/sendgridsim"
+	"patchbay/adapters/simulators/stripesim"
+	"patchbay/core/guard"
+)
+
+// simulation is a simulated provider: its handler, and what its users must know.
+type simulation struct {
+	http.Handler
+	known [][2]string               // name and value
+	run   func(ctx context.Context) // in the background; may be nil
+}
+
+// mailing is a simulated mail provider, which shows what it has delivered.
+func mailing(h http.Handler, messages func() []mailbox.Message, known ...[2]string) simulation {
+	routes := http.NewServeMux()
+	routes.Handle("/", h)
+	routes.HandleFunc("GET /simulator/messages", func(w http.ResponseWriter, _ *http.Request) {
+		all := []object{}
+		for _, m := range messages() {
+			all = append(all, object{"to": m.To, "reference": m.Reference, "variables": m.Variables, "message": string(m.Raw)})
+		}
+		w.Header().Set("Content-Type", "application/json")
+		_ = json.NewEncoder(w).Encode(object{"data": all}) // the client may have gone
+	})
+	return simulation{Handler: routes, known: known}
+}
+
+type object map[string]any
+
+func simulate() *cobra.Command {
+	cmd := &cobra.Command{
+		Use: "simulate", Short: "Serve a simulated provider alone, for tests; nothing is kept", Args: cobra.NoArgs,
+	}
+	cmd.AddCommand(
+		simulateStripe(),
+		simulated("sendgrid", "Serve a simulated account at SendGrid", func() simulation {
+			s := sendgridsim.New(sendgridsim.Options{})
+			return mailing(s, s.Messages, [2]string{"api_key", s.Key()})
+		}),
+		simulated("mailgun", "Serve a simulated domain at Mailgun", func() simulation {
+			s := mailgunsim.New(mailgunsim.Options{})
+			return mailing(s, s.Messages, [2]string{"domain", s.Domain()}, [2]string{"api_key", s.Key()})
+		}),
+	)
+	return cmd
+}
+
+func simulateStripe() *cobra.Command {
+	var webhooks, secret string
+	cmd := simulated("stripe", "Serve a simulated account at Stripe", func() simulation {
+		s := stripesim.New(stripesim.Options{RefundTakes: 5 * time.Second})
+		sim := simulation{Handler: s, known: [][2]string{{"account", s.Account()}, {"secret_key", s.Key()}}}
+		if webhooks != "" {
+			sim.run = func(ctx context.Context) { s.NotifyUntil(ctx, webhooks, secret) }
+		}
+		return sim
+	})
+	cmd.Flags().StringVar(&webhooks, "webhooks", "", "URL to which events are sent; none by default")
+	cmd.Flags().StringVar(&secret, "webhook-secret", "", "secret that signs the events")
+	cmd.MarkFlagsRequiredTogether("webhooks", "webhook-secret")
+	return cmd
+}
+
+func simulated(name, short string, open func() simulation) *cobra.Command {
+	var address string
+	cmd := &cobra.Command{
+		Use: name, Short: short, Args: cobra.NoArgs,
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			return open().serve(cmd.Context(), address, cmd.OutOrStdout())
+		},
+	}
+	cmd.Flags().StringVar(&address, "address", "127.0.0.1:0", "address to listen on; with port 0, any free port")
+	return cmd
+}
+
+// serve answers requests until the context ends. It first prints the address and the keys.
+func (s simulation) serve(ctx context.Context, address string, out io.Writer) error {
+	l, err := new(net.ListenConfig).Listen(ctx, "tcp", address)
+	if err != nil {
+		return err
+	}
+	fmt.Fprintf(out, "base_url http://%s\n", l.Addr())
+	for _, k := range s.known {
+		fmt.Fprintf(out, "%s %s\n", k[0], k[1])
+	}
+	server := &http.Server{Handler: s, ReadHeaderTimeout: 10 * time.Second}
+	if s.run != nil {
+		guard.Go(slog.Default(), "webhooks", func() { s.run(ctx) })
+	}
+	stop := context.AfterFunc(ctx, func() { _ = server.Close() }) // requests that are under way are lost, as nothing is kept
+	defer stop()
+	if err := server.Serve(l); !errors.Is(err, http.ErrServerClosed) {
+		return err
+	}
+	return nil
+}

@@ -1,0 +1,151 @@
+package e2e_test
+
+import (
+	"bufio"
+	"encoding/base64"
+	"io"
+	"net/http"
+	"net/http/httptest"
+	"os/exec"
+	"strings"
+	"syscall"
+	"testing"
+	"time"
+
+	"github.com/stripe/stripe-go/v76/webhook"
+
+	"patchbay/tests/gateway"
+)
+
+// simulator is a simulated provider that a command serves alone.
+type simulator struct {
+	cmd   *exec.Cmd
+	known map[string]string // what it printed
+}
+
+// simulates starts the command, and waits until it has printed its address and its keys.
+func simulates(t *testing.T, lines int, args ...string) *simulator {
+	t.Helper()
+	g := gateway.New(t)
+	s := &simulator{cmd: g.Command(t, append([]string{"simulate"}, args...)...), known: map[string]string{}}
+	out, err := s.cmd.StdoutPipe()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := s.cmd.Start(); err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = s.cmd.Process.Kill() }) // it may have ended
+	from := bufio.NewScanner(out)
+	for range lines {
+		if !from.Scan() {
+			t.Fatalf("it printed only %v: %v", s.known, from.Err())
+		}
+		name, value, _ := strings.Cut(from.Text(), " ")
+		s.known[name] = value
+	}
+	return s
+}
+
+// end stops the command as an operator does.
+func (s *simulator) end(t *testing.T) {
+	t.Helper()
+	if err := s.cmd.Process.Signal(syscall.SIGTERM); err != nil {
+		t.Fatal(err)
+	}
+	if err := s.cmd.Wait(); err != nil {
+		t.Errorf("it ended with %v", err)
+	}
+}
+
+func (s *simulator) send(t *testing.T, method, path, kind, authorization, body string) (status int, answer string) {
+	t.Helper()
+	req, err := http.NewRequestWithContext(t.Context(), method, s.known["base_url"]+path, strings.NewReader(body))
+	if err != nil {
+		t.Fatal(err)
+	}
+	req.Header.Set("Content-Type", kind)
+	req.Header.Set("Authorization", authorization)
+	resp, err := http.DefaultClient.Do(req)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer resp.Body.Close()
+	raw, err := io.ReadAll(resp.Body)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return resp.StatusCode, string(raw)
+}
+
+func TestSimulateStripe(t *testing.T) {
+	t.Parallel()
+	const signed = "whsec_simulate"
+	told := make(chan string, 10)
+	hook := httptest.NewServer(http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) {
+		body, _ := io.ReadAll(r.Body)
+		e, err := webhook.ConstructEvent(body, r.Header.Get("Stripe-Signature"), signed)
+		if err != nil {
+			t.Errorf("%v: %s", err, body)
+		}
+		told <- string(e.Type)
+	}))
+	t.Cleanup(hook.Close)
+	s := simulates(t, 3, "stripe", "--address", "127.0.0.1:0", "--webhooks", hook.URL, "--webhook-secret", signed)
+	const form = "amount=2000&currency=usd&confirm=true&payment_method=pm_card_visa" +
+		"&automatic_payment_methods[enabled]=true&automatic_payment_methods[allow_redirects]=never"
+	kind, bearer := "application/x-www-form-urlencoded", "Bearer "+s.known["secret_key"]
+	if status, answer := s.send(t, "POST", "/v1/payment_intents", kind, bearer, form); status != 200 || !strings.Contains(answer, `"status":"succeeded"`) {
+		t.Errorf("a payment: %d %s", status, answer)
+	}
+	if status, answer := s.send(t, "GET", "/v1/payment_intents", kind, bearer, ""); status != 200 || strings.Count(answer, `"object":"payment_intent"`) != 1 {
+		t.Errorf("the list: %d %s", status, answer)
+	}
+	if status, answer := s.send(t, "GET", "/v1/account", kind, bearer, ""); status != 200 || !strings.Contains(answer, s.known["account"]) {
+		t.Errorf("the account: %d %s", status, answer)
+	}
+	if status, _ := s.send(t, "GET", "/v1/account", kind, "Bearer sk_test_other", ""); status != 401 {
+		t.Errorf("another key: %d", status)
+	}
+	for _, want := range []string{"payment_intent.created", "payment_intent.succeeded"} {
+		select {
+		case got := <-told:
+			if got != want {
+				t.Errorf("told of %s, want %s", got, want)
+			}
+		case <-time.After(10 * time.Second):
+			t.Fatalf("not told of %s", want)
+		}
+	}
+	s.end(t)
+}
+
+func TestSimulateSendGrid(t *testing.T) {
+	t.Parallel()
+	s := simulates(t, 2, "sendgrid", "--address", "127.0.0.1:0")
+	mail := `{"from":{"email":"shop@example.com"},"subject":"Order 17","personalizations":[{"to":[{"email":"ada@example.com"}]}],` +
+		`"content":[{"type":"text/plain","value":"Hello"}]}`
+	if status, answer := s.send(t, "POST", "/v3/mail/send", "application/json", "Bearer "+s.known["api_key"], mail); status != 202 {
+		t.Errorf("a message: %d %s", status, answer)
+	}
+	if status, answer := s.send(t, "GET", "/simulator/messages", "", "", ""); status != 200 || !strings.Contains(answer, "ada@example.com") || !strings.Contains(answer, "Order 17") {
+		t.Errorf("what it delivered: %d %s", status, answer)
+	}
+	s.end(t)
+}
+
+func TestSimulateMailgun(t *testing.T) {
+	t.Parallel()
+	s := simulates(t, 3, "mailgun", "--address", "127.0.0.1:0")
+	body := "--b\r\nContent-Disposition: form-data; name=\"to\"\r\n\r\nada@example.com\r\n" +
+		"--b\r\nContent-Disposition: form-data; name=\"message\"; filename=\"m\"\r\n\r\n" +
+		"From: shop@example.com\r\nTo: ada@example.com\r\nSubject: Order 17\r\nDate: Mon, 02 Mar 2026 10:00:00 +0000\r\nMessage-ID: <1@example.com>\r\nMIME-Version: 1.0\r\nContent-Type: text/plain\r\n\r\nHello\r\n--b--\r\n"
+	basic := "Basic " + base64.StdEncoding.EncodeToString([]byte("api:"+s.known["api_key"]))
+	if status, answer := s.send(t, "POST", "/v3/"+s.known["domain"]+"/messages.mime", "multipart/form-data; boundary=b", basic, body); status != 200 {
+		t.Errorf("a message: %d %s", status, answer)
+	}
+	if status, answer := s.send(t, "GET", "/simulator/messages", "", "", ""); status != 200 || !strings.Contains(answer, "Order 17") {
+		t.Errorf("what it delivered: %d %s", status, answer)
+	}
+	s.end(t)
+}
