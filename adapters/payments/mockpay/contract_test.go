@@ -65,6 +65,11 @@ func TestContract(t *testing.T) {
 			return paymenttest.Harness{
 				Gateway: g, Account: "mock:mock", Fail: token, Secrets: []string{secret}, Log: log.String,
 				Book: func(t *testing.T) []payment.BookEntry { return book(t, g) },
+				Approve: func(t *testing.T, reference string) {
+					if err := g.Approve(t.Context(), reference, true); err != nil {
+						t.Fatal(err)
+					}
+				},
 			}
 		})
 	})
