@@ -1,9 +1,13 @@
+// Package payments creates payments at the providers, and confirms, captures, cancels and
+// refunds them. Each operation is saved before its provider is called. No money moves twice
+// for one key. An unknown outcome is looked into until it is known.
 package payments
 
 import (
 	"context"
 	"maps"
 	"reflect"
+	"strconv"
 	"strings"
 	"time"
 
@@ -259,3 +263,106 @@ func (s *Service) tried(p *payment.Payment, a payment.Action, key idempotency.Ke
 }
 
 func ourUser(customer string) bool { return strings.HasPrefix(customer, "usr_") }
+
+// The payment's ID and the provider's key are derived from the caller's key alone, with the
+// secret of the installation. So they are the same after an older copy of the store was
+// restored, and the provider recognizes the request. A new generation replaces one that can
+// have no further effect.
+
+// maxGenerations bounds how often one key can be used again after it has expired.
+const maxGenerations = 10_000
+
+// paymentID returns the ID of the payment that is made under a key.
+func (s *Service) paymentID(key idempotency.Key, generation int) string {
+	if key.Empty() {
+		return s.IDs.New("pay")
+	}
+	return "pay_" + key.Derive(s.Secret, "payment", strconv.Itoa(generation))
+}
+
+// providerKey returns the idempotency key of an operation at its provider. An operation
+// without a caller's key is repeated only by the gateway, so its key is made of its ID. If
+// older operations of the payment have used the same provider key, and have lost the
+// caller's key by expiry, the generation is the one after the last of them. After a restore,
+// generations in between may be missing.
+func (s *Service) providerKey(p *payment.Payment, op *payment.Operation) string {
+	if op.Key == "" {
+		if op.Generation == 0 {
+			return op.ID
+		}
+		return op.ID + "_" + strconv.Itoa(op.Generation)
+	}
+	name := func(generation int) string {
+		return "pbk_" + idempotency.Key{Scoped: op.Key}.Derive(s.Secret, "operation", p.ID, string(op.Action), op.Provider, strconv.Itoa(generation))
+	}
+	lost := 0
+	if s.knownBefore(p, *op) {
+		lost = s.lastRestore().uses()
+	}
+	next := op.Generation
+	for g := next; g <= next+lost; g++ {
+		if taken(p, op, name(g)) {
+			next = g + 1
+		}
+	}
+	op.Generation = next
+	return name(next)
+}
+
+func taken(p *payment.Payment, but *payment.Operation, name string) bool {
+	for i := range p.Operations {
+		if op := &p.Operations[i]; op.ID != but.ID && op.ProviderKey == name {
+			return true
+		}
+	}
+	return false
+}
+
+// CreateRequest is a request to create a payment. Providers are named as configured.
+type CreateRequest struct {
+	Amount         int64 // minor units
+	Currency       money.Currency
+	CustomerID     string // one of our users (usr_…), or the provider's customer
+	Metadata       map[string]string
+	PaymentMethod  string            // for the first provider only
+	PaymentMethods map[string]string // by provider
+	Customers      map[string]string // the provider's customer, by provider
+	Confirm        bool
+	CaptureMethod  payment.CaptureMethod // empty means automatic
+	Confirmation   payment.Confirmation  // empty means server with Confirm, client without
+	ReturnURL      string
+	Description    string
+	// ExpiresAt is until when a payment that was accepted but has not reached its provider
+	// is tried; zero means the usual time.
+	ExpiresAt time.Time
+}
+
+// ConfirmRequest is a request to confirm a payment.
+type ConfirmRequest struct {
+	PaymentMethod string // empty if the payment has one
+	ReturnURL     string // empty if the payment has one
+}
+
+// Result is a payment after an operation. Replayed means that the operation was done before
+// under the same key, and that Payment is as it was then. If Operation.Outcome is open, the
+// work continues and Payment is the present state.
+//
+// A Result is returned with an error, too, if a payment was stored.
+type Result struct {
+	Payment   payment.Payment
+	Operation payment.Operation
+	Replayed  bool
+}
+
+// Filter selects payments. An empty field selects all.
+type Filter struct {
+	Reference  string // the provider's reference: pi_…
+	CustomerID string
+	Status     payment.Status
+}
+
+// Page is a part of a list, newest first. Next is empty at the end.
+type Page struct {
+	Payments []payment.Payment
+	Next     string
+}

@@ -140,3 +140,89 @@ func (s *Service) insert(ctx context.Context, st *stored) error {
 func (s *Service) byKey(ctx context.Context, key idempotency.Key) (stored, error) {
 	return s.records.Find(ctx, ports.ByIdem, key.Scoped)
 }
+
+// Get returns a payment. It has an unknown outcome looked into soon. NotFound: the tenant
+// has no such payment.
+func (s *Service) Get(ctx context.Context, tenant, id string) (payment.Payment, error) {
+	st, err := s.find(ctx, tenant, id)
+	if err == nil {
+		s.hasten(ctx, &st)
+		s.refresh(&st)
+	}
+	return st.payment, err
+}
+
+// List returns payments, newest first. A Reference selects the one payment that has it at a
+// provider, if that payment fits the rest of the filter.
+func (s *Service) List(ctx context.Context, tenant string, f Filter, cursor string, limit int) (Page, error) {
+	if f.Reference != "" {
+		return s.listReference(ctx, tenant, f)
+	}
+	all, next, err := s.records.List(ctx, tenant, ports.Filter{Status: string(f.Status), Customer: f.CustomerID}, cursor, limit)
+	page := Page{Payments: make([]payment.Payment, len(all)), Next: next}
+	for i, st := range all {
+		page.Payments[i] = st.payment
+	}
+	return page, err
+}
+
+func (s *Service) listReference(ctx context.Context, tenant string, f Filter) (Page, error) {
+	var page Page
+	for _, g := range s.Gateways {
+		st, err := s.records.Find(ctx, ports.ByRef, reference(g.Name(), f.Reference))
+		if fault.Is(err, fault.NotFound) {
+			st, err = s.ofObject(ctx, g.Name(), f.Reference)
+		}
+		if fault.Is(err, fault.NotFound) {
+			continue
+		}
+		if err != nil {
+			return Page{}, err
+		}
+		if p := st.payment; p.Tenant == tenant &&
+			(f.Status == "" || p.Status == f.Status) && (f.CustomerID == "" || p.CustomerID == f.CustomerID) {
+			page.Payments = append(page.Payments, p)
+		}
+	}
+	return page, nil
+}
+
+// objectKind is the kind of the records by which a payment is found from an object of its
+// provider, such as a capture. The record of a payment has one reference, its intent's.
+const objectKind = "payment_object"
+
+// owner is the body of such a record. It has the reference and the tenant of its payment.
+type owner struct {
+	Payment string `json:"payment"`
+}
+
+// index saves a record for each object that the payment has got since it was last saved. The
+// payment is saved afterwards, so that no payment has an object by which it is not found.
+func (s *Service) index(ctx context.Context, st *stored) error {
+	p := &st.payment
+	for _, o := range p.Objects[min(st.told.objects, len(p.Objects)):] {
+		body, err := json.Marshal(owner{p.ID})
+		if err != nil {
+			return fault.Wrap(fault.Internal, "payments.encode", err)
+		}
+		name := reference(p.Provider, o.Reference)
+		r := &ports.Record{Tenant: p.Tenant, Kind: objectKind, ID: name, Ref: name, Body: body, Index: ports.Index{Created: p.UpdatedAt}}
+		if err := s.Journal.Save(ctx, r)[0]; err != nil && !fault.Is(err, fault.Conflict) { // Conflict: it is there
+			return err
+		}
+	}
+	return nil
+}
+
+// ofObject finds the payment that has an object of a provider. NotFound.
+func (s *Service) ofObject(ctx context.Context, provider, object string) (stored, error) {
+	r, err := s.Journal.Find(ctx, objectKind, ports.ByRef, reference(provider, object))
+	if err != nil {
+		return stored{}, err
+	}
+	of, err := record.Decode(r, func(o owner) bool { return o.Payment != "" })
+	if err != nil {
+		return stored{}, err
+	}
+	return s.load(ctx, r.Tenant, of.Payment)
+}

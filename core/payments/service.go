@@ -3,8 +3,10 @@ package payments
 import (
 	"context"
 	"log/slog"
+	"slices"
 	"time"
 
+	"patchbay/core/fault"
 	"patchbay/core/guard"
 	"patchbay/core/money"
 	"patchbay/core/payment"
@@ -134,4 +136,115 @@ func (s *Service) account(provider string) string {
 		return ""
 	}
 	return s.Accounts.Account(provider)
+}
+
+// The flags of the payments' records.
+const (
+	flagUnknown = "unknown" // the outcome of an operation is unknown
+	flagReview  = "review"  // the payment needs a review
+	flagBoth    = "unknown_review"
+)
+
+// flagOf returns the flag under which a payment is counted, and since when it applies. If
+// both flags apply, the time is that of the unknown outcome.
+func flagOf(p *payment.Payment) (flag string, since time.Time) {
+	for _, r := range p.Reviews {
+		if r.Open() && (since.IsZero() || r.At.Before(since)) {
+			since = r.At
+		}
+	}
+	op := p.Open()
+	switch unknown := op != nil && op.Outcome == payment.Unknown; {
+	case unknown && p.NeedsReview:
+		return flagBoth, op.StartedAt
+	case unknown:
+		return flagUnknown, op.StartedAt
+	case p.NeedsReview:
+		return flagReview, since
+	}
+	return "", time.Time{}
+}
+
+// UnknownSets returns the sets of payments with an operation whose outcome is unknown.
+func UnknownSets() []ports.Set {
+	return []ports.Set{{Kind: kind, Flag: flagUnknown}, {Kind: kind, Flag: flagBoth}}
+}
+
+// ReviewSets returns the sets of payments that need a review.
+func ReviewSets() []ports.Set {
+	return []ports.Set{{Kind: kind, Flag: flagReview}, {Kind: kind, Flag: flagBoth}}
+}
+
+// Queues lists the queues of payments.
+func (s *Service) Queues() []string { return append(s.queues.Queues(), restQueue) }
+
+// mark identifies one try of an operation, so that the try is recognized after a save
+// whose answer was lost.
+type mark struct {
+	id   string
+	turn int
+	at   time.Time
+}
+
+func markOf(op *payment.Operation) mark { return mark{op.ID, op.Turn, op.LastTry().UTC().Round(0)} }
+
+// in reports whether the payment contains the try.
+func (m mark) in(p *payment.Payment) bool {
+	op := p.Operation(m.id)
+	return op != nil && markOf(op) == m
+}
+
+// hold claims the record for this process. The claim takes effect with the next save.
+func (s *Service) hold(st *stored) {
+	st.record.Queue = s.queueOf(st.payment)
+	worker.Hold(&st.record, s.Owner, s.Clock.Now().Add(st.ahead+lease))
+}
+
+// release lets any worker claim the record from due on, by our clock.
+func (s *Service) release(st *stored, due time.Time) {
+	st.record.Queue, st.record.Owner, st.record.Due = s.queueOf(st.payment), "", due.Add(st.ahead)
+}
+
+const (
+	// maxBytes is the largest size of a payment's record at which a caller may begin an
+	// operation. The result of the call is saved in any case, so this is far below the 16 MB
+	// limit of a MongoDB document.
+	maxBytes = 4 << 20
+	// roomyBytes is the size from which operations that did nothing are removed.
+	roomyBytes = maxBytes / 2
+)
+
+// errTooLarge refuses to begin an operation on a payment whose record is too large. Nothing
+// was done.
+var errTooLarge = fault.New(fault.Invalid, "payment_too_large", "what is to be kept of this payment is too much already; nothing was done")
+
+// makeRoom removes the oldest operations from a payment that has too many, or whose record
+// is too large by excess bytes. It removes those that did nothing and may be requested again,
+// or whose caller's key has expired. So repeats never use up a payment. It keeps the first
+// operation, which is the create, and the one that is to be tried under key.
+func makeRoom(p *payment.Payment, key string, excess int) {
+	for i := 1; (len(p.Operations) >= maxOps || excess > 0) && i < len(p.Operations); {
+		op := &p.Operations[i]
+		if key != "" && op.Key == key {
+			i++
+			continue
+		}
+		if retryable(op) && !op.Unsure || (op.DidNothing() || op.Outcome == payment.Declined) && op.Key == "" {
+			excess -= bulk(op)
+			p.Operations = slices.Delete(p.Operations, i, i+1)
+			continue
+		}
+		i++
+	}
+}
+
+// bulk returns about how many bytes the large fields of an operation take in the record.
+func bulk(op *payment.Operation) int {
+	n := len(op.Body)
+	for _, byProvider := range []map[string]string{op.Request.PaymentMethods, op.Request.Customers} {
+		for name, value := range byProvider {
+			n += len(name) + len(value)
+		}
+	}
+	return n
 }

@@ -30,7 +30,7 @@ var Rules = []Rule{
 	{
 		Name: "a repeat of a create's key begins nothing once the payment has moved on",
 		Edits: []Edit{{
-			"core/payments/repeat.go",
+			"core/payments/execute.go",
 			"return p.ProviderReference != \"\" || p.Status.Terminal() || slices",
 			"return false && slices",
 		}},
@@ -84,7 +84,7 @@ var Rules = []Rule{
 	{
 		Name: "the provider's key is made of the caller's",
 		Edits: []Edit{{
-			"core/payments/keys.go",
+			"core/payments/create.go",
 			"if op.Key == \"\" {\n\t\tif op.Generation",
 			"if true {\n\t\tif op.Generation",
 		}},
@@ -93,7 +93,7 @@ var Rules = []Rule{
 	{
 		Name: "the payment's id is made of the caller's key",
 		Edits: []Edit{{
-			"core/payments/keys.go",
+			"core/payments/create.go",
 			"if key.Empty() {",
 			"if true {",
 		}},
@@ -175,7 +175,7 @@ var Rules = []Rule{
 	{
 		Name: "absence takes an hour",
 		Edits: []Edit{{
-			"core/payments/look.go",
+			"core/payments/listing.go",
 			"since > absentAfter+g.Capabilities().Lookup.Lag {",
 			"since >= 0 {",
 		}},
@@ -224,7 +224,7 @@ var Rules = []Rule{
 			"if same && (op.Key",
 			"if same && false && (op.Key",
 		}, {
-			"core/payments/room.go",
+			"core/payments/service.go",
 			"retryable(op) && !op.Unsure ||",
 			"false &&",
 		}},
