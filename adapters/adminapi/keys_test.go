@@ -137,8 +137,8 @@ func TestRevokingBesideAnotherWriter(t *testing.T) {
 		}
 		return nil
 	}
-	if a := r.do(t, "DELETE", "/admin/keys/"+k.ID, ""); a.status != 200 || conflicts != 2 {
-		t.Errorf("got %d after %d conflicts, want 200 after 2: %s", a.status, conflicts, a.body)
+	if a := r.do(t, "DELETE", "/admin/keys/"+k.ID, ""); a.status != 204 || conflicts != 2 {
+		t.Errorf("got %d after %d conflicts, want 204 after 2: %s", a.status, conflicts, a.body)
 	}
 	if keys, err := r.access.List(t.Context()); err != nil || len(keys) != 1 || keys[0].RevokedAt.IsZero() {
 		t.Errorf("got %v, %v, want the key revoked", keys, err)
