@@ -127,7 +127,11 @@ func (s *Service) execute(ctx context.Context, st stored, id string, to *reply) 
 		if op = *st.payment.Operation(id); op.Outcome.Open() {
 			s.nudge(op.Provider)
 		}
-		return Result{Payment: st.payment, Operation: op}, s.refusal(&st.payment, op, a.err)
+		shown, err := answerOf(st.payment, op) // a webhook may have ended it first: repeats get the payment as it was then
+		if err != nil {
+			return Result{}, err
+		}
+		return Result{Payment: shown, Operation: op}, s.refusal(&st.payment, op, a.err)
 	}
 }
 

@@ -294,7 +294,7 @@ func TestARequestIsOneCommit(t *testing.T) {
 	journal := memjournal.New(clock.System{})
 	var saves atomic.Int64
 	journal.Fail = func(op string) error {
-		if op == memjournal.Save {
+		if op == memjournal.Saved {
 			saves.Add(1)
 		}
 		return nil

@@ -110,10 +110,18 @@ func (s *Sim) change(ctx context.Context, q *request) (a answered, replayed bool
 		}
 		defer s.end(q.key)
 	}
+	taken := false // the key of a create, as a save has shown
+	if q.action == payment.Create && q.key != "" && s.memory == nil && s.mishap(q, nil) == none {
+		a, tried, again := s.execute(ctx, q, nil) // most keys are new
+		if tried && !again {
+			return a, false
+		}
+		taken = again
+	}
 	for try := range saveTries {
 		r, saved, f, err := s.locate(ctx, q)
 		switch {
-		case err != nil && try > 0 && q.action == payment.Create: // the key was taken meanwhile: something was done
+		case err != nil && (taken || try > 0 && q.action == payment.Create): // the key is taken: something was done
 			return answered{lost: silent, err: err}, false
 		case err != nil:
 			return bookFailure(err), false
@@ -128,7 +136,7 @@ func (s *Sim) change(ctx context.Context, q *request) (a answered, replayed bool
 			s.yields(q.action)
 			continue // others may have changed the record meanwhile
 		}
-		a, again := s.execute(ctx, q, r)
+		a, _, again := s.execute(ctx, q, r)
 		if !again {
 			return a, false
 		}
@@ -177,27 +185,27 @@ func (s *Sim) kept(r *Record, key string) *Saved {
 	return saved
 }
 
-// execute executes a request on a record, and saves the record with the response. again is true if
-// others have changed the record meanwhile.
-func (s *Sim) execute(ctx context.Context, q *request, r *Record) (a answered, again bool) {
+// execute executes a request on a record, and saves the record with the response. tried is false if
+// there was nothing to save. again is true if others have changed the record meanwhile.
+func (s *Sim) execute(ctx context.Context, q *request, r *Record) (a answered, tried, again bool) {
 	if r == nil {
 		r = new(Record)
 	}
 	m := s.mishap(q, r)
 	if !m.executed {
 		if a, befalls := s.before(ctx, q, m); befalls {
-			return a, false
+			return a, false, false
 		}
 		m = none
 	}
 	if len(r.Saved) == maxRequests {
-		return refuse(invalid("too_many_requests", "", "This PaymentIntent takes no more requests.")), false
+		return refuse(invalid("too_many_requests", "", "This PaymentIntent takes no more requests.")), false, false
 	}
 	seq := r.LastSeq
 	saved := Saved{Key: q.key, Fingerprint: q.fingerprint, At: s.now()}
 	if f := q.serve(s, q, r, &saved); f != nil {
 		if !f.executed {
-			return refuse(f), false
+			return refuse(f), false, false
 		}
 		saved.Failure, saved.Status, saved.About = f, f.status, f.about
 	}
@@ -212,7 +220,7 @@ func (s *Sim) execute(ctx context.Context, q *request, r *Record) (a answered, a
 		r.Saved = append(r.Saved, saved)
 	}
 	if r.Intent.ID == "" { // a create that is refused: there is nothing to save its key with
-		return a, false
+		return a, false, false
 	}
 	r.arrange(seq, m)
 	switch err := s.book.Save(ctx, r); {
@@ -220,11 +228,11 @@ func (s *Sim) execute(ctx context.Context, q *request, r *Record) (a answered, a
 		if fails {
 			s.FailAfterCommit(q.action)
 		}
-		return a, true
+		return a, true, true
 	case err != nil:
-		return bookFailure(err), false
+		return bookFailure(err), true, false
 	}
-	return a.after(m), false
+	return a.after(m), true, false
 }
 
 // before returns the mishap of a request that is not executed.

@@ -110,6 +110,8 @@ type downBook struct {
 
 func (b downBook) ByKey(context.Context, string) (*stripesim.Record, error) { return nil, b.err }
 
+func (b downBook) Save(context.Context, *stripesim.Record) error { return b.err }
+
 // Only what proves that nothing was written looks as if the request had not arrived.
 func TestABookThatFails(t *testing.T) {
 	t.Parallel()
