@@ -8,13 +8,13 @@ import (
 	"patchbay/core/fault"
 )
 
-// approval returns the address of the page on which a buyer approves a payment at a mock.
+// approval returns the address of the page on which a buyer approves a payment at a mock, or ""
+// before the admin listener is open.
 func (s environment) approval(provider, reference string) string {
-	base := ""
 	if admin := s.admin.Load(); admin != nil {
-		base = *admin
+		return *admin + adminapi.ApprovalPath(provider, reference)
 	}
-	return base + adminapi.ApprovalPath(provider, reference)
+	return ""
 }
 
 // Approval implements adminapi.Approvals.

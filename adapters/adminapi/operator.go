@@ -44,7 +44,7 @@ func (c *Server) guard(f *fiber.Ctx) error {
 	f.Set(fiber.HeaderXFrameOptions, "DENY")
 	f.Set(fiber.HeaderCacheControl, "no-store")
 	f.Set(fiber.HeaderReferrerPolicy, "no-referrer")
-	f.Set(fiber.HeaderContentSecurityPolicy, "default-src 'none'; style-src 'unsafe-inline'")
+	f.Set(fiber.HeaderContentSecurityPolicy, "default-src 'none'; style-src 'unsafe-inline'; form-action 'self'; base-uri 'none'")
 	if why := wire.NotLocal(&f.Request().Header); why != "" {
 		return &refusal{fiber.StatusForbidden, "not_local", "at the admin listener, " + why, ""}
 	}

@@ -230,7 +230,8 @@ type Keys struct {
 type Lookup struct {
 	List      bool // all intents are listed by their time of creation
 	Operation bool // ListRequest.Operation selects the intents that were made under a key
-	// Lag is how long the provider may take until it shows what it has done.
+	// Lag is how long the provider may take until a list shows what it has done. What is
+	// retrieved by its reference is shown as it is.
 	Lag time.Duration
 }
 

@@ -58,13 +58,17 @@ func (s *Service) see(ctx context.Context, g ports.PaymentGateway, p payment.Pay
 		l.at, a.err = s.clockOf(ctx, g, op)
 		l.told = a.err == nil
 	}
-	a.looked = a.looked && l.told
+	if a.looked = a.looked && l.told; !a.looked && l.at.IsZero() && l.told { // without the provider's clock nothing is absent
+		return answer{err: errHidden}, sight{}
+	}
 	return declinedIn(a, op), l
 }
 
 // codeHidden is the code of a look that is not possible: the provider shows an intent only
 // to those who know its reference.
 const codeHidden = "lookup_impossible"
+
+var errHidden = fault.New(fault.UnknownOutcome, codeHidden, "the provider cannot show what it has made")
 
 // seeIntent looks for the intent that a create has made, in the way that the provider offers.
 func (s *Service) seeIntent(ctx context.Context, g ports.PaymentGateway, op payment.Operation) (answer, sight) {
@@ -76,7 +80,7 @@ func (s *Service) seeIntent(ctx context.Context, g ports.PaymentGateway, op paym
 	case can.Operation:
 		at, err = s.made(ctx, g, op.ProviderKey)
 	default:
-		err = fault.New(fault.UnknownOutcome, codeHidden, "the provider cannot show what it has made")
+		err = errHidden
 	}
 	if err != nil {
 		return answer{err: err}, sight{}
@@ -119,7 +123,8 @@ func declinedIn(a answer, op payment.Operation) answer {
 	return a
 }
 
-// clockOf returns the provider's time, or ours if the provider does not report its own.
+// clockOf returns the provider's time, or ours if its lists have none. It is zero if the
+// provider lists nothing.
 func (s *Service) clockOf(ctx context.Context, g ports.PaymentGateway, op payment.Operation) (time.Time, error) {
 	now := s.Clock.Now()
 	r := payment.ListRequest{From: now.Add(-time.Minute), Limit: 1}
@@ -128,7 +133,7 @@ func (s *Service) clockOf(ctx context.Context, g ports.PaymentGateway, op paymen
 	case can.Operation:
 		r = payment.ListRequest{Operation: op.ProviderKey, Limit: 1}
 	default:
-		return now, nil
+		return time.Time{}, nil
 	}
 	page, err := g.List(ctx, r)
 	if err == nil && !page.Now.IsZero() {

@@ -100,11 +100,13 @@ func (s *Service) tellSkipped(ctx context.Context, r Restore) {
 
 // walkThrough records every intent of ours that a provider has made since the copy. Intents
 // made during the first walk, or soon after it by a call that was in progress, are found by a
-// last walk after inFlight. inFlight counts from the start of walkThrough, by a timer:
-// the time of the restore may come from another clock.
+// last walk after inFlight, and after the time that the provider takes to list what it has made.
+// inFlight counts from the start of walkThrough, by a timer: the time of the restore may come from
+// another clock.
 func (s *Service) walkThrough(ctx context.Context, g ports.PaymentGateway, r Restore) {
 	from := r.from()
-	quiet, stop := context.WithTimeout(ctx, inFlight)
+	settled := inFlight + g.Capabilities().Lookup.Lag
+	quiet, stop := context.WithTimeout(ctx, settled)
 	defer stop()
 	for first := true; ; first = false {
 		last := quiet.Err() != nil
@@ -122,7 +124,7 @@ func (s *Service) walkThrough(ctx context.Context, g ports.PaymentGateway, r Res
 			s.before.learn(r, func() { s.before.known[g.Name()] = true })
 			return
 		}
-		if from = now.Add(-inFlight); now.IsZero() {
+		if from = now.Add(-settled); now.IsZero() {
 			from = began.Add(-pad)
 		}
 		if <-quiet.Done(); ctx.Err() != nil {

@@ -201,6 +201,9 @@ type owner struct {
 func (s *Service) index(ctx context.Context, st *stored) error {
 	p := &st.payment
 	for _, o := range p.Objects[min(st.told.objects, len(p.Objects)):] {
+		if o.Reference == "" {
+			continue
+		}
 		body, err := json.Marshal(owner{p.ID})
 		if err != nil {
 			return fault.Wrap(fault.Internal, "payments.encode", err)

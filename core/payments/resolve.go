@@ -15,6 +15,9 @@ const (
 	// replayFor is how long a call may be repeated under its key, if its provider remembers
 	// the key for as long. Later the customer may have left.
 	replayFor = 15 * time.Minute
+	// keyMargin is how long before its provider forgets a key the key counts as forgotten: the
+	// clocks of two gateways may differ, and a repeat takes its time.
+	keyMargin = 15*time.Minute + callDeadline
 	// absentAfter is how long an operation must not be found before it counts as not
 	// executed, beside the time that its provider takes to show it.
 	absentAfter = time.Hour
@@ -291,10 +294,10 @@ func (s *Service) expired(p payment.Payment) bool {
 func (s *Service) aged(op payment.Operation) bool {
 	fresh := replayFor
 	if g, ok := s.gateway(op.Provider); ok {
-		fresh = min(fresh, g.Capabilities().Keys.Kept-callDeadline)
+		fresh = min(fresh, g.Capabilities().Keys.Kept-keyMargin)
 	}
 	age := s.Clock.Now().Sub(op.LastTry())
-	return age >= fresh || age < -time.Minute
+	return fresh <= 0 || age >= fresh || age < -time.Minute
 }
 
 // reschedule sets when an operation is looked into next. Only a look that the provider

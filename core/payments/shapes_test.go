@@ -108,7 +108,7 @@ func TestAProviderThatCapturesOnlyTheWholeComesLast(t *testing.T) {
 // A call is repeated only while its key is remembered. Later it would be executed again.
 func TestACallIsRepeatedOnlyWhileItsKeyIsRemembered(t *testing.T) {
 	t.Parallel()
-	for name, kept := range map[string]time.Duration{"for two minutes": 2 * time.Minute, "not at all": 0} {
+	for name, kept := range map[string]time.Duration{"for twenty minutes": 20 * time.Minute, "for two minutes": 2 * time.Minute, "not at all": 0} {
 		t.Run(name, func(t *testing.T) {
 			c := usual()
 			c.Keys.Kept, c.Lookup = kept, payment.Lookup{Operation: true}
@@ -134,8 +134,8 @@ func TestACallIsRepeatedOnlyWhileItsKeyIsRemembered(t *testing.T) {
 				if p.Status != payment.Succeeded || r.provider.captured() != 1 || late != 0 {
 					t.Errorf("%s, %d charges, %d calls after the key was forgotten", p.Status, r.provider.captured(), late)
 				}
-				if again := r.provider.called() > 1; again != (kept > 0) {
-					t.Errorf("%d calls", r.provider.called())
+				if again, want := r.provider.called() > 1, kept > 15*time.Minute; again != want { // clocks may differ by so much
+					t.Errorf("%d calls, want more than one: %v", r.provider.called(), want)
 				}
 			})
 		})

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"encoding/json"
+	"slices"
 	"sync"
 	"time"
 
@@ -115,22 +116,44 @@ func (s *Service) ApplyWebhook(ctx context.Context, e webhook.Event) (a webhook.
 			return err
 		}
 		p := &st.payment
-		if intent.Object != "" {
-			intent.Reference = p.ProviderReference
-		}
 		a.Erased = !p.ErasedAt.IsZero()
-		if reason, detail := stranger(p, e.Provider, intent); reason != "" {
-			if p.Review(reason, detail, s.Clock.Now()) {
-				s.Log.WarnContext(ctx, "webhook does not fit its payment", "webhook", e.ID, "payment", p.ID, "tenant", p.Tenant, "reason", reason)
-			}
-		} else if p.Merge(intent) || intent.Object != "" {
-			if err := s.ask(ctx, st); err != nil {
-				return err
-			}
+		reason, detail := stranger(p, e.Provider, intent)
+		var err error
+		switch {
+		case intent.Object != "":
+			reason, detail, err = s.askAbout(ctx, st, e.Provider, intent.Object)
+		case reason == "" && p.Merge(intent):
+			err = s.ask(ctx, st)
+		}
+		if err != nil {
+			return err
+		}
+		if reason != "" && p.Review(reason, detail, s.Clock.Now()) {
+			s.Log.WarnContext(ctx, "webhook does not fit its payment", "webhook", e.ID, "payment", p.ID, "tenant", p.Tenant, "reason", reason)
 		}
 		return st.changed()
 	})
 	return a, err
+}
+
+// askAbout asks the provider for the payment that an event about one of its other objects, such
+// as a capture, belongs to. It returns the reason for a review if the payment does not have that
+// object. NotFound: the payment has no intent yet.
+func (s *Service) askAbout(ctx context.Context, st *stored, provider, object string) (reason, detail string, err error) {
+	p := &st.payment
+	switch {
+	case p.Provider != provider:
+		return payment.ReviewOtherAccount, provider + ": " + object, nil
+	case p.ProviderReference == "":
+		return "", "", fault.New(fault.NotFound, "no_such_record", "the payment has no intent yet")
+	}
+	if err := s.ask(ctx, st); err != nil {
+		return "", "", err
+	}
+	if !slices.ContainsFunc(p.Objects, func(o payment.Object) bool { return o.Reference == object }) {
+		return payment.ReviewSecondIntent, object, nil
+	}
+	return "", "", nil
 }
 
 // stranger returns the reason for a review if an intent names a payment but is not its own.
@@ -146,8 +169,8 @@ func stranger(p *payment.Payment, provider string, i payment.Intent) (reason, de
 }
 
 // subject finds the payment of an intent by the provider's reference, or by that of another
-// object of the payment. If the event came
-// before the answer of the call, it finds it by the metadata of the intent.
+// object of the payment. If the event came before the answer of the call, it finds it by the
+// metadata of the intent.
 func (s *Service) subject(ctx context.Context, provider string, i payment.Intent) (stored, error) {
 	st, err := s.records.Find(ctx, ports.ByRef, reference(provider, i.Reference))
 	if fault.Is(err, fault.NotFound) && i.Object != "" {

@@ -141,6 +141,9 @@ func (s *Sim) change(ctx context.Context, q *request) (a answered, replayed bool
 			return a, false
 		}
 	}
+	if q.action == payment.Create { // its key is taken, though nothing is saved under it
+		return answered{lost: silent}, false
+	}
 	return refuse(lockTimeout().after("1")), false
 }
 

@@ -15,7 +15,7 @@ import (
 )
 
 // version is the version of the documents and indexes.
-const version = table.First
+const version = 4
 
 // index is an index of a collection. Each unique index is over one scalar field, because
 // MongoDB and compatible servers differ in other cases.

@@ -1,5 +1,7 @@
 package pgstore
 
+import "fmt"
+
 // arrays returns the values of some rows as arrays, one for each column, which a statement
 // unnests.
 func arrays[R any](rows []R, values func(R) []any) []any {
@@ -27,6 +29,8 @@ func arrays[R any](rows []R, values func(R) []any) []any {
 			args[i] = column[bool](all, i)
 		case []byte:
 			args[i] = column[[]byte](all, i)
+		default: // a programming error, found by any test
+			panic(fmt.Sprintf("pgstore: a column of type %T", one))
 		}
 	}
 	return args
