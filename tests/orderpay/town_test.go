@@ -280,10 +280,18 @@ func (w *wire) fate(req *http.Request) *fate {
 		broken = `{"error":{"type":"api_error","message":"An unknown error occurred."}}`
 	}
 	all := []fate{
-		{refused: true}, {hangs: true}, {does: true, hangs: true}, {resets: true}, {does: true, resets: true},
-		{status: 500, as: asJSON, body: broken}, {does: true, status: 500, as: asJSON, body: broken},
-		{status: 429, as: asJSON, body: limited}, {status: 503, as: html, body: "<html>"}, {does: true, status: 502, as: html, body: "<html>"},
-		{does: true, status: 403, as: html, body: "<html>"}, {does: true, status: 200, as: asJSON, body: `{"id":`},
+		{refused: true},
+		{hangs: true},
+		{does: true, hangs: true},
+		{resets: true},
+		{does: true, resets: true},
+		{status: 500, as: asJSON, body: broken},
+		{does: true, status: 500, as: asJSON, body: broken},
+		{status: 429, as: asJSON, body: limited},
+		{status: 503, as: html, body: "<html>"},
+		{does: true, status: 502, as: html, body: "<html>"},
+		{does: true, status: 403, as: html, body: "<html>"},
+		{does: true, status: 200, as: asJSON, body: `{"id":`},
 	}
 	return &all[town.n(len(all))]
 }

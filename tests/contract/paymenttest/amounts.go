@@ -27,7 +27,7 @@ var amountCases = []testCase{
 					p.wantNoCurrency(c, amount)
 					continue
 				}
-				r := p.request(p.Methods.Pays)
+				r := p.request(p.Pays)
 				r.Amount, r.Currency = amount, c
 				_, err := p.Gateway.Create(p.Context(), r)
 				p.wantImpossible(err)
@@ -44,7 +44,7 @@ var amountCases = []testCase{
 				p.wantNoCurrency("kwd", 35_200)
 				return
 			}
-			r := p.request(p.Methods.Pays)
+			r := p.request(p.Pays)
 			r.Amount, r.Currency, r.CaptureMethod = 35_200, "kwd", payment.CaptureManual
 			reference := p.create(r).Reference
 			_, err := p.Gateway.Capture(p.Context(), payment.CaptureRequest{Key: newKey(), Reference: reference, Amount: 101, Currency: "kwd"})
@@ -74,7 +74,7 @@ func amountCase(name string, c money.Currency, amount, part int64) testCase {
 		if p.Counted != nil {
 			counted, countedPart = p.Counted(amount, c), p.Counted(part, c)
 		}
-		r := p.request(p.Methods.Pays)
+		r := p.request(p.Pays)
 		r.Amount, r.Currency, r.Metadata = amount, c, operationMetadata("op_36")
 		i := p.create(r)
 		p.wantCounted("created", i, r, amount, 0)
@@ -148,7 +148,7 @@ func (p *suite) wantBook(reference string, amount, captured, refunded int64) {
 // wantNoCurrency checks that a currency which the gateway does not declare is refused.
 func (p *suite) wantNoCurrency(c money.Currency, amount int64) {
 	p.Helper()
-	r := p.request(p.Methods.Pays)
+	r := p.request(p.Pays)
 	r.Amount, r.Currency = amount, c
 	_, err := p.Gateway.Create(p.Context(), r)
 	p.wantErr(err, fault.Unsupported, "currency_unsupported")

@@ -13,12 +13,12 @@ var bodyCases = []testCase{
 		name: "composing calls nothing, and is the same each time",
 		doc:  "Compose returns the same body each time, another for each request, and makes no call.",
 		run: func(p *suite) {
-			made := p.request(p.Methods.Pays)
+			made := p.request(p.Pays)
 			made.Metadata = map[string]string{"b": "2", "a": "1", "c": "3"}
 			bodies := map[string]bool{}
 			for _, change := range []payment.Change{
 				made,
-				payment.ConfirmRequest{Key: "k", Reference: "pi_contract", PaymentMethod: p.Methods.Pays, ReturnURL: "https://shop.example.com/ä?b=c&d"},
+				payment.ConfirmRequest{Key: "k", Reference: "pi_contract", PaymentMethod: p.Pays, ReturnURL: "https://shop.example.com/ä?b=c&d"},
 				payment.CaptureRequest{Key: "k", Reference: "pi_contract", Amount: 7, Currency: "usd"},
 				payment.RefundRequest{Key: "k", Reference: "pi_contract", Amount: 7, Currency: "usd", Metadata: made.Metadata},
 				payment.CancelRequest{Key: "k", Reference: "pi_contract"},
@@ -43,7 +43,7 @@ var bodyCases = []testCase{
 		name: "what was composed is what goes out without it",
 		doc:  "A request with the body of Compose repeats the one that was sent without a body.",
 		run: func(p *suite) {
-			r := p.request(p.Methods.Pays)
+			r := p.request(p.Pays)
 			r.Metadata = operationMetadata("op_body")
 			first := p.create(r)
 			r.Body = p.compose(r)
@@ -57,7 +57,7 @@ var bodyCases = []testCase{
 		name: "it is the body that is done",
 		doc:  "If a request has a body, that is executed, and not the other fields.",
 		run: func(p *suite) {
-			r := p.request(p.Methods.Pays)
+			r := p.request(p.Pays)
 			r.Body = p.compose(r)
 			r.Description, r.Metadata = "worded otherwise by now", operationMetadata("op_body")
 			if made := p.create(r); made.Metadata[payment.MetaOperation] != "" {
@@ -70,7 +70,7 @@ var bodyCases = []testCase{
 		name: "a repeat of the body has the first result, whatever the request says by now",
 		doc:  "A repeat with the same body returns the first intent although other fields have changed.",
 		run: func(p *suite) {
-			r := p.request(p.Methods.Pays)
+			r := p.request(p.Pays)
 			r.Body = p.compose(r)
 			first := p.create(r)
 			r.Description = "worded otherwise by now"
@@ -84,7 +84,7 @@ var bodyCases = []testCase{
 		name: "another body under the key is a mismatch",
 		doc:  "Another body under a key is refused with idempotency_mismatch.",
 		run: func(p *suite) {
-			r := p.request(p.Methods.Pays)
+			r := p.request(p.Pays)
 			r.Body = p.compose(r)
 			p.create(r)
 			r.Body = ""
@@ -119,7 +119,7 @@ var bodyCases = []testCase{
 		name: "a body that cannot be read is invalid, and nothing is sent",
 		doc:  "A stored body that cannot be read is refused with body_invalid, and the book stays empty.",
 		run: func(p *suite) {
-			r := p.request(p.Methods.Pays)
+			r := p.request(p.Pays)
 			r.Body = "amount=%zz" + strings.Repeat("{", 3)
 			_, err := p.Gateway.Create(p.Context(), r)
 			p.wantErr(err, fault.Invalid, "body_invalid")

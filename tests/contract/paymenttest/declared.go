@@ -38,7 +38,7 @@ var declaredCases = []testCase{
 		doc:   "With Lookup.Operation, List returns the intent of an operation, and no other, once Lookup.Lag has passed.",
 		needs: byOperation,
 		run: func(p *suite) {
-			r := p.request(p.Methods.Pays)
+			r := p.request(p.Pays)
 			r.Metadata = operationMetadata("op_found")
 			made := p.create(r)
 			p.paid()
@@ -63,7 +63,7 @@ var declaredCases = []testCase{
 			if limits.Keys == 0 || limits.Key == 0 || limits.Value == 0 {
 				p.Fatalf("the limits are %+v; the suite needs all three", limits)
 			}
-			r := p.request(p.Methods.Pays)
+			r := p.request(p.Pays)
 			r.Metadata = map[string]string{}
 			for n := range limits.Keys {
 				key := fmt.Sprintf("%0*d", limits.Key, n)
@@ -103,7 +103,7 @@ var declaredCases = []testCase{
 
 func (p *suite) wantRefusedMetadata(what string, metadata map[string]string) {
 	p.Helper()
-	r := p.request(p.Methods.Pays)
+	r := p.request(p.Pays)
 	r.Metadata = metadata
 	if _, err := p.Gateway.Create(p.Context(), r); !fault.Is(err, fault.Invalid) {
 		p.Errorf("%s: %v, want it refused as invalid", what, err)

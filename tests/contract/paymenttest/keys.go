@@ -15,7 +15,7 @@ var keyCases = []testCase{
 		name: "same key and body: same id, one charge",
 		doc:  "A repeated create returns the same intent, and the money is taken once.",
 		run: func(p *suite) {
-			r := p.request(p.Methods.Pays)
+			r := p.request(p.Pays)
 			first, second := p.create(r), p.create(r)
 			if first.Reference != second.Reference || second.Status != payment.Succeeded {
 				p.Errorf("repeat: %s %s, want %s succeeded", second.Reference, second.Status, first.Reference)
@@ -61,7 +61,7 @@ var keyCases = []testCase{
 		name: "same key, other amount: mismatch",
 		doc:  "A create with another amount under a key is refused with idempotency_mismatch.",
 		run: func(p *suite) {
-			r := p.request(p.Methods.Pays)
+			r := p.request(p.Pays)
 			p.create(r)
 			r.Amount++
 			_, err := p.Gateway.Create(p.Context(), r)
@@ -74,7 +74,7 @@ var keyCases = []testCase{
 		name: "same key, other operation: mismatch",
 		doc:  "A confirm or cancel under the key of a create is refused with idempotency_mismatch and changes nothing.",
 		run: func(p *suite) {
-			r := p.request(p.Methods.Pays)
+			r := p.request(p.Pays)
 			r.Confirm = false
 			i := p.create(r)
 			_, err := p.Gateway.Confirm(p.Context(), payment.ConfirmRequest{Key: r.Key, Reference: i.Reference})
@@ -89,7 +89,7 @@ var keyCases = []testCase{
 		name: "50 concurrent creates under one key: one charge",
 		doc:  "Of 50 concurrent creates under one key each returns the one intent or an error that allows a retry.",
 		run: func(p *suite) {
-			r := p.request(p.Methods.Pays)
+			r := p.request(p.Pays)
 			var (
 				wait       sync.WaitGroup
 				references [50]string

@@ -9,7 +9,7 @@ var laterCases = []testCase{
 		name: "a payment ends in its answer, or is processing until it has ended",
 		doc:  "A confirmed create has succeeded, or, if Later lists it, is processing until it has ended.",
 		run: func(p *suite) {
-			i, err := p.Gateway.Create(p.Context(), p.request(p.Methods.Pays))
+			i, err := p.Gateway.Create(p.Context(), p.request(p.Pays))
 			if err != nil {
 				p.Fatalf("Create: %v", err)
 			}

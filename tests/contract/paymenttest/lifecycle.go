@@ -40,7 +40,7 @@ var lifecycleCases = []testCase{
 		name: "create, then confirm: the money is taken once",
 		doc:  "A confirm takes the amount once; a second confirm is refused with unexpected_state.",
 		run: func(p *suite) {
-			r := p.request(p.Methods.Pays)
+			r := p.request(p.Pays)
 			r.Confirm = false
 			i := p.create(r)
 			p.wantStatus(i, payment.RequiresConfirmation)
@@ -61,7 +61,7 @@ var lifecycleCases = []testCase{
 		name: "a card that needs the buyer: requires_action with the next action",
 		doc:  "The next action has an address if Redirect is declared; the payment succeeds once the buyer has approved it.",
 		run: func(p *suite) {
-			r := p.request(p.Methods.NeedsBuyer)
+			r := p.request(p.NeedsBuyer)
 			r.ReturnURL = "https://shop.example.com/back"
 			i := p.create(r)
 			p.wantStatus(i, payment.RequiresAction)
@@ -132,7 +132,7 @@ var lifecycleCases = []testCase{
 		name: "what is to be confirmed here needs no address to come back to",
 		doc:  "A payment that the server confirms needs no return URL.",
 		run: func(p *suite) {
-			r := p.request(p.Methods.Pays)
+			r := p.request(p.Pays)
 			r.Confirm, r.Confirmation = false, payment.ConfirmServer
 			i, err := p.confirm(p.create(r), "")
 			if err != nil {
@@ -146,7 +146,7 @@ var lifecycleCases = []testCase{
 		doc:   "With InBrowser, a payment for the browser is confirmed by the server only with a return URL.",
 		needs: inBrowser,
 		run: func(p *suite) {
-			r := p.request(p.Methods.Pays)
+			r := p.request(p.Pays)
 			r.Confirm, r.Confirmation = false, payment.ConfirmClient
 			i := p.create(r)
 			_, err := p.confirm(i, "")
@@ -163,7 +163,7 @@ var lifecycleCases = []testCase{
 		name: "an address that came with the create comes again with the confirm",
 		doc:  "A return URL may be given with the create and with the confirm.",
 		run: func(p *suite) {
-			r := p.request(p.Methods.Pays)
+			r := p.request(p.Pays)
 			r.Confirm, r.ReturnURL = false, "https://shop.example.com/back"
 			i, err := p.confirm(p.create(r), r.ReturnURL)
 			if err != nil {
@@ -176,7 +176,7 @@ var lifecycleCases = []testCase{
 		name: "metadata and the operation's id come back",
 		doc:  "Create and Retrieve return all metadata of the request.",
 		run: func(p *suite) {
-			r := p.request(p.Methods.Pays)
+			r := p.request(p.Pays)
 			r.Metadata = operationMetadata("op_38")
 			r.Metadata["order"] = "A-1 ü €"
 			made := p.create(r)
@@ -192,7 +192,7 @@ var lifecycleCases = []testCase{
 		name: "the answer has the request's amount and currency",
 		doc:  "The intent and the book have the amount and currency of the request.",
 		run: func(p *suite) {
-			r := p.request(p.Methods.Pays)
+			r := p.request(p.Pays)
 			r.Amount, r.Currency = 1234, "eur"
 			i := p.create(r)
 			if i.Amount != r.Amount || i.Currency != r.Currency {

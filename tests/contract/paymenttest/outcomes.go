@@ -64,7 +64,7 @@ var outcomeCases = []testCase{
 		run: func(p *suite) {
 			ctx, cancel := context.WithCancel(p.Context())
 			cancel()
-			_, err := p.Gateway.Create(ctx, p.request(p.Methods.Pays))
+			_, err := p.Gateway.Create(ctx, p.request(p.Pays))
 			p.wantErr(err, fault.Canceled, "")
 			if book := p.Book(p.T); len(book) != 0 {
 				p.Errorf("book %+v, want it empty", book)

@@ -134,7 +134,7 @@ var (
 	manualCapture = capability{
 		declared: func(c payment.Capabilities) bool { return c.ManualCapture },
 		use: func(p *suite) error {
-			r := p.request(p.Methods.Pays)
+			r := p.request(p.Pays)
 			r.CaptureMethod = payment.CaptureManual
 			_, err := p.Gateway.Create(p.Context(), r)
 			return err
@@ -242,14 +242,14 @@ func (p *suite) ended(a payment.Action, i payment.Intent) payment.Intent {
 func (p *suite) settle() {
 	p.Helper()
 	if p.Settle != nil {
-		p.Harness.Settle(p.T)
+		p.Settle(p.T)
 	}
 }
 
 // paid creates an intent that has succeeded.
 func (p *suite) paid() payment.Intent {
 	p.Helper()
-	i := p.create(p.request(p.Methods.Pays))
+	i := p.create(p.request(p.Pays))
 	p.wantStatus(i, payment.Succeeded)
 	return i
 }
@@ -257,7 +257,7 @@ func (p *suite) paid() payment.Intent {
 // authorise creates an intent that awaits its capture.
 func (p *suite) authorise() payment.Intent {
 	p.Helper()
-	return p.authoriseWith(p.Methods.Pays)
+	return p.authoriseWith(p.Pays)
 }
 
 func (p *suite) authoriseWith(method string) payment.Intent {

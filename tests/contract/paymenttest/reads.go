@@ -48,7 +48,7 @@ var readCases = []testCase{
 				{"retrieve", func() error { _, err := g.Retrieve(ctx, absent); return err }},
 				{"confirm", func() error {
 					_, err := g.Confirm(ctx, payment.ConfirmRequest{
-						Key: newKey(), Reference: absent, PaymentMethod: p.Methods.Pays,
+						Key: newKey(), Reference: absent, PaymentMethod: p.Pays,
 					})
 					return err
 				}},
@@ -88,7 +88,7 @@ var readCases = []testCase{
 		run: func(p *suite) {
 			var made []string
 			for n := range 5 {
-				r := p.request(p.Methods.Pays)
+				r := p.request(p.Pays)
 				r.Metadata = operationMetadata(fmt.Sprintf("op_22_%d", n))
 				made = append(made, p.create(r).Reference)
 			}

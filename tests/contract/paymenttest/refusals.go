@@ -14,7 +14,7 @@ var refusalCases = []testCase{
 			i, err := p.Gateway.Create(p.Context(), p.request(p.Declines[0].Method))
 			p.wantErr(err, fault.Declined, p.Declines[0].Code)
 			i, err = p.Gateway.Confirm(p.Context(), payment.ConfirmRequest{
-				Key: newKey(), Reference: i.Reference, PaymentMethod: p.Methods.Pays,
+				Key: newKey(), Reference: i.Reference, PaymentMethod: p.Pays,
 			})
 			if err != nil {
 				p.Fatalf("Confirm: %v", err)
@@ -94,7 +94,7 @@ var refusalCases = []testCase{
 		name: "below the provider's minimum is refused",
 		doc:  "An amount below the provider's minimum is refused with amount_too_small.",
 		run: func(p *suite) {
-			r := p.request(p.Methods.Pays)
+			r := p.request(p.Pays)
 			r.Amount = 49
 			_, err := p.Gateway.Create(p.Context(), r)
 			p.wantErr(err, fault.Invalid, "amount_too_small")
