@@ -68,7 +68,10 @@ func (s *Service) see(ctx context.Context, g ports.PaymentGateway, p payment.Pay
 // to those who know its reference.
 const codeHidden = "lookup_impossible"
 
-var errHidden = fault.New(fault.UnknownOutcome, codeHidden, "the provider cannot show what it has made")
+var (
+	errHidden  = fault.New(fault.UnknownOutcome, codeHidden, "the provider cannot show what it has made")
+	errSeveral = fault.New(fault.UnknownOutcome, codeHidden, "the provider has made several intents under one key")
+)
 
 // seeIntent looks for the intent that a create has made, in the way that the provider offers.
 func (s *Service) seeIntent(ctx context.Context, g ports.PaymentGateway, op payment.Operation) (answer, sight) {
@@ -97,7 +100,8 @@ func (s *Service) seeIntent(ctx context.Context, g ports.PaymentGateway, op paym
 }
 
 // made finds the intent that was made under a key. If a repeat of the key has made another
-// one, since the first could not be paid, the one that was not canceled counts.
+// one, since the first could not be paid, the one that was not canceled counts. Which of two
+// others counts only a person can say.
 func (s *Service) made(ctx context.Context, g ports.PaymentGateway, key string) (found, error) {
 	at := found{at: s.Clock.Now()}
 	page, err := g.List(ctx, payment.ListRequest{Operation: key, Limit: 10})
@@ -107,10 +111,19 @@ func (s *Service) made(ctx context.Context, g ports.PaymentGateway, key string) 
 	if !page.Now.IsZero() {
 		at.at = page.Now
 	}
+	alive := 0
 	for _, i := range page.Intents {
-		if i.Metadata[payment.MetaOperation] == key && (at.reference == "" || i.Status != payment.Canceled) {
+		switch {
+		case i.Metadata[payment.MetaOperation] != key:
+		case i.Status != payment.Canceled:
+			at.reference = i.Reference
+			alive++
+		case alive == 0:
 			at.reference = i.Reference
 		}
+	}
+	if alive > 1 {
+		return found{}, errSeveral
 	}
 	return at, nil
 }

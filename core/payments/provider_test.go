@@ -305,6 +305,15 @@ func (p *provider) madeUnder(key string) payment.IntentPage {
 	return page
 }
 
+// copyIntent makes another intent with all that one has, except its reference.
+func (p *provider) copyIntent(reference, other string) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	i := *p.intents[reference]
+	i.Reference = other
+	p.intents[other] = &i
+}
+
 // turn changes an intent, as the provider does by itself.
 func (p *provider) turn(reference string, into func(*payment.Intent)) {
 	p.mu.Lock()

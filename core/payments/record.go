@@ -59,6 +59,9 @@ func (s *Service) save(ctx context.Context, st *stored) error {
 	p.UpdatedAt = s.Clock.Now()
 	p.Audit(p.UpdatedAt)
 	planSweep(p, p.UpdatedAt)
+	if err := s.index(ctx, st); err != nil {
+		return err
+	}
 	if err := st.freeze(); err != nil {
 		return err
 	}
@@ -80,11 +83,7 @@ func (s *Service) save(ctx context.Context, st *stored) error {
 	if p.Open() == nil {
 		s.rest(st)
 	}
-	err = s.index(ctx, st)
-	if err == nil {
-		err = s.Journal.Save(ctx, r)[0]
-	}
-	if err != nil {
+	if err := s.Journal.Save(ctx, r)[0]; err != nil {
 		r.Body = before // the last body that is known to be stored
 		return err
 	}
@@ -197,7 +196,8 @@ type owner struct {
 }
 
 // index saves a record for each object that the payment has got since it was last saved. The
-// payment is saved afterwards, so that no payment has an object by which it is not found.
+// payment is saved afterwards, so that no payment has an object by which it is not found. An
+// object that another payment has needs a review.
 func (s *Service) index(ctx context.Context, st *stored) error {
 	p := &st.payment
 	for _, o := range p.Objects[min(st.told.objects, len(p.Objects)):] {
@@ -210,7 +210,14 @@ func (s *Service) index(ctx context.Context, st *stored) error {
 		}
 		name := reference(p.Provider, o.Reference)
 		r := &ports.Record{Tenant: p.Tenant, Kind: objectKind, ID: name, Ref: name, Body: body, Index: ports.Index{Created: p.UpdatedAt}}
-		if err := s.Journal.Save(ctx, r)[0]; err != nil && !fault.Is(err, fault.Conflict) { // Conflict: it is there
+		err = s.Journal.Save(ctx, r)[0]
+		if fault.Is(err, fault.Conflict) { // it is there: whose is it?
+			var other stored
+			if other, err = s.ofObject(ctx, p.Provider, o.Reference); err == nil && other.payment.ID != p.ID {
+				p.Review(payment.ReviewSecondIntent, o.Reference, p.UpdatedAt)
+			}
+		}
+		if err != nil && !fault.Is(err, fault.NotFound) { // its payment was not stored in the end
 			return err
 		}
 	}

@@ -297,3 +297,47 @@ func TestAPaymentIsFoundByItsCapture(t *testing.T) {
 		}
 	})
 }
+
+func TestAnObjectOfAnotherPaymentNeedsAReview(t *testing.T) {
+	shaped(t, later(), func(t *testing.T, r *rig) {
+		r.capture(t) // it has cap_pi_1
+		second, err := r.Create(t.Context(), tenant, request(), key("second", "a"))
+		if err != nil {
+			t.Fatal(err)
+		}
+		r.provider.turn(second.Payment.ProviderReference, func(i *payment.Intent) {
+			i.Objects = []payment.Object{{Kind: "capture", Reference: "cap_pi_1"}}
+		})
+		p, err := r.Sync(t.Context(), tenant, second.Payment.ID)
+		if err != nil || len(p.Reviews) != 1 || p.Reviews[0].Reason != payment.ReviewSecondIntent || p.Reviews[0].Detail != "cap_pi_1" {
+			t.Errorf("got reviews %+v, %v, want one for the capture of the other payment", p.Reviews, err)
+		}
+	})
+}
+
+// Which of two intents under one key the buyer has paid is not guessed.
+func TestSeveralIntentsUnderOneKeyNeedAReview(t *testing.T) {
+	c := usual()
+	c.Lookup = payment.Lookup{Operation: true}
+	shaped(t, c, func(t *testing.T, r *rig) {
+		r.provider.failAfter(func(_ context.Context, _ payment.Action, n int) error {
+			if n == 1 {
+				r.provider.copyIntent("pi_1", "pi_9")
+				return fault.New(fault.UnknownOutcome, "scripted", "")
+			}
+			return nil
+		})
+		r.provider.failBefore(func(_ context.Context, _ payment.Action, n int) error {
+			if n > 1 {
+				return fault.New(fault.UnknownOutcome, "scripted", "")
+			}
+			return nil
+		})
+		res, _ := r.pay(t, "k")
+		<-time.After(50 * time.Hour)
+		p := r.status(t, res.Payment.ID)
+		if p.Status != payment.Processing || p.ProviderReference != "" || !p.NeedsReview {
+			t.Errorf("got %s of %q, reviews %+v, want it processing without an intent, to be reviewed", p.Status, p.ProviderReference, p.Reviews)
+		}
+	})
+}
