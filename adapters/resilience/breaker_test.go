@@ -9,6 +9,7 @@ import (
 	"patchbay/adapters/resilience"
 	"patchbay/core/fault"
 	"patchbay/core/payment"
+	"patchbay/tests/defaultpolicy"
 )
 
 // single allows one try for each call, so that calls can be counted.
@@ -234,7 +235,7 @@ func TestOverloadDoesNotOpenTheBreaker(t *testing.T) {
 
 // BenchmarkPolicies measures what the policies cost for a call that does nothing.
 func BenchmarkPolicies(b *testing.B) {
-	g := resilience.NewGateway(&instant{}, resilience.Options{Policy: resilience.Default})
+	g := resilience.NewGateway(&instant{}, resilience.Options{Policy: defaultpolicy.Provider()})
 	b.ReportAllocs()
 	for b.Loop() {
 		if _, err := g.Create(b.Context(), payment.CreateRequest{}); err != nil {

@@ -15,6 +15,7 @@ import (
 	"patchbay/core/fault"
 	"patchbay/core/payment"
 	"patchbay/ports"
+	"patchbay/tests/defaultpolicy"
 )
 
 // script returns the result of the nth call, counted from 1.
@@ -85,7 +86,7 @@ func within(t *testing.T, change func(*resilience.Policy), test func(t *testing.
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		r := &rig{provider: &provider{script: good}}
-		policy := resilience.Default
+		policy := defaultpolicy.Provider()
 		if change != nil {
 			change(&policy)
 		}
@@ -159,10 +160,10 @@ func (forgetful) Capabilities() payment.Capabilities { return payment.Capabiliti
 
 func TestWithoutKeysOnlyWhatDidNothingIsTriedAgain(t *testing.T) {
 	t.Parallel()
-	for kind, want := range map[fault.Kind]int{fault.UnknownOutcome: 1, fault.Unavailable: resilience.Default.Attempts} {
+	for kind, want := range map[fault.Kind]int{fault.UnknownOutcome: 1, fault.Unavailable: defaultpolicy.Provider().Attempts} {
 		t.Run(kind.String(), func(t *testing.T) {
 			within(t, nil, func(t *testing.T, r *rig) {
-				r.gateway = resilience.NewGateway(forgetful{r.provider}, resilience.Options{Policy: resilience.Default})
+				r.gateway = resilience.NewGateway(forgetful{r.provider}, resilience.Options{Policy: defaultpolicy.Provider()})
 				r.provider.becomes(func(context.Context, int) error { return fault.New(kind, "scripted", "") })
 				if err := r.pay(t.Context()); !fault.Is(err, kind) || r.provider.calls() != want {
 					t.Errorf("%v after %d calls, want %s after %d", err, r.provider.calls(), kind, want)

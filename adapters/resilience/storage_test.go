@@ -11,6 +11,7 @@ import (
 	"patchbay/adapters/resilience"
 	"patchbay/core/fault"
 	"patchbay/ports"
+	"patchbay/tests/defaultpolicy"
 	"patchbay/tests/memjournal"
 )
 
@@ -40,7 +41,7 @@ func onVirtualTime(t *testing.T, test func(t *testing.T, s *store)) {
 				return resilience.Store{}, fault.New(fault.Unavailable, "scripted", "")
 			}
 			return resilience.Store{Journal: mem, Close: func() error { return nil }}, nil
-		}, resilience.Options{Policy: resilience.DefaultStorage})
+		}, resilience.Options{Policy: defaultpolicy.Store()})
 		test(t, s)
 	})
 }

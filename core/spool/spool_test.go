@@ -15,7 +15,6 @@ import (
 	"patchbay/adapters/clock"
 	"patchbay/core/fault"
 	"patchbay/core/spool"
-	"patchbay/core/user"
 	"patchbay/ports"
 	"patchbay/tests/contract/journaltest"
 	"patchbay/tests/memjournal"
@@ -75,8 +74,7 @@ func (r *rig) start(t *testing.T) {
 	var err error
 	r.Spool, err = spool.Open(t.Context(), spool.Options{
 		Store: r.store, Local: r.local, Clock: clock.System{}, Owner: "one", Log: slog.New(slog.NewTextHandler(&r.log, nil)),
-		Same:     map[string]func(a, b ports.Record) bool{"letter": func(a, b ports.Record) bool { return string(a.Body) == string(b.Body) }},
-		Personal: map[string]func(ports.Record, user.Person) (any, bool){"letter": addressed},
+		Kinds: map[string]spool.Kind{"letter": {Same: func(a, b ports.Record) bool { return string(a.Body) == string(b.Body) }, Personal: addressed}},
 	})
 	if err != nil {
 		t.Fatal(err)
@@ -116,7 +114,7 @@ func TestTheSpoolIsAJournal(t *testing.T) {
 	journaltest.Run(t, journaltest.InMemory, func(t *testing.T) journaltest.Harness {
 		s, err := spool.Open(t.Context(), spool.Options{
 			Store: memjournal.New(clock.System{}), Local: memjournal.New(clock.System{}), Clock: clock.System{}, Log: slog.New(slog.DiscardHandler),
-			Same: map[string]func(a, b ports.Record) bool{"thing": func(a, b ports.Record) bool { return true }},
+			Kinds: map[string]spool.Kind{"thing": {Same: func(a, b ports.Record) bool { return true }}},
 		})
 		if err != nil {
 			t.Fatal(err)

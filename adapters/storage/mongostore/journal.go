@@ -5,6 +5,7 @@ import (
 	"time"
 
 	"go.mongodb.org/mongo-driver/bson"
+	"go.mongodb.org/mongo-driver/mongo"
 	"go.mongodb.org/mongo-driver/mongo/options"
 
 	"patchbay/adapters/storage/table"
@@ -12,8 +13,6 @@ import (
 	"patchbay/core/record"
 	"patchbay/ports"
 )
-
-var _ ports.Journal = (*Store)(nil)
 
 // Save implements ports.Records.
 func (s *Store) Save(ctx context.Context, records ...*ports.Record) []error {
@@ -60,7 +59,7 @@ func (s *Store) replace(ctx context.Context, r *ports.Record, children *int) err
 	}
 	res, err := s.records.UpdateOne(ctx, bson.D{{Key: "_id", Value: key(r.Tenant, r.Kind, r.ID)}, {Key: "rev", Value: r.Rev}}, bson.M{"$set": set})
 	switch {
-	case isInternal(err) && s.taken(ctx, r):
+	case isInternal(err) && taken(ctx, s.records, key(r.Tenant, r.Kind, r.ID), bson.D{{Key: "idem", Value: set["idem"]}}, bson.D{{Key: "ref", Value: set["ref"]}}):
 		return table.ErrRecordConflict
 	case err != nil:
 		return writeFault("mongostore.update", err)
@@ -70,13 +69,10 @@ func (s *Store) replace(ctx context.Context, r *ports.Record, children *int) err
 	return nil
 }
 
-// taken reports whether another record has a unique value of this one. FerretDB reports
+// taken reports whether a document other than own has one of the unique values. FerretDB reports
 // that as an internal error for an update, but not for an insert.
-func (s *Store) taken(ctx context.Context, r *ports.Record) bool {
-	n, err := s.records.CountDocuments(ctx, bson.D{
-		{Key: "$or", Value: bson.A{bson.D{{Key: "idem", Value: unique(r, r.Idem)}}, bson.D{{Key: "ref", Value: unique(r, r.Ref)}}}},
-		{Key: "_id", Value: bson.D{{Key: "$ne", Value: key(r.Tenant, r.Kind, r.ID)}}},
-	})
+func taken(ctx context.Context, in *mongo.Collection, own string, values ...any) bool {
+	n, err := in.CountDocuments(ctx, bson.D{{Key: "$or", Value: bson.A(values)}, {Key: "_id", Value: bson.D{{Key: "$ne", Value: own}}}})
 	return err == nil && n > 0
 }
 

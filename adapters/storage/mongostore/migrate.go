@@ -55,7 +55,7 @@ func (s *Store) migrate(ctx context.Context, db *mongo.Database, existing bool) 
 	if err != nil {
 		return err
 	}
-	s.records, s.people = db.Collection(prefix+"record"), db.Collection(prefix+"user")
+	s.records, s.userDocs = db.Collection(prefix+"record"), db.Collection(prefix+"user")
 	s.feed, s.ping = db.Collection(prefix+"feed"), db.Collection(prefix+"ping")
 	meta := db.Collection(prefix + "meta")
 	switch {
@@ -71,7 +71,7 @@ func (s *Store) migrate(ctx context.Context, db *mongo.Database, existing bool) 
 		indexes    []index
 	}{
 		{s.records, []index{once("idem"), once("ref"), by("queue", "due"), by("tell"), by("kind", "tenant", "-created", "-id"), by("tenant", "parent"), by("loose", "created"), by("flag", "flagged")}},
-		{s.people, []index{once("email"), once("idem"), by("tell"), by("tenant", "-created", "-id"), by("trace", "created")}},
+		{s.userDocs, []index{once("email"), once("idem"), by("tell"), by("tenant", "-created", "-id"), by("trace", "created")}},
 		{s.feed, []index{once("event"), by("tenant", "_id")}},
 	} {
 		if err := ensure(ctx, of.collection, of.indexes); err != nil {

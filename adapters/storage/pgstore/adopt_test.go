@@ -53,7 +53,7 @@ func TestAStoreOfAnOlderVersionIsRefused(t *testing.T) {
 	} {
 		database := version4(t, s, more...)
 		before := relations(t, s, database)
-		_, err := pgstore.Open(t.Context(), options(s.Port, database, clock.System{}))
+		_, err := pgstore.Open(t.Context(), environment(s.Port, database, clock.System{}))
 		if f := fault.From(err); !fault.Is(err, fault.Invalid) || f.Code != "store_older" || !strings.Contains(f.Message, "86a7f45") {
 			t.Errorf("%s: got %v, want store_older with the program to start first", name, err)
 		}

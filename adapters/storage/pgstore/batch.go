@@ -40,10 +40,10 @@ var impatient = fmt.Sprintf(`SELECT set_config('lock_timeout', '%dms', true)`, p
 // each caller makes its own call alone. If the outcome of a batch is unknown, it is unknown
 // to all of its callers.
 type gather[Q, A any] struct {
-	alone    func(ctx context.Context, ask Q) (A, error)
-	together func(ctx context.Context, all []*call[Q, A]) error
-	left     fault.Kind // the Kind for a caller that gives up while its call is in progress
-	lanes    int
+	alone     func(ctx context.Context, ask Q) (A, error)
+	together  func(ctx context.Context, all []*call[Q, A]) error
+	abandoned fault.Kind // the Kind for a caller that gives up while its call is in progress
+	lanes     int
 
 	mu      sync.Mutex
 	busy    int // lanes in use
@@ -85,7 +85,7 @@ func (g *gather[Q, A]) do(ctx context.Context, ask Q) (A, error) {
 		if g.withdraw(c) {
 			return none, fault.Wrap(fault.Unavailable, "pgstore.batch", ctx.Err())
 		}
-		return none, fault.Wrap(g.left, "pgstore.batch", ctx.Err())
+		return none, fault.Wrap(g.abandoned, "pgstore.batch", ctx.Err())
 	}
 	if c.again {
 		return g.alone(ctx, ask)
@@ -146,7 +146,7 @@ func (g *gather[Q, A]) leave() {
 	go func() {
 		if err := guard.Do(func() error { g.send(all); return nil }); err != nil {
 			for _, c := range all {
-				c.fail(fault.Wrap(g.left, "pgstore.batch", err))
+				c.fail(fault.Wrap(g.abandoned, "pgstore.batch", err))
 			}
 		}
 	}()

@@ -15,6 +15,8 @@ import (
 
 	"patchbay/adapters/clock"
 	"patchbay/adapters/ids"
+	"patchbay/adapters/provider"
+	"patchbay/config/setting"
 	"patchbay/core/event"
 	"patchbay/core/fault"
 	"patchbay/core/idempotency"
@@ -34,10 +36,10 @@ func fresh(t *testing.T) *Store {
 }
 
 func openAt(t *testing.T, port uint16, database string) (*Store, error) {
-	s, err := Open(t.Context(), Options{
-		Host: "127.0.0.1", Port: port, Database: database, Username: postgres.Username, Max: 12, Idle: time.Minute,
-		Clock: clock.System{}, IDs: ids.UUIDs{},
-	})
+	d := setting.StandardDatabase("postgres", int(port))
+	d.Database, d.Username, d.SSL = database, postgres.Username, false
+	d.Pool = setting.Pool{Max: 12, Idle: setting.Idle(time.Minute)}
+	s, err := Open(t.Context(), provider.Environment{Settings: d, Clock: clock.System{}, IDs: ids.UUIDs{}})
 	if err == nil {
 		t.Cleanup(func() { _ = s.Close() })
 	}
@@ -78,7 +80,7 @@ func newRecord(id string) *ports.Record {
 func saveAll(t *testing.T, s *Store, records ...*ports.Record) []error {
 	t.Helper()
 	errs := make([]error, len(records))
-	release := occupy(t, &s.saved, len(records))
+	release := occupy(t, &s.recordSaves, len(records))
 	var all sync.WaitGroup
 	for i, r := range records {
 		all.Go(func() { errs[i] = s.Save(t.Context(), r)[0] })
@@ -114,7 +116,7 @@ func (s *Store) blocked(t *testing.T) (process int) {
 	t.Helper()
 	until(func() bool {
 		err := s.pool.QueryRow(t.Context(), `SELECT pid FROM pg_stat_activity WHERE datname = current_database() AND wait_event_type = 'Lock'`).Scan(&process)
-		if err != nil && !nothing(err) {
+		if err != nil && !errors.Is(err, pgx.ErrNoRows) {
 			t.Fatal(err)
 		}
 		return err == nil
@@ -155,7 +157,7 @@ func TestUsersShareACommit(t *testing.T) {
 	create := func(id, email, key string) error {
 		return s.Users().Create(t.Context(), user.User{ID: id, Tenant: "t", Email: email, Version: 1}, idempotency.Key{Scoped: key})
 	}
-	release := occupy(t, &s.created, 4)
+	release := occupy(t, &s.userInserts, 4)
 	var all sync.WaitGroup
 	errs := make([]error, 4)
 	for i, email := range []string{"a@example.com", "b@example.com", "c@example.com", "a@example.com"} {
@@ -226,7 +228,7 @@ func TestACallerWhoLeavesHarmsNoOther(t *testing.T) {
 	t.Parallel()
 	s := fresh(t)
 	end := s.hold(t, insertX)
-	release := occupy(t, &s.saved, 2)
+	release := occupy(t, &s.recordSaves, 2)
 	leaving, leave := context.WithCancel(t.Context())
 	var all sync.WaitGroup
 	all.Go(func() {
@@ -252,11 +254,15 @@ func TestACallerWhoLeavesHarmsNoOther(t *testing.T) {
 func TestACallerWhoLeavesEarlyWritesNothing(t *testing.T) {
 	t.Parallel()
 	s := fresh(t)
-	release := occupy(t, &s.saved, 1)
+	release := occupy(t, &s.recordSaves, 1)
 	leaving, leave := context.WithCancel(t.Context())
 	left := make(chan error, 1)
 	go func() { left <- s.Save(leaving, newRecord("early"))[0] }()
-	until(func() bool { s.saved.mu.Lock(); defer s.saved.mu.Unlock(); return len(s.saved.waiting) == 1 })
+	until(func() bool {
+		s.recordSaves.mu.Lock()
+		defer s.recordSaves.mu.Unlock()
+		return len(s.recordSaves.waiting) == 1
+	})
 	leave()
 	if err := <-left; !fault.Is(err, fault.Unavailable) {
 		t.Errorf("%v", err)
@@ -275,7 +281,7 @@ func TestALockIsWaitedForAlone(t *testing.T) {
 	t.Parallel()
 	s := fresh(t)
 	end := s.hold(t, insertX)
-	release := occupy(t, &s.saved, 2)
+	release := occupy(t, &s.recordSaves, 2)
 	var all sync.WaitGroup
 	all.Go(func() {
 		if err := s.Save(t.Context(), newRecord("x"))[0]; err != nil {
@@ -296,7 +302,7 @@ func TestABatchWhoseConnectionEndsIsUnknown(t *testing.T) {
 	t.Parallel()
 	s := fresh(t)
 	end := s.hold(t, insertX)
-	release := occupy(t, &s.saved, 2)
+	release := occupy(t, &s.recordSaves, 2)
 	records := []*ports.Record{newRecord("x"), newRecord("y")}
 	var all sync.WaitGroup
 	for _, r := range records {
@@ -330,7 +336,7 @@ func TestReadsShareAStatement(t *testing.T) {
 	}
 	asks := []userID{{"t", "usr_1"}, {"u", "usr_1"}, {"t", "usr_1"}, {"t", "usr_2"}, {"t", "usr_\x00"}}
 	for _, n := range []int{4, 5} { // the last is refused with an error, and the batch with it
-		release := occupy(t, &s.found, n)
+		release := occupy(t, &s.userReads, n)
 		found, errs := make([]user.User, n), make([]error, n)
 		var all sync.WaitGroup
 		for i, ask := range asks[:n] {
@@ -358,7 +364,7 @@ func TestRecordsAreReadTogether(t *testing.T) {
 	if err := s.Save(t.Context(), newRecord("a"))[0]; err != nil {
 		t.Fatal(err)
 	}
-	release := occupy(t, &s.kept, 3)
+	release := occupy(t, &s.recordReads, 3)
 	ids := []string{"a", "b", "a"}
 	var all sync.WaitGroup
 	for i, id := range ids {

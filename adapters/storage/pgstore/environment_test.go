@@ -47,7 +47,7 @@ func TestTheEnvironmentIsNeverRead(t *testing.T) {
 	for name, value := range variables {
 		t.Run(name, func(t *testing.T) {
 			t.Setenv(name, value)
-			store, err := pgstore.Open(t.Context(), options(s.Port, databases[name], clock.System{}))
+			store, err := pgstore.Open(t.Context(), environment(s.Port, databases[name], clock.System{}))
 			if err != nil {
 				t.Fatal(err)
 			}

@@ -13,9 +13,9 @@ func TestAStoreThatMustExistIsNotMade(t *testing.T) {
 	t.Parallel()
 	s := postgres.Shared(t)
 	existing := func(database string) error {
-		o := options(s.Port, database, clock.System{})
-		o.Existing = true
-		store, err := pgstore.Open(t.Context(), o)
+		e := environment(s.Port, database, clock.System{})
+		e.Existing = true
+		store, err := pgstore.Open(t.Context(), e)
 		if err == nil {
 			err = store.Close()
 		}

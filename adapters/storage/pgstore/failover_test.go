@@ -69,7 +69,7 @@ func TestAfterAFailoverTheOldPrimaryIsLeftAtOnce(t *testing.T) {
 	database := primary.Database(t)
 	standby := primary.Standby(t)
 	v := startVirtual(t, primary.Port)
-	store, err := pgstore.Open(t.Context(), options(v.port(), database, clock.System{}))
+	store, err := pgstore.Open(t.Context(), environment(v.port(), database, clock.System{}))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -140,7 +140,7 @@ func TestAServerThatOnlyReadsIsNotOpened(t *testing.T) {
 	s := postgres.Shared(t)
 	database := s.Database(t)
 	s.Exec(t, "postgres", "ALTER DATABASE %s SET default_transaction_read_only TO on", database)
-	if _, err := pgstore.Open(t.Context(), options(s.Port, database, clock.System{})); !fault.Is(err, fault.Unavailable) {
+	if _, err := pgstore.Open(t.Context(), environment(s.Port, database, clock.System{})); !fault.Is(err, fault.Unavailable) {
 		t.Errorf("%v, want Unavailable", err)
 	}
 }

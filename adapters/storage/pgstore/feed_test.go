@@ -12,6 +12,7 @@ import (
 
 	"patchbay/adapters/clock"
 	"patchbay/adapters/storage/pgstore"
+	"patchbay/config/setting"
 	"patchbay/core/event"
 	"patchbay/ports"
 	"patchbay/tests/postgres"
@@ -99,9 +100,9 @@ func TestAProcessThatIsStoppedWhileItPublishesHoldsUpNobody(t *testing.T) {
 	server := postgres.Shared(t)
 	database := server.Database(t)
 	between := stopAt(t, server.Port, "patchbaz") // the number of the lock, in bytes: a prepared statement is sent without its text
-	o := options(between.port(), database, clock.System{})
-	o.Max = 2
-	store, err := pgstore.Open(t.Context(), o)
+	e := environment(between.port(), database, clock.System{})
+	e.Settings.(*setting.Database).Pool.Max = 2
+	store, err := pgstore.Open(t.Context(), e)
 	if err != nil {
 		t.Fatal(err)
 	}

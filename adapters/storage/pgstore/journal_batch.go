@@ -37,7 +37,7 @@ const (
 )
 
 func (s *Store) getRecord(ctx context.Context, ask recordID) (ports.Record, error) {
-	return one(ctx, s, "pgstore.record", recordByID, table.ScanRecord, ask.kind, ask.tenant, ask.id)
+	return readOne(ctx, s, "pgstore.record", recordByID, table.ScanRecord, ask.kind, ask.tenant, ask.id)
 }
 
 func (s *Store) getRecords(ctx context.Context, all []*call[recordID, ports.Record]) error {

@@ -27,10 +27,7 @@ const lockSuffix = ".lock"
 // the log next to the name by which a file is opened, so with two names there would be two
 // stores that write one file.
 func prepare(path string) (string, error) {
-	if err := make600(path); err != nil {
-		return "", fault.Wrap(fault.Unavailable, "sqlitestore.open", err)
-	}
-	info, err := os.Stat(path)
+	info, err := createPrivate(path)
 	if err != nil {
 		return "", fault.Wrap(fault.Unavailable, "sqlitestore.open", err)
 	}
@@ -54,19 +51,22 @@ func there(path string) bool {
 	return !errors.Is(err, fs.ErrNotExist) && (err != nil || info.Size() > 0) // a file that cannot be examined is not reported as missing
 }
 
-// make600 creates a file and its directory if they do not exist.
-func make600(path string) error {
-	if _, err := os.Stat(path); !errors.Is(err, fs.ErrNotExist) {
-		return err
+// createPrivate creates a file and its directory if they do not exist, so that only the owner can
+// read them.
+func createPrivate(path string) (fs.FileInfo, error) {
+	info, err := os.Stat(path)
+	if !errors.Is(err, fs.ErrNotExist) {
+		return info, err
 	}
 	if err := os.MkdirAll(filepath.Dir(path), 0o700); err != nil {
-		return err
+		return nil, err
 	}
 	f, err := os.OpenFile(path, os.O_CREATE|os.O_RDWR, 0o600) //nolint:gosec // the operator's own path
 	if err != nil {
-		return err
+		return nil, err
 	}
-	return f.Close()
+	info, err = f.Stat()
+	return info, errors.Join(err, f.Close())
 }
 
 // Holds reports whether path is, or would be if it were created, a file of the store at

@@ -15,8 +15,6 @@ import (
 	"patchbay/ports"
 )
 
-var _ ports.Snapshots = (*Store)(nil)
-
 // besides is the suffix of a snapshot's name after that of the file.
 const besides = ".snapshot-"
 

@@ -120,5 +120,5 @@ func (s *Store) Close() error {
 
 // Users returns the store as a repository of users.
 func (s *Store) Users() ports.UserRepository {
-	return table.Users{UserTable: people{s}, Clock: s.clock, IDs: s.ids}
+	return table.Users{UserTable: userTable{s}, Clock: s.clock, IDs: s.ids}
 }

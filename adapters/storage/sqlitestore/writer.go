@@ -29,7 +29,7 @@ type writer struct {
 	db      *sql.DB
 	conn    *sql.Conn
 	stmts   statements
-	queue   chan *write
+	queue   chan *request
 	quit    chan struct{}
 	stopped chan struct{}
 	once    sync.Once
@@ -37,9 +37,9 @@ type writer struct {
 	commits atomic.Int64
 }
 
-// write is work to be done within the shared transaction. do returns an error only if the
+// request is a write to be done within the shared transaction. do returns an error only if the
 // transaction must be rolled back, and may be called twice.
-type write struct {
+type request struct {
 	do   func(b *batch) error
 	err  error
 	done chan struct{}
@@ -59,7 +59,7 @@ func startWriter(ctx context.Context, db *sql.DB, clock ports.Clock) (*writer, e
 		return nil, classify("sqlitestore.open", err)
 	}
 	w := &writer{
-		db: db, conn: conn, queue: make(chan *write, maxQueue), seq: -1,
+		db: db, conn: conn, queue: make(chan *request, maxQueue), seq: -1,
 		quit: make(chan struct{}), stopped: make(chan struct{}),
 	}
 	if w.stmts, err = prepareStatements(ctx, conn); err != nil {
@@ -82,33 +82,47 @@ func startWriter(ctx context.Context, db *sql.DB, clock ports.Clock) (*writer, e
 // submit waits until do is committed. Once submitted, do is executed even if ctx ends; its
 // outcome is then unknown to the caller.
 func (w *writer) submit(ctx context.Context, do func(b *batch) error) error {
-	one := &write{do: do, done: make(chan struct{})}
+	r := &request{do: do, done: make(chan struct{})}
 	select {
 	case <-w.quit:
 		return errClosed
 	case <-ctx.Done():
 		return fault.Wrap(fault.Unavailable, "sqlitestore.write", ctx.Err())
-	case w.queue <- one:
+	case w.queue <- r:
 	}
 	select {
-	case <-one.done:
-		return one.err
+	case <-r.done:
+		return r.err
 	case <-ctx.Done():
 		return fault.Wrap(fault.UnknownOutcome, "sqlitestore.write", ctx.Err())
 	case <-w.stopped:
 	}
 	select {
-	case <-one.done:
-		return one.err
+	case <-r.done:
+		return r.err
 	default:
 		return errClosed // submitted too late to be executed
 	}
 }
 
+// write returns what do has returned, once that is committed: see submit. After an error it
+// returns no result of do, which may still be running.
+func write[T any](ctx context.Context, w *writer, do func(b *batch) (T, error)) (T, error) {
+	var result, none T
+	err := w.submit(ctx, func(b *batch) (err error) {
+		result, err = do(b)
+		return err
+	})
+	if err != nil {
+		return none, err
+	}
+	return result, nil
+}
+
 var errClosed = fault.New(fault.Unavailable, "store_closed", "the store is closed")
 
 func (w *writer) run() {
-	var all []*write
+	var all []*request
 	for {
 		select {
 		case one := <-w.queue:
@@ -128,12 +142,12 @@ func (w *writer) run() {
 }
 
 // answer reports the result to each write.
-func (w *writer) answer(all []*write, err error) {
+func (w *writer) answer(all []*request, err error) {
 	together := len(all) > 1 && err != nil && !fault.Is(err, fault.UnknownOutcome)
 	for _, one := range all {
 		one.err = err
 		if together {
-			one.err = w.commit([]*write{one})
+			one.err = w.commit([]*request{one})
 		}
 		close(one.done)
 	}
@@ -141,7 +155,7 @@ func (w *writer) answer(all []*write, err error) {
 
 // gather takes the writes that have arrived meanwhile. It never waits for more, so a single
 // write is not delayed.
-func (w *writer) gather(all []*write) []*write {
+func (w *writer) gather(all []*request) []*request {
 	for len(all) < maxBatch {
 		select {
 		case one := <-w.queue:
@@ -155,7 +169,7 @@ func (w *writer) gather(all []*write) []*write {
 
 // commit executes all writes in one transaction. An error of the commit itself is an
 // UnknownOutcome; after any other error, and after a panic, the transaction is rolled back.
-func (w *writer) commit(all []*write) error {
+func (w *writer) commit(all []*request) error {
 	err := guard.Do(func() error { return w.transact(all) })
 	if err != nil {
 		w.seq = -1
@@ -168,7 +182,7 @@ func (w *writer) commit(all []*write) error {
 	return err
 }
 
-func (w *writer) transact(all []*write) error {
+func (w *writer) transact(all []*request) error {
 	ctx := context.Background()
 	if _, err := w.conn.ExecContext(ctx, "BEGIN IMMEDIATE"); err != nil {
 		return classify("sqlitestore.begin", err)
