@@ -51,12 +51,10 @@ type pendingEvent struct {
 	Data    []byte `bson:"data"`
 }
 
-func key(tenant, kind, id string) string { return ports.RecordKey(kind, tenant, id) }
-
 // parentKey returns the key of a child's record.
 func parentKey(tenant, parent string) string {
 	kind, id, _ := strings.Cut(parent, "|")
-	return key(tenant, kind, id)
+	return ports.RecordKey(kind, tenant, id)
 }
 
 // noValue is the prefix of the document's own key, in place of a kind, in a unique field
@@ -66,7 +64,7 @@ const noValue = "-|"
 // unique returns how a unique value is stored, and value is its inverse.
 func unique(r *ports.Record, value string) string {
 	if value == "" {
-		return noValue + key(r.Tenant, r.Kind, r.ID)
+		return noValue + ports.RecordKey(r.Kind, r.Tenant, r.ID)
 	}
 	return r.Kind + "|" + value
 }
@@ -88,7 +86,7 @@ func flag(kind, flag string) string {
 // inserted returns the document of a new record.
 func inserted(r *ports.Record) document {
 	d := document{
-		Key: key(r.Tenant, r.Kind, r.ID), Tenant: r.Tenant, Kind: r.Kind, ID: r.ID, Parent: r.Parent, Rev: 1,
+		Key: ports.RecordKey(r.Kind, r.Tenant, r.ID), Tenant: r.Tenant, Kind: r.Kind, ID: r.ID, Parent: r.Parent, Rev: 1,
 		Idem: unique(r, r.Idem), Ref: unique(r, r.Ref),
 		Status: r.Index.Status, Customer: r.Index.Customer, Created: table.Micros(r.Index.Created),
 		Queue: r.Queue, Due: table.Micros(r.Due), Owner: r.Owner, Body: r.Body, Flag: flag(r.Kind, r.Index.Flag), Flagged: table.Micros(r.Index.Flagged),

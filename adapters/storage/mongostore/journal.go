@@ -57,9 +57,9 @@ func (s *Store) replace(ctx context.Context, r *ports.Record, children *int) err
 	if children != nil {
 		set["children"] = *children
 	}
-	res, err := s.records.UpdateOne(ctx, bson.D{{Key: "_id", Value: key(r.Tenant, r.Kind, r.ID)}, {Key: "rev", Value: r.Rev}}, bson.M{"$set": set})
+	res, err := s.records.UpdateOne(ctx, bson.D{{Key: "_id", Value: ports.RecordKey(r.Kind, r.Tenant, r.ID)}, {Key: "rev", Value: r.Rev}}, bson.M{"$set": set})
 	switch {
-	case isInternal(err) && taken(ctx, s.records, key(r.Tenant, r.Kind, r.ID), bson.D{{Key: "idem", Value: set["idem"]}}, bson.D{{Key: "ref", Value: set["ref"]}}):
+	case isInternal(err) && taken(ctx, s.records, ports.RecordKey(r.Kind, r.Tenant, r.ID), bson.D{{Key: "idem", Value: set["idem"]}}, bson.D{{Key: "ref", Value: set["ref"]}}):
 		return table.ErrRecordConflict
 	case err != nil:
 		return writeFault("mongostore.update", err)
@@ -78,7 +78,7 @@ func taken(ctx context.Context, in *mongo.Collection, own string, values ...any)
 
 // Get implements ports.Records.
 func (s *Store) Get(ctx context.Context, tenant, kind, id string) (ports.Record, error) {
-	return s.one(ctx, "_id", key(tenant, kind, id))
+	return s.one(ctx, "_id", ports.RecordKey(kind, tenant, id))
 }
 
 // Find implements ports.Records.

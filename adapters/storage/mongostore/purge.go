@@ -63,7 +63,7 @@ func (s *Store) purge(ctx context.Context, r ports.Record, parent bool) (removed
 			return 0, err
 		}
 	}
-	removed, err = deleteOne(ctx, s.records, "mongostore.purge", bson.D{{Key: "_id", Value: key(r.Tenant, r.Kind, r.ID)}, {Key: "rev", Value: r.Rev}})
+	removed, err = deleteOne(ctx, s.records, "mongostore.purge", bson.D{{Key: "_id", Value: ports.RecordKey(r.Kind, r.Tenant, r.ID)}, {Key: "rev", Value: r.Rev}})
 	if parent && removed > 0 {
 		_, err = s.records.DeleteMany(ctx, childrenOf(&r))
 		err = writeFault("mongostore.purge", err)

@@ -15,8 +15,9 @@ import (
 )
 
 const (
-	// tells inserts the events of a save, $1 to $6, into patchbay_told if the save succeeds.
-	tells = `, t AS (INSERT INTO patchbay_told (tenant, id, type, subject, at, data)
+	// insertEvents inserts the events of a save, $1 to $6, into patchbay_told if the save
+	// succeeds.
+	insertEvents = `, t AS (INSERT INTO patchbay_told (tenant, id, type, subject, at, data)
 		SELECT e.* FROM s, unnest($1::text[], $2::text[], $3::text[], $4::text[], $5::bigint[], $6::bytea[]) AS e)
 		SELECT count(*) FROM s`
 
@@ -29,8 +30,8 @@ const (
 		= ($10, $11, $12, $13, $14, $15, $16, $17, $18, $19, $20, $21, $22)
 		WHERE kind = $7 AND tenant = $8 AND id = $9 AND rev = $10::bigint - 1 RETURNING 1)`
 
-	insertRecord = insertion + tells
-	updateRecord = replacement + tells
+	insertRecord = insertion + insertEvents
+	updateRecord = replacement + insertEvents
 )
 
 // Save implements ports.Records.

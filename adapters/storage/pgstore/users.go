@@ -33,15 +33,15 @@ const (
 		JOIN patchbay_person USING (tenant, id) WHERE NOT deleted`
 
 	insertUser = `WITH s AS (INSERT INTO patchbay_person (` + table.UserNames + `)
-		VALUES ($7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18) ON CONFLICT DO NOTHING RETURNING 1)` + tells
+		VALUES ($7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18) ON CONFLICT DO NOTHING RETURNING 1)` + insertEvents
 	insertUsers = `WITH v AS (SELECT * FROM unnest($8::text[], $9::text[], $10::bigint[], $11::text[], $12::text[], $13::bytea[], $14::bigint[],
 		$15::bytea[], $16::boolean[], $17::bigint[], $18::text[], $19::text[]) WITH ORDINALITY AS v (` + table.UserNames + `, n)
 	), s AS (INSERT INTO patchbay_person (` + table.UserNames + `) SELECT ` + table.UserNames + ` FROM v ORDER BY n
 		ON CONFLICT DO NOTHING RETURNING tenant, id
-	), made AS (SELECT n FROM v JOIN s USING (tenant, id))` + tellsAll
+	), made AS (SELECT n FROM v JOIN s USING (tenant, id))` + insertAllEvents
 	changeUser = `WITH s AS (UPDATE patchbay_person SET version = $9, email = $10, name = $11, metadata = $12, updated = $13,
 		original = CASE WHEN idem IS NULL OR $15 THEN NULL ELSE coalesce(original, $14) END, deleted = $15
-		WHERE tenant = $7 AND id = $8 AND version = $9::bigint - 1 AND NOT deleted RETURNING 1)` + tells
+		WHERE tenant = $7 AND id = $8 AND version = $9::bigint - 1 AND NOT deleted RETURNING 1)` + insertEvents
 )
 
 // FindByID implements table.UserTable.
@@ -54,7 +54,7 @@ func (s *Store) findUser(ctx context.Context, ask userID) (user.User, error) {
 }
 
 func (s *Store) findUsers(ctx context.Context, all []*call[userID, user.User]) error {
-	return several(ctx, s, "pgstore.user", usersByID, all, func(k userID) []any { return []any{k.tenant, k.id} }, table.ScanUser)
+	return readSeveral(ctx, s, "pgstore.user", usersByID, all, func(k userID) []any { return []any{k.tenant, k.id} }, table.ScanUser)
 }
 
 // FindByEmail implements table.UserTable.

@@ -105,6 +105,6 @@ func (s *Store) change(ctx context.Context, query string, all [][]any) error {
 				return err
 			}
 		}
-		return b.count()
+		return b.readLastSeq()
 	})
 }

@@ -124,18 +124,15 @@ var errClosed = fault.New(fault.Unavailable, "store_closed", "the store is close
 func (w *writer) run() {
 	var all []*request
 	for {
+		all = all[:0]
 		select {
-		case one := <-w.queue:
-			all = append(all[:0], one)
+		case r := <-w.queue:
+			all = append(all, r)
 		case <-w.quit:
-			select {
-			case one := <-w.queue:
-				all = append(all[:0], one)
-			default:
-				return
-			}
 		}
-		all = w.gather(all)
+		if all = w.gather(all); len(all) == 0 {
+			return
+		}
 		w.answer(all, w.commit(all))
 		clear(all)
 	}
@@ -144,12 +141,12 @@ func (w *writer) run() {
 // answer reports the result to each write.
 func (w *writer) answer(all []*request, err error) {
 	together := len(all) > 1 && err != nil && !fault.Is(err, fault.UnknownOutcome)
-	for _, one := range all {
-		one.err = err
+	for _, r := range all {
+		r.err = err
 		if together {
-			one.err = w.commit([]*request{one})
+			r.err = w.commit([]*request{r})
 		}
-		close(one.done)
+		close(r.done)
 	}
 }
 
@@ -158,8 +155,8 @@ func (w *writer) answer(all []*request, err error) {
 func (w *writer) gather(all []*request) []*request {
 	for len(all) < maxBatch {
 		select {
-		case one := <-w.queue:
-			all = append(all, one)
+		case r := <-w.queue:
+			all = append(all, r)
 		default:
 			return all
 		}
@@ -189,12 +186,12 @@ func (w *writer) transact(all []*request) error {
 	}
 	b := &batch{Context: ctx, statements: &w.stmts, w: w}
 	if w.seq < 0 {
-		if err := b.count(); err != nil {
+		if err := b.readLastSeq(); err != nil {
 			return w.rollback(ctx, err)
 		}
 	}
-	for _, one := range all {
-		if err := one.do(b); err != nil {
+	for _, r := range all {
+		if err := r.do(b); err != nil {
 			return w.rollback(ctx, err)
 		}
 	}
