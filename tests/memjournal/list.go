@@ -8,7 +8,7 @@ import (
 	"patchbay/ports"
 )
 
-// List implements ports.Journal.
+// List implements ports.Records.
 func (j *Journal) List(ctx context.Context, tenant, kind string, filter ports.Filter, cursor string, limit int) (ports.RecordPage, error) {
 	if err := j.enter(ctx, List); err != nil {
 		return ports.RecordPage{}, err
