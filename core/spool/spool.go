@@ -10,6 +10,7 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
+	"fmt"
 	"log/slog"
 	"sync"
 	"time"
@@ -141,7 +142,7 @@ func (s *Spool) Attach(ctx context.Context, parent *ports.Record, children ...*p
 
 // saveOrHold offers a new record to the store, and holds it if the store is unavailable.
 func (s *Spool) saveOrHold(ctx context.Context, r *ports.Record, children []*ports.Record, save func() error) error {
-	if _, may := s.Kinds[r.Kind]; !may || errors.Is(ctx.Err(), context.Canceled) { // nobody waits for the response
+	if _, mayHold := s.Kinds[r.Kind]; !mayHold || errors.Is(ctx.Err(), context.Canceled) { // nobody waits for the response
 		return save()
 	}
 	if s.holds(r) {
@@ -211,17 +212,13 @@ func (s *Spool) wrap(r parcel) (ports.Record, error) {
 	if err != nil {
 		return ports.Record{}, fault.Wrap(fault.Internal, "spool.wrap", err)
 	}
-	body, err := json.Marshal(header{len(content)})
-	if err != nil {
-		return ports.Record{}, fault.Wrap(fault.Internal, "spool.wrap", err)
-	}
 	return ports.Record{
-		Kind: heldKind, ID: name(r.Tenant, r.Kind, r.ID), Idem: keyOf(r.Kind, r.Idem), Body: body, Content: content,
+		Kind: heldKind, ID: name(r.Tenant, r.Kind, r.ID), Idem: keyOf(r.Kind, r.Idem), Body: fmt.Appendf(nil, `{"bytes":%d}`, len(content)), Content: content,
 		Index: ports.Index{Status: stateHeld, Created: now}, Queue: queueName, Due: now,
 	}, nil
 }
 
-// header is what can be read of a parcel without decoding its content.
+// header is what can be read of a parcel without decoding its content: see wrap.
 type header struct {
 	Bytes int `json:"bytes"`
 }
@@ -272,8 +269,8 @@ func (s *Spool) Find(ctx context.Context, kind string, by ports.Unique, value st
 }
 
 func (s *Spool) read(ctx context.Context, kind string, store, local func(context.Context) (ports.Record, error)) (ports.Record, error) {
-	_, may := s.Kinds[kind]
-	mayBeHeld := may && s.Held() > 0
+	_, mayHold := s.Kinds[kind]
+	mayBeHeld := mayHold && s.Held() > 0
 	r, err := store(ctx)
 	if !mayBeHeld || !unsaved(err) && !fault.Is(err, fault.NotFound) {
 		return r, err
@@ -299,8 +296,8 @@ func (s *Spool) holds(r *ports.Record) bool {
 	if len(s.held) == 0 {
 		return false
 	}
-	_, there := s.held[name(r.Tenant, r.Kind, r.ID)]
-	return there || r.Idem != "" && s.keys[keyOf(r.Kind, r.Idem)]
+	_, held := s.held[name(r.Tenant, r.Kind, r.ID)]
+	return held || r.Idem != "" && s.keys[keyOf(r.Kind, r.Idem)]
 }
 
 func (s *Spool) remember(w ports.Record) {

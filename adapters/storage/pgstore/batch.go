@@ -56,7 +56,7 @@ type call[Q, A any] struct {
 	ask    Q
 	answer A
 	err    error
-	again  bool // it was not executed, and must be made alone
+	undone bool // it was not executed, and must be made alone
 	done   chan struct{}
 }
 
@@ -88,7 +88,7 @@ func (g *gather[Q, A]) do(ctx context.Context, ask Q) (A, error) {
 		}
 		return none, fault.Wrap(g.abandoned, "pgstore.batch", ctx.Err())
 	}
-	if c.again {
+	if c.undone {
 		return g.alone(ctx, ask)
 	}
 	return c.answer, c.err
@@ -161,7 +161,7 @@ func (g *gather[Q, A]) send(all []*call[Q, A]) {
 		all[0].answer, all[0].err = g.alone(ctx, all[0].ask)
 	} else if err := g.together(ctx, all); err != nil {
 		for _, c := range all {
-			c.err, c.again = err, rolledBack(err)
+			c.err, c.undone = err, rolledBack(err)
 		}
 	}
 	for _, c := range all {
@@ -183,7 +183,7 @@ func distinct[Q, A any, K comparable](all []*call[Q, A], key func(Q) K) []*call[
 	var first []*call[Q, A]
 	for _, c := range all {
 		k := key(c.ask)
-		if c.again = seen[k]; !c.again {
+		if c.undone = seen[k]; !c.undone {
 			first = append(first, c)
 		}
 		seen[k] = true

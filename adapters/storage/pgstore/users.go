@@ -68,14 +68,14 @@ func (t userTable) FindByKey(ctx context.Context, scoped string) (user.Creation,
 }
 
 // HasID implements table.UserTable.
-func (t userTable) HasID(ctx context.Context, tenant, id string) (there bool, err error) {
+func (t userTable) HasID(ctx context.Context, tenant, id string) (taken bool, err error) {
 	const query = `SELECT EXISTS (SELECT 1 FROM patchbay_person WHERE tenant = $1 AND id = $2)`
-	err = t.row(ctx, "pgstore.user", query, []any{tenant, id}, func(row pgx.Row) error { return row.Scan(&there) })
-	return there, err
+	err = t.row(ctx, "pgstore.user", query, []any{tenant, id}, func(row pgx.Row) error { return row.Scan(&taken) })
+	return taken, err
 }
 
 // Insert implements table.UserTable.
-func (t userTable) Insert(ctx context.Context, n table.NewUser) (made bool, err error) {
+func (t userTable) Insert(ctx context.Context, n table.NewUser) (inserted bool, err error) {
 	one := &newUser{NewUser: n}
 	if one.values, err = one.Values(); err != nil {
 		return false, err
@@ -84,8 +84,8 @@ func (t userTable) Insert(ctx context.Context, n table.NewUser) (made bool, err 
 }
 
 func (s *Store) createUser(ctx context.Context, n *newUser) (bool, error) {
-	made, err := s.write(ctx, "pgstore.user", insertUser, append(columns(n.Events), n.values...)...)
-	return made > 0, err
+	inserted, err := s.write(ctx, "pgstore.user", insertUser, append(columns(n.Events), n.values...)...)
+	return inserted > 0, err
 }
 
 // createUsers creates users in the order of their email addresses, so that two gateways

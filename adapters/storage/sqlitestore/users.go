@@ -29,9 +29,9 @@ func (t userTable) FindByKey(ctx context.Context, scoped string) (user.Creation,
 }
 
 // HasID implements table.UserTable.
-func (t userTable) HasID(ctx context.Context, tenant, id string) (there bool, err error) {
-	err = t.reads.QueryRowContext(quick(ctx), `SELECT EXISTS (SELECT 1 FROM user WHERE tenant = ? AND id = ?)`, tenant, id).Scan(&there)
-	return there, classify("sqlitestore.user", err)
+func (t userTable) HasID(ctx context.Context, tenant, id string) (taken bool, err error) {
+	err = t.reads.QueryRowContext(quick(ctx), `SELECT EXISTS (SELECT 1 FROM user WHERE tenant = ? AND id = ?)`, tenant, id).Scan(&taken)
+	return taken, classify("sqlitestore.user", err)
 }
 
 func scanUser(row table.Row) (user.User, error) {

@@ -5,7 +5,6 @@ import (
 	"database/sql"
 	"errors"
 	"sync"
-	"sync/atomic"
 
 	"patchbay/adapters/storage/table"
 	"patchbay/core/fault"
@@ -34,7 +33,6 @@ type writer struct {
 	stopped chan struct{}
 	once    sync.Once
 	seq     int64 // number of the last event in the feed, -1 if it must be read
-	commits atomic.Int64
 }
 
 // request is a write to be done within the shared transaction. do returns an error only if the
@@ -199,7 +197,6 @@ func (w *writer) transact(all []*request) error {
 		_ = w.rollback(ctx, err) // the commit may have ended the transaction already
 		return fault.Wrap(fault.UnknownOutcome, "sqlitestore.commit", err)
 	}
-	w.commits.Add(1)
 	return nil
 }
 

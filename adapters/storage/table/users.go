@@ -36,7 +36,7 @@ type UserTable interface {
 	HasID(ctx context.Context, tenant, id string) (bool, error)
 
 	// Insert adds a user, unless its key, email or id is taken.
-	Insert(ctx context.Context, n NewUser) (made bool, err error)
+	Insert(ctx context.Context, n NewUser) (inserted bool, err error)
 
 	// Change replaces a user by what change makes of it. change makes no calls; it is called
 	// again if the user has changed in the meantime, and its error ends the change. NotFound;
@@ -50,7 +50,7 @@ var errEmailTaken = &fault.Error{Kind: fault.Conflict, Code: "email_taken", Para
 func (u Users) Create(ctx context.Context, n user.User, key idempotency.Key) error {
 	one := NewUser{n, key, u.events("created", n)}
 	for {
-		if made, err := u.Insert(ctx, one); err != nil || made {
+		if inserted, err := u.Insert(ctx, one); err != nil || inserted {
 			return err
 		}
 		if err := u.taken(ctx, n, key); err != nil {
@@ -69,7 +69,7 @@ func (u Users) taken(ctx context.Context, n user.User, key idempotency.Key) erro
 	if _, err := u.FindByEmail(ctx, n.Tenant, n.Email); !fault.Is(err, fault.NotFound) {
 		return cmp.Or[error](err, errEmailTaken)
 	}
-	if there, err := u.HasID(ctx, n.Tenant, n.ID); err != nil || there {
+	if taken, err := u.HasID(ctx, n.Tenant, n.ID); err != nil || taken {
 		return cmp.Or[error](err, fault.New(fault.Conflict, "id_taken", "the id is taken"))
 	}
 	return nil
@@ -93,8 +93,8 @@ func (u Users) Update(ctx context.Context, tenant, id string, patch user.Patch, 
 func (u Users) Delete(ctx context.Context, tenant, id string, ifVersion int64) error {
 	now := u.Clock.Now()
 	return u.change(ctx, tenant, id, ifVersion, func(before user.User) (Changed, error) {
-		gone := user.User{ID: id, Tenant: tenant, Version: before.Version + 1, CreatedAt: before.CreatedAt, UpdatedAt: now}
-		return Changed{User: gone, Deleted: true, Events: u.events("deleted", gone)}, nil
+		deleted := user.User{ID: id, Tenant: tenant, Version: before.Version + 1, CreatedAt: before.CreatedAt, UpdatedAt: now}
+		return Changed{User: deleted, Deleted: true, Events: u.events("deleted", deleted)}, nil
 	})
 }
 
