@@ -20,16 +20,18 @@ func oldest(n int) *options.FindOptions {
 // sum calls each with documents, unless they could not be read, until it fails. It returns the sum
 // of what each has returned.
 func sum[D any](docs []D, err error, each func(D) (int64, error)) (int, error) {
+	if err != nil {
+		return 0, err
+	}
 	total := 0
 	for _, d := range docs {
-		var n int64
-		n, err = each(d)
+		n, err := each(d)
 		total += int(n)
 		if err != nil {
-			break
+			return total, err
 		}
 	}
-	return total, err
+	return total, nil
 }
 
 func deleteOne(ctx context.Context, in *mongo.Collection, op string, filter bson.D) (deleted int64, err error) {
