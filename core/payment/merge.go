@@ -1,6 +1,7 @@
 package payment
 
 import (
+	"cmp"
 	"fmt"
 	"slices"
 	"time"
@@ -22,10 +23,7 @@ func (s Status) Terminal() bool { return s == Succeeded || s == Canceled }
 // Merging the same intent twice changes nothing. Merge reports whether the intent may be
 // stale or incomplete. Then only the provider's present state can tell, which is for Replace.
 func (p *Payment) Merge(i Intent) (stale bool) {
-	i = p.admit(i)
-	p.identify(i)
-	p.compare(i)
-	p.AmountCaptured = max(p.AmountCaptured, i.AmountCaptured)
+	i = p.accept(i)
 	switch {
 	case p.Status == Canceled:
 		if stale = i.Status == RequiresCapture; stale { // or it was in this status before it was canceled
@@ -57,7 +55,7 @@ func (p *Payment) Merge(i Intent) (stale bool) {
 // of an authorisation after a capture, and a total may be stale.
 func (p *Payment) mergeRefunds(i Intent) (stale bool) {
 	for _, r := range i.Refunds {
-		if p.refundOf(r) != nil || p.refund(r.Reference) != nil {
+		if p.refundOf(r) != nil || p.FindRefund(r.Reference) != nil {
 			p.TakeRefund(r)
 		} else {
 			stale = true
@@ -79,10 +77,7 @@ func (p *Payment) Replace(i Intent) { p.replace(i, sight) }
 func (p *Payment) Glimpse(i Intent) { p.replace(i, glimpse) }
 
 func (p *Payment) replace(i Intent, by evidence) {
-	i = p.admit(i)
-	p.identify(i)
-	p.compare(i)
-	p.AmountCaptured = max(p.AmountCaptured, i.AmountCaptured)
+	i = p.accept(i)
 	p.AmountRefunded = i.AmountRefunded
 	switch {
 	case !p.Status.Terminal():
@@ -100,19 +95,26 @@ func (p *Payment) replace(i Intent, by evidence) {
 // Answer ends an operation with the provider's answer to it. If a webhook has ended the
 // operation before, the answer is merged like an event.
 func (p *Payment) Answer(op *Operation, outcome Outcome, i Intent) {
-	i = p.admit(i)
 	if !op.Outcome.Open() {
 		p.Merge(i)
 		return
 	}
 	op.Outcome = outcome
-	p.identify(i)
-	p.compare(i)
-	p.AmountCaptured = max(p.AmountCaptured, i.AmountCaptured)
+	i = p.accept(i)
 	p.AmountRefunded = max(p.AmountRefunded, i.AmountRefunded)
 	if !p.Status.Terminal() && i.Status != "" {
 		p.follow(i)
 	}
+}
+
+// accept takes from an intent, from any source and however late, what never changes or only
+// grows. It returns the part of the intent that the payment may store.
+func (p *Payment) accept(i Intent) Intent {
+	i = p.admit(i)
+	p.identify(i)
+	p.compare(i)
+	p.AmountCaptured = max(p.AmountCaptured, i.AmountCaptured)
+	return i
 }
 
 // compare marks the payment for review if the provider's amounts, currency or status do not
@@ -133,15 +135,9 @@ func (p *Payment) compare(i Intent) {
 }
 
 func (p *Payment) identify(i Intent) {
-	if p.ProviderReference == "" {
-		p.ProviderReference = i.Reference
-	}
-	if i.ClientSecret != "" {
-		p.ClientSecret = i.ClientSecret
-	}
-	if i.PublishableKey != "" {
-		p.PublishableKey = i.PublishableKey
-	}
+	p.ProviderReference = cmp.Or(p.ProviderReference, i.Reference)
+	p.ClientSecret = cmp.Or(i.ClientSecret, p.ClientSecret)
+	p.PublishableKey = cmp.Or(i.PublishableKey, p.PublishableKey)
 	for _, o := range i.Objects {
 		if !slices.Contains(p.Objects, o) {
 			p.Objects = append(slices.Clip(p.Objects), o)
@@ -183,9 +179,14 @@ func (p *Payment) differs(i Intent) bool {
 // Open returns the operation whose outcome is open, nil if there is none.
 // There is never more than one.
 func (p *Payment) Open() *Operation {
-	for i := range p.Operations {
-		if p.Operations[i].Outcome.Open() {
-			return &p.Operations[i]
+	return find(p.Operations, func(op *Operation) bool { return op.Outcome.Open() })
+}
+
+// find returns the first item that fits, nil if there is none.
+func find[T any](items []T, fits func(*T) bool) *T {
+	for i := range items {
+		if fits(&items[i]) {
+			return &items[i]
 		}
 	}
 	return nil
@@ -193,12 +194,7 @@ func (p *Payment) Open() *Operation {
 
 // Operation returns the operation with this ID, nil if there is none.
 func (p *Payment) Operation(id string) *Operation {
-	for i := range p.Operations {
-		if p.Operations[i].ID == id {
-			return &p.Operations[i]
-		}
-	}
-	return nil
+	return find(p.Operations, func(op *Operation) bool { return op.ID == id })
 }
 
 // Under returns the operation that was last tried under a caller's key, nil if there is
@@ -221,15 +217,7 @@ func (p *Payment) Under(key string) (last *Operation) {
 // metadata has the key of an operation, or no key at all.
 func (p *Payment) Made(i Intent) bool {
 	key := i.Metadata[MetaOperation]
-	if key == "" {
-		return true
-	}
-	for i := range p.Operations {
-		if p.Operations[i].ProviderKey == key {
-			return true
-		}
-	}
-	return false
+	return key == "" || find(p.Operations, func(op *Operation) bool { return op.ProviderKey == key }) != nil
 }
 
 // Same reports whether the intent has this amount and currency.
@@ -332,10 +320,7 @@ func (op *Operation) closeConfirm(i Intent, by evidence) {
 // failed if the intent awaits its capture again. Events do not show that, since they may be
 // older than the capture.
 func (p *Payment) closeCapture(op *Operation, i Intent, by evidence) {
-	want := op.Amount
-	if want == 0 {
-		want = p.Amount
-	}
+	want := cmp.Or(op.Amount, p.Amount)
 	switch {
 	case i.Status == Canceled:
 		op.impossible(i.Status)
@@ -354,20 +339,18 @@ func (p *Payment) closeCapture(op *Operation, i Intent, by evidence) {
 // pendingCapture returns the capture whose result the provider will tell later, nil if there
 // is none.
 func (p *Payment) pendingCapture() *Operation {
-	for i := range p.Operations {
-		if op := &p.Operations[i]; op.Action == Capture && op.Outcome == Pending {
-			return op
-		}
-	}
-	return nil
+	return find(p.Operations, func(op *Operation) bool { return op.Action == Capture && op.Outcome == Pending })
 }
 
 func (op *Operation) decline(f *Failure) { op.end(Declined, fault.Declined.String(), f) }
 
+// CodeState is the code of an operation that the state of the payment does not allow.
+const CodeState = "unexpected_state"
+
 // impossible ends an operation that the payment's state at its provider does not allow.
 func (op *Operation) impossible(s Status) {
 	op.end(NotExecuted, fault.Conflict.String(), &Failure{
-		Code: "unexpected_state", Message: "the payment is " + string(s) + " at its provider",
+		Code: CodeState, Message: "the payment is " + string(s) + " at its provider",
 	})
 }
 

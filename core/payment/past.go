@@ -1,6 +1,7 @@
 package payment
 
 import (
+	"maps"
 	"reflect"
 	"slices"
 	"time"
@@ -210,13 +211,5 @@ func (p *Payment) admit(i Intent) Intent {
 // Concerns reports whether the payment belongs to a person: its customer, or a value of its
 // metadata, names the person.
 func (p *Payment) Concerns(names func(value string) bool) bool {
-	if names(p.CustomerID) {
-		return true
-	}
-	for _, value := range p.Metadata {
-		if names(value) {
-			return true
-		}
-	}
-	return false
+	return names(p.CustomerID) || slices.ContainsFunc(slices.Collect(maps.Values(p.Metadata)), names)
 }

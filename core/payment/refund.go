@@ -1,6 +1,8 @@
 package payment
 
 import (
+	"cmp"
+	"slices"
 	"time"
 
 	"patchbay/core/money"
@@ -92,7 +94,7 @@ func (p *Payment) TakeRefunds(all []ProviderRefund, i Intent) {
 // Listed reports whether the known refunds add up to the refunded amount.
 func (p *Payment) Listed() bool {
 	q := *p
-	q.Refunds = append([]RefundEntry(nil), p.Refunds...)
+	q.Refunds = slices.Clone(p.Refunds)
 	q.recallRefunds()
 	return q.given() == q.AmountRefunded
 }
@@ -100,26 +102,18 @@ func (p *Payment) Listed() bool {
 // SettleRefund ends a refund operation with the refund that the provider holds, and counts it.
 func (p *Payment) SettleRefund(op *Operation, r ProviderRefund) {
 	op.Reference = r.Reference
-	if r.Amount == 0 {
-		r.Amount = op.Amount
-	}
+	r.Amount = cmp.Or(r.Amount, op.Amount)
 	p.TakeRefund(r)
 }
 
 // enter adds a refund to the payment, or updates the entry that exists.
 func (p *Payment) enter(r ProviderRefund) *RefundEntry {
 	status := RefundStatus(r.Status)
-	for i := range p.Refunds {
-		known := &p.Refunds[i]
-		if known.Reference != r.Reference {
-			continue
-		}
+	if known := p.FindRefund(r.Reference); known != nil {
 		if status != known.Status && status.rank() >= known.Status.rank() && !known.Status.Returned() {
 			known.Status, known.Failure, known.UpdatedAt = status, r.Failure, time.Time{}
 		}
-		if known.Reason == "" {
-			known.Reason = r.Reason
-		}
+		known.Reason = cmp.Or(known.Reason, r.Reason)
 		if r.Amount > 0 {
 			known.Amount = r.Amount
 		}
@@ -135,13 +129,9 @@ func (p *Payment) enter(r ProviderRefund) *RefundEntry {
 // refundOf returns the operation that requested a refund, nil if it is not ours.
 func (p *Payment) refundOf(r ProviderRefund) *Operation {
 	key := r.Metadata[MetaOperation]
-	for i := range p.Operations {
-		op := &p.Operations[i]
-		if op.Action == Refund && (op.Reference == r.Reference || key != "" && op.ProviderKey == key) {
-			return op
-		}
-	}
-	return nil
+	return find(p.Operations, func(op *Operation) bool {
+		return op.Action == Refund && (op.Reference == r.Reference || key != "" && op.ProviderKey == key)
+	})
 }
 
 // refunded sets the outcome of a refund operation from its status at the provider, also when
@@ -166,7 +156,7 @@ func (op *Operation) refunded(r *RefundEntry) {
 func (p *Payment) recallRefunds() {
 	for i := range p.Operations {
 		op := &p.Operations[i]
-		if op.Action != Refund || op.Reference == "" || op.Outcome.Open() || p.refund(op.Reference) != nil {
+		if op.Action != Refund || op.Reference == "" || op.Outcome.Open() || p.FindRefund(op.Reference) != nil {
 			continue
 		}
 		status := map[Outcome]RefundStatus{Done: RefundSucceeded, Pending: RefundPending, NotExecuted: RefundFailed}[op.Outcome]
@@ -176,13 +166,9 @@ func (p *Payment) recallRefunds() {
 	}
 }
 
-func (p *Payment) refund(reference string) *RefundEntry {
-	for i := range p.Refunds {
-		if p.Refunds[i].Reference == reference {
-			return &p.Refunds[i]
-		}
-	}
-	return nil
+// FindRefund returns the refund with this reference, nil if there is none.
+func (p *Payment) FindRefund(reference string) *RefundEntry {
+	return find(p.Refunds, func(r *RefundEntry) bool { return r.Reference == reference })
 }
 
 // given returns the sum of the known refunds that are completed or in progress.
@@ -227,10 +213,8 @@ func (p *Payment) Refundable() int64 {
 	if p.Amount > 0 {
 		taken = min(taken, p.Amount)
 	}
-	for _, r := range p.Reviews {
-		if r.Reason == ReviewCurrency {
-			return 0
-		}
+	if slices.ContainsFunc(p.Reviews, func(r Review) bool { return r.Reason == ReviewCurrency }) {
+		return 0
 	}
 	return taken - p.AmountRefunded
 }
@@ -266,7 +250,7 @@ func (d Dispute) Closed() bool {
 // takeDispute merges a dispute from an event. It reports whether the event may be stale:
 // only the provider can tell which of two statuses of the same stage is later.
 func (p *Payment) takeDispute(d Dispute) (stale bool) {
-	known := p.dispute(d.Reference)
+	known := p.FindDispute(d.Reference)
 	if known == nil {
 		p.Disputes = append(p.Disputes, d)
 		return false
@@ -285,7 +269,7 @@ func (p *Payment) takeDispute(d Dispute) (stale bool) {
 // TakeDisputes merges all disputes as the provider holds them now.
 func (p *Payment) TakeDisputes(all []Dispute) {
 	for _, d := range all {
-		if known := p.dispute(d.Reference); known == nil {
+		if known := p.FindDispute(d.Reference); known == nil {
 			p.Disputes = append(p.Disputes, d)
 		} else if !known.same(d) {
 			known.become(d)
@@ -293,13 +277,9 @@ func (p *Payment) TakeDisputes(all []Dispute) {
 	}
 }
 
-func (p *Payment) dispute(reference string) *Dispute {
-	for i := range p.Disputes {
-		if p.Disputes[i].Reference == reference {
-			return &p.Disputes[i]
-		}
-	}
-	return nil
+// FindDispute returns the dispute with this reference, nil if there is none.
+func (p *Payment) FindDispute(reference string) *Dispute {
+	return find(p.Disputes, func(d *Dispute) bool { return d.Reference == reference })
 }
 
 func (d *Dispute) become(news Dispute) {

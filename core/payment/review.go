@@ -127,10 +127,5 @@ func (p *Payment) Audit(now time.Time) {
 
 // reviewed reports whether a review is open.
 func (p *Payment) reviewed() bool {
-	for _, r := range p.Reviews {
-		if r.Open() {
-			return true
-		}
-	}
-	return false
+	return slices.ContainsFunc(p.Reviews, Review.Open)
 }

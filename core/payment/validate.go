@@ -2,10 +2,13 @@ package payment
 
 import (
 	"net/url"
+	"slices"
 	"strings"
+	"time"
 	"unicode/utf8"
 
 	"patchbay/core/fault"
+	"patchbay/core/money"
 )
 
 // Limits of the fields, in characters. Source: docs.stripe.com/api/metadata.
@@ -18,23 +21,28 @@ const (
 	maxProviders     = 32 // in PaymentMethods, and in Customers
 )
 
-// Fields are the free-form fields of a payment that a caller writes.
+// Fields are the fields of a payment that a caller writes.
 type Fields struct {
-	CustomerID    string
+	Amount        int64 // minor units
+	Currency      money.Currency
+	CustomerID    string // one of our users (usr_…), or the provider's customer
 	Description   string
 	ReturnURL     string
 	CaptureMethod CaptureMethod // may be empty
 	Confirmation  Confirmation  // may be empty
 	Confirm       bool          // confirmed at once, so by the server
 	Metadata      map[string]string
-	// PaymentMethod, and the values by provider, are the provider's tokens.
-	PaymentMethod  string
-	PaymentMethods map[string]string
-	Customers      map[string]string
+	// The following are the provider's tokens.
+	PaymentMethod  string            // for the first provider only
+	PaymentMethods map[string]string // by provider
+	Customers      map[string]string // by provider
+	// ExpiresAt is until when a payment that was accepted but has not reached its provider
+	// is tried; zero means the usual time.
+	ExpiresAt time.Time
 }
 
-// Check returns Invalid, with the field, unless all fields may be stored and sent to a
-// provider. Card numbers are never accepted.
+// Check returns Invalid, with the field, unless all free-form fields may be stored and sent to
+// a provider. Card numbers are never accepted. money.Check checks the amount.
 func (f Fields) Check() error {
 	switch {
 	case utf8.RuneCountInString(f.Description) > MaxDescription || HasCardNumber(f.Description):
@@ -167,10 +175,7 @@ func digit(c byte) bool { return '0' <= c && c <= '9' }
 
 // issuers lists the number ranges in use by their first digits, both ends included, with
 // their lengths. Visa has long ceased to issue 13 digits.
-var issuers = []struct {
-	from, to string
-	lengths  []int
-}{
+var issuers = []issuer{
 	{"4", "4", []int{16, 19}},                                                   // Visa
 	{"51", "55", []int{16}},                                                     // Mastercard
 	{"2221", "2720", []int{16}},                                                 // Mastercard
@@ -183,19 +188,17 @@ var issuers = []struct {
 	{"62", "62", []int{16, 17, 18, 19}}, // UnionPay
 }
 
+type issuer struct {
+	from, to string
+	lengths  []int
+}
+
 func isCard(digits string) bool {
-	for _, r := range issuers {
+	fits := func(r issuer) bool {
 		n := len(r.from)
-		if len(digits) < n || digits[:n] < r.from || digits[:n] > r.to {
-			continue
-		}
-		for _, length := range r.lengths {
-			if len(digits) == length && luhn(digits) {
-				return true
-			}
-		}
+		return len(digits) >= n && r.from <= digits[:n] && digits[:n] <= r.to && slices.Contains(r.lengths, len(digits))
 	}
-	return false
+	return slices.ContainsFunc(issuers, fits) && luhn(digits)
 }
 
 func luhn(digits string) bool {

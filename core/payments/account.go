@@ -103,12 +103,14 @@ func (a *KnownAccounts) learn(ctx context.Context, g ports.PaymentGateway) {
 				"provider", provider, "error", err)
 			said = int(kind)
 		}
-		if !kind.Rule().Retry && kind != fault.Canceled && kind != fault.Overloaded {
+		final := !kind.Rule().Retry && kind != fault.Canceled && kind != fault.Overloaded
+		if final {
 			wait = accountRefused
-			a.settle(provider)
 		}
-		if a.clock.Now().After(until) {
-			a.settle(provider)
+		if final || a.clock.Now().After(until) {
+			a.mu.Lock()
+			a.final[provider] = true
+			a.mu.Unlock()
 		}
 		if !pause(ctx, wait) {
 			return
@@ -186,11 +188,4 @@ func (a *KnownAccounts) set(provider, id string) {
 	a.mu.Lock()
 	defer a.mu.Unlock()
 	a.known[provider], a.final[provider] = id, true
-}
-
-// settle ends the waiting for a provider's account.
-func (a *KnownAccounts) settle(provider string) {
-	a.mu.Lock()
-	defer a.mu.Unlock()
-	a.final[provider] = true
 }

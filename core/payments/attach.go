@@ -24,14 +24,8 @@ const (
 // takeIn merges the selected intents that were found after a restore into the store.
 // Failures are tried again with growing waits. An intent that cannot be attached is logged.
 func (s *Service) takeIn(ctx context.Context, which func(trace) bool) {
-	var left []trace
 	s.before.mu.Lock()
-	for _, t := range s.before.made {
-		left = append(left, t)
-	}
-	for _, t := range s.before.second {
-		left = append(left, t)
-	}
+	left := slices.AppendSeq(slices.Collect(maps.Values(s.before.made)), maps.Values(s.before.second))
 	s.before.mu.Unlock()
 	left = slices.DeleteFunc(left, func(t trace) bool { return !which(t) })
 	for wait := blind; len(left) > 0; wait = min(2*wait, takeInAtMost) {
@@ -43,24 +37,20 @@ func (s *Service) takeIn(ctx context.Context, which func(trace) bool) {
 
 // attachAll attaches the intents, and returns those that must be tried again.
 func (s *Service) attachAll(ctx context.Context, found []trace) (left []trace) {
-	todo := make(chan trace)
 	var mu sync.Mutex
 	work := guard.Group{Log: s.Log}
-	for range takenAtOnce {
+	slots := make(chan struct{}, takenAtOnce)
+	for _, t := range found {
+		slots <- struct{}{}
 		work.Go("payments before the store was put back", func() {
-			for t := range todo {
-				if again := s.attached(ctx, t); again {
-					mu.Lock()
-					left = append(left, t)
-					mu.Unlock()
-				}
+			defer func() { <-slots }()
+			if s.attached(ctx, t) {
+				mu.Lock()
+				defer mu.Unlock()
+				left = append(left, t)
 			}
 		})
 	}
-	for _, t := range found {
-		todo <- t
-	}
-	close(todo)
 	work.Wait()
 	return left
 }
@@ -90,7 +80,7 @@ func (s *Service) attach(ctx context.Context, t trace) error {
 		case st.record.Rev == 0: // the store does not have it
 			return s.ask(ctx, st)
 		case !t.over && s.hasAnother(p, t):
-			if !s.reviewSecond(p, t) {
+			if reason, detail := foreign(p, t.Provider, t.Reference); !p.Review(reason, detail, s.Clock.Now()) { // the buyer may have paid both
 				return record.ErrUnchanged
 			}
 		case p.ProviderReference != "" && s.outdated(p):
@@ -117,15 +107,6 @@ func (s *Service) hasAnother(p *payment.Payment, t trace) bool {
 	}
 	same := t.Reference == own.Reference && account != "" && account == s.account(t.Provider) // the same account under another name
 	return own.Reference != "" && own != t.Made && !same
-}
-
-// reviewSecond marks a payment for review because the buyer may have paid a second intent
-// too. It returns false if the payment has that review already.
-func (s *Service) reviewSecond(p *payment.Payment, t trace) (news bool) {
-	if t.Provider != p.Provider {
-		return p.Review(payment.ReviewOtherAccount, t.Provider+": "+t.Reference, s.Clock.Now())
-	}
-	return p.Review(payment.ReviewSecondIntent, t.Reference, s.Clock.Now())
 }
 
 // blank returns a payment that the store does not have, before it is filled from its provider.

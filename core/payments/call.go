@@ -5,6 +5,7 @@ import (
 	"context"
 	"maps"
 	"slices"
+	"time"
 
 	"patchbay/core/fault"
 	"patchbay/core/idempotency"
@@ -20,7 +21,10 @@ type answer struct {
 	// looked means that the answer is what the provider holds, not its response to a call.
 	// absent means that the answer proves that the operation was never executed.
 	looked, absent bool
-	use            use // the use of the key under which the refund was found
+	// answered means that the provider answered a lookup, at the time at by its clock.
+	answered bool
+	at       time.Time
+	use      use // the use of the key under which the refund was found
 }
 
 // use is one use of a caller's key, as a provider knows it.
@@ -47,7 +51,7 @@ func (s *Service) call(ctx context.Context, p payment.Payment, op payment.Operat
 		return s.adopt(ctx, g, op, made.Reference)
 	}
 	var a answer
-	switch r := s.change(&p, &op).(type) {
+	switch r := change(&p, &op).(type) {
 	case payment.CreateRequest:
 		a.intent, a.err = g.Create(ctx, r)
 	case payment.ConfirmRequest:
@@ -80,7 +84,7 @@ func (s *Service) adopt(ctx context.Context, g ports.PaymentGateway, op payment.
 func (s *Service) asked(op payment.Operation) (ports.PaymentGateway, error) {
 	g, ok := s.gateway(op.Provider)
 	if !ok {
-		return nil, fault.New(fault.Unavailable, "provider_not_configured", "the provider of this payment is not configured")
+		return nil, errNotConfigured
 	}
 	switch now := s.account(op.Provider); {
 	case op.Account == "" || now == op.Account:
@@ -94,7 +98,10 @@ func (s *Service) asked(op payment.Operation) (ports.PaymentGateway, error) {
 
 const codeAccount = "account_changed"
 
-var errAccount = fault.New(fault.UnknownOutcome, codeAccount, "the provider's name means another account than the one that was asked")
+var (
+	errAccount       = fault.New(fault.UnknownOutcome, codeAccount, "the provider's name means another account than the one that was asked")
+	errNotConfigured = fault.New(fault.Unavailable, "provider_not_configured", "the provider of this payment is not configured")
+)
 
 // explain reads the payment if the provider refused the operation because of the payment's
 // state: the provider knows something that the store does not.
@@ -102,24 +109,14 @@ func (s *Service) explain(ctx context.Context, g ports.PaymentGateway, op paymen
 	if !fault.Is(a.err, fault.Conflict) || op.Request.Reference == "" {
 		return a
 	}
-	intent, err := g.Retrieve(ctx, op.Request.Reference)
-	if err == nil {
+	if intent, err := g.Retrieve(ctx, op.Request.Reference); err == nil {
 		a.intent = intent
 	}
 	return a
 }
 
-// compose returns the request body of an operation, as its adapter composes it.
-func (s *Service) compose(p *payment.Payment, op *payment.Operation) (string, error) {
-	g, ok := s.gateway(op.Provider)
-	if !ok {
-		return "", nil // call returns the error
-	}
-	return g.Compose(s.change(p, op))
-}
-
 // change returns the request of an operation to its provider.
-func (s *Service) change(p *payment.Payment, op *payment.Operation) payment.Change {
+func change(p *payment.Payment, op *payment.Operation) payment.Change {
 	r := op.Request
 	switch op.Action {
 	case payment.Capture:

@@ -4,9 +4,11 @@
 package payments
 
 import (
+	"cmp"
 	"context"
 	"maps"
 	"reflect"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -31,7 +33,7 @@ import (
 // again.
 func (s *Service) Create(ctx context.Context, tenant string, r CreateRequest, key idempotency.Key) (Result, error) {
 	by := s.Clock.Now().Add(answerWithin)
-	if err := s.check(r); err != nil {
+	if err := cmp.Or(money.Check(r.Amount, r.Currency, s.Currencies), r.Check()); err != nil {
 		return Result{}, err
 	}
 	if len(s.Gateways) == 0 {
@@ -53,7 +55,7 @@ func (s *Service) Create(ctx context.Context, tenant string, r CreateRequest, ke
 			if err != errExpired { //nolint:errorlint // our own sentinel, returned as it is
 				return result, err
 			}
-			_, absent := s.load(ctx, tenant, s.paymentID(key, generation))
+			_, absent := s.records.Get(ctx, tenant, s.paymentID(key, generation))
 			if absent == nil { // the payment is of an earlier use of the key, which has expired
 				continue
 			}
@@ -73,7 +75,7 @@ func (s *Service) Create(ctx context.Context, tenant string, r CreateRequest, ke
 		case !fault.Is(err, fault.Conflict) || key.Empty():
 			return Result{}, err
 		}
-		known, err := s.byKey(ctx, key)
+		known, err := s.records.Find(ctx, ports.ByIdem, key.Scoped)
 		if !fault.Is(err, fault.NotFound) {
 			return s.answered(ctx, by, known, key, err)
 		}
@@ -90,16 +92,16 @@ func (s *Service) Create(ctx context.Context, tenant string, r CreateRequest, ke
 // request has expired, or if new payments are held after a restore.
 func (s *Service) onlyRepeat(ctx context.Context, by time.Time, key idempotency.Key, held bool) (Result, error) {
 	if !key.Empty() {
-		known, err := s.byKey(ctx, key)
+		known, err := s.records.Find(ctx, ports.ByIdem, key.Scoped)
 		if err == nil && held && s.usedSince(&known.payment, key) {
-			return Result{}, errRecollecting()
+			return Result{}, errRecollecting
 		}
 		if !fault.Is(err, fault.NotFound) {
 			return s.answered(ctx, by, known, key, err)
 		}
 	}
 	if held {
-		return Result{}, errRecollecting()
+		return Result{}, errRecollecting
 	}
 	return Result{}, errExpired
 }
@@ -113,17 +115,6 @@ func (s *Service) answered(ctx context.Context, by time.Time, st stored, key ide
 		return Result{}, err
 	}
 	return s.repeat(ctx, by, st, key)
-}
-
-func (s *Service) check(r CreateRequest) error {
-	if err := money.Check(r.Amount, r.Currency, s.Currencies); err != nil {
-		return err
-	}
-	return payment.Fields{
-		CustomerID: r.CustomerID, Description: r.Description, ReturnURL: r.ReturnURL,
-		CaptureMethod: r.CaptureMethod, Confirmation: r.Confirmation, Confirm: r.Confirm, Metadata: r.Metadata,
-		PaymentMethod: r.PaymentMethod, PaymentMethods: r.PaymentMethods, Customers: r.Customers,
-	}.Check()
 }
 
 // draft returns a payment that is claimed by this process and about to be created at the
@@ -147,16 +138,11 @@ func (s *Service) draft(tenant string, r CreateRequest, key idempotency.Key, gen
 
 // withDefaults returns the request with its defaults filled in.
 func withDefaults(r CreateRequest) CreateRequest {
-	if r.CaptureMethod == "" {
-		r.CaptureMethod = payment.CaptureAutomatic
-	}
-	switch {
-	case r.Confirmation != "":
-	case r.Confirm:
+	r.CaptureMethod = cmp.Or(r.CaptureMethod, payment.CaptureAutomatic)
+	if r.Confirmation == "" && r.Confirm {
 		r.Confirmation = payment.ConfirmServer
-	default:
-		r.Confirmation = payment.ConfirmClient
 	}
+	r.Confirmation = cmp.Or(r.Confirmation, payment.ConfirmClient)
 	return r
 }
 
@@ -210,24 +196,21 @@ func (s *Service) try(p *payment.Payment, op *payment.Operation) error {
 	if op.ProviderKey == "" {
 		op.ProviderKey = s.providerKey(p, op)
 	}
-	if op.Account == "" {
-		op.Account = s.account(op.Provider)
-	}
-	if op.Creates() { // another provider may have been tried in the meantime
-		p.Account = op.Account
-	}
-	if op.Body != "" {
+	s.recordAccount(p, op)
+	g, ok := s.gateway(op.Provider)
+	if op.Body != "" || !ok { // without a gateway, call returns the error
 		return nil
 	}
-	body, err := s.compose(p, op)
+	body, err := g.Compose(change(p, op))
 	op.Body = body
 	return err
 }
 
-// know records the account that the operation is sent to. For an operation that creates the
-// intent, that is also the account of the payment.
-func (s *Service) know(p *payment.Payment, op *payment.Operation) {
-	op.Account = s.account(op.Provider)
+// recordAccount records the account that the operation is sent to, unless it is recorded. For
+// an operation that creates the intent, that is also the account of the payment: another
+// provider may have been tried before.
+func (s *Service) recordAccount(p *payment.Payment, op *payment.Operation) {
+	op.Account = cmp.Or(op.Account, s.account(op.Provider))
 	if op.Creates() {
 		p.Account = op.Account
 	}
@@ -301,7 +284,7 @@ func (s *Service) providerKey(p *payment.Payment, op *payment.Operation) string 
 	}
 	next := op.Generation
 	for g := next; g <= next+lost; g++ {
-		if taken(p, op, name(g)) {
+		if slices.ContainsFunc(p.Operations, func(other payment.Operation) bool { return other.ID != op.ID && other.ProviderKey == name(g) }) {
 			next = g + 1
 		}
 	}
@@ -309,33 +292,9 @@ func (s *Service) providerKey(p *payment.Payment, op *payment.Operation) string 
 	return name(next)
 }
 
-func taken(p *payment.Payment, but *payment.Operation, name string) bool {
-	for i := range p.Operations {
-		if op := &p.Operations[i]; op.ID != but.ID && op.ProviderKey == name {
-			return true
-		}
-	}
-	return false
-}
-
-// CreateRequest is a request to create a payment. Providers are named as configured.
-type CreateRequest struct {
-	Amount         int64 // minor units
-	Currency       money.Currency
-	CustomerID     string // one of our users (usr_…), or the provider's customer
-	Metadata       map[string]string
-	PaymentMethod  string            // for the first provider only
-	PaymentMethods map[string]string // by provider
-	Customers      map[string]string // the provider's customer, by provider
-	Confirm        bool
-	CaptureMethod  payment.CaptureMethod // empty means automatic
-	Confirmation   payment.Confirmation  // empty means server with Confirm, client without
-	ReturnURL      string
-	Description    string
-	// ExpiresAt is until when a payment that was accepted but has not reached its provider
-	// is tried; zero means the usual time.
-	ExpiresAt time.Time
-}
+// CreateRequest is a request to create a payment. Providers are named as configured. An empty
+// CaptureMethod means automatic, an empty Confirmation server with Confirm and client without.
+type CreateRequest = payment.Fields
 
 // ConfirmRequest is a request to confirm a payment.
 type ConfirmRequest struct {

@@ -3,7 +3,7 @@ package payments
 import (
 	"context"
 	"slices"
-	"sync"
+	"sync/atomic"
 	"time"
 
 	"patchbay/core/fault"
@@ -14,82 +14,54 @@ import (
 )
 
 // reply coordinates a waiting caller and the work in the background. Either the caller
-// gets the result of the work, or it was told early that the work continues, and then the
+// gets the result of the work, or it was answered early that the work continues, and then the
 // gateway completes it. This is decided before a refusal is saved, so that the saved state
 // says who tries again.
-type reply struct {
-	mu              sync.Mutex
-	early, answered bool
-}
+type reply struct{ atomic.Int32 }
 
-// leave records that the caller leaves with an early answer. It returns false while a
-// refusal is being saved for the caller.
-func (r *reply) leave() bool {
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	r.early = !r.answered
-	return r.early
-}
-
-// answer records that the caller gets a refusal. It returns false if the caller has left.
-func (r *reply) answer() bool {
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	r.answered = !r.early
-	return r.answered
-}
-
-// goOn records that the work continues after all.
-func (r *reply) goOn() {
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	r.answered = false
-}
-
-func (r *reply) left() bool {
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	return r.early
-}
+// The states of a reply.
+const (
+	replyOpen    int32 = iota // also after a refusal, if the work continues after all
+	replyEarly                // the caller has left with an early answer
+	replyRefusal              // the caller gets the refusal that is being saved
+)
 
 // run calls the provider for an operation that has been saved. The work outlives the
 // caller. If it has not ended by the given time, the caller gets the payment as it is then.
 func (s *Service) run(ctx context.Context, by time.Time, st stored, id string) (Result, error) {
-	early := Result{Payment: st.payment, Operation: *st.payment.Operation(id)}
-	if !early.Operation.Outcome.Open() {
-		return early, failure(early.Operation)
+	present := Result{Payment: st.payment, Operation: *st.payment.Operation(id)}
+	if !present.Operation.Outcome.Open() {
+		return present, failure(present.Operation)
 	}
 	st.payment.Operations = slices.Clone(st.payment.Operations)
-	type end struct {
-		result Result
-		err    error
-	}
-	done := make(chan end, 1)
-	work := context.WithoutCancel(ctx)
 	var to reply
+	var result Result
+	var err error
+	done := make(chan struct{}) // not closed after a panic, which says nothing about the outcome
+	work := context.WithoutCancel(ctx)
 	s.calls.Go("call for a payment", func() {
-		result, err := s.execute(work, st, id, &to)
-		done <- end{result, err}
+		result, err = s.execute(work, st, id, &to)
+		close(done)
 	})
 	late := time.NewTimer(by.Sub(s.Clock.Now()))
 	defer late.Stop()
 	select {
-	case e := <-done:
-		return e.result, e.err
+	case <-done:
+		return result, err
 	case <-late.C:
 	}
 	until := s.Clock.Now().Add(saveWithin)
-	for !to.leave() {
+	for !to.CompareAndSwap(replyOpen, replyEarly) {
 		select {
-		case e := <-done:
-			return e.result, e.err
+		case <-done:
+			return result, err
 		case <-time.After(saveWithin / 30):
 		}
 		if s.Clock.Now().After(until) { // the refusal may or may not have been saved
-			return early, fault.New(fault.UnknownOutcome, "outcome_not_saved", "the provider has answered, and it could not be kept yet; ask again under the same key")
+			return present, fault.New(fault.UnknownOutcome, "outcome_not_saved", "the provider has answered, and it could not be kept yet; ask again under the same key")
 		}
 	}
-	return early, nil
+	return present, nil
 }
 
 // execute calls the provider and saves its answer. If it is proved that nothing was done,
@@ -102,8 +74,10 @@ func (s *Service) execute(ctx context.Context, st stored, id string, to *reply) 
 		if s.Clock.Now().Add(st.ahead).Before(st.record.Due) { // this only saves a call; keys and claims make a second call harmless
 			a = s.call(working, st.payment, *st.payment.Operation(id))
 		}
-		refused := outcomeOf(a.err) == payment.NotSent || outcomeOf(a.err) == payment.NotExecuted
-		next, err := s.conclude(ctx, &st, id, a, working.Err() == nil, !refused && to.left() || refused && !to.answer())
+		if outcome := outcomeOf(a.err); outcome == payment.NotSent || outcome == payment.NotExecuted {
+			to.CompareAndSwap(replyOpen, replyRefusal)
+		}
+		next, err := s.conclude(ctx, &st, id, a, working.Err() == nil, to.Load() == replyEarly)
 		op := *st.payment.Operation(id)
 		switch {
 		case fault.From(err).Code == codeForeign:
@@ -113,15 +87,15 @@ func (s *Service) execute(ctx context.Context, st stored, id string, to *reply) 
 		case err != nil:
 			// The provider has answered, but the answer cannot be saved, so it cannot be given to
 			// the caller as final. When the lease ends, the resolver asks again under the same key.
-			s.Log.ErrorContext(ctx, "outcome of a payment is not saved", "payment", st.payment.ID, "tenant", st.payment.Tenant, "operation", id, "error", err)
+			s.logUnsaved(ctx, &st.payment, id, err)
 			op.Outcome, st.payment.Status = payment.Unknown, payment.Processing
 			return Result{Payment: st.payment, Operation: op}, nil
 		case next != "":
 			id = next
-			to.goOn()
+			to.CompareAndSwap(replyRefusal, replyOpen)
 			continue
 		case beyond(&op) && s.readjust(working, &st, op):
-			to.goOn()
+			to.CompareAndSwap(replyRefusal, replyOpen)
 			continue
 		}
 		if op = *st.payment.Operation(id); op.Outcome.Open() {
@@ -133,6 +107,10 @@ func (s *Service) execute(ctx context.Context, st stored, id string, to *reply) 
 		}
 		return Result{Payment: shown, Operation: op}, s.refusal(&st.payment, op, a.err)
 	}
+}
+
+func (s *Service) logUnsaved(ctx context.Context, p *payment.Payment, operation string, err error) {
+	s.Log.ErrorContext(ctx, "outcome of a payment is not saved", "payment", p.ID, "tenant", p.Tenant, "operation", operation, "error", err)
 }
 
 // refusal returns the error of an operation that has just ended. Its RetryAfter is that of
@@ -157,12 +135,10 @@ var errLate = fault.New(fault.Canceled, "claim_over", "the gateway was stopped b
 // conclude saves an answer, and with it the operation to call next, if there is one.
 // accepted means that the caller has been answered 202.
 func (s *Service) conclude(ctx context.Context, st *stored, id string, a answer, inTime, accepted bool) (next string, err error) {
-	saving, cancel := context.WithTimeout(ctx, lease-callDeadline)
-	defer cancel()
 	st.cause = a.err
 	ours, try := worker.LeaseOf(st.record), markOf(st.payment.Operation(id))
 	var began mark // the next operation
-	err = s.insist(saving, st, func(st *stored) error {
+	err = s.saveOutcome(ctx, st, func(st *stored) error {
 		p := &st.payment
 		if began.in(p) && p.Operation(began.id).Outcome == payment.Calling {
 			return nil // it was saved, and only the answer was lost
@@ -180,7 +156,7 @@ func (s *Service) conclude(ctx context.Context, st *stored, id string, a answer,
 			return nil
 		}
 		if op.Account == "" {
-			s.know(p, op)
+			s.recordAccount(p, op)
 		}
 		if accepted && op.AcceptedAt.IsZero() {
 			op.AcceptedAt = s.Clock.Now()
@@ -274,7 +250,7 @@ func replay(now payment.Payment, op payment.Operation) (Result, error) {
 // retryable reports whether it is proved that the operation did nothing, for a reason that
 // may pass.
 func retryable(op *payment.Operation) bool {
-	if op.Outcome != payment.NotSent && op.Outcome != payment.NotExecuted {
+	if !op.DidNothing() {
 		return false
 	}
 	kind := fault.ParseKind(op.Kind)
@@ -299,7 +275,7 @@ func (s *Service) again(ctx context.Context, by time.Time, st stored, id string)
 		return s.resume(p, newest)
 	})
 	if err == errMoved { //nolint:errorlint // our own sentinel, returned as it is
-		fresh, err := s.load(ctx, st.payment.Tenant, st.payment.ID)
+		fresh, err := s.records.Get(ctx, st.payment.Tenant, st.payment.ID)
 		if err != nil {
 			return Result{}, err
 		}
@@ -315,7 +291,7 @@ var errMoved = fault.New(fault.Conflict, codeInProgress, "another operation was 
 func (s *Service) resume(p *payment.Payment, op *payment.Operation) error {
 	if err := allowed(p, op); err != nil {
 		if f := fault.From(err); f.Kind == fault.Invalid { // the request was valid when it was made
-			return fault.New(fault.Conflict, codeState, "the payment has moved on: "+f.Message)
+			return fault.New(fault.Conflict, payment.CodeState, "the payment has moved on: "+f.Message)
 		}
 		return err
 	}

@@ -12,39 +12,30 @@ import (
 	"patchbay/ports"
 )
 
-// sight is the quality of a look: told means that the provider answered; at is the time of
-// the answer, by the provider's clock.
-type sight struct {
-	told bool
-	at   time.Time
-}
-
 // look asks the provider what it holds, without asking it to do anything. If nothing is
 // found an hour after the first look, by the provider's clock, the operation was not
 // executed. A provider that takes a while to show what it has done gets that much longer.
-func (s *Service) look(ctx context.Context, p payment.Payment, op payment.Operation) (answer, sight) {
+func (s *Service) look(ctx context.Context, p payment.Payment, op payment.Operation) answer {
 	g, err := s.asked(op)
 	if err != nil {
-		return answer{err: err}, sight{}
+		return answer{err: err}
 	}
 	ctx, cancel := context.WithTimeout(ports.WithTenant(ctx, p.Tenant), callDeadline)
 	defer cancel()
-	a, l := s.see(ctx, g, p, op)
-	if !l.told || a.looked {
-		return a, l
+	a := s.see(ctx, g, p, op)
+	if !a.answered || a.looked {
+		return a
 	}
-	if since := l.at.Sub(op.LookedAt); op.Lookups > 0 && !op.LookedAt.IsZero() && since > absentAfter+g.Capabilities().Lookup.Lag {
+	if since := a.at.Sub(op.LookedAt); op.Lookups > 0 && !op.LookedAt.IsZero() && since > absentAfter+g.Capabilities().Lookup.Lag {
 		a.absent, a.looked = true, true
 	}
 	a.err = fault.New(fault.UnknownOutcome, "", "nothing was found yet")
-	return a, l
+	return a
 }
 
 // see looks for what the operation would have made. The answer has looked set if it was
 // found.
-func (s *Service) see(ctx context.Context, g ports.PaymentGateway, p payment.Payment, op payment.Operation) (answer, sight) {
-	var a answer
-	var l sight
+func (s *Service) see(ctx context.Context, g ports.PaymentGateway, p payment.Payment, op payment.Operation) (a answer) {
 	switch {
 	case op.Action == payment.Refund:
 		a = findRefund(ctx, g, op, s.laterUses(&p, op)...)
@@ -55,13 +46,13 @@ func (s *Service) see(ctx context.Context, g ports.PaymentGateway, p payment.Pay
 		a.looked = a.err == nil && !p.Judged(op, a.intent).Outcome.Open()
 	}
 	if a.err == nil || fault.Is(a.err, fault.NotFound) {
-		l.at, a.err = s.clockOf(ctx, g, op)
-		l.told = a.err == nil
+		a.at, a.err = s.clockOf(ctx, g, op)
+		a.answered = a.err == nil
 	}
-	if a.looked = a.looked && l.told; !a.looked && l.at.IsZero() && l.told { // without the provider's clock nothing is absent
-		return answer{err: errHidden}, sight{}
+	if a.looked = a.looked && a.answered; !a.looked && a.at.IsZero() && a.answered { // without the provider's clock nothing is absent
+		return answer{err: errHidden}
 	}
-	return declinedIn(a, op), l
+	return declinedIn(a, op)
 }
 
 // codeHidden is the code of a look that is not possible: the provider shows an intent only
@@ -74,7 +65,7 @@ var (
 )
 
 // seeIntent looks for the intent that a create has made, in the way that the provider offers.
-func (s *Service) seeIntent(ctx context.Context, g ports.PaymentGateway, op payment.Operation) (answer, sight) {
+func (s *Service) seeIntent(ctx context.Context, g ports.PaymentGateway, op payment.Operation) answer {
 	var at found
 	var err error
 	switch can := g.Capabilities().Lookup; {
@@ -86,17 +77,17 @@ func (s *Service) seeIntent(ctx context.Context, g ports.PaymentGateway, op paym
 		err = errHidden
 	}
 	if err != nil {
-		return answer{err: err}, sight{}
+		return answer{err: err}
 	}
-	l := sight{told: true, at: at.at}
+	a := answer{answered: true, at: at.at}
 	if at.reference == "" {
-		return answer{}, l
+		return a
 	}
-	i, err := g.Retrieve(ctx, at.reference)
-	if err != nil {
-		return answer{err: err}, sight{}
+	if a.intent, err = g.Retrieve(ctx, at.reference); err != nil {
+		return answer{err: err}
 	}
-	return declinedIn(answer{intent: i, looked: true}, op), l
+	a.looked = true
+	return declinedIn(a, op)
 }
 
 // made finds the intent that was made under a key. If a repeat of the key has made another

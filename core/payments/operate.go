@@ -13,8 +13,8 @@ import (
 )
 
 const (
-	codeState      = "unexpected_state"
 	codeInProgress = "operation_in_progress"
+	codeTooLarge   = "amount_too_large" // the amount exceeds what is left
 )
 
 // Confirm confirms a payment. A payment that never reached its provider is created there by
@@ -37,9 +37,7 @@ func (s *Service) Confirm(ctx context.Context, tenant, id string, r ConfirmReque
 		}
 		before, request := p.Status, p.Operations[0].Request
 		request.Confirm = true
-		if r.ReturnURL != "" {
-			request.ReturnURL = r.ReturnURL
-		}
+		request.ReturnURL = cmp.Or(r.ReturnURL, request.ReturnURL)
 		if p.Confirmation == payment.ConfirmClient && request.ReturnURL == "" {
 			return fault.InvalidParam("returnUrl", "return_url_required",
 				"a payment that was to be confirmed by the client may send the buyer away: confirming it here needs a returnUrl")
@@ -48,10 +46,7 @@ func (s *Service) Confirm(ctx context.Context, tenant, id string, r ConfirmReque
 		if p.ProviderReference == "" {
 			return s.replace(p, key, request, r.PaymentMethod)
 		}
-		method := r.PaymentMethod
-		if method == "" {
-			method = request.PaymentMethods[p.Provider]
-		}
+		method := cmp.Or(r.PaymentMethod, request.PaymentMethods[p.Provider])
 		err := s.begin(p, payment.Confirm, 0, key, payment.Request{
 			Reference: p.ProviderReference, PaymentMethod: method, ReturnURL: request.ReturnURL, Confirm: true,
 		})
@@ -66,11 +61,7 @@ func (s *Service) Capture(ctx context.Context, tenant, id string, amount int64, 
 		if err := capturable(p, amount); err != nil {
 			return err
 		}
-		wanted := amount
-		if amount == 0 {
-			wanted = p.AmountCapturable
-		}
-		return s.begin(p, payment.Capture, wanted, key, payment.Request{Reference: p.ProviderReference})
+		return s.begin(p, payment.Capture, cmp.Or(amount, p.AmountCapturable), key, payment.Request{Reference: p.ProviderReference})
 	})
 }
 
@@ -130,7 +121,7 @@ var errRepeat = fault.New(fault.Conflict, idempotency.CodeInFlight, "the first r
 // start saves an operation under a caller's key, claimed by this process, and runs it.
 func (s *Service) start(ctx context.Context, by time.Time, st stored, key string, begin func(*payment.Payment) error) (Result, error) {
 	var began mark
-	err := s.update(ctx, &st, func(st *stored) error {
+	err := s.records.Update(ctx, &st, func(st *stored) error {
 		p := &st.payment
 		if began.in(p) { // it was saved, and only the answer was lost
 			return nil
@@ -233,8 +224,7 @@ func refundable(p *payment.Payment, amount int64) error {
 }
 
 func unexpected(p *payment.Payment, done string) error {
-	return fault.New(fault.Conflict, codeState,
-		"a payment that is "+string(p.Status)+" cannot be "+done)
+	return fault.New(fault.Conflict, payment.CodeState, "a payment that is "+string(p.Status)+" cannot be "+done)
 }
 
 // within returns Invalid unless amount can be moved. limit is the amount that is left.
@@ -243,22 +233,16 @@ func within(amount, limit int64, c money.Currency) error {
 	case amount < 0:
 		return fault.InvalidParam("amount", "amount_not_positive", "amount must be a positive number of minor units")
 	case amount > limit:
-		return fault.InvalidParam("amount", "amount_too_large", "amount is more than what is left")
+		return fault.InvalidParam("amount", codeTooLarge, "amount is more than what is left")
 	}
 	return money.CheckStep(amount, c)
 }
-
-// codeTooLarge is the code of an amount that exceeds what is left.
-const codeTooLarge = "amount_too_large"
 
 // Refund refunds a payment; amount 0 means all that is left. The Operation of the Result is
 // the refund.
 func (s *Service) Refund(ctx context.Context, tenant, id string, amount int64, key idempotency.Key) (Result, error) {
 	return s.operate(ctx, tenant, id, key, func(p *payment.Payment) error {
-		wanted := amount
-		if amount == 0 {
-			wanted = p.Refundable()
-		}
+		wanted := cmp.Or(amount, p.Refundable())
 		if err := refundable(p, amount); err != nil {
 			begun := payment.Operation{Key: key.Scoped, StartedAt: s.Clock.Now()}
 			if p.AmountCaptured == 0 || !s.knownBefore(p, begun) {
@@ -281,7 +265,7 @@ func beyond(op *payment.Operation) bool {
 		return false
 	}
 	kind, code := fault.ParseKind(op.Kind), op.Error.Code
-	return kind == fault.Invalid && code == codeTooLarge || kind == fault.Conflict && code == codeState
+	return kind == fault.Invalid && code == codeTooLarge || kind == fault.Conflict && code == payment.CodeState
 }
 
 // readjust asks the provider what is left after it has refused a refund: somebody may have
@@ -291,13 +275,13 @@ func (s *Service) readjust(ctx context.Context, st *stored, refused payment.Oper
 	if _, err := s.Sync(ctx, st.payment.Tenant, st.payment.ID); err != nil {
 		return false
 	}
-	fresh, err := s.load(ctx, st.payment.Tenant, st.payment.ID)
+	fresh, err := s.records.Get(ctx, st.payment.Tenant, st.payment.ID)
 	if err != nil {
 		return false
 	}
 	*st = fresh
 	var began mark
-	err = s.update(ctx, st, func(st *stored) error {
+	err = s.records.Update(ctx, st, func(st *stored) error {
 		if began.in(&st.payment) {
 			return nil
 		}
@@ -321,4 +305,4 @@ func (s *Service) readjust(ctx context.Context, st *stored, refused payment.Oper
 }
 
 // errKept reports that a refusal stands.
-var errKept = fault.New(fault.Conflict, codeState, "nothing else is left")
+var errKept = fault.New(fault.Conflict, payment.CodeState, "nothing else is left")

@@ -2,8 +2,8 @@ package payments
 
 import (
 	"bytes"
+	"cmp"
 	"encoding/json"
-	"slices"
 
 	"patchbay/core/fault"
 	"patchbay/core/payment"
@@ -83,7 +83,8 @@ func (s *Service) apply(p *payment.Payment, op *payment.Operation, a answer, hel
 		s.hear(p, a)
 	case a.absent:
 		if held {
-			s.end(p, op, fault.New(fault.Unavailable, codeNotExecuted, "the provider did not execute this operation"))
+			refuse(op, fault.New(fault.Unavailable, codeNotExecuted, "the provider did not execute this operation"))
+			end(p, op)
 			op.Absent = true
 		}
 	case a.looked && !held && !op.Creates() && op.Action != payment.Refund: // the holder of the claim may be calling the provider now
@@ -175,8 +176,7 @@ func fail(p *payment.Payment, op *payment.Operation, outcome payment.Outcome, a 
 
 // end ends an operation that is proved to have done nothing and is not tried again
 // automatically. A payment that has not reached its provider is canceled.
-func (s *Service) end(p *payment.Payment, op *payment.Operation, why *fault.Error) {
-	refuse(op, why)
+func end(p *payment.Payment, op *payment.Operation) {
 	op.Outcome = payment.NotExecuted
 	switch {
 	case op.Creates() && !p.Status.Terminal():
@@ -191,10 +191,7 @@ func (s *Service) end(p *payment.Payment, op *payment.Operation, why *fault.Erro
 // refuse records why an operation failed.
 func refuse(op *payment.Operation, f *fault.Error) {
 	op.Kind = f.Kind.String()
-	op.Error = &payment.Failure{Code: f.Code, DeclineCode: f.DeclineCode, Message: f.Message}
-	if op.Error.Code == "" {
-		op.Error.Code = op.Kind
-	}
+	op.Error = &payment.Failure{Code: cmp.Or(f.Code, op.Kind), DeclineCode: f.DeclineCode, Message: f.Message}
 }
 
 // unplaced sets the status of a payment whose create or confirm did nothing.
@@ -233,7 +230,7 @@ func (st *stored) freeze() error {
 				return err
 			}
 		}
-		if op.Remembered() || op.Key == "" || op.Erased || !slices.Contains(st.told.answered, op.ID) {
+		if was := st.saved.Operation(op.ID); op.Remembered() || op.Key == "" || op.Erased || was == nil || !answeredByPayment(was) {
 			continue
 		}
 		if before == nil {
@@ -247,16 +244,10 @@ func (st *stored) freeze() error {
 	return nil
 }
 
-// answered returns the IDs of the operations whose keys are answered with the payment as it is now.
-func answered(p payment.Payment) []string {
-	var ids []string
-	for i := range p.Operations {
-		op := &p.Operations[i]
-		if op.Key != "" && !op.Remembered() && !op.Erased && !op.Outcome.Open() && !retryable(op) {
-			ids = append(ids, op.ID)
-		}
-	}
-	return ids
+// answeredByPayment reports whether a repeat of the operation's key is answered with the payment
+// as it is now.
+func answeredByPayment(op *payment.Operation) bool {
+	return op.Key != "" && !op.Remembered() && !op.Erased && !op.Outcome.Open() && !retryable(op)
 }
 
 // answerOf returns the payment as the operation was answered. That is the present payment

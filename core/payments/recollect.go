@@ -193,7 +193,7 @@ func (s *Service) page(ctx context.Context, g ports.PaymentGateway, r payment.Li
 // find reads a payment for a caller. If the store does not have it, it may have been found at
 // a provider after a restore, or may still be found. Errors as for madeBefore.
 func (s *Service) find(ctx context.Context, tenant, id string) (stored, error) {
-	st, err := s.load(ctx, tenant, id)
+	st, err := s.records.Get(ctx, tenant, id)
 	if !fault.Is(err, fault.NotFound) {
 		return st, err
 	}
@@ -202,10 +202,10 @@ func (s *Service) find(ctx context.Context, tenant, id string) (stored, error) {
 		if err := s.attach(ctx, t); err != nil {
 			return stored{}, err
 		}
-		return s.load(ctx, tenant, id)
+		return s.records.Get(ctx, tenant, id)
 	}
 	if held {
-		return stored{}, errRecollecting()
+		return stored{}, errRecollecting
 	}
 	return st, err
 }
@@ -234,7 +234,7 @@ func (s *Service) reclaim(ctx context.Context, tenant string, r CreateRequest, k
 			return stored{}, false, err
 		}
 	}
-	st, err = s.load(ctx, tenant, id)
+	st, err = s.records.Get(ctx, tenant, id)
 	if fault.Is(err, fault.NotFound) || err == nil && !st.payment.Found {
 		return stored{}, false, nil
 	}
@@ -244,13 +244,13 @@ func (s *Service) reclaim(ctx context.Context, tenant string, r CreateRequest, k
 	if st.payment.Amount != r.Amount || st.payment.Currency != r.Currency {
 		return stored{}, false, fault.New(fault.Conflict, idempotency.CodeMismatch, "this idempotency key was used for a payment of another amount")
 	}
-	if older, err := s.byKey(ctx, key); err == nil && older.payment.ID != id { // an earlier use still has the key
-		err = s.update(ctx, &older, func(st *stored) error { st.record.Idem = ""; return nil })
+	if older, err := s.records.Find(ctx, ports.ByIdem, key.Scoped); err == nil && older.payment.ID != id { // an earlier use still has the key
+		err = s.records.Update(ctx, &older, func(st *stored) error { st.record.Idem = ""; return nil })
 		if err != nil {
 			return stored{}, false, err
 		}
 	}
-	err = s.update(ctx, &st, func(st *stored) error {
+	err = s.records.Update(ctx, &st, func(st *stored) error {
 		p, create := &st.payment, &st.payment.Operations[0]
 		if !p.Found {
 			return nil // another repeat has done it
@@ -280,9 +280,9 @@ func (s *Service) locate(ctx context.Context, st *stored) error {
 			return err
 		}
 		if p.Open() != nil {
-			return errRecollecting()
+			return errRecollecting
 		}
-		fresh, err := s.load(ctx, p.Tenant, p.ID)
+		fresh, err := s.records.Get(ctx, p.Tenant, p.ID)
 		if err != nil {
 			return err
 		}

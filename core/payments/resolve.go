@@ -103,9 +103,7 @@ func (s *Service) retry(ctx context.Context, st stored, id string) error {
 	ours := worker.LeaseOf(st.record)
 	var next string
 	var began mark
-	saving, cancel := context.WithTimeout(ctx, lease-callDeadline)
-	defer cancel()
-	err := s.insist(saving, &st, func(st *stored) error {
+	err := s.saveOutcome(ctx, &st, func(st *stored) error {
 		p, op := &st.payment, st.payment.Operation(id)
 		if began.in(p) && p.Operation(began.id).Outcome == payment.Calling {
 			return nil
@@ -118,10 +116,14 @@ func (s *Service) retry(ctx context.Context, st stored, id string) error {
 		err := s.restart(p, op)
 		if op = p.Operation(id); err != nil {
 			*op = before
-			if fault.Is(err, fault.Unavailable) || op.Request.Made != nil { // an intent that exists is not given up
+			switch {
+			case fault.Is(err, fault.Unavailable) || op.Request.Made != nil: // an intent that exists is not given up
 				s.postpone(st, op)
-			} else {
-				s.end(p, op, why(err))
+			case err == errGivenUp: //nolint:errorlint // our own sentinel, returned as it is
+				end(p, op)
+			default:
+				refuse(op, fault.From(err))
+				end(p, op)
 			}
 			return nil
 		}
@@ -135,25 +137,15 @@ func (s *Service) retry(ctx context.Context, st stored, id string) error {
 	if err != nil || next == "" {
 		return err
 	}
-	told := &reply{early: true}
-	_, _ = s.execute(ctx, st, next, told) // the result is saved in the payment
+	var to reply
+	to.Store(replyEarly)
+	_, _ = s.execute(ctx, st, next, &to) // the result is saved in the payment
 	return nil
 }
 
-// givenUp reports that the time of an accepted operation has passed. The operation ends with
+// errGivenUp reports that the time of an accepted operation has passed. The operation ends with
 // its last refusal, so that the caller may ask for it again.
-type givenUp struct{ last *fault.Error }
-
-func (g *givenUp) Error() string { return "given up: " + g.last.Error() }
-
-// why returns the error with which an operation ends that is not tried again.
-func why(err error) *fault.Error {
-	var over *givenUp
-	if errors.As(err, &over) {
-		return over.last
-	}
-	return fault.From(err)
-}
+var errGivenUp = errors.New("given up")
 
 // restart begins a further try in the background. An error means that there is none;
 // Unavailable means that there may be one later. While the payment waits for the operation
@@ -170,8 +162,7 @@ func (s *Service) restart(p *payment.Payment, op *payment.Operation) error {
 		}
 	}
 	if made == nil && !s.Clock.Now().Before(s.triedUntil(p, op)) {
-		last := failure(payment.Operation{Kind: op.Kind, Error: op.Error, Action: op.Action, Provider: op.Provider, Outcome: payment.NotExecuted})
-		return &givenUp{fault.From(last)}
+		return errGivenUp
 	}
 	op.Outcome = payment.NotExecuted
 	if op.Action == payment.Create || op.Action == payment.Confirm {
@@ -198,7 +189,6 @@ func (s *Service) investigate(ctx context.Context, st stored, id string) error {
 	p, op := st.payment, *st.payment.Operation(id)
 	op.Stale = op.Stale || s.aged(op) || op.Creates() && s.expired(p)
 	var a answer
-	var l sight
 	ours, try := worker.LeaseOf(st.record), markOf(&op)
 	made, err := s.madeUnseen(&p, &op)
 	if err == nil {
@@ -208,12 +198,10 @@ func (s *Service) investigate(ctx context.Context, st stored, id string) error {
 	case err != nil:
 		a.err = err
 	case made == nil:
-		a, l = s.findOut(working, p, op)
+		a = s.findOut(working, p, op)
 	}
 	st.cause = a.err
-	saving, stop := context.WithTimeout(ctx, lease-callDeadline)
-	defer stop()
-	err = s.insist(saving, &st, func(st *stored) error {
+	err = s.saveOutcome(ctx, &st, func(st *stored) error {
 		now, held := st.payment.Operation(id), ours.On(st.record) && try.in(&st.payment)
 		if now == nil {
 			return nil
@@ -231,7 +219,7 @@ func (s *Service) investigate(ctx context.Context, st stored, id string) error {
 		}
 		s.take(st, now, a, held)
 		if held && now.Outcome == payment.Unknown {
-			s.reschedule(st, now, l, a.err)
+			s.reschedule(st, now, a)
 		}
 		return nil
 	})
@@ -245,9 +233,7 @@ func (s *Service) investigate(ctx context.Context, st stored, id string) error {
 // disown marks a payment for review if the provider answered an operation with an object
 // that belongs to another payment.
 func (s *Service) disown(ctx context.Context, st *stored, id string) {
-	saving, cancel := context.WithTimeout(ctx, lease-callDeadline)
-	defer cancel()
-	err := s.insist(saving, st, func(st *stored) error {
+	err := s.saveOutcome(ctx, st, func(st *stored) error {
 		if op := st.payment.Operation(id); op != nil && op.Outcome.Open() {
 			op.Outcome, op.Unsure = payment.Unknown, true
 			st.payment.Review(payment.ReviewForeign, id, s.Clock.Now())
@@ -256,31 +242,31 @@ func (s *Service) disown(ctx context.Context, st *stored, id string) {
 		return nil
 	})
 	if err != nil {
-		s.Log.ErrorContext(ctx, "outcome of a payment is not saved", "payment", st.payment.ID, "tenant", st.payment.Tenant, "operation", id, "error", err)
+		s.logUnsaved(ctx, &st.payment, id, err)
 	}
 }
 
 // findOut tries the ways that are still possible, until one shows the outcome. If the
 // payment's intent is known, only that intent is read: it may not have been made under the
 // operation's key.
-func (s *Service) findOut(ctx context.Context, p payment.Payment, op payment.Operation) (answer, sight) {
+func (s *Service) findOut(ctx context.Context, p payment.Payment, op payment.Operation) answer {
 	if made := op.Request.Made; made != nil && made.Provider == op.Provider {
-		return s.call(ctx, p, op), sight{}
+		return s.call(ctx, p, op)
 	}
-	var a answer
 	if !op.Stale && op.Lookups == 0 {
-		if a = s.call(ctx, p, op); a.proves() {
-			return a, sight{}
+		if a := s.call(ctx, p, op); a.proves() {
+			return a
 		}
 	}
-	a, l := s.look(ctx, p, op)
-	if a.proves() || op.Stale || op.Lookups == 0 {
-		return a, l
+	found := s.look(ctx, p, op)
+	if found.proves() || op.Stale || op.Lookups == 0 {
+		return found
 	}
-	if b := s.call(ctx, p, op); b.proves() {
-		return b, l
+	if a := s.call(ctx, p, op); a.proves() {
+		a.answered, a.at = found.answered, found.at
+		return a
 	}
-	return a, l
+	return found
 }
 
 // expired reports whether it is too late to create the payment. An intent that may have been
@@ -300,41 +286,39 @@ func (s *Service) aged(op payment.Operation) bool {
 	return fresh <= 0 || age >= fresh || age < -time.Minute
 }
 
-// reschedule sets when an operation is looked into next. Only a look that the provider
-// answered counts.
-func (s *Service) reschedule(st *stored, op *payment.Operation, l sight, err error) {
+// reschedule sets when an operation is looked for next, after the attempt that a is the answer
+// of. Only a lookup that the provider answered counts.
+func (s *Service) reschedule(st *stored, op *payment.Operation, a answer) {
 	now := s.Clock.Now()
 	since := now.Sub(op.LastTry())
 	if since > reviewAfter {
 		st.payment.Review(payment.ReviewUnknown, op.ID, now)
 	}
-	switch {
-	case fault.From(err).Code == CodeRestored: // it takes only seconds if the providers answer
-		s.release(st, now.Add(blind))
-		return
-	case fault.From(err).Code == codeAccount:
+	var wait time.Duration
+	switch code := fault.From(a.err).Code; {
+	case code == CodeRestored: // it takes only seconds if the providers answer
+		wait = blind
+	case code == codeAccount:
 		st.payment.Review(payment.ReviewOtherAccount, op.ID, now)
-		s.release(st, now.Add(elsewhere))
-		return
-	case fault.From(err).Code == codeHidden && op.Stale: // nothing but an event or a person can tell
+		wait = elsewhere
+	case code == codeHidden && op.Stale: // nothing but an event or a person can tell
 		st.payment.Review(payment.ReviewUnknown, op.ID, now)
-		s.release(st, now.Add(hidden))
-		return
-	case !l.told:
-		asked := min(fault.From(err).RetryAfter, patience)
-		s.release(st, now.Add(min(max(blind, since/10, asked), blindest)))
-		return
+		wait = hidden
+	case !a.answered:
+		wait = min(max(blind, since/10, min(fault.From(a.err).RetryAfter, patience)), blindest)
+	default:
+		op.Lookups++
+		if op.LookedAt.IsZero() {
+			op.LookedAt = a.at
+		}
+		op.SeenAt = a.at
+		lag := time.Duration(0)
+		if g, ok := s.gateway(op.Provider); ok {
+			lag = g.Capabilities().Lookup.Lag
+		}
+		wait = nextLook(a.at.Sub(op.LookedAt), lag)
 	}
-	op.Lookups++
-	if op.LookedAt.IsZero() {
-		op.LookedAt = l.at
-	}
-	op.SeenAt = l.at
-	lag := time.Duration(0)
-	if g, ok := s.gateway(op.Provider); ok {
-		lag = g.Capabilities().Lookup.Lag
-	}
-	s.release(st, now.Add(nextLook(l.at.Sub(op.LookedAt), lag)))
+	s.release(st, now.Add(wait))
 }
 
 // hasten has the open operation of a payment looked into now, because somebody has read the

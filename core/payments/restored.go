@@ -131,14 +131,12 @@ func (s *Service) madeBefore(id string) (*payment.Made, error) {
 	if known {
 		return nil, nil
 	}
-	return nil, errRecollecting()
+	return nil, errRecollecting
 }
 
-func errRecollecting() error {
-	err := fault.New(fault.Unavailable, CodeRestored,
-		"an older copy of the store was put back, and it is not known yet what the providers hold; nothing was done")
-	err.RetryAfter = blind
-	return err
+var errRecollecting = &fault.Error{
+	Kind: fault.Unavailable, Code: CodeRestored, RetryAfter: blind,
+	Message: "an older copy of the store was put back, and it is not known yet what the providers hold; nothing was done",
 }
 
 // holders returns the providers that may hold what the store does not know: those that are
@@ -187,7 +185,7 @@ func (s *Service) lastUse(ctx context.Context, tenant string, key idempotency.Ke
 	for g := from; g <= last+r.uses(); g++ {
 		id := s.paymentID(key, g)
 		_, traced := s.traceOf(id)
-		switch st, err := s.load(ctx, tenant, id); {
+		switch st, err := s.records.Get(ctx, tenant, id); {
 		case err == nil:
 			last, found = g, traced || st.payment.Found
 		case !fault.Is(err, fault.NotFound):
@@ -274,7 +272,7 @@ func (s *Service) renew(ctx context.Context, tenant, id string) error {
 	if !fault.Is(err, fault.NotFound) {
 		return err
 	}
-	st, err := s.load(ctx, tenant, id)
+	st, err := s.records.Get(ctx, tenant, id)
 	if err != nil {
 		return err
 	}

@@ -43,18 +43,22 @@ func (s *Service) rest(st *stored) {
 // the key may have been used again later, so the time counts from the restore.
 func (s *Service) keptUntil(op *payment.Operation) time.Time {
 	last := lastOf(op)
-	if at := s.restoredAt(); op.KnownSince.Before(at) && last.Before(at) {
-		last = at
+	if at := s.restoredAt(); op.KnownSince.Before(at) {
+		last = later(last, at)
 	}
 	return last.Add(idempotency.Kept)
 }
 
 // lastOf returns when an operation was last begun or ended.
 func lastOf(op *payment.Operation) time.Time {
-	if last := op.LastTry(); !op.EndedAt.After(last) {
-		return last
+	return later(op.LastTry(), op.EndedAt)
+}
+
+func later(a, b time.Time) time.Time {
+	if b.After(a) {
+		return b
 	}
-	return op.EndedAt
+	return a
 }
 
 // age asks the provider about a payment if that is due, and counts the time of its keys. It
@@ -98,23 +102,19 @@ func (s *Service) Traces(ctx context.Context, p user.Person, looked func(int) er
 		if !st.payment.Concerns(p.Is) {
 			return nil
 		}
-		return found(s.trace(st))
+		t := user.Trace{
+			ID: st.payment.ID, View: shown(st.payment),
+			Erase: func(ctx context.Context) error { return s.erase(ctx, st) },
+		}
+		if err := settledYet(&st.payment); err != nil {
+			t.Pending = err.Message
+		}
+		return found(t)
 	})
 }
 
-func (s *Service) trace(st stored) user.Trace {
-	t := user.Trace{
-		ID: st.payment.ID, View: shown(st.payment),
-		Erase: func(ctx context.Context) error { return s.erase(ctx, st) },
-	}
-	if err := settledYet(&st.payment); err != nil {
-		t.Pending = err.Message
-	}
-	return t
-}
-
 func (s *Service) erase(ctx context.Context, st stored) error {
-	return s.update(ctx, &st, func(st *stored) error {
+	return s.records.Update(ctx, &st, func(st *stored) error {
 		if err := settledYet(&st.payment); err != nil {
 			return err
 		}

@@ -58,6 +58,7 @@ type Options struct {
 type Service struct {
 	Options
 	records  record.Repository[stored]
+	objects  record.Repository[record.Entry[owner]]
 	queues   *worker.Set
 	ageing   *worker.Worker
 	listings map[string]*listing
@@ -77,6 +78,7 @@ func New(o Options) *Service {
 		noticed: make(chan struct{}, 1),
 	}
 	s.records = s.repository()
+	s.objects = record.Of(o.Journal, objectKind, func(o owner, _ string) bool { return o.Payment != "" })
 	names := make([]string, len(o.Gateways))
 	for i, g := range o.Gateways {
 		names[i] = g.Name()

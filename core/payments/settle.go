@@ -1,7 +1,9 @@
 package payments
 
 import (
+	"cmp"
 	"context"
+	"slices"
 
 	"patchbay/core/fault"
 	"patchbay/core/payment"
@@ -49,10 +51,10 @@ func (s *Service) Settle(ctx context.Context, tenant, id string, r SettleRequest
 		return payment.Payment{}, err
 	}
 	op := st.payment.Open()
-	if op == nil && st.payment.SettledAs(string(r.Verdict), r.Note) {
+	switch given := st.payment.SettledAs(string(r.Verdict), r.Note); {
+	case given && op == nil:
 		return st.payment, nil
-	}
-	if op != nil && st.payment.SettledAs(string(r.Verdict), r.Note) {
+	case given:
 		return st.payment, fault.New(fault.Conflict, "verdict_given",
 			"this verdict was given before the operation was tried again; say in the note what was seen since")
 	}
@@ -60,7 +62,7 @@ func (s *Service) Settle(ctx context.Context, tenant, id string, r SettleRequest
 	if err != nil {
 		return st.payment, err
 	}
-	err = s.update(ctx, &st, func(st *stored) error {
+	err = s.records.Update(ctx, &st, func(st *stored) error {
 		p := &st.payment
 		if op != nil && r.Verdict != Noted {
 			now := p.Operation(op.ID)
@@ -126,10 +128,7 @@ func (s *Service) testimony(ctx context.Context, st *stored, r SettleRequest) (a
 	if op.Action == payment.Refund {
 		return s.refundSeen(ctx, g, op, r.Reference)
 	}
-	reference := op.Request.Reference
-	if reference == "" {
-		reference = r.Reference
-	}
+	reference := cmp.Or(op.Request.Reference, r.Reference)
 	if reference == "" {
 		return answer{}, fault.InvalidParam("reference", "reference_required", "reference must be the provider's id of the payment")
 	}
@@ -149,10 +148,9 @@ func (s *Service) refundSeen(ctx context.Context, g ports.PaymentGateway, op *pa
 	if err != nil {
 		return answer{}, err
 	}
-	for _, r := range refunds {
-		if r.Reference == reference && r.Amount == op.Amount {
-			return answer{refund: r, looked: true}, nil
-		}
+	i := slices.IndexFunc(refunds, func(r payment.ProviderRefund) bool { return r.Reference == reference && r.Amount == op.Amount })
+	if i >= 0 {
+		return answer{refund: refunds[i], looked: true}, nil
 	}
 	return answer{}, fault.InvalidParam("reference", "no_such_refund", "reference must be a refund of this payment, of the same amount")
 }

@@ -29,7 +29,7 @@ func (s *Service) Sync(ctx context.Context, tenant, id string) (payment.Payment,
 		return st.payment, err
 	}
 	s.hasten(ctx, &st)
-	err = s.update(ctx, &st, func(st *stored) error {
+	err = s.records.Update(ctx, &st, func(st *stored) error {
 		if op := st.payment.Open(); op != nil {
 			if _, err := s.asked(*op); err != nil {
 				return err
@@ -52,7 +52,7 @@ func (s *Service) ask(ctx context.Context, st *stored) error {
 	p := &st.payment
 	g, ok := s.gateway(p.Provider)
 	if !ok {
-		return fault.New(fault.Unavailable, "provider_not_configured", "the provider of this payment is not configured")
+		return errNotConfigured
 	}
 	if err := s.sameAccount(p); err != nil {
 		return err
@@ -111,7 +111,7 @@ func (s *Service) ApplyWebhook(ctx context.Context, e webhook.Event) (a webhook.
 	if err != nil {
 		return a, err
 	}
-	err = s.update(ctx, &st, func(st *stored) error {
+	err = s.records.Update(ctx, &st, func(st *stored) error {
 		if err := s.locate(ctx, st); err != nil {
 			return err
 		}
@@ -141,43 +141,47 @@ func (s *Service) ApplyWebhook(ctx context.Context, e webhook.Event) (a webhook.
 // object. NotFound: the payment has no intent yet.
 func (s *Service) askAbout(ctx context.Context, st *stored, provider, object string) (reason, detail string, err error) {
 	p := &st.payment
-	switch {
-	case p.Provider != provider:
-		return payment.ReviewOtherAccount, provider + ": " + object, nil
-	case p.ProviderReference == "":
-		return "", "", fault.New(fault.NotFound, "no_such_record", "the payment has no intent yet")
+	if p.Provider == provider {
+		if p.ProviderReference == "" {
+			return "", "", fault.New(fault.NotFound, "no_such_record", "the payment has no intent yet")
+		}
+		if err := s.ask(ctx, st); err != nil {
+			return "", "", err
+		}
+		if slices.ContainsFunc(p.Objects, func(o payment.Object) bool { return o.Reference == object }) {
+			return "", "", nil
+		}
 	}
-	if err := s.ask(ctx, st); err != nil {
-		return "", "", err
-	}
-	if !slices.ContainsFunc(p.Objects, func(o payment.Object) bool { return o.Reference == object }) {
-		return payment.ReviewSecondIntent, object, nil
-	}
-	return "", "", nil
+	reason, detail = foreign(p, provider, object)
+	return reason, detail, nil
 }
 
 // stranger returns the reason for a review if an intent names a payment but is not its own.
 // Such an intent is never merged. A person must check whether the buyer has paid twice.
 func stranger(p *payment.Payment, provider string, i payment.Intent) (reason, detail string) {
-	switch {
-	case p.Provider != provider:
-		return payment.ReviewOtherAccount, provider + ": " + i.Reference
-	case p.ProviderReference != "" && p.ProviderReference != i.Reference, p.ProviderReference == "" && !p.Made(i):
-		return payment.ReviewSecondIntent, i.Reference
+	known := p.ProviderReference != ""
+	if p.Provider == provider && (known && p.ProviderReference == i.Reference || !known && p.Made(i)) {
+		return "", ""
 	}
-	return "", ""
+	return foreign(p, provider, i.Reference)
+}
+
+// foreign returns the reason for a review of a payment to which an object of a provider does not
+// belong.
+func foreign(p *payment.Payment, provider, object string) (reason, detail string) {
+	if p.Provider != provider {
+		return payment.ReviewOtherAccount, provider + ": " + object
+	}
+	return payment.ReviewSecondIntent, object
 }
 
 // subject finds the payment of an intent by the provider's reference, or by that of another
 // object of the payment. If the event came before the answer of the call, it finds it by the
 // metadata of the intent.
 func (s *Service) subject(ctx context.Context, provider string, i payment.Intent) (stored, error) {
-	st, err := s.records.Find(ctx, ports.ByRef, reference(provider, i.Reference))
-	if fault.Is(err, fault.NotFound) && i.Object != "" {
-		st, err = s.ofObject(ctx, provider, i.Object)
-	}
+	st, err := s.holding(ctx, provider, i.Reference, i.Object)
 	if fault.Is(err, fault.NotFound) && i.Metadata[payment.MetaPayment] != "" {
-		return s.load(ctx, i.Metadata[payment.MetaTenant], i.Metadata[payment.MetaPayment])
+		return s.records.Get(ctx, i.Metadata[payment.MetaTenant], i.Metadata[payment.MetaPayment])
 	}
 	return st, err
 }
@@ -226,10 +230,7 @@ func openThere(p *payment.Payment) (until time.Time, open bool) {
 		if r.Released || r.Status.Settled() {
 			continue
 		}
-		open = true
-		if end := r.CreatedAt.Add(sweepFor); end.After(until) {
-			until = end
-		}
+		open, until = true, later(until, r.CreatedAt.Add(sweepFor))
 	}
 	return until, open
 }
@@ -286,14 +287,11 @@ func (s *Service) sweep(ctx context.Context, st *stored) error {
 	err := s.ask(ctx, st)
 	now := s.Clock.Now().Add(st.ahead)
 	switch {
-	case fault.Is(err, fault.NotFound): // it will not reappear
-		p.Asked++
-		p.AskAt = now.Add(sweepWait(p.Asked))
-	case err != nil:
+	case err != nil && !fault.Is(err, fault.NotFound):
 		p.AskAt = now.Add(min(sweepWait(p.Asked), sweepAgain))
-	case p.Status != status:
+	case err == nil && p.Status != status:
 		p.AskAt, p.Asked = time.Time{}, 0
-	default:
+	default: // also if the provider does not have the payment: it will not reappear
 		p.Asked++
 		p.AskAt = now.Add(sweepWait(p.Asked))
 	}

@@ -114,47 +114,27 @@ func (g *Gateway) Account(context.Context) (string, error) { return "mock:" + g.
 
 // Create implements ports.PaymentGateway.
 func (g *Gateway) Create(ctx context.Context, r payment.CreateRequest) (payment.Intent, error) {
-	ctx, err := bodied(ctx, g, payment.Create, &r, &r.Key, &r.Body)
-	if err != nil {
-		return payment.Intent{}, err
-	}
-	return g.Gateway.Create(ctx, r)
+	return send(ctx, g, payment.Create, g.Gateway.Create, &r, &r.Key, &r.Body)
 }
 
 // Confirm implements ports.PaymentGateway.
 func (g *Gateway) Confirm(ctx context.Context, r payment.ConfirmRequest) (payment.Intent, error) {
-	ctx, err := bodied(ctx, g, payment.Confirm, &r, &r.Key, &r.Body)
-	if err != nil {
-		return payment.Intent{}, err
-	}
-	return g.Gateway.Confirm(ctx, r)
+	return send(ctx, g, payment.Confirm, g.Gateway.Confirm, &r, &r.Key, &r.Body)
 }
 
 // Capture implements ports.PaymentGateway.
 func (g *Gateway) Capture(ctx context.Context, r payment.CaptureRequest) (payment.Intent, error) {
-	ctx, err := bodied(ctx, g, payment.Capture, &r, &r.Key, &r.Body)
-	if err != nil {
-		return payment.Intent{}, err
-	}
-	return g.Gateway.Capture(ctx, r)
+	return send(ctx, g, payment.Capture, g.Gateway.Capture, &r, &r.Key, &r.Body)
 }
 
 // Cancel implements ports.PaymentGateway.
 func (g *Gateway) Cancel(ctx context.Context, r payment.CancelRequest) (payment.Intent, error) {
-	ctx, err := bodied(ctx, g, payment.Cancel, &r, &r.Key, &r.Body)
-	if err != nil {
-		return payment.Intent{}, err
-	}
-	return g.Gateway.Cancel(ctx, r)
+	return send(ctx, g, payment.Cancel, g.Gateway.Cancel, &r, &r.Key, &r.Body)
 }
 
 // Refund implements ports.PaymentGateway.
 func (g *Gateway) Refund(ctx context.Context, r payment.RefundRequest) (payment.ProviderRefund, error) {
-	ctx, err := bodied(ctx, g, payment.Refund, &r, &r.Key, &r.Body)
-	if err != nil {
-		return payment.ProviderRefund{}, err
-	}
-	return g.Gateway.Refund(ctx, r)
+	return send(ctx, g, payment.Refund, g.Gateway.Refund, &r, &r.Key, &r.Body)
 }
 
 // Book returns the provider's own record of its charges, newest first, up to limit after

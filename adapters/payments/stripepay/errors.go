@@ -13,9 +13,6 @@ import (
 	"patchbay/core/payment"
 )
 
-// codeState is the code for an operation that the intent's state does not allow.
-const codeState = "unexpected_state"
-
 // stateCodes are Stripe's codes for operations that the state of an intent, or of its
 // charge, does not allow.
 var stateCodes = map[stripe.ErrorCode]bool{
@@ -149,7 +146,7 @@ func (c call) invalid(e *stripe.Error) *fault.Error {
 	case e.Code == stripe.ErrorCodeParameterMissing && e.Param == "payment_method":
 		code = "payment_method_missing"
 	case stateCodes[e.Code], c.op == "refund" && e.Code == "" && e.Param == "payment_intent":
-		kind, code = fault.Conflict, codeState
+		kind, code = fault.Conflict, payment.CodeState
 	case c.op == "create" && (e.Param == "currency" || e.Param == "capture_method"):
 		kind, code = fault.Unsupported, cmp.Or(code, e.Param+"_unsupported") // this account does not support it
 	case c.op == "refund" && e.Code == "" && e.Param == "amount": // more than is left: Stripe has no code for it
@@ -175,7 +172,7 @@ func (c call) declined(err error) payment.Intent {
 		return payment.Intent{}
 	}
 	i, ok := c.g.intentOf(e.PaymentIntent)
-	if !ok || !statuses[payment.Status(e.PaymentIntent.Status)] || c.reference != "" && i.Reference != c.reference || c.operation != "" && i.Metadata[payment.MetaOperation] != c.operation {
+	if !ok || !payment.Status(e.PaymentIntent.Status).Known() || c.reference != "" && i.Reference != c.reference || c.operation != "" && i.Metadata[payment.MetaOperation] != c.operation {
 		return payment.Intent{}
 	}
 	return i

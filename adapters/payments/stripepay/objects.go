@@ -11,12 +11,6 @@ import (
 	"patchbay/core/payment"
 )
 
-// statuses are the known statuses of an intent.
-var statuses = map[payment.Status]bool{
-	payment.RequiresPaymentMethod: true, payment.RequiresConfirmation: true, payment.RequiresAction: true,
-	payment.Processing: true, payment.RequiresCapture: true, payment.Succeeded: true, payment.Canceled: true,
-}
-
 // intentOf converts an intent. ok is false if the object is not a valid intent. A status
 // that Stripe may add later could mean anything, so such an intent counts as processing,
 // and is retrieved again.
@@ -34,7 +28,7 @@ func (g *Gateway) intentOf(pi *stripe.PaymentIntent) (payment.Intent, bool) {
 		ClientSecret: pi.ClientSecret, PublishableKey: g.publishableKey,
 		Metadata: pi.Metadata, CreatedAt: instant(pi.Created),
 	}
-	if !statuses[i.Status] {
+	if !i.Status.Known() {
 		i.Status = payment.Processing
 	}
 	if ch := pi.LatestCharge; ch != nil {

@@ -103,23 +103,29 @@ func (g *Gateway) Refunds(ctx context.Context, reference string) ([]payment.Prov
 	c := g.begin(ctx, "refunds")
 	p := &stripe.RefundListParams{PaymentIntent: stripe.String(reference)}
 	p.Context, p.Limit = c.ctx, stripe.Int64(100)
-	var all []payment.ProviderRefund
-	list := g.api.Refunds.List(p)
+	all, err := collect(c, g.api.Refunds.List(p).Iter, func(r *stripe.Refund) string { return r.ID },
+		func(r *stripe.Refund) (payment.ProviderRefund, bool) { return refundOf(r, reference) })
+	slices.Reverse(all)
+	return all, err
+}
+
+// collect converts the objects of a list, in Stripe's order. id returns the id of an object.
+// convert returns false if an object is not valid, and then the whole list proves nothing.
+func collect[S, T any](c call, list *stripe.Iter, id func(*S) string, convert func(*S) (T, bool)) (all []T, err error) {
 	for list.Next() {
-		one := list.Refund()
-		refund, ok := refundOf(one, reference)
+		one := list.Current().(*S)
+		converted, ok := convert(one)
 		if !ok {
-			return nil, c.odd(one != nil && one.ID != "")
+			return nil, c.odd(one != nil && id(one) != "")
 		}
-		all = append(all, refund)
+		all = append(all, converted)
 	}
 	if err := list.Err(); err != nil {
 		return nil, c.failure(err)
 	}
-	if list.Meta().URL == "" { // as below
+	if list.Meta().URL == "" { // otherwise a response that is not a list would look like an empty one
 		return nil, c.unreadable()
 	}
-	slices.Reverse(all)
 	return all, nil
 }
 
@@ -134,22 +140,12 @@ func (g *Gateway) List(ctx context.Context, r payment.ListRequest) (payment.Inte
 		Expand:       stripe.StringSlice([]string{"data.latest_charge"}),
 	}
 	p.Context, p.Limit, p.StartingAfter, p.Single = c.ctx, stripe.Int64(int64(r.Limit)), optional(r.Cursor), true
-	var page payment.IntentPage
 	list := g.api.PaymentIntents.List(p)
-	for list.Next() {
-		one := list.PaymentIntent()
-		i, ok := g.intentOf(one)
-		if !ok {
-			return payment.IntentPage{}, c.odd(one != nil && one.ID != "")
-		}
-		page.Intents = append(page.Intents, i)
+	intents, err := collect(c, list.Iter, func(i *stripe.PaymentIntent) string { return i.ID }, g.intentOf)
+	if err != nil {
+		return payment.IntentPage{}, err
 	}
-	if err := list.Err(); err != nil {
-		return payment.IntentPage{}, c.failure(err)
-	}
-	if list.Meta().URL == "" { // otherwise a response that is not a list would look like an empty one
-		return payment.IntentPage{}, c.unreadable()
-	}
+	page := payment.IntentPage{Intents: intents}
 	if n := len(page.Intents); n > 0 && list.Meta().HasMore {
 		page.Next = page.Intents[n-1].Reference
 	}
@@ -172,24 +168,9 @@ func (g *Gateway) Disputes(ctx context.Context, reference string) ([]payment.Dis
 	c := g.begin(ctx, "disputes")
 	p := &stripe.DisputeListParams{PaymentIntent: stripe.String(reference)}
 	p.Context, p.Limit = c.ctx, stripe.Int64(100)
-	var all []payment.Dispute
-	list := g.api.Disputes.List(p)
-	for list.Next() {
-		d := list.Dispute()
-		one, ok := disputeOf(d)
-		if !ok {
-			return nil, c.odd(d != nil && d.ID != "")
-		}
-		all = append(all, one)
-	}
-	if err := list.Err(); err != nil {
-		return nil, c.failure(err)
-	}
-	if list.Meta().URL == "" { // otherwise a response that is not a list would look like an empty one
-		return nil, c.unreadable()
-	}
+	all, err := collect(c, g.api.Disputes.List(p).Iter, func(d *stripe.Dispute) string { return d.ID }, disputeOf)
 	slices.Reverse(all)
-	return all, nil
+	return all, err
 }
 
 // disputeOf converts a dispute. ok is false if the object is not a valid dispute.
