@@ -144,7 +144,7 @@ func TestWhatAnotherDoesEndsNoCallThatIsUnderWay(t *testing.T) {
 		}},
 		"by the present state":                             {payment.Calling, (*payment.Payment).Replace},
 		"by the present state, while it waits":             {payment.Waiting, (*payment.Payment).Replace},
-		"by the present state, while its call is repeated": {payment.Unknown, (*payment.Payment).Glimpse},
+		"by the present state, while its call is repeated": {payment.Unknown, (*payment.Payment).ReplaceDuringCall},
 	}
 	for _, tt := range tests {
 		for name, way := range ways {

@@ -45,7 +45,7 @@ func TestADisputeIsWhereItsProviderHasIt(t *testing.T) {
 func TestTheProvidersPresentDisputesReplaceWhatIsKnown(t *testing.T) {
 	t.Parallel()
 	p := payment.Payment{Disputes: []payment.Dispute{dispute("lost", true)}}
-	p.TakeDisputes([]payment.Dispute{dispute("won", false), {Reference: "dp_2", Status: "needs_response"}})
+	p.MergeDisputes([]payment.Dispute{dispute("won", false), {Reference: "dp_2", Status: "needs_response"}})
 	if len(p.Disputes) != 2 || p.Disputes[0].Status != "won" || p.Disputes[0].FundsWithdrawn {
 		t.Errorf("%+v", p.Disputes)
 	}

@@ -208,14 +208,14 @@ func TestSettleRefund(t *testing.T) {
 				{Action: payment.Refund, Outcome: payment.Calling, Amount: 200},
 			}}
 			op := &p.Operations[3]
-			p.SettleRefund(op, payment.ProviderRefund{Reference: "re_1", Status: tt.status})
+			p.EndRefund(op, payment.ProviderRefund{Reference: "re_1", Status: tt.status})
 			if op.Outcome != tt.outcome || op.Reference != "re_1" || p.AmountRefunded != tt.refunded || p.Refundable() != 500-tt.refunded {
 				t.Errorf("%+v, refunded %d; want %s, %d", op, p.AmountRefunded, tt.outcome, tt.refunded)
 			}
 			if code := failureCode(op.Error); code != tt.code {
 				t.Errorf("error %q, want %q", code, tt.code)
 			}
-			p.SettleRefund(op, payment.ProviderRefund{Reference: "re_1", Status: tt.status})
+			p.EndRefund(op, payment.ProviderRefund{Reference: "re_1", Status: tt.status})
 			if p.AmountRefunded != tt.refunded {
 				t.Errorf("told twice: refunded %d, want %d", p.AmountRefunded, tt.refunded)
 			}

@@ -90,15 +90,15 @@ func TestAnAnswerThatIsKeptIsAsItWas(t *testing.T) {
 			switch {
 			case op.Then == nil:
 				was[op.ID] = text(t, g.Shown())
-				op.Then = g.Remember(g.Payment)
+				op.Then = g.RecordAnswer(g.Payment)
 			case g.r.IntN(4) == 0:
-				op.Unremember()
+				op.ClearAnswer()
 				delete(was, op.ID)
 			}
-			g.Forget()
+			g.CompactPast()
 			for _, op := range g.Operations {
 				if got := ""; op.Then != nil {
-					if got = text(t, g.As(op.Then)); got != was[op.ID] {
+					if got = text(t, g.AsAnswered(op.Then)); got != was[op.ID] {
 						t.Fatalf("seed %d: %s was answered\n%s\nand is\n%s", seed, op.ID, was[op.ID], got)
 					}
 				}
@@ -119,14 +119,14 @@ func TestAnswersTakeNoMoreThanWhatDiffers(t *testing.T) {
 		p.Operations = append(p.Operations, payment.Operation{ID: fmt.Sprint("op_", n), Action: payment.Refund, Provider: "acme", Outcome: payment.Done, StartedAt: noon})
 		p.Refunds = append(p.Refunds, payment.RefundEntry{Reference: fmt.Sprint("re_", n), Operation: fmt.Sprint("op_", n), Amount: 1, Status: payment.RefundSucceeded})
 		p.AmountRefunded++
-		p.Operations[n].Then = p.Remember(p)
+		p.Operations[n].Then = p.RecordAnswer(p)
 		size = len(text(t, p))
 	}
 	if size > 150_000 {
 		t.Errorf("a hundred answers have %d bytes", size)
 	}
-	p.Operations[99].Unremember()
-	if p.Forget(); len(p.Past.Operations) != 99 || len(p.Past.Refunds) != 99 {
+	p.Operations[99].ClearAnswer()
+	if p.CompactPast(); len(p.Past.Operations) != 99 || len(p.Past.Refunds) != 99 {
 		t.Errorf("%d operations and %d refunds are kept for 99 answers", len(p.Past.Operations), len(p.Past.Refunds))
 	}
 }
@@ -144,11 +144,11 @@ func TestAFinalPaymentIsSealed(t *testing.T) {
 				Status: payment.RequiresAction, ClientSecret: "pi_1_hush", PublishableKey: "pk_1", NextAction: &payment.NextAction{Type: "redirect_to_url", URL: url},
 				Operations: []payment.Operation{{ID: "op_1", Outcome: payment.Done}},
 			}
-			then := p.Remember(p)
+			then := p.RecordAnswer(p)
 			p.Operations[0].Then = then
 			p.Status = status
 			p.Seal()
-			answer := p.As(p.Operations[0].Then)
+			answer := p.AsAnswered(p.Operations[0].Then)
 			for name, text := range map[string]string{"it": text(t, p), "what was answered": text(t, answer)} {
 				if has := strings.Contains(text, "hush"); has == sealed {
 					t.Errorf("%s: %s", name, text)

@@ -77,22 +77,22 @@ func (a *KnownAccounts) Pending(provider string) bool {
 func (a *KnownAccounts) Run(ctx context.Context) {
 	each := guard.Group{Log: a.log}
 	for _, g := range a.gateways {
-		each.Keep(ctx, "account of a provider", func(ctx context.Context) { a.learn(ctx, g) })
+		each.Keep(ctx, "account of a provider", func(ctx context.Context) { a.discover(ctx, g) })
 	}
 	each.Wait()
 }
 
-// learn asks one provider until it reports its account.
-func (a *KnownAccounts) learn(ctx context.Context, g ports.PaymentGateway) {
+// discover asks one provider until it reports its account.
+func (a *KnownAccounts) discover(ctx context.Context, g ports.PaymentGateway) {
 	provider := g.Name()
-	before := a.recall(ctx, provider)
+	before := a.loadKept(ctx, provider)
 	if a.Account(provider) != "" {
 		return
 	}
 	said := -1
 	until := a.clock.Now().Add(accountPending)
 	for wait := accountWait; ; wait = min(2*wait, accountWaitMax) {
-		id, err := ask(ctx, g)
+		id, err := readAccount(ctx, g)
 		if err == nil {
 			a.keep(ctx, provider, id, before)
 			return
@@ -118,7 +118,7 @@ func (a *KnownAccounts) learn(ctx context.Context, g ports.PaymentGateway) {
 	}
 }
 
-func ask(ctx context.Context, g ports.PaymentGateway) (string, error) {
+func readAccount(ctx context.Context, g ports.PaymentGateway) (string, error) {
 	ctx, cancel := context.WithTimeout(ctx, accountTimeout)
 	defer cancel()
 	return g.Account(ctx)
@@ -142,9 +142,9 @@ type identity struct {
 	Credential string `json:"credential"` // digest of the credential with which the account was read
 }
 
-// recall loads the stored account if it was read with the present credential. It returns
+// loadKept loads the stored account if it was read with the present credential. It returns
 // the account that the name meant before.
-func (a *KnownAccounts) recall(ctx context.Context, provider string) (before string) {
+func (a *KnownAccounts) loadKept(ctx context.Context, provider string) (before string) {
 	ctx, cancel := context.WithTimeout(ctx, accountTimeout)
 	defer cancel()
 	kept, err := a.kept.Get(ctx, "", provider)

@@ -33,7 +33,7 @@ func (r *rig) asBefore(t *testing.T, id, then string) {
 		}
 		p.Past = nil
 		for i := range p.Operations {
-			p.Operations[i].Unremember()
+			p.Operations[i].ClearAnswer()
 		}
 		p.Operations[0].Answer = raw
 	})

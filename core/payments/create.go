@@ -1,6 +1,6 @@
 // Package payments creates payments at the providers, and confirms, captures, cancels and
 // refunds them. Each operation is saved before its provider is called. No money moves twice
-// for one key. An unknown outcome is looked into until it is known.
+// for one key. An unknown outcome is investigated until it is known.
 package payments
 
 import (
@@ -94,14 +94,14 @@ func (s *Service) onlyRepeat(ctx context.Context, by time.Time, key idempotency.
 	if !key.Empty() {
 		known, err := s.records.Find(ctx, ports.ByIdem, key.Scoped)
 		if err == nil && held && s.usedSince(&known.payment, key) {
-			return Result{}, errRecollecting
+			return Result{}, errInventoryPending
 		}
 		if !fault.Is(err, fault.NotFound) {
 			return s.answered(ctx, by, known, key, err)
 		}
 	}
 	if held {
-		return Result{}, errRecollecting
+		return Result{}, errInventoryPending
 	}
 	return Result{}, errExpired
 }
@@ -128,7 +128,7 @@ func (s *Service) draft(tenant string, r CreateRequest, key idempotency.Key, gen
 		ReturnURL: r.ReturnURL, CaptureMethod: r.CaptureMethod, Confirmation: r.Confirmation,
 		Metadata: maps.Clone(r.Metadata), ExpiresAt: r.ExpiresAt, CreatedAt: now, KnownSince: s.restoredAt(),
 	}
-	if err := s.place(&p, payment.Create, key, s.requestOf(r)); err != nil {
+	if err := s.beginCreate(&p, payment.Create, key, s.requestOf(r)); err != nil {
 		return stored{}, err
 	}
 	st := stored{payment: p, record: ports.Record{Idem: key.Scoped}, limit: maxBytes}
@@ -164,7 +164,7 @@ func (s *Service) requestOf(r CreateRequest) payment.Request {
 // body. So if the proof that nothing was done should be wrong, the provider recognizes the
 // key.
 func (s *Service) begin(p *payment.Payment, a payment.Action, amount int64, key idempotency.Key, r payment.Request) error {
-	op := s.tried(p, a, key, r)
+	op := s.earlierTry(p, a, key, r)
 	if op == nil {
 		p.Operations = append(p.Operations, payment.Operation{
 			ID: s.IDs.New("op"), Action: a, Provider: p.Provider, Amount: amount,
@@ -173,11 +173,11 @@ func (s *Service) begin(p *payment.Payment, a payment.Action, amount int64, key 
 		op = &p.Operations[len(p.Operations)-1]
 	}
 	op.Request.Made = r.Made
-	return s.try(p, op)
+	return s.beginTry(p, op)
 }
 
-// try makes an operation ready for its next call.
-func (s *Service) try(p *payment.Payment, op *payment.Operation) error {
+// beginTry makes an operation ready for its next call.
+func (s *Service) beginTry(p *payment.Payment, op *payment.Operation) error {
 	if op.Absent { // no effect of the previous key is possible any more
 		op.Generation++
 		op.Absent, op.Unsure, op.Stale, op.Lookups, op.LookedAt, op.SeenAt = false, false, false, 0, time.Time{}, time.Time{}
@@ -188,7 +188,7 @@ func (s *Service) try(p *payment.Payment, op *payment.Operation) error {
 		op.TriedAt = s.Clock.Now()
 	}
 	op.Outcome, op.Kind, op.Error, op.EndedAt = payment.Calling, "", nil, time.Time{}
-	op.Unremember()
+	op.ClearAnswer()
 	op.AcceptedAt, op.Turn = time.Time{}, nextTurn(p)
 	if op.Request.Made == nil { // otherwise it was begun before the restore
 		op.KnownSince = s.restoredAt()
@@ -224,20 +224,20 @@ func nextTurn(p *payment.Payment) int {
 	return last + 1
 }
 
-// sameAs reports whether the operation was sent to the account that its provider's name
+// sameAccountAs reports whether the operation was sent to the account that its provider's name
 // means now. It is true if either account is not known.
-func (s *Service) sameAs(op *payment.Operation) bool {
+func (s *Service) sameAccountAs(op *payment.Operation) bool {
 	now := s.account(op.Provider)
 	return op.Account == "" || now == "" || now == op.Account
 }
 
-// tried returns the operation of the same request at the payment's provider if it did
+// earlierTry returns the operation of the same request at the payment's provider if it did
 // nothing, else nil. Without a key only an operation that creates the intent is recognized
 // as the same request, since an intent is created only once.
-func (s *Service) tried(p *payment.Payment, a payment.Action, key idempotency.Key, r payment.Request) *payment.Operation {
+func (s *Service) earlierTry(p *payment.Payment, a payment.Action, key idempotency.Key, r payment.Request) *payment.Operation {
 	for i := len(p.Operations) - 1; i >= 0; i-- {
 		op := &p.Operations[i]
-		same := op.Action == a && op.Provider == p.Provider && op.Key == key.Scoped && op.DidNothing() && s.sameAs(op)
+		same := op.Action == a && op.Provider == p.Provider && op.Key == key.Scoped && op.DidNothing() && s.sameAccountAs(op)
 		if same && (op.Key != "" || op.Creates() && reflect.DeepEqual(op.Request, r)) {
 			return op
 		}
@@ -279,8 +279,8 @@ func (s *Service) providerKey(p *payment.Payment, op *payment.Operation) string 
 		return "pbk_" + idempotency.Key{Scoped: op.Key}.Derive(s.Secret, "operation", p.ID, string(op.Action), op.Provider, strconv.Itoa(generation))
 	}
 	lost := 0
-	if s.knownBefore(p, *op) {
-		lost = s.lastRestore().uses()
+	if s.predatesRestore(p, *op) {
+		lost = s.lastRestore().missedUses()
 	}
 	next := op.Generation
 	for g := next; g <= next+lost; g++ {

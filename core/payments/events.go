@@ -78,7 +78,7 @@ func (f *feed) refund(before *payment.RefundEntry, r payment.RefundEntry) {
 		return
 	}
 	name := "refund_updated"
-	if r.Status.Settled() {
+	if r.Status.Final() {
 		name = "refund_" + string(r.Status)
 	}
 	f.add(name, map[string]any{

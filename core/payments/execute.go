@@ -71,7 +71,7 @@ func (s *Service) execute(ctx context.Context, st stored, id string, to *reply) 
 	defer cancel()
 	for {
 		a := answer{err: errLate}
-		if s.Clock.Now().Add(st.ahead).Before(st.record.Due) { // this only saves a call; keys and claims make a second call harmless
+		if s.Clock.Now().Add(st.clockAhead).Before(st.record.Due) { // this only saves a call; keys and claims make a second call harmless
 			a = s.call(working, st.payment, *st.payment.Operation(id))
 		}
 		if outcome := outcomeOf(a.err); outcome == payment.NotSent || outcome == payment.NotExecuted {
@@ -81,7 +81,7 @@ func (s *Service) execute(ctx context.Context, st stored, id string, to *reply) 
 		op := *st.payment.Operation(id)
 		switch {
 		case fault.From(err).Code == codeForeign:
-			s.disown(ctx, &st, id)
+			s.reviewForeign(ctx, &st, id)
 			op = *st.payment.Operation(id)
 			return Result{Payment: st.payment, Operation: op}, nil
 		case err != nil:
@@ -94,7 +94,7 @@ func (s *Service) execute(ctx context.Context, st stored, id string, to *reply) 
 			id = next
 			to.CompareAndSwap(replyRefusal, replyOpen)
 			continue
-		case beyond(&op) && s.readjust(working, &st, op):
+		case exceedsRemainder(&op) && s.retryWithRemainder(working, &st, op):
 			to.CompareAndSwap(replyRefusal, replyOpen)
 			continue
 		}
@@ -136,8 +136,8 @@ var errLate = fault.New(fault.Canceled, "claim_over", "the gateway was stopped b
 // accepted means that the caller has been answered 202.
 func (s *Service) conclude(ctx context.Context, st *stored, id string, a answer, inTime, accepted bool) (next string, err error) {
 	st.cause = a.err
-	ours, try := worker.LeaseOf(st.record), markOf(st.payment.Operation(id))
-	var began mark // the next operation
+	ours, try := worker.LeaseOf(st.record), tryOf(st.payment.Operation(id))
+	var began tryID // the next operation
 	err = s.saveOutcome(ctx, st, func(st *stored) error {
 		p := &st.payment
 		if began.in(p) && p.Operation(began.id).Outcome == payment.Calling {
@@ -148,7 +148,7 @@ func (s *Service) conclude(ctx context.Context, st *stored, id string, a answer,
 		if op == nil {
 			return nil
 		}
-		s.take(st, op, a, held)
+		s.applyAnswer(st, op, a, held)
 		if !held {
 			if op.Outcome.Open() && op.AcceptedAt.IsZero() {
 				op.AcceptedAt = s.Clock.Now() // the caller of this try is answered 202, whoever ends the other
@@ -162,12 +162,12 @@ func (s *Service) conclude(ctx context.Context, st *stored, id string, a answer,
 			op.AcceptedAt = s.Clock.Now()
 		}
 		switch {
-		case op.Outcome == payment.Waiting: // take has postponed it until it is known what the providers hold
+		case op.Outcome == payment.Waiting: // applyAnswer has postponed it until it is known what the providers hold
 		case op.Outcome.Open():
 			s.release(st, s.Clock.Now()) // the resolver continues at once
-		case inTime && s.moveOn(p, *op, len(st.record.Body), a.err):
+		case inTime && s.failOver(p, *op, len(st.record.Body), a.err):
 			p.Open().AcceptedAt = op.AcceptedAt
-			began = markOf(p.Open())
+			began = tryOf(p.Open())
 			next = began.id
 			s.hold(st)
 		case !op.AcceptedAt.IsZero() && retryable(op):
@@ -213,7 +213,7 @@ func (s *Service) repeat(ctx context.Context, by time.Time, st stored, key idemp
 		err := fault.New(fault.Conflict, idempotency.CodeInFlight, "the first request under this key is still under way")
 		err.RetryAfter = time.Second
 		return Result{Payment: st.payment, Operation: *op}, err
-	case retryable(op) && op.Action == payment.Create && movedOn(&st.payment, op):
+	case retryable(op) && op.Action == payment.Create && advanced(&st.payment, op):
 		// The present payment is the answer. Nothing is begun.
 		now := *op
 		now.Kind = ""
@@ -225,9 +225,9 @@ func (s *Service) repeat(ctx context.Context, by time.Time, st stored, key idemp
 	return replay(st.payment, *op)
 }
 
-// movedOn reports whether something other than its create has changed a payment, or may
+// advanced reports whether something other than its create has changed a payment, or may
 // have.
-func movedOn(p *payment.Payment, create *payment.Operation) bool {
+func advanced(p *payment.Payment, create *payment.Operation) bool {
 	return p.ProviderReference != "" || p.Status.Terminal() || slices.ContainsFunc(p.Operations, func(op payment.Operation) bool {
 		same := op.Action == create.Action && op.Key == create.Key
 		return !same && (!op.DidNothing() || op.Unsure)
@@ -267,14 +267,14 @@ func (s *Service) again(ctx context.Context, by time.Time, st stored, id string)
 		switch {
 		case newest == nil || newest.ID != last.ID || newest.Tries != last.Tries: // nil: the key has expired
 			return fault.New(fault.Conflict, idempotency.CodeInFlight, "another repeat of this key is under way")
-		case last.Action == payment.Create && movedOn(p, newest):
-			return errMoved
+		case last.Action == payment.Create && advanced(p, newest):
+			return errAdvanced
 		case newest.Creates() && s.expired(*p):
 			return errExpired
 		}
 		return s.resume(p, newest)
 	})
-	if err == errMoved { //nolint:errorlint // our own sentinel, returned as it is
+	if err == errAdvanced { //nolint:errorlint // our own sentinel, returned as it is
 		fresh, err := s.records.Get(ctx, st.payment.Tenant, st.payment.ID)
 		if err != nil {
 			return Result{}, err
@@ -284,8 +284,8 @@ func (s *Service) again(ctx context.Context, by time.Time, st stored, id string)
 	return result, err
 }
 
-// errMoved reports that the payment has advanced before its create was tried again.
-var errMoved = fault.New(fault.Conflict, codeInProgress, "another operation was done on this payment meanwhile")
+// errAdvanced reports that the payment has advanced before its create was tried again.
+var errAdvanced = fault.New(fault.Conflict, codeInProgress, "another operation was done on this payment meanwhile")
 
 // resume begins a further try of an operation that did nothing.
 func (s *Service) resume(p *payment.Payment, op *payment.Operation) error {
@@ -301,12 +301,12 @@ func (s *Service) resume(p *payment.Payment, op *payment.Operation) error {
 		if op.Action == payment.Confirm {
 			p.Status, p.NextAction, p.Error = payment.Processing, nil, nil
 		}
-		return s.try(p, op)
+		return s.beginTry(p, op)
 	case p.ProviderReference != "":
 		return unexpected(p, "created again")
 	}
 	p.Status, p.Error = payment.Processing, nil
-	return s.place(p, op.Action, key, op.Request)
+	return s.beginCreate(p, op.Action, key, op.Request)
 }
 
 // failure returns the error with which an operation was answered, nil if there was none.

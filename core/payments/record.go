@@ -17,11 +17,11 @@ type stored struct {
 	payment payment.Payment
 	record  ports.Record
 	saved   payment.Payment // the payment as it is in the store, zero if it is new
-	// ahead is how far the store's clock is ahead of ours, as far as a claim has shown. Due
+	// clockAhead is how far the store's clock is ahead of ours, as far as a claim has shown. Due
 	// times are by the store's clock.
-	ahead time.Duration
-	cause error // the provider's last failure, for the log
-	limit int   // largest size of the record in bytes while an operation is begun for a caller; 0 means none
+	clockAhead time.Duration
+	cause      error // the provider's last failure, for the log
+	limit      int   // largest size of the record in bytes while an operation is begun for a caller; 0 means none
 }
 
 // snapshot returns a copy of a payment that later changes of its operations, refunds, disputes
@@ -42,7 +42,7 @@ func decode(r ports.Record) (stored, error) {
 	return stored{payment: p, record: r, saved: snapshot(p)}, nil
 }
 
-// nextLookAt returns when the open operation of a payment is looked into next. It is zero if
+// nextLookAt returns when the open operation of a payment is investigated next. It is zero if
 // there is none, or if the record is claimed.
 func nextLookAt(p payment.Payment, r ports.Record) time.Time {
 	if r.Owner != "" || p.Open() == nil {
@@ -69,7 +69,7 @@ func (s *Service) save(ctx context.Context, st *stored) error {
 	if err := s.index(ctx, st); err != nil {
 		return err
 	}
-	if err := st.freeze(); err != nil {
+	if err := st.storeAnswers(); err != nil {
 		return err
 	}
 	p.Seal()
@@ -88,7 +88,7 @@ func (s *Service) save(ctx context.Context, st *stored) error {
 	r.Index.Flag, r.Index.Flagged = flagOf(p)
 	r.Events = s.eventsOf(&st.saved, p)
 	if p.Open() == nil {
-		s.rest(st)
+		s.queueClosed(st)
 	}
 	if err := s.Journal.Save(ctx, r)[0]; err != nil {
 		r.Body = before // the last body that is known to be stored
@@ -105,7 +105,7 @@ func (s *Service) repository() record.Repository[stored] {
 	return record.Repository[stored]{
 		Journal: s.Journal, Kind: kind, Decode: decode, Save: s.save,
 		Record: func(st *stored) *ports.Record { return &st.record },
-		Keep:   func(before, fresh *stored) { fresh.ahead, fresh.cause = before.ahead, before.cause },
+		Keep:   func(before, fresh *stored) { fresh.clockAhead, fresh.cause = before.clockAhead, before.cause },
 		Taken:  func(st *stored) error { return errForeign(st.payment.ProviderReference) },
 	}
 }
@@ -135,7 +135,7 @@ func (s *Service) insert(ctx context.Context, st *stored) error {
 	})
 }
 
-// Get returns a payment. It has an unknown outcome looked into soon. NotFound: the tenant
+// Get returns a payment. It has an unknown outcome investigated soon. NotFound: the tenant
 // has no such payment.
 func (s *Service) Get(ctx context.Context, tenant, id string) (payment.Payment, error) {
 	st, err := s.find(ctx, tenant, id)
@@ -201,7 +201,7 @@ func (s *Service) index(ctx context.Context, st *stored) error {
 			Value:  owner{p.ID},
 			Record: ports.Record{Tenant: p.Tenant, Kind: objectKind, ID: name, Ref: name, Index: ports.Index{Created: p.UpdatedAt}},
 		})
-		if fault.Is(err, fault.Conflict) { // it is there: whose is it?
+		if fault.Is(err, fault.Conflict) { // the object is known: does it belong to this payment?
 			var other stored
 			if other, err = s.ofObject(ctx, p.Provider, o.Reference); err == nil && other.payment.ID != p.ID {
 				p.Review(payment.ReviewSecondIntent, o.Reference, p.UpdatedAt)

@@ -21,22 +21,22 @@ const (
 	// absentAfter is how long an operation must not be found before it counts as not
 	// executed, beside the time that its provider takes to show it.
 	absentAfter = time.Hour
-	// triedFor is how long an accepted operation that did nothing is tried again.
-	triedFor = 15 * time.Minute
+	// retryFor is how long an accepted operation that did nothing is tried again.
+	retryFor = 15 * time.Minute
 )
 
-// milestones are the ages, since the first look that the provider answered, at which an
-// unknown outcome is looked into again. After the last one it is looked into daily, without
+// lookupAges are the ages, since the first lookup that the provider answered, at which an
+// unknown outcome is investigated again. After the last one that happens daily, without
 // end. An unknown outcome never becomes a failure by age alone.
-var milestones = []time.Duration{
+var lookupAges = []time.Duration{
 	10 * time.Second, 70 * time.Second, 370 * time.Second, absentAfter + time.Second,
 }
 
-// nextLook returns the wait after a look that was answered, at an age since the first one.
+// nextLookup returns the wait after a lookup that was answered, at an age since the first one.
 // lag is how long the provider takes to show what it has done.
-func nextLook(age, lag time.Duration) time.Duration {
-	for i, m := range milestones {
-		if i == len(milestones)-1 {
+func nextLookup(age, lag time.Duration) time.Duration {
+	for i, m := range lookupAges {
+		if i == len(lookupAges)-1 {
 			m += lag
 		}
 		if m > age {
@@ -49,17 +49,19 @@ func nextLook(age, lag time.Duration) time.Duration {
 const (
 	// reviewAfter is how long after the call a review is requested, too.
 	reviewAfter = 5 * 24 * time.Hour
-	// blind is the first wait after a look that was not answered, and blindest the longest.
-	blind, blindest = 5 * time.Second, 45 * time.Second
-	// patience bounds the RetryAfter of a provider for looks: unknown outcomes need few
+	// minLookupRetry is the first wait after a lookup that was not answered, and
+	// maxLookupRetry the longest.
+	minLookupRetry, maxLookupRetry = 5 * time.Second, 45 * time.Second
+	// maxRetryAfter bounds the RetryAfter of a provider for lookups: unknown outcomes need few
 	// calls, and somebody is waiting for them.
-	patience = 15 * time.Second
-	// hastened is the minimum time between looks that are caused by reads of the payment.
-	hastened = 30 * time.Second
-	// elsewhere is the wait if the provider's name now means another account.
-	elsewhere = time.Hour
-	// hidden is the wait if the provider cannot show what it has made.
-	hidden = 24 * time.Hour
+	maxRetryAfter = 15 * time.Second
+	// minLookupInterval is the minimum time between lookups that are caused by reads of the
+	// payment.
+	minLookupInterval = 30 * time.Second
+	// otherAccountWait is the wait if the provider's name now means another account.
+	otherAccountWait = time.Hour
+	// hiddenWait is the wait if the provider cannot show what it has made.
+	hiddenWait = 24 * time.Hour
 )
 
 // retries is the schedule by which an accepted operation that did nothing is tried again.
@@ -72,16 +74,16 @@ func (s *Service) resolve(ctx context.Context, c ports.Claim) error {
 	if err != nil {
 		return err
 	}
-	st.ahead = c.Due.Add(-lease).Sub(s.Clock.Now())
+	st.clockAhead = c.Due.Add(-lease).Sub(s.Clock.Now())
 	op := st.payment.Open()
 	if op != nil && op.Request.Made == nil && op.KnownSince.Before(s.restoredAt()) {
 		// The operation is open in a restored copy of the store. It may have ended since,
-		// even with a refusal that its caller was told. So the call is not repeated.
+		// even with a refusal that its caller has got. So the call is not repeated.
 		op.Outcome, op.Unsure, op.Stale = payment.Unknown, true, true
 	}
 	switch {
 	case op == nil:
-		err = s.save(ctx, &st) // which puts it into restQueue
+		err = s.save(ctx, &st) // which puts it into closedQueue
 		if fault.Is(err, fault.Conflict) {
 			err = nil
 		}
@@ -102,7 +104,7 @@ func (s *Service) resolve(ctx context.Context, c ports.Claim) error {
 func (s *Service) retry(ctx context.Context, st stored, id string) error {
 	ours := worker.LeaseOf(st.record)
 	var next string
-	var began mark
+	var began tryID
 	err := s.saveOutcome(ctx, &st, func(st *stored) error {
 		p, op := &st.payment, st.payment.Operation(id)
 		if began.in(p) && p.Operation(began.id).Outcome == payment.Calling {
@@ -129,7 +131,7 @@ func (s *Service) retry(ctx context.Context, st stored, id string) error {
 		}
 		open := p.Open()
 		open.AcceptedAt = before.AcceptedAt
-		began = markOf(open)
+		began = tryOf(open)
 		next = began.id
 		s.hold(st)
 		return nil
@@ -157,7 +159,7 @@ func (s *Service) restart(p *payment.Payment, op *payment.Operation) error {
 	made := op.Request.Made
 	if op.Creates() && made == nil {
 		var err error
-		if made, err = s.madeBefore(p.ID); err != nil {
+		if made, err = s.existingIntent(p.ID); err != nil {
 			return err
 		}
 	}
@@ -173,7 +175,7 @@ func (s *Service) restart(p *payment.Payment, op *payment.Operation) error {
 
 // triedUntil returns when an accepted operation that did nothing is given up.
 func (s *Service) triedUntil(p *payment.Payment, op *payment.Operation) time.Time {
-	until := op.AcceptedAt.Add(triedFor)
+	until := op.AcceptedAt.Add(retryFor)
 	if op.Creates() && !p.ExpiresAt.IsZero() && p.ExpiresAt.Before(until) {
 		until = p.ExpiresAt
 	}
@@ -181,18 +183,19 @@ func (s *Service) triedUntil(p *payment.Payment, op *payment.Operation) time.Tim
 }
 
 // investigate finds out what became of an operation. At first it repeats the call under its
-// key. Later it looks first. Once the provider may have forgotten the key, it only looks. A
+// key. Later it looks the operation up first. Once the provider may have forgotten the key,
+// that is all that it does. A
 // repeat alone is not enough: Stripe, for example, repeats the 500 that it answered.
 func (s *Service) investigate(ctx context.Context, st stored, id string) error {
 	working, cancel := context.WithTimeout(ctx, callDeadline)
 	defer cancel()
 	p, op := st.payment, *st.payment.Operation(id)
-	op.Stale = op.Stale || s.aged(op) || op.Creates() && s.expired(p)
+	op.Stale = op.Stale || s.keyForgotten(op) || op.Creates() && s.expired(p)
 	var a answer
-	ours, try := worker.LeaseOf(st.record), markOf(&op)
-	made, err := s.madeUnseen(&p, &op)
+	ours, try := worker.LeaseOf(st.record), tryOf(&op)
+	made, err := s.unadoptedIntent(&p, &op)
 	if err == nil {
-		_, err = s.asked(op)
+		_, err = s.gatewayFor(op)
 	}
 	switch {
 	case err != nil:
@@ -217,27 +220,27 @@ func (s *Service) investigate(ctx context.Context, st stored, id string) error {
 			s.postpone(st, now) // the next try adopts the intent
 			return nil
 		}
-		s.take(st, now, a, held)
+		s.applyAnswer(st, now, a, held)
 		if held && now.Outcome == payment.Unknown {
 			s.reschedule(st, now, a)
 		}
 		return nil
 	})
 	if fault.From(err).Code == codeForeign && err != nil {
-		s.disown(ctx, &st, id)
+		s.reviewForeign(ctx, &st, id)
 		return nil
 	}
 	return err
 }
 
-// disown marks a payment for review if the provider answered an operation with an object
+// reviewForeign marks a payment for review if the provider answered an operation with an object
 // that belongs to another payment.
-func (s *Service) disown(ctx context.Context, st *stored, id string) {
+func (s *Service) reviewForeign(ctx context.Context, st *stored, id string) {
 	err := s.saveOutcome(ctx, st, func(st *stored) error {
 		if op := st.payment.Operation(id); op != nil && op.Outcome.Open() {
 			op.Outcome, op.Unsure = payment.Unknown, true
 			st.payment.Review(payment.ReviewForeign, id, s.Clock.Now())
-			s.release(st, s.Clock.Now().Add(elsewhere))
+			s.release(st, s.Clock.Now().Add(otherAccountWait))
 		}
 		return nil
 	})
@@ -258,7 +261,7 @@ func (s *Service) findOut(ctx context.Context, p payment.Payment, op payment.Ope
 			return a
 		}
 	}
-	found := s.look(ctx, p, op)
+	found := s.lookUp(ctx, p, op)
 	if found.proves() || op.Stale || op.Lookups == 0 {
 		return found
 	}
@@ -275,9 +278,9 @@ func (s *Service) expired(p payment.Payment) bool {
 	return !p.ExpiresAt.IsZero() && !s.Clock.Now().Before(p.ExpiresAt)
 }
 
-// aged reports whether the provider may have forgotten the key of an operation. If the clock
+// keyForgotten reports whether the provider may have forgotten the key of an operation. If the clock
 // was set back, the key counts as forgotten, too.
-func (s *Service) aged(op payment.Operation) bool {
+func (s *Service) keyForgotten(op payment.Operation) bool {
 	fresh := replayFor
 	if g, ok := s.gateway(op.Provider); ok {
 		fresh = min(fresh, g.Capabilities().Keys.Kept-keyMargin)
@@ -297,15 +300,15 @@ func (s *Service) reschedule(st *stored, op *payment.Operation, a answer) {
 	var wait time.Duration
 	switch code := fault.From(a.err).Code; {
 	case code == CodeRestored: // it takes only seconds if the providers answer
-		wait = blind
+		wait = minLookupRetry
 	case code == codeAccount:
 		st.payment.Review(payment.ReviewOtherAccount, op.ID, now)
-		wait = elsewhere
-	case code == codeHidden && op.Stale: // nothing but an event or a person can tell
+		wait = otherAccountWait
+	case code == codeHidden && op.Stale: // only an event or a person can end it
 		st.payment.Review(payment.ReviewUnknown, op.ID, now)
-		wait = hidden
+		wait = hiddenWait
 	case !a.answered:
-		wait = min(max(blind, since/10, min(fault.From(a.err).RetryAfter, patience)), blindest)
+		wait = min(max(minLookupRetry, since/10, min(fault.From(a.err).RetryAfter, maxRetryAfter)), maxLookupRetry)
 	default:
 		op.Lookups++
 		if op.LookedAt.IsZero() {
@@ -316,12 +319,12 @@ func (s *Service) reschedule(st *stored, op *payment.Operation, a answer) {
 		if g, ok := s.gateway(op.Provider); ok {
 			lag = g.Capabilities().Lookup.Lag
 		}
-		wait = nextLook(a.at.Sub(op.LookedAt), lag)
+		wait = nextLookup(a.at.Sub(op.LookedAt), lag)
 	}
 	s.release(st, now.Add(wait))
 }
 
-// hasten has the open operation of a payment looked into now, because somebody has read the
+// hasten has the open operation of a payment investigated now, because somebody has read the
 // payment. It does nothing if the record is claimed, or was saved just before. Errors are
 // ignored, since the schedule remains. A record that an earlier version left without a
 // schedule gets one.
@@ -337,7 +340,7 @@ func (s *Service) hasten(ctx context.Context, st *stored) {
 		}
 		return
 	case lost:
-	case !st.record.Due.After(now.Add(blind)), now.Sub(st.payment.UpdatedAt) < hastened, !s.available(op.Provider):
+	case !st.record.Due.After(now.Add(minLookupRetry)), now.Sub(st.payment.UpdatedAt) < minLookupInterval, !s.available(op.Provider):
 		return
 	}
 	s.release(st, now)

@@ -75,12 +75,12 @@ func (s *Service) Settle(ctx context.Context, tenant, id string, r SettleRequest
 			if now.Outcome == payment.Waiting { // the intent that was made for it cannot be read
 				now.Outcome, now.Request.Made = payment.Unknown, nil
 			}
-			if made, err := s.madeUnseen(p, now); err != nil {
+			if made, err := s.unadoptedIntent(p, now); err != nil {
 				return err
 			} else if made != nil {
 				return errUnderWay // the next try adopts the intent
 			}
-			s.take(st, now, a, true)
+			s.applyAnswer(st, now, a, true)
 			if now.Outcome == payment.Unknown {
 				return fault.New(fault.Conflict, "not_this_operation", "what the provider has does not show that this operation was done")
 			}
@@ -117,9 +117,9 @@ func (s *Service) testimony(ctx context.Context, st *stored, r SettleRequest) (a
 	case !needsVerdict(st, op):
 		return answer{}, errUnderWay
 	case r.Verdict == NotExecuted:
-		return answer{absent: true, looked: true}, nil
+		return answer{absent: true, observed: true}, nil
 	}
-	g, err := s.asked(*op)
+	g, err := s.gatewayFor(*op)
 	if err != nil {
 		return answer{}, err
 	}
@@ -139,7 +139,7 @@ func (s *Service) testimony(ctx context.Context, st *stored, r SettleRequest) (a
 	if err != nil {
 		return answer{}, err
 	}
-	return declinedIn(answer{intent: i, looked: true}, *op), nil
+	return declinedIn(answer{intent: i, observed: true}, *op), nil
 }
 
 // refundSeen reads the refund that a person names.
@@ -150,15 +150,15 @@ func (s *Service) refundSeen(ctx context.Context, g ports.PaymentGateway, op *pa
 	}
 	i := slices.IndexFunc(refunds, func(r payment.ProviderRefund) bool { return r.Reference == reference && r.Amount == op.Amount })
 	if i >= 0 {
-		return answer{refund: refunds[i], looked: true}, nil
+		return answer{refund: refunds[i], observed: true}, nil
 	}
 	return answer{}, fault.InvalidParam("reference", "no_such_refund", "reference must be a refund of this payment, of the same amount")
 }
 
 // InReview calls found for each of the tenant's payments that needs a review, newest first.
-// It reads all payments of the tenant, and calls looked with how many it has read.
-func (s *Service) InReview(ctx context.Context, tenant string, looked func(int) error, found func(payment.Payment) error) error {
-	return s.records.Walk(ctx, tenant, ports.Filter{}, looked, func(st stored) error {
+// It reads all payments of the tenant, and calls progress with how many it has read.
+func (s *Service) InReview(ctx context.Context, tenant string, progress func(int) error, found func(payment.Payment) error) error {
+	return s.records.Walk(ctx, tenant, ports.Filter{}, progress, func(st stored) error {
 		if !st.payment.NeedsReview {
 			return nil
 		}

@@ -29,7 +29,7 @@ func send[R payment.Change, A any](ctx context.Context, g *Gateway, a payment.Ac
 	if strings.HasPrefix(said, "{") {
 		var meant R
 		if err := json.Unmarshal([]byte(said), &meant); err != nil {
-			return none, g.named(string(a), fault.New(fault.Invalid, "body_invalid", "the request cannot be read"))
+			return none, g.identified(string(a), fault.New(fault.Invalid, "body_invalid", "the request cannot be read"))
 		}
 		switch m := any(&meant).(type) { // the currency in which an amount is counted is not a part of the JSON
 		case *payment.CaptureRequest:
