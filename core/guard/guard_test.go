@@ -56,7 +56,7 @@ func TestThePanicIsLoggedWithItsStackAndNoAddress(t *testing.T) {
 	}
 }
 
-func TestWhatIsKeptRunningRunsAgain(t *testing.T) {
+func TestKeepRunsAgainAfterAPanic(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		var log bytes.Buffer
@@ -85,7 +85,7 @@ func TestWhatIsKeptRunningRunsAgain(t *testing.T) {
 	})
 }
 
-func TestTheEndEndsTheWaitToRunAgain(t *testing.T) {
+func TestKeepStopsWaitingWhenItsContextEnds(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		g := guard.Group{Log: slog.New(slog.DiscardHandler)}
@@ -101,7 +101,7 @@ func TestTheEndEndsTheWaitToRunAgain(t *testing.T) {
 }
 
 // A panic in one goroutine ends neither the others nor the wait for them.
-func TestOthersGoOn(t *testing.T) {
+func TestPanicStopsNoOtherFunction(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		log := slog.New(slog.DiscardHandler)

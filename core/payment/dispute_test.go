@@ -10,7 +10,7 @@ func dispute(status string, withdrawn bool) payment.Dispute {
 	return payment.Dispute{Reference: "dp_1", Amount: 500, Currency: "usd", Reason: "fraudulent", Status: status, FundsWithdrawn: withdrawn}
 }
 
-func TestADisputeIsWhereItsProviderHasIt(t *testing.T) {
+func TestDisputeFollowsItsStages(t *testing.T) {
 	t.Parallel()
 	tests := []struct {
 		name  string
@@ -51,7 +51,7 @@ func TestTheProvidersPresentDisputesReplaceWhatIsKnown(t *testing.T) {
 	}
 }
 
-func TestFundsAreGoneUntilTheyComeBack(t *testing.T) {
+func TestFundsAreWithdrawnUntilReturned(t *testing.T) {
 	t.Parallel()
 	for _, tt := range []struct {
 		moved []int64

@@ -7,7 +7,7 @@ import (
 	"patchbay/core/payment"
 )
 
-func TestWhatCanStillChange(t *testing.T) {
+func TestTerminalStatusesAndOpenOutcomes(t *testing.T) {
 	t.Parallel()
 	for status, terminal := range map[payment.Status]bool{
 		payment.RequiresPaymentMethod: false,
@@ -65,7 +65,7 @@ func TestReplace(t *testing.T) {
 
 // A refund that failed at the provider gives its amount back to what can be
 // refunded; money that was taken stays taken.
-func TestReplaceTakesTheAmountsAsTheyAre(t *testing.T) {
+func TestReplaceSetsTheRefundedAmountAndKeepsTheCaptured(t *testing.T) {
 	t.Parallel()
 	p := payment.Payment{Status: payment.Succeeded, AmountCaptured: 500, AmountRefunded: 300}
 	p.Replace(payment.Intent{Status: payment.Succeeded, AmountCaptured: 400, AmountRefunded: 100})
@@ -184,7 +184,7 @@ func TestFindingAnOperation(t *testing.T) {
 	}
 }
 
-func TestSettleRefund(t *testing.T) {
+func TestEndRefund(t *testing.T) {
 	t.Parallel()
 	tests := []struct {
 		status   string // Stripe's

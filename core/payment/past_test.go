@@ -71,7 +71,7 @@ func stored(t *testing.T, p payment.Payment) (back payment.Payment) {
 
 // Whatever becomes of a payment, and whichever answers are given up meanwhile, each that is
 // kept is as it was.
-func TestAnAnswerThatIsKeptIsAsItWas(t *testing.T) {
+func TestStoredAnswerIsReplayedUnchanged(t *testing.T) {
 	t.Parallel()
 	for seed := range uint64(50) {
 		g := grown{r: rand.New(rand.NewPCG(seed, 1)), Payment: payment.Payment{
@@ -111,7 +111,7 @@ func TestAnAnswerThatIsKeptIsAsItWas(t *testing.T) {
 }
 
 // What answers have in common is kept once.
-func TestAnswersTakeNoMoreThanWhatDiffers(t *testing.T) {
+func TestStoredAnswersTakeOnlyTheDifferences(t *testing.T) {
 	t.Parallel()
 	p := payment.Payment{Metadata: map[string]string{"large": strings.Repeat("x", 10_000)}}
 	size := 0
@@ -164,7 +164,7 @@ func TestAFinalPaymentIsSealed(t *testing.T) {
 	}
 }
 
-func TestAProvidersWordsAreKeptInShort(t *testing.T) {
+func TestProviderTextsAreTruncated(t *testing.T) {
 	t.Parallel()
 	long := &payment.Failure{Code: "card_declined", Message: strings.Repeat("ä", 100_000)}
 	p := payment.Payment{Error: long, Operations: []payment.Operation{{Error: long}, {Error: &payment.Failure{Message: "short"}}, {}}}

@@ -25,7 +25,7 @@ func ours(status payment.RefundStatus) payment.ProviderRefund {
 	return r
 }
 
-func TestARefundFollowsItsProvider(t *testing.T) {
+func TestRefundFollowsTheProvidersStatus(t *testing.T) {
 	t.Parallel()
 	const pending, succeeded, failed, canceled = payment.RefundPending, payment.RefundSucceeded, payment.RefundFailed, payment.RefundCanceled
 	tests := []struct {
@@ -58,7 +58,7 @@ func TestARefundFollowsItsProvider(t *testing.T) {
 	}
 }
 
-func TestAmountRefundedIsWhatWasGivenBack(t *testing.T) {
+func TestAmountRefundedIsTheSumOfRefunds(t *testing.T) {
 	t.Parallel()
 	total := func(r payment.ProviderRefund, sum int64) payment.ProviderRefund { r.Total = sum; return r }
 	dashboard := held("re_theirs", 300, payment.RefundSucceeded)
@@ -102,7 +102,7 @@ func TestAmountRefundedIsWhatWasGivenBack(t *testing.T) {
 
 // Of an event alone nobody can tell a refund that somebody else made from what a capture
 // has let go.
-func TestARefundOfSomebodyElseIsAskedFor(t *testing.T) {
+func TestForeignRefundMakesTheEventStale(t *testing.T) {
 	t.Parallel()
 	p := charged(600)
 	if !p.Merge(payment.Intent{Refunds: []payment.ProviderRefund{held("re_1", 400, payment.RefundSucceeded)}}) || len(p.Refunds) != 0 || p.AmountRefunded != 0 {
@@ -110,7 +110,7 @@ func TestARefundOfSomebodyElseIsAskedFor(t *testing.T) {
 	}
 }
 
-func TestWhatACaptureReleasedIsNotGivenBack(t *testing.T) {
+func TestReleaseOfAPartialCaptureIsNoRefund(t *testing.T) {
 	t.Parallel()
 	release, same := held("re_release", 400, payment.RefundSucceeded), held("re_same", 400, payment.RefundSucceeded)
 	tests := []struct {

@@ -23,7 +23,7 @@ func TestReviewIsOpenedOnceForEachDetail(t *testing.T) {
 	}
 }
 
-func TestAPersonSettlesAllThatIsOpen(t *testing.T) {
+func TestSettleClosesAllOpenReviews(t *testing.T) {
 	t.Parallel()
 	var p payment.Payment
 	p.Review(payment.ReviewAmount, "captured 10000 of 1000", noon)
@@ -36,7 +36,7 @@ func TestAPersonSettlesAllThatIsOpen(t *testing.T) {
 	}
 }
 
-func TestAVerdictIsKnownAgainUntilSomethingElseIsBroughtUp(t *testing.T) {
+func TestSettledAsHoldsUntilTheNextReview(t *testing.T) {
 	t.Parallel()
 	var p payment.Payment
 	if p.SettledAs("noted", "") {
@@ -53,7 +53,7 @@ func TestAVerdictIsKnownAgainUntilSomethingElseIsBroughtUp(t *testing.T) {
 	}
 }
 
-func TestAnOperationThatIsAskedForAgainIsReviewedAgain(t *testing.T) {
+func TestRetriedOperationIsReviewedAgain(t *testing.T) {
 	t.Parallel()
 	p := payment.Payment{Operations: []payment.Operation{{ID: "op_1", Outcome: payment.Unknown, StartedAt: noon.Add(-time.Hour)}}}
 	p.Review(payment.ReviewUnknown, "op_1", noon)
@@ -79,7 +79,7 @@ func TestAReviewWithoutAReasonIsSettledToo(t *testing.T) {
 	}
 }
 
-func TestTheProvidersWordAnswersWhatWasUnknown(t *testing.T) {
+func TestAuditClosesUnknownReviewsOnceNothingIsOpen(t *testing.T) {
 	t.Parallel()
 	p := payment.Payment{Status: payment.Succeeded, Operations: []payment.Operation{{ID: "op_1", Outcome: payment.Unknown}}}
 	p.Review(payment.ReviewUnknown, "op_1", noon)
@@ -96,7 +96,7 @@ func TestTheProvidersWordAnswersWhatWasUnknown(t *testing.T) {
 	}
 }
 
-func TestAMarkWithoutAReasonIsOfWhatIsUnknown(t *testing.T) {
+func TestAuditGivesReasonToReviewOfEarlierVersion(t *testing.T) {
 	t.Parallel()
 	p := payment.Payment{NeedsReview: true, Operations: []payment.Operation{{ID: "op_1", Outcome: payment.Unknown}}}
 	p.Audit(noon)

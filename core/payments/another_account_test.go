@@ -24,7 +24,7 @@ func (n *names) Account(string) string { return n.account.Load().(string) }
 
 func (n *names) Pending(string) bool { return n.pending.Load() }
 
-func TestAnotherAccountIsNeverAsked(t *testing.T) {
+func TestOperationIsNeverSentToAnotherAccount(t *testing.T) {
 	t.Parallel()
 	for name, tt := range map[string]struct {
 		before, after          string
@@ -37,7 +37,7 @@ func TestAnotherAccountIsNeverAsked(t *testing.T) {
 		"one that was not known before": {"", "acct_2", false, true, false},
 	} {
 		t.Run(name, func(t *testing.T) {
-			within(t, func(t *testing.T, r *rig) {
+			onVirtualTime(t, func(t *testing.T, r *rig) {
 				var known names
 				known.account.Store(tt.before)
 				s := r.another(t, "two", func(o *payments.Options) { o.Accounts, o.Journal = &known, memjournal.New(clock.System{}) })

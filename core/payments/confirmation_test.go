@@ -71,7 +71,7 @@ func atTheTill(t *testing.T, test func(t *testing.T, r *till)) {
 	})
 }
 
-func TestWhereAPaymentIsConfirmed(t *testing.T) {
+func TestConfirmationDefaultsAndValues(t *testing.T) {
 	t.Parallel()
 	for _, row := range []struct {
 		name    string
@@ -108,7 +108,7 @@ func TestWhereAPaymentIsConfirmed(t *testing.T) {
 	}
 }
 
-func TestConfirmingHereNeedsAnAddressUnlessThatWasSaid(t *testing.T) {
+func TestServerConfirmOfAClientPaymentNeedsReturnURL(t *testing.T) {
 	t.Parallel()
 	const back = "https://shop.example/done"
 	for _, row := range []struct {
@@ -149,7 +149,7 @@ func TestConfirmingHereNeedsAnAddressUnlessThatWasSaid(t *testing.T) {
 
 // A payment of an earlier version says nothing of where it is confirmed. Nothing was
 // offered in it that sends the buyer away.
-func TestConfirmingAPaymentFromBeforeItSaidWhere(t *testing.T) {
+func TestConfirmOfPaymentWithoutStoredConfirmation(t *testing.T) {
 	t.Parallel()
 	atTheTill(t, func(t *testing.T, r *till) {
 		id := r.open(t, payment.ConfirmServer, "")

@@ -14,7 +14,7 @@ import (
 	"patchbay/core/webhook"
 )
 
-func TestADeclineIsOneWhoeverBringsIt(t *testing.T) {
+func TestDeclineCountsFromAnySource(t *testing.T) {
 	t.Parallel()
 	tl := openAtStripe(t)
 	tl.sim.Inject(faultserver.Fault{Match: stripesim.On(payment.Create), After: true, Mishap: faultserver.Reset()})
@@ -248,7 +248,7 @@ func TestAfterADeclineAnotherMethodIsNeeded(t *testing.T) {
 	}
 }
 
-func TestSyncShowsWhatNoEventHasTold(t *testing.T) {
+func TestSyncShowsWhatNoEventReported(t *testing.T) {
 	t.Parallel()
 	tl := openAtStripe(t)
 	p := tl.sale(t, by("pm_card_authenticationRequired"))
@@ -272,7 +272,7 @@ func TestSyncShowsWhatNoEventHasTold(t *testing.T) {
 }
 
 // An intent that names a payment, and is not the one that it has, is never taken in.
-func TestAStrangersIntentNeedsReview(t *testing.T) {
+func TestForeignIntentNeedsReview(t *testing.T) {
 	t.Parallel()
 	tl := openAtStripe(t)
 	p := tl.sale(t)
