@@ -46,9 +46,11 @@ func TestTheProvidersPresentDisputesReplaceWhatIsKnown(t *testing.T) {
 	t.Parallel()
 	p := payment.Payment{Disputes: []payment.Dispute{dispute("lost", true)}}
 	p.MergeDisputes([]payment.Dispute{dispute("won", false), {Reference: "dp_2", Status: "needs_response"}})
-	if len(p.Disputes) != 2 || p.Disputes[0].Status != "won" || p.Disputes[0].FundsWithdrawn {
-		t.Errorf("%+v", p.Disputes)
+	if len(p.Disputes) != 2 {
+		t.Fatalf("disputes = %+v, want two", p.Disputes)
 	}
+	equal(t, "status of the first", p.Disputes[0].Status, "won")
+	equal(t, "funds of the first are withdrawn", p.Disputes[0].FundsWithdrawn, false)
 }
 
 func TestFundsAreWithdrawnUntilReturned(t *testing.T) {
@@ -58,7 +60,7 @@ func TestFundsAreWithdrawnUntilReturned(t *testing.T) {
 		want  bool
 	}{{nil, false}, {[]int64{-500}, true}, {[]int64{-500, 480}, false}, {[]int64{-500, 500, -500}, true}} {
 		if got := payment.Withdrawn(tt.moved...); got != tt.want {
-			t.Errorf("%v: %v", tt.moved, got)
+			t.Errorf("withdrawn after %v = %v, want %v", tt.moved, got, tt.want)
 		}
 	}
 }

@@ -154,11 +154,12 @@ func TestAFinalPaymentIsSealed(t *testing.T) {
 					t.Errorf("%s: %s", name, text)
 				}
 			}
-			if answer.NextAction == nil || answer.NextAction.Type != "redirect_to_url" || then.NextAction.URL != url {
-				t.Errorf("%+v, %+v", answer.NextAction, then.NextAction)
+			if answer.NextAction == nil || answer.NextAction.Type != "redirect_to_url" {
+				t.Errorf("next action of the answer = %+v, want the type redirect_to_url", answer.NextAction)
 			}
+			equal(t, "URL in the answer as it was stored before", then.NextAction.URL, url)
 			if p.Merge(payment.Intent{ClientSecret: "pi_1_hush", PublishableKey: "pk_1"}); sealed && p.ClientSecret+p.PublishableKey != "" {
-				t.Error("news brings the secret back")
+				t.Error("a later report restores the secret")
 			}
 		})
 	}
@@ -170,11 +171,10 @@ func TestProviderTextsAreTruncated(t *testing.T) {
 	p := payment.Payment{Error: long, Operations: []payment.Operation{{Error: long}, {Error: &payment.Failure{Message: "short"}}, {}}}
 	p.Audit(noon)
 	for _, f := range []*payment.Failure{p.Error, p.Operations[0].Error} {
-		if len(f.Message) != 1000 || strings.Trim(f.Message, "ä") != "" || f.Code != "card_declined" {
-			t.Errorf("%+v", f)
-		}
+		equal(t, "bytes of the message", len(f.Message), 1000)
+		equal(t, "message without its letters", strings.Trim(f.Message, "ä"), "")
+		equal(t, "code", f.Code, "card_declined")
 	}
-	if p.Operations[1].Error.Message != "short" || p.Operations[2].Error != nil {
-		t.Errorf("%+v", p.Operations)
-	}
+	equal(t, "a short message", p.Operations[1].Error.Message, "short")
+	equal(t, "the error of an operation without one", p.Operations[2].Error, nil)
 }
