@@ -33,7 +33,7 @@ func TestAcceptedOperationIsRetriedInTheBackground(t *testing.T) {
 				r.hang(kind, 5*time.Minute)
 				res, err := r.pay(t, "k")
 				if err != nil || res.Payment.Status != payment.Processing {
-					t.Fatalf("%+v, %v", res.Payment, err)
+					t.Fatalf("status = %q, error %v; want %q", res.Payment.Status, err, payment.Processing)
 				}
 				<-time.After(time.Minute)
 				if again, err := r.pay(t, "k"); err != nil || !again.Operation.Outcome.Open() {
@@ -65,7 +65,7 @@ func TestAcceptedPaymentThatNoProviderTakesIsCanceled(t *testing.T) {
 				}
 				res, err := r.Create(t.Context(), tenant, create, key("k", "a"))
 				if err != nil || res.Payment.Status != payment.Processing {
-					t.Fatalf("%+v, %v", res.Payment, err)
+					t.Fatalf("status = %q, error %v; want %q", res.Payment.Status, err, payment.Processing)
 				}
 				<-time.After(tt.after)
 				if p := r.status(t, res.Payment.ID); p.Status != payment.Processing || p.NextLookAt.IsZero() {

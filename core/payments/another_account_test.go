@@ -52,7 +52,7 @@ func TestOperationIsNeverSentToAnotherAccount(t *testing.T) {
 				})
 				res, err := s.Create(t.Context(), tenant, request(), key("k", "a"))
 				if err != nil || !res.Operation.Outcome.Open() {
-					t.Fatalf("%+v, %v", res, err)
+					t.Fatalf("outcome = %q, error %v; want an open one", res.Operation.Outcome, err)
 				}
 				<-time.After(time.Minute)
 				p, err := s.Get(t.Context(), tenant, res.Payment.ID)
@@ -62,7 +62,7 @@ func TestOperationIsNeverSentToAnotherAccount(t *testing.T) {
 				known.account.Store("acct_1") // the configuration is as it was
 				<-time.After(2 * time.Hour)
 				if p, err := s.Get(t.Context(), tenant, res.Payment.ID); err != nil || p.Status != payment.Succeeded {
-					t.Errorf("%+v, %v", p, err)
+					t.Errorf("status = %q, error %v; want %q", p.Status, err, payment.Succeeded)
 				}
 				if tt.before == "" {
 					return

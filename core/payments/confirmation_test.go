@@ -131,7 +131,7 @@ func TestServerConfirmOfAClientPaymentNeedsReturnURL(t *testing.T) {
 				done, err := r.Confirm(t.Context(), tenant, id, payments.ConfirmRequest{ReturnURL: row.given}, idempotency.Key{})
 				if row.ok {
 					if err != nil || done.Payment.Status != payment.Succeeded {
-						t.Fatalf("%+v, %v", done.Payment, err)
+						t.Fatalf("status = %q, error %v; want %q", done.Payment.Status, err, payment.Succeeded)
 					}
 					return
 				}
@@ -174,7 +174,7 @@ func (r *till) open(t *testing.T, where payment.Confirmation, returnURL string) 
 		Amount: 900, Currency: "usd", PaymentMethod: "pm_card_visa", Confirmation: where, ReturnURL: returnURL,
 	}, idempotency.Key{})
 	if err != nil || res.Payment.Status != payment.RequiresConfirmation {
-		t.Fatalf("%+v, %v", res.Payment, err)
+		t.Fatalf("status = %q, error %v; want %q", res.Payment.Status, err, payment.RequiresConfirmation)
 	}
 	return res.Payment.ID
 }

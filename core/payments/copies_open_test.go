@@ -166,7 +166,7 @@ func TestAConfirmThatWaitsInTheCopyIsNotGivenUpThoughPaid(t *testing.T) {
 		r.hang(fault.Unavailable, time.Minute)
 		res, err := r.Confirm(t.Context(), tenant, p.ID, payments.ConfirmRequest{}, opKey("confirm", "c"))
 		if err != nil || !res.Operation.Outcome.Open() {
-			t.Fatalf("%+v, %v", res.Operation, err)
+			t.Fatalf("outcome = %q, error %v; want an open one", res.Operation.Outcome, err)
 		}
 		<-time.After(25 * time.Second)
 		older := r.backup(t, p.ID)

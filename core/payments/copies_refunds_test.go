@@ -190,7 +190,7 @@ func TestARefundThatWaitsInTheCopyIsFound(t *testing.T) {
 		<-time.After(8 * time.Hour)
 		r.hang(fault.Unavailable, time.Minute)
 		if res, err := r.Refund(t.Context(), tenant, p.ID, 500, opKey("refunds", "r")); err != nil || !res.Operation.Outcome.Open() {
-			t.Fatalf("%+v, %v", res.Operation, err)
+			t.Fatalf("outcome = %q, error %v; want an open one", res.Operation.Outcome, err)
 		}
 		<-time.After(25 * time.Second)
 		older := r.backup(t, p.ID)
@@ -214,7 +214,7 @@ func TestARefundThatWaitsInTheCopyIsNotGivenUpThoughDone(t *testing.T) {
 		r.hang(fault.Unavailable, time.Minute)
 		res, err := r.Refund(t.Context(), tenant, p.ID, 500, opKey("refunds", "r"))
 		if err != nil || !res.Operation.Outcome.Open() {
-			t.Fatalf("%+v, %v", res.Operation, err)
+			t.Fatalf("outcome = %q, error %v; want an open one", res.Operation.Outcome, err)
 		}
 		<-time.After(25 * time.Second)
 		older := r.backup(t, p.ID)

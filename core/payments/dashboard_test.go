@@ -25,7 +25,7 @@ func TestDeclineCountsFromAnySource(t *testing.T) {
 	}
 	res, err := pay()
 	if err != nil || !res.Operation.Outcome.Open() {
-		t.Fatalf("%+v, %v", res.Operation, err)
+		t.Fatalf("outcome = %q, error %v; want an open one", res.Operation.Outcome, err)
 	}
 	tl.deliver(t)
 	for range 2 {
@@ -244,7 +244,7 @@ func TestAfterADeclineAnotherMethodIsNeeded(t *testing.T) {
 		t.Errorf("%s after a method that there is not", got.Status)
 	}
 	if done, err := tl.Confirm(t.Context(), tenant, id, payments.ConfirmRequest{PaymentMethod: "pm_card_visa"}, idempotency.Key{}); err != nil || done.Payment.Status != payment.Succeeded {
-		t.Errorf("%s, %v", done.Payment.Status, err)
+		t.Errorf("status = %q, error %v; want %q", done.Payment.Status, err, payment.Succeeded)
 	}
 }
 

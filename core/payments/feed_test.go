@@ -42,7 +42,7 @@ func TestRefusalOfAcceptedRefundIsInTheFeed(t *testing.T) {
 		r.provider.failBefore(slowly(2, fault.New(fault.Invalid, "charge_not_refundable", "")))
 		refund, err := r.Refund(t.Context(), tenant, res.Payment.ID, 100, opKey("refund", "r"))
 		if err != nil || !refund.Operation.Outcome.Open() {
-			t.Fatalf("%+v, %v", refund.Operation, err)
+			t.Fatalf("outcome = %q, error %v; want an open one", refund.Operation.Outcome, err)
 		}
 		<-time.After(24 * time.Hour)
 		p := r.status(t, res.Payment.ID)
@@ -67,7 +67,7 @@ func TestAcceptedFullRefundRefundsTheRemainder(t *testing.T) {
 		r.provider.failBefore(slowly(2, fault.New(fault.Invalid, "amount_too_large", "")))
 		refund, err := r.Refund(t.Context(), tenant, res.Payment.ID, 0, opKey("refund", "all"))
 		if err != nil || !refund.Operation.Outcome.Open() {
-			t.Fatalf("%+v, %v", refund.Operation, err)
+			t.Fatalf("outcome = %q, error %v; want an open one", refund.Operation.Outcome, err)
 		}
 		<-time.After(24 * time.Hour)
 		if got := r.status(t, res.Payment.ID).AmountRefunded; got != 1250 {
@@ -187,7 +187,7 @@ func TestNoCaptureGetsAcceptedWhileItsRefusalIsSaved(t *testing.T) {
 			t.Fatalf("%v", err)
 		}
 		if done, err := r.Capture(t.Context(), tenant, first.Payment.ID, 0, opKey("capture", "c")); err != nil || done.Payment.Status != payment.Succeeded {
-			t.Errorf("%+v, %v", done.Payment, err)
+			t.Errorf("status = %q, error %v; want %q", done.Payment.Status, err, payment.Succeeded)
 		}
 	})
 }

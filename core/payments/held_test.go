@@ -66,7 +66,7 @@ func TestNothingIsCreatedAfterARestoreUntilAllProvidersAreRead(t *testing.T) {
 		r.all[2].cannotLook(nil)
 		<-time.After(70 * time.Second)
 		if res, err := s.Create(t.Context(), tenant, everywhere(), key("k", "a")); err != nil || res.Payment.Status != payment.Succeeded {
-			t.Errorf("%+v, %v", res.Payment, err)
+			t.Errorf("status = %q, error %v; want %q", res.Payment.Status, err, payment.Succeeded)
 		}
 	})
 }
@@ -91,7 +91,7 @@ func TestPaymentsAreMadeAMinuteAfterTheStart(t *testing.T) {
 				}
 				<-time.After(61 * time.Second)
 				if res, err := s.Create(t.Context(), tenant, everywhere(), key("k", "a")); err != nil || res.Payment.Status != payment.Succeeded {
-					t.Errorf("%+v, %v", res.Payment, err)
+					t.Errorf("status = %q, error %v; want %q", res.Payment.Status, err, payment.Succeeded)
 				}
 			})
 		})

@@ -51,7 +51,7 @@ func TestLookupEndsTheOperationOnlyIfItsResultMatches(t *testing.T) {
 				}
 				res, err := ask()
 				if err != nil || !res.Operation.Outcome.Open() {
-					t.Fatalf("%+v, %v", res.Operation, err)
+					t.Fatalf("outcome = %q, error %v; want an open one", res.Operation.Outcome, err)
 				}
 				got := r.waitClosed(t, made.Payment.ID, time.Minute)
 				if op := got.Operation(res.Operation.ID); op.Outcome != tt.outcome {
@@ -79,7 +79,7 @@ func (r *rig) toConfirm(t *testing.T, last int, happens func(id string)) (id str
 	create.Confirm, create.Confirmation = false, payment.ConfirmServer
 	made, err := r.Create(t.Context(), tenant, create, key("k", "a"))
 	if err != nil || made.Payment.Status != payment.RequiresConfirmation {
-		t.Fatalf("%+v, %v", made.Payment, err)
+		t.Fatalf("status = %q, error %v; want %q", made.Payment.Status, err, payment.RequiresConfirmation)
 	}
 	id = made.Payment.ID
 	r.provider.failBefore(func(_ context.Context, _ payment.Action, n int) error {

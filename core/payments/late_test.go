@@ -77,7 +77,7 @@ func TestExpiredPaymentIsReread(t *testing.T) {
 		r.fail.Store(&fail)
 		res, err := r.Create(ctx, tenant, request(), key("k", "a"))
 		if err != nil || res.Payment.Status != payment.Succeeded {
-			t.Errorf("%+v, %v", res.Payment, err)
+			t.Errorf("status = %q, error %v; want %q", res.Payment.Status, err, payment.Succeeded)
 		}
 	})
 }

@@ -29,7 +29,7 @@ func (r *rig) lost(t *testing.T, outage time.Duration) (id string) {
 	r.provider.cannotLook(fault.New(fault.Unavailable, "scripted", ""))
 	res, err := r.pay(t, "k")
 	if err != nil || !res.Operation.Outcome.Open() {
-		t.Fatalf("%+v, %v", res, err)
+		t.Fatalf("outcome = %q, error %v; want an open one", res.Operation.Outcome, err)
 	}
 	for down() {
 		<-time.After(time.Second)

@@ -36,7 +36,7 @@ func TestLostAnswersAtEachSave(t *testing.T) {
 						res, err = r.Create(t.Context(), tenant, everywhere(), key("k", "a"))
 					}
 					if err != nil || res.Payment.Status != payment.Succeeded {
-						t.Fatalf("%+v, %v", res.Payment, err)
+						t.Fatalf("status = %q, error %v; want %q", res.Payment.Status, err, payment.Succeeded)
 					}
 					for range 4 {
 						_, _ = r.Refund(t.Context(), tenant, res.Payment.ID, 0, opKey("refund", "all"))

@@ -53,7 +53,7 @@ func (r *rig) settles(t *testing.T) time.Duration {
 	r.all[1].failAfter(fails(fault.UnknownOutcome, r.all[1].called()+1))
 	res, err := r.Create(t.Context(), tenant, at("healthy"), key("k", "a"))
 	if err != nil || res.Payment.Status != payment.Processing {
-		t.Fatalf("%+v, %v", res.Payment, err)
+		t.Fatalf("status = %q, error %v; want %q", res.Payment.Status, err, payment.Processing)
 	}
 	start := time.Now()
 	if p := r.waitClosed(t, res.Payment.ID, time.Hour); p.Status != payment.Succeeded {

@@ -126,7 +126,7 @@ func TestOnlyWhoHoldsTheClaimEndsAnOperationByARefusal(t *testing.T) {
 				r.provider.cannotLook(fault.New(fault.Unavailable, "scripted", ""))
 				res, err := r.Create(t.Context(), tenant, everywhere(), key("k", "a"))
 				if err != nil || res.Payment.Status != payment.Processing {
-					t.Fatalf("%+v, %v", res.Payment, err)
+					t.Fatalf("status = %q, error %v; want %q", res.Payment.Status, err, payment.Processing)
 				}
 				<-time.After(time.Minute) // the lease is over, and the other has asked
 				close(wake)

@@ -39,7 +39,7 @@ func TestAfterAnOlderCopyWasPutBackWhatIsThereIsTaken(t *testing.T) {
 				tt.since(r)
 				first, err := r.Create(t.Context(), tenant, everywhere(), key("k", "a"))
 				if err != nil || first.Payment.Status != payment.Succeeded {
-					t.Fatalf("%+v, %v", first.Payment, err)
+					t.Fatalf("status = %q, error %v; want %q", first.Payment.Status, err, payment.Succeeded)
 				}
 				charges := fmt.Sprint(r.charges())
 				r.failAll(nil)

@@ -23,7 +23,7 @@ func TestAPaymentIsNotTriedAfterItHasExpired(t *testing.T) {
 		create := request()
 		create.ExpiresAt = start.Add(time.Minute)
 		if res, err := r.Create(t.Context(), tenant, create, key("k", "a")); err != nil || !res.Operation.Outcome.Open() {
-			t.Fatalf("%+v, %v", res, err)
+			t.Fatalf("outcome = %q, error %v; want an open one", res.Operation.Outcome, err)
 		}
 		<-time.After(20 * time.Minute)
 		if n := r.provider.captured(); n > 0 {
@@ -80,7 +80,7 @@ func TestARefundAfterProvedAbsenceHasItsTimeAgain(t *testing.T) {
 		})
 		again, err := r.Refund(t.Context(), tenant, id, 100, opKey("refund", "r"))
 		if err != nil || !again.Operation.Outcome.Open() {
-			t.Fatalf("%+v, %v", again.Operation, err)
+			t.Fatalf("outcome = %q, error %v; want an open one", again.Operation.Outcome, err)
 		}
 		<-time.After(time.Hour)
 		if n := len(r.provider.refunds); n != 1 {

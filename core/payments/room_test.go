@@ -51,7 +51,7 @@ func TestFailedTriesDoNotFillThePayment(t *testing.T) {
 		}
 		r.provider.failBefore(nil)
 		if again, err := r.Confirm(t.Context(), tenant, id, payments.ConfirmRequest{}, opKey("confirm", "98")); err != nil || again.Payment.Status != payment.Succeeded {
-			t.Errorf("%+v, %v", again.Payment.Status, err)
+			t.Errorf("status = %q, error %v; want %q", again.Payment.Status, err, payment.Succeeded)
 		}
 		if n := r.provider.captured(); n != 1 {
 			t.Errorf("%d charges", n)
@@ -128,7 +128,7 @@ func TestTheLargestPaymentHasRoomForMore(t *testing.T) {
 		}
 		first, err := r.Create(t.Context(), tenant, o, key("k", "a"))
 		if err != nil || first.Payment.Status != payment.Succeeded {
-			t.Fatalf("%+v, %v", first.Payment.Status, err)
+			t.Fatalf("status = %q, error %v; want %q", first.Payment.Status, err, payment.Succeeded)
 		}
 		if size := r.size(t, first.Payment.ID); size > 2<<20 {
 			t.Errorf("its record has %d bytes", size)

@@ -81,7 +81,7 @@ func TestAfterAnUnknownOutcomeNoOtherProviderIsAsked(t *testing.T) {
 				r.provider.failBefore(fails(later, 2, 3, 4))
 				res, err := r.Create(t.Context(), tenant, everywhere(), key("k", "a"))
 				if err != nil || res.Payment.Status != payment.Processing {
-					t.Fatalf("%+v, %v", res.Payment, err)
+					t.Fatalf("status = %q, error %v; want %q", res.Payment.Status, err, payment.Processing)
 				}
 				p := r.waitClosed(t, res.Payment.ID, time.Hour)
 				if p.Status != payment.Succeeded || p.Provider != "first" || r.all[1].called()+r.all[2].called() != 0 || fmt.Sprint(r.charges()) != "[1 0 0]" {

@@ -25,7 +25,7 @@ func (r *rig) unknown(t *testing.T) (id string) {
 	r.provider.cannotLook(fault.New(fault.Unavailable, "scripted", ""))
 	refund, err := r.Refund(t.Context(), tenant, res.Payment.ID, 250, opKey("refund", "r"))
 	if err != nil || !refund.Operation.Outcome.Open() {
-		t.Fatalf("%+v, %v", refund.Operation, err)
+		t.Fatalf("outcome = %q, error %v; want an open one", refund.Operation.Outcome, err)
 	}
 	<-time.After(time.Second)
 	return res.Payment.ID
@@ -153,12 +153,12 @@ func (r *rig) canceled(t *testing.T, method payment.CaptureMethod) (id string) {
 	create.CaptureMethod = method
 	res, err := r.Create(t.Context(), tenant, create, key("k", "a"))
 	if err != nil || !res.Operation.Outcome.Open() {
-		t.Fatalf("%+v, %v", res.Operation, err)
+		t.Fatalf("outcome = %q, error %v; want an open one", res.Operation.Outcome, err)
 	}
 	<-time.After(time.Second)
 	p, err := r.Settle(t.Context(), tenant, res.Payment.ID, payments.SettleRequest{Verdict: payments.NotExecuted, By: "ada"})
 	if err != nil || p.Status != payment.Canceled {
-		t.Fatalf("%s, %v", p.Status, err)
+		t.Fatalf("status = %q, error %v; want %q", p.Status, err, payment.Canceled)
 	}
 	r.provider.cannotLook(nil)
 	return p.ID
@@ -213,7 +213,7 @@ func TestAuthorisationFoundAfterANegativeVerdictIsReported(t *testing.T) {
 		}
 		<-time.After(time.Minute)
 		if p, err := r.Settle(t.Context(), tenant, res.Payment.ID, payments.SettleRequest{Verdict: payments.NotExecuted, By: "ada"}); err != nil || p.Status != payment.Canceled {
-			t.Fatalf("%s, %v", p.Status, err)
+			t.Fatalf("status = %q, error %v; want %q", p.Status, err, payment.Canceled)
 		}
 		r.provider.cannotLook(nil)
 		<-time.After(5 * time.Minute)

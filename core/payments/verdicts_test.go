@@ -25,7 +25,7 @@ func TestAVerdictThatIsDeliveredTwiceCountsOnce(t *testing.T) {
 			return fault.New(fault.UnknownOutcome, "scripted", "")
 		})
 		if again, err := r.Refund(t.Context(), tenant, id, 250, opKey("refund", "r")); err != nil || !again.Operation.Outcome.Open() {
-			t.Fatalf("%+v, %v", again.Operation, err)
+			t.Fatalf("outcome = %q, error %v; want an open one", again.Operation.Outcome, err)
 		}
 		<-time.After(time.Second)
 		if _, err := r.Settle(t.Context(), tenant, id, verdict); fault.From(err).Code != "verdict_given" { // the same request once more
