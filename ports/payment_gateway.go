@@ -31,8 +31,10 @@ type PaymentGateway interface {
 	Capabilities() payment.Capabilities
 
 	// Account returns the provider's own id of the account, acct_… at Stripe: the same for all of
-	// its keys, and a different one for another account. A provider without such an id returns "".
-	Account(ctx context.Context) (id string, err error)
+	// its keys, and a different one for another account. If one id has several books, such as one
+	// for tests, what distinguishes them follows after a blank: "acct_1 test". A provider without
+	// such an id returns "".
+	Account(ctx context.Context) (account string, err error)
 
 	// Compose returns the Body of a request as it will be sent. It makes no call, and is
 	// deterministic. Invalid: the provider accepts no such request.

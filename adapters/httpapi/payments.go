@@ -161,7 +161,7 @@ func (r *request) payment(p payment.Payment) api.Payment {
 		Provider: p.Provider, ProviderReference: p.ProviderReference, ClientSecret: p.ClientSecret,
 		PublishableKey: p.PublishableKey, AmountCapturable: p.AmountCapturable, AmountCaptured: p.AmountCaptured,
 		AmountRefunded: p.AmountRefunded, Error: failure(p.Error), NeedsReview: p.NeedsReview,
-		Account: p.Account, ExpiresAt: p.ExpiresAt, NextLookAt: p.NextLookAt,
+		Account: payment.AccountID(p.Account), ExpiresAt: p.ExpiresAt, NextLookAt: p.NextLookAt,
 		Reviews: reviews(p), Refunds: refunds(p), Disputes: disputes(p),
 		Attempts: make([]api.Attempt, len(p.Operations)), CreatedAt: p.CreatedAt, UpdatedAt: p.UpdatedAt, ErasedAt: p.ErasedAt,
 	}

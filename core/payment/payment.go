@@ -84,8 +84,9 @@ type Payment struct {
 	Error            *Failure `json:"error,omitempty"` // the last failure, while it is relevant
 	NeedsReview      bool     `json:"needsReview,omitempty"`
 	Reviews          []Review `json:"reviews,omitempty"` // reasons and how they were settled, oldest first
-	// Account is the provider's own ID of the account that holds the payment, empty if it
-	// was not known.
+	// Account is the provider's account that holds the payment, as
+	// ports.PaymentGateway.Account names it, empty if it was not known. Records of earlier
+	// versions have its AccountID alone.
 	Account string `json:"account,omitempty"`
 	// ExpiresAt is until when a payment that was accepted but has not reached its provider
 	// is tried; zero means the usual time.
@@ -115,6 +116,12 @@ type Payment struct {
 	CreatedAt  time.Time   `json:"createdAt"`
 	UpdatedAt  time.Time   `json:"updatedAt"`
 	ErasedAt   time.Time   `json:"erasedAt,omitzero"` // since then it holds no personal data
+}
+
+// AccountID returns the provider's own ID of an account: acct_1 of "acct_1 test".
+func AccountID(account string) string {
+	id, _, _ := strings.Cut(account, " ")
+	return id
 }
 
 // NextAction is what the buyer must do. Type is "redirect_to_url" or "use_stripe_sdk".
@@ -183,8 +190,8 @@ type Operation struct {
 	ID       string `json:"id"` // op_…
 	Action   Action `json:"action"`
 	Provider string `json:"provider"`
-	// Account is the provider's own ID of the account that was called, empty if it was not
-	// known. This operation is never sent to another account.
+	// Account is the account that was called, as in Payment, empty if it was not known. This
+	// operation is never sent to another account.
 	Account string `json:"account,omitempty"`
 	// ProviderKey is the idempotency key at the provider, the same for all tries. Generation
 	// counts the keys: a new one is made after it was proved that the previous one had no

@@ -3,11 +3,13 @@ package payments
 import (
 	"context"
 	"log/slog"
+	"maps"
 	"sync"
 	"time"
 
 	"patchbay/core/fault"
 	"patchbay/core/guard"
+	"patchbay/core/payment"
 	"patchbay/core/record"
 	"patchbay/ports"
 )
@@ -22,10 +24,13 @@ const (
 	accountPending = time.Minute // how long an account counts as pending
 )
 
-// Accounts knows which account the configured name of a provider means, such as acct_… at
-// Stripe. The account is "" while it is not known.
+// Accounts knows which account the configured name of a provider means, in the words of
+// ports.PaymentGateway.Account. The account is "" while it is not known.
 type Accounts interface {
 	Account(provider string) string
+	// Earlier returns how a version before this one named the same account in its records,
+	// without its mode. It is "" if records in those words may mean another account.
+	Earlier(provider string) string
 	// Pending reports whether the account may become known soon. Until then, a request that
 	// was made to one account waits, so that it is not sent to another.
 	Pending(provider string) bool
@@ -42,7 +47,7 @@ type KnownAccounts struct {
 	log      *slog.Logger
 
 	mu    sync.RWMutex
-	known map[string]string
+	known map[string]identity
 	final map[string]bool // known, refused by the provider, or asked for long enough
 }
 
@@ -55,7 +60,7 @@ func NewAccounts(journal ports.Records, gateways []ports.PaymentGateway, digests
 	return &KnownAccounts{
 		kept:     record.Of(journal, accountKind, func(i identity, _ string) bool { return i.Account != "" }),
 		gateways: gateways, digests: digests, clock: clock, log: log,
-		known: make(map[string]string), final: make(map[string]bool),
+		known: make(map[string]identity), final: make(map[string]bool),
 	}
 }
 
@@ -63,7 +68,18 @@ func NewAccounts(journal ports.Records, gateways []ports.PaymentGateway, digests
 func (a *KnownAccounts) Account(provider string) string {
 	a.mu.RLock()
 	defer a.mu.RUnlock()
-	return a.known[provider]
+	return a.known[provider].Account
+}
+
+// Earlier implements Accounts.
+func (a *KnownAccounts) Earlier(provider string) string {
+	a.mu.RLock()
+	defer a.mu.RUnlock()
+	known := a.known[provider]
+	if id := payment.AccountID(known.Account); known.First[id] == known.Account {
+		return id
+	}
+	return ""
 }
 
 // Pending implements Accounts.
@@ -140,40 +156,57 @@ func pause(ctx context.Context, wait time.Duration) bool {
 type identity struct {
 	Account    string `json:"account"`
 	Credential string `json:"credential"` // digest of the credential with which the account was read
+	// First has, for each id that the provider has reported, the account that was first read
+	// under it: with its mode. A record of an earlier version, which has the id alone, means
+	// that account. First is nil in a record that such a version has written.
+	First map[string]string `json:"first,omitempty"`
 }
 
-// loadKept loads the stored account if it was read with the present credential. It returns
-// the account that the name meant before.
-func (a *KnownAccounts) loadKept(ctx context.Context, provider string) (before string) {
+// now returns the identity after the provider has reported its account.
+func (i identity) now(account, credential string) identity {
+	first := maps.Clone(i.First)
+	if first == nil {
+		first = make(map[string]string, 1)
+	}
+	if id := payment.AccountID(account); first[id] == "" {
+		first[id] = account
+	}
+	return identity{Account: account, Credential: credential, First: first}
+}
+
+// loadKept loads the stored account if this version has read it with the present credential.
+// It returns what is stored.
+func (a *KnownAccounts) loadKept(ctx context.Context, provider string) (before identity) {
 	ctx, cancel := context.WithTimeout(ctx, accountTimeout)
 	defer cancel()
 	kept, err := a.kept.Get(ctx, "", provider)
 	if err != nil {
-		return ""
+		return identity{}
 	}
-	if kept.Value.Credential != "" && kept.Value.Credential == a.digests[provider] {
-		a.set(provider, kept.Value.Account)
+	before = kept.Value
+	if before.Credential != "" && before.Credential == a.digests[provider] && before.First != nil {
+		a.set(provider, before)
 	}
-	return kept.Value.Account
+	return before
 }
 
 // keep adopts the account that the provider reported. If the journal cannot store it, the
 // provider is asked again after a restart.
-func (a *KnownAccounts) keep(ctx context.Context, provider, id, before string) {
-	a.set(provider, id)
-	if id == "" {
+func (a *KnownAccounts) keep(ctx context.Context, provider, account string, before identity) {
+	a.set(provider, before.now(account, a.digests[provider]))
+	if account == "" {
 		return
 	}
-	a.log.InfoContext(ctx, "provider's account is known", "provider", provider, "account", id)
-	if before != "" && before != id {
+	a.log.InfoContext(ctx, "provider's account is known", "provider", provider, "account", account)
+	if before.Account != "" && before.Account != account && before.Account != a.Earlier(provider) {
 		a.log.WarnContext(ctx, "provider's name means another account now; what is open at the one before is not asked for here",
-			"provider", provider, "account", id, "before", before)
+			"provider", provider, "account", account, "before", before.Account)
 	}
 	if a.digests[provider] == "" {
 		return
 	}
 	_, err := a.kept.Put(ctx, "", provider, func(kept *record.Entry[identity]) error {
-		kept.Value = identity{id, a.digests[provider]}
+		kept.Value = kept.Value.now(account, a.digests[provider])
 		if kept.Record.Rev == 0 {
 			kept.Record.Index.Created = a.clock.Now()
 		}
@@ -184,8 +217,8 @@ func (a *KnownAccounts) keep(ctx context.Context, provider, id, before string) {
 	}
 }
 
-func (a *KnownAccounts) set(provider, id string) {
+func (a *KnownAccounts) set(provider string, now identity) {
 	a.mu.Lock()
 	defer a.mu.Unlock()
-	a.known[provider], a.final[provider] = id, true
+	a.known[provider], a.final[provider] = now, true
 }

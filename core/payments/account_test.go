@@ -129,6 +129,50 @@ func TestAccountChangeUnderTheSameNameIsDetected(t *testing.T) {
 	})
 }
 
+func TestModeOfAnAccountIsAPartOfIt(t *testing.T) {
+	accounts(t, func(t *testing.T, d *desk) {
+		d.shop.says("acct_1 live", nil)
+		d.start(t, "digest 1")
+		d.shop.says("acct_1 test", nil)
+		d.start(t, "digest 2")
+		d.want(t, "with a key of the other mode", "acct_1 test", 2)
+		if want := `account="acct_1 test" before="acct_1 live"`; !strings.Contains(d.log.String(), want) {
+			t.Errorf("log = %s, want %s in it", d.log.String(), want)
+		}
+	})
+}
+
+// A record of an earlier version has the id alone. It means the account that was first read
+// under that id, whatever the name means later.
+func TestIDOfAnEarlierVersionMeansTheAccountFirstReadUnderIt(t *testing.T) {
+	accounts(t, func(t *testing.T, d *desk) {
+		r := ports.Record{Kind: "account", ID: "shop", Body: []byte(`{"account":"acct_1","credential":"digest 1"}`)}
+		if err := d.journal.Save(t.Context(), &r)[0]; err != nil {
+			t.Fatal(err)
+		}
+		for _, step := range []struct{ when, account, digest, earlier string }{
+			{"after the upgrade", "acct_1 test", "digest 1", "acct_1"},
+			{"after a restart", "acct_1 test", "digest 1", "acct_1"},
+			{"with another key of the mode", "acct_1 test", "digest 2", "acct_1"},
+			{"with a key of the other mode", "acct_1 live", "digest 3", ""},
+			{"with a key of another account", "acct_2 live", "digest 4", "acct_2"},
+			{"with the first key again", "acct_1 test", "digest 1", "acct_1"},
+		} {
+			d.shop.says(step.account, nil)
+			d.start(t, step.digest)
+			if got := d.Account("shop"); got != step.account {
+				t.Errorf("%s: account = %q, want %q", step.when, got, step.account)
+			}
+			if got := d.Earlier("shop"); got != step.earlier {
+				t.Errorf("%s: earlier = %q, want %q", step.when, got, step.earlier)
+			}
+			if step.when == "after the upgrade" && strings.Contains(d.log.String(), "another account") {
+				t.Errorf("log = %s, want no change of the account in it", d.log.String())
+			}
+		}
+	})
+}
+
 // What was kept of the account before is not what the name means now.
 func TestAnAccountIsNotKnownWhileANewKeyCannotReadIt(t *testing.T) {
 	accounts(t, func(t *testing.T, d *desk) {
@@ -241,7 +285,7 @@ func TestStoredAccountHasNoSecret(t *testing.T) {
 	accounts(t, func(t *testing.T, d *desk) {
 		d.start(t, "digest")
 		r, err := d.journal.Get(t.Context(), "", "account", "shop")
-		if want := `{"account":"acct_1","credential":"digest"}`; err != nil || string(r.Body) != want || r.Index.Created.IsZero() {
+		if want := `{"account":"acct_1","credential":"digest","first":{"acct_1":"acct_1"}}`; err != nil || string(r.Body) != want || r.Index.Created.IsZero() {
 			t.Errorf("%+v, %v, want %s", r, err, want)
 		}
 	})

@@ -1,6 +1,7 @@
 package payments_test
 
 import (
+	"cmp"
 	"context"
 	"sync/atomic"
 	"testing"
@@ -17,10 +18,13 @@ import (
 // names tells which account each provider's name means.
 type names struct {
 	account atomic.Value
+	earlier atomic.Value
 	pending atomic.Bool
 }
 
 func (n *names) Account(string) string { return n.account.Load().(string) }
+
+func (n *names) Earlier(string) string { e, _ := n.earlier.Load().(string); return e }
 
 func (n *names) Pending(string) bool { return n.pending.Load() }
 
@@ -28,13 +32,18 @@ func TestOperationIsNeverSentToAnotherAccount(t *testing.T) {
 	t.Parallel()
 	for name, tt := range map[string]struct {
 		before, after          string
+		earlier                string // the account in the words of an earlier version
 		pending, asked, review bool
 	}{
-		"the same account":              {"acct_1", "acct_1", false, true, false},
-		"another account":               {"acct_1", "acct_2", false, false, true},
-		"one that is being asked for":   {"acct_1", "", true, false, false},
-		"one that will not be known":    {"acct_1", "", false, true, false},
-		"one that was not known before": {"", "acct_2", false, true, false},
+		"the same account":                                    {"acct_1", "acct_1", "", false, true, false},
+		"another account":                                     {"acct_1", "acct_2", "", false, false, true},
+		"another mode of the account":                         {"acct_1 live", "acct_1 test", "", false, false, true},
+		"another host of the account":                         {"acct_1 test", "acct_1 test 127.0.0.1:1", "", false, false, true},
+		"the words of an earlier version for this account":    {"acct_1", "acct_1 test", "acct_1", false, true, false},
+		"the words of an earlier version for another account": {"acct_1", "acct_1 test", "", false, false, true},
+		"one that is being asked for":                         {"acct_1", "", "", true, false, false},
+		"one that will not be known":                          {"acct_1", "", "", false, true, false},
+		"one that was not known before":                       {"", "acct_2", "", false, true, false},
 	} {
 		t.Run(name, func(t *testing.T) {
 			onVirtualTime(t, func(t *testing.T, r *rig) {
@@ -45,6 +54,7 @@ func TestOperationIsNeverSentToAnotherAccount(t *testing.T) {
 				r.provider.failBefore(func(_ context.Context, _ payment.Action, n int) error {
 					if n == 1 {
 						known.account.Store(tt.after)
+						known.earlier.Store(tt.earlier)
 						known.pending.Store(tt.pending)
 						return fault.New(fault.UnknownOutcome, "scripted", "")
 					}
@@ -59,7 +69,7 @@ func TestOperationIsNeverSentToAnotherAccount(t *testing.T) {
 				if asked := r.provider.called() > 1; err != nil || asked != tt.asked || p.NeedsReview != tt.review || (p.Status == payment.Succeeded) != tt.asked {
 					t.Fatalf("asked: %t; %+v, %v", asked, p, err)
 				}
-				known.account.Store("acct_1") // the configuration is as it was
+				known.account.Store(cmp.Or(tt.before, "acct_1")) // the configuration is as it was
 				<-time.After(2 * time.Hour)
 				if p, err := s.Get(t.Context(), tenant, res.Payment.ID); err != nil || p.Status != payment.Succeeded {
 					t.Errorf("status = %q, error %v; want %q", p.Status, err, payment.Succeeded)
@@ -68,6 +78,7 @@ func TestOperationIsNeverSentToAnotherAccount(t *testing.T) {
 					return
 				}
 				known.account.Store("acct_3")
+				known.earlier.Store("")
 				if _, err := s.Refund(t.Context(), tenant, res.Payment.ID, 1, idempotency.Key{}); fault.From(err).Code != "account_changed" {
 					t.Errorf("a refund at another account: %v", err)
 				}

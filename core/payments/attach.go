@@ -105,7 +105,7 @@ func (s *Service) hasAnother(p *payment.Payment, t foundIntent) bool {
 	if op := p.Open(); own.Reference == "" && op != nil && op.Request.Made != nil {
 		own, account = *op.Request.Made, s.account(op.Request.Made.Provider)
 	}
-	same := t.Reference == own.Reference && account != "" && account == s.account(t.Provider) // the same account under another name
+	same := t.Reference == own.Reference && s.means(t.Provider, account) // the same account under another name
 	return own.Reference != "" && own != t.Made && !same
 }
 

@@ -87,7 +87,7 @@ func (s *Service) gatewayFor(op payment.Operation) (ports.PaymentGateway, error)
 		return nil, errNotConfigured
 	}
 	switch now := s.account(op.Provider); {
-	case op.Account == "" || now == op.Account:
+	case op.Account == "" || s.means(op.Provider, op.Account):
 	case now != "":
 		return nil, errAccount
 	case s.Accounts != nil && s.Accounts.Pending(op.Provider):

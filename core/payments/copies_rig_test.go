@@ -188,11 +188,15 @@ type eachName struct{}
 
 func (eachName) Account(p string) string { return "acct_" + p }
 
+func (eachName) Earlier(string) string { return "" }
+
 func (eachName) Pending(string) bool { return false }
 
 // newAccount has each name mean another account than eachName.
 type newAccount struct{}
 
 func (newAccount) Account(p string) string { return "acct_new_" + p }
+
+func (newAccount) Earlier(string) string { return "" }
 
 func (newAccount) Pending(string) bool { return false }

@@ -227,8 +227,7 @@ func nextTurn(p *payment.Payment) int {
 // sameAccountAs reports whether the operation was sent to the account that its provider's name
 // means now. It is true if either account is not known.
 func (s *Service) sameAccountAs(op *payment.Operation) bool {
-	now := s.account(op.Provider)
-	return op.Account == "" || now == "" || now == op.Account
+	return op.Account == "" || s.account(op.Provider) == "" || s.means(op.Provider, op.Account)
 }
 
 // earlierTry returns the operation of the same request at the payment's provider if it did

@@ -289,6 +289,8 @@ type oneAccount struct{}
 
 func (oneAccount) Account(string) string { return "acct_1" }
 
+func (oneAccount) Earlier(string) string { return "" }
+
 func (oneAccount) Pending(string) bool { return false }
 
 func TestAnIntentThatIsReadByTwoNamesOfItsAccountNeedsNoReview(t *testing.T) {

@@ -169,7 +169,7 @@ func lastBegun(p *payment.Payment) *payment.Operation {
 // sameAccount returns Conflict with code account_changed if the name of the payment's
 // provider now means another account than the one that holds the payment.
 func (s *Service) sameAccount(p *payment.Payment) error {
-	if now := s.account(p.Provider); p.ProviderReference != "" && p.Account != "" && now != "" && now != p.Account {
+	if p.ProviderReference != "" && p.Account != "" && s.account(p.Provider) != "" && !s.means(p.Provider, p.Account) {
 		return fault.New(fault.Conflict, codeAccount, "the payment is held by an account that is not configured any more")
 	}
 	return nil

@@ -140,6 +140,12 @@ func (s *Service) account(provider string) string {
 	return s.Accounts.Account(provider)
 }
 
+// means reports whether a provider's name means the account that a record has. It is false
+// while the account is not known.
+func (s *Service) means(provider, account string) bool {
+	return account != "" && s.Accounts != nil && (account == s.Accounts.Account(provider) || account == s.Accounts.Earlier(provider))
+}
+
 // The flags of the payments' records.
 const (
 	flagUnknown = "unknown" // the outcome of an operation is unknown

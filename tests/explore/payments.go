@@ -206,6 +206,9 @@ func (d *monetary) Account(provider string) string {
 	return d.sims[slices.Index(accounts, provider)].Account()
 }
 
+// Earlier implements payments.Accounts.
+func (d *monetary) Earlier(string) string { return "" }
+
 // Pending implements payments.Accounts.
 func (d *monetary) Pending(string) bool { return false }
 

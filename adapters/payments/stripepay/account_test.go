@@ -24,7 +24,7 @@ func TestTheAccountIsReadOnce(t *testing.T) {
 		t.Errorf("while Stripe fails: %q, %v", id, err)
 	}
 	for range 3 {
-		if id, err := g.Account(t.Context()); err != nil || id != "acct_1Shop" {
+		if id, err := g.Account(t.Context()); err != nil || id != accountOf(sim) {
 			t.Errorf("%q, %v", id, err)
 		}
 	}
@@ -47,8 +47,30 @@ func TestAKeyThatMayNotReadItsAccount(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if id, err := g.Account(t.Context()); err != nil || id != "acct_1Shop" || len(sim.Requests()) != asked {
+	if id, err := g.Account(t.Context()); err != nil || id != accountOf(sim) || len(sim.Requests()) != asked {
 		t.Errorf("as configured: %q, %v, %d requests", id, err, len(sim.Requests())-asked)
+	}
+}
+
+// The id of an account is the same in both modes, and any server may report it.
+func TestAccountNamesTheModeAndAHostThatIsNotStripes(t *testing.T) {
+	t.Parallel()
+	for _, tt := range []struct{ key, base, want string }{
+		{"sk_live_1", "", "acct_1 live"},
+		{"rk_live_1", stripepay.DefaultBaseURL, "acct_1 live"},
+		{"sk_live_1", "https://API.stripe.com/", "acct_1 live"},
+		{"sk_test_1", "", "acct_1 test"},
+		{"rk_test_1", "", "acct_1 test"},
+		{"sk_live_1", "https://stripe.example.com", "acct_1 live stripe.example.com"},
+		{"sk_test_1", "http://127.0.0.1:8090", "acct_1 test 127.0.0.1:8090"},
+	} {
+		g, err := stripepay.New(stripepay.Options{Name: "stripe", SecretKey: tt.key, Account: "acct_1", HTTP: httpclient.Options{BaseURL: tt.base}})
+		if err != nil {
+			t.Fatal(err)
+		}
+		if got, err := g.Account(t.Context()); err != nil || got != tt.want {
+			t.Errorf("account of %s at %q = %q, %v; want %q", tt.key, tt.base, got, err, tt.want)
+		}
 	}
 }
 

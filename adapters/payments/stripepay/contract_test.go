@@ -2,6 +2,7 @@ package stripepay_test
 
 import (
 	"net/http"
+	"strings"
 	"testing"
 	"time"
 
@@ -45,6 +46,11 @@ func open(t *testing.T, sim *stripesim.Sim) *stripepay.Gateway {
 	return g
 }
 
+// accountOf returns the account of a gateway over a simulator.
+func accountOf(sim *stripesim.Sim) string {
+	return sim.Account() + " test " + strings.TrimPrefix(sim.URL(), "http://")
+}
+
 func TestContract(t *testing.T) {
 	t.Parallel()
 	t.Run("verifier", verifierContract)
@@ -66,7 +72,7 @@ func harness(within func(*stripepay.Gateway) ports.PaymentGateway) func(t *testi
 	return func(t *testing.T) paymenttest.Harness {
 		sim := stripesim.Start(t, stripesim.Options{})
 		return paymenttest.Harness{
-			Gateway: within(open(t, sim)), Account: sim.Account(), Secrets: []string{sim.Key()},
+			Gateway: within(open(t, sim)), Account: accountOf(sim), Secrets: []string{sim.Key()},
 			Log:  func() string { return "" }, // neither the adapter nor the library logs
 			Book: func(*testing.T) []payment.BookEntry { return sim.Book() }, Counted: counted,
 			Approve: func(t *testing.T, reference string) { sim.Pay(t, reference, "pm_card_visa") },

@@ -8,6 +8,7 @@ import (
 	"context"
 	"fmt"
 	"net/http"
+	"net/url"
 	"regexp"
 	"strings"
 	"sync/atomic"
@@ -49,7 +50,8 @@ type Gateway struct {
 	publishableKey string
 	api            *client.API
 	backend        stripe.Backend         // of the same api
-	account        atomic.Pointer[string] // nil until it is known
+	account        atomic.Pointer[string] // the id, nil until it is known
+	book           string                 // which book of the account the key opens
 }
 
 // New returns a Gateway. It makes no call.
@@ -67,6 +69,10 @@ func New(o Options) (*Gateway, error) {
 	if err != nil {
 		return nil, fmt.Errorf("stripepay: %w", err)
 	}
+	book, err := bookOf(o.SecretKey, o.HTTP.BaseURL)
+	if err != nil {
+		return nil, fmt.Errorf("stripepay: %w", err)
+	}
 	// A configuration each, because the library modifies it.
 	backend := func(sort stripe.SupportedBackend) stripe.Backend {
 		return stripe.GetBackendWithConfig(sort, &stripe.BackendConfig{
@@ -76,7 +82,7 @@ func New(o Options) (*Gateway, error) {
 	}
 	api := backend(stripe.APIBackend)
 	g := &Gateway{
-		name: o.Name, secretKey: o.SecretKey, publishableKey: o.PublishableKey, backend: api,
+		name: o.Name, secretKey: o.SecretKey, publishableKey: o.PublishableKey, backend: api, book: book,
 		api: client.New(o.SecretKey, &stripe.Backends{
 			API: api, Connect: backend(stripe.ConnectBackend), Uploads: backend(stripe.UploadsBackend),
 		}),
@@ -166,9 +172,36 @@ func (s *Settings) Credential() string {
 	return strings.Join([]string{string(s.BaseURL), s.SecretKey.Reveal(), s.Account}, "\n")
 }
 
+// bookOf returns what distinguishes the books that one account id has: the mode of the key, and
+// the host if it is not Stripe's. The id is the same for live and for test keys, and a server
+// that takes Stripe's place may report any id.
+func bookOf(secretKey, baseURL string) (string, error) {
+	u, err := url.Parse(baseURL)
+	if err != nil {
+		return "", err
+	}
+	book := "live"
+	if strings.HasPrefix(secretKey, "sk_test_") || strings.HasPrefix(secretKey, "rk_test_") {
+		book = "test"
+	}
+	if host := strings.ToLower(u.Host); "https://"+host != DefaultBaseURL {
+		book += " " + host
+	}
+	return book, nil
+}
+
 // Account implements ports.PaymentGateway. The account never changes, so it is requested
 // only once.
 func (g *Gateway) Account(ctx context.Context) (string, error) {
+	id, err := g.accountID(ctx)
+	if err != nil {
+		return "", err
+	}
+	return id + " " + g.book, nil
+}
+
+// accountID returns Stripe's id of the account.
+func (g *Gateway) accountID(ctx context.Context) (string, error) {
 	if known := g.account.Load(); known != nil {
 		return *known, nil
 	}
