@@ -15,6 +15,7 @@ type calls struct {
 	*guard
 	callType
 	op       string
+	began    time.Time
 	deadline time.Time
 	tries    int
 	last     error // of the last attempt
@@ -44,6 +45,12 @@ func (c *calls) noteRefusal(e Event) {
 	}
 }
 
+// forgotten reports whether the provider may have forgotten the key of an unknown call after a
+// wait.
+func (c *calls) forgotten(wait time.Duration) bool {
+	return c.unknown != nil && c.repeatable != nil && time.Since(c.began)+wait >= c.repeatable()
+}
+
 // retries returns the retry policy of one operation, because it depends on the deadline.
 // Errors from the policies themselves are not retried.
 func (c *calls) retries() retrypolicy.RetryPolicy[any] {
@@ -58,7 +65,7 @@ func (c *calls) retries() retrypolicy.RetryPolicy[any] {
 				return false
 			}
 			wait = httpclient.Wait(c.tries, c.policy.Backoff.Initial, c.policy.Backoff.Max, f.RetryAfter)
-			return wait < time.Until(c.deadline)
+			return wait < time.Until(c.deadline) && !c.forgotten(wait)
 		}).
 		WithMaxAttempts(c.policy.Attempts).
 		WithDelayFunc(func(failsafe.ExecutionAttempt[any]) time.Duration {

@@ -2,6 +2,7 @@ package resilience
 
 import (
 	"context"
+	"time"
 
 	"patchbay/core/fault"
 	"patchbay/core/payment"
@@ -9,7 +10,7 @@ import (
 )
 
 // Gateway is a payment provider within a policy. A retry has the same idempotency key, so a
-// call whose outcome is unknown may be retried at the same provider, if that remembers keys.
+// call whose outcome is unknown may be retried at the same provider, while that remembers the key.
 type Gateway struct {
 	*guard
 	next     ports.PaymentGateway
@@ -24,9 +25,7 @@ var (
 // NewGateway decorates a payment provider.
 func NewGateway(next ports.PaymentGateway, o Options) *Gateway {
 	g := &Gateway{guard: newGuard(next.Name(), o), next: next, changing: underKey}
-	if next.Capabilities().Keys.Kept == 0 {
-		g.changing.retry = notDone
-	}
+	g.changing.repeatable = func() time.Duration { return next.Capabilities().Keys.Repeatable() }
 	return g
 }
 

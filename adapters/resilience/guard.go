@@ -35,6 +35,9 @@ type callType struct {
 	// resolves reports which failures show the outcome of earlier attempts whose outcome is
 	// unknown. A success always does.
 	resolves func(*fault.Error) bool
+	// repeatable returns for how long after the first attempt a call may be retried once the
+	// outcome of an attempt is unknown. Nil means without end.
+	repeatable func() time.Duration
 }
 
 // withoutKey is for calls without an idempotency key, to mail providers and stores. They are
@@ -161,7 +164,7 @@ func (g *guard) do(ctx context.Context, op string, of callType, call func(ctx co
 	defer g.underway.Add(-1)
 	ctx, cancel := context.WithTimeout(ctx, g.policy.Deadline)
 	defer cancel()
-	c := &calls{guard: g, callType: of, op: op}
+	c := &calls{guard: g, callType: of, op: op, began: time.Now()}
 	c.deadline, _ = ctx.Deadline()
 	// The bulkhead is outside the breaker: a call that found no place says nothing about
 	// the provider.

@@ -38,20 +38,59 @@ func TestRetriesDependOnTheKindOfTheFailure(t *testing.T) {
 	}
 }
 
-// forgetful remembers no keys.
-type forgetful struct{ *provider }
+// forgetful remembers keys for a time of its own, or not at all.
+type forgetful struct {
+	*provider
+	kept time.Duration
+}
 
-func (forgetful) Capabilities() payment.Capabilities { return payment.Capabilities{} }
+func (f forgetful) Capabilities() payment.Capabilities {
+	return payment.Capabilities{Keys: payment.Keys{Kept: f.kept}}
+}
 
 func TestAtAProviderWithoutKeysAnUnknownOutcomeIsNotRetried(t *testing.T) {
 	t.Parallel()
 	for kind, want := range map[fault.Kind]int{fault.UnknownOutcome: 1, fault.Unavailable: defaultpolicy.Provider().Attempts} {
 		t.Run(kind.String(), func(t *testing.T) {
 			withPolicy(t, nil, func(t *testing.T, r *rig) {
-				r.gateway = resilience.NewGateway(forgetful{r.provider}, resilience.Options{Policy: defaultpolicy.Provider()})
+				r.gateway = resilience.NewGateway(forgetful{provider: r.provider}, resilience.Options{Policy: defaultpolicy.Provider()})
 				r.provider.answer(func(context.Context, int) error { return fault.New(kind, "scripted", "") })
 				checkKind(t, r.pay(t.Context()), kind)
 				r.checkCalls(t, want)
+			})
+		})
+	}
+}
+
+func TestAnUnknownOutcomeIsNotRetriedOnceTheKeyMayBeForgotten(t *testing.T) {
+	t.Parallel()
+	unknown, unavailable := fault.UnknownOutcome, fault.Unavailable
+	for name, tt := range map[string]struct {
+		kept  time.Duration
+		kinds []fault.Kind  // of the attempts, the last one again and again
+		want  time.Duration // the last attempt is made before, of those after 0, 10, 20 and 30 seconds
+	}{
+		"a key that is kept for 4 seconds is not repeated":            {4 * time.Second, []fault.Kind{unknown}, time.Second},
+		"a key is not repeated within the margin":                     {payment.KeyMargin, []fault.Kind{unknown}, time.Second},
+		"a key is repeated until the margin":                          {payment.KeyMargin + 15*time.Second, []fault.Kind{unknown}, 15 * time.Second},
+		"a later attempt that did nothing is not repeated after it":   {payment.KeyMargin + 15*time.Second, []fault.Kind{unknown, unavailable}, 15 * time.Second},
+		"attempts that all did nothing are repeated":                  {4 * time.Second, []fault.Kind{unavailable}, 35 * time.Second},
+		"a key that is kept for a day is repeated until the deadline": {24 * time.Hour, []fault.Kind{unknown}, 35 * time.Second},
+	} {
+		t.Run(name, func(t *testing.T) {
+			withPolicy(t, nil, func(t *testing.T, r *rig) {
+				policy := defaultpolicy.Provider()
+				policy.Attempts, policy.Deadline, policy.Timeout = 10, 35*time.Second, time.Second
+				r.gateway = resilience.NewGateway(forgetful{r.provider, tt.kept}, resilience.Options{Policy: policy})
+				r.provider.answer(func(_ context.Context, n int) error {
+					return &fault.Error{Kind: tt.kinds[min(n, len(tt.kinds))-1], RetryAfter: 10 * time.Second}
+				})
+				began := time.Now()
+				checkKind(t, r.pay(t.Context()), tt.kinds[0])
+				last := r.provider.at[len(r.provider.at)-1].Sub(began)
+				if last >= tt.want || last < tt.want-15*time.Second {
+					t.Errorf("the last attempt was made after %s, want within 15s before %s", last, tt.want)
+				}
 			})
 		})
 	}

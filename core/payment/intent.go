@@ -226,6 +226,14 @@ type Keys struct {
 	ReplaysErrors bool
 }
 
+// KeyMargin is how long before its provider forgets a key the key counts as forgotten: the clocks
+// of two gateways may differ, and a repeat takes its time.
+const KeyMargin = 15*time.Minute + 30*time.Second
+
+// Repeatable returns for how long after its first call a request may be repeated under its key.
+// It is not positive if the request may not be repeated at all.
+func (k Keys) Repeatable() time.Duration { return k.Kept - KeyMargin }
+
 // Lookup says how an intent is found whose reference is not known.
 type Lookup struct {
 	List      bool // all intents are listed by their time of creation

@@ -15,9 +15,6 @@ const (
 	// replayFor is how long a call may be repeated under its key, if its provider remembers
 	// the key for as long. Later the customer may have left.
 	replayFor = 15 * time.Minute
-	// keyMargin is how long before its provider forgets a key the key counts as forgotten: the
-	// clocks of two gateways may differ, and a repeat takes its time.
-	keyMargin = 15*time.Minute + callDeadline
 	// absentAfter is how long an operation must not be found before it counts as not
 	// executed, beside the time that its provider takes to show it.
 	absentAfter = time.Hour
@@ -283,7 +280,7 @@ func (s *Service) expired(p payment.Payment) bool {
 func (s *Service) keyForgotten(op payment.Operation) bool {
 	fresh := replayFor
 	if g, ok := s.gateway(op.Provider); ok {
-		fresh = min(fresh, g.Capabilities().Keys.Kept-keyMargin)
+		fresh = min(fresh, g.Capabilities().Keys.Repeatable())
 	}
 	age := s.Clock.Now().Sub(op.LastTry())
 	return fresh <= 0 || age >= fresh || age < -time.Minute
