@@ -15,7 +15,7 @@ const (
 	KeyKept = 24 * time.Hour
 
 	saveTries   = 100 // attempts to save one request while others change the intent
-	maxRequests = 100 // requests saved with an intent
+	maxRequests = 100 // requests saved with an intent; capture and cancel, which end it, are always taken
 )
 
 // FailAfterCommit makes the next request of this action execute, and answers it with 500. As at
@@ -201,7 +201,7 @@ func (s *Sim) execute(ctx context.Context, q *request, r *Record) (a answered, t
 		}
 		m = none
 	}
-	if len(r.Saved) == maxRequests {
+	if len(r.Saved) >= maxRequests && q.action != payment.Capture && q.action != payment.Cancel {
 		return refuse(invalid("too_many_requests", "", "This PaymentIntent takes no more requests.")), false, false
 	}
 	seq := r.LastSeq

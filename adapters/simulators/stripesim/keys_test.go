@@ -2,6 +2,7 @@ package stripesim_test
 
 import (
 	"net/http"
+	"strconv"
 	"strings"
 	"sync/atomic"
 	"testing"
@@ -80,5 +81,43 @@ func TestAKeyInUseIsAConflict(t *testing.T) {
 	}
 	if status, _, replayed := post(t, s, "k", "/v1/payment_intents", paid); status != 200 || !replayed || len(s.Book()) != 1 {
 		t.Errorf("then: %d, replayed %t, %d charges", status, replayed, len(s.Book()))
+	}
+}
+
+// What ends a payment is taken however many requests came before.
+func TestAPaymentOfAHundredRequestsCanStillBeEnded(t *testing.T) {
+	t.Parallel()
+	for action, want := range map[string]payment.Status{"capture": payment.Succeeded, "cancel": payment.Canceled} {
+		t.Run(action, func(t *testing.T) {
+			t.Parallel()
+			s := stripesim.Start(t, stripesim.Options{})
+			post(t, s, "create", "/v1/payment_intents", create+"&capture_method=manual")
+			path := "/v1/payment_intents/" + s.Book()[0].Reference
+			const declined = "payment_method=pm_card_chargeDeclined&return_url=https://shop.example"
+			for n := range 98 {
+				if status, body, _ := post(t, s, strconv.Itoa(n), path+"/confirm", declined); status != http.StatusPaymentRequired {
+					t.Fatalf("a declined confirm: got %d %s, want 402", status, body)
+				}
+			}
+			post(t, s, "confirm", path+"/confirm", strings.Replace(declined, "chargeDeclined", "visa", 1))
+			if got := s.Book()[0].Status; got != payment.RequiresCapture {
+				t.Fatalf("status after 100 requests = %q, want %q", got, payment.RequiresCapture)
+			}
+			if status, body, _ := post(t, s, "one more", path+"/confirm", declined); status != http.StatusBadRequest || !strings.Contains(body, "too_many_requests") {
+				t.Errorf("one more confirm: got %d %s, want 400 too_many_requests", status, body)
+			}
+			for _, replay := range []bool{false, true} {
+				status, body, replayed := post(t, s, action, path+"/"+action, "")
+				if status != http.StatusOK {
+					t.Errorf("%s: got %d %s, want 200", action, status, body)
+				}
+				if got := s.Book()[0].Status; got != want {
+					t.Errorf("status after the %s = %q, want %q", action, got, want)
+				}
+				if replayed != replay {
+					t.Errorf("%s: replayed = %t, want %t", action, replayed, replay)
+				}
+			}
+		})
 	}
 }
