@@ -1,6 +1,7 @@
 package payment_test
 
 import (
+	"reflect"
 	"testing"
 	"time"
 
@@ -96,7 +97,6 @@ func TestUnrequestedAmountOrCurrencyNeedsReview(t *testing.T) {
 	}
 	for _, tt := range tests {
 		for way, take := range map[string]func(p *payment.Payment){
-			"an event":          func(p *payment.Payment) { p.Merge(tt.i) },
 			"the present state": func(p *payment.Payment) { p.Replace(tt.i) },
 			"an answer":         func(p *payment.Payment) { p.Answer(&p.Operations[0], payment.Done, tt.i) },
 		} {
@@ -112,6 +112,66 @@ func TestUnrequestedAmountOrCurrencyNeedsReview(t *testing.T) {
 				}
 			})
 		}
+	}
+}
+
+// An event that cannot be true changes nothing but the reviews: only the provider's present
+// state shows what it holds.
+func TestEventThatContradictsItsPaymentIsNotMerged(t *testing.T) {
+	t.Parallel()
+	known := payment.Payment{Amount: 1000, Currency: "usd", Status: payment.Succeeded, ProviderReference: "pi_1", AmountCaptured: 800, AmountRefunded: 100}
+	refund := func(r payment.ProviderRefund) payment.Intent {
+		r.Reference = "re_1"
+		return payment.Intent{Refunds: []payment.ProviderRefund{r}}
+	}
+	for name, tt := range map[string]struct {
+		i   payment.Intent
+		why string
+	}{
+		"another currency":              {payment.Intent{Currency: "jpy", Amount: 1000}, "currency jpy reported, not usd"},
+		"another amount":                {payment.Intent{Amount: 900}, "amount 900 reported, not 1000"},
+		"a negative amount":             {payment.Intent{Amount: -5}, "amount -5 reported, not 1000"},
+		"a negative captured amount":    {payment.Intent{AmountCaptured: -1}, "negative amount reported"},
+		"a negative capturable amount":  {payment.Intent{AmountCapturable: -1}, "negative amount reported"},
+		"a negative refunded amount":    {payment.Intent{AmountRefunded: -1}, "negative amount reported"},
+		"more captured than the amount": {payment.Intent{AmountCaptured: 1001}, "1001 captured of 1000 reported"},
+		"more to capture":               {payment.Intent{AmountCapturable: 1001}, "1001 to capture of 1000 reported"},
+		"more refunded than captured":   {payment.Intent{AmountRefunded: 801}, "801 refunded of 800 reported"},
+		"a refund in another currency":  {refund(payment.ProviderRefund{Amount: 10, Currency: "eur"}), "refund re_1: currency eur reported, not usd"},
+		"a negative refund":             {refund(payment.ProviderRefund{Amount: -10}), "refund re_1: negative amount reported"},
+		"a refund of more":              {refund(payment.ProviderRefund{Amount: 1001}), "refund re_1: 1001 refunded of 1000 reported"},
+		"refunds of more in total":      {refund(payment.ProviderRefund{Amount: 1, Total: 1001}), "refund re_1: 1001 refunded of 1000 reported"},
+		"a negative dispute":            {payment.Intent{Disputes: []payment.Dispute{{Reference: "dp_1", Amount: -1}}}, "dispute dp_1: negative amount reported"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			p := known
+			tt.i.Objects = []payment.Object{{Kind: "charge", Reference: "ch_1"}}
+			if !p.Merge(tt.i) {
+				t.Error("stale = false, want true: the provider must be asked")
+			}
+			if len(p.Reviews) != 1 || p.Reviews[0].Reason != payment.ReviewContradiction || p.Reviews[0].Detail != tt.why {
+				t.Errorf("reviews = %+v, want %s: %s", p.Reviews, payment.ReviewContradiction, tt.why)
+			}
+			if got := p.Refundable(); got != known.Refundable() {
+				t.Errorf("refundable = %d, want %d", got, known.Refundable())
+			}
+			p.Reviews, p.NeedsReview = nil, false
+			if !reflect.DeepEqual(p, known) {
+				t.Errorf("payment = %+v, want %+v", p, known)
+			}
+		})
+	}
+}
+
+func TestEventOfAnotherCapturedAmountIsStale(t *testing.T) {
+	t.Parallel()
+	p := payment.Payment{Amount: 1000, Status: payment.Succeeded, AmountCaptured: 500}
+	if p.Merge(payment.Intent{Status: payment.Succeeded, AmountCaptured: 500}) {
+		t.Error("stale with the same captured amount = true, want false")
+	}
+	if !p.Merge(payment.Intent{Status: payment.Succeeded, AmountCaptured: 1000}) {
+		t.Error("stale with another captured amount = false, want true")
 	}
 }
 

@@ -22,19 +22,28 @@ func (s Status) Terminal() bool { return s == Succeeded || s == Canceled }
 // Merge merges an intent that the provider has reported, from any source and however late.
 // Merging the same intent twice changes nothing. Merge reports whether the intent may be
 // stale or incomplete. Then only the provider's present state shows which it is, and that is for Replace.
+//
+// An intent that cannot be true of the payment is not merged. The payment needs a review, and
+// the intent counts as stale.
 func (p *Payment) Merge(i Intent) (stale bool) {
+	if why := p.contradiction(i); why != "" {
+		p.Review(ReviewContradiction, why, time.Time{})
+		return true
+	}
+	captured := p.AmountCaptured
 	i = p.accept(i)
+	stale = captured > 0 && p.AmountCaptured != captured // usually an amount is captured only once
 	switch {
 	case p.Status == Canceled:
-		if stale = i.Status == RequiresCapture; stale { // or it was in this status before it was canceled
-			p.AmountCapturable = i.AmountCapturable
+		if i.Status == RequiresCapture { // or it was in this status before it was canceled
+			stale, p.AmountCapturable = true, i.AmountCapturable
 		}
 	case i.Status == "" || p.Status.Terminal():
 	case p.statusOperation() != nil:
-		stale = !final[i.Status] && i.Key != p.statusOperation().ProviderKey
+		stale = stale || !final[i.Status] && i.Key != p.statusOperation().ProviderKey
 		p.setState(i)
 	case i.Status == p.Status:
-		stale = p.differs(i)
+		stale = stale || p.differs(i)
 	case i.Status == RequiresCapture && p.pendingCapture() != nil: // from before the capture, or it has failed
 		stale = true
 	case final[i.Status]:
@@ -49,6 +58,46 @@ func (p *Payment) Merge(i Intent) (stale bool) {
 	p.close(i, fromEvent)
 	p.keepProcessing()
 	return stale
+}
+
+// contradiction returns why an intent cannot be true of the payment, "" if it can be: it differs
+// in what never changes, or its amounts are impossible together.
+func (p *Payment) contradiction(i Intent) string {
+	amount := cmp.Or(p.Amount, i.Amount)
+	captured := max(i.AmountCaptured, p.AmountCaptured)
+	if captured == 0 { // the event of a refund may come before that of its capture
+		captured = amount
+	}
+	switch {
+	case i.Currency != "" && p.Currency != "" && i.Currency != p.Currency:
+		return fmt.Sprintf("currency %s reported, not %s", i.Currency, p.Currency)
+	case i.Amount != 0 && i.Amount != amount:
+		return fmt.Sprintf("amount %d reported, not %d", i.Amount, amount)
+	case i.AmountCaptured < 0 || i.AmountCapturable < 0 || i.AmountRefunded < 0:
+		return "negative amount reported"
+	case amount > 0 && i.AmountCaptured > amount:
+		return fmt.Sprintf("%d captured of %d reported", i.AmountCaptured, amount)
+	case amount > 0 && i.AmountCapturable > amount:
+		return fmt.Sprintf("%d to capture of %d reported", i.AmountCapturable, amount)
+	case amount > 0 && i.AmountRefunded > captured:
+		return fmt.Sprintf("%d refunded of %d reported", i.AmountRefunded, captured)
+	}
+	for _, r := range i.Refunds {
+		switch {
+		case r.Currency != "" && p.Currency != "" && r.Currency != p.Currency:
+			return fmt.Sprintf("refund %s: currency %s reported, not %s", r.Reference, r.Currency, p.Currency)
+		case r.Amount < 0 || r.Total < 0:
+			return fmt.Sprintf("refund %s: negative amount reported", r.Reference)
+		case amount > 0 && max(r.Amount, r.Total) > amount:
+			return fmt.Sprintf("refund %s: %d refunded of %d reported", r.Reference, max(r.Amount, r.Total), amount)
+		}
+	}
+	for _, d := range i.Disputes {
+		if d.Amount < 0 {
+			return fmt.Sprintf("dispute %s: negative amount reported", d.Reference)
+		}
+	}
+	return ""
 }
 
 // mergeEventRefunds merges the refunds of an event. A refund that is not ours may be the release

@@ -31,12 +31,15 @@ const (
 	ReviewForeign      = "foreign_object"  // the provider made an object of another payment; Detail is its reference
 	ReviewAmount       = "amount_mismatch" // the provider's amounts differ from the payment's
 	ReviewCurrency     = "currency_mismatch"
-	ReviewPaid         = "paid_though_canceled" // the buyer has paid a payment that is canceled here; Detail is the provider's reference
+	// ReviewContradiction means that what an event reports contradicts the payment, or itself.
+	// Detail says how. Nothing of the event is merged.
+	ReviewContradiction = "contradictory_event"
+	ReviewPaid          = "paid_though_canceled" // the buyer has paid a payment that is canceled here; Detail is the provider's reference
 )
 
 // ReviewReasons lists the reasons.
 func ReviewReasons() []string {
-	return []string{ReviewUnknown, ReviewOtherAccount, ReviewSecondIntent, ReviewForeign, ReviewAmount, ReviewCurrency, ReviewPaid}
+	return []string{ReviewUnknown, ReviewOtherAccount, ReviewSecondIntent, ReviewForeign, ReviewAmount, ReviewCurrency, ReviewContradiction, ReviewPaid}
 }
 
 // byProvider is the By of a review that the provider's own state has settled.

@@ -2,6 +2,7 @@ package payments
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"encoding/json"
 	"slices"
@@ -80,6 +81,9 @@ func (s *Service) readState(ctx context.Context, st *stored) error {
 			return err
 		}
 	}
+	// st was read before the provider was asked, so the answer is later than every event in it. It
+	// counts even if an event has reported more.
+	p.AmountCaptured = intent.AmountCaptured
 	if st.record.Owner != "" {
 		p.ReplaceDuringCall(intent)
 	} else {
@@ -119,7 +123,10 @@ func (s *Service) ApplyWebhook(ctx context.Context, e webhook.Event) (a webhook.
 		a.Erased = !p.ErasedAt.IsZero()
 		reason, detail := foreignIntent(p, e.Provider, intent)
 		var err error
-		switch {
+		switch named := intent.Metadata[payment.MetaPayment]; {
+		case p.Provider == e.Provider && named != "" && named != p.ID: // it may be about the other payment
+			reason, detail = payment.ReviewForeign, cmp.Or(intent.Reference, intent.Object)+" names "+named
+			err = s.readState(ctx, st)
 		case intent.Object != "":
 			reason, detail, err = s.readStateOf(ctx, st, e.Provider, intent.Object)
 		case reason == "" && p.Merge(intent):

@@ -467,7 +467,7 @@ type Review struct {
 	Detail string    `json:"detail,omitempty,omitzero"`
 	Note   string    `json:"note,omitempty,omitzero"`
 
-	// Reason unknown_outcome, other_account, second_intent, foreign_object, amount_mismatch, currency_mismatch or paid_though_canceled; others may be added.
+	// Reason unknown_outcome, other_account, second_intent, foreign_object, amount_mismatch, currency_mismatch, contradictory_event or paid_though_canceled; others may be added.
 	Reason    string    `json:"reason"`
 	SettledAt time.Time `json:"settledAt,omitempty,omitzero"`
 	Verdict   string    `json:"verdict,omitempty,omitzero"`
