@@ -247,9 +247,9 @@ type Lookup struct {
 // means none.
 type MetadataLimits struct{ Keys, Key, Value int }
 
-// Allows reports whether metadata fits, together with a number of other keys.
-func (l MetadataLimits) Allows(metadata map[string]string, others int) bool {
-	if l.Keys > 0 && len(metadata)+others > l.Keys {
+// Allows reports whether metadata fits.
+func (l MetadataLimits) Allows(metadata map[string]string) bool {
+	if l.Keys > 0 && len(metadata) > l.Keys {
 		return false
 	}
 	for key, value := range metadata {

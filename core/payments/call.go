@@ -138,23 +138,23 @@ func change(p *payment.Payment, op *payment.Operation) payment.Change {
 	return creation(p, op)
 }
 
-// ourMetadata is how many keys creation adds at most to the caller's metadata.
-const ourMetadata = 4
-
-// creation returns the request that makes the payment's intent. Its metadata allows an
-// intent that is found later to be matched to its payment.
-func creation(p *payment.Payment, op *payment.Operation) payment.CreateRequest {
-	metadata := make(map[string]string, len(p.Metadata)+ourMetadata)
-	maps.Copy(metadata, p.Metadata)
-	metadata[payment.MetaPayment], metadata[payment.MetaOperation] = p.ID, op.ProviderKey
-	metadata[payment.MetaTenant] = p.Tenant
+// metadataOf returns the metadata of an intent that a request under a provider's key makes: the
+// caller's, and what allows an intent that is found later to be matched to its payment.
+func metadataOf(p *payment.Payment, providerKey string) map[string]string {
+	metadata := map[string]string{payment.MetaPayment: p.ID, payment.MetaOperation: providerKey, payment.MetaTenant: p.Tenant}
 	if ourUser(p.CustomerID) {
 		metadata[payment.MetaUser] = p.CustomerID
 	}
+	maps.Copy(metadata, p.Metadata)
+	return metadata
+}
+
+// creation returns the request that makes the payment's intent.
+func creation(p *payment.Payment, op *payment.Operation) payment.CreateRequest {
 	return payment.CreateRequest{
 		Key: op.ProviderKey, Body: op.Body, Amount: p.Amount, Currency: p.Currency, Customer: op.Request.Customer,
 		PaymentMethod: op.Request.PaymentMethod, Description: p.Description, ReturnURL: op.Request.ReturnURL,
-		Confirm: op.Request.Confirm, CaptureMethod: p.CaptureMethod, Confirmation: p.Confirmation, Metadata: metadata,
+		Confirm: op.Request.Confirm, CaptureMethod: p.CaptureMethod, Confirmation: p.Confirmation, Metadata: metadataOf(p, op.ProviderKey),
 	}
 }
 
@@ -244,7 +244,7 @@ func missingSupport(p *payment.Payment, r payment.Request, c payment.Capabilitie
 	case p.Confirmation == payment.ConfirmClient && !r.Confirm && !c.InBrowser && (!c.Redirect || r.ReturnURL == ""):
 		return unsupported("returnUrl", "confirmation_unsupported",
 			"no provider that may make this payment lets a page of the caller confirm it; one that has a page of its own needs a returnUrl")
-	case !c.Metadata.Allows(p.Metadata, ourMetadata):
+	case !c.Metadata.Allows(metadataOf(p, p.ID)): // a provider's key is as long as a payment's id
 		return unsupported("metadata", "metadata_unsupported", "no provider that may make this payment takes as much metadata")
 	}
 	return nil

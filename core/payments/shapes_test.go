@@ -2,6 +2,7 @@ package payments_test
 
 import (
 	"context"
+	"strings"
 	"testing"
 	"time"
 
@@ -42,11 +43,23 @@ func TestAProviderThatLacksWhatAPaymentNeedsIsPassedOver(t *testing.T) {
 			func(c *payment.Capabilities) { c.InBrowser, c.Redirect = false, true }, func(r *payments.CreateRequest) { r.Confirm = false }, "confirmation_unsupported",
 		},
 		"room for its metadata": {
-			func(c *payment.Capabilities) { c.Metadata.Keys = 5 }, func(r *payments.CreateRequest) { r.Metadata = large }, "metadata_unsupported",
+			func(c *payment.Capabilities) { c.Metadata.Keys = 4 }, func(r *payments.CreateRequest) { r.Metadata = large }, "metadata_unsupported",
 		},
 		"room for a value": {
-			func(c *payment.Capabilities) { c.Metadata.Value = 3 },
-			func(r *payments.CreateRequest) { r.Metadata = map[string]string{"a": "four"} }, "metadata_unsupported",
+			func(c *payment.Capabilities) { c.Metadata.Value = 40 },
+			func(r *payments.CreateRequest) { r.Metadata = map[string]string{"a": strings.Repeat("v", 41)} }, "metadata_unsupported",
+		},
+		"room for the number of our own keys": {
+			func(c *payment.Capabilities) { c.Metadata.Keys = 2 }, func(*payments.CreateRequest) {}, "metadata_unsupported",
+		},
+		"room for the key of a user": {
+			func(c *payment.Capabilities) { c.Metadata.Keys = 3 }, func(r *payments.CreateRequest) { r.CustomerID = "usr_1" }, "metadata_unsupported",
+		},
+		"room for the length of our own keys": {
+			func(c *payment.Capabilities) { c.Metadata.Key = len(payment.MetaOperation) - 1 }, func(*payments.CreateRequest) {}, "metadata_unsupported",
+		},
+		"room for the payment's id": {
+			func(c *payment.Capabilities) { c.Metadata.Value = len("pay_") + 25 }, func(*payments.CreateRequest) {}, "metadata_unsupported",
 		},
 		"a capture later": {
 			func(c *payment.Capabilities) { c.ManualCapture = false },
@@ -72,6 +85,23 @@ func TestAProviderThatLacksWhatAPaymentNeedsIsPassedOver(t *testing.T) {
 			})
 		})
 	}
+}
+
+func TestAProviderWithJustEnoughRoomForMetadataIsCalled(t *testing.T) {
+	c := usual()
+	c.Metadata = payment.MetadataLimits{Keys: 4, Key: len(payment.MetaOperation), Value: len("pay_") + 26}
+	shaped(t, c, func(t *testing.T, r *rig) {
+		request := request()
+		request.Metadata = map[string]string{"a": strings.Repeat("v", c.Metadata.Value)}
+		if _, err := r.Create(t.Context(), tenant, request, key("k", "a")); err != nil {
+			t.Fatal(err)
+		}
+		for key, value := range r.provider.intents["pi_1"].Metadata {
+			if len(key) > c.Metadata.Key || len(value) > c.Metadata.Value {
+				t.Errorf("metadata %s = %q, want at most %d and %d characters", key, value, c.Metadata.Key, c.Metadata.Value)
+			}
+		}
+	})
 }
 
 func TestProviderPageConfirmsWithReturnURL(t *testing.T) {
