@@ -258,11 +258,9 @@ func (m Message) Safe() error {
 // Lines returns the texts of the message that go into headers, or to the provider as separate
 // fields.
 func (m Message) Lines() []string {
-	lines := []string{m.Subject, m.MessageID, m.From.Name, m.From.Email}
-	for _, list := range [][]Address{m.To, m.Cc, m.Bcc, m.ReplyTo} {
-		for _, a := range list {
-			lines = append(lines, a.Name, a.Email)
-		}
+	lines := []string{m.Subject, m.MessageID}
+	for _, a := range m.addresses() {
+		lines = append(lines, a.Name, a.Email)
 	}
 	for _, a := range m.Attachments {
 		lines = append(lines, a.Filename, a.ContentType, a.ContentID)
@@ -283,7 +281,7 @@ const blanked = "[…]"
 // servers like to repeat alone, and the names, word by word.
 func (m Message) Blank(text string) string {
 	who := []string{m.Subject}
-	for _, a := range slices.Concat([]Address{m.From}, m.To, m.Cc, m.Bcc, m.ReplyTo) {
+	for _, a := range m.addresses() {
 		local, _, _ := strings.Cut(a.Email, "@")
 		who = append(append(who, a.Email, local, a.Name), strings.Fields(a.Name)...)
 	}

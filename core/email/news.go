@@ -2,6 +2,7 @@ package email
 
 import (
 	"cmp"
+	"maps"
 	"slices"
 	"strings"
 	"time"
@@ -36,7 +37,7 @@ func Events() []Event {
 // News is what a provider reports about a message.
 type News struct {
 	Event Event
-	// Tenant, Message and Attempt are the marks that Patchbay put on the message; see Marks. Mail
+	// Tenant, Message and Attempt are the marks that Patchbay put on the message; see Variables. Mail
 	// of an earlier version has no Tenant and no Attempt.
 	Tenant, Message, Attempt string
 	Reference                string // the provider's id of the message
@@ -94,7 +95,7 @@ func (r *Recipient) Learn(f Fate) (changed, told bool) {
 }
 
 // Fate returns the fate of the best copy; ok is false if nothing is known about any copy.
-func (r *Recipient) Fate() (best Fate, ok bool) {
+func (r Recipient) Fate() (best Fate, ok bool) {
 	for i, f := range r.Fates {
 		if i == 0 || slices.Index(fortunes, f.Event) > slices.Index(fortunes, best.Event) {
 			best = f
@@ -104,7 +105,7 @@ func (r *Recipient) Fate() (best Fate, ok bool) {
 }
 
 // reached reports whether the recipient's server has accepted a copy and not returned it.
-func (r *Recipient) reached() bool {
+func (r Recipient) reached() bool {
 	f, ok := r.Fate()
 	return ok && (f.Event == EventDelivered || f.Event == EventComplained)
 }
@@ -112,12 +113,8 @@ func (r *Recipient) reached() bool {
 // Reached returns the status of a message that a provider has accepted: Delivered once that is
 // known for each recipient, else Sent.
 func (m *Message) Reached() Status {
-	for i := range m.Recipients {
-		if !m.Recipients[i].reached() {
-			return Sent
-		}
-	}
-	if len(m.Recipients) == 0 { // written by an earlier version
+	missing := func(r Recipient) bool { return !r.reached() }
+	if len(m.Recipients) == 0 || slices.ContainsFunc(m.Recipients, missing) { // an earlier version wrote no recipients
 		return Sent
 	}
 	return Delivered
@@ -143,15 +140,17 @@ const (
 	AttemptVariable = "patchbay_attempt"
 )
 
-// Marks returns the marks that the provider is to store with the message, by name: the message's
-// id, its tenant and the id of the attempt in progress.
-func (m Message) Marks() map[string]string {
-	all := map[string]string{IDVariable: m.ID}
+// Variables returns what the provider is to store with the message, by name: its metadata, and
+// the marks, which are the message's id, its tenant and the id of the attempt in progress.
+func (m Message) Variables() map[string]string {
+	all := make(map[string]string)
+	maps.Copy(all, m.Metadata)
+	all[IDVariable] = m.ID
 	if m.Tenant != "" {
 		all[TenantVariable] = m.Tenant
 	}
-	if n := len(m.Attempts); n > 0 && m.Attempts[n-1].Outcome == Attempting {
-		all[AttemptVariable] = m.Attempts[n-1].ID
+	if last := m.LastAttempt(); last.Outcome == Attempting {
+		all[AttemptVariable] = last.ID
 	}
 	return all
 }

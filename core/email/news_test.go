@@ -1,6 +1,7 @@
 package email_test
 
 import (
+	"maps"
 	"slices"
 	"testing"
 	"time"
@@ -120,11 +121,14 @@ func TestAMessageIsDeliveredOnceAllHaveIt(t *testing.T) {
 	}
 }
 
-func TestTheMarksOfAMessage(t *testing.T) {
+func TestVariablesAreTheMarksAndTheMetadata(t *testing.T) {
 	t.Parallel()
-	m := email.Message{ID: "msg_1", Tenant: "acme", Attempts: []email.Attempt{{ID: "att_1", Outcome: email.Ambiguous}, {ID: "att_2", Outcome: email.Attempting}}}
-	want := map[string]string{"patchbay_message": "msg_1", "patchbay_tenant": "acme", "patchbay_attempt": "att_2"}
-	if got := m.Marks(); len(got) != len(want) || got["patchbay_message"] != "msg_1" || got["patchbay_tenant"] != "acme" || got["patchbay_attempt"] != "att_2" {
-		t.Errorf("%v, want %v", got, want)
+	m := email.Message{
+		ID: "msg_1", Tenant: "acme", Metadata: map[string]string{"order": "17"},
+		Attempts: []email.Attempt{{ID: "att_1", Outcome: email.Ambiguous}, {ID: "att_2", Outcome: email.Attempting}},
+	}
+	want := map[string]string{"patchbay_message": "msg_1", "patchbay_tenant": "acme", "patchbay_attempt": "att_2", "order": "17"}
+	if got := m.Variables(); !maps.Equal(got, want) {
+		t.Errorf("variables %v, want %v", got, want)
 	}
 }

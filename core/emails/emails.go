@@ -6,6 +6,7 @@ import (
 	"context"
 	"log/slog"
 	"math/rand/v2"
+	"slices"
 	"strings"
 	"time"
 
@@ -74,7 +75,7 @@ type Service struct {
 	messages record.Repository[stored]
 	queues   *worker.Set // one per provider
 	ageing   *worker.Worker
-	places   places
+	places   worker.Places   // for messages that are sent right after they were accepted, or that move on to another provider
 	rooms    map[string]room // by provider
 	running  guard.Group
 	lease    time.Duration
@@ -82,14 +83,20 @@ type Service struct {
 
 // New returns a Service. Waiting messages are sent only while Run runs.
 func New(o Options) *Service {
-	s := &Service{Options: o, places: places{}, rooms: map[string]room{}, running: guard.Group{Log: o.Log}}
+	if o.Told == nil {
+		o.Told = func(string, string) {}
+	}
+	if o.Restored == nil {
+		o.Restored = func() (time.Time, bool) { return time.Time{}, true }
+	}
+	s := &Service{Options: o, rooms: map[string]room{}, running: guard.Group{Log: o.Log}}
 	s.messages = s.repository()
 	var names []string
 	for _, mailer := range o.Mailers {
 		names = append(names, mailer.Name())
-		s.places[mailer.Name()] = make(chan struct{}, atOnce)
 		s.rooms[mailer.Name()] = newRoom()
 	}
+	s.places = worker.NewPlaces(names, atOnce)
 	s.lease = time.Duration(len(o.Mailers))*(attemptDeadline+saveDeadline) + saveDeadline
 	s.queues = worker.NewSet(queueName, names, func(name string) *worker.Worker {
 		return &worker.Worker{
@@ -146,7 +153,7 @@ func (s *Service) accept(ctx context.Context, st stored) (email.Message, error) 
 	}
 	first := s.first(st.message)
 	st.record.Queue = s.queues.Queue(first)
-	placed := !st.record.Due.After(now) && s.places.take(first)
+	placed := !st.record.Due.After(now) && s.places.Take(first)
 	if placed {
 		worker.Hold(&st.record, s.Owner, now.Add(s.lease))
 	}
@@ -156,7 +163,7 @@ func (s *Service) accept(ctx context.Context, st stored) (email.Message, error) 
 		return st.message, nil
 	}
 	if placed {
-		s.places.release(first)
+		s.places.Release(first)
 	}
 	return st.message, err
 }
@@ -184,11 +191,7 @@ func (s *Service) draft(id, tenant string, d email.Draft, key idempotency.Key, n
 			m.Recipients = append(m.Recipients, email.Recipient{Email: a.Email, Status: email.Queued})
 		}
 	}
-	due := now
-	if m.SendAt.After(now) {
-		due = m.SendAt
-	}
-	return stored{message: m, record: ports.Record{Idem: key.Scoped, Due: due}}
+	return stored{message: m, record: ports.Record{Idem: key.Scoped, Due: latest(now, m.SendAt)}}
 }
 
 // repeat answers a request whose idempotency key is taken.
@@ -203,6 +206,8 @@ func (s *Service) repeat(ctx context.Context, key idempotency.Key) (email.Messag
 	return email.Message{}, errErased
 }
 
+func latest(times ...time.Time) time.Time { return slices.MaxFunc(times, time.Time.Compare) }
+
 // jitter varies d by up to a tenth, to spread out the messages that one outage delayed.
 func jitter(d time.Duration) time.Duration {
 	return d - d/10 + rand.N(d/5+1) //nolint:gosec // not a secret
@@ -216,13 +221,12 @@ const (
 
 // flagOf returns the flag under which a message is counted, and since when.
 func flagOf(m *email.Message) (flag string, since time.Time) {
-	n := len(m.Attempts)
-	switch {
-	case m.Status == email.Unknown && n == 0: // parked because the journal was restored
+	switch tried := len(m.Attempts) > 0; {
+	case m.Status == email.Unknown && !tried: // not sent because the journal was restored
 		return flagUnknown, m.CreatedAt
 	case m.Status == email.Unknown:
-		return flagUnknown, m.Attempts[n-1].StartedAt
-	case m.Status == email.Queued && n > 0:
+		return flagUnknown, m.LastAttempt().StartedAt
+	case m.Status == email.Queued && tried:
 		return flagAgain, m.Attempts[0].StartedAt
 	}
 	return "", time.Time{}
@@ -292,13 +296,7 @@ func (r room) give(megabytes int) {
 }
 
 // size returns the number of bytes of a message's text and files.
-func size(m *email.Message) int {
-	n := len(m.HTML) + len(m.Text)
-	for _, a := range m.Attachments {
-		n += max(a.Size, len(a.Content))
-	}
-	return n
-}
+func size(m *email.Message) int { return len(m.HTML) + len(m.Text) + m.AttachmentBytes() }
 
 // report logs what became of a message since it was last saved: that it failed or its outcome is
 // unknown, or where it goes after a failed attempt. before is the status that the feed knew
@@ -328,11 +326,10 @@ func (s *Service) report(ctx context.Context, before email.Status, st *stored) {
 
 // lastOf describes the last attempt of a message.
 func lastOf(m *email.Message, failed error) []slog.Attr {
-	n := len(m.Attempts)
-	if n == 0 {
+	a := m.LastAttempt()
+	if a.ID == "" {
 		return nil
 	}
-	a := m.Attempts[n-1]
 	attrs := []slog.Attr{slog.String("attempt", a.ID), slog.String("provider", a.Provider), slog.String("outcome", string(a.Outcome))}
 	if failed != nil {
 		return append(attrs, slog.Any("error", failed))

@@ -117,7 +117,7 @@ func TestAMessageThatEveryProviderRefused(t *testing.T) {
 		m = r.get(t, m.ID)
 		last := m.Attempts[len(m.Attempts)-1]
 		if m.Status != email.Failed || last.Code != "sender_not_verified" || last.Answer == nil ||
-			*last.Answer != (email.Answer{Status: 403, Field: "from", Words: "does not match a verified sender"}) {
+			*last.Answer != (fault.Answer{Status: 403, Field: "from", Words: "does not match a verified sender"}) {
 			t.Fatalf("%s, %+v", m.Status, last)
 		}
 		r.second.mu.Lock()

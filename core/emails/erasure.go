@@ -30,19 +30,15 @@ func (s *Service) Traces(ctx context.Context, p user.Person, looked func(int) er
 		case err != nil:
 			return err
 		}
-		return found(s.trace(st, p))
+		t := user.Trace{
+			ID: st.message.ID, View: view(st.message),
+			Erase: func(ctx context.Context) error { return s.erase(ctx, st, p) },
+		}
+		if st.busy() {
+			t.Pending = errBusy.Message
+		}
+		return found(t)
 	})
-}
-
-func (s *Service) trace(st stored, p user.Person) user.Trace {
-	t := user.Trace{
-		ID: st.message.ID, View: view(st.message),
-		Erase: func(ctx context.Context) error { return s.erase(ctx, st, p) },
-	}
-	if st.busy() {
-		t.Pending = errBusy.Message
-	}
-	return t
 }
 
 // erase removes the content of a message, its files and the person's data. A waiting message is
@@ -90,7 +86,7 @@ type file struct {
 func view(m email.Message) shown {
 	v := shown{Message: m}
 	for _, a := range m.Attachments {
-		v.Attachments = append(v.Attachments, file{a.Filename, a.ContentType, max(a.Size, len(a.Content))})
+		v.Attachments = append(v.Attachments, file{a.Filename, a.ContentType, a.Bytes()})
 	}
 	v.Message.Attachments = nil
 	return v

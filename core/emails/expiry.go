@@ -38,14 +38,7 @@ func (s *Service) loses(st *stored) time.Time {
 // keptUntil returns until when the key of a message is kept: idempotency.Kept after it was last
 // tried or was due to be sent, since the caller may not know the outcome until then.
 func keptUntil(m *email.Message) time.Time {
-	last := m.CreatedAt
-	if m.SendAt.After(last) {
-		last = m.SendAt
-	}
-	if n := len(m.Attempts); n > 0 && m.Attempts[n-1].EndedAt.After(last) {
-		last = m.Attempts[n-1].EndedAt
-	}
-	return last.Add(idempotency.Kept)
+	return latest(m.CreatedAt, m.SendAt, m.LastAttempt().EndedAt).Add(idempotency.Kept)
 }
 
 // age removes the key and the text of a message that is not going to be sent, once each has been

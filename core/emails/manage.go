@@ -78,19 +78,14 @@ func (s *Service) move(ctx context.Context, tenant, id, what string, change func
 			return nil
 		case before != "" && now != before: // the earlier save succeeded, only its response was lost
 			return record.ErrUnchanged
+		case !st.message.PurgedAt.IsZero():
+			return fault.New(fault.Conflict, "message_purged", "the text of this message is not kept any more; it cannot be "+what)
 		}
-		return unexpected(st.message, what)
+		return fault.New(fault.Conflict, "unexpected_state", "a message that is "+string(now)+" cannot be "+what)
 	})
 	if err != nil {
 		return email.Message{}, err
 	}
 	s.queues.Nudge(st.record.Queue)
 	return st.message, nil
-}
-
-func unexpected(m email.Message, what string) error {
-	if !m.PurgedAt.IsZero() {
-		return fault.New(fault.Conflict, "message_purged", "the text of this message is not kept any more; it cannot be "+what)
-	}
-	return fault.New(fault.Conflict, "unexpected_state", "a message that is "+string(m.Status)+" cannot be "+what)
 }

@@ -52,13 +52,7 @@ func Same(held, stored ports.Record) bool {
 }
 
 // gaveUp returns when a message gave up its key, at the earliest when that was due.
-func gaveUp(m *email.Message) time.Time {
-	due := keptUntil(m)
-	if at := m.KeyAge.At; at.After(due) {
-		return at
-	}
-	return due
-}
+func gaveUp(m *email.Message) time.Time { return latest(keptUntil(m), m.KeyAge.At) }
 
 func givenUp(held, stored ports.Record) bool { return held.Idem != "" && stored.Idem == "" }
 

@@ -7,22 +7,6 @@ import (
 	"patchbay/core/worker"
 )
 
-// places limits how many messages are sent at the same time right after they were accepted, by
-// provider. Messages from a provider's queue are limited by the worker.
-type places map[string]chan struct{}
-
-// take takes a place at a provider if one is free.
-func (p places) take(provider string) bool {
-	select {
-	case p[provider] <- struct{}{}:
-		return true
-	default: // also for an unknown provider
-		return false
-	}
-}
-
-func (p places) release(provider string) { <-p[provider] }
-
 // dispatch sends a message that has a place at a provider; for any other it wakes the worker of
 // the queue.
 func (s *Service) dispatch(ctx context.Context, st stored, provider string, placed bool) {
@@ -35,7 +19,7 @@ func (s *Service) dispatch(ctx context.Context, st stored, provider string, plac
 	}
 	background := context.WithoutCancel(ctx)
 	s.running.Go("mail", func() {
-		defer s.places.release(provider)
+		defer s.places.Release(provider)
 		s.send(background, st, provider)
 	})
 }
@@ -70,7 +54,7 @@ func (s *Service) pass(ctx context.Context, st *stored, next string) {
 // queue, so that it no longer holds a place of this one. If the save fails, the message comes
 // back when the lease expires. save may also decide that the message is not sent any further.
 func (s *Service) moveOn(ctx context.Context, st *stored, next string, save func(move func(*stored)) error) {
-	ours, placed := worker.LeaseOf(st.record), s.places.take(next)
+	ours, placed := worker.LeaseOf(st.record), s.places.Take(next)
 	err := save(func(st *stored) {
 		st.message.Next = next
 		if !placed {
@@ -82,7 +66,7 @@ func (s *Service) moveOn(ctx context.Context, st *stored, next string, save func
 	})
 	switch {
 	case placed && (err != nil || !ours.On(st.record)):
-		s.places.release(next)
+		s.places.Release(next)
 	case err == nil:
 		s.dispatch(ctx, *st, next, placed)
 	}

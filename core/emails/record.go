@@ -15,18 +15,17 @@ import (
 	"patchbay/ports"
 )
 
-// stored is a message with its record. told is the status that the feed already knows. files are
-// the attachments with their contents, if they are in memory. parts is how many records of files
-// are stored.
+// stored is a message with its record.
 type stored struct {
 	message email.Message
 	record  ports.Record
-	told    email.Status
-	files   []email.Attachment
-	parts   int
-	cause   error         // error of the last attempt, for the log
-	aside   bool          // given up after its last attempt
-	news    []event.Event // events about recipients, not published yet
+	told    email.Status       // the status that the feed already knows
+	news    []event.Event      // events about recipients, not published yet
+	files   []email.Attachment // with their contents, if they are in memory
+	attach  []*ports.Record    // new records of files, to be stored with the message
+	parts   int                // number of stored records of files
+	cause   error              // error of the last attempt, for the log
+	aside   bool               // given up after its last attempt
 }
 
 // repository returns the Repository of the messages. Files never change. If the response of a save
@@ -41,28 +40,11 @@ func (s *Service) repository() record.Repository[stored] {
 	}
 }
 
-// save writes a message. Records of files that the message no longer refers to are removed with
-// it.
+// save writes a message, and publishes what the feed does not know of it yet.
 func (s *Service) save(ctx context.Context, st *stored) error {
-	before := st.told
-	err := s.write(st, func(r *ports.Record) error {
-		if st.parts > st.message.Parts {
-			return s.Journal.Detach(ctx, r)
-		}
-		return s.Journal.Save(ctx, r)[0]
-	})
-	if err == nil {
-		s.report(ctx, before, st)
-	}
-	return err
-}
-
-// write encodes a message into its record and calls put to store it.
-func (s *Service) write(st *stored, put func(*ports.Record) error) error {
-	m := &st.message
+	m, r, before := &st.message, &st.record, st.told
 	m.UpdatedAt = s.Clock.Now()
 	m.Stand()
-	r := &st.record
 	if err := encode(m, r); err != nil {
 		return err
 	}
@@ -70,15 +52,28 @@ func (s *Service) write(st *stored, put func(*ports.Record) error) error {
 	r.Index = ports.Index{Status: string(m.Status), Created: m.CreatedAt}
 	r.Index.Flag, r.Index.Flagged = flagOf(m)
 	r.Events = nil
-	if now := announced(m.Status); announced(st.told) != now {
+	if now := announced(m.Status); announced(before) != now {
 		r.Events = []event.Event{s.news(m, now)}
 	}
 	r.Events = append(r.Events, st.news...)
-	if err := put(r); err != nil {
+	if err := s.put(ctx, st); err != nil {
 		return err
 	}
-	st.told, st.news = m.Status, nil
+	st.told, st.news, st.attach = m.Status, nil, nil
+	s.report(ctx, before, st)
 	return nil
+}
+
+// put stores the record of a message. New records of files are stored with it, and those that the
+// message no longer refers to are removed with it.
+func (s *Service) put(ctx context.Context, st *stored) error {
+	switch {
+	case len(st.attach) > 0:
+		return s.Journal.Attach(ctx, &st.record, st.attach...)
+	case st.parts > st.message.Parts:
+		return s.Journal.Detach(ctx, &st.record)
+	}
+	return s.Journal.Save(ctx, &st.record)[0]
 }
 
 // announced returns the status under which the feed knows s. Delivered is not announced: the
@@ -93,8 +88,8 @@ func announced(s email.Status) email.Status {
 // news makes the feed's event for a new status. It contains no addresses.
 func (s *Service) news(m *email.Message, now email.Status) event.Event {
 	data := map[string]any{"status": m.Status}
-	if n := len(m.Attempts); n > 0 && m.Attempts[n-1].Provider != "" {
-		data["provider"] = m.Attempts[n-1].Provider
+	if last := m.LastAttempt(); last.Provider != "" {
+		data["provider"] = last.Provider
 	}
 	raw, _ := json.Marshal(data) // strings always encode
 	return event.Event{
@@ -108,16 +103,8 @@ var errTaken = fault.New(fault.Conflict, "message_taken", "the message is there 
 // insert stores a new message with its parts. The stored message may come from another request
 // with the same key.
 func (s *Service) insert(ctx context.Context, st *stored) error {
-	messages, parts := s.messages, pack(st)
-	messages.Save = func(ctx context.Context, st *stored) error {
-		return s.write(st, func(r *ports.Record) error {
-			if len(parts) > 0 {
-				return s.Journal.Attach(ctx, r, parts...)
-			}
-			return s.Journal.Save(ctx, r)[0]
-		})
-	}
-	return messages.Insert(ctx, st, func(there *stored) error {
+	st.attach = pack(st)
+	return s.messages.Insert(ctx, st, func(there *stored) error {
 		if there.record.Rev > 1 || there.message.Fingerprint != st.message.Fingerprint {
 			return errTaken
 		}
@@ -226,11 +213,7 @@ const (
 func pack(st *stored) (parts []*ports.Record) {
 	m := &st.message
 	st.files = m.Attachments
-	total := 0
-	for _, a := range m.Attachments {
-		total += len(a.Content)
-	}
-	if total <= maxInline {
+	if m.AttachmentBytes() <= maxInline {
 		return nil
 	}
 	m.Attachments = slices.Clone(m.Attachments)

@@ -1,6 +1,7 @@
 package emails
 
 import (
+	"cmp"
 	"context"
 	"slices"
 	"time"
@@ -19,32 +20,23 @@ func (s *Service) handle(ctx context.Context, c ports.Claim) error {
 	if err != nil {
 		return err
 	}
-	m := &st.message
-	if n := len(m.Attempts); n > 0 && m.Attempts[n-1].Outcome == email.Attempting {
+	if last := st.message.LastAttempt(); last.Outcome == email.Attempting {
 		lost := fault.New(fault.UnknownOutcome, "interrupted", "the process ended during this attempt")
-		_ = s.conclude(ctx, &st, m.Attempts[n-1].ID, email.Receipt{}, lost) // settle logs it; the lease expires
+		_ = s.conclude(ctx, &st, outcome{id: last.ID, err: lost}) // settle logs it; the lease expires
 		return nil
 	}
 	if s.outdated(st.message) {
-		_ = s.settle(ctx, &st, "", email.Receipt{}, nil, func(st *stored) { s.park(st, email.Unknown) }) // as above
+		_ = s.settle(ctx, &st, outcome{}, func(st *stored) { s.park(st, email.Unknown) }) // as above
 		return nil
 	}
 	s.send(ctx, st, s.queues.Provider(c.Queue))
 	return nil
 }
 
-// restored returns when the journal was last restored from an older copy.
-func (s *Service) restored() (at time.Time, known bool) {
-	if s.Restored == nil {
-		return time.Time{}, true
-	}
-	return s.Restored()
-}
-
 // note records in a message that is to be sent which restore of the journal came last.
 func (s *Service) note(m *email.Message) {
 	m.Restore = nil
-	if at, known := s.restored(); known {
+	if at, known := s.Restored(); known {
 		m.Restore = &at
 	}
 }
@@ -54,7 +46,7 @@ func (s *Service) note(m *email.Message) {
 // message's own times only if the message records no restore: the clock of the machine that
 // restored the journal may be wrong.
 func (s *Service) outdated(m email.Message) bool {
-	at, known := s.restored()
+	at, known := s.Restored()
 	switch {
 	case !known || m.Delivery != email.AtMostOnce:
 		return false
@@ -66,15 +58,10 @@ func (s *Service) outdated(m email.Message) bool {
 
 // earliest returns the earliest time at which a waiting message may have been due.
 func earliest(m email.Message) time.Time {
-	due := m.CreatedAt
-	if m.SendAt.After(due) {
-		due = m.SendAt
+	if wait, ok := schedule.After(m.Failures); ok && len(m.Attempts) > 0 {
+		return m.LastAttempt().EndedAt.Add(wait - wait/10) // the shortest delay that jitter yields
 	}
-	n := len(m.Attempts)
-	if wait, ok := schedule.After(m.Failures); ok && n > 0 && m.Failures > 0 {
-		due = m.Attempts[n-1].EndedAt.Add(wait - wait/10) // the shortest delay that jitter yields
-	}
-	return due
+	return latest(m.CreatedAt, m.SendAt)
 }
 
 // send tries the next provider if that is the one whose place this goroutine holds, and decides
@@ -112,11 +99,11 @@ func (s *Service) send(ctx context.Context, st stored, at string) {
 	receipt, serr := call(ctx, route[0], st.letter())
 	if len(route) > 1 && mayMoveOn(st.message, serr) {
 		s.moveOn(ctx, &st, route[1].Name(), func(move func(*stored)) error {
-			return s.settle(ctx, &st, id, receipt, serr, move)
+			return s.settle(ctx, &st, outcome{id, receipt, serr}, move)
 		})
 		return
 	}
-	_ = s.conclude(ctx, &st, id, receipt, serr) // settle logs it; the lease expires
+	_ = s.conclude(ctx, &st, outcome{id, receipt, serr}) // settle logs it; the lease expires
 }
 
 // route lists the providers to ask, without those that the message has moved on from.
@@ -225,7 +212,7 @@ func (s *Service) decide(st *stored, o email.Outcome, after time.Duration) {
 // strand records that no provider can carry the message, as an attempt without a provider.
 func (s *Service) strand(st *stored) {
 	a := email.Attempt{ID: s.IDs.New("att"), StartedAt: s.Clock.Now()}
-	finish(&a, email.Receipt{}, errStranded, a.StartedAt)
+	finish(&a, outcome{err: errStranded}, a.StartedAt)
 	st.message.Attempts = append(st.message.Attempts, a)
 }
 
@@ -283,39 +270,36 @@ func (s *Service) carriable(m email.Message) error {
 		if err == nil {
 			return nil
 		}
-		if first == nil {
-			first = err
-		}
+		first = cmp.Or(first, err)
 	}
 	return first
 }
 
 // conclude saves how an attempt ended, and what becomes of the message.
-func (s *Service) conclude(ctx context.Context, st *stored, id string, r email.Receipt, err error) error {
-	return s.settle(ctx, st, id, r, err, func(st *stored) { s.decide(st, outcomeOf(err), retryAfter(err)) })
+func (s *Service) conclude(ctx context.Context, st *stored, o outcome) error {
+	return s.settle(ctx, st, o, func(st *stored) { s.decide(st, outcomeOf(o.err), retryAfter(o.err)) })
 }
 
 // settle saves how an attempt ended and, if the message was not sent, what decide makes of it.
-// id is empty if there was no attempt.
 //
 // An acceptance counts no matter which process reports it, and however late. A failure only says
 // that this one attempt did nothing, so it counts once, and only from the process that holds the
 // claim.
-func (s *Service) settle(ctx context.Context, st *stored, id string, r email.Receipt, err error, decide func(*stored)) error {
+func (s *Service) settle(ctx context.Context, st *stored, o outcome, decide func(*stored)) error {
 	ctx, cancel := context.WithTimeout(ctx, saveDeadline)
 	defer cancel()
-	st.cause = err
+	st.cause = o.err
 	ours := worker.LeaseOf(st.record)
 	var settled error
 	serr := s.messages.Insisting().Update(ctx, st, func(st *stored) error {
-		settled = s.merge(st, ours, outcome{id, r, err}, decide)
+		settled = s.merge(st, ours, o, decide)
 		return settled
 	})
 	switch {
 	case serr != nil:
-		s.Log.ErrorContext(ctx, "outcome of an email is not saved", "email", st.message.ID, "tenant", st.message.Tenant, "attempt", id, "error", serr)
+		s.Log.ErrorContext(ctx, "outcome of an email is not saved", "email", st.message.ID, "tenant", st.message.Tenant, "attempt", o.id, "error", serr)
 	case settled != nil: // it was saved before, or came too late
-		s.Log.DebugContext(ctx, "outcome of an email is no news", "email", st.message.ID, "attempt", id)
+		s.Log.DebugContext(ctx, "outcome of an email is no news", "email", st.message.ID, "attempt", o.id)
 	}
 	return serr
 }
@@ -337,7 +321,7 @@ func (s *Service) merge(st *stored, ours worker.Lease, o outcome, decide func(*s
 		return record.ErrUnchanged
 	}
 	if n >= 0 {
-		finish(&st.message.Attempts[n], o.receipt, o.err, s.Clock.Now())
+		finish(&st.message.Attempts[n], o, s.Clock.Now())
 	}
 	switch {
 	case !st.message.Any(email.Accepted):
@@ -364,16 +348,10 @@ func retryAfter(err error) time.Duration {
 	return fault.From(err).RetryAfter
 }
 
-func finish(a *email.Attempt, r email.Receipt, err error, now time.Time) {
-	a.Outcome, a.Reference, a.EndedAt, a.Code, a.Message, a.Answer = outcomeOf(err), r.Reference, now, "", "", nil
-	if err != nil {
-		f := fault.From(err)
-		a.Code, a.Message = f.Code, f.Message
-		if a.Code == "" {
-			a.Code = f.Kind.String()
-		}
-		if f.Answer != nil {
-			a.Answer = &email.Answer{Status: f.Answer.Status, Field: f.Answer.Field, Words: f.Answer.Words}
-		}
+func finish(a *email.Attempt, o outcome, now time.Time) {
+	a.Outcome, a.Reference, a.EndedAt, a.Code, a.Message, a.Answer = outcomeOf(o.err), o.receipt.Reference, now, "", "", nil
+	if o.err != nil {
+		f := fault.From(o.err)
+		a.Code, a.Message, a.Answer = cmp.Or(f.Code, f.Kind.String()), f.Message, f.Answer
 	}
 }

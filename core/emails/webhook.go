@@ -53,10 +53,10 @@ func (s *Service) ApplyWebhook(ctx context.Context, e webhook.Event) (webhook.Ap
 	case err != nil:
 		return webhook.Applied{}, err
 	case !ok:
-		s.count(e.Provider, UnknownType)
+		s.Told(e.Provider, UnknownType)
 		return webhook.Applied{}, nil
 	case n.Message == "":
-		s.count(e.Provider, NotOurs)
+		s.Told(e.Provider, NotOurs)
 		return webhook.Applied{}, nil
 	}
 	st, err := s.subject(ctx, n)
@@ -71,7 +71,7 @@ func (s *Service) ApplyWebhook(ctx context.Context, e webhook.Event) (webhook.Ap
 	if err != nil {
 		return webhook.Applied{}, err
 	}
-	s.count(e.Provider, h.come)
+	s.Told(e.Provider, h.come)
 	s.logNews(ctx, &st.message, n, h)
 	a := webhook.Applied{Erased: !st.message.ErasedAt.IsZero()}
 	if h.come == string(n.Event) && passing(n.Event) {
@@ -81,13 +81,7 @@ func (s *Service) ApplyWebhook(ctx context.Context, e webhook.Event) (webhook.Ap
 }
 
 // IgnoreWebhook counts an event whose message never arrived.
-func (s *Service) IgnoreWebhook(e webhook.Event) { s.count(e.Provider, NotOurs) }
-
-func (s *Service) count(provider, what string) {
-	if s.Told != nil {
-		s.Told(provider, what)
-	}
-}
+func (s *Service) IgnoreWebhook(e webhook.Event) { s.Told(e.Provider, NotOurs) }
 
 // read reads an event of a provider, which may no longer be configured.
 func (s *Service) read(e webhook.Event) (email.News, bool, error) {

@@ -76,19 +76,18 @@ type Options struct {
 type Service struct {
 	Options
 	events  record.Repository[stored]
-	queues  *worker.Set // one per account
-	places  map[string]chan struct{}
+	queues  *worker.Set   // one per account
+	places  worker.Places // for events that are applied right after they were stored
 	running guard.Group
 	aside   logging.Repeated // an unknown event type may come in large numbers
 }
 
 // New returns a Service. Waiting events are applied only while Run runs.
 func New(o Options) *Service {
-	s := &Service{Options: o, events: repository(o.Journal), places: map[string]chan struct{}{}, running: guard.Group{Log: o.Log}}
-	s.aside = logging.Repeated{Log: o.Log, Level: slog.LevelError, Text: "webhook is set aside"}
-	for _, account := range o.Accounts {
-		s.places[account] = make(chan struct{}, atOnce)
+	s := &Service{
+		Options: o, events: repository(o.Journal), places: worker.NewPlaces(o.Accounts, atOnce), running: guard.Group{Log: o.Log},
 	}
+	s.aside = logging.Repeated{Log: o.Log, Level: slog.LevelError, Text: "webhook is set aside"}
 	s.queues = worker.NewSet(queueName, o.Accounts, func(name string) *worker.Worker {
 		return &worker.Worker{
 			Journal: o.Journal, Queue: name, Owner: o.Owner, Lease: lease,
@@ -198,7 +197,7 @@ func (s *Service) store(ctx context.Context, route string, events []webhook.Even
 		records[i] = &all[i].Record
 	}
 	for i, e := range events {
-		if placed[i] = s.take(e.Provider); placed[i] {
+		if placed[i] = s.places.Take(e.Provider); placed[i] {
 			records[i].Owner, records[i].Due = s.Owner, now.Add(lease)
 		}
 	}
@@ -230,24 +229,12 @@ func (s *Service) saved(ctx context.Context, st stored, placed bool, err error) 
 	case err == nil && placed && !st.Record.Held:
 		background := context.WithoutCancel(ctx)
 		s.running.Go("webhooks", func() {
-			defer s.release(account)
+			defer s.places.Release(account)
 			s.apply(background, st)
 		})
 	case placed:
-		s.release(account)
+		s.places.Release(account)
 	case err == nil && !st.Record.Held:
 		s.queues.Nudge(st.Record.Queue)
 	}
 }
-
-// take takes a place of an account if one is free.
-func (s *Service) take(account string) bool {
-	select {
-	case s.places[account] <- struct{}{}:
-		return true
-	default: // also for an unknown account
-		return false
-	}
-}
-
-func (s *Service) release(account string) { <-s.places[account] }

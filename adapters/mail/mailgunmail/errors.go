@@ -2,7 +2,6 @@ package mailgunmail
 
 import (
 	"errors"
-	"fmt"
 	"net/http"
 	"net/url"
 	"strings"
@@ -59,18 +58,14 @@ func (g *Mailer) failure(m email.Message, x *httpclient.Exchange, id string, err
 	switch {
 	case x.Status() != 0:
 	case !x.Written() && !errors.As(err, &wire): // the library itself refuses
-		return g.fault(fault.Invalid, "rejected", "the message cannot be sent", nil)
+		return g.fault(fault.Invalid, "rejected", "the message cannot be sent")
 	default:
 		return g.named(x.Unanswered(err))
 	}
 	if x.Status() == http.StatusOK && strings.Contains(id, "@") && err == nil { // <…@mg.example.com>
 		return nil
 	}
-	means, said := refusal.Read(table, x.Status(), g.said(m, x))
-	f := means.Error(
-		&fault.Answer{Status: x.Status(), Field: said.Field, Words: said.Words},
-		fmt.Errorf("the answer is %d %s", x.Status(), http.StatusText(x.Status())),
-	)
+	f := refusal.Error(table, x.Status(), g.said(m, x))
 	f.RetryAfter = x.RetryAfter()
 	return g.named(f)
 }
@@ -92,8 +87,8 @@ func (g *Mailer) said(m email.Message, x *httpclient.Exchange) []refusal.Said {
 	return []refusal.Said{refusal.Blank(refusal.Said{Words: text}, m, g.key)}
 }
 
-func (g *Mailer) fault(kind fault.Kind, code, message string, err error) *fault.Error {
-	return g.named(&fault.Error{Kind: kind, Code: code, Message: message, Err: err})
+func (g *Mailer) fault(kind fault.Kind, code, message string) *fault.Error {
+	return g.named(fault.New(kind, code, message))
 }
 
 // named sets the operation and the provider in an error.

@@ -14,7 +14,6 @@ import (
 	"fmt"
 	"io"
 	"net/http"
-	"slices"
 	"strings"
 
 	"github.com/mailgun/mailgun-go/v4"
@@ -121,7 +120,7 @@ func (g *Mailer) letter(m email.Message) (*mailgun.Message, error) {
 	if err := rfc5322.Write(&raw, m); err != nil {
 		return nil, err
 	}
-	to, err := everybody(m)
+	to, err := rfc5322.Recipients(m)
 	if err != nil {
 		return nil, err
 	}
@@ -129,36 +128,14 @@ func (g *Mailer) letter(m email.Message) (*mailgun.Message, error) {
 	// are.
 	letter := mailgun.NewMIMEMessage(io.NopCloser(&raw), to...)
 	if err := letter.AddTag(m.Tags...); err != nil {
-		return nil, g.fault(fault.Unsupported, "feature_unsupported", "the provider takes at most three tags", nil)
+		return nil, g.fault(fault.Unsupported, "feature_unsupported", "the provider takes at most three tags")
 	}
-	for key, value := range m.Metadata {
+	for key, value := range m.Variables() {
 		if err := letter.AddVariable(key, value); err != nil {
-			return nil, g.fault(fault.Invalid, "invalid_metadata", "a value of the metadata cannot be sent", nil)
-		}
-	}
-	for key, value := range m.Marks() {
-		if err := letter.AddVariable(key, value); err != nil {
-			return nil, g.fault(fault.Invalid, "invalid_metadata", "the message's id cannot be sent", nil)
+			return nil, g.fault(fault.Invalid, "invalid_metadata", "a value of the metadata cannot be sent")
 		}
 	}
 	return letter, nil
-}
-
-// everybody returns all recipients of the message, each once.
-func everybody(m email.Message) ([]string, error) {
-	var to []string
-	seen := make(map[string]bool)
-	for _, a := range slices.Concat(m.To, m.Cc, m.Bcc) {
-		ascii, err := rfc5322.ASCII(a.Email)
-		if err != nil {
-			return nil, err
-		}
-		if lower := strings.ToLower(ascii); !seen[lower] {
-			seen[lower] = true
-			to = append(to, ascii)
-		}
-	}
-	return to, nil
 }
 
 // Provider registers the type mailgun.

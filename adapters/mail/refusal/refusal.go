@@ -8,6 +8,8 @@ package refusal
 
 import (
 	"cmp"
+	"fmt"
+	"net/http"
 	"regexp"
 	"slices"
 	"strings"
@@ -64,11 +66,6 @@ var (
 	Nothing = Meaning{Kind: fault.UnknownOutcome, Code: "no_answer", Message: "the provider gave no answer that can be trusted"}
 )
 
-// Error returns the failure for a Meaning.
-func (m Meaning) Error(answer *fault.Answer, err error) *fault.Error {
-	return &fault.Error{Kind: m.Kind, Code: m.Code, Message: m.Message, NoRetry: m.Lasting, Answer: answer, Err: err}
-}
-
 // Rule is a line of a table.
 type Rule struct {
 	Status []int
@@ -80,9 +77,19 @@ type Rule struct {
 // Said is one error that a provider reports.
 type Said struct{ Field, Words string }
 
-// Read returns the meaning of the first rule of a table that matches any of the reported
-// errors, and that error. If no rule matches it returns Nothing and the first error.
-func Read(table []Rule, status int, said []Said) (Meaning, Said) {
+// Error returns the failure for a response with this status and these errors. It has the
+// meaning of the first rule of the table that matches any of the errors, and shows that
+// error; if none matches it has the meaning Nothing, and shows the first error.
+func Error(table []Rule, status int, said []Said) *fault.Error {
+	means, one := interpret(table, status, said)
+	return &fault.Error{
+		Kind: means.Kind, Code: means.Code, Message: means.Message, NoRetry: means.Lasting,
+		Answer: &fault.Answer{Status: status, Field: one.Field, Words: one.Words},
+		Err:    fmt.Errorf("the answer is %d %s", status, http.StatusText(status)),
+	}
+}
+
+func interpret(table []Rule, status int, said []Said) (Meaning, Said) {
 	for _, r := range table {
 		if !slices.Contains(r.Status, status) {
 			continue

@@ -32,9 +32,12 @@ func TestTheFirstRuleThatFitsDecides(t *testing.T) {
 		"the second of what was said": {403, []refusal.Said{{Field: "to"}, {Field: "from"}}, refusal.Sender, "from"},
 		"nothing was said":            {400, nil, refusal.Nothing, ""},
 	} {
-		got, fits := refusal.Read(table, c.status, c.said)
-		if got != c.want || fits.Field != c.field {
-			t.Errorf("%s: %+v at %q, want %+v at %q", name, got, fits.Field, c.want, c.field)
+		f := refusal.Error(table, c.status, c.said)
+		if got := (refusal.Meaning{Kind: f.Kind, Code: f.Code, Message: f.Message, Lasting: f.NoRetry}); got != c.want {
+			t.Errorf("%s: meaning %+v, want %+v", name, got, c.want)
+		}
+		if f.Answer.Field != c.field {
+			t.Errorf("%s: field %q, want %q", name, f.Answer.Field, c.field)
 		}
 	}
 }
@@ -53,7 +56,7 @@ func TestWhatEachMeaningAllows(t *testing.T) {
 		"credentials": {refusal.Credentials, true, true, false}, "address": {refusal.Address, true, true, false},
 		"suspended": {refusal.Suspended, true, true, false}, "exhausted": {refusal.Exhausted, true, true, false},
 	} {
-		f := c.Error(nil, nil)
+		f := refusal.Error([]refusal.Rule{{Status: []int{400}, Means: c.Meaning}}, 400, []refusal.Said{{}})
 		if rule := f.Kind.Rule(); rule.Failover != c.failover || rule.Trips != c.trips || f.NoRetry != c.lasting {
 			t.Errorf("%s: %+v, asking again is of no use: %t", name, rule, f.NoRetry)
 		}
@@ -99,9 +102,15 @@ func TestWhatIsQuotedIsBlanked(t *testing.T) {
 // The answer itself, and not only its words, is told: an operator sees the status.
 func TestAnErrorHasTheAnswer(t *testing.T) {
 	t.Parallel()
-	answer := &fault.Answer{Status: 403, Field: "from", Words: "No."}
-	f := refusal.Sender.Error(answer, nil)
-	if f.Answer != answer || f.Code != "sender_not_verified" || f.Message == "" {
-		t.Errorf("%+v", f)
+	table := []refusal.Rule{{Status: []int{403}, Means: refusal.Sender}}
+	f := refusal.Error(table, 403, []refusal.Said{{Field: "from", Words: "No."}})
+	if want := (fault.Answer{Status: 403, Field: "from", Words: "No."}); *f.Answer != want {
+		t.Errorf("answer %+v, want %+v", *f.Answer, want)
+	}
+	if f.Code != "sender_not_verified" {
+		t.Errorf("code %q, want sender_not_verified", f.Code)
+	}
+	if f.Message == "" {
+		t.Error("no message, want one")
 	}
 }

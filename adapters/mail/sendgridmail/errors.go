@@ -1,7 +1,6 @@
 package sendgridmail
 
 import (
-	"fmt"
 	"net/http"
 	"strconv"
 	"time"
@@ -50,11 +49,7 @@ func (s *Mailer) failure(m email.Message, x *httpclient.Exchange, err error) err
 	if x.Status() == http.StatusAccepted {
 		return nil // also if the rest of the response is lost
 	}
-	means, said := refusal.Read(table, x.Status(), s.said(m, x))
-	f := means.Error(
-		&fault.Answer{Status: x.Status(), Field: said.Field, Words: said.Words},
-		fmt.Errorf("the answer is %d %s", x.Status(), http.StatusText(x.Status())),
-	)
+	f := refusal.Error(table, x.Status(), s.said(m, x))
 	f.RetryAfter = retryAfter(x, time.Now())
 	return s.named(f)
 }

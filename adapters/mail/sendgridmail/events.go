@@ -1,6 +1,7 @@
 package sendgridmail
 
 import (
+	"cmp"
 	"strings"
 	"time"
 
@@ -69,11 +70,8 @@ func (h *Hook) News(e webhook.Event) (email.News, bool, error) {
 		Recipient: o.Email, At: time.Unix(o.Timestamp, 0).UTC(),
 	}
 	if name == email.EventBounced || name == email.EventRejected || name == email.EventDeferred {
-		words := o.Reason
-		if words == "" {
-			words = o.Response
-		}
-		n.Code, n.Reason = o.Status, refusal.Blank(refusal.Said{Words: words}, email.Message{}).Words
+		said := refusal.Said{Words: cmp.Or(o.Reason, o.Response)}
+		n.Code, n.Reason = o.Status, refusal.Blank(said, email.Message{}).Words
 	}
 	return n, true, nil
 }

@@ -156,10 +156,7 @@ func letterOf(m email.Message) (*mail.SGMailV3, error) {
 		}
 		list.add(mailboxes...)
 	}
-	for key, value := range m.Marks() {
-		all.SetCustomArg(key, value)
-	}
-	for key, value := range m.Metadata {
+	for key, value := range m.Variables() {
 		all.SetCustomArg(key, value)
 	}
 	letter.AddPersonalizations(all)

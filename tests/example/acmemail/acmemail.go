@@ -15,7 +15,6 @@ import (
 	"io"
 	"net/http"
 	"net/url"
-	"slices"
 	"strings"
 
 	"patchbay/adapters/httpclient"
@@ -118,20 +117,13 @@ func (a *Mailer) Send(ctx context.Context, m email.Message) (email.Receipt, erro
 
 // queryOf returns all recipients of a message, each once, and what Acme keeps with it.
 func queryOf(m email.Message) (url.Values, error) {
-	query := make(url.Values)
-	for _, address := range slices.Concat(m.To, m.Cc, m.Bcc) {
-		ascii, err := rfc5322.ASCII(address.Email)
-		if err != nil {
-			return nil, err
-		}
-		if !slices.ContainsFunc(query["to"], func(other string) bool { return strings.EqualFold(other, ascii) }) {
-			query.Add("to", ascii)
-		}
+	to, err := rfc5322.Recipients(m)
+	if err != nil {
+		return nil, err
 	}
-	for _, notes := range []map[string]string{m.Metadata, m.Marks()} {
-		for name, value := range notes {
-			query.Set("note."+name, value)
-		}
+	query := url.Values{"to": to}
+	for name, value := range m.Variables() {
+		query.Set("note."+name, value)
 	}
 	return query, nil
 }
@@ -169,8 +161,7 @@ func (a *Mailer) failure(m email.Message, x *httpclient.Exchange, id string, err
 	if x.DecodeRefusal(&body) && body.Code != "" {
 		said = append(said, refusal.Blank(refusal.Said{Field: body.Code, Words: body.Message}, m, a.key))
 	}
-	means, one := refusal.Read(table, x.Status(), said)
-	f := means.Error(&fault.Answer{Status: x.Status(), Field: one.Field, Words: one.Words}, fmt.Errorf("the answer is %d", x.Status()))
+	f := refusal.Error(table, x.Status(), said)
 	f.RetryAfter = x.RetryAfter()
 	return f
 }
