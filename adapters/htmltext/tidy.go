@@ -33,6 +33,7 @@ func tidy(text string) string {
 		case html.EndTagToken:
 			hidden = false
 			t.endTag(tag)
+		case html.CommentToken, html.DoctypeToken: // left out
 		}
 	}
 }

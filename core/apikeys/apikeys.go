@@ -109,9 +109,7 @@ func (s *Service) Create(ctx context.Context, tenant, name string, scopes []stri
 		scopes = []string{All}
 	}
 	secret := make([]byte, 32)
-	if _, err := rand.Read(secret); err != nil {
-		return "", Key{}, fault.Wrap(fault.Internal, "apikeys.create", err)
-	}
+	_, _ = rand.Read(secret) // never fails
 	now := s.Clock.Now()
 	k = Key{ID: s.IDs.New("key"), Tenant: tenant, Name: name, Scopes: scopes, CreatedAt: now}
 	if ttl > 0 {
@@ -161,16 +159,12 @@ func checkNew(tenant, name string, scopes []string, ttl time.Duration) error {
 }
 
 // List returns all keys, newest first.
-func (s *Service) List(ctx context.Context) ([]Key, error) {
-	var keys []Key
-	err := s.keys.Walk(ctx, "", ports.Filter{}, nil, func(k record.Entry[Key]) error {
+func (s *Service) List(ctx context.Context) (keys []Key, err error) {
+	err = s.keys.Walk(ctx, "", ports.Filter{}, nil, func(k record.Entry[Key]) error {
 		keys = append(keys, k.Value)
 		return nil
 	})
-	if err != nil {
-		return nil, err
-	}
-	return keys, nil
+	return keys, err
 }
 
 // Tenants lists all tenants that may have data: the default tenant and the tenants of all keys,

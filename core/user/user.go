@@ -89,10 +89,8 @@ func (u User) Apply(p Patch, now time.Time) (User, error) {
 		u.Metadata = nil
 	}
 	if p.Metadata != nil {
-		metadata := maps.Clone(u.Metadata)
-		if metadata == nil {
-			metadata = make(map[string]string, len(p.Metadata))
-		}
+		metadata := make(map[string]string, len(u.Metadata)+len(p.Metadata))
+		maps.Copy(metadata, u.Metadata)
 		for k, v := range p.Metadata {
 			if v == nil {
 				delete(metadata, k)

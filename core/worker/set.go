@@ -123,13 +123,10 @@ func (s *Set) Run(ctx context.Context) {
 	}
 }
 
-func (s *Set) all() (all []*Worker) {
+func (s *Set) all() []*Worker {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	for _, w := range s.workers {
-		all = append(all, w)
-	}
-	return all
+	return slices.Collect(maps.Values(s.workers))
 }
 
 // roll is the journal's list of all providers that ever had a queue. A new one is empty.
