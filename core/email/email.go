@@ -94,8 +94,8 @@ type Message struct {
 	Restore *time.Time `json:"restore,omitempty"`
 }
 
-// Attempted reports whether the message has an attempt with this id.
-func (m Message) Attempted(id string) bool {
+// HasAttempt reports whether the message has an attempt with this id.
+func (m Message) HasAttempt(id string) bool {
 	return slices.ContainsFunc(m.Attempts, func(a Attempt) bool { return a.ID == id })
 }
 
@@ -117,8 +117,8 @@ func (m Message) LastAttempt() Attempt {
 	return m.Attempts[len(m.Attempts)-1]
 }
 
-// Any reports whether any attempt has this outcome.
-func (m Message) Any(o Outcome) bool {
+// HasOutcome reports whether any attempt has this outcome.
+func (m Message) HasOutcome(o Outcome) bool {
 	return slices.ContainsFunc(m.Attempts, func(a Attempt) bool { return a.Outcome == o })
 }
 
@@ -224,13 +224,13 @@ func (f Features) Carry(m Message) error {
 	var lacks string
 	inline := slices.ContainsFunc(m.Attachments, func(a Attachment) bool { return a.ContentID != "" })
 	switch {
-	case len(m.Attachments) > 0 && !f.Attachments, inline && !f.Inline, above(f.MaxAttachments, m.AttachmentBytes()):
+	case len(m.Attachments) > 0 && !f.Attachments, inline && !f.Inline, exceeds(f.MaxAttachments, m.AttachmentBytes()):
 		lacks = "attachments"
 	case len(m.Headers) > 0 && !f.Headers:
 		lacks = "headers"
 	case len(m.Tags) > f.Tags:
 		lacks = "tags"
-	case len(m.Metadata) > 0 && !f.Metadata, above(f.MaxMetadata, m.noted()):
+	case len(m.Metadata) > 0 && !f.Metadata, exceeds(f.MaxMetadata, m.metadataBytes()):
 		lacks = "metadata"
 	case len(m.ReplyTo) > 1 && !f.MultiReply:
 		lacks = "replyTo"
@@ -242,9 +242,9 @@ func (f Features) Carry(m Message) error {
 	}
 }
 
-func above(limit, n int) bool { return limit > 0 && n > limit }
+func exceeds(limit, n int) bool { return limit > 0 && n > limit }
 
-func (m Message) noted() (n int) {
+func (m Message) metadataBytes() (n int) {
 	for k, v := range m.Metadata {
 		n += len(k) + len(v)
 	}

@@ -17,15 +17,15 @@ import (
 
 // stored is a message with its record.
 type stored struct {
-	message email.Message
-	record  ports.Record
-	told    email.Status       // the status that the feed already knows
-	news    []event.Event      // events about recipients, not published yet
-	files   []email.Attachment // with their contents, if they are in memory
-	attach  []*ports.Record    // new records of files, to be stored with the message
-	parts   int                // number of stored records of files
-	cause   error              // error of the last attempt, for the log
-	aside   bool               // given up after its last attempt
+	message   email.Message
+	record    ports.Record
+	published email.Status       // the status that the feed already knows
+	events    []event.Event      // events about recipients, not published yet
+	files     []email.Attachment // with their contents, if they are in memory
+	newParts  []*ports.Record    // new records of files, to be stored with the message
+	parts     int                // number of stored records of files
+	cause     error              // error of the last attempt, for the log
+	exhausted bool               // given up after its last attempt
 }
 
 // repository returns the Repository of the messages. Files never change. If the response of a save
@@ -42,9 +42,9 @@ func (s *Service) repository() record.Repository[stored] {
 
 // save writes a message, and publishes what the feed does not know of it yet.
 func (s *Service) save(ctx context.Context, st *stored) error {
-	m, r, before := &st.message, &st.record, st.told
+	m, r, before := &st.message, &st.record, st.published
 	m.UpdatedAt = s.Clock.Now()
-	m.Stand()
+	m.SetRecipientStatuses()
 	if err := encode(m, r); err != nil {
 		return err
 	}
@@ -52,15 +52,15 @@ func (s *Service) save(ctx context.Context, st *stored) error {
 	r.Index = ports.Index{Status: string(m.Status), Created: m.CreatedAt}
 	r.Index.Flag, r.Index.Flagged = flagOf(m)
 	r.Events = nil
-	if now := announced(m.Status); announced(before) != now {
-		r.Events = []event.Event{s.news(m, now)}
+	if now := feedStatus(m.Status); feedStatus(before) != now {
+		r.Events = []event.Event{s.statusEvent(m, now)}
 	}
-	r.Events = append(r.Events, st.news...)
+	r.Events = append(r.Events, st.events...)
 	if err := s.put(ctx, st); err != nil {
 		return err
 	}
-	st.told, st.news, st.attach = m.Status, nil, nil
-	s.report(ctx, before, st)
+	st.published, st.events, st.newParts = m.Status, nil, nil
+	s.logChange(ctx, before, st)
 	return nil
 }
 
@@ -68,25 +68,25 @@ func (s *Service) save(ctx context.Context, st *stored) error {
 // message no longer refers to are removed with it.
 func (s *Service) put(ctx context.Context, st *stored) error {
 	switch {
-	case len(st.attach) > 0:
-		return s.Journal.Attach(ctx, &st.record, st.attach...)
+	case len(st.newParts) > 0:
+		return s.Journal.Attach(ctx, &st.record, st.newParts...)
 	case st.parts > st.message.Parts:
 		return s.Journal.Detach(ctx, &st.record)
 	}
 	return s.Journal.Save(ctx, &st.record)[0]
 }
 
-// announced returns the status under which the feed knows s. Delivered is not announced: the
+// feedStatus returns the status under which the feed knows s. Delivered is not announced: the
 // feed has an event for each recipient.
-func announced(s email.Status) email.Status {
+func feedStatus(s email.Status) email.Status {
 	if s == email.Delivered {
 		return email.Sent
 	}
 	return s
 }
 
-// news makes the feed's event for a new status. It contains no addresses.
-func (s *Service) news(m *email.Message, now email.Status) event.Event {
+// statusEvent makes the feed's event for a new status. It contains no addresses.
+func (s *Service) statusEvent(m *email.Message, now email.Status) event.Event {
 	data := map[string]any{"status": m.Status}
 	if last := m.LastAttempt(); last.Provider != "" {
 		data["provider"] = last.Provider
@@ -97,37 +97,37 @@ func (s *Service) news(m *email.Message, now email.Status) event.Event {
 	}
 }
 
-// errTaken says that the message is stored already and another process or request works on it.
-var errTaken = fault.New(fault.Conflict, "message_taken", "the message is there already")
+// errExists says that the message is stored already and another process or request works on it.
+var errExists = fault.New(fault.Conflict, "message_taken", "the message is there already")
 
 // insert stores a new message with its parts. The stored message may come from another request
 // with the same key.
 func (s *Service) insert(ctx context.Context, st *stored) error {
-	st.attach = pack(st)
+	st.newParts = splitFiles(st)
 	return s.messages.Insert(ctx, st, func(there *stored) error {
 		if there.record.Rev > 1 || there.message.Fingerprint != st.message.Fingerprint {
-			return errTaken
+			return errExists
 		}
 		return nil // whichever process begins an attempt first sends it
 	})
 }
 
-// park takes a message out of the queue: it is not sent any more, and only waits for removals.
-func (s *Service) park(st *stored, status email.Status) {
+// dequeue takes a message out of the queue: it is not sent any more, and only waits for removals.
+func (s *Service) dequeue(st *stored, status email.Status) {
 	st.message.Status = status
-	s.rest(st)
+	s.scheduleRemoval(st)
 }
 
-// wait requeues a message for the provider that is to be asked first.
-func (s *Service) wait(st *stored, due time.Time) {
+// retryAt requeues a message for the provider that is to be asked first.
+func (s *Service) retryAt(st *stored, due time.Time) {
 	st.message.Next = ""
-	s.waitFor(st, s.first(st.message), due)
+	s.enqueue(st, s.firstProvider(st.message), due)
 }
 
-// waitFor queues a message for a provider.
-func (s *Service) waitFor(st *stored, provider string, due time.Time) {
+// enqueue queues a message for a provider.
+func (s *Service) enqueue(st *stored, provider string, due time.Time) {
 	st.message.Status = email.Queued
-	s.note(&st.message)
+	s.stampRestore(&st.message)
 	st.record.Queue, st.record.Owner, st.record.Due = s.queues.Queue(provider), "", due
 }
 
@@ -197,7 +197,7 @@ func decode(r ports.Record) (stored, error) {
 		}
 		m.HTML, m.Text, m.Headers, m.Attachments = rest.HTML, rest.Text, rest.Headers, rest.Attachments
 	}
-	return stored{message: m, record: r, told: m.Status, parts: m.Parts}, nil
+	return stored{message: m, record: r, published: m.Status, parts: m.Parts}, nil
 }
 
 const (
@@ -208,9 +208,9 @@ const (
 	partSize  = 4 << 20 // bytes; MongoDB limits a document to 16 MB
 )
 
-// pack moves the contents of large files out of a message that is about to be stored, and
+// splitFiles moves the contents of large files out of a message that is about to be stored, and
 // returns them as records of their own.
-func pack(st *stored) (parts []*ports.Record) {
+func splitFiles(st *stored) (parts []*ports.Record) {
 	m := &st.message
 	st.files = m.Attachments
 	if m.AttachmentBytes() <= maxInline {
@@ -267,9 +267,9 @@ func chunks(files []email.Attachment) func(yield func([]byte) bool) {
 
 func partID(message string, n int) string { return fmt.Sprintf("%s.%d", message, n) }
 
-// unpack reads the contents of the files unless they are in memory. NotFound: a part is not
+// loadFiles reads the contents of the files unless they are in memory. NotFound: a part is not
 // stored (yet). Unavailable.
-func (s *Service) unpack(ctx context.Context, st *stored) error {
+func (s *Service) loadFiles(ctx context.Context, st *stored) error {
 	if st.message.Parts == 0 || st.files != nil {
 		return nil
 	}
@@ -309,8 +309,8 @@ func fill(files []email.Attachment, at int, body []byte) int {
 	return at
 }
 
-// letter returns the message as it is passed to providers.
-func (st *stored) letter() email.Message {
+// outgoing returns the message as it is passed to providers.
+func (st *stored) outgoing() email.Message {
 	m := st.message
 	if st.files != nil {
 		m.Attachments = st.files

@@ -65,7 +65,7 @@ func (s *Service) age(ctx context.Context, c ports.Claim) error {
 		return err
 	}
 	p := &st.payment
-	now := s.ageing.Taken(c)
+	now := s.ageing.ClaimedAt(c)
 	st.ahead = now.Sub(s.Clock.Now())
 	if due := sweepDue(p); !due.IsZero() && !now.Before(due) {
 		if err := s.sweep(ctx, &st); err != nil {
@@ -90,11 +90,11 @@ func (s *Service) age(ctx context.Context, c ports.Claim) error {
 
 var errErased = fault.New(fault.Conflict, "payment_erased", "what this payment said of a person was erased, and what was answered with it")
 
-// Traces calls found for every payment whose customer is the person, or whose metadata
-// names the person. It reads all payments of the tenant, and calls looked with how many
+// PersonalObjects calls found for every payment whose customer is the person, or whose metadata
+// names the person. It reads all payments of the tenant, and calls examined with how many
 // it has read.
-func (s *Service) Traces(ctx context.Context, p user.Person, looked func(int) error, found func(user.Trace) error) error {
-	return s.records.Walk(ctx, p.Tenant, ports.Filter{}, looked, func(st stored) error {
+func (s *Service) PersonalObjects(ctx context.Context, p user.Person, examined func(int) error, found func(user.PersonalObject) error) error {
+	return s.records.Walk(ctx, p.Tenant, ports.Filter{}, examined, func(st stored) error {
 		if !st.payment.Concerns(p.Is) {
 			return nil
 		}
@@ -102,8 +102,8 @@ func (s *Service) Traces(ctx context.Context, p user.Person, looked func(int) er
 	})
 }
 
-func (s *Service) trace(st stored) user.Trace {
-	t := user.Trace{
+func (s *Service) trace(st stored) user.PersonalObject {
+	t := user.PersonalObject{
 		ID: st.payment.ID, View: shown(st.payment),
 		Erase: func(ctx context.Context) error { return s.erase(ctx, st) },
 	}

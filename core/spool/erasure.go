@@ -11,16 +11,16 @@ import (
 
 var errWaits = fault.New(fault.Conflict, "record_held", "it waits in the spool for the database")
 
-// Traces passes to found the records of a person that are held, or that the store has refused.
+// PersonalObjects passes to found the records of a person that are held, or that the store has refused.
 // Moved records are no longer here. looked gets the number of records read.
-func (s *Spool) Traces(ctx context.Context, p user.Person, looked func(int) error, found func(user.Trace) error) error {
+func (s *Spool) PersonalObjects(ctx context.Context, p user.Person, looked func(int) error, found func(user.PersonalObject) error) error {
 	return record.Raw(s.Local, heldKind).Walk(ctx, "", ports.Filter{}, looked, func(w ports.Record) error { return s.look(ctx, w, p, found) })
 }
 
 // has reports whether a parcel still has its content.
 func has(w ports.Record) bool { return w.Index.Status == stateHeld || w.Index.Status == stateRefused }
 
-func (s *Spool) look(ctx context.Context, w ports.Record, p user.Person, found func(user.Trace) error) error {
+func (s *Spool) look(ctx context.Context, w ports.Record, p user.Person, found func(user.PersonalObject) error) error {
 	if !has(w) {
 		return nil
 	}
@@ -40,7 +40,7 @@ func (s *Spool) look(ctx context.Context, w ports.Record, p user.Person, found f
 	if !ok {
 		return nil
 	}
-	t := user.Trace{ID: w.ID, View: view, Erase: func(ctx context.Context) error { return s.erase(ctx, w.ID) }}
+	t := user.PersonalObject{ID: w.ID, View: view, Erase: func(ctx context.Context) error { return s.erase(ctx, w.ID) }}
 	if w.Index.Status == stateHeld {
 		t.Pending = errWaits.Message
 	}

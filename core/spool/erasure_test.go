@@ -15,10 +15,10 @@ func addressed(r ports.Record, p user.Person) (any, bool) {
 	return string(r.Body), strings.HasPrefix(string(r.Body), p.UserID)
 }
 
-func (r *rig) traces(t *testing.T) (all []user.Trace) {
+func (r *rig) traces(t *testing.T) (all []user.PersonalObject) {
 	t.Helper()
 	looked := func(int) error { return nil }
-	err := r.Traces(t.Context(), user.Person{Tenant: tenant, UserID: "ada"}, looked, func(one user.Trace) error {
+	err := r.PersonalObjects(t.Context(), user.Person{Tenant: tenant, UserID: "ada"}, looked, func(one user.PersonalObject) error {
 		all = append(all, one)
 		return nil
 	})

@@ -213,7 +213,7 @@ var Rules = []Rule{
 		Edits: []Edit{{
 			"adapters/mail/sendgridmail/errors.go",
 			"if !x.DecodeRefusal(&body) {\n\t\treturn nil",
-			"if !x.DecodeRefusal(&body) {\n\t\treturn []refusal.Said{{Words: \"x\"}}",
+			"if !x.DecodeRefusal(&body) {\n\t\treturn []refusal.ProviderError{{Words: \"x\"}}",
 		}},
 		Scenario: "mail at_most_once", Bound: 1, Wrong: copied,
 	},

@@ -37,7 +37,7 @@ type Catcher struct {
 	next  int64    // number of the next file
 }
 
-const ending = ".eml"
+const extension = ".eml"
 
 // New opens the directory. It returns Unavailable if the directory cannot be written to.
 func New(o Options) (*Catcher, error) {
@@ -73,12 +73,12 @@ func prepare(dir string) ([]os.DirEntry, error) {
 
 // fileName starts with the number, so that names sort by age, and includes the message's
 // id, so that a message received twice can be recognised.
-func fileName(n int64, id string) string { return fmt.Sprintf("%010d-%s%s", n, id, ending) }
+func fileName(n int64, id string) string { return fmt.Sprintf("%010d-%s%s", n, id, extension) }
 
 func number(name string) (n int64, ok bool) {
 	var id string
 	_, err := fmt.Sscanf(name, "%d-%s", &n, &id)
-	return n, err == nil && strings.HasSuffix(id, ending)
+	return n, err == nil && strings.HasSuffix(id, extension)
 }
 
 // Name implements ports.Mailer.
@@ -145,11 +145,11 @@ var buffers = sync.Pool{New: func() any { return bufio.NewWriterSize(nil, 64<<10
 // copied in memory, because it may be large. It returns Invalid if the message cannot be
 // written anywhere.
 func writeTo(f *os.File, m email.Message) error {
-	to := &sink{file: f}
+	to := &errorWriter{file: f}
 	w := buffers.Get().(*bufio.Writer) // nothing else is in it
 	defer buffers.Put(w)
 	w.Reset(to)
-	err := write(w, m)
+	err := writeMessage(w, m)
 	flushed := w.Flush()
 	if to.err != nil { // the message may be fine
 		err = to.err
@@ -157,13 +157,13 @@ func writeTo(f *os.File, m email.Message) error {
 	return errors.Join(err, flushed, f.Sync(), f.Close())
 }
 
-// sink is a file that remembers its first write error.
-type sink struct {
+// errorWriter is a file that remembers its first write error.
+type errorWriter struct {
 	file *os.File
 	err  error
 }
 
-func (s *sink) Write(p []byte) (n int, err error) {
+func (s *errorWriter) Write(p []byte) (n int, err error) {
 	n, err = s.file.Write(p)
 	if s.err == nil {
 		s.err = err
