@@ -109,6 +109,7 @@ func TestHeadsThatAreRefused(t *testing.T) {
 		{"a Host that is a port", get + "Host: :80\r\n", 400},
 		{"a Host with a bracket", get + "Host: [::1\r\n", 400},
 		{"a Host with empty brackets", get + "Host: []\r\n", 400},
+		{"a Host in brackets with a port that is none", get + "Host: [::1]:b\r\n", 400},
 		{"a Host after brackets", get + "Host: [::1]a\r\n", 400},
 		{"an address of IPv6 without brackets", get + "Host: ::1\r\n", 400},
 		{"another Host in the request line", "GET http://b/ HTTP/1.1\r\n" + host, 400},

@@ -137,7 +137,17 @@ func (l *Listener) admit(c net.Conn) *Conn {
 		if counted {
 			l.byClient[client]++
 		}
-		w.freed = func() { l.free(client, counted) }
+		w.freed = func() {
+			l.mu.Lock()
+			defer l.mu.Unlock()
+			l.open.Add(-1)
+			if counted {
+				l.byClient[client]--
+			}
+			if l.byClient[client] == 0 {
+				delete(l.byClient, client)
+			}
+		}
 		return w
 	}
 	if now := time.Now(); now.Sub(l.said) >= sayEvery {
@@ -154,18 +164,6 @@ func (l *Listener) admit(c net.Conn) *Conn {
 		l.extra--
 	}
 	return w
-}
-
-func (l *Listener) free(client netip.Prefix, counted bool) {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	l.open.Add(-1)
-	if !counted {
-		return
-	}
-	if l.byClient[client]--; l.byClient[client] == 0 {
-		delete(l.byClient, client)
-	}
 }
 
 // client returns the prefix by which connections are counted, or the zero Prefix if the
