@@ -18,6 +18,7 @@ import (
 	"net/http/httptrace"
 	"net/url"
 	"os"
+	"slices"
 	"strconv"
 	"strings"
 	"sync"
@@ -123,8 +124,8 @@ func transport(o Options, base *url.URL) http.RoundTripper {
 }
 
 const (
-	// longest is the longest Retry-After that is accepted.
-	longest = 24 * time.Hour
+	// longestRetryAfter is the longest Retry-After that is accepted.
+	longestRetryAfter = 24 * time.Hour
 	// longestWait is the longest Retry-After that is waited for while a caller waits.
 	longestWait = 30 * time.Second
 )
@@ -135,10 +136,7 @@ const (
 func Wait(attempt int, initial, most, retryAfter time.Duration) time.Duration {
 	backoff := min(max(initial, 0), max(most, 0))
 	for ; attempt > 1 && 0 < backoff && backoff < most; attempt-- {
-		backoff = min(2*backoff, most)
-		if backoff < 0 { // overflow of Duration
-			backoff = most
-		}
+		backoff += min(backoff, most-backoff) // 2*backoff may overflow
 	}
 	spread := time.Duration(rand.Float64() * float64(backoff)) //nolint:gosec // jitter is no secret
 	return max(min(spread, backoff), min(retryAfter, longestWait))
@@ -151,15 +149,15 @@ func ParseRetryAfter(value string, now time.Time) time.Duration {
 	if value != "" && strings.Trim(value, "0123456789") == "" {
 		seconds, err := strconv.ParseInt(value, 10, 64)
 		if err != nil { // more than an int64 holds
-			return longest
+			return longestRetryAfter
 		}
-		return time.Duration(min(seconds, int64(longest/time.Second))) * time.Second
+		return time.Duration(min(seconds, int64(longestRetryAfter/time.Second))) * time.Second
 	}
 	at, err := http.ParseTime(value)
 	if err != nil {
 		return 0
 	}
-	return min(max(at.Sub(now), 0), longest)
+	return min(max(at.Sub(now), 0), longestRetryAfter)
 }
 
 // noted records the requests written by a wire, which has no connections to count bytes on.
@@ -197,26 +195,24 @@ func (r *refusal) Read(p []byte) (int, error) {
 	return n, err
 }
 
+// kept returns what was read so far, or nothing if r is nil.
 func (r *refusal) kept() []byte {
+	if r == nil {
+		return nil
+	}
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	return append([]byte(nil), r.read...)
+	return slices.Clone(r.read)
 }
 
 // Refusal returns what was read of a response that is not a success, at most its first 64
 // kB, or "" if there is none.
-func (x *Exchange) Refusal() string {
-	if r := x.refusal.Load(); r != nil {
-		return string(r.kept())
-	}
-	return ""
-}
+func (x *Exchange) Refusal() string { return string(x.last().refusal.kept()) }
 
 // DecodeRefusal decodes a response that is not a success into v. It returns false if the
 // response is not JSON by its type and content: an intermediary sends text of its own.
 func (x *Exchange) DecodeRefusal(v any) bool {
-	r := x.refusal.Load()
-	return r != nil && isJSON(x.Header("Content-Type")) && json.Unmarshal(r.kept(), v) == nil
+	return isJSON(x.Header("Content-Type")) && json.Unmarshal(x.last().refusal.kept(), v) == nil
 }
 
 func isJSON(contentType string) bool {

@@ -124,7 +124,7 @@ func TestARefusedTokenIsNotUsedAgain(t *testing.T) {
 				})
 			}
 			all.Wait()
-			<-time.After(httpclient.Settling)
+			<-time.After(httpclient.MinimumUse)
 		}
 	})
 }
@@ -134,7 +134,7 @@ func TestTokenIsRenewedBeforeItsEnd(t *testing.T) {
 		name       string
 		life, from time.Duration
 	}{
-		{"half a minute where it lives long", time.Hour, time.Hour - httpclient.Earliest},
+		{"half a minute where it lives long", time.Hour, time.Hour - httpclient.RenewBefore},
 		{"a tenth of its life where that is short", time.Minute, 54 * time.Second},
 	}
 	for _, tt := range tests {
