@@ -107,18 +107,18 @@ func param(p jsontext.Pointer) string {
 }
 
 // answer writes a model.
-func (r *request) answer(status int, model any) error {
+func (r *request) answer(model any) error {
 	body, err := json.Marshal(model, json.Deterministic(true))
 	if err != nil {
 		return fault.Wrap(fault.Internal, "httpapi.answer", err)
 	}
 	r.Set(fiber.HeaderContentType, fiber.MIMEApplicationJSON)
-	return r.Status(status).Send(append(body, '\n')) // a newline for terminals
+	return r.Send(append(body, '\n')) // a newline for terminals
 }
 
-// replayed marks the answer to a repeated request.
-func (r *request) replayed(yes bool) {
-	if yes {
+// setReplayed marks the answer to a repeated request.
+func (r *request) setReplayed(replayed bool) {
+	if replayed {
 		r.Set("Idempotency-Replayed", "true")
 	}
 }

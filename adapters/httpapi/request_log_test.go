@@ -181,6 +181,22 @@ func TestRefusedCredentialsAreLogged(t *testing.T) {
 	}
 }
 
+func TestTheRefusalOfARevokedKeyIsLoggedWithItsID(t *testing.T) {
+	t.Parallel()
+	r := serve(t)
+	token, key, err := r.access.Create(t.Context(), "acme", "test", nil, 0)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := r.access.Revoke(t.Context(), key.ID); err != nil {
+		t.Fatal(err)
+	}
+	r.do(t, "GET", "/api/users/usr_1", "", header{"Authorization": "Bearer " + token})
+	if want := "key=" + key.ID; !strings.Contains(r.log.String(), want) {
+		t.Errorf("log = %q, want %q in it", r.log.String(), want)
+	}
+}
+
 // unsigned is a verifier that accepts no signature.
 type unsigned struct{ *verifier }
 
