@@ -112,9 +112,9 @@ const (
 	// smallBody is the largest body that is not counted: the number of connections bounds
 	// those. A payment never waits because emails take all the memory.
 	smallBody = 16 << 10
-	// bodyPatience is how long a request waits for memory before it is answered with 503.
+	// bodyWait is how long a request waits for memory before it is answered with 503.
 	// It holds no memory while it waits.
-	bodyPatience = 2 * time.Second
+	bodyWait = 2 * time.Second
 	// bodyRetry is the Retry-After of such an answer, in seconds.
 	bodyRetry = "2"
 )
@@ -132,10 +132,10 @@ type bodyBudget struct {
 	total   *semaphore.Weighted
 	unknown *semaphore.Weighted // shared by all callers without a key
 
-	size     int64
-	patience time.Duration
-	mu       sync.Mutex
-	callers  map[bodyOwner]*callerShare
+	size    int64
+	maxWait time.Duration
+	mu      sync.Mutex
+	callers map[bodyOwner]*callerShare
 }
 
 // bodyOwner identifies the caller that a body is counted for.
@@ -153,7 +153,7 @@ type callerShare struct {
 
 func newBodyBudget(size int64) *bodyBudget {
 	return &bodyBudget{
-		size: size, patience: bodyPatience, callers: map[bodyOwner]*callerShare{},
+		size: size, maxWait: bodyWait, callers: map[bodyOwner]*callerShare{},
 		total: semaphore.NewWeighted(size), unknown: semaphore.NewWeighted(size / 4),
 	}
 }
@@ -161,7 +161,7 @@ func newBodyBudget(size int64) *bodyBudget {
 // reserve waits until a caller may have n bytes, and returns a function that releases them.
 // ok is false if the wait takes too long.
 func (b *bodyBudget) reserve(ctx context.Context, owner bodyOwner, n int64) (release func(), ok bool) {
-	ctx, cancel := context.WithTimeout(ctx, b.patience)
+	ctx, cancel := context.WithTimeout(ctx, b.maxWait)
 	defer cancel()
 	own, leave := b.share(owner)
 	shares := []*semaphore.Weighted{own, b.total}

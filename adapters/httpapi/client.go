@@ -55,14 +55,14 @@ func parseHop(text string) (netip.Addr, error) {
 	return a.Addr().Unmap().WithZone(""), err
 }
 
-// makeKey is the end of each refusal of a caller without a key.
-const makeKey = "; make an API key with `patchbay keys create --name NAME` and send it as Authorization: Bearer"
+// keyHint is the end of each refusal of a caller without a key.
+const keyHint = "; make an API key with `patchbay keys create --name NAME` and send it as Authorization: Bearer"
 
 // checkLocal refuses a caller without an API key that is not on this machine, or that may
 // act for somebody else. If no key is required, the gateway listens on loopback only.
 func (r *request) checkLocal() error {
 	if why := wire.NotLocal(&r.Request().Header); why != "" {
-		return refuse(fiber.StatusForbidden, "api_key_needed", "without an API key, "+why+makeKey)
+		return refuse(fiber.StatusForbidden, "api_key_needed", "without an API key, "+why+keyHint)
 	}
 	return nil
 }

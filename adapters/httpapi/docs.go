@@ -18,7 +18,7 @@ import (
 var document []byte
 
 //go:embed docs.html
-var page string
+var docsTemplate string
 
 // documentJSON converts the document to JSON, on first use so that it does not delay the
 // start.
@@ -106,7 +106,7 @@ type schema struct {
 func (s schema) Name() string {
 	switch {
 	case s.Ref != "":
-		return last(s.Ref)
+		return refName(s.Ref)
 	case s.Items != nil:
 		return s.Items.Name() + "[]"
 	case len(s.Enum) > 0:
@@ -127,7 +127,7 @@ var documentHTML = sync.OnceValues(func() (string, error) {
 	if err != nil {
 		return "", err
 	}
-	t, err := template.New("docs").Funcs(template.FuncMap{"prose": prose}).Parse(page)
+	t, err := template.New("docs").Funcs(template.FuncMap{"prose": prose}).Parse(docsTemplate)
 	if err != nil {
 		return "", err
 	}
@@ -149,7 +149,7 @@ func (d outline) operations() ([]operation, error) {
 			one.Parameters = slices.Concat(item.Parameters, one.Parameters)
 			for i, p := range one.Parameters {
 				if p.Ref != "" {
-					one.Parameters[i] = d.Components.Parameters[last(p.Ref)]
+					one.Parameters[i] = d.Components.Parameters[refName(p.Ref)]
 				}
 			}
 			all = append(all, one)
@@ -159,8 +159,8 @@ func (d outline) operations() ([]operation, error) {
 	return all, nil
 }
 
-// last returns the name at the end of a reference.
-func last(ref string) string { return ref[strings.LastIndexByte(ref, '/')+1:] }
+// refName returns the name at the end of a reference.
+func refName(ref string) string { return ref[strings.LastIndexByte(ref, '/')+1:] }
 
 // prose converts text of the document to HTML, with the text between backticks as code.
 func prose(text string) template.HTML {

@@ -100,7 +100,7 @@ func (s *Server) cancelEmail(r *request, _ struct{}, _ idempotency.Key) (any, er
 
 func messageView(m email.Message) api.Message {
 	return api.Message{
-		Id: m.ID, Status: string(m.Status), From: formatted(m.From), To: views(m.To, formatted), Cc: views(m.Cc, formatted), Bcc: views(m.Bcc, formatted),
+		Id: m.ID, Status: string(m.Status), From: formatAddress(m.From), To: views(m.To, formatAddress), Cc: views(m.Cc, formatAddress), Bcc: views(m.Bcc, formatAddress),
 		Subject: m.Subject, Delivery: string(m.Delivery), Tags: m.Tags, Metadata: m.Metadata, SendAt: m.SendAt,
 		Recipients: views(m.Recipients, func(r email.Recipient) api.Recipient { return recipientView(m, r) }),
 		Attempts:   views(m.Attempts, messageAttemptView),
@@ -129,7 +129,7 @@ func recipientView(m email.Message, r email.Recipient) api.Recipient {
 	return out
 }
 
-func formatted(a email.Address) string {
+func formatAddress(a email.Address) string {
 	if a.Name == "" {
 		return a.Email
 	}

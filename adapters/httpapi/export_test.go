@@ -20,7 +20,7 @@ var ParseKey = parseKey
 func (s *Server) SetLimits(change func(*wire.Limits)) { change(&s.Connections.Limits) }
 
 // SetBodyPatience shortens the wait for memory, for the same reason.
-func (s *Server) SetBodyPatience(d time.Duration) { s.bodies.patience = d }
+func (s *Server) SetBodyPatience(d time.Duration) { s.bodies.maxWait = d }
 
 // BodyBudget bounds the bodies in memory.
 type BodyBudget = bodyBudget

@@ -36,7 +36,7 @@ func (r *request) scopedKey(value string, body []byte) (idempotency.Key, error) 
 	}
 	canonical := jsontext.Value(bytes.Clone(body))
 	if err := canonical.Canonicalize(); err != nil {
-		return idempotency.Key{}, explain(err)
+		return idempotency.Key{}, decodeError(err)
 	}
 	scope := strings.Replace(r.route.name, ":id", r.id, 1)
 	return idempotency.New(r.caller.Tenant, scope, value, canonical), nil

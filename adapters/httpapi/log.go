@@ -96,16 +96,16 @@ func (s *Server) logFailure(c *fiber.Ctx, status int, code string, err error) {
 	switch {
 	case code == payments.CodeRestored: // logged separately, as is its end
 	case code == codeNoMemory: // the caller retries; nothing is broken
-		s.crowded.Note(context.Background(), code, attrs...)
+		s.memoryRefusals.Note(context.Background(), code, attrs...)
 	case status >= fiber.StatusInternalServerError && status != fiber.StatusNotImplemented: // 501 is the client's fault
 		s.Log.LogAttrs(context.Background(), slog.LevelError, "request failed",
 			append(attrs, slog.String("method", c.Method()), slog.Int("status", status), slog.Any("error", err))...)
 	case status == fiber.StatusUnauthorized, status == fiber.StatusForbidden:
 		client := s.client(c.Context()).String()
-		s.refusals.Note(context.Background(), code+" "+client, append(attrs, slog.String("client", client))...)
+		s.credentialRefusals.Note(context.Background(), code+" "+client, append(attrs, slog.String("client", client))...)
 	case fault.From(err).Code == "invalid_signature":
 		hook := strings.Clone(c.Params("route"))
-		s.signatures.Note(context.Background(), hook, append(attrs, slog.String("type", hook), slog.Any("error", err))...)
+		s.signatureRefusals.Note(context.Background(), hook, append(attrs, slog.String("type", hook), slog.Any("error", err))...)
 	}
 }
 

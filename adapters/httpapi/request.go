@@ -17,14 +17,14 @@ import (
 )
 
 const (
-	open      = ""       // the scope of a route that anybody may call, from anywhere
-	public    = "public" // the scope of a route that needs no key where keys are required
-	keyless   = "local"  // the key id of a caller where no key is needed
-	requestID = "X-Request-Id"
+	open       = ""       // the scope of a route that anybody may call, from anywhere
+	public     = "public" // the scope of a route that needs no key where keys are required
+	localKeyID = "local"  // the key id of a caller where no key is needed
+	requestID  = "X-Request-Id"
 )
 
 // local is the identity of a caller without a key, where none is needed.
-var local = apikeys.Identity{Tenant: apikeys.DefaultTenant, KeyID: keyless, Scopes: []string{apikeys.All}}
+var local = apikeys.Identity{Tenant: apikeys.DefaultTenant, KeyID: localKeyID, Scopes: []string{apikeys.All}}
 
 // route is one operation of the API.
 type route struct {

@@ -65,22 +65,22 @@ type Options struct {
 // Server serves the API.
 type Server struct {
 	Options
-	app        *fiber.App
-	bodies     *bodyBudget
-	draining   atomic.Bool
-	underway   atomic.Int64     // requests in progress
-	refusals   logging.Repeated // of refused credentials
-	signatures logging.Repeated // of webhooks with an invalid signature
-	crowded    logging.Repeated // requests for which there was no memory
+	app                *fiber.App
+	bodies             *bodyBudget
+	draining           atomic.Bool
+	underway           atomic.Int64 // requests in progress
+	credentialRefusals logging.Repeated
+	signatureRefusals  logging.Repeated // of webhooks
+	memoryRefusals     logging.Repeated // of request bodies
 }
 
 // New returns a Server that does not listen yet.
 func New(o Options) *Server {
 	s := &Server{
 		Options: o, bodies: newBodyBudget(cmp.Or(o.BodyBytes, DefaultBodyBytes)),
-		refusals:   logging.Repeated{Log: o.Log, Level: slog.LevelWarn, Text: "credential is refused"},
-		crowded:    logging.Repeated{Log: o.Log, Level: slog.LevelWarn, Text: "request is refused for lack of memory"},
-		signatures: logging.Repeated{Log: o.Log, Level: slog.LevelWarn, Text: "signature of a webhook is refused"},
+		credentialRefusals: logging.Repeated{Log: o.Log, Level: slog.LevelWarn, Text: "credential is refused"},
+		memoryRefusals:     logging.Repeated{Log: o.Log, Level: slog.LevelWarn, Text: "request is refused for lack of memory"},
+		signatureRefusals:  logging.Repeated{Log: o.Log, Level: slog.LevelWarn, Text: "signature of a webhook is refused"},
 	}
 	s.Connections.Trusted = s.trusts
 	s.Connections.Limits = cmp.Or(s.Connections.Limits, wire.Defaults)

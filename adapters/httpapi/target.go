@@ -57,21 +57,21 @@ func (r *request) checkQuery() error {
 		if len(key) == 0 && len(value) == 0 { // empty, as between two &
 			continue
 		}
-		place := slices.Index(r.route.params, string(key))
-		if place < 0 {
-			return fault.InvalidParam(shown(string(key)), "unknown_parameter", "there is no such parameter here")
+		index := slices.Index(r.route.params, string(key))
+		if index < 0 {
+			return fault.InvalidParam(echoable(string(key)), "unknown_parameter", "there is no such parameter here")
 		}
-		if seen&(1<<place) != 0 {
-			return fault.InvalidParam(r.route.params[place], "duplicate_parameter", "the parameter is given twice")
+		if seen&(1<<index) != 0 {
+			return fault.InvalidParam(r.route.params[index], "duplicate_parameter", "the parameter is given twice")
 		}
-		seen |= 1 << place
+		seen |= 1 << index
 	}
 	return nil
 }
 
-// shown returns a name sent by a caller if it can be repeated in an answer, or "": it may
+// echoable returns a name sent by a caller if it can be repeated in an answer, or "": it may
 // be long or not valid text.
-func shown(name string) string {
+func echoable(name string) string {
 	if len(name) > 100 || !utf8.ValidString(name) {
 		return ""
 	}

@@ -167,7 +167,7 @@ func (r *recorder) try(req *http.Request, body io.ReadCloser, x *Exchange) (resp
 	sent := req.Clone(httptrace.WithClientTrace(req.Context(), &httptrace.ClientTrace{
 		GetConn: func(string) { note(); c, reused = nil, false },
 		GotConn: func(info httptrace.GotConnInfo) {
-			c, reused = under(info.Conn), info.Reused
+			c, reused = countingConn(info.Conn), info.Reused
 			before = c.count()
 		},
 	}))
@@ -228,7 +228,8 @@ type conn struct {
 
 type dial func(ctx context.Context, network, address string) (net.Conn, error)
 
-func counted(d dial) dial {
+// countWrites counts what is written to the connections that d makes.
+func countWrites(d dial) dial {
 	return func(ctx context.Context, network, address string) (net.Conn, error) {
 		c, err := d(ctx, network, address)
 		if err != nil {
@@ -238,8 +239,8 @@ func counted(d dial) dial {
 	}
 }
 
-// secured dials and performs the TLS handshake. The limit applies to the handshake.
-func secured(d dial, config *tls.Config, limit time.Duration) dial {
+// dialTLS dials and performs the TLS handshake. The limit applies to the handshake.
+func dialTLS(d dial, config *tls.Config, limit time.Duration) dial {
 	return func(ctx context.Context, network, address string) (net.Conn, error) {
 		raw, err := d(ctx, network, address)
 		if err != nil {
@@ -279,8 +280,8 @@ func (c *conn) count() int64 {
 	return c.written.Load()
 }
 
-// under finds the counting connection, which is below TLS if a proxy is used.
-func under(c net.Conn) *conn {
+// countingConn finds the counting connection, which is below TLS if a proxy is used.
+func countingConn(c net.Conn) *conn {
 	for {
 		switch layer := c.(type) {
 		case *conn:

@@ -27,16 +27,16 @@ func Redact(err error) error {
 	return &url.Error{Op: u.Op, URL: where, Err: sanitized(Redact(u.Err))}
 }
 
-// discreet is an error with a text that may be shown.
-type discreet struct {
+// sanitizedError is an error with a text that may be shown.
+type sanitizedError struct {
 	text string
 	err  error
 }
 
-func (d *discreet) Error() string { return d.text }
+func (e *sanitizedError) Error() string { return e.text }
 
 // Unwrap returns the cause for errors.Is and errors.As.
-func (d *discreet) Unwrap() error { return d.err }
+func (e *sanitizedError) Unwrap() error { return e.err }
 
 // sanitized replaces the text of an exchange's error by one that may be shown. net/http quotes a
 // response that it cannot read, and a proxy may send anything, so a text that is not known
@@ -51,7 +51,7 @@ func sanitized(err error) error {
 	case strings.HasPrefix(err.Error(), "net/http: "), strings.HasPrefix(err.Error(), "http: "):
 		text, _, _ = strings.Cut(err.Error(), `"`)
 	}
-	return &discreet{text: strings.TrimSpace(text), err: err}
+	return &sanitizedError{text: strings.TrimSpace(text), err: err}
 }
 
 // harmless reports whether the error has a type whose text contains at most addresses, host
@@ -64,7 +64,7 @@ func harmless(err error) bool {
 	}
 	return isA[net.Error](err) || // timeouts as well
 		isA[*tls.CertificateVerificationError](err) || isA[tls.RecordHeaderError](err) ||
-		isA[*fault.Error](err) || isA[*discreet](err)
+		isA[*fault.Error](err) || isA[*sanitizedError](err)
 }
 
 // isA reports whether an error of type E is in err's tree.

@@ -185,8 +185,8 @@ func TestClosedConnectionsMakeRoom(t *testing.T) {
 		_, _ = c.Close(), c.Close() // twice counts once
 	}
 	l.Listener = &scripted{steps: []any{"192.0.2.1", "192.0.2.2", "192.0.2.3"}}
-	if _, in := accepted(t, l); !in[0] || !in[1] || in[2] || l.extra != 1 {
-		t.Errorf("got %v with %d refused, want two accepted and one refused", in, l.extra)
+	if _, in := accepted(t, l); !in[0] || !in[1] || in[2] || l.refused != 1 {
+		t.Errorf("got %v with %d refused, want two accepted and one refused", in, l.refused)
 	}
 }
 
@@ -198,8 +198,8 @@ func TestRefusalsOfConnectionsAreBounded(t *testing.T) {
 		steps = append(steps, "192.0.2.1")
 	}
 	l, log := listenTo(Options{Max: 1}, steps...)
-	if conns, _ := accepted(t, l); len(conns) != 1+turnedAway || strings.Count(log.String(), "\n") != 1 {
-		t.Errorf("got %d connections, want %d, and one line: %s", len(conns), 1+turnedAway, log)
+	if conns, _ := accepted(t, l); len(conns) != 1+maxRefused || strings.Count(log.String(), "\n") != 1 {
+		t.Errorf("got %d connections, want %d, and one line: %s", len(conns), 1+maxRefused, log)
 	}
 }
 
