@@ -42,7 +42,7 @@ func TestDecodeIsStrict(t *testing.T) {
 		})
 	}
 	if calls := r.users.all(); len(calls) != 0 {
-		t.Errorf("the repository was asked: got %+v, want no calls", calls)
+		t.Errorf("repository calls = %+v, want none", calls)
 	}
 }
 
