@@ -2,7 +2,6 @@ package httpapi
 
 import (
 	"context"
-	"errors"
 	"io"
 	"strconv"
 	"sync"
@@ -30,23 +29,13 @@ func (r *request) raw() ([]byte, error) {
 	began := time.Now()
 	body, err := r.read(stream, declared)
 	r.extend(time.Since(began))
-	switch {
-	case errors.Is(err, errNoMemory):
-		r.Set(fiber.HeaderRetryAfter, bodyRetry)
-		return nil, refuse(fiber.StatusServiceUnavailable, codeNoMemory,
-			"too many large requests are being read; nothing was done")
-	case err != nil:
-		return nil, err
-	case len(body) > r.route.limit:
-		return nil, r.tooLarge()
+	if err == nil && len(body) > r.route.limit {
+		err = r.tooLarge()
 	}
-	return body, nil
+	return body, err
 }
 
 const codeNoMemory = "bodies_in_flight"
-
-// errNoMemory means that there is no memory for a body.
-var errNoMemory = errors.New("no memory for the body")
 
 // read reads a body into memory that was reserved before. declared is its length, or
 // negative if unknown: then the buffer doubles as data arrives, up to one byte beyond the
@@ -56,8 +45,10 @@ func (r *request) read(stream io.Reader, declared int) ([]byte, error) {
 	if declared < 0 {
 		size = smallBody
 	}
-	if size > smallBody && !r.reserve(size) {
-		return nil, errNoMemory
+	if size > smallBody {
+		if err := r.reserve(size); err != nil {
+			return nil, err
+		}
 	}
 	body := make([]byte, 0, size)
 	for len(body) != declared {
@@ -66,8 +57,8 @@ func (r *request) read(stream io.Reader, declared int) ([]byte, error) {
 			if more == 0 {
 				break
 			}
-			if !r.reserve(more) {
-				return nil, errNoMemory
+			if err := r.reserve(more); err != nil {
+				return nil, err
 			}
 			body = append(make([]byte, 0, cap(body)+more), body...)
 		}
@@ -84,12 +75,15 @@ func (r *request) read(stream io.Reader, declared int) ([]byte, error) {
 }
 
 // reserve reserves memory for the body until the request ends.
-func (r *request) reserve(n int) bool {
+func (r *request) reserve(n int) error {
 	release, ok := r.server.bodies.reserve(r.ctx, r.owner(), int64(n))
-	if ok {
-		r.reserved = append(r.reserved, release)
+	if !ok {
+		r.Set(fiber.HeaderRetryAfter, bodyRetry)
+		return refuse(fiber.StatusServiceUnavailable, codeNoMemory,
+			"too many large requests are being read; nothing was done")
 	}
-	return ok
+	r.reserved = append(r.reserved, release)
+	return nil
 }
 
 // owner returns the caller that the body is counted for.

@@ -51,7 +51,7 @@ func (s *Server) refundPayment(r *request, in api.AmountRequest, key idempotency
 		return nil, err
 	}
 	result, err := s.Payments.Refund(r.ctx, r.caller.Tenant, r.id, amount, key)
-	return refundView(result.Payment, result.Operation), r.operated(fiber.StatusCreated, result, err)
+	return refundView(result.Payment, result.Operation), r.finish(fiber.StatusCreated, result, err)
 }
 
 // amountOf returns the amount of a capture or refund. It returns 0, which means the full
@@ -68,14 +68,15 @@ func amountOf(in api.AmountRequest) (int64, error) {
 
 // paid answers an operation with its payment.
 func (r *request) paid(done int, result payments.Result, err error) (any, error) {
-	return r.paymentView(result.Payment), r.operated(done, result, err)
+	return r.paymentView(result.Payment), r.finish(done, result, err)
 }
 
-// operated sets the status and headers of the answer to an operation: 202 while the outcome
+// finish sets the status and headers of the answer to an operation: 202 while the outcome
 // is open, and done otherwise. It returns err, with the payment if that is stored.
-func (r *request) operated(done int, result payments.Result, err error) error {
+func (r *request) finish(done int, result payments.Result, err error) error {
 	r.setReplayed(result.Replayed)
-	if r.Status(done); result.Operation.Outcome.Open() {
+	r.Status(done)
+	if result.Operation.Outcome.Open() {
 		r.Status(fiber.StatusAccepted)
 	}
 	if err != nil && result.Payment.ID != "" {

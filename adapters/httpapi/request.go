@@ -191,7 +191,8 @@ func (r *request) authorize() error {
 	if err != nil {
 		return err
 	}
-	if r.identify(caller); scope != public && !caller.Allows(scope) {
+	r.identify(caller)
+	if scope != public && !caller.Allows(scope) {
 		return refuse(fiber.StatusForbidden, "scope_missing", "the API key lacks the scope "+scope)
 	}
 	return nil

@@ -179,16 +179,11 @@ func (c *Conn) await() error {
 	return err
 }
 
-// SetReadDeadline implements net.Conn.
+// SetReadDeadline implements net.Conn. With the timeouts that Wrap sets, fasthttp calls
+// neither it nor SetDeadline.
 func (c *Conn) SetReadDeadline(t time.Time) error {
 	c.idleDeadline = time.Time{}
 	return c.Conn.SetReadDeadline(t)
-}
-
-// SetDeadline implements net.Conn.
-func (c *Conn) SetDeadline(t time.Time) error {
-	c.idleDeadline = time.Time{}
-	return c.Conn.SetDeadline(t)
 }
 
 // collectHead reads up to the empty line. It refuses a line that ends without CR at once,
