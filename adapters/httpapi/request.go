@@ -78,7 +78,7 @@ func withPage(serve func(r *request, cursor string, limit int) (any, error)) han
 	}
 }
 
-// views returns the view of each value. It returns no nil, which would be null in JSON.
+// views returns the view of each value.
 func views[Value, View any](values []Value, view func(Value) View) []View {
 	all := make([]View, len(values))
 	for i, value := range values {
