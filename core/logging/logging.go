@@ -86,41 +86,15 @@ func (h *handler) write(ctx context.Context, r slog.Record) error {
 	return h.next.Handle(ctx, out)
 }
 
-// Encoder is a handler that can write a line without a slog.Record, which would cost as much as
-// the line itself. It does not retain the attributes.
-type Encoder interface {
-	slog.Handler
-	Encode(at time.Time, level slog.Level, msg string, attrs []slog.Attr) error
-}
-
-// Request writes the line of a request, by far the most frequent line. It does not report an
-// outage, so it is never folded.
-func Request(log *slog.Logger, level slog.Level, attrs []slog.Attr) {
-	at := time.Now() //nolint:forbidigo // as slog does
-	h, ours := log.Handler().(*handler)
-	var to Encoder
-	if ours {
-		to, ours = h.next.(Encoder)
-	}
-	if !ours {
-		r := slog.NewRecord(at, level, RequestLine, 0) // the program counter would cost more than the line
-		r.AddAttrs(attrs...)
-		_ = log.Handler().Handle(context.Background(), r) // there is nowhere to report the error
-		return
-	}
-	clean := cleaned.Get().(*[]slog.Attr)
-	defer cleaned.Put(clean)
-	*clean = (*clean)[:0]
-	for _, a := range attrs {
-		*clean = h.cleaner.add(*clean, a, func(string) bool { return false })
-	}
-	_ = to.Encode(at, level, RequestLine, *clean)
-}
-
 // RequestLine is the text of a request's line.
 const RequestLine = "request"
 
-var cleaned = sync.Pool{New: func() any { return new([]slog.Attr) }}
+// Request writes the line of a request, by far the most frequent line.
+func Request(log *slog.Logger, level slog.Level, attrs []slog.Attr) {
+	r := slog.NewRecord(time.Now(), level, RequestLine, 0) //nolint:forbidigo // as slog does, without the program counter, which takes long
+	r.AddAttrs(attrs...)
+	_ = log.Handler().Handle(context.Background(), r) // there is nowhere to report the error
+}
 
 // has reports whether a line has an attribute.
 func has(r *slog.Record, key string) (found bool) {
