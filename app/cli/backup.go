@@ -19,35 +19,32 @@ import (
 func storageBackup(load loader) *cobra.Command {
 	var to string
 	var force bool
-	cmd := &cobra.Command{
-		Use: "backup", Short: "Keep a copy of a SQLite store, while the gateway runs or not", Args: cobra.NoArgs,
-		RunE: load.with(func(cmd *cobra.Command, c *config.Config) error {
-			if tool := c.Provider[c.Storage.Provider].Type.Dump; tool != "" {
-				return fmt.Errorf("%q is a database server: keep copies of it with %s", c.Storage.Provider, tool)
-			}
-			for _, path := range []string{to, to + part} {
-				if err := app.Spare(c, path); err != nil {
-					return err
-				}
-			}
-			if err := replaceable(to); err != nil {
+	cmd := load.command("backup", "Keep a copy of a SQLite store, while the gateway runs or not", func(cmd *cobra.Command, c *config.Config, _ []string) error {
+		if tool := c.Provider[c.Storage.Provider].Type.Dump; tool != "" {
+			return fmt.Errorf("%q is a database server: keep copies of it with %s", c.Storage.Provider, tool)
+		}
+		for _, path := range []string{to, to + part} {
+			if err := app.Spare(c, path); err != nil {
 				return err
 			}
-			g, err := gatewayOf(cmd, c)
-			if err != nil {
-				return err
-			}
-			size, err := keep(cmd.Context(), to, force, func(f io.Writer) error {
-				return g.instead(g.client.WriteBackup(cmd.Context(), f), true, func(s *adminapi.Service) error { return s.WriteBackup(cmd.Context(), f) })
-			})
-			if err != nil {
-				return err
-			}
-			fmt.Fprintf(cmd.OutOrStdout(), "%s\t%d bytes\n", to, size)
-			cmd.PrintErrf("keep installation.json with it, from %s\n", c.DataDir())
-			return nil
-		}),
-	}
+		}
+		if err := replaceable(to); err != nil {
+			return err
+		}
+		g, err := gatewayOf(cmd, c)
+		if err != nil {
+			return err
+		}
+		size, err := keep(cmd.Context(), to, force, func(f io.Writer) error {
+			return g.instead(g.client.WriteBackup(cmd.Context(), f), true, func(s *adminapi.Service) error { return s.WriteBackup(cmd.Context(), f) })
+		})
+		if err != nil {
+			return err
+		}
+		fmt.Fprintf(cmd.OutOrStdout(), "%s\t%d bytes\n", to, size)
+		cmd.PrintErrf("keep installation.json with it, from %s\n", c.DataDir())
+		return nil
+	})
 	cmd.Flags().StringVar(&to, "to", "", "the file")
 	cmd.Flags().BoolVar(&force, "force", false, "take the place of a file that is there")
 	_ = cmd.MarkFlagRequired("to") // there is one of this name

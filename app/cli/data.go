@@ -31,18 +31,15 @@ func person(cmd *cobra.Command, w *personaldata.Who) {
 func exportData(load loader) *cobra.Command {
 	var r adminapi.DataRequest
 	var file string
-	cmd := &cobra.Command{
-		Use: "export", Short: "Print everything that is kept of a person, as JSON", Args: cobra.NoArgs,
-		RunE: load.asking(func(g *gateway, _ []string) error {
-			return into(file, g.cmd.OutOrStdout(), func(to io.Writer) error {
-				document := personaldata.NewDocument(to)
-				if err := follow(g, adminapi.ExportData, r, showProgress(g.cmd, document.Add)); err != nil {
-					return err
-				}
-				return document.Close()
-			})
-		}),
-	}
+	cmd := load.gatewayCommand("export", "Print everything that is kept of a person, as JSON", func(g *gateway, _ []string) error {
+		return into(file, g.cmd.OutOrStdout(), func(to io.Writer) error {
+			document := personaldata.NewDocument(to)
+			if err := follow(g, adminapi.ExportData, r, showProgress(g.cmd, document.Add)); err != nil {
+				return err
+			}
+			return document.Close()
+		})
+	})
 	person(cmd, &r.Who)
 	cmd.Flags().StringVar(&file, "to", "", "a new file for it, which nobody else can read; standard output where absent")
 	return cmd
@@ -72,39 +69,36 @@ func buffered(to io.Writer, write func(io.Writer) error) error {
 func eraseData(load loader) *cobra.Command {
 	var r adminapi.DataRequest
 	var yes bool
-	cmd := &cobra.Command{
-		Use: "erase", Short: "Erase everything that is kept of a person", Args: cobra.NoArgs,
-		RunE: load.asking(func(g *gateway, _ []string) error {
-			r.Rehearsal = !yes
-			pending := func(n personaldata.News) error {
-				if n.Pending != nil {
-					g.cmd.PrintErrf("not yet: %s: %s\n", n.Pending.ID, n.Pending.Why)
-				}
-				return nil
-			}
-			var report personaldata.Report
-			show := showProgress(g.cmd, pending)
-			err := follow(g, adminapi.EraseData, r, func(l adminapi.DataLine) error {
-				if l.Report != nil {
-					report = *l.Report
-				}
-				return show(l)
-			})
-			if err != nil {
-				return fmt.Errorf("%w; run it again, it goes on from there", err)
-			}
-			if err := printReport(g.cmd.OutOrStdout(), report); err != nil {
-				return err
-			}
-			switch n := report.Pending(); {
-			case !yes:
-				g.cmd.PrintErrln("nothing was changed; with --yes it is erased")
-			case n > 0:
-				return fmt.Errorf("%d of it cannot be erased yet; run it again later", n)
+	cmd := load.gatewayCommand("erase", "Erase everything that is kept of a person", func(g *gateway, _ []string) error {
+		r.Rehearsal = !yes
+		pending := func(n personaldata.News) error {
+			if n.Pending != nil {
+				g.cmd.PrintErrf("not yet: %s: %s\n", n.Pending.ID, n.Pending.Why)
 			}
 			return nil
-		}),
-	}
+		}
+		var report personaldata.Report
+		show := showProgress(g.cmd, pending)
+		err := follow(g, adminapi.EraseData, r, func(l adminapi.DataLine) error {
+			if l.Report != nil {
+				report = *l.Report
+			}
+			return show(l)
+		})
+		if err != nil {
+			return fmt.Errorf("%w; run it again, it goes on from there", err)
+		}
+		if err := printReport(g.cmd.OutOrStdout(), report); err != nil {
+			return err
+		}
+		switch n := report.Pending(); {
+		case !yes:
+			g.cmd.PrintErrln("nothing was changed; with --yes it is erased")
+		case n > 0:
+			return fmt.Errorf("%d of it cannot be erased yet; run it again later", n)
+		}
+		return nil
+	})
 	person(cmd, &r.Who)
 	cmd.Flags().BoolVar(&yes, "yes", false, "erase it; without this it is only said what would be")
 	return cmd

@@ -20,17 +20,15 @@ type gateway struct {
 	needed error
 }
 
-// asking returns the function of a command that asks the gateway of its configuration.
-func (load loader) asking(run func(g *gateway, args []string) error) func(*cobra.Command, []string) error {
-	return func(cmd *cobra.Command, args []string) error {
-		return load.with(func(cmd *cobra.Command, c *config.Config) error {
-			g, err := gatewayOf(cmd, c)
-			if err != nil {
-				return err
-			}
-			return run(g, args)
-		})(cmd, args)
-	}
+// gatewayCommand returns a command that is carried out by the gateway of its configuration.
+func (load loader) gatewayCommand(use, short string, run func(g *gateway, args []string) error) *cobra.Command {
+	return load.command(use, short, func(cmd *cobra.Command, c *config.Config, args []string) error {
+		g, err := gatewayOf(cmd, c)
+		if err != nil {
+			return err
+		}
+		return run(g, args)
+	})
 }
 
 // gatewayOf returns the gateway of a configuration. It fails if the installation does not

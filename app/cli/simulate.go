@@ -45,10 +45,7 @@ func mailing(h http.Handler, messages func() []mailbox.Message, known ...[2]stri
 type object map[string]any
 
 func simulate() *cobra.Command {
-	cmd := &cobra.Command{
-		Use: "simulate", Short: "Serve a simulated provider alone, for tests; nothing is kept", Args: cobra.NoArgs,
-	}
-	cmd.AddCommand(
+	return group("simulate", "Serve a simulated provider alone, for tests; nothing is kept",
 		simulateStripe(),
 		simulated("sendgrid", "Serve a simulated account at SendGrid", func() simulation {
 			s := sendgridsim.New(sendgridsim.Options{})
@@ -59,7 +56,6 @@ func simulate() *cobra.Command {
 			return mailing(s, s.Messages, [2]string{"domain", s.Domain()}, [2]string{"api_key", s.Key()})
 		}),
 	)
-	return cmd
 }
 
 func simulateStripe() *cobra.Command {
