@@ -23,10 +23,10 @@ var opens = map[string][]ports.Set{
 }
 
 // showBacklog registers the counts of unfinished records in the store with the metrics.
-func showBacklog(u useCases, mock mockWorker, store Storage, s environment) {
+func showBacklog(u useCases, simulated mocks, store Storage, s environment) {
 	s.metrics.Backlog(func(ctx context.Context) (metrics.Backlog, error) {
 		queues := append(append(u.Payments.Queues(), u.Emails.Queues()...), u.Webhooks.Queues()...)
-		if mock.Worker != nil {
+		if len(simulated) > 0 {
 			queues = append(queues, mockpay.WebhookQueue)
 		}
 		return countBacklog(ctx, store.Journal, queues, s.clock.Now())

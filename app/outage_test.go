@@ -209,12 +209,12 @@ func newWorld() *world {
 	})
 	policy := config.StandardPolicy()
 	gateways := []ports.PaymentGateway{
-		resilience.NewGateway(account{name: "stripe", fails: w.stripe}, within(config.Provider{Name: "stripe", Policy: policy}, s, rolePayments(false))),
-		resilience.NewGateway(account{name: "stripe-eu", fails: w.stripeEU}, within(config.Provider{Name: "stripe-eu", Policy: policy}, s, rolePayments(true))),
+		resilience.NewGateway(account{name: "stripe", fails: w.stripe}, withPolicy(config.Provider{Name: "stripe", Policy: policy}, s, rolePayments(false))),
+		resilience.NewGateway(account{name: "stripe-eu", fails: w.stripeEU}, withPolicy(config.Provider{Name: "stripe-eu", Policy: policy}, s, rolePayments(true))),
 	}
 	mailers := []ports.Mailer{
-		resilience.NewMailer(postman{name: "sendgrid", fails: w.sendgrid}, within(config.Provider{Name: "sendgrid", Policy: policy}, s, roleMail(false))),
-		resilience.NewMailer(postman{name: "mailgun", fails: w.mailgun}, within(config.Provider{Name: "mailgun", Policy: policy}, s, roleMail(true))),
+		resilience.NewMailer(postman{name: "sendgrid", fails: w.sendgrid}, withPolicy(config.Provider{Name: "sendgrid", Policy: policy}, s, roleMail(false))),
+		resilience.NewMailer(postman{name: "mailgun", fails: w.mailgun}, withPolicy(config.Provider{Name: "mailgun", Policy: policy}, s, roleMail(true))),
 	}
 	w.payments = payments.New(payments.Options{Journal: held, Gateways: gateways, Clock: s.clock, IDs: s.ids, Secret: []byte("secret"), Owner: "one", Log: s.log})
 	w.emails = emails.New(emails.Options{
@@ -235,7 +235,7 @@ func (w *world) store(s environment, name string, as role, fails *failing) *resi
 	mem := memjournal.New(s.clock)
 	store := resilience.NewStorage(name, func(context.Context) (resilience.Store, error) {
 		return resilience.Store{Journal: gated{mem, fails}, Users: people{fails: []*failing{fails, w.users}}, Close: func() error { return nil }}, nil
-	}, within(config.Provider{Name: name, Policy: config.StandardStoragePolicy()}, s, as))
+	}, withPolicy(config.Provider{Name: name, Policy: config.StandardStoragePolicy()}, s, as))
 	if err := store.Open(context.Background()); err != nil {
 		panic(err)
 	}

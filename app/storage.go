@@ -11,6 +11,7 @@ import (
 	"go.uber.org/fx"
 
 	"patchbay/adapters/adminapi"
+	"patchbay/adapters/provider"
 	"patchbay/adapters/resilience"
 	"patchbay/adapters/storage/sqlitestore"
 	"patchbay/config"
@@ -107,7 +108,7 @@ func openBounded(ctx context.Context, l fx.Lifecycle, p config.Provider, s envir
 			return resilience.Store{}, err
 		}
 		return resilience.Store{Journal: store.Journal, Users: store.Users, Close: store.Close}, nil
-	}, within(p, s, as))
+	}, withPolicy(p, s, as))
 	l.Append(fx.StopHook(bounded.Close))
 	return Storage{Journal: bounded, Users: bounded.Users(), Closer: bounded}, bounded, bounded.Open(ctx)
 }
@@ -120,7 +121,7 @@ func observed(name string, store resilience.Store, s environment, as role) *resi
 // openStore opens a store and marks it as in use, so that nothing is copied into it from
 // then on. It refuses a store that is an unfinished copy.
 func openStore(ctx context.Context, p config.Provider, s environment) (Storage, error) {
-	store, err := s.newStore(ctx, p)
+	store, err := p.From.(provider.Storage).New(ctx, s.environmentFor(p)) // the configuration has checked the type
 	if err != nil {
 		return Storage{}, fmt.Errorf("storage %q: %w", p.Name, err)
 	}
