@@ -116,7 +116,7 @@ func runWorkers(l fx.Lifecycle, u useCases, simulated mocks, deliveries *worker.
 	running := guard.Group{Log: s.log}
 	l.Append(fx.Hook{
 		OnStart: func(context.Context) error {
-			for what, run := range f.runs() {
+			for what, run := range f.tasks {
 				running.Keep(ctx, what, run)
 			}
 			running.Keep(ctx, "accounts", u.Accounts.Run)
@@ -173,7 +173,7 @@ type listener interface {
 
 // listen opens both listeners. The API listener starts last and stops first.
 func listen(l fx.Lifecycle, stop fx.Shutdowner, c *config.Config, api *httpapi.Server, admin *adminapi.Server, simulated mocks, catcher *catchermail.Catcher, under *underway, s environment) {
-	under.addRequests(api.Underway)
+	under.requests = append(under.requests, api.Underway)
 	serve := func(address, name string, server listener, up func(net.Addr)) {
 		l.Append(fx.Hook{
 			OnStart: func(ctx context.Context) error {

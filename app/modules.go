@@ -104,20 +104,16 @@ func (s environment) endpoint() string {
 
 // webhookSecrets returns the secrets that verify a provider's webhooks: the configured ones
 // or, for a simulated provider without any, one derived from the installation's secret.
-func (s environment) webhookSecrets(p config.Provider) []string {
-	var all []string
+func (s environment) webhookSecrets(p config.Provider) []setting.Secret {
 	signs, ok := p.Settings.(setting.Signs)
 	if !ok {
 		return nil
 	}
 	_, secrets := signs.Signing()
-	for _, one := range secrets {
-		all = append(all, one.Reveal())
+	if p.Type.Simulated && len(secrets) == 0 {
+		return []setting.Secret{setting.NewSecret(s.secrets.MockWebhook + p.Name)} // different for each provider
 	}
-	if p.Type.Simulated && len(all) == 0 {
-		return []string{s.secrets.MockWebhook + p.Name} // different for each provider
-	}
-	return all
+	return secrets
 }
 
 // credential returns a digest, under this installation's secret, of the credential that
@@ -159,7 +155,7 @@ func newGateways(c *config.Config, store Storage, under *underway, s environment
 			return nil, nil, nil, fmt.Errorf("payment provider %q: %w", name, err)
 		}
 		bounded := resilience.NewGateway(gateway, withPolicy(p, s, rolePayments(i == len(c.Payments.Providers)-1)))
-		under.addCalls(bounded.Underway)
+		under.calls = append(under.calls, bounded.Underway)
 		gateways = append(gateways, bounded)
 		s.metrics.AddReviews(name, payment.ReviewReasons()...)
 		if mock, ok := gateway.(*mockpay.Gateway); ok {
@@ -186,7 +182,7 @@ func newMailers(c *config.Config, under *underway, s environment) (mailers []por
 			return nil, nil, fmt.Errorf("mail provider %q: %w", name, err)
 		}
 		bounded := resilience.NewMailer(mailer, withPolicy(p, s, roleMail(i == len(c.Mail.Providers)-1)))
-		under.addCalls(bounded.Underway)
+		under.calls = append(under.calls, bounded.Underway)
 		mailers = append(mailers, bounded)
 		s.metrics.AddTold(name, emails.Told()...)
 		if catches, ok := mailer.(*catchermail.Catcher); ok && catcher == nil {

@@ -2,6 +2,7 @@ package app
 
 import (
 	"context"
+	"encoding/hex"
 	"errors"
 	"fmt"
 	"io/fs"
@@ -111,7 +112,7 @@ func StorePlace(c *config.Config) string {
 // installation recognise each other.
 func Identity(c *config.Config, secrets secrets.Secrets) adminapi.Identity {
 	return adminapi.Identity{
-		Token: secrets.Token("admin listener"), Key: secrets.For("proof of the admin listener"),
+		Token: hex.EncodeToString(secrets.For("admin listener")), Key: secrets.For("proof of the admin listener"),
 		Store: StoreName(c.Provider[c.Storage.Provider]),
 	}
 }

@@ -46,10 +46,6 @@ func roleStore(c *config.Config) role {
 	return database
 }
 
-func (r role) outage(provider string, s environment) *logging.Outage {
-	return s.outages.Of(r.of, provider, r.effect)
-}
-
 // observer logs the decisions of a resilience policy.
 type observer struct {
 	outage *logging.Outage
@@ -59,7 +55,7 @@ type observer struct {
 }
 
 func newObserver(provider string, as role, s environment) observer {
-	return observer{outage: as.outage(provider, s), log: s.log, busy: &logging.Repeated{
+	return observer{outage: s.outages.Of(as.of, provider, as.effect), log: s.log, busy: &logging.Repeated{
 		Log: s.log, Level: slog.LevelWarn, Text: "provider is asked for more than its policy allows",
 	}}
 }

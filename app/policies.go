@@ -45,16 +45,17 @@ var breakers = map[resilience.Decision]metrics.State{resilience.Opened: metrics.
 
 // measure updates the metrics for an event at a provider.
 func measure(m *metrics.Metrics, e resilience.Event) {
-	switch e.Decision {
-	case resilience.Opened, resilience.Probing, resilience.Closed:
-		m.Breaker(e.Provider, breakers[e.Decision])
-	case resilience.Tried:
+	state, ofBreaker := breakers[e.Decision]
+	switch {
+	case ofBreaker:
+		m.Breaker(e.Provider, state)
+	case e.Decision == resilience.Tried:
 		outcome := metrics.OK
 		if e.Failed {
 			outcome = e.Kind.String()
 		}
 		m.Tried(e.Provider, e.Op, outcome, e.Took)
-	case resilience.Retried, resilience.Spared, resilience.Skipped, resilience.Overloaded, resilience.Refusing:
+	default:
 		m.Decided(e.Provider, string(e.Decision))
 	}
 }

@@ -18,9 +18,6 @@ type underway struct {
 	calls    []func() int // in progress at providers
 }
 
-func (u *underway) addRequests(count func() int) { u.requests = append(u.requests, count) }
-func (u *underway) addCalls(count func() int)    { u.calls = append(u.calls, count) }
-
 func (u *underway) attrs() []slog.Attr {
 	return []slog.Attr{slog.Int("requests", sum(u.requests)), slog.Int("calls", sum(u.calls))}
 }

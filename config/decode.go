@@ -88,8 +88,11 @@ func parse(text string, field reflect.Value) (value any, wrong string, err error
 		value, err = parseNetwork(text)
 		return value, "is neither an address nor a network such as 10.0.0.0/8", err
 	case time.Duration:
-		value, err = parseDuration(text)
-		return value, "is not a duration; write for example 10s or 72h", err
+		duration, err := time.ParseDuration(text)
+		if err == nil && duration < 0 {
+			err = errors.New("below zero")
+		}
+		return duration, "is not a duration; write for example 10s or 72h", err
 	}
 	if own, ok := field.Addr().Interface().(encoding.TextUnmarshaler); ok {
 		err = own.UnmarshalText([]byte(text))
@@ -109,14 +112,6 @@ func parse(text string, field reflect.Value) (value any, wrong string, err error
 	default:
 		panic(fmt.Sprintf("config: a setting of type %s", field.Type())) // a programming error, found by any test
 	}
-}
-
-func parseDuration(text string) (time.Duration, error) {
-	d, err := time.ParseDuration(text)
-	if err == nil && d < 0 {
-		err = errors.New("below zero")
-	}
-	return d, err
 }
 
 // parseNetwork parses a network, or an address as the network of this address only.

@@ -129,9 +129,3 @@ func (c *Server) handle(r route, serve func(*fiber.Ctx, *act) error) {
 		return err
 	})
 }
-
-// logRefusal logs a refused request.
-func (c *Server) logRefusal(f *fiber.Ctx, r *refusal) {
-	c.refusals.Note(c.running, r.code, slog.String("code", r.code), slog.String("listener", "admin"),
-		slog.String("method", f.Method()), slog.Int("status", r.status))
-}

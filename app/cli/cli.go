@@ -52,8 +52,7 @@ func command(environ []string, further ...setting.Described) *cobra.Command {
 			return nil, errors.New("PATCHBAY_CONFIG is empty: name a file, or unset it")
 		}
 		c, err := app.Load(file, environ, further...)
-		var mistakes config.Mistakes
-		if errors.As(err, &mistakes) {
+		if mistakes, ok := errors.AsType[config.Mistakes](err); ok {
 			cmd.PrintErrln(mistakes.Error())
 			return nil, errMistakes
 		}

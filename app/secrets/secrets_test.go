@@ -168,20 +168,41 @@ func TestSecretsThatOthersMayRead(t *testing.T) {
 	}
 }
 
-func TestSecretsAreReadAndNotMade(t *testing.T) {
+func TestReadCreatesNoSecrets(t *testing.T) {
 	t.Parallel()
 	dir := filepath.Join(t.TempDir(), "data")
 	if _, err := secrets.Read(dir); !errors.Is(err, os.ErrNotExist) {
-		t.Error(err)
+		t.Errorf("Read of a directory that does not exist = %v, want %v", err, os.ErrNotExist)
 	}
 	if _, err := os.Stat(dir); !errors.Is(err, os.ErrNotExist) {
-		t.Errorf("it was made: %v", err)
+		t.Errorf("Stat of the directory after Read = %v, want %v", err, os.ErrNotExist)
 	}
-	made, err := secrets.Open(dir)
+}
+
+func TestReadReturnsTheSecretsThatOpenCreated(t *testing.T) {
+	t.Parallel()
+	dir := filepath.Join(t.TempDir(), "data")
+	created, err := secrets.Open(dir)
 	if err != nil {
 		t.Fatal(err)
 	}
-	if read, err := secrets.Read(dir); err != nil || read.Token("a") != made.Token("a") || read.Token("a") == read.Token("b") || len(read.Token("a")) != 64 {
-		t.Errorf("%v", err)
+	read, err := secrets.Read(dir)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if got, want := read.For("a"), created.For("a"); !bytes.Equal(got, want) {
+		t.Errorf("secret for a use = %x, want %x", got, want)
+	}
+}
+
+func TestEachUseHasASecretOfItsOwn(t *testing.T) {
+	t.Parallel()
+	s := secrets.Secrets{Pepper: make([]byte, 32)}
+	a, b := s.For("a"), s.For("b")
+	if bytes.Equal(a, b) {
+		t.Errorf("secrets for two uses are both %x, want two", a)
+	}
+	if len(a) != 32 {
+		t.Errorf("length of a secret = %d bytes, want 32", len(a))
 	}
 }
