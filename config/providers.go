@@ -4,7 +4,6 @@ import (
 	"fmt"
 	"maps"
 	"reflect"
-	"regexp"
 	"slices"
 	"strings"
 
@@ -83,13 +82,9 @@ func (s *source) checkProviders(c *Config, written map[string]any, types []setti
 	s.checkWebhooks(c)
 }
 
-// providerName matches names that can also be part of a variable's name. A name has no
-// "__", because that separates names there.
-var providerName = regexp.MustCompile(`^[a-z0-9]+([_-][a-z0-9]+)*$`)
-
 func (s *source) provider(name string, written any, types []setting.Described) (Provider, bool) {
 	path := "providers." + name
-	if !providerName.MatchString(name) || reserved(name) {
+	if !setting.ValidName(name) || reserved(name) {
 		s.mistake(path, "%q is not a name for a provider; write for example stripe-eu", name)
 	}
 	m, ok := written.(map[string]any)

@@ -2,6 +2,7 @@ package adminapi
 
 import (
 	"log/slog"
+	"regexp"
 	"strings"
 
 	"github.com/gofiber/fiber/v2"
@@ -70,7 +71,7 @@ func (c *Server) identify(f *fiber.Ctx) (operator string, err error) {
 		if !bearer || c.Identity.Token == "" || !equal(token, c.Identity.Token) {
 			return "", &refusal{fiber.StatusUnauthorized, "invalid_secret", "this is not the secret of the installation", howBrowser + howElse}
 		}
-		return named(f.Get(OperatorHeader)), nil
+		return operatorName(f.Get(OperatorHeader)), nil
 	}
 	if cookie := f.Cookies(cookieName(f)); cookie != "" {
 		if operator, ok := c.sessions.of(cookie, false); ok {
@@ -81,15 +82,15 @@ func (c *Server) identify(f *fiber.Ctx) (operator string, err error) {
 	return "", &refusal{fiber.StatusUnauthorized, "not_signed_in", "this is for the operator", howBrowser + howElse}
 }
 
-// named returns the name of an operator for the log.
-func named(account string) string {
-	plain := func(r rune) bool {
-		return 'a' <= r && r <= 'z' || 'A' <= r && r <= 'Z' || '0' <= r && r <= '9' || r == '-' || r == '_' || r == '.'
+// accountName matches the names of system accounts that are logged.
+var accountName = regexp.MustCompile(`^[a-zA-Z0-9_.-]{1,64}$`)
+
+// operatorName returns the name of an operator for the log.
+func operatorName(account string) string {
+	if accountName.MatchString(account) {
+		return Operator + ":" + account
 	}
-	if account == "" || len(account) > 64 || strings.ContainsFunc(account, func(r rune) bool { return !plain(r) }) {
-		return Operator
-	}
-	return Operator + ":" + account
+	return Operator
 }
 
 // act is one action of an operator. It is logged however it ends.

@@ -10,6 +10,7 @@ import (
 
 	"github.com/prometheus/client_golang/prometheus"
 	"github.com/prometheus/client_golang/prometheus/collectors"
+	"github.com/prometheus/client_golang/prometheus/promauto"
 	"github.com/prometheus/client_golang/prometheus/promhttp"
 )
 
@@ -42,28 +43,24 @@ type Metrics struct {
 
 // New returns Metrics without providers, with the metrics of the process.
 func New() *Metrics {
-	m := &Metrics{
-		registry: prometheus.NewRegistry(),
-		seconds: prometheus.NewHistogramVec(prometheus.HistogramOpts{
-			Name: "patchbay_call_seconds", Help: "How long a try at a provider took.", Buckets: buckets,
-		}, []string{"provider", "op"}),
-		breakers: prometheus.NewGaugeVec(prometheus.GaugeOpts{
-			Name: "patchbay_breaker_state", Help: "The breaker of a provider: 0 closed, 1 probing, 2 open.",
-		}, []string{"provider"}),
-	}
+	m := &Metrics{registry: prometheus.NewRegistry()}
+	m.seconds = promauto.With(m.registry).NewHistogramVec(prometheus.HistogramOpts{
+		Name: "patchbay_call_seconds", Help: "How long a try at a provider took.", Buckets: buckets,
+	}, []string{"provider", "op"})
+	m.breakers = promauto.With(m.registry).NewGaugeVec(prometheus.GaugeOpts{
+		Name: "patchbay_breaker_state", Help: "The breaker of a provider: 0 closed, 1 probing, 2 open.",
+	}, []string{"provider"})
 	m.calls = m.counter("patchbay_calls_total", "Tries at a provider, by how they ended.", "op", "outcome")
 	m.decisions = m.counter("patchbay_decisions_total", "What the policy of a provider decided about calls.", "decision")
 	m.reviews = m.counter("patchbay_reviews_total", "Payments that have come to need a person, by why.", "reason")
 	m.told = m.counter("patchbay_mail_events_total", "What mail providers have told by webhook, or why it was ignored.", "event")
-	m.registry.MustRegister(m.seconds, m.breakers, collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
+	m.registry.MustRegister(collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
 	return m
 }
 
 // counter registers counts by provider and further labels.
 func (m *Metrics) counter(name, help string, labels ...string) *prometheus.CounterVec {
-	c := prometheus.NewCounterVec(prometheus.CounterOpts{Name: name, Help: help}, append([]string{"provider"}, labels...))
-	m.registry.MustRegister(c)
-	return c
+	return promauto.With(m.registry).NewCounterVec(prometheus.CounterOpts{Name: name, Help: help}, append([]string{"provider"}, labels...))
 }
 
 // zero makes counts of 0 visible.
@@ -168,7 +165,7 @@ func (m *Metrics) SetAside(count func() (int, error)) {
 }
 
 func (m *Metrics) gauge(name, help string, read func() float64) {
-	m.registry.MustRegister(prometheus.NewGaugeFunc(prometheus.GaugeOpts{Name: name, Help: help}, read))
+	promauto.With(m.registry).NewGaugeFunc(prometheus.GaugeOpts{Name: name, Help: help}, read)
 }
 
 // Handler serves the metrics.

@@ -121,24 +121,31 @@ func (o *Outage) Down(err error) {
 	o.begin(first)
 }
 
-// Up reverts Down. The outage ends once nothing fails any more.
-func (o *Outage) Up() {
+// ifFailing calls change if something failed recently.
+func (o *Outage) ifFailing(change func()) {
 	if !o.failing.Load() {
 		return
 	}
 	o.mu.Lock()
 	defer o.mu.Unlock()
-	o.down = false
-	o.recovers()
+	change()
 }
 
+// Up reverts Down. The outage ends once nothing fails any more.
+func (o *Outage) Up() {
+	o.ifFailing(func() {
+		o.down = false
+		o.recovers()
+	})
+}
+
+// Passed records a call that was not made because the dependency is down.
+func (o *Outage) Passed() { o.ifFailing(func() { o.now.passed++ }) }
+
 // Worked records a call that succeeded.
-func (o *Outage) Worked(op string) {
-	if !o.failing.Load() {
-		return
-	}
-	o.mu.Lock()
-	defer o.mu.Unlock()
+func (o *Outage) Worked(op string) { o.ifFailing(func() { o.succeeded(op) }) }
+
+func (o *Outage) succeeded(op string) {
 	delete(o.streaks, op)
 	if o.open {
 		o.recovers()
@@ -153,16 +160,6 @@ func (o *Outage) Worked(op string) {
 	if len(o.streaks) == 0 {
 		o.reset()
 	}
-}
-
-// Passed records a call that was not made because the dependency is down.
-func (o *Outage) Passed() {
-	if !o.failing.Load() {
-		return
-	}
-	o.mu.Lock()
-	defer o.mu.Unlock()
-	o.now.passed++
 }
 
 // reset clears the failures and the counts.
