@@ -78,17 +78,17 @@ type environment struct {
 // newEnvironment returns the environment of a gateway. It creates the secrets if there are
 // none.
 func newEnvironment(c *config.Config, log logging.Log) (environment, error) {
-	own, err := secrets.Open(c.DataDir())
+	installation, err := secrets.Open(c.DataDir())
 	if err != nil {
 		return environment{}, err
 	}
-	return environmentOf(c, log, own), nil
+	return environmentOf(c, log, installation), nil
 }
 
-func environmentOf(c *config.Config, log logging.Log, own secrets.Secrets) environment {
+func environmentOf(c *config.Config, log logging.Log, installation secrets.Secrets) environment {
 	uuids := ids.UUIDs{}
 	return environment{
-		clock: clock.System{}, ids: uuids, log: log.Logger, outages: log.Outages, metrics: metrics.New(), secrets: own, owner: uuids.New("own"), base: new(atomic.Pointer[string]), admin: new(atomic.Pointer[string]),
+		clock: clock.System{}, ids: uuids, log: log.Logger, outages: log.Outages, metrics: metrics.New(), secrets: installation, owner: uuids.New("own"), base: new(atomic.Pointer[string]), admin: new(atomic.Pointer[string]),
 		restored: newRestored(c, log.Logger),
 	}
 }
@@ -184,7 +184,7 @@ func newMailers(c *config.Config, under *underway, s environment) (mailers []por
 		bounded := resilience.NewMailer(mailer, withPolicy(p, s, roleMail(i == len(c.Mail.Providers)-1)))
 		under.calls = append(under.calls, bounded.Underway)
 		mailers = append(mailers, bounded)
-		s.metrics.AddTold(name, emails.Told()...)
+		s.metrics.AddMailEvents(name, emails.Told()...)
 		if catches, ok := mailer.(*catchermail.Catcher); ok && catcher == nil {
 			catcher = catches
 		}
@@ -225,7 +225,7 @@ func newEmails(c *config.Config, store Storage, mailers []ports.Mailer, h hooks,
 		Journal: store.Journal, Mailers: mailers, Text: htmltext.Text{}, Clock: s.clock, IDs: s.ids,
 		From: from, Promise: c.Mail.Delivery, Retention: time.Duration(c.Storage.Retention), Owner: s.owner, Log: s.log,
 		Names: s.messageNames(), Events: h.mailReaders(), Mailbox: rfc5322.ASCII, Unmarked: apikeys.DefaultTenant,
-		Told: s.metrics.Told, Restored: s.restored.known,
+		Told: s.metrics.MailEvent, Restored: s.restored.known,
 	}), nil
 }
 

@@ -20,7 +20,7 @@ var (
 	spoolFile     = role{"spool", "webhooks and mail are refused while the database is gone"}
 )
 
-// rolePayments returns the role of one of several payment providers; last tells whether it
+// rolePayments returns the role of one of several payment providers; last means that it
 // is the last in order.
 func rolePayments(last bool) role {
 	if last {
@@ -29,7 +29,7 @@ func rolePayments(last bool) role {
 	return role{"payments", "payments go to the next provider where it has done nothing; others stay processing until it is back"}
 }
 
-// roleMail returns the role of one of several mail providers; last tells whether it is the
+// roleMail returns the role of one of several mail providers; last means that it is the
 // last in order.
 func roleMail(last bool) role {
 	if last {

@@ -116,7 +116,7 @@ func TestARestoreThatAnotherGatewayHasNoticedIsKnown(t *testing.T) {
 		if err := other.use(t.Context(), "", Storage{Journal: journal, Aged: put{}}, clock.System{}); err != nil {
 			t.Fatal(err)
 		}
-		<-time.After(following + time.Second)
+		<-time.After(recordInterval + time.Second)
 		synctest.Wait()
 		if first.noticed != 1 || !first.since().Equal(other.since()) {
 			t.Errorf("got %d restores, at %s, want one at %s", first.noticed, first.since(), other.since())
@@ -209,7 +209,7 @@ func TestARestoreThatIsKnownWhenTheStoreIsOpenedLateIsTold(t *testing.T) {
 		<-time.After(time.Hour)
 		synctest.Wait()
 		if f.noticed != 1 || !f.since().Equal(before.since()) {
-			t.Errorf("got told of %d restores, at %s, want one at %s", f.noticed, f.since(), before.since())
+			t.Errorf("got %d restores, at %s, want one at %s", f.noticed, f.since(), before.since())
 		}
 	})
 }

@@ -8,8 +8,8 @@ import (
 	"patchbay/core/guard"
 )
 
-// stillEvery is how often a long stop logs what it is waiting for.
-const stillEvery = 5 * time.Second
+// stopReportInterval is how often a long stop logs what it is waiting for.
+const stopReportInterval = 5 * time.Second
 
 // underway counts the work in progress that a stop waits for. It is complete before the
 // gateway starts.
@@ -36,7 +36,7 @@ func (u *underway) stop(log *slog.Logger, end func() error) error {
 	log.LogAttrs(ctx, slog.LevelInfo, "stopping, once what is under way is done; a second signal ends it at once", u.attrs()...)
 	done := make(chan error, 1)
 	guard.Go(log, "stop", func() { done <- guard.Do(end) })
-	ticker := time.NewTicker(stillEvery)
+	ticker := time.NewTicker(stopReportInterval)
 	defer ticker.Stop()
 	for {
 		select {

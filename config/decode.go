@@ -80,8 +80,8 @@ func (s *source) set(path string, written any, into reflect.Value) {
 	into.Set(reflect.ValueOf(value).Convert(into.Type()))
 }
 
-// parse returns the value of a text for a setting. wrong is what is said of a text that has
-// none.
+// parse returns the value of a text for a setting. If the text has none, err is not nil, and wrong
+// is the message for it.
 func parse(text string, field reflect.Value) (value any, wrong string, err error) {
 	switch field.Interface().(type) {
 	case netip.Prefix:
@@ -158,7 +158,7 @@ var (
 const filePrefix = "file:"
 
 // expand replaces ${NAME} by the value of the environment variable and ${file:/path} by the
-// file's text without trailing line ends. secret tells whether the setting is a secret.
+// file's text without trailing line ends. secret means that the setting is a secret.
 func (s *source) expand(path, raw string, secret bool) (text string, ok bool) {
 	ok = true
 	text = reference.ReplaceAllStringFunc(raw, func(ref string) string {

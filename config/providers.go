@@ -19,7 +19,7 @@ type Provider struct {
 	Policy   Policy            // for all providers but a store on this machine
 }
 
-// Mode tells whether a provider's operations have an effect in the real world.
+// Mode says whether a provider's operations have an effect in the real world.
 type Mode string
 
 // The modes of providers. The providers of one list are all live, or none is.
@@ -104,10 +104,10 @@ func (s *source) provider(name string, written any, types []setting.Described) (
 	}
 	p := Provider{Name: name, Type: types[i].Description(), From: types[i]}
 	p.Settings = p.Type.Settings()
-	rest := maps.Clone(m)
-	delete(rest, "type")
+	settings := maps.Clone(m)
+	delete(settings, "type")
 	before := len(s.mistakes)
-	s.decode(path, rest, reflect.ValueOf(p.Settings).Elem())
+	s.decode(path, settings, reflect.ValueOf(p.Settings).Elem())
 	if c, ok := p.Settings.(setting.Checks); ok && len(s.mistakes) == before {
 		if at, text := c.Check(); text != "" {
 			s.mistake(join(path, at), "%s", text)

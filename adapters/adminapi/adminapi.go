@@ -71,8 +71,8 @@ func New(o Options) *Server {
 	o.Log = cmp.Or(o.Log, slog.New(slog.DiscardHandler))
 	c := &Server{
 		Options:  o,
-		links:    tokens{life: linkLife, most: openLinks},
-		sessions: tokens{life: sessionLife, most: openSessions},
+		links:    tokens{life: linkLife, max: maxLinks},
+		sessions: tokens{life: sessionLife, max: maxSessions},
 		refusals: logging.Repeated{Log: o.Log, Level: slog.LevelWarn, Text: "credential is refused"},
 	}
 	c.running, c.stop = context.WithCancel(context.Background())

@@ -75,13 +75,13 @@ func (c *Server) approve(f *fiber.Ctx, a *act) error {
 		return fiber.NewError(fiber.StatusNotFound, "no mock payment provider is configured")
 	}
 	provider, reference := strings.Clone(f.Params("provider")), strings.Clone(f.Params("reference"))
-	a.about("provider", provider)
-	a.about("intent", reference)
+	a.addObject("provider", provider)
+	a.addObject("intent", reference)
 	verdict, err := verdictOf(f)
 	if err != nil {
 		return err
 	}
-	a.about("verdict", verdict)
+	a.addObject("verdict", verdict)
 	if err := c.Approvals.Approve(context.Background(), provider, reference, verdict == "approve"); err != nil {
 		return err
 	}

@@ -24,7 +24,7 @@ const (
 
 const (
 	howBrowser = "; `patchbay console` prints a link that signs a browser in"
-	howElse    = "; a program sends the installation's secret, as the commands do"
+	howProgram = "; a program sends the installation's secret, as the commands do"
 )
 
 // refusal is the answer to a client that is not authorized: why it was refused, and how to
@@ -69,7 +69,7 @@ func (c *Server) identify(f *fiber.Ctx) (operator string, err error) {
 	if header := f.Get(fiber.HeaderAuthorization); header != "" {
 		token, bearer := strings.CutPrefix(header, "Bearer ")
 		if !bearer || c.Identity.Token == "" || !equal(token, c.Identity.Token) {
-			return "", &refusal{fiber.StatusUnauthorized, "invalid_secret", "this is not the secret of the installation", howBrowser + howElse}
+			return "", &refusal{fiber.StatusUnauthorized, "invalid_secret", "this is not the secret of the installation", howBrowser + howProgram}
 		}
 		return operatorName(f.Get(OperatorHeader)), nil
 	}
@@ -79,7 +79,7 @@ func (c *Server) identify(f *fiber.Ctx) (operator string, err error) {
 		}
 		return "", &refusal{fiber.StatusUnauthorized, "signed_out", "this browser is not signed in any more", howBrowser}
 	}
-	return "", &refusal{fiber.StatusUnauthorized, "not_signed_in", "this is for the operator", howBrowser + howElse}
+	return "", &refusal{fiber.StatusUnauthorized, "not_signed_in", "this is for the operator", howBrowser + howProgram}
 }
 
 // accountName matches the names of system accounts that are logged.
@@ -102,8 +102,8 @@ type act struct {
 	later  bool        // it ends after its handler has returned
 }
 
-// about adds to what an act is about.
-func (a *act) about(name, id string) {
+// addObject adds to what an act is about.
+func (a *act) addObject(name, id string) {
 	if id != "" {
 		a.object = append(a.object, slog.String(name, strings.Clone(id)))
 	}

@@ -32,13 +32,13 @@ var buckets = []float64{.001, .0025, .005, .01, .025, .05, .1, .25, .5, 1, 2.5, 
 
 // Metrics holds all metrics. Its methods are safe for concurrent use.
 type Metrics struct {
-	registry  *prometheus.Registry
-	calls     *prometheus.CounterVec
-	seconds   *prometheus.HistogramVec
-	decisions *prometheus.CounterVec
-	breakers  *prometheus.GaugeVec
-	reviews   *prometheus.CounterVec
-	told      *prometheus.CounterVec
+	registry   *prometheus.Registry
+	calls      *prometheus.CounterVec
+	seconds    *prometheus.HistogramVec
+	decisions  *prometheus.CounterVec
+	breakers   *prometheus.GaugeVec
+	reviews    *prometheus.CounterVec
+	mailEvents *prometheus.CounterVec
 }
 
 // New returns Metrics without providers, with the metrics of the process.
@@ -53,7 +53,7 @@ func New() *Metrics {
 	m.calls = m.counter("patchbay_calls_total", "Tries at a provider, by how they ended.", "op", "outcome")
 	m.decisions = m.counter("patchbay_decisions_total", "What the policy of a provider decided about calls.", "decision")
 	m.reviews = m.counter("patchbay_reviews_total", "Payments that have come to need a person, by why.", "reason")
-	m.told = m.counter("patchbay_mail_events_total", "What mail providers have told by webhook, or why it was ignored.", "event")
+	m.mailEvents = m.counter("patchbay_mail_events_total", "What mail providers have told by webhook, or why it was ignored.", "event")
 	m.registry.MustRegister(collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
 	return m
 }
@@ -101,12 +101,16 @@ func (m *Metrics) Reviewed(provider, reason string) {
 	m.reviews.WithLabelValues(provider, reason).Inc()
 }
 
-// AddTold registers a mail provider with counts of 0.
-func (m *Metrics) AddTold(provider string, events ...string) { zero(m.told, provider, events) }
+// AddMailEvents registers a mail provider with counts of 0.
+func (m *Metrics) AddMailEvents(provider string, events ...string) {
+	zero(m.mailEvents, provider, events)
+}
 
-// Told counts an event that a mail provider has reported by webhook, or the reason why it
+// MailEvent counts an event that a mail provider has reported by webhook, or the reason why it
 // was ignored.
-func (m *Metrics) Told(provider, event string) { m.told.WithLabelValues(provider, event).Inc() }
+func (m *Metrics) MailEvent(provider, event string) {
+	m.mailEvents.WithLabelValues(provider, event).Inc()
+}
 
 // Spool registers the metrics of the records that wait on this machine for the store.
 // oldest is how long the oldest has waited.

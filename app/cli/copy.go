@@ -30,11 +30,11 @@ func storageCopy(load loader) *cobra.Command {
 			return err
 		}
 		cmd.PrintErrf("the two are equal; to use the copy, write storage.provider: %s\n", to)
-		if done.Brought {
-			cmd.PrintErrf("installation.json was copied to %s\n", done.Secrets)
+		if done.SecretsCopied {
+			cmd.PrintErrf("installation.json was copied to %s\n", done.SecretsDir)
 		}
-		if done.Missing {
-			cmd.PrintErrf("there is no installation.json in %s: put that of the gateway there, or every API key is void\n", done.Secrets)
+		if done.SecretsMissing {
+			cmd.PrintErrf("there is no installation.json in %s: put that of the gateway there, or every API key is void\n", done.SecretsDir)
 		}
 		return nil
 	})
@@ -82,8 +82,8 @@ func newProgress(to io.Writer) *progress {
 	return p
 }
 
-// every is the interval at which progress is shown.
-func (p *progress) every() time.Duration {
+// interval is the interval at which progress is shown.
+func (p *progress) interval() time.Duration {
 	if p.terminal {
 		return 100 * time.Millisecond
 	}
@@ -91,7 +91,7 @@ func (p *progress) every() time.Duration {
 }
 
 func (p *progress) report(at storecopy.Progress) {
-	if !at.Done && time.Since(p.shown) < p.every() {
+	if !at.Done && time.Since(p.shown) < p.interval() {
 		return
 	}
 	p.shown = time.Now()

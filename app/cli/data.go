@@ -19,8 +19,8 @@ import (
 // progressEvery is how often a command reports its progress.
 const progressEvery = 2 * time.Second
 
-// person adds the flags that select whose data is meant.
-func person(cmd *cobra.Command, w *personaldata.Who) {
+// addPersonFlags adds the flags that select whose data is meant.
+func addPersonFlags(cmd *cobra.Command, w *personaldata.Who) {
 	cmd.Flags().StringVar(&w.UserID, "user", "", "the user's id: usr_…")
 	cmd.Flags().StringVar(&w.Email, "email", "", "an email of the person, who need not be a user")
 	cmd.Flags().StringVar(&w.Tenant, "tenant", "default", "whose person it is")
@@ -32,22 +32,22 @@ func exportData(load loader) *cobra.Command {
 	var r adminapi.DataRequest
 	var file string
 	cmd := load.gatewayCommand("export", "Print everything that is kept of a person, as JSON", func(g *gateway, _ []string) error {
-		return into(file, g.cmd.OutOrStdout(), func(to io.Writer) error {
+		return writeTo(file, g.cmd.OutOrStdout(), func(to io.Writer) error {
 			document := personaldata.NewDocument(to)
-			if err := follow(g, adminapi.ExportData, r, showProgress(g.cmd, document.Add)); err != nil {
+			if err := askStream(g, adminapi.ExportData, r, showProgress(g.cmd, document.Add)); err != nil {
 				return err
 			}
 			return document.Close()
 		})
 	})
-	person(cmd, &r.Who)
+	addPersonFlags(cmd, &r.Who)
 	cmd.Flags().StringVar(&file, "to", "", "a new file for it, which nobody else can read; standard output where absent")
 	return cmd
 }
 
-// into runs write on a new file, or on standard output if no file is named. It removes a
+// writeTo runs write on a new file, or on standard output if no file is named. It removes a
 // file that was not written completely.
-func into(file string, stdout io.Writer, write func(io.Writer) error) error {
+func writeTo(file string, stdout io.Writer, write func(io.Writer) error) error {
 	if file == "" {
 		return buffered(stdout, write)
 	}
@@ -79,7 +79,7 @@ func eraseData(load loader) *cobra.Command {
 		}
 		var report personaldata.Report
 		show := showProgress(g.cmd, pending)
-		err := follow(g, adminapi.EraseData, r, func(l adminapi.DataLine) error {
+		err := askStream(g, adminapi.EraseData, r, func(l adminapi.DataLine) error {
 			if l.Report != nil {
 				report = *l.Report
 			}
@@ -99,7 +99,7 @@ func eraseData(load loader) *cobra.Command {
 		}
 		return nil
 	})
-	person(cmd, &r.Who)
+	addPersonFlags(cmd, &r.Who)
 	cmd.Flags().BoolVar(&yes, "yes", false, "erase it; without this it is only said what would be")
 	return cmd
 }
@@ -115,15 +115,15 @@ func printReport(to io.Writer, report personaldata.Report) error {
 
 // showProgress returns a function that passes on the news of each line, and from time to
 // time prints how much has been read.
-func showProgress(cmd *cobra.Command, tell func(personaldata.News) error) func(adminapi.DataLine) error {
-	place, said := "", time.Now()
+func showProgress(cmd *cobra.Command, handle func(personaldata.News) error) func(adminapi.DataLine) error {
+	place, printed := "", time.Now()
 	return func(l adminapi.DataLine) error {
 		n := l.News
 		place = cmp.Or(n.Place, place)
-		if n.Looked > 0 && time.Since(said) > progressEvery {
+		if n.Looked > 0 && time.Since(printed) > progressEvery {
 			cmd.PrintErrf("%s: %d looked at\n", place, n.Looked)
-			said = time.Now()
+			printed = time.Now()
 		}
-		return tell(n)
+		return handle(n)
 	}
 }

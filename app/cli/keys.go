@@ -56,16 +56,16 @@ func listKeys(load loader) *cobra.Command {
 func state(k adminapi.KeyView) string {
 	switch {
 	case !k.RevokedAt.IsZero():
-		return "revoked " + minute(k.RevokedAt)
+		return "revoked " + formatMinute(k.RevokedAt)
 	case k.ExpiresAt.IsZero():
 		return "valid"
 	case time.Now().After(k.ExpiresAt):
-		return "expired " + minute(k.ExpiresAt)
+		return "expired " + formatMinute(k.ExpiresAt)
 	}
-	return "valid until " + minute(k.ExpiresAt)
+	return "valid until " + formatMinute(k.ExpiresAt)
 }
 
-func minute(at time.Time) string { return at.UTC().Format("2006-01-02 15:04 UTC") }
+func formatMinute(at time.Time) string { return at.UTC().Format("2006-01-02 15:04 UTC") }
 
 func revokeKey(load loader) *cobra.Command {
 	return load.gatewayCommand("revoke ID", "End an API key", func(g *gateway, args []string) error {

@@ -17,18 +17,18 @@ func reviewPayments(load loader) *cobra.Command {
 	return load.gatewayCommand("review", "List the payments that need a person, of all tenants", func(g *gateway, _ []string) error {
 		table := tabwriter.NewWriter(g.cmd.OutOrStdout(), 0, 8, 2, ' ', 0)
 		fmt.Fprintln(table, "PAYMENT\tTENANT\tPROVIDER\tSTATUS\tSINCE\tREASON\tDETAIL")
-		looked, said := 0, time.Now()
-		tell := func(l adminapi.ReviewLine) error {
-			if looked += l.Looked; time.Since(said) > progressEvery {
+		looked, printed := 0, time.Now()
+		handle := func(l adminapi.ReviewLine) error {
+			if looked += l.Looked; time.Since(printed) > progressEvery {
 				g.cmd.PrintErrf("%d looked at\n", looked)
-				said = time.Now()
+				printed = time.Now()
 			}
 			if r := l.Review; r != nil {
 				fmt.Fprintf(table, "%s\t%s\t%s\t%s\t%s\t%s\t%s\n", r.Payment, r.Tenant, r.Provider, r.Status, r.At.UTC().Format(time.RFC3339), r.Reason, r.Detail)
 			}
 			return nil
 		}
-		if err := follow(g, adminapi.ListReviews, adminapi.None{}, tell); err != nil {
+		if err := askStream(g, adminapi.ListReviews, adminapi.None{}, handle); err != nil {
 			return err // a partial list would look complete
 		}
 		return table.Flush()
@@ -39,7 +39,7 @@ func resolvePayment(load loader) *cobra.Command {
 	var v adminapi.Verdict
 	cmd := load.gatewayCommand("resolve PAYMENT", "Settle a payment with what you saw at its provider", func(g *gateway, args []string) error {
 		if v.Verdict == string(payments.Executed) {
-			g.needed = errors.New("what was executed is read at the provider: start the gateway first")
+			g.offlineErr = errors.New("what was executed is read at the provider: start the gateway first")
 		}
 		v.ID = args[0]
 		settled, err := ask(g, adminapi.ResolvePayment, v)

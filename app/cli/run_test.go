@@ -19,7 +19,7 @@ func TestTheFirstSignalAsksAndTheSecondEnds(t *testing.T) {
 				ended := make(chan struct{})
 				go func() {
 					defer close(ended)
-					obey(signals, func() { stopped = true }, func(text string) {
+					handleSignals(signals, func() { stopped = true }, func(text string) {
 						if hangs {
 							<-release
 						}

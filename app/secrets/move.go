@@ -8,8 +8,8 @@ import (
 	"path/filepath"
 )
 
-// In reports whether a directory has secrets.
-func In(dir string) bool {
+// Exist reports whether a directory has secrets.
+func Exist(dir string) bool {
 	_, err := Read(dir)
 	return err == nil
 }
@@ -37,8 +37,8 @@ func Compare(from, to string) (needed bool, err error) {
 	return false, nil
 }
 
-// Bring copies the secrets of one directory into another that has none.
-func Bring(from, to string) error {
+// Copy copies the secrets of one directory into another that has none.
+func Copy(from, to string) error {
 	s, err := Read(from)
 	if err != nil {
 		return err

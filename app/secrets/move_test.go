@@ -23,7 +23,7 @@ func TestSecretsAreBroughtToWhereThereAreNone(t *testing.T) {
 	if needed, err := secrets.Compare(from, to); err != nil || !needed {
 		t.Fatalf("%v, %v", needed, err)
 	}
-	if err := secrets.Bring(from, to); err != nil {
+	if err := secrets.Copy(from, to); err != nil {
 		t.Fatal(err)
 	}
 	if second, err := secrets.Open(to); err != nil || !reflect.DeepEqual(first, second) {
@@ -54,7 +54,7 @@ func TestSecretsOfAnotherInstallationStay(t *testing.T) {
 	if needed, err := secrets.Compare(from, to); err == nil || needed || !strings.Contains(err.Error(), filepath.Join(to, name)) {
 		t.Errorf("%v, %v", needed, err)
 	}
-	if err := secrets.Bring(from, to); err == nil {
+	if err := secrets.Copy(from, to); err == nil {
 		t.Error("they were replaced")
 	}
 	if still, err := secrets.Open(to); err != nil || !reflect.DeepEqual(still, theirs) {

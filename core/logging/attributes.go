@@ -205,7 +205,7 @@ func mayHaveToken(text string) bool {
 
 // text returns a text without addresses and secrets, of at most limit bytes.
 func (c cleaner) text(text string, limit int) string {
-	text = cut(text, examined)
+	text = truncate(text, examined)
 	for _, s := range c.secrets {
 		text = strings.ReplaceAll(text, s, blankSecret)
 	}
@@ -220,10 +220,10 @@ func (c cleaner) text(text string, limit int) string {
 			return blankAddress
 		})
 	}
-	return cut(text, limit) // last, so that it never cuts a secret before it is recognized
+	return truncate(text, limit) // last, so that it never cuts a secret before it is recognized
 }
 
-func cut(text string, limit int) string {
+func truncate(text string, limit int) string {
 	if len(text) <= limit {
 		return text
 	}

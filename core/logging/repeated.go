@@ -41,19 +41,19 @@ func (r *Repeated) Note(ctx context.Context, key string, attrs ...slog.Attr) {
 	}
 	if one := r.all[key]; one != nil {
 		one.count++
-		one.attrs = copied(attrs)
+		one.attrs = clone(attrs)
 		r.mu.Unlock()
 		return
 	}
 	r.all[key] = &repetition{}
-	guard.AfterFunc(r.Log, lineInterval, "log", func() { r.sum(key) })
+	guard.AfterFunc(r.Log, lineInterval, "log", func() { r.summarize(key) })
 	r.mu.Unlock()
 	r.Log.LogAttrs(ctx, r.Level, r.Text, attrs...) //nolint:sloglint // a constant of whoever made r
 }
 
-// copied returns a copy that may be retained: a server may overwrite the memory of a request's
+// clone returns a copy that may be retained: a server may overwrite the memory of a request's
 // strings with the next request.
-func copied(attrs []slog.Attr) []slog.Attr {
+func clone(attrs []slog.Attr) []slog.Attr {
 	attrs = slices.Clone(attrs)
 	for i, a := range attrs {
 		if a.Value.Kind() == slog.KindString {
@@ -63,9 +63,9 @@ func copied(attrs []slog.Attr) []slog.Attr {
 	return attrs
 }
 
-// sum logs how many occurrences the last minute had. After a minute without any, the next one
+// summarize logs how many occurrences the last minute had. After a minute without any, the next one
 // counts as the first again.
-func (r *Repeated) sum(key string) {
+func (r *Repeated) summarize(key string) {
 	r.mu.Lock()
 	one := *r.all[key]
 	if one.count == 0 {
@@ -74,7 +74,7 @@ func (r *Repeated) sum(key string) {
 		return
 	}
 	r.all[key].count = 0
-	guard.AfterFunc(r.Log, lineInterval, "log", func() { r.sum(key) })
+	guard.AfterFunc(r.Log, lineInterval, "log", func() { r.summarize(key) })
 	r.mu.Unlock()
 	attrs := append([]slog.Attr{slog.Int("count", one.count)}, one.attrs...)
 	r.Log.LogAttrs(context.Background(), r.Level, r.Text, attrs...) //nolint:sloglint // as above
