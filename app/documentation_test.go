@@ -248,7 +248,7 @@ func TestEveryFaultAndScopeIsDocumented(t *testing.T) {
 const example = "../docs/patchbay.example.yaml"
 
 // Whoever copies the example gets what they would have without it.
-func TestTheExampleIsTheDefaults(t *testing.T) {
+func TestTheExampleConfigurationEqualsTheDefaults(t *testing.T) {
 	t.Parallel()
 	nothing, err := app.Load("", nil)
 	if err != nil {
@@ -279,7 +279,7 @@ func TestTheExampleIsTheDefaults(t *testing.T) {
 const publicKey = "MFkwEwYHKoZIzj0CAQYIKoZIzj0DAQcDQgAE83T4O/n84iotIvIW4mdBgQ/7dAfSmpqIM8kF9mN1flpVKS3GRqe62gw+2fNNRaINXvVpiglSI8eNEc6wEA3F+g=="
 
 // The README's configuration of real providers is one that the gateway takes.
-func TestTheReadmesProvidersAreRight(t *testing.T) {
+func TestTheReadmesConfigurationIsAccepted(t *testing.T) {
 	t.Parallel()
 	text := chapter(t, page(t, "../README.md"), "## Real providers")
 	_, block, _ := strings.Cut(text, "```yaml\n")

@@ -71,7 +71,7 @@ func ask(t *testing.T, url string) error {
 
 // What libraries write by themselves is in the gateway's log, without what they quote. It
 // is one test: what they write to is the process's.
-func TestWhatLibrariesWriteIsInTheLog(t *testing.T) { //nolint:paralleltest // as it says
+func TestMessagesOfLibrariesAreLogged(t *testing.T) { //nolint:paralleltest // as it says
 	to := &lines{more: make(chan struct{}, 1)}
 	l, _ := logger(&config.Config{Log: config.Log{Level: "info", Format: "text"}}, to)
 	captureLibraryLogs(l.Logger)
@@ -120,7 +120,7 @@ func TestWhatLibrariesWriteIsInTheLog(t *testing.T) { //nolint:paralleltest // a
 }
 
 // A library that repeats itself does not fill the log.
-func TestALibraryThatRepeatsItself(t *testing.T) {
+func TestRepeatedMessagesOfALibraryAreCounted(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		to := &lines{}

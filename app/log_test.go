@@ -20,7 +20,7 @@ type held struct {
 	flush func()
 }
 
-func TestTheLinesOfRequestsAreHeldForAMoment(t *testing.T) {
+func TestRequestLinesAreBufferedForFiveMilliseconds(t *testing.T) {
 	t.Parallel()
 	for name, tt := range map[string]struct {
 		write func(*testing.T, *held)
@@ -105,7 +105,7 @@ func BenchmarkRequestLine(b *testing.B) {
 }
 
 // What the API writes of a request holds no more than any other line, and says who asked.
-func TestTheLineOfARequest(t *testing.T) {
+func TestARequestLineIsRedacted(t *testing.T) {
 	t.Parallel()
 	for _, format := range []string{"text", "json"} {
 		page := new(testlog.Buffer)

@@ -28,7 +28,7 @@ func TestThereIsOneDefaultPolicy(t *testing.T) {
 	}
 }
 
-func TestWhatTheMetricsSayOfAProvider(t *testing.T) {
+func TestProviderMetrics(t *testing.T) {
 	t.Parallel()
 	for want, e := range map[string]resilience.Event{
 		`patchbay_calls_total{op="create",outcome="ok",provider="acme"} 1`:       {Decision: resilience.Tried, Op: "create"},

@@ -93,7 +93,7 @@ func settings[T any](t testing.TB, c *config.Config, name string) T {
 	return s
 }
 
-func TestNothingConfiguredIsAGatewayOnThisMachine(t *testing.T) {
+func TestTheDefaultsAreALocalGateway(t *testing.T) {
 	t.Parallel()
 	// None of these variables is a setting: it has no two underscores.
 	c, err := config.Load("", []string{"HOME=/root", "PATCHBAY_CONFIG=", "PATCHBAY_PORT=80"}, types())
@@ -126,7 +126,7 @@ func TestNothingConfiguredIsAGatewayOnThisMachine(t *testing.T) {
 	}
 }
 
-func TestAFileThatSaysNothingIsNoFile(t *testing.T) {
+func TestAnEmptyFileMeansTheDefaults(t *testing.T) {
 	t.Parallel()
 	nothing, err := config.Load("", nil, types())
 	if err != nil {
@@ -144,7 +144,7 @@ func TestAFileThatSaysNothingIsNoFile(t *testing.T) {
 	}
 }
 
-func TestAFileThatCannotBeReadIsNoMistakeInIt(t *testing.T) {
+func TestAnUnreadableFileIsAnErrorOtherThanMistakes(t *testing.T) {
 	t.Parallel()
 	for name, path := range map[string]string{"missing": filepath.Join(t.TempDir(), "none.yaml"), "a directory": t.TempDir()} {
 		_, err := config.Load(path, nil, types())
@@ -187,7 +187,7 @@ providers:
 	}
 }
 
-func TestWhichProvidersThereAre(t *testing.T) {
+func TestProvidersInUse(t *testing.T) {
 	t.Parallel()
 	tests := []struct {
 		name, text string
@@ -221,7 +221,7 @@ func TestWhichProvidersThereAre(t *testing.T) {
 	}
 }
 
-func TestWhenKeysAreRequired(t *testing.T) {
+func TestKeysRequiredByModeAndAddress(t *testing.T) {
 	t.Parallel()
 	tests := []struct {
 		address, mode string
@@ -243,7 +243,7 @@ func TestWhenKeysAreRequired(t *testing.T) {
 	}
 }
 
-func TestTheInstallationIsBesideTheDatabase(t *testing.T) {
+func TestDataDirIsTheDirectoryOfTheDatabase(t *testing.T) {
 	t.Parallel()
 	for path, want := range map[string]string{
 		"": "data", "/srv/patchbay/p.db": "/srv/patchbay", "p.db": ".", "./data/p.db": "data",

@@ -11,7 +11,7 @@ import (
 )
 
 // The brief's own form, number of milliseconds included.
-func TestADatabaseAsTheBriefWritesIt(t *testing.T) {
+func TestADatabaseInSingleSettings(t *testing.T) {
 	t.Parallel()
 	for text, idle := range map[string]time.Duration{"30000": 30 * time.Second, "45s": 45 * time.Second} {
 		file := filepath.Join(t.TempDir(), "patchbay.yaml")

@@ -93,7 +93,7 @@ providers:
 	}
 }
 
-func TestTheEnvironmentAloneIsEnough(t *testing.T) {
+func TestAProviderConfiguredByTheEnvironmentAlone(t *testing.T) {
 	t.Parallel()
 	c, err := config.Load("", []string{
 		"PATCHBAY_PAYMENTS__PROVIDERS=shop", "PATCHBAY_PROVIDERS__SHOP__TYPE=acme", "PATCHBAY_PROVIDERS__SHOP__TEXT=x",
@@ -112,7 +112,7 @@ func TestTheEnvironmentAloneIsEnough(t *testing.T) {
 
 // Of two providers whose names a variable cannot tell apart it means the one
 // that it spells.
-func TestAVariableMeansTheProviderThatItSpells(t *testing.T) {
+func TestAVariableSetsTheProviderWithExactlyItsName(t *testing.T) {
 	t.Parallel()
 	c := mustLoad(t, "payments: {providers: [a-b, a_b]}\nproviders: {a-b: {type: mock}, a_b: {type: mock}}", "PATCHBAY_PROVIDERS__A_B__FAULT=refused")
 	if settings[*mockpay.Settings](t, c, "a-b").Fault != "" || settings[*mockpay.Settings](t, c, "a_b").Fault != "refused" {
@@ -120,7 +120,7 @@ func TestAVariableMeansTheProviderThatItSpells(t *testing.T) {
 	}
 }
 
-func TestMistakesInTheEnvironment(t *testing.T) {
+func TestMistakesInTheEnvironmentAreReported(t *testing.T) {
 	t.Parallel()
 	tests := []struct {
 		mistake
@@ -176,7 +176,7 @@ func TestASettingAndSettingsOfItAreRefusedInAnyOrder(t *testing.T) {
 	}
 }
 
-func TestReferences(t *testing.T) {
+func TestReferencesAreExpanded(t *testing.T) {
 	t.Parallel()
 	file := filepath.Join(t.TempDir(), "secret")
 	if err := os.WriteFile(file, []byte("${A}\n"), 0o600); err != nil {
@@ -200,7 +200,7 @@ func TestReferences(t *testing.T) {
 	}
 }
 
-func TestMistakesInReferences(t *testing.T) {
+func TestMistakesInReferencesAreReported(t *testing.T) {
 	t.Parallel()
 	none := filepath.Join(t.TempDir(), "none")
 	const inFile = "is a secret and must not be in the file; write ${NAME} or ${file:/path}"

@@ -12,7 +12,7 @@ import (
 
 // An error quotes a value, a URL escapes it, a log escapes both: whatever comes out of it
 // is hidden.
-func TestAMaskHidesEverySpelling(t *testing.T) {
+func TestMaskHidesEverySpelling(t *testing.T) {
 	t.Parallel()
 	const value = `p/a "s" é\n`
 	c, err := load(t, "providers: {catcher: {path: \"data/${DB_PASSWORD}\"}}", "DB_PASSWORD="+value)
@@ -31,7 +31,7 @@ func TestAMaskHidesEverySpelling(t *testing.T) {
 
 // What is used as a secret alone is not looked for in texts: it is of a type that is not
 // printed, and would be found in words of the language, such as patchbay.
-func TestAMaskIsOfWhatWasReferredToBySettingsThatAreNone(t *testing.T) {
+func TestMaskHidesOnlySecretsInSettingsOfOtherTypes(t *testing.T) {
 	t.Parallel()
 	c, err := load(t, "providers: {mock: {type: mock, webhook_secrets: [\"${HOOK_SECRET}\"]}, catcher: {path: \"${PLACE}\"}}", "HOOK_SECRET=patchbay", "PLACE=mail")
 	if err != nil {

@@ -31,7 +31,7 @@ func (m mistake) check(t *testing.T, environ ...string) {
 	}
 }
 
-func TestMistakesInAFile(t *testing.T) {
+func TestMistakesInAFileAreReported(t *testing.T) {
 	t.Parallel()
 	for _, tt := range []mistake{
 		{"a section that is none", "servers: {}", []string{"file:1: servers: is not a setting; did you mean server?"}},
@@ -80,7 +80,7 @@ func TestMistakesInAFile(t *testing.T) {
 	}
 }
 
-func TestMistakesInValues(t *testing.T) {
+func TestMistakesInValuesAreReported(t *testing.T) {
 	t.Parallel()
 	const example = " is not an address such as 127.0.0.1:8080"
 	for _, tt := range []mistake{
@@ -161,7 +161,7 @@ func TestMistakesInValues(t *testing.T) {
 	}
 }
 
-func TestMistakesAboutProviders(t *testing.T) {
+func TestMistakesInProvidersAreReported(t *testing.T) {
 	t.Parallel()
 	const there = "sqlite, mock, catcher, postgres, acme"
 	for _, tt := range []mistake{
@@ -202,7 +202,7 @@ func TestMistakesAboutProviders(t *testing.T) {
 }
 
 // All at once means that one run of check is enough.
-func TestEveryMistakeAtOnce(t *testing.T) {
+func TestAllMistakesAreReportedTogether(t *testing.T) {
 	t.Parallel()
 	mistake{"all", `server:
   adress: 127.0.0.1:8080
@@ -250,7 +250,7 @@ providers:
 }
 
 // config keeps the names of the mock's faults; the mock must know each.
-func TestEveryFaultIsTheMocks(t *testing.T) {
+func TestMockFaultsAreThoseOfTheMock(t *testing.T) {
 	t.Parallel()
 	_, err := load(t, "providers: {mock: {type: mock, fault: none}}")
 	if err == nil {

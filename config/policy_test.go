@@ -40,7 +40,7 @@ func TestPoliciesAreMergedKeyByKey(t *testing.T) {
 	}
 }
 
-func TestMistakesInPolicies(t *testing.T) {
+func TestMistakesInPoliciesAreReported(t *testing.T) {
 	t.Parallel()
 	for _, tt := range []mistake{
 		{"a name that is nobody's", "policies:\n  stripe: {timeout: 1s}\n", []string{

@@ -16,7 +16,7 @@ import (
 const publicKey = "MFkwEwYHKoZIzj0CAQYIKoZIzj0DAQcDQgAE83T4O/n84iotIvIW4mdBgQ/7dAfSmpqIM8kF9mN1flpVKS3GRqe62gw+2fNNRaINXvVpiglSI8eNEc6wEA3F+g=="
 
 // A key of webhooks at two providers is a mistake, and is told where it stands.
-func TestAWebhookKeyOfTwoProviders(t *testing.T) {
+func TestAWebhookKeySharedByTwoProvidersIsRefused(t *testing.T) {
 	t.Parallel()
 	all := append(types(), mailgunmail.Provider, sendgridmail.Provider)
 	for name, c := range map[string]struct{ of, want string }{

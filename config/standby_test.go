@@ -9,7 +9,7 @@ import (
 
 const onServer = "providers:\n  db: {type: postgres}\n  other: {type: postgres, database: other}\n"
 
-func TestWhatStandsInForAStore(t *testing.T) {
+func TestStandbyAndSpoolSettings(t *testing.T) {
 	t.Parallel()
 	for _, tt := range []struct {
 		name, text string
@@ -45,7 +45,7 @@ func TestWhatStandsInForAStore(t *testing.T) {
 
 // A database has less time than a provider over the internet, whatever these are
 // given by default.
-func TestAStoresPolicyIsItsOwn(t *testing.T) {
+func TestPoliciesOfStores(t *testing.T) {
 	t.Parallel()
 	c, err := load(t, "storage: {provider: db, standby: other}\n"+onServer+
 		"policies: {default: {timeout: 9s, attempts: 5}, storage: {breaker: {open: 1s}}, other: {timeout: 1s}}\n")
@@ -67,7 +67,7 @@ func TestAStoresPolicyIsItsOwn(t *testing.T) {
 }
 
 // What is stored can be moved between stores that are not in use at the same time.
-func TestEveryStoreIsKnownInUseOrNot(t *testing.T) {
+func TestStoresHoldsEveryConfiguredStore(t *testing.T) {
 	t.Parallel()
 	c := mustLoad(t, "storage: {provider: db}\npayments: {providers: [mock]}\n"+onServer+"  file: {type: sqlite, path: /srv/a/b.db}\n  spare: {type: mock}\n")
 	for name, dir := range map[string]string{"db": "data", "other": "data", "file": "/srv/a", "local": "data"} {

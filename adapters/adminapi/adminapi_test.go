@@ -127,7 +127,7 @@ func (r *rig) stranger(t *testing.T, method, path, body string, headers ...heade
 
 // A browser says where a request is from, and under what name it found this machine:
 // that it has been signed in is not enough.
-func TestWhoIsLetIn(t *testing.T) {
+func TestRequestsFromOtherSitesAndHostsAreRefused(t *testing.T) {
 	t.Parallel()
 	r := serve(t, adminapi.Options{Metrics: http.NotFoundHandler()})
 	_, port, err := net.SplitHostPort(r.host)
@@ -214,14 +214,14 @@ func (m mailbox) Read(string) ([]byte, error)      { return []byte("Subject: s\r
 
 const attack = `<script>alert("1")</script>`
 
-func TestPagesEscapeWhatStrangersWrote(t *testing.T) {
+func TestPagesEscapeForeignText(t *testing.T) {
 	t.Parallel()
 	r := serve(t, adminapi.Options{API: "http://127.0.0.1:8080", Mailbox: mailbox{caught: []email.Caught{{
 		Name: `000-"><img src=x>.eml`, From: "From" + attack, To: "To" + attack, Subject: "Subject" + attack,
 	}}}})
 	a := r.do(t, "GET", "/catcher", "")
 	if a.status != 200 || strings.Contains(a.body, "<script") || strings.Contains(a.body, "<img") {
-		t.Fatalf("%d %s", a.status, a.body)
+		t.Fatalf("status = %d, want 200, %s", a.status, a.body)
 	}
 	text := html.UnescapeString(a.body)
 	for _, field := range []string{"From", "To", "Subject"} {
@@ -233,7 +233,7 @@ func TestPagesEscapeWhatStrangersWrote(t *testing.T) {
 
 // A caught message holds whatever somebody was to be sent. Shown as what it is,
 // its script would run beside the console's keys.
-func TestCaughtMailIsShownAsText(t *testing.T) {
+func TestCaughtMailIsServedAsPlainText(t *testing.T) {
 	t.Parallel()
 	dir := t.TempDir()
 	catcher, err := catchermail.New(catchermail.Options{Name: "catcher", Path: filepath.Join(dir, "mail"), Keep: 10})
@@ -272,17 +272,17 @@ func TestCaughtMailIsShownAsText(t *testing.T) {
 		receipt.Reference + "%2f..%2f..%2f0000000009-secret.eml",
 	} {
 		if a := r.do(t, "GET", "/catcher/"+name, ""); a.status != 404 || strings.Contains(a.body, "not for the web") {
-			t.Errorf("%s: %d %s", name, a.status, a.body)
+			t.Errorf("%s: status = %d, want 404, %s", name, a.status, a.body)
 		}
 	}
 }
 
-func TestWhatIsNotConfiguredIsNotThere(t *testing.T) {
+func TestPagesOfProvidersNotConfiguredAreNotFound(t *testing.T) {
 	t.Parallel()
 	r := serve(t, adminapi.Options{API: "http://127.0.0.1:8080"})
 	for _, path := range []string{"/catcher", "/catcher/x", "/mock/charges", "/nothing"} {
 		if a := r.do(t, "GET", path, ""); a.status != 404 || a.code != "refused" {
-			t.Errorf("%s: %d %s", path, a.status, a.body)
+			t.Errorf("%s: status = %d, want 404, %s", path, a.status, a.body)
 		}
 	}
 	a := r.do(t, "GET", "/", "")
@@ -303,7 +303,7 @@ func (b *book) Book(_ context.Context, cursor string, limit int) (payment.BookPa
 	return payment.BookPage{Entries: []payment.BookEntry{{Reference: "pi_1", Amount: 500, Currency: "eur"}}, Next: "more"}, nil
 }
 
-func TestBook(t *testing.T) {
+func TestChargesListsTheBookOfTheMock(t *testing.T) {
 	t.Parallel()
 	b := &book{}
 	a := serve(t, adminapi.Options{Book: b}).do(t, "GET", "/mock/charges?cursor=here", "")
@@ -322,7 +322,7 @@ func TestBook(t *testing.T) {
 	}
 }
 
-func TestErrorsSayWhatCanBeDone(t *testing.T) {
+func TestStatusAndCodeOfErrors(t *testing.T) {
 	t.Parallel()
 	const canary = "hunter2"
 	for _, row := range []struct {
@@ -356,21 +356,21 @@ func TestMetricsAreServed(t *testing.T) {
 		fmt.Fprintln(w, "up 1")
 	})})
 	if a := r.do(t, "GET", "/metrics", ""); a.status != 200 || a.body != "up 1\n" || a.header.Get("Content-Type") != "text/plain; version=0.0.4" {
-		t.Errorf("%d %q %s", a.status, a.body, a.header)
+		t.Errorf("status = %d, want 200, %q %s", a.status, a.body, a.header)
 	}
 }
 
 // A mistake of ours ends the request, not the process with all that is under way in it.
-func TestAPanicEndsTheRequestAlone(t *testing.T) {
+func TestAPanicEndsOnlyItsRequest(t *testing.T) {
 	t.Parallel()
 	r := serve(t, adminapi.Options{Service: adminapi.Service{Storage: func(context.Context) adminapi.Storage { panic("no storage") }}})
 	if a := r.do(t, "GET", "/admin/storage", ""); a.status != 500 || strings.Contains(a.body, "no storage") {
-		t.Errorf("%d %s", a.status, a.body)
+		t.Errorf("status = %d, want 500, %s", a.status, a.body)
 	}
 	if log := r.log.String(); !strings.Contains(log, "no storage") || !strings.Contains(log, "adminapi_test.go") {
 		t.Errorf("the log does not say where:\n%s", log)
 	}
 	if a := r.do(t, "GET", "/healthz", ""); a.status != 200 {
-		t.Errorf("after it: %d %s", a.status, a.body)
+		t.Errorf("after it: status = %d, want 200, %s", a.status, a.body)
 	}
 }

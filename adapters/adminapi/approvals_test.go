@@ -76,7 +76,7 @@ func TestAPaymentIsApprovedOnItsPage(t *testing.T) {
 	}
 }
 
-func TestWhoMayNotApprove(t *testing.T) {
+func TestApprovalIsRefusedToOthersThanTheOperator(t *testing.T) {
 	t.Parallel()
 	b := waiting()
 	r := serve(t, adminapi.Options{Approvals: b})

@@ -171,7 +171,7 @@ func TestClientSendsNothingToAnotherGateway(t *testing.T) {
 	}
 }
 
-func TestNotRunning(t *testing.T) {
+func TestNotRunningReportsARefusedConnection(t *testing.T) {
 	t.Parallel()
 	l, err := new(net.ListenConfig).Listen(t.Context(), "tcp", "127.0.0.1:0")
 	if err != nil {

@@ -37,7 +37,7 @@ func one(erased *int) keeper {
 	}}
 }
 
-func TestDataIsToldLineByLine(t *testing.T) {
+func TestPersonalDataIsStreamedLineByLine(t *testing.T) {
 	t.Parallel()
 	erased := 0
 	r := serve(t, adminapi.Options{Service: adminapi.Service{PersonalData: personaldata.New(one(&erased))}})
@@ -68,16 +68,16 @@ func TestDataIsToldLineByLine(t *testing.T) {
 	}
 	for name, body := range map[string]string{"no JSON": "user=usr_1", "a misspelled field": `{"tenant":"acme","userID2":"usr_1"}`, "nothing": ""} {
 		if a := r.do(t, "POST", "/admin/data/erase", body); a.status != 400 || a.code != "refused" {
-			t.Errorf("%s: %d %s", name, a.status, a.body)
+			t.Errorf("%s: status = %d, want 400, %s", name, a.status, a.body)
 		}
 	}
 	foreign := header{"Origin": "https://evil.example"}
 	if a := r.do(t, "POST", "/admin/data/erase", `{"tenant":"acme","userId":"usr_1"}`, foreign); a.status != 403 || erased != 1 {
-		t.Errorf("from another site: %d, %d times erased", a.status, erased)
+		t.Errorf("from another site: status = %d, want 403, %d times erased", a.status, erased)
 	}
 }
 
-func TestWhatGoesWrongWithDataIsTheLastLine(t *testing.T) {
+func TestAnErrorOfAStreamIsItsLastLine(t *testing.T) {
 	t.Parallel()
 	r := serve(t, adminapi.Options{Service: adminapi.Service{PersonalData: personaldata.New(keeper{func(context.Context, user.Person, func(int) error, func(user.Trace) error) error {
 		return fault.New(fault.Unavailable, "gone", "the database is gone")
@@ -106,7 +106,7 @@ func endless(ended chan<- error) keeper {
 
 // A walk through everything ends when the one who asked is gone, and when the console
 // is shut down: it can be repeated.
-func TestNothingIsLookedForInVain(t *testing.T) {
+func TestAStreamEndsWithItsReaderAndWithTheGateway(t *testing.T) {
 	t.Parallel()
 	for name, shutdown := range map[string]bool{"who asked is gone": false, "the console is shut down": true} {
 		t.Run(name, func(t *testing.T) {

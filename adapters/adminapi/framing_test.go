@@ -15,7 +15,7 @@ import (
 
 // The admin listener reads requests as the API does: what can be understood in two ways
 // ends the connection, and no body is a request.
-func TestRequestsAreReadInOneWay(t *testing.T) {
+func TestAmbiguousFramingIsRefused(t *testing.T) {
 	t.Parallel()
 	r := serve(t, adminapi.Options{Metrics: http.NotFoundHandler()})
 	inner := "DELETE /admin/keys/key_smuggled HTTP/1.1\r\nHost: localhost\r\n\r\n"

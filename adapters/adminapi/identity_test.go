@@ -10,13 +10,13 @@ import (
 
 const nonce = "00112233445566778899aabbccddeeff"
 
-func TestAGatewayProvesWhatItIs(t *testing.T) {
+func TestProofIsValidForOneNonceAddressAndStore(t *testing.T) {
 	t.Parallel()
 	r := serve(t, adminapi.Options{})
 	a := r.stranger(t, "GET", adminapi.ProofPath+"?nonce="+nonce, "")
 	var proof adminapi.Proof
 	if err := json.Unmarshal([]byte(a.body), &proof); err != nil || a.status != 200 {
-		t.Fatalf("%d %s, %v", a.status, a.body, err)
+		t.Fatalf("status = %d, want 200, %s, %v", a.status, a.body, err)
 	}
 	if strings.Contains(a.body, "srv") || strings.Contains(a.body, secret.Token) {
 		t.Errorf("it tells everybody: %s", a.body)
@@ -43,12 +43,12 @@ func TestAGatewayProvesWhatItIs(t *testing.T) {
 	}
 }
 
-func TestANonceIsNeededForAProof(t *testing.T) {
+func TestProofRequiresANonce(t *testing.T) {
 	t.Parallel()
 	r := serve(t, adminapi.Options{})
 	for _, wrong := range []string{"", "?nonce=", "?nonce=00", "?nonce=" + nonce[1:], "?nonce=" + nonce[2:] + "xx", "?nonce=" + strings.Repeat("0", 130)} {
 		if a := r.stranger(t, "GET", adminapi.ProofPath+wrong, ""); a.status != 400 {
-			t.Errorf("%s: %d %s", wrong, a.status, a.body)
+			t.Errorf("%s: status = %d, want 400, %s", wrong, a.status, a.body)
 		}
 	}
 }

@@ -51,7 +51,7 @@ func (nobodysData) Traces(context.Context, user.Person, func(int) error, func(us
 }
 
 // What a new route is for need not be thought of: it is for operators.
-func TestEveryRouteIsTheOperators(t *testing.T) {
+func TestEveryOtherRouteRequiresAnOperator(t *testing.T) {
 	t.Parallel()
 	for _, keysRequired := range []bool{false, true} {
 		open := everybody
@@ -81,7 +81,7 @@ func TestEveryRouteIsTheOperators(t *testing.T) {
 			} {
 				a := r.stranger(t, route.Method, path, `{"tenant":"default","name":"n","userId":"usr_1","verdict":"noted"}`, h)
 				if a.status != 401 || route.Method != "HEAD" && !strings.Contains(a.text, "patchbay console") {
-					t.Errorf("%s %s with %s: %d %s", route.Method, path, name, a.status, a.body)
+					t.Errorf("%s %s with %s: status = %d, want 401, %s", route.Method, path, name, a.status, a.body)
 				}
 			}
 		}
@@ -93,19 +93,19 @@ func TestEveryRouteIsTheOperators(t *testing.T) {
 		}
 		for _, path := range []string{"/nothing", "/admin/nothing", "/Admin/Keys", "/admin/keys/", "//admin/keys", "/healthz/../admin/keys", "/catcher/x/../../admin/keys", "/catcher/%2e%2e/admin"} {
 			if a := r.stranger(t, "GET", path, ""); a.status != 401 && a.status != 404 {
-				t.Errorf("%s: %d %s", path, a.status, a.body)
+				t.Errorf("%s: status = %d, want 401, %s", path, a.status, a.body)
 			}
 		}
 	}
 }
 
 // The tour in README.md, and what scrapes the metrics, need no secret.
-func TestWhatEverybodyOnTheMachineMayRead(t *testing.T) {
+func TestRoutesOpenToTheWholeMachine(t *testing.T) {
 	t.Parallel()
 	r := serve(t, whole())
 	for _, path := range []string{"/healthz", "/mock/charges", "/catcher", "/catcher/x"} {
 		if a := r.stranger(t, "GET", path, ""); a.status != 200 {
-			t.Errorf("%s: %d %s", path, a.status, a.body)
+			t.Errorf("%s: status = %d, want 200, %s", path, a.status, a.body)
 		}
 	}
 	if a := r.stranger(t, "GET", "/metrics", ""); a.status != 404 || a.code != "" { // of the handler itself
@@ -113,7 +113,7 @@ func TestWhatEverybodyOnTheMachineMayRead(t *testing.T) {
 	}
 }
 
-func TestAProgramIsToldHowToShowTheSecretAndAPersonSeesAPage(t *testing.T) {
+func TestARefusalIsJSONForProgramsAndAPageForBrowsers(t *testing.T) {
 	t.Parallel()
 	r := serve(t, whole())
 	if a := r.stranger(t, "GET", "/admin/keys", ""); a.code != "not_signed_in" || a.header.Get("WWW-Authenticate") == "" {
@@ -138,7 +138,7 @@ func (r *rig) open(t *testing.T, path string) answer {
 
 var cookie = regexp.MustCompile(`^(patchbay_console_\d+=[A-Z2-7]{26}); expires=[^;]+; path=/; HttpOnly; SameSite=Strict$`)
 
-func TestALinkSignsABrowserInOnce(t *testing.T) {
+func TestASignInLinkCanBeUsedOnce(t *testing.T) {
 	t.Parallel()
 	r := serve(t, whole())
 	path := r.server.SignInLink("operator:ada").Path
@@ -147,11 +147,11 @@ func TestALinkSignsABrowserInOnce(t *testing.T) {
 	}
 	for name, wrong := range map[string]string{"another's": "/?sign_in_once=AAAAAAAAAAAAAAAAAAAAAAAAAA", "cut off": path[:len(path)-1], "in small letters": strings.ToLower(path)} {
 		if a := r.open(t, wrong); a.status != 401 || a.header.Get("Set-Cookie") != "" {
-			t.Errorf("a link that is %s: %d %v", name, a.status, a.header)
+			t.Errorf("a link that is %s: status = %d, want 401, %v", name, a.status, a.header)
 		}
 	}
 	if a := r.stranger(t, "GET", path, "", header{"Sec-Fetch-Site": "cross-site"}); a.status != 403 || a.header.Get("Set-Cookie") != "" {
-		t.Errorf("opened by another site's page: %d %v", a.status, a.header)
+		t.Errorf("opened by another site's page: status = %d, want 403, %v", a.status, a.header)
 	}
 	if a := r.stranger(t, "HEAD", path, ""); a.status == 303 || a.header.Get("Set-Cookie") != "" {
 		t.Errorf("looked at by a preview: %d %v", a.status, a.header)
@@ -164,16 +164,16 @@ func TestALinkSignsABrowserInOnce(t *testing.T) {
 	}
 	signedIn := header{"Cookie": set[1]}
 	if a := r.stranger(t, "GET", "/", "", signedIn); a.status != 200 || !strings.Contains(a.body, "/admin/keys") {
-		t.Errorf("signed in: %d %s", a.status, a.body)
+		t.Errorf("signed in: status = %d, want 200, %s", a.status, a.body)
 	}
 	if a := r.stranger(t, "POST", "/admin/keys", `{"tenant":"default","name":"n"}`, signedIn, header{"Origin": r.base}); a.status != 201 {
-		t.Errorf("signed in: %d %s", a.status, a.body)
+		t.Errorf("signed in: status = %d, want 201, %s", a.status, a.body)
 	}
 	if a := r.stranger(t, "POST", "/admin/keys", `{"tenant":"default","name":"n"}`, signedIn, header{"Origin": "http://127.0.0.1:3000", "Sec-Fetch-Site": "same-site"}); a.status != 403 {
-		t.Errorf("by another program's page on this machine, which the browser sends the cookie for: %d %s", a.status, a.body)
+		t.Errorf("by another program's page on this machine, which the browser sends the cookie for: status = %d, want 403, %s", a.status, a.body)
 	}
 	if a := r.open(t, path); a.status != 401 || a.header.Get("Set-Cookie") != "" || !strings.Contains(a.body, "used already") {
-		t.Errorf("a second time: %d %s", a.status, a.body)
+		t.Errorf("a second time: status = %d, want 401, %s", a.status, a.body)
 	}
 	if !strings.Contains(r.log.String(), `action=key.create by=operator:ada`) {
 		t.Errorf("%s", r.log.String())
@@ -181,7 +181,7 @@ func TestALinkSignsABrowserInOnce(t *testing.T) {
 }
 
 // On virtual time: without a listener.
-func TestALinkAndASessionEnd(t *testing.T) {
+func TestLinksAndSessionsExpireAndAreLimited(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		for _, row := range []struct {
@@ -224,7 +224,7 @@ func (r *rig) acts() (lines []string) {
 	return lines
 }
 
-func TestWhatAnOperatorDoesIsLogged(t *testing.T) {
+func TestActsOfAnOperatorAreLogged(t *testing.T) {
 	t.Parallel()
 	r := serve(t, whole())
 	ada := header{adminapi.OperatorHeader: "ada"}
@@ -267,7 +267,7 @@ func TestWhatAnOperatorDoesIsLogged(t *testing.T) {
 }
 
 // A backup is done when it is fetched, not when it is begun.
-func TestABackupThatIsCutOffIsLoggedAsSuch(t *testing.T) {
+func TestATruncatedBackupIsLoggedAsFailed(t *testing.T) {
 	t.Parallel()
 	o, s := backups(unending{}, 1<<50)
 	r := serve(t, o)

@@ -7,7 +7,7 @@ import (
 	"patchbay/adapters/clock"
 )
 
-func TestNow(t *testing.T) {
+func TestNowIsTheTimeInUTCAndMicroseconds(t *testing.T) {
 	t.Parallel()
 	before := time.Now().Add(-time.Microsecond) // it is rounded down
 	now := clock.System{}.Now()

@@ -11,7 +11,7 @@ import (
 
 var shape = regexp.MustCompile(`^pay_[0-9abcdefghjkmnpqrstvwxyz]{26}$`)
 
-func TestIDsAreShapedAndSortByTime(t *testing.T) {
+func TestIDsHaveAPrefixAnd26CharactersAndSortByTime(t *testing.T) {
 	t.Parallel()
 	made := make([]string, 10_000)
 	for i := range made {

@@ -8,7 +8,7 @@ import (
 	"time"
 )
 
-func TestTheFirstSignalAsksAndTheSecondEnds(t *testing.T) {
+func TestTheFirstSignalStopsAndTheSecondExits(t *testing.T) {
 	t.Parallel()
 	for name, hangs := range map[string]bool{"with a word": false, "though nobody reads it": true} {
 		t.Run(name, func(t *testing.T) {

@@ -10,7 +10,7 @@ import (
 	"patchbay/app/secrets"
 )
 
-func TestSecretsAreBroughtToWhereThereAreNone(t *testing.T) {
+func TestSecretsAreCopiedToADirectoryWithoutSecrets(t *testing.T) {
 	t.Parallel()
 	from, to := t.TempDir(), filepath.Join(t.TempDir(), "not", "there", "yet")
 	if needed, err := secrets.Compare(from, to); err != nil || needed {
@@ -39,7 +39,7 @@ func TestSecretsAreBroughtToWhereThereAreNone(t *testing.T) {
 	}
 }
 
-func TestSecretsOfAnotherInstallationStay(t *testing.T) {
+func TestSecretsOfAnotherInstallationAreNotReplaced(t *testing.T) {
 	t.Parallel()
 	from, to := t.TempDir(), t.TempDir()
 	for _, dir := range []string{from, to} {

@@ -15,7 +15,7 @@ import (
 
 const name = "installation.json"
 
-func TestTheFirstStartMakesTheSecrets(t *testing.T) {
+func TestTheFirstOpenCreatesTheSecrets(t *testing.T) {
 	t.Parallel()
 	dir := filepath.Join(t.TempDir(), "not", "there", "yet")
 	first, err := secrets.Open(dir)
@@ -54,7 +54,7 @@ func TestTheFirstStartMakesTheSecrets(t *testing.T) {
 }
 
 // Whoever signs with secrets that another has replaced is believed by nobody.
-func TestStartsAtOnceAgree(t *testing.T) {
+func TestConcurrentOpensReturnTheSameSecrets(t *testing.T) {
 	t.Parallel()
 	for range 20 {
 		dir := filepath.Join(t.TempDir(), "data")
@@ -137,7 +137,7 @@ func TestADamagedFileIsRefusedAndKept(t *testing.T) {
 	}
 }
 
-func TestADirectoryThatCannotBeMade(t *testing.T) {
+func TestOpenFailsIfTheDirectoryCannotBeCreated(t *testing.T) {
 	t.Parallel()
 	file := filepath.Join(t.TempDir(), "file")
 	if err := os.WriteFile(file, nil, 0o600); err != nil {
@@ -149,7 +149,7 @@ func TestADirectoryThatCannotBeMade(t *testing.T) {
 }
 
 // Whoever reads the file may do whatever the operator may.
-func TestSecretsThatOthersMayRead(t *testing.T) {
+func TestSharedReportsPermissionsOfOthers(t *testing.T) {
 	t.Parallel()
 	dir := t.TempDir()
 	if secrets.Shared(dir) {

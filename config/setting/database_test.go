@@ -8,7 +8,7 @@ import (
 	"patchbay/config/setting"
 )
 
-func TestADatabaseAsOneURL(t *testing.T) {
+func TestADatabaseURLSetsTheSingleSettings(t *testing.T) {
 	t.Parallel()
 	const form = "must be postgres://username:password@host:port/database"
 	for name, c := range map[string]struct {
@@ -47,7 +47,7 @@ func TestADatabaseAsOneURL(t *testing.T) {
 	}
 }
 
-func TestWhatADatabaseMustHave(t *testing.T) {
+func TestDatabaseCheckReportsWrongSettings(t *testing.T) {
 	t.Parallel()
 	for name, c := range map[string]struct {
 		change     func(d *setting.Database)

@@ -89,7 +89,7 @@ func TestNoFormatterPrintsASecret(t *testing.T) {
 	}
 }
 
-func TestASecretSaysThatItIsOne(t *testing.T) {
+func TestASecretIsPrintedAsHidden(t *testing.T) {
 	t.Parallel()
 	s := setting.NewSecret(canary)
 	text, err := s.MarshalText()
@@ -105,7 +105,7 @@ func TestASecretSaysThatItIsOne(t *testing.T) {
 	}
 }
 
-func TestASecretIsRevealedToWhoeverNeedsIt(t *testing.T) {
+func TestRevealReturnsTheValue(t *testing.T) {
 	t.Parallel()
 	if got := setting.NewSecret(canary).Reveal(); got != canary {
 		t.Errorf("got %q", got)

@@ -6,7 +6,7 @@ import (
 	"patchbay/config/setting"
 )
 
-func TestLoopback(t *testing.T) {
+func TestLoopbackRecognizesAddressesOfThisMachine(t *testing.T) {
 	t.Parallel()
 	// What is in doubt is not loopback: then keys are asked for.
 	for address, want := range map[string]bool{
