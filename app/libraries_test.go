@@ -50,7 +50,7 @@ func (l *lines) await(t *testing.T, words string) string {
 		select {
 		case <-l.more:
 		case <-end:
-			t.Fatalf("no %q in\n%s", words, text)
+			t.Fatalf("log = %s, want %q in it", text, words)
 		}
 	}
 }
@@ -99,7 +99,7 @@ func TestMessagesOfLibrariesAreLogged(t *testing.T) { //nolint:paralleltest // a
 			go server.Serve(l)
 			t.Cleanup(func() { _ = server.Close() })
 			if err := ask(t, "http://"+l.Addr().String()); err == nil {
-				t.Error("the panic is answered")
+				t.Error("a request whose handler panics is answered, want a closed connection")
 			}
 		}, "http: panic serving"},
 		"fasthttp, by the server's own logger": {func(*testing.T) {
@@ -113,7 +113,7 @@ func TestMessagesOfLibrariesAreLogged(t *testing.T) { //nolint:paralleltest // a
 		t.Run(name, func(t *testing.T) {
 			c.write(t)
 			if line := to.await(t, c.words); !strings.Contains(line, `level=WARN msg="a library reports"`) || strings.Contains(line, "pounds") || strings.Contains(line, "ada@") {
-				t.Errorf("%s", line)
+				t.Errorf("line = %s, want a warning without quoted text", line)
 			}
 		})
 	}
@@ -134,7 +134,7 @@ func TestRepeatedMessagesOfALibraryAreCounted(t *testing.T) {
 		}
 		<-time.After(3 * time.Minute)
 		if n := strings.Count(to.String(), "\n"); n != 2 || !strings.Contains(to.String(), "count=999") {
-			t.Errorf("%d lines:\n%s", n, to.String())
+			t.Errorf("got %d lines, want the first and one with count=999:\n%s", n, to.String())
 		}
 	})
 }

@@ -37,7 +37,7 @@ func TestRequestLinesAreBufferedForFiveMilliseconds(t *testing.T) {
 				h.Info("request", "words", strings.Repeat("a", 100))
 			}
 			if n := strings.Count(h.page.String(), "\n"); n < 1000 || n > 3000 {
-				t.Errorf("%d lines at once", n)
+				t.Errorf("got %d lines at once, want 1000 to 3000", n)
 			}
 			h.page.Take()
 		}, 0},
@@ -116,7 +116,7 @@ func TestARequestLineIsRedacted(t *testing.T) {
 		flush()
 		line := page.String()
 		if strings.Contains(line, "ada") || !strings.Contains(line, "/api/users/:id") || !strings.Contains(line, "200") || strings.Count(line, "[withheld]") != 2 {
-			t.Errorf("%s: %s", format, line)
+			t.Errorf("%s: line = %s, want the route and the status, and two values withheld", format, line)
 		}
 	}
 }

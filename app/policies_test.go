@@ -24,7 +24,7 @@ func TestThereIsOneDefaultPolicy(t *testing.T) {
 	t.Parallel()
 	got := withPolicy(config.Provider{Policy: config.StandardPolicy()}, quiet(), roleMail(true)).Policy
 	if got != resilience.Default {
-		t.Errorf("configured: %+v; of the adapter: %+v", got, resilience.Default)
+		t.Errorf("default policy = %+v, want that of the adapter, %+v", got, resilience.Default)
 	}
 }
 

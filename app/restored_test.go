@@ -93,7 +93,7 @@ func TestAnOlderCopyRestoredWhileTheGatewayRunsIsDetected(t *testing.T) {
 		<-time.After(time.Minute)
 		synctest.Wait()
 		if f.noticed != 0 || !f.since().IsZero() {
-			t.Fatalf("got %d restores, at %s, before there was any", f.noticed, f.since())
+			t.Fatalf("got %d restores, at %s, want none before there was any", f.noticed, f.since())
 		}
 		store.now.Store(older)
 		<-time.After(time.Hour)

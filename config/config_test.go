@@ -88,7 +88,7 @@ func settings[T any](t testing.TB, c *config.Config, name string) T {
 	t.Helper()
 	s, ok := c.Provider[name].Settings.(T)
 	if !ok {
-		t.Fatalf("provider %q has the settings %T", name, c.Provider[name].Settings)
+		t.Fatalf("settings of provider %q are a %T, want a %T", name, c.Provider[name].Settings, s)
 	}
 	return s
 }
@@ -115,14 +115,14 @@ func TestTheDefaultsAreALocalGateway(t *testing.T) {
 	}
 	for name, kind := range map[string]string{"mock": "mock", "catcher": "catcher", "local": "sqlite"} {
 		if p := providers[name]; p.Name != name || p.Type.Name != kind || p.Settings == nil {
-			t.Errorf("provider %q is %+v", name, p)
+			t.Errorf("provider %q = %+v, want it with the type %s and settings", name, p, kind)
 		}
 	}
 	if len(providers) != 3 {
-		t.Errorf("there are %d providers", len(providers))
+		t.Errorf("got %d providers, want 3", len(providers))
 	}
 	if c.KeysRequired() {
-		t.Error("keys are required on loopback")
+		t.Error("KeysRequired on loopback = true, want false")
 	}
 }
 
@@ -139,7 +139,7 @@ func TestAnEmptyFileMeansTheDefaults(t *testing.T) {
 	} {
 		c := mustLoad(t, text)
 		if !reflect.DeepEqual(c.Server, nothing.Server) || !reflect.DeepEqual(c.Mail, nothing.Mail) || len(c.Provider) != 3 {
-			t.Errorf("%s: %+v", name, c)
+			t.Errorf("%s: got %+v, want the defaults", name, c)
 		}
 	}
 }
@@ -150,7 +150,7 @@ func TestAnUnreadableFileIsAnErrorOtherThanMistakes(t *testing.T) {
 		_, err := config.Load(path, nil, types())
 		var mistakes config.Mistakes
 		if err == nil || errors.As(err, &mistakes) || !strings.Contains(err.Error(), path) {
-			t.Errorf("%s: %v", name, err)
+			t.Errorf("%s: error = %v, want one that names %s and is no Mistakes", name, err, path)
 		}
 	}
 }
@@ -183,7 +183,7 @@ providers:
 		t.Errorf("got %+v\nwant %+v", got, want)
 	}
 	if got.Password.Reveal() != "from a file" || got.Secrets[1].Reveal() != "2" {
-		t.Error("a secret has another value")
+		t.Errorf("secrets = %q and %q, want %q and %q", got.Password.Reveal(), got.Secrets[1].Reveal(), "from a file", "2")
 	}
 }
 
@@ -238,7 +238,7 @@ func TestKeysRequiredByModeAndAddress(t *testing.T) {
 	for _, tt := range tests {
 		c := mustLoad(t, "", "PATCHBAY_SERVER__ADDRESS="+tt.address, "PATCHBAY_AUTH__MODE="+tt.mode)
 		if got := c.KeysRequired(); got != tt.want {
-			t.Errorf("%s on %s: got %v", tt.mode, tt.address, got)
+			t.Errorf("KeysRequired in mode %s on %s = %t, want %t", tt.mode, tt.address, got, tt.want)
 		}
 	}
 }

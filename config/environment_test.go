@@ -103,10 +103,10 @@ func TestAProviderConfiguredByTheEnvironmentAlone(t *testing.T) {
 		t.Fatal(err)
 	}
 	if got := settings[*acme](t, c, "shop").Text; got != "x" {
-		t.Errorf("got %q", got)
+		t.Errorf("text = %q, want %q", got, "x")
 	}
 	if got := c.DataDir(); got != "/srv" {
-		t.Errorf("got %q", got)
+		t.Errorf("DataDir = %q, want %q", got, "/srv")
 	}
 }
 
@@ -115,8 +115,10 @@ func TestAProviderConfiguredByTheEnvironmentAlone(t *testing.T) {
 func TestAVariableSetsTheProviderWithExactlyItsName(t *testing.T) {
 	t.Parallel()
 	c := mustLoad(t, "payments: {providers: [a-b, a_b]}\nproviders: {a-b: {type: mock}, a_b: {type: mock}}", "PATCHBAY_PROVIDERS__A_B__FAULT=refused")
-	if settings[*mockpay.Settings](t, c, "a-b").Fault != "" || settings[*mockpay.Settings](t, c, "a_b").Fault != "refused" {
-		t.Error("it was taken for the other")
+	for name, want := range map[string]string{"a-b": "", "a_b": "refused"} {
+		if got := settings[*mockpay.Settings](t, c, name).Fault; got != want {
+			t.Errorf("fault of %s = %q, want %q", name, got, want)
+		}
 	}
 }
 
@@ -171,7 +173,7 @@ func TestASettingAndSettingsOfItAreRefusedInAnyOrder(t *testing.T) {
 	for range 30 {
 		_, err := load(t, "", "PATCHBAY_LOG__LEVEL=debug", "PATCHBAY_LOG__LEVEL__X=debug")
 		if err == nil || !strings.Contains(err.Error(), "environment: log.level.x: is set, and log.level is too; keep one") {
-			t.Fatalf("got %v", err)
+			t.Fatalf("error = %v, want one about log.level.x", err)
 		}
 	}
 }
@@ -236,7 +238,7 @@ func TestMistakesInReferencesAreReported(t *testing.T) {
 		tt.check(t, "A=1", "EMPTY=")
 		for _, line := range tt.want {
 			if strings.Contains(line, canary) { // check holds that there are no other lines
-				t.Errorf("%s: the secret is printed", tt.name)
+				t.Errorf("%s: the mistake is %q, want no secret in it", tt.name, line)
 			}
 		}
 	}

@@ -24,7 +24,7 @@ func TestMaskHidesEverySpelling(t *testing.T) {
 	slog.New(slog.NewJSONHandler(c.Mask.Writer(&inJSON), nil)).Info("cannot open", "error", value, "query", url.QueryEscape(value))
 	for name, got := range map[string]string{"text": text.String(), "JSON": inJSON.String(), "plain": c.Mask.Text("<" + value + ">")} {
 		if !strings.Contains(got, "[secret]") || strings.Contains(got, `p/a`) || strings.Contains(got, "%22s%22") {
-			t.Errorf("%s: %s", name, got)
+			t.Errorf("%s = %s, want [secret] in place of the value", name, got)
 		}
 	}
 }
@@ -38,7 +38,10 @@ func TestMaskHidesOnlySecretsInSettingsOfOtherTypes(t *testing.T) {
 		t.Fatal(err)
 	}
 	var out bytes.Buffer
-	if c.Mask.Writer(&out) != io.Writer(&out) || c.Mask.Text("patchbay: mail") != "patchbay: mail" {
-		t.Error("it hides something")
+	if got := c.Mask.Writer(&out); got != io.Writer(&out) {
+		t.Errorf("Writer = %v, want the writer itself", got)
+	}
+	if got := c.Mask.Text("patchbay: mail"); got != "patchbay: mail" {
+		t.Errorf("Text = %q, want it unchanged", got)
 	}
 }

@@ -23,7 +23,7 @@ func (m mistake) check(t *testing.T, environ ...string) {
 	c, err := load(t, m.text, environ...)
 	var mistakes config.Mistakes
 	if !errors.As(err, &mistakes) || c != nil {
-		t.Errorf("%s: %v", m.name, err)
+		t.Errorf("%s: error = %v, want Mistakes, and no configuration", m.name, err)
 		return
 	}
 	if got := strings.Split(err.Error(), "\n"); !slices.Equal(got, m.want) {
@@ -254,13 +254,13 @@ func TestMockFaultsAreThoseOfTheMock(t *testing.T) {
 	t.Parallel()
 	_, err := load(t, "providers: {mock: {type: mock, fault: none}}")
 	if err == nil {
-		t.Fatal("any fault is taken")
+		t.Fatal("the fault none is accepted, want a mistake")
 	}
 	_, list, _ := strings.Cut(err.Error(), "is not one of ")
 	for fault := range strings.SplitSeq(list, ", ") {
 		mustLoad(t, "providers: {mock: {type: mock, fault: "+fault+"}}")
 		if _, err := mockpay.New(mockpay.Options{Name: "mock", Clock: clock.System{}, IDs: ids.UUIDs{}, Fault: fault}); err != nil {
-			t.Errorf("%q: %v", fault, err)
+			t.Errorf("fault %q: error = %v, want none", fault, err)
 		}
 	}
 }

@@ -36,7 +36,7 @@ func TestPoliciesAreMergedKeyByKey(t *testing.T) {
 		}
 	}
 	if got := c.Provider["local"].Policy; got != (config.Policy{}) {
-		t.Errorf("a store has no policy yet: %+v", got)
+		t.Errorf("policy of a store on this machine = %+v, want none", got)
 	}
 }
 

@@ -101,7 +101,7 @@ func TestABackupEndsWithItsReaderAndWithTheGateway(t *testing.T) {
 		})
 		<-s.closed
 		if !leaves && <-cut == nil {
-			t.Error("what is cut off looks whole")
+			t.Error("the client got a truncated backup without an error, want one")
 		}
 	}
 }

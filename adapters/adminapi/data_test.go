@@ -64,7 +64,7 @@ func TestPersonalDataIsStreamedLineByLine(t *testing.T) {
 		})
 	}
 	if erased != 1 {
-		t.Errorf("%d times erased", erased)
+		t.Errorf("erased %d times, want 1", erased)
 	}
 	for name, body := range map[string]string{"no JSON": "user=usr_1", "a misspelled field": `{"tenant":"acme","userID2":"usr_1"}`, "nothing": ""} {
 		if a := r.do(t, "POST", "/admin/data/erase", body); a.status != 400 || a.code != "refused" {
@@ -84,7 +84,7 @@ func TestAnErrorOfAStreamIsItsLastLine(t *testing.T) {
 	}})}})
 	a := r.do(t, "POST", "/admin/data/export", `{"tenant":"acme","userId":"usr_1"}`)
 	if !strings.HasSuffix(a.body, `{"error":"the database is gone"}`+"\n") {
-		t.Errorf("%s", a.body)
+		t.Errorf("body = %s, want the error in its last line", a.body)
 	}
 }
 
@@ -131,7 +131,7 @@ func TestAStreamEndsWithItsReaderAndWithTheGateway(t *testing.T) {
 				for range 100 {
 					var line adminapi.DataLine
 					if !lines.Scan() || json.Unmarshal(lines.Bytes(), &line) != nil {
-						t.Fatalf("%q, %v", lines.Text(), lines.Err())
+						t.Fatalf("line = %q, error = %v, want a line of JSON", lines.Text(), lines.Err())
 					}
 				}
 				go func() {

@@ -48,7 +48,7 @@ func TestAmbiguousFramingIsRefused(t *testing.T) {
 				want = 2
 			}
 			if len(got) != want || row.status != 0 && got[0].StatusCode != row.status || row.goesOn && got[1].StatusCode != 200 || !row.goesOn && !got[0].Close {
-				t.Errorf("%d answers: %v", len(got), got)
+				t.Errorf("got %d answers, want %d, the first with status %d (0 is any): %v", len(got), want, row.status, got)
 			}
 		})
 	}

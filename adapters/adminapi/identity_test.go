@@ -19,7 +19,7 @@ func TestProofIsValidForOneNonceAddressAndStore(t *testing.T) {
 		t.Fatalf("status = %d, want 200, %s, %v", a.status, a.body, err)
 	}
 	if strings.Contains(a.body, "srv") || strings.Contains(a.body, secret.Token) {
-		t.Errorf("it tells everybody: %s", a.body)
+		t.Errorf("proof = %s, want neither the store nor the token in it", a.body)
 	}
 	otherKey, otherStore := secret, secret
 	otherKey.Key, otherStore.Store = []byte("another"), "sqlite /srv/other.db"
@@ -35,11 +35,11 @@ func TestProofIsValidForOneNonceAddressAndStore(t *testing.T) {
 		{"of a gateway elsewhere, passed on by who listens here", secret.Prove(nonce, "127.0.0.1:1"), false, false},
 	} {
 		if installation, store := proof.Same(row.with); installation != row.installation || store != row.store {
-			t.Errorf("%s: %v, %v", row.name, installation, store)
+			t.Errorf("%s: Same = %t, %t, want %t, %t", row.name, installation, store, row.installation, row.store)
 		}
 	}
 	if installation, store := (adminapi.Proof{}).Same(secret.Prove(nonce, r.host)); installation || store {
-		t.Error("nothing proves something")
+		t.Errorf("Same of an empty proof = %t, %t, want false", installation, store)
 	}
 }
 

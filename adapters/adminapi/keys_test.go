@@ -24,11 +24,11 @@ func TestKeysAreCreatedListedAndRevoked(t *testing.T) {
 	}
 	k := created.Key
 	if k.Tenant != "acme" || k.Name != "shop" || strings.Join(k.Scopes, ",") != "users:read" || k.ExpiresAt.Sub(k.CreatedAt) != 720*time.Hour {
-		t.Errorf("%+v", k)
+		t.Errorf("key = %+v, want shop of acme with users:read for 720h", k)
 	}
 	who, err := r.access.Authenticate(t.Context(), created.Token)
 	if err != nil || who.Tenant != "acme" || !who.Allows("users:read") || who.Allows("users:write") {
-		t.Fatalf("the key opens %+v, %v", who, err)
+		t.Fatalf("the key authenticates %+v, error = %v, want acme with users:read alone", who, err)
 	}
 
 	t.Run("are listed without what opens the door", func(t *testing.T) {
@@ -36,10 +36,10 @@ func TestKeysAreCreatedListedAndRevoked(t *testing.T) {
 		secret := created.Token[strings.LastIndexByte(created.Token, '_')+1:]
 		var list []map[string]any
 		if err := json.Unmarshal([]byte(a.body), &list); err != nil || len(list) != 1 || list[0]["id"] != k.ID {
-			t.Fatalf("%d %s, %v", a.status, a.body, err)
+			t.Fatalf("status = %d, body = %s, error = %v, want a list of the key %s", a.status, a.body, err, k.ID)
 		}
 		if strings.Contains(a.body, secret) || list[0]["hash"] != nil || list[0]["Hash"] != nil {
-			t.Errorf("%s", a.body)
+			t.Errorf("list = %s, want neither the secret nor its hash in it", a.body)
 		}
 	})
 
@@ -50,10 +50,10 @@ func TestKeysAreCreatedListedAndRevoked(t *testing.T) {
 			}
 		}
 		if _, err := r.access.Authenticate(t.Context(), created.Token); !fault.Is(err, fault.Unauthorized) {
-			t.Errorf("a revoked key: %v", err)
+			t.Errorf("error for a revoked key = %v, want %s", err, fault.Unauthorized)
 		}
 		if a := r.do(t, "GET", "/admin/keys", ""); !strings.Contains(a.body, "revokedAt") {
-			t.Errorf("%s", a.body)
+			t.Errorf("list = %s, want revokedAt in it", a.body)
 		}
 	})
 
@@ -67,7 +67,7 @@ func TestKeysAreCreatedListedAndRevoked(t *testing.T) {
 		a := r.do(t, "POST", "/admin/keys", `{"tenant":"default","name":"all"}`)
 		var all adminapi.CreatedKey
 		if err := json.Unmarshal([]byte(a.body), &all); err != nil || strings.Join(all.Key.Scopes, ",") != "*" || strings.Contains(a.body, "expiresAt") {
-			t.Errorf("%d %s, %v", a.status, a.body, err)
+			t.Errorf("status = %d, body = %s, error = %v, want a key with all scopes that does not expire", a.status, a.body, err)
 		}
 	})
 }
@@ -102,7 +102,7 @@ func TestKeysThatAreRefused(t *testing.T) {
 		t.Errorf("a body too large: status = %d, want 413, %s", a.status, a.body)
 	}
 	if keys, err := r.access.List(t.Context()); err != nil || len(keys) != 0 {
-		t.Errorf("%v, %v", keys, err)
+		t.Errorf("keys = %v, error = %v, want none", keys, err)
 	}
 }
 

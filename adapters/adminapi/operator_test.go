@@ -86,10 +86,10 @@ func TestEveryOtherRouteRequiresAnOperator(t *testing.T) {
 			}
 		}
 		if seen < 12 {
-			t.Errorf("only %d routes were tried: the test is broken", seen)
+			t.Errorf("%d routes were tried, want at least 12: the test is broken", seen)
 		}
 		if keys, err := r.access.List(t.Context()); err != nil || len(keys) != 0 {
-			t.Errorf("%v, %v", keys, err)
+			t.Errorf("keys = %v, error = %v, want none", keys, err)
 		}
 		for _, path := range []string{"/nothing", "/admin/nothing", "/Admin/Keys", "/admin/keys/", "//admin/keys", "/healthz/../admin/keys", "/catcher/x/../../admin/keys", "/catcher/%2e%2e/admin"} {
 			if a := r.stranger(t, "GET", path, ""); a.status != 401 && a.status != 404 {
@@ -109,7 +109,7 @@ func TestRoutesOpenToTheWholeMachine(t *testing.T) {
 		}
 	}
 	if a := r.stranger(t, "GET", "/metrics", ""); a.status != 404 || a.code != "" { // of the handler itself
-		t.Errorf("%d %s", a.status, a.body)
+		t.Errorf("status = %d, code = %q, want 404 of the handler itself", a.status, a.code)
 	}
 }
 
@@ -117,12 +117,12 @@ func TestARefusalIsJSONForProgramsAndAPageForBrowsers(t *testing.T) {
 	t.Parallel()
 	r := serve(t, whole())
 	if a := r.stranger(t, "GET", "/admin/keys", ""); a.code != "not_signed_in" || a.header.Get("WWW-Authenticate") == "" {
-		t.Errorf("%d %s %v", a.status, a.body, a.header)
+		t.Errorf("code = %q, headers = %v, want not_signed_in, and WWW-Authenticate", a.code, a.header)
 	}
 	a := r.stranger(t, "GET", "/", "", header{"Accept": "text/html,application/xhtml+xml,*/*;q=0.8"})
 	if a.status != 401 || !strings.HasPrefix(a.header.Get("Content-Type"), "text/html") ||
 		!strings.Contains(a.body, "patchbay console") || !strings.Contains(a.body, `href="/catcher"`) || strings.Contains(a.body, "/admin/keys") {
-		t.Errorf("%d %s", a.status, a.body)
+		t.Errorf("status = %d, page = %s, want 401, and a page that says how to sign in", a.status, a.body)
 	}
 }
 
@@ -143,7 +143,7 @@ func TestASignInLinkCanBeUsedOnce(t *testing.T) {
 	r := serve(t, whole())
 	path := r.server.SignInLink("operator:ada").Path
 	if !regexp.MustCompile(`^/\?sign_in_once=[A-Z2-7]{26}$`).MatchString(path) {
-		t.Fatal(path)
+		t.Fatalf("path = %q, want the parameter sign_in_once with 26 characters", path)
 	}
 	for name, wrong := range map[string]string{"another's": "/?sign_in_once=AAAAAAAAAAAAAAAAAAAAAAAAAA", "cut off": path[:len(path)-1], "in small letters": strings.ToLower(path)} {
 		if a := r.open(t, wrong); a.status != 401 || a.header.Get("Set-Cookie") != "" {
@@ -154,13 +154,13 @@ func TestASignInLinkCanBeUsedOnce(t *testing.T) {
 		t.Errorf("opened by another site's page: status = %d, want 403, %v", a.status, a.header)
 	}
 	if a := r.stranger(t, "HEAD", path, ""); a.status == 303 || a.header.Get("Set-Cookie") != "" {
-		t.Errorf("looked at by a preview: %d %v", a.status, a.header)
+		t.Errorf("status of HEAD = %d, headers = %v, want no sign-in", a.status, a.header)
 	}
 	a := r.open(t, path)
 	set := cookie.FindStringSubmatch(a.header.Get("Set-Cookie"))
 	if a.status != 303 || a.header.Get("Location") != "/" || set == nil || !strings.HasPrefix(set[1], r.cookieName()+"=") ||
 		a.header.Get("Referrer-Policy") != "no-referrer" || strings.Contains(path, strings.SplitN(set[1], "=", 2)[1]) {
-		t.Fatalf("%d %v", a.status, a.header)
+		t.Fatalf("status = %d, headers = %v, want 303 to /, a cookie other than the link's token, and no referrer", a.status, a.header)
 	}
 	signedIn := header{"Cookie": set[1]}
 	if a := r.stranger(t, "GET", "/", "", signedIn); a.status != 200 || !strings.Contains(a.body, "/admin/keys") {
@@ -176,7 +176,7 @@ func TestASignInLinkCanBeUsedOnce(t *testing.T) {
 		t.Errorf("a second time: status = %d, want 401, %s", a.status, a.body)
 	}
 	if !strings.Contains(r.log.String(), `action=key.create by=operator:ada`) {
-		t.Errorf("%s", r.log.String())
+		t.Errorf("log = %s, want the act by operator:ada in it", r.log.String())
 	}
 }
 
@@ -197,18 +197,18 @@ func TestLinksAndSessionsExpireAndAreLimited(t *testing.T) {
 			early, late := row.make(c), row.make(c)
 			<-time.After(row.life - time.Second)
 			if !row.of(c, early) {
-				t.Errorf("%s: it ends too early", row.name)
+				t.Errorf("%s: invalid a second before its end, want valid", row.name)
 			}
 			<-time.After(time.Second)
 			if row.of(c, late) {
-				t.Errorf("%s: it does not end", row.name)
+				t.Errorf("%s: valid after its end, want invalid", row.name)
 			}
 			first := row.make(c)
 			for range 64 {
 				row.make(c)
 			}
 			if row.of(c, first) {
-				t.Errorf("%s: any number is kept", row.name)
+				t.Errorf("%s: the oldest is valid though there are too many, want it removed", row.name)
 			}
 		}
 	})
@@ -262,7 +262,7 @@ func TestActsOfAnOperatorAreLogged(t *testing.T) {
 		}
 	}
 	if log := r.log.String(); strings.Contains(log, "example.com") || strings.Contains(log, secret.Token) || strings.Contains(log, "pb_live_") {
-		t.Errorf("%s", log)
+		t.Errorf("log = %s, want no address, token or key in it", log)
 	}
 }
 
@@ -281,7 +281,7 @@ func TestATruncatedBackupIsLoggedAsFailed(t *testing.T) {
 		t.Fatal(err)
 	}
 	if got := r.acts(); len(got) != 0 {
-		t.Errorf("%q", got)
+		t.Errorf("acts = %q, want none before the download ends", got)
 	}
 	if err := resp.Body.Close(); err != nil {
 		t.Error(err)
@@ -304,11 +304,11 @@ func TestRefusedCredentialsAreSampled(t *testing.T) {
 	}
 	lines := strings.Split(strings.TrimSpace(r.log.String()), "\n")
 	if len(lines) != 3 {
-		t.Errorf("%d lines:\n%s", len(lines), r.log.String())
+		t.Errorf("got %d lines, want 3:\n%s", len(lines), r.log.String())
 	}
 	for i, code := range []string{"invalid_secret", "link_used", "not_local"} {
 		if !strings.Contains(lines[i], "level=WARN") || !strings.Contains(lines[i], "credential is refused") || !strings.Contains(lines[i], "code="+code) || strings.Contains(lines[i], "hunter2") {
-			t.Errorf("%s", lines[i])
+			t.Errorf("line = %s, want a warning with code=%s, and no credential", lines[i], code)
 		}
 	}
 }

@@ -64,13 +64,13 @@ func TestABackupIsCompleteOrAbsent(t *testing.T) {
 			raw, err := os.ReadFile(file)
 			if row.says == "" {
 				if got.code != 0 || err != nil || string(raw) != string(whole) {
-					t.Errorf("%+v, %v", got, err)
+					t.Errorf("got %+v, error = %v, want exit code 0, and the whole copy", got, err)
 				}
 			} else if got.code != 1 || !strings.Contains(got.stderr, row.says) || !os.IsNotExist(err) || got.stdout != "" {
-				t.Errorf("%+v, %v", got, err)
+				t.Errorf("got %+v, error = %v, want exit code 1, %q in stderr, and no file", got, err, row.says)
 			}
 			if _, err := os.Stat(file + ".part"); !os.IsNotExist(err) {
-				t.Errorf("a part is left: %v", err)
+				t.Errorf("error of the partial file = %v, want that it does not exist", err)
 			}
 		})
 	}
@@ -83,7 +83,7 @@ func TestABackupReplacesAFileOnlyWithForce(t *testing.T) {
 	file := r.write(t, "kept.db", earlier)
 	r.expect(t, 1, "there is no store", "storage", "backup", "--to", file, "--force")
 	if raw, err := os.ReadFile(file); err != nil || string(raw) != earlier {
-		t.Errorf("%q, %v", raw, err)
+		t.Errorf("file = %q, error = %v, want %q", raw, err, earlier)
 	}
 	r.create(t, "--name", "one")
 	r.expect(t, 1, "is there already; name another file, or give --force", "storage", "backup", "--to", file)
@@ -91,7 +91,7 @@ func TestABackupReplacesAFileOnlyWithForce(t *testing.T) {
 		t.Errorf("got %+v, want exit code 0", got)
 	}
 	if info, err := os.Stat(file); err != nil || info.Mode() != 0o600 || info.Size() < 4096 {
-		t.Errorf("%v, %v", info, err)
+		t.Errorf("file = %v, error = %v, want mode 0600, and at least 4096 bytes", info, err)
 	}
 	own := r.write(t, "own.yaml", "storage: {provider: local}\n")
 	r.expect(t, 1, "is no copy of a store", "storage", "backup", "--to", own, "--force")
@@ -115,7 +115,7 @@ func TestABackupDoesNotReplaceAFileCreatedMeanwhile(t *testing.T) {
 	})
 	r.expect(t, 1, "file exists", "storage", "backup", "--to", file)
 	if raw, err := os.ReadFile(file); err != nil || string(raw) != "another's" {
-		t.Errorf("%d bytes, %v", len(raw), err)
+		t.Errorf("file has %d bytes, error = %v, want the other's file", len(raw), err)
 	}
 }
 

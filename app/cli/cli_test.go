@@ -132,7 +132,7 @@ func TestHelpSucceedsAndUnknownWordsFail(t *testing.T) {
 				t.Errorf("got %+v, want exit code %d, %q in the answer, and nothing on the other stream", got, row.code, row.says)
 			}
 			if row.code != 0 && !strings.HasPrefix(answer, "patchbay: ") {
-				t.Errorf("it does not say who says so: %q", answer)
+				t.Errorf("answer = %q, want \"patchbay: \" at its start", answer)
 			}
 		})
 	}
@@ -143,7 +143,7 @@ func TestAnEmptyArgumentIsRefused(t *testing.T) {
 	t.Parallel()
 	for _, args := range [][]string{{"keys", "revoke", ""}, {"keys", "revoke", " "}, {"payments", "resolve", "", "--verdict", "noted"}, {"keys", ""}, {""}} {
 		if got := run(t, nil, args...); got.code != 1 || got.stdout != "" || !strings.Contains(got.stderr, "empty") && !strings.Contains(got.stderr, "unknown command") {
-			t.Errorf("%q: %+v", args, got)
+			t.Errorf("%q: got %+v, want exit code 1, empty stdout, and \"empty\" or \"unknown command\" in stderr", args, got)
 		}
 	}
 	environ := []string{"PATCHBAY_CONFIG="}
@@ -193,7 +193,7 @@ func TestCheckReportsTheConfiguration(t *testing.T) {
 			t.Fatalf("got %+v, want exit code 0", got)
 		}
 		if _, err := os.Stat(filepath.Join(r.dir, "data")); !os.IsNotExist(err) {
-			t.Errorf("it has opened the store: %v", err)
+			t.Errorf("error of the data directory = %v, want that it does not exist", err)
 		}
 	})
 	t.Run("says when keys are required", func(t *testing.T) {
@@ -250,10 +250,10 @@ func TestServeRunsUntilItsContextEnds(t *testing.T) {
 		select {
 		case got := <-code:
 			if got != 0 || stdout.String() != "" {
-				t.Errorf("%d, %q\n%s", got, stdout.String(), stderr.String())
+				t.Errorf("exit code = %d, stdout = %q, want 0 and nothing\n%s", got, stdout.String(), stderr.String())
 			}
 		case <-time.After(30 * time.Second):
-			t.Error("it does not end")
+			t.Error("serve still runs 30 seconds after its context ended, want an end")
 		}
 	})
 	t.Run("fails where another listens already", func(t *testing.T) {
@@ -284,7 +284,7 @@ func TestServeRunsUntilItsContextEnds(t *testing.T) {
 		gateway.Eventually(t, 30*time.Second, "the gateway is ready", func() bool { return strings.Contains(stderr.String(), "gateway ready") })
 		stop()
 		if got := <-code; got != 0 || !strings.Contains(stderr.String(), "url=http://127.0.0.[secret]:") || strings.Contains(stderr.String(), "127.0.0.217") {
-			t.Errorf("%d\n%s", got, stderr.String())
+			t.Errorf("exit code = %d, want 0, and the secret part of the address hidden\n%s", got, stderr.String())
 		}
 		r.environ = []string{"PATCHBAY_PROVIDERS__CATCHER__PATH=/proc/self/fdinfo/${file:" + r.write(t, "mounted", "hunter2\n") + "}"}
 		if got := r.run(t, "serve"); got.code != 1 || !strings.Contains(got.stderr, "/proc/self/fdinfo/[secret]") || strings.Contains(got.stderr, "hunter2") {

@@ -51,7 +51,7 @@ func TestStorageCopyMovesEverything(t *testing.T) {
 		t.Fatalf("got %+v, want exit code 0, %d lines, the columns %q", got, 7, "SECTION STORE ENTRIES CHECKSUM")
 	}
 	if f := strings.Fields(lines[1]); f[0] != "records" || f[1] != "local" || f[2] != "1" || len(f[3]) != 64 || strings.Trim(f[3], "0") == "" {
-		t.Errorf("%v", f)
+		t.Errorf("fields = %v, want records, local, 1 and a checksum", f)
 	}
 	for _, want := range []string{
 		"putting   records  local: 1 seen, 1 copied\n", "checking  feed     second: 0 seen\n",
@@ -62,14 +62,14 @@ func TestStorageCopyMovesEverything(t *testing.T) {
 		}
 	}
 	if again := r.copy(t, "--from", "local", "--to", "second"); again.code != 0 || again.stdout != got.stdout || !strings.Contains(again.stderr, "1 seen, 0 copied") {
-		t.Errorf("again: %+v", again)
+		t.Errorf("the second copy = %+v, want exit code 0, the same table, and \"1 seen, 0 copied\"", again)
 	}
 	r.environ = []string{"PATCHBAY_STORAGE__PROVIDER=second"}
 	if got := r.run(t, "storage", "status"); got.code != 0 {
 		t.Errorf("got %+v, want exit code 0", got)
 	}
 	if again := r.copy(t, "--from", "local", "--to", "second"); again.code != 0 {
-		t.Errorf("to look at it is not to use it: %+v", again)
+		t.Errorf("a copy after the status was read = %+v, want exit code 0", again)
 	}
 	if got := r.run(t, "keys", "list"); got.code != 0 || !strings.Contains(got.stdout, "one") {
 		t.Errorf("got %+v, want exit code 0, %q in stdout", got, "one")
@@ -94,7 +94,7 @@ func TestStorageCopyIsRefusedBeforeItBegins(t *testing.T) {
 		}
 	}
 	if _, err := os.Stat(filepath.Join(r.dir, "second")); !os.IsNotExist(err) {
-		t.Errorf("something was made: %v", err)
+		t.Errorf("error of the target's directory = %v, want that it does not exist", err)
 	}
 	r.create(t, "--name", "one")
 	r.environ = []string{"PATCHBAY_STORAGE__PROVIDER=second"}

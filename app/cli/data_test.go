@@ -92,7 +92,7 @@ func TestAnIncompleteExportLeavesNoFile(t *testing.T) {
 	file := filepath.Join(r.dir, "ada.json")
 	r.expect(t, 1, "ended before it was done", "data", "export", "--user", "usr_1", "--to", file)
 	if _, err := os.Stat(file); !os.IsNotExist(err) {
-		t.Errorf("%v", err)
+		t.Errorf("error of the file = %v, want that it does not exist", err)
 	}
 }
 

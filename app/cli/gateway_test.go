@@ -166,7 +166,7 @@ func TestACommandSendsItsSecretOnlyToTheGatewayOfItsInstallation(t *testing.T) {
 			heard.mu.Lock()
 			defer heard.mu.Unlock()
 			if strings.Contains(heard.asked, "Bearer") || strings.Contains(heard.asked, r.identity(t).Token) || strings.Contains(heard.asked, "POST") || strings.Contains(heard.asked, "DELETE") {
-				t.Errorf("it was told %s", heard.asked)
+				t.Errorf("the other program was sent %s, want neither a secret nor a request", heard.asked)
 			}
 		})
 	}
@@ -182,7 +182,7 @@ func TestACommandFollowsNoRedirect(t *testing.T) {
 	r.gateway(t, http.RedirectHandler(elsewhere.URL, http.StatusTemporaryRedirect))
 	r.expect(t, 1, "refused: 307", "keys", "list")
 	if heard.asked != "" {
-		t.Errorf("it was told %s", heard.asked)
+		t.Errorf("the other server was sent %s, want nothing", heard.asked)
 	}
 }
 
@@ -195,7 +195,7 @@ func TestACommandSendsTheSecretAndTheOperator(t *testing.T) {
 		_, _ = w.Write([]byte("[]"))
 	}))
 	if got := r.run(t, "keys", "list"); got.code != 0 || shown != "Bearer "+r.identity(t).Token || operator == "" {
-		t.Errorf("%+v: %q by %q", got, shown, operator)
+		t.Errorf("got %+v, secret = %q, operator = %q, want exit code 0, the installation's secret, and an operator", got, shown, operator)
 	}
 }
 
@@ -210,6 +210,6 @@ func TestConsolePrintsASignInLink(t *testing.T) {
 	address := r.listens(t, r.identity(t), a)
 	got := r.run(t, "console")
 	if got.code != 0 || got.stdout != "http://"+address+"/?sign_in_once=X\n" || !strings.Contains(got.stderr, "it can be used once, until ") || a.asked != "POST /admin/links" {
-		t.Errorf("%+v, asked for %s", got, a.asked)
+		t.Errorf("got %+v, request = %s, want exit code 0, the link, until when, and POST /admin/links", got, a.asked)
 	}
 }

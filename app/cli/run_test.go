@@ -29,13 +29,13 @@ func TestTheFirstSignalStopsAndTheSecondExits(t *testing.T) {
 				signals <- syscall.SIGTERM
 				synctest.Wait()
 				if !stopped || code != 0 {
-					t.Errorf("after one: asked is %t, code %d", stopped, code)
+					t.Errorf("after one signal: stopped = %t, exit code = %d, want true and no exit", stopped, code)
 				}
 				begun := time.Now()
 				signals <- syscall.SIGTERM
 				<-ended
 				if code != 1 || time.Since(begun) > time.Second || !hangs && said == "" {
-					t.Errorf("after two: code %d, in %s, %q", code, time.Since(begun), said)
+					t.Errorf("after two signals: exit code = %d after %s, message = %q, want 1 within a second, and a message", code, time.Since(begun), said)
 				}
 				close(release)
 			})

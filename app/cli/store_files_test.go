@@ -59,7 +59,7 @@ func TestABackupNeverReplacesAFileOfTheInstallation(t *testing.T) {
 				t.Errorf("the store afterwards: got %+v, want exit code 0, %q in stdout", got, "one")
 			}
 			if raw, err := os.ReadFile(filepath.Join(data, "other.part")); err != nil || string(raw) != "another store" {
-				t.Errorf("the other store afterwards: %q, %v", raw, err)
+				t.Errorf("the other store = %q, error = %v, want it unchanged", raw, err)
 			}
 		})
 	}
@@ -80,7 +80,7 @@ func (r *rig) wantOneFile(t *testing.T) {
 	file := filepath.Join(r.dir, "data", "patchbay.db")
 	for _, beside := range []string{file + "-wal", file + "-shm"} {
 		if _, err := os.Stat(beside); !errors.Is(err, fs.ErrNotExist) {
-			t.Errorf("%s is there still (%v)", filepath.Base(beside), err)
+			t.Errorf("error of %s = %v, want that it does not exist", filepath.Base(beside), err)
 		}
 	}
 }

@@ -61,7 +61,7 @@ func TestACommandCreatesNoStore(t *testing.T) {
 					t.Errorf("%s: got %+v, want exit code 1, %q in stderr, no document in stdout", command, got, says)
 				}
 				if after := files(t, r.dir); after != before {
-					t.Errorf("%s has made\n%s\nof\n%s", command, after, before)
+					t.Errorf("%s: files afterwards = %s, want %s", command, after, before)
 				}
 			}
 		})
@@ -77,7 +77,7 @@ func TestCheckNamesTheStoreAndCreatesNone(t *testing.T) {
 		t.Errorf("got %+v, want exit code 0, %q in stdout", got, "local (sqlite): sqlite "+path+", which is not made yet\n")
 	}
 	if after := files(t, r.dir); after != before {
-		t.Errorf("%s", after)
+		t.Errorf("files afterwards = %s, want %s", after, before)
 	}
 	r.make(t)
 	if got := r.run(t, "check"); got.code != 0 || !strings.Contains(got.stdout, "local (sqlite): sqlite "+path+"\n") {
@@ -94,7 +94,7 @@ func TestStorageCreateCreatesAnEmptyStoreOnce(t *testing.T) {
 	}
 	for _, file := range []string{path, filepath.Join(r.dir, "data", "installation.json")} {
 		if info, err := os.Stat(file); err != nil || info.Mode().Perm() != 0o600 {
-			t.Errorf("%v, %v", info, err)
+			t.Errorf("%s: %v, error = %v, want mode 0600", file, info, err)
 		}
 	}
 	id := r.create(t, "--name", "one")

@@ -83,7 +83,7 @@ func TestNoFormatterPrintsASecret(t *testing.T) {
 		for holder, value := range holders() {
 			out := write(value)
 			if strings.Contains(out, canary) || strings.Contains(strings.ToLower(out), hexed) {
-				t.Errorf("%s prints %s: %s", printer, holder, out)
+				t.Errorf("%s prints %s as %s, want no secret in it", printer, holder, out)
 			}
 		}
 	}
@@ -100,7 +100,7 @@ func TestASecretIsPrintedAsHidden(t *testing.T) {
 		"String": s.String(), "GoString": s.GoString(), "MarshalText": string(text), "LogValue": s.LogValue().String(),
 	} {
 		if got != "[secret]" {
-			t.Errorf("%s gives %q", name, got)
+			t.Errorf("%s = %q, want %q", name, got, "[secret]")
 		}
 	}
 }
@@ -108,9 +108,9 @@ func TestASecretIsPrintedAsHidden(t *testing.T) {
 func TestRevealReturnsTheValue(t *testing.T) {
 	t.Parallel()
 	if got := setting.NewSecret(canary).Reveal(); got != canary {
-		t.Errorf("got %q", got)
+		t.Errorf("Reveal = %q, want %q", got, canary)
 	}
 	if got := (setting.Secret{}).Reveal(); got != "" {
-		t.Errorf("no secret reveals %q", got)
+		t.Errorf("Reveal of the zero Secret = %q, want nothing", got)
 	}
 }

@@ -16,7 +16,7 @@ func TestLoopbackRecognizesAddressesOfThisMachine(t *testing.T) {
 		"2130706433:80": false, "127.0.0.1": false, "localhost": false, "::1": false, "": false, "[::1%lo]:80": false,
 	} {
 		if got := setting.Loopback(address); got != want {
-			t.Errorf("%q: got %v", address, got)
+			t.Errorf("Loopback(%q) = %t, want %t", address, got, want)
 		}
 	}
 }

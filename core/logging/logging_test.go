@@ -142,7 +142,7 @@ func TestModuleVersionsAreNotTakenForAddresses(t *testing.T) {
 	for _, address := range []string{"ada@v1.2.example.com", "a/da@v1.2example.com", "a/da@v1.2.3.example.com"} {
 		log.Error("panic", "error", "to "+address)
 		if got := strings.Join(p.lines(), ""); strings.Contains(got, address) {
-			t.Error(got)
+			t.Errorf("line = %s, want no %s in it", got, address)
 		}
 	}
 }
