@@ -26,13 +26,13 @@ func TestRequestLinesAreBufferedForFiveMilliseconds(t *testing.T) {
 		write func(*testing.T, *held)
 		want  int // lines that are written
 	}{
-		"not at once":                          {func(_ *testing.T, h *held) { h.Info("request") }, 0},
-		"not at once, as the API writes them":  {func(_ *testing.T, h *held) { logging.Request(h.Logger, slog.LevelInfo, nil) }, 0},
-		"after 5 ms":                           {func(_ *testing.T, h *held) { h.Info("request"); <-time.After(5 * time.Millisecond); synctest.Wait() }, 1},
-		"another line at once, and all before": {func(_ *testing.T, h *held) { h.Info("request"); h.Info("administrative act") }, 2},
-		"another line through With":            {func(_ *testing.T, h *held) { h.With("provider", "first").WithGroup("g").Warn("outage begins") }, 1},
-		"at the end":                           {func(_ *testing.T, h *held) { h.Info("request"); h.flush() }, 1},
-		"many at once": {func(t *testing.T, h *held) {
+		"the line of a request is not written at once":              {func(_ *testing.T, h *held) { h.Info("request") }, 0},
+		"a line written by Request is not written at once":          {func(_ *testing.T, h *held) { logging.Request(h.Logger, slog.LevelInfo, nil) }, 0},
+		"the line of a request is written after 5 ms":               {func(_ *testing.T, h *held) { h.Info("request"); <-time.After(5 * time.Millisecond); synctest.Wait() }, 1},
+		"another line is written at once, with all lines before it": {func(_ *testing.T, h *held) { h.Info("request"); h.Info("administrative act") }, 2},
+		"a line of a logger with attributes is written at once":     {func(_ *testing.T, h *held) { h.With("provider", "first").WithGroup("g").Warn("outage begins") }, 1},
+		"flush writes the line of a request":                        {func(_ *testing.T, h *held) { h.Info("request"); h.flush() }, 1},
+		"a full buffer is written at once": {func(t *testing.T, h *held) {
 			for strings.Count(h.page.String(), "\n") == 0 {
 				h.Info("request", "words", strings.Repeat("a", 100))
 			}
@@ -41,7 +41,7 @@ func TestRequestLinesAreBufferedForFiveMilliseconds(t *testing.T) {
 			}
 			h.page.Take()
 		}, 0},
-		"again after they were written": {func(_ *testing.T, h *held) {
+		"the line of a request after a flush is written after 5 ms": {func(_ *testing.T, h *held) {
 			h.Info("administrative act")
 			h.Info("request")
 			<-time.After(5 * time.Millisecond)

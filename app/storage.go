@@ -183,27 +183,26 @@ func (f fallback) health(ctx context.Context, store Storage) (string, error) {
 // status describes the store and its fallback.
 func (f fallback) status(ctx context.Context, c *config.Config, store Storage) adminapi.Storage {
 	state := func(p config.Provider, err error) adminapi.Store {
-		one := adminapi.Store{Provider: p.Name, Type: p.Type.Name, Available: err == nil}
+		store := adminapi.Store{Provider: p.Name, Type: p.Type.Name, Available: err == nil}
 		if err != nil {
-			one.Problem = fault.KindOf(err).String()
+			store.Problem = fault.KindOf(err).String()
 		}
-		return one
+		return store
 	}
 	view := adminapi.Storage{Store: state(c.Provider[c.Storage.Provider], store.Journal.Ping(ctx))}
-	if name := c.Storage.Standby; name != "" && f.standby == nil {
+	if name := c.Storage.Standby; name != "" {
 		view.Standby = &adminapi.Standby{Store: state(c.Provider[name], errNotMade)}
+		if f.standby != nil {
+			asOf, err := f.standby.AsOf()
+			view.Standby = &adminapi.Standby{Store: state(c.Provider[name], err), AsOf: asOf}
+		}
 	}
-	if f.standby != nil {
-		asOf, err := f.standby.AsOf()
-		one := adminapi.Standby{Store: state(c.Provider[c.Storage.Standby], err), AsOf: asOf}
-		view.Standby = &one
-	}
-	if path := c.Spool(); path != "" && f.spool == nil { // nothing was ever spooled
+	if path := c.Spool(); path != "" {
 		view.Spool = &adminapi.Spool{Path: path}
-	}
-	if f.spool != nil {
-		st := f.spool.Status()
-		view.Spool = &adminapi.Spool{Path: c.Spool(), Held: st.Held, Oldest: st.Oldest, Refused: st.Refused}
+		if f.spool != nil { // else nothing was ever spooled
+			st := f.spool.Status()
+			view.Spool.Held, view.Spool.Oldest, view.Spool.Refused = st.Held, st.Oldest, st.Refused
+		}
 	}
 	view.SetAside = setbacksOf(store, f).view(ctx)
 	return view

@@ -134,10 +134,10 @@ func TestMistakesInTheEnvironmentAreReported(t *testing.T) {
 		{mistake{"a value that is empty", "", []string{
 			`environment: server.address: "" is not an address such as 127.0.0.1:8080`,
 		}}, []string{"PATCHBAY_SERVER__ADDRESS="}},
-		{mistake{"a section that is none", "log: {level: debug}", []string{
+		{mistake{"an unknown section", "log: {level: debug}", []string{
 			"environment: servr: is not a setting; did you mean server?",
 		}}, []string{"PATCHBAY_SERVR__ADDRESS=127.0.0.1:1"}},
-		{mistake{"a setting that is none", "log:\n  level: debug\n", []string{
+		{mistake{"an unknown setting", "log:\n  level: debug\n", []string{
 			"environment: log.levle: is not a setting; did you mean level?",
 		}}, []string{"PATCHBAY_LOG__LEVLE=debug"}},
 		{mistake{"settings of a setting", "", []string{
@@ -213,7 +213,7 @@ func TestMistakesInReferencesAreReported(t *testing.T) {
 		{"a list in which one is not set", "payments:\n  providers:\n  - mock\n  - ${NONE}\n", []string{
 			"file:4: payments.providers[1]: the environment has no NONE",
 		}},
-		{"a file that is not there", "mail: {from: '${file:" + none + "}'}", []string{
+		{"a file that does not exist", "mail: {from: '${file:" + none + "}'}", []string{
 			"file:1: mail.from: the file of ${file:" + none + "} cannot be read",
 		}},
 		{"a secret in the file", "providers:\n  mock:\n    type: mock\n    webhook_secrets:\n    - ${A}\n    - " + canary + "\n", []string{

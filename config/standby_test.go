@@ -33,10 +33,10 @@ func TestStandbyAndSpoolSettings(t *testing.T) {
 	}
 	for _, m := range []mistake{
 		{"a standby that is the store", "storage: {standby: local}", []string{`file:1: storage.standby: "local" is storage.provider too: name another store`}},
-		{"a standby that is not there", "storage: {standby: mirror}", []string{`file:1: storage.standby: there is no provider "mirror"; add it under providers`}},
+		{"a standby that does not exist", "storage: {standby: mirror}", []string{`file:1: storage.standby: there is no provider "mirror"; add it under providers`}},
 		{"a standby for something else", "storage: {standby: catcher}", []string{`file:1: storage.standby: "catcher" is a provider for mail`}},
-		{"no lag at all", "storage: {standby_max_lag: 0s}", []string{"file:1: storage.standby_max_lag: must be at least 1s"}},
-		{"a spool that is no file", "storage: {spool: ''}", []string{"file:1: storage.spool: must name a file, such as data/spool.db, or be off"}},
+		{"a lag of zero", "storage: {standby_max_lag: 0s}", []string{"file:1: storage.standby_max_lag: must be at least 1s"}},
+		{"an empty name of the spool", "storage: {spool: ''}", []string{"file:1: storage.spool: must name a file, such as data/spool.db, or be off"}},
 		{"a retention shorter than that of keys", "storage: {retention: 2d}", []string{"file:1: storage.retention: must be at least 72h, for as long as idempotency keys are kept, or off"}},
 	} {
 		m.check(t)

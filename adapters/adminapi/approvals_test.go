@@ -90,8 +90,8 @@ func TestApprovalIsRefusedToOthersThanTheOperator(t *testing.T) {
 		"a page of another origin sends it": {r.do(t, http.MethodPost, path, "verdict=approve", header{"Origin": "http://evil.example"}), 403},
 		"a form without a verdict":          {r.do(t, http.MethodPost, path, ""), 400},
 		"a form with another verdict":       {r.do(t, http.MethodPost, path, "verdict=maybe"), 400},
-		"a payment that there is not":       {r.do(t, http.MethodGet, adminapi.ApprovalPath("mock", "pi_2"), ""), 404},
-		"a provider that there is not":      {r.do(t, http.MethodGet, adminapi.ApprovalPath("other", "pi_mock_1"), ""), 404},
+		"a payment that does not exist":     {r.do(t, http.MethodGet, adminapi.ApprovalPath("mock", "pi_2"), ""), 404},
+		"a provider that does not exist":    {r.do(t, http.MethodGet, adminapi.ApprovalPath("other", "pi_mock_1"), ""), 404},
 		"where there is no mock":            {serve(t, adminapi.Options{}).do(t, http.MethodGet, path, ""), 404},
 	} {
 		if got.status != got.want {

@@ -108,7 +108,7 @@ func endless(ended chan<- error) keeper {
 // is shut down: it can be repeated.
 func TestAStreamEndsWithItsReaderAndWithTheGateway(t *testing.T) {
 	t.Parallel()
-	for name, shutdown := range map[string]bool{"who asked is gone": false, "the console is shut down": true} {
+	for name, shutdown := range map[string]bool{"the client is gone": false, "the listener is shut down": true} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			ended := make(chan error, 1)

@@ -84,7 +84,7 @@ func TestKeysThatAreRefused(t *testing.T) {
 		{"an empty scope", `{"tenant":"default","name":"n","scopes":[""]}`, "unknown_scope"},
 		{"the tenant of the mock", `{"tenant":"provider:mock","name":"n"}`, "invalid_tenant"},
 		{"an unknown scope", `{"tenant":"default","name":"n","scopes":["users:admin"]}`, "unknown_scope"},
-		{"a duration that is none", `{"tenant":"default","name":"n","ttl":"a month"}`, "invalid_ttl"},
+		{"an invalid duration", `{"tenant":"default","name":"n","ttl":"a month"}`, "invalid_ttl"},
 		{"a duration in the past", `{"tenant":"default","name":"n","ttl":"-1h"}`, "invalid_ttl"},
 		{"a misspelled field, which would make a key of all scopes", `{"tenant":"default","name":"n","scope":["users:read"]}`, "refused"},
 		{"a wrong type", `{"tenant":"default","name":7}`, "refused"},

@@ -69,15 +69,15 @@ func TestEveryOtherRouteRequiresAnOperator(t *testing.T) {
 			seen++
 			path := strings.NewReplacer(":id", "key_1", ":name", "x").Replace(route.Path)
 			for name, h := range map[string]header{
-				"no secret":                   {},
-				"another secret":              {"Authorization": "Bearer " + secret.Token + "x"},
-				"a part of it":                {"Authorization": "Bearer " + secret.Token[:8]},
-				"an empty secret":             {"Authorization": "Bearer "},
-				"the secret in another way":   {"Authorization": "Basic " + secret.Token},
-				"a cookie that nobody gave":   {"Cookie": r.cookieName() + "=AAAAAAAAAAAAAAAAAAAAAAAAAA"},
-				"an empty cookie":             {"Cookie": r.cookieName() + "="},
-				"the secret as a cookie":      {"Cookie": r.cookieName() + "=" + secret.Token},
-				"the secret in the parameter": {"Referer": r.base + "/?sign_in_once=" + secret.Token},
+				"no secret":                    {},
+				"another secret":               {"Authorization": "Bearer " + secret.Token + "x"},
+				"a part of it":                 {"Authorization": "Bearer " + secret.Token[:8]},
+				"an empty secret":              {"Authorization": "Bearer "},
+				"the secret in another way":    {"Authorization": "Basic " + secret.Token},
+				"a cookie that was not issued": {"Cookie": r.cookieName() + "=AAAAAAAAAAAAAAAAAAAAAAAAAA"},
+				"an empty cookie":              {"Cookie": r.cookieName() + "="},
+				"the secret as a cookie":       {"Cookie": r.cookieName() + "=" + secret.Token},
+				"the secret in the parameter":  {"Referer": r.base + "/?sign_in_once=" + secret.Token},
 			} {
 				a := r.stranger(t, route.Method, path, `{"tenant":"default","name":"n","userId":"usr_1","verdict":"noted"}`, h)
 				if a.status != 401 || route.Method != "HEAD" && !strings.Contains(a.text, "patchbay console") {

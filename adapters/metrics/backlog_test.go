@@ -82,7 +82,7 @@ func TestBacklogIsAbsentWhileTheStoreIsUnavailable(t *testing.T) {
 
 func TestBacklogIsCountedOnceInFiveSeconds(t *testing.T) {
 	t.Parallel()
-	for name, fails := range map[string]bool{"it counts": false, "it is gone": true} {
+	for name, fails := range map[string]bool{"the store answers": false, "the store is unavailable": true} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			synctest.Test(t, func(t *testing.T) {

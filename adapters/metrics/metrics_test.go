@@ -28,7 +28,7 @@ func TestExposedMetrics(t *testing.T) {
 		none    string // must not be shown
 	}{
 		"a process": {func(*metrics.Metrics) {}, []string{"go_goroutines ", "process_open_fds "}, "patchbay_"},
-		"a provider that nothing was asked of": {func(m *metrics.Metrics) { m.Add("acme", "retried", "skipped") }, []string{
+		"a provider without calls": {func(m *metrics.Metrics) { m.Add("acme", "retried", "skipped") }, []string{
 			`patchbay_breaker_state{provider="acme"} 0`, `patchbay_decisions_total{decision="retried",provider="acme"} 0`,
 			`patchbay_decisions_total{decision="skipped",provider="acme"} 0`,
 		}, "patchbay_calls_total{"},

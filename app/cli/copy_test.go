@@ -84,7 +84,7 @@ func TestStorageCopyIsRefusedBeforeItBegins(t *testing.T) {
 	r := newCopyRig(t)
 	for _, row := range []struct{ name, args, says string }{
 		{"no source", "--to second", `required flag(s) "from" not set`},
-		{"a store that is none", "--from local --to third", `there is no store "third"; there is local, second`},
+		{"an unknown store", "--from local --to third", `there is no store "third"; there is local, second`},
 		{"a provider for something else", "--from catcher --to second", `there is no store "catcher"`},
 		{"into itself", "--from local --to local", `"local" is copied into itself`},
 		{"a source whose file is not there", "--from local --to second", "there is no store: sqlite "},

@@ -105,7 +105,7 @@ func TestDataCommandsRequireAPerson(t *testing.T) {
 		{"two ways at once", "data export --user usr_1 --email ada@example.com", "none of the others can be"},
 		{"an empty id", "data export --user=", "--user is given without a value"},
 		{"an empty tenant", "data erase --user usr_1 --tenant=", "--tenant is given without a value"},
-		{"a directory that is not there", "data export --user usr_1 --to nowhere/ada.json", "no such file or directory"},
+		{"a directory that does not exist", "data export --user usr_1 --to nowhere/ada.json", "no such file or directory"},
 	} {
 		t.Run(row.name, func(t *testing.T) {
 			got := r.run(t, strings.Fields(row.args)...)

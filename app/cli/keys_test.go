@@ -71,8 +71,8 @@ func TestKeysThatAreRefused(t *testing.T) {
 		{"an unknown scope", "keys create --name n --scopes users:admin", "scopes are * or any of payments:read"},
 		{"a tenant of two words", "keys create --name n --tenant a|b", "a tenant takes"},
 		{"a duration in the past", "keys create --name n --ttl -1h", "ttl must be more than nothing"},
-		{"a duration that is none", "keys create --name n --ttl 0s", "ttl must be more than nothing"},
-		{"a key that is not there", "keys revoke key_nobody", "there is no API key \"key_nobody\""},
+		{"an invalid duration", "keys create --name n --ttl 0s", "ttl must be more than nothing"},
+		{"a key that does not exist", "keys revoke key_nobody", "there is no API key \"key_nobody\""},
 	} {
 		t.Run(row.name, func(t *testing.T) {
 			got := r.run(t, strings.Fields(row.args)...)

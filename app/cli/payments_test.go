@@ -70,10 +70,10 @@ func TestPaymentCommandsWhileNoGatewayRuns(t *testing.T) {
 		says       string
 	}{
 		{"nothing needs a person", "payments review", 0, "PAYMENT"},
-		{"a payment that is not there", "payments resolve pay_1 --verdict not_executed", 1, "not_found"},
+		{"a payment that does not exist", "payments resolve pay_1 --verdict not_executed", 1, "not_found"},
 		{"what only the provider can tell", "payments resolve pay_1 --verdict executed", 1, "start the gateway first"},
 		{"no verdict", "payments resolve pay_1", 1, `required flag(s) "verdict" not set`},
-		{"a verdict that is none", "payments resolve pay_1 --verdict lost", 1, "verdict must be executed, not_executed or noted"},
+		{"an unknown verdict", "payments resolve pay_1 --verdict lost", 1, "verdict must be executed, not_executed or noted"},
 		{"no payment", "payments resolve --verdict noted", 1, "accepts 1 arg(s), received 0"},
 	} {
 		got := r.run(t, strings.Fields(row.args)...)

@@ -17,18 +17,18 @@ func TestABackupNeverReplacesAFileOfTheInstallation(t *testing.T) {
 		"the store by another spelling": func(r *rig) string {
 			return r.dir + "/data/../data/./patchbay.db"
 		},
-		"the store by a symbolic link":          func(r *rig) string { return filepath.Join(r.dir, "symbolic.db") },
-		"the store by a hard link":              func(r *rig) string { return filepath.Join(r.dir, "hard.db") },
-		"the store through a directory":         func(r *rig) string { return filepath.Join(r.dir, "elsewhere", "patchbay.db") },
-		"its log, which is not there":           func(r *rig) string { return filepath.Join(r.dir, "data", "patchbay.db-wal") },
-		"its shared memory, which is not there": func(r *rig) string { return filepath.Join(r.dir, "data", "patchbay.db-shm") },
-		"the standby, which is not there yet":   func(r *rig) string { return filepath.Join(r.dir, "data", "standby.db") },
-		"its lock":                              func(r *rig) string { return filepath.Join(r.dir, "data", "patchbay.db.lock") },
-		"a store beside what is given":          func(r *rig) string { return filepath.Join(r.dir, "data", "other") }, // written as other.part first
-		"a store that is not in use":            func(r *rig) string { return filepath.Join(r.dir, "data", "other.part") },
-		"the spool":                             func(r *rig) string { return filepath.Join(r.dir, "data", "spool.db") },
-		"the installation's secrets":            func(r *rig) string { return filepath.Join(r.dir, "data", "installation.json") },
-		"the secrets by a link":                 func(r *rig) string { return filepath.Join(r.dir, "secrets.db") },
+		"the store by a symbolic link":            func(r *rig) string { return filepath.Join(r.dir, "symbolic.db") },
+		"the store by a hard link":                func(r *rig) string { return filepath.Join(r.dir, "hard.db") },
+		"the store through a directory":           func(r *rig) string { return filepath.Join(r.dir, "elsewhere", "patchbay.db") },
+		"its log, which does not exist":           func(r *rig) string { return filepath.Join(r.dir, "data", "patchbay.db-wal") },
+		"its shared memory, which does not exist": func(r *rig) string { return filepath.Join(r.dir, "data", "patchbay.db-shm") },
+		"the standby, which does not exist yet":   func(r *rig) string { return filepath.Join(r.dir, "data", "standby.db") },
+		"its lock":                                func(r *rig) string { return filepath.Join(r.dir, "data", "patchbay.db.lock") },
+		"a store beside what is given":            func(r *rig) string { return filepath.Join(r.dir, "data", "other") }, // written as other.part first
+		"a store that is not in use":              func(r *rig) string { return filepath.Join(r.dir, "data", "other.part") },
+		"the spool":                               func(r *rig) string { return filepath.Join(r.dir, "data", "spool.db") },
+		"the installation's secrets":              func(r *rig) string { return filepath.Join(r.dir, "data", "installation.json") },
+		"the secrets by a link":                   func(r *rig) string { return filepath.Join(r.dir, "secrets.db") },
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
