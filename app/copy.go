@@ -8,8 +8,6 @@ import (
 	"slices"
 	"strings"
 
-	"go.uber.org/fx"
-
 	"patchbay/app/secrets"
 	"patchbay/config"
 	"patchbay/core/fault"
@@ -45,7 +43,7 @@ func CopyStorage(ctx context.Context, c *config.Config, from, to string, progres
 		return done, err
 	}
 	stores := newStoreOpener(c)
-	defer func() { err = errors.Join(err, stores.close(ctx)) }()
+	defer func() { err = errors.Join(err, stores.close()) }()
 	options := storecopy.Options{Clock: stores.clock, Progress: progress, Ready: func() error {
 		if !needed {
 			return nil
@@ -109,7 +107,7 @@ func (s *storeOpener) open(ctx context.Context, p config.Provider, exists bool) 
 	if err != nil {
 		return storecopy.Side{}, err
 	}
-	s.Append(fx.StopHook(store.Close))
+	s.add(store.Close)
 	older, err := (&restored{store: p.Name, dir: p.DataDir()}).older(ctx, store)
 	return storecopy.Side{Name: p.Name, Journal: store.Journal, Archive: store.Archive, Older: older}, err
 }

@@ -48,7 +48,7 @@ func Offline(ctx context.Context, c *config.Config, readOnly bool, work func(*ad
 	default:
 		err = dig.RootCause(err)
 	}
-	return errors.Join(err, opened.close(ctx))
+	return errors.Join(err, opened.close())
 }
 
 // errNotMade reports a store that does not exist yet; the next start of the gateway creates
@@ -122,7 +122,7 @@ func Identity(c *config.Config, secrets secrets.Secrets) adminapi.Identity {
 func CreateStorage(ctx context.Context, c *config.Config) (err error) {
 	p := c.Provider[c.Storage.Provider]
 	stores := newStoreOpener(c)
-	defer func() { err = errors.Join(err, stores.close(ctx)) }()
+	defer func() { err = errors.Join(err, stores.close()) }()
 	switch _, err := stores.open(ctx, p, existing); {
 	case err == nil, fault.From(err).Code == "store_locked":
 		return fmt.Errorf("there is a store already: %s", StoreName(p))

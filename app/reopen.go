@@ -19,7 +19,7 @@ func ReopenStorage(ctx context.Context, c *config.Config, name string, force boo
 		return "", err
 	}
 	stores := newStoreOpener(c)
-	defer func() { err = errors.Join(err, stores.close(ctx)) }()
+	defer func() { err = errors.Join(err, stores.close()) }()
 	store, err := stores.openExisting(ctx, p)
 	if err != nil {
 		return "", err

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"math"
 	"os"
+	"slices"
 	"time"
 
 	"go.uber.org/fx"
@@ -49,10 +50,10 @@ func openStorage(gateway fx.Lifecycle, opened *closers, c *config.Config, s envi
 	return store, f, err
 }
 
-func (f *fallback) open(ctx context.Context, l fx.Lifecycle, c *config.Config, s environment) (Storage, error) {
+func (f *fallback) open(ctx context.Context, opened *closers, c *config.Config, s environment) (Storage, error) {
 	p, path := c.Provider[c.Storage.Provider], c.Spool()
 	_, serr := os.Stat(path)
-	store, err := f.openBounded(ctx, l, p, s, roleStore(c), "watch over the database")
+	store, err := f.openBounded(ctx, opened, p, s, roleStore(c), "watch over the database")
 	spooled := fault.Is(err, fault.Unavailable) && p.Type.Server && path != "" && serr == nil
 	if err != nil && !spooled {
 		return Storage{}, err
@@ -67,7 +68,7 @@ func (f *fallback) open(ctx context.Context, l fx.Lifecycle, c *config.Config, s
 	if err != nil {
 		return Storage{}, fmt.Errorf("storage.spool: %w", err)
 	}
-	l.Append(fx.StopHook(held.Close))
+	opened.add(held.Close)
 	f.local = observed("spool", resilience.Store{Journal: held}, s, spoolFile)
 	if f.spool, err = openSpool(ctx, store.Journal, f.local, s); err != nil {
 		return Storage{}, err
@@ -101,13 +102,13 @@ func openSpool(ctx context.Context, store, local ports.Journal, s environment) (
 // openBounded opens a store, wrapped in its policy and watched by the task named watch if it is
 // a server. A server's store that is not available is returned together with the error: it may
 // be opened later.
-func (f *fallback) openBounded(ctx context.Context, l fx.Lifecycle, p config.Provider, s environment, as role, watch string) (Storage, error) {
+func (f *fallback) openBounded(ctx context.Context, opened *closers, p config.Provider, s environment, as role, watch string) (Storage, error) {
 	if !p.Type.Server {
 		store, err := openStore(ctx, p, s)
 		if err != nil {
 			return Storage{}, err
 		}
-		l.Append(fx.StopHook(store.Close))
+		opened.add(store.Close)
 		observing := observed(p.Name, resilience.Store{Journal: store.Journal, Users: store.Users}, s, as)
 		store.Journal, store.Users = observing, observing.Users()
 		return store, nil
@@ -119,7 +120,7 @@ func (f *fallback) openBounded(ctx context.Context, l fx.Lifecycle, p config.Pro
 		}
 		return resilience.Store{Journal: store.Journal, Users: store.Users, Close: store.Close}, nil
 	}, withPolicy(p, s, as))
-	l.Append(fx.StopHook(bounded.Close))
+	opened.add(bounded.Close)
 	f.tasks[watch] = bounded.Watch
 	return Storage{Journal: bounded, Users: bounded.Users(), Closer: bounded}, bounded.Open(ctx)
 }
@@ -145,9 +146,9 @@ func openStore(ctx context.Context, p config.Provider, s environment) (Storage, 
 	return store, nil
 }
 
-func (f *fallback) openStandby(ctx context.Context, l fx.Lifecycle, c *config.Config, store Storage, s environment) error {
+func (f *fallback) openStandby(ctx context.Context, opened *closers, c *config.Config, store Storage, s environment) error {
 	p := c.Provider[c.Storage.Standby]
-	other, err := f.openBounded(ctx, l, p, s, standby, "watch over the standby")
+	other, err := f.openBounded(ctx, opened, p, s, standby, "watch over the standby")
 	if fault.Is(err, fault.Unavailable) && p.Type.Server {
 		err = nil // the store is opened later, and the log reports it
 	}
@@ -208,20 +209,15 @@ func (f fallback) status(ctx context.Context, c *config.Config, store Storage) a
 	return view
 }
 
-// closers closes what was opened, in the reverse order. It implements fx.Lifecycle.
-type closers []fx.Hook
+// closers close what was opened, in the reverse order.
+type closers []func() error
 
-// Append implements fx.Lifecycle.
-func (c *closers) Append(h fx.Hook) { *c = append(*c, h) }
+func (c *closers) add(closer func() error) { *c = append(*c, closer) }
 
-func (c *closers) close(ctx context.Context) error {
-	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), 10*time.Second)
-	defer cancel()
+func (c *closers) close() error {
 	var errs []error
-	for i := len(*c) - 1; i >= 0; i-- {
-		if (*c)[i].OnStop != nil {
-			errs = append(errs, (*c)[i].OnStop(ctx))
-		}
+	for _, closer := range slices.Backward(*c) {
+		errs = append(errs, closer())
 	}
 	return errors.Join(errs...)
 }

@@ -54,7 +54,7 @@ func wantNone(t *testing.T, m *metrics.Metrics) {
 	t.Helper()
 	text := scrape(t, m)
 	if !strings.Contains(text, "\npatchbay_store_counted 0\n") || strings.Contains(text, "patchbay_queue_") || strings.Contains(text, "patchbay_open") {
-		t.Errorf("shown while the store is gone:\n%s", text)
+		t.Errorf("metrics while the store is unavailable =\n%s\nwant patchbay_store_counted 0, and no counts", text)
 	}
 }
 
@@ -75,7 +75,7 @@ func TestBacklogIsAbsentWhileTheStoreIsUnavailable(t *testing.T) {
 		began := time.Now()
 		wantNone(t, m)
 		if took := time.Since(began); took != 2*time.Second {
-			t.Errorf("a scrape of a store that hangs took %s", took)
+			t.Errorf("a scrape of a store that hangs took %s, want 2s", took)
 		}
 	})
 }

@@ -15,7 +15,7 @@ func scrape(t *testing.T, m *metrics.Metrics) string {
 	w := httptest.NewRecorder()
 	m.Handler().ServeHTTP(w, httptest.NewRequest(http.MethodGet, "/metrics", nil))
 	if w.Code != http.StatusOK || !strings.HasPrefix(w.Header().Get("Content-Type"), "text/plain") {
-		t.Fatalf("%d %s", w.Code, w.Header().Get("Content-Type"))
+		t.Fatalf("status = %d, Content-Type = %q, want 200 and text/plain", w.Code, w.Header().Get("Content-Type"))
 	}
 	return "\n" + w.Body.String()
 }
@@ -66,11 +66,11 @@ func TestExposedMetrics(t *testing.T) {
 			text := scrape(t, m)
 			for _, want := range c.want {
 				if !strings.Contains(text, "\n"+want) {
-					t.Errorf("no %q in:\n%s", want, text)
+					t.Errorf("metrics =\n%s\nwant %q in it", text, want)
 				}
 			}
 			if strings.Contains(text, c.none) {
-				t.Errorf("%q in:\n%s", c.none, text)
+				t.Errorf("metrics =\n%s\nwant no %q in it", text, c.none)
 			}
 		})
 	}
@@ -82,6 +82,6 @@ func TestMetricsHaveTheirOwnRegistry(t *testing.T) {
 	one, other := metrics.New(), metrics.New()
 	one.Add("acme")
 	if text := scrape(t, other); strings.Contains(text, "acme") {
-		t.Errorf("%s", text)
+		t.Errorf("metrics of another registry =\n%s\nwant nothing of acme", text)
 	}
 }
