@@ -64,7 +64,7 @@ func TestDatabaseCheckReportsWrongSettings(t *testing.T) {
 		"a maximum of one connection is refused":              {func(d *setting.Database) { d.Pool.Max = 1 }, "pool.max", "must be 2 to 1000"},
 		"a minimum above the maximum is refused":              {func(d *setting.Database) { d.Pool.Min = 21 }, "pool.min", "must be 0 to pool.max"},
 		"a certificate without its key":                       {func(d *setting.Database) { d.CertFile = "c" }, "cert_file", "and key_file belong together"},
-		"an authority that does not exist":                      {func(d *setting.Database) { d.CAFile = filepath.Join(t.TempDir(), "ca") }, "ca_file", "cannot be read"},
+		"an authority that does not exist":                    {func(d *setting.Database) { d.CAFile = filepath.Join(t.TempDir(), "ca") }, "ca_file", "cannot be read"},
 	} {
 		d := setting.StandardDatabase("postgres", 5432)
 		c.change(d)
