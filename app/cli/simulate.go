@@ -23,12 +23,12 @@ import (
 // simulation is a simulated provider: its handler, and what its users must know.
 type simulation struct {
 	http.Handler
-	known [][2]string               // name and value
-	run   func(ctx context.Context) // in the background; may be nil
+	values [][2]string               // name and value
+	run    func(ctx context.Context) // in the background; may be nil
 }
 
 // mailing is a simulated mail provider, which shows what it has delivered.
-func mailing(h http.Handler, messages func() []mailbox.Message, known ...[2]string) simulation {
+func mailing(h http.Handler, messages func() []mailbox.Message, values ...[2]string) simulation {
 	routes := http.NewServeMux()
 	routes.Handle("/", h)
 	routes.HandleFunc("GET /simulator/messages", func(w http.ResponseWriter, _ *http.Request) {
@@ -39,16 +39,13 @@ func mailing(h http.Handler, messages func() []mailbox.Message, known ...[2]stri
 		w.Header().Set("Content-Type", "application/json")
 		_ = json.NewEncoder(w).Encode(object{"data": all}) // the client may have gone
 	})
-	return simulation{Handler: routes, known: known}
+	return simulation{Handler: routes, values: values}
 }
 
 type object map[string]any
 
 func simulate() *cobra.Command {
-	cmd := &cobra.Command{
-		Use: "simulate", Short: "Serve a simulated provider alone, for tests; nothing is kept", Args: cobra.NoArgs,
-	}
-	cmd.AddCommand(
+	return group("simulate", "Serve a simulated provider alone, for tests; nothing is kept",
 		simulateStripe(),
 		simulated("sendgrid", "Serve a simulated account at SendGrid", func() simulation {
 			s := sendgridsim.New(sendgridsim.Options{})
@@ -59,14 +56,13 @@ func simulate() *cobra.Command {
 			return mailing(s, s.Messages, [2]string{"domain", s.Domain()}, [2]string{"api_key", s.Key()})
 		}),
 	)
-	return cmd
 }
 
 func simulateStripe() *cobra.Command {
 	var webhooks, secret string
 	cmd := simulated("stripe", "Serve a simulated account at Stripe", func() simulation {
 		s := stripesim.New(stripesim.Options{RefundTakes: 5 * time.Second})
-		sim := simulation{Handler: s, known: [][2]string{{"account", s.Account()}, {"secret_key", s.Key()}}}
+		sim := simulation{Handler: s, values: [][2]string{{"account", s.Account()}, {"secret_key", s.Key()}}}
 		if webhooks != "" {
 			sim.run = func(ctx context.Context) { s.NotifyUntil(ctx, webhooks, secret) }
 		}
@@ -97,7 +93,7 @@ func (s simulation) serve(ctx context.Context, address string, out io.Writer) er
 		return err
 	}
 	fmt.Fprintf(out, "base_url http://%s\n", l.Addr())
-	for _, k := range s.known {
+	for _, k := range s.values {
 		fmt.Fprintf(out, "%s %s\n", k[0], k[1])
 	}
 	server := &http.Server{Handler: s, ReadHeaderTimeout: 10 * time.Second}
