@@ -34,7 +34,14 @@ func mailing(h http.Handler, messages func() []mailbox.Message, known ...[2]stri
 	routes.HandleFunc("GET /simulator/messages", func(w http.ResponseWriter, _ *http.Request) {
 		all := []object{}
 		for _, m := range messages() {
-			all = append(all, object{"to": m.To, "reference": m.Reference, "variables": m.Variables, "message": string(m.Raw)})
+			one := object{"to": m.To, "reference": m.Reference, "variables": m.Variables, "tags": m.Tags, "message": string(m.Raw)}
+			if t := m.Template; t != nil {
+				one["template"] = object{"name": t.Name, "version": t.Version, "variables": t.Variables}
+			}
+			if m.RecipientVariables != nil {
+				one["recipientVariables"] = m.RecipientVariables
+			}
+			all = append(all, one)
 		}
 		w.Header().Set("Content-Type", "application/json")
 		_ = json.NewEncoder(w).Encode(object{"data": all}) // the client may have gone
