@@ -33,7 +33,7 @@ func TestTheCatalogueIsCompleteAndUnambiguous(t *testing.T) {
 	}
 }
 
-func TestAFurtherTypeThatIsWrongIsAnError(t *testing.T) {
+func TestLoadRefusesAnIncompleteOrAmbiguousFurtherType(t *testing.T) {
 	t.Parallel()
 	acme := func(change func(m *provider.Mail)) provider.Mail {
 		m := provider.Mail{
@@ -74,7 +74,7 @@ func TestAFurtherTypeThatIsWrongIsAnError(t *testing.T) {
 	}
 }
 
-func TestAnUnknownTypeIsToldWhichThereAre(t *testing.T) {
+func TestAnUnknownTypeIsReportedWithTheKnownTypes(t *testing.T) {
 	t.Parallel()
 	file := path.Join(t.TempDir(), "patchbay.yaml")
 	if err := os.WriteFile(file, []byte("providers: {mine: {type: sqlight}}\n"), 0o600); err != nil {

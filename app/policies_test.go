@@ -22,13 +22,13 @@ func quiet() environment {
 // with the adapter, which works without a configuration.
 func TestThereIsOneDefaultPolicy(t *testing.T) {
 	t.Parallel()
-	got := within(config.Provider{Policy: config.StandardPolicy()}, quiet(), roleMail(true)).Policy
+	got := withPolicy(config.Provider{Policy: config.StandardPolicy()}, quiet(), roleMail(true)).Policy
 	if got != resilience.Default {
-		t.Errorf("configured: %+v; of the adapter: %+v", got, resilience.Default)
+		t.Errorf("default policy = %+v, want that of the adapter, %+v", got, resilience.Default)
 	}
 }
 
-func TestWhatTheMetricsSayOfAProvider(t *testing.T) {
+func TestProviderMetrics(t *testing.T) {
 	t.Parallel()
 	for want, e := range map[string]resilience.Event{
 		`patchbay_calls_total{op="create",outcome="ok",provider="acme"} 1`:       {Decision: resilience.Tried, Op: "create"},
@@ -44,7 +44,7 @@ func TestWhatTheMetricsSayOfAProvider(t *testing.T) {
 	} {
 		s := quiet()
 		e.Provider = "acme"
-		within(config.Provider{Name: "acme", Policy: config.StandardPolicy()}, s, roleMail(true)).Observe(e)
+		withPolicy(config.Provider{Name: "acme", Policy: config.StandardPolicy()}, s, roleMail(true)).Observe(e)
 		w := httptest.NewRecorder()
 		s.metrics.Handler().ServeHTTP(w, httptest.NewRequest(http.MethodGet, "/metrics", nil))
 		if !strings.Contains(w.Body.String(), "\n"+want+"\n") {

@@ -18,7 +18,7 @@ func ReopenStorage(ctx context.Context, c *config.Config, name string, force boo
 	if err != nil {
 		return "", err
 	}
-	stores := newSides(c)
+	stores := newStoreOpener(c)
 	defer func() { err = errors.Join(err, stores.close(ctx)) }()
 	store, err := stores.openExisting(ctx, p)
 	if err != nil {

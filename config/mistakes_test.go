@@ -23,7 +23,7 @@ func (m mistake) check(t *testing.T, environ ...string) {
 	c, err := load(t, m.text, environ...)
 	var mistakes config.Mistakes
 	if !errors.As(err, &mistakes) || c != nil {
-		t.Errorf("%s: %v", m.name, err)
+		t.Errorf("%s: error = %v, want Mistakes, and no configuration", m.name, err)
 		return
 	}
 	if got := strings.Split(err.Error(), "\n"); !slices.Equal(got, m.want) {
@@ -31,7 +31,7 @@ func (m mistake) check(t *testing.T, environ ...string) {
 	}
 }
 
-func TestMistakesInAFile(t *testing.T) {
+func TestMistakesInAFileAreReported(t *testing.T) {
 	t.Parallel()
 	for _, tt := range []mistake{
 		{"a section that is none", "servers: {}", []string{"file:1: servers: is not a setting; did you mean server?"}},
@@ -80,7 +80,7 @@ func TestMistakesInAFile(t *testing.T) {
 	}
 }
 
-func TestMistakesInValues(t *testing.T) {
+func TestMistakesInValuesAreReported(t *testing.T) {
 	t.Parallel()
 	const example = " is not an address such as 127.0.0.1:8080"
 	for _, tt := range []mistake{
@@ -161,7 +161,7 @@ func TestMistakesInValues(t *testing.T) {
 	}
 }
 
-func TestMistakesAboutProviders(t *testing.T) {
+func TestMistakesInProvidersAreReported(t *testing.T) {
 	t.Parallel()
 	const there = "sqlite, mock, catcher, postgres, acme"
 	for _, tt := range []mistake{
@@ -202,7 +202,7 @@ func TestMistakesAboutProviders(t *testing.T) {
 }
 
 // All at once means that one run of check is enough.
-func TestEveryMistakeAtOnce(t *testing.T) {
+func TestAllMistakesAreReportedTogether(t *testing.T) {
 	t.Parallel()
 	mistake{"all", `server:
   adress: 127.0.0.1:8080
@@ -250,17 +250,17 @@ providers:
 }
 
 // config keeps the names of the mock's faults; the mock must know each.
-func TestEveryFaultIsTheMocks(t *testing.T) {
+func TestMockFaultsAreThoseOfTheMock(t *testing.T) {
 	t.Parallel()
 	_, err := load(t, "providers: {mock: {type: mock, fault: none}}")
 	if err == nil {
-		t.Fatal("any fault is taken")
+		t.Fatal("the fault none is accepted, want a mistake")
 	}
 	_, list, _ := strings.Cut(err.Error(), "is not one of ")
 	for fault := range strings.SplitSeq(list, ", ") {
 		mustLoad(t, "providers: {mock: {type: mock, fault: "+fault+"}}")
 		if _, err := mockpay.New(mockpay.Options{Name: "mock", Clock: clock.System{}, IDs: ids.UUIDs{}, Fault: fault}); err != nil {
-			t.Errorf("%q: %v", fault, err)
+			t.Errorf("fault %q: error = %v, want none", fault, err)
 		}
 	}
 }

@@ -36,11 +36,11 @@ func TestPoliciesAreMergedKeyByKey(t *testing.T) {
 		}
 	}
 	if got := c.Provider["local"].Policy; got != (config.Policy{}) {
-		t.Errorf("a store has no policy yet: %+v", got)
+		t.Errorf("policy of a store on this machine = %+v, want none", got)
 	}
 }
 
-func TestMistakesInPolicies(t *testing.T) {
+func TestMistakesInPoliciesAreReported(t *testing.T) {
 	t.Parallel()
 	for _, tt := range []mistake{
 		{"a name that is nobody's", "policies:\n  stripe: {timeout: 1s}\n", []string{

@@ -71,8 +71,8 @@ func New(o Options) *Server {
 	o.Log = cmp.Or(o.Log, slog.New(slog.DiscardHandler))
 	c := &Server{
 		Options:  o,
-		links:    tokens{life: linkLife, most: openLinks},
-		sessions: tokens{life: sessionLife, most: openSessions},
+		links:    tokens{life: linkLife, max: maxLinks},
+		sessions: tokens{life: sessionLife, max: maxSessions},
 		refusals: logging.Repeated{Log: o.Log, Level: slog.LevelWarn, Text: "credential is refused"},
 	}
 	c.running, c.stop = context.WithCancel(context.Background())
@@ -148,9 +148,9 @@ func (c *Server) Shutdown(ctx context.Context) error {
 // fail answers with an error in the format of the API, or with the sign-in page for a
 // browser that is not signed in.
 func (c *Server) fail(f *fiber.Ctx, err error) error {
-	var r *refusal
-	if errors.As(err, &r) {
-		c.logRefusal(f, r)
+	if r, ok := errors.AsType[*refusal](err); ok {
+		c.refusals.Note(c.running, r.code, slog.String("code", r.code), slog.String("listener", "admin"),
+			slog.String("method", f.Method()), slog.Int("status", r.status))
 		if f.Status(r.status); r.status == fiber.StatusUnauthorized && f.Accepts(fiber.MIMEApplicationJSON, fiber.MIMETextHTML) == fiber.MIMETextHTML {
 			return render(f, "sign-in", map[string]any{"Why": r.why, "Options": c.Options})
 		}

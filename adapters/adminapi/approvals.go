@@ -4,7 +4,6 @@ import (
 	"context"
 	_ "embed"
 	"html/template"
-	"io"
 	"net/url"
 	"strings"
 
@@ -76,13 +75,13 @@ func (c *Server) approve(f *fiber.Ctx, a *act) error {
 		return fiber.NewError(fiber.StatusNotFound, "no mock payment provider is configured")
 	}
 	provider, reference := strings.Clone(f.Params("provider")), strings.Clone(f.Params("reference"))
-	a.about("provider", provider)
-	a.about("intent", reference)
+	a.addObject("provider", provider)
+	a.addObject("intent", reference)
 	verdict, err := verdictOf(f)
 	if err != nil {
 		return err
 	}
-	a.about("verdict", verdict)
+	a.addObject("verdict", verdict)
 	if err := c.Approvals.Approve(context.Background(), provider, reference, verdict == "approve"); err != nil {
 		return err
 	}
@@ -91,12 +90,9 @@ func (c *Server) approve(f *fiber.Ctx, a *act) error {
 
 // verdictOf reads the form: verdict is approve or fail.
 func verdictOf(f *fiber.Ctx) (string, error) {
-	var raw []byte
-	if body := f.Context().RequestBodyStream(); body != nil {
-		var err error
-		if raw, err = io.ReadAll(body); err != nil {
-			return "", err
-		}
+	raw, err := readBody(f)
+	if err != nil {
+		return "", err
 	}
 	form, err := url.ParseQuery(string(raw))
 	if verdict := form.Get("verdict"); err == nil && (verdict == "approve" || verdict == "fail") {

@@ -49,7 +49,7 @@ func TestAPaymentIsApprovedOnItsPage(t *testing.T) {
 		r := serve(t, adminapi.Options{Approvals: b})
 		page := r.do(t, http.MethodGet, path, "")
 		if page.status != 200 || !strings.Contains(page.body, "19.99") || strings.Count(page.body, "<button") != 2 {
-			t.Errorf("%s: the page is %d %s", verdict, page.status, page.body)
+			t.Errorf("%s: status = %d, page = %s, want 200, the amount, and two buttons", verdict, page.status, page.body)
 		}
 		if policy := page.header.Get("Referrer-Policy"); policy != "same-origin" {
 			t.Errorf("referrer policy %q, want same-origin: a browser would send the form without its origin", policy)
@@ -60,23 +60,23 @@ func TestAPaymentIsApprovedOnItsPage(t *testing.T) {
 		}
 		after := r.do(t, http.MethodGet, path, "")
 		if after.status != 200 || !strings.Contains(after.body, string(want)) || strings.Contains(after.body, "<button") {
-			t.Errorf("%s: afterwards the page is %d %s", verdict, after.status, after.body)
+			t.Errorf("%s: status afterwards = %d, page = %s, want 200, %s, and no button", verdict, after.status, after.body, want)
 		}
 		for what, text := range map[string]string{"an id": mark, "an address": `href="javascript`} {
 			if strings.Contains(page.body+after.body, text) {
-				t.Errorf("%s is not escaped: %s %s", what, page.body, after.body)
+				t.Errorf("%s is not escaped in %s %s, want no %q", what, page.body, after.body, text)
 			}
 		}
 		if again := r.do(t, http.MethodPost, path, "verdict=approve"); again.status != 409 {
 			t.Errorf("%s, then again: %d %s, want a conflict", verdict, again.status, again.body)
 		}
 		if !strings.Contains(r.log.String(), "action=mock.approve") {
-			t.Errorf("the log does not tell of it: %s", r.log.String())
+			t.Errorf("log = %s, want action=mock.approve in it", r.log.String())
 		}
 	}
 }
 
-func TestWhoMayNotApprove(t *testing.T) {
+func TestApprovalIsRefusedToOthersThanTheOperator(t *testing.T) {
 	t.Parallel()
 	b := waiting()
 	r := serve(t, adminapi.Options{Approvals: b})
@@ -99,6 +99,6 @@ func TestWhoMayNotApprove(t *testing.T) {
 		}
 	}
 	if b.a.Status != payment.RequiresAction {
-		t.Errorf("the payment is %s", b.a.Status)
+		t.Errorf("status of the payment = %s, want %s", b.a.Status, payment.RequiresAction)
 	}
 }

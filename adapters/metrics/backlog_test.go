@@ -58,7 +58,7 @@ func wantNone(t *testing.T, m *metrics.Metrics) {
 	}
 }
 
-func TestTheBacklogIsShownAndAbsentWhileTheStoreIsGone(t *testing.T) {
+func TestBacklogIsAbsentWhileTheStoreIsUnavailable(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		m, s := metrics.New(), &stock{}
@@ -80,7 +80,7 @@ func TestTheBacklogIsShownAndAbsentWhileTheStoreIsGone(t *testing.T) {
 	})
 }
 
-func TestTheStoreIsNotAskedMoreOftenThanEachFewSeconds(t *testing.T) {
+func TestBacklogIsCountedOnceInFiveSeconds(t *testing.T) {
 	t.Parallel()
 	for name, fails := range map[string]bool{"it counts": false, "it is gone": true} {
 		t.Run(name, func(t *testing.T) {

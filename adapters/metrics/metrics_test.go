@@ -20,7 +20,7 @@ func scrape(t *testing.T, m *metrics.Metrics) string {
 	return "\n" + w.Body.String()
 }
 
-func TestWhatIsShown(t *testing.T) {
+func TestExposedMetrics(t *testing.T) {
 	t.Parallel()
 	for name, c := range map[string]struct {
 		happens func(m *metrics.Metrics)
@@ -77,7 +77,7 @@ func TestWhatIsShown(t *testing.T) {
 }
 
 // Two gateways in one process have nothing in common.
-func TestNothingIsGlobal(t *testing.T) {
+func TestMetricsHaveTheirOwnRegistry(t *testing.T) {
 	t.Parallel()
 	one, other := metrics.New(), metrics.New()
 	one.Add("acme")

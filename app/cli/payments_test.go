@@ -6,7 +6,7 @@ import (
 )
 
 // While the gateway runs it has the store, and is asked.
-func TestPaymentsOfARunningGateway(t *testing.T) {
+func TestPaymentCommandsUseARunningGateway(t *testing.T) {
 	t.Parallel()
 	const titles = "PAYMENT  TENANT  PROVIDER  STATUS  SINCE  REASON  DETAIL\n"
 	for _, row := range []struct {
@@ -60,7 +60,7 @@ func TestPaymentsOfARunningGateway(t *testing.T) {
 	}
 }
 
-func TestPaymentsWhileNoGatewayRuns(t *testing.T) {
+func TestPaymentCommandsWhileNoGatewayRuns(t *testing.T) {
 	t.Parallel()
 	r := newRig(t)
 	r.make(t)
@@ -78,7 +78,7 @@ func TestPaymentsWhileNoGatewayRuns(t *testing.T) {
 	} {
 		got := r.run(t, strings.Fields(row.args)...)
 		if got.code != row.code || !strings.Contains(got.stdout+got.stderr, row.says) {
-			t.Errorf("%s: %+v", row.name, got)
+			t.Errorf("%s: got %+v, want exit code %d, %q in stdout or stderr", row.name, got, row.code, row.says)
 		}
 	}
 }

@@ -24,12 +24,12 @@ import (
 // simulation is a simulated provider: its handler, and what its users must know.
 type simulation struct {
 	http.Handler
-	known [][2]string               // name and value
-	run   func(ctx context.Context) // in the background; may be nil
+	values [][2]string               // name and value
+	run    func(ctx context.Context) // in the background; may be nil
 }
 
 // mailing is a simulated mail provider, which shows what it has delivered.
-func mailing(h http.Handler, messages func() []mailbox.Message, known ...[2]string) simulation {
+func mailing(h http.Handler, messages func() []mailbox.Message, values ...[2]string) simulation {
 	routes := http.NewServeMux()
 	routes.Handle("/", h)
 	routes.HandleFunc("GET /simulator/messages", func(w http.ResponseWriter, _ *http.Request) {
@@ -47,16 +47,13 @@ func mailing(h http.Handler, messages func() []mailbox.Message, known ...[2]stri
 		w.Header().Set("Content-Type", "application/json")
 		_ = json.NewEncoder(w).Encode(object{"data": all}) // the client may have gone
 	})
-	return simulation{Handler: routes, known: known}
+	return simulation{Handler: routes, values: values}
 }
 
 type object map[string]any
 
 func simulate() *cobra.Command {
-	cmd := &cobra.Command{
-		Use: "simulate", Short: "Serve a simulated provider alone, for tests; nothing is kept", Args: cobra.NoArgs,
-	}
-	cmd.AddCommand(
+	return group("simulate", "Serve a simulated provider alone, for tests; nothing is kept",
 		simulateStripe(),
 		simulated("sendgrid", "Serve a simulated account at SendGrid", func(string) simulation {
 			s := sendgridsim.New(sendgridsim.Options{})
@@ -67,7 +64,6 @@ func simulate() *cobra.Command {
 			return mailing(s, s.Messages, [2]string{"domain", s.Domain()}, [2]string{"api_key", s.Key()})
 		}),
 	)
-	return cmd
 }
 
 func simulateStripe() *cobra.Command {
@@ -79,7 +75,7 @@ func simulateStripe() *cobra.Command {
 		routes := http.NewServeMux()
 		routes.Handle("/", s)
 		routes.Handle(stripesim.ApprovalPath, s.ApprovalPages())
-		sim := simulation{Handler: routes, known: [][2]string{{"account", s.Account()}, {"secret_key", s.Key()}}}
+		sim := simulation{Handler: routes, values: [][2]string{{"account", s.Account()}, {"secret_key", s.Key()}}}
 		if webhooks != "" {
 			sim.run = func(ctx context.Context) { s.NotifyUntil(ctx, webhooks, secret) }
 		}
@@ -120,7 +116,7 @@ func baseURL(a *net.TCPAddr) string {
 
 // serve first prints the keys, and answers requests until the context ends.
 func (s simulation) serve(ctx context.Context, l net.Listener, out io.Writer) error {
-	for _, k := range s.known {
+	for _, k := range s.values {
 		fmt.Fprintf(out, "%s %s\n", k[0], k[1])
 	}
 	server := &http.Server{Handler: s, ReadHeaderTimeout: 10 * time.Second}
