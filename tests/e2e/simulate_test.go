@@ -81,14 +81,14 @@ func (s *simulator) send(t *testing.T, method, path, kind, authorization, body s
 func TestSimulateStripe(t *testing.T) {
 	t.Parallel()
 	const signed = "whsec_simulate"
-	told := make(chan string, 10)
+	events := make(chan string, 10)
 	hook := httptest.NewServer(http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) {
 		body, _ := io.ReadAll(r.Body)
 		e, err := webhook.ConstructEvent(body, r.Header.Get("Stripe-Signature"), signed)
 		if err != nil {
 			t.Errorf("%v: %s", err, body)
 		}
-		told <- string(e.Type)
+		events <- string(e.Type)
 	}))
 	t.Cleanup(hook.Close)
 	s := simulates(t, 3, "stripe", "--address", "127.0.0.1:0", "--webhooks", hook.URL, "--webhook-secret", signed)
@@ -109,12 +109,12 @@ func TestSimulateStripe(t *testing.T) {
 	}
 	for _, want := range []string{"payment_intent.created", "payment_intent.succeeded"} {
 		select {
-		case got := <-told:
+		case got := <-events:
 			if got != want {
-				t.Errorf("told of %s, want %s", got, want)
+				t.Errorf("event = %s, want %s", got, want)
 			}
 		case <-time.After(10 * time.Second):
-			t.Fatalf("not told of %s", want)
+			t.Fatalf("no event %s within 10 s", want)
 		}
 	}
 	s.end(t)

@@ -1,5 +1,5 @@
 // Package mailgunsim simulates Mailgun: it accepts MIME messages and forms as Mailgun's API v3
-// does, refuses what that refuses, delivers into a mailbox, and fails when told to.
+// does, refuses what that refuses, delivers into a mailbox, and fails on demand.
 //
 // Mailgun's own mock server (mailgun.NewMockServer) does not support MIME messages.
 package mailgunsim

@@ -104,17 +104,17 @@ func (s *Sim) confirm(q *request, r *Record, saved *Saved) *Failure {
 	if f != nil {
 		return f
 	}
-	asked := r.Intent // a refused request changes nothing
+	requested := r.Intent // a refused request changes nothing
 	if method := q.text("payment_method"); method != "" {
-		asked.State.Method = method
+		requested.State.Method = method
 	}
 	if to := q.text("return_url"); to != "" {
-		asked.State.ReturnURL = to
+		requested.State.ReturnURL = to
 	}
-	if f := asked.confirmable(); f != nil {
+	if f := requested.confirmable(); f != nil {
 		return f
 	}
-	r.Intent, saved.Expanded = asked, expanded
+	r.Intent, saved.Expanded = requested, expanded
 	return s.charge(r, q.key, false)
 }
 

@@ -109,16 +109,16 @@ func newRequest(r *http.Request) (*request, *Failure) {
 			continue
 		}
 		q := &request{endpoint: &endpoints[n], ctx: r.Context(), id: id, key: header(r.Header, "Idempotency-Key")}
-		said := r.URL.RawQuery
+		raw := r.URL.RawQuery
 		if r.Method == http.MethodPost && r.Body != nil {
 			body, err := io.ReadAll(r.Body)
-			if err != nil || said != "" {
+			if err != nil || raw != "" {
 				return nil, invalid("", "", "Invalid request")
 			}
-			said = string(body)
+			raw = string(body)
 		}
 		var err error
-		if q.form, err = url.ParseQuery(said); err != nil {
+		if q.form, err = url.ParseQuery(raw); err != nil {
 			return nil, invalid("", "", "Invalid request")
 		}
 		if q.key != "" {
