@@ -61,7 +61,7 @@ func providerRefundView(p payment.Payment, entry payment.RefundEntry) api.Refund
 	case entry.Status.Returned():
 		out.Status = "failed"
 		out.Error = failureView(&payment.Failure{Code: "refund_" + string(entry.Status), Message: "the provider could not complete the refund"})
-	case !entry.Status.Settled():
+	case !entry.Status.Final():
 		out.Status = "pending"
 	}
 	return out

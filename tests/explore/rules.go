@@ -121,7 +121,7 @@ var Rules = []Rule{
 		Name: "a refund that an older copy does not have is looked for before it is made",
 		Edits: []Edit{{
 			"core/payments/restored.go",
-			"!s.knownBefore(&p, op) || op.Action != payment.Refund",
+			"!s.predatesRestore(&p, op) || op.Action != payment.Refund",
 			"true || op.Action != payment.Refund",
 		}},
 		Scenario: "an older state is restored when the provider has forgotten its keys", Bound: 0,
@@ -167,8 +167,8 @@ var Rules = []Rule{
 		Name: "a look goes back far enough, by the provider's clock",
 		Edits: []Edit{{
 			"core/payments/listing.go",
-			"from = from.Add(-pad); from.Before(w.from)",
-			"from = from.Add(-pad); false",
+			"from = from.Add(-clockMargin); from.Before(w.from)",
+			"from = from.Add(-clockMargin); false",
 		}},
 		Scenario: "the provider's clock is behind", Bound: 2, Wrong: "a charge of a payment that was answered canceled",
 	},
