@@ -18,7 +18,7 @@ func (s *Sim) create(q *request, r *Record, saved *Saved) *Failure {
 	i := Intent{
 		Key: q.key, Created: s.now(), Amount: q.number("amount"), Currency: strings.ToLower(q.text("currency")), CaptureMethod: q.text("capture_method"),
 		Redirects: len(q.types()) == 0 && (q.text("automatic_payment_methods[enabled]") != "true" || q.text("automatic_payment_methods[allow_redirects]") != "never"),
-		Types:     q.types(), Customer:  q.text("customer"), Description: q.text("description"), Metadata: q.metadata(),
+		Types:     q.types(), Customer: q.text("customer"), Description: q.text("description"), Metadata: q.metadata(),
 		State: State{Status: payment.RequiresPaymentMethod, Method: q.text("payment_method"), ReturnURL: q.text("return_url")},
 	}
 	if i.CaptureMethod == "" {

@@ -40,7 +40,9 @@ func Run[H any](t *testing.T, cases []Case[H], open func(t *testing.T) H) {
 
 // Contain runs a case. If it panics, for instance because an adapter returns less than the case
 // reads, the case fails and the others still run.
-func Contain(t interface{ Errorf(format string, args ...any) }, run func()) {
+func Contain(t interface {
+	Errorf(format string, args ...any)
+}, run func()) {
 	defer func() {
 		if cause := recover(); cause != nil {
 			t.Errorf("panic: %v\n%s", cause, debug.Stack())
