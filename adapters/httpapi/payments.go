@@ -169,7 +169,7 @@ func failureView(f *payment.Failure) api.Failure {
 	switch {
 	case f == nil:
 		return api.Failure{}
-	case f.Buyers():
+	case f.CausedByBuyer():
 		return publicFailure(f.Code, f.DeclineCode, f.Message)
 	}
 	return api.Failure{Type: string(api.ApiError), Code: f.Code, Message: f.Message}

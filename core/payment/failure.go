@@ -13,6 +13,6 @@ var buyersCodes = map[string]bool{
 	"payment_method_customer_decline": true, "payment_method_provider_decline": true, "payment_method_provider_timeout": true,
 }
 
-// Buyers reports whether the cause is the card, the payment method or the buyer, so that another
+// CausedByBuyer reports whether the cause is the card, the payment method or the buyer, so that another
 // attempt with another of them may succeed.
-func (f *Failure) Buyers() bool { return f.DeclineCode != "" || buyersCodes[f.Code] }
+func (f *Failure) CausedByBuyer() bool { return f.DeclineCode != "" || buyersCodes[f.Code] }

@@ -6,7 +6,7 @@ import (
 	"patchbay/core/payment"
 )
 
-func TestWhichFailuresAreTheBuyers(t *testing.T) {
+func TestFailuresCausedByTheBuyer(t *testing.T) {
 	t.Parallel()
 	for name, c := range map[string]struct {
 		failure payment.Failure
@@ -21,8 +21,8 @@ func TestWhichFailuresAreTheBuyers(t *testing.T) {
 		"a failure of the provider":              {payment.Failure{Code: "api_error"}, false},
 		"a failure without any code":             {payment.Failure{Message: "it failed"}, false},
 	} {
-		if got := c.failure.Buyers(); got != c.want {
-			t.Errorf("%s: Buyers() = %t, want %t", name, got, c.want)
+		if got := c.failure.CausedByBuyer(); got != c.want {
+			t.Errorf("%s: CausedByBuyer() = %t, want %t", name, got, c.want)
 		}
 	}
 }
