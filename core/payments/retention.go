@@ -69,7 +69,7 @@ func (s *Service) countAges(ctx context.Context, c ports.Claim) error {
 		return err
 	}
 	p := &st.payment
-	now := s.ageing.Taken(c)
+	now := s.ageing.ClaimedAt(c)
 	st.clockAhead = now.Sub(s.Clock.Now())
 	if due := sweepDue(p); !due.IsZero() && !now.Before(due) {
 		if err := s.sweep(ctx, &st); err != nil {
@@ -94,15 +94,15 @@ func (s *Service) countAges(ctx context.Context, c ports.Claim) error {
 
 var errErased = fault.New(fault.Conflict, "payment_erased", "what this payment said of a person was erased, and what was answered with it")
 
-// Traces calls found for every payment whose customer is the person, or whose metadata
+// PersonalObjects calls found for every payment whose customer is the person, or whose metadata
 // names the person. It reads all payments of the tenant, and calls progress with how many
 // it has read.
-func (s *Service) Traces(ctx context.Context, p user.Person, progress func(int) error, found func(user.Trace) error) error {
+func (s *Service) PersonalObjects(ctx context.Context, p user.Person, progress func(int) error, found func(user.PersonalObject) error) error {
 	return s.records.Walk(ctx, p.Tenant, ports.Filter{}, progress, func(st stored) error {
 		if !st.payment.Concerns(p.Is) {
 			return nil
 		}
-		t := user.Trace{
+		t := user.PersonalObject{
 			ID: st.payment.ID, View: shown(st.payment),
 			Erase: func(ctx context.Context) error { return s.erase(ctx, st) },
 		}

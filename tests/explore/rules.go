@@ -203,7 +203,7 @@ var Rules = []Rule{
 		Name: "an attempt that was interrupted may have gone out",
 		Edits: []Edit{{
 			"core/emails/send.go",
-			"m.Attempts[n-1].Outcome == email.Attempting {",
+			"last.Outcome == email.Attempting {",
 			"false {",
 		}},
 		Scenario: "mail at_most_once, processes stand still and die", Bound: 1, Wrong: copied,
@@ -213,7 +213,7 @@ var Rules = []Rule{
 		Edits: []Edit{{
 			"adapters/mail/sendgridmail/errors.go",
 			"if !x.DecodeRefusal(&body) {\n\t\treturn nil",
-			"if !x.DecodeRefusal(&body) {\n\t\treturn []refusal.Said{{Words: \"x\"}}",
+			"if !x.DecodeRefusal(&body) {\n\t\treturn []refusal.ProviderError{{Words: \"x\"}}",
 		}},
 		Scenario: "mail at_most_once", Bound: 1, Wrong: copied,
 	},
