@@ -30,7 +30,8 @@ var shapes = map[string]shape{
 	"request": word, "tenant": word, "key": word, "by": word, "client": word, // an IP address
 	// What the line is about.
 	"payment": word, "operation": word, "email": word, "attempt": word, "webhook": word, "user": word, "refund": word,
-	"record": word, "intent": word, "queue": word, "provider": word, "account": word, "next": word, "before": word,
+	"record": word, "intent": word, "queue": word, "provider": word, "next": word,
+	"account": phrase, "before": phrase, // an account is several words: its id, its mode, its host
 	// What happened.
 	"action": word, "op": word, "outcome": word, "kind": word, "code": word, "decline_code": word, "status": word,
 	"reason": word, "verdict": word, "type": word, "decision": word, "of": word, "signal": word, "param": word,
