@@ -156,11 +156,15 @@ func (c *Server) fail(f *fiber.Ctx, err error) error {
 		}
 	}
 	status, code, text := answerTo(err)
+	f.Status(status)
+	if status == fiber.StatusNotFound && f.Accepts(fiber.MIMEApplicationJSON, fiber.MIMETextHTML) == fiber.MIMETextHTML {
+		return render(f, "not-found", text)
+	}
 	kind := "validation_error"
-	if status >= fiber.StatusInternalServerError {
+	if status >= fiber.StatusInternalServerError || status == fiber.StatusUnauthorized {
 		kind = "api_error"
 	}
-	return f.Status(status).JSON(fiber.Map{"error": fiber.Map{"type": kind, "code": code, "message": text}})
+	return f.JSON(fiber.Map{"error": fiber.Map{"type": kind, "code": code, "message": text}})
 }
 
 // answerTo returns the status, code and message for an error.
@@ -177,6 +181,9 @@ func answerTo(err error) (status int, code, text string) {
 		status, code, text = cut.Status, cut.Code, cut.Message
 	case errors.As(err, &theirs):
 		status, code, text = theirs.Code, "refused", theirs.Message
+		if status == fiber.StatusNotFound {
+			code = "not_found"
+		}
 	case errors.As(err, &ours) && ours.Kind == fault.NotFound:
 		status, code, text = fiber.StatusNotFound, "not_found", cmp.Or(ours.Message, "there is no such thing")
 	case errors.As(err, &ours) && ours.Kind != fault.Internal:

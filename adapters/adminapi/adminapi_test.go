@@ -281,7 +281,7 @@ func TestPagesOfProvidersNotConfiguredAreNotFound(t *testing.T) {
 	t.Parallel()
 	r := serve(t, adminapi.Options{API: "http://127.0.0.1:8080"})
 	for _, path := range []string{"/catcher", "/catcher/x", "/mock/charges", "/nothing"} {
-		if a := r.do(t, "GET", path, ""); a.status != 404 || a.code != "refused" {
+		if a := r.do(t, "GET", path, ""); a.status != 404 || a.code != "not_found" {
 			t.Errorf("%s: status = %d, want 404, %s", path, a.status, a.body)
 		}
 	}

@@ -35,6 +35,20 @@ func (a Approval) Amount() string { return money.Format(a.BookEntry.Amount, a.Cu
 // Waits reports whether the payment waits for the buyer.
 func (a Approval) Waits() bool { return a.Status == payment.RequiresAction }
 
+// Outcome says how a payment stands that does not wait for the buyer.
+func (a Approval) Outcome() string {
+	switch a.Status {
+	case payment.Succeeded, payment.RequiresCapture, payment.Processing:
+		return "Approved: nothing more is asked of the buyer."
+	case payment.RequiresPaymentMethod:
+		return "Failed: the payment needs another attempt to pay."
+	case payment.Canceled:
+		return "The payment is canceled."
+	case payment.RequiresConfirmation, payment.RequiresAction:
+	}
+	return "The payment does not wait for the buyer."
+}
+
 // Payment returns the gateway's id of the payment, or empty.
 func (a Approval) Payment() string { return a.Metadata[payment.MetaPayment] }
 
@@ -82,6 +96,7 @@ func (c *Server) approve(f *fiber.Ctx, a *act) error {
 		return err
 	}
 	a.addObject("verdict", verdict)
+	a.name = "mock." + verdict
 	if err := c.Approvals.Approve(context.Background(), provider, reference, verdict == "approve"); err != nil {
 		return err
 	}

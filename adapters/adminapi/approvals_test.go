@@ -70,8 +70,11 @@ func TestAPaymentIsApprovedOnItsPage(t *testing.T) {
 		if again := r.do(t, http.MethodPost, path, "verdict=approve"); again.status != 409 {
 			t.Errorf("%s, then again: %d %s, want a conflict", verdict, again.status, again.body)
 		}
-		if !strings.Contains(r.log.String(), "action=mock.approve") {
-			t.Errorf("log = %s, want action=mock.approve in it", r.log.String())
+		if action := "action=mock." + verdict; !strings.Contains(r.log.String(), action) {
+			t.Errorf("log = %s, want %s in it", r.log.String(), action)
+		}
+		if outcome := map[string]string{"approve": "Approved:", "fail": "Failed:"}[verdict]; !strings.Contains(after.body, outcome) {
+			t.Errorf("page = %s, want %q in it", after.body, outcome)
 		}
 	}
 }

@@ -41,6 +41,9 @@ func (c *Server) SignInLink(operator string) Link {
 // read the cookie, and pages of other sites do not cause it to be sent.
 func (c *Server) signIn(f *fiber.Ctx) error {
 	operator, ok := c.links.of(f.Query(signInOnce), true)
+	if _, signedIn := c.sessions.of(f.Cookies(cookieName(f)), false); !ok && signedIn {
+		return f.Redirect("/", fiber.StatusSeeOther)
+	}
 	if !ok {
 		return &refusal{fiber.StatusUnauthorized, "link_used", "the link was used already, or is too old", howBrowser}
 	}

@@ -3,6 +3,7 @@ package httpapi
 import (
 	_ "embed"
 	"encoding/json"
+	"fmt"
 	"html/template"
 	"slices"
 	"strings"
@@ -100,6 +101,14 @@ type schema struct {
 	Required    []string
 	Properties  map[string]schema
 	Items       *schema
+
+	Default   any
+	Minimum   *int64
+	Maximum   *int64
+	MinLength *int64 `yaml:"minLength"`
+	MaxLength *int64 `yaml:"maxLength"`
+	MinItems  *int64 `yaml:"minItems"`
+	MaxItems  *int64 `yaml:"maxItems"`
 }
 
 // Name returns a short name for the type of a value.
@@ -118,6 +127,49 @@ func (s schema) Name() string {
 // Needs reports whether a property is required.
 func (s schema) Needs(property string) bool { return slices.Contains(s.Required, property) }
 
+// Limits returns the bounds and the default of a value, or the empty string if it has none.
+func (s schema) Limits() string {
+	var all []string
+	for _, bound := range []struct {
+		low, high *int64
+		unit      string
+	}{{s.Minimum, s.Maximum, ""}, {s.MinLength, s.MaxLength, " characters"}, {s.MinItems, s.MaxItems, " items"}} {
+		switch low, high := bound.low, bound.high; {
+		case low != nil && high != nil:
+			all = append(all, fmt.Sprintf("%d to %d%s", *low, *high, bound.unit))
+		case low != nil:
+			all = append(all, fmt.Sprintf("at least %d%s", *low, bound.unit))
+		case high != nil:
+			all = append(all, fmt.Sprintf("at most %d%s", *high, bound.unit))
+		}
+	}
+	if s.Default != nil {
+		all = append(all, fmt.Sprintf("%v by default", s.Default))
+	}
+	return strings.Join(all, ", ")
+}
+
+// Body returns the name of the schema of the body, which is the same for each media type, or the
+// empty string.
+func (o operation) Body() string {
+	for _, content := range o.RequestBody.Content {
+		return content.Schema.Name()
+	}
+	return ""
+}
+
+// Errors returns the statuses of the error responses.
+func (o operation) Errors() []string {
+	var all []string
+	for status, r := range o.Responses {
+		if r.Ref != "" {
+			all = append(all, status)
+		}
+	}
+	slices.Sort(all)
+	return all
+}
+
 var documentHTML = sync.OnceValues(func() (string, error) {
 	var d outline
 	if err := yaml.Unmarshal(document, &d); err != nil {
@@ -127,7 +179,7 @@ var documentHTML = sync.OnceValues(func() (string, error) {
 	if err != nil {
 		return "", err
 	}
-	t, err := template.New("docs").Funcs(template.FuncMap{"prose": prose}).Parse(docsTemplate)
+	t, err := template.New("docs").Funcs(template.FuncMap{"prose": prose, "paragraphs": paragraphs}).Parse(docsTemplate)
 	if err != nil {
 		return "", err
 	}
@@ -161,6 +213,9 @@ func (d outline) operations() ([]operation, error) {
 
 // refName returns the name at the end of a reference.
 func refName(ref string) string { return ref[strings.LastIndexByte(ref, '/')+1:] }
+
+// paragraphs splits a text of the document at its blank lines.
+func paragraphs(text string) []string { return strings.Split(strings.TrimSpace(text), "\n\n") }
 
 // prose converts text of the document to HTML, with the text between backticks as code.
 func prose(text string) template.HTML {

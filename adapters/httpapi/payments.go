@@ -164,12 +164,12 @@ func disputeView(d payment.Dispute) api.Dispute {
 	}
 }
 
-// failureView returns the view of a failure, as a card error if it has a decline code.
+// failureView returns the view of a failure, as a card error if its cause is the card or the buyer.
 func failureView(f *payment.Failure) api.Failure {
 	switch {
 	case f == nil:
 		return api.Failure{}
-	case f.DeclineCode != "":
+	case f.CausedByBuyer():
 		return publicFailure(f.Code, f.DeclineCode, f.Message)
 	}
 	return api.Failure{Type: string(api.ApiError), Code: f.Code, Message: f.Message}

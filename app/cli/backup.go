@@ -45,8 +45,8 @@ func storageBackup(load loader) *cobra.Command {
 		cmd.PrintErrf("keep installation.json with it, from %s\n", c.DataDir())
 		return nil
 	})
-	cmd.Flags().StringVar(&to, "to", "", "the file")
-	cmd.Flags().BoolVar(&force, "force", false, "take the place of a file that is there")
+	cmd.Flags().StringVar(&to, "to", "", "the file to write")
+	cmd.Flags().BoolVar(&force, "force", false, "replace an earlier copy in that file")
 	_ = cmd.MarkFlagRequired("to") // there is one of this name
 	return cmd
 }

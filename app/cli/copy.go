@@ -16,7 +16,7 @@ import (
 
 func storageCopy(load loader) *cobra.Command {
 	var from, to string
-	cmd := load.command("copy", "Move all that one store holds into another, and prove that it is there", func(cmd *cobra.Command, c *config.Config, _ []string) error {
+	cmd := load.command("copy", "Copy everything in one store into another, and verify the copy", func(cmd *cobra.Command, c *config.Config, _ []string) error {
 		cmd.PrintErrf("from %s to %s\n", nameOf(c, from), nameOf(c, to))
 		show := newProgress(cmd.ErrOrStderr())
 		done, err := app.CopyStorage(cmd.Context(), c, from, to, show.report)

@@ -31,8 +31,8 @@ func createKey(load loader) *cobra.Command {
 		}
 		return nil
 	}
-	cmd.Flags().StringVar(&n.Name, "name", "", "what the key is for")
-	cmd.Flags().StringVar(&n.Tenant, "tenant", "default", "whose data it opens")
+	cmd.Flags().StringVar(&n.Name, "name", "", "what the key is for (required)")
+	cmd.Flags().StringVar(&n.Tenant, "tenant", "default", "the tenant whose data the key gives access to")
 	cmd.Flags().StringSliceVar((*[]string)(&n.Scopes), "scopes", nil, "what it may do, such as payments:write,users:read; all where absent")
 	cmd.Flags().DurationVar(&ttl, "ttl", 0, "how long it lasts, such as 720h; for ever where absent")
 	return cmd

@@ -67,7 +67,7 @@ func (w Who) check() error {
 type Progress struct {
 	Person   *user.Person    `json:"person,omitempty"`
 	Place    string          `json:"place,omitempty"`
-	Examined int             `json:"examined,omitempty"`
+	Examined int             `json:"looked,omitempty"`
 	Entry    json.RawMessage `json:"entry,omitempty"`   // by an export
 	Pending  *Pending        `json:"pending,omitempty"` // by an erasure
 }

@@ -31,6 +31,9 @@ func TestAPaymentIsApprovedOnItsPage(t *testing.T) {
 			t.Errorf("%s: %d %s", verdict, a.Status, a.Body)
 		}
 		got := settled(t, g, p.Text("id"), want)
+		if verdict == "fail" && got.Text("error", "type") != "card_error" {
+			t.Errorf("error of type %q, want card_error: %s", got.Text("error", "type"), got.Body)
+		}
 		if want == "succeeded" && got.Number("amountCaptured") != 1999 {
 			t.Errorf("%s", got.Body)
 		}

@@ -120,6 +120,29 @@ func TestSimulateStripe(t *testing.T) {
 	s.end(t)
 }
 
+// The approval page is at the simulator, and every address of the machine is printed as loopback.
+func TestSimulateStripeApprovesAPaymentAtItsOwnPage(t *testing.T) {
+	t.Parallel()
+	s := simulates(t, 3, "stripe", "--address", "0.0.0.0:0")
+	if base := s.known["base_url"]; !strings.HasPrefix(base, "http://127.0.0.1:") {
+		t.Errorf("base_url = %q, want http://127.0.0.1:…", base)
+	}
+	const kind = "application/x-www-form-urlencoded"
+	basic := "Basic " + base64.StdEncoding.EncodeToString([]byte(s.known["secret_key"]+":"))
+	_, answer := s.send(t, "POST", "/v1/payment_intents", kind, basic, "amount=2000&currency=usd&confirm=true&payment_method_types[]=card"+
+		"&payment_method=pm_card_authenticationRequired&return_url="+s.known["base_url"]+"/v1/back")
+	_, rest, found := strings.Cut(answer, `"url":"`+s.known["base_url"])
+	path, _, _ := strings.Cut(rest, `"`)
+	if !found {
+		t.Fatalf("next_action does not lead to the simulator: %s", answer)
+	}
+	s.send(t, "POST", path, kind, "", "verdict=approve")
+	if _, answer := s.send(t, "GET", "/v1/payment_intents", kind, basic, ""); !strings.Contains(answer, `"status":"succeeded"`) {
+		t.Errorf("the payment has not succeeded: %s", answer)
+	}
+	s.end(t)
+}
+
 func TestSimulateSendGrid(t *testing.T) {
 	t.Parallel()
 	s := simulates(t, 2, "sendgrid", "--address", "127.0.0.1:0")

@@ -44,9 +44,11 @@ func CreditsExceeded() faultserver.Mishap {
 
 // RateLimited answers 429 with the time at which the limit is reset.
 func RateLimited(after time.Duration) faultserver.Mishap {
-	return respond(http.StatusTooManyRequests, "too many requests", map[string]string{
-		"X-RateLimit-Limit": "600", "X-RateLimit-Remaining": "0",
-		"X-RateLimit-Reset": strconv.FormatInt(time.Now().Add(after).Unix(), 10),
+	return faultserver.EachTime(func() faultserver.Mishap {
+		return respond(http.StatusTooManyRequests, "too many requests", map[string]string{
+			"X-RateLimit-Limit": "600", "X-RateLimit-Remaining": "0",
+			"X-RateLimit-Reset": strconv.FormatInt(time.Now().Add(after).Unix(), 10),
+		})
 	})
 }
 

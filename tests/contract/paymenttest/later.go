@@ -21,7 +21,7 @@ var laterCases = []testCase{
 		doc:   "A capture has succeeded, or, if Later lists it, is processing until it has ended.",
 		needs: manualCapture,
 		run: func(p *suite) {
-			i, err := p.Gateway.Capture(p.Context(), payment.CaptureRequest{Key: newKey(), Reference: p.authorise().Reference, Currency: "usd"})
+			i, err := p.Gateway.Capture(p.Context(), payment.CaptureRequest{Key: newKey(), Reference: p.authorize().Reference, Currency: "usd"})
 			if err != nil {
 				p.Fatalf("Capture: %v", err)
 			}

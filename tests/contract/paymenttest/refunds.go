@@ -60,7 +60,7 @@ var refundCases = []testCase{
 			if !p.Gateway.Capabilities().Refunds {
 				return
 			}
-			i := p.authorise()
+			i := p.authorize()
 			p.capture(i.Reference, 1500)
 			p.wantAmounts(p.retrieve(i.Reference), 0, 1500, 0)
 			if r := p.refund(i.Reference, 100); r.Total != 100 {
