@@ -1,6 +1,9 @@
 package app
 
 import (
+	"errors"
+	"reflect"
+
 	"patchbay/adapters/mail/catchermail"
 	"patchbay/adapters/mail/mailgunmail"
 	"patchbay/adapters/mail/sendgridmail"
@@ -29,12 +32,14 @@ var catalogue = []setting.Described{
 // Load reads a configuration: see config.Load. further are types of providers beside those
 // of this module, each a provider.Payment, provider.Mail or provider.Storage.
 func Load(path string, environ []string, further ...setting.Described) (*config.Config, error) {
-	types := Types(further...)
-	if err := provider.Check(types); err != nil {
+	if err := CheckTypes(further...); err != nil {
 		return nil, err
 	}
-	return config.Load(path, environ, types)
+	return config.Load(path, environ, Types(further...))
 }
+
+// CheckTypes returns an error if one of the further types is not complete, or not unique.
+func CheckTypes(further ...setting.Described) error { return provider.Check(Types(further...)) }
 
 // Types returns all types of providers.
 func Types(further ...setting.Described) []setting.Described {
@@ -43,6 +48,17 @@ func Types(further ...setting.Described) []setting.Described {
 
 // Storage is what a storage provider supplies.
 type Storage = provider.Store
+
+var errNotBuilt = errors.New("the New of its type returned neither all of it nor an error")
+
+// built returns what a New of a type returned, or an error if that is nil: the type may be of
+// another module.
+func built[P any](p P, err error) (P, error) {
+	if v := reflect.ValueOf(p); err == nil && (!v.IsValid() || v.Kind() == reflect.Pointer && v.IsNil()) {
+		err = errNotBuilt
+	}
+	return p, err
+}
 
 // environmentFor returns what a provider is built with.
 func (s environment) environmentFor(p config.Provider) provider.Environment {

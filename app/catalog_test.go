@@ -43,11 +43,24 @@ func TestLoadRefusesAnIncompleteOrAmbiguousFurtherType(t *testing.T) {
 		change(&m)
 		return m
 	}
+	settings := func(s any) func(*provider.Mail) {
+		return func(m *provider.Mail) { m.Settings = func() any { return s } }
+	}
 	hook := func(ports.Clock, ...provider.Account) (provider.MailHook, error) { return nil, nil }
 	for name, c := range map[string]struct {
 		further []setting.Described
 		want    string // a part of the error, empty for none
 	}{
+		"nil":                             {[]setting.Described{nil}, `a type of provider is a <nil>, and must be a provider.Payment`},
+		"a nil pointer":                   {[]setting.Described{(*provider.Mail)(nil)}, `a type of provider is a *provider.Mail, and must be`},
+		"a pointer":                       {[]setting.Described{pointerTo(acme(func(*provider.Mail) {}))}, `a type of provider is a *provider.Mail, and must be`},
+		"settings that are nil":           {[]setting.Described{acme(settings(nil))}, `"acme": Settings returned a <nil>, and must return a pointer to a struct`},
+		"settings that are a nil pointer": {[]setting.Described{acme(settings((*catchermail.Settings)(nil)))}, `"acme": Settings returned a nil *catchermail.Settings, and must`},
+		"settings that are no pointer":    {[]setting.Described{acme(settings(catchermail.Settings{}))}, `"acme": Settings returned a catchermail.Settings, and must`},
+		"settings that are no struct":     {[]setting.Described{acme(settings(new(int)))}, `"acme": Settings returned a *int, and must`},
+		"a setting of an unsupported type": {[]setting.Described{acme(settings(&struct {
+			F float64 `config:"f"`
+		}{}))}, "the field F of struct"},
 		"a complete type is accepted": {[]setting.Described{acme(func(*provider.Mail) {})}, ""},
 		"no name":                     {[]setting.Described{acme(func(m *provider.Mail) { m.Name = "" })}, `"" is not a name`},
 		"an invalid name":             {[]setting.Described{acme(func(m *provider.Mail) { m.Name = "Acme Mail" })}, `"Acme Mail" is not a name`},
@@ -73,6 +86,8 @@ func TestLoadRefusesAnIncompleteOrAmbiguousFurtherType(t *testing.T) {
 		}
 	}
 }
+
+func pointerTo(m provider.Mail) *provider.Mail { return &m }
 
 func TestAnUnknownTypeIsReportedWithTheKnownTypes(t *testing.T) {
 	t.Parallel()

@@ -1,6 +1,7 @@
 package app
 
 import (
+	"fmt"
 	"slices"
 
 	"patchbay/adapters/provider"
@@ -70,9 +71,11 @@ func newHooks(c *config.Config, s environment) (hooks, error) {
 // open adds the hook of a type for all accounts of its format, if the type has one.
 func open[Hook any](to map[string]Hook, w provider.Webhooks[Hook], clock ports.Clock, of map[string][]provider.Account) (err error) {
 	if w.New != nil {
-		to[w.Format], err = w.New(clock, of[w.Format]...)
+		if to[w.Format], err = built(w.New(clock, of[w.Format]...)); err != nil {
+			return fmt.Errorf("webhooks of the format %q: %w", w.Format, err)
+		}
 	}
-	return err
+	return nil
 }
 
 // Payment implements ports.PaymentReader for the events of every provider. The provider of

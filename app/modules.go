@@ -150,7 +150,7 @@ func newGateways(c *config.Config, store Storage, under *underway, s environment
 	s.journal, s.wake = store.Journal, deliveries.Nudge
 	for i, name := range c.Payments.Providers {
 		p := c.Provider[name]
-		gateway, err := p.From.(provider.Payment).New(s.environmentFor(p)) // the configuration has checked the type
+		gateway, err := built(p.From.(provider.Payment).New(s.environmentFor(p))) // the configuration has checked the type
 		if err != nil {
 			return nil, nil, nil, fmt.Errorf("payment provider %q: %w", name, err)
 		}
@@ -177,7 +177,7 @@ func newGateways(c *config.Config, store Storage, under *underway, s environment
 func newMailers(c *config.Config, under *underway, s environment) (mailers []ports.Mailer, catcher *catchermail.Catcher, err error) {
 	for i, name := range c.Mail.Providers {
 		p := c.Provider[name]
-		mailer, err := p.From.(provider.Mail).New(s.environmentFor(p)) // as above
+		mailer, err := built(p.From.(provider.Mail).New(s.environmentFor(p))) // as above
 		if err != nil {
 			return nil, nil, fmt.Errorf("mail provider %q: %w", name, err)
 		}

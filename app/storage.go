@@ -133,6 +133,9 @@ func observed(name string, store resilience.Store, s environment, as role) *resi
 // then on. It refuses a store that is an unfinished copy.
 func openStore(ctx context.Context, p config.Provider, s environment) (Storage, error) {
 	store, err := p.From.(provider.Storage).New(ctx, s.environmentFor(p)) // the configuration has checked the type
+	if err == nil && (store.Journal == nil || store.Users == nil || store.Archive == nil || store.Closer == nil) {
+		err = errNotBuilt
+	}
 	if err != nil {
 		return Storage{}, fmt.Errorf("storage %q: %w", p.Name, err)
 	}

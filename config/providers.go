@@ -1,6 +1,7 @@
 package config
 
 import (
+	"cmp"
 	"fmt"
 	"maps"
 	"reflect"
@@ -25,7 +26,7 @@ type Mode string
 // The modes of providers. The providers of one list are all live, or none is.
 const (
 	Simulated Mode = "simulated"
-	Test      Mode = "test" // a test account, or a simulator on this machine
+	Test      Mode = "test" // a test account, or a simulator on this machine: see setting.Tests
 	Live      Mode = "live"
 )
 
@@ -40,6 +41,12 @@ func (p Provider) Mode() Mode {
 	return Live
 }
 
+// local reports whether live credentials are sent to this machine.
+func (p Provider) local() bool {
+	l, ok := p.Settings.(setting.Local)
+	return ok && l.Local()
+}
+
 // checkProviders reads every configured provider, and checks the lists that use them.
 func (s *source) checkProviders(c *Config, written map[string]any, types []setting.Described) {
 	all := make(map[string]any)
@@ -52,13 +59,13 @@ func (s *source) checkProviders(c *Config, written map[string]any, types []setti
 		}
 		all[name] = settings
 	}
-	kinds, modes := make(map[string]setting.Type, len(all)), make(map[string]Mode, len(all))
+	kinds, right := make(map[string]setting.Type, len(all)), make(map[string]Provider, len(all))
 	for name, settings := range all {
 		before := len(s.mistakes)
 		p, ok := s.provider(name, settings, types)
 		kinds[name] = p.Type
 		if ok && len(s.mistakes) == before { // else its settings may not say
-			modes[name] = p.Mode()
+			right[name] = p
 		}
 		if ok {
 			c.Provider[name] = p
@@ -72,10 +79,10 @@ func (s *source) checkProviders(c *Config, written map[string]any, types []setti
 	s.checkList("storage.provider", setting.ForStorage, []string{c.Storage.Provider}, kinds)
 	s.checkStandby(c, kinds)
 	if !c.Payments.AllowMixed {
-		s.checkModes("payments", c.Payments.Providers, modes)
+		s.checkModes("payments", c.Payments.Providers, right)
 	}
 	if !c.Mail.AllowMixed {
-		s.checkModes("mail", c.Mail.Providers, modes)
+		s.checkModes("mail", c.Mail.Providers, right)
 	}
 	used := slices.Concat(c.Payments.Providers, c.Mail.Providers, []string{c.Storage.Provider, c.Storage.Standby})
 	maps.DeleteFunc(c.Provider, func(name string, _ Provider) bool { return !slices.Contains(used, name) })
@@ -146,20 +153,28 @@ func (s *source) checkList(path string, sort setting.Sort, names []string, kinds
 }
 
 // checkModes checks that the providers of a list are all live, or none is. Otherwise
-// operations meant for one kind could reach the other.
-func (s *source) checkModes(path string, names []string, modes map[string]Mode) {
-	var live, other string
+// operations meant for one kind could reach the other. The same holds for live credentials
+// that are sent to this machine, where a simulator may answer, beside those that are not.
+func (s *source) checkModes(path string, names []string, right map[string]Provider) {
+	var live, local, other string
 	for _, name := range names {
-		switch modes[name] {
-		case Live:
-			live = name
-		case Simulated, Test:
+		p, ok := right[name]
+		switch {
+		case !ok:
+		case p.Mode() != Live:
 			other = name
+		case p.local():
+			local = name
+		default:
+			live = name
 		}
 	}
-	if live != "" && other != "" {
-		s.mistake(path+".providers", "%q is live and %q is not (%s): what is meant for one would go to the other; for tests, write %s.allow_mixed: true",
-			live, other, modes[other], path)
+	const consequence = "what is meant for one would go to the other; for tests, write %s.allow_mixed: true"
+	switch first := cmp.Or(live, local); {
+	case first != "" && other != "":
+		s.mistake(path+".providers", "%q is live and %q is not (%s): "+consequence, first, other, right[other].Mode(), path)
+	case live != "" && local != "":
+		s.mistake(path+".providers", "%q and %q are live, but the address of %q is of this machine: "+consequence, live, local, local, path)
 	}
 }
 

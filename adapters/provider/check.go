@@ -11,8 +11,11 @@ import (
 func Check(types []setting.Described) error {
 	names, readers := make(map[string]bool), make(map[string]setting.Sort)
 	for _, t := range types {
+		made, format, reads, known := parts(t)
+		if !known {
+			return fmt.Errorf("a type of provider is a %T, and must be a provider.Payment, provider.Mail or provider.Storage, no pointer to one", t)
+		}
 		d := t.Description()
-		made, format, reads := parts(t)
 		switch {
 		case !setting.ValidName(d.Name):
 			return fmt.Errorf("%q is not a name for a type of provider; write for example acme", d.Name)
@@ -25,6 +28,9 @@ func Check(types []setting.Described) error {
 		case reads && readers[format] != "":
 			return fmt.Errorf("the type of provider %q: another type reads webhooks of the format %q", d.Name, format)
 		}
+		if err := setting.CheckSettings(d.Settings()); err != nil {
+			return fmt.Errorf("the type of provider %q: %w", d.Name, err)
+		}
 		names[d.Name] = true
 		if reads {
 			readers[format] = d.Sort
@@ -32,23 +38,25 @@ func Check(types []setting.Described) error {
 	}
 	for _, t := range types {
 		d := t.Description()
-		if _, format, _ := parts(t); format != "" && readers[format] != d.Sort {
+		if _, format, _, _ := parts(t); format != "" && readers[format] != d.Sort {
 			return fmt.Errorf("the type of provider %q: no type of provider for %s reads webhooks of the format %q", d.Name, d.Sort, format)
 		}
 	}
 	return nil
 }
 
-// parts returns whether a type can make a provider, the format of its webhooks, and whether
-// it reads them.
-func parts(t setting.Described) (made bool, format string, reads bool) {
+// parts returns whether a type can make a provider, the format of its webhooks, whether it
+// reads them, and whether it is one of the types of this package at all.
+func parts(t setting.Described) (made bool, format string, reads, known bool) {
 	switch t := t.(type) {
 	case Payment:
-		return t.New != nil, t.Webhooks.Format, t.Webhooks.New != nil
+		return t.New != nil, t.Webhooks.Format, t.Webhooks.New != nil, true
 	case Mail:
-		return t.New != nil, t.Webhooks.Format, t.Webhooks.New != nil
+		return t.New != nil, t.Webhooks.Format, t.Webhooks.New != nil, true
 	case Storage:
-		return t.New != nil, "", false
+		return t.New != nil, "", false, true
+	case setting.Type: // described, and cannot be made
+		return false, "", false, true
 	}
-	return false, "", false
+	return false, "", false, false
 }

@@ -27,6 +27,10 @@ var errMistakes = errors.New("the configuration has mistakes")
 // Main runs a command line and returns the exit code: 0 done, 1 failed. further is as for
 // Run.
 func Main(ctx context.Context, args, environ []string, stdout, stderr io.Writer, further ...setting.Described) int {
+	if err := app.CheckTypes(further...); err != nil { // also for commands that read no configuration
+		fmt.Fprintln(stderr, "patchbay:", err)
+		return 1
+	}
 	root := command(environ, further...)
 	root.SetArgs(args)
 	root.SetOut(stdout)

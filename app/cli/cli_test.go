@@ -301,3 +301,16 @@ func TestServeRunsUntilItsContextEnds(t *testing.T) {
 		r.expect(t, 1, "installation.json is damaged", "serve")
 	})
 }
+
+func TestAWrongFurtherTypeIsAnErrorOfEveryCommand(t *testing.T) {
+	t.Parallel()
+	for _, args := range [][]string{{"version"}, {"simulate", "stripe"}, {"check"}, {"serve"}, {"keys", "list"}, {"help"}, {}} {
+		var stdout, stderr strings.Builder
+		ctx, cancel := context.WithCancel(t.Context())
+		cancel() // what starts in spite of it ends at once
+		code := cli.Main(ctx, args, nil, &stdout, &stderr, nil)
+		if want := "patchbay: a type of provider is a <nil>"; code != 1 || !strings.HasPrefix(stderr.String(), want) {
+			t.Errorf("%q: code = %d, stderr = %q, want 1 and %q", args, code, stderr.String(), want)
+		}
+	}
+}

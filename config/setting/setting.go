@@ -55,9 +55,13 @@ func (t Type) Description() Type { return t }
 // key it is wrong at.
 type Checks interface{ Check() (path, text string) }
 
-// Tests is implemented by settings that may be those of a test account, or of a simulator
-// on this machine.
+// Tests is implemented by settings that may be those of a test account. Where the credentials
+// do not tell, a simulator on this machine is one: see BaseURL.Local.
 type Tests interface{ Test() bool }
+
+// Local is implemented by settings whose credentials tell a live account wherever the requests
+// go. Local reports whether they go to this machine.
+type Local interface{ Local() bool }
 
 // Signs is implemented by the settings of providers that sign their webhooks. Signing
 // returns the secrets, any of which may have signed a webhook, and the key of the setting.
@@ -84,7 +88,8 @@ func ValidName(name string) bool { return validName.MatchString(name) }
 
 var validName = regexp.MustCompile(`^[a-z0-9]+([_-][a-z0-9]+)*$`)
 
-// Loopback reports whether an address can be reached from this machine only.
+// Loopback reports whether an address, host:port, can be reached from this machine only. What
+// is in doubt is not loopback.
 func Loopback(address string) bool {
 	host, _, err := net.SplitHostPort(address)
 	if err != nil {

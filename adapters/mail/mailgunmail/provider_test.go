@@ -27,3 +27,16 @@ func TestWhatSettingsMustHave(t *testing.T) {
 		}
 	}
 }
+
+func TestASandboxDomainIsNotLive(t *testing.T) {
+	t.Parallel()
+	for domain, want := range map[string]bool{
+		"sandbox0123abc.mailgun.org": true, "Sandbox0123ABC.Mailgun.org": true, "sandbox0123abc.mailgun.org.": true,
+		"mg.example.com": false, "sandbox.example.com": false, "sandbox1.mailgun.org.example.com": false, "mail.sandbox1.mailgun.org": false, "example.mailgun.org": false,
+	} {
+		s := mailgunmail.Settings{Domain: domain, BaseURL: "https://api.mailgun.net"}
+		if got := s.Test(); got != want {
+			t.Errorf("Test of the domain %s = %t, want %t", domain, got, want)
+		}
+	}
+}

@@ -10,6 +10,7 @@ import (
 	"net/http"
 	"net/url"
 	"regexp"
+	"slices"
 	"strings"
 	"sync/atomic"
 	"time"
@@ -151,15 +152,31 @@ func (s *Settings) Check() (path, text string) {
 	switch {
 	case s.SecretKey.Reveal() == "":
 		return "secret_key", "must be written"
+	case keyMode(s.SecretKey.Reveal(), "sk", "rk") == "":
+		return "secret_key", "must be a secret key of Stripe: sk_live_…, sk_test_…, rk_live_… or rk_test_…, without blanks"
+	case s.PublishableKey != "" && keyMode(s.PublishableKey, "pk") != keyMode(s.SecretKey.Reveal(), "sk", "rk"):
+		return "publishable_key", "must be one of the same mode as secret_key: pk_" + keyMode(s.SecretKey.Reveal(), "sk", "rk") + "_…"
 	case s.Account != "" && !accountID.MatchString(s.Account):
 		return "account", "must be the id of an account, such as acct_1032D82eZvKYlo2C"
 	}
 	return "base_url", s.BaseURL.Check()
 }
 
-// Test implements setting.Tests. Stripe's keys contain the mode.
-func (s *Settings) Test() bool {
-	return strings.Contains(s.SecretKey.Reveal(), "_test_") || s.BaseURL.Local()
+// Test implements setting.Tests. A key says the mode of its account, whatever the address.
+func (s *Settings) Test() bool { return keyMode(s.SecretKey.Reveal(), "sk", "rk") == "test" }
+
+// Local implements setting.Local.
+func (s *Settings) Local() bool { return s.BaseURL.Local() }
+
+var keyForm = regexp.MustCompile(`^(sk|rk|pk)_(live|test)_[!-~]+$`)
+
+// keyMode returns the mode of a key, "live" or "test", or "" if it is not one of these kinds.
+func keyMode(key string, kinds ...string) string {
+	parts := keyForm.FindStringSubmatch(key)
+	if parts == nil || !slices.Contains(kinds, parts[1]) {
+		return ""
+	}
+	return parts[2]
 }
 
 // Signing implements setting.Signs.

@@ -3,6 +3,7 @@ package mongostore_test
 import (
 	"context"
 	"fmt"
+	"slices"
 	"sync"
 	"testing"
 
@@ -75,7 +76,7 @@ func TestAStoreIsOpenedAgainAndBySeveralProcesses(t *testing.T) {
 	all.Wait()
 }
 
-func TestAStoreOfAnotherVersionIsRefused(t *testing.T) {
+func TestAStoreOfAnotherVersionIsRefusedUnchanged(t *testing.T) {
 	t.Parallel()
 	for version, code := range map[int]string{1: "store_older", 3: "store_older", 5: "store_newer", 1000: "store_newer"} {
 		t.Run(fmt.Sprintf("version %d with %s", version, code), func(t *testing.T) {
@@ -87,6 +88,10 @@ func TestAStoreOfAnotherVersionIsRefused(t *testing.T) {
 			_, err := mongostore.Open(t.Context(), e)
 			if f := fault.From(err); f.Kind != fault.Invalid || f.Code != code {
 				t.Errorf("Open: error = %v, want kind %s, code %s", err, fault.Invalid, code)
+			}
+			names, err := database(t, e).ListCollectionNames(t.Context(), bson.D{})
+			if err != nil || !slices.Equal(names, []string{"meta"}) {
+				t.Errorf("collections after that = %q, %v, want meta alone", names, err)
 			}
 		})
 	}

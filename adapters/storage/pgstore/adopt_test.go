@@ -45,14 +45,24 @@ func TestAStoreOfTheLastProgramWithSeveralMigrationsIsOpenedUnchanged(t *testing
 
 func TestAStoreOfAnotherVersionIsRefusedUnchanged(t *testing.T) {
 	t.Parallel()
+	unprefixed := []string{
+		`DROP TABLE public.patchbay_migrations, public.patchbay_told, public.patchbay_feed, public.patchbay_person, public.patchbay_ping`,
+		`ALTER TABLE public.patchbay_record RENAME TO record`,
+	}
 	for name, c := range map[string]struct {
 		code, message string // message is a part of it
 		changes       []string
 	}{
 		"version 3, with store_older": {"store_older", "86a7f45", []string{`DELETE FROM public.patchbay_migrations WHERE version_id = 4`}},
-		"the first version, whose tables had other names, with store_older": {"store_older", "86a7f45", []string{
-			`DROP TABLE public.patchbay_migrations`, `ALTER TABLE public.patchbay_record RENAME TO record`,
-		}},
+		"the first version, whose tables had other names, with store_older": {"store_older", "version 1,", append(unprefixed,
+			`CREATE TABLE public.goose_db_version (id serial PRIMARY KEY, version_id bigint NOT NULL, is_applied boolean NOT NULL, tstamp timestamp)`,
+			`INSERT INTO public.goose_db_version (version_id, is_applied) VALUES (0, true), (1, true)`)},
+		"the second version, whose tables had other names, with store_older": {"store_older", "version 2,", append(unprefixed,
+			`CREATE TABLE public.goose_db_version (id serial PRIMARY KEY, version_id bigint NOT NULL, is_applied boolean NOT NULL, tstamp timestamp)`,
+			`INSERT INTO public.goose_db_version (version_id, is_applied) VALUES (0, true), (1, true), (2, true)`)},
+		"a version without a table of versions, whose tables had other names, with store_older": {"store_older", "86a7f45", unprefixed},
+		"no version, with store_foreign":         {"store_foreign", "another program", []string{`DROP TABLE public.patchbay_migrations`}},
+		"no script executed, with store_foreign": {"store_foreign", "another program", []string{`DELETE FROM public.patchbay_migrations WHERE version_id > 0`}},
 		"version 999, with store_newer": {"store_newer", "version 999", []string{
 			`INSERT INTO public.patchbay_migrations (version_id, is_applied) VALUES (999, true)`,
 		}},

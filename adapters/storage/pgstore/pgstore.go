@@ -48,7 +48,8 @@ type Store struct {
 //
 // NotFound with code no_store: the database is not a store yet, and must be one.
 // Unavailable; Unauthorized; Invalid with code store_newer: the tables were created by a
-// newer version; with code store_older: by one that is too old.
+// newer version; with code store_older: by one that is too old; with code store_foreign: by
+// another program. A database that is refused stays as it is.
 func Open(ctx context.Context, e provider.Environment) (*Store, error) {
 	c, err := poolConfig(e.Settings.(*setting.Database))
 	if err != nil {

@@ -51,7 +51,8 @@ type Store struct {
 // NotFound with code no_store: it is not a store yet, and must exist. Unavailable with code
 // store_locked: another process has it open. Invalid with code store_newer: it was created
 // by a newer version; with code store_older: by one that is too old; with code
-// store_foreign: by another program; with code store_linked: it has more than one name.
+// store_foreign: by another program; with code store_linked: it has more than one name. A
+// file that is refused stays as it is.
 func Open(ctx context.Context, o Options) (*Store, error) {
 	if o.Existing && !hasContent(o.Path) {
 		return nil, table.ErrNoStore
@@ -67,6 +68,9 @@ func Open(ctx context.Context, o Options) (*Store, error) {
 		return nil, fault.Wrap(fault.Unavailable, "sqlitestore.lock", err)
 	case !locked:
 		return nil, fault.New(fault.Unavailable, "store_locked", o.Path+" is open in another process")
+	}
+	if err := inspect(ctx, o.Path, o.Existing); err != nil {
+		return nil, errors.Join(err, lock.Unlock())
 	}
 	if err := removeSnapshots(o.Path); err != nil {
 		return nil, errors.Join(fault.Wrap(fault.Unavailable, "sqlitestore.open", err), lock.Unlock())
@@ -85,7 +89,7 @@ func open(ctx context.Context, o Options) (*Store, error) {
 		return nil, classify("sqlitestore.open", err)
 	}
 	writes.SetMaxOpenConns(1)
-	if err := migrate(ctx, writes, o.Existing); err != nil {
+	if err := migrate(ctx, writes); err != nil {
 		return nil, errors.Join(err, writes.Close())
 	}
 	w, err := startWriter(ctx, writes, o.Clock)

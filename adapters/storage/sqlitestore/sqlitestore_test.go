@@ -2,7 +2,6 @@ package sqlitestore_test
 
 import (
 	"context"
-	"database/sql"
 	"fmt"
 	"io/fs"
 	"os"
@@ -11,7 +10,6 @@ import (
 	"testing"
 	"time"
 
-	"patchbay/adapters/clock"
 	"patchbay/adapters/ids"
 	"patchbay/adapters/storage/sqlitestore"
 	"patchbay/core/fault"
@@ -22,31 +20,6 @@ import (
 
 func thing(id string) *ports.Record {
 	return &ports.Record{Tenant: "t", Kind: "thing", ID: id, Body: []byte("body"), Index: ports.Index{Created: time.Now()}}
-}
-
-func TestAFileOfAnotherProgramIsRefused(t *testing.T) {
-	t.Parallel()
-	path := filepath.Join(t.TempDir(), "theirs.db")
-	db, err := sql.Open("sqlite", path)
-	if err != nil {
-		t.Fatal(err)
-	}
-	for _, statement := range []string{
-		`CREATE TABLE record (id INTEGER PRIMARY KEY, artist TEXT)`,
-		`CREATE TABLE goose_db_version (id INTEGER PRIMARY KEY, version_id INTEGER, is_applied INTEGER, tstamp TIMESTAMP)`,
-		`INSERT INTO goose_db_version (version_id, is_applied) VALUES (0, 1), (1, 1), (2, 1)`,
-	} {
-		if _, err := db.ExecContext(t.Context(), statement); err != nil {
-			t.Fatal(err)
-		}
-	}
-	if err := db.Close(); err != nil {
-		t.Fatal(err)
-	}
-	_, err = sqlitestore.Open(t.Context(), sqlitestore.Options{Path: path, Clock: clock.System{}, IDs: ids.UUIDs{}})
-	if f := fault.From(err); f.Kind != fault.Invalid || f.Code != "store_foreign" {
-		t.Errorf("Open: error = %v, want kind %s, code store_foreign", err, fault.Invalid)
-	}
 }
 
 func TestOnlyTheOwnerMayReadTheFiles(t *testing.T) {

@@ -16,6 +16,9 @@ var ErrRecordConflict = fault.New(fault.Conflict, "record_conflict", "the record
 // ErrNoStore is the error of opening a store that must exist and does not.
 var ErrNoStore = fault.New(fault.NotFound, "no_store", "there is no store")
 
+// ErrForeign is the error of opening a store where another program has its tables.
+var ErrForeign = fault.New(fault.Invalid, "store_foreign", "the tables there are of another program, or have lost the version of this one")
+
 // Row is one row of a result, by database/sql or by pgx.
 type Row interface{ Scan(to ...any) error }
 
