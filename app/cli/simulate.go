@@ -5,10 +5,10 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
-	"io"
 	"log/slog"
 	"net"
 	"net/http"
+	"net/url"
 	"strconv"
 	"time"
 
@@ -24,8 +24,9 @@ import (
 // simulation is a simulated provider: its handler, and what its users must know.
 type simulation struct {
 	http.Handler
-	values [][2]string               // name and value
-	run    func(ctx context.Context) // in the background; may be nil
+	values [][2]string // name and value
+	// run runs in the background, and calls report with what its users must see. It may be nil.
+	run func(ctx context.Context, report func(line string))
 }
 
 // mailing is a simulated mail provider, which shows what it has delivered.
@@ -77,14 +78,32 @@ func simulateStripe() *cobra.Command {
 		routes.Handle(stripesim.ApprovalPath, s.ApprovalPages())
 		sim := simulation{Handler: routes, values: [][2]string{{"account", s.Account()}, {"secret_key", s.Key()}}}
 		if webhooks != "" {
-			sim.run = func(ctx context.Context) { s.NotifyUntil(ctx, webhooks, secret) }
+			sim.run = func(ctx context.Context, report func(string)) {
+				s.NotifyEach(ctx, webhooks, secret, func(e stripesim.Event, status int, err error) {
+					report(fmt.Sprintf("%s %s is not accepted: %s; it is sent again", e.Type, e.ID, reason(status, err)))
+				})
+			}
 		}
 		return sim
 	})
 	cmd.Flags().StringVar(&webhooks, "webhooks", "", "URL to which events are sent; none by default")
 	cmd.Flags().StringVar(&secret, "webhook-secret", "", "secret that signs the events")
 	cmd.MarkFlagsRequiredTogether("webhooks", "webhook-secret")
+	cmd.PreRunE = func(*cobra.Command, []string) error {
+		if u, err := url.Parse(webhooks); webhooks != "" && (err != nil || u.Host == "" || u.Scheme != "http" && u.Scheme != "https") {
+			return fmt.Errorf("--webhooks %q: it must be a URL such as http://127.0.0.1:8080/api/webhooks/stripe", webhooks)
+		}
+		return nil
+	}
 	return cmd
+}
+
+// reason says why an event was not accepted.
+func reason(status int, err error) string {
+	if err != nil {
+		return err.Error()
+	}
+	return fmt.Sprintf("status %d", status)
 }
 
 func simulated(name, short string, open func(base string) simulation) *cobra.Command {
@@ -98,7 +117,7 @@ func simulated(name, short string, open func(base string) simulation) *cobra.Com
 			}
 			base := baseURL(l.Addr().(*net.TCPAddr))
 			fmt.Fprintf(cmd.OutOrStdout(), "base_url %s\n", base)
-			return open(base).serve(cmd.Context(), l, cmd.OutOrStdout())
+			return open(base).serve(cmd.Context(), l, cmd)
 		},
 	}
 	cmd.Flags().StringVar(&address, "address", "127.0.0.1:0", "address to listen on; with port 0, any free port")
@@ -115,13 +134,13 @@ func baseURL(a *net.TCPAddr) string {
 }
 
 // serve first prints the keys, and answers requests until the context ends.
-func (s simulation) serve(ctx context.Context, l net.Listener, out io.Writer) error {
+func (s simulation) serve(ctx context.Context, l net.Listener, cmd *cobra.Command) error {
 	for _, k := range s.values {
-		fmt.Fprintf(out, "%s %s\n", k[0], k[1])
+		fmt.Fprintf(cmd.OutOrStdout(), "%s %s\n", k[0], k[1])
 	}
 	server := &http.Server{Handler: s, ReadHeaderTimeout: 10 * time.Second}
 	if s.run != nil {
-		guard.Go(slog.Default(), "webhooks", func() { s.run(ctx) })
+		guard.Go(slog.Default(), "webhooks", func() { s.run(ctx, func(line string) { cmd.PrintErrln(line) }) })
 	}
 	stop := context.AfterFunc(ctx, func() { _ = server.Close() }) // requests that are under way are lost, as nothing is kept
 	defer stop()

@@ -204,6 +204,7 @@ type Features struct {
 	MultiReply  bool // more than one ReplyTo
 
 	// Limits lower than those of Draft.Check; 0 means no lower limit.
+	MaxRecipients  int // in to, cc and bcc together
 	MaxMetadata    int // bytes of names and values
 	MaxAttachments int // bytes of all files, before encoding
 }
@@ -226,6 +227,8 @@ func (f Features) Carry(m Message) error {
 	switch {
 	case len(m.Attachments) > 0 && !f.Attachments, inline && !f.Inline, exceeds(f.MaxAttachments, m.AttachmentBytes()):
 		lacks = "attachments"
+	case exceeds(f.MaxRecipients, len(m.To)+len(m.Cc)+len(m.Bcc)):
+		lacks = "to"
 	case len(m.Headers) > 0 && !f.Headers:
 		lacks = "headers"
 	case len(m.Tags) > f.Tags:

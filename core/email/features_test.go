@@ -77,6 +77,9 @@ func TestCarryWithinLimits(t *testing.T) {
 		{"bytes of files", "attachments", func(f *email.Features) { f.MaxAttachments = 1000 }, func(n int) email.Message {
 			return email.Message{Attachments: []email.Attachment{{Content: make([]byte, n-1)}, {Content: make([]byte, 1)}}}
 		}, 1000},
+		{"recipients", "to", func(f *email.Features) { f.MaxRecipients = 3 }, func(n int) email.Message {
+			return email.Message{To: list("t", n-2), Cc: list("c", 1), Bcc: list("b", 1)}
+		}, 3},
 		{"bytes of metadata", "metadata", func(f *email.Features) { f.MaxMetadata = 100 }, func(n int) email.Message {
 			return email.Message{Metadata: map[string]string{"ab": strings.Repeat("v", n-3), "c": ""}}
 		}, 100},

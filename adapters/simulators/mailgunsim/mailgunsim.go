@@ -86,6 +86,7 @@ func (s *Sim) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		refuse(w, http.StatusRequestEntityTooLarge, "Message is too large")
 		return
 	}
+	r.Body = http.MaxBytesReader(w, r.Body, maxBytes) // of a length that is not known before
 	f, err := read(r)
 	if err != nil {
 		refuse(w, http.StatusBadRequest, "the request must be multipart/form-data or application/x-www-form-urlencoded")

@@ -117,9 +117,6 @@ func (s *Sim) Notify(url, secret string) {
 	go s.notify(s.ctx, url, secret)
 }
 
-// NotifyUntil is like Notify, until the context ends.
-func (s *Sim) NotifyUntil(ctx context.Context, url, secret string) { s.notify(ctx, url, secret) }
-
 func (s *Sim) notify(ctx context.Context, url, secret string) {
 	for n := 0; ctx.Err() == nil; {
 		all, changed := s.memory.eventsSoFar()
@@ -139,13 +136,78 @@ func (s *Sim) notify(ctx context.Context, url, secret string) {
 	}
 }
 
+// Times of NotifyEach.
+const (
+	firstRetry = 100 * time.Millisecond
+	lastRetry  = 30 * time.Second
+)
+
+// pending is an event that was not accepted yet.
+type pending struct {
+	event Event
+	tries int
+	due   time.Time
+}
+
+// NotifyEach sends the events of an account that keeps its book in memory to a URL until the context
+// ends. An event that is not accepted is sent again, less and less often, and does not keep others
+// from being sent, as at Stripe. refused is called the first time that an event is not accepted, with
+// the status of the response, or an error if there was none.
+func (s *Sim) NotifyEach(ctx context.Context, url, secret string, refused func(e Event, status int, err error)) {
+	var waiting []pending
+	for seen := 0; ctx.Err() == nil; {
+		all, changed := s.memory.eventsSoFar()
+		for ; seen < len(all); seen++ {
+			waiting = append(waiting, pending{event: all[seen]})
+		}
+		next := time.Now().Add(lastRetry)
+		var still []pending
+		for _, p := range waiting {
+			if !time.Now().Before(p.due) {
+				if s.sent(ctx, p, url, secret, refused) {
+					continue
+				}
+				p.due = time.Now().Add(min(firstRetry<<min(p.tries, 10), lastRetry))
+				p.tries++
+			}
+			still = append(still, p)
+			if p.due.Before(next) {
+				next = p.due
+			}
+		}
+		waiting = still
+		wake := time.NewTimer(time.Until(next))
+		select {
+		case <-wake.C:
+		case <-changed:
+		case <-ctx.Done():
+		}
+		wake.Stop()
+	}
+}
+
+// sent sends an event, and reports whether it was accepted.
+func (s *Sim) sent(ctx context.Context, p pending, url, secret string, refused func(Event, int, error)) bool {
+	status, err := s.Send(ctx, p.event, url, secret)
+	if err == nil && status < 300 {
+		return true
+	}
+	if p.tries == 0 && ctx.Err() == nil {
+		refused(p.event, status, err)
+	}
+	return false
+}
+
+// client sends events. A receiver that does not answer must not hold it up.
+var client = &http.Client{Timeout: 10 * time.Second}
+
 // Send sends one event, signed with the secret, and returns the status of the response.
 func (s *Sim) Send(ctx context.Context, e Event, url, secret string) (status int, err error) {
 	req, err := s.Signed(ctx, e, url, secret)
 	if err != nil {
 		return 0, err
 	}
-	resp, err := http.DefaultClient.Do(req)
+	resp, err := client.Do(req)
 	if err != nil {
 		return 0, err
 	}

@@ -31,6 +31,9 @@ import (
 // Version is the version of Stripe's API.
 const Version = "2023-10-16"
 
+// maxBytes is how long the body of a request may be: more than any that Stripe's parameters allow.
+const maxBytes = 1 << 20
+
 // Options are the options of an account. Zero means the default.
 type Options struct {
 	Key     string           // the secret key; a random one by default
@@ -110,6 +113,7 @@ func (s *Sim) Book() []payment.BookEntry {
 
 // ServeHTTP implements http.Handler. The account whose key the request carries answers it.
 func (s *Sim) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	r.Body = http.MaxBytesReader(w, r.Body, maxBytes)
 	a, replayed := s.accounts.answer(r)
 	switch a.lost {
 	case refused, silent:

@@ -2,6 +2,7 @@ package stripesim_test
 
 import (
 	"context"
+	"encoding/json"
 	"fmt"
 	"io"
 	"net/http"
@@ -161,5 +162,46 @@ func TestAPartialCaptureReleasesTheRest(t *testing.T) {
 	}
 	if e := s.Book()[0]; e.Captured != 600 || e.Refunded != 0 || e.Refunds != 0 {
 		t.Errorf("%+v", e)
+	}
+}
+
+// A receiver that refuses one type of event.
+func TestARefusedEventDoesNotKeepOthersFromBeingSent(t *testing.T) {
+	t.Parallel()
+	s := stripesim.Start(t, stripesim.Options{})
+	accepted := make(chan string, 16)
+	hook := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		var e struct{ Type string }
+		if err := json.NewDecoder(r.Body).Decode(&e); err != nil || e.Type == "payment_intent.created" {
+			w.WriteHeader(http.StatusBadRequest)
+			return
+		}
+		accepted <- e.Type
+	}))
+	t.Cleanup(hook.Close)
+	refused := make(chan string, 16)
+	ctx, stop := context.WithCancel(t.Context())
+	done := make(chan struct{})
+	go func() {
+		defer close(done)
+		s.NotifyEach(ctx, hook.URL, "whsec_1", func(e stripesim.Event, status int, _ error) { refused <- fmt.Sprint(e.Type, " ", status) })
+	}()
+	post(t, s, "k", "/v1/payment_intents", paid)
+	if got := <-refused; got != "payment_intent.created 400" {
+		t.Errorf("refused %q, want payment_intent.created 400", got)
+	}
+	if got := <-accepted; got == "payment_intent.created" {
+		t.Errorf("accepted %q, want a later event", got)
+	}
+	stop()
+	<-done
+}
+
+func TestABodyThatIsTooLongIsRefused(t *testing.T) {
+	t.Parallel()
+	s := stripesim.Start(t, stripesim.Options{})
+	status, body, _ := post(t, s, "k", "/v1/payment_intents", paid+"&description="+strings.Repeat("x", 1<<20))
+	if status != http.StatusBadRequest {
+		t.Errorf("answer = %d %s, want 400", status, body)
 	}
 }

@@ -1,6 +1,7 @@
 package mailtest
 
 import (
+	"cmp"
 	"fmt"
 	"maps"
 	"slices"
@@ -55,14 +56,16 @@ func undeclaredNoAttempt(t *testing.T, h NetworkHarness) {
 	inline.ContentID = "a"
 	sent := 0
 	for name, use := range map[string]func(*email.Message){
-		"attachments":      func(m *email.Message) { m.Attachments = []email.Attachment{file} },
-		"inline files":     func(m *email.Message) { m.Attachments = []email.Attachment{inline} },
-		"headers":          func(m *email.Message) { m.Headers = map[string]string{"X-A": "b"} },
-		"as many tags":     func(m *email.Message) { m.Tags = tags(features.Tags) },
-		"more tags":        func(m *email.Message) { m.Tags = tags(features.Tags + 1) },
-		"metadata":         func(m *email.Message) { m.Metadata = map[string]string{"a": "b"} },
-		"as much metadata": func(m *email.Message) { m.Metadata = metadata(min(features.MaxMetadata, 38_000)) },
-		"more metadata":    func(m *email.Message) { m.Metadata = metadata(features.MaxMetadata + 20) },
+		"attachments":        func(m *email.Message) { m.Attachments = []email.Attachment{file} },
+		"inline files":       func(m *email.Message) { m.Attachments = []email.Attachment{inline} },
+		"headers":            func(m *email.Message) { m.Headers = map[string]string{"X-A": "b"} },
+		"as many tags":       func(m *email.Message) { m.Tags = tags(features.Tags) },
+		"more tags":          func(m *email.Message) { m.Tags = tags(features.Tags + 1) },
+		"metadata":           func(m *email.Message) { m.Metadata = map[string]string{"a": "b"} },
+		"as much metadata":   func(m *email.Message) { m.Metadata = metadata(min(features.MaxMetadata, 38_000)) },
+		"more metadata":      func(m *email.Message) { m.Metadata = metadata(features.MaxMetadata + 20) },
+		"as many recipients": func(m *email.Message) { m.To = recipientsOf(cmp.Or(features.MaxRecipients, email.MaxRecipients)) },
+		"more recipients":    func(m *email.Message) { m.To = recipientsOf(cmp.Or(features.MaxRecipients, email.MaxRecipients-1) + 1) },
 		"two to be replied to": func(m *email.Message) {
 			m.ReplyTo = []email.Address{{Email: "a@example.com"}, {Email: "b@example.com"}}
 		},
@@ -81,6 +84,14 @@ func undeclaredNoAttempt(t *testing.T, h NetworkHarness) {
 	}
 	suite.Equal(t, "attempts", h.Attempts(), sent)
 	wantDelivered(t, h.Harness, sent)
+}
+
+func recipientsOf(n int) []email.Address {
+	list := make([]email.Address, n)
+	for i := range list {
+		list[i] = email.Address{Email: fmt.Sprintf("r%d@example.com", i)}
+	}
+	return list
 }
 
 func tags(n int) []string {
