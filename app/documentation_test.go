@@ -294,7 +294,11 @@ func TestTheReadmesConfigurationIsAccepted(t *testing.T) {
 			environ = append(environ, "SENDGRID_WEBHOOK_KEY="+publicKey)
 			continue
 		}
-		environ = append(environ, fmt.Sprintf("%s=secret_%d", name[1], i))
+		value := fmt.Sprintf("secret_%d", i)
+		if strings.HasPrefix(name[1], "STRIPE_") && strings.Contains(name[1], "KEY") {
+			value = fmt.Sprintf("sk_test_%d", i)
+		}
+		environ = append(environ, name[1]+"="+value)
 	}
 	c, err := app.Load(file, environ)
 	if err != nil || len(c.Payments.Providers) != 2 || len(c.Mail.Providers) != 2 {

@@ -65,7 +65,9 @@ func TestARepeatOfACreateBeginsNothingOnceThePaymentHasMovedOn(t *testing.T) {
 		}, payment.Succeeded, 1},
 		{"confirmed, and its answer lost", func(t *testing.T, r *rig, id string) {
 			t.Helper()
-			r.provider.failAfter(fails(fault.UnknownOutcome, r.provider.called()+1))
+			r.provider.failAfter(func(context.Context, payment.Action, int) error { // also when it is repeated at once
+				return fault.New(fault.UnknownOutcome, "scripted", "")
+			})
 			r.provider.cannotLook(fault.New(fault.Unavailable, "scripted", ""))
 			if _, err := r.Confirm(t.Context(), tenant, id, payments.ConfirmRequest{}, opKey("confirm", "c")); err != nil {
 				t.Fatal(err)
