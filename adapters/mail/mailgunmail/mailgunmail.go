@@ -14,7 +14,6 @@ import (
 	"fmt"
 	"io"
 	"net/http"
-	"slices"
 	"strings"
 
 	"github.com/mailgun/mailgun-go/v4"
@@ -121,7 +120,7 @@ func (g *Mailer) letter(m email.Message) (*mailgun.Message, error) {
 	if err := rfc5322.Write(&raw, m); err != nil {
 		return nil, err
 	}
-	to, err := everybody(m)
+	to, err := rfc5322.Recipients(m)
 	if err != nil {
 		return nil, err
 	}
@@ -142,23 +141,6 @@ func (g *Mailer) letter(m email.Message) (*mailgun.Message, error) {
 		}
 	}
 	return letter, nil
-}
-
-// everybody returns all recipients of the message, each once.
-func everybody(m email.Message) ([]string, error) {
-	var to []string
-	seen := make(map[string]bool)
-	for _, a := range slices.Concat(m.To, m.Cc, m.Bcc) {
-		ascii, err := rfc5322.ASCII(a.Email)
-		if err != nil {
-			return nil, err
-		}
-		if lower := strings.ToLower(ascii); !seen[lower] {
-			seen[lower] = true
-			to = append(to, ascii)
-		}
-	}
-	return to, nil
 }
 
 // Provider registers the type mailgun.
