@@ -11,6 +11,7 @@ import (
 	"patchbay/adapters/simulators/smtpsim"
 	"patchbay/config/setting"
 	"patchbay/core/email"
+	"patchbay/tests/gateway"
 )
 
 var day = time.Date(2026, 3, 1, 12, 0, 0, 0, time.UTC)
@@ -51,6 +52,11 @@ func open(t *testing.T, s *smtpmail.Settings, timeout time.Duration) *smtpmail.M
 		t.Fatal(err)
 	}
 	return m
+}
+
+func eventually(t *testing.T, what string, ok func() bool) {
+	t.Helper()
+	gateway.Eventually(t, patience, what, ok)
 }
 
 // patience is a time-out that no test waits for.

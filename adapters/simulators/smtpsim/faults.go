@@ -77,6 +77,10 @@ func AnswersAndCloses() Mishap { return Mishap{honest: true, end: closes} }
 // After.
 func AnswersAndResets() Mishap { return Mishap{honest: true, end: resets} }
 
+// AnswersAndHangs gives the server's own answer, and then reads nothing until Heal is called. It needs
+// a Fault with After.
+func AnswersAndHangs() Mishap { return Mishap{honest: true, end: hangs} }
+
 // Closes closes the connection without an answer.
 func Closes() Mishap { return Mishap{end: closes} }
 
