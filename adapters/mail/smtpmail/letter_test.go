@@ -261,7 +261,7 @@ func blocked(ctx context.Context, t *testing.T, sim *smtpsim.Sim, mishap smtpsim
 	t.Helper()
 	sim.Inject(smtpsim.Fault{At: smtpsim.Data, After: true, Mishap: mishap})
 	m := message()
-	m.Attachments = []email.Attachment{{Filename: "a", ContentType: "text/plain", Content: make([]byte, 24<<20)}}
+	m.Attachments = []email.Attachment{{Filename: "a", ContentType: "text/plain", Content: make([]byte, 6<<20)}}
 	mailer, result := open(t, settingsFor(t, sim), patience), make(chan error, 1)
 	go func() {
 		_, err := mailer.Send(ctx, m)

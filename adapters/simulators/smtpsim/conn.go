@@ -32,7 +32,13 @@ type conn struct {
 	closed   bool
 }
 
+// readBuffer is how many bytes the machine keeps of what a client sends and the server does not read.
+const readBuffer = 64 << 10
+
 func newConn(s *Sim, raw net.Conn) *conn {
+	if tcp, ok := raw.(*net.TCPConn); ok {
+		_ = tcp.SetReadBuffer(readBuffer)
+	}
 	c := &conn{Conn: raw, sim: s, raw: raw, number: s.Connections(), verb: Greeting}
 	if s.o.Security == TLS {
 		c.Conn, c.secure = tls.Server(raw, s.tls), true
