@@ -167,6 +167,7 @@ func otherwise(at step, status int) refusal.Meaning {
 		return refusal.Credentials
 	case sender:
 		return refusal.BadSender
+	default:
+		return refusal.Unclear
 	}
-	return refusal.Unclear
 }

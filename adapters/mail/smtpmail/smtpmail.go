@@ -157,7 +157,7 @@ func (m *Mailer) Send(ctx context.Context, msg email.Message) (email.Receipt, er
 	}
 	kept := false
 	defer func() {
-		if kept = s.end() && kept; kept {
+		if s.end() && kept {
 			m.pool.put(s)
 		} else {
 			s.close()
