@@ -11,6 +11,7 @@ import (
 	"patchbay/adapters/resilience"
 	"patchbay/config"
 	"patchbay/core/fault"
+	"patchbay/tests/defaultpolicy"
 )
 
 // quiet is surroundings whose log nobody reads.
@@ -18,13 +19,11 @@ func quiet() environment {
 	return environment{log: discard.Logger, outages: discard.Outages, metrics: metrics.New()}
 }
 
-// The default stands in the configuration, which is read without adapters, and
-// with the adapter, which works without a configuration.
-func TestThereIsOneDefaultPolicy(t *testing.T) {
+func TestAProvidersPolicyIsAppliedInFull(t *testing.T) {
 	t.Parallel()
 	got := within(config.Provider{Policy: config.StandardPolicy()}, quiet(), roleMail(true)).Policy
-	if got != resilience.Default {
-		t.Errorf("configured: %+v; of the adapter: %+v", got, resilience.Default)
+	if want := defaultpolicy.Provider(); got != want {
+		t.Errorf("policy = %+v, want %+v", got, want)
 	}
 }
 

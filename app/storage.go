@@ -17,7 +17,6 @@ import (
 	"patchbay/core/emails"
 	"patchbay/core/fault"
 	"patchbay/core/spool"
-	"patchbay/core/user"
 	"patchbay/core/users"
 	"patchbay/core/webhooks"
 	"patchbay/ports"
@@ -78,13 +77,13 @@ func openSpool(ctx context.Context, store, local ports.Journal, s environment) (
 	names := s.messageNames()
 	return spool.Open(ctx, spool.Options{
 		Store: store, Local: local, Clock: s.clock, Owner: s.owner, Log: s.log,
-		Anew:   map[string]func(held, stored ports.Record, children []*ports.Record) (ports.Record, bool){emails.Kind: names.Anew},
-		Others: map[string]func(held ports.Record) []string{emails.Kind: names.Others},
-		Same: map[string]func(a, b ports.Record) bool{
-			emails.Kind:   emails.Same,
-			webhooks.Kind: func(ports.Record, ports.Record) bool { return true }, // the id is that of the event
+		Kinds: map[string]spool.Kind{
+			emails.Kind: {Same: emails.Same, Anew: names.Anew, Others: names.Others, Personal: emails.Personal},
+			webhooks.Kind: {
+				Same:     func(ports.Record, ports.Record) bool { return true }, // the id is that of the event
+				Personal: webhooks.Personal,
+			},
 		},
-		Personal: map[string]func(ports.Record, user.Person) (any, bool){emails.Kind: emails.Personal, webhooks.Kind: webhooks.Personal},
 	})
 }
 

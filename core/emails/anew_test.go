@@ -109,9 +109,7 @@ func cutOff(t *testing.T, test func(t *testing.T, o *outpost)) {
 		var err error
 		o.held, err = spool.Open(t.Context(), spool.Options{
 			Store: o.way, Local: o.local, Clock: clock.System{}, Owner: "one", Log: quiet,
-			Same:   map[string]func(a, b ports.Record) bool{emails.Kind: emails.Same},
-			Others: map[string]func(ports.Record) []string{emails.Kind: names.Others},
-			Anew:   map[string]func(a, b ports.Record, parts []*ports.Record) (ports.Record, bool){emails.Kind: names.Anew},
+			Kinds: map[string]spool.Kind{emails.Kind: {Same: emails.Same, Others: names.Others, Anew: names.Anew}},
 		})
 		if err != nil {
 			t.Fatal(err)
