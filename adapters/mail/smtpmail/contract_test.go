@@ -7,6 +7,7 @@ import (
 	"patchbay/adapters/simulators/smtpsim"
 	"patchbay/core/email"
 	"patchbay/tests/contract/mailtest"
+	"patchbay/tests/defaultpolicy"
 	"patchbay/tests/mailsim"
 )
 
@@ -16,7 +17,7 @@ func TestContract(t *testing.T) {
 		NotHTTP: true, NoRetryAfter: true, NoMarks: true, SMTP: true,
 		Ends: []mailtest.Fault{mailtest.Unauthorized, mailtest.Unavailable, mailtest.ServerError},
 	}
-	policy := resilience.Default
+	policy := defaultpolicy.Provider()
 	policy.Attempts = 1 // the suite makes one call fail and must see its error
 	t.Run("mail", func(t *testing.T) {
 		t.Parallel()
