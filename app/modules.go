@@ -200,7 +200,7 @@ func newMailers(c *config.Config, under *underway, s environment) (mailProviders
 		bounded := resilience.NewMailer(mailer, within(p, s, roleMail(i == len(c.Mail.Providers)-1)))
 		under.addCalls(bounded.Underway)
 		mailers = append(mailers, bounded)
-		s.metrics.AddTold(name, emails.Told()...)
+		s.metrics.AddTold(name, emails.Results()...)
 	}
 	return bare, mailers, nil
 }
@@ -236,9 +236,9 @@ func newEmails(c *config.Config, store Storage, mailers []ports.Mailer, h hooks,
 	}
 	return emails.New(emails.Options{
 		Journal: store.Journal, Mailers: mailers, Text: htmltext.Text{}, Clock: s.clock, IDs: s.ids,
-		From: from, Promise: c.Mail.Delivery, Retention: time.Duration(c.Storage.Retention), Owner: s.owner, Log: s.log,
-		Names: s.messageNames(), Events: h.mailReaders(), Mailbox: rfc5322.ASCII, Unmarked: apikeys.DefaultTenant,
-		Told: s.metrics.Told, Restored: s.restored.known,
+		From: from, Delivery: c.Mail.Delivery, Retention: time.Duration(c.Storage.Retention), Owner: s.owner, Log: s.log,
+		Names: s.messageNames(), Events: h.mailReaders(), ASCIIAddress: rfc5322.ASCII, UnmarkedTenant: apikeys.DefaultTenant,
+		Counted: s.metrics.Told, Restored: s.restored.known,
 	}), nil
 }
 

@@ -219,7 +219,7 @@ func newWorld() *world {
 	w.payments = payments.New(payments.Options{Journal: held, Gateways: gateways, Clock: s.clock, IDs: s.ids, Secret: []byte("secret"), Owner: "one", Log: s.log})
 	w.emails = emails.New(emails.Options{
 		Journal: held, Mailers: mailers, Text: htmltext.Text{}, Clock: s.clock, IDs: s.ids,
-		From: email.Address{Email: "shop@example.com"}, Promise: email.AtLeastOnce, Owner: "one", Log: s.log,
+		From: email.Address{Email: "shop@example.com"}, Delivery: email.AtLeastOnce, Owner: "one", Log: s.log,
 	})
 	w.directory = users.New(db.Users(), copied, s.clock, s.ids)
 	hooks := webhooks.New(webhooks.Options{Journal: held, Accounts: []string{"stripe", "stripe-eu"}, Clock: s.clock, Owner: "one", Log: s.log})

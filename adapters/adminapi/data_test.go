@@ -16,24 +16,24 @@ import (
 
 // keeper keeps what a test tells it.
 type keeper struct {
-	traces func(ctx context.Context, p user.Person, looked func(int) error, found func(user.Trace) error) error
+	traces func(ctx context.Context, p user.Person, looked func(int) error, found func(user.PersonalObject) error) error
 }
 
 func (keeper) Person(_ context.Context, tenant, id, email string) (user.Person, error) {
 	return user.Person{Tenant: tenant, UserID: id, Emails: []string{email}}, nil
 }
 
-func (k keeper) Traces(ctx context.Context, p user.Person, looked func(int) error, found func(user.Trace) error) error {
+func (k keeper) PersonalObjects(ctx context.Context, p user.Person, looked func(int) error, found func(user.PersonalObject) error) error {
 	return k.traces(ctx, p, looked, found)
 }
 
 // one is a thing of the person's; erased counts.
 func one(erased *int) keeper {
-	return keeper{func(_ context.Context, p user.Person, looked func(int) error, found func(user.Trace) error) error {
+	return keeper{func(_ context.Context, p user.Person, looked func(int) error, found func(user.PersonalObject) error) error {
 		if err := looked(7); err != nil {
 			return err
 		}
-		return found(user.Trace{ID: "a", View: p.UserID, Erase: func(context.Context) error { *erased++; return nil }})
+		return found(user.PersonalObject{ID: "a", View: p.UserID, Erase: func(context.Context) error { *erased++; return nil }})
 	}}
 }
 
@@ -79,7 +79,7 @@ func TestDataIsToldLineByLine(t *testing.T) {
 
 func TestWhatGoesWrongWithDataIsTheLastLine(t *testing.T) {
 	t.Parallel()
-	r := serve(t, adminapi.Options{Service: adminapi.Service{PersonalData: personaldata.New(keeper{func(context.Context, user.Person, func(int) error, func(user.Trace) error) error {
+	r := serve(t, adminapi.Options{Service: adminapi.Service{PersonalData: personaldata.New(keeper{func(context.Context, user.Person, func(int) error, func(user.PersonalObject) error) error {
 		return fault.New(fault.Unavailable, "gone", "the database is gone")
 	}})}})
 	a := r.do(t, "POST", "/admin/data/export", `{"tenant":"acme","userId":"usr_1"}`)
@@ -90,7 +90,7 @@ func TestWhatGoesWrongWithDataIsTheLastLine(t *testing.T) {
 
 // endless looks and looks, until somebody does not want to know any more.
 func endless(ended chan<- error) keeper {
-	return keeper{func(ctx context.Context, _ user.Person, looked func(int) error, _ func(user.Trace) error) error {
+	return keeper{func(ctx context.Context, _ user.Person, looked func(int) error, _ func(user.PersonalObject) error) error {
 		for {
 			err := looked(1)
 			if err == nil {

@@ -46,7 +46,7 @@ func (nobodysData) Person(context.Context, string, string, string) (user.Person,
 	return user.Person{}, errors.New("they were looked for")
 }
 
-func (nobodysData) Traces(context.Context, user.Person, func(int) error, func(user.Trace) error) error {
+func (nobodysData) PersonalObjects(context.Context, user.Person, func(int) error, func(user.PersonalObject) error) error {
 	return nil
 }
 

@@ -16,14 +16,14 @@ var _ ports.TextRenderer = Text{}
 type Text struct{}
 
 var (
-	around = regexp.MustCompile(`[ \t]*\n[ \t]*`) // blanks at the ends of lines
-	gap    = regexp.MustCompile(`\n{3,}`)
+	lineEnds   = regexp.MustCompile(`[ \t]*\n[ \t]*`) // blanks at the ends of lines
+	emptyLines = regexp.MustCompile(`\n{3,}`)
 )
 
 // Text implements ports.TextRenderer.
 func (Text) Text(html string) string {
 	text := html2text.HTML2TextWithOptions(tidy(html), html2text.WithUnixLineBreaks(), html2text.WithLinksInnerText())
 	text = strings.ReplaceAll(text, "\r", "") // of &#13;
-	text = gap.ReplaceAllString(around.ReplaceAllString(text, "\n"), "\n\n")
+	text = emptyLines.ReplaceAllString(lineEnds.ReplaceAllString(text, "\n"), "\n\n")
 	return strings.TrimSpace(text)
 }

@@ -79,7 +79,7 @@ func elsewhere(p payment.Payment, entry payment.RefundEntry) api.Refund {
 	case entry.Status.Returned():
 		out.Status = "failed"
 		out.Error = failure(&payment.Failure{Code: "refund_" + string(entry.Status), Message: "the provider could not complete the refund"})
-	case !entry.Status.Settled():
+	case !entry.Status.Final():
 		out.Status = "pending"
 	}
 	return out

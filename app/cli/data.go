@@ -76,7 +76,7 @@ func eraseData(load loader) *cobra.Command {
 		Use: "erase", Short: "Erase everything that is kept of a person", Args: cobra.NoArgs,
 		RunE: load.asking(func(g *gateway, _ []string) error {
 			r.Rehearsal = !yes
-			pending := func(n personaldata.News) error {
+			pending := func(n personaldata.Progress) error {
 				if n.Pending != nil {
 					g.cmd.PrintErrf("not yet: %s: %s\n", n.Pending.ID, n.Pending.Why)
 				}
@@ -121,13 +121,13 @@ func printReport(to io.Writer, report personaldata.Report) error {
 
 // showProgress returns a function that passes on the news of each line, and from time to
 // time prints how much has been read.
-func showProgress(cmd *cobra.Command, tell func(personaldata.News) error) func(adminapi.DataLine) error {
+func showProgress(cmd *cobra.Command, tell func(personaldata.Progress) error) func(adminapi.DataLine) error {
 	place, said := "", time.Now()
 	return func(l adminapi.DataLine) error {
-		n := l.News
+		n := l.Progress
 		place = cmp.Or(n.Place, place)
-		if n.Looked > 0 && time.Since(said) > progressEvery {
-			cmd.PrintErrf("%s: %d looked at\n", place, n.Looked)
+		if n.Examined > 0 && time.Since(said) > progressEvery {
+			cmd.PrintErrf("%s: %d looked at\n", place, n.Examined)
 			said = time.Now()
 		}
 		return tell(n)

@@ -109,7 +109,7 @@ func cutOff(t *testing.T, test func(t *testing.T, o *outpost)) {
 		var err error
 		o.held, err = spool.Open(t.Context(), spool.Options{
 			Store: o.way, Local: o.local, Clock: clock.System{}, Owner: "one", Log: quiet,
-			Kinds: map[string]spool.Kind{emails.Kind: {Same: emails.Same, Others: names.Others, Anew: names.Anew}},
+			Kinds: map[string]spool.Kind{emails.Kind: {Same: emails.SameRequest, Others: names.OtherIDs, Anew: names.NewID}},
 		})
 		if err != nil {
 			t.Fatal(err)
@@ -118,7 +118,7 @@ func cutOff(t *testing.T, test func(t *testing.T, o *outpost)) {
 		gateway := func(owner string, j ports.Journal) *emails.Service {
 			return emails.New(emails.Options{
 				Journal: j, Mailers: []ports.Mailer{o.provider}, Text: htmltext.Text{}, Clock: clock.System{}, IDs: ids.UUIDs{}, Names: names,
-				From: email.Address{Email: "shop@example.com"}, Promise: email.AtLeastOnce, Owner: owner, Log: quiet,
+				From: email.Address{Email: "shop@example.com"}, Delivery: email.AtLeastOnce, Owner: owner, Log: quiet,
 			})
 		}
 		o.Service = gateway("one", o.held)

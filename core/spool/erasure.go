@@ -11,9 +11,9 @@ import (
 
 var errWaits = fault.New(fault.Conflict, "record_held", "it waits in the spool for the database")
 
-// Traces passes to found the records of a person that are held, or that the store has refused.
+// PersonalObjects passes to found the records of a person that are held, or that the store has refused.
 // Moved records are no longer here. counted gets the number of records read.
-func (s *Spool) Traces(ctx context.Context, p user.Person, counted func(int) error, found func(user.Trace) error) error {
+func (s *Spool) PersonalObjects(ctx context.Context, p user.Person, counted func(int) error, found func(user.PersonalObject) error) error {
 	return record.Raw(s.Local, heldKind).Walk(ctx, "", ports.Filter{}, counted, func(w ports.Record) error { return s.trace(ctx, w, p, found) })
 }
 
@@ -22,7 +22,7 @@ func hasContent(w ports.Record) bool {
 	return w.Index.Status == stateHeld || w.Index.Status == stateRefused
 }
 
-func (s *Spool) trace(ctx context.Context, w ports.Record, p user.Person, found func(user.Trace) error) error {
+func (s *Spool) trace(ctx context.Context, w ports.Record, p user.Person, found func(user.PersonalObject) error) error {
 	if !hasContent(w) {
 		return nil
 	}
@@ -42,7 +42,7 @@ func (s *Spool) trace(ctx context.Context, w ports.Record, p user.Person, found 
 	if !ok {
 		return nil
 	}
-	t := user.Trace{ID: w.ID, View: view, Erase: func(ctx context.Context) error { return s.erase(ctx, w.ID) }}
+	t := user.PersonalObject{ID: w.ID, View: view, Erase: func(ctx context.Context) error { return s.erase(ctx, w.ID) }}
 	if w.Index.Status == stateHeld {
 		t.Pending = errWaits.Message
 	}

@@ -15,10 +15,10 @@ func addressed(r ports.Record, p user.Person) (any, bool) {
 	return string(r.Body), strings.HasPrefix(string(r.Body), p.UserID)
 }
 
-func (r *rig) traces(t *testing.T) (all []user.Trace) {
+func (r *rig) traces(t *testing.T) (all []user.PersonalObject) {
 	t.Helper()
 	counted := func(int) error { return nil }
-	err := r.Traces(t.Context(), user.Person{Tenant: tenant, UserID: "ada"}, counted, func(one user.Trace) error {
+	err := r.PersonalObjects(t.Context(), user.Person{Tenant: tenant, UserID: "ada"}, counted, func(one user.PersonalObject) error {
 		all = append(all, one)
 		return nil
 	})
@@ -37,7 +37,7 @@ func (r *rig) onDisk() (all string) {
 }
 
 // checkTrace checks the only trace of the person, and returns it.
-func (r *rig) checkTrace(t *testing.T, view string, pending bool) user.Trace {
+func (r *rig) checkTrace(t *testing.T, view string, pending bool) user.PersonalObject {
 	t.Helper()
 	all := r.traces(t)
 	if len(all) != 1 {

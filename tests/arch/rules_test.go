@@ -64,7 +64,7 @@ var rules = []rule{
 	{"adapters/simulators/stripesim", simulators, "github.com/stripe/stripe-go/v76/webhook"},
 
 	{"adapters/metrics", "", "github.com/prometheus/client_golang"},
-	{"adapters/htmltext", outbound, "github.com/k3a/html2text"},
+	{"adapters/htmltext", outbound, "github.com/k3a/html2text golang.org/x/net/html"},
 	{"adapters/clock", outbound, ""},
 	{"adapters/ids", outbound, "github.com/google/uuid"},
 	{"adapters/provider", outbound + " config/setting", ""},

@@ -51,7 +51,7 @@ func (m *Mailer) authenticate(s *session) error {
 	}
 	i := slices.IndexFunc(candidates, func(name string) bool { return slices.Contains(known, name) })
 	if i < 0 {
-		return noMechanism.Error(nil, nil)
+		return unanswered(noMechanism, nil)
 	}
 	auth := mechanism(candidates[i])(m.settings.Username, m.settings.Password.Reveal(), m.settings.Host)
 	return s.smtp.Auth(auth)

@@ -33,13 +33,13 @@ func (m *Mailer) failure(ctx context.Context, at step, msg email.Message, err er
 	case errors.As(err, &answer):
 		f = m.refused(at, msg, answer)
 	case at == accepting:
-		f = refusal.Nothing.Error(nil, discreet(err))
+		f = unanswered(refusal.Unproven, discreet(err))
 	case errors.Is(ctx.Err(), context.Canceled):
 		f = &fault.Error{Kind: fault.Canceled, Code: "canceled", Message: "the message was given up before it was sent", Err: ctx.Err()}
 	case at == waiting:
 		f = &fault.Error{Kind: fault.Overloaded, Code: "overloaded", Message: "too many messages are under way at the server; nothing was sent", Err: ctx.Err()}
 	case at == authenticating && !network(err): // the mechanism itself does not trust the server
-		f = refusal.Credentials.Error(nil, discreet(err))
+		f = unanswered(refusal.Credentials, discreet(err))
 	case at == securing:
 		f = &fault.Error{Kind: fault.Unavailable, Code: "tls_failed", Message: "there is no verified TLS connection to the server; nothing was sent", Err: discreet(err)}
 	default:
@@ -55,14 +55,17 @@ var enhanced = regexp.MustCompile(`^([245])\.\d{1,3}\.\d{1,3}\b`)
 // refused maps an answer to an error.
 func (m *Mailer) refused(at step, msg email.Message, answer *textproto.Error) *fault.Error {
 	code := enhanced.FindString(answer.Msg)
-	said := refusal.Blank(refusal.Said{Field: code, Words: strings.TrimPrefix(answer.Msg, code)}, msg, m.secrets()...)
-	means := meaning(at, answer.Code, said)
-	f := means.Error(
-		&fault.Answer{Status: answer.Code, Field: string(at), Words: strings.TrimSpace(code + " " + said.Words)},
-		fmt.Errorf("the answer to %s is %d", at, answer.Code),
-	)
-	f.Blameless = means == busy
+	said := refusal.Redact(refusal.ProviderError{Field: code, Words: strings.TrimPrefix(answer.Msg, code)}, msg, m.secrets()...)
+	f := refusal.Error(table(at, answer.Code), answer.Code, []refusal.ProviderError{said})
+	f.Answer = &fault.Answer{Status: answer.Code, Field: string(at), Words: strings.TrimSpace(code + " " + said.Words)}
+	f.Err = fmt.Errorf("the answer to %s is %d", at, answer.Code)
+	f.Blameless = f.Code == busy.Code
 	return f
+}
+
+// unanswered returns the error for what no answer of the server says.
+func unanswered(means refusal.Meaning, err error) *fault.Error {
+	return &fault.Error{Kind: means.Kind, Code: means.Code, Message: means.Message, NoRetry: means.Permanent, Err: err}
 }
 
 // secrets are the credentials, also as they are sent.

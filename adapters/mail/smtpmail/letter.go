@@ -21,7 +21,7 @@ type letter struct {
 
 // pack returns the letter of a message. It returns Invalid if the message cannot be written.
 func pack(m email.Message) (*letter, error) {
-	if err := m.Safe(); err != nil {
+	if err := m.CheckLines(); err != nil {
 		return nil, err
 	}
 	from, err := rfc5322.ASCII(m.From.Email)

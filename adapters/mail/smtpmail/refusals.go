@@ -11,11 +11,11 @@ import (
 var (
 	// About the message at this server: another one may accept it.
 	tooLarge = refusal.Meaning{
-		Kind: fault.Refused, Code: "message_too_large", Lasting: true,
+		Kind: fault.Refused, Code: "message_too_large", Permanent: true,
 		Message: "the message is larger than the server takes",
 	}
 	tooMany = refusal.Meaning{
-		Kind: fault.Refused, Code: "too_many_recipients", Lasting: true,
+		Kind: fault.Refused, Code: "too_many_recipients", Permanent: true,
 		Message: "the message has more recipients than the server takes at once",
 	}
 	// busy is about one recipient, for now. It does not count against the server.
@@ -45,13 +45,13 @@ func statuses(first, last int) (all []int) {
 // pauses are words about the rate, at any step. Amazon SES: "454 Throttling failure: Maximum sending
 // rate exceeded."
 var pauses = []refusal.Rule{
-	{Status: either, Words: []string{"rate exceeded"}, Means: refusal.TooFast},
-	{Status: either, Words: []string{"rate limit"}, Means: refusal.TooFast},
-	{Status: either, Words: []string{"too many connections"}, Means: refusal.TooFast},
-	{Status: either, Words: []string{"too many concurrent"}, Means: refusal.TooFast},
-	{Status: either, Words: []string{"too many messages"}, Means: refusal.TooFast},
-	{Status: either, Words: []string{"too many emails"}, Means: refusal.TooFast},
-	{Status: either, Words: []string{"too many login"}, Means: refusal.TooFast},
+	{Status: either, Words: []string{"rate exceeded"}, Means: refusal.RateLimited},
+	{Status: either, Words: []string{"rate limit"}, Means: refusal.RateLimited},
+	{Status: either, Words: []string{"too many connections"}, Means: refusal.RateLimited},
+	{Status: either, Words: []string{"too many concurrent"}, Means: refusal.RateLimited},
+	{Status: either, Words: []string{"too many messages"}, Means: refusal.RateLimited},
+	{Status: either, Words: []string{"too many emails"}, Means: refusal.RateLimited},
+	{Status: either, Words: []string{"too many login"}, Means: refusal.RateLimited},
 }
 
 // account are words about the account or its senders, at any step but RCPT, where they are about
@@ -68,18 +68,24 @@ var account = slices.Concat([]refusal.Rule{
 	{Status: either, Words: []string{"account", "disabled"}, Means: refusal.Suspended},
 	{Status: either, Words: []string{"account", "terminated"}, Means: refusal.Suspended},
 	{Status: either, Words: []string{"not allowed to send"}, Means: refusal.Suspended},
-	{Status: permanent, Words: []string{"not verified"}, Means: refusal.Sender},
-	{Status: permanent, Words: []string{"verified sender"}, Means: refusal.Sender},
+	{Status: permanent, Words: []string{"not verified"}, Means: refusal.SenderNotVerified},
+	{Status: permanent, Words: []string{"verified sender"}, Means: refusal.SenderNotVerified},
 }, pauses)
 
 // badSender are the codes about the sender, which may come late.
 var badSender = []refusal.Rule{
-	{Status: permanent, Field: "5.1.7", Means: refusal.BadSender},
-	{Status: permanent, Field: "5.1.8", Means: refusal.BadSender},
+	{Status: permanent, Field: "5.1.7", Means: refusal.SenderRejected},
+	{Status: permanent, Field: "5.1.8", Means: refusal.SenderRejected},
 }
 
 // unauthenticated are the statuses about the credentials (RFC 4954).
 var unauthenticated = []refusal.Rule{{Status: []int{523, 530, 534, 535, 538}, Means: refusal.Credentials}}
+
+// otherwise are the last rules of a table: what a permanent refusal means that no rule before knows.
+// A transient one passes. So does an answer to another command, since nothing was sent.
+func otherwise(means refusal.Meaning) []refusal.Rule {
+	return []refusal.Rule{{Status: permanent, Means: means}, {Status: statuses(100, 499), Means: refusal.Unavailable}}
+}
 
 // messages are the codes about the message as a whole.
 var messages = slices.Concat(badSender, []refusal.Rule{
@@ -89,30 +95,30 @@ var messages = slices.Concat(badSender, []refusal.Rule{
 	{Status: permanent, Field: "5.2", Means: refusal.Recipient},
 	{Status: permanent, Field: "5.6", Means: refusal.Message},
 }, account, []refusal.Rule{
-	{Status: transient, Field: "4.7", Means: refusal.TooFast},
+	{Status: transient, Field: "4.7", Means: refusal.RateLimited},
 }, unauthenticated, []refusal.Rule{
 	{Status: []int{552}, Means: tooLarge},
-})
+}, otherwise(refusal.Unclear))
 
-// tables map the refusals at a step to their meaning. For what is in no table see otherwise.
+// tables map the refusals at a step to their meaning.
 var tables = map[step][]refusal.Rule{
-	greeting: slices.Concat(account, []refusal.Rule{{Status: transient, Field: "4.7", Means: refusal.TooFast}}),
-	hello:    account,
-	securing: account,
+	greeting: slices.Concat(account, []refusal.Rule{{Status: transient, Field: "4.7", Means: refusal.RateLimited}}, otherwise(barred)),
+	hello:    slices.Concat(account, otherwise(barred)),
+	securing: slices.Concat(account, otherwise(barred)),
 	// 500 to 504: the server does not know AUTH, or not the mechanism.
 	authenticating: slices.Concat(account, []refusal.Rule{
 		{Status: []int{432}, Means: refusal.Credentials}, // a password transition is needed
 		{Status: []int{500, 501, 502, 503, 504}, Means: noMechanism},
-	}),
+	}, otherwise(refusal.Credentials)),
 	sender: slices.Concat(badSender, []refusal.Rule{
 		{Status: permanent, Field: "5.3.4", Means: tooLarge},
 		{Status: permanent, Field: "5.2.3", Means: tooLarge},
 	}, account, []refusal.Rule{
-		{Status: transient, Field: "4.7", Means: refusal.TooFast},
+		{Status: transient, Field: "4.7", Means: refusal.RateLimited},
 	}, unauthenticated, []refusal.Rule{
 		{Status: []int{552}, Means: tooLarge},
 		{Status: []int{500, 502, 503, 504, 555}, Means: refusal.Unclear}, // the command, not the sender
-	}),
+	}, otherwise(refusal.SenderRejected)),
 	// A relay that is refused is about what the account may do, and says nothing of the recipient.
 	recipient: slices.Concat(badSender, []refusal.Rule{
 		{Status: permanent, Words: []string{"relay"}, Means: refusal.Unclear},
@@ -126,7 +132,7 @@ var tables = map[step][]refusal.Rule{
 	}, pauses, []refusal.Rule{
 		{Status: transient, Field: "4.1", Means: busy},
 		{Status: transient, Field: "4.2", Means: busy},
-		{Status: transient, Field: "4.7", Means: refusal.TooFast},
+		{Status: transient, Field: "4.7", Means: refusal.RateLimited},
 	}, unauthenticated, []refusal.Rule{
 		{Status: permanent, Field: "5.3", Means: refusal.Unclear},
 		{Status: permanent, Field: "5.4", Means: refusal.Unclear},
@@ -134,7 +140,7 @@ var tables = map[step][]refusal.Rule{
 		{Status: permanent, Field: "5.7", Means: refusal.Unclear},
 		{Status: []int{450}, Means: busy},
 		{Status: []int{501, 550, 551, 552, 553}, Means: refusal.Recipient},
-	}),
+	}, otherwise(refusal.Unclear)),
 	content:   messages,
 	accepting: messages,
 }
@@ -144,30 +150,10 @@ var tables = map[step][]refusal.Rule{
 // a conversation whose other side was slow.
 var known = []int{450, 451, 452, 454, 455, 500, 501, 502, 503, 504, 521, 523, 530, 534, 535, 538, 550, 551, 552, 553, 554, 555, 556, 557}
 
-// meaning returns the meaning of an answer at a step.
-func meaning(at step, status int, said refusal.Said) refusal.Meaning {
+// table returns the rules for an answer at a step: none for one that proves nothing.
+func table(at step, status int) []refusal.Rule {
 	if at == accepting && !slices.Contains(known, status) {
-		return refusal.Nothing
+		return nil
 	}
-	if means, _ := refusal.Read(tables[at], status, []refusal.Said{said}); means != refusal.Nothing {
-		return means
-	}
-	return otherwise(at, status)
-}
-
-// otherwise is the meaning of an answer that is in no table.
-func otherwise(at step, status int) refusal.Meaning {
-	if !slices.Contains(permanent, status) { // transient, or an answer to another command
-		return refusal.Away
-	}
-	switch at {
-	case greeting, hello, securing:
-		return barred
-	case authenticating:
-		return refusal.Credentials
-	case sender:
-		return refusal.BadSender
-	default:
-		return refusal.Unclear
-	}
+	return tables[at]
 }

@@ -105,7 +105,7 @@ func (s *session) hand(ctx context.Context, l *letter) (words string, at step, e
 	from := "<" + l.from + ">"
 	if offered, limit := s.smtp.Extension("SIZE"); offered { // RFC 1870
 		if most, err := strconv.Atoi(limit); err == nil && most > 0 && len(l.raw) > most {
-			return "", sender, tooLarge.Error(nil, nil)
+			return "", sender, unanswered(tooLarge, nil)
 		}
 		from += " SIZE=" + strconv.Itoa(len(l.raw)) // the library writes the argument as it is
 	}

@@ -231,7 +231,7 @@ func (p *suite) create(r payment.CreateRequest) payment.Intent {
 // declared to end later has ended.
 func (p *suite) ended(a payment.Action, i payment.Intent) payment.Intent {
 	p.Helper()
-	if p.Gateway.Capabilities().Ends(a) || i.Status != payment.Processing {
+	if p.Gateway.Capabilities().Synchronous(a) || i.Status != payment.Processing {
 		return i
 	}
 	p.settle()

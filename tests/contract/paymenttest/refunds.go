@@ -162,7 +162,7 @@ func (p *suite) refund(reference string, amount int64) payment.ProviderRefund {
 	if err != nil {
 		p.Fatalf("Refund: %v", err)
 	}
-	if !p.Gateway.Capabilities().Ends(payment.Refund) && r.Status == string(payment.RefundPending) {
+	if !p.Gateway.Capabilities().Synchronous(payment.Refund) && r.Status == string(payment.RefundPending) {
 		p.settle()
 		r = p.refundNow(r)
 	}
