@@ -21,13 +21,13 @@ func quiet() environment {
 
 func TestAProvidersPolicyIsAppliedInFull(t *testing.T) {
 	t.Parallel()
-	got := within(config.Provider{Policy: config.StandardPolicy()}, quiet(), roleMail(true)).Policy
+	got := withPolicy(config.Provider{Policy: config.StandardPolicy()}, quiet(), roleMail(true)).Policy
 	if want := defaultpolicy.Provider(); got != want {
 		t.Errorf("policy = %+v, want %+v", got, want)
 	}
 }
 
-func TestWhatTheMetricsSayOfAProvider(t *testing.T) {
+func TestProviderMetrics(t *testing.T) {
 	t.Parallel()
 	for want, e := range map[string]resilience.Event{
 		`patchbay_calls_total{op="create",outcome="ok",provider="acme"} 1`:       {Decision: resilience.Tried, Op: "create"},
@@ -43,7 +43,7 @@ func TestWhatTheMetricsSayOfAProvider(t *testing.T) {
 	} {
 		s := quiet()
 		e.Provider = "acme"
-		within(config.Provider{Name: "acme", Policy: config.StandardPolicy()}, s, roleMail(true)).Observe(e)
+		withPolicy(config.Provider{Name: "acme", Policy: config.StandardPolicy()}, s, roleMail(true)).Observe(e)
 		w := httptest.NewRecorder()
 		s.metrics.Handler().ServeHTTP(w, httptest.NewRequest(http.MethodGet, "/metrics", nil))
 		if !strings.Contains(w.Body.String(), "\n"+want+"\n") {

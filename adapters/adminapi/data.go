@@ -16,8 +16,8 @@ type DataRequest struct {
 }
 
 func (r DataRequest) describe(a *act) {
-	a.about("tenant", r.Tenant)
-	a.about("user", r.UserID) // never the email address
+	a.addObject("tenant", r.Tenant)
+	a.addObject("user", r.UserID) // never the email address
 	if r.Rehearsal {
 		a.name += "_rehearsal"
 	}

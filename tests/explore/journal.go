@@ -32,8 +32,8 @@ var (
 var errOver = fault.New(fault.Internal, "history_over", "the history is over")
 
 // pass makes a call through the gate and returns the error that the caller gets.
-func (j journal) pass(ctx context.Context, op, about string, writing bool, tell func() string, do func() error) error {
-	c := call{op: op, about: about, writes: writing, fates: sure, tell: tell}
+func (j journal) pass(ctx context.Context, op, about string, writing bool, summary func() string, do func() error) error {
+	c := call{op: op, about: about, writes: writing, fates: sure, summary: summary}
 	if j.process.world.scenario.JournalFaults {
 		if c.fates = reads; writing {
 			c.fates = writes
@@ -61,8 +61,8 @@ func (j journal) Save(ctx context.Context, records ...*ports.Record) []error {
 			errs[i] = j.Journal.Save(ctx, r)[0]
 			continue
 		}
-		tell := func() string { return j.process.world.domain.tell(*r) }
-		errs[i] = j.pass(ctx, "save", r.ID, true, tell, func() error { return j.saved(ctx, r) })
+		summary := func() string { return j.process.world.domain.summary(*r) }
+		errs[i] = j.pass(ctx, "save", r.ID, true, summary, func() error { return j.saved(ctx, r) })
 		if fault.Is(errs[i], fault.UnknownOutcome) {
 			r.Rev-- // the caller does not learn that the record was written
 		}

@@ -162,8 +162,8 @@ func (d *mail) over() {
 	}
 }
 
-// tell implements domain.
-func (d *mail) tell(r ports.Record) string {
+// summary implements domain.
+func (d *mail) summary(r ports.Record) string {
 	var m email.Message
 	if json.Unmarshal(r.Body, &m) != nil {
 		return "unreadable"

@@ -197,7 +197,7 @@ var Provider = provider.Payment{
 	New: func(e provider.Environment) (ports.PaymentGateway, error) {
 		return New(Options{
 			Name: e.Name, Journal: e.Journal, Clock: e.Clock, IDs: e.IDs, Log: e.Log, Fault: e.Settings.(*Settings).Fault,
-			Approval: e.Approval, Endpoint: e.Endpoint, WebhookSecret: e.Secrets[0], Wake: e.Wake,
+			Approval: e.Approval, Endpoint: e.Endpoint, WebhookSecret: e.Secrets[0].Reveal(), Wake: e.Wake,
 		})
 	},
 	Webhooks: provider.Webhooks[provider.PaymentHook]{Format: "stripe"},

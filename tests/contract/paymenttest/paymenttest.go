@@ -31,6 +31,7 @@ import (
 	"patchbay/core/money"
 	"patchbay/core/payment"
 	"patchbay/ports"
+	kit "patchbay/tests/contract/internal/suite"
 )
 
 // Fault is a failure between a gateway and its provider.
@@ -103,7 +104,7 @@ func Run(t *testing.T, methods Methods, open func(t *testing.T) Harness) {
 					p.unsupported(c.needs)
 					return
 				}
-				c.run(p)
+				kit.Contain(t, func() { c.run(p) })
 			})
 		}
 	}
