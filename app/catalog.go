@@ -7,6 +7,7 @@ import (
 	"patchbay/adapters/mail/catchermail"
 	"patchbay/adapters/mail/mailgunmail"
 	"patchbay/adapters/mail/sendgridmail"
+	"patchbay/adapters/mail/smtpmail"
 	"patchbay/adapters/payments/mockpay"
 	"patchbay/adapters/payments/stripepay"
 	"patchbay/adapters/provider"
@@ -27,6 +28,7 @@ var catalogue = []setting.Described{
 	catchermail.Provider,
 	sendgridmail.Provider,
 	mailgunmail.Provider,
+	smtpmail.Provider,
 }
 
 // Load reads a configuration: see config.Load. further are types of providers beside those

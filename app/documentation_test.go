@@ -324,7 +324,7 @@ func TestTheExampleHasEverySetting(t *testing.T) {
 	}
 	environ := []string{
 		"MOCK_WEBHOOK_SECRET=whsec_new", "STRIPE_SECRET_KEY=sk_live_1", "STRIPE_WEBHOOK_SECRET=whsec_stripe",
-		"SENDGRID_API_KEY=SG.test", "SENDGRID_WEBHOOK_KEY=" + publicKey, "MAILGUN_API_KEY=key-test", "MAILGUN_SIGNING_KEY=key-hook", "DB_PASSWORD=test", "MONGO_URL=mongodb://ada:test@db/shop",
+		"SENDGRID_API_KEY=SG.test", "SENDGRID_WEBHOOK_KEY=" + publicKey, "MAILGUN_API_KEY=key-test", "MAILGUN_SIGNING_KEY=key-hook", "SMTP_PASSWORD=test", "DB_PASSWORD=test", "MONGO_URL=mongodb://ada:test@db/shop",
 	}
 	if _, err := app.Load(file, environ); err != nil {
 		t.Error(err)

@@ -3,11 +3,9 @@ package setting
 import (
 	"cmp"
 	"crypto/tls"
-	"crypto/x509"
 	"errors"
 	"net"
 	"net/url"
-	"os"
 	"strconv"
 	"strings"
 	"time"
@@ -133,17 +131,11 @@ func (d *Database) TLS() (*tls.Config, error) {
 	if !d.SSL {
 		return nil, nil //nolint:nilnil // there is none
 	}
-	c := &tls.Config{ServerName: d.Host, MinVersion: tls.VersionTLS12}
-	if d.CAFile != "" {
-		pem, err := os.ReadFile(d.CAFile)
-		if err != nil {
-			return nil, errors.New("cannot be read")
-		}
-		c.RootCAs = x509.NewCertPool()
-		if !c.RootCAs.AppendCertsFromPEM(pem) {
-			return nil, errors.New("has no certificate in PEM")
-		}
+	roots, err := Authorities(d.CAFile)
+	if err != nil {
+		return nil, err
 	}
+	c := &tls.Config{ServerName: d.Host, MinVersion: tls.VersionTLS12, RootCAs: roots}
 	if d.CertFile != "" {
 		own, err := tls.LoadX509KeyPair(d.CertFile, d.KeyFile)
 		if err != nil {

@@ -60,6 +60,7 @@ var rules = []rule{
 	{"adapters/simulators/mailbox", "", ""},
 	{"adapters/simulators/sendgridsim", simulators + " adapters/mail/rfc5322", "github.com/sendgrid/sendgrid-go/helpers/eventwebhook"},
 	{"adapters/simulators/mailgunsim", simulators + " adapters/mail/rfc5322", ""},
+	{"adapters/simulators/smtpsim", simulators, "github.com/emersion/go-smtp github.com/emersion/go-sasl github.com/xdg-go/scram"},
 	{"adapters/simulators/stripesim", simulators, "github.com/stripe/stripe-go/v76/webhook"},
 
 	{"adapters/metrics", "", "github.com/prometheus/client_golang"},
@@ -73,6 +74,7 @@ var rules = []rule{
 	{"adapters/mail/refusal", types, ""},
 	{"adapters/mail/mailgunmail", mail, "github.com/mailgun/mailgun-go/v4 github.com/go-json-experiment/json"},
 	{"adapters/mail/sendgridmail", mail, "github.com/sendgrid/sendgrid-go github.com/sendgrid/rest github.com/go-json-experiment/json"},
+	{"adapters/mail/smtpmail", mail + " core/guard", "github.com/wneessen/go-mail/smtp"},
 	{"adapters/mail/...", mail, unclaimed},
 	{"adapters/payments/mockpay", provider + " core/record adapters/payments/stripepay adapters/simulators/stripesim", ""}, // the mock alone may import both
 	{"adapters/payments/stripepay", provider, "github.com/stripe/stripe-go/v76"},

@@ -385,10 +385,10 @@ type PaymentStatus = string
 
 // ProviderAnswer What the provider answered when it did not take the message. Addresses are blanked.
 type ProviderAnswer struct {
-	// Field The part of the message that is wrong, as the provider calls it.
+	// Field The part of the message that is wrong, as the provider calls it; by SMTP the command.
 	Field string `json:"field,omitempty,omitzero"`
 
-	// Status Of HTTP.
+	// Status Of HTTP, or of the reply by SMTP.
 	Status int `json:"status"`
 
 	// Words The provider's own words; absent where it is not sure that they are.

@@ -109,10 +109,11 @@ func address(out *gomail.Msg, m email.Message) error {
 	if err := out.From(from[0]); err != nil {
 		return err
 	}
+	replyTo := func(list ...string) error { return out.SetAddrHeader(gomail.HeaderReplyTo, list...) }
 	for _, one := range []struct {
 		set  func(...string) error
 		list []email.Address
-	}{{out.To, m.To}, {out.Cc, m.Cc}} {
+	}{{out.To, m.To}, {out.Cc, m.Cc}, {replyTo, m.ReplyTo}} {
 		list, err := formatted(one.list)
 		if err != nil {
 			return err
@@ -123,12 +124,7 @@ func address(out *gomail.Msg, m email.Message) error {
 			}
 		}
 	}
-	replyTo, err := formatted(m.ReplyTo)
-	if len(replyTo) > 0 {
-		// The library accepts one address here; the header may have several.
-		out.SetGenHeader("Reply-To", strings.Join(replyTo, ", "))
-	}
-	return err
+	return nil
 }
 
 func formatted(list []email.Address) ([]string, error) {

@@ -41,6 +41,40 @@ func TestTheSameMessageHasTheSameNameAndDate(t *testing.T) {
 	}
 }
 
+// An address is no text: a part of it that is not ASCII must not become an encoded word (RFC 6532).
+func TestAForeignLocalPartIsWrittenAsItIs(t *testing.T) {
+	t.Parallel()
+	m := email.Message{
+		From: email.Address{Email: "läden@example.com"}, To: []email.Address{{Email: "ädä@bücher.example", Name: "Ä"}},
+		Cc: []email.Address{{Email: "çç@example.com"}}, ReplyTo: []email.Address{{Email: "rä@example.com", Name: "Rä"}, {Email: "b@example.com"}},
+		Subject: "Hello", Text: "Hello", MessageID: "msg_1@example.com",
+	}
+	var raw bytes.Buffer
+	if err := rfc5322.Write(&raw, m); err != nil {
+		t.Fatal(err)
+	}
+	read, err := mail.ReadMessage(&raw)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for header, want := range map[string]string{
+		"From": "<läden@example.com>", "To": "Ä <ädä@xn--bcher-kva.example>", "Cc": "<çç@example.com>",
+		"Reply-To": "Rä <rä@example.com>, <b@example.com>",
+	} {
+		list, err := read.Header.AddressList(header)
+		if err != nil {
+			t.Errorf("%s: %q: %v", header, read.Header.Get(header), err)
+		}
+		var got []string
+		for _, a := range list {
+			got = append(got, strings.TrimSpace(a.Name+" <"+a.Address+">"))
+		}
+		if text := strings.Join(got, ", "); text != want {
+			t.Errorf("%s: got %q, want %q", header, text, want)
+		}
+	}
+}
+
 func TestASCII(t *testing.T) {
 	t.Parallel()
 	for email, want := range map[string]string{

@@ -8,5 +8,5 @@ import (
 
 func TestCasesAreDocumented(t *testing.T) {
 	t.Parallel()
-	suite.WantDocumented(t, "mailtest", suite.Lines(cases), suite.Lines(Network{}.cases()))
+	suite.WantDocumented(t, "mailtest", suite.Lines(cases), suite.Lines(Network{SMTP: true}.cases()))
 }

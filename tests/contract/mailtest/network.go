@@ -24,6 +24,12 @@ type Network struct {
 	NoReference bool
 	// NoMarks means that the provider keeps neither metadata nor Patchbay's marks with a message.
 	NoMarks bool
+	// SMTP means that a message is handed over in a conversation by SMTP (RFC 5321): the server
+	// answers to each recipient, and then to the message. There are further cases for that.
+	SMTP bool
+	// Ends lists the faults of an answer after which the protocol demands another connection: some of
+	// Unauthorized, Unavailable and ServerError.
+	Ends []Fault
 }
 
 // has reports whether a fault can happen with the provider.
@@ -37,6 +43,11 @@ func (n Network) check(t *testing.T) {
 	for _, f := range n.Lacks {
 		if !slices.Contains([]Fault{Suspended, Exhausted, RateLimited, NoSuccess}, f) {
 			t.Errorf("got %q in Lacks, want only faults that a protocol may lack", f)
+		}
+	}
+	for _, f := range n.Ends {
+		if !slices.Contains([]Fault{Unauthorized, Unavailable, ServerError}, f) {
+			t.Errorf("got %q in Ends, want only faults after which a protocol may end", f)
 		}
 	}
 }
@@ -89,6 +100,13 @@ const (
 	ResetAfter    Fault = "reset_after"   // accepted, then the connection is reset
 	HangsAfter    Fault = "hangs_after"   // accepted, then no answer
 	HangsForever  Fault = "hangs_forever" // left, then no answer and nothing done
+)
+
+// The further faults of SMTP.
+const (
+	OneRefused   Fault = "one_refused"    // the server refuses the second of the recipients permanently, and accepts the others
+	EndsAfter    Fault = "ends_after"     // the server accepts the message with 250, then the connection ends
+	ClosedAtRcpt Fault = "closed_at_rcpt" // the connection ends when the recipient is named
 )
 
 // Page is a fault over HTTP: the provider accepts the mail, then a proxy answers with its own page

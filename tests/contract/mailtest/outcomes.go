@@ -90,7 +90,7 @@ func (n Network) cases() []suite.Case[NetworkHarness] {
 		},
 		{
 			Name: "a connection serves one message after the other",
-			Doc:  "A connection is used again after an answer of any kind, and not after it broke; every message is one attempt.",
+			Doc:  "A connection is used again after an answer of any kind, unless the protocol forbids it, and not after it broke; every message is one attempt.",
 			Run:  connectionReused(n),
 		},
 	}
@@ -98,6 +98,9 @@ func (n Network) cases() []suite.Case[NetworkHarness] {
 		if n.has(o.fault) {
 			all = append(all, o.first(n), o.next())
 		}
+	}
+	if n.SMTP {
+		all = append(all, smtpCases(n)...)
 	}
 	return all
 }
@@ -171,7 +174,7 @@ func (h NetworkHarness) wantNothingPrivate(t *testing.T, err error) {
 	}
 	f := fault.From(err)
 	text := strings.ToLower(strings.Join([]string{err.Error(), f.Message, f.Code, f.Param, fmt.Sprint(f.Answer)}, " "))
-	for _, private := range append([]string{"ada@example.com", "Hello Ada", "private"}, h.Secrets...) {
+	for _, private := range append([]string{"ada@example.com", "eve@example.com", "Hello Ada", "private"}, h.Secrets...) {
 		if strings.Contains(text, strings.ToLower(private)) {
 			t.Errorf("the error contains %q: %q", private, text)
 		}
@@ -212,7 +215,7 @@ func connectionReused(n Network) func(t *testing.T, h NetworkHarness) {
 				suite.Equal(t, fmt.Sprintf("connections after %q", after), h.Connections(), want)
 			}
 		}
-		sent := 0
+		sent, want := 0, 1
 		for _, f := range []Fault{None, Rejected, Unauthorized, RateLimited, Unavailable, ServerError, ResetAfter} {
 			if !n.has(f) {
 				continue
@@ -222,13 +225,16 @@ func connectionReused(n Network) func(t *testing.T, h NetworkHarness) {
 			if _, err := h.Mailer.Send(t.Context(), m); (err == nil) != (f == None) {
 				t.Fatalf("fault %q: error %v", f, err)
 			}
-			connections(f, 1)
+			connections(f, want)
 			sent++
+			if f == ResetAfter || slices.Contains(n.Ends, f) {
+				want++
+			}
 		}
 		if _, err := h.Mailer.Send(t.Context(), message()); err != nil {
 			t.Errorf("after a broken connection: error %v, want none", err)
 		}
-		connections(ResetAfter, 2)
+		connections(ResetAfter, want)
 		suite.Equal(t, "attempts", h.Attempts(), sent+1)
 	}
 }

@@ -143,7 +143,7 @@ func TestTheSuiteRunsOverSMTP(t *testing.T) {
 	t.Run("mail outcomes", func(t *testing.T) {
 		t.Parallel()
 		mailtest.RunNetwork(t, mailtest.Network{
-			NotHTTP: true, NoRetryAfter: true, NoReference: true, NoMarks: true,
+			NotHTTP: true, NoRetryAfter: true, NoReference: true, NoMarks: true, SMTP: true,
 			Lacks: []mailtest.Fault{mailtest.Suspended, mailtest.Exhausted, mailtest.NoSuccess},
 		}, open)
 	})

@@ -144,7 +144,9 @@ func (s *smtpServer) serve(conn net.Conn) {
 			say("450 4.7.1 too many messages")
 		case verb == "MAIL" && fault == mailtest.Unavailable:
 			say("421 4.3.2 not at present")
-		case verb == "RCPT" && strings.Contains(rest, badRecipient):
+		case verb == "RCPT" && fault == mailtest.ClosedAtRcpt:
+			return
+		case verb == "RCPT" && (strings.Contains(rest, badRecipient) || fault == mailtest.OneRefused && len(to) == 1):
 			say("550 5.1.1 no such user: " + rest)
 		case verb == "RCPT":
 			to = append(to, strings.Trim(strings.TrimPrefix(rest, "TO:"), "<>"))
@@ -186,6 +188,9 @@ func (s *smtpServer) take(conn net.Conn, fault mailtest.Fault, to []string, raw 
 		say("599 what")
 	case mailtest.Malformed:
 		say("?")
+	case mailtest.EndsAfter:
+		say("250 2.0.0 accepted")
+		return false
 	default:
 		say("250 2.0.0 accepted")
 	}
