@@ -42,7 +42,7 @@ func Run(ctx context.Context, c *config.Config, logTo io.Writer) error {
 		modules, unlogged,
 	)
 	if err := gateway.Err(); err != nil {
-		return errors.Join(dig.RootCause(err), opened.close(ctx))
+		return errors.Join(dig.RootCause(err), opened.close())
 	}
 	// If ctx ends during the start, the start completes and the gateway is then stopped, so
 	// that everything that was opened is closed.

@@ -18,29 +18,29 @@ func (s environment) approval(provider, reference string) string {
 }
 
 // Approval implements adminapi.Approvals.
-func (a accounts) Approval(ctx context.Context, provider, reference string) (adminapi.Approval, error) {
-	m, err := a.mock(provider)
+func (m mocks) Approval(ctx context.Context, provider, reference string) (adminapi.Approval, error) {
+	mock, err := m.find(provider)
 	if err != nil {
 		return adminapi.Approval{}, err
 	}
-	entry, returnURL, err := m.Awaiting(ctx, reference)
+	entry, returnURL, err := mock.Awaiting(ctx, reference)
 	return adminapi.Approval{BookEntry: entry, ReturnURL: returnURL}, err
 }
 
 // Approve implements adminapi.Approvals.
-func (a accounts) Approve(ctx context.Context, provider, reference string, approved bool) error {
-	m, err := a.mock(provider)
+func (m mocks) Approve(ctx context.Context, provider, reference string, approved bool) error {
+	mock, err := m.find(provider)
 	if err != nil {
 		return err
 	}
-	return m.Approve(ctx, reference, approved)
+	return mock.Approve(ctx, reference, approved)
 }
 
-// mock returns the mock of a name. NotFound.
-func (a accounts) mock(provider string) (*mockpay.Gateway, error) {
-	for _, g := range a {
-		if m, ok := g.(*mockpay.Gateway); ok && m.Name() == provider {
-			return m, nil
+// find returns the mock of a name. NotFound.
+func (m mocks) find(provider string) (*mockpay.Gateway, error) {
+	for _, mock := range m {
+		if mock.Name() == provider {
+			return mock, nil
 		}
 	}
 	return nil, fault.New(fault.NotFound, "", "there is no such mock payment provider")

@@ -15,18 +15,18 @@ import (
 // countLimit is the highest count for each queue and for each gauge of open records.
 const countLimit = 10_000
 
-// opens maps the name of each gauge to the sets of open records that it counts.
-var opens = map[string][]ports.Set{
+// openSets maps the name of each gauge to the sets of open records that it counts.
+var openSets = map[string][]ports.Set{
 	"payments_unknown": payments.UnknownSets(), "payments_review": payments.ReviewSets(),
 	"emails_unknown": emails.UnknownSets(), "emails_again": emails.AgainSets(),
 	"webhooks_parked": webhooks.ParkedSets(), "webhooks_set_aside": webhooks.AsideSets(),
 }
 
 // showBacklog registers the counts of unfinished records in the store with the metrics.
-func showBacklog(u useCases, mock mockWorker, store Storage, s environment) {
+func showBacklog(u useCases, simulated mocks, store Storage, s environment) {
 	s.metrics.Backlog(func(ctx context.Context) (metrics.Backlog, error) {
 		queues := append(append(u.Payments.Queues(), u.Emails.Queues()...), u.Webhooks.Queues()...)
-		if mock.Worker != nil {
+		if len(simulated) > 0 {
 			queues = append(queues, mockpay.WebhookQueue)
 		}
 		return countBacklog(ctx, store.Journal, queues, s.clock.Now())
@@ -38,7 +38,7 @@ func countBacklog(ctx context.Context, waiting ports.Queue, queues []string, now
 	b := metrics.Backlog{Queues: map[string]metrics.Count{}, Open: map[string]metrics.Count{}}
 	var sets []ports.Set
 	var into []func(ports.Count)
-	ask := func(set ports.Set, to map[string]metrics.Count, name string) {
+	add := func(set ports.Set, to map[string]metrics.Count, name string) {
 		sets = append(sets, set)
 		into = append(into, func(c ports.Count) {
 			sum := to[name]
@@ -50,11 +50,11 @@ func countBacklog(ctx context.Context, waiting ports.Queue, queues []string, now
 		})
 	}
 	for _, q := range queues {
-		ask(ports.Set{Queue: q}, b.Queues, q)
+		add(ports.Set{Queue: q}, b.Queues, q)
 	}
-	for name, all := range opens {
+	for name, all := range openSets {
 		for _, set := range all {
-			ask(set, b.Open, name)
+			add(set, b.Open, name)
 		}
 	}
 	counts, err := waiting.Count(ctx, countLimit, sets...)

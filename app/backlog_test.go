@@ -12,7 +12,7 @@ import (
 )
 
 // Of what is counted under several flags the gauges show the sum, and the oldest of all.
-func TestTheBacklogSumsWhatStandsUnderSeveralFlags(t *testing.T) {
+func TestBacklogSumsRecordsOfSeveralSets(t *testing.T) {
 	t.Parallel()
 	journal, now := memjournal.New(clock.System{}), time.Now()
 	flagged := func(set ports.Set, age time.Duration) {

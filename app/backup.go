@@ -11,9 +11,9 @@ import (
 	"patchbay/config/setting"
 )
 
-// Spare returns an error if path names a file that a gateway works with, also through a
+// CheckBackupPath returns an error if path names a file that a gateway works with, also through a
 // link. Such a file must not be overwritten.
-func Spare(c *config.Config, path string) error {
+func CheckBackupPath(c *config.Config, path string) error {
 	for _, name := range slices.Sorted(maps.Keys(c.Stores)) {
 		p := c.Stores[name]
 		if s, file := p.Settings.(setting.Placed); file && sqlitestore.Holds(s.Place(), path) {

@@ -1,8 +1,6 @@
 package app
 
 import (
-	"context"
-
 	"patchbay/adapters/mail/catchermail"
 	"patchbay/adapters/mail/mailgunmail"
 	"patchbay/adapters/mail/sendgridmail"
@@ -14,7 +12,6 @@ import (
 	"patchbay/adapters/storage/sqlitestore"
 	"patchbay/config"
 	"patchbay/config/setting"
-	"patchbay/ports"
 )
 
 // catalogue lists every type of provider.
@@ -53,19 +50,4 @@ func (s environment) environmentFor(p config.Provider) provider.Environment {
 		Name: p.Name, Settings: p.Settings, Clock: s.clock, IDs: s.ids, Log: s.log, Timeout: p.Policy.Timeout, MaxConns: p.Policy.Bulkhead,
 		Existing: s.existing, Journal: s.journal, Secrets: s.webhookSecrets(p), Endpoint: s.endpoint, Approval: s.approval, Wake: s.wake,
 	}
-}
-
-// newGateway, newMailer and newStore call the factory of a provider's type. The
-// configuration has checked that the type is of this sort.
-
-func (s environment) newGateway(p config.Provider) (ports.PaymentGateway, error) {
-	return p.From.(provider.Payment).New(s.environmentFor(p))
-}
-
-func (s environment) newMailer(p config.Provider) (ports.Mailer, error) {
-	return p.From.(provider.Mail).New(s.environmentFor(p))
-}
-
-func (s environment) newStore(ctx context.Context, p config.Provider) (Storage, error) {
-	return p.From.(provider.Storage).New(ctx, s.environmentFor(p))
 }

@@ -33,7 +33,7 @@ func TestTheCatalogueIsCompleteAndUnambiguous(t *testing.T) {
 	}
 }
 
-func TestAFurtherTypeThatIsWrongIsAnError(t *testing.T) {
+func TestLoadRefusesAnIncompleteOrAmbiguousFurtherType(t *testing.T) {
 	t.Parallel()
 	acme := func(change func(m *provider.Mail)) provider.Mail {
 		m := provider.Mail{
@@ -48,16 +48,16 @@ func TestAFurtherTypeThatIsWrongIsAnError(t *testing.T) {
 		further []setting.Described
 		want    string // a part of the error, empty for none
 	}{
-		"a right one":    {[]setting.Described{acme(func(*provider.Mail) {})}, ""},
-		"no name":        {[]setting.Described{acme(func(m *provider.Mail) { m.Name = "" })}, `"" is not a name`},
-		"a wrong name":   {[]setting.Described{acme(func(m *provider.Mail) { m.Name = "Acme Mail" })}, `"Acme Mail" is not a name`},
-		"a name twice":   {[]setting.Described{acme(func(*provider.Mail) {}), acme(func(*provider.Mail) {})}, `two types of provider called "acme"`},
-		"another's name": {[]setting.Described{acme(func(m *provider.Mail) { m.Name = "stripe" })}, `two types of provider called "stripe"`},
-		"no factory":     {[]setting.Described{acme(func(m *provider.Mail) { m.New = nil })}, `"acme" must be a provider.Payment`},
-		"no settings":    {[]setting.Described{acme(func(m *provider.Mail) { m.Settings = nil })}, `"acme" must be a provider.Payment`},
-		"only described": {[]setting.Described{acme(func(*provider.Mail) {}).Type}, `"acme" must be a provider.Payment`},
-		"webhooks":       {[]setting.Described{acme(func(m *provider.Mail) { m.Webhooks.Format, m.Webhooks.New = "acme", hook })}, ""},
-		"another's format": {
+		"a complete type is accepted": {[]setting.Described{acme(func(*provider.Mail) {})}, ""},
+		"no name":                     {[]setting.Described{acme(func(m *provider.Mail) { m.Name = "" })}, `"" is not a name`},
+		"an invalid name":             {[]setting.Described{acme(func(m *provider.Mail) { m.Name = "Acme Mail" })}, `"Acme Mail" is not a name`},
+		"a name twice":                {[]setting.Described{acme(func(*provider.Mail) {}), acme(func(*provider.Mail) {})}, `two types of provider called "acme"`},
+		"the name of another type":    {[]setting.Described{acme(func(m *provider.Mail) { m.Name = "stripe" })}, `two types of provider called "stripe"`},
+		"no factory":                  {[]setting.Described{acme(func(m *provider.Mail) { m.New = nil })}, `"acme" must be a provider.Payment`},
+		"no settings":                 {[]setting.Described{acme(func(m *provider.Mail) { m.Settings = nil })}, `"acme" must be a provider.Payment`},
+		"only described":              {[]setting.Described{acme(func(*provider.Mail) {}).Type}, `"acme" must be a provider.Payment`},
+		"webhooks of its own format are accepted": {[]setting.Described{acme(func(m *provider.Mail) { m.Webhooks.Format, m.Webhooks.New = "acme", hook })}, ""},
+		"the format of another type": {
 			[]setting.Described{acme(func(m *provider.Mail) { m.Webhooks.Format, m.Webhooks.New = "stripe", hook })}, `"acme": another type reads webhooks of the format "stripe"`,
 		},
 		"webhooks without a format":   {[]setting.Described{acme(func(m *provider.Mail) { m.Webhooks.New = hook })}, `"acme": "" is not a name for a format`},
@@ -74,7 +74,7 @@ func TestAFurtherTypeThatIsWrongIsAnError(t *testing.T) {
 	}
 }
 
-func TestAnUnknownTypeIsToldWhichThereAre(t *testing.T) {
+func TestAnUnknownTypeIsReportedWithTheKnownTypes(t *testing.T) {
 	t.Parallel()
 	file := path.Join(t.TempDir(), "patchbay.yaml")
 	if err := os.WriteFile(file, []byte("providers: {mine: {type: sqlight}}\n"), 0o600); err != nil {

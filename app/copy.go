@@ -8,8 +8,6 @@ import (
 	"slices"
 	"strings"
 
-	"go.uber.org/fx"
-
 	"patchbay/app/secrets"
 	"patchbay/config"
 	"patchbay/core/fault"
@@ -18,10 +16,10 @@ import (
 
 // Copied is the result of CopyStorage.
 type Copied struct {
-	Report  storecopy.Report // nil if the copy did not get as far as a report
-	Secrets string           // where a gateway on the target looks for installation.json
-	Brought bool             // installation.json was copied there
-	Missing bool             // installation.json is missing there
+	Report         storecopy.Report // nil if the copy did not get as far as a report
+	SecretsDir     string           // where a gateway on the target looks for installation.json
+	SecretsCopied  bool             // installation.json was copied there
+	SecretsMissing bool             // installation.json is missing there
 }
 
 // CopyStorage copies everything in one store into another, and the installation's secrets
@@ -39,19 +37,19 @@ func CopyStorage(ctx context.Context, c *config.Config, from, to string, progres
 	if from == to {
 		return done, fmt.Errorf("%q is copied into itself", from)
 	}
-	done.Secrets = target.DataDir()
+	done.SecretsDir = target.DataDir()
 	needed, err := secrets.Compare(source.DataDir(), target.DataDir())
 	if err != nil {
 		return done, err
 	}
-	stores := newSides(c)
-	defer func() { err = errors.Join(err, stores.close(ctx)) }()
+	stores := newStoreOpener(c)
+	defer func() { err = errors.Join(err, stores.close()) }()
 	options := storecopy.Options{Clock: stores.clock, Progress: progress, Ready: func() error {
 		if !needed {
 			return nil
 		}
-		done.Brought = true
-		return secrets.Bring(source.DataDir(), target.DataDir())
+		done.SecretsCopied = true
+		return secrets.Copy(source.DataDir(), target.DataDir())
 	}}
 	if options.From, err = stores.openExisting(ctx, source); err != nil {
 		return done, err
@@ -60,7 +58,7 @@ func CopyStorage(ctx context.Context, c *config.Config, from, to string, progres
 		return done, err
 	}
 	done.Report, err = storecopy.Copy(ctx, options)
-	done.Missing = !secrets.In(target.DataDir())
+	done.SecretsMissing = !secrets.Exist(target.DataDir())
 	return done, err
 }
 
@@ -72,17 +70,17 @@ func storeNamed(c *config.Config, name string) (config.Provider, error) {
 	return p, nil
 }
 
-// sides opens stores that are not served from, without a resilience policy and without
+// storeOpener opens stores that are not served from, without a resilience policy and without
 // marking them as in use: another store may be copied into them.
-type sides struct {
+type storeOpener struct {
 	closers
 	environment
 }
 
-func newSides(c *config.Config) *sides {
+func newStoreOpener(c *config.Config) *storeOpener {
 	s := environmentOf(c, discard, secrets.Secrets{})
 	s.readOnly = true
-	return &sides{environment: s}
+	return &storeOpener{environment: s}
 }
 
 // Whether a store must exist, or is created.
@@ -92,7 +90,7 @@ const (
 )
 
 // openExisting opens a store that is read.
-func (s *sides) openExisting(ctx context.Context, p config.Provider) (storecopy.Side, error) {
+func (s *storeOpener) openExisting(ctx context.Context, p config.Provider) (storecopy.Side, error) {
 	side, err := s.open(ctx, p, existing)
 	if noStore(err) {
 		err = missing(p)
@@ -100,7 +98,7 @@ func (s *sides) openExisting(ctx context.Context, p config.Provider) (storecopy.
 	return side, err
 }
 
-func (s *sides) open(ctx context.Context, p config.Provider, exists bool) (storecopy.Side, error) {
+func (s *storeOpener) open(ctx context.Context, p config.Provider, exists bool) (storecopy.Side, error) {
 	s.existing = exists
 	store, err := openStore(ctx, p, s.environment)
 	if fault.Is(err, fault.Unavailable) && fault.From(err).Code == "store_locked" {
@@ -109,7 +107,7 @@ func (s *sides) open(ctx context.Context, p config.Provider, exists bool) (store
 	if err != nil {
 		return storecopy.Side{}, err
 	}
-	s.Append(fx.StopHook(store.Close))
+	s.add(store.Close)
 	older, err := (&restored{store: p.Name, dir: p.DataDir()}).older(ctx, store)
 	return storecopy.Side{Name: p.Name, Journal: store.Journal, Archive: store.Archive, Older: older}, err
 }

@@ -214,7 +214,7 @@ func TestEveryCurrencyIsDocumentedWithItsDecimals(t *testing.T) {
 	}
 	listed, _, _ := strings.Cut(text, "Stripe counts some of them")
 	if n := len(regexp.MustCompile("`[a-z]{3}`").FindAllString(listed, -1)); n != len(money.All()) {
-		t.Errorf("%s lists %d currencies, not %d", manual, n, len(money.All()))
+		t.Errorf("%s lists %d currencies, want %d", manual, n, len(money.All()))
 	}
 }
 
@@ -230,17 +230,17 @@ func TestEveryFaultAndScopeIsDocumented(t *testing.T) {
 	_, refusal := (&mockpay.Settings{Fault: "none"}).Check()
 	faults := strings.Split(strings.TrimPrefix(refusal, "is not one of "), ", ")
 	if len(faults) < 2 {
-		t.Fatalf("no faults in %q", refusal)
+		t.Fatalf("refusal = %q, want the list of faults in it", refusal)
 	}
 	table := chapter(t, text, "### Faults")
 	for _, fault := range faults {
 		if !strings.Contains(table, "\n| `"+fault+"` |") {
-			t.Errorf("%s does not explain the fault %s", manual, fault)
+			t.Errorf("%s does not explain the fault %s, want a row for it", manual, fault)
 		}
 	}
 	for _, scope := range apikeys.Scopes {
 		if !strings.Contains(chapter(t, text, "## API keys"), "`"+scope+"`") {
-			t.Errorf("%s does not name the scope %s", manual, scope)
+			t.Errorf("%s does not name the scope %s, want all scopes", manual, scope)
 		}
 	}
 }
@@ -248,7 +248,7 @@ func TestEveryFaultAndScopeIsDocumented(t *testing.T) {
 const example = "../docs/patchbay.example.yaml"
 
 // Whoever copies the example gets what they would have without it.
-func TestTheExampleIsTheDefaults(t *testing.T) {
+func TestTheExampleConfigurationEqualsTheDefaults(t *testing.T) {
 	t.Parallel()
 	nothing, err := app.Load("", nil)
 	if err != nil {
@@ -261,17 +261,17 @@ func TestTheExampleIsTheDefaults(t *testing.T) {
 	for name, p := range c.Provider {
 		standard := nothing.Provider[name]
 		if !reflect.DeepEqual(p.Settings, standard.Settings) || p.Policy != standard.Policy {
-			t.Errorf("provider %s has %+v within %+v, by default %+v within %+v", name, p.Settings, p.Policy, standard.Settings, standard.Policy)
+			t.Errorf("provider %s = %+v with %+v, want the defaults %+v with %+v", name, p.Settings, p.Policy, standard.Settings, standard.Policy)
 		}
 	}
 	if len(c.Provider) != len(nothing.Provider) {
-		t.Errorf("it has other providers: %+v", c.Provider)
+		t.Errorf("providers = %+v, want those of the defaults", c.Provider)
 	}
 	c.Provider, nothing.Provider = nil, nil // their types hold functions, which are never equal
 	c.Stores, nothing.Stores = nil, nil
 	c.Types, nothing.Types = nil, nil
 	if !reflect.DeepEqual(c, nothing) {
-		t.Errorf("it says %+v, the defaults are %+v", c, nothing)
+		t.Errorf("configuration = %+v, want the defaults %+v", c, nothing)
 	}
 }
 
@@ -279,7 +279,7 @@ func TestTheExampleIsTheDefaults(t *testing.T) {
 const publicKey = "MFkwEwYHKoZIzj0CAQYIKoZIzj0DAQcDQgAE83T4O/n84iotIvIW4mdBgQ/7dAfSmpqIM8kF9mN1flpVKS3GRqe62gw+2fNNRaINXvVpiglSI8eNEc6wEA3F+g=="
 
 // The README's configuration of real providers is one that the gateway takes.
-func TestTheReadmesProvidersAreRight(t *testing.T) {
+func TestTheReadmesConfigurationIsAccepted(t *testing.T) {
 	t.Parallel()
 	text := chapter(t, page(t, "../README.md"), "## Real providers")
 	_, block, _ := strings.Cut(text, "```yaml\n")
@@ -298,7 +298,7 @@ func TestTheReadmesProvidersAreRight(t *testing.T) {
 	}
 	c, err := app.Load(file, environ)
 	if err != nil || len(c.Payments.Providers) != 2 || len(c.Mail.Providers) != 2 {
-		t.Errorf("%v, %+v", err, c)
+		t.Errorf("error = %v, configuration = %+v, want two payment and two mail providers", err, c)
 	}
 }
 
@@ -332,7 +332,7 @@ func TestTheExampleHasEverySetting(t *testing.T) {
 	for _, s := range all {
 		key := s.path[strings.LastIndexByte(s.path, '.')+1:]
 		if !regexp.MustCompile(`(?m)^ +(\S.*[{,] ?)?` + key + `: \S`).MatchString(shown) {
-			t.Errorf("%s does not show %s", example, s.path)
+			t.Errorf("%s does not show %s, want every setting", example, s.path)
 		}
 	}
 }

@@ -45,7 +45,11 @@ func newHooks(c *config.Config, s environment) (hooks, error) {
 		default:
 			s.log.Warn("provider has no keys for webhooks: what becomes of its mail is not heard of", "provider", name)
 		}
-		of[format] = append(of[format], provider.Account{Provider: name, Secrets: secrets})
+		account := provider.Account{Provider: name}
+		for _, secret := range secrets {
+			account.Secrets = append(account.Secrets, secret.Reveal())
+		}
+		of[format] = append(of[format], account)
 		h.formats[name], h.accounts = format, append(h.accounts, name)
 	}
 	for _, t := range c.Types {

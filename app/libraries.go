@@ -5,7 +5,6 @@ import (
 	"log/slog"
 	"regexp"
 	"strings"
-	"unicode"
 
 	fiberlog "github.com/gofiber/fiber/v2/log"
 
@@ -38,18 +37,15 @@ func (reports) Enabled(_ context.Context, level slog.Level) bool { return level 
 // Handle implements slog.Handler.
 func (h reports) Handle(ctx context.Context, r slog.Record) error {
 	words := strings.TrimSpace(quoted.ReplaceAllString(r.Message, `"…"`))
-	same := strings.Map(func(c rune) rune {
-		if unicode.IsDigit(c) { // a port or a time
-			return -1
-		}
-		return c
-	}, words)
-	h.to.Note(ctx, same, slog.String("words", words))
+	h.to.Note(ctx, digits.ReplaceAllString(words, ""), slog.String("words", words))
 	return nil
 }
 
 // quoted matches quoted text, also if the closing quote is missing.
 var quoted = regexp.MustCompile("\"(?:[^\"\\\\]|\\\\.)*(?:\"|$)|`[^`]*(?:`|$)")
+
+// digits are those of a port or a time, by which repetitions of a message differ.
+var digits = regexp.MustCompile(`\p{Nd}`)
 
 // WithAttrs implements slog.Handler. Attributes that a library adds are dropped.
 func (h reports) WithAttrs([]slog.Attr) slog.Handler { return h }

@@ -50,7 +50,7 @@ func (l *lines) await(t *testing.T, words string) string {
 		select {
 		case <-l.more:
 		case <-end:
-			t.Fatalf("no %q in\n%s", words, text)
+			t.Fatalf("log = %s, want %q in it", text, words)
 		}
 	}
 }
@@ -71,7 +71,7 @@ func ask(t *testing.T, url string) error {
 
 // What libraries write by themselves is in the gateway's log, without what they quote. It
 // is one test: what they write to is the process's.
-func TestWhatLibrariesWriteIsInTheLog(t *testing.T) { //nolint:paralleltest // as it says
+func TestMessagesOfLibrariesAreLogged(t *testing.T) { //nolint:paralleltest // as it says
 	to := &lines{more: make(chan struct{}, 1)}
 	l, _ := logger(&config.Config{Log: config.Log{Level: "info", Format: "text"}}, to)
 	captureLibraryLogs(l.Logger)
@@ -99,7 +99,7 @@ func TestWhatLibrariesWriteIsInTheLog(t *testing.T) { //nolint:paralleltest // a
 			go server.Serve(l)
 			t.Cleanup(func() { _ = server.Close() })
 			if err := ask(t, "http://"+l.Addr().String()); err == nil {
-				t.Error("the panic is answered")
+				t.Error("a request whose handler panics is answered, want a closed connection")
 			}
 		}, "http: panic serving"},
 		"fasthttp, by the server's own logger": {func(*testing.T) {
@@ -113,14 +113,14 @@ func TestWhatLibrariesWriteIsInTheLog(t *testing.T) { //nolint:paralleltest // a
 		t.Run(name, func(t *testing.T) {
 			c.write(t)
 			if line := to.await(t, c.words); !strings.Contains(line, `level=WARN msg="a library reports"`) || strings.Contains(line, "pounds") || strings.Contains(line, "ada@") {
-				t.Errorf("%s", line)
+				t.Errorf("line = %s, want a warning without quoted text", line)
 			}
 		})
 	}
 }
 
 // A library that repeats itself does not fill the log.
-func TestALibraryThatRepeatsItself(t *testing.T) {
+func TestRepeatedMessagesOfALibraryAreCounted(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		to := &lines{}
@@ -134,7 +134,7 @@ func TestALibraryThatRepeatsItself(t *testing.T) {
 		}
 		<-time.After(3 * time.Minute)
 		if n := strings.Count(to.String(), "\n"); n != 2 || !strings.Contains(to.String(), "count=999") {
-			t.Errorf("%d lines:\n%s", n, to.String())
+			t.Errorf("got %d lines, want the first and one with count=999:\n%s", n, to.String())
 		}
 	})
 }

@@ -13,6 +13,7 @@ import (
 
 	"patchbay/adapters/adminapi"
 	"patchbay/adapters/httpapi"
+	"patchbay/adapters/mail/catchermail"
 	"patchbay/adapters/wire"
 	"patchbay/config"
 	"patchbay/core/apikeys"
@@ -25,6 +26,7 @@ import (
 	"patchbay/core/retention"
 	"patchbay/core/users"
 	"patchbay/core/webhooks"
+	"patchbay/core/worker"
 	"patchbay/ports"
 )
 
@@ -73,16 +75,16 @@ func newOperations(c *config.Config, keys *apikeys.Service, people *personaldata
 	return o
 }
 
-func newAdminAPI(c *config.Config, operations adminapi.Service, store Storage, f fallback, gateways accounts, mailers mailProviders, s environment) *adminapi.Server {
+func newAdminAPI(c *config.Config, operations adminapi.Service, store Storage, f fallback, simulated mocks, catcher *catchermail.Catcher, s environment) *adminapi.Server {
 	setbacksOf(store, f).show(s)
 	o := adminapi.Options{
 		Service: operations, Identity: Identity(c, s.secrets), KeysRequired: c.KeysRequired(), API: "http://" + c.Server.Address, Metrics: s.metrics.Handler(), Log: s.log,
 	}
-	if m := mailbox(mailers); m != nil {
-		o.Mailbox = m
+	if catcher != nil {
+		o.Mailbox = catcher
 	}
-	if b := book(gateways); b != nil {
-		o.Book, o.Approvals = b, gateways
+	if len(simulated) > 0 {
+		o.Book, o.Approvals = simulated[0], simulated
 	}
 	return adminapi.New(o)
 }
@@ -109,12 +111,12 @@ func requireKey(c *config.Config, keys *apikeys.Service, f fallback, log *slog.L
 }
 
 // runWorkers runs the background workers.
-func runWorkers(l fx.Lifecycle, u useCases, mock mockWorker, store Storage, f fallback, s environment) {
+func runWorkers(l fx.Lifecycle, u useCases, simulated mocks, deliveries *worker.Worker, store Storage, f fallback, s environment) {
 	ctx, stop := context.WithCancel(context.Background())
 	running := guard.Group{Log: s.log}
 	l.Append(fx.Hook{
 		OnStart: func(context.Context) error {
-			for what, run := range f.runs() {
+			for what, run := range f.tasks {
 				running.Keep(ctx, what, run)
 			}
 			running.Keep(ctx, "accounts", u.Accounts.Run)
@@ -124,8 +126,8 @@ func runWorkers(l fx.Lifecycle, u useCases, mock mockWorker, store Storage, f fa
 			running.Keep(ctx, "retention", u.Retention.Run)
 			running.Keep(ctx, "feed", func(ctx context.Context) { publish(ctx, store.Journal, s.log) })
 			running.Keep(ctx, "feed of an older copy", func(ctx context.Context) { s.restored.run(ctx, store.Journal, s.clock, u.Payments.RestoreNoticed) })
-			if mock.Worker != nil {
-				running.Keep(ctx, "webhooks of the mock", mock.Run)
+			if len(simulated) > 0 {
+				running.Keep(ctx, "webhooks of the mock", deliveries.Run)
 			}
 			return nil
 		},
@@ -170,8 +172,8 @@ type listener interface {
 }
 
 // listen opens both listeners. The API listener starts last and stops first.
-func listen(l fx.Lifecycle, stop fx.Shutdowner, c *config.Config, api *httpapi.Server, admin *adminapi.Server, gateways accounts, mailers mailProviders, under *underway, s environment) {
-	under.addRequests(api.Underway)
+func listen(l fx.Lifecycle, stop fx.Shutdowner, c *config.Config, api *httpapi.Server, admin *adminapi.Server, simulated mocks, catcher *catchermail.Catcher, under *underway, s environment) {
+	under.requests = append(under.requests, api.Underway)
 	serve := func(address, name string, server listener, up func(net.Addr)) {
 		l.Append(fx.Hook{
 			OnStart: func(ctx context.Context) error {
@@ -196,10 +198,10 @@ func listen(l fx.Lifecycle, stop fx.Shutdowner, c *config.Config, api *httpapi.S
 		s.admin.Store(&base)
 		link := admin.SignInLink(adminapi.Operator)
 		s.log.Info("console ready; the link signs a browser in, once; `patchbay console` makes another", "url", base+link.Path, "due", link.ExpiresAt)
-		if mailbox(mailers) != nil {
+		if catcher != nil {
 			s.log.Info("caught mail is shown", "url", base+"/catcher")
 		}
-		if book(gateways) != nil {
+		if len(simulated) > 0 {
 			s.log.Info("book of the mock is shown", "url", base+"/mock/charges")
 		}
 	})

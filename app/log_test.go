@@ -1,6 +1,7 @@
 package app
 
 import (
+	"io"
 	"log/slog"
 	"strings"
 	"testing"
@@ -19,28 +20,28 @@ type held struct {
 	flush func()
 }
 
-func TestTheLinesOfRequestsAreHeldForAMoment(t *testing.T) {
+func TestRequestLinesAreBufferedForFiveMilliseconds(t *testing.T) {
 	t.Parallel()
 	for name, tt := range map[string]struct {
 		write func(*testing.T, *held)
 		want  int // lines that are written
 	}{
-		"not at once":                          {func(_ *testing.T, h *held) { h.Info("request") }, 0},
-		"not at once, as the API writes them":  {func(_ *testing.T, h *held) { logging.Request(h.Logger, slog.LevelInfo, nil) }, 0},
-		"after 5 ms":                           {func(_ *testing.T, h *held) { h.Info("request"); <-time.After(5 * time.Millisecond); synctest.Wait() }, 1},
-		"another line at once, and all before": {func(_ *testing.T, h *held) { h.Info("request"); h.Info("administrative act") }, 2},
-		"another line through With":            {func(_ *testing.T, h *held) { h.With("provider", "first").WithGroup("g").Warn("outage begins") }, 1},
-		"at the end":                           {func(_ *testing.T, h *held) { h.Info("request"); h.flush() }, 1},
-		"many at once": {func(t *testing.T, h *held) {
+		"the line of a request is not written at once":              {func(_ *testing.T, h *held) { h.Info("request") }, 0},
+		"a line written by Request is not written at once":          {func(_ *testing.T, h *held) { logging.Request(h.Logger, slog.LevelInfo, nil) }, 0},
+		"the line of a request is written after 5 ms":               {func(_ *testing.T, h *held) { h.Info("request"); <-time.After(5 * time.Millisecond); synctest.Wait() }, 1},
+		"another line is written at once, with all lines before it": {func(_ *testing.T, h *held) { h.Info("request"); h.Info("administrative act") }, 2},
+		"a line of a logger with attributes is written at once":     {func(_ *testing.T, h *held) { h.With("provider", "first").WithGroup("g").Warn("outage begins") }, 1},
+		"flush writes the line of a request":                        {func(_ *testing.T, h *held) { h.Info("request"); h.flush() }, 1},
+		"a full buffer is written at once": {func(t *testing.T, h *held) {
 			for strings.Count(h.page.String(), "\n") == 0 {
 				h.Info("request", "words", strings.Repeat("a", 100))
 			}
 			if n := strings.Count(h.page.String(), "\n"); n < 1000 || n > 3000 {
-				t.Errorf("%d lines at once", n)
+				t.Errorf("got %d lines at once, want 1000 to 3000", n)
 			}
 			h.page.Take()
 		}, 0},
-		"again after they were written": {func(_ *testing.T, h *held) {
+		"the line of a request after a flush is written after 5 ms": {func(_ *testing.T, h *held) {
 			h.Info("administrative act")
 			h.Info("request")
 			<-time.After(5 * time.Millisecond)
@@ -61,8 +62,50 @@ func TestTheLinesOfRequestsAreHeldForAMoment(t *testing.T) {
 	}
 }
 
+func TestALineIsWrittenInTheConfiguredFormat(t *testing.T) {
+	t.Parallel()
+	for format, want := range map[string]string{
+		"text": `=WARN msg="outage goes on" provider=stripe failed=3 for=1m0s` + "\n",
+		"json": `":"WARN","msg":"outage goes on","provider":"stripe","failed":3,"for":60000000000}` + "\n",
+	} {
+		t.Run(format, func(t *testing.T) {
+			t.Parallel()
+			synctest.Test(t, func(t *testing.T) { // the time is midnight of 2000-01-01 there
+				page := new(testlog.Buffer)
+				l, _ := logger(&config.Config{Log: config.Log{Level: "info", Format: format}}, page)
+				log := l.With("provider", "stripe")
+				log.Debug("probe")
+				log.Warn("outage goes on", "failed", 3, "for", time.Minute)
+				at, got, _ := strings.Cut(page.String(), "level")
+				if !strings.Contains(at, time.Now().Format("2006-01-02T15:04:05")) {
+					t.Errorf("time = %q, want %s", at, time.Now())
+				}
+				if got != want {
+					t.Errorf("line after the time = %q, want %q", got, want)
+				}
+			})
+		})
+	}
+}
+
+// BenchmarkRequestLine measures the line of a request.
+func BenchmarkRequestLine(b *testing.B) {
+	for _, format := range []string{"text", "json"} {
+		l, _ := logger(&config.Config{Log: config.Log{Level: "info", Format: format}}, io.Discard)
+		b.Run(format, func(b *testing.B) {
+			b.ReportAllocs()
+			for b.Loop() {
+				logging.Request(l.Logger, slog.LevelInfo, []slog.Attr{
+					slog.String("method", "GET"), slog.String("route", "/api/users/:id"), slog.Int("status", 200), slog.Duration("duration", 1234567),
+					slog.String("request", "req_01k9x7m2v4t8q3w5"), slog.String("client", "127.0.0.1"), slog.String("tenant", "default"), slog.String("key", "local"),
+				})
+			}
+		})
+	}
+}
+
 // What the API writes of a request holds no more than any other line, and says who asked.
-func TestTheLineOfARequest(t *testing.T) {
+func TestARequestLineIsRedacted(t *testing.T) {
 	t.Parallel()
 	for _, format := range []string{"text", "json"} {
 		page := new(testlog.Buffer)
@@ -73,7 +116,7 @@ func TestTheLineOfARequest(t *testing.T) {
 		flush()
 		line := page.String()
 		if strings.Contains(line, "ada") || !strings.Contains(line, "/api/users/:id") || !strings.Contains(line, "200") || strings.Count(line, "[withheld]") != 2 {
-			t.Errorf("%s: %s", format, line)
+			t.Errorf("%s: line = %s, want the route and the status, and two values withheld", format, line)
 		}
 	}
 }

@@ -49,7 +49,7 @@ func TestNoSettingShowsASecretThatIsReferredTo(t *testing.T) {
 		var out bytes.Buffer
 		cli.Main(t.Context(), []string{"check", "--config", file}, append(environ, variable(path)+"="+value), &out, &out)
 		if found := shown(out.String()); found != nil || out.Len() == 0 {
-			t.Errorf("%s = %s shows %v:\n%s", path, value, found, &out)
+			t.Errorf("%s = %s: output has %v, want none of it, and some output:\n%s", path, value, found, &out)
 		}
 	}
 	dir := t.TempDir()
@@ -108,6 +108,6 @@ func TestCheckShowsAllButTheSecret(t *testing.T) {
 		"PATCHBAY_SERVER__ADDRESS=127.0.0.1:${PORT}", "PORT=8087", "PATCHBAY_SERVER__ADMIN_ADDRESS=127.0.0.${ADMIN_TOKEN}:8081", "ADMIN_TOKEN=99",
 	}, &out, &out)
 	if code != 0 || !strings.Contains(out.String(), "127.0.0.1:8087, keys not required") || !strings.Contains(out.String(), "127.0.0.[secret]:8081") {
-		t.Errorf("%d\n%s", code, &out)
+		t.Errorf("exit code = %d, want 0, both addresses, and the secret in one of them hidden:\n%s", code, &out)
 	}
 }

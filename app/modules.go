@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"io"
 	"log/slog"
+	"strings"
 	"sync/atomic"
 	"time"
 
@@ -21,6 +22,7 @@ import (
 	"patchbay/adapters/mail/rfc5322"
 	"patchbay/adapters/metrics"
 	"patchbay/adapters/payments/mockpay"
+	"patchbay/adapters/provider"
 	"patchbay/adapters/resilience"
 	"patchbay/app/secrets"
 	"patchbay/config"
@@ -76,17 +78,17 @@ type environment struct {
 // newEnvironment returns the environment of a gateway. It creates the secrets if there are
 // none.
 func newEnvironment(c *config.Config, log logging.Log) (environment, error) {
-	own, err := secrets.Open(c.DataDir())
+	installation, err := secrets.Open(c.DataDir())
 	if err != nil {
 		return environment{}, err
 	}
-	return environmentOf(c, log, own), nil
+	return environmentOf(c, log, installation), nil
 }
 
-func environmentOf(c *config.Config, log logging.Log, own secrets.Secrets) environment {
+func environmentOf(c *config.Config, log logging.Log, installation secrets.Secrets) environment {
 	uuids := ids.UUIDs{}
 	return environment{
-		clock: clock.System{}, ids: uuids, log: log.Logger, outages: log.Outages, metrics: metrics.New(), secrets: own, owner: uuids.New("own"), base: new(atomic.Pointer[string]), admin: new(atomic.Pointer[string]),
+		clock: clock.System{}, ids: uuids, log: log.Logger, outages: log.Outages, metrics: metrics.New(), secrets: installation, owner: uuids.New("own"), base: new(atomic.Pointer[string]), admin: new(atomic.Pointer[string]),
 		restored: newRestored(c, log.Logger),
 	}
 }
@@ -102,20 +104,16 @@ func (s environment) endpoint() string {
 
 // webhookSecrets returns the secrets that verify a provider's webhooks: the configured ones
 // or, for a simulated provider without any, one derived from the installation's secret.
-func (s environment) webhookSecrets(p config.Provider) []string {
-	var all []string
+func (s environment) webhookSecrets(p config.Provider) []setting.Secret {
 	signs, ok := p.Settings.(setting.Signs)
 	if !ok {
 		return nil
 	}
 	_, secrets := signs.Signing()
-	for _, one := range secrets {
-		all = append(all, one.Reveal())
+	if p.Type.Simulated && len(secrets) == 0 {
+		return []setting.Secret{setting.NewSecret(s.secrets.MockWebhook + p.Name)} // different for each provider
 	}
-	if p.Type.Simulated && len(all) == 0 {
-		return []string{s.secrets.MockWebhook + p.Name} // different for each provider
-	}
-	return all
+	return secrets
 }
 
 // credential returns a digest, under this installation's secret, of the credential that
@@ -139,70 +137,59 @@ func newAPIKeys(store Storage, f fallback, s environment) *apikeys.Service {
 	return apikeys.New(apikeys.Options{Journal: store.Journal, Local: f.local, Clock: s.clock, IDs: s.ids, Pepper: s.secrets.Pepper})
 }
 
-// mockWorker delivers the webhooks of all mock accounts. Its Worker is nil if there are
-// none.
-type mockWorker struct{ *worker.Worker }
+// mocks are the mock payment providers in use, in their order.
+type mocks []*mockpay.Gateway
 
-// accounts are the payment providers without their policies. Callers get them wrapped in
-// their policies.
-type accounts []ports.PaymentGateway
-
-func newGateways(c *config.Config, store Storage, under *underway, s environment) (accounts, []ports.PaymentGateway, mockWorker, error) {
-	deliveries := &worker.Worker{
+// newGateways returns the payment providers in use, each within its policy, and the worker
+// that delivers the webhooks of the mocks among them.
+func newGateways(c *config.Config, store Storage, under *underway, s environment) (gateways []ports.PaymentGateway, simulated mocks, deliveries *worker.Worker, err error) {
+	deliveries = &worker.Worker{
 		Journal: store.Journal, Queue: mockpay.WebhookQueue, Owner: s.owner, Lease: mockpay.WebhookLease,
 		Idle: idle, Limit: 16, Log: s.log,
 	}
 	s.journal, s.wake = store.Journal, deliveries.Nudge
-	mocks := make(map[string]*mockpay.Gateway)
-	var bare accounts
-	var gateways []ports.PaymentGateway
 	for i, name := range c.Payments.Providers {
 		p := c.Provider[name]
-		gateway, err := s.newGateway(p)
+		gateway, err := p.From.(provider.Payment).New(s.environmentFor(p)) // the configuration has checked the type
 		if err != nil {
-			return nil, nil, mockWorker{}, fmt.Errorf("payment provider %q: %w", name, err)
+			return nil, nil, nil, fmt.Errorf("payment provider %q: %w", name, err)
 		}
-		bare = append(bare, gateway)
-		bounded := resilience.NewGateway(gateway, within(p, s, rolePayments(i == len(c.Payments.Providers)-1)))
-		under.addCalls(bounded.Underway)
+		bounded := resilience.NewGateway(gateway, withPolicy(p, s, rolePayments(i == len(c.Payments.Providers)-1)))
+		under.calls = append(under.calls, bounded.Underway)
 		gateways = append(gateways, bounded)
 		s.metrics.AddReviews(name, payment.ReviewReasons()...)
 		if mock, ok := gateway.(*mockpay.Gateway); ok {
-			mocks["provider:"+name] = mock
+			simulated = append(simulated, mock)
 		}
-	}
-	if len(mocks) == 0 {
-		return bare, gateways, mockWorker{}, nil
 	}
 	deliveries.Handle = func(ctx context.Context, claim ports.Claim) error {
-		if mock, ok := mocks[claim.Tenant]; ok {
-			return mock.HandleWebhook(ctx, claim)
+		mock, err := simulated.find(strings.TrimPrefix(claim.Tenant, "provider:"))
+		if err != nil { // it is not configured any more
+			return nil
 		}
-		return nil
+		return mock.HandleWebhook(ctx, claim)
 	}
-	return bare, gateways, mockWorker{deliveries}, nil
+	return gateways, simulated, deliveries, nil
 }
 
-// mailProviders are the mail providers without their policies. The emails service gets them
-// wrapped in their policies.
-type mailProviders []ports.Mailer
-
-func newMailers(c *config.Config, under *underway, s environment) (mailProviders, []ports.Mailer, error) {
-	var bare mailProviders
-	var mailers []ports.Mailer
+// newMailers returns the mail providers in use, each within its policy, and the first mail
+// catcher among them, or nil if there is none.
+func newMailers(c *config.Config, under *underway, s environment) (mailers []ports.Mailer, catcher *catchermail.Catcher, err error) {
 	for i, name := range c.Mail.Providers {
 		p := c.Provider[name]
-		mailer, err := s.newMailer(p)
+		mailer, err := p.From.(provider.Mail).New(s.environmentFor(p)) // as above
 		if err != nil {
 			return nil, nil, fmt.Errorf("mail provider %q: %w", name, err)
 		}
-		bare = append(bare, mailer)
-		bounded := resilience.NewMailer(mailer, within(p, s, roleMail(i == len(c.Mail.Providers)-1)))
-		under.addCalls(bounded.Underway)
+		bounded := resilience.NewMailer(mailer, withPolicy(p, s, roleMail(i == len(c.Mail.Providers)-1)))
+		under.calls = append(under.calls, bounded.Underway)
 		mailers = append(mailers, bounded)
-		s.metrics.AddTold(name, emails.Told()...)
+		s.metrics.AddMailEvents(name, emails.Results()...)
+		if catches, ok := mailer.(*catchermail.Catcher); ok && catcher == nil {
+			catcher = catches
+		}
 	}
-	return bare, mailers, nil
+	return mailers, catcher, nil
 }
 
 // newAccounts resolves which accounts the configured provider names stand for.
@@ -236,9 +223,9 @@ func newEmails(c *config.Config, store Storage, mailers []ports.Mailer, h hooks,
 	}
 	return emails.New(emails.Options{
 		Journal: store.Journal, Mailers: mailers, Text: htmltext.Text{}, Clock: s.clock, IDs: s.ids,
-		From: from, Promise: c.Mail.Delivery, Retention: time.Duration(c.Storage.Retention), Owner: s.owner, Log: s.log,
-		Names: s.messageNames(), Events: h.mailReaders(), Mailbox: rfc5322.ASCII, Unmarked: apikeys.DefaultTenant,
-		Told: s.metrics.Told, Restored: s.restored.known,
+		From: from, Delivery: c.Mail.Delivery, Retention: time.Duration(c.Storage.Retention), Owner: s.owner, Log: s.log,
+		Names: s.messageNames(), Events: h.mailReaders(), ASCIIAddress: rfc5322.ASCII, UnmarkedTenant: apikeys.DefaultTenant,
+		Counted: s.metrics.MailEvent, Restored: s.restored.known,
 	}), nil
 }
 
@@ -271,23 +258,3 @@ func newRetention(c *config.Config, store Storage, in *webhooks.Service, s envir
 }
 
 func newEvents(store Storage) *events.Service { return events.New(store.Journal) }
-
-// mailbox returns the first mail catcher in use, or nil if there is none.
-func mailbox(mailers mailProviders) *catchermail.Catcher {
-	for _, m := range mailers {
-		if c, ok := m.(*catchermail.Catcher); ok {
-			return c
-		}
-	}
-	return nil
-}
-
-// book returns the first mock payment provider in use, or nil if there is none.
-func book(gateways accounts) *mockpay.Gateway {
-	for _, g := range gateways {
-		if m, ok := g.(*mockpay.Gateway); ok {
-			return m
-		}
-	}
-	return nil
-}

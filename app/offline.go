@@ -2,6 +2,7 @@ package app
 
 import (
 	"context"
+	"encoding/hex"
 	"errors"
 	"fmt"
 	"io/fs"
@@ -32,8 +33,8 @@ func Offline(ctx context.Context, c *config.Config, readOnly bool, work func(*ad
 	err := fx.New(
 		services, unlogged, fx.Supply(c, opened, []ports.PaymentGateway(nil), []ports.Mailer(nil)),
 		fx.Provide(func() (environment, error) {
-			own, err := Secrets(c)
-			s := environmentOf(c, discard, own)
+			installation, err := Secrets(c)
+			s := environmentOf(c, discard, installation)
 			s.existing, s.readOnly = true, readOnly
 			return s, err
 		}),
@@ -47,7 +48,7 @@ func Offline(ctx context.Context, c *config.Config, readOnly bool, work func(*ad
 	default:
 		err = dig.RootCause(err)
 	}
-	return errors.Join(err, opened.close(ctx))
+	return errors.Join(err, opened.close())
 }
 
 // errNotMade reports a store that does not exist yet; the next start of the gateway creates
@@ -85,8 +86,8 @@ func StoreName(p config.Provider) string {
 	switch s := p.Settings.(type) {
 	case setting.Placed:
 		path := absolute(s.Place())
-		if own, err := filepath.EvalSymlinks(path); err == nil {
-			path = own
+		if resolved, err := filepath.EvalSymlinks(path); err == nil {
+			path = resolved
 		}
 		return p.Type.Name + " " + path
 	case setting.Addressed:
@@ -111,7 +112,7 @@ func StorePlace(c *config.Config) string {
 // installation recognise each other.
 func Identity(c *config.Config, secrets secrets.Secrets) adminapi.Identity {
 	return adminapi.Identity{
-		Token: secrets.Token("admin listener"), Key: secrets.For("proof of the admin listener"),
+		Token: hex.EncodeToString(secrets.For("admin listener")), Key: secrets.For("proof of the admin listener"),
 		Store: StoreName(c.Provider[c.Storage.Provider]),
 	}
 }
@@ -120,8 +121,8 @@ func Identity(c *config.Config, secrets secrets.Secrets) adminapi.Identity {
 // installation if there are none.
 func CreateStorage(ctx context.Context, c *config.Config) (err error) {
 	p := c.Provider[c.Storage.Provider]
-	stores := newSides(c)
-	defer func() { err = errors.Join(err, stores.close(ctx)) }()
+	stores := newStoreOpener(c)
+	defer func() { err = errors.Join(err, stores.close()) }()
 	switch _, err := stores.open(ctx, p, existing); {
 	case err == nil, fault.From(err).Code == "store_locked":
 		return fmt.Errorf("there is a store already: %s", StoreName(p))

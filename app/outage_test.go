@@ -89,18 +89,18 @@ func TestTheLogOfAnOutageFitsOnOneScreen(t *testing.T) {
 				text := strings.Join(got, "\n")
 				t.Logf("%d lines\n%s", len(got), text)
 				if len(got) > screen {
-					t.Errorf("%d lines do not fit on a screen", len(got))
+					t.Errorf("got %d lines, want at most %d", len(got), screen)
 				}
 				begins, ends := has(got, `msg="outage began" `+c.of), has(got, `msg="outage ended" `+c.of)
 				if begins == "" || ends == "" || has(got, `msg="outage goes on" `+c.of) == "" {
-					t.Fatalf("no beginning, middle and end")
+					t.Fatalf("lines = %s, want one for the beginning, the middle and the end", text)
 				}
 				if lasted := lasted(t, ends); !strings.Contains(begins, "effect=") || lasted < 115*time.Second || lasted > 6*time.Minute {
-					t.Errorf("no effect, or not how long it was:\n%s\n%s", begins, ends)
+					t.Errorf("the outage is logged as\n%s\n%s\nwant its effect, and 115s to 6m", begins, ends)
 				}
 				for _, words := range c.cause {
 					if !strings.Contains(begins, words) {
-						t.Errorf("no cause, %q, in %s", words, begins)
+						t.Errorf("line = %s, want the cause %q in it", begins, words)
 					}
 				}
 			})
@@ -114,7 +114,7 @@ func lasted(t *testing.T, line string) time.Duration {
 	text, _, _ = strings.Cut(text, " ")
 	d, err := time.ParseDuration(text)
 	if err != nil {
-		t.Errorf("%v in %s", err, line)
+		t.Errorf("line = %s: error = %v, want a duration", line, err)
 	}
 	return d
 }
@@ -209,17 +209,17 @@ func newWorld() *world {
 	})
 	policy := config.StandardPolicy()
 	gateways := []ports.PaymentGateway{
-		resilience.NewGateway(account{name: "stripe", fails: w.stripe}, within(config.Provider{Name: "stripe", Policy: policy}, s, rolePayments(false))),
-		resilience.NewGateway(account{name: "stripe-eu", fails: w.stripeEU}, within(config.Provider{Name: "stripe-eu", Policy: policy}, s, rolePayments(true))),
+		resilience.NewGateway(account{name: "stripe", fails: w.stripe}, withPolicy(config.Provider{Name: "stripe", Policy: policy}, s, rolePayments(false))),
+		resilience.NewGateway(account{name: "stripe-eu", fails: w.stripeEU}, withPolicy(config.Provider{Name: "stripe-eu", Policy: policy}, s, rolePayments(true))),
 	}
 	mailers := []ports.Mailer{
-		resilience.NewMailer(postman{name: "sendgrid", fails: w.sendgrid}, within(config.Provider{Name: "sendgrid", Policy: policy}, s, roleMail(false))),
-		resilience.NewMailer(postman{name: "mailgun", fails: w.mailgun}, within(config.Provider{Name: "mailgun", Policy: policy}, s, roleMail(true))),
+		resilience.NewMailer(postman{name: "sendgrid", fails: w.sendgrid}, withPolicy(config.Provider{Name: "sendgrid", Policy: policy}, s, roleMail(false))),
+		resilience.NewMailer(postman{name: "mailgun", fails: w.mailgun}, withPolicy(config.Provider{Name: "mailgun", Policy: policy}, s, roleMail(true))),
 	}
 	w.payments = payments.New(payments.Options{Journal: held, Gateways: gateways, Clock: s.clock, IDs: s.ids, Secret: []byte("secret"), Owner: "one", Log: s.log})
 	w.emails = emails.New(emails.Options{
 		Journal: held, Mailers: mailers, Text: htmltext.Text{}, Clock: s.clock, IDs: s.ids,
-		From: email.Address{Email: "shop@example.com"}, Promise: email.AtLeastOnce, Owner: "one", Log: s.log,
+		From: email.Address{Email: "shop@example.com"}, Delivery: email.AtLeastOnce, Owner: "one", Log: s.log,
 	})
 	w.directory = users.New(db.Users(), copied, s.clock, s.ids)
 	hooks := webhooks.New(webhooks.Options{Journal: held, Accounts: []string{"stripe", "stripe-eu"}, Clock: s.clock, Owner: "one", Log: s.log})
@@ -235,7 +235,7 @@ func (w *world) store(s environment, name string, as role, fails *failing) *resi
 	mem := memjournal.New(s.clock)
 	store := resilience.NewStorage(name, func(context.Context) (resilience.Store, error) {
 		return resilience.Store{Journal: gated{mem, fails}, Users: people{fails: []*failing{fails, w.users}}, Close: func() error { return nil }}, nil
-	}, within(config.Provider{Name: name, Policy: config.StandardStoragePolicy()}, s, as))
+	}, withPolicy(config.Provider{Name: name, Policy: config.StandardStoragePolicy()}, s, as))
 	if err := store.Open(context.Background()); err != nil {
 		panic(err)
 	}

@@ -20,7 +20,7 @@ var (
 	spoolFile     = role{"spool", "webhooks and mail are refused while the database is gone"}
 )
 
-// rolePayments returns the role of one of several payment providers; last tells whether it
+// rolePayments returns the role of one of several payment providers; last means that it
 // is the last in order.
 func rolePayments(last bool) role {
 	if last {
@@ -29,7 +29,7 @@ func rolePayments(last bool) role {
 	return role{"payments", "payments go to the next provider where it has done nothing; others stay processing until it is back"}
 }
 
-// roleMail returns the role of one of several mail providers; last tells whether it is the
+// roleMail returns the role of one of several mail providers; last means that it is the
 // last in order.
 func roleMail(last bool) role {
 	if last {
@@ -46,10 +46,6 @@ func roleStore(c *config.Config) role {
 	return database
 }
 
-func (r role) outage(provider string, s environment) *logging.Outage {
-	return s.outages.Of(r.of, provider, r.effect)
-}
-
 // observer logs the decisions of a resilience policy.
 type observer struct {
 	outage *logging.Outage
@@ -59,7 +55,7 @@ type observer struct {
 }
 
 func newObserver(provider string, as role, s environment) observer {
-	return observer{outage: as.outage(provider, s), log: s.log, busy: &logging.Repeated{
+	return observer{outage: s.outages.Of(as.of, provider, as.effect), log: s.log, busy: &logging.Repeated{
 		Log: s.log, Level: slog.LevelWarn, Text: "provider is asked for more than its policy allows",
 	}}
 }

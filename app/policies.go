@@ -11,19 +11,19 @@ import (
 // fileDeadline is how long one request may wait for a store that is a file.
 const fileDeadline = 30 * time.Second
 
-// within returns the resilience options of a provider, which report the decisions of its
+// withPolicy returns the resilience options of a provider, which report the decisions of its
 // policy to the log and the metrics. as is the provider's role.
-func within(p config.Provider, s environment, as role) resilience.Options {
+func withPolicy(p config.Provider, s environment, as role) resilience.Options {
 	c := p.Policy
 	s.metrics.Add(p.Name, decisions...)
-	tell := newObserver(p.Name, as, s)
+	log := newObserver(p.Name, as, s)
 	return resilience.Options{
 		Policy: resilience.Policy{
 			Timeout: c.Timeout, Deadline: c.Deadline, Attempts: c.Attempts,
 			Backoff: resilience.Backoff(c.Backoff), RetryBudget: c.RetryBudget, Breaker: resilience.Breaker(c.Breaker), Bulkhead: c.Bulkhead,
 		},
 		Observe: func(e resilience.Event) {
-			tell.observe(e)
+			log.observe(e)
 			measure(s.metrics, e)
 		},
 	}
@@ -45,16 +45,17 @@ var breakers = map[resilience.Decision]metrics.State{resilience.Opened: metrics.
 
 // measure updates the metrics for an event at a provider.
 func measure(m *metrics.Metrics, e resilience.Event) {
-	switch e.Decision {
-	case resilience.Opened, resilience.Probing, resilience.Closed:
-		m.Breaker(e.Provider, breakers[e.Decision])
-	case resilience.Tried:
+	state, ofBreaker := breakers[e.Decision]
+	switch {
+	case ofBreaker:
+		m.Breaker(e.Provider, state)
+	case e.Decision == resilience.Tried:
 		outcome := metrics.OK
 		if e.Failed {
 			outcome = e.Kind.String()
 		}
 		m.Tried(e.Provider, e.Op, outcome, e.Took)
-	case resilience.Retried, resilience.Spared, resilience.Skipped, resilience.Overloaded, resilience.Refusing:
+	default:
 		m.Decided(e.Provider, string(e.Decision))
 	}
 }

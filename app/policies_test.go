@@ -11,6 +11,7 @@ import (
 	"patchbay/adapters/resilience"
 	"patchbay/config"
 	"patchbay/core/fault"
+	"patchbay/tests/defaultpolicy"
 )
 
 // quiet is surroundings whose log nobody reads.
@@ -18,17 +19,15 @@ func quiet() environment {
 	return environment{log: discard.Logger, outages: discard.Outages, metrics: metrics.New()}
 }
 
-// The default stands in the configuration, which is read without adapters, and
-// with the adapter, which works without a configuration.
-func TestThereIsOneDefaultPolicy(t *testing.T) {
+func TestAProvidersPolicyIsAppliedInFull(t *testing.T) {
 	t.Parallel()
-	got := within(config.Provider{Policy: config.StandardPolicy()}, quiet(), roleMail(true)).Policy
-	if got != resilience.Default {
-		t.Errorf("configured: %+v; of the adapter: %+v", got, resilience.Default)
+	got := withPolicy(config.Provider{Policy: config.StandardPolicy()}, quiet(), roleMail(true)).Policy
+	if want := defaultpolicy.Provider(); got != want {
+		t.Errorf("policy = %+v, want %+v", got, want)
 	}
 }
 
-func TestWhatTheMetricsSayOfAProvider(t *testing.T) {
+func TestProviderMetrics(t *testing.T) {
 	t.Parallel()
 	for want, e := range map[string]resilience.Event{
 		`patchbay_calls_total{op="create",outcome="ok",provider="acme"} 1`:       {Decision: resilience.Tried, Op: "create"},
@@ -44,7 +43,7 @@ func TestWhatTheMetricsSayOfAProvider(t *testing.T) {
 	} {
 		s := quiet()
 		e.Provider = "acme"
-		within(config.Provider{Name: "acme", Policy: config.StandardPolicy()}, s, roleMail(true)).Observe(e)
+		withPolicy(config.Provider{Name: "acme", Policy: config.StandardPolicy()}, s, roleMail(true)).Observe(e)
 		w := httptest.NewRecorder()
 		s.metrics.Handler().ServeHTTP(w, httptest.NewRequest(http.MethodGet, "/metrics", nil))
 		if !strings.Contains(w.Body.String(), "\n"+want+"\n") {

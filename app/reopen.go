@@ -18,8 +18,8 @@ func ReopenStorage(ctx context.Context, c *config.Config, name string, force boo
 	if err != nil {
 		return "", err
 	}
-	stores := newSides(c)
-	defer func() { err = errors.Join(err, stores.close(ctx)) }()
+	stores := newStoreOpener(c)
+	defer func() { err = errors.Join(err, stores.close()) }()
 	store, err := stores.openExisting(ctx, p)
 	if err != nil {
 		return "", err

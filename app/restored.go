@@ -18,18 +18,18 @@ import (
 // restored detects that an older copy of the store was restored: the copy reports it
 // itself, or its feed is behind the position recorded in the installation's directory.
 type restored struct {
-	store string   // name of the provider in use
-	pays  []string // names of the payment providers in use
-	dir   string   // directory of the installation
-	last  atomic.Pointer[storecopy.Restore]
-	log   *slog.Logger
+	store    string   // name of the provider in use
+	payments []string // names of the payment providers in use
+	dir      string   // directory of the installation
+	last     atomic.Pointer[storecopy.Restore]
+	log      *slog.Logger
 
 	mu sync.Mutex       // guards the detection: the store may be opened late, while run is checking it
 	at *storecopy.Point // last known position of the feed; nil if only the directory has one
 }
 
 func newRestored(c *config.Config, log *slog.Logger) *restored {
-	return &restored{store: c.Storage.Provider, pays: c.Payments.Providers, dir: c.DataDir(), log: log}
+	return &restored{store: c.Storage.Provider, payments: c.Payments.Providers, dir: c.DataDir(), log: log}
 }
 
 // since returns when the store was last restored, or zero if it never was.
@@ -76,7 +76,7 @@ func (r *restored) use(ctx context.Context, name string, store Storage, clock po
 	if err != nil {
 		return err
 	}
-	last, err := storecopy.Use(ctx, store.Journal, clock, older, r.pays...)
+	last, err := storecopy.Use(ctx, store.Journal, clock, older, r.payments...)
 	if err != nil {
 		return err
 	}
@@ -99,17 +99,17 @@ func (r *restored) warn(ctx context.Context) {
 		"provider", r.store)
 }
 
-// notice detects that an older copy was restored while the gateway runs: the feed is behind
+// detect finds out whether an older copy was restored while the gateway runs: the feed is behind
 // its last known position, or another gateway has detected the restore and recorded it in
 // the store's mark.
-func (r *restored) notice(ctx context.Context, journal ports.Journal, clock ports.Clock) error {
+func (r *restored) detect(ctx context.Context, journal ports.Journal, clock ports.Clock) error {
 	last, err := storecopy.Use(ctx, journal, clock, false)
 	if err == nil && !last.At.After(r.since()) { // no other gateway has recorded it
 		var older bool
 		if older, err = r.point().Behind(ctx, journal); err != nil || !older {
 			return err
 		}
-		last, err = storecopy.Use(ctx, journal, clock, true, r.pays...)
+		last, err = storecopy.Use(ctx, journal, clock, true, r.payments...)
 	}
 	if err != nil {
 		return err
@@ -139,11 +139,11 @@ func (r *restored) point() storecopy.Point {
 // startOver records the feed position of an older copy, which may be at the start.
 func (r *restored) startOver(ctx context.Context, journal ports.Journal) error {
 	r.at = &storecopy.Point{}
-	return r.follow(ctx, journal)
+	return r.record(ctx, journal)
 }
 
-// follow records the position of the feed in the installation's directory.
-func (r *restored) follow(ctx context.Context, journal ports.Journal) error {
+// record writes the position of the feed in the installation's directory.
+func (r *restored) record(ctx context.Context, journal ports.Journal) error {
 	now, err := r.point().Latest(ctx, journal)
 	if err != nil {
 		return err
@@ -151,25 +151,25 @@ func (r *restored) follow(ctx context.Context, journal ports.Journal) error {
 	if r.at = &now; now == secrets.Seen(r.dir, r.store) {
 		return nil
 	}
-	if err := secrets.See(r.dir, r.store, now); err != nil {
+	if err := secrets.RecordSeen(r.dir, r.store, now); err != nil {
 		return fmt.Errorf("how far the feed has come is not kept: %w", err)
 	}
 	return nil
 }
 
-// following is how often the position of the feed is recorded. Each time costs the disk as
+// recordInterval is how often the position of the feed is recorded. Each time costs the disk as
 // much as a commit.
-const following = 10 * time.Second
+const recordInterval = 10 * time.Second
 
 // run records the position of the feed until ctx ends, and once more then. It calls noticed
 // when an older copy of the store is found to have been restored.
 func (r *restored) run(ctx context.Context, journal ports.Journal, clock ports.Clock, noticed func()) {
-	ticker := time.NewTicker(following)
+	ticker := time.NewTicker(recordInterval)
 	defer ticker.Stop()
-	for told := (time.Time{}); ; {
-		err := r.look(context.WithoutCancel(ctx), journal, clock)
-		if since := r.since(); !since.Equal(told) { // detected here, or when the store was opened late
-			told = since
+	for reported := (time.Time{}); ; {
+		err := r.check(context.WithoutCancel(ctx), journal, clock)
+		if since := r.since(); !since.Equal(reported) { // detected here, or when the store was opened late
+			reported = since
 			noticed()
 		}
 		if err != nil && ctx.Err() == nil {
@@ -185,11 +185,11 @@ func (r *restored) run(ctx context.Context, journal ports.Journal, clock ports.C
 	}
 }
 
-func (r *restored) look(ctx context.Context, journal ports.Journal, clock ports.Clock) error {
+func (r *restored) check(ctx context.Context, journal ports.Journal, clock ports.Clock) error {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	if err := r.notice(ctx, journal, clock); err != nil {
+	if err := r.detect(ctx, journal, clock); err != nil {
 		return err
 	}
-	return r.follow(ctx, journal)
+	return r.record(ctx, journal)
 }

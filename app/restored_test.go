@@ -80,7 +80,7 @@ func (e *exchanged) Save(ctx context.Context, records ...*ports.Record) []error 
 	return e.now.Load().Save(ctx, records...)
 }
 
-func TestAnOlderCopyThatIsPutBackWhileTheGatewayRunsIsNoticed(t *testing.T) {
+func TestAnOlderCopyRestoredWhileTheGatewayRunsIsDetected(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		older, newer := memjournal.New(clock.System{}), memjournal.New(clock.System{})
 		for _, j := range []*memjournal.Journal{older, newer} {
@@ -93,7 +93,7 @@ func TestAnOlderCopyThatIsPutBackWhileTheGatewayRunsIsNoticed(t *testing.T) {
 		<-time.After(time.Minute)
 		synctest.Wait()
 		if f.noticed != 0 || !f.since().IsZero() {
-			t.Fatalf("got %d restores, at %s, before there was any", f.noticed, f.since())
+			t.Fatalf("got %d restores, at %s, want none before there was any", f.noticed, f.since())
 		}
 		store.now.Store(older)
 		<-time.After(time.Hour)
@@ -104,7 +104,7 @@ func TestAnOlderCopyThatIsPutBackWhileTheGatewayRunsIsNoticed(t *testing.T) {
 	})
 }
 
-func TestARestoreThatAnotherGatewayHasNoticedIsKnown(t *testing.T) {
+func TestARestoreDetectedByAnotherGatewayIsKnown(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		journal := memjournal.New(clock.System{})
 		tell(t, journal, "one")
@@ -116,7 +116,7 @@ func TestARestoreThatAnotherGatewayHasNoticedIsKnown(t *testing.T) {
 		if err := other.use(t.Context(), "", Storage{Journal: journal, Aged: put{}}, clock.System{}); err != nil {
 			t.Fatal(err)
 		}
-		<-time.After(following + time.Second)
+		<-time.After(recordInterval + time.Second)
 		synctest.Wait()
 		if first.noticed != 1 || !first.since().Equal(other.since()) {
 			t.Errorf("got %d restores, at %s, want one at %s", first.noticed, first.since(), other.since())
@@ -133,7 +133,7 @@ func (put) Known(context.Context) error { return nil }
 
 // Gateways that find out by themselves, each in its own time, mark the store once: what one has
 // begun since is not of the older copy to the other.
-func TestTwoGatewaysThatNoticeAnOlderCopyMarkItOnce(t *testing.T) {
+func TestTwoGatewaysThatDetectAnOlderCopyMarkItOnce(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		older, newer := memjournal.New(clock.System{}), memjournal.New(clock.System{})
 		for _, j := range []*memjournal.Journal{older, newer} {
@@ -181,7 +181,7 @@ func TestAnEmptyStoreInPlaceOfAnotherIsMarkedOnce(t *testing.T) {
 
 // The gateway starts without its database, as it may where it has a spool, and has begun to read
 // what the providers hold of no restore. The one before it has noticed one, and has not read.
-func TestARestoreThatIsKnownWhenTheStoreIsOpenedLateIsTold(t *testing.T) {
+func TestARestoreDetectedWhenTheStoreIsOpenedLateIsReported(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		journal := memjournal.New(clock.System{})
 		tell(t, journal, "one")
@@ -209,7 +209,7 @@ func TestARestoreThatIsKnownWhenTheStoreIsOpenedLateIsTold(t *testing.T) {
 		<-time.After(time.Hour)
 		synctest.Wait()
 		if f.noticed != 1 || !f.since().Equal(before.since()) {
-			t.Errorf("got told of %d restores, at %s, want one at %s", f.noticed, f.since(), before.since())
+			t.Errorf("got %d restores, at %s, want one at %s", f.noticed, f.since(), before.since())
 		}
 	})
 }

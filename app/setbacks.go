@@ -32,8 +32,8 @@ func (all setbacks) setAside(ctx context.Context) (list []worker.Setback, err er
 	return list, nil
 }
 
-// shownAside is the largest number of set-aside records that are listed.
-const shownAside = 100
+// maxListedAside is the largest number of set-aside records that are listed.
+const maxListedAside = 100
 
 // view describes the records that are set aside. It returns nil if there are none, or if
 // they cannot be read.
@@ -43,7 +43,7 @@ func (all setbacks) view(ctx context.Context) *adminapi.SetAside {
 		return nil
 	}
 	view := adminapi.SetAside{Count: len(list)}
-	for _, b := range list[:min(len(list), shownAside)] {
+	for _, b := range list[:min(len(list), maxListedAside)] {
 		view.Records = append(view.Records, adminapi.AsideRecord{
 			Record: recordPath(b), Queue: b.Queue, Reason: b.Reason, Tries: b.Count, Since: b.Since, Last: b.Last,
 		})

@@ -8,8 +8,8 @@ import (
 	"patchbay/core/guard"
 )
 
-// stillEvery is how often a long stop logs what it is waiting for.
-const stillEvery = 5 * time.Second
+// stopReportInterval is how often a long stop logs what it is waiting for.
+const stopReportInterval = 5 * time.Second
 
 // underway counts the work in progress that a stop waits for. It is complete before the
 // gateway starts.
@@ -17,9 +17,6 @@ type underway struct {
 	requests []func() int // in progress at the API
 	calls    []func() int // in progress at providers
 }
-
-func (u *underway) addRequests(count func() int) { u.requests = append(u.requests, count) }
-func (u *underway) addCalls(count func() int)    { u.calls = append(u.calls, count) }
 
 func (u *underway) attrs() []slog.Attr {
 	return []slog.Attr{slog.Int("requests", sum(u.requests)), slog.Int("calls", sum(u.calls))}
@@ -39,7 +36,7 @@ func (u *underway) stop(log *slog.Logger, end func() error) error {
 	log.LogAttrs(ctx, slog.LevelInfo, "stopping, once what is under way is done; a second signal ends it at once", u.attrs()...)
 	done := make(chan error, 1)
 	guard.Go(log, "stop", func() { done <- guard.Do(end) })
-	ticker := time.NewTicker(stillEvery)
+	ticker := time.NewTicker(stopReportInterval)
 	defer ticker.Stop()
 	for {
 		select {

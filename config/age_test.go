@@ -12,15 +12,15 @@ func TestAnAgeIsADurationOrDaysOrOff(t *testing.T) {
 	} {
 		c, err := load(t, "storage: {retention: "+written+"}")
 		if err != nil {
-			t.Errorf("%s: %v", written, err)
+			t.Errorf("%s: error = %v, want none", written, err)
 			continue
 		}
 		got := c.Storage.Retention
 		if time.Duration(got) != want {
-			t.Errorf("%s is %s", written, time.Duration(got))
+			t.Errorf("%s = %s, want %s", written, time.Duration(got), want)
 		}
 		if again, err := load(t, "storage: {retention: "+got.String()+"}"); err != nil || again.Storage.Retention != got {
-			t.Errorf("%s is written as %s, which is read as %v, %v", written, got, again, err)
+			t.Errorf("%s is written as %s, which is read as %v (%v), want the same value", written, got, again, err)
 		}
 	}
 	for _, written := range []string{"0", "0d", "-1d", "1.5d", "d", "36501d", "99999999999999999999d", "0s", "-90h", "for ever", "''"} {

@@ -88,12 +88,12 @@ func settings[T any](t testing.TB, c *config.Config, name string) T {
 	t.Helper()
 	s, ok := c.Provider[name].Settings.(T)
 	if !ok {
-		t.Fatalf("provider %q has the settings %T", name, c.Provider[name].Settings)
+		t.Fatalf("settings of provider %q are a %T, want a %T", name, c.Provider[name].Settings, s)
 	}
 	return s
 }
 
-func TestNothingConfiguredIsAGatewayOnThisMachine(t *testing.T) {
+func TestTheDefaultsAreALocalGateway(t *testing.T) {
 	t.Parallel()
 	// None of these variables is a setting: it has no two underscores.
 	c, err := config.Load("", []string{"HOME=/root", "PATCHBAY_CONFIG=", "PATCHBAY_PORT=80"}, types())
@@ -115,18 +115,18 @@ func TestNothingConfiguredIsAGatewayOnThisMachine(t *testing.T) {
 	}
 	for name, kind := range map[string]string{"mock": "mock", "catcher": "catcher", "local": "sqlite"} {
 		if p := providers[name]; p.Name != name || p.Type.Name != kind || p.Settings == nil {
-			t.Errorf("provider %q is %+v", name, p)
+			t.Errorf("provider %q = %+v, want it with the type %s and settings", name, p, kind)
 		}
 	}
 	if len(providers) != 3 {
-		t.Errorf("there are %d providers", len(providers))
+		t.Errorf("got %d providers, want 3", len(providers))
 	}
 	if c.KeysRequired() {
-		t.Error("keys are required on loopback")
+		t.Error("KeysRequired on loopback = true, want false")
 	}
 }
 
-func TestAFileThatSaysNothingIsNoFile(t *testing.T) {
+func TestAnEmptyFileMeansTheDefaults(t *testing.T) {
 	t.Parallel()
 	nothing, err := config.Load("", nil, types())
 	if err != nil {
@@ -139,18 +139,18 @@ func TestAFileThatSaysNothingIsNoFile(t *testing.T) {
 	} {
 		c := mustLoad(t, text)
 		if !reflect.DeepEqual(c.Server, nothing.Server) || !reflect.DeepEqual(c.Mail, nothing.Mail) || len(c.Provider) != 3 {
-			t.Errorf("%s: %+v", name, c)
+			t.Errorf("%s: got %+v, want the defaults", name, c)
 		}
 	}
 }
 
-func TestAFileThatCannotBeReadIsNoMistakeInIt(t *testing.T) {
+func TestAnUnreadableFileIsAnErrorOtherThanMistakes(t *testing.T) {
 	t.Parallel()
 	for name, path := range map[string]string{"missing": filepath.Join(t.TempDir(), "none.yaml"), "a directory": t.TempDir()} {
 		_, err := config.Load(path, nil, types())
 		var mistakes config.Mistakes
 		if err == nil || errors.As(err, &mistakes) || !strings.Contains(err.Error(), path) {
-			t.Errorf("%s: %v", name, err)
+			t.Errorf("%s: error = %v, want one that names %s and is no Mistakes", name, err, path)
 		}
 	}
 }
@@ -183,11 +183,11 @@ providers:
 		t.Errorf("got %+v\nwant %+v", got, want)
 	}
 	if got.Password.Reveal() != "from a file" || got.Secrets[1].Reveal() != "2" {
-		t.Error("a secret has another value")
+		t.Errorf("secrets = %q and %q, want %q and %q", got.Password.Reveal(), got.Secrets[1].Reveal(), "from a file", "2")
 	}
 }
 
-func TestWhichProvidersThereAre(t *testing.T) {
+func TestProvidersInUse(t *testing.T) {
 	t.Parallel()
 	tests := []struct {
 		name, text string
@@ -221,7 +221,7 @@ func TestWhichProvidersThereAre(t *testing.T) {
 	}
 }
 
-func TestWhenKeysAreRequired(t *testing.T) {
+func TestKeysRequiredByModeAndAddress(t *testing.T) {
 	t.Parallel()
 	tests := []struct {
 		address, mode string
@@ -238,12 +238,12 @@ func TestWhenKeysAreRequired(t *testing.T) {
 	for _, tt := range tests {
 		c := mustLoad(t, "", "PATCHBAY_SERVER__ADDRESS="+tt.address, "PATCHBAY_AUTH__MODE="+tt.mode)
 		if got := c.KeysRequired(); got != tt.want {
-			t.Errorf("%s on %s: got %v", tt.mode, tt.address, got)
+			t.Errorf("KeysRequired in mode %s on %s = %t, want %t", tt.mode, tt.address, got, tt.want)
 		}
 	}
 }
 
-func TestTheInstallationIsBesideTheDatabase(t *testing.T) {
+func TestDataDirIsTheDirectoryOfTheDatabase(t *testing.T) {
 	t.Parallel()
 	for path, want := range map[string]string{
 		"": "data", "/srv/patchbay/p.db": "/srv/patchbay", "p.db": ".", "./data/p.db": "data",

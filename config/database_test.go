@@ -11,7 +11,7 @@ import (
 )
 
 // The brief's own form, number of milliseconds included.
-func TestADatabaseAsTheBriefWritesIt(t *testing.T) {
+func TestADatabaseInSingleSettings(t *testing.T) {
 	t.Parallel()
 	for text, idle := range map[string]time.Duration{"30000": 30 * time.Second, "45s": 45 * time.Second} {
 		file := filepath.Join(t.TempDir(), "patchbay.yaml")
@@ -38,11 +38,11 @@ providers:
 		d := c.Provider["main"].Settings.(*setting.Database)
 		if d.Host != "db.example.com" || d.Port != 5433 || d.Database != "shop" || d.Username != "patchbay" || d.Password.Reveal() != "canary" ||
 			!d.SSL || d.Pool != (setting.Pool{Min: 1, Max: 9, Idle: setting.Idle(idle)}) {
-			t.Errorf("%+v", d)
+			t.Errorf("settings = %+v, want those of the file", d)
 		}
 		secure, err := d.TLS()
 		if err != nil || secure.ServerName != "db.example.com" || secure.InsecureSkipVerify {
-			t.Errorf("%+v, %v", secure, err)
+			t.Errorf("TLS = %+v, %v, want verification of db.example.com", secure, err)
 		}
 	}
 }

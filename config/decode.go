@@ -80,16 +80,19 @@ func (s *source) set(path string, written any, into reflect.Value) {
 	into.Set(reflect.ValueOf(value).Convert(into.Type()))
 }
 
-// parse returns the value of a text for a setting. wrong is what is said of a text that has
-// none.
+// parse returns the value of a text for a setting. If the text has none, err is not nil, and wrong
+// is the message for it.
 func parse(text string, field reflect.Value) (value any, wrong string, err error) {
 	switch field.Interface().(type) {
 	case netip.Prefix:
 		value, err = parseNetwork(text)
 		return value, "is neither an address nor a network such as 10.0.0.0/8", err
 	case time.Duration:
-		value, err = parseDuration(text)
-		return value, "is not a duration; write for example 10s or 72h", err
+		duration, err := time.ParseDuration(text)
+		if err == nil && duration < 0 {
+			err = errors.New("below zero")
+		}
+		return duration, "is not a duration; write for example 10s or 72h", err
 	}
 	if own, ok := field.Addr().Interface().(encoding.TextUnmarshaler); ok {
 		err = own.UnmarshalText([]byte(text))
@@ -109,14 +112,6 @@ func parse(text string, field reflect.Value) (value any, wrong string, err error
 	default:
 		panic(fmt.Sprintf("config: a setting of type %s", field.Type())) // a programming error, found by any test
 	}
-}
-
-func parseDuration(text string) (time.Duration, error) {
-	d, err := time.ParseDuration(text)
-	if err == nil && d < 0 {
-		err = errors.New("below zero")
-	}
-	return d, err
 }
 
 // parseNetwork parses a network, or an address as the network of this address only.
@@ -163,7 +158,7 @@ var (
 const filePrefix = "file:"
 
 // expand replaces ${NAME} by the value of the environment variable and ${file:/path} by the
-// file's text without trailing line ends. secret tells whether the setting is a secret.
+// file's text without trailing line ends. secret means that the setting is a secret.
 func (s *source) expand(path, raw string, secret bool) (text string, ok bool) {
 	ok = true
 	text = reference.ReplaceAllStringFunc(raw, func(ref string) string {

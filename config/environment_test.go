@@ -93,7 +93,7 @@ providers:
 	}
 }
 
-func TestTheEnvironmentAloneIsEnough(t *testing.T) {
+func TestAProviderConfiguredByTheEnvironmentAlone(t *testing.T) {
 	t.Parallel()
 	c, err := config.Load("", []string{
 		"PATCHBAY_PAYMENTS__PROVIDERS=shop", "PATCHBAY_PROVIDERS__SHOP__TYPE=acme", "PATCHBAY_PROVIDERS__SHOP__TEXT=x",
@@ -103,24 +103,26 @@ func TestTheEnvironmentAloneIsEnough(t *testing.T) {
 		t.Fatal(err)
 	}
 	if got := settings[*acme](t, c, "shop").Text; got != "x" {
-		t.Errorf("got %q", got)
+		t.Errorf("text = %q, want %q", got, "x")
 	}
 	if got := c.DataDir(); got != "/srv" {
-		t.Errorf("got %q", got)
+		t.Errorf("DataDir = %q, want %q", got, "/srv")
 	}
 }
 
 // Of two providers whose names a variable cannot tell apart it means the one
 // that it spells.
-func TestAVariableMeansTheProviderThatItSpells(t *testing.T) {
+func TestAVariableSetsTheProviderWithExactlyItsName(t *testing.T) {
 	t.Parallel()
 	c := mustLoad(t, "payments: {providers: [a-b, a_b]}\nproviders: {a-b: {type: mock}, a_b: {type: mock}}", "PATCHBAY_PROVIDERS__A_B__FAULT=refused")
-	if settings[*mockpay.Settings](t, c, "a-b").Fault != "" || settings[*mockpay.Settings](t, c, "a_b").Fault != "refused" {
-		t.Error("it was taken for the other")
+	for name, want := range map[string]string{"a-b": "", "a_b": "refused"} {
+		if got := settings[*mockpay.Settings](t, c, name).Fault; got != want {
+			t.Errorf("fault of %s = %q, want %q", name, got, want)
+		}
 	}
 }
 
-func TestMistakesInTheEnvironment(t *testing.T) {
+func TestMistakesInTheEnvironmentAreReported(t *testing.T) {
 	t.Parallel()
 	tests := []struct {
 		mistake
@@ -132,10 +134,10 @@ func TestMistakesInTheEnvironment(t *testing.T) {
 		{mistake{"a value that is empty", "", []string{
 			`environment: server.address: "" is not an address such as 127.0.0.1:8080`,
 		}}, []string{"PATCHBAY_SERVER__ADDRESS="}},
-		{mistake{"a section that is none", "log: {level: debug}", []string{
+		{mistake{"an unknown section", "log: {level: debug}", []string{
 			"environment: servr: is not a setting; did you mean server?",
 		}}, []string{"PATCHBAY_SERVR__ADDRESS=127.0.0.1:1"}},
-		{mistake{"a setting that is none", "log:\n  level: debug\n", []string{
+		{mistake{"an unknown setting", "log:\n  level: debug\n", []string{
 			"environment: log.levle: is not a setting; did you mean level?",
 		}}, []string{"PATCHBAY_LOG__LEVLE=debug"}},
 		{mistake{"settings of a setting", "", []string{
@@ -171,12 +173,12 @@ func TestASettingAndSettingsOfItAreRefusedInAnyOrder(t *testing.T) {
 	for range 30 {
 		_, err := load(t, "", "PATCHBAY_LOG__LEVEL=debug", "PATCHBAY_LOG__LEVEL__X=debug")
 		if err == nil || !strings.Contains(err.Error(), "environment: log.level.x: is set, and log.level is too; keep one") {
-			t.Fatalf("got %v", err)
+			t.Fatalf("error = %v, want one about log.level.x", err)
 		}
 	}
 }
 
-func TestReferences(t *testing.T) {
+func TestReferencesAreExpanded(t *testing.T) {
 	t.Parallel()
 	file := filepath.Join(t.TempDir(), "secret")
 	if err := os.WriteFile(file, []byte("${A}\n"), 0o600); err != nil {
@@ -200,7 +202,7 @@ func TestReferences(t *testing.T) {
 	}
 }
 
-func TestMistakesInReferences(t *testing.T) {
+func TestMistakesInReferencesAreReported(t *testing.T) {
 	t.Parallel()
 	none := filepath.Join(t.TempDir(), "none")
 	const inFile = "is a secret and must not be in the file; write ${NAME} or ${file:/path}"
@@ -211,7 +213,7 @@ func TestMistakesInReferences(t *testing.T) {
 		{"a list in which one is not set", "payments:\n  providers:\n  - mock\n  - ${NONE}\n", []string{
 			"file:4: payments.providers[1]: the environment has no NONE",
 		}},
-		{"a file that is not there", "mail: {from: '${file:" + none + "}'}", []string{
+		{"a file that does not exist", "mail: {from: '${file:" + none + "}'}", []string{
 			"file:1: mail.from: the file of ${file:" + none + "} cannot be read",
 		}},
 		{"a secret in the file", "providers:\n  mock:\n    type: mock\n    webhook_secrets:\n    - ${A}\n    - " + canary + "\n", []string{
@@ -236,7 +238,7 @@ func TestMistakesInReferences(t *testing.T) {
 		tt.check(t, "A=1", "EMPTY=")
 		for _, line := range tt.want {
 			if strings.Contains(line, canary) { // check holds that there are no other lines
-				t.Errorf("%s: the secret is printed", tt.name)
+				t.Errorf("%s: the mistake is %q, want no secret in it", tt.name, line)
 			}
 		}
 	}

@@ -33,20 +33,20 @@ func FuzzLoad(f *testing.F) {
 		case err == nil:
 			whole(t, c)
 		case !errors.As(err, &mistakes):
-			t.Fatalf("it is neither read nor mistaken: %v", err)
+			t.Fatalf("error = %v, want Mistakes or none", err)
 		case len(mistakes) == 0 || c != nil:
-			t.Fatal("there is an error, and no mistake")
+			t.Fatalf("got %d mistakes and the configuration %v, want mistakes alone", len(mistakes), c)
 		}
 		for i, m := range mistakes {
 			if m.Text == "" || m.Line < 0 || m.Line > strings.Count(text, "\n")+strings.Count(text, "\r")+3 {
-				t.Errorf("mistake %q", m)
+				t.Errorf("mistake = %q, want a text, and a line of the file", m)
 			}
 			if i > 0 && m.Line < mistakes[i-1].Line {
-				t.Errorf("%q stands after %q", m, mistakes[i-1])
+				t.Errorf("mistake %q comes after %q, want them in the order of the file", m, mistakes[i-1])
 			}
 		}
 		if again, twice := load(t, text, variable); (twice == nil) != (err == nil) || err != nil && twice.Error() != err.Error() {
-			t.Errorf("the second time it says %v, the first time %v (%v)", twice, err, again)
+			t.Errorf("the second error is %v, the first %v (%v), want the same", twice, err, again)
 		}
 	})
 }
@@ -57,11 +57,11 @@ func whole(t *testing.T, c *config.Config) {
 	for _, list := range [][]string{c.Payments.Providers, c.Mail.Providers, {c.Storage.Provider}} {
 		for _, name := range list {
 			if p := c.Provider[name]; p.Settings == nil || p.Name != name {
-				t.Errorf("provider %q is %+v", name, p)
+				t.Errorf("provider %q = %+v, want its name and settings", name, p)
 			}
 		}
 	}
 	if !setting.Loopback(c.Server.AdminAddress) || !setting.Loopback(c.Server.Address) && !c.KeysRequired() {
-		t.Errorf("it is open to everybody: %+v", c.Server)
+		t.Errorf("accepted without keys: %+v, want a loopback address", c.Server)
 	}
 }

@@ -23,7 +23,7 @@ func (m mistake) check(t *testing.T, environ ...string) {
 	c, err := load(t, m.text, environ...)
 	var mistakes config.Mistakes
 	if !errors.As(err, &mistakes) || c != nil {
-		t.Errorf("%s: %v", m.name, err)
+		t.Errorf("%s: error = %v, want Mistakes, and no configuration", m.name, err)
 		return
 	}
 	if got := strings.Split(err.Error(), "\n"); !slices.Equal(got, m.want) {
@@ -31,16 +31,16 @@ func (m mistake) check(t *testing.T, environ ...string) {
 	}
 }
 
-func TestMistakesInAFile(t *testing.T) {
+func TestMistakesInAFileAreReported(t *testing.T) {
 	t.Parallel()
 	for _, tt := range []mistake{
-		{"a section that is none", "servers: {}", []string{"file:1: servers: is not a setting; did you mean server?"}},
+		{"an unknown section", "servers: {}", []string{"file:1: servers: is not a setting; did you mean server?"}},
 		{"a section far from any", "database: {}", []string{
 			"file:1: database: is not a setting; there is auth, log, mail, payments, server, storage",
 		}},
-		{"a setting that is none", "log:\n  lvl: debug\n", []string{"file:2: log.lvl: is not a setting; did you mean level?"}},
+		{"an unknown setting", "log:\n  lvl: debug\n", []string{"file:2: log.lvl: is not a setting; did you mean level?"}},
 		{"a setting in the wrong section", "\n\nlog:\n  mode: auto\n", []string{"file:4: log.mode: is not a setting; there is format, level, requests"}},
-		{"a field that is no setting", "-: {}\nProvider: {}", []string{
+		{"a key that is no setting", "-: {}\nProvider: {}", []string{
 			"file:1: -: is not a setting; there is auth, log, mail, payments, server, storage",
 			"file:2: Provider: is not a setting; there is auth, log, mail, payments, server, storage",
 		}},
@@ -80,13 +80,13 @@ func TestMistakesInAFile(t *testing.T) {
 	}
 }
 
-func TestMistakesInValues(t *testing.T) {
+func TestMistakesInValuesAreReported(t *testing.T) {
 	t.Parallel()
 	const example = " is not an address such as 127.0.0.1:8080"
 	for _, tt := range []mistake{
 		{"an address without a port", "server: {address: localhost}", []string{`file:1: server.address: "localhost"` + example}},
 		{"an address with an empty port", "server: {address: 'localhost:'}", []string{`file:1: server.address: "localhost:"` + example}},
-		{"a port that is none", "server: {address: 'localhost:70000'}", []string{`file:1: server.address: "localhost:70000"` + example}},
+		{"an invalid port", "server: {address: 'localhost:70000'}", []string{`file:1: server.address: "localhost:70000"` + example}},
 		{"an empty address", "server: {admin_address: ''}", []string{`file:1: server.admin_address: ""` + example}},
 		{"an admin listener for everybody", "server: {admin_address: ':8081'}", []string{
 			"file:1: server.admin_address: must be a loopback address: it asks for no key",
@@ -100,21 +100,21 @@ func TestMistakesInValues(t *testing.T) {
 		{"a network with too many bits", "server: {trusted_proxies: [10.0.0.0/33]}", []string{
 			`file:1: server.trusted_proxies[0]: "10.0.0.0/33" is neither an address nor a network such as 10.0.0.0/8`,
 		}},
-		{"proxies that are no list", "server: {trusted_proxies: 10.0.0.1}", []string{"file:1: server.trusted_proxies: must be a list such as [a, b]"}},
-		{"fewer connections than none", "server: {max_connections: -1}", []string{"file:1: server.max_connections: -1 must not be below 0"}},
-		{"fewer than none of an address", "server:\n  max_connections_per_address: -1", []string{
+		{"proxies in place of a list", "server: {trusted_proxies: 10.0.0.1}", []string{"file:1: server.trusted_proxies: must be a list such as [a, b]"}},
+		{"a negative number of connections", "server: {max_connections: -1}", []string{"file:1: server.max_connections: -1 must not be below 0"}},
+		{"a negative number of connections of an address", "server:\n  max_connections_per_address: -1", []string{
 			"file:2: server.max_connections_per_address: -1 must not be below 0",
 		}},
-		{"a mode that is none", "auth: {mode: on}", []string{`file:1: auth.mode: "on" must be one of auto, required, off`}},
+		{"an unknown mode", "auth: {mode: on}", []string{`file:1: auth.mode: "on" must be one of auto, required, off`}},
 		{"no keys off loopback", "server: {address: '0.0.0.0:80'}\nauth: {mode: off}", []string{
 			"file:2: auth.mode: may be off only on a loopback address; write auto",
 		}},
-		{"a level that is none", "log: {level: loud}", []string{`file:1: log.level: "loud" must be one of debug, info, warn, error`}},
-		{"a format that is none", "log: {format: xml}", []string{`file:1: log.format: "xml" must be one of text, json`}},
-		{"a promise that is none", "mail: {delivery: exactly_once}", []string{
+		{"an unknown level", "log: {level: loud}", []string{`file:1: log.level: "loud" must be one of debug, info, warn, error`}},
+		{"an unknown format", "log: {format: xml}", []string{`file:1: log.format: "xml" must be one of text, json`}},
+		{"an unknown promise", "mail: {delivery: exactly_once}", []string{
 			`file:1: mail.delivery: "exactly_once" must be one of at_least_once, at_most_once`,
 		}},
-		{"a sender that is none", "mail: {from: shop}", []string{`file:1: mail.from: "shop" is not an address such as shop@example.com`}},
+		{"an invalid sender", "mail: {from: shop}", []string{`file:1: mail.from: "shop" is not an address such as shop@example.com`}},
 		{"two senders", "mail: {from: 'a@b.c, d@e.f'}", []string{`file:1: mail.from: "a@b.c, d@e.f" is not an address such as shop@example.com`}},
 		{"no currency", "payments: {currencies: []}", []string{"file:1: payments.currencies: must name at least one currency"}},
 		{"a currency in capitals", "payments:\n  currencies:\n  - usd\n  - EUR\n", []string{
@@ -136,7 +136,7 @@ func TestMistakesInValues(t *testing.T) {
 		{"a database in memory", "providers: {local: {type: sqlite, path: ':memory:'}}", []string{
 			"file:1: providers.local.path: must name a file, such as data/patchbay.db",
 		}},
-		{"a fault that is none", "providers:\n  mock:\n    type: mock\n    fault: boom\n", []string{
+		{"an unknown fault", "providers:\n  mock:\n    type: mock\n    fault: boom\n", []string{
 			"file:4: providers.mock.fault: is not one of 401, 403, 429, 500_committed, duplicate_webhook, hang, malformed, " +
 				"refused, reordered_webhook, reset, timeout_after_commit, timeout_before",
 		}},
@@ -152,7 +152,7 @@ func TestMistakesInValues(t *testing.T) {
 		{"a value in place of a provider's settings", "providers: {a: {type: acme, text: x, pool: 5}}", []string{
 			"file:1: providers.a.pool: must be a mapping",
 		}},
-		{"a setting of a provider that is none", "providers:\n  a:\n    type: acme\n    text: x\n    pool: {min: 1}\n", []string{
+		{"an unknown setting of a provider", "providers:\n  a:\n    type: acme\n    text: x\n    pool: {min: 1}\n", []string{
 			"file:5: providers.a.pool.min: is not a setting; did you mean max?",
 		}},
 		{"a setting that is missing", "providers:\n  a:\n    type: acme\n", []string{"file:2: providers.a.text: must be written"}},
@@ -161,13 +161,13 @@ func TestMistakesInValues(t *testing.T) {
 	}
 }
 
-func TestMistakesAboutProviders(t *testing.T) {
+func TestMistakesInProvidersAreReported(t *testing.T) {
 	t.Parallel()
 	const there = "sqlite, mock, catcher, postgres, acme"
 	for _, tt := range []mistake{
 		{"no type", "providers:\n  a:\n    text: x\n", []string{"file:2: providers.a.type: must say one of " + there}},
 		{"a list in place of a type", "providers: {a: {type: [mock]}}", []string{"file:1: providers.a.type: must say one of " + there}},
-		{"a type that is none", "providers:\n  a:\n    type: strip\n", []string{
+		{"an unknown type", "providers:\n  a:\n    type: strip\n", []string{
 			`file:3: providers.a.type: "strip" is not a type of provider; there is ` + there,
 		}},
 		{"a type in place of the settings", "providers: {a: mock}", []string{"file:1: providers.a: must be a mapping with a type"}},
@@ -179,7 +179,7 @@ func TestMistakesAboutProviders(t *testing.T) {
 		}},
 		{"no name", "providers: {'': {type: mock}}", []string{`file:1: providers.: "" is not a name for a provider; write for example stripe-eu`}},
 		{"a list without providers", "mail: {providers: []}", []string{"file:1: mail.providers: must name at least one provider"}},
-		{"a provider that is not there", "payments:\n  providers: [mock, stripe]\n", []string{
+		{"a provider that does not exist", "payments:\n  providers: [mock, stripe]\n", []string{
 			`file:2: payments.providers: there is no provider "stripe"; add it under providers`,
 		}},
 		{"no store", "storage: {provider: ''}", []string{`file:1: storage.provider: there is no provider ""; add it under providers`}},
@@ -202,7 +202,7 @@ func TestMistakesAboutProviders(t *testing.T) {
 }
 
 // All at once means that one run of check is enough.
-func TestEveryMistakeAtOnce(t *testing.T) {
+func TestAllMistakesAreReportedTogether(t *testing.T) {
 	t.Parallel()
 	mistake{"all", `server:
   adress: 127.0.0.1:8080
@@ -250,17 +250,17 @@ providers:
 }
 
 // config keeps the names of the mock's faults; the mock must know each.
-func TestEveryFaultIsTheMocks(t *testing.T) {
+func TestMockFaultsAreThoseOfTheMock(t *testing.T) {
 	t.Parallel()
 	_, err := load(t, "providers: {mock: {type: mock, fault: none}}")
 	if err == nil {
-		t.Fatal("any fault is taken")
+		t.Fatal("the fault none is accepted, want a mistake")
 	}
 	_, list, _ := strings.Cut(err.Error(), "is not one of ")
 	for fault := range strings.SplitSeq(list, ", ") {
 		mustLoad(t, "providers: {mock: {type: mock, fault: "+fault+"}}")
 		if _, err := mockpay.New(mockpay.Options{Name: "mock", Clock: clock.System{}, IDs: ids.UUIDs{}, Fault: fault}); err != nil {
-			t.Errorf("%q: %v", fault, err)
+			t.Errorf("fault %q: error = %v, want none", fault, err)
 		}
 	}
 }

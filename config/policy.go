@@ -1,7 +1,6 @@
 package config
 
 import (
-	"maps"
 	"reflect"
 	"slices"
 	"strings"
@@ -61,9 +60,9 @@ func StandardStoragePolicy() Policy {
 // internet, does not apply to a database.
 func layers(p Provider) (standard Policy, names []string) {
 	if p.Type.Sort == setting.ForStorage {
-		return StandardStoragePolicy(), []string{integrations[setting.ForStorage], p.Name}
+		return StandardStoragePolicy(), []string{string(p.Type.Sort), p.Name}
 	}
-	return StandardPolicy(), []string{defaultPolicy, integrations[p.Type.Sort], p.Name}
+	return StandardPolicy(), []string{defaultPolicy, string(p.Type.Sort), p.Name}
 }
 
 // bounded reports whether a provider has a policy.
@@ -72,15 +71,16 @@ func bounded(p Provider) bool { return p.Type.Sort != setting.ForStorage || p.Ty
 // maxDeadline is the longest time for one operation. Leases depend on it.
 const maxDeadline = 30 * time.Second
 
-// integrations are the names of the policies of each sort of providers.
-var integrations = map[setting.Sort]string{setting.ForPayments: "payments", setting.ForMail: "mail", setting.ForStorage: "storage"}
-
 const defaultPolicy = "default"
+
+// sharedPolicies are the names of the policies that are for several providers: for all, and for
+// each sort.
+var sharedPolicies = []string{defaultPolicy, string(setting.ForPayments), string(setting.ForMail), string(setting.ForStorage)}
 
 // checkPolicies reads every policy that is written, and computes the policy of each
 // provider in use: default, then the integration's, then the provider's, key by key.
 func (s *source) checkPolicies(c *Config, written map[string]any) {
-	named := append(slices.Collect(maps.Values(integrations)), defaultPolicy)
+	named := slices.Clone(sharedPolicies)
 	for name, p := range c.Provider {
 		if bounded(p) {
 			named = append(named, name)
@@ -135,5 +135,5 @@ func (s *source) checkPolicy(path string, p Policy) {
 
 // reserved reports names that no provider may have, because policies have them.
 func reserved(name string) bool {
-	return name == defaultPolicy || slices.Contains([]string{"payments", "mail", "storage", "users"}, name)
+	return name == "users" || slices.Contains(sharedPolicies, name)
 }

@@ -36,17 +36,17 @@ func TestPoliciesAreMergedKeyByKey(t *testing.T) {
 		}
 	}
 	if got := c.Provider["local"].Policy; got != (config.Policy{}) {
-		t.Errorf("a store has no policy yet: %+v", got)
+		t.Errorf("policy of a store on this machine = %+v, want none", got)
 	}
 }
 
-func TestMistakesInPolicies(t *testing.T) {
+func TestMistakesInPoliciesAreReported(t *testing.T) {
 	t.Parallel()
 	for _, tt := range []mistake{
-		{"a name that is nobody's", "policies:\n  stripe: {timeout: 1s}\n", []string{
+		{"a name of no setting", "policies:\n  stripe: {timeout: 1s}\n", []string{
 			"file:2: policies.stripe: is not default, an integration or a provider in use; there is catcher, default, mail, mock, payments, storage",
 		}},
-		{"a setting that is none", "policies:\n  default:\n    timeuot: 1s\n", []string{"file:3: policies.default.timeuot: is not a setting; did you mean timeout?"}},
+		{"an unknown setting", "policies:\n  default:\n    timeuot: 1s\n", []string{"file:3: policies.default.timeuot: is not a setting; did you mean timeout?"}},
 		{"values out of range", `policies:
   default:
     timeout: 31s

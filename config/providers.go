@@ -4,7 +4,6 @@ import (
 	"fmt"
 	"maps"
 	"reflect"
-	"regexp"
 	"slices"
 	"strings"
 
@@ -20,7 +19,7 @@ type Provider struct {
 	Policy   Policy            // for all providers but a store on this machine
 }
 
-// Mode tells whether a provider's operations have an effect in the real world.
+// Mode says whether a provider's operations have an effect in the real world.
 type Mode string
 
 // The modes of providers. The providers of one list are all live, or none is.
@@ -83,13 +82,9 @@ func (s *source) checkProviders(c *Config, written map[string]any, types []setti
 	s.checkWebhooks(c)
 }
 
-// providerName matches names that can also be part of a variable's name. A name has no
-// "__", because that separates names there.
-var providerName = regexp.MustCompile(`^[a-z0-9]+([_-][a-z0-9]+)*$`)
-
 func (s *source) provider(name string, written any, types []setting.Described) (Provider, bool) {
 	path := "providers." + name
-	if !providerName.MatchString(name) || reserved(name) {
+	if !setting.ValidName(name) || reserved(name) {
 		s.mistake(path, "%q is not a name for a provider; write for example stripe-eu", name)
 	}
 	m, ok := written.(map[string]any)
@@ -109,10 +104,10 @@ func (s *source) provider(name string, written any, types []setting.Described) (
 	}
 	p := Provider{Name: name, Type: types[i].Description(), From: types[i]}
 	p.Settings = p.Type.Settings()
-	rest := maps.Clone(m)
-	delete(rest, "type")
+	settings := maps.Clone(m)
+	delete(settings, "type")
 	before := len(s.mistakes)
-	s.decode(path, rest, reflect.ValueOf(p.Settings).Elem())
+	s.decode(path, settings, reflect.ValueOf(p.Settings).Elem())
 	if c, ok := p.Settings.(setting.Checks); ok && len(s.mistakes) == before {
 		if at, text := c.Check(); text != "" {
 			s.mistake(join(path, at), "%s", text)

@@ -16,7 +16,7 @@ import (
 const publicKey = "MFkwEwYHKoZIzj0CAQYIKoZIzj0DAQcDQgAE83T4O/n84iotIvIW4mdBgQ/7dAfSmpqIM8kF9mN1flpVKS3GRqe62gw+2fNNRaINXvVpiglSI8eNEc6wEA3F+g=="
 
 // A key of webhooks at two providers is a mistake, and is told where it stands.
-func TestAWebhookKeyOfTwoProviders(t *testing.T) {
+func TestAWebhookKeySharedByTwoProvidersIsRefused(t *testing.T) {
 	t.Parallel()
 	all := append(types(), mailgunmail.Provider, sendgridmail.Provider)
 	for name, c := range map[string]struct{ of, want string }{
@@ -32,10 +32,10 @@ func TestAWebhookKeyOfTwoProviders(t *testing.T) {
 		if want := c.want + `: is a secret of "a" too: an event must speak for one account`; err == nil || !strings.Contains(err.Error(), want) {
 			t.Errorf("%s: %v, want %s", name, err, want)
 		}
-		// Variables that are not set are told of by themselves, not as one secret of two.
+		// Variables that are not set are reported by themselves, not as a secret that two share.
 		_, err = config.Load(file, []string{"KEY=key_1", "SIGNING=", "PUBLIC="}, all)
 		if err != nil && strings.Contains(err.Error(), `is a secret of "a" too`) {
-			t.Errorf("%s, empty: %v", name, err)
+			t.Errorf("%s with empty variables: error = %v, want nothing about a shared secret", name, err)
 		}
 	}
 }

@@ -17,8 +17,9 @@ type Mailer interface {
 	// Send hands over one message, which it does not change. It returns nil only once the provider
 	// has accepted responsibility for it.
 	//
-	// Invalid: this message is refused permanently. Unauthorized, QuotaExceeded: the account is at
-	// fault. Unavailable, RateLimited: proved not accepted. Canceled: given up before a byte was
+	// Invalid: every provider would refuse this message. Refused: this provider refuses it, such as
+	// for its sender; another may accept it. Unauthorized, QuotaExceeded: the account is at fault.
+	// Unavailable, RateLimited: proved not accepted. Canceled: given up before a byte was
 	// sent. Unsupported: see Features; nothing was sent. UnknownOutcome: it may have been sent.
 	Send(ctx context.Context, m email.Message) (email.Receipt, error)
 }

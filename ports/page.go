@@ -20,25 +20,32 @@ type RecordPage struct {
 	Next    string
 }
 
-// PageOfRecords returns a page of all the records. more reports whether the list continues.
-func PageOfRecords(all []Record, more bool) RecordPage {
-	page := RecordPage{Records: all}
-	if n := len(all); more && n > 0 {
-		page.Next = placeOf(all[n-1].Index.Created, all[n-1].ID).String()
-	}
-	return page
+// PageOfRecords returns a page of records, or the error of reading them. more reports whether the
+// list continues.
+func PageOfRecords(records []Record, more bool, err error) (RecordPage, error) {
+	page, next, err := pageOf(records, more, err, func(r Record) Cursor { return CursorAt(r.Index.Created, r.ID) })
+	return RecordPage{page, next}, err
 }
 
-// PageOfUsers returns a page of all the users. more reports whether the list continues.
-func PageOfUsers(all []user.User, more bool) user.Page {
-	page := user.Page{Users: all}
-	if n := len(all); more && n > 0 {
-		page.Next = placeOf(all[n-1].CreatedAt, all[n-1].ID).String()
-	}
-	return page
+// PageOfUsers returns a page of users, or the error of reading them. more reports whether the list
+// continues.
+func PageOfUsers(users []user.User, more bool, err error) (user.Page, error) {
+	page, next, err := pageOf(users, more, err, func(u user.User) Cursor { return CursorAt(u.CreatedAt, u.ID) })
+	return user.Page{Users: page, Next: next}, err
 }
 
-func placeOf(created time.Time, id string) Cursor {
+func pageOf[E any](entries []E, more bool, err error, at func(E) Cursor) (page []E, next string, _ error) {
+	if err != nil {
+		return nil, "", err
+	}
+	if n := len(entries); more && n > 0 {
+		next = at(entries[n-1]).String()
+	}
+	return entries, next, nil
+}
+
+// CursorAt returns the cursor after the entry that was created at a time and has an ID.
+func CursorAt(created time.Time, id string) Cursor {
 	if created.IsZero() { // stored as 0
 		return Cursor{ID: id}
 	}

@@ -52,8 +52,8 @@ type PaymentReader interface {
 
 // MailReader reads what a verified event says about a message.
 type MailReader interface {
-	// News returns what an event says about a message. The message may have reached the provider
+	// Notification returns what an event says about a message. The message may have reached the provider
 	// without Patchbay; then it has no id of ours. ok is false for a type of event that is not
 	// about a message, and for an unknown type. Invalid: the event's object cannot be read.
-	News(e webhook.Event) (n email.News, ok bool, err error)
+	Notification(e webhook.Event) (n email.Notification, ok bool, err error)
 }

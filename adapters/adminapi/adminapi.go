@@ -71,8 +71,8 @@ func New(o Options) *Server {
 	o.Log = cmp.Or(o.Log, slog.New(slog.DiscardHandler))
 	c := &Server{
 		Options:  o,
-		links:    tokens{life: linkLife, most: openLinks},
-		sessions: tokens{life: sessionLife, most: openSessions},
+		links:    tokens{life: linkLife, max: maxLinks},
+		sessions: tokens{life: sessionLife, max: maxSessions},
 		refusals: logging.Repeated{Log: o.Log, Level: slog.LevelWarn, Text: "credential is refused"},
 	}
 	c.running, c.stop = context.WithCancel(context.Background())
@@ -148,19 +148,23 @@ func (c *Server) Shutdown(ctx context.Context) error {
 // fail answers with an error in the format of the API, or with the sign-in page for a
 // browser that is not signed in.
 func (c *Server) fail(f *fiber.Ctx, err error) error {
-	var r *refusal
-	if errors.As(err, &r) {
-		c.logRefusal(f, r)
+	if r, ok := errors.AsType[*refusal](err); ok {
+		c.refusals.Note(c.running, r.code, slog.String("code", r.code), slog.String("listener", "admin"),
+			slog.String("method", f.Method()), slog.Int("status", r.status))
 		if f.Status(r.status); r.status == fiber.StatusUnauthorized && f.Accepts(fiber.MIMEApplicationJSON, fiber.MIMETextHTML) == fiber.MIMETextHTML {
 			return render(f, "sign-in", map[string]any{"Why": r.why, "Options": c.Options})
 		}
 	}
 	status, code, text := answerTo(err)
+	f.Status(status)
+	if status == fiber.StatusNotFound && f.Accepts(fiber.MIMEApplicationJSON, fiber.MIMETextHTML) == fiber.MIMETextHTML {
+		return render(f, "not-found", text)
+	}
 	kind := "validation_error"
-	if status >= fiber.StatusInternalServerError {
+	if status >= fiber.StatusInternalServerError || status == fiber.StatusUnauthorized {
 		kind = "api_error"
 	}
-	return f.Status(status).JSON(fiber.Map{"error": fiber.Map{"type": kind, "code": code, "message": text}})
+	return f.JSON(fiber.Map{"error": fiber.Map{"type": kind, "code": code, "message": text}})
 }
 
 // answerTo returns the status, code and message for an error.
@@ -177,6 +181,9 @@ func answerTo(err error) (status int, code, text string) {
 		status, code, text = cut.Status, cut.Code, cut.Message
 	case errors.As(err, &theirs):
 		status, code, text = theirs.Code, "refused", theirs.Message
+		if status == fiber.StatusNotFound {
+			code = "not_found"
+		}
 	case errors.As(err, &ours) && ours.Kind == fault.NotFound:
 		status, code, text = fiber.StatusNotFound, "not_found", cmp.Or(ours.Message, "there is no such thing")
 	case errors.As(err, &ours) && ours.Kind != fault.Internal:

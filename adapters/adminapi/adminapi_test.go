@@ -127,7 +127,7 @@ func (r *rig) stranger(t *testing.T, method, path, body string, headers ...heade
 
 // A browser says where a request is from, and under what name it found this machine:
 // that it has been signed in is not enough.
-func TestWhoIsLetIn(t *testing.T) {
+func TestRequestsFromOtherSitesAndHostsAreRefused(t *testing.T) {
 	t.Parallel()
 	r := serve(t, adminapi.Options{Metrics: http.NotFoundHandler()})
 	_, port, err := net.SplitHostPort(r.host)
@@ -177,7 +177,7 @@ func TestWhoIsLetIn(t *testing.T) {
 			} {
 				a := r.do(t, one.method, one.path, one.body, row.header)
 				if forbidden := a.status == 403; forbidden == row.ok || forbidden && a.code != "not_local" {
-					t.Errorf("%s %s: %d %s", one.method, one.path, a.status, a.body)
+					t.Errorf("%s %s: status = %d, accepted = %t, want accepted = %t, or else 403 not_local: %s", one.method, one.path, a.status, !forbidden, row.ok, a.body)
 				}
 			}
 		})
@@ -194,11 +194,11 @@ func TestEveryAnswerHasItsHeaders(t *testing.T) {
 	for _, path := range []string{"/", "/healthz", "/catcher", "/catcher/x", "/admin/keys", "/nothing"} {
 		h := r.do(t, "GET", path, "").header
 		if csp := h.Get("Content-Security-Policy"); !strings.HasPrefix(csp, "default-src 'none'") || strings.Contains(csp, "script") {
-			t.Errorf("%s may run scripts: %q", path, csp)
+			t.Errorf("%s: Content-Security-Policy = %q, want default-src 'none', and no scripts", path, csp)
 		}
 		if h.Get("X-Content-Type-Options") != "nosniff" || h.Get("X-Frame-Options") != "DENY" || h.Get("Cache-Control") != "no-store" ||
 			h.Get("Access-Control-Allow-Origin") != "" {
-			t.Errorf("%s: %v", path, h)
+			t.Errorf("%s: headers = %v, want nosniff, DENY, no-store, and no access from other origins", path, h)
 		}
 	}
 }
@@ -214,26 +214,26 @@ func (m mailbox) Read(string) ([]byte, error)      { return []byte("Subject: s\r
 
 const attack = `<script>alert("1")</script>`
 
-func TestPagesEscapeWhatStrangersWrote(t *testing.T) {
+func TestPagesEscapeForeignText(t *testing.T) {
 	t.Parallel()
 	r := serve(t, adminapi.Options{API: "http://127.0.0.1:8080", Mailbox: mailbox{caught: []email.Caught{{
 		Name: `000-"><img src=x>.eml`, From: "From" + attack, To: "To" + attack, Subject: "Subject" + attack,
 	}}}})
 	a := r.do(t, "GET", "/catcher", "")
 	if a.status != 200 || strings.Contains(a.body, "<script") || strings.Contains(a.body, "<img") {
-		t.Fatalf("%d %s", a.status, a.body)
+		t.Fatalf("status = %d, want 200, %s", a.status, a.body)
 	}
 	text := html.UnescapeString(a.body)
 	for _, field := range []string{"From", "To", "Subject"} {
 		if !strings.Contains(text, field+attack) {
-			t.Errorf("%s is not shown: %s", field, a.body)
+			t.Errorf("the page is %s, want the field %s of the message in it", a.body, field)
 		}
 	}
 }
 
 // A caught message holds whatever somebody was to be sent. Shown as what it is,
 // its script would run beside the console's keys.
-func TestCaughtMailIsShownAsText(t *testing.T) {
+func TestCaughtMailIsServedAsPlainText(t *testing.T) {
 	t.Parallel()
 	dir := t.TempDir()
 	catcher, err := catchermail.New(catchermail.Options{Name: "catcher", Path: filepath.Join(dir, "mail"), Keep: 10})
@@ -242,7 +242,7 @@ func TestCaughtMailIsShownAsText(t *testing.T) {
 	}
 	r := serve(t, adminapi.Options{Mailbox: catcher})
 	if a := r.do(t, "GET", "/catcher", ""); !strings.Contains(a.body, "Nothing yet") {
-		t.Errorf("%s", a.body)
+		t.Errorf("the page is %s, want \"Nothing yet\" in it", a.body)
 	}
 	receipt, err := catcher.Send(t.Context(), email.Message{
 		ID: "msg_1", MessageID: "msg_1@example.com", From: email.Address{Email: "shop@example.com"},
@@ -252,12 +252,12 @@ func TestCaughtMailIsShownAsText(t *testing.T) {
 		t.Fatal(err)
 	}
 	if a := r.do(t, "GET", "/catcher", ""); !strings.Contains(a.body, `href="/catcher/`+receipt.Reference+`"`) || !strings.Contains(a.body, "ada@example.com") {
-		t.Errorf("%s", a.body)
+		t.Errorf("the page is %s, want a link to %s, and its recipient", a.body, receipt.Reference)
 	}
 	a := r.do(t, "GET", "/catcher/"+receipt.Reference, "")
 	if a.status != 200 || a.header.Get("Content-Type") != "text/plain; charset=utf-8" || a.header.Get("X-Content-Type-Options") != "nosniff" ||
 		!strings.Contains(a.body, "Subject: Hello") || !strings.Contains(a.body, "<script>") {
-		t.Errorf("%d %v %s", a.status, a.header, a.body)
+		t.Errorf("status = %d, headers = %v, body = %s, want 200 and the message as plain text", a.status, a.header, a.body)
 	}
 
 	// Files beside the mail, and in the directory itself.
@@ -272,26 +272,26 @@ func TestCaughtMailIsShownAsText(t *testing.T) {
 		receipt.Reference + "%2f..%2f..%2f0000000009-secret.eml",
 	} {
 		if a := r.do(t, "GET", "/catcher/"+name, ""); a.status != 404 || strings.Contains(a.body, "not for the web") {
-			t.Errorf("%s: %d %s", name, a.status, a.body)
+			t.Errorf("%s: status = %d, want 404, %s", name, a.status, a.body)
 		}
 	}
 }
 
-func TestWhatIsNotConfiguredIsNotThere(t *testing.T) {
+func TestPagesOfProvidersNotConfiguredAreNotFound(t *testing.T) {
 	t.Parallel()
 	r := serve(t, adminapi.Options{API: "http://127.0.0.1:8080"})
 	for _, path := range []string{"/catcher", "/catcher/x", "/mock/charges", "/nothing"} {
-		if a := r.do(t, "GET", path, ""); a.status != 404 || a.code != "refused" {
-			t.Errorf("%s: %d %s", path, a.status, a.body)
+		if a := r.do(t, "GET", path, ""); a.status != 404 || a.code != "not_found" {
+			t.Errorf("%s: status = %d, want 404, %s", path, a.status, a.body)
 		}
 	}
 	a := r.do(t, "GET", "/", "")
 	if strings.Contains(a.body, "/catcher") || strings.Contains(a.body, "/mock") || !strings.Contains(a.body, `href="http://127.0.0.1:8080/docs"`) {
-		t.Errorf("%s", a.body)
+		t.Errorf("the page is %s, want a link to the documentation, and none to a catcher or a mock", a.body)
 	}
 	full := serve(t, adminapi.Options{Mailbox: mailbox{}, Book: &book{}}).do(t, "GET", "/", "")
 	if !strings.Contains(full.body, `href="/catcher"`) || !strings.Contains(full.body, `href="/mock/charges"`) {
-		t.Errorf("%s", full.body)
+		t.Errorf("the page is %s, want links to the catcher and to the charges", full.body)
 	}
 }
 
@@ -303,7 +303,7 @@ func (b *book) Book(_ context.Context, cursor string, limit int) (payment.BookPa
 	return payment.BookPage{Entries: []payment.BookEntry{{Reference: "pi_1", Amount: 500, Currency: "eur"}}, Next: "more"}, nil
 }
 
-func TestBook(t *testing.T) {
+func TestChargesListsTheBookOfTheMock(t *testing.T) {
 	t.Parallel()
 	b := &book{}
 	a := serve(t, adminapi.Options{Book: b}).do(t, "GET", "/mock/charges?cursor=here", "")
@@ -315,14 +315,14 @@ func TestBook(t *testing.T) {
 		NextCursor string
 	}
 	if err := json.Unmarshal([]byte(a.body), &page); err != nil || len(page.Data) != 1 || page.NextCursor != "more" || b.cursor != "here 100" {
-		t.Fatalf("%v, %q: %s", err, b.cursor, a.body)
+		t.Fatalf("error = %v, cursor and limit = %q, answer = %s, want one charge and the next cursor, read by %q", err, b.cursor, a.body, "here 100")
 	}
 	if e := page.Data[0]; e.Reference != "pi_1" || e.Currency != "eur" || e.Amount != 500 {
-		t.Errorf("%+v", e)
+		t.Errorf("charge = %+v, want pi_1 over 500 eur", e)
 	}
 }
 
-func TestErrorsSayWhatCanBeDone(t *testing.T) {
+func TestStatusAndCodeOfErrors(t *testing.T) {
 	t.Parallel()
 	const canary = "hunter2"
 	for _, row := range []struct {
@@ -343,7 +343,7 @@ func TestErrorsSayWhatCanBeDone(t *testing.T) {
 			t.Parallel()
 			a := serve(t, adminapi.Options{Mailbox: mailbox{err: row.err}}).do(t, "GET", "/catcher", "")
 			if a.status != row.status || a.code != row.code || a.text != row.text || strings.Contains(a.body, canary) {
-				t.Errorf("%d %s", a.status, a.body)
+				t.Errorf("status = %d, want %d, code %q, message %q, no secret in %s", a.status, row.status, row.code, row.text, a.body)
 			}
 		})
 	}
@@ -356,21 +356,21 @@ func TestMetricsAreServed(t *testing.T) {
 		fmt.Fprintln(w, "up 1")
 	})})
 	if a := r.do(t, "GET", "/metrics", ""); a.status != 200 || a.body != "up 1\n" || a.header.Get("Content-Type") != "text/plain; version=0.0.4" {
-		t.Errorf("%d %q %s", a.status, a.body, a.header)
+		t.Errorf("status = %d, want 200, %q %s", a.status, a.body, a.header)
 	}
 }
 
 // A mistake of ours ends the request, not the process with all that is under way in it.
-func TestAPanicEndsTheRequestAlone(t *testing.T) {
+func TestAPanicEndsOnlyItsRequest(t *testing.T) {
 	t.Parallel()
 	r := serve(t, adminapi.Options{Service: adminapi.Service{Storage: func(context.Context) adminapi.Storage { panic("no storage") }}})
 	if a := r.do(t, "GET", "/admin/storage", ""); a.status != 500 || strings.Contains(a.body, "no storage") {
-		t.Errorf("%d %s", a.status, a.body)
+		t.Errorf("status = %d, want 500, %s", a.status, a.body)
 	}
 	if log := r.log.String(); !strings.Contains(log, "no storage") || !strings.Contains(log, "adminapi_test.go") {
-		t.Errorf("the log does not say where:\n%s", log)
+		t.Errorf("log = %s, want the panic and its file in it", log)
 	}
 	if a := r.do(t, "GET", "/healthz", ""); a.status != 200 {
-		t.Errorf("after it: %d %s", a.status, a.body)
+		t.Errorf("after it: status = %d, want 200, %s", a.status, a.body)
 	}
 }

@@ -4,7 +4,6 @@ import (
 	"context"
 	_ "embed"
 	"html/template"
-	"io"
 	"net/url"
 	"strings"
 
@@ -35,6 +34,20 @@ func (a Approval) Amount() string { return money.Format(a.BookEntry.Amount, a.Cu
 
 // Waits reports whether the payment waits for the buyer.
 func (a Approval) Waits() bool { return a.Status == payment.RequiresAction }
+
+// Outcome says how a payment stands that does not wait for the buyer.
+func (a Approval) Outcome() string {
+	switch a.Status {
+	case payment.Succeeded, payment.RequiresCapture, payment.Processing:
+		return "Approved: nothing more is asked of the buyer."
+	case payment.RequiresPaymentMethod:
+		return "Failed: the payment needs another attempt to pay."
+	case payment.Canceled:
+		return "The payment is canceled."
+	case payment.RequiresConfirmation, payment.RequiresAction:
+	}
+	return "The payment does not wait for the buyer."
+}
 
 // Payment returns the gateway's id of the payment, or empty.
 func (a Approval) Payment() string { return a.Metadata[payment.MetaPayment] }
@@ -76,13 +89,14 @@ func (c *Server) approve(f *fiber.Ctx, a *act) error {
 		return fiber.NewError(fiber.StatusNotFound, "no mock payment provider is configured")
 	}
 	provider, reference := strings.Clone(f.Params("provider")), strings.Clone(f.Params("reference"))
-	a.about("provider", provider)
-	a.about("intent", reference)
+	a.addObject("provider", provider)
+	a.addObject("intent", reference)
 	verdict, err := verdictOf(f)
 	if err != nil {
 		return err
 	}
-	a.about("verdict", verdict)
+	a.addObject("verdict", verdict)
+	a.name = "mock." + verdict
 	if err := c.Approvals.Approve(context.Background(), provider, reference, verdict == "approve"); err != nil {
 		return err
 	}
@@ -91,12 +105,9 @@ func (c *Server) approve(f *fiber.Ctx, a *act) error {
 
 // verdictOf reads the form: verdict is approve or fail.
 func verdictOf(f *fiber.Ctx) (string, error) {
-	var raw []byte
-	if body := f.Context().RequestBodyStream(); body != nil {
-		var err error
-		if raw, err = io.ReadAll(body); err != nil {
-			return "", err
-		}
+	raw, err := readBody(f)
+	if err != nil {
+		return "", err
 	}
 	form, err := url.ParseQuery(string(raw))
 	if verdict := form.Get("verdict"); err == nil && (verdict == "approve" || verdict == "fail") {

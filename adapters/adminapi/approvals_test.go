@@ -49,7 +49,7 @@ func TestAPaymentIsApprovedOnItsPage(t *testing.T) {
 		r := serve(t, adminapi.Options{Approvals: b})
 		page := r.do(t, http.MethodGet, path, "")
 		if page.status != 200 || !strings.Contains(page.body, "19.99") || strings.Count(page.body, "<button") != 2 {
-			t.Errorf("%s: the page is %d %s", verdict, page.status, page.body)
+			t.Errorf("%s: status = %d, page = %s, want 200, the amount, and two buttons", verdict, page.status, page.body)
 		}
 		if policy := page.header.Get("Referrer-Policy"); policy != "same-origin" {
 			t.Errorf("referrer policy %q, want same-origin: a browser would send the form without its origin", policy)
@@ -60,23 +60,26 @@ func TestAPaymentIsApprovedOnItsPage(t *testing.T) {
 		}
 		after := r.do(t, http.MethodGet, path, "")
 		if after.status != 200 || !strings.Contains(after.body, string(want)) || strings.Contains(after.body, "<button") {
-			t.Errorf("%s: afterwards the page is %d %s", verdict, after.status, after.body)
+			t.Errorf("%s: status afterwards = %d, page = %s, want 200, %s, and no button", verdict, after.status, after.body, want)
 		}
 		for what, text := range map[string]string{"an id": mark, "an address": `href="javascript`} {
 			if strings.Contains(page.body+after.body, text) {
-				t.Errorf("%s is not escaped: %s %s", what, page.body, after.body)
+				t.Errorf("%s is not escaped in %s %s, want no %q", what, page.body, after.body, text)
 			}
 		}
 		if again := r.do(t, http.MethodPost, path, "verdict=approve"); again.status != 409 {
 			t.Errorf("%s, then again: %d %s, want a conflict", verdict, again.status, again.body)
 		}
-		if !strings.Contains(r.log.String(), "action=mock.approve") {
-			t.Errorf("the log does not tell of it: %s", r.log.String())
+		if action := "action=mock." + verdict; !strings.Contains(r.log.String(), action) {
+			t.Errorf("log = %s, want %s in it", r.log.String(), action)
+		}
+		if outcome := map[string]string{"approve": "Approved:", "fail": "Failed:"}[verdict]; !strings.Contains(after.body, outcome) {
+			t.Errorf("page = %s, want %q in it", after.body, outcome)
 		}
 	}
 }
 
-func TestWhoMayNotApprove(t *testing.T) {
+func TestApprovalIsRefusedToOthersThanTheOperator(t *testing.T) {
 	t.Parallel()
 	b := waiting()
 	r := serve(t, adminapi.Options{Approvals: b})
@@ -90,8 +93,8 @@ func TestWhoMayNotApprove(t *testing.T) {
 		"a page of another origin sends it": {r.do(t, http.MethodPost, path, "verdict=approve", header{"Origin": "http://evil.example"}), 403},
 		"a form without a verdict":          {r.do(t, http.MethodPost, path, ""), 400},
 		"a form with another verdict":       {r.do(t, http.MethodPost, path, "verdict=maybe"), 400},
-		"a payment that there is not":       {r.do(t, http.MethodGet, adminapi.ApprovalPath("mock", "pi_2"), ""), 404},
-		"a provider that there is not":      {r.do(t, http.MethodGet, adminapi.ApprovalPath("other", "pi_mock_1"), ""), 404},
+		"a payment that does not exist":     {r.do(t, http.MethodGet, adminapi.ApprovalPath("mock", "pi_2"), ""), 404},
+		"a provider that does not exist":    {r.do(t, http.MethodGet, adminapi.ApprovalPath("other", "pi_mock_1"), ""), 404},
 		"where there is no mock":            {serve(t, adminapi.Options{}).do(t, http.MethodGet, path, ""), 404},
 	} {
 		if got.status != got.want {
@@ -99,6 +102,6 @@ func TestWhoMayNotApprove(t *testing.T) {
 		}
 	}
 	if b.a.Status != payment.RequiresAction {
-		t.Errorf("the payment is %s", b.a.Status)
+		t.Errorf("status of the payment = %s, want %s", b.a.Status, payment.RequiresAction)
 	}
 }

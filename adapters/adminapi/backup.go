@@ -40,12 +40,12 @@ func (s *Service) WriteBackup(ctx context.Context, to io.Writer) error {
 	if s.Backup == nil {
 		return fault.New(fault.Unsupported, "no_snapshots", "the store is not a file")
 	}
-	shot, err := s.Backup(ctx)
+	snapshot, err := s.Backup(ctx)
 	if err != nil {
 		return err
 	}
-	_, err = io.Copy(to, shot)
-	return errors.Join(err, shot.Close())
+	_, err = io.Copy(to, snapshot)
+	return errors.Join(err, snapshot.Close())
 }
 
 // backup streams a snapshot of the store. The length is sent first, so that a client can
@@ -54,13 +54,13 @@ func (c *Server) backup(f *fiber.Ctx, a *act) error {
 	if c.Backup == nil {
 		return fiber.NewError(fiber.StatusNotImplemented, "the store is a server: keep it with a tool of its own")
 	}
-	shot, err := c.Backup(c.running)
+	snapshot, err := c.Backup(c.running)
 	if err != nil {
 		return err
 	}
 	f.Set(fiber.HeaderContentType, "application/vnd.sqlite3")
 	a.later = true
-	f.Context().SetBodyStream(&download{Snapshot: shot, serving: c.running, conn: f.Context().Conn(), act: a, left: shot.Size()}, int(shot.Size()))
+	f.Context().SetBodyStream(&download{Snapshot: snapshot, serving: c.running, conn: f.Context().Conn(), act: a, left: snapshot.Size()}, int(snapshot.Size()))
 	return nil
 }
 
@@ -90,12 +90,12 @@ func (d *download) Read(b []byte) (int, error) {
 // Close implements io.Closer.
 func (d *download) Close() error {
 	err := d.Snapshot.Close()
-	d.act.end(cmp.Or(err, d.cut()))
+	d.act.end(cmp.Or(err, d.truncated()))
 	return err
 }
 
-// cut returns an error if the client did not receive everything.
-func (d *download) cut() error {
+// truncated returns an error if the client did not receive everything.
+func (d *download) truncated() error {
 	if d.left == 0 {
 		return nil
 	}

@@ -37,12 +37,12 @@ func TestABackupIsStreamed(t *testing.T) {
 	r := serve(t, o)
 	got := r.do(t, "GET", "/admin/storage/backup", "")
 	if got.status != 200 || got.body != text || got.header.Get("Content-Type") != "application/vnd.sqlite3" || got.header.Get("Cache-Control") != "no-store" {
-		t.Errorf("%d, %d bytes, %v", got.status, len(got.body), got.header)
+		t.Errorf("status = %d, want 200, %d bytes, %v", got.status, len(got.body), got.header)
 	}
 	<-s.closed
 }
 
-func TestABackupThatIsNotMade(t *testing.T) {
+func TestBackupsThatAreRefused(t *testing.T) {
 	t.Parallel()
 	made := false
 	some := adminapi.Options{Service: adminapi.Service{Backup: func(context.Context) (ports.Snapshot, error) {
@@ -50,14 +50,14 @@ func TestABackupThatIsNotMade(t *testing.T) {
 		return nil, fault.New(fault.Conflict, "backup_running", "another copy is being made")
 	}}}
 	if got := serve(t, adminapi.Options{}).do(t, "GET", "/admin/storage/backup", ""); got.status != 501 {
-		t.Errorf("a store that has none: %d %s", got.status, got.body)
+		t.Errorf("a store that has none: status = %d, want 501, %s", got.status, got.body)
 	}
 	r := serve(t, some)
 	if got := r.do(t, "GET", "/admin/storage/backup", "", header{"Sec-Fetch-Site": "cross-site"}); got.status != 403 || made {
-		t.Errorf("for another site's page: %d, made: %v", got.status, made)
+		t.Errorf("for another site's page: status = %d, want 403, made: %v", got.status, made)
 	}
 	if got := r.do(t, "GET", "/admin/storage/backup", "", header{"Sec-Fetch-Site": "none"}); got.status != 409 || got.code != "backup_running" || got.text != "another copy is being made" {
-		t.Errorf("a second one: %d %s", got.status, got.body)
+		t.Errorf("a second one: status = %d, want 409, %s", got.status, got.body)
 	}
 }
 
@@ -101,7 +101,7 @@ func TestABackupEndsWithItsReaderAndWithTheGateway(t *testing.T) {
 		})
 		<-s.closed
 		if !leaves && <-cut == nil {
-			t.Error("what is cut off looks whole")
+			t.Error("the client got a truncated backup without an error, want one")
 		}
 	}
 }

@@ -7,14 +7,18 @@ import (
 	"github.com/gofiber/fiber/v2"
 )
 
-// decode reads the body as one JSON value without unknown or duplicate members. wrong is
-// the error message for any other body. Package wire limits the body's length.
-func decode(f *fiber.Ctx, into any, wrong string) error {
-	body := f.Context().RequestBodyStream()
-	if body == nil {
-		return fiber.NewError(fiber.StatusBadRequest, wrong)
+// readBody reads the whole body, which may be empty. Package wire limits its length.
+func readBody(f *fiber.Ctx) ([]byte, error) {
+	if body := f.Context().RequestBodyStream(); body != nil {
+		return io.ReadAll(body)
 	}
-	raw, err := io.ReadAll(body)
+	return nil, nil
+}
+
+// decode reads the body as one JSON value without unknown or duplicate members. wrong is
+// the error message for any other body.
+func decode(f *fiber.Ctx, into any, wrong string) error {
+	raw, err := readBody(f)
 	if err != nil {
 		return err
 	}

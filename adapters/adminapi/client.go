@@ -27,8 +27,9 @@ const (
 	callLimit = 10 * time.Second
 )
 
-// Client sends requests to the admin listener of a running gateway. The secret is sent only on connections on which the gateway has proved its identity: another
-// program, or the gateway of another installation, may listen at the address.
+// Client sends requests to the admin listener of a running gateway. It sends the secret only on
+// connections on which the gateway has proved its identity: another program, or the gateway of
+// another installation, may listen at the address.
 type Client struct {
 	address   string
 	identity  Identity
@@ -73,16 +74,14 @@ func (c *Client) dial(ctx context.Context, _, _ string) (net.Conn, error) {
 
 // challenge requests the proof on a connection, which can then be used for other requests.
 func (c *Client) challenge(ctx context.Context, conn net.Conn) error {
-	nonce := make([]byte, 32)
-	if _, err := rand.Read(nonce); err != nil {
-		return err
-	}
-	text := hex.EncodeToString(nonce)
-	proof, err := c.proof(ctx, conn, text)
+	random := make([]byte, 32)
+	rand.Read(random) // it never fails
+	nonce := hex.EncodeToString(random)
+	proof, err := c.proof(ctx, conn, nonce)
 	if err != nil {
 		return err
 	}
-	installation, store := proof.Same(c.identity.Prove(text, conn.RemoteAddr().String()))
+	installation, store := proof.Same(c.identity.Prove(nonce, conn.RemoteAddr().String()))
 	switch {
 	case !installation:
 		return fmt.Errorf("what listens at %s has not proved to be the gateway of this installation, whose store is %s; nothing was asked of it: "+
@@ -127,7 +126,7 @@ func (c *Client) send(req *http.Request, err error) (*http.Response, error) {
 		req.Header.Set(OperatorHeader, u.Username)
 	}
 	resp, err := c.http.Do(req)
-	if failed := (*url.Error)(nil); errors.As(err, &failed) {
+	if failed, ok := errors.AsType[*url.Error](err); ok {
 		return nil, failed.Err // the rest is the address, which this error already names
 	}
 	if err != nil || resp.StatusCode < http.StatusMultipleChoices {

@@ -33,7 +33,7 @@ func both[In, Out any](t *testing.T, c *adminapi.Client, s *adminapi.Service, e 
 	called, err := e.Call(t.Context(), c, in)
 	done, err2 := e.Do(t.Context(), s, in)
 	if err := errors.Join(err, err2); err != nil {
-		t.Errorf("%T: %v", in, err)
+		t.Errorf("%T: error = %v, want none", in, err)
 	}
 	return called, done
 }
@@ -44,7 +44,7 @@ func bothFollow[In any, L adminapi.Line](t *testing.T, c *adminapi.Client, s *ad
 	err := e.Call(t.Context(), c, in, func(l L) error { called = append(called, l); return nil })
 	err2 := e.Do(t.Context(), s, in, func(l L) error { done = append(done, l); return nil })
 	if err := errors.Join(err, err2); err != nil {
-		t.Errorf("%T: %v", in, err)
+		t.Errorf("%T: error = %v, want none", in, err)
 	}
 	return called, done
 }
@@ -52,7 +52,7 @@ func bothFollow[In any, L adminapi.Line](t *testing.T, c *adminapi.Client, s *ad
 func wantSame(t *testing.T, what string, called, done any) {
 	t.Helper()
 	if !reflect.DeepEqual(called, done) {
-		t.Errorf("%s: the gateway answers %+v, and on the store it is %+v", what, called, done)
+		t.Errorf("%s: the gateway answers %+v, on the store it is %+v, want the same", what, called, done)
 	}
 }
 
@@ -86,7 +86,7 @@ func TestAnEndpointAnswersTheSameThroughTheGatewayAndOnTheStore(t *testing.T) {
 	first, second := both(t, c, s, adminapi.CreateKey, adminapi.NewKey{Tenant: "default", Name: "n", Scopes: []string{"users:read"}, TTL: "720h"})
 	for _, k := range []adminapi.CreatedKey{first, second} {
 		if !strings.HasPrefix(k.Token, "pb_live_") || k.Key.Name != "n" || k.Key.ExpiresAt.IsZero() {
-			t.Errorf("a key was created as %+v", k)
+			t.Errorf("created = %+v, want a token, the name n, and an expiry", k)
 		}
 	}
 	both(t, c, s, adminapi.RevokeKey, adminapi.KeyID{ID: first.Key.ID})
@@ -96,7 +96,7 @@ func TestAnEndpointAnswersTheSameThroughTheGatewayAndOnTheStore(t *testing.T) {
 	}
 	status, sameStatus := both(t, c, s, adminapi.StorageStatus, adminapi.None{})
 	if wantSame(t, "the status", status, sameStatus); status.Store.Provider != "local" {
-		t.Errorf("the status is %+v", status)
+		t.Errorf("status = %+v, want that of the provider local", status)
 	}
 	both(t, c, s, adminapi.PutBackRecord, adminapi.PutBack{Record: "default/email/msg_1"})
 
@@ -104,7 +104,7 @@ func TestAnEndpointAnswersTheSameThroughTheGatewayAndOnTheStore(t *testing.T) {
 	for _, e := range []adminapi.Stream[adminapi.DataRequest, adminapi.DataLine]{adminapi.ExportData, adminapi.EraseData} {
 		called, done := bothFollow(t, c, s, e, person)
 		if wantSame(t, "a person's data", called, done); len(called) == 0 || called[len(called)-1].Report == nil {
-			t.Errorf("the last line has no report: %+v", called)
+			t.Errorf("lines = %+v, want a report in the last", called)
 		}
 	}
 	if erased != 2 {
@@ -112,21 +112,21 @@ func TestAnEndpointAnswersTheSameThroughTheGatewayAndOnTheStore(t *testing.T) {
 	}
 	reviews, sameReviews := bothFollow(t, c, s, adminapi.ListReviews, adminapi.None{})
 	if wantSame(t, "the reviews", reviews, sameReviews); len(reviews) != 3 || !reviews[2].Done || reviews[0].Review.Payment != "pay_1" {
-		t.Errorf("the lines are %+v", reviews)
+		t.Errorf("lines = %+v, want pay_1 first, and three in all, the last of them done", reviews)
 	}
 	settled, again := both(t, c, s, adminapi.ResolvePayment, adminapi.Verdict{ID: "pay_1", Tenant: "default", Verdict: "not_executed"})
 	if wantSame(t, "a verdict", settled, again); settled.ID != "pay_1" {
-		t.Errorf("settled as %+v", settled)
+		t.Errorf("settled = %+v, want pay_1", settled)
 	}
 	var called, done bytes.Buffer
 	if err := errors.Join(c.WriteBackup(t.Context(), &called), s.WriteBackup(t.Context(), &done)); err != nil || called.String() != text || done.String() != text {
 		t.Errorf("backups of %d and %d bytes, want %d: %v", called.Len(), done.Len(), len(text), err)
 	}
 	if link, err := adminapi.SignIn.Call(t.Context(), c, adminapi.None{}); err != nil || !strings.HasPrefix(link.Path, "/?sign_in_once=") {
-		t.Errorf("the link is %+v, %v", link, err)
+		t.Errorf("link = %+v, error = %v, want a path with sign_in_once", link, err)
 	}
 	if *connected == 0 {
-		t.Error("connected was not called")
+		t.Error("connected was not called, want it called for each connection")
 	}
 }
 
@@ -163,15 +163,15 @@ func TestClientSendsNothingToAnotherGateway(t *testing.T) {
 	}{"another installation": {other, "has not proved to be the gateway"}, "another store": {store, "serves another store"}} {
 		client, connected := r.client(row.of)
 		if _, err := adminapi.ListKeys.Call(t.Context(), client, adminapi.None{}); err == nil || !strings.Contains(err.Error(), row.want) || *connected != 0 {
-			t.Errorf("%s: %v after %d connections", name, err, *connected)
+			t.Errorf("%s: error = %v after %d connections, want %q, and no connection", name, err, *connected, row.want)
 		}
 	}
 	if acts := r.acts(); len(acts) != 0 {
-		t.Errorf("the gateway was asked: %q", acts)
+		t.Errorf("acts of the gateway = %q, want none", acts)
 	}
 }
 
-func TestNotRunning(t *testing.T) {
+func TestNotRunningReportsARefusedConnection(t *testing.T) {
 	t.Parallel()
 	l, err := new(net.ListenConfig).Listen(t.Context(), "tcp", "127.0.0.1:0")
 	if err != nil {
@@ -182,6 +182,6 @@ func TestNotRunning(t *testing.T) {
 		t.Fatal(err)
 	}
 	if _, err := adminapi.ListKeys.Call(t.Context(), adminapi.NewClient(address, secret, func() {}), adminapi.None{}); !adminapi.NotRunning(err) {
-		t.Errorf("nothing listens: %v", err)
+		t.Errorf("error = %v, want one for which NotRunning is true", err)
 	}
 }

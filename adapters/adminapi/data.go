@@ -16,8 +16,8 @@ type DataRequest struct {
 }
 
 func (r DataRequest) describe(a *act) {
-	a.about("tenant", r.Tenant)
-	a.about("user", r.UserID) // never the email address
+	a.addObject("tenant", r.Tenant)
+	a.addObject("user", r.UserID) // never the email address
 	if r.Rehearsal {
 		a.name += "_rehearsal"
 	}
@@ -26,7 +26,7 @@ func (r DataRequest) describe(a *act) {
 // DataLine is one line of the answer to a DataRequest. The last line has the Report or an
 // Error; without such a line the work is not complete.
 type DataLine struct {
-	personaldata.News
+	personaldata.Progress
 	Report *personaldata.Report `json:"report,omitempty"`
 	Error  string               `json:"error,omitempty"`
 }
@@ -54,6 +54,6 @@ var EraseData = Stream[DataRequest, DataLine]{
 	},
 }
 
-func news(send func(DataLine) error) func(personaldata.News) error {
-	return func(n personaldata.News) error { return send(DataLine{News: n}) }
+func news(send func(DataLine) error) func(personaldata.Progress) error {
+	return func(n personaldata.Progress) error { return send(DataLine{Progress: n}) }
 }

@@ -16,28 +16,28 @@ import (
 
 // keeper keeps what a test tells it.
 type keeper struct {
-	traces func(ctx context.Context, p user.Person, looked func(int) error, found func(user.Trace) error) error
+	traces func(ctx context.Context, p user.Person, looked func(int) error, found func(user.PersonalObject) error) error
 }
 
 func (keeper) Person(_ context.Context, tenant, id, email string) (user.Person, error) {
 	return user.Person{Tenant: tenant, UserID: id, Emails: []string{email}}, nil
 }
 
-func (k keeper) Traces(ctx context.Context, p user.Person, looked func(int) error, found func(user.Trace) error) error {
+func (k keeper) PersonalObjects(ctx context.Context, p user.Person, looked func(int) error, found func(user.PersonalObject) error) error {
 	return k.traces(ctx, p, looked, found)
 }
 
 // one is a thing of the person's; erased counts.
 func one(erased *int) keeper {
-	return keeper{func(_ context.Context, p user.Person, looked func(int) error, found func(user.Trace) error) error {
+	return keeper{func(_ context.Context, p user.Person, looked func(int) error, found func(user.PersonalObject) error) error {
 		if err := looked(7); err != nil {
 			return err
 		}
-		return found(user.Trace{ID: "a", View: p.UserID, Erase: func(context.Context) error { *erased++; return nil }})
+		return found(user.PersonalObject{ID: "a", View: p.UserID, Erase: func(context.Context) error { *erased++; return nil }})
 	}}
 }
 
-func TestDataIsToldLineByLine(t *testing.T) {
+func TestPersonalDataIsStreamedLineByLine(t *testing.T) {
 	t.Parallel()
 	erased := 0
 	r := serve(t, adminapi.Options{Service: adminapi.Service{PersonalData: personaldata.New(one(&erased))}})
@@ -64,33 +64,33 @@ func TestDataIsToldLineByLine(t *testing.T) {
 		})
 	}
 	if erased != 1 {
-		t.Errorf("%d times erased", erased)
+		t.Errorf("erased %d times, want 1", erased)
 	}
 	for name, body := range map[string]string{"no JSON": "user=usr_1", "a misspelled field": `{"tenant":"acme","userID2":"usr_1"}`, "nothing": ""} {
 		if a := r.do(t, "POST", "/admin/data/erase", body); a.status != 400 || a.code != "refused" {
-			t.Errorf("%s: %d %s", name, a.status, a.body)
+			t.Errorf("%s: status = %d, want 400, %s", name, a.status, a.body)
 		}
 	}
 	foreign := header{"Origin": "https://evil.example"}
 	if a := r.do(t, "POST", "/admin/data/erase", `{"tenant":"acme","userId":"usr_1"}`, foreign); a.status != 403 || erased != 1 {
-		t.Errorf("from another site: %d, %d times erased", a.status, erased)
+		t.Errorf("from another site: status = %d, want 403, %d times erased", a.status, erased)
 	}
 }
 
-func TestWhatGoesWrongWithDataIsTheLastLine(t *testing.T) {
+func TestAnErrorOfAStreamIsItsLastLine(t *testing.T) {
 	t.Parallel()
-	r := serve(t, adminapi.Options{Service: adminapi.Service{PersonalData: personaldata.New(keeper{func(context.Context, user.Person, func(int) error, func(user.Trace) error) error {
+	r := serve(t, adminapi.Options{Service: adminapi.Service{PersonalData: personaldata.New(keeper{func(context.Context, user.Person, func(int) error, func(user.PersonalObject) error) error {
 		return fault.New(fault.Unavailable, "gone", "the database is gone")
 	}})}})
 	a := r.do(t, "POST", "/admin/data/export", `{"tenant":"acme","userId":"usr_1"}`)
 	if !strings.HasSuffix(a.body, `{"error":"the database is gone"}`+"\n") {
-		t.Errorf("%s", a.body)
+		t.Errorf("body = %s, want the error in its last line", a.body)
 	}
 }
 
 // endless looks and looks, until somebody does not want to know any more.
 func endless(ended chan<- error) keeper {
-	return keeper{func(ctx context.Context, _ user.Person, looked func(int) error, _ func(user.Trace) error) error {
+	return keeper{func(ctx context.Context, _ user.Person, looked func(int) error, _ func(user.PersonalObject) error) error {
 		for {
 			err := looked(1)
 			if err == nil {
@@ -106,9 +106,9 @@ func endless(ended chan<- error) keeper {
 
 // A walk through everything ends when the one who asked is gone, and when the console
 // is shut down: it can be repeated.
-func TestNothingIsLookedForInVain(t *testing.T) {
+func TestAStreamEndsWithItsReaderAndWithTheGateway(t *testing.T) {
 	t.Parallel()
-	for name, shutdown := range map[string]bool{"who asked is gone": false, "the console is shut down": true} {
+	for name, shutdown := range map[string]bool{"the client is gone": false, "the listener is shut down": true} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			ended := make(chan error, 1)
@@ -131,7 +131,7 @@ func TestNothingIsLookedForInVain(t *testing.T) {
 				for range 100 {
 					var line adminapi.DataLine
 					if !lines.Scan() || json.Unmarshal(lines.Bytes(), &line) != nil {
-						t.Fatalf("%q, %v", lines.Text(), lines.Err())
+						t.Fatalf("line = %q, error = %v, want a line of JSON", lines.Text(), lines.Err())
 					}
 				}
 				go func() {

@@ -15,7 +15,7 @@ import (
 
 // The admin listener reads requests as the API does: what can be understood in two ways
 // ends the connection, and no body is a request.
-func TestRequestsAreReadInOneWay(t *testing.T) {
+func TestAmbiguousFramingIsRefused(t *testing.T) {
 	t.Parallel()
 	r := serve(t, adminapi.Options{Metrics: http.NotFoundHandler()})
 	inner := "DELETE /admin/keys/key_smuggled HTTP/1.1\r\nHost: localhost\r\n\r\n"
@@ -48,7 +48,7 @@ func TestRequestsAreReadInOneWay(t *testing.T) {
 				want = 2
 			}
 			if len(got) != want || row.status != 0 && got[0].StatusCode != row.status || row.goesOn && got[1].StatusCode != 200 || !row.goesOn && !got[0].Close {
-				t.Errorf("%d answers: %v", len(got), got)
+				t.Errorf("got %d answers, want %d, the first with status %d (0 is any): %v", len(got), want, row.status, got)
 			}
 		})
 	}

@@ -59,11 +59,11 @@ func equal(a, b string) bool { return subtle.ConstantTimeCompare([]byte(a), []by
 const ProofPath = "/admin/proof"
 
 // A nonce has 16 to 64 bytes, in hexadecimal.
-const nonceLeast, nonceMost = 32, 128
+const minNonce, maxNonce = 32, 128
 
 func (c *Server) prove(f *fiber.Ctx) error {
 	nonce := f.Query("nonce")
-	if _, err := hex.DecodeString(nonce); err != nil || len(nonce) < nonceLeast || len(nonce) > nonceMost {
+	if _, err := hex.DecodeString(nonce); err != nil || len(nonce) < minNonce || len(nonce) > maxNonce {
 		return fiber.NewError(fiber.StatusBadRequest, "nonce must be 16 to 64 bytes in hexadecimal")
 	}
 	return f.JSON(c.Identity.Prove(nonce, f.Context().LocalAddr().String()))

@@ -10,16 +10,16 @@ import (
 
 const nonce = "00112233445566778899aabbccddeeff"
 
-func TestAGatewayProvesWhatItIs(t *testing.T) {
+func TestProofIsValidForOneNonceAddressAndStore(t *testing.T) {
 	t.Parallel()
 	r := serve(t, adminapi.Options{})
 	a := r.stranger(t, "GET", adminapi.ProofPath+"?nonce="+nonce, "")
 	var proof adminapi.Proof
 	if err := json.Unmarshal([]byte(a.body), &proof); err != nil || a.status != 200 {
-		t.Fatalf("%d %s, %v", a.status, a.body, err)
+		t.Fatalf("status = %d, want 200, %s, %v", a.status, a.body, err)
 	}
 	if strings.Contains(a.body, "srv") || strings.Contains(a.body, secret.Token) {
-		t.Errorf("it tells everybody: %s", a.body)
+		t.Errorf("proof = %s, want neither the store nor the token in it", a.body)
 	}
 	otherKey, otherStore := secret, secret
 	otherKey.Key, otherStore.Store = []byte("another"), "sqlite /srv/other.db"
@@ -35,20 +35,20 @@ func TestAGatewayProvesWhatItIs(t *testing.T) {
 		{"of a gateway elsewhere, passed on by who listens here", secret.Prove(nonce, "127.0.0.1:1"), false, false},
 	} {
 		if installation, store := proof.Same(row.with); installation != row.installation || store != row.store {
-			t.Errorf("%s: %v, %v", row.name, installation, store)
+			t.Errorf("%s: Same = %t, %t, want %t, %t", row.name, installation, store, row.installation, row.store)
 		}
 	}
 	if installation, store := (adminapi.Proof{}).Same(secret.Prove(nonce, r.host)); installation || store {
-		t.Error("nothing proves something")
+		t.Errorf("Same of an empty proof = %t, %t, want false", installation, store)
 	}
 }
 
-func TestANonceIsNeededForAProof(t *testing.T) {
+func TestProofRequiresANonce(t *testing.T) {
 	t.Parallel()
 	r := serve(t, adminapi.Options{})
 	for _, wrong := range []string{"", "?nonce=", "?nonce=00", "?nonce=" + nonce[1:], "?nonce=" + nonce[2:] + "xx", "?nonce=" + strings.Repeat("0", 130)} {
 		if a := r.stranger(t, "GET", adminapi.ProofPath+wrong, ""); a.status != 400 {
-			t.Errorf("%s: %d %s", wrong, a.status, a.body)
+			t.Errorf("%s: status = %d, want 400, %s", wrong, a.status, a.body)
 		}
 	}
 }

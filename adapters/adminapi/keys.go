@@ -20,7 +20,7 @@ type NewKey struct {
 	TTL    string `json:"ttl,omitempty"`
 }
 
-func (n NewKey) describe(a *act) { a.about("tenant", n.Tenant) }
+func (n NewKey) describe(a *act) { a.addObject("tenant", n.Tenant) }
 
 // Scopes are the scopes of a key. null means none: a program that means to set scopes but
 // has none must not get a key with all scopes.
@@ -51,13 +51,13 @@ type CreatedKey struct {
 	Key   KeyView `json:"key"`
 }
 
-func (k CreatedKey) describe(a *act) { a.about("key", k.Key.ID) }
+func (k CreatedKey) describe(a *act) { a.addObject("key", k.Key.ID) }
 
 // KeyID names a key.
 type KeyID struct{ ID string }
 
 func (k *KeyID) id() *string    { return &k.ID }
-func (k KeyID) describe(a *act) { a.about("key", k.ID) }
+func (k KeyID) describe(a *act) { a.addObject("key", k.ID) }
 
 // CreateKey makes an API key.
 var CreateKey = Endpoint[NewKey, CreatedKey]{

@@ -2,6 +2,7 @@ package adminapi
 
 import (
 	"log/slog"
+	"regexp"
 	"strings"
 
 	"github.com/gofiber/fiber/v2"
@@ -23,7 +24,7 @@ const (
 
 const (
 	howBrowser = "; `patchbay console` prints a link that signs a browser in"
-	howElse    = "; a program sends the installation's secret, as the commands do"
+	howProgram = "; a program sends the installation's secret, as the commands do"
 )
 
 // refusal is the answer to a client that is not authorized: why it was refused, and how to
@@ -68,9 +69,9 @@ func (c *Server) identify(f *fiber.Ctx) (operator string, err error) {
 	if header := f.Get(fiber.HeaderAuthorization); header != "" {
 		token, bearer := strings.CutPrefix(header, "Bearer ")
 		if !bearer || c.Identity.Token == "" || !equal(token, c.Identity.Token) {
-			return "", &refusal{fiber.StatusUnauthorized, "invalid_secret", "this is not the secret of the installation", howBrowser + howElse}
+			return "", &refusal{fiber.StatusUnauthorized, "invalid_secret", "this is not the secret of the installation", howBrowser + howProgram}
 		}
-		return named(f.Get(OperatorHeader)), nil
+		return operatorName(f.Get(OperatorHeader)), nil
 	}
 	if cookie := f.Cookies(cookieName(f)); cookie != "" {
 		if operator, ok := c.sessions.of(cookie, false); ok {
@@ -78,18 +79,18 @@ func (c *Server) identify(f *fiber.Ctx) (operator string, err error) {
 		}
 		return "", &refusal{fiber.StatusUnauthorized, "signed_out", "this browser is not signed in any more", howBrowser}
 	}
-	return "", &refusal{fiber.StatusUnauthorized, "not_signed_in", "this is for the operator", howBrowser + howElse}
+	return "", &refusal{fiber.StatusUnauthorized, "not_signed_in", "this is for the operator", howBrowser + howProgram}
 }
 
-// named returns the name of an operator for the log.
-func named(account string) string {
-	plain := func(r rune) bool {
-		return 'a' <= r && r <= 'z' || 'A' <= r && r <= 'Z' || '0' <= r && r <= '9' || r == '-' || r == '_' || r == '.'
+// accountName matches the names of system accounts that are logged.
+var accountName = regexp.MustCompile(`^[a-zA-Z0-9_.-]{1,64}$`)
+
+// operatorName returns the name of an operator for the log.
+func operatorName(account string) string {
+	if accountName.MatchString(account) {
+		return Operator + ":" + account
 	}
-	if account == "" || len(account) > 64 || strings.ContainsFunc(account, func(r rune) bool { return !plain(r) }) {
-		return Operator
-	}
-	return Operator + ":" + account
+	return Operator
 }
 
 // act is one action of an operator. It is logged however it ends.
@@ -101,8 +102,8 @@ type act struct {
 	later  bool        // it ends after its handler has returned
 }
 
-// about adds to what an act is about.
-func (a *act) about(name, id string) {
+// addObject adds to what an act is about.
+func (a *act) addObject(name, id string) {
 	if id != "" {
 		a.object = append(a.object, slog.String(name, strings.Clone(id)))
 	}
@@ -128,10 +129,4 @@ func (c *Server) handle(r route, serve func(*fiber.Ctx, *act) error) {
 		}
 		return err
 	})
-}
-
-// logRefusal logs a refused request.
-func (c *Server) logRefusal(f *fiber.Ctx, r *refusal) {
-	c.refusals.Note(c.running, r.code, slog.String("code", r.code), slog.String("listener", "admin"),
-		slog.String("method", f.Method()), slog.Int("status", r.status))
 }

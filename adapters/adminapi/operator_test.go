@@ -46,12 +46,12 @@ func (nobodysData) Person(context.Context, string, string, string) (user.Person,
 	return user.Person{}, errors.New("they were looked for")
 }
 
-func (nobodysData) Traces(context.Context, user.Person, func(int) error, func(user.Trace) error) error {
+func (nobodysData) PersonalObjects(context.Context, user.Person, func(int) error, func(user.PersonalObject) error) error {
 	return nil
 }
 
 // What a new route is for need not be thought of: it is for operators.
-func TestEveryRouteIsTheOperators(t *testing.T) {
+func TestEveryOtherRouteRequiresAnOperator(t *testing.T) {
 	t.Parallel()
 	for _, keysRequired := range []bool{false, true} {
 		open := everybody
@@ -69,60 +69,60 @@ func TestEveryRouteIsTheOperators(t *testing.T) {
 			seen++
 			path := strings.NewReplacer(":id", "key_1", ":name", "x").Replace(route.Path)
 			for name, h := range map[string]header{
-				"no secret":                   {},
-				"another secret":              {"Authorization": "Bearer " + secret.Token + "x"},
-				"a part of it":                {"Authorization": "Bearer " + secret.Token[:8]},
-				"an empty secret":             {"Authorization": "Bearer "},
-				"the secret in another way":   {"Authorization": "Basic " + secret.Token},
-				"a cookie that nobody gave":   {"Cookie": r.cookieName() + "=AAAAAAAAAAAAAAAAAAAAAAAAAA"},
-				"an empty cookie":             {"Cookie": r.cookieName() + "="},
-				"the secret as a cookie":      {"Cookie": r.cookieName() + "=" + secret.Token},
-				"the secret in the parameter": {"Referer": r.base + "/?sign_in_once=" + secret.Token},
+				"no secret":                    {},
+				"another secret":               {"Authorization": "Bearer " + secret.Token + "x"},
+				"a part of it":                 {"Authorization": "Bearer " + secret.Token[:8]},
+				"an empty secret":              {"Authorization": "Bearer "},
+				"the secret in another way":    {"Authorization": "Basic " + secret.Token},
+				"a cookie that was not issued": {"Cookie": r.cookieName() + "=AAAAAAAAAAAAAAAAAAAAAAAAAA"},
+				"an empty cookie":              {"Cookie": r.cookieName() + "="},
+				"the secret as a cookie":       {"Cookie": r.cookieName() + "=" + secret.Token},
+				"the secret in the parameter":  {"Referer": r.base + "/?sign_in_once=" + secret.Token},
 			} {
 				a := r.stranger(t, route.Method, path, `{"tenant":"default","name":"n","userId":"usr_1","verdict":"noted"}`, h)
 				if a.status != 401 || route.Method != "HEAD" && !strings.Contains(a.text, "patchbay console") {
-					t.Errorf("%s %s with %s: %d %s", route.Method, path, name, a.status, a.body)
+					t.Errorf("%s %s with %s: status = %d, want 401, %s", route.Method, path, name, a.status, a.body)
 				}
 			}
 		}
 		if seen < 12 {
-			t.Errorf("only %d routes were tried: the test is broken", seen)
+			t.Errorf("%d routes were tried, want at least 12: the test is broken", seen)
 		}
 		if keys, err := r.access.List(t.Context()); err != nil || len(keys) != 0 {
-			t.Errorf("%v, %v", keys, err)
+			t.Errorf("keys = %v, error = %v, want none", keys, err)
 		}
 		for _, path := range []string{"/nothing", "/admin/nothing", "/Admin/Keys", "/admin/keys/", "//admin/keys", "/healthz/../admin/keys", "/catcher/x/../../admin/keys", "/catcher/%2e%2e/admin"} {
 			if a := r.stranger(t, "GET", path, ""); a.status != 401 && a.status != 404 {
-				t.Errorf("%s: %d %s", path, a.status, a.body)
+				t.Errorf("%s: status = %d, want 401, %s", path, a.status, a.body)
 			}
 		}
 	}
 }
 
 // The tour in README.md, and what scrapes the metrics, need no secret.
-func TestWhatEverybodyOnTheMachineMayRead(t *testing.T) {
+func TestRoutesOpenToTheWholeMachine(t *testing.T) {
 	t.Parallel()
 	r := serve(t, whole())
 	for _, path := range []string{"/healthz", "/mock/charges", "/catcher", "/catcher/x"} {
 		if a := r.stranger(t, "GET", path, ""); a.status != 200 {
-			t.Errorf("%s: %d %s", path, a.status, a.body)
+			t.Errorf("%s: status = %d, want 200, %s", path, a.status, a.body)
 		}
 	}
 	if a := r.stranger(t, "GET", "/metrics", ""); a.status != 404 || a.code != "" { // of the handler itself
-		t.Errorf("%d %s", a.status, a.body)
+		t.Errorf("status = %d, code = %q, want 404 of the handler itself", a.status, a.code)
 	}
 }
 
-func TestAProgramIsToldHowToShowTheSecretAndAPersonSeesAPage(t *testing.T) {
+func TestARefusalIsJSONForProgramsAndAPageForBrowsers(t *testing.T) {
 	t.Parallel()
 	r := serve(t, whole())
 	if a := r.stranger(t, "GET", "/admin/keys", ""); a.code != "not_signed_in" || a.header.Get("WWW-Authenticate") == "" {
-		t.Errorf("%d %s %v", a.status, a.body, a.header)
+		t.Errorf("code = %q, headers = %v, want not_signed_in, and WWW-Authenticate", a.code, a.header)
 	}
 	a := r.stranger(t, "GET", "/", "", header{"Accept": "text/html,application/xhtml+xml,*/*;q=0.8"})
 	if a.status != 401 || !strings.HasPrefix(a.header.Get("Content-Type"), "text/html") ||
 		!strings.Contains(a.body, "patchbay console") || !strings.Contains(a.body, `href="/catcher"`) || strings.Contains(a.body, "/admin/keys") {
-		t.Errorf("%d %s", a.status, a.body)
+		t.Errorf("status = %d, page = %s, want 401, and a page that says how to sign in", a.status, a.body)
 	}
 }
 
@@ -138,50 +138,50 @@ func (r *rig) open(t *testing.T, path string) answer {
 
 var cookie = regexp.MustCompile(`^(patchbay_console_\d+=[A-Z2-7]{26}); expires=[^;]+; path=/; HttpOnly; SameSite=Strict$`)
 
-func TestALinkSignsABrowserInOnce(t *testing.T) {
+func TestASignInLinkCanBeUsedOnce(t *testing.T) {
 	t.Parallel()
 	r := serve(t, whole())
 	path := r.server.SignInLink("operator:ada").Path
 	if !regexp.MustCompile(`^/\?sign_in_once=[A-Z2-7]{26}$`).MatchString(path) {
-		t.Fatal(path)
+		t.Fatalf("path = %q, want the parameter sign_in_once with 26 characters", path)
 	}
 	for name, wrong := range map[string]string{"another's": "/?sign_in_once=AAAAAAAAAAAAAAAAAAAAAAAAAA", "cut off": path[:len(path)-1], "in small letters": strings.ToLower(path)} {
 		if a := r.open(t, wrong); a.status != 401 || a.header.Get("Set-Cookie") != "" {
-			t.Errorf("a link that is %s: %d %v", name, a.status, a.header)
+			t.Errorf("a link that is %s: status = %d, want 401, %v", name, a.status, a.header)
 		}
 	}
 	if a := r.stranger(t, "GET", path, "", header{"Sec-Fetch-Site": "cross-site"}); a.status != 403 || a.header.Get("Set-Cookie") != "" {
-		t.Errorf("opened by another site's page: %d %v", a.status, a.header)
+		t.Errorf("opened by another site's page: status = %d, want 403, %v", a.status, a.header)
 	}
 	if a := r.stranger(t, "HEAD", path, ""); a.status == 303 || a.header.Get("Set-Cookie") != "" {
-		t.Errorf("looked at by a preview: %d %v", a.status, a.header)
+		t.Errorf("status of HEAD = %d, headers = %v, want no sign-in", a.status, a.header)
 	}
 	a := r.open(t, path)
 	set := cookie.FindStringSubmatch(a.header.Get("Set-Cookie"))
 	if a.status != 303 || a.header.Get("Location") != "/" || set == nil || !strings.HasPrefix(set[1], r.cookieName()+"=") ||
 		a.header.Get("Referrer-Policy") != "no-referrer" || strings.Contains(path, strings.SplitN(set[1], "=", 2)[1]) {
-		t.Fatalf("%d %v", a.status, a.header)
+		t.Fatalf("status = %d, headers = %v, want 303 to /, a cookie other than the link's token, and no referrer", a.status, a.header)
 	}
 	signedIn := header{"Cookie": set[1]}
 	if a := r.stranger(t, "GET", "/", "", signedIn); a.status != 200 || !strings.Contains(a.body, "/admin/keys") {
-		t.Errorf("signed in: %d %s", a.status, a.body)
+		t.Errorf("signed in: status = %d, want 200, %s", a.status, a.body)
 	}
 	if a := r.stranger(t, "POST", "/admin/keys", `{"tenant":"default","name":"n"}`, signedIn, header{"Origin": r.base}); a.status != 201 {
-		t.Errorf("signed in: %d %s", a.status, a.body)
+		t.Errorf("signed in: status = %d, want 201, %s", a.status, a.body)
 	}
 	if a := r.stranger(t, "POST", "/admin/keys", `{"tenant":"default","name":"n"}`, signedIn, header{"Origin": "http://127.0.0.1:3000", "Sec-Fetch-Site": "same-site"}); a.status != 403 {
-		t.Errorf("by another program's page on this machine, which the browser sends the cookie for: %d %s", a.status, a.body)
+		t.Errorf("by another program's page on this machine, which the browser sends the cookie for: status = %d, want 403, %s", a.status, a.body)
 	}
 	if a := r.open(t, path); a.status != 401 || a.header.Get("Set-Cookie") != "" || !strings.Contains(a.body, "used already") {
-		t.Errorf("a second time: %d %s", a.status, a.body)
+		t.Errorf("a second time: status = %d, want 401, %s", a.status, a.body)
 	}
 	if !strings.Contains(r.log.String(), `action=key.create by=operator:ada`) {
-		t.Errorf("%s", r.log.String())
+		t.Errorf("log = %s, want the act by operator:ada in it", r.log.String())
 	}
 }
 
 // On virtual time: without a listener.
-func TestALinkAndASessionEnd(t *testing.T) {
+func TestLinksAndSessionsExpireAndAreLimited(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		for _, row := range []struct {
@@ -197,18 +197,18 @@ func TestALinkAndASessionEnd(t *testing.T) {
 			early, late := row.make(c), row.make(c)
 			<-time.After(row.life - time.Second)
 			if !row.of(c, early) {
-				t.Errorf("%s: it ends too early", row.name)
+				t.Errorf("%s: invalid a second before its end, want valid", row.name)
 			}
 			<-time.After(time.Second)
 			if row.of(c, late) {
-				t.Errorf("%s: it does not end", row.name)
+				t.Errorf("%s: valid after its end, want invalid", row.name)
 			}
 			first := row.make(c)
 			for range 64 {
 				row.make(c)
 			}
 			if row.of(c, first) {
-				t.Errorf("%s: any number is kept", row.name)
+				t.Errorf("%s: the oldest is valid though there are too many, want it removed", row.name)
 			}
 		}
 	})
@@ -224,7 +224,7 @@ func (r *rig) acts() (lines []string) {
 	return lines
 }
 
-func TestWhatAnOperatorDoesIsLogged(t *testing.T) {
+func TestActsOfAnOperatorAreLogged(t *testing.T) {
 	t.Parallel()
 	r := serve(t, whole())
 	ada := header{adminapi.OperatorHeader: "ada"}
@@ -262,12 +262,12 @@ func TestWhatAnOperatorDoesIsLogged(t *testing.T) {
 		}
 	}
 	if log := r.log.String(); strings.Contains(log, "example.com") || strings.Contains(log, secret.Token) || strings.Contains(log, "pb_live_") {
-		t.Errorf("%s", log)
+		t.Errorf("log = %s, want no address, token or key in it", log)
 	}
 }
 
 // A backup is done when it is fetched, not when it is begun.
-func TestABackupThatIsCutOffIsLoggedAsSuch(t *testing.T) {
+func TestATruncatedBackupIsLoggedAsFailed(t *testing.T) {
 	t.Parallel()
 	o, s := backups(unending{}, 1<<50)
 	r := serve(t, o)
@@ -281,7 +281,7 @@ func TestABackupThatIsCutOffIsLoggedAsSuch(t *testing.T) {
 		t.Fatal(err)
 	}
 	if got := r.acts(); len(got) != 0 {
-		t.Errorf("%q", got)
+		t.Errorf("acts = %q, want none before the download ends", got)
 	}
 	if err := resp.Body.Close(); err != nil {
 		t.Error(err)
@@ -304,11 +304,11 @@ func TestRefusedCredentialsAreSampled(t *testing.T) {
 	}
 	lines := strings.Split(strings.TrimSpace(r.log.String()), "\n")
 	if len(lines) != 3 {
-		t.Errorf("%d lines:\n%s", len(lines), r.log.String())
+		t.Errorf("got %d lines, want 3:\n%s", len(lines), r.log.String())
 	}
 	for i, code := range []string{"invalid_secret", "link_used", "not_local"} {
 		if !strings.Contains(lines[i], "level=WARN") || !strings.Contains(lines[i], "credential is refused") || !strings.Contains(lines[i], "code="+code) || strings.Contains(lines[i], "hunter2") {
-			t.Errorf("%s", lines[i])
+			t.Errorf("line = %s, want a warning with code=%s, and no credential", lines[i], code)
 		}
 	}
 }

@@ -15,7 +15,7 @@ var pages string
 
 var templates = template.Must(template.New("pages").Parse(pages))
 
-const listed = 200 // messages on the page
+const maxListed = 200 // messages on the page
 
 func render(c *fiber.Ctx, name string, data any) error {
 	c.Set(fiber.HeaderContentType, fiber.MIMETextHTMLCharsetUTF8)
@@ -30,11 +30,11 @@ func (c *Server) mailbox(f *fiber.Ctx) error {
 	if c.Mailbox == nil {
 		return fiber.NewError(fiber.StatusNotFound, "no mail catcher is configured")
 	}
-	caught, err := c.Mailbox.List(listed)
+	caught, err := c.Mailbox.List(maxListed)
 	if err != nil {
 		return err
 	}
-	return render(f, "catcher", map[string]any{"Messages": caught, "Limit": listed})
+	return render(f, "catcher", map[string]any{"Messages": caught, "Limit": maxListed})
 }
 
 // mail shows a message as plain text, because its content must not run here.

@@ -22,9 +22,9 @@ type Verdict struct {
 func (v *Verdict) id() *string { return &v.ID }
 
 func (v Verdict) describe(a *act) {
-	a.about("tenant", v.Tenant)
-	a.about("payment", v.ID)
-	a.about("verdict", v.Verdict)
+	a.addObject("tenant", v.Tenant)
+	a.addObject("payment", v.ID)
+	a.addObject("verdict", v.Verdict)
 }
 
 // Settled answers a Verdict.

@@ -37,7 +37,7 @@ func keep(t *testing.T, j *memjournal.Journal, tenant, id string, change func(*p
 	}
 }
 
-func TestPaymentsThatNeedAPersonAreListedAndSettled(t *testing.T) {
+func TestReviewsAreListedAndResolved(t *testing.T) {
 	t.Parallel()
 	j := memjournal.New(clock.System{})
 	r := serve(t, adminapi.Options{Service: adminapi.Service{Payments: payments.New(payments.Options{
@@ -57,7 +57,7 @@ func TestPaymentsThatNeedAPersonAreListedAndSettled(t *testing.T) {
 		done   = `{"done":true}` + "\n"
 	)
 	if a := r.do(t, "GET", "/admin/payments/review", ""); a.status != 200 || a.body != third+looked+first+both+done {
-		t.Errorf("%d %s", a.status, a.body)
+		t.Errorf("status = %d, want 200, %s", a.status, a.body)
 	}
 	for _, row := range []struct {
 		name, id, body string
@@ -81,11 +81,11 @@ func TestPaymentsThatNeedAPersonAreListedAndSettled(t *testing.T) {
 	}
 	foreign := header{"Origin": "https://evil.example"}
 	if a := r.do(t, "POST", "/admin/payments/pay_2/resolve", `{"tenant":"default","verdict":"not_executed"}`, foreign); a.status != 403 {
-		t.Errorf("from another site: %d %s", a.status, a.body)
+		t.Errorf("from another site: status = %d, want 403, %s", a.status, a.body)
 	}
 }
 
-func TestAListOfReviewsThatIsNotWholeSaysSo(t *testing.T) {
+func TestAnIncompleteListOfReviewsEndsWithAnError(t *testing.T) {
 	t.Parallel()
 	j := memjournal.New(clock.System{})
 	r := serve(t, adminapi.Options{Service: adminapi.Service{Payments: payments.New(payments.Options{Journal: j, Clock: clock.System{}, IDs: ids.UUIDs{}, Log: slog.New(slog.DiscardHandler)})}})

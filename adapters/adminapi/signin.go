@@ -16,9 +16,9 @@ const (
 	linkLife = 15 * time.Minute
 	// sessionLife is how long a browser stays signed in.
 	sessionLife = 12 * time.Hour
-	// openLinks and openSessions are the largest numbers that exist at once. The oldest are
+	// maxLinks and maxSessions are the largest numbers that exist at once. The oldest are
 	// removed first.
-	openLinks, openSessions = 16, 64
+	maxLinks, maxSessions = 16, 64
 
 	// signInOnce is the parameter of a link that holds its token.
 	signInOnce = "sign_in_once"
@@ -41,6 +41,9 @@ func (c *Server) SignInLink(operator string) Link {
 // read the cookie, and pages of other sites do not cause it to be sent.
 func (c *Server) signIn(f *fiber.Ctx) error {
 	operator, ok := c.links.of(f.Query(signInOnce), true)
+	if _, signedIn := c.sessions.of(f.Cookies(cookieName(f)), false); !ok && signedIn {
+		return f.Redirect("/", fiber.StatusSeeOther)
+	}
 	if !ok {
 		return &refusal{fiber.StatusUnauthorized, "link_used", "the link was used already, or is too old", howBrowser}
 	}
@@ -69,7 +72,7 @@ func (c *Server) makeLink(f *fiber.Ctx, a *act) error {
 // digests only, so that reading the memory of the process grants no access.
 type tokens struct {
 	life time.Duration
-	most int
+	max  int
 
 	mu  sync.Mutex
 	all []grant // oldest first
@@ -86,7 +89,7 @@ func (t *tokens) add(operator string) (token string, until time.Time) {
 	token, until = rand.Text(), time.Now().Add(t.life)
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	if len(t.all) >= t.most {
+	if len(t.all) >= t.max {
 		t.all = t.all[1:]
 	}
 	t.all = append(t.all, grant{sha256.Sum256([]byte(token)), operator, until})

@@ -38,7 +38,7 @@ type PutBack struct {
 	Record string `json:"record"`
 }
 
-func (p PutBack) describe(a *act) { a.about("record", p.Record) }
+func (p PutBack) describe(a *act) { a.addObject("record", p.Record) }
 
 // Store describes one store. Problem is the Kind of its last error.
 type Store struct {

@@ -7,19 +7,22 @@ import (
 	"patchbay/adapters/clock"
 )
 
-func TestNow(t *testing.T) {
+func TestNowIsTheTimeInUTCAndMicroseconds(t *testing.T) {
 	t.Parallel()
 	before := time.Now().Add(-time.Microsecond) // it is rounded down
 	now := clock.System{}.Now()
 	if now.Before(before) || now.After(time.Now()) {
-		t.Errorf("%s is not now", now)
+		t.Errorf("Now = %s, want the time between %s and now", now, before)
 	}
 	// Stores keep microseconds and no zone: what is read back must be equal.
-	if now.Location() != time.UTC || now.Nanosecond()%1000 != 0 {
-		t.Errorf("%s is not in UTC and whole microseconds", now)
+	if now.Location() != time.UTC {
+		t.Errorf("zone of Now = %s, want UTC", now.Location())
+	}
+	if now.Nanosecond()%1000 != 0 {
+		t.Errorf("Now = %s, want whole microseconds", now)
 	}
 	if now != now.Round(0) { // with ==, which sees a monotonic reading
-		t.Errorf("%s would not be itself after being stored", now)
+		t.Errorf("Now = %s, want no monotonic reading, which a store does not keep", now)
 	}
 }
 
@@ -29,6 +32,6 @@ func TestNowIsUTCWhereverTheMachineIs(t *testing.T) {
 	t.Cleanup(func() { time.Local = old })
 	time.Local = time.FixedZone("elsewhere", 5*3600)
 	if now := (clock.System{}).Now(); now.Location() != time.UTC {
-		t.Errorf("%s", now)
+		t.Errorf("zone of Now = %s, want UTC", now.Location())
 	}
 }

@@ -2,7 +2,6 @@ package httpapi
 
 import (
 	"context"
-	"errors"
 	"io"
 	"strconv"
 	"sync"
@@ -20,7 +19,7 @@ func (r *request) raw() ([]byte, error) {
 		return nil, refuse(fiber.StatusUnsupportedMediaType, "encoding_unsupported", "send the body without Content-Encoding")
 	}
 	declared := r.Request().Header.ContentLength()
-	if declared > r.limit {
+	if declared > r.route.limit {
 		return nil, r.tooLarge()
 	}
 	stream := r.Context().RequestBodyStream()
@@ -30,23 +29,13 @@ func (r *request) raw() ([]byte, error) {
 	began := time.Now()
 	body, err := r.read(stream, declared)
 	r.extend(time.Since(began))
-	switch {
-	case errors.Is(err, errNoRoom):
-		r.Set(fiber.HeaderRetryAfter, strconv.Itoa(int(bodyRetry.Seconds())))
-		return nil, refuse(fiber.StatusServiceUnavailable, codeNoRoom,
-			"too many large requests are being read; nothing was done")
-	case err != nil:
-		return nil, unread(err)
-	case len(body) > r.limit:
-		return nil, r.tooLarge()
+	if err == nil && len(body) > r.route.limit {
+		err = r.tooLarge()
 	}
-	return body, nil
+	return body, err
 }
 
-const codeNoRoom = "bodies_in_flight"
-
-// errNoRoom means that there is no memory for a body.
-var errNoRoom = errors.New("no room for the body")
+const codeNoMemory = "bodies_in_flight"
 
 // read reads a body into memory that was reserved before. declared is its length, or
 // negative if unknown: then the buffer doubles as data arrives, up to one byte beyond the
@@ -56,18 +45,20 @@ func (r *request) read(stream io.Reader, declared int) ([]byte, error) {
 	if declared < 0 {
 		size = smallBody
 	}
-	if size > smallBody && !r.reserve(size) {
-		return nil, errNoRoom
+	if size > smallBody {
+		if err := r.reserve(size); err != nil {
+			return nil, err
+		}
 	}
 	body := make([]byte, 0, size)
 	for len(body) != declared {
 		if len(body) == cap(body) {
-			more := min(cap(body), r.limit+1-cap(body))
+			more := min(cap(body), r.route.limit+1-cap(body))
 			if more == 0 {
 				break
 			}
-			if !r.reserve(more) {
-				return nil, errNoRoom
+			if err := r.reserve(more); err != nil {
+				return nil, err
 			}
 			body = append(make([]byte, 0, cap(body)+more), body...)
 		}
@@ -84,20 +75,28 @@ func (r *request) read(stream io.Reader, declared int) ([]byte, error) {
 }
 
 // reserve reserves memory for the body until the request ends.
-func (r *request) reserve(n int) bool {
-	release, ok := r.bodies.reserve(r.ctx, r.owner(), int64(n))
-	if ok {
-		r.held = append(r.held, release)
+func (r *request) reserve(n int) error {
+	release, ok := r.server.bodies.reserve(r.ctx, r.owner(), int64(n))
+	if !ok {
+		r.Set(fiber.HeaderRetryAfter, bodyRetry)
+		return refuse(fiber.StatusServiceUnavailable, codeNoMemory,
+			"too many large requests are being read; nothing was done")
 	}
-	return ok
+	r.reserved = append(r.reserved, release)
+	return nil
 }
 
 // owner returns the caller that the body is counted for.
-func (r *request) owner() caller {
-	if r.tenant == "" {
-		return caller{name: r.server.client(r.Context()).String()}
+func (r *request) owner() bodyOwner {
+	if r.caller.Tenant == "" {
+		return bodyOwner{name: r.server.client(r.Context()).String()}
 	}
-	return caller{known: true, name: r.tenant}
+	return bodyOwner{known: true, name: r.caller.Tenant}
+}
+
+func (r *request) tooLarge() error {
+	return refuse(fiber.StatusRequestEntityTooLarge, "body_too_large",
+		"the body may have at most "+strconv.Itoa(r.route.limit)+" bytes")
 }
 
 const (
@@ -107,11 +106,11 @@ const (
 	// smallBody is the largest body that is not counted: the number of connections bounds
 	// those. A payment never waits because emails take all the memory.
 	smallBody = 16 << 10
-	// bodyPatience is how long a request waits for memory before it is answered with 503.
+	// bodyWait is how long a request waits for memory before it is answered with 503.
 	// It holds no memory while it waits.
-	bodyPatience = 2 * time.Second
-	// bodyRetry is the Retry-After of such an answer.
-	bodyRetry = 2 * time.Second
+	bodyWait = 2 * time.Second
+	// bodyRetry is the Retry-After of such an answer, in seconds.
+	bodyRetry = "2"
 )
 
 // bodyBudget bounds the bytes of request bodies that are being read and processed.
@@ -127,45 +126,45 @@ type bodyBudget struct {
 	total   *semaphore.Weighted
 	unknown *semaphore.Weighted // shared by all callers without a key
 
-	size     int64
-	patience time.Duration
-	mu       sync.Mutex
-	callers  map[caller]*callerShare
+	size    int64
+	maxWait time.Duration
+	mu      sync.Mutex
+	callers map[bodyOwner]*callerShare
 }
 
-// caller identifies the caller that a body is counted for.
-type caller struct {
+// bodyOwner identifies the caller that a body is counted for.
+type bodyOwner struct {
 	known bool
 	name  string // a tenant, or the address of an unknown caller
 }
 
-// callerShare is the share of one caller. It exists while the caller holds memory or waits
-// for it.
+// callerShare is the share of one caller. It exists while requests of the caller hold
+// memory or wait for it.
 type callerShare struct {
 	*semaphore.Weighted
-	users int
+	requests int
 }
 
 func newBodyBudget(size int64) *bodyBudget {
 	return &bodyBudget{
-		size: size, patience: bodyPatience, callers: map[caller]*callerShare{},
+		size: size, maxWait: bodyWait, callers: map[bodyOwner]*callerShare{},
 		total: semaphore.NewWeighted(size), unknown: semaphore.NewWeighted(size / 4),
 	}
 }
 
 // reserve waits until a caller may have n bytes, and returns a function that releases them.
 // ok is false if the wait takes too long.
-func (b *bodyBudget) reserve(ctx context.Context, c caller, n int64) (release func(), ok bool) {
-	ctx, cancel := context.WithTimeout(ctx, b.patience)
+func (b *bodyBudget) reserve(ctx context.Context, owner bodyOwner, n int64) (release func(), ok bool) {
+	ctx, cancel := context.WithTimeout(ctx, b.maxWait)
 	defer cancel()
-	own, leave := b.share(c)
+	own, leave := b.share(owner)
 	shares := []*semaphore.Weighted{own, b.total}
-	if !c.known {
+	if !owner.known {
 		shares = []*semaphore.Weighted{own, b.unknown, b.total}
 	}
-	var held []*semaphore.Weighted
+	var acquired []*semaphore.Weighted
 	release = func() {
-		for _, s := range held {
+		for _, s := range acquired {
 			s.Release(n)
 		}
 		leave()
@@ -175,30 +174,30 @@ func (b *bodyBudget) reserve(ctx context.Context, c caller, n int64) (release fu
 			release()
 			return nil, false
 		}
-		held = append(held, s)
+		acquired = append(acquired, s)
 	}
 	return release, true
 }
 
 // share returns the share of a caller. It exists until leave is called.
-func (b *bodyBudget) share(c caller) (s *semaphore.Weighted, leave func()) {
+func (b *bodyBudget) share(owner bodyOwner) (s *semaphore.Weighted, leave func()) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	share := b.callers[c]
+	share := b.callers[owner]
 	if share == nil {
 		size := b.size / 2
-		if !c.known {
+		if !owner.known {
 			size = b.size / 8
 		}
 		share = &callerShare{Weighted: semaphore.NewWeighted(size)}
-		b.callers[c] = share
+		b.callers[owner] = share
 	}
-	share.users++
+	share.requests++
 	return share.Weighted, func() {
 		b.mu.Lock()
 		defer b.mu.Unlock()
-		if share.users--; share.users == 0 {
-			delete(b.callers, c)
+		if share.requests--; share.requests == 0 {
+			delete(b.callers, owner)
 		}
 	}
 }

@@ -19,23 +19,26 @@ func TestNoCallerHasMoreThanHalfOfTheBudget(t *testing.T) {
 		b := httpapi.NewBodyBudget(100)
 		release, ok := b.Reserve(t.Context(), "acme", 50)
 		if !ok {
-			t.Fatal("half of it is refused")
+			t.Fatal("a reservation of half the budget is refused, want it granted")
 		}
 		if _, ok := b.Reserve(t.Context(), "acme", 1); ok {
-			t.Error("a caller has more than half, want not ok")
+			t.Error("a caller reserved more than half the budget, want a refusal")
 		}
 		began := time.Now()
-		if _, ok := b.Reserve(t.Context(), "other", 50); !ok || time.Since(began) > 0 {
-			t.Error("another caller does not get the other half at once")
+		if _, ok := b.Reserve(t.Context(), "other", 50); !ok {
+			t.Error("another caller is refused the other half, want it granted")
+		}
+		if took := time.Since(began); took > 0 {
+			t.Errorf("another caller waited %s, want no wait", took)
 		}
 		release()
 		if _, ok := b.Reserve(t.Context(), "acme", 1); !ok {
-			t.Error("what was given back is not there")
+			t.Error("a reservation of released bytes is refused, want it granted")
 		}
 	})
 }
 
-// Whoever knows the address of a webhook can send any number of bodies from any number of
+// Anybody who knows the address of a webhook can send any number of bodies from any number of
 // addresses. That must not block callers with a key.
 func TestCallersWithoutAKeyHaveAQuarterTogether(t *testing.T) {
 	t.Parallel()
@@ -47,19 +50,19 @@ func TestCallersWithoutAKeyHaveAQuarterTogether(t *testing.T) {
 				held += 50
 			}
 			if n == 3 && held != 100 {
-				t.Errorf("one address has %d of 800", held)
+				t.Errorf("one address reserved %d of 800, want 100", held)
 			}
 		}
 		if held != 200 {
-			t.Errorf("they have %d of 800, want 200", held)
+			t.Errorf("all addresses reserved %d of 800, want 200", held)
 		}
 		if _, ok := b.Reserve(t.Context(), "acme", 400); !ok {
-			t.Error("a tenant does not get its half")
+			t.Error("a tenant is refused half the budget, want it granted")
 		}
 	})
 }
 
-func TestReleasedBytesGoToWhoeverWaits(t *testing.T) {
+func TestReleasedBytesGoToWaitingCallers(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		b := httpapi.NewBodyBudget(100)
@@ -68,7 +71,7 @@ func TestReleasedBytesGoToWhoeverWaits(t *testing.T) {
 		go func() {
 			release, ok := b.Reserve(t.Context(), "acme", 50)
 			if !ok {
-				t.Error("it waited in vain")
+				t.Error("a waiting caller is refused, want it granted")
 			}
 			got <- release
 		}()
@@ -76,7 +79,7 @@ func TestReleasedBytesGoToWhoeverWaits(t *testing.T) {
 		release()
 		(<-got)()
 		if n := b.Callers(); n != 0 {
-			t.Errorf("%d callers are remembered that have nothing, want 0", n)
+			t.Errorf("%d callers without bytes are remembered, want 0", n)
 		}
 	})
 }
@@ -113,18 +116,18 @@ func TestBodiesInFlightHaveABudget(t *testing.T) {
 
 			a := r.do(t, http.MethodPost, "/api/users", padded, asJSON)
 			a.refused(t, 503, "bodies_in_flight", "")
-			if a.header.Get("Retry-After") == "" {
-				t.Error("no Retry-After")
+			if got := a.header.Get("Retry-After"); got != "2" {
+				t.Errorf("Retry-After = %q, want 2", got)
 			}
-			if log := r.log.String(); !strings.Contains(log, "level=WARN") || !strings.Contains(log, "code=bodies_in_flight") || strings.Contains(log, "level=ERROR") {
-				t.Errorf("the log says %s, want \"level=WARN\" in it, \"code=bodies_in_flight\" in it, no \"level=ERROR\" in it", log)
+			if log := r.log.String(); !strings.Contains(log, "level=WARN") || !strings.Contains(log, "code=bodies_in_flight") {
+				t.Errorf("log = %q, want a warning with code=bodies_in_flight", log)
 			}
-			if a := r.do(t, http.MethodPost, "/api/users", user, asJSON); a.status != 201 {
-				t.Errorf("a small body: got %d %s, want 201", a.status, a.body)
+			if log := r.log.String(); strings.Contains(log, "level=ERROR") {
+				t.Errorf("log = %q, want no error", log)
 			}
-			if a := r.do(t, http.MethodPost, "/api/users", padded, asJSON, header{"Authorization": "Bearer " + r.key(t)}); a.status != 201 {
-				t.Errorf("another tenant: got %d %s, want 201", a.status, a.body)
-			}
+			// A small body and a large one of another tenant are accepted.
+			r.do(t, http.MethodPost, "/api/users", user, asJSON).hasStatus(t, 201)
+			r.do(t, http.MethodPost, "/api/users", padded, asJSON, header{"Authorization": "Bearer " + r.key(t)}).hasStatus(t, 201)
 
 			end := padded[large-10:]
 			if strings.HasPrefix(row.length, "Transfer") {
@@ -138,11 +141,10 @@ func TestBodiesInFlightHaveABudget(t *testing.T) {
 				t.Fatal(err)
 			}
 			if a := read(t, resp); a.status != 201 {
-				t.Errorf("the first: got %d %s, want 201", a.status, a.body)
+				t.Errorf("the first request: status = %d, want 201: %s", a.status, a.body)
 			}
-			if a := r.do(t, http.MethodPost, "/api/users", padded, asJSON); a.status != 201 {
-				t.Errorf("when the first has ended: got %d %s, want 201", a.status, a.body)
-			}
+			// The memory of the first is free again.
+			r.do(t, http.MethodPost, "/api/users", padded, asJSON).hasStatus(t, 201)
 		})
 	}
 }

@@ -1,12 +1,10 @@
 package httpapi
 
 import (
-	"errors"
 	"net"
 	"net/netip"
-	"strconv"
+	"slices"
 	"strings"
-	"time"
 
 	"github.com/gofiber/fiber/v2"
 	"github.com/valyala/fasthttp"
@@ -25,46 +23,27 @@ func (s *Server) client(c *fasthttp.RequestCtx) netip.Addr {
 		return netip.Addr{}
 	}
 	client := tcp.AddrPort().Addr().Unmap().WithZone("")
-	if !s.trusts(client) {
-		return client
-	}
-	fields := c.Request.Header.PeekAll(fiber.HeaderXForwardedFor)
-	for i := len(fields) - 1; i >= 0; i-- {
-		rest, last, more := string(fields[i]), "", true
-		for more {
-			if !s.trusts(client) {
-				return client
-			}
-			if rest, last, more = cutLast(rest); last == "" && !more {
-				break // an empty field
-			}
-			before, err := parseHop(last)
-			if err != nil {
-				return client
-			}
-			client = before
+	var hops []string
+	for _, field := range c.Request.Header.PeekAll(fiber.HeaderXForwardedFor) {
+		list := strings.Split(string(field), ",")
+		if strings.TrimSpace(list[0]) == "" { // the field that a proxy received was empty
+			list = list[1:]
 		}
+		hops = append(hops, list...)
+	}
+	for _, hop := range slices.Backward(hops) {
+		previous, err := parseHop(strings.TrimSpace(hop))
+		if err != nil || !s.trusts(client) {
+			break
+		}
+		client = previous
 	}
 	return client
 }
 
 // trusts reports whether an address belongs to a trusted proxy.
 func (s *Server) trusts(a netip.Addr) bool {
-	for _, network := range s.TrustedProxies {
-		if network.Contains(a) {
-			return true
-		}
-	}
-	return false
-}
-
-// cutLast cuts the last item off a list.
-func cutLast(list string) (rest, last string, more bool) {
-	i := strings.LastIndexByte(list, ',')
-	if i < 0 {
-		return "", strings.TrimSpace(list), false
-	}
-	return list[:i], strings.TrimSpace(list[i+1:]), true
+	return slices.ContainsFunc(s.TrustedProxies, func(network netip.Prefix) bool { return network.Contains(a) })
 }
 
 // parseHop parses an address as proxies write it: some add the port.
@@ -76,20 +55,21 @@ func parseHop(text string) (netip.Addr, error) {
 	return a.Addr().Unmap().WithZone(""), err
 }
 
-// makeKey is the end of each refusal of a caller without a key.
-const makeKey = "; make an API key with `patchbay keys create --name NAME` and send it as Authorization: Bearer"
+// keyHint is the end of each refusal of a caller without a key.
+const keyHint = "; make an API key with `patchbay keys create --name NAME` and send it as Authorization: Bearer"
 
 // checkLocal refuses a caller without an API key that is not on this machine, or that may
 // act for somebody else. If no key is required, the gateway listens on loopback only.
 func (r *request) checkLocal() error {
 	if why := wire.NotLocal(&r.Request().Header); why != "" {
-		return refuse(fiber.StatusForbidden, "api_key_needed", "without an API key, "+why+makeKey)
+		return refuse(fiber.StatusForbidden, "api_key_needed", "without an API key, "+why+keyHint)
 	}
 	return nil
 }
 
-// connectionRetry is the Retry-After for a caller that could not get a connection.
-const connectionRetry = time.Second
+// connectionRetry is the Retry-After, in seconds, for a caller that could not get a
+// connection.
+const connectionRetry = "1"
 
 // answerUnread answers a request that could not be read, or whose handler panicked.
 func (s *Server) answerUnread(ctx *fasthttp.RequestCtx, reason *wire.Refusal) {
@@ -97,21 +77,11 @@ func (s *Server) answerUnread(ctx *fasthttp.RequestCtx, reason *wire.Refusal) {
 	defer s.app.ReleaseCtx(c)
 	if reason.Err != nil {
 		_ = s.fail(c, fault.Wrap(fault.Internal, "httpapi.panic", reason.Err)) // it writes to memory
-		t := traceOf(ctx)
-		s.line(ctx, t, ctx.Response.StatusCode(), time.Since(t.began))
+		s.logRequest(ctx, ctx.Response.StatusCode())
 		return
 	}
 	if reason.Status == fiber.StatusTooManyRequests || reason.Status == fiber.StatusServiceUnavailable {
-		c.Set(fiber.HeaderRetryAfter, strconv.Itoa(int(connectionRetry.Seconds())))
+		c.Set(fiber.HeaderRetryAfter, connectionRetry)
 	}
-	_ = s.fail(c, unread(reason)) // as above
-}
-
-// unread converts the error of a request or body that could not be read.
-func unread(err error) error {
-	var r *wire.Refusal
-	if errors.As(err, &r) {
-		return refuse(r.Status, r.Code, r.Message)
-	}
-	return err
+	_ = s.fail(c, reason) // as above
 }

@@ -57,7 +57,7 @@ func (r *request) decode(into any) (key idempotency.Key, err error) {
 		options = strictNulls
 	}
 	if err := json.Unmarshal(body, into, options); err != nil {
-		return idempotency.Key{}, explain(err)
+		return idempotency.Key{}, decodeError(err)
 	}
 	return r.scopedKey(value, body)
 }
@@ -69,9 +69,9 @@ func (r *request) sendsJSON() bool {
 	return err == nil && (kind == fiber.MIMEApplicationJSON || kind == "application/merge-patch+json" && r.Method() == fiber.MethodPatch)
 }
 
-// explain converts a decoding error to an error of the API that says what is wrong with a
+// decodeError converts a decoding error to an error of the API that says what is wrong with a
 // body, and where.
-func explain(err error) error {
+func decodeError(err error) error {
 	var semantic *json.SemanticError
 	var syntactic *jsontext.SyntacticError
 	switch {
@@ -103,22 +103,22 @@ func param(p jsontext.Pointer) string {
 			b.WriteString(token)
 		}
 	}
-	return shown(b.String())
+	return echoable(b.String())
 }
 
 // answer writes a model.
-func (r *request) answer(status int, model any) error {
+func (r *request) answer(model any) error {
 	body, err := json.Marshal(model, json.Deterministic(true))
 	if err != nil {
 		return fault.Wrap(fault.Internal, "httpapi.answer", err)
 	}
 	r.Set(fiber.HeaderContentType, fiber.MIMEApplicationJSON)
-	return r.Status(status).Send(append(body, '\n')) // a newline for terminals
+	return r.Send(append(body, '\n')) // a newline for terminals
 }
 
-// replayed marks the answer to a repeated request.
-func (r *request) replayed(yes bool) {
-	if yes {
+// setReplayed marks the answer to a repeated request.
+func (r *request) setReplayed(replayed bool) {
+	if replayed {
 		r.Set("Idempotency-Replayed", "true")
 	}
 }

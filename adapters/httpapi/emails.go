@@ -9,24 +9,18 @@ import (
 	"patchbay/adapters/httpapi/api"
 	"patchbay/core/email"
 	"patchbay/core/fault"
+	"patchbay/core/idempotency"
 )
 
-func (s *Server) sendEmail(r *request) error {
-	var in api.EmailRequest
-	key, err := r.decode(&in)
-	if err != nil {
-		return err
-	}
+func (s *Server) sendEmail(r *request, in api.EmailRequest, key idempotency.Key) (any, error) {
 	draft, err := draftOf(in)
 	if err != nil {
-		return err
+		return nil, err
 	}
-	m, replayed, err := s.Emails.Accept(r.ctx, r.tenant, draft, key)
-	if err != nil {
-		return err
-	}
-	r.replayed(replayed)
-	return r.answer(fiber.StatusAccepted, messageView(m))
+	m, replayed, err := s.Emails.Accept(r.ctx, r.caller.Tenant, draft, key)
+	r.setReplayed(replayed)
+	r.Status(fiber.StatusAccepted)
+	return messageView(m), err
 }
 
 func draftOf(in api.EmailRequest) (email.Draft, error) {
@@ -75,82 +69,52 @@ func address(param, text string) (email.Address, error) {
 	return a, nil
 }
 
-func (s *Server) getEmail(r *request) error {
-	m, err := s.Emails.Get(r.ctx, r.tenant, r.id())
-	if err != nil {
-		return err
-	}
-	return r.answer(fiber.StatusOK, messageView(m))
+func (s *Server) getEmail(r *request) (any, error) {
+	m, err := s.Emails.Get(r.ctx, r.caller.Tenant, r.id)
+	return messageView(m), err
 }
 
-func (s *Server) listEmails(r *request) error {
-	cursor, limit, err := r.page()
-	if err != nil {
-		return err
-	}
+func (s *Server) listEmails(r *request, cursor string, limit int) (any, error) {
 	status := email.Status(r.query("status"))
 	if status != "" && !status.Known() {
-		return errUnknownStatus
+		return nil, errUnknownStatus
 	}
-	page, err := s.Emails.List(r.ctx, r.tenant, status, cursor, limit)
-	if err != nil {
-		return err
-	}
-	out := api.MessagePage{Data: make([]api.Message, len(page.Messages)), NextCursor: page.Next}
-	for i, m := range page.Messages {
-		out.Data[i] = messageView(m)
-	}
-	return r.answer(fiber.StatusOK, out)
+	page, err := s.Emails.List(r.ctx, r.caller.Tenant, status, cursor, limit)
+	return api.MessagePage{Data: views(page.Messages, messageView), NextCursor: page.Next}, err
 }
 
-func (s *Server) retryEmail(r *request) error {
-	return r.moved(fiber.StatusAccepted, func() (email.Message, error) {
-		m, err := s.Emails.Retry(r.ctx, r.tenant, r.id())
-		s.act(r, "email.retry", "email", err)
-		return m, err
-	})
+// retryEmail, like cancelEmail, is idempotent by itself, so the idempotency key is
+// validated but not used.
+func (s *Server) retryEmail(r *request, _ struct{}, _ idempotency.Key) (any, error) {
+	m, err := s.Emails.Retry(r.ctx, r.caller.Tenant, r.id)
+	r.logAction("email.retry", "email", err)
+	r.Status(fiber.StatusAccepted)
+	return messageView(m), err
 }
 
-func (s *Server) cancelEmail(r *request) error {
-	return r.moved(fiber.StatusOK, func() (email.Message, error) {
-		m, err := s.Emails.Cancel(r.ctx, r.tenant, r.id())
-		s.act(r, "email.cancel", "email", err)
-		return m, err
-	})
-}
-
-// moved answers a retry or cancel request for a message. Both are idempotent by themselves,
-// so the idempotency key is validated but not used.
-func (r *request) moved(status int, move func() (email.Message, error)) error {
-	var in struct{}
-	if _, err := r.decode(&in); err != nil {
-		return err
-	}
-	m, err := move()
-	if err != nil {
-		return err
-	}
-	return r.answer(status, messageView(m))
+func (s *Server) cancelEmail(r *request, _ struct{}, _ idempotency.Key) (any, error) {
+	m, err := s.Emails.Cancel(r.ctx, r.caller.Tenant, r.id)
+	r.logAction("email.cancel", "email", err)
+	return messageView(m), err
 }
 
 func messageView(m email.Message) api.Message {
-	out := api.Message{
-		Id: m.ID, Status: string(m.Status), From: formatted(m.From), To: addresses(m.To), Cc: addresses(m.Cc), Bcc: addresses(m.Bcc),
+	return api.Message{
+		Id: m.ID, Status: string(m.Status), From: formatAddress(m.From), To: views(m.To, formatAddress), Cc: views(m.Cc, formatAddress), Bcc: views(m.Bcc, formatAddress),
 		Subject: m.Subject, Delivery: string(m.Delivery), Tags: m.Tags, Metadata: m.Metadata, SendAt: m.SendAt,
-		Recipients: make([]api.Recipient, len(m.Recipients)), Attempts: make([]api.MessageAttempt, len(m.Attempts)),
-		CreatedAt: m.CreatedAt, UpdatedAt: m.UpdatedAt, PurgedAt: m.PurgedAt, ErasedAt: m.ErasedAt,
+		Recipients: views(m.Recipients, func(r email.Recipient) api.Recipient { return recipientView(m, r) }),
+		Attempts:   views(m.Attempts, messageAttemptView),
+		CreatedAt:  m.CreatedAt, UpdatedAt: m.UpdatedAt, PurgedAt: m.PurgedAt, ErasedAt: m.ErasedAt,
 	}
-	for i, r := range m.Recipients {
-		out.Recipients[i] = recipientView(m, r)
+}
+
+func messageAttemptView(a email.Attempt) api.MessageAttempt {
+	out := api.MessageAttempt{
+		Id: a.ID, Provider: a.Provider, Outcome: string(a.Outcome), Reference: a.Reference, Code: a.Code,
+		Message: a.Message, StartedAt: a.StartedAt, EndedAt: a.EndedAt,
 	}
-	for i, a := range m.Attempts {
-		out.Attempts[i] = api.MessageAttempt{
-			Id: a.ID, Provider: a.Provider, Outcome: string(a.Outcome), Reference: a.Reference, Code: a.Code,
-			Message: a.Message, StartedAt: a.StartedAt, EndedAt: a.EndedAt,
-		}
-		if a.Answer != nil {
-			out.Attempts[i].Answer = api.ProviderAnswer{Status: a.Answer.Status, Field: a.Answer.Field, Words: a.Answer.Words}
-		}
+	if a.Answer != nil {
+		out.Answer = api.ProviderAnswer{Status: a.Answer.Status, Field: a.Answer.Field, Words: a.Answer.Words}
 	}
 	return out
 }
@@ -165,15 +129,7 @@ func recipientView(m email.Message, r email.Recipient) api.Recipient {
 	return out
 }
 
-func addresses(list []email.Address) []string {
-	out := make([]string, len(list))
-	for i, a := range list {
-		out[i] = formatted(a)
-	}
-	return out
-}
-
-func formatted(a email.Address) string {
+func formatAddress(a email.Address) string {
 	if a.Name == "" {
 		return a.Email
 	}

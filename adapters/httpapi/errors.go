@@ -1,6 +1,7 @@
 package httpapi
 
 import (
+	"cmp"
 	"errors"
 	"math"
 	"net/http"
@@ -12,167 +13,119 @@ import (
 	"github.com/gofiber/fiber/v2"
 
 	"patchbay/adapters/httpapi/api"
+	"patchbay/adapters/wire"
 	"patchbay/core/events"
 	"patchbay/core/fault"
 	"patchbay/core/idempotency"
 )
 
-// refusal is an HTTP-level error with its status.
-type refusal struct {
-	status        int
-	code, message string
+// refuse returns an error that is answered with this status.
+func refuse(status int, code, message string) error {
+	return &wire.Refusal{Status: status, Code: code, Message: message}
 }
 
-func (r *refusal) Error() string { return r.code + ": " + r.message }
-
-func refuse(status int, code, message string) error { return &refusal{status, code, message} }
-
-// ofPayment is an error of a payment that is stored.
-type ofPayment struct {
+// paymentError is an error of a payment that is stored.
+type paymentError struct {
 	error
 	payment string
 }
 
-func (e *ofPayment) Unwrap() error { return e.error }
+func (e *paymentError) Unwrap() error { return e.error }
 
-// status maps a Kind to an HTTP status. Conflicts about a key, a version or a cursor have
-// their own status.
-func status(f *fault.Error) int {
-	switch f.Kind {
-	case fault.Invalid, fault.Unsupported:
-		return fiber.StatusBadRequest
-	case fault.Declined:
-		return fiber.StatusPaymentRequired
-	case fault.NotFound:
-		return fiber.StatusNotFound
-	case fault.Conflict:
-		switch f.Code {
-		case idempotency.CodeMismatch:
-			return fiber.StatusUnprocessableEntity
-		case "version_mismatch":
-			return fiber.StatusPreconditionFailed
-		case events.CodeGone:
-			return fiber.StatusGone
-		}
-		return fiber.StatusConflict
-	case fault.Overloaded:
-		return fiber.StatusTooManyRequests
-	case fault.Unauthorized, fault.Refused, fault.QuotaExceeded, fault.RateLimited, fault.Unavailable, fault.UnknownOutcome, fault.Canceled:
-		return fiber.StatusServiceUnavailable
-	case fault.Internal:
-	}
-	return fiber.StatusInternalServerError
+// answer is how the errors of a Kind are answered.
+type answer struct {
+	status  int
+	message string        // of an error without one
+	code    string        // in place of the error's own
+	private bool          // the error's own message is never shown
+	wait    time.Duration // the Retry-After of an error that does not say; 0 means a second
 }
 
-// standard holds the messages of failures whose own text is not for callers.
-var standard = map[fault.Kind]string{
-	fault.Invalid:        "the request is not valid",
-	fault.Declined:       "the payment was declined",
-	fault.NotFound:       "there is no such thing",
-	fault.Conflict:       "it is in conflict with what is there",
-	fault.Unsupported:    "the provider cannot do this",
-	fault.Canceled:       "it was given up before anything was done",
-	fault.Unauthorized:   "the gateway's account at the provider was refused; nothing was done",
-	fault.Refused:        "the provider does not let the gateway do this; nothing was done",
-	fault.QuotaExceeded:  "the gateway's account at the provider is used up; nothing was done",
-	fault.RateLimited:    "the provider takes no more at present; nothing was done",
-	fault.Unavailable:    "something needed is not available; nothing was done",
-	fault.UnknownOutcome: "it is not known whether it was done; repeat it under the same key",
-	fault.Overloaded:     "too much at once; nothing was done",
-	fault.Internal:       "the gateway made a mistake",
+// answers has an answer for each Kind. The text of some may come from a provider or from
+// inside the gateway: it can quote our own credentials, and does not tell the caller what
+// to do. What a person must fix at the provider does not pass within a second.
+var answers = map[fault.Kind]answer{
+	fault.Invalid:        {status: fiber.StatusBadRequest, message: "the request is not valid"},
+	fault.Declined:       {status: fiber.StatusPaymentRequired, message: "the payment was declined"},
+	fault.NotFound:       {status: fiber.StatusNotFound, message: "there is no such thing"},
+	fault.Conflict:       {status: fiber.StatusConflict, message: "it is in conflict with what is there"},
+	fault.Unsupported:    {status: fiber.StatusBadRequest, message: "the provider cannot do this"},
+	fault.Canceled:       {status: fiber.StatusServiceUnavailable, message: "it was given up before anything was done"},
+	fault.Unauthorized:   {status: fiber.StatusServiceUnavailable, message: "the gateway's account at the provider was refused; nothing was done", code: "provider_misconfigured", private: true, wait: time.Minute},
+	fault.Refused:        {status: fiber.StatusServiceUnavailable, message: "the provider does not let the gateway do this; nothing was done", code: "provider_refused", private: true, wait: time.Minute},
+	fault.QuotaExceeded:  {status: fiber.StatusServiceUnavailable, message: "the gateway's account at the provider is used up; nothing was done", wait: time.Minute},
+	fault.RateLimited:    {status: fiber.StatusServiceUnavailable, message: "the provider takes no more at present; nothing was done"},
+	fault.Unavailable:    {status: fiber.StatusServiceUnavailable, message: "something needed is not available; nothing was done"},
+	fault.UnknownOutcome: {status: fiber.StatusServiceUnavailable, message: "it is not known whether it was done; repeat it under the same key", private: true},
+	fault.Overloaded:     {status: fiber.StatusTooManyRequests, message: "too much at once; nothing was done"},
+	fault.Internal:       {status: fiber.StatusInternalServerError, message: "the gateway made a mistake", code: fault.Internal.String(), private: true},
 }
 
-// codes holds the codes of failures whose own code may come from a provider.
-var codes = map[fault.Kind]string{fault.Unauthorized: "provider_misconfigured", fault.Refused: "provider_refused"}
+// conflicts are the statuses of conflicts that have their own.
+var conflicts = map[string]int{
+	idempotency.CodeMismatch: fiber.StatusUnprocessableEntity,
+	"version_mismatch":       fiber.StatusPreconditionFailed,
+	events.CodeGone:          fiber.StatusGone,
+}
 
 // fail answers every error of the API in the same format.
 func (s *Server) fail(c *fiber.Ctx, err error) error {
-	code, body := s.describe(c, err)
-	s.tell(c, code, body.Code, err)
+	status, body := s.describe(c, err)
+	s.logFailure(c, status, body.Code, err)
 	raw, merr := json.Marshal(api.Error{Error: body})
 	if merr != nil {
 		return merr
 	}
 	c.Set(fiber.HeaderContentType, fiber.MIMEApplicationJSON)
-	return c.Status(code).Send(append(raw, '\n'))
+	return c.Status(status).Send(append(raw, '\n'))
 }
 
+// describe returns the status and the body of the answer to an error.
 func (s *Server) describe(c *fiber.Ctx, err error) (int, api.PaymentError) {
-	t := traceOf(c.Context())
-	if t.request == "" { // refused before any route
-		s.head(c, t)
+	e := logEntryOf(c.Context())
+	if e.request == "" { // refused before any route
+		s.setHeaders(c)
 	}
-	body := api.PaymentError{RequestId: t.request}
-	var e *ofPayment
-	if errors.As(err, &e) {
-		body.PaymentId = e.payment
+	body := api.PaymentError{RequestId: e.request}
+	if p, ok := errors.AsType[*paymentError](err); ok {
+		body.PaymentId = p.payment
 	}
-	var own *refusal
-	var theirs *fiber.Error
-	switch {
-	case errors.As(err, &own):
-		return own.status, shape(body, own.status, own.code, own.message)
-	case errors.As(err, &theirs):
+	if r, ok := errors.AsType[*wire.Refusal](err); ok {
+		return r.Status, typed(body, r.Status, r.Code, r.Message)
+	}
+	if f, ok := errors.AsType[*fiber.Error](err); ok {
 		// Do not use fiber's message: it quotes the request, including the key.
-		text := strings.ToLower(http.StatusText(theirs.Code))
-		return theirs.Code, shape(body, theirs.Code, strings.ReplaceAll(text, " ", "_"), text)
+		text := strings.ToLower(http.StatusText(f.Code))
+		return f.Code, typed(body, f.Code, strings.ReplaceAll(text, " ", "_"), text)
 	}
 	f := fault.From(err)
-	code := status(f)
-	retryAfter(c, code, f)
+	a := cmp.Or(answers[f.Kind], answers[fault.Internal])
+	if f.Kind == fault.Conflict {
+		a.status = cmp.Or(conflicts[f.Code], a.status)
+	}
+	if a.status == fiber.StatusServiceUnavailable || a.status == fiber.StatusTooManyRequests || f.RetryAfter > 0 {
+		wait := cmp.Or(max(f.RetryAfter, 0), a.wait, time.Second)
+		c.Set(fiber.HeaderRetryAfter, strconv.Itoa(int(math.Ceil(wait.Seconds()))))
+	}
 	body.Param = f.Param
 	if f.Kind == fault.Declined {
-		shown := publicFailure(f.Code, f.DeclineCode, f.Message)
-		body.Type, body.Code, body.DeclineCode, body.Message = api.CardError, shown.Code, shown.DeclineCode, shown.Message
-		return code, body
+		card := publicFailure(f.Code, f.DeclineCode, f.Message)
+		body.Type, body.Code, body.DeclineCode, body.Message = api.CardError, card.Code, card.DeclineCode, card.Message
+		return a.status, body
 	}
-	name, message := f.Code, f.Message
-	if name == "" || f.Kind == fault.Internal {
-		name = f.Kind.String()
+	if f.Message != "" && !a.private {
+		a.message = f.Message
 	}
-	if own, ok := codes[f.Kind]; ok {
-		name = own
-	}
-	if message == "" || inward(f.Kind) {
-		message = standard[f.Kind]
-	}
-	return code, shape(body, code, name, message)
+	return a.status, typed(body, a.status, cmp.Or(a.code, f.Code, f.Kind.String()), a.message)
 }
 
-// inward reports whether the text of a failure may come from a provider or from inside the
-// gateway: it can quote our own credentials, and does not tell the caller what to do.
-func inward(k fault.Kind) bool {
-	return k == fault.Internal || k == fault.UnknownOutcome || k == fault.Unauthorized || k == fault.Refused
-}
-
-func shape(body api.PaymentError, status int, code, message string) api.PaymentError {
+// typed completes the body of an error that is not the card's.
+func typed(body api.PaymentError, status int, code, message string) api.PaymentError {
 	body.Type, body.Code, body.Message = api.ValidationError, code, message
 	if status >= fiber.StatusInternalServerError || status == fiber.StatusTooManyRequests || status == fiber.StatusUnauthorized || status == fiber.StatusForbidden {
 		body.Type = api.ApiError
 	}
 	return body
-}
-
-// retryAfter sets Retry-After if a retry can help.
-func retryAfter(c *fiber.Ctx, code int, f *fault.Error) {
-	again := code == fiber.StatusServiceUnavailable || code == fiber.StatusTooManyRequests || f.RetryAfter > 0
-	if !again {
-		return
-	}
-	wait := f.RetryAfter
-	if wait <= 0 {
-		wait = usualWait(f.Kind)
-	}
-	c.Set(fiber.HeaderRetryAfter, strconv.Itoa(int(math.Ceil(wait.Seconds()))))
-}
-
-// usualWait returns how long to wait after a failure that does not say. Failures that a
-// person must fix at the provider do not pass within a second.
-func usualWait(k fault.Kind) time.Duration {
-	if k == fault.Unauthorized || k == fault.Refused || k == fault.QuotaExceeded {
-		return time.Minute
-	}
-	return time.Second
 }
 
 // publicFailure hides the reason why a card was declined if the buyer must not learn it.
@@ -182,11 +135,8 @@ func publicFailure(code, declineCode, message string) api.Failure {
 	case "fraudulent", "lost_card", "stolen_card", "merchant_blacklist", "pickup_card":
 		declineCode, message = "generic_decline", ""
 	}
-	if code == "" {
-		code = "card_declined"
+	return api.Failure{
+		Type: string(api.CardError), Code: cmp.Or(code, "card_declined"), DeclineCode: declineCode,
+		Message: cmp.Or(message, answers[fault.Declined].message),
 	}
-	if message == "" {
-		message = standard[fault.Declined]
-	}
-	return api.Failure{Type: string(api.CardError), Code: code, DeclineCode: declineCode, Message: message}
 }

@@ -24,7 +24,7 @@ const canary = "postgres-password-hunter2"
 var kinds = map[fault.Kind]struct {
 	status int
 	kind   string // of the error
-	code   string // where the failure has none
+	code   string // of an error without one
 }{
 	fault.Internal:       {500, "api_error", "internal"},
 	fault.Invalid:        {400, "validation_error", "invalid"},
@@ -56,38 +56,42 @@ func TestEveryKindHasAStatus(t *testing.T) {
 			a := r.do(t, "GET", "/readyz", "")
 			a.refused(t, want.status, want.code, "")
 			if a.err.Type != want.kind {
-				t.Errorf("type %s, want %s", a.err.Type, want.kind)
+				t.Errorf("type = %q, want %q", a.err.Type, want.kind)
 			}
 			if strings.Contains(a.body, canary) {
-				t.Errorf("the cause got out: got %s, want no %q in it", a.body, canary)
+				t.Errorf("body = %s, want no cause (%q) in it", a.body, canary)
 			}
 			// The operator must see what the caller must not.
 			logged := strings.Contains(r.log.String(), "request="+a.err.RequestID)
 			if logged != (want.status >= 500) {
-				t.Errorf("logged: %v, at status %d, want %v", logged, want.status, (want.status >= 500))
+				t.Errorf("status %d is logged: %t, want %t", want.status, logged, want.status >= 500)
 			}
 		})
 	}
 	if !strings.Contains(r.log.String(), canary) {
-		t.Errorf("the log does not say the cause, want %q in it", canary)
+		t.Errorf("log = %q, want the cause %q in it", r.log.String(), canary)
 	}
 }
 
-func TestTextThatIsNotForCallersStaysInside(t *testing.T) {
+func TestPrivateTextOfErrorsIsNotAnswered(t *testing.T) {
 	t.Parallel()
 	r := serve(t)
 	for name, err := range map[string]error{
-		"an error nobody classified":            errors.New(canary),
-		"one that was wrapped":                  fmt.Errorf("reading: %w", fault.Wrap(fault.Unavailable, canary, errors.New(canary))),
-		"a mistake of ours with a message":      fault.New(fault.Internal, canary, canary),
-		"an unknown outcome with a message":     fault.New(fault.UnknownOutcome, "timeout", canary),
-		"our account refused, in its own words": fault.New(fault.Unauthorized, canary, "Invalid API key: "+canary),
-		"a request refused, in its own words":   fault.New(fault.Refused, canary, "not for "+canary),
+		"an error without a kind":                     errors.New(canary),
+		"a wrapped error":                             fmt.Errorf("reading: %w", fault.Wrap(fault.Unavailable, canary, errors.New(canary))),
+		"an internal error with a message":            fault.New(fault.Internal, canary, canary),
+		"an unknown outcome with a message":           fault.New(fault.UnknownOutcome, "timeout", canary),
+		"the provider's text about our account":       fault.New(fault.Unauthorized, canary, "Invalid API key: "+canary),
+		"the provider's text about a refused request": fault.New(fault.Refused, canary, "not for "+canary),
 	} {
 		t.Run(name, func(t *testing.T) {
 			r.failing(err)
-			if a := r.do(t, "GET", "/readyz", ""); a.status < 500 || strings.Contains(a.body+fmt.Sprint(a.header), canary) {
-				t.Errorf("got %d %v %s, want status at least 500, no %q in it", a.status, a.header, a.body, canary)
+			a := r.do(t, "GET", "/readyz", "")
+			if a.status < 500 {
+				t.Errorf("status = %d, want 5xx", a.status)
+			}
+			if text := a.body + fmt.Sprint(a.header); strings.Contains(text, canary) {
+				t.Errorf("answer = %s, want no %q in it", text, canary)
 			}
 		})
 	}
@@ -100,11 +104,11 @@ func TestCodeMessageAndParamAreShown(t *testing.T) {
 	a := r.do(t, "GET", "/readyz", "")
 	a.refused(t, 400, "invalid_address", "to[0]")
 	if a.err.Message != "an address must look like ada@example.com" {
-		t.Errorf("got %s, want \"an address must look like ada@example.com\"", a.body)
+		t.Errorf("message = %q, want that of the error", a.err.Message)
 	}
 }
 
-func TestConflictsHaveStatusesOfTheirOwn(t *testing.T) {
+func TestStatusOfConflictsByCode(t *testing.T) {
 	t.Parallel()
 	r := serve(t)
 	for code, status := range map[string]int{
@@ -127,31 +131,31 @@ func TestRetryAfter(t *testing.T) {
 		err  *fault.Error
 		want string
 	}{
-		{"where nothing is known, a second", &fault.Error{Kind: fault.Unavailable}, "1"},
-		{"a provider that does not know us, which somebody must put right", &fault.Error{Kind: fault.Unauthorized}, "60"},
-		{"a provider that does not let us", &fault.Error{Kind: fault.Refused}, "60"},
-		{"an account that is used up", &fault.Error{Kind: fault.QuotaExceeded}, "60"},
-		{"the same, and it is known when it may be asked again", &fault.Error{Kind: fault.QuotaExceeded, RetryAfter: 5 * time.Second}, "5"},
-		{"a part of a second is a whole one", &fault.Error{Kind: fault.RateLimited, RetryAfter: 1200 * time.Millisecond}, "2"},
-		{"never none at all", &fault.Error{Kind: fault.Overloaded, RetryAfter: time.Millisecond}, "1"},
-		{"a breaker that is open: the rest of its time", &fault.Error{Kind: fault.Unavailable, Code: "breaker_open", RetryAfter: 27*time.Second + time.Millisecond}, "28"},
-		{"as long as the provider says", &fault.Error{Kind: fault.Unavailable, RetryAfter: 2 * time.Minute}, "120"},
-		{"a conflict that passes", &fault.Error{Kind: fault.Conflict, RetryAfter: 3 * time.Second}, "3"},
-		{"a conflict that stays", &fault.Error{Kind: fault.Conflict}, ""},
-		{"what stays wrong", &fault.Error{Kind: fault.Invalid}, ""},
-		{"a mistake of ours", &fault.Error{Kind: fault.Internal}, ""},
+		{"unavailable: a second", &fault.Error{Kind: fault.Unavailable}, "1"},
+		{"our account is refused, which a person must fix: a minute", &fault.Error{Kind: fault.Unauthorized}, "60"},
+		{"the request is refused, which a person must fix: a minute", &fault.Error{Kind: fault.Refused}, "60"},
+		{"our account has no quota left: a minute", &fault.Error{Kind: fault.QuotaExceeded}, "60"},
+		{"our account has no quota left, with a time: that time", &fault.Error{Kind: fault.QuotaExceeded, RetryAfter: 5 * time.Second}, "5"},
+		{"a part of a second is rounded up", &fault.Error{Kind: fault.RateLimited, RetryAfter: 1200 * time.Millisecond}, "2"},
+		{"a millisecond is rounded up to a second", &fault.Error{Kind: fault.Overloaded, RetryAfter: time.Millisecond}, "1"},
+		{"an open breaker: its remaining time", &fault.Error{Kind: fault.Unavailable, Code: "breaker_open", RetryAfter: 27*time.Second + time.Millisecond}, "28"},
+		{"the time that the provider says", &fault.Error{Kind: fault.Unavailable, RetryAfter: 2 * time.Minute}, "120"},
+		{"a conflict with a time: that time", &fault.Error{Kind: fault.Conflict, RetryAfter: 3 * time.Second}, "3"},
+		{"a conflict without a time: none", &fault.Error{Kind: fault.Conflict}, ""},
+		{"an invalid request: none", &fault.Error{Kind: fault.Invalid}, ""},
+		{"an internal error: none", &fault.Error{Kind: fault.Internal}, ""},
 	} {
 		t.Run(row.name, func(t *testing.T) {
 			r.failing(row.err)
 			if got := r.do(t, "GET", "/readyz", "").header.Get("Retry-After"); got != row.want {
-				t.Errorf("%q, want %q", got, row.want)
+				t.Errorf("Retry-After = %q, want %q", got, row.want)
 			}
 		})
 	}
 }
 
 // A thief who learns that a card is reported stolen would try the next one.
-func TestWhyACardWasRefused(t *testing.T) {
+func TestTheReasonOfADeclineIsHiddenIfTheCardIsSuspect(t *testing.T) {
 	t.Parallel()
 	r := serve(t)
 	for _, row := range []struct {
@@ -170,8 +174,14 @@ func TestWhyACardWasRefused(t *testing.T) {
 			r.failing(&fault.Error{Kind: fault.Declined, Code: "card_declined", DeclineCode: row.declineCode, Message: text})
 			a := r.do(t, "GET", "/readyz", "")
 			a.refused(t, 402, "card_declined", "")
-			if a.err.DeclineCode != row.shown || strings.Contains(a.body, row.declineCode) == row.hidden || (a.err.Message == text) == row.hidden {
-				t.Errorf("%s", a.body)
+			if a.err.DeclineCode != row.shown {
+				t.Errorf("decline_code = %q, want %q", a.err.DeclineCode, row.shown)
+			}
+			if shown := strings.Contains(a.body, row.declineCode); shown == row.hidden {
+				t.Errorf("body = %s, has %q: %t, want %t", a.body, row.declineCode, shown, !row.hidden)
+			}
+			if shown := a.err.Message == text; shown == row.hidden {
+				t.Errorf("message = %q, is the issuer's: %t, want %t", a.err.Message, shown, !row.hidden)
 			}
 		})
 	}
@@ -186,10 +196,8 @@ func TestAPanicEndsTheRequestAlone(t *testing.T) {
 	r.do(t, "GET", "/api/payments/pay_1", "").refused(t, 500, "internal", "")
 	for _, want := range []string{"httpapi.panic", "getPayment", "msg=request method=GET route=/api/payments/:id status=500"} {
 		if !strings.Contains(log.String(), want) {
-			t.Errorf("%s is not in the log:\n%s", want, log.String())
+			t.Errorf("log = %q, want %q in it", log.String(), want)
 		}
 	}
-	if a := r.do(t, "GET", "/healthz", ""); a.status != 200 {
-		t.Errorf("after it: got %d %s, want 200", a.status, a.body)
-	}
+	r.do(t, "GET", "/healthz", "").hasStatus(t, 200) // the next request is served
 }

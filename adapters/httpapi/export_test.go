@@ -20,7 +20,7 @@ var ParseKey = parseKey
 func (s *Server) SetLimits(change func(*wire.Limits)) { change(&s.Connections.Limits) }
 
 // SetBodyPatience shortens the wait for memory, for the same reason.
-func (s *Server) SetBodyPatience(d time.Duration) { s.bodies.patience = d }
+func (s *Server) SetBodyPatience(d time.Duration) { s.bodies.maxWait = d }
 
 // BodyBudget bounds the bodies in memory.
 type BodyBudget = bodyBudget
@@ -30,12 +30,12 @@ var NewBodyBudget = newBodyBudget
 
 // Reserve reserves bytes for a tenant.
 func (b *bodyBudget) Reserve(ctx context.Context, tenant string, n int64) (release func(), ok bool) {
-	return b.reserve(ctx, caller{known: true, name: tenant}, n)
+	return b.reserve(ctx, bodyOwner{known: true, name: tenant}, n)
 }
 
 // ReserveFor reserves bytes for an address whose tenant is not known.
 func (b *bodyBudget) ReserveFor(ctx context.Context, address string, n int64) (release func(), ok bool) {
-	return b.reserve(ctx, caller{name: address}, n)
+	return b.reserve(ctx, bodyOwner{name: address}, n)
 }
 
 // Callers returns how many callers hold bytes or wait for some.

@@ -16,7 +16,7 @@ import (
 
 // Whatever two programs may read differently according to RFC 9112 is refused, and the connection
 // ends: what follows on it may be a request or a body.
-func TestFramingThatIsRefused(t *testing.T) {
+func TestAmbiguousFramingIsRefused(t *testing.T) {
 	t.Parallel()
 	r := serve(t)
 	post := "POST /api/users HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\n"
@@ -27,13 +27,13 @@ func TestFramingThatIsRefused(t *testing.T) {
 		{"a length and chunks", post + "Content-Length: 2\r\nTransfer-Encoding: chunked\r\n"},
 		{"a coding that looks like chunks", post + "Transfer-Encoding: xchunked\r\n"},
 		{"another coding before chunks", post + "Transfer-Encoding: gzip, chunked\r\n"},
-		{"no coding", post + "Transfer-Encoding: identity\r\nContent-Length: 2\r\n"},
+		{"the coding identity", post + "Transfer-Encoding: identity\r\nContent-Length: 2\r\n"},
 		{"chunks under HTTP/1.0", "POST /api/users HTTP/1.0\r\nHost: localhost\r\nTransfer-Encoding: chunked\r\n"},
 		{"no Host", get},
 		{"two Hosts", get + "Host: localhost\r\nHost: b\r\n"},
 		{"a Host twice", get + "Host: localhost\r\nHost: localhost\r\n"},
 		{"a folded line", get + "Host: localhost\r\nX: y\r\n z\r\n"},
-		{"a blank before the colon", post + "Content-Length : 2\r\n"},
+		{"a space before the colon", post + "Content-Length : 2\r\n"},
 		{"a line feed alone", get + "Host: localhost\nX: y\r\n"},
 		{"a line feed alone after the request line", "GET /healthz HTTP/1.1\nHost: localhost\r\n"},
 		{"a carriage return alone", get + "Host: localhost\r\nX: y\rz\r\n"},
@@ -44,12 +44,13 @@ func TestFramingThatIsRefused(t *testing.T) {
 			t.Parallel()
 			// Sent after a request that is accepted, and before one that must not be read.
 			got := r.converse(t, get+"Host: localhost\r\n\r\n"+row.head+"\r\n{}"+get+"Host: localhost\r\n\r\n")
-			if len(got) != 2 || got[0].status != 200 {
-				t.Fatalf("%d answers: got %+v, want 2 entries, 200", len(got), got)
+			if len(got) != 2 {
+				t.Fatalf("%d answers, want 2: %+v", len(got), got)
 			}
+			got[0].hasStatus(t, 200)
 			got[1].refused(t, 400, "bad_request", "")
 			if !got[1].last {
-				t.Errorf("got %v, want the last answer of its connection", got[1].header)
+				t.Errorf("header = %v, want the last answer of its connection", got[1].header)
 			}
 		})
 	}
@@ -88,30 +89,30 @@ func answers(t *testing.T, c io.Reader) (all []answer) {
 // inner is a request in a body. Any answer to it would show its id.
 const inner = "DELETE /api/users/usr_smuggled HTTP/1.1\r\nHost: localhost\r\nX-Request-Id: smuggled\r\n\r\n"
 
-// trouble is a reason for which a request is answered before its body is read.
-type trouble struct {
+// flaw is a reason for which a request is answered before its body is read.
+type flaw struct {
 	name   string
 	change func(method, path string) (string, string)
 	header string
 	status int // of the answer, 0 for any
 }
 
-func troubles() []trouble {
+func flaws() []flaw {
 	same := func(method, path string) (string, string) { return method, path }
 	key := "Authorization: Bearer KEY\r\nContent-Type: application/json\r\n"
-	return []trouble{
+	return []flaw{
 		{"no key", same, "", 0},
 		{"a wrong key", same, "Authorization: Bearer pk_nobody\r\n", 0},
 		{"another method", func(_, path string) (string, string) { return "OPTIONS", path }, key, 405},
-		{"a method of its own", func(_, path string) (string, string) { return "BREW", path }, key, 501},
+		{"an unknown method", func(_, path string) (string, string) { return "BREW", path }, key, 501},
 		{"another path", func(method, path string) (string, string) { return method, path + "/nothing" }, key, 0},
-		{"an Idempotency-Key that is none", same, key + "Idempotency-Key: \"\"\r\n", 0},
-		{"a version that is none", same, key + "If-Match: nonsense\r\n", 0},
+		{"an empty Idempotency-Key", same, key + "Idempotency-Key: \"\"\r\n", 0},
+		{"a malformed version", same, key + "If-Match: nonsense\r\n", 0},
 		{"an old version", same, key + "If-Match: \"1\"\r\n", 0},
-		{"a coding of its content", same, key + "Content-Encoding: gzip\r\n", 0},
-		{"another type of content", same, "Authorization: Bearer KEY\r\nContent-Type: text/plain\r\n", 0},
+		{"an encoded body", same, key + "Content-Encoding: gzip\r\n", 0},
+		{"another content type", same, "Authorization: Bearer KEY\r\nContent-Type: text/plain\r\n", 0},
 		{"an old signature", same, "Stripe-Signature: old\r\n", 0},
-		{"nothing", same, key, 0},
+		{"no flaw", same, key, 0},
 	}
 }
 
@@ -127,8 +128,8 @@ func TestNoByteOfARequestIsReadAsAnotherRequest(t *testing.T) {
 		t.Run(route.Method+" "+route.Path, func(t *testing.T) {
 			t.Parallel()
 			path := strings.NewReplacer(":id", "usr_1", ":route", "stripe").Replace(route.Path)
-			for _, trouble := range troubles() {
-				method, path := trouble.change(route.Method, path)
+			for _, flaw := range flaws() {
+				method, path := flaw.change(route.Method, path)
 				for _, padding := range paddings {
 					body := strings.Repeat("A", padding) + inner
 					for _, framed := range []string{
@@ -138,10 +139,10 @@ func TestNoByteOfARequestIsReadAsAnotherRequest(t *testing.T) {
 						fmt.Sprintf("Content-Length: %d\r\n\r\n%s", 40<<20, body),
 					} {
 						head := fmt.Sprintf("%s %s HTTP/1.1\r\nHost: localhost\r\nX-Request-Id: outer\r\n%s",
-							method, path, strings.ReplaceAll(trouble.header, "KEY", token))
+							method, path, strings.ReplaceAll(flaw.header, "KEY", token))
 						got := r.converse(t, head+framed+"GET /healthz HTTP/1.1\r\nHost: localhost\r\nX-Request-Id: after\r\n\r\n")
-						name := fmt.Sprintf("%s, %d bytes before %.20q", trouble.name, padding, framed)
-						checkOrder(t, name, got, trouble.status)
+						name := fmt.Sprintf("%s, %d bytes before %.20q", flaw.name, padding, framed)
+						checkOrder(t, name, got, flaw.status)
 					}
 				}
 			}
@@ -150,7 +151,7 @@ func TestNoByteOfARequestIsReadAsAnotherRequest(t *testing.T) {
 	t.Cleanup(func() {
 		for _, c := range r.users.all() {
 			if c.id == "usr_smuggled" {
-				t.Errorf("a body was taken for a request: got %+v, want other than usr_smuggled", c)
+				t.Errorf("repository call = %+v from a body, want none", c)
 			}
 		}
 	})
@@ -167,11 +168,11 @@ func checkOrder(t *testing.T, name string, got []answer, status int) {
 	for i, want := range []string{"outer", "after"}[:len(got)] {
 		// If only the framing of a head is wrong, its answer has an id of the server's.
 		if id := got[i].header.Get("X-Request-Id"); id != want && got[i].status < 400 || id == "smuggled" {
-			t.Errorf("%s: answer %d is %q's: %d %s", name, i+1, id, got[i].status, got[i].body)
+			t.Errorf("%s: answer %d is to request %q, want %q: %d %s", name, i+1, id, want, got[i].status, got[i].body)
 		}
 	}
 	if status != 0 && got[0].status != status && got[0].status != 413 {
-		t.Errorf("%s: %d %s", name, got[0].status, got[0].body)
+		t.Errorf("%s: status = %d, want %d: %s", name, got[0].status, status, got[0].body)
 	}
 }
 
@@ -182,7 +183,7 @@ func TestAnswersReachAClientThatIsStillSending(t *testing.T) {
 	r := serve(t, func(s *httpapi.Server) { s.KeysRequired = true })
 	for _, row := range []struct{ name, head string }{
 		{"without a key", "POST /api/emails HTTP/1.1\r\nHost: localhost\r\n"},
-		{"to nowhere", "POST /nothing HTTP/1.1\r\nHost: localhost\r\n"},
+		{"to an unknown path", "POST /nothing HTTP/1.1\r\nHost: localhost\r\n"},
 		{"with a head that is refused", "POST /nothing HTTP/1.1\r\n"},
 	} {
 		t.Run(row.name, func(t *testing.T) {
@@ -196,7 +197,7 @@ func TestAnswersReachAClientThatIsStillSending(t *testing.T) {
 				t.Fatalf("the server stopped reading: %v", err)
 			}
 			if got := answers(t, c); len(got) != 1 || got[0].status < 400 || !got[0].last {
-				t.Errorf("got %+v, want 1 entry, status at least 400, the last answer of its connection", got)
+				t.Errorf("answers = %+v, want one error, the last of its connection", got)
 			}
 		})
 	}
@@ -209,7 +210,7 @@ func (endless) Read(p []byte) (int, error) { return len(p), nil }
 
 // A client that waits for 100 Continue gets it if the route needs the body, and the final answer
 // at once if it does not.
-func TestExpect(t *testing.T) {
+func TestContinueIsSentIfTheRouteReadsTheBody(t *testing.T) {
 	t.Parallel()
 	r := serve(t, func(s *httpapi.Server) { s.KeysRequired = true })
 	token := r.key(t)
@@ -221,9 +222,9 @@ func TestExpect(t *testing.T) {
 	}{
 		{"accepted", "POST /api/users", token, "HTTP/1.1 100 ", false},
 		{"without a key", "POST /api/users", "pk_nobody", "HTTP/1.1 401 ", true},
-		{"to nowhere", "POST /nothing", token, "HTTP/1.1 404 ", true},
+		{"to an unknown path", "POST /nothing", token, "HTTP/1.1 404 ", true},
 		{"with another method", "PUT /api/users", token, "HTTP/1.1 405 ", true},
-		{"with a body that nobody reads", "GET /api/users", token, "HTTP/1.1 200 ", true},
+		{"with a body that the route does not read", "GET /api/users", token, "HTTP/1.1 200 ", true},
 	} {
 		t.Run(row.name, func(t *testing.T) {
 			t.Parallel()
@@ -235,11 +236,11 @@ func TestExpect(t *testing.T) {
 			in := bufio.NewReader(c)
 			first, err := in.Peek(len(row.first))
 			if string(first) != row.first || err != nil {
-				t.Fatalf("got %q %v, want first %v", first, err, row.first)
+				t.Fatalf("first line = %q, %v, want %q", first, err, row.first)
 			}
 			if row.closes {
 				if got := answers(t, in); len(got) != 1 || !got[0].last {
-					t.Errorf("got %+v, want 1 entry, the last answer of its connection", got)
+					t.Errorf("answers = %+v, want one, the last of its connection", got)
 				}
 				return
 			}
@@ -256,7 +257,7 @@ func TestExpect(t *testing.T) {
 }
 
 // A client beyond the limit gets an error in JSON, and the others are not affected.
-func TestTooManyConnections(t *testing.T) {
+func TestConnectionsBeyondTheLimitAreRefused(t *testing.T) {
 	t.Parallel()
 	for _, row := range []struct {
 		name    string

@@ -21,38 +21,45 @@ func TestAConnectionCannotBeUpgraded(t *testing.T) {
 	for _, row := range []struct {
 		name, text string
 		status     int
-		goesOn     bool
+		nextRead   bool // the request after it is answered
 	}{
-		{"a tunnel", "CONNECT localhost:443 HTTP/1.1\r\n" + strings.Replace(own, "localhost", "localhost:443", 1) + "\r\n", 404, true},
-		{"a tunnel to a route", "CONNECT /api/payments HTTP/1.1\r\n" + own + "\r\n", 405, true},
-		{"a request that is to be said back", "TRACE /healthz HTTP/1.1\r\n" + own + "\r\n", 405, true},
-		{"a request that is to be said back to nowhere", "TRACE / HTTP/1.1\r\n" + own + "\r\n", 404, true},
+		{"CONNECT to a host", "CONNECT localhost:443 HTTP/1.1\r\n" + strings.Replace(own, "localhost", "localhost:443", 1) + "\r\n", 404, true},
+		{"CONNECT to a route", "CONNECT /api/payments HTTP/1.1\r\n" + own + "\r\n", 405, true},
+		{"TRACE of a route", "TRACE /healthz HTTP/1.1\r\n" + own + "\r\n", 405, true},
+		{"TRACE of no route", "TRACE / HTTP/1.1\r\n" + own + "\r\n", 404, true},
 		{"HTTP/2 by an upgrade", "GET /healthz HTTP/1.1\r\n" + own + "Connection: Upgrade, HTTP2-Settings\r\nUpgrade: h2c\r\nHTTP2-Settings: AAMAAABkAAQAAP__\r\n\r\n", 200, true},
 		{"a WebSocket", "GET /healthz HTTP/1.1\r\n" + own + "Connection: Upgrade\r\nUpgrade: websocket\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\nSec-WebSocket-Version: 13\r\n\r\n", 200, true},
-		{"HTTP/2 without asking", "PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n", 505, false},
+		{"HTTP/2 without an upgrade", "PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n", 505, false},
 		{"TLS", "\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03\r\n\r\n", 400, false},
 		{"a header of the PROXY protocol", "PROXY TCP4 192.0.2.1 192.0.2.2 1 2\r\n", 400, false},
-		{"the whole server", "OPTIONS * HTTP/1.1\r\n" + own + "\r\n", 404, true},
+		{"OPTIONS of the whole server", "OPTIONS * HTTP/1.1\r\n" + own + "\r\n", 404, true},
 	} {
 		t.Run(row.name, func(t *testing.T) {
 			t.Parallel()
 			got := r.converse(t, row.text+after)
 			want := 1
-			if row.goesOn {
+			if row.nextRead {
 				want = 2
 			}
-			if len(got) != want || got[0].status != row.status || row.goesOn && got[1].header.Get("X-Request-Id") != "after" || !row.goesOn && !got[0].last {
-				t.Fatalf("%d answers: %+v", len(got), got)
+			if len(got) != want {
+				t.Fatalf("%d answers, want %d: %+v", len(got), want, got)
+			}
+			got[0].hasStatus(t, row.status)
+			if row.nextRead && got[1].header.Get("X-Request-Id") != "after" {
+				t.Errorf("second answer = %+v, want that to the next request", got[1])
+			}
+			if !row.nextRead && !got[0].last {
+				t.Errorf("answer = %+v, want the last of its connection", got[0])
 			}
 			if strings.Contains(fmt.Sprint(got[0]), canary) {
-				t.Errorf("it is said back: got %+v, want no %q in it", got[0], canary)
+				t.Errorf("answer = %+v, want no %q in it", got[0], canary)
 			}
 		})
 	}
 }
 
 // Trailers are no headers: a proxy that checks headers has not seen them.
-func TestTrailersAreNoHeaders(t *testing.T) {
+func TestTrailersAreIgnored(t *testing.T) {
 	t.Parallel()
 	r := serve(t, func(s *httpapi.Server) { s.KeysRequired = true })
 	token := r.key(t)
@@ -64,16 +71,18 @@ func TestTrailersAreNoHeaders(t *testing.T) {
 	bearer := "Authorization: Bearer " + token + "\r\n"
 	send("Trailer: Authorization\r\n", bearer).refused(t, 401, "unauthorized", "")
 	if n := len(r.users.all()); n != 0 {
-		t.Fatalf("%d users were made by a key that came after the body, want 0", n)
+		t.Fatalf("%d users created with a key in a trailer, want 0", n)
 	}
 	for range 2 {
-		if a := send(bearer+"Trailer: Idempotency-Key\r\n", "Idempotency-Key: k\r\n"); a.status != 201 || a.header.Get("Idempotency-Replayed") != "" {
-			t.Errorf("got %d %v %s, want 201, no Idempotency-Replayed", a.status, a.header, a.body)
+		a := send(bearer+"Trailer: Idempotency-Key\r\n", "Idempotency-Key: k\r\n")
+		a.hasStatus(t, 201)
+		if got := a.header.Get("Idempotency-Replayed"); got != "" {
+			t.Errorf("Idempotency-Replayed = %q, want none", got)
 		}
 	}
 	for _, c := range r.users.all() {
 		if c.key != "" {
-			t.Errorf("a trailer was taken for a key: got %+v, want none", c)
+			t.Errorf("idempotency key = %q from a trailer, want none", c.key)
 		}
 	}
 	// A valid key is not replaced by one in a trailer.
@@ -92,7 +101,7 @@ func TestTwoAuthorizationHeadersAreRefused(t *testing.T) {
 	}
 }
 
-func TestExcessiveLengthsAreRefused(t *testing.T) {
+func TestExcessiveLengthsOfBodiesAreRefused(t *testing.T) {
 	t.Parallel()
 	r := serve(t)
 	post := "POST /api/users HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\n"
@@ -101,7 +110,7 @@ func TestExcessiveLengthsAreRefused(t *testing.T) {
 		status     int
 		code       string
 	}{
-		{"the longest number", post + "Content-Length: 999999999999999999\r\n\r\n", 413, "body_too_large"},
+		{"18 nines", post + "Content-Length: 999999999999999999\r\n\r\n", 413, "body_too_large"},
 		{"2^63 - 1", post + "Content-Length: 9223372036854775807\r\n\r\n", 400, "bad_request"},
 		{"2^63", post + "Content-Length: 9223372036854775808\r\n\r\n", 400, "bad_request"},
 		{"a chunk of 2^63 - 1", post + "Transfer-Encoding: chunked\r\n\r\n7fffffffffffffff\r\n" + strings.Repeat(" ", 2<<20), 413, "body_too_large"},
@@ -113,7 +122,7 @@ func TestExcessiveLengthsAreRefused(t *testing.T) {
 			t.Parallel()
 			got := r.converse(t, row.text)
 			if len(got) != 1 || !got[0].last {
-				t.Fatalf("got %+v, want 1 entry, the last answer of its connection", got)
+				t.Fatalf("answers = %+v, want one, the last of its connection", got)
 			}
 			got[0].refused(t, row.status, row.code, "")
 		})
@@ -121,7 +130,7 @@ func TestExcessiveLengthsAreRefused(t *testing.T) {
 }
 
 // A client that has closed its side after the request is answered.
-func TestHalfClosedConnections(t *testing.T) {
+func TestRequestsOnHalfClosedConnectionsAreAnswered(t *testing.T) {
 	t.Parallel()
 	r := serve(t)
 	for _, row := range []struct {
@@ -132,9 +141,9 @@ func TestHalfClosedConnections(t *testing.T) {
 		{"after two", strings.Repeat("GET /healthz HTTP/1.1\r\nHost: localhost\r\n\r\n", 2), []int{200, 200}},
 		{"in a head", "GET /healthz HTTP/1.1\r\nHost: loc", []int{400}},
 		{"in a body", "POST /api/users HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\nContent-Length: 9\r\n\r\n{", []int{400}},
-		{"in a body that nobody reads", "POST /nothing HTTP/1.1\r\nHost: localhost\r\nContent-Length: 9\r\n\r\n{", []int{404}},
+		{"in a body that no route reads", "POST /nothing HTTP/1.1\r\nHost: localhost\r\nContent-Length: 9\r\n\r\n{", []int{404}},
 		{"in a chunk", "POST /api/users HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\nTransfer-Encoding: chunked\r\n\r\n9\r\n{", []int{400}},
-		{"without a word", "", nil},
+		{"before a request", "", nil},
 	} {
 		t.Run(row.name, func(t *testing.T) {
 			t.Parallel()
@@ -150,12 +159,12 @@ func TestHalfClosedConnections(t *testing.T) {
 				statuses = append(statuses, a.status)
 			}
 			if !slices.Equal(statuses, row.statuses) {
-				t.Errorf("%v, want %v", statuses, row.statuses)
+				t.Errorf("statuses = %v, want %v", statuses, row.statuses)
 			}
 		})
 	}
 	if calls := r.users.all(); len(calls) != 0 {
-		t.Errorf("half a body made a user: got %+v, want no calls", calls)
+		t.Errorf("repository calls for half a body = %+v, want none", calls)
 	}
 }
 
@@ -180,8 +189,9 @@ func TestPipelinedRequestsAreAnsweredInOrder(t *testing.T) {
 		t.Fatalf("%d answers to %d requests", len(got), many)
 	}
 	for n, a := range got {
-		if want := []int{200, 404, 400}[n%3]; a.header.Get("X-Request-Id") != fmt.Sprint("r", n) || a.status != want {
-			t.Fatalf("answer %d is %d, to %s, want X-Request-Id %v, %v", n, a.status, a.header.Get("X-Request-Id"), fmt.Sprint("r", n), want)
+		if got, want := a.header.Get("X-Request-Id"), fmt.Sprint("r", n); got != want {
+			t.Fatalf("answer %d is to request %q, want %q", n, got, want)
 		}
+		a.hasStatus(t, []int{200, 404, 400}[n%3])
 	}
 }

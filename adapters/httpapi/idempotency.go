@@ -2,6 +2,7 @@ package httpapi
 
 import (
 	"bytes"
+	"regexp"
 	"strings"
 
 	"github.com/go-json-experiment/json/jsontext"
@@ -35,11 +36,17 @@ func (r *request) scopedKey(value string, body []byte) (idempotency.Key, error) 
 	}
 	canonical := jsontext.Value(bytes.Clone(body))
 	if err := canonical.Canonicalize(); err != nil {
-		return idempotency.Key{}, explain(err)
+		return idempotency.Key{}, decodeError(err)
 	}
-	scope := strings.Replace(r.route.name, ":id", r.object, 1)
-	return idempotency.New(r.tenant, scope, value, canonical), nil
+	scope := strings.Replace(r.route.name, ":id", r.id, 1)
+	return idempotency.New(r.caller.Tenant, scope, value, canonical), nil
 }
+
+var (
+	// quotedKey is a string of RFC 8941, section 3.3.3.
+	quotedKey = regexp.MustCompile(`^"((?:[^"\\]|\\["\\])*)"$`)
+	unescape  = strings.NewReplacer(`\"`, `"`, `\\`, `\`)
+)
 
 // parseKey parses the value of an Idempotency-Key header: an RFC 8941 string without
 // parameters or, if it does not begin with a quotation mark, the key itself, as most
@@ -47,40 +54,17 @@ func (r *request) scopedKey(value string, body []byte) (idempotency.Key, error) 
 func parseKey(header string) (string, error) {
 	value := header
 	if strings.HasPrefix(header, `"`) {
-		var ok bool
-		if value, ok = unquote(header); !ok {
+		quoted := quotedKey.FindStringSubmatch(header)
+		if quoted == nil {
 			return "", invalidKey("a quoted Idempotency-Key is one string of RFC 8941, without parameters")
 		}
+		value = unescape.Replace(quoted[1])
 	}
 	printable := !strings.ContainsFunc(value, func(c rune) bool { return c < 0x20 || c > 0x7e })
 	if strings.Trim(value, " ") == "" || len(value) > 255 || !printable {
 		return "", invalidKey("Idempotency-Key takes 1 to 255 printable ASCII characters, not all of them spaces")
 	}
 	return value, nil
-}
-
-// unquote parses a string of RFC 8941, section 3.3.3.
-func unquote(quoted string) (string, bool) {
-	text := quoted[1:]
-	if end := len(text) - 1; end >= 0 && strings.IndexByte(text, '"') == end && strings.IndexByte(text, '\\') < 0 {
-		return text[:end], true
-	}
-	var b strings.Builder
-	for i := 0; i < len(text); i++ {
-		switch c := text[i]; c {
-		case '"':
-			return b.String(), i == len(text)-1
-		case '\\':
-			i++
-			if i == len(text) || text[i] != '"' && text[i] != '\\' {
-				return "", false
-			}
-			b.WriteByte(text[i])
-		default:
-			b.WriteByte(c)
-		}
-	}
-	return "", false
 }
 
 func invalidKey(message string) error {

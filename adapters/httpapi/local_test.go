@@ -117,9 +117,7 @@ func TestWithoutAKeyOnlyThisMachineIsServed(t *testing.T) {
 	}
 	t.Run("a link on a page of this machine, to another page", func(t *testing.T) {
 		headers := local + "Sec-Fetch-Site: same-site\r\nSec-Fetch-Mode: navigate\r\nSec-Fetch-Dest: document\r\n"
-		if a := r.ask(t, "GET", "/docs", headers, ""); a.status != 200 {
-			t.Errorf("got %d %s, want 200", a.status, a.body)
-		}
+		r.ask(t, "GET", "/docs", headers, "").hasStatus(t, 200)
 		r.ask(t, "POST", "/api/users", headers, ada).refused(t, 403, "api_key_needed", "")
 	})
 	t.Run("an absolute target", func(t *testing.T) {
@@ -129,12 +127,9 @@ func TestWithoutAKeyOnlyThisMachineIsServed(t *testing.T) {
 	t.Run("HTTP/1.0", func(t *testing.T) { // of nginx, where its configuration is proxy_pass and no more
 		r.raw(t, "GET /api/users HTTP/1.0\r\nHost: 127.0.0.1:8080\r\nConnection: close\r\n\r\n").refused(t, 403, "api_key_needed", "")
 		r.raw(t, "GET /api/users HTTP/1.0\r\n\r\n").refused(t, 403, "api_key_needed", "")
-		if a := r.raw(t, "GET /healthz HTTP/1.0\r\n\r\n"); a.status != 200 {
-			t.Errorf("a probe: got %d %s, want 200", a.status, a.body)
-		}
-		if a := r.raw(t, "GET /api/users HTTP/1.0\r\nHost: 127.0.0.1:8080\r\n"+token+"\r\n"); a.status != 200 {
-			t.Errorf("with a key: got %d %s, want 200", a.status, a.body)
-		}
+		// A probe, and a request with a key.
+		r.raw(t, "GET /healthz HTTP/1.0\r\n\r\n").hasStatus(t, 200)
+		r.raw(t, "GET /api/users HTTP/1.0\r\nHost: 127.0.0.1:8080\r\n"+token+"\r\n").hasStatus(t, 200)
 	})
 }
 
@@ -146,16 +141,17 @@ func TestWithoutAKeyAPostWithoutABodyIsJudgedByItsOrigin(t *testing.T) {
 	id := r.pay(t)
 	path := "/api/payments/" + id + "/refunds"
 	const local = "Host: localhost:8080\r\n"
+	// Of this machine.
 	r.ask(t, "POST", path, local+"Origin: https://shop.example\r\nContent-Type: text/plain\r\nContent-Length: 0\r\n", "").refused(t, 403, "api_key_needed", "")
+	// Of this machine.
 	r.ask(t, "POST", path, local+"Origin: https://shop.example\r\nSec-Fetch-Site: cross-site\r\nContent-Type: text/plain\r\n", "").refused(t, 403, "api_key_needed", "")
 	r.raw(t, "POST "+path+" HTTP/1.1\r\n"+local+"Origin: https://shop.example\r\nContent-Type: text/plain\r\n"+
 		"Transfer-Encoding: chunked\r\nConnection: close\r\n\r\n0\r\n\r\n").refused(t, 403, "api_key_needed", "")
 	if p := r.stored(t, id); p.AmountRefunded != 0 {
 		t.Fatalf("got %d was refunded, want 0", p.AmountRefunded)
 	}
-	if a := r.ask(t, "POST", path, local+"Content-Length: 0\r\n", ""); a.status != 201 {
-		t.Errorf("of this machine: got %d %s, want 201", a.status, a.body)
-	}
+	// Of this machine.
+	r.ask(t, "POST", path, local+"Content-Length: 0\r\n", "").hasStatus(t, 201)
 }
 
 // If keys are required, only they count, wherever a request comes from.

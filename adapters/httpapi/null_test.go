@@ -63,7 +63,7 @@ func TestNullIsRefused(t *testing.T) {
 		t.Errorf("something was done: got %+v, want amount refunded 0, 1 operation", p)
 	}
 	if calls := r.users.all(); len(calls) != 0 {
-		t.Errorf("the repository was asked: got %+v, want no calls", calls)
+		t.Errorf("repository calls = %+v, want none", calls)
 	}
 }
 
@@ -119,7 +119,7 @@ func TestAPatchIsAMergePatch(t *testing.T) {
 		r.do(t, "PATCH", "/api/users/usr_1", row.body, asJSON).refused(t, 400, row.code, row.param)
 	}
 	if calls := r.users.all()[before:]; len(calls) != 0 {
-		t.Errorf("the repository was asked: got %+v, want no calls", calls)
+		t.Errorf("repository calls = %+v, want none", calls)
 	}
 	for _, method := range []string{"POST", "PATCH"} {
 		path := map[string]string{"POST": "/api/users", "PATCH": "/api/users/usr_1"}[method]

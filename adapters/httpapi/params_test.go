@@ -44,7 +44,7 @@ func TestIfMatch(t *testing.T) {
 				patch.refused(t, 412, "version_mismatch", "")
 				remove.refused(t, 412, "version_mismatch", "")
 				if len(calls) != 0 {
-					t.Errorf("the repository was asked: got %+v, want no calls", calls)
+					t.Errorf("repository calls = %+v, want none", calls)
 				}
 				return
 			}

@@ -5,6 +5,7 @@ import (
 
 	"patchbay/adapters/httpapi/api"
 	"patchbay/core/fault"
+	"patchbay/core/idempotency"
 	"patchbay/core/money"
 	"patchbay/core/payment"
 	"patchbay/core/payments"
@@ -13,13 +14,8 @@ import (
 // scopePay is the scope to make payments and refunds.
 const scopePay = "payments:write"
 
-func (s *Server) createPayment(r *request) error {
-	var in api.PaymentIntentRequest
-	key, err := r.decode(&in)
-	if err != nil {
-		return err
-	}
-	result, err := s.Payments.Create(r.ctx, r.tenant, payments.CreateRequest{
+func (s *Server) createPayment(r *request, in api.PaymentIntentRequest, key idempotency.Key) (any, error) {
+	result, err := s.Payments.Create(r.ctx, r.caller.Tenant, payments.CreateRequest{
 		Amount: in.Amount, Currency: money.Currency(in.Currency), CustomerID: in.CustomerId, Metadata: in.Metadata,
 		PaymentMethod: in.PaymentMethod, PaymentMethods: in.PaymentMethods, Customers: in.Customers, Confirm: in.Confirm,
 		CaptureMethod: payment.CaptureMethod(in.CaptureMethod), Confirmation: payment.Confirmation(in.Confirmation),
@@ -28,63 +24,39 @@ func (s *Server) createPayment(r *request) error {
 	return r.paid(fiber.StatusCreated, result, err)
 }
 
-func (s *Server) confirmPayment(r *request) error {
-	var in api.ConfirmRequest
-	key, err := r.decode(&in)
-	if err != nil {
-		return err
-	}
-	result, err := s.Payments.Confirm(r.ctx, r.tenant, r.id(),
+func (s *Server) confirmPayment(r *request, in api.ConfirmRequest, key idempotency.Key) (any, error) {
+	result, err := s.Payments.Confirm(r.ctx, r.caller.Tenant, r.id,
 		payments.ConfirmRequest{PaymentMethod: in.PaymentMethod, ReturnURL: in.ReturnUrl}, key)
 	return r.paid(fiber.StatusOK, result, err)
 }
 
-func (s *Server) capturePayment(r *request) error {
-	var in api.AmountRequest
-	key, err := r.decode(&in)
+func (s *Server) capturePayment(r *request, in api.AmountRequest, key idempotency.Key) (any, error) {
+	amount, err := amountOf(in)
 	if err != nil {
-		return err
+		return nil, err
 	}
-	amount, err := part(in)
-	if err != nil {
-		return err
-	}
-	result, err := s.Payments.Capture(r.ctx, r.tenant, r.id(), amount, key)
+	result, err := s.Payments.Capture(r.ctx, r.caller.Tenant, r.id, amount, key)
 	return r.paid(fiber.StatusOK, result, err)
 }
 
-func (s *Server) cancelPayment(r *request) error {
-	var in struct{}
-	key, err := r.decode(&in)
-	if err != nil {
-		return err
-	}
-	result, err := s.Payments.Cancel(r.ctx, r.tenant, r.id(), key)
-	s.act(r, "payment.cancel", "payment", err)
+func (s *Server) cancelPayment(r *request, _ struct{}, key idempotency.Key) (any, error) {
+	result, err := s.Payments.Cancel(r.ctx, r.caller.Tenant, r.id, key)
+	r.logAction("payment.cancel", "payment", err)
 	return r.paid(fiber.StatusOK, result, err)
 }
 
-func (s *Server) refundPayment(r *request) error {
-	var in api.AmountRequest
-	key, err := r.decode(&in)
+func (s *Server) refundPayment(r *request, in api.AmountRequest, key idempotency.Key) (any, error) {
+	amount, err := amountOf(in)
 	if err != nil {
-		return err
+		return nil, err
 	}
-	amount, err := part(in)
-	if err != nil {
-		return err
-	}
-	result, err := s.Payments.Refund(r.ctx, r.tenant, r.id(), amount, key)
-	r.replayed(result.Replayed)
-	if err != nil {
-		return failed(result, err)
-	}
-	return r.answer(progress(fiber.StatusCreated, result), refund(result.Payment, result.Operation))
+	result, err := s.Payments.Refund(r.ctx, r.caller.Tenant, r.id, amount, key)
+	return refundView(result.Payment, result.Operation), r.finish(fiber.StatusCreated, result, err)
 }
 
-// part returns the amount of a capture or refund. It returns 0, which means the full
+// amountOf returns the amount of a capture or refund. It returns 0, which means the full
 // amount, only if no amount is given.
-func part(in api.AmountRequest) (int64, error) {
+func amountOf(in api.AmountRequest) (int64, error) {
 	if in.Amount == nil {
 		return 0, nil
 	}
@@ -95,63 +67,60 @@ func part(in api.AmountRequest) (int64, error) {
 }
 
 // paid answers an operation with its payment.
-func (r *request) paid(done int, result payments.Result, err error) error {
-	r.replayed(result.Replayed)
-	if err != nil {
-		return failed(result, err)
-	}
-	return r.answer(progress(done, result), r.payment(result.Payment))
+func (r *request) paid(done int, result payments.Result, err error) (any, error) {
+	return r.paymentView(result.Payment), r.finish(done, result, err)
 }
 
-// progress returns 202 while the outcome is open, and done otherwise.
-func progress(done int, result payments.Result) int {
+// finish sets the status and headers of the answer to an operation: 202 while the outcome
+// is open, and done otherwise. It returns err, with the payment if that is stored.
+func (r *request) finish(done int, result payments.Result, err error) error {
+	r.setReplayed(result.Replayed)
+	r.Status(done)
 	if result.Operation.Outcome.Open() {
-		return fiber.StatusAccepted
+		r.Status(fiber.StatusAccepted)
 	}
-	return done
+	if err != nil && result.Payment.ID != "" {
+		return &paymentError{err, result.Payment.ID}
+	}
+	return err
 }
 
-func failed(result payments.Result, err error) error {
-	if result.Payment.ID == "" {
-		return err
-	}
-	return &ofPayment{err, result.Payment.ID}
+func (s *Server) getPayment(r *request) (any, error) {
+	p, err := s.Payments.Get(r.ctx, r.caller.Tenant, r.id)
+	return r.paymentView(p), err
 }
 
-func (s *Server) getPayment(r *request) error {
-	p, err := s.Payments.Get(r.ctx, r.tenant, r.id())
-	if err != nil {
-		return err
-	}
-	return r.answer(fiber.StatusOK, r.payment(p))
-}
-
-func (s *Server) listPayments(r *request) error {
-	cursor, limit, err := r.page()
-	if err != nil {
-		return err
-	}
+func (s *Server) listPayments(r *request, cursor string, limit int) (any, error) {
 	status := payment.Status(r.query("status"))
 	if status != "" && !status.Known() {
-		return errUnknownStatus
+		return nil, errUnknownStatus
 	}
-	page, err := s.Payments.List(r.ctx, r.tenant, payments.Filter{
+	page, err := s.Payments.List(r.ctx, r.caller.Tenant, payments.Filter{
 		Reference: r.query("reference"), CustomerID: r.query("customerId"), Status: status,
 	}, cursor, limit)
-	if err != nil {
-		return err
-	}
-	out := api.PaymentPage{Data: make([]api.Payment, len(page.Payments)), NextCursor: page.Next}
-	for i, p := range page.Payments {
-		out.Data[i] = r.payment(p)
-	}
-	return r.answer(fiber.StatusOK, out)
+	return api.PaymentPage{Data: views(page.Payments, r.paymentView), NextCursor: page.Next}, err
 }
 
-// payment returns the caller's view of a payment. A caller without scopePay does not see
-// the values with which somebody could continue a payment in the buyer's place.
-func (r *request) payment(p payment.Payment) api.Payment {
-	if !r.who.Allows(scopePay) {
+func (s *Server) syncPayment(r *request, _ struct{}, _ idempotency.Key) (any, error) {
+	p, err := s.Payments.Sync(r.ctx, r.caller.Tenant, r.id)
+	r.logAction("payment.sync", "payment", err)
+	return r.paymentView(p), err
+}
+
+// resolvePayment accepts a person's verdict. It needs no idempotency key, because repeating
+// the same verdict changes nothing.
+func (s *Server) resolvePayment(r *request, in api.Resolution, _ idempotency.Key) (any, error) {
+	p, err := s.Payments.Settle(r.ctx, r.caller.Tenant, r.id, payments.SettleRequest{
+		Verdict: payments.Verdict(in.Verdict), Reference: in.Reference, Note: in.Note, By: r.caller.KeyID,
+	})
+	r.logAction("payment.resolve", "payment", err)
+	return r.paymentView(p), err
+}
+
+// paymentView returns the caller's view of a payment. A caller without scopePay does not
+// see the values with which somebody could continue a payment in the buyer's place.
+func (r *request) paymentView(p payment.Payment) api.Payment {
+	if !r.caller.Allows(scopePay) {
 		p.Conceal()
 	}
 	out := api.Payment{
@@ -160,32 +129,47 @@ func (r *request) payment(p payment.Payment) api.Payment {
 		Confirmation: string(p.Confirmation), ReturnUrl: p.ReturnURL,
 		Provider: p.Provider, ProviderReference: p.ProviderReference, ClientSecret: p.ClientSecret,
 		PublishableKey: p.PublishableKey, AmountCapturable: p.AmountCapturable, AmountCaptured: p.AmountCaptured,
-		AmountRefunded: p.AmountRefunded, Error: failure(p.Error), NeedsReview: p.NeedsReview,
+		AmountRefunded: p.AmountRefunded, Error: failureView(p.Error), NeedsReview: p.NeedsReview,
 		Account: p.Account, ExpiresAt: p.ExpiresAt, NextLookAt: p.NextLookAt,
-		Reviews: reviews(p), Refunds: refunds(p), Disputes: disputes(p),
-		Attempts: make([]api.Attempt, len(p.Operations)), CreatedAt: p.CreatedAt, UpdatedAt: p.UpdatedAt, ErasedAt: p.ErasedAt,
+		Reviews: views(p.Reviews, reviewView), Refunds: refundViews(p), Disputes: views(p.Disputes, disputeView),
+		Attempts: views(p.Operations, attemptView), CreatedAt: p.CreatedAt, UpdatedAt: p.UpdatedAt, ErasedAt: p.ErasedAt,
 	}
 	if n := p.NextAction; n != nil {
 		out.NextAction = api.NextAction{Type: n.Type, Url: n.URL}
 	}
-	for i, op := range p.Operations {
-		out.Attempts[i] = api.Attempt{
-			Id: op.ID, Operation: string(op.Action), Provider: op.Provider, Outcome: string(op.Outcome),
-			Error: failure(op.Error), StartedAt: op.StartedAt, EndedAt: op.EndedAt,
-		}
-		if op.Tries > 1 {
-			out.Attempts[i].Tries = op.Tries
-		}
+	return out
+}
+
+func attemptView(op payment.Operation) api.Attempt {
+	out := api.Attempt{
+		Id: op.ID, Operation: string(op.Action), Provider: op.Provider, Outcome: string(op.Outcome),
+		Error: failureView(op.Error), StartedAt: op.StartedAt, EndedAt: op.EndedAt,
+	}
+	if op.Tries > 1 {
+		out.Tries = op.Tries
 	}
 	return out
 }
 
-// failure returns the view of a failure, as a card error if it has a decline code.
-func failure(f *payment.Failure) api.Failure {
+func reviewView(r payment.Review) api.Review {
+	return api.Review{
+		Reason: r.Reason, Detail: r.Detail, At: r.At, SettledAt: r.SettledAt, Verdict: r.Verdict, Note: r.Note, By: r.By,
+	}
+}
+
+func disputeView(d payment.Dispute) api.Dispute {
+	return api.Dispute{
+		Reference: d.Reference, Amount: d.Amount, Currency: string(d.Currency), Reason: d.Reason, Status: d.Status,
+		DueBy: d.DueBy, FundsWithdrawn: d.FundsWithdrawn, CreatedAt: d.CreatedAt, UpdatedAt: d.UpdatedAt,
+	}
+}
+
+// failureView returns the view of a failure, as a card error if its cause is the card or the buyer.
+func failureView(f *payment.Failure) api.Failure {
 	switch {
 	case f == nil:
 		return api.Failure{}
-	case f.DeclineCode != "":
+	case f.CausedByBuyer():
 		return publicFailure(f.Code, f.DeclineCode, f.Message)
 	}
 	return api.Failure{Type: string(api.ApiError), Code: f.Code, Message: f.Message}

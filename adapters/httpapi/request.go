@@ -2,7 +2,6 @@ package httpapi
 
 import (
 	"context"
-	"log/slog"
 	"slices"
 	"strconv"
 	"strings"
@@ -13,27 +12,19 @@ import (
 
 	"patchbay/core/apikeys"
 	"patchbay/core/fault"
+	"patchbay/core/idempotency"
 	"patchbay/core/logging"
-	"patchbay/core/payments"
 )
 
 const (
-	open      = ""       // the scope of a route that anybody may call, from anywhere
-	public    = "public" // the scope of a route that needs no key where keys are required
-	keyless   = "local"  // the key id of a caller where no key is needed
-	requestID = "X-Request-Id"
-)
-
-// Names and values of the headers of every answer.
-var (
-	requestIDName          = []byte(requestID)
-	contentTypeOptionsName = []byte(fiber.HeaderXContentTypeOptions)
-	cacheControlName       = []byte(fiber.HeaderCacheControl)
-	noSniff, noStore       = []byte("nosniff"), []byte("no-store")
+	open       = ""       // the scope of a route that anybody may call, from anywhere
+	public     = "public" // the scope of a route that needs no key where keys are required
+	localKeyID = "local"  // the key id of a caller where no key is needed
+	requestID  = "X-Request-Id"
 )
 
 // local is the identity of a caller without a key, where none is needed.
-var local = apikeys.Identity{Tenant: apikeys.DefaultTenant, KeyID: keyless, Scopes: []string{apikeys.All}}
+var local = apikeys.Identity{Tenant: apikeys.DefaultTenant, KeyID: localKeyID, Scopes: []string{apikeys.All}}
 
 // route is one operation of the API.
 type route struct {
@@ -43,21 +34,57 @@ type route struct {
 	params []string // of the query
 }
 
-// request is one authorized call of the API.
+// request is one call of the API.
 type request struct {
 	*fiber.Ctx
-	route  *route
-	ctx    context.Context
-	cancel context.CancelFunc
-	server *Server
-	trace  *trace
-	bodies *bodyBudget
-	held   []func() // these release the memory reserved for the body
-	who    apikeys.Identity
-	tenant string
-	caller string // the id of the key
-	object string // the id in the path, decoded
-	limit  int    // in bytes of the body
+	route    *route
+	ctx      context.Context
+	cancel   context.CancelFunc
+	server   *Server
+	log      *logEntry
+	reserved []func() // these release the memory reserved for the body
+	caller   apikeys.Identity
+	id       string // in the path, decoded
+}
+
+// handler serves a request. It returns the model to answer with, or nil if it has written
+// the response itself.
+type handler func(*request) (model any, err error)
+
+// withBody returns a handler that decodes the body, and passes it on with the caller's
+// idempotency key.
+func withBody[Body any](serve func(*request, Body, idempotency.Key) (any, error)) handler {
+	return func(r *request) (any, error) {
+		var body Body
+		key, err := r.decode(&body)
+		if err != nil {
+			return nil, err
+		}
+		return serve(r, body, key)
+	}
+}
+
+// withPage returns a handler that reads the cursor and the limit of a list.
+func withPage(serve func(r *request, cursor string, limit int) (any, error)) handler {
+	return func(r *request) (any, error) {
+		limit := 20
+		if text := r.query("limit"); text != "" {
+			var err error
+			if limit, err = strconv.Atoi(text); err != nil || limit < 1 || limit > 100 {
+				return nil, fault.InvalidParam("limit", "invalid_limit", "limit must be 1 to 100")
+			}
+		}
+		return serve(r, r.query("cursor"), limit)
+	}
+}
+
+// views returns the view of each value.
+func views[Value, View any](values []Value, view func(Value) View) []View {
+	all := make([]View, len(values))
+	for i, value := range values {
+		all[i] = view(value)
+	}
+	return all
 }
 
 // extend moves the deadline of a request by time that was not spent in the store.
@@ -70,62 +97,58 @@ func (r *request) extend(d time.Duration) {
 // end releases the resources of the request.
 func (r *request) end() {
 	r.cancel()
-	for _, release := range r.held {
+	for _, release := range r.reserved {
 		release()
 	}
 }
 
-// id returns the id in the path. It is a copy, because fiber reuses its memory.
-func (r *request) id() string { return r.object }
-
-// query returns a copy of a query parameter.
+// query returns a copy of a query parameter, because fiber reuses its memory.
 func (r *request) query(name string) string { return strings.Clone(r.Query(name)) }
 
 // handle registers a route for callers with the given scope, with a limit for the body and
 // the names of its query parameters.
-func (s *Server) handle(method, path, scope string, limit int, serve func(*request) error, params ...string) {
+func (s *Server) handle(method, path, scope string, limit int, serve handler, params ...string) {
 	o := &route{name: method + " " + path, scope: scope, limit: limit, params: params}
 	s.app.Add(method, path, func(c *fiber.Ctx) error {
-		r := &request{Ctx: c, route: o, limit: limit, server: s, trace: traceOf(c.Context()), bodies: s.bodies}
+		r := &request{Ctx: c, route: o, server: s, log: logEntryOf(c.Context())}
 		r.ctx, r.cancel = context.WithTimeout(context.Background(), s.Deadline)
+		r.ctx = logging.WithCaller(r.ctx, logging.Caller{Request: r.log.request})
 		defer r.end()
-		r.trace.at(path)
-		who, err := s.authorize(r, scope)
-		r.identify(who)
-		if err != nil {
+		r.log.route = path
+		if err := r.authorize(); err != nil {
 			return err
 		}
 		if err := r.readTarget(); err != nil {
 			return err
 		}
-		return serve(r)
+		model, err := serve(r)
+		if err != nil || model == nil {
+			return err
+		}
+		return r.answer(model)
 	})
 }
 
 // prepare sets the headers of every answer.
 func (s *Server) prepare(c *fiber.Ctx) error {
-	s.head(c, traceOf(c.Context()))
+	s.setHeaders(c)
 	if !wellFormed(c.Path()) {
 		return fiber.ErrNotFound
 	}
 	return c.Next()
 }
 
-// requestID returns the id sent with a request, or a new one. It returns a copy, which the
-// log may keep: the next request on the connection overwrites the original.
-func (s *Server) requestID(c *fiber.Ctx) string {
-	if id := c.Get(requestID); plain(id) {
-		return strings.Clone(id)
+// setHeaders sets the headers of every answer. The id of the request is the one that was
+// sent, or a new one.
+func (s *Server) setHeaders(c *fiber.Ctx) {
+	id := strings.Clone(c.Get(requestID)) // the log may keep it, and fiber reuses its memory
+	if !loggable(id) {
+		id = s.IDs.New("req")
 	}
-	return s.IDs.New("req")
-}
-
-func (s *Server) head(c *fiber.Ctx, t *trace) {
-	t.request = s.requestID(c)
-	h := &c.Response().Header
-	h.SetCanonical(requestIDName, []byte(t.request))
-	h.SetCanonical(contentTypeOptionsName, noSniff)
-	h.SetCanonical(cacheControlName, noStore)
+	logEntryOf(c.Context()).request = id
+	c.Set(requestID, id)
+	c.Set(fiber.HeaderXContentTypeOptions, "nosniff")
+	c.Set(fiber.HeaderCacheControl, "no-store")
 }
 
 // unknownMethods answers methods that fiber does not know. Fiber would answer them without
@@ -142,168 +165,47 @@ func (s *Server) unknownMethods(next fasthttp.RequestHandler) fasthttp.RequestHa
 	}
 }
 
-// plain reports whether an id sent by a caller is safe to log.
-func plain(id string) bool {
-	if id == "" || len(id) > 64 {
-		return false
-	}
-	return !strings.ContainsFunc(id, func(r rune) bool {
-		return !('a' <= r && r <= 'z' || 'A' <= r && r <= 'Z' || '0' <= r && r <= '9' || strings.ContainsRune("-_.:", r))
-	})
-}
-
-// authorize returns the identity of a caller that has the scope.
-func (s *Server) authorize(r *request, scope string) (apikeys.Identity, error) {
+// authorize identifies the caller, and checks that it has the route's scope.
+func (r *request) authorize() error {
+	s, scope := r.server, r.route.scope
 	if scope == open || scope == public && s.KeysRequired {
-		return apikeys.Identity{}, nil
+		return nil
 	}
 	header := r.Get(fiber.HeaderAuthorization)
 	if len(r.Request().Header.PeekAll(fiber.HeaderAuthorization)) > 1 { // a proxy may have checked another one than we would
-		return apikeys.Identity{}, unauthorized(r.Ctx, "send one Authorization only")
+		return r.unauthorized("send one Authorization only")
 	}
 	if header == "" && !s.KeysRequired {
-		return local, r.checkLocal()
+		r.identify(local)
+		return r.checkLocal()
 	}
 	token, ok := strings.CutPrefix(header, "Bearer ")
 	if !ok {
-		return apikeys.Identity{}, unauthorized(r.Ctx, "send an API key as Authorization: Bearer")
+		return r.unauthorized("send an API key as Authorization: Bearer")
 	}
-	ctx := logging.WithCaller(r.ctx, logging.Caller{Request: r.trace.request})
-	who, err := s.APIKeys.Authenticate(ctx, strings.Clone(token))
-	switch {
-	case fault.Is(err, fault.Unauthorized):
-		r.trace.key = apikeys.EndedKey(err)
-		return apikeys.Identity{}, unauthorized(r.Ctx, "the API key is not valid")
-	case err != nil:
-		return apikeys.Identity{}, err
-	case scope != public && !who.Allows(scope):
-		return who, refuse(fiber.StatusForbidden, "scope_missing", "the API key lacks the scope "+scope)
+	caller, err := s.APIKeys.Authenticate(r.ctx, strings.Clone(token))
+	if fault.Is(err, fault.Unauthorized) {
+		r.log.key = apikeys.EndedKey(err)
+		return r.unauthorized("the API key is not valid")
 	}
-	return who, nil
+	if err != nil {
+		return err
+	}
+	r.identify(caller)
+	if scope != public && !caller.Allows(scope) {
+		return refuse(fiber.StatusForbidden, "scope_missing", "the API key lacks the scope "+scope)
+	}
+	return nil
 }
 
-func unauthorized(c *fiber.Ctx, message string) error {
-	c.Set(fiber.HeaderWWWAuthenticate, `Bearer realm="patchbay"`)
+// identify records the caller, and adds it to the request's context.
+func (r *request) identify(caller apikeys.Identity) {
+	r.caller = caller
+	r.log.tenant, r.log.key = caller.Tenant, caller.KeyID
+	r.ctx = logging.WithCaller(r.ctx, logging.Caller{Request: r.log.request, Tenant: caller.Tenant, Key: caller.KeyID})
+}
+
+func (r *request) unauthorized(message string) error {
+	r.Set(fiber.HeaderWWWAuthenticate, `Bearer realm="patchbay"`)
 	return refuse(fiber.StatusUnauthorized, "unauthorized", message)
-}
-
-func (r *request) tooLarge() error {
-	return refuse(fiber.StatusRequestEntityTooLarge, "body_too_large",
-		"the body may have at most "+strconv.Itoa(r.limit)+" bytes")
-}
-
-// page reads the cursor and the limit of a list.
-func (r *request) page() (cursor string, limit int, err error) {
-	limit = 20
-	if text := r.query("limit"); text != "" {
-		if limit, err = strconv.Atoi(text); err != nil || limit < 1 || limit > 100 {
-			return "", 0, fault.InvalidParam("limit", "invalid_limit", "limit must be 1 to 100")
-		}
-	}
-	return r.query("cursor"), limit, nil
-}
-
-// trace holds what is logged about a request.
-type trace struct {
-	handled bool // it reached the handler
-	began   time.Time
-	request string // the id in the answer
-	route   string // the route's pattern, empty if there is none
-	tenant  string
-	key     string // the id of the API key
-	code    string // of the error in the answer
-	quiet   bool   // a frequent health check
-}
-
-const traceValue = "patchbay.trace"
-
-// traceOf returns the trace of a request.
-func traceOf(c *fasthttp.RequestCtx) *trace {
-	if t, ok := c.UserValue(traceValue).(*trace); ok {
-		return t
-	}
-	t := new(trace)
-	c.SetUserValue(traceValue, t)
-	return t
-}
-
-// logged writes a line for each request.
-func (s *Server) logged(next fasthttp.RequestHandler) fasthttp.RequestHandler {
-	return func(c *fasthttp.RequestCtx) {
-		t := &trace{handled: true, began: time.Now()}
-		c.SetUserValue(traceValue, t)
-		s.underway.Add(1)
-		defer s.underway.Add(-1)
-		next(c)
-		s.line(c, t, c.Response.StatusCode(), time.Since(t.began))
-	}
-}
-
-// Underway returns the number of requests in progress.
-func (s *Server) Underway() int { return int(s.underway.Load()) }
-
-func (s *Server) line(c *fasthttp.RequestCtx, t *trace, status int, took time.Duration) {
-	level := slog.LevelInfo
-	if t.quiet {
-		level = slog.LevelDebug
-	}
-	if !s.LogRequests || !s.Log.Enabled(context.Background(), level) {
-		return
-	}
-	attrs := make([]slog.Attr, 0, 9)
-	attrs = append(attrs, slog.String("method", string(c.Method())), slog.String("route", t.route),
-		slog.Int("status", status), slog.Duration("duration", took), slog.String("request", t.request))
-	if client := s.client(c); client.IsValid() {
-		attrs = append(attrs, slog.String("client", client.String()))
-	}
-	attrs = append(attrs, given(slog.String("tenant", t.tenant), slog.String("key", t.key), slog.String("code", t.code))...)
-	logging.Request(s.Log, level, attrs)
-}
-
-// given returns the attributes that have a value.
-func given(attrs ...slog.Attr) []slog.Attr {
-	return slices.DeleteFunc(attrs, func(a slog.Attr) bool { return a.Value.String() == "" })
-}
-
-// at records the route of a request.
-func (t *trace) at(path string) {
-	t.route, t.quiet = path, path == "/healthz" || path == "/readyz"
-}
-
-// identify records who makes the request, and adds the caller to the request's context.
-func (r *request) identify(who apikeys.Identity) {
-	r.who, r.tenant, r.caller = who, who.Tenant, who.KeyID
-	r.trace.tenant, r.trace.key = who.Tenant, who.KeyID
-	r.ctx = logging.WithCaller(r.ctx, logging.Caller{Request: r.trace.request, Tenant: who.Tenant, Key: who.KeyID})
-}
-
-// tell logs why a request was refused, if that deserves more than the request's line: an
-// internal error, an unavailable dependency, a refused credential or a refused signature.
-func (s *Server) tell(c *fiber.Ctx, status int, code string, err error) {
-	t := traceOf(c.Context())
-	if t.code = code; !t.handled { // package wire logs problems that are more than one client's fault
-		s.line(c.Context(), t, status, 0)
-		return
-	}
-	attrs := []slog.Attr{slog.String("code", code), slog.String("route", t.route), slog.String("request", t.request)}
-	attrs = append(attrs, given(slog.String("key", t.key), slog.String("tenant", t.tenant))...)
-	switch {
-	case code == payments.CodeRestored: // logged separately, as is its end
-	case code == codeNoRoom: // the caller retries; nothing is broken
-		s.crowded.Note(context.Background(), code, attrs...)
-	case status >= fiber.StatusInternalServerError && status != fiber.StatusNotImplemented: // 501 is the client's fault
-		s.Log.LogAttrs(context.Background(), slog.LevelError, "request failed",
-			append(attrs, slog.String("method", c.Method()), slog.Int("status", status), slog.Any("error", err))...)
-	case status == fiber.StatusUnauthorized, status == fiber.StatusForbidden:
-		client := s.client(c.Context()).String()
-		s.refusals.Note(context.Background(), code+" "+client, append(attrs, slog.String("client", client))...)
-	case fault.From(err).Code == "invalid_signature":
-		hook := strings.Clone(c.Params("route"))
-		s.signatures.Note(context.Background(), hook, append(attrs, slog.String("type", hook), slog.Any("error", err))...)
-	}
-}
-
-// act logs an action that a person requested through the API, and its result.
-func (s *Server) act(r *request, action, object string, err error) {
-	logging.Act(r.ctx, s.Log, action, r.caller, err, slog.String(object, r.id()))
 }

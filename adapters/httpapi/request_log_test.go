@@ -25,8 +25,8 @@ import (
 	"patchbay/tests/testlog"
 )
 
-// telling serves the API with a log that has a line for each request.
-func telling(t *testing.T, level slog.Level, changes ...func(*httpapi.Server)) (*rig, *testlog.Buffer) {
+// serveLogged serves the API with a log that has a line for each request.
+func serveLogged(t *testing.T, level slog.Level, changes ...func(*httpapi.Server)) (*rig, *testlog.Buffer) {
 	t.Helper()
 	log := new(testlog.Buffer)
 	r := serve(t, func(s *httpapi.Server) {
@@ -40,8 +40,8 @@ func telling(t *testing.T, level slog.Level, changes ...func(*httpapi.Server)) (
 	return r, log
 }
 
-// about returns the lines that contain these words, without the time and what differs in each run.
-func about(log *testlog.Buffer, words string) (lines []string) {
+// linesWith returns the lines that contain these words, without the time and what differs in each run.
+func linesWith(log *testlog.Buffer, words string) (lines []string) {
 	for line := range strings.Lines(log.String()) {
 		if strings.Contains(line, words) {
 			_, line, _ = strings.Cut(line, "level=")
@@ -53,7 +53,7 @@ func about(log *testlog.Buffer, words string) (lines []string) {
 
 func TestEachRequestHasALine(t *testing.T) {
 	t.Parallel()
-	r, log := telling(t, slog.LevelInfo)
+	r, log := serveLogged(t, slog.LevelInfo)
 	own := header{"X-Request-Id": "mine"}
 	bearer := header{"Authorization": "Bearer " + r.key(t)}
 	r.do(t, "GET", "/api/users/usr_1", "", own, bearer)
@@ -64,7 +64,7 @@ func TestEachRequestHasALine(t *testing.T) {
 	r.do(t, "BREW", "/api/users", "", own)
 	r.do(t, "GET", "/api/users/usr_1", "", own, header{"Authorization": "Bearer pb_live_a_b"})
 	r.do(t, "GET", "/readyz", "", own)
-	got := about(log, "msg=request ")
+	got := linesWith(log, "msg=request ")
 	want := []string{
 		`INFO msg=request method=GET route=/api/users/:id status=200 _ request=mine client=127.0.0.1 tenant=acme key=_`,
 		`INFO msg=request method=GET route=/api/users/:id status=400 _ request=mine client=127.0.0.1 tenant=acme key=_ code=unknown_parameter`,
@@ -76,16 +76,16 @@ func TestEachRequestHasALine(t *testing.T) {
 	}
 	for i := range max(len(got), len(want)) {
 		if i >= len(got) || i >= len(want) || got[i] != want[i] {
-			t.Fatalf("the log says\n%s\nwant\n%s", strings.Join(got, "\n"), strings.Join(want, "\n"))
+			t.Fatalf("lines =\n%s\nwant\n%s", strings.Join(got, "\n"), strings.Join(want, "\n"))
 		}
 	}
-	if failed := about(log, "ERROR"); len(failed) > 0 { // none of it is a mistake of ours
-		t.Errorf("got %q, want no failed", failed)
+	if failed := linesWith(log, "ERROR"); len(failed) > 0 { // none of it is a mistake of ours
+		t.Errorf("errors in the log: %q, want none", failed)
 	}
 }
 
 // A request that reaches no handler has a line too, and only one.
-func TestWhatIsNoRequestHasALine(t *testing.T) {
+func TestARequestThatIsNotReadHasOneLine(t *testing.T) {
 	t.Parallel()
 	post := "POST /api/users HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\n"
 	for _, row := range []struct {
@@ -95,15 +95,15 @@ func TestWhatIsNoRequestHasALine(t *testing.T) {
 		want   string
 		after  string // of the answer
 	}{
-		{"no HTTP", nil, "GET\r\n\r\n", `method=- route="" status=400 _ request=_ client=127.0.0.1 code=bad_request`, ""},
-		{"a head that does not come", func(o *wire.Options) { o.HeadTime = 50 * time.Millisecond }, "GET / HT", `method=- route="" status=408 _ request=_ client=127.0.0.1 code=request_timeout`, ""},
-		{"a body that does not come", func(o *wire.Options) { o.Grace = 50 * time.Millisecond }, post + "Content-Length: 5\r\n\r\n", `method=POST route=/api/users status=408 _ request=_ client=127.0.0.1 tenant=default key=local code=request_timeout`, ""},
-		{"one connection too many", func(o *wire.Options) { o.Max = 1 }, "GET /healthz HTTP/1.1\r\n", `method=- route="" status=503 _ request=_ client=127.0.0.1 code=too_many_connections`, "1"},
-		{"one too many of an address", func(o *wire.Options) { o.MaxPerAddress = 1 }, "GET /healthz HTTP/1.1\r\n", `method=- route="" status=429 _ request=_ client=127.0.0.1 code=too_many_connections`, "1"},
+		{"a line that is not HTTP", nil, "GET\r\n\r\n", `method=- route="" status=400 _ request=_ client=127.0.0.1 code=bad_request`, ""},
+		{"a head that does not arrive in time", func(o *wire.Options) { o.HeadTime = 50 * time.Millisecond }, "GET / HT", `method=- route="" status=408 _ request=_ client=127.0.0.1 code=request_timeout`, ""},
+		{"a body that does not arrive in time", func(o *wire.Options) { o.Grace = 50 * time.Millisecond }, post + "Content-Length: 5\r\n\r\n", `method=POST route=/api/users status=408 _ request=_ client=127.0.0.1 tenant=default key=local code=request_timeout`, ""},
+		{"a connection beyond the limit in all", func(o *wire.Options) { o.Max = 1 }, "GET /healthz HTTP/1.1\r\n", `method=- route="" status=503 _ request=_ client=127.0.0.1 code=too_many_connections`, "1"},
+		{"a connection beyond the limit of an address", func(o *wire.Options) { o.MaxPerAddress = 1 }, "GET /healthz HTTP/1.1\r\n", `method=- route="" status=429 _ request=_ client=127.0.0.1 code=too_many_connections`, "1"},
 	} {
 		t.Run(row.name, func(t *testing.T) {
 			t.Parallel()
-			r, log := telling(t, slog.LevelInfo, func(s *httpapi.Server) {
+			r, log := serveLogged(t, slog.LevelInfo, func(s *httpapi.Server) {
 				s.Connections.Limits = wire.Defaults
 				if row.change != nil {
 					row.change(&s.Connections)
@@ -118,48 +118,48 @@ func TestWhatIsNoRequestHasALine(t *testing.T) {
 					t.Fatalf("got %+v %v, want 200", resp, err)
 				}
 			}
-			if a := r.raw(t, row.text); a.header.Get("Retry-After") != row.after {
-				t.Errorf("Retry-After is %q, want Retry-After %v", a.header.Get("Retry-After"), row.after)
+			if got := r.raw(t, row.text).header.Get("Retry-After"); got != row.after {
+				t.Errorf("Retry-After = %q, want %q", got, row.after)
 			}
-			gateway.Eventually(t, patience, "it is told", func() bool { return len(about(log, "msg=request ")) > 0 })
-			if got := about(log, "request"); len(got) != 1 || got[0] != "INFO msg=request "+row.want {
-				t.Errorf("got %q, want 1 entry, %v", got, "INFO msg=request "+row.want)
+			gateway.Eventually(t, patience, "the request has a line", func() bool { return len(linesWith(log, "msg=request ")) > 0 })
+			if got := linesWith(log, "request"); len(got) != 1 || got[0] != "INFO msg=request "+row.want {
+				t.Errorf("lines = %q, want one: %q", got, "INFO msg=request "+row.want)
 			}
 		})
 	}
 }
 
 // A trusted proxy names the client in the line; otherwise it is the address that connects.
-func TestTheLineNamesTheClient(t *testing.T) {
+func TestTheLineHasTheAddressOfTheClient(t *testing.T) {
 	t.Parallel()
 	for _, row := range []struct{ name, trusted, want string }{
-		{"named by a proxy", "127.0.0.1/32", "client=192.0.2.1 "},
-		{"named by a stranger", "10.0.0.0/8", "client=127.0.0.1 "},
+		{"named by a trusted proxy", "127.0.0.1/32", "client=192.0.2.1 "},
+		{"not the one named by an untrusted peer", "10.0.0.0/8", "client=127.0.0.1 "},
 	} {
-		r, log := telling(t, slog.LevelInfo, func(s *httpapi.Server) { s.TrustedProxies = []netip.Prefix{netip.MustParsePrefix(row.trusted)} })
+		r, log := serveLogged(t, slog.LevelInfo, func(s *httpapi.Server) { s.TrustedProxies = []netip.Prefix{netip.MustParsePrefix(row.trusted)} })
 		r.do(t, "GET", "/api/users/usr_1", "", header{"X-Forwarded-For": "ada@example.com, 192.0.2.1", "Authorization": "Bearer " + r.key(t)})
-		if got := about(log, "msg=request "); len(got) != 1 || !strings.Contains(got[0], row.want) {
-			t.Errorf("%s: %q, want %s", row.name, got, row.want)
+		if got := linesWith(log, "msg=request "); len(got) != 1 || !strings.Contains(got[0], row.want) {
+			t.Errorf("%s: lines = %q, want one with %q", row.name, got, row.want)
 		}
 	}
 }
 
-func TestRequestsHaveNoLinesWhereTheyShallHaveNone(t *testing.T) {
+func TestRequestsAreNotLoggedByDefault(t *testing.T) {
 	t.Parallel()
 	log := new(testlog.Buffer)
 	r := serve(t, func(s *httpapi.Server) { s.Log = slog.New(slog.NewTextHandler(log, nil)) })
 	r.do(t, "GET", "/api/users/usr_1", "")
 	if log.String() != "" {
-		t.Errorf("got %s, want none", log.String())
+		t.Errorf("log = %q, want nothing", log.String())
 	}
 }
 
 func TestProbesAreLoggedAtDebug(t *testing.T) {
 	t.Parallel()
-	r, log := telling(t, slog.LevelDebug)
+	r, log := serveLogged(t, slog.LevelDebug)
 	r.do(t, "GET", "/healthz", "")
-	if got := about(log, "route=/healthz"); len(got) != 1 || !strings.HasPrefix(got[0], "DEBUG") {
-		t.Errorf("got %q, want 1 entry, beginning with DEBUG", got)
+	if got := linesWith(log, "route=/healthz"); len(got) != 1 || !strings.HasPrefix(got[0], "DEBUG") {
+		t.Errorf("lines = %q, want one at DEBUG", got)
 	}
 }
 
@@ -173,11 +173,36 @@ func TestRefusedCredentialsAreLogged(t *testing.T) {
 		r.do(t, "GET", "/api/users/usr_1", "", header{"Authorization": "Bearer pb_live_a_secretsecret"})
 		r.do(t, "POST", "/api/webhooks/stripe", `{}`, asJSON)
 	}
-	if got := about(&r.log, "credential is refused"); len(got) != 1 || !strings.Contains(got[0], "WARN") || !strings.Contains(got[0], "code=unauthorized") || !strings.Contains(got[0], "client=127.0.0.1") || strings.Contains(got[0], "secretsecret") {
-		t.Errorf("got %q, want 1 entry, \"WARN\" in it, \"code=unauthorized\" in it, \"client=127.0.0.1\" in it, no \"secretsecret\" in it", got)
+	credentials := linesWith(&r.log, "credential is refused")
+	if len(credentials) != 1 {
+		t.Fatalf("lines = %q, want one for 50 refusals", credentials)
 	}
-	if got := about(&r.log, "signature of a webhook is refused"); len(got) != 1 || !strings.Contains(got[0], "type=stripe") {
-		t.Errorf("got %q, want 1 entry, \"type=stripe\" in it", got)
+	for _, want := range []string{"WARN", "code=unauthorized", "client=127.0.0.1"} {
+		if !strings.Contains(credentials[0], want) {
+			t.Errorf("line = %q, want %q in it", credentials[0], want)
+		}
+	}
+	if strings.Contains(credentials[0], "secretsecret") {
+		t.Errorf("line = %q, want no secret in it", credentials[0])
+	}
+	if got := linesWith(&r.log, "signature of a webhook is refused"); len(got) != 1 || !strings.Contains(got[0], "type=stripe") {
+		t.Errorf("lines = %q, want one with type=stripe", got)
+	}
+}
+
+func TestTheRefusalOfARevokedKeyIsLoggedWithItsID(t *testing.T) {
+	t.Parallel()
+	r := serve(t)
+	token, key, err := r.access.Create(t.Context(), "acme", "test", nil, 0)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := r.access.Revoke(t.Context(), key.ID); err != nil {
+		t.Fatal(err)
+	}
+	r.do(t, "GET", "/api/users/usr_1", "", header{"Authorization": "Bearer " + token})
+	if want := "key=" + key.ID; !strings.Contains(r.log.String(), want) {
+		t.Errorf("log = %q, want %q in it", r.log.String(), want)
 	}
 }
 
@@ -191,19 +216,19 @@ func (unsigned) Verify(context.Context, []byte, func(string) string) ([]webhook.
 // What a person does through the API is logged with that person and the request.
 func TestActionsOfPeopleAreLogged(t *testing.T) {
 	t.Parallel()
-	r, log := telling(t, slog.LevelInfo)
+	r, log := serveLogged(t, slog.LevelInfo)
 	bearer := header{"Authorization": "Bearer " + r.key(t), "X-Request-Id": "mine", "Content-Type": "application/json"}
 	r.do(t, "POST", "/api/payments/pay_1/resolve", `{"verdict": "noted"}`, bearer)
 	r.do(t, "POST", "/api/payments/pay_1/sync", "", bearer)
 	r.do(t, "POST", "/api/payments/pay_1/cancel", "", bearer)
-	got := about(log, "administrative act")
+	got := linesWith(log, "administrative act")
 	if len(got) != 3 {
-		t.Fatalf("%q in, want 3 entries:\n%s", got, log.String())
+		t.Fatalf("%d lines of actions, want 3:\n%s", len(got), log.String())
 	}
 	for i, action := range []string{"payment.resolve", "payment.sync", "payment.cancel"} {
 		want := `WARN msg="administrative act failed" request=mine tenant=acme key=_ action=` + action + ` by=_ payment=pay_1`
 		if !strings.HasPrefix(got[i], want) {
-			t.Errorf("%q, want %q", got[i], want)
+			t.Errorf("line %d = %q, want %q", i, got[i], want)
 		}
 	}
 }

@@ -39,8 +39,8 @@ type rig struct {
 	access        *apikeys.Service
 	hooks         *verifier
 	journal       *memjournal.Journal
-	fail          atomic.Pointer[func(op string) error] // asked by the journal
-	ready         atomic.Pointer[error]                 // what readiness says: any error there is
+	fail          atomic.Pointer[func(op string) error] // called by the journal before each operation
+	ready         atomic.Pointer[error]                 // the error of /readyz
 	log           testlog.Buffer
 }
 
@@ -174,18 +174,35 @@ func read(t *testing.T, resp *http.Response) answer {
 // refused checks an answer that is an error.
 func (a answer) refused(t *testing.T, status int, code, param string) {
 	t.Helper()
-	if a.status != status || a.err.Code != code || a.err.Param != param {
-		t.Errorf("%d %s, want %d %s at %q", a.status, a.body, status, code, param)
+	a.hasStatus(t, status)
+	if a.err.Code != code {
+		t.Errorf("code = %q, want %q: %s", a.err.Code, code, a.body)
 	}
-	if a.err.Type == "" || a.err.Message == "" || a.err.RequestID == "" || a.err.RequestID != a.header.Get("X-Request-Id") ||
-		a.header.Get("Content-Type") != "application/json" {
-		t.Errorf("not the shape of an error: got %v %s, want a type, a message, some request id, request id %v, Content-Type application/json", a.header, a.body, a.header.Get("X-Request-Id"))
+	if a.err.Param != param {
+		t.Errorf("param = %q, want %q: %s", a.err.Param, param, a.body)
+	}
+	if a.err.Type == "" || a.err.Message == "" {
+		t.Errorf("error = %s, want a type and a message", a.body)
+	}
+	if id := a.header.Get("X-Request-Id"); id == "" || a.err.RequestID != id {
+		t.Errorf("request_id = %q, want the X-Request-Id %q", a.err.RequestID, id)
+	}
+	if got := a.header.Get("Content-Type"); got != "application/json" {
+		t.Errorf("Content-Type = %q, want application/json", got)
+	}
+}
+
+// hasStatus checks the status of an answer.
+func (a answer) hasStatus(t *testing.T, want int) {
+	t.Helper()
+	if a.status != want {
+		t.Errorf("status = %d, want %d: %s", a.status, want, a.body)
 	}
 }
 
 // repository is a repository of users that records all calls.
 type repository struct {
-	ports.UserRepository // what nobody asks for here
+	ports.UserRepository // nil: no other method is called
 
 	mu    sync.Mutex
 	calls []call

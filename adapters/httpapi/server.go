@@ -13,9 +13,11 @@ import (
 
 	"github.com/gofiber/fiber/v2"
 
+	"patchbay/adapters/httpapi/api"
 	"patchbay/adapters/wire"
 	"patchbay/core/apikeys"
 	"patchbay/core/emails"
+	"patchbay/core/event"
 	"patchbay/core/events"
 	"patchbay/core/logging"
 	"patchbay/core/payments"
@@ -63,22 +65,22 @@ type Options struct {
 // Server serves the API.
 type Server struct {
 	Options
-	app        *fiber.App
-	bodies     *bodyBudget
-	draining   atomic.Bool
-	underway   atomic.Int64
-	refusals   logging.Repeated // of refused credentials
-	signatures logging.Repeated // of webhooks with an invalid signature
-	crowded    logging.Repeated // requests for which there was no memory
+	app                *fiber.App
+	bodies             *bodyBudget
+	draining           atomic.Bool
+	underway           atomic.Int64 // requests in progress
+	credentialRefusals logging.Repeated
+	signatureRefusals  logging.Repeated // of webhooks
+	memoryRefusals     logging.Repeated // of request bodies
 }
 
 // New returns a Server that does not listen yet.
 func New(o Options) *Server {
 	s := &Server{
 		Options: o, bodies: newBodyBudget(cmp.Or(o.BodyBytes, DefaultBodyBytes)),
-		refusals:   logging.Repeated{Log: o.Log, Level: slog.LevelWarn, Text: "credential is refused"},
-		crowded:    logging.Repeated{Log: o.Log, Level: slog.LevelWarn, Text: "request is refused for lack of memory"},
-		signatures: logging.Repeated{Log: o.Log, Level: slog.LevelWarn, Text: "signature of a webhook is refused"},
+		credentialRefusals: logging.Repeated{Log: o.Log, Level: slog.LevelWarn, Text: "credential is refused"},
+		memoryRefusals:     logging.Repeated{Log: o.Log, Level: slog.LevelWarn, Text: "request is refused for lack of memory"},
+		signatureRefusals:  logging.Repeated{Log: o.Log, Level: slog.LevelWarn, Text: "signature of a webhook is refused"},
 	}
 	s.Connections.Trusted = s.trusts
 	s.Connections.Limits = cmp.Or(s.Connections.Limits, wire.Defaults)
@@ -110,30 +112,49 @@ func (s *Server) Shutdown(ctx context.Context) error {
 
 func (s *Server) routes() {
 	s.app.Use(s.prepare)
-	s.handle(fiber.MethodPost, "/api/payments", scopePay, jsonLimit, s.createPayment)
-	s.handle(fiber.MethodGet, "/api/payments", "payments:read", jsonLimit, s.listPayments, "reference", "customerId", "status", "cursor", "limit")
+	s.handle(fiber.MethodPost, "/api/payments", scopePay, jsonLimit, withBody(s.createPayment))
+	s.handle(fiber.MethodGet, "/api/payments", "payments:read", jsonLimit, withPage(s.listPayments), "reference", "customerId", "status", "cursor", "limit")
 	s.handle(fiber.MethodGet, "/api/payments/:id", "payments:read", jsonLimit, s.getPayment)
-	s.handle(fiber.MethodPost, "/api/payments/:id/confirm", scopePay, jsonLimit, s.confirmPayment)
-	s.handle(fiber.MethodPost, "/api/payments/:id/capture", scopePay, jsonLimit, s.capturePayment)
-	s.handle(fiber.MethodPost, "/api/payments/:id/cancel", scopePay, jsonLimit, s.cancelPayment)
-	s.handle(fiber.MethodPost, "/api/payments/:id/sync", scopePay, jsonLimit, s.syncPayment)
-	s.handle(fiber.MethodPost, "/api/payments/:id/resolve", "payments:resolve", jsonLimit, s.resolvePayment)
-	s.handle(fiber.MethodPost, "/api/payments/:id/refunds", scopePay, jsonLimit, s.refundPayment)
+	s.handle(fiber.MethodPost, "/api/payments/:id/confirm", scopePay, jsonLimit, withBody(s.confirmPayment))
+	s.handle(fiber.MethodPost, "/api/payments/:id/capture", scopePay, jsonLimit, withBody(s.capturePayment))
+	s.handle(fiber.MethodPost, "/api/payments/:id/cancel", scopePay, jsonLimit, withBody(s.cancelPayment))
+	s.handle(fiber.MethodPost, "/api/payments/:id/sync", scopePay, jsonLimit, withBody(s.syncPayment))
+	s.handle(fiber.MethodPost, "/api/payments/:id/resolve", "payments:resolve", jsonLimit, withBody(s.resolvePayment))
+	s.handle(fiber.MethodPost, "/api/payments/:id/refunds", scopePay, jsonLimit, withBody(s.refundPayment))
 	s.handle(fiber.MethodGet, "/api/payments/:id/refunds", "payments:read", jsonLimit, s.listRefunds)
-	s.handle(fiber.MethodPost, "/api/emails", "emails:write", mailLimit, s.sendEmail)
-	s.handle(fiber.MethodGet, "/api/emails", "emails:read", jsonLimit, s.listEmails, "status", "cursor", "limit")
+	s.handle(fiber.MethodPost, "/api/emails", "emails:write", mailLimit, withBody(s.sendEmail))
+	s.handle(fiber.MethodGet, "/api/emails", "emails:read", jsonLimit, withPage(s.listEmails), "status", "cursor", "limit")
 	s.handle(fiber.MethodGet, "/api/emails/:id", "emails:read", jsonLimit, s.getEmail)
-	s.handle(fiber.MethodPost, "/api/emails/:id/retry", "emails:write", jsonLimit, s.retryEmail)
-	s.handle(fiber.MethodPost, "/api/emails/:id/cancel", "emails:write", jsonLimit, s.cancelEmail)
-	s.handle(fiber.MethodPost, "/api/users", "users:write", jsonLimit, s.createUser)
-	s.handle(fiber.MethodGet, "/api/users", "users:read", jsonLimit, s.listUsers, "email", "cursor", "limit")
+	s.handle(fiber.MethodPost, "/api/emails/:id/retry", "emails:write", jsonLimit, withBody(s.retryEmail))
+	s.handle(fiber.MethodPost, "/api/emails/:id/cancel", "emails:write", jsonLimit, withBody(s.cancelEmail))
+	s.handle(fiber.MethodPost, "/api/users", "users:write", jsonLimit, withBody(s.createUser))
+	s.handle(fiber.MethodGet, "/api/users", "users:read", jsonLimit, withPage(s.listUsers), "email", "cursor", "limit")
 	s.handle(fiber.MethodGet, "/api/users/:id", "users:read", jsonLimit, s.getUser)
 	s.handle(fiber.MethodPatch, "/api/users/:id", "users:write", jsonLimit, s.updateUser)
 	s.handle(fiber.MethodDelete, "/api/users/:id", "users:write", jsonLimit, s.deleteUser)
-	s.handle(fiber.MethodGet, "/api/events", "events:read", jsonLimit, s.listEvents, "cursor", "limit")
+	s.handle(fiber.MethodGet, "/api/events", "events:read", jsonLimit, withPage(s.listEvents), "cursor", "limit")
 	s.handle(fiber.MethodPost, "/api/webhooks/:route", open, webhookLimit, s.receiveWebhook)
 	s.handle(fiber.MethodGet, "/healthz", open, jsonLimit, s.health)
 	s.handle(fiber.MethodGet, "/readyz", open, jsonLimit, s.ready)
 	s.handle(fiber.MethodGet, "/openapi.json", public, jsonLimit, s.openapi)
 	s.handle(fiber.MethodGet, "/docs", public, jsonLimit, s.docs)
+}
+
+func (s *Server) health(*request) (any, error) { return api.Health{Status: "ok"}, nil }
+
+func (s *Server) ready(r *request) (any, error) {
+	if s.draining.Load() {
+		return nil, refuse(fiber.StatusServiceUnavailable, "draining", "the gateway is shutting down")
+	}
+	status, err := s.Ready(r.ctx)
+	return api.Health{Status: status}, err
+}
+
+func (s *Server) listEvents(r *request, cursor string, limit int) (any, error) {
+	events, next, err := s.Events.Read(r.ctx, r.caller.Tenant, cursor, limit)
+	return api.EventPage{Data: views(events, eventView), NextCursor: next}, err
+}
+
+func eventView(e event.Event) api.FeedEvent {
+	return api.FeedEvent{Id: e.ID, Type: e.Type, Subject: e.Subject, At: e.At, Data: e.Data}
 }

@@ -11,7 +11,7 @@ import (
 	"patchbay/adapters/wire"
 )
 
-// A client that sends next to nothing holds a connection only for a short time: otherwise a few
+// A client that sends almost nothing holds a connection only for a short time: otherwise a few
 // thousand of them would be an outage.
 func TestSlowClientsAreClosed(t *testing.T) {
 	t.Parallel()
@@ -21,16 +21,16 @@ func TestSlowClientsAreClosed(t *testing.T) {
 	post := "POST /api/users HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\nContent-Length: 1000000\r\n\r\n"
 	begun := strings.Repeat(" ", 20_000) // more than is read before a route sees it
 	for _, row := range []struct{ name, first, then, status string }{
-		{"says nothing", "", "", ""},
-		{"half a header", "GET /healthz HT", "", "408"},
-		{"a header that drips", "GET /healthz HTTP/1.1\r\n", "x", "408"},
-		{"a body that does not come", post, "", "408"},
-		{"a body that drips", post, " ", "408"},
+		{"a client that sends nothing", "", "", ""},
+		{"half of a request line", "GET /healthz HT", "", "408"},
+		{"header fields that arrive a byte at a time", "GET /healthz HTTP/1.1\r\n", "x", "408"},
+		{"a body that does not arrive", post, "", "408"},
+		{"a body that arrives a byte at a time", post, " ", "408"},
 		{"a body that stops after its beginning", post + begun, "", "408"},
-		{"a body that drips after its beginning", post + begun, " ", "408"},
-		{"a chunk that drips", strings.Replace(post, "Content-Length: 1000000", "Transfer-Encoding: chunked", 1) + "ffff\r\n", " ", "408"},
-		{"a body that nobody reads", strings.Replace(post, "/api/users", "/nothing", 1) + begun, "", "404"},
-		{"a dripping body that nobody reads", strings.Replace(post, "/api/users", "/nothing", 1) + begun, " ", "404"},
+		{"a body that arrives a byte at a time after its beginning", post + begun, " ", "408"},
+		{"a chunk that arrives a byte at a time", strings.Replace(post, "Content-Length: 1000000", "Transfer-Encoding: chunked", 1) + "ffff\r\n", " ", "408"},
+		{"a body that no route reads", strings.Replace(post, "/api/users", "/nothing", 1) + begun, "", "404"},
+		{"a body that no route reads and that arrives a byte at a time", strings.Replace(post, "/api/users", "/nothing", 1) + begun, " ", "404"},
 	} {
 		t.Run(row.name, func(t *testing.T) {
 			t.Parallel()
@@ -62,13 +62,13 @@ func TestSlowClientsAreClosed(t *testing.T) {
 				t.Fatalf("got error %v after %q, want a closed connection", err, got)
 			}
 			if row.status != "" && !strings.HasPrefix(string(got), "HTTP/1.1 "+row.status) {
-				t.Errorf("%v %q, want %s", err, got, row.status)
+				t.Errorf("answer = %q, %v, want status %s", got, err, row.status)
 			}
 		})
 	}
-	t.Run("and are no users", func(t *testing.T) {
+	t.Run("no user is created", func(t *testing.T) {
 		if calls := r.users.all(); len(calls) != 0 {
-			t.Errorf("got %+v, want no calls", calls)
+			t.Errorf("repository calls = %+v, want none", calls)
 		}
 	})
 }

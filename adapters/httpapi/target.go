@@ -12,28 +12,24 @@ import (
 // errUnknownStatus refuses a status filter that never matches.
 var errUnknownStatus = fault.InvalidParam("status", "invalid_status", "there is no such status")
 
+const (
+	alphanumeric = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789"
+	unreserved   = alphanumeric + "-._~" // RFC 3986, section 2.3
+)
+
 // maxSegment exceeds the length of any id.
 const maxSegment = 255
 
 // wellFormed reports whether each segment of a path, decoded once, consists of characters
-// that need no encoding (RFC 3986, section 2.3). All routes and ids do. A segment that
+// that need no encoding. All routes and ids do. A segment that
 // decodes to a slash, a dot segment or another escape is thus neither taken for another
 // path nor able to break the scope of a key.
 func wellFormed(path string) bool {
 	for segment := range strings.SplitSeq(path, "/") {
 		decoded, err := url.PathUnescape(segment)
-		if err != nil || len(decoded) > maxSegment || decoded == "." || decoded == ".." || strings.ContainsFunc(decoded, reserved) {
+		if err != nil || len(decoded) > maxSegment || decoded == "." || decoded == ".." || strings.Trim(decoded, unreserved) != "" {
 			return false
 		}
-	}
-	return true
-}
-
-// reserved reports whether a character is not one of RFC 3986's unreserved characters.
-func reserved(c rune) bool {
-	switch {
-	case 'a' <= c && c <= 'z', 'A' <= c && c <= 'Z', '0' <= c && c <= '9', c == '-', c == '.', c == '_', c == '~':
-		return false
 	}
 	return true
 }
@@ -46,7 +42,7 @@ func (r *request) readTarget() error {
 		return nil
 	}
 	id, _ := url.PathUnescape(r.Params("id")) // the path is well formed
-	r.object = strings.Clone(id)
+	r.id = strings.Clone(id)
 	return r.checkQuery()
 }
 
@@ -61,21 +57,21 @@ func (r *request) checkQuery() error {
 		if len(key) == 0 && len(value) == 0 { // empty, as between two &
 			continue
 		}
-		place := slices.Index(r.route.params, string(key))
-		if place < 0 {
-			return fault.InvalidParam(shown(string(key)), "unknown_parameter", "there is no such parameter here")
+		index := slices.Index(r.route.params, string(key))
+		if index < 0 {
+			return fault.InvalidParam(echoable(string(key)), "unknown_parameter", "there is no such parameter here")
 		}
-		if seen&(1<<place) != 0 {
-			return fault.InvalidParam(r.route.params[place], "duplicate_parameter", "the parameter is given twice")
+		if seen&(1<<index) != 0 {
+			return fault.InvalidParam(r.route.params[index], "duplicate_parameter", "the parameter is given twice")
 		}
-		seen |= 1 << place
+		seen |= 1 << index
 	}
 	return nil
 }
 
-// shown returns a name sent by a caller if it can be repeated in an answer, or "": it may
+// echoable returns a name sent by a caller if it can be repeated in an answer, or "": it may
 // be long or not valid text.
-func shown(name string) string {
+func echoable(name string) string {
 	if len(name) > 100 || !utf8.ValidString(name) {
 		return ""
 	}

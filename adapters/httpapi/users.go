@@ -9,52 +9,39 @@ import (
 
 	"patchbay/adapters/httpapi/api"
 	"patchbay/core/fault"
+	"patchbay/core/idempotency"
 	"patchbay/core/user"
 	"patchbay/core/users"
 )
 
-func (s *Server) createUser(r *request) error {
-	var in api.NewUser
-	key, err := r.decode(&in)
-	if err != nil {
-		return err
-	}
-	u, replayed, err := s.Users.Create(r.ctx, r.tenant,
+func (s *Server) createUser(r *request, in api.NewUser, key idempotency.Key) (any, error) {
+	u, replayed, err := s.Users.Create(r.ctx, r.caller.Tenant,
 		users.NewUser{Email: in.Email, Name: in.Name, Metadata: in.Metadata}, key)
-	if err != nil {
-		return err
-	}
-	r.replayed(replayed)
-	return r.user(fiber.StatusCreated, u)
+	r.setReplayed(replayed)
+	r.Status(fiber.StatusCreated)
+	return r.versioned(u, err)
 }
 
-func (s *Server) getUser(r *request) error {
+func (s *Server) getUser(r *request) (any, error) {
 	consistency, err := r.consistency()
 	if err != nil {
-		return err
+		return nil, err
 	}
-	u, source, err := s.Users.Get(r.ctx, r.tenant, r.id(), consistency)
-	r.source(source)
-	if err != nil {
-		return err
-	}
-	return r.user(fiber.StatusOK, u)
+	u, source, err := s.Users.Get(r.ctx, r.caller.Tenant, r.id, consistency)
+	r.setSource(source)
+	return r.versioned(u, err)
 }
 
-func (s *Server) updateUser(r *request) error {
+func (s *Server) updateUser(r *request) (any, error) {
 	version, err := r.ifMatch()
 	if err != nil {
-		return err
+		return nil, err
 	}
 	var in api.UserPatch
 	if _, err := r.decode(&in); err != nil {
-		return err
+		return nil, err
 	}
-	u, err := s.Users.Update(r.ctx, r.tenant, r.id(), patchOf(in), version)
-	if err != nil {
-		return err
-	}
-	return r.user(fiber.StatusOK, u)
+	return r.versioned(s.Users.Update(r.ctx, r.caller.Tenant, r.id, patchOf(in), version))
 }
 
 // patchOf returns the changes of a merge patch. A null name is an empty one.
@@ -75,52 +62,38 @@ func patchOf(in api.UserPatch) user.Patch {
 	return p
 }
 
-func (s *Server) deleteUser(r *request) error {
+func (s *Server) deleteUser(r *request) (any, error) {
 	version, err := r.ifMatch()
 	if err != nil {
-		return err
+		return nil, err
 	}
-	if err := s.Users.Delete(r.ctx, r.tenant, r.id(), version); err != nil {
-		return err
+	if err := s.Users.Delete(r.ctx, r.caller.Tenant, r.id, version); err != nil {
+		return nil, err
 	}
-	return r.SendStatus(fiber.StatusNoContent)
+	return nil, r.SendStatus(fiber.StatusNoContent)
 }
 
-func (s *Server) listUsers(r *request) error {
-	cursor, limit, err := r.page()
-	if err != nil {
-		return err
-	}
+func (s *Server) listUsers(r *request, cursor string, limit int) (any, error) {
 	consistency, err := r.consistency()
 	if err != nil {
-		return err
+		return nil, err
 	}
 	if email := r.query("email"); email != "" {
 		return s.findUser(r, email, consistency)
 	}
-	page, source, err := s.Users.List(r.ctx, r.tenant, cursor, limit, consistency)
-	r.source(source)
-	if err != nil {
-		return err
-	}
-	out := api.UserPage{Data: make([]api.User, len(page.Users)), NextCursor: page.Next}
-	for i, u := range page.Users {
-		out.Data[i] = userView(u)
-	}
-	return r.answer(fiber.StatusOK, out)
+	page, source, err := s.Users.List(r.ctx, r.caller.Tenant, cursor, limit, consistency)
+	r.setSource(source)
+	return api.UserPage{Data: views(page.Users, userView), NextCursor: page.Next}, err
 }
 
 // findUser answers with a list of one user, or none.
-func (s *Server) findUser(r *request, email string, c users.Consistency) error {
-	u, source, err := s.Users.FindByEmail(r.ctx, r.tenant, email, c)
-	r.source(source)
-	switch {
-	case fault.Is(err, fault.NotFound):
-		return r.answer(fiber.StatusOK, api.UserPage{})
-	case err != nil:
-		return err
+func (s *Server) findUser(r *request, email string, c users.Consistency) (any, error) {
+	u, source, err := s.Users.FindByEmail(r.ctx, r.caller.Tenant, email, c)
+	r.setSource(source)
+	if fault.Is(err, fault.NotFound) {
+		return api.UserPage{}, nil
 	}
-	return r.answer(fiber.StatusOK, api.UserPage{Data: []api.User{userView(u)}})
+	return api.UserPage{Data: []api.User{userView(u)}}, err
 }
 
 // consistency reads whether the caller accepts an answer from the standby.
@@ -134,18 +107,21 @@ func (r *request) consistency() (users.Consistency, error) {
 	return users.Available, fault.InvalidParam("Patchbay-Consistency", "invalid_consistency", "Patchbay-Consistency may be strong")
 }
 
-// source sets the headers that mark users read from the standby, also if none was found.
-func (r *request) source(s users.Source) {
+// setSource sets the headers that mark users read from the standby, also if none was
+// found.
+func (r *request) setSource(s users.Source) {
 	if !s.AsOf.IsZero() {
 		r.Set("X-Data-Source", "standby")
 		r.Set("X-Data-As-Of", s.AsOf.Format(time.RFC3339Nano))
 	}
 }
 
-// user answers with a user and its version as ETag.
-func (r *request) user(status int, u user.User) error {
-	r.Set(fiber.HeaderETag, etag(u.Version))
-	return r.answer(status, userView(u))
+// versioned answers with a user and its version as ETag.
+func (r *request) versioned(u user.User, err error) (any, error) {
+	if err == nil {
+		r.Set(fiber.HeaderETag, etag(u.Version))
+	}
+	return userView(u), err
 }
 
 func etag(version int64) string { return `"v` + strconv.FormatInt(version, 10) + `"` }

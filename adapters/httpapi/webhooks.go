@@ -9,21 +9,21 @@ import (
 )
 
 // receiveWebhook passes on the body unchanged, because the signature covers its bytes.
-func (s *Server) receiveWebhook(r *request) error {
+func (s *Server) receiveWebhook(r *request) (any, error) {
 	delivery, err := s.Webhooks.Open(strings.Clone(r.Params("route")), func(name string) string { return r.Get(name) })
 	if err != nil {
-		return err
+		return nil, err
 	}
 	body, err := r.raw()
 	if err != nil {
-		return err
+		return nil, err
 	}
 	if err := delivery.Receive(r.ctx, body); err != nil {
-		return err
+		return nil, err
 	}
 	if own, ok := delivery.Acknowledgement(); ok {
 		r.Set(fiber.HeaderContentType, own.ContentType)
-		return r.Status(own.Status).SendString(own.Body)
+		return nil, r.Status(own.Status).SendString(own.Body)
 	}
-	return r.answer(fiber.StatusOK, api.Received{Received: true})
+	return api.Received{Received: true}, nil
 }

@@ -63,13 +63,13 @@ func TestUnknownPathsAndMethodsAreRefused(t *testing.T) {
 				t.Errorf("got %s, want type validation_error, no \"<script>\" in it", a.body)
 			}
 			if allow := a.header.Get("Allow"); (allow != "") != (row.status == 405) {
-				t.Errorf("Allow: got %q, want %v", allow, (row.status == 405))
+				t.Errorf("Allow = %q, want one: %t", allow, row.status == 405)
 			}
 		})
 	}
 }
 
-func TestRequestID(t *testing.T) {
+func TestTheRequestIDIsKeptIfItIsSafeToLog(t *testing.T) {
 	t.Parallel()
 	r := serve(t)
 	made := make(map[string]bool)
@@ -82,7 +82,7 @@ func TestRequestID(t *testing.T) {
 		{"64 characters", strings.Repeat("x", 64), true},
 		{"65 characters", strings.Repeat("x", 65), false},
 		{"none", "", false},
-		{"blanks, which break a log's line into fields", "a b", false},
+		{"a space, which separates the fields of a line", "a b", false},
 		{"quotation marks", `a"b`, false},
 		{"an equals sign", "a=b", false},
 		{"letters beyond ASCII", "sch\u00f6n", false},
@@ -110,25 +110,30 @@ func TestEveryAnswerHasItsHeaders(t *testing.T) {
 	r := serve(t)
 	r.failing(fmt.Errorf("down"))
 	answers := map[string]answer{
-		"a healthy one":       r.do(t, "GET", "/healthz", ""),
-		"a list":              r.do(t, "GET", "/api/users", ""),
-		"the document":        r.do(t, "GET", "/openapi.json", ""),
-		"the page":            r.do(t, "GET", "/docs", ""),
-		"nothing there":       r.do(t, "GET", "/nothing", ""),
-		"a wrong method":      r.do(t, "PUT", "/api/users", ""),
-		"a wrong body":        r.do(t, "POST", "/api/users", "{", asJSON),
-		"a failure":           r.do(t, "GET", "/readyz", ""),
-		"headers too large":   r.do(t, "GET", "/healthz", "", header{"X-Long": strings.Repeat("x", 20<<10)}),
-		"what is not HTTP":    r.raw(t, "nonsense\r\n\r\n"),
-		"a length that lies":  r.raw(t, "POST /api/users HTTP/1.1\r\nHost: localhost\r\nContent-Length: x\r\n\r\n"),
-		"a method of its own": r.raw(t, "BREW /api/users HTTP/1.1\r\nHost: localhost\r\n\r\n"),
+		"a healthy one":      r.do(t, "GET", "/healthz", ""),
+		"a list":             r.do(t, "GET", "/api/users", ""),
+		"the document":       r.do(t, "GET", "/openapi.json", ""),
+		"the page":           r.do(t, "GET", "/docs", ""),
+		"an unknown path":    r.do(t, "GET", "/nothing", ""),
+		"a wrong method":     r.do(t, "PUT", "/api/users", ""),
+		"a wrong body":       r.do(t, "POST", "/api/users", "{", asJSON),
+		"a failure":          r.do(t, "GET", "/readyz", ""),
+		"headers too large":  r.do(t, "GET", "/healthz", "", header{"X-Long": strings.Repeat("x", 20<<10)}),
+		"malformed HTTP":     r.raw(t, "nonsense\r\n\r\n"),
+		"a malformed length": r.raw(t, "POST /api/users HTTP/1.1\r\nHost: localhost\r\nContent-Length: x\r\n\r\n"),
+		"an unknown method":  r.raw(t, "BREW /api/users HTTP/1.1\r\nHost: localhost\r\n\r\n"),
 	}
 	for name, a := range answers {
-		if a.header.Get("X-Content-Type-Options") != "nosniff" || a.header.Get("Cache-Control") != "no-store" || a.header.Get("X-Request-Id") == "" {
-			t.Errorf("%s: got %d %v, want X-Content-Type-Options nosniff, Cache-Control no-store, a X-Request-Id", name, a.status, a.header)
+		for field, want := range map[string]string{"X-Content-Type-Options": "nosniff", "Cache-Control": "no-store"} {
+			if got := a.header.Get(field); got != want {
+				t.Errorf("%s: %s = %q, want %q", name, field, got, want)
+			}
+		}
+		if a.header.Get("X-Request-Id") == "" {
+			t.Errorf("%s: no X-Request-Id, want one", name)
 		}
 		if a.header.Get("Server") != "" {
-			t.Errorf("%s names its server: got %q, want no Server", name, a.header.Get("Server"))
+			t.Errorf("%s: Server = %q, want none", name, a.header.Get("Server"))
 		}
 	}
 	if csp := answers["the page"].header.Get("Content-Security-Policy"); !strings.HasPrefix(csp, "default-src 'none'") || strings.Contains(csp, "script") {
@@ -138,7 +143,7 @@ func TestEveryAnswerHasItsHeaders(t *testing.T) {
 
 // What the server refuses before any route is refused with a JSON error, with a code for programs,
 // and without repeating what was sent.
-func TestWhatIsNotHTTPIsRefusedWithAJSONError(t *testing.T) {
+func TestMalformedHTTPIsRefusedWithAJSONError(t *testing.T) {
 	t.Parallel()
 	r := serve(t)
 	for _, row := range []struct {
@@ -146,16 +151,16 @@ func TestWhatIsNotHTTPIsRefusedWithAJSONError(t *testing.T) {
 		status     int
 		code       string
 	}{
-		{"no request at all", "nonsense-" + canary + "\r\n\r\n", 400, "bad_request"},
-		{"a length that is no number", "POST /api/users HTTP/1.1\r\nHost: localhost\r\nContent-Length: " + canary + "\r\n\r\n", 400, "bad_request"},
-		{"a method of its own", "BREW /" + canary + " HTTP/1.1\r\nHost: localhost\r\n\r\n", 501, "not_implemented"},
+		{"a malformed request line", "nonsense-" + canary + "\r\n\r\n", 400, "bad_request"},
+		{"a malformed length", "POST /api/users HTTP/1.1\r\nHost: localhost\r\nContent-Length: " + canary + "\r\n\r\n", 400, "bad_request"},
+		{"an unknown method", "BREW /" + canary + " HTTP/1.1\r\nHost: localhost\r\n\r\n", 501, "not_implemented"},
 		{"headers too large", "GET /healthz HTTP/1.1\r\nX-Long: " + strings.Repeat(canary, 1000) + "\r\n\r\n", 431, "request_header_fields_too_large"},
 	} {
 		t.Run(row.name, func(t *testing.T) {
 			a := r.raw(t, row.text)
 			a.refused(t, row.status, row.code, "")
 			if strings.Contains(a.body, canary) {
-				t.Errorf("got %s, want no %q in it", a.body, canary)
+				t.Errorf("body = %s, want no %q in it", a.body, canary)
 			}
 		})
 	}

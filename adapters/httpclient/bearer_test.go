@@ -246,12 +246,12 @@ func (c *closed) Close() error { c.closed.Store(true); return nil }
 // and a request that was refused was not processed.
 func TestOnlyTheLastRequestCounts(t *testing.T) {
 	t.Parallel()
-	endpoint := newRaw(t, nil, says(fine))
+	endpoint := newRaw(t, nil, respond(fine))
 	l := listen(t)
 	_ = l.Close()
 	for _, tt := range []struct{ name, base string }{
 		{"none was sent", "http://" + l.Addr().String()},
-		{"the first was refused, the second not sent", "http://" + newRaw(t, nil, says("HTTP/1.1 401 No\r\nContent-Length: 0\r\n\r\n")).address},
+		{"the first was refused, the second not sent", "http://" + newRaw(t, nil, respond("HTTP/1.1 401 No\r\nContent-Length: 0\r\n\r\n")).address},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			t.Parallel()

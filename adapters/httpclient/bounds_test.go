@@ -147,7 +147,7 @@ func TestSlowAnswersAreCut(t *testing.T) {
 
 func TestNoRedirectIsFollowed(t *testing.T) {
 	t.Parallel()
-	other := newRaw(t, nil, says(fine))
+	other := newRaw(t, nil, respond(fine))
 	for _, status := range []int{301, 302, 303, 307, 308} {
 		for _, method := range []string{http.MethodGet, http.MethodPost} {
 			for _, to := range []string{"http://" + other.address, "/same-host", "https://api.test/", "//" + other.address} {

@@ -20,11 +20,16 @@ import (
 // it. If several requests are made with its context it holds the last response, and whether
 // any of the requests was written.
 type Exchange struct {
-	written    atomic.Bool
-	status     atomic.Int64
-	retryAfter atomic.Int64
-	header     atomic.Pointer[http.Header]
-	refusal    atomic.Pointer[refusal]
+	written  atomic.Bool
+	response atomic.Pointer[response] // nil if there was none
+}
+
+// response is what is kept of a response.
+type response struct {
+	status     int
+	retryAfter time.Duration
+	header     http.Header
+	refusal    *refusal // nil for a success
 }
 
 type exchangeKey struct{}
@@ -48,17 +53,20 @@ func recordOf(req *http.Request) *Exchange {
 func (x *Exchange) Written() bool { return x.written.Load() }
 
 // Status returns the status of the response, or 0 if there was none.
-func (x *Exchange) Status() int { return int(x.status.Load()) }
+func (x *Exchange) Status() int { return x.last().status }
 
 // RetryAfter returns the wait that the response asked for, or 0.
-func (x *Exchange) RetryAfter() time.Duration { return time.Duration(x.retryAfter.Load()) }
+func (x *Exchange) RetryAfter() time.Duration { return x.last().retryAfter }
 
 // Header returns a header of the response, or "" if it is absent.
-func (x *Exchange) Header(name string) string {
-	if h := x.header.Load(); h != nil {
-		return h.Get(name)
+func (x *Exchange) Header(name string) string { return x.last().header.Get(name) }
+
+// last returns the response, or an empty one.
+func (x *Exchange) last() response {
+	if r := x.response.Load(); r != nil {
+		return *r
 	}
-	return ""
+	return response{}
 }
 
 // Kind classifies a request without a usable response. If nothing was written: Canceled if
@@ -91,34 +99,14 @@ func (x *Exchange) Unanswered(err error) *fault.Error {
 	return f
 }
 
-func (x *Exchange) note(c *conn, before int64) {
-	if c.count() > before {
-		x.written.Store(true)
-	}
-}
-
-// reset clears the record of earlier requests.
-func (x *Exchange) reset() {
-	x.written.Store(false)
-	x.unanswered()
-}
-
-func (x *Exchange) unanswered() {
-	x.status.Store(0)
-	x.retryAfter.Store(0)
-	x.header.Store(nil)
-	x.refusal.Store(nil)
-}
-
 func (x *Exchange) answered(resp *http.Response) {
-	x.status.Store(int64(resp.StatusCode))
-	x.retryAfter.Store(int64(ParseRetryAfter(resp.Header.Get("Retry-After"), time.Now())))
-	x.header.Store(&resp.Header)
+	r := &response{status: resp.StatusCode, header: resp.Header}
+	r.retryAfter = ParseRetryAfter(resp.Header.Get("Retry-After"), time.Now())
 	if resp.StatusCode < http.StatusOK || resp.StatusCode >= http.StatusMultipleChoices {
-		kept := &refusal{ReadCloser: resp.Body}
-		resp.Body = kept
-		x.refusal.Store(kept)
+		r.refusal = &refusal{ReadCloser: resp.Body}
+		resp.Body = r.refusal
 	}
+	x.response.Store(r)
 }
 
 // recorder records each exchange, and bounds the response.
@@ -135,10 +123,10 @@ var ErrAnswerTooLarge = errors.New("httpclient: the answer is too large")
 // connection: net/http does so only for some methods.
 func (r *recorder) RoundTrip(req *http.Request) (*http.Response, error) {
 	x := recordOf(req)
-	x.unanswered()
-	req, err := measured(req)
+	x.response.Store(nil)
+	req, err := withLength(req)
 	if err != nil {
-		return nil, told(err)
+		return nil, sanitized(err)
 	}
 	for body := req.Body; ; {
 		resp, stale, err := r.try(req, body, x)
@@ -150,10 +138,10 @@ func (r *recorder) RoundTrip(req *http.Request) (*http.Response, error) {
 			return nil, ended // regardless of the cause that the caller set
 		}
 		if !stale || !rewindable(req) {
-			return nil, told(err)
+			return nil, sanitized(err)
 		}
 		if body, err = rewound(req); err != nil {
-			return nil, told(err)
+			return nil, sanitized(err)
 		}
 	}
 }
@@ -171,13 +159,15 @@ func (r *recorder) try(req *http.Request, body io.ReadCloser, x *Exchange) (resp
 		written bool
 	)
 	note := func() {
-		x.note(c, before)
-		written = written || c.count() > before
+		if c.count() > before {
+			written = true
+			x.written.Store(true)
+		}
 	}
 	sent := req.Clone(httptrace.WithClientTrace(req.Context(), &httptrace.ClientTrace{
 		GetConn: func(string) { note(); c, reused = nil, false },
 		GotConn: func(info httptrace.GotConnInfo) {
-			c, reused = under(info.Conn), info.Reused
+			c, reused = countingConn(info.Conn), info.Reused
 			before = c.count()
 		},
 	}))
@@ -226,7 +216,7 @@ func (b *bounded) Read(p []byte) (int, error) {
 		b.left = -1
 		return 0, ErrAnswerTooLarge
 	}
-	return n, told(err)
+	return n, sanitized(err)
 }
 
 // conn counts the bytes written to it. With TLS it is above the encryption, because a
@@ -238,7 +228,8 @@ type conn struct {
 
 type dial func(ctx context.Context, network, address string) (net.Conn, error)
 
-func counted(d dial) dial {
+// countWrites counts what is written to the connections that d makes.
+func countWrites(d dial) dial {
 	return func(ctx context.Context, network, address string) (net.Conn, error) {
 		c, err := d(ctx, network, address)
 		if err != nil {
@@ -248,8 +239,8 @@ func counted(d dial) dial {
 	}
 }
 
-// secured dials and performs the TLS handshake. The limit applies to the handshake.
-func secured(d dial, config *tls.Config, limit time.Duration) dial {
+// dialTLS dials and performs the TLS handshake. The limit applies to the handshake.
+func dialTLS(d dial, config *tls.Config, limit time.Duration) dial {
 	return func(ctx context.Context, network, address string) (net.Conn, error) {
 		raw, err := d(ctx, network, address)
 		if err != nil {
@@ -289,8 +280,8 @@ func (c *conn) count() int64 {
 	return c.written.Load()
 }
 
-// under finds the counting connection, which is below TLS if a proxy is used.
-func under(c net.Conn) *conn {
+// countingConn finds the counting connection, which is below TLS if a proxy is used.
+func countingConn(c net.Conn) *conn {
 	for {
 		switch layer := c.(type) {
 		case *conn:
@@ -303,10 +294,10 @@ func under(c net.Conn) *conn {
 	}
 }
 
-// measured sets the Content-Length of a request if it has none and its body can be read
+// withLength sets the Content-Length of a request if it has none and its body can be read
 // again, and so is in memory. SDKs pass a reader of a type that net/http does not know and
 // sends in chunks; some servers and firewalls answer that with 411.
-func measured(req *http.Request) (*http.Request, error) {
+func withLength(req *http.Request) (*http.Request, error) {
 	if req.Body == nil || req.Body == http.NoBody || req.ContentLength > 0 || req.GetBody == nil || len(req.TransferEncoding) > 0 {
 		return req, nil
 	}
@@ -315,14 +306,11 @@ func measured(req *http.Request) (*http.Request, error) {
 	if err != nil {
 		return nil, err
 	}
-	sent := req.Clone(req.Context())
-	sent.ContentLength = int64(len(body))
-	sent.GetBody = func() (io.ReadCloser, error) {
-		if len(body) == 0 {
-			return http.NoBody, nil
-		}
-		return io.NopCloser(bytes.NewReader(body)), nil
+	measured, err := http.NewRequestWithContext(req.Context(), req.Method, req.URL.String(), bytes.NewReader(body))
+	if err != nil {
+		return nil, err
 	}
-	sent.Body, err = sent.GetBody()
-	return sent, err
+	sent := req.Clone(req.Context())
+	sent.ContentLength, sent.GetBody, sent.Body = measured.ContentLength, measured.GetBody, measured.Body
+	return sent, nil
 }

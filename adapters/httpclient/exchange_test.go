@@ -35,7 +35,7 @@ type failure struct {
 	ctx     func(t *testing.T) context.Context
 }
 
-// failures are all of them. A failure after the request is tried over plain connections and over
+// failures returns all ways. A failure after the request is tried over plain connections and over
 // TLS.
 func failures() []failure {
 	all := []failure{
@@ -47,17 +47,17 @@ func failures() []failure {
 		{name: "unknown host", kind: fault.Unavailable, options: func(*testing.T) httpclient.Options {
 			return plain("nowhere.invalid")
 		}},
-		{name: "canceled before the dial", kind: fault.Canceled, options: served(false, says(fine)), ctx: func(t *testing.T) context.Context {
+		{name: "canceled before the dial", kind: fault.Canceled, options: served(false, respond(fine)), ctx: func(t *testing.T) context.Context {
 			ctx, cancel := context.WithCancel(t.Context())
 			cancel()
 			return ctx
 		}},
-		{name: "canceled for a cause of the caller's", kind: fault.Canceled, options: served(false, says(fine)), ctx: func(t *testing.T) context.Context {
+		{name: "canceled with a cause before the dial", kind: fault.Canceled, options: served(false, respond(fine)), ctx: func(t *testing.T) context.Context {
 			ctx, cancel := context.WithCancelCause(t.Context())
 			cancel(fmt.Errorf("enough of %s", canaryBody))
 			return ctx
 		}},
-		{name: "past its deadline before the dial", kind: fault.Unavailable, options: served(false, says(fine)), ctx: func(t *testing.T) context.Context {
+		{name: "deadline exceeded before the dial", kind: fault.Unavailable, options: served(false, respond(fine)), ctx: func(t *testing.T) context.Context {
 			ctx, cancel := context.WithDeadline(t.Context(), time.Now().Add(-time.Second))
 			t.Cleanup(cancel)
 			return ctx
@@ -68,7 +68,7 @@ func failures() []failure {
 		{name: "plain HTTP answered to TLS", kind: fault.Unavailable, options: func(t *testing.T) httpclient.Options {
 			return secure(greeter(t, "HTTP/1.1 400 "+canaryBody+"\r\n\r\n"+canaryBody), newAuthority(t))
 		}},
-		{name: "handshake ended", kind: fault.Unavailable, options: func(t *testing.T) httpclient.Options {
+		{name: "connection closed during the handshake", kind: fault.Unavailable, options: func(t *testing.T) httpclient.Options {
 			return secure(greeter(t, ""), newAuthority(t))
 		}},
 		{name: "handshake without an answer", kind: fault.Unavailable, options: func(t *testing.T) httpclient.Options {
@@ -84,26 +84,26 @@ func failures() []failure {
 		kind   fault.Kind
 	}{
 		{"reset after the request", reset, 0, fault.UnknownOutcome},
-		{"closed after the request", says(""), 0, fault.UnknownOutcome},
+		{"closed after the request", respond(""), 0, fault.UnknownOutcome},
 		{"hangs after the request", hang, 0, fault.UnknownOutcome},
-		{"no HTTP", says(canaryBody + "\r\n\r\n"), 0, fault.UnknownOutcome},
-		{"a version of its own", says("HTTP/" + canaryBody + " 200 OK\r\n\r\n"), 0, fault.UnknownOutcome},
-		{"a status of its own", says("HTTP/1.1 " + canaryBody + "\r\n\r\n"), 0, fault.UnknownOutcome},
-		{"a header without a colon", says("HTTP/1.1 200 OK\r\n" + canaryBody + "\r\n\r\n"), 0, fault.UnknownOutcome},
-		{"a header that can't be read", says("HTTP/1.1 200 OK\r\n " + canaryBody + "\r\n\r\n"), 0, fault.UnknownOutcome},
-		{"a length that is no number", says("HTTP/1.1 200 OK\r\nContent-Length: " + canaryBody + "\r\n\r\n"), 0, fault.UnknownOutcome},
-		{"an unknown encoding of the transfer", says("HTTP/1.1 200 OK\r\nTransfer-Encoding: " + canaryBody + "\r\n\r\n"), 0, fault.UnknownOutcome},
-		{"endless header", says("HTTP/1.1 200 OK\r\nX: " + strings.Repeat(canaryBody, 1<<14)), 0, fault.UnknownOutcome},
-		{"body cut short", says("HTTP/1.1 200 OK\r\nContent-Length: 99\r\n\r\n" + canaryBody), 200, fault.UnknownOutcome},
-		{"chunks that are none", says("HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n" + canaryBody + "\r\n"), 200, fault.UnknownOutcome},
-		{"a trailer that can't be read", says("HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\nTrailer: X\r\n\r\n0\r\n" + canaryBody + "\r\n\r\n"), 200, fault.UnknownOutcome},
-		{"gzip that is none", says("HTTP/1.1 200 OK\r\nContent-Encoding: gzip\r\nContent-Length: 11\r\n\r\n" + canaryBody), 200, fault.UnknownOutcome},
-		{"too large an answer", says("HTTP/1.1 200 OK\r\nContent-Length: 11000\r\n\r\n" + strings.Repeat(canaryBody, 1000)), 200, fault.UnknownOutcome},
-		{"not the JSON that was expected", says("HTTP/1.1 200 OK\r\nContent-Length: 13\r\n\r\n\"" + canaryBody + "\""), 200, fault.UnknownOutcome},
-		{"a failure with words of its own", says("HTTP/1.1 500 " + canaryBody + "\r\nContent-Length: 11\r\n\r\n" + canaryBody), 500, fault.UnknownOutcome},
-		{"a refusal that quotes the token", says("HTTP/1.1 401 no " + canaryToken + "\r\nContent-Length: 12\r\n\r\n" + canaryToken), 401, fault.Unauthorized},
-		{"a redirect", says("HTTP/1.1 302 Found\r\nLocation: http://" + canaryBody + "/\r\nContent-Length: 0\r\n\r\n"), 302, fault.Invalid},
-		{"a redirect to what is no URL", says("HTTP/1.1 307 Found\r\nLocation: http://[" + canaryBody + "\r\nContent-Length: 0\r\n\r\n"), 307, fault.Invalid},
+		{"an answer that is not HTTP", respond(canaryBody + "\r\n\r\n"), 0, fault.UnknownOutcome},
+		{"an unknown version of HTTP", respond("HTTP/" + canaryBody + " 200 OK\r\n\r\n"), 0, fault.UnknownOutcome},
+		{"a status that is no number", respond("HTTP/1.1 " + canaryBody + "\r\n\r\n"), 0, fault.UnknownOutcome},
+		{"a header without a colon", respond("HTTP/1.1 200 OK\r\n" + canaryBody + "\r\n\r\n"), 0, fault.UnknownOutcome},
+		{"a header that can't be read", respond("HTTP/1.1 200 OK\r\n " + canaryBody + "\r\n\r\n"), 0, fault.UnknownOutcome},
+		{"a length that is no number", respond("HTTP/1.1 200 OK\r\nContent-Length: " + canaryBody + "\r\n\r\n"), 0, fault.UnknownOutcome},
+		{"an unknown encoding of the transfer", respond("HTTP/1.1 200 OK\r\nTransfer-Encoding: " + canaryBody + "\r\n\r\n"), 0, fault.UnknownOutcome},
+		{"a header without end", respond("HTTP/1.1 200 OK\r\nX: " + strings.Repeat(canaryBody, 1<<14)), 0, fault.UnknownOutcome},
+		{"body cut short", respond("HTTP/1.1 200 OK\r\nContent-Length: 99\r\n\r\n" + canaryBody), 200, fault.UnknownOutcome},
+		{"a malformed chunk", respond("HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n" + canaryBody + "\r\n"), 200, fault.UnknownOutcome},
+		{"a trailer that can't be read", respond("HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\nTrailer: X\r\n\r\n0\r\n" + canaryBody + "\r\n\r\n"), 200, fault.UnknownOutcome},
+		{"malformed gzip", respond("HTTP/1.1 200 OK\r\nContent-Encoding: gzip\r\nContent-Length: 11\r\n\r\n" + canaryBody), 200, fault.UnknownOutcome},
+		{"an answer that is too large", respond("HTTP/1.1 200 OK\r\nContent-Length: 11000\r\n\r\n" + strings.Repeat(canaryBody, 1000)), 200, fault.UnknownOutcome},
+		{"not the JSON that was expected", respond("HTTP/1.1 200 OK\r\nContent-Length: 13\r\n\r\n\"" + canaryBody + "\""), 200, fault.UnknownOutcome},
+		{"a 500 with a text of its own", respond("HTTP/1.1 500 " + canaryBody + "\r\nContent-Length: 11\r\n\r\n" + canaryBody), 500, fault.UnknownOutcome},
+		{"a refusal that quotes the token", respond("HTTP/1.1 401 no " + canaryToken + "\r\nContent-Length: 12\r\n\r\n" + canaryToken), 401, fault.Unauthorized},
+		{"a redirect", respond("HTTP/1.1 302 Found\r\nLocation: http://" + canaryBody + "/\r\nContent-Length: 0\r\n\r\n"), 302, fault.Invalid},
+		{"a redirect to a malformed URL", respond("HTTP/1.1 307 Found\r\nLocation: http://[" + canaryBody + "\r\nContent-Length: 0\r\n\r\n"), 307, fault.Invalid},
 	}
 	for _, a := range after {
 		all = append(all,
@@ -134,7 +134,7 @@ func served(over bool, answer peer) func(t *testing.T) httpclient.Options {
 func handshake(host string, left time.Duration, known bool) func(t *testing.T) httpclient.Options {
 	return func(t *testing.T) httpclient.Options {
 		a := newAuthority(t)
-		o := secure(newRaw(t, a.server(t, host, time.Now().Add(left)), says(fine)).address, a)
+		o := secure(newRaw(t, a.server(t, host, time.Now().Add(left)), respond(fine)).address, a)
 		if !known {
 			o.Roots = &tls.Config{MinVersion: tls.VersionTLS12}
 		}
@@ -144,7 +144,7 @@ func handshake(host string, left time.Duration, known bool) func(t *testing.T) h
 
 // greeter sends its text to whoever connects, and closes the connection once the client has sent
 // something.
-func greeter(t *testing.T, words string) string {
+func greeter(t *testing.T, text string) string {
 	t.Helper()
 	l := listen(t)
 	go func() {
@@ -154,7 +154,7 @@ func greeter(t *testing.T, words string) string {
 				return
 			}
 			_, _ = c.Read(make([]byte, 4<<10))
-			_, _ = c.Write([]byte(words))
+			_, _ = c.Write([]byte(text))
 			_ = c.Close()
 		}
 	}()
@@ -163,9 +163,10 @@ func greeter(t *testing.T, words string) string {
 
 // tried is a failure as an SDK sees it, and as Do reports it.
 type tried struct {
-	x         *httpclient.Exchange
-	status    int
-	err, told error
+	x      *httpclient.Exchange
+	status int
+	err    error // of the SDK
+	doErr  error // of Client.Do
 }
 
 func (f failure) try(t *testing.T) tried {
@@ -187,26 +188,32 @@ func (f failure) try(t *testing.T) tried {
 	recorded, x := httpclient.Record(ctx)
 	got.x = x
 	got.status, _, got.err = send(recorded, t, sdk, http.MethodPost, o.BaseURL+"/?key="+canaryQuery, `{"in":1}`, nil)
-	got.told = own.Do(ctx, httpclient.Request{Method: http.MethodPost, Path: "/?key=" + canaryQuery, In: 1, Out: new(int)})
+	got.doErr = own.Do(ctx, httpclient.Request{Method: http.MethodPost, Path: "/?key=" + canaryQuery, In: 1, Out: new(int)})
 	sdk.HTTP().CloseIdleConnections()
 	own.HTTP().CloseIdleConnections()
 	return got
 }
 
-func TestWhatWasWrittenIsKnown(t *testing.T) {
+func TestAFailedExchangeRecordsWhetherItWasWritten(t *testing.T) {
 	t.Parallel()
 	for _, f := range failures() {
 		t.Run(f.name, func(t *testing.T) {
 			t.Parallel()
 			got := f.try(t)
-			if got.x.Written() != f.written || got.status != f.status && got.err == nil || got.x.Status() != f.status {
-				t.Errorf("got written %t, status %d and recorded %d, error %v, want written %t and status %d", got.x.Written(), got.status, got.x.Status(), got.err, f.written, f.status)
+			if got.x.Written() != f.written {
+				t.Errorf("Written() = %t, want %t", got.x.Written(), f.written)
 			}
-			if f.status == 0 && got.x.Kind(got.err) != f.kind {
-				t.Errorf("kind %s, want %s: %v", got.x.Kind(got.err), f.kind, got.err)
+			if got.x.Status() != f.status {
+				t.Errorf("Status() = %d, want %d", got.x.Status(), f.status)
 			}
-			if !fault.Is(got.told, f.kind) {
-				t.Errorf("Do tells %v, want %s", got.told, f.kind)
+			if got.err == nil && got.status != f.status {
+				t.Errorf("status of the response = %d, want %d", got.status, f.status)
+			}
+			if kind := got.x.Kind(got.err); f.status == 0 && kind != f.kind {
+				t.Errorf("Kind() = %s, want %s: %v", kind, f.kind, got.err)
+			}
+			if !fault.Is(got.doErr, f.kind) {
+				t.Errorf("error of Do = %v, want kind %s", got.doErr, f.kind)
 			}
 		})
 	}
@@ -218,19 +225,19 @@ func TestNoErrorContainsASecret(t *testing.T) {
 		t.Run(f.name, func(t *testing.T) {
 			t.Parallel()
 			got := f.try(t)
-			texts := fmt.Sprintf("%v\n%+v", got.told, got.told)
+			texts := fmt.Sprintf("%v\n%+v", got.doErr, got.doErr)
 			if got.err != nil {
 				texts += "\n" + httpclient.Redact(got.err).Error()
 			}
-			if i := strings.Index(texts, "canary"); i >= 0 {
-				t.Fatal(texts)
+			if strings.Contains(texts, "canary") {
+				t.Errorf("errors = %s, want no canary in them", texts)
 			}
 		})
 	}
 }
 
 // Not parallel, because it counts the goroutines of the whole process.
-func TestFailuresLeaveNothingBehind(t *testing.T) {
+func TestFailuresLeaveNoGoroutines(t *testing.T) {
 	before := runtime.NumGoroutine()
 	for _, f := range failures() {
 		t.Run(f.name, func(t *testing.T) { f.try(t) })
@@ -255,16 +262,19 @@ func TestCanceledAfterTheRequestIsUnknown(t *testing.T) {
 		return hang(c, req, nth)
 	})
 	err := client(t, plain(r.address)).Do(ctx, httpclient.Request{Method: http.MethodPost})
-	if !fault.Is(err, fault.UnknownOutcome) || r.requests.Load() != 1 {
-		t.Fatalf("%v after %d requests, want kind %v, requests 1", err, r.requests.Load(), fault.UnknownOutcome)
+	if !fault.Is(err, fault.UnknownOutcome) {
+		t.Errorf("error = %v, want kind %s", err, fault.UnknownOutcome)
+	}
+	if n := r.requests.Load(); n != 1 {
+		t.Errorf("%d requests, want 1", n)
 	}
 }
 
 // An SDK may make several requests with one context. The failure of the second says nothing about
 // the first.
-func TestOneRequestWrittenIsEnough(t *testing.T) {
+func TestAnExchangeIsWrittenIfAnyOfItsRequestsWas(t *testing.T) {
 	t.Parallel()
-	r := newRaw(t, nil, says("HTTP/1.1 429 Slow\r\nRetry-After: 7\r\nX-Id: 1\r\nContent-Length: 0\r\n\r\n"))
+	r := newRaw(t, nil, respond("HTTP/1.1 429 Slow\r\nRetry-After: 7\r\nX-Id: 1\r\nContent-Length: 0\r\n\r\n"))
 	c := client(t, plain(r.address))
 	ctx, x := httpclient.Record(t.Context())
 	if x.Status() != 0 || x.Header("X-Id") != "" || x.Written() {
@@ -272,12 +282,18 @@ func TestOneRequestWrittenIsEnough(t *testing.T) {
 	}
 	_, _, err := send(ctx, t, c, http.MethodPost, "http://"+r.address, "", nil)
 	if err != nil || x.Status() != 429 || x.RetryAfter() != 7*time.Second || x.Header("x-id") != "1" {
-		t.Fatalf("%d, %s, %q: %v", x.Status(), x.RetryAfter(), x.Header("x-id"), err)
+		t.Fatalf("after the first: status %d, Retry-After %s, X-Id %q, %v; want 429, 7s, 1", x.Status(), x.RetryAfter(), x.Header("x-id"), err)
 	}
 	l := listen(t)
 	_ = l.Close()
 	_, _, err = send(ctx, t, c, http.MethodPost, "http://"+l.Addr().String(), "", nil)
-	if err == nil || !x.Written() || x.Status() != 0 || x.RetryAfter() != 0 || x.Header("X-Id") != "" {
-		t.Fatalf("%d, %s, %q: %v", x.Status(), x.RetryAfter(), x.Header("x-id"), err)
+	if err == nil {
+		t.Error("the second request succeeded, want an error")
+	}
+	if !x.Written() {
+		t.Error("Written() = false after the second, want true")
+	}
+	if x.Status() != 0 || x.RetryAfter() != 0 || x.Header("X-Id") != "" {
+		t.Errorf("after the second: status %d, Retry-After %s, X-Id %q; want none", x.Status(), x.RetryAfter(), x.Header("x-id"))
 	}
 }

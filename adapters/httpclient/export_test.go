@@ -13,11 +13,11 @@ func (o Options) Over(d func(ctx context.Context, network, address string) (net.
 
 // The limits that tests check.
 const (
-	LongestRetryAfter = longest
+	LongestRetryAfter = longestRetryAfter
 	LongestWait       = longestWait
 	LastWait          = lastWait
 	FirstPause        = firstPause
 	LastPause         = lastPause
-	Settling          = settling
-	Earliest          = earliest
+	MinimumUse        = minimumUse
+	RenewBefore       = renewBefore
 )

@@ -8,6 +8,7 @@
 package httpclient
 
 import (
+	"cmp"
 	"crypto/tls"
 	"encoding/json"
 	"io"
@@ -18,6 +19,7 @@ import (
 	"net/http/httptrace"
 	"net/url"
 	"os"
+	"slices"
 	"strconv"
 	"strings"
 	"sync"
@@ -70,18 +72,18 @@ func New(o Options) (*Client, error) {
 	client := &http.Client{
 		Transport:     transport(o, base),
 		CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
-		Timeout:       or(o.Timeout, DefaultTimeout),
+		Timeout:       orDefault(o.Timeout, DefaultTimeout),
 	}
 	if o.Timeout < 0 {
 		client.Timeout = 0
 	}
-	return &Client{base: base, http: client, attempts: or(o.Attempts, 3)}, nil
+	return &Client{base: base, http: client, attempts: orDefault(o.Attempts, 3)}, nil
 }
 
 // HTTP returns the client for an SDK that builds its own requests and does not retry.
 func (c *Client) HTTP() *http.Client { return c.http }
 
-func or[T int | int64 | time.Duration](value, standard T) T {
+func orDefault[T int | int64 | time.Duration](value, standard T) T {
 	if value > 0 {
 		return value
 	}
@@ -91,31 +93,28 @@ func or[T int | int64 | time.Duration](value, standard T) T {
 // transport assembles the layers. The bearer is outermost, so that its second attempt is
 // recorded and bounded like the first.
 func transport(o Options, base *url.URL) http.RoundTripper {
-	dialer := &net.Dialer{Timeout: or(o.ConnectTimeout, DefaultConnectTimeout), KeepAlive: 30 * time.Second}
+	dialer := &net.Dialer{Timeout: orDefault(o.ConnectTimeout, DefaultConnectTimeout), KeepAlive: 30 * time.Second}
 	raw := dialer.DialContext
 	if o.dial != nil {
 		raw = o.dial
 	}
-	conns := or(o.MaxConns, 256)
-	secure := new(tls.Config)
-	if o.Roots != nil {
-		secure = o.Roots.Clone()
-	}
+	conns := orDefault(o.MaxConns, 256)
+	secure := cmp.Or(o.Roots, new(tls.Config)).Clone()
 	secure.MinVersion = max(secure.MinVersion, tls.VersionTLS12)
 	// HTTP/1.1 only: with one request at a time on a connection, it is known which bytes
 	// belong to which request.
 	secure.NextProtos = []string{"http/1.1"}
 	var wire http.RoundTripper = &http.Transport{
-		Proxy: http.ProxyFromEnvironment, DialContext: counted(raw),
-		DialTLSContext:  counted(secured(raw, secure, dialer.Timeout)),
+		Proxy: http.ProxyFromEnvironment, DialContext: countWrites(raw),
+		DialTLSContext:  countWrites(dialTLS(raw, secure, dialer.Timeout)),
 		TLSClientConfig: secure, TLSHandshakeTimeout: dialer.Timeout, // used if there is a proxy
 		IdleConnTimeout: 60 * time.Second,
 		MaxConnsPerHost: conns, MaxIdleConnsPerHost: conns, MaxResponseHeaderBytes: 64 << 10,
 	}
 	if o.Wire != nil {
-		wire = noted{o.Wire}
+		wire = writeRecorder{o.Wire}
 	}
-	var rt http.RoundTripper = &recorder{next: wire, maxAnswer: or(o.MaxAnswer, DefaultMaxAnswer)}
+	var rt http.RoundTripper = &recorder{next: wire, maxAnswer: orDefault(o.MaxAnswer, DefaultMaxAnswer)}
 	if o.Tokens != nil {
 		rt = &bearer{next: rt, tokens: o.Tokens, base: base}
 	}
@@ -123,8 +122,8 @@ func transport(o Options, base *url.URL) http.RoundTripper {
 }
 
 const (
-	// longest is the longest Retry-After that is accepted.
-	longest = 24 * time.Hour
+	// longestRetryAfter is the longest Retry-After that is accepted.
+	longestRetryAfter = 24 * time.Hour
 	// longestWait is the longest Retry-After that is waited for while a caller waits.
 	longestWait = 30 * time.Second
 )
@@ -135,10 +134,7 @@ const (
 func Wait(attempt int, initial, most, retryAfter time.Duration) time.Duration {
 	backoff := min(max(initial, 0), max(most, 0))
 	for ; attempt > 1 && 0 < backoff && backoff < most; attempt-- {
-		backoff = min(2*backoff, most)
-		if backoff < 0 { // overflow of Duration
-			backoff = most
-		}
+		backoff += min(backoff, most-backoff) // 2*backoff may overflow
 	}
 	spread := time.Duration(rand.Float64() * float64(backoff)) //nolint:gosec // jitter is no secret
 	return max(min(spread, backoff), min(retryAfter, longestWait))
@@ -151,22 +147,22 @@ func ParseRetryAfter(value string, now time.Time) time.Duration {
 	if value != "" && strings.Trim(value, "0123456789") == "" {
 		seconds, err := strconv.ParseInt(value, 10, 64)
 		if err != nil { // more than an int64 holds
-			return longest
+			return longestRetryAfter
 		}
-		return time.Duration(min(seconds, int64(longest/time.Second))) * time.Second
+		return time.Duration(min(seconds, int64(longestRetryAfter/time.Second))) * time.Second
 	}
 	at, err := http.ParseTime(value)
 	if err != nil {
 		return 0
 	}
-	return min(max(at.Sub(now), 0), longest)
+	return min(max(at.Sub(now), 0), longestRetryAfter)
 }
 
-// noted records the requests written by a wire, which has no connections to count bytes on.
-type noted struct{ next http.RoundTripper }
+// writeRecorder records the requests written by a wire, which has no connections to count bytes on.
+type writeRecorder struct{ next http.RoundTripper }
 
 // RoundTrip implements http.RoundTripper.
-func (n noted) RoundTrip(req *http.Request) (*http.Response, error) {
+func (n writeRecorder) RoundTrip(req *http.Request) (*http.Response, error) {
 	x := recordOf(req)
 	return n.next.RoundTrip(req.WithContext(httptrace.WithClientTrace(req.Context(), &httptrace.ClientTrace{
 		WroteRequest: func(info httptrace.WroteRequestInfo) {
@@ -197,26 +193,24 @@ func (r *refusal) Read(p []byte) (int, error) {
 	return n, err
 }
 
-func (r *refusal) kept() []byte {
+// contents returns what was read so far, or nothing if r is nil.
+func (r *refusal) contents() []byte {
+	if r == nil {
+		return nil
+	}
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	return append([]byte(nil), r.read...)
+	return slices.Clone(r.read)
 }
 
 // Refusal returns what was read of a response that is not a success, at most its first 64
 // kB, or "" if there is none.
-func (x *Exchange) Refusal() string {
-	if r := x.refusal.Load(); r != nil {
-		return string(r.kept())
-	}
-	return ""
-}
+func (x *Exchange) Refusal() string { return string(x.last().refusal.contents()) }
 
 // DecodeRefusal decodes a response that is not a success into v. It returns false if the
 // response is not JSON by its type and content: an intermediary sends text of its own.
 func (x *Exchange) DecodeRefusal(v any) bool {
-	r := x.refusal.Load()
-	return r != nil && isJSON(x.Header("Content-Type")) && json.Unmarshal(r.kept(), v) == nil
+	return isJSON(x.Header("Content-Type")) && json.Unmarshal(x.last().refusal.contents(), v) == nil
 }
 
 func isJSON(contentType string) bool {

@@ -51,31 +51,31 @@ func (c *Client) Do(ctx context.Context, r Request) error {
 	if err != nil {
 		return fault.Wrap(fault.Invalid, "httpclient.encode", err)
 	}
-	var verdict error
+	var result error
 	_ = failsafe.With(c.retries(r)).WithContext(ctx).RunWithExecution(func(e failsafe.Execution[any]) error {
-		err := c.once(e.Context(), r, body)
-		verdict = r.verdict(ctx, verdict, err)
+		err := c.attempt(e.Context(), r, body)
+		result = r.resultAfter(ctx, result, err)
 		return err
 	})
-	return verdict
+	return result
 }
 
-// verdict returns what is known after one more attempt.
-func (r Request) verdict(ctx context.Context, before, err error) error {
-	if before == nil || err == nil {
+// resultAfter returns what is known after one more attempt.
+func (r Request) resultAfter(ctx context.Context, previous, err error) error {
+	if previous == nil || err == nil {
 		return err
 	}
 	switch fault.KindOf(err) {
 	case fault.Canceled, fault.Unavailable:
 		if ctx.Err() != nil { // the caller gave up: this attempt says nothing about the API
-			return before
+			return previous
 		}
 	case fault.Unauthorized, fault.RateLimited, fault.Conflict:
 	default:
 		return err
 	}
-	if fault.Is(before, fault.UnknownOutcome) && !r.safe() {
-		return before // this attempt was not processed, but the earlier one may have been
+	if fault.Is(previous, fault.UnknownOutcome) && !r.safe() {
+		return previous // this attempt was not processed, but the earlier one may have been
 	}
 	return err
 }
@@ -109,7 +109,7 @@ func (c *Client) retries(r Request) retrypolicy.RetryPolicy[any] {
 		ReturnLastFailure().Build()
 }
 
-func (c *Client) once(ctx context.Context, r Request, body []byte) error {
+func (c *Client) attempt(ctx context.Context, r Request, body []byte) error {
 	ctx, x := Record(ctx)
 	var sent io.Reader
 	if body != nil {

@@ -16,43 +16,42 @@ import (
 // Redact removes secrets from an error: it keeps only the scheme and host of a URL, and
 // nothing of a response. An error without a URL is returned unchanged.
 func Redact(err error) error {
-	var u *url.Error
-	if !errors.As(err, &u) {
+	u, ok := errors.AsType[*url.Error](err)
+	if !ok {
 		return err
 	}
 	where := "the provider"
 	if parsed, perr := url.Parse(u.URL); perr == nil && parsed.Host != "" {
 		where = parsed.Scheme + "://" + parsed.Host
 	}
-	return &url.Error{Op: u.Op, URL: where, Err: told(Redact(u.Err))}
+	return &url.Error{Op: u.Op, URL: where, Err: sanitized(Redact(u.Err))}
 }
 
-// discreet is an error with a text that may be shown.
-type discreet struct {
+// sanitizedError is an error with a text that may be shown.
+type sanitizedError struct {
 	text string
 	err  error
 }
 
-func (d *discreet) Error() string { return d.text }
+func (e *sanitizedError) Error() string { return e.text }
 
 // Unwrap returns the cause for errors.Is and errors.As.
-func (d *discreet) Unwrap() error { return d.err }
+func (e *sanitizedError) Unwrap() error { return e.err }
 
-// told replaces the text of an exchange's error by one that may be shown. net/http quotes a
+// sanitized replaces the text of an exchange's error by one that may be shown. net/http quotes a
 // response that it cannot read, and a proxy may send anything, so a text that is not known
 // to be harmless is removed.
-func told(err error) error {
-	var protocol textproto.ProtocolError
+func sanitized(err error) error {
 	text := "the exchange failed"
 	switch {
 	case err == nil, harmless(err):
 		return err
-	case errors.As(err, &protocol):
+	case isA[textproto.ProtocolError](err):
 		text = "the answer's header can't be read"
 	case strings.HasPrefix(err.Error(), "net/http: "), strings.HasPrefix(err.Error(), "http: "):
 		text, _, _ = strings.Cut(err.Error(), `"`)
 	}
-	return &discreet{text: strings.TrimSpace(text), err: err}
+	return &sanitizedError{text: strings.TrimSpace(text), err: err}
 }
 
 // harmless reports whether the error has a type whose text contains at most addresses, host
@@ -63,13 +62,13 @@ func harmless(err error) bool {
 			return true
 		}
 	}
-	var (
-		network     net.Error // timeouts as well
-		certificate *tls.CertificateVerificationError
-		record      tls.RecordHeaderError
-		own         *fault.Error
-		hidden      *discreet
-	)
-	return errors.As(err, &network) || errors.As(err, &certificate) ||
-		errors.As(err, &record) || errors.As(err, &own) || errors.As(err, &hidden)
+	return isA[net.Error](err) || // timeouts as well
+		isA[*tls.CertificateVerificationError](err) || isA[tls.RecordHeaderError](err) ||
+		isA[*fault.Error](err) || isA[*sanitizedError](err)
+}
+
+// isA reports whether an error of type E is in err's tree.
+func isA[E error](err error) bool {
+	_, ok := errors.AsType[E](err)
+	return ok
 }

@@ -39,7 +39,7 @@ func refused(t *testing.T, status int, contentType, body string) *httpclient.Exc
 	return x
 }
 
-func TestWhatARefusalSays(t *testing.T) {
+func TestRefusalIsKeptAndDecoded(t *testing.T) {
 	t.Parallel()
 	long := strings.Repeat("x", 70<<10)
 	for _, c := range []struct {
@@ -48,14 +48,14 @@ func TestWhatARefusalSays(t *testing.T) {
 		kind    string
 		body    string
 		kept    int
-		message string // empty where it is not to be read
+		message string // that is decoded, empty if nothing is
 	}{
 		{"JSON", 403, "application/json", `{"message":"no"}`, 16, "no"},
 		{"JSON in a character set", 429, "application/json; charset=utf-8", `{"message":"no"}`, 16, "no"},
-		{"JSON of a kind of its own", 400, "application/problem+json", `{"message":"no"}`, 16, "no"},
-		{"JSON that says that it is a page", 403, "text/html", `{"message":"no"}`, 16, ""},
-		{"JSON that says nothing of itself", 403, "", `{"message":"no"}`, 16, ""},
-		{"a page that says that it is JSON", 403, "application/json", `<html>`, 6, ""},
+		{"JSON of a type ending in +json", 400, "application/problem+json", `{"message":"no"}`, 16, "no"},
+		{"JSON with the type of a page", 403, "text/html", `{"message":"no"}`, 16, ""},
+		{"JSON without a type", 403, "", `{"message":"no"}`, 16, ""},
+		{"a page with the type of JSON", 403, "application/json", `<html>`, 6, ""},
 		{"half of JSON", 403, "application/json", `{"message":"no"`, 15, ""},
 		{"JSON, and more", 403, "application/json", `{"message":"no"}<html>`, 22, ""},
 		{"nothing", 503, "application/json", "", 0, ""},
@@ -69,9 +69,11 @@ func TestWhatARefusalSays(t *testing.T) {
 			if got := x.Refusal(); got != c.body[:c.kept] {
 				t.Errorf("kept %d bytes, want %d", len(got), c.kept)
 			}
-			var said struct{ Message string }
-			if ok := x.DecodeRefusal(&said); ok != (c.message != "") || said.Message != c.message && ok {
-				t.Errorf("%t %q, want %q", ok, said.Message, c.message)
+			var decoded struct{ Message string }
+			if ok := x.DecodeRefusal(&decoded); ok != (c.message != "") {
+				t.Errorf("DecodeRefusal() = %t, want %t", ok, !ok)
+			} else if ok && decoded.Message != c.message {
+				t.Errorf("message = %q, want %q", decoded.Message, c.message)
 			}
 		})
 	}
@@ -80,8 +82,11 @@ func TestWhatARefusalSays(t *testing.T) {
 func TestWithoutAnAnswerThereIsNoRefusal(t *testing.T) {
 	t.Parallel()
 	_, x := httpclient.Record(t.Context())
-	var said any
-	if x.Refusal() != "" || x.DecodeRefusal(&said) {
-		t.Errorf("got %q, %v, want no refusal", x.Refusal(), said)
+	if got := x.Refusal(); got != "" {
+		t.Errorf("Refusal() = %q, want none", got)
+	}
+	var decoded any
+	if x.DecodeRefusal(&decoded) {
+		t.Errorf("DecodeRefusal() decoded %v, want nothing", decoded)
 	}
 }

@@ -58,7 +58,7 @@ func gone(http.ResponseWriter) { panic(http.ErrAbortHandler) }
 
 func steps(s ...func(http.ResponseWriter)) []func(http.ResponseWriter) { return s }
 
-func TestWhatIsRepeated(t *testing.T) {
+func TestDoRepeatsWhatIsSafeToRepeat(t *testing.T) {
 	keyed := http.Header{"Idempotency-Key": {"k1"}}
 	tests := []struct {
 		name    string
@@ -77,19 +77,19 @@ func TestWhatIsRepeated(t *testing.T) {
 		{name: "POST without a key on 503", steps: steps(status(503), done), req: httpclient.Request{Method: "POST", In: 1}, want: fault.UnknownOutcome, tries: 1},
 		{name: "POST without a key or an answer", steps: steps(gone, done), req: httpclient.Request{Method: "POST", In: 1}, want: fault.UnknownOutcome, tries: 1},
 		{name: "PATCH without a key", steps: steps(status(500), done), req: httpclient.Request{Method: "PATCH", In: 1}, want: fault.UnknownOutcome, tries: 1},
-		{name: "POST without a key that was limited", steps: steps(status(429), done), req: httpclient.Request{Method: "POST", In: 1}, tries: 2},
-		{name: "POST without a key that did not leave", steps: steps(done), refuse: 2, req: httpclient.Request{Method: "POST", In: 1}, tries: 1},
-		{name: "POST without a key that left at last", steps: steps(gone, done), refuse: 1, req: httpclient.Request{Method: "POST", In: 1}, want: fault.UnknownOutcome, tries: 1},
+		{name: "POST without a key on 429", steps: steps(status(429), done), req: httpclient.Request{Method: "POST", In: 1}, tries: 2},
+		{name: "POST without a key that was not written", steps: steps(done), refuse: 2, req: httpclient.Request{Method: "POST", In: 1}, tries: 1},
+		{name: "POST without a key that was written at the second try", steps: steps(gone, done), refuse: 1, req: httpclient.Request{Method: "POST", In: 1}, want: fault.UnknownOutcome, tries: 1},
 		{name: "POST under a key on 500", steps: steps(status(500), done), req: httpclient.Request{Method: "POST", In: 1, Header: keyed}, tries: 2},
 		{name: "POST under a key without an answer", steps: steps(gone, gone, done), req: httpclient.Request{Method: "POST", In: 1, Header: keyed}, tries: 3},
-		{name: "what is invalid", steps: steps(status(422), done), req: httpclient.Request{}, want: fault.Invalid, tries: 1},
-		{name: "what is refused", steps: steps(status(403), done), req: httpclient.Request{}, want: fault.Unauthorized, tries: 1},
-		{name: "what is not there", steps: steps(status(404), done), req: httpclient.Request{}, want: fault.NotFound, tries: 1},
-		{name: "no more than three times", steps: steps(status(503)), req: httpclient.Request{}, want: fault.UnknownOutcome, tries: 3},
-		{name: "no more than was set", steps: steps(status(429)), options: httpclient.Options{Attempts: 5}, req: httpclient.Request{}, want: fault.RateLimited, tries: 5},
-		{name: "not at all", steps: steps(status(429)), options: httpclient.Options{Attempts: 1}, req: httpclient.Request{}, want: fault.RateLimited, tries: 1},
-		{name: "three times where less than none was set", steps: steps(status(429)), options: httpclient.Options{Attempts: -1}, req: httpclient.Request{}, want: fault.RateLimited, tries: 3},
-		{name: "JSON that could not be read", steps: steps(func(w http.ResponseWriter) { _, _ = io.WriteString(w, "{") }, done), req: httpclient.Request{Out: &struct{}{}}, tries: 2},
+		{name: "an invalid request is not repeated", steps: steps(status(422), done), req: httpclient.Request{}, want: fault.Invalid, tries: 1},
+		{name: "a refused request is not repeated", steps: steps(status(403), done), req: httpclient.Request{}, want: fault.Unauthorized, tries: 1},
+		{name: "a request for something absent is not repeated", steps: steps(status(404), done), req: httpclient.Request{}, want: fault.NotFound, tries: 1},
+		{name: "three tries by default", steps: steps(status(503)), req: httpclient.Request{}, want: fault.UnknownOutcome, tries: 3},
+		{name: "as many tries as Attempts says", steps: steps(status(429)), options: httpclient.Options{Attempts: 5}, req: httpclient.Request{}, want: fault.RateLimited, tries: 5},
+		{name: "one try if Attempts is 1", steps: steps(status(429)), options: httpclient.Options{Attempts: 1}, req: httpclient.Request{}, want: fault.RateLimited, tries: 1},
+		{name: "three tries if Attempts is negative", steps: steps(status(429)), options: httpclient.Options{Attempts: -1}, req: httpclient.Request{}, want: fault.RateLimited, tries: 3},
+		{name: "GET with malformed JSON", steps: steps(func(w http.ResponseWriter) { _, _ = io.WriteString(w, "{") }, done), req: httpclient.Request{Out: &struct{}{}}, tries: 2},
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
@@ -121,12 +121,12 @@ func TestLaterTriesDoNotHideAnUnknownOutcome(t *testing.T) {
 		method string
 		want   fault.Kind
 	}{
-		{"could not be reached", steps(gone), true, "POST", fault.UnknownOutcome},
-		{"limited", steps(gone, status(429)), false, "POST", fault.UnknownOutcome},
-		{"unauthorized", steps(gone, status(401)), false, "PUT", fault.UnknownOutcome},
-		{"still at work", steps(gone, status(409)), false, "POST", fault.UnknownOutcome},
-		{"refused for good", steps(gone, status(422)), false, "POST", fault.Invalid},
-		{"a method without an effect", steps(gone, status(401)), false, "GET", fault.Unauthorized},
+		{"not reached: the outcome stays unknown", steps(gone), true, "POST", fault.UnknownOutcome},
+		{"429: the outcome stays unknown", steps(gone, status(429)), false, "POST", fault.UnknownOutcome},
+		{"401: the outcome stays unknown", steps(gone, status(401)), false, "PUT", fault.UnknownOutcome},
+		{"409: the outcome stays unknown", steps(gone, status(409)), false, "POST", fault.UnknownOutcome},
+		{"422: the request is invalid", steps(gone, status(422)), false, "POST", fault.Invalid},
+		{"401 of a GET, which has no effect", steps(gone, status(401)), false, "GET", fault.Unauthorized},
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
@@ -151,10 +151,10 @@ func TestWaitsBetweenTries(t *testing.T) {
 		after       func() string
 		least, most []time.Duration
 	}{
-		{"of their own", func() string { return "" }, []time.Duration{0, 0}, []time.Duration{500 * time.Millisecond, time.Second}},
-		{"in seconds", func() string { return "20" }, []time.Duration{20 * time.Second, 20 * time.Second}, nil},
-		{"until a date", func() string { return time.Now().Add(20 * time.Second).UTC().Format(http.TimeFormat) }, []time.Duration{20 * time.Second, 20 * time.Second}, nil},
-		{"at most 30 s", func() string { return "3600" }, []time.Duration{30 * time.Second, 30 * time.Second}, nil},
+		{"without Retry-After they double", func() string { return "" }, []time.Duration{0, 0}, []time.Duration{500 * time.Millisecond, time.Second}},
+		{"Retry-After in seconds", func() string { return "20" }, []time.Duration{20 * time.Second, 20 * time.Second}, nil},
+		{"Retry-After as a date", func() string { return time.Now().Add(20 * time.Second).UTC().Format(http.TimeFormat) }, []time.Duration{20 * time.Second, 20 * time.Second}, nil},
+		{"Retry-After of an hour: 30 s", func() string { return "3600" }, []time.Duration{30 * time.Second, 30 * time.Second}, nil},
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
@@ -177,7 +177,7 @@ func TestWaitsBetweenTries(t *testing.T) {
 	}
 }
 
-func TestEndOfTheContextEndsTheWait(t *testing.T) {
+func TestDoReturnsWhenTheContextEndsDuringAWait(t *testing.T) {
 	s := &script{steps: steps(later(503, "20"))}
 	virtual(t, httpclient.Options{}, s.ServeHTTP, func(t *testing.T, c *httpclient.Client, _ *memory) {
 		ctx, cancel := context.WithTimeout(t.Context(), 5*time.Second)
@@ -192,7 +192,7 @@ func TestEndOfTheContextEndsTheWait(t *testing.T) {
 }
 
 // A known outcome is returned even if the caller has given up.
-func TestEndOfTheContextDuringATry(t *testing.T) {
+func TestDoReturnsTheEarlierErrorWhenTheContextEndsDuringATry(t *testing.T) {
 	s := &script{steps: steps(func(w http.ResponseWriter) {
 		w.Header().Set("Connection", "close") // so that the second try dials
 		later(429, "7")(w)
@@ -217,7 +217,7 @@ func TestEndOfTheContextDuringATry(t *testing.T) {
 	})
 }
 
-func TestEndOfTheContextBeforeTheCall(t *testing.T) {
+func TestDoDoesNotDialIfTheContextHasEnded(t *testing.T) {
 	s := &script{steps: steps(done)}
 	virtual(t, httpclient.Options{}, s.ServeHTTP, func(t *testing.T, c *httpclient.Client, m *memory) {
 		ctx, cancel := context.WithCancel(t.Context())
@@ -295,7 +295,7 @@ func TestParseRetryAfter(t *testing.T) {
 		t.Run(tt.name, func(t *testing.T) {
 			t.Parallel()
 			if got := httpclient.ParseRetryAfter(tt.value, noon); got != tt.want {
-				t.Fatalf("%s, want %s", got, tt.want)
+				t.Fatalf("ParseRetryAfter(%q) = %s, want %s", tt.value, got, tt.want)
 			}
 		})
 	}

@@ -141,8 +141,8 @@ func (r *raw) serve(c net.Conn, answer peer) {
 	}
 }
 
-// says answers with these bytes and closes the connection.
-func says(answer string) peer {
+// respond answers with these bytes and closes the connection.
+func respond(answer string) peer {
 	return func(c net.Conn, _ *http.Request, _ int) bool {
 		_, _ = io.WriteString(c, answer)
 		return false

@@ -111,7 +111,7 @@ func TestARequestThatHasLeftIsNotSentAgain(t *testing.T) {
 	for _, key := range []string{"Idempotency-Key", "X-Idempotency-Key"} {
 		for _, body := range []string{"", `{"in":1}`} {
 			for _, over := range []bool{false, true} {
-				for end, last := range map[string]peer{"reset": reset, "closed": says("")} {
+				for end, last := range map[string]peer{"reset": reset, "closed": respond("")} {
 					t.Run(fmt.Sprintf("%s with body %q, %s, TLS %t", key, body, end, over), func(t *testing.T) {
 						t.Parallel()
 						notAgain(t, key, body, over, last)

@@ -9,6 +9,8 @@ import (
 	"sync"
 	"time"
 
+	"golang.org/x/sync/singleflight"
+
 	"patchbay/core/guard"
 )
 
@@ -24,12 +26,12 @@ const (
 	// The pause after a failed fetch doubles from firstPause to lastPause.
 	firstPause = 500 * time.Millisecond
 	lastPause  = 5 * time.Second
-	// settling is how long a token that replaced a refused one is not replaced itself: if
+	// minimumUse is how long a token that replaced a refused one is not replaced itself: if
 	// every token is refused, another one does not help.
-	settling = time.Second
-	// earliest is how long before it expires a token is renewed, or a tenth of its lifetime
+	minimumUse = time.Second
+	// renewBefore is how long before it expires a token is renewed, or a tenth of its lifetime
 	// if that is less.
-	earliest = 30 * time.Second
+	renewBefore = 30 * time.Second
 )
 
 var errNoToken = errors.New("httpclient: the token endpoint gave an empty token")
@@ -39,42 +41,34 @@ var errNoToken = errors.New("httpclient: the token endpoint gave an empty token"
 // endpoint is down, the current token is used until it expires, and the endpoint is called
 // at growing intervals, not by every caller.
 type Tokens struct {
-	fetch func(ctx context.Context) (Token, error)
-	now   func() time.Time
+	fetch   func(ctx context.Context) (Token, error)
+	fetches singleflight.Group // at most one
 
 	mu       sync.Mutex
 	token    Token
 	renew    time.Time // when the token is renewed; zero if it does not expire
 	replaced time.Time // when a refused token was last replaced
-	flight   *flight   // the fetch in progress
 	failed   error     // of the last fetch
 	pause    time.Duration
 	resume   time.Time // no fetch before this time
-}
-
-// flight is one fetch. Its results may be read once it is done.
-type flight struct {
-	done  chan struct{}
-	value string
-	err   error
 }
 
 var _ TokenSource = (*Tokens)(nil)
 
 // NewTokens returns Tokens that call fetch to request a token from the token endpoint.
 func NewTokens(fetch func(ctx context.Context) (Token, error)) *Tokens {
-	return &Tokens{fetch: fetch, now: time.Now}
+	return &Tokens{fetch: fetch}
 }
 
 // Token implements TokenSource.
 func (t *Tokens) Token(ctx context.Context) (string, error) {
 	t.mu.Lock()
-	now := t.now()
+	now := time.Now()
 	if !t.token.usable(now) {
 		return t.next(ctx, now, false)
 	}
 	defer t.mu.Unlock()
-	if !t.renew.IsZero() && !now.Before(t.renew) && t.flight == nil && !now.Before(t.resume) {
+	if !t.renew.IsZero() && !now.Before(t.renew) && !now.Before(t.resume) {
 		t.start(ctx, false)
 	}
 	return t.token.Value, nil
@@ -84,8 +78,8 @@ func (t *Tokens) Token(ctx context.Context) (string, error) {
 // refreshed the token.
 func (t *Tokens) Refresh(ctx context.Context, refused string) (string, error) {
 	t.mu.Lock()
-	now := t.now()
-	if t.token.usable(now) && (t.token.Value != refused || now.Before(t.replaced.Add(settling))) {
+	now := time.Now()
+	if t.token.usable(now) && (t.token.Value != refused || now.Before(t.replaced.Add(minimumUse))) {
 		defer t.mu.Unlock()
 		return t.token.Value, nil
 	}
@@ -95,32 +89,27 @@ func (t *Tokens) Refresh(ctx context.Context, refused string) (string, error) {
 // next waits for the fetch in progress, or starts one. It is called with the lock held, and
 // releases it.
 func (t *Tokens) next(ctx context.Context, now time.Time, refused bool) (string, error) {
-	if t.flight == nil {
-		if now.Before(t.resume) {
-			defer t.mu.Unlock()
-			return "", t.failed
-		}
-		t.start(ctx, refused)
+	if now.Before(t.resume) {
+		defer t.mu.Unlock()
+		return "", t.failed
 	}
-	f := t.flight
+	fetched := t.start(ctx, refused)
 	t.mu.Unlock()
 	select {
-	case <-f.done:
-		return f.value, f.err
+	case result := <-fetched:
+		value, _ := result.Val.(string)
+		return value, result.Err
 	case <-ctx.Done():
 		return "", ctx.Err()
 	}
 }
 
-// start begins a fetch. It is called with the lock held.
-func (t *Tokens) start(ctx context.Context, refused bool) {
-	f := &flight{done: make(chan struct{})}
-	t.flight = f
-	// A caller that gives up must not end the fetch for the others.
-	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), fetchLimit)
-	go func() {
+// start begins a fetch, unless one is in progress. It is called with the lock held.
+func (t *Tokens) start(ctx context.Context, refused bool) <-chan singleflight.Result {
+	return t.fetches.DoChan("", func() (any, error) {
+		// A caller that gives up must not end the fetch for the others.
+		ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), fetchLimit)
 		defer cancel()
-		defer close(f.done)
 		var token Token
 		err := guard.Do(func() (err error) {
 			token, err = t.fetch(ctx)
@@ -129,16 +118,17 @@ func (t *Tokens) start(ctx context.Context, refused bool) {
 		if err == nil && token.Value == "" {
 			err = errNoToken
 		}
-		f.value, f.err = token.Value, err
-		t.land(token, err, refused)
-	}()
+		t.save(token, err, refused)
+		return token.Value, err
+	})
 }
 
-func (t *Tokens) land(token Token, err error, refused bool) {
+// save records the result of a fetch, and lets the next one begin.
+func (t *Tokens) save(token Token, err error, refused bool) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	now := t.now()
-	t.flight = nil
+	t.fetches.Forget("")
+	now := time.Now()
 	if t.failed = err; err != nil {
 		t.pause = min(max(2*t.pause, firstPause), lastPause)
 		t.resume = now.Add(t.pause)
@@ -146,7 +136,7 @@ func (t *Tokens) land(token Token, err error, refused bool) {
 	}
 	t.token, t.renew, t.pause, t.resume = token, time.Time{}, 0, time.Time{}
 	if !token.Expires.IsZero() {
-		t.renew = token.Expires.Add(-min(earliest, token.Expires.Sub(now)/10))
+		t.renew = token.Expires.Add(-min(renewBefore, token.Expires.Sub(now)/10))
 	}
 	if refused {
 		t.replaced = now
@@ -187,9 +177,9 @@ func (b *bearer) RoundTrip(req *http.Request) (*http.Response, error) {
 		if req.Body != nil {
 			_ = req.Body.Close()
 		}
-		return nil, told(Redact(err))
+		return nil, sanitized(Redact(err))
 	}
-	resp, err := b.next.RoundTrip(with(req, token, req.Body))
+	resp, err := b.next.RoundTrip(authorized(req, token, req.Body))
 	if err != nil || resp.StatusCode != http.StatusUnauthorized || !rewindable(req) {
 		return resp, err
 	}
@@ -203,14 +193,16 @@ func (b *bearer) RoundTrip(req *http.Request) (*http.Response, error) {
 	}
 	_, _ = io.CopyN(io.Discard, resp.Body, 4<<10) // so that the connection can be reused
 	_ = resp.Body.Close()
-	recordOf(req).reset()
-	return b.next.RoundTrip(with(req, fresh, body))
+	x := recordOf(req) // of a request that was not processed
+	x.written.Store(false)
+	x.response.Store(nil)
+	return b.next.RoundTrip(authorized(req, fresh, body))
 }
 
 // CloseIdleConnections is how http.Client reaches the transport.
 func (b *bearer) CloseIdleConnections() { (&http.Client{Transport: b.next}).CloseIdleConnections() }
 
-func with(req *http.Request, token string, body io.ReadCloser) *http.Request {
+func authorized(req *http.Request, token string, body io.ReadCloser) *http.Request {
 	sent := req.Clone(req.Context())
 	sent.Body = body
 	sent.Header.Set("Authorization", "Bearer "+token)

@@ -48,14 +48,14 @@ func issued(t *testing.T, i *issuer, test func(t *testing.T, tokens *httpclient.
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		test(t, httpclient.NewTokens(i.fetch))
-		<-time.After(time.Minute) // whatever still fetches
+		<-time.After(time.Minute) // until all fetches have ended
 	})
 }
 
-func wants(t *testing.T, tokens *httpclient.Tokens, want string) {
+func hasToken(t *testing.T, tokens *httpclient.Tokens, want string) {
 	t.Helper()
 	if got, err := tokens.Token(t.Context()); got != want || err != nil {
-		t.Fatalf("token %q, want %q: %v", got, want, err)
+		t.Fatalf("Token() = %q, %v, want %q", got, err, want)
 	}
 }
 
@@ -63,7 +63,7 @@ func TestTokenIsKept(t *testing.T) {
 	i := &issuer{}
 	issued(t, i, func(t *testing.T, tokens *httpclient.Tokens) {
 		for range 3 {
-			wants(t, tokens, "t1")
+			hasToken(t, tokens, "t1")
 			<-time.After(1000 * time.Hour)
 		}
 	})
@@ -73,13 +73,13 @@ func TestTokenIsKept(t *testing.T) {
 }
 
 func TestTokenIsFetchedOnceForAll(t *testing.T) {
-	for name, refused := range map[string]bool{"where there is none": false, "where it was refused": true} {
+	for name, refused := range map[string]bool{"if there is none": false, "if it was refused": true} {
 		t.Run(name, func(t *testing.T) {
 			i := &issuer{takes: time.Second}
 			issued(t, i, func(t *testing.T, tokens *httpclient.Tokens) {
 				want := "t1"
 				if refused {
-					wants(t, tokens, "t1")
+					hasToken(t, tokens, "t1")
 					want = "t2"
 				}
 				var all sync.WaitGroup
@@ -90,16 +90,16 @@ func TestTokenIsFetchedOnceForAll(t *testing.T) {
 							got, err = tokens.Refresh(t.Context(), "t1")
 						}
 						if got != want || err != nil {
-							t.Errorf("got %q, %v, want %v", got, err, want)
+							t.Errorf("token = %q, %v, want %q", got, err, want)
 						}
 					})
 				}
 				all.Wait()
 				if got, err := tokens.Refresh(t.Context(), "t0"); got != want || err != nil {
-					t.Errorf("one who comes late: got %q, %v, want %v", got, err, want)
+					t.Errorf("Refresh() of an older token = %q, %v, want %q", got, err, want)
 				}
 				if n := fmt.Sprint("t", i.fetches.Load()); n != want {
-					t.Errorf("got %d fetches, want %v", i.fetches.Load(), want)
+					t.Errorf("last fetched token = %q, want %q", n, want)
 				}
 			})
 		})
@@ -111,7 +111,7 @@ func TestTokenIsFetchedOnceForAll(t *testing.T) {
 func TestARefusedTokenIsNotUsedAgain(t *testing.T) {
 	i := &issuer{}
 	issued(t, i, func(t *testing.T, tokens *httpclient.Tokens) {
-		wants(t, tokens, "t1")
+		hasToken(t, tokens, "t1")
 		for n := 1; n < 200; n++ {
 			old, present := fmt.Sprint("t", n-1), fmt.Sprint("t", n)
 			var all sync.WaitGroup
@@ -124,7 +124,7 @@ func TestARefusedTokenIsNotUsedAgain(t *testing.T) {
 				})
 			}
 			all.Wait()
-			<-time.After(httpclient.Settling)
+			<-time.After(httpclient.MinimumUse)
 		}
 	})
 }
@@ -134,28 +134,28 @@ func TestTokenIsRenewedBeforeItsEnd(t *testing.T) {
 		name       string
 		life, from time.Duration
 	}{
-		{"half a minute where it lives long", time.Hour, time.Hour - httpclient.Earliest},
-		{"a tenth of its life where that is short", time.Minute, 54 * time.Second},
+		{"half a minute before the end of a long life", time.Hour, time.Hour - httpclient.RenewBefore},
+		{"a tenth of a short life before its end", time.Minute, 54 * time.Second},
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
 			i := &issuer{life: tt.life, takes: time.Second}
 			issued(t, i, func(t *testing.T, tokens *httpclient.Tokens) {
-				wants(t, tokens, "t1")
+				hasToken(t, tokens, "t1")
 				<-time.After(tt.from - time.Millisecond)
-				wants(t, tokens, "t1")
+				hasToken(t, tokens, "t1")
 				if i.fetches.Load() != 1 {
-					t.Fatal("renewed too early, want 1 fetch")
+					t.Fatalf("%d fetches before it is due, want 1", i.fetches.Load())
 				}
 				<-time.After(time.Millisecond)
 				start := time.Now()
-				wants(t, tokens, "t1")
-				wants(t, tokens, "t1")
+				hasToken(t, tokens, "t1")
+				hasToken(t, tokens, "t1")
 				if time.Since(start) != 0 {
-					t.Fatal("a caller waited for a token that was not needed yet, want no wait")
+					t.Fatal("a caller waited while its token was valid, want no wait")
 				}
 				<-time.After(2 * time.Second)
-				wants(t, tokens, "t2")
+				hasToken(t, tokens, "t2")
 				if i.fetches.Load() != 2 {
 					t.Fatalf("got %d fetches, want 2", i.fetches.Load())
 				}
@@ -164,14 +164,14 @@ func TestTokenIsRenewedBeforeItsEnd(t *testing.T) {
 	}
 }
 
-func TestEndpointIsDown(t *testing.T) {
+func TestACurrentTokenIsUsedWhileTheEndpointIsDown(t *testing.T) {
 	i := &issuer{life: time.Hour}
 	issued(t, i, func(t *testing.T, tokens *httpclient.Tokens) {
-		wants(t, tokens, "t1")
+		hasToken(t, tokens, "t1")
 		i.down.Store(true)
 		for range 3600 - 1 { // a caller a second
 			<-time.After(time.Second)
-			wants(t, tokens, "t1")
+			hasToken(t, tokens, "t1")
 		}
 		if n := i.fetches.Load(); n < 3 || n > 12 {
 			t.Fatalf("%d fetches in the last half minute, want at least 3, at most 12", n)
@@ -181,7 +181,7 @@ func TestEndpointIsDown(t *testing.T) {
 		for range 600 * 10 {
 			<-time.After(100 * time.Millisecond)
 			if got, err := tokens.Token(t.Context()); got != "" || !errors.Is(err, errDown) {
-				t.Fatalf("%q after its end, %v, want none, error %v", got, err, errDown)
+				t.Fatalf("Token() of an expired token = %q, %v, want error %v", got, err, errDown)
 			}
 		}
 		if n := i.fetches.Load() - before; n < 600/5-2 || n > 600/5+2 {
@@ -237,20 +237,26 @@ func TestACallerThatGivesUpDoesNotEndTheFetchForOthers(t *testing.T) {
 		var first sync.WaitGroup
 		first.Go(func() {
 			_, err := tokens.Token(ctx)
-			if !errors.Is(err, context.DeadlineExceeded) || time.Since(start) != time.Second {
-				t.Errorf("%v after %s, want error %v, after %v", err, time.Since(start), context.DeadlineExceeded, time.Second)
+			if !errors.Is(err, context.DeadlineExceeded) {
+				t.Errorf("error = %v, want %v", err, context.DeadlineExceeded)
+			}
+			if took := time.Since(start); took != time.Second {
+				t.Errorf("the caller waited %s, want its second", took)
 			}
 		})
-		synctest.Wait() // it is the one who began the fetch
-		wants(t, tokens, "t1")
+		synctest.Wait() // it has begun the fetch
+		hasToken(t, tokens, "t1")
 		first.Wait()
-		if i.fetches.Load() != 1 || time.Since(start) != i.takes {
-			t.Fatalf("%d fetches, %s, want fetches 1, after %v", i.fetches.Load(), time.Since(start), i.takes)
+		if n := i.fetches.Load(); n != 1 {
+			t.Errorf("%d fetches, want 1", n)
+		}
+		if took := time.Since(start); took != i.takes {
+			t.Errorf("the token came after %s, want %s", took, i.takes)
 		}
 	})
 }
 
-func TestFetchWithoutAnAnswerEnds(t *testing.T) {
+func TestAFetchWithoutAnAnswerEndsAfterTenSeconds(t *testing.T) {
 	i := &issuer{takes: time.Hour}
 	issued(t, i, func(t *testing.T, tokens *httpclient.Tokens) {
 		start := time.Now()

@@ -11,7 +11,7 @@ import (
 
 var shape = regexp.MustCompile(`^pay_[0-9abcdefghjkmnpqrstvwxyz]{26}$`)
 
-func TestIDsAreShapedAndSortByTime(t *testing.T) {
+func TestIDsHaveAPrefixAnd26CharactersAndSortByTime(t *testing.T) {
 	t.Parallel()
 	made := make([]string, 10_000)
 	for i := range made {
@@ -19,11 +19,11 @@ func TestIDsAreShapedAndSortByTime(t *testing.T) {
 	}
 	for _, id := range made {
 		if !shape.MatchString(id) {
-			t.Fatalf("%q", id)
+			t.Fatalf("New = %q, want %s", id, shape)
 		}
 	}
 	if !slices.IsSorted(made) {
-		t.Error("a later identifier sorts before an earlier one")
+		t.Error("identifiers are not sorted, want them in the order of their creation")
 	}
 }
 
@@ -48,6 +48,6 @@ func TestIDsAreUnique(t *testing.T) {
 	}
 	all.Wait()
 	if len(seen) != goroutines*each {
-		t.Errorf("%d identifiers, %d of them different", goroutines*each, len(seen))
+		t.Errorf("got %d different identifiers, want %d", len(seen), goroutines*each)
 	}
 }

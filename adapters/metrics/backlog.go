@@ -9,9 +9,9 @@ import (
 )
 
 const (
-	// countedFor is how long a count is reused, so that frequent or multiple scrapers do
+	// reuseFor is how long a count is reused, so that frequent or multiple scrapers do
 	// not query the store more often than this.
-	countedFor = 5 * time.Second
+	reuseFor = 5 * time.Second
 	// countLimit is how long the store may take.
 	countLimit = 2 * time.Second
 )
@@ -76,11 +76,11 @@ func show(to chan<- prometheus.Metric, n, age *prometheus.Desc, all map[string]C
 	}
 }
 
-// read returns the counts, and reads them again only after countedFor.
+// read returns the counts, and reads them again only after reuseFor.
 func (b *backlog) read() (Backlog, error) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	if b.at.IsZero() || time.Since(b.at) >= countedFor {
+	if b.at.IsZero() || time.Since(b.at) >= reuseFor {
 		ctx, cancel := context.WithTimeout(context.Background(), countLimit)
 		defer cancel()
 		b.last, b.err = b.count(ctx)

@@ -54,11 +54,11 @@ func wantNone(t *testing.T, m *metrics.Metrics) {
 	t.Helper()
 	text := scrape(t, m)
 	if !strings.Contains(text, "\npatchbay_store_counted 0\n") || strings.Contains(text, "patchbay_queue_") || strings.Contains(text, "patchbay_open") {
-		t.Errorf("shown while the store is gone:\n%s", text)
+		t.Errorf("metrics while the store is unavailable =\n%s\nwant patchbay_store_counted 0, and no counts", text)
 	}
 }
 
-func TestTheBacklogIsShownAndAbsentWhileTheStoreIsGone(t *testing.T) {
+func TestBacklogIsAbsentWhileTheStoreIsUnavailable(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		m, s := metrics.New(), &stock{}
@@ -75,14 +75,14 @@ func TestTheBacklogIsShownAndAbsentWhileTheStoreIsGone(t *testing.T) {
 		began := time.Now()
 		wantNone(t, m)
 		if took := time.Since(began); took != 2*time.Second {
-			t.Errorf("a scrape of a store that hangs took %s", took)
+			t.Errorf("a scrape of a store that hangs took %s, want 2s", took)
 		}
 	})
 }
 
-func TestTheStoreIsNotAskedMoreOftenThanEachFewSeconds(t *testing.T) {
+func TestBacklogIsCountedOnceInFiveSeconds(t *testing.T) {
 	t.Parallel()
-	for name, fails := range map[string]bool{"it counts": false, "it is gone": true} {
+	for name, fails := range map[string]bool{"the store answers": false, "the store is unavailable": true} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			synctest.Test(t, func(t *testing.T) {

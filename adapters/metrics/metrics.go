@@ -10,6 +10,7 @@ import (
 
 	"github.com/prometheus/client_golang/prometheus"
 	"github.com/prometheus/client_golang/prometheus/collectors"
+	"github.com/prometheus/client_golang/prometheus/promauto"
 	"github.com/prometheus/client_golang/prometheus/promhttp"
 )
 
@@ -31,39 +32,35 @@ var buckets = []float64{.001, .0025, .005, .01, .025, .05, .1, .25, .5, 1, 2.5, 
 
 // Metrics holds all metrics. Its methods are safe for concurrent use.
 type Metrics struct {
-	registry  *prometheus.Registry
-	calls     *prometheus.CounterVec
-	seconds   *prometheus.HistogramVec
-	decisions *prometheus.CounterVec
-	breakers  *prometheus.GaugeVec
-	reviews   *prometheus.CounterVec
-	told      *prometheus.CounterVec
+	registry   *prometheus.Registry
+	calls      *prometheus.CounterVec
+	seconds    *prometheus.HistogramVec
+	decisions  *prometheus.CounterVec
+	breakers   *prometheus.GaugeVec
+	reviews    *prometheus.CounterVec
+	mailEvents *prometheus.CounterVec
 }
 
 // New returns Metrics without providers, with the metrics of the process.
 func New() *Metrics {
-	m := &Metrics{
-		registry: prometheus.NewRegistry(),
-		seconds: prometheus.NewHistogramVec(prometheus.HistogramOpts{
-			Name: "patchbay_call_seconds", Help: "How long a try at a provider took.", Buckets: buckets,
-		}, []string{"provider", "op"}),
-		breakers: prometheus.NewGaugeVec(prometheus.GaugeOpts{
-			Name: "patchbay_breaker_state", Help: "The breaker of a provider: 0 closed, 1 probing, 2 open.",
-		}, []string{"provider"}),
-	}
+	m := &Metrics{registry: prometheus.NewRegistry()}
+	m.seconds = promauto.With(m.registry).NewHistogramVec(prometheus.HistogramOpts{
+		Name: "patchbay_call_seconds", Help: "How long a try at a provider took.", Buckets: buckets,
+	}, []string{"provider", "op"})
+	m.breakers = promauto.With(m.registry).NewGaugeVec(prometheus.GaugeOpts{
+		Name: "patchbay_breaker_state", Help: "The breaker of a provider: 0 closed, 1 probing, 2 open.",
+	}, []string{"provider"})
 	m.calls = m.counter("patchbay_calls_total", "Tries at a provider, by how they ended.", "op", "outcome")
 	m.decisions = m.counter("patchbay_decisions_total", "What the policy of a provider decided about calls.", "decision")
 	m.reviews = m.counter("patchbay_reviews_total", "Payments that have come to need a person, by why.", "reason")
-	m.told = m.counter("patchbay_mail_events_total", "What mail providers have told by webhook, or why it was ignored.", "event")
-	m.registry.MustRegister(m.seconds, m.breakers, collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
+	m.mailEvents = m.counter("patchbay_mail_events_total", "What mail providers have told by webhook, or why it was ignored.", "event")
+	m.registry.MustRegister(collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
 	return m
 }
 
 // counter registers counts by provider and further labels.
 func (m *Metrics) counter(name, help string, labels ...string) *prometheus.CounterVec {
-	c := prometheus.NewCounterVec(prometheus.CounterOpts{Name: name, Help: help}, append([]string{"provider"}, labels...))
-	m.registry.MustRegister(c)
-	return c
+	return promauto.With(m.registry).NewCounterVec(prometheus.CounterOpts{Name: name, Help: help}, append([]string{"provider"}, labels...))
 }
 
 // zero makes counts of 0 visible.
@@ -104,12 +101,16 @@ func (m *Metrics) Reviewed(provider, reason string) {
 	m.reviews.WithLabelValues(provider, reason).Inc()
 }
 
-// AddTold registers a mail provider with counts of 0.
-func (m *Metrics) AddTold(provider string, events ...string) { zero(m.told, provider, events) }
+// AddMailEvents registers a mail provider with counts of 0.
+func (m *Metrics) AddMailEvents(provider string, events ...string) {
+	zero(m.mailEvents, provider, events)
+}
 
-// Told counts an event that a mail provider has reported by webhook, or the reason why it
+// MailEvent counts an event that a mail provider has reported by webhook, or the reason why it
 // was ignored.
-func (m *Metrics) Told(provider, event string) { m.told.WithLabelValues(provider, event).Inc() }
+func (m *Metrics) MailEvent(provider, event string) {
+	m.mailEvents.WithLabelValues(provider, event).Inc()
+}
 
 // Spool registers the metrics of the records that wait on this machine for the store.
 // oldest is how long the oldest has waited.
@@ -168,7 +169,7 @@ func (m *Metrics) SetAside(count func() (int, error)) {
 }
 
 func (m *Metrics) gauge(name, help string, read func() float64) {
-	m.registry.MustRegister(prometheus.NewGaugeFunc(prometheus.GaugeOpts{Name: name, Help: help}, read))
+	promauto.With(m.registry).NewGaugeFunc(prometheus.GaugeOpts{Name: name, Help: help}, read)
 }
 
 // Handler serves the metrics.

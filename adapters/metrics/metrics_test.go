@@ -15,12 +15,12 @@ func scrape(t *testing.T, m *metrics.Metrics) string {
 	w := httptest.NewRecorder()
 	m.Handler().ServeHTTP(w, httptest.NewRequest(http.MethodGet, "/metrics", nil))
 	if w.Code != http.StatusOK || !strings.HasPrefix(w.Header().Get("Content-Type"), "text/plain") {
-		t.Fatalf("%d %s", w.Code, w.Header().Get("Content-Type"))
+		t.Fatalf("status = %d, Content-Type = %q, want 200 and text/plain", w.Code, w.Header().Get("Content-Type"))
 	}
 	return "\n" + w.Body.String()
 }
 
-func TestWhatIsShown(t *testing.T) {
+func TestExposedMetrics(t *testing.T) {
 	t.Parallel()
 	for name, c := range map[string]struct {
 		happens func(m *metrics.Metrics)
@@ -28,7 +28,7 @@ func TestWhatIsShown(t *testing.T) {
 		none    string // must not be shown
 	}{
 		"a process": {func(*metrics.Metrics) {}, []string{"go_goroutines ", "process_open_fds "}, "patchbay_"},
-		"a provider that nothing was asked of": {func(m *metrics.Metrics) { m.Add("acme", "retried", "skipped") }, []string{
+		"a provider without calls": {func(m *metrics.Metrics) { m.Add("acme", "retried", "skipped") }, []string{
 			`patchbay_breaker_state{provider="acme"} 0`, `patchbay_decisions_total{decision="retried",provider="acme"} 0`,
 			`patchbay_decisions_total{decision="skipped",provider="acme"} 0`,
 		}, "patchbay_calls_total{"},
@@ -66,22 +66,22 @@ func TestWhatIsShown(t *testing.T) {
 			text := scrape(t, m)
 			for _, want := range c.want {
 				if !strings.Contains(text, "\n"+want) {
-					t.Errorf("no %q in:\n%s", want, text)
+					t.Errorf("metrics =\n%s\nwant %q in it", text, want)
 				}
 			}
 			if strings.Contains(text, c.none) {
-				t.Errorf("%q in:\n%s", c.none, text)
+				t.Errorf("metrics =\n%s\nwant no %q in it", text, c.none)
 			}
 		})
 	}
 }
 
 // Two gateways in one process have nothing in common.
-func TestNothingIsGlobal(t *testing.T) {
+func TestMetricsHaveTheirOwnRegistry(t *testing.T) {
 	t.Parallel()
 	one, other := metrics.New(), metrics.New()
 	one.Add("acme")
 	if text := scrape(t, other); strings.Contains(text, "acme") {
-		t.Errorf("%s", text)
+		t.Errorf("metrics of another registry =\n%s\nwant nothing of acme", text)
 	}
 }

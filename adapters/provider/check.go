@@ -2,13 +2,9 @@ package provider
 
 import (
 	"fmt"
-	"regexp"
 
 	"patchbay/config/setting"
 )
-
-// name matches names of types and of formats.
-var name = regexp.MustCompile(`^[a-z0-9]+([_-][a-z0-9]+)*$`)
 
 // Check returns an error if one of the types is not complete, or not unique. All types that
 // a gateway knows are checked together.
@@ -18,13 +14,13 @@ func Check(types []setting.Described) error {
 		d := t.Description()
 		made, format, reads := parts(t)
 		switch {
-		case !name.MatchString(d.Name):
+		case !setting.ValidName(d.Name):
 			return fmt.Errorf("%q is not a name for a type of provider; write for example acme", d.Name)
 		case names[d.Name]:
 			return fmt.Errorf("there are two types of provider called %q", d.Name)
 		case !made || d.Settings == nil:
 			return fmt.Errorf("the type of provider %q must be a provider.Payment, provider.Mail or provider.Storage with Settings and New", d.Name)
-		case (reads || format != "") && !name.MatchString(format):
+		case (reads || format != "") && !setting.ValidName(format):
 			return fmt.Errorf("the type of provider %q: %q is not a name for a format of webhooks", d.Name, format)
 		case reads && readers[format] != "":
 			return fmt.Errorf("the type of provider %q: another type reads webhooks of the format %q", d.Name, format)

@@ -68,7 +68,7 @@ type Environment struct {
 	// webhooks, the URL they are sent to ("" before the API listens), the URL of the page on
 	// which a buyer approves a payment, and what is called when there are webhooks to send.
 	Journal  ports.Journal
-	Secrets  []string
+	Secrets  []setting.Secret
 	Endpoint func() string
 	Approval func(provider, reference string) string
 	Wake     func()

@@ -9,52 +9,60 @@ import (
 	"patchbay/adapters/resilience"
 	"patchbay/core/fault"
 	"patchbay/core/payment"
+	"patchbay/tests/defaultpolicy"
 )
 
-// single allows one try for each call, so that calls can be counted.
+// single allows one attempt of each call, so that calls can be counted.
 func single(p *resilience.Policy) { p.Attempts = 1 }
 
-func TestWhatOpensTheBreaker(t *testing.T) {
+func TestTheBreakerOpensAfterKindsThatTripIt(t *testing.T) {
 	t.Parallel()
 	for _, kind := range fault.Kinds() {
 		t.Run(kind.String(), func(t *testing.T) {
-			within(t, single, func(t *testing.T, r *rig) {
-				r.provider.becomes(always(kind))
+			withPolicy(t, single, func(t *testing.T, r *rig) {
+				r.provider.answer(always(kind))
 				for range 30 {
 					_ = r.pay(t.Context())
 				}
-				opened := slices.Contains(r.told(), resilience.Opened)
-				if want := kind.Rule().Trips; opened != want || (r.gateway.Available() != nil) != want {
-					t.Fatalf("opened %t, want %t", opened, want)
+				opens, calls := kind.Rule().Trips, 30
+				if opens {
+					calls = 10
 				}
-				if opened && r.provider.calls() != 10 {
-					t.Errorf("the breaker opened after %d calls, want 10", r.provider.calls())
+				if got := slices.Contains(r.decisions(), resilience.Opened); got != opens {
+					t.Errorf("the opening is reported = %t, want %t", got, opens)
+				}
+				if got := r.gateway.Available() != nil; got != opens {
+					t.Errorf("the breaker is open = %t, want %t", got, opens)
+				}
+				if got := r.provider.calls(); got != calls {
+					t.Errorf("calls of the provider = %d, want %d", got, calls)
 				}
 			})
 		})
 	}
 }
 
-func TestBlamelessFailuresAreNotCounted(t *testing.T) {
-	within(t, single, func(t *testing.T, r *rig) {
-		r.provider.becomes(func(context.Context, int) error {
+func TestBlamelessFailuresDoNotOpenTheBreaker(t *testing.T) {
+	withPolicy(t, single, func(t *testing.T, r *rig) {
+		r.provider.answer(func(context.Context, int) error {
 			return &fault.Error{Kind: fault.UnknownOutcome, Blameless: true}
 		})
 		for range 30 {
 			_ = r.pay(t.Context())
 		}
-		if err := r.gateway.Available(); err != nil || r.provider.calls() != 30 {
-			t.Errorf("%v after %d calls, want calls 30", err, r.provider.calls())
+		if err := r.gateway.Available(); err != nil {
+			t.Errorf("the breaker is open: %v", err)
 		}
+		r.checkCalls(t, 30)
 	})
 }
 
 // If the requests of one caller are refused, the provider stays available to all others. An
 // operator is notified if nothing else is done there meanwhile.
-func TestRefusalsInARowAreLogged(t *testing.T) {
-	within(t, single, func(t *testing.T, r *rig) {
-		told := func() (n int) {
-			for _, d := range r.told() {
+func TestEveryTwentiethRefusalInARowIsReported(t *testing.T) {
+	withPolicy(t, single, func(t *testing.T, r *rig) {
+		reports := func() (n int) {
+			for _, d := range r.decisions() {
 				if d == resilience.Refusing {
 					n++
 				}
@@ -62,13 +70,13 @@ func TestRefusalsInARowAreLogged(t *testing.T) {
 			return n
 		}
 		refuse := func(calls int) {
-			r.provider.becomes(always(fault.Refused))
+			r.provider.answer(always(fault.Refused))
 			for range calls {
 				if err := r.pay(t.Context()); !fault.Is(err, fault.Refused) {
 					t.Fatal(err)
 				}
 			}
-			r.provider.becomes(good)
+			r.provider.answer(good)
 		}
 		for range 3 {
 			refuse(19)
@@ -76,23 +84,23 @@ func TestRefusalsInARowAreLogged(t *testing.T) {
 				t.Fatal(err)
 			}
 		}
-		if n := told(); n != 0 {
-			t.Errorf("told %d times, though others went well between, want 0", n)
+		if n := reports(); n != 0 {
+			t.Errorf("reports after 19 refusals and a success, three times = %d, want 0", n)
 		}
 		refuse(40)
-		if n := told(); n != 2 {
-			t.Errorf("told %d times of 40 in a row, want 2", n)
+		if n := reports(); n != 2 {
+			t.Errorf("reports after 40 refusals in a row = %d, want 2", n)
 		}
 	})
 }
 
-func TestACallerWhoLeavesIsNoFailureOfTheProvider(t *testing.T) {
+func TestACallThatItsCallerGivesUpDoesNotCountAgainstTheProvider(t *testing.T) {
 	for _, leaves := range []bool{true, false} {
-		t.Run(map[bool]string{true: "leaves", false: "has no time left"}[leaves], func(t *testing.T) {
-			within(t, single, func(t *testing.T, r *rig) {
-				r.provider.becomes(func(ctx context.Context, _ int) error {
+		t.Run(map[bool]string{true: "given up", false: "a call whose deadline has passed counts"}[leaves], func(t *testing.T) {
+			withPolicy(t, single, func(t *testing.T, r *rig) {
+				r.provider.answer(func(ctx context.Context, _ int) error {
 					<-ctx.Done()
-					return fault.New(fault.UnknownOutcome, "scripted", "") // it was on its way
+					return fault.New(fault.UnknownOutcome, "scripted", "") // it was sent
 				})
 				for range 30 {
 					ctx, cancel := context.WithTimeout(t.Context(), time.Second)
@@ -100,19 +108,19 @@ func TestACallerWhoLeavesIsNoFailureOfTheProvider(t *testing.T) {
 						time.AfterFunc(100*time.Millisecond, cancel)
 					}
 					if err := r.pay(ctx); !fault.Is(err, fault.UnknownOutcome) && leaves {
-						t.Fatalf("got %v, want kind %s", err, fault.UnknownOutcome)
+						t.Fatalf("error = %v, want kind %s", err, fault.UnknownOutcome)
 					}
 					cancel()
 				}
 				if opened := r.gateway.Available() != nil; opened == leaves {
-					t.Errorf("opened %t, want the opposite of %v", opened, leaves)
+					t.Errorf("the breaker is open = %t, want %t", opened, !leaves)
 				}
 			})
 		})
 	}
 }
 
-func TestTheBreakerNeedsHalfOfTenCalls(t *testing.T) {
+func TestTheBreakerOpensAtHalfOfTenCalls(t *testing.T) {
 	t.Parallel()
 	for name, c := range map[string]struct {
 		each  int // every nth call fails
@@ -125,8 +133,8 @@ func TestTheBreakerNeedsHalfOfTenCalls(t *testing.T) {
 		"every third does not open it": {3, 60, false},
 	} {
 		t.Run(name, func(t *testing.T) {
-			within(t, single, func(t *testing.T, r *rig) {
-				r.provider.becomes(func(_ context.Context, n int) error {
+			withPolicy(t, single, func(t *testing.T, r *rig) {
+				r.provider.answer(func(_ context.Context, n int) error {
 					if n%c.each == 0 {
 						return fault.New(fault.Unavailable, "scripted", "")
 					}
@@ -136,14 +144,14 @@ func TestTheBreakerNeedsHalfOfTenCalls(t *testing.T) {
 					_ = r.pay(t.Context())
 				}
 				if open := r.gateway.Available() != nil; open != c.open {
-					t.Errorf("open: got %t, want %v", open, c.open)
+					t.Errorf("the breaker is open = %t, want %t", open, c.open)
 				}
 			})
 		})
 	}
-	t.Run("failures that are long ago do not count", func(t *testing.T) {
-		within(t, single, func(t *testing.T, r *rig) {
-			r.provider.becomes(always(fault.Unavailable))
+	t.Run("failures of more than 30 s ago do not count", func(t *testing.T) {
+		withPolicy(t, single, func(t *testing.T, r *rig) {
+			r.provider.answer(always(fault.Unavailable))
 			for range 9 {
 				_ = r.pay(t.Context())
 			}
@@ -156,68 +164,74 @@ func TestTheBreakerNeedsHalfOfTenCalls(t *testing.T) {
 	})
 }
 
-func TestAnOpenBreakerIsSkippedAndHeals(t *testing.T) {
-	within(t, single, func(t *testing.T, r *rig) {
-		r.provider.becomes(always(fault.Unavailable))
+func TestAProviderIsSkippedWhileItsBreakerIsOpenAndThenProbed(t *testing.T) {
+	withPolicy(t, single, func(t *testing.T, r *rig) {
+		r.provider.answer(always(fault.Unavailable))
 		for range 10 {
 			_ = r.pay(t.Context())
 		}
 		start := time.Now()
 		err := r.pay(t.Context())
-		f := fault.From(err)
-		if f.Kind != fault.Unavailable || f.Code != "breaker_open" || f.RetryAfter != 30*time.Second || r.provider.calls() != 10 || time.Since(start) != 0 {
-			t.Fatalf("%v with %s, %d calls, want kind %v, code breaker_open, retry after %v, calls 10, after 0", err, f.RetryAfter, r.provider.calls(), fault.Unavailable, 30*time.Second)
+		checkTook(t, start, 0, 0)
+		if f := fault.From(err); f.Kind != fault.Unavailable || f.Code != "breaker_open" {
+			t.Errorf("error while the breaker is open = %v, want kind %s, code breaker_open", err, fault.Unavailable)
 		}
-		if r.told()[len(r.told())-1] != resilience.Skipped {
-			t.Errorf("got %v, want %v", r.told(), resilience.Skipped)
+		if got, want := fault.From(err).RetryAfter, 30*time.Second; got != want {
+			t.Errorf("retry after = %s, want %s", got, want)
+		}
+		r.checkCalls(t, 10)
+		if got, want := r.decisions()[len(r.decisions())-1], resilience.Skipped; got != want {
+			t.Errorf("last decision = %q, want %q", got, want)
 		}
 
 		<-time.After(30 * time.Second)
 		if err := r.gateway.Available(); err != nil {
-			t.Errorf("after its time: %v", err)
+			t.Errorf("the breaker is still open after 30 s: %v", err)
 		}
 		for range 10 {
 			_ = r.pay(t.Context())
 		}
 		if probes := r.provider.calls() - 10; probes < 2 || probes > 3 {
-			t.Errorf("%d probes while it still fails, want probes at least 2, probes at most 3", probes)
+			t.Errorf("probes while the provider still fails = %d, want 2 or 3", probes)
 		}
 
-		r.provider.becomes(good)
+		r.provider.answer(good)
 		<-time.After(30 * time.Second)
 		for range 10 {
 			if err := r.pay(t.Context()); err != nil {
-				t.Errorf("healed: %v", err)
+				t.Errorf("call once the provider works again: %v", err)
 			}
 		}
-		if !slices.Contains(r.told(), resilience.Probing) || !slices.Contains(r.told(), resilience.Closed) {
-			t.Errorf("got %v, want %q in it, %q in it", r.told(), resilience.Probing, resilience.Closed)
+		for _, want := range []resilience.Decision{resilience.Probing, resilience.Closed} {
+			if !slices.Contains(r.decisions(), want) {
+				t.Errorf("decisions = %v, want %q in it", r.decisions(), want)
+			}
 		}
 	})
 }
 
-func TestAnAccountAtFaultIsLeftAloneForLong(t *testing.T) {
-	within(t, single, func(t *testing.T, r *rig) {
-		r.provider.becomes(always(fault.Unauthorized))
+func TestTheBreakerStaysOpenTenTimesAsLongIfTheAccountIsAtFault(t *testing.T) {
+	withPolicy(t, single, func(t *testing.T, r *rig) {
+		r.provider.answer(always(fault.Unauthorized))
 		for range 10 {
 			_ = r.pay(t.Context())
 		}
 		<-time.After(299 * time.Second)
-		if err := r.gateway.Available(); fault.From(err).RetryAfter != time.Second {
-			t.Errorf("after 299 s: got %v, want %v", err, time.Second)
+		if got, want := fault.From(r.gateway.Available()).RetryAfter, time.Second; got != want {
+			t.Errorf("retry after, 299 s later = %s, want %s", got, want)
 		}
 		<-time.After(time.Second)
 		if err := r.gateway.Available(); err != nil {
-			t.Errorf("after 300 s: %v", err)
+			t.Errorf("the breaker is still open after 300 s: %v", err)
 		}
 	})
 }
 
 // Our own limit is no failure of the provider.
 func TestOverloadDoesNotOpenTheBreaker(t *testing.T) {
-	within(t, func(p *resilience.Policy) { p.Bulkhead, p.Attempts = 1, 1 }, func(t *testing.T, r *rig) {
+	withPolicy(t, func(p *resilience.Policy) { p.Bulkhead, p.Attempts = 1, 1 }, func(t *testing.T, r *rig) {
 		entered, release := make(chan struct{}), make(chan struct{})
-		r.provider.becomes(func(context.Context, int) error { close(entered); <-release; return nil })
+		r.provider.answer(func(context.Context, int) error { close(entered); <-release; return nil })
 		go func() { _ = r.pay(t.Context()) }()
 		<-entered
 		for range 30 {
@@ -234,7 +248,7 @@ func TestOverloadDoesNotOpenTheBreaker(t *testing.T) {
 
 // BenchmarkPolicies measures what the policies cost for a call that does nothing.
 func BenchmarkPolicies(b *testing.B) {
-	g := resilience.NewGateway(&instant{}, resilience.Options{Policy: resilience.Default})
+	g := resilience.NewGateway(&instant{}, resilience.Options{Policy: defaultpolicy.Provider()})
 	b.ReportAllocs()
 	for b.Loop() {
 		if _, err := g.Create(b.Context(), payment.CreateRequest{}); err != nil {

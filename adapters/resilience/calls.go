@@ -13,7 +13,7 @@ import (
 // calls holds the state of one operation's attempts.
 type calls struct {
 	*guard
-	sort
+	callType
 	op       string
 	deadline time.Time
 	tries    int
@@ -21,33 +21,26 @@ type calls struct {
 	unknown  error // of the first attempt whose outcome is unknown
 }
 
-// note records an attempt. left tells that its caller has given up.
-func (c *calls) note(err error, took time.Duration, left bool) error {
+// note records an attempt: see guard.tried.
+func (c *calls) note(err error, took time.Duration, givenUp bool) error {
 	c.tries++
-	e := Event{Op: c.op, Decision: Tried, Attempt: c.tries, Took: took}
-	if err != nil {
-		if e.Counts = !left && blames(fault.From(err)); e.Counts {
-			err = c.blame(err)
-		}
-		e.Failed, e.Kind, e.Err = true, fault.KindOf(err), err
-		if e.Kind == fault.UnknownOutcome && c.unknown == nil {
-			c.unknown = err
-		}
+	e, err := c.tried(Event{Op: c.op, Attempt: c.tries, Took: took}, err, givenUp)
+	if e.Kind == fault.UnknownOutcome && c.unknown == nil {
+		c.unknown = err
 	}
 	c.last = err
-	c.tell(e)
-	c.refusing(e)
+	c.noteRefusal(e)
 	return err
 }
 
-// refusing reports when a provider refuses many requests in a row. A single refusal says
+// noteRefusal reports when a provider refuses many requests in a row. A single refusal says
 // nothing about the provider, but so many need a person's attention.
-func (c *calls) refusing(e Event) {
+func (c *calls) noteRefusal(e Event) {
 	switch {
 	case !e.Failed && c.refused.Load() != 0:
 		c.refused.Store(0)
 	case e.Failed && e.Kind == fault.Refused && c.refused.Add(1)%refusedInARow == 0:
-		c.tell(Event{Op: c.op, Decision: Refusing, Failed: true, Kind: e.Kind, Err: e.Err})
+		c.report(Event{Op: c.op, Decision: Refusing, Failed: true, Kind: e.Kind, Err: e.Err})
 	}
 }
 
@@ -61,7 +54,7 @@ func (c *calls) retries() retrypolicy.RetryPolicy[any] {
 				return false
 			}
 			f := fault.From(err)
-			if f.NoRetry || !c.again(f.Kind) {
+			if f.NoRetry || !c.retry(f.Kind) {
 				return false
 			}
 			wait = httpclient.Wait(c.tries, c.policy.Backoff.Initial, c.policy.Backoff.Max, f.RetryAfter)
@@ -69,7 +62,7 @@ func (c *calls) retries() retrypolicy.RetryPolicy[any] {
 		}).
 		WithMaxAttempts(c.policy.Attempts).
 		WithDelayFunc(func(failsafe.ExecutionAttempt[any]) time.Duration {
-			c.tell(Event{Op: c.op, Decision: Retried, Failed: true, Kind: fault.KindOf(c.last), Attempt: c.tries, Wait: wait})
+			c.report(Event{Op: c.op, Decision: Retried, Failed: true, Kind: fault.KindOf(c.last), Attempt: c.tries, Wait: wait})
 			return wait
 		}).
 		WithBudget(c.budget).

@@ -19,6 +19,7 @@ import (
 	"patchbay/tests/contract/mailtest"
 	"patchbay/tests/contract/paymenttest"
 	"patchbay/tests/contract/usertest"
+	"patchbay/tests/defaultpolicy"
 	"patchbay/tests/memjournal"
 	"patchbay/tests/testlog"
 )
@@ -28,7 +29,7 @@ const secret = "whsec_mock_contract"
 // once is the default policy without retries: the suite makes one call fail and must see its
 // error.
 func once() resilience.Options {
-	policy := resilience.Default
+	policy := defaultpolicy.Provider()
 	policy.Attempts = 1
 	return resilience.Options{Policy: policy}
 }
@@ -63,7 +64,7 @@ func sqlite(path string, clock ports.Clock) *resilience.Storage {
 			return resilience.Store{}, err
 		}
 		return resilience.Store{Journal: store, Users: store.Users(), Close: store.Close}, nil
-	}, resilience.Options{Policy: resilience.DefaultStorage})
+	}, resilience.Options{Policy: defaultpolicy.Store()})
 }
 
 func place(t testing.TB) string {

@@ -11,9 +11,9 @@ import (
 // Gateway is a payment provider within a policy. A retry has the same idempotency key, so a
 // call whose outcome is unknown may be retried at the same provider, if that remembers keys.
 type Gateway struct {
+	*guard
 	next     ports.PaymentGateway
-	guard    *guard
-	changing sort
+	changing callType
 }
 
 var (
@@ -23,9 +23,9 @@ var (
 
 // NewGateway decorates a payment provider.
 func NewGateway(next ports.PaymentGateway, o Options) *Gateway {
-	g := &Gateway{next: next, guard: newGuard(next.Name(), o), changing: underKey}
+	g := &Gateway{guard: newGuard(next.Name(), o), next: next, changing: underKey}
 	if next.Capabilities().Keys.Kept == 0 {
-		g.changing.again = func(k fault.Kind) bool { return k.Rule().Retry && k != fault.UnknownOutcome }
+		g.changing.retry = notDone
 	}
 	return g
 }
@@ -33,23 +33,14 @@ func NewGateway(next ports.PaymentGateway, o Options) *Gateway {
 // underKey is for calls that may be retried under the same key. If the provider refuses a
 // retry, that says nothing about the earlier attempts: it may refuse before it checks the
 // key. Only the provider's own object, in the state in which the request under the key has
-// left it, settles them.
-var underKey = sort{
-	again:   func(k fault.Kind) bool { return k.Rule().Retry },
-	settles: func(f *fault.Error) bool { return f.Kind == fault.Declined && f.Proven },
+// left it, shows their outcome.
+var underKey = callType{
+	retry:    func(k fault.Kind) bool { return k.Rule().Retry },
+	resolves: func(f *fault.Error) bool { return f.Kind == fault.Declined && f.Proven },
 }
 
-// looking is for calls that change nothing: the last answer counts.
-var looking = sort{again: underKey.again, settles: func(*fault.Error) bool { return true }}
-
-func ask[T any](ctx context.Context, g *Gateway, op string, of sort, call func(ctx context.Context) (T, error)) (T, error) {
-	var out T
-	err := g.guard.do(ctx, op, of, func(ctx context.Context) (err error) {
-		out, err = call(ctx)
-		return err
-	})
-	return out, err
-}
+// reading is for calls that change nothing: the last answer counts.
+var reading = callType{retry: underKey.retry, resolves: func(*fault.Error) bool { return true }}
 
 // Name implements ports.PaymentGateway.
 func (g *Gateway) Name() string { return g.next.Name() }
@@ -57,15 +48,9 @@ func (g *Gateway) Name() string { return g.next.Name() }
 // Capabilities implements ports.PaymentGateway.
 func (g *Gateway) Capabilities() payment.Capabilities { return g.next.Capabilities() }
 
-// Available implements ports.Availability.
-func (g *Gateway) Available() error { return g.guard.available() }
-
-// Underway returns the number of calls in progress.
-func (g *Gateway) Underway() int { return int(g.guard.underway.Load()) }
-
 // Account implements ports.PaymentGateway.
 func (g *Gateway) Account(ctx context.Context) (string, error) {
-	return ask(ctx, g, "account", looking, g.next.Account)
+	return call(ctx, g.guard, "account", reading, func(ctx context.Context, _ struct{}) (string, error) { return g.next.Account(ctx) }, struct{}{})
 }
 
 // Compose implements ports.PaymentGateway. It makes no call, so no policy applies.
@@ -73,45 +58,45 @@ func (g *Gateway) Compose(change payment.Change) (string, error) { return g.next
 
 // Create implements ports.PaymentGateway.
 func (g *Gateway) Create(ctx context.Context, r payment.CreateRequest) (payment.Intent, error) {
-	return ask(ctx, g, "create", g.changing, func(ctx context.Context) (payment.Intent, error) { return g.next.Create(ctx, r) })
+	return call(ctx, g.guard, "create", g.changing, g.next.Create, r)
 }
 
 // Confirm implements ports.PaymentGateway.
 func (g *Gateway) Confirm(ctx context.Context, r payment.ConfirmRequest) (payment.Intent, error) {
-	return ask(ctx, g, "confirm", g.changing, func(ctx context.Context) (payment.Intent, error) { return g.next.Confirm(ctx, r) })
+	return call(ctx, g.guard, "confirm", g.changing, g.next.Confirm, r)
 }
 
 // Capture implements ports.PaymentGateway.
 func (g *Gateway) Capture(ctx context.Context, r payment.CaptureRequest) (payment.Intent, error) {
-	return ask(ctx, g, "capture", g.changing, func(ctx context.Context) (payment.Intent, error) { return g.next.Capture(ctx, r) })
+	return call(ctx, g.guard, "capture", g.changing, g.next.Capture, r)
 }
 
 // Cancel implements ports.PaymentGateway.
 func (g *Gateway) Cancel(ctx context.Context, r payment.CancelRequest) (payment.Intent, error) {
-	return ask(ctx, g, "cancel", g.changing, func(ctx context.Context) (payment.Intent, error) { return g.next.Cancel(ctx, r) })
+	return call(ctx, g.guard, "cancel", g.changing, g.next.Cancel, r)
 }
 
 // Refund implements ports.PaymentGateway.
 func (g *Gateway) Refund(ctx context.Context, r payment.RefundRequest) (payment.ProviderRefund, error) {
-	return ask(ctx, g, "refund", g.changing, func(ctx context.Context) (payment.ProviderRefund, error) { return g.next.Refund(ctx, r) })
+	return call(ctx, g.guard, "refund", g.changing, g.next.Refund, r)
 }
 
 // Retrieve implements ports.PaymentGateway.
 func (g *Gateway) Retrieve(ctx context.Context, reference string) (payment.Intent, error) {
-	return ask(ctx, g, "retrieve", looking, func(ctx context.Context) (payment.Intent, error) { return g.next.Retrieve(ctx, reference) })
+	return call(ctx, g.guard, "retrieve", reading, g.next.Retrieve, reference)
 }
 
 // Refunds implements ports.PaymentGateway.
 func (g *Gateway) Refunds(ctx context.Context, reference string) ([]payment.ProviderRefund, error) {
-	return ask(ctx, g, "refunds", looking, func(ctx context.Context) ([]payment.ProviderRefund, error) { return g.next.Refunds(ctx, reference) })
+	return call(ctx, g.guard, "refunds", reading, g.next.Refunds, reference)
 }
 
 // Disputes implements ports.PaymentGateway.
 func (g *Gateway) Disputes(ctx context.Context, reference string) ([]payment.Dispute, error) {
-	return ask(ctx, g, "disputes", looking, func(ctx context.Context) ([]payment.Dispute, error) { return g.next.Disputes(ctx, reference) })
+	return call(ctx, g.guard, "disputes", reading, g.next.Disputes, reference)
 }
 
 // List implements ports.PaymentGateway.
 func (g *Gateway) List(ctx context.Context, r payment.ListRequest) (payment.IntentPage, error) {
-	return ask(ctx, g, "list", looking, func(ctx context.Context) (payment.IntentPage, error) { return g.next.List(ctx, r) })
+	return call(ctx, g.guard, "list", reading, g.next.List, r)
 }

@@ -28,14 +28,22 @@ type guard struct {
 	underway atomic.Int64                // calls in progress
 }
 
-// sort is the behaviour common to one kind of calls.
-type sort struct {
-	// again reports after which failures a call may be retried.
-	again func(fault.Kind) bool
-	// settles reports which failures settle the outcome of earlier attempts whose outcome
-	// is unknown. A success always does.
-	settles func(*fault.Error) bool
+// callType is the behaviour common to one type of calls.
+type callType struct {
+	// retry reports after which failures a call may be retried.
+	retry func(fault.Kind) bool
+	// resolves reports which failures show the outcome of earlier attempts whose outcome is
+	// unknown. A success always does.
+	resolves func(*fault.Error) bool
 }
+
+// withoutKey is for calls without an idempotency key, to mail providers and stores. They are
+// retried only if nothing was done, and no later failure shows an unknown outcome.
+var withoutKey = callType{retry: notDone, resolves: func(*fault.Error) bool { return false }}
+
+// notDone reports the failures after which a call without an idempotency key may be
+// retried.
+func notDone(k fault.Kind) bool { return k.Rule().Retry && k != fault.UnknownOutcome }
 
 func newGuard(provider string, o Options) *guard {
 	g := &guard{provider: provider, policy: o.Policy, observe: o.Observe}
@@ -44,7 +52,9 @@ func newGuard(provider string, o Options) *guard {
 	}
 	b := o.Policy.Breaker
 	g.breaker = circuitbreaker.NewBuilder[any]().
-		HandleIf(func(_ any, err error) bool { return counts(err) }).
+		HandleIf(func(_ any, err error) bool {
+			return err != nil && counts(fault.From(err)) && !errors.As(err, new(abandoned))
+		}).
 		WithFailureRateThreshold(float64(b.FailureRate)/100, uint(b.MinimumCalls), b.Window).
 		WithSuccessThresholdRatio(probesGood, probes).
 		WithDelay(b.Open).
@@ -54,9 +64,9 @@ func newGuard(provider string, o Options) *guard {
 			}
 			return b.Open
 		}).
-		OnOpen(func(circuitbreaker.StateChangedEvent) { g.tell(g.opened()) }).
-		OnHalfOpen(func(circuitbreaker.StateChangedEvent) { g.tell(Event{Decision: Probing}) }).
-		OnClose(func(circuitbreaker.StateChangedEvent) { g.tell(Event{Decision: Closed}) }).
+		OnOpen(func(circuitbreaker.StateChangedEvent) { g.report(g.opened()) }).
+		OnHalfOpen(func(circuitbreaker.StateChangedEvent) { g.report(Event{Decision: Probing}) }).
+		OnClose(func(circuitbreaker.StateChangedEvent) { g.report(Event{Decision: Closed}) }).
 		Build()
 	g.bulkhead = bulkhead.NewBuilder[any](uint(o.Policy.Bulkhead)).WithMaxWaitTime(bulkheadWait).Build()
 	g.share = newShare(o.Policy.Bulkhead)
@@ -64,9 +74,24 @@ func newGuard(provider string, o Options) *guard {
 	return g
 }
 
-func (g *guard) tell(e Event) {
+func (g *guard) report(e Event) {
 	e.Provider = g.provider
 	g.observe(e)
+}
+
+// tried reports an attempt that has ended, and returns the event and the error. A failure that
+// counts against the provider gets the provider's name. It does not count if the
+// caller has given up.
+func (g *guard) tried(e Event, err error, givenUp bool) (Event, error) {
+	e.Decision = Tried
+	if err != nil {
+		if e.Counts = !givenUp && counts(fault.From(err)); e.Counts {
+			err = g.blame(err)
+		}
+		e.Failed, e.Kind, e.Err = true, fault.KindOf(err), err
+	}
+	g.report(e)
+	return e, err
 }
 
 // opened returns the event for the opening of the breaker, with its cause.
@@ -81,40 +106,62 @@ func (g *guard) opened() Event {
 // blame stores the provider's failure as the cause, and sets the provider's name in it if
 // it has none.
 func (g *guard) blame(err error) error {
-	err = named(err, fault.From(err), g.provider)
-	g.cause.Store(fault.From(err))
+	f := fault.From(err)
+	if f.Provider == "" {
+		named := *f
+		named.Provider = g.provider
+		if err != error(f) { //nolint:errorlint // what wraps it is kept, too
+			named.Op, named.Err = "", err
+		}
+		f, err = &named, &named
+	}
+	g.cause.Store(f)
 	return err
 }
 
-// available returns Unavailable, with the time to wait, while the breaker is open.
-func (g *guard) available() error {
+// Available implements ports.Availability. It returns Unavailable, with the time to wait, while
+// the breaker is open.
+func (g *guard) Available() error {
 	if g.breaker.IsOpen() && g.breaker.RemainingDelay() > 0 {
-		return g.open()
+		return g.breakerOpen()
 	}
 	return nil
 }
 
-func (g *guard) open() error {
+// Underway returns the number of calls in progress.
+func (g *guard) Underway() int { return int(g.underway.Load()) }
+
+func (g *guard) breakerOpen() error {
 	return &fault.Error{
 		Kind: fault.Unavailable, Op: "resilience.skip", Provider: g.provider, Code: "breaker_open",
 		Message: "the provider keeps failing and is left alone for a while; nothing was done", RetryAfter: g.breaker.RemainingDelay(),
 	}
 }
 
+// call makes a call with one argument within the policy of g: see guard.do.
+func call[A, T any](ctx context.Context, g *guard, op string, of callType, next func(context.Context, A) (T, error), arg A) (T, error) {
+	var result T
+	err := g.do(ctx, op, of, func(ctx context.Context) (err error) {
+		result, err = next(ctx, arg)
+		return err
+	})
+	return result, err
+}
+
 // do makes a call within the policy.
 //
 // An unknown outcome is sticky: once the outcome of one attempt is unknown, a later failure
 // that proves only that the later attempt did nothing leaves it unknown.
-func (g *guard) do(ctx context.Context, op string, of sort, call func(ctx context.Context) error) error {
+func (g *guard) do(ctx context.Context, op string, of callType, call func(ctx context.Context) error) error {
 	if err := ctx.Err(); err != nil {
 		return fault.Wrap(fault.Canceled, "resilience."+op, err)
 	}
-	caller := ctx.Err
+	callerErr := ctx.Err
 	g.underway.Add(1)
 	defer g.underway.Add(-1)
 	ctx, cancel := context.WithTimeout(ctx, g.policy.Deadline)
 	defer cancel()
-	c := &calls{guard: g, op: op, sort: of}
+	c := &calls{guard: g, callType: of, op: op}
 	c.deadline, _ = ctx.Deadline()
 	// The bulkhead is outside the breaker: a call that found no place says nothing about
 	// the provider.
@@ -124,9 +171,9 @@ func (g *guard) do(ctx context.Context, op string, of sort, call func(ctx contex
 			defer cancel()
 			began := time.Now()
 			err := call(attempt)
-			left := err != nil && errors.Is(caller(), context.Canceled)
-			err = c.note(err, time.Since(began), left)
-			if left {
+			givenUp := err != nil && errors.Is(callerErr(), context.Canceled)
+			err = c.note(err, time.Since(began), givenUp)
+			if givenUp {
 				return abandoned{err}
 			}
 			return err
@@ -141,13 +188,8 @@ type abandoned struct{ error }
 // Unwrap returns the failure itself.
 func (a abandoned) Unwrap() error { return a.error }
 
-// counts reports whether a failure counts against the provider.
-func counts(err error) bool {
-	var left abandoned
-	return err != nil && blames(fault.From(err)) && !errors.As(err, &left)
-}
-
-func blames(f *fault.Error) bool { return f.Kind.Rule().Trips && !f.Blameless }
+// counts reports whether a failure counts against the provider, unless it is abandoned.
+func counts(f *fault.Error) bool { return f.Kind.Rule().Trips && !f.Blameless }
 
 // result returns the error of the operation. refused is the error from the policies: their
 // own, or that of the last attempt.
@@ -155,34 +197,30 @@ func (c *calls) result(refused error) error {
 	err := c.last
 	switch {
 	case errors.Is(refused, bulkhead.ErrFull):
-		c.tell(Event{Op: c.op, Decision: Overloaded})
+		c.report(Event{Op: c.op, Decision: Overloaded})
 		err = &fault.Error{
 			Kind: fault.Overloaded, Op: "resilience." + c.op, Provider: c.provider, Code: "overloaded",
 			Message: "too many calls of this provider are under way; nothing was done", RetryAfter: time.Second,
 		}
 	case errors.Is(refused, circuitbreaker.ErrOpen):
-		c.tell(Event{Op: c.op, Decision: Skipped})
-		err = c.open()
+		c.report(Event{Op: c.op, Decision: Skipped})
+		err = c.breakerOpen()
 	case errors.Is(refused, budget.ErrExceeded):
-		c.tell(Event{Op: c.op, Decision: Spared})
+		c.report(Event{Op: c.op, Decision: Spared})
 	case c.tries == 0: // the context ended while the call waited for a place
 		err = fault.Wrap(fault.Canceled, "resilience."+c.op, refused)
 	}
-	if c.unknown == nil || err == nil || err == c.unknown || c.settles(fault.From(err)) { //nolint:errorlint // this very one
+	if c.unknown == nil || err == nil || err == c.unknown || c.resolves(fault.From(err)) { //nolint:errorlint // this very one
 		return err
 	}
-	return c.unsettled(fault.From(err))
-}
-
-// unsettled returns the error for an operation whose later failure does not settle the
-// first attempt with an unknown outcome.
-func (c *calls) unsettled(last *fault.Error) error {
-	told := last
+	// The later failure does not show the outcome of the first attempt with an unknown one.
+	last := fault.From(err)
+	shown := last
 	if last.Kind != fault.UnknownOutcome {
-		told = fault.From(c.unknown)
+		shown = fault.From(c.unknown)
 	}
 	return &fault.Error{
-		Kind: fault.UnknownOutcome, Op: "resilience." + c.op, Provider: c.provider, Code: told.Code, Message: told.Message,
+		Kind: fault.UnknownOutcome, Op: "resilience." + c.op, Provider: c.provider, Code: shown.Code, Message: shown.Message,
 		RetryAfter: last.RetryAfter, Err: errors.Join(c.unknown, last),
 	}
 }

@@ -3,6 +3,7 @@ package resilience
 import (
 	"context"
 	"errors"
+	"slices"
 	"time"
 
 	"patchbay/core/event"
@@ -20,20 +21,16 @@ func (s *Storage) Save(ctx context.Context, records ...*ports.Record) []error {
 	}
 	errs, err := callStore(ctx, s, "save", func(ctx context.Context, o *Store) ([]error, error) {
 		errs := o.Journal.Save(ctx, records...)
-		return errs, once(errors.Join(errs...))
+		return errs, noRetry(errors.Join(errs...))
 	})
-	if errs != nil {
-		return errs
-	}
-	errs = make([]error, len(records))
-	for i := range errs {
-		errs[i] = err
+	if errs == nil {
+		return slices.Repeat([]error{err}, len(records))
 	}
 	return errs
 }
 
-// once marks a failure as not to be retried.
-func once(err error) error {
+// noRetry marks a failure as not to be retried.
+func noRetry(err error) error {
 	if err == nil {
 		return nil
 	}

@@ -38,14 +38,6 @@ type Breaker struct {
 	Open         time.Duration
 }
 
-// Default is the policy if none is configured.
-var Default = Policy{
-	Timeout: 10 * time.Second, Deadline: 30 * time.Second, Attempts: 3,
-	Backoff: Backoff{Initial: 500 * time.Millisecond, Max: 5 * time.Second}, RetryBudget: 20,
-	Breaker:  Breaker{FailureRate: 50, MinimumCalls: 10, Window: 30 * time.Second, Open: 30 * time.Second},
-	Bulkhead: 256,
-}
-
 const (
 	// alertFactor is how much longer the breaker stays open if the account is at fault,
 	// because a person must fix that.
@@ -58,15 +50,6 @@ const (
 	// after which a person is alerted.
 	refusedInARow = 20
 )
-
-// DefaultStorage is the policy of a store if none is configured. It is shorter, so that the
-// fallback takes over in time, and the breaker closes soon after the store answers again.
-var DefaultStorage = Policy{
-	Timeout: 2500 * time.Millisecond, Deadline: 3 * time.Second, Attempts: 2,
-	Backoff: Backoff{Initial: 50 * time.Millisecond, Max: 500 * time.Millisecond}, RetryBudget: 20,
-	Breaker:  Breaker{FailureRate: 50, MinimumCalls: 10, Window: 10 * time.Second, Open: 2 * time.Second},
-	Bulkhead: 256,
-}
 
 // Decision is a decision about a call.
 type Decision string

@@ -13,8 +13,8 @@ import (
 	"patchbay/ports"
 )
 
-// together is how long the places stay shared after the last call of another tenant.
-const together = time.Hour
+// sharedFor is how long the places stay shared after the last call of another tenant.
+const sharedFor = time.Hour
 
 // share prevents one tenant's calls from taking all places of a provider's bulkhead. A
 // tenant that is alone may have all of them. If there are others, it holds no more places
@@ -43,7 +43,7 @@ func (s *share) enter(tenant string) bool {
 			}
 			s.last = tenant
 		}
-		if held := s.held[tenant]; held > 0 && held >= s.free && time.Since(s.change) < together {
+		if held := s.held[tenant]; held > 0 && held >= s.free && time.Since(s.change) < sharedFor {
 			return false
 		}
 		s.held[tenant]++
@@ -67,26 +67,26 @@ func (s *share) leave(tenant string) {
 // of returns the share as a policy for one call. It is outside the bulkhead and refuses
 // with the same error.
 func (s *share) of(ctx context.Context) failsafe.Policy[any] {
-	return seat{share: s, tenant: ports.TenantOf(ctx)}
+	return place{share: s, tenant: ports.TenantOf(ctx)}
 }
 
-// seat is the place of one call.
-type seat struct {
+// place is the place of one call.
+type place struct {
 	*policy.BaseExecutor[any]
 	*share
 	tenant string
 }
 
 // ToExecutor implements failsafe.Policy.
-func (s seat) ToExecutor(any) any { return s }
+func (p place) ToExecutor(any) any { return p }
 
 // Apply implements policy.Executor.
-func (s seat) Apply(call func(failsafe.Execution[any]) *common.PolicyResult[any]) func(failsafe.Execution[any]) *common.PolicyResult[any] {
+func (p place) Apply(call func(failsafe.Execution[any]) *common.PolicyResult[any]) func(failsafe.Execution[any]) *common.PolicyResult[any] {
 	return func(e failsafe.Execution[any]) *common.PolicyResult[any] {
-		if !s.enter(s.tenant) {
+		if !p.enter(p.tenant) {
 			return &common.PolicyResult[any]{Error: bulkhead.ErrFull, Done: true}
 		}
-		defer s.leave(s.tenant)
+		defer p.leave(p.tenant)
 		return call(e)
 	}
 }

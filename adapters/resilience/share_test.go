@@ -17,9 +17,9 @@ import (
 // quick ones. hang makes calls of a tenant, and returns once each has a place or was refused.
 func bulkheadOf8(t *testing.T, test func(t *testing.T, r *rig, hang func(tenant string, n int))) {
 	t.Helper()
-	within(t, func(p *resilience.Policy) { p.Bulkhead, p.Timeout, p.Deadline = 8, 24*time.Hour, 24*time.Hour }, func(t *testing.T, r *rig) {
+	withPolicy(t, func(p *resilience.Policy) { p.Bulkhead, p.Timeout, p.Deadline = 8, 24*time.Hour, 24*time.Hour }, func(t *testing.T, r *rig) {
 		release := make(chan struct{})
-		r.provider.becomes(func(ctx context.Context, _ int) error {
+		r.provider.answer(func(ctx context.Context, _ int) error {
 			if ctx.Value(hangs{}) != nil {
 				<-release
 			}
@@ -45,7 +45,7 @@ func quick(t *testing.T, r *rig, tenant string, want bool) {
 	t.Helper()
 	err := r.pay(ports.WithTenant(t.Context(), tenant))
 	if want && err != nil || !want && !fault.Is(err, fault.Overloaded) {
-		t.Errorf("a call of %q: %v, want it made: %v", tenant, err, want)
+		t.Errorf("call of tenant %q: error = %v, want it to be made = %t", tenant, err, want)
 	}
 }
 
@@ -67,18 +67,18 @@ func TestATenantLeavesPlacesToOthers(t *testing.T) {
 		quick(t, r, "quick", true)
 		hang("slow", 100)
 		if n := r.provider.calls() - 1; n != 4 {
-			t.Errorf("the slow one holds %d of 8 places, want half", n)
+			t.Errorf("places of the slow tenant = %d, want 4 of 8", n)
 		}
 		quick(t, r, "slow", false)
 		quick(t, r, "quick", true)
 		hang("slower", 100)
 		if n := r.provider.calls() - 2; n != 6 {
-			t.Errorf("the slow ones hold %d of 8 places, want 6", n)
+			t.Errorf("places of the two slow tenants = %d, want 6 of 8", n)
 		}
 		for range 100 {
 			quick(t, r, "quick", true)
 		}
-		quick(t, r, "", true) // nobody's: a sweep, say
+		quick(t, r, "", true) // without a tenant, such as a sweep
 	})
 }
 

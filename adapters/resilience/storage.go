@@ -15,10 +15,10 @@ const (
 	// two calls is refused at once.
 	watchEvery   = 500 * time.Millisecond
 	watchTimeout = 1500 * time.Millisecond
-	// patience is how long an attempt may take and still be retried. Retries are for broken
-	// connections, which fail at once; a call that has waited for a free connection or for
-	// an answer does not wait twice.
-	patience = 500 * time.Millisecond
+	// retriedWithin is how long an attempt may take and still be retried. Retries are for
+	// broken connections, which fail at once; a call that has waited for a free connection or
+	// for an answer does not wait twice.
+	retriedWithin = 500 * time.Millisecond
 )
 
 // Store is an open store.
@@ -28,15 +28,21 @@ type Store struct {
 	Close   func() error
 }
 
-// Storage is a store within a policy, and is its journal. Calls that are proved not to have been executed are
-// retried. A store that does not answer is not called until it does. The store may be
-// unavailable from the beginning.
+// Storage is a store within a policy, and is its journal. Calls that are proved not to have
+// been executed are retried. A store that does not answer is not called until it does. The
+// store may be unavailable from the beginning.
 type Storage struct {
-	open  func(ctx context.Context) (Store, error)
+	open  func(ctx context.Context) (Store, error) // nil for a store without a policy
 	store atomic.Pointer[Store]
 	guard *guard
-	// observed is set instead of open and guard if the store has no policy.
-	observed *observed
+}
+
+// Observe decorates an open store without a policy, because it is on this machine. It reports
+// each call, and neither bounds nor retries calls. observe must not be nil.
+func Observe(name string, store Store, observe func(Event)) *Storage {
+	s := &Storage{guard: &guard{provider: name, observe: observe}}
+	s.store.Store(&store)
+	return s
 }
 
 // NewStorage decorates the store that open opens. It is not open before Open or Watch.
@@ -48,7 +54,7 @@ func NewStorage(name string, open func(ctx context.Context) (Store, error), o Op
 func (s *Storage) Open(ctx context.Context) error {
 	opened, err := s.open(ctx)
 	if err != nil {
-		s.down(ctx, err)
+		s.markDown(ctx, err)
 		return err
 	}
 	s.store.Store(&opened)
@@ -61,7 +67,7 @@ func (s *Storage) Watch(ctx context.Context) {
 	ticker := time.NewTicker(watchEvery)
 	defer ticker.Stop()
 	for {
-		s.look(ctx)
+		s.check(ctx)
 		select {
 		case <-ctx.Done():
 			return
@@ -70,19 +76,19 @@ func (s *Storage) Watch(ctx context.Context) {
 	}
 }
 
-func (s *Storage) look(ctx context.Context) {
+func (s *Storage) check(ctx context.Context) {
 	b := s.guard.breaker
 	switch err := s.ping(ctx); {
 	case ctx.Err() != nil:
 	case err != nil && !b.IsOpen():
-		s.down(ctx, err)
+		s.markDown(ctx, err)
 	case err == nil && !b.IsClosed():
 		b.Close()
 	}
 }
 
-// down opens the breaker, and records why.
-func (s *Storage) down(ctx context.Context, err error) {
+// markDown opens the breaker, and records why.
+func (s *Storage) markDown(ctx context.Context, err error) {
 	if ctx.Err() == nil {
 		_ = s.guard.blame(err) // for the log; the caller returns its own error
 	}
@@ -109,20 +115,14 @@ func (s *Storage) Close() error {
 
 // Available implements ports.Availability.
 func (s *Storage) Available() error {
-	if s.observed != nil {
+	if s.open == nil {
 		return nil
 	}
-	return s.guard.available()
+	return s.guard.Available()
 }
 
 // Users returns the store's users.
 func (s *Storage) Users() ports.UserRepository { return users{s} }
-
-// storing is for calls to stores. They are retried only if nothing was done, so no outcome
-// becomes unknown.
-var storing = sort{again: notDone, settles: func(*fault.Error) bool { return false }}
-
-var errNotOpen = fault.New(fault.Unavailable, "store_not_open", "the database has not been reached yet; nothing was done")
 
 // callStore makes a call that returns a value: see do.
 func callStore[T any](ctx context.Context, s *Storage, op string, call func(ctx context.Context, o *Store) (T, error)) (out T, err error) {
@@ -137,20 +137,23 @@ func callStore[T any](ctx context.Context, s *Storage, op string, call func(ctx 
 // given up gets Unavailable, because nothing was done.
 func (s *Storage) do(ctx context.Context, op string, call func(ctx context.Context, o *Store) error) error {
 	opened := s.store.Load()
-	if s.observed != nil {
-		return s.observed.note(ctx, op, call(ctx, opened))
+	if s.open == nil {
+		err := call(ctx, opened)
+		_, err = s.guard.tried(Event{Op: op, Attempt: 1}, err, ctx.Err() != nil)
+		return err
 	}
 	if opened == nil {
-		s.guard.tell(Event{Op: op, Decision: Skipped})
-		missing := *errNotOpen
-		missing.Provider = s.guard.provider
-		return &missing
+		s.guard.report(Event{Op: op, Decision: Skipped})
+		return &fault.Error{
+			Kind: fault.Unavailable, Provider: s.guard.provider, Code: "store_not_open",
+			Message: "the database has not been reached yet; nothing was done",
+		}
 	}
-	err := s.guard.do(ctx, op, storing, func(ctx context.Context) error {
+	err := s.guard.do(ctx, op, withoutKey, func(ctx context.Context) error {
 		began := time.Now()
 		err := call(ctx, opened)
-		if time.Since(began) > patience {
-			err = once(err)
+		if time.Since(began) > retriedWithin {
+			err = noRetry(err)
 		}
 		return err
 	})

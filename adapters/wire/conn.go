@@ -17,20 +17,20 @@ import (
 // connection.
 type Conn struct {
 	net.Conn
-	limits Limits
-	idle   func() time.Duration // how long it may wait for a request
-	freed  func()               // called once, when the connection is closed completely
+	limits  Limits
+	idle    func() time.Duration // how long it may wait for a request
+	onClose func()               // called when the connection is closed completely
 
 	in      *bufio.Reader // reads through source
 	head    []byte        // the part of the head that fasthttp has not read yet
-	room    []byte        // buffer for heads
+	buffer  []byte        // of heads
 	body    body
 	refusal *Refusal // why the request is refused
 	phase   phase
 	first   bool // no request was read before
 	last    bool // no request is read after this one
 
-	waits time.Time // read deadline of an idle connection; zero if another deadline was set since
+	idleDeadline time.Time // read deadline of an idle connection; zero if another deadline was set since
 
 	timed    bool // the clock of the body is running
 	begun    time.Time
@@ -49,9 +49,9 @@ type Conn struct {
 type phase int
 
 const (
-	between phase = iota // no request is in progress
-	handed               // a head was handed out
-	served               // the handler has received it
+	between  phase = iota // no request is in progress
+	headRead              // a head was handed out
+	serving               // the handler has received it
 )
 
 // refusedHead is handed to fasthttp in place of a refused head, because fasthttp answers
@@ -59,7 +59,7 @@ const (
 const refusedHead = "- / HTTP/1.1\r\nHost: refused.invalid\r\nConnection: close\r\n\r\n"
 
 func newConn(c net.Conn, limits Limits) *Conn {
-	w := &Conn{Conn: c, limits: limits, first: true, freed: func() {}}
+	w := &Conn{Conn: c, limits: limits, first: true, onClose: func() {}}
 	w.idle = func() time.Duration { return limits.Idle }
 	w.in = bufio.NewReaderSize((*source)(w), limits.Head)
 	w.body.c = w
@@ -73,7 +73,7 @@ func (c *Conn) Read(p []byte) (int, error) {
 	if len(c.head) == 0 {
 		// If fasthttp asks for more although it has a complete head, it has not recognised
 		// the end of the head.
-		if c.phase == handed || c.last {
+		if c.phase == headRead || c.last {
 			return 0, io.EOF
 		}
 		if c.sending && !c.lingers.CompareAndSwap(true, false) || !c.body.skip() {
@@ -91,10 +91,10 @@ func (c *Conn) Read(p []byte) (int, error) {
 // serve is called by the handler, once per request, with the largest number of bytes in a
 // body.
 func (c *Conn) serve(limit int) bool {
-	if c.phase != handed || len(c.head) > 0 {
+	if c.phase != headRead || len(c.head) > 0 {
 		return false
 	}
-	c.phase = served
+	c.phase = serving
 	c.body.limit = int64(limit)
 	if c.refusal == nil && c.body.left > c.body.limit {
 		c.refusal = errBodySize
@@ -123,16 +123,16 @@ func (c *Conn) next() error {
 		}
 		if c.refusal == nil {
 			var f framing
-			f, c.room, c.refusal = parseHead(raw, c.room[:0])
+			f, c.buffer, c.refusal = parseHead(raw, c.buffer[:0])
 			_, _ = c.in.Discard(len(raw)) // it is buffered
 			c.body.start(f)
 		}
 	}
-	c.head = c.room
+	c.head = c.buffer
 	if c.refusal != nil {
 		c.head = []byte(refusedHead)
 	}
-	c.phase, c.first = handed, false
+	c.phase, c.first = headRead, false
 	return nil
 }
 
@@ -160,9 +160,9 @@ func (c *Conn) readHead() ([]byte, error) {
 	}
 }
 
-// coarse is how much earlier a deadline of many seconds may be: setting a deadline takes
+// deadlineSlack is how much earlier a deadline of many seconds may be: setting a deadline takes
 // longer than everything else when a head is read.
-const coarse = time.Second
+const deadlineSlack = time.Second
 
 // await sets a deadline for the next request to begin.
 func (c *Conn) await() error {
@@ -171,24 +171,19 @@ func (c *Conn) await() error {
 	}
 	idle := c.idle()
 	until := time.Now().Add(idle)
-	if sooner := until.Sub(c.waits); idle > 10*coarse && sooner >= 0 && sooner < coarse {
+	if sooner := until.Sub(c.idleDeadline); idle > 10*deadlineSlack && sooner >= 0 && sooner < deadlineSlack {
 		return nil
 	}
 	err := c.SetReadDeadline(until)
-	c.waits = until
+	c.idleDeadline = until
 	return err
 }
 
-// SetReadDeadline implements net.Conn.
+// SetReadDeadline implements net.Conn. With the timeouts that Wrap sets, fasthttp calls
+// neither it nor SetDeadline.
 func (c *Conn) SetReadDeadline(t time.Time) error {
-	c.waits = time.Time{}
+	c.idleDeadline = time.Time{}
 	return c.Conn.SetReadDeadline(t)
-}
-
-// SetDeadline implements net.Conn.
-func (c *Conn) SetDeadline(t time.Time) error {
-	c.waits = time.Time{}
-	return c.Conn.SetDeadline(t)
 }
 
 // collectHead reads up to the empty line. It refuses a line that ends without CR at once,
@@ -272,13 +267,13 @@ func (c *Conn) Close() error {
 		}()
 		return nil
 	}
-	defer c.freed()
+	defer c.onClose()
 	return c.Conn.Close()
 }
 
 func (c *Conn) linger() {
-	defer c.freed()
-	defer c.Conn.Close() //nolint:errcheck // nobody waits for it
+	defer c.onClose()
+	defer c.Conn.Close() //nolint:errcheck // there is no caller to report to
 	half, ok := c.Conn.(interface{ CloseWrite() error })
 	if !ok || half.CloseWrite() != nil {
 		return

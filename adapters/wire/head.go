@@ -2,6 +2,7 @@ package wire
 
 import (
 	"bytes"
+	"strconv"
 	"strings"
 
 	"github.com/valyala/fasthttp"
@@ -56,17 +57,14 @@ type fields struct {
 func (f *fields) requestLine(line []byte) *Refusal {
 	method, rest, _ := bytes.Cut(line, []byte(" "))
 	target, version, ok := bytes.Cut(rest, []byte(" "))
-	if !ok || !isToken(method) || !isTarget(target) {
+	if !ok || !isToken(method) || len(target) == 0 || !consistsOf(target, &targets) {
 		return badRequest("the request line is not one of HTTP/1.1")
 	}
-	switch string(version) {
-	case "HTTP/1.1":
-	case "HTTP/1.0":
-		f.http10 = true
+	switch f.http10 = string(version) == "HTTP/1.0"; {
+	case f.http10, string(version) == "HTTP/1.1":
+	case len(version) == 8 && bytes.HasPrefix(version, []byte("HTTP/")):
+		return &Refusal{Status: fasthttp.StatusHTTPVersionNotSupported, Code: "http_version_not_supported", Message: "speak HTTP/1.1"}
 	default:
-		if len(version) == 8 && bytes.HasPrefix(version, []byte("HTTP/")) {
-			return &Refusal{Status: fasthttp.StatusHTTPVersionNotSupported, Code: "http_version_not_supported", Message: "speak HTTP/1.1"}
-		}
 		return badRequest("the request line is not one of HTTP/1.1")
 	}
 	if f.absoluteHost, ok = authority(method, target); !ok {
@@ -100,7 +98,7 @@ func (f *fields) field(line []byte) (keep bool, err *Refusal) {
 		return false, badRequest("a header field has no proper name") // also if the line is folded
 	}
 	value = bytes.Trim(value, " \t")
-	if !isValue(value) {
+	if !consistsOf(value, &values) {
 		return false, badRequest("a header field has a control character in it")
 	}
 	switch {
@@ -163,80 +161,64 @@ func is(name []byte, lower string) bool {
 }
 
 // number parses decimal digits: no sign, no list, at most 18 digits, which fit in an int64.
-func number(digits []byte) (int64, bool) {
-	if len(digits) == 0 || len(digits) > 18 {
+func number(text []byte) (n int64, ok bool) {
+	if len(text) > 18 || !consistsOf(text, &digits) {
 		return 0, false
 	}
-	var n int64
-	for _, d := range digits {
-		if d < '0' || d > '9' {
-			return 0, false
-		}
-		n = n*10 + int64(d-'0')
-	}
-	return n, true
+	n, err := strconv.ParseInt(string(text), 10, 64)
+	return n, err == nil
 }
 
-const alphanumeric = "0123456789abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ"
+// charset is a set of bytes. Heads are checked byte by byte, so it must be fast.
+type charset [256]bool
 
 var (
-	tokens = setOf("!#$%&'*+-.^_`|~" + alphanumeric) // the characters of methods and field names
-	hosts  = setOf("-._" + alphanumeric)             // the characters of host names
+	digits  = charsetOf(func(c byte) bool { return '0' <= c && c <= '9' })
+	letters = charsetOf(func(c byte) bool { return 'a' <= c && c <= 'z' || 'A' <= c && c <= 'Z' })
+	tokens  = charsetOf(func(c byte) bool { // of methods and field names
+		return digits[c] || letters[c] || strings.IndexByte("!#$%&'*+-.^_`|~", c) >= 0
+	})
+	hosts   = charsetOf(func(c byte) bool { return digits[c] || letters[c] || strings.IndexByte("-._", c) >= 0 }) // of host names
+	targets = charsetOf(func(c byte) bool { return c > ' ' && c <= '~' && c != '#' })                             // of URLs without a fragment
+	values  = charsetOf(func(c byte) bool { return c >= ' ' && c != 0x7f || c == '\t' })                          // of header fields
 )
 
-func setOf(characters string) (set [256]bool) {
-	for _, c := range []byte(characters) {
-		set[c] = true
+func charsetOf(has func(byte) bool) (set charset) {
+	for c := range set {
+		set[c] = has(byte(c))
 	}
 	return set
 }
 
-func isToken(b []byte) bool {
-	for _, c := range b {
-		if !tokens[c] {
-			return false
-		}
-	}
-	return len(b) > 0
-}
-
-// isTarget reports whether a target contains only URL characters, and no fragment.
-func isTarget(b []byte) bool {
-	for _, c := range b {
-		if c <= ' ' || c > '~' || c == '#' {
-			return false
-		}
-	}
-	return len(b) > 0
-}
-
-func isValue(b []byte) bool {
-	for _, c := range b {
-		if c < ' ' && c != '\t' || c == 0x7f {
+func consistsOf(text []byte, set *charset) bool {
+	for _, c := range text {
+		if !set[c] {
 			return false
 		}
 	}
 	return true
 }
 
+// isToken reports whether a text is a token of RFC 9110, section 5.6.2.
+func isToken(text []byte) bool { return len(text) > 0 && consistsOf(text, &tokens) }
+
 // isHost reports whether a text is a host with an optional port: a name, an IPv4 address,
 // or an IPv6 address in brackets. No path, list, credentials or escape can hide in it.
 func isHost(text []byte) bool {
-	name := text
-	if i := bytes.LastIndexByte(text, ':'); i >= 0 && bytes.IndexByte(text[i:], ']') < 0 {
-		name = text[:i]
-		if len(bytes.Trim(text[i+1:], "0123456789")) > 0 {
-			return false
-		}
+	name, ok := cutPort(text)
+	if inside, bracketed := bytes.CutPrefix(name, []byte("[")); bracketed {
+		inside, closed := bytes.CutSuffix(inside, []byte("]"))
+		return ok && closed && len(inside) > 0 && len(bytes.Trim(inside, "0123456789abcdefABCDEF:.")) == 0
 	}
-	if name, inside := bytes.CutPrefix(name, []byte("[")); inside {
-		name, ok := bytes.CutSuffix(name, []byte("]"))
-		return ok && len(name) > 0 && len(bytes.Trim(name, "0123456789abcdefABCDEF:.")) == 0
+	return ok && len(name) > 0 && consistsOf(name, &hosts)
+}
+
+// cutPort returns a host without its port. ok is false if the port is not a number. It may
+// be empty.
+func cutPort(host []byte) (name []byte, ok bool) {
+	i := bytes.LastIndexByte(host, ':')
+	if i < 0 || bytes.IndexByte(host[i:], ']') >= 0 { // a colon of an IPv6 address
+		return host, true
 	}
-	for _, c := range name {
-		if !hosts[c] {
-			return false
-		}
-	}
-	return len(name) > 0
+	return host[:i], consistsOf(host[i+1:], &digits)
 }

@@ -15,10 +15,10 @@ import (
 const (
 	firstPause   = 5 * time.Millisecond
 	longestPause = time.Second
-	// turnedAway is how many connections beyond the limit are answered with a refusal at a
+	// maxRefused is how many connections beyond the limit are answered with a refusal at a
 	// time. Further ones are closed without an answer.
-	turnedAway = 16
-	sayEvery   = time.Minute
+	maxRefused = 16
+	logEvery   = time.Minute
 )
 
 // Options configures a Listener.
@@ -48,13 +48,13 @@ type Listener struct {
 	net.Listener
 	o Options
 
-	closing  chan struct{}
-	closed   sync.Once
-	open     atomic.Int64 // written under mu
-	mu       sync.Mutex
-	byClient map[netip.Prefix]int
-	extra    int       // connections that are being turned away
-	said     time.Time // when a refusal was last logged
+	closing       chan struct{}
+	closed        sync.Once
+	open          atomic.Int64 // written under mu
+	mu            sync.Mutex
+	byClient      map[netip.Prefix]int
+	refused       int       // connections that are open to be answered with a refusal
+	refusalLogged time.Time // when a refusal was last logged
 }
 
 // Listen returns a Listener on top of another.
@@ -96,7 +96,7 @@ func (l *Listener) accept() (net.Conn, error) {
 			}
 			return c, nil
 		}
-		if lasting(err) {
+		if permanent(err) {
 			return nil, err
 		}
 		if since.IsZero() {
@@ -111,9 +111,9 @@ func (l *Listener) accept() (net.Conn, error) {
 	}
 }
 
-// lasting reports whether an error means that the listener has ended. All other errors
+// permanent reports whether an error means that the listener has ended. All other errors
 // concern one connection, or resources that become available again.
-func lasting(err error) bool {
+func permanent(err error) bool {
 	return errors.Is(err, net.ErrClosed) || errors.Is(err, syscall.EBADF) || errors.Is(err, syscall.EINVAL) || errors.Is(err, syscall.ENOTSOCK)
 }
 
@@ -137,35 +137,33 @@ func (l *Listener) admit(c net.Conn) *Conn {
 		if counted {
 			l.byClient[client]++
 		}
-		w.freed = func() { l.free(client, counted) }
+		w.onClose = func() {
+			l.mu.Lock()
+			defer l.mu.Unlock()
+			l.open.Add(-1)
+			if counted {
+				l.byClient[client]--
+			}
+			if l.byClient[client] == 0 {
+				delete(l.byClient, client)
+			}
+		}
 		return w
 	}
-	if now := time.Now(); now.Sub(l.said) >= sayEvery {
-		l.said = now
+	if now := time.Now(); now.Sub(l.refusalLogged) >= logEvery {
+		l.refusalLogged = now
 		l.o.Log.Warn("connections are refused", "code", w.refusal.Code, "connections", l.open.Load())
 	}
-	if l.extra >= turnedAway {
+	if l.refused >= maxRefused {
 		return nil
 	}
-	l.extra++
-	w.freed = func() {
+	l.refused++
+	w.onClose = func() {
 		l.mu.Lock()
 		defer l.mu.Unlock()
-		l.extra--
+		l.refused--
 	}
 	return w
-}
-
-func (l *Listener) free(client netip.Prefix, counted bool) {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	l.open.Add(-1)
-	if !counted {
-		return
-	}
-	if l.byClient[client]--; l.byClient[client] == 0 {
-		delete(l.byClient, client)
-	}
 }
 
 // client returns the prefix by which connections are counted, or the zero Prefix if the

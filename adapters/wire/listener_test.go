@@ -8,6 +8,7 @@ import (
 	"net"
 	"net/netip"
 	"os"
+	"slices"
 	"strings"
 	"syscall"
 	"testing"
@@ -57,7 +58,7 @@ func listenTo(o Options, steps ...any) (*Listener, *bytes.Buffer) {
 }
 
 // An error from Accept would end the server and thereby the process.
-func TestAcceptWaitsForFiles(t *testing.T) {
+func TestAcceptWaitsAfterATemporaryError(t *testing.T) {
 	t.Parallel()
 	for _, cause := range []error{
 		syscall.EMFILE, syscall.ENFILE, syscall.ENOBUFS, syscall.ENOMEM, syscall.ECONNABORTED, syscall.EPERM, syscall.EPROTO, syscall.ENETDOWN,
@@ -77,22 +78,28 @@ func TestAcceptWaitsForFiles(t *testing.T) {
 				}
 				defer c.Close()
 				if took := time.Since(begun); took < time.Minute || took > 100*longestPause {
-					t.Errorf("100 failures in %s, want took at least %v, took at most %v", took, time.Minute, 100*longestPause)
+					t.Errorf("100 failures took %s, want %s to %s", took, time.Minute, 100*longestPause)
 				}
-				if lines := strings.Count(log.String(), "\n"); lines != 2 || !strings.Contains(log.String(), cause.Error()) {
-					t.Errorf("one outage is %d lines, want 2, %q in it:\n%s", lines, cause.Error(), log)
+				if lines := strings.Count(log.String(), "\n"); lines != 2 {
+					t.Errorf("an outage is logged in %d lines, want 2:\n%s", lines, log)
+				}
+				if !strings.Contains(log.String(), cause.Error()) {
+					t.Errorf("log = %q, want %q in it", log, cause)
 				}
 			})
 		})
 	}
 }
 
-func TestAcceptEndsWithItsListener(t *testing.T) {
+func TestAcceptReturnsTheErrorOfAClosedListener(t *testing.T) {
 	t.Parallel()
 	for _, cause := range []error{net.ErrClosed, syscall.EBADF, syscall.EINVAL} {
 		l, log := listenTo(Options{}, failure(cause), "192.0.2.1")
-		if c, err := l.Accept(); !errors.Is(err, cause) || log.Len() > 0 {
-			t.Errorf("%v %v, and %q after %v, want a connection and an empty log", c, err, log, cause)
+		if _, err := l.Accept(); !errors.Is(err, cause) {
+			t.Errorf("error = %v, want %v", err, cause)
+		}
+		if log.Len() > 0 {
+			t.Errorf("log after %v = %q, want nothing", cause, log)
 		}
 	}
 }
@@ -117,8 +124,11 @@ func TestCloseEndsTheWaitForFiles(t *testing.T) {
 		if err := l.Close(); err != nil {
 			t.Error(err)
 		}
-		if err := <-ended; !errors.Is(err, net.ErrClosed) || time.Since(begun) > 0 {
-			t.Errorf("%v after %s, want error %v, within 0", err, time.Since(begun), net.ErrClosed)
+		if err := <-ended; !errors.Is(err, net.ErrClosed) {
+			t.Errorf("error = %v, want %v", err, net.ErrClosed)
+		}
+		if took := time.Since(begun); took > 0 {
+			t.Errorf("Accept returned %s after Close, want at once", took)
 		}
 	})
 }
@@ -140,7 +150,7 @@ func accepted(t *testing.T, l *Listener) (conns []*Conn, in []bool) {
 	}
 }
 
-func TestConnectionsAreCapped(t *testing.T) {
+func TestLimitsOfConnections(t *testing.T) {
 	t.Parallel()
 	trusted := func(a netip.Addr) bool { return a == netip.MustParseAddr("192.0.2.9") }
 	for _, row := range []struct {
@@ -148,15 +158,15 @@ func TestConnectionsAreCapped(t *testing.T) {
 		max     int
 		each    int
 		clients string
-		in      string // of each: + in, - turned away
+		in      string // + for each that is accepted, - for each that is refused
 	}{
-		{"in all", 3, 0, "192.0.2.1 192.0.2.2 192.0.2.3 192.0.2.4", "+++-"},
-		{"not at all", 0, 0, "192.0.2.1 192.0.2.1 192.0.2.1 192.0.2.1", "++++"},
-		{"by address", 9, 2, "192.0.2.1 192.0.2.1 192.0.2.1 192.0.2.2", "++-+"},
-		{"by address, mapped into IPv6", 9, 2, "192.0.2.1 ::ffff:192.0.2.1 192.0.2.1", "++-"},
-		{"by network of IPv6", 9, 2, "2001:db8::1 2001:db8::2 2001:db8::3 2001:db8:0:1::1", "++-+"},
-		{"not by a proxy's address", 9, 2, "192.0.2.9 192.0.2.9 192.0.2.9", "+++"},
-		{"in all, a proxy's too", 2, 1, "192.0.2.9 192.0.2.9 192.0.2.9", "++-"},
+		{"a limit in all", 3, 0, "192.0.2.1 192.0.2.2 192.0.2.3 192.0.2.4", "+++-"},
+		{"no limit", 0, 0, "192.0.2.1 192.0.2.1 192.0.2.1 192.0.2.1", "++++"},
+		{"a limit by address", 9, 2, "192.0.2.1 192.0.2.1 192.0.2.1 192.0.2.2", "++-+"},
+		{"a limit by address counts one mapped into IPv6", 9, 2, "192.0.2.1 ::ffff:192.0.2.1 192.0.2.1", "++-"},
+		{"a limit by address counts networks of IPv6", 9, 2, "2001:db8::1 2001:db8::2 2001:db8::3 2001:db8:0:1::1", "++-+"},
+		{"a limit by address does not count a trusted proxy", 9, 2, "192.0.2.9 192.0.2.9 192.0.2.9", "+++"},
+		{"a limit in all counts a trusted proxy", 2, 1, "192.0.2.9 192.0.2.9 192.0.2.9", "++-"},
 	} {
 		t.Run(row.name, func(t *testing.T) {
 			t.Parallel()
@@ -170,8 +180,11 @@ func TestConnectionsAreCapped(t *testing.T) {
 			for _, ok := range in {
 				got.WriteByte("-+"[map[bool]int{true: 1}[ok]])
 			}
-			if got.String() != row.in || (log.Len() > 0) != strings.Contains(row.in, "-") {
-				t.Errorf("%s, want %s; %s", &got, row.in, log)
+			if got.String() != row.in {
+				t.Errorf("accepted = %q, want %q", &got, row.in)
+			}
+			if logged, want := log.Len() > 0, strings.Contains(row.in, "-"); logged != want {
+				t.Errorf("refusals are logged: %t, want %t: %s", logged, want, log)
 			}
 		})
 	}
@@ -185,8 +198,11 @@ func TestClosedConnectionsMakeRoom(t *testing.T) {
 		_, _ = c.Close(), c.Close() // twice counts once
 	}
 	l.Listener = &scripted{steps: []any{"192.0.2.1", "192.0.2.2", "192.0.2.3"}}
-	if _, in := accepted(t, l); !in[0] || !in[1] || in[2] || l.extra != 1 {
-		t.Errorf("got %v with %d refused, want two accepted and one refused", in, l.extra)
+	if _, in := accepted(t, l); !slices.Equal(in, []bool{true, true, false}) {
+		t.Errorf("accepted = %v, want the first two", in)
+	}
+	if l.refused != 1 {
+		t.Errorf("%d connections are open to be refused, want 1", l.refused)
 	}
 }
 
@@ -198,17 +214,20 @@ func TestRefusalsOfConnectionsAreBounded(t *testing.T) {
 		steps = append(steps, "192.0.2.1")
 	}
 	l, log := listenTo(Options{Max: 1}, steps...)
-	if conns, _ := accepted(t, l); len(conns) != 1+turnedAway || strings.Count(log.String(), "\n") != 1 {
-		t.Errorf("got %d connections, want %d, and one line: %s", len(conns), 1+turnedAway, log)
+	if conns, _ := accepted(t, l); len(conns) != 1+maxRefused {
+		t.Errorf("%d connections, want %d", len(conns), 1+maxRefused)
+	}
+	if lines := strings.Count(log.String(), "\n"); lines != 1 {
+		t.Errorf("%d lines are logged, want 1: %s", lines, log)
 	}
 }
 
-func TestFullListenersWaitLess(t *testing.T) {
+func TestConnectionsOfAFullListenerIdleForAShorterTime(t *testing.T) {
 	t.Parallel()
 	proxy := netip.MustParseAddr("192.0.2.9")
 	l, _ := listenTo(Options{Max: 4, Trusted: func(a netip.Addr) bool { return a == proxy }}, "192.0.2.1", "192.0.2.1", "192.0.2.1", "192.0.2.9")
-	if l.idle() != Defaults.Idle {
-		t.Errorf("an empty one is in a hurry, want idle %v", Defaults.Idle)
+	if got := l.idle(); got != Defaults.Idle {
+		t.Errorf("idle time of an empty listener = %s, want %s", got, Defaults.Idle)
 	}
 	conns, _ := accepted(t, l)
 	for i, c := range conns {
@@ -217,7 +236,7 @@ func TestFullListenersWaitLess(t *testing.T) {
 			want = Defaults.Idle // a proxy may be about to send
 		}
 		if got := c.idle(); got != want {
-			t.Errorf("connection %d waits %s, want %s", i, got, want)
+			t.Errorf("idle time of connection %d = %s, want %s", i, got, want)
 		}
 	}
 }

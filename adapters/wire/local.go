@@ -48,31 +48,17 @@ func follows(r *fasthttp.RequestHeader) bool {
 
 // loopback reports whether a host, with or without a port, is this machine.
 func loopback(host []byte) bool {
-	name := host
-	if bytes.HasPrefix(host, []byte("[")) {
-		end := bytes.IndexByte(host, ']')
-		if end < 0 || !port(host[end+1:]) {
-			return false
-		}
-		a, err := netip.ParseAddr(string(host[1:end]))
-		return err == nil && a == netip.IPv6Loopback()
+	name, ok := cutPort(host)
+	if !ok {
+		return false
 	}
-	if colon := bytes.IndexByte(host, ':'); colon >= 0 {
-		if !port(host[colon:]) {
-			return false
-		}
-		name = host[:colon]
+	if inside, bracketed := bytes.CutPrefix(name, []byte("[")); bracketed {
+		inside, closed := bytes.CutSuffix(inside, []byte("]"))
+		a, _ := netip.ParseAddr(string(inside)) // the zero Addr is not loopback
+		return closed && a == netip.IPv6Loopback()
 	}
-	if string(name) == "127.0.0.1" || bytes.EqualFold(name, []byte("localhost")) {
-		return true
-	}
-	a, err := netip.ParseAddr(string(name))
-	return err == nil && a.Is4() && a.IsLoopback()
-}
-
-// port reports whether the text after a host is empty, or a colon and digits.
-func port(text []byte) bool {
-	return len(text) == 0 || text[0] == ':' && len(bytes.Trim(text[1:], "0123456789")) == 0
+	a, _ := netip.ParseAddr(string(name)) // as above
+	return bytes.EqualFold(name, []byte("localhost")) || a.Is4() && a.IsLoopback()
 }
 
 // sameOrigin reports whether an Origin is that of the listener's own pages, which are

@@ -45,11 +45,11 @@ var Defaults = Limits{
 	Linger: 30 * time.Second, LingerBytes: 64 << 20,
 }
 
-// Refusal says why a request was not read, or that its handler panicked.
+// Refusal says why a request was not read or not served, or that its handler panicked.
 type Refusal struct {
-	Status        int
+	Status        int // of the answer
 	Code, Message string
-	Err           error // the panic; nil if the request was not read
+	Err           error // the panic, or nil
 }
 
 func (r *Refusal) Error() string { return r.Code + ": " + r.Message }
@@ -64,7 +64,7 @@ var (
 	errBodyTime   = &Refusal{Status: fasthttp.StatusRequestTimeout, Code: "request_timeout", Message: "the body arrived too slowly"}
 	errBodySize   = &Refusal{Status: fasthttp.StatusRequestEntityTooLarge, Code: "body_too_large", Message: "the body is too large"}
 	errBodyEnd    = &Refusal{Status: fasthttp.StatusBadRequest, Code: "body_incomplete", Message: "the body ended before it was whole"}
-	errChunks     = &Refusal{Status: fasthttp.StatusBadRequest, Code: "bad_request", Message: "the body is not properly chunked"}
+	errChunks     = badRequest("the body is not properly chunked")
 	errManyInAll  = &Refusal{Status: fasthttp.StatusServiceUnavailable, Code: "too_many_connections", Message: "the gateway has too many connections open"}
 	errManyOfOne  = &Refusal{Status: fasthttp.StatusTooManyRequests, Code: "too_many_connections", Message: "too many connections from one address"}
 	errNoBoundary = badRequest("the request could not be read")
@@ -89,22 +89,19 @@ func Wrap(server *fasthttp.Server, head int, refuse func(*fasthttp.RequestCtx, *
 			refuse(ctx, errNoBoundary)
 			return
 		}
-		if c.refusal != nil {
-			refuse(ctx, c.refusal)
-			c.answered()
-			ctx.SetConnectionClose()
-			return
+		refused := c.refusal
+		if refused == nil {
+			if length, ok := c.body.length(); ok {
+				ctx.Request.SetBodyStream(&c.body, length)
+			}
+			if err := guard.Do(func() error { next(ctx); return nil }); err != nil {
+				refused = &Refusal{fasthttp.StatusInternalServerError, "internal", "the gateway made a mistake", err}
+			}
 		}
-		if length, ok := c.body.length(); ok {
-			ctx.Request.SetBodyStream(&c.body, length)
+		if refused != nil {
+			refuse(ctx, refused)
 		}
-		if err := guard.Do(func() error { next(ctx); return nil }); err != nil {
-			refuse(ctx, &Refusal{fasthttp.StatusInternalServerError, "internal", "the gateway made a mistake", err})
-			c.answered()
-			ctx.SetConnectionClose()
-			return
-		}
-		if !c.answered() {
+		if !c.answered() || refused != nil {
 			ctx.SetConnectionClose()
 		}
 	}

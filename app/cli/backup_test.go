@@ -15,14 +15,14 @@ func (r *rig) fetched(t *testing.T, answer http.HandlerFunc) {
 	r.gateway(t, answer)
 }
 
-func TestABackupIsThereWholeOrNotAtAll(t *testing.T) {
+func TestABackupIsCompleteOrAbsent(t *testing.T) {
 	t.Parallel()
 	source := newRig(t)
 	source.create(t, "--name", "one")
 	kept := filepath.Join(source.dir, "kept.db")
 	if got := source.run(t, "storage", "backup", "--to", kept); got.code != 0 || !strings.HasPrefix(got.stdout, kept+"\t") ||
 		!strings.Contains(got.stderr, "keep installation.json with it, from "+filepath.Join(source.dir, "data")) {
-		t.Fatalf("%+v", got)
+		t.Fatalf("got %+v, want exit code 0, %q at the start of stdout, %q in stderr", got, kept+"\t", "keep installation.json with it, from "+filepath.Join(source.dir, "data"))
 	}
 	whole, err := os.ReadFile(kept)
 	if err != nil {
@@ -64,52 +64,46 @@ func TestABackupIsThereWholeOrNotAtAll(t *testing.T) {
 			raw, err := os.ReadFile(file)
 			if row.says == "" {
 				if got.code != 0 || err != nil || string(raw) != string(whole) {
-					t.Errorf("%+v, %v", got, err)
+					t.Errorf("got %+v, error = %v, want exit code 0, and the whole copy", got, err)
 				}
 			} else if got.code != 1 || !strings.Contains(got.stderr, row.says) || !os.IsNotExist(err) || got.stdout != "" {
-				t.Errorf("%+v, %v", got, err)
+				t.Errorf("got %+v, error = %v, want exit code 1, %q in stderr, and no file", got, err, row.says)
 			}
 			if _, err := os.Stat(file + ".part"); !os.IsNotExist(err) {
-				t.Errorf("a part is left: %v", err)
+				t.Errorf("error of the partial file = %v, want that it does not exist", err)
 			}
 		})
 	}
 }
 
-func TestABackupTakesTheOnlyPlaceOfWhatItIsTold(t *testing.T) {
+func TestABackupReplacesAFileOnlyWithForce(t *testing.T) {
 	t.Parallel()
 	r := newRig(t)
 	const earlier = "SQLite format 3\x00 an earlier copy"
 	file := r.write(t, "kept.db", earlier)
-	if got := r.run(t, "storage", "backup", "--to", file, "--force"); got.code != 1 || !strings.Contains(got.stderr, "there is no store") {
-		t.Errorf("of a store that is not there: %+v", got)
-	}
+	r.expect(t, 1, "there is no store", "storage", "backup", "--to", file, "--force")
 	if raw, err := os.ReadFile(file); err != nil || string(raw) != earlier {
-		t.Errorf("%q, %v", raw, err)
+		t.Errorf("file = %q, error = %v, want %q", raw, err, earlier)
 	}
 	r.create(t, "--name", "one")
-	if got := r.run(t, "storage", "backup", "--to", file); got.code != 1 || !strings.Contains(got.stderr, "is there already; name another file, or give --force") {
-		t.Errorf("%+v", got)
-	}
+	r.expect(t, 1, "is there already; name another file, or give --force", "storage", "backup", "--to", file)
 	if got := r.run(t, "storage", "backup", "--to", file, "--force"); got.code != 0 {
-		t.Errorf("%+v", got)
+		t.Errorf("got %+v, want exit code 0", got)
 	}
 	if info, err := os.Stat(file); err != nil || info.Mode() != 0o600 || info.Size() < 4096 {
-		t.Errorf("%v, %v", info, err)
+		t.Errorf("file = %v, error = %v, want mode 0600, and at least 4096 bytes", info, err)
 	}
 	own := r.write(t, "own.yaml", "storage: {provider: local}\n")
-	if got := r.run(t, "storage", "backup", "--to", own, "--force"); got.code != 1 || !strings.Contains(got.stderr, "is no copy of a store") {
-		t.Errorf("in place of a configuration: %+v", got)
-	}
+	r.expect(t, 1, "is no copy of a store", "storage", "backup", "--to", own, "--force")
 }
 
-func TestABackupDoesNotReplaceWhatCameMeanwhile(t *testing.T) {
+func TestABackupDoesNotReplaceAFileCreatedMeanwhile(t *testing.T) {
 	t.Parallel()
 	source := newRig(t)
 	source.create(t, "--name", "one")
 	kept := filepath.Join(source.dir, "kept.db")
 	if got := source.run(t, "storage", "backup", "--to", kept); got.code != 0 {
-		t.Fatalf("%+v", got)
+		t.Fatalf("got %+v, want exit code 0", got)
 	}
 	r := newRig(t)
 	file := filepath.Join(r.dir, "kept.db")
@@ -119,22 +113,20 @@ func TestABackupDoesNotReplaceWhatCameMeanwhile(t *testing.T) {
 		}
 		http.ServeFile(w, req, kept)
 	})
-	if got := r.run(t, "storage", "backup", "--to", file); got.code != 1 || !strings.Contains(got.stderr, "file exists") {
-		t.Errorf("%+v", got)
-	}
+	r.expect(t, 1, "file exists", "storage", "backup", "--to", file)
 	if raw, err := os.ReadFile(file); err != nil || string(raw) != "another's" {
-		t.Errorf("%d bytes, %v", len(raw), err)
+		t.Errorf("file has %d bytes, error = %v, want the other's file", len(raw), err)
 	}
 }
 
-func TestServersHaveToolsOfTheirOwn(t *testing.T) {
+func TestABackupOfADatabaseServerNamesItsOwnTool(t *testing.T) {
 	t.Parallel()
 	for kind, tool := range map[string]string{"postgres": "pg_dump", "mongo": "mongodump"} {
 		r := newRig(t)
 		r.file = r.write(t, "server.yaml", "storage: {provider: db}\nproviders: {db: {type: "+kind+"}}\n")
 		got := r.run(t, "storage", "backup", "--to", filepath.Join(r.dir, "kept.db"))
 		if got.code != 1 || !strings.Contains(got.stderr, `"db" is a database server: keep copies of it with `+tool) {
-			t.Errorf("%s: %+v", kind, got)
+			t.Errorf("%s: got %+v, want exit code 1, %q in stderr", kind, got, `"db" is a database server: keep copies of it with `+tool)
 		}
 	}
 }

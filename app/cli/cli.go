@@ -52,8 +52,7 @@ func command(environ []string, further ...setting.Described) *cobra.Command {
 			return nil, errors.New("PATCHBAY_CONFIG is empty: name a file, or unset it")
 		}
 		c, err := app.Load(file, environ, further...)
-		var mistakes config.Mistakes
-		if errors.As(err, &mistakes) {
+		if mistakes, ok := errors.AsType[config.Mistakes](err); ok {
 			cmd.PrintErrln(mistakes.Error())
 			return nil, errMistakes
 		}
@@ -66,7 +65,8 @@ func command(environ []string, further ...setting.Described) *cobra.Command {
 		group("keys", "Make, list and revoke API keys", createKey(load), listKeys(load), revokeKey(load)),
 		group("storage", "Look after what is stored", storageCreate(load), storageStatus(load), storageCopy(load), storageReopen(load), storageBackup(load), storagePutBack(load)),
 		group("payments", "List and settle payments that need a person", reviewPayments(load), resolvePayment(load)),
-		group("data", "Hand out or erase what is kept of a person", exportData(load), eraseData(load)))
+		group("data", "Export or erase what is stored about a person", exportData(load), eraseData(load)))
+	addHelp(root)
 	makeStrict(root)
 	return root
 }
@@ -81,40 +81,39 @@ func group(use, short string, subs ...*cobra.Command) *cobra.Command {
 // loader reads the configuration, and prints its mistakes.
 type loader func(*cobra.Command) (*config.Config, error)
 
-// with returns the function of a command that needs the configuration.
-func (load loader) with(run func(*cobra.Command, *config.Config) error) func(*cobra.Command, []string) error {
-	return func(cmd *cobra.Command, _ []string) error {
+// command returns a command that needs the configuration. use is its name and, in capitals,
+// the names of its arguments.
+func (load loader) command(use, short string, run func(cmd *cobra.Command, c *config.Config, args []string) error) *cobra.Command {
+	positional := cobra.NoArgs
+	if n := len(strings.Fields(use)) - 1; n > 0 {
+		positional = cobra.ExactArgs(n)
+	}
+	return &cobra.Command{Use: use, Short: short, Args: positional, RunE: func(cmd *cobra.Command, args []string) error {
 		c, err := load(cmd)
 		if err != nil {
 			return err
 		}
-		return run(cmd, c)
-	}
+		return run(cmd, c, args)
+	}}
 }
 
 func serve(load loader) *cobra.Command {
-	return &cobra.Command{
-		Use: "serve", Short: "Run the gateway", Args: cobra.NoArgs,
-		RunE: load.with(func(cmd *cobra.Command, c *config.Config) error {
-			return app.Run(cmd.Context(), c, cmd.ErrOrStderr())
-		}),
-	}
+	return load.command("serve", "Run the gateway", func(cmd *cobra.Command, c *config.Config, _ []string) error {
+		return app.Run(cmd.Context(), c, cmd.ErrOrStderr())
+	})
 }
 
 func check(load loader) *cobra.Command {
-	return &cobra.Command{
-		Use: "check", Short: "Read the configuration, and name every mistake in it", Args: cobra.NoArgs,
-		RunE: load.with(func(cmd *cobra.Command, c *config.Config) error {
-			to := c.Mask.Writer(cmd.OutOrStdout())
-			fmt.Fprintln(to, "the configuration is right")
-			fmt.Fprintf(to, "  API       %s, keys %s\n", c.Server.Address, map[bool]string{true: "required", false: "not required"}[c.KeysRequired()])
-			fmt.Fprintf(to, "  console   %s\n", c.Server.AdminAddress)
-			fmt.Fprintf(to, "  payments  %s\n", describe(c, c.Payments.Providers))
-			fmt.Fprintf(to, "  mail      %s\n", describe(c, c.Mail.Providers))
-			fmt.Fprintf(to, "  storage   %s: %s\n", describe(c, []string{c.Storage.Provider}), app.StorePlace(c))
-			return nil
-		}),
-	}
+	return load.command("check", "Read the configuration, and name every mistake in it", func(cmd *cobra.Command, c *config.Config, _ []string) error {
+		to := c.Mask.Writer(cmd.OutOrStdout())
+		fmt.Fprintln(to, "the configuration is right")
+		fmt.Fprintf(to, "  API       %s, keys %s\n", c.Server.Address, map[bool]string{true: "required", false: "not required"}[c.KeysRequired()])
+		fmt.Fprintf(to, "  console   %s\n", c.Server.AdminAddress)
+		fmt.Fprintf(to, "  payments  %s\n", describe(c, c.Payments.Providers))
+		fmt.Fprintf(to, "  mail      %s\n", describe(c, c.Mail.Providers))
+		fmt.Fprintf(to, "  storage   %s: %s\n", describe(c, []string{c.Storage.Provider}), app.StorePlace(c))
+		return nil
+	})
 }
 
 func describe(c *config.Config, names []string) string {

@@ -57,6 +57,18 @@ func (r *rig) run(t *testing.T, args ...string) result {
 	return run(t, r.environ, append([]string{"--config", r.file}, args...)...)
 }
 
+// expect runs a command, and checks its exit code and that standard error has a text.
+func (r *rig) expect(t *testing.T, code int, text string, args ...string) {
+	t.Helper()
+	got := r.run(t, args...)
+	if got.code != code {
+		t.Errorf("%s: exit code = %d, want %d", args, got.code, code)
+	}
+	if !strings.Contains(got.stderr, text) {
+		t.Errorf("%s: stderr = %q, want %q in it", args, got.stderr, text)
+	}
+}
+
 func run(t *testing.T, environ []string, args ...string) result {
 	t.Helper()
 	var stdout, stderr bytes.Buffer
@@ -73,7 +85,7 @@ func listen(t *testing.T, address string) net.Listener {
 	return l
 }
 
-func TestHelpIsAnAnswerAndAMistakeIsNot(t *testing.T) {
+func TestHelpSucceedsAndUnknownWordsFail(t *testing.T) {
 	t.Parallel()
 	for _, row := range []struct {
 		name, args string
@@ -84,25 +96,25 @@ func TestHelpIsAnAnswerAndAMistakeIsNot(t *testing.T) {
 		{"help", "--help", 0, "--config"},
 		{"help with a command", "keys create --help", 0, "--scopes"},
 		{"a command with commands of its own", "keys", 0, "revoke"},
-		{"a command that is none", "serv", 1, `unknown command "serv"`},
-		{"a flag that is none", "check --verbose", 1, "unknown flag: --verbose"},
+		{"an unknown command", "serv", 1, `unknown command "serv"`},
+		{"an unknown flag", "check --verbose", 1, "unknown flag: --verbose"},
 		{"an argument too many", "check now", 1, `unknown command "now"`},
 		{"serve with an argument", "serve 8080", 1, `unknown command "8080"`},
 		{"an argument too few", "keys revoke", 1, "accepts 1 arg(s), received 0"},
 		{"two keys at once", "keys revoke a b", 1, "accepts 1 arg(s), received 2"},
-		{"a duration that is none", "keys create --ttl soon", 1, "--ttl"},
+		{"an invalid duration", "keys create --ttl soon", 1, "--ttl"},
 
 		{"a command with a letter missing", "serv", 1, "did you mean serve?"},
 		{"a command below another", "keys revok key_1", 1, `unknown command "revok" for "patchbay keys"; did you mean revoke?`},
 		{"a command below another, with letters the wrong way round", "storage stauts", 1, "did you mean status?"},
-		{"a command that is like none", "storage nope", 1, `unknown command "nope" for "patchbay storage"; there is backup,`},
+		{"an unknown command similar to no other", "storage nope", 1, `unknown command "nope" for "patchbay storage"; there is backup,`},
 		{"a command below another, with its flags", "payments resolv pay_1 --verdict executed", 1, "did you mean resolve?"},
-		{"a shell that is none", "completion bsh", 1, "did you mean bash, zsh?"},
-		{"help with a command that is none", "help keyz", 1, "did you mean keys?"},
-		{"help with a command below another that is none", "help keys revok", 1, "did you mean revoke?"},
+		{"an unknown shell", "completion bsh", 1, "did you mean bash, zsh?"},
+		{"help with an unknown command", "help keyz", 1, "did you mean keys?"},
+		{"help with an unknown command below another", "help keys revok", 1, "did you mean revoke?"},
 		{"help with a command, by its words", "help keys create", 0, "--scopes"},
 		{"a flag with a letter missing", "keys list --confg x", 1, "unknown flag: --confg; did you mean --config?"},
-		{"a flag that is like none", "keys list --quickly", 1, "there is --config, --help"},
+		{"an unknown flag similar to no other", "keys list --quickly", 1, "there is --config, --help"},
 
 		{"no configuration, by an empty flag", "check --config=", 1, "--config is given without a value"},
 		{"a key for everything, by an empty flag", "keys create --name n --scopes=", 1, "--scopes is given without a value"},
@@ -117,48 +129,48 @@ func TestHelpIsAnAnswerAndAMistakeIsNot(t *testing.T) {
 				answer, silent = got.stderr, got.stdout
 			}
 			if got.code != row.code || !strings.Contains(answer, row.says) || silent != "" {
-				t.Errorf("%+v", got)
+				t.Errorf("got %+v, want exit code %d, %q in the answer, and nothing on the other stream", got, row.code, row.says)
 			}
 			if row.code != 0 && !strings.HasPrefix(answer, "patchbay: ") {
-				t.Errorf("it does not say who says so: %q", answer)
+				t.Errorf("answer = %q, want \"patchbay: \" at its start", answer)
 			}
 		})
 	}
 }
 
 // A variable that is not set in a script leaves an empty word.
-func TestAnEmptyArgumentIsAMistake(t *testing.T) {
+func TestAnEmptyArgumentIsRefused(t *testing.T) {
 	t.Parallel()
 	for _, args := range [][]string{{"keys", "revoke", ""}, {"keys", "revoke", " "}, {"payments", "resolve", "", "--verdict", "noted"}, {"keys", ""}, {""}} {
 		if got := run(t, nil, args...); got.code != 1 || got.stdout != "" || !strings.Contains(got.stderr, "empty") && !strings.Contains(got.stderr, "unknown command") {
-			t.Errorf("%q: %+v", args, got)
+			t.Errorf("%q: got %+v, want exit code 1, empty stdout, and \"empty\" or \"unknown command\" in stderr", args, got)
 		}
 	}
 	environ := []string{"PATCHBAY_CONFIG="}
 	if got := run(t, environ, "check"); got.code != 1 || !strings.Contains(got.stderr, "PATCHBAY_CONFIG is empty") {
-		t.Errorf("%+v", got)
+		t.Errorf("got %+v, want exit code 1, %q in stderr", got, "PATCHBAY_CONFIG is empty")
 	}
 	if got := run(t, environ, "version"); got.code != 0 {
-		t.Errorf("%+v", got)
+		t.Errorf("got %+v, want exit code 0", got)
 	}
 }
 
 // Not in parallel: the version is one for all tests.
-func TestVersion(t *testing.T) {
+func TestVersionIsPrinted(t *testing.T) {
 	for _, args := range []string{"version", "--version", "-v"} {
 		cli.Version = ""
 		if got := run(t, nil, args); got.code != 0 || !strings.HasPrefix(got.stdout, "patchbay ") || got.stderr != "" {
-			t.Errorf("%s: %+v", args, got)
+			t.Errorf("%s: got %+v, want exit code 0, %q at the start of stdout, empty stderr", args, got, "patchbay ")
 		}
 		cli.Version = "v1.2.3"
 		t.Cleanup(func() { cli.Version = "" })
 		if got := run(t, nil, args); got.stdout != "patchbay v1.2.3\n" {
-			t.Errorf("%s: %+v", args, got)
+			t.Errorf("%s: got %+v, want stdout %q", args, got, "patchbay v1.2.3\n")
 		}
 	}
 }
 
-func TestCheck(t *testing.T) {
+func TestCheckReportsTheConfiguration(t *testing.T) {
 	t.Parallel()
 	r := newRig(t)
 	t.Run("says what is configured, in full", func(t *testing.T) {
@@ -172,22 +184,22 @@ func TestCheck(t *testing.T) {
 		want := "the configuration is right\n  API       127.0.0.1:80, keys not required\n  console   127.0.0.1:81\n" +
 			"  payments  first (mock), then second (mock)\n  mail      catcher (catcher)\n  storage   local (sqlite): sqlite " + cwd + "/data/patchbay.db, which is not made yet\n"
 		if got := run(t, nil, "check", "--config", file); got.code != 0 || got.stdout != want || got.stderr != "" {
-			t.Errorf("%+v", got)
+			t.Errorf("got %+v, want exit code 0, stdout %q, empty stderr", got, want)
 		}
 	})
 	t.Run("changes nothing", func(t *testing.T) {
 		t.Parallel()
 		if got := r.run(t, "check"); got.code != 0 {
-			t.Fatalf("%+v", got)
+			t.Fatalf("got %+v, want exit code 0", got)
 		}
 		if _, err := os.Stat(filepath.Join(r.dir, "data")); !os.IsNotExist(err) {
-			t.Errorf("it has opened the store: %v", err)
+			t.Errorf("error of the data directory = %v, want that it does not exist", err)
 		}
 	})
 	t.Run("says when keys are required", func(t *testing.T) {
 		t.Parallel()
 		if got := run(t, []string{"PATCHBAY_AUTH__MODE=required"}, "check", "--config", r.file); !strings.Contains(got.stdout, ", keys required\n") {
-			t.Errorf("%+v", got)
+			t.Errorf("got %+v, want %q in stdout", got, ", keys required\n")
 		}
 	})
 	t.Run("reads the file that the environment names, and rather the flag's", func(t *testing.T) {
@@ -196,17 +208,17 @@ func TestCheck(t *testing.T) {
 		environ := []string{"PATH=/bin", "PATCHBAY_CONFIG=" + wrong}
 		got := run(t, environ, "check")
 		if got.code != 1 || !strings.Contains(got.stderr, "wrong.yaml:1: log.level") || got.stdout != "" {
-			t.Errorf("%+v", got)
+			t.Errorf("got %+v, want exit code 1, %q in stderr, empty stdout", got, "wrong.yaml:1: log.level")
 		}
 		if got := run(t, environ, "check", "--config", r.file); got.code != 0 {
-			t.Errorf("%+v", got)
+			t.Errorf("got %+v, want exit code 0", got)
 		}
 	})
 	t.Run("cannot read what is not there", func(t *testing.T) {
 		t.Parallel()
 		got := run(t, nil, "check", "--config", filepath.Join(r.dir, "nowhere.yaml"))
 		if got.code != 1 || !strings.Contains(got.stderr, "nowhere.yaml") || got.stdout != "" {
-			t.Errorf("%+v", got)
+			t.Errorf("got %+v, want exit code 1, %q in stderr, empty stdout", got, "nowhere.yaml")
 		}
 	})
 }
@@ -218,12 +230,12 @@ func TestEveryCommandRefusesAWrongConfiguration(t *testing.T) {
 	for _, command := range []string{"serve", "check", "keys create --name n", "keys list", "keys revoke key_1"} {
 		got := r.run(t, strings.Fields(command)...)
 		if got.code != 1 || !strings.Contains(got.stderr, "log.level") || !strings.HasSuffix(got.stderr, "patchbay: the configuration has mistakes\n") || got.stdout != "" {
-			t.Errorf("%s: %+v", command, got)
+			t.Errorf("%s: got %+v, want exit code 1, %q in stderr, %q at the end of stderr, empty stdout", command, got, "log.level", "patchbay: the configuration has mistakes\n")
 		}
 	}
 }
 
-func TestServe(t *testing.T) {
+func TestServeRunsUntilItsContextEnds(t *testing.T) {
 	t.Parallel()
 	t.Run("ends well when it is told to", func(t *testing.T) {
 		t.Parallel()
@@ -238,10 +250,10 @@ func TestServe(t *testing.T) {
 		select {
 		case got := <-code:
 			if got != 0 || stdout.String() != "" {
-				t.Errorf("%d, %q\n%s", got, stdout.String(), stderr.String())
+				t.Errorf("exit code = %d, stdout = %q, want 0 and nothing\n%s", got, stdout.String(), stderr.String())
 			}
 		case <-time.After(30 * time.Second):
-			t.Error("it does not end")
+			t.Error("serve still runs 30 seconds after its context ended, want an end")
 		}
 	})
 	t.Run("fails where another listens already", func(t *testing.T) {
@@ -256,7 +268,7 @@ func TestServe(t *testing.T) {
 			}
 			got := r.run(t, "serve")
 			if got.code != 1 || !strings.Contains(got.stderr, "patchbay: server."+setting+": ") || !strings.Contains(got.stderr, "address already in use") {
-				t.Errorf("%s: %+v", setting, got)
+				t.Errorf("%s: got %+v, want exit code 1, %q in stderr, %q in stderr", setting, got, "patchbay: server."+setting+": ", "address already in use")
 			}
 		}
 	})
@@ -272,11 +284,11 @@ func TestServe(t *testing.T) {
 		gateway.Eventually(t, 30*time.Second, "the gateway is ready", func() bool { return strings.Contains(stderr.String(), "gateway ready") })
 		stop()
 		if got := <-code; got != 0 || !strings.Contains(stderr.String(), "url=http://127.0.0.[secret]:") || strings.Contains(stderr.String(), "127.0.0.217") {
-			t.Errorf("%d\n%s", got, stderr.String())
+			t.Errorf("exit code = %d, want 0, and the secret part of the address hidden\n%s", got, stderr.String())
 		}
 		r.environ = []string{"PATCHBAY_PROVIDERS__CATCHER__PATH=/proc/self/fdinfo/${file:" + r.write(t, "mounted", "hunter2\n") + "}"}
 		if got := r.run(t, "serve"); got.code != 1 || !strings.Contains(got.stderr, "/proc/self/fdinfo/[secret]") || strings.Contains(got.stderr, "hunter2") {
-			t.Errorf("%+v", got)
+			t.Errorf("got %+v, want exit code 1, %q in stderr, no %q in stderr", got, "/proc/self/fdinfo/[secret]", "hunter2")
 		}
 	})
 	t.Run("fails where its secrets are damaged", func(t *testing.T) {
@@ -286,8 +298,6 @@ func TestServe(t *testing.T) {
 			t.Fatal(err)
 		}
 		r.write(t, "data/installation.json", "{")
-		if got := r.run(t, "serve"); got.code != 1 || !strings.Contains(got.stderr, "installation.json is damaged") {
-			t.Errorf("%+v", got)
-		}
+		r.expect(t, 1, "installation.json is damaged", "serve")
 	})
 }

@@ -16,31 +16,28 @@ import (
 
 func storageCopy(load loader) *cobra.Command {
 	var from, to string
-	cmd := &cobra.Command{
-		Use: "copy", Short: "Move all that one store holds into another, and prove that it is there", Args: cobra.NoArgs,
-		RunE: load.with(func(cmd *cobra.Command, c *config.Config) error {
-			cmd.PrintErrf("from %s to %s\n", nameOf(c, from), nameOf(c, to))
-			show := newProgress(cmd.ErrOrStderr())
-			done, err := app.CopyStorage(cmd.Context(), c, from, to, show.report)
-			show.end()
-			if done.Report != nil {
-				if perr := printTallies(cmd.OutOrStdout(), from, to, done.Report); perr != nil {
-					return perr
-				}
+	cmd := load.command("copy", "Copy everything in one store into another, and verify the copy", func(cmd *cobra.Command, c *config.Config, _ []string) error {
+		cmd.PrintErrf("from %s to %s\n", nameOf(c, from), nameOf(c, to))
+		show := newProgress(cmd.ErrOrStderr())
+		done, err := app.CopyStorage(cmd.Context(), c, from, to, show.report)
+		show.end()
+		if done.Report != nil {
+			if perr := printTallies(cmd.OutOrStdout(), from, to, done.Report); perr != nil {
+				return perr
 			}
-			if err != nil {
-				return err
-			}
-			cmd.PrintErrf("the two are equal; to use the copy, write storage.provider: %s\n", to)
-			if done.Brought {
-				cmd.PrintErrf("installation.json was copied to %s\n", done.Secrets)
-			}
-			if done.Missing {
-				cmd.PrintErrf("there is no installation.json in %s: put that of the gateway there, or every API key is void\n", done.Secrets)
-			}
-			return nil
-		}),
-	}
+		}
+		if err != nil {
+			return err
+		}
+		cmd.PrintErrf("the two are equal; to use the copy, write storage.provider: %s\n", to)
+		if done.SecretsCopied {
+			cmd.PrintErrf("installation.json was copied to %s\n", done.SecretsDir)
+		}
+		if done.SecretsMissing {
+			cmd.PrintErrf("there is no installation.json in %s: put that of the gateway there, or every API key is void\n", done.SecretsDir)
+		}
+		return nil
+	})
 	cmd.Flags().StringVar(&from, "from", "", "the provider whose store is copied")
 	cmd.Flags().StringVar(&to, "to", "", "the provider whose store is to hold the same: empty, or a copy that was begun before")
 	for _, name := range []string{"from", "to"} {
@@ -85,8 +82,8 @@ func newProgress(to io.Writer) *progress {
 	return p
 }
 
-// every is the interval at which progress is shown.
-func (p *progress) every() time.Duration {
+// interval is the interval at which progress is shown.
+func (p *progress) interval() time.Duration {
 	if p.terminal {
 		return 100 * time.Millisecond
 	}
@@ -94,7 +91,7 @@ func (p *progress) every() time.Duration {
 }
 
 func (p *progress) report(at storecopy.Progress) {
-	if !at.Done && time.Since(p.shown) < p.every() {
+	if !at.Done && time.Since(p.shown) < p.interval() {
 		return
 	}
 	p.shown = time.Now()

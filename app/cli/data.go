@@ -19,8 +19,8 @@ import (
 // progressEvery is how often a command reports its progress.
 const progressEvery = 2 * time.Second
 
-// person adds the flags that select whose data is meant.
-func person(cmd *cobra.Command, w *personaldata.Who) {
+// addPersonFlags adds the flags that select whose data is meant.
+func addPersonFlags(cmd *cobra.Command, w *personaldata.Who) {
 	cmd.Flags().StringVar(&w.UserID, "user", "", "the user's id: usr_…")
 	cmd.Flags().StringVar(&w.Email, "email", "", "an email of the person, who need not be a user")
 	cmd.Flags().StringVar(&w.Tenant, "tenant", "default", "whose person it is")
@@ -31,26 +31,23 @@ func person(cmd *cobra.Command, w *personaldata.Who) {
 func exportData(load loader) *cobra.Command {
 	var r adminapi.DataRequest
 	var file string
-	cmd := &cobra.Command{
-		Use: "export", Short: "Print everything that is kept of a person, as JSON", Args: cobra.NoArgs,
-		RunE: load.asking(func(g *gateway, _ []string) error {
-			return into(file, g.cmd.OutOrStdout(), func(to io.Writer) error {
-				document := personaldata.NewDocument(to)
-				if err := follow(g, adminapi.ExportData, r, showProgress(g.cmd, document.Add)); err != nil {
-					return err
-				}
-				return document.Close()
-			})
-		}),
-	}
-	person(cmd, &r.Who)
+	cmd := load.gatewayCommand("export", "Print everything that is kept of a person, as JSON", func(g *gateway, _ []string) error {
+		return writeTo(file, g.cmd.OutOrStdout(), func(to io.Writer) error {
+			document := personaldata.NewDocument(to)
+			if err := askStream(g, adminapi.ExportData, r, showProgress(g.cmd, document.Add)); err != nil {
+				return err
+			}
+			return document.Close()
+		})
+	})
+	addPersonFlags(cmd, &r.Who)
 	cmd.Flags().StringVar(&file, "to", "", "a new file for it, which nobody else can read; standard output where absent")
 	return cmd
 }
 
-// into runs write on a new file, or on standard output if no file is named. It removes a
+// writeTo runs write on a new file, or on standard output if no file is named. It removes a
 // file that was not written completely.
-func into(file string, stdout io.Writer, write func(io.Writer) error) error {
+func writeTo(file string, stdout io.Writer, write func(io.Writer) error) error {
 	if file == "" {
 		return buffered(stdout, write)
 	}
@@ -72,40 +69,37 @@ func buffered(to io.Writer, write func(io.Writer) error) error {
 func eraseData(load loader) *cobra.Command {
 	var r adminapi.DataRequest
 	var yes bool
-	cmd := &cobra.Command{
-		Use: "erase", Short: "Erase everything that is kept of a person", Args: cobra.NoArgs,
-		RunE: load.asking(func(g *gateway, _ []string) error {
-			r.Rehearsal = !yes
-			pending := func(n personaldata.News) error {
-				if n.Pending != nil {
-					g.cmd.PrintErrf("not yet: %s: %s\n", n.Pending.ID, n.Pending.Why)
-				}
-				return nil
-			}
-			var report personaldata.Report
-			show := showProgress(g.cmd, pending)
-			err := follow(g, adminapi.EraseData, r, func(l adminapi.DataLine) error {
-				if l.Report != nil {
-					report = *l.Report
-				}
-				return show(l)
-			})
-			if err != nil {
-				return fmt.Errorf("%w; run it again, it goes on from there", err)
-			}
-			if err := printReport(g.cmd.OutOrStdout(), report); err != nil {
-				return err
-			}
-			switch n := report.Pending(); {
-			case !yes:
-				g.cmd.PrintErrln("nothing was changed; with --yes it is erased")
-			case n > 0:
-				return fmt.Errorf("%d of it cannot be erased yet; run it again later", n)
+	cmd := load.gatewayCommand("erase", "Erase everything that is kept of a person", func(g *gateway, _ []string) error {
+		r.Rehearsal = !yes
+		pending := func(n personaldata.Progress) error {
+			if n.Pending != nil {
+				g.cmd.PrintErrf("not yet: %s: %s\n", n.Pending.ID, n.Pending.Why)
 			}
 			return nil
-		}),
-	}
-	person(cmd, &r.Who)
+		}
+		var report personaldata.Report
+		show := showProgress(g.cmd, pending)
+		err := askStream(g, adminapi.EraseData, r, func(l adminapi.DataLine) error {
+			if l.Report != nil {
+				report = *l.Report
+			}
+			return show(l)
+		})
+		if err != nil {
+			return fmt.Errorf("%w; run it again, it goes on from there", err)
+		}
+		if err := printReport(g.cmd.OutOrStdout(), report); err != nil {
+			return err
+		}
+		switch n := report.Pending(); {
+		case !yes:
+			g.cmd.PrintErrln("nothing was changed; with --yes it is erased")
+		case n > 0:
+			return fmt.Errorf("%d of it cannot be erased yet; run it again later", n)
+		}
+		return nil
+	})
+	addPersonFlags(cmd, &r.Who)
 	cmd.Flags().BoolVar(&yes, "yes", false, "erase it; without this it is only said what would be")
 	return cmd
 }
@@ -121,15 +115,15 @@ func printReport(to io.Writer, report personaldata.Report) error {
 
 // showProgress returns a function that passes on the news of each line, and from time to
 // time prints how much has been read.
-func showProgress(cmd *cobra.Command, tell func(personaldata.News) error) func(adminapi.DataLine) error {
-	place, said := "", time.Now()
+func showProgress(cmd *cobra.Command, handle func(personaldata.Progress) error) func(adminapi.DataLine) error {
+	place, printed := "", time.Now()
 	return func(l adminapi.DataLine) error {
-		n := l.News
+		n := l.Progress
 		place = cmp.Or(n.Place, place)
-		if n.Looked > 0 && time.Since(said) > progressEvery {
-			cmd.PrintErrf("%s: %d looked at\n", place, n.Looked)
-			said = time.Now()
+		if n.Examined > 0 && time.Since(printed) > progressEvery {
+			cmd.PrintErrf("%s: %d looked at\n", place, n.Examined)
+			printed = time.Now()
 		}
-		return tell(n)
+		return handle(n)
 	}
 }

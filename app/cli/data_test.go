@@ -13,7 +13,7 @@ const table = "PLACE     FOUND  ERASED  NOT YET\nmessages  2      1       1\n"
 
 // While the gateway runs it has the store, and is asked: the command makes of its
 // lines what people and programs want.
-func TestDataOfARunningGateway(t *testing.T) {
+func TestDataCommandsUseARunningGateway(t *testing.T) {
 	t.Parallel()
 	for _, row := range []struct {
 		name, args, asked string
@@ -85,20 +85,18 @@ func TestDataOfARunningGateway(t *testing.T) {
 	}
 }
 
-func TestAnExportThatIsNotWholeLeavesNoFile(t *testing.T) {
+func TestAnIncompleteExportLeavesNoFile(t *testing.T) {
 	t.Parallel()
 	r := newRig(t)
 	r.gateway(t, &admin{status: 200, body: `{"person":{}}` + "\n" + `{"place":"messages"}` + "\n" + `{"entry":{}}`})
 	file := filepath.Join(r.dir, "ada.json")
-	if got := r.run(t, "data", "export", "--user", "usr_1", "--to", file); got.code != 1 || !strings.Contains(got.stderr, "ended before it was done") {
-		t.Errorf("%+v", got)
-	}
+	r.expect(t, 1, "ended before it was done", "data", "export", "--user", "usr_1", "--to", file)
 	if _, err := os.Stat(file); !os.IsNotExist(err) {
-		t.Errorf("%v", err)
+		t.Errorf("error of the file = %v, want that it does not exist", err)
 	}
 }
 
-func TestSomebodyMustBeNamed(t *testing.T) {
+func TestDataCommandsRequireAPerson(t *testing.T) {
 	t.Parallel()
 	r := newRig(t)
 	r.make(t)
@@ -107,12 +105,12 @@ func TestSomebodyMustBeNamed(t *testing.T) {
 		{"two ways at once", "data export --user usr_1 --email ada@example.com", "none of the others can be"},
 		{"an empty id", "data export --user=", "--user is given without a value"},
 		{"an empty tenant", "data erase --user usr_1 --tenant=", "--tenant is given without a value"},
-		{"a directory that is not there", "data export --user usr_1 --to nowhere/ada.json", "no such file or directory"},
+		{"a directory that does not exist", "data export --user usr_1 --to nowhere/ada.json", "no such file or directory"},
 	} {
 		t.Run(row.name, func(t *testing.T) {
 			got := r.run(t, strings.Fields(row.args)...)
 			if got.code != 1 || !strings.Contains(got.stderr, row.says) || strings.Contains(got.stdout, "person") {
-				t.Errorf("%+v", got)
+				t.Errorf("got %+v, want exit code 1, %q in stderr, no %q in stdout", got, row.says, "person")
 			}
 		})
 	}

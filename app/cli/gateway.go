@@ -11,26 +11,24 @@ import (
 // gateway is the gateway of the configuration, reached through its admin listener if it
 // runs. Commands reach a gateway in no other way.
 type gateway struct {
-	cmd    *cobra.Command
-	config *config.Config
-	client *adminapi.Client
-	store  string // the store that the command works on
-	named  bool   // the command has printed it
-	// needed is why the work needs a running gateway. It is nil if it does not.
-	needed error
+	cmd     *cobra.Command
+	config  *config.Config
+	client  *adminapi.Client
+	store   string // the store that the command works on
+	printed bool   // the command has printed it
+	// offlineErr is why the work needs a running gateway. It is nil if it does not.
+	offlineErr error
 }
 
-// asking returns the function of a command that asks the gateway of its configuration.
-func (load loader) asking(run func(g *gateway, args []string) error) func(*cobra.Command, []string) error {
-	return func(cmd *cobra.Command, args []string) error {
-		return load.with(func(cmd *cobra.Command, c *config.Config) error {
-			g, err := gatewayOf(cmd, c)
-			if err != nil {
-				return err
-			}
-			return run(g, args)
-		})(cmd, args)
-	}
+// gatewayCommand returns a command that is carried out by the gateway of its configuration.
+func (load loader) gatewayCommand(use, short string, run func(g *gateway, args []string) error) *cobra.Command {
+	return load.command(use, short, func(cmd *cobra.Command, c *config.Config, args []string) error {
+		g, err := gatewayOf(cmd, c)
+		if err != nil {
+			return err
+		}
+		return run(g, args)
+	})
 }
 
 // gatewayOf returns the gateway of a configuration. It fails if the installation does not
@@ -43,27 +41,27 @@ func gatewayOf(cmd *cobra.Command, c *config.Config) (*gateway, error) {
 	}
 	g, identity := &gateway{cmd: cmd, config: c}, app.Identity(c, secrets)
 	g.store = identity.Store
-	g.client = adminapi.NewClient(c.Server.AdminAddress, identity, func() { g.name("asked of the gateway at " + c.Server.AdminAddress) })
+	g.client = adminapi.NewClient(c.Server.AdminAddress, identity, func() { g.printStore("asked of the gateway at " + c.Server.AdminAddress) })
 	return g, nil
 }
 
-// name prints, once, which store the command works on.
-func (g *gateway) name(how string) {
-	if !g.named {
+// printStore prints, once, which store the command works on.
+func (g *gateway) printStore(how string) {
+	if !g.printed {
 		g.cmd.PrintErrf("store: %s, %s\n", g.store, how)
-		g.named = true
+		g.printed = true
 	}
 }
 
-// instead does the work of a command on the store itself if the gateway could not be asked
+// orOffline does the work of a command on the store itself if the gateway could not be asked
 // because none runs. A gateway that runs holds the store.
-func (g *gateway) instead(asked error, readOnly bool, work func(*adminapi.Service) error) error {
+func (g *gateway) orOffline(asked error, readOnly bool, work func(*adminapi.Service) error) error {
 	if !adminapi.NotRunning(asked) {
 		return asked
 	}
-	g.name("opened by this command, since no gateway runs at " + g.config.Server.AdminAddress)
-	if g.needed != nil {
-		return g.needed
+	g.printStore("opened by this command, since no gateway runs at " + g.config.Server.AdminAddress)
+	if g.offlineErr != nil {
+		return g.offlineErr
 	}
 	return app.Offline(g.cmd.Context(), g.config, readOnly, work)
 }
@@ -72,15 +70,15 @@ func (g *gateway) instead(asked error, readOnly bool, work func(*adminapi.Servic
 func ask[In, Out any](g *gateway, e adminapi.Endpoint[In, Out], in In) (out Out, err error) {
 	ctx := g.cmd.Context()
 	out, err = e.Call(ctx, g.client, in)
-	err = g.instead(err, e.ReadOnly, func(s *adminapi.Service) (err error) {
+	err = g.orOffline(err, e.ReadOnly, func(s *adminapi.Service) (err error) {
 		out, err = e.Do(ctx, s, in)
 		return err
 	})
 	return out, err
 }
 
-// follow is like ask, and calls each for every line of the answer.
-func follow[In any, Line adminapi.Line](g *gateway, e adminapi.Stream[In, Line], in In, each func(Line) error) error {
+// askStream is like ask, and calls each for every line of the answer.
+func askStream[In any, Line adminapi.Line](g *gateway, e adminapi.Stream[In, Line], in In, each func(Line) error) error {
 	ctx := g.cmd.Context()
-	return g.instead(e.Call(ctx, g.client, in, each), false, func(s *adminapi.Service) error { return e.Do(ctx, s, in, each) })
+	return g.orOffline(e.Call(ctx, g.client, in, each), false, func(s *adminapi.Service) error { return e.Do(ctx, s, in, each) })
 }

@@ -29,7 +29,7 @@ func (r *rig) identity(t *testing.T) adminapi.Identity {
 func (r *rig) make(t *testing.T) {
 	t.Helper()
 	if got := r.run(t, "storage", "create"); got.code != 0 {
-		t.Fatalf("%+v", got)
+		t.Fatalf("got %+v, want exit code 0", got)
 	}
 }
 
@@ -89,7 +89,7 @@ func (th *thief) ServeHTTP(w http.ResponseWriter, req *http.Request) {
 
 // Whoever listens where the configuration says a gateway would is told nothing, least of
 // all the secret, before it has proved what it is.
-func TestACommandSpeaksOnlyToTheGatewayOfItsOwnInstallation(t *testing.T) {
+func TestACommandSendsItsSecretOnlyToTheGatewayOfItsInstallation(t *testing.T) {
 	t.Parallel()
 	other := newRig(t)
 	other.make(t)
@@ -160,35 +160,33 @@ func TestACommandSpeaksOnlyToTheGatewayOfItsOwnInstallation(t *testing.T) {
 				got := r.run(t, strings.Fields(strings.ReplaceAll(command, "FILE", r.dir+"/kept.db"))...)
 				if got.code != 1 || got.stdout != "" && !strings.HasPrefix(command, "payments review") || !strings.Contains(got.stderr, row.says) ||
 					!strings.Contains(got.stderr, "nothing was asked of it") {
-					t.Errorf("%s: %+v", command, got)
+					t.Errorf("%s: got %+v, want exit code 1, empty stdout, %q and that nothing was asked in stderr", command, got, row.says)
 				}
 			}
 			heard.mu.Lock()
 			defer heard.mu.Unlock()
 			if strings.Contains(heard.asked, "Bearer") || strings.Contains(heard.asked, r.identity(t).Token) || strings.Contains(heard.asked, "POST") || strings.Contains(heard.asked, "DELETE") {
-				t.Errorf("it was told %s", heard.asked)
+				t.Errorf("the other program was sent %s, want neither a secret nor a request", heard.asked)
 			}
 		})
 	}
 }
 
 // A gateway that sends the command elsewhere is not followed there with the secret.
-func TestACommandIsNotSentElsewhere(t *testing.T) {
+func TestACommandFollowsNoRedirect(t *testing.T) {
 	t.Parallel()
 	heard := &thief{admin{status: 200, body: "[]"}}
 	elsewhere := httptest.NewServer(heard)
 	t.Cleanup(elsewhere.Close)
 	r := newRig(t)
 	r.gateway(t, http.RedirectHandler(elsewhere.URL, http.StatusTemporaryRedirect))
-	if got := r.run(t, "keys", "list"); got.code != 1 || !strings.Contains(got.stderr, "refused: 307") {
-		t.Errorf("%+v", got)
-	}
+	r.expect(t, 1, "refused: 307", "keys", "list")
 	if heard.asked != "" {
-		t.Errorf("it was told %s", heard.asked)
+		t.Errorf("the other server was sent %s, want nothing", heard.asked)
 	}
 }
 
-func TestACommandShowsTheSecretAndWhoseItIs(t *testing.T) {
+func TestACommandSendsTheSecretAndTheOperator(t *testing.T) {
 	t.Parallel()
 	r := newRig(t)
 	var shown, operator string
@@ -197,21 +195,21 @@ func TestACommandShowsTheSecretAndWhoseItIs(t *testing.T) {
 		_, _ = w.Write([]byte("[]"))
 	}))
 	if got := r.run(t, "keys", "list"); got.code != 0 || shown != "Bearer "+r.identity(t).Token || operator == "" {
-		t.Errorf("%+v: %q by %q", got, shown, operator)
+		t.Errorf("got %+v, secret = %q, operator = %q, want exit code 0, the installation's secret, and an operator", got, shown, operator)
 	}
 }
 
-func TestConsolePrintsALink(t *testing.T) {
+func TestConsolePrintsASignInLink(t *testing.T) {
 	t.Parallel()
 	r := newRig(t)
 	r.make(t)
 	if got := r.run(t, "console"); got.code != 1 || !strings.Contains(got.stderr, "no gateway runs at 127.0.0.1:1") || got.stdout != "" {
-		t.Errorf("while none runs: %+v", got)
+		t.Errorf("while none runs: got %+v, want exit code 1, %q in stderr, empty stdout", got, "no gateway runs at 127.0.0.1:1")
 	}
 	a := &admin{status: 201, body: `{"path":"/?sign_in_once=X","expiresAt":"2026-07-01T12:00:00Z"}`}
 	address := r.listens(t, r.identity(t), a)
 	got := r.run(t, "console")
 	if got.code != 0 || got.stdout != "http://"+address+"/?sign_in_once=X\n" || !strings.Contains(got.stderr, "it can be used once, until ") || a.asked != "POST /admin/links" {
-		t.Errorf("%+v, asked for %s", got, a.asked)
+		t.Errorf("got %+v, request = %s, want exit code 0, the link, until when, and POST /admin/links", got, a.asked)
 	}
 }

@@ -23,18 +23,18 @@ func (r *rig) create(t *testing.T, args ...string) (id string) {
 	got := r.run(t, append([]string{"keys", "create"}, args...)...)
 	// The token alone is on standard output, for a script to take.
 	if got.code != 0 || !token.MatchString(got.stdout) || !strings.Contains(got.stderr, "it is not shown again") {
-		t.Fatalf("%+v", got)
+		t.Fatalf("got %+v, want exit code 0, a token in stdout, %q in stderr", got, "it is not shown again")
 	}
 	return keyID.FindString(got.stderr)
 }
 
-func TestKeysWhileNoGatewayRuns(t *testing.T) {
+func TestKeyCommandsWorkOnTheStoreWhileNoGatewayRuns(t *testing.T) {
 	t.Parallel()
 	r := newRig(t)
 	r.make(t)
 	opened := "store: " + r.identity(t).Store + ", opened by this command, since no gateway runs at 127.0.0.1:1\n"
 	if got := r.run(t, "keys", "list"); got.code != 0 || strings.Join(strings.Fields(got.stdout), " ") != "ID TENANT NAME SCOPES STATE" {
-		t.Fatalf("no keys yet: %+v", got)
+		t.Fatalf("no keys yet: got %+v, want exit code 0, the columns %q", got, "ID TENANT NAME SCOPES STATE")
 	}
 	rows := map[string]string{
 		r.create(t, "--name", "all"): "default all [*] valid",
@@ -45,14 +45,14 @@ func TestKeysWhileNoGatewayRuns(t *testing.T) {
 	gone := r.create(t, "--name", "gone")
 	for range 2 { // twice is as good as once
 		if got := r.run(t, "keys", "revoke", gone); got != (result{0, "", opened}) {
-			t.Fatalf("%+v", got)
+			t.Fatalf("got %+v, want %+v", got, result{0, "", opened})
 		}
 	}
 	rows[gone] = "default gone [*] revoked DATE TIME UTC"
 	got := r.run(t, "keys", "list")
 	lines := strings.Split(strings.TrimSpace(got.stdout), "\n")
 	if got.code != 0 || len(lines) != 1+len(rows) || strings.Contains(got.stdout, "pb_live_") {
-		t.Fatalf("%+v", got)
+		t.Fatalf("got %+v, want exit code 0, %d lines, no %q in stdout", got, 1+len(rows), "pb_live_")
 	}
 	for _, line := range lines[1:] {
 		fields := strings.Fields(date.ReplaceAllString(line, "DATE TIME"))
@@ -62,7 +62,7 @@ func TestKeysWhileNoGatewayRuns(t *testing.T) {
 	}
 }
 
-func TestKeysThatAreNotMade(t *testing.T) {
+func TestKeysThatAreRefused(t *testing.T) {
 	t.Parallel()
 	r := newRig(t)
 	r.make(t)
@@ -71,18 +71,18 @@ func TestKeysThatAreNotMade(t *testing.T) {
 		{"an unknown scope", "keys create --name n --scopes users:admin", "scopes are * or any of payments:read"},
 		{"a tenant of two words", "keys create --name n --tenant a|b", "a tenant takes"},
 		{"a duration in the past", "keys create --name n --ttl -1h", "ttl must be more than nothing"},
-		{"a duration that is none", "keys create --name n --ttl 0s", "ttl must be more than nothing"},
-		{"a key that is not there", "keys revoke key_nobody", "there is no API key \"key_nobody\""},
+		{"an invalid duration", "keys create --name n --ttl 0s", "ttl must be more than nothing"},
+		{"a key that does not exist", "keys revoke key_nobody", "there is no API key \"key_nobody\""},
 	} {
 		t.Run(row.name, func(t *testing.T) {
 			got := r.run(t, strings.Fields(row.args)...)
 			if got.code != 1 || !strings.Contains(got.stderr, row.says) || got.stdout != "" {
-				t.Errorf("%+v", got)
+				t.Errorf("got %+v, want exit code 1, %q in stderr, empty stdout", got, row.says)
 			}
 		})
 	}
 	if got := r.run(t, "keys", "list"); strings.Count(got.stdout, "\n") != 1 {
-		t.Errorf("%+v", got)
+		t.Errorf("got %+v, want 1 line in stdout", got)
 	}
 }
 
@@ -105,7 +105,7 @@ func (a *admin) ServeHTTP(w http.ResponseWriter, req *http.Request) {
 
 // While the gateway runs it has the store, and is asked for everything: what
 // it answers is what the command says.
-func TestKeysOfARunningGateway(t *testing.T) {
+func TestKeyCommandsUseARunningGateway(t *testing.T) {
 	t.Parallel()
 	refused := `{"error":{"type":"validation_error","code":"x","message":"it is said why"}}`
 	for _, row := range []struct {

@@ -6,7 +6,7 @@ import (
 )
 
 // While the gateway runs it has the store, and is asked.
-func TestPaymentsOfARunningGateway(t *testing.T) {
+func TestPaymentCommandsUseARunningGateway(t *testing.T) {
 	t.Parallel()
 	const titles = "PAYMENT  TENANT  PROVIDER  STATUS  SINCE  REASON  DETAIL\n"
 	for _, row := range []struct {
@@ -60,7 +60,7 @@ func TestPaymentsOfARunningGateway(t *testing.T) {
 	}
 }
 
-func TestPaymentsWhileNoGatewayRuns(t *testing.T) {
+func TestPaymentCommandsWhileNoGatewayRuns(t *testing.T) {
 	t.Parallel()
 	r := newRig(t)
 	r.make(t)
@@ -70,15 +70,15 @@ func TestPaymentsWhileNoGatewayRuns(t *testing.T) {
 		says       string
 	}{
 		{"nothing needs a person", "payments review", 0, "PAYMENT"},
-		{"a payment that is not there", "payments resolve pay_1 --verdict not_executed", 1, "not_found"},
+		{"a payment that does not exist", "payments resolve pay_1 --verdict not_executed", 1, "not_found"},
 		{"what only the provider can tell", "payments resolve pay_1 --verdict executed", 1, "start the gateway first"},
 		{"no verdict", "payments resolve pay_1", 1, `required flag(s) "verdict" not set`},
-		{"a verdict that is none", "payments resolve pay_1 --verdict lost", 1, "verdict must be executed, not_executed or noted"},
+		{"an unknown verdict", "payments resolve pay_1 --verdict lost", 1, "verdict must be executed, not_executed or noted"},
 		{"no payment", "payments resolve --verdict noted", 1, "accepts 1 arg(s), received 0"},
 	} {
 		got := r.run(t, strings.Fields(row.args)...)
 		if got.code != row.code || !strings.Contains(got.stdout+got.stderr, row.says) {
-			t.Errorf("%s: %+v", row.name, got)
+			t.Errorf("%s: got %+v, want exit code %d, %q in stdout or stderr", row.name, got, row.code, row.says)
 		}
 	}
 }

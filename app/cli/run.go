@@ -20,24 +20,24 @@ func Run(further ...setting.Described) (code int) {
 	defer stop()
 	signals := make(chan os.Signal, 2)
 	signal.Notify(signals, os.Interrupt, syscall.SIGTERM)
-	go obey(signals, stop, func(text string) { fmt.Fprintln(os.Stderr, text) }, os.Exit)
+	go handleSignals(signals, stop, func(text string) { fmt.Fprintln(os.Stderr, text) }, os.Exit)
 	return Main(ctx, os.Args[1:], os.Environ(), os.Stdout, os.Stderr, further...)
 }
 
-// obey asks the command to end at the first signal, and ends the process at the second.
-// That is not left to the system: process 1 of a container would ignore it. Whoever reads
-// what is said may be what hangs: it is not waited for longer than a second.
-func obey(signals <-chan os.Signal, stop func(), say func(string), exit func(code int)) {
+// handleSignals asks the command to end at the first signal, and ends the process at the second.
+// That is not left to the system: process 1 of a container would ignore it. Writing may be
+// what hangs: it is not waited for longer than a second.
+func handleSignals(signals <-chan os.Signal, stop func(), write func(string), exit func(code int)) {
 	<-signals
 	stop()
 	<-signals
-	said := make(chan struct{})
+	written := make(chan struct{})
 	go func() {
-		defer close(said)
-		say("patchbay: a second signal: ended at once; what was under way is taken up at the next start")
+		defer close(written)
+		write("patchbay: a second signal: ended at once; what was under way is taken up at the next start")
 	}()
 	select {
-	case <-said:
+	case <-written:
 	case <-time.After(time.Second):
 	}
 	exit(1)

@@ -8,7 +8,7 @@ import (
 	"time"
 )
 
-func TestTheFirstSignalAsksAndTheSecondEnds(t *testing.T) {
+func TestTheFirstSignalStopsAndTheSecondExits(t *testing.T) {
 	t.Parallel()
 	for name, hangs := range map[string]bool{"with a word": false, "though nobody reads it": true} {
 		t.Run(name, func(t *testing.T) {
@@ -19,7 +19,7 @@ func TestTheFirstSignalAsksAndTheSecondEnds(t *testing.T) {
 				ended := make(chan struct{})
 				go func() {
 					defer close(ended)
-					obey(signals, func() { stopped = true }, func(text string) {
+					handleSignals(signals, func() { stopped = true }, func(text string) {
 						if hangs {
 							<-release
 						}
@@ -29,13 +29,13 @@ func TestTheFirstSignalAsksAndTheSecondEnds(t *testing.T) {
 				signals <- syscall.SIGTERM
 				synctest.Wait()
 				if !stopped || code != 0 {
-					t.Errorf("after one: asked is %t, code %d", stopped, code)
+					t.Errorf("after one signal: stopped = %t, exit code = %d, want true and no exit", stopped, code)
 				}
 				begun := time.Now()
 				signals <- syscall.SIGTERM
 				<-ended
 				if code != 1 || time.Since(begun) > time.Second || !hangs && said == "" {
-					t.Errorf("after two: code %d, in %s, %q", code, time.Since(begun), said)
+					t.Errorf("after two signals: exit code = %d after %s, message = %q, want 1 within a second, and a message", code, time.Since(begun), said)
 				}
 				close(release)
 			})

@@ -9,6 +9,7 @@ import (
 	"log/slog"
 	"net"
 	"net/http"
+	"strconv"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -23,50 +24,58 @@ import (
 // simulation is a simulated provider: its handler, and what its users must know.
 type simulation struct {
 	http.Handler
-	known [][2]string               // name and value
-	run   func(ctx context.Context) // in the background; may be nil
+	values [][2]string               // name and value
+	run    func(ctx context.Context) // in the background; may be nil
 }
 
 // mailing is a simulated mail provider, which shows what it has delivered.
-func mailing(h http.Handler, messages func() []mailbox.Message, known ...[2]string) simulation {
+func mailing(h http.Handler, messages func() []mailbox.Message, values ...[2]string) simulation {
 	routes := http.NewServeMux()
 	routes.Handle("/", h)
 	routes.HandleFunc("GET /simulator/messages", func(w http.ResponseWriter, _ *http.Request) {
 		all := []object{}
 		for _, m := range messages() {
-			all = append(all, object{"to": m.To, "reference": m.Reference, "variables": m.Variables, "message": string(m.Raw)})
+			one := object{"to": m.To, "reference": m.Reference, "variables": m.Variables, "tags": m.Tags, "message": string(m.Raw)}
+			if t := m.Template; t != nil {
+				one["template"] = object{"name": t.Name, "version": t.Version, "variables": t.Variables}
+			}
+			if m.RecipientVariables != nil {
+				one["recipientVariables"] = m.RecipientVariables
+			}
+			all = append(all, one)
 		}
 		w.Header().Set("Content-Type", "application/json")
 		_ = json.NewEncoder(w).Encode(object{"data": all}) // the client may have gone
 	})
-	return simulation{Handler: routes, known: known}
+	return simulation{Handler: routes, values: values}
 }
 
 type object map[string]any
 
 func simulate() *cobra.Command {
-	cmd := &cobra.Command{
-		Use: "simulate", Short: "Serve a simulated provider alone, for tests; nothing is kept", Args: cobra.NoArgs,
-	}
-	cmd.AddCommand(
+	return group("simulate", "Serve a simulated provider alone, for tests; nothing is kept",
 		simulateStripe(),
-		simulated("sendgrid", "Serve a simulated account at SendGrid", func() simulation {
+		simulated("sendgrid", "Serve a simulated account at SendGrid", func(string) simulation {
 			s := sendgridsim.New(sendgridsim.Options{})
 			return mailing(s, s.Messages, [2]string{"api_key", s.Key()})
 		}),
-		simulated("mailgun", "Serve a simulated domain at Mailgun", func() simulation {
+		simulated("mailgun", "Serve a simulated domain at Mailgun", func(string) simulation {
 			s := mailgunsim.New(mailgunsim.Options{})
 			return mailing(s, s.Messages, [2]string{"domain", s.Domain()}, [2]string{"api_key", s.Key()})
 		}),
 	)
-	return cmd
 }
 
 func simulateStripe() *cobra.Command {
 	var webhooks, secret string
-	cmd := simulated("stripe", "Serve a simulated account at Stripe", func() simulation {
-		s := stripesim.New(stripesim.Options{RefundTakes: 5 * time.Second})
-		sim := simulation{Handler: s, known: [][2]string{{"account", s.Account()}, {"secret_key", s.Key()}}}
+	cmd := simulated("stripe", "Serve a simulated account at Stripe", func(base string) simulation {
+		s := stripesim.New(stripesim.Options{
+			RefundTakes: 5 * time.Second, Approval: func(reference string) string { return base + stripesim.ApprovalPath + reference },
+		})
+		routes := http.NewServeMux()
+		routes.Handle("/", s)
+		routes.Handle(stripesim.ApprovalPath, s.ApprovalPages())
+		sim := simulation{Handler: routes, values: [][2]string{{"account", s.Account()}, {"secret_key", s.Key()}}}
 		if webhooks != "" {
 			sim.run = func(ctx context.Context) { s.NotifyUntil(ctx, webhooks, secret) }
 		}
@@ -78,26 +87,36 @@ func simulateStripe() *cobra.Command {
 	return cmd
 }
 
-func simulated(name, short string, open func() simulation) *cobra.Command {
+func simulated(name, short string, open func(base string) simulation) *cobra.Command {
 	var address string
 	cmd := &cobra.Command{
 		Use: name, Short: short, Args: cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
-			return open().serve(cmd.Context(), address, cmd.OutOrStdout())
+			l, err := new(net.ListenConfig).Listen(cmd.Context(), "tcp", address)
+			if err != nil {
+				return err
+			}
+			base := baseURL(l.Addr().(*net.TCPAddr))
+			fmt.Fprintf(cmd.OutOrStdout(), "base_url %s\n", base)
+			return open(base).serve(cmd.Context(), l, cmd.OutOrStdout())
 		},
 	}
 	cmd.Flags().StringVar(&address, "address", "127.0.0.1:0", "address to listen on; with port 0, any free port")
 	return cmd
 }
 
-// serve answers requests until the context ends. It first prints the address and the keys.
-func (s simulation) serve(ctx context.Context, address string, out io.Writer) error {
-	l, err := new(net.ListenConfig).Listen(ctx, "tcp", address)
-	if err != nil {
-		return err
+// baseURL returns a URL at which a program on this machine reaches a listener.
+func baseURL(a *net.TCPAddr) string {
+	host := a.IP
+	if host.IsUnspecified() {
+		host = net.IPv4(127, 0, 0, 1)
 	}
-	fmt.Fprintf(out, "base_url http://%s\n", l.Addr())
-	for _, k := range s.known {
+	return "http://" + net.JoinHostPort(host.String(), strconv.Itoa(a.Port))
+}
+
+// serve first prints the keys, and answers requests until the context ends.
+func (s simulation) serve(ctx context.Context, l net.Listener, out io.Writer) error {
+	for _, k := range s.values {
 		fmt.Fprintf(out, "%s %s\n", k[0], k[1])
 	}
 	server := &http.Server{Handler: s, ReadHeaderTimeout: 10 * time.Second}

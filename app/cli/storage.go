@@ -14,39 +14,30 @@ import (
 )
 
 func storageCreate(load loader) *cobra.Command {
-	return &cobra.Command{
-		Use: "create", Short: "Make the store, empty, so that keys can be made before the first start", Args: cobra.NoArgs,
-		RunE: load.with(func(cmd *cobra.Command, c *config.Config) error {
-			if err := app.CreateStorage(cmd.Context(), c); err != nil {
-				return err
-			}
-			cmd.PrintErrf("store: %s, made by this command\n", app.StoreName(c.Provider[c.Storage.Provider]))
-			return nil
-		}),
-	}
+	return load.command("create", "Make the store, empty, so that keys can be made before the first start", func(cmd *cobra.Command, c *config.Config, _ []string) error {
+		if err := app.CreateStorage(cmd.Context(), c); err != nil {
+			return err
+		}
+		cmd.PrintErrf("store: %s, made by this command\n", app.StoreName(c.Provider[c.Storage.Provider]))
+		return nil
+	})
 }
 
 func storageStatus(load loader) *cobra.Command {
-	return &cobra.Command{
-		Use: "status", Short: "Say how the store is, its standby, and what is kept for it", Args: cobra.NoArgs,
-		RunE: load.asking(func(g *gateway, _ []string) error {
-			view, err := ask(g, adminapi.StorageStatus, adminapi.None{})
-			if err != nil {
-				return err
-			}
-			return printStorage(g.config.Mask.Writer(g.cmd.OutOrStdout()), view)
-		}),
-	}
+	return load.gatewayCommand("status", "Say how the store is, its standby, and what is kept for it", func(g *gateway, _ []string) error {
+		view, err := ask(g, adminapi.StorageStatus, adminapi.None{})
+		if err != nil {
+			return err
+		}
+		return printStorage(g.config.Mask.Writer(g.cmd.OutOrStdout()), view)
+	})
 }
 
 func storagePutBack(load loader) *cobra.Command {
-	return &cobra.Command{
-		Use: "put-back RECORD", Short: "Have a record handled again that is set aside", Args: cobra.ExactArgs(1),
-		RunE: load.asking(func(g *gateway, args []string) error {
-			_, err := ask(g, adminapi.PutBackRecord, adminapi.PutBack{Record: args[0]})
-			return err
-		}),
-	}
+	return load.gatewayCommand("put-back RECORD", "Have a record handled again that is set aside", func(g *gateway, args []string) error {
+		_, err := ask(g, adminapi.PutBackRecord, adminapi.PutBack{Record: args[0]})
+		return err
+	})
 }
 
 func printStorage(to io.Writer, view adminapi.Storage) error {

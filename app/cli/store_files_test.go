@@ -10,25 +10,25 @@ import (
 	"testing"
 )
 
-func TestABackupNeverReplacesWhatTheGatewayWorksWith(t *testing.T) {
+func TestABackupNeverReplacesAFileOfTheInstallation(t *testing.T) {
 	t.Parallel()
 	for name, target := range map[string]func(r *rig) string{
 		"the store": func(r *rig) string { return filepath.Join(r.dir, "data", "patchbay.db") },
 		"the store by another spelling": func(r *rig) string {
 			return r.dir + "/data/../data/./patchbay.db"
 		},
-		"the store by a symbolic link":          func(r *rig) string { return filepath.Join(r.dir, "symbolic.db") },
-		"the store by a hard link":              func(r *rig) string { return filepath.Join(r.dir, "hard.db") },
-		"the store through a directory":         func(r *rig) string { return filepath.Join(r.dir, "elsewhere", "patchbay.db") },
-		"its log, which is not there":           func(r *rig) string { return filepath.Join(r.dir, "data", "patchbay.db-wal") },
-		"its shared memory, which is not there": func(r *rig) string { return filepath.Join(r.dir, "data", "patchbay.db-shm") },
-		"the standby, which is not there yet":   func(r *rig) string { return filepath.Join(r.dir, "data", "standby.db") },
-		"its lock":                              func(r *rig) string { return filepath.Join(r.dir, "data", "patchbay.db.lock") },
-		"a store beside what is given":          func(r *rig) string { return filepath.Join(r.dir, "data", "other") }, // written as other.part first
-		"a store that is not in use":            func(r *rig) string { return filepath.Join(r.dir, "data", "other.part") },
-		"the spool":                             func(r *rig) string { return filepath.Join(r.dir, "data", "spool.db") },
-		"the installation's secrets":            func(r *rig) string { return filepath.Join(r.dir, "data", "installation.json") },
-		"the secrets by a link":                 func(r *rig) string { return filepath.Join(r.dir, "secrets.db") },
+		"the store by a symbolic link":            func(r *rig) string { return filepath.Join(r.dir, "symbolic.db") },
+		"the store by a hard link":                func(r *rig) string { return filepath.Join(r.dir, "hard.db") },
+		"the store through a directory":           func(r *rig) string { return filepath.Join(r.dir, "elsewhere", "patchbay.db") },
+		"its log, which does not exist":           func(r *rig) string { return filepath.Join(r.dir, "data", "patchbay.db-wal") },
+		"its shared memory, which does not exist": func(r *rig) string { return filepath.Join(r.dir, "data", "patchbay.db-shm") },
+		"the standby, which does not exist yet":   func(r *rig) string { return filepath.Join(r.dir, "data", "standby.db") },
+		"its lock":                                func(r *rig) string { return filepath.Join(r.dir, "data", "patchbay.db.lock") },
+		"a store beside what is given":            func(r *rig) string { return filepath.Join(r.dir, "data", "other") }, // written as other.part first
+		"a store that is not in use":              func(r *rig) string { return filepath.Join(r.dir, "data", "other.part") },
+		"the spool":                               func(r *rig) string { return filepath.Join(r.dir, "data", "spool.db") },
+		"the installation's secrets":              func(r *rig) string { return filepath.Join(r.dir, "data", "installation.json") },
+		"the secrets by a link":                   func(r *rig) string { return filepath.Join(r.dir, "secrets.db") },
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
@@ -50,16 +50,16 @@ func TestABackupNeverReplacesWhatTheGatewayWorksWith(t *testing.T) {
 			}
 			got := r.run(t, "storage", "backup", "--force", "--to", target(r))
 			if got.code != 1 || !strings.Contains(got.stderr, "name another") {
-				t.Errorf("%+v", got)
+				t.Errorf("got %+v, want exit code 1, %q in stderr", got, "name another")
 			}
 			if err := os.Remove(hard); err != nil {
 				t.Fatal(err)
 			}
 			if got := r.run(t, "keys", "list"); got.code != 0 || !strings.Contains(got.stdout, "one") {
-				t.Errorf("the store afterwards: %+v", got)
+				t.Errorf("the store afterwards: got %+v, want exit code 0, %q in stdout", got, "one")
 			}
 			if raw, err := os.ReadFile(filepath.Join(data, "other.part")); err != nil || string(raw) != "another store" {
-				t.Errorf("the other store afterwards: %q, %v", raw, err)
+				t.Errorf("the other store = %q, error = %v, want it unchanged", raw, err)
 			}
 		})
 	}
@@ -70,9 +70,7 @@ func TestAfterAStartThatFailsTheStoreIsOneFile(t *testing.T) {
 	t.Parallel()
 	r := newRig(t)
 	r.environ = []string{"PATCHBAY_AUTH__MODE=required"}
-	if got := r.run(t, "serve"); got.code != 1 || !strings.Contains(got.stderr, "needs API keys") {
-		t.Fatalf("%+v", got)
-	}
+	r.expect(t, 1, "needs API keys", "serve")
 	r.wantOneFile(t)
 }
 
@@ -82,7 +80,7 @@ func (r *rig) wantOneFile(t *testing.T) {
 	file := filepath.Join(r.dir, "data", "patchbay.db")
 	for _, beside := range []string{file + "-wal", file + "-shm"} {
 		if _, err := os.Stat(beside); !errors.Is(err, fs.ErrNotExist) {
-			t.Errorf("%s is there still (%v)", filepath.Base(beside), err)
+			t.Errorf("error of %s = %v, want that it does not exist", filepath.Base(beside), err)
 		}
 	}
 }
@@ -121,7 +119,7 @@ func TestAfterACommandTheStoreIsOneFile(t *testing.T) {
 				other.write(t, "data/"+name, string(raw))
 			}
 			if got := other.run(t, "keys", "list"); got.code != 0 || !strings.Contains(got.stdout, "one") {
-				t.Errorf("of a copy of the file: %+v", got)
+				t.Errorf("of a copy of the file: got %+v, want exit code 0, %q in stdout", got, "one")
 			}
 		})
 	}

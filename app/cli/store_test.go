@@ -22,7 +22,7 @@ func files(t *testing.T, dir string) string {
 }
 
 // That nothing is held on a person, and that there is no store, are two things.
-func TestACommandMakesNoStore(t *testing.T) {
+func TestACommandCreatesNoStore(t *testing.T) {
 	t.Parallel()
 	without := func(file string) func(*testing.T, *rig) {
 		return func(t *testing.T, r *rig) {
@@ -58,56 +58,56 @@ func TestACommandMakesNoStore(t *testing.T) {
 				got := r.run(t, strings.Fields(strings.ReplaceAll(command, "FILE", r.dir+"/kept.db"))...)
 				says := strings.ReplaceAll(row.says, "STORE", filepath.Join(r.dir, "data", "patchbay.db"))
 				if got.code != 1 || !strings.Contains(got.stderr, says) || strings.Contains(got.stdout, "{") {
-					t.Errorf("%s: %+v", command, got)
+					t.Errorf("%s: got %+v, want exit code 1, %q in stderr, no document in stdout", command, got, says)
 				}
 				if after := files(t, r.dir); after != before {
-					t.Errorf("%s has made\n%s\nof\n%s", command, after, before)
+					t.Errorf("%s: files afterwards = %s, want %s", command, after, before)
 				}
 			}
 		})
 	}
 }
 
-func TestCheckNamesTheStoreAndMakesNone(t *testing.T) {
+func TestCheckNamesTheStoreAndCreatesNone(t *testing.T) {
 	t.Parallel()
 	r := newRig(t)
 	before := files(t, r.dir)
 	path := filepath.Join(r.dir, "data", "patchbay.db")
 	if got := r.run(t, "check"); got.code != 0 || !strings.Contains(got.stdout, "local (sqlite): sqlite "+path+", which is not made yet\n") {
-		t.Errorf("%+v", got)
+		t.Errorf("got %+v, want exit code 0, %q in stdout", got, "local (sqlite): sqlite "+path+", which is not made yet\n")
 	}
 	if after := files(t, r.dir); after != before {
-		t.Errorf("%s", after)
+		t.Errorf("files afterwards = %s, want %s", after, before)
 	}
 	r.make(t)
 	if got := r.run(t, "check"); got.code != 0 || !strings.Contains(got.stdout, "local (sqlite): sqlite "+path+"\n") {
-		t.Errorf("%+v", got)
+		t.Errorf("got %+v, want exit code 0, %q in stdout", got, "local (sqlite): sqlite "+path+"\n")
 	}
 }
 
-func TestStorageCreate(t *testing.T) {
+func TestStorageCreateCreatesAnEmptyStoreOnce(t *testing.T) {
 	t.Parallel()
 	r := newRig(t)
 	path := filepath.Join(r.dir, "data", "patchbay.db")
 	if got := r.run(t, "storage", "create"); got != (result{0, "", "store: sqlite " + path + ", made by this command\n"}) {
-		t.Fatalf("%+v", got)
+		t.Fatalf("got %+v, want %+v", got, result{0, "", "store: sqlite " + path + ", made by this command\n"})
 	}
 	for _, file := range []string{path, filepath.Join(r.dir, "data", "installation.json")} {
 		if info, err := os.Stat(file); err != nil || info.Mode().Perm() != 0o600 {
-			t.Errorf("%v, %v", info, err)
+			t.Errorf("%s: %v, error = %v, want mode 0600", file, info, err)
 		}
 	}
 	id := r.create(t, "--name", "one")
 	if got := r.run(t, "storage", "create"); got.code != 1 || !strings.Contains(got.stderr, "there is a store already: sqlite "+path) {
-		t.Errorf("%+v", got)
+		t.Errorf("got %+v, want exit code 1, %q in stderr", got, "there is a store already: sqlite "+path)
 	}
 	if got := r.run(t, "keys", "list"); !strings.Contains(got.stdout, id) || got.stderr != "store: sqlite "+path+", opened by this command, since no gateway runs at 127.0.0.1:1\n" {
-		t.Errorf("%+v", got)
+		t.Errorf("got %+v, want %q in stdout, stderr %q", got, id, "store: sqlite "+path+", opened by this command, since no gateway runs at 127.0.0.1:1\n")
 	}
 }
 
 // What was made and not used is a target for a copy, as an empty database is.
-func TestAStoreThatWasOnlyMadeCanBeCopiedInto(t *testing.T) {
+func TestACreatedStoreCanBeCopiedInto(t *testing.T) {
 	t.Parallel()
 	r := newCopyRig(t)
 	r.create(t, "--name", "one")
@@ -122,6 +122,6 @@ func TestAStoreThatWasOnlyMadeCanBeCopiedInto(t *testing.T) {
 	r.write(t, "second/installation.json", string(raw))
 	r.make(t)
 	if got := r.copy(t, "--from", "local", "--to", "second"); got.code != 0 {
-		t.Errorf("%+v", got)
+		t.Errorf("got %+v, want exit code 0", got)
 	}
 }

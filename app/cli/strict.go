@@ -17,13 +17,13 @@ func makeStrict(root *cobra.Command) {
 	root.InitDefaultHelpCmd()
 	root.InitDefaultCompletionCmd()
 	root.SetFlagErrorFunc(unknownFlag)
-	root.PersistentPreRunE = notEmpty
-	refuseUnknown(root)
+	root.PersistentPreRunE = refuseEmpty
+	refuseUnknownCommands(root)
 }
 
-// refuseUnknown makes each command that has subcommands print its help, unless it is given an
+// refuseUnknownCommands makes each command that has subcommands print its help, unless it is given an
 // unknown word.
-func refuseUnknown(cmd *cobra.Command) {
+func refuseUnknownCommands(cmd *cobra.Command) {
 	if !cmd.HasSubCommands() {
 		return
 	}
@@ -33,7 +33,7 @@ func refuseUnknown(cmd *cobra.Command) {
 		if sub.Name() == "help" {
 			sub.Run, sub.RunE = nil, help
 		}
-		refuseUnknown(sub)
+		refuseUnknownCommands(sub)
 	}
 }
 
@@ -58,8 +58,8 @@ func unknownFlag(cmd *cobra.Command, err error) error {
 	if before := cmd.Flags().Args(); cmd.HasSubCommands() && len(before) > 0 {
 		return unknownCommand(cmd, before)
 	}
-	var unknown *pflag.NotExistError
-	if !errors.As(err, &unknown) || unknown.GetSpecifiedName() == "" {
+	unknown, ok := errors.AsType[*pflag.NotExistError](err)
+	if !ok || unknown.GetSpecifiedName() == "" {
 		return err
 	}
 	var all []string
@@ -84,24 +84,24 @@ func suggestion(word string, names []string, prefix string) string {
 	return fmt.Sprintf(text, strings.Join(found, ", "))
 }
 
-// notEmpty refuses flags and arguments with an empty value.
-func notEmpty(cmd *cobra.Command, args []string) (err error) {
+// refuseEmpty refuses flags and arguments with an empty value.
+func refuseEmpty(cmd *cobra.Command, args []string) (err error) {
 	cmd.Flags().Visit(func(f *pflag.Flag) {
 		values := []string{f.Value.String()}
 		if list, ok := f.Value.(pflag.SliceValue); ok {
 			values = list.GetSlice()
 		}
-		if err == nil && (len(values) == 0 || slices.ContainsFunc(values, blank)) {
+		if err == nil && (len(values) == 0 || slices.ContainsFunc(values, isBlank)) {
 			err = fmt.Errorf("--%s is given without a value", f.Name)
 		}
 	})
-	if err == nil && slices.ContainsFunc(args, blank) {
+	if err == nil && slices.ContainsFunc(args, isBlank) {
 		err = fmt.Errorf("an argument of %q is empty", cmd.CommandPath())
 	}
 	return err
 }
 
-func blank(s string) bool { return strings.TrimSpace(s) == "" }
+func isBlank(s string) bool { return strings.TrimSpace(s) == "" }
 
 // help shows the help for the command named by words.
 func help(cmd *cobra.Command, words []string) error {

@@ -8,8 +8,8 @@ import (
 	"path/filepath"
 )
 
-// In reports whether a directory has secrets.
-func In(dir string) bool {
+// Exist reports whether a directory has secrets.
+func Exist(dir string) bool {
 	_, err := Read(dir)
 	return err == nil
 }
@@ -25,21 +25,20 @@ func Compare(from, to string) (needed bool, err error) {
 	if err != nil {
 		return false, err
 	}
-	path := filepath.Join(to, fileName)
-	there, err := read(path)
+	there, err := Read(to)
 	switch {
 	case errors.Is(err, os.ErrNotExist):
 		return true, nil
 	case err != nil:
 		return false, err
 	case !bytes.Equal(there.Pepper, theirs.Pepper) || there.MockWebhook != theirs.MockWebhook:
-		return false, fmt.Errorf("%s is of another installation than %s: with it every API key would be void; move it away", path, filepath.Join(from, fileName))
+		return false, fmt.Errorf("%s is of another installation than %s: with it every API key would be void; move it away", filepath.Join(to, fileName), filepath.Join(from, fileName))
 	}
 	return false, nil
 }
 
-// Bring copies the secrets of one directory into another that has none.
-func Bring(from, to string) error {
+// Copy copies the secrets of one directory into another that has none.
+func Copy(from, to string) error {
 	s, err := Read(from)
 	if err != nil {
 		return err
@@ -47,5 +46,5 @@ func Bring(from, to string) error {
 	if err := os.MkdirAll(to, 0o700); err != nil {
 		return err
 	}
-	return create(filepath.Join(to, fileName), s)
+	return create(to, s)
 }

@@ -34,34 +34,9 @@ func (s Secrets) For(use string) []byte {
 	return mac.Sum(nil)
 }
 
-// Token returns the secret for a use, in hex.
-func (s Secrets) Token(use string) string { return hex.EncodeToString(s.For(use)) }
-
 // Read reads the secrets in a directory. It returns os.ErrNotExist if there are none.
-func Read(dir string) (Secrets, error) { return read(filepath.Join(dir, fileName)) }
-
-// Open reads the secrets in a directory, or creates them. Two processes that create them at
-// the same time both get those of the first.
-func Open(dir string) (Secrets, error) {
+func Read(dir string) (Secrets, error) {
 	path := filepath.Join(dir, fileName)
-	s, err := Read(dir)
-	if !errors.Is(err, os.ErrNotExist) {
-		return s, err
-	}
-	if err := os.MkdirAll(dir, 0o700); err != nil {
-		return Secrets{}, err
-	}
-	made, err := invent()
-	if err != nil {
-		return Secrets{}, err
-	}
-	if err := create(path, made); err != nil && !errors.Is(err, os.ErrExist) {
-		return Secrets{}, err
-	}
-	return read(path)
-}
-
-func read(path string) (Secrets, error) {
 	raw, err := os.ReadFile(path) //nolint:gosec // in the installation's own directory
 	if err != nil {
 		return Secrets{}, err
@@ -73,16 +48,31 @@ func read(path string) (Secrets, error) {
 	return s, nil
 }
 
-func invent() (Secrets, error) {
-	random := make([]byte, 64)
-	if _, err := rand.Read(random); err != nil {
+// Open reads the secrets in a directory, or creates them. Two processes that create them at
+// the same time both get those of the first.
+func Open(dir string) (Secrets, error) {
+	s, err := Read(dir)
+	if !errors.Is(err, os.ErrNotExist) {
+		return s, err
+	}
+	if err := os.MkdirAll(dir, 0o700); err != nil {
 		return Secrets{}, err
 	}
-	return Secrets{Pepper: random[:32], MockWebhook: "whsec_" + hex.EncodeToString(random[32:])}, nil
+	if err := create(dir, generate()); err != nil && !errors.Is(err, os.ErrExist) {
+		return Secrets{}, err
+	}
+	return Read(dir)
 }
 
-// create writes a complete file or none, and never replaces an existing one.
-func create(path string, s Secrets) error {
+func generate() Secrets {
+	random := make([]byte, 64)
+	rand.Read(random) // it never fails
+	return Secrets{Pepper: random[:32], MockWebhook: "whsec_" + hex.EncodeToString(random[32:])}
+}
+
+// create writes the complete file of a directory or none, and never replaces an existing one.
+func create(dir string, s Secrets) error {
+	path := filepath.Join(dir, fileName)
 	temp, err := writeTemp(path, s, (*os.File).Sync)
 	if err != nil {
 		return err
@@ -91,11 +81,11 @@ func create(path string, s Secrets) error {
 	if err := os.Link(temp, path); err != nil { // unlike a rename, it fails where the file exists
 		return err
 	}
-	dir, err := os.Open(filepath.Dir(path))
+	directory, err := os.Open(dir) //nolint:gosec // the installation's own directory
 	if err != nil {
 		return err
 	}
-	return errors.Join(dir.Sync(), dir.Close())
+	return errors.Join(directory.Sync(), directory.Close())
 }
 
 // writeTemp writes a value as JSON to a new file beside path, and returns the file's name.

@@ -15,7 +15,7 @@ import (
 
 const name = "installation.json"
 
-func TestTheFirstStartMakesTheSecrets(t *testing.T) {
+func TestTheFirstOpenCreatesTheSecrets(t *testing.T) {
 	t.Parallel()
 	dir := filepath.Join(t.TempDir(), "not", "there", "yet")
 	first, err := secrets.Open(dir)
@@ -23,7 +23,7 @@ func TestTheFirstStartMakesTheSecrets(t *testing.T) {
 		t.Fatal(err)
 	}
 	if len(first.Pepper) != 32 || bytes.Equal(first.Pepper, make([]byte, 32)) || len(first.MockWebhook) != len("whsec_")+64 {
-		t.Errorf("%d bytes of pepper, %q", len(first.Pepper), first.MockWebhook)
+		t.Errorf("got %d bytes of pepper and %q, want 32 random bytes, and whsec_ with 64 digits", len(first.Pepper), first.MockWebhook)
 	}
 	for path, mode := range map[string]os.FileMode{dir: 0o700 | os.ModeDir, filepath.Join(dir, name): 0o600} {
 		if info, err := os.Stat(path); err != nil || info.Mode() != mode {
@@ -32,14 +32,14 @@ func TestTheFirstStartMakesTheSecrets(t *testing.T) {
 	}
 	entries, err := os.ReadDir(dir)
 	if err != nil || len(entries) != 1 {
-		t.Errorf("%v is left behind (%v)", entries, err)
+		t.Errorf("files = %v, error = %v, want one file", entries, err)
 	}
 
 	t.Run("and every later start reads them", func(t *testing.T) {
 		t.Parallel()
 		for range 3 {
 			if again, err := secrets.Open(dir); err != nil || !reflect.DeepEqual(again, first) {
-				t.Errorf("%v", err)
+				t.Errorf("a later Open returns other secrets, or an error (%v), want those of the first", err)
 			}
 		}
 	})
@@ -48,13 +48,13 @@ func TestTheFirstStartMakesTheSecrets(t *testing.T) {
 		t.Parallel()
 		other, err := secrets.Open(t.TempDir())
 		if err != nil || bytes.Equal(other.Pepper, first.Pepper) || other.MockWebhook == first.MockWebhook {
-			t.Errorf("%v", err)
+			t.Errorf("another directory has the same secrets, or an error (%v), want its own", err)
 		}
 	})
 }
 
 // Whoever signs with secrets that another has replaced is believed by nobody.
-func TestStartsAtOnceAgree(t *testing.T) {
+func TestConcurrentOpensReturnTheSameSecrets(t *testing.T) {
 	t.Parallel()
 	for range 20 {
 		dir := filepath.Join(t.TempDir(), "data")
@@ -79,11 +79,11 @@ func TestStartsAtOnceAgree(t *testing.T) {
 		}
 		for _, one := range got {
 			if !reflect.DeepEqual(one, kept) {
-				t.Fatal("two starts have different secrets")
+				t.Fatal("two concurrent calls of Open return different secrets, want the same")
 			}
 		}
 		if entries, err := os.ReadDir(dir); err != nil || len(entries) != 1 {
-			t.Fatalf("%v is left behind (%v)", entries, err)
+			t.Fatalf("files = %v, error = %v, want one file", entries, err)
 		}
 	}
 }
@@ -125,35 +125,35 @@ func TestADamagedFileIsRefusedAndKept(t *testing.T) {
 			}
 			s, err := secrets.Open(filepath.Dir(path))
 			if err == nil || !strings.Contains(err.Error(), path) || !strings.Contains(err.Error(), "damaged") {
-				t.Fatalf("%v", err)
+				t.Fatalf("error = %v, want one that names %s and says \"damaged\"", err, path)
 			}
 			if s.Pepper != nil || s.MockWebhook != "" || strings.Contains(err.Error(), pepper) {
-				t.Errorf("its values got out: %v", err)
+				t.Errorf("Open returns %d bytes of pepper, and the error is %v, want no secret in either", len(s.Pepper), err)
 			}
 			if left, err := os.ReadFile(path); err != nil || string(left) != row.text {
-				t.Errorf("it was changed (%v)", err)
+				t.Errorf("the file holds %q afterwards (%v), want %q", left, err, row.text)
 			}
 		})
 	}
 }
 
-func TestADirectoryThatCannotBeMade(t *testing.T) {
+func TestOpenFailsIfTheDirectoryCannotBeCreated(t *testing.T) {
 	t.Parallel()
 	file := filepath.Join(t.TempDir(), "file")
 	if err := os.WriteFile(file, nil, 0o600); err != nil {
 		t.Fatal(err)
 	}
 	if _, err := secrets.Open(filepath.Join(file, "data")); err == nil {
-		t.Error("a directory in a file")
+		t.Error("Open of a directory below a file succeeds, want an error")
 	}
 }
 
 // Whoever reads the file may do whatever the operator may.
-func TestSecretsThatOthersMayRead(t *testing.T) {
+func TestSharedReportsPermissionsOfOthers(t *testing.T) {
 	t.Parallel()
 	dir := t.TempDir()
 	if secrets.Shared(dir) {
-		t.Error("there are none")
+		t.Error("Shared of a directory without secrets = true, want false")
 	}
 	if _, err := secrets.Open(dir); err != nil {
 		t.Fatal(err)
@@ -163,25 +163,46 @@ func TestSecretsThatOthersMayRead(t *testing.T) {
 			t.Fatal(err)
 		}
 		if got := secrets.Shared(dir); got != shared {
-			t.Errorf("%v: %v", mode, got)
+			t.Errorf("Shared with mode %v = %t, want %t", mode, got, shared)
 		}
 	}
 }
 
-func TestSecretsAreReadAndNotMade(t *testing.T) {
+func TestReadCreatesNoSecrets(t *testing.T) {
 	t.Parallel()
 	dir := filepath.Join(t.TempDir(), "data")
 	if _, err := secrets.Read(dir); !errors.Is(err, os.ErrNotExist) {
-		t.Error(err)
+		t.Errorf("Read of a directory that does not exist = %v, want %v", err, os.ErrNotExist)
 	}
 	if _, err := os.Stat(dir); !errors.Is(err, os.ErrNotExist) {
-		t.Errorf("it was made: %v", err)
+		t.Errorf("Stat of the directory after Read = %v, want %v", err, os.ErrNotExist)
 	}
-	made, err := secrets.Open(dir)
+}
+
+func TestReadReturnsTheSecretsThatOpenCreated(t *testing.T) {
+	t.Parallel()
+	dir := filepath.Join(t.TempDir(), "data")
+	created, err := secrets.Open(dir)
 	if err != nil {
 		t.Fatal(err)
 	}
-	if read, err := secrets.Read(dir); err != nil || read.Token("a") != made.Token("a") || read.Token("a") == read.Token("b") || len(read.Token("a")) != 64 {
-		t.Errorf("%v", err)
+	read, err := secrets.Read(dir)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if got, want := read.For("a"), created.For("a"); !bytes.Equal(got, want) {
+		t.Errorf("secret for a use = %x, want %x", got, want)
+	}
+}
+
+func TestEachUseHasASecretOfItsOwn(t *testing.T) {
+	t.Parallel()
+	s := secrets.Secrets{Pepper: make([]byte, 32)}
+	a, b := s.For("a"), s.For("b")
+	if bytes.Equal(a, b) {
+		t.Errorf("secrets for two uses are both %x, want two", a)
+	}
+	if len(a) != 32 {
+		t.Errorf("length of a secret = %d bytes, want 32", len(a))
 	}
 }

@@ -25,8 +25,8 @@ func readSeen(dir string) map[string]storecopy.Point {
 	return all
 }
 
-// See records the feed position of a store. It writes a complete file or none.
-func See(dir, store string, p storecopy.Point) error {
+// RecordSeen records the feed position of a store. It writes a complete file or none.
+func RecordSeen(dir, store string, p storecopy.Point) error {
 	all := readSeen(dir)
 	all[store] = p
 	path := filepath.Join(dir, seenName)

@@ -83,13 +83,13 @@ func TestNoFormatterPrintsASecret(t *testing.T) {
 		for holder, value := range holders() {
 			out := write(value)
 			if strings.Contains(out, canary) || strings.Contains(strings.ToLower(out), hexed) {
-				t.Errorf("%s prints %s: %s", printer, holder, out)
+				t.Errorf("%s prints %s as %s, want no secret in it", printer, holder, out)
 			}
 		}
 	}
 }
 
-func TestASecretSaysThatItIsOne(t *testing.T) {
+func TestASecretIsPrintedAsHidden(t *testing.T) {
 	t.Parallel()
 	s := setting.NewSecret(canary)
 	text, err := s.MarshalText()
@@ -100,17 +100,17 @@ func TestASecretSaysThatItIsOne(t *testing.T) {
 		"String": s.String(), "GoString": s.GoString(), "MarshalText": string(text), "LogValue": s.LogValue().String(),
 	} {
 		if got != "[secret]" {
-			t.Errorf("%s gives %q", name, got)
+			t.Errorf("%s = %q, want %q", name, got, "[secret]")
 		}
 	}
 }
 
-func TestASecretIsRevealedToWhoeverNeedsIt(t *testing.T) {
+func TestRevealReturnsTheValue(t *testing.T) {
 	t.Parallel()
 	if got := setting.NewSecret(canary).Reveal(); got != canary {
-		t.Errorf("got %q", got)
+		t.Errorf("Reveal = %q, want %q", got, canary)
 	}
 	if got := (setting.Secret{}).Reveal(); got != "" {
-		t.Errorf("no secret reveals %q", got)
+		t.Errorf("Reveal of the zero Secret = %q, want nothing", got)
 	}
 }

@@ -14,7 +14,10 @@
 // of them. A field with the tag "-" is not a setting.
 package setting
 
-import "net"
+import (
+	"net"
+	"regexp"
+)
 
 // Sort is the purpose of a provider.
 type Sort string
@@ -73,6 +76,13 @@ type Placed interface{ Place() string }
 // Addressed is implemented by the settings of a store on a server. Address returns where it
 // is: host:port/database.
 type Addressed interface{ Address() string }
+
+// ValidName reports whether a name can be that of a provider, a type or a format: words of small
+// letters and digits, joined by single hyphens or underscores. It can then be part of the name
+// of a variable, where "__" separates names.
+func ValidName(name string) bool { return validName.MatchString(name) }
+
+var validName = regexp.MustCompile(`^[a-z0-9]+([_-][a-z0-9]+)*$`)
 
 // Loopback reports whether an address can be reached from this machine only.
 func Loopback(address string) bool {

@@ -6,7 +6,7 @@ import (
 	"patchbay/config/setting"
 )
 
-func TestLoopback(t *testing.T) {
+func TestLoopbackRecognizesAddressesOfThisMachine(t *testing.T) {
 	t.Parallel()
 	// What is in doubt is not loopback: then keys are asked for.
 	for address, want := range map[string]bool{
@@ -16,7 +16,7 @@ func TestLoopback(t *testing.T) {
 		"2130706433:80": false, "127.0.0.1": false, "localhost": false, "::1": false, "": false, "[::1%lo]:80": false,
 	} {
 		if got := setting.Loopback(address); got != want {
-			t.Errorf("%q: got %v", address, got)
+			t.Errorf("Loopback(%q) = %t, want %t", address, got, want)
 		}
 	}
 }

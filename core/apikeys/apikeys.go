@@ -85,7 +85,7 @@ type Options struct {
 type Service struct {
 	Options
 	keys  record.Repository[record.Entry[Key]]
-	local record.Repository[record.Entry[local]] // of no use without Options.Local
+	local record.Repository[record.Entry[localCopy]] // of no use without Options.Local
 	cache cache
 }
 
@@ -94,7 +94,7 @@ func New(o Options) *Service {
 	return &Service{
 		Options: o,
 		keys:    record.Of(o.Journal, kind, func(k Key, id string) bool { return k.ID == id }),
-		local:   record.Of(o.Local, kind, func(l local, id string) bool { return l.Key.ID == id }),
+		local:   record.Of(o.Local, kind, func(l localCopy, id string) bool { return l.Key.ID == id }),
 	}
 }
 
@@ -109,9 +109,7 @@ func (s *Service) Create(ctx context.Context, tenant, name string, scopes []stri
 		scopes = []string{All}
 	}
 	secret := make([]byte, 32)
-	if _, err := rand.Read(secret); err != nil {
-		return "", Key{}, fault.Wrap(fault.Internal, "apikeys.create", err)
-	}
+	_, _ = rand.Read(secret) // never fails
 	now := s.Clock.Now()
 	k = Key{ID: s.IDs.New("key"), Tenant: tenant, Name: name, Scopes: scopes, CreatedAt: now}
 	if ttl > 0 {
@@ -127,13 +125,13 @@ func (s *Service) Create(ctx context.Context, tenant, name string, scopes []stri
 	return prefix + strings.TrimPrefix(k.ID, "key_") + "_" + text, k, nil
 }
 
-// tenants matches names that cannot be mistaken for anything else: a path, a pattern, a part of
+// validTenant matches names that cannot be mistaken for anything else: a path, a pattern, a part of
 // a key, or one of the gateway's internal names.
-var tenants = regexp.MustCompile(`^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$`)
+var validTenant = regexp.MustCompile(`^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$`)
 
-// ours is the prefix of the tenants under which the gateway stores data of no tenant, such as
-// the book of the mock. Earlier versions allowed keys for them.
-const ours = "provider:"
+// internalPrefix is the prefix of the tenants under which the gateway stores data of no tenant,
+// such as the book of the mock. Earlier versions allowed keys for them.
+const internalPrefix = "provider:"
 
 func unprintable(r rune) bool { return !unicode.IsPrint(r) }
 
@@ -150,7 +148,7 @@ func checkNew(tenant, name string, scopes []string, ttl time.Duration) error {
 		}
 	}
 	switch {
-	case !tenants.MatchString(tenant):
+	case !validTenant.MatchString(tenant):
 		return fault.InvalidParam("tenant", "invalid_tenant", "a tenant takes 1 to 64 letters and digits of ASCII, and behind the first also . _ -")
 	case name == "" || len(name) > 200 || !utf8.ValidString(name) || strings.ContainsFunc(name, unprintable):
 		return fault.InvalidParam("name", "invalid_name", "a key takes a name of 1 to 200 characters that can be printed")
@@ -161,16 +159,12 @@ func checkNew(tenant, name string, scopes []string, ttl time.Duration) error {
 }
 
 // List returns all keys, newest first.
-func (s *Service) List(ctx context.Context) ([]Key, error) {
-	var keys []Key
-	err := s.keys.Walk(ctx, "", ports.Filter{}, nil, func(k record.Entry[Key]) error {
+func (s *Service) List(ctx context.Context) (keys []Key, err error) {
+	err = s.keys.Walk(ctx, "", ports.Filter{}, nil, func(k record.Entry[Key]) error {
 		keys = append(keys, k.Value)
 		return nil
 	})
-	if err != nil {
-		return nil, err
-	}
-	return keys, nil
+	return keys, err
 }
 
 // Tenants lists all tenants that may have data: the default tenant and the tenants of all keys,
@@ -208,7 +202,7 @@ func (s *Service) Revoke(ctx context.Context, id string) error {
 		return err
 	}
 	s.cache.drop(id)
-	s.keep(ctx, k.Value, s.Clock.Now())
+	s.storeLocally(ctx, k.Value, s.Clock.Now())
 	return nil
 }
 

@@ -13,15 +13,15 @@ import (
 )
 
 const (
-	// fresh is how long a cached key is used without reading the journal, and so the time after
+	// freshFor is how long a cached key is used without reading the journal, and so the time after
 	// which a revocation is effective everywhere.
-	fresh = 10 * time.Second
-	// stale is how long a key from the cache or from this machine is used while the journal cannot
-	// be read, so that the gateway's fallbacks still have authenticated callers.
-	stale = time.Hour
-	// kept is the age at which this machine's copy of a key is written again.
-	kept     = 10 * time.Minute
-	cacheMax = 10_000
+	freshFor = 10 * time.Second
+	// usableFor is how long a key from the cache or from this machine is used while the journal
+	// cannot be read, so that the gateway's fallbacks still have authenticated callers.
+	usableFor = time.Hour
+	// localCopyAge is the age at which this machine's copy of a key is written again.
+	localCopyAge = 10 * time.Minute
+	cacheMax     = 10_000
 )
 
 // errRefused does not say which part of a token was wrong.
@@ -56,7 +56,7 @@ func (s *Service) Authenticate(ctx context.Context, token string) (Identity, err
 	if err != nil {
 		return Identity{}, err
 	}
-	if !hmac.Equal(s.hash(secret), k.Hash) || strings.HasPrefix(k.Tenant, ours) {
+	if !hmac.Equal(s.hash(secret), k.Hash) || strings.HasPrefix(k.Tenant, internalPrefix) {
 		return Identity{}, errRefused
 	}
 	if !k.Usable(s.Clock.Now()) {
@@ -69,15 +69,15 @@ func (s *Service) Authenticate(ctx context.Context, token string) (Identity, err
 func (s *Service) key(ctx context.Context, id string) (Key, error) {
 	now := s.Clock.Now()
 	cached, ok := s.cache.get(id)
-	if ok && now.Sub(cached.at) < fresh {
+	if ok && now.Sub(cached.readAt) < freshFor {
 		return cached.key, nil
 	}
 	stored, err := s.keys.Get(ctx, "", id)
 	switch {
-	case fault.Is(err, fault.Unavailable) && ok && now.Sub(cached.at) < stale:
+	case fault.Is(err, fault.Unavailable) && ok && now.Sub(cached.readAt) < usableFor:
 		return cached.key, nil
 	case fault.Is(err, fault.Unavailable):
-		if k, ok := s.recall(ctx, id, now); ok {
+		if k, ok := s.localKey(ctx, id, now); ok {
 			return k, nil
 		}
 		return Key{}, err
@@ -85,42 +85,42 @@ func (s *Service) key(ctx context.Context, id string) (Key, error) {
 		return Key{}, err
 	}
 	k := stored.Value
-	e := entry{key: k, at: now, kept: cached.kept}
-	if now.Sub(e.kept) >= kept || !k.RevokedAt.Equal(cached.key.RevokedAt) {
-		s.keep(ctx, k, now)
-		e.kept = now
+	e := entry{key: k, readAt: now, storedLocally: cached.storedLocally}
+	if now.Sub(e.storedLocally) >= localCopyAge || !k.RevokedAt.Equal(cached.key.RevokedAt) {
+		s.storeLocally(ctx, k, now)
+		e.storedLocally = now
 	}
 	s.cache.put(e)
 	return k, nil
 }
 
-// local is this machine's copy of a key, and when it was read from the journal.
-type local struct {
+// localCopy is this machine's copy of a key, and when it was read from the journal.
+type localCopy struct {
 	Key Key       `json:"key"`
 	At  time.Time `json:"at"`
 }
 
-// keep stores a key on this machine. If that fails, the key is merely unknown after a restart
-// without the journal.
-func (s *Service) keep(ctx context.Context, k Key, now time.Time) {
+// storeLocally stores a key on this machine. If that fails, the key is merely unknown after a
+// restart without the journal.
+func (s *Service) storeLocally(ctx context.Context, k Key, now time.Time) {
 	if s.Local == nil {
 		return
 	}
-	_, _ = s.local.Put(ctx, "", k.ID, func(l *record.Entry[local]) error {
-		l.Value, l.Record.Index.Created = local{k, now}, now
+	_, _ = s.local.Put(ctx, "", k.ID, func(l *record.Entry[localCopy]) error {
+		l.Value, l.Record.Index.Created = localCopy{k, now}, now
 		return nil
 	})
 }
 
-// recall returns this machine's copy of a key if it is not stale.
-func (s *Service) recall(ctx context.Context, id string, now time.Time) (Key, bool) {
+// localKey returns this machine's copy of a key if it is not stale.
+func (s *Service) localKey(ctx context.Context, id string, now time.Time) (Key, bool) {
 	if s.Local == nil {
 		return Key{}, false
 	}
 	ctx, cancel := record.Grace(ctx)
 	defer cancel()
 	l, err := s.local.Get(ctx, "", id)
-	if err != nil || now.Sub(l.Value.At) >= stale {
+	if err != nil || now.Sub(l.Value.At) >= usableFor {
 		return Key{}, false
 	}
 	return l.Value.Key, true
@@ -133,9 +133,9 @@ type cache struct {
 }
 
 type entry struct {
-	key  Key
-	at   time.Time // when it was read from the journal
-	kept time.Time // when it was last written to this machine
+	key           Key
+	readAt        time.Time // when it was read from the journal
+	storedLocally time.Time // when it was last written to this machine
 }
 
 func (c *cache) get(id string) (entry, bool) {

@@ -41,7 +41,7 @@ const (
 	MaxAttachments = 20 << 20       // bytes, all of them
 	MaxTags        = 10             // entries
 	MaxMetadata    = 20             // entries
-	Horizon        = 72 * time.Hour // how far ahead sendAt may be
+	MaxAhead       = 72 * time.Hour // how far ahead sendAt may be
 	maxHeaders     = 30             // entries
 	maxLine        = 998            // characters of a header
 	maxAddress     = 254            // RFC 5321 §4.5.3.1.3
@@ -55,13 +55,13 @@ func (d Draft) Check(now time.Time) error {
 		return err
 	}
 	switch {
-	case d.Subject == "" || utf8.RuneCountInString(d.Subject) > MaxSubject || !oneLine(d.Subject):
+	case d.Subject == "" || utf8.RuneCountInString(d.Subject) > MaxSubject || !isOneLine(d.Subject):
 		return fault.InvalidParam("subject", "invalid_subject", "subject must be 1 to 998 characters on one line")
 	case d.HTML == "" && d.Text == "":
 		return fault.InvalidParam("html", "body_missing", "a message needs html or text")
 	case len(d.HTML)+len(d.Text) > MaxBody:
 		return fault.InvalidParam("html", "body_too_large", "html and text take at most 1 MB together")
-	case d.SendAt.After(now.Add(Horizon)):
+	case d.SendAt.After(now.Add(MaxAhead)):
 		return fault.InvalidParam("sendAt", "too_far_ahead", "sendAt may be at most 72 hours ahead")
 	case d.Delivery != "" && d.Delivery != AtLeastOnce && d.Delivery != AtMostOnce:
 		return fault.InvalidParam("delivery", "invalid_delivery", "delivery must be at_least_once or at_most_once")
@@ -121,7 +121,7 @@ func (a Address) check(param string) error {
 	if err != nil || parsed.Address != a.Email || len(a.Email) > maxAddress || strings.ContainsFunc(a.Email, invisible) {
 		return fault.InvalidParam(param, "invalid_address", "an address must look like ada@example.com")
 	}
-	if utf8.RuneCountInString(a.Name) > maxName || !oneLine(a.Name) {
+	if utf8.RuneCountInString(a.Name) > maxName || !isOneLine(a.Name) {
 		return fault.InvalidParam(param, "invalid_name", "a display name takes at most 200 characters on one line")
 	}
 	return nil
@@ -132,7 +132,7 @@ func (a Address) check(param string) error {
 // 2047), which may contain line breaks that the text itself does not.
 func ParseAddress(s string) (Address, error) {
 	parsed, err := mail.ParseAddress(s)
-	if err != nil || !oneLine(s) {
+	if err != nil || !isOneLine(s) {
 		return Address{}, fault.New(fault.Invalid, "invalid_address", "an address must look like ada@example.com or Ada <ada@example.com>")
 	}
 	a := Address{Email: parsed.Address, Name: parsed.Name}
@@ -142,21 +142,21 @@ func ParseAddress(s string) (Address, error) {
 	return a, nil
 }
 
-// ours are the headers that are derived from other fields, or set by mail servers.
-var ours = map[string]bool{
+// reservedHeaders are the headers that are derived from other fields, or set by mail servers.
+var reservedHeaders = map[string]bool{
 	"from": true, "to": true, "cc": true, "bcc": true, "reply-to": true, "sender": true, "subject": true,
 	"date": true, "message-id": true, "mime-version": true, "return-path": true, "received": true,
 	"dkim-signature": true, "authentication-results": true,
 }
 
-// orders are prefixes of headers that control providers or mail servers: such a header can drop
-// a message, redirect it, or mark it as another message.
-var orders = []string{"x-mailgun-", "x-smtpapi", "x-msys-api", "x-ses-", "x-pm-", "x-postmark", "x-mc-", "resent-", "apparently-"}
+// controlPrefixes are prefixes of headers that control providers or mail servers: such a header can
+// drop a message, redirect it, or mark it as another message.
+var controlPrefixes = []string{"x-mailgun-", "x-smtpapi", "x-msys-api", "x-ses-", "x-pm-", "x-postmark", "x-mc-", "resent-", "apparently-"}
 
-// reservedMetadata is the prefix of the metadata names that the gateway uses for its own marks.
+// reservedPrefix is the prefix of the metadata names that the gateway uses for its own marks.
 // It is compared without regard to case, because not every system that handles the message
 // distinguishes case.
-const reservedMetadata = "patchbay_"
+const reservedPrefix = "patchbay_"
 
 func (d Draft) checkHeaders() error {
 	if len(d.Headers) > maxHeaders {
@@ -165,13 +165,13 @@ func (d Draft) checkHeaders() error {
 	for name, value := range d.Headers {
 		lower := strings.ToLower(name)
 		switch {
-		case !token(name) || len(name) > 76:
+		case !isToken(name) || len(name) > 76:
 			return fault.InvalidParam("headers", "invalid_header", "a header's name takes letters, digits and hyphens")
-		case ours[lower] || strings.HasPrefix(lower, "content-"):
+		case reservedHeaders[lower] || strings.HasPrefix(lower, "content-"):
 			return fault.InvalidParam("headers."+name, "forbidden_header", "this header is made from other fields")
-		case slices.ContainsFunc(orders, func(prefix string) bool { return strings.HasPrefix(lower, prefix) }):
+		case slices.ContainsFunc(controlPrefixes, func(prefix string) bool { return strings.HasPrefix(lower, prefix) }):
 			return fault.InvalidParam("headers."+name, "forbidden_header", "this header would tell a provider what to do with the message")
-		case !oneLine(value) || utf8.RuneCountInString(value) > maxLine:
+		case !isOneLine(value) || utf8.RuneCountInString(value) > maxLine:
 			return fault.InvalidParam("headers."+name, "invalid_header", "a header's value takes at most 998 characters on one line")
 		}
 	}
@@ -185,11 +185,11 @@ func (d Draft) checkAttachments() error {
 		total += len(a.Content)
 		_, _, err := mime.ParseMediaType(a.ContentType)
 		switch {
-		case a.Filename == "" || len(a.Filename) > 255 || !oneLine(a.Filename) || strings.ContainsAny(a.Filename, `/\`):
+		case a.Filename == "" || len(a.Filename) > 255 || !isOneLine(a.Filename) || strings.ContainsAny(a.Filename, `/\`):
 			return fault.InvalidParam(param+".filename", "invalid_filename", "an attachment needs a plain file name")
-		case err != nil || !oneLine(a.ContentType):
+		case err != nil || !isOneLine(a.ContentType):
 			return fault.InvalidParam(param+".contentType", "invalid_content_type", "contentType must be a media type such as application/pdf")
-		case len(a.ContentID) > 255 || strings.ContainsAny(a.ContentID, "<> ") || !oneLine(a.ContentID):
+		case len(a.ContentID) > 255 || strings.ContainsAny(a.ContentID, "<> ") || !isOneLine(a.ContentID):
 			return fault.InvalidParam(param+".contentId", "invalid_content_id", "contentId takes at most 255 characters without spaces and brackets")
 		case total > MaxAttachments:
 			return fault.InvalidParam("attachments", "attachments_too_large", "attachments take at most 20 MB together")
@@ -206,7 +206,7 @@ func (d Draft) checkLabels() error {
 		if slices.Contains(d.Tags[:i], tag) {
 			return fault.InvalidParam(fmt.Sprintf("tags[%d]", i), "duplicate_tag", "a tag may stand only once")
 		}
-		if tag == "" || len(tag) > 128 || !oneLine(tag) {
+		if tag == "" || len(tag) > 128 || !isOneLine(tag) {
 			return fault.InvalidParam(fmt.Sprintf("tags[%d]", i), "invalid_tag", "a tag takes 1 to 128 characters on one line")
 		}
 	}
@@ -214,10 +214,10 @@ func (d Draft) checkLabels() error {
 		return fault.InvalidParam("metadata", "too_many_keys", "metadata takes at most 20 keys")
 	}
 	for k, v := range d.Metadata {
-		if strings.HasPrefix(strings.ToLower(k), reservedMetadata) {
+		if strings.HasPrefix(strings.ToLower(k), reservedPrefix) {
 			return fault.InvalidParam("metadata", "reserved_metadata", "metadata may not begin with patchbay_, with which the gateway marks its mail")
 		}
-		if !token(k) || len(k) > 40 || utf8.RuneCountInString(v) > 500 || !oneLine(v) {
+		if !isToken(k) || len(k) > 40 || utf8.RuneCountInString(v) > 500 || !isOneLine(v) {
 			return fault.InvalidParam("metadata", "invalid_metadata",
 				"metadata keys take 1 to 40 letters, digits and hyphens; values 500 characters on one line")
 		}
@@ -225,9 +225,9 @@ func (d Draft) checkLabels() error {
 	return nil
 }
 
-// oneLine reports whether s is valid UTF-8 without line breaks and other control characters,
+// isOneLine reports whether s is valid UTF-8 without line breaks and other control characters,
 // which could break out of a header.
-func oneLine(s string) bool {
+func isOneLine(s string) bool {
 	return utf8.ValidString(s) && !strings.ContainsFunc(s, func(r rune) bool {
 		return unicode.IsControl(r) && r != '\t' || r == '\u2028' || r == '\u2029'
 	})
@@ -237,18 +237,18 @@ func oneLine(s string) bool {
 // same, or replaces bytes that are not valid UTF-8.
 func invisible(r rune) bool { return !unicode.IsPrint(r) || r == utf8.RuneError }
 
-func token(s string) bool {
+func isToken(s string) bool {
 	return s != "" && !strings.ContainsFunc(s, func(r rune) bool {
 		return !('a' <= r && r <= 'z' || 'A' <= r && r <= 'Z' || '0' <= r && r <= '9' || r == '-' || r == '_')
 	})
 }
 
-// Safe returns Invalid if a text that goes into a header contains a line break. Draft.Check has
-// already checked that; an adapter whose provider writes the headers checks again, because the
+// CheckLines returns Invalid if a text that goes into a header contains a line break. Draft.Check
+// has already checked that; an adapter whose provider writes the headers checks again, because the
 // provider may not.
-func (m Message) Safe() error {
+func (m Message) CheckLines() error {
 	for _, line := range m.Lines() {
-		if !oneLine(line) {
+		if !isOneLine(line) {
 			return fault.New(fault.Invalid, "line_break", "a field of the message has more than one line")
 		}
 	}
@@ -258,11 +258,9 @@ func (m Message) Safe() error {
 // Lines returns the texts of the message that go into headers, or to the provider as separate
 // fields.
 func (m Message) Lines() []string {
-	lines := []string{m.Subject, m.MessageID, m.From.Name, m.From.Email}
-	for _, list := range [][]Address{m.To, m.Cc, m.Bcc, m.ReplyTo} {
-		for _, a := range list {
-			lines = append(lines, a.Name, a.Email)
-		}
+	lines := []string{m.Subject, m.MessageID}
+	for _, a := range m.addresses() {
+		lines = append(lines, a.Name, a.Email)
 	}
 	for _, a := range m.Attachments {
 		lines = append(lines, a.Filename, a.ContentType, a.ContentID)
@@ -275,15 +273,15 @@ func (m Message) Lines() []string {
 	return append(lines, m.Tags...)
 }
 
-// blanked replaces a text that may identify a person.
-const blanked = "[…]"
+// redacted replaces a text that may identify a person.
+const redacted = "[…]"
 
-// Blank removes from text, which a provider or a server wrote about the message, its subject and
+// Redact removes from text, which a provider or a server wrote about the message, its subject and
 // everything that identifies its sender and recipients: the addresses, their local parts, which
 // servers like to repeat alone, and the names, word by word.
-func (m Message) Blank(text string) string {
+func (m Message) Redact(text string) string {
 	who := []string{m.Subject}
-	for _, a := range slices.Concat([]Address{m.From}, m.To, m.Cc, m.Bcc, m.ReplyTo) {
+	for _, a := range m.addresses() {
 		local, _, _ := strings.Cut(a.Email, "@")
 		who = append(append(who, a.Email, local, a.Name), strings.Fields(a.Name)...)
 	}
@@ -295,5 +293,5 @@ func (m Message) Blank(text string) string {
 	for i, one := range who {
 		who[i] = regexp.QuoteMeta(one)
 	}
-	return regexp.MustCompile("(?i)"+strings.Join(who, "|")).ReplaceAllString(text, blanked)
+	return regexp.MustCompile("(?i)"+strings.Join(who, "|")).ReplaceAllString(text, redacted)
 }

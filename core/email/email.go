@@ -24,14 +24,10 @@ const (
 	Canceled  Status = "canceled"
 )
 
+var statuses = []Status{Queued, Sending, Sent, Delivered, Failed, Unknown, Canceled}
+
 // Known reports whether s is one of the statuses.
-func (s Status) Known() bool {
-	switch s {
-	case Queued, Sending, Sent, Delivered, Failed, Unknown, Canceled:
-		return true
-	}
-	return false
-}
+func (s Status) Known() bool { return slices.Contains(statuses, s) }
 
 // Delivery says what to do when the outcome of an attempt is unknown: send again (the message
 // may arrive twice), or not (it may never arrive).
@@ -98,8 +94,8 @@ type Message struct {
 	Restore *time.Time `json:"restore,omitempty"`
 }
 
-// Attempted reports whether the message has an attempt with this id.
-func (m Message) Attempted(id string) bool {
+// HasAttempt reports whether the message has an attempt with this id.
+func (m Message) HasAttempt(id string) bool {
 	return slices.ContainsFunc(m.Attempts, func(a Attempt) bool { return a.ID == id })
 }
 
@@ -113,8 +109,16 @@ func (m Message) ProviderOf(attempt string) string {
 	return ""
 }
 
-// Any reports whether any attempt has this outcome.
-func (m Message) Any(o Outcome) bool {
+// LastAttempt returns the latest attempt, or the zero Attempt if there was none.
+func (m Message) LastAttempt() Attempt {
+	if len(m.Attempts) == 0 {
+		return Attempt{}
+	}
+	return m.Attempts[len(m.Attempts)-1]
+}
+
+// HasOutcome reports whether any attempt has this outcome.
+func (m Message) HasOutcome(o Outcome) bool {
 	return slices.ContainsFunc(m.Attempts, func(a Attempt) bool { return a.Outcome == o })
 }
 
@@ -133,6 +137,17 @@ type Attachment struct {
 	ContentID   string `json:"contentId,omitempty"`
 	Size        int    `json:"size,omitempty"` // bytes of Content
 	Content     []byte `json:"content"`        // base64 in JSON; may be stored in separate records, see Message.Parts
+}
+
+// Bytes returns the number of bytes of the file, also if its Content is stored in other records.
+func (a Attachment) Bytes() int { return max(a.Size, len(a.Content)) }
+
+// AttachmentBytes returns the number of bytes of all files.
+func (m Message) AttachmentBytes() (n int) {
+	for _, a := range m.Attachments {
+		n += a.Bytes()
+	}
+	return n
 }
 
 // Recipient is one address and what became of the message there.
@@ -160,24 +175,17 @@ const (
 
 // Attempt is one attempt to send a message through one provider.
 type Attempt struct {
-	ID        string    `json:"id"`       // att_…
-	Provider  string    `json:"provider"` // empty if no provider could carry the message
-	Outcome   Outcome   `json:"outcome"`
-	Reference string    `json:"reference,omitempty"` // the provider's id of the message
-	Marked    bool      `json:"marked,omitempty"`    // the message carries the attempt's id; false for mail of an earlier version
-	Code      string    `json:"code,omitempty"`
-	Message   string    `json:"message,omitempty"` // without addresses and secrets
-	Answer    *Answer   `json:"answer,omitempty"`  // the provider's response, if there was one and it did not accept the message
-	StartedAt time.Time `json:"startedAt"`
-	EndedAt   time.Time `json:"endedAt,omitzero"`
-}
-
-// Answer is the response of a provider that did not accept a message, without addresses and
-// secrets.
-type Answer struct {
-	Status int    `json:"status"`          // HTTP status
-	Field  string `json:"field,omitempty"` // the field that is wrong, by the provider's name for it
-	Words  string `json:"words,omitempty"`
+	ID        string  `json:"id"`       // att_…
+	Provider  string  `json:"provider"` // empty if no provider could carry the message
+	Outcome   Outcome `json:"outcome"`
+	Reference string  `json:"reference,omitempty"` // the provider's id of the message
+	Marked    bool    `json:"marked,omitempty"`    // the message carries the attempt's id; false for mail of an earlier version
+	Code      string  `json:"code,omitempty"`
+	Message   string  `json:"message,omitempty"` // without addresses and secrets
+	// Answer is the provider's response, if there was one and it did not accept the message.
+	Answer    *fault.Answer `json:"answer,omitempty"`
+	StartedAt time.Time     `json:"startedAt"`
+	EndedAt   time.Time     `json:"endedAt,omitzero"`
 }
 
 // Receipt is a provider's response to a message that it has accepted.
@@ -213,27 +221,20 @@ type Caught struct {
 // Carry returns Unsupported, with the feature as Param, if the message uses a feature that the
 // provider lacks or exceeds one of its limits.
 func (f Features) Carry(m Message) error {
-	lacks := ""
+	var lacks string
+	inline := slices.ContainsFunc(m.Attachments, func(a Attachment) bool { return a.ContentID != "" })
 	switch {
-	case len(m.Attachments) > 0 && !f.Attachments, above(f.MaxAttachments, m.attached()):
+	case len(m.Attachments) > 0 && !f.Attachments, inline && !f.Inline, exceeds(f.MaxAttachments, m.AttachmentBytes()):
 		lacks = "attachments"
 	case len(m.Headers) > 0 && !f.Headers:
 		lacks = "headers"
 	case len(m.Tags) > f.Tags:
 		lacks = "tags"
-	case len(m.Metadata) > 0 && !f.Metadata, above(f.MaxMetadata, m.noted()):
+	case len(m.Metadata) > 0 && !f.Metadata, exceeds(f.MaxMetadata, m.metadataBytes()):
 		lacks = "metadata"
 	case len(m.ReplyTo) > 1 && !f.MultiReply:
 		lacks = "replyTo"
-	}
-	if !f.Inline {
-		for _, a := range m.Attachments {
-			if a.ContentID != "" {
-				lacks = "attachments"
-			}
-		}
-	}
-	if lacks == "" {
+	default:
 		return nil
 	}
 	return &fault.Error{
@@ -241,16 +242,9 @@ func (f Features) Carry(m Message) error {
 	}
 }
 
-func above(limit, n int) bool { return limit > 0 && n > limit }
+func exceeds(limit, n int) bool { return limit > 0 && n > limit }
 
-func (m Message) attached() (n int) {
-	for _, a := range m.Attachments {
-		n += max(a.Size, len(a.Content))
-	}
-	return n
-}
-
-func (m Message) noted() (n int) {
+func (m Message) metadataBytes() (n int) {
 	for k, v := range m.Metadata {
 		n += len(k) + len(v)
 	}
@@ -300,15 +294,10 @@ func (m *Message) Erase(theirs func(email string) bool, now time.Time) {
 
 // Concerns reports whether one of the message's addresses is the person's.
 func (m *Message) Concerns(theirs func(email string) bool) bool {
-	if theirs(m.From.Email) {
-		return true
-	}
-	for _, list := range [][]Address{m.To, m.Cc, m.Bcc, m.ReplyTo} {
-		for _, a := range list {
-			if theirs(a.Email) {
-				return true
-			}
-		}
-	}
-	return false
+	return slices.ContainsFunc(m.addresses(), func(a Address) bool { return theirs(a.Email) })
+}
+
+// addresses returns the addresses of the sender, of the recipients, and for replies.
+func (m *Message) addresses() []Address {
+	return slices.Concat([]Address{m.From}, m.To, m.Cc, m.Bcc, m.ReplyTo)
 }

@@ -104,8 +104,8 @@ func TestAttempted(t *testing.T) {
 	t.Parallel()
 	m := email.Message{Attempts: []email.Attempt{{ID: "att_1"}, {ID: "att_2"}}}
 	for id, want := range map[string]bool{"att_1": true, "att_2": true, "att_3": false, "": false} {
-		if got := m.Attempted(id); got != want {
-			t.Errorf("Attempted(%q) = %v", id, got)
+		if got := m.HasAttempt(id); got != want {
+			t.Errorf("HasAttempt(%q) = %v", id, got)
 		}
 	}
 }

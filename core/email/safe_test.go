@@ -25,11 +25,11 @@ func TestNothingEndsAHeader(t *testing.T) {
 		"a content id": func(m *email.Message) { m.Attachments = []email.Attachment{{ContentID: evil}} },
 	} {
 		m := email.Message{Subject: "Hello – ü", Text: "two\nlines", To: []email.Address{{Email: "ada@example.com"}}}
-		if err := m.Safe(); err != nil {
+		if err := m.CheckLines(); err != nil {
 			t.Fatalf("nothing in it: %v", err)
 		}
 		put(&m)
-		if err := m.Safe(); !fault.Is(err, fault.Invalid) {
+		if err := m.CheckLines(); !fault.Is(err, fault.Invalid) {
 			t.Errorf("%s: %v", name, err)
 		}
 	}
@@ -49,11 +49,11 @@ func TestBlankingWhoAMessageIsTo(t *testing.T) {
 		"552 the mailbox of LOVELACE, Ada is full":    "552 the mailbox of […], […] is full",
 		`554 spam: "your order" from shop (x@a.test)`: `554 spam: "[…]" from […] (x@a.test)`,
 	} {
-		if got := m.Blank(text); got != want {
+		if got := m.Redact(text); got != want {
 			t.Errorf("%q becomes %q, want %q", text, got, want)
 		}
 	}
-	if got := (email.Message{}).Blank("450 try again"); got != "450 try again" {
+	if got := (email.Message{}).Redact("450 try again"); got != "450 try again" {
 		t.Errorf("of nobody's: %q", got)
 	}
 }

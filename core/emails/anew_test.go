@@ -109,9 +109,7 @@ func cutOff(t *testing.T, test func(t *testing.T, o *outpost)) {
 		var err error
 		o.held, err = spool.Open(t.Context(), spool.Options{
 			Store: o.way, Local: o.local, Clock: clock.System{}, Owner: "one", Log: quiet,
-			Same:   map[string]func(a, b ports.Record) bool{emails.Kind: emails.Same},
-			Others: map[string]func(ports.Record) []string{emails.Kind: names.Others},
-			Anew:   map[string]func(a, b ports.Record, parts []*ports.Record) (ports.Record, bool){emails.Kind: names.Anew},
+			Kinds: map[string]spool.Kind{emails.Kind: {Same: emails.SameRequest, Others: names.OtherIDs, Anew: names.NewID}},
 		})
 		if err != nil {
 			t.Fatal(err)
@@ -120,7 +118,7 @@ func cutOff(t *testing.T, test func(t *testing.T, o *outpost)) {
 		gateway := func(owner string, j ports.Journal) *emails.Service {
 			return emails.New(emails.Options{
 				Journal: j, Mailers: []ports.Mailer{o.provider}, Text: htmltext.Text{}, Clock: clock.System{}, IDs: ids.UUIDs{}, Names: names,
-				From: email.Address{Email: "shop@example.com"}, Promise: email.AtLeastOnce, Owner: owner, Log: quiet,
+				From: email.Address{Email: "shop@example.com"}, Delivery: email.AtLeastOnce, Owner: owner, Log: quiet,
 			})
 		}
 		o.Service = gateway("one", o.held)

@@ -78,7 +78,7 @@ func inPair(t *testing.T, calls []call, fail func(op string) error, test func(t 
 		start := func(owner string) *emails.Service {
 			s := emails.New(emails.Options{
 				Journal: journal, Mailers: append([]ports.Mailer{provider}, others...), Text: htmltext.Text{}, Clock: clock.System{}, IDs: ids.UUIDs{},
-				From: email.Address{Email: "shop@example.com"}, Promise: email.AtLeastOnce, Owner: owner, Log: slog.New(slog.DiscardHandler),
+				From: email.Address{Email: "shop@example.com"}, Delivery: email.AtLeastOnce, Owner: owner, Log: slog.New(slog.DiscardHandler),
 			})
 			running.Go(func() { s.Run(ctx) })
 			synctest.Wait()

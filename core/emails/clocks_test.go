@@ -34,7 +34,7 @@ func begun(t *testing.T, mails *mailer, j *memjournal.Journal, clock ports.Clock
 	t.Helper()
 	s = emails.New(emails.Options{
 		Journal: j, Mailers: []ports.Mailer{mails}, Text: htmltext.Text{}, Clock: clock, IDs: ids.UUIDs{},
-		From: email.Address{Email: "shop@example.com"}, Promise: email.AtMostOnce, Owner: "one", Log: slog.New(slog.DiscardHandler),
+		From: email.Address{Email: "shop@example.com"}, Delivery: email.AtMostOnce, Owner: "one", Log: slog.New(slog.DiscardHandler),
 		Restored: restored,
 	})
 	ctx, cancel := context.WithCancel(t.Context())

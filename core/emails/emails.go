@@ -6,6 +6,7 @@ import (
 	"context"
 	"log/slog"
 	"math/rand/v2"
+	"slices"
 	"strings"
 	"time"
 
@@ -27,7 +28,7 @@ const (
 	saveDeadline    = 10 * time.Second
 	// Messages sent at the same time through one provider: directly after they were accepted, and
 	// from the provider's queue. One tenant alone gets at most half of the latter.
-	atOnce, queuedAtOnce = 32, 32
+	directLimit, queueLimit = 32, 32
 )
 
 // schedule says when a message that no provider accepted is retried. After the last retry the
@@ -38,13 +39,13 @@ var schedule = worker.Backoff{
 
 // Options configures a Service.
 type Options struct {
-	Journal ports.Journal
-	Mailers []ports.Mailer // in order of preference
-	Text    ports.TextRenderer
-	Clock   ports.Clock
-	IDs     ports.IDs
-	From    email.Address  // default for drafts without a sender
-	Promise email.Delivery // default for drafts without a delivery promise
+	Journal  ports.Journal
+	Mailers  []ports.Mailer // in order of preference
+	Text     ports.TextRenderer
+	Clock    ports.Clock
+	IDs      ports.IDs
+	From     email.Address  // default for drafts without a sender
+	Delivery email.Delivery // default for drafts without a delivery promise
 	// Retention is how long the text and the files of a message are kept after it was accepted,
 	// once it no longer waits to be sent; 0 means forever.
 	Retention time.Duration
@@ -53,15 +54,15 @@ type Options struct {
 	Log       *slog.Logger
 	// Events reads the webhook events of each provider, by the provider's name.
 	Events map[string]ports.MailReader
-	// Mailbox returns an address in the form that providers use, with its domain in ASCII.
+	// ASCIIAddress returns an address in the form that providers use, with its domain in ASCII.
 	// Invalid.
-	Mailbox func(email string) (ascii string, err error)
-	// Unmarked is the tenant of mail sent by an earlier version, which did not mark mail with its
-	// tenant.
-	Unmarked string
-	// Told counts webhook events by what became of them: the event, or the reason why it is
+	ASCIIAddress func(email string) (ascii string, err error)
+	// UnmarkedTenant is the tenant of mail sent by an earlier version, which did not mark mail with
+	// its tenant.
+	UnmarkedTenant string
+	// Counted counts webhook events by what became of them: the event, or the reason why it is
 	// ignored. It may be nil.
-	Told func(provider, what string)
+	Counted func(provider, result string)
 	// Restored returns when the journal was last restored from an older copy, the zero time if it
 	// never was. The time is not known before the journal was reached for the first time. A nil
 	// func means that it never was restored.
@@ -73,33 +74,39 @@ type Service struct {
 	Options
 	messages record.Repository[stored]
 	queues   *worker.Set // one per provider
-	ageing   *worker.Worker
-	places   places
-	rooms    map[string]room // by provider
+	removals *worker.Worker
+	places   worker.Places     // for messages sent right after they were accepted, or after a failover
+	memory   map[string]memory // by provider
 	running  guard.Group
 	lease    time.Duration
 }
 
 // New returns a Service. Waiting messages are sent only while Run runs.
 func New(o Options) *Service {
-	s := &Service{Options: o, places: places{}, rooms: map[string]room{}, running: guard.Group{Log: o.Log}}
+	if o.Counted == nil {
+		o.Counted = func(string, string) {}
+	}
+	if o.Restored == nil {
+		o.Restored = func() (time.Time, bool) { return time.Time{}, true }
+	}
+	s := &Service{Options: o, memory: map[string]memory{}, running: guard.Group{Log: o.Log}}
 	s.messages = s.repository()
 	var names []string
 	for _, mailer := range o.Mailers {
 		names = append(names, mailer.Name())
-		s.places[mailer.Name()] = make(chan struct{}, atOnce)
-		s.rooms[mailer.Name()] = newRoom()
+		s.memory[mailer.Name()] = newMemory()
 	}
+	s.places = worker.NewPlaces(names, directLimit)
 	s.lease = time.Duration(len(o.Mailers))*(attemptDeadline+saveDeadline) + saveDeadline
 	s.queues = worker.NewSet(queueName, names, func(name string) *worker.Worker {
 		return &worker.Worker{
 			Journal: o.Journal, Queue: name, Owner: o.Owner, Lease: s.lease,
-			Idle: time.Second, Limit: queuedAtOnce, Fair: true, Handle: s.handle, Log: o.Log,
+			Idle: time.Second, Limit: queueLimit, Fair: true, Handle: s.handle, Log: o.Log,
 		}
 	})
-	s.ageing = &worker.Worker{
-		Journal: o.Journal, Queue: restQueue, Owner: o.Owner, Lease: time.Minute,
-		Idle: time.Minute, Limit: 4, Handle: s.age, Log: o.Log,
+	s.removals = &worker.Worker{
+		Journal: o.Journal, Queue: removalQueue, Owner: o.Owner, Lease: time.Minute,
+		Idle: time.Minute, Limit: 4, Handle: s.remove, Log: o.Log,
 	}
 	return s
 }
@@ -107,7 +114,7 @@ func New(o Options) *Service {
 // Run sends waiting messages until ctx ends, then waits for the sends in progress.
 func (s *Service) Run(ctx context.Context) {
 	ageing := guard.Group{Log: s.Log}
-	ageing.Keep(ctx, "mail at rest", s.ageing.Run)
+	ageing.Keep(ctx, "mail at rest", s.removals.Run)
 	s.queues.Run(ctx)
 	ageing.Wait()
 	s.running.Wait()
@@ -124,14 +131,14 @@ func (s *Service) Accept(ctx context.Context, tenant string, d email.Draft, key 
 	if err := d.Check(now); err != nil {
 		return email.Message{}, false, err
 	}
-	m, err = s.accept(ctx, s.draft(s.id(key), tenant, d, key, now))
+	m, err = s.accept(ctx, s.newMessage(s.newID(key), tenant, d, key, now))
 	if !fault.Is(err, fault.Conflict) || key.Empty() {
 		return m, false, err
 	}
-	m, err = s.repeat(ctx, key)
+	m, err = s.replay(ctx, key)
 	if fault.Is(err, fault.NotFound) {
 		// The key has expired since, but the id derived from it still names the earlier message.
-		m, err = s.accept(ctx, s.draft(s.IDs.New("msg"), tenant, d, key, now))
+		m, err = s.accept(ctx, s.newMessage(s.IDs.New("msg"), tenant, d, key, now))
 		return m, false, err
 	}
 	return m, err == nil, err
@@ -141,12 +148,12 @@ func (s *Service) Accept(ctx context.Context, tenant string, d email.Draft, key 
 // of the queue once the store is back.
 func (s *Service) accept(ctx context.Context, st stored) (email.Message, error) {
 	now := st.message.CreatedAt
-	if err := s.carriable(st.message); err != nil {
+	if err := s.checkFeatures(st.message); err != nil {
 		return email.Message{}, err
 	}
-	first := s.first(st.message)
+	first := s.firstProvider(st.message)
 	st.record.Queue = s.queues.Queue(first)
-	placed := !st.record.Due.After(now) && s.places.take(first)
+	placed := !st.record.Due.After(now) && s.places.Take(first)
 	if placed {
 		worker.Hold(&st.record, s.Owner, now.Add(s.lease))
 	}
@@ -156,24 +163,24 @@ func (s *Service) accept(ctx context.Context, st stored) (email.Message, error) 
 		return st.message, nil
 	}
 	if placed {
-		s.places.release(first)
+		s.places.Release(first)
 	}
 	return st.message, err
 }
 
-func (s *Service) draft(id, tenant string, d email.Draft, key idempotency.Key, now time.Time) stored {
+func (s *Service) newMessage(id, tenant string, d email.Draft, key idempotency.Key, now time.Time) stored {
 	m := email.Message{
 		ID: id, Tenant: tenant, Status: email.Queued, From: d.From, To: d.To, Cc: d.Cc, Bcc: d.Bcc,
 		ReplyTo: d.ReplyTo, Subject: d.Subject, HTML: d.HTML, Text: d.Text, Headers: d.Headers,
 		Attachments: d.Attachments, Tags: d.Tags, Metadata: d.Metadata, SendAt: d.SendAt, Delivery: d.Delivery,
 		Key: key.Scoped, Fingerprint: key.Fingerprint, CreatedAt: now,
 	}
-	s.note(&m)
+	s.stampRestore(&m)
 	if m.From == (email.Address{}) {
 		m.From = s.From
 	}
 	if m.Delivery == "" {
-		m.Delivery = s.Promise
+		m.Delivery = s.Delivery
 	}
 	if m.Text == "" {
 		m.Text = s.Text.Text(m.HTML)
@@ -184,15 +191,11 @@ func (s *Service) draft(id, tenant string, d email.Draft, key idempotency.Key, n
 			m.Recipients = append(m.Recipients, email.Recipient{Email: a.Email, Status: email.Queued})
 		}
 	}
-	due := now
-	if m.SendAt.After(now) {
-		due = m.SendAt
-	}
-	return stored{message: m, record: ports.Record{Idem: key.Scoped, Due: due}}
+	return stored{message: m, record: ports.Record{Idem: key.Scoped, Due: latest(now, m.SendAt)}}
 }
 
-// repeat answers a request whose idempotency key is taken.
-func (s *Service) repeat(ctx context.Context, key idempotency.Key) (email.Message, error) {
+// replay answers a request whose idempotency key is taken.
+func (s *Service) replay(ctx context.Context, key idempotency.Key) (email.Message, error) {
 	st, err := s.messages.Find(ctx, ports.ByIdem, key.Scoped)
 	if err != nil {
 		return email.Message{}, err
@@ -202,6 +205,8 @@ func (s *Service) repeat(ctx context.Context, key idempotency.Key) (email.Messag
 	}
 	return email.Message{}, errErased
 }
+
+func latest(times ...time.Time) time.Time { return slices.MaxFunc(times, time.Time.Compare) }
 
 // jitter varies d by up to a tenth, to spread out the messages that one outage delayed.
 func jitter(d time.Duration) time.Duration {
@@ -216,13 +221,12 @@ const (
 
 // flagOf returns the flag under which a message is counted, and since when.
 func flagOf(m *email.Message) (flag string, since time.Time) {
-	n := len(m.Attempts)
-	switch {
-	case m.Status == email.Unknown && n == 0: // parked because the journal was restored
+	switch tried := len(m.Attempts) > 0; {
+	case m.Status == email.Unknown && !tried: // not sent because the journal was restored
 		return flagUnknown, m.CreatedAt
 	case m.Status == email.Unknown:
-		return flagUnknown, m.Attempts[n-1].StartedAt
-	case m.Status == email.Queued && n > 0:
+		return flagUnknown, m.LastAttempt().StartedAt
+	case m.Status == email.Queued && tried:
 		return flagAgain, m.Attempts[0].StartedAt
 	}
 	return "", time.Time{}
@@ -235,110 +239,4 @@ func UnknownSets() []ports.Set { return []ports.Set{{Kind: Kind, Flag: flagUnkno
 func AgainSets() []ports.Set { return []ports.Set{{Kind: Kind, Flag: flagAgain}} }
 
 // Queues lists the queues of messages.
-func (s *Service) Queues() []string { return append(s.queues.Queues(), restQueue) }
-
-const (
-	// sendingMB is how many megabytes of text and files may be sent at the same time through one
-	// provider: one of the largest mails, or several smaller ones. Encoding a mail takes several
-	// times its size in memory.
-	sendingMB = 24
-	// roomPatience is how long a message waits for room while it holds its place, and how long it
-	// is put off if it gets none.
-	roomPatience = 5 * time.Second
-)
-
-// room limits the memory of the messages being sent through one provider. Messages of less than
-// half a megabyte are not counted.
-type room struct {
-	turn chan struct{} // held while taking, so that two messages cannot deadlock with half of their room each
-	free chan struct{} // one token per megabyte in use
-}
-
-func newRoom() room {
-	return room{turn: make(chan struct{}, 1), free: make(chan struct{}, sendingMB)}
-}
-
-// take waits until there is room for a message. ok is false if that takes longer than
-// roomPatience.
-func (r room) take(ctx context.Context, m *email.Message) (leave func(), ok bool) {
-	ctx, cancel := context.WithTimeout(ctx, roomPatience)
-	defer cancel()
-	megabytes := min((size(m)+1<<19)>>20, sendingMB)
-	leave = func() { r.give(megabytes) }
-	if megabytes == 0 || r.free == nil { // no such provider: the message is only passed on
-		return func() {}, true
-	}
-	select {
-	case r.turn <- struct{}{}:
-		defer func() { <-r.turn }()
-	case <-ctx.Done():
-		return nil, false
-	}
-	for n := range megabytes {
-		select {
-		case r.free <- struct{}{}:
-		case <-ctx.Done():
-			r.give(n)
-			return nil, false
-		}
-	}
-	return leave, true
-}
-
-func (r room) give(megabytes int) {
-	for range megabytes {
-		<-r.free
-	}
-}
-
-// size returns the number of bytes of a message's text and files.
-func size(m *email.Message) int {
-	n := len(m.HTML) + len(m.Text)
-	for _, a := range m.Attachments {
-		n += max(a.Size, len(a.Content))
-	}
-	return n
-}
-
-// report logs what became of a message since it was last saved: that it failed or its outcome is
-// unknown, or where it goes after a failed attempt. before is the status that the feed knew
-// before.
-func (s *Service) report(ctx context.Context, before email.Status, st *stored) {
-	m := &st.message
-	failed, aside := st.cause, st.aside
-	st.cause, st.aside = nil, false
-	attrs := append([]slog.Attr{slog.String("email", m.ID), slog.String("tenant", m.Tenant)}, lastOf(m, failed)...)
-	changed := before != m.Status
-	switch {
-	case changed && m.Status == email.Failed && aside:
-		s.Log.LogAttrs(ctx, slog.LevelError, "email is set aside after its last attempt", append(attrs, slog.Int("attempts", len(m.Attempts)))...)
-	case changed && m.Status == email.Failed:
-		s.Log.LogAttrs(ctx, slog.LevelWarn, "email failed", attrs...)
-	case changed && m.Status == email.Unknown:
-		s.Log.LogAttrs(ctx, slog.LevelWarn, "outcome of an email is unknown; it is not sent again", attrs...)
-	case changed && before == email.Unknown && announced(m.Status) == email.Sent:
-		s.Log.LogAttrs(ctx, slog.LevelInfo, "outcome of an email is known", attrs...)
-	case failed == nil:
-	case m.Next != "":
-		s.Log.LogAttrs(ctx, slog.LevelWarn, "email goes to the next provider", append(attrs, slog.String("next", m.Next))...)
-	case m.Status == email.Queued:
-		s.Log.LogAttrs(ctx, slog.LevelWarn, "email is tried again later", append(attrs, slog.Time("due", st.record.Due))...)
-	}
-}
-
-// lastOf describes the last attempt of a message.
-func lastOf(m *email.Message, failed error) []slog.Attr {
-	n := len(m.Attempts)
-	if n == 0 {
-		return nil
-	}
-	a := m.Attempts[n-1]
-	attrs := []slog.Attr{slog.String("attempt", a.ID), slog.String("provider", a.Provider), slog.String("outcome", string(a.Outcome))}
-	if failed != nil {
-		return append(attrs, slog.Any("error", failed))
-	}
-	if a.Code != "" {
-		attrs = append(attrs, slog.String("code", a.Code))
-	}
-	return attrs
-}
+func (s *Service) Queues() []string { return append(s.queues.Queues(), removalQueue) }

@@ -14,21 +14,22 @@ import (
 	"patchbay/tests/memjournal"
 )
 
-func TestAMessageIsSentAtOnce(t *testing.T) {
+func TestAnAcceptedMessageIsSentAtOnce(t *testing.T) {
 	within(t, nil, nil, nil, func(t *testing.T, r rig) {
 		m := r.accept(t, draft())
-		if m.Status != email.Queued || m.Text != "Hello" || m.From.Email != "shop@example.com" {
-			t.Fatalf("%+v", m)
-		}
+		equal(t, "status when accepted", m.Status, email.Queued)
+		equal(t, "text made from the HTML", m.Text, "Hello")
+		equal(t, "default sender", m.From.Email, "shop@example.com")
 		synctest.Wait()
 		m = r.get(t, m.ID)
-		if m.Status != email.Sent || outcomes(m) != "first:accepted " || r.first.copies(m.ID) != 1 || m.Recipients[0].Status != email.Sent {
-			t.Fatalf("%+v", m)
-		}
+		equal(t, "status", m.Status, email.Sent)
+		equal(t, "attempts", outcomes(m), "first:accepted ")
+		equal(t, "copies sent", r.first.copies(m.ID), 1)
+		equal(t, "status of the recipient", m.Recipients[0].Status, email.Sent)
 	})
 }
 
-func TestOneKeyOneCopy(t *testing.T) {
+func TestConcurrentRequestsUnderOneKeySendOneCopy(t *testing.T) {
 	within(t, nil, nil, nil, func(t *testing.T, r rig) {
 		var all sync.WaitGroup
 		ids := make(chan string, 20)
@@ -50,20 +51,18 @@ func TestOneKeyOneCopy(t *testing.T) {
 				t.Fatalf("two messages under one key: %s and %s", first, id)
 			}
 		}
-		if n := r.first.copies(first); n != 1 {
-			t.Fatalf("%d copies", n)
-		}
+		equal(t, "copies sent", r.first.copies(first), 1)
 		if _, replayed, err := r.Accept(t.Context(), tenant, draft(), key("k")); err != nil || !replayed {
-			t.Fatalf("repeat: %v, %v", replayed, err)
+			t.Errorf("repeat: replayed = %v, error %v, want true and none", replayed, err)
 		}
 		other := idempotency.New(tenant, "POST /api/emails", "k", []byte("b"))
 		if _, _, err := r.Accept(t.Context(), tenant, draft(), other); fault.From(err).Code != idempotency.CodeMismatch {
-			t.Fatalf("other body: %v", err)
+			t.Errorf("another request under the key: error %v, want code %s", err, idempotency.CodeMismatch)
 		}
 	})
 }
 
-func TestWhatBecomesOfAFailure(t *testing.T) {
+func TestTheOutcomeOfAnAttemptDecidesWhatFollows(t *testing.T) {
 	tests := []struct {
 		name     string
 		delivery email.Delivery
@@ -74,23 +73,23 @@ func TestWhatBecomesOfAFailure(t *testing.T) {
 		attempts string
 		copies   int
 	}{
-		{"a refused message fails at once, and nobody else is asked", email.AtLeastOnce, always(fault.Invalid), nil, time.Second, email.Failed, "first:rejected_message ", 0},
-		{"refused credentials: the next provider", email.AtLeastOnce, always(fault.Unauthorized), nil, time.Second, email.Sent, "first:provider_unusable second:accepted ", 1},
-		{"used-up credits: the next provider", email.AtLeastOnce, always(fault.QuotaExceeded), nil, time.Second, email.Sent, "first:provider_unusable second:accepted ", 1},
-		{"not reachable: the next provider", email.AtMostOnce, always(fault.Unavailable), nil, time.Second, email.Sent, "first:not_accepted second:accepted ", 1},
-		{"nobody reachable: later", email.AtMostOnce, once(fault.Unavailable), once(fault.RateLimited), 10 * time.Second, email.Sent, "first:not_accepted second:not_accepted first:accepted ", 1},
-		{"ambiguous, at most once: left alone", email.AtMostOnce, always(fault.UnknownOutcome), nil, 48 * time.Hour, email.Unknown, "first:ambiguous ", 1},
-		{"ambiguous, at least once: the next provider, and shown", email.AtLeastOnce, always(fault.UnknownOutcome), nil, time.Second, email.Sent, "first:ambiguous second:accepted ", 2},
-		{"ambiguous everywhere, at least once: later", email.AtLeastOnce, once(fault.UnknownOutcome), once(fault.UnknownOutcome), 10 * time.Second, email.Sent, "first:ambiguous second:ambiguous first:accepted ", 3},
-		{"an unknown domain: the next provider", email.AtMostOnce, always(fault.NotFound), nil, time.Second, email.Sent, "first:provider_unusable second:accepted ", 1},
-		{"a request that it refuses: the next provider", email.AtMostOnce, always(fault.Refused), nil, time.Second, email.Sent, "first:provider_unusable second:accepted ", 1},
-		{"a request that everybody refuses, for a reason that may pass: later", email.AtMostOnce, once(fault.Refused), once(fault.Refused), 10 * time.Second, email.Sent, "first:provider_unusable second:provider_unusable first:accepted ", 1},
-		{"a sender that it refuses: the next provider", email.AtMostOnce, refuses, nil, time.Second, email.Sent, "first:refused_here second:accepted ", 1},
-		{"a sender that everybody refuses: failed at once", email.AtLeastOnce, refuses, refuses, time.Second, email.Failed, "first:refused_here second:refused_here ", 0},
-		{"a sender that one refuses while another is away: later, at the other alone", email.AtLeastOnce, refuses, once(fault.Unavailable), 10 * time.Second, email.Sent, "first:refused_here second:not_accepted second:accepted ", 1},
-		{"a sender that one refuses once the other was away: later, at the other alone", email.AtLeastOnce, once(fault.Unavailable), refuses, 10 * time.Second, email.Sent, "first:not_accepted second:refused_here first:accepted ", 1},
-		{"our own overload: later, at the same provider", email.AtLeastOnce, once(fault.Overloaded), nil, 10 * time.Second, email.Sent, "first:not_accepted first:accepted ", 1},
-		{"a mistake of an adapter counts as ambiguous", email.AtMostOnce, always(fault.Internal), nil, time.Second, email.Unknown, "first:ambiguous ", 0},
+		{"a message rejected as invalid fails at once, without another provider", email.AtLeastOnce, always(fault.Invalid), nil, time.Second, email.Failed, "first:rejected_message ", 0},
+		{"refused credentials lead to the next provider", email.AtLeastOnce, always(fault.Unauthorized), nil, time.Second, email.Sent, "first:provider_unusable second:accepted ", 1},
+		{"an exhausted quota leads to the next provider", email.AtLeastOnce, always(fault.QuotaExceeded), nil, time.Second, email.Sent, "first:provider_unusable second:accepted ", 1},
+		{"an unavailable provider leads to the next one", email.AtMostOnce, always(fault.Unavailable), nil, time.Second, email.Sent, "first:not_accepted second:accepted ", 1},
+		{"if no provider is available, the message is retried later", email.AtMostOnce, once(fault.Unavailable), once(fault.RateLimited), 10 * time.Second, email.Sent, "first:not_accepted second:not_accepted first:accepted ", 1},
+		{"an ambiguous at_most_once message is not sent again", email.AtMostOnce, always(fault.UnknownOutcome), nil, 48 * time.Hour, email.Unknown, "first:ambiguous ", 1},
+		{"an ambiguous at_least_once message is sent by the next provider", email.AtLeastOnce, always(fault.UnknownOutcome), nil, time.Second, email.Sent, "first:ambiguous second:accepted ", 2},
+		{"an at_least_once message ambiguous at every provider is retried later", email.AtLeastOnce, once(fault.UnknownOutcome), once(fault.UnknownOutcome), 10 * time.Second, email.Sent, "first:ambiguous second:ambiguous first:accepted ", 3},
+		{"an unknown domain leads to the next provider", email.AtMostOnce, always(fault.NotFound), nil, time.Second, email.Sent, "first:provider_unusable second:accepted ", 1},
+		{"a refused request leads to the next provider", email.AtMostOnce, always(fault.Refused), nil, time.Second, email.Sent, "first:provider_unusable second:accepted ", 1},
+		{"a request refused by every provider, but not permanently, is retried later", email.AtMostOnce, once(fault.Refused), once(fault.Refused), 10 * time.Second, email.Sent, "first:provider_unusable second:provider_unusable first:accepted ", 1},
+		{"a sender refused permanently leads to the next provider", email.AtMostOnce, refuses, nil, time.Second, email.Sent, "first:refused_here second:accepted ", 1},
+		{"a sender refused permanently by every provider fails the message at once", email.AtLeastOnce, refuses, refuses, time.Second, email.Failed, "first:refused_here second:refused_here ", 0},
+		{"a sender refused by the first while the second is unavailable is retried at the second only", email.AtLeastOnce, refuses, once(fault.Unavailable), 10 * time.Second, email.Sent, "first:refused_here second:not_accepted second:accepted ", 1},
+		{"a sender refused by the second after the first was unavailable is retried at the first only", email.AtLeastOnce, once(fault.Unavailable), refuses, 10 * time.Second, email.Sent, "first:not_accepted second:refused_here first:accepted ", 1},
+		{"an overload of the gateway itself is retried later at the same provider", email.AtLeastOnce, once(fault.Overloaded), nil, 10 * time.Second, email.Sent, "first:not_accepted first:accepted ", 1},
+		{"an internal error of an adapter is ambiguous", email.AtMostOnce, always(fault.Internal), nil, time.Second, email.Unknown, "first:ambiguous ", 0},
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
@@ -100,25 +99,26 @@ func TestWhatBecomesOfAFailure(t *testing.T) {
 				m := r.accept(t, d)
 				<-time.After(tt.wait)
 				m = r.get(t, m.ID)
-				if copies := r.first.copies(m.ID) + r.second.copies(m.ID); m.Status != tt.status || outcomes(m) != tt.attempts || copies != tt.copies {
-					t.Errorf("%s after %s, %d copies; want %s after %s, %d", m.Status, outcomes(m), copies, tt.status, tt.attempts, tt.copies)
-				}
+				equal(t, "status", m.Status, tt.status)
+				equal(t, "attempts", outcomes(m), tt.attempts)
+				equal(t, "copies sent", r.first.copies(m.ID)+r.second.copies(m.ID), tt.copies)
 			})
 		})
 	}
 }
 
-// What the provider answered stays with the attempt. A person who queues the message
-// again asks everybody anew.
-func TestAMessageThatEveryProviderRefused(t *testing.T) {
+// The provider's answer stays with the attempt. After a person's retry every provider is
+// tried again, also those that refused the message before.
+func TestAMessageRefusedByEveryProviderFailsUntilAPersonRetriesIt(t *testing.T) {
 	within(t, refuses, refuses, nil, func(t *testing.T, r rig) {
 		m := r.accept(t, draft())
 		synctest.Wait()
 		m = r.get(t, m.ID)
 		last := m.Attempts[len(m.Attempts)-1]
-		if m.Status != email.Failed || last.Code != "sender_not_verified" || last.Answer == nil ||
-			*last.Answer != (email.Answer{Status: 403, Field: "from", Words: "does not match a verified sender"}) {
-			t.Fatalf("%s, %+v", m.Status, last)
+		equal(t, "status", m.Status, email.Failed)
+		equal(t, "code of the last attempt", last.Code, "sender_not_verified")
+		if want := (fault.Answer{Status: 403, Field: "from", Words: "does not match a verified sender"}); last.Answer == nil || *last.Answer != want {
+			t.Errorf("answer of the last attempt = %+v, want %+v", last.Answer, want)
 		}
 		r.second.mu.Lock()
 		r.second.fail = nil
@@ -128,40 +128,35 @@ func TestAMessageThatEveryProviderRefused(t *testing.T) {
 		}
 		synctest.Wait()
 		const want = "first:refused_here second:refused_here first:refused_here second:accepted "
-		if m = r.get(t, m.ID); m.Status != email.Sent || outcomes(m) != want {
-			t.Errorf("%s after %s", m.Status, outcomes(m))
-		}
+		m = r.get(t, m.ID)
+		equal(t, "status after the retry", m.Status, email.Sent)
+		equal(t, "attempts", outcomes(m), want)
 	})
 }
 
-func TestAProviderThatIsLeftAloneIsNotAsked(t *testing.T) {
+func TestAnUnavailableProviderIsSkippedUnlessAllAre(t *testing.T) {
 	within(t, nil, nil, nil, func(t *testing.T, r rig) {
 		open := fault.New(fault.Unavailable, "breaker_open", "it keeps failing")
 		r.first.leaveAlone(open)
 		for range 2 {
 			m := r.accept(t, draft())
 			<-time.After(time.Second)
-			if m = r.get(t, m.ID); outcomes(m) != "second:accepted " || r.first.tried() != 0 {
-				t.Errorf("%s, %d tries at the first", outcomes(m), r.first.tried())
-			}
+			equal(t, "attempts while the first is unavailable", outcomes(r.get(t, m.ID)), "second:accepted ")
+			equal(t, "calls of the first provider", r.first.tried(), 0)
 		}
 		r.first.leaveAlone(nil)
 		m := r.accept(t, draft())
 		<-time.After(time.Second)
-		if m = r.get(t, m.ID); outcomes(m) != "first:accepted " {
-			t.Errorf("it is back: %s", outcomes(m))
-		}
+		equal(t, "attempts once the first is available again", outcomes(r.get(t, m.ID)), "first:accepted ")
 		r.first.leaveAlone(open)
 		r.second.leaveAlone(open)
 		m = r.accept(t, draft())
 		<-time.After(time.Second)
-		if m = r.get(t, m.ID); outcomes(m) != "first:accepted " {
-			t.Errorf("where all would refuse, they are asked: %s", outcomes(m))
-		}
+		equal(t, "attempts while both are unavailable", outcomes(r.get(t, m.ID)), "first:accepted ")
 	})
 }
 
-func TestDeadAfterEightTriesAndRetriedByAPerson(t *testing.T) {
+func TestAMessageFailsAfterTheScheduleAndIsSentByARetry(t *testing.T) {
 	within(t, always(fault.Unavailable), func(try int) error {
 		if try <= 8 {
 			return fault.New(fault.Unavailable, "scripted", "")
@@ -171,25 +166,22 @@ func TestDeadAfterEightTriesAndRetriedByAPerson(t *testing.T) {
 		m := r.accept(t, draft())
 		<-time.After(40 * time.Hour)
 		m = r.get(t, m.ID)
-		if m.Status != email.Failed || len(m.Attempts) != 16 {
-			t.Fatalf("%s after %d attempts", m.Status, len(m.Attempts))
-		}
+		equal(t, "status after the last attempt", m.Status, email.Failed)
+		equal(t, "number of attempts at two providers", len(m.Attempts), 16)
 		if _, err := r.Cancel(t.Context(), tenant, m.ID); fault.From(err).Code != "unexpected_state" {
-			t.Fatalf("cancel of a dead one: %v", err)
+			t.Errorf("cancel of a failed message: error %v, want code unexpected_state", err)
 		}
 		if again, err := r.Retry(t.Context(), tenant, m.ID); err != nil || again.Status != email.Queued {
-			t.Fatalf("%+v, %v", again, err)
+			t.Fatalf("retry: status %q, error %v, want %q and none", again.Status, err, email.Queued)
 		}
 		<-time.After(time.Second)
-		if m = r.get(t, m.ID); m.Status != email.Sent {
-			t.Fatalf("%s", m.Status)
-		}
+		equal(t, "status after the retry", r.get(t, m.ID).Status, email.Sent)
 	})
 }
 
 // A process that ends between an attempt and its outcome leaves it ambiguous.
 // Here the journal fails at that moment, and the lease runs out.
-func TestInterruptedAttempt(t *testing.T) {
+func TestAnInterruptedAttemptIsAmbiguous(t *testing.T) {
 	tests := []struct {
 		delivery email.Delivery
 		status   email.Status
@@ -210,9 +202,9 @@ func TestInterruptedAttempt(t *testing.T) {
 				m := r.accept(t, d)
 				<-time.After(5 * time.Minute)
 				m = r.get(t, m.ID)
-				if m.Status != tt.status || r.first.copies(m.ID) != tt.copies || m.Attempts[0].Outcome != email.Ambiguous {
-					t.Errorf("%s after %s, %d copies", m.Status, outcomes(m), r.first.copies(m.ID))
-				}
+				equal(t, "status", m.Status, tt.status)
+				equal(t, "copies sent", r.first.copies(m.ID), tt.copies)
+				equal(t, "outcome of the interrupted attempt", m.Attempts[0].Outcome, email.Ambiguous)
 			})
 		})
 	}

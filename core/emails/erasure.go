@@ -14,10 +14,10 @@ var (
 	errBusy   = fault.New(fault.Conflict, "message_busy", "it is being sent")
 )
 
-// Traces passes every message that has an address of the person to found. No index leads to
-// them, so it reads all messages of the tenant, and passes the number read to looked.
-func (s *Service) Traces(ctx context.Context, p user.Person, looked func(int) error, found func(user.Trace) error) error {
-	return s.messages.Walk(ctx, p.Tenant, ports.Filter{}, looked, func(st stored) (err error) {
+// PersonalObjects passes every message that has an address of the person to found. No index leads to
+// them, so it reads all messages of the tenant, and passes the number read to examined.
+func (s *Service) PersonalObjects(ctx context.Context, p user.Person, examined func(int) error, found func(user.PersonalObject) error) error {
+	return s.messages.Walk(ctx, p.Tenant, ports.Filter{}, examined, func(st stored) (err error) {
 		if !st.message.Concerns(p.Has) {
 			return nil
 		}
@@ -30,19 +30,15 @@ func (s *Service) Traces(ctx context.Context, p user.Person, looked func(int) er
 		case err != nil:
 			return err
 		}
-		return found(s.trace(st, p))
+		t := user.PersonalObject{
+			ID: st.message.ID, View: view(st.message),
+			Erase: func(ctx context.Context) error { return s.erase(ctx, st, p) },
+		}
+		if st.busy() {
+			t.Pending = errBusy.Message
+		}
+		return found(t)
 	})
-}
-
-func (s *Service) trace(st stored, p user.Person) user.Trace {
-	t := user.Trace{
-		ID: st.message.ID, View: view(st.message),
-		Erase: func(ctx context.Context) error { return s.erase(ctx, st, p) },
-	}
-	if st.busy() {
-		t.Pending = errBusy.Message
-	}
-	return t
 }
 
 // erase removes the content of a message, its files and the person's data. A waiting message is
@@ -53,7 +49,7 @@ func (s *Service) erase(ctx context.Context, st stored, p user.Person) error {
 			return errBusy
 		}
 		if st.message.Status == email.Queued {
-			s.park(st, email.Canceled)
+			s.dequeue(st, email.Canceled)
 		}
 		st.message.Erase(p.Has, s.Clock.Now())
 		return nil
@@ -90,7 +86,7 @@ type file struct {
 func view(m email.Message) shown {
 	v := shown{Message: m}
 	for _, a := range m.Attachments {
-		v.Attachments = append(v.Attachments, file{a.Filename, a.ContentType, max(a.Size, len(a.Content))})
+		v.Attachments = append(v.Attachments, file{a.Filename, a.ContentType, a.Bytes()})
 	}
 	v.Message.Attachments = nil
 	return v

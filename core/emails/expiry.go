@@ -10,21 +10,21 @@ import (
 	"patchbay/ports"
 )
 
-// restQueue is the queue of messages that wait for their key, and later their text, to be
+// removalQueue is the queue of messages that wait for their key, and later their text, to be
 // removed.
-const restQueue = "mail_rest"
+const removalQueue = "mail_rest"
 
-// rest schedules the next removal, of the key or of the text, for a message that is not going to
-// be sent.
-func (s *Service) rest(st *stored) {
-	st.record.Queue, st.record.Owner, st.record.Due = "", "", s.loses(st)
+// scheduleRemoval schedules the next removal, of the key or of the text, for a message that is not
+// going to be sent.
+func (s *Service) scheduleRemoval(st *stored) {
+	st.record.Queue, st.record.Owner, st.record.Due = "", "", s.nextRemoval(st)
 	if !st.record.Due.IsZero() {
-		st.record.Queue = restQueue
+		st.record.Queue = removalQueue
 	}
 }
 
-// loses returns when the next removal is due, or the zero time if nothing is left to remove.
-func (s *Service) loses(st *stored) time.Time {
+// nextRemoval returns when the next removal is due, or the zero time if nothing is left to remove.
+func (s *Service) nextRemoval(st *stored) time.Time {
 	var due time.Time
 	if s.Retention > 0 && st.message.PurgedAt.IsZero() {
 		due = st.message.CreatedAt.Add(s.Retention)
@@ -38,32 +38,25 @@ func (s *Service) loses(st *stored) time.Time {
 // keptUntil returns until when the key of a message is kept: idempotency.Kept after it was last
 // tried or was due to be sent, since the caller may not know the outcome until then.
 func keptUntil(m *email.Message) time.Time {
-	last := m.CreatedAt
-	if m.SendAt.After(last) {
-		last = m.SendAt
-	}
-	if n := len(m.Attempts); n > 0 && m.Attempts[n-1].EndedAt.After(last) {
-		last = m.Attempts[n-1].EndedAt
-	}
-	return last.Add(idempotency.Kept)
+	return latest(m.CreatedAt, m.SendAt, m.LastAttempt().EndedAt).Add(idempotency.Kept)
 }
 
-// age removes the key and the text of a message that is not going to be sent, once each has been
-// kept long enough.
-func (s *Service) age(ctx context.Context, c ports.Claim) error {
+// remove removes the key and the text of a message that is not going to be sent, once each has
+// been kept long enough.
+func (s *Service) remove(ctx context.Context, c ports.Claim) error {
 	st, err := decode(c.Record)
 	if err != nil {
 		return err
 	}
-	now, m := s.ageing.Taken(c), &st.message
+	now, m := s.removals.ClaimedAt(c), &st.message
 	if st.record.Idem != "" && m.KeyAge.Count(keptUntil(m), now) {
 		st.record.Idem, m.Key, m.Fingerprint = "", "", ""
 	}
 	if s.Retention > 0 && m.PurgedAt.IsZero() && !now.Before(m.CreatedAt.Add(s.Retention)) {
-		strip(m)
+		removeContent(m)
 		m.PurgedAt = now
 	}
-	s.rest(&st)
+	s.scheduleRemoval(&st)
 	// Conflict: it is queued to be sent again, or changed by a webhook event; it stays or comes
 	// back in this queue.
 	if err := s.save(ctx, &st); err != nil && !fault.Is(err, fault.Conflict) {
@@ -72,7 +65,7 @@ func (s *Service) age(ctx context.Context, c ports.Claim) error {
 	return nil
 }
 
-// strip removes the text, the headers and the files of a message.
-func strip(m *email.Message) {
+// removeContent removes the text, the headers and the files of a message.
+func removeContent(m *email.Message) {
 	m.HTML, m.Text, m.Headers, m.Attachments, m.Parts = "", "", nil, nil, 0
 }

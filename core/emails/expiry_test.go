@@ -71,7 +71,7 @@ func inHouse(t *testing.T, retention time.Duration, fail func(int) error, test f
 		h.provider = &reader{mailer: mailer{name: "first", fail: fail, sent: map[string]int{}, features: email.Features{Attachments: true}}}
 		h.Service = emails.New(emails.Options{
 			Journal: h.journal, Mailers: []ports.Mailer{h.provider}, Text: htmltext.Text{}, Clock: clock.System{}, IDs: ids.UUIDs{}, Retention: retention,
-			From: email.Address{Email: "shop@example.com"}, Promise: email.AtLeastOnce, Owner: "one", Log: slog.New(slog.DiscardHandler),
+			From: email.Address{Email: "shop@example.com"}, Delivery: email.AtLeastOnce, Owner: "one", Log: slog.New(slog.DiscardHandler),
 		})
 		ctx, stop := context.WithCancel(t.Context())
 		var running sync.WaitGroup

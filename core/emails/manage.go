@@ -34,12 +34,12 @@ func (s *Service) List(ctx context.Context, tenant string, status email.Status, 
 // Retry requeues a message that failed or whose outcome is unknown: a person decides that it may
 // be sent (again). NotFound; Conflict with code unexpected_state or message_erased.
 func (s *Service) Retry(ctx context.Context, tenant, id string) (email.Message, error) {
-	return s.move(ctx, tenant, id, "retried", func(st *stored) bool {
+	return s.change(ctx, tenant, id, "retried", func(st *stored) bool {
 		if !st.message.PurgedAt.IsZero() || st.message.Status != email.Failed && st.message.Status != email.Unknown {
 			return false
 		}
 		st.message.Failures, st.message.Earlier = 0, len(st.message.Attempts)
-		s.wait(st, s.Clock.Now())
+		s.retryAt(st, s.Clock.Now())
 		return true
 	})
 }
@@ -47,19 +47,19 @@ func (s *Service) Retry(ctx context.Context, tenant, id string) (email.Message, 
 // Cancel stops a waiting message. NotFound; Conflict with code unexpected_state: it is being
 // sent or was sent; or with code message_erased.
 func (s *Service) Cancel(ctx context.Context, tenant, id string) (email.Message, error) {
-	return s.move(ctx, tenant, id, "canceled", func(st *stored) bool {
+	return s.change(ctx, tenant, id, "canceled", func(st *stored) bool {
 		// A claimed message may be sent at any moment.
 		if st.message.Status != email.Queued || st.record.Owner != "" {
 			return false
 		}
-		s.park(st, email.Canceled)
+		s.dequeue(st, email.Canceled)
 		return true
 	})
 }
 
 var errHeld = fault.New(fault.Unavailable, "message_held", "the message is safe and waits for the store; it cannot be changed before")
 
-func (s *Service) move(ctx context.Context, tenant, id, what string, change func(*stored) bool) (email.Message, error) {
+func (s *Service) change(ctx context.Context, tenant, id, what string, change func(*stored) bool) (email.Message, error) {
 	st, err := s.messages.Get(ctx, tenant, id)
 	if err != nil {
 		return email.Message{}, err
@@ -78,19 +78,14 @@ func (s *Service) move(ctx context.Context, tenant, id, what string, change func
 			return nil
 		case before != "" && now != before: // the earlier save succeeded, only its response was lost
 			return record.ErrUnchanged
+		case !st.message.PurgedAt.IsZero():
+			return fault.New(fault.Conflict, "message_purged", "the text of this message is not kept any more; it cannot be "+what)
 		}
-		return unexpected(st.message, what)
+		return fault.New(fault.Conflict, "unexpected_state", "a message that is "+string(now)+" cannot be "+what)
 	})
 	if err != nil {
 		return email.Message{}, err
 	}
 	s.queues.Nudge(st.record.Queue)
 	return st.message, nil
-}
-
-func unexpected(m email.Message, what string) error {
-	if !m.PurgedAt.IsZero() {
-		return fault.New(fault.Conflict, "message_purged", "the text of this message is not kept any more; it cannot be "+what)
-	}
-	return fault.New(fault.Conflict, "unexpected_state", "a message that is "+string(m.Status)+" cannot be "+what)
 }

@@ -113,7 +113,7 @@ func TestOnlyTheInstallationKnowsTheIDOfAKey(t *testing.T) {
 			room := emails.New(emails.Options{
 				Journal: memjournal.New(clock.System{}), Text: htmltext.Text{}, Clock: clock.System{}, IDs: ids.UUIDs{}, Names: emails.Names{Secret: []byte(secret)},
 				Mailers: []ports.Mailer{&mailer{name: "first", sent: map[string]int{}}},
-				From:    email.Address{Email: "shop@example.com"}, Promise: email.AtLeastOnce, Owner: "one", Log: slog.New(slog.DiscardHandler),
+				From:    email.Address{Email: "shop@example.com"}, Delivery: email.AtLeastOnce, Owner: "one", Log: slog.New(slog.DiscardHandler),
 			})
 			m, _, err := room.Accept(t.Context(), tenant, draft(), key(value))
 			if err != nil {
@@ -149,7 +149,7 @@ func TestWhatCameBeforeTheKeyWasGivenUpIsARepeat(t *testing.T) {
 		})
 		stored.Idem = ""
 		held = changed(t, held, func(m *email.Message) { m.CreatedAt = given.Add(after) })
-		if got := emails.Same(held, stored); got != same {
+		if got := emails.SameRequest(held, stored); got != same {
 			t.Errorf("%s after the first: the same is %v", after, got)
 		}
 	}

@@ -7,22 +7,6 @@ import (
 	"patchbay/core/worker"
 )
 
-// places limits how many messages are sent at the same time right after they were accepted, by
-// provider. Messages from a provider's queue are limited by the worker.
-type places map[string]chan struct{}
-
-// take takes a place at a provider if one is free.
-func (p places) take(provider string) bool {
-	select {
-	case p[provider] <- struct{}{}:
-		return true
-	default: // also for an unknown provider
-		return false
-	}
-}
-
-func (p places) release(provider string) { <-p[provider] }
-
 // dispatch sends a message that has a place at a provider; for any other it wakes the worker of
 // the queue.
 func (s *Service) dispatch(ctx context.Context, st stored, provider string, placed bool) {
@@ -31,28 +15,28 @@ func (s *Service) dispatch(ctx context.Context, st stored, provider string, plac
 		return
 	}
 	if st.message.Parts > 0 {
-		st.files = nil // they are read again once there is room for them
+		st.files = nil // they are read again once there is memory for them
 	}
 	background := context.WithoutCancel(ctx)
 	s.running.Go("mail", func() {
-		defer s.places.release(provider)
+		defer s.places.Release(provider)
 		s.send(background, st, provider)
 	})
 }
 
-// stepBack requeues a message for which there is not enough memory.
-func (s *Service) stepBack(ctx context.Context, st *stored, at string) {
+// waitForMemory requeues a message for which there is not enough memory.
+func (s *Service) waitForMemory(ctx context.Context, st *stored, at string) {
 	ctx, cancel := context.WithTimeout(ctx, saveDeadline)
 	defer cancel()
-	s.waitFor(st, at, s.Clock.Now().Add(roomPatience))
+	s.enqueue(st, at, s.Clock.Now().Add(memoryWait))
 	if err := s.save(ctx, st); err != nil {
 		s.Log.WarnContext(ctx, "email is not put off", "email", st.message.ID, "tenant", st.message.Tenant, "error", err)
 	}
 }
 
-// pass hands a message to another provider than the one whose place this goroutine holds.
-func (s *Service) pass(ctx context.Context, st *stored, next string) {
-	s.moveOn(ctx, st, next, func(move func(*stored)) error {
+// handOver hands a message to another provider than the one whose place this goroutine holds.
+func (s *Service) handOver(ctx context.Context, st *stored, next string) {
+	s.failOver(ctx, st, next, func(move func(*stored)) error {
 		if move(st); st.record.Owner != "" {
 			return nil
 		}
@@ -66,23 +50,23 @@ func (s *Service) pass(ctx context.Context, st *stored, next string) {
 	})
 }
 
-// moveOn moves a message to another provider: into a place there if one is free, else into its
+// failOver moves a message to another provider: into a place there if one is free, else into its
 // queue, so that it no longer holds a place of this one. If the save fails, the message comes
 // back when the lease expires. save may also decide that the message is not sent any further.
-func (s *Service) moveOn(ctx context.Context, st *stored, next string, save func(move func(*stored)) error) {
-	ours, placed := worker.LeaseOf(st.record), s.places.take(next)
+func (s *Service) failOver(ctx context.Context, st *stored, next string, save func(move func(*stored)) error) {
+	lease, placed := worker.LeaseOf(st.record), s.places.Take(next)
 	err := save(func(st *stored) {
 		st.message.Next = next
 		if !placed {
-			s.waitFor(st, next, s.Clock.Now())
+			s.enqueue(st, next, s.Clock.Now())
 		}
 		if !placed && s.queues.Provider(st.record.Queue) == "" {
 			st.record.Due = st.record.Due.Add(time.Second) // no such provider: delay it, since it comes back to this queue
 		}
 	})
 	switch {
-	case placed && (err != nil || !ours.On(st.record)):
-		s.places.release(next)
+	case placed && (err != nil || !lease.On(st.record)):
+		s.places.Release(next)
 	case err == nil:
 		s.dispatch(ctx, *st, next, placed)
 	}

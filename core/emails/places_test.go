@@ -77,7 +77,7 @@ func (p *post) open(t *testing.T, mailers ...ports.Mailer) {
 	t.Helper()
 	p.Service = emails.New(emails.Options{
 		Journal: p.journal, Mailers: mailers, Text: htmltext.Text{}, Clock: clock.System{}, IDs: ids.UUIDs{},
-		From: email.Address{Email: "shop@example.com"}, Promise: email.AtLeastOnce, Owner: ids.UUIDs{}.New("own"),
+		From: email.Address{Email: "shop@example.com"}, Delivery: email.AtLeastOnce, Owner: ids.UUIDs{}.New("own"),
 		Log: slog.New(slog.DiscardHandler),
 	})
 	ctx, cancel := context.WithCancel(t.Context())

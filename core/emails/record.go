@@ -15,18 +15,17 @@ import (
 	"patchbay/ports"
 )
 
-// stored is a message with its record. told is the status that the feed already knows. files are
-// the attachments with their contents, if they are in memory. parts is how many records of files
-// are stored.
+// stored is a message with its record.
 type stored struct {
-	message email.Message
-	record  ports.Record
-	told    email.Status
-	files   []email.Attachment
-	parts   int
-	cause   error         // error of the last attempt, for the log
-	aside   bool          // given up after its last attempt
-	news    []event.Event // events about recipients, not published yet
+	message   email.Message
+	record    ports.Record
+	published email.Status       // the status that the feed already knows
+	events    []event.Event      // events about recipients, not published yet
+	files     []email.Attachment // with their contents, if they are in memory
+	newParts  []*ports.Record    // new records of files, to be stored with the message
+	parts     int                // number of stored records of files
+	cause     error              // error of the last attempt, for the log
+	exhausted bool               // given up after its last attempt
 }
 
 // repository returns the Repository of the messages. Files never change. If the response of a save
@@ -41,28 +40,11 @@ func (s *Service) repository() record.Repository[stored] {
 	}
 }
 
-// save writes a message. Records of files that the message no longer refers to are removed with
-// it.
+// save writes a message, and publishes what the feed does not know of it yet.
 func (s *Service) save(ctx context.Context, st *stored) error {
-	before := st.told
-	err := s.write(st, func(r *ports.Record) error {
-		if st.parts > st.message.Parts {
-			return s.Journal.Detach(ctx, r)
-		}
-		return s.Journal.Save(ctx, r)[0]
-	})
-	if err == nil {
-		s.report(ctx, before, st)
-	}
-	return err
-}
-
-// write encodes a message into its record and calls put to store it.
-func (s *Service) write(st *stored, put func(*ports.Record) error) error {
-	m := &st.message
+	m, r, before := &st.message, &st.record, st.published
 	m.UpdatedAt = s.Clock.Now()
-	m.Stand()
-	r := &st.record
+	m.SetRecipientStatuses()
 	if err := encode(m, r); err != nil {
 		return err
 	}
@@ -70,31 +52,44 @@ func (s *Service) write(st *stored, put func(*ports.Record) error) error {
 	r.Index = ports.Index{Status: string(m.Status), Created: m.CreatedAt}
 	r.Index.Flag, r.Index.Flagged = flagOf(m)
 	r.Events = nil
-	if now := announced(m.Status); announced(st.told) != now {
-		r.Events = []event.Event{s.news(m, now)}
+	if now := feedStatus(m.Status); feedStatus(before) != now {
+		r.Events = []event.Event{s.statusEvent(m, now)}
 	}
-	r.Events = append(r.Events, st.news...)
-	if err := put(r); err != nil {
+	r.Events = append(r.Events, st.events...)
+	if err := s.put(ctx, st); err != nil {
 		return err
 	}
-	st.told, st.news = m.Status, nil
+	st.published, st.events, st.newParts = m.Status, nil, nil
+	s.logChange(ctx, before, st)
 	return nil
 }
 
-// announced returns the status under which the feed knows s. Delivered is not announced: the
+// put stores the record of a message. New records of files are stored with it, and those that the
+// message no longer refers to are removed with it.
+func (s *Service) put(ctx context.Context, st *stored) error {
+	switch {
+	case len(st.newParts) > 0:
+		return s.Journal.Attach(ctx, &st.record, st.newParts...)
+	case st.parts > st.message.Parts:
+		return s.Journal.Detach(ctx, &st.record)
+	}
+	return s.Journal.Save(ctx, &st.record)[0]
+}
+
+// feedStatus returns the status under which the feed knows s. Delivered is not announced: the
 // feed has an event for each recipient.
-func announced(s email.Status) email.Status {
+func feedStatus(s email.Status) email.Status {
 	if s == email.Delivered {
 		return email.Sent
 	}
 	return s
 }
 
-// news makes the feed's event for a new status. It contains no addresses.
-func (s *Service) news(m *email.Message, now email.Status) event.Event {
+// statusEvent makes the feed's event for a new status. It contains no addresses.
+func (s *Service) statusEvent(m *email.Message, now email.Status) event.Event {
 	data := map[string]any{"status": m.Status}
-	if n := len(m.Attempts); n > 0 && m.Attempts[n-1].Provider != "" {
-		data["provider"] = m.Attempts[n-1].Provider
+	if last := m.LastAttempt(); last.Provider != "" {
+		data["provider"] = last.Provider
 	}
 	raw, _ := json.Marshal(data) // strings always encode
 	return event.Event{
@@ -102,45 +97,37 @@ func (s *Service) news(m *email.Message, now email.Status) event.Event {
 	}
 }
 
-// errTaken says that the message is stored already and another process or request works on it.
-var errTaken = fault.New(fault.Conflict, "message_taken", "the message is there already")
+// errExists says that the message is stored already and another process or request works on it.
+var errExists = fault.New(fault.Conflict, "message_taken", "the message is there already")
 
 // insert stores a new message with its parts. The stored message may come from another request
 // with the same key.
 func (s *Service) insert(ctx context.Context, st *stored) error {
-	messages, parts := s.messages, pack(st)
-	messages.Save = func(ctx context.Context, st *stored) error {
-		return s.write(st, func(r *ports.Record) error {
-			if len(parts) > 0 {
-				return s.Journal.Attach(ctx, r, parts...)
-			}
-			return s.Journal.Save(ctx, r)[0]
-		})
-	}
-	return messages.Insert(ctx, st, func(there *stored) error {
+	st.newParts = splitFiles(st)
+	return s.messages.Insert(ctx, st, func(there *stored) error {
 		if there.record.Rev > 1 || there.message.Fingerprint != st.message.Fingerprint {
-			return errTaken
+			return errExists
 		}
 		return nil // whichever process begins an attempt first sends it
 	})
 }
 
-// park takes a message out of the queue: it is not sent any more, and only waits for removals.
-func (s *Service) park(st *stored, status email.Status) {
+// dequeue takes a message out of the queue: it is not sent any more, and only waits for removals.
+func (s *Service) dequeue(st *stored, status email.Status) {
 	st.message.Status = status
-	s.rest(st)
+	s.scheduleRemoval(st)
 }
 
-// wait requeues a message for the provider that is to be asked first.
-func (s *Service) wait(st *stored, due time.Time) {
+// retryAt requeues a message for the provider that is to be asked first.
+func (s *Service) retryAt(st *stored, due time.Time) {
 	st.message.Next = ""
-	s.waitFor(st, s.first(st.message), due)
+	s.enqueue(st, s.firstProvider(st.message), due)
 }
 
-// waitFor queues a message for a provider.
-func (s *Service) waitFor(st *stored, provider string, due time.Time) {
+// enqueue queues a message for a provider.
+func (s *Service) enqueue(st *stored, provider string, due time.Time) {
 	st.message.Status = email.Queued
-	s.note(&st.message)
+	s.stampRestore(&st.message)
 	st.record.Queue, st.record.Owner, st.record.Due = s.queues.Queue(provider), "", due
 }
 
@@ -210,7 +197,7 @@ func decode(r ports.Record) (stored, error) {
 		}
 		m.HTML, m.Text, m.Headers, m.Attachments = rest.HTML, rest.Text, rest.Headers, rest.Attachments
 	}
-	return stored{message: m, record: r, told: m.Status, parts: m.Parts}, nil
+	return stored{message: m, record: r, published: m.Status, parts: m.Parts}, nil
 }
 
 const (
@@ -221,16 +208,12 @@ const (
 	partSize  = 4 << 20 // bytes; MongoDB limits a document to 16 MB
 )
 
-// pack moves the contents of large files out of a message that is about to be stored, and
+// splitFiles moves the contents of large files out of a message that is about to be stored, and
 // returns them as records of their own.
-func pack(st *stored) (parts []*ports.Record) {
+func splitFiles(st *stored) (parts []*ports.Record) {
 	m := &st.message
 	st.files = m.Attachments
-	total := 0
-	for _, a := range m.Attachments {
-		total += len(a.Content)
-	}
-	if total <= maxInline {
+	if m.AttachmentBytes() <= maxInline {
 		return nil
 	}
 	m.Attachments = slices.Clone(m.Attachments)
@@ -284,9 +267,9 @@ func chunks(files []email.Attachment) func(yield func([]byte) bool) {
 
 func partID(message string, n int) string { return fmt.Sprintf("%s.%d", message, n) }
 
-// unpack reads the contents of the files unless they are in memory. NotFound: a part is not
+// loadFiles reads the contents of the files unless they are in memory. NotFound: a part is not
 // stored (yet). Unavailable.
-func (s *Service) unpack(ctx context.Context, st *stored) error {
+func (s *Service) loadFiles(ctx context.Context, st *stored) error {
 	if st.message.Parts == 0 || st.files != nil {
 		return nil
 	}
@@ -326,8 +309,8 @@ func fill(files []email.Attachment, at int, body []byte) int {
 	return at
 }
 
-// letter returns the message as it is passed to providers.
-func (st *stored) letter() email.Message {
+// outgoing returns the message as it is passed to providers.
+func (st *stored) outgoing() email.Message {
 	m := st.message
 	if st.files != nil {
 		m.Attachments = st.files

@@ -22,7 +22,7 @@ import (
 
 const tenant = "default"
 
-// mailer is a provider in memory that fails as it is told.
+// mailer is a provider in memory that fails as its field fail says.
 type mailer struct {
 	name     string
 	features email.Features
@@ -123,7 +123,7 @@ func within(t *testing.T, first, second func(int) error, fail func(op string) er
 		}
 		r.Service = emails.New(emails.Options{
 			Journal: journal, Mailers: []ports.Mailer{r.first, r.second}, Text: htmltext.Text{}, Clock: clock.System{}, IDs: ids.UUIDs{},
-			From: email.Address{Email: "shop@example.com"}, Promise: email.AtLeastOnce, Owner: "one", Log: slog.New(slog.DiscardHandler),
+			From: email.Address{Email: "shop@example.com"}, Delivery: email.AtLeastOnce, Owner: "one", Log: slog.New(slog.DiscardHandler),
 		})
 		ctx, stop := context.WithCancel(t.Context())
 		done := make(chan struct{})
@@ -162,6 +162,14 @@ func (r rig) get(t *testing.T, id string) email.Message {
 	return m
 }
 
+func equal[T comparable](t *testing.T, what string, got, want T) {
+	t.Helper()
+	if got != want {
+		t.Errorf("%s = %v, want %v", what, got, want)
+	}
+}
+
+// outcomes lists the attempts of a message, each as "provider:outcome ".
 func outcomes(m email.Message) (list string) {
 	for _, a := range m.Attempts {
 		list += fmt.Sprintf("%s:%s ", a.Provider, a.Outcome)

@@ -1,6 +1,7 @@
 package emails
 
 import (
+	"cmp"
 	"context"
 	"slices"
 	"time"
@@ -19,117 +20,104 @@ func (s *Service) handle(ctx context.Context, c ports.Claim) error {
 	if err != nil {
 		return err
 	}
-	m := &st.message
-	if n := len(m.Attempts); n > 0 && m.Attempts[n-1].Outcome == email.Attempting {
+	if last := st.message.LastAttempt(); last.Outcome == email.Attempting {
 		lost := fault.New(fault.UnknownOutcome, "interrupted", "the process ended during this attempt")
-		_ = s.conclude(ctx, &st, m.Attempts[n-1].ID, email.Receipt{}, lost) // settle logs it; the lease expires
+		_ = s.endAttempt(ctx, &st, outcome{id: last.ID, err: lost}) // saveOutcome logs a failure; the lease expires
 		return nil
 	}
-	if s.outdated(st.message) {
-		_ = s.settle(ctx, &st, "", email.Receipt{}, nil, func(st *stored) { s.park(st, email.Unknown) }) // as above
+	if s.possiblySent(st.message) {
+		_ = s.saveOutcome(ctx, &st, outcome{}, func(st *stored) { s.dequeue(st, email.Unknown) }) // as above
 		return nil
 	}
 	s.send(ctx, st, s.queues.Provider(c.Queue))
 	return nil
 }
 
-// restored returns when the journal was last restored from an older copy.
-func (s *Service) restored() (at time.Time, known bool) {
-	if s.Restored == nil {
-		return time.Time{}, true
-	}
-	return s.Restored()
-}
-
-// note records in a message that is to be sent which restore of the journal came last.
-func (s *Service) note(m *email.Message) {
+// stampRestore records in a message that is to be sent which restore of the journal came last.
+func (s *Service) stampRestore(m *email.Message) {
 	m.Restore = nil
-	if at, known := s.restored(); known {
+	if at, known := s.Restored(); known {
 		m.Restore = &at
 	}
 }
 
-// outdated reports whether a message must not be sent because it may have been sent in the
+// possiblySent reports whether a message must not be sent because it may have been sent in the
 // period that a restored journal has lost. The time of the restore is compared with the
 // message's own times only if the message records no restore: the clock of the machine that
 // restored the journal may be wrong.
-func (s *Service) outdated(m email.Message) bool {
-	at, known := s.restored()
+func (s *Service) possiblySent(m email.Message) bool {
+	at, known := s.Restored()
 	switch {
 	case !known || m.Delivery != email.AtMostOnce:
 		return false
 	case m.Restore != nil:
 		return !m.Restore.Equal(at)
 	}
-	return !at.IsZero() && m.UpdatedAt.Before(at) && earliest(m).Before(at)
+	return !at.IsZero() && m.UpdatedAt.Before(at) && earliestDue(m).Before(at)
 }
 
-// earliest returns the earliest time at which a waiting message may have been due.
-func earliest(m email.Message) time.Time {
-	due := m.CreatedAt
-	if m.SendAt.After(due) {
-		due = m.SendAt
+// earliestDue returns the earliest time at which a waiting message may have been due.
+func earliestDue(m email.Message) time.Time {
+	if wait, ok := schedule.After(m.Failures); ok && len(m.Attempts) > 0 {
+		return m.LastAttempt().EndedAt.Add(wait - wait/10) // the shortest delay that jitter yields
 	}
-	n := len(m.Attempts)
-	if wait, ok := schedule.After(m.Failures); ok && n > 0 && m.Failures > 0 {
-		due = m.Attempts[n-1].EndedAt.Add(wait - wait/10) // the shortest delay that jitter yields
-	}
-	return due
+	return latest(m.CreatedAt, m.SendAt)
 }
 
 // send tries the next provider if that is the one whose place this goroutine holds, and decides
 // what becomes of the message. st is claimed by this process.
 func (s *Service) send(ctx context.Context, st stored, at string) {
-	leave, ok := s.rooms[at].take(ctx, &st.message)
+	release, ok := s.memory[at].acquire(ctx, &st.message)
 	if !ok {
-		s.stepBack(ctx, &st, at)
+		s.waitForMemory(ctx, &st, at)
 		return
 	}
-	defer leave()
-	if err := s.unpack(ctx, &st); err != nil {
+	defer release()
+	if err := s.loadFiles(ctx, &st); err != nil {
 		s.Log.ErrorContext(ctx, "files of an email are not read", "email", st.message.ID, "tenant", st.message.Tenant, "error", err)
 		if fault.Is(err, fault.NotFound) || fault.Is(err, fault.Internal) {
-			s.putOff(ctx, &st)
+			s.postpone(ctx, &st)
 		}
 		return // otherwise the lease expires
 	}
-	route := s.route(st.message)
-	if len(route) == 0 {
+	providers := s.candidates(st.message)
+	if len(providers) == 0 {
 		s.Log.WarnContext(ctx, "no provider can carry an email", "email", st.message.ID, "tenant", st.message.Tenant)
-		s.strand(&st)
-		s.putOff(ctx, &st)
+		s.addNoProvider(&st)
+		s.postpone(ctx, &st)
 		return
 	}
-	if next := route[0].Name(); next != at {
-		s.pass(ctx, &st, next)
+	if next := providers[0].Name(); next != at {
+		s.handOver(ctx, &st, next)
 		return
 	}
-	id, err := s.begin(ctx, &st, at)
+	id, err := s.beginAttempt(ctx, &st, at)
 	if err != nil {
 		s.Log.WarnContext(ctx, "attempt to send an email is not begun", "email", st.message.ID, "tenant", st.message.Tenant, "error", err)
 		return // nothing was sent; it is retried when the lease expires
 	}
-	receipt, serr := call(ctx, route[0], st.letter())
-	if len(route) > 1 && mayMoveOn(st.message, serr) {
-		s.moveOn(ctx, &st, route[1].Name(), func(move func(*stored)) error {
-			return s.settle(ctx, &st, id, receipt, serr, move)
+	receipt, serr := call(ctx, providers[0], st.outgoing())
+	if len(providers) > 1 && mayFailOver(st.message, serr) {
+		s.failOver(ctx, &st, providers[1].Name(), func(move func(*stored)) error {
+			return s.saveOutcome(ctx, &st, outcome{id, receipt, serr}, move)
 		})
 		return
 	}
-	_ = s.conclude(ctx, &st, id, receipt, serr) // settle logs it; the lease expires
+	_ = s.endAttempt(ctx, &st, outcome{id, receipt, serr}) // saveOutcome logs a failure; the lease expires
 }
 
-// route lists the providers to ask, without those that the message has moved on from.
-func (s *Service) route(m email.Message) []ports.Mailer {
+// candidates lists the providers to try, without those before the one to which the message has
+// failed over.
+func (s *Service) candidates(m email.Message) []ports.Mailer {
 	from := slices.IndexFunc(s.Mailers, func(p ports.Mailer) bool { return p.Name() == m.Next })
-	if rest := able(m, s.Mailers[max(from, 0):]); len(rest) > 0 {
+	if rest := available(m, s.Mailers[max(from, 0):]); len(rest) > 0 {
 		return rest
 	}
-	return able(m, s.Mailers)
+	return available(m, s.Mailers)
 }
 
-// willing lists the providers that can carry the message and have not refused it.
-func willing(m email.Message, mailers []ports.Mailer) []ports.Mailer {
+// eligible lists the providers that can carry the message and have not refused it.
+func eligible(m email.Message, mailers []ports.Mailer) []ports.Mailer {
 	return slices.DeleteFunc(slices.Clone(mailers), func(p ports.Mailer) bool {
 		return p.Features().Carry(m) != nil || m.RefusedBy(p.Name())
 	})
@@ -139,12 +127,12 @@ func willing(m email.Message, mailers []ports.Mailer) []ports.Mailer {
 // that waiting is pointless.
 func refusedEverywhere(m email.Message, mailers []ports.Mailer) bool {
 	refused := slices.ContainsFunc(mailers, func(p ports.Mailer) bool { return m.RefusedBy(p.Name()) })
-	return refused && len(willing(m, mailers)) == 0
+	return refused && len(eligible(m, mailers)) == 0
 }
 
-// able lists the willing providers that are available, or all willing ones if none is.
-func able(m email.Message, mailers []ports.Mailer) []ports.Mailer {
-	able := willing(m, mailers)
+// available lists the willing providers that are available, or all willing ones if none is.
+func available(m email.Message, mailers []ports.Mailer) []ports.Mailer {
+	able := eligible(m, mailers)
 	ready := slices.DeleteFunc(slices.Clone(able), func(p ports.Mailer) bool { return ports.Available(p) != nil })
 	if len(ready) == 0 {
 		return able
@@ -152,17 +140,17 @@ func able(m email.Message, mailers []ports.Mailer) []ports.Mailer {
 	return ready
 }
 
-// first returns the name of the provider to ask first, "" if none can carry the message.
-func (s *Service) first(m email.Message) string {
-	if able := able(m, s.Mailers); len(able) > 0 {
+// firstProvider returns the name of the provider to ask first, "" if none can carry the message.
+func (s *Service) firstProvider(m email.Message) string {
+	if able := available(m, s.Mailers); len(able) > 0 {
 		return able[0].Name()
 	}
 	return ""
 }
 
-// mayMoveOn reports whether another provider may be asked: either it is proved that nothing was
+// mayFailOver reports whether another provider may be asked: either it is proved that nothing was
 // sent, for a reason specific to this provider, or the message may be sent twice.
-func mayMoveOn(m email.Message, err error) bool {
+func mayFailOver(m email.Message, err error) bool {
 	if err == nil {
 		return false
 	}
@@ -179,12 +167,12 @@ func call(ctx context.Context, mailer ports.Mailer, m email.Message) (email.Rece
 	return mailer.Send(ports.WithTenant(ctx, m.Tenant), m)
 }
 
-// begin makes an attempt durable before anything is sent. A message that was canceled, or
+// beginAttempt makes an attempt durable before anything is sent. A message that was canceled, or
 // claimed by another process in the meantime, is not sent.
-func (s *Service) begin(ctx context.Context, st *stored, provider string) (id string, err error) {
+func (s *Service) beginAttempt(ctx context.Context, st *stored, provider string) (id string, err error) {
 	ctx, cancel := context.WithTimeout(ctx, saveDeadline)
 	defer cancel()
-	ours := worker.LeaseOf(st.record)
+	lease := worker.LeaseOf(st.record)
 	id = s.IDs.New("att")
 	st.message.Status, st.message.Next = email.Sending, ""
 	st.message.Attempts = append(st.message.Attempts, email.Attempt{
@@ -193,7 +181,7 @@ func (s *Service) begin(ctx context.Context, st *stored, provider string) (id st
 	err = s.save(ctx, st)
 	if fault.Is(err, fault.UnknownOutcome) {
 		fresh, rerr := s.messages.Get(ctx, st.message.Tenant, st.message.ID)
-		if rerr == nil && fresh.message.Attempted(id) && ours.On(fresh.record) {
+		if rerr == nil && fresh.message.HasAttempt(id) && lease.On(fresh.record) {
 			s.messages.Keep(st, &fresh)
 			*st = fresh
 			return id, nil
@@ -206,31 +194,31 @@ func (s *Service) begin(ctx context.Context, st *stored, provider string) (id st
 func (s *Service) decide(st *stored, o email.Outcome, after time.Duration) {
 	switch {
 	case o == email.RejectedMessage, refusedEverywhere(st.message, s.Mailers):
-		s.park(st, email.Failed)
+		s.dequeue(st, email.Failed)
 		return
 	case o == email.Ambiguous && st.message.Delivery == email.AtMostOnce:
-		s.park(st, email.Unknown)
+		s.dequeue(st, email.Unknown)
 		return
 	}
 	st.message.Failures++
 	wait, ok := schedule.After(st.message.Failures)
 	if !ok {
-		st.aside = true
-		s.park(st, email.Failed)
+		st.exhausted = true
+		s.dequeue(st, email.Failed)
 		return
 	}
-	s.wait(st, s.Clock.Now().Add(max(jitter(wait), after)))
+	s.retryAt(st, s.Clock.Now().Add(max(jitter(wait), after)))
 }
 
-// strand records that no provider can carry the message, as an attempt without a provider.
-func (s *Service) strand(st *stored) {
+// addNoProvider records that no provider can carry the message, as an attempt without a provider.
+func (s *Service) addNoProvider(st *stored) {
 	a := email.Attempt{ID: s.IDs.New("att"), StartedAt: s.Clock.Now()}
-	finish(&a, email.Receipt{}, errStranded, a.StartedAt)
+	setOutcome(&a, outcome{err: errNoProvider}, a.StartedAt)
 	st.message.Attempts = append(st.message.Attempts, a)
 }
 
-// putOff schedules a retry for a message that was not tried.
-func (s *Service) putOff(ctx context.Context, st *stored) {
+// postpone schedules a retry for a message that was not tried.
+func (s *Service) postpone(ctx context.Context, st *stored) {
 	ctx, cancel := context.WithTimeout(ctx, saveDeadline)
 	defer cancel()
 	s.decide(st, email.NotAccepted, 0)
@@ -268,12 +256,12 @@ func outcomeOf(err error) email.Outcome {
 	return email.Ambiguous
 }
 
-// errStranded is the failure of a message that no configured provider can carry any more.
-var errStranded = fault.New(fault.Unsupported, "no_provider", "none of the configured providers can carry this message")
+// errNoProvider is the failure of a message that no configured provider can carry any more.
+var errNoProvider = fault.New(fault.Unsupported, "no_provider", "none of the configured providers can carry this message")
 
-// carriable returns Unsupported unless one of the providers can carry the message. No part of a
+// checkFeatures returns Unsupported unless one of the providers can carry the message. No part of a
 // message is ever dropped silently.
-func (s *Service) carriable(m email.Message) error {
+func (s *Service) checkFeatures(m email.Message) error {
 	if len(s.Mailers) == 0 {
 		return fault.New(fault.Unavailable, "no_mail_provider", "no mail provider is configured")
 	}
@@ -283,39 +271,36 @@ func (s *Service) carriable(m email.Message) error {
 		if err == nil {
 			return nil
 		}
-		if first == nil {
-			first = err
-		}
+		first = cmp.Or(first, err)
 	}
 	return first
 }
 
-// conclude saves how an attempt ended, and what becomes of the message.
-func (s *Service) conclude(ctx context.Context, st *stored, id string, r email.Receipt, err error) error {
-	return s.settle(ctx, st, id, r, err, func(st *stored) { s.decide(st, outcomeOf(err), retryAfter(err)) })
+// endAttempt saves how an attempt ended, and what becomes of the message.
+func (s *Service) endAttempt(ctx context.Context, st *stored, o outcome) error {
+	return s.saveOutcome(ctx, st, o, func(st *stored) { s.decide(st, outcomeOf(o.err), retryAfter(o.err)) })
 }
 
-// settle saves how an attempt ended and, if the message was not sent, what decide makes of it.
-// id is empty if there was no attempt.
+// saveOutcome saves how an attempt ended and, if the message was not sent, what decide makes of it.
 //
 // An acceptance counts no matter which process reports it, and however late. A failure only says
 // that this one attempt did nothing, so it counts once, and only from the process that holds the
 // claim.
-func (s *Service) settle(ctx context.Context, st *stored, id string, r email.Receipt, err error, decide func(*stored)) error {
+func (s *Service) saveOutcome(ctx context.Context, st *stored, o outcome, decide func(*stored)) error {
 	ctx, cancel := context.WithTimeout(ctx, saveDeadline)
 	defer cancel()
-	st.cause = err
-	ours := worker.LeaseOf(st.record)
-	var settled error
+	st.cause = o.err
+	lease := worker.LeaseOf(st.record)
+	var unchanged error
 	serr := s.messages.Insisting().Update(ctx, st, func(st *stored) error {
-		settled = s.merge(st, ours, outcome{id, r, err}, decide)
-		return settled
+		unchanged = s.mergeOutcome(st, lease, o, decide)
+		return unchanged
 	})
 	switch {
 	case serr != nil:
-		s.Log.ErrorContext(ctx, "outcome of an email is not saved", "email", st.message.ID, "tenant", st.message.Tenant, "attempt", id, "error", serr)
-	case settled != nil: // it was saved before, or came too late
-		s.Log.DebugContext(ctx, "outcome of an email is no news", "email", st.message.ID, "attempt", id)
+		s.Log.ErrorContext(ctx, "outcome of an email is not saved", "email", st.message.ID, "tenant", st.message.Tenant, "attempt", o.id, "error", serr)
+	case unchanged != nil: // it was saved before, or came too late
+		s.Log.DebugContext(ctx, "outcome of an email is no news", "email", st.message.ID, "attempt", o.id)
 	}
 	return serr
 }
@@ -327,30 +312,30 @@ type outcome struct {
 	err     error
 }
 
-// merge applies an outcome to a message. It returns record.ErrUnchanged if the outcome changes nothing,
-// or if it is a failure and ours no longer holds. An acceptance needs no claim, and decide is
-// not called for it.
-func (s *Service) merge(st *stored, ours worker.Lease, o outcome, decide func(*stored)) error {
+// mergeOutcome applies an outcome to a message. It returns record.ErrUnchanged if the outcome
+// changes nothing, or if it is a failure and the record no longer has the lease. An acceptance
+// needs no lease, and decide is not called for it.
+func (s *Service) mergeOutcome(st *stored, lease worker.Lease, o outcome, decide func(*stored)) error {
 	accepted := o.id != "" && o.err == nil
 	n := slices.IndexFunc(st.message.Attempts, func(a email.Attempt) bool { return a.ID == o.id })
-	if !accepted && !ours.On(st.record) || n >= 0 && ended(st.message.Attempts[n], accepted) {
+	if !accepted && !lease.On(st.record) || n >= 0 && isEnded(st.message.Attempts[n], accepted) {
 		return record.ErrUnchanged
 	}
 	if n >= 0 {
-		finish(&st.message.Attempts[n], o.receipt, o.err, s.Clock.Now())
+		setOutcome(&st.message.Attempts[n], o, s.Clock.Now())
 	}
 	switch {
-	case !st.message.Any(email.Accepted):
+	case !st.message.HasOutcome(email.Accepted):
 		decide(st)
-	case !st.message.Any(email.Attempting): // otherwise the process with that attempt ends it first
-		s.park(st, st.message.Reached())
+	case !st.message.HasOutcome(email.Attempting): // otherwise the process with that attempt ends it first
+		s.dequeue(st, st.message.AcceptedStatus())
 	}
 	return nil
 }
 
-// ended reports whether an attempt has already ended, so that another outcome changes nothing.
+// isEnded reports whether an attempt has already ended, so that another outcome changes nothing.
 // An acceptance still changes an attempt that ended otherwise.
-func ended(a email.Attempt, accepted bool) bool {
+func isEnded(a email.Attempt, accepted bool) bool {
 	if accepted {
 		return a.Outcome == email.Accepted
 	}
@@ -364,16 +349,10 @@ func retryAfter(err error) time.Duration {
 	return fault.From(err).RetryAfter
 }
 
-func finish(a *email.Attempt, r email.Receipt, err error, now time.Time) {
-	a.Outcome, a.Reference, a.EndedAt, a.Code, a.Message, a.Answer = outcomeOf(err), r.Reference, now, "", "", nil
-	if err != nil {
-		f := fault.From(err)
-		a.Code, a.Message = f.Code, f.Message
-		if a.Code == "" {
-			a.Code = f.Kind.String()
-		}
-		if f.Answer != nil {
-			a.Answer = &email.Answer{Status: f.Answer.Status, Field: f.Answer.Field, Words: f.Answer.Words}
-		}
+func setOutcome(a *email.Attempt, o outcome, now time.Time) {
+	a.Outcome, a.Reference, a.EndedAt, a.Code, a.Message, a.Answer = outcomeOf(o.err), o.receipt.Reference, now, "", "", nil
+	if o.err != nil {
+		f := fault.From(o.err)
+		a.Code, a.Message, a.Answer = cmp.Or(f.Code, f.Kind.String()), f.Message, f.Answer
 	}
 }

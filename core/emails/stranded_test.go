@@ -24,7 +24,7 @@ func TestAMessageThatNoProviderCanCarry(t *testing.T) {
 		}, email.Canceled, 4},
 		{"can be erased meanwhile", func(t *testing.T, p *post, _ string) error {
 			ada := user.Person{Tenant: tenant, Emails: []string{"ada@example.com"}}
-			return p.Traces(t.Context(), ada, func(int) error { return nil }, func(tr user.Trace) error { return tr.Erase(t.Context()) })
+			return p.PersonalObjects(t.Context(), ada, func(int) error { return nil }, func(tr user.PersonalObject) error { return tr.Erase(t.Context()) })
 		}, email.Canceled, 4},
 		{"goes out when its provider is back", func(t *testing.T, p *post, _ string) error {
 			p.stop()

@@ -21,7 +21,7 @@ import (
 // provider is called, so an event without a message by then belongs to another installation.
 const EventPatience = 5 * time.Minute
 
-// Reasons why an event is ignored; Options.Told gets one instead of the event.
+// Reasons why an event is ignored; Options.Counted gets one instead of the event.
 const (
 	NotOurs        = "ignored_not_ours"        // not about a message of this installation
 	UnknownType    = "ignored_unknown_type"    // not about a message, or of an unknown type
@@ -29,8 +29,8 @@ const (
 	UnknownAddress = "ignored_unknown_address" // not a recipient of the message; it still proves that the message was accepted
 )
 
-// Told lists every value that Options.Told may get.
-func Told() []string {
+// Counted lists every value that Options.Counted may get.
+func Results() []string {
 	all := []string{NotOurs, UnknownType, OtherAccount, UnknownAddress}
 	for _, e := range email.Events() {
 		all = append(all, string(e))
@@ -53,56 +53,50 @@ func (s *Service) ApplyWebhook(ctx context.Context, e webhook.Event) (webhook.Ap
 	case err != nil:
 		return webhook.Applied{}, err
 	case !ok:
-		s.count(e.Provider, UnknownType)
+		s.Counted(e.Provider, UnknownType)
 		return webhook.Applied{}, nil
 	case n.Message == "":
-		s.count(e.Provider, NotOurs)
+		s.Counted(e.Provider, NotOurs)
 		return webhook.Applied{}, nil
 	}
-	st, err := s.subject(ctx, n)
+	st, err := s.messageOf(ctx, n)
 	if err != nil {
 		return webhook.Applied{}, err
 	}
-	var h heard
+	var h applied
 	err = s.messages.Update(ctx, &st, func(st *stored) (err error) {
-		h, err = s.hear(st, e.Provider, n)
+		h, err = s.applyNotification(st, e.Provider, n)
 		return err
 	})
 	if err != nil {
 		return webhook.Applied{}, err
 	}
-	s.count(e.Provider, h.come)
-	s.logNews(ctx, &st.message, n, h)
+	s.Counted(e.Provider, h.result)
+	s.logNotification(ctx, &st.message, n, h)
 	a := webhook.Applied{Erased: !st.message.ErasedAt.IsZero()}
-	if h.come == string(n.Event) && passing(n.Event) {
-		a.News = s.newsOf(&st.message, n, h.attempt, h.to)
+	if h.result == string(n.Event) && feedOnly(n.Event) {
+		a.Events = s.recipientEvents(&st.message, n, h.attempt, h.recipients)
 	}
 	return a, nil
 }
 
 // IgnoreWebhook counts an event whose message never arrived.
-func (s *Service) IgnoreWebhook(e webhook.Event) { s.count(e.Provider, NotOurs) }
-
-func (s *Service) count(provider, what string) {
-	if s.Told != nil {
-		s.Told(provider, what)
-	}
-}
+func (s *Service) IgnoreWebhook(e webhook.Event) { s.Counted(e.Provider, NotOurs) }
 
 // read reads an event of a provider, which may no longer be configured.
-func (s *Service) read(e webhook.Event) (email.News, bool, error) {
+func (s *Service) read(e webhook.Event) (email.Notification, bool, error) {
 	reader, ok := s.Events[e.Provider]
 	if !ok {
-		return email.News{}, false, fault.New(fault.Unavailable, "no_such_provider", "the provider of this event is not configured any more")
+		return email.Notification{}, false, fault.New(fault.Unavailable, "no_such_provider", "the provider of this event is not configured any more")
 	}
-	return reader.News(e)
+	return reader.Notification(e)
 }
 
-// subject finds the message that news is about. NotFound; Unavailable while it is held.
-func (s *Service) subject(ctx context.Context, n email.News) (stored, error) {
+// messageOf finds the message that a notification is about. NotFound; Unavailable while it is held.
+func (s *Service) messageOf(ctx context.Context, n email.Notification) (stored, error) {
 	tenant := n.Tenant
 	if tenant == "" {
-		tenant = s.Unmarked
+		tenant = s.UnmarkedTenant
 	}
 	st, err := s.messages.Get(ctx, tenant, n.Message)
 	if err == nil && st.record.Held {
@@ -118,7 +112,7 @@ func (s *Service) Subject(ctx context.Context, e webhook.Event, p user.Person) (
 	if err != nil || !ok || n.Message == "" {
 		return event.Subject{}, errNoMessage
 	}
-	st, err := s.subject(ctx, n)
+	st, err := s.messageOf(ctx, n)
 	if err != nil {
 		return event.Subject{}, err
 	}
@@ -127,70 +121,71 @@ func (s *Service) Subject(ctx context.Context, e webhook.Event, p user.Person) (
 	return event.Subject{Tenant: m.Tenant, Theirs: m.Tenant == p.Tenant && theirs, Erased: !m.ErasedAt.IsZero()}, nil
 }
 
-// heard is the result of applying news to a message.
-type heard struct {
-	come    string // the event, or the reason why it is ignored
-	attempt string // the attempt that the news is about
-	to      []int  // the recipients that the news is about, as indexes into Message.Recipients
-	news    bool   // whether an event new to the feed is published
+// applied is the result of applying a notification to a message.
+type applied struct {
+	result     string // the event, or the reason why it is ignored
+	attempt    string // the attempt that it is about
+	recipients []int  // the recipients that it is about, as indexes into Message.Recipients
+	published  bool   // whether an event new to the feed is published
 }
 
-// hear applies news to a message. record.ErrUnchanged: the news changes nothing in it.
-func (s *Service) hear(st *stored, provider string, n email.News) (heard, error) {
+// applyNotification applies a notification to a message. record.ErrUnchanged: it changes nothing in
+// the message.
+func (s *Service) applyNotification(st *stored, provider string, n email.Notification) (applied, error) {
 	m := &st.message
-	h := heard{come: string(n.Event), attempt: attemptOf(m, provider, n.Attempt)}
+	h := applied{result: string(n.Event), attempt: attemptOf(m, provider, n.Attempt)}
 	if h.attempt == "" {
-		h.come = OtherAccount
+		h.result = OtherAccount
 		return h, record.ErrUnchanged
 	}
-	// The news proves that the provider accepted the message, even if its response never arrived.
-	err := s.merge(st, worker.Lease{}, outcome{id: h.attempt, receipt: email.Receipt{Reference: n.Reference}}, nil)
-	if h.to = s.recipients(m, n.Recipient); len(h.to) == 0 {
-		h.come = UnknownAddress
+	// The provider accepted the message, even if its response never arrived.
+	err := s.mergeOutcome(st, worker.Lease{}, outcome{id: h.attempt, receipt: email.Receipt{Reference: n.Reference}}, nil)
+	if h.recipients = s.recipients(m, n.Recipient); len(h.recipients) == 0 {
+		h.result = UnknownAddress
 		return h, err
 	}
-	n.Reason = m.Blank(n.Reason) // the feed is kept forever
-	changed, told := s.learn(m, n, h)
+	n.Reason = m.Redact(n.Reason) // the feed is kept forever
+	changed, fresh := s.addFates(m, n, h)
 	if !changed {
 		return h, err
 	}
 	if m.Status == email.Sent || m.Status == email.Delivered {
-		m.Status = m.Reached()
+		m.Status = m.AcceptedStatus()
 	}
-	h.news = len(told) > 0
-	st.news = s.newsOf(m, n, h.attempt, told)
+	h.published = len(fresh) > 0
+	st.events = s.recipientEvents(m, n, h.attempt, fresh)
 	return h, nil
 }
 
-// learn applies news to the recipients it is about. told lists those for whom the feed has not
-// had it yet.
-func (s *Service) learn(m *email.Message, n email.News, h heard) (changed bool, told []int) {
+// addFates applies a notification to the recipients it is about. fresh lists those for whom the
+// feed has no such event yet.
+func (s *Service) addFates(m *email.Message, n email.Notification, h applied) (changed bool, fresh []int) {
 	fate := email.Fate{Attempt: h.attempt, Event: n.Event, Code: n.Code, Reason: n.Reason, At: n.At}
 	if !m.ErasedAt.IsZero() {
 		fate.Reason = ""
 	}
-	for _, i := range h.to {
-		more, another := m.Recipients[i].Learn(fate)
+	for _, i := range h.recipients {
+		more, another := m.Recipients[i].AddFate(fate)
 		changed = changed || more
 		if another {
-			told = append(told, i)
+			fresh = append(fresh, i)
 		}
 	}
-	return changed, told
+	return changed, fresh
 }
 
-// unsure lists the outcomes that may turn out to be an acceptance, the most likely first.
-var unsure = []email.Outcome{
+// mayBeAccepted lists the outcomes that may turn out to be an acceptance, the most likely first.
+var mayBeAccepted = []email.Outcome{
 	email.Ambiguous, email.Attempting, email.NotAccepted, email.ProviderUnusable, email.RefusedHere, email.RejectedMessage,
 }
 
-// attemptOf returns the id of the attempt at a provider that news is about, "" if there is none.
-// Mail sent by an earlier version is not marked with its attempt: then it is an accepted
+// attemptOf returns the id of the attempt at a provider that a notification is about, "" if there
+// is none. Mail sent by an earlier version is not marked with its attempt: then it is an accepted
 // attempt, or else the one whose outcome is the least certain.
 func attemptOf(m *email.Message, provider, marked string) (id string) {
-	least := len(unsure)
+	least := len(mayBeAccepted)
 	for _, a := range m.Attempts {
-		switch known := slices.Index(unsure, a.Outcome); {
+		switch known := slices.Index(mayBeAccepted, a.Outcome); {
 		case a.Provider != provider:
 		case a.ID == marked:
 			return a.ID
@@ -205,7 +200,7 @@ func attemptOf(m *email.Message, provider, marked string) (id string) {
 // it is empty.
 func (s *Service) recipients(m *email.Message, email string) (to []int) {
 	for i, r := range m.Recipients {
-		ascii, err := s.Mailbox(r.Email)
+		ascii, err := s.ASCIIAddress(r.Email)
 		if email == "" || err == nil && strings.EqualFold(ascii, email) {
 			to = append(to, i)
 		}
@@ -213,15 +208,15 @@ func (s *Service) recipients(m *email.Message, email string) (to []int) {
 	return to
 }
 
-// passing reports whether an event only goes to the feed: it may happen any number of times, and
+// feedOnly reports whether an event only goes to the feed: it may happen any number of times, and
 // does not change the state of a recipient.
-func passing(e email.Event) bool {
+func feedOnly(e email.Event) bool {
 	return e == email.EventOpened || e == email.EventClicked || e == email.EventUnsubscribed
 }
 
-// newsOf makes the feed's events for the recipients with the given indexes. They contain no
+// recipientEvents makes the feed's events for the recipients with the given indexes. They contain no
 // addresses, and no clicked URLs, which may grant access to something.
-func (s *Service) newsOf(m *email.Message, n email.News, attempt string, to []int) []event.Event {
+func (s *Service) recipientEvents(m *email.Message, n email.Notification, attempt string, to []int) []event.Event {
 	var all []event.Event
 	for _, i := range to {
 		data := map[string]any{"status": m.Status, "recipient": i, "provider": m.ProviderOf(attempt), "attempt": attempt, "at": n.At}
@@ -239,10 +234,10 @@ func (s *Service) newsOf(m *email.Message, n email.News, attempt string, to []in
 	return all
 }
 
-// logNews logs that a recipient did not get the message, or complained about it.
-func (s *Service) logNews(ctx context.Context, m *email.Message, n email.News, h heard) {
+// logNotification logs that a recipient did not get the message, or complained about it.
+func (s *Service) logNotification(ctx context.Context, m *email.Message, n email.Notification, h applied) {
 	bad := n.Event == email.EventBounced || n.Event == email.EventRejected || n.Event == email.EventComplained
-	if h.news && bad {
+	if h.published && bad {
 		s.Log.LogAttrs(ctx, slog.LevelInfo, "email did not do well with a recipient", slog.String("email", m.ID), slog.String("tenant", m.Tenant),
 			slog.String("attempt", h.attempt), slog.String("provider", m.ProviderOf(h.attempt)), slog.String("outcome", string(n.Event)), slog.String("code", n.Code))
 	}

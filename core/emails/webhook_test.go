@@ -28,7 +28,7 @@ import (
 // telling reads events whose object is the news itself.
 type telling struct{}
 
-func (telling) News(e webhook.Event) (n email.News, ok bool, err error) {
+func (telling) Notification(e webhook.Event) (n email.Notification, ok bool, err error) {
 	if err := json.Unmarshal(e.Object, &n); err != nil {
 		return n, false, fault.New(fault.Invalid, "invalid_payload", "")
 	}
@@ -62,9 +62,9 @@ func inOffice(t *testing.T, first, second func(int) error, fail func(op string) 
 		}
 		o.Service = emails.New(emails.Options{
 			Journal: o.journal, Mailers: []ports.Mailer{o.first, o.second}, Text: htmltext.Text{}, Clock: clock.System{}, IDs: ids.UUIDs{},
-			From: email.Address{Email: "shop@example.com"}, Promise: email.AtMostOnce, Owner: "one", Log: slog.New(slog.DiscardHandler),
-			Events:  map[string]ports.MailReader{"first": telling{}, "second": telling{}, "idle": telling{}},
-			Mailbox: rfc5322.ASCII, Unmarked: tenant, Told: o.count,
+			From: email.Address{Email: "shop@example.com"}, Delivery: email.AtMostOnce, Owner: "one", Log: slog.New(slog.DiscardHandler),
+			Events:       map[string]ports.MailReader{"first": telling{}, "second": telling{}, "idle": telling{}},
+			ASCIIAddress: rfc5322.ASCII, UnmarkedTenant: tenant, Counted: o.count,
 		})
 		ctx, stop := context.WithCancel(t.Context())
 		done := make(chan struct{})
@@ -109,14 +109,14 @@ func (o *office) get(t *testing.T, id string) email.Message {
 }
 
 // news is what a provider tells of an attempt at a message, and Ada.
-func news(m email.Message, attempt int, e email.Event) email.News {
-	return email.News{
+func news(m email.Message, attempt int, e email.Event) email.Notification {
+	return email.Notification{
 		Event: e, Tenant: m.Tenant, Message: m.ID, Attempt: m.Attempts[attempt].ID, Reference: "told",
 		Recipient: "ada@example.com", At: time.Unix(1_700_000_000, 0).UTC(),
 	}
 }
 
-func (o *office) apply(t *testing.T, provider string, n email.News) (webhook.Applied, error) {
+func (o *office) apply(t *testing.T, provider string, n email.Notification) (webhook.Applied, error) {
 	t.Helper()
 	object, err := json.Marshal(n)
 	if err != nil {
@@ -125,7 +125,7 @@ func (o *office) apply(t *testing.T, provider string, n email.News) (webhook.App
 	return o.ApplyWebhook(t.Context(), webhook.Event{Provider: provider, ID: "1", Object: object})
 }
 
-func (o *office) hear(t *testing.T, provider string, n email.News) webhook.Applied {
+func (o *office) hear(t *testing.T, provider string, n email.Notification) webhook.Applied {
 	t.Helper()
 	a, err := o.apply(t, provider, n)
 	if err != nil {
@@ -201,14 +201,14 @@ func TestAnEventResolvesWhatWasUnknown(t *testing.T) {
 func TestWhatAnEventDoesNotConclude(t *testing.T) {
 	for _, c := range []struct {
 		name, provider string
-		change         func(n *email.News)
+		change         func(n *email.Notification)
 		counted        string
 	}{
-		{"by an account that was not asked", "second", func(*email.News) {}, "second ignored_other_account"},
-		{"by an account that sends nothing", "idle", func(n *email.News) { n.Attempt = "" }, "idle ignored_other_account"},
-		{"of an attempt that is not there", "first", func(n *email.News) { n.Attempt = "att_other" }, "first ignored_other_account"},
-		{"of mail that came to the provider by another way", "first", func(n *email.News) { n.Message = "" }, "first ignored_not_ours"},
-		{"of a kind that is new", "first", func(n *email.News) { n.Event = "" }, "first ignored_unknown_type"},
+		{"by an account that was not asked", "second", func(*email.Notification) {}, "second ignored_other_account"},
+		{"by an account that sends nothing", "idle", func(n *email.Notification) { n.Attempt = "" }, "idle ignored_other_account"},
+		{"of an attempt that is not there", "first", func(n *email.Notification) { n.Attempt = "att_other" }, "first ignored_other_account"},
+		{"of mail that came to the provider by another way", "first", func(n *email.Notification) { n.Message = "" }, "first ignored_not_ours"},
+		{"of a kind that is new", "first", func(n *email.Notification) { n.Event = "" }, "first ignored_unknown_type"},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			inOffice(t, always(fault.UnknownOutcome), nil, nil, func(t *testing.T, o *office) {
@@ -230,9 +230,9 @@ func TestWhatAnEventDoesNotConclude(t *testing.T) {
 func TestAnEventOfAMessageThatIsNotHere(t *testing.T) {
 	inOffice(t, nil, nil, nil, func(t *testing.T, o *office) {
 		m := o.accept(t, email.AtMostOnce)
-		for name, change := range map[string]func(n *email.News){
-			"another id":     func(n *email.News) { n.Message = "msg_other" },
-			"another tenant": func(n *email.News) { n.Tenant = "other" },
+		for name, change := range map[string]func(n *email.Notification){
+			"another id":     func(n *email.Notification) { n.Message = "msg_other" },
+			"another tenant": func(n *email.Notification) { n.Tenant = "other" },
 		} {
 			n := news(m, 0, email.EventBounced)
 			change(&n)

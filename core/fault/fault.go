@@ -123,9 +123,9 @@ type Error struct {
 // Answer is a provider's answer to a request that it did not execute. It may be shown:
 // whoever makes an Answer removes addresses and secrets, and bounds its size.
 type Answer struct {
-	Status int    // HTTP status
-	Field  string // the part of the request that is wrong, in the provider's terms; may be empty
-	Words  string // the provider's text; empty if it is not certain to be the provider's
+	Status int    `json:"status"`          // HTTP status
+	Field  string `json:"field,omitempty"` // the part of the request that is wrong, in the provider's terms; may be empty
+	Words  string `json:"words,omitempty"` // the provider's text; empty if it is not certain to be the provider's
 }
 
 func (e *Error) Error() string {

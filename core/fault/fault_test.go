@@ -56,7 +56,7 @@ func TestRules(t *testing.T) {
 	}
 }
 
-func TestAKindNobodyHasDefinedAllowsNothing(t *testing.T) {
+func TestUndefinedKindAllowsNothing(t *testing.T) {
 	t.Parallel()
 	stranger := fault.Kind(len(fault.Kinds()))
 	if got := stranger.Rule(); got != (fault.Rule{}) {

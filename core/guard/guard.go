@@ -72,13 +72,13 @@ func (g *Group) Go(what string, f func()) {
 }
 
 // The first and the longest wait after a panic.
-const soon, late = time.Second, time.Minute
+const minRestartWait, maxRestartWait = time.Second, time.Minute
 
 // Keep calls run, which runs until ctx ends. After a panic it calls run again: after a second
 // at first, and after at most a minute.
 func (g *Group) Keep(ctx context.Context, what string, run func(context.Context)) {
 	g.running.Go(func() {
-		for wait := soon; !Call(g.Log, what, func() { run(ctx) }); wait = min(2*wait, late) {
+		for wait := minRestartWait; !Call(g.Log, what, func() { run(ctx) }); wait = min(2*wait, maxRestartWait) {
 			select {
 			case <-ctx.Done():
 				return

@@ -25,18 +25,24 @@ func TestAPanicBecomesAnError(t *testing.T) {
 	t.Parallel()
 	err := guard.Do(func() error { fall(); return nil })
 	var p *guard.Panic
-	if !fault.Is(err, fault.Internal) || fault.From(err).Code != guard.CodePanic || !errors.As(err, &p) || !strings.Contains(string(p.Stack), "guard_test.fall") {
-		t.Fatalf("%v", err)
+	if !fault.Is(err, fault.Internal) || fault.From(err).Code != guard.CodePanic {
+		t.Errorf("error = %v, want Internal with the code %s", err, guard.CodePanic)
+	}
+	if !errors.As(err, &p) {
+		t.Fatalf("error = %v, want a *guard.Panic as its cause", err)
+	}
+	if !strings.Contains(string(p.Stack), "guard_test.fall") {
+		t.Errorf("stack = %s, want guard_test.fall in it", p.Stack)
 	}
 	if text := p.Error(); !strings.HasPrefix(text, "the cause") || !strings.HasSuffix(text, "é") {
-		t.Errorf("%q", text)
+		t.Errorf("text = %q, want the whole value of the panic", text)
 	}
 	if err := guard.Do(func() error { return nil }); err != nil {
 		t.Errorf("without a panic: %v", err)
 	}
 	own := errors.New("own")
 	if err := guard.Do(func() error { return own }); !errors.Is(err, own) {
-		t.Errorf("%v", err)
+		t.Errorf("error = %v, want that of the function", err)
 	}
 }
 
@@ -56,7 +62,7 @@ func TestThePanicIsLoggedWithItsStackAndNoAddress(t *testing.T) {
 	}
 }
 
-func TestWhatIsKeptRunningRunsAgain(t *testing.T) {
+func TestKeepRunsAgainAfterAPanic(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		var log bytes.Buffer
@@ -85,7 +91,7 @@ func TestWhatIsKeptRunningRunsAgain(t *testing.T) {
 	})
 }
 
-func TestTheEndEndsTheWaitToRunAgain(t *testing.T) {
+func TestKeepStopsWaitingWhenItsContextEnds(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		g := guard.Group{Log: slog.New(slog.DiscardHandler)}
@@ -101,7 +107,7 @@ func TestTheEndEndsTheWaitToRunAgain(t *testing.T) {
 }
 
 // A panic in one goroutine ends neither the others nor the wait for them.
-func TestOthersGoOn(t *testing.T) {
+func TestPanicStopsNoOtherFunction(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		log := slog.New(slog.DiscardHandler)

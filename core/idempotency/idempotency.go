@@ -23,7 +23,7 @@ const (
 const Kept = 72 * time.Hour
 
 // Key is a caller's idempotency key within its scope, with a digest of the request, which
-// tells a repeat from another request under the same key. The zero Key means that the caller
+// distinguishes a repeat from another request under the same key. The zero Key means that the caller
 // gave none.
 type Key struct {
 	Scoped      string // "tenant|route|digest of the key", unique
@@ -50,14 +50,14 @@ func New(tenant, route, value string, canonical []byte) Key {
 	}
 }
 
-// ids is Crockford's alphabet (crockford.com/base32), in which all IDs are written.
-var ids = base32.NewEncoding("0123456789abcdefghjkmnpqrstvwxyz").WithPadding(base32.NoPadding)
+// crockford is Crockford's alphabet (crockford.com/base32), in which all IDs are written.
+var crockford = base32.NewEncoding("0123456789abcdefghjkmnpqrstvwxyz").WithPadding(base32.NoPadding)
 
 // Digest returns an ID that anybody can derive from the key. Earlier versions gave such IDs
 // to messages, and Digest finds those messages.
 func (k Key) Digest(prefix string) string {
 	sum := sha256.Sum256([]byte(k.Scoped))
-	return prefix + "_" + ids.EncodeToString(sum[:16])
+	return prefix + "_" + crockford.EncodeToString(sum[:16])
 }
 
 // Derive returns a name that only the holder of secret can derive from the key and parts. It
@@ -69,7 +69,7 @@ func (k Key) Derive(secret []byte, parts ...string) string {
 		h.Write([]byte{0})
 		h.Write([]byte(part))
 	}
-	return ids.EncodeToString(h.Sum(nil)[:16])
+	return crockford.EncodeToString(h.Sum(nil)[:16])
 }
 
 // Empty reports whether the caller gave no key.
@@ -103,21 +103,21 @@ type Age struct {
 }
 
 // Due returns when the next step ends for a key that is kept until the given time.
-func (a Age) Due(until time.Time) time.Time { return a.of(until).At.Add(step) }
+func (a Age) Due(until time.Time) time.Time { return a.forUse(until).At.Add(step) }
 
 // Count counts a step of a key that is kept until the given time, if a step has ended by the
 // store's clock. It reports whether the key has expired.
 func (a *Age) Count(until, now time.Time) (over bool) {
-	*a = a.of(until)
+	*a = a.forUse(until)
 	if !now.Before(a.At.Add(step)) {
 		a.Steps, a.At = a.Steps+1, now
 	}
 	return a.Steps >= steps
 }
 
-// of returns the age of a key that is kept until the given time. A different time belongs to
+// forUse returns the age of a key that is kept until the given time. A different time belongs to
 // another use of the key, of which nothing is counted yet.
-func (a Age) of(until time.Time) Age {
+func (a Age) forUse(until time.Time) Age {
 	from := until.Add(-Kept)
 	if a.From.Equal(from) {
 		return a

@@ -66,7 +66,7 @@ func TestNew(t *testing.T) {
 	}
 }
 
-func TestNoKeyIsTheZeroKey(t *testing.T) {
+func TestEmptyValueGivesTheZeroKey(t *testing.T) {
 	t.Parallel()
 	k := idempotency.New("acme", route, "", []byte(`{"a":1}`))
 	if k != (idempotency.Key{}) || !k.Empty() {

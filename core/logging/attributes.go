@@ -2,8 +2,10 @@ package logging
 
 import (
 	"errors"
+	"iter"
 	"log/slog"
 	"regexp"
+	"slices"
 	"strings"
 	"unicode/utf8"
 
@@ -18,7 +20,7 @@ type shape int
 const (
 	word   shape = iota + 1 // an id or a name: short, and only the characters that ids consist of
 	phrase                  // text of this program, of a provider or of the configuration
-	trace                   // a stack trace of an internal error
+	stack                   // a stack trace of an internal error
 )
 
 // shapes has the known attributes. An attribute that is not listed is written without its value,
@@ -33,7 +35,7 @@ var shapes = map[string]shape{
 	"action": word, "op": word, "outcome": word, "kind": word, "code": word, "decline_code": word, "status": word,
 	"reason": word, "verdict": word, "type": word, "decision": word, "of": word, "signal": word, "param": word,
 	"method": word, "route": phrase, "error": phrase, "words": phrase, "detail": phrase, "effect": phrase, "what": phrase, "field": word,
-	"next_step": phrase, "stack": trace,
+	"next_step": phrase, "stack": stack,
 	// How often, and how long. Their values are numbers and durations, or times.
 	"count": word, "tries": word, "attempts": word, "failures": word, "failed": word, "passed_over": word, "folded": word,
 	"took": word, "duration": word, "for": word, "since": word, "due": word, "held": word, "requests": word, "calls": word, "waiting": word, "connections": word,
@@ -49,7 +51,7 @@ const (
 	textLimit    = 400     // bytes of a phrase
 	stackLimit   = 4 << 10 // bytes of a stack trace or of an internal error's text
 	wordLimit    = 200
-	lookedAt     = 16 << 10 // bytes of a text that are examined
+	examined     = 16 << 10 // bytes of a text that are examined
 	withheld     = "[withheld]"
 	blankSecret  = "[secret]"
 	blankAddress = "[address]"
@@ -89,7 +91,7 @@ func (c cleaner) add(to []slog.Attr, a slog.Attr, given func(key string) bool) [
 
 func (c cleaner) shaped(text string, s shape) string {
 	switch {
-	case s == trace:
+	case s == stack:
 		return c.text(text, stackLimit)
 	case s == phrase:
 		return c.text(text, textLimit)
@@ -99,55 +101,29 @@ func (c cleaner) shaped(text string, s shape) string {
 	return withheld
 }
 
-const (
-	inWord  = 1 << iota // it may occur in a word
-	inToken             // it occurs in everything that looks like a secret
-)
-
-// signs classifies the characters of words, such as ids.
-var signs = func() (in [256]byte) {
-	for _, b := range []byte("abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789:|/*[]") {
-		in[b] = inWord
-	}
-	in['_'], in['-'], in['.'] = inWord|inToken, inWord|inToken, inWord|inToken
-	return in
-}()
-
 // plain reports whether a text is a single word, such as an id, that contains nothing to be
 // removed.
 func (c cleaner) plain(text string) bool {
-	every, some := byte(inWord|inToken), byte(0)
-	for i := range len(text) {
-		every &= signs[text[i]]
-		some |= signs[text[i]]
-	}
-	if every&inWord == 0 || len(text) > wordLimit {
+	if len(text) > wordLimit || strings.ContainsFunc(text, notInWord) || mayHaveToken(text) && tokens.MatchString(text) {
 		return false
 	}
-	if some&inToken != 0 {
-		if token, _ := suspects(text); token && tokens.MatchString(text) {
-			return false
-		}
-	}
-	for _, s := range c.secrets {
-		if len(s) <= len(text) && strings.Contains(text, s) {
-			return false
-		}
-	}
-	return true
+	return !slices.ContainsFunc(c.secrets, func(s string) bool { return strings.Contains(text, s) })
+}
+
+func notInWord(r rune) bool {
+	return !('a' <= r && r <= 'z' || 'A' <= r && r <= 'Z' || '0' <= r && r <= '9' || strings.ContainsRune("_-.:|/*[]", r))
 }
 
 // failure returns the attributes of an error: its text and its machine-readable fields.
 func (c cleaner) failure(key string, err error, given func(key string) bool) []slog.Attr {
 	limit := textLimit
-	var p *guard.Panic
-	panicked := errors.As(err, &p)
+	p, panicked := errors.AsType[*guard.Panic](err)
 	if fault.Is(err, fault.Internal) && !panicked { // an internal error says where it happened
 		limit = stackLimit
 	}
 	attrs := []slog.Attr{slog.String(key, c.text(err.Error(), limit))}
-	var f *fault.Error
-	if !errors.As(err, &f) {
+	f, ok := errors.AsType[*fault.Error](err)
+	if !ok {
 		return attrs
 	}
 	more := []slog.Attr{
@@ -155,7 +131,7 @@ func (c cleaner) failure(key string, err error, given func(key string) bool) []s
 		slog.String("decline_code", c.code(f.DeclineCode)), slog.String("param", c.code(f.Param)),
 	}
 	if panicked {
-		more = append(more, slog.String("stack", c.shaped(string(p.Stack), trace)))
+		more = append(more, slog.String("stack", c.shaped(string(p.Stack), stack)))
 	}
 	for inner := range faults(err) {
 		if a := inner.Answer; a != nil {
@@ -184,12 +160,12 @@ func providerOf(err error) string {
 }
 
 // faults yields every fault.Error in an error's tree, the outermost first.
-func faults(err error) func(yield func(*fault.Error) bool) {
+func faults(err error) iter.Seq[*fault.Error] {
 	return func(yield func(*fault.Error) bool) { walk(err, yield) }
 }
 
 func walk(err error, yield func(*fault.Error) bool) bool {
-	if f, ok := err.(*fault.Error); ok && !yield(f) { //nolint:errorlint // each is looked at, one after the other
+	if f, ok := err.(*fault.Error); ok && !yield(f) { //nolint:errorlint // each error of the tree is examined
 		return false
 	}
 	switch x := err.(type) { //nolint:errorlint // as above
@@ -211,55 +187,32 @@ var (
 	addresses = regexp.MustCompile(`("[^"]*"|[^\s"'<>(),;=\[\]]+)(@|%40|%2540|\\u0040|&#64;)[^\s"'<>(),;\[\]]+`)
 	versions  = regexp.MustCompile(`^[^@]*/[^@]*@v[0-9]+\.[0-9]+\.[0-9]+[^@/]*/`) // a Go module version in a file path
 	// tokens matches what looks like a secret: our own keys, the keys of providers, and those of a
-	// buyer's page. Every alternative needs an entry in suspects, too.
+	// buyer's page. Every alternative needs an entry in tokenParts, too.
 	tokens = regexp.MustCompile(`(?i)(\b(pb_live_|sk_live_|sk_test_|rk_live_|rk_test_|whsec_|SG\.|key-[0-9a-z]{16})|_secret_|` +
 		`[?&][\w-]*(token|key|secret|password|signature)=|\b(Bearer|Basic)[ \t])[^\s"'<>(),;&]+`)
 )
 
-// suspects is a cheap test that avoids most of the expensive regular expression searches. token
-// reports whether the text may contain a token: it contains, in any case, the characters that
-// every token has before the last special one. address reports whether it may contain an
-// address: it has a character that every form of an address contains.
-func suspects(text string) (token, address bool) {
-	for i := range len(text) {
-		var before []string
-		switch text[i] {
-		case '@', '%', '\\', '&':
-			address = true
-			continue
-		case '_':
-			before = []string{"live", "test", "whsec", "secret"}
-		case '.':
-			before = []string{"sg"}
-		case ' ', '\t':
-			before = []string{"bearer", "basic"}
-		case '-':
-			before = []string{"key"}
-		case '=':
-			before = []string{"token", "key", "secret", "password", "signature"}
-		default:
-			continue
-		}
-		for _, b := range before {
-			if i >= len(b) && strings.EqualFold(text[i-len(b):i], b) {
-				token = true
-			}
-		}
-	}
-	return token, address
+// tokenParts are texts of which every token contains one, in any case.
+var tokenParts = []string{
+	"live_", "test_", "whsec_", "secret_", "sg.", "key-", "bearer", "basic", "token=", "key=", "secret=", "password=", "signature=",
+}
+
+// mayHaveToken is a cheap test that avoids most searches by the expensive regular expression.
+func mayHaveToken(text string) bool {
+	lower := strings.ToLower(text)
+	return slices.ContainsFunc(tokenParts, func(part string) bool { return strings.Contains(lower, part) })
 }
 
 // text returns a text without addresses and secrets, of at most limit bytes.
 func (c cleaner) text(text string, limit int) string {
-	text = cut(text, lookedAt)
+	text = truncate(text, examined)
 	for _, s := range c.secrets {
 		text = strings.ReplaceAll(text, s, blankSecret)
 	}
-	token, address := suspects(text)
-	if token {
+	if mayHaveToken(text) {
 		text = tokens.ReplaceAllString(text, blankSecret)
 	}
-	if address {
+	if strings.ContainsAny(text, `@%\&`) { // one of which every form of an address contains
 		text = addresses.ReplaceAllStringFunc(text, func(found string) string {
 			if versions.MatchString(found) {
 				return found
@@ -267,10 +220,10 @@ func (c cleaner) text(text string, limit int) string {
 			return blankAddress
 		})
 	}
-	return cut(text, limit) // last, so that it never cuts a secret before it is recognized
+	return truncate(text, limit) // last, so that it never cuts a secret before it is recognized
 }
 
-func cut(text string, limit int) string {
+func truncate(text string, limit int) string {
 	if len(text) <= limit {
 		return text
 	}
@@ -279,7 +232,3 @@ func cut(text string, limit int) string {
 	}
 	return text[:limit] + "…"
 }
-
-// Text returns a text without addresses and anything that looks like a secret, as it may be
-// logged.
-func Text(text string) string { return cleaner{}.text(text, textLimit) }

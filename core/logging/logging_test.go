@@ -21,7 +21,7 @@ const (
 
 // Whatever is logged: no address, no secret and no body gets into a line, under any attribute and
 // in any text.
-func TestNothingPrivateComesThrough(t *testing.T) {
+func TestNoLineHasAnAddressOrASecret(t *testing.T) {
 	t.Parallel()
 	private := map[string]string{
 		"an address":                    "ada@example.com",
@@ -109,7 +109,7 @@ func TestNothingPrivateComesThrough(t *testing.T) {
 	}
 }
 
-func TestWhatALineSays(t *testing.T) {
+func TestAttributesOfALine(t *testing.T) {
 	t.Parallel()
 	log, p := newLog(slog.LevelInfo)
 	ctx := logging.WithCaller(t.Context(), logging.Caller{Request: "req_1", Tenant: "shop", Key: "key_1"})
@@ -132,7 +132,7 @@ func TestWhatALineSays(t *testing.T) {
 }
 
 // The place of a mistake of ours is logged with the files of its modules.
-func TestVersionsOfModulesAreNoAddresses(t *testing.T) {
+func TestModuleVersionsAreNotTakenForAddresses(t *testing.T) {
 	t.Parallel()
 	log, p := newLog(slog.LevelInfo)
 	log.Error("panic", "error", "github.com/gofiber/fiber/v2@v2.52.15/router.go:145")
@@ -142,7 +142,7 @@ func TestVersionsOfModulesAreNoAddresses(t *testing.T) {
 	for _, address := range []string{"ada@v1.2.example.com", "a/da@v1.2example.com", "a/da@v1.2.3.example.com"} {
 		log.Error("panic", "error", "to "+address)
 		if got := strings.Join(p.lines(), ""); strings.Contains(got, address) {
-			t.Error(got)
+			t.Errorf("line = %s, want no %s in it", got, address)
 		}
 	}
 }

@@ -1,6 +1,7 @@
 package logging
 
 import (
+	"context"
 	"log/slog"
 	"slices"
 	"sync"
@@ -12,22 +13,22 @@ import (
 )
 
 const (
-	// inARow is how many consecutive failures of one kind of call begin an outage.
-	inARow = 3
-	// settled is how long nothing may fail before an outage ends.
-	settled = 5 * time.Second
-	// again is the interval between lines about a continuing outage.
-	again = time.Minute
-	// shown is how many lines with the same text, about different objects, are left unfolded
+	// minFailures is how many consecutive failures of one kind of call begin an outage.
+	minFailures = 3
+	// quietPeriod is how long nothing may fail before an outage ends.
+	quietPeriod = 5 * time.Second
+	// lineInterval is the time between two lines about a continuing outage.
+	lineInterval = time.Minute
+	// maxUnfolded is how many lines with the same text, about different objects, are left unfolded
 	// during an outage.
-	shown = 3
+	maxUnfolded = 3
 )
 
 // Outages has the outages of everything that the gateway depends on. An outage is logged when it
 // begins, with its first cause, each minute, and when it ends. Other lines that it causes are
 // folded: they are written at debug level only.
 type Outages struct {
-	write func(level slog.Level, msg string, attrs ...slog.Attr)
+	log *slog.Logger // which folds nothing
 
 	open atomic.Int64 // how many are open or ended less than a minute ago; usually 0
 	mu   sync.RWMutex
@@ -43,10 +44,7 @@ func (o *Outages) Of(of, provider, effect string) *Outage {
 	if one := o.all[provider]; one != nil {
 		return one
 	}
-	if o.all == nil {
-		o.all = make(map[string]*Outage)
-	}
-	one := &Outage{outages: o, of: of, provider: provider, effect: effect}
+	one := &Outage{outages: o, of: of, provider: provider, effect: effect, streaks: make(map[string]streak)}
 	o.all[provider] = one
 	return one
 }
@@ -57,23 +55,23 @@ type Outage struct {
 	outages              *Outages
 	of, provider, effect string
 
-	uneasy atomic.Bool // something failed recently
+	failing atomic.Bool // something failed recently
 
-	mu     sync.Mutex
-	rows   map[string]row // by kind of call
-	cause  row            // of the current outage
-	down   bool           // set by Down, cleared by Up
-	open   bool
-	worked time.Time // since when nothing fails any more; zero while something does
-	now    tally     // counts since the last rest
-	minute tally     // counts at the time of the last line
-	folded map[string]int
-	timer  *time.Timer
-	ends   *time.Timer
+	mu      sync.Mutex
+	streaks map[string]streak // by kind of call
+	cause   streak            // of the current outage
+	down    bool              // set by Down, cleared by Up
+	open    bool
+	worked  time.Time // since when nothing fails any more; zero while something does
+	now     tally     // counts since the last reset
+	minute  tally     // counts at the time of the last line
+	folded  map[string]int
+	timer   *time.Timer
+	ends    *time.Timer
 }
 
-// row is a series of consecutive failures.
-type row struct {
+// streak is a series of consecutive failures.
+type streak struct {
 	n     int
 	first error
 	since time.Time
@@ -88,30 +86,22 @@ type tally struct{ failed, passed, folded int }
 func (o *Outage) Failed(op string, err error) {
 	o.mu.Lock()
 	defer o.mu.Unlock()
-	o.uneasy.Store(true)
-	r := o.fail(op, err)
-	o.now.failed++
-	if r.n >= inARow || fault.KindOf(err).Rule().Alert {
-		o.begin(r)
-	}
-}
-
-func (o *Outage) fail(op string, err error) row {
+	o.failing.Store(true)
 	now := time.Now() //nolint:forbidigo // it measures how long it lasts, whatever the clock is set to
-	r, some := o.rows[op]
+	r, some := o.streaks[op]
 	if !some {
-		r = row{first: err, since: now}
+		r = streak{first: err, since: now}
 	}
 	r.n, r.last = r.n+1, now
-	if o.rows == nil {
-		o.rows = make(map[string]row)
-	}
-	o.rows[op] = r
+	o.streaks[op] = r
 	o.worked = time.Time{}
 	if o.ends != nil {
 		o.ends.Stop()
 	}
-	return r
+	o.now.failed++
+	if r.n >= minFailures || fault.KindOf(err).Rule().Alert {
+		o.begin(r)
+	}
 }
 
 // Down records that the dependency is down until Up is called. Whoever monitors it makes no
@@ -119,11 +109,11 @@ func (o *Outage) fail(op string, err error) row {
 func (o *Outage) Down(err error) {
 	o.mu.Lock()
 	defer o.mu.Unlock()
-	o.uneasy.Store(true)
+	o.failing.Store(true)
 	o.down = true
 	now := time.Now() //nolint:forbidigo // as above
-	first := row{first: err, since: now}
-	for _, r := range o.rows {
+	first := streak{first: err, since: now}
+	for _, r := range o.streaks {
 		if r.since.Before(first.since) || err == nil {
 			first = r
 		}
@@ -131,57 +121,55 @@ func (o *Outage) Down(err error) {
 	o.begin(first)
 }
 
-// Up reverts Down. The outage ends once nothing fails any more.
-func (o *Outage) Up() {
-	if !o.uneasy.Load() {
+// ifFailing calls change if something failed recently.
+func (o *Outage) ifFailing(change func()) {
+	if !o.failing.Load() {
 		return
 	}
 	o.mu.Lock()
 	defer o.mu.Unlock()
-	o.down = false
-	o.recovers()
+	change()
 }
 
+// Up reverts Down. The outage ends once nothing fails any more.
+func (o *Outage) Up() {
+	o.ifFailing(func() {
+		o.down = false
+		o.recovers()
+	})
+}
+
+// Passed records a call that was not made because the dependency is down.
+func (o *Outage) Passed() { o.ifFailing(func() { o.now.passed++ }) }
+
 // Worked records a call that succeeded.
-func (o *Outage) Worked(op string) {
-	if !o.uneasy.Load() {
-		return
-	}
-	o.mu.Lock()
-	defer o.mu.Unlock()
-	delete(o.rows, op)
+func (o *Outage) Worked(op string) { o.ifFailing(func() { o.succeeded(op) }) }
+
+func (o *Outage) succeeded(op string) {
+	delete(o.streaks, op)
 	if o.open {
 		o.recovers()
 		return
 	}
 	now := time.Now() //nolint:forbidigo // as above
-	for op, r := range o.rows {
-		if now.Sub(r.last) > again { // the failures are rare, and everything else works
-			delete(o.rows, op)
+	for op, r := range o.streaks {
+		if now.Sub(r.last) > lineInterval { // the failures are rare, and everything else works
+			delete(o.streaks, op)
 		}
 	}
-	if len(o.rows) == 0 {
-		o.rest()
+	if len(o.streaks) == 0 {
+		o.reset()
 	}
 }
 
-// Passed records a call that was not made because the dependency is down.
-func (o *Outage) Passed() {
-	if !o.uneasy.Load() {
-		return
-	}
-	o.mu.Lock()
-	defer o.mu.Unlock()
-	o.now.passed++
+// reset clears the failures and the counts.
+func (o *Outage) reset() {
+	o.cause, o.now, o.minute = streak{}, tally{}, tally{}
+	clear(o.streaks)
+	o.failing.Store(false)
 }
 
-// rest clears the failures and the counts.
-func (o *Outage) rest() {
-	o.rows, o.cause, o.now, o.minute = nil, row{}, tally{}, tally{}
-	o.uneasy.Store(false)
-}
-
-func (o *Outage) begin(cause row) {
+func (o *Outage) begin(cause streak) {
 	if o.open {
 		return
 	}
@@ -191,21 +179,19 @@ func (o *Outage) begin(cause row) {
 	if o.effect != "" {
 		attrs = append(attrs, slog.String("effect", o.effect))
 	}
-	o.tell(slog.LevelError, "outage began", attrs...)
-	o.timer = o.after(again, o.continues)
+	o.report(slog.LevelError, "outage began", attrs...)
+	o.timer = o.after(lineInterval, o.continues)
 }
 
 // after calls f after d.
 func (o *Outage) after(d time.Duration, f func()) *time.Timer {
-	return time.AfterFunc(d, func() {
-		if err := guard.Do(func() error { f(); return nil }); err != nil {
-			o.outages.write(slog.LevelError, "panic in the background", slog.String("what", "outages"), slog.Any("error", err))
-		}
-	})
+	return guard.AfterFunc(o.outages.log, d, "outages", f)
 }
 
-func (o *Outage) tell(level slog.Level, msg string, attrs ...slog.Attr) {
-	o.outages.write(level, msg, append([]slog.Attr{slog.String("of", o.of), slog.String("provider", o.provider)}, attrs...)...)
+// report writes a line about the outage.
+func (o *Outage) report(level slog.Level, msg string, attrs ...slog.Attr) {
+	attrs = append([]slog.Attr{slog.String("of", o.of), slog.String("provider", o.provider)}, attrs...)
+	o.outages.log.LogAttrs(context.Background(), level, msg, attrs...) //nolint:sloglint // a constant of the caller
 }
 
 func (t tally) attrs() []slog.Attr {
@@ -221,13 +207,13 @@ func (o *Outage) continues() {
 	if !o.open {
 		return
 	}
-	o.timer.Reset(again)
+	o.timer.Reset(lineInterval)
 	if o.now == o.minute {
 		return
 	}
 	o.minute = o.now
 	lasts := time.Since(o.cause.since).Round(time.Second) //nolint:forbidigo // as above
-	o.tell(slog.LevelWarn, "outage goes on", append([]slog.Attr{slog.Duration("for", lasts)}, o.now.attrs()...)...)
+	o.report(slog.LevelWarn, "outage goes on", append([]slog.Attr{slog.Duration("for", lasts)}, o.now.attrs()...)...)
 }
 
 // recovers records that something works again, and schedules the end of the outage, since it may
@@ -243,7 +229,7 @@ func (o *Outage) recovers() {
 	if o.ends != nil {
 		o.ends.Stop()
 	}
-	o.ends = o.after(settled-now.Sub(o.worked), o.end)
+	o.ends = o.after(quietPeriod-now.Sub(o.worked), o.end)
 }
 
 func (o *Outage) end() {
@@ -255,9 +241,9 @@ func (o *Outage) end() {
 	o.timer.Stop()
 	o.open = false
 	lasted := o.worked.Sub(o.cause.since).Round(time.Millisecond)
-	o.tell(slog.LevelInfo, "outage ended", append([]slog.Attr{slog.Duration("for", lasted)}, o.now.attrs()...)...)
-	o.rest()
-	o.timer = o.after(again, o.over)
+	o.report(slog.LevelInfo, "outage ended", append([]slog.Attr{slog.Duration("for", lasted)}, o.now.attrs()...)...)
+	o.reset()
+	o.timer = o.after(lineInterval, o.over)
 }
 
 // over ends the period after an outage in which the lines that it caused are still folded.
@@ -271,6 +257,67 @@ func (o *Outage) over() {
 	o.folded = nil
 	if n := o.now.folded; n > 0 {
 		o.now.folded = 0
-		o.tell(slog.LevelInfo, "outage left more lines, written at debug", slog.Int("folded", n))
+		o.report(slog.LevelInfo, "outage left more lines, written at debug", slog.Int("folded", n))
 	}
+}
+
+// objects are the attributes that name what a line is about. A line without any of them adds
+// nothing to the outage's own lines.
+var objects = map[string]bool{"payment": true, "email": true, "webhook": true, "user": true, "record": true, "intent": true}
+
+// folds reports whether an outage caused a line, and the line is to be folded.
+func (o *Outages) folds(r *slog.Record) bool {
+	if o.open.Load() == 0 || r.Level < slog.LevelInfo {
+		return false
+	}
+	var failure error
+	var provider string
+	var object bool
+	r.Attrs(func(a slog.Attr) bool {
+		if err, ok := a.Value.Any().(error); ok {
+			failure = err
+		}
+		if a.Key == "provider" {
+			provider = a.Value.String()
+		}
+		object = object || objects[a.Key]
+		return true
+	})
+	o.mu.RLock()
+	defer o.mu.RUnlock()
+	unattributed := failure == nil || fault.From(failure).Provider == "" && causedByOutage(fault.KindOf(failure))
+	if named := o.all[provider]; unattributed && named != nil && object {
+		return named.fold(r.Message, maxUnfolded)
+	}
+	unfolded := 0
+	if object {
+		unfolded = maxUnfolded
+	}
+	for f := range faults(failure) {
+		if one := o.all[f.Provider]; one != nil && causedByOutage(f.Kind) {
+			return one.fold(r.Message, unfolded)
+		}
+	}
+	return false
+}
+
+// causedByOutage reports whether an outage can cause this kind of failure. A declined card, for
+// example, is not caused by one.
+func causedByOutage(k fault.Kind) bool {
+	return k.Rule().Trips || k == fault.Canceled || k == fault.Overloaded
+}
+
+// fold counts a line with this text, and reports whether more than unfolded of them have been
+// counted.
+func (o *Outage) fold(words string, unfolded int) bool {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	if o.folded == nil {
+		return false
+	}
+	if o.folded[words]++; o.folded[words] <= unfolded {
+		return false
+	}
+	o.now.folded++
+	return true
 }

@@ -63,7 +63,7 @@ func after(d time.Duration) {
 	synctest.Wait()
 }
 
-func TestAnOutageIsToldOfWhenItBeginsEachMinuteAndWhenItEnds(t *testing.T) {
+func TestAnOutageIsLoggedWhenItBeginsEachMinuteAndWhenItEnds(t *testing.T) {
 	watched(t, func(t *testing.T, _ logging.Log, o *logging.Outage, p *page) {
 		o.Failed("claim", errDown)
 		for i := range 160 {
@@ -82,7 +82,7 @@ func TestAnOutageIsToldOfWhenItBeginsEachMinuteAndWhenItEnds(t *testing.T) {
 	})
 }
 
-func TestAFailureNowAndThenIsNoOutage(t *testing.T) {
+func TestIsolatedFailuresAreNoOutage(t *testing.T) {
 	watched(t, func(t *testing.T, _ logging.Log, o *logging.Outage, p *page) {
 		for range 100 {
 			o.Failed("claim", errDown)
@@ -97,7 +97,7 @@ func TestAFailureNowAndThenIsNoOutage(t *testing.T) {
 
 // An operation that fails each time is down, even if others succeed; and an operation that is
 // rarely called says nothing about the others.
-func TestOneSortOfCallThatFailsIsAnOutage(t *testing.T) {
+func TestOneKindOfCallThatFailsIsAnOutage(t *testing.T) {
 	watched(t, func(t *testing.T, _ logging.Log, o *logging.Outage, p *page) {
 		for range 60 {
 			o.Worked("claim")
@@ -137,7 +137,7 @@ func TestAFlappingProviderIsOneOutage(t *testing.T) {
 	})
 }
 
-func TestAnAccountThatIsRefusedIsAnOutageAtOnce(t *testing.T) {
+func TestOneRefusedCredentialIsAnOutage(t *testing.T) {
 	watched(t, func(t *testing.T, log logging.Log, _ *logging.Outage, p *page) {
 		o := log.Outages.Of("payments", "stripe", "")
 		o.Failed("claim", &fault.Error{Kind: fault.Unauthorized, Provider: "stripe", Code: "provider_misconfigured", Message: "the key is refused", Answer: &fault.Answer{Status: 401}})
@@ -148,7 +148,7 @@ func TestAnAccountThatIsRefusedIsAnOutageAtOnce(t *testing.T) {
 
 // A provider that is skipped is down also while nobody calls it; and a probe that succeeds does
 // not end the outage.
-func TestWhatIsLeftAloneIsDownUntilItIsUp(t *testing.T) {
+func TestDownLastsUntilUp(t *testing.T) {
 	watched(t, func(t *testing.T, _ logging.Log, o *logging.Outage, p *page) {
 		o.Down(errDown)
 		o.Worked("claim")
@@ -166,7 +166,7 @@ func TestWhatIsLeftAloneIsDownUntilItIsUp(t *testing.T) {
 	})
 }
 
-func TestWhatAnOutageRepeatsIsFolded(t *testing.T) {
+func TestLinesCausedByAnOutageAreFolded(t *testing.T) {
 	watched(t, func(t *testing.T, log logging.Log, o *logging.Outage, p *page) {
 		o.Down(errDown)
 		p.lines()
@@ -194,7 +194,7 @@ func TestWhatAnOutageRepeatsIsFolded(t *testing.T) {
 	})
 }
 
-func TestWithoutAnOutageNothingIsFolded(t *testing.T) {
+func TestNoLineIsFoldedWithoutAnOutage(t *testing.T) {
 	watched(t, func(t *testing.T, log logging.Log, _ *logging.Outage, p *page) {
 		for range 50 {
 			log.Warn("queue is not served", "queue", "mail", "error", errDown)
@@ -206,7 +206,7 @@ func TestWithoutAnOutageNothingIsFolded(t *testing.T) {
 }
 
 // Operations that an outage left behind end after it, all at once.
-func TestWhatAnOutageLeavesBehindIsFoldedToo(t *testing.T) {
+func TestLinesAreFoldedForAMinuteAfterAnOutage(t *testing.T) {
 	watched(t, func(t *testing.T, log logging.Log, o *logging.Outage, p *page) {
 		o.Down(errDown)
 		o.Up()
@@ -231,7 +231,7 @@ func TestWhatAnOutageLeavesBehindIsFoldedToo(t *testing.T) {
 
 const settle = 6 * time.Second
 
-func TestWhatIsFoldedStandsInTheLogAtDebug(t *testing.T) {
+func TestFoldedLinesAreWrittenAtDebug(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		log, p := newLog(slog.LevelDebug)
@@ -244,7 +244,7 @@ func TestWhatIsFoldedStandsInTheLogAtDebug(t *testing.T) {
 	})
 }
 
-func TestWhatHappensOftenIsCounted(t *testing.T) {
+func TestRepeatedEventsAreCounted(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		log, p := newLog(slog.LevelInfo)

@@ -14,7 +14,7 @@ import (
 
 // A server reads its next request into the memory of the one before. The line that sums up a
 // minute names the request that was refused, not the one that came after it.
-func TestWhatIsCountedKeepsItsOwnWords(t *testing.T) {
+func TestRepeatedKeepsACopyOfItsAttributes(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		var page testlog.Buffer

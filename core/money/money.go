@@ -66,7 +66,7 @@ type Currency string
 // "Three-decimal currencies". An account may be allowed fewer; Stripe itself refuses the
 // others. The digits are those of ISO 4217 list one, and of list three for currencies
 // withdrawn since (ang, bgn, std).
-var exponents = listed(map[int]string{
+var exponents = byCode(map[int]string{
 	0: "bif clp djf gnf isk jpy kmf krw pyg rwf ugx vnd vuv xaf xof xpf",
 	2: "aed afn all amd ang aoa ars aud awg azn bam bbd bdt bgn bmd bnd bob brl bsd bwp byn bzd cad cdf chf cny cop crc cve czk " +
 		"dkk dop dzd egp etb eur fjd fkp gbp gel gip gmd gtq gyd hkd hnl htg huf idr ils inr jmd kes kgs khr kyd kzt lak lbp lkr " +
@@ -75,7 +75,7 @@ var exponents = listed(map[int]string{
 	3: "bhd jod kwd omr tnd",
 })
 
-func listed(table map[int]string) map[Currency]int {
+func byCode(table map[int]string) map[Currency]int {
 	all := make(map[Currency]int)
 	for n, codes := range table {
 		for code := range strings.FieldsSeq(codes) {

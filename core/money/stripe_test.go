@@ -9,7 +9,7 @@ import (
 )
 
 // The examples and the table rows of docs.stripe.com/currencies.
-func TestHowStripeCounts(t *testing.T) {
+func TestConversionToStripesUnits(t *testing.T) {
 	t.Parallel()
 	tests := []struct {
 		name     string
@@ -68,7 +68,7 @@ func TestWhatStripeCannotExpress(t *testing.T) {
 	}
 }
 
-func TestWhatStripeWrites(t *testing.T) {
+func TestConversionFromStripesUnits(t *testing.T) {
 	t.Parallel()
 	tests := []struct {
 		name     string

@@ -10,7 +10,7 @@ import (
 
 // What an operation is answered with, the first time and on each repeat, is what became
 // of it, whoever brings that.
-func TestWhatTheProviderHoldsSaysWhatBecameOfAnOperation(t *testing.T) {
+func TestPresentStateEndsTheOperation(t *testing.T) {
 	t.Parallel()
 	captured := func(amount int64) payment.Intent {
 		i := intent(payment.Succeeded)
@@ -65,7 +65,7 @@ func TestWhatTheProviderHoldsSaysWhatBecameOfAnOperation(t *testing.T) {
 }
 
 // News of the status that is known may be the older one.
-func TestNewsOfTheSameStatusIsAskedForWhereItDiffers(t *testing.T) {
+func TestMergeOfSameStatusIsStaleOnlyIfItDiffers(t *testing.T) {
 	t.Parallel()
 	known := payment.NextAction{Type: "redirect_to_url", URL: "https://new.example"}
 	p := payment.Payment{Status: payment.RequiresAction, NextAction: &known}
@@ -82,7 +82,7 @@ func TestNewsOfTheSameStatusIsAskedForWhereItDiffers(t *testing.T) {
 	}
 }
 
-func TestWhatWasNotAskedForNeedsReview(t *testing.T) {
+func TestUnrequestedAmountOrCurrencyNeedsReview(t *testing.T) {
 	t.Parallel()
 	tests := []struct {
 		name       string
@@ -117,7 +117,7 @@ func TestWhatWasNotAskedForNeedsReview(t *testing.T) {
 
 // While a call is under way, what somebody else does at the provider says nothing of it,
 // unless nothing can come of the call any more.
-func TestWhatAnotherDoesEndsNoCallThatIsUnderWay(t *testing.T) {
+func TestForeignActionDoesNotEndACallInProgress(t *testing.T) {
 	t.Parallel()
 	const confirm, capture, cancel = payment.Confirm, payment.Capture, payment.Cancel
 	tests := []struct {
@@ -144,7 +144,7 @@ func TestWhatAnotherDoesEndsNoCallThatIsUnderWay(t *testing.T) {
 		}},
 		"by the present state":                             {payment.Calling, (*payment.Payment).Replace},
 		"by the present state, while it waits":             {payment.Waiting, (*payment.Payment).Replace},
-		"by the present state, while its call is repeated": {payment.Unknown, (*payment.Payment).Glimpse},
+		"by the present state, while its call is repeated": {payment.Unknown, (*payment.Payment).ReplaceDuringCall},
 	}
 	for _, tt := range tests {
 		for name, way := range ways {

@@ -10,7 +10,7 @@ func dispute(status string, withdrawn bool) payment.Dispute {
 	return payment.Dispute{Reference: "dp_1", Amount: 500, Currency: "usd", Reason: "fraudulent", Status: status, FundsWithdrawn: withdrawn}
 }
 
-func TestADisputeIsWhereItsProviderHasIt(t *testing.T) {
+func TestDisputeFollowsItsStages(t *testing.T) {
 	t.Parallel()
 	tests := []struct {
 		name  string
@@ -45,20 +45,22 @@ func TestADisputeIsWhereItsProviderHasIt(t *testing.T) {
 func TestTheProvidersPresentDisputesReplaceWhatIsKnown(t *testing.T) {
 	t.Parallel()
 	p := payment.Payment{Disputes: []payment.Dispute{dispute("lost", true)}}
-	p.TakeDisputes([]payment.Dispute{dispute("won", false), {Reference: "dp_2", Status: "needs_response"}})
-	if len(p.Disputes) != 2 || p.Disputes[0].Status != "won" || p.Disputes[0].FundsWithdrawn {
-		t.Errorf("%+v", p.Disputes)
+	p.MergeDisputes([]payment.Dispute{dispute("won", false), {Reference: "dp_2", Status: "needs_response"}})
+	if len(p.Disputes) != 2 {
+		t.Fatalf("disputes = %+v, want two", p.Disputes)
 	}
+	equal(t, "status of the first", p.Disputes[0].Status, "won")
+	equal(t, "funds of the first are withdrawn", p.Disputes[0].FundsWithdrawn, false)
 }
 
-func TestFundsAreGoneUntilTheyComeBack(t *testing.T) {
+func TestFundsAreWithdrawnUntilReturned(t *testing.T) {
 	t.Parallel()
 	for _, tt := range []struct {
 		moved []int64
 		want  bool
 	}{{nil, false}, {[]int64{-500}, true}, {[]int64{-500, 480}, false}, {[]int64{-500, 500, -500}, true}} {
 		if got := payment.Withdrawn(tt.moved...); got != tt.want {
-			t.Errorf("%v: %v", tt.moved, got)
+			t.Errorf("withdrawn after %v = %v, want %v", tt.moved, got, tt.want)
 		}
 	}
 }

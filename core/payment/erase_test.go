@@ -40,7 +40,7 @@ func TestNothingPersonalIsLeftInAnErasedPayment(t *testing.T) {
 
 // Whatever a provider tells of an erased payment, and whoever brings it, nothing of
 // a person comes back with it.
-func TestNewsBringsNothingBack(t *testing.T) {
+func TestMergeRestoresNoErasedData(t *testing.T) {
 	t.Parallel()
 	for name, bring := range map[string]func(*payment.Payment, payment.Intent){
 		"a webhook":         func(p *payment.Payment, i payment.Intent) { p.Merge(i) },

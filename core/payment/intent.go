@@ -54,10 +54,10 @@ type Object struct {
 	Reference string `json:"reference"`
 }
 
-// GivenBack returns how much of the captured amount of a charge was refunded to the buyer.
+// RefundedToBuyer returns how much of the captured amount of a charge was refunded to the buyer.
 // Stripe also counts as refunded what a partial capture or a cancel has released: it makes a
 // refund of its own for that.
-func GivenBack(amount, captured, refunded int64) int64 {
+func RefundedToBuyer(amount, captured, refunded int64) int64 {
 	released := amount - captured
 	switch {
 	case captured == 0:
@@ -239,8 +239,8 @@ type Lookup struct {
 // means none.
 type MetadataLimits struct{ Keys, Key, Value int }
 
-// Takes reports whether metadata fits, together with a number of other keys.
-func (l MetadataLimits) Takes(metadata map[string]string, others int) bool {
+// Allows reports whether metadata fits, together with a number of other keys.
+func (l MetadataLimits) Allows(metadata map[string]string, others int) bool {
 	if l.Keys > 0 && len(metadata)+others > l.Keys {
 		return false
 	}
@@ -252,11 +252,11 @@ func (l MetadataLimits) Takes(metadata map[string]string, others int) bool {
 	return true
 }
 
-// Counts reports whether the provider supports a currency.
-func (c Capabilities) Counts(currency money.Currency) bool {
+// SupportsCurrency reports whether the provider supports a currency.
+func (c Capabilities) SupportsCurrency(currency money.Currency) bool {
 	return c.Currencies == nil || slices.Contains(c.Currencies, currency)
 }
 
-// Ends reports whether the answer to an action shows its result: the provider executes it
+// Synchronous reports whether the answer to an action shows its result: the provider executes it
 // before it answers.
-func (c Capabilities) Ends(a Action) bool { return !slices.Contains(c.Later, a) }
+func (c Capabilities) Synchronous(a Action) bool { return !slices.Contains(c.Later, a) }

@@ -1,6 +1,7 @@
 package payment
 
 import (
+	"cmp"
 	"fmt"
 	"slices"
 	"time"
@@ -20,50 +21,47 @@ func (s Status) Terminal() bool { return s == Succeeded || s == Canceled }
 
 // Merge merges an intent that the provider has reported, from any source and however late.
 // Merging the same intent twice changes nothing. Merge reports whether the intent may be
-// stale or incomplete. Then only the provider's present state can tell, which is for Replace.
+// stale or incomplete. Then only the provider's present state shows which it is, and that is for Replace.
 func (p *Payment) Merge(i Intent) (stale bool) {
-	i = p.admit(i)
-	p.identify(i)
-	p.compare(i)
-	p.AmountCaptured = max(p.AmountCaptured, i.AmountCaptured)
+	i = p.accept(i)
 	switch {
 	case p.Status == Canceled:
 		if stale = i.Status == RequiresCapture; stale { // or it was in this status before it was canceled
 			p.AmountCapturable = i.AmountCapturable
 		}
 	case i.Status == "" || p.Status.Terminal():
-	case p.awaited() != nil:
-		stale = !final[i.Status] && i.Key != p.awaited().ProviderKey
-		p.follow(i)
+	case p.statusOperation() != nil:
+		stale = !final[i.Status] && i.Key != p.statusOperation().ProviderKey
+		p.setState(i)
 	case i.Status == p.Status:
 		stale = p.differs(i)
 	case i.Status == RequiresCapture && p.pendingCapture() != nil: // from before the capture, or it has failed
 		stale = true
 	case final[i.Status]:
-		p.follow(i)
+		p.setState(i)
 	default:
 		stale = true
 	}
-	stale = p.mergeRefunds(i) || stale
+	stale = p.mergeEventRefunds(i) || stale
 	for _, d := range i.Disputes {
-		stale = p.takeDispute(d) || stale
+		stale = p.mergeDispute(d) || stale
 	}
-	p.close(i, heard)
-	p.hold()
+	p.close(i, fromEvent)
+	p.keepProcessing()
 	return stale
 }
 
-// mergeRefunds merges the refunds of an event. A refund that is not ours may be the release
+// mergeEventRefunds merges the refunds of an event. A refund that is not ours may be the release
 // of an authorisation after a capture, and a total may be stale.
-func (p *Payment) mergeRefunds(i Intent) (stale bool) {
+func (p *Payment) mergeEventRefunds(i Intent) (stale bool) {
 	for _, r := range i.Refunds {
-		if p.refundOf(r) != nil || p.refund(r.Reference) != nil {
-			p.TakeRefund(r)
+		if p.refundOf(r) != nil || p.FindRefund(r.Reference) != nil {
+			p.MergeRefund(r)
 		} else {
 			stale = true
 		}
 	}
-	if i.AmountRefunded == 0 || i.AmountRefunded == p.AmountRefunded && p.Listed() {
+	if i.AmountRefunded == 0 || i.AmountRefunded == p.AmountRefunded && p.RefundsComplete() {
 		return stale
 	}
 	p.AmountRefunded = max(p.AmountRefunded, i.AmountRefunded)
@@ -72,21 +70,18 @@ func (p *Payment) mergeRefunds(i Intent) (stale bool) {
 
 // Replace applies the provider's present state. That state must have been read after p, and
 // no call for the open operation may be in progress. Only a terminal status is kept.
-func (p *Payment) Replace(i Intent) { p.replace(i, sight) }
+func (p *Payment) Replace(i Intent) { p.replace(i, current) }
 
-// Glimpse is like Replace while a call for the open operation may be in progress: the intent
+// ReplaceDuringCall is like Replace while a call for the open operation may be in progress: the intent
 // may not show the effect of that call yet.
-func (p *Payment) Glimpse(i Intent) { p.replace(i, glimpse) }
+func (p *Payment) ReplaceDuringCall(i Intent) { p.replace(i, duringCall) }
 
 func (p *Payment) replace(i Intent, by evidence) {
-	i = p.admit(i)
-	p.identify(i)
-	p.compare(i)
-	p.AmountCaptured = max(p.AmountCaptured, i.AmountCaptured)
+	i = p.accept(i)
 	p.AmountRefunded = i.AmountRefunded
 	switch {
 	case !p.Status.Terminal():
-		p.follow(i)
+		p.setState(i)
 	case p.Status == Canceled:
 		p.AmountCapturable = i.AmountCapturable
 		if i.Status == RequiresCapture {
@@ -94,25 +89,32 @@ func (p *Payment) replace(i Intent, by evidence) {
 		}
 	}
 	p.close(i, by)
-	p.hold()
+	p.keepProcessing()
 }
 
 // Answer ends an operation with the provider's answer to it. If a webhook has ended the
 // operation before, the answer is merged like an event.
 func (p *Payment) Answer(op *Operation, outcome Outcome, i Intent) {
-	i = p.admit(i)
 	if !op.Outcome.Open() {
 		p.Merge(i)
 		return
 	}
 	op.Outcome = outcome
+	i = p.accept(i)
+	p.AmountRefunded = max(p.AmountRefunded, i.AmountRefunded)
+	if !p.Status.Terminal() && i.Status != "" {
+		p.setState(i)
+	}
+}
+
+// accept takes from an intent, from any source and however late, what never changes or only
+// grows. It returns the part of the intent that the payment may store.
+func (p *Payment) accept(i Intent) Intent {
+	i = p.storable(i)
 	p.identify(i)
 	p.compare(i)
 	p.AmountCaptured = max(p.AmountCaptured, i.AmountCaptured)
-	p.AmountRefunded = max(p.AmountRefunded, i.AmountRefunded)
-	if !p.Status.Terminal() && i.Status != "" {
-		p.follow(i)
-	}
+	return i
 }
 
 // compare marks the payment for review if the provider's amounts, currency or status do not
@@ -133,15 +135,9 @@ func (p *Payment) compare(i Intent) {
 }
 
 func (p *Payment) identify(i Intent) {
-	if p.ProviderReference == "" {
-		p.ProviderReference = i.Reference
-	}
-	if i.ClientSecret != "" {
-		p.ClientSecret = i.ClientSecret
-	}
-	if i.PublishableKey != "" {
-		p.PublishableKey = i.PublishableKey
-	}
+	p.ProviderReference = cmp.Or(p.ProviderReference, i.Reference)
+	p.ClientSecret = cmp.Or(i.ClientSecret, p.ClientSecret)
+	p.PublishableKey = cmp.Or(i.PublishableKey, p.PublishableKey)
 	for _, o := range i.Objects {
 		if !slices.Contains(p.Objects, o) {
 			p.Objects = append(slices.Clip(p.Objects), o)
@@ -149,24 +145,24 @@ func (p *Payment) identify(i Intent) {
 	}
 }
 
-func (p *Payment) follow(i Intent) {
+func (p *Payment) setState(i Intent) {
 	p.Status, p.NextAction, p.AmountCapturable, p.Error = i.Status, i.NextAction, i.AmountCapturable, i.Failure
 	if i.Status != RequiresPaymentMethod {
 		p.Error = nil
 	}
 }
 
-// awaited returns the open operation on which the status depends, nil if there is none.
-func (p *Payment) awaited() *Operation {
+// statusOperation returns the open operation on which the status depends, nil if there is none.
+func (p *Payment) statusOperation() *Operation {
 	if open := p.Open(); open != nil && (open.Action == Create || open.Action == Confirm) {
 		return open
 	}
 	return nil
 }
 
-// hold keeps the status at processing while it depends on an open operation.
-func (p *Payment) hold() {
-	if p.awaited() != nil && !p.Status.Terminal() {
+// keepProcessing keeps the status at processing while it depends on an open operation.
+func (p *Payment) keepProcessing() {
+	if p.statusOperation() != nil && !p.Status.Terminal() {
 		p.Status, p.NextAction = Processing, nil
 	}
 }
@@ -183,9 +179,14 @@ func (p *Payment) differs(i Intent) bool {
 // Open returns the operation whose outcome is open, nil if there is none.
 // There is never more than one.
 func (p *Payment) Open() *Operation {
-	for i := range p.Operations {
-		if p.Operations[i].Outcome.Open() {
-			return &p.Operations[i]
+	return find(p.Operations, func(op *Operation) bool { return op.Outcome.Open() })
+}
+
+// find returns the first item that fits, nil if there is none.
+func find[T any](items []T, fits func(*T) bool) *T {
+	for i := range items {
+		if fits(&items[i]) {
+			return &items[i]
 		}
 	}
 	return nil
@@ -193,12 +194,7 @@ func (p *Payment) Open() *Operation {
 
 // Operation returns the operation with this ID, nil if there is none.
 func (p *Payment) Operation(id string) *Operation {
-	for i := range p.Operations {
-		if p.Operations[i].ID == id {
-			return &p.Operations[i]
-		}
-	}
-	return nil
+	return find(p.Operations, func(op *Operation) bool { return op.ID == id })
 }
 
 // Under returns the operation that was last tried under a caller's key, nil if there is
@@ -221,15 +217,7 @@ func (p *Payment) Under(key string) (last *Operation) {
 // metadata has the key of an operation, or no key at all.
 func (p *Payment) Made(i Intent) bool {
 	key := i.Metadata[MetaOperation]
-	if key == "" {
-		return true
-	}
-	for i := range p.Operations {
-		if p.Operations[i].ProviderKey == key {
-			return true
-		}
-	}
-	return false
+	return key == "" || find(p.Operations, func(op *Operation) bool { return op.ProviderKey == key }) != nil
 }
 
 // Same reports whether the intent has this amount and currency.
@@ -249,9 +237,9 @@ func (p Payment) Judged(op Operation, i Intent) Operation {
 type evidence int
 
 const (
-	heard   evidence = iota // from an event: the payment was in this state at some time
-	glimpse                 // the present state, while a call may be in progress that it does not show yet
-	sight                   // the present state, while no call is in progress
+	fromEvent  evidence = iota // from an event: the payment was in this state at some time
+	duringCall                 // the present state, while a call may be in progress that it does not show yet
+	current                    // the present state, while no call is in progress
 )
 
 // close ends the open operation, or a capture that is pending, if the intent proves what
@@ -279,7 +267,7 @@ func (p *Payment) close(i Intent, by evidence) {
 		case Canceled:
 			open.end(Done, "", nil)
 		case Succeeded:
-			open.impossible(i.Status)
+			open.endConflict(i.Status)
 		case RequiresPaymentMethod, RequiresConfirmation, RequiresAction, Processing, RequiresCapture:
 		}
 	case Refund: // an intent does not name its refunds; the resolver lists them
@@ -301,18 +289,18 @@ func (op *Operation) closeCreate(i Intent) {
 // buyer, before the confirm, or because of what the buyer does in the browser in the
 // meantime. So these states prove something only if the provider names the confirm as their
 // cause, or if the call has ended and the state was different before it. A caller that is
-// told of a decline must not be charged by the call after all.
+// informed of a decline must not be charged by the call after all.
 func (op *Operation) closeConfirm(i Intent, by evidence) {
 	own := i.Key != "" && i.Key == op.ProviderKey
-	over := by == sight && op.Outcome == Unknown
+	over := by == current && op.Outcome == Unknown
 	changed := over && op.Before != "" && op.Before != RequiresAction && op.Before != i.Status
 	switch i.Status {
 	case Succeeded, RequiresCapture:
 		op.end(Done, "", nil)
 	case Canceled:
-		op.impossible(i.Status)
+		op.endConflict(i.Status)
 	case Processing:
-		if own || by != heard {
+		if own || by != fromEvent {
 			op.end(Done, "", nil)
 		}
 	case RequiresAction:
@@ -332,42 +320,37 @@ func (op *Operation) closeConfirm(i Intent, by evidence) {
 // failed if the intent awaits its capture again. Events do not show that, since they may be
 // older than the capture.
 func (p *Payment) closeCapture(op *Operation, i Intent, by evidence) {
-	want := op.Amount
-	if want == 0 {
-		want = p.Amount
-	}
+	want := cmp.Or(op.Amount, p.Amount)
 	switch {
 	case i.Status == Canceled:
-		op.impossible(i.Status)
-	case by != heard && op.Outcome == Pending && i.Status == RequiresCapture:
+		op.endConflict(i.Status)
+	case by != fromEvent && op.Outcome == Pending && i.Status == RequiresCapture:
 		op.end(NotExecuted, "", &Failure{Code: "capture_failed", Message: "the provider could not complete the capture"})
-	case by != heard && i.Status == Processing:
+	case by != fromEvent && i.Status == Processing:
 		op.end(Pending, "", nil)
 	case i.Status != Succeeded || i.AmountCaptured == 0:
 	case want == 0 || i.AmountCaptured == want:
 		op.end(Done, "", nil)
 	default:
-		op.impossible(i.Status)
+		op.endConflict(i.Status)
 	}
 }
 
-// pendingCapture returns the capture whose result the provider will tell later, nil if there
+// pendingCapture returns the capture whose result the provider will report later, nil if there
 // is none.
 func (p *Payment) pendingCapture() *Operation {
-	for i := range p.Operations {
-		if op := &p.Operations[i]; op.Action == Capture && op.Outcome == Pending {
-			return op
-		}
-	}
-	return nil
+	return find(p.Operations, func(op *Operation) bool { return op.Action == Capture && op.Outcome == Pending })
 }
 
 func (op *Operation) decline(f *Failure) { op.end(Declined, fault.Declined.String(), f) }
 
-// impossible ends an operation that the payment's state at its provider does not allow.
-func (op *Operation) impossible(s Status) {
+// CodeState is the code of an operation that the state of the payment does not allow.
+const CodeState = "unexpected_state"
+
+// endConflict ends an operation that the payment's state at its provider does not allow.
+func (op *Operation) endConflict(s Status) {
 	op.end(NotExecuted, fault.Conflict.String(), &Failure{
-		Code: "unexpected_state", Message: "the payment is " + string(s) + " at its provider",
+		Code: CodeState, Message: "the payment is " + string(s) + " at its provider",
 	})
 }
 

@@ -105,7 +105,7 @@ func TestMerge(t *testing.T) {
 	}
 }
 
-func TestNewsEndsAnOpenOperation(t *testing.T) {
+func TestMergeEndsAnOpenOperation(t *testing.T) {
 	t.Parallel()
 	tests := []struct {
 		name   string

@@ -7,7 +7,15 @@ import (
 	"patchbay/core/payment"
 )
 
-func TestWhatCanStillChange(t *testing.T) {
+// equal fails the test unless a fact is as wanted.
+func equal[T comparable](t *testing.T, fact string, got, want T) {
+	t.Helper()
+	if got != want {
+		t.Errorf("%s = %v, want %v", fact, got, want)
+	}
+}
+
+func TestTerminalStatusesAndOpenOutcomes(t *testing.T) {
 	t.Parallel()
 	for status, terminal := range map[payment.Status]bool{
 		payment.RequiresPaymentMethod: false,
@@ -19,7 +27,7 @@ func TestWhatCanStillChange(t *testing.T) {
 		payment.Canceled:              true,
 	} {
 		if got := status.Terminal(); got != terminal {
-			t.Errorf("%s is terminal: %v", status, got)
+			t.Errorf("%s is terminal = %v, want %v", status, got, terminal)
 		}
 	}
 	for outcome, open := range map[payment.Outcome]bool{
@@ -29,10 +37,10 @@ func TestWhatCanStillChange(t *testing.T) {
 		payment.NotExecuted: false,
 		payment.Declined:    false,
 		payment.Done:        false,
-		payment.Pending:     false, // the provider has it, and tells
+		payment.Pending:     false, // the provider has it, and reports the result
 	} {
 		if got := outcome.Open(); got != open {
-			t.Errorf("%s is open: %v", outcome, got)
+			t.Errorf("%s is open = %v, want %v", outcome, got, open)
 		}
 	}
 }
@@ -41,21 +49,21 @@ func TestWhatCanStillChange(t *testing.T) {
 func TestReplace(t *testing.T) {
 	t.Parallel()
 	tests := []struct {
-		name       string
-		from, told payment.Status
-		want       payment.Status
+		name           string
+		from, reported payment.Status
+		want           payment.Status
 	}{
-		{"back to where it needs another card", payment.RequiresAction, payment.RequiresPaymentMethod, payment.RequiresPaymentMethod},
-		{"back from an authorisation that was let go", payment.RequiresCapture, payment.RequiresPaymentMethod, payment.RequiresPaymentMethod},
-		{"on to success", payment.Processing, payment.Succeeded, payment.Succeeded},
-		{"not from success", payment.Succeeded, payment.Canceled, payment.Succeeded},
-		{"not from a cancellation", payment.Canceled, payment.Processing, payment.Canceled},
+		{"from requires_action back to requires_payment_method", payment.RequiresAction, payment.RequiresPaymentMethod, payment.RequiresPaymentMethod},
+		{"from requires_capture back to requires_payment_method, after the authorisation was released", payment.RequiresCapture, payment.RequiresPaymentMethod, payment.RequiresPaymentMethod},
+		{"from processing to succeeded", payment.Processing, payment.Succeeded, payment.Succeeded},
+		{"never out of succeeded", payment.Succeeded, payment.Canceled, payment.Succeeded},
+		{"never out of canceled", payment.Canceled, payment.Processing, payment.Canceled},
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
 			t.Parallel()
 			p := payment.Payment{Status: tt.from}
-			p.Replace(intent(tt.told))
+			p.Replace(intent(tt.reported))
 			if p.Status != tt.want {
 				t.Errorf("status %s, want %s", p.Status, tt.want)
 			}
@@ -65,7 +73,7 @@ func TestReplace(t *testing.T) {
 
 // A refund that failed at the provider gives its amount back to what can be
 // refunded; money that was taken stays taken.
-func TestReplaceTakesTheAmountsAsTheyAre(t *testing.T) {
+func TestReplaceSetsTheRefundedAmountAndKeepsTheCaptured(t *testing.T) {
 	t.Parallel()
 	p := payment.Payment{Status: payment.Succeeded, AmountCaptured: 500, AmountRefunded: 300}
 	p.Replace(payment.Intent{Status: payment.Succeeded, AmountCaptured: 400, AmountRefunded: 100})
@@ -74,7 +82,7 @@ func TestReplaceTakesTheAmountsAsTheyAre(t *testing.T) {
 	}
 }
 
-// News may be late: what was known to be captured or refunded stays so.
+// A report may be late: what was known to be captured or refunded stays so.
 func TestMergeNeverLowersAnAmount(t *testing.T) {
 	t.Parallel()
 	p := payment.Payment{Status: payment.Succeeded, AmountCaptured: 500, AmountRefunded: 300}
@@ -92,49 +100,52 @@ func TestAnswer(t *testing.T) {
 		}}
 		return p, &p.Operations[0]
 	}
-	t.Run("ends the operation and is where the payment stands", func(t *testing.T) {
+	t.Run("ends the operation and sets the payment's state", func(t *testing.T) {
 		t.Parallel()
 		p, op := open()
 		i := intent(payment.RequiresAction)
 		i.ClientSecret, i.PublishableKey, i.NextAction = "secret", "pk_1", &payment.NextAction{Type: "use_stripe_sdk"}
 		p.Answer(op, payment.Done, i)
-		if op.Outcome != payment.Done || p.Status != payment.RequiresAction || p.NextAction == nil ||
-			p.ProviderReference != "pi_1" || p.ClientSecret != "secret" || p.PublishableKey != "pk_1" {
-			t.Errorf("%+v", p)
-		}
+		equal(t, "outcome", op.Outcome, payment.Done)
+		equal(t, "status", p.Status, payment.RequiresAction)
+		equal(t, "next action", p.NextAction, i.NextAction)
+		equal(t, "provider reference", p.ProviderReference, "pi_1")
+		equal(t, "client secret", p.ClientSecret, "secret")
+		equal(t, "publishable key", p.PublishableKey, "pk_1")
 	})
-	t.Run("that is a decline leaves its reason", func(t *testing.T) {
+	t.Run("that is a decline sets the payment's error", func(t *testing.T) {
 		t.Parallel()
 		p, op := open()
 		p.Answer(op, payment.Declined, intent(payment.RequiresPaymentMethod))
-		if op.Outcome != payment.Declined || p.Status != payment.RequiresPaymentMethod || p.Error == nil || p.Error.Code != "card_declined" {
-			t.Errorf("%+v", p)
+		equal(t, "outcome", op.Outcome, payment.Declined)
+		equal(t, "status", p.Status, payment.RequiresPaymentMethod)
+		if p.Error == nil || p.Error.Code != "card_declined" {
+			t.Errorf("error = %+v, want the code card_declined", p.Error)
 		}
 	})
 	t.Run("without an intent leaves the status", func(t *testing.T) {
 		t.Parallel()
 		p, op := open()
 		p.Answer(op, payment.NotSent, payment.Intent{})
-		if op.Outcome != payment.NotSent || p.Status != payment.Processing || p.ProviderReference != "" {
-			t.Errorf("%+v", p)
-		}
+		equal(t, "outcome", op.Outcome, payment.NotSent)
+		equal(t, "status", p.Status, payment.Processing)
+		equal(t, "provider reference", p.ProviderReference, "")
 	})
-	t.Run("is news where a webhook was quicker", func(t *testing.T) {
+	t.Run("after a webhook has ended the operation is merged like an event", func(t *testing.T) {
 		t.Parallel()
 		p, op := open()
 		p.Merge(intent(payment.RequiresCapture))
 		p.Answer(op, payment.NotExecuted, intent(payment.RequiresAction))
-		if op.Outcome != payment.Done || p.Status != payment.RequiresCapture || p.AmountCapturable != 500 {
-			t.Errorf("%+v", p)
-		}
+		equal(t, "outcome", op.Outcome, payment.Done)
+		equal(t, "status", p.Status, payment.RequiresCapture)
+		equal(t, "amount capturable", p.AmountCapturable, 500)
 	})
-	t.Run("does not lead back from the end", func(t *testing.T) {
+	t.Run("leaves a terminal status", func(t *testing.T) {
 		t.Parallel()
 		p := &payment.Payment{Status: payment.Succeeded, Operations: []payment.Operation{{Action: payment.Cancel, Outcome: payment.Calling}}}
 		p.Answer(&p.Operations[0], payment.Done, intent(payment.Canceled))
-		if p.Operations[0].Outcome != payment.Done || p.Status != payment.Succeeded {
-			t.Errorf("%+v", p)
-		}
+		equal(t, "outcome", p.Operations[0].Outcome, payment.Done)
+		equal(t, "status", p.Status, payment.Succeeded)
 	})
 }
 
@@ -143,9 +154,9 @@ func TestTheReferenceStays(t *testing.T) {
 	t.Parallel()
 	p := payment.Payment{ProviderReference: "pi_first", ClientSecret: "secret", PublishableKey: "pk_1"}
 	p.Merge(payment.Intent{Reference: "pi_second", Status: payment.Processing})
-	if p.ProviderReference != "pi_first" || p.ClientSecret != "secret" || p.PublishableKey != "pk_1" {
-		t.Errorf("%+v", p)
-	}
+	equal(t, "provider reference", p.ProviderReference, "pi_first")
+	equal(t, "client secret", p.ClientSecret, "secret")
+	equal(t, "publishable key", p.PublishableKey, "pk_1")
 }
 
 func TestFindingAnOperation(t *testing.T) {
@@ -184,7 +195,7 @@ func TestFindingAnOperation(t *testing.T) {
 	}
 }
 
-func TestSettleRefund(t *testing.T) {
+func TestEndRefund(t *testing.T) {
 	t.Parallel()
 	tests := []struct {
 		status   string // Stripe's
@@ -208,14 +219,14 @@ func TestSettleRefund(t *testing.T) {
 				{Action: payment.Refund, Outcome: payment.Calling, Amount: 200},
 			}}
 			op := &p.Operations[3]
-			p.SettleRefund(op, payment.ProviderRefund{Reference: "re_1", Status: tt.status})
+			p.EndRefund(op, payment.ProviderRefund{Reference: "re_1", Status: tt.status})
 			if op.Outcome != tt.outcome || op.Reference != "re_1" || p.AmountRefunded != tt.refunded || p.Refundable() != 500-tt.refunded {
 				t.Errorf("%+v, refunded %d; want %s, %d", op, p.AmountRefunded, tt.outcome, tt.refunded)
 			}
 			if code := failureCode(op.Error); code != tt.code {
 				t.Errorf("error %q, want %q", code, tt.code)
 			}
-			p.SettleRefund(op, payment.ProviderRefund{Reference: "re_1", Status: tt.status})
+			p.EndRefund(op, payment.ProviderRefund{Reference: "re_1", Status: tt.status})
 			if p.AmountRefunded != tt.refunded {
 				t.Errorf("told twice: refunded %d, want %d", p.AmountRefunded, tt.refunded)
 			}

@@ -1,6 +1,7 @@
 package payment
 
 import (
+	"maps"
 	"reflect"
 	"slices"
 	"time"
@@ -50,8 +51,8 @@ func (p Payment) Shown() Payment {
 	return p
 }
 
-// Remember stores the payment as it was answered. then is an earlier state of it.
-func (p *Payment) Remember(then Payment) *Then {
+// RecordAnswer stores the payment as it was answered. then is an earlier state of it.
+func (p *Payment) RecordAnswer(then Payment) *Then {
 	then = then.Shown()
 	past := Past{}
 	if p.Past != nil {
@@ -62,16 +63,16 @@ func (p *Payment) Remember(then Payment) *Then {
 		Secrets: then.ClientSecret != "", NextAction: then.NextAction,
 		AmountCapturable: then.AmountCapturable, AmountCaptured: then.AmountCaptured, AmountRefunded: then.AmountRefunded,
 		Error: then.Error, NeedsReview: then.NeedsReview, UpdatedAt: then.UpdatedAt,
-		Operations: put(&past.Operations, then.Operations), Refunds: put(&past.Refunds, then.Refunds),
-		Disputes: put(&past.Disputes, then.Disputes), Reviews: put(&past.Reviews, then.Reviews),
+		Operations: addStates(&past.Operations, then.Operations), Refunds: addStates(&past.Refunds, then.Refunds),
+		Disputes: addStates(&past.Disputes, then.Disputes), Reviews: addStates(&past.Reviews, then.Reviews),
 	}
 	p.Past = &past
 	return t
 }
 
-// put adds the items to all that are not in it yet, and returns the indexes of the items. It
+// addStates adds the items to all that are not in it yet, and returns the indexes of the items. It
 // searches from the end, since the newest states are the likeliest.
-func put[T any](all *[]T, items []T) (places []int) {
+func addStates[T any](all *[]T, items []T) (places []int) {
 	for _, item := range items {
 		at := len(*all) - 1
 		for at >= 0 && !reflect.DeepEqual((*all)[at], item) {
@@ -86,9 +87,9 @@ func put[T any](all *[]T, items []T) (places []int) {
 	return places
 }
 
-// As returns the payment as it was answered. Secrets that allow somebody to continue the
+// AsAnswered returns the payment as it was answered. Secrets that allow somebody to continue the
 // payment are shown only while the payment still has them.
-func (p Payment) As(t *Then) Payment {
+func (p Payment) AsAnswered(t *Then) Payment {
 	past := Past{}
 	if p.Past != nil {
 		past = *p.Past
@@ -100,12 +101,12 @@ func (p Payment) As(t *Then) Payment {
 	p.Status, p.Provider, p.ProviderReference, p.Account, p.NextAction = t.Status, t.Provider, t.ProviderReference, t.Account, t.NextAction
 	p.AmountCapturable, p.AmountCaptured, p.AmountRefunded = t.AmountCapturable, t.AmountCaptured, t.AmountRefunded
 	p.Error, p.NeedsReview, p.UpdatedAt = t.Error, t.NeedsReview, t.UpdatedAt
-	p.Operations, p.Refunds = get(past.Operations, t.Operations), get(past.Refunds, t.Refunds)
-	p.Disputes, p.Reviews = get(past.Disputes, t.Disputes), get(past.Reviews, t.Reviews)
+	p.Operations, p.Refunds = statesAt(past.Operations, t.Operations), statesAt(past.Refunds, t.Refunds)
+	p.Disputes, p.Reviews = statesAt(past.Disputes, t.Disputes), statesAt(past.Reviews, t.Reviews)
 	return p
 }
 
-func get[T any](all []T, places []int) (items []T) {
+func statesAt[T any](all []T, places []int) (items []T) {
 	for _, at := range places {
 		if at >= 0 && at < len(all) {
 			items = append(items, all[at])
@@ -114,8 +115,8 @@ func get[T any](all []T, places []int) (items []T) {
 	return items
 }
 
-// Forget removes what no answer shows any more.
-func (p *Payment) Forget() {
+// CompactPast removes what no answer shows any more.
+func (p *Payment) CompactPast() {
 	if p.Past == nil {
 		return
 	}
@@ -135,13 +136,13 @@ func (p *Payment) Forget() {
 		return
 	}
 	p.Past = &Past{
-		Operations: keep(p.Past.Operations, operations), Refunds: keep(p.Past.Refunds, refunds),
-		Disputes: keep(p.Past.Disputes, disputes), Reviews: keep(p.Past.Reviews, reviews),
+		Operations: retain(p.Past.Operations, operations), Refunds: retain(p.Past.Refunds, refunds),
+		Disputes: retain(p.Past.Disputes, disputes), Reviews: retain(p.Past.Reviews, reviews),
 	}
 }
 
-// keep returns the items that the lists refer to, and updates the lists to the new indexes.
-func keep[T any](all []T, lists []*[]int) (kept []T) {
+// retain returns the items that the lists refer to, and updates the lists to the new indexes.
+func retain[T any](all []T, lists []*[]int) (kept []T) {
 	moved := make(map[int]int, len(all))
 	for _, list := range lists {
 		var places []int
@@ -182,7 +183,7 @@ func (p *Payment) Erase(now time.Time) {
 		op := &p.Operations[i]
 		op.Request = Request{Reference: op.Request.Reference, Confirm: op.Request.Confirm}
 		op.Error = op.Error.erase()
-		op.Unremember()
+		op.ClearAnswer()
 		op.Body, op.Erased = "", true
 	}
 }
@@ -195,9 +196,9 @@ func (f *Failure) erase() *Failure {
 	return &Failure{Code: f.Code, DeclineCode: f.DeclineCode, Message: Erased}
 }
 
-// admit returns the part of an intent that the payment may store: all of it, unless the
+// storable returns the part of an intent that the payment may store: all of it, unless the
 // payment was erased or is final. So no later intent restores what was removed.
-func (p *Payment) admit(i Intent) Intent {
+func (p *Payment) storable(i Intent) Intent {
 	if p.Status.Terminal() {
 		i.ClientSecret, i.PublishableKey = "", ""
 	}
@@ -210,13 +211,5 @@ func (p *Payment) admit(i Intent) Intent {
 // Concerns reports whether the payment belongs to a person: its customer, or a value of its
 // metadata, names the person.
 func (p *Payment) Concerns(names func(value string) bool) bool {
-	if names(p.CustomerID) {
-		return true
-	}
-	for _, value := range p.Metadata {
-		if names(value) {
-			return true
-		}
-	}
-	return false
+	return names(p.CustomerID) || slices.ContainsFunc(slices.Collect(maps.Values(p.Metadata)), names)
 }

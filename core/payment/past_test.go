@@ -71,7 +71,7 @@ func stored(t *testing.T, p payment.Payment) (back payment.Payment) {
 
 // Whatever becomes of a payment, and whichever answers are given up meanwhile, each that is
 // kept is as it was.
-func TestAnAnswerThatIsKeptIsAsItWas(t *testing.T) {
+func TestStoredAnswerIsReplayedUnchanged(t *testing.T) {
 	t.Parallel()
 	for seed := range uint64(50) {
 		g := grown{r: rand.New(rand.NewPCG(seed, 1)), Payment: payment.Payment{
@@ -90,15 +90,15 @@ func TestAnAnswerThatIsKeptIsAsItWas(t *testing.T) {
 			switch {
 			case op.Then == nil:
 				was[op.ID] = text(t, g.Shown())
-				op.Then = g.Remember(g.Payment)
+				op.Then = g.RecordAnswer(g.Payment)
 			case g.r.IntN(4) == 0:
-				op.Unremember()
+				op.ClearAnswer()
 				delete(was, op.ID)
 			}
-			g.Forget()
+			g.CompactPast()
 			for _, op := range g.Operations {
 				if got := ""; op.Then != nil {
-					if got = text(t, g.As(op.Then)); got != was[op.ID] {
+					if got = text(t, g.AsAnswered(op.Then)); got != was[op.ID] {
 						t.Fatalf("seed %d: %s was answered\n%s\nand is\n%s", seed, op.ID, was[op.ID], got)
 					}
 				}
@@ -111,7 +111,7 @@ func TestAnAnswerThatIsKeptIsAsItWas(t *testing.T) {
 }
 
 // What answers have in common is kept once.
-func TestAnswersTakeNoMoreThanWhatDiffers(t *testing.T) {
+func TestStoredAnswersTakeOnlyTheDifferences(t *testing.T) {
 	t.Parallel()
 	p := payment.Payment{Metadata: map[string]string{"large": strings.Repeat("x", 10_000)}}
 	size := 0
@@ -119,14 +119,14 @@ func TestAnswersTakeNoMoreThanWhatDiffers(t *testing.T) {
 		p.Operations = append(p.Operations, payment.Operation{ID: fmt.Sprint("op_", n), Action: payment.Refund, Provider: "acme", Outcome: payment.Done, StartedAt: noon})
 		p.Refunds = append(p.Refunds, payment.RefundEntry{Reference: fmt.Sprint("re_", n), Operation: fmt.Sprint("op_", n), Amount: 1, Status: payment.RefundSucceeded})
 		p.AmountRefunded++
-		p.Operations[n].Then = p.Remember(p)
+		p.Operations[n].Then = p.RecordAnswer(p)
 		size = len(text(t, p))
 	}
 	if size > 150_000 {
 		t.Errorf("a hundred answers have %d bytes", size)
 	}
-	p.Operations[99].Unremember()
-	if p.Forget(); len(p.Past.Operations) != 99 || len(p.Past.Refunds) != 99 {
+	p.Operations[99].ClearAnswer()
+	if p.CompactPast(); len(p.Past.Operations) != 99 || len(p.Past.Refunds) != 99 {
 		t.Errorf("%d operations and %d refunds are kept for 99 answers", len(p.Past.Operations), len(p.Past.Refunds))
 	}
 }
@@ -144,37 +144,37 @@ func TestAFinalPaymentIsSealed(t *testing.T) {
 				Status: payment.RequiresAction, ClientSecret: "pi_1_hush", PublishableKey: "pk_1", NextAction: &payment.NextAction{Type: "redirect_to_url", URL: url},
 				Operations: []payment.Operation{{ID: "op_1", Outcome: payment.Done}},
 			}
-			then := p.Remember(p)
+			then := p.RecordAnswer(p)
 			p.Operations[0].Then = then
 			p.Status = status
 			p.Seal()
-			answer := p.As(p.Operations[0].Then)
+			answer := p.AsAnswered(p.Operations[0].Then)
 			for name, text := range map[string]string{"it": text(t, p), "what was answered": text(t, answer)} {
 				if has := strings.Contains(text, "hush"); has == sealed {
 					t.Errorf("%s: %s", name, text)
 				}
 			}
-			if answer.NextAction == nil || answer.NextAction.Type != "redirect_to_url" || then.NextAction.URL != url {
-				t.Errorf("%+v, %+v", answer.NextAction, then.NextAction)
+			if answer.NextAction == nil || answer.NextAction.Type != "redirect_to_url" {
+				t.Errorf("next action of the answer = %+v, want the type redirect_to_url", answer.NextAction)
 			}
+			equal(t, "URL in the answer as it was stored before", then.NextAction.URL, url)
 			if p.Merge(payment.Intent{ClientSecret: "pi_1_hush", PublishableKey: "pk_1"}); sealed && p.ClientSecret+p.PublishableKey != "" {
-				t.Error("news brings the secret back")
+				t.Error("a later report restores the secret")
 			}
 		})
 	}
 }
 
-func TestAProvidersWordsAreKeptInShort(t *testing.T) {
+func TestProviderTextsAreTruncated(t *testing.T) {
 	t.Parallel()
 	long := &payment.Failure{Code: "card_declined", Message: strings.Repeat("ä", 100_000)}
 	p := payment.Payment{Error: long, Operations: []payment.Operation{{Error: long}, {Error: &payment.Failure{Message: "short"}}, {}}}
 	p.Audit(noon)
 	for _, f := range []*payment.Failure{p.Error, p.Operations[0].Error} {
-		if len(f.Message) != 1000 || strings.Trim(f.Message, "ä") != "" || f.Code != "card_declined" {
-			t.Errorf("%+v", f)
-		}
+		equal(t, "bytes of the message", len(f.Message), 1000)
+		equal(t, "message without its letters", strings.Trim(f.Message, "ä"), "")
+		equal(t, "code", f.Code, "card_declined")
 	}
-	if p.Operations[1].Error.Message != "short" || p.Operations[2].Error != nil {
-		t.Errorf("%+v", p.Operations)
-	}
+	equal(t, "a short message", p.Operations[1].Error.Message, "short")
+	equal(t, "the error of an operation without one", p.Operations[2].Error, nil)
 }

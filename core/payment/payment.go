@@ -90,7 +90,7 @@ type Payment struct {
 	// ExpiresAt is until when a payment that was accepted but has not reached its provider
 	// is tried; zero means the usual time.
 	ExpiresAt time.Time `json:"expiresAt,omitzero"`
-	// NextLookAt is when an open operation is looked into next, if that is known. It comes
+	// NextLookAt is when an open operation is investigated next, if that is known. It comes
 	// from the record and is not stored with the payment.
 	NextLookAt time.Time `json:"-"`
 
@@ -130,19 +130,19 @@ type Failure struct {
 	Message     string `json:"message"`
 }
 
-// maxWords bounds, in bytes, each text of a provider's failure that is kept.
-const maxWords = 1000
+// maxText bounds, in bytes, each text of a provider's failure that is kept.
+const maxText = 1000
 
-// brief returns the failure with its texts cut to maxWords.
-func (f *Failure) brief() *Failure {
-	if f == nil || len(f.Code) <= maxWords && len(f.DeclineCode) <= maxWords && len(f.Message) <= maxWords {
+// truncated returns the failure with its texts cut to maxWords.
+func (f *Failure) truncated() *Failure {
+	if f == nil || len(f.Code) <= maxText && len(f.DeclineCode) <= maxText && len(f.Message) <= maxText {
 		return f
 	}
-	return &Failure{Code: first(f.Code), DeclineCode: first(f.DeclineCode), Message: first(f.Message)}
+	return &Failure{Code: truncate(f.Code), DeclineCode: truncate(f.DeclineCode), Message: truncate(f.Message)}
 }
 
-func first(words string) string {
-	return strings.ToValidUTF8(words[:min(len(words), maxWords)], "")
+func truncate(words string) string {
+	return strings.ToValidUTF8(words[:min(len(words), maxText)], "")
 }
 
 // Action names an operation on a payment.
@@ -169,7 +169,7 @@ const (
 	NotExecuted Outcome = "not_executed" // the provider refused without doing anything
 	Declined    Outcome = "declined"
 	Done        Outcome = "succeeded" // the provider did what was asked
-	Pending     Outcome = "pending"   // the provider has accepted it and will tell the result later
+	Pending     Outcome = "pending"   // the provider has accepted it and will report the result later
 	Unknown     Outcome = "unknown"
 )
 
@@ -217,9 +217,9 @@ type Operation struct {
 	// Age is how much of the time for which the key is kept has passed.
 	Age idempotency.Age `json:"age,omitzero"`
 	// Unsure means that the outcome of some try was unknown. Then a refusal proves nothing
-	// any more; only the provider's own object, or a look at what it holds, does.
+	// any more; only the provider's own object, or a lookup of it, does.
 	Unsure bool `json:"unsure,omitempty"`
-	// Absent means that a look has proved that the provider never executed the operation.
+	// Absent means that a lookup has proved that the provider never executed the operation.
 	Absent bool `json:"absent,omitempty"`
 	// Stale means that the provider may have forgotten the key, so the call is not repeated
 	// any more. It stays set even if the clock is set back.
@@ -227,8 +227,8 @@ type Operation struct {
 	Tries int  `json:"tries,omitempty"` // 0 means 1
 	// Turn orders the last tries of a payment's operations independently of clocks.
 	Turn    int `json:"turn,omitempty"`
-	Lookups int `json:"lookups,omitempty"` // looks that the provider answered
-	// LookedAt is the provider's time at the first of these looks, SeenAt at the last.
+	Lookups int `json:"lookups,omitempty"` // lookups that the provider answered
+	// LookedAt is the provider's time at the first of these lookups, SeenAt at the last.
 	SeenAt     time.Time `json:"seenAt,omitzero"`
 	LookedAt   time.Time `json:"lookedAt,omitzero"`
 	StartedAt  time.Time `json:"startedAt"`           // the first try
@@ -256,11 +256,11 @@ func (op *Operation) After(other *Operation) bool {
 	return op.LastTry().After(other.LastTry())
 }
 
-// Remembered reports whether the answer is stored separately from the payment.
-func (op *Operation) Remembered() bool { return op.Then != nil || op.Answer != nil }
+// HasAnswer reports whether the answer is stored separately from the payment.
+func (op *Operation) HasAnswer() bool { return op.Then != nil || op.Answer != nil }
 
-// Unremember removes the stored answer.
-func (op *Operation) Unremember() { op.Then, op.Answer = nil, nil }
+// ClearAnswer removes the stored answer.
+func (op *Operation) ClearAnswer() { op.Then, op.Answer = nil, nil }
 
 // Uncertain reports whether some try may have been executed without its outcome being known.
 func (op *Operation) Uncertain() bool {

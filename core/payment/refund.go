@@ -1,6 +1,8 @@
 package payment
 
 import (
+	"cmp"
+	"slices"
 	"time"
 
 	"patchbay/core/money"
@@ -31,9 +33,9 @@ func (s RefundStatus) rank() int {
 	return 0
 }
 
-// Settled reports whether no further change is expected. A refund that succeeded may still
+// Final reports whether no further change is expected. A refund that succeeded may still
 // fail later.
-func (s RefundStatus) Settled() bool { return s.rank() > 0 }
+func (s RefundStatus) Final() bool { return s.rank() > 0 }
 
 // Returned reports whether the money did not reach the buyer, or was returned.
 func (s RefundStatus) Returned() bool { return s.rank() == 2 }
@@ -53,24 +55,24 @@ type RefundEntry struct {
 	UpdatedAt time.Time `json:"updatedAt,omitzero"`
 }
 
-// expired is Stripe's reason for the refund of an authorisation that was never captured.
-const expired = "expired_uncaptured_charge"
+// expiredReason is Stripe's reason for the refund of an authorisation that was never captured.
+const expiredReason = "expired_uncaptured_charge"
 
-// TakeRefund merges a refund that the provider has reported, from any source and however late,
+// MergeRefund merges a refund that the provider has reported, from any source and however late,
 // and ends the operation that requested it. Merging it again changes nothing.
-func (p *Payment) TakeRefund(r ProviderRefund) {
+func (p *Payment) MergeRefund(r ProviderRefund) {
 	if r.Reference == "" {
 		return
 	}
-	p.recallRefunds()
-	before := p.given()
+	p.addLegacyRefunds()
+	before := p.refundedSum()
 	unlisted := p.AmountRefunded - before
-	entry := p.enter(r)
+	entry := p.upsertRefund(r)
 	if op := p.refundOf(r); op != nil {
 		entry.Operation, op.Reference = op.ID, r.Reference
 		op.refunded(entry)
 	}
-	switch given := p.given(); {
+	switch given := p.refundedSum(); {
 	case given > before && r.Total > 0:
 		p.AmountRefunded = max(p.AmountRefunded, r.Total, given)
 	case given > before && unlisted >= given-before: // the total includes it already
@@ -79,47 +81,39 @@ func (p *Payment) TakeRefund(r ProviderRefund) {
 	}
 }
 
-// TakeRefunds merges all refunds that the provider holds, oldest first, with the present
+// MergeRefunds merges all refunds that the provider holds, oldest first, with the present
 // intent. After that the refunded amount is known.
-func (p *Payment) TakeRefunds(all []ProviderRefund, i Intent) {
+func (p *Payment) MergeRefunds(all []ProviderRefund, i Intent) {
 	for _, r := range all {
-		p.TakeRefund(r)
+		p.MergeRefund(r)
 	}
-	p.release(i.AmountRefunded)
-	p.AmountRefunded = p.given()
+	p.markReleased(i.AmountRefunded)
+	p.AmountRefunded = p.refundedSum()
 }
 
-// Listed reports whether the known refunds add up to the refunded amount.
-func (p *Payment) Listed() bool {
+// RefundsComplete reports whether the known refunds add up to the refunded amount.
+func (p *Payment) RefundsComplete() bool {
 	q := *p
-	q.Refunds = append([]RefundEntry(nil), p.Refunds...)
-	q.recallRefunds()
-	return q.given() == q.AmountRefunded
+	q.Refunds = slices.Clone(p.Refunds)
+	q.addLegacyRefunds()
+	return q.refundedSum() == q.AmountRefunded
 }
 
-// SettleRefund ends a refund operation with the refund that the provider holds, and counts it.
-func (p *Payment) SettleRefund(op *Operation, r ProviderRefund) {
+// EndRefund ends a refund operation with the refund that the provider holds, and counts it.
+func (p *Payment) EndRefund(op *Operation, r ProviderRefund) {
 	op.Reference = r.Reference
-	if r.Amount == 0 {
-		r.Amount = op.Amount
-	}
-	p.TakeRefund(r)
+	r.Amount = cmp.Or(r.Amount, op.Amount)
+	p.MergeRefund(r)
 }
 
-// enter adds a refund to the payment, or updates the entry that exists.
-func (p *Payment) enter(r ProviderRefund) *RefundEntry {
+// upsertRefund adds a refund to the payment, or updates the entry that exists.
+func (p *Payment) upsertRefund(r ProviderRefund) *RefundEntry {
 	status := RefundStatus(r.Status)
-	for i := range p.Refunds {
-		known := &p.Refunds[i]
-		if known.Reference != r.Reference {
-			continue
-		}
+	if known := p.FindRefund(r.Reference); known != nil {
 		if status != known.Status && status.rank() >= known.Status.rank() && !known.Status.Returned() {
 			known.Status, known.Failure, known.UpdatedAt = status, r.Failure, time.Time{}
 		}
-		if known.Reason == "" {
-			known.Reason = r.Reason
-		}
+		known.Reason = cmp.Or(known.Reason, r.Reason)
 		if r.Amount > 0 {
 			known.Amount = r.Amount
 		}
@@ -127,7 +121,7 @@ func (p *Payment) enter(r ProviderRefund) *RefundEntry {
 	}
 	p.Refunds = append(p.Refunds, RefundEntry{
 		Reference: r.Reference, Amount: r.Amount, Status: status, Reason: r.Reason, Failure: r.Failure,
-		Released: r.Reason == expired, CreatedAt: r.CreatedAt,
+		Released: r.Reason == expiredReason, CreatedAt: r.CreatedAt,
 	})
 	return &p.Refunds[len(p.Refunds)-1]
 }
@@ -135,13 +129,9 @@ func (p *Payment) enter(r ProviderRefund) *RefundEntry {
 // refundOf returns the operation that requested a refund, nil if it is not ours.
 func (p *Payment) refundOf(r ProviderRefund) *Operation {
 	key := r.Metadata[MetaOperation]
-	for i := range p.Operations {
-		op := &p.Operations[i]
-		if op.Action == Refund && (op.Reference == r.Reference || key != "" && op.ProviderKey == key) {
-			return op
-		}
-	}
-	return nil
+	return find(p.Operations, func(op *Operation) bool {
+		return op.Action == Refund && (op.Reference == r.Reference || key != "" && op.ProviderKey == key)
+	})
 }
 
 // refunded sets the outcome of a refund operation from its status at the provider, also when
@@ -153,7 +143,7 @@ func (op *Operation) refunded(r *RefundEntry) {
 	case r.Status.Returned():
 		outcome = NotExecuted
 		failure = &Failure{Code: "refund_" + string(r.Status), Message: "the provider could not complete the refund"}
-	case r.Status.Settled():
+	case r.Status.Final():
 		outcome = Done
 	}
 	if op.Outcome != outcome {
@@ -161,12 +151,12 @@ func (op *Operation) refunded(r *RefundEntry) {
 	}
 }
 
-// recallRefunds adds the refunds that are known only from their operations: an earlier
+// addLegacyRefunds adds the refunds that are known only from their operations: an earlier
 // version did not store refunds separately.
-func (p *Payment) recallRefunds() {
+func (p *Payment) addLegacyRefunds() {
 	for i := range p.Operations {
 		op := &p.Operations[i]
-		if op.Action != Refund || op.Reference == "" || op.Outcome.Open() || p.refund(op.Reference) != nil {
+		if op.Action != Refund || op.Reference == "" || op.Outcome.Open() || p.FindRefund(op.Reference) != nil {
 			continue
 		}
 		status := map[Outcome]RefundStatus{Done: RefundSucceeded, Pending: RefundPending, NotExecuted: RefundFailed}[op.Outcome]
@@ -176,17 +166,13 @@ func (p *Payment) recallRefunds() {
 	}
 }
 
-func (p *Payment) refund(reference string) *RefundEntry {
-	for i := range p.Refunds {
-		if p.Refunds[i].Reference == reference {
-			return &p.Refunds[i]
-		}
-	}
-	return nil
+// FindRefund returns the refund with this reference, nil if there is none.
+func (p *Payment) FindRefund(reference string) *RefundEntry {
+	return find(p.Refunds, func(r *RefundEntry) bool { return r.Reference == reference })
 }
 
-// given returns the sum of the known refunds that are completed or in progress.
-func (p *Payment) given() (sum int64) {
+// refundedSum returns the sum of the known refunds that are completed or in progress.
+func (p *Payment) refundedSum() (sum int64) {
 	for _, r := range p.Refunds {
 		if !r.Released && !r.Status.Returned() {
 			sum += r.Amount
@@ -195,11 +181,11 @@ func (p *Payment) given() (sum int64) {
 	return sum
 }
 
-// release finds the refund that is the released part of the authorisation after a capture. It
+// markReleased finds the refund that is the released part of the authorisation after a capture. It
 // is the first refund of that amount that was not requested here, since nothing can be
 // refunded before the capture. total is the refunded amount that the provider counts. If the
 // refunds add up to exactly that, none of them is a release.
-func (p *Payment) release(total int64) {
+func (p *Payment) markReleased(total int64) {
 	rest := p.Amount - p.AmountCaptured
 	if rest <= 0 || !p.Status.Terminal() {
 		return
@@ -207,11 +193,11 @@ func (p *Payment) release(total int64) {
 	for i := range p.Refunds {
 		r := &p.Refunds[i]
 		switch {
-		case r.Operation != "" || r.Reason == expired:
+		case r.Operation != "" || r.Reason == expiredReason:
 		case p.AmountCaptured == 0:
 			r.Released = true
 		case r.Amount == rest:
-			if r.Released = false; p.given() == total {
+			if r.Released = false; p.refundedSum() == total {
 				return
 			}
 			r.Released = true
@@ -227,10 +213,8 @@ func (p *Payment) Refundable() int64 {
 	if p.Amount > 0 {
 		taken = min(taken, p.Amount)
 	}
-	for _, r := range p.Reviews {
-		if r.Reason == ReviewCurrency {
-			return 0
-		}
+	if slices.ContainsFunc(p.Reviews, func(r Review) bool { return r.Reason == ReviewCurrency }) {
+		return 0
 	}
 	return taken - p.AmountRefunded
 }
@@ -263,46 +247,42 @@ func (d Dispute) Closed() bool {
 	return d.Status == "won" || d.Status == "lost" || d.Status == "warning_closed"
 }
 
-// takeDispute merges a dispute from an event. It reports whether the event may be stale:
-// only the provider can tell which of two statuses of the same stage is later.
-func (p *Payment) takeDispute(d Dispute) (stale bool) {
-	known := p.dispute(d.Reference)
+// mergeDispute merges a dispute from an event. It reports whether the event may be stale:
+// only the provider can say which of two statuses of the same stage is later.
+func (p *Payment) mergeDispute(d Dispute) (stale bool) {
+	known := p.FindDispute(d.Reference)
 	if known == nil {
 		p.Disputes = append(p.Disputes, d)
 		return false
 	}
 	was, is := stages[known.Status], stages[d.Status]
 	switch {
-	case known.same(d):
+	case known.equal(d):
 	case was == 0 || is == 0 || was == is:
 		return true
 	case is > was:
-		known.become(d)
+		known.update(d)
 	}
 	return false
 }
 
-// TakeDisputes merges all disputes as the provider holds them now.
-func (p *Payment) TakeDisputes(all []Dispute) {
+// MergeDisputes merges all disputes as the provider holds them now.
+func (p *Payment) MergeDisputes(all []Dispute) {
 	for _, d := range all {
-		if known := p.dispute(d.Reference); known == nil {
+		if known := p.FindDispute(d.Reference); known == nil {
 			p.Disputes = append(p.Disputes, d)
-		} else if !known.same(d) {
-			known.become(d)
+		} else if !known.equal(d) {
+			known.update(d)
 		}
 	}
 }
 
-func (p *Payment) dispute(reference string) *Dispute {
-	for i := range p.Disputes {
-		if p.Disputes[i].Reference == reference {
-			return &p.Disputes[i]
-		}
-	}
-	return nil
+// FindDispute returns the dispute with this reference, nil if there is none.
+func (p *Payment) FindDispute(reference string) *Dispute {
+	return find(p.Disputes, func(d *Dispute) bool { return d.Reference == reference })
 }
 
-func (d *Dispute) become(news Dispute) {
+func (d *Dispute) update(news Dispute) {
 	created := d.CreatedAt
 	if *d = news; news.CreatedAt.IsZero() {
 		d.CreatedAt = created
@@ -310,7 +290,7 @@ func (d *Dispute) become(news Dispute) {
 	d.UpdatedAt = time.Time{}
 }
 
-func (d *Dispute) same(news Dispute) bool {
+func (d *Dispute) equal(news Dispute) bool {
 	return d.Amount == news.Amount && d.Currency == news.Currency && d.Reason == news.Reason && d.Status == news.Status &&
 		d.DueBy.Equal(news.DueBy) && d.FundsWithdrawn == news.FundsWithdrawn
 }

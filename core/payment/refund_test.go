@@ -25,7 +25,7 @@ func ours(status payment.RefundStatus) payment.ProviderRefund {
 	return r
 }
 
-func TestARefundFollowsItsProvider(t *testing.T) {
+func TestRefundFollowsTheProvidersStatus(t *testing.T) {
 	t.Parallel()
 	const pending, succeeded, failed, canceled = payment.RefundPending, payment.RefundSucceeded, payment.RefundFailed, payment.RefundCanceled
 	tests := []struct {
@@ -48,7 +48,7 @@ func TestARefundFollowsItsProvider(t *testing.T) {
 			t.Parallel()
 			p := charged(1000)
 			for _, status := range tt.told {
-				p.TakeRefund(ours(status))
+				p.MergeRefund(ours(status))
 			}
 			op := p.Operations[0]
 			if op.Outcome != tt.outcome || failureCode(op.Error) != tt.code || op.Kind != "" || p.AmountRefunded != tt.refunded || len(p.Refunds) != 1 {
@@ -58,7 +58,7 @@ func TestARefundFollowsItsProvider(t *testing.T) {
 	}
 }
 
-func TestAmountRefundedIsWhatWasGivenBack(t *testing.T) {
+func TestAmountRefundedIsTheSumOfRefunds(t *testing.T) {
 	t.Parallel()
 	total := func(r payment.ProviderRefund, sum int64) payment.ProviderRefund { r.Total = sum; return r }
 	dashboard := held("re_theirs", 300, payment.RefundSucceeded)
@@ -68,24 +68,24 @@ func TestAmountRefundedIsWhatWasGivenBack(t *testing.T) {
 		want int64
 	}{
 		{"300 there, heard of, then 200 here", func(p *payment.Payment) {
-			p.TakeRefunds([]payment.ProviderRefund{dashboard}, payment.Intent{AmountRefunded: 300})
-			p.SettleRefund(&p.Operations[0], ours(payment.RefundSucceeded))
+			p.MergeRefunds([]payment.ProviderRefund{dashboard}, payment.Intent{AmountRefunded: 300})
+			p.EndRefund(&p.Operations[0], ours(payment.RefundSucceeded))
 		}, 500},
 		{"300 there, of which only the answer to 200 here tells", func(p *payment.Payment) {
-			p.SettleRefund(&p.Operations[0], total(ours(payment.RefundSucceeded), 500))
+			p.EndRefund(&p.Operations[0], total(ours(payment.RefundSucceeded), 500))
 		}, 500},
 		{"the event of 200 here, with the total, before the answer", func(p *payment.Payment) {
 			if !p.Merge(payment.Intent{AmountCaptured: 1000, AmountRefunded: 200}) {
 				t.Error("who has given back is not asked for")
 			}
-			p.SettleRefund(&p.Operations[0], ours(payment.RefundSucceeded))
+			p.EndRefund(&p.Operations[0], ours(payment.RefundSucceeded))
 		}, 200},
 		{"the list, then the answer", func(p *payment.Payment) {
-			p.TakeRefunds([]payment.ProviderRefund{dashboard, ours(payment.RefundSucceeded)}, payment.Intent{AmountRefunded: 500})
-			p.SettleRefund(&p.Operations[0], total(ours(payment.RefundSucceeded), 500))
+			p.MergeRefunds([]payment.ProviderRefund{dashboard, ours(payment.RefundSucceeded)}, payment.Intent{AmountRefunded: 500})
+			p.EndRefund(&p.Operations[0], total(ours(payment.RefundSucceeded), 500))
 		}, 500},
 		{"one that failed at the dashboard", func(p *payment.Payment) {
-			p.TakeRefunds([]payment.ProviderRefund{dashboard}, payment.Intent{AmountRefunded: 300})
+			p.MergeRefunds([]payment.ProviderRefund{dashboard}, payment.Intent{AmountRefunded: 300})
 			p.Merge(payment.Intent{Refunds: []payment.ProviderRefund{held("re_theirs", 300, payment.RefundFailed)}})
 		}, 0},
 	}
@@ -102,7 +102,7 @@ func TestAmountRefundedIsWhatWasGivenBack(t *testing.T) {
 
 // Of an event alone nobody can tell a refund that somebody else made from what a capture
 // has let go.
-func TestARefundOfSomebodyElseIsAskedFor(t *testing.T) {
+func TestForeignRefundMakesTheEventStale(t *testing.T) {
 	t.Parallel()
 	p := charged(600)
 	if !p.Merge(payment.Intent{Refunds: []payment.ProviderRefund{held("re_1", 400, payment.RefundSucceeded)}}) || len(p.Refunds) != 0 || p.AmountRefunded != 0 {
@@ -110,7 +110,7 @@ func TestARefundOfSomebodyElseIsAskedFor(t *testing.T) {
 	}
 }
 
-func TestWhatACaptureReleasedIsNotGivenBack(t *testing.T) {
+func TestReleaseOfAPartialCaptureIsNoRefund(t *testing.T) {
 	t.Parallel()
 	release, same := held("re_release", 400, payment.RefundSucceeded), held("re_same", 400, payment.RefundSucceeded)
 	tests := []struct {
@@ -132,9 +132,9 @@ func TestWhatACaptureReleasedIsNotGivenBack(t *testing.T) {
 			t.Parallel()
 			p := charged(tt.captured)
 			for range 2 {
-				p.TakeRefunds(tt.all, payment.Intent{AmountRefunded: tt.total})
+				p.MergeRefunds(tt.all, payment.Intent{AmountRefunded: tt.total})
 			}
-			if p.AmountRefunded != tt.want || !p.Listed() {
+			if p.AmountRefunded != tt.want || !p.RefundsComplete() {
 				t.Errorf("refunded %d, want %d: %+v", p.AmountRefunded, tt.want, p.Refunds)
 			}
 		})
@@ -147,11 +147,11 @@ func TestRefundsOfTheVersionBeforeCount(t *testing.T) {
 	p := charged(1000)
 	p.AmountRefunded = 150
 	p.Operations = append(p.Operations, payment.Operation{ID: "op_0", Action: payment.Refund, Outcome: payment.Done, Amount: 150, Reference: "re_0"})
-	if !p.Listed() {
+	if !p.RefundsComplete() {
 		t.Error("the provider is to be asked about what is known")
 	}
-	p.SettleRefund(&p.Operations[0], ours(payment.RefundSucceeded))
-	p.TakeRefund(held("re_0", 150, payment.RefundFailed))
+	p.EndRefund(&p.Operations[0], ours(payment.RefundSucceeded))
+	p.MergeRefund(held("re_0", 150, payment.RefundFailed))
 	if p.AmountRefunded != 200 || p.Operations[1].Outcome != payment.NotExecuted {
 		t.Errorf("refunded %d: %+v", p.AmountRefunded, p.Operations)
 	}

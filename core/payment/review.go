@@ -71,7 +71,7 @@ func (p *Payment) triedSince(r Review) bool {
 
 // Settle closes all open reviews with a person's verdict.
 func (p *Payment) Settle(verdict, note, by string, now time.Time) {
-	if p.NeedsReview && !p.reviewed() { // marked by a version that stored no reasons
+	if p.NeedsReview && !p.hasOpenReview() { // marked by a version that stored no reasons
 		p.Reviews = append(p.Reviews, Review{Reason: ReviewUnknown, At: now})
 	}
 	for i := range p.Reviews {
@@ -95,9 +95,9 @@ func (p *Payment) SettledAs(verdict, note string) bool {
 // of providers, and closes the reviews of unknown outcomes once no operation is open. The
 // provider's own state is proof.
 func (p *Payment) Audit(now time.Time) {
-	p.Error = p.Error.brief()
+	p.Error = p.Error.truncated()
 	for i := range p.Operations {
-		p.Operations[i].Error = p.Operations[i].Error.brief()
+		p.Operations[i].Error = p.Operations[i].Error.truncated()
 	}
 	open := p.Open()
 	if open != nil && p.NeedsReview && len(p.Reviews) == 0 { // marked by a version that stored no reasons
@@ -110,7 +110,7 @@ func (p *Payment) Audit(now time.Time) {
 		}
 		if open == nil && r.Open() && r.Reason == ReviewUnknown {
 			r.SettledAt, r.Verdict, r.By = now, string(p.Status), byProvider
-			p.NeedsReview = p.reviewed()
+			p.NeedsReview = p.hasOpenReview()
 		}
 	}
 	for i := range p.Refunds {
@@ -125,12 +125,7 @@ func (p *Payment) Audit(now time.Time) {
 	}
 }
 
-// reviewed reports whether a review is open.
-func (p *Payment) reviewed() bool {
-	for _, r := range p.Reviews {
-		if r.Open() {
-			return true
-		}
-	}
-	return false
+// hasOpenReview reports whether a review is open.
+func (p *Payment) hasOpenReview() bool {
+	return slices.ContainsFunc(p.Reviews, Review.Open)
 }

@@ -12,98 +12,92 @@ var noon = time.Date(2026, 1, 2, 12, 0, 0, 0, time.UTC)
 func TestReviewIsOpenedOnceForEachDetail(t *testing.T) {
 	t.Parallel()
 	var p payment.Payment
-	if !p.Review(payment.ReviewSecondIntent, "pi_2", noon) || !p.NeedsReview {
-		t.Fatalf("the first is not taken: %+v", p)
-	}
-	if p.Review(payment.ReviewSecondIntent, "pi_2", noon.Add(time.Hour)) || len(p.Reviews) != 1 {
-		t.Errorf("told twice: %+v", p.Reviews)
-	}
-	if !p.Review(payment.ReviewSecondIntent, "pi_3", noon) || len(p.Reviews) != 2 {
-		t.Errorf("another detail is another review: %+v", p.Reviews)
-	}
+	equal(t, "the first is new", p.Review(payment.ReviewSecondIntent, "pi_2", noon), true)
+	equal(t, "needs review", p.NeedsReview, true)
+	equal(t, "the same detail is new", p.Review(payment.ReviewSecondIntent, "pi_2", noon.Add(time.Hour)), false)
+	equal(t, "number of reviews", len(p.Reviews), 1)
+	equal(t, "another detail is new", p.Review(payment.ReviewSecondIntent, "pi_3", noon), true)
+	equal(t, "number of reviews", len(p.Reviews), 2)
 }
 
-func TestAPersonSettlesAllThatIsOpen(t *testing.T) {
+func TestSettleClosesAllOpenReviews(t *testing.T) {
 	t.Parallel()
 	var p payment.Payment
 	p.Review(payment.ReviewAmount, "captured 10000 of 1000", noon)
 	p.Settle("refunded", "gave back 9,000 at the dashboard", "anna", noon.Add(time.Hour))
-	if r := p.Reviews[0]; p.NeedsReview || r.Open() || r.Verdict != "refunded" || r.Note == "" || r.By != "anna" {
-		t.Errorf("%+v", p)
-	}
-	if p.Review(payment.ReviewAmount, "captured 10000 of 1000", noon.Add(2*time.Hour)) || p.NeedsReview {
-		t.Error("what was settled is brought up again by the same news")
-	}
+	r := p.Reviews[0]
+	equal(t, "needs review", p.NeedsReview, false)
+	equal(t, "the review is open", r.Open(), false)
+	equal(t, "verdict", r.Verdict, "refunded")
+	equal(t, "note", r.Note, "gave back 9,000 at the dashboard")
+	equal(t, "by", r.By, "anna")
+	equal(t, "the same report is a new review", p.Review(payment.ReviewAmount, "captured 10000 of 1000", noon.Add(2*time.Hour)), false)
+	equal(t, "needs review after the same report", p.NeedsReview, false)
 }
 
-func TestAVerdictIsKnownAgainUntilSomethingElseIsBroughtUp(t *testing.T) {
+func TestSettledAsHoldsUntilTheNextReview(t *testing.T) {
 	t.Parallel()
 	var p payment.Payment
-	if p.SettledAs("noted", "") {
-		t.Error("nobody has settled anything")
-	}
+	equal(t, "settled before any review", p.SettledAs("noted", ""), false)
 	p.Review(payment.ReviewAmount, "captured 10000 of 1000", noon)
 	p.Settle("noted", "given back", "anna", noon)
-	if !p.SettledAs("noted", "given back") || p.SettledAs("executed", "given back") || p.SettledAs("noted", "") {
-		t.Errorf("%+v", p)
-	}
+	equal(t, "settled with the same verdict and note", p.SettledAs("noted", "given back"), true)
+	equal(t, "settled with another verdict", p.SettledAs("executed", "given back"), false)
+	equal(t, "settled with another note", p.SettledAs("noted", ""), false)
 	p.Review(payment.ReviewSecondIntent, "pi_2", noon)
-	if p.SettledAs("noted", "given back") {
-		t.Error("a review that is open counts as settled")
-	}
+	equal(t, "settled while a review is open", p.SettledAs("noted", "given back"), false)
 }
 
-func TestAnOperationThatIsAskedForAgainIsReviewedAgain(t *testing.T) {
+func TestRetriedOperationIsReviewedAgain(t *testing.T) {
 	t.Parallel()
 	p := payment.Payment{Operations: []payment.Operation{{ID: "op_1", Outcome: payment.Unknown, StartedAt: noon.Add(-time.Hour)}}}
 	p.Review(payment.ReviewUnknown, "op_1", noon)
 	p.Settle("not_executed", "", "anna", noon)
-	if p.Review(payment.ReviewUnknown, "op_1", noon.Add(time.Minute)) {
-		t.Error("the same try is brought up again")
-	}
+	equal(t, "the same try is a new review", p.Review(payment.ReviewUnknown, "op_1", noon.Add(time.Minute)), false)
 	p.Operations[0].TriedAt = noon.Add(time.Hour)
-	if !p.Review(payment.ReviewUnknown, "op_1", noon.Add(2*time.Hour)) || !p.NeedsReview {
-		t.Error("nobody is told of the next try")
-	}
-	if p.Review(payment.ReviewUnknown, "op_1", noon.Add(3*time.Hour)) || len(p.Reviews) != 2 {
-		t.Errorf("told twice: %+v", p.Reviews)
-	}
+	equal(t, "the next try is a new review", p.Review(payment.ReviewUnknown, "op_1", noon.Add(2*time.Hour)), true)
+	equal(t, "needs review", p.NeedsReview, true)
+	equal(t, "the next try is a new review once more", p.Review(payment.ReviewUnknown, "op_1", noon.Add(3*time.Hour)), false)
+	equal(t, "number of reviews", len(p.Reviews), 2)
 }
 
 func TestAReviewWithoutAReasonIsSettledToo(t *testing.T) {
 	t.Parallel()
 	p := payment.Payment{NeedsReview: true} // as the version before had it
 	p.Settle("succeeded", "", "anna", noon)
-	if p.NeedsReview || len(p.Reviews) != 1 || p.Reviews[0].Verdict != "succeeded" {
-		t.Errorf("%+v", p)
+	equal(t, "needs review", p.NeedsReview, false)
+	if len(p.Reviews) != 1 {
+		t.Fatalf("reviews = %+v, want one", p.Reviews)
 	}
+	equal(t, "verdict", p.Reviews[0].Verdict, "succeeded")
 }
 
-func TestTheProvidersWordAnswersWhatWasUnknown(t *testing.T) {
+func TestAuditClosesUnknownReviewsOnceNothingIsOpen(t *testing.T) {
 	t.Parallel()
 	p := payment.Payment{Status: payment.Succeeded, Operations: []payment.Operation{{ID: "op_1", Outcome: payment.Unknown}}}
 	p.Review(payment.ReviewUnknown, "op_1", noon)
-	if p.Audit(noon); !p.NeedsReview {
-		t.Error("answered while the operation is still unknown")
-	}
+	p.Audit(noon)
+	equal(t, "needs review while the operation is unknown", p.NeedsReview, true)
 	p.Operations[0].Outcome = payment.Done
-	if p.Audit(noon); p.NeedsReview || p.Reviews[0].By != "provider" {
-		t.Errorf("%+v", p)
-	}
+	p.Audit(noon)
+	equal(t, "needs review after the operation has ended", p.NeedsReview, false)
+	equal(t, "by", p.Reviews[0].By, "provider")
 	p.Review(payment.ReviewSecondIntent, "pi_2", noon)
-	if p.Audit(noon); !p.NeedsReview {
-		t.Error("a second intent is for a person")
-	}
+	p.Audit(noon)
+	equal(t, "needs review because of a second intent", p.NeedsReview, true)
 }
 
-func TestAMarkWithoutAReasonIsOfWhatIsUnknown(t *testing.T) {
+func TestAuditGivesReasonToReviewOfEarlierVersion(t *testing.T) {
 	t.Parallel()
 	p := payment.Payment{NeedsReview: true, Operations: []payment.Operation{{ID: "op_1", Outcome: payment.Unknown}}}
 	p.Audit(noon)
 	p.Operations[0].Outcome = payment.Done
-	if p.Audit(noon); p.NeedsReview || len(p.Reviews) != 1 || p.Reviews[0].Detail != "op_1" {
-		t.Errorf("%+v", p)
+	p.Audit(noon)
+	equal(t, "needs review", p.NeedsReview, false)
+	if len(p.Reviews) != 1 {
+		t.Fatalf("reviews = %+v, want one", p.Reviews)
 	}
+	equal(t, "detail", p.Reviews[0].Detail, "op_1")
 }
 
 func TestWhatWasPaidThoughItIsCanceledHereNeedsReview(t *testing.T) {
@@ -112,13 +106,13 @@ func TestWhatWasPaidThoughItIsCanceledHereNeedsReview(t *testing.T) {
 		p.Replace(i)
 		return false
 	}
-	captured := payment.Intent{Reference: "pi_1", AmountCaptured: 500} // as the event of a charge tells it
+	captured := payment.Intent{Reference: "pi_1", AmountCaptured: 500} // as the event of a charge reports it
 	tests := []struct {
 		name     string
-		take     func(*payment.Payment, payment.Intent) bool
+		merge    func(*payment.Payment, payment.Intent) bool
 		i        payment.Intent
 		reviewed bool
-		asks     bool
+		stale    bool
 	}{
 		{"an event that it has succeeded", event, intent(payment.Succeeded), true, false},
 		{"an event of its charge", event, captured, true, false},
@@ -134,16 +128,20 @@ func TestWhatWasPaidThoughItIsCanceledHereNeedsReview(t *testing.T) {
 			t.Parallel()
 			p := payment.Payment{Amount: 500, Currency: "usd", Status: payment.Canceled}
 			for range 2 {
-				if asks := tt.take(&p, tt.i); asks != tt.asks {
-					t.Errorf("the provider is asked: %v", asks)
-				}
+				equal(t, "the report may be stale", tt.merge(&p, tt.i), tt.stale)
 			}
-			if p.Status != payment.Canceled || p.AmountCaptured != tt.i.AmountCaptured || p.AmountCapturable != tt.i.AmountCapturable {
-				t.Errorf("%s, %d captured, %d capturable", p.Status, p.AmountCaptured, p.AmountCapturable)
+			equal(t, "status", p.Status, payment.Canceled)
+			equal(t, "amount captured", p.AmountCaptured, tt.i.AmountCaptured)
+			equal(t, "amount capturable", p.AmountCapturable, tt.i.AmountCapturable)
+			equal(t, "needs review", p.NeedsReview, tt.reviewed)
+			if !tt.reviewed {
+				return
 			}
-			if p.NeedsReview != tt.reviewed || tt.reviewed && (len(p.Reviews) != 1 || p.Reviews[0].Reason != payment.ReviewPaid || p.Reviews[0].Detail != "pi_1") {
-				t.Errorf("%+v", p.Reviews)
+			if len(p.Reviews) != 1 {
+				t.Fatalf("reviews = %+v, want one", p.Reviews)
 			}
+			equal(t, "reason", p.Reviews[0].Reason, payment.ReviewPaid)
+			equal(t, "detail", p.Reviews[0].Detail, "pi_1")
 		})
 	}
 }

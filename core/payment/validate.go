@@ -2,10 +2,13 @@ package payment
 
 import (
 	"net/url"
+	"slices"
 	"strings"
+	"time"
 	"unicode/utf8"
 
 	"patchbay/core/fault"
+	"patchbay/core/money"
 )
 
 // Limits of the fields, in characters. Source: docs.stripe.com/api/metadata.
@@ -18,37 +21,42 @@ const (
 	maxProviders     = 32 // in PaymentMethods, and in Customers
 )
 
-// Fields are the free-form fields of a payment that a caller writes.
+// Fields are the fields of a payment that a caller writes.
 type Fields struct {
-	CustomerID    string
+	Amount        int64 // minor units
+	Currency      money.Currency
+	CustomerID    string // one of our users (usr_…), or the provider's customer
 	Description   string
 	ReturnURL     string
 	CaptureMethod CaptureMethod // may be empty
 	Confirmation  Confirmation  // may be empty
 	Confirm       bool          // confirmed at once, so by the server
 	Metadata      map[string]string
-	// PaymentMethod, and the values by provider, are the provider's tokens.
-	PaymentMethod  string
-	PaymentMethods map[string]string
-	Customers      map[string]string
+	// The following are the provider's tokens.
+	PaymentMethod  string            // for the first provider only
+	PaymentMethods map[string]string // by provider
+	Customers      map[string]string // by provider
+	// ExpiresAt is until when a payment that was accepted but has not reached its provider
+	// is tried; zero means the usual time.
+	ExpiresAt time.Time
 }
 
-// Check returns Invalid, with the field, unless all fields may be stored and sent to a
-// provider. Card numbers are never accepted.
+// Check returns Invalid, with the field, unless all free-form fields may be stored and sent to
+// a provider. Card numbers are never accepted. money.Check checks the amount.
 func (f Fields) Check() error {
 	switch {
 	case utf8.RuneCountInString(f.Description) > MaxDescription || HasCardNumber(f.Description):
 		return fault.InvalidParam("description", "invalid_description",
 			"description takes at most 1000 characters and no card number")
-	case !token(f.CustomerID):
+	case !validToken(f.CustomerID):
 		return fault.InvalidParam("customerId", "invalid_customer", "customerId takes at most 255 characters")
-	case !token(f.PaymentMethod):
+	case !validToken(f.PaymentMethod):
 		return fault.InvalidParam("paymentMethod", "invalid_payment_method", "paymentMethod takes a provider's token, never a card number")
 	case len(f.PaymentMethods) > maxProviders || len(f.Customers) > maxProviders:
 		return fault.InvalidParam("paymentMethods", "too_many_providers", "paymentMethods and customers take at most 32 providers each")
-	case !tokens(f.PaymentMethods):
+	case !validTokens(f.PaymentMethods):
 		return fault.InvalidParam("paymentMethods", "invalid_payment_method", "paymentMethods take a provider's token each, never a card number")
-	case !tokens(f.Customers):
+	case !validTokens(f.Customers):
 		return fault.InvalidParam("customers", "invalid_customer", "customers take at most 255 characters each")
 	case f.CaptureMethod != "" && f.CaptureMethod != CaptureAutomatic && f.CaptureMethod != CaptureManual:
 		return fault.InvalidParam("captureMethod", "invalid_capture_method", "captureMethod must be automatic or manual")
@@ -63,12 +71,12 @@ func (f Fields) Check() error {
 	return checkMetadata(f.Metadata)
 }
 
-// token reports whether s may be a provider's token.
-func token(s string) bool { return len(s) <= maxToken && !HasCardNumber(s) }
+// validToken reports whether s may be a provider's token.
+func validToken(s string) bool { return len(s) <= maxToken && !HasCardNumber(s) }
 
-func tokens(byProvider map[string]string) bool {
+func validTokens(byProvider map[string]string) bool {
 	for name, s := range byProvider {
-		if !token(name) || !token(s) {
+		if !validToken(name) || !validToken(s) {
 			return false
 		}
 	}
@@ -115,11 +123,11 @@ func Reserved(key string) bool { return strings.HasPrefix(strings.ToLower(key), 
 // times in milliseconds have 13 digits, and no card has so few.
 func HasCardNumber(s string) bool {
 	for i := 0; i < len(s); {
-		if !digit(s[i]) {
+		if !isDigit(s[i]) {
 			i++
 			continue
 		}
-		groups, end := run(s, i)
+		groups, end := digitGroups(s, i)
 		if groupsHoldCard(groups) {
 			return true
 		}
@@ -128,13 +136,13 @@ func HasCardNumber(s string) bool {
 	return false
 }
 
-// run collects the groups of digits from s[i] on, separated by single spaces or hyphens.
-func run(s string, i int) (groups []string, end int) {
+// digitGroups collects the groups of digits from s[i] on, separated by single spaces or hyphens.
+func digitGroups(s string, i int) (groups []string, end int) {
 	start := i
 	for ; i < len(s); i++ {
 		switch c := s[i]; {
-		case digit(c):
-		case (c == ' ' || c == '-') && i+1 < len(s) && digit(s[i+1]):
+		case isDigit(c):
+		case (c == ' ' || c == '-') && i+1 < len(s) && isDigit(s[i+1]):
 			groups, start = append(groups, s[start:i]), i+1
 		default:
 			return append(groups, s[start:i]), i
@@ -163,14 +171,11 @@ func groupsHoldCard(groups []string) bool {
 
 const longestCard = 19 // ISO/IEC 7812-1
 
-func digit(c byte) bool { return '0' <= c && c <= '9' }
+func isDigit(c byte) bool { return '0' <= c && c <= '9' }
 
 // issuers lists the number ranges in use by their first digits, both ends included, with
 // their lengths. Visa has long ceased to issue 13 digits.
-var issuers = []struct {
-	from, to string
-	lengths  []int
-}{
+var issuers = []issuer{
 	{"4", "4", []int{16, 19}},                                                   // Visa
 	{"51", "55", []int{16}},                                                     // Mastercard
 	{"2221", "2720", []int{16}},                                                 // Mastercard
@@ -183,19 +188,17 @@ var issuers = []struct {
 	{"62", "62", []int{16, 17, 18, 19}}, // UnionPay
 }
 
+type issuer struct {
+	from, to string
+	lengths  []int
+}
+
 func isCard(digits string) bool {
-	for _, r := range issuers {
+	fits := func(r issuer) bool {
 		n := len(r.from)
-		if len(digits) < n || digits[:n] < r.from || digits[:n] > r.to {
-			continue
-		}
-		for _, length := range r.lengths {
-			if len(digits) == length && luhn(digits) {
-				return true
-			}
-		}
+		return len(digits) >= n && r.from <= digits[:n] && digits[:n] <= r.to && slices.Contains(r.lengths, len(digits))
 	}
-	return false
+	return slices.ContainsFunc(issuers, fits) && luhn(digits)
 }
 
 func luhn(digits string) bool {

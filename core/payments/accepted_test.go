@@ -25,21 +25,21 @@ func (r *rig) hang(kind fault.Kind, until time.Duration) {
 	})
 }
 
-func TestWhatWasAcceptedIsTriedAgain(t *testing.T) {
+func TestAcceptedOperationIsRetriedInTheBackground(t *testing.T) {
 	t.Parallel()
 	for _, kind := range []fault.Kind{fault.Unavailable, fault.RateLimited, fault.Unauthorized} {
 		t.Run(kind.String(), func(t *testing.T) {
-			within(t, func(t *testing.T, r *rig) {
+			onVirtualTime(t, func(t *testing.T, r *rig) {
 				r.hang(kind, 5*time.Minute)
 				res, err := r.pay(t, "k")
 				if err != nil || res.Payment.Status != payment.Processing {
-					t.Fatalf("%+v, %v", res.Payment, err)
+					t.Fatalf("status = %q, error %v; want %q", res.Payment.Status, err, payment.Processing)
 				}
 				<-time.After(time.Minute)
 				if again, err := r.pay(t, "k"); err != nil || !again.Operation.Outcome.Open() {
 					t.Errorf("a repeat meanwhile: %+v, %v", again.Operation, err)
 				}
-				if p := r.settled(t, res.Payment.ID, 8*time.Minute); p.Status != payment.Succeeded || r.provider.captured() != 1 || len(p.Operations) != 1 {
+				if p := r.waitClosed(t, res.Payment.ID, 8*time.Minute); p.Status != payment.Succeeded || r.provider.captured() != 1 || len(p.Operations) != 1 {
 					t.Errorf("%+v, %d charges", p, r.provider.captured())
 				}
 			})
@@ -47,7 +47,7 @@ func TestWhatWasAcceptedIsTriedAgain(t *testing.T) {
 	}
 }
 
-func TestWhatWasAcceptedAndNeverTakenIsCanceled(t *testing.T) {
+func TestAcceptedPaymentThatNoProviderTakesIsCanceled(t *testing.T) {
 	t.Parallel()
 	for name, tt := range map[string]struct{ expires, after, before time.Duration }{
 		"after 15 minutes":                  {0, 14 * time.Minute, 19 * time.Minute},
@@ -55,7 +55,7 @@ func TestWhatWasAcceptedAndNeverTakenIsCanceled(t *testing.T) {
 		"after 15 minutes, where it is not": {time.Hour, 14 * time.Minute, 19 * time.Minute},
 	} {
 		t.Run(name, func(t *testing.T) {
-			among(t, three, func(t *testing.T, r *rig) {
+			withProviders(t, three, func(t *testing.T, r *rig) {
 				r.hang(fault.Unavailable, time.Hour)
 				r.all[1].failBefore(always(fault.Unavailable))
 				r.all[2].failBefore(always(fault.RateLimited))
@@ -65,7 +65,7 @@ func TestWhatWasAcceptedAndNeverTakenIsCanceled(t *testing.T) {
 				}
 				res, err := r.Create(t.Context(), tenant, create, key("k", "a"))
 				if err != nil || res.Payment.Status != payment.Processing {
-					t.Fatalf("%+v, %v", res.Payment, err)
+					t.Fatalf("status = %q, error %v; want %q", res.Payment.Status, err, payment.Processing)
 				}
 				<-time.After(tt.after)
 				if p := r.status(t, res.Payment.ID); p.Status != payment.Processing || p.NextLookAt.IsZero() {

@@ -77,22 +77,22 @@ func (a *KnownAccounts) Pending(provider string) bool {
 func (a *KnownAccounts) Run(ctx context.Context) {
 	each := guard.Group{Log: a.log}
 	for _, g := range a.gateways {
-		each.Keep(ctx, "account of a provider", func(ctx context.Context) { a.learn(ctx, g) })
+		each.Keep(ctx, "account of a provider", func(ctx context.Context) { a.discover(ctx, g) })
 	}
 	each.Wait()
 }
 
-// learn asks one provider until it reports its account.
-func (a *KnownAccounts) learn(ctx context.Context, g ports.PaymentGateway) {
+// discover asks one provider until it reports its account.
+func (a *KnownAccounts) discover(ctx context.Context, g ports.PaymentGateway) {
 	provider := g.Name()
-	before := a.recall(ctx, provider)
+	before := a.loadKept(ctx, provider)
 	if a.Account(provider) != "" {
 		return
 	}
 	said := -1
 	until := a.clock.Now().Add(accountPending)
 	for wait := accountWait; ; wait = min(2*wait, accountWaitMax) {
-		id, err := ask(ctx, g)
+		id, err := readAccount(ctx, g)
 		if err == nil {
 			a.keep(ctx, provider, id, before)
 			return
@@ -103,12 +103,14 @@ func (a *KnownAccounts) learn(ctx context.Context, g ports.PaymentGateway) {
 				"provider", provider, "error", err)
 			said = int(kind)
 		}
-		if !kind.Rule().Retry && kind != fault.Canceled && kind != fault.Overloaded {
+		final := !kind.Rule().Retry && kind != fault.Canceled && kind != fault.Overloaded
+		if final {
 			wait = accountRefused
-			a.settle(provider)
 		}
-		if a.clock.Now().After(until) {
-			a.settle(provider)
+		if final || a.clock.Now().After(until) {
+			a.mu.Lock()
+			a.final[provider] = true
+			a.mu.Unlock()
 		}
 		if !pause(ctx, wait) {
 			return
@@ -116,7 +118,7 @@ func (a *KnownAccounts) learn(ctx context.Context, g ports.PaymentGateway) {
 	}
 }
 
-func ask(ctx context.Context, g ports.PaymentGateway) (string, error) {
+func readAccount(ctx context.Context, g ports.PaymentGateway) (string, error) {
 	ctx, cancel := context.WithTimeout(ctx, accountTimeout)
 	defer cancel()
 	return g.Account(ctx)
@@ -140,9 +142,9 @@ type identity struct {
 	Credential string `json:"credential"` // digest of the credential with which the account was read
 }
 
-// recall loads the stored account if it was read with the present credential. It returns
+// loadKept loads the stored account if it was read with the present credential. It returns
 // the account that the name meant before.
-func (a *KnownAccounts) recall(ctx context.Context, provider string) (before string) {
+func (a *KnownAccounts) loadKept(ctx context.Context, provider string) (before string) {
 	ctx, cancel := context.WithTimeout(ctx, accountTimeout)
 	defer cancel()
 	kept, err := a.kept.Get(ctx, "", provider)
@@ -186,11 +188,4 @@ func (a *KnownAccounts) set(provider, id string) {
 	a.mu.Lock()
 	defer a.mu.Unlock()
 	a.known[provider], a.final[provider] = id, true
-}
-
-// settle ends the waiting for a provider's account.
-func (a *KnownAccounts) settle(provider string) {
-	a.mu.Lock()
-	defer a.mu.Unlock()
-	a.final[provider] = true
 }

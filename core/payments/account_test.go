@@ -97,7 +97,7 @@ func (d *desk) want(t *testing.T, when, account string, asks int) {
 	}
 }
 
-func TestAnAccountIsAskedForOnceACredential(t *testing.T) {
+func TestAccountIsRequestedOncePerCredential(t *testing.T) {
 	accounts(t, func(t *testing.T, d *desk) {
 		d.start(t, "digest 1")
 		d.want(t, "at the first start", "acct_1", 1)
@@ -117,7 +117,7 @@ func TestAnAccountIsAskedForOnceACredential(t *testing.T) {
 	})
 }
 
-func TestAnotherAccountUnderTheSameNameIsSeen(t *testing.T) {
+func TestAccountChangeUnderTheSameNameIsDetected(t *testing.T) {
 	accounts(t, func(t *testing.T, d *desk) {
 		d.start(t, "digest 1")
 		d.shop.says("acct_2", nil)
@@ -139,7 +139,7 @@ func TestAnAccountIsNotKnownWhileANewKeyCannotReadIt(t *testing.T) {
 	})
 }
 
-func TestAnAccountIsLearnedOnceTheProviderIsBack(t *testing.T) {
+func TestAccountBecomesKnownWhenTheProviderIsBack(t *testing.T) {
 	for name, down := range map[string]func(g *teller){
 		"it cannot be reached": func(g *teller) { g.says("", fault.New(fault.Unavailable, "scripted", "")) },
 		"it fails":             func(g *teller) { g.says("", fault.New(fault.UnknownOutcome, "scripted", "")) },
@@ -170,7 +170,7 @@ func TestAnAccountIsLearnedOnceTheProviderIsBack(t *testing.T) {
 }
 
 // A key that may not read its account is not tried over and over.
-func TestAProviderThatWillNotSayIsAskedOnceAnHour(t *testing.T) {
+func TestRefusedAccountRequestIsRepeatedHourly(t *testing.T) {
 	accounts(t, func(t *testing.T, d *desk) {
 		d.shop.says("", fault.New(fault.Unauthorized, "scripted", ""))
 		d.start(t, "digest")
@@ -182,7 +182,7 @@ func TestAProviderThatWillNotSayIsAskedOnceAnHour(t *testing.T) {
 	})
 }
 
-func TestAProviderWithoutAccountsIsNotAskedAgain(t *testing.T) {
+func TestProviderWithoutAccountsIsAskedOnce(t *testing.T) {
 	accounts(t, func(t *testing.T, d *desk) {
 		d.shop.says("", nil)
 		d.start(t, "digest")
@@ -191,7 +191,7 @@ func TestAProviderWithoutAccountsIsNotAskedAgain(t *testing.T) {
 	})
 }
 
-func TestAnAccountIsKnownThoughItCannotBeKept(t *testing.T) {
+func TestAccountIsKnownThoughItCannotBeStored(t *testing.T) {
 	for name, fails := range map[string]func(op string) error{
 		"reading fails": func(op string) error {
 			return map[bool]error{true: fault.New(fault.Unavailable, "scripted", "")}[op == memjournal.Get]
@@ -213,7 +213,7 @@ func TestAnAccountIsKnownThoughItCannotBeKept(t *testing.T) {
 }
 
 // Whichever process learned it last, what is kept is whole.
-func TestAnAccountIsKeptWhateverOthersKeepMeanwhile(t *testing.T) {
+func TestAccountIsStoredDespiteConcurrentWriters(t *testing.T) {
 	accounts(t, func(t *testing.T, d *desk) {
 		d.start(t, "digest 1")
 		d.stop()
@@ -237,7 +237,7 @@ func TestAnAccountIsKeptWhateverOthersKeepMeanwhile(t *testing.T) {
 	})
 }
 
-func TestNoSecretIsKeptWithAnAccount(t *testing.T) {
+func TestStoredAccountHasNoSecret(t *testing.T) {
 	accounts(t, func(t *testing.T, d *desk) {
 		d.start(t, "digest")
 		r, err := d.journal.Get(t.Context(), "", "account", "shop")
@@ -248,7 +248,7 @@ func TestNoSecretIsKeptWithAnAccount(t *testing.T) {
 }
 
 // Providers are asked at once: one that hangs holds back no other.
-func TestAHangingProviderHoldsBackNoOther(t *testing.T) {
+func TestHangingProviderDelaysNoOtherAccount(t *testing.T) {
 	accounts(t, func(t *testing.T, d *desk) {
 		d.shop.hangs = true
 		other := &teller{name: "other", id: "acct_2"}

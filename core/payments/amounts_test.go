@@ -18,7 +18,7 @@ func (r *till) hold(t *testing.T, amount int64, c money.Currency) (payments.Resu
 }
 
 // What Stripe cannot express is refused before any provider is asked.
-func TestAmountsThatThereAreNot(t *testing.T) {
+func TestAmountsThatTheCurrencyDoesNotHaveAreInvalid(t *testing.T) {
 	t.Parallel()
 	atTheTill(t, func(t *testing.T, r *till) {
 		wantRefused := func(what string, err error) {
@@ -47,7 +47,7 @@ func TestAmountsThatThereAreNot(t *testing.T) {
 }
 
 // A provider that counts otherwise must know of which currency a part is.
-func TestAPartComesWithItsCurrency(t *testing.T) {
+func TestPartialAmountIsSentWithItsCurrency(t *testing.T) {
 	t.Parallel()
 	atTheTill(t, func(t *testing.T, r *till) {
 		held, err := r.hold(t, 900, "isk")

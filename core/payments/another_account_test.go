@@ -24,7 +24,7 @@ func (n *names) Account(string) string { return n.account.Load().(string) }
 
 func (n *names) Pending(string) bool { return n.pending.Load() }
 
-func TestAnotherAccountIsNeverAsked(t *testing.T) {
+func TestOperationIsNeverSentToAnotherAccount(t *testing.T) {
 	t.Parallel()
 	for name, tt := range map[string]struct {
 		before, after          string
@@ -37,7 +37,7 @@ func TestAnotherAccountIsNeverAsked(t *testing.T) {
 		"one that was not known before": {"", "acct_2", false, true, false},
 	} {
 		t.Run(name, func(t *testing.T) {
-			within(t, func(t *testing.T, r *rig) {
+			onVirtualTime(t, func(t *testing.T, r *rig) {
 				var known names
 				known.account.Store(tt.before)
 				s := r.another(t, "two", func(o *payments.Options) { o.Accounts, o.Journal = &known, memjournal.New(clock.System{}) })
@@ -52,7 +52,7 @@ func TestAnotherAccountIsNeverAsked(t *testing.T) {
 				})
 				res, err := s.Create(t.Context(), tenant, request(), key("k", "a"))
 				if err != nil || !res.Operation.Outcome.Open() {
-					t.Fatalf("%+v, %v", res, err)
+					t.Fatalf("outcome = %q, error %v; want an open one", res.Operation.Outcome, err)
 				}
 				<-time.After(time.Minute)
 				p, err := s.Get(t.Context(), tenant, res.Payment.ID)
@@ -62,7 +62,7 @@ func TestAnotherAccountIsNeverAsked(t *testing.T) {
 				known.account.Store("acct_1") // the configuration is as it was
 				<-time.After(2 * time.Hour)
 				if p, err := s.Get(t.Context(), tenant, res.Payment.ID); err != nil || p.Status != payment.Succeeded {
-					t.Errorf("%+v, %v", p, err)
+					t.Errorf("status = %q, error %v; want %q", p.Status, err, payment.Succeeded)
 				}
 				if tt.before == "" {
 					return

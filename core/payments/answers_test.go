@@ -33,7 +33,7 @@ func (r *rig) asBefore(t *testing.T, id, then string) {
 		}
 		p.Past = nil
 		for i := range p.Operations {
-			p.Operations[i].Unremember()
+			p.Operations[i].ClearAnswer()
 		}
 		p.Operations[0].Answer = raw
 	})
@@ -67,7 +67,7 @@ func (r *rig) unconfirmed(t *testing.T, k string) (payments.Result, error) {
 	return r.Create(t.Context(), tenant, o, key(k, "a"))
 }
 
-func TestAnAnswerThatTheVersionBeforeHasKeptIsGivenAsItWas(t *testing.T) {
+func TestAnswerStoredByEarlierVersionIsReplayedUnchanged(t *testing.T) {
 	for name, end := range map[string]func(t *testing.T, r *rig, id string){
 		"the payment waits": func(*testing.T, *rig, string) {},
 		"the payment is final": func(t *testing.T, r *rig, id string) {
@@ -77,7 +77,7 @@ func TestAnAnswerThatTheVersionBeforeHasKeptIsGivenAsItWas(t *testing.T) {
 		},
 	} {
 		t.Run(name, func(t *testing.T) {
-			within(t, func(t *testing.T, r *rig) {
+			onVirtualTime(t, func(t *testing.T, r *rig) {
 				first, err := r.unconfirmed(t, "k")
 				if err != nil || first.Payment.ClientSecret == "" {
 					t.Fatalf("%+v, %v", first.Payment, err)
@@ -115,8 +115,8 @@ func TestAnAnswerThatTheVersionBeforeHasKeptIsGivenAsItWas(t *testing.T) {
 }
 
 // An answer that says of the payment what it does not say any more is kept as it is.
-func TestAnAnswerThatCannotBeRestatedIsKept(t *testing.T) {
-	within(t, func(t *testing.T, r *rig) {
+func TestAnswerThatCannotBeConvertedStaysStored(t *testing.T) {
+	onVirtualTime(t, func(t *testing.T, r *rig) {
 		first, err := r.pay(t, "k")
 		if err != nil {
 			t.Fatal(err)
@@ -133,8 +133,8 @@ func TestAnAnswerThatCannotBeRestatedIsKept(t *testing.T) {
 }
 
 // With the keys of a payment goes what was answered under them.
-func TestAnswersGoWithTheirKeys(t *testing.T) {
-	within(t, func(t *testing.T, r *rig) {
+func TestAnswersAreRemovedWithTheirKeys(t *testing.T) {
+	onVirtualTime(t, func(t *testing.T, r *rig) {
 		first, err := r.pay(t, "k")
 		if err != nil {
 			t.Fatal(err)

@@ -15,26 +15,20 @@ import (
 )
 
 const (
-	// takenAtOnce is how many payments of one provider are attached concurrently.
-	takenAtOnce = 8
-	// takeInAtMost is the longest wait before a failed attach is tried again.
-	takeInAtMost = 10 * time.Minute
+	// attachesAtOnce is how many payments of one provider are attached concurrently.
+	attachesAtOnce = 8
+	// maxAttachRetry is the longest wait before a failed attach is tried again.
+	maxAttachRetry = 10 * time.Minute
 )
 
-// takeIn merges the selected intents that were found after a restore into the store.
+// attachFound merges the selected intents that were found after a restore into the store.
 // Failures are tried again with growing waits. An intent that cannot be attached is logged.
-func (s *Service) takeIn(ctx context.Context, which func(trace) bool) {
-	var left []trace
-	s.before.mu.Lock()
-	for _, t := range s.before.made {
-		left = append(left, t)
-	}
-	for _, t := range s.before.second {
-		left = append(left, t)
-	}
-	s.before.mu.Unlock()
-	left = slices.DeleteFunc(left, func(t trace) bool { return !which(t) })
-	for wait := blind; len(left) > 0; wait = min(2*wait, takeInAtMost) {
+func (s *Service) attachFound(ctx context.Context, which func(foundIntent) bool) {
+	s.inventory.mu.Lock()
+	left := slices.AppendSeq(slices.Collect(maps.Values(s.inventory.first)), maps.Values(s.inventory.further))
+	s.inventory.mu.Unlock()
+	left = slices.DeleteFunc(left, func(t foundIntent) bool { return !which(t) })
+	for wait := minLookupRetry; len(left) > 0; wait = min(2*wait, maxAttachRetry) {
 		if left = s.attachAll(ctx, left); len(left) > 0 && !pause(ctx, wait) {
 			return
 		}
@@ -42,31 +36,27 @@ func (s *Service) takeIn(ctx context.Context, which func(trace) bool) {
 }
 
 // attachAll attaches the intents, and returns those that must be tried again.
-func (s *Service) attachAll(ctx context.Context, found []trace) (left []trace) {
-	todo := make(chan trace)
+func (s *Service) attachAll(ctx context.Context, found []foundIntent) (left []foundIntent) {
 	var mu sync.Mutex
 	work := guard.Group{Log: s.Log}
-	for range takenAtOnce {
+	slots := make(chan struct{}, attachesAtOnce)
+	for _, t := range found {
+		slots <- struct{}{}
 		work.Go("payments before the store was put back", func() {
-			for t := range todo {
-				if again := s.attached(ctx, t); again {
-					mu.Lock()
-					left = append(left, t)
-					mu.Unlock()
-				}
+			defer func() { <-slots }()
+			if s.attachFailed(ctx, t) {
+				mu.Lock()
+				defer mu.Unlock()
+				left = append(left, t)
 			}
 		})
 	}
-	for _, t := range found {
-		todo <- t
-	}
-	close(todo)
 	work.Wait()
 	return left
 }
 
-// attached attaches one intent, and reports whether it must be tried again.
-func (s *Service) attached(ctx context.Context, t trace) (again bool) {
+// attachFailed attaches one intent, and reports whether it must be tried again.
+func (s *Service) attachFailed(ctx context.Context, t foundIntent) (again bool) {
 	err := ctx.Err()
 	if err == nil {
 		err = guard.Do(func() error { return s.attach(ctx, t) })
@@ -81,27 +71,27 @@ func (s *Service) attached(ctx context.Context, t trace) (again bool) {
 // attach gives a payment the intent that was found for it. If the store does not have the
 // payment, attach makes it. Conflict: the intent belongs to another payment or another
 // account.
-func (s *Service) attach(ctx context.Context, t trace) error {
+func (s *Service) attach(ctx context.Context, t foundIntent) error {
 	records := s.records
 	records.New = func(string, string) stored { return stored{payment: s.blank(t)} }
 	_, err := records.Put(ctx, t.tenant, t.id, func(st *stored) error {
 		p := &st.payment
 		switch op := p.Open(); {
 		case st.record.Rev == 0: // the store does not have it
-			return s.ask(ctx, st)
-		case !t.over && s.hasAnother(p, t):
-			if !s.reviewSecond(p, t) {
+			return s.readState(ctx, st)
+		case !t.canceled && s.hasAnother(p, t):
+			if reason, detail := foreignReason(p, t.Provider, t.Reference); !p.Review(reason, detail, s.Clock.Now()) { // the buyer may have paid both
 				return record.ErrUnchanged
 			}
 		case p.ProviderReference != "" && s.outdated(p):
-			return cmp.Or(s.renew(ctx, t.tenant, t.id), record.ErrUnchanged)
+			return cmp.Or(s.resync(ctx, t.tenant, t.id), record.ErrUnchanged)
 		case p.ProviderReference != "", op != nil && op.Request.Made != nil:
 			return record.ErrUnchanged
 		case op != nil: // the next try of the open operation adopts the intent
 			op.Request.Made = &t.Made
 		default:
 			p.Provider, p.ProviderReference, p.Account = t.Provider, t.Reference, s.account(t.Provider)
-			return s.ask(ctx, st)
+			return s.readState(ctx, st)
 		}
 		return nil
 	})
@@ -110,7 +100,7 @@ func (s *Service) attach(ctx context.Context, t trace) error {
 
 // hasAnother reports whether a payment has, or is about to adopt, an intent other than the
 // one that was found.
-func (s *Service) hasAnother(p *payment.Payment, t trace) bool {
+func (s *Service) hasAnother(p *payment.Payment, t foundIntent) bool {
 	own, account := payment.Made{Provider: p.Provider, Reference: p.ProviderReference}, p.Account
 	if op := p.Open(); own.Reference == "" && op != nil && op.Request.Made != nil {
 		own, account = *op.Request.Made, s.account(op.Request.Made.Provider)
@@ -119,17 +109,8 @@ func (s *Service) hasAnother(p *payment.Payment, t trace) bool {
 	return own.Reference != "" && own != t.Made && !same
 }
 
-// reviewSecond marks a payment for review because the buyer may have paid a second intent
-// too. It returns false if the payment has that review already.
-func (s *Service) reviewSecond(p *payment.Payment, t trace) (news bool) {
-	if t.Provider != p.Provider {
-		return p.Review(payment.ReviewOtherAccount, t.Provider+": "+t.Reference, s.Clock.Now())
-	}
-	return p.Review(payment.ReviewSecondIntent, t.Reference, s.Clock.Now())
-}
-
 // blank returns a payment that the store does not have, before it is filled from its provider.
-func (s *Service) blank(t trace) payment.Payment {
+func (s *Service) blank(t foundIntent) payment.Payment {
 	account := s.account(t.Provider)
 	return payment.Payment{
 		ID: t.id, Tenant: t.tenant, Status: payment.Processing, Provider: t.Provider, ProviderReference: t.Reference, Account: account,

@@ -5,6 +5,7 @@ import (
 	"context"
 	"maps"
 	"slices"
+	"time"
 
 	"patchbay/core/fault"
 	"patchbay/core/idempotency"
@@ -17,10 +18,13 @@ type answer struct {
 	intent payment.Intent // without a Reference if nothing is known
 	refund payment.ProviderRefund
 	err    error
-	// looked means that the answer is what the provider holds, not its response to a call.
+	// observed means that the answer is what the provider holds, not its response to a call.
 	// absent means that the answer proves that the operation was never executed.
-	looked, absent bool
-	use            use // the use of the key under which the refund was found
+	observed, absent bool
+	// answered means that the provider answered a lookup, at the time at by its clock.
+	answered bool
+	at       time.Time
+	use      use // the use of the key under which the refund was found
 }
 
 // use is one use of a caller's key, as a provider knows it.
@@ -32,12 +36,12 @@ type use struct {
 // proves reports whether the answer shows what became of the operation, whatever other
 // calls were made under its key: it carries the object that the provider made for it.
 func (a answer) proves() bool {
-	return a.err == nil || a.looked || fault.Is(a.err, fault.Declined) && fault.From(a.err).Proven
+	return a.err == nil || a.observed || fault.Is(a.err, fault.Declined) && fault.From(a.err).Proven
 }
 
 // call makes the provider call of an operation.
 func (s *Service) call(ctx context.Context, p payment.Payment, op payment.Operation) answer {
-	g, err := s.asked(op)
+	g, err := s.gatewayFor(op)
 	if err != nil {
 		return answer{err: err}
 	}
@@ -47,7 +51,7 @@ func (s *Service) call(ctx context.Context, p payment.Payment, op payment.Operat
 		return s.adopt(ctx, g, op, made.Reference)
 	}
 	var a answer
-	switch r := s.change(&p, &op).(type) {
+	switch r := change(&p, &op).(type) {
 	case payment.CreateRequest:
 		a.intent, a.err = g.Create(ctx, r)
 	case payment.ConfirmRequest:
@@ -57,7 +61,7 @@ func (s *Service) call(ctx context.Context, p payment.Payment, op payment.Operat
 	case payment.CancelRequest:
 		a.intent, a.err = g.Cancel(ctx, r)
 	case payment.RefundRequest:
-		if before, ok := s.refundedBefore(ctx, g, p, op); ok {
+		if before, ok := s.earlierRefund(ctx, g, p, op); ok {
 			return before
 		}
 		a.refund, a.err = g.Refund(ctx, r)
@@ -71,16 +75,16 @@ func (s *Service) adopt(ctx context.Context, g ports.PaymentGateway, op payment.
 	if err != nil {
 		return answer{err: fault.Wrap(fault.Unavailable, "payments.adopt", err)}
 	}
-	return declinedIn(answer{intent: i, looked: true}, op)
+	return declinedIn(answer{intent: i, observed: true}, op)
 }
 
-// asked returns the provider of an operation. Unavailable: it is not configured, or its
+// gatewayFor returns the provider of an operation. Unavailable: it is not configured, or its
 // account is still pending. UnknownOutcome with code account_changed: its name now means
 // another account, which knows nothing of the operation.
-func (s *Service) asked(op payment.Operation) (ports.PaymentGateway, error) {
+func (s *Service) gatewayFor(op payment.Operation) (ports.PaymentGateway, error) {
 	g, ok := s.gateway(op.Provider)
 	if !ok {
-		return nil, fault.New(fault.Unavailable, "provider_not_configured", "the provider of this payment is not configured")
+		return nil, errNotConfigured
 	}
 	switch now := s.account(op.Provider); {
 	case op.Account == "" || now == op.Account:
@@ -94,7 +98,10 @@ func (s *Service) asked(op payment.Operation) (ports.PaymentGateway, error) {
 
 const codeAccount = "account_changed"
 
-var errAccount = fault.New(fault.UnknownOutcome, codeAccount, "the provider's name means another account than the one that was asked")
+var (
+	errAccount       = fault.New(fault.UnknownOutcome, codeAccount, "the provider's name means another account than the one that was asked")
+	errNotConfigured = fault.New(fault.Unavailable, "provider_not_configured", "the provider of this payment is not configured")
+)
 
 // explain reads the payment if the provider refused the operation because of the payment's
 // state: the provider knows something that the store does not.
@@ -102,24 +109,14 @@ func (s *Service) explain(ctx context.Context, g ports.PaymentGateway, op paymen
 	if !fault.Is(a.err, fault.Conflict) || op.Request.Reference == "" {
 		return a
 	}
-	intent, err := g.Retrieve(ctx, op.Request.Reference)
-	if err == nil {
+	if intent, err := g.Retrieve(ctx, op.Request.Reference); err == nil {
 		a.intent = intent
 	}
 	return a
 }
 
-// compose returns the request body of an operation, as its adapter composes it.
-func (s *Service) compose(p *payment.Payment, op *payment.Operation) (string, error) {
-	g, ok := s.gateway(op.Provider)
-	if !ok {
-		return "", nil // call returns the error
-	}
-	return g.Compose(s.change(p, op))
-}
-
 // change returns the request of an operation to its provider.
-func (s *Service) change(p *payment.Payment, op *payment.Operation) payment.Change {
+func change(p *payment.Payment, op *payment.Operation) payment.Change {
 	r := op.Request
 	switch op.Action {
 	case payment.Capture:
@@ -172,50 +169,50 @@ func prefer(byProvider *map[string]string, first, value string) {
 	(*byProvider)[first] = value
 }
 
-// place begins to create the payment's intent, at the first provider that is eligible and
+// beginCreate begins to create the payment's intent, at the first provider that is eligible and
 // available. Those before it are recorded as not sent.
-func (s *Service) place(p *payment.Payment, a payment.Action, key idempotency.Key, r payment.Request) (err error) {
+func (s *Service) beginCreate(p *payment.Payment, a payment.Action, key idempotency.Key, r payment.Request) (err error) {
 	if err = s.adoptable(p, &r); err != nil {
 		return err
 	}
 	able := s.eligible(p, r)
 	if len(able) == 0 {
-		if named := s.addressed(r); len(named) > 0 {
-			return lacking(p, r, named[0].Capabilities())
+		if named := s.candidates(r); len(named) > 0 {
+			return missingSupport(p, r, named[0].Capabilities())
 		}
 		return fault.InvalidParam("paymentMethods", "no_provider_eligible",
 			"no provider has both a payment method and a customer here")
 	}
-	return s.placeAt(p, a, key, r, able)
+	return s.beginCreateAt(p, a, key, r, able)
 }
 
-// replace begins to create the intent of a payment that has none yet, for a confirm. If the
+// beginCreateByConfirm begins to create the intent of a payment that has none yet, for a confirm. If the
 // outcome of a try was ever unknown, no other provider is called.
-func (s *Service) replace(p *payment.Payment, key idempotency.Key, r payment.Request, method string) (err error) {
+func (s *Service) beginCreateByConfirm(p *payment.Payment, key idempotency.Key, r payment.Request, method string) (err error) {
 	if err = s.adoptable(p, &r); err != nil {
 		return err
 	}
 	unsure := slices.ContainsFunc(p.Operations, func(op payment.Operation) bool { return op.Unsure || op.Lookups > 0 })
 	if g, ok := s.gateway(p.Provider); ok && unsure && r.Made == nil {
 		prefer(&r.PaymentMethods, p.Provider, method)
-		return s.placeAt(p, payment.Confirm, key, r, []ports.PaymentGateway{g})
+		return s.beginCreateAt(p, payment.Confirm, key, r, []ports.PaymentGateway{g})
 	}
 	if method != "" {
 		r.PaymentMethods = nil // the new method replaces those before
 		prefer(&r.PaymentMethods, s.Gateways[0].Name(), method)
 	}
-	return s.place(p, payment.Confirm, key, r)
+	return s.beginCreate(p, payment.Confirm, key, r)
 }
 
 // adoptable makes a request adopt the intent that exists already, if there is one.
 func (s *Service) adoptable(p *payment.Payment, r *payment.Request) (err error) {
 	if r.Made == nil {
-		r.Made, err = s.madeBefore(p.ID)
+		r.Made, err = s.existingIntent(p.ID)
 	}
 	return err
 }
 
-func (s *Service) placeAt(p *payment.Payment, a payment.Action, key idempotency.Key, r payment.Request, able []ports.PaymentGateway) error {
+func (s *Service) beginCreateAt(p *payment.Payment, a payment.Action, key idempotency.Key, r payment.Request, able []ports.PaymentGateway) error {
 	for i, g := range able {
 		p.Provider = g.Name()
 		r.PaymentMethod, r.Customer = r.PaymentMethods[p.Provider], r.Customers[p.Provider]
@@ -237,23 +234,23 @@ func (s *Service) placeAt(p *payment.Payment, a payment.Action, key idempotency.
 	return nil
 }
 
-// lacking returns what a provider lacks to make a payment, nil if it lacks nothing.
-func lacking(p *payment.Payment, r payment.Request, c payment.Capabilities) error {
+// missingSupport returns what a provider lacks to make a payment, nil if it lacks nothing.
+func missingSupport(p *payment.Payment, r payment.Request, c payment.Capabilities) error {
 	switch {
 	case p.CaptureMethod == payment.CaptureManual && !c.ManualCapture:
-		return cannot("captureMethod", "capture_method_unsupported", "no provider that may make this payment can capture it later")
-	case !c.Counts(p.Currency):
-		return cannot("currency", "currency_unsupported", "no provider that may make this payment takes its currency")
+		return unsupported("captureMethod", "capture_method_unsupported", "no provider that may make this payment can capture it later")
+	case !c.SupportsCurrency(p.Currency):
+		return unsupported("currency", "currency_unsupported", "no provider that may make this payment takes its currency")
 	case p.Confirmation == payment.ConfirmClient && !r.Confirm && !c.InBrowser && (!c.Redirect || r.ReturnURL == ""):
-		return cannot("returnUrl", "confirmation_unsupported",
+		return unsupported("returnUrl", "confirmation_unsupported",
 			"no provider that may make this payment lets a page of the caller confirm it; one that has a page of its own needs a returnUrl")
-	case !c.Metadata.Takes(p.Metadata, ourMetadata):
-		return cannot("metadata", "metadata_unsupported", "no provider that may make this payment takes as much metadata")
+	case !c.Metadata.Allows(p.Metadata, ourMetadata):
+		return unsupported("metadata", "metadata_unsupported", "no provider that may make this payment takes as much metadata")
 	}
 	return nil
 }
 
-func cannot(param, code, message string) error {
+func unsupported(param, code, message string) error {
 	return &fault.Error{Kind: fault.Unsupported, Code: code, Param: param, Message: message}
 }
 
@@ -262,32 +259,32 @@ func cannot(param, code, message string) error {
 // to be captured later, those that cannot capture a part of it come last: nobody knows yet
 // how much it will be.
 func (s *Service) eligible(p *payment.Payment, r payment.Request) []ports.PaymentGateway {
-	able := s.addressed(r)
+	able := s.candidates(r)
 	if r.Made != nil {
 		return able
 	}
-	able = slices.DeleteFunc(able, func(g ports.PaymentGateway) bool { return lacking(p, r, g.Capabilities()) != nil })
+	able = slices.DeleteFunc(able, func(g ports.PaymentGateway) bool { return missingSupport(p, r, g.Capabilities()) != nil })
 	if p.CaptureMethod == payment.CaptureManual {
 		slices.SortStableFunc(able, func(a, b ports.PaymentGateway) int {
-			return cmp.Compare(whole(a), whole(b))
+			return cmp.Compare(wholeCaptureOnly(a), wholeCaptureOnly(b))
 		})
 	}
 	return able
 }
 
-// whole is 1 for a provider that can capture only the whole amount.
-func whole(g ports.PaymentGateway) int {
+// wholeCaptureOnly is 1 for a provider that can capture only the whole amount.
+func wholeCaptureOnly(g ports.PaymentGateway) int {
 	if g.Capabilities().PartialCapture {
 		return 0
 	}
 	return 1
 }
 
-// addressed lists the providers that may create the intent. A provider needs a payment
+// candidates lists the providers that may create the intent. A provider needs a payment
 // method of its own, unless the intent is created without one and confirmed later. It also
 // needs a customer of its own, if the request has customers. A token of one provider means
 // nothing to another.
-func (s *Service) addressed(r payment.Request) (able []ports.PaymentGateway) {
+func (s *Service) candidates(r payment.Request) (able []ports.PaymentGateway) {
 	for i, g := range s.Gateways {
 		name := g.Name()
 		if r.Made != nil {
@@ -305,17 +302,17 @@ func (s *Service) addressed(r payment.Request) (able []ports.PaymentGateway) {
 	return able
 }
 
-// itsOwn reports whether a provider did nothing for a reason that need not apply to another:
+// allowsFailover reports whether a provider did nothing for a reason that need not apply to another:
 // its state, or what it does not support.
-func itsOwn(err error) bool {
+func allowsFailover(err error) bool {
 	return fault.KindOf(err).Rule().Failover || fault.Is(err, fault.Unsupported)
 }
 
-// moveOn begins the same operation at the next provider if it is proved that this provider
+// failOver begins the same operation at the next provider if it is proved that this provider
 // did nothing for a reason of its own. It reports whether it has begun. It does not if the
 // record, whose size is bytes, would become too large.
-func (s *Service) moveOn(p *payment.Payment, op payment.Operation, bytes int, err error) bool {
-	if err == nil || !op.DidNothing() || op.Unsure || p.ProviderReference != "" || !op.Creates() || op.Request.Made != nil || !itsOwn(err) {
+func (s *Service) failOver(p *payment.Payment, op payment.Operation, bytes int, err error) bool {
+	if err == nil || !op.DidNothing() || op.Unsure || p.ProviderReference != "" || !op.Creates() || op.Request.Made != nil || !allowsFailover(err) {
 		return false
 	}
 	able := s.eligible(p, op.Request)
@@ -326,7 +323,7 @@ func (s *Service) moveOn(p *payment.Payment, op payment.Operation, bytes int, er
 	before := *p
 	p.Operations = slices.Clone(p.Operations)
 	p.Status, p.Error = payment.Processing, nil
-	if s.placeAt(p, op.Action, idempotency.Key{Scoped: op.Key, Fingerprint: op.Fingerprint}, op.Request, able[at+1:]) != nil {
+	if s.beginCreateAt(p, op.Action, idempotency.Key{Scoped: op.Key, Fingerprint: op.Fingerprint}, op.Request, able[at+1:]) != nil {
 		*p = before // the next provider cannot be called for this
 		return false
 	}

@@ -15,7 +15,7 @@ import (
 // paymentMethod for the card's number gets a refusal, and the number is nowhere.
 func TestNoCardNumberIsKept(t *testing.T) {
 	const card = "4242424242424242"
-	within(t, func(t *testing.T, r *rig) {
+	onVirtualTime(t, func(t *testing.T, r *rig) {
 		least := payments.CreateRequest{Amount: 900, Currency: "usd"}
 		for param, write := range map[string]func(*payments.CreateRequest){
 			"paymentMethod":  func(c *payments.CreateRequest) { c.PaymentMethod = card },

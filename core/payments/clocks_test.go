@@ -17,7 +17,7 @@ import (
 
 // A single reading of a clock gives up no key: where the store has the gateway's clock, and
 // that is set, a repeat is still the payment that was made.
-func TestAClockThatIsSetGivesUpNoKeyOfAPayment(t *testing.T) {
+func TestClockChangeExpiresNoKey(t *testing.T) {
 	t.Parallel()
 	for name, tt := range map[string]struct{ paid, then time.Duration }{
 		"80 hours behind while it is paid":                 {-80 * time.Hour, 0},
@@ -29,7 +29,7 @@ func TestAClockThatIsSetGivesUpNoKeyOfAPayment(t *testing.T) {
 		"behind while it is paid, and less so for a while": {-160 * time.Hour, -80 * time.Hour},
 	} {
 		t.Run(name, func(t *testing.T) {
-			within(t, func(t *testing.T, r *rig) {
+			onVirtualTime(t, func(t *testing.T, r *rig) {
 				behind := &skewed{}
 				behind.set(tt.paid)
 				s := r.another(t, "two", func(o *payments.Options) { o.Journal, o.Clock = memjournal.New(behind), behind })
@@ -59,7 +59,7 @@ func TestAClockThatIsSetGivesUpNoKeyOfAPayment(t *testing.T) {
 }
 
 // Leases, and the time of keys, run by the store's clock: those of the gateways need not agree.
-func TestGatewaysWhoseClocksDoNotAgreeGiveUpNoKeyEarly(t *testing.T) {
+func TestDisagreeingClocksExpireNoKeyEarly(t *testing.T) {
 	t.Parallel()
 	for name, tt := range map[string]struct{ a, b time.Duration }{
 		"the other is 80 hours ahead":               {0, 80 * time.Hour},
@@ -69,7 +69,7 @@ func TestGatewaysWhoseClocksDoNotAgreeGiveUpNoKeyEarly(t *testing.T) {
 		"one is behind, the other ahead":            {-80 * time.Hour, 80 * time.Hour},
 	} {
 		t.Run(name, func(t *testing.T) {
-			within(t, func(t *testing.T, r *rig) {
+			onVirtualTime(t, func(t *testing.T, r *rig) {
 				one, other := &skewed{}, &skewed{}
 				one.set(tt.a)
 				other.set(tt.b)
@@ -97,11 +97,11 @@ func TestGatewaysWhoseClocksDoNotAgreeGiveUpNoKeyEarly(t *testing.T) {
 }
 
 // A clock that is behind of the store's is not asked over and over whether it has come yet.
-func TestAPaymentAtRestIsTakenUpSeldomWhateverTheClockOfTheGateway(t *testing.T) {
+func TestPaymentAtRestIsClaimedRarelyWhateverTheClock(t *testing.T) {
 	t.Parallel()
 	for _, by := range []time.Duration{0, -80 * time.Hour, 80 * time.Hour} {
 		t.Run(by.String(), func(t *testing.T) {
-			within(t, func(t *testing.T, r *rig) {
+			onVirtualTime(t, func(t *testing.T, r *rig) {
 				behind := &skewed{}
 				behind.set(by)
 				shared := memjournal.New(clock.System{})
@@ -124,8 +124,8 @@ func TestAPaymentAtRestIsTakenUpSeldomWhateverTheClockOfTheGateway(t *testing.T)
 }
 
 // Three steps are two writes more than one comparison.
-func TestTheTimeOfAKeyIsCountedInThreeWrites(t *testing.T) {
-	within(t, func(t *testing.T, r *rig) {
+func TestKeyAgeTakesThreeWrites(t *testing.T) {
+	onVirtualTime(t, func(t *testing.T, r *rig) {
 		p := r.paid(t)
 		before, _ := r.journal.Get(t.Context(), tenant, "payment", p.ID)
 		<-time.After(30 * 24 * time.Hour)
@@ -137,8 +137,8 @@ func TestTheTimeOfAKeyIsCountedInThreeWrites(t *testing.T) {
 }
 
 // A key under which something is tried again has all its time from then on.
-func TestAKeyThatIsTriedAgainIsKeptFromThenOn(t *testing.T) {
-	within(t, func(t *testing.T, r *rig) {
+func TestKeyAgeRestartsWithANewTry(t *testing.T) {
+	onVirtualTime(t, func(t *testing.T, r *rig) {
 		r.provider.failBefore(always(fault.Unavailable))
 		for range 3 {
 			if _, err := r.pay(t, "k"); !fault.Is(err, fault.Unavailable) {
@@ -157,10 +157,10 @@ func TestAKeyThatIsTriedAgainIsKeptFromThenOn(t *testing.T) {
 
 // An earlier version has counted nothing. Its keys are kept for as long at least, and not for
 // ever.
-func TestAKeyThatAnEarlierVersionHasLeftIsNotGivenUpByOneReading(t *testing.T) {
+func TestKeyOfEarlierVersionIsNotExpiredByOneReadingOfTheClock(t *testing.T) {
 	for name, due := range map[string]time.Duration{"it is due": -time.Minute, "it is due in a day": 24 * time.Hour} {
 		t.Run(name, func(t *testing.T) {
-			within(t, func(t *testing.T, r *rig) {
+			onVirtualTime(t, func(t *testing.T, r *rig) {
 				first := r.paid(t)
 				var p payment.Payment
 				stored, err := r.journal.Get(t.Context(), tenant, "payment", first.ID)

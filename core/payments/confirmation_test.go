@@ -71,7 +71,7 @@ func atTheTill(t *testing.T, test func(t *testing.T, r *till)) {
 	})
 }
 
-func TestWhereAPaymentIsConfirmed(t *testing.T) {
+func TestConfirmationDefaultsAndValues(t *testing.T) {
 	t.Parallel()
 	for _, row := range []struct {
 		name    string
@@ -108,7 +108,7 @@ func TestWhereAPaymentIsConfirmed(t *testing.T) {
 	}
 }
 
-func TestConfirmingHereNeedsAnAddressUnlessThatWasSaid(t *testing.T) {
+func TestServerConfirmOfAClientPaymentNeedsReturnURL(t *testing.T) {
 	t.Parallel()
 	const back = "https://shop.example/done"
 	for _, row := range []struct {
@@ -131,7 +131,7 @@ func TestConfirmingHereNeedsAnAddressUnlessThatWasSaid(t *testing.T) {
 				done, err := r.Confirm(t.Context(), tenant, id, payments.ConfirmRequest{ReturnURL: row.given}, idempotency.Key{})
 				if row.ok {
 					if err != nil || done.Payment.Status != payment.Succeeded {
-						t.Fatalf("%+v, %v", done.Payment, err)
+						t.Fatalf("status = %q, error %v; want %q", done.Payment.Status, err, payment.Succeeded)
 					}
 					return
 				}
@@ -149,7 +149,7 @@ func TestConfirmingHereNeedsAnAddressUnlessThatWasSaid(t *testing.T) {
 
 // A payment of an earlier version says nothing of where it is confirmed. Nothing was
 // offered in it that sends the buyer away.
-func TestConfirmingAPaymentFromBeforeItSaidWhere(t *testing.T) {
+func TestConfirmOfPaymentWithoutStoredConfirmation(t *testing.T) {
 	t.Parallel()
 	atTheTill(t, func(t *testing.T, r *till) {
 		id := r.open(t, payment.ConfirmServer, "")
@@ -174,7 +174,7 @@ func (r *till) open(t *testing.T, where payment.Confirmation, returnURL string) 
 		Amount: 900, Currency: "usd", PaymentMethod: "pm_card_visa", Confirmation: where, ReturnURL: returnURL,
 	}, idempotency.Key{})
 	if err != nil || res.Payment.Status != payment.RequiresConfirmation {
-		t.Fatalf("%+v, %v", res.Payment, err)
+		t.Fatalf("status = %q, error %v; want %q", res.Payment.Status, err, payment.RequiresConfirmation)
 	}
 	return res.Payment.ID
 }

@@ -15,7 +15,7 @@ import (
 
 // What the providers hold is taken into the first copy before the second is made of it.
 func TestACopyOfACopyThatWasPutBackChargesNobodyAgain(t *testing.T) {
-	within(t, func(t *testing.T, r *rig) {
+	onVirtualTime(t, func(t *testing.T, r *rig) {
 		used(t, r.journal)
 		mustPay(t, r.Service, "early")
 		c0 := cloned(t, r.journal)
@@ -39,7 +39,7 @@ func TestACopyOfACopyThatWasPutBackChargesNobodyAgain(t *testing.T) {
 
 // The key is used between the two restores, so that it lives at the second.
 func TestACopyThatIsPutBackTwiceChargesNobodyAgain(t *testing.T) {
-	within(t, func(t *testing.T, r *rig) {
+	onVirtualTime(t, func(t *testing.T, r *rig) {
 		used(t, r.journal)
 		mustPay(t, r.Service, "early")
 		c0 := cloned(t, r.journal)
@@ -67,7 +67,7 @@ func TestACopyThatIsPutBackTwiceChargesNobodyAgain(t *testing.T) {
 // A copy without an event does not tell how old it is. What the providers hold is not taken
 // into it before the second is made of it.
 func TestACopyOfACopyWithoutEventsChargesNobodyAgain(t *testing.T) {
-	within(t, func(t *testing.T, r *rig) {
+	onVirtualTime(t, func(t *testing.T, r *rig) {
 		used(t, r.journal)
 		c0 := cloned(t, r.journal)
 		<-time.After(time.Hour)
@@ -97,7 +97,7 @@ func TestASecondRestoreByAClockThatIsBehindCallsNothingAgain(t *testing.T) {
 	t.Parallel()
 	for name, behind := range map[string]time.Duration{"15 minutes behind": 15 * time.Minute, "right": 0} {
 		t.Run(name, func(t *testing.T) {
-			within(t, func(t *testing.T, r *rig) {
+			onVirtualTime(t, func(t *testing.T, r *rig) {
 				used(t, r.journal)
 				mustPay(t, r.Service, "early")
 				c0 := cloned(t, r.journal)
@@ -134,7 +134,7 @@ func TestASecondRestoreByAClockThatIsBehindRefusesNothingByAnOldState(t *testing
 	t.Parallel()
 	for name, behind := range map[string]time.Duration{"15 minutes behind": 15 * time.Minute, "right": 0} {
 		t.Run(name, func(t *testing.T) {
-			within(t, func(t *testing.T, r *rig) {
+			onVirtualTime(t, func(t *testing.T, r *rig) {
 				used(t, r.journal)
 				mustPay(t, r.Service, "early")
 				c0 := cloned(t, r.journal)

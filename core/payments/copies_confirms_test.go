@@ -14,7 +14,7 @@ import (
 )
 
 // The copy has the payment, and does not know that it has reached a provider.
-func TestWhatWasMadeSinceIsTakenIntoTheCopy(t *testing.T) {
+func TestIntentMadeAfterTheCopyIsMerged(t *testing.T) {
 	t.Parallel()
 	confirm := func(t *testing.T, s *payments.Service, id string) error {
 		_, err := s.Confirm(t.Context(), tenant, id, payments.ConfirmRequest{}, opKey("confirm", "c"))
@@ -38,7 +38,7 @@ func TestWhatWasMadeSinceIsTakenIntoTheCopy(t *testing.T) {
 	} {
 		for what, act := range map[string]func(*testing.T, *payments.Service, string) error{"a confirm": confirm, "a cancel": cancel} {
 			t.Run(what+" "+tt.name, func(t *testing.T) {
-				within(t, func(t *testing.T, r *rig) {
+				onVirtualTime(t, func(t *testing.T, r *rig) {
 					r.provider.failBefore(fails(fault.Unavailable, 1))
 					first, _ := r.pay(t, "k")
 					older := r.backup(t, first.Payment.ID)
@@ -66,7 +66,7 @@ func TestWhatWasMadeSinceIsTakenIntoTheCopy(t *testing.T) {
 
 // The copy has the payment refused, before a repeat of its key was charged.
 func TestAnOlderPaymentIsNotCanceledThoughCharged(t *testing.T) {
-	within(t, func(t *testing.T, r *rig) {
+	onVirtualTime(t, func(t *testing.T, r *rig) {
 		r.provider.failBefore(fails(fault.Unavailable, 1))
 		first, _ := r.pay(t, "k")
 		older := r.backup(t, first.Payment.ID)
@@ -84,7 +84,7 @@ func TestAnOlderPaymentIsNotCanceledThoughCharged(t *testing.T) {
 
 // The same copy; the confirm has a key of its own, so that it would be a second charge.
 func TestAnOlderPaymentIsNotConfirmedAgain(t *testing.T) {
-	within(t, func(t *testing.T, r *rig) {
+	onVirtualTime(t, func(t *testing.T, r *rig) {
 		r.provider.failBefore(fails(fault.Unavailable, 1))
 		first, _ := r.pay(t, "k")
 		older := r.backup(t, first.Payment.ID)
@@ -100,11 +100,11 @@ func TestAnOlderPaymentIsNotConfirmedAgain(t *testing.T) {
 	})
 }
 
-func TestAConfirmTakesUpWhatWasMadeAndNotPaid(t *testing.T) {
+func TestConfirmAdoptsUnpaidIntent(t *testing.T) {
 	t.Parallel()
 	for name, method := range map[string]string{"that nobody has confirmed": "pm_ok", "that was declined": "pm_declined"} {
 		t.Run(name, func(t *testing.T) {
-			within(t, func(t *testing.T, r *rig) {
+			onVirtualTime(t, func(t *testing.T, r *rig) {
 				r.provider.failBefore(fails(fault.Unavailable, 1))
 				req := payments.CreateRequest{Amount: 1250, Currency: "eur", PaymentMethod: method}
 				first, _ := r.Create(t.Context(), tenant, req, key("k", "a"))
@@ -129,8 +129,8 @@ func TestAConfirmTakesUpWhatWasMadeAndNotPaid(t *testing.T) {
 }
 
 // The cancel comes before what another provider has made is taken in.
-func TestACancelTakesTheAccountOfWhatWasMade(t *testing.T) {
-	among(t, three, func(t *testing.T, r *rig) {
+func TestCancelUsesTheAccountOfTheFoundIntent(t *testing.T) {
+	withProviders(t, three, func(t *testing.T, r *rig) {
 		known := func(o *payments.Options) { o.Accounts = eachName{} }
 		s0 := r.another(t, "zero", known)
 		older, first := r.refusedThenPaid(t, s0)
@@ -157,7 +157,7 @@ func TestAConfirmThatWasUnderWayAndARepeatOfTheCreateChargeOnce(t *testing.T) {
 	t.Parallel()
 	for name, has := range map[string]bool{"the copy has the payment": true, "the copy does not have the payment": false} {
 		t.Run(name, func(t *testing.T) {
-			within(t, func(t *testing.T, r *rig) {
+			onVirtualTime(t, func(t *testing.T, r *rig) {
 				r.copied = time.Now()
 				older := memjournal.New(clock.System{})
 				r.provider.failBefore(always(fault.Unavailable))

@@ -16,7 +16,7 @@ import (
 // Each gateway on a store has its own note of how far it has seen that. One starts a while
 // after the other, when the copy has new events.
 func TestASecondGatewayThatNoticesARestoreLaterChargesNobodyAgain(t *testing.T) {
-	within(t, func(t *testing.T, r *rig) {
+	onVirtualTime(t, func(t *testing.T, r *rig) {
 		used(t, r.journal)
 		mustPay(t, r.Service, "early")
 		c0 := cloned(t, r.journal)
@@ -52,7 +52,7 @@ func TestASecondGatewayThatNoticesARestoreLaterChargesNobodyAgain(t *testing.T) 
 
 // All providers know their keys still. The first would take what only the second has made.
 func TestASecondGatewayThatNoticesARestoreLaterStaysWithTheProviderThatWasPaid(t *testing.T) {
-	among(t, three, func(t *testing.T, r *rig) {
+	withProviders(t, three, func(t *testing.T, r *rig) {
 		used(t, r.journal)
 		pay := func(s *payments.Service, k string) payment.Payment {
 			res, err := s.Create(t.Context(), tenant, everywhere(), key(k, "a"))
@@ -83,7 +83,7 @@ func TestASecondGatewayThatNoticesARestoreLaterStaysWithTheProviderThatWasPaid(t
 
 // It has nothing to know the restore by. Another gateway notices it a second later.
 func TestAGatewayThatStartedBeforeARestoreWasNoticedChargesNobodyAgain(t *testing.T) {
-	within(t, func(t *testing.T, r *rig) {
+	onVirtualTime(t, func(t *testing.T, r *rig) {
 		used(t, r.journal)
 		mustPay(t, r.Service, "early")
 		c0 := cloned(t, r.journal)
@@ -107,7 +107,7 @@ func TestTwoGatewaysThatNoticeARestoreChargeEachKeyOnce(t *testing.T) {
 	t.Parallel()
 	for name, apart := range map[string]time.Duration{"at once": 0, "a second apart": time.Second, "half a minute apart": 30 * time.Second} {
 		t.Run(name, func(t *testing.T) {
-			among(t, three, func(t *testing.T, r *rig) {
+			withProviders(t, three, func(t *testing.T, r *rig) {
 				used(t, r.journal)
 				older := memjournal.New(clock.System{})
 				used(t, older)
@@ -159,8 +159,8 @@ func TestTwoGatewaysThatNoticeARestoreChargeEachKeyOnce(t *testing.T) {
 
 // They have noticed the restore at different times, so that what one has brought up to date
 // could be outdated to the other.
-func TestTwoGatewaysDoNotAskInTurn(t *testing.T) {
-	within(t, func(t *testing.T, r *rig) {
+func TestGatewaysReadProvidersWithoutTakingTurns(t *testing.T) {
+	onVirtualTime(t, func(t *testing.T, r *rig) {
 		used(t, r.journal)
 		p := mustPay(t, r.Service, "early")
 		c0 := cloned(t, r.journal)
@@ -186,7 +186,7 @@ func TestTwoGatewaysDoNotAskInTurn(t *testing.T) {
 // was stopped before the copy was made). a notices it, and says so in the store's mark. Ten hours
 // later a refund's key is repeated at b.
 func TestAGatewayThatStartedBeforeARestoreWasNoticedRefundsNothingAgain(t *testing.T) {
-	within(t, func(t *testing.T, r *rig) {
+	onVirtualTime(t, func(t *testing.T, r *rig) {
 		used(t, r.journal)
 		p := r.paid(t)
 		c0 := cloned(t, r.journal)
@@ -210,7 +210,7 @@ func TestAGatewayThatStartedBeforeARestoreWasNoticedRefundsNothingAgain(t *testi
 
 // The same two; the provider that was paid does not tell for hours what it holds. a answers 503.
 func TestAGatewayThatStartedBeforeARestoreWasNoticedIsHeldAsWell(t *testing.T) {
-	among(t, three, func(t *testing.T, r *rig) {
+	withProviders(t, three, func(t *testing.T, r *rig) {
 		used(t, r.journal)
 		c0 := cloned(t, r.journal)
 		<-time.After(time.Hour)

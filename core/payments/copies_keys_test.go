@@ -16,7 +16,7 @@ import (
 // The outcome of its use was unknown for 80 hours, so that the caller's key lives for 72 hours
 // more.
 func TestAKeyWhoseUseEndedLateIsNotChargedAgain(t *testing.T) {
-	within(t, func(t *testing.T, r *rig) {
+	onVirtualTime(t, func(t *testing.T, r *rig) {
 		r.copied = time.Now()
 		older := memjournal.New(clock.System{})
 		r.provider.failAfter(always(fault.UnknownOutcome))
@@ -44,14 +44,14 @@ func TestAKeyWhoseUseEndedLateIsNotChargedAgain(t *testing.T) {
 }
 
 // The provider that was paid does not tell before that.
-func TestACallerWhoIsToldToAskAgainForDaysIsNotChargedAgain(t *testing.T) {
+func TestRepeatsDuringLongHoldChargeOnce(t *testing.T) {
 	t.Parallel()
 	for name, blind := range map[string]time.Duration{
 		"for less than keys are kept": 60 * time.Hour,
 		"for more than keys are kept": 74 * time.Hour,
 	} {
 		t.Run(name, func(t *testing.T) {
-			among(t, three, func(t *testing.T, r *rig) {
+			withProviders(t, three, func(t *testing.T, r *rig) {
 				older := memjournal.New(clock.System{})
 				r.copied = time.Now()
 				r.provider.failBefore(always(fault.Unavailable))
@@ -82,7 +82,7 @@ func TestACallerWhoIsToldToAskAgainForDaysIsNotChargedAgain(t *testing.T) {
 }
 
 func TestAPaymentThatWasPaidInTimeIsAnsweredAfterItsExpiresAt(t *testing.T) {
-	within(t, func(t *testing.T, r *rig) {
+	onVirtualTime(t, func(t *testing.T, r *rig) {
 		older := memjournal.New(clock.System{})
 		r.copied = time.Now()
 		req := request()
@@ -106,7 +106,7 @@ func TestAPaymentThatWasPaidInTimeIsAnsweredAfterItsExpiresAt(t *testing.T) {
 
 // The clock is 80 hours behind when the copy is first used, and is set right later.
 func TestAClockThatWasBehindAtTheStartChargesNobodyAgain(t *testing.T) {
-	among(t, three, func(t *testing.T, r *rig) {
+	withProviders(t, three, func(t *testing.T, r *rig) {
 		older := memjournal.New(clock.System{})
 		r.copied = time.Now()
 		<-time.After(79 * time.Hour)
@@ -134,7 +134,7 @@ func TestAClockThatWasBehindAtTheStartChargesNobodyAgain(t *testing.T) {
 
 // The copy does not have the payment. What its provider tells of the request is the amount.
 func TestAnotherAmountUnderTheKeyIsRefused(t *testing.T) {
-	within(t, func(t *testing.T, r *rig) {
+	onVirtualTime(t, func(t *testing.T, r *rig) {
 		older := memjournal.New(clock.System{})
 		r.copied = time.Now()
 		first := mustPay(t, r.Service, "k")
@@ -164,7 +164,7 @@ func TestTheLastUseOfAKeyIsAnsweredThoughTheCopyHasNone(t *testing.T) {
 		"used anew, when it would have expired again":     {100 * time.Hour, 90 * time.Hour},
 	} {
 		t.Run(name, func(t *testing.T) {
-			within(t, func(t *testing.T, r *rig) {
+			onVirtualTime(t, func(t *testing.T, r *rig) {
 				r.copied = time.Now()
 				first := r.paid(t)
 				<-time.After(tt.between)
@@ -187,7 +187,7 @@ func TestTheLastUseOfAKeyIsAnsweredThoughTheCopyHasNone(t *testing.T) {
 
 // The first use came to nothing after the copy; the second was paid.
 func TestTheLastUseOfAKeyIsAnsweredThoughTheCopyHasTheFirstOpen(t *testing.T) {
-	within(t, func(t *testing.T, r *rig) {
+	onVirtualTime(t, func(t *testing.T, r *rig) {
 		r.provider.failBefore(always(fault.UnknownOutcome))
 		first, err := r.pay(t, "k")
 		if err != nil {
@@ -218,7 +218,7 @@ func TestTheLastUseOfAKeyIsAnsweredThoughTheCopyHasTheFirstOpen(t *testing.T) {
 // The first use, which the copy has, was refused and has expired; the second was paid. It is
 // repeated before the copy's keys are given up.
 func TestTheLastUseOfAKeyIsAnsweredBeforeTheCopyGivesUpTheFirst(t *testing.T) {
-	within(t, func(t *testing.T, r *rig) {
+	onVirtualTime(t, func(t *testing.T, r *rig) {
 		r.provider.failBefore(fails(fault.Unavailable, 1))
 		first, _ := r.pay(t, "k")
 		older := r.backup(t, first.Payment.ID)

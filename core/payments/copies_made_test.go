@@ -36,7 +36,7 @@ func TestAnOpenCreateOfTheCopyTakesWhatItsConfirmHasPaid(t *testing.T) {
 		},
 	} {
 		t.Run(name, func(t *testing.T) {
-			within(t, func(t *testing.T, r *rig) {
+			onVirtualTime(t, func(t *testing.T, r *rig) {
 				var id string
 				older := r.refusedInCall(t, func() {
 					res, _ := r.pay(t, "k")
@@ -65,7 +65,7 @@ func TestTwoIntentsOfAnOpenPaymentNeedAReview(t *testing.T) {
 	t.Parallel()
 	for name, away := range map[string]time.Duration{"the providers answer": 0, "they are away for 2 minutes": 2 * time.Minute} {
 		t.Run(name, func(t *testing.T) {
-			among(t, three, func(t *testing.T, r *rig) {
+			withProviders(t, three, func(t *testing.T, r *rig) {
 				older, p := r.failedOver(t)
 				_, err := r.all[2].Create(context.Background(), payment.CreateRequest{
 					Key: "another", Amount: 1250, Currency: "eur", PaymentMethod: "pm", Confirm: true,

@@ -27,7 +27,7 @@ func TestACallThatAnOlderCopyHasOpenIsNotMadeAgain(t *testing.T) {
 		"while it is not known until the key is too old": {blind: 16 * time.Minute},
 	} {
 		t.Run(name, func(t *testing.T) {
-			among(t, three, func(t *testing.T, r *rig) {
+			withProviders(t, three, func(t *testing.T, r *rig) {
 				older, first := r.failedOver(t)
 				charges := fmt.Sprint(r.charges())
 				<-time.After(tt.later)
@@ -55,7 +55,7 @@ func TestWhatAnOldCopyHasOpenTakesWhatWasMade(t *testing.T) {
 	for copied, age := range map[string]time.Duration{"a new copy": time.Minute, "a copy older than keys are kept": 100 * time.Hour} {
 		for known, blind := range map[string]time.Duration{"known at once": 0, "known days later": 76 * time.Hour} {
 			t.Run(copied+", "+known, func(t *testing.T) {
-				among(t, three, func(t *testing.T, r *rig) {
+				withProviders(t, three, func(t *testing.T, r *rig) {
 					older, first := r.failedOver(t)
 					<-time.After(age)
 					r.provider.forgets()
@@ -82,7 +82,7 @@ func TestWhatAnOldCopyHasOpenTakesWhatWasMade(t *testing.T) {
 // The open create of the copy has been given what another provider made. That provider is taken
 // out of the configuration before it has told more.
 func TestWhatWasMadeIsNotGivenUpWhereItsProviderIsTakenOut(t *testing.T) {
-	among(t, three, func(t *testing.T, r *rig) {
+	withProviders(t, three, func(t *testing.T, r *rig) {
 		older, first := r.failedOver(t)
 		<-time.After(20 * time.Minute)
 		back := r.onCopy(older)
@@ -108,7 +108,7 @@ func TestWhatWasMadeIsNotGivenUpWhereItsProviderIsTakenOut(t *testing.T) {
 // At the next start the name of the provider that has made it means an account that does not
 // have it.
 func TestSomebodyIsAskedWhereTheAccountOfWhatWasMadeHasChanged(t *testing.T) {
-	among(t, three, func(t *testing.T, r *rig) {
+	withProviders(t, three, func(t *testing.T, r *rig) {
 		older, first := r.failedOver(t)
 		<-time.After(20 * time.Minute)
 		back := r.onCopy(older)
@@ -132,7 +132,7 @@ func TestSomebodyIsAskedWhereTheAccountOfWhatWasMadeHasChanged(t *testing.T) {
 // put back, the time is over in which what waits is tried again; it is looked for before it is
 // given up.
 func TestAnOlderPaymentThatWaitedIsNotGivenUpThoughCharged(t *testing.T) {
-	within(t, func(t *testing.T, r *rig) {
+	onVirtualTime(t, func(t *testing.T, r *rig) {
 		r.hang(fault.Unavailable, time.Minute)
 		res, err := r.pay(t, "k")
 		if err != nil {
@@ -140,7 +140,7 @@ func TestAnOlderPaymentThatWaitedIsNotGivenUpThoughCharged(t *testing.T) {
 		}
 		<-time.After(15 * time.Second)
 		older := r.backup(t, res.Payment.ID)
-		if p := r.settled(t, res.Payment.ID, 10*time.Minute); p.Status != payment.Succeeded {
+		if p := r.waitClosed(t, res.Payment.ID, 10*time.Minute); p.Status != payment.Succeeded {
 			t.Fatalf("%+v", p)
 		}
 		<-time.After(20 * time.Minute)
@@ -155,7 +155,7 @@ func TestAnOlderPaymentThatWaitedIsNotGivenUpThoughCharged(t *testing.T) {
 
 // The same for a confirm. The payment has its object, and nobody reads it meanwhile.
 func TestAConfirmThatWaitsInTheCopyIsNotGivenUpThoughPaid(t *testing.T) {
-	within(t, func(t *testing.T, r *rig) {
+	onVirtualTime(t, func(t *testing.T, r *rig) {
 		unconfirmed := payments.CreateRequest{Amount: 1250, Currency: "eur", PaymentMethod: "pm_ok", Confirmation: payment.ConfirmServer}
 		first, err := r.Create(t.Context(), tenant, unconfirmed, key("k", "a"))
 		if err != nil {
@@ -166,11 +166,11 @@ func TestAConfirmThatWaitsInTheCopyIsNotGivenUpThoughPaid(t *testing.T) {
 		r.hang(fault.Unavailable, time.Minute)
 		res, err := r.Confirm(t.Context(), tenant, p.ID, payments.ConfirmRequest{}, opKey("confirm", "c"))
 		if err != nil || !res.Operation.Outcome.Open() {
-			t.Fatalf("%+v, %v", res.Operation, err)
+			t.Fatalf("outcome = %q, error %v; want an open one", res.Operation.Outcome, err)
 		}
 		<-time.After(25 * time.Second)
 		older := r.backup(t, p.ID)
-		if now := r.settled(t, p.ID, 5*time.Minute); now.Status != payment.Succeeded {
+		if now := r.waitClosed(t, p.ID, 5*time.Minute); now.Status != payment.Succeeded {
 			t.Fatalf("%+v", now)
 		}
 		<-time.After(20 * time.Minute)
@@ -186,7 +186,7 @@ func TestAConfirmThatWaitsInTheCopyIsNotGivenUpThoughPaid(t *testing.T) {
 // The copy was made in its call. The caller was told that nothing was done, and has paid under
 // another key.
 func TestACreateThatWasRefusedSinceIsNotCalledAgain(t *testing.T) {
-	within(t, func(t *testing.T, r *rig) {
+	onVirtualTime(t, func(t *testing.T, r *rig) {
 		older := r.refusedInCall(t, func() {
 			if _, err := r.pay(t, "k"); !fault.Is(err, fault.Unavailable) {
 				t.Fatal(err)
@@ -204,7 +204,7 @@ func TestACreateThatWasRefusedSinceIsNotCalledAgain(t *testing.T) {
 
 // The same for a cancel: its caller was told that nothing was done.
 func TestACancelThatWasRefusedSinceIsNotCalledAgain(t *testing.T) {
-	within(t, func(t *testing.T, r *rig) {
+	onVirtualTime(t, func(t *testing.T, r *rig) {
 		req := request()
 		req.CaptureMethod = payment.CaptureManual
 		first, err := r.Create(t.Context(), tenant, req, key("k", "a"))

@@ -21,7 +21,7 @@ func TestARepeatWhileTheProviderIsReadIsNotTakenForTheUseInTheCopy(t *testing.T)
 	for wait := time.Duration(0); wait < 8*time.Second; wait += 2 * time.Second {
 		for _, slow := range []string{memjournal.Get, memjournal.Find} {
 			t.Run(fmt.Sprintf("%s later, slow %s", wait, slow), func(t *testing.T) {
-				within(t, func(t *testing.T, r *rig) {
+				onVirtualTime(t, func(t *testing.T, r *rig) {
 					r.provider.failBefore(fails(fault.Unavailable, 1))
 					first, _ := r.pay(t, "k")
 					older := r.backup(t, first.Payment.ID)
@@ -64,7 +64,7 @@ func TestAKeyIsAnsweredDuringTheReadingWhereItHadNotExpired(t *testing.T) {
 		"67 hours":    {67 * time.Hour, false},
 	} {
 		t.Run(name, func(t *testing.T) {
-			within(t, func(t *testing.T, r *rig) {
+			onVirtualTime(t, func(t *testing.T, r *rig) {
 				p := r.paid(t)
 				older := r.backup(t, p.ID)
 				<-time.After(row.age)
@@ -104,7 +104,7 @@ func TestTheSecondReadingDoesNotGoByTheClock(t *testing.T) {
 	}
 	for name, ahead := range map[string]time.Duration{"clocks agree": 0, "another gateway's": 2 * time.Minute} {
 		t.Run(name, func(t *testing.T) {
-			among(t, three, func(t *testing.T, r *rig) {
+			withProviders(t, three, func(t *testing.T, r *rig) {
 				r.provider.failBefore(always(fault.Unavailable))
 				r.all[1].failBefore(slow)
 				older := memjournal.New(clock.System{})
@@ -121,7 +121,7 @@ func TestTheSecondReadingDoesNotGoByTheClock(t *testing.T) {
 		})
 	}
 	t.Run("the same one, set right between", func(t *testing.T) {
-		among(t, three, func(t *testing.T, r *rig) {
+		withProviders(t, three, func(t *testing.T, r *rig) {
 			r.provider.failBefore(always(fault.Unavailable))
 			r.all[1].failBefore(slow)
 			restore := payments.Restore{At: time.Now().Add(-2 * time.Minute), Since: time.Now().Add(-2 * time.Minute)}
@@ -136,8 +136,8 @@ func TestTheSecondReadingDoesNotGoByTheClock(t *testing.T) {
 }
 
 // Who opens the store tells of the restore, and who follows it does so once more.
-func TestARestoreThatIsToldOfAgainIsNotReadAgain(t *testing.T) {
-	within(t, func(t *testing.T, r *rig) {
+func TestRepeatedNoticeOfARestoreReadsNothingAgain(t *testing.T) {
+	onVirtualTime(t, func(t *testing.T, r *rig) {
 		s := r.restored(t, memjournal.New(clock.System{}))
 		<-time.After(30 * time.Second)
 		s.RestoreNoticed()

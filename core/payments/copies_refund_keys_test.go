@@ -17,7 +17,7 @@ import (
 // It was refused before the copy, and done 71 hours later, so that its key was kept for 72 hours
 // more. In the copy the key counts from the refusal.
 func TestARefundWhoseKeyTheCopyGivesUpThoughItWasUsedLaterIsNotMadeAgain(t *testing.T) {
-	within(t, func(t *testing.T, r *rig) {
+	onVirtualTime(t, func(t *testing.T, r *rig) {
 		p := r.paid(t)
 		r.provider.failBefore(always(fault.Unavailable))
 		if _, err := r.Refund(t.Context(), tenant, p.ID, 300, opKey("refunds", "r")); !fault.Is(err, fault.Unavailable) {
@@ -46,7 +46,7 @@ func TestARefundWhoseKeyTheCopyGivesUpThoughItWasUsedLaterIsNotMadeAgain(t *test
 // The clock is 80 hours behind when the copy is first used, and is set right later. The provider
 // has forgotten the refund's key.
 func TestAClockThatWasBehindAtTheStartRefundsNothingAgain(t *testing.T) {
-	within(t, func(t *testing.T, r *rig) {
+	onVirtualTime(t, func(t *testing.T, r *rig) {
 		<-time.After(80 * time.Hour)
 		p := r.paid(t)
 		older := r.backup(t, p.ID)
@@ -73,11 +73,11 @@ func TestAClockThatWasBehindAtTheStartRefundsNothingAgain(t *testing.T) {
 
 // The copy has the payment reserved; it was captured and partly refunded since. The provider does not tell
 // for 74 hours, and the caller is told to ask again all the time.
-func TestACallerWhoIsToldToAskAgainForDaysIsNotRefundedAgain(t *testing.T) {
+func TestRepeatsDuringLongHoldRefundOnce(t *testing.T) {
 	t.Parallel()
 	for name, blind := range map[string]time.Duration{"for less than keys are kept": 60 * time.Hour, "for more than keys are kept": 74 * time.Hour} {
 		t.Run(name, func(t *testing.T) {
-			within(t, func(t *testing.T, r *rig) {
+			onVirtualTime(t, func(t *testing.T, r *rig) {
 				req := request()
 				req.CaptureMethod = payment.CaptureManual
 				first, err := r.Create(t.Context(), tenant, req, key("k", "a"))
@@ -133,7 +133,7 @@ func refundKey(body string) idempotency.Key {
 // The key of a refund was used anew when its first use had expired, for another amount. The copy has
 // neither. The last use is repeated.
 func TestTheLastUseOfARefundsKeyIsAnswered(t *testing.T) {
-	within(t, func(t *testing.T, r *rig) {
+	onVirtualTime(t, func(t *testing.T, r *rig) {
 		p := r.paid(t)
 		older := r.backup(t, p.ID)
 		if _, err := r.Refund(t.Context(), tenant, p.ID, 500, refundKey("500")); err != nil {
@@ -163,7 +163,7 @@ func TestANewUseOfARefundsKeyIsMade(t *testing.T) {
 	t.Parallel()
 	for name, uses := range map[string]int{"one use lost": 1, "two uses lost": 2} {
 		t.Run(name, func(t *testing.T) {
-			within(t, func(t *testing.T, r *rig) {
+			onVirtualTime(t, func(t *testing.T, r *rig) {
 				p := r.paid(t)
 				older := r.backup(t, p.ID)
 				for range uses {

@@ -28,7 +28,7 @@ func TestARefundThatAnOlderCopyDoesNotHaveIsNotMadeAgain(t *testing.T) {
 		"shortly before the caller's key ends": {amount: 500, later: 60 * time.Hour},
 	} {
 		t.Run(name, func(t *testing.T) {
-			within(t, func(t *testing.T, r *rig) {
+			onVirtualTime(t, func(t *testing.T, r *rig) {
 				p := r.paid(t)
 				older := r.backup(t, p.ID)
 				refund := func(s *payments.Service) (payments.Result, error) {
@@ -78,7 +78,7 @@ func TestARefundThatAnOlderCopyDoesNotHaveIsNotMadeAgain(t *testing.T) {
 
 // It is repeated shortly before and shortly after 72 hours have gone by since it was made.
 func TestARefundThatIsRepeatedAroundTheEndOfItsKeyIsNotMadeAgain(t *testing.T) {
-	within(t, func(t *testing.T, r *rig) {
+	onVirtualTime(t, func(t *testing.T, r *rig) {
 		p := r.paid(t)
 		older := r.backup(t, p.ID)
 		refund := func(s *payments.Service) (payments.Result, error) {
@@ -115,7 +115,7 @@ func TestARefundOfMoreThanIsLeftIsAnsweredWhenItIsRepeated(t *testing.T) {
 	)
 	for _, state := range []string{asItWas, current, absent} {
 		t.Run(state, func(t *testing.T) {
-			within(t, func(t *testing.T, r *rig) {
+			onVirtualTime(t, func(t *testing.T, r *rig) {
 				p := r.paid(t)
 				older := r.backup(t, p.ID)
 				if state == absent {
@@ -150,7 +150,7 @@ func TestARefundOfMoreThanIsLeftIsAnsweredWhenItIsRepeated(t *testing.T) {
 
 // The sum that the provider tells of the payment has it already.
 func TestARefundThatIsFoundIsCountedOnce(t *testing.T) {
-	within(t, func(t *testing.T, r *rig) {
+	onVirtualTime(t, func(t *testing.T, r *rig) {
 		p := r.paid(t)
 		older := r.backup(t, p.ID)
 		if _, err := r.Refund(t.Context(), tenant, p.ID, 300, opKey("refunds", "r")); err != nil {
@@ -168,7 +168,7 @@ func TestARefundThatIsFoundIsCountedOnce(t *testing.T) {
 }
 
 func TestAKeyThatWasUsedForAnotherRefundAfterTheCopyIsRefused(t *testing.T) {
-	within(t, func(t *testing.T, r *rig) {
+	onVirtualTime(t, func(t *testing.T, r *rig) {
 		p := r.paid(t)
 		older := r.backup(t, p.ID)
 		if _, err := r.Refund(t.Context(), tenant, p.ID, 500, opKey("refunds", "r")); err != nil {
@@ -185,16 +185,16 @@ func TestAKeyThatWasUsedForAnotherRefundAfterTheCopyIsRefused(t *testing.T) {
 
 // The copy is put back while what waits is tried again; the provider has forgotten the key.
 func TestARefundThatWaitsInTheCopyIsFound(t *testing.T) {
-	within(t, func(t *testing.T, r *rig) {
+	onVirtualTime(t, func(t *testing.T, r *rig) {
 		p := r.paid(t)
 		<-time.After(8 * time.Hour)
 		r.hang(fault.Unavailable, time.Minute)
 		if res, err := r.Refund(t.Context(), tenant, p.ID, 500, opKey("refunds", "r")); err != nil || !res.Operation.Outcome.Open() {
-			t.Fatalf("%+v, %v", res.Operation, err)
+			t.Fatalf("outcome = %q, error %v; want an open one", res.Operation.Outcome, err)
 		}
 		<-time.After(25 * time.Second)
 		older := r.backup(t, p.ID)
-		r.settled(t, p.ID, 5*time.Minute)
+		r.waitClosed(t, p.ID, 5*time.Minute)
 		r.provider.forgets()
 		s := r.restored(t, older)
 		<-time.After(5 * time.Minute)
@@ -208,17 +208,17 @@ func TestARefundThatWaitsInTheCopyIsFound(t *testing.T) {
 // When the copy is put back, the time is over in which what waits is tried again; it is looked
 // for before it is given up.
 func TestARefundThatWaitsInTheCopyIsNotGivenUpThoughDone(t *testing.T) {
-	within(t, func(t *testing.T, r *rig) {
+	onVirtualTime(t, func(t *testing.T, r *rig) {
 		p := r.paid(t)
 		<-time.After(8 * time.Hour)
 		r.hang(fault.Unavailable, time.Minute)
 		res, err := r.Refund(t.Context(), tenant, p.ID, 500, opKey("refunds", "r"))
 		if err != nil || !res.Operation.Outcome.Open() {
-			t.Fatalf("%+v, %v", res.Operation, err)
+			t.Fatalf("outcome = %q, error %v; want an open one", res.Operation.Outcome, err)
 		}
 		<-time.After(25 * time.Second)
 		older := r.backup(t, p.ID)
-		now := r.settled(t, p.ID, 5*time.Minute)
+		now := r.waitClosed(t, p.ID, 5*time.Minute)
 		if op := now.Operation(res.Operation.ID); op.Outcome != payment.Done {
 			t.Fatalf("%+v", op)
 		}
@@ -242,7 +242,7 @@ func TestARefundThatWasRefusedSinceIsNotCalledAgain(t *testing.T) {
 		"when what waits is given up":           16 * time.Minute,
 	} {
 		t.Run(name, func(t *testing.T) {
-			within(t, func(t *testing.T, r *rig) {
+			onVirtualTime(t, func(t *testing.T, r *rig) {
 				p := r.paid(t)
 				older := r.refusedInCall(t, func() {
 					if _, err := r.Refund(t.Context(), tenant, p.ID, 500, opKey("refunds", "r")); !fault.Is(err, fault.Unavailable) {
@@ -265,7 +265,7 @@ func TestARefundThatWasRefusedSinceIsNotCalledAgain(t *testing.T) {
 
 // The copy has the payment reserved; it was captured since, so that it can be refunded.
 func TestNothingIsRefusedByAnOldStateWhileTheProviderDoesNotAnswer(t *testing.T) {
-	within(t, func(t *testing.T, r *rig) {
+	onVirtualTime(t, func(t *testing.T, r *rig) {
 		req := request()
 		req.CaptureMethod = payment.CaptureManual
 		first, err := r.Create(t.Context(), tenant, req, key("k", "a"))

@@ -50,7 +50,7 @@ func TestWhatAnOlderCopyShowsIsAskedAbout(t *testing.T) {
 	} {
 		for when, age := range map[string]time.Duration{"made a minute before": time.Minute, "made days before": 100 * time.Hour} {
 			t.Run(name+", "+when, func(t *testing.T) {
-				within(t, func(t *testing.T, r *rig) {
+				onVirtualTime(t, func(t *testing.T, r *rig) {
 					req := request()
 					tt.request(&req)
 					first, _ := r.Create(t.Context(), tenant, req, key("k", "a"))
@@ -85,7 +85,7 @@ func refunds(t *testing.T, s *payments.Service, id string) error {
 }
 
 func TestAnOutdatedPaymentIsAskedAboutOnce(t *testing.T) {
-	within(t, func(t *testing.T, r *rig) {
+	onVirtualTime(t, func(t *testing.T, r *rig) {
 		p := r.paid(t)
 		<-time.After(100 * time.Hour)
 		older := r.backup(t, p.ID)
@@ -134,7 +134,7 @@ func TestWhatAnOlderCopyDoesNotHaveIsMadeOfWhatItsProviderHas(t *testing.T) {
 		},
 	} {
 		t.Run(name, func(t *testing.T) {
-			within(t, func(t *testing.T, r *rig) {
+			onVirtualTime(t, func(t *testing.T, r *rig) {
 				req := request()
 				req.Metadata = map[string]string{"order": "7"}
 				if tt.request != nil {
@@ -174,7 +174,7 @@ func TestWhatAnOlderCopyDoesNotHaveIsMadeOfWhatItsProviderHas(t *testing.T) {
 
 // An unconfirmed payment that is to be captured later.
 func TestWhatIsReadAgainIsShownAsItWasAskedFor(t *testing.T) {
-	within(t, func(t *testing.T, r *rig) {
+	onVirtualTime(t, func(t *testing.T, r *rig) {
 		used(t, r.journal)
 		c0 := cloned(t, r.journal)
 		req := payments.CreateRequest{

@@ -14,7 +14,7 @@ import (
 // the key is kept for 72 hours more. The copy is put back nine hours later, where the key counts
 // from the refusal, and is given up before the providers are read.
 func TestAKeyThatTheCopyGivesUpThoughItWasUsedLaterIsNotChargedAgain(t *testing.T) {
-	within(t, func(t *testing.T, r *rig) {
+	onVirtualTime(t, func(t *testing.T, r *rig) {
 		r.provider.failBefore(fails(fault.Unavailable, 1))
 		first, err := r.pay(t, "k")
 		if !fault.Is(err, fault.Unavailable) {
@@ -43,7 +43,7 @@ func TestAKeyThatTheCopyGivesUpThoughItWasUsedLaterIsNotChargedAgain(t *testing.
 // A key that is used anew each time it has expired, as for a subscription. The copy has its
 // first uses, and not the last, which had an expiresAt. It is repeated after that.
 func TestTheLastUseOfAWornKeyIsAnsweredAfterItsExpiresAt(t *testing.T) {
-	within(t, func(t *testing.T, r *rig) {
+	onVirtualTime(t, func(t *testing.T, r *rig) {
 		for range 3 {
 			mustPay(t, r.Service, "k")
 			<-time.After(73 * time.Hour)
@@ -73,7 +73,7 @@ func TestTheLastUseOfAWornKeyIsAnsweredAfterItsExpiresAt(t *testing.T) {
 // The key's first use, which the copy has, was refused and has expired; the second was paid. It is repeated
 // after its expiresAt, before the copy's keys are given up.
 func TestTheLastUseIsAnsweredAfterItsExpiresAtBeforeTheCopyGivesUpTheFirst(t *testing.T) {
-	within(t, func(t *testing.T, r *rig) {
+	onVirtualTime(t, func(t *testing.T, r *rig) {
 		req := request()
 		req.ExpiresAt = time.Now().Add(74 * time.Hour)
 		r.provider.failBefore(fails(fault.Unavailable, 1))
@@ -110,7 +110,7 @@ func TestTheLastUseAfterAHoleIsAnsweredThoughTheClockWasBehind(t *testing.T) {
 		"neither": {0, 0},
 	} {
 		t.Run(name, func(t *testing.T) {
-			within(t, func(t *testing.T, r *rig) {
+			onVirtualTime(t, func(t *testing.T, r *rig) {
 				<-time.After(time.Hour)
 				r.copied = time.Now()
 				older := memjournal.New(clock.System{})
@@ -154,7 +154,7 @@ func TestARepeatWhileTheProviderIsReadChargesNobodyAgain(t *testing.T) {
 	t.Parallel()
 	for wait := time.Duration(0); wait < 8*time.Second; wait += 500 * time.Millisecond {
 		t.Run("it is repeated "+wait.String()+" later", func(t *testing.T) {
-			within(t, func(t *testing.T, r *rig) {
+			onVirtualTime(t, func(t *testing.T, r *rig) {
 				<-time.After(time.Hour)
 				r.copied = time.Now()
 				older := memjournal.New(clock.System{})

@@ -53,7 +53,7 @@ func TestTheLastUseIsAnsweredWhereTheCopyHasEarlierOnes(t *testing.T) {
 		"the last was refused, a day-old copy": {before: 1, last: refuse, age: 60 * time.Hour, paid: 2},
 	} {
 		t.Run(name, func(t *testing.T) {
-			within(t, func(t *testing.T, r *rig) {
+			onVirtualTime(t, func(t *testing.T, r *rig) {
 				r.uses(t, row.before)
 				row.last(t, r)
 				<-time.After(row.age)
@@ -76,7 +76,7 @@ func TestTheLastUseIsAnsweredWhereTheCopyHasNone(t *testing.T) {
 	t.Parallel()
 	for name, n := range map[string]int{"of two uses": 2, "of five uses": 5} {
 		t.Run(name, func(t *testing.T) {
-			within(t, func(t *testing.T, r *rig) {
+			onVirtualTime(t, func(t *testing.T, r *rig) {
 				r.copied = time.Now()
 				last := r.uses(t, n)
 				r.provider.forgets()
@@ -97,7 +97,7 @@ func TestTheLastUseIsAnsweredWhereTheCopyHasNone(t *testing.T) {
 // Four uses were lost with the first copy, of which the provider tells of the last alone. The second
 // copy was made an hour before it was put back, and the third before the next use.
 func TestTheLastUseIsAnsweredAfterAHoleFromAnEarlierRestore(t *testing.T) {
-	within(t, func(t *testing.T, r *rig) {
+	onVirtualTime(t, func(t *testing.T, r *rig) {
 		used(t, r.journal)
 		mustPay(t, r.Service, "early")
 		c0 := cloned(t, r.journal)

@@ -1,12 +1,14 @@
 // Package payments creates payments at the providers, and confirms, captures, cancels and
 // refunds them. Each operation is saved before its provider is called. No money moves twice
-// for one key. An unknown outcome is looked into until it is known.
+// for one key. An unknown outcome is investigated until it is known.
 package payments
 
 import (
+	"cmp"
 	"context"
 	"maps"
 	"reflect"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -31,7 +33,7 @@ import (
 // again.
 func (s *Service) Create(ctx context.Context, tenant string, r CreateRequest, key idempotency.Key) (Result, error) {
 	by := s.Clock.Now().Add(answerWithin)
-	if err := s.check(r); err != nil {
+	if err := cmp.Or(money.Check(r.Amount, r.Currency, s.Currencies), r.Check()); err != nil {
 		return Result{}, err
 	}
 	if len(s.Gateways) == 0 {
@@ -53,7 +55,7 @@ func (s *Service) Create(ctx context.Context, tenant string, r CreateRequest, ke
 			if err != errExpired { //nolint:errorlint // our own sentinel, returned as it is
 				return result, err
 			}
-			_, absent := s.load(ctx, tenant, s.paymentID(key, generation))
+			_, absent := s.records.Get(ctx, tenant, s.paymentID(key, generation))
 			if absent == nil { // the payment is of an earlier use of the key, which has expired
 				continue
 			}
@@ -73,7 +75,7 @@ func (s *Service) Create(ctx context.Context, tenant string, r CreateRequest, ke
 		case !fault.Is(err, fault.Conflict) || key.Empty():
 			return Result{}, err
 		}
-		known, err := s.byKey(ctx, key)
+		known, err := s.records.Find(ctx, ports.ByIdem, key.Scoped)
 		if !fault.Is(err, fault.NotFound) {
 			return s.answered(ctx, by, known, key, err)
 		}
@@ -90,16 +92,16 @@ func (s *Service) Create(ctx context.Context, tenant string, r CreateRequest, ke
 // request has expired, or if new payments are held after a restore.
 func (s *Service) onlyRepeat(ctx context.Context, by time.Time, key idempotency.Key, held bool) (Result, error) {
 	if !key.Empty() {
-		known, err := s.byKey(ctx, key)
+		known, err := s.records.Find(ctx, ports.ByIdem, key.Scoped)
 		if err == nil && held && s.usedSince(&known.payment, key) {
-			return Result{}, errRecollecting()
+			return Result{}, errInventoryPending
 		}
 		if !fault.Is(err, fault.NotFound) {
 			return s.answered(ctx, by, known, key, err)
 		}
 	}
 	if held {
-		return Result{}, errRecollecting()
+		return Result{}, errInventoryPending
 	}
 	return Result{}, errExpired
 }
@@ -115,17 +117,6 @@ func (s *Service) answered(ctx context.Context, by time.Time, st stored, key ide
 	return s.repeat(ctx, by, st, key)
 }
 
-func (s *Service) check(r CreateRequest) error {
-	if err := money.Check(r.Amount, r.Currency, s.Currencies); err != nil {
-		return err
-	}
-	return payment.Fields{
-		CustomerID: r.CustomerID, Description: r.Description, ReturnURL: r.ReturnURL,
-		CaptureMethod: r.CaptureMethod, Confirmation: r.Confirmation, Confirm: r.Confirm, Metadata: r.Metadata,
-		PaymentMethod: r.PaymentMethod, PaymentMethods: r.PaymentMethods, Customers: r.Customers,
-	}.Check()
-}
-
 // draft returns a payment that is claimed by this process and about to be created at the
 // provider.
 func (s *Service) draft(tenant string, r CreateRequest, key idempotency.Key, generation int) (stored, error) {
@@ -137,7 +128,7 @@ func (s *Service) draft(tenant string, r CreateRequest, key idempotency.Key, gen
 		ReturnURL: r.ReturnURL, CaptureMethod: r.CaptureMethod, Confirmation: r.Confirmation,
 		Metadata: maps.Clone(r.Metadata), ExpiresAt: r.ExpiresAt, CreatedAt: now, KnownSince: s.restoredAt(),
 	}
-	if err := s.place(&p, payment.Create, key, s.requestOf(r)); err != nil {
+	if err := s.beginCreate(&p, payment.Create, key, s.requestOf(r)); err != nil {
 		return stored{}, err
 	}
 	st := stored{payment: p, record: ports.Record{Idem: key.Scoped}, limit: maxBytes}
@@ -147,16 +138,11 @@ func (s *Service) draft(tenant string, r CreateRequest, key idempotency.Key, gen
 
 // withDefaults returns the request with its defaults filled in.
 func withDefaults(r CreateRequest) CreateRequest {
-	if r.CaptureMethod == "" {
-		r.CaptureMethod = payment.CaptureAutomatic
-	}
-	switch {
-	case r.Confirmation != "":
-	case r.Confirm:
+	r.CaptureMethod = cmp.Or(r.CaptureMethod, payment.CaptureAutomatic)
+	if r.Confirmation == "" && r.Confirm {
 		r.Confirmation = payment.ConfirmServer
-	default:
-		r.Confirmation = payment.ConfirmClient
 	}
+	r.Confirmation = cmp.Or(r.Confirmation, payment.ConfirmClient)
 	return r
 }
 
@@ -178,7 +164,7 @@ func (s *Service) requestOf(r CreateRequest) payment.Request {
 // body. So if the proof that nothing was done should be wrong, the provider recognizes the
 // key.
 func (s *Service) begin(p *payment.Payment, a payment.Action, amount int64, key idempotency.Key, r payment.Request) error {
-	op := s.tried(p, a, key, r)
+	op := s.earlierTry(p, a, key, r)
 	if op == nil {
 		p.Operations = append(p.Operations, payment.Operation{
 			ID: s.IDs.New("op"), Action: a, Provider: p.Provider, Amount: amount,
@@ -187,11 +173,11 @@ func (s *Service) begin(p *payment.Payment, a payment.Action, amount int64, key 
 		op = &p.Operations[len(p.Operations)-1]
 	}
 	op.Request.Made = r.Made
-	return s.try(p, op)
+	return s.beginTry(p, op)
 }
 
-// try makes an operation ready for its next call.
-func (s *Service) try(p *payment.Payment, op *payment.Operation) error {
+// beginTry makes an operation ready for its next call.
+func (s *Service) beginTry(p *payment.Payment, op *payment.Operation) error {
 	if op.Absent { // no effect of the previous key is possible any more
 		op.Generation++
 		op.Absent, op.Unsure, op.Stale, op.Lookups, op.LookedAt, op.SeenAt = false, false, false, 0, time.Time{}, time.Time{}
@@ -202,7 +188,7 @@ func (s *Service) try(p *payment.Payment, op *payment.Operation) error {
 		op.TriedAt = s.Clock.Now()
 	}
 	op.Outcome, op.Kind, op.Error, op.EndedAt = payment.Calling, "", nil, time.Time{}
-	op.Unremember()
+	op.ClearAnswer()
 	op.AcceptedAt, op.Turn = time.Time{}, nextTurn(p)
 	if op.Request.Made == nil { // otherwise it was begun before the restore
 		op.KnownSince = s.restoredAt()
@@ -210,24 +196,21 @@ func (s *Service) try(p *payment.Payment, op *payment.Operation) error {
 	if op.ProviderKey == "" {
 		op.ProviderKey = s.providerKey(p, op)
 	}
-	if op.Account == "" {
-		op.Account = s.account(op.Provider)
-	}
-	if op.Creates() { // another provider may have been tried in the meantime
-		p.Account = op.Account
-	}
-	if op.Body != "" {
+	s.recordAccount(p, op)
+	g, ok := s.gateway(op.Provider)
+	if op.Body != "" || !ok { // without a gateway, call returns the error
 		return nil
 	}
-	body, err := s.compose(p, op)
+	body, err := g.Compose(change(p, op))
 	op.Body = body
 	return err
 }
 
-// know records the account that the operation is sent to. For an operation that creates the
-// intent, that is also the account of the payment.
-func (s *Service) know(p *payment.Payment, op *payment.Operation) {
-	op.Account = s.account(op.Provider)
+// recordAccount records the account that the operation is sent to, unless it is recorded. For
+// an operation that creates the intent, that is also the account of the payment: another
+// provider may have been tried before.
+func (s *Service) recordAccount(p *payment.Payment, op *payment.Operation) {
+	op.Account = cmp.Or(op.Account, s.account(op.Provider))
 	if op.Creates() {
 		p.Account = op.Account
 	}
@@ -241,20 +224,20 @@ func nextTurn(p *payment.Payment) int {
 	return last + 1
 }
 
-// sameAs reports whether the operation was sent to the account that its provider's name
+// sameAccountAs reports whether the operation was sent to the account that its provider's name
 // means now. It is true if either account is not known.
-func (s *Service) sameAs(op *payment.Operation) bool {
+func (s *Service) sameAccountAs(op *payment.Operation) bool {
 	now := s.account(op.Provider)
 	return op.Account == "" || now == "" || now == op.Account
 }
 
-// tried returns the operation of the same request at the payment's provider if it did
+// earlierTry returns the operation of the same request at the payment's provider if it did
 // nothing, else nil. Without a key only an operation that creates the intent is recognized
 // as the same request, since an intent is created only once.
-func (s *Service) tried(p *payment.Payment, a payment.Action, key idempotency.Key, r payment.Request) *payment.Operation {
+func (s *Service) earlierTry(p *payment.Payment, a payment.Action, key idempotency.Key, r payment.Request) *payment.Operation {
 	for i := len(p.Operations) - 1; i >= 0; i-- {
 		op := &p.Operations[i]
-		same := op.Action == a && op.Provider == p.Provider && op.Key == key.Scoped && op.DidNothing() && s.sameAs(op)
+		same := op.Action == a && op.Provider == p.Provider && op.Key == key.Scoped && op.DidNothing() && s.sameAccountAs(op)
 		if same && (op.Key != "" || op.Creates() && reflect.DeepEqual(op.Request, r)) {
 			return op
 		}
@@ -296,12 +279,12 @@ func (s *Service) providerKey(p *payment.Payment, op *payment.Operation) string 
 		return "pbk_" + idempotency.Key{Scoped: op.Key}.Derive(s.Secret, "operation", p.ID, string(op.Action), op.Provider, strconv.Itoa(generation))
 	}
 	lost := 0
-	if s.knownBefore(p, *op) {
-		lost = s.lastRestore().uses()
+	if s.predatesRestore(p, *op) {
+		lost = s.lastRestore().missedUses()
 	}
 	next := op.Generation
 	for g := next; g <= next+lost; g++ {
-		if taken(p, op, name(g)) {
+		if slices.ContainsFunc(p.Operations, func(other payment.Operation) bool { return other.ID != op.ID && other.ProviderKey == name(g) }) {
 			next = g + 1
 		}
 	}
@@ -309,33 +292,9 @@ func (s *Service) providerKey(p *payment.Payment, op *payment.Operation) string 
 	return name(next)
 }
 
-func taken(p *payment.Payment, but *payment.Operation, name string) bool {
-	for i := range p.Operations {
-		if op := &p.Operations[i]; op.ID != but.ID && op.ProviderKey == name {
-			return true
-		}
-	}
-	return false
-}
-
-// CreateRequest is a request to create a payment. Providers are named as configured.
-type CreateRequest struct {
-	Amount         int64 // minor units
-	Currency       money.Currency
-	CustomerID     string // one of our users (usr_…), or the provider's customer
-	Metadata       map[string]string
-	PaymentMethod  string            // for the first provider only
-	PaymentMethods map[string]string // by provider
-	Customers      map[string]string // the provider's customer, by provider
-	Confirm        bool
-	CaptureMethod  payment.CaptureMethod // empty means automatic
-	Confirmation   payment.Confirmation  // empty means server with Confirm, client without
-	ReturnURL      string
-	Description    string
-	// ExpiresAt is until when a payment that was accepted but has not reached its provider
-	// is tried; zero means the usual time.
-	ExpiresAt time.Time
-}
+// CreateRequest is a request to create a payment. Providers are named as configured. An empty
+// CaptureMethod means automatic, an empty Confirmation server with Confirm and client without.
+type CreateRequest = payment.Fields
 
 // ConfirmRequest is a request to confirm a payment.
 type ConfirmRequest struct {

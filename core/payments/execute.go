@@ -3,7 +3,7 @@ package payments
 import (
 	"context"
 	"slices"
-	"sync"
+	"sync/atomic"
 	"time"
 
 	"patchbay/core/fault"
@@ -14,82 +14,54 @@ import (
 )
 
 // reply coordinates a waiting caller and the work in the background. Either the caller
-// gets the result of the work, or it was told early that the work continues, and then the
+// gets the result of the work, or it was answered early that the work continues, and then the
 // gateway completes it. This is decided before a refusal is saved, so that the saved state
 // says who tries again.
-type reply struct {
-	mu              sync.Mutex
-	early, answered bool
-}
+type reply struct{ atomic.Int32 }
 
-// leave records that the caller leaves with an early answer. It returns false while a
-// refusal is being saved for the caller.
-func (r *reply) leave() bool {
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	r.early = !r.answered
-	return r.early
-}
-
-// answer records that the caller gets a refusal. It returns false if the caller has left.
-func (r *reply) answer() bool {
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	r.answered = !r.early
-	return r.answered
-}
-
-// goOn records that the work continues after all.
-func (r *reply) goOn() {
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	r.answered = false
-}
-
-func (r *reply) left() bool {
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	return r.early
-}
+// The states of a reply.
+const (
+	replyOpen    int32 = iota // also after a refusal, if the work continues after all
+	replyEarly                // the caller has left with an early answer
+	replyRefusal              // the caller gets the refusal that is being saved
+)
 
 // run calls the provider for an operation that has been saved. The work outlives the
 // caller. If it has not ended by the given time, the caller gets the payment as it is then.
 func (s *Service) run(ctx context.Context, by time.Time, st stored, id string) (Result, error) {
-	early := Result{Payment: st.payment, Operation: *st.payment.Operation(id)}
-	if !early.Operation.Outcome.Open() {
-		return early, failure(early.Operation)
+	present := Result{Payment: st.payment, Operation: *st.payment.Operation(id)}
+	if !present.Operation.Outcome.Open() {
+		return present, failure(present.Operation)
 	}
 	st.payment.Operations = slices.Clone(st.payment.Operations)
-	type end struct {
-		result Result
-		err    error
-	}
-	done := make(chan end, 1)
-	work := context.WithoutCancel(ctx)
 	var to reply
+	var result Result
+	var err error
+	done := make(chan struct{}) // not closed after a panic, which says nothing about the outcome
+	work := context.WithoutCancel(ctx)
 	s.calls.Go("call for a payment", func() {
-		result, err := s.execute(work, st, id, &to)
-		done <- end{result, err}
+		result, err = s.execute(work, st, id, &to)
+		close(done)
 	})
 	late := time.NewTimer(by.Sub(s.Clock.Now()))
 	defer late.Stop()
 	select {
-	case e := <-done:
-		return e.result, e.err
+	case <-done:
+		return result, err
 	case <-late.C:
 	}
 	until := s.Clock.Now().Add(saveWithin)
-	for !to.leave() {
+	for !to.CompareAndSwap(replyOpen, replyEarly) {
 		select {
-		case e := <-done:
-			return e.result, e.err
+		case <-done:
+			return result, err
 		case <-time.After(saveWithin / 30):
 		}
 		if s.Clock.Now().After(until) { // the refusal may or may not have been saved
-			return early, fault.New(fault.UnknownOutcome, "outcome_not_saved", "the provider has answered, and it could not be kept yet; ask again under the same key")
+			return present, fault.New(fault.UnknownOutcome, "outcome_not_saved", "the provider has answered, and it could not be kept yet; ask again under the same key")
 		}
 	}
-	return early, nil
+	return present, nil
 }
 
 // execute calls the provider and saves its answer. If it is proved that nothing was done,
@@ -99,29 +71,31 @@ func (s *Service) execute(ctx context.Context, st stored, id string, to *reply) 
 	defer cancel()
 	for {
 		a := answer{err: errLate}
-		if s.Clock.Now().Add(st.ahead).Before(st.record.Due) { // this only saves a call; keys and claims make a second call harmless
+		if s.Clock.Now().Add(st.clockAhead).Before(st.record.Due) { // this only saves a call; keys and claims make a second call harmless
 			a = s.call(working, st.payment, *st.payment.Operation(id))
 		}
-		refused := outcomeOf(a.err) == payment.NotSent || outcomeOf(a.err) == payment.NotExecuted
-		next, err := s.conclude(ctx, &st, id, a, working.Err() == nil, !refused && to.left() || refused && !to.answer())
+		if outcome := outcomeOf(a.err); outcome == payment.NotSent || outcome == payment.NotExecuted {
+			to.CompareAndSwap(replyOpen, replyRefusal)
+		}
+		next, err := s.conclude(ctx, &st, id, a, working.Err() == nil, to.Load() == replyEarly)
 		op := *st.payment.Operation(id)
 		switch {
 		case fault.From(err).Code == codeForeign:
-			s.disown(ctx, &st, id)
+			s.reviewForeign(ctx, &st, id)
 			op = *st.payment.Operation(id)
 			return Result{Payment: st.payment, Operation: op}, nil
 		case err != nil:
 			// The provider has answered, but the answer cannot be saved, so it cannot be given to
 			// the caller as final. When the lease ends, the resolver asks again under the same key.
-			s.Log.ErrorContext(ctx, "outcome of a payment is not saved", "payment", st.payment.ID, "tenant", st.payment.Tenant, "operation", id, "error", err)
+			s.logUnsaved(ctx, &st.payment, id, err)
 			op.Outcome, st.payment.Status = payment.Unknown, payment.Processing
 			return Result{Payment: st.payment, Operation: op}, nil
 		case next != "":
 			id = next
-			to.goOn()
+			to.CompareAndSwap(replyRefusal, replyOpen)
 			continue
-		case beyond(&op) && s.readjust(working, &st, op):
-			to.goOn()
+		case exceedsRemainder(&op) && s.retryWithRemainder(working, &st, op):
+			to.CompareAndSwap(replyRefusal, replyOpen)
 			continue
 		}
 		if op = *st.payment.Operation(id); op.Outcome.Open() {
@@ -133,6 +107,10 @@ func (s *Service) execute(ctx context.Context, st stored, id string, to *reply) 
 		}
 		return Result{Payment: shown, Operation: op}, s.refusal(&st.payment, op, a.err)
 	}
+}
+
+func (s *Service) logUnsaved(ctx context.Context, p *payment.Payment, operation string, err error) {
+	s.Log.ErrorContext(ctx, "outcome of a payment is not saved", "payment", p.ID, "tenant", p.Tenant, "operation", operation, "error", err)
 }
 
 // refusal returns the error of an operation that has just ended. Its RetryAfter is that of
@@ -157,12 +135,10 @@ var errLate = fault.New(fault.Canceled, "claim_over", "the gateway was stopped b
 // conclude saves an answer, and with it the operation to call next, if there is one.
 // accepted means that the caller has been answered 202.
 func (s *Service) conclude(ctx context.Context, st *stored, id string, a answer, inTime, accepted bool) (next string, err error) {
-	saving, cancel := context.WithTimeout(ctx, lease-callDeadline)
-	defer cancel()
 	st.cause = a.err
-	ours, try := worker.LeaseOf(st.record), markOf(st.payment.Operation(id))
-	var began mark // the next operation
-	err = s.insist(saving, st, func(st *stored) error {
+	ours, try := worker.LeaseOf(st.record), tryOf(st.payment.Operation(id))
+	var began tryID // the next operation
+	err = s.saveOutcome(ctx, st, func(st *stored) error {
 		p := &st.payment
 		if began.in(p) && p.Operation(began.id).Outcome == payment.Calling {
 			return nil // it was saved, and only the answer was lost
@@ -172,7 +148,7 @@ func (s *Service) conclude(ctx context.Context, st *stored, id string, a answer,
 		if op == nil {
 			return nil
 		}
-		s.take(st, op, a, held)
+		s.applyAnswer(st, op, a, held)
 		if !held {
 			if op.Outcome.Open() && op.AcceptedAt.IsZero() {
 				op.AcceptedAt = s.Clock.Now() // the caller of this try is answered 202, whoever ends the other
@@ -180,18 +156,18 @@ func (s *Service) conclude(ctx context.Context, st *stored, id string, a answer,
 			return nil
 		}
 		if op.Account == "" {
-			s.know(p, op)
+			s.recordAccount(p, op)
 		}
 		if accepted && op.AcceptedAt.IsZero() {
 			op.AcceptedAt = s.Clock.Now()
 		}
 		switch {
-		case op.Outcome == payment.Waiting: // take has postponed it until it is known what the providers hold
+		case op.Outcome == payment.Waiting: // applyAnswer has postponed it until it is known what the providers hold
 		case op.Outcome.Open():
 			s.release(st, s.Clock.Now()) // the resolver continues at once
-		case inTime && s.moveOn(p, *op, len(st.record.Body), a.err):
+		case inTime && s.failOver(p, *op, len(st.record.Body), a.err):
 			p.Open().AcceptedAt = op.AcceptedAt
-			began = markOf(p.Open())
+			began = tryOf(p.Open())
 			next = began.id
 			s.hold(st)
 		case !op.AcceptedAt.IsZero() && retryable(op):
@@ -237,7 +213,7 @@ func (s *Service) repeat(ctx context.Context, by time.Time, st stored, key idemp
 		err := fault.New(fault.Conflict, idempotency.CodeInFlight, "the first request under this key is still under way")
 		err.RetryAfter = time.Second
 		return Result{Payment: st.payment, Operation: *op}, err
-	case retryable(op) && op.Action == payment.Create && movedOn(&st.payment, op):
+	case retryable(op) && op.Action == payment.Create && advanced(&st.payment, op):
 		// The present payment is the answer. Nothing is begun.
 		now := *op
 		now.Kind = ""
@@ -249,9 +225,9 @@ func (s *Service) repeat(ctx context.Context, by time.Time, st stored, key idemp
 	return replay(st.payment, *op)
 }
 
-// movedOn reports whether something other than its create has changed a payment, or may
+// advanced reports whether something other than its create has changed a payment, or may
 // have.
-func movedOn(p *payment.Payment, create *payment.Operation) bool {
+func advanced(p *payment.Payment, create *payment.Operation) bool {
 	return p.ProviderReference != "" || p.Status.Terminal() || slices.ContainsFunc(p.Operations, func(op payment.Operation) bool {
 		same := op.Action == create.Action && op.Key == create.Key
 		return !same && (!op.DidNothing() || op.Unsure)
@@ -274,7 +250,7 @@ func replay(now payment.Payment, op payment.Operation) (Result, error) {
 // retryable reports whether it is proved that the operation did nothing, for a reason that
 // may pass.
 func retryable(op *payment.Operation) bool {
-	if op.Outcome != payment.NotSent && op.Outcome != payment.NotExecuted {
+	if !op.DidNothing() {
 		return false
 	}
 	kind := fault.ParseKind(op.Kind)
@@ -291,15 +267,15 @@ func (s *Service) again(ctx context.Context, by time.Time, st stored, id string)
 		switch {
 		case newest == nil || newest.ID != last.ID || newest.Tries != last.Tries: // nil: the key has expired
 			return fault.New(fault.Conflict, idempotency.CodeInFlight, "another repeat of this key is under way")
-		case last.Action == payment.Create && movedOn(p, newest):
-			return errMoved
+		case last.Action == payment.Create && advanced(p, newest):
+			return errAdvanced
 		case newest.Creates() && s.expired(*p):
 			return errExpired
 		}
 		return s.resume(p, newest)
 	})
-	if err == errMoved { //nolint:errorlint // our own sentinel, returned as it is
-		fresh, err := s.load(ctx, st.payment.Tenant, st.payment.ID)
+	if err == errAdvanced { //nolint:errorlint // our own sentinel, returned as it is
+		fresh, err := s.records.Get(ctx, st.payment.Tenant, st.payment.ID)
 		if err != nil {
 			return Result{}, err
 		}
@@ -308,14 +284,14 @@ func (s *Service) again(ctx context.Context, by time.Time, st stored, id string)
 	return result, err
 }
 
-// errMoved reports that the payment has advanced before its create was tried again.
-var errMoved = fault.New(fault.Conflict, codeInProgress, "another operation was done on this payment meanwhile")
+// errAdvanced reports that the payment has advanced before its create was tried again.
+var errAdvanced = fault.New(fault.Conflict, codeInProgress, "another operation was done on this payment meanwhile")
 
 // resume begins a further try of an operation that did nothing.
 func (s *Service) resume(p *payment.Payment, op *payment.Operation) error {
 	if err := allowed(p, op); err != nil {
 		if f := fault.From(err); f.Kind == fault.Invalid { // the request was valid when it was made
-			return fault.New(fault.Conflict, codeState, "the payment has moved on: "+f.Message)
+			return fault.New(fault.Conflict, payment.CodeState, "the payment has moved on: "+f.Message)
 		}
 		return err
 	}
@@ -325,12 +301,12 @@ func (s *Service) resume(p *payment.Payment, op *payment.Operation) error {
 		if op.Action == payment.Confirm {
 			p.Status, p.NextAction, p.Error = payment.Processing, nil, nil
 		}
-		return s.try(p, op)
+		return s.beginTry(p, op)
 	case p.ProviderReference != "":
 		return unexpected(p, "created again")
 	}
 	p.Status, p.Error = payment.Processing, nil
-	return s.place(p, op.Action, key, op.Request)
+	return s.beginCreate(p, op.Action, key, op.Request)
 }
 
 // failure returns the error with which an operation was answered, nil if there was none.

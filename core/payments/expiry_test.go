@@ -13,7 +13,7 @@ import (
 )
 
 func TestKeysOfAPaymentAreGivenUpInTheEnd(t *testing.T) {
-	within(t, func(t *testing.T, r *rig) {
+	onVirtualTime(t, func(t *testing.T, r *rig) {
 		first, err := r.pay(t, "create")
 		if err != nil {
 			t.Fatal(err)
@@ -118,7 +118,7 @@ func TestWhatAnEarlierVersionHasLeftIsTakenUpByWhoeverAsks(t *testing.T) {
 	} {
 		for who, ask := range asks {
 			t.Run(what+", by "+who, func(t *testing.T) {
-				within(t, func(t *testing.T, r *rig) {
+				onVirtualTime(t, func(t *testing.T, r *rig) {
 					r.left(t, left.p, left.op)
 					ask(t, r)
 					<-time.After(2 * time.Minute)
@@ -130,7 +130,7 @@ func TestWhatAnEarlierVersionHasLeftIsTakenUpByWhoeverAsks(t *testing.T) {
 		}
 	}
 	t.Run("once: a GET is no write", func(t *testing.T) {
-		within(t, func(t *testing.T, r *rig) {
+		onVirtualTime(t, func(t *testing.T, r *rig) {
 			r.left(t, payment.Payment{Status: payment.RequiresAction, ProviderReference: "pi_1"}, payment.Operation{Outcome: payment.Done})
 			first := r.status(t, "pay_old")
 			<-time.After(time.Second)

@@ -20,7 +20,7 @@ func TestPaymentsAreHeldUntilItIsKnownWhatTheProvidersHold(t *testing.T) {
 	t.Parallel()
 	for name, names := range map[string][]string{"several providers": three, "one provider": {"acme"}} {
 		t.Run(name, func(t *testing.T) {
-			among(t, names, func(t *testing.T, r *rig) {
+			withProviders(t, names, func(t *testing.T, r *rig) {
 				if r.Held() {
 					t.Error("nothing was put back")
 				}
@@ -40,8 +40,8 @@ func TestPaymentsAreHeldUntilItIsKnownWhatTheProvidersHold(t *testing.T) {
 	}
 }
 
-func TestAfterAnOlderCopyWasPutBackNothingIsMadeUntilAllProvidersHaveTold(t *testing.T) {
-	among(t, three, func(t *testing.T, r *rig) {
+func TestNothingIsCreatedAfterARestoreUntilAllProvidersAreRead(t *testing.T) {
+	withProviders(t, three, func(t *testing.T, r *rig) {
 		known, err := r.Create(t.Context(), tenant, everywhere(), key("known", "a"))
 		if err != nil {
 			t.Fatal(err)
@@ -66,7 +66,7 @@ func TestAfterAnOlderCopyWasPutBackNothingIsMadeUntilAllProvidersHaveTold(t *tes
 		r.all[2].cannotLook(nil)
 		<-time.After(70 * time.Second)
 		if res, err := s.Create(t.Context(), tenant, everywhere(), key("k", "a")); err != nil || res.Payment.Status != payment.Succeeded {
-			t.Errorf("%+v, %v", res.Payment, err)
+			t.Errorf("status = %q, error %v; want %q", res.Payment.Status, err, payment.Succeeded)
 		}
 	})
 }
@@ -81,7 +81,7 @@ func TestPaymentsAreMadeAMinuteAfterTheStart(t *testing.T) {
 		"the clock is set back for days": -100 * time.Hour,
 	} {
 		t.Run(name, func(t *testing.T) {
-			among(t, three, func(t *testing.T, r *rig) {
+			withProviders(t, three, func(t *testing.T, r *rig) {
 				behind := &skewed{}
 				s := r.restored(t, memjournal.New(clock.System{}), func(o *payments.Options) { o.Clock = behind })
 				<-time.After(time.Second)
@@ -91,7 +91,7 @@ func TestPaymentsAreMadeAMinuteAfterTheStart(t *testing.T) {
 				}
 				<-time.After(61 * time.Second)
 				if res, err := s.Create(t.Context(), tenant, everywhere(), key("k", "a")); err != nil || res.Payment.Status != payment.Succeeded {
-					t.Errorf("%+v, %v", res.Payment, err)
+					t.Errorf("status = %q, error %v; want %q", res.Payment.Status, err, payment.Succeeded)
 				}
 			})
 		})
@@ -113,7 +113,7 @@ func TestAProviderThatIsTakenOutBeforeItWasReadHoldsPaymentsUp(t *testing.T) {
 		{"it is to be skipped", []string{"second"}, "[1 1 0]", false},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
-			among(t, three, func(t *testing.T, r *rig) {
+			withProviders(t, three, func(t *testing.T, r *rig) {
 				r.provider.failBefore(always(fault.Unavailable))
 				r.copied = time.Now()
 				if _, err := r.Create(t.Context(), tenant, everywhere(), key("k", "a")); err != nil || fmt.Sprint(r.charges()) != "[0 1 0]" {
@@ -147,8 +147,8 @@ func (unlisted) List(context.Context, payment.ListRequest) (payment.IntentPage, 
 }
 
 // There is no other way to learn what it holds, so that waiting for it would never end.
-func TestAProviderThatCannotListHoldsNothingUp(t *testing.T) {
-	within(t, func(t *testing.T, r *rig) {
+func TestProviderWithoutListingDelaysNoPayment(t *testing.T) {
+	onVirtualTime(t, func(t *testing.T, r *rig) {
 		s := r.restored(t, memjournal.New(clock.System{}), func(o *payments.Options) { o.Gateways = []ports.PaymentGateway{unlisted{r.provider}} })
 		<-time.After(2 * time.Minute)
 		if _, err := s.Create(t.Context(), tenant, request(), key("k", "a")); err != nil {
@@ -159,7 +159,7 @@ func TestAProviderThatCannotListHoldsNothingUp(t *testing.T) {
 
 // What was accepted after the copy was made, before the provider has told of it.
 func TestWhatIsAskedOfAPaymentThatIsNotReadYetIsNotRefusedForGood(t *testing.T) {
-	within(t, func(t *testing.T, r *rig) {
+	onVirtualTime(t, func(t *testing.T, r *rig) {
 		used(t, r.journal)
 		c0 := cloned(t, r.journal)
 		req := request()
@@ -193,7 +193,7 @@ func TestWhatIsAskedOfAPaymentThatIsNotReadYetIsNotRefusedForGood(t *testing.T) 
 
 // A store that is put back once more while the providers are read is read for as of then.
 func TestAnotherRestoreHoldsPaymentsUpAnew(t *testing.T) {
-	within(t, func(t *testing.T, r *rig) {
+	onVirtualTime(t, func(t *testing.T, r *rig) {
 		var restore atomic.Pointer[payments.Restore]
 		restore.Store(&payments.Restore{At: time.Now(), Since: time.Now()})
 		s := r.another(t, "two", func(o *payments.Options) {

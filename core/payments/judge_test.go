@@ -14,7 +14,7 @@ import (
 )
 
 // What a look finds may be somebody else's doing.
-func TestWhatALookShowsIsHeldAgainstWhatWasAsked(t *testing.T) {
+func TestLookupEndsTheOperationOnlyIfItsResultMatches(t *testing.T) {
 	for _, tt := range []struct {
 		name    string
 		action  payment.Action
@@ -29,7 +29,7 @@ func TestWhatALookShowsIsHeldAgainstWhatWasAsked(t *testing.T) {
 		{"a confirm, where the payment was canceled", payment.Confirm, func(i *payment.Intent) { i.Status = payment.Canceled }, payment.NotExecuted},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
-			within(t, func(t *testing.T, r *rig) {
+			onVirtualTime(t, func(t *testing.T, r *rig) {
 				made, err := r.Create(t.Context(), tenant, payments.CreateRequest{
 					Amount: 900, Currency: "usd", PaymentMethod: "pm_ok", Confirm: tt.action != payment.Confirm, CaptureMethod: payment.CaptureManual, ReturnURL: "https://shop.example",
 				}, idempotency.Key{})
@@ -51,9 +51,9 @@ func TestWhatALookShowsIsHeldAgainstWhatWasAsked(t *testing.T) {
 				}
 				res, err := ask()
 				if err != nil || !res.Operation.Outcome.Open() {
-					t.Fatalf("%+v, %v", res.Operation, err)
+					t.Fatalf("outcome = %q, error %v; want an open one", res.Operation.Outcome, err)
 				}
-				got := r.settled(t, made.Payment.ID, time.Minute)
+				got := r.waitClosed(t, made.Payment.ID, time.Minute)
 				if op := got.Operation(res.Operation.ID); op.Outcome != tt.outcome {
 					t.Errorf("%+v, want %s", op, tt.outcome)
 				}
@@ -79,7 +79,7 @@ func (r *rig) toConfirm(t *testing.T, last int, happens func(id string)) (id str
 	create.Confirm, create.Confirmation = false, payment.ConfirmServer
 	made, err := r.Create(t.Context(), tenant, create, key("k", "a"))
 	if err != nil || made.Payment.Status != payment.RequiresConfirmation {
-		t.Fatalf("%+v, %v", made.Payment, err)
+		t.Fatalf("status = %q, error %v; want %q", made.Payment.Status, err, payment.RequiresConfirmation)
 	}
 	id = made.Payment.ID
 	r.provider.failBefore(func(_ context.Context, _ payment.Action, n int) error {
@@ -103,7 +103,7 @@ func (r *rig) charged(t *testing.T, id string, confirm func() error) {
 	if err := confirm(); err != nil {
 		t.Errorf("the first answer: %v", err)
 	}
-	p := r.settled(t, id, 3*time.Minute)
+	p := r.waitClosed(t, id, 3*time.Minute)
 	if op := p.Operations[1]; p.Status != payment.Succeeded || op.Outcome != payment.Done || r.provider.captured() != 1 {
 		t.Errorf("%s, the confirm %s, %d charges", p.Status, op.Outcome, r.provider.captured())
 	}
@@ -114,7 +114,7 @@ func (r *rig) charged(t *testing.T, id string, confirm func() error) {
 
 // A buyer whose own try in the browser is declined while the confirm is under way has paid
 // once the confirm has charged, and so its caller is told.
-func TestADeclineOfAnotherTryEndsNoConfirmThatIsUnderWay(t *testing.T) {
+func TestDeclineOfAnotherTryDoesNotEndConfirmInProgress(t *testing.T) {
 	t.Parallel()
 	byEvent := func(ctx context.Context, r *rig, _ string) error {
 		_, err := r.ApplyWebhook(ctx, webhook.Event{Provider: "acme", ID: "pi_1"})
@@ -135,7 +135,7 @@ func TestADeclineOfAnotherTryEndsNoConfirmThatIsUnderWay(t *testing.T) {
 		{"by a sync, while the call is repeated", 2, bySync},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
-			within(t, func(t *testing.T, r *rig) {
+			onVirtualTime(t, func(t *testing.T, r *rig) {
 				id, confirm := r.toConfirm(t, tt.last, func(id string) {
 					r.provider.becomes("pi_1", declined)
 					if err := tt.tell(t.Context(), r, id); err != nil {
@@ -150,8 +150,8 @@ func TestADeclineOfAnotherTryEndsNoConfirmThatIsUnderWay(t *testing.T) {
 
 // A process that is stopped while it looks is told of the decline when another one has the
 // claim, and calls.
-func TestALookOfAStoppedProcessEndsNoConfirmThatIsUnderWay(t *testing.T) {
-	within(t, func(t *testing.T, r *rig) {
+func TestLookupOfStoppedProcessDoesNotEndConfirmInProgress(t *testing.T) {
+	onVirtualTime(t, func(t *testing.T, r *rig) {
 		r.another(t, "two")
 		wake := make(chan struct{})
 		id, confirm := r.toConfirm(t, 3, func(string) {

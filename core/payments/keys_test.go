@@ -15,7 +15,7 @@ import (
 // An outcome is unknown for longer than keys are kept. The key is kept on, so that a
 // caller who repeats it still learns what became of it.
 func TestAKeyIsKeptForAsLongAfterItsEnd(t *testing.T) {
-	within(t, func(t *testing.T, r *rig) {
+	onVirtualTime(t, func(t *testing.T, r *rig) {
 		r.provider.failAfter(fails(fault.UnknownOutcome, 1))
 		r.provider.failBefore(func(_ context.Context, _ payment.Action, n int) error {
 			if n > 1 {
@@ -43,7 +43,7 @@ func TestAKeyIsKeptForAsLongAfterItsEnd(t *testing.T) {
 
 // Room is not made by removing the very operation that is to be tried.
 func TestARepeatOnAFullPaymentIsTriedAgain(t *testing.T) {
-	within(t, func(t *testing.T, r *rig) {
+	onVirtualTime(t, func(t *testing.T, r *rig) {
 		res, _ := r.pay(t, "k")
 		r.provider.failBefore(always(fault.Unavailable))
 		for n := range 99 {
@@ -64,7 +64,7 @@ func TestARepeatOnAFullPaymentIsTriedAgain(t *testing.T) {
 
 // The same for a create that was refused at two providers.
 func TestARepeatOfACreateOnAFullPaymentIsTriedAgain(t *testing.T) {
-	among(t, three[:2], func(t *testing.T, r *rig) {
+	withProviders(t, three[:2], func(t *testing.T, r *rig) {
 		for _, p := range r.all {
 			p.failBefore(always(fault.Unavailable))
 		}
@@ -91,8 +91,8 @@ func TestARepeatOfACreateOnAFullPaymentIsTriedAgain(t *testing.T) {
 
 // The amount is fixed at the first try. Where less is left when the key is repeated, the
 // payment has moved on.
-func TestWhatWasLeftOnceIsAConflictWhereLessIsLeft(t *testing.T) {
-	within(t, func(t *testing.T, r *rig) {
+func TestRepeatedRefundOfMoreThanIsLeftIsConflict(t *testing.T) {
+	onVirtualTime(t, func(t *testing.T, r *rig) {
 		res, _ := r.pay(t, "k")
 		id := res.Payment.ID
 		r.provider.failBefore(fails(fault.Unavailable, 2))
@@ -111,7 +111,7 @@ func TestWhatWasLeftOnceIsAConflictWhereLessIsLeft(t *testing.T) {
 // A refusal that was answered is the answer to each repeat, whatever could be given back
 // by then.
 func TestARefusedRefundStaysRefused(t *testing.T) {
-	within(t, func(t *testing.T, r *rig) {
+	onVirtualTime(t, func(t *testing.T, r *rig) {
 		res, _ := r.pay(t, "k")
 		id := res.Payment.ID
 		r.provider.failBefore(func(_ context.Context, _ payment.Action, n int) error {
@@ -138,7 +138,7 @@ func TestARefusedRefundStaysRefused(t *testing.T) {
 
 // A key that did nothing at first, and charges days later, is kept from then on.
 func TestAKeyIsKeptForAsLongAfterItsLastTry(t *testing.T) {
-	within(t, func(t *testing.T, r *rig) {
+	onVirtualTime(t, func(t *testing.T, r *rig) {
 		r.provider.failBefore(fails(fault.Unavailable, 1))
 		first, err := r.pay(t, "k")
 		if !fault.Is(err, fault.Unavailable) {

@@ -26,10 +26,10 @@ func (r *rig) slow(moment string, took time.Duration) {
 }
 
 // The eight seconds are of the whole request: a slow store is no excuse.
-func TestTheTimeOfTheStoreCountsToo(t *testing.T) {
+func TestStoreClockCountsForExpiry(t *testing.T) {
 	for name, moment := range map[string]string{"saving": memjournal.Save, "reading": memjournal.Get} {
 		t.Run(name, func(t *testing.T) {
-			within(t, func(t *testing.T, r *rig) {
+			onVirtualTime(t, func(t *testing.T, r *rig) {
 				paid, err := r.pay(t, "k")
 				if err != nil {
 					t.Fatal(err)
@@ -41,12 +41,12 @@ func TestTheTimeOfTheStoreCountsToo(t *testing.T) {
 					t.Errorf("after %s: %+v, %v", took, res.Operation, err)
 				}
 				r.fail.Store(nil)
-				r.settled(t, paid.Payment.ID, time.Minute)
+				r.waitClosed(t, paid.Payment.ID, time.Minute)
 			})
 		})
 	}
 	t.Run("of a new payment", func(t *testing.T) {
-		within(t, func(t *testing.T, r *rig) {
+		onVirtualTime(t, func(t *testing.T, r *rig) {
 			r.slow(memjournal.Save, 3*time.Second)
 			start := time.Now()
 			res, err := r.pay(t, "k")
@@ -54,14 +54,14 @@ func TestTheTimeOfTheStoreCountsToo(t *testing.T) {
 				t.Errorf("after %s: %+v, %v", took, res.Payment, err)
 			}
 			r.fail.Store(nil)
-			r.settled(t, res.Payment.ID, time.Minute)
+			r.waitClosed(t, res.Payment.ID, time.Minute)
 		})
 	})
 }
 
 // The answer is lost, and with it the caller's time.
-func TestAPaymentIsRereadThoughItsTimeIsUp(t *testing.T) {
-	within(t, func(t *testing.T, r *rig) {
+func TestExpiredPaymentIsReread(t *testing.T) {
+	onVirtualTime(t, func(t *testing.T, r *rig) {
 		ctx, end := context.WithCancel(t.Context())
 		saves := 0
 		fail := func(op string) error {
@@ -77,7 +77,7 @@ func TestAPaymentIsRereadThoughItsTimeIsUp(t *testing.T) {
 		r.fail.Store(&fail)
 		res, err := r.Create(ctx, tenant, request(), key("k", "a"))
 		if err != nil || res.Payment.Status != payment.Succeeded {
-			t.Errorf("%+v, %v", res.Payment, err)
+			t.Errorf("status = %q, error %v; want %q", res.Payment.Status, err, payment.Succeeded)
 		}
 	})
 }
@@ -85,7 +85,7 @@ func TestAPaymentIsRereadThoughItsTimeIsUp(t *testing.T) {
 // The store goes away for a moment while the provider is at work: what the provider
 // has answered is not thrown away.
 func TestAnOutcomeIsSavedWhenTheStoreIsBack(t *testing.T) {
-	within(t, func(t *testing.T, r *rig) {
+	onVirtualTime(t, func(t *testing.T, r *rig) {
 		saves := 0
 		back := time.Now().Add(5 * time.Second)
 		fail := func(op string) error {

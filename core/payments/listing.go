@@ -12,59 +12,50 @@ import (
 	"patchbay/ports"
 )
 
-// sight is the quality of a look: told means that the provider answered; at is the time of
-// the answer, by the provider's clock.
-type sight struct {
-	told bool
-	at   time.Time
-}
-
-// look asks the provider what it holds, without asking it to do anything. If nothing is
-// found an hour after the first look, by the provider's clock, the operation was not
+// lookUp asks the provider what it holds, without asking it to do anything. If nothing is
+// found an hour after the first lookup, by the provider's clock, the operation was not
 // executed. A provider that takes a while to show what it has done gets that much longer.
-func (s *Service) look(ctx context.Context, p payment.Payment, op payment.Operation) (answer, sight) {
-	g, err := s.asked(op)
+func (s *Service) lookUp(ctx context.Context, p payment.Payment, op payment.Operation) answer {
+	g, err := s.gatewayFor(op)
 	if err != nil {
-		return answer{err: err}, sight{}
+		return answer{err: err}
 	}
 	ctx, cancel := context.WithTimeout(ports.WithTenant(ctx, p.Tenant), callDeadline)
 	defer cancel()
-	a, l := s.see(ctx, g, p, op)
-	if !l.told || a.looked {
-		return a, l
+	a := s.query(ctx, g, p, op)
+	if !a.answered || a.observed {
+		return a
 	}
-	if since := l.at.Sub(op.LookedAt); op.Lookups > 0 && !op.LookedAt.IsZero() && since > absentAfter+g.Capabilities().Lookup.Lag {
-		a.absent, a.looked = true, true
+	if since := a.at.Sub(op.LookedAt); op.Lookups > 0 && !op.LookedAt.IsZero() && since > absentAfter+g.Capabilities().Lookup.Lag {
+		a.absent, a.observed = true, true
 	}
 	a.err = fault.New(fault.UnknownOutcome, "", "nothing was found yet")
-	return a, l
+	return a
 }
 
-// see looks for what the operation would have made. The answer has looked set if it was
+// query looks for what the operation would have made. The answer has observed set if it was
 // found.
-func (s *Service) see(ctx context.Context, g ports.PaymentGateway, p payment.Payment, op payment.Operation) (answer, sight) {
-	var a answer
-	var l sight
+func (s *Service) query(ctx context.Context, g ports.PaymentGateway, p payment.Payment, op payment.Operation) (a answer) {
 	switch {
 	case op.Action == payment.Refund:
 		a = findRefund(ctx, g, op, s.laterUses(&p, op)...)
 	case op.Request.Reference == "":
-		return s.seeIntent(ctx, g, op)
+		return s.queryIntent(ctx, g, op)
 	default:
 		a.intent, a.err = g.Retrieve(ctx, op.Request.Reference)
-		a.looked = a.err == nil && !p.Judged(op, a.intent).Outcome.Open()
+		a.observed = a.err == nil && !p.Judged(op, a.intent).Outcome.Open()
 	}
 	if a.err == nil || fault.Is(a.err, fault.NotFound) {
-		l.at, a.err = s.clockOf(ctx, g, op)
-		l.told = a.err == nil
+		a.at, a.err = s.clockOf(ctx, g, op)
+		a.answered = a.err == nil
 	}
-	if a.looked = a.looked && l.told; !a.looked && l.at.IsZero() && l.told { // without the provider's clock nothing is absent
-		return answer{err: errHidden}, sight{}
+	if a.observed = a.observed && a.answered; !a.observed && a.at.IsZero() && a.answered { // without the provider's clock nothing is absent
+		return answer{err: errHidden}
 	}
-	return declinedIn(a, op), l
+	return declinedIn(a, op)
 }
 
-// codeHidden is the code of a look that is not possible: the provider shows an intent only
+// codeHidden is the code of a lookup that is not possible: the provider shows an intent only
 // to those who know its reference.
 const codeHidden = "lookup_impossible"
 
@@ -73,36 +64,36 @@ var (
 	errSeveral = fault.New(fault.UnknownOutcome, codeHidden, "the provider has made several intents under one key")
 )
 
-// seeIntent looks for the intent that a create has made, in the way that the provider offers.
-func (s *Service) seeIntent(ctx context.Context, g ports.PaymentGateway, op payment.Operation) (answer, sight) {
+// queryIntent looks for the intent that a create has made, in the way that the provider offers.
+func (s *Service) queryIntent(ctx context.Context, g ports.PaymentGateway, op payment.Operation) answer {
 	var at found
 	var err error
 	switch can := g.Capabilities().Lookup; {
 	case can.List:
-		at, err = s.listings[op.Provider].find(ctx, op.ProviderKey, op.LastTry(), sought{since: op.StartedAt, seen: op.LookedAt, told: op.SeenAt})
+		at, err = s.listings[op.Provider].find(ctx, op.ProviderKey, op.LastTry(), sought{since: op.StartedAt, firstLookup: op.LookedAt, missedAt: op.SeenAt})
 	case can.Operation:
-		at, err = s.made(ctx, g, op.ProviderKey)
+		at, err = s.intentOfKey(ctx, g, op.ProviderKey)
 	default:
 		err = errHidden
 	}
 	if err != nil {
-		return answer{err: err}, sight{}
+		return answer{err: err}
 	}
-	l := sight{told: true, at: at.at}
+	a := answer{answered: true, at: at.at}
 	if at.reference == "" {
-		return answer{}, l
+		return a
 	}
-	i, err := g.Retrieve(ctx, at.reference)
-	if err != nil {
-		return answer{err: err}, sight{}
+	if a.intent, err = g.Retrieve(ctx, at.reference); err != nil {
+		return answer{err: err}
 	}
-	return declinedIn(answer{intent: i, looked: true}, op), l
+	a.observed = true
+	return declinedIn(a, op)
 }
 
-// made finds the intent that was made under a key. If a repeat of the key has made another
+// intentOfKey finds the intent that was made under a key. If a repeat of the key has made another
 // one, since the first could not be paid, the one that was not canceled counts. Which of two
 // others counts only a person can say.
-func (s *Service) made(ctx context.Context, g ports.PaymentGateway, key string) (found, error) {
+func (s *Service) intentOfKey(ctx context.Context, g ports.PaymentGateway, key string) (found, error) {
 	at := found{at: s.Clock.Now()}
 	page, err := g.List(ctx, payment.ListRequest{Operation: key, Limit: 10})
 	if err != nil {
@@ -130,7 +121,7 @@ func (s *Service) made(ctx context.Context, g ports.PaymentGateway, key string) 
 
 // declinedIn turns the answer into a decline if the last try to pay the intent has failed.
 func declinedIn(a answer, op payment.Operation) answer {
-	if f := a.intent.Failure; a.looked && f != nil && op.Action != payment.Cancel && a.intent.Status == payment.RequiresPaymentMethod {
+	if f := a.intent.Failure; a.observed && f != nil && op.Action != payment.Cancel && a.intent.Status == payment.RequiresPaymentMethod {
 		a.err = &fault.Error{Kind: fault.Declined, Code: f.Code, DeclineCode: f.DeclineCode, Message: f.Message, Proven: true}
 	}
 	return a
@@ -165,19 +156,19 @@ func findRefund(ctx context.Context, g ports.PaymentGateway, op payment.Operatio
 	for _, u := range append([]use{{op.Generation, op.ProviderKey}}, later...) {
 		i := slices.IndexFunc(refunds, func(r payment.ProviderRefund) bool { return r.Metadata[payment.MetaOperation] == u.key })
 		if i >= 0 {
-			a.refund, a.looked, a.use = refunds[i], true, u
+			a.refund, a.observed, a.use = refunds[i], true, u
 		}
 	}
 	return a
 }
 
 const (
-	// pad is how far beyond the time of an operation its intent is looked for, since clocks
+	// clockMargin is how far beyond the time of an operation its intent is looked for, since clocks
 	// may be wrong or be set.
-	pad = 6 * time.Hour
-	// kept is how long a finished listing may answer those who looked for something in it. An
+	clockMargin = 6 * time.Hour
+	// walkKept is how long a finished listing may answer for the intents that were sought in it. An
 	// interrupted listing may continue for as long after its last page.
-	kept = 10 * time.Minute
+	walkKept = 10 * time.Minute
 )
 
 // listing looks for the intents of all unknown creates of one provider together. One walk
@@ -209,11 +200,11 @@ type walk struct {
 }
 
 // sought is an intent that is looked for. It was not made before since, by our clock, nor
-// after seen, the first look, by the provider's clock. told is when the last walk that did
+// after firstLookup, by the provider's clock. missedAt is when the last walk that did
 // not find it began, by the provider's clock.
 type sought struct {
-	since, seen, told time.Time
-	reference         string
+	since, firstLookup, missedAt time.Time
+	reference                    string
 }
 
 // found is the reference of an intent, empty if there is none. at is when the walk began, by
@@ -270,7 +261,7 @@ func (l *listing) find(ctx context.Context, key string, tried time.Time, s sough
 func (l *listing) join(key string, tried time.Time, s sought) *walk {
 	now := l.clock.Now()
 	for _, w := range []*walk{l.last, l.now} {
-		if w != nil && w.sought[key] != nil && !w.began.Before(tried) && !w.old(now) && w.later(s.told) {
+		if w != nil && w.sought[key] != nil && !w.began.Before(tried) && !w.stale(now) && w.startedAfter(s.missedAt) {
 			return w
 		}
 	}
@@ -280,22 +271,24 @@ func (l *listing) join(key string, tried time.Time, s sought) *walk {
 	if l.next.sought[key] == nil {
 		l.next.sought[key] = &s
 	}
-	if w := l.now; !l.walking && (w == nil || w.old(now)) {
+	if w := l.now; !l.walking && (w == nil || w.stale(now)) {
 		l.now, l.next = l.next, nil
 		return l.now
 	}
 	return l.next
 }
 
-// later reports whether the walk began after told, the start of the last walk that answered
-// for the same intent, by the provider's clock. Only then does it count as a further look.
-func (w *walk) later(told time.Time) bool { return w.at.IsZero() || w.at.After(told) }
+// startedAfter reports whether the walk began after missedAt, the start of the last walk that
+// answered for the same intent, by the provider's clock. Only then is it a further lookup.
+func (w *walk) startedAfter(missedAt time.Time) bool {
+	return w.at.IsZero() || w.at.After(missedAt)
+}
 
-// old reports whether a walk is too old to continue or to answer anything. A walk that
+// stale reports whether a walk is too old to continue or to answer anything. A walk that
 // makes progress is never too old, however long it takes.
-func (w *walk) old(now time.Time) bool {
+func (w *walk) stale(now time.Time) bool {
 	age := now.Sub(w.moved)
-	return !w.moved.IsZero() && (age >= kept || age < 0)
+	return !w.moved.IsZero() && (age >= walkKept || age < 0)
 }
 
 // walk continues the present walk, and then the next, until nobody waits or the provider
@@ -310,7 +303,7 @@ func (l *listing) step() bool {
 	l.mu.Lock()
 	w := l.now
 	r := payment.ListRequest{From: w.from, Cursor: w.cursor, Limit: 100}
-	if w.cursor == "" { // how far back to go depends on the provider's clock, which the first page tells
+	if w.cursor == "" { // how far back to go depends on the provider's clock, which comes with the first page
 		r.From, w.began = time.Unix(1, 0), l.clock.Now()
 	}
 	l.mu.Unlock()
@@ -334,7 +327,7 @@ func (l *listing) step() bool {
 		w.start(page.Now)
 	}
 	w.moved = l.clock.Now()
-	w.take(page)
+	w.addPage(page)
 	if w.done {
 		l.last, l.now, l.next = w, l.next, nil
 	}
@@ -352,17 +345,17 @@ func (w *walk) start(provider time.Time) {
 	ahead := provider.Sub(w.began)
 	for _, s := range w.sought {
 		from := s.since.Add(ahead)
-		if !s.seen.IsZero() && s.seen.Before(from) {
-			from = s.seen
+		if !s.firstLookup.IsZero() && s.firstLookup.Before(from) {
+			from = s.firstLookup
 		}
-		if from = from.Add(-pad); from.Before(w.from) {
+		if from = from.Add(-clockMargin); from.Before(w.from) {
 			w.from = from
 		}
 	}
 }
 
-// take records what a page shows.
-func (w *walk) take(page payment.IntentPage) {
+// addPage records what a page shows.
+func (w *walk) addPage(page payment.IntentPage) {
 	for _, i := range page.Intents {
 		if s := w.sought[i.Metadata[payment.MetaOperation]]; s != nil {
 			s.reference = i.Reference

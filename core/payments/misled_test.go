@@ -16,8 +16,8 @@ import (
 
 // It is proved that the account before has done nothing, so a repeat is a new operation at
 // the one that the name means now.
-func TestARefusedPaymentGoesToTheAccountThatIsConfigured(t *testing.T) {
-	among(t, three, func(t *testing.T, r *rig) {
+func TestRefusedPaymentIsRepeatedAtTheConfiguredAccount(t *testing.T) {
+	withProviders(t, three, func(t *testing.T, r *rig) {
 		var known names
 		known.account.Store("acct_1")
 		s := r.another(t, "two", func(o *payments.Options) { o.Accounts, o.Journal = &known, memjournal.New(clock.System{}) })
@@ -45,7 +45,7 @@ func TestARefusedPaymentGoesToTheAccountThatIsConfigured(t *testing.T) {
 
 // A person names an object for two payments. The second verdict is a conflict.
 func TestAVerdictWithAnothersObjectIsRefused(t *testing.T) {
-	within(t, func(t *testing.T, r *rig) {
+	onVirtualTime(t, func(t *testing.T, r *rig) {
 		r.provider.failBefore(always(fault.UnknownOutcome))
 		one, _ := r.pay(t, "one")
 		two, _ := r.pay(t, "two")
@@ -73,8 +73,8 @@ func TestAVerdictWithAnothersObjectIsRefused(t *testing.T) {
 }
 
 // A clock that is set back does not make an older operation the one that was begun.
-func TestAnAnswerIsThatOfItsOperationWhateverTheClock(t *testing.T) {
-	within(t, func(t *testing.T, r *rig) {
+func TestReplayedAnswerBelongsToItsOperationWhateverTheClock(t *testing.T) {
+	onVirtualTime(t, func(t *testing.T, r *rig) {
 		clock := &skewed{}
 		s := r.another(t, "two", func(o *payments.Options) { o.Clock = clock })
 		clock.set(time.Hour)

@@ -42,7 +42,7 @@ func (r *rig) wantOpen(t *testing.T, when string, unknown, review int) {
 // What is unknown, and what needs a person, is counted from when it is so until it is
 // settled.
 func TestWhatIsOpenIsCounted(t *testing.T) {
-	within(t, func(t *testing.T, r *rig) {
+	onVirtualTime(t, func(t *testing.T, r *rig) {
 		if _, err := r.pay(t, "good"); err != nil {
 			t.Fatal(err)
 		}

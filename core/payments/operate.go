@@ -13,8 +13,8 @@ import (
 )
 
 const (
-	codeState      = "unexpected_state"
 	codeInProgress = "operation_in_progress"
+	codeTooLarge   = "amount_too_large" // the amount exceeds what is left
 )
 
 // Confirm confirms a payment. A payment that never reached its provider is created there by
@@ -37,21 +37,16 @@ func (s *Service) Confirm(ctx context.Context, tenant, id string, r ConfirmReque
 		}
 		before, request := p.Status, p.Operations[0].Request
 		request.Confirm = true
-		if r.ReturnURL != "" {
-			request.ReturnURL = r.ReturnURL
-		}
+		request.ReturnURL = cmp.Or(r.ReturnURL, request.ReturnURL)
 		if p.Confirmation == payment.ConfirmClient && request.ReturnURL == "" {
 			return fault.InvalidParam("returnUrl", "return_url_required",
 				"a payment that was to be confirmed by the client may send the buyer away: confirming it here needs a returnUrl")
 		}
 		p.Status, p.NextAction, p.Error = payment.Processing, nil, nil
 		if p.ProviderReference == "" {
-			return s.replace(p, key, request, r.PaymentMethod)
+			return s.beginCreateByConfirm(p, key, request, r.PaymentMethod)
 		}
-		method := r.PaymentMethod
-		if method == "" {
-			method = request.PaymentMethods[p.Provider]
-		}
+		method := cmp.Or(r.PaymentMethod, request.PaymentMethods[p.Provider])
 		err := s.begin(p, payment.Confirm, 0, key, payment.Request{
 			Reference: p.ProviderReference, PaymentMethod: method, ReturnURL: request.ReturnURL, Confirm: true,
 		})
@@ -66,11 +61,7 @@ func (s *Service) Capture(ctx context.Context, tenant, id string, amount int64, 
 		if err := capturable(p, amount); err != nil {
 			return err
 		}
-		wanted := amount
-		if amount == 0 {
-			wanted = p.AmountCapturable
-		}
-		return s.begin(p, payment.Capture, wanted, key, payment.Request{Reference: p.ProviderReference})
+		return s.begin(p, payment.Capture, cmp.Or(amount, p.AmountCapturable), key, payment.Request{Reference: p.ProviderReference})
 	})
 }
 
@@ -101,7 +92,7 @@ func (s *Service) operate(ctx context.Context, tenant, id string, key idempotenc
 	if st.payment.Under(key.Scoped) != nil {
 		return s.repeat(ctx, by, st, key)
 	}
-	if err := s.locate(ctx, &st); err != nil {
+	if err := s.adoptFound(ctx, &st); err != nil {
 		return Result{Payment: st.payment}, err
 	}
 	result, err := s.start(ctx, by, st, key.Scoped, func(p *payment.Payment) error {
@@ -116,7 +107,7 @@ func (s *Service) operate(ctx context.Context, tenant, id string, key idempotenc
 	if k := fault.KindOf(err); (k == fault.Conflict || k == fault.Invalid) && s.outdated(&result.Payment) {
 		asking, cancel := context.WithTimeout(ctx, answerWithin/2)
 		defer cancel()
-		if err := s.renew(asking, tenant, id); err != nil {
+		if err := s.resync(asking, tenant, id); err != nil {
 			return result, fault.Wrap(fault.Unavailable, "payments.renew", err)
 		}
 		return s.operate(ctx, tenant, id, key, begin) // the provider's state must decide on the refusal
@@ -129,8 +120,8 @@ var errRepeat = fault.New(fault.Conflict, idempotency.CodeInFlight, "the first r
 
 // start saves an operation under a caller's key, claimed by this process, and runs it.
 func (s *Service) start(ctx context.Context, by time.Time, st stored, key string, begin func(*payment.Payment) error) (Result, error) {
-	var began mark
-	err := s.update(ctx, &st, func(st *stored) error {
+	var began tryID
+	err := s.records.Update(ctx, &st, func(st *stored) error {
 		p := &st.payment
 		if began.in(p) { // it was saved, and only the answer was lost
 			return nil
@@ -150,9 +141,9 @@ func (s *Service) start(ctx context.Context, by time.Time, st stored, key string
 		if len(p.Operations) > count && count >= maxOps && p.Operations[count].Action != payment.Cancel {
 			return fault.New(fault.Conflict, "too_many_operations", "this payment takes no more operations")
 		}
-		began = markOf(begun(p))
+		began = tryOf(lastBegun(p))
 		st.limit = maxBytes
-		if begun(p).Action == payment.Cancel { // a cancel must always be possible
+		if lastBegun(p).Action == payment.Cancel { // a cancel must always be possible
 			st.limit = 0
 		}
 		s.hold(st)
@@ -164,8 +155,8 @@ func (s *Service) start(ctx context.Context, by time.Time, st stored, key string
 	return s.run(ctx, by, st, began.id)
 }
 
-// begun returns the operation that was begun last.
-func begun(p *payment.Payment) *payment.Operation {
+// lastBegun returns the operation that was begun last.
+func lastBegun(p *payment.Payment) *payment.Operation {
 	last := &p.Operations[0]
 	for i := range p.Operations {
 		if op := &p.Operations[i]; !last.After(op) {
@@ -214,7 +205,7 @@ func capturable(p *payment.Payment, amount int64) error {
 	if p.Status != payment.RequiresCapture {
 		return unexpected(p, "captured")
 	}
-	return within(amount, p.AmountCapturable, p.Currency)
+	return checkAmount(amount, p.AmountCapturable, p.Currency)
 }
 
 func cancelable(p *payment.Payment) error {
@@ -229,39 +220,32 @@ func refundable(p *payment.Payment, amount int64) error {
 	if p.AmountCaptured == 0 || left <= 0 {
 		return unexpected(p, "refunded")
 	}
-	return within(amount, left, p.Currency)
+	return checkAmount(amount, left, p.Currency)
 }
 
 func unexpected(p *payment.Payment, done string) error {
-	return fault.New(fault.Conflict, codeState,
-		"a payment that is "+string(p.Status)+" cannot be "+done)
+	return fault.New(fault.Conflict, payment.CodeState, "a payment that is "+string(p.Status)+" cannot be "+done)
 }
 
-// within returns Invalid unless amount can be moved. limit is the amount that is left.
-func within(amount, limit int64, c money.Currency) error {
+// checkAmount returns Invalid unless amount can be moved. limit is the amount that is left.
+func checkAmount(amount, limit int64, c money.Currency) error {
 	switch {
 	case amount < 0:
 		return fault.InvalidParam("amount", "amount_not_positive", "amount must be a positive number of minor units")
 	case amount > limit:
-		return fault.InvalidParam("amount", "amount_too_large", "amount is more than what is left")
+		return fault.InvalidParam("amount", codeTooLarge, "amount is more than what is left")
 	}
 	return money.CheckStep(amount, c)
 }
-
-// codeTooLarge is the code of an amount that exceeds what is left.
-const codeTooLarge = "amount_too_large"
 
 // Refund refunds a payment; amount 0 means all that is left. The Operation of the Result is
 // the refund.
 func (s *Service) Refund(ctx context.Context, tenant, id string, amount int64, key idempotency.Key) (Result, error) {
 	return s.operate(ctx, tenant, id, key, func(p *payment.Payment) error {
-		wanted := amount
-		if amount == 0 {
-			wanted = p.Refundable()
-		}
+		wanted := cmp.Or(amount, p.Refundable())
 		if err := refundable(p, amount); err != nil {
 			begun := payment.Operation{Key: key.Scoped, StartedAt: s.Clock.Now()}
-			if p.AmountCaptured == 0 || !s.knownBefore(p, begun) {
+			if p.AmountCaptured == 0 || !s.predatesRestore(p, begun) {
 				return err
 			}
 			wanted = cmp.Or(max(wanted, 0), p.AmountCaptured) // the provider may have done this very refund: the call looks for it
@@ -274,51 +258,51 @@ func (s *Service) Refund(ctx context.Context, tenant, id string, amount int64, k
 	})
 }
 
-// beyond reports whether the provider has refused a refund because less is left than the
+// exceedsRemainder reports whether the provider has refused a refund because less is left than the
 // amount, or nothing.
-func beyond(op *payment.Operation) bool {
+func exceedsRemainder(op *payment.Operation) bool {
 	if op.Action != payment.Refund || op.Outcome != payment.NotExecuted || op.Reference != "" || op.Error == nil {
 		return false
 	}
 	kind, code := fault.ParseKind(op.Kind), op.Error.Code
-	return kind == fault.Invalid && code == codeTooLarge || kind == fault.Conflict && code == codeState
+	return kind == fault.Invalid && code == codeTooLarge || kind == fault.Conflict && code == payment.CodeState
 }
 
-// readjust asks the provider what is left after it has refused a refund: somebody may have
+// retryWithRemainder asks the provider what is left after it has refused a refund: somebody may have
 // made a refund there that the store does not know. If the caller asked for all that is
 // left, readjust begins a further try with that amount and returns true.
-func (s *Service) readjust(ctx context.Context, st *stored, refused payment.Operation) bool {
+func (s *Service) retryWithRemainder(ctx context.Context, st *stored, refused payment.Operation) bool {
 	if _, err := s.Sync(ctx, st.payment.Tenant, st.payment.ID); err != nil {
 		return false
 	}
-	fresh, err := s.load(ctx, st.payment.Tenant, st.payment.ID)
+	fresh, err := s.records.Get(ctx, st.payment.Tenant, st.payment.ID)
 	if err != nil {
 		return false
 	}
 	*st = fresh
-	var began mark
-	err = s.update(ctx, st, func(st *stored) error {
+	var began tryID
+	err = s.records.Update(ctx, st, func(st *stored) error {
 		if began.in(&st.payment) {
 			return nil
 		}
 		op := st.payment.Operation(refused.ID)
-		again := op != nil && op.All && beyond(op) && op.Tries == refused.Tries && st.payment.Open() == nil &&
+		again := op != nil && op.All && exceedsRemainder(op) && op.Tries == refused.Tries && st.payment.Open() == nil &&
 			st.payment.Refundable() > 0 && st.payment.Refundable() < op.Amount
 		if !again {
-			return errKept
+			return errRefusalStands
 		}
 		accepted := op.AcceptedAt
 		op.Amount, op.Absent = st.payment.Refundable(), true // the refused key can have no further effect
-		if err := s.try(&st.payment, op); err != nil {
+		if err := s.beginTry(&st.payment, op); err != nil {
 			return err
 		}
 		op.AcceptedAt = accepted
-		began = markOf(op)
+		began = tryOf(op)
 		s.hold(st)
 		return nil
 	})
 	return err == nil
 }
 
-// errKept reports that a refusal stands.
-var errKept = fault.New(fault.Conflict, codeState, "nothing else is left")
+// errRefusalStands reports that a refusal stands.
+var errRefusalStands = fault.New(fault.Conflict, payment.CodeState, "nothing else is left")

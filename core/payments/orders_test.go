@@ -18,7 +18,7 @@ func TestLostAnswersAtEachSave(t *testing.T) {
 	for nth := int64(1); nth <= 9; nth++ {
 		for _, moment := range []string{memjournal.Saved, memjournal.Save} {
 			t.Run(fmt.Sprint(moment, nth), func(t *testing.T) {
-				among(t, three, func(t *testing.T, r *rig) {
+				withProviders(t, three, func(t *testing.T, r *rig) {
 					r.another(t, "two")
 					r.provider.failBefore(fails(fault.Unavailable, 1))
 					r.all[1].failBefore(fails(fault.RateLimited, 1))
@@ -36,7 +36,7 @@ func TestLostAnswersAtEachSave(t *testing.T) {
 						res, err = r.Create(t.Context(), tenant, everywhere(), key("k", "a"))
 					}
 					if err != nil || res.Payment.Status != payment.Succeeded {
-						t.Fatalf("%+v, %v", res.Payment, err)
+						t.Fatalf("status = %q, error %v; want %q", res.Payment.Status, err, payment.Succeeded)
 					}
 					for range 4 {
 						_, _ = r.Refund(t.Context(), tenant, res.Payment.ID, 0, opKey("refund", "all"))
@@ -57,7 +57,7 @@ func TestLostAnswersAtEachSave(t *testing.T) {
 }
 
 func TestOneKeyInTwoProcesses(t *testing.T) {
-	among(t, three, func(t *testing.T, r *rig) {
+	withProviders(t, three, func(t *testing.T, r *rig) {
 		two := r.another(t, "two")
 		for i, p := range r.all {
 			p.failBefore(func(context.Context, payment.Action, int) error {
@@ -118,8 +118,8 @@ func TestOneKeyInTwoProcesses(t *testing.T) {
 	})
 }
 
-func TestWhatIsDoneToAPaymentThatWaits(t *testing.T) {
-	within(t, func(t *testing.T, r *rig) {
+func TestOperationsOnAWaitingPayment(t *testing.T) {
+	onVirtualTime(t, func(t *testing.T, r *rig) {
 		r.hang(fault.Unavailable, 5*time.Minute)
 		res, _ := r.pay(t, "k")
 		<-time.After(20 * time.Second)
@@ -136,7 +136,7 @@ func TestWhatIsDoneToAPaymentThatWaits(t *testing.T) {
 		if _, err := r.ApplyWebhook(t.Context(), webhook.Event{Provider: "acme", ID: "pi_1"}); err != nil {
 			t.Error(err)
 		}
-		if p := r.settled(t, id, 10*time.Minute); p.Status != payment.Succeeded || r.provider.captured() != 1 {
+		if p := r.waitClosed(t, id, 10*time.Minute); p.Status != payment.Succeeded || r.provider.captured() != 1 {
 			t.Errorf("%+v", p)
 		}
 	})

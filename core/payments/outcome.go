@@ -2,8 +2,8 @@ package payments
 
 import (
 	"bytes"
+	"cmp"
 	"encoding/json"
-	"slices"
 
 	"patchbay/core/fault"
 	"patchbay/core/payment"
@@ -45,16 +45,16 @@ const codeMismatch = "idempotency_mismatch"
 // codeNotExecuted is the code of an operation that was accepted and never executed.
 const codeNotExecuted = "not_executed"
 
-// take applies an answer. If the operation did nothing, but after a restore a provider may
+// applyAnswer applies an answer. If the operation did nothing, but after a restore a provider may
 // hold an intent for its payment, the operation does not end: it waits until that is known,
 // and then adopts the intent.
-func (s *Service) take(st *stored, op *payment.Operation, a answer, held bool) {
+func (s *Service) applyAnswer(st *stored, op *payment.Operation, a answer, held bool) {
 	was := op.Outcome
-	s.apply(&st.payment, op, a, held)
+	s.mergeAnswer(&st.payment, op, a, held)
 	if !held || !was.Open() || !op.DidNothing() {
 		return
 	}
-	if made, err := s.madeUnseen(&st.payment, op); made != nil || err != nil {
+	if made, err := s.unadoptedIntent(&st.payment, op); made != nil || err != nil {
 		if made != nil {
 			op.Request.Made = made
 		}
@@ -65,40 +65,41 @@ func (s *Service) take(st *stored, op *payment.Operation, a answer, held bool) {
 	}
 }
 
-// apply applies a provider's answer to the payment. held means that the caller of apply
+// mergeAnswer applies a provider's answer to the payment. held means that the caller of apply
 // holds the claim.
 //
 // What the provider says about its own object is applied whether or not the claim is held. A
 // refusal only says that this one call did nothing. It ends the operation only if the claim
 // is held, and only if no other try can have been executed.
-func (s *Service) apply(p *payment.Payment, op *payment.Operation, a answer, held bool) {
+func (s *Service) mergeAnswer(p *payment.Payment, op *payment.Operation, a answer, held bool) {
 	outcome := outcomeOf(a.err)
-	if outcome == payment.Unknown && !a.looked {
+	if outcome == payment.Unknown && !a.observed {
 		a.intent = payment.Intent{} // an intent that came with such an error proves nothing
 	}
 	switch {
-	case s.strange(p, op, a):
+	case s.foreignAnswer(p, op, a):
 		op.Outcome, op.Unsure = payment.Unknown, true
 	case !op.Outcome.Open():
-		s.hear(p, a)
+		s.mergeIntent(p, a)
 	case a.absent:
 		if held {
-			s.end(p, op, fault.New(fault.Unavailable, codeNotExecuted, "the provider did not execute this operation"))
+			refuse(op, fault.New(fault.Unavailable, codeNotExecuted, "the provider did not execute this operation"))
+			end(p, op)
 			op.Absent = true
 		}
-	case a.looked && !held && !op.Creates() && op.Action != payment.Refund: // the holder of the claim may be calling the provider now
-		p.Glimpse(a.intent)
+	case a.observed && !held && !op.Creates() && op.Action != payment.Refund: // the holder of the claim may be calling the provider now
+		p.ReplaceDuringCall(a.intent)
 	case a.err == nil:
-		done(p, op, a)
+		succeed(p, op, a)
 	case a.proves() && outcome == payment.Declined:
 		fail(p, op, outcome, a)
 	case !held:
-		s.hear(p, a)
+		s.mergeIntent(p, a)
 	case outcome == payment.Unknown:
 		op.Outcome, op.Unsure = payment.Unknown, true
 		op.Stale = op.Stale || fault.From(a.err).Code == codeMismatch
 	case op.Uncertain():
-		if s.hear(p, a); op.Outcome.Open() {
+		if s.mergeIntent(p, a); op.Outcome.Open() {
 			op.Outcome, op.Unsure = payment.Unknown, true
 		}
 	default:
@@ -106,9 +107,9 @@ func (s *Service) apply(p *payment.Payment, op *payment.Operation, a answer, hel
 	}
 }
 
-// strange reports whether the answer carries an object that cannot be this operation's: one
+// foreignAnswer reports whether the answer carries an object that cannot be this operation's: one
 // of another payment, or a second one. Such an object is never merged into the payment.
-func (s *Service) strange(p *payment.Payment, op *payment.Operation, a answer) bool {
+func (s *Service) foreignAnswer(p *payment.Payment, op *payment.Operation, a answer) bool {
 	i := a.intent
 	owner := i.Metadata[payment.MetaPayment]
 	switch {
@@ -124,30 +125,30 @@ func (s *Service) strange(p *payment.Payment, op *payment.Operation, a answer) b
 	return op.Outcome.Open()
 }
 
-// hear merges the intent of an answer into the payment, as a webhook would.
-func (s *Service) hear(p *payment.Payment, a answer) {
+// mergeIntent merges the intent of an answer into the payment, as a webhook would.
+func (s *Service) mergeIntent(p *payment.Payment, a answer) {
 	switch {
 	case a.intent.Reference == "" || p.ProviderReference != "" && p.ProviderReference != a.intent.Reference:
 	case fault.Is(a.err, fault.Conflict): // it was read after the refusal
-		p.Glimpse(a.intent)
+		p.ReplaceDuringCall(a.intent)
 	default:
 		p.Merge(a.intent)
 	}
 }
 
-// done ends an operation that the provider has executed.
-func done(p *payment.Payment, op *payment.Operation, a answer) {
+// succeed ends an operation that the provider has executed.
+func succeed(p *payment.Payment, op *payment.Operation, a answer) {
 	if op.Action == payment.Refund {
-		if op.All && a.looked && a.refund.Amount > 0 {
+		if op.All && a.observed && a.refund.Amount > 0 {
 			op.Amount = a.refund.Amount
 		}
 		if a.use.key != "" { // the refund was made by a later use, so the next use follows that one
 			op.Generation, op.ProviderKey = a.use.generation, a.use.key
 		}
-		p.SettleRefund(op, a.refund)
+		p.EndRefund(op, a.refund)
 		return
 	}
-	if a.looked && !op.Creates() { // another client may have done this, or something else
+	if a.observed && !op.Creates() { // another client may have done this, or something else
 		p.Replace(a.intent)
 		return
 	}
@@ -169,14 +170,13 @@ func fail(p *payment.Payment, op *payment.Operation, outcome payment.Outcome, a 
 	refuse(op, fault.From(a.err))
 	p.Answer(op, outcome, a.intent)
 	if p.Status == payment.Processing && (op.Action == payment.Create || op.Action == payment.Confirm) {
-		unplaced(p, op)
+		resetStatus(p, op)
 	}
 }
 
 // end ends an operation that is proved to have done nothing and is not tried again
 // automatically. A payment that has not reached its provider is canceled.
-func (s *Service) end(p *payment.Payment, op *payment.Operation, why *fault.Error) {
-	refuse(op, why)
+func end(p *payment.Payment, op *payment.Operation) {
 	op.Outcome = payment.NotExecuted
 	switch {
 	case op.Creates() && !p.Status.Terminal():
@@ -184,21 +184,18 @@ func (s *Service) end(p *payment.Payment, op *payment.Operation, why *fault.Erro
 		p.Status, p.NextAction = payment.Canceled, nil
 		p.Error = &payment.Failure{Code: codeNotExecuted, Message: "no provider took this payment; no money moved"}
 	case op.Action == payment.Confirm && p.Status == payment.Processing:
-		unplaced(p, op)
+		resetStatus(p, op)
 	}
 }
 
 // refuse records why an operation failed.
 func refuse(op *payment.Operation, f *fault.Error) {
 	op.Kind = f.Kind.String()
-	op.Error = &payment.Failure{Code: f.Code, DeclineCode: f.DeclineCode, Message: f.Message}
-	if op.Error.Code == "" {
-		op.Error.Code = op.Kind
-	}
+	op.Error = &payment.Failure{Code: cmp.Or(f.Code, op.Kind), DeclineCode: f.DeclineCode, Message: f.Message}
 }
 
-// unplaced sets the status of a payment whose create or confirm did nothing.
-func unplaced(p *payment.Payment, op *payment.Operation) {
+// resetStatus sets the status of a payment whose create or confirm did nothing.
+func resetStatus(p *payment.Payment, op *payment.Operation) {
 	p.Status, p.Error = payment.RequiresConfirmation, op.Error
 	switch {
 	case op.Outcome == payment.Declined:
@@ -210,13 +207,13 @@ func unplaced(p *payment.Payment, op *payment.Operation) {
 	}
 }
 
-// freeze stores the answer for repeats of each key whose operation has ended: the payment
+// storeAnswers stores the answer for repeats of each key whose operation has ended: the payment
 // as it was then. While nothing has changed since, that is the payment itself, so the
 // answer is stored only when the payment is about to change. freeze also drops the request
 // bodies that are not sent again.
-func (st *stored) freeze() error {
+func (st *stored) storeAnswers() error {
 	p := &st.payment
-	p.Forget()
+	p.CompactPast()
 	var before *payment.Payment // as stored
 	for i := range p.Operations {
 		op := &p.Operations[i]
@@ -229,11 +226,11 @@ func (st *stored) freeze() error {
 			}
 		}
 		if op.Answer != nil {
-			if err := restate(p, op); err != nil {
+			if err := convertAnswer(p, op); err != nil {
 				return err
 			}
 		}
-		if op.Remembered() || op.Key == "" || op.Erased || !slices.Contains(st.told.answered, op.ID) {
+		if was := st.saved.Operation(op.ID); op.HasAnswer() || op.Key == "" || op.Erased || was == nil || !answeredByPayment(was) {
 			continue
 		}
 		if before == nil {
@@ -242,21 +239,15 @@ func (st *stored) freeze() error {
 				return err
 			}
 		}
-		op.Then = p.Remember(*before)
+		op.Then = p.RecordAnswer(*before)
 	}
 	return nil
 }
 
-// answered returns the IDs of the operations whose keys are answered with the payment as it is now.
-func answered(p payment.Payment) []string {
-	var ids []string
-	for i := range p.Operations {
-		op := &p.Operations[i]
-		if op.Key != "" && !op.Remembered() && !op.Erased && !op.Outcome.Open() && !retryable(op) {
-			ids = append(ids, op.ID)
-		}
-	}
-	return ids
+// answeredByPayment reports whether a repeat of the operation's key is answered with the payment
+// as it is now.
+func answeredByPayment(op *payment.Operation) bool {
+	return op.Key != "" && !op.HasAnswer() && !op.Erased && !op.Outcome.Open() && !retryable(op)
 }
 
 // answerOf returns the payment as the operation was answered. That is the present payment
@@ -264,15 +255,15 @@ func answered(p payment.Payment) []string {
 func answerOf(now payment.Payment, op payment.Operation) (payment.Payment, error) {
 	switch {
 	case op.Then != nil:
-		return now.As(op.Then), nil
+		return now.AsAnswered(op.Then), nil
 	case op.Answer != nil:
-		return earlier(now, op)
+		return decodeAnswer(now, op)
 	}
 	return now, nil
 }
 
-// earlier reads an answer that an earlier version has stored: the whole payment.
-func earlier(now payment.Payment, op payment.Operation) (payment.Payment, error) {
+// decodeAnswer reads an answer that an earlier version has stored: the whole payment.
+func decodeAnswer(now payment.Payment, op payment.Operation) (payment.Payment, error) {
 	var then payment.Payment
 	if err := record.DecodeJSON("answer of a payment", op.Answer, &then); err != nil {
 		return payment.Payment{}, err
@@ -283,17 +274,17 @@ func earlier(now payment.Payment, op payment.Operation) (payment.Payment, error)
 	return then, nil
 }
 
-// restate converts an answer stored by an earlier version to the present form, which is
+// convertAnswer converts an answer stored by an earlier version to the present form, which is
 // much smaller. An answer that would not read exactly the same stays as it is.
-func restate(p *payment.Payment, op *payment.Operation) error {
-	then, err := earlier(*p, *op)
+func convertAnswer(p *payment.Payment, op *payment.Operation) error {
+	then, err := decodeAnswer(*p, *op)
 	if err != nil {
 		return err
 	}
 	was := p.Past
-	t := p.Remember(then)
+	t := p.RecordAnswer(then)
 	one, err := json.Marshal(then.Shown())
-	other, oerr := json.Marshal(p.As(t))
+	other, oerr := json.Marshal(p.AsAnswered(t))
 	if err != nil || oerr != nil || !bytes.Equal(one, other) {
 		p.Past = was
 		return nil

@@ -10,7 +10,7 @@ import (
 )
 
 // Who panics over a call has not said what came of it: that is unknown, whatever was done.
-func TestOfAPanicNothingIsConcluded(t *testing.T) {
+func TestPanicLeavesTheOutcomeUnknown(t *testing.T) {
 	t.Parallel()
 	falls := func(_ context.Context, _ payment.Action, n int) error {
 		if n == 1 {
@@ -23,14 +23,14 @@ func TestOfAPanicNothingIsConcluded(t *testing.T) {
 		"after it":                        func(p *provider) { p.failAfter(falls) },
 	} {
 		t.Run(name, func(t *testing.T) {
-			among(t, []string{"acme", "other"}, func(t *testing.T, r *rig) {
+			withProviders(t, []string{"acme", "other"}, func(t *testing.T, r *rig) {
 				script(r.provider)
 				began := time.Now()
 				res, err := r.pay(t, "k")
 				if took := time.Since(began); err != nil || res.Payment.Status != payment.Processing || took > 9*time.Second {
 					t.Fatalf("after %s: %+v, %v", took, res.Payment, err)
 				}
-				p := r.settled(t, res.Payment.ID, 10*time.Minute)
+				p := r.waitClosed(t, res.Payment.ID, 10*time.Minute)
 				if p.Status != payment.Succeeded || p.Provider != "acme" || r.provider.captured() != 1 || r.all[1].called() != 0 {
 					t.Errorf("%s at %s, %d charges, and %d calls of the other", p.Status, p.Provider, r.provider.captured(), r.all[1].called())
 				}
@@ -42,7 +42,7 @@ func TestOfAPanicNothingIsConcluded(t *testing.T) {
 // A payment over which its worker panics each time waits, unknown as it is, until somebody
 // puts it back.
 func TestAPaymentThatIsSetAsideStaysUnknown(t *testing.T) {
-	among(t, []string{"acme", "other"}, func(t *testing.T, r *rig) {
+	withProviders(t, []string{"acme", "other"}, func(t *testing.T, r *rig) {
 		falls := func(context.Context, payment.Action, int) error { panic("the adapter's mistake") }
 		r.provider.failAfter(falls)
 		r.provider.looked = func() { panic("its other mistake") }
@@ -70,7 +70,7 @@ func TestAPaymentThatIsSetAsideStaysUnknown(t *testing.T) {
 		if _, err := set.PutBack(t.Context(), all[0].Name(), time.Now()); err != nil {
 			t.Fatal(err)
 		}
-		if p := r.settled(t, res.Payment.ID, 48*time.Hour); p.Provider != "acme" || p.Status != payment.Succeeded || r.provider.captured() != 1 {
+		if p := r.waitClosed(t, res.Payment.ID, 48*time.Hour); p.Provider != "acme" || p.Status != payment.Succeeded || r.provider.captured() != 1 {
 			t.Errorf("%+v, %d charges", p, r.provider.captured())
 		}
 	})

@@ -16,14 +16,26 @@ import (
 )
 
 func TestPaymentSucceeds(t *testing.T) {
-	within(t, func(t *testing.T, r *rig) {
+	onVirtualTime(t, func(t *testing.T, r *rig) {
 		res, err := r.pay(t, "k")
-		if err != nil || res.Payment.Status != payment.Succeeded || res.Payment.AmountCaptured != 1250 || res.Replayed {
-			t.Fatalf("%+v, %v", res, err)
+		if err != nil || res.Payment.Status != payment.Succeeded {
+			t.Fatalf("status = %q, error %v; want %q", res.Payment.Status, err, payment.Succeeded)
+		}
+		if got := res.Payment.AmountCaptured; got != 1250 {
+			t.Errorf("amount captured = %d, want 1250", got)
+		}
+		if res.Replayed {
+			t.Error("the first answer is marked as replayed")
 		}
 		again, err := r.pay(t, "k")
-		if err != nil || !again.Replayed || again.Payment.ID != res.Payment.ID || r.provider.captured() != 1 {
-			t.Fatalf("repeat: %+v, %v, %d charges", again, err, r.provider.captured())
+		if err != nil || again.Payment.ID != res.Payment.ID {
+			t.Fatalf("repeat: payment = %s, error %v; want %s", again.Payment.ID, err, res.Payment.ID)
+		}
+		if !again.Replayed {
+			t.Error("the repeat is not marked as replayed")
+		}
+		if got := r.provider.captured(); got != 1 {
+			t.Errorf("charges = %d, want 1", got)
 		}
 		if _, err := r.Create(t.Context(), tenant, payments.CreateRequest{Amount: 99, Currency: "eur"}, key("k", "b")); fault.From(err).Code != idempotency.CodeMismatch {
 			t.Fatalf("other body: %v", err)
@@ -32,7 +44,7 @@ func TestPaymentSucceeds(t *testing.T) {
 }
 
 func TestFiftyRequestsUnderOneKeyMakeOneCharge(t *testing.T) {
-	within(t, func(t *testing.T, r *rig) {
+	onVirtualTime(t, func(t *testing.T, r *rig) {
 		r.provider.failBefore(func(context.Context, payment.Action, int) error {
 			<-time.After(50 * time.Millisecond)
 			return nil
@@ -59,20 +71,23 @@ func TestFiftyRequestsUnderOneKeyMakeOneCharge(t *testing.T) {
 }
 
 func TestReplayIsTheFirstAnswerWhateverCameLater(t *testing.T) {
-	within(t, func(t *testing.T, r *rig) {
+	onVirtualTime(t, func(t *testing.T, r *rig) {
 		res, _ := r.pay(t, "k")
 		if _, err := r.Refund(t.Context(), tenant, res.Payment.ID, 0, idempotency.Key{}); err != nil {
 			t.Fatal(err)
 		}
 		again, err := r.pay(t, "k")
-		if err != nil || again.Payment.AmountRefunded != 0 || r.status(t, res.Payment.ID).AmountRefunded != 1250 {
-			t.Fatalf("%+v, %v", again.Payment, err)
+		if err != nil || again.Payment.AmountRefunded != 0 {
+			t.Fatalf("amount refunded in the repeat = %d, error %v; want 0", again.Payment.AmountRefunded, err)
+		}
+		if got := r.status(t, res.Payment.ID).AmountRefunded; got != 1250 {
+			t.Errorf("amount refunded now = %d, want 1250", got)
 		}
 	})
 }
 
 func TestDeclineIsReplayed(t *testing.T) {
-	within(t, func(t *testing.T, r *rig) {
+	onVirtualTime(t, func(t *testing.T, r *rig) {
 		for n := range 2 {
 			res, err := r.Create(t.Context(), tenant, payments.CreateRequest{
 				Amount: 500, Currency: "usd", PaymentMethod: "pm_declined", Confirm: true,
@@ -91,7 +106,7 @@ func TestDeclineIsReplayed(t *testing.T) {
 func TestProvedNotExecutedTriesAgainUnderTheSameKey(t *testing.T) {
 	for _, kind := range []fault.Kind{fault.Unavailable, fault.RateLimited, fault.Unauthorized, fault.QuotaExceeded, fault.Overloaded} {
 		t.Run(kind.String(), func(t *testing.T) {
-			within(t, func(t *testing.T, r *rig) {
+			onVirtualTime(t, func(t *testing.T, r *rig) {
 				r.provider.failBefore(fails(kind, 1))
 				res, err := r.pay(t, "k")
 				if fault.KindOf(err) != kind || res.Payment.Status != payment.RequiresConfirmation {
@@ -110,14 +125,14 @@ func TestProvedNotExecutedTriesAgainUnderTheSameKey(t *testing.T) {
 	}
 }
 
-func TestUnknownOutcomeIsSettledByTheSameKey(t *testing.T) {
-	within(t, func(t *testing.T, r *rig) {
+func TestUnknownOutcomeEndsByTheSameKey(t *testing.T) {
+	onVirtualTime(t, func(t *testing.T, r *rig) {
 		r.provider.failAfter(fails(fault.UnknownOutcome, 1))
 		res, err := r.pay(t, "k")
 		if err != nil || !res.Operation.Outcome.Open() || res.Payment.Status != payment.Processing {
 			t.Fatalf("%+v, %v", res, err)
 		}
-		p := r.settled(t, res.Payment.ID, 2*time.Second) // at once, not when the lease has run out
+		p := r.waitClosed(t, res.Payment.ID, 2*time.Second) // at once, not when the lease has run out
 		if p.Status != payment.Succeeded || r.provider.captured() != 1 {
 			t.Fatalf("%+v, %d charges", p, r.provider.captured())
 		}
@@ -126,7 +141,7 @@ func TestUnknownOutcomeIsSettledByTheSameKey(t *testing.T) {
 
 // Once a try was unknown, "unavailable" proves nothing any more.
 func TestUnknownIsSticky(t *testing.T) {
-	within(t, func(t *testing.T, r *rig) {
+	onVirtualTime(t, func(t *testing.T, r *rig) {
 		r.provider.failAfter(fails(fault.UnknownOutcome, 1))
 		kinds := []fault.Kind{fault.Unavailable, fault.Unauthorized, fault.RateLimited, fault.Refused, fault.Invalid, fault.Conflict, fault.NotFound, fault.Declined}
 		r.provider.failBefore(func(_ context.Context, _ payment.Action, n int) error {
@@ -145,13 +160,13 @@ func TestUnknownIsSticky(t *testing.T) {
 		if err != nil || !again.Replayed || again.Payment.Status != payment.Processing {
 			t.Fatalf("repeat while unknown: %+v, %v", again, err)
 		}
-		if p := r.settled(t, res.Payment.ID, time.Hour); p.Status != payment.Succeeded || r.provider.captured() != 1 {
+		if p := r.waitClosed(t, res.Payment.ID, time.Hour); p.Status != payment.Succeeded || r.provider.captured() != 1 {
 			t.Fatalf("%+v, %d charges", p, r.provider.captured())
 		}
 	})
 }
 
-func TestAfterAWhileItOnlyLooks(t *testing.T) {
+func TestAgedOperationIsLookedUpAndNotRepeated(t *testing.T) {
 	tests := []struct {
 		name      string
 		committed bool
@@ -163,7 +178,7 @@ func TestAfterAWhileItOnlyLooks(t *testing.T) {
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
-			within(t, func(t *testing.T, r *rig) {
+			onVirtualTime(t, func(t *testing.T, r *rig) {
 				hook := &r.provider.before
 				if tt.committed {
 					hook = &r.provider.after
@@ -174,7 +189,7 @@ func TestAfterAWhileItOnlyLooks(t *testing.T) {
 				res, _ := r.pay(t, "k")
 				<-time.After(16 * time.Minute)
 				calls := r.provider.called()
-				p := r.settled(t, res.Payment.ID, tt.within)
+				p := r.waitClosed(t, res.Payment.ID, tt.within)
 				if p.Status != tt.want {
 					t.Fatalf("status %s, want %s", p.Status, tt.want)
 				}
@@ -187,13 +202,13 @@ func TestAfterAWhileItOnlyLooks(t *testing.T) {
 }
 
 func TestCrashBetweenCallAndSave(t *testing.T) {
-	within(t, func(t *testing.T, r *rig) {
+	onVirtualTime(t, func(t *testing.T, r *rig) {
 		r.failNth(memjournal.Save, 2, fault.Internal) // the outcome
 		res, err := r.pay(t, "k")
 		if err != nil || res.Payment.Status != payment.Processing {
-			t.Fatalf("%+v, %v", res.Payment, err)
+			t.Fatalf("status = %q, error %v; want %q", res.Payment.Status, err, payment.Processing)
 		}
-		p := r.settled(t, res.Payment.ID, 2*time.Minute)
+		p := r.waitClosed(t, res.Payment.ID, 2*time.Minute)
 		if p.Status != payment.Succeeded || r.provider.captured() != 1 || r.provider.called() != 2 {
 			t.Fatalf("%+v after %d calls, %d charges", p, r.provider.called(), r.provider.captured())
 		}
@@ -204,7 +219,7 @@ func TestLostAnswersOfTheJournal(t *testing.T) {
 	for i, name := range []string{"of the intent", "of the outcome"} {
 		nth := int64(i + 1)
 		t.Run(name, func(t *testing.T) {
-			within(t, func(t *testing.T, r *rig) {
+			onVirtualTime(t, func(t *testing.T, r *rig) {
 				r.failNth(memjournal.Saved, nth, fault.UnknownOutcome)
 				res, err := r.pay(t, "k")
 				if err != nil || res.Payment.Status != payment.Succeeded || r.provider.captured() != 1 {
@@ -216,7 +231,7 @@ func TestLostAnswersOfTheJournal(t *testing.T) {
 }
 
 func TestNoIntentStoredNoCall(t *testing.T) {
-	within(t, func(t *testing.T, r *rig) {
+	onVirtualTime(t, func(t *testing.T, r *rig) {
 		r.failNth(memjournal.Save, 1, fault.Unavailable)
 		if _, err := r.pay(t, "k"); !fault.Is(err, fault.Unavailable) || r.provider.called() != 0 {
 			t.Fatalf("%v, %d calls", err, r.provider.called())
@@ -225,7 +240,7 @@ func TestNoIntentStoredNoCall(t *testing.T) {
 }
 
 func TestAnswersWithinEightSeconds(t *testing.T) {
-	within(t, func(t *testing.T, r *rig) {
+	onVirtualTime(t, func(t *testing.T, r *rig) {
 		r.provider.failBefore(func(ctx context.Context, _ payment.Action, n int) error {
 			if n == 1 {
 				<-time.After(20 * time.Second)
@@ -237,7 +252,7 @@ func TestAnswersWithinEightSeconds(t *testing.T) {
 		if took := time.Since(start); took != 8*time.Second || err != nil || res.Payment.Status != payment.Processing {
 			t.Fatalf("after %s: %+v, %v", took, res.Payment, err)
 		}
-		p := r.settled(t, res.Payment.ID, 15*time.Second)
+		p := r.waitClosed(t, res.Payment.ID, 15*time.Second)
 		if p.Status != payment.Succeeded || r.provider.called() != 1 {
 			t.Fatalf("%+v, %d calls", p, r.provider.called())
 		}
@@ -245,21 +260,21 @@ func TestAnswersWithinEightSeconds(t *testing.T) {
 }
 
 func TestOperationsBlockEachOther(t *testing.T) {
-	within(t, func(t *testing.T, r *rig) {
+	onVirtualTime(t, func(t *testing.T, r *rig) {
 		res, _ := r.pay(t, "k")
 		unknown := fault.New(fault.UnknownOutcome, "", "")
 		r.provider.failAfter(func(context.Context, payment.Action, int) error { return unknown })
 		r.provider.cannotLook(unknown)
 		first, err := r.Refund(t.Context(), tenant, res.Payment.ID, 1000, key("r1", ""))
 		if err != nil || !first.Operation.Outcome.Open() {
-			t.Fatalf("%+v, %v", first.Operation, err)
+			t.Fatalf("outcome = %q, error %v; want an open one", first.Operation.Outcome, err)
 		}
 		if _, err := r.Refund(t.Context(), tenant, res.Payment.ID, 250, key("r2", "")); fault.From(err).Code != "operation_in_progress" {
 			t.Fatalf("second refund while the first is unknown: %v", err)
 		}
 		r.provider.failAfter(nil)
 		r.provider.cannotLook(nil)
-		if p := r.settled(t, res.Payment.ID, time.Minute); p.AmountRefunded != 1000 || len(r.provider.refunds) != 1 {
+		if p := r.waitClosed(t, res.Payment.ID, time.Minute); p.AmountRefunded != 1000 || len(r.provider.refunds) != 1 {
 			t.Fatalf("%+v, %d refunds", p, len(r.provider.refunds))
 		}
 		if _, err := r.Refund(t.Context(), tenant, res.Payment.ID, 251, idempotency.Key{}); fault.From(err).Code != "amount_too_large" {
@@ -269,12 +284,12 @@ func TestOperationsBlockEachOther(t *testing.T) {
 }
 
 func TestCapture(t *testing.T) {
-	within(t, func(t *testing.T, r *rig) {
+	onVirtualTime(t, func(t *testing.T, r *rig) {
 		res, err := r.Create(t.Context(), tenant, payments.CreateRequest{
 			Amount: 900, Currency: "gbp", PaymentMethod: "pm_ok", Confirm: true, CaptureMethod: payment.CaptureManual,
 		}, idempotency.Key{})
 		if err != nil || res.Payment.Status != payment.RequiresCapture {
-			t.Fatalf("%+v, %v", res.Payment, err)
+			t.Fatalf("status = %q, error %v; want %q", res.Payment.Status, err, payment.RequiresCapture)
 		}
 		id := res.Payment.ID
 		if _, err := r.Capture(t.Context(), tenant, id, 901, idempotency.Key{}); fault.From(err).Code != "amount_too_large" {
@@ -295,22 +310,22 @@ func TestCapture(t *testing.T) {
 }
 
 func TestConfirmAndCancel(t *testing.T) {
-	within(t, func(t *testing.T, r *rig) {
+	onVirtualTime(t, func(t *testing.T, r *rig) {
 		open := func() string {
 			res, err := r.Create(t.Context(), tenant, payments.CreateRequest{
 				Amount: 900, Currency: "usd", PaymentMethod: "pm_ok", Confirmation: payment.ConfirmServer,
 			}, idempotency.Key{})
 			if err != nil || res.Payment.Status != payment.RequiresConfirmation {
-				t.Fatalf("%+v, %v", res.Payment, err)
+				t.Fatalf("status = %q, error %v; want %q", res.Payment.Status, err, payment.RequiresConfirmation)
 			}
 			return res.Payment.ID
 		}
 		if done, err := r.Confirm(t.Context(), tenant, open(), payments.ConfirmRequest{}, idempotency.Key{}); err != nil || done.Payment.Status != payment.Succeeded {
-			t.Fatalf("%+v, %v", done.Payment, err)
+			t.Fatalf("status = %q, error %v; want %q", done.Payment.Status, err, payment.Succeeded)
 		}
 		id := open()
 		if done, err := r.Cancel(t.Context(), tenant, id, idempotency.Key{}); err != nil || done.Payment.Status != payment.Canceled {
-			t.Fatalf("%+v, %v", done.Payment, err)
+			t.Fatalf("status = %q, error %v; want %q", done.Payment.Status, err, payment.Canceled)
 		}
 		if _, err := r.Confirm(t.Context(), tenant, id, payments.ConfirmRequest{}, idempotency.Key{}); fault.From(err).Code != "unexpected_state" {
 			t.Fatalf("confirm after cancel: %v", err)
@@ -319,7 +334,7 @@ func TestConfirmAndCancel(t *testing.T) {
 }
 
 func TestWebhooks(t *testing.T) {
-	within(t, func(t *testing.T, r *rig) {
+	onVirtualTime(t, func(t *testing.T, r *rig) {
 		r.provider.failAfter(func(_ context.Context, _ payment.Action, n int) error {
 			if n == 1 { // the event is here before the answer
 				if _, err := r.ApplyWebhook(t.Context(), webhook.Event{Provider: "acme", ID: "pi_1"}); err != nil {
@@ -330,7 +345,7 @@ func TestWebhooks(t *testing.T) {
 		})
 		res, err := r.pay(t, "k")
 		if err != nil || res.Payment.Status != payment.Succeeded {
-			t.Fatalf("%+v, %v", res.Payment, err)
+			t.Fatalf("status = %q, error %v; want %q", res.Payment.Status, err, payment.Succeeded)
 		}
 		before := r.status(t, res.Payment.ID)
 		for _, status := range []payment.Status{"", payment.RequiresPaymentMethod, payment.Succeeded} {
@@ -344,8 +359,8 @@ func TestWebhooks(t *testing.T) {
 	})
 }
 
-func TestAnEventSpeaksOnlyForItsAccount(t *testing.T) {
-	within(t, func(t *testing.T, r *rig) {
+func TestEventChangesOnlyPaymentsOfItsAccount(t *testing.T) {
+	onVirtualTime(t, func(t *testing.T, r *rig) {
 		res, _ := r.Create(t.Context(), tenant, payments.CreateRequest{Amount: 900, Currency: "usd", PaymentMethod: "pm_ok"}, idempotency.Key{})
 		if _, err := r.ApplyWebhook(t.Context(), webhook.Event{Provider: "other", ID: "pi_1", Type: "canceled"}); err != nil {
 			t.Fatal(err)
@@ -357,7 +372,7 @@ func TestAnEventSpeaksOnlyForItsAccount(t *testing.T) {
 }
 
 func TestStaleEventAsksForThePresentState(t *testing.T) {
-	within(t, func(t *testing.T, r *rig) {
+	onVirtualTime(t, func(t *testing.T, r *rig) {
 		res, _ := r.Create(t.Context(), tenant, payments.CreateRequest{Amount: 900, Currency: "usd", PaymentMethod: "pm_ok"}, idempotency.Key{})
 		r.provider.intents["pi_1"].Status = payment.RequiresAction
 		if _, err := r.ApplyWebhook(t.Context(), webhook.Event{Provider: "acme", ID: "pi_1", Type: "requires_payment_method"}); err != nil {

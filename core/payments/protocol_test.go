@@ -85,7 +85,7 @@ func TestARepeatOfACreateBeginsNothingOnceThePaymentHasMovedOn(t *testing.T) {
 		}, payment.RequiresPaymentMethod, 0},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
-			within(t, func(t *testing.T, r *rig) {
+			onVirtualTime(t, func(t *testing.T, r *rig) {
 				r.provider.failBefore(fails(fault.Unavailable, 1))
 				first, err := r.pay(t, "k")
 				if !fault.Is(err, fault.Unavailable) {
@@ -110,7 +110,7 @@ func TestOnlyWhoHoldsTheClaimEndsAnOperationByARefusal(t *testing.T) {
 	t.Parallel()
 	for _, kind := range []fault.Kind{fault.Unavailable, fault.RateLimited, fault.Unauthorized, fault.Refused, fault.Invalid} {
 		t.Run(kind.String(), func(t *testing.T) {
-			among(t, three, func(t *testing.T, r *rig) {
+			withProviders(t, three, func(t *testing.T, r *rig) {
 				r.another(t, "two")
 				wake := make(chan struct{})
 				r.provider.failBefore(func(_ context.Context, _ payment.Action, n int) error {
@@ -126,7 +126,7 @@ func TestOnlyWhoHoldsTheClaimEndsAnOperationByARefusal(t *testing.T) {
 				r.provider.cannotLook(fault.New(fault.Unavailable, "scripted", ""))
 				res, err := r.Create(t.Context(), tenant, everywhere(), key("k", "a"))
 				if err != nil || res.Payment.Status != payment.Processing {
-					t.Fatalf("%+v, %v", res.Payment, err)
+					t.Fatalf("status = %q, error %v; want %q", res.Payment.Status, err, payment.Processing)
 				}
 				<-time.After(time.Minute) // the lease is over, and the other has asked
 				close(wake)
@@ -136,7 +136,7 @@ func TestOnlyWhoHoldsTheClaimEndsAnOperationByARefusal(t *testing.T) {
 				}
 				r.provider.failAfter(nil)
 				r.provider.cannotLook(nil)
-				r.settled(t, res.Payment.ID, time.Hour)
+				r.waitClosed(t, res.Payment.ID, time.Hour)
 				if got := fmt.Sprint(r.charges()); got != "[1 0 0]" {
 					t.Errorf("charges %s", got)
 				}
@@ -145,8 +145,8 @@ func TestOnlyWhoHoldsTheClaimEndsAnOperationByARefusal(t *testing.T) {
 	}
 }
 
-func TestARealAnswerIsTakenWhoeverBringsIt(t *testing.T) {
-	within(t, func(t *testing.T, r *rig) {
+func TestRealAnswerIsMergedFromAnyProcess(t *testing.T) {
+	onVirtualTime(t, func(t *testing.T, r *rig) {
 		wake := make(chan struct{})
 		r.provider.failBefore(func(_ context.Context, _ payment.Action, n int) error {
 			if n == 1 {
@@ -167,7 +167,7 @@ func TestARealAnswerIsTakenWhoeverBringsIt(t *testing.T) {
 }
 
 func TestAfterAnUnknownTryOnlyTheProvidersOwnObjectEndsIt(t *testing.T) {
-	within(t, func(t *testing.T, r *rig) {
+	onVirtualTime(t, func(t *testing.T, r *rig) {
 		r.provider.failAfter(fails(fault.UnknownOutcome, 1))
 		r.provider.failBefore(func(_ context.Context, _ payment.Action, n int) error {
 			if n > 1 {
@@ -182,7 +182,7 @@ func TestAfterAnUnknownTryOnlyTheProvidersOwnObjectEndsIt(t *testing.T) {
 			t.Fatalf("%s by a page", p.Status)
 		}
 		r.provider.failBefore(nil) // the answer to the first try, with its object
-		if p := r.settled(t, res.Payment.ID, time.Minute); p.Status != payment.RequiresPaymentMethod || p.Operations[0].Outcome != payment.Declined {
+		if p := r.waitClosed(t, res.Payment.ID, time.Minute); p.Status != payment.RequiresPaymentMethod || p.Operations[0].Outcome != payment.Declined {
 			t.Errorf("%+v", p)
 		}
 		if again, err := r.Create(t.Context(), tenant, payments.CreateRequest{Amount: 500, Currency: "usd", PaymentMethod: "pm_declined", Confirm: true}, key("k", "d")); !fault.Is(err, fault.Declined) || !again.Replayed {
@@ -193,7 +193,7 @@ func TestAfterAnUnknownTryOnlyTheProvidersOwnObjectEndsIt(t *testing.T) {
 
 // What goes out for a caller's key is the same after an older store was put back.
 func TestTheSameKeyInAnOlderStoreChargesNobodyAgain(t *testing.T) {
-	within(t, func(t *testing.T, r *rig) {
+	onVirtualTime(t, func(t *testing.T, r *rig) {
 		r.provider.failBefore(fails(fault.Unavailable, 1))
 		if _, err := r.pay(t, "k"); !fault.Is(err, fault.Unavailable) {
 			t.Fatal(err)
@@ -220,7 +220,7 @@ func TestTheSameKeyInAnOlderStoreChargesNobodyAgain(t *testing.T) {
 }
 
 func TestAnotherInstallationHasOtherKeys(t *testing.T) {
-	within(t, func(t *testing.T, r *rig) {
+	onVirtualTime(t, func(t *testing.T, r *rig) {
 		first, _ := r.pay(t, "k")
 		other := r.another(t, "two", func(o *payments.Options) {
 			o.Journal, o.Secret = memjournal.New(clock.System{}), []byte("another")
@@ -233,7 +233,7 @@ func TestAnotherInstallationHasOtherKeys(t *testing.T) {
 }
 
 func TestAnObjectOfAnotherPaymentIsNeverAdopted(t *testing.T) {
-	within(t, func(t *testing.T, r *rig) {
+	onVirtualTime(t, func(t *testing.T, r *rig) {
 		first, _ := r.pay(t, "k")
 		key2 := key("l", "a")
 		r.provider.failBefore(func(context.Context, payment.Action, int) error { // the provider answers with what it has
@@ -255,7 +255,7 @@ func TestAnObjectOfAnotherPaymentIsNeverAdopted(t *testing.T) {
 	})
 }
 
-func TestNothingThatIsRepeatedUsesAPaymentUp(t *testing.T) {
+func TestRepeatsNeverExhaustAPayment(t *testing.T) {
 	t.Parallel()
 	for name, last := range map[string]func(t *testing.T, r *rig, id string) error{
 		"repeat": func(t *testing.T, r *rig, _ string) error { t.Helper(); _, err := r.pay(t, "k"); return err },
@@ -271,7 +271,7 @@ func TestNothingThatIsRepeatedUsesAPaymentUp(t *testing.T) {
 		},
 	} {
 		t.Run(name, func(t *testing.T) {
-			within(t, func(t *testing.T, r *rig) {
+			onVirtualTime(t, func(t *testing.T, r *rig) {
 				r.provider.failBefore(always(fault.Unavailable))
 				first, _ := r.pay(t, "k")
 				id := first.Payment.ID
@@ -296,8 +296,8 @@ func TestNothingThatIsRepeatedUsesAPaymentUp(t *testing.T) {
 }
 
 // An outage uses up no look: once it is over, what is unknown is found at once.
-func TestOnlyALookThatCouldTellCounts(t *testing.T) {
-	within(t, func(t *testing.T, r *rig) {
+func TestOnlyConclusiveLookupsCount(t *testing.T) {
+	onVirtualTime(t, func(t *testing.T, r *rig) {
 		r.provider.failAfter(fails(fault.UnknownOutcome, 1))
 		start := time.Now()
 		r.provider.failBefore(func(_ context.Context, _ payment.Action, n int) error {
@@ -313,14 +313,14 @@ func TestOnlyALookThatCouldTellCounts(t *testing.T) {
 			t.Fatalf("%+v", p.Operations[0])
 		}
 		r.provider.cannotLook(nil)
-		if p := r.settled(t, res.Payment.ID, time.Minute); p.Status != payment.Succeeded {
+		if p := r.waitClosed(t, res.Payment.ID, time.Minute); p.Status != payment.Succeeded {
 			t.Errorf("%+v", p)
 		}
 	})
 }
 
 func TestAnEventAppliesWhoeverHoldsTheClaim(t *testing.T) {
-	within(t, func(t *testing.T, r *rig) {
+	onVirtualTime(t, func(t *testing.T, r *rig) {
 		r.provider.failAfter(fails(fault.UnknownOutcome, 1, 2, 3))
 		r.provider.cannotLook(fault.New(fault.Unavailable, "scripted", ""))
 		res, _ := r.pay(t, "k")

@@ -178,7 +178,7 @@ func (p *provider) Confirm(ctx context.Context, r payment.ConfirmRequest) (payme
 func (p *provider) Capture(ctx context.Context, r payment.CaptureRequest) (payment.Intent, error) {
 	return p.change(ctx, payment.Capture, r.Reference, func(i *payment.Intent) {
 		i.Objects = append(slices.Clip(i.Objects), payment.Object{Kind: "capture", Reference: "cap_" + i.Reference})
-		if i.AmountCapturable = 0; !p.Capabilities().Ends(payment.Capture) {
+		if i.AmountCapturable = 0; !p.Capabilities().Synchronous(payment.Capture) {
 			i.Status = payment.Processing
 			return
 		}

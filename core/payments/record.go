@@ -3,26 +3,33 @@ package payments
 import (
 	"context"
 	"encoding/json"
+	"slices"
 	"time"
 
 	"patchbay/core/fault"
-	"patchbay/core/idempotency"
 	"patchbay/core/payment"
 	"patchbay/core/record"
 	"patchbay/ports"
 )
 
-// stored is a payment with its record. told is what the feed has already been told of it.
-//
-// ahead is how far the store's clock is ahead of ours, as far as a claim has shown. Due
-// times are by the store's clock.
+// stored is a payment with its record.
 type stored struct {
 	payment payment.Payment
 	record  ports.Record
-	told    told
-	ahead   time.Duration
-	cause   error // the provider's last failure, for the log
-	limit   int   // largest size of the record in bytes while an operation is begun for a caller; 0 means none
+	saved   payment.Payment // the payment as it is in the store, zero if it is new
+	// clockAhead is how far the store's clock is ahead of ours, as far as a claim has shown. Due
+	// times are by the store's clock.
+	clockAhead time.Duration
+	cause      error // the provider's last failure, for the log
+	limit      int   // largest size of the record in bytes while an operation is begun for a caller; 0 means none
+}
+
+// snapshot returns a copy of a payment that later changes of its operations, refunds, disputes
+// and reviews do not reach.
+func snapshot(p payment.Payment) payment.Payment {
+	p.Operations, p.Refunds = slices.Clone(p.Operations), slices.Clone(p.Refunds)
+	p.Disputes, p.Reviews = slices.Clone(p.Disputes), slices.Clone(p.Reviews)
+	return p
 }
 
 func decode(r ports.Record) (stored, error) {
@@ -32,10 +39,10 @@ func decode(r ports.Record) (stored, error) {
 	}
 	p.Seal() // an earlier version may not have sealed it
 	p.NextLookAt = nextLookAt(p, r)
-	return stored{payment: p, record: r, told: known(p)}, nil
+	return stored{payment: p, record: r, saved: snapshot(p)}, nil
 }
 
-// nextLookAt returns when the open operation of a payment is looked into next. It is zero if
+// nextLookAt returns when the open operation of a payment is investigated next. It is zero if
 // there is none, or if the record is claimed.
 func nextLookAt(p payment.Payment, r ports.Record) time.Time {
 	if r.Owner != "" || p.Open() == nil {
@@ -62,7 +69,7 @@ func (s *Service) save(ctx context.Context, st *stored) error {
 	if err := s.index(ctx, st); err != nil {
 		return err
 	}
-	if err := st.freeze(); err != nil {
+	if err := st.storeAnswers(); err != nil {
 		return err
 	}
 	p.Seal()
@@ -79,18 +86,17 @@ func (s *Service) save(ctx context.Context, st *stored) error {
 	r.Ref = reference(p.Provider, p.ProviderReference)
 	r.Index = ports.Index{Status: string(p.Status), Customer: p.CustomerID, Created: p.CreatedAt}
 	r.Index.Flag, r.Index.Flagged = flagOf(p)
-	r.Events = s.news(st.told, *p)
+	r.Events = s.eventsOf(&st.saved, p)
 	if p.Open() == nil {
-		s.rest(st)
+		s.queueClosed(st)
 	}
 	if err := s.Journal.Save(ctx, r)[0]; err != nil {
 		r.Body = before // the last body that is known to be stored
 		return err
 	}
 	p.NextLookAt = nextLookAt(*p, *r)
-	s.count(st.told, *p)
-	s.report(ctx, st.told, st)
-	st.told, st.limit = known(*p), 0
+	s.report(ctx, st)
+	st.saved, st.limit = snapshot(*p), 0
 	return nil
 }
 
@@ -99,18 +105,16 @@ func (s *Service) repository() record.Repository[stored] {
 	return record.Repository[stored]{
 		Journal: s.Journal, Kind: kind, Decode: decode, Save: s.save,
 		Record: func(st *stored) *ports.Record { return &st.record },
-		Keep:   func(before, fresh *stored) { fresh.ahead, fresh.cause = before.ahead, before.cause },
+		Keep:   func(before, fresh *stored) { fresh.clockAhead, fresh.cause = before.clockAhead, before.cause },
 		Taken:  func(st *stored) error { return errForeign(st.payment.ProviderReference) },
 	}
 }
 
-// update applies change until it is saved: see record.Repository.
-func (s *Service) update(ctx context.Context, st *stored, change func(*stored) error) error {
-	return s.records.Update(ctx, st, change)
-}
-
-// insist is update for an outcome that must not get lost.
-func (s *Service) insist(ctx context.Context, st *stored, change func(*stored) error) error {
+// saveOutcome applies change until it is saved, also while the journal fails: the outcome of a
+// call must not get lost. It ends with the lease of the record.
+func (s *Service) saveOutcome(ctx context.Context, st *stored, change func(*stored) error) error {
+	ctx, cancel := context.WithTimeout(ctx, lease-callDeadline)
+	defer cancel()
 	return s.records.Insisting().Update(ctx, st, change)
 }
 
@@ -120,10 +124,6 @@ func errForeign(reference string) error {
 }
 
 const codeForeign = "foreign_object"
-
-func (s *Service) load(ctx context.Context, tenant, id string) (stored, error) {
-	return s.records.Get(ctx, tenant, id)
-}
 
 // insert stores a new payment.
 func (s *Service) insert(ctx context.Context, st *stored) error {
@@ -135,12 +135,7 @@ func (s *Service) insert(ctx context.Context, st *stored) error {
 	})
 }
 
-// byKey finds the payment that was created under a caller's key.
-func (s *Service) byKey(ctx context.Context, key idempotency.Key) (stored, error) {
-	return s.records.Find(ctx, ports.ByIdem, key.Scoped)
-}
-
-// Get returns a payment. It has an unknown outcome looked into soon. NotFound: the tenant
+// Get returns a payment. It has an unknown outcome investigated soon. NotFound: the tenant
 // has no such payment.
 func (s *Service) Get(ctx context.Context, tenant, id string) (payment.Payment, error) {
 	st, err := s.find(ctx, tenant, id)
@@ -168,10 +163,7 @@ func (s *Service) List(ctx context.Context, tenant string, f Filter, cursor stri
 func (s *Service) listReference(ctx context.Context, tenant string, f Filter) (Page, error) {
 	var page Page
 	for _, g := range s.Gateways {
-		st, err := s.records.Find(ctx, ports.ByRef, reference(g.Name(), f.Reference))
-		if fault.Is(err, fault.NotFound) {
-			st, err = s.ofObject(ctx, g.Name(), f.Reference)
-		}
+		st, err := s.holding(ctx, g.Name(), f.Reference, f.Reference)
 		if fault.Is(err, fault.NotFound) {
 			continue
 		}
@@ -200,18 +192,16 @@ type owner struct {
 // object that another payment has needs a review.
 func (s *Service) index(ctx context.Context, st *stored) error {
 	p := &st.payment
-	for _, o := range p.Objects[min(st.told.objects, len(p.Objects)):] {
+	for _, o := range p.Objects[min(len(st.saved.Objects), len(p.Objects)):] {
 		if o.Reference == "" {
 			continue
 		}
-		body, err := json.Marshal(owner{p.ID})
-		if err != nil {
-			return fault.Wrap(fault.Internal, "payments.encode", err)
-		}
 		name := reference(p.Provider, o.Reference)
-		r := &ports.Record{Tenant: p.Tenant, Kind: objectKind, ID: name, Ref: name, Body: body, Index: ports.Index{Created: p.UpdatedAt}}
-		err = s.Journal.Save(ctx, r)[0]
-		if fault.Is(err, fault.Conflict) { // it is there: whose is it?
+		err := s.objects.Save(ctx, &record.Entry[owner]{
+			Value:  owner{p.ID},
+			Record: ports.Record{Tenant: p.Tenant, Kind: objectKind, ID: name, Ref: name, Index: ports.Index{Created: p.UpdatedAt}},
+		})
+		if fault.Is(err, fault.Conflict) { // the object is known: does it belong to this payment?
 			var other stored
 			if other, err = s.ofObject(ctx, p.Provider, o.Reference); err == nil && other.payment.ID != p.ID {
 				p.Review(payment.ReviewSecondIntent, o.Reference, p.UpdatedAt)
@@ -226,13 +216,18 @@ func (s *Service) index(ctx context.Context, st *stored) error {
 
 // ofObject finds the payment that has an object of a provider. NotFound.
 func (s *Service) ofObject(ctx context.Context, provider, object string) (stored, error) {
-	r, err := s.Journal.Find(ctx, objectKind, ports.ByRef, reference(provider, object))
+	of, err := s.objects.Find(ctx, ports.ByRef, reference(provider, object))
 	if err != nil {
 		return stored{}, err
 	}
-	of, err := record.Decode(r, func(o owner) bool { return o.Payment != "" })
-	if err != nil {
-		return stored{}, err
+	return s.records.Get(ctx, of.Record.Tenant, of.Value.Payment)
+}
+
+// holding finds the payment that has an intent of a provider, or another object of it. NotFound.
+func (s *Service) holding(ctx context.Context, provider, intent, object string) (stored, error) {
+	st, err := s.records.Find(ctx, ports.ByRef, reference(provider, intent))
+	if fault.Is(err, fault.NotFound) && object != "" {
+		return s.ofObject(ctx, provider, object)
 	}
-	return s.load(ctx, r.Tenant, of.Payment)
+	return st, err
 }

@@ -22,7 +22,7 @@ func (r *rig) body(t *testing.T, id string) string {
 }
 
 func TestAnAnswerIsKeptOnlyWhenThePaymentChanges(t *testing.T) {
-	within(t, func(t *testing.T, r *rig) {
+	onVirtualTime(t, func(t *testing.T, r *rig) {
 		first, err := r.pay(t, "k")
 		if err != nil {
 			t.Fatal(err)
@@ -50,7 +50,7 @@ func TestEachKeyIsAnsweredAsItWasAtFirst(t *testing.T) {
 		"the first save is refused": func(r *rig) { r.failNth(memjournal.Save, 1, fault.Unavailable) },
 	} {
 		t.Run(name, func(t *testing.T) {
-			within(t, func(t *testing.T, r *rig) {
+			onVirtualTime(t, func(t *testing.T, r *rig) {
 				created, err := r.pay(t, "k")
 				if err != nil {
 					t.Fatal(err)

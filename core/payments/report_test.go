@@ -60,8 +60,8 @@ func lost(context.Context, payment.Action, int) error {
 	}
 }
 
-func TestAnOutcomeThatIsUnknownIsToldAndThatItIsKnownAgain(t *testing.T) {
-	within(t, func(t *testing.T, r *rig) {
+func TestUnknownOutcomeAndItsEndAreLogged(t *testing.T) {
+	onVirtualTime(t, func(t *testing.T, r *rig) {
 		p := r.read()
 		r.provider.failAfter(lost)
 		r.provider.cannotLook(fault.New(fault.Unavailable, "down", ""))
@@ -80,8 +80,8 @@ func TestAnOutcomeThatIsUnknownIsToldAndThatItIsKnownAgain(t *testing.T) {
 	})
 }
 
-func TestADeclineAndARefusalAreTold(t *testing.T) {
-	within(t, func(t *testing.T, r *rig) {
+func TestDeclineAndRefusalAreLogged(t *testing.T) {
+	onVirtualTime(t, func(t *testing.T, r *rig) {
 		p := r.read()
 		declined := request()
 		declined.PaymentMethod = "pm_declined"
@@ -97,8 +97,8 @@ func TestADeclineAndARefusalAreTold(t *testing.T) {
 	})
 }
 
-func TestThatAPaymentGoesToTheNextProviderIsToldAndWhy(t *testing.T) {
-	among(t, []string{"acme", "umbrella"}, func(t *testing.T, r *rig) {
+func TestFailoverIsLoggedWithItsCause(t *testing.T) {
+	withProviders(t, []string{"acme", "umbrella"}, func(t *testing.T, r *rig) {
 		p := r.read()
 		r.provider.failBefore(func(context.Context, payment.Action, int) error {
 			return &fault.Error{Kind: fault.Unavailable, Provider: "acme", Code: "connection_failed"}
@@ -114,8 +114,8 @@ func TestThatAPaymentGoesToTheNextProviderIsToldAndWhy(t *testing.T) {
 	})
 }
 
-func TestAReviewIsToldAndByWhomItIsSettled(t *testing.T) {
-	within(t, func(t *testing.T, r *rig) {
+func TestReviewAndItsVerdictAreLogged(t *testing.T) {
+	onVirtualTime(t, func(t *testing.T, r *rig) {
 		p := r.read()
 		r.provider.failAfter(lost)
 		r.provider.cannotLook(fault.New(fault.Unavailable, "down", ""))

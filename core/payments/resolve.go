@@ -21,22 +21,22 @@ const (
 	// absentAfter is how long an operation must not be found before it counts as not
 	// executed, beside the time that its provider takes to show it.
 	absentAfter = time.Hour
-	// triedFor is how long an accepted operation that did nothing is tried again.
-	triedFor = 15 * time.Minute
+	// retryFor is how long an accepted operation that did nothing is tried again.
+	retryFor = 15 * time.Minute
 )
 
-// milestones are the ages, since the first look that the provider answered, at which an
-// unknown outcome is looked into again. After the last one it is looked into daily, without
+// lookupAges are the ages, since the first lookup that the provider answered, at which an
+// unknown outcome is investigated again. After the last one that happens daily, without
 // end. An unknown outcome never becomes a failure by age alone.
-var milestones = []time.Duration{
+var lookupAges = []time.Duration{
 	10 * time.Second, 70 * time.Second, 370 * time.Second, absentAfter + time.Second,
 }
 
-// nextLook returns the wait after a look that was answered, at an age since the first one.
+// nextLookup returns the wait after a lookup that was answered, at an age since the first one.
 // lag is how long the provider takes to show what it has done.
-func nextLook(age, lag time.Duration) time.Duration {
-	for i, m := range milestones {
-		if i == len(milestones)-1 {
+func nextLookup(age, lag time.Duration) time.Duration {
+	for i, m := range lookupAges {
+		if i == len(lookupAges)-1 {
 			m += lag
 		}
 		if m > age {
@@ -49,17 +49,19 @@ func nextLook(age, lag time.Duration) time.Duration {
 const (
 	// reviewAfter is how long after the call a review is requested, too.
 	reviewAfter = 5 * 24 * time.Hour
-	// blind is the first wait after a look that was not answered, and blindest the longest.
-	blind, blindest = 5 * time.Second, 45 * time.Second
-	// patience bounds the RetryAfter of a provider for looks: unknown outcomes need few
+	// minLookupRetry is the first wait after a lookup that was not answered, and
+	// maxLookupRetry the longest.
+	minLookupRetry, maxLookupRetry = 5 * time.Second, 45 * time.Second
+	// maxRetryAfter bounds the RetryAfter of a provider for lookups: unknown outcomes need few
 	// calls, and somebody is waiting for them.
-	patience = 15 * time.Second
-	// hastened is the minimum time between looks that are caused by reads of the payment.
-	hastened = 30 * time.Second
-	// elsewhere is the wait if the provider's name now means another account.
-	elsewhere = time.Hour
-	// hidden is the wait if the provider cannot show what it has made.
-	hidden = 24 * time.Hour
+	maxRetryAfter = 15 * time.Second
+	// minLookupInterval is the minimum time between lookups that are caused by reads of the
+	// payment.
+	minLookupInterval = 30 * time.Second
+	// otherAccountWait is the wait if the provider's name now means another account.
+	otherAccountWait = time.Hour
+	// hiddenWait is the wait if the provider cannot show what it has made.
+	hiddenWait = 24 * time.Hour
 )
 
 // retries is the schedule by which an accepted operation that did nothing is tried again.
@@ -72,16 +74,16 @@ func (s *Service) resolve(ctx context.Context, c ports.Claim) error {
 	if err != nil {
 		return err
 	}
-	st.ahead = c.Due.Add(-lease).Sub(s.Clock.Now())
+	st.clockAhead = c.Due.Add(-lease).Sub(s.Clock.Now())
 	op := st.payment.Open()
 	if op != nil && op.Request.Made == nil && op.KnownSince.Before(s.restoredAt()) {
 		// The operation is open in a restored copy of the store. It may have ended since,
-		// even with a refusal that its caller was told. So the call is not repeated.
+		// even with a refusal that its caller has got. So the call is not repeated.
 		op.Outcome, op.Unsure, op.Stale = payment.Unknown, true, true
 	}
 	switch {
 	case op == nil:
-		err = s.save(ctx, &st) // which puts it into restQueue
+		err = s.save(ctx, &st) // which puts it into closedQueue
 		if fault.Is(err, fault.Conflict) {
 			err = nil
 		}
@@ -102,10 +104,8 @@ func (s *Service) resolve(ctx context.Context, c ports.Claim) error {
 func (s *Service) retry(ctx context.Context, st stored, id string) error {
 	ours := worker.LeaseOf(st.record)
 	var next string
-	var began mark
-	saving, cancel := context.WithTimeout(ctx, lease-callDeadline)
-	defer cancel()
-	err := s.insist(saving, &st, func(st *stored) error {
+	var began tryID
+	err := s.saveOutcome(ctx, &st, func(st *stored) error {
 		p, op := &st.payment, st.payment.Operation(id)
 		if began.in(p) && p.Operation(began.id).Outcome == payment.Calling {
 			return nil
@@ -118,16 +118,20 @@ func (s *Service) retry(ctx context.Context, st stored, id string) error {
 		err := s.restart(p, op)
 		if op = p.Operation(id); err != nil {
 			*op = before
-			if fault.Is(err, fault.Unavailable) || op.Request.Made != nil { // an intent that exists is not given up
+			switch {
+			case fault.Is(err, fault.Unavailable) || op.Request.Made != nil: // an intent that exists is not given up
 				s.postpone(st, op)
-			} else {
-				s.end(p, op, why(err))
+			case err == errGivenUp: //nolint:errorlint // our own sentinel, returned as it is
+				end(p, op)
+			default:
+				refuse(op, fault.From(err))
+				end(p, op)
 			}
 			return nil
 		}
 		open := p.Open()
 		open.AcceptedAt = before.AcceptedAt
-		began = markOf(open)
+		began = tryOf(open)
 		next = began.id
 		s.hold(st)
 		return nil
@@ -135,25 +139,15 @@ func (s *Service) retry(ctx context.Context, st stored, id string) error {
 	if err != nil || next == "" {
 		return err
 	}
-	told := &reply{early: true}
-	_, _ = s.execute(ctx, st, next, told) // the result is saved in the payment
+	var to reply
+	to.Store(replyEarly)
+	_, _ = s.execute(ctx, st, next, &to) // the result is saved in the payment
 	return nil
 }
 
-// givenUp reports that the time of an accepted operation has passed. The operation ends with
+// errGivenUp reports that the time of an accepted operation has passed. The operation ends with
 // its last refusal, so that the caller may ask for it again.
-type givenUp struct{ last *fault.Error }
-
-func (g *givenUp) Error() string { return "given up: " + g.last.Error() }
-
-// why returns the error with which an operation ends that is not tried again.
-func why(err error) *fault.Error {
-	var over *givenUp
-	if errors.As(err, &over) {
-		return over.last
-	}
-	return fault.From(err)
-}
+var errGivenUp = errors.New("given up")
 
 // restart begins a further try in the background. An error means that there is none;
 // Unavailable means that there may be one later. While the payment waits for the operation
@@ -165,13 +159,12 @@ func (s *Service) restart(p *payment.Payment, op *payment.Operation) error {
 	made := op.Request.Made
 	if op.Creates() && made == nil {
 		var err error
-		if made, err = s.madeBefore(p.ID); err != nil {
+		if made, err = s.existingIntent(p.ID); err != nil {
 			return err
 		}
 	}
 	if made == nil && !s.Clock.Now().Before(s.triedUntil(p, op)) {
-		last := failure(payment.Operation{Kind: op.Kind, Error: op.Error, Action: op.Action, Provider: op.Provider, Outcome: payment.NotExecuted})
-		return &givenUp{fault.From(last)}
+		return errGivenUp
 	}
 	op.Outcome = payment.NotExecuted
 	if op.Action == payment.Create || op.Action == payment.Confirm {
@@ -182,7 +175,7 @@ func (s *Service) restart(p *payment.Payment, op *payment.Operation) error {
 
 // triedUntil returns when an accepted operation that did nothing is given up.
 func (s *Service) triedUntil(p *payment.Payment, op *payment.Operation) time.Time {
-	until := op.AcceptedAt.Add(triedFor)
+	until := op.AcceptedAt.Add(retryFor)
 	if op.Creates() && !p.ExpiresAt.IsZero() && p.ExpiresAt.Before(until) {
 		until = p.ExpiresAt
 	}
@@ -190,30 +183,28 @@ func (s *Service) triedUntil(p *payment.Payment, op *payment.Operation) time.Tim
 }
 
 // investigate finds out what became of an operation. At first it repeats the call under its
-// key. Later it looks first. Once the provider may have forgotten the key, it only looks. A
+// key. Later it looks the operation up first. Once the provider may have forgotten the key,
+// that is all that it does. A
 // repeat alone is not enough: Stripe, for example, repeats the 500 that it answered.
 func (s *Service) investigate(ctx context.Context, st stored, id string) error {
 	working, cancel := context.WithTimeout(ctx, callDeadline)
 	defer cancel()
 	p, op := st.payment, *st.payment.Operation(id)
-	op.Stale = op.Stale || s.aged(op) || op.Creates() && s.expired(p)
+	op.Stale = op.Stale || s.keyForgotten(op) || op.Creates() && s.expired(p)
 	var a answer
-	var l sight
-	ours, try := worker.LeaseOf(st.record), markOf(&op)
-	made, err := s.madeUnseen(&p, &op)
+	ours, try := worker.LeaseOf(st.record), tryOf(&op)
+	made, err := s.unadoptedIntent(&p, &op)
 	if err == nil {
-		_, err = s.asked(op)
+		_, err = s.gatewayFor(op)
 	}
 	switch {
 	case err != nil:
 		a.err = err
 	case made == nil:
-		a, l = s.findOut(working, p, op)
+		a = s.findOut(working, p, op)
 	}
 	st.cause = a.err
-	saving, stop := context.WithTimeout(ctx, lease-callDeadline)
-	defer stop()
-	err = s.insist(saving, &st, func(st *stored) error {
+	err = s.saveOutcome(ctx, &st, func(st *stored) error {
 		now, held := st.payment.Operation(id), ours.On(st.record) && try.in(&st.payment)
 		if now == nil {
 			return nil
@@ -229,58 +220,56 @@ func (s *Service) investigate(ctx context.Context, st stored, id string) error {
 			s.postpone(st, now) // the next try adopts the intent
 			return nil
 		}
-		s.take(st, now, a, held)
+		s.applyAnswer(st, now, a, held)
 		if held && now.Outcome == payment.Unknown {
-			s.reschedule(st, now, l, a.err)
+			s.reschedule(st, now, a)
 		}
 		return nil
 	})
 	if fault.From(err).Code == codeForeign && err != nil {
-		s.disown(ctx, &st, id)
+		s.reviewForeign(ctx, &st, id)
 		return nil
 	}
 	return err
 }
 
-// disown marks a payment for review if the provider answered an operation with an object
+// reviewForeign marks a payment for review if the provider answered an operation with an object
 // that belongs to another payment.
-func (s *Service) disown(ctx context.Context, st *stored, id string) {
-	saving, cancel := context.WithTimeout(ctx, lease-callDeadline)
-	defer cancel()
-	err := s.insist(saving, st, func(st *stored) error {
+func (s *Service) reviewForeign(ctx context.Context, st *stored, id string) {
+	err := s.saveOutcome(ctx, st, func(st *stored) error {
 		if op := st.payment.Operation(id); op != nil && op.Outcome.Open() {
 			op.Outcome, op.Unsure = payment.Unknown, true
 			st.payment.Review(payment.ReviewForeign, id, s.Clock.Now())
-			s.release(st, s.Clock.Now().Add(elsewhere))
+			s.release(st, s.Clock.Now().Add(otherAccountWait))
 		}
 		return nil
 	})
 	if err != nil {
-		s.Log.ErrorContext(ctx, "outcome of a payment is not saved", "payment", st.payment.ID, "tenant", st.payment.Tenant, "operation", id, "error", err)
+		s.logUnsaved(ctx, &st.payment, id, err)
 	}
 }
 
 // findOut tries the ways that are still possible, until one shows the outcome. If the
 // payment's intent is known, only that intent is read: it may not have been made under the
 // operation's key.
-func (s *Service) findOut(ctx context.Context, p payment.Payment, op payment.Operation) (answer, sight) {
+func (s *Service) findOut(ctx context.Context, p payment.Payment, op payment.Operation) answer {
 	if made := op.Request.Made; made != nil && made.Provider == op.Provider {
-		return s.call(ctx, p, op), sight{}
+		return s.call(ctx, p, op)
 	}
-	var a answer
 	if !op.Stale && op.Lookups == 0 {
-		if a = s.call(ctx, p, op); a.proves() {
-			return a, sight{}
+		if a := s.call(ctx, p, op); a.proves() {
+			return a
 		}
 	}
-	a, l := s.look(ctx, p, op)
-	if a.proves() || op.Stale || op.Lookups == 0 {
-		return a, l
+	found := s.lookUp(ctx, p, op)
+	if found.proves() || op.Stale || op.Lookups == 0 {
+		return found
 	}
-	if b := s.call(ctx, p, op); b.proves() {
-		return b, l
+	if a := s.call(ctx, p, op); a.proves() {
+		a.answered, a.at = found.answered, found.at
+		return a
 	}
-	return a, l
+	return found
 }
 
 // expired reports whether it is too late to create the payment. An intent that may have been
@@ -289,9 +278,9 @@ func (s *Service) expired(p payment.Payment) bool {
 	return !p.ExpiresAt.IsZero() && !s.Clock.Now().Before(p.ExpiresAt)
 }
 
-// aged reports whether the provider may have forgotten the key of an operation. If the clock
+// keyForgotten reports whether the provider may have forgotten the key of an operation. If the clock
 // was set back, the key counts as forgotten, too.
-func (s *Service) aged(op payment.Operation) bool {
+func (s *Service) keyForgotten(op payment.Operation) bool {
 	fresh := replayFor
 	if g, ok := s.gateway(op.Provider); ok {
 		fresh = min(fresh, g.Capabilities().Keys.Kept-keyMargin)
@@ -300,44 +289,42 @@ func (s *Service) aged(op payment.Operation) bool {
 	return fresh <= 0 || age >= fresh || age < -time.Minute
 }
 
-// reschedule sets when an operation is looked into next. Only a look that the provider
-// answered counts.
-func (s *Service) reschedule(st *stored, op *payment.Operation, l sight, err error) {
+// reschedule sets when an operation is looked for next, after the attempt that a is the answer
+// of. Only a lookup that the provider answered counts.
+func (s *Service) reschedule(st *stored, op *payment.Operation, a answer) {
 	now := s.Clock.Now()
 	since := now.Sub(op.LastTry())
 	if since > reviewAfter {
 		st.payment.Review(payment.ReviewUnknown, op.ID, now)
 	}
-	switch {
-	case fault.From(err).Code == CodeRestored: // it takes only seconds if the providers answer
-		s.release(st, now.Add(blind))
-		return
-	case fault.From(err).Code == codeAccount:
+	var wait time.Duration
+	switch code := fault.From(a.err).Code; {
+	case code == CodeRestored: // it takes only seconds if the providers answer
+		wait = minLookupRetry
+	case code == codeAccount:
 		st.payment.Review(payment.ReviewOtherAccount, op.ID, now)
-		s.release(st, now.Add(elsewhere))
-		return
-	case fault.From(err).Code == codeHidden && op.Stale: // nothing but an event or a person can tell
+		wait = otherAccountWait
+	case code == codeHidden && op.Stale: // only an event or a person can end it
 		st.payment.Review(payment.ReviewUnknown, op.ID, now)
-		s.release(st, now.Add(hidden))
-		return
-	case !l.told:
-		asked := min(fault.From(err).RetryAfter, patience)
-		s.release(st, now.Add(min(max(blind, since/10, asked), blindest)))
-		return
+		wait = hiddenWait
+	case !a.answered:
+		wait = min(max(minLookupRetry, since/10, min(fault.From(a.err).RetryAfter, maxRetryAfter)), maxLookupRetry)
+	default:
+		op.Lookups++
+		if op.LookedAt.IsZero() {
+			op.LookedAt = a.at
+		}
+		op.SeenAt = a.at
+		lag := time.Duration(0)
+		if g, ok := s.gateway(op.Provider); ok {
+			lag = g.Capabilities().Lookup.Lag
+		}
+		wait = nextLookup(a.at.Sub(op.LookedAt), lag)
 	}
-	op.Lookups++
-	if op.LookedAt.IsZero() {
-		op.LookedAt = l.at
-	}
-	op.SeenAt = l.at
-	lag := time.Duration(0)
-	if g, ok := s.gateway(op.Provider); ok {
-		lag = g.Capabilities().Lookup.Lag
-	}
-	s.release(st, now.Add(nextLook(l.at.Sub(op.LookedAt), lag)))
+	s.release(st, now.Add(wait))
 }
 
-// hasten has the open operation of a payment looked into now, because somebody has read the
+// hasten has the open operation of a payment investigated now, because somebody has read the
 // payment. It does nothing if the record is claimed, or was saved just before. Errors are
 // ignored, since the schedule remains. A record that an earlier version left without a
 // schedule gets one.
@@ -353,7 +340,7 @@ func (s *Service) hasten(ctx context.Context, st *stored) {
 		}
 		return
 	case lost:
-	case !st.record.Due.After(now.Add(blind)), now.Sub(st.payment.UpdatedAt) < hastened, !s.available(op.Provider):
+	case !st.record.Due.After(now.Add(minLookupRetry)), now.Sub(st.payment.UpdatedAt) < minLookupInterval, !s.available(op.Provider):
 		return
 	}
 	s.release(st, now)

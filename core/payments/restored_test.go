@@ -25,7 +25,7 @@ func TestAfterAnOlderCopyWasPutBackWhatIsThereIsTaken(t *testing.T) {
 		"that another made after all had refused it": {true, func(r *rig) { r.provider.failBefore(always(fault.RateLimited)) }},
 	} {
 		t.Run(name, func(t *testing.T) {
-			among(t, three, func(t *testing.T, r *rig) {
+			withProviders(t, three, func(t *testing.T, r *rig) {
 				var older []payment.Payment
 				if tt.older {
 					r.failAll(always(fault.Unavailable))
@@ -39,7 +39,7 @@ func TestAfterAnOlderCopyWasPutBackWhatIsThereIsTaken(t *testing.T) {
 				tt.since(r)
 				first, err := r.Create(t.Context(), tenant, everywhere(), key("k", "a"))
 				if err != nil || first.Payment.Status != payment.Succeeded {
-					t.Fatalf("%+v, %v", first.Payment, err)
+					t.Fatalf("status = %q, error %v; want %q", first.Payment.Status, err, payment.Succeeded)
 				}
 				charges := fmt.Sprint(r.charges())
 				r.failAll(nil)
@@ -67,7 +67,7 @@ func TestAfterAnOlderCopyWasPutBackWhatIsThereIsTaken(t *testing.T) {
 }
 
 func TestAPaymentThatWasCanceledIsNotChargedByAnOlderCopy(t *testing.T) {
-	within(t, func(t *testing.T, r *rig) {
+	onVirtualTime(t, func(t *testing.T, r *rig) {
 		unconfirmed := payments.CreateRequest{Amount: 1250, Currency: "eur", PaymentMethod: "pm_ok"}
 		first, err := r.Create(t.Context(), tenant, unconfirmed, key("k", "a"))
 		if err != nil {
@@ -93,7 +93,7 @@ func TestACanceledIntentDoesNotHideThePaidOne(t *testing.T) {
 	for has, absent := range map[string]bool{"the copy has the payment open": false, "the copy does not have the payment": true} {
 		for where, at := range map[string]int{"the first provider has it": 0, "the last provider has it": 2} {
 			t.Run(has+", "+where, func(t *testing.T) {
-				among(t, three, func(t *testing.T, r *rig) {
+				withProviders(t, three, func(t *testing.T, r *rig) {
 					older, first := r.failedOver(t)
 					if absent {
 						older = memjournal.New(clock.System{})
@@ -136,7 +136,7 @@ func TestWhatWasUnderWayWhenTheStoreWasPutBackIsNotMadeTwice(t *testing.T) {
 		"just before its call would be given up": 29 * time.Second,
 	} {
 		t.Run(name, func(t *testing.T) {
-			among(t, three, func(t *testing.T, r *rig) {
+			withProviders(t, three, func(t *testing.T, r *rig) {
 				r.provider.failBefore(always(fault.Unavailable))
 				r.all[1].failBefore(func(context.Context, payment.Action, int) error {
 					<-time.After(late)

@@ -14,18 +14,18 @@ import (
 	"patchbay/ports"
 )
 
-// restQueue is the queue of payments without an open operation. They wait for their
+// closedQueue is the queue of payments without an open operation. They wait for their
 // callers' keys to expire, or, if something is open at their provider, for the next sweep.
-const restQueue = "payments_rest"
+const closedQueue = "payments_rest"
 
-// rest puts a payment without an open operation into restQueue. It is due when its next key
+// queueClosed puts a payment without an open operation into closedQueue. It is due when its next key
 // expires or its provider is to be asked, whichever is first.
-func (s *Service) rest(st *stored) {
+func (s *Service) queueClosed(st *stored) {
 	r := &st.record
 	r.Queue, r.Owner, r.Due = "", "", time.Time{}
 	wait := func(due time.Time) {
 		if r.Queue == "" || due.Before(r.Due) {
-			r.Queue, r.Due = restQueue, due
+			r.Queue, r.Due = closedQueue, due
 		}
 	}
 	for _, op := range st.payment.Operations {
@@ -42,31 +42,35 @@ func (s *Service) rest(st *stored) {
 // operation was last begun or ended. If the operation is from an older copy of the store,
 // the key may have been used again later, so the time counts from the restore.
 func (s *Service) keptUntil(op *payment.Operation) time.Time {
-	last := lastOf(op)
-	if at := s.restoredAt(); op.KnownSince.Before(at) && last.Before(at) {
-		last = at
+	last := lastUsed(op)
+	if at := s.restoredAt(); op.KnownSince.Before(at) {
+		last = later(last, at)
 	}
 	return last.Add(idempotency.Kept)
 }
 
-// lastOf returns when an operation was last begun or ended.
-func lastOf(op *payment.Operation) time.Time {
-	if last := op.LastTry(); !op.EndedAt.After(last) {
-		return last
-	}
-	return op.EndedAt
+// lastUsed returns when an operation was last begun or ended.
+func lastUsed(op *payment.Operation) time.Time {
+	return later(op.LastTry(), op.EndedAt)
 }
 
-// age asks the provider about a payment if that is due, and counts the time of its keys. It
+func later(a, b time.Time) time.Time {
+	if b.After(a) {
+		return b
+	}
+	return a
+}
+
+// countAges asks the provider about a payment if that is due, and counts the time of its keys. It
 // removes the keys that have expired, with the answers that were given under them.
-func (s *Service) age(ctx context.Context, c ports.Claim) error {
+func (s *Service) countAges(ctx context.Context, c ports.Claim) error {
 	st, err := decode(c.Record)
 	if err != nil {
 		return err
 	}
 	p := &st.payment
-	now := s.ageing.Taken(c)
-	st.ahead = now.Sub(s.Clock.Now())
+	now := s.ageing.ClaimedAt(c)
+	st.clockAhead = now.Sub(s.Clock.Now())
 	if due := sweepDue(p); !due.IsZero() && !now.Before(due) {
 		if err := s.sweep(ctx, &st); err != nil {
 			s.Log.WarnContext(ctx, "provider does not tell how a payment stands; it is asked again", "payment", c.ID, "tenant", c.Tenant, "error", err)
@@ -75,7 +79,7 @@ func (s *Service) age(ctx context.Context, c ports.Claim) error {
 	for i := range p.Operations {
 		if op := &p.Operations[i]; op.Key != "" && op.Age.Count(s.keptUntil(op), now) {
 			op.Key, op.Fingerprint, op.Age = "", "", idempotency.Age{}
-			op.Unremember()
+			op.ClearAnswer()
 		}
 	}
 	if !slices.ContainsFunc(p.Operations, func(op payment.Operation) bool { return op.Key == st.record.Idem }) {
@@ -90,32 +94,28 @@ func (s *Service) age(ctx context.Context, c ports.Claim) error {
 
 var errErased = fault.New(fault.Conflict, "payment_erased", "what this payment said of a person was erased, and what was answered with it")
 
-// Traces calls found for every payment whose customer is the person, or whose metadata
-// names the person. It reads all payments of the tenant, and calls looked with how many
+// PersonalObjects calls found for every payment whose customer is the person, or whose metadata
+// names the person. It reads all payments of the tenant, and calls progress with how many
 // it has read.
-func (s *Service) Traces(ctx context.Context, p user.Person, looked func(int) error, found func(user.Trace) error) error {
-	return s.records.Walk(ctx, p.Tenant, ports.Filter{}, looked, func(st stored) error {
+func (s *Service) PersonalObjects(ctx context.Context, p user.Person, progress func(int) error, found func(user.PersonalObject) error) error {
+	return s.records.Walk(ctx, p.Tenant, ports.Filter{}, progress, func(st stored) error {
 		if !st.payment.Concerns(p.Is) {
 			return nil
 		}
-		return found(s.trace(st))
+		t := user.PersonalObject{
+			ID: st.payment.ID, View: shown(st.payment),
+			Erase: func(ctx context.Context) error { return s.erase(ctx, st) },
+		}
+		if err := requireClosed(&st.payment); err != nil {
+			t.Pending = err.Message
+		}
+		return found(t)
 	})
 }
 
-func (s *Service) trace(st stored) user.Trace {
-	t := user.Trace{
-		ID: st.payment.ID, View: shown(st.payment),
-		Erase: func(ctx context.Context) error { return s.erase(ctx, st) },
-	}
-	if err := settledYet(&st.payment); err != nil {
-		t.Pending = err.Message
-	}
-	return t
-}
-
 func (s *Service) erase(ctx context.Context, st stored) error {
-	return s.update(ctx, &st, func(st *stored) error {
-		if err := settledYet(&st.payment); err != nil {
+	return s.records.Update(ctx, &st, func(st *stored) error {
+		if err := requireClosed(&st.payment); err != nil {
 			return err
 		}
 		st.payment.Erase(s.Clock.Now())
@@ -123,9 +123,9 @@ func (s *Service) erase(ctx context.Context, st stored) error {
 	})
 }
 
-// settledYet returns Conflict while an operation is open: its request is needed to find
+// requireClosed returns Conflict while an operation is open: its request is needed to find
 // out what became of it.
-func settledYet(p *payment.Payment) *fault.Error {
+func requireClosed(p *payment.Payment) *fault.Error {
 	if open := p.Open(); open != nil {
 		return fault.New(fault.Conflict, codeInProgress, "its "+string(open.Action)+" is under way, or nobody knows yet how it ended")
 	}
@@ -138,7 +138,7 @@ func shown(p payment.Payment) payment.Payment {
 	p.Conceal()
 	p.Past, p.Operations = nil, slices.Clone(p.Operations)
 	for i := range p.Operations {
-		p.Operations[i].Unremember()
+		p.Operations[i].ClearAnswer()
 	}
 	return p
 }

@@ -11,7 +11,7 @@ import (
 
 // An accepted payment whose outcome is unknown is only looked for once it has expired.
 func TestAPaymentIsNotTriedAfterItHasExpired(t *testing.T) {
-	within(t, func(t *testing.T, r *rig) {
+	onVirtualTime(t, func(t *testing.T, r *rig) {
 		start := time.Now()
 		r.provider.failBefore(func(context.Context, payment.Action, int) error {
 			if time.Since(start) < 10*time.Minute {
@@ -23,7 +23,7 @@ func TestAPaymentIsNotTriedAfterItHasExpired(t *testing.T) {
 		create := request()
 		create.ExpiresAt = start.Add(time.Minute)
 		if res, err := r.Create(t.Context(), tenant, create, key("k", "a")); err != nil || !res.Operation.Outcome.Open() {
-			t.Fatalf("%+v, %v", res, err)
+			t.Fatalf("outcome = %q, error %v; want an open one", res.Operation.Outcome, err)
 		}
 		<-time.After(20 * time.Minute)
 		if n := r.provider.captured(); n > 0 {
@@ -35,7 +35,7 @@ func TestAPaymentIsNotTriedAfterItHasExpired(t *testing.T) {
 // It is tried again from the first provider on, so it waits with what waits for that, and
 // not behind what is unknown at the last one that refused it.
 func TestAnAcceptedPaymentWaitsForItsFirstProvider(t *testing.T) {
-	among(t, three, func(t *testing.T, r *rig) {
+	withProviders(t, three, func(t *testing.T, r *rig) {
 		r.hang(fault.Unavailable, time.Minute)
 		for _, p := range r.all[1:] {
 			p.failBefore(always(fault.Unavailable))
@@ -49,7 +49,7 @@ func TestAnAcceptedPaymentWaitsForItsFirstProvider(t *testing.T) {
 		if err != nil || record.Queue != "payments:first" || record.Owner != "" {
 			t.Errorf("%v: in %q of %q", err, record.Queue, record.Owner)
 		}
-		if p := r.settled(t, res.Payment.ID, 5*time.Minute); p.Status != payment.Succeeded || p.Provider != "first" {
+		if p := r.waitClosed(t, res.Payment.ID, 5*time.Minute); p.Status != payment.Succeeded || p.Provider != "first" {
 			t.Errorf("%+v", p)
 		}
 	})
@@ -58,7 +58,7 @@ func TestAnAcceptedPaymentWaitsForItsFirstProvider(t *testing.T) {
 // What is asked for again after it was proved that nothing was done is accepted anew: its
 // 15 minutes begin again.
 func TestARefundAfterProvedAbsenceHasItsTimeAgain(t *testing.T) {
-	within(t, func(t *testing.T, r *rig) {
+	onVirtualTime(t, func(t *testing.T, r *rig) {
 		res, _ := r.pay(t, "k")
 		id := res.Payment.ID
 		r.provider.failBefore(func(_ context.Context, _ payment.Action, _ int) error {
@@ -67,7 +67,7 @@ func TestARefundAfterProvedAbsenceHasItsTimeAgain(t *testing.T) {
 		if _, err := r.Refund(t.Context(), tenant, id, 100, opKey("refund", "r")); err != nil {
 			t.Fatal(err)
 		}
-		if p := r.settled(t, id, 4*time.Hour); p.Operations[1].Outcome != payment.NotExecuted {
+		if p := r.waitClosed(t, id, 4*time.Hour); p.Operations[1].Outcome != payment.NotExecuted {
 			t.Fatalf("%+v", p.Operations[1])
 		}
 		down := time.Now()
@@ -80,7 +80,7 @@ func TestARefundAfterProvedAbsenceHasItsTimeAgain(t *testing.T) {
 		})
 		again, err := r.Refund(t.Context(), tenant, id, 100, opKey("refund", "r"))
 		if err != nil || !again.Operation.Outcome.Open() {
-			t.Fatalf("%+v, %v", again.Operation, err)
+			t.Fatalf("outcome = %q, error %v; want an open one", again.Operation.Outcome, err)
 		}
 		<-time.After(time.Hour)
 		if n := len(r.provider.refunds); n != 1 {
@@ -91,7 +91,7 @@ func TestARefundAfterProvedAbsenceHasItsTimeAgain(t *testing.T) {
 
 // Whoever is told that nothing was done may ask again, but not for what was to be paid before now.
 func TestACreateThatWasRefusedIsNotTriedAgainAfterItsExpiresAt(t *testing.T) {
-	within(t, func(t *testing.T, r *rig) {
+	onVirtualTime(t, func(t *testing.T, r *rig) {
 		req := request()
 		req.ExpiresAt = time.Now().Add(10 * time.Minute)
 		r.provider.failBefore(fails(fault.Unavailable, 1))

@@ -30,14 +30,14 @@ type rig struct {
 	copied   time.Time                             // when the last backup was made
 }
 
-// within runs a test on virtual time with the resolver at work.
-func within(t *testing.T, test func(t *testing.T, r *rig)) {
+// onVirtualTime runs a test on virtual time with the resolver at work.
+func onVirtualTime(t *testing.T, test func(t *testing.T, r *rig)) {
 	t.Helper()
-	among(t, []string{"acme"}, test)
+	withProviders(t, []string{"acme"}, test)
 }
 
-// among is the same with several providers.
-func among(t *testing.T, names []string, test func(t *testing.T, r *rig)) {
+// withProviders is onVirtualTime with several providers.
+func withProviders(t *testing.T, names []string, test func(t *testing.T, r *rig)) {
 	t.Helper()
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
@@ -102,8 +102,8 @@ func (r *rig) status(t *testing.T, id string) payment.Payment {
 	return p
 }
 
-// settled waits on virtual time until no operation of the payment is open.
-func (r *rig) settled(t *testing.T, id string, limit time.Duration) payment.Payment {
+// waitClosed waits on virtual time until no operation of the payment is open.
+func (r *rig) waitClosed(t *testing.T, id string, limit time.Duration) payment.Payment {
 	t.Helper()
 	for end := time.Now().Add(limit); ; {
 		p := r.status(t, id)

@@ -32,8 +32,8 @@ func (r *rig) size(t *testing.T, id string) int { t.Helper(); return len(r.body(
 
 // What did nothing, and may be asked for again, is kept with all that was to be said: it
 // makes room for what is asked for since.
-func TestTryingInVainDoesNotFillThePayment(t *testing.T) {
-	within(t, func(t *testing.T, r *rig) {
+func TestFailedTriesDoNotFillThePayment(t *testing.T) {
+	onVirtualTime(t, func(t *testing.T, r *rig) {
 		r.provider.failBefore(always(fault.Unavailable))
 		first, err := r.Create(t.Context(), tenant, largest(), key("k", "a"))
 		if !fault.Is(err, fault.Unavailable) {
@@ -51,7 +51,7 @@ func TestTryingInVainDoesNotFillThePayment(t *testing.T) {
 		}
 		r.provider.failBefore(nil)
 		if again, err := r.Confirm(t.Context(), tenant, id, payments.ConfirmRequest{}, opKey("confirm", "98")); err != nil || again.Payment.Status != payment.Succeeded {
-			t.Errorf("%+v, %v", again.Payment.Status, err)
+			t.Errorf("status = %q, error %v; want %q", again.Payment.Status, err, payment.Succeeded)
 		}
 		if n := r.provider.captured(); n != 1 {
 			t.Errorf("%d charges", n)
@@ -77,7 +77,7 @@ func TestAPaymentWhoseRecordIsFullTakesNoMore(t *testing.T) {
 		},
 	} {
 		t.Run(name, func(t *testing.T) {
-			within(t, func(t *testing.T, r *rig) {
+			onVirtualTime(t, func(t *testing.T, r *rig) {
 				o := request()
 				o.Confirm = name != "a confirm" && name != "a cancel"
 				if name == "a capture" {
@@ -113,7 +113,7 @@ func TestAPaymentWhoseRecordIsFullTakesNoMore(t *testing.T) {
 // However much a caller has to say, a create is well below what a record may have; more is
 // refused.
 func TestTheLargestPaymentHasRoomForMore(t *testing.T) {
-	among(t, three, func(t *testing.T, r *rig) {
+	withProviders(t, three, func(t *testing.T, r *rig) {
 		o := largest()
 		o.PaymentMethods, o.Customers = map[string]string{}, nil
 		for _, name := range three {
@@ -128,7 +128,7 @@ func TestTheLargestPaymentHasRoomForMore(t *testing.T) {
 		}
 		first, err := r.Create(t.Context(), tenant, o, key("k", "a"))
 		if err != nil || first.Payment.Status != payment.Succeeded {
-			t.Fatalf("%+v, %v", first.Payment.Status, err)
+			t.Fatalf("status = %q, error %v; want %q", first.Payment.Status, err, payment.Succeeded)
 		}
 		if size := r.size(t, first.Payment.ID); size > 2<<20 {
 			t.Errorf("its record has %d bytes", size)

@@ -45,11 +45,11 @@ func always(kind fault.Kind) script {
 	return func(context.Context, payment.Action, int) error { return fault.New(kind, "scripted", "") }
 }
 
-func TestWhatMayLeadToAnotherProvider(t *testing.T) {
+func TestErrorKindsThatAllowFailover(t *testing.T) {
 	t.Parallel()
 	for _, kind := range fault.Kinds() {
 		t.Run(kind.String(), func(t *testing.T) {
-			among(t, three, func(t *testing.T, r *rig) {
+			withProviders(t, three, func(t *testing.T, r *rig) {
 				r.provider.failBefore(always(kind))
 				res, err := r.Create(t.Context(), tenant, everywhere(), key("k", "a"))
 				moved := r.all[1].called() > 0
@@ -76,14 +76,14 @@ func TestAfterAnUnknownOutcomeNoOtherProviderIsAsked(t *testing.T) {
 	t.Parallel()
 	for name, later := range map[string]fault.Kind{"unavailable": fault.Unavailable, "unauthorized": fault.Unauthorized, "rate limited": fault.RateLimited} {
 		t.Run(name, func(t *testing.T) {
-			among(t, three, func(t *testing.T, r *rig) {
+			withProviders(t, three, func(t *testing.T, r *rig) {
 				r.provider.failAfter(fails(fault.UnknownOutcome, 1))
 				r.provider.failBefore(fails(later, 2, 3, 4))
 				res, err := r.Create(t.Context(), tenant, everywhere(), key("k", "a"))
 				if err != nil || res.Payment.Status != payment.Processing {
-					t.Fatalf("%+v, %v", res.Payment, err)
+					t.Fatalf("status = %q, error %v; want %q", res.Payment.Status, err, payment.Processing)
 				}
-				p := r.settled(t, res.Payment.ID, time.Hour)
+				p := r.waitClosed(t, res.Payment.ID, time.Hour)
 				if p.Status != payment.Succeeded || p.Provider != "first" || r.all[1].called()+r.all[2].called() != 0 || fmt.Sprint(r.charges()) != "[1 0 0]" {
 					t.Errorf("%s at %s, charges %v", p.Status, p.Provider, r.charges())
 				}
@@ -93,7 +93,7 @@ func TestAfterAnUnknownOutcomeNoOtherProviderIsAsked(t *testing.T) {
 }
 
 func TestAllProvidersAreDown(t *testing.T) {
-	among(t, three, func(t *testing.T, r *rig) {
+	withProviders(t, three, func(t *testing.T, r *rig) {
 		for _, p := range r.all {
 			p.failBefore(always(fault.Unavailable))
 		}
@@ -117,8 +117,8 @@ func TestAllProvidersAreDown(t *testing.T) {
 	})
 }
 
-func TestAProviderThatIsLeftAloneIsNotCalled(t *testing.T) {
-	among(t, three, func(t *testing.T, r *rig) {
+func TestProviderWithOpenBreakerIsNotCalled(t *testing.T) {
+	withProviders(t, three, func(t *testing.T, r *rig) {
 		r.provider.leaveAlone(fault.New(fault.Unavailable, "breaker_open", "it keeps failing"))
 		var saves atomic.Int64
 		count := func(op string) error {
@@ -147,7 +147,7 @@ func TestAProviderThatIsLeftAloneIsNotCalled(t *testing.T) {
 }
 
 // A token of one provider means nothing to another.
-func TestWhoMayMakeTheIntent(t *testing.T) {
+func TestProvidersEligibleForTheCreate(t *testing.T) {
 	t.Parallel()
 	for name, c := range map[string]struct {
 		request payments.CreateRequest
@@ -165,7 +165,7 @@ func TestWhoMayMakeTheIntent(t *testing.T) {
 		"a method here and a customer there: nobody": {payments.CreateRequest{PaymentMethods: map[string]string{"first": "a"}, Customers: map[string]string{"third": "c"}, Confirm: true}, ""},
 	} {
 		t.Run(name, func(t *testing.T) {
-			among(t, three, func(t *testing.T, r *rig) {
+			withProviders(t, three, func(t *testing.T, r *rig) {
 				r.all[0].failBefore(always(fault.Unavailable))
 				r.all[1].failBefore(always(fault.Unavailable))
 				c.request.Amount, c.request.Currency = 1250, "eur"
@@ -182,7 +182,7 @@ func TestWhoMayMakeTheIntent(t *testing.T) {
 }
 
 // What a provider cannot do is asked of the next, and is no failure of the first.
-func TestAProviderThatCannotDoWhatIsAskedIsPassedOver(t *testing.T) {
+func TestUnsupportingProviderIsSkipped(t *testing.T) {
 	t.Parallel()
 	cannot := fault.New(fault.Unsupported, "currency_unsupported", "not in this currency")
 	manual := func() payments.CreateRequest {
@@ -206,7 +206,7 @@ func TestAProviderThatCannotDoWhatIsAskedIsPassedOver(t *testing.T) {
 		"it cannot word it": {func(r *rig) { r.all[0].unworded = cannot }, everywhere(), "first not_sent, second succeeded", payment.Succeeded},
 	} {
 		t.Run(name, func(t *testing.T) {
-			among(t, three, func(t *testing.T, r *rig) {
+			withProviders(t, three, func(t *testing.T, r *rig) {
 				c.prepare(r)
 				res, err := r.Create(t.Context(), tenant, c.request, key("k", "a"))
 				if err != nil || route(res.Payment) != c.want || res.Payment.Status != c.status || res.Payment.Error != nil {
@@ -217,7 +217,7 @@ func TestAProviderThatCannotDoWhatIsAskedIsPassedOver(t *testing.T) {
 	}
 }
 
-func TestWhatNoProviderCanDoIsRefusedBeforeAnythingIsAsked(t *testing.T) {
+func TestUnsupportedPaymentIsRefusedBeforeAnyCall(t *testing.T) {
 	t.Parallel()
 	cannot := fault.New(fault.Unsupported, "currency_unsupported", "not in this currency")
 	for name, c := range map[string]struct {
@@ -228,7 +228,7 @@ func TestWhatNoProviderCanDoIsRefusedBeforeAnythingIsAsked(t *testing.T) {
 		"not worded": {func(p *provider) { p.unworded = cannot }, "currency_unsupported"},
 	} {
 		t.Run(name, func(t *testing.T) {
-			among(t, three, func(t *testing.T, r *rig) {
+			withProviders(t, three, func(t *testing.T, r *rig) {
 				for _, p := range r.all {
 					c.prepare(p)
 				}
@@ -246,8 +246,8 @@ func TestWhatNoProviderCanDoIsRefusedBeforeAnythingIsAsked(t *testing.T) {
 	}
 }
 
-func TestLaterOperationsStayWhereThePaymentIs(t *testing.T) {
-	among(t, three, func(t *testing.T, r *rig) {
+func TestLaterOperationsStayAtThePaymentsProvider(t *testing.T) {
+	withProviders(t, three, func(t *testing.T, r *rig) {
 		r.provider.failBefore(always(fault.Unavailable))
 		request := everywhere()
 		request.CaptureMethod = payment.CaptureManual
@@ -267,8 +267,8 @@ func TestLaterOperationsStayWhereThePaymentIs(t *testing.T) {
 }
 
 // The next provider's operation is on disk before it is called.
-func TestMovingOnIsDurableFirst(t *testing.T) {
-	among(t, three, func(t *testing.T, r *rig) {
+func TestFailoverIsSavedBeforeTheNextCall(t *testing.T) {
+	withProviders(t, three, func(t *testing.T, r *rig) {
 		r.provider.failBefore(always(fault.Unavailable))
 		r.all[1].failBefore(func(ctx context.Context, _ payment.Action, _ int) error {
 			list, err := r.List(ctx, tenant, payments.Filter{}, "", 1)
@@ -287,8 +287,8 @@ func TestMovingOnIsDurableFirst(t *testing.T) {
 }
 
 // A journal that fails between two providers leaves the payment where it was.
-func TestMovingOnThatIsNotSavedAsksNobody(t *testing.T) {
-	among(t, three, func(t *testing.T, r *rig) {
+func TestUnsavedFailoverCallsNoProvider(t *testing.T) {
+	withProviders(t, three, func(t *testing.T, r *rig) {
 		r.provider.failBefore(always(fault.Unavailable))
 		r.failNth(memjournal.Save, 2, fault.Internal)
 		res, err := r.Create(t.Context(), tenant, everywhere(), key("k", "a"))
@@ -296,7 +296,7 @@ func TestMovingOnThatIsNotSavedAsksNobody(t *testing.T) {
 			t.Fatalf("%s, %v, %d calls", res.Payment.Status, err, r.all[1].called())
 		}
 		r.provider.failBefore(nil)
-		p := r.settled(t, res.Payment.ID, time.Hour)
+		p := r.waitClosed(t, res.Payment.ID, time.Hour)
 		if p.Provider != "first" || fmt.Sprint(r.charges()) != "[1 0 0]" {
 			t.Errorf("%s, charges %v", route(p), r.charges())
 		}
@@ -304,8 +304,8 @@ func TestMovingOnThatIsNotSavedAsksNobody(t *testing.T) {
 }
 
 // The answer of the save is lost: what was saved is found, and done once.
-func TestMovingOnWhoseSaveIsUnknownGoesOnOnce(t *testing.T) {
-	among(t, three, func(t *testing.T, r *rig) {
+func TestFailoverWithUnknownSaveCallsOnce(t *testing.T) {
+	withProviders(t, three, func(t *testing.T, r *rig) {
 		r.provider.failBefore(always(fault.Unavailable))
 		r.failNth(memjournal.Saved, 2, fault.UnknownOutcome)
 		res, err := r.Create(t.Context(), tenant, everywhere(), key("k", "a"))

@@ -16,14 +16,14 @@ import (
 // it is read again, a repeat of the key begins the next try, in the same process and in the same
 // instant: the leases of both are equal. What the first try was answered ends the second neither
 // in the payment nor in what its own caller was told.
-func TestATryThatBeganInTheSameInstantIsLeftAlone(t *testing.T) {
+func TestOutcomeDoesNotEndAnotherTryOfTheSameInstant(t *testing.T) {
 	t.Parallel()
 	for name, next := range map[string]error{
 		"the next try is made":    nil,
 		"the next try is refused": fault.New(fault.Unavailable, "scripted", ""),
 	} {
 		t.Run(name, func(t *testing.T) {
-			within(t, func(t *testing.T, r *rig) {
+			onVirtualTime(t, func(t *testing.T, r *rig) {
 				answer, repeated := make(chan struct{}), make(chan error, 1)
 				r.provider.failBefore(func(_ context.Context, _ payment.Action, n int) error {
 					switch n {

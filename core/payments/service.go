@@ -57,14 +57,15 @@ type Options struct {
 // Service makes payments. Its methods are safe for concurrent use.
 type Service struct {
 	Options
-	records  record.Repository[stored]
-	queues   *worker.Set
-	ageing   *worker.Worker
-	listings map[string]*listing
-	before   recollection
-	noticed  chan struct{} // signals another restore
-	calls    guard.Group
-	sweeps   places
+	records   record.Repository[stored]
+	objects   record.Repository[record.Entry[owner]]
+	queues    *worker.Set
+	ageing    *worker.Worker
+	listings  map[string]*listing
+	inventory inventory
+	noticed   chan struct{} // signals another restore
+	calls     guard.Group
+	sweeps    places
 }
 
 // New returns a Service. Its Run must be called, or unknown outcomes are never resolved.
@@ -77,6 +78,7 @@ func New(o Options) *Service {
 		noticed: make(chan struct{}, 1),
 	}
 	s.records = s.repository()
+	s.objects = record.Of(o.Journal, objectKind, func(o owner, _ string) bool { return o.Payment != "" })
 	names := make([]string, len(o.Gateways))
 	for i, g := range o.Gateways {
 		names[i] = g.Name()
@@ -84,8 +86,8 @@ func New(o Options) *Service {
 	}
 	s.queues = worker.NewSet(queueName, names, s.worker)
 	s.ageing = &worker.Worker{
-		Journal: o.Journal, Queue: restQueue, Owner: o.Owner, Lease: time.Minute,
-		Idle: time.Minute, Limit: 4, Handle: s.age, Log: o.Log,
+		Journal: o.Journal, Queue: closedQueue, Owner: o.Owner, Lease: time.Minute,
+		Idle: time.Minute, Limit: 4, Handle: s.countAges, Log: o.Log,
 	}
 	return s
 }
@@ -113,7 +115,7 @@ func (s *Service) nudge(provider string) { s.queues.Nudge(s.queues.Queue(provide
 // progress.
 func (s *Service) Run(ctx context.Context) {
 	working := guard.Group{Log: s.Log}
-	working.Keep(ctx, "payments before the store was put back", s.recollecting)
+	working.Keep(ctx, "payments before the store was put back", s.followRestores)
 	working.Keep(ctx, "payments", s.queues.Run)
 	working.Keep(ctx, "payments at rest", s.ageing.Run)
 	working.Wait()
@@ -176,33 +178,33 @@ func ReviewSets() []ports.Set {
 }
 
 // Queues lists the queues of payments.
-func (s *Service) Queues() []string { return append(s.queues.Queues(), restQueue) }
+func (s *Service) Queues() []string { return append(s.queues.Queues(), closedQueue) }
 
-// mark identifies one try of an operation, so that the try is recognized after a save
+// tryID identifies one try of an operation, so that the try is recognized after a save
 // whose answer was lost.
-type mark struct {
+type tryID struct {
 	id   string
 	turn int
 	at   time.Time
 }
 
-func markOf(op *payment.Operation) mark { return mark{op.ID, op.Turn, op.LastTry().UTC().Round(0)} }
+func tryOf(op *payment.Operation) tryID { return tryID{op.ID, op.Turn, op.LastTry().UTC().Round(0)} }
 
 // in reports whether the payment contains the try.
-func (m mark) in(p *payment.Payment) bool {
+func (m tryID) in(p *payment.Payment) bool {
 	op := p.Operation(m.id)
-	return op != nil && markOf(op) == m
+	return op != nil && tryOf(op) == m
 }
 
 // hold claims the record for this process. The claim takes effect with the next save.
 func (s *Service) hold(st *stored) {
 	st.record.Queue = s.queueOf(st.payment)
-	worker.Hold(&st.record, s.Owner, s.Clock.Now().Add(st.ahead+lease))
+	worker.Hold(&st.record, s.Owner, s.Clock.Now().Add(st.clockAhead+lease))
 }
 
 // release lets any worker claim the record from due on, by our clock.
 func (s *Service) release(st *stored, due time.Time) {
-	st.record.Queue, st.record.Owner, st.record.Due = s.queueOf(st.payment), "", due.Add(st.ahead)
+	st.record.Queue, st.record.Owner, st.record.Due = s.queueOf(st.payment), "", due.Add(st.clockAhead)
 }
 
 const (

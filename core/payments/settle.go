@@ -1,7 +1,9 @@
 package payments
 
 import (
+	"cmp"
 	"context"
+	"slices"
 
 	"patchbay/core/fault"
 	"patchbay/core/payment"
@@ -49,10 +51,10 @@ func (s *Service) Settle(ctx context.Context, tenant, id string, r SettleRequest
 		return payment.Payment{}, err
 	}
 	op := st.payment.Open()
-	if op == nil && st.payment.SettledAs(string(r.Verdict), r.Note) {
+	switch given := st.payment.SettledAs(string(r.Verdict), r.Note); {
+	case given && op == nil:
 		return st.payment, nil
-	}
-	if op != nil && st.payment.SettledAs(string(r.Verdict), r.Note) {
+	case given:
 		return st.payment, fault.New(fault.Conflict, "verdict_given",
 			"this verdict was given before the operation was tried again; say in the note what was seen since")
 	}
@@ -60,7 +62,7 @@ func (s *Service) Settle(ctx context.Context, tenant, id string, r SettleRequest
 	if err != nil {
 		return st.payment, err
 	}
-	err = s.update(ctx, &st, func(st *stored) error {
+	err = s.records.Update(ctx, &st, func(st *stored) error {
 		p := &st.payment
 		if op != nil && r.Verdict != Noted {
 			now := p.Operation(op.ID)
@@ -73,12 +75,12 @@ func (s *Service) Settle(ctx context.Context, tenant, id string, r SettleRequest
 			if now.Outcome == payment.Waiting { // the intent that was made for it cannot be read
 				now.Outcome, now.Request.Made = payment.Unknown, nil
 			}
-			if made, err := s.madeUnseen(p, now); err != nil {
+			if made, err := s.unadoptedIntent(p, now); err != nil {
 				return err
 			} else if made != nil {
 				return errUnderWay // the next try adopts the intent
 			}
-			s.take(st, now, a, true)
+			s.applyAnswer(st, now, a, true)
 			if now.Outcome == payment.Unknown {
 				return fault.New(fault.Conflict, "not_this_operation", "what the provider has does not show that this operation was done")
 			}
@@ -115,9 +117,9 @@ func (s *Service) testimony(ctx context.Context, st *stored, r SettleRequest) (a
 	case !needsVerdict(st, op):
 		return answer{}, errUnderWay
 	case r.Verdict == NotExecuted:
-		return answer{absent: true, looked: true}, nil
+		return answer{absent: true, observed: true}, nil
 	}
-	g, err := s.asked(*op)
+	g, err := s.gatewayFor(*op)
 	if err != nil {
 		return answer{}, err
 	}
@@ -126,10 +128,7 @@ func (s *Service) testimony(ctx context.Context, st *stored, r SettleRequest) (a
 	if op.Action == payment.Refund {
 		return s.refundSeen(ctx, g, op, r.Reference)
 	}
-	reference := op.Request.Reference
-	if reference == "" {
-		reference = r.Reference
-	}
+	reference := cmp.Or(op.Request.Reference, r.Reference)
 	if reference == "" {
 		return answer{}, fault.InvalidParam("reference", "reference_required", "reference must be the provider's id of the payment")
 	}
@@ -140,7 +139,7 @@ func (s *Service) testimony(ctx context.Context, st *stored, r SettleRequest) (a
 	if err != nil {
 		return answer{}, err
 	}
-	return declinedIn(answer{intent: i, looked: true}, *op), nil
+	return declinedIn(answer{intent: i, observed: true}, *op), nil
 }
 
 // refundSeen reads the refund that a person names.
@@ -149,18 +148,17 @@ func (s *Service) refundSeen(ctx context.Context, g ports.PaymentGateway, op *pa
 	if err != nil {
 		return answer{}, err
 	}
-	for _, r := range refunds {
-		if r.Reference == reference && r.Amount == op.Amount {
-			return answer{refund: r, looked: true}, nil
-		}
+	i := slices.IndexFunc(refunds, func(r payment.ProviderRefund) bool { return r.Reference == reference && r.Amount == op.Amount })
+	if i >= 0 {
+		return answer{refund: refunds[i], observed: true}, nil
 	}
 	return answer{}, fault.InvalidParam("reference", "no_such_refund", "reference must be a refund of this payment, of the same amount")
 }
 
 // InReview calls found for each of the tenant's payments that needs a review, newest first.
-// It reads all payments of the tenant, and calls looked with how many it has read.
-func (s *Service) InReview(ctx context.Context, tenant string, looked func(int) error, found func(payment.Payment) error) error {
-	return s.records.Walk(ctx, tenant, ports.Filter{}, looked, func(st stored) error {
+// It reads all payments of the tenant, and calls progress with how many it has read.
+func (s *Service) InReview(ctx context.Context, tenant string, progress func(int) error, found func(payment.Payment) error) error {
+	return s.records.Walk(ctx, tenant, ports.Filter{}, progress, func(st stored) error {
 		if !st.payment.NeedsReview {
 			return nil
 		}

@@ -25,16 +25,16 @@ func (r *rig) unknown(t *testing.T) (id string) {
 	r.provider.cannotLook(fault.New(fault.Unavailable, "scripted", ""))
 	refund, err := r.Refund(t.Context(), tenant, res.Payment.ID, 250, opKey("refund", "r"))
 	if err != nil || !refund.Operation.Outcome.Open() {
-		t.Fatalf("%+v, %v", refund.Operation, err)
+		t.Fatalf("outcome = %q, error %v; want an open one", refund.Operation.Outcome, err)
 	}
 	<-time.After(time.Second)
 	return res.Payment.ID
 }
 
-func TestAPersonSettlesWhatNobodyCanTell(t *testing.T) {
+func TestVerdictEndsAnUnknownOperation(t *testing.T) {
 	t.Parallel()
 	t.Run("it was not executed", func(t *testing.T) {
-		within(t, func(t *testing.T, r *rig) {
+		onVirtualTime(t, func(t *testing.T, r *rig) {
 			id := r.unknown(t)
 			p, err := r.Settle(t.Context(), tenant, id, payments.SettleRequest{Verdict: payments.NotExecuted, Note: "not in the dashboard", By: "ada"})
 			if err != nil || p.Open() != nil || p.NeedsReview {
@@ -58,7 +58,7 @@ func TestAPersonSettlesWhatNobodyCanTell(t *testing.T) {
 		})
 	})
 	t.Run("it was executed", func(t *testing.T) {
-		within(t, func(t *testing.T, r *rig) {
+		onVirtualTime(t, func(t *testing.T, r *rig) {
 			id := r.unknown(t)
 			r.provider.cannotLook(nil)
 			for reference, good := range map[string]bool{"re_9": false, "": false} {
@@ -74,7 +74,7 @@ func TestAPersonSettlesWhatNobodyCanTell(t *testing.T) {
 		})
 	})
 	t.Run("nothing is unknown", func(t *testing.T) {
-		within(t, func(t *testing.T, r *rig) {
+		onVirtualTime(t, func(t *testing.T, r *rig) {
 			res, _ := r.pay(t, "k")
 			if _, err := r.Settle(t.Context(), tenant, res.Payment.ID, payments.SettleRequest{Verdict: payments.NotExecuted}); fault.From(err).Code != "nothing_unknown" {
 				t.Error(err)
@@ -82,13 +82,13 @@ func TestAPersonSettlesWhatNobodyCanTell(t *testing.T) {
 		})
 	})
 	t.Run("a call is under way", func(t *testing.T) {
-		within(t, func(t *testing.T, r *rig) {
+		onVirtualTime(t, func(t *testing.T, r *rig) {
 			r.hang(fault.Unavailable, 0)
 			res, _ := r.pay(t, "k")
 			if _, err := r.Settle(t.Context(), tenant, res.Payment.ID, payments.SettleRequest{Verdict: payments.NotExecuted}); fault.From(err).Code != "operation_in_progress" {
 				t.Error(err)
 			}
-			r.settled(t, res.Payment.ID, time.Minute)
+			r.waitClosed(t, res.Payment.ID, time.Minute)
 		})
 	})
 }
@@ -121,7 +121,7 @@ func (r *rig) age(t *testing.T, id string, by time.Duration) {
 }
 
 func TestAnOutcomeThatIsUnknownForDaysIsReviewed(t *testing.T) {
-	within(t, func(t *testing.T, r *rig) {
+	onVirtualTime(t, func(t *testing.T, r *rig) {
 		id := r.unknown(t)
 		r.age(t, id, 4*24*time.Hour)
 		<-time.After(2 * time.Minute)
@@ -153,23 +153,23 @@ func (r *rig) canceled(t *testing.T, method payment.CaptureMethod) (id string) {
 	create.CaptureMethod = method
 	res, err := r.Create(t.Context(), tenant, create, key("k", "a"))
 	if err != nil || !res.Operation.Outcome.Open() {
-		t.Fatalf("%+v, %v", res.Operation, err)
+		t.Fatalf("outcome = %q, error %v; want an open one", res.Operation.Outcome, err)
 	}
 	<-time.After(time.Second)
 	p, err := r.Settle(t.Context(), tenant, res.Payment.ID, payments.SettleRequest{Verdict: payments.NotExecuted, By: "ada"})
 	if err != nil || p.Status != payment.Canceled {
-		t.Fatalf("%s, %v", p.Status, err)
+		t.Fatalf("status = %q, error %v; want %q", p.Status, err, payment.Canceled)
 	}
 	r.provider.cannotLook(nil)
 	return p.ID
 }
 
 // The provider's own word tells that a verdict was wrong: the buyer has paid for nothing.
-func TestWhatWasPaidAgainstAVerdictIsToldAndCanBeGivenBack(t *testing.T) {
+func TestPaymentFoundAfterANegativeVerdictIsReportedAndRefundable(t *testing.T) {
 	t.Parallel()
 	for method, reserved := range map[payment.CaptureMethod]int64{payment.CaptureAutomatic: 0, payment.CaptureManual: 1250} {
 		t.Run(string(method), func(t *testing.T) {
-			within(t, func(t *testing.T, r *rig) {
+			onVirtualTime(t, func(t *testing.T, r *rig) {
 				id := r.canceled(t, method)
 				for range 2 {
 					if _, err := r.ApplyWebhook(t.Context(), webhook.Event{Provider: "acme", ID: "pi_1"}); err != nil {
@@ -195,8 +195,8 @@ func TestWhatWasPaidAgainstAVerdictIsToldAndCanBeGivenBack(t *testing.T) {
 }
 
 // No event tells of it: it is seen when the provider is asked.
-func TestWhatAStoppedProcessHasReservedAgainstAVerdictIsTold(t *testing.T) {
-	within(t, func(t *testing.T, r *rig) {
+func TestAuthorisationFoundAfterANegativeVerdictIsReported(t *testing.T) {
+	onVirtualTime(t, func(t *testing.T, r *rig) {
 		r.provider.failAfter(func(_ context.Context, _ payment.Action, n int) error {
 			if n == 1 {
 				<-time.After(3 * time.Minute)
@@ -213,7 +213,7 @@ func TestWhatAStoppedProcessHasReservedAgainstAVerdictIsTold(t *testing.T) {
 		}
 		<-time.After(time.Minute)
 		if p, err := r.Settle(t.Context(), tenant, res.Payment.ID, payments.SettleRequest{Verdict: payments.NotExecuted, By: "ada"}); err != nil || p.Status != payment.Canceled {
-			t.Fatalf("%s, %v", p.Status, err)
+			t.Fatalf("status = %q, error %v; want %q", p.Status, err, payment.Canceled)
 		}
 		r.provider.cannotLook(nil)
 		<-time.After(5 * time.Minute)
@@ -224,8 +224,8 @@ func TestWhatAStoppedProcessHasReservedAgainstAVerdictIsTold(t *testing.T) {
 }
 
 // An authorisation that was let go is none, whenever its event comes.
-func TestALateEventOfWhatIsCanceledIsNoAlarm(t *testing.T) {
-	within(t, func(t *testing.T, r *rig) {
+func TestLateEventOfCanceledPaymentOpensNoReview(t *testing.T) {
+	onVirtualTime(t, func(t *testing.T, r *rig) {
 		create := request()
 		create.CaptureMethod = payment.CaptureManual
 		res, err := r.Create(t.Context(), tenant, create, key("k", "a"))
@@ -246,11 +246,11 @@ func TestALateEventOfWhatIsCanceledIsNoAlarm(t *testing.T) {
 
 // The open create of the copy has been given what another provider made. That provider is taken out for
 // good, and named in skip_after_restore, as the documentation says. A person is asked, and gives each verdict.
-func TestAPersonCanSettleWhatAProviderMadeThatIsGone(t *testing.T) {
+func TestVerdictEndsAnOperationWhoseProviderIsRemoved(t *testing.T) {
 	t.Parallel()
 	for name, gone := range map[string]bool{"the provider is taken out": true, "its name means another account": false} {
 		t.Run(name, func(t *testing.T) {
-			among(t, three, func(t *testing.T, r *rig) {
+			withProviders(t, three, func(t *testing.T, r *rig) {
 				older, first := r.failedOver(t)
 				<-time.After(20 * time.Minute)
 				back := r.onCopy(older)

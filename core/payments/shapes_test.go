@@ -15,7 +15,7 @@ import (
 // shaped runs a test with a provider that declares this.
 func shaped(t *testing.T, c payment.Capabilities, test func(t *testing.T, r *rig)) {
 	t.Helper()
-	within(t, func(t *testing.T, r *rig) {
+	onVirtualTime(t, func(t *testing.T, r *rig) {
 		r.provider.shape = &c
 		test(t, r)
 	})
@@ -54,7 +54,7 @@ func TestAProviderThatLacksWhatAPaymentNeedsIsPassedOver(t *testing.T) {
 		},
 	} {
 		t.Run(name, func(t *testing.T) {
-			among(t, three, func(t *testing.T, r *rig) {
+			withProviders(t, three, func(t *testing.T, r *rig) {
 				lacking := usual()
 				c.lacks(&lacking)
 				r.all[0].shape = &lacking
@@ -74,7 +74,7 @@ func TestAProviderThatLacksWhatAPaymentNeedsIsPassedOver(t *testing.T) {
 	}
 }
 
-func TestAPageOfTheProviderConfirmsWithAWayBack(t *testing.T) {
+func TestProviderPageConfirmsWithReturnURL(t *testing.T) {
 	c := usual()
 	c.InBrowser, c.Redirect = false, true
 	shaped(t, c, func(t *testing.T, r *rig) {
@@ -86,8 +86,8 @@ func TestAPageOfTheProviderConfirmsWithAWayBack(t *testing.T) {
 	})
 }
 
-func TestAProviderThatCapturesOnlyTheWholeComesLast(t *testing.T) {
-	among(t, three, func(t *testing.T, r *rig) {
+func TestWholeCaptureProviderComesLast(t *testing.T) {
+	withProviders(t, three, func(t *testing.T, r *rig) {
 		parts := usual()
 		parts.PartialCapture = true
 		r.all[1].shape = &parts
@@ -130,7 +130,7 @@ func TestACallIsRepeatedOnlyWhileItsKeyIsRemembered(t *testing.T) {
 				r.provider.forgets()
 				<-time.After(10 * time.Minute)
 				r.provider.cannotLook(nil)
-				p := r.settled(t, res.Payment.ID, time.Hour)
+				p := r.waitClosed(t, res.Payment.ID, time.Hour)
 				if p.Status != payment.Succeeded || r.provider.captured() != 1 || late != 0 {
 					t.Errorf("%s, %d charges, %d calls after the key was forgotten", p.Status, r.provider.captured(), late)
 				}
@@ -185,7 +185,7 @@ func TestAbsenceTakesAsMuchLongerAsTheProviderIsBehind(t *testing.T) {
 		if p := r.status(t, res.Payment.ID); p.Open() == nil {
 			t.Fatalf("%s after three hours, want it open", p.Status)
 		}
-		if p := r.settled(t, res.Payment.ID, 2*time.Hour); p.Status != payment.Canceled || p.Error.Code != "not_executed" {
+		if p := r.waitClosed(t, res.Payment.ID, 2*time.Hour); p.Status != payment.Canceled || p.Error.Code != "not_executed" {
 			t.Errorf("%s %+v", p.Status, p.Error)
 		}
 	})

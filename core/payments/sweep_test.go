@@ -52,10 +52,10 @@ func (p *provider) sightings() func() []time.Duration {
 	}
 }
 
-func TestWhatIsOpenAtTheProviderIsAskedForAgain(t *testing.T) {
+func TestPaymentOpenAtProviderIsPolled(t *testing.T) {
 	for _, method := range []string{"pm_buyer", "pm_bank"} {
 		t.Run(method, func(t *testing.T) {
-			within(t, func(t *testing.T, r *rig) {
+			onVirtualTime(t, func(t *testing.T, r *rig) {
 				p := r.paysBy(t, method)
 				r.provider.becomes(p.ProviderReference, paid)
 				<-time.After(3 * time.Minute)
@@ -72,7 +72,7 @@ func TestWhatIsOpenAtTheProviderIsAskedForAgain(t *testing.T) {
 
 // The buyer pays in the browser, and the webhook is lost. A payment that is confirmed here
 // has nothing to tell before.
-func TestABuyerWhoHasPaidInTheBrowserIsSeen(t *testing.T) {
+func TestPaymentConfirmedInTheBrowserIsDetected(t *testing.T) {
 	t.Parallel()
 	for _, tt := range []struct {
 		name         string
@@ -86,7 +86,7 @@ func TestABuyerWhoHasPaidInTheBrowserIsSeen(t *testing.T) {
 		{"it is confirmed here", payment.RequiresConfirmation, payment.ConfirmServer, payment.RequiresConfirmation},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
-			within(t, func(t *testing.T, r *rig) {
+			onVirtualTime(t, func(t *testing.T, r *rig) {
 				r.left(t, payment.Payment{Status: tt.status, Confirmation: tt.confirmation, ProviderReference: "pi_1"}, payment.Operation{Outcome: payment.Done})
 				r.provider.becomes("pi_1", func(i *payment.Intent) { i.Status, i.AmountCaptured = tt.status, 0 })
 				r.status(t, "pay_old")
@@ -100,7 +100,7 @@ func TestABuyerWhoHasPaidInTheBrowserIsSeen(t *testing.T) {
 		})
 	}
 	t.Run("a payment that was just made", func(t *testing.T) {
-		within(t, func(t *testing.T, r *rig) {
+		onVirtualTime(t, func(t *testing.T, r *rig) {
 			create := request()
 			create.Confirm = false
 			res, err := r.Create(t.Context(), tenant, create, key("k", "a"))
@@ -116,8 +116,8 @@ func TestABuyerWhoHasPaidInTheBrowserIsSeen(t *testing.T) {
 	})
 }
 
-func TestHowOftenItIsAsked(t *testing.T) {
-	within(t, func(t *testing.T, r *rig) {
+func TestPollingSchedule(t *testing.T) {
+	onVirtualTime(t, func(t *testing.T, r *rig) {
 		asked := r.provider.sightings()
 		p := r.paysBy(t, "pm_buyer")
 		<-time.After(40 * 24 * time.Hour)
@@ -139,8 +139,8 @@ func TestHowOftenItIsAsked(t *testing.T) {
 	})
 }
 
-func TestAPendingRefundIsAskedFor(t *testing.T) {
-	within(t, func(t *testing.T, r *rig) {
+func TestPendingRefundIsPolled(t *testing.T) {
+	onVirtualTime(t, func(t *testing.T, r *rig) {
 		res, err := r.pay(t, "k")
 		if err != nil {
 			t.Fatal(err)
@@ -172,8 +172,8 @@ func TestAPendingRefundIsAskedFor(t *testing.T) {
 }
 
 // While the provider cannot be asked, nothing is counted, and nobody else waits for it.
-func TestAProviderThatHangsHoldsUpNobodysSweep(t *testing.T) {
-	among(t, []string{"acme", "umbrella"}, func(t *testing.T, r *rig) {
+func TestHangingProviderDelaysNoOtherSweep(t *testing.T) {
+	withProviders(t, []string{"acme", "umbrella"}, func(t *testing.T, r *rig) {
 		pay := func(name string) payment.Payment {
 			res, err := r.Create(t.Context(), tenant, payments.CreateRequest{
 				Amount: 900, Currency: "usd", PaymentMethods: map[string]string{name: "pm_buyer"}, Confirm: true,

@@ -29,16 +29,16 @@ func (s *Service) Sync(ctx context.Context, tenant, id string) (payment.Payment,
 		return st.payment, err
 	}
 	s.hasten(ctx, &st)
-	err = s.update(ctx, &st, func(st *stored) error {
+	err = s.records.Update(ctx, &st, func(st *stored) error {
 		if op := st.payment.Open(); op != nil {
-			if _, err := s.asked(*op); err != nil {
+			if _, err := s.gatewayFor(*op); err != nil {
 				return err
 			}
 		}
 		if st.payment.ProviderReference == "" {
 			return record.ErrUnchanged
 		}
-		if err := s.ask(ctx, st); err != nil {
+		if err := s.readState(ctx, st); err != nil {
 			return err
 		}
 		return st.changed()
@@ -48,11 +48,11 @@ func (s *Service) Sync(ctx context.Context, tenant, id string) (payment.Payment,
 
 // ask merges all that the provider knows of a payment into st. st was read before. It may be
 // saved only if nobody has changed it in the meantime.
-func (s *Service) ask(ctx context.Context, st *stored) error {
+func (s *Service) readState(ctx context.Context, st *stored) error {
 	p := &st.payment
 	g, ok := s.gateway(p.Provider)
 	if !ok {
-		return fault.New(fault.Unavailable, "provider_not_configured", "the provider of this payment is not configured")
+		return errNotConfigured
 	}
 	if err := s.sameAccount(p); err != nil {
 		return err
@@ -81,14 +81,14 @@ func (s *Service) ask(ctx context.Context, st *stored) error {
 		}
 	}
 	if st.record.Owner != "" {
-		p.Glimpse(intent)
+		p.ReplaceDuringCall(intent)
 	} else {
 		p.Replace(intent)
 	}
 	if listed {
-		p.TakeRefunds(refunds, intent)
+		p.MergeRefunds(refunds, intent)
 	}
-	p.TakeDisputes(disputes)
+	p.MergeDisputes(disputes)
 	if at := s.restoredAt(); p.KnownSince.Before(at) {
 		p.KnownSince = at
 	}
@@ -111,19 +111,19 @@ func (s *Service) ApplyWebhook(ctx context.Context, e webhook.Event) (a webhook.
 	if err != nil {
 		return a, err
 	}
-	err = s.update(ctx, &st, func(st *stored) error {
-		if err := s.locate(ctx, st); err != nil {
+	err = s.records.Update(ctx, &st, func(st *stored) error {
+		if err := s.adoptFound(ctx, st); err != nil {
 			return err
 		}
 		p := &st.payment
 		a.Erased = !p.ErasedAt.IsZero()
-		reason, detail := stranger(p, e.Provider, intent)
+		reason, detail := foreignIntent(p, e.Provider, intent)
 		var err error
 		switch {
 		case intent.Object != "":
-			reason, detail, err = s.askAbout(ctx, st, e.Provider, intent.Object)
+			reason, detail, err = s.readStateOf(ctx, st, e.Provider, intent.Object)
 		case reason == "" && p.Merge(intent):
-			err = s.ask(ctx, st)
+			err = s.readState(ctx, st)
 		}
 		if err != nil {
 			return err
@@ -136,48 +136,52 @@ func (s *Service) ApplyWebhook(ctx context.Context, e webhook.Event) (a webhook.
 	return a, err
 }
 
-// askAbout asks the provider for the payment that an event about one of its other objects, such
+// readStateOf asks the provider for the payment that an event about one of its other objects, such
 // as a capture, belongs to. It returns the reason for a review if the payment does not have that
 // object. NotFound: the payment has no intent yet.
-func (s *Service) askAbout(ctx context.Context, st *stored, provider, object string) (reason, detail string, err error) {
+func (s *Service) readStateOf(ctx context.Context, st *stored, provider, object string) (reason, detail string, err error) {
 	p := &st.payment
-	switch {
-	case p.Provider != provider:
-		return payment.ReviewOtherAccount, provider + ": " + object, nil
-	case p.ProviderReference == "":
-		return "", "", fault.New(fault.NotFound, "no_such_record", "the payment has no intent yet")
+	if p.Provider == provider {
+		if p.ProviderReference == "" {
+			return "", "", fault.New(fault.NotFound, "no_such_record", "the payment has no intent yet")
+		}
+		if err := s.readState(ctx, st); err != nil {
+			return "", "", err
+		}
+		if slices.ContainsFunc(p.Objects, func(o payment.Object) bool { return o.Reference == object }) {
+			return "", "", nil
+		}
 	}
-	if err := s.ask(ctx, st); err != nil {
-		return "", "", err
-	}
-	if !slices.ContainsFunc(p.Objects, func(o payment.Object) bool { return o.Reference == object }) {
-		return payment.ReviewSecondIntent, object, nil
-	}
-	return "", "", nil
+	reason, detail = foreignReason(p, provider, object)
+	return reason, detail, nil
 }
 
-// stranger returns the reason for a review if an intent names a payment but is not its own.
+// foreignIntent returns the reason for a review if an intent names a payment but is not its own.
 // Such an intent is never merged. A person must check whether the buyer has paid twice.
-func stranger(p *payment.Payment, provider string, i payment.Intent) (reason, detail string) {
-	switch {
-	case p.Provider != provider:
-		return payment.ReviewOtherAccount, provider + ": " + i.Reference
-	case p.ProviderReference != "" && p.ProviderReference != i.Reference, p.ProviderReference == "" && !p.Made(i):
-		return payment.ReviewSecondIntent, i.Reference
+func foreignIntent(p *payment.Payment, provider string, i payment.Intent) (reason, detail string) {
+	known := p.ProviderReference != ""
+	if p.Provider == provider && (known && p.ProviderReference == i.Reference || !known && p.Made(i)) {
+		return "", ""
 	}
-	return "", ""
+	return foreignReason(p, provider, i.Reference)
+}
+
+// foreignReason returns the reason for a review of a payment to which an object of a provider does not
+// belong.
+func foreignReason(p *payment.Payment, provider, object string) (reason, detail string) {
+	if p.Provider != provider {
+		return payment.ReviewOtherAccount, provider + ": " + object
+	}
+	return payment.ReviewSecondIntent, object
 }
 
 // subject finds the payment of an intent by the provider's reference, or by that of another
 // object of the payment. If the event came before the answer of the call, it finds it by the
 // metadata of the intent.
 func (s *Service) subject(ctx context.Context, provider string, i payment.Intent) (stored, error) {
-	st, err := s.records.Find(ctx, ports.ByRef, reference(provider, i.Reference))
-	if fault.Is(err, fault.NotFound) && i.Object != "" {
-		st, err = s.ofObject(ctx, provider, i.Object)
-	}
+	st, err := s.holding(ctx, provider, i.Reference, i.Object)
 	if fault.Is(err, fault.NotFound) && i.Metadata[payment.MetaPayment] != "" {
-		return s.load(ctx, i.Metadata[payment.MetaTenant], i.Metadata[payment.MetaPayment])
+		return s.records.Get(ctx, i.Metadata[payment.MetaTenant], i.Metadata[payment.MetaPayment])
 	}
 	return st, err
 }
@@ -213,23 +217,20 @@ func sweepWait(asked int) time.Duration {
 	return 24 * time.Hour
 }
 
-// openThere reports whether the provider may still change a payment that has no open
+// openAtProvider reports whether the provider may still change a payment that has no open
 // operation here, and until when it is worth asking.
-func openThere(p *payment.Payment) (until time.Time, open bool) {
+func openAtProvider(p *payment.Payment) (until time.Time, open bool) {
 	if p.ProviderReference == "" || p.Open() != nil {
 		return time.Time{}, false
 	}
 	until = p.CreatedAt.Add(sweepFor)
-	open = awaitsBuyer(p) || p.Status == payment.Processing || !p.Listed() ||
+	open = awaitsBuyer(p) || p.Status == payment.Processing || !p.RefundsComplete() ||
 		p.Status == payment.Canceled && p.AmountCapturable > 0 // the money may still be reserved
 	for _, r := range p.Refunds {
-		if r.Released || r.Status.Settled() {
+		if r.Released || r.Status.Final() {
 			continue
 		}
-		open = true
-		if end := r.CreatedAt.Add(sweepFor); end.After(until) {
-			until = end
-		}
+		open, until = true, later(until, r.CreatedAt.Add(sweepFor))
 	}
 	return until, open
 }
@@ -250,13 +251,13 @@ func awaitsBuyer(p *payment.Payment) bool {
 // unplanned reports whether the provider should be asked about a payment, but no time is
 // set: an earlier version that did not sweep has saved it.
 func unplanned(p *payment.Payment, now time.Time) bool {
-	until, open := openThere(p)
+	until, open := openAtProvider(p)
 	return open && p.AskAt.IsZero() && now.Before(until)
 }
 
 // planSweep sets when the provider is asked next, if something is open there.
 func planSweep(p *payment.Payment, now time.Time) {
-	_, open := openThere(p)
+	_, open := openAtProvider(p)
 	switch {
 	case !open:
 		p.AskAt, p.Asked = time.Time{}, 0
@@ -267,7 +268,7 @@ func planSweep(p *payment.Payment, now time.Time) {
 
 // sweepDue returns when the provider is to be asked about the payment, zero for never.
 func sweepDue(p *payment.Payment) time.Time {
-	if until, open := openThere(p); !open || p.AskAt.After(until) {
+	if until, open := openAtProvider(p); !open || p.AskAt.After(until) {
 		return time.Time{}
 	}
 	return p.AskAt
@@ -277,23 +278,20 @@ func sweepDue(p *payment.Payment) time.Time {
 // st, including when to ask again. The caller saves st.
 func (s *Service) sweep(ctx context.Context, st *stored) error {
 	p := &st.payment
-	if !s.sweeps.take(p.Provider) {
-		p.AskAt = s.Clock.Now().Add(st.ahead + sweepBusy)
+	if !s.sweeps.acquire(p.Provider) {
+		p.AskAt = s.Clock.Now().Add(st.clockAhead + sweepBusy)
 		return nil
 	}
-	defer s.sweeps.give(p.Provider)
+	defer s.sweeps.release(p.Provider)
 	status := p.Status
-	err := s.ask(ctx, st)
-	now := s.Clock.Now().Add(st.ahead)
+	err := s.readState(ctx, st)
+	now := s.Clock.Now().Add(st.clockAhead)
 	switch {
-	case fault.Is(err, fault.NotFound): // it will not reappear
-		p.Asked++
-		p.AskAt = now.Add(sweepWait(p.Asked))
-	case err != nil:
+	case err != nil && !fault.Is(err, fault.NotFound):
 		p.AskAt = now.Add(min(sweepWait(p.Asked), sweepAgain))
-	case p.Status != status:
+	case err == nil && p.Status != status:
 		p.AskAt, p.Asked = time.Time{}, 0
-	default:
+	default: // also if the provider does not have the payment: it will not reappear
 		p.Asked++
 		p.AskAt = now.Add(sweepWait(p.Asked))
 	}
@@ -306,7 +304,7 @@ type places struct {
 	taken map[string]int
 }
 
-func (p *places) take(name string) bool {
+func (p *places) acquire(name string) bool {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	if p.taken[name] >= sweepsAtOnce {
@@ -319,7 +317,7 @@ func (p *places) take(name string) bool {
 	return true
 }
 
-func (p *places) give(name string) {
+func (p *places) release(name string) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	p.taken[name]--

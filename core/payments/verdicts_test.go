@@ -13,7 +13,7 @@ import (
 
 // The refund was tried again between. The second delivery says nothing of that try.
 func TestAVerdictThatIsDeliveredTwiceCountsOnce(t *testing.T) {
-	within(t, func(t *testing.T, r *rig) {
+	onVirtualTime(t, func(t *testing.T, r *rig) {
 		id := r.unknown(t)
 		verdict := payments.SettleRequest{Verdict: payments.NotExecuted, Note: "not in the dashboard", By: "ada"}
 		if _, err := r.Settle(t.Context(), tenant, id, verdict); err != nil {
@@ -25,7 +25,7 @@ func TestAVerdictThatIsDeliveredTwiceCountsOnce(t *testing.T) {
 			return fault.New(fault.UnknownOutcome, "scripted", "")
 		})
 		if again, err := r.Refund(t.Context(), tenant, id, 250, opKey("refund", "r")); err != nil || !again.Operation.Outcome.Open() {
-			t.Fatalf("%+v, %v", again.Operation, err)
+			t.Fatalf("outcome = %q, error %v; want an open one", again.Operation.Outcome, err)
 		}
 		<-time.After(time.Second)
 		if _, err := r.Settle(t.Context(), tenant, id, verdict); fault.From(err).Code != "verdict_given" { // the same request once more
@@ -45,7 +45,7 @@ func TestAVerdictThatIsDeliveredTwiceCountsOnce(t *testing.T) {
 
 // Nobody can put away what is still unknown by taking note of it.
 func TestAnUnknownOutcomeCannotBeNoted(t *testing.T) {
-	within(t, func(t *testing.T, r *rig) {
+	onVirtualTime(t, func(t *testing.T, r *rig) {
 		id := r.unknown(t)
 		r.age(t, id, 6*24*time.Hour)
 		<-time.After(2 * time.Minute)
@@ -61,7 +61,7 @@ func TestAnUnknownOutcomeCannotBeNoted(t *testing.T) {
 }
 
 func TestANoteIsKeptOrRefused(t *testing.T) {
-	within(t, func(t *testing.T, r *rig) {
+	onVirtualTime(t, func(t *testing.T, r *rig) {
 		res, _ := r.pay(t, "k")
 		if _, err := r.Settle(t.Context(), tenant, res.Payment.ID, payments.SettleRequest{Verdict: payments.Noted, Note: "seen"}); fault.From(err).Code != "nothing_to_review" {
 			t.Errorf("%v", err)
@@ -70,8 +70,8 @@ func TestANoteIsKeptOrRefused(t *testing.T) {
 }
 
 // It is known again when the payment is read.
-func TestAVerdictIsTakenThoughTheAnswerOfTheJournalIsLost(t *testing.T) {
-	within(t, func(t *testing.T, r *rig) {
+func TestVerdictIsSavedThoughTheJournalsAnswerIsLost(t *testing.T) {
+	onVirtualTime(t, func(t *testing.T, r *rig) {
 		id := r.unknown(t)
 		r.failNth("saved", 1, fault.UnknownOutcome)
 		_, err := r.Settle(t.Context(), tenant, id, payments.SettleRequest{Verdict: payments.NotExecuted, By: "ada"})
@@ -83,7 +83,7 @@ func TestAVerdictIsTakenThoughTheAnswerOfTheJournalIsLost(t *testing.T) {
 
 // Two people give their verdicts at once. The second finds that there is nothing left to say.
 func TestAVerdictOnWhatHasEndedMeanwhileIsRefused(t *testing.T) {
-	within(t, func(t *testing.T, r *rig) {
+	onVirtualTime(t, func(t *testing.T, r *rig) {
 		id := r.unknown(t)
 		verdict := func(note string) error {
 			_, err := r.Settle(t.Context(), tenant, id, payments.SettleRequest{Verdict: payments.NotExecuted, Note: note, By: note})

@@ -17,7 +17,7 @@ func alone(wait time.Duration) error {
 	return &fault.Error{Kind: fault.Unavailable, Code: "breaker_open", RetryAfter: wait}
 }
 
-func TestHowLongToWaitIsThatOfTheFirstProviderToBeAskedAgain(t *testing.T) {
+func TestRetryAfterIsThatOfTheFirstEligibleProvider(t *testing.T) {
 	t.Parallel()
 	for name, tt := range map[string]struct {
 		waits []time.Duration
@@ -27,7 +27,7 @@ func TestHowLongToWaitIsThatOfTheFirstProviderToBeAskedAgain(t *testing.T) {
 		"the first is the soonest": {[]time.Duration{11 * time.Second, 20 * time.Second, 17 * time.Second}, 11 * time.Second},
 	} {
 		t.Run(name, func(t *testing.T) {
-			among(t, three, func(t *testing.T, r *rig) {
+			withProviders(t, three, func(t *testing.T, r *rig) {
 				for i, p := range r.all {
 					p.leaveAlone(alone(tt.waits[i]))
 					p.failBefore(func(_ context.Context, _ payment.Action, _ int) error { return alone(tt.waits[i]) })
@@ -43,8 +43,8 @@ func TestHowLongToWaitIsThatOfTheFirstProviderToBeAskedAgain(t *testing.T) {
 
 // A process that is stopped between what it has written and its call finds that its time
 // is over, and calls nobody.
-func TestAStoppedProcessCallsNobody(t *testing.T) {
-	within(t, func(t *testing.T, r *rig) {
+func TestProcessWithExpiredClaimCallsNoProvider(t *testing.T) {
+	onVirtualTime(t, func(t *testing.T, r *rig) {
 		var stopped atomic.Bool
 		fail := func(op string) error {
 			if op == memjournal.Saved && stopped.CompareAndSwap(false, true) {
@@ -73,7 +73,7 @@ func TestAStoppedProcessCallsNobody(t *testing.T) {
 }
 
 func TestAKeyThatHasExpiredIsNewAtTheProvider(t *testing.T) {
-	within(t, func(t *testing.T, r *rig) {
+	onVirtualTime(t, func(t *testing.T, r *rig) {
 		seen := map[string]bool{}
 		for range 3 {
 			res, err := r.pay(t, "k")
@@ -91,8 +91,8 @@ func TestAKeyThatHasExpiredIsNewAtTheProvider(t *testing.T) {
 
 // What "all that is left" means is read again with the payment, where somebody was
 // quicker.
-func TestAllThatIsLeftIsWhatIsLeftWhenItIsSaved(t *testing.T) {
-	within(t, func(t *testing.T, r *rig) {
+func TestFullRefundTakesTheRemainderAtTheTimeOfSaving(t *testing.T) {
+	onVirtualTime(t, func(t *testing.T, r *rig) {
 		res, err := r.pay(t, "k")
 		if err != nil {
 			t.Fatal(err)

@@ -10,10 +10,10 @@ import (
 	"patchbay/core/webhook"
 )
 
-// TestACreateThatAWebhookEndedIsAnsweredAsItsRepeats lets the webhook of a create be applied before
+// TestCreateEndedByWebhookIsAnsweredLikeItsRepeats lets the webhook of a create be applied before
 // the create's own call has returned.
-func TestACreateThatAWebhookEndedIsAnsweredAsItsRepeats(t *testing.T) {
-	within(t, func(t *testing.T, r *rig) {
+func TestCreateEndedByWebhookIsAnsweredLikeItsRepeats(t *testing.T) {
+	onVirtualTime(t, func(t *testing.T, r *rig) {
 		r.provider.failAfter(func(ctx context.Context, _ payment.Action, _ int) error {
 			<-time.After(time.Millisecond)
 			_, err := r.ApplyWebhook(ctx, webhook.Event{Provider: "acme", ID: "pi_1", Type: string(payment.Succeeded)})

@@ -5,7 +5,7 @@ import (
 	"io"
 )
 
-// Document writes the News of an export as one JSON document: an object with the person, and an
+// Document writes the Progress of an export as one JSON document: an object with the person, and an
 // array for each place. It streams, and holds no entries in memory.
 type Document struct {
 	to      io.Writer
@@ -17,8 +17,8 @@ type Document struct {
 // NewDocument returns a Document. It is complete only after Close.
 func NewDocument(to io.Writer) *Document { return &Document{to: to} }
 
-// Add writes one News, and returns the first write error so far.
-func (d *Document) Add(n News) error {
+// Add writes one Progress, and returns the first write error so far.
+func (d *Document) Add(n Progress) error {
 	if n.Person != nil {
 		raw, err := json.Marshal(n.Person)
 		if err != nil {
@@ -27,7 +27,7 @@ func (d *Document) Add(n News) error {
 		d.write("{\n\"person\": ", string(raw))
 	}
 	if n.Place != "" {
-		d.end()
+		d.endPlace()
 		name, err := json.Marshal(n.Place)
 		if err != nil {
 			return err
@@ -47,12 +47,12 @@ func (d *Document) Add(n News) error {
 
 // Close ends the document, and returns the first write error.
 func (d *Document) Close() error {
-	d.end()
+	d.endPlace()
 	d.write("\n}\n")
 	return d.err
 }
 
-func (d *Document) end() {
+func (d *Document) endPlace() {
 	if d.open {
 		d.write("\n]")
 	}

@@ -62,9 +62,9 @@ func TestWhatBeganMeanwhileIsErasedLater(t *testing.T) {
 		reserve.PaymentMethod, reserve.CaptureMethod = "pm_mock_capture_500_committed", payment.CaptureManual
 		p := r.charge(t, reserve, idempotency.Key{})
 		r.hearInVain(t, "evt_waits", p)
-		var found []user.Trace
+		var found []user.PersonalObject
 		for _, place := range []personaldata.Keeper{r.mail, r.pay, r.hooks} {
-			err := place.Traces(t.Context(), ada, func(int) error { return nil }, func(one user.Trace) error {
+			err := place.PersonalObjects(t.Context(), ada, func(int) error { return nil }, func(one user.PersonalObject) error {
 				found = append(found, one)
 				return nil
 			})

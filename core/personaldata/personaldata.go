@@ -11,10 +11,10 @@ import (
 
 // Keeper stores data of persons.
 type Keeper interface {
-	// Traces passes everything that it stores about a person to found, always in the same order.
-	// For each batch that it has read, it passes the number of objects to looked. An error
+	// PersonalObjects passes everything that it stores about a person to found, always in the same
+	// order. For each batch that it has read, it passes the number of objects to examined. An error
 	// returned by either function ends it. Unavailable; Internal: something cannot be read.
-	Traces(ctx context.Context, p user.Person, looked func(n int) error, found func(user.Trace) error) error
+	PersonalObjects(ctx context.Context, p user.Person, examined func(n int) error, found func(user.PersonalObject) error) error
 }
 
 // Place is a Keeper with a display name.
@@ -61,15 +61,15 @@ func (w Who) check() error {
 	return nil
 }
 
-// News reports the progress of a Service: first the person, then the name of each place, and
+// Progress reports the progress of a Service: first the person, then the name of each place, and
 // within a place the number of objects read so far and what was found. Empty fields report
 // nothing.
-type News struct {
-	Person  *user.Person    `json:"person,omitempty"`
-	Place   string          `json:"place,omitempty"`
-	Looked  int             `json:"looked,omitempty"`
-	Entry   json.RawMessage `json:"entry,omitempty"`   // by an export
-	Pending *Pending        `json:"pending,omitempty"` // by an erasure
+type Progress struct {
+	Person   *user.Person    `json:"person,omitempty"`
+	Place    string          `json:"place,omitempty"`
+	Examined int             `json:"looked,omitempty"`
+	Entry    json.RawMessage `json:"entry,omitempty"`   // by an export
+	Pending  *Pending        `json:"pending,omitempty"` // by an erasure
 }
 
 // Pending is an object that cannot be erased yet.
@@ -102,8 +102,8 @@ func (r Report) Pending() (n int) {
 // Export reports everything that is stored about a person through tell.
 //
 // Invalid: w does not name a person; otherwise as for Keeper. An error returned by tell ends it.
-func (s *Service) Export(ctx context.Context, w Who, tell func(News) error) (Report, error) {
-	return s.walk(ctx, w, tell, func(t user.Trace, c *Count) error {
+func (s *Service) Export(ctx context.Context, w Who, tell func(Progress) error) (Report, error) {
+	return s.visitAll(ctx, w, tell, func(t user.PersonalObject, c *Count) error {
 		if t.View == nil {
 			c.Found--
 			return nil
@@ -112,7 +112,7 @@ func (s *Service) Export(ctx context.Context, w Who, tell func(News) error) (Rep
 		if err != nil {
 			return fault.Wrap(fault.Internal, "personaldata.export", err)
 		}
-		return tell(News{Entry: entry})
+		return tell(Progress{Entry: entry})
 	})
 }
 
@@ -121,9 +121,9 @@ func (s *Service) Export(ctx context.Context, w Who, tell func(News) error) (Rep
 // anything else is pending, so that the id still leads to the rest.
 //
 // Errors as for Export; UnknownOutcome: repeat it.
-func (s *Service) Erase(ctx context.Context, w Who, rehearsal bool, tell func(News) error) (Report, error) {
+func (s *Service) Erase(ctx context.Context, w Who, rehearsal bool, tell func(Progress) error) (Report, error) {
 	pending := 0
-	return s.walk(ctx, w, tell, func(t user.Trace, c *Count) error {
+	return s.visitAll(ctx, w, tell, func(t user.PersonalObject, c *Count) error {
 		why := t.Pending
 		if pending > 0 && c.Place == s.places[len(s.places)-1].Name {
 			why = "the rest must be erased before"
@@ -144,12 +144,12 @@ func (s *Service) Erase(ctx context.Context, w Who, rehearsal bool, tell func(Ne
 		}
 		c.Pending++
 		pending++
-		return tell(News{Pending: &Pending{t.ID, why}})
+		return tell(Progress{Pending: &Pending{t.ID, why}})
 	})
 }
 
-// walk visits the places in order, and calls do for every trace.
-func (s *Service) walk(ctx context.Context, w Who, tell func(News) error, do func(user.Trace, *Count) error) (Report, error) {
+// visitAll visits the places in order, and calls do for every trace.
+func (s *Service) visitAll(ctx context.Context, w Who, tell func(Progress) error, do func(user.PersonalObject, *Count) error) (Report, error) {
 	if err := w.check(); err != nil {
 		return Report{}, err
 	}
@@ -157,13 +157,13 @@ func (s *Service) walk(ctx context.Context, w Who, tell func(News) error, do fun
 	if err != nil {
 		return Report{}, err
 	}
-	if err := tell(News{Person: &p}); err != nil {
+	if err := tell(Progress{Person: &p}); err != nil {
 		return Report{}, err
 	}
 	var report Report
 	for _, place := range s.places {
 		c := Count{Place: place.Name}
-		if err := s.visit(ctx, place, p, tell, func(t user.Trace) error { c.Found++; return do(t, &c) }); err != nil {
+		if err := s.visit(ctx, place, p, tell, func(t user.PersonalObject) error { c.Found++; return do(t, &c) }); err != nil {
 			return report, err
 		}
 		report.Places = append(report.Places, c)
@@ -171,13 +171,13 @@ func (s *Service) walk(ctx context.Context, w Who, tell func(News) error, do fun
 	return report, nil
 }
 
-func (s *Service) visit(ctx context.Context, place Place, p user.Person, tell func(News) error, found func(user.Trace) error) error {
-	if err := tell(News{Place: place.Name}); err != nil {
+func (s *Service) visit(ctx context.Context, place Place, p user.Person, tell func(Progress) error, found func(user.PersonalObject) error) error {
+	if err := tell(Progress{Place: place.Name}); err != nil {
 		return err
 	}
-	looked := 0
-	return place.Traces(ctx, p, func(n int) error {
-		looked += n
-		return tell(News{Looked: looked})
+	examined := 0
+	return place.PersonalObjects(ctx, p, func(n int) error {
+		examined += n
+		return tell(Progress{Examined: examined})
 	}, found)
 }

@@ -55,7 +55,7 @@ func (r *rig) bob(t *testing.T) {
 	r.charge(t, payments.CreateRequest{Amount: 100, Currency: "eur", CustomerID: "cus_bob", Description: "Bob's own"}, idempotency.Key{})
 }
 
-func quiet(personaldata.News) error { return nil }
+func quiet(personaldata.Progress) error { return nil }
 
 func (r *rig) export(t *testing.T, w personaldata.Who) (document string, parsed map[string]any) {
 	t.Helper()
@@ -220,7 +220,7 @@ func TestAnErasureEndsWhenNobodyListens(t *testing.T) {
 		gone := errors.New("nobody listens")
 		for after := 0; ; after++ {
 			told := 0
-			_, err := r.Erase(t.Context(), personaldata.Who{Tenant: tenant, UserID: ada.ID}, false, func(personaldata.News) error {
+			_, err := r.Erase(t.Context(), personaldata.Who{Tenant: tenant, UserID: ada.ID}, false, func(personaldata.Progress) error {
 				if told++; told > after {
 					return gone
 				}

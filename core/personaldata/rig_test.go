@@ -67,10 +67,10 @@ func (anybody) Verify(_ context.Context, body []byte, _ func(string) string) ([]
 	return []webhook.Event{e}, err
 }
 
-// mailNews reads events whose object is the news itself.
-type mailNews struct{}
+// mailReader reads events whose object is the notification itself.
+type mailReader struct{}
 
-func (mailNews) News(e webhook.Event) (n email.News, ok bool, err error) {
+func (mailReader) Notification(e webhook.Event) (n email.Notification, ok bool, err error) {
 	return n, true, json.Unmarshal(e.Object, &n)
 }
 
@@ -149,8 +149,8 @@ func newRig(t *testing.T) *rig {
 	})
 	r.mail = emails.New(emails.Options{
 		Journal: r.journal, Mailers: []ports.Mailer{r.outbox}, Text: htmltext.Text{}, Clock: clock.System{}, IDs: ids.UUIDs{},
-		From: email.Address{Email: "shop@example.com"}, Promise: email.AtLeastOnce, Owner: "one", Log: log,
-		Events: map[string]ports.MailReader{"outbox": mailNews{}}, Mailbox: func(address string) (string, error) { return address, nil },
+		From: email.Address{Email: "shop@example.com"}, Delivery: email.AtLeastOnce, Owner: "one", Log: log,
+		Events: map[string]ports.MailReader{"outbox": mailReader{}}, ASCIIAddress: func(address string) (string, error) { return address, nil },
 	})
 	r.pay = payments.New(payments.Options{
 		Journal: r.journal, Gateways: []ports.PaymentGateway{mock}, Events: hook, Clock: clock.System{}, IDs: ids.UUIDs{}, Owner: "one", Log: log,
@@ -254,7 +254,7 @@ func (r *rig) hear(t *testing.T, id string, p payment.Payment, more string) {
 // hearOf lets a webhook about a message come, that says what its recipient's server said.
 func (r *rig) hearOf(t *testing.T, id string, m email.Message, e email.Event, address, reason string) {
 	t.Helper()
-	object, err := json.Marshal(email.News{
+	object, err := json.Marshal(email.Notification{
 		Event: e, Tenant: m.Tenant, Message: m.ID, Attempt: m.Attempts[0].ID, Recipient: address, Reason: reason, At: time.Now(),
 	})
 	if err != nil {
@@ -312,7 +312,7 @@ func (r *rig) dump(t *testing.T) string {
 // erase erases, and tells what it has reported of each place: found/erased/pending.
 func (r *rig) erase(t *testing.T, w personaldata.Who) (counts string, pending []personaldata.Pending, err error) {
 	t.Helper()
-	report, err := r.Erase(t.Context(), w, false, func(n personaldata.News) error {
+	report, err := r.Erase(t.Context(), w, false, func(n personaldata.Progress) error {
 		if n.Pending != nil {
 			pending = append(pending, *n.Pending)
 		}

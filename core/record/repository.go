@@ -76,7 +76,7 @@ func Of[V any](j ports.Records, kind string, holds func(v V, id string) bool) Re
 	}
 }
 
-// Raw returns the Repository of a kind whose bodies are not looked at.
+// Raw returns the Repository of a kind whose bodies are not decoded.
 func Raw(j ports.Records, kind string) Repository[ports.Record] {
 	return Repository[ports.Record]{
 		Journal: j, Kind: kind,
@@ -129,9 +129,9 @@ func (r Repository[T]) List(ctx context.Context, tenant string, f ports.Filter, 
 }
 
 // Walk passes all records of a tenant to each, newest first, as List reads them. They may be
-// saved in the meantime. After every page it passes the number of its records to looked, unless
+// saved in the meantime. After every page it passes the number of its records to examined, unless
 // that is nil. An error returned by either ends the walk.
-func (r Repository[T]) Walk(ctx context.Context, tenant string, f ports.Filter, looked func(int) error, each func(T) error) error {
+func (r Repository[T]) Walk(ctx context.Context, tenant string, f ports.Filter, examined func(int) error, each func(T) error) error {
 	for cursor := ""; ; {
 		page, err := r.Journal.List(ctx, tenant, r.Kind, f, cursor, pageSize)
 		if err != nil {
@@ -146,8 +146,8 @@ func (r Repository[T]) Walk(ctx context.Context, tenant string, f ports.Filter, 
 				return err
 			}
 		}
-		if looked != nil {
-			if err := looked(len(page.Records)); err != nil {
+		if examined != nil {
+			if err := examined(len(page.Records)); err != nil {
 				return err
 			}
 		}

@@ -47,7 +47,7 @@ func (r Repository[T]) Insert(ctx context.Context, v *T, same func(stored *T) er
 	if err := same(&stored); err != nil {
 		return err
 	}
-	r.become(v, stored)
+	r.replace(v, stored)
 	return nil
 }
 
@@ -67,7 +67,7 @@ func (r Repository[T]) Update(ctx context.Context, v *T, change func(*T) error) 
 
 // Put is Update for a record that may not be stored yet. It reads the record by Open.
 func (r Repository[T]) Put(ctx context.Context, tenant, id string, change func(*T) error) (v T, err error) {
-	err = r.try(ctx, func() (err error) { v, err = r.Open(ctx, tenant, id); return err })
+	err = r.call(ctx, func() (err error) { v, err = r.Open(ctx, tenant, id); return err })
 	if err == nil {
 		err = r.update(ctx, &v, r.Open, change)
 	}
@@ -75,23 +75,23 @@ func (r Repository[T]) Put(ctx context.Context, tenant, id string, change func(*
 }
 
 func (r Repository[T]) update(ctx context.Context, v *T, read func(ctx context.Context, tenant, id string) (T, error), change func(*T) error) error {
-	var before doubt
+	var before uncertainty
 	for {
 		if err := change(v); errors.Is(err, ErrUnchanged) {
 			return nil
 		} else if err != nil {
 			return err
 		}
-		failed := r.try(ctx, func() error { return r.Save(ctx, v) })
-		err, conflict := before.over(failed), fault.Is(failed, fault.Conflict)
+		failed := r.call(ctx, func() error { return r.Save(ctx, v) })
+		err, conflict := before.result(failed), fault.Is(failed, fault.Conflict)
 		if !conflict && !fault.Is(failed, fault.UnknownOutcome) || ctx.Err() != nil {
 			return err
 		}
 		was := *r.Record(v)
 		var fresh T
-		rerr := r.try(ctx, func() (err error) { fresh, err = read(ctx, was.Tenant, was.ID); return err })
+		rerr := r.call(ctx, func() (err error) { fresh, err = read(ctx, was.Tenant, was.ID); return err })
 		if rerr != nil {
-			return before.over(rerr)
+			return before.result(rerr)
 		}
 		now := r.Record(&fresh)
 		if now.Held {
@@ -101,22 +101,22 @@ func (r Repository[T]) update(ctx context.Context, v *T, read func(ctx context.C
 		if taken && r.Taken != nil {
 			err = r.Taken(v)
 		}
-		if r.become(v, fresh); taken {
+		if r.replace(v, fresh); taken {
 			return err
 		}
 	}
 }
 
-// become replaces v by what was read again.
-func (r Repository[T]) become(v *T, fresh T) {
+// replace replaces v by what was read again.
+func (r Repository[T]) replace(v *T, fresh T) {
 	if r.Keep != nil {
 		r.Keep(v, &fresh)
 	}
 	*v = fresh
 }
 
-// try makes a call of the journal, or several if the Repository is Insisting.
-func (r Repository[T]) try(ctx context.Context, call func() error) error {
+// call makes a call of the journal, or several if the Repository is Insisting.
+func (r Repository[T]) call(ctx context.Context, call func() error) error {
 	if !r.insisting {
 		return call()
 	}
@@ -135,13 +135,13 @@ func (r Repository[T]) try(ctx context.Context, call func() error) error {
 	}
 }
 
-// doubt remembers that the outcome of a write is unknown. It stays unknown until the write is
+// uncertainty remembers that the outcome of a write is unknown. It stays unknown until the write is
 // repeated and acknowledged: a later call that was refused, or did not reach the store, says
 // nothing about the first one. The zero doubt has no unknown outcome.
-type doubt struct{ first error }
+type uncertainty struct{ first error }
 
-// over returns err, or UnknownOutcome if that was the outcome of an earlier call.
-func (d *doubt) over(err error) error {
+// result returns err, or UnknownOutcome if that was the outcome of an earlier call.
+func (d *uncertainty) result(err error) error {
 	switch {
 	case err == nil, d.first == nil && !fault.Is(err, fault.UnknownOutcome):
 		return err

@@ -13,7 +13,7 @@ import (
 
 const (
 	every = time.Hour
-	part  = 500 // removed at a time, so that other work is not held up
+	batch = 500 // removed at a time, so that other work is not held up
 )
 
 // Rule says what is removed at which age.
@@ -38,7 +38,7 @@ func (s *Service) Run(ctx context.Context) {
 	defer ticker.Stop()
 	for {
 		for _, r := range s.Rules {
-			s.keep(ctx, r)
+			s.apply(ctx, r)
 		}
 		select {
 		case <-ctx.Done():
@@ -48,11 +48,11 @@ func (s *Service) Run(ctx context.Context) {
 	}
 }
 
-func (s *Service) keep(ctx context.Context, r Rule) {
+func (s *Service) apply(ctx context.Context, r Rule) {
 	before := s.Clock.Now().Add(-r.Age)
 	all := 0
 	for ctx.Err() == nil {
-		n, err := r.Purge(ctx, before, part)
+		n, err := r.Purge(ctx, before, batch)
 		all += n
 		if err != nil && ctx.Err() == nil {
 			s.Log.WarnContext(ctx, "old entries are not removed", "what", r.What, "error", err)

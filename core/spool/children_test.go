@@ -29,36 +29,36 @@ func (r *rig) enclosed(t *testing.T, id string) (n int) {
 	return n
 }
 
-func TestARecordIsHeldWithItsChildren(t *testing.T) {
-	for name, state := range map[string]func(string) error{"the store is gone": gone, "the store does not say": ambiguous} {
+func TestARecordIsHeldAndMovedWithItsChildren(t *testing.T) {
+	for name, fails := range map[string]func(string) error{"the store is unavailable": unavailable, "the answer of the store is lost": answerLost} {
 		t.Run(name, func(t *testing.T) {
-			within(t, func(t *testing.T, r *rig) {
-				r.is(state)
+			withSpool(t, func(t *testing.T, r *rig) {
+				r.storeFails(fails)
 				if err := r.attach(t, "a", "key", "Hello"); err != nil {
 					t.Fatal(err)
 				}
-				if err := r.attach(t, "a", "key", "Hello"); !fault.Is(err, fault.Conflict) {
-					t.Errorf("again: %v", err)
-				}
+				checkKind(t, r.attach(t, "a", "key", "Hello"), fault.Conflict)
 				r.stop()
 				r.start(t) // after a crash
-				r.is(there)
+				r.storeFails(available)
 				<-time.After(soon)
-				if got := r.inStore(t, "a"); string(got.Body) != "Hello" || r.enclosed(t, "a") != 2 || r.Held() != 0 || r.Status().Refused != 0 {
-					t.Errorf("%+v with %d enclosures; %+v", got, r.enclosed(t, "a"), r.Status())
+				r.checkStatus(t, 0, 0)
+				checkBody(t, r.inStore(t, "a"), "Hello")
+				if got := r.enclosed(t, "a"); got != 2 {
+					t.Errorf("enclosures in the store = %d, want 2", got)
 				}
 			})
 		})
 	}
 }
 
-func TestWhatWasMovedIsForgottenWithItsKey(t *testing.T) {
-	within(t, func(t *testing.T, r *rig) {
-		r.is(gone)
+func TestAMovedRecordIsRemovedFromTheSpoolAfter72Hours(t *testing.T) {
+	withSpool(t, func(t *testing.T, r *rig) {
+		r.storeFails(unavailable)
 		if err := r.save(t, letter("a", "key", "Hello")); err != nil {
 			t.Fatal(err)
 		}
-		r.is(there)
+		r.storeFails(available)
 		<-time.After(soon)
 		kept := func() bool {
 			page, err := r.local.List(t.Context(), "", "held", ports.Filter{}, "", 10)
@@ -66,11 +66,14 @@ func TestWhatWasMovedIsForgottenWithItsKey(t *testing.T) {
 		}
 		<-time.After(71 * time.Hour)
 		if !kept() {
-			t.Error("it was forgotten early")
+			t.Error("the record was removed within 71 hours")
 		}
 		<-time.After(3 * time.Hour)
-		if kept() || r.inStore(t, "a").ID != "a" {
-			t.Error("it is kept for ever, or the store has lost it")
+		if kept() {
+			t.Error("the record is still in the spool after 74 hours")
+		}
+		if got := r.inStore(t, "a").ID; got != "a" {
+			t.Errorf("id of the record in the store = %q, want %q", got, "a")
 		}
 	})
 }

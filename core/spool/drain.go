@@ -13,7 +13,7 @@ import (
 )
 
 const (
-	look        = 500 * time.Millisecond // interval between checks whether the store is available again
+	pingEvery   = 500 * time.Millisecond // checks whether the store is available again
 	moveLease   = time.Minute
 	movedAtOnce = 4 // each may have 20 MB of files
 
@@ -23,7 +23,7 @@ const (
 
 // Run moves held records into the store whenever the store is available, until ctx ends.
 func (s *Spool) Run(ctx context.Context) {
-	ticker := time.NewTicker(look)
+	ticker := time.NewTicker(pingEvery)
 	defer ticker.Stop()
 	var purged time.Time
 	for {
@@ -63,12 +63,12 @@ func (s *Spool) drain(ctx context.Context) {
 		if err != nil {
 			s.Log.ErrorContext(ctx, "spool is not read", "error", err)
 		}
-		var settled atomic.Int32
+		var done atomic.Int32
 		mover := &worker.Worker{
 			Journal: s.Local, Queue: queueName, Owner: s.Owner, Lease: moveLease, Log: s.Log,
 			Handle: func(ctx context.Context, c ports.Claim) error {
 				if s.move(ctx, c.Record) {
-					settled.Add(1)
+					done.Add(1)
 				}
 				return nil
 			},
@@ -78,16 +78,16 @@ func (s *Spool) drain(ctx context.Context) {
 			all.Go("spool", func() { mover.Do(context.WithoutCancel(ctx), c) })
 		}
 		all.Wait()
-		if len(claims) == 0 || int(settled.Load()) < len(claims) {
+		if len(claims) == 0 || int(done.Load()) < len(claims) {
 			return
 		}
 	}
 }
 
-// move puts one record into the store, and reports whether it is settled: moved, or permanently
-// refused.
+// move puts one record into the store, and reports whether that is done: the record was moved, or
+// is permanently refused.
 func (s *Spool) move(ctx context.Context, w ports.Record) bool {
-	w.Index.Status = s.try(ctx, w)
+	w.Index.Status = s.offer(ctx, w)
 	w.Owner, w.Due = "", s.Clock.Now()
 	switch w.Index.Status {
 	case stateMoved:
@@ -107,10 +107,10 @@ func (s *Spool) move(ctx context.Context, w ports.Record) bool {
 	return true
 }
 
-// try offers a record to the store, and returns the record's new state. The store may already
+// offer offers a record to the store, and returns the record's new state. The store may already
 // have the record: its response was lost, or the key was used before or after the store was
 // unavailable.
-func (s *Spool) try(ctx context.Context, w ports.Record) string {
+func (s *Spool) offer(ctx context.Context, w ports.Record) string {
 	r, err := unwrap(w)
 	if err != nil {
 		return stateRefused
@@ -120,10 +120,10 @@ func (s *Spool) try(ctx context.Context, w ports.Record) string {
 	} else if known {
 		return stateMoved
 	}
-	state, stored := s.settle(ctx, r)
-	if anew := s.Anew[r.Kind]; state == stateRefused && anew != nil {
+	state, stored := s.store(ctx, r)
+	if anew := s.Kinds[r.Kind].Anew; state == stateRefused && anew != nil {
 		if fresh, ok := anew(r.Record, stored, r.Children); ok {
-			state, _ = s.settle(ctx, parcel{fresh, r.Children})
+			state, _ = s.store(ctx, parcel{fresh, r.Children})
 		}
 	}
 	return state
@@ -131,27 +131,32 @@ func (s *Spool) try(ctx context.Context, w ports.Record) string {
 
 // known reports whether the store already has a record under another id.
 func (s *Spool) known(ctx context.Context, r ports.Record) (bool, error) {
-	others := s.Others[r.Kind]
-	if others == nil {
+	kind := s.Kinds[r.Kind]
+	if kind.Others == nil {
 		return false, nil
 	}
-	for _, id := range others(r) {
+	for _, id := range kind.Others(r) {
 		stored, err := s.Store.Get(ctx, r.Tenant, r.Kind, id)
 		switch {
 		case fault.Is(err, fault.NotFound):
 		case err != nil:
 			return false, err
-		case s.Same[r.Kind](r, stored):
+		case kind.Same(r, stored):
 			return true, nil
 		}
 	}
 	return false, nil
 }
 
-// settle offers a record unchanged. If it is refused because of a stored record, that is
+// store offers a record unchanged. If it is refused because of a stored record, that is
 // returned.
-func (s *Spool) settle(ctx context.Context, r parcel) (state string, stored ports.Record) {
-	err := s.offer(ctx, r)
+func (s *Spool) store(ctx context.Context, r parcel) (state string, stored ports.Record) {
+	var err error
+	if len(r.Children) > 0 {
+		err = s.Store.Attach(ctx, &r.Record, r.Children...)
+	} else {
+		err = s.Store.Save(ctx, &r.Record)[0]
+	}
 	switch {
 	case err == nil:
 		return stateMoved, stored
@@ -167,15 +172,8 @@ func (s *Spool) settle(ctx context.Context, r parcel) (state string, stored port
 	switch {
 	case err != nil:
 		return stateHeld, stored
-	case s.Same[r.Kind](r.Record, stored):
+	case s.Kinds[r.Kind].Same(r.Record, stored):
 		return stateMoved, stored
 	}
 	return stateRefused, stored
-}
-
-func (s *Spool) offer(ctx context.Context, r parcel) error {
-	if len(r.Children) > 0 {
-		return s.Store.Attach(ctx, &r.Record, r.Children...)
-	}
-	return s.Store.Save(ctx, &r.Record)[0]
 }

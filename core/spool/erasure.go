@@ -11,28 +11,30 @@ import (
 
 var errWaits = fault.New(fault.Conflict, "record_held", "it waits in the spool for the database")
 
-// Traces passes to found the records of a person that are held, or that the store has refused.
-// Moved records are no longer here. looked gets the number of records read.
-func (s *Spool) Traces(ctx context.Context, p user.Person, looked func(int) error, found func(user.Trace) error) error {
-	return record.Raw(s.Local, heldKind).Walk(ctx, "", ports.Filter{}, looked, func(w ports.Record) error { return s.look(ctx, w, p, found) })
+// PersonalObjects passes to found the records of a person that are held, or that the store has refused.
+// Moved records are no longer here. counted gets the number of records read.
+func (s *Spool) PersonalObjects(ctx context.Context, p user.Person, counted func(int) error, found func(user.PersonalObject) error) error {
+	return record.Raw(s.Local, heldKind).Walk(ctx, "", ports.Filter{}, counted, func(w ports.Record) error { return s.trace(ctx, w, p, found) })
 }
 
-// has reports whether a parcel still has its content.
-func has(w ports.Record) bool { return w.Index.Status == stateHeld || w.Index.Status == stateRefused }
+// hasContent reports whether a parcel still has its content.
+func hasContent(w ports.Record) bool {
+	return w.Index.Status == stateHeld || w.Index.Status == stateRefused
+}
 
-func (s *Spool) look(ctx context.Context, w ports.Record, p user.Person, found func(user.Trace) error) error {
-	if !has(w) {
+func (s *Spool) trace(ctx context.Context, w ports.Record, p user.Person, found func(user.PersonalObject) error) error {
+	if !hasContent(w) {
 		return nil
 	}
 	w, err := s.Local.Get(ctx, "", heldKind, w.ID)
-	if err != nil || !has(w) { // it was moved in the meantime
+	if err != nil || !hasContent(w) { // it was moved in the meantime
 		return err
 	}
 	r, err := unwrap(w)
 	if err != nil {
 		return err
 	}
-	personal := s.Personal[r.Kind]
+	personal := s.Kinds[r.Kind].Personal
 	if personal == nil {
 		return nil
 	}
@@ -40,7 +42,7 @@ func (s *Spool) look(ctx context.Context, w ports.Record, p user.Person, found f
 	if !ok {
 		return nil
 	}
-	t := user.Trace{ID: w.ID, View: view, Erase: func(ctx context.Context) error { return s.erase(ctx, w.ID) }}
+	t := user.PersonalObject{ID: w.ID, View: view, Erase: func(ctx context.Context) error { return s.erase(ctx, w.ID) }}
 	if w.Index.Status == stateHeld {
 		t.Pending = errWaits.Message
 	}

@@ -10,15 +10,15 @@ import (
 	"patchbay/ports"
 )
 
-// addressed shows a letter to whoever it begins with.
+// addressed returns a view of a letter that begins with the id of the person.
 func addressed(r ports.Record, p user.Person) (any, bool) {
 	return string(r.Body), strings.HasPrefix(string(r.Body), p.UserID)
 }
 
-func (r *rig) traces(t *testing.T) (all []user.Trace) {
+func (r *rig) traces(t *testing.T) (all []user.PersonalObject) {
 	t.Helper()
-	looked := func(int) error { return nil }
-	err := r.Traces(t.Context(), user.Person{Tenant: tenant, UserID: "ada"}, looked, func(one user.Trace) error {
+	counted := func(int) error { return nil }
+	err := r.PersonalObjects(t.Context(), user.Person{Tenant: tenant, UserID: "ada"}, counted, func(one user.PersonalObject) error {
 		all = append(all, one)
 		return nil
 	})
@@ -28,7 +28,7 @@ func (r *rig) traces(t *testing.T) (all []user.Trace) {
 	return all
 }
 
-// onDisk is all that is on the disk of this machine.
+// onDisk returns everything that is on the disk of this machine.
 func (r *rig) onDisk() (all string) {
 	for _, one := range r.local.Records() {
 		all += one.Index.Status + " " + string(one.Body) + string(one.Content) + "\n"
@@ -36,68 +36,82 @@ func (r *rig) onDisk() (all string) {
 	return all
 }
 
-func TestWhatIsHeldOfAPersonIsErasedWhenItIsInTheStore(t *testing.T) {
-	within(t, func(t *testing.T, r *rig) {
-		r.is(gone)
+// checkTrace checks the only trace of the person, and returns it.
+func (r *rig) checkTrace(t *testing.T, view string, pending bool) user.PersonalObject {
+	t.Helper()
+	all := r.traces(t)
+	if len(all) != 1 {
+		t.Fatalf("traces = %+v, want 1", all)
+	}
+	if all[0].View != view {
+		t.Errorf("view = %v, want %q", all[0].View, view)
+	}
+	if got := all[0].Pending != ""; got != pending {
+		t.Errorf("pending = %q, want one = %t", all[0].Pending, pending)
+	}
+	return all[0]
+}
+
+// checkErased checks that nothing of the person is left, and what is on the disk.
+func (r *rig) checkErased(t *testing.T, onDisk string) {
+	t.Helper()
+	if all := r.traces(t); len(all) > 0 {
+		t.Errorf("traces = %+v, want none", all)
+	}
+	if got := r.onDisk(); got != onDisk {
+		t.Errorf("on disk = %q, want %q", got, onDisk)
+	}
+}
+
+func TestAHeldRecordIsNotErasedAndLeavesNothingOnceItIsMoved(t *testing.T) {
+	withSpool(t, func(t *testing.T, r *rig) {
+		r.storeFails(unavailable)
 		for id, body := range map[string]string{"a": "ada: hello", "b": "bob: hello"} {
 			if err := r.save(t, letter(id, "key of "+id, body)); err != nil {
 				t.Fatal(err)
 			}
 		}
-		all := r.traces(t)
-		if len(all) != 1 || all[0].View != "ada: hello" || all[0].Pending == "" {
-			t.Fatalf("%+v", all)
+		checkKind(t, r.checkTrace(t, "ada: hello", true).Erase(t.Context()), fault.Conflict)
+		if want := "YWRhOiBoZWxsbw"; !strings.Contains(r.onDisk(), want) { // in base64
+			t.Errorf("on disk = %q, want %q in it", r.onDisk(), want)
 		}
-		if err := all[0].Erase(t.Context()); !fault.Is(err, fault.Conflict) || !strings.Contains(r.onDisk(), "YWRhOiBoZWxsbw") { // in base64
-			t.Errorf("what was accepted is gone: %v", err)
-		}
-		r.is(there)
+		r.storeFails(available)
 		<-time.After(soon)
-		// Nothing is left here of what was moved.
-		if all := r.traces(t); len(all) > 0 || r.onDisk() != "moved {}\nmoved {}\n" {
-			t.Errorf("%+v\n%s", all, r.onDisk())
-		}
-		if string(r.inStore(t, "a").Body) != "ada: hello" {
-			t.Errorf("%+v", r.inStore(t, "a"))
-		}
+		r.checkErased(t, "moved {}\nmoved {}\n")
+		checkBody(t, r.inStore(t, "a"), "ada: hello")
 	})
 }
 
-func TestWhatTheStoreHasRefusedIsErased(t *testing.T) {
-	within(t, func(t *testing.T, r *rig) {
+func TestARecordThatTheStoreHasRefusedIsErased(t *testing.T) {
+	withSpool(t, func(t *testing.T, r *rig) {
 		if err := r.save(t, letter("a", "k", "ada: hello")); err != nil {
 			t.Fatal(err)
 		}
-		r.is(gone)
+		r.storeFails(unavailable)
 		if err := r.save(t, letter("a", "k", "ada: bye")); err != nil {
 			t.Fatal(err)
 		}
-		r.is(there)
+		r.storeFails(available)
 		<-time.After(soon)
-		all := r.traces(t)
-		if len(all) != 1 || all[0].View != "ada: bye" || all[0].Pending != "" || r.Status().Refused != 1 {
-			t.Fatalf("%+v, %+v", all, r.Status())
-		}
+		r.checkStatus(t, 0, 1)
+		trace := r.checkTrace(t, "ada: bye", false)
 		for range 2 {
-			if err := all[0].Erase(t.Context()); err != nil {
+			if err := trace.Erase(t.Context()); err != nil {
 				t.Fatal(err)
 			}
-			if left := r.traces(t); len(left) > 0 || r.Status().Refused != 0 || r.onDisk() != "erased {}\n" {
-				t.Errorf("%+v, %+v, %s", left, r.Status(), r.onDisk())
-			}
+			r.checkErased(t, "erased {}\n")
+			r.checkStatus(t, 0, 0)
 		}
 		r.stop()
 		r.start(t)
-		if st := r.Status(); st.Refused != 0 || st.Held != 0 {
-			t.Errorf("after a restart: %+v", st)
-		}
+		r.checkStatus(t, 0, 0)
 	})
 }
 
-// The program before this one kept a parcel as the body of its record.
-func TestWhatAnEarlierVersionHasHeldIsMoved(t *testing.T) {
-	within(t, func(t *testing.T, r *rig) {
-		r.is(gone)
+// An earlier version kept a parcel as the body of its record.
+func TestARecordHeldByAnEarlierVersionIsMoved(t *testing.T) {
+	withSpool(t, func(t *testing.T, r *rig) {
+		r.storeFails(unavailable)
 		if err := r.save(t, letter("a", "k", "ada: hello")); err != nil {
 			t.Fatal(err)
 		}
@@ -106,13 +120,9 @@ func TestWhatAnEarlierVersionHasHeldIsMoved(t *testing.T) {
 		if err := r.local.Save(t.Context(), &held)[0]; err != nil {
 			t.Fatal(err)
 		}
-		if all := r.traces(t); len(all) != 1 || all[0].View != "ada: hello" {
-			t.Errorf("%+v", all)
-		}
-		r.is(there)
+		r.checkTrace(t, "ada: hello", true)
+		r.storeFails(available)
 		<-time.After(soon)
-		if string(r.inStore(t, "a").Body) != "ada: hello" {
-			t.Errorf("%+v", r.inStore(t, "a"))
-		}
+		checkBody(t, r.inStore(t, "a"), "ada: hello")
 	})
 }

@@ -10,6 +10,7 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
+	"fmt"
 	"log/slog"
 	"sync"
 	"time"
@@ -45,22 +46,27 @@ var empty = []byte(`{}`)
 type Options struct {
 	Store ports.Journal
 	Local ports.Journal // on this machine, and used by this process alone
-	// Same has an entry for each kind of record that may be held. It reports whether two records
-	// with the same id or key come from the same request, sent twice.
-	Same map[string]func(held, stored ports.Record) bool
-	// Anew has an entry for each kind whose ids may be reused. If a record differs from the stored
-	// one with its id and may have a new id, it returns the record with that id, which is always
-	// the same.
-	Anew map[string]func(held, stored ports.Record, children []*ports.Record) (fresh ports.Record, ok bool)
-	// Others has an entry for each kind whose records may be stored under another id than the held
-	// one, because versions derive ids differently. It returns those ids.
-	Others map[string]func(held ports.Record) []string
-	// Personal has an entry for each kind that may hold personal data. It returns a view of a
-	// record if the record concerns the person.
-	Personal map[string]func(r ports.Record, p user.Person) (view any, ok bool)
-	Clock    ports.Clock
-	Owner    string
-	Log      *slog.Logger
+	// Kinds has the kinds of records that may be held.
+	Kinds map[string]Kind
+	Clock ports.Clock
+	Owner string
+	Log   *slog.Logger
+}
+
+// Kind describes the records of a kind. All but Same may be nil.
+type Kind struct {
+	// Same reports whether two records with the same id or key come from the same request, sent
+	// twice.
+	Same func(held, stored ports.Record) bool
+	// Anew is for ids that may be reused. If a record differs from the stored one with its id and
+	// may have a new id, it returns the record with that id, which is always the same.
+	Anew func(held, stored ports.Record, children []*ports.Record) (fresh ports.Record, ok bool)
+	// Others is for records that may be stored under another id than the held one, because versions
+	// derive ids differently. It returns those ids.
+	Others func(held ports.Record) []string
+	// Personal is for records with personal data. It returns a view of a record if the record
+	// concerns the person.
+	Personal func(r ports.Record, p user.Person) (view any, ok bool)
 }
 
 // Spool is a journal that combines the store and the records held for it.
@@ -100,7 +106,7 @@ func Open(ctx context.Context, o Options) (*Spool, error) {
 	err := record.Raw(o.Local, heldKind).Walk(ctx, "", ports.Filter{}, nil, func(w ports.Record) error {
 		switch w.Index.Status {
 		case stateHeld:
-			s.note(w)
+			s.remember(w)
 		case stateRefused:
 			s.refused++
 		}
@@ -126,24 +132,24 @@ func (s *Spool) save(ctx context.Context, r *ports.Record) error {
 	if r.Rev > 0 {
 		return s.Store.Save(ctx, r)[0]
 	}
-	return s.take(ctx, r, nil, func() error { return s.Store.Save(ctx, r)[0] })
+	return s.saveOrHold(ctx, r, nil, func() error { return s.Store.Save(ctx, r)[0] })
 }
 
 // Attach implements ports.Children. Like Save it may hold the record, with its children.
 func (s *Spool) Attach(ctx context.Context, parent *ports.Record, children ...*ports.Record) error {
-	return s.take(ctx, parent, children, func() error { return s.Store.Attach(ctx, parent, children...) })
+	return s.saveOrHold(ctx, parent, children, func() error { return s.Store.Attach(ctx, parent, children...) })
 }
 
-// take offers a new record to the store, and holds it if the store is unavailable.
-func (s *Spool) take(ctx context.Context, r *ports.Record, children []*ports.Record, offer func() error) error {
-	if s.Same[r.Kind] == nil || errors.Is(ctx.Err(), context.Canceled) { // nobody waits for the response
-		return offer()
+// saveOrHold offers a new record to the store, and holds it if the store is unavailable.
+func (s *Spool) saveOrHold(ctx context.Context, r *ports.Record, children []*ports.Record, save func() error) error {
+	if _, mayHold := s.Kinds[r.Kind]; !mayHold || errors.Is(ctx.Err(), context.Canceled) { // nobody waits for the response
+		return save()
 	}
 	if s.holds(r) {
 		return errHeld
 	}
-	err := offer()
-	if !gone(err) {
+	err := save()
+	if !unsaved(err) {
 		return err
 	}
 	if herr := s.hold(ctx, parcel{*r, children}); herr != nil {
@@ -157,8 +163,8 @@ func (s *Spool) take(ctx context.Context, r *ports.Record, children []*ports.Rec
 	return nil
 }
 
-// gone reports whether a failed save may be held: the store did not save, or did not respond.
-func gone(err error) bool {
+// unsaved reports whether a failed save may be held: the store did not save, or did not respond.
+func unsaved(err error) bool {
 	return fault.Is(err, fault.Unavailable) || fault.Is(err, fault.UnknownOutcome)
 }
 
@@ -171,22 +177,22 @@ func (s *Spool) hold(ctx context.Context, p parcel) error {
 	if err != nil {
 		return err
 	}
-	if s.full(weight(w)) {
+	if s.full(sizeOf(w)) {
 		return errFull
 	}
 	err = s.Local.Save(ctx, &w)[0]
 	if fault.Is(err, fault.Conflict) {
-		err = s.again(ctx, &w)
+		err = s.holdAgain(ctx, &w)
 	}
 	if err == nil {
-		s.note(w)
+		s.remember(w)
 	}
 	return err
 }
 
-// again holds a record whose name exists in the local journal. If that record was moved, it is
+// holdAgain holds a record whose name exists in the local journal. If that record was moved, it is
 // replaced, and the store decides again. Otherwise the name is taken.
-func (s *Spool) again(ctx context.Context, w *ports.Record) error {
+func (s *Spool) holdAgain(ctx context.Context, w *ports.Record) error {
 	before, err := s.Local.Get(ctx, "", heldKind, w.ID)
 	if err != nil || before.Index.Status != stateMoved {
 		return errHeld
@@ -206,28 +212,24 @@ func (s *Spool) wrap(r parcel) (ports.Record, error) {
 	if err != nil {
 		return ports.Record{}, fault.Wrap(fault.Internal, "spool.wrap", err)
 	}
-	body, err := json.Marshal(label{len(content)})
-	if err != nil {
-		return ports.Record{}, fault.Wrap(fault.Internal, "spool.wrap", err)
-	}
 	return ports.Record{
-		Kind: heldKind, ID: name(r.Tenant, r.Kind, r.ID), Idem: keyOf(r.Kind, r.Idem), Body: body, Content: content,
+		Kind: heldKind, ID: name(r.Tenant, r.Kind, r.ID), Idem: keyOf(r.Kind, r.Idem), Body: fmt.Appendf(nil, `{"bytes":%d}`, len(content)), Content: content,
 		Index: ports.Index{Status: stateHeld, Created: now}, Queue: queueName, Due: now,
 	}, nil
 }
 
-// label is what can be read of a parcel without decoding its content.
-type label struct {
+// header is what can be read of a parcel without decoding its content: see wrap.
+type header struct {
 	Bytes int `json:"bytes"`
 }
 
-// weight returns the size of a parcel in bytes. Parcels of an earlier version have no label.
-func weight(w ports.Record) int {
-	l, err := record.Decode(w, func(l label) bool { return l.Bytes > 0 })
+// sizeOf returns the size of a parcel in bytes. Parcels of an earlier version have no header.
+func sizeOf(w ports.Record) int {
+	h, err := record.Decode(w, func(h header) bool { return h.Bytes > 0 })
 	if err != nil {
 		return len(w.Body)
 	}
-	return l.Bytes
+	return h.Bytes
 }
 
 func unwrap(w ports.Record) (parcel, error) {
@@ -267,9 +269,10 @@ func (s *Spool) Find(ctx context.Context, kind string, by ports.Unique, value st
 }
 
 func (s *Spool) read(ctx context.Context, kind string, store, local func(context.Context) (ports.Record, error)) (ports.Record, error) {
-	some := s.Same[kind] != nil && s.Held() > 0
+	_, mayHold := s.Kinds[kind]
+	mayBeHeld := mayHold && s.Held() > 0
 	r, err := store(ctx)
-	if !some || !gone(err) && !fault.Is(err, fault.NotFound) {
+	if !mayBeHeld || !unsaved(err) && !fault.Is(err, fault.NotFound) {
 		return r, err
 	}
 	reading, cancel := context.WithTimeout(context.WithoutCancel(ctx), localDeadline)
@@ -293,14 +296,14 @@ func (s *Spool) holds(r *ports.Record) bool {
 	if len(s.held) == 0 {
 		return false
 	}
-	_, there := s.held[name(r.Tenant, r.Kind, r.ID)]
-	return there || r.Idem != "" && s.keys[keyOf(r.Kind, r.Idem)]
+	_, held := s.held[name(r.Tenant, r.Kind, r.ID)]
+	return held || r.Idem != "" && s.keys[keyOf(r.Kind, r.Idem)]
 }
 
-func (s *Spool) note(w ports.Record) {
+func (s *Spool) remember(w ports.Record) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	bytes := weight(w)
+	bytes := sizeOf(w)
 	s.bytes += bytes - s.held[w.ID].bytes
 	s.held[w.ID] = waiting{w.Index.Created, bytes}
 	if w.Idem != "" {

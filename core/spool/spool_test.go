@@ -1,7 +1,6 @@
 package spool_test
 
 import (
-	"bytes"
 	"context"
 	"fmt"
 	"log/slog"
@@ -9,114 +8,22 @@ import (
 	"sync"
 	"sync/atomic"
 	"testing"
-	"testing/synctest"
 	"time"
 
 	"patchbay/adapters/clock"
 	"patchbay/core/fault"
 	"patchbay/core/spool"
-	"patchbay/core/user"
 	"patchbay/ports"
 	"patchbay/tests/contract/journaltest"
 	"patchbay/tests/memjournal"
 )
-
-const tenant = "acme"
-
-// rig is a spool on a store that can be gone, on virtual time.
-type rig struct {
-	*spool.Spool
-	store, local *memjournal.Journal
-	state        atomic.Pointer[func(op string) error] // of the store
-	diskFull     atomic.Bool
-	log          bytes.Buffer
-	stop         func()
-}
-
-func there(string) error { return nil }
-
-func gone(string) error { return fault.New(fault.Unavailable, "scripted", "") }
-
-// ambiguous takes what it is given, and does not say so.
-func ambiguous(op string) error {
-	switch op {
-	case memjournal.Save, memjournal.Attach:
-		return nil
-	case memjournal.Saved:
-		return fault.New(fault.UnknownOutcome, "scripted", "")
-	}
-	return gone(op)
-}
-
-func (r *rig) is(state func(op string) error) { r.state.Store(&state) }
-
-func within(t *testing.T, test func(t *testing.T, r *rig)) {
-	t.Helper()
-	t.Parallel()
-	synctest.Test(t, func(t *testing.T) {
-		r := &rig{store: memjournal.New(clock.System{}), local: memjournal.New(clock.System{})}
-		r.is(there)
-		r.store.Fail = func(op string) error { return (*r.state.Load())(op) }
-		r.local.Fail = func(op string) error {
-			if op == memjournal.Save && r.diskFull.Load() {
-				return fault.New(fault.Unavailable, "scripted", "")
-			}
-			return nil
-		}
-		r.start(t)
-		test(t, r)
-		r.stop()
-	})
-}
-
-// start opens the spool on what is on the disk, as a new process does.
-func (r *rig) start(t *testing.T) {
-	t.Helper()
-	var err error
-	r.Spool, err = spool.Open(t.Context(), spool.Options{
-		Store: r.store, Local: r.local, Clock: clock.System{}, Owner: "one", Log: slog.New(slog.NewTextHandler(&r.log, nil)),
-		Same:     map[string]func(a, b ports.Record) bool{"letter": func(a, b ports.Record) bool { return string(a.Body) == string(b.Body) }},
-		Personal: map[string]func(ports.Record, user.Person) (any, bool){"letter": addressed},
-	})
-	if err != nil {
-		t.Fatal(err)
-	}
-	ctx, cancel := context.WithCancel(t.Context())
-	done := make(chan struct{})
-	go func() { defer close(done); r.Run(ctx) }()
-	r.stop = func() { cancel(); <-done }
-}
-
-func letter(id, key, body string) *ports.Record {
-	return &ports.Record{
-		Tenant: tenant, Kind: "letter", ID: id, Idem: key, Body: []byte(body), Queue: "letters",
-		Due: time.Now().Add(time.Minute), Owner: "one", Index: ports.Index{Status: "queued", Created: time.Now()},
-	}
-}
-
-func (r *rig) save(t *testing.T, one *ports.Record) error {
-	t.Helper()
-	return r.Save(t.Context(), one)[0]
-}
-
-// inStore reads what the store itself has.
-func (r *rig) inStore(t *testing.T, id string) ports.Record {
-	t.Helper()
-	one, err := r.store.Get(t.Context(), tenant, "letter", id)
-	if err != nil && !fault.Is(err, fault.NotFound) {
-		t.Fatal(err)
-	}
-	return one
-}
-
-const soon = 2 * time.Second // longer than the spool takes to see that the store is back
 
 func TestTheSpoolIsAJournal(t *testing.T) {
 	t.Parallel()
 	journaltest.Run(t, journaltest.InMemory, func(t *testing.T) journaltest.Harness {
 		s, err := spool.Open(t.Context(), spool.Options{
 			Store: memjournal.New(clock.System{}), Local: memjournal.New(clock.System{}), Clock: clock.System{}, Log: slog.New(slog.DiscardHandler),
-			Same: map[string]func(a, b ports.Record) bool{"thing": func(a, b ports.Record) bool { return true }},
+			Kinds: map[string]spool.Kind{"thing": {Same: func(a, b ports.Record) bool { return true }}},
 		})
 		if err != nil {
 			t.Fatal(err)
@@ -125,118 +32,119 @@ func TestTheSpoolIsAJournal(t *testing.T) {
 	})
 }
 
-func TestWhatIsNewIsHeldUntilTheStoreIsBack(t *testing.T) {
-	for name, state := range map[string]func(string) error{"the store is gone": gone, "its answers are lost": ambiguous} {
+func TestANewRecordIsHeldUntilTheStoreIsAvailable(t *testing.T) {
+	for name, fails := range map[string]func(string) error{"the store is unavailable": unavailable, "the answer of the store is lost": answerLost} {
 		t.Run(name, func(t *testing.T) {
-			within(t, func(t *testing.T, r *rig) {
-				r.is(state)
+			withSpool(t, func(t *testing.T, r *rig) {
+				r.storeFails(fails)
 				one := letter("a", "k", "hello")
-				if err := r.save(t, one); err != nil || !one.Held {
-					t.Fatalf("%v, held %v", err, one.Held)
+				if err := r.save(t, one); err != nil {
+					t.Fatal(err)
 				}
-				if got, err := r.Get(t.Context(), tenant, "letter", "a"); err != nil || string(got.Body) != "hello" || !got.Held {
-					t.Errorf("%+v, %v", got, err)
+				checkHeld(t, one, true)
+				read, err := r.Get(t.Context(), tenant, "letter", "a")
+				if err != nil {
+					t.Fatal(err)
 				}
-				if got, err := r.Find(t.Context(), "letter", ports.ByIdem, "k"); err != nil || got.ID != "a" {
-					t.Errorf("by key: %+v, %v", got, err)
+				checkBody(t, read, "hello")
+				checkHeld(t, &read, true)
+				if found, err := r.Find(t.Context(), "letter", ports.ByIdem, "k"); err != nil || found.ID != "a" {
+					t.Errorf("record found by its key = %q, %v, want %q", found.ID, err, "a")
 				}
-				for what, again := range map[string]*ports.Record{"it": letter("a", "k", "hello"), "its key": letter("b", "k", "hello")} {
+				for what, again := range map[string]*ports.Record{"id": letter("a", "k", "hello"), "key": letter("b", "k", "hello")} {
 					if err := r.save(t, again); !fault.Is(err, fault.Conflict) {
-						t.Errorf("%s is taken: %v", what, err)
+						t.Errorf("save with the same %s: error = %v, want kind %s", what, err, fault.Conflict)
 					}
 				}
-				if st := r.Status(); st.Held != 1 || st.Oldest.IsZero() || st.Refused != 0 {
-					t.Errorf("%+v", st)
-				}
+				r.checkStatus(t, 1, 0)
 				<-time.After(time.Hour)
-				r.is(there)
+				r.storeFails(available)
 				<-time.After(soon)
-				got := r.inStore(t, "a")
-				if string(got.Body) != "hello" || got.Idem != "k" || got.Queue != "letters" || r.Status().Held != 0 {
-					t.Errorf("%+v, %+v", got, r.Status())
+				r.checkStatus(t, 0, 0)
+				stored := r.inStore(t, "a")
+				checkBody(t, stored, "hello")
+				if stored.Idem != "k" || stored.Queue != "letters" {
+					t.Errorf("key and queue in the store = %q and %q, want %q and %q", stored.Idem, stored.Queue, "k", "letters")
 				}
 				claims, err := r.Claim(t.Context(), "letters", "two", time.Minute, 10)
 				if err != nil || len(claims) != 1 {
-					t.Errorf("it can be claimed at once, and once: %+v, %v", claims, err)
+					t.Errorf("claims at once = %d, %v, want 1", len(claims), err)
 				}
 			})
 		})
 	}
 }
 
-// What the store took, though it did not say so, is under a claim there. It is not
-// claimed before that has run out, and nothing of it is there twice.
-func TestWhatTheStoreHasTakenIsNotThereTwice(t *testing.T) {
-	within(t, func(t *testing.T, r *rig) {
-		r.is(ambiguous)
+func TestARecordWhoseSaveLostItsAnswerIsStoredOnce(t *testing.T) {
+	withSpool(t, func(t *testing.T, r *rig) {
+		r.storeFails(answerLost)
 		if err := r.save(t, letter("a", "k", "hello")); err != nil {
 			t.Fatal(err)
 		}
-		r.is(there)
+		r.storeFails(available)
 		<-time.After(soon)
-		page, err := r.store.List(t.Context(), tenant, "letter", ports.Filter{}, "", 10)
-		if err != nil || len(page.Records) != 1 || r.Status() != (spool.Status{}) {
-			t.Errorf("%+v, %v, %+v", page, err, r.Status())
-		}
+		r.checkStored(t, 1)
+		r.checkStatus(t, 0, 0)
 	})
 }
 
-func TestOnlyWhatIsNewAndOfItsKindIsHeld(t *testing.T) {
-	within(t, func(t *testing.T, r *rig) {
+func TestOnlyNewRecordsOfCertainKindsAreHeld(t *testing.T) {
+	withSpool(t, func(t *testing.T, r *rig) {
 		old := letter("old", "", "hello")
 		if err := r.save(t, old); err != nil {
 			t.Fatal(err)
 		}
-		r.is(gone)
+		r.storeFails(unavailable)
 		other := letter("other", "", "hello")
 		other.Kind = "payment"
-		for what, one := range map[string]*ports.Record{"a change": old, "another kind": other} {
-			if err := r.save(t, one); !fault.Is(err, fault.Unavailable) || one.Held {
-				t.Errorf("%s: %v", what, err)
+		for what, one := range map[string]*ports.Record{"a changed record": old, "a record of another kind": other} {
+			if err := r.save(t, one); !fault.Is(err, fault.Unavailable) {
+				t.Errorf("save of %s: error = %v, want kind %s", what, err, fault.Unavailable)
 			}
+			checkHeld(t, one, false)
 		}
 		if _, err := r.Get(t.Context(), tenant, "letter", "old"); !fault.Is(err, fault.Unavailable) {
-			t.Errorf("what is not held is not read: %v", err)
+			t.Errorf("Get of a record that is not held: error = %v, want kind %s", err, fault.Unavailable)
 		}
-		r.is(func(string) error { return fault.New(fault.Overloaded, "scripted", "") })
+		r.storeFails(func(string) error { return fault.New(fault.Overloaded, "scripted", "") })
 		if err := r.save(t, letter("more", "", "hello")); !fault.Is(err, fault.Overloaded) {
-			t.Errorf("our own load is not kept: %v", err)
+			t.Errorf("save beyond our own limit: error = %v, want kind %s", err, fault.Overloaded)
 		}
 	})
 }
 
-func TestWhatComesWhenItsTimeIsUpIsHeldTooUnlessNobodyWaits(t *testing.T) {
-	within(t, func(t *testing.T, r *rig) {
+func TestARecordIsHeldAfterTheDeadlineButNotForACallerThatHasGivenUp(t *testing.T) {
+	withSpool(t, func(t *testing.T, r *rig) {
 		late, cancel := context.WithTimeout(t.Context(), time.Second)
 		defer cancel()
 		<-late.Done()
 		one := letter("a", "", "hello")
-		if err := r.Save(late, one)[0]; err != nil || !one.Held {
-			t.Errorf("%v, held %v", err, one.Held)
+		if err := r.Save(late, one)[0]; err != nil {
+			t.Errorf("save after the deadline: %v", err)
 		}
+		checkHeld(t, one, true)
 		left, leave := context.WithCancel(t.Context())
 		leave()
 		other := letter("b", "", "hello")
-		if err := r.Save(left, other)[0]; !fault.Is(err, fault.Unavailable) || other.Held {
-			t.Errorf("whoever asked has left: %v, held %v", err, other.Held)
-		}
+		checkKind(t, r.Save(left, other)[0], fault.Unavailable)
+		checkHeld(t, other, false)
 	})
 }
 
-func TestAFullDiskIsSaid(t *testing.T) {
-	within(t, func(t *testing.T, r *rig) {
-		r.is(gone)
+func TestNothingIsHeldIfTheDiskIsFull(t *testing.T) {
+	withSpool(t, func(t *testing.T, r *rig) {
+		r.storeFails(unavailable)
 		r.diskFull.Store(true)
 		one := letter("a", "", "hello")
-		if err := r.save(t, one); !fault.Is(err, fault.Unavailable) || one.Held || r.Held() != 0 {
-			t.Errorf("%v, %d held", err, r.Held())
-		}
+		checkKind(t, r.save(t, one), fault.Unavailable)
+		checkHeld(t, one, false)
+		r.checkStatus(t, 0, 0)
 	})
 }
 
-func TestWhatWasHeldOutlivesTheProcess(t *testing.T) {
-	within(t, func(t *testing.T, r *rig) {
-		r.is(gone)
+func TestHeldRecordsSurviveTheProcess(t *testing.T) {
+	withSpool(t, func(t *testing.T, r *rig) {
+		r.storeFails(unavailable)
 		for i := range 600 { // two pages
 			if err := r.save(t, letter(fmt.Sprint("a", i), fmt.Sprint("k", i), "hello")); err != nil {
 				t.Fatal(err)
@@ -244,85 +152,79 @@ func TestWhatWasHeldOutlivesTheProcess(t *testing.T) {
 		}
 		r.stop()
 		r.start(t)
-		if err := r.save(t, letter("b", "k7", "hello")); r.Held() != 600 || !fault.Is(err, fault.Conflict) {
-			t.Errorf("%d held, %v", r.Held(), err)
-		}
-		r.is(there)
+		r.checkStatus(t, 600, 0)
+		checkKind(t, r.save(t, letter("b", "k7", "hello")), fault.Conflict) // a key that is taken
+		r.storeFails(available)
 		<-time.After(soon)
-		page, err := r.store.List(t.Context(), tenant, "letter", ports.Filter{}, "", 1000)
-		if err != nil || len(page.Records) != 600 || r.Held() != 0 {
-			t.Errorf("%d in the store, %d held, %v", len(page.Records), r.Held(), err)
-		}
+		r.checkStored(t, 600)
+		r.checkStatus(t, 0, 0)
 	})
 }
 
-func TestAKeyThatTheStoreKnows(t *testing.T) {
+func TestARecordWhoseKeyTheStoreHas(t *testing.T) {
 	tests := map[string]struct {
 		body    string
 		refused int
 	}{
-		"for the same thing: it is one":               {"hello", 0},
-		"for another: it is kept, said, and not done": {"bye", 1},
+		"from the same request is the stored one": {"hello", 0},
+		"from another is refused and reported":    {"bye", 1},
 	}
 	for name, tt := range tests {
 		t.Run(name, func(t *testing.T) {
-			within(t, func(t *testing.T, r *rig) {
+			withSpool(t, func(t *testing.T, r *rig) {
 				if err := r.save(t, letter("a", "k", "hello")); err != nil {
 					t.Fatal(err)
 				}
-				r.is(gone)
+				r.storeFails(unavailable)
 				if err := r.save(t, letter("a", "k", tt.body)); err != nil {
 					t.Fatal(err)
 				}
-				r.is(there)
+				r.storeFails(available)
 				<-time.After(soon)
-				if st := r.Status(); st.Held != 0 || st.Refused != tt.refused || strings.Contains(r.log.String(), "something else") != (tt.refused > 0) {
-					t.Errorf("%+v\n%s", st, r.log.String())
+				r.checkStatus(t, 0, tt.refused)
+				if reported := strings.Contains(r.log.String(), "something else"); reported != (tt.refused > 0) {
+					t.Errorf("the log reports a refusal = %t, want %t:\n%s", reported, tt.refused > 0, r.log.String())
 				}
-				if string(r.inStore(t, "a").Body) != "hello" {
-					t.Errorf("%+v", r.inStore(t, "a"))
-				}
+				checkBody(t, r.inStore(t, "a"), "hello")
 				r.stop()
 				r.start(t)
-				if r.Status().Refused != tt.refused {
-					t.Errorf("after a restart: %+v", r.Status())
-				}
+				r.checkStatus(t, 0, tt.refused)
 			})
 		})
 	}
 }
 
-func TestAKeyIsRepeatedInTheNextOutage(t *testing.T) {
-	within(t, func(t *testing.T, r *rig) {
+func TestAKeyMayBeRepeatedInLaterOutages(t *testing.T) {
+	withSpool(t, func(t *testing.T, r *rig) {
 		for range 3 {
-			r.is(gone)
+			r.storeFails(unavailable)
 			if err := r.save(t, letter("a", "k", "hello")); err != nil {
 				t.Fatal(err)
 			}
-			r.is(there)
+			r.storeFails(available)
 			<-time.After(soon)
 		}
-		if got := r.inStore(t, "a"); got.Rev != 1 || r.Status() != (spool.Status{}) {
-			t.Errorf("%+v, %+v", got, r.Status())
+		if got := r.inStore(t, "a").Rev; got != 1 {
+			t.Errorf("revision in the store = %d, want 1", got)
 		}
+		r.checkStatus(t, 0, 0)
 	})
 }
 
-// Whoever reads finds it, at every moment.
-func TestWhatIsMovedIsNeverMissing(t *testing.T) {
-	within(t, func(t *testing.T, r *rig) {
-		r.is(gone)
+func TestARecordIsFoundAtEveryMomentWhileItIsMoved(t *testing.T) {
+	withSpool(t, func(t *testing.T, r *rig) {
+		r.storeFails(unavailable)
 		for i := range 200 {
 			if err := r.save(t, letter(fmt.Sprint("a", i), "", "hello")); err != nil {
 				t.Fatal(err)
 			}
 		}
 		// Each call of the store takes a while, as a server does.
-		r.is(func(string) error { <-time.After(time.Millisecond); return nil })
+		r.storeFails(func(string) error { <-time.After(time.Millisecond); return nil })
 		for range 100 {
 			for _, i := range []int{0, 50, 100, 199} {
 				if got, err := r.Get(t.Context(), tenant, "letter", fmt.Sprint("a", i)); err != nil || string(got.Body) != "hello" {
-					t.Fatalf("a%d: %+v, %v", i, got, err)
+					t.Fatalf("body of a%d = %q, %v, want %q", i, got.Body, err, "hello")
 				}
 			}
 			<-time.After(10 * time.Millisecond)
@@ -330,9 +232,9 @@ func TestWhatIsMovedIsNeverMissing(t *testing.T) {
 	})
 }
 
-// Twenty callers with one key, while the store comes and goes: one letter.
-func TestOneKeyIsOneRecord(t *testing.T) {
-	within(t, func(t *testing.T, r *rig) {
+// The store becomes unavailable and available again while twenty callers use one key.
+func TestOneKeyLeadsToOneRecord(t *testing.T) {
+	withSpool(t, func(t *testing.T, r *rig) {
 		var all sync.WaitGroup
 		for i := range 20 {
 			all.Go(func() {
@@ -343,32 +245,34 @@ func TestOneKeyIsOneRecord(t *testing.T) {
 			})
 		}
 		for range 5 {
-			for _, state := range []func(string) error{gone, ambiguous, there} {
-				r.is(state)
+			for _, state := range []func(string) error{unavailable, answerLost, available} {
+				r.storeFails(state)
 				<-time.After(300 * time.Millisecond)
 			}
 		}
 		all.Wait()
 		<-time.After(soon)
-		page, err := r.store.List(t.Context(), tenant, "letter", ports.Filter{}, "", 10)
-		if err != nil || len(page.Records) != 1 || page.Records[0].Rev != 1 || r.Status() != (spool.Status{}) {
-			t.Errorf("%+v, %v, %+v", page, err, r.Status())
+		for _, one := range r.checkStored(t, 1) {
+			if one.Rev != 1 {
+				t.Errorf("revision in the store = %d, want 1", one.Rev)
+			}
 		}
+		r.checkStatus(t, 0, 0)
 	})
 }
 
-func TestAStoreThatGoesAgainLosesNothing(t *testing.T) {
-	within(t, func(t *testing.T, r *rig) {
-		r.is(gone)
+func TestNothingIsLostIfTheStoreFailsAgainDuringTheMove(t *testing.T) {
+	withSpool(t, func(t *testing.T, r *rig) {
+		r.storeFails(unavailable)
 		for i := range 100 {
 			if err := r.save(t, letter(fmt.Sprint("a", i), "", "hello")); err != nil {
 				t.Fatal(err)
 			}
 		}
 		var saves atomic.Int64
-		r.is(func(op string) error {
+		r.storeFails(func(op string) error {
 			if op == memjournal.Save && saves.Add(1)%3 == 0 {
-				return gone(op)
+				return unavailable(op)
 			}
 			if op == memjournal.Saved && saves.Load()%5 == 0 {
 				return fault.New(fault.UnknownOutcome, "scripted", "")
@@ -376,9 +280,7 @@ func TestAStoreThatGoesAgainLosesNothing(t *testing.T) {
 			return nil
 		})
 		<-time.After(5 * time.Minute)
-		page, err := r.store.List(t.Context(), tenant, "letter", ports.Filter{}, "", 1000)
-		if err != nil || len(page.Records) != 100 || r.Status() != (spool.Status{}) {
-			t.Errorf("%d in the store, %v, %+v", len(page.Records), err, r.Status())
-		}
+		r.checkStored(t, 100)
+		r.checkStatus(t, 0, 0)
 	})
 }

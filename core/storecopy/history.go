@@ -53,9 +53,9 @@ func (p Point) Latest(ctx context.Context, j ports.Feed) (Point, error) {
 	return at, nil
 }
 
-// writtenAt returns when the last event of a store's feed was written, the zero time if there is
+// lastWrite returns when the last event of a store's feed was written, the zero time if there is
 // none.
-func writtenAt(ctx context.Context, j ports.Feed) (time.Time, error) {
+func lastWrite(ctx context.Context, j ports.Feed) (time.Time, error) {
 	last, err := Point{}.Latest(ctx, j)
 	if err != nil || last.Seq == 0 {
 		return time.Time{}, err

@@ -120,8 +120,8 @@ func changeMark(ctx context.Context, j ports.Records, clock ports.Clock, change 
 
 func state(m mark) string { return m.Record.Index.Status }
 
-// become writes a mark with a state, unless somebody else has written it since it was read.
-func become(ctx context.Context, j ports.Records, m *mark, state string) error {
+// setState writes a mark with a state, unless somebody else has written it since it was read.
+func setState(ctx context.Context, j ports.Records, m *mark, state string) error {
 	m.Record.Index.Status = state
 	err := marks(j, nil).Save(ctx, m)
 	if fault.Is(err, fault.Conflict) {
@@ -147,7 +147,7 @@ func Use(ctx context.Context, j ports.Journal, clock ports.Clock, older bool, pa
 		case state(*m) == inUse && !older && (len(payments) == 0 || slices.Equal(before, payments)):
 			return record.ErrUnchanged
 		case older || o.Older:
-			written, err := writtenAt(ctx, j)
+			written, err := lastWrite(ctx, j)
 			if err != nil {
 				return err
 			}

@@ -18,7 +18,7 @@ import (
 	"patchbay/tests/memjournal"
 )
 
-func TestNothingIsCopiedIntoAStoreThatIsUsed(t *testing.T) {
+func TestACopyThatIsRefusedChangesNothing(t *testing.T) {
 	t.Parallel()
 	for _, row := range []struct {
 		name    string
@@ -26,18 +26,18 @@ func TestNothingIsCopiedIntoAStoreThatIsUsed(t *testing.T) {
 		code    string
 		says    string
 	}{
-		{"one with a record", func(t *testing.T, r *rig) {
+		{"into a store with a record", func(t *testing.T, r *rig) {
 			save(t, r.to, &ports.Record{Tenant: "t", Kind: "thing", ID: "theirs", Body: []byte("x")})
 		}, "target_used", "holds data"},
-		{"one with a user", func(t *testing.T, r *rig) {
+		{"into a store with a user", func(t *testing.T, r *rig) {
 			e := ports.Entry{User: &ports.StoredUser{User: user.User{ID: "usr_9", Tenant: "t"}}}
 			if err := (memjournal.Archive{Journal: r.to}).Put(t.Context(), ports.UserSection, e); err != nil {
 				t.Fatal(err)
 			}
 		}, "target_used", "holds data"},
-		{"an empty one that a gateway serves on", func(t *testing.T, r *rig) { use(t, r.to) }, "target_used", "in use"},
-		{"a copy that a gateway has served on", func(t *testing.T, r *rig) { r.done(t); use(t, r.to) }, "target_used", "in use"},
-		{"a copy of another", func(t *testing.T, r *rig) {
+		{"into an empty store that is in use", func(t *testing.T, r *rig) { use(t, r.to) }, "target_used", "in use"},
+		{"into a copy that was in use", func(t *testing.T, r *rig) { r.done(t); use(t, r.to) }, "target_used", "in use"},
+		{"into a copy of another store", func(t *testing.T, r *rig) {
 			o := r.options()
 			o.From.Name = "elsewhere"
 			if _, err := storecopy.Copy(t.Context(), o); err != nil {
@@ -50,13 +50,13 @@ func TestNothingIsCopiedIntoAStoreThatIsUsed(t *testing.T) {
 			o.To.Journal, o.To.Archive = r.from, memjournal.Archive{Journal: r.from}
 			r.from.Fail = func(op string) error {
 				if op == memjournal.Digests || op == memjournal.Put {
-					return errors.New("it ends here")
+					return errors.New("interrupted")
 				}
 				return nil
 			}
 			save(t, r.to, &ports.Record{Tenant: "t", Kind: "thing", ID: "one", Body: []byte("x")})
 			if _, err := storecopy.Copy(t.Context(), o); err == nil {
-				t.Fatal("it did not end")
+				t.Fatal("the copy was not interrupted")
 			}
 			r.from.Fail, r.to = nil, memjournal.New(clock.System{})
 		}, "source_unfinished", "unfinished copy"},
@@ -68,11 +68,14 @@ func TestNothingIsCopiedIntoAStoreThatIsUsed(t *testing.T) {
 			before := r.holds(t, r.to)
 			report, err := storecopy.Copy(t.Context(), r.options())
 			wantCode(t, err, row.code)
-			if err == nil || !strings.Contains(err.Error(), row.says) || report != nil {
-				t.Errorf("%v, %+v", err, report)
+			if err == nil || !strings.Contains(err.Error(), row.says) {
+				t.Errorf("error = %v, want %q in it", err, row.says)
+			}
+			if report != nil {
+				t.Errorf("report = %+v, want none", report)
 			}
 			if !maps.Equal(before, r.holds(t, r.to)) {
-				t.Error("it was changed")
+				t.Error("the target was changed")
 			}
 		})
 	}
@@ -85,9 +88,8 @@ func use(t *testing.T, j ports.Journal) {
 	}
 }
 
-// A gateway may begin to use the target while something is copied into it: where it
-// was marked before, it is refused; where not, the copy is.
-func TestWhoComesFirstHasTheTarget(t *testing.T) {
+// A gateway may begin to use the target while a copy begins.
+func TestACopyIsRefusedIfAGatewayUsesTheTargetFirst(t *testing.T) {
 	t.Parallel()
 	r := newRig(t)
 	r.done(t)
@@ -104,31 +106,31 @@ func TestWhoComesFirstHasTheTarget(t *testing.T) {
 	_, err := storecopy.Copy(t.Context(), r.options())
 	wantCode(t, err, "target_taken")
 	if !maps.Equal(before, r.holds(t, r.to)) {
-		t.Error("it was changed")
+		t.Error("the target was changed")
 	}
 }
 
-func TestUse(t *testing.T) {
+func TestUseWritesTheMarkOnceAndSurvivesLostAnswers(t *testing.T) {
 	t.Parallel()
 	r := newRig(t)
 	for range 2 {
 		use(t, r.from)
 	}
 	if mark, err := r.from.Get(t.Context(), "", "store", "mark"); err != nil || mark.Rev != 1 {
-		t.Errorf("%+v, %v: a store that is in use is written to again", mark, err)
+		t.Errorf("revision of the mark after two calls = %d, %v, want 1", mark.Rev, err)
 	}
 	lost := 0
 	r.to.Fail = func(op string) error {
 		if op == memjournal.Saved && lost < 2 {
 			lost++
-			return fault.New(fault.UnknownOutcome, "told_to", "the answer is lost")
+			return fault.New(fault.UnknownOutcome, "scripted", "the answer is lost")
 		}
 		return nil
 	}
 	use(t, r.to)
-	r.to.Fail = func(string) error { return fault.New(fault.Unavailable, "told_to", "it is gone") }
+	r.to.Fail = func(string) error { return fault.New(fault.Unavailable, "scripted", "") }
 	if err := tryUse(t, r.to); !fault.Is(err, fault.Unavailable) {
-		t.Errorf("a store that is gone: %v", err)
+		t.Errorf("Use of an unavailable store: error = %v, want kind %s", err, fault.Unavailable)
 	}
 }
 
@@ -138,7 +140,7 @@ func tryUse(t *testing.T, j ports.Journal) error {
 	return err
 }
 
-// Both would answer to the same keys.
+// Both stores would accept the same keys.
 func TestAStoreThatWasMovedIsNotUsed(t *testing.T) {
 	t.Parallel()
 	r := newRig(t)
@@ -151,20 +153,20 @@ func TestAStoreThatWasMovedIsNotUsed(t *testing.T) {
 	_, err := storecopy.Copy(t.Context(), o)
 	wantCode(t, err, "source_moved")
 	if to, err := storecopy.MovedTo(t.Context(), r.from, clock.System{}); err != nil || to != "there" {
-		t.Errorf("moved to %q, %v", to, err)
+		t.Errorf("MovedTo = %q, %v, want %q", to, err, "there")
 	}
 }
 
-func TestAStoreThatWasMovedIsOpenedAgain(t *testing.T) {
+func TestReopenOfAStoreThatWasMoved(t *testing.T) {
 	t.Parallel()
-	reopen := func(t *testing.T, r *rig, there, force bool) error {
+	reopen := func(t *testing.T, r *rig, available, force bool) error {
 		copied := storecopy.Side{Name: "there"}
-		if there {
+		if available {
 			copied = r.options().To
 		}
 		return storecopy.Reopen(t.Context(), r.options().From, copied, clock.System{}, force)
 	}
-	t.Run("the copy is not used then", func(t *testing.T) {
+	t.Run("makes the copy an unfinished one", func(t *testing.T) {
 		t.Parallel()
 		r := newRig(t)
 		wantCode(t, reopen(t, r, true, false), "store_not_moved")
@@ -177,7 +179,7 @@ func TestAStoreThatWasMovedIsOpenedAgain(t *testing.T) {
 		r.done(t)
 		use(t, r.to)
 	})
-	t.Run("a copy that was served from must be meant", func(t *testing.T) {
+	t.Run("needs force if the copy was used", func(t *testing.T) {
 		t.Parallel()
 		r := newRig(t)
 		r.done(t)
@@ -189,7 +191,7 @@ func TestAStoreThatWasMovedIsOpenedAgain(t *testing.T) {
 		}
 		use(t, r.from)
 	})
-	t.Run("so must one that is not at hand", func(t *testing.T) {
+	t.Run("needs force if the copy is not available", func(t *testing.T) {
 		t.Parallel()
 		r := newRig(t)
 		r.done(t)
@@ -201,22 +203,21 @@ func TestAStoreThatWasMovedIsOpenedAgain(t *testing.T) {
 	})
 }
 
-// When an older copy was put back is kept with the store, and goes with it.
-func TestAStoreThatWasPutBack(t *testing.T) {
+func TestARestoreIsRecordedInTheStoreAndCopiedWithIt(t *testing.T) {
 	t.Parallel()
 	r := newRig(t)
 	if last, err := storecopy.Use(t.Context(), memjournal.New(clock.System{}), clock.System{}, true); err != nil || last.At.IsZero() || !last.Unrecalled {
-		t.Errorf("an empty store in place of one that was lost: %+v, %v", last, err)
+		t.Errorf("restore of an empty store in place of a lost one = %+v, %v, want a time, unrecalled", last, err)
 	}
 	use(t, r.from)
 	last, err := storecopy.Use(t.Context(), r.from, clock.System{}, true)
 	if err != nil || last.At.IsZero() || !last.Unrecalled {
-		t.Fatalf("it was put back: %+v, %v", last, err)
+		t.Fatalf("restore = %+v, %v, want a time, unrecalled", last, err)
 	}
 	r.done(t)
 	for _, j := range []ports.Journal{r.to, r.to} {
 		if again, err := storecopy.Use(t.Context(), j, clock.System{}, false); err != nil || !same(again, last) {
-			t.Errorf("it was put back: %+v, and later %+v, %v", last, again, err)
+			t.Errorf("restore of the copy = %+v, %v, want %+v", again, err, last)
 		}
 	}
 }
@@ -225,9 +226,9 @@ func same(a, b storecopy.Restore) bool {
 	return a.At.Equal(b.At) && a.Since.Equal(b.Since) && a.Unrecalled == b.Unrecalled
 }
 
-// What the copy may not know begins with the last event that it has. As long as that is not
-// recalled it is not forgotten, though another copy is put back.
-func TestWhatAnOlderCopyMayNotKnow(t *testing.T) {
+// The period that the copy may lack begins with its last event. It stays recorded until it is
+// recalled, also if another copy is restored.
+func TestTheMissingPeriodOfARestoreStaysUntilItIsRecalled(t *testing.T) {
 	t.Parallel()
 	j := memjournal.New(clock.System{})
 	use(t, j)
@@ -254,29 +255,29 @@ func TestWhatAnOlderCopyMayNotKnow(t *testing.T) {
 	pays = []string{"here"}
 	first := restore(true)
 	if !first.Since.Equal(day(1)) || !first.Unrecalled {
-		t.Errorf("the first: %+v", first)
+		t.Errorf("first restore = %+v, want it unrecalled since %v", first, day(1))
 	}
 	written("two", day(2))
 	pays = []string{"there", "here"}
 	second := restore(true)
 	if !second.Since.Equal(day(1)) || !second.Unrecalled || second.At.Equal(first.At) || !slices.Equal(second.Providers, []string{"here", "there"}) {
-		t.Errorf("the second, before the first is recalled: %+v", second)
+		t.Errorf("second restore, before the first is recalled = %+v, want it unrecalled since %v at a later time, with both providers", second, day(1))
 	}
 	recalled(first.At)
 	if last := restore(false); !last.Unrecalled {
-		t.Errorf("the second, when the first is recalled: %+v", last)
+		t.Errorf("second restore, once the first is recalled = %+v, want it unrecalled", last)
 	}
 	recalled(second.At)
 	if last := restore(false); last.Unrecalled || !last.At.Equal(second.At) || len(last.Providers) > 0 {
-		t.Errorf("the second, when it is recalled: %+v", last)
+		t.Errorf("second restore, once it is recalled = %+v, want it recalled, without providers", last)
 	}
 	pays = []string{"elsewhere"}
 	if third := restore(true); !third.Since.Equal(day(2)) || !third.Unrecalled || !slices.Equal(third.Providers, []string{"elsewhere", "here", "there"}) {
-		t.Errorf("the third: %+v, want those configured before and after", third)
+		t.Errorf("third restore = %+v, want it unrecalled since %v, with the providers configured before and after", third, day(2))
 	}
 }
 
-func TestOnlyThePaymentProvidersOfTheLastStartAreKept(t *testing.T) {
+func TestARestoreNamesTheProvidersOfTheLastStartAndOfThisOne(t *testing.T) {
 	t.Parallel()
 	j := memjournal.New(clock.System{})
 	for _, pays := range [][]string{{"first", "second"}, {"first"}, nil, {"first"}} {
@@ -286,12 +287,11 @@ func TestOnlyThePaymentProvidersOfTheLastStartAreKept(t *testing.T) {
 	}
 	last, err := storecopy.Use(t.Context(), j, clock.System{}, true, "third")
 	if err != nil || !slices.Equal(last.Providers, []string{"first", "third"}) {
-		t.Errorf("got %v, %v, want first and third", last.Providers, err)
+		t.Errorf("providers = %v, %v, want first and third", last.Providers, err)
 	}
 }
 
-// What an older copy held is older wherever it is copied to, until a gateway has found out.
-func TestACopyOfAnOlderCopy(t *testing.T) {
+func TestACopyOfAnOlderCopyIsARestoreAtItsFirstUse(t *testing.T) {
 	t.Parallel()
 	r := newRig(t)
 	o := r.options()
@@ -301,14 +301,14 @@ func TestACopyOfAnOlderCopy(t *testing.T) {
 	}
 	last, err := storecopy.Use(t.Context(), r.to, clock.System{}, false)
 	if err != nil || last.At.IsZero() {
-		t.Fatalf("it was put back: %+v, %v", last, err)
+		t.Fatalf("restore = %+v, %v, want a time", last, err)
 	}
 	if again, err := storecopy.Use(t.Context(), r.to, clock.System{}, false); err != nil || !same(again, last) {
-		t.Errorf("it was put back: %+v, and later %+v, %v", last, again, err)
+		t.Errorf("restore at the second use = %+v, %v, want %+v", again, err, last)
 	}
 }
 
-func TestAFeedIsBehindAPoint(t *testing.T) {
+func TestAFeedIsBehindThePointsThatItHasNotReached(t *testing.T) {
 	t.Parallel()
 	for _, n := range []int{0, 1, 2, 3, 7, 8, 100} {
 		j := memjournal.New(clock.System{})
@@ -321,15 +321,15 @@ func TestAFeedIsBehindAPoint(t *testing.T) {
 		for from := range ids {
 			p := storecopy.Point{Seq: int64(from), ID: ids[from]}
 			if at, err := p.Latest(t.Context(), j); err != nil || at != (storecopy.Point{Seq: int64(n), ID: ids[n]}) {
-				t.Errorf("%d events, from %d: %+v, %v", n, from, at, err)
+				t.Errorf("%d events: Latest of point %d = %+v, %v, want the end", n, from, at, err)
 			}
 			if behind, err := p.Behind(t.Context(), j); err != nil || behind {
-				t.Errorf("%d events are behind %d: %v, %v", n, from, behind, err)
+				t.Errorf("%d events: Behind of point %d = %t, %v, want false", n, from, behind, err)
 			}
 		}
 		for _, p := range []storecopy.Point{{Seq: int64(n) + 1, ID: "fev_next"}, {Seq: 1, ID: "fev_other"}} {
 			if behind, err := p.Behind(t.Context(), j); err != nil || !behind {
-				t.Errorf("%d events are not behind %+v, %v", n, p, err)
+				t.Errorf("%d events: Behind of point %+v = %t, %v, want true", n, p, behind, err)
 			}
 		}
 	}

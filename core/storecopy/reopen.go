@@ -25,24 +25,24 @@ func Reopen(ctx context.Context, store, copied Side, clock ports.Clock, force bo
 		return fault.New(fault.Conflict, "store_not_moved", fmt.Sprintf("%q was not moved: nothing is to be done", store.Name))
 	}
 	if copied.Journal != nil {
-		if err := disown(ctx, store, copied, clock, force); err != nil {
+		if err := markUnfinished(ctx, store, copied, clock, force); err != nil {
 			return err
 		}
 	} else if !force {
 		return fault.New(fault.Conflict, "copy_used", fmt.Sprintf("%q is not at hand: see that no gateway serves from it, and give --force", to))
 	}
 	source.Value.To = ""
-	return become(ctx, store.Journal, &source, inUse)
+	return setState(ctx, store.Journal, &source, inUse)
 }
 
-// disown marks a finished copy as an unfinished one.
-func disown(ctx context.Context, store, copied Side, clock ports.Clock, force bool) error {
+// markUnfinished marks a finished copy as an unfinished one.
+func markUnfinished(ctx context.Context, store, copied Side, clock ports.Clock, force bool) error {
 	target, err := readMark(ctx, copied.Journal, clock)
 	switch {
 	case err != nil:
 		return err
 	case state(target) == finished && target.Value.Of == store.Name:
-		return become(ctx, copied.Journal, &target, unfinished)
+		return setState(ctx, copied.Journal, &target, unfinished)
 	case state(target) == unfinished || state(target) == "" || force:
 		return nil
 	}

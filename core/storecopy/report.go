@@ -1,6 +1,10 @@
 package storecopy
 
-import "patchbay/ports"
+import (
+	"slices"
+
+	"patchbay/ports"
+)
 
 // Report says what both stores hold, with a line per section.
 type Report []Line
@@ -29,10 +33,5 @@ func (t *Tally) add(page []ports.Entry) {
 
 // Equal reports whether both stores hold the same.
 func (r Report) Equal() bool {
-	for _, l := range r {
-		if l.From != l.To {
-			return false
-		}
-	}
-	return true
+	return !slices.ContainsFunc(r, func(l Line) bool { return l.From != l.To })
 }

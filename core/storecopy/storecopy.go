@@ -5,6 +5,7 @@ package storecopy
 import (
 	"context"
 	"fmt"
+	"slices"
 
 	"patchbay/core/fault"
 	"patchbay/ports"
@@ -76,11 +77,11 @@ func Copy(ctx context.Context, o Options) (Report, error) {
 		return nil, err
 	}
 	// Events that are saved but not published would never be published by the target.
-	untold, err := o.From.Journal.Publish(ctx, 1)
+	unpublished, err := o.From.Journal.Publish(ctx, 1)
 	if err != nil {
 		return report, err
 	}
-	if untold > 0 || !report.Equal() {
+	if unpublished > 0 || !report.Equal() {
 		return report, m.changed()
 	}
 	if o.Ready != nil {
@@ -89,17 +90,17 @@ func Copy(ctx context.Context, o Options) (Report, error) {
 		}
 	}
 	// In this order: if Copy is interrupted in between, no gateway starts on either store.
-	if err := m.leave(ctx); err != nil {
+	if err := m.markMoved(ctx); err != nil {
 		return report, err
 	}
 	before := source.Value
 	target.Value.Restore, target.Value.Payments, target.Value.Older = before.Restore, before.Payments, before.Older || m.From.Older
-	return report, become(ctx, m.To.Journal, &target, finished)
+	return report, setState(ctx, m.To.Journal, &target, finished)
 }
 
-// leave marks the source as moved. A gateway already running on it continues until it is
+// markMoved marks the source as moved. A gateway already running on it continues until it is
 // stopped; what it accepts until then is copied when Copy is run again.
-func (m *move) leave(ctx context.Context) error {
+func (m *move) markMoved(ctx context.Context) error {
 	_, err := changeMark(ctx, m.From.Journal, m.Clock, func(source *mark) error {
 		source.Value.To, source.Record.Index.Status = m.To.Name, moved
 		return nil
@@ -124,12 +125,12 @@ func (m *move) begin(ctx context.Context) (source, target mark, err error) {
 	case state(source) == moved && to != m.To.Name:
 		err = fault.New(fault.Conflict, "source_moved", fmt.Sprintf("%q was moved to %q: copy from there", m.From.Name, to))
 	default:
-		target, err = m.admitted(ctx)
+		target, err = m.freeTarget(ctx)
 	}
 	if err != nil {
 		return source, target, err
 	}
-	if err := become(ctx, m.To.Journal, &target, unfinished); err != nil {
+	if err := setState(ctx, m.To.Journal, &target, unfinished); err != nil {
 		return source, target, err
 	}
 	for {
@@ -140,9 +141,9 @@ func (m *move) begin(ctx context.Context) (source, target mark, err error) {
 	}
 }
 
-// admitted returns the mark of a target that may be overwritten: an empty store, or a copy of
+// freeTarget returns the mark of a target that may be overwritten: an empty store, or a copy of
 // the same source.
-func (m *move) admitted(ctx context.Context) (mark, error) {
+func (m *move) freeTarget(ctx context.Context) (mark, error) {
 	used := func(why string) error {
 		return fault.New(fault.Conflict, "target_used", fmt.Sprintf("nothing is copied into %q: %s", m.To.Name, why))
 	}
@@ -174,49 +175,42 @@ func (m *move) admitted(ctx context.Context) (mark, error) {
 
 // remove removes entries from the target that the source does not have with the same content.
 func (m *move) remove(ctx context.Context, section ports.Section) error {
-	at := Progress{Step: Removing, Side: m.To.Name, Section: section}
-	return m.pages(ctx, m.To, at, func(page []ports.Entry) (int, error) {
-		there, err := m.From.Archive.Digests(ctx, section, keys(page)...)
-		if err != nil {
-			return 0, err
-		}
-		var wrong []string
-		for _, e := range page {
-			if d, some := there[e.Key()]; !some || d != e.Digest() {
-				wrong = append(wrong, e.Key())
-			}
-		}
-		if len(wrong) == 0 {
-			return 0, nil
-		}
-		return len(wrong), m.To.Archive.Remove(ctx, section, wrong...)
+	differs := func(e ports.Entry, d ports.Digest, exists bool) bool { return !exists || d != e.Digest() }
+	return m.compare(ctx, Removing, section, m.To, m.From, differs, func(differing []ports.Entry) error {
+		return m.To.Archive.Remove(ctx, section, keys(differing)...)
 	})
 }
 
 // put adds the entries that the target lacks.
 func (m *move) put(ctx context.Context, section ports.Section) error {
-	at := Progress{Step: Putting, Side: m.From.Name, Section: section}
-	return m.pages(ctx, m.From, at, func(page []ports.Entry) (int, error) {
-		there, err := m.To.Archive.Digests(ctx, section, keys(page)...)
-		if err != nil {
-			return 0, err
-		}
-		var missing []ports.Entry
-		for _, e := range page {
-			if _, some := there[e.Key()]; !some {
-				missing = append(missing, e)
-			}
-		}
-		if len(missing) == 0 {
-			return 0, nil
-		}
-		return len(missing), m.offer(ctx, section, missing)
+	lacks := func(_ ports.Entry, _ ports.Digest, exists bool) bool { return !exists }
+	return m.compare(ctx, Putting, section, m.From, m.To, lacks, func(missing []ports.Entry) error {
+		return m.putAll(ctx, section, missing)
 	})
 }
 
-// offer puts entries. An entry that the target refuses has changed in the source since the first
+// compare passes those entries of a side to change that selected selects. exists reports whether
+// the other side has an entry with that key, and d is the digest of that entry.
+func (m *move) compare(ctx context.Context, step Step, section ports.Section, side, other Side, selected func(e ports.Entry, d ports.Digest, exists bool) bool, change func([]ports.Entry) error) error {
+	return m.pages(ctx, step, section, side, func(page []ports.Entry) (int, error) {
+		digests, err := other.Archive.Digests(ctx, section, keys(page)...)
+		if err != nil {
+			return 0, err
+		}
+		page = slices.DeleteFunc(page, func(e ports.Entry) bool {
+			d, exists := digests[e.Key()]
+			return !selected(e, d, exists)
+		})
+		if len(page) == 0 {
+			return 0, nil
+		}
+		return len(page), change(page)
+	})
+}
+
+// putAll puts entries. An entry that the target refuses has changed in the source since the first
 // step; the other entries are put nevertheless.
-func (m *move) offer(ctx context.Context, section ports.Section, entries []ports.Entry) error {
+func (m *move) putAll(ctx context.Context, section ports.Section, entries []ports.Entry) error {
 	err := m.To.Archive.Put(ctx, section, entries...)
 	if !fault.Is(err, fault.Conflict) {
 		return err
@@ -226,7 +220,7 @@ func (m *move) offer(ctx context.Context, section ports.Section, entries []ports
 		return nil
 	}
 	for _, e := range entries {
-		if err := m.offer(ctx, section, []ports.Entry{e}); err != nil {
+		if err := m.putAll(ctx, section, []ports.Entry{e}); err != nil {
 			return err
 		}
 	}
@@ -247,13 +241,12 @@ func (m *move) check(ctx context.Context) (Report, error) {
 	var report Report
 	for _, section := range ports.Sections() {
 		line := Line{Section: section}
-		for _, side := range []struct {
-			Side
+		for _, counted := range []struct {
+			side  Side
 			tally *Tally
 		}{{m.From, &line.From}, {m.To, &line.To}} {
-			at := Progress{Step: Checking, Side: side.Name, Section: section}
-			err := m.pages(ctx, side.Side, at, func(page []ports.Entry) (int, error) {
-				side.tally.add(page)
+			err := m.pages(ctx, Checking, section, counted.side, func(page []ports.Entry) (int, error) {
+				counted.tally.add(page)
 				return 0, nil
 			})
 			if err != nil {
@@ -267,18 +260,20 @@ func (m *move) check(ctx context.Context) (Report, error) {
 
 // pages passes all entries of a section except the store's own mark to each, page by page. each
 // returns how many entries it has changed.
-func (m *move) pages(ctx context.Context, s Side, at Progress, each func(page []ports.Entry) (int, error)) error {
+func (m *move) pages(ctx context.Context, step Step, section ports.Section, side Side, each func(page []ports.Entry) (int, error)) error {
+	at := Progress{Step: step, Side: side.Name, Section: section}
 	for after := ""; !at.Done; {
-		page, next, err := s.Archive.Scan(ctx, at.Section, after, pageSize)
+		page, next, err := side.Archive.Scan(ctx, section, after, pageSize)
 		if err != nil {
 			return err
 		}
 		if page = withoutMark(page); len(page) > 0 {
+			read := len(page) // each may change the page
 			changed, err := each(page)
 			if err != nil {
 				return err
 			}
-			at.Seen, at.Changed = at.Seen+len(page), at.Changed+changed
+			at.Seen, at.Changed = at.Seen+read, at.Changed+changed
 		}
 		after, at.Done = next, next == ""
 		if m.Progress != nil {

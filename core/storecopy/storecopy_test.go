@@ -23,7 +23,7 @@ var day = time.Date(2026, 3, 1, 12, 0, 0, 0, time.UTC)
 
 const many = 510 // more than a page
 
-// rig is two stores, the first of which holds something.
+// rig is two stores, the first of which has entries.
 type rig struct {
 	from, to *memjournal.Journal
 	records  int
@@ -88,7 +88,7 @@ func (r *rig) change(t *testing.T) {
 	save(t, r.from, &ports.Record{Tenant: "t", Kind: "a new", ID: "one", Body: []byte("x")})
 }
 
-// pass gives the key of a record that the target has to one that it lacks.
+// pass gives the key of a record that the target has to a record that it lacks.
 func (r *rig) pass(t *testing.T) {
 	t.Helper()
 	a, err := r.from.Get(t.Context(), "t", "thing", "005")
@@ -111,7 +111,7 @@ func (r *rig) options() storecopy.Options {
 	}
 }
 
-// done copies, and wants it to be done.
+// done makes a copy that must succeed.
 func (r *rig) done(t *testing.T) (removed, put int) {
 	t.Helper()
 	o := r.options()
@@ -124,16 +124,19 @@ func (r *rig) done(t *testing.T) (removed, put int) {
 		}
 	}
 	report, err := storecopy.Copy(t.Context(), o)
-	if err != nil || !report.Equal() {
-		t.Fatalf("%v, %+v", err, report)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if !report.Equal() {
+		t.Fatalf("report = %+v, want both sides equal", report)
 	}
 	if want, got := r.holds(t, r.from), r.holds(t, r.to); !maps.Equal(want, got) || len(want) == 0 {
-		t.Fatalf("%d entries became %d others", len(want), len(got))
+		t.Fatalf("the copy has %d entries, want the same %d as the source", len(got), len(want))
 	}
 	return removed, put
 }
 
-// holds are the digests of all that a journal has, but for its mark.
+// holds returns the digests of everything that a journal has, except its mark.
 func (r *rig) holds(t *testing.T, j *memjournal.Journal) map[string]ports.Digest {
 	t.Helper()
 	all := map[string]ports.Digest{}
@@ -158,33 +161,38 @@ func (r *rig) holds(t *testing.T, j *memjournal.Journal) map[string]ports.Digest
 func wantCode(t *testing.T, err error, code string) {
 	t.Helper()
 	if !fault.Is(err, fault.Conflict) || fault.From(err).Code != code {
-		t.Errorf("%v, want a conflict (%s)", err, code)
+		t.Errorf("error = %v, want kind %s, code %s", err, fault.Conflict, code)
 	}
 }
 
-func TestACopyHoldsWhatTheSourceHolds(t *testing.T) {
+func TestACopyChangesOnlyTheEntriesThatDiffer(t *testing.T) {
 	t.Parallel()
 	r := newRig(t)
-	if removed, put := r.done(t); removed != 0 || put != 2*many+2+2 {
-		t.Errorf("%d removed, %d put", removed, put)
+	check := func(when string, wantRemoved, wantPut int) {
+		t.Helper()
+		removed, put := r.done(t)
+		if removed != wantRemoved || put != wantPut {
+			t.Errorf("%s: removed = %d and put = %d, want %d and %d", when, removed, put, wantRemoved, wantPut)
+		}
 	}
-	if removed, put := r.done(t); removed+put != 0 {
-		t.Errorf("of what is there already, %d removed, %d put", removed, put)
-	}
+	check("into an empty store", 0, 2*many+2+2)
+	check("again, with nothing changed", 0, 0)
 	r.change(t)
-	if removed, put := r.done(t); removed != 3 || put != 3 {
-		t.Errorf("of what has changed, %d removed, %d put", removed, put)
-	}
+	check("again, with three records changed", 3, 3)
 	again := ports.Record{Tenant: "t", Kind: "thing", ID: "x", Body: []byte("x"), Events: []event.Event{{ID: "fev_x"}}}
 	save(t, r.to, &again)
-	if events, err := r.to.Feed(t.Context(), ports.AllTenants, many, 9); err != nil || len(events) != 1 || events[0].Seq != many+1 {
-		t.Errorf("the feed goes on with %+v, %v", events, err)
+	events, err := r.to.Feed(t.Context(), ports.AllTenants, many, 9)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if len(events) != 1 || events[0].Seq != many+1 {
+		t.Errorf("new events of the copy = %+v, want one with number %d", events, many+1)
 	}
 }
 
-// At every call of either store a copy may end: before it, and with its answer lost.
-// Whatever is there then is no store to be used, and the next copy makes it one.
-func TestACopyThatEndsAnywhereGoesOn(t *testing.T) {
+// A copy may end at every call of either store: before it, and with its answer lost. The target must
+// not be used then, until the next copy has completed it.
+func TestACopyThatIsInterruptedAnywhereIsCompletedByTheNext(t *testing.T) {
 	t.Parallel()
 	for _, side := range []string{"source", "target"} {
 		for at := 1; ; at++ {
@@ -199,33 +207,32 @@ func TestACopyThatEndsAnywhereGoesOn(t *testing.T) {
 				if calls++; calls < at {
 					return nil
 				}
-				ended = true // and it does not come back
-				return fault.New(fault.UnknownOutcome, "told_to", op)
+				ended = true // and it stays so
+				return fault.New(fault.UnknownOutcome, "scripted", op)
 			}
 			_, err := storecopy.Copy(t.Context(), r.options())
 			failing.Fail = nil
 			if !ended {
 				if err != nil || at < 10 {
-					t.Fatalf("%v, after %d calls", err, at)
+					t.Fatalf("copy without a failure: %v, after %d calls, want at least 10", err, at)
 				}
 				break
 			}
 			if err == nil {
-				t.Fatalf("%s, call %d: done", side, at)
+				t.Fatalf("%s, call %d: error = nil, want one", side, at)
 			}
 			if equal := maps.Equal(r.holds(t, r.from), r.holds(t, r.to)); !equal {
 				r.unusable(t, fmt.Sprint(side, ", call ", at))
 			}
 			r.done(t)
 			if err := tryUse(t, r.to); err != nil {
-				t.Fatalf("%s, call %d: %v", side, at, err)
+				t.Fatalf("%s, call %d: Use after the next copy: %v", side, at, err)
 			}
 		}
 	}
 }
 
-// unusable wants a target that is neither the old copy nor the new one not to be
-// used.
+// unusable checks that a target which is neither the old copy nor the new one is not used.
 func (r *rig) unusable(t *testing.T, when string) {
 	t.Helper()
 	mark, err := r.to.Get(t.Context(), "", "store", "mark")
@@ -233,14 +240,14 @@ func (r *rig) unusable(t *testing.T, when string) {
 		t.Fatalf("%s: %v", when, err)
 	}
 	if mark.Index.Status == "finished_copy" && mark.Rev == 2 {
-		return // it had not begun
+		return // the copy had not begun
 	}
 	if err := tryUse(t, r.to); !fault.Is(err, fault.Conflict) {
-		t.Errorf("%s: it may be used: %v", when, err)
+		t.Errorf("%s: Use: error = %v, want kind %s", when, err, fault.Conflict)
 	}
 }
 
-func TestASourceThatChangesMeanwhileIsToldOf(t *testing.T) {
+func TestACopyOfASourceThatChangesMeanwhileIsReportedAndUnfinished(t *testing.T) {
 	t.Parallel()
 	for _, moment := range []string{memjournal.Put, memjournal.PutDone} {
 		r := newRig(t)
@@ -257,61 +264,65 @@ func TestASourceThatChangesMeanwhileIsToldOf(t *testing.T) {
 		report, err := storecopy.Copy(t.Context(), r.options())
 		r.to.Fail = nil
 		wantCode(t, err, "source_changed")
-		if report.Equal() || err == nil || !strings.Contains(err.Error(), "did not take thing|t|zzz") {
-			t.Errorf("%s: %v, %+v", moment, err, report)
+		if report.Equal() {
+			t.Errorf("%s: report = %+v, want different sides", moment, report)
+		}
+		if want := "did not take thing|t|zzz"; err == nil || !strings.Contains(err.Error(), want) {
+			t.Errorf("%s: error = %v, want %q in it", moment, err, want)
 		}
 		wantCode(t, tryUse(t, r.to), "unfinished_copy")
 		r.done(t)
 	}
 }
 
-// What must be done before the target is used is done when both are equal, and the
-// target is not to be used where it fails.
-func TestTheTargetIsReadyBeforeItMayBeUsed(t *testing.T) {
+func TestReadyIsCalledOnceBothAreEqualAndBeforeTheTargetMayBeUsed(t *testing.T) {
 	t.Parallel()
 	r := newRig(t)
 	o := r.options()
 	broken := errors.New("no room")
 	o.Ready = func() error {
 		if !maps.Equal(r.holds(t, r.from), r.holds(t, r.to)) {
-			t.Error("it is asked for before both are equal")
+			t.Error("Ready was called before both were equal")
 		}
 		return broken
 	}
 	if _, err := storecopy.Copy(t.Context(), o); !errors.Is(err, broken) {
-		t.Errorf("%v", err)
+		t.Errorf("Copy: error = %v, want that of Ready", err)
 	}
 	wantCode(t, tryUse(t, r.to), "unfinished_copy")
 	r.done(t)
 }
 
-// untold is a journal that has something to tell at its last call.
-type untold struct {
+// unpublished is a journal whose calls of Publish return these numbers.
+type unpublished struct {
 	ports.Journal
-	left []int
+	results []int
 }
 
-func (u *untold) Publish(context.Context, int) (int, error) {
-	n := u.left[0]
-	u.left = u.left[1:]
+func (u *unpublished) Publish(context.Context, int) (int, error) {
+	n := u.results[0]
+	u.results = u.results[1:]
 	return n, nil
 }
 
-func TestWhatWaitsIsToldFirstAndNothingMayWaitAtTheEnd(t *testing.T) {
+func TestPendingEventsArePublishedFirstAndNoneMayBePendingAtTheEnd(t *testing.T) {
 	t.Parallel()
 	r := newRig(t)
 	o := r.options()
-	j := &untold{r.from, []int{200, 1, 0, 1}}
+	j := &unpublished{r.from, []int{200, 1, 0, 1}}
 	o.From.Journal = j
 	report, err := storecopy.Copy(t.Context(), o)
 	wantCode(t, err, "source_changed")
-	if !report.Equal() || len(j.left) != 0 {
-		t.Errorf("%+v, %v", report, j.left)
+	if !report.Equal() {
+		t.Errorf("report = %+v, want both sides equal", report)
+	}
+	if n := len(j.results); n != 0 {
+		t.Errorf("calls of Publish = %d, want 4", 4-n)
 	}
 	wantCode(t, tryUse(t, r.to), "unfinished_copy")
 }
 
-// spoiled changes one byte of one entry on its way.
+// spoiled changes one byte of one entry that is put.
 type spoiled struct{ ports.Archive }
 
 func (s spoiled) Put(ctx context.Context, section ports.Section, entries ...ports.Entry) error {
@@ -325,14 +336,21 @@ func (s spoiled) Put(ctx context.Context, section ports.Section, entries ...port
 	return s.Archive.Put(ctx, section, entries...)
 }
 
-func TestOneByteIsNoticed(t *testing.T) {
+func TestADifferenceOfOneByteIsReported(t *testing.T) {
 	t.Parallel()
 	r := newRig(t)
 	r.archive = func(a ports.Archive) ports.Archive { return spoiled{a} }
 	report, err := storecopy.Copy(t.Context(), r.options())
 	wantCode(t, err, "source_changed")
-	if l := report[0]; report.Equal() || l.From.Entries != l.To.Entries || l.From.Sum == l.To.Sum || report[1].From != report[1].To {
-		t.Errorf("%+v", report)
+	if report.Equal() {
+		t.Errorf("report = %+v, want different sides", report)
+	}
+	records, users := report[0], report[1]
+	if records.From.Entries != records.To.Entries || records.From.Sum == records.To.Sum {
+		t.Errorf("records = %+v, want the same number with another checksum", records)
+	}
+	if users.From != users.To {
+		t.Errorf("users = %+v, want both sides equal", users)
 	}
 	wantCode(t, tryUse(t, r.to), "unfinished_copy")
 	r.archive = nil

@@ -20,8 +20,8 @@ func (p Person) Is(value string) bool {
 	return value != "" && (value == p.UserID || p.Has(value))
 }
 
-// Trace is one stored object with data of a person.
-type Trace struct {
+// PersonalObject is one stored object with data of a person.
+type PersonalObject struct {
 	ID string
 	// View is the object as it may be disclosed to the person, in a form for JSON. It is nil for
 	// an object that is to be erased although nothing tells any more whose it was.

@@ -89,10 +89,8 @@ func (u User) Apply(p Patch, now time.Time) (User, error) {
 		u.Metadata = nil
 	}
 	if p.Metadata != nil {
-		metadata := maps.Clone(u.Metadata)
-		if metadata == nil {
-			metadata = make(map[string]string, len(p.Metadata))
-		}
+		metadata := make(map[string]string, len(u.Metadata)+len(p.Metadata))
+		maps.Copy(metadata, u.Metadata)
 		for k, v := range p.Metadata {
 			if v == nil {
 				delete(metadata, k)
@@ -129,7 +127,7 @@ func (u User) check() error {
 	if utf8.RuneCountInString(u.Name) > MaxName || strings.ContainsAny(u.Name, "\r\n\x00") {
 		return fault.InvalidParam("name", "invalid_name", "name must be at most 200 characters on one line")
 	}
-	return CheckMetadata(u.Metadata)
+	return checkMetadata(u.Metadata)
 }
 
 func checkEmail(email string) error {
@@ -144,8 +142,8 @@ func checkEmail(email string) error {
 // same, or replaces bytes that are not valid UTF-8.
 func invisible(r rune) bool { return !unicode.IsPrint(r) || r == utf8.RuneError }
 
-// CheckMetadata returns Invalid unless metadata is within the limits.
-func CheckMetadata(metadata map[string]string) error {
+// checkMetadata returns Invalid unless metadata is within the limits.
+func checkMetadata(metadata map[string]string) error {
 	if len(metadata) > MaxMetadata {
 		return fault.InvalidParam("metadata", "too_many_keys", "metadata takes at most 50 keys")
 	}

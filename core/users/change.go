@@ -19,7 +19,7 @@ func (s *Service) Update(ctx context.Context, tenant, id string, p user.Patch, i
 	}
 	// A caller that retried with the old version would get version_mismatch for its own change.
 	now, rerr := s.reread(ctx, tenant, id)
-	if rerr != nil || !carries(now, p) || now.UpdatedAt.Before(began) || ifVersion != 0 && now.Version != ifVersion+1 {
+	if rerr != nil || !hasValues(now, p) || now.UpdatedAt.Before(began) || ifVersion != 0 && now.Version != ifVersion+1 {
 		return user.User{}, err
 	}
 	return now, nil
@@ -45,8 +45,8 @@ func (s *Service) reread(ctx context.Context, tenant, id string) (user.User, err
 	return s.users.FindByID(ctx, tenant, id)
 }
 
-// carries reports whether a user already has the values of a patch.
-func carries(u user.User, p user.Patch) bool {
+// hasValues reports whether a user already has the values of a patch.
+func hasValues(u user.User, p user.Patch) bool {
 	then, err := u.Apply(p, u.UpdatedAt)
 	return err == nil && then.Email == u.Email && then.Name == u.Name && maps.Equal(then.Metadata, u.Metadata)
 }

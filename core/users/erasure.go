@@ -32,9 +32,9 @@ func (s *Service) find(ctx context.Context, p user.Person) (user.User, error) {
 	return s.users.FindByEmail(ctx, p.Tenant, p.Emails[0])
 }
 
-// Traces passes the person's user to found, if there is one. It is read from its store, never
-// from the standby, which follows the store by itself.
-func (s *Service) Traces(ctx context.Context, p user.Person, looked func(int) error, found func(user.Trace) error) error {
+// PersonalObjects passes the person's user to found, if there is one. It is read from its store,
+// never from the standby, which follows the store by itself.
+func (s *Service) PersonalObjects(ctx context.Context, p user.Person, examined func(int) error, found func(user.PersonalObject) error) error {
 	if p.UserID == "" {
 		return nil
 	}
@@ -45,10 +45,10 @@ func (s *Service) Traces(ctx context.Context, p user.Person, looked func(int) er
 	if err != nil {
 		return err
 	}
-	if err := looked(1); err != nil {
+	if err := examined(1); err != nil {
 		return err
 	}
-	return found(user.Trace{ID: u.ID, View: u, Erase: func(ctx context.Context) error {
+	return found(user.PersonalObject{ID: u.ID, View: u, Erase: func(ctx context.Context) error {
 		err := s.users.Delete(ctx, u.Tenant, u.ID, 0)
 		if fault.Is(err, fault.NotFound) {
 			return nil

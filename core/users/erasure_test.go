@@ -59,7 +59,7 @@ func TestAnErasedUserIsGoneFromTheStandby(t *testing.T) {
 			t.Fatal(err)
 		}
 		looked := func(int) error { return nil }
-		err = p.Traces(t.Context(), who, looked, func(one user.Trace) error {
+		err = p.PersonalObjects(t.Context(), who, looked, func(one user.PersonalObject) error {
 			for range 2 {
 				if err := one.Erase(t.Context()); err != nil {
 					return err

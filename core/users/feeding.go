@@ -13,24 +13,24 @@ import (
 )
 
 const (
-	feedEvery = time.Second
-	feedBatch = 500
-	// rivals is the maximum number of saves that copying one user may take, if emails have moved
+	updateEvery = time.Second
+	feedBatch   = 500
+	// maxSaves is the maximum number of saves that copying one user may take, if emails have moved
 	// between users, or others change the copy at the same time.
-	rivals = 1000
+	maxSaves = 1000
 )
 
 // Run updates the copy until ctx ends. Several gateways may update the same copy.
 func (s *Standby) Run(ctx context.Context) {
-	ticker := time.NewTicker(feedEvery)
+	ticker := time.NewTicker(updateEvery)
 	defer ticker.Stop()
 	behind := false
 	for {
 		// Conflict: another gateway has updated the copy further.
-		if err := s.feed(ctx); err != nil && !fault.Is(err, fault.Conflict) && ctx.Err() == nil {
+		if err := s.update(ctx); err != nil && !fault.Is(err, fault.Conflict) && ctx.Err() == nil {
 			s.Log.WarnContext(ctx, "standby is not fed", "error", err)
 		}
-		behind = s.tell(ctx, behind)
+		behind = s.logLag(ctx, behind)
 		select {
 		case <-ctx.Done():
 			return
@@ -39,9 +39,9 @@ func (s *Standby) Run(ctx context.Context) {
 	}
 }
 
-// tell logs when the copy falls too far behind to be read, and when it may be read again. It
+// logLag logs when the copy falls too far behind to be read, and when it may be read again. It
 // logs nothing before the first update.
-func (s *Standby) tell(ctx context.Context, was bool) (behind bool) {
+func (s *Standby) logLag(ctx context.Context, was bool) (behind bool) {
 	asOf, err := s.AsOf()
 	behind = err != nil && !asOf.IsZero()
 	switch {
@@ -54,29 +54,30 @@ func (s *Standby) tell(ctx context.Context, was bool) (behind bool) {
 }
 
 // state is the progress of the copy, which no two gateways may make at once: each save is refused
-// with Conflict if another gateway has updated the copy further. The copy has the events up to Seq, and all changes before AsOf.
-// ID is the id of the event at Seq, empty in states written by earlier versions.
+// with Conflict if another gateway has updated the copy further. The copy has the events up to Seq,
+// and all changes before AsOf. ID is the id of the event at Seq, empty in states written by earlier
+// versions.
 type state struct {
 	Seq  int64     `json:"seq"`
 	ID   string    `json:"id,omitempty"`
 	AsOf time.Time `json:"asOf"`
-	// Anew means that the store was restored from an older copy of itself. The standby may not be
+	// Rebuild means that the store was restored from an older copy of itself. The standby may not be
 	// read until it has been rebuilt from the beginning of the feed. Until then no other field is
 	// set.
-	Anew bool `json:"anew,omitempty"`
+	Rebuild bool `json:"anew,omitempty"`
 }
 
-// feed brings the copy up to date. Events only say which users have changed. The users
+// update brings the copy up to date. Events only say which users have changed. The users
 // themselves are read from the store, so the order of events and repeats do not matter.
-func (s *Standby) feed(ctx context.Context) error {
+func (s *Standby) update(ctx context.Context) error {
 	now := s.Clock.Now()
 	stored, err := s.states.Open(ctx, "", stateID)
 	if err != nil {
 		return err
 	}
 	at := &stored.Value
-	if now.Sub(at.AsOf) < feedEvery/2 { // another gateway has just done it
-		s.note(at.AsOf, at.AsOf)
+	if now.Sub(at.AsOf) < updateEvery/2 { // another gateway has just done it
+		s.setProgress(at.AsOf, at.AsOf)
 		return nil
 	}
 	// Publish first: changes that are saved but not in the feed yet would be missed.
@@ -89,7 +90,7 @@ func (s *Standby) feed(ctx context.Context) error {
 			break
 		}
 	}
-	if err := s.check(ctx, &stored); err != nil {
+	if err := s.checkHistory(ctx, &stored); err != nil {
 		return err
 	}
 	tenants := map[string]bool{}
@@ -98,8 +99,8 @@ func (s *Standby) feed(ctx context.Context) error {
 		if err != nil {
 			return err
 		}
-		s.note(time.Time{}, now)
-		if err := s.refreshAll(ctx, events, at.Anew); err != nil {
+		s.setProgress(time.Time{}, now)
+		if err := s.refreshAll(ctx, events, at.Rebuild); err != nil {
 			return err
 		}
 		if len(events) == 0 {
@@ -109,29 +110,30 @@ func (s *Standby) feed(ctx context.Context) error {
 		for _, e := range events {
 			tenants[e.Tenant] = true
 		}
-		if at.Anew { // a rebuild is saved only as a whole
+		if at.Rebuild { // a rebuild is saved only as a whole
 			continue
 		}
 		if err := s.states.Save(ctx, &stored); err != nil {
 			return err
 		}
 	}
-	if at.Anew {
-		if err := s.clear(ctx, tenants); err != nil {
+	if at.Rebuild {
+		if err := s.removeOthers(ctx, tenants); err != nil {
 			return err
 		}
 	}
-	at.AsOf, at.Anew = now, false
+	at.AsOf, at.Rebuild = now, false
 	if err := s.states.Save(ctx, &stored); err != nil {
 		return err
 	}
-	s.note(now, now)
+	s.setProgress(now, now)
 	return nil
 }
 
-// check sets the state back to the beginning if the event at which the copy stands is missing from
-// the feed or is another one. Then the store was restored from an older copy of itself.
-func (s *Standby) check(ctx context.Context, stored *record.Entry[state]) error {
+// checkHistory sets the state back to the beginning if the event at which the copy stands is
+// missing from the feed or is another one. Then the store was restored from an older copy of
+// itself.
+func (s *Standby) checkHistory(ctx context.Context, stored *record.Entry[state]) error {
 	at := &stored.Value
 	if at.Seq > 0 && at.ID != "" {
 		events, err := s.Feed.Feed(ctx, ports.AllTenants, at.Seq-1, 1)
@@ -139,20 +141,20 @@ func (s *Standby) check(ctx context.Context, stored *record.Entry[state]) error 
 			return err
 		}
 		s.Log.WarnContext(ctx, "standby is a copy of what the store was before an older copy of it was put back; it is made anew")
-		*at = state{Anew: true}
+		*at = state{Rebuild: true}
 		if err := s.states.Save(ctx, stored); err != nil {
 			return err
 		}
 	}
-	if at.Anew {
-		s.forget()
+	if at.Rebuild {
+		s.setUnreadable()
 	}
 	return nil
 }
 
-// clear removes the users of these tenants that the store does not have from the copy. Tenants
-// without events in the feed are not visited.
-func (s *Standby) clear(ctx context.Context, tenants map[string]bool) error {
+// removeOthers removes the users of these tenants that the store does not have from the copy.
+// Tenants without events in the feed are not visited.
+func (s *Standby) removeOthers(ctx context.Context, tenants map[string]bool) error {
 	for tenant := range tenants {
 		err := s.copies.Walk(ctx, tenant, ports.Filter{}, nil, func(c record.Entry[copied]) error {
 			_, err := s.Users.FindByID(ctx, tenant, c.Record.ID)
@@ -168,15 +170,15 @@ func (s *Standby) clear(ctx context.Context, tenants map[string]bool) error {
 	return nil
 }
 
-// forget marks the copy as not readable.
-func (s *Standby) forget() {
+// setUnreadable marks the copy as not readable.
+func (s *Standby) setUnreadable() {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.asOf = time.Time{}
 }
 
-// note records how far the copy is, and when the store was last reached.
-func (s *Standby) note(asOf, reached time.Time) {
+// setProgress records how far the copy is, and when the store was last reached.
+func (s *Standby) setProgress(asOf, reached time.Time) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if asOf.After(s.asOf) {
@@ -208,7 +210,7 @@ func (s *Standby) refreshAll(ctx context.Context, events []event.Event, anew boo
 // its users are overwritten even if their version is not lower than the store's.
 func (s *Standby) refresh(ctx context.Context, tenant, id string, anew bool) error {
 	todo := []string{id}
-	for range rivals {
+	for range maxSaves {
 		if len(todo) == 0 {
 			return nil
 		}
@@ -267,9 +269,9 @@ func (s *Standby) displace(ctx context.Context, ref, by string) (string, error) 
 
 // put stores a user in the copy, with the columns by which it is found.
 func (s *Standby) put(ctx context.Context, e *record.Entry[copied], c copied) error {
-	e.Value, e.Record.Ref, e.Record.Index = c, "", ports.Index{Status: deleted}
+	e.Value, e.Record.Ref, e.Record.Index = c, "", ports.Index{Status: statusDeleted}
 	if !c.Deleted {
-		e.Record.Index = ports.Index{Status: present, Created: c.User.CreatedAt}
+		e.Record.Index = ports.Index{Status: statusPresent, Created: c.User.CreatedAt}
 	}
 	if !c.Deleted && !c.Stale {
 		e.Record.Ref = address(c.User.Tenant, c.User.Email)

@@ -17,8 +17,8 @@ const (
 	stateKind = "user_copy_state" // kind of the record of the copy's state
 	stateID   = "state"
 
-	present = "present"
-	deleted = "deleted" // only the user's id is left
+	statusPresent = "present"
+	statusDeleted = "deleted" // only the user's id is left
 )
 
 // StandbyOptions configures a Standby. Users and Feed belong to the store that is copied.
@@ -48,7 +48,7 @@ func NewStandby(o StandbyOptions) *Standby {
 	return &Standby{
 		StandbyOptions: o,
 		copies:         record.Of(o.Copy, copyKind, func(c copied, id string) bool { return c.Deleted || c.User.ID == id }),
-		states:         record.Of(o.Copy, stateKind, func(at state, _ string) bool { return at.Seq > 0 || at.Anew || !at.AsOf.IsZero() }),
+		states:         record.Of(o.Copy, stateKind, func(at state, _ string) bool { return at.Seq > 0 || at.Rebuild || !at.AsOf.IsZero() }),
 	}
 }
 
@@ -81,18 +81,18 @@ func (s *Standby) Lag() time.Duration {
 
 // FindByID reads a user from the copy. NotFound; Unavailable.
 func (s *Standby) FindByID(ctx context.Context, tenant, id string) (user.User, error) {
-	return open(s.copies.Get(ctx, tenant, id))
+	return present(s.copies.Get(ctx, tenant, id))
 }
 
 // FindByEmail reads a user from the copy by normalised email. NotFound; Unavailable.
 func (s *Standby) FindByEmail(ctx context.Context, tenant, email string) (user.User, error) {
-	return open(s.copies.Find(ctx, ports.ByRef, address(tenant, email)))
+	return present(s.copies.Find(ctx, ports.ByRef, address(tenant, email)))
 }
 
 // List reads users from the copy, newest first. Its cursors are interchangeable with those of
 // the store. Invalid; Unavailable.
 func (s *Standby) List(ctx context.Context, tenant, cursor string, limit int) (user.Page, error) {
-	all, next, err := s.copies.List(ctx, tenant, ports.Filter{Status: present}, cursor, limit)
+	all, next, err := s.copies.List(ctx, tenant, ports.Filter{Status: statusPresent}, cursor, limit)
 	page := user.Page{Next: next}
 	for _, c := range all {
 		page.Users = append(page.Users, c.Value.User)
@@ -100,7 +100,7 @@ func (s *Standby) List(ctx context.Context, tenant, cursor string, limit int) (u
 	return page, err
 }
 
-func open(c record.Entry[copied], err error) (user.User, error) {
+func present(c record.Entry[copied], err error) (user.User, error) {
 	if err == nil && c.Value.Deleted {
 		err = fault.New(fault.NotFound, "user_not_found", "there is no such user")
 	}

@@ -52,13 +52,13 @@ func (s *Service) Create(ctx context.Context, tenant string, n NewUser, key idem
 			return stored, false, nil
 		}
 	case !key.Empty() && fault.Is(err, fault.Conflict) && fault.From(err).Code == "key_taken":
-		u, err = s.repeat(ctx, key)
+		u, err = s.replay(ctx, key)
 		return u, err == nil, err
 	}
 	return user.User{}, false, err
 }
 
-func (s *Service) repeat(ctx context.Context, key idempotency.Key) (user.User, error) {
+func (s *Service) replay(ctx context.Context, key idempotency.Key) (user.User, error) {
 	c, err := s.users.FindByKey(ctx, key.Scoped)
 	if err != nil {
 		return user.User{}, err

@@ -28,7 +28,7 @@ type Applied struct {
 	// Erased reports that what the event is about was erased: the event's content must not be
 	// kept.
 	Erased bool
-	// News are events for the feed that change nothing else. They are published by the save that
+	// Events are events for the feed that change nothing else. They are published by the save that
 	// marks the event as applied, and so only once.
-	News []event.Event
+	Events []event.Event
 }

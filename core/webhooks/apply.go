@@ -23,10 +23,10 @@ func (s *Service) handle(ctx context.Context, c ports.Claim) error {
 // applied again, which changes nothing.
 func (s *Service) apply(ctx context.Context, st stored) {
 	r, e := &st.Record, &st.Value
-	a, err := s.try(ctx, r.Tenant, *e)
-	s.settle(r, e, err)
-	r.Events = a.News
-	s.report(ctx, *r, *e, err)
+	a, err := s.callApply(ctx, r.Tenant, *e)
+	s.setState(r, e, err)
+	r.Events = a.Events
+	s.logState(ctx, *r, *e, err)
 	if a.Erased && r.Index.Status != stateWaiting {
 		e.erase(s.Clock.Now())
 	}
@@ -40,26 +40,26 @@ func (s *Service) apply(ctx context.Context, st stored) {
 	}
 }
 
-// parkedForLong is the number of failures from which on a waiting event is logged: by then it
+// loggedTries is the number of failures from which on a waiting event is logged: by then it
 // arrived more than six minutes ago. Most events that arrive before their payments are applied
 // before that.
-const parkedForLong = 5
+const loggedTries = 5
 
-// report logs an event that is set aside, or has waited for long.
-func (s *Service) report(ctx context.Context, r ports.Record, e entry, err error) {
+// logState logs an event that is set aside, or has waited for long.
+func (s *Service) logState(ctx context.Context, r ports.Record, e entry, err error) {
 	attrs := []slog.Attr{
 		slog.String("webhook", r.ID), slog.String("provider", e.Event.Provider), slog.String("type", e.Event.Type),
 		slog.Int("tries", e.Tries), slog.Any("error", err),
 	}
 	switch {
 	case r.Index.Status == stateDead:
-		s.aside.Note(ctx, e.Event.Provider+"|"+e.Event.Type, attrs...)
-	case r.Index.Status == stateWaiting && e.Tries >= parkedForLong:
+		s.setAsideLog.Note(ctx, e.Event.Provider+"|"+e.Event.Type, attrs...)
+	case r.Index.Status == stateWaiting && e.Tries >= loggedTries:
 		s.Log.LogAttrs(ctx, slog.LevelWarn, "webhook cannot be applied yet; it is tried again", append(attrs, slog.Time("due", r.Due))...)
 	}
 }
 
-func (s *Service) try(ctx context.Context, route string, e entry) (webhook.Applied, error) {
+func (s *Service) callApply(ctx context.Context, route string, e entry) (webhook.Applied, error) {
 	r, ok := s.Routes[route]
 	if !ok {
 		return webhook.Applied{}, fault.New(fault.Unavailable, "no_such_route", "the provider of this event is not configured any more")
@@ -69,8 +69,8 @@ func (s *Service) try(ctx context.Context, route string, e entry) (webhook.Appli
 	return r.Apply(ctx, e.Event)
 }
 
-// settle sets the event's state by the outcome: applied, waiting, ignored or dead.
-func (s *Service) settle(r *ports.Record, e *entry, err error) {
+// setState sets the event's state by the outcome: applied, waiting, ignored or dead.
+func (s *Service) setState(r *ports.Record, e *entry, err error) {
 	r.Queue, r.Owner, r.Due = "", "", time.Time{}
 	r.Index.Flag, r.Index.Flagged = "", time.Time{}
 	if err == nil {

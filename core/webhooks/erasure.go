@@ -15,14 +15,14 @@ import (
 	"patchbay/ports"
 )
 
-var errWaits = fault.New(fault.Conflict, "event_waits", "it waits to be applied")
+var errWaiting = fault.New(fault.Conflict, "event_waits", "it waits to be applied")
 
-// Traces passes to found every event about the person's data, every event that names the person,
-// and every event about erased data, because nothing tells any more whose that was. It reads all
-// events, and passes the number read to looked.
-func (s *Service) Traces(ctx context.Context, p user.Person, looked func(int) error, found func(user.Trace) error) error {
+// PersonalObjects passes to found every event about the person's data, every event that names the
+// person, and every event about erased data, because nothing tells any more whose that was. It
+// reads all events, and passes the number read to examined.
+func (s *Service) PersonalObjects(ctx context.Context, p user.Person, examined func(int) error, found func(user.PersonalObject) error) error {
 	for _, route := range slices.Sorted(maps.Keys(s.Routes)) {
-		err := s.events.Walk(ctx, route, ports.Filter{}, looked, func(st stored) error { return s.look(ctx, st, p, found) })
+		err := s.events.Walk(ctx, route, ports.Filter{}, examined, func(st stored) error { return s.examine(ctx, st, p, found) })
 		if err != nil {
 			return err
 		}
@@ -30,7 +30,7 @@ func (s *Service) Traces(ctx context.Context, p user.Person, looked func(int) er
 	return nil
 }
 
-func (s *Service) look(ctx context.Context, st stored, p user.Person, found func(user.Trace) error) error {
+func (s *Service) examine(ctx context.Context, st stored, p user.Person, found func(user.PersonalObject) error) error {
 	r, e := st.Record, st.Value
 	if !e.ErasedAt.IsZero() {
 		return nil
@@ -42,15 +42,15 @@ func (s *Service) look(ctx context.Context, st stored, p user.Person, found func
 	if err != nil || of.Tenant != p.Tenant {
 		return err
 	}
-	t := user.Trace{ID: r.ID, Erase: func(ctx context.Context) error { return s.erase(ctx, st) }}
+	t := user.PersonalObject{ID: r.ID, Erase: func(ctx context.Context) error { return s.erase(ctx, st) }}
 	switch {
-	case of.Theirs || names(e.Event, p):
+	case of.Theirs || mentions(e.Event, p):
 		t.View = shown{e.Event, r.Index.Status}
 	case !of.Erased:
 		return nil
 	}
 	if r.Index.Status == stateWaiting {
-		t.Pending = errWaits.Message
+		t.Pending = errWaiting.Message
 	}
 	return found(t)
 }
@@ -59,7 +59,7 @@ func (s *Service) look(ctx context.Context, st stored, p user.Person, found func
 func (s *Service) erase(ctx context.Context, st stored) error {
 	return s.events.Update(ctx, &st, func(st *stored) error {
 		if st.Record.Index.Status == stateWaiting {
-			return errWaits
+			return errWaiting
 		}
 		st.Value.erase(s.Clock.Now())
 		return nil
@@ -71,7 +71,7 @@ func (e *entry) erase(now time.Time) { e.Event.Object, e.ErasedAt = nil, now }
 // Personal returns a view of the event in a record if it names the person.
 func Personal(r ports.Record, p user.Person) (view any, ok bool) {
 	st, err := repository(nil).Decode(r)
-	if err != nil || !names(st.Value.Event, p) {
+	if err != nil || !mentions(st.Value.Event, p) {
 		return nil, false
 	}
 	return shown{st.Value.Event, r.Index.Status}, true
@@ -83,8 +83,8 @@ type shown struct {
 	State string `json:"state"`
 }
 
-// names reports whether any string in the event's object is the id or an address of the person.
-func names(e webhook.Event, p user.Person) bool {
+// mentions reports whether any string in the event's object is the id or an address of the person.
+func mentions(e webhook.Event, p user.Person) bool {
 	d := json.NewDecoder(bytes.NewReader(e.Object))
 	for {
 		token, err := d.Token()

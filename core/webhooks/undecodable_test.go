@@ -47,7 +47,7 @@ func TestAnEventThatCannotBeDecodedIsKeptAsItCame(t *testing.T) {
 				if err != nil || string(r.Body) != body || r.Queue != worker.Aside || r.Index.Status != "waiting" || len(e.tries) != 0 {
 					t.Errorf("%s in %q, %s; %v applied, %v, want body %v, queue %v, waiting, no tries", r.Body, r.Queue, r.Index.Status, e.tries, err, body, worker.Aside)
 				}
-				err = s.Traces(t.Context(), user.Person{Tenant: "t"}, func(int) error { return nil }, func(user.Trace) error { return nil })
+				err = s.PersonalObjects(t.Context(), user.Person{Tenant: "t"}, func(int) error { return nil }, func(user.PersonalObject) error { return nil })
 				if !fault.Is(err, fault.Internal) || fault.From(err).Code != record.CodeUndecodable {
 					t.Errorf("whether it is the person's: got %v, want kind %v, code %v", err, fault.Internal, record.CodeUndecodable)
 				}

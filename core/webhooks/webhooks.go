@@ -27,7 +27,7 @@ const (
 	lease         = applyDeadline + 15*time.Second
 	// Events of one account applied at the same time: directly after they were stored, and from
 	// its queue.
-	atOnce, queuedAtOnce = 64, 16
+	directLimit, queueLimit = 64, 16
 )
 
 // schedule says when an event that could not be applied is retried: its payment may be created
@@ -75,24 +75,23 @@ type Options struct {
 // Service receives webhooks.
 type Service struct {
 	Options
-	events  record.Repository[stored]
-	queues  *worker.Set // one per account
-	places  map[string]chan struct{}
-	running guard.Group
-	aside   logging.Repeated // an unknown event type may come in large numbers
+	events      record.Repository[stored]
+	queues      *worker.Set   // one per account
+	places      worker.Places // for events that are applied right after they were stored
+	running     guard.Group
+	setAsideLog logging.Repeated // an unknown event type may come in large numbers
 }
 
 // New returns a Service. Waiting events are applied only while Run runs.
 func New(o Options) *Service {
-	s := &Service{Options: o, events: repository(o.Journal), places: map[string]chan struct{}{}, running: guard.Group{Log: o.Log}}
-	s.aside = logging.Repeated{Log: o.Log, Level: slog.LevelError, Text: "webhook is set aside"}
-	for _, account := range o.Accounts {
-		s.places[account] = make(chan struct{}, atOnce)
+	s := &Service{
+		Options: o, events: repository(o.Journal), places: worker.NewPlaces(o.Accounts, directLimit), running: guard.Group{Log: o.Log},
 	}
+	s.setAsideLog = logging.Repeated{Log: o.Log, Level: slog.LevelError, Text: "webhook is set aside"}
 	s.queues = worker.NewSet(queueName, o.Accounts, func(name string) *worker.Worker {
 		return &worker.Worker{
 			Journal: o.Journal, Queue: name, Owner: o.Owner, Lease: lease,
-			Idle: time.Second, Limit: queuedAtOnce, Handle: s.handle, Log: o.Log,
+			Idle: time.Second, Limit: queueLimit, Handle: s.handle, Log: o.Log,
 		}
 	})
 	return s
@@ -129,12 +128,12 @@ type stored = record.Entry[entry]
 
 // repository returns the Repository of the events in a journal, which may be nil to only decode.
 func repository(j ports.Records) record.Repository[stored] {
-	return record.Of(j, Kind, func(e entry, id string) bool { return nameOf(e.Event) == id })
+	return record.Of(j, Kind, func(e entry, id string) bool { return recordID(e.Event) == id })
 }
 
-// nameOf returns the id of an event's record. It is derived from the provider's id, so that
+// recordID returns the id of an event's record. It is derived from the provider's id, so that
 // storing a repeated event is a Conflict.
-func nameOf(e webhook.Event) string { return e.Provider + ":" + e.ID }
+func recordID(e webhook.Event) string { return e.Provider + ":" + e.ID }
 
 // Delivery is a webhook whose body may be read: its route exists and its headers are acceptable.
 type Delivery struct {
@@ -189,7 +188,7 @@ func (s *Service) store(ctx context.Context, route string, events []webhook.Even
 	all, records, placed := make([]stored, len(events)), make([]*ports.Record, len(events)), make([]bool, len(events))
 	for i, e := range events {
 		all[i] = stored{Value: entry{Event: e}, Record: ports.Record{
-			Tenant: route, Kind: Kind, ID: nameOf(e), Idem: token(route, e),
+			Tenant: route, Kind: Kind, ID: recordID(e), Idem: tokenKey(route, e),
 			Index: ports.Index{Status: stateWaiting, Created: now}, Queue: s.queues.Queue(e.Provider), Due: now,
 		}}
 		if err := all[i].Encode(); err != nil {
@@ -198,13 +197,13 @@ func (s *Service) store(ctx context.Context, route string, events []webhook.Even
 		records[i] = &all[i].Record
 	}
 	for i, e := range events {
-		if placed[i] = s.take(e.Provider); placed[i] {
+		if placed[i] = s.places.Take(e.Provider); placed[i] {
 			records[i].Owner, records[i].Due = s.Owner, now.Add(lease)
 		}
 	}
 	var failed error
 	for i, err := range s.Journal.Save(ctx, records...) {
-		s.saved(ctx, all[i], placed[i], err)
+		s.dispatch(ctx, all[i], placed[i], err)
 		there := err == nil || fault.Is(err, fault.Conflict) // Conflict: it was stored before
 		if !there && (failed == nil || fault.Is(err, fault.UnknownOutcome)) {
 			failed = err
@@ -213,41 +212,29 @@ func (s *Service) store(ctx context.Context, route string, events []webhook.Even
 	return failed
 }
 
-// token returns the idempotency value that makes a second delivery with the same single-use
+// tokenKey returns the idempotency value that makes a second delivery with the same single-use
 // token a Conflict.
-func token(route string, e webhook.Event) string {
+func tokenKey(route string, e webhook.Event) string {
 	if e.Token == "" {
 		return ""
 	}
 	return route + "|" + e.Provider + "|" + e.Token
 }
 
-// saved continues after the save of an event: it applies the event in its place, or wakes its
+// dispatch continues after the save of an event: it applies the event in its place, or wakes its
 // queue.
-func (s *Service) saved(ctx context.Context, st stored, placed bool, err error) {
+func (s *Service) dispatch(ctx context.Context, st stored, placed bool, err error) {
 	account := st.Value.Event.Provider
 	switch {
 	case err == nil && placed && !st.Record.Held:
 		background := context.WithoutCancel(ctx)
 		s.running.Go("webhooks", func() {
-			defer s.release(account)
+			defer s.places.Release(account)
 			s.apply(background, st)
 		})
 	case placed:
-		s.release(account)
+		s.places.Release(account)
 	case err == nil && !st.Record.Held:
 		s.queues.Nudge(st.Record.Queue)
 	}
 }
-
-// take takes a place of an account if one is free.
-func (s *Service) take(account string) bool {
-	select {
-	case s.places[account] <- struct{}{}:
-		return true
-	default: // also for an unknown account
-		return false
-	}
-}
-
-func (s *Service) release(account string) { <-s.places[account] }

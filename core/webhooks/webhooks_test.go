@@ -66,7 +66,7 @@ func (e *effects) apply(_ context.Context, w webhook.Event) (webhook.Applied, er
 		}
 	}
 	e.done[w.ID]++
-	return webhook.Applied{Erased: e.erased[w.ID], News: e.news[w.ID]}, nil
+	return webhook.Applied{Erased: e.erased[w.ID], Events: e.news[w.ID]}, nil
 }
 
 func (e *effects) count(id string) (tries, done int) {

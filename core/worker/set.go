@@ -29,11 +29,11 @@ const (
 // keeps a list of all providers that ever had a queue, and every process serves all of them. A
 // record is put into a provider's queue only once the provider is in that list.
 type Set struct {
-	name      string
-	providers []string
-	worker    func(queue string) *Worker
-	plain     *Worker
-	enrolled  atomic.Bool
+	name       string
+	providers  []string
+	worker     func(queue string) *Worker
+	plain      *Worker
+	registered atomic.Bool
 
 	mu      sync.Mutex
 	workers map[string]*Worker // by queue
@@ -55,7 +55,7 @@ func (s *Set) queue(provider string) string { return s.name + ":" + provider }
 // Queue returns the queue for records that wait for a provider: the provider's own queue if it
 // has one, else the plain queue.
 func (s *Set) Queue(provider string) string {
-	if s.enrolled.Load() && slices.Contains(s.providers, provider) {
+	if s.registered.Load() && slices.Contains(s.providers, provider) {
 		return s.queue(provider)
 	}
 	return s.name
@@ -107,9 +107,9 @@ func (s *Set) Run(ctx context.Context) {
 	}
 	for ctx.Err() == nil {
 		wait := s.plain.Idle
-		if known, err := s.enrol(ctx); err == nil {
+		if known, err := s.register(ctx); err == nil {
 			wait = refresh
-			s.enrolled.Store(true)
+			s.registered.Store(true)
 			for _, p := range known {
 				if w, added := s.add(s.queue(p)); added {
 					running.Keep(ctx, "queue", w.Run)
@@ -123,25 +123,22 @@ func (s *Set) Run(ctx context.Context) {
 	}
 }
 
-func (s *Set) all() (all []*Worker) {
+func (s *Set) all() []*Worker {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	for _, w := range s.workers {
-		all = append(all, w)
-	}
-	return all
+	return slices.Collect(maps.Values(s.workers))
 }
 
-// roll is the journal's list of all providers that ever had a queue. A new one is empty.
-type roll struct {
+// providerList is the journal's list of all providers that ever had a queue. A new one is empty.
+type providerList struct {
 	Providers []string `json:"providers"`
 }
 
-// enrol adds the providers of this Set to the journal's list, and returns all providers in
+// register adds the providers of this Set to the journal's list, and returns all providers in
 // the list.
-func (s *Set) enrol(ctx context.Context) ([]string, error) {
-	rolls := record.Of(s.plain.Journal, setKind, func(roll, string) bool { return true })
-	list, err := rolls.Open(ctx, setTenant, s.name)
+func (s *Set) register(ctx context.Context) ([]string, error) {
+	lists := record.Of(s.plain.Journal, setKind, func(providerList, string) bool { return true })
+	list, err := lists.Open(ctx, setTenant, s.name)
 	if err != nil {
 		return nil, err
 	}
@@ -153,7 +150,7 @@ func (s *Set) enrol(ctx context.Context) ([]string, error) {
 	}
 	if len(known) > len(list.Value.Providers) {
 		list.Value.Providers, list.Record.Index.Created = known, time.Unix(0, 0)
-		err = rolls.Save(ctx, &list)
+		err = lists.Save(ctx, &list)
 	}
 	return known, err
 }

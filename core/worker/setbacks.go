@@ -10,8 +10,8 @@ import (
 	"patchbay/ports"
 )
 
-// setbacksIn returns the Repository of the setbacks in a journal.
-func setbacksIn(j ports.Journal) record.Repository[record.Entry[Setback]] {
+// setbacksOf returns the Repository of the setbacks in a journal.
+func setbacksOf(j ports.Journal) record.Repository[record.Entry[Setback]] {
 	return record.Of(j, setbackKind, func(b Setback, id string) bool { return b.Name() == id }).Insisting()
 }
 
@@ -22,8 +22,8 @@ type Setbacks struct{ Journal ports.Journal }
 
 // SetAside lists what is set aside, newest first. Unavailable.
 func (s Setbacks) SetAside(ctx context.Context) (all []Setback, err error) {
-	err = setbacksIn(s.Journal).Walk(ctx, setTenant, ports.Filter{Status: stateSetAside}, nil, func(b record.Entry[Setback]) error {
-		waits, err := s.waits(ctx, b.Value)
+	err = setbacksOf(s.Journal).Walk(ctx, setTenant, ports.Filter{Status: stateSetAside}, nil, func(b record.Entry[Setback]) error {
+		waits, err := s.isSetAside(ctx, b.Value)
 		if waits {
 			all = append(all, b.Value)
 		}
@@ -32,9 +32,9 @@ func (s Setbacks) SetAside(ctx context.Context) (all []Setback, err error) {
 	return all, err
 }
 
-// waits reports whether a record is still set aside. A request that moves it elsewhere, such
+// isSetAside reports whether a record is still set aside. A request that moves it elsewhere, such
 // as a cancel, makes it continue by itself.
-func (s Setbacks) waits(ctx context.Context, b Setback) (bool, error) {
+func (s Setbacks) isSetAside(ctx context.Context, b Setback) (bool, error) {
 	r, err := s.Journal.Get(ctx, b.Tenant, b.Kind, b.ID)
 	if fault.Is(err, fault.NotFound) {
 		return false, nil
@@ -46,7 +46,7 @@ func (s Setbacks) waits(ctx context.Context, b Setback) (bool, error) {
 // name of its Setback. NotFound: no record is set aside under that name.
 func (s Setbacks) PutBack(ctx context.Context, name string, now time.Time) (Setback, error) {
 	none := fault.New(fault.NotFound, "not_set_aside", "nothing of this name is set aside")
-	setbacks := setbacksIn(s.Journal)
+	setbacks := setbacksOf(s.Journal)
 	b, err := setbacks.Get(ctx, setTenant, name)
 	if fault.Is(err, fault.NotFound) {
 		return Setback{}, none
@@ -56,7 +56,7 @@ func (s Setbacks) PutBack(ctx context.Context, name string, now time.Time) (Setb
 	}
 	// The record is changed first. If the process ends in between, SetAside still lists only the
 	// records that wait.
-	if err := s.unset(ctx, b.Value, now, none); err != nil {
+	if err := s.requeue(ctx, b.Value, now, none); err != nil {
 		return Setback{}, err
 	}
 	put := b.Value
@@ -66,7 +66,7 @@ func (s Setbacks) PutBack(ctx context.Context, name string, now time.Time) (Setb
 	})
 }
 
-func (s Setbacks) unset(ctx context.Context, b Setback, now time.Time, none error) error {
+func (s Setbacks) requeue(ctx context.Context, b Setback, now time.Time, none error) error {
 	records := record.Raw(s.Journal, b.Kind).Insisting()
 	r, err := records.Get(ctx, b.Tenant, b.ID)
 	if err != nil {
@@ -99,10 +99,10 @@ const (
 	// serves it. A record in a queue is not purged.
 	Aside = "set_aside"
 
-	// forgotten is the time without a setback after which the count of a record restarts.
-	forgotten = 48 * time.Hour
-	// settingBack is how long saving a setback may take.
-	settingBack = 10 * time.Second
+	// countExpiry is the time without a setback after which the count of a record restarts.
+	countExpiry = 48 * time.Hour
+	// setbackDeadline is how long saving a setback may take.
+	setbackDeadline = 10 * time.Second
 )
 
 // setbacks is the schedule by which a record that could not be handled is postponed. After the
@@ -144,9 +144,9 @@ func (b Setback) attrs() []slog.Attr {
 // setBack postpones a claim that could not be handled, or sets it aside. It changes only where
 // the record waits. What was open or unknown in the record stays so.
 func (w *Worker) setBack(ctx context.Context, c ports.Claim, cause error) {
-	ctx, cancel := context.WithTimeout(ctx, settingBack)
+	ctx, cancel := context.WithTimeout(ctx, setbackDeadline)
 	defer cancel()
-	now := w.Taken(c)
+	now := w.ClaimedAt(c)
 	b, err := w.count(ctx, c, now, cause)
 	attrs := append(b.attrs(), slog.Any("error", cause))
 	if err != nil {
@@ -168,11 +168,11 @@ func (w *Worker) setBack(ctx context.Context, c ports.Claim, cause error) {
 func (w *Worker) count(ctx context.Context, c ports.Claim, now time.Time, cause error) (Setback, error) {
 	b := Setback{Tenant: c.Tenant, Kind: c.Kind, ID: c.ID, Queue: c.Queue}
 	counted := false
-	s, err := setbacksIn(w.Journal).Put(ctx, setTenant, b.Name(), func(s *record.Entry[Setback]) error {
+	s, err := setbacksOf(w.Journal).Put(ctx, setTenant, b.Name(), func(s *record.Entry[Setback]) error {
 		if s.Value.Last.Equal(now) && counted { // it was saved, and only the answer was lost
 			return record.ErrUnchanged
 		}
-		if now.Sub(s.Value.Last) > forgotten {
+		if now.Sub(s.Value.Last) > countExpiry {
 			s.Value = b
 			s.Value.Since = now
 		}

@@ -48,16 +48,16 @@ func (w *Worker) wake() chan struct{} {
 	return w.nudge
 }
 
-// patience spaces the claims that exclude tenants: after one, the next waits for patience times
+// claimSpacing spaces the claims that exclude tenants: after one, the next waits for patience times
 // as long as the store took. The more records wait, the longer such a claim takes.
-const patience = 4
+const claimSpacing = 4
 
 // Run serves the queue until ctx ends. It then waits for the claims in progress. Their context
 // outlives ctx, so that a shutdown does not turn them into unknown outcomes.
 func (w *Worker) Run(ctx context.Context) {
 	var (
 		running = guard.Group{Log: w.Log}
-		places  = newPlaces(w.Limit, w.Fair)
+		places  = newSlots(w.Limit, w.Fair)
 		detach  = context.WithoutCancel(ctx)
 		ticker  = time.NewTicker(w.Idle)
 		past    time.Time // no claim excludes tenants before this time
@@ -67,7 +67,7 @@ func (w *Worker) Run(ctx context.Context) {
 	// If several cases are ready, select chooses any. So ctx is checked here, too.
 	for ctx.Err() == nil {
 		// At least one place must be free, or a claim would spend its lease waiting.
-		n, full := places.room()
+		n, full := places.claimable()
 		var claims []ports.Claim
 		var later <-chan time.Time
 		switch began := time.Now(); { //nolint:forbidigo // it measures how long the store takes
@@ -78,12 +78,12 @@ func (w *Worker) Run(ctx context.Context) {
 			later = time.After(past.Sub(began))
 		default:
 			claims = w.claim(ctx, n, full...)
-			past = time.Now().Add(patience * time.Since(began)) //nolint:forbidigo // as above
+			past = time.Now().Add(claimSpacing * time.Since(began)) //nolint:forbidigo // as above
 		}
 		for _, c := range claims {
-			places.take(c.Tenant)
+			places.acquire(c.Tenant)
 			running.Go("queue", func() {
-				defer places.put(c.Tenant)
+				defer places.release(c.Tenant)
 				w.Do(detach, c)
 			})
 		}
@@ -108,8 +108,8 @@ func (w *Worker) Do(ctx context.Context, c ports.Claim) {
 	}
 }
 
-// Taken returns when the worker has taken a claim, by the store's clock.
-func (w *Worker) Taken(c ports.Claim) time.Time { return c.Due.Add(-w.Lease) }
+// ClaimedAt returns when the worker has taken a claim, by the store's clock.
+func (w *Worker) ClaimedAt(c ports.Claim) time.Time { return c.Due.Add(-w.Lease) }
 
 func (w *Worker) claim(ctx context.Context, n int, except ...string) []ports.Claim {
 	claims, err := w.Journal.Claim(ctx, w.Queue, w.Owner, w.Lease, n, except...)
@@ -157,8 +157,8 @@ func (l Lease) On(r ports.Record) bool {
 	return l.owner != "" && now.owner == l.owner && now.until.Equal(l.until)
 }
 
-// places are the slots of a worker for claims that are being handled, and who holds them.
-type places struct {
+// slots are the slots of a worker for claims that are being handled, and who holds them.
+type slots struct {
 	fair  bool
 	freed chan struct{} // signaled when there is room again for a tenant that had none
 
@@ -167,20 +167,20 @@ type places struct {
 	held map[string]int // by tenant, if fair
 }
 
-func newPlaces(n int, fair bool) *places {
-	return &places{fair: fair, freed: make(chan struct{}, 1), free: n, held: map[string]int{}}
+func newSlots(n int, fair bool) *slots {
+	return &slots{fair: fair, freed: make(chan struct{}, 1), free: n, held: map[string]int{}}
 }
 
-// room returns how many claims may be taken, of any tenant, and which tenants already have
+// claimable returns how many claims may be taken, of any tenant, and which tenants already have
 // their share. All n claims may be of one tenant: when it takes the last of them, it holds no
 // more places than are free.
-func (p *places) room() (n int, full []string) {
+func (p *slots) claimable() (n int, full []string) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	return p.look()
+	return p.claimableLocked()
 }
 
-func (p *places) look() (n int, full []string) {
+func (p *slots) claimableLocked() (n int, full []string) {
 	if !p.fair {
 		return p.free, nil
 	}
@@ -195,7 +195,7 @@ func (p *places) look() (n int, full []string) {
 	return (p.free - most + 1) / 2, full
 }
 
-func (p *places) take(tenant string) {
+func (p *slots) acquire(tenant string) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	p.free--
@@ -204,10 +204,10 @@ func (p *places) take(tenant string) {
 	}
 }
 
-func (p *places) put(tenant string) {
+func (p *slots) release(tenant string) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	if n, full := p.look(); n == 0 || len(full) > 0 {
+	if n, full := p.claimableLocked(); n == 0 || len(full) > 0 {
 		select {
 		case p.freed <- struct{}{}:
 		default:

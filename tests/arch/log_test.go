@@ -27,7 +27,7 @@ var paired = map[string]int{
 }
 
 // attributed has those that take a message after this many arguments, and then attributes.
-var attributed = map[string]int{"LogAttrs": 2, "NewRecord": 2, "tell": 1}
+var attributed = map[string]int{"LogAttrs": 2, "NewRecord": 2, "report": 1}
 
 // constructors of attributes take the name first.
 var constructors = []string{"String", "Int", "Int64", "Bool", "Duration", "Time", "Any"}

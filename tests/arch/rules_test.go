@@ -60,7 +60,7 @@ var rules = []rule{
 	{"adapters/simulators/faultserver", "", ""},
 	{"adapters/simulators/mailbox", "", ""},
 	{"adapters/simulators/sendgridsim", simulators + " adapters/mail/rfc5322", "github.com/sendgrid/sendgrid-go/helpers/eventwebhook"},
-	{"adapters/simulators/mailgunsim", simulators, ""},
+	{"adapters/simulators/mailgunsim", simulators + " adapters/mail/rfc5322", ""},
 	{"adapters/simulators/stripesim", simulators, "github.com/stripe/stripe-go/v76/webhook"},
 
 	{"adapters/metrics", "", "github.com/prometheus/client_golang"},

@@ -169,7 +169,7 @@ func (h *hub) pay(b *testing.B, account string, n int) (id string) {
 	var p struct {
 		ID string `json:"id"`
 	}
-	_ = json.Unmarshal(answer, &p) // what is not there is asked for in vain, which shows
+	_ = json.Unmarshal(answer, &p) // an absent id fails the next request
 	return p.ID
 }
 

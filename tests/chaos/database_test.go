@@ -83,7 +83,7 @@ policies:
 	return w
 }
 
-// setFault says which fault there is from now on, and returns the tally of the time before.
+// setFault sets the fault from now on, and returns the tally of the time before.
 func (w *faultyDatabase) setFault(f fault) tally {
 	w.mu.Lock()
 	defer w.mu.Unlock()

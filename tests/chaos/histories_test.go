@@ -117,7 +117,7 @@ func (h *history) step(t *testing.T, client int) {
 }
 
 // ask makes one request at any gateway and adds it to the history. known is false if it had no
-// effect and told nothing.
+// effect and has no answer.
 func (h *history) ask(t *testing.T, client int, address, id string, q request) (r reply, known bool) {
 	g := h.fleet[rand.IntN(len(h.fleet))]
 	method, path, body, headers := q.http(address, id)
@@ -182,7 +182,7 @@ func (q request) http(address, id string) (method, path string, body []byte, hea
 	return method, path, body, append(headers, gateway.Header{"Content-Type": "application/json"})
 }
 
-// parseAnswer reads an answer. known is false if the request had no effect and told nothing.
+// parseAnswer reads an answer. known is false if the request had no effect and no answer.
 func parseAnswer(t *testing.T, q request, a gateway.Answer, err error) (r reply, id string, known bool) {
 	var dial *net.OpError
 	reads := q.do == read || q.do == find

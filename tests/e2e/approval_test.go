@@ -20,7 +20,7 @@ func TestAPaymentIsApprovedOnItsPage(t *testing.T) {
 			t.Fatalf("%d %s", p.Status, p.Body)
 		}
 		if a := ask(t, http.MethodGet, page, ""); a.Status != 401 {
-			t.Errorf("a stranger: %d %s", a.Status, a.Body)
+			t.Errorf("without the operator's token: status = %d, want a refusal: %s", a.Status, a.Body)
 		}
 		a := ask(t, http.MethodGet, page, "", g.Operator(t))
 		if a.Status != 200 || !strings.Contains(string(a.Body), p.Text("id")) || !strings.Contains(string(a.Body), "19.99") {
@@ -31,6 +31,9 @@ func TestAPaymentIsApprovedOnItsPage(t *testing.T) {
 			t.Errorf("%s: %d %s", verdict, a.Status, a.Body)
 		}
 		got := settled(t, g, p.Text("id"), want)
+		if verdict == "fail" && got.Text("error", "type") != "card_error" {
+			t.Errorf("error of type %q, want card_error: %s", got.Text("error", "type"), got.Body)
+		}
 		if want == "succeeded" && got.Number("amountCaptured") != 1999 {
 			t.Errorf("%s", got.Body)
 		}

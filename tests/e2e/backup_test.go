@@ -173,7 +173,5 @@ func TestABackupWithoutAGateway(t *testing.T) {
 		t.Fatal(err)
 	}
 	g.Restart(t)
-	if a := g.Do(t, "GET", "/api/users/"+u.Text("id"), nil); a.Status != 200 {
-		t.Errorf("got %d, want 200", a.Status)
-	}
+	g.Do(t, "GET", "/api/users/"+u.Text("id"), nil).HasStatus(t, 200)
 }

@@ -100,7 +100,7 @@ func TestBadInput(t *testing.T) {
 	t.Run("a place that is not there", func(t *testing.T) {
 		shaped(t, g.Wrong(t, "GET", "/api/users/usr_nobody", nil), 404, "")
 		shaped(t, g.Wrong(t, "GET", "/api/users/..%2f..%2fetc", nil), 404, "")
-		shaped(t, g.Wrong(t, "POST", "/api/webhooks/nobody", []byte("{}")), 404, "")
+		shaped(t, g.Wrong(t, "POST", "/api/webhooks/unknown", []byte("{}")), 404, "")
 	})
 	t.Run("a header too long", func(t *testing.T) {
 		shaped(t, g.Wrong(t, "GET", "/", nil, gateway.Header{"X-Long": strings.Repeat("x", 20<<10)}), 431, "")

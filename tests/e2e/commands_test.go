@@ -138,9 +138,7 @@ func TestOffLoopbackAKeyIsNeeded(t *testing.T) {
 			}
 		}
 	}
-	if a := g.Do(t, "GET", path, nil, reader); a.Status != 401 {
-		t.Errorf("a revoked key: got %d, want 401", a.Status)
-	}
+	g.Do(t, "GET", path, nil, reader).HasStatus(t, 401, "a revoked key")
 	database, err := os.ReadFile(filepath.Join(g.Dir, "data", "patchbay.db"))
 	wal, _ := os.ReadFile(filepath.Join(g.Dir, "data", "patchbay.db-wal"))
 	secret := all["Authorization"][len(all["Authorization"])-64:]
@@ -165,19 +163,19 @@ func TestOneProcessHasTheDatabase(t *testing.T) {
 // queued forever.
 func TestADirectoryThatCannotBeWrittenIsRefusedAtTheStart(t *testing.T) {
 	t.Parallel()
-	const nowhere = "/proc/self/fdinfo" // where nobody can make a file, not even root
-	for _, row := range []struct{ name, config, says string }{
-		{"the catcher's", "providers: {catcher: {path: " + nowhere + "}}", `mail provider "catcher": `},
-		{"one of two catchers'", "mail: {providers: [catcher, two]}\nproviders: {two: {type: catcher, path: " + nowhere + "}}", `mail provider "two": `},
-		{"the store's", "providers: {local: {path: " + nowhere + "/patchbay.db}}", nowhere},
-		{"the standby's", "storage: {standby: two}\nproviders: {two: {type: sqlite, path: " + nowhere + "/patchbay.db}}", `storage "two": `},
+	const unwritable = "/proc/self/fdinfo" // not even root can create a file there
+	for _, row := range []struct{ name, config, message string }{
+		{"the catcher's", "providers: {catcher: {path: " + unwritable + "}}", `mail provider "catcher": `},
+		{"one of two catchers'", "mail: {providers: [catcher, two]}\nproviders: {two: {type: catcher, path: " + unwritable + "}}", `mail provider "two": `},
+		{"the store's", "providers: {local: {path: " + unwritable + "/patchbay.db}}", unwritable},
+		{"the standby's", "storage: {standby: two}\nproviders: {two: {type: sqlite, path: " + unwritable + "/patchbay.db}}", `storage "two": `},
 	} {
 		t.Run(row.name, func(t *testing.T) {
 			t.Parallel()
 			g := gateway.Configured(t, row.config)
 			out, err := g.Command(t, append([]string{"serve"}, g.Args...)...).CombinedOutput()
-			if err == nil || !strings.Contains(string(out), row.says) || strings.Contains(string(out), "gateway ready") {
-				t.Errorf("got %v, want an error, %q in it, no \"gateway ready\" in it:\n%s", err, row.says, out)
+			if err == nil || !strings.Contains(string(out), row.message) || strings.Contains(string(out), "gateway ready") {
+				t.Errorf("got %v, want an error, %q in it, no \"gateway ready\" in it:\n%s", err, row.message, out)
 			}
 		})
 	}

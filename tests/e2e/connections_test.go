@@ -74,9 +74,7 @@ func TestConnectionsAreFewerThanFiles(t *testing.T) {
 	if statuses[200] < 190 || statuses[200] > 192 || statuses[503] == 0 || statuses[200]+statuses[503]+statuses[0] != manyConnections {
 		t.Errorf("answers to %d connections: got %v, want 190 to 192 of 200 and the others of 503 or none", manyConnections, statuses)
 	}
-	if a := g.Ask(t, "/mock/charges"); a.Status != 200 {
-		t.Errorf("the admin listener has no file left: got %d %s, want 200", a.Status, a.Body)
-	}
+	g.Ask(t, "/mock/charges").HasStatus(t, 200, "the admin listener, while no file is left")
 	for _, c := range open {
 		_ = c.Close()
 	}
@@ -132,7 +130,7 @@ func TestAGatewayWithoutFilesWaits(t *testing.T) {
 		_ = c.Close()
 	}
 	goesOn(t, g)
-	gateway.Eventually(t, 10*time.Second, "it says that it is over", func() bool {
+	gateway.Eventually(t, 10*time.Second, "the log says that connections are accepted again", func() bool {
 		return strings.Contains(g.Log(), "connections are accepted again")
 	})
 }
@@ -140,7 +138,5 @@ func TestAGatewayWithoutFilesWaits(t *testing.T) {
 // goesOn checks that the gateway accepts a payment.
 func goesOn(t *testing.T, g *gateway.Gateway) {
 	t.Helper()
-	if a := g.Do(t, "POST", "/api/payments", pay("pm_card_visa"), gateway.Key("goes on")); a.Status != 201 {
-		t.Errorf("got %d %s, want 201", a.Status, a.Body)
-	}
+	g.Do(t, "POST", "/api/payments", pay("pm_card_visa"), gateway.Key("afterwards")).HasStatus(t, 201)
 }

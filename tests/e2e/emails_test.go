@@ -66,9 +66,7 @@ func TestEmail(t *testing.T) {
 		var all sync.WaitGroup
 		for range 20 {
 			all.Go(func() {
-				if a := g.Do(t, "POST", "/api/emails", body, gateway.Key("once")); a.Status != 202 {
-					t.Errorf("got %d %s, want 202", a.Status, a.Body)
-				}
+				g.Do(t, "POST", "/api/emails", body, gateway.Key("once")).HasStatus(t, 202)
 			})
 		}
 		all.Wait()
@@ -87,21 +85,17 @@ func TestEmail(t *testing.T) {
 			"to": []string{"ada@example.com"}, "subject": "Later", "text": "Later", "sendAt": time.Now().Add(time.Hour).UTC().Format(time.RFC3339),
 		})
 		path := "/api/emails/" + later.Text("id")
-		if got := g.Do(t, "POST", path+"/retry", nil); got.Status != 409 {
-			t.Errorf("retry of a queued one: got %d, want 409", got.Status)
-		}
+		g.Do(t, "POST", path+"/retry", nil).HasStatus(t, 409, "retry of a queued message")
 		if got := g.Do(t, "POST", path+"/cancel", nil); got.Status != 200 || got.Text("status") != "canceled" {
 			t.Errorf("got %d %s, want 200, canceled", got.Status, got.Body)
 		}
-		if got := g.Do(t, "POST", path+"/cancel", nil); got.Status != 409 {
-			t.Errorf("twice: got %d, want 409", got.Status)
-		}
+		g.Do(t, "POST", path+"/cancel", nil).HasStatus(t, 409, "a second time")
 		if list := g.Do(t, "GET", "/api/emails?status=canceled", nil); len(list.Data()) != 1 {
 			t.Errorf("got %s, want 1 item", list.Body)
 		}
 	})
 
-	t.Run("tells the feed", func(t *testing.T) {
+	t.Run("is in the feed", func(t *testing.T) {
 		feed := string(g.Do(t, "GET", "/api/events?limit=100", nil).Body)
 		if !strings.Contains(feed, "message.sent") || strings.Contains(feed, "@example.com") {
 			t.Errorf("got %s, want \"message.sent\" in it, no \"@example.com\" in it", feed)

@@ -53,9 +53,7 @@ func lastOf(t testing.TB, messages []mailbox.Message) mailbox.Message {
 // wantAccepted checks that a webhook is answered 200.
 func (p *mailGateway) wantAccepted(t testing.TB, path string, body []byte, headers gateway.Header) {
 	t.Helper()
-	if a := p.webhook(t, path, body, headers); a.Status != 200 {
-		t.Errorf("got %d %s, want 200", a.Status, a.Body)
-	}
+	p.webhook(t, path, body, headers).HasStatus(t, 200)
 }
 
 func (p *mailGateway) webhook(t testing.TB, path string, body []byte, headers gateway.Header) gateway.Answer {
@@ -97,7 +95,7 @@ func (p *mailGateway) waitForEvents(t testing.TB, m gateway.Answer, event string
 		}
 		return n
 	}
-	gateway.Eventually(t, 10*time.Second, "the feed tells of "+event, func() bool { return count() >= want })
+	gateway.Eventually(t, 10*time.Second, "the feed has "+event, func() bool { return count() >= want })
 	if n := count(); n != want {
 		t.Errorf("%d times %s in the feed, want %v", n, event, want)
 	}
@@ -121,7 +119,7 @@ func TestAnUnknownEmailIsResolvedByItsProvider(t *testing.T) {
 		{"mailgun", providerEvent{"delivered", "ada@example.com", nil}, "delivered", "delivered"},
 		{"mailgun", providerEvent{"failed", "ada@example.com", object{"severity": "permanent", "delivery-status": object{"code": 550}}}, "sent", "bounced"},
 	} {
-		t.Run(c.first+" tells "+c.event.name, func(t *testing.T) {
+		t.Run(c.event.name+" of "+c.first, func(t *testing.T) {
 			t.Parallel()
 			order := map[string]string{"sendgrid": "sendgrid, mailgun", "mailgun": "mailgun, sendgrid"}[c.first]
 			p := newMailGateway(t, order)
@@ -226,14 +224,14 @@ func TestAMailWebhookThatIsNotRight(t *testing.T) {
 		body    []byte
 		headers gateway.Header
 	}{
-		"SendGrid's, unsigned":      {"/api/webhooks/sendgrid", body, nil},
-		"SendGrid's, changed":       {"/api/webhooks/sendgrid", append(body, ' '), p.signer.Sign(body, now)},
-		"SendGrid's, 26 hours old":  {"/api/webhooks/sendgrid", body, p.signer.Sign(body, now.Add(-26*time.Hour))},
-		"SendGrid's, of a stranger": {"/api/webhooks/sendgrid", body, sendgridsim.NewSigner().Sign(body, now)},
-		"Mailgun's, unsigned":       {"/api/webhooks/mailgun", []byte(`{}`), nil},
-		"Mailgun's, forged":         {"/api/webhooks/mailgun", mailgun(forged), nil},
-		"Mailgun's, 10 hours old":   {"/api/webhooks/mailgun", mailgun(mailgunsim.Sign(p.signing, now.Add(-10*time.Hour))), nil},
-		"Mailgun's, of a stranger":  {"/api/webhooks/mailgun", mailgun(mailgunsim.Sign("other", now)), nil},
+		"SendGrid's, unsigned":         {"/api/webhooks/sendgrid", body, nil},
+		"SendGrid's, changed":          {"/api/webhooks/sendgrid", append(body, ' '), p.signer.Sign(body, now)},
+		"SendGrid's, 26 hours old":     {"/api/webhooks/sendgrid", body, p.signer.Sign(body, now.Add(-26*time.Hour))},
+		"SendGrid's, with another key": {"/api/webhooks/sendgrid", body, sendgridsim.NewSigner().Sign(body, now)},
+		"Mailgun's, unsigned":          {"/api/webhooks/mailgun", []byte(`{}`), nil},
+		"Mailgun's, forged":            {"/api/webhooks/mailgun", mailgun(forged), nil},
+		"Mailgun's, 10 hours old":      {"/api/webhooks/mailgun", mailgun(mailgunsim.Sign(p.signing, now.Add(-10*time.Hour))), nil},
+		"Mailgun's, with another key":  {"/api/webhooks/mailgun", mailgun(mailgunsim.Sign("other", now)), nil},
 	} {
 		if a := p.webhook(t, c.path, c.body, c.headers); a.Status != 400 || a.Code() != "invalid_signature" {
 			t.Errorf("%s: got %d %s, want 400, code invalid_signature", name, a.Status, a.Body)

@@ -145,7 +145,7 @@ func TestMetrics(t *testing.T) {
 	got, want := shown(t, o.Gateway), documented(t)
 	for name, what := range got {
 		if want[name] != what {
-			t.Errorf("it serves %s: %q, the manual says %q", name, what, want[name])
+			t.Errorf("help of %s = %q, want %q as in docs/operations.md", name, what, want[name])
 		}
 	}
 	for name, what := range want {

@@ -205,9 +205,7 @@ func (m *movingGateway) asBefore(t *testing.T) {
 	if n := len(m.Charges(t)); n != charges {
 		t.Errorf("got %d charges, want %d", n, charges)
 	}
-	if a := m.do(t, "GET", "/api/users", nil, gateway.Header{}); a.Status != 200 {
-		t.Errorf("the API key is void: got %d, want 200", a.Status)
-	}
+	m.do(t, "GET", "/api/users", nil, gateway.Header{}).HasStatus(t, 200, "a request with the API key after the move")
 }
 
 func (m *movingGateway) stop(t *testing.T) {
@@ -327,9 +325,7 @@ func (m *movingGateway) goesOn(t *testing.T) {
 	if a := m.do(t, "POST", "/api/emails/"+m.later+"/cancel", object{}); a.Status != 200 || a.Text("status") != "canceled" {
 		t.Errorf("a cancellation: got %d %s, want 200, canceled", a.Status, a.Body)
 	}
-	if a := m.ask(t, "/api/users", "new", object{"email": "new@example.com"}); a.Status != 201 {
-		t.Errorf("got %d %s, want 201", a.Status, a.Body)
-	}
+	m.ask(t, "/api/users", "new", object{"email": "new@example.com"}).HasStatus(t, 201)
 	one, err := os.ReadFile(filepath.Join(m.Dir, "data", "first", "installation.json"))
 	for _, dir := range []string{"data", "data/last"} {
 		other, err2 := os.ReadFile(filepath.Join(m.Dir, dir, "installation.json"))
@@ -359,9 +355,7 @@ providers:
 		t.Fatalf("got %v, want \"it can be served from again; never serve from last beside it\" in it:\n%s", err, out)
 	}
 	m.Restart(t)
-	if a := m.Do(t, "GET", "/api/payments/"+paid.Text("id"), nil); a.Status != 200 {
-		t.Errorf("got %d %s, want 200", a.Status, a.Body)
-	}
+	m.Do(t, "GET", "/api/payments/"+paid.Text("id"), nil).HasStatus(t, 200)
 	m.stop(t)
 	m.unusable(t, "last", "first")
 	m.moved(t, "first", "last")

@@ -93,9 +93,7 @@ func TestTheLogsOwnLinkSignsABrowserIn(t *testing.T) {
 				t.Errorf("%d, want %d", resp.StatusCode, want)
 			}
 			if cookies := resp.Cookies(); want == http.StatusSeeOther {
-				if a := anybody(t, g, "GET", "/admin/keys", "", gateway.Header{"Cookie": cookies[0].Name + "=" + cookies[0].Value}); a.Status != 200 {
-					t.Errorf("got %d %s, want 200", a.Status, a.Body)
-				}
+				anybody(t, g, "GET", "/admin/keys", "", gateway.Header{"Cookie": cookies[0].Name + "=" + cookies[0].Value}).HasStatus(t, 200)
 			}
 		}
 	}
@@ -193,9 +191,7 @@ func TestAStoreOnAServerIsMadeOnlyWhenItIsAskedFor(t *testing.T) {
 				t.Errorf("the spool: got error %v, want that it does not exist", err)
 			}
 			g.Restart(t)
-			if a := g.Do(t, "GET", "/api/users", nil, gateway.Header{"Authorization": "Bearer " + strings.TrimSpace(token)}); a.Status != 200 {
-				t.Errorf("got %d %s, want 200", a.Status, a.Body)
-			}
+			g.Do(t, "GET", "/api/users", nil, gateway.Header{"Authorization": "Bearer " + strings.TrimSpace(token)}).HasStatus(t, 200)
 			if _, stderr, code := command(t, g, "storage", "status"); code != 0 || !strings.Contains(stderr, "asked of the gateway at ") {
 				t.Errorf("got %d %s, want 0, \"asked of the gateway at \" in it", code, stderr)
 			}

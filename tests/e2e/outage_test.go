@@ -191,8 +191,8 @@ func (o *outage) reads(t *testing.T, ada, gone gateway.Answer) {
 	if a := o.within(t, time.Second, "GET", path, nil, gateway.Header{"Patchbay-Consistency": "strong"}); a.Status != 503 || a.Header.Get("Retry-After") == "" {
 		t.Errorf("who wants what is certain: %d", a.Status)
 	}
-	stranger := gateway.Header{"Authorization": "Bearer pb_live_0_0"}
-	if a := o.Do(t, "GET", path, nil, stranger); a.Status == 200 {
+	unknown := gateway.Header{"Authorization": "Bearer pb_live_0_0"}
+	if a := o.Do(t, "GET", path, nil, unknown); a.Status == 200 {
 		t.Errorf("a key that is not known: got %d, want status other than 200", a.Status)
 	}
 }
@@ -205,26 +205,18 @@ func (o *outage) accepts(t *testing.T, before, waiting gateway.Answer) (id strin
 	if first.Status != 202 || again.Status != 202 || first.Text("id") != again.Text("id") || again.Header.Get("Idempotency-Replayed") != "true" {
 		t.Errorf("got %d %s, then %d %s, want 202, id %v, Idempotency-Replayed true", first.Status, first.Body, again.Status, again.Body, again.Text("id"))
 	}
-	if a := o.do(t, "POST", "/api/emails", emailBody("another"), gateway.Key("one")); a.Status != 422 {
-		t.Errorf("another mail under this key: got %d, want 422", a.Status)
-	}
-	if a := o.do(t, "POST", "/api/emails", emailBody("without a key")); a.Status != 202 {
-		t.Errorf("without a key: got %d, want 202", a.Status)
-	}
+	o.do(t, "POST", "/api/emails", emailBody("another"), gateway.Key("one")).HasStatus(t, 422, "another message under this key")
+	o.do(t, "POST", "/api/emails", emailBody("without a key")).HasStatus(t, 202, "without a key")
 	if a := o.do(t, "POST", "/api/emails", emailBody("before"), gateway.Key("before")); a.Status != 202 || a.Text("id") != before.Text("id") {
 		t.Errorf("a key from before: got %d %s, not %s, want 202", a.Status, a.Text("id"), before.Text("id"))
 	}
 	if a := o.do(t, "GET", "/api/emails/"+first.Text("id"), nil); a.Status != 200 || a.Text("status") != "queued" {
 		t.Errorf("got %d %s, want 200, queued", a.Status, a.Body)
 	}
-	if a := o.do(t, "POST", "/api/emails/"+first.Text("id")+"/cancel", object{}); a.Status != 503 {
-		t.Errorf("one that waits cannot be canceled yet: got %d, want 503", a.Status)
-	}
+	o.do(t, "POST", "/api/emails/"+first.Text("id")+"/cancel", object{}).HasStatus(t, 503, "cancel of a message in the spool")
 	canceled := event("evt_outage", "payment_intent.canceled", intent(waiting.Text("providerReference"), "canceled", 0))
 	for range 2 {
-		if a := deliver(t, o.Gateway, canceled, time.Now()); a.Status != 200 {
-			t.Errorf("an event: got %d %s, want 200", a.Status, a.Body)
-		}
+		deliver(t, o.Gateway, canceled, time.Now()).HasStatus(t, 200, "an event")
 	}
 	return first.Text("id")
 }

@@ -318,7 +318,7 @@ func read(t *testing.T, db *sql.DB, query string) (all [][]string) {
 
 var encoded = regexp.MustCompile(`"(?:answer|content|Body)":"([A-Za-z0-9+/=]+)"`)
 
-// nothingOf checks that no text says anything about Ada.
+// nothingOf checks that no text has anything about Ada.
 func nothingOf(t *testing.T, where, all string) {
 	t.Helper()
 	for _, part := range encoded.FindAllStringSubmatch(all, -1) {

@@ -50,10 +50,10 @@ func TestAnOperatorSettlesARefundWithUnknownOutcome(t *testing.T) {
 	if r := refund(500, "first"); r.Status != 202 || r.Text("status") != "pending" {
 		t.Fatalf("got %d %s, want 202, pending", r.Status, r.Body)
 	}
-	gateway.Eventually(t, 20*time.Second, "it says when it looks again", func() bool { return g.Do(t, "GET", path, nil).Text("nextLookAt") != "" })
+	gateway.Eventually(t, 20*time.Second, "the payment has the time of the next look-up", func() bool { return g.Do(t, "GET", path, nil).Text("nextLookAt") != "" })
 	elsewhere := sim.GiveBack(t, p.Text("providerReference"), 500)
 	if a := verdict(t, g, path, object{"verdict": "executed", "reference": "re_other"}); a.Status != 400 || a.Code() != "no_such_refund" {
-		t.Errorf("of a refund that is not there: got %d %s, want 400, code no_such_refund", a.Status, a.Body)
+		t.Errorf("a verdict with an unknown refund: got %d %s, want 400, code no_such_refund", a.Status, a.Body)
 	}
 	executed := object{"verdict": "executed", "reference": elsewhere, "note": "made at the dashboard"}
 	for range 2 {
@@ -63,7 +63,7 @@ func TestAnOperatorSettlesARefundWithUnknownOutcome(t *testing.T) {
 		}
 	}
 	if again := refund(500, "first"); again.Status != 201 || again.Text("providerReference") != elsewhere {
-		t.Errorf("the caller is told: got %d %s, want 201, providerReference %v", again.Status, again.Body, elsewhere)
+		t.Errorf("repeat of the refund: got %d %s, want 201, providerReference %v", again.Status, again.Body, elsewhere)
 	}
 
 	second := refund(300, "second")

@@ -154,7 +154,7 @@ func TestPaymentsOfARemovedProviderAreUnknownAfterARestore(t *testing.T) {
 	g.PutBack(t, kept)
 	g.Env = append(environ[:len(environ):len(environ)], "PATCHBAY_PAYMENTS__PROVIDERS=first")
 	g.Restart(t)
-	gateway.Eventually(t, 10*time.Second, "it is told", func() bool { return strings.Contains(g.Log(), "is not configured; no payment is made until it is") })
+	gateway.Eventually(t, 10*time.Second, "the log says that no payment is made", func() bool { return strings.Contains(g.Log(), "is not configured; no payment is made until it is") })
 	if a := pay("pm_card_visa"); a.Status != 503 || a.Code() != "restored_store" {
 		t.Errorf("got %s, want it held", a)
 	}
@@ -166,7 +166,7 @@ func TestPaymentsOfARemovedProviderAreUnknownAfterARestore(t *testing.T) {
 	}
 	g.Env = append(g.Env, "PATCHBAY_PAYMENTS__SKIP_AFTER_RESTORE=second")
 	g.Restart(t)
-	gateway.Eventually(t, 10*time.Second, "it is told that a provider is skipped", func() bool {
+	gateway.Eventually(t, 10*time.Second, "the log says that a provider is skipped", func() bool {
 		return strings.Contains(g.Log(), "payments.skip_after_restore names it")
 	})
 }

@@ -115,7 +115,7 @@ func TestNoSecretIsLoggedAnsweredOrStored(t *testing.T) {
 	c.outputs["the log"] = c.Log()
 	c.files(t)
 	if len(c.outputs) < 100 {
-		t.Fatalf("only %d things were said: the test is broken, want at least 100 said", len(c.outputs))
+		t.Fatalf("%d outputs were collected, want at least 100", len(c.outputs))
 	}
 	for where, text := range c.outputs {
 		for what, secret := range c.secrets {

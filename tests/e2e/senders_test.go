@@ -25,8 +25,8 @@ func answer(m gateway.Answer) map[string]any {
 		return nil
 	}
 	last, _ := list[len(list)-1].(map[string]any)
-	said, _ := last["answer"].(map[string]any)
-	return said
+	a, _ := last["answer"].(map[string]any)
+	return a
 }
 
 // TestARefusedSenderDoesNotDelayOthers sends 200 messages from an unverified sender. They fail at once, and
@@ -144,14 +144,14 @@ func TestAProvidersWordsReachTheCaller(t *testing.T) {
 				return answer(last) != nil && last.Text("status") == c.status
 			})
 			if got := fmt.Sprint(answer(last)); !strings.HasPrefix(got, c.answer) {
-				t.Errorf("the answer is told as %s, want %s", got, c.answer)
+				t.Errorf("answer of the attempt = %s, want %s", got, c.answer)
 			}
 			attempt, _ := last.JSON["attempts"].([]any)[0].(map[string]any)
 			if attempt["code"] != c.code {
 				t.Errorf("code %v, want %s", attempt["code"], c.code)
 			}
 			if c.status == "failed" { // the line is written once that is saved
-				gateway.Eventually(t, 10*time.Second, "a line tells of "+c.code, func() bool { return strings.Contains(p.Log(), "code="+c.code) })
+				gateway.Eventually(t, 10*time.Second, "the log has "+c.code, func() bool { return strings.Contains(p.Log(), "code="+c.code) })
 			}
 			if log := p.Log(); strings.Contains(log, "ada@example.com") {
 				t.Errorf("an address is in the log, want no \"ada@example.com\" in it:\n%s", log)

@@ -47,7 +47,7 @@ func TestTheStartTellsWhatIsServed(t *testing.T) {
 		s := newShop(t)
 		wantLines(t, s.Log(), `providers="stripe (stripe, test), stripe-eu (stripe, test)"`)
 		if strings.Contains(s.Log(), "is a mock") {
-			t.Errorf("the log says that Stripe is a mock, want no \"is a mock\" in it:\n%s", s.Log())
+			t.Errorf("log calls Stripe a mock, want no \"is a mock\" in it:\n%s", s.Log())
 		}
 	})
 }
@@ -73,7 +73,7 @@ func TestAStopLogsWhatItWaitsForAndASecondSignalEndsIt(t *testing.T) {
 	stopping := func(t *testing.T, s shop, signal syscall.Signal) {
 		t.Helper()
 		s.Signal(t, signal)
-		gateway.Eventually(t, 20*time.Second, "it says what it waits for", func() bool {
+		gateway.Eventually(t, 20*time.Second, "the log names what it waits for", func() bool {
 			return strings.Contains(s.Log(), `msg="stopping, once what is under way is done; a second signal ends it at once" requests=`) && strings.Contains(s.Log(), " calls=1")
 		})
 	}
@@ -95,7 +95,7 @@ func TestAStopLogsWhatItWaitsForAndASecondSignalEndsIt(t *testing.T) {
 		t.Parallel()
 		s := hanging(t)
 		stopping(t, s, syscall.SIGTERM)
-		gateway.Eventually(t, 20*time.Second, "it says so again", func() bool { return strings.Contains(s.Log(), `msg="still stopping"`) })
+		gateway.Eventually(t, 20*time.Second, "the log repeats it", func() bool { return strings.Contains(s.Log(), `msg="still stopping"`) })
 		s.First.Heal()
 		if err := s.Wait(60 * time.Second); err != nil {
 			t.Errorf("got error %v at the end, want none:\n%s", err, s.Log())
@@ -112,7 +112,7 @@ func TestHangupEndsNothing(t *testing.T) {
 	for range 3 {
 		g.Signal(t, syscall.SIGHUP)
 	}
-	gateway.Eventually(t, 20*time.Second, "it says that it takes no notice", func() bool { return strings.Contains(g.Log(), "signal=SIGHUP") })
+	gateway.Eventually(t, 20*time.Second, "the log says that SIGHUP is ignored", func() bool { return strings.Contains(g.Log(), "signal=SIGHUP") })
 	if a := g.Do(t, "GET", "/readyz", nil); a.Status != 200 {
 		t.Errorf("got %d after SIGHUP, want 200", a.Status)
 	}

@@ -81,14 +81,14 @@ func (s *simulator) send(t *testing.T, method, path, kind, authorization, body s
 func TestSimulateStripe(t *testing.T) {
 	t.Parallel()
 	const signed = "whsec_simulate"
-	told := make(chan string, 10)
+	events := make(chan string, 10)
 	hook := httptest.NewServer(http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) {
 		body, _ := io.ReadAll(r.Body)
 		e, err := webhook.ConstructEvent(body, r.Header.Get("Stripe-Signature"), signed)
 		if err != nil {
 			t.Errorf("%v: %s", err, body)
 		}
-		told <- string(e.Type)
+		events <- string(e.Type)
 	}))
 	t.Cleanup(hook.Close)
 	s := simulates(t, 3, "stripe", "--address", "127.0.0.1:0", "--webhooks", hook.URL, "--webhook-secret", signed)
@@ -109,13 +109,36 @@ func TestSimulateStripe(t *testing.T) {
 	}
 	for _, want := range []string{"payment_intent.created", "payment_intent.succeeded"} {
 		select {
-		case got := <-told:
+		case got := <-events:
 			if got != want {
-				t.Errorf("told of %s, want %s", got, want)
+				t.Errorf("event = %s, want %s", got, want)
 			}
 		case <-time.After(10 * time.Second):
-			t.Fatalf("not told of %s", want)
+			t.Fatalf("no event %s within 10 s", want)
 		}
+	}
+	s.end(t)
+}
+
+// The approval page is at the simulator, and every address of the machine is printed as loopback.
+func TestSimulateStripeApprovesAPaymentAtItsOwnPage(t *testing.T) {
+	t.Parallel()
+	s := simulates(t, 3, "stripe", "--address", "0.0.0.0:0")
+	if base := s.known["base_url"]; !strings.HasPrefix(base, "http://127.0.0.1:") {
+		t.Errorf("base_url = %q, want http://127.0.0.1:…", base)
+	}
+	const kind = "application/x-www-form-urlencoded"
+	basic := "Basic " + base64.StdEncoding.EncodeToString([]byte(s.known["secret_key"]+":"))
+	_, answer := s.send(t, "POST", "/v1/payment_intents", kind, basic, "amount=2000&currency=usd&confirm=true&payment_method_types[]=card"+
+		"&payment_method=pm_card_authenticationRequired&return_url="+s.known["base_url"]+"/v1/back")
+	_, rest, found := strings.Cut(answer, `"url":"`+s.known["base_url"])
+	path, _, _ := strings.Cut(rest, `"`)
+	if !found {
+		t.Fatalf("next_action does not lead to the simulator: %s", answer)
+	}
+	s.send(t, "POST", path, kind, "", "verdict=approve")
+	if _, answer := s.send(t, "GET", "/v1/payment_intents", kind, basic, ""); !strings.Contains(answer, `"status":"succeeded"`) {
+		t.Errorf("the payment has not succeeded: %s", answer)
 	}
 	s.end(t)
 }

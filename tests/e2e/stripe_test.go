@@ -37,13 +37,13 @@ func (s shop) pay(t testing.TB, more ...object) gateway.Answer {
 
 // attempts returns the providers that were tried, in order, each with the outcome.
 func attempts(a gateway.Answer) string {
-	var said []string
+	var all []string
 	list, _ := a.JSON["attempts"].([]any)
 	for _, one := range list {
 		o, _ := one.(object)
-		said = append(said, fmt.Sprintf("%v %v", o["provider"], o["outcome"]))
+		all = append(all, fmt.Sprintf("%v %v", o["provider"], o["outcome"]))
 	}
-	return strings.Join(said, ", ")
+	return strings.Join(all, ", ")
 }
 
 // wantCharges checks how often each account has charged.
@@ -119,7 +119,7 @@ func TestAnOpenBreakerIsSkippedAndTrafficReturns(t *testing.T) {
 			t.Fatalf("got %d %s, want 201, provider stripe-eu", p.Status, p.Body)
 		}
 	}
-	s.First.Resume() // it is well again, and nobody knows
+	s.First.Resume() // it works again, which the gateway does not know yet
 	p := s.Do(t, "POST", "/api/payments", body, key(3))
 	list, _ := p.JSON["attempts"].([]any)
 	left, _ := list[0].(object)
@@ -290,9 +290,7 @@ func TestOperationsGoToThePaymentsOwnProvider(t *testing.T) {
 		t.Errorf("got %d %s, want 201, succeeded", r.Status, r.Body)
 	}
 	s.Second.Refuse()
-	if r := s.Do(t, "POST", "/api/payments/"+held.Text("id")+"/refunds", object{"amount": 100}); r.Status != 503 {
-		t.Errorf("its provider is down: got %d %s, want 503", r.Status, r.Body)
-	}
+	s.Do(t, "POST", "/api/payments/"+held.Text("id")+"/refunds", object{"amount": 100}).HasStatus(t, 503, "a refund while its provider is down")
 	s.wantCharges(t, 0, 2)
 	if n := len(s.First.Requests()); n != 0 {
 		t.Errorf("%d requests went to the first, want 0", n)

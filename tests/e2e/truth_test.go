@@ -16,7 +16,7 @@ func TestWhatHappensAtStripeIsShown(t *testing.T) {
 	id, ref := made.Text("id"), made.Text("providerReference")
 	path := "/api/payments/" + id
 
-	s.First.GiveBack(t, ref, 300) // no webhook tells of it
+	s.First.GiveBack(t, ref, 300) // without a webhook
 	rest := s.Do(t, "POST", path+"/refunds", nil, gateway.Key("rest"))
 	if rest.Status != 201 || rest.Number("amount") != 700 || rest.Text("status") != "succeeded" {
 		t.Fatalf("all that is left: got %s, want 201, amount 700, succeeded", rest.Body)
@@ -45,13 +45,13 @@ func TestWhatHappensAtStripeIsShown(t *testing.T) {
 		d, _ := all[0].(object)
 		return now.Number("amountRefunded") == 300 && d["status"] == "won" && d["fundsWithdrawn"] == false
 	})
-	told := map[string]bool{}
+	types := map[string]bool{}
 	for _, e := range s.Do(t, "GET", "/api/events?limit=100", nil).Data() {
-		told[e["type"].(string)] = true
+		types[e["type"].(string)] = true
 	}
 	for _, want := range []string{"payment.refunded", "payment.refund_failed", "payment.dispute_opened", "payment.dispute_closed"} {
-		if !told[want] {
-			t.Errorf("the feed does not tell %s: %v", want, told)
+		if !types[want] {
+			t.Errorf("the feed has no %s: %v", want, types)
 		}
 	}
 	if missing := s.Do(t, "POST", "/api/payments/pay_none/sync", nil); missing.Status != 404 {

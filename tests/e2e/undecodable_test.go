@@ -118,7 +118,7 @@ func TestWhatCannotBeDecodedStaysAsItIs(t *testing.T) {
 		t.Errorf("the records: got\n%s\nwant\n%s", after, before)
 	}
 	if n := strings.Count(g.Log(), "undecodable_record"); n < 3*len(undecodable) {
-		t.Errorf("the log tells of it %d times, want at least %v", n, 3*len(undecodable))
+		t.Errorf("the log names it %d times, want at least %v", n, 3*len(undecodable))
 	}
 }
 
@@ -128,7 +128,7 @@ func TestWhatIsSetAsideIsShownAndPutBack(t *testing.T) {
 	t.Parallel()
 	g := gateway.Start(t)
 	db := open(t, g)
-	const events = 2 // that the mock tells of a payment: that it was created, and that it succeeded
+	const events = 2 // of the mock for a payment: created and succeeded
 	applied := func() bool {
 		return number(t, db, `SELECT count(*) FROM record WHERE kind = 'webhook' AND status = 'applied'`) == events
 	}

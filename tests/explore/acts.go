@@ -35,7 +35,7 @@ func creates(at int, key string, r payments.CreateRequest) Act {
 	k := scoped(createRoute, key, "create")
 	return Act{Name: "create " + key, At: at, Key: key, do: func(ctx context.Context, p *process) string {
 		result, err := p.monetary().Create(ctx, tenant, r, k)
-		return p.heard(k.Scoped, result, err)
+		return p.recordResponse(k.Scoped, result, err)
 	}}
 }
 
@@ -65,7 +65,7 @@ func does(at int, what, key, of string, do func(ctx context.Context, s *payments
 		}
 		k := scoped(createRoute+"/"+id+"/"+what, key, what)
 		result, err := do(ctx, p.monetary(), id, k)
-		return p.heard(k.Scoped, result, err)
+		return p.recordResponse(k.Scoped, result, err)
 	}}
 }
 
@@ -123,8 +123,8 @@ func (m *monitor) asked(id string, amount int64) {
 	m.refunds[id][amount] = true
 }
 
-// heard records the response to a caller, unless the process was killed before it responded.
-func (p *process) heard(key string, result payments.Result, err error) string {
+// recordResponse records the response to a caller, unless the process was killed before it responded.
+func (p *process) recordResponse(key string, result payments.Result, err error) string {
 	if !p.world.live(p) {
 		return "none: the process died"
 	}

@@ -47,15 +47,15 @@ func named(all []*fate) map[string]*fate {
 
 // sendgrids are the possible fates of a request to SendGrid, by name.
 var sendgrids = func() map[string]*fate {
-	says := func(text string) string {
+	body := func(text string) string {
 		return fmt.Sprintf(`{"errors":[{"message":%q,"field":null,"help":null}]}`, text)
 	}
 	return named([]*fate{
-		{name: "400", status: 400, header: plain, body: says("Does not contain a valid address.")},
-		{name: "401", status: 401, header: plain, body: says("The provided authorization grant is invalid, expired, or revoked")},
-		{name: "403", status: 403, header: plain, body: says("The from address does not match a verified Sender Identity.")},
-		{name: "429", status: 429, header: plain, body: says("too many requests")},
-		{name: "503", status: 503, header: plain, body: says("service unavailable")},
+		{name: "400", status: 400, header: plain, body: body("Does not contain a valid address.")},
+		{name: "401", status: 401, header: plain, body: body("The provided authorization grant is invalid, expired, or revoked")},
+		{name: "403", status: 403, header: plain, body: body("The from address does not match a verified Sender Identity.")},
+		{name: "429", status: 429, header: plain, body: body("too many requests")},
+		{name: "503", status: 503, header: plain, body: body("service unavailable")},
 		{name: "500", status: 500, body: page},
 		{name: "500, done", does: true, status: 500, body: page},
 	})

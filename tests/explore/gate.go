@@ -9,7 +9,7 @@ import (
 // when it is released with the fate chosen for its call.
 type gate struct {
 	mu      sync.Mutex
-	arrived []*stop // since the last call of news
+	arrived []*stop // since the last call of newStops
 	all     []*stop // not released yet
 	closed  bool
 	bell    chan struct{} // receives a value when a thread arrives or ends
@@ -27,14 +27,14 @@ type stop struct {
 
 // call is a call that a thread is about to make.
 type call struct {
-	op     string  // "save", "POST /v1/payment_intents"
-	about  string  // the id of the record or object
-	always []*fate // the fates that can also apply to all later requests of the thread
-	wire   bool    // a call of a provider, not of the journal
-	writes bool    // the call can change something
-	fates  []*fate // the possible fates; the first is the default
-	late   []*fate // the possible fates once the call's context has ended; nil: the same as fates
-	tell   func() string
+	op      string  // "save", "POST /v1/payment_intents"
+	about   string  // the id of the record or object
+	always  []*fate // the fates that can also apply to all later requests of the thread
+	wire    bool    // a call of a provider, not of the journal
+	writes  bool    // the call can change something
+	fates   []*fate // the possible fates; the first is the default
+	late    []*fate // the possible fates once the call's context has ended; nil: the same as fates
+	summary func() string
 }
 
 // fate is the result of a call.
@@ -80,8 +80,8 @@ func (g *gate) quiet() {
 	}
 }
 
-// news returns the stops that have arrived since its last call.
-func (g *gate) news() []*stop {
+// newStops returns the stops that have arrived since its last call.
+func (g *gate) newStops() []*stop {
 	g.mu.Lock()
 	defer g.mu.Unlock()
 	arrived := g.arrived
@@ -131,7 +131,7 @@ type thread struct {
 
 type threadKey struct{}
 
-func (t *thread) within(ctx context.Context) context.Context {
+func (t *thread) with(ctx context.Context) context.Context {
 	return context.WithValue(ctx, threadKey{}, t)
 }
 

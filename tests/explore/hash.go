@@ -98,7 +98,7 @@ func (w *world) state() uint64 {
 		h.number(uint64(i))
 		h.text(answer)
 	}
-	for _, n := range w.told {
+	for _, n := range w.deliveries {
 		h.number(uint64(n))
 	}
 	h.number(w.backupHash)

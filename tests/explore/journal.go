@@ -32,8 +32,8 @@ var (
 var errOver = fault.New(fault.Internal, "history_over", "the history is over")
 
 // pass makes a call through the gate and returns the error that the caller gets.
-func (j journal) pass(ctx context.Context, op, about string, writing bool, tell func() string, do func() error) error {
-	c := call{op: op, about: about, writes: writing, fates: sure, tell: tell}
+func (j journal) pass(ctx context.Context, op, about string, writing bool, summary func() string, do func() error) error {
+	c := call{op: op, about: about, writes: writing, fates: sure, summary: summary}
 	if j.process.world.scenario.JournalFaults {
 		if c.fates = reads; writing {
 			c.fates = writes
@@ -53,7 +53,7 @@ func (j journal) pass(ctx context.Context, op, about string, writing bool, tell 
 	return err
 }
 
-// Save implements ports.Journal.
+// Save implements ports.Records.
 func (j journal) Save(ctx context.Context, records ...*ports.Record) []error {
 	errs := make([]error, len(records))
 	for i, r := range records {
@@ -61,8 +61,8 @@ func (j journal) Save(ctx context.Context, records ...*ports.Record) []error {
 			errs[i] = j.Journal.Save(ctx, r)[0]
 			continue
 		}
-		tell := func() string { return j.process.world.domain.tell(*r) }
-		errs[i] = j.pass(ctx, "save", r.ID, true, tell, func() error { return j.saved(ctx, r) })
+		summary := func() string { return j.process.world.domain.summary(*r) }
+		errs[i] = j.pass(ctx, "save", r.ID, true, summary, func() error { return j.saved(ctx, r) })
 		if fault.Is(errs[i], fault.UnknownOutcome) {
 			r.Rev-- // the caller does not learn that the record was written
 		}
@@ -82,7 +82,7 @@ func (j journal) saved(ctx context.Context, r *ports.Record) error {
 	return err
 }
 
-// Get implements ports.Journal.
+// Get implements ports.Records.
 func (j journal) Get(ctx context.Context, tenant, kind, id string) (r ports.Record, err error) {
 	if j.aside(kind) {
 		return j.Journal.Get(ctx, tenant, kind, id)
@@ -94,7 +94,7 @@ func (j journal) Get(ctx context.Context, tenant, kind, id string) (r ports.Reco
 	return r, perr
 }
 
-// Find implements ports.Journal.
+// Find implements ports.Records.
 func (j journal) Find(ctx context.Context, kind string, by ports.Unique, value string) (r ports.Record, err error) {
 	perr := j.pass(ctx, "find", string(by), false, nil, func() error {
 		r, err = j.Journal.Find(ctx, kind, by, value)
@@ -103,7 +103,7 @@ func (j journal) Find(ctx context.Context, kind string, by ports.Unique, value s
 	return r, perr
 }
 
-// List implements ports.Journal.
+// List implements ports.Records.
 func (j journal) List(ctx context.Context, tenant, kind string, filter ports.Filter, cursor string, limit int) (p ports.RecordPage, err error) {
 	perr := j.pass(ctx, "list", kind, false, nil, func() error {
 		p, err = j.Journal.List(ctx, tenant, kind, filter, cursor, limit)
@@ -112,7 +112,7 @@ func (j journal) List(ctx context.Context, tenant, kind string, filter ports.Fil
 	return p, perr
 }
 
-// Claim implements ports.Journal. A claim is not a choice point if no record is due.
+// Claim implements ports.Queue. A claim is not a choice point if no record is due.
 func (j journal) Claim(ctx context.Context, queue, owner string, lease time.Duration, n int, except ...string) (claims []ports.Claim, err error) {
 	w := j.process.world
 	due, ok := j.Next(func(name string) bool { return name == queue })
@@ -129,7 +129,7 @@ func (j journal) Claim(ctx context.Context, queue, owner string, lease time.Dura
 	return claims, nil
 }
 
-// Feed implements ports.Journal. It is not used here.
+// Feed implements ports.Feed. It is not used here.
 func (j journal) Feed(context.Context, string, int64, int) ([]event.Event, error) {
 	return nil, errOver
 }

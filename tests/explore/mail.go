@@ -52,7 +52,7 @@ func (d *mail) open(p *process) {
 	}
 	service := emails.New(emails.Options{
 		Journal: p.journal, Mailers: mailers, Text: htmltext.Text{}, Clock: p, IDs: p, From: email.Address{Email: "shop@example.com"},
-		Promise: email.AtMostOnce, Owner: p.name, Log: slog.New(slog.DiscardHandler),
+		Delivery: email.AtMostOnce, Owner: p.name, Log: slog.New(slog.DiscardHandler),
 	})
 	p.run, p.service = service.Run, service
 }
@@ -162,8 +162,8 @@ func (d *mail) over() {
 	}
 }
 
-// tell implements domain.
-func (d *mail) tell(r ports.Record) string {
+// summary implements domain.
+func (d *mail) summary(r ports.Record) string {
 	var m email.Message
 	if json.Unmarshal(r.Body, &m) != nil {
 		return "unreadable"

@@ -19,22 +19,22 @@ type monitor struct {
 	world *world
 	books []*stripesim.Sim // of all accounts that have existed
 
-	keys   map[string]string         // payment → the key with which it was created
-	kept   map[string]payment.Status // payment → the final status with which it was saved
-	told                             // what callers know
-	before told                      // at the last backup
+	keys      map[string]string         // payment → the key with which it was created
+	kept      map[string]payment.Status // payment → the final status with which it was saved
+	responses                           // what callers know
+	before    responses                 // at the last backup
 }
 
-// told is what the responses have told callers.
-type told struct {
+// responses is what callers have been answered.
+type responses struct {
 	final    map[string]string          // key → its final result
 	canceled map[string]bool            // payments
 	accepted map[string]map[string]bool // payment → keys that were answered 202
 	refunds  map[string]map[int64]bool  // payment → requested refund amounts, each with its own key
 }
 
-func (o told) copy() told {
-	c := told{maps.Clone(o.final), maps.Clone(o.canceled), map[string]map[string]bool{}, o.refunds}
+func (o responses) copy() responses {
+	c := responses{maps.Clone(o.final), maps.Clone(o.canceled), map[string]map[string]bool{}, o.refunds}
 	for id, keys := range o.accepted {
 		c.accepted[id] = maps.Clone(keys)
 	}
@@ -44,7 +44,7 @@ func (o told) copy() told {
 func newMonitor(w *world, sims []*stripesim.Sim) *monitor {
 	return &monitor{
 		world: w, books: sims, keys: map[string]string{}, kept: map[string]payment.Status{},
-		told: told{map[string]string{}, map[string]bool{}, map[string]map[string]bool{}, map[string]map[int64]bool{}},
+		responses: responses{map[string]string{}, map[string]bool{}, map[string]map[string]bool{}, map[string]map[int64]bool{}},
 	}
 }
 
@@ -54,7 +54,7 @@ func (m *monitor) remember() { m.before = m.copy() }
 // forget implements domain. After a restore the gateway does not know the responses since the
 // backup, so they are not checked.
 func (m *monitor) forget() {
-	m.told = m.before.copy()
+	m.responses = m.before.copy()
 	clear(m.kept)
 }
 

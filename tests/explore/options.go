@@ -56,7 +56,7 @@ func (w *world) usual(stops []*stop) (all []option) {
 	}
 	if w.due() == 0 {
 		for _, p := range w.idle() {
-			all = append(all, w.looks(p))
+			all = append(all, w.workerOption(p))
 		}
 	}
 	if w.last == nil || w.last.ended || !w.live(w.last.at) || !w.last.at.frozen.IsZero() {
@@ -113,7 +113,7 @@ func (w *world) fates(all []option, s *stop) []option {
 func (w *world) early(all []option) []option {
 	if w.due() == 0 {
 		for _, p := range w.idle() {
-			all = append(all, w.looks(p))
+			all = append(all, w.workerOption(p))
 		}
 	}
 	if w.acted < len(w.scenario.Acts) {
@@ -156,7 +156,7 @@ func (w *world) disturb(all []option, stops []*stop) []option {
 		}
 	}
 	if s.Events {
-		all = w.news(all)
+		all = w.addDeliveries(all)
 	}
 	return all
 }
@@ -190,15 +190,15 @@ func (s *stop) fates() []*fate {
 func (w *world) goesOn(s *stop, f *fate, n int) option {
 	return option{identity(kindGoOn, s.thread.act+1, len(s.call.op), n), func() string {
 		text := s.thread.name + ": " + s.call.op + " " + s.call.about
-		if s.call.tell != nil {
-			text += " " + s.call.tell()
+		if s.call.summary != nil {
+			text += " " + s.call.summary()
 		}
 		return text + " → " + f.name
 	}, func() { w.release(s, f) }}
 }
 
-func (w *world) looks(p *process) option {
-	return option{identity(kindWorker, p.slot, 0, 0), func() string { return p.name + "'s worker looks into its queue" }, func() { w.work(p) }}
+func (w *world) workerOption(p *process) option {
+	return option{identity(kindWorker, p.slot, 0, 0), func() string { return p.name + "'s worker polls its queue" }, func() { w.work(p) }}
 }
 
 func (w *world) waits(d time.Duration, whole bool, why string) option {
@@ -234,19 +234,19 @@ func (w *world) acts() option {
 	}}
 }
 
-// news adds the events that can be delivered now: the next one, and the last one again.
-func (w *world) news(all []option) []option {
+// addDeliveries adds the events that can be delivered now: the next one, and the last one again.
+func (w *world) addDeliveries(all []option) []option {
 	n := w.domain.events()
 	for i := range n {
-		if i >= len(w.told) || w.told[i] == 0 {
+		if i >= len(w.deliveries) || w.deliveries[i] == 0 {
 			all = append(all, w.delivers(i))
-			if i > 0 && w.told[i-1] == 1 {
+			if i > 0 && w.deliveries[i-1] == 1 {
 				all = append(all, w.delivers(i-1))
 			}
 			return all
 		}
 	}
-	if n > 0 && w.told[n-1] == 1 {
+	if n > 0 && w.deliveries[n-1] == 1 {
 		all = append(all, w.delivers(n-1))
 	}
 	return all
@@ -258,10 +258,10 @@ func (w *world) delivers(i int) option {
 		p = w.processes[0]
 	}
 	return option{identity(kindEvent, i, 0, 0), func() string { return fmt.Sprintf("event %d comes to %s", i+1, p.name) }, func() {
-		for len(w.told) <= i {
-			w.told = append(w.told, 0)
+		for len(w.deliveries) <= i {
+			w.deliveries = append(w.deliveries, 0)
 		}
-		w.told[i]++
+		w.deliveries[i]++
 		w.start(p, fmt.Sprintf("%s event %d", p.name, i+1), -1, func(ctx context.Context) string {
 			w.domain.deliver(ctx, p, i)
 			return ""

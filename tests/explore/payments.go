@@ -36,9 +36,9 @@ type monetary struct {
 	*monitor
 	world *world
 	sims  []*stripesim.Sim
-	// A request that only reads has the fates in looks.
-	fates, looks, always []*fate
-	upgraded             bool // processes run the next release from now on
+	// A request that only reads has the fates in readFates.
+	fates, readFates, always []*fate
+	upgraded                 bool // processes run the next release from now on
 }
 
 // teller is the part of a process that accepts events.
@@ -48,7 +48,7 @@ type teller struct {
 }
 
 func newPayments(w *world) domain {
-	d := &monetary{world: w, fates: stripeFates(w.scenario.Fates), looks: stripeFates(w.scenario.Looks), always: stripeFates(w.scenario.Always)[1:]}
+	d := &monetary{world: w, fates: stripeFates(w.scenario.Fates), readFates: stripeFates(w.scenario.Looks), always: stripeFates(w.scenario.Always)[1:]}
 	for n := range max(w.scenario.Providers, 1) {
 		d.sims = append(d.sims, d.account(accounts[n]))
 	}
@@ -214,7 +214,7 @@ func (p *process) monetary() *payments.Service { return p.service.(teller).Servi
 func (d *monetary) befalls(req *http.Request) (once, always []*fate) {
 	switch {
 	case req.Method == http.MethodGet:
-		return d.looks, nil
+		return d.readFates, nil
 	case d.world.scenario.Refuses != "" && strings.HasPrefix(req.URL.Host, accounts[0]):
 		return append([]*fate{stripes[d.world.scenario.Refuses]}, d.fates...), d.always
 	}
@@ -274,19 +274,19 @@ func (d *monetary) deliver(ctx context.Context, p *process, event int) {
 			Payload: all[event].Body, Secret: signed + accounts[n], Timestamp: p.Now(),
 		}).Header
 		t := p.service.(teller)
-		news, err := t.hook.Verify(ctx, all[event].Body, func(string) string { return header })
+		events, err := t.hook.Verify(ctx, all[event].Body, func(string) string { return header })
 		if err != nil {
 			panic(err)
 		}
-		for _, e := range news {
+		for _, e := range events {
 			_, _ = t.ApplyWebhook(ctx, e) // the provider sends it again if it fails
 		}
 		return
 	}
 }
 
-// tell implements domain.
-func (d *monetary) tell(r ports.Record) string {
+// summary implements domain.
+func (d *monetary) summary(r ports.Record) string {
 	var p payment.Payment
 	if json.Unmarshal(r.Body, &p) != nil {
 		return "unreadable"

@@ -121,7 +121,7 @@ var Rules = []Rule{
 		Name: "a refund that an older copy does not have is looked for before it is made",
 		Edits: []Edit{{
 			"core/payments/restored.go",
-			"!s.knownBefore(&p, op) || op.Action != payment.Refund",
+			"!s.predatesRestore(&p, op) || op.Action != payment.Refund",
 			"true || op.Action != payment.Refund",
 		}},
 		Scenario: "an older state is restored when the provider has forgotten its keys", Bound: 0,
@@ -167,8 +167,8 @@ var Rules = []Rule{
 		Name: "a look goes back far enough, by the provider's clock",
 		Edits: []Edit{{
 			"core/payments/listing.go",
-			"from = from.Add(-pad); from.Before(w.from)",
-			"from = from.Add(-pad); false",
+			"from = from.Add(-clockMargin); from.Before(w.from)",
+			"from = from.Add(-clockMargin); false",
 		}},
 		Scenario: "the provider's clock is behind", Bound: 2, Wrong: "a charge of a payment that was answered canceled",
 	},
@@ -203,7 +203,7 @@ var Rules = []Rule{
 		Name: "an attempt that was interrupted may have gone out",
 		Edits: []Edit{{
 			"core/emails/send.go",
-			"m.Attempts[n-1].Outcome == email.Attempting {",
+			"last.Outcome == email.Attempting {",
 			"false {",
 		}},
 		Scenario: "mail at_most_once, processes stand still and die", Bound: 1, Wrong: copied,
@@ -213,7 +213,7 @@ var Rules = []Rule{
 		Edits: []Edit{{
 			"adapters/mail/sendgridmail/errors.go",
 			"if !x.DecodeRefusal(&body) {\n\t\treturn nil",
-			"if !x.DecodeRefusal(&body) {\n\t\treturn []refusal.Said{{Words: \"x\"}}",
+			"if !x.DecodeRefusal(&body) {\n\t\treturn []refusal.ProviderError{{Words: \"x\"}}",
 		}},
 		Scenario: "mail at_most_once", Bound: 1, Wrong: copied,
 	},

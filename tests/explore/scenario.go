@@ -125,8 +125,8 @@ func (w *world) step() bool {
 
 func (w *world) take(o option) {
 	w.taken++
-	if w.trace != nil {
-		*w.trace = append(*w.trace, o.label())
+	if w.labels != nil {
+		*w.labels = append(*w.labels, o.label())
 	}
 	o.take()
 }
@@ -171,7 +171,7 @@ func (w *world) end() {
 	w.drain()
 	if w.scenario.Events {
 		for i := range w.domain.events() {
-			if i >= len(w.told) || w.told[i] == 0 {
+			if i >= len(w.deliveries) || w.deliveries[i] == 0 {
 				w.take(w.delivers(i))
 				w.drain()
 			}

@@ -109,14 +109,14 @@ func (s *Search) Waiting() int { return len(s.now) - s.Done }
 // of thousands some stray repeatedly.
 const tries = 500
 
-func (s *Search) again(t *testing.T, n *node, grow bool, trace *[]string) (wrong []string) {
+func (s *Search) again(t *testing.T, n *node, grow bool, labels *[]string) (wrong []string) {
 	for range tries {
 		before := s.strayed
-		if wrong = s.run(t, n, grow, trace); s.strayed == before {
+		if wrong = s.run(t, n, grow, labels); s.strayed == before {
 			return wrong
 		}
-		if trace != nil {
-			*trace = nil
+		if labels != nil {
+			*labels = nil
 		}
 	}
 	s.Diverged++
@@ -124,11 +124,11 @@ func (s *Search) again(t *testing.T, n *node, grow bool, trace *[]string) (wrong
 }
 
 // run runs one history and returns its violations.
-func (s *Search) run(t *testing.T, n *node, grow bool, trace *[]string) (wrong []string) {
+func (s *Search) run(t *testing.T, n *node, grow bool, labels *[]string) (wrong []string) {
 	path := n.path()
 	synctest.Test(t, func(*testing.T) {
 		w := newWorld(s.Scenario)
-		w.trace = trace
+		w.labels = labels
 		defer w.close()
 		if s.lead(w, n, path, grow) {
 			w.end()
@@ -157,7 +157,7 @@ func (s *Search) lead(w *world, n *node, path []*node, grow bool) bool {
 	for step := int32(0); step < end; step++ {
 		w.settle()
 		grow = grow && len(w.wrong) == 0 // histories after a violation are not explored
-		if step > n.step && w.trace == nil {
+		if step > n.step && w.labels == nil {
 			state := w.state()
 			if _, known := s.visited[state]; known {
 				s.Merged++
@@ -183,8 +183,8 @@ func (s *Search) lead(w *world, n *node, path []*node, grow bool) bool {
 			}
 		}
 		w.take(all[pick])
-		if w.trace != nil && pick > 0 {
-			(*w.trace)[len(*w.trace)-1] = "* " + (*w.trace)[len(*w.trace)-1]
+		if w.labels != nil && pick > 0 {
+			(*w.labels)[len(*w.labels)-1] = "* " + (*w.labels)[len(*w.labels)-1]
 		}
 	}
 	return true

@@ -48,7 +48,7 @@ func (w *wire) RoundTrip(req *http.Request) (*http.Response, error) {
 	f := w.process.world.gate.stop(ctx, w.process.thread(ctx), call{
 		op: req.Method + " " + req.URL.Path, wire: true, writes: req.Method != http.MethodGet,
 		fates: once, always: always, late: beyond,
-		tell: func() string { return describe(req, body) },
+		summary: func() string { return describe(req, body) },
 	})
 	if f == nil {
 		return nil, errReset

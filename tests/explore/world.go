@@ -18,28 +18,28 @@ const stall = 100 * time.Second
 
 // world is one history of a scenario, in its own synctest bubble.
 type world struct {
-	scenario  *Scenario
-	domain    domain
-	gate      *gate
-	journal   *memjournal.Journal
-	processes []*process // the live processes, by slot
-	threads   []*thread  // in progress
-	gone      []*thread  // of processes that were killed
-	current   *thread    // the thread that ran last
-	acted     int        // how many acts of the script have begun
-	expired   int        // how many of them have expired keys
-	last      *thread    // the thread of the last act
-	answers   []string   // the responses, by act
-	backup    *memjournal.State
-	backedUp  time.Time // when the backup was made
-	restored  time.Time // when it was restored
-	told      []int     // how often each event was delivered
-	crashes   int
-	stepped   bool      // a clock has been stepped
-	passed    int       // how often time has passed
-	ending    bool      // no more choices
-	taken     int       // the number of options taken
-	trace     *[]string // the options taken, in words; nil if not recorded
+	scenario   *Scenario
+	domain     domain
+	gate       *gate
+	journal    *memjournal.Journal
+	processes  []*process // the live processes, by slot
+	threads    []*thread  // in progress
+	gone       []*thread  // of processes that were killed
+	current    *thread    // the thread that ran last
+	acted      int        // how many acts of the script have begun
+	expired    int        // how many of them have expired keys
+	last       *thread    // the thread of the last act
+	answers    []string   // the responses, by act
+	backup     *memjournal.State
+	backedUp   time.Time // when the backup was made
+	restored   time.Time // when it was restored
+	deliveries []int     // how often each event was delivered
+	crashes    int
+	stepped    bool      // a clock has been stepped
+	passed     int       // how often time has passed
+	ending     bool      // no more choices
+	taken      int       // the number of options taken
+	labels     *[]string // the options taken, in words; nil if not recorded
 
 	mu    sync.Mutex // guards what threads report
 	wrong []string
@@ -80,8 +80,8 @@ type domain interface {
 	calm()
 	// over checks for violations at the end.
 	over()
-	// tell returns a record in words.
-	tell(r ports.Record) string
+	// summary returns a record in words.
+	summary(r ports.Record) string
 }
 
 // process is one of the processes that share the journal.
@@ -134,7 +134,7 @@ func (w *world) boot(slot int, name string) *process {
 // start starts a thread.
 func (w *world) start(p *process, name string, act int, do func(ctx context.Context) string) *thread {
 	t := &thread{name: name, at: p, act: act}
-	ctx, cancel := context.WithCancel(t.within(context.Background()))
+	ctx, cancel := context.WithCancel(t.with(context.Background()))
 	t.stop = cancel
 	w.threads = append(w.threads, t)
 	w.current = t
@@ -159,7 +159,7 @@ func (w *world) work(p *process) {
 // choice.
 func (w *world) settle() {
 	synctest.Wait()
-	for _, s := range w.gate.news() {
+	for _, s := range w.gate.newStops() {
 		if t := s.thread; w.live(t.at) && !slices.Contains(w.threads, t) {
 			w.threads = append(w.threads, t) // its caller got the response before it was done
 		}

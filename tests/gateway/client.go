@@ -58,6 +58,15 @@ func (a Answer) Data() []map[string]any {
 	return out
 }
 
+// HasStatus fails the test if the answer has another status. what, if given, says which
+// answer it is.
+func (a Answer) HasStatus(t testing.TB, want int, what ...string) {
+	t.Helper()
+	if a.Status != want {
+		t.Errorf("%sstatus = %d, want %d: %s", strings.Join(append(what, ""), ": "), a.Status, want, a.Body)
+	}
+}
+
 // Header is a set of request headers.
 type Header map[string]string
 

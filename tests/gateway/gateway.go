@@ -96,7 +96,7 @@ func (g *Gateway) Command(t testing.TB, args ...string) *exec.Cmd {
 			t.Fatal(err)
 		}
 	}
-	cmd := exec.Command(binary, args...) //nolint:noctx // it ends when the test says so
+	cmd := exec.Command(binary, args...) //nolint:noctx // the test ends it
 	cmd.Dir, cmd.Env = g.Dir, g.Env
 	return cmd
 }

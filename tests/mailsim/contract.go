@@ -11,6 +11,7 @@ import (
 	"patchbay/core/email"
 	"patchbay/ports"
 	"patchbay/tests/contract/mailtest"
+	"patchbay/tests/defaultpolicy"
 )
 
 // Patience is how long the mailers under test must wait for a response.
@@ -64,7 +65,7 @@ func Contract(t *testing.T, faults map[mailtest.Fault]faultserver.Fault, open fu
 			},
 		}
 	}
-	policy := resilience.Default
+	policy := defaultpolicy.Provider()
 	policy.Attempts = 1 // the suite makes one call fail and must see its error
 	t.Run("mail", func(t *testing.T) {
 		t.Parallel()

@@ -10,7 +10,7 @@ import (
 	"patchbay/ports"
 )
 
-// Attach implements ports.Journal: it writes the record and its children atomically.
+// Attach implements ports.Children: it writes the record and its children atomically.
 func (j *Journal) Attach(ctx context.Context, parent *ports.Record, children ...*ports.Record) error {
 	if err := record.Attachable(parent, children); err != nil {
 		return err
@@ -37,7 +37,7 @@ func (j *Journal) anyThere(records []*ports.Record) bool {
 	return slices.ContainsFunc(records, func(c *ports.Record) bool { return j.records[name{c.Tenant, c.Kind, c.ID}].Rev > 0 })
 }
 
-// Detach implements ports.Journal.
+// Detach implements ports.Children.
 func (j *Journal) Detach(ctx context.Context, parent *ports.Record) error {
 	return j.saveAnd(ctx, Detach, parent, nil, func() { j.orphan(*parent) })
 }
@@ -51,7 +51,7 @@ func (j *Journal) orphan(parent ports.Record) {
 	}
 }
 
-// Purge implements ports.Journal.
+// Purge implements ports.Maintenance.
 func (j *Journal) Purge(ctx context.Context, tenant, kind string, before time.Time, n int) (int, error) {
 	if err := j.enter(ctx, Purge); err != nil {
 		return 0, err
@@ -70,7 +70,7 @@ func (j *Journal) Purge(ctx context.Context, tenant, kind string, before time.Ti
 	return len(old), nil
 }
 
-// Sweep implements ports.Journal. There is never anything to sweep.
+// Sweep implements ports.Children. There is never anything to sweep.
 func (j *Journal) Sweep(ctx context.Context, _ time.Time, _ int) (int, error) {
 	return 0, j.enter(ctx, Sweep)
 }

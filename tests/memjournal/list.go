@@ -8,7 +8,7 @@ import (
 	"patchbay/ports"
 )
 
-// List implements ports.Journal.
+// List implements ports.Records.
 func (j *Journal) List(ctx context.Context, tenant, kind string, filter ports.Filter, cursor string, limit int) (ports.RecordPage, error) {
 	if err := j.enter(ctx, List); err != nil {
 		return ports.RecordPage{}, err
@@ -23,11 +23,11 @@ func (j *Journal) List(ctx context.Context, tenant, kind string, filter ports.Fi
 	pager := ports.NewPager(limit)
 	for i, r := range found {
 		if !pager.Take(len(r.Body)) {
-			return ports.PageOfRecords(found[:i], true), nil
+			return ports.PageOfRecords(found[:i], true, nil)
 		}
 		found[i].Content, found[i].Partial = nil, len(r.Content) > 0
 	}
-	return ports.PageOfRecords(found, false), nil
+	return ports.PageOfRecords(found, false, nil)
 }
 
 // selected returns copies of the matching records, in the order of List.
@@ -49,12 +49,7 @@ func (j *Journal) selected(tenant, kind string, f ports.Filter, wanted func(port
 }
 
 // place returns the position of a record in a list.
-func place(r ports.Record) ports.Cursor {
-	if r.Index.Created.IsZero() {
-		return ports.Cursor{ID: r.ID}
-	}
-	return ports.Cursor{Created: r.Index.Created.UnixMicro(), ID: r.ID}
-}
+func place(r ports.Record) ports.Cursor { return ports.CursorAt(r.Index.Created, r.ID) }
 
 func newestFirst(a, b ports.Cursor) int {
 	return cmp.Or(cmp.Compare(b.Created, a.Created), cmp.Compare(b.ID, a.ID))

@@ -84,7 +84,7 @@ func (j *Journal) enter(ctx context.Context, op string) error {
 	return j.Fail(op)
 }
 
-// Save implements ports.Journal.
+// Save implements ports.Records.
 func (j *Journal) Save(ctx context.Context, records ...*ports.Record) []error {
 	errs := make([]error, len(records))
 	for i, r := range records {
@@ -180,7 +180,7 @@ func (j *Journal) taken(at name, by ports.Unique, value string) bool {
 	return ok && holder != at
 }
 
-// Get implements ports.Journal.
+// Get implements ports.Records.
 func (j *Journal) Get(ctx context.Context, tenant, kind, id string) (ports.Record, error) {
 	if err := j.enter(ctx, Get); err != nil {
 		return ports.Record{}, err
@@ -190,7 +190,7 @@ func (j *Journal) Get(ctx context.Context, tenant, kind, id string) (ports.Recor
 	return j.read(name{tenant, kind, id})
 }
 
-// Find implements ports.Journal.
+// Find implements ports.Records.
 func (j *Journal) Find(ctx context.Context, kind string, by ports.Unique, value string) (ports.Record, error) {
 	if err := j.enter(ctx, Find); err != nil {
 		return ports.Record{}, err
@@ -209,7 +209,7 @@ func (j *Journal) read(at name) (ports.Record, error) {
 	return clone(r), nil
 }
 
-// Claim implements ports.Journal.
+// Claim implements ports.Queue.
 func (j *Journal) Claim(ctx context.Context, queue, owner string, lease time.Duration, n int, except ...string) ([]ports.Claim, error) {
 	if err := j.enter(ctx, Claim); err != nil {
 		return nil, err
@@ -237,12 +237,12 @@ func (j *Journal) Claim(ctx context.Context, queue, owner string, lease time.Dur
 	return claims, nil
 }
 
-// Publish implements ports.Journal. There is never anything left to publish.
+// Publish implements ports.Feed. There is never anything left to publish.
 func (j *Journal) Publish(ctx context.Context, _ int) (int, error) {
 	return 0, j.enter(ctx, Publish)
 }
 
-// Feed implements ports.Journal.
+// Feed implements ports.Feed.
 func (j *Journal) Feed(ctx context.Context, tenant string, after int64, n int) ([]event.Event, error) {
 	if err := j.enter(ctx, Feed); err != nil {
 		return nil, err
@@ -263,7 +263,7 @@ func (j *Journal) Feed(ctx context.Context, tenant string, after int64, n int) (
 	return events, nil
 }
 
-// Count implements ports.Journal.
+// Count implements ports.Queue.
 func (j *Journal) Count(ctx context.Context, limit int, sets ...ports.Set) ([]ports.Count, error) {
 	if err := j.enter(ctx, Count); err != nil {
 		return nil, err
@@ -289,7 +289,7 @@ func (j *Journal) Count(ctx context.Context, limit int, sets ...ports.Set) ([]po
 	return counts, nil
 }
 
-// Ping implements ports.Journal.
+// Ping implements ports.Maintenance.
 func (j *Journal) Ping(ctx context.Context) error { return j.enter(ctx, Ping) }
 
 // stored returns a time with the precision of a store.

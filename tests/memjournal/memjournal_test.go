@@ -9,7 +9,7 @@ import (
 	"patchbay/tests/memjournal"
 )
 
-func TestFail(t *testing.T) {
+func TestFailDecidesTheResultOfAnOperation(t *testing.T) {
 	t.Parallel()
 	for _, row := range []struct {
 		name   string
@@ -17,15 +17,15 @@ func TestFail(t *testing.T) {
 		kind   fault.Kind
 		kept   bool
 	}{
-		{"before a save, nothing is written", memjournal.Save, fault.Unavailable, false},
-		{"after a save, the record is there", memjournal.Saved, fault.UnknownOutcome, true},
+		{"a failure before a save writes nothing", memjournal.Save, fault.Unavailable, false},
+		{"a failure after a save leaves the record stored", memjournal.Saved, fault.UnknownOutcome, true},
 	} {
 		t.Run(row.name, func(t *testing.T) {
 			t.Parallel()
 			j := memjournal.New(clock.System{})
 			j.Fail = func(op string) error {
 				if op == row.moment {
-					return fault.New(row.kind, "told_to", "the test said so")
+					return fault.New(row.kind, "scripted", "as the test demands")
 				}
 				return nil
 			}
@@ -38,7 +38,7 @@ func TestFail(t *testing.T) {
 			}
 			_, err := j.Get(t.Context(), "t", "k", "1")
 			if kept := err == nil; kept != row.kept {
-				t.Errorf("record kept = %v (%v), want %v", kept, err, row.kept)
+				t.Errorf("the record is stored = %t (%v), want %t", kept, err, row.kept)
 			}
 		})
 	}

@@ -249,7 +249,7 @@ func (in input) check() *failure {
 		return refuse(http.StatusUnprocessableEntity, "amount_too_small", "amount")
 	case in.Pay && in.Token == "":
 		return refuse(http.StatusUnprocessableEntity, "token_missing", "token")
-	case !(payment.MetadataLimits{Keys: maxKeys, Key: maxKey, Value: maxValue}).Takes(in.Metadata, 0):
+	case !(payment.MetadataLimits{Keys: maxKeys, Key: maxKey, Value: maxValue}).Allows(in.Metadata, 0):
 		return refuse(http.StatusUnprocessableEntity, "metadata_too_large", "metadata")
 	}
 	return nil

@@ -9,6 +9,7 @@ import (
 	"patchbay/core/payment"
 	"patchbay/ports"
 	"patchbay/tests/contract/paymenttest"
+	"patchbay/tests/defaultpolicy"
 	"patchbay/tests/orderpay"
 )
 
@@ -30,7 +31,7 @@ func TestContract(t *testing.T) {
 	})
 	t.Run("payments within a policy", func(t *testing.T) {
 		t.Parallel()
-		policy := resilience.Default
+		policy := defaultpolicy.Provider()
 		policy.Attempts = 1 // the suite makes one call fail, and wants to see it
 		paymenttest.Run(t, methods, harness(func(g *orderpay.Gateway) ports.PaymentGateway {
 			return resilience.NewGateway(g, resilience.Options{Policy: policy})

@@ -236,7 +236,7 @@ func (s *shopper) settled(ctx context.Context) payment.Payment {
 
 func settledRefunds(p payment.Payment) bool {
 	for _, r := range p.Refunds {
-		if !r.Released && !r.Status.Settled() {
+		if !r.Released && !r.Status.Final() {
 			return false
 		}
 	}

@@ -69,7 +69,7 @@ func (g *Gateway) Compose(change payment.Change) (string, error) {
 	case payment.CreateRequest:
 		approve := r.Confirmation == payment.ConfirmClient && !r.Confirm
 		switch {
-		case !g.Capabilities().Counts(r.Currency):
+		case !g.Capabilities().SupportsCurrency(r.Currency):
 			return "", g.fault("create", fault.Unsupported, "currency_unsupported", "currency")
 		case approve && r.ReturnURL == "":
 			return "", g.fault("create", fault.Unsupported, "confirmation_unsupported", "returnUrl")

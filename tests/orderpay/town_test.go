@@ -29,6 +29,7 @@ import (
 	"patchbay/core/payments"
 	"patchbay/core/webhook"
 	"patchbay/ports"
+	"patchbay/tests/defaultpolicy"
 	"patchbay/tests/memjournal"
 	"patchbay/tests/orderpay"
 )
@@ -96,7 +97,7 @@ func (w *town) boot() {
 		w.count("kills")
 	}
 	p := &process{town: w, done: make(chan struct{})}
-	policy := resilience.Default
+	policy := defaultpolicy.Provider()
 	policy.Attempts = 2
 	within := func(g ports.PaymentGateway, err error) ports.PaymentGateway {
 		if err != nil {

@@ -234,7 +234,7 @@ func (s *apiClient) tooLarge(id string) call {
 }
 
 func (s *apiClient) webhook(id string) call {
-	return s.one("POST", "/api/webhooks/nobody", id, s.inner(), 404, refused(id, ""), asJSON)
+	return s.one("POST", "/api/webhooks/unknown", id, s.inner(), 404, refused(id, ""), asJSON)
 }
 
 func (s *apiClient) waits(id string) call {

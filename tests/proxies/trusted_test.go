@@ -14,7 +14,7 @@ import (
 )
 
 // With the documented settings the gateway takes the client's address from a trusted proxy, whatever
-// the client claims, and from nobody else. A trusted proxy may have any number of connections.
+// the client claims, and from no other peer. A trusted proxy may have any number of connections.
 func TestTrustedProxies(t *testing.T) {
 	for name, start := range proxies {
 		t.Run(name, func(t *testing.T) {
@@ -28,7 +28,7 @@ func TestTrustedProxies(t *testing.T) {
 				{"a client of the proxy that names another", p.address, "127.0.0.2", made, "127.0.0.2"},
 				{"a client of the proxy that names two", p.address, "127.0.0.2", made + ", 127.0.0.1", "127.0.0.2"},
 				{"a client that is no proxy and names another", direct, "127.0.0.3", made, "127.0.0.3"},
-				{"a proxy on the machine that names nobody", direct, "127.0.0.1", "X: y", "127.0.0.1"},
+				{"a proxy on the machine without X-Forwarded-For", direct, "127.0.0.1", "X: y", "127.0.0.1"},
 			} {
 				t.Run(row.name, func(t *testing.T) {
 					id := strings.ReplaceAll(row.name, " ", "_")[:min(len(row.name), 64)]
@@ -39,7 +39,7 @@ func TestTrustedProxies(t *testing.T) {
 						t.Fatalf("got %v, want 200, X-Request-Id %v", got, id)
 					}
 					if client := clientOf(t, g, id); client != row.client {
-						t.Errorf("the log says it is %s, want %s", client, row.client)
+						t.Errorf("client in the log = %s, want %s", client, row.client)
 					}
 				})
 			}
@@ -82,7 +82,7 @@ func TestProxiesThatAreNotTrusted(t *testing.T) {
 			defer c.close()
 			c.get(t, "first", key, "X: y")
 			if client := clientOf(t, g, "first"); client != "127.0.0.1" {
-				t.Errorf("the log says it is %s, want 127.0.0.1", client)
+				t.Errorf("client in the log = %s, want 127.0.0.1", client)
 			}
 			var all sync.WaitGroup
 			var mu sync.Mutex

@@ -244,11 +244,11 @@ func (r *report) finish(goTest error) (ok bool) {
 		r.tally.failed = 1 // a wrong pattern or flag: no test was run
 	}
 	r.printContract()
-	for _, said := range slices.Sorted(slices.Values(r.counts)) {
-		fmt.Fprintf(r.out, "count  %s\n\n", said)
+	for _, line := range slices.Sorted(slices.Values(r.counts)) {
+		fmt.Fprintf(r.out, "count  %s\n\n", line)
 	}
-	for _, said := range slices.Sorted(maps.Keys(r.judges)) {
-		fmt.Fprintf(r.out, "judge  %s\n\n", said)
+	for _, line := range slices.Sorted(maps.Keys(r.judges)) {
+		fmt.Fprintf(r.out, "judge  %s\n\n", line)
 	}
 	if r.tally == (tally{}) {
 		fmt.Fprintln(r.out, "no test ran")

@@ -101,8 +101,12 @@ type Dispute struct {
 // EmailRequest defines model for EmailRequest.
 type EmailRequest struct {
 	Attachments []Attachment `json:"attachments,omitempty,omitzero"`
-	Bcc         []string     `json:"bcc,omitempty,omitzero"`
-	Cc          []string     `json:"cc,omitempty,omitzero"`
+
+	// Bcc See to for the limit of all recipients.
+	Bcc []string `json:"bcc,omitempty,omitzero"`
+
+	// Cc See to for the limit of all recipients.
+	Cc []string `json:"cc,omitempty,omitzero"`
 
 	// Delivery What to do when an attempt's outcome is not known.
 	Delivery string `json:"delivery,omitempty,omitzero"`
@@ -128,7 +132,7 @@ type EmailRequest struct {
 	// Text Derived from html where absent.
 	Text string `json:"text,omitempty,omitzero"`
 
-	// To ada@example.com or Ada <ada@example.com>. All of them see each other.
+	// To ada@example.com or Ada <ada@example.com>. All of them see each other. to, cc and bcc take at most 1000 recipients together.
 	To []string `json:"to"`
 }
 

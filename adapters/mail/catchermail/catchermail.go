@@ -37,18 +37,12 @@ type Catcher struct {
 	next  int64    // number of the next file
 }
 
-const ending = ".eml"
+const extension = ".eml"
 
 // New opens the directory. It returns Unavailable if the directory cannot be written to.
 func New(o Options) (*Catcher, error) {
-	if err := os.MkdirAll(o.Path, 0o700); err != nil {
-		return nil, fault.Wrap(fault.Unavailable, "catchermail.open", err)
-	}
-	entries, err := os.ReadDir(o.Path)
+	entries, err := prepare(o.Path)
 	if err != nil {
-		return nil, fault.Wrap(fault.Unavailable, "catchermail.open", err)
-	}
-	if err := writable(o.Path); err != nil {
 		return nil, fault.Wrap(fault.Unavailable, "catchermail.open", err)
 	}
 	c := &Catcher{Options: o, next: 1}
@@ -61,24 +55,30 @@ func New(o Options) (*Catcher, error) {
 	return c, nil
 }
 
-// writable checks that files can be created in a directory. Otherwise mail would wait in
-// the queue without a visible reason.
-func writable(dir string) error {
+// prepare creates a directory if there is none, and lists it. It checks that files can be
+// created in it; otherwise mail would wait in the queue without a visible reason.
+func prepare(dir string) ([]os.DirEntry, error) {
+	if err := os.MkdirAll(dir, 0o700); err != nil {
+		return nil, err
+	}
 	f, err := os.CreateTemp(dir, "writable-*.part")
 	if err != nil {
-		return err
+		return nil, err
 	}
-	return errors.Join(f.Close(), os.Remove(f.Name()))
+	if err := errors.Join(f.Close(), os.Remove(f.Name())); err != nil {
+		return nil, err
+	}
+	return os.ReadDir(dir)
 }
 
 // fileName starts with the number, so that names sort by age, and includes the message's
 // id, so that a message received twice can be recognised.
-func fileName(n int64, id string) string { return fmt.Sprintf("%010d-%s%s", n, id, ending) }
+func fileName(n int64, id string) string { return fmt.Sprintf("%010d-%s%s", n, id, extension) }
 
 func number(name string) (n int64, ok bool) {
 	var id string
 	_, err := fmt.Sscanf(name, "%d-%s", &n, &id)
-	return n, err == nil && strings.HasSuffix(id, ending)
+	return n, err == nil && strings.HasSuffix(id, extension)
 }
 
 // Name implements ports.Mailer.
@@ -98,7 +98,8 @@ func (c *Catcher) Send(ctx context.Context, m email.Message) (email.Receipt, err
 	if err := c.store(name, m); err != nil {
 		return email.Receipt{}, err
 	}
-	return email.Receipt{Reference: name}, c.prune(name)
+	c.prune(name)
+	return email.Receipt{Reference: name}, nil
 }
 
 func (c *Catcher) reserve(id string) string {
@@ -113,7 +114,11 @@ func (c *Catcher) reserve(id string) string {
 // after that, an error leaves the outcome unknown.
 func (c *Catcher) store(name string, m email.Message) error {
 	path := filepath.Join(c.Path, name)
-	if err := writeSynced(path+".part", m); err != nil {
+	f, err := os.OpenFile(path+".part", os.O_CREATE|os.O_EXCL|os.O_WRONLY, 0o600) //nolint:gosec // in the operator's own directory
+	if err == nil {
+		err = writeTo(f, m)
+	}
+	if err != nil {
 		if removed := os.Remove(path + ".part"); !fault.Is(err, fault.Invalid) {
 			return fault.Wrap(fault.Unavailable, "catchermail.store", errors.Join(err, removed))
 		}
@@ -132,27 +137,19 @@ func (c *Catcher) store(name string, m email.Message) error {
 	return nil
 }
 
-// writeSynced writes a message directly to a file, because a large message should not be
-// copied in memory. It returns Invalid if the message cannot be written anywhere.
-func writeSynced(path string, m email.Message) error {
-	f, err := os.OpenFile(path, os.O_CREATE|os.O_EXCL|os.O_WRONLY, 0o600) //nolint:gosec // in the operator's own directory
-	if err != nil {
-		return err
-	}
-	return writeTo(f, m)
-}
-
 // buffers holds the write buffers. For a small message, allocating a new one would cost
 // more than all other work.
 var buffers = sync.Pool{New: func() any { return bufio.NewWriterSize(nil, 64<<10) }}
 
-// writeTo writes a message to a file, syncs it to disk, and closes it.
+// writeTo writes a message to a file, syncs it to disk, and closes it. The message is not
+// copied in memory, because it may be large. It returns Invalid if the message cannot be
+// written anywhere.
 func writeTo(f *os.File, m email.Message) error {
-	to := &sink{file: f}
+	to := &errorWriter{file: f}
 	w := buffers.Get().(*bufio.Writer) // nothing else is in it
 	defer buffers.Put(w)
 	w.Reset(to)
-	err := write(w, m)
+	err := writeMessage(w, m)
 	flushed := w.Flush()
 	if to.err != nil { // the message may be fine
 		err = to.err
@@ -160,13 +157,13 @@ func writeTo(f *os.File, m email.Message) error {
 	return errors.Join(err, flushed, f.Sync(), f.Close())
 }
 
-// sink is a file that remembers its first write error.
-type sink struct {
+// errorWriter is a file that remembers its first write error.
+type errorWriter struct {
 	file *os.File
 	err  error
 }
 
-func (s *sink) Write(p []byte) (n int, err error) {
+func (s *errorWriter) Write(p []byte) (n int, err error) {
 	n, err = s.file.Write(p)
 	if s.err == nil {
 		s.err = err
@@ -176,17 +173,16 @@ func (s *sink) Write(p []byte) (n int, err error) {
 
 // prune records a new file and removes the oldest beyond Keep. If a file cannot be removed,
 // the message still counts as accepted.
-func (c *Catcher) prune(name string) error {
+func (c *Catcher) prune(name string) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	c.names = append(c.names, name)
 	for len(c.names) > c.Keep {
 		if err := os.Remove(filepath.Join(c.Path, c.names[0])); err != nil && !errors.Is(err, os.ErrNotExist) {
-			return nil //nolint:nilerr // see above; it is tried again with the next message
+			return // it is tried again with the next message
 		}
 		c.names = c.names[1:]
 	}
-	return nil
 }
 
 // List describes the newest messages, newest first.

@@ -12,9 +12,9 @@ import (
 	"patchbay/core/email"
 )
 
-// write writes the message as a mail server receives it, but with its tags and metadata in
-// headers, because there is no provider to store them.
-func write(w io.Writer, m email.Message) error {
+// writeMessage writes the message as a mail server receives it, but with its tags and
+// metadata in headers, because there is no provider to store them.
+func writeMessage(w io.Writer, m email.Message) error {
 	headers := maps.Clone(m.Headers)
 	if headers == nil {
 		headers = make(map[string]string)

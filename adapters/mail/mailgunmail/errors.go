@@ -2,7 +2,6 @@ package mailgunmail
 
 import (
 	"errors"
-	"fmt"
 	"net/http"
 	"net/url"
 	"strings"
@@ -19,17 +18,17 @@ import (
 // and so counts like a wrong key: other providers must send until it is fixed. 420 is
 // Mailgun's own status for a domain that has reached its sending limit.
 var table = []refusal.Rule{
-	{Status: []int{400, 403}, Words: []string{"from parameter"}, Means: refusal.BadSender},
-	{Status: []int{400, 403}, Words: []string{"'from'"}, Means: refusal.BadSender},
-	{Status: []int{400, 403}, Words: []string{"from address", "verified"}, Means: refusal.Sender},
-	{Status: []int{400, 403}, Words: []string{"from address", "not allowed"}, Means: refusal.Sender},
-	{Status: []int{400, 403}, Words: []string{"from domain"}, Means: refusal.Sender},
-	{Status: []int{400, 401, 403}, Words: []string{"sender", "not authorized"}, Means: refusal.Sender},
-	{Status: []int{400, 401, 403}, Words: []string{"sender", "verified"}, Means: refusal.Sender},
-	{Status: []int{400, 403}, Words: []string{"authorized recipients"}, Means: refusal.Restricted},
+	{Status: []int{400, 403}, Words: []string{"from parameter"}, Means: refusal.SenderRejected},
+	{Status: []int{400, 403}, Words: []string{"'from'"}, Means: refusal.SenderRejected},
+	{Status: []int{400, 403}, Words: []string{"from address", "verified"}, Means: refusal.SenderNotVerified},
+	{Status: []int{400, 403}, Words: []string{"from address", "not allowed"}, Means: refusal.SenderNotVerified},
+	{Status: []int{400, 403}, Words: []string{"from domain"}, Means: refusal.SenderNotVerified},
+	{Status: []int{400, 401, 403}, Words: []string{"sender", "not authorized"}, Means: refusal.SenderNotVerified},
+	{Status: []int{400, 401, 403}, Words: []string{"sender", "verified"}, Means: refusal.SenderNotVerified},
+	{Status: []int{400, 403}, Words: []string{"authorized recipients"}, Means: refusal.RecipientNotAuthorized},
 	{Status: []int{400}, Words: []string{"to parameter"}, Means: refusal.Recipient},
 	{Status: []int{400}, Words: []string{"'to'"}, Means: refusal.Recipient},
-	{Status: []int{400, 403}, Words: []string{"limit exceeded", "try again after"}, Means: refusal.TooFast},
+	{Status: []int{400, 403}, Words: []string{"limit exceeded", "try again after"}, Means: refusal.RateLimited},
 	{Status: []int{400, 401, 403}, Words: []string{"is not allowed to send"}, Means: refusal.Suspended},
 	{Status: []int{400, 401, 403}, Words: []string{"account", "disabled"}, Means: refusal.Suspended},
 	{Status: []int{400, 401, 403}, Words: []string{"domain", "disabled"}, Means: refusal.Suspended},
@@ -42,8 +41,8 @@ var table = []refusal.Rule{
 	{Status: []int{403}, Means: refusal.Unclear},
 	{Status: []int{404, 405}, Means: refusal.Address},
 	{Status: []int{400, 413}, Means: refusal.Message},
-	{Status: []int{420, 429}, Means: refusal.TooFast},
-	{Status: []int{503}, Means: refusal.Away},
+	{Status: []int{420, 429}, Means: refusal.RateLimited},
+	{Status: []int{503}, Means: refusal.Unavailable},
 }
 
 // failure maps an exchange to an error. It returns nil if Mailgun has accepted the message,
@@ -59,26 +58,22 @@ func (g *Mailer) failure(m email.Message, x *httpclient.Exchange, id string, err
 	switch {
 	case x.Status() != 0:
 	case !x.Written() && !errors.As(err, &wire): // the library itself refuses
-		return g.fault(fault.Invalid, "rejected", "the message cannot be sent", nil)
+		return g.fault(fault.Invalid, "rejected", "the message cannot be sent")
 	default:
-		return g.named(x.Unanswered(err))
+		return g.annotate(x.Unanswered(err))
 	}
 	if x.Status() == http.StatusOK && strings.Contains(id, "@") && err == nil { // <…@mg.example.com>
 		return nil
 	}
-	means, said := refusal.Read(table, x.Status(), g.said(m, x))
-	f := means.Error(
-		&fault.Answer{Status: x.Status(), Field: said.Field, Words: said.Words},
-		fmt.Errorf("the answer is %d %s", x.Status(), http.StatusText(x.Status())),
-	)
+	f := refusal.Error(table, x.Status(), g.providerErrors(m, x))
 	f.RetryAfter = x.RetryAfter()
-	return g.named(f)
+	return g.annotate(f)
 }
 
-// said returns what Mailgun itself says is wrong, or nil if the response is not from
-// Mailgun. Mailgun sends JSON with a message, or the plain text "Forbidden" with a 401;
-// anybody may send that text, but not with this realm.
-func (g *Mailer) said(m email.Message, x *httpclient.Exchange) []refusal.Said {
+// providerErrors returns what Mailgun itself says is wrong, or nil if the response is not
+// from Mailgun. Mailgun sends JSON with a message, or the plain text "Forbidden" with a
+// 401; anybody may send that text, but not with this realm.
+func (g *Mailer) providerErrors(m email.Message, x *httpclient.Exchange) []refusal.ProviderError {
 	var body struct {
 		Message string `json:"message"`
 	}
@@ -89,15 +84,15 @@ func (g *Mailer) said(m email.Message, x *httpclient.Exchange) []refusal.Said {
 	case x.Status() != http.StatusUnauthorized || text != "Forbidden" || !strings.Contains(x.Header("WWW-Authenticate"), `realm="MG API"`):
 		return nil
 	}
-	return []refusal.Said{refusal.Blank(refusal.Said{Words: text}, m, g.key)}
+	return []refusal.ProviderError{refusal.Redact(refusal.ProviderError{Words: text}, m, g.key)}
 }
 
-func (g *Mailer) fault(kind fault.Kind, code, message string, err error) *fault.Error {
-	return g.named(&fault.Error{Kind: kind, Code: code, Message: message, Err: err})
+func (g *Mailer) fault(kind fault.Kind, code, message string) *fault.Error {
+	return g.annotate(fault.New(kind, code, message))
 }
 
-// named sets the operation and the provider in an error.
-func (g *Mailer) named(f *fault.Error) *fault.Error {
+// annotate sets the operation and the provider in an error.
+func (g *Mailer) annotate(f *fault.Error) *fault.Error {
 	f.Op, f.Provider = "mailgunmail.send", g.name
 	return f
 }

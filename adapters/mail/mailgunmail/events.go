@@ -73,29 +73,29 @@ var names = map[string]email.Event{
 	"unsubscribed": email.EventUnsubscribed,
 }
 
-// News implements ports.MailReader.
-func (h *Hook) News(e webhook.Event) (email.News, bool, error) {
+// Notification implements ports.MailReader.
+func (h *Hook) Notification(e webhook.Event) (email.Notification, bool, error) {
 	var o object
 	if err := unmarshal(e.Object, &o); err != nil {
-		return email.News{}, false, fault.New(fault.Invalid, "invalid_payload", "the object of an event cannot be read")
+		return email.Notification{}, false, fault.New(fault.Invalid, "invalid_payload", "the object of an event cannot be read")
 	}
 	name, ok := o.name()
 	if !ok {
-		return email.News{}, false, nil
+		return email.Notification{}, false, nil
 	}
 	var m marks
 	if o.Variables.Kind() == '{' { // without variables it is an empty list
 		if err := unmarshal(o.Variables, &m); err != nil {
-			return email.News{}, false, fault.New(fault.Invalid, "invalid_payload", "the variables of an event cannot be read")
+			return email.Notification{}, false, fault.New(fault.Invalid, "invalid_payload", "the variables of an event cannot be read")
 		}
 	}
-	n := email.News{
+	n := email.Notification{
 		Event: name, Tenant: string(m.Tenant), Message: string(m.Message), Attempt: string(m.Attempt),
-		Reference: strings.Trim(o.Message.Headers.MessageID, "<>"), Recipient: o.Recipient, At: moment(o.Timestamp),
+		Reference: strings.Trim(o.Message.Headers.MessageID, "<>"), Recipient: o.Recipient, At: timeOf(o.Timestamp),
 	}
 	if name == email.EventBounced || name == email.EventRejected || name == email.EventDeferred {
 		n.Code = string(cmp.Or(o.Status.EnhancedCode, o.Status.Code))
-		n.Reason = refusal.Blank(refusal.Said{Words: o.why()}, email.Message{}).Words
+		n.Reason = refusal.Redact(refusal.ProviderError{Words: o.reason()}, email.Message{}).Words
 	}
 	return n, true, nil
 }
@@ -116,8 +116,8 @@ func (o object) name() (email.Event, bool) {
 	return email.EventBounced, true
 }
 
-// why returns the reason in words, if there is one.
-func (o object) why() string {
+// reason returns the reason in words, if there is one.
+func (o object) reason() string {
 	said := cmp.Or(string(o.Status.Message), string(o.Status.Description), o.Reject.Description, o.Reject.Reason)
 	if said == "" || strings.HasPrefix(o.Reason, "suppress-") {
 		return strings.TrimSpace(o.Reason + " " + said)

@@ -14,7 +14,6 @@ import (
 	"fmt"
 	"io"
 	"net/http"
-	"slices"
 	"strings"
 
 	"github.com/mailgun/mailgun-go/v4"
@@ -55,7 +54,7 @@ func New(o Options) (*Mailer, error) {
 	if o.Name == "" || o.Domain == "" || o.APIKey == "" {
 		return nil, fault.New(fault.Invalid, "missing_setting", "a domain at Mailgun needs a name, the domain and an API key")
 	}
-	if strings.ContainsFunc(o.Domain, foreign) {
+	if strings.ContainsFunc(o.Domain, notInDomain) {
 		return nil, fault.New(fault.Invalid, "invalid_domain", "the domain must be one, such as mg.example.com")
 	}
 	if o.HTTP.BaseURL == "" {
@@ -71,9 +70,9 @@ func New(o Options) (*Mailer, error) {
 	}, nil
 }
 
-// foreign reports characters that no domain contains. The library would refuse each
+// notInDomain reports characters that no domain contains. The library would refuse each
 // message.
-func foreign(r rune) bool {
+func notInDomain(r rune) bool {
 	return (r < 'a' || r > 'z') && (r < 'A' || r > 'Z') && (r < '0' || r > '9') && r != '-' && r != '.'
 }
 
@@ -99,7 +98,7 @@ func (g *Mailer) Send(ctx context.Context, m email.Message) (email.Receipt, erro
 	api := mailgun.NewMailgun(g.domain, g.key)
 	api.SetAPIBase(g.base + "/v3")
 	api.SetClient(g.http)
-	letter, err := g.letter(m)
+	letter, err := g.requestOf(m)
 	if err != nil {
 		return email.Receipt{}, err
 	}
@@ -111,17 +110,17 @@ func (g *Mailer) Send(ctx context.Context, m email.Message) (email.Receipt, erro
 	return email.Receipt{Reference: strings.Trim(id, "<>")}, nil
 }
 
-// letter returns the message as MIME, with the envelope: all recipients, including those
+// requestOf returns the message as MIME, with the envelope: all recipients, including those
 // that no header names. It returns Invalid if the message cannot be written.
-func (g *Mailer) letter(m email.Message) (*mailgun.Message, error) {
-	if err := m.Safe(); err != nil {
+func (g *Mailer) requestOf(m email.Message) (*mailgun.Message, error) {
+	if err := m.CheckLines(); err != nil {
 		return nil, err
 	}
 	var raw bytes.Buffer
 	if err := rfc5322.Write(&raw, m); err != nil {
 		return nil, err
 	}
-	to, err := everybody(m)
+	to, err := rfc5322.Recipients(m)
 	if err != nil {
 		return nil, err
 	}
@@ -129,36 +128,14 @@ func (g *Mailer) letter(m email.Message) (*mailgun.Message, error) {
 	// are.
 	letter := mailgun.NewMIMEMessage(io.NopCloser(&raw), to...)
 	if err := letter.AddTag(m.Tags...); err != nil {
-		return nil, g.fault(fault.Unsupported, "feature_unsupported", "the provider takes at most three tags", nil)
+		return nil, g.fault(fault.Unsupported, "feature_unsupported", "the provider takes at most three tags")
 	}
-	for key, value := range m.Metadata {
+	for key, value := range m.Variables() {
 		if err := letter.AddVariable(key, value); err != nil {
-			return nil, g.fault(fault.Invalid, "invalid_metadata", "a value of the metadata cannot be sent", nil)
-		}
-	}
-	for key, value := range m.Marks() {
-		if err := letter.AddVariable(key, value); err != nil {
-			return nil, g.fault(fault.Invalid, "invalid_metadata", "the message's id cannot be sent", nil)
+			return nil, g.fault(fault.Invalid, "invalid_metadata", "a value of the metadata cannot be sent")
 		}
 	}
 	return letter, nil
-}
-
-// everybody returns all recipients of the message, each once.
-func everybody(m email.Message) ([]string, error) {
-	var to []string
-	seen := make(map[string]bool)
-	for _, a := range slices.Concat(m.To, m.Cc, m.Bcc) {
-		ascii, err := rfc5322.ASCII(a.Email)
-		if err != nil {
-			return nil, err
-		}
-		if lower := strings.ToLower(ascii); !seen[lower] {
-			seen[lower] = true
-			to = append(to, ascii)
-		}
-	}
-	return to, nil
 }
 
 // Provider registers the type mailgun.
@@ -184,7 +161,7 @@ func (s *Settings) Check() (path, text string) {
 	switch {
 	case s.Domain == "":
 		return "domain", "must be written"
-	case strings.ContainsFunc(s.Domain, foreign):
+	case strings.ContainsFunc(s.Domain, notInDomain):
 		return "domain", "must be a domain, such as mg.example.com"
 	case s.APIKey.Reveal() == "":
 		return "api_key", "must be written"

@@ -52,7 +52,7 @@ func (h *Hook) CheckHeaders(func(string) string) error { return nil }
 func (h *Hook) Verify(_ context.Context, body []byte, _ func(string) string) ([]webhook.Event, error) {
 	var p mailgun.WebhookPayload
 	if err := json.Unmarshal(body, &p); err != nil {
-		return nil, refused("the body has no signature")
+		return nil, badSignature("the body has no signature")
 	}
 	if err := h.fresh(p.Signature); err != nil {
 		return nil, err
@@ -67,22 +67,22 @@ func (h *Hook) Verify(_ context.Context, body []byte, _ func(string) string) ([]
 			}
 		}
 	}
-	return nil, refused("no signature fits")
+	return nil, badSignature("no signature fits")
 }
 
 // fresh checks the time of a signature, which the library does not check.
 func (h *Hook) fresh(s mailgun.Signature) error {
 	seconds, err := strconv.ParseInt(s.TimeStamp, 10, 64)
 	if err != nil || s.Token == "" || len(s.Token) > maxToken {
-		return refused("the signature is missing, or has no time or token")
+		return badSignature("the signature is missing, or has no time or token")
 	}
 	if age := h.clock.Now().Sub(time.Unix(seconds, 0)); age > Tolerance || age < -Ahead {
-		return refused("the signature's time is too far from ours")
+		return badSignature("the signature's time is too far from ours")
 	}
 	return nil
 }
 
-func refused(why string) error { return fault.New(fault.Invalid, "invalid_signature", why) }
+func badSignature(why string) error { return fault.New(fault.Invalid, "invalid_signature", why) }
 
 // parse reads the envelope of an event.
 func parse(provider string, p mailgun.WebhookPayload) (webhook.Event, error) {
@@ -99,7 +99,7 @@ func parse(provider string, p mailgun.WebhookPayload) (webhook.Event, error) {
 		e.ID = "mg_" + hex.EncodeToString(sum[:16])
 	}
 	return webhook.Event{
-		Provider: provider, ID: e.ID, Type: e.Event, Created: moment(e.Timestamp).Truncate(time.Second),
+		Provider: provider, ID: e.ID, Type: e.Event, Created: timeOf(e.Timestamp).Truncate(time.Second),
 		Object: slices.Clone(json.RawMessage(p.EventData)), Token: p.Signature.Token,
 	}, nil
 }
@@ -107,7 +107,7 @@ func parse(provider string, p mailgun.WebhookPayload) (webhook.Event, error) {
 // lastSecond is the end of the year 9999, the last time in RFC 3339.
 const lastSecond = 253402300799
 
-// moment converts a time of Mailgun's: seconds with a fraction.
-func moment(seconds float64) time.Time {
+// timeOf converts a time of Mailgun's: seconds with a fraction.
+func timeOf(seconds float64) time.Time {
 	return time.UnixMicro(int64(seconds * 1e6)).UTC()
 }

@@ -127,13 +127,13 @@ func TestWhatAnEventTells(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			n, ok, err := hook.News(events[0])
-			want := email.News{
+			n, ok, err := hook.Notification(events[0])
+			want := email.Notification{
 				Event: c.event, Tenant: "acme", Message: "msg_1", Attempt: "att_1", Reference: "ref@mg.example.com", Recipient: "ada@example.com",
 				Code: c.code, Reason: c.reason, At: now,
 			}
 			if c.event == "" {
-				want = email.News{}
+				want = email.Notification{}
 			}
 			if err != nil || ok != (c.event != "") || n != want {
 				t.Errorf("%+v, %v, %v", n, ok, err)
@@ -160,7 +160,7 @@ func TestTheMarksOfAMessage(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		if n, ok, err := hook.News(events[0]); err != nil || !ok || n.Tenant != c.want {
+		if n, ok, err := hook.Notification(events[0]); err != nil || !ok || n.Tenant != c.want {
 			t.Errorf("%s: %+v, %v, %v", name, n, ok, err)
 		}
 	}

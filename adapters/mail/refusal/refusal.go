@@ -8,6 +8,8 @@ package refusal
 
 import (
 	"cmp"
+	"fmt"
+	"net/http"
 	"regexp"
 	"slices"
 	"strings"
@@ -21,8 +23,8 @@ type Meaning struct {
 	Kind    fault.Kind
 	Code    string
 	Message string
-	// Lasting means that retrying this message at this provider is of no use.
-	Lasting bool
+	// Permanent means that retrying this message at this provider is of no use.
+	Permanent bool
 }
 
 // The meanings of responses.
@@ -32,16 +34,16 @@ var (
 	Recipient = Meaning{Kind: fault.Invalid, Code: "recipient_rejected", Message: "the provider refuses a recipient of this message"}
 
 	// About the message at this provider: another provider may accept it.
-	Sender = Meaning{
-		Kind: fault.Refused, Code: "sender_not_verified", Lasting: true,
+	SenderNotVerified = Meaning{
+		Kind: fault.Refused, Code: "sender_not_verified", Permanent: true,
 		Message: "the sender of this message is not verified at the provider",
 	}
-	BadSender = Meaning{
-		Kind: fault.Refused, Code: "sender_rejected", Lasting: true,
+	SenderRejected = Meaning{
+		Kind: fault.Refused, Code: "sender_rejected", Permanent: true,
 		Message: "the provider refuses the sender of this message",
 	}
-	Restricted = Meaning{
-		Kind: fault.Refused, Code: "recipient_not_authorized", Lasting: true,
+	RecipientNotAuthorized = Meaning{
+		Kind: fault.Refused, Code: "recipient_not_authorized", Permanent: true,
 		Message: "the account at the provider may send to authorized recipients only",
 	}
 	// Unclear is a refusal in words that are not in the table.
@@ -57,17 +59,12 @@ var (
 	Exhausted = Meaning{Kind: fault.QuotaExceeded, Code: "quota_exceeded", Message: "the account at the provider is used up"}
 
 	// Temporary conditions.
-	TooFast = Meaning{Kind: fault.RateLimited, Code: "rate_limit", Message: "the provider asks for fewer requests"}
-	Away    = Meaning{Kind: fault.Unavailable, Code: "unavailable", Message: "the provider is not available; nothing was sent"}
+	RateLimited = Meaning{Kind: fault.RateLimited, Code: "rate_limit", Message: "the provider asks for fewer requests"}
+	Unavailable = Meaning{Kind: fault.Unavailable, Code: "unavailable", Message: "the provider is not available; nothing was sent"}
 
-	// Nothing means that the response proves nothing.
-	Nothing = Meaning{Kind: fault.UnknownOutcome, Code: "no_answer", Message: "the provider gave no answer that can be trusted"}
+	// Unproven means that the response proves nothing.
+	Unproven = Meaning{Kind: fault.UnknownOutcome, Code: "no_answer", Message: "the provider gave no answer that can be trusted"}
 )
-
-// Error returns the failure for a Meaning.
-func (m Meaning) Error(answer *fault.Answer, err error) *fault.Error {
-	return &fault.Error{Kind: m.Kind, Code: m.Code, Message: m.Message, NoRetry: m.Lasting, Answer: answer, Err: err}
-}
 
 // Rule is a line of a table.
 type Rule struct {
@@ -77,29 +74,39 @@ type Rule struct {
 	Means  Meaning
 }
 
-// Said is one error that a provider reports.
-type Said struct{ Field, Words string }
+// ProviderError is one error that a provider reports.
+type ProviderError struct{ Field, Words string }
 
-// Read returns the meaning of the first rule of a table that matches any of the reported
-// errors, and that error. If no rule matches it returns Nothing and the first error.
-func Read(table []Rule, status int, said []Said) (Meaning, Said) {
+// Error returns the failure for a response with this status and these errors. It has the
+// meaning of the first rule of the table that matches any of the errors, and shows that
+// error; if none matches it has the meaning Unproven, and shows the first error.
+func Error(table []Rule, status int, said []ProviderError) *fault.Error {
+	means, one := interpret(table, status, said)
+	return &fault.Error{
+		Kind: means.Kind, Code: means.Code, Message: means.Message, NoRetry: means.Permanent,
+		Answer: &fault.Answer{Status: status, Field: one.Field, Words: one.Words},
+		Err:    fmt.Errorf("the answer is %d %s", status, http.StatusText(status)),
+	}
+}
+
+func interpret(table []Rule, status int, said []ProviderError) (Meaning, ProviderError) {
 	for _, r := range table {
 		if !slices.Contains(r.Status, status) {
 			continue
 		}
 		for _, one := range said {
-			if r.fits(one) {
+			if r.matches(one) {
 				return r.Means, one
 			}
 		}
 	}
 	if len(said) == 0 {
-		return Nothing, Said{}
+		return Unproven, ProviderError{}
 	}
-	return Nothing, said[0]
+	return Unproven, said[0]
 }
 
-func (r Rule) fits(one Said) bool {
+func (r Rule) matches(one ProviderError) bool {
 	if r.Field != "" && one.Field != r.Field && !strings.HasPrefix(one.Field, r.Field+".") {
 		return false
 	}
@@ -108,56 +115,56 @@ func (r Rule) fits(one Said) bool {
 }
 
 const (
-	maxWords = 300 // characters kept of a provider's text
-	maxField = 100
-	blank    = "[…]"
+	maxText      = 300 // characters kept of a provider's text
+	maxField     = 100
+	redactedText = "[…]"
 )
 
-// Blank removes from a provider's error everything that it quotes from the message, and the
+// Redact removes from a provider's error everything that it quotes from the message, and the
 // secrets of the account. The result is bounded and on one line. The table is applied after
 // that, so that a message cannot make a provider return text that the gateway takes for the
 // provider's own.
-func Blank(one Said, m email.Message, secrets ...string) Said {
+func Redact(one ProviderError, m email.Message, secrets ...string) ProviderError {
 	quoted := append(secrets, m.Lines()...)
 	slices.SortFunc(quoted, func(a, b string) int { return cmp.Compare(len(b), len(a)) }) // longest first
-	return Said{Field: short(blanked(one.Field, quoted), maxField), Words: short(blanked(one.Words, quoted), maxWords)}
+	return ProviderError{Field: truncate(redact(one.Field, quoted), maxField), Words: truncate(redact(one.Words, quoted), maxText)}
 }
 
 // quotedLocal matches an address with a quoted local part, which may contain spaces.
 var quotedLocal = regexp.MustCompile(`"[^"]*"(@|%40)[^\s"'<>(),;]+`)
 
-func blanked(text string, quoted []string) string {
+func redact(text string, quoted []string) string {
 	for _, q := range quoted {
-		if telling(q) {
-			text = strings.ReplaceAll(text, q, blank)
+		if isDistinctive(q) {
+			text = strings.ReplaceAll(text, q, redactedText)
 		}
 	}
-	text = quotedLocal.ReplaceAllString(text, blank)
+	text = quotedLocal.ReplaceAllString(text, redactedText)
 	words := strings.FieldsFunc(text, func(r rune) bool { return r <= ' ' || r == 0x7f })
 	for i, w := range words {
 		if strings.Contains(w, "@") || strings.Contains(w, "%40") {
-			words[i] = address(w)
+			words[i] = redactAddress(w)
 		}
 	}
 	return strings.Join(words, " ")
 }
 
-// telling reports whether a text of the message is more than a word that a provider may use
-// itself: a tag "domain" must not blank that word in "the domain is not verified".
-func telling(q string) bool {
+// isDistinctive reports whether a text of the message is more than a word that a provider
+// may use itself: a tag "domain" must not blank that word in "the domain is not verified".
+func isDistinctive(q string) bool {
 	word := !strings.ContainsFunc(q, func(r rune) bool { return r < 'a' || r > 'z' })
 	return len(q) >= 3 && (!word || len(q) >= 12)
 }
 
-// address blanks an address in a word, and keeps the punctuation around it.
-func address(word string) string {
+// redactAddress blanks an address in a word, and keeps the punctuation around it.
+func redactAddress(word string) string {
 	const around = "\"'<>()[]{},;:.!?`"
 	start := len(word) - len(strings.TrimLeft(word, around))
 	end := len(strings.TrimRight(word, around))
-	return word[:start] + blank + word[end:]
+	return word[:start] + redactedText + word[end:]
 }
 
-func short(text string, most int) string {
+func truncate(text string, most int) string {
 	runes := []rune(strings.ToValidUTF8(text, "�"))
 	if len(runes) <= most {
 		return string(runes)

@@ -13,28 +13,31 @@ import (
 func TestTheFirstRuleThatFitsDecides(t *testing.T) {
 	t.Parallel()
 	table := []refusal.Rule{
-		{Status: []int{403}, Field: "from", Means: refusal.Sender},
+		{Status: []int{403}, Field: "from", Means: refusal.SenderNotVerified},
 		{Status: []int{400, 403}, Words: []string{"account", "disabled"}, Means: refusal.Suspended},
 		{Status: []int{400}, Means: refusal.Message},
 	}
 	for name, c := range map[string]struct {
 		status int
-		said   []refusal.Said
+		said   []refusal.ProviderError
 		want   refusal.Meaning
 		field  string
 	}{
-		"a field":                     {403, []refusal.Said{{Field: "from"}}, refusal.Sender, "from"},
-		"a part of the field":         {403, []refusal.Said{{Field: "from.email"}}, refusal.Sender, "from.email"},
-		"another field":               {403, []refusal.Said{{Field: "fromage"}}, refusal.Nothing, "fromage"},
-		"all words":                   {400, []refusal.Said{{Words: "Your Account is DISABLED"}}, refusal.Suspended, ""},
-		"some words":                  {400, []refusal.Said{{Words: "Your account"}}, refusal.Message, ""},
-		"another status":              {401, []refusal.Said{{Words: "Your account is disabled"}}, refusal.Nothing, ""},
-		"the second of what was said": {403, []refusal.Said{{Field: "to"}, {Field: "from"}}, refusal.Sender, "from"},
-		"nothing was said":            {400, nil, refusal.Nothing, ""},
+		"a field":                     {403, []refusal.ProviderError{{Field: "from"}}, refusal.SenderNotVerified, "from"},
+		"a part of the field":         {403, []refusal.ProviderError{{Field: "from.email"}}, refusal.SenderNotVerified, "from.email"},
+		"another field":               {403, []refusal.ProviderError{{Field: "fromage"}}, refusal.Unproven, "fromage"},
+		"all words":                   {400, []refusal.ProviderError{{Words: "Your Account is DISABLED"}}, refusal.Suspended, ""},
+		"some words":                  {400, []refusal.ProviderError{{Words: "Your account"}}, refusal.Message, ""},
+		"another status":              {401, []refusal.ProviderError{{Words: "Your account is disabled"}}, refusal.Unproven, ""},
+		"the second of what was said": {403, []refusal.ProviderError{{Field: "to"}, {Field: "from"}}, refusal.SenderNotVerified, "from"},
+		"nothing was said":            {400, nil, refusal.Unproven, ""},
 	} {
-		got, fits := refusal.Read(table, c.status, c.said)
-		if got != c.want || fits.Field != c.field {
-			t.Errorf("%s: %+v at %q, want %+v at %q", name, got, fits.Field, c.want, c.field)
+		f := refusal.Error(table, c.status, c.said)
+		if got := (refusal.Meaning{Kind: f.Kind, Code: f.Code, Message: f.Message, Permanent: f.NoRetry}); got != c.want {
+			t.Errorf("%s: meaning %+v, want %+v", name, got, c.want)
+		}
+		if f.Answer.Field != c.field {
+			t.Errorf("%s: field %q, want %q", name, f.Answer.Field, c.field)
 		}
 	}
 }
@@ -48,12 +51,12 @@ func TestWhatEachMeaningAllows(t *testing.T) {
 		failover, trips, lasting bool
 	}{
 		"message": {refusal.Message, false, false, false}, "recipient": {refusal.Recipient, false, false, false},
-		"sender": {refusal.Sender, true, false, true}, "bad sender": {refusal.BadSender, true, false, true},
-		"restricted": {refusal.Restricted, true, false, true}, "unclear": {refusal.Unclear, true, false, false},
+		"sender": {refusal.SenderNotVerified, true, false, true}, "bad sender": {refusal.SenderRejected, true, false, true},
+		"restricted": {refusal.RecipientNotAuthorized, true, false, true}, "unclear": {refusal.Unclear, true, false, false},
 		"credentials": {refusal.Credentials, true, true, false}, "address": {refusal.Address, true, true, false},
 		"suspended": {refusal.Suspended, true, true, false}, "exhausted": {refusal.Exhausted, true, true, false},
 	} {
-		f := c.Error(nil, nil)
+		f := refusal.Error([]refusal.Rule{{Status: []int{400}, Means: c.Meaning}}, 400, []refusal.ProviderError{{}})
 		if rule := f.Kind.Rule(); rule.Failover != c.failover || rule.Trips != c.trips || f.NoRetry != c.lasting {
 			t.Errorf("%s: %+v, asking again is of no use: %t", name, rule, f.NoRetry)
 		}
@@ -82,7 +85,7 @@ func TestWhatIsQuotedIsBlanked(t *testing.T) {
 		"bytes \xff that are no text":                          "bytes � that are no text",
 		"mailto:x@y, <x@xn--bcher-kva.example>; (a.b+c@d.e).":  "[…], <[…]>; ([…]).",
 	} {
-		got := refusal.Blank(refusal.Said{Field: text, Words: text}, m, "key-4711")
+		got := refusal.Redact(refusal.ProviderError{Field: text, Words: text}, m, "key-4711")
 		if got.Words != want {
 			t.Errorf("%q becomes %q, want %q", text, got.Words, want)
 		}
@@ -90,7 +93,7 @@ func TestWhatIsQuotedIsBlanked(t *testing.T) {
 			t.Errorf("the field %q tells an address", got.Field)
 		}
 	}
-	long := refusal.Blank(refusal.Said{Field: strings.Repeat("ü", 999), Words: strings.Repeat("ü ", 999)}, m)
+	long := refusal.Redact(refusal.ProviderError{Field: strings.Repeat("ü", 999), Words: strings.Repeat("ü ", 999)}, m)
 	if n := utf8.RuneCountInString(long.Words); n != 300 || utf8.RuneCountInString(long.Field) != 100 {
 		t.Errorf("%d characters are kept", n)
 	}
@@ -99,9 +102,15 @@ func TestWhatIsQuotedIsBlanked(t *testing.T) {
 // The answer itself, and not only its words, is told: an operator sees the status.
 func TestAnErrorHasTheAnswer(t *testing.T) {
 	t.Parallel()
-	answer := &fault.Answer{Status: 403, Field: "from", Words: "No."}
-	f := refusal.Sender.Error(answer, nil)
-	if f.Answer != answer || f.Code != "sender_not_verified" || f.Message == "" {
-		t.Errorf("%+v", f)
+	table := []refusal.Rule{{Status: []int{403}, Means: refusal.SenderNotVerified}}
+	f := refusal.Error(table, 403, []refusal.ProviderError{{Field: "from", Words: "No."}})
+	if want := (fault.Answer{Status: 403, Field: "from", Words: "No."}); *f.Answer != want {
+		t.Errorf("answer %+v, want %+v", *f.Answer, want)
+	}
+	if f.Code != "sender_not_verified" {
+		t.Errorf("code %q, want sender_not_verified", f.Code)
+	}
+	if f.Message == "" {
+		t.Error("no message, want one")
 	}
 }

@@ -5,6 +5,7 @@ import (
 	"bytes"
 	"io"
 	"net/mail"
+	"slices"
 	"strings"
 	"unicode"
 
@@ -71,6 +72,24 @@ func ASCII(email string) (string, error) {
 		return "", fault.New(fault.Invalid, "invalid_address", "the domain of an address is not one")
 	}
 	return local + "@" + domain, nil
+}
+
+// Recipients returns the addresses of all recipients of the message, including bcc, each
+// once and in the form of ASCII. It returns Invalid for an address that is not valid.
+func Recipients(m email.Message) ([]string, error) {
+	var to []string
+	seen := make(map[string]bool)
+	for _, a := range slices.Concat(m.To, m.Cc, m.Bcc) {
+		ascii, err := ASCII(a.Email)
+		if err != nil {
+			return nil, err
+		}
+		if lower := strings.ToLower(ascii); !seen[lower] {
+			seen[lower] = true
+			to = append(to, ascii)
+		}
+	}
+	return to, nil
 }
 
 // cut splits an address at its last @, because a quoted local part may contain one.

@@ -1,7 +1,6 @@
 package sendgridmail
 
 import (
-	"fmt"
 	"net/http"
 	"strconv"
 	"time"
@@ -16,9 +15,9 @@ import (
 // the most reliable; 403 is also how SendGrid refuses a key without permission to send, and
 // an account.
 var table = []refusal.Rule{
-	{Status: []int{403}, Field: "from", Means: refusal.Sender},
-	{Status: []int{400, 403}, Words: []string{"verified sender identity"}, Means: refusal.Sender},
-	{Status: []int{400}, Field: "from", Means: refusal.BadSender},
+	{Status: []int{403}, Field: "from", Means: refusal.SenderNotVerified},
+	{Status: []int{400, 403}, Words: []string{"verified sender identity"}, Means: refusal.SenderNotVerified},
+	{Status: []int{400}, Field: "from", Means: refusal.SenderRejected},
 	{Status: []int{400}, Field: "personalizations", Words: []string{"valid address"}, Means: refusal.Recipient},
 	{Status: []int{400}, Words: []string{"does not contain a valid address"}, Means: refusal.Recipient},
 	{Status: []int{401}, Words: []string{"maximum credits exceeded"}, Means: refusal.Exhausted},
@@ -32,8 +31,8 @@ var table = []refusal.Rule{
 	{Status: []int{403}, Means: refusal.Unclear},
 	{Status: []int{400, 413}, Means: refusal.Message},
 	{Status: []int{404, 405}, Means: refusal.Address},
-	{Status: []int{429}, Means: refusal.TooFast},
-	{Status: []int{503}, Means: refusal.Away},
+	{Status: []int{429}, Means: refusal.RateLimited},
+	{Status: []int{503}, Means: refusal.Unavailable},
 }
 
 // failure maps an exchange to an error. It returns nil if SendGrid has accepted the
@@ -45,23 +44,19 @@ var table = []refusal.Rule{
 // other 5xx, a broken connection, and an unknown response prove nothing.
 func (s *Mailer) failure(m email.Message, x *httpclient.Exchange, err error) error {
 	if err != nil && x.Status() == 0 {
-		return s.named(x.Unanswered(err))
+		return s.annotate(x.Unanswered(err))
 	}
 	if x.Status() == http.StatusAccepted {
 		return nil // also if the rest of the response is lost
 	}
-	means, said := refusal.Read(table, x.Status(), s.said(m, x))
-	f := means.Error(
-		&fault.Answer{Status: x.Status(), Field: said.Field, Words: said.Words},
-		fmt.Errorf("the answer is %d %s", x.Status(), http.StatusText(x.Status())),
-	)
+	f := refusal.Error(table, x.Status(), s.providerErrors(m, x))
 	f.RetryAfter = retryAfter(x, time.Now())
-	return s.named(f)
+	return s.annotate(f)
 }
 
-// said returns what SendGrid itself says is wrong, or nil if the response is not from
-// SendGrid.
-func (s *Mailer) said(m email.Message, x *httpclient.Exchange) (all []refusal.Said) {
+// providerErrors returns what SendGrid itself says is wrong, or nil if the response is not
+// from SendGrid.
+func (s *Mailer) providerErrors(m email.Message, x *httpclient.Exchange) (all []refusal.ProviderError) {
 	var body struct {
 		Errors []struct {
 			Message string `json:"message"`
@@ -73,7 +68,7 @@ func (s *Mailer) said(m email.Message, x *httpclient.Exchange) (all []refusal.Sa
 	}
 	for _, e := range body.Errors {
 		if e.Message != "" {
-			all = append(all, refusal.Blank(refusal.Said{Field: e.Field, Words: e.Message}, m, s.key))
+			all = append(all, refusal.Redact(refusal.ProviderError{Field: e.Field, Words: e.Message}, m, s.key))
 		}
 	}
 	return all
@@ -92,8 +87,8 @@ func retryAfter(x *httpclient.Exchange, now time.Time) time.Duration {
 	return min(max(time.Unix(reset, 0).Sub(now), 0), time.Hour)
 }
 
-// named sets the operation and the provider in an error.
-func (s *Mailer) named(f *fault.Error) *fault.Error {
+// annotate sets the operation and the provider in an error.
+func (s *Mailer) annotate(f *fault.Error) *fault.Error {
 	f.Op, f.Provider = "sendgridmail.send", s.name
 	return f
 }

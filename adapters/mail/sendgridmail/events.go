@@ -1,6 +1,7 @@
 package sendgridmail
 
 import (
+	"cmp"
 	"strings"
 	"time"
 
@@ -53,27 +54,24 @@ var names = map[string]email.Event{
 	"unsubscribe": email.EventUnsubscribed, "group_unsubscribe": email.EventUnsubscribed,
 }
 
-// News implements ports.MailReader.
-func (h *Hook) News(e webhook.Event) (email.News, bool, error) {
+// Notification implements ports.MailReader.
+func (h *Hook) Notification(e webhook.Event) (email.Notification, bool, error) {
 	o, ok := read(e.Object)
 	if !ok {
-		return email.News{}, false, fault.New(fault.Invalid, "invalid_payload", "the object of an event cannot be read")
+		return email.Notification{}, false, fault.New(fault.Invalid, "invalid_payload", "the object of an event cannot be read")
 	}
 	name, known := names[o.Event]
 	if !known {
-		return email.News{}, false, nil
+		return email.Notification{}, false, nil
 	}
 	reference, _, _ := strings.Cut(o.MessageID, ".")
-	n := email.News{
+	n := email.Notification{
 		Event: name, Tenant: o.Tenant, Message: o.Message, Attempt: o.Attempt, Reference: reference,
 		Recipient: o.Email, At: time.Unix(o.Timestamp, 0).UTC(),
 	}
 	if name == email.EventBounced || name == email.EventRejected || name == email.EventDeferred {
-		words := o.Reason
-		if words == "" {
-			words = o.Response
-		}
-		n.Code, n.Reason = o.Status, refusal.Blank(refusal.Said{Words: words}, email.Message{}).Words
+		said := refusal.ProviderError{Words: cmp.Or(o.Reason, o.Response)}
+		n.Code, n.Reason = o.Status, refusal.Redact(said, email.Message{}).Words
 	}
 	return n, true, nil
 }

@@ -76,7 +76,7 @@ func (s *Mailer) Send(ctx context.Context, m email.Message) (email.Receipt, erro
 	if err := s.Features().Carry(m); err != nil {
 		return email.Receipt{}, err
 	}
-	letter, err := letterOf(m)
+	letter, err := requestOf(m)
 	if err != nil {
 		return email.Receipt{}, err
 	}
@@ -132,11 +132,11 @@ func (s *Settings) Signing() (key string, secrets []setting.Secret) {
 	return "webhook_public_keys", secrets
 }
 
-// letterOf returns the message in SendGrid's format: one personalization, so that the
+// requestOf returns the message in SendGrid's format: one personalization, so that the
 // recipients in To see each other. Empty fields are left out. It returns Invalid if the
 // message is not valid.
-func letterOf(m email.Message) (*mail.SGMailV3, error) {
-	if err := m.Safe(); err != nil {
+func requestOf(m email.Message) (*mail.SGMailV3, error) {
+	if err := m.CheckLines(); err != nil {
 		return nil, err
 	}
 	letter, all := mail.NewV3Mail(), mail.NewPersonalization()
@@ -156,10 +156,7 @@ func letterOf(m email.Message) (*mail.SGMailV3, error) {
 		}
 		list.add(mailboxes...)
 	}
-	for key, value := range m.Marks() {
-		all.SetCustomArg(key, value)
-	}
-	for key, value := range m.Metadata {
+	for key, value := range m.Variables() {
 		all.SetCustomArg(key, value)
 	}
 	letter.AddPersonalizations(all)

@@ -84,20 +84,20 @@ func parseKey(text string) (*ecdsa.PublicKey, error) {
 // CheckHeaders implements ports.Verifier.
 func (h *Hook) CheckHeaders(get func(string) string) error {
 	der, err := base64.StdEncoding.DecodeString(get(eventwebhook.VerificationHTTPHeader))
-	if err != nil || !signature(der) {
-		return refused("the signature header is missing, or has no signature")
+	if err != nil || !isSignature(der) {
+		return badSignature("the signature header is missing, or has no signature")
 	}
 	seconds, err := strconv.ParseInt(get(eventwebhook.TimestampHTTPHeader), 10, 64)
 	if err != nil {
-		return refused("the header with the signature's time is missing, or has no time")
+		return badSignature("the header with the signature's time is missing, or has no time")
 	}
 	if age := h.clock.Now().Sub(time.Unix(seconds, 0)); age > Tolerance || age < -Ahead {
-		return refused("the signature's time is too far from ours")
+		return badSignature("the signature's time is too far from ours")
 	}
 	return nil
 }
 
-func signature(der []byte) bool {
+func isSignature(der []byte) bool {
 	var rs eventwebhook.RS
 	rest, err := asn1.Unmarshal(der, &rs)
 	return err == nil && len(rest) == 0
@@ -116,10 +116,10 @@ func (h *Hook) Verify(_ context.Context, body []byte, get func(string) string) (
 			}
 		}
 	}
-	return nil, refused("no signature fits")
+	return nil, badSignature("no signature fits")
 }
 
-func refused(why string) error { return fault.New(fault.Invalid, "invalid_signature", why) }
+func badSignature(why string) error { return fault.New(fault.Invalid, "invalid_signature", why) }
 
 // parse returns the events in a body, each once. An event of an unknown form is returned,
 // too, so that it does not hold back the others.
@@ -132,7 +132,7 @@ func parse(provider string, body []byte) ([]webhook.Event, error) {
 	seen := make(map[string]bool, len(all))
 	for _, raw := range all {
 		o, _ := read(raw) // an event that cannot be read has no type, and is refused when it is applied
-		id := o.identity(raw)
+		id := o.id(raw)
 		if seen[id] {
 			continue
 		}
@@ -144,9 +144,9 @@ func parse(provider string, body []byte) ([]webhook.Event, error) {
 	return events, nil
 }
 
-// identity returns the id of an event, derived from its content. SendGrid's own sg_event_id
+// id returns the id of an event, derived from its content. SendGrid's own sg_event_id
 // has been seen to change when an event is sent again.
-func (o object) identity(raw []byte) string {
+func (o object) id(raw []byte) string {
 	told := []any{o.Event, strings.ToLower(o.Email), o.Timestamp, o.MessageID, o.Message, o.Attempt, string(o.Try), o.URL}
 	if o.Event == "" {
 		told = []any{string(raw)}

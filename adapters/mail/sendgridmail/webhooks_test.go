@@ -58,8 +58,8 @@ func TestVerifyWhatSendGridHasSigned(t *testing.T) {
 	if err != nil || len(events) != 1 || events[0].Provider != "sendgrid" || events[0].Type != "dropped" {
 		t.Fatalf("%+v, %v", events, err)
 	}
-	n, ok, err := hook.News(events[0])
-	want := email.News{
+	n, ok, err := hook.Notification(events[0])
+	want := email.Notification{
 		Event: email.EventRejected, Reference: "LRzXl_NHStOGhQ4kofSm_A", Recipient: "hello@world.com",
 		Reason: "Bounced Address", At: time.Unix(1600112492, 0).UTC(),
 	}
@@ -186,7 +186,7 @@ func TestABatch(t *testing.T) {
 	hook, events := read(t, body)
 	var got []string
 	for _, e := range events {
-		n, ok, err := hook.News(e)
+		n, ok, err := hook.Notification(e)
 		got = append(got, fmt.Sprintf("%s/%v/%v", n.Event, ok, err != nil))
 	}
 	want := "/false/true /false/true /false/true /false/true /false/true /false/true /false/true /false/true delivered/true/false /false/false"
@@ -230,13 +230,13 @@ func TestWhatAnEventTells(t *testing.T) {
 		t.Run(c.name, func(t *testing.T) {
 			t.Parallel()
 			hook, events := read(t, sendgridsim.Batch(sendgridsim.EventOf(told, c.name, "ada@example.com", now, c.more)))
-			n, ok, err := hook.News(events[0])
-			want := email.News{
+			n, ok, err := hook.Notification(events[0])
+			want := email.Notification{
 				Event: c.event, Tenant: "acme", Message: "msg_1", Attempt: "att_1", Reference: "ref", Recipient: "ada@example.com",
 				Code: c.code, Reason: c.reason, At: now,
 			}
 			if c.event == "" {
-				want = email.News{}
+				want = email.Notification{}
 			}
 			if err != nil || ok != (c.event != "") || n != want {
 				t.Errorf("%+v, %v, %v", n, ok, err)

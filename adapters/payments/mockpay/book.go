@@ -20,10 +20,10 @@ const (
 
 // book is a book in the journal.
 type book struct {
-	provider string
-	journal  ports.Journal
-	tells    bool // events are delivered
-	wake     func()
+	provider      string
+	journal       ports.Journal
+	sendsWebhooks bool // events are delivered
+	wake          func()
 }
 
 var _ stripesim.Book = book{}
@@ -34,12 +34,12 @@ func (b book) idem(key string) string { return b.provider + "|" + key }
 
 // Get implements stripesim.Book.
 func (b book) Get(ctx context.Context, id string) (*stripesim.Record, error) {
-	return read(b.journal.Get(ctx, b.tenant(), recordKind, id))
+	return decode(b.journal.Get(ctx, b.tenant(), recordKind, id))
 }
 
 // ByKey implements stripesim.Book. It finds the keys of creates.
 func (b book) ByKey(ctx context.Context, key string) (*stripesim.Record, error) {
-	return read(b.journal.Find(ctx, recordKind, ports.ByIdem, b.idem(key)))
+	return decode(b.journal.Find(ctx, recordKind, ports.ByIdem, b.idem(key)))
 }
 
 // List implements stripesim.Book.
@@ -73,7 +73,7 @@ func (b book) page(ctx context.Context, cursor, customer string, n int) ([]*stri
 	}
 	all := make([]*stripesim.Record, len(page.Records))
 	for n, r := range page.Records {
-		if all[n], err = read(r, nil); err != nil {
+		if all[n], err = decode(r, nil); err != nil {
 			return nil, "", err
 		}
 	}
@@ -90,7 +90,7 @@ func (b book) Save(ctx context.Context, r *stripesim.Record) error {
 			Index: ports.Index{Customer: i.Customer, Created: i.Created},
 		}
 	}
-	if !b.tells {
+	if !b.sendsWebhooks {
 		r.Outbox = nil
 	}
 	schedule(&kept, r.Outbox)
@@ -132,9 +132,9 @@ func schedule(r *ports.Record, outbox []stripesim.Pending) {
 	}
 }
 
-// read decodes a record. One that an earlier version has written is converted, and is saved in the
+// decode decodes a record. One that an earlier version has written is converted, and is saved in the
 // new form by its next change.
-func read(from ports.Record, err error) (*stripesim.Record, error) {
+func decode(from ports.Record, err error) (*stripesim.Record, error) {
 	if err != nil {
 		return nil, err
 	}
@@ -149,7 +149,7 @@ func read(from ports.Record, err error) (*stripesim.Record, error) {
 	return &r.Record, nil
 }
 
-// stored is a record in the form of this version, and what tells one of an earlier version.
+// stored is a record in the form of this version, and the field by which one of an earlier version is recognized.
 type stored struct {
 	stripesim.Record
 	Reference string

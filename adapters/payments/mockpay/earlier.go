@@ -20,54 +20,38 @@ import (
 // Until 2026-11 the mock was not an adapter for Stripe: the body of a request was JSON, and a record
 // held the payment in the terms of core/payment. Such bodies, and such records, are still in stores.
 
-// bodied prepares a request that may have been sent, or composed, by such a version. Its body is
-// composed anew from what the JSON says, and the fingerprint that was saved with its response is
-// that of the JSON. It returns Invalid if the body cannot be read.
-func bodied[R payment.Change](ctx context.Context, g *Gateway, a payment.Action, r *R, key, body *string) (context.Context, error) {
+// send sends a request by do. The request may have been sent, or composed, by such a version: then
+// its body is composed anew from what the JSON says, and the fingerprint that was saved with its
+// response is that of the JSON. It returns Invalid if the body cannot be read. key and body are
+// those of r.
+func send[R payment.Change, A any](ctx context.Context, g *Gateway, a payment.Action, do func(context.Context, R) (A, error), r *R, key, body *string) (none A, _ error) {
 	asked, said, under := *r, *body, *key
 	if strings.HasPrefix(said, "{") {
 		var meant R
 		if err := json.Unmarshal([]byte(said), &meant); err != nil {
-			return ctx, g.named(string(a), fault.New(fault.Invalid, "body_invalid", "the request cannot be read"))
+			return none, g.identified(string(a), fault.New(fault.Invalid, "body_invalid", "the request cannot be read"))
 		}
-		*r = counted(meant, asked)
+		switch m := any(&meant).(type) { // the currency in which an amount is counted is not a part of the JSON
+		case *payment.CaptureRequest:
+			m.Currency = any(asked).(payment.CaptureRequest).Currency
+		case *payment.RefundRequest:
+			m.Currency = any(asked).(payment.RefundRequest).Currency
+		}
+		*r = meant
 		composed, err := g.Compose(*r)
 		if err != nil {
-			return ctx, err
+			return none, err
 		}
 		*key, *body = under, composed
 	}
-	return stripesim.WithEarlier(ctx, func() string {
+	return do(stripesim.WithEarlier(ctx, func() string {
 		text := []byte(said)
 		if !strings.HasPrefix(said, "{") {
-			text = mustMarshal(asked)
+			text, _ = json.Marshal(asked) // our own types always encode
 		}
 		sum := sha256.Sum256(append([]byte(string(a)+"\n"), text...))
 		return hex.EncodeToString(sum[:])
-	}), nil
-}
-
-// counted returns what the JSON of a request meant. The currency in which its amount is counted is
-// not a part of it.
-func counted[R payment.Change](meant, asked R) R {
-	switch m := any(meant).(type) {
-	case payment.CaptureRequest:
-		m.Currency = any(asked).(payment.CaptureRequest).Currency
-		return any(m).(R)
-	case payment.RefundRequest:
-		m.Currency = any(asked).(payment.RefundRequest).Currency
-		return any(m).(R)
-	}
-	return meant
-}
-
-// mustMarshal is for our own types, which can always be marshaled.
-func mustMarshal(v any) []byte {
-	text, err := json.Marshal(v)
-	if err != nil {
-		panic(err)
-	}
-	return text
+	}), *r)
 }
 
 // earlierIntent is a record in the form of such a version.

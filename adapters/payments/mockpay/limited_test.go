@@ -31,7 +31,7 @@ func (l limited) Create(ctx context.Context, r payment.CreateRequest) (payment.I
 	switch {
 	case r.CaptureMethod == payment.CaptureManual, r.Confirmation == payment.ConfirmClient:
 		return payment.Intent{}, errUnsupported
-	case !l.Capabilities().Counts(r.Currency):
+	case !l.Capabilities().SupportsCurrency(r.Currency):
 		return payment.Intent{}, fault.New(fault.Unsupported, "currency_unsupported", "this provider does not take that currency")
 	}
 	i, err := l.PaymentGateway.Create(ctx, r)

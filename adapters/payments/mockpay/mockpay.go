@@ -84,7 +84,7 @@ func New(o Options) (*Gateway, error) {
 		keeping.MaxIdleConnsPerHost = keeping.MaxIdleConns
 		o.HTTPClient = &http.Client{Transport: keeping}
 	}
-	g := &Gateway{o: o, book: book{provider: o.Name, journal: o.Journal, tells: o.Endpoint != nil, wake: o.Wake}}
+	g := &Gateway{o: o, book: book{provider: o.Name, journal: o.Journal, sendsWebhooks: o.Endpoint != nil, wake: o.Wake}}
 	options := stripesim.Options{
 		Now: o.Clock.Now, Book: g.book, RefundTakes: refundTakes, Fault: o.Fault,
 		NewID: func(prefix string) string { return o.IDs.New(prefixed(prefix)) },
@@ -114,47 +114,27 @@ func (g *Gateway) Account(context.Context) (string, error) { return "mock:" + g.
 
 // Create implements ports.PaymentGateway.
 func (g *Gateway) Create(ctx context.Context, r payment.CreateRequest) (payment.Intent, error) {
-	ctx, err := bodied(ctx, g, payment.Create, &r, &r.Key, &r.Body)
-	if err != nil {
-		return payment.Intent{}, err
-	}
-	return g.Gateway.Create(ctx, r)
+	return send(ctx, g, payment.Create, g.Gateway.Create, &r, &r.Key, &r.Body)
 }
 
 // Confirm implements ports.PaymentGateway.
 func (g *Gateway) Confirm(ctx context.Context, r payment.ConfirmRequest) (payment.Intent, error) {
-	ctx, err := bodied(ctx, g, payment.Confirm, &r, &r.Key, &r.Body)
-	if err != nil {
-		return payment.Intent{}, err
-	}
-	return g.Gateway.Confirm(ctx, r)
+	return send(ctx, g, payment.Confirm, g.Gateway.Confirm, &r, &r.Key, &r.Body)
 }
 
 // Capture implements ports.PaymentGateway.
 func (g *Gateway) Capture(ctx context.Context, r payment.CaptureRequest) (payment.Intent, error) {
-	ctx, err := bodied(ctx, g, payment.Capture, &r, &r.Key, &r.Body)
-	if err != nil {
-		return payment.Intent{}, err
-	}
-	return g.Gateway.Capture(ctx, r)
+	return send(ctx, g, payment.Capture, g.Gateway.Capture, &r, &r.Key, &r.Body)
 }
 
 // Cancel implements ports.PaymentGateway.
 func (g *Gateway) Cancel(ctx context.Context, r payment.CancelRequest) (payment.Intent, error) {
-	ctx, err := bodied(ctx, g, payment.Cancel, &r, &r.Key, &r.Body)
-	if err != nil {
-		return payment.Intent{}, err
-	}
-	return g.Gateway.Cancel(ctx, r)
+	return send(ctx, g, payment.Cancel, g.Gateway.Cancel, &r, &r.Key, &r.Body)
 }
 
 // Refund implements ports.PaymentGateway.
 func (g *Gateway) Refund(ctx context.Context, r payment.RefundRequest) (payment.ProviderRefund, error) {
-	ctx, err := bodied(ctx, g, payment.Refund, &r, &r.Key, &r.Body)
-	if err != nil {
-		return payment.ProviderRefund{}, err
-	}
-	return g.Gateway.Refund(ctx, r)
+	return send(ctx, g, payment.Refund, g.Gateway.Refund, &r, &r.Key, &r.Body)
 }
 
 // Book returns the provider's own record of its charges, newest first, up to limit after
@@ -163,7 +143,7 @@ func (g *Gateway) Book(ctx context.Context, cursor string, limit int) (payment.B
 	page := payment.BookPage{Entries: []payment.BookEntry{}}
 	records, next, err := g.book.page(ctx, cursor, "", limit)
 	if err != nil {
-		return page, g.named("book", err)
+		return page, g.identified("book", err)
 	}
 	page.Next = next
 	for _, r := range records {
@@ -190,7 +170,7 @@ func (g *Gateway) entry(r *stripesim.Record) payment.BookEntry {
 func (g *Gateway) Awaiting(ctx context.Context, reference string) (e payment.BookEntry, returnURL string, err error) {
 	r, err := g.book.Get(ctx, reference)
 	if err != nil {
-		return e, "", g.named("awaiting", err)
+		return e, "", g.identified("awaiting", err)
 	}
 	return g.entry(r), r.Intent.State.ReturnURL, nil
 }
@@ -198,11 +178,11 @@ func (g *Gateway) Awaiting(ctx context.Context, reference string) (e payment.Boo
 // Approve ends the buyer's approval of a payment: the buyer has approved it, or has not. NotFound;
 // Conflict: the payment does not wait for it.
 func (g *Gateway) Approve(ctx context.Context, reference string, approved bool) error {
-	return g.named("approve", g.sim.Approve(ctx, reference, approved))
+	return g.identified("approve", g.sim.Approve(ctx, reference, approved))
 }
 
-// named sets the operation and the provider in an error.
-func (g *Gateway) named(op string, err error) error {
+// identified sets the operation and the provider in an error.
+func (g *Gateway) identified(op string, err error) error {
 	if err == nil {
 		return nil
 	}
@@ -217,7 +197,7 @@ var Provider = provider.Payment{
 	New: func(e provider.Environment) (ports.PaymentGateway, error) {
 		return New(Options{
 			Name: e.Name, Journal: e.Journal, Clock: e.Clock, IDs: e.IDs, Log: e.Log, Fault: e.Settings.(*Settings).Fault,
-			Approval: e.Approval, Endpoint: e.Endpoint, WebhookSecret: e.Secrets[0], Wake: e.Wake,
+			Approval: e.Approval, Endpoint: e.Endpoint, WebhookSecret: e.Secrets[0].Reveal(), Wake: e.Wake,
 		})
 	},
 	Webhooks: provider.Webhooks[provider.PaymentHook]{Format: "stripe"},

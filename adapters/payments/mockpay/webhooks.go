@@ -34,7 +34,7 @@ var retries = []time.Duration{
 // HandleWebhook delivers the due events of one intent. It is the handler of a worker on
 // WebhookQueue.
 func (g *Gateway) HandleWebhook(ctx context.Context, c ports.Claim) error {
-	r, err := read(c.Record, nil)
+	r, err := decode(c.Record, nil)
 	if err != nil {
 		return err
 	}
@@ -45,15 +45,15 @@ func (g *Gateway) HandleWebhook(ctx context.Context, c ports.Claim) error {
 			outcomes[p.Seq] = g.deliver(ctx, g.sim.Event(r, p))
 		}
 	}
-	if err := g.settle(ctx, c, r, outcomes); err != nil {
+	if err := g.saveDeliveries(ctx, c, r, outcomes); err != nil {
 		// The lease expires, and the events are sent again.
 		g.o.Log.WarnContext(ctx, "mock's webhooks are not settled", "intent", c.ID, "error", err)
 	}
 	return nil
 }
 
-// settle stores the results of the deliveries, by Seq, and releases the claim.
-func (g *Gateway) settle(ctx context.Context, c ports.Claim, r *stripesim.Record, outcomes map[int]error) error {
+// saveDeliveries stores the results of the deliveries, by Seq, and releases the claim.
+func (g *Gateway) saveDeliveries(ctx context.Context, c ports.Claim, r *stripesim.Record, outcomes map[int]error) error {
 	quiet := g.book
 	quiet.wake = nil // the worker itself looks for what is due next
 	for range saveTries {

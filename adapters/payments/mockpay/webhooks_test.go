@@ -27,7 +27,7 @@ import (
 	"patchbay/tests/testlog"
 )
 
-func TestEachChangeIsTold(t *testing.T) {
+func TestEachChangeSendsAnEvent(t *testing.T) {
 	t.Parallel()
 	for _, row := range []struct {
 		name    string
@@ -118,7 +118,7 @@ func TestEachChangeIsTold(t *testing.T) {
 }
 
 // Events are read as Stripe's own are, and so count as Stripe does.
-func TestEventsCountAsStripeDoes(t *testing.T) {
+func TestEventAmountsAreInStripesUnits(t *testing.T) {
 	t.Parallel()
 	e := newEndpoint(t)
 	i, err := e.gateway.Create(t.Context(), payment.CreateRequest{
@@ -302,7 +302,7 @@ func TestAWorkerDelivers(t *testing.T) {
 	}
 }
 
-func TestWakeIsCalledWhenThereIsSomethingToTell(t *testing.T) {
+func TestWakeIsCalledForNewEvents(t *testing.T) {
 	t.Parallel()
 	e := newEndpoint(t)
 	e.create(t, "pm_card_visa")

@@ -52,7 +52,7 @@ func TestAKeyThatMayNotReadItsAccount(t *testing.T) {
 	}
 }
 
-func TestWhatIsNoAccount(t *testing.T) {
+func TestInvalidAccountIsUnreadable(t *testing.T) {
 	t.Parallel()
 	for _, id := range []string{"acct_", "acct_a b", "pi_1", "acct_1/..", "ACCT_1"} {
 		if _, err := stripepay.New(stripepay.Options{Name: "stripe", SecretKey: "sk", Account: id}); !fault.Is(err, fault.Invalid) {
@@ -68,7 +68,7 @@ func TestWhatIsNoAccount(t *testing.T) {
 }
 
 // The window of a list is the caller's, the time that of Stripe.
-func TestAListTellsStripesTime(t *testing.T) {
+func TestListReturnsStripesTime(t *testing.T) {
 	t.Parallel()
 	for name, skew := range map[string]time.Duration{"ahead": 20 * time.Minute, "behind": -20 * time.Minute} {
 		sim := stripesim.Start(t, stripesim.Options{Skew: skew})

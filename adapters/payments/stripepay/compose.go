@@ -13,11 +13,11 @@ import (
 	"patchbay/core/payment"
 )
 
-// charge is expanded in every intent, because it tells the refunded amount.
-var charge = stripe.StringSlice([]string{"latest_charge"})
+// expandCharge is expanded in every intent, because it shows the refunded amount.
+var expandCharge = stripe.StringSlice([]string{"latest_charge"})
 
-// refunded is expanded in every refund, because it tells the amount refunded by then.
-var refunded = stripe.StringSlice([]string{"charge"})
+// expandRefundCharge is expanded in every refund, because it shows the amount refunded by then.
+var expandRefundCharge = stripe.StringSlice([]string{"charge"})
 
 // Compose implements ports.PaymentGateway. It returns the form that is sent to Stripe,
 // without the values in the path. It returns Invalid for an amount that Stripe cannot
@@ -30,19 +30,19 @@ func (g *Gateway) Compose(change payment.Change) (string, error) {
 		params, err = createParams(r)
 	case payment.ConfirmRequest:
 		params = &stripe.PaymentIntentConfirmParams{
-			PaymentMethod: optional(r.PaymentMethod), ReturnURL: optional(r.ReturnURL), Expand: charge,
+			PaymentMethod: optional(r.PaymentMethod), ReturnURL: optional(r.ReturnURL), Expand: expandCharge,
 		}
 	case payment.CaptureRequest:
-		p := &stripe.PaymentIntentCaptureParams{Expand: charge}
+		p := &stripe.PaymentIntentCaptureParams{Expand: expandCharge}
 		if r.Amount != 0 {
-			p.AmountToCapture, err = counted(r.Amount, r.Currency)
+			p.AmountToCapture, err = toStripe(r.Amount, r.Currency)
 		}
 		params = p
 	case payment.CancelRequest:
-		params = &stripe.PaymentIntentCancelParams{Expand: charge}
+		params = &stripe.PaymentIntentCancelParams{Expand: expandCharge}
 	case payment.RefundRequest:
-		p := &stripe.RefundParams{PaymentIntent: stripe.String(r.Reference), Metadata: r.Metadata, Expand: refunded}
-		p.Amount, err = counted(r.Amount, r.Currency)
+		p := &stripe.RefundParams{PaymentIntent: stripe.String(r.Reference), Metadata: r.Metadata, Expand: expandRefundCharge}
+		p.Amount, err = toStripe(r.Amount, r.Currency)
 		params = p
 	default:
 		return "", fault.Wrap(fault.Internal, "stripepay.compose", fmt.Errorf("a request of type %T", change))
@@ -56,14 +56,14 @@ func (g *Gateway) Compose(change payment.Change) (string, error) {
 }
 
 func createParams(r payment.CreateRequest) (*stripe.PaymentIntentParams, error) {
-	amount, err := counted(r.Amount, r.Currency)
+	amount, err := toStripe(r.Amount, r.Currency)
 	if err != nil {
 		return nil, err
 	}
 	p := &stripe.PaymentIntentParams{
 		Amount: amount, Currency: stripe.String(string(r.Currency)),
 		Customer: optional(r.Customer), PaymentMethod: optional(r.PaymentMethod), Description: optional(r.Description),
-		CaptureMethod: optional(string(r.CaptureMethod)), Metadata: r.Metadata, Expand: charge,
+		CaptureMethod: optional(string(r.CaptureMethod)), Metadata: r.Metadata, Expand: expandCharge,
 		AutomaticPaymentMethods: &stripe.PaymentIntentAutomaticPaymentMethodsParams{Enabled: stripe.Bool(true)},
 	}
 	if r.Confirm {

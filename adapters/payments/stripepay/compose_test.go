@@ -100,7 +100,7 @@ func TestTheBodyGoesOutToTheLetter(t *testing.T) {
 
 // What earlier versions sent, which kept no body: a repeat under their keys must
 // be worded the same.
-func TestHowARequestIsWorded(t *testing.T) {
+func TestComposedRequests(t *testing.T) {
 	t.Parallel()
 	g, _ := sent(t)
 	for name, want := range map[string]string{

@@ -13,9 +13,6 @@ import (
 	"patchbay/core/payment"
 )
 
-// codeState is the code for an operation that the intent's state does not allow.
-const codeState = "unexpected_state"
-
 // stateCodes are Stripe's codes for operations that the state of an intent, or of its
 // charge, does not allow.
 var stateCodes = map[stripe.ErrorCode]bool{
@@ -31,8 +28,8 @@ var params = map[string]string{
 	"description": "description", "capture_method": "captureMethod",
 }
 
-// types are the types of Stripe's own errors, including older versions of its API.
-var types = map[stripe.ErrorType]bool{
+// errorTypes are the types of Stripe's own errors, including older versions of its API.
+var errorTypes = map[stripe.ErrorType]bool{
 	stripe.ErrorTypeAPI: true, stripe.ErrorTypeCard: true, stripe.ErrorTypeIdempotency: true, stripe.ErrorTypeInvalidRequest: true,
 	"authentication_error": true, "permission_error": true, "rate_limit_error": true,
 }
@@ -45,12 +42,12 @@ var types = map[stripe.ErrorType]bool{
 // The library loses the status of a response that it cannot read, and quotes the response
 // in its error. So the status is taken from the exchange, and such a text is left out.
 func (c call) failure(err error) error {
-	e := c.spoken(err)
+	e := c.stripeError(err)
 	status := c.exchange.Status()
 	var f *fault.Error
 	switch {
 	case status == 0:
-		f = c.named(c.exchange.Unanswered(err))
+		f = c.identified(c.exchange.Unanswered(err))
 	case e == nil, status >= http.StatusInternalServerError:
 		f = c.unreadable()
 	case status == http.StatusUnauthorized:
@@ -82,15 +79,15 @@ func (c call) answer(e *stripe.Error) *fault.Answer {
 	return a
 }
 
-// spoken returns Stripe's own error, or nil if the response is not from Stripe.
-func (c call) spoken(err error) *stripe.Error {
+// stripeError returns Stripe's own error, or nil if the response is not from Stripe.
+func (c call) stripeError(err error) *stripe.Error {
 	var e *stripe.Error
 	var said struct {
 		Error struct {
 			Type stripe.ErrorType `json:"type"`
 		} `json:"error"`
 	}
-	if !errors.As(err, &e) || !c.exchange.DecodeRefusal(&said) || said.Error.Type != e.Type || !types[e.Type] {
+	if !errors.As(err, &e) || !c.exchange.DecodeRefusal(&said) || said.Error.Type != e.Type || !errorTypes[e.Type] {
 		return nil
 	}
 	return e
@@ -113,8 +110,8 @@ func (c call) refused(e *stripe.Error) *fault.Error {
 		f.Blameless = true
 		return f
 	case e.Type == stripe.ErrorTypeCard, e.HTTPStatusCode == http.StatusPaymentRequired:
-		f := c.fault(fault.Declined, word(string(e.Code)), c.scrub(e.Msg), nil)
-		f.DeclineCode, f.Proven = word(string(e.DeclineCode)), c.proves(e.PaymentIntent)
+		f := c.fault(fault.Declined, safeCode(string(e.Code)), c.scrub(e.Msg), nil)
+		f.DeclineCode, f.Proven = safeCode(string(e.DeclineCode)), c.proves(e.PaymentIntent)
 		return f
 	case e.Type != stripe.ErrorTypeInvalidRequest:
 		return c.unreadable()
@@ -142,14 +139,14 @@ func (c call) proves(pi *stripe.PaymentIntent) bool {
 // invalid maps an error for a request that Stripe would never execute, or not in this
 // state.
 func (c call) invalid(e *stripe.Error) *fault.Error {
-	kind, code := fault.Invalid, word(string(e.Code))
+	kind, code := fault.Invalid, safeCode(string(e.Code))
 	switch {
 	case e.Code == stripe.ErrorCodePaymentIntentUnexpectedState && withoutMethod(e.PaymentIntent) && (c.op == "create" || c.op == "confirm"):
 		code, e.Param = "payment_method_missing", "payment_method"
 	case e.Code == stripe.ErrorCodeParameterMissing && e.Param == "payment_method":
 		code = "payment_method_missing"
 	case stateCodes[e.Code], c.op == "refund" && e.Code == "" && e.Param == "payment_intent":
-		kind, code = fault.Conflict, codeState
+		kind, code = fault.Conflict, payment.CodeState
 	case c.op == "create" && (e.Param == "currency" || e.Param == "capture_method"):
 		kind, code = fault.Unsupported, cmp.Or(code, e.Param+"_unsupported") // this account does not support it
 	case c.op == "refund" && e.Code == "" && e.Param == "amount": // more than is left: Stripe has no code for it
@@ -170,12 +167,12 @@ func withoutMethod(pi *stripe.PaymentIntent) bool {
 // declined returns the intent after a decline. It does not return an intent that another
 // request created.
 func (c call) declined(err error) payment.Intent {
-	e := c.spoken(err)
+	e := c.stripeError(err)
 	if e == nil || e.Type != stripe.ErrorTypeCard && e.HTTPStatusCode != http.StatusPaymentRequired {
 		return payment.Intent{}
 	}
 	i, ok := c.g.intentOf(e.PaymentIntent)
-	if !ok || !statuses[payment.Status(e.PaymentIntent.Status)] || c.reference != "" && i.Reference != c.reference || c.operation != "" && i.Metadata[payment.MetaOperation] != c.operation {
+	if !ok || !payment.Status(e.PaymentIntent.Status).Known() || c.reference != "" && i.Reference != c.reference || c.operation != "" && i.Metadata[payment.MetaOperation] != c.operation {
 		return payment.Intent{}
 	}
 	return i
@@ -188,17 +185,17 @@ func (c call) unreadable() *fault.Error {
 }
 
 func (c call) fault(kind fault.Kind, code, message string, err error) *fault.Error {
-	return c.named(&fault.Error{Kind: kind, Code: code, Message: message, Err: err})
+	return c.identified(&fault.Error{Kind: kind, Code: code, Message: message, Err: err})
 }
 
-// named sets the operation and the provider in an error.
-func (c call) named(f *fault.Error) *fault.Error {
+// identified sets the operation and the provider in an error.
+func (c call) identified(f *fault.Error) *fault.Error {
 	f.Op, f.Provider = "stripepay."+c.op, c.g.name
 	return f
 }
 
-// word returns a code of Stripe's, or "" if it does not look like one.
-func word(code string) string {
+// safeCode returns a code of Stripe's, or "" if it does not look like one.
+func safeCode(code string) string {
 	if len(code) > 64 || strings.ContainsFunc(code, func(r rune) bool { return (r < 'a' || r > 'z') && (r < '0' || r > '9') && r != '_' }) {
 		return ""
 	}

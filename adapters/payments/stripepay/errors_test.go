@@ -157,7 +157,7 @@ func served(t *testing.T, h http.HandlerFunc) *stripepay.Gateway {
 	return g
 }
 
-func TestWhatAnAnswerMeans(t *testing.T) {
+func TestErrorMapping(t *testing.T) {
 	t.Parallel()
 	check := func(op string, rows []row) {
 		for _, r := range rows {
@@ -185,7 +185,7 @@ func TestWhatAnAnswerMeans(t *testing.T) {
 	check("refund", onRefund)
 }
 
-func TestWhenToComeAgain(t *testing.T) {
+func TestRetryAfter(t *testing.T) {
 	t.Parallel()
 	limited := answered(t, says{429, map[string]string{"Retry-After": "7"}, problem(`"type":"invalid_request_error","code":"rate_limit","message":"slow"`)})
 	if err := operations["create"](t, limited); fault.From(err).RetryAfter != 7*time.Second {

@@ -11,12 +11,6 @@ import (
 	"patchbay/core/payment"
 )
 
-// statuses are the known statuses of an intent.
-var statuses = map[payment.Status]bool{
-	payment.RequiresPaymentMethod: true, payment.RequiresConfirmation: true, payment.RequiresAction: true,
-	payment.Processing: true, payment.RequiresCapture: true, payment.Succeeded: true, payment.Canceled: true,
-}
-
 // intentOf converts an intent. ok is false if the object is not a valid intent. A status
 // that Stripe may add later could mean anything, so such an intent counts as processing,
 // and is retrieved again.
@@ -25,21 +19,21 @@ func (g *Gateway) intentOf(pi *stripe.PaymentIntent) (payment.Intent, bool) {
 		return payment.Intent{}, false
 	}
 	amount, capturable, received := pi.Amount, pi.AmountCapturable, pi.AmountReceived
-	if !minor(pi.Currency, &amount, &capturable, &received) {
+	if !toMinor(pi.Currency, &amount, &capturable, &received) {
 		return payment.Intent{}, false
 	}
 	i := payment.Intent{
 		Reference: pi.ID, Status: payment.Status(pi.Status), Amount: amount, Currency: money.Currency(pi.Currency),
 		AmountCapturable: capturable, AmountCaptured: received,
 		ClientSecret: pi.ClientSecret, PublishableKey: g.publishableKey,
-		Metadata: pi.Metadata, CreatedAt: instant(pi.Created),
+		Metadata: pi.Metadata, CreatedAt: timeOf(pi.Created),
 	}
-	if !statuses[i.Status] {
+	if !i.Status.Known() {
 		i.Status = payment.Processing
 	}
 	if ch := pi.LatestCharge; ch != nil {
-		i.AmountRefunded = payment.GivenBack(ch.Amount, ch.AmountCaptured, ch.AmountRefunded)
-		if !minor(pi.Currency, &i.AmountRefunded) {
+		i.AmountRefunded = payment.RefundedToBuyer(ch.Amount, ch.AmountCaptured, ch.AmountRefunded)
+		if !toMinor(pi.Currency, &i.AmountRefunded) {
 			return payment.Intent{}, false
 		}
 		i.Disputed = ch.Disputed
@@ -64,34 +58,34 @@ func refundOf(r *stripe.Refund, intent string) (payment.ProviderRefund, bool) {
 		return payment.ProviderRefund{}, false
 	}
 	amount := r.Amount
-	if !minor(r.Currency, &amount) {
+	if !toMinor(r.Currency, &amount) {
 		return payment.ProviderRefund{}, false
 	}
 	out := payment.ProviderRefund{
 		Reference: r.ID, Intent: intent, Amount: amount, Currency: money.Currency(r.Currency),
 		Status: string(r.Status), Reason: string(r.Reason), Failure: string(r.FailureReason),
-		Metadata: r.Metadata, CreatedAt: instant(r.Created),
+		Metadata: r.Metadata, CreatedAt: timeOf(r.Created),
 	}
 	if ch := r.Charge; ch != nil {
-		out.Total = payment.GivenBack(ch.Amount, ch.AmountCaptured, ch.AmountRefunded)
-		if !minor(r.Currency, &out.Total) {
+		out.Total = payment.RefundedToBuyer(ch.Amount, ch.AmountCaptured, ch.AmountRefunded)
+		if !toMinor(r.Currency, &out.Total) {
 			out.Total = 0
 		}
 	}
 	return out, true
 }
 
-// odd returns the fault for a response with an object that cannot be the requested one. It
+// invalidObject returns the fault for a response with an object that cannot be the requested one. It
 // proves nothing. If there is an object with an id, the fault does not count against
 // Stripe.
-func (c call) odd(named bool) *fault.Error {
+func (c call) invalidObject(named bool) *fault.Error {
 	f := c.unreadable()
 	f.Blameless = named
 	return f
 }
 
-// instant converts a time of Stripe's, or returns zero if there is none.
-func instant(seconds int64) time.Time {
+// timeOf converts a time of Stripe's, or returns zero if there is none.
+func timeOf(seconds int64) time.Time {
 	if seconds == 0 {
 		return time.Time{}
 	}
@@ -113,12 +107,12 @@ type refundObject struct {
 
 // intent returns the intent of the refund, with the refund.
 func (o *refundObject) intent() (i payment.Intent, ok bool) {
-	if o.ID == "" || !minor(o.Currency, &o.Amount) {
+	if o.ID == "" || !toMinor(o.Currency, &o.Amount) {
 		return payment.Intent{}, false
 	}
 	return payment.Intent{Reference: o.PaymentIntent, Refunds: []payment.ProviderRefund{{
 		Reference: o.ID, Intent: o.PaymentIntent, Amount: o.Amount, Currency: o.Currency, Status: o.Status,
-		Reason: o.Reason, Failure: o.FailureReason, Metadata: o.Metadata, CreatedAt: instant(o.Created),
+		Reason: o.Reason, Failure: o.FailureReason, Metadata: o.Metadata, CreatedAt: timeOf(o.Created),
 	}}}, true
 }
 
@@ -141,7 +135,7 @@ type disputeObject struct {
 
 // intent returns the intent of the dispute, with the dispute.
 func (o *disputeObject) intent() (i payment.Intent, ok bool) {
-	if o.ID == "" || !minor(o.Currency, &o.Amount) {
+	if o.ID == "" || !toMinor(o.Currency, &o.Amount) {
 		return payment.Intent{}, false
 	}
 	moved := make([]int64, len(o.BalanceTransactions))
@@ -150,6 +144,6 @@ func (o *disputeObject) intent() (i payment.Intent, ok bool) {
 	}
 	return payment.Intent{Reference: o.PaymentIntent, Disputed: true, Disputes: []payment.Dispute{{
 		Reference: o.ID, Amount: o.Amount, Currency: o.Currency, Reason: o.Reason, Status: o.Status,
-		DueBy: instant(o.EvidenceDetails.DueBy), FundsWithdrawn: payment.Withdrawn(moved...), CreatedAt: instant(o.Created),
+		DueBy: timeOf(o.EvidenceDetails.DueBy), FundsWithdrawn: payment.Withdrawn(moved...), CreatedAt: timeOf(o.Created),
 	}}}, true
 }

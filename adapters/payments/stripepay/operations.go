@@ -47,7 +47,7 @@ func (c call) change(key, body, reference string, r payment.Change) (payment.Int
 		return payment.Intent{}, err
 	}
 	var changed stripe.PaymentIntent
-	return c.about(reference)(&changed, p.post(stripe.FormatURLPath("/v1/payment_intents/%s/"+c.op, reference), &changed))
+	return c.ofIntent(reference)(&changed, p.post(stripe.FormatURLPath("/v1/payment_intents/%s/"+c.op, reference), &changed))
 }
 
 // Refund implements ports.PaymentGateway.
@@ -63,7 +63,7 @@ func (g *Gateway) Refund(ctx context.Context, r payment.RefundRequest) (payment.
 	}
 	refund, ok := refundOf(&made, r.Reference)
 	if !ok || refund.Amount != r.Amount {
-		return payment.ProviderRefund{}, c.odd(made.ID != "")
+		return payment.ProviderRefund{}, c.invalidObject(made.ID != "")
 	}
 	return refund, nil
 }
@@ -71,7 +71,7 @@ func (g *Gateway) Refund(ctx context.Context, r payment.RefundRequest) (payment.
 // Retrieve implements ports.PaymentGateway.
 func (g *Gateway) Retrieve(ctx context.Context, reference string) (payment.Intent, error) {
 	c := g.begin(ctx, "retrieve")
-	return c.about(reference)(g.api.PaymentIntents.Get(reference, &stripe.PaymentIntentParams{Params: c.read(), Expand: charge}))
+	return c.ofIntent(reference)(g.api.PaymentIntents.Get(reference, &stripe.PaymentIntentParams{Params: c.read(), Expand: expandCharge}))
 }
 
 // intent converts Stripe's response. A declined intent is returned together with its error.
@@ -81,13 +81,13 @@ func (c call) intent(pi *stripe.PaymentIntent, err error) (payment.Intent, error
 	}
 	i, ok := c.g.intentOf(pi)
 	if !ok {
-		return payment.Intent{}, c.odd(pi != nil && pi.ID != "")
+		return payment.Intent{}, c.invalidObject(pi != nil && pi.ID != "")
 	}
 	return i, nil
 }
 
-// about is like intent for a known intent: a response about another intent proves nothing.
-func (c call) about(reference string) func(*stripe.PaymentIntent, error) (payment.Intent, error) {
+// ofIntent is like intent for a known intent: a response about another intent proves nothing.
+func (c call) ofIntent(reference string) func(*stripe.PaymentIntent, error) (payment.Intent, error) {
 	c.reference = reference
 	return func(pi *stripe.PaymentIntent, err error) (payment.Intent, error) {
 		if err == nil && pi.ID != reference {
@@ -103,23 +103,29 @@ func (g *Gateway) Refunds(ctx context.Context, reference string) ([]payment.Prov
 	c := g.begin(ctx, "refunds")
 	p := &stripe.RefundListParams{PaymentIntent: stripe.String(reference)}
 	p.Context, p.Limit = c.ctx, stripe.Int64(100)
-	var all []payment.ProviderRefund
-	list := g.api.Refunds.List(p)
+	all, err := collect(c, g.api.Refunds.List(p).Iter, func(r *stripe.Refund) string { return r.ID },
+		func(r *stripe.Refund) (payment.ProviderRefund, bool) { return refundOf(r, reference) })
+	slices.Reverse(all)
+	return all, err
+}
+
+// collect converts the objects of a list, in Stripe's order. id returns the id of an object.
+// convert returns false if an object is not valid, and then the whole list proves nothing.
+func collect[S, T any](c call, list *stripe.Iter, id func(*S) string, convert func(*S) (T, bool)) (all []T, err error) {
 	for list.Next() {
-		one := list.Refund()
-		refund, ok := refundOf(one, reference)
+		one := list.Current().(*S)
+		converted, ok := convert(one)
 		if !ok {
-			return nil, c.odd(one != nil && one.ID != "")
+			return nil, c.invalidObject(one != nil && id(one) != "")
 		}
-		all = append(all, refund)
+		all = append(all, converted)
 	}
 	if err := list.Err(); err != nil {
 		return nil, c.failure(err)
 	}
-	if list.Meta().URL == "" { // as below
+	if list.Meta().URL == "" { // otherwise a response that is not a list would look like an empty one
 		return nil, c.unreadable()
 	}
-	slices.Reverse(all)
 	return all, nil
 }
 
@@ -130,26 +136,16 @@ func (g *Gateway) List(ctx context.Context, r payment.ListRequest) (payment.Inte
 		return payment.IntentPage{}, c.fault(fault.Unsupported, "lookup_unsupported", "Stripe does not look for an operation", nil)
 	}
 	p := &stripe.PaymentIntentListParams{
-		CreatedRange: &stripe.RangeQueryParams{GreaterThanOrEqual: second(r.From), LesserThanOrEqual: second(r.To)},
+		CreatedRange: &stripe.RangeQueryParams{GreaterThanOrEqual: secondsOf(r.From), LesserThanOrEqual: secondsOf(r.To)},
 		Expand:       stripe.StringSlice([]string{"data.latest_charge"}),
 	}
 	p.Context, p.Limit, p.StartingAfter, p.Single = c.ctx, stripe.Int64(int64(r.Limit)), optional(r.Cursor), true
-	var page payment.IntentPage
 	list := g.api.PaymentIntents.List(p)
-	for list.Next() {
-		one := list.PaymentIntent()
-		i, ok := g.intentOf(one)
-		if !ok {
-			return payment.IntentPage{}, c.odd(one != nil && one.ID != "")
-		}
-		page.Intents = append(page.Intents, i)
+	intents, err := collect(c, list.Iter, func(i *stripe.PaymentIntent) string { return i.ID }, g.intentOf)
+	if err != nil {
+		return payment.IntentPage{}, err
 	}
-	if err := list.Err(); err != nil {
-		return payment.IntentPage{}, c.failure(err)
-	}
-	if list.Meta().URL == "" { // otherwise a response that is not a list would look like an empty one
-		return payment.IntentPage{}, c.unreadable()
-	}
+	page := payment.IntentPage{Intents: intents}
 	if n := len(page.Intents); n > 0 && list.Meta().HasMore {
 		page.Next = page.Intents[n-1].Reference
 	}
@@ -159,8 +155,8 @@ func (g *Gateway) List(ctx context.Context, r payment.ListRequest) (payment.Inte
 	return page, nil
 }
 
-// second returns a bound of a time range, or 0 for none.
-func second(t time.Time) int64 {
+// secondsOf returns a bound of a time range, or 0 for none.
+func secondsOf(t time.Time) int64 {
 	if t.IsZero() {
 		return 0
 	}
@@ -172,24 +168,9 @@ func (g *Gateway) Disputes(ctx context.Context, reference string) ([]payment.Dis
 	c := g.begin(ctx, "disputes")
 	p := &stripe.DisputeListParams{PaymentIntent: stripe.String(reference)}
 	p.Context, p.Limit = c.ctx, stripe.Int64(100)
-	var all []payment.Dispute
-	list := g.api.Disputes.List(p)
-	for list.Next() {
-		d := list.Dispute()
-		one, ok := disputeOf(d)
-		if !ok {
-			return nil, c.odd(d != nil && d.ID != "")
-		}
-		all = append(all, one)
-	}
-	if err := list.Err(); err != nil {
-		return nil, c.failure(err)
-	}
-	if list.Meta().URL == "" { // otherwise a response that is not a list would look like an empty one
-		return nil, c.unreadable()
-	}
+	all, err := collect(c, g.api.Disputes.List(p).Iter, func(d *stripe.Dispute) string { return d.ID }, disputeOf)
 	slices.Reverse(all)
-	return all, nil
+	return all, err
 }
 
 // disputeOf converts a dispute. ok is false if the object is not a valid dispute.
@@ -198,15 +179,15 @@ func disputeOf(d *stripe.Dispute) (out payment.Dispute, ok bool) {
 		return payment.Dispute{}, false
 	}
 	amount := d.Amount
-	if !minor(d.Currency, &amount) {
+	if !toMinor(d.Currency, &amount) {
 		return payment.Dispute{}, false
 	}
 	out = payment.Dispute{
 		Reference: d.ID, Amount: amount, Currency: money.Currency(d.Currency), Reason: string(d.Reason),
-		Status: string(d.Status), CreatedAt: instant(d.Created),
+		Status: string(d.Status), CreatedAt: timeOf(d.Created),
 	}
 	if e := d.EvidenceDetails; e != nil {
-		out.DueBy = instant(e.DueBy)
+		out.DueBy = timeOf(e.DueBy)
 	}
 	moved := make([]int64, 0, len(d.BalanceTransactions))
 	for _, t := range d.BalanceTransactions {

@@ -29,7 +29,7 @@ func TestWhatSettingsMustHave(t *testing.T) {
 }
 
 // Whatever else is written, the same credential means the same account.
-func TestACredentialTellsAccountsApart(t *testing.T) {
+func TestCredentialDiffersByAccount(t *testing.T) {
 	t.Parallel()
 	first := stripepay.Settings{SecretKey: setting.NewSecret("sk_1"), BaseURL: "https://a.example.com"}
 	same := first

@@ -12,6 +12,7 @@ import (
 	"patchbay/adapters/simulators/stripesim"
 	"patchbay/core/fault"
 	"patchbay/core/payment"
+	"patchbay/tests/defaultpolicy"
 )
 
 // What stands between refuses with any status, whether or not Stripe has done what
@@ -102,7 +103,7 @@ func TestARefusalAfterAnUnknownTryIsNoProof(t *testing.T) {
 				faultserver.Fault{Match: stripesim.On(payment.Create), After: true, Mishap: faultserver.Page(502)},
 				faultserver.Fault{Match: stripesim.On(payment.Create), Mishap: refusal, Standing: true},
 			)
-			policy := resilience.Default
+			policy := defaultpolicy.Provider()
 			policy.Backoff.Initial = 1
 			_, err := resilience.NewGateway(open(t, sim), resilience.Options{Policy: policy}).Create(t.Context(), charge())
 			if !fault.Is(err, fault.UnknownOutcome) || len(sim.Requests()) < 2 || len(sim.Book()) != 1 {
@@ -197,7 +198,7 @@ func TestRefusalsOfOneCallerLeaveTheProviderToAll(t *testing.T) {
 			sim := stripesim.Start(t, stripesim.Options{})
 			theirs := func(_ *http.Request, body []byte) bool { return strings.Contains(string(body), "cus_foreign") }
 			sim.Inject(faultserver.Fault{Match: theirs, Mishap: refusal.mishap, Standing: true})
-			g := resilience.NewGateway(open(t, sim), resilience.Options{Policy: resilience.Default})
+			g := resilience.NewGateway(open(t, sim), resilience.Options{Policy: defaultpolicy.Provider()})
 			for n := range 40 {
 				r := charge()
 				r.Key, r.Customer = fmt.Sprint("k", n), "cus_foreign"

@@ -17,7 +17,7 @@ import (
 const intent = `{"id":"pi_1","object":"payment_intent","amount":100,"currency":"usd","status":"succeeded"}`
 
 // What goes over the wire, a parameter a line.
-func TestWhatIsAsked(t *testing.T) {
+func TestRequestsSent(t *testing.T) {
 	t.Parallel()
 	full := payment.CreateRequest{
 		Key: "k", Amount: 1999, Currency: "eur", Customer: "cus_1", PaymentMethod: "pm_1", Description: "Order 7", Confirm: true,

@@ -190,9 +190,9 @@ var accountID = regexp.MustCompile(`^acct_[A-Za-z0-9]{1,64}$`)
 // Amounts sent to Stripe are converted by counted, and amounts received from it by minor.
 // All other amounts are in the minor units of ISO 4217.
 
-// counted converts an amount to Stripe's representation. It returns Invalid if Stripe
+// toStripe converts an amount to Stripe's representation. It returns Invalid if Stripe
 // cannot express it.
-func counted(amount int64, c money.Currency) (*int64, error) {
+func toStripe(amount int64, c money.Currency) (*int64, error) {
 	theirs, err := money.ToStripe(amount, c)
 	if err != nil {
 		return nil, err
@@ -200,9 +200,9 @@ func counted(amount int64, c money.Currency) (*int64, error) {
 	return &theirs, nil
 }
 
-// minor converts amounts in place from Stripe's representation. ok is false if one of them
+// toMinor converts amounts in place from Stripe's representation. ok is false if one of them
 // is not a valid amount.
-func minor[Currency ~string](c Currency, amounts ...*int64) (ok bool) {
+func toMinor[Currency ~string](c Currency, amounts ...*int64) (ok bool) {
 	for _, amount := range amounts {
 		if *amount, ok = money.FromStripe(*amount, money.Currency(c)); !ok {
 			return false

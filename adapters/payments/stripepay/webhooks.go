@@ -182,7 +182,7 @@ func read(e webhook.Event) (payment.Intent, bool, error) {
 
 // intent converts the object.
 func (o *intentObject) intent() (i payment.Intent, ok bool) {
-	if o.ID == "" || !minor(o.Currency, &o.Amount, &o.AmountCapturable, &o.AmountReceived) {
+	if o.ID == "" || !toMinor(o.Currency, &o.Amount, &o.AmountCapturable, &o.AmountReceived) {
 		return payment.Intent{}, false
 	}
 	i = payment.Intent{
@@ -205,12 +205,12 @@ func (o *chargeObject) intent() (i payment.Intent, ok bool) {
 	if o.PaymentIntent == "" {
 		return payment.Intent{}, true
 	}
-	if !minor(o.Currency, &o.Amount, &o.AmountCaptured, &o.AmountRefunded) {
+	if !toMinor(o.Currency, &o.Amount, &o.AmountCaptured, &o.AmountRefunded) {
 		return payment.Intent{}, false
 	}
 	return payment.Intent{
 		Reference: o.PaymentIntent, Amount: o.Amount, Currency: o.Currency,
 		AmountCaptured: o.AmountCaptured,
-		AmountRefunded: payment.GivenBack(o.Amount, o.AmountCaptured, o.AmountRefunded), Metadata: o.Metadata,
+		AmountRefunded: payment.RefundedToBuyer(o.Amount, o.AmountCaptured, o.AmountRefunded), Metadata: o.Metadata,
 	}, true
 }

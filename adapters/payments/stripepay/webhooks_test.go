@@ -91,7 +91,7 @@ func TestSignedButNoEvent(t *testing.T) {
 	}
 }
 
-func TestSecretsThatSpeakForNobodyOrForTwo(t *testing.T) {
+func TestEmptyOrSharedSecretsAreInvalid(t *testing.T) {
 	t.Parallel()
 	if _, err := stripepay.NewHook(clock(now), provider.Account{Provider: "acme", Secrets: []string{""}}); !fault.Is(err, fault.Invalid) {
 		t.Errorf("empty: %v", err)

@@ -77,6 +77,11 @@ func Answer(status int, header map[string]string, body string) Mishap {
 	}
 }
 
+// EachTime returns a fault that is made for each request, as one that names the time is.
+func EachTime(make func() Mishap) Mishap {
+	return func(e exchange) { make()(e) }
+}
+
 // Page sends an HTML page with this status, as a proxy between client and server may.
 func Page(status int) Mishap {
 	page := fmt.Sprintf("<html><head><title>%[1]d %[2]s</title></head><body><h1>%[2]s</h1></body></html>", status, http.StatusText(status))

@@ -1,4 +1,4 @@
-// Package faultserver is an HTTP server on loopback that fails when told to: it refuses or resets
+// Package faultserver is an HTTP server on loopback that fails on demand: it refuses or resets
 // connections, hangs, or sends another response, before or after it has executed the request. The
 // simulators of providers are built on it.
 package faultserver

@@ -3,6 +3,7 @@ package mailbox
 
 import (
 	"bytes"
+	"encoding/json"
 	"net/mail"
 	"slices"
 	"sync"
@@ -14,6 +15,20 @@ type Message struct {
 	To        []string          // all recipients, whether or not the headers name them
 	Reference string            // the provider's id of the message
 	Variables map[string]string // what the provider stores with it and includes in its events
+	Tags      []string
+	// Template is the provider's template from which the message is made, nil if there is none. It is
+	// not rendered: Raw does not contain it.
+	Template *Template
+	// RecipientVariables is the JSON object of the variables of the only recipient of a message that
+	// is one of a batch, nil for any other message.
+	RecipientVariables json.RawMessage
+}
+
+// Template names a provider's stored template.
+type Template struct {
+	Name      string
+	Version   string          // empty for the active one
+	Variables json.RawMessage // a JSON object as the request gave it, nil if there is none
 }
 
 // Mailbox keeps the delivered messages.

@@ -17,7 +17,7 @@ const magnificent = "Mailgun Magnificent API"
 
 // BadRecipient answers 400 about an address, which the message quotes.
 func BadRecipient() faultserver.Mishap {
-	return says(http.StatusBadRequest, "'to' parameter is not a valid address: ada@example.com", nil)
+	return respond(http.StatusBadRequest, "'to' parameter is not a valid address: ada@example.com", nil)
 }
 
 // Unauthorized answers 401 about the API key.
@@ -26,44 +26,44 @@ func Unauthorized() faultserver.Mishap {
 }
 
 // BadSender answers 400 about the sender, like the simulator itself for an unknown sender.
-func BadSender() faultserver.Mishap { return says(http.StatusBadRequest, badSender, nil) }
+func BadSender() faultserver.Mishap { return respond(http.StatusBadRequest, badSender, nil) }
 
 // Sandboxed answers 403 about the recipient: a sandbox domain may only send to authorized
 // recipients.
 func Sandboxed() faultserver.Mishap {
-	return says(http.StatusForbidden, "Domain mg.example.com is not allowed to send: Sandbox subdomains are for test purposes only. "+
+	return respond(http.StatusForbidden, "Domain mg.example.com is not allowed to send: Sandbox subdomains are for test purposes only. "+
 		"Please add your own domain or add the address to authorized recipients in Account Settings.", nil)
 }
 
 // Unverified answers 403 about the unverified domain.
 func Unverified() faultserver.Mishap {
-	return says(http.StatusForbidden, "The domain mg.example.com is not allowed to send: The domain is unverified and requires DNS configuration. "+
+	return respond(http.StatusForbidden, "The domain mg.example.com is not allowed to send: The domain is unverified and requires DNS configuration. "+
 		"Log in to your control panel to view required DNS records.", nil)
 }
 
 // Suspended answers 403 about the suspended account.
 func Suspended() faultserver.Mishap {
-	return says(http.StatusForbidden, "Domain mg.example.com is not allowed to send: account disabled", nil)
+	return respond(http.StatusForbidden, "Domain mg.example.com is not allowed to send: account disabled", nil)
 }
 
 // PaymentRequired answers 402: the account has used up its quota.
 func PaymentRequired() faultserver.Mishap {
-	return says(http.StatusPaymentRequired, "Payment required", nil)
+	return respond(http.StatusPaymentRequired, "Payment required", nil)
 }
 
 // NoDomain answers 404 about the domain.
 func NoDomain() faultserver.Mishap {
-	return says(http.StatusNotFound, "Domain not found: mg.example.com", nil)
+	return respond(http.StatusNotFound, "Domain not found: mg.example.com", nil)
 }
 
 // RateLimited answers 429 with a Retry-After header.
 func RateLimited(after time.Duration) faultserver.Mishap {
-	return says(http.StatusTooManyRequests, "Too many requests", map[string]string{"Retry-After": strconv.Itoa(int(after / time.Second))})
+	return respond(http.StatusTooManyRequests, "Too many requests", map[string]string{"Retry-After": strconv.Itoa(int(after / time.Second))})
 }
 
 // ServiceUnavailable answers 503.
 func ServiceUnavailable() faultserver.Mishap {
-	return says(http.StatusServiceUnavailable, "Service unavailable", nil)
+	return respond(http.StatusServiceUnavailable, "Service unavailable", nil)
 }
 
 // ServerError answers 500 with a body that is not JSON.
@@ -77,9 +77,9 @@ func Magnificent() faultserver.Mishap {
 }
 
 // Says answers with this status and an error in Mailgun's format.
-func Says(status int) faultserver.Mishap { return says(status, "No.", nil) }
+func Says(status int) faultserver.Mishap { return respond(status, "No.", nil) }
 
-func says(status int, message string, header map[string]string) faultserver.Mishap {
+func respond(status int, message string, header map[string]string) faultserver.Mishap {
 	all := map[string]string{"Content-Type": "application/json"}
 	for name, value := range header {
 		all[name] = value

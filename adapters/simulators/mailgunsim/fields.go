@@ -8,6 +8,10 @@ import (
 	"net/mail"
 	"slices"
 	"strings"
+	"time"
+	"unicode"
+
+	"patchbay/adapters/simulators/mailbox"
 )
 
 // The limits of the API as Mailgun documents them. Where the documentation has two readings, these
@@ -21,16 +25,29 @@ const (
 
 // fields are the form fields of a request.
 type fields struct {
-	values  map[string][]string
-	files   int
-	message []byte
+	values map[string][]string
+	files  map[string][]file
 }
 
-// read parses the request. It does not use the form parser of net/http, which accepts at most a
-// thousand fields: fewer than a thousand recipients need.
+// file is a form field with a file name.
+type file struct {
+	name, contentType string
+	content           []byte
+}
+
+var fileFields = []string{"message", "attachment", "inline"}
+
+// read parses the request, which may be multipart or URL-encoded. It does not use the multipart
+// parser of net/http, which accepts at most a thousand fields: fewer than a thousand recipients
+// need.
 func read(r *http.Request) (fields, error) {
-	f := fields{values: make(map[string][]string)}
+	f := fields{values: make(map[string][]string), files: make(map[string][]file)}
 	reader, err := r.MultipartReader()
+	if errors.Is(err, http.ErrNotMultipart) {
+		err = r.ParseForm()
+		f.values = r.PostForm
+		return f, err
+	}
 	if err != nil {
 		return f, err
 	}
@@ -46,51 +63,92 @@ func read(r *http.Request) (fields, error) {
 		if err != nil {
 			return f, err
 		}
-		if part.FormName() == "message" && part.FileName() != "" {
-			f.message = content
-			f.files++
+		name := part.FormName()
+		if part.FileName() != "" && slices.Contains(fileFields, name) {
+			f.files[name] = append(f.files[name], file{part.FileName(), part.Header.Get("Content-Type"), content})
 			continue
 		}
-		f.values[part.FormName()] = append(f.values[part.FormName()], string(content))
+		f.values[name] = append(f.values[name], string(content))
 	}
 }
 
-// check returns what is wrong with a request: what Mailgun refuses, or a parameter that the
-// simulator does not know.
-func (f fields) check() (wrong string) {
-	to, options := f.values["to"], 0
+// first returns the first value of a field, or the empty string.
+func (f fields) first(name string) string {
+	if values := f.values[name]; len(values) > 0 {
+		return values[0]
+	}
+	return ""
+}
+
+// check returns what is wrong with a request of either form: what Mailgun refuses, or a parameter
+// that is neither a variable nor accepted by known.
+func (f fields) check(known func(name string) bool) (wrong string) {
+	options := 0
 	for name, values := range f.values {
 		isVariable := strings.HasPrefix(name, "v:")
-		if !isVariable && !slices.Contains([]string{"to", "o:tag", "o:testmode"}, name) {
+		if !isVariable && !known(name) {
 			return "unknown parameter " + name
 		}
 		if isVariable && len(values) != 1 {
 			return name + " is there twice"
 		}
 		for _, v := range values {
-			if name != "to" {
+			if isVariable || strings.HasPrefix(name, "o:") || strings.HasPrefix(name, "h:") {
 				options += len(name) + len(v)
 			}
 		}
 	}
 	switch {
-	case len(to) == 0:
+	case len(f.values["to"]) == 0:
 		return "to parameter is missing"
-	case len(to) > maxRecipients:
-		return "Too many recipients; max is 1000"
 	case len(f.values["o:tag"]) > maxTags:
 		return "Too many tags"
 	case options > maxOptions:
 		return "Send options (parameters starting with o:, h:, or v:) are limited to 16 kB total"
-	case f.files != 1:
+	}
+	return ""
+}
+
+const tooMany = "Too many recipients; max is 1000"
+
+// checkMIME returns what is wrong with a request to send a MIME message.
+func (f fields) checkMIME() (wrong string) {
+	wrong = f.check(func(name string) bool { return slices.Contains([]string{"to", "o:tag", "o:testmode"}, name) })
+	switch {
+	case wrong != "":
+		return wrong
+	case len(f.values["to"]) > maxRecipients:
+		return tooMany
+	case len(f.files["message"]) != 1:
 		return "message parameter is missing"
 	}
-	for _, one := range to {
-		if a, err := mail.ParseAddress(one); err != nil || a.Address != one || strings.ContainsFunc(one, func(r rune) bool { return r > 127 }) {
-			return "'to' parameter is not a valid address. please check documentation"
+	for _, one := range f.values["to"] {
+		if a, err := mail.ParseAddress(one); err != nil || a.Address != one || !isASCII(one) {
+			return badAddress("to")
 		}
 	}
-	return headers(f.message)
+	return headers(f.files["message"][0].content)
+}
+
+func isASCII(text string) bool {
+	return !strings.ContainsFunc(text, func(r rune) bool { return r > unicode.MaxASCII })
+}
+
+func badAddress(parameter string) string {
+	return "'" + parameter + "' parameter is not a valid address. please check documentation"
+}
+
+// mime returns the message of a request to send a MIME message. Mailgun adds the headers Date and
+// Message-Id if they are missing.
+func (f fields) mime(id string, now time.Time) mailbox.Message {
+	raw := f.files["message"][0].content
+	m, _ := mail.ReadMessage(bytes.NewReader(raw)) // headers has validated it
+	for name, value := range map[string]string{"Message-Id": "<" + id + ">", "Date": now.Format(time.RFC1123Z)} {
+		if m.Header.Get(name) == "" {
+			raw = append([]byte(name+": "+value+"\r\n"), raw...)
+		}
+	}
+	return mailbox.Message{Raw: raw, To: f.values["to"]}
 }
 
 // headers returns what is wrong with the headers of a message.
@@ -99,7 +157,7 @@ func headers(raw []byte) string {
 	if err != nil {
 		return "the message is not MIME"
 	}
-	for _, needed := range []string{"From", "To", "Subject", "Date", "Message-Id"} {
+	for _, needed := range []string{"From", "To", "Subject"} {
 		if m.Header.Get(needed) == "" {
 			return needed + " is missing"
 		}
@@ -110,19 +168,27 @@ func headers(raw []byte) string {
 	return ""
 }
 
-const badSender = "'from' parameter is not a valid address. please check documentation"
+var badSender = badAddress("from")
 
-// sender returns the address in the From header.
+// sender returns the address in the From header of a MIME message, or in the field from.
 func (f fields) sender() string {
-	m, err := mail.ReadMessage(bytes.NewReader(f.message))
+	if f.files["message"] == nil {
+		return addressOf(f.first("from"))
+	}
+	m, err := mail.ReadMessage(bytes.NewReader(f.files["message"][0].content))
 	if err != nil {
 		return ""
 	}
-	from, err := m.Header.AddressList("From")
-	if err != nil || len(from) != 1 {
+	return addressOf(m.Header.Get("From"))
+}
+
+// addressOf returns the address in a text that contains exactly one, or the empty string.
+func addressOf(text string) string {
+	list, err := mail.ParseAddressList(text)
+	if err != nil || len(list) != 1 {
 		return ""
 	}
-	return from[0].Address
+	return list[0].Address
 }
 
 // variables returns the user variables, which events contain.

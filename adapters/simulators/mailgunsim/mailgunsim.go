@@ -1,5 +1,5 @@
-// Package mailgunsim simulates Mailgun: it accepts MIME messages as Mailgun's API v3
-// does, refuses what that refuses, delivers into a mailbox, and fails when told to.
+// Package mailgunsim simulates Mailgun: it accepts MIME messages and forms as Mailgun's API v3
+// does, refuses what that refuses, delivers into a mailbox, and fails on demand.
 //
 // Mailgun's own mock server (mailgun.NewMockServer) does not support MIME messages.
 package mailgunsim
@@ -12,6 +12,7 @@ import (
 	"net/http"
 	"slices"
 	"strings"
+	"time"
 
 	"patchbay/adapters/simulators/faultserver"
 	"patchbay/adapters/simulators/mailbox"
@@ -61,13 +62,17 @@ func (s *Sim) Domain() string { return s.domain }
 
 // ServeHTTP implements http.Handler.
 func (s *Sim) ServeHTTP(w http.ResponseWriter, r *http.Request) {
-	domain, isMail := strings.CutPrefix(r.URL.Path, "/v3/")
-	domain, isMIME := strings.CutSuffix(domain, "/messages.mime")
+	path, isAPI := strings.CutPrefix(r.URL.Path, "/v3/")
+	domain, endpoint, _ := strings.Cut(path, "/")
+	isMIME := endpoint == "messages.mime"
 	user, key, _ := r.BasicAuth()
 	switch {
-	case !isMail || !isMIME: // any path outside the API
+	case !isAPI || endpoint != "messages" && !isMIME: // any path outside the API
 		w.WriteHeader(http.StatusOK)
 		_, _ = io.WriteString(w, magnificent)
+		return
+	case r.Method != http.MethodPost:
+		refuse(w, http.StatusMethodNotAllowed, "Method Not Allowed")
 		return
 	case user != "api" || key != s.key:
 		w.Header().Set("WWW-Authenticate", realm)
@@ -83,10 +88,14 @@ func (s *Sim) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	}
 	f, err := read(r)
 	if err != nil {
-		refuse(w, http.StatusBadRequest, "the request must be multipart/form-data")
+		refuse(w, http.StatusBadRequest, "the request must be multipart/form-data or application/x-www-form-urlencoded")
 		return
 	}
-	if message := f.check(); message != "" {
+	check := f.checkForm
+	if isMIME {
+		check = f.checkMIME
+	}
+	if message := check(); message != "" {
 		refuse(w, http.StatusBadRequest, message)
 		return
 	}
@@ -95,14 +104,33 @@ func (s *Sim) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	id := rand.Text() + "@" + s.domain
-	if !slices.Equal(f.values["o:testmode"], []string{"yes"}) {
-		if err := s.Deliver(mailbox.Message{Raw: f.message, To: f.values["to"], Reference: id, Variables: f.variables()}); err != nil {
-			refuse(w, http.StatusBadRequest, err.Error())
-			return
-		}
+	if err := s.deliver(f, isMIME, id); err != nil {
+		refuse(w, http.StatusBadRequest, err.Error())
+		return
 	}
 	w.Header().Set("Content-Type", "application/json")
 	_, _ = fmt.Fprintf(w, `{"id":"<%s>","message":"Queued. Thank you."}`, id)
+}
+
+// deliver puts the messages of a valid request into the mailbox, unless it is in test mode.
+func (s *Sim) deliver(f fields, isMIME bool, id string) error {
+	var all []mailbox.Message
+	var err error
+	if isMIME {
+		all = []mailbox.Message{f.mime(id, time.Now())}
+	} else if all, err = f.letters(id, time.Now()); err != nil {
+		return err
+	}
+	if f.first("o:testmode") == "yes" {
+		return nil
+	}
+	for _, m := range all {
+		m.Reference, m.Variables, m.Tags = id, f.variables(), f.values["o:tag"]
+		if err := s.Deliver(m); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 func refuse(w http.ResponseWriter, status int, message string) {

@@ -13,12 +13,12 @@ import (
 
 // BadRecipient answers 400 about an address, which the message quotes.
 func BadRecipient() faultserver.Mishap {
-	return says(http.StatusBadRequest, "Does not contain a valid address: ada@example.com", nil)
+	return respond(http.StatusBadRequest, "Does not contain a valid address: ada@example.com", nil)
 }
 
 // Unauthorized answers 401 about the API key.
 func Unauthorized() faultserver.Mishap {
-	return says(http.StatusUnauthorized, "The provided authorization grant is invalid, expired, or revoked", nil)
+	return respond(http.StatusUnauthorized, "The provided authorization grant is invalid, expired, or revoked", nil)
 }
 
 // UnverifiedSender answers 403 about the sender, like the simulator itself for an unverified
@@ -28,29 +28,33 @@ func UnverifiedSender() faultserver.Mishap {
 }
 
 // KeyWithoutScope answers 403 about an API key that may not send.
-func KeyWithoutScope() faultserver.Mishap { return says(http.StatusForbidden, "access forbidden", nil) }
+func KeyWithoutScope() faultserver.Mishap {
+	return respond(http.StatusForbidden, "access forbidden", nil)
+}
 
 // Suspended answers 403 about the suspended account.
 func Suspended() faultserver.Mishap {
-	return says(http.StatusForbidden, "Your account has been suspended. Please contact support.", nil)
+	return respond(http.StatusForbidden, "Your account has been suspended. Please contact support.", nil)
 }
 
 // CreditsExceeded answers 401 about an account without credits.
 func CreditsExceeded() faultserver.Mishap {
-	return says(http.StatusUnauthorized, "Maximum credits exceeded", nil)
+	return respond(http.StatusUnauthorized, "Maximum credits exceeded", nil)
 }
 
 // RateLimited answers 429 with the time at which the limit is reset.
 func RateLimited(after time.Duration) faultserver.Mishap {
-	return says(http.StatusTooManyRequests, "too many requests", map[string]string{
-		"X-RateLimit-Limit": "600", "X-RateLimit-Remaining": "0",
-		"X-RateLimit-Reset": strconv.FormatInt(time.Now().Add(after).Unix(), 10),
+	return faultserver.EachTime(func() faultserver.Mishap {
+		return respond(http.StatusTooManyRequests, "too many requests", map[string]string{
+			"X-RateLimit-Limit": "600", "X-RateLimit-Remaining": "0",
+			"X-RateLimit-Reset": strconv.FormatInt(time.Now().Add(after).Unix(), 10),
+		})
 	})
 }
 
 // ServiceUnavailable answers 503.
 func ServiceUnavailable() faultserver.Mishap {
-	return says(http.StatusServiceUnavailable, "service unavailable", nil)
+	return respond(http.StatusServiceUnavailable, "service unavailable", nil)
 }
 
 // ServerError answers 500 with a body that is not JSON.
@@ -62,11 +66,11 @@ func ServerError() faultserver.Mishap {
 func Sandboxed() faultserver.Mishap { return faultserver.Answer(http.StatusOK, nil, "") }
 
 // Says answers with this status and an error in SendGrid's format.
-func Says(status int) faultserver.Mishap { return says(status, "No.", nil) }
+func Says(status int) faultserver.Mishap { return respond(status, "No.", nil) }
 
 var jsonHeader = map[string]string{"Content-Type": "application/json"}
 
-func says(status int, message string, header map[string]string) faultserver.Mishap {
+func respond(status int, message string, header map[string]string) faultserver.Mishap {
 	all := maps.Clone(jsonHeader)
 	maps.Copy(all, header)
 	return faultserver.Answer(status, all, errorBody(message, ""))

@@ -2,6 +2,7 @@ package sendgridsim
 
 import (
 	"bytes"
+	"crypto/rand"
 	"encoding/base64"
 	"encoding/json"
 	"fmt"
@@ -203,9 +204,12 @@ func (m party) check() *wrong {
 
 func (m party) address() email.Address { return email.Address{Email: m.Email, Name: m.Name} }
 
-// message returns the message that SendGrid sends for one personalization.
+// message returns the message that SendGrid sends for one personalization, with a Message-ID of
+// SendGrid's own unless the request has one.
 func (l letter) message(p personalization) email.Message {
-	m := email.Message{From: l.From.address(), Subject: l.Subject, Headers: map[string]string{}, CreatedAt: time.Now()}
+	m := email.Message{
+		From: l.From.address(), Subject: l.Subject, Headers: map[string]string{}, MessageID: rand.Text() + "@sendgrid.example", CreatedAt: time.Now(),
+	}
 	for _, list := range []struct {
 		from []party
 		to   *[]email.Address

@@ -1,5 +1,5 @@
 // Package sendgridsim simulates SendGrid: it accepts mail as SendGrid's API v3 does,
-// refuses what that refuses, delivers into a mailbox, and fails when told to.
+// refuses what that refuses, delivers into a mailbox, and fails on demand.
 package sendgridsim
 
 import (

@@ -102,6 +102,9 @@ func TestMailIsTaken(t *testing.T) {
 	if status != 202 || header.Get("X-Message-Id") == "" || len(s.Delivered()) != 1 {
 		t.Errorf("%d %v, %d delivered", status, header, len(s.Delivered()))
 	}
+	if raw := string(s.Delivered()[0]); strings.Contains(raw, "Message-ID: <>") || !strings.Contains(raw, "Message-ID: <") {
+		t.Errorf("the message has no Message-ID:\n%s", raw)
+	}
 	sandbox := map[string]any{"mail_settings": map[string]any{"sandbox_mode": map[string]any{"enable": true}}}
 	if status, _, _ := send(t, s, s.Key(), letter(sandbox)); status != 200 || len(s.Delivered()) != 1 {
 		t.Errorf("in the sandbox: %d, %d delivered", status, len(s.Delivered()))

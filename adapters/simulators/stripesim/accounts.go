@@ -51,7 +51,10 @@ func (all *accounts) open(ctx context.Context, o Options) *Sim {
 
 // answer passes the request to the account whose secret key it carries.
 func (all *accounts) answer(r *http.Request) (a answered, replayed bool) {
-	key, _ := strings.CutPrefix(r.Header.Get("Authorization"), "Bearer ")
+	key, isBearer := strings.CutPrefix(r.Header.Get("Authorization"), "Bearer ")
+	if user, _, ok := r.BasicAuth(); ok && !isBearer { // curl -u sk_test_…:
+		key = user
+	}
 	all.mu.Lock()
 	s := all.byKey[key]
 	all.mu.Unlock()

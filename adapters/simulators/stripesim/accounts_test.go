@@ -60,6 +60,26 @@ func TestAnAccountIsKnownByItsKey(t *testing.T) {
 	}
 }
 
+func TestAKeyMayBeTheUserOfBasicAuthorization(t *testing.T) {
+	t.Parallel()
+	s := stripesim.Start(t, stripesim.Options{Account: "acct_1"})
+	for key, want := range map[string]int{s.Key(): http.StatusOK, "sk_test_other": http.StatusUnauthorized} {
+		r, err := http.NewRequestWithContext(t.Context(), http.MethodGet, s.URL()+"/v1/account", nil)
+		if err != nil {
+			t.Fatal(err)
+		}
+		r.SetBasicAuth(key, "")
+		resp, err := http.DefaultClient.Do(r)
+		if err != nil {
+			t.Fatal(err)
+		}
+		_ = resp.Body.Close()
+		if resp.StatusCode != want {
+			t.Errorf("key %s: status = %d, want %d", key, resp.StatusCode, want)
+		}
+	}
+}
+
 func TestARestrictedKeyMayNotReadItsAccount(t *testing.T) {
 	t.Parallel()
 	s := stripesim.Start(t, stripesim.Options{})

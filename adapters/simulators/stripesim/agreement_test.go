@@ -26,6 +26,8 @@ var requests = []request{
 	{"a create", "POST", "/v1/payment_intents", create, true},
 	{"a create that is confirmed", "POST", "/v1/payment_intents", create + "&confirm=true&payment_method=pm_card_visa&expand[0]=latest_charge", true},
 	{"a create with everything", "POST", "/v1/payment_intents", create + "&capture_method=manual&customer=cus_1&description=d&metadata[order]=7&payment_method=pm_card_visa", true},
+	{"a create that names its payment method types", "POST", "/v1/payment_intents", "amount=2000&currency=usd&payment_method_types[]=card&payment_method_types[]=us_bank_account", true},
+	{"a create for cards alone that is confirmed without a return_url", "POST", "/v1/payment_intents", "amount=2000&currency=usd&confirm=true&payment_method=pm_card_visa&payment_method_types[]=card&expand[]=latest_charge", true},
 	{"a confirm", "POST", "/v1/payment_intents/{pi}/confirm", "payment_method=pm_card_visa&expand[0]=latest_charge", true},
 	{"a capture", "POST", "/v1/payment_intents/{held}/capture", "amount_to_capture=100&expand[0]=latest_charge", true},
 	{"a cancel", "POST", "/v1/payment_intents/{pi}/cancel", "cancellation_reason=abandoned", true},
@@ -94,6 +96,8 @@ func TestItIsStricterThanStripesOwnMock(t *testing.T) {
 		{"a capture of what was not held", "POST", "/v1/payment_intents/{pi}/capture", "", false},
 		{"a refund of what was not paid", "POST", "/v1/refunds", "payment_intent={pi}", false},
 		{"a refund of more than was paid", "POST", "/v1/refunds", "payment_intent={paid}&amount=2001", false},
+		{"payment method types beside automatic ones", "POST", "/v1/payment_intents", create + "&payment_method_types[]=card", false},
+		{"a payment method type without test methods", "POST", "/v1/payment_intents", "amount=2000&currency=usd&payment_method_types[]=ideal", false},
 		{"a return without a confirm", "POST", "/v1/payment_intents", "amount=2000&currency=usd&return_url=https://a.example", false},
 	} {
 		t.Run(r.name, func(t *testing.T) {

@@ -107,7 +107,7 @@ func (s *Sim) Event(r *Record, p *Pending) Event {
 
 // Events returns all events so far, oldest first, of an account that keeps its book in memory.
 func (s *Sim) Events() []Event {
-	events, _ := s.memory.told()
+	events, _ := s.memory.eventsSoFar()
 	return events
 }
 
@@ -122,7 +122,7 @@ func (s *Sim) NotifyUntil(ctx context.Context, url, secret string) { s.notify(ct
 
 func (s *Sim) notify(ctx context.Context, url, secret string) {
 	for n := 0; ctx.Err() == nil; {
-		all, news := s.memory.told()
+		all, changed := s.memory.eventsSoFar()
 		var again <-chan time.Time
 		if n < len(all) {
 			if status, err := s.Send(ctx, all[n], url, secret); err == nil && status < 300 {
@@ -133,7 +133,7 @@ func (s *Sim) notify(ctx context.Context, url, secret string) {
 		}
 		select {
 		case <-again:
-		case <-news:
+		case <-changed:
 		case <-ctx.Done():
 		}
 	}

@@ -26,28 +26,28 @@ func On(a payment.Action) func(*http.Request, []byte) bool {
 // Stripe's own responses to requests that it does not execute.
 
 // ServerError answers 500.
-func ServerError() faultserver.Mishap { return says(serverError(), nil) }
+func ServerError() faultserver.Mishap { return respond(serverError(), nil) }
 
 // Unauthorized answers 401.
-func Unauthorized() faultserver.Mishap { return says(unauthorized("sk_test_other"), nil) }
+func Unauthorized() faultserver.Mishap { return respond(unauthorized("sk_test_other"), nil) }
 
 // Forbidden answers 403, as for a restricted key.
-func Forbidden() faultserver.Mishap { return says(noPermission(), nil) }
+func Forbidden() faultserver.Mishap { return respond(noPermission(), nil) }
 
 // RateLimited answers 429 with a Retry-After header.
 func RateLimited(after time.Duration) faultserver.Mishap {
-	return says(rateLimited(), map[string]string{"Retry-After": strconv.Itoa(int(after / time.Second))})
+	return respond(rateLimited(), map[string]string{"Retry-After": strconv.Itoa(int(after / time.Second))})
 }
 
 // LockTimeout answers 429 with the code lock_timeout, about one object.
-func LockTimeout() faultserver.Mishap { return says(lockTimeout(), nil) }
+func LockTimeout() faultserver.Mishap { return respond(lockTimeout(), nil) }
 
 // Says answers with an error of this status, type and code in Stripe's format.
 func Says(status int, kind, code string) faultserver.Mishap {
-	return says(&Failure{status: status, Type: kind, Code: code, Message: "No."}, nil)
+	return respond(&Failure{status: status, Type: kind, Code: code, Message: "No."}, nil)
 }
 
-func says(f *Failure, header map[string]string) faultserver.Mishap {
+func respond(f *Failure, header map[string]string) faultserver.Mishap {
 	all := map[string]string{"Content-Type": "application/json"}
 	for name, value := range header {
 		all[name] = value

@@ -1,11 +1,9 @@
 package stripesim
 
 import (
-	"context"
 	"net/http"
 	"strings"
 
-	"patchbay/core/fault"
 	"patchbay/core/payment"
 )
 
@@ -19,8 +17,8 @@ func (s *Sim) create(q *request, r *Record, saved *Saved) *Failure {
 	}
 	i := Intent{
 		Key: q.key, Created: s.now(), Amount: q.number("amount"), Currency: strings.ToLower(q.text("currency")), CaptureMethod: q.text("capture_method"),
-		Redirects: q.text("automatic_payment_methods[enabled]") != "true" || q.text("automatic_payment_methods[allow_redirects]") != "never",
-		Customer:  q.text("customer"), Description: q.text("description"), Metadata: q.metadata(),
+		Redirects: len(q.types()) == 0 && (q.text("automatic_payment_methods[enabled]") != "true" || q.text("automatic_payment_methods[allow_redirects]") != "never"),
+		Types:     q.types(), Customer: q.text("customer"), Description: q.text("description"), Metadata: q.metadata(),
 		State: State{Status: payment.RequiresPaymentMethod, Method: q.text("payment_method"), ReturnURL: q.text("return_url")},
 	}
 	if i.CaptureMethod == "" {
@@ -60,6 +58,8 @@ func (q *request) checkCreate() *Failure {
 		return invalid("", "return_url", "A return_url can only be provided when confirming.")
 	case q.text("automatic_payment_methods[allow_redirects]") != "" && q.text("automatic_payment_methods[enabled]") == "":
 		return invalid("parameter_missing", "automatic_payment_methods[enabled]", "Missing required param: automatic_payment_methods[enabled].")
+	case len(q.types()) > 0 && q.text("automatic_payment_methods[enabled]") != "":
+		return invalid("", "", "You may only specify one of these parameters: automatic_payment_methods, payment_method_types.")
 	case q.text("customer") != "" && !strings.HasPrefix(q.text("customer"), "cus_"):
 		return missingInBody("customer", "customer", q.text("customer"))
 	}
@@ -104,17 +104,17 @@ func (s *Sim) confirm(q *request, r *Record, saved *Saved) *Failure {
 	if f != nil {
 		return f
 	}
-	asked := r.Intent // a refused request changes nothing
+	requested := r.Intent // a refused request changes nothing
 	if method := q.text("payment_method"); method != "" {
-		asked.State.Method = method
+		requested.State.Method = method
 	}
 	if to := q.text("return_url"); to != "" {
-		asked.State.ReturnURL = to
+		requested.State.ReturnURL = to
 	}
-	if f := asked.confirmable(); f != nil {
+	if f := requested.confirmable(); f != nil {
 		return f
 	}
-	r.Intent, saved.Expanded = asked, expanded
+	r.Intent, saved.Expanded = requested, expanded
 	return s.charge(r, q.key, false)
 }
 
@@ -208,23 +208,4 @@ func (s *Sim) cancel(q *request, r *Record, saved *Saved) *Failure {
 	at.Status, at.Capturable = payment.Canceled, 0
 	s.emit(r, "payment_intent.canceled", q.key)
 	return nil
-}
-
-// Approve ends the buyer's approval of a payment that needs it: the buyer has approved it, or has
-// not. NotFound; Conflict: the payment does not wait for it.
-func (s *Sim) Approve(ctx context.Context, reference string, approved bool) error {
-	return s.update(ctx, reference, func(r *Record) error {
-		if r.Intent.State.Status != payment.RequiresAction {
-			return fault.New(fault.Conflict, "unexpected_state", "the payment does not wait for the buyer; it is "+string(r.Intent.State.Status))
-		}
-		if approved {
-			s.charge(r, "", true)
-			return nil
-		}
-		s.decline(r, "", &Failure{
-			Type: "invalid_request_error", Code: "payment_intent_authentication_failure",
-			Message: "The provided PaymentMethod has failed authentication.",
-		})
-		return nil
-	})
 }

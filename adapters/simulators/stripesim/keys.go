@@ -158,7 +158,7 @@ func (s *Sim) locate(ctx context.Context, q *request) (r *Record, saved *Saved, 
 		case err != nil:
 			return nil, nil, nil, err
 		default:
-			if saved = s.kept(r, q.key); saved != nil {
+			if saved = s.savedUnder(r, q.key); saved != nil {
 				return r, saved, nil, nil
 			}
 		}
@@ -173,14 +173,14 @@ func (s *Sim) locate(ctx context.Context, q *request) (r *Record, saved *Saved, 
 	case err != nil:
 		return nil, nil, nil, err
 	}
-	if saved = s.kept(other, q.key); saved != nil {
+	if saved = s.savedUnder(other, q.key); saved != nil {
 		return other, saved, nil, nil
 	}
 	return r, nil, f, nil
 }
 
-// kept returns the response that is saved under a key, unless the key is too old.
-func (s *Sim) kept(r *Record, key string) *Saved {
+// savedUnder returns the response that is saved under a key, unless the key is too old.
+func (s *Sim) savedUnder(r *Record, key string) *Saved {
 	saved := r.response(key)
 	if key == "" || saved == nil || s.keyKept > 0 && s.now().Sub(saved.At) >= s.keyKept {
 		return nil

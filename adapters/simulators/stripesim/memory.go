@@ -33,19 +33,19 @@ type memory struct {
 	now    func() time.Time
 	render func(*Record, *Pending) Event
 
-	mu     sync.Mutex
-	order  []string           // the ids, oldest first
-	byID   map[string]*Record // never changed in place
-	byKey  map[string]string  // the id
-	onces  map[string]bool
-	events []Event
-	news   chan struct{} // closed at each event
+	mu      sync.Mutex
+	order   []string           // the ids, oldest first
+	byID    map[string]*Record // never changed in place
+	byKey   map[string]string  // the id
+	onces   map[string]bool
+	events  []Event
+	changed chan struct{} // closed at each event
 }
 
 var _ Book = (*memory)(nil)
 
 func newMemory() *memory {
-	return &memory{byID: map[string]*Record{}, byKey: map[string]string{}, onces: map[string]bool{}, news: make(chan struct{})}
+	return &memory{byID: map[string]*Record{}, byKey: map[string]string{}, onces: map[string]bool{}, changed: make(chan struct{})}
 }
 
 var errAbsent = fault.New(fault.NotFound, "", "there is no such record")
@@ -108,16 +108,16 @@ func (m *memory) Save(_ context.Context, r *Record) error {
 	if !known {
 		m.order = append(m.order, id)
 	}
-	kept := r.clone()
-	kept.Outbox = nil
-	m.byID[id] = kept
+	stored := r.clone()
+	stored.Outbox = nil
+	m.byID[id] = stored
 	if n := len(r.Saved); n > 0 {
 		m.byKey[r.Saved[n-1].Key] = id
 	}
 	for n := range r.Outbox {
 		m.take(m.render(r, &r.Outbox[n]), r.Outbox[n].Due.Sub(m.now()))
 	}
-	r.Outbox, r.Handle = nil, kept
+	r.Outbox, r.Handle = nil, stored
 	return nil
 }
 
@@ -132,8 +132,8 @@ func (m *memory) take(e Event, in time.Duration) {
 		return
 	}
 	m.events = append(m.events, e)
-	close(m.news)
-	m.news = make(chan struct{})
+	close(m.changed)
+	m.changed = make(chan struct{})
 }
 
 // Once implements Book.
@@ -158,9 +158,9 @@ func (m *memory) forget(key string) {
 	}
 }
 
-// told returns the events so far, and a channel that is closed at the next one.
-func (m *memory) told() ([]Event, <-chan struct{}) {
+// eventsSoFar returns the events so far, and a channel that is closed at the next one.
+func (m *memory) eventsSoFar() ([]Event, <-chan struct{}) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	return m.events[:len(m.events):len(m.events)], m.news
+	return m.events[:len(m.events):len(m.events)], m.changed
 }

@@ -15,7 +15,7 @@ type (
 		Amount           int64             `json:"amount"`
 		Capturable       int64             `json:"amount_capturable"`
 		Received         int64             `json:"amount_received"`
-		Automatic        methodsObject     `json:"automatic_payment_methods"`
+		Automatic        *methodsObject    `json:"automatic_payment_methods"`
 		CaptureMethod    string            `json:"capture_method"`
 		ClientSecret     string            `json:"client_secret"`
 		Confirmation     string            `json:"confirmation_method"`
@@ -124,13 +124,16 @@ var cardOnly = []string{"card"}
 func (s *Sim) intentObject(i *Intent, at *State, expanded bool) *intentObject {
 	o := &intentObject{
 		ID: i.ID, Object: "payment_intent", Amount: i.Amount, Capturable: at.Capturable, Received: at.Received,
-		Automatic: methodsObject{"always", true}, CaptureMethod: i.CaptureMethod, ClientSecret: i.Secret, Confirmation: "automatic",
+		Automatic: &methodsObject{"always", true}, CaptureMethod: i.CaptureMethod, ClientSecret: i.Secret, Confirmation: "automatic",
 		Created: i.Created.Unix(), Currency: i.Currency, Customer: orNull(i.Customer), Description: orNull(i.Description),
 		LastPaymentError: at.Failure, Metadata: metadata(i.Metadata), NextAction: s.next(i, at), PaymentMethod: orNull(at.Method),
 		MethodTypes: cardOnly, Status: at.Status,
 	}
 	if !i.Redirects {
 		o.Automatic.AllowRedirects = "never"
+	}
+	if len(i.Types) > 0 {
+		o.Automatic, o.MethodTypes = nil, i.Types
 	}
 	switch {
 	case at.Charge.ID == "":

@@ -35,6 +35,7 @@ type Intent struct {
 	Currency      string            `json:"currency"`
 	CaptureMethod string            `json:"capture"`
 	Redirects     bool              `json:"redirects,omitempty"` // the buyer may be redirected, so that confirming needs a return_url
+	Types         []string          `json:"types,omitempty"`     // payment_method_types, in place of automatic_payment_methods
 	Customer      string            `json:"customer,omitempty"`
 	Description   string            `json:"description,omitempty"`
 	Metadata      map[string]string `json:"metadata"`

@@ -40,7 +40,7 @@ type endpoint struct {
 var endpoints = []endpoint{
 	{
 		method: "POST", path: "/v1/payment_intents", action: payment.Create, serve: (*Sim).create,
-		params: "amount currency automatic_payment_methods[enabled] automatic_payment_methods[allow_redirects] capture_method confirm customer description expand metadata payment_method return_url",
+		params: "amount currency automatic_payment_methods[enabled] automatic_payment_methods[allow_redirects] capture_method confirm customer description expand metadata payment_method payment_method_types return_url",
 	},
 	{
 		method: "POST", path: "/v1/payment_intents/{id}/confirm", action: payment.Confirm, serve: (*Sim).confirm,
@@ -74,6 +74,7 @@ var enums = map[string][]string{
 	"automatic_payment_methods[allow_redirects]": {"always", "never"},
 	"automatic_payment_methods[enabled]":         {"true", "false"},
 	"confirm":                                    {"true", "false"},
+	"payment_method_types":                       {"card", "us_bank_account"}, // those of which the simulator has test methods
 	"cancellation_reason":                        {"abandoned", "duplicate", "fraudulent", "requested_by_customer"},
 	"reason":                                     {"duplicate", "fraudulent", "requested_by_customer"},
 }
@@ -108,16 +109,16 @@ func newRequest(r *http.Request) (*request, *Failure) {
 			continue
 		}
 		q := &request{endpoint: &endpoints[n], ctx: r.Context(), id: id, key: header(r.Header, "Idempotency-Key")}
-		said := r.URL.RawQuery
+		raw := r.URL.RawQuery
 		if r.Method == http.MethodPost && r.Body != nil {
 			body, err := io.ReadAll(r.Body)
-			if err != nil || said != "" {
+			if err != nil || raw != "" {
 				return nil, invalid("", "", "Invalid request")
 			}
-			said = string(body)
+			raw = string(body)
 		}
 		var err error
-		if q.form, err = url.ParseQuery(said); err != nil {
+		if q.form, err = url.ParseQuery(raw); err != nil {
 			return nil, invalid("", "", "Invalid request")
 		}
 		if q.key != "" {
@@ -161,7 +162,7 @@ func (q *request) about() string {
 // generic returns the name of a parameter without its index, which only some have.
 func generic(param string) (name string, ok bool) {
 	name, index, indexed := strings.Cut(param, "[")
-	if name != "expand" && name != "metadata" {
+	if name != "expand" && name != "metadata" && name != "payment_method_types" {
 		return param, true
 	}
 	inner, closed := strings.CutSuffix(index, "]")
@@ -194,9 +195,9 @@ func (q *request) check() *Failure {
 		switch allowed := enums[name]; {
 		case !lists(q.params, name):
 			return invalid("parameter_unknown", param, "Received unknown parameter: "+param)
-		case len(values) > 1:
+		case len(values) > 1 && !strings.HasSuffix(param, "[]"):
 			return invalid("", param, "Received "+param+" twice")
-		case allowed != nil && !slices.Contains(allowed, values[0]):
+		case allowed != nil && slices.ContainsFunc(values, func(v string) bool { return !slices.Contains(allowed, v) }):
 			return invalid("", param, "Invalid "+param+": must be one of "+strings.Join(allowed, ", "))
 		case slices.Contains(integers, name):
 			if _, err := strconv.ParseInt(values[0], 10, 64); err != nil {
@@ -236,6 +237,18 @@ func (q *request) metadata() map[string]string {
 	return all
 }
 
+// types returns the values of payment_method_types, each once.
+func (q *request) types() []string {
+	var all []string
+	for param, values := range q.form {
+		if strings.HasPrefix(param, "payment_method_types[") {
+			all = append(all, values...)
+		}
+	}
+	slices.Sort(all)
+	return slices.Compact(all)
+}
+
 func (q *request) text(name string) string { return q.form.Get(name) }
 
 // number returns an integer parameter, or 0 if it is absent. check has validated it.
@@ -251,8 +264,8 @@ func (q *request) expands(field string) (bool, *Failure) {
 	for param, values := range q.form {
 		switch {
 		case !strings.HasPrefix(param, "expand["):
-		case values[0] != field:
-			return false, invalid("", "expand", "This property cannot be expanded ("+values[0]+").")
+		case slices.ContainsFunc(values, func(v string) bool { return v != field }):
+			return false, invalid("", "expand", "This property cannot be expanded ("+strings.Join(values, ", ")+").")
 		default:
 			found = true
 		}

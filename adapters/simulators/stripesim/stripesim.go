@@ -1,6 +1,6 @@
 // Package stripesim simulates Stripe: it keeps accounts, replays the responses saved under
 // idempotency keys, signs webhooks, enforces Stripe's rules for the part of the API that Patchbay
-// uses, and fails when told to.
+// uses, and fails on demand.
 //
 // It has three uses. Tests start it on a port of loopback (Start). The mock payment provider calls
 // it within the process (Transport), with a Book in the gateway's journal. `patchbay simulate

@@ -15,22 +15,22 @@ import (
 	"patchbay/ports"
 )
 
-// Attach implements ports.Children. A child is loose until its record exists. If the process
-// ends in between, Sweep removes the loose children.
+// Attach implements ports.Children. A child is unattached until its record exists. If the
+// process ends in between, Sweep removes the unattached children.
 func (s *Store) Attach(ctx context.Context, parent *ports.Record, children ...*ports.Record) error {
 	if err := record.Attachable(parent, children); err != nil {
 		return err
 	}
 	for _, c := range children {
 		c.Parent = parent.Name()
-		if err := s.putLoose(ctx, c); err != nil {
+		if err := s.insertUnattached(ctx, c); err != nil {
 			return err
 		}
 	}
 	if err := s.save(ctx, parent, new(len(children))); err != nil {
 		return err
 	}
-	if err := s.fasten(ctx, parent, children); err != nil {
+	if err := s.markAttached(ctx, parent, children); err != nil {
 		return err
 	}
 	for _, c := range children {
@@ -39,28 +39,28 @@ func (s *Store) Attach(ctx context.Context, parent *ports.Record, children ...*p
 	return nil
 }
 
-// putLoose inserts a child. A child of the same record with the same body, left by an
+// insertUnattached inserts a child. A child of the same record with the same body, left by an
 // earlier process, is accepted.
-func (s *Store) putLoose(ctx context.Context, c *ports.Record) error {
+func (s *Store) insertUnattached(ctx context.Context, c *ports.Record) error {
 	d := inserted(c)
-	d.Loose = true
+	d.Unattached = true
 	_, err := s.records.InsertOne(ctx, d)
 	if !mongo.IsDuplicateKeyError(err) {
 		return writeFault("mongostore.attach", err)
 	}
-	there, err := s.Get(ctx, c.Tenant, c.Kind, c.ID)
+	stored, err := s.Get(ctx, c.Tenant, c.Kind, c.ID)
 	if err != nil {
 		return err
 	}
-	if there.Parent != c.Parent || !bytes.Equal(there.Body, c.Body) {
+	if stored.Parent != c.Parent || !bytes.Equal(stored.Body, c.Body) {
 		return table.ErrRecordConflict
 	}
 	return nil
 }
 
-// fasten ties children to their record, which exists. If the record was written so late
+// markAttached attaches children to their record, which exists. If the record was written so late
 // that some children were swept, they are inserted again.
-func (s *Store) fasten(ctx context.Context, parent *ports.Record, children []*ports.Record) error {
+func (s *Store) markAttached(ctx context.Context, parent *ports.Record, children []*ports.Record) error {
 	res, err := s.records.UpdateMany(ctx, childrenOf(parent), bson.D{{Key: "$set", Value: bson.D{{Key: "loose", Value: false}}}})
 	if err != nil {
 		return writeFault("mongostore.attach", err)
@@ -80,10 +80,10 @@ func childrenOf(parent *ports.Record) bson.D {
 	return bson.D{{Key: "tenant", Value: parent.Tenant}, {Key: "parent", Value: parent.Name()}}
 }
 
-// Detach implements ports.Children. The children become loose before their record is saved
+// Detach implements ports.Children. The children become unattached before their record is saved
 // without them. Sweep completes a Detach that was interrupted.
 func (s *Store) Detach(ctx context.Context, parent *ports.Record) error {
-	if err := s.loosen(ctx, parent); err != nil {
+	if err := s.markUnattached(ctx, parent); err != nil {
 		return err
 	}
 	if err := s.save(ctx, parent, new(0)); err != nil {
@@ -96,47 +96,30 @@ func (s *Store) Detach(ctx context.Context, parent *ports.Record) error {
 	return nil
 }
 
-// loosen lets Sweep check the children of a record that is about to be saved without them.
-func (s *Store) loosen(ctx context.Context, parent *ports.Record) error {
+// markUnattached lets Sweep check the children of a record that is about to be saved without them.
+func (s *Store) markUnattached(ctx context.Context, parent *ports.Record) error {
 	_, err := s.records.UpdateMany(ctx, childrenOf(parent), bson.D{{Key: "$set", Value: bson.D{{Key: "loose", Value: true}}}})
 	return readFault("mongostore.loosen", err) // an unknown outcome does no harm here
 }
 
 // Sweep implements ports.Children.
 func (s *Store) Sweep(ctx context.Context, before time.Time, n int) (int, error) {
-	loose, err := all[document](ctx, s.records, "mongostore.sweep", bson.D{{Key: "loose", Value: true}, {Key: "created", Value: bson.D{{Key: "$lt", Value: table.Micros(before)}}}},
+	unattached, err := all[document](ctx, s.records, "mongostore.sweep", bson.D{{Key: "loose", Value: true}, {Key: "created", Value: bson.D{{Key: "$lt", Value: table.Micros(before)}}}},
 		options.Find().SetLimit(int64(n)).SetProjection(bson.D{{Key: "body", Value: 0}, {Key: "content", Value: 0}}))
-	if err != nil {
-		return 0, err
-	}
-	swept := 0
-	for _, d := range loose {
-		gone, err := s.sweep(ctx, d)
-		if err != nil {
-			return swept, err
-		}
-		if gone {
-			swept++
-		}
-	}
-	return swept, nil
+	return sum(unattached, err, func(d document) (int64, error) { return s.sweep(ctx, d) })
 }
 
-// sweep removes a loose child, or ties it to its record if the record has children.
-func (s *Store) sweep(ctx context.Context, d document) (gone bool, err error) {
-	one := bson.D{{Key: "_id", Value: d.Key}, {Key: "loose", Value: true}}
+// sweep removes an unattached child, or attaches it to its record if the record has children.
+func (s *Store) sweep(ctx context.Context, d document) (removed int64, err error) {
+	child := bson.D{{Key: "_id", Value: d.Key}, {Key: "loose", Value: true}}
 	var parent document
 	err = s.records.FindOne(ctx, bson.D{{Key: "_id", Value: parentKey(d.Tenant, d.Parent)}}).Decode(&parent)
 	switch err = readFault("mongostore.sweep", err); {
 	case err == nil && parent.Children > 0:
-		_, err = s.records.UpdateOne(ctx, one, bson.D{{Key: "$set", Value: bson.D{{Key: "loose", Value: false}}}})
-		return false, writeFault("mongostore.sweep", err)
+		_, err = s.records.UpdateOne(ctx, child, bson.D{{Key: "$set", Value: bson.D{{Key: "loose", Value: false}}}})
+		return 0, writeFault("mongostore.sweep", err)
 	case err != nil && !fault.Is(err, fault.NotFound):
-		return false, err
+		return 0, err
 	}
-	res, err := s.records.DeleteOne(ctx, one)
-	if err != nil {
-		return false, writeFault("mongostore.sweep", err)
-	}
-	return res.DeletedCount > 0, nil
+	return deleteOne(ctx, s.records, "mongostore.sweep", child)
 }

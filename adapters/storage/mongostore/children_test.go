@@ -11,11 +11,11 @@ import (
 	"patchbay/tests/mongod"
 )
 
-var made = time.Date(2026, 3, 1, 12, 0, 0, 0, time.UTC)
+var created = time.Date(2026, 3, 1, 12, 0, 0, 0, time.UTC)
 
 func fresh(t *testing.T) *Store {
 	t.Helper()
-	s, err := Open(t.Context(), Options{URI: mongod.URI(t), Database: mongod.Database()})
+	s, err := Open(t.Context(), Environment(t, mongod.Database()))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -24,121 +24,142 @@ func fresh(t *testing.T) *Store {
 }
 
 func family() (parent, child ports.Record) {
-	parent = ports.Record{Tenant: "t", Kind: "k", ID: "1", Body: []byte("b"), Index: ports.Index{Created: made}}
-	child = ports.Record{Tenant: "t", Kind: "part", ID: "1.0", Parent: parent.Name(), Body: []byte("part"), Index: ports.Index{Created: made}}
+	parent = ports.Record{Tenant: "t", Kind: "k", ID: "1", Body: []byte("b"), Index: ports.Index{Created: created}}
+	child = ports.Record{Tenant: "t", Kind: "part", ID: "1.0", Parent: parent.Name(), Body: []byte("part"), Index: ports.Index{Created: created}}
 	return parent, child
 }
 
-func sweeps(t *testing.T, j *Store, before time.Time, want int) {
+func checkSwept(t *testing.T, s *Store, before time.Time, want int) {
 	t.Helper()
-	if n, err := j.Sweep(t.Context(), before, 10); err != nil || n != want {
-		t.Errorf("%d swept, %v; want %d", n, err, want)
+	n, err := s.Sweep(t.Context(), before, 10)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if n != want {
+		t.Errorf("Sweep removed %d children, want %d", n, want)
 	}
 }
 
-// A process may end after it has written a child, and before the record.
-func TestAChildWhoseRecordDidNotComeIsSwept(t *testing.T) {
-	t.Parallel()
-	j := fresh(t)
-	parent, child := family()
-	if err := j.putLoose(t.Context(), &child); err != nil {
+// checkChild checks whether the child of family is stored.
+func checkChild(t *testing.T, s *Store, want bool) {
+	t.Helper()
+	got, err := s.Get(t.Context(), "t", "part", "1.0")
+	if err != nil && !fault.Is(err, fault.NotFound) {
 		t.Fatal(err)
 	}
-	sweeps(t, j, made, 0) // not old enough
-	if err := j.putLoose(t.Context(), &child); err != nil {
-		t.Errorf("the same again: %v", err)
+	if stored := err == nil; stored != want {
+		t.Errorf("the child is stored = %t, want %t", stored, want)
+	}
+	if want && got.Parent != "k|1" {
+		t.Errorf("parent of the child = %q, want %q", got.Parent, "k|1")
+	}
+}
+
+// A process may end after it has inserted a child, and before its record.
+func TestSweepRemovesAChildWhoseRecordNeverCame(t *testing.T) {
+	t.Parallel()
+	s := fresh(t)
+	parent, child := family()
+	if err := s.insertUnattached(t.Context(), &child); err != nil {
+		t.Fatal(err)
+	}
+	checkSwept(t, s, created, 0) // not old enough
+	if err := s.insertUnattached(t.Context(), &child); err != nil {
+		t.Errorf("inserting the same child again: %v", err)
 	}
 	other := child
 	other.Body = []byte("other")
-	if err := j.putLoose(t.Context(), &other); !fault.Is(err, fault.Conflict) {
-		t.Errorf("another of this name: %v", err)
+	if err := s.insertUnattached(t.Context(), &other); !fault.Is(err, fault.Conflict) {
+		t.Errorf("inserting another child of the same name: error = %v, want kind %s", err, fault.Conflict)
 	}
-	sweeps(t, j, made.Add(time.Hour), 1)
+	checkSwept(t, s, created.Add(time.Hour), 1)
 	child.Rev, child.Parent = 0, ""
-	if err := j.Attach(t.Context(), &parent, &child); err != nil {
+	if err := s.Attach(t.Context(), &parent, &child); err != nil {
 		t.Fatal(err)
 	}
-	sweeps(t, j, made.Add(time.Hour), 0)
+	checkSwept(t, s, created.Add(time.Hour), 0)
 }
 
-// A process may end after it has written the record, and before its children are
-// tied to it.
-func TestAChildIsTiedToARecordThatIsThere(t *testing.T) {
+// A process may end after it has inserted the record, and before it has attached the children.
+func TestSweepAttachesAChildWhoseRecordExists(t *testing.T) {
 	t.Parallel()
-	j := fresh(t)
+	s := fresh(t)
 	parent, child := family()
-	if err := j.putLoose(t.Context(), &child); err != nil {
+	if err := s.insertUnattached(t.Context(), &child); err != nil {
 		t.Fatal(err)
 	}
-	if err := j.save(t.Context(), &parent, new(1)); err != nil {
+	if err := s.save(t.Context(), &parent, new(1)); err != nil {
 		t.Fatal(err)
 	}
-	sweeps(t, j, made.Add(time.Hour), 0)
-	if n, err := j.records.CountDocuments(t.Context(), bson.D{{Key: "loose", Value: true}}); err != nil || n != 0 {
-		t.Errorf("%d are loose, %v", n, err)
+	checkSwept(t, s, created.Add(time.Hour), 0)
+	n, err := s.records.CountDocuments(t.Context(), bson.D{{Key: "loose", Value: true}})
+	if err != nil {
+		t.Fatal(err)
 	}
-	if _, err := j.Get(t.Context(), "t", "part", "1.0"); err != nil {
-		t.Error(err)
+	if n != 0 {
+		t.Errorf("unattached children = %d, want 0", n)
 	}
+	checkChild(t, s, true)
 }
 
 // A process may be stopped between the two for so long that its child is swept.
-func TestARecordThatComesLateWritesItsChildrenAgain(t *testing.T) {
+func TestAttachInsertsAgainAChildThatWasSweptMeanwhile(t *testing.T) {
 	t.Parallel()
-	j := fresh(t)
+	s := fresh(t)
 	parent, child := family()
-	if err := j.save(t.Context(), &parent, new(1)); err != nil {
+	if err := s.save(t.Context(), &parent, new(1)); err != nil {
 		t.Fatal(err)
 	}
-	if err := j.fasten(t.Context(), &parent, []*ports.Record{&child}); err != nil {
+	if err := s.markAttached(t.Context(), &parent, []*ports.Record{&child}); err != nil {
 		t.Fatal(err)
 	}
-	if got, err := j.Get(t.Context(), "t", "part", "1.0"); err != nil || got.Parent != parent.Name() {
-		t.Errorf("%+v, %v", got, err)
-	}
+	checkChild(t, s, true)
 }
 
-// A process may end when the record has given up its children, and they are there
-// still.
-func TestChildrenThatWereGivenUpAreSwept(t *testing.T) {
+// A process may end when it has saved a record without its children, and before it has removed
+// them.
+func TestSweepRemovesChildrenOfAnInterruptedDetach(t *testing.T) {
 	t.Parallel()
-	j := fresh(t)
+	s := fresh(t)
 	parent, child := family()
-	if err := j.Attach(t.Context(), &parent, &child); err != nil {
+	if err := s.Attach(t.Context(), &parent, &child); err != nil {
 		t.Fatal(err)
 	}
-	if _, err := j.records.UpdateMany(t.Context(), childrenOf(&parent), bson.M{"$set": bson.M{"loose": true}}); err != nil {
+	if err := s.markUnattached(t.Context(), &parent); err != nil {
 		t.Fatal(err)
 	}
-	if err := j.save(t.Context(), &parent, new(0)); err != nil {
+	if err := s.save(t.Context(), &parent, new(0)); err != nil {
 		t.Fatal(err)
 	}
-	sweeps(t, j, made.Add(time.Hour), 1)
+	checkSwept(t, s, created.Add(time.Hour), 1)
 }
 
-// A record may change between being found old and being removed.
-func TestARecordThatHasChangedKeepsItsChildrenWhenItIsPurged(t *testing.T) {
+// A record may change between being read as old and being removed.
+func TestPurgeKeepsARecordThatHasChangedWithItsChildren(t *testing.T) {
 	t.Parallel()
-	j := fresh(t)
+	s := fresh(t)
 	parent, child := family()
-	if err := j.Attach(t.Context(), &parent, &child); err != nil {
+	if err := s.Attach(t.Context(), &parent, &child); err != nil {
 		t.Fatal(err)
 	}
 	stale := parent
-	if err := j.Save(t.Context(), &parent)[0]; err != nil {
+	if err := s.Save(t.Context(), &parent)[0]; err != nil {
 		t.Fatal(err)
 	}
-	if n, err := j.purge(t.Context(), stale, true); err != nil || n != 0 {
-		t.Errorf("%d purged, %v", n, err)
-	}
-	sweeps(t, j, made.Add(time.Hour), 0)
-	if _, err := j.Get(t.Context(), "t", "part", "1.0"); err != nil {
-		t.Errorf("its child is gone: %v", err)
-	}
-	if n, err := j.purge(t.Context(), parent, true); err != nil || n != 1 {
-		t.Errorf("%d purged, %v", n, err)
-	}
-	if _, err := j.Get(t.Context(), "t", "part", "1.0"); !fault.Is(err, fault.NotFound) {
-		t.Errorf("its child is there: %v", err)
+	for _, c := range []struct {
+		name   string
+		record ports.Record
+		purged int64
+		child  bool
+	}{{"the record as it was before the change", stale, 0, true}, {"the record as it is", parent, 1, false}} {
+		n, err := s.purge(t.Context(), c.record, true)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if n != c.purged {
+			t.Errorf("%s: purged = %d, want %d", c.name, n, c.purged)
+		}
+		checkSwept(t, s, created.Add(time.Hour), 0)
+		checkChild(t, s, c.child)
 	}
 }

@@ -4,10 +4,7 @@ import (
 	"context"
 	"strings"
 	"testing"
-	"time"
 
-	"patchbay/adapters/clock"
-	"patchbay/adapters/ids"
 	"patchbay/adapters/storage/mongostore"
 	"patchbay/ports"
 	"patchbay/tests/contract/archivetest"
@@ -16,17 +13,9 @@ import (
 	"patchbay/tests/mongod"
 )
 
-// patience is how long a call may take while many tests share the server and two cores.
-const patience = 20 * time.Second
-
-func onServer(t testing.TB, database string) mongostore.Options {
-	t.Helper()
-	return mongostore.Options{URI: mongod.URI(t), Database: database, Clock: clock.System{}, IDs: ids.UUIDs{}, Timeout: patience}
-}
-
 func open(t *testing.T, database string) *mongostore.Store {
 	t.Helper()
-	s, err := mongostore.Open(t.Context(), onServer(t, database))
+	s, err := mongostore.Open(t.Context(), mongostore.Environment(t, database))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -45,9 +34,15 @@ func place(t testing.TB) string {
 }
 
 func TestMain(m *testing.M) {
+	mongostore.AllowSlowCalls()
 	journaltest.Main(m, func(ctx context.Context, place string, clock ports.Clock) (ports.Journal, error) {
 		uri, database, _ := strings.Cut(place, " ")
-		s, err := mongostore.Open(ctx, mongostore.Options{URI: uri, Database: database, Clock: clock, IDs: ids.UUIDs{}, Timeout: patience})
+		e, err := mongostore.EnvironmentAt(uri, database)
+		if err != nil {
+			return nil, err
+		}
+		e.Clock = clock
+		s, err := mongostore.Open(ctx, e)
 		if err != nil {
 			return nil, err
 		}
@@ -72,13 +67,13 @@ func TestContract(t *testing.T) {
 	})
 	t.Run("archive", func(t *testing.T) {
 		t.Parallel()
-		laidOpen := func(t *testing.T) archivetest.UsersHarness {
+		withUsers := func(t *testing.T) archivetest.UsersHarness {
 			s := open(t, mongod.Database())
 			return archivetest.UsersHarness{
 				Harness: archivetest.Harness{Archive: s, Journal: s}, Users: s.Users(),
 			}
 		}
-		archivetest.Run(t, func(t *testing.T) archivetest.Harness { return laidOpen(t).Harness })
-		archivetest.RunUsers(t, laidOpen)
+		archivetest.Run(t, func(t *testing.T) archivetest.Harness { return withUsers(t).Harness })
+		archivetest.RunUsers(t, withUsers)
 	})
 }

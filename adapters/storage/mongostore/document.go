@@ -14,35 +14,35 @@ import (
 // document is a record as it is stored. Idem and Ref are present in every document, because
 // a unique index counts absent values as equal.
 type document struct {
-	Key      string `bson:"_id"` // kind|tenant|id
-	Tenant   string `bson:"tenant"`
-	Kind     string `bson:"kind"`
-	ID       string `bson:"id"`
-	Parent   string `bson:"parent"`   // kind|id, empty for a record without parent
-	Loose    bool   `bson:"loose"`    // a child whose record may not exist
-	Children int    `bson:"children"` // number of children; 1 for any number if the record was written by an archive
-	Rev      int64  `bson:"rev"`
-	Idem     string `bson:"idem"` // kind|idem, or derived from the document's own key
-	Ref      string `bson:"ref"`
-	Status   string `bson:"status"`
-	Customer string `bson:"customer"`
-	Created  int64  `bson:"created"` // microseconds since 1970: a BSON date has milliseconds
-	Queue    string `bson:"queue"`
-	Due      int64  `bson:"due"`
-	Owner    string `bson:"owner"`
-	Flag     string `bson:"flag,omitempty"` // kind|flag, absent if there is none
-	Flagged  int64  `bson:"flagged,omitempty"`
-	Body     []byte `bson:"body"`
+	Key        string `bson:"_id"` // kind|tenant|id
+	Tenant     string `bson:"tenant"`
+	Kind       string `bson:"kind"`
+	ID         string `bson:"id"`
+	Parent     string `bson:"parent"`   // kind|id, empty for a record without parent
+	Unattached bool   `bson:"loose"`    // a child whose record may not exist
+	Children   int    `bson:"children"` // number of children; 1 for any number if the record was written by an archive
+	Rev        int64  `bson:"rev"`
+	Idem       string `bson:"idem"` // kind|idem, or derived from the document's own key
+	Ref        string `bson:"ref"`
+	Status     string `bson:"status"`
+	Customer   string `bson:"customer"`
+	Created    int64  `bson:"created"` // microseconds since 1970: a BSON date has milliseconds
+	Queue      string `bson:"queue"`
+	Due        int64  `bson:"due"`
+	Owner      string `bson:"owner"`
+	Flag       string `bson:"flag,omitempty"` // kind|flag, absent if there is none
+	Flagged    int64  `bson:"flagged,omitempty"`
+	Body       []byte `bson:"body"`
 	// Content is left out of lists, which detect it by Large.
 	Content []byte `bson:"content,omitempty"`
 	Large   bool   `bson:"large,omitempty"`
-	// Told holds the events that wait to be published, by the revision that added them.
-	Told map[string][]told `bson:"told"`
-	Tell bool              `bson:"tell"` // whether Told has any
+	// Pending holds the events that wait to be published, by the revision that added them.
+	Pending    map[string][]pendingEvent `bson:"told"`
+	HasPending bool                      `bson:"tell"`
 }
 
-// told is an event of the feed, which is first stored with its record.
-type told struct {
+// pendingEvent is an event that is not in the feed yet. It is stored with its record.
+type pendingEvent struct {
 	ID      string `bson:"id"`
 	Tenant  string `bson:"tenant"`
 	Type    string `bson:"type"`
@@ -51,27 +51,26 @@ type told struct {
 	Data    []byte `bson:"data"`
 }
 
-func key(tenant, kind, id string) string { return kind + "|" + tenant + "|" + id }
-
 // parentKey returns the key of a child's record.
 func parentKey(tenant, parent string) string {
 	kind, id, _ := strings.Cut(parent, "|")
-	return key(tenant, kind, id)
+	return ports.RecordKey(kind, tenant, id)
 }
 
-// noTenant is the prefix of the document's own key, in place of a kind, in a unique field
+// noValue is the prefix of the document's own key, in place of a kind, in a unique field
 // that has no value.
-const noTenant = "-|"
+const noValue = "-|"
 
+// unique returns how a unique value is stored, and value is its inverse.
 func unique(r *ports.Record, value string) string {
 	if value == "" {
-		return noTenant + key(r.Tenant, r.Kind, r.ID)
+		return noValue + ports.RecordKey(r.Kind, r.Tenant, r.ID)
 	}
 	return r.Kind + "|" + value
 }
 
 func value(kind, unique string) string {
-	if len(unique) >= len(noTenant) && unique[:len(noTenant)] == noTenant {
+	if strings.HasPrefix(unique, noValue) {
 		return ""
 	}
 	return unique[len(kind)+1:]
@@ -87,14 +86,14 @@ func flag(kind, flag string) string {
 // inserted returns the document of a new record.
 func inserted(r *ports.Record) document {
 	d := document{
-		Key: key(r.Tenant, r.Kind, r.ID), Tenant: r.Tenant, Kind: r.Kind, ID: r.ID, Parent: r.Parent, Rev: 1,
+		Key: ports.RecordKey(r.Kind, r.Tenant, r.ID), Tenant: r.Tenant, Kind: r.Kind, ID: r.ID, Parent: r.Parent, Rev: 1,
 		Idem: unique(r, r.Idem), Ref: unique(r, r.Ref),
 		Status: r.Index.Status, Customer: r.Index.Customer, Created: table.Micros(r.Index.Created),
 		Queue: r.Queue, Due: table.Micros(r.Due), Owner: r.Owner, Body: r.Body, Flag: flag(r.Kind, r.Index.Flag), Flagged: table.Micros(r.Index.Flagged),
-		Content: r.Content, Large: len(r.Content) > 0, Told: map[string][]told{}, Tell: len(r.Events) > 0,
+		Content: r.Content, Large: len(r.Content) > 0, Pending: map[string][]pendingEvent{}, HasPending: len(r.Events) > 0,
 	}
-	if d.Tell {
-		d.Told["1"] = tell(r.Events)
+	if d.HasPending {
+		d.Pending["1"] = pendingEvents(r.Events)
 	}
 	return d
 }
@@ -111,15 +110,15 @@ func replaced(r *ports.Record) bson.M {
 	}
 	if len(r.Events) > 0 {
 		set["tell"] = true
-		set["told."+strconv.FormatInt(r.Rev+1, 10)] = tell(r.Events)
+		set["told."+strconv.FormatInt(r.Rev+1, 10)] = pendingEvents(r.Events)
 	}
 	return set
 }
 
-func tell(events []event.Event) []told {
-	list := make([]told, len(events))
+func pendingEvents(events []event.Event) []pendingEvent {
+	list := make([]pendingEvent, len(events))
 	for i, e := range events {
-		list[i] = told{ID: e.ID, Tenant: e.Tenant, Type: e.Type, Subject: e.Subject, At: table.Micros(e.At), Data: e.Data}
+		list[i] = pendingEvent{ID: e.ID, Tenant: e.Tenant, Type: e.Type, Subject: e.Subject, At: table.Micros(e.At), Data: e.Data}
 	}
 	return list
 }

@@ -4,34 +4,32 @@ import (
 	"testing"
 
 	"go.mongodb.org/mongo-driver/bson"
-	"go.mongodb.org/mongo-driver/mongo"
-	"go.mongodb.org/mongo-driver/mongo/options"
 
 	"patchbay/adapters/storage/mongostore"
 	"patchbay/core/fault"
 	"patchbay/tests/mongod"
 )
 
-func TestAStoreThatMustExistIsNotMade(t *testing.T) {
+func TestAStoreThatMustExistIsNotCreated(t *testing.T) {
 	t.Parallel()
-	o := onServer(t, mongod.Database())
-	o.Existing = true
-	if _, err := mongostore.Open(t.Context(), o); !fault.Is(err, fault.NotFound) || fault.From(err).Code != "no_store" {
-		t.Errorf("where there is none: %v", err)
+	e := mongostore.Environment(t, mongod.Database())
+	e.Existing = true
+	_, err := mongostore.Open(t.Context(), e)
+	if f := fault.From(err); f.Kind != fault.NotFound || f.Code != "no_store" {
+		t.Errorf("Open of an empty database: error = %v, want kind %s, code no_store", err, fault.NotFound)
 	}
-	client, err := mongo.Connect(t.Context(), options.Client().ApplyURI(o.URI))
+	names, err := database(t, e).ListCollectionNames(t.Context(), bson.D{})
 	if err != nil {
 		t.Fatal(err)
 	}
-	defer client.Disconnect(t.Context())
-	if names, err := client.Database(o.Database).ListCollectionNames(t.Context(), bson.D{}); err != nil || len(names) != 0 {
-		t.Errorf("it has made %q, %v", names, err)
+	if len(names) != 0 {
+		t.Errorf("collections after that = %q, want none", names)
 	}
 	for _, existing := range []bool{false, true} {
-		o.Existing = existing
-		s, err := mongostore.Open(t.Context(), o)
+		e.Existing = existing
+		s, err := mongostore.Open(t.Context(), e)
 		if err != nil {
-			t.Fatal(err)
+			t.Fatalf("Open with Existing = %t, after the store was created or may be: %v", existing, err)
 		}
 		if err := s.Close(); err != nil {
 			t.Error(err)

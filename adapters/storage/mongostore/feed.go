@@ -15,9 +15,9 @@ import (
 	"patchbay/ports"
 )
 
-// entry is an event in the feed. Seq as the key makes the feed gapless: a publisher inserts
+// feedEntry is an event in the feed. Seq as the key makes the feed gapless: a publisher inserts
 // at last+1, and if two do, one is refused.
-type entry struct {
+type feedEntry struct {
 	Seq     int64  `bson:"_id"`
 	ID      string `bson:"event"` // unique: a published event is not published again
 	Tenant  string `bson:"tenant"`
@@ -34,24 +34,24 @@ func (s *Store) Publish(ctx context.Context, n int) (int, error) {
 	if err != nil || moved == n {
 		return moved, err
 	}
-	more, err := s.publish(ctx, s.people, n-moved)
+	more, err := s.publish(ctx, s.userDocs, n-moved)
 	return moved + more, err
 }
 
-// teller is a document of either collection that has events to publish.
-type teller struct {
-	Key  string            `bson:"_id"`
-	Rev  int64             `bson:"rev"`
-	Told map[string][]told `bson:"told"`
+// publisher is a document of either collection that has events to publish.
+type publisher struct {
+	Key     string                    `bson:"_id"`
+	Rev     int64                     `bson:"rev"`
+	Pending map[string][]pendingEvent `bson:"told"`
 }
 
 func (s *Store) publish(ctx context.Context, from *mongo.Collection, n int) (int, error) {
-	docs, err := all[teller](ctx, from, "mongostore.publish", bson.D{{Key: "tell", Value: true}}, options.Find().SetLimit(int64(n)).
+	docs, err := all[publisher](ctx, from, "mongostore.publish", bson.D{{Key: "tell", Value: true}}, options.Find().SetLimit(int64(n)).
 		SetProjection(bson.D{{Key: "rev", Value: 1}, {Key: "told", Value: 1}}))
 	if err != nil || len(docs) == 0 {
 		return 0, err
 	}
-	if err := s.insert(ctx, untold(docs)); err != nil {
+	if err := s.insert(ctx, pending(docs)); err != nil {
 		return 0, err
 	}
 	for i := range docs {
@@ -65,11 +65,11 @@ func (s *Store) publish(ctx context.Context, from *mongo.Collection, n int) (int
 	return len(docs), nil
 }
 
-// untold lists the events of documents, by document and revision.
-func untold(docs []teller) (list []told) {
+// pending lists the events of documents, by document and revision.
+func pending(docs []publisher) (list []pendingEvent) {
 	for _, d := range docs {
-		for _, rev := range slices.SortedFunc(maps.Keys(d.Told), byNumber) {
-			list = append(list, d.Told[rev]...)
+		for _, rev := range slices.SortedFunc(maps.Keys(d.Pending), byNumber) {
+			list = append(list, d.Pending[rev]...)
 		}
 	}
 	return list
@@ -81,7 +81,7 @@ func byNumber(a, b string) int {
 
 // insert appends the events that are not in the feed yet. Each refusal means that another
 // publisher has made progress, so the loop ends.
-func (s *Store) insert(ctx context.Context, list []told) error {
+func (s *Store) insert(ctx context.Context, list []pendingEvent) error {
 	for {
 		fresh, err := s.fresh(ctx, list)
 		if err != nil || len(fresh) == 0 {
@@ -95,20 +95,20 @@ func (s *Store) insert(ctx context.Context, list []told) error {
 }
 
 // fresh assigns numbers to the events that are not in the feed yet.
-func (s *Store) fresh(ctx context.Context, list []told) ([]any, error) {
+func (s *Store) fresh(ctx context.Context, list []pendingEvent) ([]any, error) {
 	ids := make([]string, len(list))
 	for i, e := range list {
 		ids[i] = e.ID
 	}
-	there, err := s.entries(ctx, bson.D{{Key: "event", Value: bson.D{{Key: "$in", Value: ids}}}}, options.Find())
+	stored, err := s.feedEntries(ctx, bson.D{{Key: "event", Value: bson.D{{Key: "$in", Value: ids}}}}, options.Find())
 	if err != nil {
 		return nil, err
 	}
-	published := make(map[string]bool, len(there))
-	for _, e := range there {
+	published := make(map[string]bool, len(stored))
+	for _, e := range stored {
 		published[e.ID] = true
 	}
-	last, err := s.entries(ctx, bson.D{}, options.Find().SetSort(bson.D{{Key: "_id", Value: -1}}).SetLimit(1))
+	last, err := s.feedEntries(ctx, bson.D{}, options.Find().SetSort(bson.D{{Key: "_id", Value: -1}}).SetLimit(1))
 	if err != nil {
 		return nil, err
 	}
@@ -120,14 +120,14 @@ func (s *Store) fresh(ctx context.Context, list []told) ([]any, error) {
 	for _, e := range list {
 		if !published[e.ID] {
 			seq++
-			fresh = append(fresh, entry{seq, e.ID, e.Tenant, e.Type, e.Subject, e.At, e.Data})
+			fresh = append(fresh, feedEntry{seq, e.ID, e.Tenant, e.Type, e.Subject, e.At, e.Data})
 		}
 	}
 	return fresh, nil
 }
 
-func (s *Store) entries(ctx context.Context, filter bson.D, o *options.FindOptions) ([]entry, error) {
-	return all[entry](ctx, s.feed, "mongostore.feed", filter, o)
+func (s *Store) feedEntries(ctx context.Context, filter bson.D, o *options.FindOptions) ([]feedEntry, error) {
+	return all[feedEntry](ctx, s.feed, "mongostore.feed", filter, o)
 }
 
 // Feed implements ports.Feed.
@@ -136,7 +136,7 @@ func (s *Store) Feed(ctx context.Context, tenant string, after int64, n int) ([]
 	if tenant != ports.AllTenants {
 		filter = append(filter, bson.E{Key: "tenant", Value: tenant})
 	}
-	list, err := s.entries(ctx, filter, options.Find().SetSort(bson.D{{Key: "_id", Value: 1}}).SetLimit(int64(n)))
+	list, err := s.feedEntries(ctx, filter, options.Find().SetSort(bson.D{{Key: "_id", Value: 1}}).SetLimit(int64(n)))
 	if err != nil {
 		return nil, err
 	}
@@ -151,6 +151,6 @@ func (s *Store) Feed(ctx context.Context, tenant string, after int64, n int) ([]
 	return events, nil
 }
 
-func (e entry) event() event.Event {
+func (e feedEntry) event() event.Event {
 	return event.Event{Seq: e.Seq, ID: e.ID, Tenant: e.Tenant, Type: e.Type, Subject: e.Subject, At: table.Moment(e.At), Data: e.Data}
 }

@@ -5,6 +5,7 @@ import (
 	"time"
 
 	"go.mongodb.org/mongo-driver/bson"
+	"go.mongodb.org/mongo-driver/mongo"
 	"go.mongodb.org/mongo-driver/mongo/options"
 
 	"patchbay/adapters/storage/table"
@@ -12,8 +13,6 @@ import (
 	"patchbay/core/record"
 	"patchbay/ports"
 )
-
-var _ ports.Journal = (*Store)(nil)
 
 // Save implements ports.Records.
 func (s *Store) Save(ctx context.Context, records ...*ports.Record) []error {
@@ -58,9 +57,9 @@ func (s *Store) replace(ctx context.Context, r *ports.Record, children *int) err
 	if children != nil {
 		set["children"] = *children
 	}
-	res, err := s.records.UpdateOne(ctx, bson.D{{Key: "_id", Value: key(r.Tenant, r.Kind, r.ID)}, {Key: "rev", Value: r.Rev}}, bson.M{"$set": set})
+	res, err := s.records.UpdateOne(ctx, bson.D{{Key: "_id", Value: ports.RecordKey(r.Kind, r.Tenant, r.ID)}, {Key: "rev", Value: r.Rev}}, bson.M{"$set": set})
 	switch {
-	case isInternal(err) && s.taken(ctx, r):
+	case isInternal(err) && taken(ctx, s.records, ports.RecordKey(r.Kind, r.Tenant, r.ID), bson.D{{Key: "idem", Value: set["idem"]}}, bson.D{{Key: "ref", Value: set["ref"]}}):
 		return table.ErrRecordConflict
 	case err != nil:
 		return writeFault("mongostore.update", err)
@@ -70,19 +69,16 @@ func (s *Store) replace(ctx context.Context, r *ports.Record, children *int) err
 	return nil
 }
 
-// taken reports whether another record has a unique value of this one. FerretDB reports
+// taken reports whether a document other than own has one of the unique values. FerretDB reports
 // that as an internal error for an update, but not for an insert.
-func (s *Store) taken(ctx context.Context, r *ports.Record) bool {
-	n, err := s.records.CountDocuments(ctx, bson.D{
-		{Key: "$or", Value: bson.A{bson.D{{Key: "idem", Value: unique(r, r.Idem)}}, bson.D{{Key: "ref", Value: unique(r, r.Ref)}}}},
-		{Key: "_id", Value: bson.D{{Key: "$ne", Value: key(r.Tenant, r.Kind, r.ID)}}},
-	})
+func taken(ctx context.Context, in *mongo.Collection, own string, values ...any) bool {
+	n, err := in.CountDocuments(ctx, bson.D{{Key: "$or", Value: bson.A(values)}, {Key: "_id", Value: bson.D{{Key: "$ne", Value: own}}}})
 	return err == nil && n > 0
 }
 
 // Get implements ports.Records.
 func (s *Store) Get(ctx context.Context, tenant, kind, id string) (ports.Record, error) {
-	return s.one(ctx, "_id", key(tenant, kind, id))
+	return s.one(ctx, "_id", ports.RecordKey(kind, tenant, id))
 }
 
 // Find implements ports.Records.

@@ -13,47 +13,29 @@ import (
 
 // List implements ports.Records.
 func (s *Store) List(ctx context.Context, tenant, kind string, f ports.Filter, after string, limit int) (ports.RecordPage, error) {
-	c, err := ports.ParseCursor(after)
-	if err != nil {
-		return ports.RecordPage{}, err
-	}
-	find := newestFirst(limit).SetProjection(bson.D{{Key: "content", Value: 0}})
-	all, more, err := paged(ctx, s.records, "mongostore.list", listed(tenant, kind, f, c), find, func(d document) (ports.Record, int, error) {
-		r := d.record()
-		return r, r.Size(), nil
-	})
-	if err != nil {
-		return ports.RecordPage{}, err
-	}
-	return ports.PageOfRecords(all, more), nil
-}
-
-func listed(tenant, kind string, f ports.Filter, c ports.Cursor) bson.D {
-	filter := bson.D{{Key: "kind", Value: kind}, {Key: "tenant", Value: tenant}, before(c)}
+	filter := bson.D{{Key: "kind", Value: kind}, {Key: "tenant", Value: tenant}}
 	if f.Status != "" {
 		filter = append(filter, bson.E{Key: "status", Value: f.Status})
 	}
 	if f.Customer != "" {
 		filter = append(filter, bson.E{Key: "customer", Value: f.Customer})
 	}
-	return filter
+	only := options.Find().SetProjection(bson.D{{Key: "content", Value: 0}})
+	all, more, err := page(ctx, s.records, "mongostore.list", filter, after, limit, only, func(d document) (ports.Record, int, error) {
+		r := d.record()
+		return r, r.Size(), nil
+	})
+	return ports.PageOfRecords(all, more, err)
 }
 
 // List implements table.UserTable.
-func (p people) List(ctx context.Context, tenant, after string, limit int) (user.Page, error) {
-	c, err := ports.ParseCursor(after)
-	if err != nil {
-		return user.Page{}, err
-	}
-	filter := bson.D{{Key: "tenant", Value: tenant}, {Key: "deleted", Value: false}, before(c)}
-	all, more, err := paged(ctx, p.people, "mongostore.users", filter, newestFirst(limit), func(p person) (user.User, int, error) {
-		one, err := p.user()
-		return one, one.Size(), err
+func (t userTable) List(ctx context.Context, tenant, after string, limit int) (user.Page, error) {
+	filter := bson.D{{Key: "tenant", Value: tenant}, {Key: "deleted", Value: false}}
+	all, more, err := page(ctx, t.userDocs, "mongostore.users", filter, after, limit, options.Find(), func(d userDocument) (user.User, int, error) {
+		u, err := d.user()
+		return u, u.Size(), err
 	})
-	if err != nil {
-		return user.Page{}, err
-	}
-	return ports.PageOfUsers(all, more), nil
+	return ports.PageOfUsers(all, more, err)
 }
 
 // before selects the documents after the cursor in a list ordered newest first.
@@ -64,20 +46,21 @@ func before(c ports.Cursor) bson.E {
 	}}
 }
 
-// newestFirst requests one entry more than the limit, which tells whether more follow.
-func newestFirst(limit int) *options.FindOptions {
-	return options.Find().SetSort(bson.D{{Key: "created", Value: -1}, {Key: "id", Value: -1}}).SetLimit(int64(max(limit, 1)) + 1)
-}
-
-// paged reads one page, one entry at a time, and nothing beyond its end. entry returns an
-// entry and its size in bytes.
-func paged[D, E any](ctx context.Context, from *mongo.Collection, op string, filter bson.D, o *options.FindOptions, entry func(D) (E, int, error)) (all []E, more bool, err error) {
-	found, err := from.Find(ctx, filter, o)
+// page reads one page of the documents that a filter selects after the cursor, newest first: one
+// entry at a time, and nothing beyond its end. entry returns an entry and its size in bytes. more
+// reports whether the list continues: one entry more than the limit is requested to find that out.
+func page[D, E any](ctx context.Context, in *mongo.Collection, op string, filter bson.D, after string, limit int, o *options.FindOptions, entry func(D) (E, int, error)) (all []E, more bool, err error) {
+	c, err := ports.ParseCursor(after)
+	if err != nil {
+		return nil, false, err
+	}
+	o.SetSort(bson.D{{Key: "created", Value: -1}, {Key: "id", Value: -1}}).SetLimit(int64(max(limit, 1)) + 1)
+	found, err := in.Find(ctx, append(filter, before(c)), o)
 	if err != nil {
 		return nil, false, readFault(op, err)
 	}
 	defer found.Close(context.WithoutCancel(ctx)) //nolint:errcheck // read to the end, or far enough
-	for pager := ports.NewPager(int(*o.Limit) - 1); !more && found.Next(ctx); {
+	for pager := ports.NewPager(limit); !more && found.Next(ctx); {
 		var d D
 		if err := found.Decode(&d); err != nil {
 			return nil, false, readFault(op, err)

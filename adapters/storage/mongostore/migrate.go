@@ -24,7 +24,7 @@ type index struct {
 	unique bool
 }
 
-func by(fields ...string) index {
+func on(fields ...string) index {
 	var keys bson.D
 	for _, field := range fields {
 		name, down := strings.CutPrefix(field, "-")
@@ -37,7 +37,7 @@ func by(fields ...string) index {
 	return index{keys: keys}
 }
 
-func once(field string) index { return index{keys: by(field).keys, unique: true} }
+func uniqueOn(field string) index { return index{keys: on(field).keys, unique: true} }
 
 // name returns the name that a server gives the index.
 func (i index) name() string {
@@ -51,11 +51,11 @@ func (i index) name() string {
 // migrate creates the indexes of a new store. Several processes may run it at once. A store of
 // another version is refused, and, if the store must exist, a database without one.
 func (s *Store) migrate(ctx context.Context, db *mongo.Database, existing bool) error {
-	prefix, found, err := named(ctx, db)
+	prefix, found, err := foundStore(ctx, db)
 	if err != nil {
 		return err
 	}
-	s.records, s.people = db.Collection(prefix+"record"), db.Collection(prefix+"user")
+	s.records, s.userDocs = db.Collection(prefix+"record"), db.Collection(prefix+"user")
 	s.feed, s.ping = db.Collection(prefix+"feed"), db.Collection(prefix+"ping")
 	meta := db.Collection(prefix + "meta")
 	switch {
@@ -70,11 +70,11 @@ func (s *Store) migrate(ctx context.Context, db *mongo.Database, existing bool) 
 		collection *mongo.Collection
 		indexes    []index
 	}{
-		{s.records, []index{once("idem"), once("ref"), by("queue", "due"), by("tell"), by("kind", "tenant", "-created", "-id"), by("tenant", "parent"), by("loose", "created"), by("flag", "flagged")}},
-		{s.people, []index{once("email"), once("idem"), by("tell"), by("tenant", "-created", "-id"), by("trace", "created")}},
-		{s.feed, []index{once("event"), by("tenant", "_id")}},
+		{s.records, []index{uniqueOn("idem"), uniqueOn("ref"), on("queue", "due"), on("tell"), on("kind", "tenant", "-created", "-id"), on("tenant", "parent"), on("loose", "created"), on("flag", "flagged")}},
+		{s.userDocs, []index{uniqueOn("email"), uniqueOn("idem"), on("tell"), on("tenant", "-created", "-id"), on("trace", "created")}},
+		{s.feed, []index{uniqueOn("event"), on("tenant", "_id")}},
 	} {
-		if err := ensure(ctx, of.collection, of.indexes); err != nil {
+		if err := ensureIndexes(ctx, of.collection, of.indexes); err != nil {
 			return err
 		}
 	}
@@ -83,15 +83,15 @@ func (s *Store) migrate(ctx context.Context, db *mongo.Database, existing bool) 
 	return writeFault("mongostore.migrate", err)
 }
 
-// own is the prefix of our collections' names, because another program in the database may
+// ownPrefix is the prefix of our collections' names, because another program in the database may
 // have a collection named user, too.
-const own = "patchbay_"
+const ownPrefix = "patchbay_"
 
-// named returns the prefix of the collections' names, and the version that created them, or
+// foundStore returns the prefix of the collections' names, and the version that created them, or
 // 0 if there are none. Collections that the first programs made have no prefix, and keep their
 // names.
-func named(ctx context.Context, db *mongo.Database) (prefix string, found int, err error) {
-	for _, prefix := range []string{own, ""} {
+func foundStore(ctx context.Context, db *mongo.Database) (prefix string, found int, err error) {
+	for _, prefix := range []string{ownPrefix, ""} {
 		var store struct {
 			Version int `bson:"version"`
 		}
@@ -103,18 +103,18 @@ func named(ctx context.Context, db *mongo.Database) (prefix string, found int, e
 			return "", 0, readFault("mongostore.migrate", err)
 		}
 	}
-	return own, 0, nil
+	return ownPrefix, 0, nil
 }
 
-// ensure creates missing indexes. It does not create existing ones, because FerretDB closes
+// ensureIndexes creates missing indexes. It does not create existing ones, because FerretDB closes
 // the connection then.
-func ensure(ctx context.Context, c *mongo.Collection, indexes []index) error {
-	there, err := c.Indexes().ListSpecifications(ctx)
+func ensureIndexes(ctx context.Context, c *mongo.Collection, indexes []index) error {
+	existing, err := c.Indexes().ListSpecifications(ctx)
 	if err != nil {
 		return readFault("mongostore.migrate", err)
 	}
 	for _, i := range indexes {
-		if slices.ContainsFunc(there, func(one *mongo.IndexSpecification) bool { return one.Name == i.name() }) {
+		if slices.ContainsFunc(existing, func(one *mongo.IndexSpecification) bool { return one.Name == i.name() }) {
 			continue
 		}
 		if _, err := c.Indexes().CreateOne(ctx, mongo.IndexModel{Keys: i.keys, Options: options.Index().SetUnique(i.unique)}); err != nil {

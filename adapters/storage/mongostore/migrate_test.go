@@ -1,6 +1,8 @@
 package mongostore_test
 
 import (
+	"context"
+	"fmt"
 	"sync"
 	"testing"
 
@@ -8,22 +10,46 @@ import (
 	"go.mongodb.org/mongo-driver/mongo"
 	"go.mongodb.org/mongo-driver/mongo/options"
 
+	"patchbay/adapters/provider"
 	"patchbay/adapters/storage/mongostore"
+	"patchbay/config/setting"
 	"patchbay/core/fault"
 	"patchbay/ports"
 	"patchbay/tests/mongod"
 )
 
-func TestADatabaseIsOpenedAgainAndByMany(t *testing.T) {
+// database returns the database of a store, without the store.
+func database(t *testing.T, e provider.Environment) *mongo.Database {
+	t.Helper()
+	client, err := mongo.Connect(t.Context(), options.Client().ApplyURI(mongod.URI(t)))
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = client.Disconnect(context.WithoutCancel(t.Context())) })
+	return client.Database(e.Settings.(*setting.Database).Database)
+}
+
+func checkDocuments(t *testing.T, c *mongo.Collection, want int64) {
+	t.Helper()
+	n, err := c.CountDocuments(t.Context(), bson.D{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if n != want {
+		t.Errorf("documents in collection %s = %d, want %d", c.Name(), n, want)
+	}
+}
+
+func TestAStoreIsOpenedAgainAndBySeveralProcesses(t *testing.T) {
 	t.Parallel()
-	o := onServer(t, mongod.Database())
+	e := mongostore.Environment(t, mongod.Database())
 	r := ports.Record{Kind: "thing", ID: "a", Body: []byte("x"), Idem: "k"}
 	for range 2 {
-		s, err := mongostore.Open(t.Context(), o)
+		s, err := mongostore.Open(t.Context(), e)
 		if err != nil {
 			t.Fatal(err)
 		}
-		_ = s.Save(t.Context(), &r) // the second time it is there
+		_ = s.Save(t.Context(), &r) // the second time it exists
 		if err := s.Close(); err != nil {
 			t.Fatal(err)
 		}
@@ -31,54 +57,47 @@ func TestADatabaseIsOpenedAgainAndByMany(t *testing.T) {
 	var all sync.WaitGroup
 	for range 5 {
 		all.Go(func() {
-			s, err := mongostore.Open(t.Context(), o)
+			s, err := mongostore.Open(t.Context(), e)
 			if err != nil {
 				t.Error(err)
 				return
 			}
 			defer s.Close()
 			if got, err := s.Get(t.Context(), "", "thing", "a"); err != nil || string(got.Body) != "x" {
-				t.Errorf("%+v, %v", got, err)
+				t.Errorf("body of the record = %q, %v, want %q", got.Body, err, "x")
 			}
 			other := ports.Record{Kind: "thing", ID: "b", Body: []byte("x"), Idem: "k"}
 			if err := s.Save(t.Context(), &other)[0]; !fault.Is(err, fault.Conflict) {
-				t.Errorf("the unique index is gone: %v", err)
+				t.Errorf("Save of another record with the same Idem: error = %v, want kind %s", err, fault.Conflict)
 			}
 		})
 	}
 	all.Wait()
 }
 
-func TestADatabaseOfAnotherVersionIsNotOpened(t *testing.T) {
+func TestAStoreOfAnotherVersionIsRefused(t *testing.T) {
 	t.Parallel()
 	for version, code := range map[int]string{1: "store_older", 3: "store_older", 5: "store_newer", 1000: "store_newer"} {
-		o := onServer(t, mongod.Database())
-		client, err := mongo.Connect(t.Context(), options.Client().ApplyURI(o.URI))
-		if err != nil {
-			t.Fatal(err)
-		}
-		defer client.Disconnect(t.Context())
-		meta := client.Database(o.Database).Collection("meta")
-		if _, err := meta.InsertOne(t.Context(), bson.D{{Key: "_id", Value: "store"}, {Key: "version", Value: version}}); err != nil {
-			t.Fatal(err)
-		}
-		if _, err := mongostore.Open(t.Context(), o); !fault.Is(err, fault.Invalid) || fault.From(err).Code != code {
-			t.Errorf("version %d: got %v, want %s", version, err, code)
-		}
+		t.Run(fmt.Sprintf("version %d with %s", version, code), func(t *testing.T) {
+			t.Parallel()
+			e := mongostore.Environment(t, mongod.Database())
+			if _, err := database(t, e).Collection("meta").InsertOne(t.Context(), bson.D{{Key: "_id", Value: "store"}, {Key: "version", Value: version}}); err != nil {
+				t.Fatal(err)
+			}
+			_, err := mongostore.Open(t.Context(), e)
+			if f := fault.From(err); f.Kind != fault.Invalid || f.Code != code {
+				t.Errorf("Open: error = %v, want kind %s, code %s", err, fault.Invalid, code)
+			}
+		})
 	}
 }
 
 // Other programs may have collections beside ours, also by the names that ours once had.
-func TestWhatOtherProgramsHaveIsLeftAlone(t *testing.T) {
+func TestCollectionsOfOtherProgramsStayUnchanged(t *testing.T) {
 	t.Parallel()
-	o := onServer(t, mongod.Database())
-	client, err := mongo.Connect(t.Context(), options.Client().ApplyURI(o.URI))
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer client.Disconnect(t.Context())
-	db := client.Database(o.Database)
-	_, err = db.Collection("user").InsertMany(t.Context(), []any{bson.M{"_id": 1, "email": "same"}, bson.M{"_id": 2, "email": "same"}})
+	e := mongostore.Environment(t, mongod.Database())
+	db := database(t, e)
+	_, err := db.Collection("user").InsertMany(t.Context(), []any{bson.M{"_id": 1, "email": "same"}, bson.M{"_id": 2, "email": "same"}})
 	if err == nil {
 		_, err = db.Collection("meta").InsertOne(t.Context(), bson.M{"_id": "store", "version": "ours"})
 	}
@@ -86,40 +105,36 @@ func TestWhatOtherProgramsHaveIsLeftAlone(t *testing.T) {
 		t.Fatal(err)
 	}
 	for range 2 {
-		s, err := mongostore.Open(t.Context(), o)
+		s, err := mongostore.Open(t.Context(), e)
 		if err != nil {
 			t.Fatal(err)
 		}
-		_ = s.Save(t.Context(), &ports.Record{Kind: "thing", ID: "a", Body: []byte("x")}) // the second time it is there
+		_ = s.Save(t.Context(), &ports.Record{Kind: "thing", ID: "a", Body: []byte("x")}) // the second time it exists
 		if _, err := s.Get(t.Context(), "", "thing", "a"); err != nil {
-			t.Error(err)
+			t.Errorf("Get of a record of ours: %v", err)
 		}
 		if err := s.Close(); err != nil {
 			t.Fatal(err)
 		}
 	}
-	if n, err := db.Collection("user").CountDocuments(t.Context(), bson.D{}); err != nil || n != 2 {
-		t.Errorf("%d of their documents are there, %v", n, err)
-	}
+	checkDocuments(t, db.Collection("user"), 2)
 	indexes, err := db.Collection("user").Indexes().ListSpecifications(t.Context())
-	if err != nil || len(indexes) != 1 {
-		t.Errorf("%d indexes, %v", len(indexes), err)
-	}
-}
-
-func TestTheCollectionsOfAnEarlierVersionKeepTheirNames(t *testing.T) {
-	t.Parallel()
-	o := onServer(t, mongod.Database())
-	client, err := mongo.Connect(t.Context(), options.Client().ApplyURI(o.URI))
 	if err != nil {
 		t.Fatal(err)
 	}
-	defer client.Disconnect(t.Context())
-	db := client.Database(o.Database)
+	if len(indexes) != 1 {
+		t.Errorf("indexes of their collection = %d, want the one on _id", len(indexes))
+	}
+}
+
+func TestCollectionsOfAnEarlierVersionKeepTheirNames(t *testing.T) {
+	t.Parallel()
+	e := mongostore.Environment(t, mongod.Database())
+	db := database(t, e)
 	if _, err := db.Collection("meta").InsertOne(t.Context(), bson.D{{Key: "_id", Value: "store"}, {Key: "version", Value: 4}}); err != nil {
 		t.Fatal(err)
 	}
-	s, err := mongostore.Open(t.Context(), o)
+	s, err := mongostore.Open(t.Context(), e)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -127,7 +142,5 @@ func TestTheCollectionsOfAnEarlierVersionKeepTheirNames(t *testing.T) {
 	if err := s.Save(t.Context(), &ports.Record{Kind: "thing", ID: "a", Body: []byte("x")})[0]; err != nil {
 		t.Fatal(err)
 	}
-	if n, err := db.Collection("record").CountDocuments(t.Context(), bson.D{}); err != nil || n != 1 {
-		t.Errorf("%d documents where they were kept, %v", n, err)
-	}
+	checkDocuments(t, db.Collection("record"), 1)
 }

@@ -6,9 +6,7 @@
 package mongostore
 
 import (
-	"cmp"
 	"context"
-	"crypto/tls"
 	"errors"
 	"net"
 	"strconv"
@@ -20,73 +18,54 @@ import (
 	"go.mongodb.org/mongo-driver/mongo/readpref"
 	"go.mongodb.org/mongo-driver/mongo/writeconcern"
 
+	"patchbay/adapters/provider"
 	"patchbay/adapters/storage/table"
+	"patchbay/config/setting"
 	"patchbay/ports"
 )
 
-// Options configures Open.
-type Options struct {
-	Host               string
-	Port               int
-	Database           string
-	Username, Password string        // of a user in the database admin; empty for no authentication
-	URI                string        // instead of Host and Port, for tests
-	TLS                *tls.Config   // nil for no TLS
-	Min, Max           uint64        // connections; 0 for the driver's defaults
-	Idle               time.Duration // how long a connection may be idle; 0 for ever
-	Existing           bool          // only open an existing store; otherwise its indexes are created
-	Timeout            time.Duration // of one call; 0 means 3 s
-	Clock              ports.Clock   // for users; leases use the database's own clock
-	IDs                ports.IDs
-}
-
 // Store is an open database. It implements ports.Journal and ports.Archive.
 type Store struct {
-	client                      *mongo.Client
-	records, people, feed, ping *mongo.Collection
-	users                       table.Users
-	timeout                     time.Duration
+	client                        *mongo.Client
+	records, userDocs, feed, ping *mongo.Collection
+	users                         table.Users
 }
 
-// The timeouts of one call, as for every database: connectTimeout for server selection and
-// connecting, queryTimeout for the whole call.
-const (
-	connectTimeout = 3 * time.Second
-	queryTimeout   = 3 * time.Second
-)
+// queryTimeout is the timeout of one call. Tests, which share a server, increase it.
+var queryTimeout = table.QueryTimeout
 
-// Open connects, and creates missing indexes.
+// Open connects, and creates missing indexes. The Settings are a *setting.Database; the user is
+// one of the database admin, and without a password there is no authentication. The Clock is for
+// users only: leases use the database's own clock.
 //
 // NotFound with code no_store: the database is not a store yet, and must be one.
 // Unavailable; Invalid with code store_newer: a newer version has used the database;
 // with code store_older: only one that is too old has.
-func Open(ctx context.Context, o Options) (*Store, error) {
-	if o.URI == "" {
-		o.URI = "mongodb://" + net.JoinHostPort(o.Host, strconv.Itoa(o.Port)) + "/"
+func Open(ctx context.Context, e provider.Environment) (*Store, error) {
+	d := e.Settings.(*setting.Database)
+	secure, err := d.TLS()
+	if err != nil {
+		return nil, err
 	}
-	o.Timeout = cmp.Or(o.Timeout, queryTimeout)
-	settings := options.Client().ApplyURI(o.URI).
-		SetServerSelectionTimeout(connectTimeout).SetConnectTimeout(connectTimeout).SetTimeout(o.Timeout).
-		SetReadPreference(readpref.Primary()).SetRetryWrites(false).SetMaxConnIdleTime(o.Idle).
+	settings := options.Client().ApplyURI("mongodb://" + net.JoinHostPort(d.Host, strconv.Itoa(d.Port)) + "/").
+		SetServerSelectionTimeout(table.ConnectTimeout).SetConnectTimeout(table.ConnectTimeout).SetTimeout(queryTimeout).
+		SetReadPreference(readpref.Primary()).SetRetryWrites(false).
+		SetMinPoolSize(uint64(d.Pool.Min)).SetMaxPoolSize(uint64(d.Pool.Max)).SetMaxConnIdleTime(time.Duration(d.Pool.Idle)).
 		SetWriteConcern(&writeconcern.WriteConcern{W: "majority", Journal: new(true)}).
-		SetLoggerOptions(options.Logger().SetSink(report{}))
-	if o.TLS != nil {
-		settings.SetTLSConfig(o.TLS)
+		SetLoggerOptions(options.Logger().SetSink(driverLog{}))
+	if secure != nil {
+		settings.SetTLSConfig(secure)
 	}
-	if o.Password != "" {
-		settings.SetAuth(options.Credential{Username: o.Username, Password: o.Password})
-	}
-	if o.Max > 0 {
-		settings.SetMinPoolSize(o.Min).SetMaxPoolSize(o.Max)
+	if password := d.Password.Reveal(); password != "" {
+		settings.SetAuth(options.Credential{Username: d.Username, Password: password})
 	}
 	client, err := mongo.Connect(ctx, settings)
 	if err != nil {
 		return nil, readFault("mongostore.open", err)
 	}
-	db := client.Database(o.Database)
-	s := &Store{client: client, timeout: o.Timeout}
-	s.users = table.Users{UserTable: people{s}, Clock: o.Clock, IDs: o.IDs}
-	if err := s.migrate(ctx, db, o.Existing); err != nil {
+	s := &Store{client: client}
+	s.users = table.Users{UserTable: userTable{s}, Clock: e.Clock, IDs: e.IDs}
+	if err := s.migrate(ctx, client.Database(d.Database), e.Existing); err != nil {
 		return nil, errors.Join(err, client.Disconnect(context.WithoutCancel(ctx)))
 	}
 	return s, nil
@@ -94,7 +73,7 @@ func Open(ctx context.Context, o Options) (*Store, error) {
 
 // Close closes the connections after the calls in progress are answered.
 func (s *Store) Close() error {
-	ctx, cancel := context.WithTimeout(context.Background(), s.timeout)
+	ctx, cancel := context.WithTimeout(context.Background(), queryTimeout)
 	defer cancel()
 	return s.client.Disconnect(ctx)
 }

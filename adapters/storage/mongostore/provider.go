@@ -2,7 +2,6 @@ package mongostore
 
 import (
 	"context"
-	"time"
 
 	"patchbay/adapters/provider"
 	"patchbay/config/setting"
@@ -12,15 +11,7 @@ import (
 var Provider = provider.Storage{
 	Type: setting.Type{Name: "mongo", Server: true, Dump: "mongodump", Settings: func() any { return setting.StandardDatabase("mongodb", 27017) }},
 	New: func(ctx context.Context, e provider.Environment) (provider.Store, error) {
-		d := e.Settings.(*setting.Database)
-		secure, err := d.TLS()
-		if err != nil {
-			return provider.Store{}, err
-		}
-		s, err := Open(ctx, Options{
-			Host: d.Host, Port: d.Port, Database: d.Database, Username: d.Username, Password: d.Password.Reveal(),
-			TLS: secure, Min: uint64(d.Pool.Min), Max: uint64(d.Pool.Max), Idle: time.Duration(d.Pool.Idle), Existing: e.Existing, Clock: e.Clock, IDs: e.IDs,
-		})
+		s, err := Open(ctx, e)
 		if err != nil {
 			return provider.Store{}, err
 		}

@@ -13,7 +13,8 @@ import (
 	"patchbay/tests/postgres"
 )
 
-// version4 makes a database as the last program with several migrations has left it.
+// version4 creates a database as the last program with several migrations has left it, and then
+// executes further statements.
 func version4(t *testing.T, s *postgres.Server, more ...string) (database string) {
 	t.Helper()
 	raw, err := os.ReadFile("testdata/version4.sql")
@@ -30,41 +31,54 @@ func version4(t *testing.T, s *postgres.Server, more ...string) (database string
 	return database
 }
 
-func TestAStoreOfTheProgramBeforeIsTakenAsItIs(t *testing.T) {
+func TestAStoreOfTheLastProgramWithSeveralMigrationsIsOpenedUnchanged(t *testing.T) {
 	t.Parallel()
 	s := postgres.Shared(t)
 	database := version4(t, s)
 	store := open(t, s, database)
 	adopted.Check(t, store, store.Users())
-	open(t, s, database) // nothing is left to be made
+	open(t, s, database) // nothing is left to be migrated
 	if got, want := relations(t, s, database), relations(t, s, freshDatabase(t, s)); !slices.Equal(got, want) {
 		t.Errorf("tables, columns and indexes: got\n%q\nwant those of a new database\n%q", got, want)
 	}
 }
 
-func TestAStoreOfAnOlderVersionIsRefused(t *testing.T) {
+func TestAStoreOfAnotherVersionIsRefusedUnchanged(t *testing.T) {
 	t.Parallel()
-	s := postgres.Shared(t)
-	for name, more := range map[string][]string{
-		"version 3": {`DELETE FROM public.patchbay_migrations WHERE version_id = 4`},
-		"the names of the first version": {
+	for name, c := range map[string]struct {
+		code, message string // message is a part of it
+		changes       []string
+	}{
+		"version 3, with store_older": {"store_older", "86a7f45", []string{`DELETE FROM public.patchbay_migrations WHERE version_id = 4`}},
+		"the first version, whose tables had other names, with store_older": {"store_older", "86a7f45", []string{
 			`DROP TABLE public.patchbay_migrations`, `ALTER TABLE public.patchbay_record RENAME TO record`,
-		},
+		}},
+		"version 999, with store_newer": {"store_newer", "version 999", []string{
+			`INSERT INTO public.patchbay_migrations (version_id, is_applied) VALUES (999, true)`,
+		}},
 	} {
-		database := version4(t, s, more...)
-		before := relations(t, s, database)
-		_, err := pgstore.Open(t.Context(), options(s.Port, database, clock.System{}))
-		if f := fault.From(err); !fault.Is(err, fault.Invalid) || f.Code != "store_older" || !strings.Contains(f.Message, "86a7f45") {
-			t.Errorf("%s: got %v, want store_older with the program to start first", name, err)
-		}
-		if after := relations(t, s, database); !slices.Equal(after, before) {
-			t.Errorf("%s: the tables were changed to %q", name, after)
-		}
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			s := postgres.Shared(t)
+			database := version4(t, s, c.changes...)
+			before := relations(t, s, database)
+			_, err := pgstore.Open(t.Context(), environment(s.Port, database, clock.System{}))
+			f := fault.From(err)
+			if f.Kind != fault.Invalid || f.Code != c.code {
+				t.Errorf("Open: error = %v, want kind %s, code %s", err, fault.Invalid, c.code)
+			}
+			if !strings.Contains(f.Message, c.message) {
+				t.Errorf("message = %q, want %q in it", f.Message, c.message)
+			}
+			if after := relations(t, s, database); !slices.Equal(after, before) {
+				t.Errorf("tables, columns and indexes: got\n%q\nwant as before\n%q", after, before)
+			}
+		})
 	}
 }
 
-// Other programs may have what they like in the schema.
-func TestWhatOtherProgramsHaveIsLeftAlone(t *testing.T) {
+// Other programs may have anything in the schema.
+func TestTablesOfOtherProgramsStayUnchanged(t *testing.T) {
 	t.Parallel()
 	for name, theirs := range map[string][]string{
 		"a table of goose, at a version of theirs": {
@@ -95,12 +109,12 @@ func TestWhatOtherProgramsHaveIsLeftAlone(t *testing.T) {
 				t.Fatal(err)
 			}
 			if _, err := journal.Get(t.Context(), "t", "thing", "none"); !fault.Is(err, fault.NotFound) {
-				t.Error(err)
+				t.Errorf("Get of a record that does not exist: error = %v, want kind %s", err, fault.NotFound)
 			}
 			after := relations(t, s, database)
 			for _, one := range before {
 				if !slices.Contains(after, one) {
-					t.Errorf("%s is gone", one)
+					t.Errorf("%s is missing, want it unchanged", one)
 				}
 			}
 		})

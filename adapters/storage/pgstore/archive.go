@@ -3,21 +3,13 @@ package pgstore
 import (
 	"context"
 	"strings"
-	"time"
 
 	"github.com/jackc/pgx/v5"
 	"github.com/jackc/pgx/v5/pgxpool"
 
 	"patchbay/adapters/storage/table"
-	"patchbay/core/fault"
 	"patchbay/ports"
 )
-
-var _ ports.Archive = (*Store)(nil)
-
-// archiveTimeout is the timeout of one call. It is long because a call moves much data, and
-// no client waits for it.
-const archiveTimeout = 30 * time.Second
 
 // archived defines how a section is stored. scan takes the parts of a key and a limit; get and
 // remove take arrays of the parts.
@@ -82,7 +74,7 @@ func (s *Store) Digests(ctx context.Context, section ports.Section, keys ...stri
 func (s *Store) Put(ctx context.Context, section ports.Section, entries ...ports.Entry) error {
 	const op = "pgstore.put"
 	to := sections[section]
-	return s.patiently(ctx, op, func(ctx context.Context, c *pgxpool.Conn) error {
+	return s.archive.with(ctx, op, func(ctx context.Context, c *pgxpool.Conn) error {
 		_, err := c.CopyFrom(ctx, pgx.Identifier{to.table}, strings.Split(to.names, ", "),
 			pgx.CopyFromSlice(len(entries), func(i int) ([]any, error) { return table.EntryValues(entries[i]) }))
 		return writeFault(op, err)
@@ -92,7 +84,7 @@ func (s *Store) Put(ctx context.Context, section ports.Section, entries ...ports
 // Remove implements ports.Archive.
 func (s *Store) Remove(ctx context.Context, section ports.Section, keys ...string) error {
 	const op = "pgstore.remove"
-	return s.patiently(ctx, op, func(ctx context.Context, c *pgxpool.Conn) error {
+	return s.archive.with(ctx, op, func(ctx context.Context, c *pgxpool.Conn) error {
 		_, err := c.Exec(ctx, sections[section].remove, keyArrays(section, keys)...)
 		return writeFault(op, err)
 	})
@@ -102,27 +94,13 @@ func keyArrays(section ports.Section, keys []string) []any {
 	return arrays(keys, func(key string) []any { return table.KeyParts(section, key) })
 }
 
-// entries passes the entries that a query finds to each.
+// entries passes the entries that a query finds to found.
 func (s *Store) entries(ctx context.Context, op string, section ports.Section, query string, args []any, found func(ports.Entry)) error {
-	return s.patiently(ctx, op, func(ctx context.Context, c *pgxpool.Conn) error {
-		return readFault(op, each(ctx, c, query, args, func(row pgx.Rows) error {
-			e, err := table.ScanEntry(section, row)
-			if err == nil {
-				found(e)
-			}
-			return err
-		}))
+	return s.archive.rows(ctx, op, query, args, func(row pgx.Rows) error {
+		e, err := table.ScanEntry(section, row)
+		if err == nil {
+			found(e)
+		}
+		return err
 	})
-}
-
-// patiently runs one call with a connection of the pool.
-func (s *Store) patiently(ctx context.Context, op string, call func(ctx context.Context, c *pgxpool.Conn) error) error {
-	ctx, cancel := context.WithTimeout(ctx, archiveTimeout)
-	defer cancel()
-	c, err := s.pool.Acquire(ctx)
-	if err != nil {
-		return fault.Wrap(fault.Unavailable, op, err)
-	}
-	defer c.Release()
-	return s.judged(call(ctx, c))
 }

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"sync"
 	"time"
 
@@ -29,8 +30,8 @@ const (
 	patience = 500 * time.Millisecond
 )
 
-// impatient makes a transaction fail that waits for a lock for longer than patience.
-var impatient = fmt.Sprintf(`SELECT set_config('lock_timeout', '%dms', true)`, patience.Milliseconds())
+// limitLockWait makes a transaction fail that waits for a lock for longer than patience.
+var limitLockWait = fmt.Sprintf(`SELECT set_config('lock_timeout', '%dms', true)`, patience.Milliseconds())
 
 // gather lets calls of one kind share a statement, and so a round trip, a plan and a
 // commit. A call that finds a free lane runs at once and alone. Calls that arrive while the
@@ -40,10 +41,10 @@ var impatient = fmt.Sprintf(`SELECT set_config('lock_timeout', '%dms', true)`, p
 // each caller makes its own call alone. If the outcome of a batch is unknown, it is unknown
 // to all of its callers.
 type gather[Q, A any] struct {
-	alone    func(ctx context.Context, ask Q) (A, error)
-	together func(ctx context.Context, all []*call[Q, A]) error
-	left     fault.Kind // the Kind for a caller that gives up while its call is in progress
-	lanes    int
+	alone     func(ctx context.Context, ask Q) (A, error)
+	together  func(ctx context.Context, all []*call[Q, A]) error
+	abandoned fault.Kind // the Kind for a caller that gives up while its call is in progress
+	lanes     int
 
 	mu      sync.Mutex
 	busy    int // lanes in use
@@ -55,7 +56,7 @@ type call[Q, A any] struct {
 	ask    Q
 	answer A
 	err    error
-	again  bool // it was not executed, and must be made alone
+	undone bool // it was not executed, and must be made alone
 	done   chan struct{}
 }
 
@@ -85,9 +86,9 @@ func (g *gather[Q, A]) do(ctx context.Context, ask Q) (A, error) {
 		if g.withdraw(c) {
 			return none, fault.Wrap(fault.Unavailable, "pgstore.batch", ctx.Err())
 		}
-		return none, fault.Wrap(g.left, "pgstore.batch", ctx.Err())
+		return none, fault.Wrap(g.abandoned, "pgstore.batch", ctx.Err())
 	}
-	if c.again {
+	if c.undone {
 		return g.alone(ctx, ask)
 	}
 	return c.answer, c.err
@@ -114,13 +115,11 @@ func (g *gather[Q, A]) enter(ask Q) (c *call[Q, A], free bool) {
 func (g *gather[Q, A]) withdraw(c *call[Q, A]) bool {
 	g.mu.Lock()
 	defer g.mu.Unlock()
-	for i, one := range g.waiting {
-		if one == c {
-			g.waiting = append(g.waiting[:i], g.waiting[i+1:]...)
-			return true
-		}
+	i := slices.Index(g.waiting, c)
+	if i >= 0 {
+		g.waiting = slices.Delete(g.waiting, i, i+1)
 	}
-	return false
+	return i >= 0
 }
 
 // hold keeps a lane until the call is answered or takes longer than patience.
@@ -146,7 +145,7 @@ func (g *gather[Q, A]) leave() {
 	go func() {
 		if err := guard.Do(func() error { g.send(all); return nil }); err != nil {
 			for _, c := range all {
-				c.fail(fault.Wrap(g.left, "pgstore.batch", err))
+				c.fail(fault.Wrap(g.abandoned, "pgstore.batch", err))
 			}
 		}
 	}()
@@ -162,7 +161,7 @@ func (g *gather[Q, A]) send(all []*call[Q, A]) {
 		all[0].answer, all[0].err = g.alone(ctx, all[0].ask)
 	} else if err := g.together(ctx, all); err != nil {
 		for _, c := range all {
-			c.err, c.again = err, undone(err)
+			c.err, c.undone = err, rolledBack(err)
 		}
 	}
 	for _, c := range all {
@@ -170,9 +169,9 @@ func (g *gather[Q, A]) send(all []*call[Q, A]) {
 	}
 }
 
-// undone reports whether an error means that Postgres itself aborted a batch, and so rolled
+// rolledBack reports whether an error means that Postgres itself aborted a batch, and so rolled
 // back all of it.
-func undone(err error) bool {
+func rolledBack(err error) bool {
 	var e *pgconn.PgError
 	return errors.As(err, &e) && refusal(e.Code) != fault.UnknownOutcome
 }
@@ -184,7 +183,7 @@ func distinct[Q, A any, K comparable](all []*call[Q, A], key func(Q) K) []*call[
 	var first []*call[Q, A]
 	for _, c := range all {
 		k := key(c.ask)
-		if c.again = seen[k]; !c.again {
+		if c.undone = seen[k]; !c.undone {
 			first = append(first, c)
 		}
 		seen[k] = true
@@ -201,9 +200,9 @@ func asks[Q, A any](all []*call[Q, A]) []Q {
 	return each
 }
 
-// several answers calls that each read one row. query returns rows with the number of the
+// readSeveral answers calls that each read one row. query returns rows with the number of the
 // call, from 1, as the last column.
-func several[Q, A any](ctx context.Context, s *Store, op, query string, all []*call[Q, A], key func(Q) []any, scan func(row table.Row, more ...any) (A, error)) error {
+func readSeveral[Q, A any](ctx context.Context, s *Store, op, query string, all []*call[Q, A], key func(Q) []any, scan func(row table.Row, more ...any) (A, error)) error {
 	for _, c := range all {
 		c.err = fault.Wrap(fault.NotFound, op, pgx.ErrNoRows)
 	}
@@ -229,7 +228,7 @@ type statement[Q any] struct {
 // their results count.
 func commit[Q any](ctx context.Context, s *Store, op string, statements ...statement[Q]) error {
 	batch := new(pgx.Batch)
-	batch.Queue(impatient)
+	batch.Queue(limitLockWait)
 	for _, one := range statements {
 		if len(one.calls) == 0 {
 			continue
@@ -248,9 +247,9 @@ func commit[Q any](ctx context.Context, s *Store, op string, statements ...state
 	})
 }
 
-// tellsAll is tells for a statement that writes many rows and returns the numbers of the
-// written rows as made. $1 is the row number of each event, and $2 to $7 are the events.
-const tellsAll = `, t AS (INSERT INTO patchbay_told (tenant, id, type, subject, at, data)
+// insertAllEvents is insertEvents for a statement that writes many rows and returns the numbers
+// of the written rows as made. $1 is the row number of each event, and $2 to $7 are the events.
+const insertAllEvents = `, t AS (INSERT INTO patchbay_told (tenant, id, type, subject, at, data)
 		SELECT e.tenant, e.id, e.type, e.subject, e.at, e.data
 		FROM unnest($1::bigint[], $2::text[], $3::text[], $4::text[], $5::text[], $6::bigint[], $7::bytea[]) WITH ORDINALITY
 		AS e (n, tenant, id, type, subject, at, data, o) JOIN made USING (n) ORDER BY o)
@@ -258,15 +257,13 @@ const tellsAll = `, t AS (INSERT INTO patchbay_told (tenant, id, type, subject, 
 
 // args returns the events of all calls, and then what they write.
 func (t statement[Q]) args() []any {
-	var of []int64
-	var news []event.Event
+	var numbers []int64 // of the calls of the events
+	var events []event.Event
 	for i, q := range asks(t.calls) {
-		_, events := t.of(q)
-		for range events {
-			of = append(of, int64(i+1))
-		}
-		news = append(news, events...)
+		_, own := t.of(q)
+		numbers = append(numbers, slices.Repeat([]int64{int64(i + 1)}, len(own))...)
+		events = append(events, own...)
 	}
-	args := append([]any{of}, columns(news)...)
+	args := append([]any{numbers}, columns(events)...)
 	return append(args, arrays(asks(t.calls), func(q Q) []any { values, _ := t.of(q); return values })...)
 }

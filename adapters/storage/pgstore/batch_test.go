@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"runtime"
 	"slices"
 	"sync"
 	"testing"
@@ -13,118 +12,14 @@ import (
 
 	"github.com/jackc/pgx/v5"
 
-	"patchbay/adapters/clock"
-	"patchbay/adapters/ids"
 	"patchbay/core/event"
 	"patchbay/core/fault"
 	"patchbay/core/idempotency"
 	"patchbay/core/user"
 	"patchbay/ports"
-	"patchbay/tests/postgres"
 )
 
-func fresh(t *testing.T) *Store {
-	t.Helper()
-	server := postgres.Shared(t)
-	s, err := openAt(t, server.Port, server.Database(t))
-	if err != nil {
-		t.Fatal(err)
-	}
-	return s
-}
-
-func openAt(t *testing.T, port uint16, database string) (*Store, error) {
-	s, err := Open(t.Context(), Options{
-		Host: "127.0.0.1", Port: port, Database: database, Username: postgres.Username, Max: 12, Idle: time.Minute,
-		Clock: clock.System{}, IDs: ids.UUIDs{},
-	})
-	if err == nil {
-		t.Cleanup(func() { _ = s.Close() })
-	}
-	return s, err
-}
-
-// occupy takes all lanes, so that n calls get into one batch, which goes out when
-// release is called.
-func occupy[Q, A any](t *testing.T, g *gather[Q, A], n int) (release func()) {
-	t.Helper()
-	is := func(ready func() bool) func() bool {
-		return func() bool { g.mu.Lock(); defer g.mu.Unlock(); return ready() }
-	}
-	until(is(func() bool { return g.busy == 0 }))
-	var none Q
-	for range g.lanes {
-		_, _ = g.enter(none)
-	}
-	return func() {
-		until(is(func() bool { return len(g.waiting) == n }))
-		for range g.lanes {
-			g.leave()
-		}
-	}
-}
-
-func until(done func() bool) {
-	for !done() {
-		runtime.Gosched()
-	}
-}
-
-func newRecord(id string) *ports.Record {
-	return &ports.Record{Tenant: "t", Kind: "thing", ID: id, Body: []byte("body"), Events: []event.Event{{ID: "fev_" + id, Tenant: "t"}}}
-}
-
-// saveAll saves records in one batch, and gives their errors.
-func saveAll(t *testing.T, s *Store, records ...*ports.Record) []error {
-	t.Helper()
-	errs := make([]error, len(records))
-	release := occupy(t, &s.saved, len(records))
-	var all sync.WaitGroup
-	for i, r := range records {
-		all.Go(func() { errs[i] = s.Save(t.Context(), r)[0] })
-	}
-	release()
-	all.Wait()
-	return errs
-}
-
-func (s *Store) number(t *testing.T, query string, args ...any) (n int) {
-	t.Helper()
-	if err := s.pool.QueryRow(t.Context(), query, args...).Scan(&n); err != nil {
-		t.Fatal(err)
-	}
-	return n
-}
-
-// hold keeps what a statement has locked until end is called.
-func (s *Store) hold(t *testing.T, statement string) (end func()) {
-	t.Helper()
-	tx, err := s.pool.Begin(t.Context())
-	if err == nil {
-		_, err = tx.Exec(t.Context(), statement)
-	}
-	if err != nil {
-		t.Fatal(err)
-	}
-	return func() { _ = tx.Rollback(context.WithoutCancel(t.Context())) }
-}
-
-// blocked waits until a statement waits for a lock, and gives its process.
-func (s *Store) blocked(t *testing.T) (process int) {
-	t.Helper()
-	until(func() bool {
-		err := s.pool.QueryRow(t.Context(), `SELECT pid FROM pg_stat_activity WHERE datname = current_database() AND wait_event_type = 'Lock'`).Scan(&process)
-		if err != nil && !nothing(err) {
-			t.Fatal(err)
-		}
-		return err == nil
-	})
-	return process
-}
-
-const insertX = `INSERT INTO patchbay_record (rev, kind, tenant, id, status, customer, created, due, owner, body) VALUES (1, 'thing', 't', 'x', '', '', 0, 0, '', 'x')`
-
-func TestSavesShareACommit(t *testing.T) {
+func TestSavesAtOnceShareACommit(t *testing.T) {
 	t.Parallel()
 	s := fresh(t)
 	var records []*ports.Record
@@ -133,29 +28,24 @@ func TestSavesShareACommit(t *testing.T) {
 		r.Events = append(r.Events, event.Event{ID: "second_" + r.ID, Tenant: "t"})
 		records = append(records, r)
 	}
-	for round := range 2 { // they are inserted, and then replaced: each tells twice
+	for round := range 2 { // they are inserted, and then replaced, each time with two events
 		if err := errors.Join(saveAll(t, s, records...)...); err != nil {
 			t.Fatal(err)
 		}
-		if n := s.number(t, `SELECT count(DISTINCT xmin::text) FROM patchbay_record`); n != 1 {
-			t.Errorf("%d transactions", n)
-		}
-		if n := s.number(t, `SELECT count(*) FROM patchbay_record WHERE rev = $1`, round+1); n != maxBatch {
-			t.Errorf("%d of %d records", n, maxBatch)
-		}
+		s.checkNumber(t, "transactions", 1, `SELECT count(DISTINCT xmin::text) FROM patchbay_record`)
+		s.checkNumber(t, "records at the new revision", maxBatch, `SELECT count(*) FROM patchbay_record WHERE rev = $1`, round+1)
 	}
-	if n := s.number(t, `SELECT count(*) FROM patchbay_told a JOIN patchbay_told b ON b.id = 'second_' || substr(a.id, 5) AND b.n > a.n`); n != 3*maxBatch {
-		t.Errorf("%d pairs of events in their order", n)
-	}
+	s.checkNumber(t, "pairs of events in their order", 3*maxBatch,
+		`SELECT count(*) FROM patchbay_told a JOIN patchbay_told b ON b.id = 'second_' || substr(a.id, 5) AND b.n > a.n`)
 }
 
-func TestUsersShareACommit(t *testing.T) {
+func TestUserCreationsAtOnceShareACommit(t *testing.T) {
 	t.Parallel()
 	s := fresh(t)
 	create := func(id, email, key string) error {
 		return s.Users().Create(t.Context(), user.User{ID: id, Tenant: "t", Email: email, Version: 1}, idempotency.Key{Scoped: key})
 	}
-	release := occupy(t, &s.created, 4)
+	release := occupy(t, &s.userInserts, 4)
 	var all sync.WaitGroup
 	errs := make([]error, 4)
 	for i, email := range []string{"a@example.com", "b@example.com", "c@example.com", "a@example.com"} {
@@ -172,17 +62,13 @@ func TestUsersShareACommit(t *testing.T) {
 		}
 	}
 	if taken != 1 {
-		t.Errorf("an email that two want was refused %d times", taken)
+		t.Errorf("creations refused with email_taken = %d, want 1 of the two with the same email", taken)
 	}
-	if n := s.number(t, `SELECT count(DISTINCT xmin::text) FROM patchbay_person`); n != 1 {
-		t.Errorf("%d transactions", n)
-	}
-	if n := s.number(t, `SELECT count(*) FROM patchbay_told JOIN patchbay_person ON subject = patchbay_person.id`); n != 3 {
-		t.Errorf("%d events of 3 users", n)
-	}
+	s.checkNumber(t, "transactions", 1, `SELECT count(DISTINCT xmin::text) FROM patchbay_person`)
+	s.checkNumber(t, "events of the 3 created users", 3, `SELECT count(*) FROM patchbay_told JOIN patchbay_person ON subject = patchbay_person.id`)
 }
 
-func TestOneSaveThatFailsHarmsNoOther(t *testing.T) {
+func TestASaveThatFailsDoesNotAffectOthersOfItsBatch(t *testing.T) {
 	t.Parallel()
 	s := fresh(t)
 	owner, mover := newRecord("owner"), newRecord("mover")
@@ -196,95 +82,100 @@ func TestOneSaveThatFailsHarmsNoOther(t *testing.T) {
 	errs := saveAll(t, s, newRecord("a"), mover, newRecord("b"), broken, twins[0], twins[1], newRecord("c"))
 	for _, i := range []int{0, 2, 6} {
 		if errs[i] != nil {
-			t.Errorf("a good one: %v", errs[i])
+			t.Errorf("save %d of the batch, with nothing wrong: %v", i, errs[i])
 		}
 	}
-	if !fault.Is(errs[1], fault.Conflict) || !fault.Is(errs[3], fault.Invalid) {
-		t.Errorf("a ref that is taken: %v; a text that is none: %v", errs[1], errs[3])
+	if !fault.Is(errs[1], fault.Conflict) {
+		t.Errorf("save with a Ref that is taken: error = %v, want kind %s", errs[1], fault.Conflict)
 	}
-	if (errs[4] == nil) == (errs[5] == nil) || twins[0].Rev+twins[1].Rev != 1 {
-		t.Errorf("two with one id: %v, %v", errs[4], errs[5])
+	if !fault.Is(errs[3], fault.Invalid) {
+		t.Errorf("save with a zero byte in its ID: error = %v, want kind %s", errs[3], fault.Invalid)
 	}
-	if n := s.number(t, `SELECT count(*) FROM patchbay_told`); n != 6 {
-		t.Errorf("%d events of 6 saves", n)
+	checkOneSaved(t, twins, errs[4:6])
+	s.checkNumber(t, "events of the 6 records that were saved", 6, `SELECT count(*) FROM patchbay_told`)
+}
+
+// checkOneSaved checks that one of two records with the same ID was saved, and that the result says
+// so of that one only.
+func checkOneSaved(t *testing.T, twins []*ports.Record, errs []error) {
+	t.Helper()
+	if (errs[0] == nil) == (errs[1] == nil) {
+		t.Errorf("saves with the same ID: errors = %v and %v, want one of them nil", errs[0], errs[1])
+	}
+	if sum := twins[0].Rev + twins[1].Rev; sum != 1 {
+		t.Errorf("saves with the same ID: revisions = %d and %d, want 1 for one of them", twins[0].Rev, twins[1].Rev)
 	}
 }
 
-// Two of one id within a batch that is not refused: one of them is saved, and only
-// that is said to be.
-func TestOneOfTwinsIsSaved(t *testing.T) {
+func TestOneOfTwoSavesWithTheSameIDInABatchSucceeds(t *testing.T) {
 	t.Parallel()
 	s := fresh(t)
 	twins := []*ports.Record{newRecord("twin"), newRecord("twin")}
-	errs := saveAll(t, s, twins...)
-	if (errs[0] == nil) == (errs[1] == nil) || twins[0].Rev+twins[1].Rev != 1 {
-		t.Errorf("%v, %v", errs[0], errs[1])
-	}
+	checkOneSaved(t, twins, saveAll(t, s, twins...))
 }
 
-func TestACallerWhoLeavesHarmsNoOther(t *testing.T) {
+func TestACallerThatGivesUpDoesNotAffectOthersOfItsBatch(t *testing.T) {
 	t.Parallel()
 	s := fresh(t)
 	end := s.hold(t, insertX)
-	release := occupy(t, &s.saved, 2)
+	release := occupy(t, &s.recordSaves, 2)
 	leaving, leave := context.WithCancel(t.Context())
 	var all sync.WaitGroup
 	all.Go(func() {
 		if err := s.Save(leaving, newRecord("x"))[0]; !fault.Is(err, fault.UnknownOutcome) {
-			t.Errorf("who left while it was under way: %v", err)
+			t.Errorf("save whose caller gave up while it was in progress: error = %v, want kind %s", err, fault.UnknownOutcome)
 		}
 		end()
 	})
 	all.Go(func() {
 		if err := s.Save(t.Context(), newRecord("y"))[0]; err != nil {
-			t.Errorf("who stayed: %v", err)
+			t.Errorf("save whose caller waited: %v", err)
 		}
 	})
 	release()
 	s.blocked(t)
 	leave()
 	all.Wait()
-	if n := s.number(t, `SELECT count(*) FROM patchbay_record WHERE id IN ('x', 'y')`); n != 2 {
-		t.Errorf("%d records", n)
-	}
+	s.checkNumber(t, "records of both callers", 2, `SELECT count(*) FROM patchbay_record WHERE id IN ('x', 'y')`)
 }
 
-func TestACallerWhoLeavesEarlyWritesNothing(t *testing.T) {
+func TestACallerThatGivesUpBeforeItsBatchIsSentWritesNothing(t *testing.T) {
 	t.Parallel()
 	s := fresh(t)
-	release := occupy(t, &s.saved, 1)
+	release := occupy(t, &s.recordSaves, 1)
 	leaving, leave := context.WithCancel(t.Context())
 	left := make(chan error, 1)
 	go func() { left <- s.Save(leaving, newRecord("early"))[0] }()
-	until(func() bool { s.saved.mu.Lock(); defer s.saved.mu.Unlock(); return len(s.saved.waiting) == 1 })
+	until(func() bool {
+		s.recordSaves.mu.Lock()
+		defer s.recordSaves.mu.Unlock()
+		return len(s.recordSaves.waiting) == 1
+	})
 	leave()
 	if err := <-left; !fault.Is(err, fault.Unavailable) {
-		t.Errorf("%v", err)
+		t.Errorf("save: error = %v, want kind %s", err, fault.Unavailable)
 	}
 	go func() { _ = s.Save(t.Context(), newRecord("later")) }()
 	release()
 	until(func() bool { return s.number(t, `SELECT count(*) FROM patchbay_record WHERE id = 'later'`) == 1 })
-	if n := s.number(t, `SELECT count(*) FROM patchbay_record`); n != 1 {
-		t.Errorf("%d records", n)
-	}
+	s.checkNumber(t, "records, of the later save only", 1, `SELECT count(*) FROM patchbay_record`)
 }
 
-// A batch does not wait for a row that somebody holds: all but the one that wants it
-// go on.
-func TestALockIsWaitedForAlone(t *testing.T) {
+// A batch that waits for a lock fails, and each of its calls is then made alone.
+func TestOnlyTheSaveOfALockedRowWaitsForTheLock(t *testing.T) {
 	t.Parallel()
 	s := fresh(t)
 	end := s.hold(t, insertX)
-	release := occupy(t, &s.saved, 2)
+	release := occupy(t, &s.recordSaves, 2)
 	var all sync.WaitGroup
 	all.Go(func() {
 		if err := s.Save(t.Context(), newRecord("x"))[0]; err != nil {
-			t.Errorf("who wants what is held: %v", err)
+			t.Errorf("save of the locked row: %v", err)
 		}
 	})
 	all.Go(func() {
 		if err := s.Save(t.Context(), newRecord("y"))[0]; err != nil {
-			t.Errorf("who wants nothing of it: %v", err)
+			t.Errorf("save of another row: %v", err)
 		}
 		end() // only now
 	})
@@ -292,17 +183,20 @@ func TestALockIsWaitedForAlone(t *testing.T) {
 	all.Wait()
 }
 
-func TestABatchWhoseConnectionEndsIsUnknown(t *testing.T) {
+func TestABatchWhoseConnectionEndsHasAnUnknownOutcome(t *testing.T) {
 	t.Parallel()
 	s := fresh(t)
 	end := s.hold(t, insertX)
-	release := occupy(t, &s.saved, 2)
+	release := occupy(t, &s.recordSaves, 2)
 	records := []*ports.Record{newRecord("x"), newRecord("y")}
 	var all sync.WaitGroup
 	for _, r := range records {
 		all.Go(func() {
-			if err := s.Save(t.Context(), r)[0]; !fault.Is(err, fault.UnknownOutcome) || r.Rev != 0 {
-				t.Errorf("%s: revision %d, %v", r.ID, r.Rev, err)
+			if err := s.Save(t.Context(), r)[0]; !fault.Is(err, fault.UnknownOutcome) {
+				t.Errorf("save of %s: error = %v, want kind %s", r.ID, err, fault.UnknownOutcome)
+			}
+			if r.Rev != 0 {
+				t.Errorf("revision of %s = %d, want 0", r.ID, r.Rev)
 			}
 		})
 	}
@@ -312,15 +206,13 @@ func TestABatchWhoseConnectionEndsIsUnknown(t *testing.T) {
 	}
 	all.Wait()
 	end()
-	if n := s.number(t, `SELECT count(*) FROM patchbay_record`); n != 0 {
-		t.Errorf("%d of a batch that was cut off", n)
-	}
+	s.checkNumber(t, "records of the batch", 0, `SELECT count(*) FROM patchbay_record`)
 	if err := errors.Join(saveAll(t, s, records...)...); err != nil {
-		t.Errorf("once more: %v", err)
+		t.Errorf("saving them again: %v", err)
 	}
 }
 
-func TestReadsShareAStatement(t *testing.T) {
+func TestReadsOfUsersAtOnceShareAStatement(t *testing.T) {
 	t.Parallel()
 	s := fresh(t)
 	for _, tenant := range []string{"t", "u"} {
@@ -330,7 +222,7 @@ func TestReadsShareAStatement(t *testing.T) {
 	}
 	asks := []userID{{"t", "usr_1"}, {"u", "usr_1"}, {"t", "usr_1"}, {"t", "usr_2"}, {"t", "usr_\x00"}}
 	for _, n := range []int{4, 5} { // the last is refused with an error, and the batch with it
-		release := occupy(t, &s.found, n)
+		release := occupy(t, &s.userReads, n)
 		found, errs := make([]user.User, n), make([]error, n)
 		var all sync.WaitGroup
 		for i, ask := range asks[:n] {
@@ -339,33 +231,37 @@ func TestReadsShareAStatement(t *testing.T) {
 		release()
 		all.Wait()
 		for i, ask := range asks[:3] {
-			if errs[i] != nil || found[i].Email != ask.tenant+"@example.com" {
-				t.Errorf("%v of %d: %+v, %v", ask, n, found[i], errs[i])
+			if want := ask.tenant + "@example.com"; errs[i] != nil || found[i].Email != want {
+				t.Errorf("read %d of %d: email = %q, %v, want %q", i, n, found[i].Email, errs[i], want)
 			}
 		}
 		if !fault.Is(errs[3], fault.NotFound) {
-			t.Errorf("who is not there: %v", errs[3])
+			t.Errorf("read of %d with an ID that does not exist: error = %v, want kind %s", n, errs[3], fault.NotFound)
 		}
 		if n == 5 && !fault.Is(errs[4], fault.Invalid) {
-			t.Errorf("an id that is none: %v", errs[4])
+			t.Errorf("read with a zero byte in the ID: error = %v, want kind %s", errs[4], fault.Invalid)
 		}
 	}
 }
 
-func TestRecordsAreReadTogether(t *testing.T) {
+func TestReadsOfRecordsAtOnceShareAStatement(t *testing.T) {
 	t.Parallel()
 	s := fresh(t)
 	if err := s.Save(t.Context(), newRecord("a"))[0]; err != nil {
 		t.Fatal(err)
 	}
-	release := occupy(t, &s.kept, 3)
+	release := occupy(t, &s.recordReads, 3)
 	ids := []string{"a", "b", "a"}
 	var all sync.WaitGroup
 	for i, id := range ids {
 		all.Go(func() {
 			r, err := s.Get(t.Context(), "t", "thing", id)
-			if there := i != 1; fault.Is(err, fault.NotFound) == there || there && string(r.Body) != "body" {
-				t.Errorf("%s: %+v, %v", id, r, err)
+			if i == 1 {
+				if !fault.Is(err, fault.NotFound) {
+					t.Errorf("read of %s: error = %v, want kind %s", id, err, fault.NotFound)
+				}
+			} else if err != nil || string(r.Body) != "body" {
+				t.Errorf("read of %s: body = %q, %v, want %q", id, r.Body, err, "body")
 			}
 		})
 	}
@@ -373,8 +269,7 @@ func TestRecordsAreReadTogether(t *testing.T) {
 	all.Wait()
 }
 
-// A call that takes long gives up its lane: others do not wait for it.
-func TestALaneIsNotKeptForLong(t *testing.T) {
+func TestACallThatTakesLongGivesUpItsLane(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		stuck := make(chan struct{})
@@ -388,20 +283,22 @@ func TestALaneIsNotKeptForLong(t *testing.T) {
 		all.Go(func() { _, _ = g.do(t.Context(), "slow") })
 		synctest.Wait()
 		start := time.Now()
-		if answer, err := g.do(t.Context(), "quick"); answer != "quick" || err != nil || time.Since(start) != patience {
-			t.Errorf("%q, %v after %s", answer, err, time.Since(start))
+		if answer, err := g.do(t.Context(), "quick"); answer != "quick" || err != nil {
+			t.Errorf("answer = %q, %v, want %q", answer, err, "quick")
+		}
+		if waited := time.Since(start); waited != patience {
+			t.Errorf("the other call waited %s, want %s", waited, patience)
 		}
 		close(stuck)
 		all.Wait()
 		synctest.Wait()
 		if g.busy != 0 {
-			t.Errorf("%d lanes in use", g.busy)
+			t.Errorf("lanes in use at the end = %d, want 0", g.busy)
 		}
 	})
 }
 
-// Whoever finds no place to wait goes alone.
-func TestFewWait(t *testing.T) {
+func TestACallThatFindsNoRoomInTheQueueRunsAlone(t *testing.T) {
 	t.Parallel()
 	var alone []string
 	g := &gather[string, string]{lanes: 1, alone: func(_ context.Context, ask string) (string, error) {
@@ -411,14 +308,17 @@ func TestFewWait(t *testing.T) {
 	for range 1 + maxWaiting {
 		_, _ = g.enter("waits")
 	}
-	if _, err := g.do(t.Context(), "one more"); err != nil || !slices.Equal(alone, []string{"one more"}) {
-		t.Errorf("%v, %v", alone, err)
+	if _, err := g.do(t.Context(), "one more"); err != nil {
+		t.Fatal(err)
+	}
+	if want := []string{"one more"}; !slices.Equal(alone, want) {
+		t.Errorf("calls that ran alone = %q, want %q", alone, want)
 	}
 }
 
-func TestStatementsArePreparedWhereTheServerAnswersItself(t *testing.T) {
+func TestStatementsArePreparedIfTheServerIsReachedDirectly(t *testing.T) {
 	t.Parallel()
 	if mode := fresh(t).pool.Config().ConnConfig.DefaultQueryExecMode; mode != pgx.QueryExecModeCacheStatement {
-		t.Errorf("%s", mode)
+		t.Errorf("mode = %s, want %s", mode, pgx.QueryExecModeCacheStatement)
 	}
 }

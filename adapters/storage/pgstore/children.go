@@ -13,8 +13,8 @@ import (
 const (
 	attachRecord = insertion + `, c AS (INSERT INTO patchbay_record (` + table.RecordNames + `) SELECT e.* FROM s,
 		unnest($23::text[], $24::text[], $25::text[], $26::bigint[], $27::text[], $28::text[], $29::text[], $30::text[], $31::bigint[],
-		$32::text[], $33::bigint[], $34::text[], $35::text[], $36::bigint[], $37::bytea[], $38::bytea[], $39::text[]) AS e)` + tells
-	detachRecord = replacement + `, c AS (DELETE FROM patchbay_record USING s WHERE tenant = $8 AND parent = $7 || '|' || $9)` + tells
+		$32::text[], $33::bigint[], $34::text[], $35::text[], $36::bigint[], $37::bytea[], $38::bytea[], $39::text[]) AS e)` + insertEvents
+	detachRecord = replacement + `, c AS (DELETE FROM patchbay_record USING s WHERE tenant = $8 AND parent = $7 || '|' || $9)` + insertEvents
 )
 
 // Attach implements ports.Children.
@@ -25,7 +25,7 @@ func (s *Store) Attach(ctx context.Context, parent *ports.Record, children ...*p
 	if len(children) == 0 {
 		return s.save(ctx, parent)
 	}
-	err := s.once(ctx, parent, attachRecord, arrays(children, func(c *ports.Record) []any {
+	err := s.saveWith(ctx, parent, attachRecord, arrays(children, func(c *ports.Record) []any {
 		one := *c
 		one.Parent = parent.Name()
 		return table.RecordValues(&one, 1)
@@ -41,15 +41,15 @@ func (s *Store) Attach(ctx context.Context, parent *ports.Record, children ...*p
 
 // Detach implements ports.Children.
 func (s *Store) Detach(ctx context.Context, parent *ports.Record) error {
-	return s.once(ctx, parent, detachRecord)
+	return s.saveWith(ctx, parent, detachRecord)
 }
 
 // Sweep implements ports.Children. It does nothing, because no child is stored without its
 // record.
 func (s *Store) Sweep(context.Context, time.Time, int) (int, error) { return 0, nil }
 
-// once writes a record and its events with one statement, and what more says.
-func (s *Store) once(ctx context.Context, r *ports.Record, statement string, more ...any) error {
+// saveWith writes a record and its events with one statement, which has further arguments.
+func (s *Store) saveWith(ctx context.Context, r *ports.Record, statement string, more ...any) error {
 	values, err := values(r)
 	if err != nil {
 		return err

@@ -8,7 +8,9 @@ import (
 
 	"patchbay/adapters/clock"
 	"patchbay/adapters/ids"
+	"patchbay/adapters/provider"
 	"patchbay/adapters/storage/pgstore"
+	"patchbay/config/setting"
 	"patchbay/ports"
 	"patchbay/tests/contract/archivetest"
 	"patchbay/tests/contract/journaltest"
@@ -16,16 +18,17 @@ import (
 	"patchbay/tests/postgres"
 )
 
-func options(port uint16, database string, clock ports.Clock) pgstore.Options {
-	return pgstore.Options{
-		Host: "127.0.0.1", Port: port, Database: database, Username: postgres.Username, Max: 8, Idle: time.Minute,
-		Clock: clock, IDs: ids.UUIDs{},
-	}
+// environment is what a store in a database on this machine is built with.
+func environment(port uint16, database string, clock ports.Clock) provider.Environment {
+	d := setting.StandardDatabase("postgres", int(port))
+	d.Database, d.Username, d.SSL = database, postgres.Username, false
+	d.Pool = setting.Pool{Max: 8, Idle: setting.Idle(time.Minute)}
+	return provider.Environment{Settings: d, Clock: clock, IDs: ids.UUIDs{}}
 }
 
 func open(t testing.TB, s *postgres.Server, database string) *pgstore.Store {
 	t.Helper()
-	store, err := pgstore.Open(t.Context(), options(s.Port, database, clock.System{}))
+	store, err := pgstore.Open(t.Context(), environment(s.Port, database, clock.System{}))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -53,7 +56,7 @@ func TestMain(m *testing.M) {
 		if _, err := fmt.Sscan(place, &port, &database); err != nil {
 			return nil, err
 		}
-		s, err := pgstore.Open(ctx, options(port, database, clock))
+		s, err := pgstore.Open(ctx, environment(port, database, clock))
 		if err != nil {
 			return nil, err
 		}
@@ -78,13 +81,13 @@ func TestContract(t *testing.T) {
 	})
 	t.Run("archive", func(t *testing.T) {
 		t.Parallel()
-		laidOpen := func(t *testing.T) archivetest.UsersHarness {
+		withUsers := func(t *testing.T) archivetest.UsersHarness {
 			s := fresh(t)
 			return archivetest.UsersHarness{
 				Harness: archivetest.Harness{Archive: s, Journal: s}, Users: s.Users(),
 			}
 		}
-		archivetest.Run(t, func(t *testing.T) archivetest.Harness { return laidOpen(t).Harness })
-		archivetest.RunUsers(t, laidOpen)
+		archivetest.Run(t, func(t *testing.T) archivetest.Harness { return withUsers(t).Harness })
+		archivetest.RunUsers(t, withUsers)
 	})
 }

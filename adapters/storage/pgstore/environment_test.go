@@ -15,9 +15,8 @@ func thing(id string) *ports.Record {
 	return &ports.Record{Tenant: "t", Kind: "thing", ID: id, Body: []byte("body")}
 }
 
-// What is said to psql and other programs, by variables or files of the account, is not
-// said to the gateway.
-func TestTheEnvironmentIsNeverRead(t *testing.T) {
+// Variables and files of the account are for psql and other programs, not for the gateway.
+func TestVariablesAndFilesOfPsqlAreNotRead(t *testing.T) {
 	s := postgres.Shared(t)
 	home := t.TempDir()
 	for file, content := range map[string]string{
@@ -47,26 +46,26 @@ func TestTheEnvironmentIsNeverRead(t *testing.T) {
 	for name, value := range variables {
 		t.Run(name, func(t *testing.T) {
 			t.Setenv(name, value)
-			store, err := pgstore.Open(t.Context(), options(s.Port, databases[name], clock.System{}))
+			store, err := pgstore.Open(t.Context(), environment(s.Port, databases[name], clock.System{}))
 			if err != nil {
 				t.Fatal(err)
 			}
-			defer store.Close() // it always is
+			defer store.Close() // returns nil always
 			if err := store.Save(t.Context(), thing("one"))[0]; err != nil {
 				t.Error(err)
 			}
 			if got := os.Getenv(name); got != value {
-				t.Errorf("the variable is %q afterwards", got)
+				t.Errorf("the variable after Open = %q, want %q", got, value)
 			}
 		})
 	}
 }
 
-func TestTextsAreInUTF8WhateverTheDefaultIs(t *testing.T) {
+func TestTextsAreStoredAsUTF8WhateverTheDefaultEncodingIs(t *testing.T) {
 	t.Parallel()
 	for name, alter := range map[string]string{
-		"of the database": "ALTER DATABASE %s SET client_encoding TO 'LATIN1'",
-		"of the role":     "ALTER ROLE " + postgres.Username + " IN DATABASE %s SET client_encoding TO 'LATIN1'",
+		"default of the database": "ALTER DATABASE %s SET client_encoding TO 'LATIN1'",
+		"default of the role":     "ALTER ROLE " + postgres.Username + " IN DATABASE %s SET client_encoding TO 'LATIN1'",
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
@@ -80,16 +79,21 @@ func TestTextsAreInUTF8WhateverTheDefaultIs(t *testing.T) {
 				t.Fatal(err)
 			}
 			got, err := store.Get(t.Context(), r.Tenant, r.Kind, r.ID)
-			if err != nil || got.ID != r.ID || got.Idem != r.Idem || got.Index.Status != r.Index.Status {
-				t.Errorf("%+v, %v", got, err)
+			if err != nil {
+				t.Fatal(err)
 			}
-			var there string
+			for name, texts := range map[string][2]string{"ID": {got.ID, r.ID}, "Idem": {got.Idem, r.Idem}, "status": {got.Index.Status, r.Index.Status}} {
+				if got, want := texts[0], texts[1]; got != want {
+					t.Errorf("%s = %q, want %q", name, got, want)
+				}
+			}
+			var stored string
 			c := s.Connect(t, database)
 			if _, err := c.Exec(t.Context(), "SET client_encoding TO 'UTF8'"); err != nil {
 				t.Fatal(err)
 			}
-			if err := c.QueryRow(t.Context(), "SELECT id FROM patchbay_record").Scan(&there); err != nil || there != r.ID {
-				t.Errorf("%q is stored, %v", there, err)
+			if err := c.QueryRow(t.Context(), "SELECT id FROM patchbay_record").Scan(&stored); err != nil || stored != r.ID {
+				t.Errorf("stored ID = %q, %v, want %q", stored, err, r.ID)
 			}
 		})
 	}

@@ -2,7 +2,9 @@ package pgstore
 
 import (
 	"errors"
+	"slices"
 
+	"github.com/jackc/pgx/v5"
 	"github.com/jackc/pgx/v5/pgconn"
 
 	"patchbay/core/fault"
@@ -17,7 +19,7 @@ func readFault(op string, err error) error {
 		return nil
 	case errors.As(err, &f):
 		return err
-	case nothing(err):
+	case errors.Is(err, pgx.ErrNoRows):
 		return fault.Wrap(fault.NotFound, op, err)
 	case errors.As(err, &e) && refusal(e.Code) != fault.UnknownOutcome:
 		return fault.Wrap(refusal(e.Code), op, err)
@@ -43,48 +45,40 @@ func writeFault(op string, err error) error {
 	return fault.Wrap(fault.UnknownOutcome, op, err)
 }
 
-// refusal returns the Kind for an error reported by Postgres, by its SQLSTATE (PostgreSQL's
-// manual, appendix A).
-func refusal(state string) fault.Kind {
-	switch state {
-	case "23505": // unique_violation
-		return fault.Conflict
-	case "22021", "22P05": // a text that is not valid in the database's encoding
-		return fault.Invalid
-	case "25006": // read_only_sql_transaction: a standby
-		return fault.Unavailable
-	case "57014": // query_canceled, before the commit
-		return fault.Unavailable
-	case "40003": // statement_completion_unknown
-		return fault.UnknownOutcome
-	}
-	if len(state) < 2 {
-		return fault.UnknownOutcome
-	}
-	switch state[:2] {
-	case "28": // invalid authorization
-		return fault.Unauthorized
-	case "40", "53", "55": // rolled back, insufficient resources, lock not available
-		return fault.Unavailable
-	case "54": // the data exceeds a limit of the server
-		return fault.Invalid
-	case "22", "23", "42": // the statement or its data
-		return fault.Internal
-	}
-	return fault.UnknownOutcome // 57P0x, 08, 58, XX: the server or the connection ended
+// refusals are the Kinds of errors reported by Postgres, by their SQLSTATE or, with two
+// characters, by its class (PostgreSQL's manual, appendix A). After any other error the
+// outcome is unknown: the server or the connection has ended (57P0x, 08, 58, XX).
+var refusals = map[string]fault.Kind{
+	"22021": fault.Invalid,        // character_not_in_repertoire: a text that is not valid in the database's encoding
+	"22P05": fault.Invalid,        // untranslatable_character: the same
+	"23505": fault.Conflict,       // unique_violation
+	"25006": fault.Unavailable,    // read_only_sql_transaction: a standby
+	"40003": fault.UnknownOutcome, // statement_completion_unknown
+	"57014": fault.Unavailable,    // query_canceled, before the commit
+	"22":    fault.Internal,       // the data of the statement
+	"23":    fault.Internal,       // a constraint
+	"28":    fault.Unauthorized,
+	"40":    fault.Unavailable, // rolled back
+	"42":    fault.Internal,    // the statement
+	"53":    fault.Unavailable, // insufficient resources
+	"54":    fault.Invalid,     // the data exceeds a limit of the server
+	"55":    fault.Unavailable, // lock not available
 }
 
-// ousted reports whether an error means that the server does not accept writes: it is
-// read-only, shutting down, or not started yet.
-func ousted(err error) bool {
+// refusal returns the Kind of an error by its SQLSTATE.
+func refusal(state string) fault.Kind {
+	for _, key := range []string{state, state[:min(2, len(state))]} {
+		if kind, ok := refusals[key]; ok {
+			return kind
+		}
+	}
+	return fault.UnknownOutcome
+}
+
+// readOnly reports whether an error means that the server does not accept writes: it is a
+// standby, shutting down, or not started yet.
+func readOnly(err error) bool {
 	var e *pgconn.PgError
-	if !errors.As(err, &e) {
-		return false
-	}
-	switch e.Code {
-	case "25006", // read_only_sql_transaction
-		"57P01", "57P02", "57P03": // admin_shutdown, crash_shutdown, cannot_connect_now
-		return true
-	}
-	return false
+	// read_only_sql_transaction, admin_shutdown, crash_shutdown, cannot_connect_now
+	return errors.As(err, &e) && slices.Contains([]string{"25006", "57P01", "57P02", "57P03"}, e.Code)
 }

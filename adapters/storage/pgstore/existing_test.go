@@ -9,26 +9,27 @@ import (
 	"patchbay/tests/postgres"
 )
 
-func TestAStoreThatMustExistIsNotMade(t *testing.T) {
+func TestAStoreThatMustExistIsNotCreated(t *testing.T) {
 	t.Parallel()
 	s := postgres.Shared(t)
 	existing := func(database string) error {
-		o := options(s.Port, database, clock.System{})
-		o.Existing = true
-		store, err := pgstore.Open(t.Context(), o)
+		e := environment(s.Port, database, clock.System{})
+		e.Existing = true
+		store, err := pgstore.Open(t.Context(), e)
 		if err == nil {
 			err = store.Close()
 		}
 		return err
 	}
 	empty := s.Database(t)
-	if err := existing(empty); !fault.Is(err, fault.NotFound) || fault.From(err).Code != "no_store" {
-		t.Errorf("where there is none: %v", err)
+	err := existing(empty)
+	if f := fault.From(err); f.Kind != fault.NotFound || f.Code != "no_store" {
+		t.Errorf("Open of an empty database: error = %v, want kind %s, code no_store", err, fault.NotFound)
 	}
 	if got := relations(t, s, empty); len(got) != 0 {
-		t.Errorf("it has made %q", got)
+		t.Errorf("tables and indexes after that = %q, want none", got)
 	}
 	if err := existing(freshDatabase(t, s)); err != nil {
-		t.Errorf("where there is one: %v", err)
+		t.Errorf("Open of a database with a store: %v", err)
 	}
 }

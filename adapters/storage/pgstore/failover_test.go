@@ -61,15 +61,15 @@ func (v *virtual) serve() {
 	}
 }
 
-// The old primary stays up and only reads, as one does that was fenced or demoted:
-// every connection to it goes on to work, but for writes.
-func TestAfterAFailoverTheOldPrimaryIsLeftAtOnce(t *testing.T) {
+// The old primary stays up and is read-only, as one that was fenced or demoted: every connection to
+// it continues to work, except for writes.
+func TestConnectionsMoveToTheNewPrimaryAfterAFailover(t *testing.T) {
 	t.Parallel()
 	primary := postgres.Start(t)
 	database := primary.Database(t)
 	standby := primary.Standby(t)
 	v := startVirtual(t, primary.Port)
-	store, err := pgstore.Open(t.Context(), options(v.port(), database, clock.System{}))
+	store, err := pgstore.Open(t.Context(), environment(v.port(), database, clock.System{}))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -98,24 +98,24 @@ func TestAfterAFailoverTheOldPrimaryIsLeftAtOnce(t *testing.T) {
 			break
 		}
 		if !fault.Is(err, fault.Unavailable) {
-			t.Fatalf("a write that was refused is %v, want Unavailable", err)
+			t.Fatalf("write refused by the old primary: error = %v, want kind %s", err, fault.Unavailable)
 		}
 		if time.Since(began) > 5*time.Second {
-			t.Fatalf("writes are refused after %s still: %v", time.Since(began), err)
+			t.Fatalf("writes are still refused after %s: %v", time.Since(began), err)
 		}
 	}
-	// And not one read is answered by the old one any more.
+	// No read is answered by the old primary any more.
 	for i := range 50 {
 		r := thing(fmt.Sprint("then", i))
 		if err := journal.Save(t.Context(), r)[0]; err != nil {
 			t.Fatalf("write %d after the first: %v", i, err)
 		}
 		if _, err := journal.Get(t.Context(), r.Tenant, r.Kind, r.ID); err != nil {
-			t.Fatalf("what was written is not read: %v", err)
+			t.Fatalf("read of what was written last: %v", err)
 		}
 	}
 	if _, err := journal.Get(t.Context(), "t", "thing", "before0"); err != nil {
-		t.Errorf("what was written before: %v", err)
+		t.Errorf("read of what was written before the failover: %v", err)
 	}
 }
 
@@ -127,20 +127,20 @@ func awaitReplay(t *testing.T, primary, standby *postgres.Server) {
 		t.Fatal(err)
 	}
 	c := standby.Connect(t, "postgres")
-	for there := false; !there; {
-		if err := c.QueryRow(t.Context(), "SELECT pg_last_wal_replay_lsn() >= $1::text::pg_lsn", at).Scan(&there); err != nil {
+	for replayed := false; !replayed; {
+		if err := c.QueryRow(t.Context(), "SELECT pg_last_wal_replay_lsn() >= $1::text::pg_lsn", at).Scan(&replayed); err != nil {
 			t.Fatal(err)
 		}
 	}
 }
 
-// A server that only reads is none to open, also where it is found first.
-func TestAServerThatOnlyReadsIsNotOpened(t *testing.T) {
+// A read-only server is not the primary, also if it is found first.
+func TestAReadOnlyServerIsNotOpened(t *testing.T) {
 	t.Parallel()
 	s := postgres.Shared(t)
 	database := s.Database(t)
 	s.Exec(t, "postgres", "ALTER DATABASE %s SET default_transaction_read_only TO on", database)
-	if _, err := pgstore.Open(t.Context(), options(s.Port, database, clock.System{})); !fault.Is(err, fault.Unavailable) {
+	if _, err := pgstore.Open(t.Context(), environment(s.Port, database, clock.System{})); !fault.Is(err, fault.Unavailable) {
 		t.Errorf("%v, want Unavailable", err)
 	}
 }

@@ -22,7 +22,10 @@ func (s *Store) Publish(ctx context.Context, n int) (moved int, err error) {
 		), put AS (INSERT INTO patchbay_feed (seq, tenant, id, type, subject, at, data)
 			SELECT last.seq + row_number() OVER (ORDER BY moved.n), tenant, id, type, subject, at, data FROM moved, last RETURNING 1
 		) SELECT count(*) FROM put`
-	if waiting, err := s.waiting(ctx); err != nil || !waiting {
+	// Whether there is anything to publish is read without a lock, because mostly there is not.
+	var pending bool
+	err = s.row(ctx, "pgstore.publish", `SELECT EXISTS (SELECT 1 FROM patchbay_told)`, nil, func(row pgx.Row) error { return row.Scan(&pending) })
+	if err != nil || !pending {
 		return 0, err
 	}
 	// The lock is a statement of its own, because the next statement must see what the
@@ -36,13 +39,6 @@ func (s *Store) Publish(ctx context.Context, n int) (moved int, err error) {
 		return writeFault("pgstore.publish", c.SendBatch(ctx, &both).Close())
 	})
 	return moved, err
-}
-
-// waiting checks without a lock whether there is anything to publish, because mostly there
-// is not.
-func (s *Store) waiting(ctx context.Context) (some bool, err error) {
-	err = s.row(ctx, "pgstore.publish", `SELECT EXISTS (SELECT 1 FROM patchbay_told)`, nil, func(row pgx.Row) error { return row.Scan(&some) })
-	return some, err
 }
 
 const feedEntries = `SELECT ` + table.EventColumns + ` FROM patchbay_feed WHERE `

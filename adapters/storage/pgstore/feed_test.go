@@ -12,6 +12,7 @@ import (
 
 	"patchbay/adapters/clock"
 	"patchbay/adapters/storage/pgstore"
+	"patchbay/config/setting"
 	"patchbay/core/event"
 	"patchbay/ports"
 	"patchbay/tests/postgres"
@@ -94,48 +95,52 @@ func (s *stopping) end() {
 	}
 }
 
-func TestAProcessThatIsStoppedWhileItPublishesHoldsUpNobody(t *testing.T) {
+func TestAProcessStoppedWhileItPublishesDoesNotBlockOthers(t *testing.T) {
 	t.Parallel()
 	server := postgres.Shared(t)
 	database := server.Database(t)
 	between := stopAt(t, server.Port, "patchbaz") // the number of the lock, in bytes: a prepared statement is sent without its text
-	o := options(between.port(), database, clock.System{})
-	o.Max = 2
-	store, err := pgstore.Open(t.Context(), o)
+	e := environment(between.port(), database, clock.System{})
+	e.Settings.(*setting.Database).Pool.Max = 2
+	store, err := pgstore.Open(t.Context(), e)
 	if err != nil {
 		t.Fatal(err)
 	}
 	stopped, other := store, open(t, server, database)
-	tell := func(id string) {
+	save := func(id string) {
 		t.Helper()
-		news := event.Event{ID: "fev_" + id, Tenant: "t", Type: "thing.changed", Subject: id, At: time.Now()}
-		r := &ports.Record{Tenant: "t", Kind: "thing", ID: id, Body: []byte("body"), Events: []event.Event{news}}
+		e := event.Event{ID: "fev_" + id, Tenant: "t", Type: "thing.changed", Subject: id, At: time.Now()}
+		r := &ports.Record{Tenant: "t", Kind: "thing", ID: id, Body: []byte("body"), Events: []event.Event{e}}
 		if err := other.Save(t.Context(), r)[0]; err != nil {
 			t.Fatal(err)
 		}
 	}
-	tell("a")
+	save("a")
 	if n, err := stopped.Publish(t.Context(), 10); err != nil || n != 1 {
-		t.Fatalf("%d, %v", n, err) // it knows its statements from now on
+		t.Fatalf("Publish = %d, %v, want 1", n, err) // its statements are prepared from now on
 	}
 
 	between.armed.Store(true)
-	tell("b")
+	save("b")
 	published := make(chan error, 1)
 	go func() {
 		_, err := stopped.Publish(t.Context(), 10)
 		published <- err
 	}()
 	<-between.stopped
-	tell("c")
+	save("c")
 	if _, err := other.Publish(t.Context(), 10); err != nil {
-		t.Errorf("the other is held up: %v", err)
+		t.Errorf("Publish of the other process: %v", err)
 	}
-	if all, err := other.Feed(t.Context(), "t", 0, 10); err != nil || len(all) != 3 || all[2].Seq != 3 {
-		t.Errorf("%+v, %v", all, err)
+	all, err := other.Feed(t.Context(), "t", 0, 10)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if len(all) != 3 || all[2].Seq != 3 {
+		t.Errorf("feed = %+v, want 3 events, the last with number 3", all)
 	}
 	if err := <-published; err == nil {
-		t.Error("the stopped one has had an answer")
+		t.Error("Publish of the stopped process succeeded, want an error")
 	}
 	between.end() // and the store is left as it is: it would wait for its server
 }

@@ -1,9 +1,7 @@
 package pgstore
 
 import (
-	"cmp"
 	"context"
-	"slices"
 	"time"
 
 	"github.com/jackc/pgx/v5"
@@ -16,11 +14,10 @@ import (
 	"patchbay/ports"
 )
 
-var _ ports.Journal = (*Store)(nil)
-
 const (
-	// tells inserts the events of a save, $1 to $6, into patchbay_told if the save succeeds.
-	tells = `, t AS (INSERT INTO patchbay_told (tenant, id, type, subject, at, data)
+	// insertEvents inserts the events of a save, $1 to $6, into patchbay_told if the save
+	// succeeds.
+	insertEvents = `, t AS (INSERT INTO patchbay_told (tenant, id, type, subject, at, data)
 		SELECT e.* FROM s, unnest($1::text[], $2::text[], $3::text[], $4::text[], $5::bigint[], $6::bytea[]) AS e)
 		SELECT count(*) FROM s`
 
@@ -33,8 +30,8 @@ const (
 		= ($10, $11, $12, $13, $14, $15, $16, $17, $18, $19, $20, $21, $22)
 		WHERE kind = $7 AND tenant = $8 AND id = $9 AND rev = $10::bigint - 1 RETURNING 1)`
 
-	insertRecord = insertion + tells
-	updateRecord = replacement + tells
+	insertRecord = insertion + insertEvents
+	updateRecord = replacement + insertEvents
 )
 
 // Save implements ports.Records.
@@ -51,7 +48,7 @@ func (s *Store) save(ctx context.Context, r *ports.Record) (err error) {
 	if c.values, err = values(&c.Record); err != nil {
 		return err
 	}
-	save := s.saved.do
+	save := s.recordSaves.do
 	if r.Size() > maxShared {
 		save = s.saveRecord
 	}
@@ -81,7 +78,7 @@ func saving(r *ports.Record, saved bool, err error) error {
 
 // Get implements ports.Records.
 func (s *Store) Get(ctx context.Context, tenant, kind, id string) (ports.Record, error) {
-	return s.kept.do(ctx, recordID{kind, tenant, id})
+	return s.recordReads.do(ctx, recordID{kind, tenant, id})
 }
 
 // Find implements ports.Records.
@@ -90,7 +87,7 @@ func (s *Store) Find(ctx context.Context, kind string, by ports.Unique, value st
 	if by == ports.ByRef {
 		query = `SELECT ` + table.RecordColumns + ` FROM patchbay_record WHERE kind = $1 AND ref = $2`
 	}
-	return one(ctx, s, "pgstore.record", query, table.ScanRecord, kind, value)
+	return readOne(ctx, s, "pgstore.record", query, table.ScanRecord, kind, value)
 }
 
 // Claim implements ports.Queue. It skips records that another process is claiming at the
@@ -104,27 +101,18 @@ func (s *Store) Claim(ctx context.Context, queue, owner string, lease time.Durat
 			UPDATE patchbay_record r SET rev = r.rev + 1, owner = $2, due = ` + now + ` + $3 FROM ready
 			WHERE r.kind = ready.kind AND r.tenant = ready.tenant AND r.id = ready.id
 			RETURNING r.*, ready.since, ready.before
-		) SELECT ` + table.RecordColumns + `, since, before <> '' FROM taken`
-	type claim struct {
-		ports.Claim
-		since int64
-	}
-	var all []claim
+		) SELECT ` + table.RecordColumns + `, before <> '' FROM taken ORDER BY since`
+	var claims []ports.Claim
 	err := s.with(ctx, "pgstore.claim", func(ctx context.Context, c *pgxpool.Conn) error {
 		return writeFault("pgstore.claim", each(ctx, c, query, []any{queue, owner, lease.Microseconds(), n, append([]string{}, except...)}, func(row pgx.Rows) (err error) {
-			var one claim
-			one.Record, err = table.ScanRecord(row, &one.since, &one.Expired)
-			all = append(all, one)
+			var c ports.Claim
+			c.Record, err = table.ScanRecord(row, &c.Expired)
+			claims = append(claims, c)
 			return err
 		}))
 	})
 	if err != nil {
 		return nil, err // records claimed nevertheless come due again
-	}
-	slices.SortFunc(all, func(a, b claim) int { return cmp.Compare(a.since, b.since) })
-	var claims []ports.Claim
-	for _, one := range all {
-		claims = append(claims, one.Claim)
 	}
 	return claims, nil
 }
@@ -134,22 +122,18 @@ func (s *Store) Count(ctx context.Context, limit int, sets ...ports.Set) ([]port
 	const query = `SELECT
 			(SELECT count(*) FROM (SELECT 1 FROM patchbay_record r WHERE s.queue <> '' AND r.queue = s.queue LIMIT $4) AS found)
 			+ (SELECT count(*) FROM (SELECT 1 FROM patchbay_record r WHERE s.queue = '' AND r.kind = s.kind AND r.flag = s.flag LIMIT $4) AS found),
-			CASE s.queue WHEN '' THEN (SELECT min(flagged) FROM patchbay_record r WHERE r.kind = s.kind AND r.flag = s.flag)
-			ELSE (SELECT min(due) FROM patchbay_record r WHERE r.queue = s.queue) END
+			coalesce(CASE s.queue WHEN '' THEN (SELECT min(flagged) FROM patchbay_record r WHERE r.kind = s.kind AND r.flag = s.flag)
+			ELSE (SELECT min(due) FROM patchbay_record r WHERE r.queue = s.queue) END, 0)
 		FROM unnest($1::text[], $2::text[], $3::text[]) WITH ORDINALITY AS s (queue, kind, flag, n) ORDER BY n`
 	args := arrays(sets, func(set ports.Set) []any { return []any{set.Queue, set.Kind, set.Flag} })
 	var counts []ports.Count
 	err := s.rows(ctx, "pgstore.count", query, append(args, limit), func(row pgx.Rows) error {
 		var c ports.Count
-		var first *int64
-		if err := row.Scan(&c.N, &first); err != nil {
-			return err
-		}
-		if first != nil {
-			c.First = table.Moment(*first)
-		}
+		var first int64
+		err := row.Scan(&c.N, &first)
+		c.First = table.Moment(first)
 		counts = append(counts, c)
-		return nil
+		return err
 	})
 	return counts, err
 }

@@ -30,18 +30,18 @@ const (
 		), `
 	insertRecords = changes + `s AS (INSERT INTO patchbay_record (` + table.SavedNames + `) SELECT ` + table.SavedNames + ` FROM v ORDER BY n
 			ON CONFLICT DO NOTHING RETURNING kind, tenant, id
-		), made AS (SELECT n FROM v JOIN s USING (kind, tenant, id))` + tellsAll
+		), made AS (SELECT n FROM v JOIN s USING (kind, tenant, id))` + insertAllEvents
 	updateRecords = changes + `made AS (UPDATE patchbay_record r SET (` + table.ReplacedNames + `)
 			= (v.rev, v.idem, v.ref, v.status, v.customer, v.created, v.queue, v.due, v.owner, v.flag, v.flagged, v.body, v.content)
-			FROM v WHERE r.kind = v.kind AND r.tenant = v.tenant AND r.id = v.id AND r.rev = v.rev - 1 RETURNING n)` + tellsAll
+			FROM v WHERE r.kind = v.kind AND r.tenant = v.tenant AND r.id = v.id AND r.rev = v.rev - 1 RETURNING n)` + insertAllEvents
 )
 
 func (s *Store) getRecord(ctx context.Context, ask recordID) (ports.Record, error) {
-	return one(ctx, s, "pgstore.record", recordByID, table.ScanRecord, ask.kind, ask.tenant, ask.id)
+	return readOne(ctx, s, "pgstore.record", recordByID, table.ScanRecord, ask.kind, ask.tenant, ask.id)
 }
 
 func (s *Store) getRecords(ctx context.Context, all []*call[recordID, ports.Record]) error {
-	return several(ctx, s, "pgstore.record", recordsByID, all, func(k recordID) []any { return []any{k.kind, k.tenant, k.id} }, table.ScanRecord)
+	return readSeveral(ctx, s, "pgstore.record", recordsByID, all, func(k recordID) []any { return []any{k.kind, k.tenant, k.id} }, table.ScanRecord)
 }
 
 func (s *Store) saveRecord(ctx context.Context, c *change) (bool, error) {

@@ -50,21 +50,13 @@ func (s *Store) List(ctx context.Context, tenant, kind string, f ports.Filter, a
 	}
 	query = paged(table.ListedColumns, `octet_length(body)`, query)
 	args := pgx.NamedArgs{"kind": kind, "tenant": tenant, "status": f.Status, "customer": f.Customer}
-	all, more, err := page(ctx, s, "pgstore.list", query, after, limit, args, table.ScanRecord)
-	if err != nil {
-		return ports.RecordPage{}, err
-	}
-	return ports.PageOfRecords(all, more), nil
+	return ports.PageOfRecords(page(ctx, s, "pgstore.list", query, after, limit, args, table.ScanRecord))
 }
 
 var listUsers = paged(table.UserColumns, `octet_length(coalesce(email, '') || name) + coalesce(octet_length(metadata), 0)`,
 	`FROM patchbay_person WHERE tenant = @tenant AND NOT deleted`)
 
-// List implements ports.UserRepository.
-func (p people) List(ctx context.Context, tenant, after string, limit int) (user.Page, error) {
-	all, more, err := page(ctx, p.Store, "pgstore.users", listUsers, after, limit, pgx.NamedArgs{"tenant": tenant}, table.ScanUser)
-	if err != nil {
-		return user.Page{}, err
-	}
-	return ports.PageOfUsers(all, more), nil
+// List implements table.UserTable.
+func (t userTable) List(ctx context.Context, tenant, after string, limit int) (user.Page, error) {
+	return ports.PageOfUsers(page(ctx, t.Store, "pgstore.users", listUsers, after, limit, pgx.NamedArgs{"tenant": tenant}, table.ScanUser))
 }

@@ -30,11 +30,16 @@ func migrate(ctx context.Context, pool *pgxpool.Pool, existing bool) error {
 		if _, err := tx.Exec(ctx, `SELECT pg_advisory_xact_lock($1)`, int64(migrating)); err != nil {
 			return err
 		}
-		ours, unnamed, err := there(ctx, tx)
+		// The tables of the first version had no prefix. Those of other programs may have the
+		// same names.
+		var ours, unprefixed bool
+		err := tx.QueryRow(ctx, `SELECT to_regclass($1) IS NOT NULL, (SELECT count(*) FROM pg_attribute JOIN pg_class c ON c.oid = attrelid
+			WHERE c.oid = to_regclass('record') AND c.relkind = 'r' AND attname = ANY ('{kind,tenant,id,rev,idem,queue,due,body}')) = 8`,
+			migrationsTable).Scan(&ours, &unprefixed)
 		switch {
 		case err != nil:
 			return err
-		case unnamed && !ours:
+		case unprefixed && !ours:
 			return table.WrongVersion(1, table.First)
 		case existing && !ours:
 			return table.ErrNoStore
@@ -43,13 +48,4 @@ func migrate(ctx context.Context, pool *pgxpool.Pool, existing bool) error {
 		defer db.Close() //nolint:errcheck // the pool stays
 		return table.Migrate(ctx, goose.DialectPostgres, db, migrations, migrationsTable)
 	}))
-}
-
-// there reports whether the database has our tables, and whether it has those of the first
-// version, whose names had no prefix. Tables of other programs may have these names, too.
-func there(ctx context.Context, tx pgx.Tx) (ours, unnamed bool, err error) {
-	err = tx.QueryRow(ctx, `SELECT to_regclass($1) IS NOT NULL, (SELECT count(*) FROM pg_attribute JOIN pg_class c ON c.oid = attrelid
-		WHERE c.oid = to_regclass('record') AND c.relkind = 'r' AND attname = ANY ('{kind,tenant,id,rev,idem,queue,due,body}')) = 8`,
-		migrationsTable).Scan(&ours, &unnamed)
-	return ours, unnamed, err
 }

@@ -9,84 +9,71 @@ package pgstore
 
 import (
 	"context"
-	"crypto/tls"
-	"errors"
 	"time"
 
 	"github.com/jackc/pgx/v5"
 	"github.com/jackc/pgx/v5/pgxpool"
 
+	"patchbay/adapters/provider"
 	"patchbay/adapters/storage/table"
+	"patchbay/config/setting"
 	"patchbay/core/fault"
 	"patchbay/core/user"
 	"patchbay/ports"
 )
 
-// The timeouts of one call.
-const (
-	connectTimeout = 3 * time.Second
-	queryTimeout   = 3 * time.Second
-	acquireTimeout = time.Second // for a connection, if all are in use
-)
+// acquireTimeout is how long a call waits for a connection, if all are in use.
+const acquireTimeout = time.Second
 
-// A connection is closed after longest plus up to spread, so that not all are reopened at
-// once. The address may lead to another server by then.
-const longest, spread = 10 * time.Minute, 2 * time.Minute
-
-// Options configures Open.
-type Options struct {
-	Host               string
-	Port               uint16
-	Database           string
-	Username, Password string
-	TLS                *tls.Config // nil for no TLS
-	Min, Max           int32       // connections
-	Idle               time.Duration
-	Existing           bool        // only open an existing store; otherwise its tables are created
-	Clock              ports.Clock // for users; leases use the database's own clock
-	IDs                ports.IDs
-}
+// A connection is closed after maxLifetime plus up to maxLifetimeJitter, so that not all are
+// reopened at once. The address may lead to another server by then.
+const maxLifetime, maxLifetimeJitter = 10 * time.Minute, 2 * time.Minute
 
 // Store is an open database. It implements ports.Journal and ports.Archive.
 type Store struct {
-	pool  *pgxpool.Pool
-	users table.Users
+	connections
+	archive connections // for calls that move much data, and that no client waits for
+	users   table.Users
 
 	// The most frequent calls share statements.
-	found   gather[userID, user.User]
-	created gather[*newUser, bool]
-	kept    gather[recordID, ports.Record]
-	saved   gather[*change, bool]
+	userReads   gather[userID, user.User]
+	userInserts gather[*newUser, bool]
+	recordReads gather[recordID, ports.Record]
+	recordSaves gather[*change, bool]
 }
 
 // Open connects, and brings the tables up to date: one process at a time, while others
-// wait.
+// wait. The Settings are a *setting.Database. The Clock is for users only: leases use the
+// database's own clock.
 //
 // NotFound with code no_store: the database is not a store yet, and must be one.
 // Unavailable; Unauthorized; Invalid with code store_newer: the tables were created by a
 // newer version; with code store_older: by one that is too old.
-func Open(ctx context.Context, o Options) (*Store, error) {
-	c, err := settings(o)
+func Open(ctx context.Context, e provider.Environment) (*Store, error) {
+	c, err := poolConfig(e.Settings.(*setting.Database))
 	if err != nil {
-		return nil, fault.Wrap(fault.Internal, "pgstore.open", err)
+		return nil, err
 	}
-	if c.ConnConfig.DefaultQueryExecMode, err = mode(ctx, c.ConnConfig); err != nil {
+	if c.ConnConfig.DefaultQueryExecMode, err = execMode(ctx, c.ConnConfig); err != nil {
 		return nil, readFault("pgstore.open", err)
 	}
 	pool, err := pgxpool.NewWithConfig(ctx, c)
 	if err != nil {
 		return nil, readFault("pgstore.open", err)
 	}
-	if err := migrate(ctx, pool, o.Existing); err != nil {
+	if err := migrate(ctx, pool, e.Existing); err != nil {
 		pool.Close()
 		return nil, err
 	}
-	s := &Store{pool: pool}
-	s.users = table.Users{UserTable: people{s}, Clock: o.Clock, IDs: o.IDs}
-	s.found = gather[userID, user.User]{alone: s.findUser, together: s.findUsers, left: fault.Unavailable, lanes: lanes}
-	s.kept = gather[recordID, ports.Record]{alone: s.getRecord, together: s.getRecords, left: fault.Unavailable, lanes: lanes}
-	s.created = gather[*newUser, bool]{alone: s.createUser, together: s.createUsers, left: fault.UnknownOutcome, lanes: lanes}
-	s.saved = gather[*change, bool]{alone: s.saveRecord, together: s.saveRecords, left: fault.UnknownOutcome, lanes: lanes}
+	s := &Store{
+		connections: connections{pool, acquireTimeout, table.QueryTimeout},
+		archive:     connections{pool, table.ArchiveTimeout, table.ArchiveTimeout},
+	}
+	s.users = table.Users{UserTable: userTable{s}, Clock: e.Clock, IDs: e.IDs}
+	s.userReads = gather[userID, user.User]{alone: s.findUser, together: s.findUsers, abandoned: fault.Unavailable, lanes: lanes}
+	s.recordReads = gather[recordID, ports.Record]{alone: s.getRecord, together: s.getRecords, abandoned: fault.Unavailable, lanes: lanes}
+	s.userInserts = gather[*newUser, bool]{alone: s.createUser, together: s.createUsers, abandoned: fault.UnknownOutcome, lanes: lanes}
+	s.recordSaves = gather[*change, bool]{alone: s.saveRecord, together: s.saveRecords, abandoned: fault.UnknownOutcome, lanes: lanes}
 	return s, nil
 }
 
@@ -99,41 +86,44 @@ func (s *Store) Close() error {
 // Users returns the store as a repository of users.
 func (s *Store) Users() ports.UserRepository { return s.users }
 
+// connections runs calls on the connections of a pool.
+type connections struct {
+	pool           *pgxpool.Pool
+	acquire, query time.Duration // the timeouts: for a connection, and for the call itself
+}
+
 // with runs one call with a connection. Its error is Unavailable if no connection is
 // available: nothing was sent.
-func (s *Store) with(ctx context.Context, op string, call func(ctx context.Context, c *pgxpool.Conn) error) error {
-	waiting, cancel := context.WithTimeout(ctx, acquireTimeout)
+//
+// An error that means that the server does not, or will soon not, accept writes closes all
+// connections: after a failover the old server may stay up, and would refuse each write and
+// answer reads with old data. Connections in use are closed when they are returned.
+func (p *connections) with(ctx context.Context, op string, call func(ctx context.Context, c *pgxpool.Conn) error) error {
+	acquiring, cancel := context.WithTimeout(ctx, p.acquire)
 	defer cancel()
-	c, err := s.pool.Acquire(waiting)
+	c, err := p.pool.Acquire(acquiring)
 	if err != nil {
 		return fault.Wrap(fault.Unavailable, op, err)
 	}
 	defer c.Release()
-	working, cancel := context.WithTimeout(ctx, queryTimeout)
+	ctx, cancel = context.WithTimeout(ctx, p.query)
 	defer cancel()
-	return s.judged(call(working, c))
-}
-
-// judged closes all connections if an error means that the server does not, or will soon
-// not, accept writes: after a failover the old server may stay up, and would refuse each
-// write and answer reads with old data. Connections in use are closed when they are
-// returned.
-func (s *Store) judged(err error) error {
-	if ousted(err) {
-		s.pool.Reset()
+	err = call(ctx, c)
+	if readOnly(err) {
+		p.pool.Reset()
 	}
 	return err
 }
 
 // row reads one row with a function of its own.
-func (s *Store) row(ctx context.Context, op, query string, args []any, scan func(pgx.Row) error) error {
-	return s.with(ctx, op, func(ctx context.Context, c *pgxpool.Conn) error {
+func (p *connections) row(ctx context.Context, op, query string, args []any, scan func(pgx.Row) error) error {
+	return p.with(ctx, op, func(ctx context.Context, c *pgxpool.Conn) error {
 		return readFault(op, scan(c.QueryRow(ctx, query, args...)))
 	})
 }
 
-// one reads one row.
-func one[T any](ctx context.Context, s *Store, op, query string, scan func(row table.Row, more ...any) (T, error), args ...any) (found T, err error) {
+// readOne reads one row.
+func readOne[T any](ctx context.Context, s *Store, op, query string, scan func(row table.Row, more ...any) (T, error), args ...any) (found T, err error) {
 	err = s.row(ctx, op, query, args, func(row pgx.Row) (err error) {
 		found, err = scan(row)
 		return err
@@ -142,8 +132,8 @@ func one[T any](ctx context.Context, s *Store, op, query string, scan func(row t
 }
 
 // rows reads any number of rows.
-func (s *Store) rows(ctx context.Context, op, query string, args []any, scan func(pgx.Rows) error) error {
-	return s.with(ctx, op, func(ctx context.Context, c *pgxpool.Conn) error {
+func (p *connections) rows(ctx context.Context, op, query string, args []any, scan func(pgx.Rows) error) error {
+	return p.with(ctx, op, func(ctx context.Context, c *pgxpool.Conn) error {
 		return readFault(op, each(ctx, c, query, args, scan))
 	})
 }
@@ -163,12 +153,9 @@ func each(ctx context.Context, c *pgxpool.Conn, query string, args []any, scan f
 }
 
 // write executes one statement that changes data, and returns the number of rows.
-func (s *Store) write(ctx context.Context, op, query string, args ...any) (n int64, err error) {
-	err = s.with(ctx, op, func(ctx context.Context, c *pgxpool.Conn) error {
+func (p *connections) write(ctx context.Context, op, query string, args ...any) (n int64, err error) {
+	err = p.with(ctx, op, func(ctx context.Context, c *pgxpool.Conn) error {
 		return writeFault(op, c.QueryRow(ctx, query, args...).Scan(&n))
 	})
 	return n, err
 }
-
-// nothing reports whether an error means that there was no row.
-func nothing(err error) bool { return errors.Is(err, pgx.ErrNoRows) }

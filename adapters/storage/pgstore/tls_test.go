@@ -15,6 +15,7 @@ import (
 
 	"patchbay/adapters/clock"
 	"patchbay/adapters/ids"
+	"patchbay/adapters/provider"
 	"patchbay/adapters/storage/pgstore"
 	"patchbay/config/setting"
 	"patchbay/core/fault"
@@ -129,17 +130,11 @@ func TestTLS(t *testing.T) {
 			if path, text := d.Check(); path != "" {
 				t.Fatal(path, text)
 			}
-			secure, err := d.TLS()
-			if err != nil {
-				t.Fatal(err)
-			}
-			in := database
+			d.Database, d.Username, d.Pool.Max = database, c.account, 2
 			if c.server == plain {
-				in = plain.Database(t)
+				d.Database = plain.Database(t)
 			}
-			store, err := pgstore.Open(t.Context(), pgstore.Options{
-				Host: d.Host, Port: c.server.Port, Database: in, Username: c.account, TLS: secure, Max: 2, Idle: time.Minute, Clock: clock.System{}, IDs: ids.UUIDs{},
-			})
+			store, err := pgstore.Open(t.Context(), provider.Environment{Settings: d, Clock: clock.System{}, IDs: ids.UUIDs{}})
 			if c.ok != (err == nil) || err != nil && !fault.Is(err, c.want) {
 				t.Errorf("%v, want %s, or in: %v", err, c.want, c.ok)
 			}

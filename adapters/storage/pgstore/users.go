@@ -13,8 +13,8 @@ import (
 	"patchbay/core/user"
 )
 
-// people is the table of users.
-type people struct{ *Store }
+// userTable is the table of users.
+type userTable struct{ *Store }
 
 // userID identifies a user to be read.
 type userID struct{ tenant, id string }
@@ -33,59 +33,59 @@ const (
 		JOIN patchbay_person USING (tenant, id) WHERE NOT deleted`
 
 	insertUser = `WITH s AS (INSERT INTO patchbay_person (` + table.UserNames + `)
-		VALUES ($7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18) ON CONFLICT DO NOTHING RETURNING 1)` + tells
+		VALUES ($7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18) ON CONFLICT DO NOTHING RETURNING 1)` + insertEvents
 	insertUsers = `WITH v AS (SELECT * FROM unnest($8::text[], $9::text[], $10::bigint[], $11::text[], $12::text[], $13::bytea[], $14::bigint[],
 		$15::bytea[], $16::boolean[], $17::bigint[], $18::text[], $19::text[]) WITH ORDINALITY AS v (` + table.UserNames + `, n)
 	), s AS (INSERT INTO patchbay_person (` + table.UserNames + `) SELECT ` + table.UserNames + ` FROM v ORDER BY n
 		ON CONFLICT DO NOTHING RETURNING tenant, id
-	), made AS (SELECT n FROM v JOIN s USING (tenant, id))` + tellsAll
+	), made AS (SELECT n FROM v JOIN s USING (tenant, id))` + insertAllEvents
 	changeUser = `WITH s AS (UPDATE patchbay_person SET version = $9, email = $10, name = $11, metadata = $12, updated = $13,
 		original = CASE WHEN idem IS NULL OR $15 THEN NULL ELSE coalesce(original, $14) END, deleted = $15
-		WHERE tenant = $7 AND id = $8 AND version = $9::bigint - 1 AND NOT deleted RETURNING 1)` + tells
+		WHERE tenant = $7 AND id = $8 AND version = $9::bigint - 1 AND NOT deleted RETURNING 1)` + insertEvents
 )
 
 // FindByID implements table.UserTable.
-func (p people) FindByID(ctx context.Context, tenant, id string) (user.User, error) {
-	return p.found.do(ctx, userID{tenant, id})
+func (t userTable) FindByID(ctx context.Context, tenant, id string) (user.User, error) {
+	return t.userReads.do(ctx, userID{tenant, id})
 }
 
 func (s *Store) findUser(ctx context.Context, ask userID) (user.User, error) {
-	return one(ctx, s, "pgstore.user", userByID, table.ScanUser, ask.tenant, ask.id)
+	return readOne(ctx, s, "pgstore.user", userByID, table.ScanUser, ask.tenant, ask.id)
 }
 
 func (s *Store) findUsers(ctx context.Context, all []*call[userID, user.User]) error {
-	return several(ctx, s, "pgstore.user", usersByID, all, func(k userID) []any { return []any{k.tenant, k.id} }, table.ScanUser)
+	return readSeveral(ctx, s, "pgstore.user", usersByID, all, func(k userID) []any { return []any{k.tenant, k.id} }, table.ScanUser)
 }
 
 // FindByEmail implements table.UserTable.
-func (p people) FindByEmail(ctx context.Context, tenant, email string) (user.User, error) {
-	return one(ctx, p.Store, "pgstore.user", userByEmail, table.ScanUser, tenant, email)
+func (t userTable) FindByEmail(ctx context.Context, tenant, email string) (user.User, error) {
+	return readOne(ctx, t.Store, "pgstore.user", userByEmail, table.ScanUser, tenant, email)
 }
 
 // FindByKey implements table.UserTable.
-func (p people) FindByKey(ctx context.Context, scoped string) (user.Creation, error) {
-	return one(ctx, p.Store, "pgstore.user", userByKey, table.ScanCreation, scoped)
+func (t userTable) FindByKey(ctx context.Context, scoped string) (user.Creation, error) {
+	return readOne(ctx, t.Store, "pgstore.user", userByKey, table.ScanCreation, scoped)
 }
 
 // HasID implements table.UserTable.
-func (p people) HasID(ctx context.Context, tenant, id string) (there bool, err error) {
+func (t userTable) HasID(ctx context.Context, tenant, id string) (taken bool, err error) {
 	const query = `SELECT EXISTS (SELECT 1 FROM patchbay_person WHERE tenant = $1 AND id = $2)`
-	err = p.row(ctx, "pgstore.user", query, []any{tenant, id}, func(row pgx.Row) error { return row.Scan(&there) })
-	return there, err
+	err = t.row(ctx, "pgstore.user", query, []any{tenant, id}, func(row pgx.Row) error { return row.Scan(&taken) })
+	return taken, err
 }
 
 // Insert implements table.UserTable.
-func (p people) Insert(ctx context.Context, n table.NewUser) (made bool, err error) {
+func (t userTable) Insert(ctx context.Context, n table.NewUser) (inserted bool, err error) {
 	one := &newUser{NewUser: n}
 	if one.values, err = one.Values(); err != nil {
 		return false, err
 	}
-	return p.created.do(ctx, one)
+	return t.userInserts.do(ctx, one)
 }
 
 func (s *Store) createUser(ctx context.Context, n *newUser) (bool, error) {
-	made, err := s.write(ctx, "pgstore.user", insertUser, append(columns(n.News), n.values...)...)
-	return made > 0, err
+	inserted, err := s.write(ctx, "pgstore.user", insertUser, append(columns(n.Events), n.values...)...)
+	return inserted > 0, err
 }
 
 // createUsers creates users in the order of their email addresses, so that two gateways
@@ -93,14 +93,14 @@ func (s *Store) createUser(ctx context.Context, n *newUser) (bool, error) {
 func (s *Store) createUsers(ctx context.Context, all []*call[*newUser, bool]) error {
 	all = distinct(all, func(n *newUser) userID { return userID{n.Tenant, n.ID} })
 	slices.SortFunc(all, func(a, b *call[*newUser, bool]) int { return cmp.Compare(a.ask.Email, b.ask.Email) })
-	return commit(ctx, s, "pgstore.user", statement[*newUser]{insertUsers, all, func(n *newUser) ([]any, []event.Event) { return n.values, n.News }})
+	return commit(ctx, s, "pgstore.user", statement[*newUser]{insertUsers, all, func(n *newUser) ([]any, []event.Event) { return n.values, n.Events }})
 }
 
 // Change implements table.UserTable. If the user has changed between the read and the write,
 // it starts over.
-func (p people) Change(ctx context.Context, tenant, id string, change func(before user.User) (table.Changed, error)) error {
+func (t userTable) Change(ctx context.Context, tenant, id string, change func(before user.User) (table.Changed, error)) error {
 	for {
-		before, err := p.FindByID(ctx, tenant, id)
+		before, err := t.FindByID(ctx, tenant, id)
 		if err != nil {
 			return err
 		}
@@ -112,14 +112,14 @@ func (p people) Change(ctx context.Context, tenant, id string, change func(befor
 		if err != nil {
 			return err
 		}
-		if n, err := p.write(ctx, "pgstore.user", changeUser, append(columns(after.News), values...)...); err != nil || n > 0 {
+		if n, err := t.write(ctx, "pgstore.user", changeUser, append(columns(after.Events), values...)...); err != nil || n > 0 {
 			return err
 		}
 	}
 }
 
 // Purge implements table.UserTable.
-func (p people) Purge(ctx context.Context, before time.Time, n int) (int, error) {
+func (t userTable) Purge(ctx context.Context, before time.Time, n int) (int, error) {
 	const query = `WITH old AS (
 			SELECT tenant, id, deleted FROM patchbay_person WHERE (idem IS NOT NULL OR deleted) AND created < $1
 			ORDER BY created LIMIT $2 FOR UPDATE SKIP LOCKED
@@ -129,6 +129,6 @@ func (p people) Purge(ctx context.Context, before time.Time, n int) (int, error)
 			UPDATE patchbay_person p SET idem = NULL, fingerprint = '', original = NULL FROM old
 			WHERE NOT old.deleted AND p.tenant = old.tenant AND p.id = old.id
 		) SELECT count(*) FROM old`
-	purged, err := p.write(ctx, "pgstore.purge", query, table.Micros(before), n)
+	purged, err := t.write(ctx, "pgstore.purge", query, table.Micros(before), n)
 	return int(purged), err
 }

@@ -14,7 +14,8 @@ import (
 	"patchbay/tests/adopted"
 )
 
-// version4 makes a file as the last program with several migrations has left it.
+// version4 creates a file as the last program with several migrations has left it, and then executes
+// further statements.
 func version4(t *testing.T, more ...string) string {
 	t.Helper()
 	raw, err := os.ReadFile("testdata/version4.sql")
@@ -37,7 +38,7 @@ func version4(t *testing.T, more ...string) string {
 	return path
 }
 
-func TestAStoreOfTheProgramBeforeIsTakenAsItIs(t *testing.T) {
+func TestAStoreOfTheLastProgramWithSeveralMigrationsIsOpenedUnchanged(t *testing.T) {
 	t.Parallel()
 	path := version4(t)
 	before := columns(t, path)
@@ -46,25 +47,41 @@ func TestAStoreOfTheProgramBeforeIsTakenAsItIs(t *testing.T) {
 	if err := s.Close(); err != nil {
 		t.Fatal(err)
 	}
-	made := place(t)
-	if err := open(t, made).Close(); err != nil {
+	created := place(t)
+	if err := open(t, created).Close(); err != nil {
 		t.Fatal(err)
 	}
-	if after, fresh := columns(t, path), columns(t, made); after != before || after != fresh {
-		t.Errorf("columns and indexes: got\n%s\nwere\n%s\nof a new store\n%s", after, before, fresh)
+	after := columns(t, path)
+	if after != before {
+		t.Errorf("columns and indexes: got\n%s\nwant as before\n%s", after, before)
+	}
+	if want := columns(t, created); after != want {
+		t.Errorf("columns and indexes: got\n%s\nwant those of a new store\n%s", after, want)
 	}
 }
 
-func TestAStoreOfAnOlderVersionIsRefused(t *testing.T) {
+func TestAStoreOfAnotherVersionIsRefusedUnchanged(t *testing.T) {
 	t.Parallel()
-	path := version4(t, `DELETE FROM goose_db_version WHERE version_id = 4`)
-	before := columns(t, path)
-	_, err := sqlitestore.Open(t.Context(), sqlitestore.Options{Path: path, Clock: clock.System{}, IDs: ids.UUIDs{}})
-	if f := fault.From(err); !fault.Is(err, fault.Invalid) || f.Code != "store_older" || !strings.Contains(f.Message, "86a7f45") {
-		t.Errorf("got %v, want store_older with the program to start first", err)
-	}
-	if after := columns(t, path); after != before {
-		t.Errorf("the tables were changed to\n%s", after)
+	for name, c := range map[string]struct{ change, code, message string }{ // message is a part of it
+		"version 3, with store_older":   {`DELETE FROM goose_db_version WHERE version_id = 4`, "store_older", "86a7f45"},
+		"version 999, with store_newer": {`INSERT INTO goose_db_version (version_id, is_applied) VALUES (999, 1)`, "store_newer", "version 999"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			path := version4(t, c.change)
+			before := columns(t, path)
+			_, err := sqlitestore.Open(t.Context(), sqlitestore.Options{Path: path, Clock: clock.System{}, IDs: ids.UUIDs{}})
+			f := fault.From(err)
+			if f.Kind != fault.Invalid || f.Code != c.code {
+				t.Errorf("Open: error = %v, want kind %s, code %s", err, fault.Invalid, c.code)
+			}
+			if !strings.Contains(f.Message, c.message) {
+				t.Errorf("message = %q, want %q in it", f.Message, c.message)
+			}
+			if after := columns(t, path); after != before {
+				t.Errorf("columns and indexes: got\n%s\nwant as before\n%s", after, before)
+			}
+		})
 	}
 }
 

@@ -8,31 +8,25 @@ import (
 	"patchbay/ports"
 )
 
-var _ ports.Archive = (*Store)(nil)
-
-// archived defines how a section is stored. The statements take the parts of a key in the order of
+// sectionStatements are the statements on a section. They take the parts of a key in the order of
 // the primary key; scan also takes a limit.
-type archived struct{ scan, get, put, remove string }
+type sectionStatements struct{ scan, get, put, remove string }
 
-var sections = map[ports.Section]archived{
-	ports.RecordSection: {
-		scan:   `SELECT ` + table.RecordColumns + ` FROM record WHERE (kind, tenant, id) > (?, ?, ?) ORDER BY kind, tenant, id LIMIT ?`,
-		get:    `SELECT ` + table.RecordColumns + ` FROM record WHERE kind = ? AND tenant = ? AND id = ?`,
-		put:    insertion("record", table.RecordNames),
-		remove: `DELETE FROM record WHERE kind = ? AND tenant = ? AND id = ?`,
-	},
-	ports.UserSection: {
-		scan:   `SELECT ` + table.StoredColumns + ` FROM user WHERE (tenant, id) > (?, ?) ORDER BY tenant, id LIMIT ?`,
-		get:    `SELECT ` + table.StoredColumns + ` FROM user WHERE tenant = ? AND id = ?`,
-		put:    insertion("user", table.UserNames),
-		remove: `DELETE FROM user WHERE tenant = ? AND id = ?`,
-	},
-	ports.FeedSection: {
-		scan:   `SELECT ` + table.EventColumns + ` FROM feed WHERE seq > ? ORDER BY seq LIMIT ?`,
-		get:    `SELECT ` + table.EventColumns + ` FROM feed WHERE seq = ?`,
-		put:    insertion("feed", table.EventColumns),
-		remove: `DELETE FROM feed WHERE seq = ?`,
-	},
+var sections = map[ports.Section]sectionStatements{
+	ports.RecordSection: statementsOn("record", "kind, tenant, id", "?, ?, ?", table.RecordColumns, table.RecordNames),
+	ports.UserSection:   statementsOn("user", "tenant, id", "?, ?", table.StoredColumns, table.UserNames),
+	ports.FeedSection:   statementsOn("feed", "seq", "?", table.EventColumns, table.EventColumns),
+}
+
+// statementsOn returns the statements on the table of a section. key is its primary key, parts are
+// the parameters for it, columns are read and names are written.
+func statementsOn(of, key, parts, columns, names string) sectionStatements {
+	return sectionStatements{
+		scan:   `SELECT ` + columns + ` FROM ` + of + ` WHERE (` + key + `) > (` + parts + `) ORDER BY ` + key + ` LIMIT ?`,
+		get:    `SELECT ` + columns + ` FROM ` + of + ` WHERE (` + key + `) = (` + parts + `)`,
+		put:    insertion(of, names),
+		remove: `DELETE FROM ` + of + ` WHERE (` + key + `) = (` + parts + `)`,
+	}
 }
 
 // Scan implements ports.Archive.
@@ -105,12 +99,12 @@ func (s *Store) change(ctx context.Context, query string, all [][]any) error {
 		if err != nil {
 			return err
 		}
-		defer stmt.Close() //nolint:errcheck // its executions have told
+		defer stmt.Close() //nolint:errcheck // its executions have returned all errors
 		for _, args := range all {
 			if _, err := stmt.ExecContext(b, args...); err != nil {
 				return err
 			}
 		}
-		return b.count()
+		return b.readLastSeq()
 	})
 }

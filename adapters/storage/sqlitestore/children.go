@@ -1,6 +1,7 @@
 package sqlitestore
 
 import (
+	"cmp"
 	"context"
 	"time"
 
@@ -47,20 +48,16 @@ func (s *Store) Detach(ctx context.Context, parent *ports.Record) error {
 
 // with saves a record and, if that is not refused, runs more in the same write.
 func (s *Store) with(ctx context.Context, r *ports.Record, more func(b *batch) error) error {
-	var refused error
-	err := s.writer.submit(ctx, func(b *batch) (err error) {
+	refused, err := write(ctx, s.writer, func(b *batch) (refused, err error) {
 		if refused, err = b.save(r); refused != nil || err != nil {
-			return err
+			return refused, err
 		}
-		return more(b)
+		return nil, more(b)
 	})
-	if err != nil {
-		return err
-	}
-	if refused == nil {
+	if err = cmp.Or(err, refused); err == nil {
 		r.Rev++
 	}
-	return refused
+	return err
 }
 
 // Sweep implements ports.Children. It does nothing, because no child is stored without its

@@ -61,13 +61,13 @@ func TestContract(t *testing.T) {
 	})
 	t.Run("archive", func(t *testing.T) {
 		t.Parallel()
-		laidOpen := func(t *testing.T) archivetest.UsersHarness {
+		withUsers := func(t *testing.T) archivetest.UsersHarness {
 			s := fresh(t)
 			return archivetest.UsersHarness{
 				Harness: archivetest.Harness{Archive: s, Journal: s}, Users: s.Users(),
 			}
 		}
-		archivetest.Run(t, func(t *testing.T) archivetest.Harness { return laidOpen(t).Harness })
-		archivetest.RunUsers(t, laidOpen)
+		archivetest.Run(t, func(t *testing.T) archivetest.Harness { return withUsers(t).Harness })
+		archivetest.RunUsers(t, withUsers)
 	})
 }

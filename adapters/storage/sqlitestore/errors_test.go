@@ -11,7 +11,7 @@ import (
 	"patchbay/core/fault"
 )
 
-func TestKindOf(t *testing.T) {
+func TestKindsOfErrors(t *testing.T) {
 	t.Parallel()
 	db, err := sql.Open("sqlite", filepath.Join(t.TempDir(), "errors.db"))
 	if err != nil {
@@ -43,19 +43,19 @@ func TestKindOf(t *testing.T) {
 		err  error
 		want fault.Kind
 	}{
-		"a duplicate":              {duplicate, fault.Conflict},
-		"a statement of ours":      {wrong, fault.Internal},
+		"a duplicate value":        {duplicate, fault.Conflict},
+		"a wrong statement":        {wrong, fault.Internal},
 		"a value of another type":  {mismatch, fault.Invalid},
 		"a full disk":              {full, fault.Unavailable},
 		"a disk that is read-only": {readOnly, fault.Unavailable},
 		"no row":                   {fmt.Errorf("scan: %w", sql.ErrNoRows), fault.NotFound},
 		"a context that ended":     {context.DeadlineExceeded, fault.Unavailable},
-		"anything else":            {errors.New("what"), fault.Unavailable},
+		"an error of another type": {errors.New("other"), fault.Unavailable},
 	} {
 		if tt.err == nil {
-			t.Errorf("%s: no error", name)
+			t.Errorf("%s: error = nil, want one", name)
 		} else if got := kindOf(tt.err); got != tt.want {
-			t.Errorf("%s: %s, want %s (%v)", name, got, tt.want, tt.err)
+			t.Errorf("%s: kind = %s, want %s (%v)", name, got, tt.want, tt.err)
 		}
 	}
 }

@@ -22,8 +22,8 @@ func (b *batch) publish(events []event.Event) error {
 	return nil
 }
 
-// count reads the number of the last event in the feed.
-func (b *batch) count() error {
+// readLastSeq reads the number of the last event in the feed.
+func (b *batch) readLastSeq() error {
 	return b.w.conn.QueryRowContext(b, `SELECT coalesce(max(seq), 0) FROM feed`).Scan(&b.w.seq)
 }
 

@@ -17,7 +17,7 @@ var suffixes = []string{"", "-wal", "-shm", "-journal", lockSuffix}
 
 const lockSuffix = ".lock"
 
-// prepare creates the directory and the file so that only the owner can read them, and
+// createFile creates the directory and the file so that only the owner can read them, and
 // returns the file's absolute path with symbolic links resolved. An existing file is not
 // opened: closing it would release the locks that SQLite holds on it elsewhere in this
 // process. https://www.sqlite.org/howtocorrupt.html
@@ -26,11 +26,8 @@ const lockSuffix = ".lock"
 // it is open. A file with a second name (a hard link) is therefore refused: SQLite keeps
 // the log next to the name by which a file is opened, so with two names there would be two
 // stores that write one file.
-func prepare(path string) (string, error) {
-	if err := make600(path); err != nil {
-		return "", fault.Wrap(fault.Unavailable, "sqlitestore.open", err)
-	}
-	info, err := os.Stat(path)
+func createFile(path string) (string, error) {
+	info, err := createPrivate(path)
 	if err != nil {
 		return "", fault.Wrap(fault.Unavailable, "sqlitestore.open", err)
 	}
@@ -38,43 +35,46 @@ func prepare(path string) (string, error) {
 		return "", fault.New(fault.Invalid, "store_linked", fmt.Sprintf(
 			"%s has %d names (hard links), and SQLite needs a file with one: remove the others, or make copies of them", path, n))
 	}
-	own, err := filepath.EvalSymlinks(path)
+	target, err := filepath.EvalSymlinks(path)
 	if err == nil {
-		own, err = filepath.Abs(own)
+		target, err = filepath.Abs(target)
 	}
 	if err != nil {
 		return "", fault.Wrap(fault.Unavailable, "sqlitestore.open", err)
 	}
-	return own, nil
+	return target, nil
 }
 
-// there reports whether path names a non-empty file.
-func there(path string) bool {
+// hasContent reports whether path names a non-empty file.
+func hasContent(path string) bool {
 	info, err := os.Stat(path)
 	return !errors.Is(err, fs.ErrNotExist) && (err != nil || info.Size() > 0) // a file that cannot be examined is not reported as missing
 }
 
-// make600 creates a file and its directory if they do not exist.
-func make600(path string) error {
-	if _, err := os.Stat(path); !errors.Is(err, fs.ErrNotExist) {
-		return err
+// createPrivate creates a file and its directory if they do not exist, so that only the owner can
+// read them.
+func createPrivate(path string) (fs.FileInfo, error) {
+	info, err := os.Stat(path)
+	if !errors.Is(err, fs.ErrNotExist) {
+		return info, err
 	}
 	if err := os.MkdirAll(filepath.Dir(path), 0o700); err != nil {
-		return err
+		return nil, err
 	}
 	f, err := os.OpenFile(path, os.O_CREATE|os.O_RDWR, 0o600) //nolint:gosec // the operator's own path
 	if err != nil {
-		return err
+		return nil, err
 	}
-	return f.Close()
+	info, err = f.Stat()
+	return info, errors.Join(err, f.Close())
 }
 
 // Holds reports whether path is, or would be if it were created, a file of the store at
 // store: the database itself through any link, its log, or its lock.
 func Holds(store, path string) bool {
-	for _, own := range slices.Compact([]string{store, resolved(store)}) {
+	for _, database := range slices.Compact([]string{store, resolved(store)}) {
 		for _, suffix := range suffixes {
-			if sameFile(own+suffix, path) || sameFile(filepath.Dir(own), filepath.Dir(path)) && filepath.Base(own)+suffix == filepath.Base(path) {
+			if sameFile(database+suffix, path) || sameFile(filepath.Dir(database), filepath.Dir(path)) && filepath.Base(database)+suffix == filepath.Base(path) {
 				return true
 			}
 		}
@@ -84,8 +84,8 @@ func Holds(store, path string) bool {
 
 // resolved returns path with symbolic links resolved, or path itself if that fails.
 func resolved(path string) string {
-	if own, err := filepath.EvalSymlinks(path); err == nil {
-		return own
+	if target, err := filepath.EvalSymlinks(path); err == nil {
+		return target
 	}
 	return path
 }

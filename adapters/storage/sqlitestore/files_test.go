@@ -15,7 +15,7 @@ import (
 	"patchbay/ports"
 )
 
-// copyOf is a copy of one file alone, as a person makes it.
+// copyOf makes a copy of one file only, as a person would.
 func copyOf(t *testing.T, path string) string {
 	t.Helper()
 	raw, err := os.ReadFile(path)
@@ -29,30 +29,30 @@ func copyOf(t *testing.T, path string) string {
 	return to
 }
 
-func TestAClosedStoreIsOneFile(t *testing.T) {
+func TestAClosedStoreIsASingleFile(t *testing.T) {
 	t.Parallel()
 	for name, use := range map[string]func(t *testing.T, s *sqlitestore.Store){
-		"that was written": func(t *testing.T, s *sqlitestore.Store) {
+		"after writes": func(t *testing.T, s *sqlitestore.Store) {
 			t.Helper()
 			for i := range 100 {
 				put(t, s, fmt.Sprint(i))
 			}
 		},
-		"that was written, and read by many": func(t *testing.T, s *sqlitestore.Store) {
+		"after a write and a read": func(t *testing.T, s *sqlitestore.Store) {
 			t.Helper()
 			put(t, s, "1")
 			if _, err := s.List(t.Context(), "t", "k", ports.Filter{}, "", 10); err != nil {
 				t.Fatal(err)
 			}
 		},
-		"of which a snapshot was made": func(t *testing.T, s *sqlitestore.Store) {
+		"after a snapshot": func(t *testing.T, s *sqlitestore.Store) {
 			t.Helper()
 			shot, err := s.Snapshot(t.Context())
 			if err := errors.Join(err, shot.Close()); err != nil {
 				t.Fatal(err)
 			}
 		},
-		"that was only opened": func(*testing.T, *sqlitestore.Store) {},
+		"without any use": func(*testing.T, *sqlitestore.Store) {},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
@@ -65,17 +65,17 @@ func TestAClosedStoreIsOneFile(t *testing.T) {
 			}
 			for _, beside := range []string{"-wal", "-shm"} {
 				if _, err := os.Stat(path + beside); !errors.Is(err, fs.ErrNotExist) {
-					t.Errorf("%s is there still (%v)", beside, err)
+					t.Errorf("file with suffix %s: %v, want none", beside, err)
 				}
 			}
 			if _, err := open(t, copyOf(t, path)).Get(t.Context(), "t", "k", "first"); err != nil {
-				t.Errorf("it is not in a copy of the file: %v", err)
+				t.Errorf("Get of a record from a copy of the file: %v", err)
 			}
 		})
 	}
 }
 
-func TestAFileIsOpenOnceWhateverItIsCalled(t *testing.T) {
+func TestAnOpenFileIsNotOpenedAgainUnderAnyName(t *testing.T) {
 	t.Parallel()
 	for name, link := range map[string]func(t *testing.T, path string) string{
 		"its own name": func(_ *testing.T, path string) string { return path },
@@ -108,12 +108,12 @@ func TestAFileIsOpenOnceWhateverItIsCalled(t *testing.T) {
 			second, err := sqlitestore.Open(t.Context(), sqlitestore.Options{Path: other, Clock: clock.System{}, IDs: ids.UUIDs{}})
 			if err == nil {
 				_ = second.Close()
-				t.Fatal("both are open")
+				t.Fatal("Open succeeded, want an error")
 			}
 			if code := fault.From(err).Code; code != "store_locked" && code != "store_linked" {
-				t.Errorf("%v", err)
+				t.Errorf("Open: error = %v, want code store_locked or store_linked", err)
 			}
-			put(t, first, "it goes on")
+			put(t, first, "after that") // it still works
 		})
 	}
 }
@@ -126,23 +126,22 @@ func linked(t *testing.T, link func(from, to string) error, path, name string) s
 	return name
 }
 
-// The log has the name of the file, not that of a link: whoever opens it by either
-// finds all of it.
-func TestAStoreIsOpenedByALinkAndThenByItsName(t *testing.T) {
+// The log has the name of the file, not that of a link, so it is found by both names.
+func TestAStoreWrittenThroughALinkIsReadByItsName(t *testing.T) {
 	t.Parallel()
 	path := place(t)
-	link := linked(t, os.Symlink, path, place(t)) // to a file that is not there yet
+	link := linked(t, os.Symlink, path, place(t)) // to a file that does not exist yet
 	first := open(t, link)
 	put(t, first, "through the link")
 	if err := first.Close(); err != nil {
 		t.Fatal(err)
 	}
 	if _, err := open(t, path).Get(t.Context(), "t", "k", "through the link"); err != nil {
-		t.Error(err)
+		t.Errorf("Get of what was written through the link: %v", err)
 	}
 }
 
-func TestWhichFilesAreOfAStore(t *testing.T) {
+func TestHoldsReportsTheFilesOfAStore(t *testing.T) {
 	t.Parallel()
 	path := place(t)
 	open(t, path)
@@ -152,7 +151,7 @@ func TestWhichFilesAreOfAStore(t *testing.T) {
 		path: true, path + "-wal": true, path + "-shm": true, path + "-journal": true, path + ".lock": true,
 		filepath.Join(filepath.Dir(path), ".", "store.db"):    true,
 		filepath.Join(dir, "store.db"):                        true,
-		filepath.Join(dir, "store.db-journal"):                true, // which is not there
+		filepath.Join(dir, "store.db-journal"):                true, // which does not exist
 		link:                                                  true,
 		linked(t, os.Link, path, path+".hard"):                true,
 		linked(t, os.Link, path+"-wal", path+".wal"):          true,
@@ -161,10 +160,10 @@ func TestWhichFilesAreOfAStore(t *testing.T) {
 		filepath.Join(t.TempDir(), "no", "such", "directory"): false,
 	} {
 		if got := sqlitestore.Holds(path, file); got != want {
-			t.Errorf("%s: %v, want %v", file, got, want)
+			t.Errorf("Holds(%s) = %t, want %t", file, got, want)
 		}
 		if got := sqlitestore.Holds(link, file); got != want {
-			t.Errorf("%s, of the store by a link: %v, want %v", file, got, want)
+			t.Errorf("Holds(%s) of the store by a link = %t, want %t", file, got, want)
 		}
 	}
 }

@@ -4,6 +4,7 @@ import (
 	"context"
 	"database/sql"
 	"encoding/json"
+	"slices"
 	"time"
 
 	"patchbay/adapters/storage/table"
@@ -12,27 +13,20 @@ import (
 	"patchbay/ports"
 )
 
-var _ ports.Journal = (*Store)(nil)
-
 // Save implements ports.Records.
 func (s *Store) Save(ctx context.Context, records ...*ports.Record) []error {
-	errs := make([]error, len(records))
-	err := s.writer.submit(ctx, func(b *batch) error {
+	errs, err := write(ctx, s.writer, func(b *batch) ([]error, error) {
+		refused := make([]error, len(records))
 		for i, r := range records {
 			var err error
-			if errs[i], err = b.save(r); err != nil {
-				return err
+			if refused[i], err = b.save(r); err != nil {
+				return nil, err
 			}
 		}
-		return nil
+		return refused, nil
 	})
 	if err != nil {
-		// The writer may still be running: errs belongs to it.
-		failed := make([]error, len(records))
-		for i := range failed {
-			failed[i] = err
-		}
-		return failed
+		return slices.Repeat([]error{err}, len(records))
 	}
 	for i, r := range records {
 		if errs[i] == nil {
@@ -55,18 +49,19 @@ func (b *batch) save(r *ports.Record) (refused, err error) {
 	if err != nil {
 		return nil, err
 	}
-	if !changed {
+	if changed == 0 {
 		return table.ErrRecordConflict, nil
 	}
 	return nil, b.publish(r.Events)
 }
 
-func affected(res sql.Result, err error) (bool, error) {
+// affected returns the number of rows that a statement has changed.
+func affected(res sql.Result, err error) (int, error) {
 	if err != nil {
-		return false, err
+		return 0, err
 	}
 	n, err := res.RowsAffected()
-	return n > 0, err
+	return int(n), err
 }
 
 // Get implements ports.Records.
@@ -94,12 +89,12 @@ func scanRecord(row table.Row) (ports.Record, error) {
 
 // Claim implements ports.Queue.
 func (s *Store) Claim(ctx context.Context, queue, owner string, lease time.Duration, n int, except ...string) ([]ports.Claim, error) {
-	passed, err := json.Marshal(append([]string{}, except...))
+	excluded, err := json.Marshal(append([]string{}, except...))
 	if err != nil {
 		return nil, classify("sqlitestore.claim", err)
 	}
 	now := s.clock.Now()
-	due := dueFrom{queue: queue, now: table.Micros(now), except: string(passed)}
+	due := dueFrom{queue: queue, now: table.Micros(now), except: string(excluded)}
 	// Checking first spares the writer an empty transaction, and the scan past the excluded
 	// tenants.
 	err = s.reader.firstDue.QueryRowContext(quick(ctx), due.queue, due.now, due.except).Scan(&due.first)
@@ -109,15 +104,7 @@ func (s *Store) Claim(ctx context.Context, queue, owner string, lease time.Durat
 	if err != nil {
 		return nil, classify("sqlitestore.claim", err)
 	}
-	var claims []ports.Claim
-	err = s.writer.submit(ctx, func(b *batch) (err error) {
-		claims, err = b.claimDue(due, owner, now.Add(lease), n)
-		return err
-	})
-	if err != nil {
-		return nil, err
-	}
-	return claims, nil
+	return write(ctx, s.writer, func(b *batch) ([]ports.Claim, error) { return b.claimDue(due, owner, now.Add(lease), n) })
 }
 
 // dueFrom selects the due records of a queue, starting at the first one, which was found
@@ -173,22 +160,13 @@ func (s *Store) Count(ctx context.Context, limit int, sets ...ports.Set) ([]port
 
 // Purge implements ports.Maintenance.
 func (s *Store) Purge(ctx context.Context, tenant, kind string, before time.Time, n int) (int, error) {
-	var purged int64
-	err := s.writer.submit(ctx, func(b *batch) error {
+	return write(ctx, s.writer, func(b *batch) (int, error) {
 		args := []any{kind, tenant, table.Micros(before), n}
 		if _, err := b.purgeChildren.ExecContext(b, args...); err != nil {
-			return err
+			return 0, err
 		}
-		gone, err := b.purge.ExecContext(b, args...)
-		if err == nil {
-			purged, err = gone.RowsAffected()
-		}
-		return err
+		return affected(b.purge.ExecContext(b, args...))
 	})
-	if err != nil {
-		return 0, err
-	}
-	return int(purged), nil
 }
 
 // Ping implements ports.Maintenance by writing.

@@ -22,23 +22,17 @@ func (s *Store) List(ctx context.Context, tenant, kind string, f ports.Filter, a
 		r, err := table.ScanRecord(row)
 		return r, r.Size(), err
 	})
-	if err != nil {
-		return ports.RecordPage{}, err
-	}
-	return ports.PageOfRecords(all, more), nil
+	return ports.PageOfRecords(all, more, err)
 }
 
 // List implements table.UserTable.
-func (p people) List(ctx context.Context, tenant, after string, limit int) (user.Page, error) {
+func (t userTable) List(ctx context.Context, tenant, after string, limit int) (user.Page, error) {
 	const query = "SELECT " + table.UserColumns + " FROM user WHERE tenant = ? AND deleted = 0"
-	all, more, err := page(ctx, p.Store, query, []any{tenant}, after, limit, func(row table.Row) (user.User, int, error) {
+	all, more, err := page(ctx, t.Store, query, []any{tenant}, after, limit, func(row table.Row) (user.User, int, error) {
 		u, err := table.ScanUser(row)
 		return u, u.Size(), err
 	})
-	if err != nil {
-		return user.Page{}, err
-	}
-	return ports.PageOfUsers(all, more), nil
+	return ports.PageOfUsers(all, more, err)
 }
 
 // page reads one page of the rows that query finds after the cursor, newest first. scan returns

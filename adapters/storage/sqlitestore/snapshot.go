@@ -15,15 +15,13 @@ import (
 	"patchbay/ports"
 )
 
-var _ ports.Snapshots = (*Store)(nil)
+// snapshotSuffix follows the name of the database file in that of a snapshot.
+const snapshotSuffix = ".snapshot-"
 
-// besides is the suffix of a snapshot's name after that of the file.
-const besides = ".snapshot-"
-
-// isSnapshot is the application id in the header of a snapshot. A process that later opens
+// snapshotID is the application id in the header of a snapshot. A process that later opens
 // the snapshot as a store thus knows that it is an older copy.
 // https://www.sqlite.org/fileformat2.html
-const isSnapshot = 0x70626370 // "pbcp"
+const snapshotID = 0x70626370 // "pbcp"
 
 // Snapshot implements ports.Snapshots. The snapshot is written next to the database file
 // over a connection of its own, and its name is already removed when it is returned.
@@ -41,7 +39,7 @@ func (s *Store) Snapshot(ctx context.Context) (ports.Snapshot, error) {
 
 // vacuum writes the present content of the store to a file that only the owner can read.
 func (s *Store) vacuum(ctx context.Context) (_ *os.File, err error) {
-	f, err := os.CreateTemp(filepath.Dir(s.path), filepath.Base(s.path)+besides+"*") // 0600
+	f, err := os.CreateTemp(filepath.Dir(s.path), filepath.Base(s.path)+snapshotSuffix+"*") // 0600
 	if err != nil {
 		return nil, fault.Wrap(fault.Unavailable, "sqlitestore.snapshot", err)
 	}
@@ -70,7 +68,7 @@ func label(ctx context.Context, path string) error {
 	if err != nil {
 		return err
 	}
-	_, err = db.ExecContext(ctx, fmt.Sprintf("PRAGMA application_id = %d", isSnapshot))
+	_, err = db.ExecContext(ctx, fmt.Sprintf("PRAGMA application_id = %d", snapshotID))
 	return errors.Join(err, db.Close())
 }
 
@@ -79,7 +77,7 @@ func label(ctx context.Context, path string) error {
 func (s *Store) Older(ctx context.Context) (bool, error) {
 	var id int64
 	err := s.reads.QueryRowContext(ctx, "PRAGMA application_id").Scan(&id)
-	return id == isSnapshot, classify("sqlitestore.older", err)
+	return id == snapshotID, classify("sqlitestore.older", err)
 }
 
 // Known records that the older copy has been noticed.
@@ -95,7 +93,7 @@ func (s *Store) Known(ctx context.Context) error {
 func removeSnapshots(path string) error {
 	all, err := os.ReadDir(filepath.Dir(path))
 	for _, one := range all {
-		if strings.HasPrefix(one.Name(), filepath.Base(path)+besides) {
+		if strings.HasPrefix(one.Name(), filepath.Base(path)+snapshotSuffix) {
 			err = errors.Join(err, os.Remove(filepath.Join(filepath.Dir(path), one.Name())))
 		}
 	}
@@ -131,9 +129,9 @@ func Check(ctx context.Context, path string) error {
 		return classify("sqlitestore.check", err)
 	}
 	defer db.Close() //nolint:errcheck // only read
-	var said string
-	if err := db.QueryRowContext(ctx, `PRAGMA integrity_check(1)`).Scan(&said); err != nil || said != "ok" {
-		return fault.Wrap(fault.Invalid, "sqlitestore.check", errors.Join(err, errors.New("integrity_check: "+said)))
+	var result string
+	if err := db.QueryRowContext(ctx, `PRAGMA integrity_check(1)`).Scan(&result); err != nil || result != "ok" {
+		return fault.Wrap(fault.Invalid, "sqlitestore.check", errors.Join(err, errors.New("integrity_check: "+result)))
 	}
 	var records int64
 	if err := db.QueryRowContext(ctx, `SELECT count(*) FROM record`).Scan(&records); err != nil {

@@ -23,7 +23,7 @@ func put(t *testing.T, j ports.Journal, id string) {
 	}
 }
 
-// leftovers are the files beside the database that are none of its own.
+// leftovers returns the names of the snapshots beside the database.
 func leftovers(t *testing.T, dir string) (names []string) {
 	t.Helper()
 	all, err := os.ReadDir(dir)
@@ -38,7 +38,7 @@ func leftovers(t *testing.T, dir string) (names []string) {
 	return names
 }
 
-func TestASnapshotTakenWhileOthersWriteIsWhole(t *testing.T) {
+func TestASnapshotTakenDuringWritesIsComplete(t *testing.T) {
 	t.Parallel()
 	dir := t.TempDir()
 	s := open(t, filepath.Join(dir, "store #1?.db"))
@@ -57,15 +57,16 @@ func TestASnapshotTakenWhileOthersWriteIsWhole(t *testing.T) {
 		t.Fatal(err)
 	}
 	if names := leftovers(t, dir); names != nil {
-		t.Errorf("%v can be found", names)
+		t.Errorf("files of the snapshot = %q, want none", names)
 	}
-	if _, err := s.Snapshot(t.Context()); !fault.Is(err, fault.Conflict) || fault.From(err).Code != "backup_running" {
-		t.Errorf("two at once: %v", err)
+	_, err = s.Snapshot(t.Context())
+	if f := fault.From(err); f.Kind != fault.Conflict || f.Code != "backup_running" {
+		t.Errorf("a second snapshot at the same time: error = %v, want kind %s, code backup_running", err, fault.Conflict)
 	}
 	path := filepath.Join(dir, "copy.db")
 	raw, err := io.ReadAll(shot)
 	if err != nil || int64(len(raw)) != shot.Size() {
-		t.Fatalf("%d bytes of %d, %v", len(raw), shot.Size(), err)
+		t.Fatalf("bytes read = %d, %v, want %d", len(raw), err, shot.Size())
 	}
 	if err := shot.Close(); err != nil {
 		t.Fatal(err)
@@ -76,22 +77,22 @@ func TestASnapshotTakenWhileOthersWriteIsWhole(t *testing.T) {
 		t.Fatal(err)
 	}
 	if err := sqlitestore.Check(t.Context(), path); err != nil {
-		t.Error(err)
+		t.Errorf("Check of the snapshot: %v", err)
 	}
 	restored := open(t, path)
 	for i := range 200 {
 		if _, err := restored.Get(t.Context(), "t", "k", fmt.Sprint("before", i)); err != nil {
-			t.Fatalf("what was there before: %v", err)
+			t.Fatalf("Get of a record written before the snapshot: %v", err)
 		}
 	}
 	if again, err := s.Snapshot(t.Context()); err != nil {
-		t.Errorf("another after that: %v", err)
+		t.Errorf("another snapshot after that: %v", err)
 	} else if err := again.Close(); err != nil {
 		t.Error(err)
 	}
 }
 
-func TestASnapshotThatIsGivenUpLeavesNothing(t *testing.T) {
+func TestAnAbandonedSnapshotLeavesNoFile(t *testing.T) {
 	t.Parallel()
 	dir := t.TempDir()
 	path := filepath.Join(dir, "store.db")
@@ -100,25 +101,25 @@ func TestASnapshotThatIsGivenUpLeavesNothing(t *testing.T) {
 	ended, cancel := context.WithCancel(t.Context())
 	cancel()
 	if _, err := s.Snapshot(ended); !fault.Is(err, fault.Unavailable) {
-		t.Errorf("%v", err)
+		t.Errorf("Snapshot: error = %v, want kind %s", err, fault.Unavailable)
 	}
 	if names := leftovers(t, dir); names != nil {
-		t.Errorf("%v", names)
+		t.Errorf("files after that = %q, want none", names)
 	}
 	if err := s.Close(); err != nil {
 		t.Fatal(err)
 	}
-	// What a process left that was killed at it is removed by the next.
+	// A process that is killed leaves its file, and the next one removes it.
 	if err := os.WriteFile(path+".snapshot-123", []byte("half"), 0o600); err != nil {
 		t.Fatal(err)
 	}
 	open(t, path)
 	if names := leftovers(t, dir); names != nil {
-		t.Errorf("%v", names)
+		t.Errorf("files of the killed process = %q, want none", names)
 	}
 }
 
-func TestCheck(t *testing.T) {
+func TestCheckFindsADamagedFile(t *testing.T) {
 	t.Parallel()
 	dir := t.TempDir()
 	s := open(t, filepath.Join(dir, "store.db"))
@@ -144,7 +145,7 @@ func TestCheck(t *testing.T) {
 			t.Fatal(err)
 		}
 		if err := sqlitestore.Check(t.Context(), path); !fault.Is(err, fault.Invalid) {
-			t.Errorf("%s: %v", name, err)
+			t.Errorf("Check of a file that is %s: error = %v, want kind %s", name, err, fault.Invalid)
 		}
 	}
 }

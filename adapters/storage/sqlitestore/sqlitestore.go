@@ -50,12 +50,13 @@ type Store struct {
 //
 // NotFound with code no_store: it is not a store yet, and must exist. Unavailable with code
 // store_locked: another process has it open. Invalid with code store_newer: it was created
-// by a newer version; with code store_older: by one that is too old; with code store_linked: it has more than one name.
+// by a newer version; with code store_older: by one that is too old; with code
+// store_foreign: by another program; with code store_linked: it has more than one name.
 func Open(ctx context.Context, o Options) (*Store, error) {
-	if o.Existing && !there(o.Path) {
+	if o.Existing && !hasContent(o.Path) {
 		return nil, table.ErrNoStore
 	}
-	path, err := prepare(o.Path)
+	path, err := createFile(o.Path)
 	if err != nil {
 		return nil, err
 	}
@@ -120,5 +121,5 @@ func (s *Store) Close() error {
 
 // Users returns the store as a repository of users.
 func (s *Store) Users() ports.UserRepository {
-	return table.Users{UserTable: people{s}, Clock: s.clock, IDs: s.ids}
+	return table.Users{UserTable: userTable{s}, Clock: s.clock, IDs: s.ids}
 }

@@ -4,6 +4,7 @@ import (
 	"context"
 	"database/sql"
 	"fmt"
+	"io/fs"
 	"os"
 	"path/filepath"
 	"sync"
@@ -21,28 +22,6 @@ import (
 
 func thing(id string) *ports.Record {
 	return &ports.Record{Tenant: "t", Kind: "thing", ID: id, Body: []byte("body"), Index: ports.Index{Created: time.Now()}}
-}
-
-func TestAFileOfANewerVersionIsRefused(t *testing.T) {
-	t.Parallel()
-	path := filepath.Join(t.TempDir(), "store.db")
-	if err := open(t, path).Close(); err != nil {
-		t.Fatal(err)
-	}
-	db, err := sql.Open("sqlite", path)
-	if err != nil {
-		t.Fatal(err)
-	}
-	if _, err := db.ExecContext(t.Context(), `INSERT INTO goose_db_version (version_id, is_applied) VALUES (999, 1)`); err != nil {
-		t.Fatal(err)
-	}
-	if err := db.Close(); err != nil {
-		t.Fatal(err)
-	}
-	_, err = sqlitestore.Open(t.Context(), sqlitestore.Options{Path: path, Clock: clock.System{}, IDs: ids.UUIDs{}})
-	if fault.From(err).Code != "store_newer" {
-		t.Fatalf("%v", err)
-	}
 }
 
 func TestAFileOfAnotherProgramIsRefused(t *testing.T) {
@@ -65,12 +44,12 @@ func TestAFileOfAnotherProgramIsRefused(t *testing.T) {
 		t.Fatal(err)
 	}
 	_, err = sqlitestore.Open(t.Context(), sqlitestore.Options{Path: path, Clock: clock.System{}, IDs: ids.UUIDs{}})
-	if fault.From(err).Code != "store_foreign" {
-		t.Fatalf("%v", err)
+	if f := fault.From(err); f.Kind != fault.Invalid || f.Code != "store_foreign" {
+		t.Errorf("Open: error = %v, want kind %s, code store_foreign", err, fault.Invalid)
 	}
 }
 
-func TestOnlyTheOwnerReadsTheFile(t *testing.T) {
+func TestOnlyTheOwnerMayReadTheFiles(t *testing.T) {
 	t.Parallel()
 	dir := filepath.Join(t.TempDir(), "data")
 	s := open(t, filepath.Join(dir, "store.db"))
@@ -83,12 +62,19 @@ func TestOnlyTheOwnerReadsTheFile(t *testing.T) {
 	}
 	for _, e := range entries {
 		info, err := e.Info()
-		if err != nil || info.Mode().Perm()&0o077 != 0 && filepath.Ext(e.Name()) != ".lock" {
-			t.Errorf("%s: %v, %v", e.Name(), info.Mode(), err)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if mode := info.Mode().Perm(); mode&0o077 != 0 && filepath.Ext(e.Name()) != ".lock" {
+			t.Errorf("mode of %s = %v, want none for others", e.Name(), mode)
 		}
 	}
-	if info, err := os.Stat(dir); err != nil || info.Mode().Perm() != 0o700 {
-		t.Errorf("%v, %v", info.Mode(), err)
+	info, err := os.Stat(dir)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if mode := info.Mode().Perm(); mode != 0o700 {
+		t.Errorf("mode of the directory = %v, want %v", mode, fs.FileMode(0o700))
 	}
 }
 
@@ -96,7 +82,7 @@ func TestWritesAtOnceShareCommits(t *testing.T) {
 	t.Parallel()
 	s := fresh(t)
 	const writers, each = 64, 20
-	before := s.Commits()
+	commits := s.CountCommits(t)
 	var all sync.WaitGroup
 	for w := range writers {
 		all.Go(func() {
@@ -108,12 +94,12 @@ func TestWritesAtOnceShareCommits(t *testing.T) {
 		})
 	}
 	all.Wait()
-	if commits := s.Commits() - before; commits > writers*each/4 {
-		t.Errorf("%d commits for %d writes", commits, writers*each)
+	if n := commits.Load(); n == 0 || n > writers*each/4 {
+		t.Errorf("commits of %d writes = %d, want at least 1 and at most a quarter", writers*each, n)
 	}
 }
 
-func TestClosingFinishesWhatWasHandedOver(t *testing.T) {
+func TestCloseCompletesTheSubmittedWrites(t *testing.T) {
 	t.Parallel()
 	path := filepath.Join(t.TempDir(), "store.db")
 	s := open(t, path)
@@ -129,7 +115,7 @@ func TestClosingFinishesWhatWasHandedOver(t *testing.T) {
 				saved = append(saved, id)
 				mu.Unlock()
 			case !fault.Is(err, fault.Unavailable):
-				t.Errorf("%v", err)
+				t.Errorf("Save during Close: error = %v, want none or kind %s", err, fault.Unavailable)
 			}
 		})
 	}
@@ -139,17 +125,19 @@ func TestClosingFinishesWhatWasHandedOver(t *testing.T) {
 	all.Wait()
 	again := open(t, path)
 	page, err := again.List(t.Context(), "t", "thing", ports.Filter{}, "", 200)
-	if err != nil || len(page.Records) != len(saved) {
-		t.Fatalf("%d stored, %d answered (%v)", len(page.Records), len(saved), err)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if len(page.Records) != len(saved) {
+		t.Errorf("stored records = %d, want the %d whose Save returned nil", len(page.Records), len(saved))
 	}
 	if err := s.Save(t.Context(), thing("late"))[0]; fault.From(err).Code != "store_closed" {
-		t.Errorf("%v", err)
+		t.Errorf("Save after Close: error = %v, want code store_closed", err)
 	}
 }
 
-// One caller who gives up must not undo the writes of those who share a commit
-// with it.
-func TestACallerWhoGivesUpHarmsNobody(t *testing.T) {
+// A caller that gives up must not undo the writes of those that share a commit with it.
+func TestACallerThatGivesUpDoesNotAffectOthers(t *testing.T) {
 	t.Parallel()
 	s := fresh(t)
 	var all sync.WaitGroup
@@ -165,9 +153,9 @@ func TestACallerWhoGivesUpHarmsNobody(t *testing.T) {
 			_, gerr := s.Get(t.Context(), "t", "thing", r.ID)
 			switch {
 			case err == nil && gerr != nil, fault.Is(err, fault.Unavailable) && gerr == nil:
-				t.Errorf("save says %v, get says %v", err, gerr)
+				t.Errorf("Save returned %v and Get %v, want both to agree", err, gerr)
 			case i%5 == 0 && err != nil:
-				t.Errorf("somebody else's giving up failed this save: %v", err)
+				t.Errorf("Save of a caller that waited: %v", err)
 			}
 		})
 	}

@@ -10,10 +10,10 @@ import (
 )
 
 const (
-	// old selects the records that Purge removes, and traces the data of users that it
-	// removes.
-	old    = `FROM record WHERE kind = ? AND tenant = ? AND created < ? AND queue IS NULL ORDER BY created LIMIT ?`
-	traces = `FROM user WHERE (idem IS NOT NULL OR deleted = 1) AND created < ? ORDER BY created LIMIT ?`
+	// oldRecords selects the records that Purge removes, and oldUsers the users whose keys or
+	// remains it removes.
+	oldRecords = `FROM record WHERE kind = ? AND tenant = ? AND created < ? AND queue IS NULL ORDER BY created LIMIT ?`
+	oldUsers   = `FROM user WHERE (idem IS NOT NULL OR deleted = 1) AND created < ? ORDER BY created LIMIT ?`
 )
 
 // statements are prepared once for the writing connection and once for the pool of readers.
@@ -58,8 +58,8 @@ func prepareStatements(ctx context.Context, p preparer) (statements, error) {
 		{&s.findRef, `SELECT ` + table.RecordColumns + ` FROM record WHERE kind = ? AND ref = ?`},
 		{&s.attach, insertion("record", table.RecordNames)},
 		{&s.detach, `DELETE FROM record WHERE tenant = ? AND parent = ?`},
-		{&s.purgeChildren, `DELETE FROM record WHERE (tenant, parent) IN (SELECT tenant, kind || '|' || id ` + old + `)`},
-		{&s.purge, `DELETE FROM record WHERE rowid IN (SELECT rowid ` + old + `)`},
+		{&s.purgeChildren, `DELETE FROM record WHERE (tenant, parent) IN (SELECT tenant, kind || '|' || id ` + oldRecords + `)`},
+		{&s.purge, `DELETE FROM record WHERE rowid IN (SELECT rowid ` + oldRecords + `)`},
 		{&s.firstDue, `SELECT due FROM record WHERE queue = ? AND due <= ? AND tenant NOT IN (SELECT value FROM json_each(?)) ORDER BY due LIMIT 1`},
 		{&s.due, `SELECT ` + table.RecordColumns + ` FROM record WHERE queue = ? AND due BETWEEN ? AND ?
 			AND tenant NOT IN (SELECT value FROM json_each(?)) ORDER BY due LIMIT ?`},
@@ -70,8 +70,8 @@ func prepareStatements(ctx context.Context, p preparer) (statements, error) {
 		{&s.insertUser, insertion("user", table.UserNames) + ` ON CONFLICT DO NOTHING`},
 		{&s.changeUser, `UPDATE OR IGNORE user SET version = ?3, email = ?4, name = ?5, metadata = ?6, updated = ?7,
 			original = CASE WHEN idem IS NULL OR ?9 THEN NULL ELSE coalesce(original, ?8) END, deleted = ?9 WHERE tenant = ?1 AND id = ?2`},
-		{&s.purgeDeleted, `DELETE FROM user WHERE deleted = 1 AND rowid IN (SELECT rowid ` + traces + `)`},
-		{&s.purgeKeys, `UPDATE user SET idem = NULL, fingerprint = '', original = NULL WHERE deleted = 0 AND rowid IN (SELECT rowid ` + traces + `)`},
+		{&s.purgeDeleted, `DELETE FROM user WHERE deleted = 1 AND rowid IN (SELECT rowid ` + oldUsers + `)`},
+		{&s.purgeKeys, `UPDATE user SET idem = NULL, fingerprint = '', original = NULL WHERE deleted = 0 AND rowid IN (SELECT rowid ` + oldUsers + `)`},
 		{&s.ping, `INSERT INTO ping (one, at) VALUES (1, ?) ON CONFLICT (one) DO UPDATE SET at = excluded.at`},
 		{&s.countQueue, `SELECT (SELECT count(*) FROM (SELECT 1 FROM record WHERE queue = ? LIMIT ?)),
 			coalesce((SELECT min(due) FROM record WHERE queue = ?), 0)`},

@@ -1,6 +1,7 @@
 package sqlitestore
 
 import (
+	"cmp"
 	"context"
 	"time"
 
@@ -8,29 +9,29 @@ import (
 	"patchbay/core/user"
 )
 
-// people is the table of users.
-type people struct{ *Store }
+// userTable is the table of users.
+type userTable struct{ *Store }
 
 // FindByID implements table.UserTable.
-func (p people) FindByID(ctx context.Context, tenant, id string) (user.User, error) {
-	return scanUser(p.reader.userByID.QueryRowContext(quick(ctx), tenant, id))
+func (t userTable) FindByID(ctx context.Context, tenant, id string) (user.User, error) {
+	return scanUser(t.reader.userByID.QueryRowContext(quick(ctx), tenant, id))
 }
 
 // FindByEmail implements table.UserTable.
-func (p people) FindByEmail(ctx context.Context, tenant, email string) (user.User, error) {
-	return scanUser(p.reader.userByEmail.QueryRowContext(quick(ctx), tenant, email))
+func (t userTable) FindByEmail(ctx context.Context, tenant, email string) (user.User, error) {
+	return scanUser(t.reader.userByEmail.QueryRowContext(quick(ctx), tenant, email))
 }
 
 // FindByKey implements table.UserTable.
-func (p people) FindByKey(ctx context.Context, scoped string) (user.Creation, error) {
-	c, err := table.ScanCreation(p.reader.userByKey.QueryRowContext(quick(ctx), scoped))
+func (t userTable) FindByKey(ctx context.Context, scoped string) (user.Creation, error) {
+	c, err := table.ScanCreation(t.reader.userByKey.QueryRowContext(quick(ctx), scoped))
 	return c, classify("sqlitestore.user", err)
 }
 
 // HasID implements table.UserTable.
-func (p people) HasID(ctx context.Context, tenant, id string) (there bool, err error) {
-	err = p.reads.QueryRowContext(quick(ctx), `SELECT EXISTS (SELECT 1 FROM user WHERE tenant = ? AND id = ?)`, tenant, id).Scan(&there)
-	return there, classify("sqlitestore.user", err)
+func (t userTable) HasID(ctx context.Context, tenant, id string) (taken bool, err error) {
+	err = t.reads.QueryRowContext(quick(ctx), `SELECT EXISTS (SELECT 1 FROM user WHERE tenant = ? AND id = ?)`, tenant, id).Scan(&taken)
+	return taken, classify("sqlitestore.user", err)
 }
 
 func scanUser(row table.Row) (user.User, error) {
@@ -39,36 +40,25 @@ func scanUser(row table.Row) (user.User, error) {
 }
 
 // Insert implements table.UserTable.
-func (p people) Insert(ctx context.Context, n table.NewUser) (bool, error) {
+func (t userTable) Insert(ctx context.Context, n table.NewUser) (bool, error) {
 	values, err := n.Values()
 	if err != nil {
 		return false, err
 	}
-	made := false
-	err = p.writer.submit(ctx, func(b *batch) (err error) {
-		if made, err = affected(b.insertUser.ExecContext(b, values...)); err != nil || !made {
-			return err
+	return write(ctx, t.writer, func(b *batch) (bool, error) {
+		inserted, err := affected(b.insertUser.ExecContext(b, values...))
+		if err != nil || inserted == 0 {
+			return false, err
 		}
-		return b.publish(n.News)
+		return true, b.publish(n.Events)
 	})
-	if err != nil {
-		return false, err // the writer may still be running: made belongs to it
-	}
-	return made, nil
 }
 
 // Change implements table.UserTable. It reads within the write, so no other change can come in
 // between.
-func (p people) Change(ctx context.Context, tenant, id string, change func(before user.User) (table.Changed, error)) error {
-	var refused error
-	err := p.writer.submit(ctx, func(b *batch) (err error) {
-		refused, err = b.change(tenant, id, change)
-		return err
-	})
-	if err != nil {
-		return err
-	}
-	return refused
+func (t userTable) Change(ctx context.Context, tenant, id string, change func(before user.User) (table.Changed, error)) error {
+	refused, err := write(ctx, t.writer, func(b *batch) (refused, err error) { return b.change(tenant, id, change) })
+	return cmp.Or(err, refused)
 }
 
 // change changes a user within the write. refused is the reason if that is not allowed.
@@ -85,37 +75,24 @@ func (b *batch) change(tenant, id string, change func(before user.User) (table.C
 	if err != nil {
 		return err, nil
 	}
-	done, err := affected(b.changeUser.ExecContext(b, values...))
+	changed, err := affected(b.changeUser.ExecContext(b, values...))
 	if err != nil {
 		return nil, err
 	}
-	if !done {
+	if changed == 0 {
 		return table.ErrRecordConflict, nil // the email is taken
 	}
-	return nil, b.publish(after.News)
+	return nil, b.publish(after.Events)
 }
 
 // Purge implements table.UserTable.
-func (p people) Purge(ctx context.Context, before time.Time, n int) (int, error) {
-	var purged int64
-	err := p.writer.submit(ctx, func(b *batch) error {
-		gone, err := b.purgeDeleted.ExecContext(b, table.Micros(before), n)
+func (t userTable) Purge(ctx context.Context, before time.Time, n int) (int, error) {
+	return write(ctx, t.writer, func(b *batch) (int, error) {
+		deleted, err := affected(b.purgeDeleted.ExecContext(b, table.Micros(before), n))
 		if err != nil {
-			return err
+			return 0, err
 		}
-		if purged, err = gone.RowsAffected(); err != nil {
-			return err
-		}
-		given, err := b.purgeKeys.ExecContext(b, table.Micros(before), int64(n)-purged)
-		if err != nil {
-			return err
-		}
-		keys, err := given.RowsAffected()
-		purged += keys
-		return err
+		keys, err := affected(b.purgeKeys.ExecContext(b, table.Micros(before), n-deleted))
+		return deleted + keys, err
 	})
-	if err != nil {
-		return 0, err
-	}
-	return int(purged), nil
 }

@@ -5,7 +5,6 @@ import (
 	"database/sql"
 	"errors"
 	"sync"
-	"sync/atomic"
 
 	"patchbay/adapters/storage/table"
 	"patchbay/core/fault"
@@ -29,17 +28,16 @@ type writer struct {
 	db      *sql.DB
 	conn    *sql.Conn
 	stmts   statements
-	queue   chan *write
+	queue   chan *request
 	quit    chan struct{}
 	stopped chan struct{}
 	once    sync.Once
 	seq     int64 // number of the last event in the feed, -1 if it must be read
-	commits atomic.Int64
 }
 
-// write is work to be done within the shared transaction. do returns an error only if the
+// request is a write to be done within the shared transaction. do returns an error only if the
 // transaction must be rolled back, and may be called twice.
-type write struct {
+type request struct {
 	do   func(b *batch) error
 	err  error
 	done chan struct{}
@@ -59,7 +57,7 @@ func startWriter(ctx context.Context, db *sql.DB, clock ports.Clock) (*writer, e
 		return nil, classify("sqlitestore.open", err)
 	}
 	w := &writer{
-		db: db, conn: conn, queue: make(chan *write, maxQueue), seq: -1,
+		db: db, conn: conn, queue: make(chan *request, maxQueue), seq: -1,
 		quit: make(chan struct{}), stopped: make(chan struct{}),
 	}
 	if w.stmts, err = prepareStatements(ctx, conn); err != nil {
@@ -82,70 +80,81 @@ func startWriter(ctx context.Context, db *sql.DB, clock ports.Clock) (*writer, e
 // submit waits until do is committed. Once submitted, do is executed even if ctx ends; its
 // outcome is then unknown to the caller.
 func (w *writer) submit(ctx context.Context, do func(b *batch) error) error {
-	one := &write{do: do, done: make(chan struct{})}
+	r := &request{do: do, done: make(chan struct{})}
 	select {
 	case <-w.quit:
 		return errClosed
 	case <-ctx.Done():
 		return fault.Wrap(fault.Unavailable, "sqlitestore.write", ctx.Err())
-	case w.queue <- one:
+	case w.queue <- r:
 	}
 	select {
-	case <-one.done:
-		return one.err
+	case <-r.done:
+		return r.err
 	case <-ctx.Done():
 		return fault.Wrap(fault.UnknownOutcome, "sqlitestore.write", ctx.Err())
 	case <-w.stopped:
 	}
 	select {
-	case <-one.done:
-		return one.err
+	case <-r.done:
+		return r.err
 	default:
 		return errClosed // submitted too late to be executed
 	}
 }
 
+// write returns what do has returned, once that is committed: see submit. After an error it
+// returns no result of do, which may still be running.
+func write[T any](ctx context.Context, w *writer, do func(b *batch) (T, error)) (T, error) {
+	var result, none T
+	err := w.submit(ctx, func(b *batch) (err error) {
+		result, err = do(b)
+		return err
+	})
+	if err != nil {
+		return none, err
+	}
+	return result, nil
+}
+
 var errClosed = fault.New(fault.Unavailable, "store_closed", "the store is closed")
 
 func (w *writer) run() {
-	var all []*write
+	var all []*request
 	for {
+		all = all[:0]
 		select {
-		case one := <-w.queue:
-			all = append(all[:0], one)
+		case r := <-w.queue:
+			all = append(all, r)
 		case <-w.quit:
-			select {
-			case one := <-w.queue:
-				all = append(all[:0], one)
-			default:
-				return
-			}
 		}
-		all = w.gather(all)
+		if all = w.gather(all); len(all) == 0 {
+			return
+		}
 		w.answer(all, w.commit(all))
 		clear(all)
 	}
 }
 
 // answer reports the result to each write.
-func (w *writer) answer(all []*write, err error) {
+func (w *writer) answer(all []*request, err error) {
 	together := len(all) > 1 && err != nil && !fault.Is(err, fault.UnknownOutcome)
-	for _, one := range all {
-		one.err = err
+	for _, r := range all {
+		r.err = err
 		if together {
-			one.err = w.commit([]*write{one})
+			r.err = w.commit([]*request{r})
 		}
-		close(one.done)
+		close(r.done)
 	}
 }
 
 // gather takes the writes that have arrived meanwhile. It never waits for more, so a single
 // write is not delayed.
-func (w *writer) gather(all []*write) []*write {
+func (w *writer) gather(all []*request) []*request {
 	for len(all) < maxBatch {
 		select {
-		case one := <-w.queue:
-			all = append(all, one)
+		case r := <-w.queue:
+			all = append(all, r)
 		default:
 			return all
 		}
@@ -155,7 +164,7 @@ func (w *writer) gather(all []*write) []*write {
 
 // commit executes all writes in one transaction. An error of the commit itself is an
 // UnknownOutcome; after any other error, and after a panic, the transaction is rolled back.
-func (w *writer) commit(all []*write) error {
+func (w *writer) commit(all []*request) error {
 	err := guard.Do(func() error { return w.transact(all) })
 	if err != nil {
 		w.seq = -1
@@ -168,19 +177,19 @@ func (w *writer) commit(all []*write) error {
 	return err
 }
 
-func (w *writer) transact(all []*write) error {
+func (w *writer) transact(all []*request) error {
 	ctx := context.Background()
 	if _, err := w.conn.ExecContext(ctx, "BEGIN IMMEDIATE"); err != nil {
 		return classify("sqlitestore.begin", err)
 	}
 	b := &batch{Context: ctx, statements: &w.stmts, w: w}
 	if w.seq < 0 {
-		if err := b.count(); err != nil {
+		if err := b.readLastSeq(); err != nil {
 			return w.rollback(ctx, err)
 		}
 	}
-	for _, one := range all {
-		if err := one.do(b); err != nil {
+	for _, r := range all {
+		if err := r.do(b); err != nil {
 			return w.rollback(ctx, err)
 		}
 	}
@@ -188,7 +197,6 @@ func (w *writer) transact(all []*write) error {
 		_ = w.rollback(ctx, err) // the commit may have ended the transaction already
 		return fault.Wrap(fault.UnknownOutcome, "sqlitestore.commit", err)
 	}
-	w.commits.Add(1)
 	return nil
 }
 

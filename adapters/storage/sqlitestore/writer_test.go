@@ -14,8 +14,7 @@ import (
 	"patchbay/ports"
 )
 
-// Writes that share a commit stand or fall each by itself.
-func TestOneWriteThatFailsHarmsNoOther(t *testing.T) {
+func TestAWriteThatFailsDoesNotAffectOthersOfItsCommit(t *testing.T) {
 	t.Parallel()
 	s, err := Open(t.Context(), Options{Path: filepath.Join(t.TempDir(), "store.db"), Clock: clock.System{}, IDs: ids.UUIDs{}})
 	if err != nil {
@@ -25,7 +24,7 @@ func TestOneWriteThatFailsHarmsNoOther(t *testing.T) {
 	record := func(id string) *ports.Record {
 		return &ports.Record{Tenant: "t", Kind: "thing", ID: id, Body: []byte("body"), Events: []event.Event{{ID: "fev_" + id, Tenant: "t"}}}
 	}
-	// The writer is held up, so that all of them get into one batch.
+	// The writer is blocked, so that all of them get into one batch.
 	entered, release := make(chan struct{}), make(chan struct{})
 	var all sync.WaitGroup
 	submit := func(do func(b *batch) error) error { return s.writer.submit(t.Context(), do) }
@@ -40,14 +39,14 @@ func TestOneWriteThatFailsHarmsNoOther(t *testing.T) {
 			return broken
 		})
 		if !errors.Is(err, broken) {
-			t.Errorf("the write that fails: %v", err)
+			t.Errorf("the write that fails: error = %v, want %v", err, broken)
 		}
 	})
 	good := []string{"a", "b", "c"}
 	for _, id := range good {
 		all.Go(func() {
 			if err := s.Save(t.Context(), record(id))[0]; err != nil {
-				t.Errorf("%s: %v", id, err)
+				t.Errorf("Save of %s: %v", id, err)
 			}
 		})
 	}
@@ -58,13 +57,17 @@ func TestOneWriteThatFailsHarmsNoOther(t *testing.T) {
 	all.Wait()
 	for _, id := range good {
 		if r, err := s.Get(t.Context(), "t", "thing", id); err != nil || r.Rev != 1 {
-			t.Errorf("%s: revision %d, %v", id, r.Rev, err)
+			t.Errorf("revision of %s = %d, %v, want 1", id, r.Rev, err)
 		}
 	}
 	if _, err := s.Get(t.Context(), "t", "thing", "half"); !fault.Is(err, fault.NotFound) {
-		t.Errorf("half of the write that failed is there: %v", err)
+		t.Errorf("Get of a record of the write that failed: error = %v, want kind %s", err, fault.NotFound)
 	}
-	if events, err := s.Feed(t.Context(), "t", 0, 10); err != nil || len(events) != 3 || events[2].Seq != 3 {
-		t.Errorf("%+v, %v", events, err)
+	events, err := s.Feed(t.Context(), "t", 0, 10)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if len(events) != 3 || events[2].Seq != 3 {
+		t.Errorf("feed = %+v, want 3 events, the last with number 3", events)
 	}
 }

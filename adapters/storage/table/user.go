@@ -24,18 +24,19 @@ const (
 	StoredColumns = UserColumns + `, fingerprint, original, deleted, coalesce(idem, '')`
 )
 
-// NewUser is a user to be created, with the events that report it.
+// NewUser is a user to be created, with the events that report the creation.
 type NewUser struct {
 	user.User
-	Key  idempotency.Key
-	News []event.Event
+	Key    idempotency.Key
+	Events []event.Event
 }
 
-// Changed is what a user becomes: another version, or deleted.
+// Changed is the new state of a user, another version or deleted, with the events that report the
+// change.
 type Changed struct {
 	user.User
 	Deleted bool
-	News    []event.Event
+	Events  []event.Event
 }
 
 // Values returns the values of a new user, in the order of UserNames.

@@ -1,6 +1,7 @@
 package table
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -35,7 +36,7 @@ type UserTable interface {
 	HasID(ctx context.Context, tenant, id string) (bool, error)
 
 	// Insert adds a user, unless its key, email or id is taken.
-	Insert(ctx context.Context, n NewUser) (made bool, err error)
+	Insert(ctx context.Context, n NewUser) (inserted bool, err error)
 
 	// Change replaces a user by what change makes of it. change makes no calls; it is called
 	// again if the user has changed in the meantime, and its error ends the change. NotFound;
@@ -47,9 +48,9 @@ var errEmailTaken = &fault.Error{Kind: fault.Conflict, Code: "email_taken", Para
 
 // Create implements ports.UserRepository.
 func (u Users) Create(ctx context.Context, n user.User, key idempotency.Key) error {
-	one := NewUser{n, key, u.news("created", n)}
+	one := NewUser{n, key, u.events("created", n)}
 	for {
-		if made, err := u.Insert(ctx, one); err != nil || made {
+		if inserted, err := u.Insert(ctx, one); err != nil || inserted {
 			return err
 		}
 		if err := u.taken(ctx, n, key); err != nil {
@@ -62,23 +63,16 @@ func (u Users) Create(ctx context.Context, n user.User, key idempotency.Key) err
 func (u Users) taken(ctx context.Context, n user.User, key idempotency.Key) error {
 	if !key.Empty() {
 		if _, err := u.FindByKey(ctx, key.Scoped); !fault.Is(err, fault.NotFound) {
-			return orElse(err, fault.New(fault.Conflict, "key_taken", "the idempotency key is taken"))
+			return cmp.Or[error](err, fault.New(fault.Conflict, "key_taken", "the idempotency key is taken"))
 		}
 	}
 	if _, err := u.FindByEmail(ctx, n.Tenant, n.Email); !fault.Is(err, fault.NotFound) {
-		return orElse(err, errEmailTaken)
+		return cmp.Or[error](err, errEmailTaken)
 	}
-	if there, err := u.HasID(ctx, n.Tenant, n.ID); err != nil || there {
-		return orElse(err, fault.New(fault.Conflict, "id_taken", "the id is taken"))
+	if taken, err := u.HasID(ctx, n.Tenant, n.ID); err != nil || taken {
+		return cmp.Or[error](err, fault.New(fault.Conflict, "id_taken", "the id is taken"))
 	}
 	return nil
-}
-
-func orElse(err, otherwise error) error {
-	if err != nil {
-		return err
-	}
-	return otherwise
 }
 
 // Update implements ports.UserRepository.
@@ -87,7 +81,7 @@ func (u Users) Update(ctx context.Context, tenant, id string, patch user.Patch, 
 	var after user.User
 	err := u.change(ctx, tenant, id, ifVersion, func(before user.User) (c Changed, err error) {
 		after, err = before.Apply(patch, now)
-		return Changed{User: after, News: u.news("updated", after)}, err
+		return Changed{User: after, Events: u.events("updated", after)}, err
 	})
 	if err != nil {
 		return user.User{}, err // the write may still be running: after belongs to it
@@ -99,8 +93,8 @@ func (u Users) Update(ctx context.Context, tenant, id string, patch user.Patch, 
 func (u Users) Delete(ctx context.Context, tenant, id string, ifVersion int64) error {
 	now := u.Clock.Now()
 	return u.change(ctx, tenant, id, ifVersion, func(before user.User) (Changed, error) {
-		gone := user.User{ID: id, Tenant: tenant, Version: before.Version + 1, CreatedAt: before.CreatedAt, UpdatedAt: now}
-		return Changed{User: gone, Deleted: true, News: u.news("deleted", gone)}, nil
+		deleted := user.User{ID: id, Tenant: tenant, Version: before.Version + 1, CreatedAt: before.CreatedAt, UpdatedAt: now}
+		return Changed{User: deleted, Deleted: true, Events: u.events("deleted", deleted)}, nil
 	})
 }
 
@@ -122,9 +116,9 @@ func (u Users) change(ctx context.Context, tenant, id string, ifVersion int64, t
 	return err
 }
 
-// news returns the event for a change of a user. It holds no personal data: readers of the feed
+// events returns the event for a change of a user. It holds no personal data: readers of the feed
 // fetch the user.
-func (u Users) news(what string, n user.User) []event.Event {
+func (u Users) events(what string, n user.User) []event.Event {
 	return []event.Event{{
 		ID: u.IDs.New("fev"), Tenant: n.Tenant, Type: "user." + what, Subject: n.ID, At: n.UpdatedAt,
 		Data: fmt.Appendf(nil, `{"version":%d}`, n.Version),

@@ -90,7 +90,7 @@ func move(t *testing.T, from, to ports.Archive, section ports.Section) {
 	}
 }
 
-func nothingThere(t *testing.T, from, _ Harness) {
+func emptyStore(t *testing.T, from, _ Harness) {
 	for _, section := range ports.Sections() {
 		if all := scan(t, from.Archive, section); len(all) != 0 {
 			t.Errorf("%s: got %v, want 0 entries", section, keysOf(all))
@@ -101,7 +101,7 @@ func nothingThere(t *testing.T, from, _ Harness) {
 	}
 }
 
-func recordsMoved(t *testing.T, from, to Harness) {
+func recordsCopied(t *testing.T, from, to Harness) {
 	full := fixture.Record("full")
 	full.Idem, full.Ref = "acme|route|k", "stripe:pi_1"
 	full.Index = ports.Index{Status: "open", Customer: "cus_1", Created: fixture.Day.Add(123457 * time.Microsecond), Flag: "open", Flagged: fixture.Day.Add(time.Microsecond)}
@@ -147,7 +147,7 @@ func recordsMoved(t *testing.T, from, to Harness) {
 	}
 }
 
-func childrenMoved(t *testing.T, from, to Harness) {
+func childrenCopied(t *testing.T, from, to Harness) {
 	fixture.Attach(t, from.Journal, "early", 2)
 	fixture.Attach(t, from.Journal, "late", 2)
 	fixture.Attach(t, from.Journal, "whole", 2)
@@ -192,7 +192,7 @@ func childrenMoved(t *testing.T, from, to Harness) {
 	}
 }
 
-func queuesMoved(t *testing.T, from, to Harness) {
+func queuesCopied(t *testing.T, from, to Harness) {
 	fixture.Enqueue(t, from.Journal, "due", fixture.Day)
 	if c := fixture.Claim(t, from.Journal, "dead", time.Millisecond, 1); len(c) != 1 {
 		t.Fatalf("got %+v, want 1 entry", c)
@@ -232,7 +232,7 @@ func queuesMoved(t *testing.T, from, to Harness) {
 	}
 }
 
-func feedMoved(t *testing.T, from, to Harness) {
+func feedCopied(t *testing.T, from, to Harness) {
 	for i := range 5 {
 		r := fixture.Record(fmt.Sprint(i))
 		r.Events = []event.Event{fixture.Event(fixture.Tenant, r.ID, i), fixture.Event(fixture.Other, r.ID, i+100)}
@@ -269,7 +269,7 @@ func feedMoved(t *testing.T, from, to Harness) {
 	goesOn("again", 11)
 }
 
-func pagesBounded(t *testing.T, from, _ Harness) {
+func pagesAreBounded(t *testing.T, from, _ Harness) {
 	for i := range 5 {
 		r := fixture.Record(fmt.Sprint(i))
 		r.Body = bytes.Repeat([]byte{byte(i)}, ports.ArchivePage/2)
@@ -317,7 +317,7 @@ func putRefused(t *testing.T, from, to Harness) {
 	}
 }
 
-func valueMoved(t *testing.T, from, to Harness) {
+func movedValueCopied(t *testing.T, from, to Harness) {
 	a, b := fixture.Record("a"), fixture.Record("b")
 	a.Idem, b.Idem = "one", "two"
 	fixture.Save(t, from.Journal, &a)

@@ -22,7 +22,7 @@ type UsersHarness struct {
 // RunUsers runs the cases of a store with users. open makes an empty store.
 func RunUsers(t *testing.T, open func(t *testing.T) UsersHarness) { runCopying(t, userCases, open) }
 
-func usersMoved(t *testing.T, from, to UsersHarness) {
+func usersCopied(t *testing.T, from, to UsersHarness) {
 	plain := fixture.CreateUser(t, from.Users, fixture.NewUser(t, "plain", "plain@example.com"))
 	bare := fixture.NewUser(t, "bare", "bare@example.com")
 	bare.Name, bare.Metadata, bare.CreatedAt = "", nil, fixture.Day.Add(-time.Microsecond)
@@ -70,7 +70,7 @@ func keyed(t *testing.T, h UsersHarness) (ids []string) {
 	return ids
 }
 
-func creationsMoved(t *testing.T, from, to UsersHarness) {
+func creationsCopied(t *testing.T, from, to UsersHarness) {
 	ids := keyed(t, from)
 	unkeyed := fixture.CreateUser(t, from.Users, fixture.NewUser(t, "gone", "gone@example.com"))
 	if err := from.Users.Delete(t.Context(), fixture.Tenant, unkeyed.ID, 0); err != nil {
@@ -93,12 +93,12 @@ func creationsMoved(t *testing.T, from, to UsersHarness) {
 	}
 }
 
-func usersLive(t *testing.T, from, to UsersHarness) {
+func usersAreOwn(t *testing.T, from, to UsersHarness) {
 	ids := keyed(t, from)
 	fixture.Publish(t, from.Journal)
 	move(t, from.Archive, to.Archive, ports.UserSection)
 	move(t, from.Archive, to.Archive, ports.FeedSection)
-	told := len(fixture.Feed(t, to.Journal, fixture.Tenant))
+	before := len(fixture.Feed(t, to.Journal, fixture.Tenant))
 
 	suite.WantCode(t, to.Users.Create(t.Context(), fixture.NewUser(t, "x", "0@example.com"), fixture.Key("x")), fault.Conflict, "email_taken")
 	suite.WantCode(t, to.Users.Create(t.Context(), fixture.NewUser(t, "x", "x@example.com"), fixture.Key("deleted")), fault.Conflict, "key_taken")
@@ -116,8 +116,8 @@ func usersLive(t *testing.T, from, to UsersHarness) {
 		t.Errorf("got %+v, %v, want name \"Name of changed\", version 1", c, err)
 	}
 	fixture.Publish(t, to.Journal)
-	if all := fixture.Feed(t, to.Journal, fixture.Tenant); len(all) != told+3 || all[told+2].Seq != int64(told+3) {
-		t.Errorf("%d events and %d more, want %v in all, the last with number %v", told, len(all)-told, told+3, int64(told+3))
+	if all := fixture.Feed(t, to.Journal, fixture.Tenant); len(all) != before+3 || all[before+2].Seq != int64(before+3) {
+		t.Errorf("%d events and %d more, want %v in all, the last with number %v", before, len(all)-before, before+3, int64(before+3))
 	}
 	if n, err := to.Users.Purge(t.Context(), fixture.Day.Add(time.Hour), 10); err != nil || n != 3 {
 		t.Errorf("%d keys are given up, %v; want 3", n, err)

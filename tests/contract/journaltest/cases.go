@@ -10,7 +10,7 @@ var cases = []testCase{
 	{
 		Name: "a save counts the revision",
 		Doc:  "Each save of a record increases its revision by one, in place and in the store.",
-		Run:  saveCounts,
+		Run:  saveIncrementsRevision,
 	},
 	{
 		Name: "an id, a key and a reference are taken once",
@@ -30,7 +30,7 @@ var cases = []testCase{
 	{
 		Name: "an empty unique value belongs to no record",
 		Doc:  "Any number of records may lack a key and a reference, and Find returns NotFound for the empty value.",
-		Run:  emptyIsNobodys,
+		Run:  emptyMatchesNone,
 	},
 	{
 		Name: "a stale revision is refused",
@@ -45,12 +45,12 @@ var cases = []testCase{
 	{
 		Name: "each record of a save stands for itself",
 		Doc:  "If one of several records in a save is refused, the others are saved all the same.",
-		Run:  eachForItself,
+		Run:  savedIndependently,
 	},
 	{
 		Name: "tenants do not see each other",
 		Doc:  "Tenants may use the same ids, and neither Get nor List returns a record of another tenant.",
-		Run:  tenantsApart,
+		Run:  tenantsSeparated,
 	},
 	{
 		Name: "bodies and names come back byte for byte",
@@ -80,7 +80,7 @@ var cases = []testCase{
 	{
 		Name: "a list goes on while records are added",
 		Doc:  "Reading on from a cursor returns each record once, in order, also while newer records are inserted.",
-		Run:  listGoesOn,
+		Run:  listContinues,
 	},
 	{
 		Name: "a page ends by bytes",
@@ -110,22 +110,22 @@ var cases = []testCase{
 	{
 		Name: "a claim tells the time of the store",
 		Doc:  "The due time of a claimed record less its lease is the time of the claim.",
-		Run:  claimTellsTheTime,
+		Run:  claimHasTheStoresTime,
 	},
 	{
 		Name: "claims never overlap",
 		Doc:  "Of six owners that claim at the same time no two get the same record, and every record is claimed.",
-		Run:  claimsApart,
+		Run:  claimsDoNotOverlap,
 	},
 	{
 		Name: "an expired lease is claimed again",
 		Doc:  "A record whose lease has expired can be claimed again, and the claim says that a lease expired.",
-		Run:  leaseRunsOut,
+		Run:  leaseExpires,
 	},
 	{
 		Name: "a claim passes over excluded tenants",
 		Doc:  "Claim skips the records of the tenants that it is told to skip, and does not change them.",
-		Run:  claimPassesOver,
+		Run:  claimSkipsTenants,
 	},
 	{
 		Name: "a save that keeps the claim keeps the lease",
@@ -140,7 +140,7 @@ var cases = []testCase{
 	{
 		Name: "an owner whose claim is lost cannot save",
 		Doc:  "A save by an owner whose lease expired and whose record was claimed again is refused with Conflict.",
-		Run:  fence,
+		Run:  lostClaimCannotSave,
 	},
 	{
 		Name: "the feed has every event once, in order, without gaps",
@@ -160,7 +160,7 @@ var cases = []testCase{
 	{
 		Name: "an event is read again at its number",
 		Doc:  "An event that was read once is found at the same number again, also after its record was purged.",
-		Run:  feedReread,
+		Run:  feedReadAgain,
 	},
 	{
 		Name: "children are stored with their record",
@@ -215,7 +215,7 @@ var cases = []testCase{
 	{
 		Name: "a count is bounded",
 		Doc:  "Count stops at its limit, and the first time is exact nevertheless.",
-		Run:  countsSoFar,
+		Run:  countIsBounded,
 	},
 	{
 		Name: "a ping writes",

@@ -76,7 +76,7 @@ func countsFlagged(t *testing.T, j ports.Journal) {
 }
 
 // A count stops at fixture.CountLimit, so that its cost is bounded in a long queue.
-func countsSoFar(t *testing.T, j ports.Journal) {
+func countIsBounded(t *testing.T, j ports.Journal) {
 	for i := range fixture.CountLimit + 2 {
 		due := fixture.Day.Add(-time.Duration(i) * time.Minute)
 		fixture.Enqueue(t, j, fmt.Sprint("waits", i), due)

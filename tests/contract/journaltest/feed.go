@@ -90,9 +90,9 @@ func feedOnlySaved(t *testing.T, j ports.Journal) {
 	}
 }
 
-// feedReread checks what cursors of the feed rely on: an event that has been read once is later
+// feedReadAgain checks what cursors of the feed rely on: an event that has been read once is later
 // found at the same position.
-func feedReread(t *testing.T, j ports.Journal) {
+func feedReadAgain(t *testing.T, j ports.Journal) {
 	for i, who := range []string{fixture.Tenant, fixture.Other, fixture.Tenant, fixture.Other, fixture.Tenant} {
 		r := fixture.Record(fmt.Sprint("r", i))
 		r.Tenant, r.Events = who, []event.Event{fixture.Event(who, r.ID, i)}

@@ -56,7 +56,7 @@ func insertedIsRead(t *testing.T, j ports.Journal) {
 	suite.WantKind(t, err, fault.NotFound)
 }
 
-func saveCounts(t *testing.T, j ports.Journal) {
+func saveIncrementsRevision(t *testing.T, j ports.Journal) {
 	r := fixture.Record("a")
 	for want := int64(1); want <= 3; want++ {
 		r.Body = fmt.Appendf(nil, "body %d", want)
@@ -120,7 +120,7 @@ func uniqueFreed(t *testing.T, j ports.Journal) {
 	}
 }
 
-func emptyIsNobodys(t *testing.T, j ports.Journal) {
+func emptyMatchesNone(t *testing.T, j ports.Journal) {
 	a, b := fixture.Record("a"), fixture.Record("b")
 	fixture.Save(t, j, &a)
 	fixture.Save(t, j, &b)
@@ -156,7 +156,7 @@ func incompleteRefused(t *testing.T, j ports.Journal) {
 	}
 }
 
-func eachForItself(t *testing.T, j ports.Journal) {
+func savedIndependently(t *testing.T, j ports.Journal) {
 	there := fixture.Record("there")
 	fixture.Save(t, j, &there)
 	a, again, b := fixture.Record("a"), fixture.Record("there"), fixture.Record("b")
@@ -171,7 +171,7 @@ func eachForItself(t *testing.T, j ports.Journal) {
 	}
 }
 
-func tenantsApart(t *testing.T, j ports.Journal) {
+func tenantsSeparated(t *testing.T, j ports.Journal) {
 	a, b := fixture.Record("a"), fixture.Record("a")
 	b.Tenant, b.Body = fixture.Other, []byte("another body")
 	fixture.Save(t, j, &a)

@@ -32,7 +32,7 @@ func listFiltered(t *testing.T, j ports.Journal) {
 	}
 }
 
-func listGoesOn(t *testing.T, j ports.Journal) {
+func listContinues(t *testing.T, j ports.Journal) {
 	for i := range 7 {
 		r := fixture.Record(fmt.Sprint("r", i))
 		r.Index.Created = fixture.Day.Add(time.Duration(i/3) * time.Microsecond) // several with the same time

@@ -44,7 +44,7 @@ func claimDue(t *testing.T, j ports.Journal) {
 
 // A caller computes the time of its claim from Due and the lease; the age of idempotency keys is
 // counted from that time. The stores of these tests use the clock of this machine.
-func claimTellsTheTime(t *testing.T, j ports.Journal) {
+func claimHasTheStoresTime(t *testing.T, j ports.Journal) {
 	const coarse = time.Millisecond // the precision that a store may round to
 	for i, lease := range []time.Duration{time.Minute, 45 * time.Second, fixture.Lease} {
 		fixture.Enqueue(t, j, fmt.Sprint("r", i), fixture.Day)
@@ -57,7 +57,7 @@ func claimTellsTheTime(t *testing.T, j ports.Journal) {
 	}
 }
 
-func claimsApart(t *testing.T, j ports.Journal) {
+func claimsDoNotOverlap(t *testing.T, j ports.Journal) {
 	const records = 24
 	for i := range records {
 		fixture.Enqueue(t, j, fmt.Sprint("r", i), fixture.Day)
@@ -94,7 +94,7 @@ func claimsApart(t *testing.T, j ports.Journal) {
 	}
 }
 
-func claimPassesOver(t *testing.T, j ports.Journal) {
+func claimSkipsTenants(t *testing.T, j ports.Journal) {
 	of := func(tenant, id string, due time.Time) {
 		r := fixture.Record(id)
 		r.Tenant, r.Queue, r.Due = tenant, fixture.Queue, due
@@ -132,7 +132,7 @@ func claimPassesOver(t *testing.T, j ports.Journal) {
 	}
 }
 
-func leaseRunsOut(t *testing.T, j ports.Journal) {
+func leaseExpires(t *testing.T, j ports.Journal) {
 	fixture.Enqueue(t, j, "a", fixture.Day)
 	fixture.Claim(t, j, "dead", 30*time.Millisecond, 1)
 	var again []ports.Claim
@@ -174,7 +174,7 @@ func queueCleared(t *testing.T, j ports.Journal) {
 	}
 }
 
-func fence(t *testing.T, j ports.Journal) {
+func lostClaimCannotSave(t *testing.T, j ports.Journal) {
 	fixture.Enqueue(t, j, "a", fixture.Day)
 	dead := fixture.Claim(t, j, "dead", 30*time.Millisecond, 1)[0].Record
 	suite.Eventually(t, "the lease runs out", func() bool { return len(fixture.Claim(t, j, "next", fixture.Lease, 1)) == 1 })

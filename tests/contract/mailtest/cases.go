@@ -95,7 +95,7 @@ var cases = []suite.Case[Harness]{
 		Run:  messageID,
 	},
 	{
-		Name: "a cancelled call sends nothing",
+		Name: "a canceled call sends nothing",
 		Doc:  "Under a context that has ended Send returns Canceled without the recipient's address, and nothing is delivered.",
 		Run:  canceled,
 	},

@@ -130,7 +130,11 @@ func injection(t *testing.T, h Harness) {
 		suite.WantKind(t, err, fault.Invalid)
 		return
 	}
-	got := parse(t, h.Delivered(t)[0])
+	delivered := h.Delivered(t)
+	if len(delivered) != 1 {
+		t.Fatalf("%d messages were delivered, want 1", len(delivered))
+	}
+	got := parse(t, delivered[0])
 	suite.Equal(t, "X-Injected", got.Header.Get("X-Injected"), "")
 }
 
@@ -196,7 +200,7 @@ func canceled(t *testing.T, h Harness) {
 	cancel()
 	_, err := h.Mailer.Send(ctx, message())
 	suite.WantKind(t, err, fault.Canceled)
-	if strings.Contains(err.Error(), "ada@example.com") {
+	if err != nil && strings.Contains(err.Error(), "ada@example.com") {
 		t.Errorf("error %v, want one without the recipient's address", err)
 	}
 	wantDelivered(t, h, 0)

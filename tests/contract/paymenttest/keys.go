@@ -46,7 +46,7 @@ var keyCases = []testCase{
 		doc:   "A repeated capture captures once.",
 		needs: partialCapture,
 		run: func(p *suite) {
-			r := payment.CaptureRequest{Key: newKey(), Reference: p.authorise().Reference, Amount: 600, Currency: "usd"}
+			r := payment.CaptureRequest{Key: newKey(), Reference: p.authorize().Reference, Amount: 600, Currency: "usd"}
 			for range 2 {
 				i, err := p.Gateway.Capture(p.Context(), r)
 				if err != nil {

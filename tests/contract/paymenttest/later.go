@@ -21,7 +21,7 @@ var laterCases = []testCase{
 		doc:   "A capture has succeeded, or, if Later lists it, is processing until it has ended.",
 		needs: manualCapture,
 		run: func(p *suite) {
-			i, err := p.Gateway.Capture(p.Context(), payment.CaptureRequest{Key: newKey(), Reference: p.authorise().Reference, Currency: "usd"})
+			i, err := p.Gateway.Capture(p.Context(), payment.CaptureRequest{Key: newKey(), Reference: p.authorize().Reference, Currency: "usd"})
 			if err != nil {
 				p.Fatalf("Capture: %v", err)
 			}
@@ -40,7 +40,7 @@ var laterCases = []testCase{
 				p.Fatalf("Refund: %v", err)
 			}
 			want := payment.RefundSucceeded
-			if !p.Gateway.Capabilities().Ends(payment.Refund) {
+			if !p.Gateway.Capabilities().Synchronous(payment.Refund) {
 				want = payment.RefundPending
 			}
 			if r.Status != string(want) {
@@ -59,7 +59,7 @@ var laterCases = []testCase{
 func (p *suite) wantEnd(a payment.Action, i payment.Intent) {
 	p.Helper()
 	want := payment.Succeeded
-	if !p.Gateway.Capabilities().Ends(a) {
+	if !p.Gateway.Capabilities().Synchronous(a) {
 		want = payment.Processing
 	}
 	p.wantStatus(i, want)

@@ -83,11 +83,11 @@ var lifecycleCases = []testCase{
 		},
 	},
 	{
-		name:  "manual capture: authorised, not taken",
-		doc:   "A create with manual capture is authorised in full and takes nothing.",
+		name:  "manual capture: authorized, not taken",
+		doc:   "A create with manual capture is authorized in full and takes nothing.",
 		needs: manualCapture,
 		run: func(p *suite) {
-			i := p.authorise()
+			i := p.authorize()
 			p.wantAmounts(i, usual, 0, 0)
 			p.wantCharged(0)
 		},
@@ -97,7 +97,7 @@ var lifecycleCases = []testCase{
 		doc:   "A capture of amount 0 takes the whole amount.",
 		needs: manualCapture,
 		run: func(p *suite) {
-			i := p.capture(p.authorise().Reference, 0)
+			i := p.capture(p.authorize().Reference, 0)
 			p.wantAmounts(i, 0, usual, 0)
 			p.wantCharged(usual)
 		},
@@ -107,17 +107,17 @@ var lifecycleCases = []testCase{
 		doc:   "A capture of a part takes it, and nothing more can be captured.",
 		needs: partialCapture,
 		run: func(p *suite) {
-			i := p.capture(p.authorise().Reference, 750)
+			i := p.capture(p.authorize().Reference, 750)
 			p.wantAmounts(i, 0, 750, 0)
 			p.wantCharged(750)
 		},
 	},
 	{
-		name:  "cancel what is authorised: nothing is taken any more",
-		doc:   "A canceled authorisation cannot be captured.",
+		name:  "cancel what is authorized: nothing is taken any more",
+		doc:   "A canceled authorization cannot be captured.",
 		needs: manualCapture,
 		run: func(p *suite) {
-			reference := p.authorise().Reference
+			reference := p.authorize().Reference
 			i, err := p.Gateway.Cancel(p.Context(), payment.CancelRequest{Key: newKey(), Reference: reference})
 			if err != nil {
 				p.Fatalf("Cancel: %v", err)

@@ -76,7 +76,7 @@ var outcomeCases = []testCase{
 		doc:   "After a capture with an unknown outcome Retrieve shows that it was done, and a repeat captures nothing more.",
 		needs: manualCapture,
 		run: func(p *suite) {
-			i := p.authoriseWith(p.Fail(p.T, payment.Capture, FaultReset))
+			i := p.authorizeWith(p.Fail(p.T, payment.Capture, FaultReset))
 			r := payment.CaptureRequest{Key: newKey(), Reference: i.Reference}
 			_, err := p.Gateway.Capture(p.Context(), r)
 			p.wantErr(err, fault.UnknownOutcome, "")

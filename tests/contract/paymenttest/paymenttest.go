@@ -6,7 +6,7 @@
 // from there: which payment method pays, which is declined, how the buyer approves. Each case has an
 // account of its own. The files hold the cases:
 //
-//   - lifecycle.go: payments that are made, approved, authorised, captured and canceled;
+//   - lifecycle.go: payments that are made, approved, authorized, captured and canceled;
 //   - later.go: actions that the provider accepts first and ends afterwards;
 //   - amounts.go: amounts are in minor units of ISO 4217, whatever the provider counts in;
 //   - refusals.go: declines, and requests that the provider refuses;
@@ -31,6 +31,7 @@ import (
 	"patchbay/core/money"
 	"patchbay/core/payment"
 	"patchbay/ports"
+	kit "patchbay/tests/contract/internal/suite"
 )
 
 // Fault is a failure between a gateway and its provider.
@@ -103,7 +104,7 @@ func Run(t *testing.T, methods Methods, open func(t *testing.T) Harness) {
 					p.unsupported(c.needs)
 					return
 				}
-				c.run(p)
+				kit.Contain(t, func() { c.run(p) })
 			})
 		}
 	}
@@ -146,7 +147,7 @@ var (
 			if !p.Gateway.Capabilities().ManualCapture {
 				return manualCapture.use(p)
 			}
-			return p.captureErr(p.authorise().Reference, 1)
+			return p.captureErr(p.authorize().Reference, 1)
 		},
 	}
 	refunds = capability{
@@ -231,7 +232,7 @@ func (p *suite) create(r payment.CreateRequest) payment.Intent {
 // declared to end later has ended.
 func (p *suite) ended(a payment.Action, i payment.Intent) payment.Intent {
 	p.Helper()
-	if p.Gateway.Capabilities().Ends(a) || i.Status != payment.Processing {
+	if p.Gateway.Capabilities().Synchronous(a) || i.Status != payment.Processing {
 		return i
 	}
 	p.settle()
@@ -254,13 +255,13 @@ func (p *suite) paid() payment.Intent {
 	return i
 }
 
-// authorise creates an intent that awaits its capture.
-func (p *suite) authorise() payment.Intent {
+// authorize creates an intent that awaits its capture.
+func (p *suite) authorize() payment.Intent {
 	p.Helper()
-	return p.authoriseWith(p.Pays)
+	return p.authorizeWith(p.Pays)
 }
 
-func (p *suite) authoriseWith(method string) payment.Intent {
+func (p *suite) authorizeWith(method string) payment.Intent {
 	p.Helper()
 	r := p.request(method)
 	r.CaptureMethod = payment.CaptureManual

@@ -60,7 +60,7 @@ var refundCases = []testCase{
 			if !p.Gateway.Capabilities().Refunds {
 				return
 			}
-			i := p.authorise()
+			i := p.authorize()
 			p.capture(i.Reference, 1500)
 			p.wantAmounts(p.retrieve(i.Reference), 0, 1500, 0)
 			if r := p.refund(i.Reference, 100); r.Total != 100 {
@@ -162,7 +162,7 @@ func (p *suite) refund(reference string, amount int64) payment.ProviderRefund {
 	if err != nil {
 		p.Fatalf("Refund: %v", err)
 	}
-	if !p.Gateway.Capabilities().Ends(payment.Refund) && r.Status == string(payment.RefundPending) {
+	if !p.Gateway.Capabilities().Synchronous(payment.Refund) && r.Status == string(payment.RefundPending) {
 		p.settle()
 		r = p.refundNow(r)
 	}

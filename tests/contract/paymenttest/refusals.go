@@ -59,11 +59,11 @@ var refusalCases = []testCase{
 		},
 	},
 	{
-		name:  "capturing more than was authorised is refused",
-		doc:   "A capture of more than was authorised is refused with amount_too_large and changes nothing.",
+		name:  "capturing more than was authorized is refused",
+		doc:   "A capture of more than was authorized is refused with amount_too_large and changes nothing.",
 		needs: manualCapture,
 		run: func(p *suite) {
-			reference := p.authorise().Reference
+			reference := p.authorize().Reference
 			p.wantErr(p.captureErr(reference, usual+1), fault.Invalid, "amount_too_large")
 			p.wantCharged(0)
 			p.wantStatus(p.retrieve(reference), payment.RequiresCapture)
@@ -74,7 +74,7 @@ var refusalCases = []testCase{
 		doc:   "A second capture is refused with unexpected_state.",
 		needs: manualCapture,
 		run: func(p *suite) {
-			reference := p.authorise().Reference
+			reference := p.authorize().Reference
 			p.capture(reference, 0)
 			p.wantErr(p.captureErr(reference, 0), fault.Conflict, "unexpected_state")
 			p.wantCharged(usual)

@@ -15,7 +15,6 @@ import (
 	"io"
 	"net/http"
 	"net/url"
-	"slices"
 	"strings"
 
 	"patchbay/adapters/httpclient"
@@ -81,7 +80,7 @@ func (a *Mailer) Send(ctx context.Context, m email.Message) (email.Receipt, erro
 	if err := a.Features().Carry(m); err != nil {
 		return email.Receipt{}, err
 	}
-	if err := m.Safe(); err != nil {
+	if err := m.CheckLines(); err != nil {
 		return email.Receipt{}, err
 	}
 	query, err := queryOf(m)
@@ -118,20 +117,13 @@ func (a *Mailer) Send(ctx context.Context, m email.Message) (email.Receipt, erro
 
 // queryOf returns all recipients of a message, each once, and what Acme keeps with it.
 func queryOf(m email.Message) (url.Values, error) {
-	query := make(url.Values)
-	for _, address := range slices.Concat(m.To, m.Cc, m.Bcc) {
-		ascii, err := rfc5322.ASCII(address.Email)
-		if err != nil {
-			return nil, err
-		}
-		if !slices.ContainsFunc(query["to"], func(other string) bool { return strings.EqualFold(other, ascii) }) {
-			query.Add("to", ascii)
-		}
+	to, err := rfc5322.Recipients(m)
+	if err != nil {
+		return nil, err
 	}
-	for _, notes := range []map[string]string{m.Metadata, m.Marks()} {
-		for name, value := range notes {
-			query.Set("note."+name, value)
-		}
+	query := url.Values{"to": to}
+	for name, value := range m.Variables() {
+		query.Set("note."+name, value)
 	}
 	return query, nil
 }
@@ -142,13 +134,13 @@ var table = []refusal.Rule{
 	{Status: []int{400}, Means: refusal.Message},
 	{Status: []int{401}, Means: refusal.Credentials},
 	{Status: []int{402}, Means: refusal.Exhausted},
-	{Status: []int{403}, Field: "sender_not_verified", Means: refusal.Sender},
+	{Status: []int{403}, Field: "sender_not_verified", Means: refusal.SenderNotVerified},
 	{Status: []int{403}, Field: "account_suspended", Means: refusal.Suspended},
 	{Status: []int{403}, Means: refusal.Unclear},
 	{Status: []int{404, 405}, Means: refusal.Address},
 	{Status: []int{413}, Means: refusal.Message},
-	{Status: []int{429}, Means: refusal.TooFast},
-	{Status: []int{503}, Means: refusal.Away},
+	{Status: []int{429}, Means: refusal.RateLimited},
+	{Status: []int{503}, Means: refusal.Unavailable},
 }
 
 // failure maps an exchange to an error. It returns nil if Acme has accepted the message: with
@@ -165,12 +157,11 @@ func (a *Mailer) failure(m email.Message, x *httpclient.Exchange, id string, err
 		Code    string `json:"code"`
 		Message string `json:"message"`
 	}
-	var said []refusal.Said
+	var said []refusal.ProviderError
 	if x.DecodeRefusal(&body) && body.Code != "" {
-		said = append(said, refusal.Blank(refusal.Said{Field: body.Code, Words: body.Message}, m, a.key))
+		said = append(said, refusal.Redact(refusal.ProviderError{Field: body.Code, Words: body.Message}, m, a.key))
 	}
-	means, one := refusal.Read(table, x.Status(), said)
-	f := means.Error(&fault.Answer{Status: x.Status(), Field: one.Field, Words: one.Words}, fmt.Errorf("the answer is %d", x.Status()))
+	f := refusal.Error(table, x.Status(), said)
 	f.RetryAfter = x.RetryAfter()
 	return f
 }

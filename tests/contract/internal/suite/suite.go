@@ -4,6 +4,7 @@ package suite
 
 import (
 	"reflect"
+	"runtime/debug"
 	"testing"
 	"time"
 
@@ -31,9 +32,23 @@ func Run[H any](t *testing.T, cases []Case[H], open func(t *testing.T) H) {
 					t.Logf("the contract demands: %s", c.Doc)
 				}
 			})
-			c.Run(t, open(t))
+			h := open(t)
+			Contain(t, func() { c.Run(t, h) })
 		})
 	}
+}
+
+// Contain runs a case. If it panics, for instance because an adapter returns less than the case
+// reads, the case fails and the others still run.
+func Contain(t interface {
+	Errorf(format string, args ...any)
+}, run func()) {
+	defer func() {
+		if cause := recover(); cause != nil {
+			t.Errorf("panic: %v\n%s", cause, debug.Stack())
+		}
+	}()
+	run()
 }
 
 // WantKind checks the kind of an error.

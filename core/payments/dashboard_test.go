@@ -14,7 +14,7 @@ import (
 	"patchbay/core/webhook"
 )
 
-func TestADeclineIsOneWhoeverBringsIt(t *testing.T) {
+func TestDeclineCountsFromAnySource(t *testing.T) {
 	t.Parallel()
 	tl := openAtStripe(t)
 	tl.sim.Inject(faultserver.Fault{Match: stripesim.On(payment.Create), After: true, Mishap: faultserver.Reset()})
@@ -25,7 +25,7 @@ func TestADeclineIsOneWhoeverBringsIt(t *testing.T) {
 	}
 	res, err := pay()
 	if err != nil || !res.Operation.Outcome.Open() {
-		t.Fatalf("%+v, %v", res.Operation, err)
+		t.Fatalf("outcome = %q, error %v; want an open one", res.Operation.Outcome, err)
 	}
 	tl.deliver(t)
 	for range 2 {
@@ -244,11 +244,11 @@ func TestAfterADeclineAnotherMethodIsNeeded(t *testing.T) {
 		t.Errorf("%s after a method that there is not", got.Status)
 	}
 	if done, err := tl.Confirm(t.Context(), tenant, id, payments.ConfirmRequest{PaymentMethod: "pm_card_visa"}, idempotency.Key{}); err != nil || done.Payment.Status != payment.Succeeded {
-		t.Errorf("%s, %v", done.Payment.Status, err)
+		t.Errorf("status = %q, error %v; want %q", done.Payment.Status, err, payment.Succeeded)
 	}
 }
 
-func TestSyncShowsWhatNoEventHasTold(t *testing.T) {
+func TestSyncShowsWhatNoEventReported(t *testing.T) {
 	t.Parallel()
 	tl := openAtStripe(t)
 	p := tl.sale(t, by("pm_card_authenticationRequired"))
@@ -272,7 +272,7 @@ func TestSyncShowsWhatNoEventHasTold(t *testing.T) {
 }
 
 // An intent that names a payment, and is not the one that it has, is never taken in.
-func TestAStrangersIntentNeedsReview(t *testing.T) {
+func TestForeignIntentNeedsReview(t *testing.T) {
 	t.Parallel()
 	tl := openAtStripe(t)
 	p := tl.sale(t)

@@ -24,13 +24,13 @@ func (s *Service) RestoreNoticed() {
 	}
 }
 
-// recollecting reads what the providers hold after each restore, until ctx ends.
-func (s *Service) recollecting(ctx context.Context) {
+// followRestores reads what the providers hold after each restore, until ctx ends.
+func (s *Service) followRestores(ctx context.Context) {
 	for ctx.Err() == nil {
 		read := s.restoredAt()
 		reading, stop := context.WithCancel(ctx)
 		work := guard.Group{Log: s.Log}
-		work.Keep(reading, "payments before the store was put back", s.recollect)
+		work.Keep(reading, "payments before the store was put back", s.takeInventory)
 		for ctx.Err() == nil && s.restoredAt().Equal(read) {
 			select {
 			case <-ctx.Done():
@@ -42,17 +42,17 @@ func (s *Service) recollecting(ctx context.Context) {
 	}
 }
 
-// recollect reads what each provider holds after an older copy of the store was restored,
+// takeInventory reads what each provider holds after an older copy of the store was restored,
 // and merges it into the payments.
-func (s *Service) recollect(ctx context.Context) {
+func (s *Service) takeInventory(ctx context.Context) {
 	r, restored := s.restore()
 	if !restored {
 		return
 	}
 	s.Log.WarnContext(ctx, "an older copy of the store was put back; a new payment waits until it is known what the providers hold")
 	missing := false
-	s.tellSkipped(ctx, r)
-	for _, name := range s.holders(r) {
+	s.logSkipped(ctx, r)
+	for _, name := range s.relevantProviders(r) {
 		if _, ok := s.gateway(name); !ok {
 			missing = true
 			s.Log.ErrorContext(ctx, "a provider that may hold payments which the store does not know of is not configured; no payment is made until it is", "provider", name)
@@ -64,31 +64,31 @@ func (s *Service) recollect(ctx context.Context) {
 			continue
 		}
 		walks.Keep(ctx, "payments before the store was put back", func(ctx context.Context) {
-			s.walkThrough(ctx, g, r)
-			s.takeIn(ctx, func(t trace) bool { return t.Provider == g.Name() && !t.over })
+			s.readProvider(ctx, g, r)
+			s.attachFound(ctx, func(t foundIntent) bool { return t.Provider == g.Name() && !t.canceled })
 		})
 	}
 	walks.Wait()
-	s.takeIn(ctx, func(t trace) bool { return t.over })
+	s.attachFound(ctx, func(t foundIntent) bool { return t.canceled })
 	if missing || ctx.Err() != nil {
 		return
 	}
 	s.Log.InfoContext(ctx, "it is known what the providers hold, and all of it is in the store")
-	s.before.learn(r, func() { s.before.recalled = true })
+	s.inventory.update(r, func() { s.inventory.merged = true })
 	for s.Recalled != nil && !r.Recalled {
 		err := s.Recalled(ctx, r.At)
 		if err == nil {
 			return
 		}
 		s.Log.WarnContext(ctx, "it is not kept that what the providers hold was taken in; it is tried again", "error", err)
-		if !pause(ctx, blindest) {
+		if !pause(ctx, maxLookupRetry) {
 			return
 		}
 	}
 }
 
-// tellSkipped logs the providers that are not read because the configuration says so.
-func (s *Service) tellSkipped(ctx context.Context, r Restore) {
+// logSkipped logs the providers that are not read because the configuration says so.
+func (s *Service) logSkipped(ctx context.Context, r Restore) {
 	for _, name := range s.SkipAfterRestore {
 		if _, configured := s.gateway(name); configured || slices.Contains(r.Providers, name) {
 			s.Log.WarnContext(ctx, "a provider is not asked what it holds: payments.skip_after_restore names it", "provider", name)
@@ -98,34 +98,34 @@ func (s *Service) tellSkipped(ctx context.Context, r Restore) {
 	}
 }
 
-// walkThrough records every intent of ours that a provider has made since the copy. Intents
+// readProvider records every intent of ours that a provider has made since the copy. Intents
 // made during the first walk, or soon after it by a call that was in progress, are found by a
 // last walk after inFlight, and after the time that the provider takes to list what it has made.
 // inFlight counts from the start of walkThrough, by a timer: the time of the restore may come from
 // another clock.
-func (s *Service) walkThrough(ctx context.Context, g ports.PaymentGateway, r Restore) {
-	from := r.from()
+func (s *Service) readProvider(ctx context.Context, g ports.PaymentGateway, r Restore) {
+	from := r.start()
 	settled := inFlight + g.Capabilities().Lookup.Lag
 	quiet, stop := context.WithTimeout(ctx, settled)
 	defer stop()
 	for first := true; ; first = false {
 		last := quiet.Err() != nil
 		began := s.Clock.Now()
-		now, ok := s.walkOnce(ctx, g, r, from)
+		now, ok := s.readSince(ctx, g, r, from)
 		if !ok {
 			return
 		}
-		if earlier := r.fromAt(now); first && earlier.Before(from) { // our clock is ahead
-			if _, ok = s.walkOnce(ctx, g, r, earlier); !ok {
+		if earlier := r.startAt(now); first && earlier.Before(from) { // our clock is ahead
+			if _, ok = s.readSince(ctx, g, r, earlier); !ok {
 				return
 			}
 		}
 		if last {
-			s.before.learn(r, func() { s.before.known[g.Name()] = true })
+			s.inventory.update(r, func() { s.inventory.read[g.Name()] = true })
 			return
 		}
 		if from = now.Add(-settled); now.IsZero() {
-			from = began.Add(-pad)
+			from = began.Add(-clockMargin)
 		}
 		if <-quiet.Done(); ctx.Err() != nil {
 			return
@@ -133,14 +133,14 @@ func (s *Service) walkThrough(ctx context.Context, g ports.PaymentGateway, r Res
 	}
 }
 
-// walkOnce records every intent of ours that a provider has made since a time. It returns
+// readSince records every intent of ours that a provider has made since a time. It returns
 // the provider's time at the beginning. A page that fails is tried again. ok is false if ctx
 // has ended.
-func (s *Service) walkOnce(ctx context.Context, g ports.PaymentGateway, restore Restore, since time.Time) (began time.Time, ok bool) {
+func (s *Service) readSince(ctx context.Context, g ports.PaymentGateway, restore Restore, since time.Time) (began time.Time, ok bool) {
 	r := payment.ListRequest{From: since, Limit: 100}
 	var said time.Time
 	for {
-		page, err := s.page(ctx, g, r)
+		page, err := s.listPage(ctx, g, r)
 		switch {
 		case fault.Is(err, fault.Unsupported): // there is no other way to find out
 			s.Log.WarnContext(ctx, "a provider cannot tell what it holds; payments are made without knowing", "provider", g.Name())
@@ -150,7 +150,7 @@ func (s *Service) walkOnce(ctx context.Context, g ports.PaymentGateway, restore 
 				said = now // without the error, which the log of the outage has: this line logs the consequence
 				s.Log.WarnContext(ctx, "it is not known what a provider holds; no payment is made until it is", "provider", g.Name(), "kind", fault.KindOf(err).String())
 			}
-			if !pause(ctx, blind) {
+			if !pause(ctx, minLookupRetry) {
 				return began, false
 			}
 			continue
@@ -158,9 +158,9 @@ func (s *Service) walkOnce(ctx context.Context, g ports.PaymentGateway, restore 
 		if r.Cursor == "" {
 			began = page.Now
 		}
-		s.before.learn(restore, func() {
+		s.inventory.update(restore, func() {
 			for _, i := range page.Intents {
-				s.before.note(g.Name(), i)
+				s.inventory.add(g.Name(), i)
 			}
 		})
 		if r.Cursor = page.Next; page.Next == "" {
@@ -169,22 +169,22 @@ func (s *Service) walkOnce(ctx context.Context, g ports.PaymentGateway, restore 
 	}
 }
 
-// note records an intent of a provider. The newest intents come first.
-func (r *recollection) note(provider string, i payment.Intent) {
+// add records an intent of a provider. The newest intents come first.
+func (r *inventory) add(provider string, i payment.Intent) {
 	id, tenant := i.Metadata[payment.MetaPayment], i.Metadata[payment.MetaTenant]
 	if id == "" || tenant == "" {
 		return
 	}
-	t := trace{Made: payment.Made{Provider: provider, Reference: i.Reference}, id: id, tenant: tenant, over: i.Status == payment.Canceled}
-	switch known, ok := r.made[id]; {
-	case !ok || known.over:
-		r.made[id] = t
-	case !t.over && t.Made != known.Made:
-		r.second[t.Made] = t
+	t := foundIntent{Made: payment.Made{Provider: provider, Reference: i.Reference}, id: id, tenant: tenant, canceled: i.Status == payment.Canceled}
+	switch known, ok := r.first[id]; {
+	case !ok || known.canceled:
+		r.first[id] = t
+	case !t.canceled && t.Made != known.Made:
+		r.further[t.Made] = t
 	}
 }
 
-func (s *Service) page(ctx context.Context, g ports.PaymentGateway, r payment.ListRequest) (payment.IntentPage, error) {
+func (s *Service) listPage(ctx context.Context, g ports.PaymentGateway, r payment.ListRequest) (payment.IntentPage, error) {
 	ctx, cancel := context.WithTimeout(ctx, callDeadline)
 	defer cancel()
 	return g.List(ctx, r)
@@ -193,31 +193,31 @@ func (s *Service) page(ctx context.Context, g ports.PaymentGateway, r payment.Li
 // find reads a payment for a caller. If the store does not have it, it may have been found at
 // a provider after a restore, or may still be found. Errors as for madeBefore.
 func (s *Service) find(ctx context.Context, tenant, id string) (stored, error) {
-	st, err := s.load(ctx, tenant, id)
+	st, err := s.records.Get(ctx, tenant, id)
 	if !fault.Is(err, fault.NotFound) {
 		return st, err
 	}
 	held := s.Held()
-	if t, ok := s.traceOf(id); ok && t.tenant == tenant && (!t.over || !held) {
+	if t, ok := s.foundFor(id); ok && t.tenant == tenant && (!t.canceled || !held) {
 		if err := s.attach(ctx, t); err != nil {
 			return stored{}, err
 		}
-		return s.load(ctx, tenant, id)
+		return s.records.Get(ctx, tenant, id)
 	}
 	if held {
-		return stored{}, errRecollecting()
+		return stored{}, errInventoryPending
 	}
 	return st, err
 }
 
-// traceOf returns the intent that was found for a payment since the restore.
-func (s *Service) traceOf(id string) (trace, bool) {
+// foundFor returns the intent that was found for a payment since the restore.
+func (s *Service) foundFor(id string) (foundIntent, bool) {
 	if _, restored := s.restore(); !restored {
-		return trace{}, false
+		return foundIntent{}, false
 	}
-	s.before.mu.Lock()
-	defer s.before.mu.Unlock()
-	t, ok := s.before.made[id]
+	s.inventory.mu.Lock()
+	defer s.inventory.mu.Unlock()
+	t, ok := s.inventory.first[id]
 	return t, ok
 }
 
@@ -229,12 +229,12 @@ func (s *Service) reclaim(ctx context.Context, tenant string, r CreateRequest, k
 		return stored{}, false, nil
 	}
 	id := s.paymentID(key, generation)
-	if t, ok := s.traceOf(id); ok && !t.over && t.tenant == tenant {
+	if t, ok := s.foundFor(id); ok && !t.canceled && t.tenant == tenant {
 		if err := s.attach(ctx, t); err != nil {
 			return stored{}, false, err
 		}
 	}
-	st, err = s.load(ctx, tenant, id)
+	st, err = s.records.Get(ctx, tenant, id)
 	if fault.Is(err, fault.NotFound) || err == nil && !st.payment.Found {
 		return stored{}, false, nil
 	}
@@ -244,13 +244,13 @@ func (s *Service) reclaim(ctx context.Context, tenant string, r CreateRequest, k
 	if st.payment.Amount != r.Amount || st.payment.Currency != r.Currency {
 		return stored{}, false, fault.New(fault.Conflict, idempotency.CodeMismatch, "this idempotency key was used for a payment of another amount")
 	}
-	if older, err := s.byKey(ctx, key); err == nil && older.payment.ID != id { // an earlier use still has the key
-		err = s.update(ctx, &older, func(st *stored) error { st.record.Idem = ""; return nil })
+	if older, err := s.records.Find(ctx, ports.ByIdem, key.Scoped); err == nil && older.payment.ID != id { // an earlier use still has the key
+		err = s.records.Update(ctx, &older, func(st *stored) error { st.record.Idem = ""; return nil })
 		if err != nil {
 			return stored{}, false, err
 		}
 	}
-	err = s.update(ctx, &st, func(st *stored) error {
+	err = s.records.Update(ctx, &st, func(st *stored) error {
 		p, create := &st.payment, &st.payment.Operations[0]
 		if !p.Found {
 			return nil // another repeat has done it
@@ -266,23 +266,23 @@ func (s *Service) reclaim(ctx context.Context, tenant string, r CreateRequest, k
 	return st, err == nil, err
 }
 
-// locate attaches the intent that was found after a restore to a payment that has no intent
+// adoptFound attaches the intent that was found after a restore to a payment that has no intent
 // in the store, and reads the payment again. Errors as for madeBefore, also while the open
 // operation of the payment has not adopted the intent yet.
-func (s *Service) locate(ctx context.Context, st *stored) error {
+func (s *Service) adoptFound(ctx context.Context, st *stored) error {
 	for st.payment.ProviderReference == "" {
 		p := st.payment
-		made, err := s.madeBefore(p.ID)
+		made, err := s.existingIntent(p.ID)
 		if made == nil || err != nil {
 			return err
 		}
-		if err := s.attach(ctx, trace{Made: *made, id: p.ID, tenant: p.Tenant}); err != nil {
+		if err := s.attach(ctx, foundIntent{Made: *made, id: p.ID, tenant: p.Tenant}); err != nil {
 			return err
 		}
 		if p.Open() != nil {
-			return errRecollecting()
+			return errInventoryPending
 		}
-		fresh, err := s.load(ctx, p.Tenant, p.ID)
+		fresh, err := s.records.Get(ctx, p.Tenant, p.ID)
 		if err != nil {
 			return err
 		}

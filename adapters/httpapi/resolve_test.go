@@ -17,8 +17,8 @@ import (
 
 var noon = time.Date(2026, 7, 1, 12, 0, 0, 0, time.UTC)
 
-// register serves the payments of the rig's journal, without any provider.
-func register(t *testing.T) *rig {
+// servePayments serves the payments of the rig's journal, without any provider.
+func servePayments(t *testing.T) *rig {
 	t.Helper()
 	var r *rig
 	var server *httpapi.Server
@@ -27,8 +27,8 @@ func register(t *testing.T) *rig {
 	return r
 }
 
-// keep stores a payment with this refund. With an owner, it is claimed.
-func (r *rig) keep(t *testing.T, tenant, owner string, due time.Time, refund payment.Operation) {
+// store saves a payment with this refund. With an owner, it is claimed.
+func (r *rig) store(t *testing.T, tenant, owner string, due time.Time, refund payment.Operation) {
 	t.Helper()
 	refund.ID, refund.Action, refund.Provider, refund.Amount = "op_2", payment.Refund, "stripe", 250
 	refund.Request.Reference, refund.StartedAt = "pi_1", noon
@@ -56,36 +56,37 @@ func TestAPaymentShowsTheStateOfItsOperations(t *testing.T) {
 	for _, row := range []struct {
 		name, owner string
 		refund      payment.Operation
-		says        []string
-		silent      string
+		shown       []string // in the body
+		hidden      string   // not in the body
 	}{
 		{
-			"an outcome that is unknown", "",
+			"an unknown outcome has the time of the next look-up", "",
 			payment.Operation{Outcome: payment.Unknown, Tries: 3},
 			[]string{`"nextLookAt":"` + next.Format(time.RFC3339) + `"`, `"outcome":"unknown","provider":"stripe","startedAt":"2026-07-01T12:00:00Z","tries":3`, `"status":"pending"`},
 			"",
 		},
 		{
-			"one that is tried again", "",
+			"a waiting operation is pending", "",
 			payment.Operation{Outcome: payment.Waiting},
 			[]string{`"nextLookAt":`, `"outcome":"waiting"`, `"status":"pending"`},
 			`"tries"`,
 		},
-		{"one that is being looked into", "two", payment.Operation{Outcome: payment.Unknown}, []string{`"outcome":"unknown"`}, "nextLookAt"},
-		{"one that has ended", "", payment.Operation{Outcome: payment.Done}, []string{`"account":"acct_1"`, `"expiresAt":"2026-07-01T13:00:00Z"`}, "nextLookAt"},
+		{"no next look-up while one is under way", "two", payment.Operation{Outcome: payment.Unknown}, []string{`"outcome":"unknown"`}, "nextLookAt"},
+		{"no next look-up of a completed operation", "", payment.Operation{Outcome: payment.Done}, []string{`"account":"acct_1"`, `"expiresAt":"2026-07-01T13:00:00Z"`}, "nextLookAt"},
 	} {
 		t.Run(row.name, func(t *testing.T) {
 			t.Parallel()
-			r := register(t)
-			r.keep(t, "default", row.owner, next, row.refund)
+			r := servePayments(t)
+			r.store(t, "default", row.owner, next, row.refund)
 			a := r.do(t, "GET", "/api/payments/pay_1", "")
-			for _, text := range row.says {
-				if a.status != 200 || !strings.Contains(a.body, text) {
-					t.Errorf("got %d %s, want 200:\nwithout %s", a.status, a.body, text)
+			a.hasStatus(t, 200)
+			for _, text := range row.shown {
+				if !strings.Contains(a.body, text) {
+					t.Errorf("body = %s, want %s in it", a.body, text)
 				}
 			}
-			if row.silent != "" && strings.Contains(a.body, row.silent) {
-				t.Errorf("got %s, want no %s in it", a.body, row.silent)
+			if row.hidden != "" && strings.Contains(a.body, row.hidden) {
+				t.Errorf("body = %s, want no %s in it", a.body, row.hidden)
 			}
 		})
 	}
@@ -93,19 +94,22 @@ func TestAPaymentShowsTheStateOfItsOperations(t *testing.T) {
 
 const resolve = "/api/payments/pay_1/resolve"
 
-func TestAVerdictSettlesAnUnknownOutcome(t *testing.T) {
+func TestAVerdictResolvesAnUnknownOutcome(t *testing.T) {
 	t.Parallel()
-	r := register(t)
-	r.keep(t, "default", "", time.Now().Add(time.Hour), payment.Operation{Outcome: payment.Unknown})
+	r := servePayments(t)
+	r.store(t, "default", "", time.Now().Add(time.Hour), payment.Operation{Outcome: payment.Unknown})
 	const verdict = `{"verdict":"not_executed","note":"it is not in the dashboard"}`
 	a := r.do(t, "POST", resolve, verdict, asJSON)
+	a.hasStatus(t, 200)
 	for _, text := range []string{`"outcome":"not_executed"`, `"by":"local"`, `"note":"it is not in the dashboard"`, `"reason":"unknown_outcome"`, `"verdict":"not_executed"`} {
-		if a.status != 200 || !strings.Contains(a.body, text) {
-			t.Errorf("got %d %s, want 200:\nwithout %s", a.status, a.body, text)
+		if !strings.Contains(a.body, text) {
+			t.Errorf("body = %s, want %s in it", a.body, text)
 		}
 	}
-	if again := r.do(t, "POST", resolve, verdict, asJSON); again.status != 200 || again.body != a.body {
-		t.Errorf("once more: got %d %s, want 200, body %v", again.status, again.body, a.body)
+	repeated := r.do(t, "POST", resolve, verdict, asJSON)
+	repeated.hasStatus(t, 200)
+	if repeated.body != a.body {
+		t.Errorf("body of the repeated request = %s, want %s", repeated.body, a.body)
 	}
 	r.do(t, "POST", resolve, `{"verdict":"executed"}`, asJSON).refused(t, 409, "nothing_unknown", "")
 }
@@ -127,8 +131,8 @@ func TestInvalidVerdictsAreRefused(t *testing.T) {
 	} {
 		t.Run(row.name, func(t *testing.T) {
 			t.Parallel()
-			r := register(t)
-			r.keep(t, "default", row.owner, time.Now().Add(time.Hour), payment.Operation{Outcome: payment.Unknown})
+			r := servePayments(t)
+			r.store(t, "default", row.owner, time.Now().Add(time.Hour), payment.Operation{Outcome: payment.Unknown})
 			r.do(t, "POST", resolve, row.body, asJSON).refused(t, row.status, row.code, row.param)
 		})
 	}
@@ -137,8 +141,8 @@ func TestInvalidVerdictsAreRefused(t *testing.T) {
 // A key that may take payments may not settle their outcome.
 func TestAVerdictNeedsAScopeOfItsOwn(t *testing.T) {
 	t.Parallel()
-	r := register(t)
-	r.keep(t, "acme", "", time.Now().Add(time.Hour), payment.Operation{Outcome: payment.Unknown})
+	r := servePayments(t)
+	r.store(t, "acme", "", time.Now().Add(time.Hour), payment.Operation{Outcome: payment.Unknown})
 	with := func(tenant, scope string) (header, string) {
 		token, key, err := r.access.Create(t.Context(), tenant, "test", []string{scope}, 0)
 		if err != nil {

@@ -18,11 +18,11 @@ import (
 )
 
 // The first look at what was made fails, for a reason for which nothing else is tried again.
-func TestWhatCouldNotBeTakenInIsTriedAgain(t *testing.T) {
+func TestFailedMergeOfAFoundIntentIsRetried(t *testing.T) {
 	t.Parallel()
 	for _, kind := range []fault.Kind{fault.Overloaded, fault.Unauthorized, fault.Refused, fault.Internal} {
 		t.Run("the first look is answered "+kind.String(), func(t *testing.T) {
-			among(t, three, func(t *testing.T, r *rig) {
+			withProviders(t, three, func(t *testing.T, r *rig) {
 				older, first := r.refusedThenPaid(t, r.Service)
 				var looks atomic.Int64
 				r.all[1].onLook(func() {
@@ -52,8 +52,8 @@ func TestWhatCouldNotBeTakenInIsTriedAgain(t *testing.T) {
 
 // The provider cannot tell of one payment. Several are behind it, in whatever order they are
 // taken in.
-func TestOnePaymentDoesNotHoldUpTheOthers(t *testing.T) {
-	within(t, func(t *testing.T, r *rig) {
+func TestOneFailingMergeDelaysNoOther(t *testing.T) {
+	onVirtualTime(t, func(t *testing.T, r *rig) {
 		used(t, r.journal)
 		r.provider.failBefore(always(fault.Unavailable))
 		bad := &poisoned{provider: r.provider, bad: "pi_3"}
@@ -103,7 +103,7 @@ func TestEventsWhileTheProvidersAreReadLeaveThePaymentToOneProvider(t *testing.T
 	t.Parallel()
 	for name, open := range map[string]bool{"the copy has it open": true, "the copy has it refused": false} {
 		t.Run(name, func(t *testing.T) {
-			among(t, three, func(t *testing.T, r *rig) {
+			withProviders(t, three, func(t *testing.T, r *rig) {
 				var older *memjournal.Journal
 				var first payment.Payment
 				if open {
@@ -131,7 +131,7 @@ func TestEventsWhileTheProvidersAreReadLeaveThePaymentToOneProvider(t *testing.T
 
 // The copy has the payment at the first provider. Events of the second come, which was paid.
 func TestAnEventOfWhatAnotherProviderMadeWaitsUntilThatIsKnown(t *testing.T) {
-	among(t, three, func(t *testing.T, r *rig) {
+	withProviders(t, three, func(t *testing.T, r *rig) {
 		older, first := r.failedOver(t)
 		r.all[2].cannotLook(fault.New(fault.Unavailable, "scripted", ""))
 		s := r.restored(t, older, func(o *payments.Options) { o.Events = r.all[1] })
@@ -152,11 +152,11 @@ func TestAnEventOfWhatAnotherProviderMadeWaitsUntilThatIsKnown(t *testing.T) {
 
 // That everything was taken in is kept once. A process that starts when callers have no keys
 // from before any more looks nevertheless if it is not.
-func TestItIsKeptThatWhatTheProvidersHoldWasTakenIn(t *testing.T) {
+func TestCompletedMergeIsRecorded(t *testing.T) {
 	t.Parallel()
 	for name, recalled := range map[string]bool{"it is kept, and nobody is asked again": true, "it is not, so that all are asked, and it is tried again": false} {
 		t.Run(name, func(t *testing.T) {
-			within(t, func(t *testing.T, r *rig) {
+			onVirtualTime(t, func(t *testing.T, r *rig) {
 				restore := payments.Restore{At: time.Now(), Recalled: recalled}
 				<-time.After(100 * time.Hour)
 				kept := 0
@@ -182,7 +182,7 @@ func TestItIsKeptThatWhatTheProvidersHoldWasTakenIn(t *testing.T) {
 // The first process ends while it reads what the providers hold, and the store does not keep
 // for any that this was taken in.
 func TestAProcessThatStartsDaysLaterChargesNobodyAgainThoughNothingWasKept(t *testing.T) {
-	among(t, three, func(t *testing.T, r *rig) {
+	withProviders(t, three, func(t *testing.T, r *rig) {
 		older, first := r.refusedThenPaid(t, r.Service)
 		back := r.onCopy(older)
 		unkept := func(o *payments.Options) {
@@ -206,7 +206,7 @@ func TestAProcessThatStartsDaysLaterChargesNobodyAgainThoughNothingWasKept(t *te
 // The clock is 80 hours ahead when the copy, which has no event, is first used: what was paid is
 // before all that would be read by it.
 func TestAClockThatWasAheadAtTheStartChargesNobodyAgain(t *testing.T) {
-	within(t, func(t *testing.T, r *rig) {
+	onVirtualTime(t, func(t *testing.T, r *rig) {
 		<-time.After(time.Hour)
 		older := memjournal.New(clock.System{})
 		first := r.paid(t)
@@ -229,7 +229,7 @@ func TestAClockThatWasAheadAtTheStartChargesNobodyAgain(t *testing.T) {
 
 // Two intents of one payment are at the provider: nobody is asked to look.
 func TestASecondIntentThatIsReadNeedsReview(t *testing.T) {
-	within(t, func(t *testing.T, r *rig) {
+	onVirtualTime(t, func(t *testing.T, r *rig) {
 		used(t, r.journal)
 		p := r.paid(t)
 		c0 := cloned(t, r.journal)
@@ -252,7 +252,7 @@ func TestASecondIntentThatIsReadNeedsReview(t *testing.T) {
 
 // The store is lost, and a new, empty one is in its place; what this directory has seen of it says so.
 func TestAnEmptyStoreInPlaceOfALostOneIsAnOlderOne(t *testing.T) {
-	within(t, func(t *testing.T, r *rig) {
+	onVirtualTime(t, func(t *testing.T, r *rig) {
 		used(t, r.journal)
 		first := r.paid(t)
 		_, _ = r.journal.Publish(t.Context(), 1000)
@@ -292,7 +292,7 @@ func (oneAccount) Account(string) string { return "acct_1" }
 func (oneAccount) Pending(string) bool { return false }
 
 func TestAnIntentThatIsReadByTwoNamesOfItsAccountNeedsNoReview(t *testing.T) {
-	within(t, func(t *testing.T, r *rig) {
+	onVirtualTime(t, func(t *testing.T, r *rig) {
 		twice := func(o *payments.Options) {
 			o.Accounts, o.Gateways = oneAccount{}, []ports.PaymentGateway{r.provider, named{r.provider, "alias"}}
 		}

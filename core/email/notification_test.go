@@ -1,6 +1,7 @@
 package email_test
 
 import (
+	"maps"
 	"slices"
 	"testing"
 	"time"
@@ -65,9 +66,9 @@ func TestWhatBecomesOfARecipient(t *testing.T) {
 				m := email.Message{Status: email.Sent, Recipients: []email.Recipient{{Email: "ada@example.com"}}}
 				r := &m.Recipients[0]
 				for _, n := range slices.Concat(order, order) {
-					r.Learn(n.fate())
+					r.AddFate(n.fate())
 				}
-				m.Stand()
+				m.SetRecipientStatuses()
 				if f, _ := r.Fate(); r.Status != c.status || f.Reason != c.reason {
 					t.Errorf("after %v: %s, %q", order, r.Status, f.Reason)
 				}
@@ -92,7 +93,7 @@ func TestNewsIsToldOnce(t *testing.T) {
 		{told{"b", email.EventDelivered, 3, ""}, true, true},
 		{told{"a", email.EventOpened, 5, ""}, false, false},
 	} {
-		if changed, news := r.Learn(c.told.fate()); changed != c.changed || news != c.news {
+		if changed, news := r.AddFate(c.told.fate()); changed != c.changed || news != c.news {
 			t.Errorf("%d: %+v: changed %v, news %v", i, c.told, changed, news)
 		}
 	}
@@ -110,21 +111,24 @@ func TestAMessageIsDeliveredOnceAllHaveIt(t *testing.T) {
 		{1, told{"a", email.EventComplained, 1, ""}, email.Delivered},
 		{0, told{"a", email.EventBounced, 2, ""}, email.Sent},
 	} {
-		m.Recipients[c.of].Learn(c.told.fate())
-		if got := m.Reached(); got != c.status {
+		m.Recipients[c.of].AddFate(c.told.fate())
+		if got := m.AcceptedStatus(); got != c.status {
 			t.Errorf("after %+v: %s, want %s", c.told, got, c.status)
 		}
 	}
-	if got := (&email.Message{}).Reached(); got != email.Sent {
+	if got := (&email.Message{}).AcceptedStatus(); got != email.Sent {
 		t.Errorf("without recipients, as an earlier version kept it: %s", got)
 	}
 }
 
-func TestTheMarksOfAMessage(t *testing.T) {
+func TestVariablesAreTheMarksAndTheMetadata(t *testing.T) {
 	t.Parallel()
-	m := email.Message{ID: "msg_1", Tenant: "acme", Attempts: []email.Attempt{{ID: "att_1", Outcome: email.Ambiguous}, {ID: "att_2", Outcome: email.Attempting}}}
-	want := map[string]string{"patchbay_message": "msg_1", "patchbay_tenant": "acme", "patchbay_attempt": "att_2"}
-	if got := m.Marks(); len(got) != len(want) || got["patchbay_message"] != "msg_1" || got["patchbay_tenant"] != "acme" || got["patchbay_attempt"] != "att_2" {
-		t.Errorf("%v, want %v", got, want)
+	m := email.Message{
+		ID: "msg_1", Tenant: "acme", Metadata: map[string]string{"order": "17"},
+		Attempts: []email.Attempt{{ID: "att_1", Outcome: email.Ambiguous}, {ID: "att_2", Outcome: email.Attempting}},
+	}
+	want := map[string]string{"patchbay_message": "msg_1", "patchbay_tenant": "acme", "patchbay_attempt": "att_2", "order": "17"}
+	if got := m.Variables(); !maps.Equal(got, want) {
+		t.Errorf("variables %v, want %v", got, want)
 	}
 }

@@ -2,6 +2,7 @@ package email
 
 import (
 	"cmp"
+	"maps"
 	"slices"
 	"strings"
 	"time"
@@ -33,14 +34,14 @@ func Events() []Event {
 	}
 }
 
-// News is what a provider reports about a message.
-type News struct {
+// Notification is what a provider reports about a message.
+type Notification struct {
 	Event Event
-	// Tenant, Message and Attempt are the marks that Patchbay put on the message; see Marks. Mail
-	// of an earlier version has no Tenant and no Attempt.
+	// Tenant, Message and Attempt are the marks that Patchbay put on the message; see Variables.
+	// Mail of an earlier version has no Tenant and no Attempt.
 	Tenant, Message, Attempt string
 	Reference                string // the provider's id of the message
-	Recipient                string // an address; empty if the news is about all recipients
+	Recipient                string // an address; empty if it is about all recipients
 	Code                     string // SMTP status or reply code: 5.1.1, or 550
 	Reason                   string // in the words of the provider or the recipient's server, without addresses
 	At                       time.Time
@@ -55,28 +56,28 @@ type Fate struct {
 	At      time.Time `json:"at"` // by the provider's clock
 }
 
-// ranks orders the events of one copy. Events arrive late, repeatedly and out of order, so the
+// eventOrder orders the events of one copy. Events arrive late, repeatedly and out of order, so the
 // last one to arrive does not decide. The one that can only have happened after the others does:
 // a server that has accepted a mail may return it later, but a returned mail is not delivered
 // any more. Events without a rank do not say where the copy is.
-var ranks = []Event{EventDeferred, EventDelivered, EventRejected, EventBounced, EventComplained}
+var eventOrder = []Event{EventDeferred, EventDelivered, EventRejected, EventBounced, EventComplained}
 
-// fortunes orders the events of several copies, the best last: a recipient who got one copy has
+// bestLast orders the events of several copies, the best last: a recipient who got one copy has
 // got the message.
-var fortunes = []Event{EventRejected, EventBounced, EventDeferred, EventDelivered, EventComplained}
+var bestLast = []Event{EventRejected, EventBounced, EventDeferred, EventDelivered, EventComplained}
 
 // after reports whether f happened after g, another fate of the same copy.
 func (f Fate) after(g Fate) bool {
-	if c := cmp.Compare(slices.Index(ranks, f.Event), slices.Index(ranks, g.Event)); c != 0 {
+	if c := cmp.Compare(slices.Index(eventOrder, f.Event), slices.Index(eventOrder, g.Event)); c != 0 {
 		return c > 0
 	}
 	return cmp.Or(f.At.Compare(g.At), strings.Compare(f.Reason, g.Reason), strings.Compare(f.Code, g.Code)) > 0
 }
 
-// Learn applies the fate of a copy. changed reports whether it added anything; told reports
+// AddFate applies the fate of a copy. changed reports whether it added anything; fresh reports
 // whether the copy's event is a new one, not just more detail on the same event.
-func (r *Recipient) Learn(f Fate) (changed, told bool) {
-	if slices.Index(ranks, f.Event) < 0 {
+func (r *Recipient) AddFate(f Fate) (changed, fresh bool) {
+	if slices.Index(eventOrder, f.Event) < 0 {
 		return false, false
 	}
 	n := slices.IndexFunc(r.Fates, func(g Fate) bool { return g.Attempt == f.Attempt })
@@ -94,38 +95,34 @@ func (r *Recipient) Learn(f Fate) (changed, told bool) {
 }
 
 // Fate returns the fate of the best copy; ok is false if nothing is known about any copy.
-func (r *Recipient) Fate() (best Fate, ok bool) {
+func (r Recipient) Fate() (best Fate, ok bool) {
 	for i, f := range r.Fates {
-		if i == 0 || slices.Index(fortunes, f.Event) > slices.Index(fortunes, best.Event) {
+		if i == 0 || slices.Index(bestLast, f.Event) > slices.Index(bestLast, best.Event) {
 			best = f
 		}
 	}
 	return best, len(r.Fates) > 0
 }
 
-// reached reports whether the recipient's server has accepted a copy and not returned it.
-func (r *Recipient) reached() bool {
+// hasMessage reports whether the recipient's server has accepted a copy and not returned it.
+func (r Recipient) hasMessage() bool {
 	f, ok := r.Fate()
 	return ok && (f.Event == EventDelivered || f.Event == EventComplained)
 }
 
-// Reached returns the status of a message that a provider has accepted: Delivered once that is
-// known for each recipient, else Sent.
-func (m *Message) Reached() Status {
-	for i := range m.Recipients {
-		if !m.Recipients[i].reached() {
-			return Sent
-		}
-	}
-	if len(m.Recipients) == 0 { // written by an earlier version
+// AcceptedStatus returns the status of a message that a provider has accepted: Delivered once that
+// is known for each recipient, else Sent.
+func (m *Message) AcceptedStatus() Status {
+	missing := func(r Recipient) bool { return !r.hasMessage() }
+	if len(m.Recipients) == 0 || slices.ContainsFunc(m.Recipients, missing) { // an earlier version wrote no recipients
 		return Sent
 	}
 	return Delivered
 }
 
-// Stand sets the status of each recipient: the event of the best copy if there is one, else the
-// message's status.
-func (m *Message) Stand() {
+// SetRecipientStatuses sets the status of each recipient: the event of the best copy if there is
+// one, else the message's status.
+func (m *Message) SetRecipientStatuses() {
 	for i := range m.Recipients {
 		r := &m.Recipients[i]
 		r.Status = m.Status
@@ -143,15 +140,17 @@ const (
 	AttemptVariable = "patchbay_attempt"
 )
 
-// Marks returns the marks that the provider is to store with the message, by name: the message's
-// id, its tenant and the id of the attempt in progress.
-func (m Message) Marks() map[string]string {
-	all := map[string]string{IDVariable: m.ID}
+// Variables returns what the provider is to store with the message, by name: its metadata, and
+// the marks, which are the message's id, its tenant and the id of the attempt in progress.
+func (m Message) Variables() map[string]string {
+	all := make(map[string]string)
+	maps.Copy(all, m.Metadata)
+	all[IDVariable] = m.ID
 	if m.Tenant != "" {
 		all[TenantVariable] = m.Tenant
 	}
-	if n := len(m.Attempts); n > 0 && m.Attempts[n-1].Outcome == Attempting {
-		all[AttemptVariable] = m.Attempts[n-1].ID
+	if last := m.LastAttempt(); last.Outcome == Attempting {
+		all[AttemptVariable] = last.ID
 	}
 	return all
 }

@@ -12,7 +12,7 @@ import (
 	"patchbay/tests/memjournal"
 )
 
-func (r *rig) told(t *testing.T) (types []string) {
+func (r *rig) feedTypes(t *testing.T) (types []string) {
 	t.Helper()
 	events, err := r.journal.Feed(t.Context(), tenant, 0, 1000)
 	if err != nil {
@@ -35,28 +35,30 @@ func slowly(nth int, err error) script {
 	}
 }
 
-// The caller was answered 202, and learns from the feed that the provider has refused for
-// good.
-func TestAnAcceptedRefundThatIsRefusedIsTold(t *testing.T) {
-	within(t, func(t *testing.T, r *rig) {
+// The caller was answered 202, so that only the feed can report the refusal.
+func TestRefusalOfAcceptedRefundIsInTheFeed(t *testing.T) {
+	onVirtualTime(t, func(t *testing.T, r *rig) {
 		res, _ := r.pay(t, "k")
 		r.provider.failBefore(slowly(2, fault.New(fault.Invalid, "charge_not_refundable", "")))
 		refund, err := r.Refund(t.Context(), tenant, res.Payment.ID, 100, opKey("refund", "r"))
 		if err != nil || !refund.Operation.Outcome.Open() {
-			t.Fatalf("%+v, %v", refund.Operation, err)
+			t.Fatalf("outcome = %q, error %v; want an open one", refund.Operation.Outcome, err)
 		}
 		<-time.After(24 * time.Hour)
 		p := r.status(t, res.Payment.ID)
-		if told := r.told(t); p.Open() == nil && !p.NeedsReview && !slices.Contains(told, "payment.refund_failed") {
-			t.Errorf("accepted, then %s (%s); the feed tells %v", p.Operations[1].Outcome, p.Operations[1].Kind, told)
+		if got := p.Operations[1].Outcome; got != payment.NotExecuted {
+			t.Errorf("outcome of the refund = %q, want %q", got, payment.NotExecuted)
+		}
+		if got := r.feedTypes(t); !slices.Contains(got, "payment.refund_failed") {
+			t.Errorf("feed = %v, want payment.refund_failed in it", got)
 		}
 	})
 }
 
-// Part was given back at the dashboard meanwhile; the background does as a caller who
-// waits is done by.
-func TestAnAcceptedRefundOfAllGetsWhatIsLeft(t *testing.T) {
-	within(t, func(t *testing.T, r *rig) {
+// A part was refunded at the dashboard in the meantime. The work in the background does for the
+// refund what it does while its caller waits.
+func TestAcceptedFullRefundRefundsTheRemainder(t *testing.T) {
+	onVirtualTime(t, func(t *testing.T, r *rig) {
 		res, _ := r.pay(t, "k")
 		r.provider.mu.Lock()
 		r.provider.refunds["dashboard"] = payment.ProviderRefund{Reference: "re_9", Intent: "pi_1", Amount: 1000, Status: "succeeded"}
@@ -65,19 +67,21 @@ func TestAnAcceptedRefundOfAllGetsWhatIsLeft(t *testing.T) {
 		r.provider.failBefore(slowly(2, fault.New(fault.Invalid, "amount_too_large", "")))
 		refund, err := r.Refund(t.Context(), tenant, res.Payment.ID, 0, opKey("refund", "all"))
 		if err != nil || !refund.Operation.Outcome.Open() {
-			t.Fatalf("%+v, %v", refund.Operation, err)
+			t.Fatalf("outcome = %q, error %v; want an open one", refund.Operation.Outcome, err)
 		}
 		<-time.After(24 * time.Hour)
-		p, told := r.status(t, res.Payment.ID), r.told(t)
-		if len(r.provider.refunds) != 2 && !slices.Contains(told, "payment.refund_failed") && !p.NeedsReview {
-			t.Errorf("accepted, then %s (%s), %d refunded here; the feed tells %v", p.Operations[1].Outcome, p.Operations[1].Kind, p.AmountRefunded, told)
+		if got := r.status(t, res.Payment.ID).AmountRefunded; got != 1250 {
+			t.Errorf("amountRefunded = %d, want 1250: 1000 at the dashboard, and the remainder by this refund", got)
+		}
+		if got := len(r.provider.refunds); got != 2 {
+			t.Errorf("refunds at the provider = %d, want 2", got)
 		}
 	})
 }
 
-// A capture that was given up once is accepted anew by a repeat of its key.
-func TestWhatIsAcceptedAgainHasItsTimeAgain(t *testing.T) {
-	within(t, func(t *testing.T, r *rig) {
+// A repeat of the key of a capture that was given up begins the 15 minutes anew.
+func TestRepeatedCaptureIsRetriedForItsFullTime(t *testing.T) {
+	onVirtualTime(t, func(t *testing.T, r *rig) {
 		create := request()
 		create.CaptureMethod = payment.CaptureManual
 		res, err := r.Create(t.Context(), tenant, create, key("k", "a"))
@@ -85,10 +89,11 @@ func TestWhatIsAcceptedAgainHasItsTimeAgain(t *testing.T) {
 			t.Fatal(err)
 		}
 		id := res.Payment.ID
-		var down atomic.Bool
+		var down, slow atomic.Bool
 		down.Store(true)
-		r.provider.failBefore(func(_ context.Context, _ payment.Action, n int) error {
-			if n == 2 {
+		slow.Store(true)
+		r.provider.failBefore(func(context.Context, payment.Action, int) error {
+			if slow.CompareAndSwap(true, false) { // the call takes longer than its caller waits
 				<-time.After(20 * time.Second)
 			}
 			if down.Load() {
@@ -99,17 +104,19 @@ func TestWhatIsAcceptedAgainHasItsTimeAgain(t *testing.T) {
 		if _, err := r.Capture(t.Context(), tenant, id, 0, opKey("capture", "c")); err != nil {
 			t.Fatal(err)
 		}
-		r.settled(t, id, 20*time.Minute) // given up
+		r.waitClosed(t, id, 20*time.Minute) // given up
 		<-time.After(time.Hour)
+		slow.Store(true)
 		again, err := r.Capture(t.Context(), tenant, id, 0, opKey("capture", "c"))
 		if err != nil || !again.Operation.Outcome.Open() {
-			t.Skipf("the caller is told that nothing was done, and that is well: %v", err)
+			t.Fatalf("repeat = %s, %v; want an open outcome without an error", again.Operation.Outcome, err)
 		}
-		<-time.After(time.Second)
+		<-time.After(time.Minute) // the provider has refused the first call of the repeat by now
 		down.Store(false)
 		<-time.After(20 * time.Minute)
 		if p := r.status(t, id); p.Status != payment.Succeeded {
-			t.Errorf("accepted with 202 a second before the provider was back; %s, %s after %d tries", p.Status, p.Operations[1].Outcome, p.Operations[1].Tries)
+			t.Errorf("status = %q, want %q: accepted a minute before the provider was back; the capture is %s after %d tries",
+				p.Status, payment.Succeeded, p.Operations[1].Outcome, p.Operations[1].Tries)
 		}
 	})
 }
@@ -117,8 +124,8 @@ func TestWhatIsAcceptedAgainHasItsTimeAgain(t *testing.T) {
 // The eight seconds are over while a refusal is being saved for the caller. What is saved
 // does not say that the gateway tries again, so the caller is not told so: it waits a
 // moment for the refusal.
-func TestNobodyIsToldAcceptedWhileARefusalIsSaved(t *testing.T) {
-	within(t, func(t *testing.T, r *rig) {
+func TestNoCallerGetsAcceptedWhileARefusalIsSaved(t *testing.T) {
+	onVirtualTime(t, func(t *testing.T, r *rig) {
 		var saves atomic.Int64
 		fail := func(op string) error {
 			if op != memjournal.Save {
@@ -146,15 +153,15 @@ func TestNobodyIsToldAcceptedWhileARefusalIsSaved(t *testing.T) {
 		}
 		<-time.After(24 * time.Hour)
 		p := r.status(t, res.Payment.ID)
-		if told := r.told(t); p.Status != payment.RequiresConfirmation || slices.Contains(told, "payment.create_failed") {
+		if told := r.feedTypes(t); p.Status != payment.RequiresConfirmation || slices.Contains(told, "payment.create_failed") {
 			t.Errorf("accepted with 202; a day later it is %s, after %d calls; the feed tells %v", p.Status, r.provider.called(), told)
 		}
 	})
 }
 
 // The same with a payment that has an intent; a repeat tries again.
-func TestNoCaptureIsAcceptedWhileItsRefusalIsSaved(t *testing.T) {
-	within(t, func(t *testing.T, r *rig) {
+func TestNoCaptureGetsAcceptedWhileItsRefusalIsSaved(t *testing.T) {
+	onVirtualTime(t, func(t *testing.T, r *rig) {
 		create := request()
 		create.CaptureMethod = payment.CaptureManual
 		first, err := r.Create(t.Context(), tenant, create, key("k", "a"))
@@ -180,7 +187,7 @@ func TestNoCaptureIsAcceptedWhileItsRefusalIsSaved(t *testing.T) {
 			t.Fatalf("%v", err)
 		}
 		if done, err := r.Capture(t.Context(), tenant, first.Payment.ID, 0, opKey("capture", "c")); err != nil || done.Payment.Status != payment.Succeeded {
-			t.Errorf("%+v, %v", done.Payment, err)
+			t.Errorf("status = %q, error %v; want %q", done.Payment.Status, err, payment.Succeeded)
 		}
 	})
 }

@@ -29,7 +29,7 @@ func (r *rig) lost(t *testing.T, outage time.Duration) (id string) {
 	r.provider.cannotLook(fault.New(fault.Unavailable, "scripted", ""))
 	res, err := r.pay(t, "k")
 	if err != nil || !res.Operation.Outcome.Open() {
-		t.Fatalf("%+v, %v", res, err)
+		t.Fatalf("outcome = %q, error %v; want an open one", res.Operation.Outcome, err)
 	}
 	for down() {
 		<-time.After(time.Second)
@@ -45,15 +45,15 @@ func (r *rig) shift(by time.Duration) {
 	r.provider.now = func() time.Time { return time.Now().Add(by) }
 }
 
-func TestWhatTheProviderHasIsFoundWhateverTheClocksSay(t *testing.T) {
+func TestExistingIntentIsFoundWhateverTheClocks(t *testing.T) {
 	t.Parallel()
 	for _, skew := range []time.Duration{0, 6 * time.Minute, -6 * time.Minute, 3 * time.Hour, -3 * time.Hour} {
 		for _, outage := range []time.Duration{time.Second, 20 * time.Minute, 90 * time.Minute} {
 			t.Run(fmt.Sprintf("skew %s, outage %s", skew, outage), func(t *testing.T) {
-				within(t, func(t *testing.T, r *rig) {
+				onVirtualTime(t, func(t *testing.T, r *rig) {
 					r.shift(skew)
 					id := r.lost(t, outage)
-					if p := r.settled(t, id, 2*time.Minute); p.Status != payment.Succeeded || r.provider.captured() != 1 {
+					if p := r.waitClosed(t, id, 2*time.Minute); p.Status != payment.Succeeded || r.provider.captured() != 1 {
 						t.Errorf("%+v", p)
 					}
 				})
@@ -65,7 +65,7 @@ func TestWhatTheProviderHasIsFoundWhateverTheClocksSay(t *testing.T) {
 // What is not there yet may come late: it is absent an hour after the first look, by the
 // provider's own clock, and not by one of ours that was set.
 func TestAbsenceIsProvedByTheProvidersClock(t *testing.T) {
-	within(t, func(t *testing.T, r *rig) {
+	onVirtualTime(t, func(t *testing.T, r *rig) {
 		r.provider.failBefore(always(fault.UnknownOutcome))
 		clock := &skewed{}
 		s := r.another(t, "two", func(o *payments.Options) { o.Clock = clock })
@@ -83,11 +83,11 @@ func TestAbsenceIsProvedByTheProvidersClock(t *testing.T) {
 	})
 }
 
-func TestOurClockSetBackMakesNoKeyFresh(t *testing.T) {
+func TestClockSetBackMakesNoKeyFresh(t *testing.T) {
 	t.Parallel()
 	for _, back := range []time.Duration{20 * time.Minute, 2 * time.Hour} {
 		t.Run(back.String(), func(t *testing.T) {
-			within(t, func(t *testing.T, r *rig) {
+			onVirtualTime(t, func(t *testing.T, r *rig) {
 				clock := &skewed{}
 				s := r.another(t, "two", func(o *payments.Options) { o.Clock = clock })
 				r.provider.failBefore(always(fault.UnknownOutcome))
@@ -109,8 +109,8 @@ func TestOurClockSetBackMakesNoKeyFresh(t *testing.T) {
 
 // Among 25,000 intents, read a hundred at a time by a provider that fails now and then,
 // all that are sought are found in few walks.
-func TestAListingGoesOnWhereItWasBrokenOff(t *testing.T) {
-	within(t, func(t *testing.T, r *rig) {
+func TestInterruptedListingContinues(t *testing.T) {
+	onVirtualTime(t, func(t *testing.T, r *rig) {
 		const sought, others = 40, 25_000
 		r.provider.failAfter(func(_ context.Context, a payment.Action, _ int) error {
 			if a == payment.Create {
@@ -150,8 +150,8 @@ func TestAListingGoesOnWhereItWasBrokenOff(t *testing.T) {
 
 // A walk through so many intents, at a provider that fails so often, takes longer than a
 // walk is good for.
-func TestAListingThatGetsOnComesToItsEnd(t *testing.T) {
-	within(t, func(t *testing.T, r *rig) {
+func TestSlowListingCompletes(t *testing.T) {
+	onVirtualTime(t, func(t *testing.T, r *rig) {
 		const others = 25_000
 		id := r.lost(t, 16*time.Minute) // no call is repeated any more
 		r.provider.mu.Lock()
@@ -162,7 +162,7 @@ func TestAListingThatGetsOnComesToItsEnd(t *testing.T) {
 		r.provider.flaky = 10 // every tenth page
 		r.provider.mu.Unlock()
 		start := time.Now()
-		if p := r.settled(t, id, time.Hour); p.Status != payment.Succeeded {
+		if p := r.waitClosed(t, id, time.Hour); p.Status != payment.Succeeded {
 			t.Errorf("%+v", p)
 		}
 		if took := time.Since(start); took < 10*time.Minute || r.provider.pages > 2*others/100 {

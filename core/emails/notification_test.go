@@ -20,7 +20,7 @@ import (
 // same, and the feed has each once.
 func TestNewsOfRecipients(t *testing.T) {
 	inOffice(t, nil, nil, nil, func(t *testing.T, o *office) {
-		of := func(m email.Message, email string, e email.Event, reason string) email.News {
+		of := func(m email.Message, email string, e email.Event, reason string) email.Notification {
 			n := news(m, 0, e)
 			n.Recipient, n.Reason, n.Code = email, reason, "5.1.1"
 			return n
@@ -48,7 +48,7 @@ func TestNewsOfRecipients(t *testing.T) {
 			opened := 0
 			for _, n := range news {
 				a := o.hear(t, "first", of(m, n.email, n.event, n.reason))
-				opened += len(a.News)
+				opened += len(a.Events)
 			}
 			m = o.get(t, m.ID)
 			ada, eve := m.Recipients[0], m.Recipients[1]
@@ -183,7 +183,7 @@ func TestNewsOfAnErasedMessage(t *testing.T) {
 		if of, err := o.Subject(t.Context(), e, user.Person{Tenant: tenant, Emails: []string{"eve@example.com"}}); err != nil || of.Theirs {
 			t.Errorf("of another recipient's: %+v, %v", of, err)
 		}
-		err = o.Traces(t.Context(), ada, func(int) error { return nil }, func(tr user.Trace) error { return tr.Erase(t.Context()) })
+		err = o.PersonalObjects(t.Context(), ada, func(int) error { return nil }, func(tr user.PersonalObject) error { return tr.Erase(t.Context()) })
 		if err != nil {
 			t.Fatal(err)
 		}
