@@ -284,11 +284,19 @@ func TestACopyThatWasTooFarBehindIsNotRead(t *testing.T) {
 }
 
 func TestACopyThatWasNeverFedIsNotRead(t *testing.T) {
-	withStandby(t, func(t *testing.T, p *pair) {
-		p.store.gone.Store(true)
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		p := newPair(t)
+		defer p.stop()
+		p.meanwhile(func() { // the first feed may have come before the store is gone
+			p.store.gone.Store(true)
+			p.copy = memjournal.New(clock.System{})
+			p.Standby = p.another()
+			p.Service = users.New(p.store, p.Standby, clock.System{}, ids.UUIDs{})
+		})
 		<-time.After(2500 * time.Millisecond)
 		if _, _, err := p.Get(t.Context(), tenant, "usr_1", users.Available); !fault.Is(err, fault.Unavailable) {
-			t.Error(err)
+			t.Errorf("error = %v, want kind %v", err, fault.Unavailable)
 		}
 	})
 }
