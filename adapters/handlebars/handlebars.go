@@ -9,6 +9,7 @@
 package handlebars
 
 import (
+	"errors"
 	"fmt"
 	"strings"
 	"sync"
@@ -116,6 +117,15 @@ func Check(s template.Source, helpers []string) []Mistake {
 		}
 	}
 	return mistakes
+}
+
+// Valid returns an error with all mistakes of a template, or nil.
+func Valid(s template.Source) error {
+	var all []error
+	for _, m := range Check(s, nil) {
+		all = append(all, fmt.Errorf("%s: %s", s.Name, m))
+	}
+	return errors.Join(all...)
 }
 
 // parse parses the parts of a template, and returns nil if there are mistakes.

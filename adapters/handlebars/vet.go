@@ -23,7 +23,7 @@ type vetting struct {
 	mistakes []Mistake
 }
 
-func (v *vetting) report(at ast.Node, format string, args ...any) {
+func (v *vetting) add(at ast.Node, format string, args ...any) {
 	v.mistakes = append(v.mistakes, Mistake{v.part, at.Location().Line, fmt.Sprintf(format, args...)})
 }
 
@@ -32,7 +32,7 @@ func (v *vetting) program(p *ast.Program, depth int) {
 		return
 	}
 	if depth > maxDepth {
-		v.report(p, "there are more than %d blocks within each other", maxDepth)
+		v.add(p, "there are more than %d blocks within each other", maxDepth)
 		return
 	}
 	for _, n := range p.Body {
@@ -44,7 +44,7 @@ func (v *vetting) program(p *ast.Program, depth int) {
 			v.program(n.Program, depth+1)
 			v.program(n.Inverse, depth+1)
 		case *ast.PartialStatement:
-			v.report(n, "a partial takes a name alone, as in {{> header}}, and there must be a file for it")
+			v.add(n, "a partial takes a name alone, as in {{> header}}, and there must be a file for it")
 		}
 	}
 }
@@ -59,22 +59,22 @@ func (v *vetting) expression(x *ast.Expression, block bool) {
 	called := len(x.Params) > 0 || x.Hash != nil
 	switch {
 	case !called && known:
-		v.report(x, "%s is a helper and takes arguments; a key of that name is written this.%s", name, name)
+		v.add(x, "%s is a helper and takes arguments; a key of that name is written this.%s", name, name)
 	case !called:
 		v.argument(x.Path)
 		return
 	case !known:
-		v.report(x, "there is no helper %s", x.Canonical())
+		v.add(x, "there is no helper %s", x.Canonical())
 	case v.allowed != nil && !slices.Contains(v.allowed, name):
-		v.report(x, "the helper %s is not known there", name)
+		v.add(x, "the helper %s is not known there", name)
 	case h.block != block && h.block:
-		v.report(x, "the helper %s opens a block: {{#%s}}", name, name)
+		v.add(x, "the helper %s opens a block: {{#%s}}", name, name)
 	case h.block != block:
-		v.report(x, "the helper %s opens no block", name)
+		v.add(x, "the helper %s opens no block", name)
 	case x.Hash != nil:
-		v.report(x, "the helper %s takes no named arguments", name)
+		v.add(x, "the helper %s takes no named arguments", name)
 	case len(x.Params) < h.min || len(x.Params) > h.max:
-		v.report(x, "the helper %s takes %d to %d arguments", name, h.min, h.max)
+		v.add(x, "the helper %s takes %d to %d arguments", name, h.min, h.max)
 	}
 	for _, p := range x.Params {
 		v.argument(p)
@@ -87,7 +87,7 @@ func (v *vetting) argument(n ast.Node) {
 		v.expression(n.Expression, false)
 	case *ast.PathExpression:
 		if n.Data && !n.IsDataRoot() && !slices.Contains([]string{"index", "key", "first", "last"}, n.Parts[0]) {
-			v.report(n, "there is no %s", n.Original)
+			v.add(n, "there is no %s", n.Original)
 		}
 	}
 }

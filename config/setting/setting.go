@@ -50,6 +50,12 @@ type Described interface{ Description() Type }
 // Description implements Described.
 func (t Type) Description() Type { return t }
 
+// StoresTemplates is implemented by settings of mail providers that store templates.
+type StoresTemplates interface {
+	// TemplateIDs returns the ids that templates have at the provider, by name.
+	TemplateIDs() map[string]string
+}
+
 // Checks is implemented by settings that may be wrong although each of them can be read.
 // text is what is wrong, and what to write instead; it is empty if nothing is. path is the
 // key it is wrong at.
