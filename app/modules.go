@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"io"
 	"log/slog"
+	"os"
 	"strings"
 	"sync/atomic"
 	"time"
@@ -16,6 +17,7 @@ import (
 	"go.uber.org/fx/fxevent"
 
 	"patchbay/adapters/clock"
+	"patchbay/adapters/handlebars"
 	"patchbay/adapters/htmltext"
 	"patchbay/adapters/ids"
 	"patchbay/adapters/mail/catchermail"
@@ -24,6 +26,7 @@ import (
 	"patchbay/adapters/payments/mockpay"
 	"patchbay/adapters/provider"
 	"patchbay/adapters/resilience"
+	"patchbay/adapters/templatedir"
 	"patchbay/app/secrets"
 	"patchbay/config"
 	"patchbay/config/setting"
@@ -221,12 +224,29 @@ func newEmails(c *config.Config, store Storage, mailers []ports.Mailer, h hooks,
 	if err != nil {
 		return nil, fmt.Errorf("mail.from: %w", err)
 	}
+	templates, renderer, err := newTemplates(c.Mail.Templates, s)
+	if err != nil {
+		return nil, err
+	}
 	return emails.New(emails.Options{
+		Templates: templates, Renderer: renderer,
 		Journal: store.Journal, Mailers: mailers, Text: htmltext.Text{}, Clock: s.clock, IDs: s.ids,
 		From: from, Delivery: c.Mail.Delivery, Retention: time.Duration(c.Storage.Retention), Owner: s.owner, Log: s.log,
 		Names: s.messageNames(), Events: h.mailReaders(), ASCIIAddress: rfc5322.ASCII, UnmarkedTenant: apikeys.DefaultTenant,
 		Counted: s.metrics.MailEvent, Restored: s.restored.known,
 	}), nil
+}
+
+// newTemplates reads the directory of templates. There are none without one.
+func newTemplates(c config.Templates, s environment) (ports.Templates, ports.TemplateRenderer, error) {
+	if c.Directory == "" {
+		return nil, nil, nil
+	}
+	templates, err := templatedir.Open(os.DirFS(c.Directory), handlebars.Valid, s.clock, s.log)
+	if err != nil {
+		return nil, nil, fmt.Errorf("mail.templates.directory: %w", err)
+	}
+	return templates, handlebars.New(c.MissingKey), nil
 }
 
 func newWebhooks(store Storage, h hooks, pay *payments.Service, mail *emails.Service, s environment) *webhooks.Service {

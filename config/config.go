@@ -10,6 +10,7 @@ import (
 	"patchbay/config/setting"
 	"patchbay/core/email"
 	"patchbay/core/money"
+	"patchbay/core/template"
 )
 
 // Config is the whole configuration, after validation.
@@ -63,8 +64,15 @@ type Mail struct {
 	Providers []string       `config:"providers"`
 	From      string         `config:"from"`     // if a message names none
 	Delivery  email.Delivery `config:"delivery"` // if a message names none
+	Templates Templates      `config:"templates"`
 	// AllowMixed permits live providers together with others.
 	AllowMixed bool `config:"allow_mixed"`
+}
+
+// Templates says where the sources of email templates are.
+type Templates struct {
+	Directory  string           `config:"directory"`   // empty for none
+	MissingKey template.Missing `config:"missing_key"` // what becomes of a key that the data lack
 }
 
 // Storage names the store, and the fallback for a database server that is not available.
@@ -123,6 +131,7 @@ func defaults() map[string]any {
 		"payments": map[string]any{"providers": []any{"mock"}, "currencies": []any{"usd", "eur", "gbp"}, "allow_mixed": "false"},
 		"mail": map[string]any{
 			"providers": []any{"catcher"}, "from": "patchbay@localhost.localdomain", "delivery": "at_least_once", "allow_mixed": "false",
+			"templates": map[string]any{"directory": "", "missing_key": "error"},
 		},
 		"storage": map[string]any{
 			"provider": "local", "standby": "", "standby_max_lag": "1m0s", "spool": "data/spool.db", "retention": "90d",

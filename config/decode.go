@@ -51,6 +51,10 @@ func (s *source) set(path string, written any, into reflect.Value) {
 		s.setList(path, written, into)
 		return
 	}
+	if into.Kind() == reflect.Map {
+		s.setMap(path, written, into)
+		return
+	}
 	raw, ok := written.(string)
 	if !ok {
 		s.unreadable(path, "must be a single value")
@@ -125,6 +129,21 @@ func parseNetwork(text string) (netip.Prefix, error) {
 		return netip.Prefix{}, errors.New("not a network")
 	}
 	return network.Masked(), nil
+}
+
+// setMap sets a map. In the environment each of its keys is a variable.
+func (s *source) setMap(path string, written any, into reflect.Value) {
+	entries, ok := written.(map[string]any)
+	if !ok {
+		s.unreadable(path, "must be a map such as {name: value}")
+		return
+	}
+	into.Set(reflect.MakeMapWithSize(into.Type(), len(entries)))
+	for key, value := range entries {
+		entry := reflect.New(into.Type().Elem()).Elem()
+		s.set(join(path, key), value, entry)
+		into.SetMapIndex(reflect.ValueOf(key), entry)
+	}
 }
 
 // setList sets a list. In the environment its items are separated by commas.

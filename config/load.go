@@ -13,6 +13,7 @@ import (
 	"patchbay/core/email"
 	"patchbay/core/idempotency"
 	"patchbay/core/money"
+	"patchbay/core/template"
 )
 
 // Load reads a file (none if path is empty) and the environment. types are all types of
@@ -60,6 +61,7 @@ func (s *source) checkSettings(c *Config) {
 		s.mistake("auth.mode", "may be off only on a loopback address; write auto")
 	}
 	s.oneOf("mail.delivery", string(c.Mail.Delivery), "at_least_once", "at_most_once")
+	s.oneOf("mail.templates.missing_key", string(c.Mail.Templates.MissingKey), string(template.MissingIsError), string(template.MissingIsEmpty))
 	s.oneOf("log.level", c.Log.Level, "debug", "info", "warn", "error")
 	s.oneOf("log.format", c.Log.Format, "text", "json")
 	_, err := email.ParseAddress(c.Mail.From)

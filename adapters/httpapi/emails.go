@@ -24,12 +24,9 @@ func (s *Server) sendEmail(r *request, in api.EmailRequest, key idempotency.Key)
 }
 
 func draftOf(in api.EmailRequest) (email.Draft, error) {
-	if in.TemplateId != "" || in.TemplateData != nil {
-		return email.Draft{}, fault.InvalidParam("templateId", "template_unsupported", "templates are not supported yet; send html or text")
-	}
 	d := email.Draft{
 		Subject: in.Subject, HTML: in.Html, Text: in.Text, Headers: in.Headers, Tags: in.Tags, Metadata: in.Metadata,
-		SendAt: in.SendAt, Delivery: email.Delivery(in.Delivery),
+		SendAt: in.SendAt, Delivery: email.Delivery(in.Delivery), TemplateID: in.TemplateId, TemplateData: in.TemplateData,
 	}
 	for _, list := range []struct {
 		name string
@@ -101,7 +98,7 @@ func (s *Server) cancelEmail(r *request, _ struct{}, _ idempotency.Key) (any, er
 func messageView(m email.Message) api.Message {
 	return api.Message{
 		Id: m.ID, Status: string(m.Status), From: formatAddress(m.From), To: views(m.To, formatAddress), Cc: views(m.Cc, formatAddress), Bcc: views(m.Bcc, formatAddress),
-		Subject: m.Subject, Delivery: string(m.Delivery), Tags: m.Tags, Metadata: m.Metadata, SendAt: m.SendAt,
+		Subject: m.Subject, TemplateId: m.TemplateID, Delivery: string(m.Delivery), Tags: m.Tags, Metadata: m.Metadata, SendAt: m.SendAt,
 		Recipients: views(m.Recipients, func(r email.Recipient) api.Recipient { return recipientView(m, r) }),
 		Attempts:   views(m.Attempts, messageAttemptView),
 		CreatedAt:  m.CreatedAt, UpdatedAt: m.UpdatedAt, PurgedAt: m.PurgedAt, ErasedAt: m.ErasedAt,

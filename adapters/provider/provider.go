@@ -27,6 +27,8 @@ type Mail struct {
 	setting.Type
 	New      func(Environment) (ports.Mailer, error)
 	Webhooks Webhooks[MailHook]
+	// TemplateHelpers are the helpers of Handlebars that the templates stored at the provider may use.
+	TemplateHelpers []string
 }
 
 // Storage is a type of store.

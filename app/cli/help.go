@@ -29,6 +29,14 @@ var helpTexts = map[string]struct{ long, example string }{
 		"Settle a payment that needs a person with what you saw at its provider.",
 		"  patchbay payments resolve pay_01k0000000000000000000000 --verdict executed --reference pi_1",
 	},
+	"patchbay templates check": {
+		"Check the templates in mail.templates.directory: their syntax, and that each provider which stores one has its helpers.",
+		"  patchbay templates check",
+	},
+	"patchbay templates render": {
+		"Print what a template says with some data. NAME is that of its files: welcome for welcome.html.hbs.",
+		"  echo '{\"name\":\"Ada\"}' | patchbay templates render welcome --data - --part text",
+	},
 	"patchbay data export": {
 		"Print everything that is stored about a person, as JSON. Give --user or --email.",
 		"  patchbay data export --email ada@example.com --to ada.json",

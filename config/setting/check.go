@@ -42,12 +42,19 @@ func checkFields(of reflect.Type, keys map[string]bool) error {
 			if err := checkFields(f.Type, make(map[string]bool)); err != nil {
 				return err
 			}
-		case !single(f.Type) && !(f.Type.Kind() == reflect.Slice && single(f.Type.Elem())):
+		case !single(f.Type) && !several(f.Type):
 			return fmt.Errorf("the field %s of %s has the type %s, and a setting cannot: see the comment of package config/setting", f.Name, of, f.Type)
 		}
 		keys[key] = true
 	}
 	return nil
+}
+
+// several reports whether a setting of a type has several values: a list, or a map by names.
+func several(t reflect.Type) bool {
+	list := t.Kind() == reflect.Slice
+	byName := t.Kind() == reflect.Map && t.Key().Kind() == reflect.String
+	return (list || byName) && single(t.Elem())
 }
 
 // single reports whether a single text can be decoded into a type.

@@ -42,9 +42,9 @@ func TestCheckSettingsNamesTheFieldThatCannotBeASetting(t *testing.T) {
 		"a float": {&struct {
 			F float64 `config:"f"`
 		}{}, "has the type float64"},
-		"a map": {&struct {
-			F map[string]string `config:"f"`
-		}{}, "has the type map[string]string"},
+		"a map of maps": {&struct {
+			F map[string]map[string]string `config:"f"`
+		}{}, "has the type map[string]map[string]string"},
 		"a pointer": {&struct {
 			F *string `config:"f"`
 		}{}, "has the type *string"},

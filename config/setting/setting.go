@@ -11,7 +11,7 @@
 //
 // A field is a string, a bool, an int, a time.Duration, a struct, a type of this package,
 // another type that is no struct and implements [encoding.TextUnmarshaler], or a list of one
-// of them. A field with the tag "-" is not a setting.
+// of them, or a map of them by names. A field with the tag "-" is not a setting.
 package setting
 
 import (
@@ -49,6 +49,12 @@ type Described interface{ Description() Type }
 
 // Description implements Described.
 func (t Type) Description() Type { return t }
+
+// StoresTemplates is implemented by settings of mail providers that store templates.
+type StoresTemplates interface {
+	// TemplateIDs returns the ids that templates have at the provider, by name.
+	TemplateIDs() map[string]string
+}
 
 // Checks is implemented by settings that may be wrong although each of them can be read.
 // text is what is wrong, and what to write instead; it is empty if nothing is. path is the

@@ -1,6 +1,7 @@
 package email
 
 import (
+	"encoding/json"
 	"cmp"
 	"fmt"
 	"mime"
@@ -31,6 +32,10 @@ type Draft struct {
 	Metadata    map[string]string
 	SendAt      time.Time
 	Delivery    Delivery // empty means the configured promise
+	// TemplateID names a template, and TemplateData is the JSON object that it is rendered with. The
+	// subject and the body may then be empty.
+	TemplateID   string
+	TemplateData json.RawMessage
 }
 
 // Limits of a message. Every provider accepts messages within them.
@@ -42,6 +47,7 @@ const (
 	MaxTags        = 10             // entries
 	MaxMetadata    = 20             // entries
 	MaxAhead       = 72 * time.Hour // how far ahead sendAt may be
+	maxTemplateID  = 128            // characters
 	maxHeaders     = 30             // entries
 	maxLine        = 998            // characters of a header
 	maxAddress     = 254            // RFC 5321 §4.5.3.1.3
@@ -55,9 +61,15 @@ func (d Draft) Check(now time.Time) error {
 		return err
 	}
 	switch {
-	case d.Subject == "" || utf8.RuneCountInString(d.Subject) > MaxSubject || !isOneLine(d.Subject):
+	case d.TemplateID == "" && len(d.TemplateData) > 0:
+		return fault.InvalidParam("templateData", "template_missing", "templateData needs a templateId")
+	case d.TemplateID != "" && (len(d.TemplateID) > maxTemplateID || !isOneLine(d.TemplateID)):
+		return fault.InvalidParam("templateId", "invalid_template", "templateId takes 1 to 128 characters on one line")
+	case len(d.TemplateData) > MaxBody:
+		return fault.InvalidParam("templateData", "body_too_large", "templateData takes at most 1 MB")
+	case d.Subject == "" && d.TemplateID == "" || utf8.RuneCountInString(d.Subject) > MaxSubject || !isOneLine(d.Subject):
 		return fault.InvalidParam("subject", "invalid_subject", "subject must be 1 to 998 characters on one line")
-	case d.HTML == "" && d.Text == "":
+	case d.HTML == "" && d.Text == "" && d.TemplateID == "":
 		return fault.InvalidParam("html", "body_missing", "a message needs html or text")
 	case len(d.HTML)+len(d.Text) > MaxBody:
 		return fault.InvalidParam("html", "body_too_large", "html and text take at most 1 MB together")

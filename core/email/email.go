@@ -3,6 +3,7 @@
 package email
 
 import (
+	"encoding/json"
 	"slices"
 	"time"
 
@@ -58,6 +59,10 @@ type Message struct {
 	Subject     string            `json:"subject"`
 	HTML        string            `json:"html,omitempty"`
 	Text        string            `json:"text,omitempty"` // derived from HTML if the caller gave none
+	// TemplateID is the template that a provider which stores it renders with TemplateData. Any other
+	// provider sends the subject, HTML and Text, which are empty if no source of the template is here.
+	TemplateID   string          `json:"templateId,omitempty"`
+	TemplateData json.RawMessage `json:"templateData,omitempty"`
 	Headers     map[string]string `json:"headers,omitempty"`
 	Attachments []Attachment      `json:"attachments,omitempty"`
 	Tags        []string          `json:"tags,omitempty"`
@@ -202,6 +207,9 @@ type Features struct {
 	Tags        int // maximum number
 	Metadata    bool
 	MultiReply  bool // more than one ReplyTo
+	// Templates reports whether the provider stores a template, by the name that messages give it. A
+	// nil func means that it stores none.
+	Templates func(template string) bool
 
 	// Limits lower than those of Draft.Check; 0 means no lower limit.
 	MaxRecipients  int // in to, cc and bcc together
@@ -225,6 +233,8 @@ func (f Features) Carry(m Message) error {
 	var lacks string
 	inline := slices.ContainsFunc(m.Attachments, func(a Attachment) bool { return a.ContentID != "" })
 	switch {
+	case m.TemplateID != "" && m.HTML == "" && m.Text == "" && !f.Stores(m.TemplateID):
+		lacks = "templateId"
 	case len(m.Attachments) > 0 && !f.Attachments, inline && !f.Inline, exceeds(f.MaxAttachments, m.AttachmentBytes()):
 		lacks = "attachments"
 	case exceeds(f.MaxRecipients, len(m.To)+len(m.Cc)+len(m.Bcc)):
@@ -243,6 +253,11 @@ func (f Features) Carry(m Message) error {
 	return &fault.Error{
 		Kind: fault.Unsupported, Code: "feature_unsupported", Param: lacks, Message: "no provider can carry " + lacks,
 	}
+}
+
+// Stores reports whether the provider stores a template.
+func (f Features) Stores(template string) bool {
+	return template != "" && f.Templates != nil && f.Templates(template)
 }
 
 func exceeds(limit, n int) bool { return limit > 0 && n > limit }
@@ -270,7 +285,7 @@ func (m *Message) Erase(theirs func(email string) bool, now time.Time) {
 		m.ErasedAt = now
 	}
 	m.Subject, m.HTML, m.Text = Erased, "", ""
-	m.Headers, m.Attachments, m.Tags, m.Metadata, m.Parts = nil, nil, nil, nil, 0
+	m.Headers, m.Attachments, m.Tags, m.Metadata, m.Parts, m.TemplateData = nil, nil, nil, nil, 0, nil
 	if theirs(m.From.Email) {
 		m.MessageID = m.ID + "@" + erasedDomain // it contained the domain of the address
 		m.From = Address{Email: ErasedAddress}

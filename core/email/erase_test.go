@@ -19,7 +19,7 @@ var (
 	stays = []string{
 		"Attempts.Code", "Attempts.ID", "Attempts.Outcome", "Attempts.Provider", "Attempts.Reference",
 		"Delivery", "Fingerprint", "ID", "Key", "MessageID", "Next",
-		"Recipients.Fates.Attempt", "Recipients.Fates.Code", "Recipients.Fates.Event", "Recipients.Status", "Status", "Tenant",
+		"Recipients.Fates.Attempt", "Recipients.Fates.Code", "Recipients.Fates.Event", "Recipients.Status", "Status", "TemplateID", "Tenant",
 	}
 	// addresses stay where they are another's.
 	addresses = []string{"Bcc", "Cc", "From", "Recipients", "ReplyTo", "To"}

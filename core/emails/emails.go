@@ -42,6 +42,10 @@ type Options struct {
 	Journal  ports.Journal
 	Mailers  []ports.Mailer // in order of preference
 	Text     ports.TextRenderer
+	// Templates are the local sources of templates, and Renderer renders them. Both are nil if there
+	// are none.
+	Templates ports.Templates
+	Renderer  ports.TemplateRenderer
 	Clock    ports.Clock
 	IDs      ports.IDs
 	From     email.Address  // default for drafts without a sender
@@ -128,6 +132,9 @@ func (s *Service) Run(ctx context.Context) {
 // message_erased; Unavailable; UnknownOutcome.
 func (s *Service) Accept(ctx context.Context, tenant string, d email.Draft, key idempotency.Key) (m email.Message, replayed bool, err error) {
 	now := s.Clock.Now()
+	if err := s.render(&d); err != nil {
+		return s.replayDespite(ctx, key, err)
+	}
 	if err := d.Check(now); err != nil {
 		return email.Message{}, false, err
 	}
@@ -173,6 +180,7 @@ func (s *Service) newMessage(id, tenant string, d email.Draft, key idempotency.K
 		ID: id, Tenant: tenant, Status: email.Queued, From: d.From, To: d.To, Cc: d.Cc, Bcc: d.Bcc,
 		ReplyTo: d.ReplyTo, Subject: d.Subject, HTML: d.HTML, Text: d.Text, Headers: d.Headers,
 		Attachments: d.Attachments, Tags: d.Tags, Metadata: d.Metadata, SendAt: d.SendAt, Delivery: d.Delivery,
+		TemplateID: d.TemplateID, TemplateData: d.TemplateData,
 		Key: key.Scoped, Fingerprint: key.Fingerprint, CreatedAt: now,
 	}
 	s.stampRestore(&m)
@@ -182,7 +190,7 @@ func (s *Service) newMessage(id, tenant string, d email.Draft, key idempotency.K
 	if m.Delivery == "" {
 		m.Delivery = s.Delivery
 	}
-	if m.Text == "" {
+	if m.Text == "" && m.HTML != "" {
 		m.Text = s.Text.Text(m.HTML)
 	}
 	m.MessageID = m.ID + "@" + m.From.Email[strings.LastIndexByte(m.From.Email, '@')+1:]

@@ -67,5 +67,5 @@ func (s *Service) remove(ctx context.Context, c ports.Claim) error {
 
 // removeContent removes the text, the headers and the files of a message.
 func removeContent(m *email.Message) {
-	m.HTML, m.Text, m.Headers, m.Attachments, m.Parts = "", "", nil, nil, 0
+	m.HTML, m.Text, m.Headers, m.Attachments, m.Parts, m.TemplateData = "", "", nil, nil, 0, nil
 }

@@ -141,10 +141,12 @@ type content struct {
 	Text        string             `json:"text,omitempty"`
 	Headers     map[string]string  `json:"headers,omitempty"`
 	Attachments []email.Attachment `json:"attachments,omitempty"`
+	// TemplateData is what the template is rendered with.
+	TemplateData json.RawMessage `json:"templateData,omitempty"`
 }
 
 func (c *content) size() int {
-	n := len(c.HTML) + len(c.Text)
+	n := len(c.HTML) + len(c.Text) + len(c.TemplateData)
 	for name, value := range c.Headers {
 		n += len(name) + len(value)
 	}
@@ -156,7 +158,7 @@ func (c *content) size() int {
 
 // encode writes a message into its record.
 func encode(m *email.Message, r *ports.Record) (err error) {
-	rest := content{m.HTML, m.Text, m.Headers, m.Attachments}
+	rest := content{m.HTML, m.Text, m.Headers, m.Attachments, m.TemplateData}
 	if rest.size() <= maxListed {
 		r.Content = nil
 		r.Body, err = marshal(m)
@@ -166,7 +168,7 @@ func encode(m *email.Message, r *ports.Record) (err error) {
 		return err
 	}
 	shown := *m
-	shown.HTML, shown.Text, shown.Headers, shown.Attachments = "", "", nil, nil
+	shown.HTML, shown.Text, shown.Headers, shown.Attachments, shown.TemplateData = "", "", nil, nil, nil
 	r.Body, err = marshal(&shown)
 	return err
 }
@@ -195,7 +197,7 @@ func decode(r ports.Record) (stored, error) {
 		if err := record.DecodeJSON("content of a message", r.Content, &rest); err != nil {
 			return stored{}, err
 		}
-		m.HTML, m.Text, m.Headers, m.Attachments = rest.HTML, rest.Text, rest.Headers, rest.Attachments
+		m.HTML, m.Text, m.Headers, m.Attachments, m.TemplateData = rest.HTML, rest.Text, rest.Headers, rest.Attachments, rest.TemplateData
 	}
 	return stored{message: m, record: r, published: m.Status, parts: m.Parts}, nil
 }

@@ -4,7 +4,7 @@ package arch
 // packages below it.
 const (
 	base     = "core/fault core/guard core/idempotency core/money"
-	types    = base + " core/email core/event core/payment core/user core/webhook"
+	types    = base + " core/email core/event core/payment core/template core/user core/webhook"
 	useCases = "core/apikeys core/emails core/events core/payments core/personaldata core/retention core/spool core/users core/webhooks"
 	kept     = types + " ports core/record" // what use cases and stores keep records by
 	outbound = types + " ports adapters/httpclient"
@@ -31,6 +31,7 @@ var rules = []rule{
 	{"core/event", base, ""},
 	{"core/email", base, ""},
 	{"core/payment", base, ""},
+	{"core/template", "", ""},
 	{"core/user", base, ""},
 	{"core/webhook", base + " core/event", ""},
 	{"core/guard", "core/fault", ""},
@@ -64,7 +65,9 @@ var rules = []rule{
 	{"adapters/simulators/stripesim", simulators, "github.com/stripe/stripe-go/v76/webhook"},
 
 	{"adapters/metrics", "", "github.com/prometheus/client_golang"},
-	{"adapters/htmltext", outbound, "github.com/k3a/html2text golang.org/x/net/html"},
+	{"adapters/handlebars", outbound, "github.com/mailgun/raymond/v2/ast github.com/mailgun/raymond/v2/parser"},
+	{"adapters/templatedir", outbound, ""},
+	{"adapters/htmltext", outbound, "golang.org/x/net/html"},
 	{"adapters/clock", outbound, ""},
 	{"adapters/ids", outbound, "github.com/google/uuid"},
 	{"adapters/provider", outbound + " config/setting", ""},

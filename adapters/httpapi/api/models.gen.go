@@ -119,14 +119,16 @@ type EmailRequest struct {
 	ReplyTo  []string          `json:"replyTo,omitempty,omitzero"`
 
 	// SendAt At most 72 hours ahead.
-	SendAt  time.Time `json:"sendAt,omitempty,omitzero"`
-	Subject string    `json:"subject"`
-	Tags    []string  `json:"tags,omitempty,omitzero"`
+	SendAt time.Time `json:"sendAt,omitempty,omitzero"`
 
-	// TemplateData Not supported yet; refused.
-	TemplateData map[string]interface{} `json:"templateData,omitempty,omitzero"`
+	// Subject Required without templateId.
+	Subject string   `json:"subject,omitempty,omitzero"`
+	Tags    []string `json:"tags,omitempty,omitzero"`
 
-	// TemplateId Not supported yet; refused.
+	// TemplateData What the template is rendered with.
+	TemplateData json.RawMessage `json:"templateData,omitempty,omitzero"`
+
+	// TemplateId A template, by its name here or at the providers. It gives the subject, html and text; those of the request count only where no source of the template is here.
 	TemplateId string `json:"templateId,omitempty,omitzero"`
 
 	// Text Derived from html where absent.
@@ -206,11 +208,14 @@ type Message struct {
 	SendAt     time.Time   `json:"sendAt,omitempty,omitzero"`
 
 	// Status sent: a provider has taken it. delivered: and the servers of all recipients.
-	Status    MessageStatus `json:"status"`
-	Subject   string        `json:"subject"`
-	Tags      []string      `json:"tags,omitempty,omitzero"`
-	To        []string      `json:"to"`
-	UpdatedAt time.Time     `json:"updatedAt"`
+	Status  MessageStatus `json:"status"`
+	Subject string        `json:"subject"`
+	Tags    []string      `json:"tags,omitempty,omitzero"`
+
+	// TemplateId The template it was made from.
+	TemplateId string    `json:"templateId,omitempty,omitzero"`
+	To         []string  `json:"to"`
+	UpdatedAt  time.Time `json:"updatedAt"`
 }
 
 // MessageAttempt defines model for MessageAttempt.

@@ -31,6 +31,9 @@ const DefaultBaseURL = "https://api.sendgrid.com"
 type Options struct {
 	Name   string // as configured
 	APIKey string // SG.…
+	// Templates has the ids of the templates that the account stores, by the names that messages give
+	// them: d-….
+	Templates map[string]string
 	// HTTP holds the base URL and the limits of requests. An empty BaseURL means
 	// DefaultBaseURL.
 	HTTP httpclient.Options
@@ -40,6 +43,7 @@ type Options struct {
 // keys.
 type Mailer struct {
 	name, key, base string
+	templates       templates
 	http            *rest.Client
 }
 
@@ -56,7 +60,7 @@ func New(o Options) (*Mailer, error) {
 		return nil, fmt.Errorf("sendgridmail: %w", err)
 	}
 	return &Mailer{
-		name: o.Name, key: o.APIKey, base: strings.TrimSuffix(o.HTTP.BaseURL, "/"), http: &rest.Client{HTTPClient: client.HTTP()},
+		name: o.Name, key: o.APIKey, templates: o.Templates, base: strings.TrimSuffix(o.HTTP.BaseURL, "/"), http: &rest.Client{HTTPClient: client.HTTP()},
 	}, nil
 }
 
@@ -68,6 +72,7 @@ func (s *Mailer) Name() string { return s.name }
 func (s *Mailer) Features() email.Features {
 	return email.Features{
 		Attachments: true, Inline: true, Headers: true, Tags: 10, Metadata: true, MultiReply: true, MaxMetadata: 9_000,
+		Templates: func(template string) bool { return s.templates.id(template) != "" },
 	}
 }
 
@@ -76,7 +81,7 @@ func (s *Mailer) Send(ctx context.Context, m email.Message) (email.Receipt, erro
 	if err := s.Features().Carry(m); err != nil {
 		return email.Receipt{}, err
 	}
-	letter, err := requestOf(m)
+	letter, err := s.requestOf(m)
 	if err != nil {
 		return email.Receipt{}, err
 	}
@@ -96,22 +101,29 @@ var Provider = provider.Mail{
 	Type: setting.Type{Name: "sendgrid", Settings: func() any { return &Settings{BaseURL: DefaultBaseURL} }},
 	New: func(e provider.Environment) (ports.Mailer, error) {
 		s := e.Settings.(*Settings)
-		return New(Options{Name: e.Name, APIKey: s.APIKey.Reveal(), HTTP: e.HTTP(s.BaseURL)})
+		return New(Options{Name: e.Name, APIKey: s.APIKey.Reveal(), Templates: s.Templates, HTTP: e.HTTP(s.BaseURL)})
 	},
-	Webhooks: provider.Webhooks[provider.MailHook]{Format: "sendgrid", New: NewHook},
+	Webhooks:        provider.Webhooks[provider.MailHook]{Format: "sendgrid", New: NewHook},
+	TemplateHelpers: templateHelpers,
 }
 
 // Settings are those of an account at SendGrid.
 type Settings struct {
-	APIKey            setting.Secret  `config:"api_key"`
-	WebhookPublicKeys []string        `config:"webhook_public_keys"` // base64; several during a rotation
-	BaseURL           setting.BaseURL `config:"base_url"`
+	APIKey            setting.Secret    `config:"api_key"`
+	Templates         map[string]string `config:"templates"`           // ids by name
+	WebhookPublicKeys []string          `config:"webhook_public_keys"` // base64; several during a rotation
+	BaseURL           setting.BaseURL   `config:"base_url"`
 }
 
 // Check implements setting.Checks.
 func (s *Settings) Check() (path, text string) {
 	if s.APIKey.Reveal() == "" {
 		return "api_key", "must be written"
+	}
+	for name, id := range s.Templates {
+		if !isTemplateID(id) {
+			return "templates." + name, "must be the id of a dynamic template, such as d-0a1b2c"
+		}
 	}
 	for i, key := range s.WebhookPublicKeys {
 		if _, err := parseKey(key); err != nil {
@@ -120,6 +132,9 @@ func (s *Settings) Check() (path, text string) {
 	}
 	return "base_url", s.BaseURL.Check()
 }
+
+// TemplateIDs implements setting.StoresTemplates.
+func (s *Settings) TemplateIDs() map[string]string { return s.Templates }
 
 // Test implements setting.Tests.
 func (s *Settings) Test() bool { return s.BaseURL.Local() }
@@ -135,7 +150,7 @@ func (s *Settings) Signing() (key string, secrets []setting.Secret) {
 // requestOf returns the message in SendGrid's format: one personalization, so that the
 // recipients in To see each other. Empty fields are left out. It returns Invalid if the
 // message is not valid.
-func requestOf(m email.Message) (*mail.SGMailV3, error) {
+func (s *Mailer) requestOf(m email.Message) (*mail.SGMailV3, error) {
 	if err := m.CheckLines(); err != nil {
 		return nil, err
 	}
@@ -160,11 +175,8 @@ func requestOf(m email.Message) (*mail.SGMailV3, error) {
 		all.SetCustomArg(key, value)
 	}
 	letter.AddPersonalizations(all)
-	letter.Subject = m.Subject
-	for _, part := range []struct{ kind, text string }{{"text/plain", m.Text}, {"text/html", m.HTML}} {
-		if part.text != "" {
-			letter.AddContent(mail.NewContent(part.kind, part.text))
-		}
+	if err := s.templates.setContent(letter, all, m); err != nil {
+		return nil, err
 	}
 	for _, a := range m.Attachments {
 		letter.AddAttachment(attachment(a))

@@ -11,6 +11,7 @@ import (
 	"strings"
 	"time"
 
+	"patchbay/adapters/simulators/mailbox"
 	"patchbay/core/email"
 )
 
@@ -35,6 +36,7 @@ type letter struct {
 	ReplyTo          *party            `json:"reply_to"`
 	ReplyToList      []party           `json:"reply_to_list"`
 	SendAt           int64             `json:"send_at"`
+	TemplateID       string            `json:"template_id"`
 	MailSettings     struct {
 		SandboxMode struct {
 			Enable bool `json:"enable"`
@@ -49,6 +51,8 @@ type personalization struct {
 	Subject    string            `json:"subject"`
 	Headers    map[string]string `json:"headers"`
 	CustomArgs map[string]string `json:"custom_args"`
+	// TemplateData is a JSON object, for a dynamic template.
+	TemplateData json.RawMessage `json:"dynamic_template_data"`
 }
 
 type party struct {
@@ -91,7 +95,7 @@ var reserved = []string{
 func (l letter) check() *wrong {
 	recipients := 0
 	for i, p := range l.Personalizations {
-		if bad := p.check(fmt.Sprintf("personalizations.%d", i), l.Subject); bad != nil {
+		if bad := p.check(fmt.Sprintf("personalizations.%d", i), l.Subject, l.dynamic()); bad != nil {
 			return bad
 		}
 		recipients += len(p.To) + len(p.Cc) + len(p.Bcc)
@@ -107,7 +111,7 @@ func (l letter) check() *wrong {
 		return &wrong{"reply_to and reply_to_list are mutually exclusive.", "reply_to"}
 	case len(l.Categories) > maxCategories || twice(l.Categories):
 		return &wrong{"The categories must be at most 10, and unique.", "categories"}
-	case len(l.Content) == 0:
+	case len(l.Content) == 0 && l.TemplateID == "":
 		return &wrong{"Unless a valid template_id is provided, the content parameter is required.", "content"}
 	case time.Until(time.Unix(l.SendAt, 0)) > maxAhead:
 		return &wrong{"The send_at must be within 72 hours.", "send_at"}
@@ -124,6 +128,9 @@ func (l letter) check() *wrong {
 	}
 	return l.checkParts()
 }
+
+// dynamic reports whether the message is made from a dynamic template, which has a subject of its own.
+func (l letter) dynamic() bool { return strings.HasPrefix(l.TemplateID, "d-") }
 
 func twice(list []string) bool {
 	sorted := slices.Sorted(slices.Values(list))
@@ -160,12 +167,15 @@ func (l letter) checkParts() *wrong {
 	return nil
 }
 
-func (p personalization) check(field, subject string) *wrong {
+func (p personalization) check(field, subject string, dynamic bool) *wrong {
 	if len(p.To) == 0 {
 		return &wrong{"The to array is required, and must have at least one recipient.", field + ".to"}
 	}
-	if subject == "" && p.Subject == "" {
+	if subject == "" && p.Subject == "" && !dynamic {
 		return &wrong{"The subject is required.", "subject"}
+	}
+	if len(p.TemplateData) > 0 && !dynamic {
+		return &wrong{"dynamic_template_data may only be used with a dynamic template.", field + ".dynamic_template_data"}
 	}
 	seen := map[string]bool{}
 	for _, m := range slices.Concat(p.To, p.Cc, p.Bcc) {
@@ -203,6 +213,14 @@ func (m party) check() *wrong {
 }
 
 func (m party) address() email.Address { return email.Address{Email: m.Email, Name: m.Name} }
+
+// template returns the template that SendGrid makes the message from, nil if there is none.
+func (l letter) template(p personalization) *mailbox.Template {
+	if l.TemplateID == "" {
+		return nil
+	}
+	return &mailbox.Template{Name: l.TemplateID, Variables: p.TemplateData}
+}
 
 // message returns the message that SendGrid sends for one personalization, with a Message-ID of
 // SendGrid's own unless the request has one.

@@ -101,7 +101,7 @@ func (s *Sim) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		var raw bytes.Buffer
 		err := rfc5322.Write(&raw, l.message(p))
 		if err == nil {
-			err = s.Deliver(mailbox.Message{Raw: raw.Bytes(), To: p.everybody(), Reference: id, Variables: p.CustomArgs})
+			err = s.Deliver(mailbox.Message{Raw: raw.Bytes(), To: p.everybody(), Reference: id, Variables: p.CustomArgs, Template: l.template(p)})
 		}
 		if err != nil {
 			refuse(w, http.StatusBadRequest, err.Error(), "")

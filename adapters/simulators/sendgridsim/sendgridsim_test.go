@@ -116,12 +116,15 @@ func TestWhatIsRefused(t *testing.T) {
 	t.Parallel()
 	part := func(kind string) map[string]any { return map[string]any{"type": kind, "value": "x"} }
 	for name, change := range map[string]map[string]any{
-		"no recipient":                      {"personalizations": []any{map[string]any{"to": []any{}}}},
-		"no personalization":                {"personalizations": []any{}},
-		"no subject":                        {"subject": nil},
-		"no content":                        {"content": nil},
-		"no sender":                         {"from": nil},
-		"html before text":                  {"content": []any{part("text/html"), part("text/plain")}},
+		"no recipient":       {"personalizations": []any{map[string]any{"to": []any{}}}},
+		"no personalization": {"personalizations": []any{}},
+		"no subject":         {"subject": nil},
+		"no content":         {"content": nil},
+		"no sender":          {"from": nil},
+		"html before text":   {"content": []any{part("text/html"), part("text/plain")}},
+		"data without a dynamic template": {"personalizations": []any{map[string]any{
+			"to": to("ada@example.com")["to"], "dynamic_template_data": map[string]any{"a": 1},
+		}}},
 		"an empty part":                     {"content": []any{map[string]any{"type": "text/plain", "value": ""}}},
 		"an address twice":                  {"personalizations": []any{to("ada@example.com", "Ada@example.com")}},
 		"an address that is none":           {"personalizations": []any{to("ada")}},
@@ -151,5 +154,22 @@ func TestWhatIsRefused(t *testing.T) {
 	s := sendgridsim.Start(t, sendgridsim.Options{Check: sendgridapi.Check(t)})
 	if status, _, _ := send(t, s, "SG.other", letter(nil)); status != 401 {
 		t.Errorf("another key: %d", status)
+	}
+}
+
+// A dynamic template has its own subject and content. It is kept, and not rendered.
+func TestADynamicTemplateIsKeptWithItsData(t *testing.T) {
+	t.Parallel()
+	s := sendgridsim.Start(t, sendgridsim.Options{Check: sendgridapi.Check(t)})
+	status, _, answer := send(t, s, s.Key(), letter(map[string]any{
+		"subject": nil, "content": nil, "template_id": "d-17",
+		"personalizations": []any{map[string]any{"to": to("ada@example.com")["to"], "dynamic_template_data": map[string]any{"name": "Ada"}}},
+	}))
+	if status != 202 || len(s.Delivered()) != 1 {
+		t.Fatalf("answer = %d %s with %d messages, want 202 with 1", status, answer, len(s.Delivered()))
+	}
+	got := s.Messages()[0].Template
+	if got == nil || got.Name != "d-17" || string(got.Variables) != `{"name":"Ada"}` {
+		t.Errorf("template = %+v, want d-17 with the name Ada", got)
 	}
 }
