@@ -27,7 +27,7 @@ var discard = logging.Discard()
 // store. It creates neither a store nor the secrets of an installation: otherwise a command
 // would report that a store is empty although it had just been created. If the work is
 // readOnly, the store is not marked as in use. No provider is called.
-func Offline(ctx context.Context, c *config.Config, readOnly bool, work func(*adminapi.Service) error) error {
+func Offline(c *config.Config, readOnly bool, work func(*adminapi.Service) error) error {
 	opened := new(closers)
 	var service adminapi.Service
 	err := fx.New(

@@ -188,8 +188,10 @@ func parameters(p *ast.Program, values ...any) map[string]any {
 		return nil
 	}
 	names := make(map[string]any, len(values))
-	for i, name := range p.BlockParams[:min(len(values), len(p.BlockParams))] {
-		names[name] = values[i]
+	for i, value := range values {
+		if i < len(p.BlockParams) {
+			names[p.BlockParams[i]] = value
+		}
 	}
 	return names
 }
@@ -329,8 +331,8 @@ func truthy(v any) bool {
 
 // equal compares values of different types by their texts: 3 equals "3".
 func equal(a, b any) bool {
-	x, errA := print(a)
-	y, errB := print(b)
+	x, errA := printed(a)
+	y, errB := printed(b)
 	return errA == nil && errB == nil && x == y
 }
 
@@ -350,7 +352,7 @@ func (e *evaluation) number(v any) float64 {
 }
 
 func (e *evaluation) text(v any) string {
-	s, err := print(v)
+	s, err := printed(v)
 	if err != nil {
 		e.fail("template_data_invalid", err.Error())
 	}
@@ -360,8 +362,8 @@ func (e *evaluation) text(v any) string {
 // Numbers beyond these are printed in different ways by different targets.
 const smallest, largest = 1e-6, 1e21
 
-// print returns the text of a value as JavaScript prints it.
-func print(v any) (string, error) {
+// printed returns the text of a value as JavaScript prints it.
+func printed(v any) (string, error) {
 	switch v := v.(type) {
 	case nil:
 		return "", nil

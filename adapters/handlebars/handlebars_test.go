@@ -165,15 +165,27 @@ func TestCheck(t *testing.T) {
 		want    []string
 	}{
 		{"a whole template has no mistake", template.Source{Subject: "Hi {{name}}", HTML: "{{#if a}}x{{/if}}"}, nil, nil},
-		{"each mistake is listed with its line", template.Source{Subject: "Hi", HTML: "a\n{{upper b}}\n{{lower c}}"}, nil,
-			[]string{"html, line 2: there is no helper upper", "html, line 3: there is no helper lower"}},
+		{
+			"each mistake is listed with its line",
+			template.Source{Subject: "Hi", HTML: "a\n{{upper b}}\n{{lower c}}"},
+			nil,
+			[]string{"html, line 2: there is no helper upper", "html, line 3: there is no helper lower"},
+		},
 		{"a syntax error", template.Source{Subject: "Hi", HTML: "a\n{{#if b}}"}, nil, []string{"html, line 2: "}},
 		{"a subject is needed", template.Source{HTML: "x"}, nil, []string{"subject, line 1: there is no subject"}},
 		{"a body is needed", template.Source{Subject: "x"}, nil, []string{"html, line 1: there is neither html nor text"}},
-		{"a helper that a target lacks", template.Source{Subject: "x", HTML: "{{#with a}}{{/with}}"}, []string{"if"},
-			[]string{"html, line 1: the helper with is not known there"}},
-		{"a helper in an else that a target lacks", template.Source{Subject: "x", Text: "{{#if a}}{{else equals a b}}{{/if}}"}, []string{"if"},
-			[]string{"text, line 1: the helper equals is not known there"}},
+		{
+			"a helper that a target lacks",
+			template.Source{Subject: "x", HTML: "{{#with a}}{{/with}}"},
+			[]string{"if"},
+			[]string{"html, line 1: the helper with is not known there"},
+		},
+		{
+			"a helper in an else that a target lacks",
+			template.Source{Subject: "x", Text: "{{#if a}}{{else equals a b}}{{/if}}"},
+			[]string{"if"},
+			[]string{"text, line 1: the helper equals is not known there"},
+		},
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {

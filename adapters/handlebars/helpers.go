@@ -106,9 +106,27 @@ func (e *evaluation) zone(text string) *time.Location {
 // tokens are those of formatDate, with their layouts in Go. Of two that begin alike the longer one
 // comes first.
 var tokens = []struct{ token, layout string }{
-	{"YYYY", "2006"}, {"YY", "06"}, {"MMMM", "January"}, {"MMM", "Jan"}, {"MM", "01"}, {"M", "1"}, {"DD", "02"}, {"D", "2"},
-	{"dddd", "Monday"}, {"ddd", "Mon"}, {"hh", "03"}, {"h", "3"}, {"HH", "15"}, {"H", "15"}, {"mm", "04"}, {"m", "4"},
-	{"ss", "05"}, {"s", "5"}, {"A", "PM"}, {"ZZ", "-0700"}, {"Z", "-07:00"},
+	{"YYYY", "2006"},
+	{"YY", "06"},
+	{"MMMM", "January"},
+	{"MMM", "Jan"},
+	{"MM", "01"},
+	{"M", "1"},
+	{"DD", "02"},
+	{"D", "2"},
+	{"dddd", "Monday"},
+	{"ddd", "Mon"},
+	{"hh", "03"},
+	{"h", "3"},
+	{"HH", "15"},
+	{"H", "15"},
+	{"mm", "04"},
+	{"m", "4"},
+	{"ss", "05"},
+	{"s", "5"},
+	{"A", "PM"},
+	{"ZZ", "-0700"},
+	{"Z", "-07:00"},
 }
 
 func format(at time.Time, text string) string {

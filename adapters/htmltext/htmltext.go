@@ -35,6 +35,7 @@ func (Text) Text(source string) string {
 		case html.EndTagToken:
 			name, _ := z.TagName()
 			r.end(atom.Lookup(name))
+		default: // comments show nothing
 		}
 	}
 }
@@ -147,6 +148,7 @@ func (r *renderer) begin(t html.Token, k kind) {
 		r.pre++
 	case atom.A:
 		r.link = link{target: target(attribute(t, "href")), from: r.out.len()}
+	default:
 	}
 	r.out.breakLine(lines)
 	r.out.indent(k.indent)
@@ -165,6 +167,7 @@ func (r *renderer) single(t html.Token) {
 		if t.DataAtom == atom.Img || attribute(t, "type") == "image" {
 			r.out.write(attribute(t, "alt"), false)
 		}
+	default:
 	}
 }
 
@@ -208,6 +211,7 @@ func (r *renderer) closeTo(i int) {
 			if r.within(atom.Li) {
 				k.lines = 1
 			}
+		default:
 		}
 		r.out.outdent(k.indent)
 		r.out.breakLine(k.lines)

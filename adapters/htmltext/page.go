@@ -146,6 +146,7 @@ func (r *renderer) bullet() string {
 			return strconv.Itoa(e.next-1) + ". "
 		case atom.Ul:
 			return "- "
+		default:
 		}
 	}
 	return "- "

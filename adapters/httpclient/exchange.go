@@ -306,7 +306,7 @@ func withLength(req *http.Request) (*http.Request, error) {
 	if err != nil {
 		return nil, err
 	}
-	measured, err := http.NewRequestWithContext(req.Context(), req.Method, req.URL.String(), bytes.NewReader(body))
+	measured, err := http.NewRequestWithContext(req.Context(), req.Method, req.URL.String(), bytes.NewReader(body)) //nolint:gosec // the URL of the request itself
 	if err != nil {
 		return nil, err
 	}

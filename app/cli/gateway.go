@@ -63,7 +63,7 @@ func (g *gateway) orOffline(asked error, readOnly bool, work func(*adminapi.Serv
 	if g.offlineErr != nil {
 		return g.offlineErr
 	}
-	return app.Offline(g.cmd.Context(), g.config, readOnly, work)
+	return app.Offline(g.config, readOnly, work)
 }
 
 // ask asks the gateway, or does the work instead.

@@ -14,7 +14,7 @@ import (
 func CheckSettings(settings any) error {
 	v := reflect.ValueOf(settings)
 	if v.Kind() != reflect.Pointer || v.IsNil() || v.Elem().Kind() != reflect.Struct {
-		return fmt.Errorf("Settings returned %s, and must return a pointer to a struct", shown(settings))
+		return fmt.Errorf("the func Settings returned %s, and must return a pointer to a struct", shown(settings))
 	}
 	return checkFields(v.Elem().Type(), map[string]bool{"type": true}) // as in type: stripe
 }

@@ -1,8 +1,8 @@
 package email
 
 import (
-	"encoding/json"
 	"cmp"
+	"encoding/json"
 	"fmt"
 	"mime"
 	"net/mail"

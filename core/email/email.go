@@ -48,25 +48,25 @@ type Address struct {
 
 // Message is one email of a tenant. All To recipients see each other.
 type Message struct {
-	ID          string            `json:"id"` // msg_…
-	Tenant      string            `json:"tenant"`
-	Status      Status            `json:"status"`
-	From        Address           `json:"from"`
-	To          []Address         `json:"to"`
-	Cc          []Address         `json:"cc,omitempty"`
-	Bcc         []Address         `json:"bcc,omitempty"`
-	ReplyTo     []Address         `json:"replyTo,omitempty"`
-	Subject     string            `json:"subject"`
-	HTML        string            `json:"html,omitempty"`
-	Text        string            `json:"text,omitempty"` // derived from HTML if the caller gave none
+	ID      string    `json:"id"` // msg_…
+	Tenant  string    `json:"tenant"`
+	Status  Status    `json:"status"`
+	From    Address   `json:"from"`
+	To      []Address `json:"to"`
+	Cc      []Address `json:"cc,omitempty"`
+	Bcc     []Address `json:"bcc,omitempty"`
+	ReplyTo []Address `json:"replyTo,omitempty"`
+	Subject string    `json:"subject"`
+	HTML    string    `json:"html,omitempty"`
+	Text    string    `json:"text,omitempty"` // derived from HTML if the caller gave none
 	// TemplateID is the template that a provider which stores it renders with TemplateData. Any other
 	// provider sends the subject, HTML and Text, which are empty if no source of the template is here.
-	TemplateID   string          `json:"templateId,omitempty"`
-	TemplateData json.RawMessage `json:"templateData,omitempty"`
-	Headers     map[string]string `json:"headers,omitempty"`
-	Attachments []Attachment      `json:"attachments,omitempty"`
-	Tags        []string          `json:"tags,omitempty"`
-	Metadata    map[string]string `json:"metadata,omitempty"`
+	TemplateID   string            `json:"templateId,omitempty"`
+	TemplateData json.RawMessage   `json:"templateData,omitempty"`
+	Headers      map[string]string `json:"headers,omitempty"`
+	Attachments  []Attachment      `json:"attachments,omitempty"`
+	Tags         []string          `json:"tags,omitempty"`
+	Metadata     map[string]string `json:"metadata,omitempty"`
 	// Parts is how many additional records hold the contents of the attachments; 0 if the
 	// message's own record holds them.
 	Parts    int       `json:"parts,omitempty"`

@@ -39,17 +39,17 @@ var schedule = worker.Backoff{
 
 // Options configures a Service.
 type Options struct {
-	Journal  ports.Journal
-	Mailers  []ports.Mailer // in order of preference
-	Text     ports.TextRenderer
+	Journal ports.Journal
+	Mailers []ports.Mailer // in order of preference
+	Text    ports.TextRenderer
 	// Templates are the local sources of templates, and Renderer renders them. Both are nil if there
 	// are none.
 	Templates ports.Templates
 	Renderer  ports.TemplateRenderer
-	Clock    ports.Clock
-	IDs      ports.IDs
-	From     email.Address  // default for drafts without a sender
-	Delivery email.Delivery // default for drafts without a delivery promise
+	Clock     ports.Clock
+	IDs       ports.IDs
+	From      email.Address  // default for drafts without a sender
+	Delivery  email.Delivery // default for drafts without a delivery promise
 	// Retention is how long the text and the files of a message are kept after it was accepted,
 	// once it no longer waits to be sent; 0 means forever.
 	Retention time.Duration

@@ -29,7 +29,7 @@ const (
 	UnknownAddress = "ignored_unknown_address" // not a recipient of the message; it still proves that the message was accepted
 )
 
-// Counted lists every value that Options.Counted may get.
+// Results lists every value that Options.Counted may get.
 func Results() []string {
 	all := []string{NotOurs, UnknownType, OtherAccount, UnknownAddress}
 	for _, e := range email.Events() {

@@ -32,15 +32,18 @@ func TestMailBySMTP(t *testing.T) {
 			"at_most_once", "sent", "smtp accepted", 1, 0,
 		},
 		{
-			"an account without credits fails over", []smtpsim.Fault{{At: smtpsim.Auth, Mishap: smtpsim.Says("451 Authentication failed: Maximum credits exceeded")}},
+			"an account without credits fails over",
+			[]smtpsim.Fault{{At: smtpsim.Auth, Mishap: smtpsim.Says("451 Authentication failed: Maximum credits exceeded")}},
 			"at_most_once", "sent", "smtp provider_unusable, mailgun accepted", 0, 1,
 		},
 		{
-			"a server that shuts down before the message fails over", []smtpsim.Fault{{At: smtpsim.Rcpt, Mishap: smtpsim.SaysAndCloses("421 4.3.2 Shutting down")}},
+			"a server that shuts down before the message fails over",
+			[]smtpsim.Fault{{At: smtpsim.Rcpt, Mishap: smtpsim.SaysAndCloses("421 4.3.2 Shutting down")}},
 			"at_most_once", "sent", "smtp not_accepted, mailgun accepted", 0, 1,
 		},
 		{
-			"a refused recipient fails the message", []smtpsim.Fault{{At: smtpsim.Rcpt, Mishap: smtpsim.Says("550 5.1.1 User unknown")}},
+			"a refused recipient fails the message",
+			[]smtpsim.Fault{{At: smtpsim.Rcpt, Mishap: smtpsim.Says("550 5.1.1 User unknown")}},
 			"at_least_once", "failed", "smtp rejected_message", 0, 0,
 		},
 		{

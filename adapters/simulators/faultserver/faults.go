@@ -78,8 +78,8 @@ func Answer(status int, header map[string]string, body string) Mishap {
 }
 
 // EachTime returns a fault that is made for each request, as one that names the time is.
-func EachTime(make func() Mishap) Mishap {
-	return func(e exchange) { make()(e) }
+func EachTime(made func() Mishap) Mishap {
+	return func(e exchange) { made()(e) }
 }
 
 // Page sends an HTML page with this status, as a proxy between client and server may.

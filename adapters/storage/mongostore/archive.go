@@ -245,9 +245,9 @@ func encodeUser(e ports.Entry) (any, error) {
 	return d, nil
 }
 
-func (f feedEntry) entry() (ports.Entry, string, error) {
-	e := f.event()
-	return ports.Entry{Event: &e}, "", nil
+func (e feedEntry) entry() (ports.Entry, string, error) {
+	published := e.event()
+	return ports.Entry{Event: &published}, "", nil
 }
 
 func encodeEvent(e ports.Entry) (any, error) {

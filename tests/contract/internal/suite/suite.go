@@ -42,7 +42,8 @@ func Run[H any](t *testing.T, cases []Case[H], open func(t *testing.T) H) {
 // reads, the case fails and the others still run.
 func Contain(t interface {
 	Errorf(format string, args ...any)
-}, run func()) {
+}, run func(),
+) {
 	defer func() {
 		if cause := recover(); cause != nil {
 			t.Errorf("panic: %v\n%s", cause, debug.Stack())
