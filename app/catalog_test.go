@@ -54,10 +54,10 @@ func TestLoadRefusesAnIncompleteOrAmbiguousFurtherType(t *testing.T) {
 		"nil":                             {[]setting.Described{nil}, `a type of provider is a <nil>, and must be a provider.Payment`},
 		"a nil pointer":                   {[]setting.Described{(*provider.Mail)(nil)}, `a type of provider is a *provider.Mail, and must be`},
 		"a pointer":                       {[]setting.Described{pointerTo(acme(func(*provider.Mail) {}))}, `a type of provider is a *provider.Mail, and must be`},
-		"settings that are nil":           {[]setting.Described{acme(settings(nil))}, `"acme": Settings returned a <nil>, and must return a pointer to a struct`},
-		"settings that are a nil pointer": {[]setting.Described{acme(settings((*catchermail.Settings)(nil)))}, `"acme": Settings returned a nil *catchermail.Settings, and must`},
-		"settings that are no pointer":    {[]setting.Described{acme(settings(catchermail.Settings{}))}, `"acme": Settings returned a catchermail.Settings, and must`},
-		"settings that are no struct":     {[]setting.Described{acme(settings(new(int)))}, `"acme": Settings returned a *int, and must`},
+		"settings that are nil":           {[]setting.Described{acme(settings(nil))}, `"acme": the func Settings returned a <nil>, and must return a pointer to a struct`},
+		"settings that are a nil pointer": {[]setting.Described{acme(settings((*catchermail.Settings)(nil)))}, `"acme": the func Settings returned a nil *catchermail.Settings, and must`},
+		"settings that are no pointer":    {[]setting.Described{acme(settings(catchermail.Settings{}))}, `"acme": the func Settings returned a catchermail.Settings, and must`},
+		"settings that are no struct":     {[]setting.Described{acme(settings(new(int)))}, `"acme": the func Settings returned a *int, and must`},
 		"a setting of an unsupported type": {[]setting.Described{acme(settings(&struct {
 			F float64 `config:"f"`
 		}{}))}, "the field F of struct"},
