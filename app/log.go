@@ -1,7 +1,6 @@
 package app
 
 import (
-	"context"
 	"io"
 	"log/slog"
 	"sync"
@@ -25,40 +24,7 @@ func logger(c *config.Config, out io.Writer) (l logging.Log, flush func()) {
 	if err := level.UnmarshalText([]byte(c.Log.Level)); err != nil {
 		level = slog.LevelInfo // the configuration has checked it
 	}
-	options := &slog.HandlerOptions{Level: level}
-	var format slog.Handler = slog.NewTextHandler(to, options)
-	if c.Log.Format == "json" {
-		format = slog.NewJSONHandler(to, options)
-	}
-	return logging.New(lineHandler{format, to}, c.Secrets()...), to.flush
-}
-
-// lineHandler writes a line out at once, together with the lines before it, unless it is the
-// line of a request: the process may end because of what the line reports, and an action must
-// not go unlogged. Request lines are frequent, and losing those of the last 5 ms before a kill
-// is acceptable.
-type lineHandler struct {
-	slog.Handler // writes to buffer
-	buffer       *lineBuffer
-}
-
-// Handle implements slog.Handler.
-func (l lineHandler) Handle(ctx context.Context, r slog.Record) error {
-	err := l.Handler.Handle(ctx, r)
-	if r.Message != logging.RequestLine || l.buffer.full() {
-		l.buffer.flush()
-	}
-	return err
-}
-
-// WithAttrs implements slog.Handler.
-func (l lineHandler) WithAttrs(attrs []slog.Attr) slog.Handler {
-	return lineHandler{l.Handler.WithAttrs(attrs), l.buffer}
-}
-
-// WithGroup implements slog.Handler.
-func (l lineHandler) WithGroup(name string) slog.Handler {
-	return lineHandler{l.Handler.WithGroup(name), l.buffer}
+	return logging.New(&lineHandler{to: to, level: level, json: c.Log.Format == "json", now: new(second)}, c.Secrets()...), to.flush
 }
 
 // lineBuffer buffers lines for up to 5 ms and writes them together: writing the line of each
@@ -73,22 +39,23 @@ type lineBuffer struct {
 	spare  []byte
 }
 
-// Write implements io.Writer. It never waits for the output.
+// Write implements io.Writer.
 func (h *lineBuffer) Write(line []byte) (int, error) {
-	h.mu.Lock()
-	defer h.mu.Unlock()
-	if len(h.lines) == 0 {
+	switch held := h.add(line); {
+	case held == len(line): // the first line in the buffer
 		time.AfterFunc(bufferTime, func() { _ = guard.Do(func() error { h.flush(); return nil }) })
+	case held > bufferLimit:
+		h.flush()
 	}
-	h.lines = append(h.lines, line...)
 	return len(line), nil
 }
 
-// full reports whether the buffer exceeds bufferLimit.
-func (h *lineBuffer) full() bool {
+// add appends a line to the buffer, and returns the buffer's size in bytes.
+func (h *lineBuffer) add(line []byte) int {
 	h.mu.Lock()
 	defer h.mu.Unlock()
-	return len(h.lines) > bufferLimit
+	h.lines = append(h.lines, line...)
+	return len(h.lines)
 }
 
 // flush writes the buffered lines.

@@ -1,7 +1,6 @@
 package app
 
 import (
-	"io"
 	"log/slog"
 	"strings"
 	"testing"
@@ -58,48 +57,6 @@ func TestRequestLinesAreBufferedForFiveMilliseconds(t *testing.T) {
 					t.Errorf("%d lines of %d:\n%s", got, tt.want, page)
 				}
 			})
-		})
-	}
-}
-
-func TestALineIsWrittenInTheConfiguredFormat(t *testing.T) {
-	t.Parallel()
-	for format, want := range map[string]string{
-		"text": `=WARN msg="outage goes on" provider=stripe failed=3 for=1m0s` + "\n",
-		"json": `":"WARN","msg":"outage goes on","provider":"stripe","failed":3,"for":60000000000}` + "\n",
-	} {
-		t.Run(format, func(t *testing.T) {
-			t.Parallel()
-			synctest.Test(t, func(t *testing.T) { // the time is midnight of 2000-01-01 there
-				page := new(testlog.Buffer)
-				l, _ := logger(&config.Config{Log: config.Log{Level: "info", Format: format}}, page)
-				log := l.With("provider", "stripe")
-				log.Debug("probe")
-				log.Warn("outage goes on", "failed", 3, "for", time.Minute)
-				at, got, _ := strings.Cut(page.String(), "level")
-				if !strings.Contains(at, time.Now().Format("2006-01-02T15:04:05")) {
-					t.Errorf("time = %q, want %s", at, time.Now())
-				}
-				if got != want {
-					t.Errorf("line after the time = %q, want %q", got, want)
-				}
-			})
-		})
-	}
-}
-
-// BenchmarkRequestLine measures the line of a request.
-func BenchmarkRequestLine(b *testing.B) {
-	for _, format := range []string{"text", "json"} {
-		l, _ := logger(&config.Config{Log: config.Log{Level: "info", Format: format}}, io.Discard)
-		b.Run(format, func(b *testing.B) {
-			b.ReportAllocs()
-			for b.Loop() {
-				logging.Request(l.Logger, slog.LevelInfo, []slog.Attr{
-					slog.String("method", "GET"), slog.String("route", "/api/users/:id"), slog.Int("status", 200), slog.Duration("duration", 1234567),
-					slog.String("request", "req_01k9x7m2v4t8q3w5"), slog.String("client", "127.0.0.1"), slog.String("tenant", "default"), slog.String("key", "local"),
-				})
-			}
 		})
 	}
 }

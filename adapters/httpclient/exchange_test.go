@@ -85,7 +85,6 @@ func failures() []failure {
 	}{
 		{"reset after the request", reset, 0, fault.UnknownOutcome},
 		{"closed after the request", respond(""), 0, fault.UnknownOutcome},
-		{"hangs after the request", hang, 0, fault.UnknownOutcome},
 		{"an answer that is not HTTP", respond(canaryBody + "\r\n\r\n"), 0, fault.UnknownOutcome},
 		{"an unknown version of HTTP", respond("HTTP/" + canaryBody + " 200 OK\r\n\r\n"), 0, fault.UnknownOutcome},
 		{"a status that is no number", respond("HTTP/1.1 " + canaryBody + "\r\n\r\n"), 0, fault.UnknownOutcome},
@@ -110,7 +109,40 @@ func failures() []failure {
 			failure{name: a.name, written: true, status: a.status, kind: a.kind, options: served(false, a.peer)},
 			failure{name: a.name + ", over TLS", written: true, status: a.status, kind: a.kind, options: served(true, a.peer)})
 	}
-	return all
+	return append(all, expires("deadline exceeded after the request", false), expires("deadline exceeded after the request, over TLS", true))
+}
+
+// expires returns the failure of a server that never answers. The deadline passes when the server
+// has the request, however long that took.
+func expires(name string, over bool) failure {
+	arrived := make(chan struct{}, 1)
+	f := failure{name: name, written: true, kind: fault.UnknownOutcome}
+	f.options = served(over, func(c net.Conn, req *http.Request, nth int) bool {
+		arrived <- struct{}{}
+		return hang(c, req, nth)
+	})
+	f.ctx = func(t *testing.T) context.Context {
+		ctx, cancel := context.WithCancelCause(t.Context())
+		go func() {
+			select {
+			case <-arrived:
+			case <-ctx.Done():
+			}
+			cancel(context.DeadlineExceeded)
+		}()
+		return expired{ctx}
+	}
+	return f
+}
+
+// expired is a context that ends by its deadline.
+type expired struct{ context.Context }
+
+func (e expired) Err() error {
+	if e.Context.Err() == nil {
+		return nil
+	}
+	return context.DeadlineExceeded
 }
 
 func plain(address string) httpclient.Options {
@@ -173,22 +205,18 @@ func (f failure) try(t *testing.T) tried {
 	t.Helper()
 	o := f.options(t)
 	o.Attempts, o.MaxAnswer, o.Tokens = 1, 4<<10, fixed(canaryToken)
-	o.Timeout = 5 * time.Second
-	if strings.HasPrefix(f.name, "hangs") {
-		o.Timeout = 100 * time.Millisecond
-	}
-	ctx := t.Context()
-	if f.ctx != nil {
-		ctx = f.ctx(t)
+	o.Timeout = patience
+	if f.ctx == nil {
+		f.ctx = (*testing.T).Context
 	}
 	// Each failure has a client of its own: a second request might find the first one's connection
 	// kept or closed.
 	sdk, own := client(t, o), client(t, o)
 	var got tried
-	recorded, x := httpclient.Record(ctx)
+	recorded, x := httpclient.Record(f.ctx(t))
 	got.x = x
 	got.status, _, got.err = send(recorded, t, sdk, http.MethodPost, o.BaseURL+"/?key="+canaryQuery, `{"in":1}`, nil)
-	got.doErr = own.Do(ctx, httpclient.Request{Method: http.MethodPost, Path: "/?key=" + canaryQuery, In: 1, Out: new(int)})
+	got.doErr = own.Do(f.ctx(t), httpclient.Request{Method: http.MethodPost, Path: "/?key=" + canaryQuery, In: 1, Out: new(int)})
 	sdk.HTTP().CloseIdleConnections()
 	own.HTTP().CloseIdleConnections()
 	return got

@@ -104,7 +104,7 @@ func TestFindReadsChangedFiles(t *testing.T) {
 					t.Fatal(err)
 				}
 				tt.change(dir)
-				time.Sleep(2 * time.Second)
+				<-time.After(2 * time.Second)
 				got, err := d.Find("a")
 				if found := err == nil; got.HTML != tt.want || found != (tt.want != "") || !found && !fault.Is(err, fault.NotFound) {
 					t.Errorf("html = %q, %v; want %q", got.HTML, err, tt.want)

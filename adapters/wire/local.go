@@ -57,8 +57,11 @@ func loopback(host []byte) bool {
 		a, _ := netip.ParseAddr(string(inside)) // the zero Addr is not loopback
 		return closed && a == netip.IPv6Loopback()
 	}
+	if string(name) == "127.0.0.1" || bytes.EqualFold(name, []byte("localhost")) { // as in most requests
+		return true
+	}
 	a, _ := netip.ParseAddr(string(name)) // as above
-	return bytes.EqualFold(name, []byte("localhost")) || a.Is4() && a.IsLoopback()
+	return a.Is4() && a.IsLoopback()
 }
 
 // sameOrigin reports whether an Origin is that of the listener's own pages, which are

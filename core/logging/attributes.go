@@ -200,6 +200,9 @@ var tokenParts = []string{
 
 // mayHaveToken is a cheap test that avoids most searches by the expensive regular expression.
 func mayHaveToken(text string) bool {
+	if !strings.ContainsAny(text, "_.-= \t") { // one of which every part has
+		return false
+	}
 	lower := strings.ToLower(text)
 	return slices.ContainsFunc(tokenParts, func(part string) bool { return strings.Contains(lower, part) })
 }

@@ -14,6 +14,7 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"sync"
 	"time"
 )
 
@@ -76,15 +77,41 @@ func (h *handler) write(ctx context.Context, r slog.Record) error {
 	return h.next.Handle(ctx, out)
 }
 
+// Encoder is a handler that can write a line without a slog.Record, which would cost as much as
+// the line itself. It does not retain the attributes.
+type Encoder interface {
+	slog.Handler
+	Encode(at time.Time, level slog.Level, msg string, attrs []slog.Attr) error
+}
+
+// Request writes the line of a request, by far the most frequent line. It does not report an
+// outage, so it is never folded.
+func Request(log *slog.Logger, level slog.Level, attrs []slog.Attr) {
+	at := time.Now() //nolint:forbidigo // as slog does
+	h, ours := log.Handler().(*handler)
+	var to Encoder
+	if ours {
+		to, ours = h.next.(Encoder)
+	}
+	if !ours {
+		r := slog.NewRecord(at, level, RequestLine, 0) // the program counter would cost more than the line
+		r.AddAttrs(attrs...)
+		_ = log.Handler().Handle(context.Background(), r) // there is nowhere to report the error
+		return
+	}
+	clean := cleaned.Get().(*[]slog.Attr)
+	defer cleaned.Put(clean)
+	*clean = (*clean)[:0]
+	for _, a := range attrs {
+		*clean = h.cleaner.add(*clean, a, func(string) bool { return false })
+	}
+	_ = to.Encode(at, level, RequestLine, *clean)
+}
+
 // RequestLine is the text of a request's line.
 const RequestLine = "request"
 
-// Request writes the line of a request, by far the most frequent line.
-func Request(log *slog.Logger, level slog.Level, attrs []slog.Attr) {
-	r := slog.NewRecord(time.Now(), level, RequestLine, 0) //nolint:forbidigo // as slog does, without the program counter, which takes long
-	r.AddAttrs(attrs...)
-	_ = log.Handler().Handle(context.Background(), r) // there is nowhere to report the error
-}
+var cleaned = sync.Pool{New: func() any { return new([]slog.Attr) }}
 
 // has reports whether a line has an attribute.
 func has(r *slog.Record, key string) (found bool) {
@@ -125,16 +152,31 @@ func (c Caller) attrs() []slog.Attr {
 
 type callerKey struct{}
 
+// callerContext is a context with a caller. Each request makes one; context.WithValue would take
+// three allocations in place of one.
+type callerContext struct {
+	context.Context
+	caller Caller
+}
+
+// Value implements context.Context.
+func (c *callerContext) Value(key any) any {
+	if key == (callerKey{}) {
+		return &c.caller
+	}
+	return c.Context.Value(key)
+}
+
 // WithCaller returns a context whose log lines name the caller. Like the context's other values,
 // the caller outlives the request.
-func WithCaller(ctx context.Context, c Caller) context.Context {
-	return context.WithValue(ctx, callerKey{}, c)
-}
+func WithCaller(ctx context.Context, c Caller) context.Context { return &callerContext{ctx, c} }
 
 // callerOf returns the caller of the request, or the zero Caller outside of a request.
 func callerOf(ctx context.Context) Caller {
-	c, _ := ctx.Value(callerKey{}).(Caller)
-	return c
+	if c, ok := ctx.Value(callerKey{}).(*Caller); ok {
+		return *c
+	}
+	return Caller{}
 }
 
 // Act logs what a person did through the API or the admin listener, and its result. action is

@@ -12,16 +12,17 @@ import (
 
 // readFault assigns a Kind to the error of a read, which has changed nothing.
 func readFault(op string, err error) error {
-	var e *pgconn.PgError
-	var f *fault.Error
+	if err == nil {
+		return nil // before anything that only an error needs
+	}
+	_, classified := errors.AsType[*fault.Error](err)
+	e, answered := errors.AsType[*pgconn.PgError](err)
 	switch {
-	case err == nil:
-		return nil
-	case errors.As(err, &f):
+	case classified:
 		return err
 	case errors.Is(err, pgx.ErrNoRows):
 		return fault.Wrap(fault.NotFound, op, err)
-	case errors.As(err, &e) && refusal(e.Code) != fault.UnknownOutcome:
+	case answered && refusal(e.Code) != fault.UnknownOutcome:
 		return fault.Wrap(refusal(e.Code), op, err)
 	}
 	return fault.Wrap(fault.Unavailable, op, err)

@@ -14,8 +14,10 @@ import (
 // classify assigns a Kind to an error of SQLite. All these errors occur before the commit;
 // an error of the commit itself is an UnknownOutcome.
 func classify(op string, err error) error {
-	var f *fault.Error
-	if err == nil || errors.As(err, &f) {
+	if err == nil {
+		return nil
+	}
+	if _, classified := errors.AsType[*fault.Error](err); classified {
 		return err
 	}
 	return fault.Wrap(kindOf(err), op, err)
