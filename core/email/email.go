@@ -9,6 +9,7 @@ import (
 
 	"patchbay/core/fault"
 	"patchbay/core/idempotency"
+	"patchbay/core/template"
 )
 
 // Status is the state of a message.
@@ -67,6 +68,14 @@ type Message struct {
 	Attachments  []Attachment      `json:"attachments,omitempty"`
 	Tags         []string          `json:"tags,omitempty"`
 	Metadata     map[string]string `json:"metadata,omitempty"`
+	// Batch is the id of the batch that the message belongs to, if any. Personalizations are the
+	// copies that the message stands for; it then has no To, Cc and Bcc. A message of a batch without
+	// Personalizations is one copy.
+	Batch            string            `json:"batch,omitempty"`
+	Personalizations []Personalization `json:"personalizations,omitempty"`
+	// Source is the template that the personalizations are rendered with, as it was when the batch was
+	// accepted. It is nil if only a provider has the template.
+	Source *template.Source `json:"source,omitempty"`
 	// Parts is how many additional records hold the contents of the attachments; 0 if the
 	// message's own record holds them.
 	Parts    int       `json:"parts,omitempty"`
@@ -211,6 +220,12 @@ type Features struct {
 	// nil func means that it stores none.
 	Templates func(template string) bool
 
+	// Personalizations is the maximum number of personalizations in one call, of one recipient each; 0
+	// if each copy needs a call of its own.
+	Personalizations int
+	MergesData       bool // they may share a template that the provider stores, each with data of its own
+	MergesContent    bool // they may have a content of their own
+
 	// Limits lower than those of Draft.Check; 0 means no lower limit.
 	MaxRecipients  int // in to, cc and bcc together
 	MaxMetadata    int // bytes of names and values
@@ -233,7 +248,9 @@ func (f Features) Carry(m Message) error {
 	var lacks string
 	inline := slices.ContainsFunc(m.Attachments, func(a Attachment) bool { return a.ContentID != "" })
 	switch {
-	case m.TemplateID != "" && m.HTML == "" && m.Text == "" && !f.Stores(m.TemplateID):
+	case len(m.Personalizations) > 0 && !f.merges(m):
+		lacks = "personalizations"
+	case len(m.Personalizations) == 0 && m.TemplateID != "" && m.HTML == "" && m.Text == "" && !f.Stores(m.TemplateID):
 		lacks = "templateId"
 	case len(m.Attachments) > 0 && !f.Attachments, inline && !f.Inline, exceeds(f.MaxAttachments, m.AttachmentBytes()):
 		lacks = "attachments"

@@ -9,10 +9,10 @@ import (
 
 // Source is a template in Handlebars. Each part is empty if the template has no such part.
 type Source struct {
-	Name    string // welcome
-	Subject string
-	HTML    string
-	Text    string
+	Name    string `json:"name"` // welcome
+	Subject string `json:"subject,omitempty"`
+	HTML    string `json:"html,omitempty"`
+	Text    string `json:"text,omitempty"`
 }
 
 // Part names a part of a template, as errors and commands show it.

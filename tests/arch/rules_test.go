@@ -29,7 +29,7 @@ var rules = []rule{
 	{"core/idempotency", "core/fault", ""},
 	{"core/money", "core/fault", ""},
 	{"core/event", base, ""},
-	{"core/email", base, ""},
+	{"core/email", base + " core/template", ""},
 	{"core/payment", base, ""},
 	{"core/template", "", ""},
 	{"core/user", base, ""},
