@@ -7,6 +7,7 @@ import (
 	"encoding/hex"
 	"fmt"
 	"io"
+	"io/fs"
 	"log/slog"
 	"os"
 	"strings"
@@ -237,12 +238,23 @@ func newEmails(c *config.Config, store Storage, mailers []ports.Mailer, h hooks,
 	}), nil
 }
 
-// newTemplates reads the directory of templates. There are none without one.
-func newTemplates(c config.Templates, s environment) (ports.Templates, ports.TemplateRenderer, error) {
-	if c.Directory == "" {
-		return nil, nil, nil
+// TemplateDir returns the directory of templates. The default one need not be there.
+func TemplateDir(c config.Templates) (fs.FS, error) {
+	dir := os.DirFS(c.Directory)
+	if c.Directory == config.DefaultTemplates {
+		return dir, nil
 	}
-	templates, err := templatedir.Open(os.DirFS(c.Directory), handlebars.Valid, s.clock, s.log)
+	_, err := fs.Stat(dir, ".")
+	return dir, err
+}
+
+// newTemplates reads the directory of templates.
+func newTemplates(c config.Templates, s environment) (ports.Templates, ports.TemplateRenderer, error) {
+	dir, err := TemplateDir(c)
+	if err != nil {
+		return nil, nil, fmt.Errorf("mail.templates.directory: %w", err)
+	}
+	templates, err := templatedir.Open(dir, handlebars.Valid, s.clock, s.log)
 	if err != nil {
 		return nil, nil, fmt.Errorf("mail.templates.directory: %w", err)
 	}

@@ -35,7 +35,7 @@ const (
 // schedule says when a message that no provider accepted is retried. After the last retry the
 // message fails for good, unless a person retries it.
 var schedule = worker.Backoff{
-	5 * time.Second, 5 * time.Minute, 30 * time.Minute, 2 * time.Hour, 5 * time.Hour, 10 * time.Hour, 10 * time.Hour,
+	5 * time.Second, 20 * time.Second, time.Minute, 5 * time.Minute, 30 * time.Minute, 2 * time.Hour, 5 * time.Hour, 10 * time.Hour, 10 * time.Hour,
 }
 
 // Options configures a Service.
@@ -84,6 +84,7 @@ type Service struct {
 	places   worker.Places     // for messages sent right after they were accepted, or after a failover
 	memory   map[string]memory // by provider
 	running  guard.Group
+	backlog  backlog
 	lease    time.Duration
 }
 
