@@ -102,7 +102,7 @@ func cut(email string) (local, domain string, ok bool) {
 }
 
 func address(out *gomail.Msg, m email.Message) error {
-	from, err := formatted([]email.Address{m.From})
+	from, err := Mailboxes([]email.Address{m.From})
 	if err != nil {
 		return err
 	}
@@ -114,7 +114,7 @@ func address(out *gomail.Msg, m email.Message) error {
 		set  func(...string) error
 		list []email.Address
 	}{{out.To, m.To}, {out.Cc, m.Cc}, {replyTo, m.ReplyTo}} {
-		list, err := formatted(one.list)
+		list, err := Mailboxes(one.list)
 		if err != nil {
 			return err
 		}
@@ -127,7 +127,9 @@ func address(out *gomail.Msg, m email.Message) error {
 	return nil
 }
 
-func formatted(list []email.Address) ([]string, error) {
+// Mailboxes returns addresses as headers have them: "Ada" <ada@example.com>, in ASCII. It returns
+// Invalid for an address that is not valid.
+func Mailboxes(list []email.Address) ([]string, error) {
 	out := make([]string, len(list))
 	for i, a := range list {
 		ascii, err := ASCII(a.Email)
