@@ -190,6 +190,7 @@ func TestAFormThatIsRefused(t *testing.T) {
 		"a header with its own field":        {"h:to": {"eve@example.com"}},
 		"template variables that are a list": {"template": {"welcome"}, "t:variables": {"[1]"}},
 		"recipient variables without JSON":   {"recipient-variables": {"ada"}},
+		"a recipient of a batch twice":       {"to": {"ada@example.com, Ada@example.com"}, "recipient-variables": {"{}"}},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
