@@ -18,7 +18,7 @@ import (
 func storing(t *testing.T) (*mailgunmail.Mailer, *mailgunsim.Sim) {
 	t.Helper()
 	sim := mailgunsim.Start(t, mailgunsim.Options{})
-	sim.Store("greeting", mailgunsim.Version{Tag: "one", Template: "<p>Hello {{name}}</p>", Headers: map[string]string{"Subject": "From the template"}})
+	sim.Store("greeting", mailgunsim.Version{Active: true, Tag: "one", Template: "<p>Hello {{name}}</p>", Headers: map[string]string{"Subject": "From the template"}})
 	m, err := mailgunmail.New(mailgunmail.Options{
 		Name: "mailgun", Domain: sim.Domain(), APIKey: sim.Key(), Templates: map[string]string{"welcome": "greeting", "gone": "away"},
 		HTTP: httpclient.Options{BaseURL: sim.URL()},

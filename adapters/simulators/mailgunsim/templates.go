@@ -53,12 +53,11 @@ func (t *templates) Versions(name string) []Version {
 	return nil
 }
 
-// Store stores a template with one version.
-func (t *templates) Store(name string, v Version) {
+// Store stores a template with the given versions, of which there may be none.
+func (t *templates) Store(name string, versions ...Version) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	v.Active = true
-	t.put(name).versions = []Version{v}
+	t.put(name).versions = versions
 }
 
 // put returns a new template without versions. t.mu is held.
@@ -242,12 +241,24 @@ func (t *templates) update(w http.ResponseWriter, r *http.Request, h *held) {
 		refuse(w, http.StatusNotFound, "version not found")
 		return
 	}
+	v := h.versions[i]
+	if r.FormValue("template") != "" {
+		changed, wrong := versionOf(r, v.Tag)
+		if wrong != "" {
+			refuse(w, http.StatusBadRequest, wrong)
+			return
+		}
+		v.Template = changed.Template
+		if changed.Headers != nil {
+			v.Headers = changed.Headers
+		}
+	}
+	v.Comment = cmp.Or(r.FormValue("comment"), v.Comment)
 	if r.FormValue("active") == "yes" {
 		h.deactivate()
-		h.versions[i].Active = true
+		v.Active = true
 	}
-	h.versions[i].Template = cmp.Or(r.FormValue("template"), h.versions[i].Template)
-	h.versions[i].Comment = cmp.Or(r.FormValue("comment"), h.versions[i].Comment)
+	h.versions[i] = v
 	t.answer(w, r, h, &h.versions[i], "version has been updated")
 }
 

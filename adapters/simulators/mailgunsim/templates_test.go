@@ -85,7 +85,7 @@ func TestTemplatesThatAreRefused(t *testing.T) {
 		t.Run(tt.name, func(t *testing.T) {
 			t.Parallel()
 			s := mailgunsim.Start(t, mailgunsim.Options{})
-			s.Store("welcome", mailgunsim.Version{Tag: "1", Template: "x"})
+			s.Store("welcome", mailgunsim.Version{Active: true, Tag: "1", Template: "x"})
 			if status, answer := call(t, s, tt.method, tt.path, tt.form); status != tt.status {
 				t.Errorf("status = %d with %s, want %d", status, answer, tt.status)
 			}
@@ -101,7 +101,7 @@ func TestTemplatesThatAreRefused(t *testing.T) {
 	t.Run("in a message, which the domain does not store", func(t *testing.T) {
 		t.Parallel()
 		s := mailgunsim.Start(t, mailgunsim.Options{})
-		s.Store("welcome", mailgunsim.Version{Tag: "1", Template: "x"})
+		s.Store("welcome", mailgunsim.Version{Active: true, Tag: "1", Template: "x"})
 		if status, answer := submit(t, s, s.Key(), simple(url.Values{"text": nil, "template": {"bye"}})); status != http.StatusBadRequest {
 			t.Errorf("status = %d with %s, want 400", status, answer)
 		}
