@@ -1,5 +1,5 @@
 // Package cli implements the command line: serve, check, console, keys, storage, payments,
-// data, simulate, version.
+// templates, data, simulate, version.
 package cli
 
 import (
