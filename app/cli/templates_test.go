@@ -206,6 +206,12 @@ func TestAPushThatFails(t *testing.T) {
 			r.sendgrid.Store("d-17")
 			r.mailgun.Inject(faultserver.Fault{Mishap: mailgunsim.Magnificent(), Standing: true})
 		}, "the provider gave no answer that can be trusted"},
+		{"what answers in the end is not Mailgun", func(_ *testing.T, r *templatesRig) {
+			r.sendgrid.Store("d-17")
+			r.mailgun.Inject(faultserver.Fault{
+				Match: func(r *http.Request, _ []byte) bool { return r.Method == http.MethodPost }, Mishap: mailgunsim.Magnificent(),
+			})
+		}, "the provider gave no answer that can be trusted"},
 		{"the provider is away", func(_ *testing.T, r *templatesRig) {
 			r.sendgrid.Store("d-17")
 			r.mailgun.Inject(faultserver.Fault{Mishap: faultserver.Page(http.StatusBadGateway), Standing: true})
