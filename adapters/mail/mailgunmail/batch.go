@@ -95,8 +95,8 @@ func separator(i int) string {
 // contentOf returns the content of a copy, with the subject of the message if it has none.
 func contentOf(m email.Message, i int) (template.Content, error) {
 	p := m.Personalizations[i]
-	if len(p.To) != 1 || p.Content == nil {
-		return template.Content{}, notMergeable(fmt.Sprintf("personalizations[%d]", i), "a copy must have a content and one recipient")
+	if p.Content == nil {
+		return template.Content{}, notMergeable(fmt.Sprintf("personalizations[%d]", i), "a copy has no content")
 	}
 	content := *p.Content
 	content.Subject = cmp.Or(content.Subject, m.Subject)
@@ -141,6 +141,8 @@ func mergeable(c, first template.Content) bool {
 	})
 }
 
+const notMergeableCode = "not_mergeable"
+
 func notMergeable(param, why string) error {
-	return fault.InvalidParam(param, "not_mergeable", "the copies cannot be sent together: "+why)
+	return fault.InvalidParam(param, notMergeableCode, "the copies cannot be sent together: "+why)
 }

@@ -98,7 +98,6 @@ func TestABatchThatMailgunWouldChangeIsNotSent(t *testing.T) {
 		{"a part that the first copy lacks", "personalizations[1]", second(func(p *email.Personalization) { p.Content.HTML = "<p>" })},
 		{"no part that the first copy has", "personalizations[1]", second(func(p *email.Personalization) { p.Content.Text = "" })},
 		{"an address with a +", "personalizations[1]", second(func(p *email.Personalization) { p.To[0].Email = "reader+1@example.com" })},
-		{"two recipients of a copy", "personalizations[1]", second(func(p *email.Personalization) { p.To = append(p.To, email.Address{Email: "eve@example.com"}) })},
 		{"a copy without content", "personalizations[1]", second(func(p *email.Personalization) { p.Content = nil })},
 		{"headers that take more than 16 kB", "personalizations", func(m *email.Message) {
 			m.Headers = map[string]string{}
@@ -121,6 +120,21 @@ func TestABatchThatMailgunWouldChangeIsNotSent(t *testing.T) {
 				t.Errorf("%d requests were made, want none", n)
 			}
 		})
+	}
+}
+
+// The core splits what is invalid, but not what may have been sent already.
+func TestABatchThatMayHaveBeenSentIsLeftToOtherProviders(t *testing.T) {
+	t.Parallel()
+	sim := mailgunsim.Start(t, mailgunsim.Options{})
+	m := copies(2)
+	m.Personalizations[1].To[0].Email = "reader+1@example.com"
+	m.Attempts = []email.Attempt{{ID: "att_1", Outcome: email.Ambiguous}, {ID: "att_2", Outcome: email.Attempting}}
+	if _, err := patient(t, sim).Send(t.Context(), m); !fault.Is(err, fault.Unsupported) {
+		t.Errorf("error = %v, want kind %v", err, fault.Unsupported)
+	}
+	if n := len(sim.Requests()); n != 0 {
+		t.Errorf("%d requests were made, want none", n)
 	}
 }
 

@@ -52,7 +52,7 @@ func newForm(m email.Message) (*form, error) {
 		f.add("h:Reply-To", strings.Join(replyTo, ", "))
 	}
 	f.add("h:Message-Id", "<"+m.MessageID+">")
-	f.add("h:Date", m.CreatedAt.Format(time.RFC1123Z))
+	f.add("h:Date", m.Date().Format(time.RFC1123Z))
 	for name, value := range m.Headers {
 		f.add("h:"+name, mime.QEncoding.Encode("utf-8", value))
 	}

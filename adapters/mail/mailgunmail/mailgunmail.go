@@ -102,7 +102,8 @@ func (g *Mailer) Features() email.Features {
 }
 
 // Send implements ports.Mailer. Invalid with the code not_mergeable means that Mailgun would not send
-// the copies of a batch together as they are; alone each of them can be sent.
+// the copies of a batch together as they are; alone each of them can be sent. If an earlier attempt may
+// have sent them, they must stay together, and the error is Unsupported: another provider may send them.
 func (g *Mailer) Send(ctx context.Context, m email.Message) (email.Receipt, error) {
 	if err := g.Features().Carry(m); err != nil {
 		return email.Receipt{}, err
@@ -131,6 +132,9 @@ func (g *Mailer) requestOf(m email.Message) (submit, error) {
 	switch {
 	case len(m.Personalizations) > 1:
 		f, err := batch(m)
+		if e := fault.From(err); err != nil && e.Code == notMergeableCode && m.HasOutcome(email.Ambiguous) {
+			e.Kind = fault.Unsupported
+		}
 		return g.form(f), err
 	case len(m.Personalizations) == 1:
 		alone, err := only(m)

@@ -138,8 +138,8 @@ func Mailboxes(list []email.Address) ([]string, error) {
 			return nil, err
 		}
 		parsed, err := mail.ParseAddress(ascii) // without the quotes of the local part, which String writes
-		if err != nil {
-			return nil, err
+		if err != nil {                         // whose text may quote the address
+			return nil, fault.New(fault.Invalid, "invalid_address", "an address must look like ada@example.com")
 		}
 		parsed.Name = a.Name
 		out[i] = parsed.String()

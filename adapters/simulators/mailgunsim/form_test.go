@@ -128,7 +128,7 @@ func TestAFormIsDeliveredAsMIME(t *testing.T) {
 func TestTheFilesOfAFormAreInTheMessage(t *testing.T) {
 	t.Parallel()
 	all := accepted(t, simple(nil), [2]string{"attachment", "invoice.png"}, [2]string{"inline", "logo.png"})
-	for _, want := range []string{`attachment; filename="invoice.png"`, `inline; filename="logo.png"`, "<logo.png>"} {
+	for _, want := range []string{`attachment; filename=invoice.png`, `inline; filename=logo.png`, "<logo.png>"} {
 		if !strings.Contains(string(all[0].Raw), want) {
 			t.Errorf("%q is not in the message:\n%s", want, all[0].Raw)
 		}
