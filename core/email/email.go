@@ -178,7 +178,7 @@ type Outcome string
 
 // The outcomes of an attempt. Only Attempting and Ambiguous leave open whether mail was sent.
 const (
-	Attempting       Outcome = "attempting" // durable before the call; after a crash it means Ambiguous
+	Attempting       Outcome = "attempting" // durable before the call; the outcome is unknown after a crash
 	Accepted         Outcome = "accepted"
 	RejectedMessage  Outcome = "rejected_message"  // the message is refused permanently, at any provider
 	RefusedHere      Outcome = "refused_here"      // this provider refuses this message permanently; another may accept it
@@ -200,6 +200,9 @@ type Attempt struct {
 	Answer    *fault.Answer `json:"answer,omitempty"`
 	StartedAt time.Time     `json:"startedAt"`
 	EndedAt   time.Time     `json:"endedAt,omitzero"`
+	// Repeats counts the repeats of the call while the outcome was unknown: see Features.KeyMemory. Code,
+	// Message and Answer are then those of the last call, also while the attempt is still Attempting.
+	Repeats int `json:"repeats,omitempty"`
 }
 
 // Receipt is a provider's response to a message that it has accepted.
@@ -219,6 +222,14 @@ type Features struct {
 	// Templates reports whether the provider stores a template, by the name that messages give it. A
 	// nil func means that it stores none.
 	Templates func(template string) bool
+
+	// KeyMemory is for how long the provider remembers the id of an attempt. Until then it answers a
+	// repeat of the call, with the same message, as it answered the first, and sends nothing again. 0
+	// means that a repeat would be sent again.
+	KeyMemory time.Duration
+	// Labels reports whether the provider can keep a tag, which has no name, or an entry of the
+	// metadata. A nil func means that it can keep any.
+	Labels func(name, value string) bool
 
 	// Personalizations is the maximum number of personalizations in one call, of one recipient each; 0
 	// if each copy needs a call of its own.
@@ -258,9 +269,9 @@ func (f Features) Carry(m Message) error {
 		lacks = "to"
 	case len(m.Headers) > 0 && !f.Headers:
 		lacks = "headers"
-	case len(m.Tags) > f.Tags:
+	case len(m.Tags) > f.Tags, f.Labels != nil && slices.ContainsFunc(m.Tags, func(tag string) bool { return !f.Labels("", tag) }):
 		lacks = "tags"
-	case len(m.Metadata) > 0 && !f.Metadata, exceeds(f.MaxMetadata, m.metadataBytes()):
+	case len(m.Metadata) > 0 && !f.Metadata, exceeds(f.MaxMetadata, m.metadataBytes()), !f.keeps(m.Metadata):
 		lacks = "metadata"
 	case len(m.ReplyTo) > 1 && !f.MultiReply:
 		lacks = "replyTo"
@@ -275,6 +286,16 @@ func (f Features) Carry(m Message) error {
 // Stores reports whether the provider stores a template.
 func (f Features) Stores(template string) bool {
 	return template != "" && f.Templates != nil && f.Templates(template)
+}
+
+// keeps reports whether the provider can keep all entries of the metadata.
+func (f Features) keeps(metadata map[string]string) bool {
+	for name, value := range metadata {
+		if f.Labels != nil && !f.Labels(name, value) {
+			return false
+		}
+	}
+	return true
 }
 
 func exceeds(limit, n int) bool { return limit > 0 && n > limit }
