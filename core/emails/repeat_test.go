@@ -165,6 +165,26 @@ func TestAnAttemptOfAProcessThatDiedIsRepeated(t *testing.T) {
 	}
 }
 
+// A process that has lost its claim comes with an outcome that is unknown: whoever has the claim by now
+// goes on as before.
+func TestALateDoubtChangesNothing(t *testing.T) {
+	repeating(t, []reaction{{err: errNoAnswer}, {err: errNoAnswer}}, func(t *testing.T, r *repeats) {
+		r.first.reactions[0].wake = make(chan struct{})
+		one, _ := r.start(t, "one", clock.System{}, time.Time{})
+		m := r.accept(t, one, email.AtMostOnce)
+		<-time.After(3 * time.Minute) // the lease is over, and the call was repeated
+		r.wantCalls(t, 2)
+		close(r.first.reactions[0].wake)
+		<-time.After(time.Minute)
+		r.wantCalls(t, 2)
+		got := r.want(t, one, m.ID, email.Sending, "first:attempting ", 0, 0)
+		equal(t, "repeats", got.Attempts[0].Repeats, 1)
+		<-time.After(10 * time.Minute)
+		r.want(t, one, m.ID, email.Sent, "first:accepted ", 1, 0)
+		r.wantCalls(t, 3)
+	})
+}
+
 // The message failed over, and so its record is in the queue of another provider when the process
 // dies: the call is repeated at the provider of the attempt.
 func TestTheCallIsRepeatedAtTheProviderOfTheAttempt(t *testing.T) {
@@ -207,14 +227,20 @@ func TestAProcessThatWasPausedForTooLongDoesNotCall(t *testing.T) {
 
 // One clock that says that the attempt is too old, or was not made yet, is enough.
 func TestNoCallIsRepeatedThatAClockCallsForgotten(t *testing.T) {
-	for name, by := range map[string]time.Duration{"a day ahead": 25 * time.Hour, "80 hours behind": -80 * time.Hour} {
+	for name, tt := range map[string]struct{ gateway, store time.Duration }{
+		"the gateway's is a day ahead":     {25 * time.Hour, 0},
+		"the gateway's is 80 hours behind": {-80 * time.Hour, 0},
+		"the store's is a day ahead":       {0, 25 * time.Hour},
+	} {
 		t.Run(name, func(t *testing.T) {
 			repeating(t, []reaction{{takes: true, err: errNoAnswer}}, func(t *testing.T, r *repeats) {
-				set := &skewed{}
-				s, _ := r.start(t, "one", set, time.Time{})
+				gateway, store := &skewed{}, &skewed{}
+				r.journal = memjournal.New(store)
+				s, _ := r.start(t, "one", gateway, time.Time{})
 				m := r.accept(t, s, email.AtMostOnce)
 				<-time.After(time.Second)
-				set.set(by)
+				gateway.set(tt.gateway)
+				store.set(tt.store)
 				<-time.After(5 * time.Minute)
 				r.want(t, s, m.ID, email.Unknown, "first:ambiguous ", 1, 0)
 				r.wantCalls(t, 1)
