@@ -24,6 +24,9 @@ func (s *Service) handle(ctx context.Context, c ports.Claim) error {
 		s.resolve(ctx, st, c)
 		return nil
 	}
+	if ready, err := s.isBatchStored(ctx, st); !ready {
+		return err
+	}
 	if s.possiblySent(st.message) {
 		_ = s.saveOutcome(ctx, &st, outcome{}, func(st *stored) { s.dequeue(st, email.Unknown) }) // as above
 		return nil
@@ -72,6 +75,10 @@ func (s *Service) send(ctx context.Context, st stored, at string) {
 		return
 	}
 	defer release()
+	if st.message.Splitting {
+		s.split(ctx, &st)
+		return
+	}
 	if err := s.loadFiles(ctx, &st); err != nil {
 		s.Log.ErrorContext(ctx, "files of an email are not read", "email", st.message.ID, "tenant", st.message.Tenant, "error", err)
 		if fault.Is(err, fault.NotFound) || fault.Is(err, fault.Internal) {
@@ -86,8 +93,17 @@ func (s *Service) send(ctx context.Context, st stored, at string) {
 		s.postpone(ctx, &st)
 		return
 	}
+	if mustSplit(st.message, providers[0]) {
+		s.split(ctx, &st)
+		return
+	}
 	if next := providers[0].Name(); next != at {
 		s.handOver(ctx, &st, next)
+		return
+	}
+	if err := s.loadCopies(&st); err != nil {
+		s.Log.ErrorContext(ctx, "copies of an email are not rendered", "email", st.message.ID, "tenant", st.message.Tenant, "error", err)
+		s.postpone(ctx, &st)
 		return
 	}
 	id, err := s.beginAttempt(ctx, &st, at)
@@ -122,7 +138,7 @@ func (s *Service) candidates(m email.Message) []ports.Mailer {
 // eligible lists the providers that can carry the message and have not refused it.
 func eligible(m email.Message, mailers []ports.Mailer) []ports.Mailer {
 	return slices.DeleteFunc(slices.Clone(mailers), func(p ports.Mailer) bool {
-		return p.Features().Carry(m) != nil || m.RefusedBy(p.Name())
+		return carry(p.Features(), m) != nil || m.RefusedBy(p.Name())
 	})
 }
 
@@ -196,6 +212,10 @@ func (s *Service) beginAttempt(ctx context.Context, st *stored, provider string)
 // decide says what becomes of a message that its last attempt did not send.
 func (s *Service) decide(st *stored, o email.Outcome, after time.Duration) {
 	switch {
+	case o == email.RejectedMessage && mayBeSplit(st.message):
+		st.message.Splitting = true
+		s.retryAt(st, s.Clock.Now())
+		return
 	case o == email.RejectedMessage, refusedEverywhere(st.message, s.Mailers):
 		s.dequeue(st, email.Failed)
 		return
@@ -270,7 +290,7 @@ func (s *Service) checkFeatures(m email.Message) error {
 	}
 	var first error
 	for _, mailer := range s.Mailers {
-		err := mailer.Features().Carry(m)
+		err := carry(mailer.Features(), m)
 		if err == nil {
 			return nil
 		}
