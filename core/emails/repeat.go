@@ -77,13 +77,17 @@ func (s *Service) repeat(ctx context.Context, st *stored, mailer ports.Mailer) {
 		return
 	}
 	defer release()
-	err := s.loadFiles(ctx, st)
-	if err != nil {
+	if err := s.loadFiles(ctx, st); err != nil {
 		s.Log.ErrorContext(ctx, "files of an email are not read", "email", st.message.ID, "tenant", st.message.Tenant, "error", err)
 		if fault.Is(err, fault.NotFound) || fault.Is(err, fault.Internal) {
 			s.endRepeats(ctx, st, err)
 		}
 		return // otherwise the lease expires
+	}
+	if err := s.loadCopies(st); err != nil {
+		s.Log.ErrorContext(ctx, "copies of an email are not rendered", "email", st.message.ID, "tenant", st.message.Tenant, "error", err)
+		s.endRepeats(ctx, st, err)
+		return
 	}
 	receipt, err := s.callRemembered(ctx, mailer, st)
 	switch {

@@ -10,6 +10,7 @@ import (
 	"patchbay/adapters/clock"
 	"patchbay/core/email"
 	"patchbay/core/fault"
+	"patchbay/core/idempotency"
 	"patchbay/core/user"
 	"patchbay/core/webhook"
 	"patchbay/ports"
@@ -351,6 +352,33 @@ func TestAnEventEndsTheRepeats(t *testing.T) {
 type told struct{ n email.Notification }
 
 func (o told) Notification(webhook.Event) (email.Notification, bool, error) { return o.n, true, nil }
+
+// The copies of a batch that one call carries are rendered again for a repeat, and say the same.
+func TestACallOfSeveralCopiesIsRepeatedWhole(t *testing.T) {
+	provider := merging("first", fails(1, fault.UnknownOutcome))
+	provider.features.KeyMemory = memory
+	withBatches(t, []*line{provider}, func(t *testing.T, o *batchRig) {
+		d := batchOf(3)
+		d.Delivery = email.AtMostOnce
+		b, _, err := o.AcceptBatch(t.Context(), tenant, d, idempotency.Key{})
+		if err != nil {
+			t.Fatal(err)
+		}
+		<-time.After(time.Minute)
+		page, err := o.List(t.Context(), tenant, ports.Filter{Customer: b.ID}, "", 10)
+		if err != nil || len(page.Messages) != 1 {
+			t.Fatalf("%+v, %v, want one message", page, err)
+		}
+		equal(t, "attempts", outcomes(page.Messages[0]), "first:accepted ")
+		equal(t, "calls", len(provider.calls), 2)
+		for address, texts := range provider.sent { // this double remembers nothing
+			if len(texts) != 2 || texts[0] != texts[1] {
+				t.Errorf("%s was to get %q, want the same text twice", address, texts)
+			}
+		}
+		equal(t, "recipients", len(provider.sent), 3)
+	})
+}
 
 // A process dies again and again, at any moment of the repeats.
 func TestRepeatsGoOnAfterEveryRestart(t *testing.T) {

@@ -136,8 +136,8 @@ func (h *Hook) Notification(e webhook.Event) (email.Notification, bool, error) {
 		return email.Notification{}, false, fault.New(fault.Invalid, "invalid_payload", "the object of an event cannot be read")
 	}
 	n := email.Notification{
-		Event: names[o.Type], Message: o.Data.Tags[email.IDVariable], Attempt: o.Data.Tags[email.AttemptVariable],
-		Tenant: o.Data.Tags.tenant(), Reference: o.Data.EmailID, Recipient: address(o.Data.To[0]), At: o.at(e.Created),
+		Event: names[o.Type], Message: o.Data.Tags.mark(email.IDVariable), Attempt: o.Data.Tags.mark(email.AttemptVariable),
+		Tenant: o.Data.Tags.mark(email.TenantVariable), Reference: o.Data.EmailID, Recipient: address(o.Data.To[0]), At: o.at(e.Created),
 	}
 	if b := o.Data.Bounce; n.Event == email.EventBounced && slices.Contains(notTried, b.SubType) {
 		n.Event = email.EventRejected
@@ -148,12 +148,12 @@ func (h *Hook) Notification(e webhook.Event) (email.Notification, bool, error) {
 	return n, true, nil
 }
 
-// tenant returns the tenant that a message is marked with.
-func (t tags) tenant() string {
-	if raw, err := hex.DecodeString(t[tenantHex]); err == nil && len(raw) > 0 {
+// mark returns the value of a mark, which may be in hexadecimal.
+func (t tags) mark(name string) string {
+	if raw, err := hex.DecodeString(t[name+inHex]); err == nil && len(raw) > 0 {
 		return string(raw)
 	}
-	return t[email.TenantVariable]
+	return t[name]
 }
 
 // address returns the address of a recipient, which may be written with a name.

@@ -110,16 +110,19 @@ var quoting = strings.NewReplacer(`\`, `\\`, `"`, `\"`)
 const (
 	// tagName is the name of the tag that holds the first tag of a message; the others are tag_2, tag_3 …
 	tagName = "tag"
-	// tenantHex is the mark of a tenant whose name has a character that no tag may have: in hexadecimal.
-	tenantHex = email.TenantVariable + "_hex"
+	// inHex ends the name of a mark whose value has a character that no tag may have, such as the dot of
+	// a tenant or of the id of a message in a batch: it is then in hexadecimal.
+	inHex = "_hex"
 )
 
 // tagsOf returns what Resend is to keep with the message: its metadata, the marks, and its tags.
 func tagsOf(m email.Message) (all []tag) {
 	kept := m.Variables()
-	if tenant := kept[email.TenantVariable]; tenant != "" && !isTagText(tenant) {
-		delete(kept, email.TenantVariable)
-		kept[tenantHex] = hex.EncodeToString([]byte(tenant))
+	for _, mark := range []string{email.IDVariable, email.TenantVariable, email.AttemptVariable} {
+		if value := kept[mark]; value != "" && !isTagText(value) {
+			delete(kept, mark)
+			kept[mark+inHex] = hex.EncodeToString([]byte(value))
+		}
 	}
 	for _, name := range slices.Sorted(maps.Keys(kept)) {
 		all = append(all, tag{name, kept[name]})

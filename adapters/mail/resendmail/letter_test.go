@@ -109,13 +109,14 @@ func TestARepeatIsTheSameRequest(t *testing.T) {
 	}
 }
 
-// A tenant may have a dot, which a tag may not.
-func TestAnyTenantIsMarked(t *testing.T) {
+// A tenant and the id of a message in a batch may have a dot, which a tag may not.
+func TestAnyMessageIsMarked(t *testing.T) {
 	t.Parallel()
 	m := message()
-	m.Tenant = "acme.eu"
-	if got := sent(t, m)[0].body; !strings.Contains(got, `{"name":"patchbay_tenant_hex","value":"61636d652e6575"}`) || strings.Contains(got, `"patchbay_tenant"`) {
-		t.Errorf("got %s, want the tenant in hexadecimal alone", got)
+	m.ID, m.Tenant = "msg_1.0.2", "acme.eu"
+	want := `"tags":[{"name":"patchbay_attempt","value":"att_1"},{"name":"patchbay_message_hex","value":"6d73675f312e302e32"},{"name":"patchbay_tenant_hex","value":"61636d652e6575"}]`
+	if got := sent(t, m)[0].body; !strings.Contains(got, want) {
+		t.Errorf("got %s, want %s", got, want)
 	}
 }
 

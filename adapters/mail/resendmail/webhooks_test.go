@@ -262,24 +262,24 @@ func TestTheMarksOfAMessage(t *testing.T) {
 	type more = resendsim.Event
 	for name, c := range map[string]struct {
 		tags any
-		want string // the tenant
+		want string // the tenant and the message
 	}{
-		"an object":         {more{"patchbay_message": "msg_1", "patchbay_tenant": "acme"}, "acme"},
-		"a list":            {[]more{{"name": "patchbay_message", "value": "msg_1"}, {"name": "patchbay_tenant", "value": "acme"}}, "acme"},
-		"a tenant in hex":   {more{"patchbay_message": "msg_1", "patchbay_tenant_hex": "61636d652e6575"}, "acme.eu"},
-		"no tags":           {nil, ""},
-		"tags of others":    {more{"category": "welcome"}, ""},
-		"an empty list":     {[]more{}, ""},
-		"in other letters":  {more{"patchbay_tenant": "acme", "Patchbay_Tenant": "other"}, "acme"},
-		"a hex that is bad": {more{"patchbay_tenant": "acme", "patchbay_tenant_hex": "?"}, "acme"},
+		"an object":         {more{"patchbay_message": "msg_1", "patchbay_tenant": "acme"}, "acme msg_1"},
+		"a list":            {[]more{{"name": "patchbay_message", "value": "msg_1"}, {"name": "patchbay_tenant", "value": "acme"}}, "acme msg_1"},
+		"in hexadecimal":    {more{"patchbay_message_hex": "6d73675f312e30", "patchbay_tenant_hex": "61636d652e6575"}, "acme.eu msg_1.0"},
+		"no tags":           {nil, " "},
+		"tags of others":    {more{"category": "welcome"}, " "},
+		"an empty list":     {[]more{}, " "},
+		"in other letters":  {more{"patchbay_tenant": "acme", "Patchbay_Tenant": "other"}, "acme "},
+		"a hex that is bad": {more{"patchbay_tenant": "acme", "patchbay_tenant_hex": "?"}, "acme "},
 	} {
 		body := resendsim.Body(resendsim.EventOf(about, "email.delivered", []string{"ada@example.com"}, now, more{"tags": c.tags}))
 		events, err := hook.Verify(t.Context(), body, getter(signed(t, secretNew, "msg_2", body, now)))
 		if err != nil {
 			t.Fatal(err)
 		}
-		if n, ok, err := hook.Notification(events[0]); err != nil || !ok || n.Tenant != c.want {
-			t.Errorf("%s: %+v, %v, %v; want the tenant %q", name, n, ok, err, c.want)
+		if n, ok, err := hook.Notification(events[0]); err != nil || !ok || n.Tenant+" "+n.Message != c.want {
+			t.Errorf("%s: %+v, %v, %v; want the marks %q", name, n, ok, err, c.want)
 		}
 	}
 }
