@@ -5,7 +5,9 @@ package email
 import (
 	"encoding/json"
 	"slices"
+	"strings"
 	"time"
+	"unicode"
 
 	"patchbay/core/fault"
 	"patchbay/core/idempotency"
@@ -112,6 +114,15 @@ type Message struct {
 	Restore *time.Time `json:"restore,omitempty"`
 }
 
+// Date returns the date of the message, which is the same at every attempt and provider: when it was
+// accepted, or is due.
+func (m Message) Date() time.Time {
+	if m.SendAt.After(m.CreatedAt) {
+		return m.SendAt
+	}
+	return m.CreatedAt
+}
+
 // HasAttempt reports whether the message has an attempt with this id.
 func (m Message) HasAttempt(id string) bool {
 	return slices.ContainsFunc(m.Attempts, func(a Attempt) bool { return a.ID == id })
@@ -179,43 +190,6 @@ type Recipient struct {
 	Fates  []Fate `json:"fates,omitempty"` // one per copy that a provider has reported on
 }
 
-// Outcome is how an attempt ended.
-type Outcome string
-
-// The outcomes of an attempt. Only Attempting and Ambiguous leave open whether mail was sent.
-const (
-	Attempting       Outcome = "attempting" // durable before the call; the outcome is unknown after a crash
-	Accepted         Outcome = "accepted"
-	RejectedMessage  Outcome = "rejected_message"  // the message is refused permanently, at any provider
-	RefusedHere      Outcome = "refused_here"      // this provider refuses this message permanently; another may accept it
-	ProviderUnusable Outcome = "provider_unusable" // a problem of the account: credentials, quota, domain
-	NotAccepted      Outcome = "not_accepted"      // proved: nothing was sent
-	Ambiguous        Outcome = "ambiguous"
-)
-
-// Attempt is one attempt to send a message through one provider.
-type Attempt struct {
-	ID        string  `json:"id"`       // att_…
-	Provider  string  `json:"provider"` // empty if no provider could carry the message
-	Outcome   Outcome `json:"outcome"`
-	Reference string  `json:"reference,omitempty"` // the provider's id of the message
-	Marked    bool    `json:"marked,omitempty"`    // the message carries the attempt's id; false for mail of an earlier version
-	Code      string  `json:"code,omitempty"`
-	Message   string  `json:"message,omitempty"` // without addresses and secrets
-	// Answer is the provider's response, if there was one and it did not accept the message.
-	Answer    *fault.Answer `json:"answer,omitempty"`
-	StartedAt time.Time     `json:"startedAt"`
-	EndedAt   time.Time     `json:"endedAt,omitzero"`
-	// Repeats counts the repeats of the call while the outcome was unknown: see Features.KeyMemory. Code,
-	// Message and Answer are then those of the last call, also while the attempt is still Attempting.
-	Repeats int `json:"repeats,omitempty"`
-}
-
-// Receipt is a provider's response to a message that it has accepted.
-type Receipt struct {
-	Reference string // the provider's id of the message, empty if it gives none
-}
-
 // Features says what a mail provider supports beyond a plain message. A message that needs
 // anything else is refused with Unsupported before it is sent.
 type Features struct {
@@ -225,6 +199,7 @@ type Features struct {
 	Tags        int // maximum number
 	Metadata    bool
 	MultiReply  bool // more than one ReplyTo
+	UTF8        bool // addresses whose local part is not ASCII (RFC 6531)
 	// Templates reports whether the provider stores a template, by the name that messages give it. A
 	// nil func means that it stores none.
 	Templates func(template string) bool
@@ -275,13 +250,16 @@ func (f Features) Carry(m Message) error {
 		lacks = "to"
 	case len(m.Headers) > 0 && !f.Headers:
 		lacks = "headers"
-	case len(m.Tags) > f.Tags, f.Labels != nil && slices.ContainsFunc(m.Tags, func(tag string) bool { return !f.Labels("", tag) }):
+	case len(m.Tags) > f.Tags, !f.keepsTags(m.Tags):
 		lacks = "tags"
-	case len(m.Metadata) > 0 && !f.Metadata, exceeds(f.MaxMetadata, m.metadataBytes()), !f.keeps(m.Metadata):
+	case len(m.Metadata) > 0 && !f.Metadata, exceeds(f.MaxMetadata, m.metadataBytes()), !f.keepsMetadata(m.Metadata):
 		lacks = "metadata"
 	case len(m.ReplyTo) > 1 && !f.MultiReply:
 		lacks = "replyTo"
-	default:
+	case !f.UTF8:
+		lacks = m.needsUTF8()
+	}
+	if lacks == "" {
 		return nil
 	}
 	return &fault.Error{
@@ -294,14 +272,31 @@ func (f Features) Stores(template string) bool {
 	return template != "" && f.Templates != nil && f.Templates(template)
 }
 
-// keeps reports whether the provider can keep all entries of the metadata.
-func (f Features) keeps(metadata map[string]string) bool {
-	for name, value := range metadata {
-		if f.Labels != nil && !f.Labels(name, value) {
-			return false
+// needsUTF8 returns the field with an address whose local part is not ASCII, or "".
+func (m *Message) needsUTF8() string {
+	for _, field := range []struct {
+		name string
+		list []Address
+	}{{"from", []Address{m.From}}, {"to", m.To}, {"cc", m.Cc}, {"bcc", m.Bcc}, {"replyTo", m.ReplyTo}} {
+		if slices.ContainsFunc(field.list, Address.needsUTF8) {
+			return field.name
 		}
 	}
-	return true
+	for _, p := range m.Personalizations {
+		if slices.ContainsFunc(p.To, Address.needsUTF8) {
+			return "personalizations"
+		}
+	}
+	return ""
+}
+
+func (a Address) needsUTF8() bool {
+	for i := strings.LastIndexByte(a.Email, '@') - 1; i >= 0; i-- {
+		if a.Email[i] > unicode.MaxASCII {
+			return true
+		}
+	}
+	return false
 }
 
 func exceeds(limit, n int) bool { return limit > 0 && n > limit }

@@ -156,12 +156,15 @@ func (t tags) mark(name string) string {
 	return t[name]
 }
 
-// address returns the address of a recipient, which may be written with a name.
+// address returns the address of a recipient, which may be written with a name. A local part that needs
+// quotes has them.
 func address(text string) string {
-	if parsed, err := mail.ParseAddress(text); err == nil {
-		return parsed.Address
+	parsed, err := mail.ParseAddress(text)
+	if err != nil {
+		return text
 	}
-	return text
+	written := mail.Address{Address: parsed.Address}
+	return strings.Trim(written.String(), "<>")
 }
 
 // smtpCode matches an enhanced status code (RFC 3463), or a reply code of SMTP.

@@ -6,6 +6,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"maps"
+	"mime"
 	"regexp"
 	"slices"
 	"strings"
@@ -66,7 +67,9 @@ func requestOf(m email.Message) ([]byte, error) {
 		}
 	}
 	l.Headers = map[string]string{"Message-ID": "<" + m.MessageID + ">"}
-	maps.Copy(l.Headers, m.Headers)
+	for name, value := range m.Headers {
+		l.Headers[name] = mime.QEncoding.Encode("utf-8", value) // ASCII, whether Resend encodes it or not
+	}
 	for _, a := range m.Attachments {
 		if a.Filename == "" {
 			return nil, fault.New(fault.Invalid, "invalid_filename", "an attachment needs a file name")

@@ -43,9 +43,9 @@ func full() email.Message {
 	m.To = append(m.To, email.Address{Email: "eve@bücher.example"})
 	m.Cc = []email.Address{{Email: "cc@example.com"}, {Email: "ADA@example.com"}}
 	m.Bcc = []email.Address{{Email: "audit@example.com"}}
-	m.ReplyTo = []email.Address{{Email: "a@example.com"}, {Email: "b@example.com"}}
+	m.ReplyTo = []email.Address{{Email: "a@example.com"}, {Email: `"b..c"@example.com`}}
 	m.HTML = "<p>Hello & welcome</p>"
-	m.Headers = map[string]string{"X-Shop": "17"}
+	m.Headers = map[string]string{"X-Shop": "17 – ü"}
 	m.Tags, m.Metadata = []string{"welcome", "trial"}, map[string]string{"order": "17"}
 	m.Attachments = []email.Attachment{
 		{Filename: "a.txt", ContentType: "text/plain", Content: []byte("Hello")},
@@ -77,8 +77,8 @@ func TestWhatIsAsked(t *testing.T) {
 		{"everything", full(), asked{
 			"POST /emails", "att_1", "Bearer " + canary,
 			`{"from":"\"Smith, John \\\"Jack\\\"\" <shop@example.com>","to":["\"Ädä\" <ada@example.com>","eve@xn--bcher-kva.example"],"cc":["cc@example.com"],` +
-				`"bcc":["audit@example.com"],"reply_to":["a@example.com","b@example.com"],"subject":"Hello","html":"<p>Hello & welcome</p>","text":"Hello Ada",` +
-				`"headers":{"Message-ID":"<msg_1@example.com>","X-Shop":"17"},` +
+				`"bcc":["audit@example.com"],"reply_to":["a@example.com","\"b..c\"@example.com"],"subject":"Hello","html":"<p>Hello & welcome</p>","text":"Hello Ada",` +
+				`"headers":{"Message-ID":"<msg_1@example.com>","X-Shop":"=?utf-8?q?17_=E2=80=93_=C3=BC?="},` +
 				`"attachments":[{"filename":"a.txt","content":"SGVsbG8=","content_type":"text/plain"},{"filename":"logo.png","content":"AAE=","content_type":"image/png","content_id":"logo"}],` +
 				`"tags":[{"name":"order","value":"17"},{"name":"patchbay_attempt","value":"att_1"},{"name":"patchbay_message","value":"msg_1"},` +
 				`{"name":"patchbay_tenant","value":"acme"},{"name":"tag","value":"welcome"},{"name":"tag_2","value":"trial"}]}`,

@@ -174,7 +174,7 @@ func TestADeliveryThatIsNotRight(t *testing.T) {
 func TestTheEventsOfADelivery(t *testing.T) {
 	t.Parallel()
 	hook := hookOf(t, provider.Account{Provider: "resend", Secrets: []string{secretNew}})
-	body := resendsim.Body(resendsim.EventOf(about, "email.delivered", []string{"ada@example.com", "Eve <eve@example.com>"}, now))
+	body := resendsim.Body(resendsim.EventOf(about, "email.delivered", []string{"ada@example.com", "Eve <eve@example.com>", `"foo..bar"@example.com`}, now))
 	for _, at := range []time.Time{now, now.Add(time.Minute)} {
 		events, err := hook.Verify(t.Context(), body, getter(signed(t, secretNew, "msg_2", body, at)))
 		if err != nil {
@@ -188,11 +188,11 @@ func TestTheEventsOfADelivery(t *testing.T) {
 			}
 			ids, recipients = append(ids, e.ID), append(recipients, n.Recipient)
 		}
-		if !slices.Equal(ids, []string{"msg_2", "msg_2/2"}) {
-			t.Errorf("ids %v, want msg_2 and msg_2/2", ids)
+		if !slices.Equal(ids, []string{"msg_2", "msg_2/2", "msg_2/3"}) {
+			t.Errorf("ids %v, want msg_2, msg_2/2 and msg_2/3", ids)
 		}
-		if !slices.Equal(recipients, []string{"ada@example.com", "eve@example.com"}) {
-			t.Errorf("recipients %v, want ada and eve", recipients)
+		if !slices.Equal(recipients, []string{"ada@example.com", "eve@example.com", `"foo..bar"@example.com`}) {
+			t.Errorf("recipients %v, want the addresses alone", recipients)
 		}
 	}
 }

@@ -143,7 +143,8 @@ func (l letter) checkParts() *wrong {
 func parsed(texts ...string) (all []email.Address) {
 	for _, text := range texts {
 		if a, err := mail.ParseAddress(text); err == nil {
-			all = append(all, email.Address{Email: a.Address, Name: a.Name})
+			written := mail.Address{Address: a.Address} // a local part that needs quotes has lost them
+			all = append(all, email.Address{Email: strings.Trim(written.String(), "<>"), Name: a.Name})
 		}
 	}
 	return all

@@ -155,3 +155,15 @@ func TestTheTextOfAMessage(t *testing.T) {
 		}
 	}
 }
+
+func TestALocalPartInQuotesIsKept(t *testing.T) {
+	t.Parallel()
+	s := resendsim.New(resendsim.Options{})
+	body := strings.Replace(good, "ada@example.com", `Ada <\"foo..bar\"@example.com>`, 1)
+	if got := post(s, "", strings.NewReader(body)); got.status != 200 {
+		t.Fatalf("%+v, want 200", got)
+	}
+	if got := s.Messages()[0].To; len(got) != 1 || got[0] != `"foo..bar"@example.com` {
+		t.Errorf(`to %v, want "foo..bar"@example.com`, got)
+	}
+}
