@@ -93,6 +93,7 @@ func TestWhatAnAnswerMeans(t *testing.T) {
 		{"a 504", 504, "", fault.UnknownOutcome, "no_answer"},
 		{"a 422 that is not Resend's", 422, `{"message": "no"}`, fault.UnknownOutcome, "no_answer"},
 		{"a 200 without an id", 200, `{"id":""}`, fault.UnknownOutcome, "no_answer"},
+		{"a 200 with what is no id", 200, `{"id":"` + canary + `"}`, fault.UnknownOutcome, "no_answer"},
 		{"a 200 that is cut short", 200, taken[:20], fault.UnknownOutcome, "no_answer"},
 		{"a 200 without a body", 200, "", fault.UnknownOutcome, "no_answer"},
 		{"a 202", 202, taken, fault.UnknownOutcome, "no_answer"},

@@ -159,8 +159,11 @@ func acceptedID(answer []byte) string {
 	var accepted struct {
 		ID string `json:"id"`
 	}
-	if json.Unmarshal(answer, &accepted) != nil {
+	if json.Unmarshal(answer, &accepted) != nil || !uuid.MatchString(accepted.ID) {
 		return ""
 	}
 	return accepted.ID
 }
+
+// uuid matches an id of Resend's: where one is a parameter, it must be a UUID.
+var uuid = regexp.MustCompile(`^[0-9a-fA-F]{8}(-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}$`)

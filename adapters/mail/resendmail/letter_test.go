@@ -22,14 +22,14 @@ func sent(t *testing.T, messages ...email.Message) (all []asked) {
 	m := served(t, func(w http.ResponseWriter, r *http.Request) {
 		body, _ := io.ReadAll(r.Body)
 		all = append(all, asked{r.Method + " " + r.URL.Path, r.Header.Get("Idempotency-Key"), r.Header.Get("Authorization"), strings.TrimSpace(string(body))})
-		_, _ = io.WriteString(w, `{"id":"49a3999c"}`)
+		_, _ = io.WriteString(w, `{"id":"`+about.Reference+`"}`)
 	})
 	for _, one := range messages {
 		receipt, err := m.Send(t.Context(), one)
 		if err != nil {
 			t.Fatal(err)
 		}
-		if receipt.Reference != "49a3999c" {
+		if receipt.Reference != about.Reference {
 			t.Errorf("the reference is %q, want that of the answer", receipt.Reference)
 		}
 	}
@@ -142,7 +142,7 @@ func TestTagsThatResendCannotKeep(t *testing.T) {
 		m := message()
 		m.Tags, m.Metadata = c.tags, c.metadata
 		requests := 0
-		mailer := served(t, func(w http.ResponseWriter, _ *http.Request) { requests++; _, _ = io.WriteString(w, `{"id":"1"}`) })
+		mailer := served(t, func(w http.ResponseWriter, _ *http.Request) { requests++; _, _ = io.WriteString(w, `{"id":"`+about.Reference+`"}`) })
 		_, err := mailer.Send(t.Context(), m)
 		if got := fault.From(err).Param; fault.Is(err, fault.Unsupported) != (c.param != "") || got != c.param {
 			t.Errorf("%s: %v at %q, want unsupported at %q", name, err, got, c.param)
