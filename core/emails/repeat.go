@@ -92,6 +92,7 @@ func (s *Service) repeat(ctx context.Context, st *stored, mailer ports.Mailer) {
 	receipt, err := s.callRemembered(ctx, mailer, st)
 	switch {
 	case err == nil:
+		s.drain(ctx, mailer)
 		_ = s.endAttempt(ctx, st, outcome{id: st.message.LastAttempt().ID, receipt: receipt}) // saveOutcome logs a failure; the lease expires
 	case isFinal(err):
 		s.endRepeats(ctx, st, err)
@@ -136,6 +137,9 @@ func (s *Service) awaitRepeat(ctx context.Context, st *stored, err error, more i
 		wait = schedule[len(schedule)-1]
 	}
 	st.cause = err
+	if retryAfter(err) == 0 && !fault.From(err).Blameless {
+		s.backlog.add(&st.message)
+	}
 	s.await(ctx, st, max(jitter(wait), retryAfter(err)), func(a *email.Attempt) {
 		f := fault.From(err)
 		a.Repeats, a.Code, a.Message, a.Answer = repeats, cmp.Or(f.Code, f.Kind.String()), f.Message, f.Answer
@@ -163,6 +167,32 @@ func (s *Service) await(ctx context.Context, st *stored, wait time.Duration, cha
 		return // the lease expires
 	}
 	s.queues.Nudge(st.record.Queue)
+}
+
+// repeatPace is how long a message whose call was repeated n times is left alone, n times over, although
+// its provider accepts others. The cause may be the message itself.
+const repeatPace = time.Minute
+
+// repeatNow makes the repeat of a call due whose provider has just accepted another message, instead of
+// waiting for the schedule. See makeDue.
+func (s *Service) repeatNow(ctx context.Context, w waiting, st *stored, p ports.Mailer) (due bool) {
+	now, last := s.Clock.Now(), st.message.LastAttempt()
+	if last.Provider != p.Name() || now.Sub(st.message.UpdatedAt) < time.Duration(last.Repeats)*repeatPace {
+		return false
+	}
+	s.backlog.forget(w)
+	err := s.messages.Update(ctx, st, func(st *stored) error {
+		if st.message.Status != email.Sending || st.record.Owner != "" || !st.record.Due.After(now) {
+			return record.ErrUnchanged
+		}
+		st.record.Due, due = st.message.Date(), true
+		return nil
+	})
+	if err != nil || !due {
+		return false // the schedule remains
+	}
+	s.queues.Nudge(st.record.Queue)
+	return true
 }
 
 // repeatDue returns when the call of an attempt is to be repeated.

@@ -43,6 +43,8 @@ type reaction struct {
 type keyed struct {
 	name      string
 	reactions []reaction
+	// breaks, if set, says with which error a call of a message ends that does not take it.
+	breaks func(m email.Message) error
 
 	mu    sync.Mutex
 	calls []time.Time
@@ -89,6 +91,11 @@ func (k *keyed) Send(_ context.Context, m email.Message) (email.Receipt, error) 
 	}
 	k.mu.Lock()
 	defer k.mu.Unlock()
+	if k.breaks != nil {
+		if err := k.breaks(m); err != nil {
+			return email.Receipt{}, err
+		}
+	}
 	if r.takes {
 		if err := k.take(m); err != nil {
 			return email.Receipt{}, err
