@@ -6,6 +6,7 @@ import (
 
 	"patchbay/adapters/mail/catchermail"
 	"patchbay/adapters/mail/mailgunmail"
+	"patchbay/adapters/mail/resendmail"
 	"patchbay/adapters/mail/sendgridmail"
 	"patchbay/adapters/mail/smtpmail"
 	"patchbay/adapters/payments/mockpay"
@@ -28,6 +29,7 @@ var catalogue = []setting.Described{
 	catchermail.Provider,
 	sendgridmail.Provider,
 	mailgunmail.Provider,
+	resendmail.Provider,
 	smtpmail.Provider,
 }
 

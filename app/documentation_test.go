@@ -294,6 +294,10 @@ func TestTheReadmesConfigurationIsAccepted(t *testing.T) {
 			environ = append(environ, "SENDGRID_WEBHOOK_KEY="+publicKey)
 			continue
 		}
+		if name[1] == "RESEND_WEBHOOK_SECRET" {
+			environ = append(environ, "RESEND_WEBHOOK_SECRET=whsec_dGVzdA==")
+			continue
+		}
 		value := fmt.Sprintf("secret_%d", i)
 		if strings.HasPrefix(name[1], "STRIPE_") && strings.Contains(name[1], "KEY") {
 			value = fmt.Sprintf("sk_test_%d", i)
@@ -301,8 +305,8 @@ func TestTheReadmesConfigurationIsAccepted(t *testing.T) {
 		environ = append(environ, name[1]+"="+value)
 	}
 	c, err := app.Load(file, environ)
-	if err != nil || len(c.Payments.Providers) != 2 || len(c.Mail.Providers) != 2 {
-		t.Errorf("error = %v, configuration = %+v, want two payment and two mail providers", err, c)
+	if err != nil || len(c.Payments.Providers) != 2 || len(c.Mail.Providers) != 3 {
+		t.Errorf("error = %v, configuration = %+v, want two payment and three mail providers", err, c)
 	}
 }
 
@@ -324,7 +328,7 @@ func TestTheExampleHasEverySetting(t *testing.T) {
 	}
 	environ := []string{
 		"MOCK_WEBHOOK_SECRET=whsec_new", "STRIPE_SECRET_KEY=sk_live_1", "STRIPE_WEBHOOK_SECRET=whsec_stripe",
-		"SENDGRID_API_KEY=SG.test", "SENDGRID_WEBHOOK_KEY=" + publicKey, "MAILGUN_API_KEY=key-test", "MAILGUN_SIGNING_KEY=key-hook", "SMTP_PASSWORD=test", "DB_PASSWORD=test", "MONGO_URL=mongodb://ada:test@db/shop",
+		"SENDGRID_API_KEY=SG.test", "SENDGRID_WEBHOOK_KEY=" + publicKey, "MAILGUN_API_KEY=key-test", "MAILGUN_SIGNING_KEY=key-hook", "RESEND_API_KEY=re_test", "RESEND_WEBHOOK_SECRET=whsec_dGVzdA==", "SMTP_PASSWORD=test", "DB_PASSWORD=test", "MONGO_URL=mongodb://ada:test@db/shop",
 	}
 	if _, err := app.Load(file, environ); err != nil {
 		t.Error(err)

@@ -114,6 +114,9 @@ func messageAttemptView(a email.Attempt) api.MessageAttempt {
 	if a.Answer != nil {
 		out.Answer = api.ProviderAnswer{Status: a.Answer.Status, Field: a.Answer.Field, Words: a.Answer.Words}
 	}
+	if a.Repeats > 0 {
+		out.Tries = a.Repeats + 1
+	}
 	return out
 }
 

@@ -8,7 +8,7 @@ import (
 )
 
 // Mailer is a mail provider within a policy. A send is retried only if it is proved that
-// nothing was accepted: mail providers have no idempotency keys.
+// nothing was accepted. Where a provider remembers attempts, the core repeats those in doubt.
 type Mailer struct {
 	*guard
 	next ports.Mailer

@@ -61,6 +61,10 @@ var helpTexts = map[string]struct{ long, example string }{
 		"Serve a simulated domain at Mailgun until SIGINT or SIGTERM. What it delivered is at /simulator/messages.",
 		"  patchbay simulate mailgun --address 127.0.0.1:12113",
 	},
+	"patchbay simulate resend": {
+		"Serve a simulated account at Resend until SIGINT or SIGTERM. What it delivered is at /simulator/messages.",
+		"  patchbay simulate resend --address 127.0.0.1:12114",
+	},
 }
 
 // addHelp sets the help of a command and of those below it.

@@ -16,6 +16,7 @@ import (
 
 	"patchbay/adapters/simulators/mailbox"
 	"patchbay/adapters/simulators/mailgunsim"
+	"patchbay/adapters/simulators/resendsim"
 	"patchbay/adapters/simulators/sendgridsim"
 	"patchbay/adapters/simulators/stripesim"
 	"patchbay/core/guard"
@@ -63,6 +64,10 @@ func simulate() *cobra.Command {
 		simulated("mailgun", "Serve a simulated domain at Mailgun", func(string) simulation {
 			s := mailgunsim.New(mailgunsim.Options{})
 			return mailing(s, s.Messages, [2]string{"domain", s.Domain()}, [2]string{"api_key", s.Key()})
+		}),
+		simulated("resend", "Serve a simulated account at Resend", func(string) simulation {
+			s := resendsim.New(resendsim.Options{})
+			return mailing(s, s.Messages, [2]string{"api_key", s.Key()})
 		}),
 	)
 }

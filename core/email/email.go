@@ -190,40 +190,6 @@ type Recipient struct {
 	Fates  []Fate `json:"fates,omitempty"` // one per copy that a provider has reported on
 }
 
-// Outcome is how an attempt ended.
-type Outcome string
-
-// The outcomes of an attempt. Only Attempting and Ambiguous leave open whether mail was sent.
-const (
-	Attempting       Outcome = "attempting" // durable before the call; after a crash it means Ambiguous
-	Accepted         Outcome = "accepted"
-	RejectedMessage  Outcome = "rejected_message"  // the message is refused permanently, at any provider
-	RefusedHere      Outcome = "refused_here"      // this provider refuses this message permanently; another may accept it
-	ProviderUnusable Outcome = "provider_unusable" // a problem of the account: credentials, quota, domain
-	NotAccepted      Outcome = "not_accepted"      // proved: nothing was sent
-	Ambiguous        Outcome = "ambiguous"
-)
-
-// Attempt is one attempt to send a message through one provider.
-type Attempt struct {
-	ID        string  `json:"id"`       // att_…
-	Provider  string  `json:"provider"` // empty if no provider could carry the message
-	Outcome   Outcome `json:"outcome"`
-	Reference string  `json:"reference,omitempty"` // the provider's id of the message
-	Marked    bool    `json:"marked,omitempty"`    // the message carries the attempt's id; false for mail of an earlier version
-	Code      string  `json:"code,omitempty"`
-	Message   string  `json:"message,omitempty"` // without addresses and secrets
-	// Answer is the provider's response, if there was one and it did not accept the message.
-	Answer    *fault.Answer `json:"answer,omitempty"`
-	StartedAt time.Time     `json:"startedAt"`
-	EndedAt   time.Time     `json:"endedAt,omitzero"`
-}
-
-// Receipt is a provider's response to a message that it has accepted.
-type Receipt struct {
-	Reference string // the provider's id of the message, empty if it gives none
-}
-
 // Features says what a mail provider supports beyond a plain message. A message that needs
 // anything else is refused with Unsupported before it is sent.
 type Features struct {
@@ -239,6 +205,14 @@ type Features struct {
 	// Templates reports whether the provider stores a template, by the name that messages give it. A
 	// nil func means that it stores none.
 	Templates func(template string) bool
+
+	// KeyMemory is for how long the provider remembers the id of an attempt. Until then it answers a
+	// repeat of the call, with the same message, as it answered the first, and sends nothing again. 0
+	// means that a repeat would be sent again.
+	KeyMemory time.Duration
+	// Labels reports whether the provider can keep a tag, which has no name, or an entry of the
+	// metadata. A nil func means that it can keep any.
+	Labels func(name, value string) bool
 
 	// Personalizations is the maximum number of personalizations in one call, of one recipient each; 0
 	// if each copy needs a call of its own.
@@ -280,9 +254,9 @@ func (f Features) Carry(m Message) error {
 		lacks = "to"
 	case len(m.Headers) > 0 && !f.Headers:
 		lacks = "headers"
-	case len(m.Tags) > f.Tags:
+	case len(m.Tags) > f.Tags, !f.keepsTags(m.Tags):
 		lacks = "tags"
-	case len(m.Metadata) > 0 && !f.Metadata, exceeds(f.MaxMetadata, m.metadataBytes()):
+	case len(m.Metadata) > 0 && !f.Metadata, exceeds(f.MaxMetadata, m.metadataBytes()), !f.keepsMetadata(m.Metadata):
 		lacks = "metadata"
 	case len(m.ReplyTo) > 1 && !f.MultiReply:
 		lacks = "replyTo"

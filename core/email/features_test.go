@@ -53,6 +53,27 @@ func TestCarry(t *testing.T) {
 	}
 }
 
+// Tags and metadata that a provider cannot keep are refused, and others are not.
+func TestCarryOfLabels(t *testing.T) {
+	t.Parallel()
+	picky := email.Features{Tags: 2, Metadata: true, Labels: func(name, value string) bool { return name != "bad" && value != "bad" }}
+	for _, tt := range []struct {
+		name  string
+		uses  email.Message
+		param string
+	}{
+		{"good labels", email.Message{Tags: []string{"a"}, Metadata: map[string]string{"a": "b"}}, ""},
+		{"a bad tag", email.Message{Tags: []string{"a", "bad"}}, "tags"},
+		{"a bad name", email.Message{Metadata: map[string]string{"bad": "b"}}, "metadata"},
+		{"a bad value", email.Message{Metadata: map[string]string{"a": "bad"}}, "metadata"},
+	} {
+		err := picky.Carry(tt.uses)
+		if got := fault.From(err).Param; fault.Is(err, fault.Unsupported) != (tt.param != "") || got != tt.param {
+			t.Errorf("%s: %v at %q, want unsupported at %q", tt.name, err, got, tt.param)
+		}
+	}
+}
+
 func TestEveryProviderCarriesAPlainMessage(t *testing.T) {
 	t.Parallel()
 	m := email.Message{ReplyTo: list("r", 1), Cc: list("c", 2), Bcc: list("b", 2), HTML: "<p>", Text: "t"}

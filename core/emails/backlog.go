@@ -104,6 +104,9 @@ func (s *Service) makeDue(ctx context.Context, w waiting, p ports.Mailer) (due b
 		return false
 	}
 	m := &st.message
+	if m.Status == email.Sending {
+		return s.repeatNow(ctx, w, &st, p)
+	}
 	if m.Status == email.Queued && m.Failures > 0 && (carry(p.Features(), *m) != nil || m.RefusedBy(p.Name())) {
 		return false // another provider must recover
 	}

@@ -269,7 +269,7 @@ func jitter(d time.Duration) time.Duration {
 // Flags of message records.
 const (
 	flagUnknown = "unknown" // it may have been sent, and is not sent again
-	flagAgain   = "again"   // an attempt failed, and it waits for the next one
+	flagAgain   = "again"   // an attempt failed, or its outcome is unknown, and it waits for the next call
 )
 
 // flagOf returns the flag under which a message is counted, and since when.
@@ -279,7 +279,7 @@ func flagOf(m *email.Message) (flag string, since time.Time) {
 		return flagUnknown, m.CreatedAt
 	case m.Status == email.Unknown:
 		return flagUnknown, m.LastAttempt().StartedAt
-	case m.Status == email.Queued && tried:
+	case m.Status == email.Queued && tried, m.Status == email.Sending && m.LastAttempt().Code != "":
 		return flagAgain, m.Attempts[0].StartedAt
 	}
 	return "", time.Time{}
@@ -288,7 +288,7 @@ func flagOf(m *email.Message) (flag string, since time.Time) {
 // UnknownSets selects the messages that may have been sent and are not sent again.
 func UnknownSets() []ports.Set { return []ports.Set{{Kind: Kind, Flag: flagUnknown}} }
 
-// AgainSets selects the messages that wait after a failed attempt.
+// AgainSets selects the messages that wait after an attempt that failed, or whose call is repeated.
 func AgainSets() []ports.Set { return []ports.Set{{Kind: Kind, Flag: flagAgain}} }
 
 // Queues lists the queues of messages.

@@ -28,6 +28,8 @@ func (s *Service) logChange(ctx context.Context, before email.Status, st *stored
 	case failed == nil:
 	case m.Next != "":
 		s.Log.LogAttrs(ctx, slog.LevelWarn, "email goes to the next provider", append(attrs, slog.String("next", m.Next))...)
+	case m.Status == email.Sending && st.record.Owner == "":
+		s.Log.LogAttrs(ctx, slog.LevelWarn, "outcome of an email is not known yet; its call is repeated", append(attrs, slog.Time("due", st.record.Due))...)
 	case m.Status == email.Queued:
 		s.Log.LogAttrs(ctx, slog.LevelWarn, "email is tried again later", append(attrs, slog.Time("due", st.record.Due))...)
 	}

@@ -14,15 +14,14 @@ import (
 )
 
 // handle sends a waiting message. If an attempt was in progress when its process died, the
-// outcome of that attempt is unknown.
+// outcome of that attempt is unknown: see resolve.
 func (s *Service) handle(ctx context.Context, c ports.Claim) error {
 	st, err := decode(c.Record)
 	if err != nil {
 		return err
 	}
 	if last := st.message.LastAttempt(); last.Outcome == email.Attempting {
-		lost := fault.New(fault.UnknownOutcome, "interrupted", "the process ended during this attempt")
-		_ = s.endAttempt(ctx, &st, outcome{id: last.ID, err: lost}) // saveOutcome logs a failure; the lease expires
+		s.resolve(ctx, st, c)
 		return nil
 	}
 	if ready, err := s.isBatchStored(ctx, st); !ready {
@@ -112,7 +111,11 @@ func (s *Service) send(ctx context.Context, st stored, at string) {
 		s.Log.WarnContext(ctx, "attempt to send an email is not begun", "email", st.message.ID, "tenant", st.message.Tenant, "error", err)
 		return // nothing was sent; it is retried when the lease expires
 	}
-	receipt, serr := call(ctx, providers[0], st.outgoing())
+	receipt, serr := s.callRemembered(ctx, providers[0], &st)
+	if s.mustRepeat(&st, serr) {
+		s.awaitRepeat(ctx, &st, serr, 0)
+		return
+	}
 	if len(providers) > 1 && mayFailOver(st.message, serr) {
 		s.failOver(ctx, &st, providers[1].Name(), func(move func(*stored)) error {
 			return s.saveOutcome(ctx, &st, outcome{id, receipt, serr}, move)

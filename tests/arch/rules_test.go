@@ -62,6 +62,7 @@ var rules = []rule{
 	{"adapters/simulators/mailbox", "", ""},
 	{"adapters/simulators/sendgridsim", simulators + templated, "github.com/sendgrid/sendgrid-go/helpers/eventwebhook"},
 	{"adapters/simulators/mailgunsim", simulators + templated, ""},
+	{"adapters/simulators/resendsim", simulators + " adapters/mail/rfc5322", ""},
 	{"adapters/simulators/smtpsim", simulators, "github.com/emersion/go-smtp github.com/emersion/go-sasl github.com/xdg-go/scram"},
 	{"adapters/simulators/stripesim", simulators, "github.com/stripe/stripe-go/v76/webhook"},
 

@@ -157,6 +157,19 @@ func TestSimulateSendGrid(t *testing.T) {
 	s.end(t)
 }
 
+func TestSimulateResend(t *testing.T) {
+	t.Parallel()
+	s := simulates(t, 2, "resend", "--address", "127.0.0.1:0")
+	mail := `{"from":"shop@example.com","to":["ada@example.com"],"subject":"Order 17","text":"Hello"}`
+	if status, answer := s.send(t, "POST", "/emails", "application/json", "Bearer "+s.known["api_key"], mail); status != 200 || !strings.Contains(answer, `"id":`) {
+		t.Errorf("a message: %d %s", status, answer)
+	}
+	if status, answer := s.send(t, "GET", "/simulator/messages", "", "", ""); status != 200 || !strings.Contains(answer, "ada@example.com") || !strings.Contains(answer, "Order 17") {
+		t.Errorf("what it delivered: %d %s", status, answer)
+	}
+	s.end(t)
+}
+
 func TestSimulateMailgun(t *testing.T) {
 	t.Parallel()
 	s := simulates(t, 3, "mailgun", "--address", "127.0.0.1:0")

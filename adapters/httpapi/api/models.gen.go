@@ -282,6 +282,9 @@ type MessageAttempt struct {
 	Provider  string    `json:"provider"`
 	Reference string    `json:"reference,omitempty,omitzero"`
 	StartedAt time.Time `json:"startedAt"`
+
+	// Tries How often the provider was asked for it, where it was more than once: it remembers the attempt, and sends it once. While the outcome is unknown it stays attempting, with the code, message and answer of the last try.
+	Tries int `json:"tries,omitempty,omitzero"`
 }
 
 // MessagePage defines model for MessagePage.
@@ -607,6 +610,15 @@ type SendgridTimestamp = string
 // StripeSignature defines model for stripeSignature.
 type StripeSignature = string
 
+// SvixId defines model for svixId.
+type SvixId = string
+
+// SvixSignature defines model for svixSignature.
+type SvixSignature = string
+
+// SvixTimestamp defines model for svixTimestamp.
+type SvixTimestamp = string
+
 // E400 defines model for E400.
 type E400 = Error
 
@@ -778,6 +790,18 @@ type UpdateUserParams struct {
 	IfMatch IfMatch `json:"If-Match,omitempty,omitzero"`
 }
 
+// ReceiveResendWebhookParams defines parameters for ReceiveResendWebhook.
+type ReceiveResendWebhookParams struct {
+	// SvixId Of the delivery; the same when it is sent again.
+	SvixId SvixId `json:"Svix-Id,omitempty,omitzero"`
+
+	// SvixTimestamp When it was signed, in seconds; at most 5 minutes ago.
+	SvixTimestamp SvixTimestamp `json:"Svix-Timestamp,omitempty,omitzero"`
+
+	// SvixSignature Of HMAC-SHA256, in base64, with v1 and a comma before it; several are separated by spaces.
+	SvixSignature SvixSignature `json:"Svix-Signature,omitempty,omitzero"`
+}
+
 // ReceiveSendGridWebhookParams defines parameters for ReceiveSendGridWebhook.
 type ReceiveSendGridWebhookParams struct {
 	// XTwilioEmailEventWebhookSignature Of ECDSA on P-256, in base64.
@@ -839,6 +863,9 @@ type UpdateUserApplicationMergePatchPlusJSONRequestBody = UserPatch
 
 // ReceiveMailgunWebhookJSONRequestBody defines body for ReceiveMailgunWebhook for application/json ContentType.
 type ReceiveMailgunWebhookJSONRequestBody = Event
+
+// ReceiveResendWebhookJSONRequestBody defines body for ReceiveResendWebhook for application/json ContentType.
+type ReceiveResendWebhookJSONRequestBody = Event
 
 // ReceiveSendGridWebhookJSONRequestBody defines body for ReceiveSendGridWebhook for application/json ContentType.
 type ReceiveSendGridWebhookJSONRequestBody = Events

@@ -6,6 +6,7 @@ import (
 	"maps"
 	"slices"
 	"testing"
+	"time"
 
 	"patchbay/core/email"
 	"patchbay/core/fault"
@@ -86,6 +87,37 @@ func undeclaredNoAttempt(t *testing.T, h NetworkHarness) {
 	wantDelivered(t, h.Harness, sent)
 }
 
+// repeatedAttempt sends the message of one attempt twice, and then in another attempt.
+func repeatedAttempt(t *testing.T, h NetworkHarness) {
+	m := message()
+	m.HTML, m.Headers = "<p>Hello Ada</p>", map[string]string{"X-A": "a", "X-B": "b", "X-C": "c"}
+	m.Metadata = map[string]string{"order": "17", "customer": "9", "shop": "3"}
+	if h.Mailer.Features().Carry(m) != nil {
+		m.Headers, m.Metadata = nil, nil
+	}
+	references := make(map[string]bool)
+	send := func(a email.Attempt) {
+		m.Attempts, m.UpdatedAt = []email.Attempt{a}, m.UpdatedAt.Add(time.Hour)
+		receipt, err := h.Mailer.Send(t.Context(), m)
+		if err != nil {
+			t.Fatalf("%+v: error %v, want none", a, err)
+		}
+		references[receipt.Reference] = true
+	}
+	send(email.Attempt{ID: "att_1", Outcome: email.Attempting})
+	send(email.Attempt{ID: "att_1", Outcome: email.Attempting, Repeats: 1, Code: "no_answer"})
+	remembered := 2
+	if h.Mailer.Features().KeyMemory > 0 {
+		remembered = 1
+	}
+	wantDelivered(t, h.Harness, remembered)
+	send(email.Attempt{ID: "att_2", Outcome: email.Attempting})
+	wantDelivered(t, h.Harness, remembered+1)
+	if _, given := references[""]; !given {
+		suite.Equal(t, "different references", len(references), remembered+1)
+	}
+}
+
 func recipientsOf(n int) []email.Address {
 	list := make([]email.Address, n)
 	for i := range list {
@@ -128,6 +160,9 @@ func marksAndMetadata(n Network) func(t *testing.T, h NetworkHarness) {
 			m.MessageID = m.ID + "@example.com"
 			if h.Mailer.Features().Metadata {
 				m.Metadata = map[string]string{"order": fmt.Sprint("17-", i), "note": `"quoted" – {"a":1} \n <b>`}
+			}
+			if h.Mailer.Features().Carry(m) != nil { // it declares that it cannot keep every text
+				m.Metadata["note"] = "quoted"
 			}
 			receipt, err := h.Mailer.Send(t.Context(), m)
 			if err != nil {

@@ -79,6 +79,11 @@ func (n Network) cases() []suite.Case[NetworkHarness] {
 			Run:  marksAndMetadata(n),
 		},
 		{
+			Name: "a repeated attempt is sent once",
+			Doc:  "If KeyMemory is declared, a second call of an attempt delivers nothing and returns the same reference; otherwise it delivers the message again.",
+			Run:  repeatedAttempt,
+		},
+		{
 			Name: "a call that is canceled too late is unknown",
 			Doc:  "If the context ends after the message has left, Send returns UnknownOutcome.",
 			Run:  canceledTooLate,
@@ -160,7 +165,7 @@ func private(h NetworkHarness) email.Message {
 	m.From.Name, m.To[0].Name, m.Subject = "Private Sender", "Private Person", "Private Subject"
 	m.Bcc = []email.Address{{Email: "private@example.com"}}
 	if h.Mailer.Features().Metadata {
-		m.Metadata = map[string]string{"customer": "Private Metadata"}
+		m.Metadata = map[string]string{"customer": "Private-Metadata"}
 	}
 	return m
 }

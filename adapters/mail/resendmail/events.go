@@ -1,0 +1,185 @@
+package resendmail
+
+import (
+	"bytes"
+	"cmp"
+	"encoding/hex"
+	"encoding/json"
+	"fmt"
+	"net/mail"
+	"regexp"
+	"slices"
+	"strings"
+	"time"
+
+	"patchbay/adapters/mail/refusal"
+	"patchbay/core/email"
+	"patchbay/core/fault"
+	"patchbay/core/webhook"
+)
+
+// happening is an event as Resend sends it.
+type happening struct {
+	Type      string `json:"type"`
+	CreatedAt string `json:"created_at"` // RFC 3339
+	Data      data   `json:"data"`
+}
+
+// data is the part of an event about a message that is used here.
+type data struct {
+	EmailID string   `json:"email_id"`
+	To      []string `json:"to"` // the recipients that the event is about
+	Tags    tags     `json:"tags,omitempty"`
+	Bounce  struct {
+		Type       string   `json:"type,omitempty"`
+		SubType    string   `json:"subType,omitempty"`
+		Message    string   `json:"message,omitempty"`
+		Diagnostic []string `json:"diagnosticCode,omitempty"`
+	} `json:"bounce"`
+	Failed struct {
+		Reason string `json:"reason,omitempty"`
+	} `json:"failed"`
+	Suppressed struct {
+		Type    string `json:"type,omitempty"`
+		Message string `json:"message,omitempty"`
+	} `json:"suppressed"`
+}
+
+// tags are the tags of a message by name. Resend documents them as a list, and shows them in its
+// examples as an object.
+type tags map[string]string
+
+// UnmarshalJSON implements json.Unmarshaler.
+func (t *tags) UnmarshalJSON(raw []byte) error {
+	if !bytes.HasPrefix(bytes.TrimSpace(raw), []byte("[")) {
+		return json.Unmarshal(raw, (*map[string]string)(t))
+	}
+	var list []tag
+	if err := json.Unmarshal(raw, &list); err != nil {
+		return err
+	}
+	*t = tags{}
+	for _, one := range list {
+		(*t)[one.Name] = one.Value
+	}
+	return nil
+}
+
+// parse returns the events of a delivery: one for each recipient that it is about, so that each is
+// known by the delivery's id and a number.
+func parse(provider string, d delivery, body []byte) ([]webhook.Event, error) {
+	var kind struct {
+		Type string `json:"type"`
+	}
+	if err := json.Unmarshal(body, &kind); err != nil || kind.Type == "" {
+		return nil, fault.New(fault.Invalid, "invalid_payload", "the body is not an event")
+	}
+	event := webhook.Event{Provider: provider, ID: d.id, Type: kind.Type, Created: d.at, Object: slices.Clone(json.RawMessage(body))}
+	var h happening
+	if err := json.Unmarshal(body, &h); err != nil || names[h.Type] == "" {
+		return []webhook.Event{event}, nil // one that cannot be read is refused when it is applied
+	}
+	at := h.at(d.at)
+	h.CreatedAt = at.Format(time.RFC3339Nano)
+	recipients := h.Data.To
+	if len(recipients) == 0 {
+		recipients = []string{""}
+	}
+	var events []webhook.Event
+	for i, to := range recipients {
+		one := event
+		if i > 0 {
+			one.ID = fmt.Sprintf("%s/%d", d.id, i+1)
+		}
+		one.Created, h.Data.To = at.Truncate(time.Second), []string{to}
+		object, err := json.Marshal(h)
+		if err != nil {
+			return nil, fault.New(fault.Invalid, "invalid_payload", "the body is not an event")
+		}
+		one.Object = object
+		events = append(events, one)
+	}
+	return events, nil
+}
+
+// at returns when the event happened, or a time that is close to it if the event does not say so.
+func (h happening) at(about time.Time) time.Time {
+	if at, err := time.Parse(time.RFC3339Nano, h.CreatedAt); err == nil {
+		return at.UTC()
+	}
+	return about
+}
+
+// names maps Resend's events. Others, such as domain.created, are not about a message. Resend sends
+// email.sent when it has taken a message, before it tries to deliver it.
+//
+// Source: https://resend.com/docs/webhooks/event-types
+var names = map[string]email.Event{
+	"email.sent": email.EventProcessed, "email.delivered": email.EventDelivered, "email.delivery_delayed": email.EventDeferred,
+	"email.bounced": email.EventBounced, "email.complained": email.EventComplained, "email.failed": email.EventRejected,
+	"email.suppressed": email.EventRejected, "email.opened": email.EventOpened, "email.clicked": email.EventClicked,
+}
+
+// notTried are the kinds of bounces that Resend reports instead of trying to deliver.
+var notTried = []string{"Suppressed", "OnAccountSuppressionList"}
+
+// Notification implements ports.MailReader.
+func (h *Hook) Notification(e webhook.Event) (email.Notification, bool, error) {
+	var of struct {
+		Type string `json:"type"`
+	}
+	if err := json.Unmarshal(e.Object, &of); err == nil && names[of.Type] == "" {
+		return email.Notification{}, false, nil
+	}
+	var o happening
+	if err := json.Unmarshal(e.Object, &o); err != nil || len(o.Data.To) != 1 {
+		return email.Notification{}, false, fault.New(fault.Invalid, "invalid_payload", "the object of an event cannot be read")
+	}
+	n := email.Notification{
+		Event: names[o.Type], Message: o.Data.Tags.mark(email.IDVariable), Attempt: o.Data.Tags.mark(email.AttemptVariable),
+		Tenant: o.Data.Tags.mark(email.TenantVariable), Reference: o.Data.EmailID, Recipient: address(o.Data.To[0]), At: o.at(e.Created),
+	}
+	if b := o.Data.Bounce; n.Event == email.EventBounced && slices.Contains(notTried, b.SubType) {
+		n.Event = email.EventRejected
+	}
+	if n.Event == email.EventBounced || n.Event == email.EventRejected || n.Event == email.EventDeferred {
+		n.Code, n.Reason = o.Data.reason()
+	}
+	return n, true, nil
+}
+
+// mark returns the value of a mark, which may be in hexadecimal.
+func (t tags) mark(name string) string {
+	if raw, err := hex.DecodeString(t[name+inHex]); err == nil && len(raw) > 0 {
+		return string(raw)
+	}
+	return t[name]
+}
+
+// address returns the address of a recipient, which may be written with a name. A local part that needs
+// quotes has them.
+func address(text string) string {
+	parsed, err := mail.ParseAddress(text)
+	if err != nil {
+		return text
+	}
+	written := mail.Address{Address: parsed.Address}
+	return strings.Trim(written.String(), "<>")
+}
+
+// smtpCode matches an enhanced status code (RFC 3463), or a reply code of SMTP.
+var smtpCode = regexp.MustCompile(`\b[245]\.\d{1,3}\.\d{1,3}\b|\b[245]\d\d\b`)
+
+// reason returns why a recipient did not get the message, in the words of the recipient's server or of
+// Resend, and the code in them.
+func (d data) reason() (code, words string) {
+	diagnostic := strings.Join(d.Bounce.Diagnostic, " ")
+	all := strings.Join([]string{d.Bounce.Type, d.Bounce.SubType, d.Suppressed.Type, diagnostic, d.Bounce.Message, d.Failed.Reason, d.Suppressed.Message}, " ")
+	codes := smtpCode.FindAllString(cmp.Or(diagnostic, d.Bounce.Message), -1)
+	for _, one := range codes {
+		if code == "" || strings.Contains(one, ".") && !strings.Contains(code, ".") { // an enhanced one says more
+			code = one
+		}
+	}
+	return code, refusal.Redact(refusal.ProviderError{Words: all}, email.Message{}).Words
+}

@@ -1,0 +1,226 @@
+package emails
+
+import (
+	"cmp"
+	"context"
+	"log/slog"
+	"slices"
+	"time"
+
+	"patchbay/core/email"
+	"patchbay/core/fault"
+	"patchbay/core/record"
+	"patchbay/core/worker"
+	"patchbay/ports"
+)
+
+// A provider that remembers attempts (email.Features.KeyMemory) answers a repeated call as it answered
+// the first, and does not send the message again. So an attempt there is not ended while its outcome
+// is unknown: it stays email.Attempting, and the same call is repeated, until the provider accepts it
+// or may have forgotten it. Only then is the attempt ambiguous.
+//
+// A refusal of a repeat does not end the attempt either. It may be about the account as it is now,
+// and the first call may have been accepted nevertheless.
+
+// keyMargin is how long before its provider forgets an attempt the attempt counts as forgotten. The
+// clocks of two gateways may differ by as much, and a repeat takes its time.
+const keyMargin = time.Hour
+
+// repeatable returns the provider of the last attempt if the call may be repeated there. times are
+// readings of the clocks that can tell how old the attempt is. One that is wrong may send the message
+// a second time, so all of them must agree that the provider still remembers the attempt.
+//
+// What an older copy of the journal has open may have ended since, and the message may have been sent
+// by another provider. Under at_most_once that is not repeated.
+func (s *Service) repeatable(m *email.Message, times ...time.Time) (ports.Mailer, bool) {
+	last := m.LastAttempt()
+	n := slices.IndexFunc(s.Mailers, func(p ports.Mailer) bool { return p.Name() == last.Provider })
+	if n < 0 || !last.Marked || s.possiblySent(*m) || slices.ContainsFunc(times, func(now time.Time) bool { return forgotten(s.Mailers[n], last, now) }) {
+		return nil, false
+	}
+	return s.Mailers[n], true
+}
+
+// forgotten reports whether the provider may have forgotten an attempt by now. It may have, too, if
+// the clock was set back.
+func forgotten(mailer ports.Mailer, a email.Attempt, now time.Time) bool {
+	age := now.Sub(a.StartedAt)
+	return age >= mailer.Features().KeyMemory-keyMargin || age < -keyMargin
+}
+
+// resolve continues a claimed message whose last attempt has no outcome: the process that made it
+// died, or its outcome is unknown and the call is to be repeated.
+func (s *Service) resolve(ctx context.Context, st stored, c ports.Claim) {
+	mailer, ok := s.repeatable(&st.message, s.Clock.Now(), c.Due.Add(-s.lease)) // the latter by the store's clock
+	switch last := st.message.LastAttempt(); {
+	case !ok && last.Code == "":
+		lost := fault.New(fault.UnknownOutcome, "interrupted", "the process ended during this attempt")
+		_ = s.endAttempt(ctx, &st, outcome{id: last.ID, err: lost}) // saveOutcome logs a failure; the lease expires
+	case !ok:
+		s.endRepeats(ctx, &st, &fault.Error{Kind: fault.UnknownOutcome, Code: last.Code, Message: last.Message, Answer: last.Answer})
+	case s.queues.Queue(mailer.Name()) != c.Queue: // it waits in its provider's queue, so that no other provider's places are held
+		s.await(ctx, &st, 0, func(*email.Attempt) {})
+	default:
+		s.repeat(ctx, &st, mailer)
+	}
+}
+
+// repeat makes the call of the last attempt again.
+func (s *Service) repeat(ctx context.Context, st *stored, mailer ports.Mailer) {
+	if err := ports.Available(mailer); err != nil {
+		s.await(ctx, st, max(retryAfter(err), schedule[0]), func(*email.Attempt) {})
+		return
+	}
+	release, ok := s.memory[mailer.Name()].acquire(ctx, &st.message)
+	if !ok {
+		s.await(ctx, st, memoryWait, func(*email.Attempt) {})
+		return
+	}
+	defer release()
+	if err := s.loadFiles(ctx, st); err != nil {
+		s.Log.ErrorContext(ctx, "files of an email are not read", "email", st.message.ID, "tenant", st.message.Tenant, "error", err)
+		if fault.Is(err, fault.NotFound) || fault.Is(err, fault.Internal) {
+			s.endRepeats(ctx, st, err)
+		}
+		return // otherwise the lease expires
+	}
+	if err := s.loadCopies(st); err != nil {
+		s.Log.ErrorContext(ctx, "copies of an email are not rendered", "email", st.message.ID, "tenant", st.message.Tenant, "error", err)
+		s.endRepeats(ctx, st, err)
+		return
+	}
+	receipt, err := s.callRemembered(ctx, mailer, st)
+	switch {
+	case err == nil:
+		s.drain(ctx, mailer)
+		_ = s.endAttempt(ctx, st, outcome{id: st.message.LastAttempt().ID, receipt: receipt}) // saveOutcome logs a failure; the lease expires
+	case isFinal(err):
+		s.endRepeats(ctx, st, err)
+	default:
+		s.awaitRepeat(ctx, st, err, 1)
+	}
+}
+
+// callRemembered makes a call of the last attempt. A process may have been paused since it began the
+// attempt, while others went on: it does not call a provider that may have forgotten them.
+func (s *Service) callRemembered(ctx context.Context, mailer ports.Mailer, st *stored) (email.Receipt, error) {
+	if mailer.Features().KeyMemory > 0 && forgotten(mailer, st.message.LastAttempt(), s.Clock.Now()) {
+		return email.Receipt{}, &fault.Error{
+			Kind: fault.UnknownOutcome, Code: "interrupted", Message: "the process was paused during this attempt", NoRetry: true,
+		}
+	}
+	return call(ctx, mailer, st.outgoing())
+}
+
+// isFinal reports whether the same call would be answered alike for ever.
+func isFinal(err error) bool {
+	f := fault.From(err)
+	return f.NoRetry || f.Kind == fault.Invalid || f.Kind == fault.Unsupported || f.Kind == fault.NotFound
+}
+
+// mustRepeat reports whether the outcome of the first call of the last attempt, with this error, is
+// to be learned by repeating the call.
+func (s *Service) mustRepeat(st *stored, err error) bool {
+	if outcomeOf(err) != email.Ambiguous || isFinal(err) {
+		return false
+	}
+	_, ok := s.repeatable(&st.message, s.Clock.Now())
+	return ok
+}
+
+// awaitRepeat waits for the next repeat of a call that has failed, and shows its error in the attempt.
+// more is how many repeats that call was: 0 or 1.
+func (s *Service) awaitRepeat(ctx context.Context, st *stored, err error, more int) {
+	repeats := st.message.LastAttempt().Repeats + more
+	wait, ok := schedule.After(repeats + 1)
+	if !ok {
+		wait = schedule[len(schedule)-1]
+	}
+	st.cause = err
+	if retryAfter(err) == 0 && !fault.From(err).Blameless {
+		s.backlog.add(&st.message)
+	}
+	s.await(ctx, st, max(jitter(wait), retryAfter(err)), func(a *email.Attempt) {
+		f := fault.From(err)
+		a.Repeats, a.Code, a.Message, a.Answer = repeats, cmp.Or(f.Code, f.Kind.String()), f.Message, f.Answer
+	})
+}
+
+// await puts a message into the queue of its last attempt's provider, with the attempt still open. It
+// is due after the wait, or once the provider may have forgotten the attempt.
+func (s *Service) await(ctx context.Context, st *stored, wait time.Duration, change func(*email.Attempt)) {
+	ctx, cancel := context.WithTimeout(ctx, saveDeadline)
+	defer cancel()
+	id, lease := st.message.LastAttempt().ID, worker.LeaseOf(st.record)
+	err := s.messages.Insisting().Update(ctx, st, func(st *stored) error {
+		last := &st.message.Attempts[len(st.message.Attempts)-1]
+		if !lease.On(st.record) || last.ID != id || last.Outcome != email.Attempting {
+			return record.ErrUnchanged // another process continues it, or the provider has reported the outcome
+		}
+		change(last)
+		s.stampRestore(&st.message)
+		st.record.Queue, st.record.Owner, st.record.Due = s.queues.Queue(last.Provider), "", s.repeatDue(*last, wait)
+		return nil
+	})
+	if err != nil {
+		s.Log.LogAttrs(ctx, slog.LevelWarn, "email is not put off", slog.String("email", st.message.ID), slog.String("tenant", st.message.Tenant), slog.Any("error", err))
+		return // the lease expires
+	}
+	s.queues.Nudge(st.record.Queue)
+}
+
+// repeatPace is how long a message whose call was repeated n times is left alone, n times over, although
+// its provider accepts others. The cause may be the message itself.
+const repeatPace = time.Minute
+
+// repeatNow makes the repeat of a call due whose provider has just accepted another message, instead of
+// waiting for the schedule. See makeDue.
+func (s *Service) repeatNow(ctx context.Context, w waiting, st *stored, p ports.Mailer) (due bool) {
+	now, last := s.Clock.Now(), st.message.LastAttempt()
+	if last.Provider != p.Name() || now.Sub(st.message.UpdatedAt) < time.Duration(last.Repeats)*repeatPace {
+		return false
+	}
+	s.backlog.forget(w)
+	err := s.messages.Update(ctx, st, func(st *stored) error {
+		if st.message.Status != email.Sending || st.record.Owner != "" || !st.record.Due.After(now) {
+			return record.ErrUnchanged
+		}
+		st.record.Due, due = st.message.Date(), true
+		return nil
+	})
+	if err != nil || !due {
+		return false // the schedule remains
+	}
+	s.queues.Nudge(st.record.Queue)
+	return true
+}
+
+// repeatDue returns when the call of an attempt is to be repeated.
+func (s *Service) repeatDue(a email.Attempt, wait time.Duration) time.Time {
+	now := s.Clock.Now()
+	due, end := now.Add(wait), now
+	for _, mailer := range s.Mailers {
+		if mailer.Name() == a.Provider {
+			end = latest(now, a.StartedAt.Add(mailer.Features().KeyMemory-keyMargin))
+		}
+	}
+	if due.After(end) {
+		return end
+	}
+	return due
+}
+
+// endRepeats ends the last attempt, whose outcome stays unknown. If the message may be sent twice the
+// next provider is asked, as after any other ambiguous attempt.
+func (s *Service) endRepeats(ctx context.Context, st *stored, err error) {
+	last := st.message.LastAttempt()
+	unknown := *fault.From(err)
+	unknown.Kind = fault.UnknownOutcome
+	o := outcome{id: last.ID, err: &unknown}
+	n := slices.IndexFunc(s.Mailers, func(p ports.Mailer) bool { return p.Name() == last.Provider })
+	if rest := available(st.message, s.Mailers[n+1:]); len(rest) > 0 && mayFailOver(st.message, o.err) {
+		s.failOver(ctx, st, rest[0].Name(), func(move func(*stored)) error { return s.saveOutcome(ctx, st, o, move) })
+		return
+	}
+	_ = s.endAttempt(ctx, st, o) // saveOutcome logs a failure; the lease expires
+}
