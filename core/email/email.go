@@ -24,9 +24,11 @@ const (
 	Failed    Status = "failed"    // refused permanently, or given up after the last attempt
 	Unknown   Status = "unknown"   // at_most_once, and an attempt was ambiguous
 	Canceled  Status = "canceled"
+	// Suppressed: each recipient is suppressed, so that no provider was asked.
+	Suppressed Status = "suppressed"
 )
 
-var statuses = []Status{Queued, Sending, Sent, Delivered, Failed, Unknown, Canceled}
+var statuses = []Status{Queued, Sending, Sent, Delivered, Failed, Unknown, Canceled, Suppressed}
 
 // Known reports whether s is one of the statuses.
 func (s Status) Known() bool { return slices.Contains(statuses, s) }
@@ -81,6 +83,7 @@ type Message struct {
 	Parts    int       `json:"parts,omitempty"`
 	SendAt   time.Time `json:"sendAt,omitzero"`
 	Delivery Delivery  `json:"delivery"`
+	Category Category  `json:"category,omitempty"` // empty means Transactional: written by an earlier version
 	// MessageID is the RFC 5322 Message-ID without angle brackets. It is the same for every
 	// provider and every attempt.
 	MessageID string `json:"messageId"`
@@ -167,10 +170,12 @@ func (m Message) AttachmentBytes() (n int) {
 // Recipient is one address and what became of the message there.
 type Recipient struct {
 	Email string `json:"email"`
-	// Status is the status of the message or, once a provider has reported on a copy for this
-	// recipient, the Event of the best copy; see Fate.
+	// Status is the status of the message or Suppressed or, once a provider has reported on a copy
+	// for this recipient, the Event of the best copy; see Fate.
 	Status Status `json:"status"`
 	Fates  []Fate `json:"fates,omitempty"` // one per copy that a provider has reported on
+	// Suppressed is why the last attempt left the recipient out; empty if it did not.
+	Suppressed string `json:"suppressed,omitempty"`
 }
 
 // Outcome is how an attempt ended.
@@ -216,6 +221,7 @@ type Features struct {
 	Tags        int // maximum number
 	Metadata    bool
 	MultiReply  bool // more than one ReplyTo
+	OnlyBcc     bool // a message without To and Cc
 	// Templates reports whether the provider stores a template, by the name that messages give it. A
 	// nil func means that it stores none.
 	Templates func(template string) bool
@@ -256,6 +262,8 @@ func (f Features) Carry(m Message) error {
 		lacks = "attachments"
 	case exceeds(f.MaxRecipients, len(m.To)+len(m.Cc)+len(m.Bcc)):
 		lacks = "to"
+	case len(m.To)+len(m.Cc) == 0 && len(m.Bcc) > 0 && !f.OnlyBcc:
+		lacks = "bcc"
 	case len(m.Headers) > 0 && !f.Headers:
 		lacks = "headers"
 	case len(m.Tags) > f.Tags:

@@ -3,6 +3,7 @@
 package emails
 
 import (
+	"cmp"
 	"context"
 	"log/slog"
 	"math/rand/v2"
@@ -64,6 +65,8 @@ type Options struct {
 	// UnmarkedTenant is the tenant of mail sent by an earlier version, which did not mark mail with
 	// its tenant.
 	UnmarkedTenant string
+	// Suppressions knows which recipients get no mail. It is nil if all do.
+	Suppressions ports.Suppressions
 	// Counted counts webhook events by what became of them: the event, or the reason why it is
 	// ignored. It may be nil.
 	Counted func(provider, result string)
@@ -180,6 +183,7 @@ func (s *Service) newMessage(id, tenant string, d email.Draft, key idempotency.K
 		ID: id, Tenant: tenant, Status: email.Queued, From: d.From, To: d.To, Cc: d.Cc, Bcc: d.Bcc,
 		ReplyTo: d.ReplyTo, Subject: d.Subject, HTML: d.HTML, Text: d.Text, Headers: d.Headers,
 		Attachments: d.Attachments, Tags: d.Tags, Metadata: d.Metadata, SendAt: d.SendAt, Delivery: d.Delivery,
+		Category: cmp.Or(d.Category, email.Transactional),
 		TemplateID: d.TemplateID, TemplateData: d.TemplateData,
 		Key: key.Scoped, Fingerprint: key.Fingerprint, CreatedAt: now,
 	}

@@ -2,6 +2,7 @@ package emails
 
 import (
 	"context"
+	"slices"
 
 	"patchbay/core/email"
 	"patchbay/core/fault"
@@ -31,11 +32,11 @@ func (s *Service) List(ctx context.Context, tenant string, status email.Status, 
 	return page, err
 }
 
-// Retry requeues a message that failed or whose outcome is unknown: a person decides that it may
-// be sent (again). NotFound; Conflict with code unexpected_state or message_erased.
+// Retry requeues a message that failed, whose outcome is unknown, or whose recipients were suppressed:
+// a person decides that it may be sent (again). NotFound; Conflict with code unexpected_state or message_erased.
 func (s *Service) Retry(ctx context.Context, tenant, id string) (email.Message, error) {
 	return s.change(ctx, tenant, id, "retried", func(st *stored) bool {
-		if !st.message.PurgedAt.IsZero() || st.message.Status != email.Failed && st.message.Status != email.Unknown {
+		if !st.message.PurgedAt.IsZero() || !slices.Contains(retryable, st.message.Status) {
 			return false
 		}
 		st.message.Failures, st.message.Earlier = 0, len(st.message.Attempts)
@@ -43,6 +44,9 @@ func (s *Service) Retry(ctx context.Context, tenant, id string) (email.Message, 
 		return true
 	})
 }
+
+// retryable are the statuses in which a message may be sent again.
+var retryable = []email.Status{email.Failed, email.Unknown, email.Suppressed}
 
 // Cancel stops a waiting message. NotFound; Conflict with code unexpected_state: it is being
 // sent or was sent; or with code message_erased.

@@ -311,11 +311,12 @@ func fill(files []email.Attachment, at int, body []byte) int {
 	return at
 }
 
-// outgoing returns the message as it is passed to providers.
+// outgoing returns the message as it is passed to providers: with its files, and without suppressed
+// recipients.
 func (st *stored) outgoing() email.Message {
 	m := st.message
 	if st.files != nil {
 		m.Attachments = st.files
 	}
-	return m
+	return m.WithoutSuppressed()
 }

@@ -80,7 +80,10 @@ func (s *Service) send(ctx context.Context, st stored, at string) {
 		}
 		return // otherwise the lease expires
 	}
-	providers := s.candidates(st.message)
+	if left, err := s.checkSuppressed(ctx, &st); err != nil || !left {
+		return
+	}
+	providers := s.candidates(st.outgoing())
 	if len(providers) == 0 {
 		s.Log.WarnContext(ctx, "no provider can carry an email", "email", st.message.ID, "tenant", st.message.Tenant)
 		s.addNoProvider(&st)
@@ -96,7 +99,8 @@ func (s *Service) send(ctx context.Context, st stored, at string) {
 		s.Log.WarnContext(ctx, "attempt to send an email is not begun", "email", st.message.ID, "tenant", st.message.Tenant, "error", err)
 		return // nothing was sent; it is retried when the lease expires
 	}
-	receipt, serr := call(ctx, providers[0], st.outgoing())
+	receipt, serr := call(ctx, providers[0], s.withUnsubscribe(st.outgoing(), providers[0].Features()))
+	s.learnRefused(ctx, &st, at, serr)
 	if len(providers) > 1 && mayFailOver(st.message, serr) {
 		s.failOver(ctx, &st, providers[1].Name(), func(move func(*stored)) error {
 			return s.saveOutcome(ctx, &st, outcome{id, receipt, serr}, move)
@@ -193,7 +197,7 @@ func (s *Service) beginAttempt(ctx context.Context, st *stored, provider string)
 // decide says what becomes of a message that its last attempt did not send.
 func (s *Service) decide(st *stored, o email.Outcome, after time.Duration) {
 	switch {
-	case o == email.RejectedMessage, refusedEverywhere(st.message, s.Mailers):
+	case o == email.RejectedMessage, refusedEverywhere(st.outgoing(), s.Mailers):
 		s.dequeue(st, email.Failed)
 		return
 	case o == email.Ambiguous && st.message.Delivery == email.AtMostOnce:

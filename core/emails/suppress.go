@@ -1,0 +1,172 @@
+package emails
+
+import (
+	"context"
+	"encoding/json"
+	"strings"
+
+	"patchbay/core/email"
+	"patchbay/core/event"
+	"patchbay/core/fault"
+	"patchbay/core/suppression"
+)
+
+// checkSuppressed notes which recipients of a message are suppressed, before a provider is asked. The
+// attempt saves it. If nobody is left, the message ends. left is false if it has ended. After an error
+// nothing is sent, and it is retried when the lease expires.
+func (s *Service) checkSuppressed(ctx context.Context, st *stored) (left bool, err error) {
+	if s.Suppressions == nil {
+		return true, nil
+	}
+	ctx, cancel := context.WithTimeout(ctx, saveDeadline)
+	defer cancel()
+	m := &st.message
+	reasons, err := s.suppressed(ctx, m)
+	if err != nil {
+		s.Log.WarnContext(ctx, "suppressions are not read; the email is not sent yet", "email", m.ID, "tenant", m.Tenant, "error", err)
+		return false, err
+	}
+	fresh, left := m.Suppress(reasons)
+	st.events = s.suppressedEvents(m, fresh)
+	if left {
+		return true, nil
+	}
+	s.dequeue(st, email.Suppressed)
+	if err := s.save(ctx, st); err != nil {
+		s.Log.WarnContext(ctx, "email is not ended, whose recipients are suppressed", "email", m.ID, "tenant", m.Tenant, "error", err)
+	}
+	return false, nil
+}
+
+// suppressed returns the reasons of the recipients of a message that are suppressed, by address. It
+// makes one read for each ports.MaxGetAll recipients, of which no message has more.
+func (s *Service) suppressed(ctx context.Context, m *email.Message) (map[string]string, error) {
+	addresses := make([]string, len(m.Recipients))
+	for i, r := range m.Recipients {
+		addresses[i] = r.Email
+	}
+	found, err := s.Suppressions.Suppressed(ctx, m.Tenant, m.Category, addresses)
+	reasons := make(map[string]string, len(found))
+	for address, r := range found {
+		reasons[address] = string(r)
+	}
+	return reasons, err
+}
+
+// suppressedEvents makes the feed's events for recipients that are left out. They contain no
+// addresses.
+func (s *Service) suppressedEvents(m *email.Message, to []int) (all []event.Event) {
+	for _, i := range to {
+		raw, _ := json.Marshal(map[string]any{"recipient": i, "reason": m.Recipients[i].Suppressed}) // strings and a number always encode
+		all = append(all, event.Event{
+			ID: s.IDs.New("fev"), Tenant: m.Tenant, Type: "message." + string(email.Suppressed), Subject: m.ID, At: s.Clock.Now(), Data: raw,
+		})
+	}
+	return all
+}
+
+// learn suppresses the recipients of a notification if it is a reason to. It is repeated with the
+// event until it is done, so that a crash between the message and the suppression loses nothing.
+func (s *Service) learn(ctx context.Context, m *email.Message, provider string, n email.Notification, h applied) error {
+	reason, ok := suppression.ReasonFor(n)
+	if !ok || s.Suppressions == nil || n.Recipient == "" || h.result != string(n.Event) {
+		return nil
+	}
+	from := suppression.Source{Provider: provider, Message: m.ID, Code: n.Code}
+	for _, i := range h.recipients {
+		address := m.Recipients[i].Email
+		if address == email.ErasedAddress {
+			continue
+		}
+		if err := s.Suppressions.Learn(ctx, m.Tenant, address, n, reason, from); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// learnRefused suppresses the recipient of a message that a provider refused because there is no such
+// mailbox, if it is the only one: otherwise the refusal does not say whose it was. A failure is only
+// logged: the next message to the address is refused again.
+func (s *Service) learnRefused(ctx context.Context, st *stored, provider string, err error) {
+	m := &st.message
+	sole, ok := m.SoleRecipient()
+	if err == nil || !ok || s.Suppressions == nil {
+		return
+	}
+	f := fault.From(err)
+	if f.Kind != fault.Invalid || f.Code != email.CodeRecipientRejected || f.Answer == nil {
+		return
+	}
+	n := email.Notification{Event: email.EventBounced, Reason: f.Answer.Words, At: s.Clock.Now()}
+	reason, ok := suppression.ReasonFor(n)
+	if !ok {
+		return
+	}
+	ctx, cancel := context.WithTimeout(ctx, saveDeadline)
+	defer cancel()
+	from := suppression.Source{Provider: provider, Message: m.ID}
+	if err := s.Suppressions.Learn(ctx, m.Tenant, sole.Email, n, reason, from); err != nil {
+		s.Log.WarnContext(ctx, "recipient of an email is not suppressed", "email", m.ID, "tenant", m.Tenant, "error", err)
+	}
+}
+
+// The headers by which a mail reader unsubscribes with one click (RFC 8058).
+const (
+	listUnsubscribe     = "List-Unsubscribe"
+	listUnsubscribePost = "List-Unsubscribe-Post"
+	oneClick            = "List-Unsubscribe=One-Click"
+)
+
+// withUnsubscribe adds the headers by which the recipient of a marketing message unsubscribes. They
+// are only for messages with one recipient, since whoever has the URL unsubscribes that recipient. A
+// caller's own header wins. A provider that takes no headers sends the message without: the caller
+// did not ask for them, so they are no reason to refuse it.
+func (s *Service) withUnsubscribe(m email.Message, f email.Features) email.Message {
+	sole, ok := m.SoleRecipient()
+	if m.Category != email.Marketing || !ok || s.Suppressions == nil || !f.Headers {
+		return m
+	}
+	headers := make(map[string]string, len(m.Headers)+2)
+	for name, value := range m.Headers {
+		if strings.EqualFold(name, listUnsubscribe) || strings.EqualFold(name, listUnsubscribePost) {
+			return m
+		}
+		headers[name] = value
+	}
+	url := s.Suppressions.UnsubscribeURL(m.Tenant, m.ID, sole.Email)
+	if url == "" {
+		return m
+	}
+	headers[listUnsubscribe], headers[listUnsubscribePost] = "<"+url+">", oneClick
+	m.Headers = headers
+	return m
+}
+
+// Unsubscribe suppresses marketing to the recipient whose message had a token in its
+// List-Unsubscribe.
+//
+// NotFound: the token is not one of ours. Unavailable; UnknownOutcome: repeat it.
+func (s *Service) Unsubscribe(ctx context.Context, token string) error {
+	u, err := s.Suppressions.Unsubscriber(token)
+	if err != nil {
+		return err
+	}
+	var address string
+	st, err := s.messages.Get(ctx, u.Tenant, u.Message)
+	switch {
+	case err == nil:
+		if sole, ok := st.message.SoleRecipient(); ok {
+			address = sole.Email
+		}
+	case !fault.Is(err, fault.NotFound): // a message that is not stored any more leaves the hash
+		return err
+	}
+	return s.Suppressions.Unsubscribe(ctx, u, address)
+}
+
+// CheckUnsubscribe returns NotFound if a token is not one of ours. It reads nothing.
+func (s *Service) CheckUnsubscribe(token string) error {
+	_, err := s.Suppressions.Unsubscriber(token)
+	return err
+}
