@@ -11,6 +11,9 @@ const (
 	Marketing     Category = "marketing"
 )
 
+// CodeRecipientRejected is the code of an attempt at which the provider refused a recipient.
+const CodeRecipientRejected = "recipient_rejected"
+
 // Cause says why a recipient did not get a message, as far as the provider classifies it. Empty means
 // that it does not.
 type Cause string

@@ -27,7 +27,7 @@ func (s *Service) checkSuppressed(ctx context.Context, st *stored) (left bool, e
 		return false, err
 	}
 	fresh, left := m.Suppress(reasons)
-	st.events = s.suppressedEvents(m, fresh)
+	st.events = append(st.events, s.suppressedEvents(m, fresh)...) // those of another place may not be saved yet
 	if left {
 		return true, nil
 	}

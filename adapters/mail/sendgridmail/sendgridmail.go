@@ -71,7 +71,7 @@ func (s *Mailer) Name() string { return s.name }
 // arguments, including quotes and our id.
 func (s *Mailer) Features() email.Features {
 	return email.Features{
-		Attachments: true, Inline: true, Headers: true, Tags: 10, Metadata: true, MultiReply: true, MaxMetadata: 9_000,
+		Attachments: true, Inline: true, Headers: true, Tags: 10, Metadata: true, MultiReply: true, OnlyBcc: true, MaxMetadata: 9_000,
 		Templates: func(template string) bool { return s.templates.id(template) != "" },
 	}
 }
@@ -148,20 +148,35 @@ func (s *Settings) Signing() (key string, secrets []setting.Secret) {
 }
 
 // requestOf returns the message in SendGrid's format: one personalization, so that the
-// recipients in To see each other. Empty fields are left out. It returns Invalid if the
-// message is not valid.
+// recipients in To see each other. Every personalization needs a recipient in to, so a message
+// whose recipients are all in Bcc has one for each of them. Empty fields are left out. It returns
+// Invalid if the message is not valid.
 func (s *Mailer) requestOf(m email.Message) (*mail.SGMailV3, error) {
 	if err := m.CheckLines(); err != nil {
 		return nil, err
 	}
-	letter, all := mail.NewV3Mail(), mail.NewPersonalization()
+	letter := mail.NewV3Mail()
+	copies := [][3][]email.Address{{m.To, m.Cc, m.Bcc}}
+	if len(m.To)+len(m.Cc) == 0 {
+		copies = nil
+		for _, hidden := range m.Bcc {
+			copies = append(copies, [3][]email.Address{{hidden}})
+		}
+	}
+	for _, to := range copies {
+		one, err := personalizationOf(m, to)
+		if err != nil {
+			return nil, err
+		}
+		letter.AddPersonalizations(one)
+		if err := s.templates.setContent(letter, one, m); err != nil {
+			return nil, err
+		}
+	}
 	for _, list := range []struct {
 		add  func(...*mail.Email)
 		from []email.Address
 	}{
-		{all.AddTos, m.To},
-		{all.AddCCs, m.Cc},
-		{all.AddBCCs, m.Bcc},
 		{func(from ...*mail.Email) { letter.SetFrom(from[0]) }, []email.Address{m.From}},
 		{func(to ...*mail.Email) { replyTo(letter, to) }, m.ReplyTo},
 	} {
@@ -170,13 +185,6 @@ func (s *Mailer) requestOf(m email.Message) (*mail.SGMailV3, error) {
 			return nil, err
 		}
 		list.add(mailboxes...)
-	}
-	for key, value := range m.Variables() {
-		all.SetCustomArg(key, value)
-	}
-	letter.AddPersonalizations(all)
-	if err := s.templates.setContent(letter, all, m); err != nil {
-		return nil, err
 	}
 	for _, a := range m.Attachments {
 		letter.AddAttachment(attachment(a))
@@ -187,6 +195,23 @@ func (s *Mailer) requestOf(m email.Message) (*mail.SGMailV3, error) {
 		letter.SetHeader(name, value)
 	}
 	return letter, nil
+}
+
+// personalizationOf returns one copy for the recipients in to, cc and bcc, with the marks of the
+// message.
+func personalizationOf(m email.Message, to [3][]email.Address) (*mail.Personalization, error) {
+	one := mail.NewPersonalization()
+	for i, add := range []func(...*mail.Email){one.AddTos, one.AddCCs, one.AddBCCs} {
+		mailboxes, err := mailboxesOf(to[i])
+		if err != nil {
+			return nil, err
+		}
+		add(mailboxes...)
+	}
+	for key, value := range m.Variables() {
+		one.SetCustomArg(key, value)
+	}
+	return one, nil
 }
 
 func replyTo(letter *mail.SGMailV3, to []*mail.Email) {

@@ -36,7 +36,7 @@ func isTemplateID(s string) bool { return strings.HasPrefix(s, "d-") }
 func (t templates) setContent(letter *mail.SGMailV3, to *mail.Personalization, m email.Message) error {
 	id := t.id(m.TemplateID)
 	if id == "" {
-		letter.Subject = m.Subject
+		letter.Subject, letter.Content = m.Subject, nil
 		for _, part := range []struct{ kind, text string }{{"text/plain", m.Text}, {"text/html", m.HTML}} {
 			if part.text != "" {
 				letter.AddContent(mail.NewContent(part.kind, part.text))

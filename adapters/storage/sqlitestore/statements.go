@@ -19,13 +19,13 @@ const (
 // statements are prepared once for the writing connection and once for the pool of readers.
 type statements struct {
 	insertRecord, updateRecord, getRecord, getAll, findIdem, findRef *sql.Stmt
-	attach, detach, purgeChildren, purge                     *sql.Stmt
-	firstDue, due, claim                                     *sql.Stmt
-	publish, feed, feedOfAll                                 *sql.Stmt
-	insertUser, changeUser, ping                             *sql.Stmt
-	countQueue, countFlag                                    *sql.Stmt
-	purgeDeleted, purgeKeys                                  *sql.Stmt
-	userByID, userByEmail, userByKey                         *sql.Stmt
+	attach, detach, purgeChildren, purge                             *sql.Stmt
+	firstDue, due, claim                                             *sql.Stmt
+	publish, feed, feedOfAll                                         *sql.Stmt
+	insertUser, changeUser, ping                                     *sql.Stmt
+	countQueue, countFlag                                            *sql.Stmt
+	purgeDeleted, purgeKeys                                          *sql.Stmt
+	userByID, userByEmail, userByKey                                 *sql.Stmt
 
 	all []*sql.Stmt
 }
