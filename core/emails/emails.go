@@ -65,7 +65,7 @@ type Options struct {
 	// UnmarkedTenant is the tenant of mail sent by an earlier version, which did not mark mail with
 	// its tenant.
 	UnmarkedTenant string
-	// Suppressions knows which recipients get no mail. It is nil if all do.
+	// Suppressions knows which recipients get no mail. Nil means that all do.
 	Suppressions ports.Suppressions
 	// Counted counts webhook events by what became of them: the event, or the reason why it is
 	// ignored. It may be nil.
@@ -92,6 +92,9 @@ type Service struct {
 func New(o Options) *Service {
 	if o.Counted == nil {
 		o.Counted = func(string, string) {}
+	}
+	if o.Suppressions == nil {
+		o.Suppressions = nobody{}
 	}
 	if o.Restored == nil {
 		o.Restored = func() (time.Time, bool) { return time.Time{}, true }

@@ -9,15 +9,13 @@ import (
 	"patchbay/core/event"
 	"patchbay/core/fault"
 	"patchbay/core/suppression"
+	"patchbay/ports"
 )
 
 // checkSuppressed notes which recipients of a message are suppressed, before a provider is asked. The
 // attempt saves it. If nobody is left, the message ends. left is false if it has ended. After an error
 // nothing is sent, and it is retried when the lease expires.
 func (s *Service) checkSuppressed(ctx context.Context, st *stored) (left bool, err error) {
-	if s.Suppressions == nil {
-		return true, nil
-	}
 	ctx, cancel := context.WithTimeout(ctx, saveDeadline)
 	defer cancel()
 	m := &st.message
@@ -69,7 +67,7 @@ func (s *Service) suppressedEvents(m *email.Message, to []int) (all []event.Even
 // event until it is done, so that a crash between the message and the suppression loses nothing.
 func (s *Service) learn(ctx context.Context, m *email.Message, provider string, n email.Notification, h applied) error {
 	reason, ok := suppression.ReasonFor(n)
-	if !ok || s.Suppressions == nil || n.Recipient == "" || h.result != string(n.Event) {
+	if !ok || n.Recipient == "" || h.result != string(n.Event) {
 		return nil
 	}
 	from := suppression.Source{Provider: provider, Message: m.ID, Code: n.Code}
@@ -91,7 +89,7 @@ func (s *Service) learn(ctx context.Context, m *email.Message, provider string, 
 func (s *Service) learnRefused(ctx context.Context, st *stored, provider string, err error) {
 	m := &st.message
 	sole, ok := m.SoleRecipient()
-	if err == nil || !ok || s.Suppressions == nil {
+	if err == nil || !ok {
 		return
 	}
 	f := fault.From(err)
@@ -111,6 +109,25 @@ func (s *Service) learnRefused(ctx context.Context, st *stored, provider string,
 	}
 }
 
+// nobody are the suppressions of a Service that has none.
+type nobody struct{}
+
+func (nobody) Suppressed(context.Context, string, email.Category, []string) (map[string]suppression.Reason, error) {
+	return nil, nil
+}
+
+func (nobody) Learn(context.Context, string, string, email.Notification, suppression.Reason, suppression.Source) error {
+	return nil
+}
+
+func (nobody) UnsubscribeURL(_, _, _ string) string { return "" }
+
+func (nobody) Unsubscriber(string) (ports.Unsubscriber, error) {
+	return ports.Unsubscriber{}, fault.New(fault.NotFound, "no_such_link", "there are no links")
+}
+
+func (nobody) Unsubscribe(context.Context, ports.Unsubscriber, string) error { return nil }
+
 // The headers by which a mail reader unsubscribes with one click (RFC 8058).
 const (
 	listUnsubscribe     = "List-Unsubscribe"
@@ -124,7 +141,7 @@ const (
 // did not ask for them, so they are no reason to refuse it.
 func (s *Service) withUnsubscribe(m email.Message, f email.Features) email.Message {
 	sole, ok := m.SoleRecipient()
-	if m.Category != email.Marketing || !ok || s.Suppressions == nil || !f.Headers {
+	if m.Category != email.Marketing || !ok || !f.Headers {
 		return m
 	}
 	headers := make(map[string]string, len(m.Headers)+2)
