@@ -86,9 +86,8 @@ func (s *Suppression) entry(r Reason) int {
 	return n
 }
 
-// Learn adds what an event says, and reports whether that changed anything. In whichever order
-// events and a removal are learned, the result is the same: an event from before the removal has no
-// effect.
+// Learn adds what an event says, and reports whether that changed anything. In whichever order events
+// arrive, the result is the same, and one from before a removal has no effect.
 func (s *Suppression) Learn(r Reason, at time.Time, from Source) (changed bool) {
 	s.Entries = slices.Clone(s.Entries)
 	e := &s.Entries[s.entry(r)]
