@@ -26,6 +26,7 @@ const (
 	queueName = "mail" // messages not sent yet, in one queue per provider
 
 	attemptDeadline = 30 * time.Second // for one call to one provider
+	checkDeadline   = 5 * time.Second  // for reading which recipients are suppressed
 	saveDeadline    = 10 * time.Second
 	// Messages sent at the same time through one provider: directly after they were accepted, and
 	// from the provider's queue. One tenant alone gets at most half of the latter.
@@ -107,7 +108,7 @@ func New(o Options) *Service {
 		s.memory[mailer.Name()] = newMemory()
 	}
 	s.places = worker.NewPlaces(names, directLimit)
-	s.lease = time.Duration(len(o.Mailers))*(attemptDeadline+saveDeadline) + saveDeadline
+	s.lease = time.Duration(len(o.Mailers))*(checkDeadline+attemptDeadline+saveDeadline) + saveDeadline
 	s.queues = worker.NewSet(queueName, names, func(name string) *worker.Worker {
 		return &worker.Worker{
 			Journal: o.Journal, Queue: name, Owner: o.Owner, Lease: s.lease,

@@ -100,7 +100,6 @@ func (s *Service) send(ctx context.Context, st stored, at string) {
 		return // nothing was sent; it is retried when the lease expires
 	}
 	receipt, serr := call(ctx, providers[0], s.withUnsubscribe(st.outgoing(), providers[0].Features()))
-	s.learnRefused(ctx, &st, at, serr)
 	if len(providers) > 1 && mayFailOver(st.message, serr) {
 		s.failOver(ctx, &st, providers[1].Name(), func(move func(*stored)) error {
 			return s.saveOutcome(ctx, &st, outcome{id, receipt, serr}, move)
@@ -108,6 +107,7 @@ func (s *Service) send(ctx context.Context, st stored, at string) {
 		return
 	}
 	_ = s.endAttempt(ctx, &st, outcome{id, receipt, serr}) // saveOutcome logs a failure; the lease expires
+	s.learnRefused(ctx, &st, at, serr)
 }
 
 // candidates lists the providers to try, without those before the one to which the message has

@@ -16,8 +16,6 @@ import (
 // attempt saves it. If nobody is left, the message ends. left is false if it has ended. After an error
 // nothing is sent, and it is retried when the lease expires.
 func (s *Service) checkSuppressed(ctx context.Context, st *stored) (left bool, err error) {
-	ctx, cancel := context.WithTimeout(ctx, saveDeadline)
-	defer cancel()
 	m := &st.message
 	reasons, err := s.suppressed(ctx, m)
 	if err != nil {
@@ -29,6 +27,8 @@ func (s *Service) checkSuppressed(ctx context.Context, st *stored) (left bool, e
 	if left {
 		return true, nil
 	}
+	ctx, cancel := context.WithTimeout(ctx, saveDeadline)
+	defer cancel()
 	s.dequeue(st, email.Suppressed)
 	if err := s.save(ctx, st); err != nil {
 		s.Log.WarnContext(ctx, "email is not ended, whose recipients are suppressed", "email", m.ID, "tenant", m.Tenant, "error", err)
@@ -37,8 +37,10 @@ func (s *Service) checkSuppressed(ctx context.Context, st *stored) (left bool, e
 }
 
 // suppressed returns the reasons of the recipients of a message that are suppressed, by address. It
-// makes one read for each ports.MaxGetAll recipients, of which no message has more.
+// makes one read: no message has more than ports.MaxGetAll recipients.
 func (s *Service) suppressed(ctx context.Context, m *email.Message) (map[string]string, error) {
+	ctx, cancel := context.WithTimeout(ctx, checkDeadline)
+	defer cancel()
 	addresses := make([]string, len(m.Recipients))
 	for i, r := range m.Recipients {
 		addresses[i] = r.Email

@@ -264,7 +264,7 @@ func TestAnErasedPersonStaysSuppressed(t *testing.T) {
 	})
 }
 
-// suppressions runs a command on the list.
+// suppressionsCommand runs a command on the list.
 func suppressionsCommand(t *testing.T, g *gateway.Gateway, args ...string) (stdout string, err error) {
 	t.Helper()
 	cmd := g.Command(t, append(append([]string{"suppressions"}, args...), g.Args...)...)
