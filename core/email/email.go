@@ -5,7 +5,9 @@ package email
 import (
 	"encoding/json"
 	"slices"
+	"strings"
 	"time"
+	"unicode"
 
 	"patchbay/core/fault"
 	"patchbay/core/idempotency"
@@ -26,9 +28,10 @@ const (
 	Canceled  Status = "canceled"
 	// Suppressed: each recipient is suppressed, so that no provider was asked.
 	Suppressed Status = "suppressed"
+	Split      Status = "split" // its personalizations have become messages of their own
 )
 
-var statuses = []Status{Queued, Sending, Sent, Delivered, Failed, Unknown, Canceled, Suppressed}
+var statuses = []Status{Queued, Sending, Sent, Delivered, Failed, Unknown, Canceled, Suppressed, Split}
 
 // Known reports whether s is one of the statuses.
 func (s Status) Known() bool { return slices.Contains(statuses, s) }
@@ -78,6 +81,9 @@ type Message struct {
 	// Source is the template that the personalizations are rendered with, as it was when the batch was
 	// accepted. It is nil if only a provider has the template.
 	Source *template.Source `json:"source,omitempty"`
+	// Splitting is set before the first personalization becomes a message of its own. Since then the
+	// personalizations are not sent together any more.
+	Splitting bool `json:"splitting,omitempty"`
 	// Parts is how many additional records hold the contents of the attachments; 0 if the
 	// message's own record holds them.
 	Parts    int       `json:"parts,omitempty"`
@@ -109,6 +115,15 @@ type Message struct {
 	// was last queued; the zero time if it never was. Nil means unknown: the message was written
 	// by an earlier version.
 	Restore *time.Time `json:"restore,omitempty"`
+}
+
+// Date returns the date of the message, which is the same at every attempt and provider: when it was
+// accepted, or is due.
+func (m Message) Date() time.Time {
+	if m.SendAt.After(m.CreatedAt) {
+		return m.SendAt
+	}
+	return m.CreatedAt
 }
 
 // HasAttempt reports whether the message has an attempt with this id.
@@ -170,6 +185,8 @@ func (m Message) AttachmentBytes() (n int) {
 // Recipient is one address and what became of the message there.
 type Recipient struct {
 	Email string `json:"email"`
+	// Personalization is the place of the recipient's copy in the batch, from 0.
+	Personalization int `json:"personalization,omitempty"`
 	// Status is the status of the message or Suppressed or, once a provider has reported on a copy
 	// for this recipient, the Event of the best copy; see Fate.
 	Status Status `json:"status"`
@@ -222,6 +239,7 @@ type Features struct {
 	Metadata    bool
 	MultiReply  bool // more than one ReplyTo
 	OnlyBcc     bool // a message without To and Cc
+	UTF8        bool // addresses whose local part is not ASCII (RFC 6531)
 	// Templates reports whether the provider stores a template, by the name that messages give it. A
 	// nil func means that it stores none.
 	Templates func(template string) bool
@@ -272,7 +290,10 @@ func (f Features) Carry(m Message) error {
 		lacks = "metadata"
 	case len(m.ReplyTo) > 1 && !f.MultiReply:
 		lacks = "replyTo"
-	default:
+	case !f.UTF8:
+		lacks = m.needsUTF8()
+	}
+	if lacks == "" {
 		return nil
 	}
 	return &fault.Error{
@@ -283,6 +304,33 @@ func (f Features) Carry(m Message) error {
 // Stores reports whether the provider stores a template.
 func (f Features) Stores(template string) bool {
 	return template != "" && f.Templates != nil && f.Templates(template)
+}
+
+// needsUTF8 returns the field with an address whose local part is not ASCII, or "".
+func (m *Message) needsUTF8() string {
+	for _, field := range []struct {
+		name string
+		list []Address
+	}{{"from", []Address{m.From}}, {"to", m.To}, {"cc", m.Cc}, {"bcc", m.Bcc}, {"replyTo", m.ReplyTo}} {
+		if slices.ContainsFunc(field.list, Address.needsUTF8) {
+			return field.name
+		}
+	}
+	for _, p := range m.Personalizations {
+		if slices.ContainsFunc(p.To, Address.needsUTF8) {
+			return "personalizations"
+		}
+	}
+	return ""
+}
+
+func (a Address) needsUTF8() bool {
+	for i := strings.LastIndexByte(a.Email, '@') - 1; i >= 0; i-- {
+		if a.Email[i] > unicode.MaxASCII {
+			return true
+		}
+	}
+	return false
 }
 
 func exceeds(limit, n int) bool { return limit > 0 && n > limit }
@@ -304,13 +352,17 @@ const (
 
 // Erase removes the message's content, and the addresses that are the person's; the addresses of
 // others stay. What remains is that there was a message, when, and how each attempt to send it
-// ended.
+// ended. A message with personalizations for others loses only those for the person.
 func (m *Message) Erase(theirs func(email string) bool, now time.Time) {
+	if len(m.Personalizations) > 0 && m.eraseCopies(theirs) {
+		return
+	}
 	if m.ErasedAt.IsZero() { // a second person of the same message may ask later
 		m.ErasedAt = now
 	}
 	m.Subject, m.HTML, m.Text = Erased, "", ""
 	m.Headers, m.Attachments, m.Tags, m.Metadata, m.Parts, m.TemplateData = nil, nil, nil, nil, 0, nil
+	m.Personalizations, m.Source = nil, nil
 	if theirs(m.From.Email) {
 		m.MessageID = m.ID + "@" + erasedDomain // it contained the domain of the address
 		m.From = Address{Email: ErasedAddress}
@@ -323,15 +375,20 @@ func (m *Message) Erase(theirs func(email string) bool, now time.Time) {
 		}
 	}
 	for i := range m.Recipients {
-		if r := &m.Recipients[i]; theirs(r.Email) {
-			r.Email = ErasedAddress
-		}
-		for n := range m.Recipients[i].Fates {
-			m.Recipients[i].Fates[n].Reason = ""
-		}
+		m.Recipients[i].erase(theirs)
 	}
 	for i := range m.Attempts {
 		m.Attempts[i].Message, m.Attempts[i].Answer = "", nil
+	}
+}
+
+// erase removes the address if it is the person's, and what others said of the copy.
+func (r *Recipient) erase(theirs func(email string) bool) {
+	if theirs(r.Email) {
+		r.Email = ErasedAddress
+	}
+	for n := range r.Fates {
+		r.Fates[n].Reason = ""
 	}
 }
 
@@ -342,5 +399,14 @@ func (m *Message) Concerns(theirs func(email string) bool) bool {
 
 // addresses returns the addresses of the sender, of the recipients, and for replies.
 func (m *Message) addresses() []Address {
-	return slices.Concat([]Address{m.From}, m.To, m.Cc, m.Bcc, m.ReplyTo)
+	all := slices.Concat([]Address{m.From}, m.To, m.Cc, m.Bcc, m.ReplyTo)
+	for _, p := range m.Personalizations {
+		all = append(all, p.To...)
+	}
+	if len(m.To) == 0 { // a list leaves out the personalizations
+		for _, r := range m.Recipients {
+			all = append(all, Address{Email: r.Email})
+		}
+	}
+	return all
 }

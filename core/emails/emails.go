@@ -5,6 +5,7 @@ package emails
 import (
 	"cmp"
 	"context"
+	"fmt"
 	"log/slog"
 	"math/rand/v2"
 	"slices"
@@ -81,6 +82,7 @@ type Options struct {
 type Service struct {
 	Options
 	messages record.Repository[stored]
+	batches  record.Repository[batch]
 	queues   *worker.Set // one per provider
 	removals *worker.Worker
 	places   worker.Places     // for messages sent right after they were accepted, or after a failover
@@ -101,7 +103,7 @@ func New(o Options) *Service {
 		o.Restored = func() (time.Time, bool) { return time.Time{}, true }
 	}
 	s := &Service{Options: o, memory: map[string]memory{}, running: guard.Group{Log: o.Log}}
-	s.messages = s.repository()
+	s.messages, s.batches = s.repository(), s.batchRepository()
 	var names []string
 	for _, mailer := range o.Mailers {
 		names = append(names, mailer.Name())
@@ -139,10 +141,13 @@ func (s *Service) Run(ctx context.Context) {
 // message_erased; Unavailable; UnknownOutcome.
 func (s *Service) Accept(ctx context.Context, tenant string, d email.Draft, key idempotency.Key) (m email.Message, replayed bool, err error) {
 	now := s.Clock.Now()
-	if err := s.render(&d); err != nil {
+	if err := s.renderDraft(&d); err != nil {
 		return s.replayDespite(ctx, key, err)
 	}
 	if err := d.Check(now); err != nil {
+		return email.Message{}, false, err
+	}
+	if err := s.checkMailboxes(d); err != nil {
 		return email.Message{}, false, err
 	}
 	m, err = s.accept(ctx, s.newMessage(s.newID(key), tenant, d, key, now))
@@ -201,13 +206,43 @@ func (s *Service) newMessage(id, tenant string, d email.Draft, key idempotency.K
 	if m.Text == "" && m.HTML != "" {
 		m.Text = s.Text.Text(m.HTML)
 	}
-	m.MessageID = m.ID + "@" + m.From.Email[strings.LastIndexByte(m.From.Email, '@')+1:]
+	from := s.ascii(m.From.Email)
+	m.MessageID = m.ID + "@" + from[strings.LastIndexByte(from, '@')+1:]
 	for _, list := range [][]email.Address{m.To, m.Cc, m.Bcc} {
 		for _, a := range list {
 			m.Recipients = append(m.Recipients, email.Recipient{Email: a.Email, Status: email.Queued})
 		}
 	}
 	return stored{message: m, record: ports.Record{Idem: key.Scoped, Due: latest(now, m.SendAt)}}
+}
+
+// ascii returns an address in the form that providers use, or as it is if it has none.
+func (s *Service) ascii(address string) string {
+	if s.ASCIIAddress != nil {
+		if ascii, err := s.ASCIIAddress(address); err == nil {
+			return ascii
+		}
+	}
+	return address
+}
+
+// checkMailboxes returns Invalid if two recipients are one mailbox, though their addresses are not
+// spelled the same.
+func (s *Service) checkMailboxes(d email.Draft) error {
+	seen := map[string]bool{}
+	for _, list := range []struct {
+		name      string
+		addresses []email.Address
+	}{{"to", d.To}, {"cc", d.Cc}, {"bcc", d.Bcc}} {
+		for i, a := range list.addresses {
+			mailbox := strings.ToLower(s.ascii(a.Email))
+			if seen[mailbox] {
+				return fault.InvalidParam(fmt.Sprintf("%s[%d]", list.name, i), "duplicate_recipient", "an address may stand only once in to, cc and bcc")
+			}
+			seen[mailbox] = true
+		}
+	}
+	return nil
 }
 
 // replay answers a request whose idempotency key is taken.

@@ -22,9 +22,10 @@ func (s *Service) Get(ctx context.Context, tenant, id string) (email.Message, er
 	return st.message, err
 }
 
-// List returns messages newest first; an empty status selects all.
-func (s *Service) List(ctx context.Context, tenant string, status email.Status, cursor string, limit int) (Page, error) {
-	all, next, err := s.messages.List(ctx, tenant, ports.Filter{Status: string(status)}, cursor, limit)
+// List returns messages newest first. The filter selects those of a status, and those of a batch as
+// its Customer.
+func (s *Service) List(ctx context.Context, tenant string, f ports.Filter, cursor string, limit int) (Page, error) {
+	all, next, err := s.messages.List(ctx, tenant, f, cursor, limit)
 	page := Page{Messages: make([]email.Message, len(all)), Next: next}
 	for i, st := range all {
 		page.Messages[i] = st.message
@@ -32,15 +33,21 @@ func (s *Service) List(ctx context.Context, tenant string, status email.Status, 
 	return page, err
 }
 
-// Retry requeues a message that failed, whose outcome is unknown, or whose recipients were suppressed:
-// a person decides that it may be sent (again). NotFound; Conflict with code unexpected_state or message_erased.
+// Retry sends a message now that failed, whose outcome is unknown, or whose recipients were suppressed,
+// because a person decides that it may be sent (again), or that waits: after a failed attempt, or for its SendAt. NotFound; Conflict
+// with code unexpected_state or message_erased.
 func (s *Service) Retry(ctx context.Context, tenant, id string) (email.Message, error) {
 	return s.change(ctx, tenant, id, "retried", func(st *stored) bool {
-		if !st.message.PurgedAt.IsZero() || !slices.Contains(retryable, st.message.Status) {
+		m, now := &st.message, s.Clock.Now()
+		waits := m.Status == email.Queued && st.record.Owner == "" && st.record.Due.After(now)
+		if !m.PurgedAt.IsZero() || !waits && !slices.Contains(retryable, m.Status) {
 			return false
 		}
-		st.message.Failures, st.message.Earlier = 0, len(st.message.Attempts)
-		s.retryAt(st, s.Clock.Now())
+		m.Failures, m.Earlier = 0, len(m.Attempts)
+		if m.SendAt.After(now) {
+			m.SendAt = now
+		}
+		s.retryAt(st, now)
 		return true
 	})
 }

@@ -13,27 +13,35 @@ import (
 )
 
 // checkSuppressed notes which recipients of a message are suppressed, before a provider is asked. The
-// attempt saves it. If nobody is left, the message ends. left is false if it has ended. After an error
-// nothing is sent, and it is retried when the lease expires.
-func (s *Service) checkSuppressed(ctx context.Context, st *stored) (left bool, err error) {
+// attempt saves it. It reports whether the attempt may begin: not if nobody is left, and the message
+// ends; not if what is left needs another provider; and not if it is not known, and the message is
+// retried when the lease expires.
+func (s *Service) checkSuppressed(ctx context.Context, st *stored, to ports.Mailer) bool {
 	m := &st.message
 	reasons, err := s.suppressed(ctx, m)
 	if err != nil {
 		s.Log.WarnContext(ctx, "suppressions are not read; the email is not sent yet", "email", m.ID, "tenant", m.Tenant, "error", err)
-		return false, err
+		return false
 	}
 	fresh, left := m.Suppress(reasons)
-	st.events = append(st.events, s.suppressedEvents(m, fresh)...) // those of another place may not be saved yet
-	if left {
-		return true, nil
+	st.events = append(st.events, s.suppressedEvents(m, fresh)...)
+	if left && carry(to.Features(), st.outgoing()) == nil {
+		return true
 	}
 	ctx, cancel := context.WithTimeout(ctx, saveDeadline)
 	defer cancel()
-	s.dequeue(st, email.Suppressed)
-	if err := s.save(ctx, st); err != nil {
-		s.Log.WarnContext(ctx, "email is not ended, whose recipients are suppressed", "email", m.ID, "tenant", m.Tenant, "error", err)
+	if left {
+		m.Next = ""
+		s.enqueue(st, s.firstProvider(st.outgoing()), s.Clock.Now())
+	} else {
+		s.dequeue(st, email.Suppressed)
 	}
-	return false, nil
+	if err := s.save(ctx, st); err != nil {
+		s.Log.WarnContext(ctx, "recipients of an email are suppressed, and that is not saved", "email", m.ID, "tenant", m.Tenant, "error", err)
+		return false
+	}
+	s.queues.Nudge(st.record.Queue)
+	return false
 }
 
 // suppressed returns the reasons of the recipients of a message that are suppressed, by address. It
@@ -160,6 +168,13 @@ func (s *Service) withUnsubscribe(m email.Message, f email.Features) email.Messa
 	headers[listUnsubscribe], headers[listUnsubscribePost] = "<"+url+">", oneClick
 	m.Headers = headers
 	return m
+}
+
+// mustSplitForLinks reports whether the copies of a marketing message go out one by one, because each
+// has a link of its own. It is not split any more if it may have been sent.
+func (s *Service) mustSplitForLinks(m email.Message, to ports.Mailer) bool {
+	return len(m.Personalizations) > 0 && m.Category == email.Marketing && to.Features().Headers && !m.HasOutcome(email.Ambiguous) &&
+		s.Suppressions.UnsubscribeURL(m.Tenant, m.ID, m.From.Email) != ""
 }
 
 // Unsubscribe suppresses marketing to the recipient whose message had a token in its

@@ -76,7 +76,7 @@ func (s *Service) ApplyWebhook(ctx context.Context, e webhook.Event) (webhook.Ap
 	}
 	s.Counted(e.Provider, h.result)
 	s.logNotification(ctx, &st.message, n, h)
-	a := webhook.Applied{Erased: !st.message.ErasedAt.IsZero()}
+	a := webhook.Applied{Erased: s.isErased(&st.message, n.Recipient)}
 	if h.result == string(n.Event) && feedOnly(n.Event) {
 		a.Events = s.recipientEvents(&st.message, n, h.attempt, h.recipients)
 	}
@@ -121,7 +121,16 @@ func (s *Service) Subject(ctx context.Context, e webhook.Event, p user.Person) (
 	}
 	m := &st.message
 	theirs := p.Has(n.Recipient) || n.Recipient == "" && m.Concerns(p.Has)
-	return event.Subject{Tenant: m.Tenant, Theirs: m.Tenant == p.Tenant && theirs, Erased: !m.ErasedAt.IsZero()}, nil
+	return event.Subject{Tenant: m.Tenant, Theirs: m.Tenant == p.Tenant && theirs, Erased: s.isErased(m, n.Recipient)}, nil
+}
+
+// isErased reports whether a message, or its copy for an address, was erased on a person's request.
+func (s *Service) isErased(m *email.Message, address string) bool {
+	if !m.ErasedAt.IsZero() || len(m.To) > 0 {
+		return !m.ErasedAt.IsZero()
+	}
+	erased := slices.ContainsFunc(m.Recipients, func(r email.Recipient) bool { return r.Email == email.ErasedAddress })
+	return erased && len(s.recipients(m, address)) == 0
 }
 
 // applied is the result of applying a notification to a message.
@@ -203,8 +212,7 @@ func attemptOf(m *email.Message, provider, marked string) (id string) {
 // it is empty.
 func (s *Service) recipients(m *email.Message, email string) (to []int) {
 	for i, r := range m.Recipients {
-		ascii, err := s.ASCIIAddress(r.Email)
-		if email == "" || err == nil && strings.EqualFold(ascii, email) {
+		if email == "" || strings.EqualFold(s.ascii(r.Email), email) {
 			to = append(to, i)
 		}
 	}
