@@ -70,13 +70,23 @@ type Mail struct {
 	Templates Templates      `config:"templates"`
 	// Suppressions says what stops mail to an address.
 	Suppressions Suppressions `config:"suppressions"`
+	// Sandbox accepts mail and calls no provider.
+	Sandbox bool `config:"sandbox"`
+	// RedirectTo gets all mail in place of its recipients; empty for nobody.
+	RedirectTo string `config:"redirect_to"`
+	// AllowedRecipients are the only addresses, and domains as *@example.com, that may get mail; empty
+	// for all.
+	AllowedRecipients []string `config:"allowed_recipients"`
 	// AllowMixed permits live providers together with others.
 	AllowMixed bool `config:"allow_mixed"`
 }
 
+// DefaultTemplates is the directory of templates where none is configured. It need not be there.
+const DefaultTemplates = "data/templates"
+
 // Templates says where the sources of email templates are.
 type Templates struct {
-	Directory  string           `config:"directory"`   // empty for none
+	Directory  string           `config:"directory"`
 	MissingKey template.Missing `config:"missing_key"` // what becomes of a key that the data lack
 }
 
@@ -141,7 +151,8 @@ func defaults() map[string]any {
 		"payments": map[string]any{"providers": []any{"mock"}, "currencies": []any{"usd", "eur", "gbp"}, "allow_mixed": "false"},
 		"mail": map[string]any{
 			"providers": []any{"catcher"}, "from": "patchbay@localhost.localdomain", "delivery": "at_least_once", "allow_mixed": "false",
-			"templates": map[string]any{"directory": "", "missing_key": "error"}, "suppressions": map[string]any{"complaints": "marketing"},
+			"sandbox": "false", "redirect_to": "",
+			"templates": map[string]any{"directory": DefaultTemplates, "missing_key": "error"}, "suppressions": map[string]any{"complaints": "marketing"},
 		},
 		"storage": map[string]any{
 			"provider": "local", "standby": "", "standby_max_lag": "1m0s", "spool": "data/spool.db", "retention": "90d",

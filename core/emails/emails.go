@@ -37,7 +37,7 @@ const (
 // schedule says when a message that no provider accepted is retried. After the last retry the
 // message fails for good, unless a person retries it.
 var schedule = worker.Backoff{
-	5 * time.Second, 5 * time.Minute, 30 * time.Minute, 2 * time.Hour, 5 * time.Hour, 10 * time.Hour, 10 * time.Hour,
+	5 * time.Second, 20 * time.Second, time.Minute, 5 * time.Minute, 30 * time.Minute, 2 * time.Hour, 5 * time.Hour, 10 * time.Hour, 10 * time.Hour,
 }
 
 // Options configures a Service.
@@ -51,8 +51,10 @@ type Options struct {
 	Renderer  ports.TemplateRenderer
 	Clock     ports.Clock
 	IDs       ports.IDs
-	From      email.Address  // default for drafts without a sender
-	Delivery  email.Delivery // default for drafts without a delivery promise
+	// Staging restricts the recipients. Its Wrap was applied to the Mailers.
+	Staging  Staging
+	From     email.Address  // default for drafts without a sender
+	Delivery email.Delivery // default for drafts without a delivery promise
 	// Retention is how long the text and the files of a message are kept after it was accepted,
 	// once it no longer waits to be sent; 0 means forever.
 	Retention time.Duration
@@ -88,6 +90,7 @@ type Service struct {
 	places   worker.Places     // for messages sent right after they were accepted, or after a failover
 	memory   map[string]memory // by provider
 	running  guard.Group
+	backlog  backlog
 	lease    time.Duration
 }
 
@@ -227,7 +230,7 @@ func (s *Service) ascii(address string) string {
 }
 
 // checkMailboxes returns Invalid if two recipients are one mailbox, though their addresses are not
-// spelled the same.
+// spelled the same, or if one is not allowed.
 func (s *Service) checkMailboxes(d email.Draft) error {
 	seen := map[string]bool{}
 	for _, list := range []struct {
@@ -240,6 +243,9 @@ func (s *Service) checkMailboxes(d email.Draft) error {
 				return fault.InvalidParam(fmt.Sprintf("%s[%d]", list.name, i), "duplicate_recipient", "an address may stand only once in to, cc and bcc")
 			}
 			seen[mailbox] = true
+		}
+		if err := s.Staging.check(list.addresses, list.name, s.ascii); err != nil {
+			return err
 		}
 	}
 	return nil
