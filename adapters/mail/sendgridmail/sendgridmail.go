@@ -69,13 +69,19 @@ func New(o Options) (*Mailer, error) {
 func (s *Mailer) Name() string { return s.name }
 
 // Features implements ports.Mailer. SendGrid accepts ten categories, and 10,000 bytes of
-// arguments, including quotes and our id.
+// arguments, including quotes and our id. A request has at most 1,000 personalizations, and 1,000
+// recipients in all of them together. Each has data of its own for a template that the account
+// stores; there is one content for all.
 func (s *Mailer) Features() email.Features {
 	return email.Features{
 		Attachments: true, Inline: true, Headers: true, Tags: 10, Metadata: true, MultiReply: true, OnlyBcc: true, MaxMetadata: 9_000,
-		Templates: func(template string) bool { return s.templates.id(template) != "" },
+		Templates:        func(template string) bool { return s.templates.id(template) != "" },
+		Personalizations: 1000, MergesData: true,
 	}
 }
+
+// maxBody is the limit of a request, 30 MB, in bytes.
+const maxBody = 30_000_000
 
 // Send implements ports.Mailer.
 func (s *Mailer) Send(ctx context.Context, m email.Message) (email.Receipt, error) {
@@ -89,6 +95,9 @@ func (s *Mailer) Send(ctx context.Context, m email.Message) (email.Receipt, erro
 	// The library's own client is shared, and has no timeout.
 	req := sendgrid.GetRequest(s.key, "/v3/mail/send", s.base)
 	req.Method, req.Body = rest.Post, mail.GetRequestBody(letter)
+	if len(req.Body) > maxBody {
+		return email.Receipt{}, s.annotate(fault.New(fault.Invalid, "rejected", "the message has more than 30 MB"))
+	}
 	ctx, x := httpclient.Record(ctx)
 	_, err = s.http.SendWithContext(ctx, req)
 	if f := s.failure(m, x, err); f != nil {
@@ -148,44 +157,32 @@ func (s *Settings) Signing() (key string, secrets []setting.Secret) {
 	return "webhook_public_keys", secrets
 }
 
-// requestOf returns the message in SendGrid's format: one personalization, so that the
-// recipients in To see each other. Every personalization needs a recipient in to, so a message
-// whose recipients are all in Bcc has one for each of them. Empty fields are left out. It returns
-// Invalid if the message is not valid.
+// requestOf returns the message in SendGrid's format. Empty fields are left out. It returns Invalid
+// if the message is not valid.
 func (s *Mailer) requestOf(m email.Message) (*mail.SGMailV3, error) {
 	if err := m.CheckLines(); err != nil {
 		return nil, err
 	}
 	letter := mail.NewV3Mail()
-	copies := [][3][]email.Address{{m.To, m.Cc, m.Bcc}}
-	if len(m.To)+len(m.Cc) == 0 {
-		copies = nil
-		for _, hidden := range m.Bcc {
-			copies = append(copies, [3][]email.Address{{hidden}})
-		}
+	from, err := mailboxesOf([]email.Address{m.From})
+	if err != nil {
+		return nil, err
 	}
-	for _, to := range copies {
-		one, err := personalizationOf(m, to)
-		if err != nil {
-			return nil, err
-		}
-		letter.AddPersonalizations(one)
-		if err := s.templates.setContent(letter, one, m); err != nil {
-			return nil, err
-		}
+	letter.SetFrom(from[0])
+	to, err := mailboxesOf(m.ReplyTo)
+	if err != nil {
+		return nil, err
 	}
-	for _, list := range []struct {
-		add  func(...*mail.Email)
-		from []email.Address
-	}{
-		{func(from ...*mail.Email) { letter.SetFrom(from[0]) }, []email.Address{m.From}},
-		{func(to ...*mail.Email) { replyTo(letter, to) }, m.ReplyTo},
-	} {
-		mailboxes, err := mailboxesOf(list.from)
-		if err != nil {
-			return nil, err
-		}
-		list.add(mailboxes...)
+	replyTo(letter, to)
+	all, err := personalizations(m)
+	if err != nil {
+		return nil, err
+	}
+	letter.AddPersonalizations(all...)
+	if id := s.templates.id(m.TemplateID); id == "" {
+		setContent(letter, m)
+	} else if err := setTemplate(letter, id, m); err != nil {
+		return nil, err
 	}
 	for _, a := range m.Attachments {
 		letter.AddAttachment(attachment(a))
@@ -196,23 +193,6 @@ func (s *Mailer) requestOf(m email.Message) (*mail.SGMailV3, error) {
 		letter.SetHeader(name, mime.QEncoding.Encode("utf-8", value)) // SendGrid writes it as it is
 	}
 	return letter, nil
-}
-
-// personalizationOf returns one copy for the recipients in to, cc and bcc, with the marks of the
-// message.
-func personalizationOf(m email.Message, to [3][]email.Address) (*mail.Personalization, error) {
-	one := mail.NewPersonalization()
-	for i, add := range []func(...*mail.Email){one.AddTos, one.AddCCs, one.AddBCCs} {
-		mailboxes, err := mailboxesOf(to[i])
-		if err != nil {
-			return nil, err
-		}
-		add(mailboxes...)
-	}
-	for key, value := range m.Variables() {
-		one.SetCustomArg(key, value)
-	}
-	return one, nil
 }
 
 func replyTo(letter *mail.SGMailV3, to []*mail.Email) {
